@@ -1,0 +1,1 @@
+//! Judges benchmark results on noisy machines.

@@ -1,0 +1,13 @@
+//! Blocks of x86-64 code, machine states, cases, observations and their comparison.
+//!
+//! The crate is the pure part of snippex: it does no IO, reads no clock and no environment and starts no
+//! thread. Data flows one way:
+//!
+//! ```text
+//! binary -> extract -> select -> (seed) case -> (run elsewhere) observation -> diff
+//! ```
+
+pub mod block;
+pub mod case;
+pub mod observation;
+pub mod state;

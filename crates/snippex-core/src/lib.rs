@@ -10,4 +10,5 @@
 pub mod block;
 pub mod case;
 pub mod observation;
+pub mod random;
 pub mod state;

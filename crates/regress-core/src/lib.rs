@@ -14,3 +14,4 @@
 
 pub mod environment;
 pub mod measurement;
+pub mod stats;

@@ -9,6 +9,7 @@
 
 pub mod block;
 pub mod case;
+pub mod codec;
 pub mod observation;
 pub mod random;
 pub mod state;

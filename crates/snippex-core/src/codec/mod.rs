@@ -1,0 +1,74 @@
+//! Bytes of a case, an observation or a machine state, for the database and for files.
+//!
+//! Place in the flow: what ran is kept as bytes by the store and read again to show it or to repeat it. The
+//! bytes may have been cut, flipped or forged on the way, so decoding answers with an error and never panics,
+//! never reads past the input and never allocates much more than the input is long.
+//!
+//! This is the only module that knows which serialisation library is used. It does no IO and no compression.
+//!
+//! ```
+//! use snippex_core::codec;
+//! use snippex_core::state::MachineState;
+//!
+//! let state = MachineState::default();
+//! let bytes = codec::encode_state(&state);
+//! assert_eq!(codec::decode_state(&bytes)?, state);
+//! assert!(codec::decode_state(&bytes[1..]).is_err());
+//! # Ok::<(), codec::CodecError>(())
+//! ```
+
+mod frame;
+mod id;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+use crate::case::Case;
+use crate::observation::Observation;
+use crate::state::MachineState;
+
+pub use frame::{CodecError, Kind, MAX_PAYLOAD, VERSION};
+pub use id::{CaseId, ParseCaseIdError};
+
+/// The canonical bytes of a case, with the case's content address: equal cases have equal bytes.
+#[must_use]
+pub fn encode_case(case: &Case) -> (CaseId, Vec<u8>) {
+    let (digest, bytes) = frame::seal(Kind::Case, &wire::CaseWire::of(case));
+    (CaseId(digest), bytes)
+}
+
+/// The case that [`encode_case`] made `bytes` from.
+///
+/// # Errors
+/// When `bytes` is anything else, see [`CodecError`].
+pub fn decode_case(bytes: &[u8]) -> Result<Case, CodecError> {
+    frame::open::<wire::CaseWire<'_>>(Kind::Case, bytes)?.into_case()
+}
+
+/// The canonical bytes of an observation.
+#[must_use]
+pub fn encode_observation(observation: &Observation) -> Vec<u8> {
+    frame::seal(Kind::Observation, &wire::ObservationWire::of(observation)).1
+}
+
+/// The observation that [`encode_observation`] made `bytes` from.
+///
+/// # Errors
+/// When `bytes` is anything else, see [`CodecError`].
+pub fn decode_observation(bytes: &[u8]) -> Result<Observation, CodecError> {
+    frame::open::<wire::ObservationWire<'_>>(Kind::Observation, bytes)?.into_observation()
+}
+
+/// The canonical bytes of a machine state.
+#[must_use]
+pub fn encode_state(state: &MachineState) -> Vec<u8> {
+    frame::seal(Kind::State, &wire::StateWire::of(state)).1
+}
+
+/// The state that [`encode_state`] made `bytes` from.
+///
+/// # Errors
+/// When `bytes` is anything else, see [`CodecError`].
+pub fn decode_state(bytes: &[u8]) -> Result<MachineState, CodecError> {
+    frame::open::<wire::StateWire<'_>>(Kind::State, bytes)?.into_state()
+}

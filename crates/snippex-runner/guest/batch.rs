@@ -1,0 +1,172 @@
+//! One batch: for each block, map its pages and do its runs.
+
+use crate::cpu::Bases;
+use crate::layout::{
+    COMPONENT_AVX, COMPONENT_AVX512, EXIT_FAULT, EXIT_NONE, Header, MODE_SCAN, MapStep, PAGE, RunInput,
+    RunOutput, SHARED_BASE, UNMAP, VectorFile, WireBlock, WireLine,
+};
+use crate::memory::{self, Width};
+use crate::signals::FAULT;
+use crate::switch::{self, PATH_AVX, PATH_AVX512, PATH_CLEAN, PATH_SSE};
+use crate::sys::{self, IoVec};
+
+/// More writable pages than the host ever gives to a block.
+const MAX_WRITABLE: usize = 64;
+
+fn at<T>(offset: u64) -> *mut T {
+    (SHARED_BASE + offset) as *mut T
+}
+
+struct Batch {
+    header: *mut Header,
+    fd: i32,
+    mode: u32,
+    width: Width,
+    path: u64,
+    bases: Bases,
+    line_count: u32,
+}
+
+/// Does the batch that the header describes, from `first_run` on.
+pub fn run(header: *mut Header, fd: i32) {
+    // SAFETY: the host has filled the header and waits; it is mapped for the life of the process.
+    let view = unsafe { *header };
+    let path = if view.components & COMPONENT_AVX512 != 0 {
+        PATH_AVX512
+    } else if view.components & COMPONENT_AVX != 0 {
+        PATH_AVX
+    } else {
+        PATH_SSE
+    };
+    let mut batch = Batch {
+        header,
+        fd,
+        mode: view.mode,
+        width: Width::new(view.components, view.leaf7[1]),
+        path,
+        bases: Bases::new(view.components),
+        line_count: 0,
+    };
+    if !batch.map(&view, 0, view.prologue_step_count) {
+        return;
+    }
+    for i in 0..view.block_count {
+        // SAFETY: the host gives `block_count` blocks in the input part.
+        let block = unsafe { *at::<WireBlock>(view.blocks).add(i as usize) };
+        if block.first_run + block.run_count <= view.first_run {
+            continue;
+        }
+        if !batch.map(&view, block.first_step, block.step_count) {
+            return;
+        }
+        batch.run_block(&view, &block);
+    }
+    // SAFETY: as above.
+    unsafe { (*header).current_run = view.run_count };
+    batch.bases.set(0, 0);
+}
+
+impl Batch {
+    /// Does mapping steps; false, with the step in the header, when the engine refuses one.
+    fn map(&mut self, view: &Header, first: u32, count: u32) -> bool {
+        for i in first..first + count {
+            // SAFETY: the host gives these steps in the input part.
+            let step = unsafe { *at::<MapStep>(view.steps).add(i as usize) };
+            let size = u64::from(step.pages) * PAGE;
+            if step.protection == UNMAP {
+                sys::unmap(step.address, size);
+            } else if !sys::map_populated(
+                step.address,
+                size,
+                u64::from(step.protection),
+                self.fd,
+                step.offset,
+            ) {
+                // SAFETY: the header is mapped.
+                unsafe { (*self.header).failed_step = i + 1 };
+                return false;
+            }
+        }
+        true
+    }
+
+    fn run_block(&mut self, view: &Header, block: &WireBlock) {
+        let writable = at::<u64>(view.writable + 8 * u64::from(block.first_writable));
+        let count = (block.writable_count as usize).min(MAX_WRITABLE);
+        let mut pieces = [IoVec {
+            base: 0,
+            length: PAGE,
+        }; MAX_WRITABLE];
+        for (i, piece) in pieces.iter_mut().enumerate().take(count) {
+            // SAFETY: the host gives `writable_count` addresses in the input part.
+            piece.base = unsafe { *writable.add(i) };
+            if self.mode == MODE_SCAN {
+                // SAFETY: the page was mapped writable by the steps of this block.
+                unsafe { memory::copy(piece.base as *mut u8, pristine(block, i), PAGE as usize) };
+            }
+        }
+        let pieces = &pieces[..count];
+        for run in block.first_run.max(view.first_run)..block.first_run + block.run_count {
+            // SAFETY: the header is mapped; runs, vectors and outputs are in the input and output parts.
+            unsafe {
+                (&raw mut (*self.header).current_run).write_volatile(run);
+                let input = at::<RunInput>(view.runs).add(run as usize);
+                let output = at::<RunOutput>(view.outputs).add(run as usize);
+                (*output).exit = EXIT_NONE;
+                let vectors = at::<VectorFile>(view.vectors).add((*input).vectors as usize);
+                let clean = (*input).clean != 0 && self.path != PATH_SSE;
+                let path = if clean { self.path | PATH_CLEAN } else { self.path };
+                if self.mode != MODE_SCAN && count != 0 {
+                    sys::preadv(self.fd, pieces.as_ptr(), count as u64, block.pristine);
+                }
+                self.bases.set((*input).fs_base, (*input).gs_base);
+                switch::enter_block(input, vectors, path, output);
+                ((*output).fs_base, (*output).gs_base) = self.bases.read();
+                let exit = (&raw const (*self.header).exit).read_volatile();
+                if exit == EXIT_FAULT {
+                    (*output).fault = (&raw const FAULT).read();
+                }
+                self.capture_memory(view, block, pieces, run, output);
+                (*output).exit = exit;
+            }
+        }
+    }
+
+    /// # Safety
+    /// `output` is a valid output; `pieces` are the mapped writable pages of `block`.
+    unsafe fn capture_memory(
+        &mut self,
+        view: &Header,
+        block: &WireBlock,
+        pieces: &[IoVec],
+        run: u32,
+        output: *mut RunOutput,
+    ) {
+        let first = self.line_count;
+        if self.mode == MODE_SCAN {
+            for (i, piece) in pieces.iter().enumerate() {
+                // SAFETY: the caller's contract; the host leaves room for all lines of all runs.
+                unsafe {
+                    let lines = at::<WireLine>(view.lines).add(self.line_count as usize);
+                    let found =
+                        memory::scan_page(self.width, piece.base as *mut u8, pristine(block, i), lines);
+                    self.line_count += found as u32;
+                }
+            }
+        } else if !pieces.is_empty() {
+            let size = pieces.len() as u64 * PAGE;
+            let offset = block.captured + u64::from(run - block.first_run) * size;
+            sys::pwritev(self.fd, pieces.as_ptr(), pieces.len() as u64, offset);
+        }
+        // SAFETY: the caller's contract.
+        unsafe {
+            (*output).first_line = first;
+            (*output).line_count = self.line_count - first;
+            (*self.header).line_count = self.line_count;
+        }
+    }
+}
+
+fn pristine(block: &WireBlock, index: usize) -> *const u8 {
+    at::<u8>(block.pristine + index as u64 * PAGE)
+}

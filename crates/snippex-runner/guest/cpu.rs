@@ -1,0 +1,140 @@
+//! What the guest sees of its CPU: features, names, and how FS and GS bases are set.
+
+use core::arch::x86_64::{__cpuid, __cpuid_count, _xgetbv, CpuidResult};
+
+use crate::layout::{COMPONENT_AVX, COMPONENT_AVX512, COMPONENT_FSGSBASE, Header, Leaf};
+use crate::sys;
+
+const AT_PAGESZ: u64 = 6;
+const AT_HWCAP2: u64 = 26;
+/// Minimum size of a signal stack (Linux 5.14 and newer).
+const AT_MINSIGSTKSZ: u64 = 51;
+
+fn leaf(result: CpuidResult) -> Leaf {
+    [result.eax, result.ebx, result.ecx, result.edx]
+}
+
+/// Value of an entry of the auxiliary vector, 0 if it is absent.
+pub fn auxiliary(auxv: *const u64, key: u64) -> u64 {
+    let mut at = auxv;
+    loop {
+        // SAFETY: the vector is a list of pairs that ends with key 0 (AT_NULL).
+        let (found, value) = unsafe { (*at, *at.add(1)) };
+        if found == key {
+            return value;
+        }
+        if found == 0 {
+            return 0;
+        }
+        // SAFETY: not at the end, so another pair follows.
+        at = unsafe { at.add(2) };
+    }
+}
+
+/// Bytes that a signal frame may take.
+pub fn minimum_signal_stack(auxv: *const u64) -> u64 {
+    auxiliary(auxv, AT_MINSIGSTKSZ)
+}
+
+/// Fills the description of the CPU in the header.
+pub fn identify(header: &mut Header, auxv: *const u64) {
+    header.page_size = auxiliary(auxv, AT_PAGESZ) as u32;
+    header.hwcap2 = auxiliary(auxv, AT_HWCAP2);
+    header.leaf0 = leaf(__cpuid(0));
+    header.leaf1 = leaf(__cpuid(1));
+    if header.leaf0[0] >= 7 {
+        header.leaf7 = leaf(__cpuid_count(7, 0));
+    }
+    if __cpuid(0x8000_0000).eax >= 0x8000_0004 {
+        header.leaf_ext1 = leaf(__cpuid(0x8000_0001));
+        for (i, slot) in header.brand.iter_mut().enumerate() {
+            *slot = leaf(__cpuid(0x8000_0002 + i as u32));
+        }
+    }
+    // Real CPUs without a hypervisor answer with the data of the highest basic leaf: the host looks at the bit.
+    header.hypervisor = leaf(__cpuid(0x4000_0000));
+    for (i, slot) in header.hypervisor1.iter_mut().enumerate() {
+        *slot = leaf(__cpuid(0x4000_0001 + i as u32));
+    }
+
+    let osxsave = header.leaf1[2] & (1 << 27) != 0;
+    if osxsave {
+        // SAFETY: OSXSAVE says that XGETBV is enabled.
+        header.xcr0 = unsafe { xcr0() };
+    }
+    let mut components = 0;
+    if header.xcr0 & 0x6 == 0x6 && header.leaf1[2] & (1 << 28) != 0 {
+        components |= COMPONENT_AVX;
+        let avx512f_bw = (1 << 16) | (1 << 30);
+        if header.xcr0 & 0xe0 == 0xe0 && header.leaf7[1] & avx512f_bw == avx512f_bw {
+            components |= COMPONENT_AVX512;
+        }
+    }
+    if header.hwcap2 & 2 != 0 {
+        components |= COMPONENT_FSGSBASE;
+    }
+    header.components = components;
+}
+
+#[target_feature(enable = "xsave")]
+unsafe fn xcr0() -> u64 {
+    // SAFETY: the caller has checked OSXSAVE.
+    unsafe { _xgetbv(0) }
+}
+
+/// FS and GS bases as they were last set, so that the common case (no change) costs nothing.
+pub struct Bases {
+    pub fs: u64,
+    pub gs: u64,
+    direct: bool,
+}
+
+impl Bases {
+    pub fn new(components: u32) -> Self {
+        // The runner itself uses neither; both start at zero.
+        Self {
+            fs: 0,
+            gs: 0,
+            direct: components & COMPONENT_FSGSBASE != 0,
+        }
+    }
+
+    pub fn set(&mut self, fs: u64, gs: u64) {
+        const ARCH_SET_GS: u64 = 0x1001;
+        const ARCH_SET_FS: u64 = 0x1002;
+        if fs != self.fs {
+            if self.direct {
+                // SAFETY: AT_HWCAP2 says that the instruction is enabled; the runner has no thread-local data.
+                unsafe {
+                    core::arch::asm!("wrfsbase {}", in(reg) fs, options(nomem, nostack, preserves_flags))
+                };
+            } else {
+                sys::arch_prctl(ARCH_SET_FS, fs);
+            }
+            self.fs = fs;
+        }
+        if gs != self.gs {
+            if self.direct {
+                // SAFETY: as above.
+                unsafe {
+                    core::arch::asm!("wrgsbase {}", in(reg) gs, options(nomem, nostack, preserves_flags))
+                };
+            } else {
+                sys::arch_prctl(ARCH_SET_GS, gs);
+            }
+            self.gs = gs;
+        }
+    }
+
+    /// The bases after a run; remembers them, as the block may have changed them.
+    pub fn read(&mut self) -> (u64, u64) {
+        if self.direct {
+            // SAFETY: as above.
+            unsafe {
+                core::arch::asm!("rdfsbase {}", out(reg) self.fs, options(nomem, nostack, preserves_flags));
+                core::arch::asm!("rdgsbase {}", out(reg) self.gs, options(nomem, nostack, preserves_flags));
+            }
+        }
+        (self.fs, self.gs)
+    }
+}

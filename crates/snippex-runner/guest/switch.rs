@@ -1,0 +1,175 @@
+//! The switch into a block and back: the only code that runs with the block's registers.
+//!
+//! `enter_block` loads a start state and jumps; an exit stub, or the signal handler by way of `sigreturn`, comes
+//! back through `capture_block`, which stores the end state and returns to the caller of `enter_block`.
+
+use crate::layout::{RunInput, RunOutput, VectorFile};
+use core::mem::offset_of;
+
+/// Load and store XMM only, by FXSAVE.
+pub const PATH_SSE: u64 = 0;
+/// Load and store YMM0..15 as well.
+pub const PATH_AVX: u64 = 1;
+/// Load and store ZMM0..31 and opmask registers as well.
+pub const PATH_AVX512: u64 = 2;
+/// Clear the upper halves instead of loading them (only with AVX).
+pub const PATH_CLEAN: u64 = 4;
+
+static mut SAVED_RSP: u64 = 0;
+static mut SAVED_RAX: u64 = 0;
+static mut OUTPUT: *mut RunOutput = core::ptr::null_mut();
+static mut PATH: u64 = 0;
+
+core::arch::global_asm!(
+    // rdi: *const RunInput, rsi: *const VectorFile, rdx: path, rcx: *mut RunOutput
+    ".globl enter_block",
+    "enter_block:",
+    "push rbx",
+    "push rbp",
+    "push r12",
+    "push r13",
+    "push r14",
+    "push r15",
+    "mov [rip + {saved_rsp}], rsp",
+    "mov [rip + {output}], rcx",
+    "mov [rip + {path}], rdx",
+    "test dl, 4",
+    "jz 1f",
+    "vzeroall",
+    "fxrstor64 [rsi]",
+    "test dl, 2",
+    "jz 5f",
+    "jmp 3f",
+    "1:",
+    "fxrstor64 [rsi]",
+    "test dl, 2",
+    "jnz 2f",
+    "test dl, 1",
+    "jz 5f",
+    ".irp n,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15",
+    "vmovdqu ymm\\n, [rsi + {zmm} + 64*\\n]",
+    ".endr",
+    "jmp 5f",
+    "2:",
+    ".irp n,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15",
+    "vmovdqu64 zmm\\n, [rsi + {zmm} + 64*\\n]",
+    ".endr",
+    "3:",
+    ".irp n,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31",
+    "vmovdqu64 zmm\\n, [rsi + {zmm} + 64*\\n]",
+    ".endr",
+    ".irp n,0,1,2,3,4,5,6,7",
+    "kmovq k\\n, [rsi + {opmask} + 8*\\n]",
+    ".endr",
+    "5:",
+    "mov rax, [rdi + {target}]",
+    "mov [rip + {saved_rax}], rax",
+    "push qword ptr [rdi + {rflags}]",
+    "popfq",
+    "mov rax, [rdi + 8*0]",
+    "mov rcx, [rdi + 8*1]",
+    "mov rdx, [rdi + 8*2]",
+    "mov rbx, [rdi + 8*3]",
+    "mov rsp, [rdi + 8*4]",
+    "mov rbp, [rdi + 8*5]",
+    "mov rsi, [rdi + 8*6]",
+    "mov r8, [rdi + 8*8]",
+    "mov r9, [rdi + 8*9]",
+    "mov r10, [rdi + 8*10]",
+    "mov r11, [rdi + 8*11]",
+    "mov r12, [rdi + 8*12]",
+    "mov r13, [rdi + 8*13]",
+    "mov r14, [rdi + 8*14]",
+    "mov r15, [rdi + 8*15]",
+    "mov rdi, [rdi + 8*7]",
+    "jmp [rip + {saved_rax}]",
+
+    ".globl capture_block",
+    "capture_block:",
+    "mov [rip + {saved_rax}], rax",
+    "mov rax, [rip + {output}]",
+    "mov [rax + 8*1], rcx",
+    "mov [rax + 8*2], rdx",
+    "mov [rax + 8*3], rbx",
+    "mov [rax + 8*4], rsp",
+    "mov [rax + 8*5], rbp",
+    "mov [rax + 8*6], rsi",
+    "mov [rax + 8*7], rdi",
+    "mov [rax + 8*8], r8",
+    "mov [rax + 8*9], r9",
+    "mov [rax + 8*10], r10",
+    "mov [rax + 8*11], r11",
+    "mov [rax + 8*12], r12",
+    "mov [rax + 8*13], r13",
+    "mov [rax + 8*14], r14",
+    "mov [rax + 8*15], r15",
+    "mov rsp, [rip + {saved_rsp}]",
+    "pushfq",
+    "pop qword ptr [rax + {out_rflags}]",
+    "push 0x202",
+    "popfq",
+    "mov rcx, [rip + {saved_rax}]",
+    "mov [rax + 8*0], rcx",
+    "mov rdx, [rip + {path}]",
+    "fxsave64 [rax + {out_vectors}]",
+    "test dl, 2",
+    "jnz 2f",
+    "test dl, 1",
+    "jz 3f",
+    ".irp n,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15",
+    "vmovdqu [rax + {out_zmm} + 64*\\n], ymm\\n",
+    ".endr",
+    "vzeroupper",
+    "jmp 3f",
+    "2:",
+    ".irp n,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31",
+    "vmovdqu64 [rax + {out_zmm} + 64*\\n], zmm\\n",
+    ".endr",
+    ".irp n,0,1,2,3,4,5,6,7",
+    "kmovq [rax + {out_opmask} + 8*\\n], k\\n",
+    ".endr",
+    "vzeroupper",
+    "3:",
+    "push 0x1f80",
+    "ldmxcsr [rsp]",
+    "pop rcx",
+    "pop r15",
+    "pop r14",
+    "pop r13",
+    "pop r12",
+    "pop rbp",
+    "pop rbx",
+    "ret",
+    saved_rsp = sym SAVED_RSP,
+    saved_rax = sym SAVED_RAX,
+    output = sym OUTPUT,
+    path = sym PATH,
+    rflags = const offset_of!(RunInput, rflags),
+    target = const offset_of!(RunInput, target),
+    zmm = const offset_of!(VectorFile, zmm),
+    opmask = const offset_of!(VectorFile, opmask),
+    out_rflags = const offset_of!(RunOutput, rflags),
+    out_vectors = const offset_of!(RunOutput, vectors),
+    out_zmm = const offset_of!(RunOutput, vectors) + offset_of!(VectorFile, zmm),
+    out_opmask = const offset_of!(RunOutput, vectors) + offset_of!(VectorFile, opmask),
+);
+
+unsafe extern "C" {
+    /// Runs a block; returns when it has left by an exit stub or a signal.
+    ///
+    /// # Safety
+    /// `input.target` must be code that ends in exit stubs, all pointers must be valid and aligned to 64 bytes,
+    /// and `path` must not name components that the CPU lacks.
+    pub unsafe fn enter_block(
+        input: *const RunInput,
+        vectors: *const VectorFile,
+        path: u64,
+        output: *mut RunOutput,
+    );
+    fn capture_block();
+}
+
+/// Where exit stubs jump to.
+pub fn capture_address() -> u64 {
+    capture_block as *const () as u64
+}

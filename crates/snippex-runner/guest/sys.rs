@@ -1,0 +1,129 @@
+//! The few system calls of the runner.
+
+use core::arch::asm;
+
+pub const PROT_NONE: u64 = 0;
+pub const PROT_READ: u64 = 1;
+pub const PROT_WRITE: u64 = 2;
+pub const PROT_EXEC: u64 = 4;
+
+const MAP_SHARED: u64 = 0x01;
+const MAP_POPULATE: u64 = 0x8000;
+const MAP_FIXED_NOREPLACE: u64 = 0x10_0000;
+
+const SYS_READ: u64 = 0;
+const SYS_WRITE: u64 = 1;
+const SYS_OPEN: u64 = 2;
+const SYS_MMAP: u64 = 9;
+const SYS_MUNMAP: u64 = 11;
+const SYS_RT_SIGACTION: u64 = 13;
+const SYS_SIGALTSTACK: u64 = 131;
+const SYS_ARCH_PRCTL: u64 = 158;
+const SYS_EXIT_GROUP: u64 = 231;
+const SYS_PREADV: u64 = 295;
+const SYS_PWRITEV: u64 = 296;
+
+/// One piece of memory for [`preadv`] and [`pwritev`].
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct IoVec {
+    pub base: u64,
+    pub length: u64,
+}
+
+fn call(number: u64, a: u64, b: u64, c: u64, d: u64, e: u64, f: u64) -> i64 {
+    let result: i64;
+    // SAFETY: the system call convention of Linux on x86-64; callers pass arguments that are valid for the call.
+    unsafe {
+        asm!(
+            "syscall",
+            inlateout("rax") number as i64 => result,
+            in("rdi") a, in("rsi") b, in("rdx") c, in("r10") d, in("r8") e, in("r9") f,
+            lateout("rcx") _, lateout("r11") _,
+        );
+    }
+    result
+}
+
+pub fn exit(status: i32) -> ! {
+    loop {
+        call(SYS_EXIT_GROUP, status as u64, 0, 0, 0, 0, 0);
+    }
+}
+
+/// `path` is a C string.
+pub fn open_read_write(path: *const u8) -> i32 {
+    const O_RDWR: u64 = 2;
+    call(SYS_OPEN, path as u64, O_RDWR, 0, 0, 0, 0) as i32
+}
+
+pub fn read(fd: i32, buffer: *mut u8, length: u64) -> i64 {
+    call(SYS_READ, fd as u64, buffer as u64, length, 0, 0, 0)
+}
+
+pub fn write(fd: i32, buffer: *const u8, length: u64) -> i64 {
+    call(SYS_WRITE, fd as u64, buffer as u64, length, 0, 0, 0)
+}
+
+/// Maps a part of the shared file at exactly `address`; false when something is there already or the engine puts
+/// it elsewhere (qemu-user may, EXECUTION.md section 6).
+pub fn map_shared(address: u64, length: u64, protection: u64, fd: i32, offset: u64) -> bool {
+    map(
+        address,
+        length,
+        protection,
+        MAP_SHARED | MAP_FIXED_NOREPLACE,
+        fd,
+        offset,
+    )
+}
+
+/// As [`map_shared`], and saves the page faults of first use.
+pub fn map_populated(address: u64, length: u64, protection: u64, fd: i32, offset: u64) -> bool {
+    map(
+        address,
+        length,
+        protection,
+        MAP_SHARED | MAP_FIXED_NOREPLACE | MAP_POPULATE,
+        fd,
+        offset,
+    )
+}
+
+fn map(address: u64, length: u64, protection: u64, flags: u64, fd: i32, offset: u64) -> bool {
+    let result = call(SYS_MMAP, address, length, protection, flags, fd as u64, offset) as u64;
+    if result == address {
+        return true;
+    }
+    if result < 0xffff_ffff_ffff_f000 {
+        unmap(result, length);
+    }
+    false
+}
+
+pub fn unmap(address: u64, length: u64) {
+    call(SYS_MUNMAP, address, length, 0, 0, 0, 0);
+}
+
+pub fn preadv(fd: i32, pieces: *const IoVec, count: u64, offset: u64) -> i64 {
+    call(SYS_PREADV, fd as u64, pieces as u64, count, offset, 0, 0)
+}
+
+pub fn pwritev(fd: i32, pieces: *const IoVec, count: u64, offset: u64) -> i64 {
+    call(SYS_PWRITEV, fd as u64, pieces as u64, count, offset, 0, 0)
+}
+
+/// `action` points to a `struct kernel_sigaction`.
+pub fn sigaction(signal: u64, action: *const u64) -> i64 {
+    call(SYS_RT_SIGACTION, signal, action as u64, 0, 8, 0, 0)
+}
+
+/// `stack` points to a `stack_t`.
+pub fn sigaltstack(stack: *const u64) -> i64 {
+    call(SYS_SIGALTSTACK, stack as u64, 0, 0, 0, 0, 0)
+}
+
+/// `ARCH_SET_FS` or `ARCH_SET_GS`.
+pub fn arch_prctl(code: u64, address: u64) -> i64 {
+    call(SYS_ARCH_PRCTL, code, address, 0, 0, 0, 0)
+}

@@ -1,0 +1,277 @@
+//! What host and guest agree on: addresses, and the structures in the shared file.
+//!
+//! The file is compiled into both sides (`no_std`, no dependencies). All integers are little-endian, as both sides
+//! see the same bytes. Offsets in the file are bytes from its start.
+//!
+//! The shared file has four parts, one after the other, each starting at a multiple of 64 KiB:
+//!
+//! | part | guest protection | content |
+//! | --- | --- | --- |
+//! | [`Header`] | read, write | commands, progress, what the guest sees of its CPU |
+//! | input | read | code, blocks, mapping steps, start states, page contents |
+//! | output | read, write | end states, changed memory |
+//! | frames | - | memory behind the writable pages of the block that is running |
+
+/// First eight bytes of the header.
+pub const MAGIC: u64 = u64::from_le_bytes(*b"snippex\n");
+/// Changes with every change of this file.
+pub const VERSION: u32 = 1;
+
+/// Where the runner itself is linked. Below 2 GiB so that code anywhere can reach it by 32-bit absolute addresses.
+pub const RUNNER_BASE: u64 = 0x7000_0000;
+/// Where the guest maps the header; input and output follow. The frames are not mapped as a whole.
+pub const SHARED_BASE: u64 = 0x7100_0000;
+/// First address that neither the runner nor the shared file uses.
+pub const SHARED_END: u64 = 0x8000_0000;
+/// Alignment of the parts of the shared file: the largest page size of any host (ARM64 with 64 KiB pages).
+pub const PART_ALIGNMENT: u64 = 0x1_0000;
+/// Bytes set aside for the header.
+pub const HEADER_SIZE: u64 = PART_ALIGNMENT;
+/// Bytes in a page of guest memory.
+pub const PAGE: u64 = 4096;
+/// Unit in which changed memory is reported.
+pub const LINE: usize = 64;
+
+/// [`Header::components`]: bits 128..255 of vector registers can be loaded and stored.
+pub const COMPONENT_AVX: u32 = 1;
+/// [`Header::components`]: ZMM0..31 and opmask registers can be loaded and stored.
+pub const COMPONENT_AVX512: u32 = 2;
+/// [`Header::components`]: RDFSBASE and friends work; otherwise `arch_prctl` is used and the end value not read.
+pub const COMPONENT_FSGSBASE: u32 = 4;
+
+/// [`Header::mode`]: the guest compares and resets writable pages itself (fast on a CPU, slow under an emulator).
+pub const MODE_SCAN: u32 = 0;
+/// [`Header::mode`]: one `preadv` resets all writable pages, one `pwritev` captures them.
+pub const MODE_COPY: u32 = 1;
+
+/// Value of [`RunOutput::exit`] when a signal ended the run; [`RunOutput::fault`] says which.
+pub const EXIT_FAULT: u32 = 0xffff_ffff;
+/// Value of [`RunOutput::exit`] before a run; an output that still has it was not run.
+pub const EXIT_NONE: u32 = 0xffff_fffe;
+
+/// Bytes of an exit stub: `mov dword [exit], imm32; jmp [capture]`, both with 32-bit absolute addresses, so that
+/// no register, flag or stack slot of the block is touched.
+pub const STUB_SIZE: usize = 18;
+
+/// What a CPUID leaf returns: EAX, EBX, ECX, EDX.
+pub type Leaf = [u32; 4];
+
+/// Start of the shared file.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Header {
+    /// [`MAGIC`], written by the host, checked by the guest.
+    pub magic: u64,
+    /// [`VERSION`].
+    pub version: u32,
+    /// Set to 1 by the guest once the fields below, up to `hwcap2`, are filled.
+    pub ready: u32,
+    /// File offset and length of the input part.
+    pub input_offset: u64,
+    /// Length of the input part in bytes.
+    pub input_size: u64,
+    /// File offset of the output part.
+    pub output_offset: u64,
+    /// Length of the output part in bytes.
+    pub output_size: u64,
+
+    /// Set of `COMPONENT_*`, found by the guest.
+    pub components: u32,
+    /// Host page size as the guest is told (AT_PAGESZ).
+    pub page_size: u32,
+    /// XCR0, 0 when XGETBV is not available.
+    pub xcr0: u64,
+    /// CPUID leaf 0: highest leaf and vendor.
+    pub leaf0: Leaf,
+    /// CPUID leaf 1: family, model, stepping, features.
+    pub leaf1: Leaf,
+    /// CPUID leaf 7, subleaf 0: features.
+    pub leaf7: Leaf,
+    /// CPUID leaf 0x8000_0001: features.
+    pub leaf_ext1: Leaf,
+    /// CPUID leaves 0x8000_0002..4: brand string.
+    pub brand: [Leaf; 3],
+    /// CPUID leaf 0x4000_0000: hypervisor or emulator signature.
+    pub hypervisor: Leaf,
+    /// CPUID leaf 0x4000_0001 and the three that follow: FEX puts its version there.
+    pub hypervisor1: [Leaf; 4],
+    /// AT_HWCAP2.
+    pub hwcap2: u64,
+
+    /// One of `MODE_*`.
+    pub mode: u32,
+    /// Number of runs in the batch.
+    pub run_count: u32,
+    /// First run to do; those before it are done already or given up.
+    pub first_run: u32,
+    /// Number of [`WireBlock`]s.
+    pub block_count: u32,
+    /// Number of [`MapStep`]s to do before anything else: code of the batch before goes, new code comes. Fresh
+    /// mappings also tell an emulator to forget its translations.
+    pub prologue_step_count: u32,
+    /// Not used.
+    pub reserved: u32,
+    /// File offset of the [`WireBlock`]s.
+    pub blocks: u64,
+    /// File offset of the [`MapStep`]s: first those of the prologue.
+    pub steps: u64,
+    /// File offset of the addresses (`u64`) of writable pages.
+    pub writable: u64,
+    /// File offset of the [`RunInput`]s.
+    pub runs: u64,
+    /// File offset of the [`VectorFile`]s.
+    pub vectors: u64,
+    /// File offset of the [`RunOutput`]s.
+    pub outputs: u64,
+    /// File offset of the [`WireLine`]s (scan mode).
+    pub lines: u64,
+
+    /// Written by the guest: the run it is at. With `EXIT_NONE` in its output, that run did not end.
+    pub current_run: u32,
+    /// Written by the guest: number of [`WireLine`]s.
+    pub line_count: u32,
+    /// Written by the guest: 1 + index of a [`MapStep`] that the engine refused, 0 if none.
+    pub failed_step: u32,
+    /// Written by exit stubs: which exit was taken.
+    pub exit: u32,
+    /// Address of the capture routine, filled in by the guest; exit stubs jump through it.
+    pub capture: u64,
+    /// Written by the guest when a signal arrives that no block can have caused: signal number and RIP.
+    pub fatal_signal: u64,
+    /// See `fatal_signal`.
+    pub fatal_rip: u64,
+    /// [`MAGIC`] again; a different value after a batch means that a block wrote over the header.
+    pub canary: u64,
+}
+
+/// [`MapStep::protection`]: remove the mapping.
+pub const UNMAP: u32 = 0;
+/// [`MapStep::protection`]: loads only (PROT_READ).
+pub const READ: u32 = 1;
+/// [`MapStep::protection`]: loads and stores (PROT_READ | PROT_WRITE).
+pub const READ_WRITE: u32 = 3;
+/// [`MapStep::protection`]: code (PROT_READ | PROT_EXEC).
+pub const EXECUTE: u32 = 5;
+
+/// One change to the address space of blocks.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct MapStep {
+    /// Run-time address of the first page.
+    pub address: u64,
+    /// Where its bytes are in the file.
+    pub offset: u64,
+    /// Number of pages.
+    pub pages: u32,
+    /// One of [`UNMAP`], [`READ`], [`READ_WRITE`], [`EXECUTE`].
+    pub protection: u32,
+}
+
+/// A block and its runs.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct WireBlock {
+    /// Index of the first of its runs.
+    pub first_run: u32,
+    /// Number of its runs.
+    pub run_count: u32,
+    /// Index of the first of its mapping steps.
+    pub first_step: u32,
+    /// Number of its mapping steps.
+    pub step_count: u32,
+    /// Index of the first of its writable pages.
+    pub first_writable: u32,
+    /// Number of its writable pages.
+    pub writable_count: u32,
+    /// File offset of what the writable pages hold before each run, one after the other.
+    pub pristine: u64,
+    /// File offset where the writable pages go after each run (copy mode): run after run, page after page.
+    pub captured: u64,
+}
+
+/// Start state of a run, vectors apart.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub struct RunInput {
+    /// General-purpose registers in encoding order.
+    pub gpr: [u64; 16],
+    /// RFLAGS.
+    pub rflags: u64,
+    /// FS base.
+    pub fs_base: u64,
+    /// GS base.
+    pub gs_base: u64,
+    /// Run-time address of the block.
+    pub target: u64,
+    /// Index of the [`VectorFile`].
+    pub vectors: u32,
+    /// 1 when bits 128 and up of vector registers 0..15 are zero: they are then cleared, not loaded, which spares
+    /// legacy SSE code the penalty for dirty upper halves.
+    pub clean: u32,
+}
+
+/// x87, MXCSR, vector and opmask registers.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub struct VectorFile {
+    /// The 512 bytes of FXSAVE64 (Intel SDM volume 1, table 10-2).
+    pub fx: [u8; 512],
+    /// ZMM0..31. Without AVX-512 only the first 32 bytes of the first 16 are loaded and stored, without AVX none.
+    pub zmm: [[u8; 64]; 32],
+    /// k0..7.
+    pub opmask: [u64; 8],
+}
+
+/// A signal as the handler saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Fault {
+    /// Signal number.
+    pub signal: u32,
+    /// `si_code`.
+    pub code: i32,
+    /// `si_addr`.
+    pub address: u64,
+    /// RIP in the signal frame.
+    pub rip: u64,
+    /// RFLAGS in the signal frame.
+    pub rflags: u64,
+    /// Page-fault error code in the signal frame.
+    pub error: u64,
+}
+
+/// End state of a run.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub struct RunOutput {
+    /// General-purpose registers in encoding order.
+    pub gpr: [u64; 16],
+    /// RFLAGS.
+    pub rflags: u64,
+    /// FS base.
+    pub fs_base: u64,
+    /// GS base.
+    pub gs_base: u64,
+    /// The exit that was taken, as its stub says, or [`EXIT_FAULT`].
+    pub exit: u32,
+    /// Number of changed lines (scan mode).
+    pub line_count: u32,
+    /// Index of the first changed line (scan mode).
+    pub first_line: u32,
+    /// Not used.
+    pub reserved: u32,
+    /// Meaningful when `exit` is [`EXIT_FAULT`].
+    pub fault: Fault,
+    /// Vectors and x87.
+    pub vectors: VectorFile,
+}
+
+/// A changed line of memory.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct WireLine {
+    /// Run-time address.
+    pub address: u64,
+    /// Content after the run.
+    pub bytes: [u8; LINE],
+}

@@ -1,0 +1,16 @@
+//! The runner: one static x86-64 program that every engine executes, and the wire layout it shares with the host.
+//!
+//! `guest/` is freestanding code (no libc, no allocation) that `build.rs` compiles with the toolchain's own
+//! compiler and linker; this crate embeds the result. The host writes blocks, start states and pages into a shared
+//! file that has the layout of [`layout`]; the guest runs them and leaves end states there.
+//!
+//! ```
+//! assert_eq!(&snippex_runner::RUNNER[..4], b"\x7fELF");
+//! ```
+//!
+//! This crate starts no process and knows no engine: that is `snippex-exec`.
+
+pub mod layout;
+
+/// The runner as a static x86-64 ELF executable.
+pub static RUNNER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/runner"));

@@ -1,0 +1,85 @@
+//! How a command ends, as its exit code says it.
+
+use std::process::ExitCode;
+
+use crate::{Failure, OutputArgs, Printer};
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExitStatus {
+    /// It did its job and found nothing: no divergence, no regression. Code 0.
+    NothingFound,
+    /// It did its job and found something. Code 1.
+    Found,
+    /// It could not do its job. Code 2, as clap has it for wrong usage.
+    CouldNot,
+    /// The user interrupted it. Code 130, as shells have it for SIGINT.
+    Interrupted,
+}
+
+impl ExitStatus {
+    /// The exit code of the process.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            ExitStatus::NothingFound => 0,
+            ExitStatus::Found => 1,
+            ExitStatus::CouldNot => 2,
+            ExitStatus::Interrupted => 130,
+        }
+    }
+
+    /// [`Found`](ExitStatus::Found) if `found`, else [`NothingFound`](ExitStatus::NothingFound).
+    #[must_use]
+    pub fn found(found: bool) -> ExitStatus {
+        if found {
+            ExitStatus::Found
+        } else {
+            ExitStatus::NothingFound
+        }
+    }
+}
+
+impl From<ExitStatus> for ExitCode {
+    fn from(status: ExitStatus) -> ExitCode {
+        ExitCode::from(status.code())
+    }
+}
+
+/// Runs a command with a printer made from `args`, prints its failure if it fails, and gives the exit
+/// code for `main` to return.
+pub fn run(args: &OutputArgs, command: impl FnOnce(&Printer) -> Result<ExitStatus, Failure>) -> ExitCode {
+    let printer = match Printer::new(args) {
+        Ok(printer) => printer,
+        Err(failure) => {
+            Printer::standard().failure(&failure);
+            return failure.status().into();
+        }
+    };
+    // What is buffered has to be out before the answer counts as given: a full disk shows up here.
+    let ended = command(&printer);
+    let flushed = printer.flush();
+    match ended.and_then(|status| flushed.map(|()| status)) {
+        Ok(status) => status.into(),
+        Err(failure) => {
+            printer.failure(&failure);
+            failure.status().into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_what_scripts_rely_on() {
+        use ExitStatus::*;
+        assert_eq!(
+            [NothingFound, Found, CouldNot, Interrupted].map(ExitStatus::code),
+            [0, 1, 2, 130]
+        );
+        assert_eq!(ExitStatus::found(true), Found);
+        assert_eq!(ExitStatus::found(false), NothingFound);
+    }
+}

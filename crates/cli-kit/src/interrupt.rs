@@ -1,0 +1,81 @@
+//! Ctrl-C: the first asks the command to stop and keep what it has, the second ends it at once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+use signal_hook::iterator::Signals;
+
+use crate::style::WARNING;
+use crate::{ExitStatus, Failure, OrFail};
+
+/// Says whether the work should stop. Clones speak of the same work.
+#[derive(Debug, Clone, Default)]
+pub struct CancelToken(Arc<AtomicBool>);
+
+impl CancelToken {
+    /// A token that is not set.
+    #[must_use]
+    pub fn new() -> CancelToken {
+        CancelToken::default()
+    }
+
+    /// Asks the work to stop.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the work should stop.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    /// The flag itself, for libraries that take one.
+    #[must_use]
+    pub fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.0)
+    }
+}
+
+/// From now on SIGINT and SIGTERM set the token, and `message` is printed to standard error; the
+/// second such signal ends the process at once with code 130. Call it once, early in `main`.
+///
+/// # Errors
+/// When the system does not take the handlers.
+pub fn on_interrupt(message: &'static str) -> Result<CancelToken, Failure> {
+    let token = CancelToken::new();
+    let failed = "cannot handle Ctrl-C";
+    let mut signals = Signals::new([SIGINT, SIGTERM]).or_fail(failed)?;
+    for signal in [SIGINT, SIGTERM] {
+        // The order matters: the handler that ends the process looks at the flag first, so that it
+        // acts on the second signal, even when every thread of ours is stuck.
+        let code = i32::from(ExitStatus::Interrupted.code());
+        flag::register_conditional_shutdown(signal, code, token.flag()).or_fail(failed)?;
+        flag::register(signal, token.flag()).or_fail(failed)?;
+    }
+    std::thread::Builder::new()
+        .name("interrupt".to_owned())
+        .spawn(move || {
+            if signals.forever().next().is_some() {
+                anstream::eprintln!("\n{WARNING}interrupted{WARNING:#}: {message}");
+            }
+        })
+        .or_fail(failed)?;
+    Ok(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clones_share_the_state() {
+        let token = CancelToken::new();
+        let other = token.clone();
+        assert!(!other.is_cancelled());
+        token.cancel();
+        assert!(other.is_cancelled() && other.flag().load(Ordering::SeqCst));
+    }
+}

@@ -1,0 +1,114 @@
+//! How far a task is: a bar on a terminal, lines in a log, or nothing.
+
+use std::fmt::Display;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::{Printer, units};
+
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// A task under way. Threads may share it; dropping it removes the bar.
+#[derive(Debug)]
+pub struct Progress<'a> {
+    printer: &'a Printer,
+    task: String,
+    bar: ProgressBar,
+    started: Instant,
+    /// When the next line is due; nothing where lines are not wanted.
+    next_line: Option<Mutex<Instant>>,
+}
+
+impl<'a> Progress<'a> {
+    pub(crate) fn start(printer: &'a Printer, task: &str, total: Option<u64>) -> Progress<'a> {
+        let template = match total {
+            Some(_) => "{prefix} {bar:30} {percent:>3} %  {msg}  {eta} left",
+            None => "{prefix} {spinner} {human_pos}  {msg}",
+        };
+        let style = ProgressStyle::with_template(template).expect("the templates above are well formed");
+        // A hidden bar still counts, which the lines are made from.
+        let bar = printer
+            .bars()
+            .add(total.map_or_else(ProgressBar::no_length, ProgressBar::new));
+        bar.set_style(style.progress_chars("━╸─"));
+        bar.set_prefix(task.to_owned());
+        let started = Instant::now();
+        let next_line = printer
+            .shows_progress_lines()
+            .then(|| Mutex::new(started + LINE_EVERY));
+        Progress {
+            printer,
+            task: task.to_owned(),
+            bar,
+            started,
+            next_line,
+        }
+    }
+
+    /// That much more is done.
+    pub fn advance(&self, by: u64) {
+        self.bar.inc(by);
+        if let Some(next) = &self.next_line {
+            // Whoever holds the lock prints the line; the others need not wait for it.
+            let Ok(mut due) = next.try_lock() else { return };
+            if Instant::now() >= *due {
+                *due += LINE_EVERY;
+                self.printer.note(self.text());
+            }
+        }
+    }
+
+    /// Shows a word on how it goes, such as a rate or what was found so far.
+    pub fn say(&self, message: impl Display) {
+        self.bar.set_message(message.to_string());
+    }
+
+    /// How much is done.
+    #[must_use]
+    pub fn done(&self) -> u64 {
+        self.bar.position()
+    }
+
+    /// How long the task has been going.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn text(&self) -> String {
+        let done = units::count(self.bar.position());
+        let of = self
+            .bar
+            .length()
+            .map_or_else(String::new, |total| format!(" of {}", units::count(total)));
+        let elapsed = units::duration(self.elapsed());
+        let message = self.bar.message();
+        let gap = if message.is_empty() { "" } else { "  " };
+        format!("{}: {done}{of} in {elapsed}{gap}{message}", self.task)
+    }
+}
+
+impl Drop for Progress<'_> {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hidden_task_counts_and_prints_nothing() {
+        let printer = Printer::on(Box::new(std::io::sink()), Box::new(std::io::sink()));
+        let progress = printer.progress("runs", Some(2000));
+        progress.advance(1500);
+        progress.say("3 diverged");
+        assert_eq!(progress.done(), 1500);
+        let text = progress.text();
+        assert!(text.starts_with("runs: 1.50 k of 2.00 k in "), "{text}");
+        assert!(text.ends_with("  3 diverged"), "{text}");
+    }
+}

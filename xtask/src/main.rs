@@ -1,0 +1,66 @@
+//! `cargo xtask`: the repository's chores.
+//!
+//! A fresh machine compiles this first, so it depends on nothing but the standard library and only
+//! starts other programs. Every command is printed before it runs. Each subcommand has a file of its
+//! own; to add one, write the file and add a line to [`COMMANDS`].
+
+mod demo;
+mod deny;
+mod install;
+mod postgres;
+mod shell;
+mod summary;
+mod test;
+
+use std::process::ExitCode;
+
+/// What went wrong, ready to be printed behind `error: `.
+type Failure = String;
+
+/// A chore: takes the arguments behind its name, answers with the exit code of the process.
+struct Command {
+    name: &'static str,
+    about: &'static str,
+    run: fn(&[String]) -> Result<ExitCode, Failure>,
+}
+
+const COMMANDS: &[Command] = &[
+    Command {
+        name: "demo",
+        about: "build snippex and check a program of this machine with it",
+        run: demo::run,
+    },
+    Command {
+        name: "test",
+        about: "install what the tests need and run all of them (--list, --only A,B, --skip A,B)",
+        run: test::run,
+    },
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let Some((name, rest)) = arguments.split_first() else {
+        print_usage();
+        return ExitCode::from(2);
+    };
+    if matches!(name.as_str(), "help" | "-h" | "--help") {
+        print_usage();
+        return ExitCode::SUCCESS;
+    }
+    let Some(command) = COMMANDS.iter().find(|command| command.name == name) else {
+        eprintln!("error: there is no chore `{name}`");
+        print_usage();
+        return ExitCode::from(2);
+    };
+    (command.run)(rest).unwrap_or_else(|failure| {
+        eprintln!("error: {failure}");
+        ExitCode::from(2)
+    })
+}
+
+fn print_usage() {
+    eprintln!("usage: cargo xtask CHORE [OPTIONS]\n");
+    for command in COMMANDS {
+        eprintln!("  {:<10} {}", command.name, command.about);
+    }
+}

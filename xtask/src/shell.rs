@@ -1,0 +1,125 @@
+//! Start other programs: print the command, run it, turn a bad end into words.
+//!
+//! Nothing here goes through a shell, so no argument needs quoting to be safe; quotes are only put
+//! into what is printed, so that a reader can paste it.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use crate::Failure;
+
+/// The workspace's root folder.
+pub(crate) fn root() -> PathBuf {
+    let manifest = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    manifest.parent().map_or_else(|| manifest.clone(), PathBuf::from)
+}
+
+/// Where cargo puts what it builds.
+pub(crate) fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+/// The cargo that started this process, started at the workspace's root.
+pub(crate) fn cargo<const N: usize>(arguments: [&str; N]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root()).args(arguments);
+    command
+}
+
+/// Prints the command, runs it with this process's own output, and waits.
+pub(crate) fn run(command: &mut Command) -> Result<(), Failure> {
+    println!("$ {}", words(command));
+    let status = command
+        .stdin(Stdio::null())
+        .status()
+        .map_err(|error| cannot_start(command, &error))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("`{}` ended with {status}", words(command)))
+    }
+}
+
+/// Runs the command silently and gives what it wrote to standard output.
+pub(crate) fn capture(command: &mut Command) -> Result<String, Failure> {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| cannot_start(command, &error))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(format!(
+        "`{}` ended with {}: {}",
+        words(command),
+        output.status,
+        said.trim()
+    ))
+}
+
+/// Whether this process may do what only root may.
+pub(crate) fn is_root() -> bool {
+    capture(Command::new("id").arg("-u")).is_ok_and(|user| user.trim() == "0")
+}
+
+/// Where `program` lies on the PATH.
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(program))
+        .find(|candidate| candidate.is_file())
+}
+
+/// The command as one would type it.
+pub(crate) fn words(command: &Command) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:,@+%".contains(c);
+    let quote = |word: &str| {
+        if !word.is_empty() && word.chars().all(plain) {
+            word.to_owned()
+        } else {
+            format!("'{word}'")
+        }
+    };
+    let variables = command
+        .get_envs()
+        .filter_map(|(name, value)| Some(format!("{}={}", name.to_str()?, quote(value?.to_str()?))));
+    let program = command.get_program().to_string_lossy();
+    // cargo hands its own full path down; its name is what a reader knows.
+    let program = if program.ends_with("/cargo") {
+        "cargo".into()
+    } else {
+        program
+    };
+    variables
+        .chain(std::iter::once(quote(&program)))
+        .chain(command.get_args().map(|word| quote(&word.to_string_lossy())))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn cannot_start(command: &Command, error: &std::io::Error) -> Failure {
+    format!("`{}` cannot be started: {error}", words(command))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_quote_what_a_shell_would_split() {
+        let mut command = Command::new("/usr/bin/cargo");
+        command
+            .env("RUSTDOCFLAGS", "-D warnings")
+            .args(["doc", "a b", ""]);
+        assert_eq!(words(&command), "RUSTDOCFLAGS='-D warnings' cargo doc 'a b' ''");
+    }
+
+    #[test]
+    fn a_bad_end_is_an_error_that_names_the_command() {
+        let error = run(&mut Command::new("false")).unwrap_err();
+        assert!(error.contains("`false` ended with exit status: 1"), "{error}");
+        let error = capture(Command::new("/nowhere/tool").arg("x")).unwrap_err();
+        assert!(error.contains("`/nowhere/tool x` cannot be started"), "{error}");
+    }
+}

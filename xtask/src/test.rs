@@ -1,0 +1,275 @@
+//! `cargo xtask test`: set the machine up, then run every check, and say at the end how each went.
+//!
+//! All steps run even after one failed, so that one run shows everything there is to mend. What
+//! cannot run fails and says why; only the advisory check, which needs a database from outside, may
+//! be left out where that cannot be reached.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use crate::postgres::{Postgres, VARIABLES};
+use crate::summary::{self, Ended, Outcome};
+use crate::{Failure, deny, install, shell};
+
+/// One check.
+struct Step {
+    name: &'static str,
+    about: &'static str,
+    run: fn(Option<&Postgres>) -> Result<Outcome, Failure>,
+    /// Whether it runs code that wants the programs of [`install::TESTS`] and the database.
+    runs_tests: bool,
+}
+
+const STEPS: &[Step] = &[
+    Step {
+        name: "fmt",
+        about: "the code is formatted",
+        run: fmt,
+        runs_tests: false,
+    },
+    Step {
+        name: "clippy",
+        about: "no lint finds anything",
+        run: clippy,
+        runs_tests: false,
+    },
+    Step {
+        name: "docs",
+        about: "the documentation builds without warning",
+        run: docs,
+        runs_tests: false,
+    },
+    Step {
+        name: "tests",
+        about: "unit and integration tests",
+        run: tests,
+        runs_tests: true,
+    },
+    Step {
+        name: "doctests",
+        about: "the examples in the documentation",
+        run: doctests,
+        runs_tests: true,
+    },
+    Step {
+        name: "examples",
+        about: "the example programs build",
+        run: examples,
+        runs_tests: false,
+    },
+    Step {
+        name: "deny",
+        about: "bans, licences and sources of dependencies",
+        run: bans,
+        runs_tests: false,
+    },
+    Step {
+        name: "advisories",
+        about: "known holes in dependencies",
+        run: advisories,
+        runs_tests: false,
+    },
+];
+
+/// Runs the steps that `arguments` select.
+pub(crate) fn run(arguments: &[String]) -> Result<ExitCode, Failure> {
+    let Some(steps) = selection(arguments)? else {
+        for step in STEPS {
+            println!("  {:<11} {}", step.name, step.about);
+        }
+        return Ok(ExitCode::SUCCESS);
+    };
+    let server = if steps.iter().any(|step| step.runs_tests) {
+        prepare()?
+    } else {
+        None
+    };
+    let ended: Vec<Ended> = steps
+        .into_iter()
+        .map(|step| execute(step, server.as_ref()))
+        .collect();
+    drop(server);
+    println!("\n{}", summary::table(&ended));
+    Ok(summary::exit_code(&ended))
+}
+
+/// The steps to run, or nothing if they are only to be listed.
+fn selection(arguments: &[String]) -> Result<Option<Vec<&'static Step>>, Failure> {
+    let mut steps: Vec<&Step> = STEPS.iter().collect();
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        let mut names = || {
+            let list = arguments
+                .next()
+                .ok_or_else(|| format!("{argument} wants a list of steps"))?;
+            let names: Vec<&str> = list.split(',').collect();
+            let unknown = names
+                .iter()
+                .find(|name| STEPS.iter().all(|step| step.name != **name));
+            match unknown {
+                Some(name) => Err(format!(
+                    "there is no step `{name}`; `cargo xtask test --list` shows them"
+                )),
+                None => Ok(names),
+            }
+        };
+        match argument.as_str() {
+            "--list" => return Ok(None),
+            "--only" => {
+                let names = names()?;
+                steps.retain(|step| names.contains(&step.name));
+            }
+            "--skip" => {
+                let names = names()?;
+                steps.retain(|step| !names.contains(&step.name));
+            }
+            other => {
+                return Err(format!(
+                    "unknown option `{other}`; known are --list, --only A,B, --skip A,B"
+                ));
+            }
+        }
+    }
+    Ok(Some(steps))
+}
+
+/// Installs what the tests need and starts their database, unless the environment names one.
+fn prepare() -> Result<Option<Postgres>, Failure> {
+    println!("== set-up");
+    install::install(install::TESTS)?;
+    Ok(if VARIABLES.iter().all(|name| std::env::var_os(name).is_some()) {
+        println!("{} are set: using that server", VARIABLES.join(" and "));
+        None
+    } else {
+        Some(Postgres::start()?)
+    })
+}
+
+fn execute(step: &'static Step, server: Option<&Postgres>) -> Ended {
+    println!("\n== {}: {}", step.name, step.about);
+    let start = Instant::now();
+    let outcome = (step.run)(server).unwrap_or_else(Outcome::Failed);
+    if let Outcome::Failed(reason) = &outcome {
+        println!("{} failed: {reason}", step.name);
+    }
+    Ended {
+        step: step.name,
+        outcome,
+        elapsed: start.elapsed(),
+    }
+}
+
+fn fmt(_: Option<&Postgres>) -> Result<Outcome, Failure> {
+    shell::run(&mut shell::cargo(["fmt", "--all", "--check"]))?;
+    Ok(Outcome::Passed)
+}
+
+fn clippy(_: Option<&Postgres>) -> Result<Outcome, Failure> {
+    let mut clippy = shell::cargo([
+        "clippy",
+        "--locked",
+        "--workspace",
+        "--all-targets",
+        "--all-features",
+    ]);
+    shell::run(clippy.args(["--", "-D", "warnings"]))?;
+    Ok(Outcome::Passed)
+}
+
+fn docs(_: Option<&Postgres>) -> Result<Outcome, Failure> {
+    let mut doc = shell::cargo(["doc", "--locked", "--workspace", "--no-deps", "--all-features"]);
+    shell::run(doc.env("RUSTDOCFLAGS", "-D warnings"))?;
+    Ok(Outcome::Passed)
+}
+
+fn tests(server: Option<&Postgres>) -> Result<Outcome, Failure> {
+    cargo_test(server, &["--lib", "--bins", "--tests"])
+}
+
+fn doctests(server: Option<&Postgres>) -> Result<Outcome, Failure> {
+    cargo_test(server, &["--doc"])
+}
+
+fn cargo_test(server: Option<&Postgres>, targets: &[&str]) -> Result<Outcome, Failure> {
+    let mut test = shell::cargo([
+        "test",
+        "--locked",
+        "--workspace",
+        "--all-features",
+        "--no-fail-fast",
+    ]);
+    test.args(targets);
+    if let Some(server) = server {
+        for name in VARIABLES {
+            test.env(name, server.url());
+        }
+    }
+    shell::run(&mut test)?;
+    Ok(Outcome::Passed)
+}
+
+fn examples(_: Option<&Postgres>) -> Result<Outcome, Failure> {
+    shell::run(&mut shell::cargo([
+        "build",
+        "--locked",
+        "--workspace",
+        "--all-features",
+        "--examples",
+    ]))?;
+    Ok(Outcome::Passed)
+}
+
+fn bans(_: Option<&Postgres>) -> Result<Outcome, Failure> {
+    deny::check(&["bans", "licenses", "sources"])?;
+    Ok(Outcome::Passed)
+}
+
+fn advisories(_: Option<&Postgres>) -> Result<Outcome, Failure> {
+    if !deny::database_is_reachable() {
+        let reason = "the advisory database on github.com cannot be reached from here";
+        println!("{reason}: nothing was checked");
+        return Ok(Outcome::NotRun(reason.into()));
+    }
+    deny::check(&["advisories"])?;
+    Ok(Outcome::Passed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(arguments: &[&str]) -> Result<Vec<&'static str>, Failure> {
+        let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+        Ok(selection(&arguments)?
+            .unwrap_or_default()
+            .iter()
+            .map(|step| step.name)
+            .collect())
+    }
+
+    #[test]
+    fn steps_are_selected_by_name() {
+        assert_eq!(names(&[]).unwrap().len(), STEPS.len());
+        assert_eq!(names(&["--only", "tests,fmt"]).unwrap(), ["fmt", "tests"]);
+        assert_eq!(
+            names(&["--skip", "deny,advisories"]).unwrap().len(),
+            STEPS.len() - 2
+        );
+        assert!(names(&["--list"]).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_misspelt_step_or_option_is_refused() {
+        assert!(
+            names(&["--only", "clipy"])
+                .unwrap_err()
+                .contains("no step `clipy`")
+        );
+        assert!(names(&["--only"]).unwrap_err().contains("wants a list"));
+        assert!(
+            names(&["--fast"])
+                .unwrap_err()
+                .contains("unknown option `--fast`")
+        );
+    }
+}

@@ -1,0 +1,194 @@
+//! Who may know whom: the table of docs/ARCHITECTURE.md, kept true against `cargo metadata`.
+//!
+//! To add a crate or an edge, change [`TABLE`] and the document together, in the commit that needs
+//! it; the review of that commit is the place to ask whether the edge should be.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cargo_metadata::{CargoOpt, DependencyKind, Metadata, MetadataCommand, Package, PackageId};
+
+/// A package and the packages of this workspace that it may name, for any purpose (tests included).
+const TABLE: &[(&str, &[&str])] = &[
+    ("snippex-core", &[]),
+    ("snippex-runner", &[]),
+    ("snippex-exec", &["snippex-core", "snippex-runner"]),
+    ("snippex-store", &["snippex-core"]),
+    ("snippex-report", &["regress-core", "snippex-core"]),
+    ("regress-core", &[]),
+    ("cli-kit", &[]),
+    (
+        "snippex",
+        &[
+            "cli-kit",
+            "snippex-core",
+            "snippex-exec",
+            "snippex-report",
+            "snippex-runner",
+            "snippex-store",
+        ],
+    ),
+    ("benchgate", &["cli-kit", "regress-core", "snippex-report"]),
+    ("regressd", &["regress-core", "snippex-report"]),
+    (
+        "benches",
+        &[
+            "regress-core",
+            "snippex-core",
+            "snippex-exec",
+            "snippex-report",
+            "snippex-runner",
+            "snippex-store",
+        ],
+    ),
+    ("xtask", &[]),
+];
+
+/// Pairs where the first must not reach the second over any path of normal dependencies.
+const APART: &[(&str, &str)] = &[
+    ("snippex-exec", "snippex-store"),
+    ("snippex-store", "snippex-exec"),
+    ("benchgate", "snippex-exec"),
+    ("benchgate", "snippex-store"),
+    ("regressd", "snippex-exec"),
+    ("regressd", "snippex-store"),
+];
+
+/// Crates that do no IO and know no async, and what would give it away.
+const PURE: &[&str] = &["snippex-core", "regress-core"];
+const IMPURE: &[&str] = &["async-std", "hyper", "mio", "reqwest", "sqlx", "tokio", "ureq"];
+
+fn metadata() -> Metadata {
+    MetadataCommand::new()
+        .manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"))
+        .features(CargoOpt::AllFeatures)
+        // One platform's dependencies are enough, and the others need not be downloaded.
+        .other_options(["--locked", "--filter-platform", "x86_64-unknown-linux-gnu"].map(String::from))
+        .exec()
+        .expect("cargo metadata runs on this workspace")
+}
+
+/// The packages of the workspace that `package` names.
+fn neighbours<'a>(package: &'a Package, members: &BTreeSet<&str>) -> BTreeSet<&'a str> {
+    let names = package
+        .dependencies
+        .iter()
+        .map(|dependency| dependency.name.as_str());
+    names.filter(|name| members.contains(name)).collect()
+}
+
+/// Everything that each package of the workspace reaches over normal and build dependencies.
+/// Versions of the same name count as one.
+fn reach(metadata: &Metadata) -> BTreeMap<&str, BTreeSet<&str>> {
+    let resolve = metadata
+        .resolve
+        .as_ref()
+        .expect("metadata was asked for with dependencies");
+    let name = |id: &PackageId| metadata[id].name.as_str();
+    let mut edges = BTreeMap::<&str, BTreeSet<&str>>::new();
+    for node in &resolve.nodes {
+        let shipped = node.deps.iter().filter(|dependency| {
+            dependency
+                .dep_kinds
+                .iter()
+                .any(|kind| kind.kind != DependencyKind::Development)
+        });
+        edges
+            .entry(name(&node.id))
+            .or_default()
+            .extend(shipped.map(|dependency| name(&dependency.pkg)));
+    }
+    let reach_of = |start| {
+        let mut seen = BTreeSet::new();
+        let mut open = vec![start];
+        while let Some(next) = open.pop() {
+            open.extend(edges[next].iter().copied().filter(|name| seen.insert(*name)));
+        }
+        seen
+    };
+    metadata
+        .workspace_members
+        .iter()
+        .map(|id| (name(id), reach_of(name(id))))
+        .collect()
+}
+
+#[test]
+fn every_crate_is_in_the_table_and_names_only_what_it_allows() {
+    let metadata = metadata();
+    let table: BTreeMap<_, BTreeSet<_>> = TABLE
+        .iter()
+        .map(|(name, allowed)| (*name, allowed.iter().copied().collect()))
+        .collect();
+    let packages = metadata.workspace_packages();
+    let members: BTreeSet<&str> = packages.iter().map(|package| package.name.as_str()).collect();
+    assert!(
+        members.contains("xtask"),
+        "the workspace was not read: {members:?}"
+    );
+
+    let mut wrong = Vec::new();
+    for package in packages {
+        let Some(allowed) = table.get(package.name.as_str()) else {
+            wrong.push(format!("`{}` is not in the table", package.name));
+            continue;
+        };
+        let unexpected = neighbours(package, &members);
+        let unexpected = unexpected.difference(allowed).copied();
+        // A package may name itself, to test itself as others see it.
+        let unexpected = unexpected.filter(|name| *name != package.name.as_str());
+        wrong.extend(unexpected.map(|name| format!("`{}` must not depend on `{name}`", package.name)));
+    }
+    assert!(
+        wrong.is_empty(),
+        "{}\n{}",
+        wrong.join("\n"),
+        "see TABLE in xtask/tests/dependency_table.rs"
+    );
+}
+
+#[test]
+fn what_must_not_know_each_other_does_not_by_detours_either() {
+    let metadata = metadata();
+    let reach = reach(&metadata);
+    for (from, to) in APART {
+        let Some(reached) = reach.get(from) else { continue };
+        assert!(!reached.contains(to), "`{from}` reaches `{to}`");
+    }
+}
+
+#[test]
+fn the_pure_crates_bring_no_io_and_no_async() {
+    let metadata = metadata();
+    let reach = reach(&metadata);
+    for name in PURE {
+        let reached = reach
+            .get(name)
+            .unwrap_or_else(|| panic!("`{name}` is in the workspace"));
+        let impure: Vec<_> = IMPURE.iter().filter(|impure| reached.contains(*impure)).collect();
+        assert!(impure.is_empty(), "`{name}` depends on {impure:?}");
+    }
+}
+
+#[test]
+fn no_library_depends_on_a_program() {
+    let metadata = metadata();
+    let packages = metadata.workspace_packages();
+    let folder = |package: &Package, name: &str| {
+        package
+            .manifest_path
+            .starts_with(metadata.workspace_root.join(name))
+    };
+    let programs: BTreeSet<&str> = packages
+        .iter()
+        .filter(|package| folder(package, "bins"))
+        .map(|p| p.name.as_str())
+        .collect();
+    for library in packages.iter().filter(|package| folder(package, "crates")) {
+        let named = neighbours(library, &programs);
+        assert!(
+            named.is_empty(),
+            "the library `{}` depends on {named:?}",
+            library.name
+        );
+    }
+}

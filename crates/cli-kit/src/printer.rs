@@ -123,8 +123,13 @@ impl Printer {
     /// # Errors
     /// When the stream does not take it, for example because the disk is full. A closed pipe is none.
     pub fn text(&self, text: impl Display) -> Result<(), Failure> {
-        self.bars
-            .suspend(|| lock(&self.answer).write(format_args!("{text}")))
+        let mut answer = lock(&self.answer);
+        if answer.live {
+            // Bars stand on the same terminal and have to make room.
+            self.bars.suspend(|| answer.write(format_args!("{text}")))
+        } else {
+            answer.write(format_args!("{text}"))
+        }
     }
 
     /// Writes a line of the answer.

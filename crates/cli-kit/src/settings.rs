@@ -33,12 +33,12 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::path::Path;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Serialize, Serializer};
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
-use crate::{Failure, OrFail};
+use crate::{Failure, OrFail, Table as View};
 
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,8 +64,15 @@ impl fmt::Display for Origin {
     }
 }
 
+/// As its text.
+impl Serialize for Origin {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// A value as it is in force, and where it comes from.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Entry {
     /// The value.
     pub value: Value,
@@ -80,6 +87,18 @@ pub struct Resolved<T> {
     pub value: T,
     /// Every value by its key (`section.key`), for `config show`. A setting without value is left out.
     pub origins: BTreeMap<String, Entry>,
+}
+
+impl<T> Resolved<T> {
+    /// Every value with its origin, as `config show` prints it.
+    #[must_use]
+    pub fn view(&self) -> View {
+        let mut view = View::new(["setting", "value", "origin"]);
+        for (key, Entry { value, origin }) in &self.origins {
+            view.row([key, &value.to_string(), &origin.to_string()]);
+        }
+        view
+    }
 }
 
 /// Settings while they are put together.
@@ -337,21 +356,24 @@ mod tests {
                 engines: vec!["a".into(), "b".into()],
             }
         );
-        let origins: Vec<String> = resolved
-            .origins
-            .iter()
-            .map(|(key, entry)| format!("{key} {}", entry.origin))
+        let view = anstream::adapter::strip_str(&resolved.view().to_string()).to_string();
+        let words: Vec<Vec<&str>> = view
+            .lines()
+            .map(|line| line.split_whitespace().collect())
             .collect();
         assert_eq!(
-            origins,
+            words,
             [
-                "cache.days project.toml:3",
-                "cache.enabled user.toml:3",
-                "database flag --database",
-                "engines project.toml:1",
-                "threads environment APP_THREADS",
+                vec!["setting", "value", "origin"],
+                vec!["cache.days", "2.5", "project.toml:3"],
+                vec!["cache.enabled", "false", "user.toml:3"],
+                vec!["database", "\"x.db\"", "flag", "--database"],
+                vec!["engines", "[\"a\",", "\"b\"]", "project.toml:1"],
+                vec!["threads", "4", "environment", "APP_THREADS"],
             ]
         );
+        let json = serde_json::to_string(&resolved.origins["threads"]).unwrap();
+        assert_eq!(json, r#"{"value":4,"origin":"environment APP_THREADS"}"#);
     }
 
     #[test]

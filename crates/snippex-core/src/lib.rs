@@ -7,6 +7,7 @@
 //! binary -> extract -> select -> (seed) case -> (run elsewhere) observation -> diff
 //! ```
 
+pub mod binary;
 pub mod block;
 pub mod case;
 pub mod codec;

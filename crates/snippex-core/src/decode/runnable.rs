@@ -1,0 +1,123 @@
+//! Which instructions make a block unfit to run: its result would depend on more than a case holds.
+//!
+//! Decided by code and CPUID feature, so that new forms of a feature are covered by what the decoder knows.
+
+use std::sync::OnceLock;
+
+use iced_x86::{Code, CpuidFeature, FlowControl, Instruction, Mnemonic, OpKind, Register};
+
+use crate::block::Unrunnable;
+
+/// Why a block with `instruction` is not run; `None` when it can be.
+///
+/// INT3, UD0/1/2 and HLT stay runnable: the signal is the result. PUSHF and POPF are, too: the flags a user
+/// program can change are part of the state. FXSAVE and FXRSTOR are: the area is memory and the state is covered.
+/// XSAVE, XRSTOR and their variants are not: what they write depends on which components the kernel enabled and
+/// on processor tracking (XINUSE) that no case carries.
+#[must_use]
+pub fn unrunnable(instruction: &Instruction) -> Option<Unrunnable> {
+    let by_code = table()[instruction.code() as usize];
+    by_code.or_else(|| touches_segment(instruction).then_some(Unrunnable::StateNotCovered))
+}
+
+fn table() -> &'static [Option<Unrunnable>] {
+    static TABLE: OnceLock<Vec<Option<Unrunnable>>> = OnceLock::new();
+    TABLE.get_or_init(|| Code::values().map(classify).collect())
+}
+
+fn classify(code: Code) -> Option<Unrunnable> {
+    if code == Code::INVALID {
+        return Some(Unrunnable::Invalid);
+    }
+    by_mnemonic(code).or_else(|| {
+        code.cpuid_features()
+            .iter()
+            .find_map(|&feature| by_feature(feature))
+    })
+}
+
+fn by_mnemonic(code: Code) -> Option<Unrunnable> {
+    use Mnemonic as M;
+    let far = matches!(
+        code,
+        Code::Jmp_m1616
+            | Code::Jmp_m1632
+            | Code::Jmp_m1664
+            | Code::Call_m1616
+            | Code::Call_m1632
+            | Code::Call_m1664
+    );
+    Some(match code.mnemonic() {
+        M::Syscall | M::Sysenter | M::Int | M::Int1 | M::Into => Unrunnable::Syscall,
+        M::Retf | M::Iret | M::Iretd | M::Iretq | M::Uiret => Unrunnable::FarTransfer,
+        _ if far => Unrunnable::FarTransfer,
+        // A fault in user mode by design, and the way a block ends: a signal is its result.
+        M::Hlt => return None,
+        M::Cpuid
+        | M::Rdtsc
+        | M::Rdtscp
+        | M::Rdrand
+        | M::Rdseed
+        | M::Rdpid
+        | M::Rdpmc
+        | M::Xgetbv
+        | M::Sgdt
+        | M::Sidt
+        | M::Sldt
+        | M::Str
+        | M::Smsw
+        | M::Rdpru => Unrunnable::HostDependent,
+        // Selectors and descriptors of the host's tables.
+        M::Lar | M::Lsl | M::Verr | M::Verw => Unrunnable::HostDependent,
+        M::Lss | M::Lfs | M::Lgs | M::Lds | M::Les => Unrunnable::StateNotCovered,
+        M::Xsave
+        | M::Xsave64
+        | M::Xsavec
+        | M::Xsavec64
+        | M::Xsaveopt
+        | M::Xsaveopt64
+        | M::Xrstor
+        | M::Xrstor64 => Unrunnable::StateNotCovered,
+        M::Rdfsbase | M::Rdgsbase => return None,
+        M::Wrfsbase | M::Wrgsbase => Unrunnable::StateNotCovered,
+        // Port and interrupt-flag instructions: allowed by IOPL only, which user programs do not have.
+        M::In | M::Out | M::Insb | M::Insw | M::Insd | M::Outsb | M::Outsw | M::Outsd | M::Cli | M::Sti => {
+            Unrunnable::Privileged
+        }
+        _ if code.is_privileged()
+            || matches!(code.flow_control(), FlowControl::Return) && code.mnemonic() != M::Ret =>
+        {
+            Unrunnable::Privileged
+        }
+        _ => return None,
+    })
+}
+
+fn by_feature(feature: CpuidFeature) -> Option<Unrunnable> {
+    use CpuidFeature as F;
+    Some(match feature {
+        F::RTM | F::HLE_or_RTM | F::TSXLDTRK => Unrunnable::StateNotCovered,
+        F::PKU | F::CET_SS | F::AMX_TILE | F::AMX_INT8 | F::AMX_BF16 | F::AMX_FP16 | F::AMX_COMPLEX => {
+            Unrunnable::StateNotCovered
+        }
+        F::UINTR | F::WAITPKG | F::MPX | F::KL | F::AESKLE | F::WIDE_KL => Unrunnable::StateNotCovered,
+        F::MONITOR | F::MONITORX => Unrunnable::Privileged,
+        F::ENQCMD | F::MOVDIR64B => return (feature == F::ENQCMD).then_some(Unrunnable::Privileged),
+        F::VMX | F::SVM | F::SGX1 | F::SMX | F::SEV_ES | F::SEV_SNP | F::TDX | F::PCONFIG | F::HRESET => {
+            Unrunnable::Privileged
+        }
+        F::CLZERO | F::LWP => Unrunnable::HostDependent,
+        _ => return None,
+    })
+}
+
+/// Reads or loads a segment register: MOV, PUSH and POP of a selector.
+fn touches_segment(instruction: &Instruction) -> bool {
+    (0..instruction.op_count()).any(|operand| {
+        instruction.op_kind(operand) == OpKind::Register
+            && matches!(
+                instruction.op_register(operand),
+                Register::CS | Register::DS | Register::ES | Register::FS | Register::GS | Register::SS
+            )
+    })
+}

@@ -1,0 +1,414 @@
+//! Jump tables: where an indirect jump of a `switch` can go.
+//!
+//! Recognises what GCC, Clang and MSVC write: `lea base,[rip+table]; movsxd x,[base+i*4]; add x,base; jmp x`
+//! (also with the image base and 32-bit relative addresses), and `jmp [table+i*8]`, also through a register. The
+//! length comes from the comparison before; a table without one ends where its entries stop making sense or
+//! something else begins.
+
+use std::ops::Range;
+
+use iced_x86::{Instruction, Mnemonic, OpKind, Register};
+
+use super::code::{Code, Position};
+use super::history::{Past, Path, loaded_address, nearest_address, path};
+use crate::binary::Image;
+
+/// Instructions looked back over.
+const LOOK_BACK: usize = 48;
+/// No `switch` is longer.
+const LONGEST: u64 = 0x1_0000;
+
+/// What an entry of a table is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Entry {
+    /// 8 bytes: the address.
+    Absolute,
+    /// 4 bytes, signed: relative to this address.
+    Relative(u64),
+}
+
+impl Entry {
+    fn size(self) -> u64 {
+        match self {
+            Self::Absolute => 8,
+            Self::Relative(_) => 4,
+        }
+    }
+}
+
+/// A jump through a table.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Table {
+    pub(super) jump: Position,
+    address: u64,
+    entry: Entry,
+}
+
+/// What is known of an indirect jump.
+pub(super) enum Resolved {
+    /// A table of these targets.
+    Targets(Vec<Position>),
+    /// A table whose length is judged when all certain code is known.
+    Later,
+    /// No table.
+    Unknown,
+}
+
+/// The tables found so far.
+#[derive(Debug)]
+pub(super) struct Tables {
+    pub(super) found: u64,
+    unbounded: Vec<Table>,
+    /// Data addresses that code takes, and starts of tables: no table reaches across one. Relative to `lowest`.
+    references: Vec<u32>,
+    lowest: u64,
+    /// Entries that may still be read: keeps the whole linear in the size of the file.
+    budget: u64,
+}
+
+impl Tables {
+    pub(super) fn new(image: &Image<'_>) -> Self {
+        let budget = image.segments().iter().map(|segment| segment.file_size).sum();
+        Self {
+            found: 0,
+            unbounded: Vec::new(),
+            references: Vec::new(),
+            lowest: image.address_range().start,
+            budget,
+        }
+    }
+
+    /// Notes an address of data that code takes.
+    pub(super) fn note_reference(&mut self, address: u64) {
+        if let Ok(offset) = u32::try_from(address.wrapping_sub(self.lowest))
+            && offset % 4 == 0
+            && self.references.last() != Some(&offset)
+        {
+            self.references.push(offset);
+        }
+    }
+
+    pub(super) fn take_unbounded(&mut self) -> Vec<Table> {
+        self.references.sort_unstable();
+        self.references.dedup();
+        std::mem::take(&mut self.unbounded)
+    }
+
+    /// Looks for the table behind the indirect `jump` at `position`, which `run` leads to.
+    pub(super) fn resolve(
+        &mut self,
+        image: &Image<'_>,
+        code: &mut Code<'_>,
+        position: Position,
+        jump: &Instruction,
+        run: Path,
+    ) -> Resolved {
+        let past = path(code, position, run, LOOK_BACK);
+        let Some((table, index, loaded)) = recognise(image, code, position, jump, &past) else {
+            return Resolved::Unknown;
+        };
+        self.note_reference(table.address);
+        let Some(count) = bound(index, &past[loaded..]) else {
+            self.unbounded.push(table);
+            return Resolved::Later;
+        };
+        let targets = self.read(image, code, &table, count, |_| true);
+        if targets.is_empty() {
+            Resolved::Unknown
+        } else {
+            Resolved::Targets(targets)
+        }
+    }
+
+    /// The targets of a table whose length is not known, which lie in the function at `function` (empty: unknown).
+    pub(super) fn unbounded_targets(
+        &mut self,
+        image: &Image<'_>,
+        code: &mut Code<'_>,
+        table: &Table,
+        function: Range<Position>,
+    ) -> Vec<Position> {
+        let offset = table.address.wrapping_sub(self.lowest);
+        let next = self
+            .references
+            .partition_point(|&reference| u64::from(reference) <= offset);
+        let limit = self
+            .references
+            .get(next)
+            .map_or(LONGEST, |&next| (u64::from(next) - offset) / table.entry.size());
+        let near = table.jump.saturating_sub(0x1_0000)..table.jump.saturating_add(0x1_0000);
+        let allowed = if function.is_empty() { near } else { function };
+        self.read(image, code, table, limit, |target| allowed.contains(&target))
+    }
+
+    /// The targets of up to `count` entries, up to the first that is none, ascending.
+    fn read(
+        &mut self,
+        image: &Image<'_>,
+        code: &mut Code<'_>,
+        table: &Table,
+        count: u64,
+        allowed: impl Fn(Position) -> bool,
+    ) -> Vec<Position> {
+        let size = table.entry.size();
+        let mut targets = Vec::new();
+        let mut length = 0;
+        for index in 0..count.min(LONGEST).min(self.budget) {
+            let address = table.address.wrapping_add(index * size);
+            let target = match table.entry {
+                Entry::Absolute => image.u64_at(address),
+                Entry::Relative(base) => image
+                    .i32_at(address)
+                    .map(|entry| base.wrapping_add(i64::from(entry) as u64)),
+            };
+            let target = target.and_then(|target| code.position(target));
+            let Some(target) = target.filter(|&target| !code.is_interior(target) && allowed(target)) else {
+                break;
+            };
+            targets.push(target);
+            length += size;
+        }
+        self.budget -= targets.len() as u64;
+        self.found += u64::from(!targets.is_empty());
+        if let Some(position) = code.position(table.address) {
+            code.mark_data(position, length as usize);
+        }
+        targets.sort_unstable();
+        targets.dedup();
+        targets
+    }
+}
+
+/// The table, its index register, and how many instructions back the entry is loaded.
+fn recognise(
+    image: &Image<'_>,
+    code: &Code<'_>,
+    position: Position,
+    jump: &Instruction,
+    past: &[Past],
+) -> Option<(Table, Register, usize)> {
+    if jump.op0_kind() == OpKind::Memory {
+        return absolute(image, code, position, jump, past).map(|(table, index)| (table, index, 0));
+    }
+    let mut wanted = jump.op0_register().full_register();
+    let mut other = None;
+    for (number, Past { instruction, .. }) in past.iter().enumerate() {
+        let written = instruction.op0_register().full_register();
+        if instruction.op0_kind() != OpKind::Register || (written != wanted && Some(written) != other) {
+            continue;
+        }
+        match (instruction.mnemonic(), instruction.op1_kind()) {
+            (Mnemonic::Add, OpKind::Register) if other.is_none() => {
+                other = Some(instruction.op1_register().full_register());
+            }
+            (Mnemonic::Mov, OpKind::Register) if other.is_none() => {
+                wanted = instruction.op1_register().full_register();
+            }
+            (Mnemonic::Mov, OpKind::Memory) if other.is_none() => {
+                let (table, index) = absolute(image, code, position, instruction, &past[number + 1..])?;
+                return Some((table, index, number + 1));
+            }
+            (Mnemonic::Movsxd | Mnemonic::Mov, OpKind::Memory) if instruction.memory_size().size() == 4 => {
+                let base = if written == wanted { other? } else { wanted };
+                let table = relative(code, position, instruction, base, past)?;
+                return Some((table, instruction.memory_index(), number + 1));
+            }
+            // MSVC and Clang sign-extend apart.
+            (Mnemonic::Movsxd, OpKind::Register) => {
+                let source = instruction.op1_register().full_register();
+                if written == wanted {
+                    wanted = source;
+                } else {
+                    other = Some(source);
+                }
+            }
+            // The base itself, loaded between the entry and the addition.
+            (Mnemonic::Lea, _) if other.is_some() && loaded_address(instruction, written).is_some() => {}
+            _ => return None,
+        }
+    }
+    None
+}
+
+/// `[base + i*4 + displacement]`, relative to `added`.
+fn relative(
+    code: &Code<'_>,
+    position: Position,
+    load: &Instruction,
+    added: Register,
+    past: &[Past],
+) -> Option<Table> {
+    if load.memory_index() == Register::None || load.memory_index_scale() != 4 {
+        return None;
+    }
+    let value = |register| {
+        let on_path = past
+            .iter()
+            .find_map(|past| loaded_address(&past.instruction, register));
+        on_path.or_else(|| nearest_address(code, position, register))
+    };
+    let base = value(added)?;
+    let table = match load.memory_base() {
+        Register::None => 0,
+        register if register == added => base,
+        register => value(register)?,
+    };
+    let address = table.wrapping_add(load.memory_displacement64());
+    Some(Table {
+        jump: position,
+        address,
+        entry: Entry::Relative(base),
+    })
+}
+
+/// `[table + i*8]`, `[base + i*8]`.
+fn absolute(
+    image: &Image<'_>,
+    code: &Code<'_>,
+    position: Position,
+    load: &Instruction,
+    past: &[Past],
+) -> Option<(Table, Register)> {
+    if load.memory_index() == Register::None || load.memory_index_scale() != 8 {
+        return None;
+    }
+    let base = match load.memory_base() {
+        Register::None => 0,
+        register => {
+            let on_path = past
+                .iter()
+                .find_map(|past| loaded_address(&past.instruction, register));
+            on_path.or_else(|| nearest_address(code, position, register))?
+        }
+    };
+    let address = base.wrapping_add(load.memory_displacement64());
+    // Its first entry must lead into code, or it is an array of something else.
+    image.u64_at(address).filter(|&target| image.is_code(target))?;
+    Some((
+        Table {
+            jump: position,
+            address,
+            entry: Entry::Absolute,
+        },
+        load.memory_index(),
+    ))
+}
+
+/// The number of values `index` can have, from the comparison and branch that guard the jump.
+fn bound(index: Register, past: &[Past]) -> Option<u64> {
+    let mut index = Index {
+        registers: vec![index.full_register()],
+        memory: None,
+        width: None,
+    };
+    let mut guard = None;
+    let mut compared: Vec<(Register, u64)> = Vec::new();
+    for Past { instruction, taken } in past {
+        let destination = instruction.op0_register().full_register();
+        let to_register = instruction.op0_kind() == OpKind::Register;
+        match instruction.mnemonic() {
+            Mnemonic::Ja if !taken => guard = Some(1),
+            Mnemonic::Jae if !taken => guard = Some(0),
+            Mnemonic::Jbe if *taken => guard = Some(1),
+            Mnemonic::Jb if *taken => guard = Some(0),
+            Mnemonic::Cmp => {
+                let (Some(extra), Some(limit)) = (guard, immediate(instruction)) else {
+                    continue;
+                };
+                if index.is(instruction) {
+                    return limit.checked_add(extra);
+                }
+                if to_register {
+                    compared.push((destination, limit.saturating_add(extra)));
+                }
+                guard = None;
+            }
+            Mnemonic::And if to_register && index.registers.contains(&destination) => {
+                return immediate(instruction)?.checked_add(1);
+            }
+            Mnemonic::Mov | Mnemonic::Movzx | Mnemonic::Movsxd | Mnemonic::Movsx if to_register => {
+                let source = instruction.op1_register().full_register();
+                // A copy of the index was compared instead.
+                if instruction.op1_kind() == OpKind::Register
+                    && index.registers.contains(&source)
+                    && let Some(&(_, count)) = compared.iter().find(|(register, _)| *register == destination)
+                {
+                    return Some(count);
+                }
+                if index.registers.contains(&destination) {
+                    index.follow(instruction, destination);
+                }
+            }
+            Mnemonic::Test | Mnemonic::Push => {}
+            _ if to_register && index.registers.contains(&destination) => {
+                index.registers.retain(|&register| register != destination);
+            }
+            _ => {}
+        }
+        if index.registers.is_empty() && index.memory.is_none() {
+            break;
+        }
+    }
+    index.width
+}
+
+/// Where the index was before.
+struct Index {
+    registers: Vec<Register>,
+    /// Base, index and displacement of the memory it was loaded from.
+    memory: Option<(Register, Register, u64)>,
+    /// Values that its narrowest form can have.
+    width: Option<u64>,
+}
+
+impl Index {
+    /// Whether `compare` compares it.
+    fn is(&self, compare: &Instruction) -> bool {
+        match compare.op0_kind() {
+            OpKind::Register => self.registers.contains(&compare.op0_register().full_register()),
+            OpKind::Memory => self.memory == Some(memory(compare)),
+            _ => false,
+        }
+    }
+
+    /// Goes from the destination of a move to its source.
+    fn follow(&mut self, moved: &Instruction, destination: Register) {
+        self.registers.retain(|&register| register != destination);
+        let source_size = match moved.op1_kind() {
+            OpKind::Register => {
+                self.registers.push(moved.op1_register().full_register());
+                moved.op1_register().size()
+            }
+            OpKind::Memory => {
+                self.memory = Some(memory(moved));
+                moved.memory_size().size()
+            }
+            _ => return,
+        };
+        if moved.mnemonic() == Mnemonic::Movzx && source_size == 1 {
+            self.width = Some(256);
+        }
+    }
+}
+
+fn memory(instruction: &Instruction) -> (Register, Register, u64) {
+    (
+        instruction.memory_base(),
+        instruction.memory_index(),
+        instruction.memory_displacement64(),
+    )
+}
+
+/// The unsigned immediate of the last operand.
+fn immediate(instruction: &Instruction) -> Option<u64> {
+    match instruction.op1_kind() {
+        OpKind::Immediate8 => Some(u64::from(instruction.immediate8())),
+        OpKind::Immediate8to16 => Some(u64::from(instruction.immediate8to16() as u16)),
+        OpKind::Immediate8to32 => Some(u64::from(instruction.immediate8to32() as u32)),
+        OpKind::Immediate8to64 => Some(instruction.immediate8to64() as u64),
+        OpKind::Immediate16 => Some(u64::from(instruction.immediate16())),
+        OpKind::Immediate32 => Some(u64::from(instruction.immediate32())),
+        OpKind::Immediate32to64 => Some(instruction.immediate32to64() as u64),
+        _ => None,
+    }
+}

@@ -1,0 +1,47 @@
+//! Finds the blocks of an [`Image`] by control flow.
+//!
+//! Second stage of the flow. Recursive descent starts at everything the file says is code, follows branches, calls
+//! and jump tables, and goes on behind a call only when the callee can return; a linear sweep fills what is left
+//! and marks it as [`Origin::Sweep`](crate::block::Origin::Sweep). Time is linear in the size of the code, memory
+//! one byte for each byte of code plus 16 bytes a block.
+//!
+//! Does not do: running anything, data flow beyond what jump tables need, self-modifying or packed code.
+
+mod code;
+mod function;
+mod history;
+mod index;
+mod jump_table;
+mod noreturn;
+mod plausible;
+#[cfg(feature = "capstone")]
+mod second_opinion;
+mod seeds;
+mod sweep;
+mod trace;
+
+pub use index::{BlockIndex, Statistics};
+#[cfg(feature = "capstone")]
+pub use second_opinion::{Disagreement, SecondOpinion, second_opinion};
+
+use crate::binary::Image;
+
+/// Finds all blocks of `image`.
+#[must_use]
+pub fn extract<'i, 'a>(image: &'i Image<'a>) -> BlockIndex<'i, 'a> {
+    let mut tracer = trace::Tracer::new(image);
+    seeds::strong(&mut tracer);
+    tracer.run();
+    loop {
+        // Guesses only once everything certain is known: each may rule the other out.
+        let tables = tracer.follow_unbounded_tables();
+        tracer.run();
+        let taken = seeds::address_taken(&mut tracer);
+        tracer.run();
+        if !tables && !taken {
+            break;
+        }
+    }
+    sweep::fill(&mut tracer);
+    index::build(tracer)
+}

@@ -11,6 +11,8 @@ pub mod binary;
 pub mod block;
 pub mod case;
 pub mod codec;
+pub mod decode;
+pub mod extract;
 pub mod observation;
 pub mod random;
 pub mod state;

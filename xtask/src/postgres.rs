@@ -8,6 +8,7 @@
 use std::fmt::Write as _;
 use std::io::Read as _;
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -32,7 +33,10 @@ impl Postgres {
     pub(crate) fn start() -> Result<Postgres, Failure> {
         remove_leftovers();
         let folder = std::env::temp_dir().join(format!("{FOLDER_PREFIX}{}", std::process::id()));
-        std::fs::create_dir_all(&folder)
+        // Refuses a folder that is already there: somebody else may have put it into /tmp for us.
+        std::fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&folder)
             .map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
         let password = random_hex()?;
         let password_file = folder.join("password");
@@ -41,7 +45,6 @@ impl Postgres {
         if shell::is_root() {
             shell::capture(Command::new("chown").arg("-R").arg("postgres:").arg(&folder))?;
         }
-        shell::capture(Command::new("chmod").arg("-R").arg("go=").arg(&folder))?;
 
         let data = folder.join("data");
         shell::capture(

@@ -5,17 +5,18 @@
 
 use std::process::ExitCode;
 
-use crate::{Failure, install, shell};
+use crate::{Failure, install, shell, toolchain};
 
 const TARGET: &str = "/bin/bash";
 const EMULATOR: &str = "qemu-x86_64";
 
 /// Runs the demo. Further arguments are handed to `snippex check`.
 pub(crate) fn run(arguments: &[String]) -> Result<ExitCode, Failure> {
+    toolchain::install_runner_target()?;
     if std::env::consts::ARCH != "x86_64" {
         return Err(format!(
-            "the demo compares this processor with {EMULATOR}, and this is {}, not x86-64; \
-             to check an emulator here, make the cases on an x86-64 machine and replay them (see README.md)",
+            "the demo compares {EMULATOR} with an x86-64 processor, and this one is {}; find the cases on an x86-64 \
+             machine and replay them here, as README.md says",
             std::env::consts::ARCH
         ));
     }

@@ -11,6 +11,7 @@ mod postgres;
 mod shell;
 mod summary;
 mod test;
+mod toolchain;
 
 use std::process::ExitCode;
 

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use crate::postgres::{Postgres, VARIABLES};
 use crate::summary::{self, Ended, Outcome};
-use crate::{Failure, deny, install, shell};
+use crate::{Failure, deny, install, shell, toolchain};
 
 /// One check.
 struct Step {
@@ -79,6 +79,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode, Failure> {
         }
         return Ok(ExitCode::SUCCESS);
     };
+    toolchain::install_linters()?;
+    toolchain::install_runner_target()?;
     let server = if steps.iter().any(|step| step.runs_tests) {
         prepare()?
     } else {

@@ -58,6 +58,7 @@ pub fn on_interrupt(message: &'static str) -> Result<CancelToken, Failure> {
     std::thread::Builder::new()
         .name("interrupt".to_owned())
         .spawn(move || {
+            // Not by the printer: whoever holds that may be what the user wants to get out of.
             if signals.forever().next().is_some() {
                 anstream::eprintln!("\n{WARNING}interrupted{WARNING:#}: {message}");
             }

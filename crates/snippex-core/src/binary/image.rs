@@ -276,6 +276,16 @@ impl<'a> Image<'a> {
         Some(self.imports[found].1)
     }
 
+    /// The address of this file that the loader writes to `slot`, before the base is added.
+    #[must_use]
+    pub fn pointer_at(&self, slot: u64) -> Option<u64> {
+        let found = self
+            .fixups
+            .binary_search_by_key(&slot, |fixup| fixup.address)
+            .ok()?;
+        Some(self.fixups[found].value)
+    }
+
     /// File addresses (base 0) of relocated pointers that lead into code.
     pub fn code_pointers(&self) -> impl Iterator<Item = u64> + '_ {
         self.fixups

@@ -38,16 +38,33 @@ pub(super) fn path(code: &Code<'_>, position: Position, (start, from): Path, lim
 
 /// The address that the nearest `lea register, [rip + x]` (or `mov register, address`) before `position` puts into
 /// `register`, in order of address. Compilers hoist it, so that the path alone does not show it.
-pub(super) fn nearest_address(code: &Code<'_>, position: Position, register: Register) -> Option<u64> {
+///
+/// Looks back to `lowest` and over as many bytes as `budget` still has: what lies between may not have been traced
+/// yet, so that gaps do not end the search.
+pub(super) fn nearest_address(
+    code: &Code<'_>,
+    position: Position,
+    register: Register,
+    lowest: Position,
+    budget: &mut u64,
+) -> Option<u64> {
+    let reach = u32::try_from(*budget).unwrap_or(Position::MAX);
+    let lowest = lowest
+        .max(position.saturating_sub(reach))
+        .max(code.region(position).base);
     let mut at = position;
-    for _ in 0..1024 {
-        at = previous(code, at, 64)?;
-        let instruction = decode(code, at);
-        if let Some(address) = loaded_address(&instruction, register) {
-            return Some(address);
+    let found = loop {
+        let Some(previous) = code.previous_instruction(at, lowest) else {
+            break None;
+        };
+        at = previous;
+        let address = loaded_address(&decode(code, at), register);
+        if address.is_some() {
+            break address;
         }
-    }
-    None
+    };
+    *budget = budget.saturating_sub(u64::from(position - at));
+    found
 }
 
 /// The address that `instruction` puts into `register`, when it is one.

@@ -64,17 +64,23 @@ pub(super) struct Tables {
     lowest: u64,
     /// Entries that may still be read: keeps the whole linear in the size of the file.
     budget: u64,
+    /// Bytes of code that may still be searched for bases of tables.
+    search_budget: u64,
 }
+
+/// How far back the base of a table is looked for when the start of the function is not known.
+const SEARCH: Position = 0x4000;
 
 impl Tables {
     pub(super) fn new(image: &Image<'_>) -> Self {
-        let budget = image.segments().iter().map(|segment| segment.file_size).sum();
+        let budget: u64 = image.segments().iter().map(|segment| segment.file_size).sum();
         Self {
             found: 0,
             unbounded: Vec::new(),
             references: Vec::new(),
             lowest: image.address_range().start,
             budget,
+            search_budget: 64 * budget,
         }
     }
 
@@ -94,7 +100,8 @@ impl Tables {
         std::mem::take(&mut self.unbounded)
     }
 
-    /// Looks for the table behind the indirect `jump` at `position`, which `run` leads to.
+    /// Looks for the table behind the indirect `jump` at `position`, which `run` leads to, in the function that
+    /// begins at `function`.
     pub(super) fn resolve(
         &mut self,
         image: &Image<'_>,
@@ -102,9 +109,17 @@ impl Tables {
         position: Position,
         jump: &Instruction,
         run: Path,
+        function: Position,
     ) -> Resolved {
         let past = path(code, position, run, LOOK_BACK);
-        let Some((table, index, loaded)) = recognise(image, code, position, jump, &past) else {
+        let lowest = function.max(position.saturating_sub(SEARCH));
+        let search = Search {
+            code,
+            position,
+            past: &past,
+            lowest,
+        };
+        let Some((table, index, loaded)) = recognise(image, search, jump, &mut self.search_budget) else {
             return Resolved::Unknown;
         };
         self.note_reference(table.address);
@@ -179,20 +194,40 @@ impl Tables {
     }
 }
 
+/// Where values of registers are looked for.
+#[derive(Clone, Copy)]
+struct Search<'s, 'a> {
+    code: &'s Code<'a>,
+    /// The jump.
+    position: Position,
+    past: &'s [Past],
+    lowest: Position,
+}
+
+impl Search<'_, '_> {
+    /// The address in `register`, from the path or, failing that, from anywhere before in the function.
+    fn address(&self, register: Register, budget: &mut u64) -> Option<u64> {
+        let on_path = self
+            .past
+            .iter()
+            .find_map(|past| loaded_address(&past.instruction, register));
+        on_path.or_else(|| nearest_address(self.code, self.position, register, self.lowest, budget))
+    }
+}
+
 /// The table, its index register, and how many instructions back the entry is loaded.
 fn recognise(
     image: &Image<'_>,
-    code: &Code<'_>,
-    position: Position,
+    search: Search<'_, '_>,
     jump: &Instruction,
-    past: &[Past],
+    budget: &mut u64,
 ) -> Option<(Table, Register, usize)> {
     if jump.op0_kind() == OpKind::Memory {
-        return absolute(image, code, position, jump, past).map(|(table, index)| (table, index, 0));
+        return absolute(image, search, jump, budget).map(|(table, index)| (table, index, 0));
     }
     let mut wanted = jump.op0_register().full_register();
     let mut other = None;
-    for (number, Past { instruction, .. }) in past.iter().enumerate() {
+    for (number, Past { instruction, .. }) in search.past.iter().enumerate() {
         let written = instruction.op0_register().full_register();
         if instruction.op0_kind() != OpKind::Register || (written != wanted && Some(written) != other) {
             continue;
@@ -205,12 +240,12 @@ fn recognise(
                 wanted = instruction.op1_register().full_register();
             }
             (Mnemonic::Mov, OpKind::Memory) if other.is_none() => {
-                let (table, index) = absolute(image, code, position, instruction, &past[number + 1..])?;
+                let (table, index) = absolute(image, search, instruction, budget)?;
                 return Some((table, index, number + 1));
             }
             (Mnemonic::Movsxd | Mnemonic::Mov, OpKind::Memory) if instruction.memory_size().size() == 4 => {
                 let base = if written == wanted { other? } else { wanted };
-                let table = relative(code, position, instruction, base, past)?;
+                let table = relative(search, instruction, base, budget)?;
                 return Some((table, instruction.memory_index(), number + 1));
             }
             // MSVC and Clang sign-extend apart.
@@ -231,31 +266,19 @@ fn recognise(
 }
 
 /// `[base + i*4 + displacement]`, relative to `added`.
-fn relative(
-    code: &Code<'_>,
-    position: Position,
-    load: &Instruction,
-    added: Register,
-    past: &[Past],
-) -> Option<Table> {
+fn relative(search: Search<'_, '_>, load: &Instruction, added: Register, budget: &mut u64) -> Option<Table> {
     if load.memory_index() == Register::None || load.memory_index_scale() != 4 {
         return None;
     }
-    let value = |register| {
-        let on_path = past
-            .iter()
-            .find_map(|past| loaded_address(&past.instruction, register));
-        on_path.or_else(|| nearest_address(code, position, register))
-    };
-    let base = value(added)?;
+    let base = search.address(added, budget)?;
     let table = match load.memory_base() {
         Register::None => 0,
         register if register == added => base,
-        register => value(register)?,
+        register => search.address(register, budget)?,
     };
     let address = table.wrapping_add(load.memory_displacement64());
     Some(Table {
-        jump: position,
+        jump: search.position,
         address,
         entry: Entry::Relative(base),
     })
@@ -264,29 +287,23 @@ fn relative(
 /// `[table + i*8]`, `[base + i*8]`.
 fn absolute(
     image: &Image<'_>,
-    code: &Code<'_>,
-    position: Position,
+    search: Search<'_, '_>,
     load: &Instruction,
-    past: &[Past],
+    budget: &mut u64,
 ) -> Option<(Table, Register)> {
     if load.memory_index() == Register::None || load.memory_index_scale() != 8 {
         return None;
     }
     let base = match load.memory_base() {
         Register::None => 0,
-        register => {
-            let on_path = past
-                .iter()
-                .find_map(|past| loaded_address(&past.instruction, register));
-            on_path.or_else(|| nearest_address(code, position, register))?
-        }
+        register => search.address(register, budget)?,
     };
     let address = base.wrapping_add(load.memory_displacement64());
     // Its first entry must lead into code, or it is an array of something else.
     image.u64_at(address).filter(|&target| image.is_code(target))?;
     Some((
         Table {
-            jump: position,
+            jump: search.position,
             address,
             entry: Entry::Absolute,
         },

@@ -33,6 +33,14 @@ pub(super) struct Tracer<'i, 'a> {
     work: Vec<Work>,
 }
 
+/// Where a PLT stub leads.
+enum Stub<'a> {
+    /// To a symbol of another file.
+    Import(&'a [u8]),
+    /// To code of this file, unless another file's symbol takes precedence.
+    Local(Position),
+}
+
 /// Where one straight run of a trace is.
 struct Run<'a> {
     region: Region<'a>,
@@ -153,8 +161,8 @@ impl<'i, 'a> Tracer<'i, 'a> {
             from: work.from,
         };
         let mut position = work.position;
-        let offset = (position - region.base) as usize;
-        let mut decoder = decoder(&region.bytes[offset..], region.address + offset as u64);
+        let first = (position - region.base) as usize;
+        let mut decoder = decoder(&region.bytes[first..], region.address + first as u64);
         let mut instruction = Instruction::default();
         let mut function_end = self.functions.range(run.function).1;
         loop {
@@ -189,9 +197,18 @@ impl<'i, 'a> Tracer<'i, 'a> {
                     if !self.leave(&run, position, next, &instruction, terminator) {
                         return;
                     }
-                    if next < region.end() {
-                        self.code.mark_leader(next, Origin::AfterTerminator);
+                    let aligned = self.skip_alignment(next);
+                    if aligned >= region.end() {
+                        return self.set_returns(run.function);
                     }
+                    self.code.mark_leader(aligned, Origin::AfterTerminator);
+                    let offset = (aligned - region.base) as usize;
+                    decoder
+                        .set_position(offset - first)
+                        .expect("the position lies in the region");
+                    decoder.set_ip(region.address + offset as u64);
+                    position = aligned;
+                    continue;
                 }
             }
             position = next;
@@ -264,14 +281,20 @@ impl<'i, 'a> Tracer<'i, 'a> {
         }
         let callee = self.enter(target);
         self.queue(target, Origin::CallTarget, callee, None);
-        if let Some(name) = self.import_stub(target) {
-            return !never_returns(name) && !self.ends_at(run.function, next);
+        if next >= run.region.end() || self.ends_at(run.function, next) {
+            return false;
         }
-        let waiter = Waiter::Continuation {
-            continuation: next,
-            caller: run.function,
+        let callee = match self.stub(target) {
+            Some(Stub::Import(name)) => return !never_returns(name),
+            Some(Stub::Local(behind)) => self.enter(behind),
+            None => callee,
         };
-        next < run.region.end() && !self.ends_at(run.function, next) && !self.functions.wait(callee, waiter)
+        let continuation = self.skip_alignment(next);
+        let caller = run.function;
+        continuation < run.region.end()
+            && !self
+                .functions
+                .wait(callee, Waiter::Continuation { continuation, caller })
     }
 
     /// Whether `function` ends at `position` for certain. Compilers end a function with a call only when the callee
@@ -281,16 +304,40 @@ impl<'i, 'a> Tracer<'i, 'a> {
         end != start && end == position
     }
 
-    /// The import behind a PLT stub: `[endbr64] [bnd] jmp [rip + slot]`.
-    fn import_stub(&self, position: Position) -> Option<&'a [u8]> {
+    /// What is behind a PLT stub: `[endbr64] [bnd] jmp [rip + slot]`.
+    fn stub(&self, position: Position) -> Option<Stub<'a>> {
         let bytes = self.code.bytes_from(position);
         let body = bytes.strip_prefix(&[0xf3, 0x0f, 0x1e, 0xfa]).unwrap_or(bytes);
         let body = body.strip_prefix(&[0xf2]).unwrap_or(body);
         let displacement = body.strip_prefix(&[0xff, 0x25])?.first_chunk::<4>()?;
         let length = (bytes.len() - body.len() + 6) as u64;
         let after = self.code.address(position) + length;
-        self.image
-            .import_at(after.wrapping_add(i64::from(i32::from_le_bytes(*displacement)) as u64))
+        let slot = after.wrapping_add(i64::from(i32::from_le_bytes(*displacement)) as u64);
+        match self.image.import_at(slot) {
+            Some(name) => Some(Stub::Import(name)),
+            None => self.code.position(self.image.pointer_at(slot)?).map(Stub::Local),
+        }
+    }
+
+    /// The position behind the NOPs with which a compiler aligns the code at `position`. Control runs through them,
+    /// but they belong to no block.
+    fn skip_alignment(&mut self, position: Position) -> Position {
+        if position >= self.code.len() {
+            return position;
+        }
+        let bytes = self.code.bytes_from(position);
+        if !matches!(bytes[0], 0x0f | 0x2e | 0x66 | 0x90) {
+            return position;
+        }
+        let mut decoder = decoder(bytes, self.code.address(position));
+        while decoder.ip() % 16 != 0 && decoder.can_decode() {
+            if decoder.decode().mnemonic() != Mnemonic::Nop {
+                return position;
+            }
+        }
+        let length = decoder.position();
+        self.code.mark_data(position, length);
+        position + length as Position
     }
 
     /// Whether an indirect transfer goes to an import that never returns.
@@ -308,10 +355,15 @@ impl<'i, 'a> Tracer<'i, 'a> {
             return;
         }
         let path = (run.start, run.from);
-        match self
-            .tables
-            .resolve(self.image, &mut self.code, position, instruction, path)
-        {
+        let function_start = self.functions.range(run.function).0;
+        match self.tables.resolve(
+            self.image,
+            &mut self.code,
+            position,
+            instruction,
+            path,
+            function_start,
+        ) {
             Resolved::Targets(targets) => {
                 for &target in &targets {
                     let function = if self.functions.covers(run.function, target) {

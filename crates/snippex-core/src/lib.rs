@@ -13,6 +13,7 @@ pub mod case;
 pub mod codec;
 pub mod decode;
 pub mod extract;
+pub mod effects;
 pub mod observation;
 pub mod random;
 pub mod state;

@@ -1,0 +1,135 @@
+//! The instructions of a block with everything about them that no start state changes.
+
+use iced_x86::{
+    CpuidFeature, Decoder, DecoderOptions, Instruction, InstructionInfoFactory, Mnemonic, Register,
+    RflagsBits, UsedMemory, UsedRegister,
+};
+
+use super::vector::Shape;
+use crate::block::Block;
+use crate::state::rflags;
+
+/// x87 condition codes in the status word.
+pub(super) const CODES: [(u32, u16); 4] = [
+    (RflagsBits::C0, 1 << 8),
+    (RflagsBits::C1, 1 << 9),
+    (RflagsBits::C2, 1 << 10),
+    (RflagsBits::C3, 1 << 14),
+];
+
+const FLAGS: [(u32, u64); 8] = [
+    (RflagsBits::CF, rflags::CF),
+    (RflagsBits::PF, rflags::PF),
+    (RflagsBits::AF, rflags::AF),
+    (RflagsBits::ZF, rflags::ZF),
+    (RflagsBits::SF, rflags::SF),
+    (RflagsBits::DF, rflags::DF),
+    (RflagsBits::OF, rflags::OF),
+    (RflagsBits::AC, rflags::AC),
+];
+
+/// RFLAGS bits for iced-x86's own numbering.
+pub(super) fn to_rflags(bits: u32) -> u64 {
+    FLAGS
+        .iter()
+        .filter(|(iced, _)| bits & iced != 0)
+        .fold(0, |flags, (_, flag)| flags | flag)
+}
+
+/// Condition codes of the x87 status word for iced-x86's own numbering.
+pub(super) fn to_codes(bits: u32) -> u16 {
+    CODES
+        .iter()
+        .filter(|(iced, _)| bits & iced != 0)
+        .fold(0, |codes, (_, code)| codes | code)
+}
+
+/// Which unit computes, as far as the data flow treats them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unit {
+    Integer,
+    X87,
+    Mmx,
+    Vector,
+}
+
+/// One instruction.
+#[derive(Clone, Debug)]
+pub(super) struct Decoded {
+    pub(super) instruction: Instruction,
+    /// Distance of its first byte from the block's.
+    pub(super) offset: usize,
+    pub(super) registers: Box<[UsedRegister]>,
+    pub(super) memory: Box<[UsedMemory]>,
+    pub(super) unit: Unit,
+    pub(super) shape: Shape,
+    /// RFLAGS bits that it reads, that it computes or leaves open, and that it sets or clears.
+    pub(super) flags_read: u64,
+    pub(super) flags_computed: u64,
+    pub(super) flags_fixed: u64,
+}
+
+/// Decodes the whole block. Bytes that do not decode end it.
+pub(super) fn decode(block: &Block) -> Vec<Decoded> {
+    let mut decoder = Decoder::with_ip(64, &block.bytes, block.address, DecoderOptions::NONE);
+    let mut factory = InstructionInfoFactory::new();
+    let mut instructions = Vec::with_capacity(block.instruction_count as usize);
+    while decoder.can_decode() {
+        let offset = decoder.position();
+        let instruction = decoder.decode();
+        if instruction.is_invalid() {
+            break;
+        }
+        let info = factory.info(&instruction);
+        let registers: Box<[UsedRegister]> = info.used_registers().into();
+        instructions.push(Decoded {
+            offset,
+            unit: unit(&instruction, &registers),
+            shape: Shape::of(&instruction),
+            memory: info.used_memory().into(),
+            registers,
+            flags_read: to_rflags(instruction.rflags_read()),
+            flags_computed: to_rflags(instruction.rflags_written() | instruction.rflags_undefined()),
+            flags_fixed: to_rflags(instruction.rflags_cleared() | instruction.rflags_set()),
+            instruction,
+        });
+    }
+    instructions
+}
+
+fn unit(instruction: &Instruction, registers: &[UsedRegister]) -> Unit {
+    let fpu = |feature: &CpuidFeature| {
+        matches!(
+            feature,
+            CpuidFeature::FPU | CpuidFeature::FPU287 | CpuidFeature::FPU387
+        )
+    };
+    let any = |test: fn(Register) -> bool| registers.iter().any(|used| test(used.register()));
+    let empties = matches!(instruction.mnemonic(), Mnemonic::Emms | Mnemonic::Femms);
+    if empties
+        || instruction.cpuid_features().iter().any(fpu)
+        || any(Register::is_st) && !any(Register::is_xmm)
+    {
+        Unit::X87
+    } else if any(Register::is_mm) && !any(Register::is_st) {
+        Unit::Mmx
+    } else if any(|register| register.is_vector_register() || register.is_k()) {
+        Unit::Vector
+    } else {
+        Unit::Integer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_and_codes_translate_bit_by_bit() {
+        assert_eq!(
+            to_rflags(RflagsBits::CF | RflagsBits::OF | RflagsBits::C0),
+            rflags::CF | rflags::OF
+        );
+        assert_eq!(to_codes(RflagsBits::C0 | RflagsBits::C3 | RflagsBits::ZF), 0x4100);
+    }
+}

@@ -1,0 +1,246 @@
+//! Images of the x87, SSE and extended state that a block stores and loads: FNSTENV, FNSAVE, FXSAVE, XSAVE and
+//! their counterparts.
+//!
+//! The stores leave open what the manual leaves open (pointers, reserved fields, XSTATE_BV). The loads bring
+//! open fields back: FLDENV by field, the large ones as a whole, pointers apart.
+
+use iced_x86::{MemorySize, Mnemonic};
+
+use super::decoded::Decoded;
+use super::flow::{Access, Flow, open_precision};
+use super::mask::Bits;
+use super::rules::{Rule, RuleSet};
+use super::x87::word;
+
+/// Bytes of an XSAVE area that the analysis looks at: the legacy region, header, and components up to
+/// AVX-512 (SDM volume 1, section 13.4, with the offsets that processors report).
+pub(super) const XSAVE_SIZE: usize = 2696;
+
+/// End of the part of an FXSAVE image that the processor writes.
+const FXSAVE_WRITTEN: usize = 416;
+/// Upper halves of YMM registers in the standard format (SDM volume 1, section 13.5.3).
+const AVX_AREA: std::ops::Range<usize> = 576..832;
+
+/// The rule for byte `at` of a 28- or 14-byte environment (SDM volume 1, figures 8-9 to 8-12).
+fn environment_rule(at: usize, long: bool) -> Option<Rule> {
+    match (long, at) {
+        (true, 0 | 1 | 4 | 5 | 8 | 9) | (false, 0..=5) => None,
+        (true, 2 | 3 | 6 | 7 | 10 | 11 | 26 | 27) => Some(Rule::ReservedBytes),
+        (true, 12..=27) | (false, 6..=13) => Some(Rule::X87Pointers),
+        _ => None,
+    }
+}
+
+/// The rule for byte `at` of an FXSAVE image (SDM volume 1, table 10-2).
+fn fxsave_rule(at: usize) -> Option<Rule> {
+    match at {
+        5 => Some(Rule::ReservedBytes),
+        6..=23 => Some(Rule::X87Pointers),
+        28..=31 => Some(Rule::MxcsrMask),
+        32..=159 if at % 16 >= 10 => Some(Rule::ReservedBytes),
+        FXSAVE_WRITTEN..=511 => Some(Rule::ReservedBytes),
+        _ => None,
+    }
+}
+
+/// The rule for byte `at` of an XSAVE image. `compact` images place components as the processor likes, and
+/// optimised ones may leave out any of them.
+fn xsave_rule(at: usize, plain: bool) -> Option<Rule> {
+    match at {
+        0..=511 if plain => fxsave_rule(at),
+        _ if AVX_AREA.contains(&at) && plain => None,
+        _ => Some(Rule::XstateBv),
+    }
+}
+
+impl Flow<'_> {
+    /// Stores and loads of state images. Whether the instruction was one.
+    pub(super) fn stored_image(&mut self, decoded: &Decoded, accesses: &[Access], inputs: RuleSet) -> bool {
+        use Mnemonic as M;
+        let Some(access) = accesses.first() else {
+            return false;
+        };
+        let long = !matches!(
+            decoded.instruction.memory_size(),
+            MemorySize::FpuEnv14 | MemorySize::FpuState94
+        );
+        let mut inputs = inputs;
+        match decoded.instruction.mnemonic() {
+            M::Fnstenv | M::Fstenv => {
+                let (status, control, tags) = self.environment();
+                self.write_memory(*access, |at| environment_byte(at, long, status, control, tags));
+            }
+            M::Fnsave | M::Fsave => {
+                let (status, control, tags) = self.environment();
+                let registers = self
+                    .mask
+                    .st
+                    .iter()
+                    .fold(RuleSet::EMPTY, |all, st| all.union(st.rules()));
+                let header = if long { 28 } else { 14 };
+                self.write_memory(*access, |at| match at {
+                    _ if at < header => environment_byte(at, long, status, control, tags),
+                    _ => whole(registers),
+                });
+                self.reset_x87();
+            }
+            M::Fxsave
+            | M::Fxsave64
+            | M::Xsave
+            | M::Xsave64
+            | M::Xsaveopt
+            | M::Xsaveopt64
+            | M::Xsavec
+            | M::Xsavec64 => {
+                inputs |= self.extended_inputs();
+                let rule: fn(usize) -> Option<Rule> = match decoded.instruction.mnemonic() {
+                    M::Fxsave | M::Fxsave64 => fxsave_rule,
+                    M::Xsave | M::Xsave64 => |at| xsave_rule(at, true),
+                    _ => |at| xsave_rule(at, false),
+                };
+                let access = Access {
+                    partial: false,
+                    ..*access
+                };
+                self.write_memory(access, |at| {
+                    let rules = rule(at).map_or(RuleSet::EMPTY, RuleSet::of);
+                    whole(rules.union(if at < 512 || rules.is_empty() {
+                        inputs
+                    } else {
+                        RuleSet::EMPTY
+                    }))
+                });
+            }
+            M::Ldmxcsr | M::Vldmxcsr => self.mask.mxcsr = self.load_bits(*access).within(0xffff_ffff),
+            M::Stmxcsr | M::Vstmxcsr => self.store_bits(accesses, self.mask.mxcsr),
+            M::Fldenv => {
+                let open = self.read_memory(*access);
+                let at = |long_at, short_at| if long { long_at } else { short_at };
+                self.mask.control = word(open, at(0, 0));
+                self.load_status(word(open, at(4, 2)));
+                self.mask.tags = word(open, at(8, 4)).within(0xff);
+                self.top = None;
+            }
+            M::Frstor | M::Fxrstor | M::Fxrstor64 | M::Xrstor | M::Xrstor64 => {
+                let open = self.loaded(*access, decoded.instruction.mnemonic(), long);
+                self.load_image(decoded.instruction.mnemonic(), open);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn environment(&self) -> (Bits, Bits, Bits) {
+        let status = Bits::new(
+            u64::from(self.mask.status_bits()),
+            self.mask.status_rules(u16::MAX),
+        );
+        // The full tag of a register says more than the abridged one: it depends on the register's value.
+        let registers = self
+            .mask
+            .st
+            .iter()
+            .fold(self.mask.tags.rules, |all, st| all.union(st.rules()));
+        (status, self.mask.control, Bits::new(0xffff, registers))
+    }
+
+    fn extended_inputs(&self) -> RuleSet {
+        let vectors = self
+            .mask
+            .vectors
+            .iter()
+            .fold(RuleSet::EMPTY, |all, bits| all.union(bits.rules));
+        let approximate = self
+            .mask
+            .approximations
+            .iter()
+            .map(|lanes| lanes.rule)
+            .collect::<RuleSet>();
+        let st = self
+            .mask
+            .st
+            .iter()
+            .fold(RuleSet::EMPTY, |all, st| all.union(st.rules()));
+        let words = self
+            .mask
+            .control
+            .rules
+            .union(self.mask.tags.rules)
+            .union(self.mask.mxcsr.rules);
+        vectors
+            .union(approximate)
+            .union(st)
+            .union(words)
+            .union(self.mask.status_rules(u16::MAX))
+    }
+
+    /// Why fields of a stored image other than pointers and reserved bytes are open.
+    fn loaded(&self, access: Access, mnemonic: Mnemonic, long: bool) -> RuleSet {
+        let Some(address) = access.address else {
+            return self.read_memory(access).rules;
+        };
+        (0..access.size)
+            .filter(|at| match mnemonic {
+                Mnemonic::Frstor => environment_rule(*at, long).is_none(),
+                _ => fxsave_rule(*at).is_none(),
+            })
+            .fold(self.mask.anywhere, |all, at| {
+                all.union(self.mask.memory_at(address.wrapping_add(at as u64)).1)
+            })
+    }
+
+    fn load_status(&mut self, bits: Bits) {
+        for bit in 0..16 {
+            self.mask.set_status(1 << bit, bits.within(1 << bit).rules);
+        }
+    }
+
+    fn load_image(&mut self, mnemonic: Mnemonic, open: RuleSet) {
+        let selective = matches!(mnemonic, Mnemonic::Xrstor | Mnemonic::Xrstor64);
+        if selective && open.is_empty() {
+            // Only the components that EDX:EAX selects are loaded: what was open may stay so.
+            self.top = None;
+            return;
+        }
+        self.mask.st = [open_precision(open); 8];
+        self.exponents = [None; 8];
+        self.load_status(Bits::new(0xffff, open));
+        self.mask.control = Bits::new(0xffff, open);
+        self.mask.tags = Bits::new(0xff, open);
+        self.top = None;
+        if mnemonic != Mnemonic::Frstor {
+            self.mask.mxcsr = Bits::new(0xffff, open);
+            for register in 0..16 {
+                self.mask.set_vector(register, 0xffff, Bits::new(0xffff, open));
+            }
+        }
+        if selective {
+            for register in 0..32 {
+                self.mask
+                    .set_vector(register, u64::MAX, Bits::new(u64::MAX, open));
+            }
+            self.mask.opmask = [Bits::new(u64::MAX, open); 8];
+        }
+    }
+
+    fn reset_x87(&mut self) {
+        self.mask.set_status(u16::MAX, RuleSet::EMPTY);
+        self.mask.control = Bits::NONE;
+        self.mask.tags = Bits::NONE;
+        self.top = Some(0);
+    }
+}
+
+fn whole(rules: RuleSet) -> (u8, RuleSet) {
+    (if rules.is_empty() { 0 } else { 0xff }, rules)
+}
+
+fn environment_byte(at: usize, long: bool, status: Bits, control: Bits, tags: Bits) -> (u8, RuleSet) {
+    if let Some(rule) = environment_rule(at, long) {
+        return (0xff, RuleSet::of(rule));
+    }
+    let (field, unit) = if long { (at / 4, at % 4) } else { (at / 2, at % 2) };
+    let bits = [control, status, tags].get(field).copied().unwrap_or(Bits::NONE);
+    let mask = (bits.mask >> (8 * unit.min(1))) as u8;
+    (mask, if mask == 0 { RuleSet::EMPTY } else { bits.rules })
+}

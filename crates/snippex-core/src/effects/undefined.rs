@@ -1,0 +1,168 @@
+//! Which flags and destinations an integer instruction leaves open, by mnemonic and count.
+//!
+//! iced-x86's own table of undefined flags knows neither counts in CL nor the operand's width; a test walks its
+//! whole instruction list to show that ours covers at least as much.
+
+use iced_x86::{Instruction, Mnemonic, OpKind, Register};
+
+use super::rules::Rule;
+use crate::state::rflags;
+
+/// What an instruction does to RFLAGS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct FlagEffect {
+    /// Flags with an open value, each with its rule.
+    pub(super) open: [Option<(u64, Rule)>; 3],
+    /// The instruction may leave all flags as they were (a count of 0 cannot be ruled out).
+    pub(super) may_keep: bool,
+    /// The instruction certainly leaves all flags as they were.
+    pub(super) keeps: bool,
+}
+
+const BMI: u64 = rflags::AF | rflags::PF;
+const SCAN: u64 = rflags::OF | rflags::SF | rflags::AF | rflags::PF;
+
+/// The flags that `instruction` leaves open. `count` is the value of a shift's count operand, if it is known.
+pub(super) fn flag_effect(instruction: &Instruction, count: Option<u64>) -> FlagEffect {
+    use Mnemonic as M;
+    let simple = |flags, rule| FlagEffect {
+        open: [Some((flags, rule)), None, None],
+        ..FlagEffect::default()
+    };
+    match instruction.mnemonic() {
+        M::And | M::Or | M::Xor | M::Test => simple(rflags::AF, Rule::LogicAf),
+        M::Andn | M::Blsi | M::Blsmsk | M::Blsr | M::Bzhi => simple(BMI, Rule::BmiFlags),
+        M::Blcfill
+        | M::Blci
+        | M::Blcic
+        | M::Blcmsk
+        | M::Blcs
+        | M::Blsfill
+        | M::Blsic
+        | M::T1mskc
+        | M::Tzmsk => simple(BMI, Rule::BmiFlags),
+        M::Bextr => simple(BMI | rflags::SF, Rule::BmiFlags),
+        M::Lzcnt | M::Tzcnt | M::Tzcnti => simple(SCAN, Rule::CountZerosFlags),
+        M::Bsf | M::Bsr => simple(SCAN | rflags::CF, Rule::BitScanFlags),
+        M::Bt | M::Btc | M::Btr | M::Bts => simple(SCAN, Rule::BitTestFlags),
+        M::Mul | M::Imul => simple(
+            rflags::SF | rflags::ZF | rflags::AF | rflags::PF,
+            Rule::MultiplyFlags,
+        ),
+        M::Div | M::Idiv => simple(rflags::STATUS, Rule::DivideFlags),
+        M::Shl | M::Sal | M::Shr | M::Sar | M::Rol | M::Ror | M::Rcl | M::Rcr | M::Shld | M::Shrd => {
+            counted(instruction, count)
+        }
+        _ => FlagEffect::default(),
+    }
+}
+
+/// Shifts and rotates: what is open depends on the count after masking.
+fn counted(instruction: &Instruction, count: Option<u64>) -> FlagEffect {
+    use Mnemonic as M;
+    let width = operand_bits(instruction);
+    let count = count.map(|count| masked_count(count, width));
+    if count == Some(0) {
+        return FlagEffect {
+            keeps: true,
+            ..FlagEffect::default()
+        };
+    }
+    let not_one = count != Some(1);
+    let reaches = |limit: u64| width < 32 && count.is_none_or(|count| count >= limit);
+    let open = match instruction.mnemonic() {
+        M::Rol | M::Ror | M::Rcl | M::Rcr => [not_one.then_some((rflags::OF, Rule::RotateOf)), None, None],
+        M::Shld | M::Shrd if reaches(width + 1) => [Some((rflags::STATUS, Rule::DoubleShift)), None, None],
+        mnemonic => [
+            Some((rflags::AF, Rule::ShiftAf)),
+            not_one.then_some((rflags::OF, Rule::ShiftOf)),
+            // The manual leaves CF open for SHL and SHR only: SAR has copies of the sign to shift out.
+            (matches!(mnemonic, M::Shl | M::Sal | M::Shr) && reaches(width))
+                .then_some((rflags::CF, Rule::ShiftCf)),
+        ],
+    };
+    FlagEffect {
+        open,
+        may_keep: count.is_none(),
+        keeps: false,
+    }
+}
+
+/// Whether the destination itself may be undefined, with the bits of it that are.
+pub(super) fn open_destination(
+    instruction: &Instruction,
+    operand: impl Fn(u32) -> Option<u64>,
+) -> Option<(u64, Rule)> {
+    use Mnemonic as M;
+    let width = operand_bits(instruction);
+    match instruction.mnemonic() {
+        M::Shld | M::Shrd if width == 16 => {
+            let count = operand(2).map(|count| masked_count(count, width));
+            count
+                .is_none_or(|count| count > 16)
+                .then_some((0xffff, Rule::DoubleShift))
+        }
+        M::Bswap if width == 16 => Some((0xffff, Rule::Bswap16)),
+        M::Bsf | M::Bsr if width == 32 => operand(1)
+            .is_none_or(|source| source == 0)
+            .then_some((0xffff_ffff_0000_0000, Rule::BitScanUpper)),
+        _ => None,
+    }
+}
+
+/// The operand that holds the count of a shift or rotate.
+pub(super) fn count_operand(instruction: &Instruction) -> Option<u32> {
+    use Mnemonic as M;
+    match instruction.mnemonic() {
+        M::Shl | M::Sal | M::Shr | M::Sar | M::Rol | M::Ror | M::Rcl | M::Rcr => Some(1),
+        M::Shld | M::Shrd => Some(2),
+        _ => None,
+    }
+}
+
+fn masked_count(count: u64, width: u64) -> u64 {
+    count & if width == 64 { 0x3f } else { 0x1f }
+}
+
+/// Width of the first operand in bits; 64 when it has none.
+pub(super) fn operand_bits(instruction: &Instruction) -> u64 {
+    let size = match instruction.op0_kind() {
+        OpKind::Register => instruction.op0_register().size(),
+        OpKind::Memory => instruction.memory_size().size(),
+        _ => 8,
+    };
+    if size == 0 { 64 } else { 8 * size as u64 }
+}
+
+/// Instructions whose results describe the machine, with the rule that says so.
+pub(super) fn host_rule(instruction: &Instruction) -> Option<Rule> {
+    use Mnemonic as M;
+    match instruction.mnemonic() {
+        M::Cpuid
+        | M::Rdtsc
+        | M::Rdtscp
+        | M::Rdpmc
+        | M::Rdrand
+        | M::Rdseed
+        | M::Rdpid
+        | M::Xgetbv
+        | M::Rdpkru
+        | M::Sgdt
+        | M::Sidt
+        | M::Rdsspd
+        | M::Rdsspq
+        | M::Rdpru => Some(Rule::HostIdentity),
+        M::Lar | M::Lsl | M::Verr | M::Verw | M::Sldt | M::Str | M::Smsw => Some(Rule::Selector),
+        M::Mov if is_segment(instruction, 1) => Some(Rule::Selector),
+        M::Push if is_segment(instruction, 0) => Some(Rule::Selector),
+        _ => None,
+    }
+}
+
+fn is_segment(instruction: &Instruction, operand: u32) -> bool {
+    instruction.op_kind(operand) == OpKind::Register
+        && matches!(
+            instruction.op_register(operand),
+            Register::ES | Register::CS | Register::SS | Register::DS | Register::FS | Register::GS
+        )
+}

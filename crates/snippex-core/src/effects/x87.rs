@@ -1,0 +1,327 @@
+//! The x87 unit: condition codes, approximations, and the register stack by physical number.
+
+use iced_x86::{Mnemonic, OpAccess, OpKind, Register, UsedRegister};
+
+use super::decoded::{Decoded, to_codes};
+use super::flow::{Access, Flow, open_precision, reads, writes};
+use super::mask::{Bits, Precision};
+use super::rules::{Rule, RuleSet};
+use super::vector;
+use crate::state::X87State;
+
+const C0: u16 = 1 << 8;
+const C1: u16 = 1 << 9;
+const C2: u16 = 1 << 10;
+const C3: u16 = 1 << 14;
+/// Underflow and precision exception flags.
+const INEXACT: u16 = 1 << 4 | 1 << 5;
+/// Exception flags, stack fault and both summaries.
+const EXCEPTIONS: u16 = 0x80ff;
+/// Error summary and its old name, busy.
+const SUMMARY: u16 = 0x8080;
+
+impl Flow<'_> {
+    /// Why ST(`index`) is not exact.
+    pub(super) fn read_st(&self, index: usize) -> RuleSet {
+        match self.physical(index) {
+            Some(physical) => self.mask.st[physical].rules(),
+            None => self
+                .mask
+                .st
+                .iter()
+                .fold(RuleSet::EMPTY, |all, st| all.union(st.rules())),
+        }
+    }
+
+    fn physical(&self, index: usize) -> Option<usize> {
+        self.top.map(|top| (usize::from(top) + index) & 7)
+    }
+
+    /// Sets ST(`index`); with TOP unknown, adds to all.
+    fn write_st(&mut self, index: usize, precision: Precision) {
+        match self.physical(index) {
+            Some(physical) => self.mask.st[physical] = precision,
+            None if precision == Precision::Exact => {}
+            None => {
+                for st in &mut self.mask.st {
+                    *st = Precision::Open(st.rules().union(precision.rules()));
+                }
+            }
+        }
+    }
+
+    /// Carries the state over one x87 instruction.
+    pub(super) fn x87(&mut self, decoded: &Decoded, accesses: &[Access], inputs: RuleSet) {
+        if self.x87_control(decoded, accesses, inputs) || self.stored_image(decoded, accesses, inputs) {
+            return self.codes(decoded, RuleSet::EMPTY);
+        }
+        let instruction = &decoded.instruction;
+        let approximation = self.approximation(instruction.mnemonic());
+        let exponent = self.moved_exponent(decoded, accesses);
+        let inputs = inputs.union(self.unseen_inputs(decoded, accesses));
+        let result = match approximation {
+            Some(rule) if inputs.is_empty() => Precision::Approximate(rule),
+            _ => open_precision(inputs),
+        };
+        let moved = self.moved(decoded, result);
+        for used in decoded.registers.iter().filter(|used| writes(used.access())) {
+            self.write_x87(used, result, &moved);
+        }
+        for access in accesses.iter().filter(|access| access.writes) {
+            self.write_memory(*access, |_| (if inputs.is_empty() { 0 } else { 0xff }, inputs));
+        }
+        self.forget_exponents(decoded);
+        self.shift_stack(decoded, moved.first().map_or(result, |(_, precision)| *precision));
+        if let Some(physical) = self.physical(0).filter(|_| exponent.is_some()) {
+            self.exponents[physical] = exponent;
+        }
+        self.codes(decoded, inputs);
+        self.raise_x87(decoded, approximation, inputs);
+    }
+
+    /// The rule of an instruction that approximates.
+    fn approximation(&self, mnemonic: Mnemonic) -> Option<Rule> {
+        match mnemonic {
+            Mnemonic::F2xm1 | Mnemonic::Fyl2x | Mnemonic::Fyl2xp1 | Mnemonic::Fpatan => {
+                Some(Rule::X87Transcendental)
+            }
+            Mnemonic::Fsin | Mnemonic::Fcos | Mnemonic::Fsincos | Mnemonic::Fptan => {
+                let exponent = self.physical(0).and_then(|physical| self.exponents[physical]);
+                let small = exponent.is_some_and(|exponent| exponent < 10);
+                Some(if small {
+                    Rule::X87Trigonometric
+                } else {
+                    Rule::X87LargeArgument
+                })
+            }
+            _ => None,
+        }
+    }
+
+    /// Exponent of ST(0) after a load, where it can be told.
+    fn moved_exponent(&self, decoded: &Decoded, accesses: &[Access]) -> Option<i32> {
+        let instruction = &decoded.instruction;
+        match (instruction.mnemonic(), accesses.first()) {
+            (Mnemonic::Fld, Some(access)) => {
+                let load =
+                    |at: u64, size| Some(self.known.load(access.address?.wrapping_add(at), size)? as i32);
+                match access.size {
+                    4 => Some(((load(2, 2)? >> 7) & 0xff) - 127),
+                    8 => Some(((load(6, 2)? >> 4) & 0x7ff) - 1023),
+                    _ => Some((load(8, 2)? & 0x7fff) - 16383),
+                }
+            }
+            (Mnemonic::Fld | Mnemonic::Fxch, None) => {
+                self.exponents[self.physical(instruction.op1_register().number())?]
+            }
+            (Mnemonic::Fchs | Mnemonic::Fabs, _) => self.exponents[self.physical(0)?],
+            // Integers of 16 bits reach 2^15, longer ones further than the small arguments go.
+            (Mnemonic::Fldz | Mnemonic::Fld1 | Mnemonic::Fldpi, _) => Some(1),
+            _ => None,
+        }
+    }
+
+    /// Forgets what is written; pushes are set afterwards.
+    fn forget_exponents(&mut self, decoded: &Decoded) {
+        for used in decoded
+            .registers
+            .iter()
+            .filter(|used| writes(used.access()) && used.register().is_st())
+        {
+            match self.physical(used.register().number()) {
+                Some(physical) => self.exponents[physical] = None,
+                None => self.exponents = [None; 8],
+            }
+        }
+        if decoded.instruction.fpu_stack_increment_info().increment() < 0 {
+            match self.physical(7) {
+                Some(physical) => self.exponents[physical] = None,
+                None => self.exponents = [None; 8],
+            }
+        }
+    }
+
+    /// Inputs that a table of registers does not show.
+    fn unseen_inputs(&self, decoded: &Decoded, accesses: &[Access]) -> RuleSet {
+        let mut rules = self.mask.control.rules;
+        match decoded.instruction.mnemonic() {
+            Mnemonic::Fbld if !self.is_valid_bcd(accesses) => rules |= RuleSet::of(Rule::X87Bcd),
+            Mnemonic::Fprem | Mnemonic::Fprem1 if self.incomplete => {
+                rules |= RuleSet::of(Rule::X87PartialRemainder);
+            }
+            _ => {}
+        }
+        rules
+    }
+
+    fn is_valid_bcd(&self, accesses: &[Access]) -> bool {
+        let Some(address) = accesses.first().and_then(|access| access.address) else {
+            return false;
+        };
+        let digits = |byte: u64| byte & 0xf <= 9 && byte >> 4 <= 9;
+        (0..9).all(|at| self.known.load(address.wrapping_add(at), 1).is_some_and(digits))
+    }
+
+    /// Moves take the precision of their source along: registers written, with it.
+    fn moved(&self, decoded: &Decoded, result: Precision) -> Vec<(usize, Precision)> {
+        let instruction = &decoded.instruction;
+        let source = |index: usize| {
+            self.physical(index)
+                .map_or(result, |physical| self.mask.st[physical])
+        };
+        let number = |operand| match instruction.op_kind(operand) {
+            OpKind::Register => instruction.op_register(operand).number(),
+            _ => 0,
+        };
+        let registers = instruction.op_count() > 1
+            && instruction.op0_kind() == OpKind::Register
+            && instruction.op1_kind() == OpKind::Register;
+        match instruction.mnemonic() {
+            Mnemonic::Fxch if registers => {
+                vec![(number(0), source(number(1))), (number(1), source(number(0)))]
+            }
+            Mnemonic::Fst | Mnemonic::Fstp | Mnemonic::Fstpnce if registers => {
+                vec![(number(0), source(number(1)))]
+            }
+            Mnemonic::Fld if registers => vec![(8, source(number(1)))],
+            Mnemonic::Fchs | Mnemonic::Fabs => vec![(0, source(0))],
+            Mnemonic::Fincstp | Mnemonic::Fdecstp => vec![(9, Precision::Exact)],
+            _ => Vec::new(),
+        }
+    }
+
+    fn write_x87(&mut self, used: &UsedRegister, result: Precision, moved: &[(usize, Precision)]) {
+        let register = used.register();
+        if !register.is_st() {
+            if register == Register::AX || register.is_gpr() {
+                self.write_register(register, u64::MAX, result.rules());
+            }
+            return;
+        }
+        let index = register.number();
+        let precision = moved
+            .iter()
+            .find(|(moved, _)| *moved == index)
+            .map_or(result, |(_, precision)| *precision);
+        // FCMOVcc: the destination may stay what it was.
+        if used.access() == OpAccess::CondWrite {
+            let rules = self.read_st(index).union(precision.rules());
+            self.write_st(index, open_precision(rules));
+        } else {
+            self.write_st(index, precision);
+        }
+    }
+
+    /// Moves TOP and sets what a push brings.
+    fn shift_stack(&mut self, decoded: &Decoded, pushed: Precision) {
+        let info = decoded.instruction.fpu_stack_increment_info();
+        let mnemonic = decoded.instruction.mnemonic();
+        if !info.writes_top() || info.conditional() && !self.pushes {
+            return;
+        }
+        self.top = self
+            .top
+            .map(|top| ((i32::from(top) + info.increment()) & 7) as u8);
+        let contents = match mnemonic {
+            Mnemonic::Fdecstp | Mnemonic::Fincstp => return,
+            // FPTAN pushes an exact 1.
+            Mnemonic::Fptan => Precision::Exact,
+            _ => pushed,
+        };
+        if info.increment() < 0 {
+            self.write_st(0, contents);
+        }
+    }
+
+    /// Condition codes: computed, cleared, and undefined ones.
+    fn codes(&mut self, decoded: &Decoded, inputs: RuleSet) {
+        let instruction = &decoded.instruction;
+        let computed = to_codes(instruction.rflags_written());
+        if self.is_dirty() || !inputs.is_empty() {
+            self.mask.set_status(
+                to_codes(instruction.rflags_cleared() | instruction.rflags_set()),
+                RuleSet::EMPTY,
+            );
+            if !matches!(instruction.mnemonic(), Mnemonic::Fldenv | Mnemonic::Frstor) {
+                self.mask.set_status(computed, inputs);
+            }
+            self.mask.set_flags(decoded.flags_computed, inputs);
+            self.mask.set_flags(decoded.flags_fixed, RuleSet::EMPTY);
+        }
+        let mut undefined = to_codes(instruction.rflags_undefined());
+        if instruction.mnemonic() == Mnemonic::Fnop {
+            undefined = C0 | C1 | C2 | C3;
+        }
+        self.mask.set_status(undefined, RuleSet::of(Rule::X87Codes));
+    }
+
+    /// Exception flags that depend on open data or on the last bits of an approximation.
+    fn raise_x87(&mut self, decoded: &Decoded, approximation: Option<Rule>, inputs: RuleSet) {
+        if !inputs.is_empty()
+            && decoded
+                .registers
+                .iter()
+                .any(|used| used.register().is_st() && reads(used.access()))
+        {
+            self.mask.add_status(EXCEPTIONS, inputs);
+        }
+        if approximation.is_some() {
+            let rules = RuleSet::of(Rule::X87Rounding);
+            let masked = self.case.state.x87.control & INEXACT == INEXACT && self.mask.control.is_none();
+            self.mask
+                .add_status(C1 | INEXACT | if masked { 0 } else { SUMMARY }, rules);
+        }
+    }
+
+    /// Instructions on control and status words and tags. Whether it was one.
+    fn x87_control(&mut self, decoded: &Decoded, accesses: &[Access], inputs: RuleSet) -> bool {
+        let status = Bits::new(
+            u64::from(self.mask.status_bits()),
+            self.mask.status_rules(u16::MAX),
+        );
+        match decoded.instruction.mnemonic() {
+            Mnemonic::Fnstsw | Mnemonic::Fstsw | Mnemonic::Fnstdw | Mnemonic::Fnstsg => {
+                if decoded.instruction.op0_kind() == OpKind::Register {
+                    self.write_register(Register::AX, status.mask, status.rules);
+                } else {
+                    self.store_bits(accesses, status);
+                }
+            }
+            Mnemonic::Fnstcw | Mnemonic::Fstcw => self.store_bits(accesses, self.mask.control),
+            Mnemonic::Fldcw => {
+                self.mask.control = accesses
+                    .first()
+                    .map_or(Bits::NONE, |access| self.load_bits(*access))
+                    .within(0xffff);
+            }
+            Mnemonic::Fnclex | Mnemonic::Fclex => self.mask.set_status(EXCEPTIONS, RuleSet::EMPTY),
+            Mnemonic::Fninit | Mnemonic::Finit => {
+                self.mask.set_status(u16::MAX, RuleSet::EMPTY);
+                self.mask.control = Bits::NONE;
+                self.mask.tags = Bits::NONE;
+                self.top = Some(0);
+            }
+            Mnemonic::Ffree | Mnemonic::Ffreep => {
+                self.shift_stack(decoded, open_precision(inputs));
+            }
+            Mnemonic::Fnop | Mnemonic::Wait | Mnemonic::Fneni | Mnemonic::Fndisi | Mnemonic::Fnsetpm => {}
+            Mnemonic::Emms | Mnemonic::Femms => self.mask.tags = Bits::NONE,
+            _ => return false,
+        }
+        true
+    }
+}
+
+/// Unbiased exponents of the registers at the start, by physical number.
+pub(super) fn start_exponents(x87: &X87State) -> [Option<i32>; 8] {
+    std::array::from_fn(|physical| {
+        let st = x87.st[(physical + 8 - usize::from(x87.top())) & 7];
+        Some((i32::from(u16::from_le_bytes([st[8], st[9]])) & 0x7fff) - 16383)
+    })
+}
+
+/// Open bytes of a stored word as open bits of it.
+pub(super) fn word(bytes: Bits, at: u32) -> Bits {
+    let bits = vector::bytes_to_bits(Bits::new(bytes.mask >> at, bytes.rules));
+    bits.within(0xffff)
+}

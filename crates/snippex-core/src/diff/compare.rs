@@ -1,0 +1,144 @@
+//! The comparison itself: endpoint, registers, memory.
+
+use super::class::Class;
+use super::difference::{Comparison, Difference, Divergence, Field, Noted, Reason, Value};
+use super::endpoint;
+use super::memory;
+use super::registers::Registers;
+use super::tolerance::Tolerance;
+use crate::case::Case;
+use crate::effects::{BlockEffects, Rule, RuleSet};
+use crate::observation::{Endpoint, Observation, Signal};
+use crate::state::Components;
+
+/// Compares two observations of `case`. `expected` is the engine that is taken as right; `covered` is what both
+/// engines support. Nothing is decoded when the observations are equal to the bit.
+#[must_use]
+pub fn compare(
+    case: &Case,
+    expected: &Observation,
+    actual: &Observation,
+    covered: Components,
+    tolerance: &Tolerance,
+) -> Comparison {
+    if let Some(outcome) = equal(expected, actual) {
+        return outcome;
+    }
+    compare_with(
+        &BlockEffects::new(&case.block),
+        case,
+        expected,
+        actual,
+        covered,
+        tolerance,
+    )
+}
+
+/// As [`compare`], with the effects of the case's block at hand: for many cases of one block.
+#[must_use]
+pub fn compare_with(
+    effects: &BlockEffects,
+    case: &Case,
+    expected: &Observation,
+    actual: &Observation,
+    covered: Components,
+    tolerance: &Tolerance,
+) -> Comparison {
+    if let Some(outcome) = equal(expected, actual) {
+        return outcome;
+    }
+    if !endpoint::agree(&expected.endpoint, &actual.endpoint) {
+        return endpoint::judge(effects, case, expected, actual, tolerance);
+    }
+    let mut noted = Noted::default();
+    let mut differences = Vec::new();
+    if let (Endpoint::Signal(a), Endpoint::Signal(b)) = (&expected.endpoint, &actual.endpoint) {
+        differences.extend(fault_address(effects, case, a, b, &mut noted));
+        if let Some(deviation) = tolerance.skips_state_at_signal() {
+            if expected.state != actual.state || expected.memory != actual.memory {
+                noted.deviation(deviation);
+            }
+            return outcome(effects, case, expected, differences, noted);
+        }
+    }
+    let mask = effects.mask(case, &expected.endpoint, &expected.state);
+    let mut registers = Registers {
+        expected: &expected.state,
+        actual: &actual.state,
+        mask: &mask,
+        tolerance,
+        noted: &mut noted,
+        differences,
+    };
+    registers.compare(covered);
+    let mut differences = registers.differences;
+    let memory = memory::differences(case, &expected.memory, &actual.memory, &mask, &mut noted);
+    if !memory.is_empty() && !mask.anywhere.is_empty() {
+        if differences.is_empty() {
+            return Comparison::Inconclusive(Reason::OpenMemory {
+                rules: mask.anywhere,
+                differences: memory,
+            });
+        }
+        noted.rules(mask.anywhere);
+    } else {
+        differences.extend(memory);
+    }
+    outcome(effects, case, expected, differences, noted)
+}
+
+/// The verdict on observations that are the same to the bit, and on those that never ended.
+fn equal(expected: &Observation, actual: &Observation) -> Option<Comparison> {
+    match expected.endpoint {
+        Endpoint::Hung => Some(Comparison::Inconclusive(Reason::ExpectedHung)),
+        Endpoint::EngineDied { .. } => Some(Comparison::Inconclusive(Reason::ExpectedDied)),
+        _ if expected == actual => Some(Comparison::Match(Noted::default())),
+        _ => None,
+    }
+}
+
+fn outcome(
+    effects: &BlockEffects,
+    case: &Case,
+    expected: &Observation,
+    differences: Vec<Difference>,
+    noted: Noted,
+) -> Comparison {
+    let Some(first) = differences.first() else {
+        return Comparison::Match(noted);
+    };
+    let class = Class::of_state(effects, effects.completed(case, &expected.endpoint), first);
+    Comparison::Diverged(Divergence {
+        class,
+        differences,
+        noted,
+    })
+}
+
+/// Compares the addresses that two page faults of one instruction report. Engines that split an access may
+/// report another byte of it, so within the operand (or 64 bytes, when its place is not known) they agree.
+fn fault_address(
+    effects: &BlockEffects,
+    case: &Case,
+    expected: &Signal,
+    actual: &Signal,
+    noted: &mut Noted,
+) -> Option<Difference> {
+    if expected.address == actual.address || !endpoint::is_page_fault(expected) {
+        return None;
+    }
+    let reach = effects
+        .operand_size(effects.completed(case, &Endpoint::Signal(*expected)))
+        .unwrap_or(64);
+    if expected.address.abs_diff(actual.address) < reach as u64 {
+        noted.rules(RuleSet::of(Rule::FaultAddress));
+        return None;
+    }
+    Some(Difference {
+        field: Field::FaultAddress,
+        name: "fault address".into(),
+        expected: Value::Number(expected.address),
+        actual: Value::Number(actual.address),
+        differing: Value::Number(expected.address ^ actual.address),
+    })
+}

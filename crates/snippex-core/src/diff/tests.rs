@@ -1,0 +1,347 @@
+//! The verdicts, and what the comparison promises whatever the states are.
+
+use iced_x86::code_asm::*;
+use proptest::prelude::*;
+
+use super::*;
+use crate::case::Case;
+use crate::effects::Rule;
+use crate::effects::tests::{DATA, block, case};
+use crate::observation::{Endpoint, LINE_SIZE, Line, Observation, Signal};
+use crate::state::{Components, rflags};
+
+fn made(write: impl FnOnce(&mut CodeAssembler) -> Result<(), IcedError>) -> Case {
+    case(block(write), 0)
+}
+
+fn observation(case: &Case) -> Observation {
+    Observation {
+        endpoint: Endpoint::Exit { target: 0x40_2000 },
+        state: case.state.clone(),
+        memory: Vec::new(),
+    }
+}
+
+fn signal(case: &Case, number: u8, offset: u64) -> Endpoint {
+    Endpoint::Signal(Signal {
+        number,
+        code: 1,
+        rip: case.code_address() + offset,
+        address: DATA,
+        write: false,
+    })
+}
+
+fn verdict(case: &Case, expected: &Observation, actual: &Observation) -> Comparison {
+    compare(case, expected, actual, Components::ALL, &Tolerance::none())
+}
+
+fn divergence(comparison: Comparison) -> Divergence {
+    match comparison {
+        Comparison::Diverged(divergence) => divergence,
+        other => panic!("not diverged: {other:?}"),
+    }
+}
+
+#[test]
+fn a_register_that_differs_is_named_with_its_writer() {
+    let case = made(|a| {
+        a.add(rax, rbx)?;
+        a.mov(rdx, rax)
+    });
+    let expected = observation(&case);
+    let mut actual = expected.clone();
+    actual.state.gpr[0] = 8;
+    let divergence = divergence(verdict(&case, &expected, &actual));
+    assert_eq!(divergence.class.kind, Kind::Register);
+    assert_eq!(
+        divergence.class.culprit,
+        Some(Culprit {
+            instruction: 0,
+            form: "add r64, r64".into()
+        })
+    );
+    assert_eq!(divergence.differences.len(), 1);
+    assert_eq!(divergence.differences[0].name, "rax");
+    assert_eq!(divergence.differences[0].differing, Value::Number(8));
+}
+
+#[test]
+fn an_undefined_flag_is_noted_and_a_defined_one_is_not() {
+    let case = made(|a| a.and(rax, rbx));
+    let expected = observation(&case);
+    let mut actual = expected.clone();
+    actual.state.rflags ^= rflags::AF;
+    let Comparison::Match(noted) = verdict(&case, &expected, &actual) else {
+        panic!("AF is undefined")
+    };
+    assert_eq!(noted.rules.get(&Rule::LogicAf), Some(&1));
+    actual.state.rflags ^= rflags::ZF;
+    let divergence = divergence(verdict(&case, &expected, &actual));
+    assert_eq!(divergence.differences.len(), 1);
+    assert_eq!(divergence.differences[0].name, "ZF");
+    assert_eq!(divergence.noted.rules.get(&Rule::LogicAf), Some(&1));
+}
+
+#[test]
+fn endpoints_come_first_and_have_kinds() {
+    let case = made(|a| {
+        a.mov(rax, qword_ptr(rsi))?;
+        a.mov(rbx, qword_ptr(rdi))
+    });
+    let exit = observation(&case);
+    let fault = Observation {
+        endpoint: signal(&case, 11, 3),
+        ..exit.clone()
+    };
+    let kind =
+        |expected: &Observation, actual: &Observation| divergence(verdict(&case, expected, actual)).class;
+    assert_eq!(kind(&exit, &fault).kind, Kind::SpuriousFault);
+    assert_eq!(kind(&exit, &fault).culprit.unwrap().instruction, 1);
+    assert_eq!(kind(&fault, &exit).kind, Kind::MissingFault);
+    let other = Observation {
+        endpoint: signal(&case, 7, 3),
+        ..exit.clone()
+    };
+    assert_eq!(kind(&fault, &other).kind, Kind::DifferentFault);
+    let hung = Observation {
+        endpoint: Endpoint::Hung,
+        ..exit.clone()
+    };
+    assert_eq!(kind(&exit, &hung).kind, Kind::EngineHung);
+    assert_eq!(
+        verdict(&case, &hung, &exit),
+        Comparison::Inconclusive(Reason::ExpectedHung)
+    );
+    let elsewhere = Observation {
+        endpoint: Endpoint::Exit { target: 1 },
+        ..exit.clone()
+    };
+    assert_eq!(kind(&exit, &elsewhere).kind, Kind::WrongBranch);
+}
+
+#[test]
+fn a_branch_on_an_undefined_flag_is_inconclusive() {
+    let case = made(|a| {
+        a.mul(rbx)?;
+        a.jz(0x40_2000)
+    });
+    let expected = observation(&case);
+    let actual = Observation {
+        endpoint: Endpoint::Exit { target: 1 },
+        ..expected.clone()
+    };
+    let Comparison::Inconclusive(Reason::OpenEndpoint { rules, .. }) = verdict(&case, &expected, &actual)
+    else {
+        panic!("ZF is undefined after MUL");
+    };
+    assert!(rules.contains(Rule::MultiplyFlags));
+}
+
+#[test]
+fn the_address_of_a_page_fault_counts_beyond_the_operand() {
+    let case = made(|a| a.mov(rax, qword_ptr(rsi)));
+    let at = |address| {
+        let mut observation = observation(&case);
+        let rip = case.code_address();
+        observation.endpoint = Endpoint::Signal(Signal {
+            number: 11,
+            code: 1,
+            rip,
+            address,
+            write: false,
+        });
+        observation
+    };
+    assert!(matches!(
+        verdict(&case, &at(0x1000), &at(0x1004)),
+        Comparison::Match(_)
+    ));
+    assert_eq!(
+        divergence(verdict(&case, &at(0x1000), &at(0x1008))).class.kind,
+        Kind::FaultAddress
+    );
+}
+
+#[test]
+fn memory_differences_are_runs_of_bytes() {
+    let case = made(|a| a.mov(qword_ptr(rsi), rax));
+    let expected = observation(&case);
+    let mut bytes = [0x11; LINE_SIZE];
+    bytes[3..5].fill(0x22);
+    let actual = Observation {
+        memory: vec![Line {
+            address: DATA + 0x100,
+            bytes,
+        }],
+        ..expected.clone()
+    };
+    let divergence = divergence(verdict(&case, &expected, &actual));
+    assert_eq!(divergence.class.kind, Kind::Memory);
+    assert_eq!(divergence.differences.len(), 1);
+    assert_eq!(
+        divergence.differences[0].field,
+        Field::Memory {
+            address: DATA + 0x103
+        }
+    );
+    assert_eq!(divergence.differences[0].expected, Value::Bytes(vec![0x11, 0x11]));
+    // A line that is reported although nothing in it changed makes no difference.
+    let untouched = Line {
+        address: DATA,
+        bytes: [0x11; LINE_SIZE],
+    };
+    let same = Observation {
+        memory: vec![untouched],
+        ..expected.clone()
+    };
+    assert!(matches!(verdict(&case, &expected, &same), Comparison::Match(noted) if noted.is_empty()));
+}
+
+#[test]
+fn documented_deviations_are_not_divergences() {
+    let case = made(|a| a.div(rbx));
+    let mut expected = observation(&case);
+    let mut actual = expected.clone();
+    actual.state.mxcsr |= 0x20;
+    let fex = Tolerance::fex();
+    let comparison = compare(&case, &expected, &actual, Components::ALL, &fex);
+    assert!(
+        matches!(comparison, Comparison::Match(noted) if noted.deviations.contains_key("fex-mxcsr-flags"))
+    );
+    expected.endpoint = signal(&case, 8, 0);
+    let comparison = compare(&case, &expected, &actual, Components::ALL, &fex);
+    assert!(
+        matches!(comparison, Comparison::Inconclusive(Reason::Deviation { id, .. }) if id == "fex-no-sigfpe")
+    );
+    // qemu does deliver the divide error.
+    let comparison = compare(
+        &case,
+        &expected,
+        &actual,
+        Components::ALL,
+        &Tolerance::qemu_user(),
+    );
+    assert_eq!(divergence(comparison).class.kind, Kind::MissingFault);
+    // At a signal FEX promises number and RIP only.
+    actual = Observation {
+        endpoint: expected.endpoint,
+        ..actual
+    };
+    actual.state.gpr[3] = 1;
+    let comparison = compare(&case, &expected, &actual, Components::ALL, &fex);
+    assert!(
+        matches!(comparison, Comparison::Match(noted) if noted.deviations.contains_key("fex-fault-state"))
+    );
+}
+
+#[test]
+fn what_an_engine_lacks_is_not_compared() {
+    let case = made(CodeAssembler::nop);
+    let expected = observation(&case);
+    let mut actual = expected.clone();
+    actual.state.vectors[3][20] = 1;
+    actual.state.vectors[20][0] = 1;
+    let sse = Components::GENERAL.union(Components::SSE);
+    assert!(matches!(
+        compare(&case, &expected, &actual, sse, &Tolerance::none()),
+        Comparison::Match(_)
+    ));
+    let avx = sse.union(Components::AVX);
+    let divergence = divergence(compare(&case, &expected, &actual, avx, &Tolerance::none()));
+    assert_eq!(divergence.differences.len(), 1);
+    assert_eq!(divergence.differences[0].name, "ymm3");
+    assert_eq!(
+        divergence.differences[0].field,
+        Field::Vector {
+            register: 3,
+            first: 20,
+            last: 20
+        }
+    );
+}
+
+#[test]
+fn results_serialise_with_hexadecimal_values_and_rule_names() {
+    let case = made(|a| a.and(rax, rbx));
+    let expected = observation(&case);
+    let mut actual = expected.clone();
+    actual.state.rflags ^= rflags::AF;
+    actual.state.gpr[0] = u64::MAX;
+    let json = serde_json::to_value(verdict(&case, &expected, &actual)).unwrap();
+    assert_eq!(json["outcome"], "diverged");
+    assert_eq!(json["detail"]["differences"][0]["actual"], "0xffffffffffffffff");
+    assert_eq!(json["detail"]["noted"]["rules"]["logic-af"], 1);
+    assert_eq!(json["detail"]["class"]["kind"], "register");
+}
+
+/// Flips one bit of the state; the index covers registers, flags, vectors, x87, MXCSR and opmasks.
+fn flip(observation: &mut Observation, index: usize) {
+    let state = &mut observation.state;
+    match index {
+        0..1024 => state.gpr[index / 64] ^= 1 << (index % 64),
+        1024..1030 => {
+            let flags = [
+                rflags::CF,
+                rflags::PF,
+                rflags::AF,
+                rflags::ZF,
+                rflags::SF,
+                rflags::OF,
+            ];
+            state.rflags ^= flags[index - 1024];
+        }
+        1030..1062 => state.mxcsr ^= 1 << (index - 1030),
+        1062..1078 => state.x87.control ^= 1 << (index - 1062),
+        1078..1094 => state.x87.status ^= 1 << (index - 1078),
+        1094..1102 => state.x87.tags ^= 1 << (index - 1094),
+        1102..1742 => state.x87.st[(index - 1102) / 80][(index - 1102) % 80 / 8] ^= 1 << (index % 8),
+        1742..2254 => state.opmask[(index - 1742) / 64] ^= 1 << (index % 64),
+        _ => {
+            let bit = index - 2254;
+            state.vectors[bit / 512][bit % 512 / 8] ^= 1 << (bit % 8);
+        }
+    }
+}
+const BITS: usize = 2254 + 32 * 512;
+
+proptest! {
+    #[test]
+    fn equal_observations_match(flips in proptest::collection::vec(0..BITS, 0..20)) {
+        let case = made(|a| a.and(rax, rbx));
+        let mut one = observation(&case);
+        flips.iter().for_each(|index| flip(&mut one, *index));
+        prop_assert_eq!(verdict(&case, &one, &one.clone()), Comparison::Match(Noted::default()));
+    }
+
+    /// With nothing open every single bit counts, in both directions.
+    #[test]
+    fn every_defined_bit_counts(index in 0..BITS) {
+        let case = made(CodeAssembler::nop);
+        let one = observation(&case);
+        let mut other = one.clone();
+        flip(&mut other, index);
+        prop_assert!(matches!(verdict(&case, &one, &other), Comparison::Diverged(_)), "bit {}", index);
+        prop_assert!(matches!(verdict(&case, &other, &one), Comparison::Diverged(_)), "bit {}", index);
+    }
+
+    /// Bits that the mask calls open never make a divergence, alone or together.
+    #[test]
+    fn open_bits_never_count(flags in 0..64usize, upper in any::<u32>()) {
+        let case = made(|a| {
+            a.div(rdx)?;
+            a.mov(ebx, 0)?;
+            a.bsf(eax, ebx)?;
+            a.mul(rsi)?;
+            a.bsf(eax, ebx)
+        });
+        let one = observation(&case);
+        let mut other = one.clone();
+        (0..6).filter(|bit| flags & (1 << bit) != 0).for_each(|bit| flip(&mut other, 1024 + bit));
+        if flags & (1 << 3) != 0 {
+            flip(&mut other, 1024 + 3);
+        }
+        other.state.gpr[0] ^= u64::from(upper) << 32;
+        prop_assert!(matches!(verdict(&case, &one, &other), Comparison::Match(_)));
+    }
+}

@@ -1,0 +1,223 @@
+//! What an engine documents to do otherwise than the hardware, as data.
+//!
+//! A documented deviation is never reported as a divergence. One in a few bits is passed over and noted, since
+//! the rest of the state was compared and says something. One in the endpoint makes the run inconclusive: from
+//! there on the two runs have nothing in common.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+/// Everything that one engine documents.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tolerance {
+    /// In the order in which they are tried.
+    pub deviations: Vec<Deviation>,
+}
+
+/// One documented deviation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deviation {
+    /// Stable name.
+    pub id: Cow<'static, str>,
+    /// What the engine does, in a sentence.
+    pub what: Cow<'static, str>,
+    /// How it shows.
+    pub deviates: Deviates,
+}
+
+/// How a deviation shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Deviates {
+    /// A signal of this number that the hardware raises does not come.
+    MissingSignal {
+        /// Linux signal number.
+        number: u8,
+        /// `si_code`, when only one kind of that signal is meant.
+        code: Option<i32>,
+        /// Which instructions.
+        unit: FaultingUnit,
+    },
+    /// The same instruction faults with another signal number.
+    SignalNumber {
+        /// On the hardware.
+        expected: u8,
+        /// On the engine.
+        actual: u8,
+    },
+    /// The state at a signal is not precise: only the endpoint is compared.
+    StateAtSignal,
+    /// Bits of RFLAGS.
+    Flags(u64),
+    /// Bits of MXCSR.
+    Mxcsr(u32),
+    /// Bits of the x87 status word.
+    X87Status(u16),
+    /// Contents of x87 registers that are tagged empty.
+    EmptyX87Registers,
+    /// x87 arithmetic keeps this many bits of the significand.
+    X87Significand(u8),
+}
+
+/// The unit of an instruction that faults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FaultingUnit {
+    /// Every instruction.
+    Any,
+    /// x87, MMX, SSE, AVX.
+    FloatingPoint,
+    /// SSE and AVX.
+    Vector,
+}
+
+/// `si_code` of a fault that is not a page fault (SI_KERNEL of Linux).
+const SI_KERNEL: i32 = 128;
+const SIGBUS: u8 = 7;
+const SIGFPE: u8 = 8;
+const SIGSEGV: u8 = 11;
+
+impl Tolerance {
+    /// Nothing is excused: for hardware against hardware.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self {
+            deviations: Vec::new(),
+        }
+    }
+
+    /// FEX-Emu: what its documentation and issues state as intended.
+    #[must_use]
+    pub fn fex() -> Self {
+        Self {
+            deviations: vec![
+                deviation(
+                    "fex-no-sigfpe",
+                    "neither division by zero nor unmasked floating-point exceptions raise SIGFPE",
+                    Deviates::MissingSignal {
+                        number: SIGFPE,
+                        code: None,
+                        unit: FaultingUnit::Any,
+                    },
+                ),
+                deviation(
+                    "fex-no-sse-alignment",
+                    "misaligned SSE operands do not fault",
+                    Deviates::MissingSignal {
+                        number: SIGSEGV,
+                        code: Some(SI_KERNEL),
+                        unit: FaultingUnit::Vector,
+                    },
+                ),
+                deviation(
+                    "fex-no-alignment-check",
+                    "the AC flag has no effect",
+                    Deviates::MissingSignal {
+                        number: SIGBUS,
+                        code: None,
+                        unit: FaultingUnit::Any,
+                    },
+                ),
+                stack_fault("fex-stack-fault"),
+                deviation(
+                    "fex-fault-state",
+                    "registers and flags at a fault are stale",
+                    Deviates::StateAtSignal,
+                ),
+                deviation(
+                    "fex-mxcsr-flags",
+                    "the exception flags of MXCSR are never set",
+                    Deviates::Mxcsr(0x3f),
+                ),
+                deviation(
+                    "fex-x87-status",
+                    "the x87 status word keeps IE, C0 to C3 and TOP only",
+                    Deviates::X87Status(0x80fe),
+                ),
+                deviation(
+                    "fex-x87-empty",
+                    "registers that are tagged empty do not keep their contents",
+                    Deviates::EmptyX87Registers,
+                ),
+            ],
+        }
+    }
+
+    /// FEX-Emu with X87REDUCEDPRECISION: x87 arithmetic in double precision on top of [`Self::fex`].
+    #[must_use]
+    pub fn fex_reduced_precision() -> Self {
+        let mut tolerance = Self::fex();
+        tolerance.deviations.push(deviation(
+            "fex-reduced-precision",
+            "x87 arithmetic is done in double precision",
+            // A double has 53 bits; a few operations in a row lose some more.
+            Deviates::X87Significand(48),
+        ));
+        tolerance
+    }
+
+    /// qemu-user.
+    #[must_use]
+    pub fn qemu_user() -> Self {
+        Self {
+            deviations: vec![
+                deviation(
+                    "qemu-no-float-traps",
+                    "unmasked x87 and SSE exceptions are not delivered",
+                    Deviates::MissingSignal {
+                        number: SIGFPE,
+                        code: None,
+                        unit: FaultingUnit::FloatingPoint,
+                    },
+                ),
+                deviation(
+                    "qemu-no-alignment-check",
+                    "the AC flag has no effect",
+                    Deviates::MissingSignal {
+                        number: SIGBUS,
+                        code: None,
+                        unit: FaultingUnit::Any,
+                    },
+                ),
+                stack_fault("qemu-stack-fault"),
+            ],
+        }
+    }
+
+    /// Whether the state at a signal is left alone, and by which deviation.
+    pub(super) fn skips_state_at_signal(&self) -> Option<&Deviation> {
+        self.deviations
+            .iter()
+            .find(|deviation| deviation.deviates == Deviates::StateAtSignal)
+    }
+
+    /// The deviations that excuse bits of the kind that `bits` picks out, with those bits.
+    pub(super) fn excusing(
+        &self,
+        bits: impl Fn(Deviates) -> Option<u64>,
+    ) -> impl Iterator<Item = (&Deviation, u64)> {
+        self.deviations
+            .iter()
+            .filter_map(move |deviation| Some((deviation, bits(deviation.deviates)?)))
+    }
+}
+
+fn deviation(id: &'static str, what: &'static str, deviates: Deviates) -> Deviation {
+    Deviation {
+        id: id.into(),
+        what: what.into(),
+        deviates,
+    }
+}
+
+fn stack_fault(id: &'static str) -> Deviation {
+    deviation(
+        id,
+        "a stack access at a non-canonical address raises SIGSEGV where Linux on hardware raises SIGBUS (#SS)",
+        Deviates::SignalNumber {
+            expected: SIGBUS,
+            actual: SIGSEGV,
+        },
+    )
+}

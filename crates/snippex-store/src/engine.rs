@@ -1,0 +1,223 @@
+//! Engines and hosts: what ran and where. Both are stored once for each distinct description.
+
+use sha2::{Digest, Sha256};
+use snippex_core::state::Components;
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Row};
+
+use crate::error::StoreError;
+use crate::ids::{EngineId, HostId};
+use crate::open::Store;
+
+/// An engine as it ran: any difference in these fields makes another engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Engine {
+    /// `native`, `qemu-x86_64`, `fex-emu` or the name of the user's own.
+    pub name: String,
+    /// As the engine says it.
+    pub version: String,
+    /// Command line, environment and configuration file that change what it computes, as JSON.
+    pub configuration: String,
+    /// Parts of the machine state that it covers.
+    pub components: Components,
+    /// What the guest itself sees.
+    pub guest: Guest,
+}
+
+/// What a guest program sees of its CPU through CPUID and XGETBV.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Guest {
+    /// Vendor of leaf 0, like `GenuineIntel`.
+    pub vendor: String,
+    /// Brand string of leaves 0x80000002 to 0x80000004.
+    pub brand: String,
+    /// Vendor of the hypervisor leaf 0x40000000; empty without one.
+    pub hypervisor: String,
+    /// XCR0; zero without XSAVE.
+    pub xcr0: u64,
+    /// Names of the instruction set extensions, without spaces in them.
+    pub features: Vec<String>,
+}
+
+/// The machine that runs were done on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// Host name.
+    pub name: String,
+    /// `x86_64`, `aarch64`.
+    pub architecture: String,
+    /// Model of the CPU.
+    pub cpu_model: String,
+    /// CPUs that the process may use.
+    pub cpu_count: u32,
+    /// Kernel name and release.
+    pub kernel: String,
+    /// Bytes in a page of the host's memory.
+    pub page_size: u32,
+}
+
+impl Store {
+    /// The id of an engine, which is added if it is not there.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn add_engine(&self, engine: &Engine) -> Result<EngineId, StoreError> {
+        let failed = self.failed("add an engine");
+        let mut transaction = self.begin("add an engine").await?;
+        let id = insert_engine(&mut transaction, engine).await.map_err(&failed)?;
+        transaction.commit().await.map_err(failed)?;
+        Ok(id)
+    }
+
+    /// One engine.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when there is none with this id.
+    pub async fn engine(&self, id: EngineId) -> Result<Engine, StoreError> {
+        let sql = "SELECT id, name, version, configuration, components, guest_vendor, guest_brand,
+                       guest_hypervisor, guest_xcr0, guest_features
+                   FROM engines WHERE id = $1";
+        let row = sqlx::query(sql).bind(id.0).fetch_optional(&self.pool).await;
+        let engine = row.and_then(|row| row.as_ref().map(read_engine).transpose());
+        let engine = engine.map_err(self.failed("read an engine"))?;
+        engine
+            .map(|(_, engine)| engine)
+            .ok_or_else(|| self.missing("engine", id.0))
+    }
+
+    /// All engines, in the order in which they were added.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn engines(&self) -> Result<Vec<(EngineId, Engine)>, StoreError> {
+        let sql = "SELECT id, name, version, configuration, components, guest_vendor, guest_brand,
+                       guest_hypervisor, guest_xcr0, guest_features
+                   FROM engines ORDER BY id";
+        let rows = sqlx::query(sql).fetch_all(&self.pool).await;
+        let engines = rows.and_then(|rows| rows.iter().map(read_engine).collect());
+        engines.map_err(self.failed("list engines"))
+    }
+
+    /// The id of a host, which is added if it is not there.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn add_host(&self, host: &Host) -> Result<HostId, StoreError> {
+        let failed = self.failed("add a host");
+        let mut transaction = self.begin("add a host").await?;
+        let id = insert_host(&mut transaction, host).await.map_err(&failed)?;
+        transaction.commit().await.map_err(failed)?;
+        Ok(id)
+    }
+
+    /// One host.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when there is none with this id.
+    pub async fn host(&self, id: HostId) -> Result<Host, StoreError> {
+        let sql =
+            "SELECT name, architecture, cpu_model, cpu_count, kernel, page_size FROM hosts WHERE id = $1";
+        let row = sqlx::query(sql).bind(id.0).fetch_optional(&self.pool).await;
+        let host = row.and_then(|row| row.as_ref().map(read_host).transpose());
+        host.map_err(self.failed("read a host"))?
+            .ok_or_else(|| self.missing("host", id.0))
+    }
+}
+
+async fn insert_engine(connection: &mut AnyConnection, engine: &Engine) -> sqlx::Result<EngineId> {
+    let sql = "INSERT INTO engines (fingerprint, name, version, configuration, components, guest_vendor,
+                   guest_brand, guest_hypervisor, guest_xcr0, guest_features)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+               ON CONFLICT (fingerprint) DO UPDATE SET name = excluded.name RETURNING id";
+    let components = i64::from(engine.components.0);
+    let guest = &engine.guest;
+    let features = guest.features.join(" ");
+    let fingerprint = fingerprint(&[
+        &engine.name,
+        &engine.version,
+        &engine.configuration,
+        &components.to_string(),
+        &guest.vendor,
+        &guest.brand,
+        &guest.hypervisor,
+        &guest.xcr0.to_string(),
+        &features,
+    ]);
+    let query = sqlx::query_scalar(sql)
+        .bind(fingerprint)
+        .bind(&engine.name)
+        .bind(&engine.version)
+        .bind(&engine.configuration)
+        .bind(components)
+        .bind(&guest.vendor)
+        .bind(&guest.brand)
+        .bind(&guest.hypervisor)
+        .bind(guest.xcr0.cast_signed())
+        .bind(features);
+    query.fetch_one(connection).await.map(EngineId)
+}
+
+async fn insert_host(connection: &mut AnyConnection, host: &Host) -> sqlx::Result<HostId> {
+    let sql = "INSERT INTO hosts (fingerprint, name, architecture, cpu_model, cpu_count, kernel, page_size)
+               VALUES ($1, $2, $3, $4, $5, $6, $7)
+               ON CONFLICT (fingerprint) DO UPDATE SET name = excluded.name RETURNING id";
+    let (cpu_count, page_size) = (i64::from(host.cpu_count), i64::from(host.page_size));
+    let fingerprint = fingerprint(&[
+        &host.name,
+        &host.architecture,
+        &host.cpu_model,
+        &cpu_count.to_string(),
+        &host.kernel,
+        &page_size.to_string(),
+    ]);
+    let query = sqlx::query_scalar(sql)
+        .bind(fingerprint)
+        .bind(&host.name)
+        .bind(&host.architecture)
+        .bind(&host.cpu_model)
+        .bind(cpu_count)
+        .bind(&host.kernel)
+        .bind(page_size);
+    query.fetch_one(connection).await.map(HostId)
+}
+
+/// One value that is equal when all fields are; the lengths keep `["ab", "c"]` and `["a", "bc"]` apart.
+fn fingerprint(fields: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for field in fields {
+        hash.update((field.len() as u64).to_le_bytes());
+        hash.update(field);
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn read_engine(row: &AnyRow) -> sqlx::Result<(EngineId, Engine)> {
+    let components: i64 = row.try_get("components")?;
+    let features: String = row.try_get("guest_features")?;
+    let guest = Guest {
+        vendor: row.try_get("guest_vendor")?,
+        brand: row.try_get("guest_brand")?,
+        hypervisor: row.try_get("guest_hypervisor")?,
+        xcr0: row.try_get::<i64, _>("guest_xcr0")?.cast_unsigned(),
+        features: features.split_whitespace().map(str::to_owned).collect(),
+    };
+    let engine = Engine {
+        name: row.try_get("name")?,
+        version: row.try_get("version")?,
+        configuration: row.try_get("configuration")?,
+        components: Components(u16::try_from(components).unwrap_or(Components::ALL.0)),
+        guest,
+    };
+    Ok((EngineId(row.try_get("id")?), engine))
+}
+
+fn read_host(row: &AnyRow) -> sqlx::Result<Host> {
+    Ok(Host {
+        name: row.try_get("name")?,
+        architecture: row.try_get("architecture")?,
+        cpu_model: row.try_get("cpu_model")?,
+        cpu_count: u32::try_from(row.try_get::<i64, _>("cpu_count")?).unwrap_or(0),
+        kernel: row.try_get("kernel")?,
+        page_size: u32::try_from(row.try_get::<i64, _>("page_size")?).unwrap_or(0),
+    })
+}

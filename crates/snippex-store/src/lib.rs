@@ -1,0 +1,88 @@
+//! The database of snippex: binaries, blocks, engines, hosts, runs, results, divergences and observations.
+//!
+//! ```
+//! use snippex_core::block::{Block, Origin, Terminator};
+//! use snippex_store::{Location, NewBinary, Selection, StoreHandle};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let directory = tempfile::tempdir()?;
+//! # let path = directory.path().join("snippex.db");
+//! let store = StoreHandle::open(&Location::from(path.as_path()))?;
+//! let ret = Block {
+//!     address: 0x40_1000,
+//!     bytes: vec![0xc3],
+//!     instruction_count: 1,
+//!     terminator: Terminator::Ret,
+//!     successors: vec![],
+//!     origin: Origin::Entry,
+//!     unrunnable: None,
+//! };
+//! let binary = NewBinary {
+//!     sha256: "0".repeat(64),
+//!     name: "demo".to_owned(),
+//!     path: "/bin/demo".to_owned(),
+//!     size: 4096,
+//!     format: "elf".to_owned(),
+//! };
+//! let blocks = store.call(async move |store| {
+//!     let binary = store.add_binary(&binary).await?;
+//!     store.add_blocks(binary, &[ret]).await?;
+//!     store.blocks(&Selection::all(), Some(binary), None, 100).await
+//! })?;
+//! assert_eq!(blocks[0].number.to_string(), "1");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Place in the flow: the last stage before reports. The command line hands over what extraction found and what
+//! the engines did; reports and later commands read it again. The store runs nothing, compares nothing and does
+//! not know the engines.
+//!
+//! [`Store`] is asynchronous; [`StoreHandle`] is the same for code that is not, and saves batches in the
+//! background. SQLite is the default, PostgreSQL is taken by URL, see [`Location`]; both get the same statements.
+//!
+//! What holds whatever happens:
+//! - A batch is saved whole or not at all, and once [`Store::save`] has returned it survives `kill -9`. A power
+//!   failure may take the last batches of a SQLite file, never the file.
+//! - Many processes may write to one database; the schema is brought up to date by whoever opens it first.
+//! - A run whose process died shows as interrupted; nothing has to be mended.
+//! - A database of a newer schema, of another program, or no database at all is refused and left as it is.
+
+mod batch;
+mod binary;
+mod block;
+pub mod blocking;
+mod dialect;
+mod divergence;
+mod engine;
+mod error;
+mod evidence;
+mod ids;
+mod insert;
+mod location;
+mod names;
+mod observation;
+mod open;
+mod owner;
+mod remove;
+mod result;
+mod run;
+mod schema;
+mod selection;
+
+pub use batch::Batch;
+pub use binary::{Binary, NewBinary};
+pub use block::{Added, StoredBlock};
+pub use blocking::StoreHandle;
+pub use divergence::{Divergence, DivergenceGroup, DivergenceSummary, NewDivergence};
+pub use engine::{Engine, Guest, Host};
+pub use error::StoreError;
+pub use evidence::{EncodedCase, EncodedObservation};
+pub use ids::{BinaryId, BlockNumber, DivergenceId, EngineId, HostId, ObservationId, RunId, Timestamp};
+pub use location::Location;
+pub use observation::{NewObservation, ObservationSummary, StoredObservation};
+pub use open::{BUSY_TIMEOUT, Store};
+pub use remove::Removed;
+pub use result::{BlockResult, Counts};
+pub use run::{NewRun, Partition, Run, RunEnd, RunStatus};
+pub use selection::{ParseSelectionError, Selection};

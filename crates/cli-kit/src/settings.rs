@@ -177,15 +177,12 @@ impl<T: Serialize + DeserializeOwned + Default> Layers<T> {
         // `8`, `true` and `[1, 2]` are meant as what they look like, if the setting takes that.
         let literal = toml::from_str::<Table>(&format!("value = {text}"))
             .ok()
-            .and_then(|mut t| t.remove("value"));
+            .filter(|table| table.len() == 1)
+            .and_then(|mut table| table.remove("value"));
         let mut refusal = None;
         for value in literal.into_iter().chain([Value::String(text.clone())]) {
-            match self.set(key, value) {
-                Ok(()) => {
-                    self.origins
-                        .insert(key.to_owned(), Origin::Variable(name.to_owned()));
-                    return Ok(());
-                }
+            match self.set(key, value, &Origin::Variable(name.to_owned())) {
+                Ok(()) => return Ok(()),
                 Err(error) => refusal = refusal.or(Some(error)),
             }
         }
@@ -200,10 +197,8 @@ impl<T: Serialize + DeserializeOwned + Default> Layers<T> {
     pub fn flag(&mut self, name: &str, key: &str, value: Option<impl Serialize>) -> Result<(), Failure> {
         let Some(value) = value else { return Ok(()) };
         let value = Value::try_from(value).or_fail_with(|| format!("cannot take the value of {name}"))?;
-        self.set(key, value)
-            .map_err(|error| Failure::new(format!("{name}: {}", error.message())))?;
-        self.origins.insert(key.to_owned(), Origin::Flag(name.to_owned()));
-        Ok(())
+        self.set(key, value, &Origin::Flag(name.to_owned()))
+            .map_err(|error| Failure::new(format!("{name}: {}", error.message())))
     }
 
     /// The settings in force and the origin of each.
@@ -213,13 +208,9 @@ impl<T: Serialize + DeserializeOwned + Default> Layers<T> {
     pub fn resolve(self) -> Result<Resolved<T>, Failure> {
         let mut origins = BTreeMap::new();
         flatten(&self.merged, "", &mut |key, value| {
-            // A list of tables has one origin; so has everything below a key that was set as a whole.
-            let origin = ancestors(&key).find_map(|key| self.origins.get(key)).cloned();
-            let entry = Entry {
-                value: value.clone(),
-                origin: origin.unwrap_or(Origin::Default),
-            };
-            origins.insert(key, entry);
+            let origin = self.origins.get(&key).cloned().unwrap_or(Origin::Default);
+            let value = value.clone();
+            origins.insert(key, Entry { value, origin });
         });
         let value = self
             .merged
@@ -229,16 +220,19 @@ impl<T: Serialize + DeserializeOwned + Default> Layers<T> {
     }
 
     /// Puts `value` at `key` if the whole still fits `T`; else leaves everything as it was.
-    fn set(&mut self, key: &str, value: Value) -> Result<(), toml::de::Error> {
-        let mut changed = self.merged.clone();
-        let layer = key.rsplit('.').fold(value, |value, part| {
-            Value::Table(Table::from_iter([(part.to_owned(), value)]))
+    fn set(&mut self, key: &str, value: Value, origin: &Origin) -> Result<(), toml::de::Error> {
+        let mut parts = key.rsplit('.');
+        let last = parts.next().unwrap_or(key);
+        let layer = parts.fold(Table::from_iter([(last.to_owned(), value)]), |layer, section| {
+            Table::from_iter([(section.to_owned(), Value::Table(layer))])
         });
-        if let Value::Table(layer) = layer {
-            merge(&mut changed, layer);
-        }
+        let mut changed = self.merged.clone();
+        merge(&mut changed, layer.clone());
         changed.clone().try_into::<T>()?;
         self.merged = changed;
+        flatten(&layer, "", &mut |key, _| {
+            self.origins.insert(key, origin.clone());
+        });
         Ok(())
     }
 }
@@ -274,11 +268,6 @@ fn record(table: &DeTable<'_>, prefix: &str, found: &mut impl FnMut(String, usiz
             _ => found(name, key.span().start),
         }
     }
-}
-
-/// `a.b.c`, `a.b`, `a`.
-fn ancestors(key: &str) -> impl Iterator<Item = &str> {
-    std::iter::successors(Some(key), |key| key.rsplit_once('.').map(|(parent, _)| parent))
 }
 
 fn line_of(text: &str, offset: usize) -> usize {
@@ -426,6 +415,26 @@ mod tests {
         assert!(!value.cache.enabled);
         assert_eq!(value.engines, ["x", "y"]);
         assert_eq!(value.threads, 2);
+    }
+
+    #[test]
+    fn a_variable_for_a_whole_section_owns_only_what_it_says() {
+        let mut layers = Layers::<Settings>::new().unwrap();
+        layers.text("f", "[cache]\nenabled = false\ndays = 1").unwrap();
+        layers
+            .variable("APP_CACHE", "cache", set("{ days = 2.0 }"))
+            .unwrap();
+        let refused = layers
+            .variable("APP_DAYS", "cache.days", set("3.0\nthreads = 4"))
+            .unwrap_err();
+        assert!(
+            refused.to_string().contains("invalid type: string"),
+            "one value only: {refused}"
+        );
+        let origins = layers.resolve().unwrap().origins;
+        assert_eq!(origins["cache.days"].origin, Origin::Variable("APP_CACHE".into()));
+        assert_eq!(origins["cache.enabled"].origin, Origin::File("f".into(), 2));
+        assert_eq!(origins["threads"].origin, Origin::Default);
     }
 
     #[test]

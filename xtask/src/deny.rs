@@ -22,9 +22,13 @@ const DATABASE: &str = "https://github.com/RustSec/advisory-db";
 /// Runs the named checks of deny.toml.
 pub(crate) fn check(checks: &[&str]) -> Result<(), Failure> {
     let mut command = Command::new(install()?);
-    command
-        .current_dir(shell::root())
-        .args(["--all-features", "--locked", "--color=never", "check"]);
+    command.current_dir(shell::root()).args([
+        "--all-features",
+        "--locked",
+        "--color=never",
+        "check",
+        "--hide-inclusion-graph",
+    ]);
     shell::run(command.args(checks))
 }
 

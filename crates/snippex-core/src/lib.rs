@@ -7,6 +7,7 @@
 //! binary -> extract -> select -> (seed) case -> (run elsewhere) observation -> diff
 //! ```
 
+pub mod address_space;
 pub mod binary;
 pub mod block;
 pub mod case;
@@ -15,6 +16,8 @@ pub mod decode;
 pub mod diff;
 pub mod effects;
 pub mod extract;
+pub mod group;
 pub mod observation;
 pub mod random;
+pub mod seed;
 pub mod state;

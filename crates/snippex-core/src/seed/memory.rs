@@ -1,0 +1,60 @@
+//! What pages hold before a run.
+
+use crate::address_space::{ARENA, ARENA_PAGES, FS_BASE, GS_BASE};
+use crate::case::PAGE_SIZE;
+use crate::random::Random;
+
+use super::values;
+
+/// Sub-stream of the seed that page contents come from.
+const STREAM: u64 = 0x7061_6765_7300_0000;
+
+/// What a page outside the image is filled with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Filling {
+    /// Pointers into the arena: for blocks that follow pointers they load.
+    Pointers,
+    /// Integers and floats with many edge values: for blocks that only compute with what they load.
+    Data,
+}
+
+/// Content of the page at run-time address `address` for a session with `seed`.
+#[must_use]
+pub fn page(seed: u64, address: u64, filling: Filling) -> [u8; PAGE_SIZE] {
+    let mut random = Random::new(seed).derive(&[STREAM, address, filling as u64]);
+    let mut bytes = [0; PAGE_SIZE];
+    let mut at = 0;
+    while at < PAGE_SIZE {
+        // Data comes in runs of one kind, so that a vector load sees elements that belong together.
+        let kind = random.below(8);
+        for word in bytes[at..at + 64].chunks_exact_mut(8) {
+            let value = match filling {
+                Filling::Pointers => pointer(&mut random),
+                Filling::Data => match kind {
+                    0 | 1 => values::double(&mut random),
+                    2 | 3 => {
+                        u64::from(values::float(&mut random)) | (u64::from(values::float(&mut random)) << 32)
+                    }
+                    4 => random.next_u64(),
+                    5 => random.below(256),
+                    _ => values::edge(&mut random),
+                },
+            };
+            word.copy_from_slice(&value.to_le_bytes());
+        }
+        at += 64;
+    }
+    for base in [FS_BASE, GS_BASE] {
+        // The thread control block begins with its own address (System V ABI, TLS variant II).
+        if let Some(slot) = base.checked_sub(address).filter(|&slot| slot < PAGE_SIZE as u64) {
+            let slot = slot as usize;
+            bytes[slot..slot + 8].copy_from_slice(&base.to_le_bytes());
+        }
+    }
+    bytes
+}
+
+/// An address in the middle of an arena page, aligned as allocators align.
+pub(super) fn pointer(random: &mut Random) -> u64 {
+    ARENA + random.below(ARENA_PAGES) * PAGE_SIZE as u64 + 0x400 + random.below(0x80) * 16
+}

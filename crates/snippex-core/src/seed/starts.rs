@@ -1,0 +1,119 @@
+//! General registers and flags at the start of each run of a block.
+
+use super::values;
+use super::{PALETTE_SIZE, Role, Roles};
+use crate::address_space::{ARENA, ARENA_PAGES, FS_BASE, GS_BASE, PAD_COUNT, PAD_SIZE, PADS, STACK};
+use crate::block::Block;
+use crate::case::PAGE_SIZE;
+use crate::group::Start;
+use crate::random::Random;
+use crate::state::{RSP, rflags};
+
+/// Sub-stream of the seed that start states come from.
+const STREAM: u64 = 0x7374_6172_7473_0000;
+
+/// The landing pad that a block's indirect exits are sent to.
+#[must_use]
+pub fn landing_pad(block: &Block) -> u64 {
+    PADS + ((block.address >> 2) % PAD_COUNT) * PAD_SIZE
+}
+
+/// `count` start states for `block`: the same for the same seed, address and roles, whatever else is run.
+#[must_use]
+pub fn starts(seed: u64, block: &Block, roles: &Roles, count: usize) -> Vec<Start> {
+    let random = Random::new(seed).derive(&[STREAM, block.address]);
+    let pinned = random.derive(&[u64::MAX]);
+    (0..count)
+        .map(|index| {
+            let mut random = random.derive(&[index as u64]);
+            Start {
+                gpr: std::array::from_fn(|register| {
+                    // One generator per register: a change to one role leaves the other values alone.
+                    let mut random = match roles.roles[register] {
+                        Role::Base { pinned: true, .. } => pinned.derive(&[register as u64]),
+                        _ => random.derive(&[register as u64]),
+                    };
+                    if register == RSP {
+                        stack_pointer(&mut random, roles)
+                    } else {
+                        value(&mut random, roles.roles[register], block)
+                    }
+                }),
+                rflags: flags(&mut random, roles),
+                fs_base: FS_BASE,
+                gs_base: GS_BASE,
+                vectors: ((block.address as usize >> 1) + index) as u32 % PALETTE_SIZE as u32,
+            }
+        })
+        .collect()
+}
+
+fn stack_pointer(random: &mut Random, roles: &Roles) -> u64 {
+    // Code that returns finds its return address at one place; elsewhere both alignments the ABI knows occur.
+    let odd = roles.target_slot.is_none() && random.below(4) == 0;
+    STACK + 0x800 + if odd { 8 } else { 0 }
+}
+
+fn value(random: &mut Random, role: Role, block: &Block) -> u64 {
+    match role {
+        Role::Data => values::data(random),
+        Role::Base {
+            displacement,
+            aligned,
+            ..
+        } => arena_address(random, aligned).wrapping_sub(displacement as u64),
+        Role::Index => match random.below(16) {
+            0 => 0,
+            1 => (random.below(8) as i64).wrapping_neg() as u64,
+            _ => random.below(32),
+        },
+        Role::RepeatCount => match random.below(8) {
+            0 => 0,
+            1 => 64 + random.below(256),
+            _ => 1 + random.below(16),
+        },
+        Role::ShiftCount => values::shift_count(random),
+        Role::DividendHigh => match random.below(8) {
+            0 => values::data(random),
+            1 => u64::MAX,
+            _ => random.below(2),
+        },
+        Role::Division => match values::data(random) {
+            value if value as u32 == 0 => 3,
+            value => value,
+        },
+        Role::JumpTarget { displacement } => landing_pad(block).wrapping_sub(displacement as u64),
+    }
+}
+
+/// Mostly well inside a page; one in ten at the end of a cache line or page, so that accesses cross it.
+fn arena_address(random: &mut Random, aligned: bool) -> u64 {
+    let page = ARENA + random.below(ARENA_PAGES) * PAGE_SIZE as u64;
+    let line = page + 0x400 + random.below(0x20) * 64;
+    if aligned {
+        return match random.below(16) {
+            0 => line + 16 * random.below(4),
+            1 => line + random.below(64),
+            _ => line,
+        };
+    }
+    match random.below(20) {
+        0 => ARENA + PAGE_SIZE as u64 - 1 - random.below(8),
+        1 => line + 64 - 1 - random.below(8),
+        2..=5 => line + random.below(64),
+        _ => line + 8 * random.below(8),
+    }
+}
+
+fn flags(random: &mut Random, roles: &Roles) -> u64 {
+    let mut flags = rflags::INITIAL | (random.next_u64() & rflags::STATUS);
+    // The ABI has DF clear at calls, so code that does not look at it may well run with it set.
+    let direction = if roles.uses_direction { 16 } else { 8 };
+    if random.below(direction) == 0 {
+        flags |= rflags::DF;
+    }
+    if random.below(8) == 0 {
+        flags |= rflags::ID;
+    }
+    flags
+}

@@ -228,12 +228,20 @@ impl Analysis {
     }
 
     fn memory(&mut self, instruction: &Instruction, memory: &UsedMemory) {
-        let address = self.address(
-            memory.base(),
-            memory.index(),
-            memory.scale(),
-            memory.displacement(),
-        );
+        let relative = instruction.is_ip_rel_memory_operand()
+            && memory.displacement() == instruction.ip_rel_memory_address();
+        let address = if relative {
+            // iced resolves the operand to the file address; the block accesses the loaded image.
+            let target = memory.displacement().wrapping_add(self.placement.image_base);
+            Some(Linear::constant(target as i64))
+        } else {
+            self.address(
+                memory.base(),
+                memory.index(),
+                memory.scale(),
+                memory.displacement(),
+            )
+        };
         let size = memory.memory_size();
         let access = MemoryUse {
             segment: matches!(memory.segment(), Register::FS | Register::GS).then_some(memory.segment()),
@@ -526,8 +534,17 @@ mod tests {
             origin: Origin::Symbol,
             unrunnable: None,
         };
-        let roles = Roles::of(&block, Placement { image_base: 0x2_0000_0000, code_base: 0 });
-        assert_eq!(roles.memory[0].address.as_ref().unwrap().value(&[0; 16]), 0x2_0000_1017);
+        let roles = Roles::of(
+            &block,
+            Placement {
+                image_base: 0x2_0000_0000,
+                code_base: 0,
+            },
+        );
+        assert_eq!(
+            roles.memory[0].address.as_ref().unwrap().value(&[0; 16]),
+            0x2_0000_1017
+        );
     }
 
     #[test]

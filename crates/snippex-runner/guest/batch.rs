@@ -45,7 +45,7 @@ pub fn run(header: *mut Header, fd: i32) {
         width: Width::new(view.components, view.leaf7[1]),
         path,
         bases: Bases::new(view.components),
-        line_count: 0,
+        line_count: view.line_count,
     };
     if !batch.map(&view, 0, view.prologue_step_count) {
         return;
@@ -55,6 +55,9 @@ pub fn run(header: *mut Header, fd: i32) {
         let block = unsafe { *at::<WireBlock>(view.blocks).add(i as usize) };
         if block.first_run + block.run_count <= view.first_run {
             continue;
+        }
+        if block.first_run >= view.run_count {
+            break;
         }
         if !batch.map(&view, block.first_step, block.step_count) {
             return;
@@ -106,7 +109,7 @@ impl Batch {
             }
         }
         let pieces = &pieces[..count];
-        for run in block.first_run.max(view.first_run)..block.first_run + block.run_count {
+        for run in block.first_run.max(view.first_run)..(block.first_run + block.run_count).min(view.run_count) {
             // SAFETY: the header is mapped; runs, vectors and outputs are in the input and output parts.
             unsafe {
                 (&raw mut (*self.header).current_run).write_volatile(run);

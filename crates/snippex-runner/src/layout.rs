@@ -100,7 +100,7 @@ pub struct Header {
 
     /// One of `MODE_*`.
     pub mode: u32,
-    /// Number of runs in the batch.
+    /// End of the runs to do.
     pub run_count: u32,
     /// First run to do; those before it are done already or given up.
     pub first_run: u32,
@@ -128,7 +128,7 @@ pub struct Header {
 
     /// Written by the guest: the run it is at. With `EXIT_NONE` in its output, that run did not end.
     pub current_run: u32,
-    /// Written by the guest: number of [`WireLine`]s.
+    /// Number of [`WireLine`]s, zero at the start of a batch; the guest adds.
     pub line_count: u32,
     /// Written by the guest: 1 + index of a [`MapStep`] that the engine refused, 0 if none.
     pub failed_step: u32,

@@ -1,0 +1,115 @@
+//! Whether an engine's CPU has what a block needs.
+
+use iced_x86::{CpuidFeature, Decoder, DecoderOptions, Instruction};
+use snippex_core::block::Block;
+
+use super::GuestCpu;
+
+enum Leaf {
+    One(usize),
+    Seven(usize),
+    Extended(usize),
+}
+
+const ECX: usize = 2;
+const EDX: usize = 3;
+const EBX: usize = 1;
+
+/// CPUID bit of a feature (Intel SDM volume 2, CPUID; AMD APM volume 3, appendix E), `None` when every x86-64 CPU has
+/// it or it is not announced in these leaves: the block is then run, and an engine without it shows that by a signal.
+fn bit(feature: CpuidFeature) -> Option<(Leaf, u32)> {
+    use CpuidFeature as F;
+    Some(match feature {
+        F::SSE3 => (Leaf::One(ECX), 0),
+        F::PCLMULQDQ => (Leaf::One(ECX), 1),
+        F::SSSE3 => (Leaf::One(ECX), 9),
+        F::FMA => (Leaf::One(ECX), 12),
+        F::CMPXCHG16B => (Leaf::One(ECX), 13),
+        F::SSE4_1 => (Leaf::One(ECX), 19),
+        F::SSE4_2 => (Leaf::One(ECX), 20),
+        F::MOVBE => (Leaf::One(ECX), 22),
+        F::POPCNT => (Leaf::One(ECX), 23),
+        F::AES => (Leaf::One(ECX), 25),
+        F::AVX => (Leaf::One(ECX), 28),
+        F::F16C => (Leaf::One(ECX), 29),
+        F::FSGSBASE => (Leaf::Seven(EBX), 0),
+        F::BMI1 => (Leaf::Seven(EBX), 3),
+        F::HLE | F::HLE_or_RTM => (Leaf::Seven(EBX), 4),
+        F::AVX2 => (Leaf::Seven(EBX), 5),
+        F::BMI2 => (Leaf::Seven(EBX), 8),
+        F::RTM => (Leaf::Seven(EBX), 11),
+        F::AVX512F => (Leaf::Seven(EBX), 16),
+        F::AVX512DQ => (Leaf::Seven(EBX), 17),
+        F::ADX => (Leaf::Seven(EBX), 19),
+        F::AVX512_IFMA => (Leaf::Seven(EBX), 21),
+        F::CLFLUSHOPT => (Leaf::Seven(EBX), 23),
+        F::CLWB => (Leaf::Seven(EBX), 24),
+        F::AVX512CD => (Leaf::Seven(EBX), 28),
+        F::SHA => (Leaf::Seven(EBX), 29),
+        F::AVX512BW => (Leaf::Seven(EBX), 30),
+        F::AVX512VL => (Leaf::Seven(EBX), 31),
+        F::AVX512_VBMI => (Leaf::Seven(ECX), 1),
+        F::AVX512_VBMI2 => (Leaf::Seven(ECX), 6),
+        F::GFNI => (Leaf::Seven(ECX), 8),
+        F::VAES => (Leaf::Seven(ECX), 9),
+        F::VPCLMULQDQ => (Leaf::Seven(ECX), 10),
+        F::AVX512_VNNI => (Leaf::Seven(ECX), 11),
+        F::AVX512_BITALG => (Leaf::Seven(ECX), 12),
+        F::AVX512_VPOPCNTDQ => (Leaf::Seven(ECX), 14),
+        F::MOVDIRI => (Leaf::Seven(ECX), 27),
+        F::MOVDIR64B => (Leaf::Seven(ECX), 28),
+        F::AVX512_VP2INTERSECT => (Leaf::Seven(EDX), 8),
+        F::SERIALIZE => (Leaf::Seven(EDX), 14),
+        F::AVX512_FP16 => (Leaf::Seven(EDX), 23),
+        F::LZCNT => (Leaf::Extended(ECX), 5),
+        F::SSE4A => (Leaf::Extended(ECX), 6),
+        F::XOP => (Leaf::Extended(ECX), 11),
+        F::FMA4 => (Leaf::Extended(ECX), 16),
+        F::TBM => (Leaf::Extended(ECX), 21),
+        F::D3NOWEXT => (Leaf::Extended(EDX), 30),
+        F::D3NOW => (Leaf::Extended(EDX), 31),
+        _ => return None,
+    })
+}
+
+fn has(cpu: &GuestCpu, feature: CpuidFeature) -> bool {
+    let Some((leaf, bit)) = bit(feature) else { return true };
+    let register = match leaf {
+        Leaf::One(register) => cpu.leaf1[register],
+        Leaf::Seven(register) => cpu.leaf7[register],
+        Leaf::Extended(register) => cpu.leaf_ext1[register],
+    };
+    let announced = register & (1 << bit) != 0;
+    let name = format!("{feature:?}");
+    // Announced by CPUID and enabled by the system are two things (Intel SDM volume 1, section 13.2).
+    let enabled = if name.starts_with("AVX512") {
+        cpu.xcr0 & 0xe6 == 0xe6
+    } else if matches!(feature, CpuidFeature::AVX | CpuidFeature::AVX2 | CpuidFeature::FMA | CpuidFeature::F16C) {
+        cpu.xcr0 & 6 == 6
+    } else {
+        true
+    };
+    announced && enabled
+}
+
+/// The first feature that `block` needs and `cpu` lacks, by the name iced-x86 gives it.
+pub(super) fn missing(block: &Block, cpu: &GuestCpu) -> Option<&'static str> {
+    let mut decoder = Decoder::with_ip(64, &block.bytes, block.address, DecoderOptions::NONE);
+    let mut instruction = Instruction::default();
+    while decoder.can_decode() {
+        decoder.decode_out(&mut instruction);
+        if let Some(feature) = instruction.cpuid_features().iter().copied().find(|&feature| !has(cpu, feature)) {
+            return Some(name(feature));
+        }
+    }
+    None
+}
+
+/// `Debug` of iced's enum is the name, but not `'static`; these are few.
+fn name(feature: CpuidFeature) -> &'static str {
+    use std::collections::BTreeMap;
+    use std::sync::{Mutex, PoisonError};
+    static NAMES: Mutex<BTreeMap<CpuidFeature, &'static str>> = Mutex::new(BTreeMap::new());
+    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    names.entry(feature).or_insert_with(|| format!("{feature:?}").to_lowercase().leak())
+}

@@ -1,0 +1,179 @@
+//! What an engine is: its version and configuration, and what the guest itself sees.
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use snippex_core::state::Components;
+use snippex_runner::layout::{COMPONENT_AVX, COMPONENT_AVX512, COMPONENT_FSGSBASE, Header, Leaf};
+
+use super::EngineSpec;
+
+/// What the guest sees of its CPU.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct GuestCpu {
+    /// Vendor of CPUID leaf 0, such as `GenuineIntel`.
+    pub vendor: String,
+    /// Brand string of CPUID leaves 0x8000_0002..4.
+    pub brand: String,
+    /// EAX of CPUID leaf 1: family, model, stepping.
+    pub signature: u32,
+    /// Signature of CPUID leaf 0x4000_0000, such as `TCGTCGTCGTCG`, `FEXIFEXIEMU` or `KVMKVMKVM`; empty on a CPU
+    /// without hypervisor.
+    pub hypervisor: String,
+    /// Text in CPUID leaf 0x4000_0001 and the three that follow, where FEX puts its version; empty otherwise.
+    pub hypervisor_version: String,
+    /// XCR0: the state components that the system has enabled.
+    pub xcr0: u64,
+    /// CPUID leaf 1.
+    pub leaf1: Leaf,
+    /// CPUID leaf 7, subleaf 0.
+    pub leaf7: Leaf,
+    /// CPUID leaf 0x8000_0001.
+    pub leaf_ext1: Leaf,
+    /// Page size that the guest is told, in bytes.
+    pub page_size: u32,
+}
+
+/// An engine as results record it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct EngineIdentity {
+    /// Name in commands, reports and the database.
+    pub name: String,
+    /// First line that its version command prints; for `native`, the CPU's brand.
+    pub version: String,
+    /// Command line, and environment variables that change what it does.
+    pub configuration: Vec<String>,
+    /// What the guest sees.
+    pub cpu: GuestCpu,
+    /// Parts of the state it loads and stores.
+    pub components: Components,
+}
+
+impl EngineIdentity {
+    pub(super) fn new(spec: &EngineSpec, header: &Header, version: Option<String>) -> Self {
+        let cpu = GuestCpu::read(header);
+        let mut configuration = vec![spec.command.join(" ")];
+        configuration.extend(spec.environment.iter().map(|(name, value)| format!("{name}={value}")));
+        // FEX and qemu read their options from here; a result without them could not be repeated.
+        let mut inherited: Vec<String> = std::env::vars()
+            .filter(|(name, _)| name.starts_with("FEX_") || name.starts_with("QEMU_"))
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        inherited.sort();
+        configuration.extend(inherited);
+        Self {
+            name: spec.name.clone(),
+            version: version.unwrap_or_else(|| cpu.brand.clone()),
+            configuration,
+            components: components(header.components),
+            cpu,
+        }
+    }
+
+    /// Names of the state components, for reports.
+    #[must_use]
+    pub fn features(&self) -> Vec<&'static str> {
+        self.components.names().collect()
+    }
+
+    /// One line for people: name and version.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        if self.version.is_empty() { self.name.clone() } else { format!("{} ({})", self.name, self.version) }
+    }
+}
+
+impl GuestCpu {
+    fn read(header: &Header) -> Self {
+        let [_, b, c, d] = header.leaf0;
+        let has_hypervisor = header.leaf1[2] & (1 << 31) != 0;
+        let signature = text(&[header.hypervisor[1], header.hypervisor[2], header.hypervisor[3]]);
+        // FEX does not set the hypervisor bit in every configuration.
+        let known = signature.starts_with("FEX") || signature.starts_with("TCG");
+        let hypervisor = if has_hypervisor || known { signature } else { String::new() };
+        let version = if hypervisor.starts_with("FEX") {
+            text(header.hypervisor1.as_flattened())
+        } else {
+            String::new()
+        };
+        Self {
+            vendor: text(&[b, d, c]),
+            brand: text(header.brand.as_flattened()).trim().to_owned(),
+            signature: header.leaf1[0],
+            hypervisor,
+            hypervisor_version: version,
+            xcr0: header.xcr0,
+            leaf1: stable_leaf1(header.leaf1),
+            leaf7: header.leaf7,
+            leaf_ext1: header.leaf_ext1,
+            page_size: header.page_size,
+        }
+    }
+
+    /// The emulator that the guest runs under, if it says so. Hypervisors that run code on the CPU do not count.
+    #[must_use]
+    pub fn emulator(&self) -> Option<&str> {
+        ["TCGTCGTCGTCG", "FEXIFEXIEMU"].into_iter().find(|known| self.hypervisor.starts_with(known))
+    }
+}
+
+/// Without the initial APIC ID (EBX bits 24..31), which depends on the core the guest happens to run on.
+fn stable_leaf1(leaf: Leaf) -> Leaf {
+    [leaf[0], leaf[1] & 0x00ff_ffff, leaf[2], leaf[3]]
+}
+
+fn components(found: u32) -> Components {
+    let mut components = Components::GENERAL.union(Components::X87).union(Components::SSE);
+    for (bit, component) in [
+        (COMPONENT_AVX, Components::AVX),
+        (COMPONENT_AVX512, Components::AVX512),
+        (COMPONENT_FSGSBASE, Components::SEGMENT_BASES),
+    ] {
+        if found & bit != 0 {
+            components = components.union(component);
+        }
+    }
+    components
+}
+
+/// Printable ASCII up to the first zero.
+fn text(words: &[u32]) -> String {
+    words
+        .iter()
+        .flat_map(|word| word.to_le_bytes())
+        .take_while(|&byte| byte != 0)
+        .filter(|byte| (0x20..0x7f).contains(byte))
+        .map(char::from)
+        .collect()
+}
+
+/// First line that the engine's version command prints, `None` when it does not answer in five seconds.
+pub(super) fn version(spec: &EngineSpec) -> Option<String> {
+    if spec.native {
+        return None;
+    }
+    let default = vec![spec.command.first()?.clone(), "--version".into()];
+    let command = spec.version_command.as_ref().unwrap_or(&default);
+    let (program, arguments) = command.split_first()?;
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while child.try_wait().ok()?.is_none() {
+        if Instant::now() > deadline {
+            let _ = child.kill();
+            let _ = child.wait();
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let mut output = String::new();
+    std::io::Read::read_to_string(&mut child.stdout.take()?, &mut output).ok()?;
+    let line = output.lines().next()?.trim();
+    (!line.is_empty()).then(|| line.chars().take(200).collect())
+}

@@ -1,0 +1,118 @@
+//! Engines: whatever executes x86-64 code. One trait, and an implementation for everything that can run the
+//! runner: the kernel (native), qemu-user, FEX, or a command of the user's own.
+
+mod features;
+mod identity;
+mod mock;
+mod runner_engine;
+mod runner_file;
+mod spec;
+
+pub use identity::{EngineIdentity, GuestCpu};
+pub use mock::MockEngine;
+pub use runner_engine::RunnerEngine;
+pub use spec::{EngineSpec, MemoryMode, SpecError};
+
+use snippex_core::group::Group;
+use thiserror::Error;
+
+use crate::batch::BatchError;
+use crate::results::Results;
+
+/// Executes cases and reports how they ended.
+///
+/// An engine that cannot run a case says so per group ([`crate::Outcome::Unsupported`]); an engine that dies or
+/// hangs in a run reports that as the run's endpoint and goes on with a fresh process.
+pub trait Engine: Send {
+    /// What the engine is, as it describes itself.
+    fn identity(&self) -> &EngineIdentity;
+
+    /// Runs every start of every group. The groups must fit a batch: see [`crate::batch::split`].
+    ///
+    /// # Errors
+    /// When the groups do not fit or are not valid, or the engine cannot be started (again).
+    fn run<'e>(&'e mut self, groups: &'e [Group]) -> Result<Results<'e>, EngineError>;
+
+    /// Makes the next run start in a fresh process, free of anything earlier runs may have done to it.
+    ///
+    /// # Errors
+    /// When the engine cannot be started.
+    fn restart(&mut self) -> Result<(), EngineError>;
+}
+
+/// Why an engine cannot be used.
+#[derive(Debug, Error)]
+pub enum EngineError {
+    /// The batch is at fault.
+    #[error(transparent)]
+    Batch(#[from] BatchError),
+    /// Preparing shared memory or the runner's file failed.
+    #[error("failed to prepare the memory shared with engine {engine}")]
+    Prepare {
+        /// Name of the engine.
+        engine: String,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The program is missing or may not be executed.
+    #[error("failed to start {program} for engine {engine}")]
+    Start {
+        /// Name of the engine.
+        engine: String,
+        /// The program of its command.
+        program: String,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The program started but did not run the runner.
+    #[error("engine {engine} did not run the runner: {problem}{}", said(.stderr))]
+    Handshake {
+        /// Name of the engine.
+        engine: String,
+        /// What it did instead.
+        problem: String,
+        /// Last lines of its standard error.
+        stderr: String,
+    },
+    /// `native` is an emulator in disguise (binfmt_misc).
+    #[error("this machine runs x86-64 programs under {found}: engine native needs a real x86-64 CPU")]
+    NotNative {
+        /// What the guest sees.
+        found: String,
+    },
+    /// The engine is another one than at the start.
+    #[error("engine {engine} changed while in use: it was {before}, now it is {after}; start again")]
+    Changed {
+        /// Name of the engine.
+        engine: String,
+        /// Description at the start.
+        before: String,
+        /// Description now.
+        after: String,
+    },
+    /// It dies in one run after the other.
+    #[error("engine {engine} died in {count} runs in a row{}", said(.stderr))]
+    KeepsDying {
+        /// Name of the engine.
+        engine: String,
+        /// Number of deaths without a completed run between them.
+        count: u32,
+        /// Last lines of its standard error.
+        stderr: String,
+    },
+    /// Talking to the process failed.
+    #[error("failed to talk to engine {engine}")]
+    Talk {
+        /// Name of the engine.
+        engine: String,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+fn said(stderr: &str) -> String {
+    if stderr.is_empty() { String::new() } else { format!("; it printed: {stderr}") }
+}

@@ -1,0 +1,320 @@
+//! An engine that runs the runner in a process of its own.
+
+use std::process::Command;
+use std::sync::Arc;
+
+use snippex_core::group::Group;
+use snippex_runner::layout::{EXIT_FAULT, EXIT_NONE, LINE, MAGIC, MODE_COPY, MODE_SCAN, PAGE, WireLine};
+use tracing::debug;
+
+use super::runner_file::RunnerFile;
+use super::{Engine, EngineError, EngineIdentity, EngineSpec, MemoryMode, features, identity};
+use crate::batch;
+use crate::lower::{Lowered, lower};
+use crate::plan::{self, AddressSpace, LoadedPalettes, MEMORY_OFFSET, Plan};
+use crate::process::{Answer, GuestProcess, describe};
+use crate::results::{EXIT_DIED, EXIT_HUNG, EXIT_UNMAPPABLE, Kind, Results, Unsupported};
+use crate::shared::Shared;
+
+/// Deaths without a completed run between them after which the engine is given up.
+const MAX_DEATHS_IN_A_ROW: u32 = 64;
+
+/// An engine that runs the runner in a process of its own, replaced whenever it dies, hangs or is corrupted.
+#[derive(Debug)]
+pub struct RunnerEngine {
+    spec: EngineSpec,
+    identity: EngineIdentity,
+    runner: Arc<RunnerFile>,
+    shared: Shared,
+    process: Option<GuestProcess>,
+    space: AddressSpace,
+    palettes: LoadedPalettes,
+    lowered: Vec<Option<Lowered>>,
+    unsupported: Vec<Option<Unsupported>>,
+    plan: Plan,
+    /// Changed lines found here, in copy mode.
+    lines: Vec<WireLine>,
+    deaths: u32,
+}
+
+/// How an attempt at a range of runs ended.
+enum Attempt {
+    Done,
+    /// The process is gone; the run it was at.
+    Died { run: u32, exit: u32, signal: u32 },
+    /// The engine refused a page of the group.
+    Refused { group: usize },
+    /// The guest's memory was overwritten.
+    Corrupted,
+}
+
+impl RunnerEngine {
+    /// Starts the engine.
+    ///
+    /// # Errors
+    /// When it cannot be started, does not run the runner, or is an emulator where a CPU is expected.
+    pub fn start(spec: EngineSpec) -> Result<Self, EngineError> {
+        let prepare = |source| EngineError::Prepare { engine: spec.name.clone(), source };
+        let runner = RunnerFile::get().map_err(prepare)?;
+        let mut shared = Shared::new().map_err(prepare)?;
+        let process = spawn(&spec, &runner, &mut shared)?;
+        let version = identity::version(&spec);
+        let identity = EngineIdentity::new(&spec, shared.header(), version);
+        if let Some(found) = identity.cpu.emulator().filter(|_| spec.native) {
+            return Err(EngineError::NotNative { found: found.into() });
+        }
+        Ok(Self {
+            spec,
+            identity,
+            runner,
+            shared,
+            process: Some(process),
+            space: AddressSpace::default(),
+            palettes: LoadedPalettes::default(),
+            lowered: Vec::new(),
+            unsupported: Vec::new(),
+            plan: Plan::empty(),
+            lines: Vec::new(),
+            deaths: 0,
+        })
+    }
+
+    fn process(&mut self) -> Result<&mut GuestProcess, EngineError> {
+        if self.process.is_none() {
+            self.space = AddressSpace::default();
+            let process = spawn(&self.spec, &self.runner, &mut self.shared)?;
+            let version = Some(self.identity.version.clone());
+            let now = EngineIdentity::new(&self.spec, self.shared.header(), version);
+            if now.cpu != self.identity.cpu {
+                let engine = self.spec.name.clone();
+                let (before, after) = (format!("{:?}", self.identity.cpu), format!("{:?}", now.cpu));
+                return Err(EngineError::Changed { engine, before, after });
+            }
+            self.process = Some(process);
+        }
+        Ok(self.process.as_mut().expect("started above"))
+    }
+
+    /// Does the runs from `first` to `end`, giving up the guilty ones.
+    fn run_range(&mut self, groups: &[Group], mut first: u32, end: u32) -> Result<(), EngineError> {
+        while first < end {
+            match self.attempt(groups, first, end)? {
+                Attempt::Done => return Ok(()),
+                Attempt::Refused { group } => {
+                    let block = self.plan.blocks[group];
+                    let stop = (block.first_run + block.run_count).min(end);
+                    self.mark(block.first_run..stop, EXIT_UNMAPPABLE, 0);
+                    first = stop;
+                }
+                Attempt::Died { run, .. } => {
+                    // Alone in a fresh process: an earlier run may have done the damage.
+                    if let Attempt::Died { exit, signal, .. } = self.attempt(groups, run, run + 1)? {
+                        self.mark(run..run + 1, exit, signal);
+                    }
+                    first = run + 1;
+                }
+                Attempt::Corrupted if end - first == 1 => {
+                    self.mark(first..end, EXIT_DIED, 0);
+                    return Ok(());
+                }
+                Attempt::Corrupted => {
+                    let middle = first + (end - first) / 2;
+                    self.run_range(groups, first, middle)?;
+                    first = middle;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn attempt(&mut self, groups: &[Group], first: u32, end: u32) -> Result<Attempt, EngineError> {
+        self.process()?;
+        self.plan.map(&mut self.shared, &mut self.space, groups, first);
+        let header = self.shared.header();
+        header.mode = match self.spec.memory {
+            MemoryMode::Scan => MODE_SCAN,
+            MemoryMode::Copy => MODE_COPY,
+        };
+        header.run_count = end;
+        header.current_run = first;
+        let process = self.process.as_mut().expect("started above");
+        let answer = process.run(&self.shared, self.spec.patience);
+        let engine = || self.spec.name.clone();
+        let answer = answer.map_err(|source| EngineError::Talk { engine: engine(), source })?;
+        let header = *self.shared.header();
+        if matches!(answer, Answer::Done) {
+            if header.canary != MAGIC || header.magic != MAGIC || header.current_run > end {
+                self.process = None;
+                return Ok(Attempt::Corrupted);
+            }
+            self.deaths = 0;
+            if header.failed_step != 0 {
+                let group = self.plan.group_of_step(header.failed_step - 1);
+                // What it has mapped by now is not known.
+                self.process = None;
+                return match group {
+                    Some(group) => Ok(Attempt::Refused { group }),
+                    None => Err(EngineError::Handshake {
+                        engine: engine(),
+                        problem: "it refuses to map code".into(),
+                        stderr: String::new(),
+                    }),
+                };
+            }
+            return Ok(Attempt::Done);
+        }
+        let stderr = process.stderr();
+        self.process = None;
+        debug!(engine = self.spec.name, ?answer, stderr, run = header.current_run, "engine process lost");
+        self.deaths += 1;
+        if self.deaths > MAX_DEATHS_IN_A_ROW {
+            return Err(EngineError::KeepsDying { engine: engine(), count: self.deaths, stderr });
+        }
+        let (exit, signal) = match answer {
+            Answer::Hung => (EXIT_HUNG, 0),
+            Answer::Died(status) => {
+                (EXIT_DIED, std::os::unix::process::ExitStatusExt::signal(&status).unwrap_or(0) as u32)
+            }
+            _ => (EXIT_DIED, 0),
+        };
+        let run = header.current_run.clamp(first, end - 1);
+        if run != first {
+            self.deaths = 1;
+        }
+        Ok(Attempt::Died { run, exit, signal })
+    }
+
+    fn mark(&mut self, runs: std::ops::Range<u32>, exit: u32, signal: u32) {
+        for output in &mut self.plan.outputs_mut(&mut self.shared)[runs.start as usize..runs.end as usize] {
+            output.exit = exit;
+            output.fault.signal = signal;
+            output.line_count = 0;
+        }
+    }
+
+    /// Finds the changed lines in the pages that were captured in copy mode.
+    fn find_lines(&mut self, groups: &[Group]) {
+        self.lines.clear();
+        for ((block, addresses), group) in self.plan.blocks.iter().zip(&self.plan.writable).zip(groups) {
+            let contents: Vec<&[u8; PAGE as usize]> = addresses
+                .iter()
+                .map(|address| {
+                    let index = group.pages.binary_search_by_key(address, |page| page.address);
+                    &*group.pages[index.expect("the plan lists pages of the group")].content
+                })
+                .collect();
+            for run in 0..block.run_count {
+                let offset = block.captured + u64::from(run) * addresses.len() as u64 * PAGE;
+                let captured: &[u8] = self.shared.slice(offset, addresses.len() * PAGE as usize);
+                let first = self.lines.len();
+                let index = (block.first_run + run) as usize;
+                let exit = self.plan.outputs(&self.shared)[index].exit;
+                if exit == EXIT_FAULT || exit < EXIT_DIED {
+                    for ((page, content), &address) in
+                        captured.chunks_exact(PAGE as usize).zip(&contents).zip(addresses)
+                    {
+                        if page != &content[..] {
+                            push_lines(&mut self.lines, address, page, &content[..]);
+                        }
+                    }
+                }
+                let count = self.lines.len() - first;
+                let output = &mut self.plan.outputs_mut(&mut self.shared)[index];
+                output.first_line = first as u32;
+                output.line_count = count as u32;
+            }
+        }
+    }
+}
+
+fn push_lines(lines: &mut Vec<WireLine>, address: u64, page: &[u8], content: &[u8]) {
+    for (index, (line, before)) in page.as_chunks::<LINE>().0.iter().zip(content.as_chunks::<LINE>().0).enumerate() {
+        if line != before {
+            lines.push(WireLine { address: address + (index * LINE) as u64, bytes: *line });
+        }
+    }
+}
+
+impl Engine for RunnerEngine {
+    fn identity(&self) -> &EngineIdentity {
+        &self.identity
+    }
+
+    fn run<'e>(&'e mut self, groups: &'e [Group]) -> Result<Results<'e>, EngineError> {
+        self.lowered.clear();
+        self.unsupported.clear();
+        for group in groups {
+            let (lowered, unsupported) = match lower(&group.block, group.placement) {
+                Err(error) => (None, Some(Unsupported::Block(error))),
+                Ok(lowered) => match features::missing(&group.block, &self.identity.cpu) {
+                    Some(feature) => (None, Some(Unsupported::Feature(feature))),
+                    None => (Some(lowered), None),
+                },
+            };
+            self.lowered.push(lowered);
+            self.unsupported.push(unsupported);
+        }
+        batch::check(groups, &self.lowered)?;
+        self.plan = Plan::write(&mut self.shared, &mut self.palettes, groups, &self.lowered);
+        plan::clear(self.plan.outputs_mut(&mut self.shared));
+        self.process()?;
+        self.shared.header().line_count = 0;
+        let count = self.plan.run_count as u32;
+        self.run_range(groups, 0, count)?;
+        let line_count = match self.spec.memory {
+            MemoryMode::Scan => self.shared.header().line_count as usize,
+            MemoryMode::Copy => {
+                self.find_lines(groups);
+                self.lines.len()
+            }
+        };
+        let lines: &[WireLine] = match self.spec.memory {
+            MemoryMode::Scan => self.shared.slice(MEMORY_OFFSET, line_count),
+            MemoryMode::Copy => &self.lines,
+        };
+        debug_assert!(self.plan.outputs(&self.shared).iter().all(|output| output.exit != EXIT_NONE));
+        Ok(Results {
+            groups,
+            lowered: &self.lowered,
+            unsupported: &self.unsupported,
+            components: self.identity.components,
+            kind: Kind::Raw { blocks: &self.plan.blocks, outputs: self.plan.outputs(&self.shared), lines },
+        })
+    }
+
+    fn restart(&mut self) -> Result<(), EngineError> {
+        self.process = None;
+        self.process().map(|_| ())
+    }
+}
+
+/// Starts a guest and waits until it has filled the header.
+fn spawn(spec: &EngineSpec, runner: &RunnerFile, shared: &mut Shared) -> Result<GuestProcess, EngineError> {
+    shared.reset();
+    let arguments = spec.arguments(runner.path(), &shared.path());
+    let (program, rest) = arguments.split_first().expect("a spec has a program");
+    let mut command = Command::new(program);
+    command.args(rest).envs(spec.environment.iter().map(|(name, value)| (name, value)));
+    let mut process = GuestProcess::start(command).map_err(|source| EngineError::Start {
+        engine: spec.name.clone(),
+        program: program.clone(),
+        source,
+    })?;
+    let fail = |process: &mut GuestProcess, problem: String| EngineError::Handshake {
+        engine: spec.name.clone(),
+        problem,
+        stderr: process.stderr(),
+    };
+    // An empty batch is the handshake. Starting FEX takes up to 0.6 s, more on a loaded machine.
+    match process.run(shared, spec.patience.max(std::time::Duration::from_secs(10))) {
+        Ok(Answer::Done) if shared.header().ready == 1 => Ok(process),
+        Ok(Answer::Done) => Err(fail(&mut process, "it answered without having run it".into())),
+        Ok(Answer::Died(status)) => Err(fail(&mut process, format!("it {}", describe(status)))),
+        Ok(Answer::Hung) => Err(fail(&mut process, "it did not answer in time".into())),
+        Ok(Answer::Garbage(bytes)) => {
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            Err(fail(&mut process, format!("it wrote {text:?} to standard output instead of an answer")))
+        }
+        Err(source) => Err(EngineError::Talk { engine: spec.name.clone(), source }),
+    }
+}

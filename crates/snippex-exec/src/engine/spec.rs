@@ -1,0 +1,201 @@
+//! How an engine is started: presets, and commands of the user's own.
+
+use std::path::Path;
+use std::time::Duration;
+
+use thiserror::Error;
+
+/// How memory that a block may write is compared and reset between runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemoryMode {
+    /// By the guest, line by line: fast on a CPU.
+    Scan,
+    /// By one `preadv` and one `pwritev` a run: fast under an emulator.
+    Copy,
+}
+
+/// How an engine is started and what is known about it beforehand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EngineSpec {
+    /// Name in commands, reports and the database.
+    pub name: String,
+    /// Program and arguments; `{runner}` stands for the path of the runner. The path of the shared file is appended
+    /// to where the runner is named.
+    pub command: Vec<String>,
+    /// Program and arguments that print the version, if that is not `PROGRAM --version`.
+    pub version_command: Option<Vec<String>>,
+    /// Environment variables that are set for it.
+    pub environment: Vec<(String, String)>,
+    /// How memory is handled.
+    pub memory: MemoryMode,
+    /// Longest time that one run, or its translation, may take.
+    pub patience: Duration,
+    /// A real CPU is expected: refuse an emulator.
+    pub native: bool,
+}
+
+/// Why a name or command is not an engine.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum SpecError {
+    /// No preset has that name.
+    #[error("there is no engine called {0}; known are native, qemu-x86_64, fex-emu and mock")]
+    Unknown(String),
+    /// The program is not on the PATH.
+    #[error("engine {engine} needs {program}, which is not on the PATH; {hint}")]
+    Missing {
+        /// Name of the engine.
+        engine: String,
+        /// Programs looked for.
+        program: String,
+        /// How to get it.
+        hint: &'static str,
+    },
+    /// The command has no program.
+    #[error("the engine command is empty; write for example 'PROGRAM {{runner}}'")]
+    EmptyCommand,
+    /// A quote is not closed.
+    #[error("the engine command has a quote that is not closed: {0}")]
+    OpenQuote(String),
+}
+
+impl EngineSpec {
+    /// The machine's own CPU.
+    #[must_use]
+    pub fn native() -> Self {
+        Self {
+            name: "native".into(),
+            command: vec!["{runner}".into()],
+            version_command: None,
+            environment: Vec::new(),
+            memory: MemoryMode::Scan,
+            patience: Duration::from_secs(2),
+            native: true,
+        }
+    }
+
+    /// The preset called `name`: `native`, `qemu-x86_64` or `fex-emu`.
+    ///
+    /// # Errors
+    /// When there is no such preset, or its program is not on the PATH.
+    pub fn preset(name: &str) -> Result<Self, SpecError> {
+        match name {
+            "native" => Ok(Self::native()),
+            // The default CPU model of qemu-user has no AVX.
+            "qemu-x86_64" => {
+                let program = find(name, &["qemu-x86_64", "qemu-x86_64-static"], "install qemu-user")?;
+                Ok(Self::emulator(name, vec![program, "-cpu".into(), "max".into(), "{runner}".into()]))
+            }
+            "fex-emu" => {
+                let programs = ["FEX", "FEXInterpreter", "FEXLoader"];
+                let program = find(name, &programs, "install FEX-Emu (https://fex-emu.com) on an ARM64 machine")?;
+                let version = vec!["FEXGetConfig".into(), "--version".into()];
+                Ok(Self { version_command: Some(version), ..Self::emulator(name, vec![program, "{runner}".into()]) })
+            }
+            _ => Err(SpecError::Unknown(name.into())),
+        }
+    }
+
+    /// An emulator that is started by a command line such as `PROGRAM -option {runner}`. Words are separated by
+    /// spaces; single or double quotes keep spaces. Without `{runner}` the runner's path is appended.
+    ///
+    /// # Errors
+    /// When the command is empty or a quote is not closed.
+    pub fn from_command(name: &str, command: &str) -> Result<Self, SpecError> {
+        let mut words = split_words(command)?;
+        if words.is_empty() {
+            return Err(SpecError::EmptyCommand);
+        }
+        if !words.iter().any(|word| word.contains("{runner}")) {
+            words.push("{runner}".into());
+        }
+        Ok(Self::emulator(name, words))
+    }
+
+    fn emulator(name: &str, command: Vec<String>) -> Self {
+        Self {
+            name: name.into(),
+            command,
+            version_command: None,
+            environment: Vec::new(),
+            memory: MemoryMode::Copy,
+            patience: Duration::from_secs(10),
+            native: false,
+        }
+    }
+
+    /// Program and arguments for a runner at `runner` and a shared file at `shared`.
+    #[must_use]
+    pub(crate) fn arguments(&self, runner: &Path, shared: &str) -> Vec<String> {
+        let runner = runner.to_string_lossy();
+        let mut arguments: Vec<String> = Vec::new();
+        for word in &self.command {
+            let names_runner = word.contains("{runner}");
+            arguments.push(word.replace("{runner}", &runner));
+            if names_runner {
+                arguments.push(shared.into());
+            }
+        }
+        arguments
+    }
+}
+
+/// The first of `programs` that is on the PATH.
+fn find(engine: &str, programs: &[&str], hint: &'static str) -> Result<String, SpecError> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = programs.iter().find(|program| {
+        std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+    });
+    found.map(|program| (*program).to_owned()).ok_or_else(|| SpecError::Missing {
+        engine: engine.into(),
+        program: programs.join(" or "),
+        hint,
+    })
+}
+
+fn split_words(command: &str) -> Result<Vec<String>, SpecError> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    for character in command.chars() {
+        match (quote, character) {
+            (Some(open), _) if character == open => quote = None,
+            (None, '\'' | '"') => {
+                quote = Some(character);
+                word.get_or_insert_default();
+            }
+            (None, _) if character.is_whitespace() => words.extend(word.take()),
+            _ => word.get_or_insert_default().push(character),
+        }
+    }
+    if quote.is_some() {
+        return Err(SpecError::OpenQuote(command.into()));
+    }
+    words.extend(word);
+    Ok(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_split_like_a_shell_does() {
+        let spec = EngineSpec::from_command("mine", "emu --name 'a b' \"\" {runner} tail").unwrap();
+        assert_eq!(spec.command, ["emu", "--name", "a b", "", "{runner}", "tail"]);
+        let arguments = spec.arguments(Path::new("/r"), "/s");
+        assert_eq!(arguments, ["emu", "--name", "a b", "", "/r", "/s", "tail"]);
+    }
+
+    #[test]
+    fn the_runner_is_appended_when_it_is_not_named() {
+        let spec = EngineSpec::from_command("mine", "emu").unwrap();
+        assert_eq!(spec.arguments(Path::new("/r"), "/s"), ["emu", "/r", "/s"]);
+    }
+
+    #[test]
+    fn wrong_commands_are_refused() {
+        assert_eq!(EngineSpec::from_command("mine", "  "), Err(SpecError::EmptyCommand));
+        assert!(matches!(EngineSpec::from_command("mine", "emu 'x"), Err(SpecError::OpenQuote(_))));
+        assert!(matches!(EngineSpec::preset("bochs"), Err(SpecError::Unknown(_))));
+    }
+}

@@ -1,0 +1,157 @@
+//! One guest process: start it, ring the doorbell, wait for the answer, kill it.
+//!
+//! The doorbell is an eight-byte token on the guest's standard input; the guest answers with the same token on its
+//! standard output. Anything else there is an engine that prints where it must not.
+
+use std::io::{self, Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::shared::Shared;
+
+/// How often progress is looked at while a batch runs.
+const TICK: Duration = Duration::from_millis(100);
+/// What is kept of the engine's standard error, for messages.
+const STDERR_LIMIT: usize = 16 << 10;
+
+/// How a wait for the guest ended.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// The batch is done.
+    Done,
+    /// The process is gone.
+    Died(ExitStatus),
+    /// It made no progress for the time allowed; it has been killed.
+    Hung,
+    /// It wrote something else on standard output.
+    Garbage(Vec<u8>),
+}
+
+/// A running guest.
+#[derive(Debug)]
+pub(crate) struct GuestProcess {
+    child: Child,
+    input: ChildStdin,
+    output: ChildStdout,
+    token: u64,
+    stderr: Arc<Mutex<Vec<u8>>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl GuestProcess {
+    /// Starts `command`, whose last argument names the shared file.
+    pub(crate) fn start(mut command: Command) -> io::Result<Self> {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn()?;
+        let piped = "all three streams are piped";
+        let input = child.stdin.take().expect(piped);
+        let output = child.stdout.take().expect(piped);
+        let stderr = Arc::new(Mutex::new(Vec::new()));
+        let reader = collect(child.stderr.take().expect(piped), Arc::clone(&stderr));
+        Ok(Self { child, input, output, token: 0, stderr, reader: Some(reader) })
+    }
+
+    /// Runs the batch that the header describes. `patience` is the longest time without progress.
+    pub(crate) fn run(&mut self, shared: &Shared, patience: Duration) -> io::Result<Answer> {
+        self.token += 1;
+        if self.input.write_all(&self.token.to_le_bytes()).is_err() {
+            return self.died();
+        }
+        let mut answer = [0; 8];
+        let mut filled = 0;
+        let mut progress = (shared.current_run(), Instant::now());
+        while filled < answer.len() {
+            let mut wait = [PollFd::new(&self.output, PollFlags::IN)];
+            let tick = Timespec { tv_sec: 0, tv_nsec: TICK.as_nanos() as i64 };
+            let ready = match poll(&mut wait, Some(&tick)) {
+                Ok(ready) => ready,
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            if ready == 0 {
+                let current = shared.current_run();
+                if current != progress.0 {
+                    progress = (current, Instant::now());
+                } else if progress.1.elapsed() > patience {
+                    self.kill();
+                    return Ok(Answer::Hung);
+                }
+                continue;
+            }
+            match self.output.read(&mut answer[filled..]) {
+                Ok(0) => return self.died(),
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if u64::from_le_bytes(answer) == self.token { Ok(Answer::Done) } else { Ok(Answer::Garbage(answer.into())) }
+    }
+
+    /// The output is closed: wait for the process, which is about to be gone, or make it so.
+    fn died(&mut self) -> io::Result<Answer> {
+        let deadline = Instant::now() + Duration::from_secs(2);
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(Answer::Died(status));
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.kill();
+        Ok(Answer::Died(self.child.wait()?))
+    }
+
+    fn kill(&mut self) {
+        // Already gone is as good.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// The end of what the engine has printed on standard error, in one line.
+    pub(crate) fn stderr(&mut self) -> String {
+        self.kill();
+        if let Some(reader) = self.reader.take() {
+            // A grandchild may hold the pipe open; what is there by now is enough.
+            let deadline = Instant::now() + Duration::from_millis(200);
+            while !reader.is_finished() && Instant::now() < deadline {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        let bytes = self.stderr.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let text = String::from_utf8_lossy(&bytes);
+        let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        lines[lines.len().saturating_sub(3)..].join("; ")
+    }
+}
+
+impl Drop for GuestProcess {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// How a process ended, in words.
+pub(crate) fn describe(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exited with status {code}"),
+        (None, Some(signal)) => format!("was killed by signal {signal}"),
+        (None, None) => "ended".into(),
+    }
+}
+
+fn collect(mut from: ChildStderr, to: Arc<Mutex<Vec<u8>>>) -> JoinHandle<()> {
+    std::thread::spawn(move || {
+        let mut buffer = [0; 1024];
+        while let Ok(count @ 1..) = from.read(&mut buffer) {
+            let mut kept = to.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            kept.extend(&buffer[..count]);
+            let excess = kept.len().saturating_sub(STDERR_LIMIT);
+            kept.drain(..excess);
+        }
+    })
+}

@@ -1,0 +1,289 @@
+//! End states of a batch, as the guest left them in the shared file, and what they mean.
+
+use snippex_core::block::Terminator;
+use snippex_core::group::Group;
+use snippex_core::observation::{Endpoint, Line, Observation, Signal};
+use snippex_core::state::{Components, MachineState, X87State, rflags};
+use snippex_runner::layout::{EXIT_FAULT, EXIT_NONE, RunOutput, WireBlock, WireLine};
+
+use crate::lower::{EXIT_NEXT, EXIT_PADS, EXIT_TAKEN, Lowered, LowerError};
+
+/// Set by the host: the guest process died in this run; `fault.signal` holds the signal, 0 for an exit.
+pub(crate) const EXIT_DIED: u32 = 0xffff_ff00;
+/// Set by the host: the run did not end in time.
+pub(crate) const EXIT_HUNG: u32 = 0xffff_ff01;
+/// Set by the host: the engine refused to map a page of the group.
+pub(crate) const EXIT_UNMAPPABLE: u32 = 0xffff_ff02;
+
+const SIGTRAP: u32 = 5;
+const SIGSEGV: u32 = 11;
+
+/// Why an engine did not run a case.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unsupported {
+    /// The block cannot be executed on any engine.
+    Block(LowerError),
+    /// The engine's CPU lacks a feature that the block needs.
+    Feature(&'static str),
+    /// The engine cannot map a page where the case wants it.
+    Address,
+    /// The engine cannot load such a start state, for the reason given.
+    State(&'static str),
+}
+
+/// What an engine made of a case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It ran, for better or worse.
+    Ran(Box<Observation>),
+    /// It was not run: neither an error nor a difference.
+    Unsupported(Unsupported),
+}
+
+/// Results of one batch on one engine; valid until the engine runs another.
+#[derive(Debug)]
+pub struct Results<'e> {
+    pub(crate) groups: &'e [Group],
+    pub(crate) lowered: &'e [Option<Lowered>],
+    pub(crate) unsupported: &'e [Option<Unsupported>],
+    pub(crate) components: Components,
+    pub(crate) kind: Kind<'e>,
+}
+
+/// Where the results are.
+#[derive(Debug)]
+pub(crate) enum Kind<'e> {
+    /// In the shared file.
+    Raw { blocks: &'e [WireBlock], outputs: &'e [RunOutput], lines: &'e [WireLine] },
+    /// Made by an engine in this process, group by group.
+    Made(&'e [Vec<Outcome>]),
+}
+
+impl<'e> Results<'e> {
+    /// Parts of the state that the engine loads and stores.
+    #[must_use]
+    pub fn components(&self) -> Components {
+        self.components
+    }
+
+    /// What the engine made of start `index` of group `group`.
+    ///
+    /// # Panics
+    /// When there is no such group or start.
+    #[must_use]
+    pub fn outcome(&self, group: usize, index: usize) -> Outcome {
+        if let Some(reason) = &self.unsupported[group] {
+            return Outcome::Unsupported(reason.clone());
+        }
+        match &self.kind {
+            Kind::Made(outcomes) => outcomes[group][index].clone(),
+            Kind::Raw { blocks, outputs, lines } => {
+                let output = &outputs[blocks[group].first_run as usize + index];
+                let lowered = self.lowered[group].as_ref().expect("supported groups are lowered");
+                observe(&self.groups[group], index, lowered, output, changed(output, lines), self.components)
+            }
+        }
+    }
+
+    /// How start `index` of group `group` ended, without the rest of the observation; `None` when unsupported.
+    #[must_use]
+    pub fn endpoint(&self, group: usize, index: usize) -> Option<Endpoint> {
+        if self.unsupported[group].is_some() {
+            return None;
+        }
+        match &self.kind {
+            Kind::Made(outcomes) => match &outcomes[group][index] {
+                Outcome::Ran(observation) => Some(observation.endpoint),
+                Outcome::Unsupported(_) => None,
+            },
+            Kind::Raw { blocks, outputs, .. } => {
+                let output = &outputs[blocks[group].first_run as usize + index];
+                let lowered = self.lowered[group].as_ref().expect("supported groups are lowered");
+                endpoint(&self.groups[group], lowered, output)
+            }
+        }
+    }
+
+    /// Whether both engines left exactly the same bits in all that both of them cover: the fast way to "match",
+    /// before any mask. `false` says only that a closer look is needed.
+    #[must_use]
+    pub fn same_bits(&self, other: &Results<'_>, group: usize, index: usize) -> bool {
+        let (
+            Kind::Raw { blocks, outputs, lines },
+            Kind::Raw { blocks: other_blocks, outputs: other_outputs, lines: other_lines },
+        ) = (&self.kind, &other.kind)
+        else {
+            return false;
+        };
+        if self.unsupported[group].is_some() || other.unsupported[group].is_some() {
+            return false;
+        }
+        let a = &outputs[blocks[group].first_run as usize + index];
+        let b = &other_outputs[other_blocks[group].first_run as usize + index];
+        same_registers(a, b, self.components.intersection(other.components))
+            && changed(a, lines).eq_lines(changed(b, other_lines))
+    }
+}
+
+trait EqLines {
+    fn eq_lines(&self, other: &Self) -> bool;
+}
+
+impl EqLines for [WireLine] {
+    fn eq_lines(&self, other: &Self) -> bool {
+        self.len() == other.len()
+            && self.iter().zip(other).all(|(a, b)| a.address == b.address && a.bytes == b.bytes)
+    }
+}
+
+impl EqLines for &[WireLine] {
+    fn eq_lines(&self, other: &Self) -> bool {
+        (**self).eq_lines(*other)
+    }
+}
+
+/// The lines that a run changed.
+fn changed<'l>(output: &RunOutput, lines: &'l [WireLine]) -> &'l [WireLine] {
+    let first = output.first_line as usize;
+    lines.get(first..first + output.line_count as usize).unwrap_or(&[])
+}
+
+fn same_registers(a: &RunOutput, b: &RunOutput, covered: Components) -> bool {
+    const RF: u64 = rflags::RF;
+    if a.exit != b.exit || a.gpr != b.gpr {
+        return false;
+    }
+    let same_flags = if a.exit == EXIT_FAULT {
+        a.fault.signal == b.fault.signal
+            && a.fault.rip == b.fault.rip
+            && a.fault.address == b.fault.address
+            && a.fault.rflags & !RF == b.fault.rflags & !RF
+    } else {
+        a.rflags == b.rflags
+    };
+    if !same_flags || a.exit >= EXIT_DIED && a.exit != EXIT_FAULT {
+        return false;
+    }
+    if covered.contains(Components::SEGMENT_BASES) && (a.fs_base, a.gs_base) != (b.fs_base, b.gs_base) {
+        return false;
+    }
+    let (a, b) = (&a.vectors, &b.vectors);
+    // FCW, FSW, abridged FTW.
+    if a.fx[..5] != b.fx[..5] || a.fx[24..28] != b.fx[24..28] {
+        return false;
+    }
+    if (0..8).any(|register| {
+        let at = 32 + 16 * register;
+        a.fx[at..at + 10] != b.fx[at..at + 10]
+    }) {
+        return false;
+    }
+    if covered.contains(Components::AVX512) {
+        a.zmm == b.zmm && a.opmask == b.opmask
+    } else if covered.contains(Components::AVX) {
+        a.zmm[..16].iter().zip(&b.zmm[..16]).all(|(a, b)| a[..32] == b[..32])
+    } else {
+        a.fx[160..416] == b.fx[160..416]
+    }
+}
+
+fn endpoint(group: &Group, lowered: &Lowered, output: &RunOutput) -> Option<Endpoint> {
+    Some(match output.exit {
+        EXIT_UNMAPPABLE => return None,
+        EXIT_HUNG => Endpoint::Hung,
+        EXIT_DIED => Endpoint::EngineDied {
+            signal: (output.fault.signal != 0).then_some(output.fault.signal as i32),
+        },
+        EXIT_NONE => Endpoint::EngineDied { signal: None },
+        EXIT_FAULT => signal(group, lowered, output),
+        exit => match lowered.target(exit) {
+            Some(target) => Endpoint::Exit { target },
+            // No stub says so: something else wrote there.
+            None => Endpoint::EngineDied { signal: None },
+        },
+    })
+}
+
+fn signal(group: &Group, lowered: &Lowered, output: &RunOutput) -> Endpoint {
+    let fault = &output.fault;
+    let end = lowered.address + lowered.stubs as u64;
+    let inside = (lowered.address..end).contains(&fault.rip);
+    let indirect = matches!(
+        group.block.terminator,
+        Terminator::Ret | Terminator::IndirectCall | Terminator::IndirectJmp
+    );
+    // Fetching the first instruction at the target faulted: the jump itself was done, and where to is known.
+    if indirect && fault.signal == SIGSEGV && fault.address == fault.rip && !inside {
+        return Endpoint::Exit { target: fault.rip };
+    }
+    let mut rip = fault.rip;
+    if fault.signal == SIGTRAP && rip >= end && rip < lowered.end() {
+        // TF, set by the block, traps on the first instruction of a stub: in the program, at the exit's target.
+        let stub = (rip - end) as usize / snippex_runner::layout::STUB_SIZE;
+        rip = lowered.targets[if stub == 0 { EXIT_NEXT } else { EXIT_TAKEN } as usize];
+    }
+    Endpoint::Signal(Signal {
+        number: fault.signal as u8,
+        code: fault.code,
+        rip,
+        address: fault.address,
+        write: fault.signal == SIGSEGV && fault.error & 2 != 0,
+    })
+}
+
+fn observe(
+    group: &Group,
+    index: usize,
+    lowered: &Lowered,
+    output: &RunOutput,
+    lines: &[WireLine],
+    components: Components,
+) -> Outcome {
+    let Some(endpoint) = endpoint(group, lowered, output) else {
+        return Outcome::Unsupported(Unsupported::Address);
+    };
+    let mut state = group.state(index);
+    let mut memory = Vec::new();
+    if matches!(endpoint, Endpoint::Exit { .. } | Endpoint::Signal(_)) {
+        read_state(&mut state, output, components);
+        memory.extend(lines.iter().map(|line| Line { address: line.address, bytes: line.bytes }));
+    }
+    Outcome::Ran(Box::new(Observation { endpoint, state, memory }))
+}
+
+/// Overwrites what the engine covers.
+fn read_state(state: &mut MachineState, output: &RunOutput, components: Components) {
+    state.gpr = output.gpr;
+    // The capture routine runs after `sigreturn`, which does not give back every flag; the frame has them all.
+    state.rflags = if output.exit == EXIT_FAULT { output.fault.rflags & !rflags::RF } else { output.rflags };
+    if components.contains(Components::SEGMENT_BASES) {
+        state.fs_base = output.fs_base;
+        state.gs_base = output.gs_base;
+    }
+    let fx = &output.vectors.fx;
+    let word = |at: usize| u16::from_le_bytes([fx[at], fx[at + 1]]);
+    state.x87 = X87State {
+        control: word(0),
+        status: word(2),
+        tags: fx[4],
+        st: std::array::from_fn(|register| {
+            fx[32 + 16 * register..][..10].try_into().expect("ten bytes")
+        }),
+    };
+    state.mxcsr = u32::from(word(24)) | (u32::from(word(26)) << 16);
+    if components.contains(Components::AVX512) {
+        state.vectors = output.vectors.zmm;
+        state.opmask = output.vectors.opmask;
+    } else {
+        for (register, vector) in state.vectors[..16].iter_mut().enumerate() {
+            if components.contains(Components::AVX) {
+                vector[..32].copy_from_slice(&output.vectors.zmm[register][..32]);
+            } else {
+                vector[..16].copy_from_slice(&fx[160 + 16 * register..][..16]);
+            }
+        }
+    }
+}
+
+const _: () = assert!(EXIT_PADS > EXIT_TAKEN);

@@ -21,10 +21,8 @@ pub const PAD_COUNT: u64 = 64;
 pub const PAD_SIZE: u64 = 64;
 /// The page in which RSP starts.
 pub const STACK: u64 = 0x3_0008_0000;
-/// Where pointers point.
+/// The page that pointers point to.
 pub const ARENA: u64 = 0x3_1000_0000;
-/// Number of pages of the arena that pointers are made to.
-pub const ARENA_PAGES: u64 = 2;
 /// FS base: thread-local variables lie below, the thread control block at and above it.
 pub const FS_BASE: u64 = 0x3_2000_0800;
 /// GS base.

@@ -194,13 +194,6 @@ pub(crate) fn pads() -> Vec<u8> {
     bytes
 }
 
-/// Whether two lowered blocks may be in memory at the same time.
-pub(crate) fn reach(block: &Block) -> std::ops::Range<u64> {
-    // Widened branch and two stubs.
-    let slack = 4 + 2 * STUB_SIZE as u64;
-    block.address..block.end().saturating_add(slack)
-}
-
 const _: () = assert!(CODE_DISTANCE < 1 << 31, "operands relative to RIP must reach back to the image");
 
 #[cfg(test)]

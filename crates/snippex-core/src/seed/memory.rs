@@ -1,6 +1,6 @@
 //! What pages hold before a run.
 
-use crate::address_space::{ARENA, ARENA_PAGES, FS_BASE, GS_BASE};
+use crate::address_space::{ARENA, FS_BASE, GS_BASE};
 use crate::case::PAGE_SIZE;
 use crate::random::Random;
 
@@ -54,7 +54,7 @@ pub fn page(seed: u64, address: u64, filling: Filling) -> [u8; PAGE_SIZE] {
     bytes
 }
 
-/// An address in the middle of an arena page, aligned as allocators align.
+/// An address in the middle of the arena's first page, aligned as allocators align.
 pub(super) fn pointer(random: &mut Random) -> u64 {
-    ARENA + random.below(ARENA_PAGES) * PAGE_SIZE as u64 + 0x400 + random.below(0x80) * 16
+    ARENA + 0x400 + random.below(0x80) * 16
 }

@@ -2,7 +2,7 @@
 
 use super::values;
 use super::{PALETTE_SIZE, Role, Roles};
-use crate::address_space::{ARENA, ARENA_PAGES, FS_BASE, GS_BASE, PAD_COUNT, PAD_SIZE, PADS, STACK};
+use crate::address_space::{ARENA, FS_BASE, GS_BASE, PAD_COUNT, PAD_SIZE, PADS, STACK};
 use crate::block::Block;
 use crate::case::PAGE_SIZE;
 use crate::group::Start;
@@ -88,8 +88,7 @@ fn value(random: &mut Random, role: Role, block: &Block) -> u64 {
 
 /// Mostly well inside a page; one in ten at the end of a cache line or page, so that accesses cross it.
 fn arena_address(random: &mut Random, aligned: bool) -> u64 {
-    let page = ARENA + random.below(ARENA_PAGES) * PAGE_SIZE as u64;
-    let line = page + 0x400 + random.below(0x20) * 64;
+    let line = ARENA + 0x400 + random.below(0x20) * 64;
     if aligned {
         return match random.below(16) {
             0 => line + 16 * random.below(4),

@@ -1,0 +1,191 @@
+//! Discovery: which pages a block needs, so that every engine can be given exactly those.
+//!
+//! Most addresses follow from the start states (see [`Roles`]) and are mapped beforehand. The rest shows up as
+//! faults of a run on the reference engine: the page is added and the block run again, until it needs no more or
+//! has too many.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use snippex_core::address_space::{ARENA, is_mappable};
+use snippex_core::block::Block;
+use snippex_core::case::{Access, PAGE_SIZE, Page, Placement};
+use snippex_core::group::{Group, VectorState};
+use snippex_core::observation::Endpoint;
+use snippex_core::seed::memory::Filling;
+use snippex_core::seed::{MemoryUse, Roles, landing_pad, palette, starts};
+
+use crate::batch::{MAX_PAGES, split};
+use crate::engine::{Engine, EngineError};
+use crate::memory_source::MemorySource;
+
+const PAGE: u64 = PAGE_SIZE as u64;
+/// Rounds of adding pages: a chain of pointers needs one for each link.
+const MAX_ROUNDS: usize = 16;
+const SIGSEGV: u8 = 11;
+
+/// Makes groups of cases out of blocks.
+#[derive(Debug)]
+pub struct CaseMaker<'i> {
+    source: MemorySource<'i>,
+    placement: Placement,
+    palette: Arc<[VectorState]>,
+    seed: u64,
+    states: usize,
+}
+
+/// A group whose pages are not settled yet.
+struct Draft {
+    group: Group,
+    pages: BTreeMap<u64, Page>,
+    filling: Filling,
+    /// Run-time addresses at which a code pointer was put.
+    slots: BTreeMap<u64, u64>,
+    /// A page that stays unmapped, so that accesses across its start fault.
+    guard: Option<u64>,
+    settled: bool,
+}
+
+impl<'i> CaseMaker<'i> {
+    /// Cases with `states` start states a block from `seed`, in the memory that `source` describes.
+    #[must_use]
+    pub fn new(source: MemorySource<'i>, placement: Placement, seed: u64, states: usize) -> Self {
+        Self { source, placement, palette: palette(seed), seed, states }
+    }
+
+    /// The groups of `blocks`, in their order, with pages found by running them on `engine`.
+    ///
+    /// # Errors
+    /// When the engine cannot be used.
+    pub fn make(&mut self, blocks: &[Arc<Block>], engine: &mut dyn Engine) -> Result<Vec<Group>, EngineError> {
+        let mut drafts: Vec<Draft> = blocks.iter().map(|block| self.draft(block)).collect();
+        for _ in 0..MAX_ROUNDS {
+            let open: Vec<usize> = (0..drafts.len()).filter(|&index| !drafts[index].settled).collect();
+            if open.is_empty() {
+                break;
+            }
+            let groups: Vec<Group> = open
+                .iter()
+                .map(|&index| {
+                    let draft = &mut drafts[index];
+                    draft.group.pages = draft.pages.values().cloned().collect();
+                    draft.group.clone()
+                })
+                .collect();
+            for range in split(&groups) {
+                let batch = &groups[range.clone()];
+                let results = engine.run(batch)?;
+                for (position, &index) in open[range].iter().enumerate() {
+                    let endpoints = (0..self.states).filter_map(|start| results.endpoint(position, start));
+                    self.learn(&mut drafts[index], endpoints);
+                }
+            }
+        }
+        Ok(drafts
+            .into_iter()
+            .map(|mut draft| {
+                draft.group.pages = draft.pages.into_values().collect();
+                draft.group
+            })
+            .collect())
+    }
+
+    /// Start states, and the pages that follow from them.
+    fn draft(&mut self, block: &Arc<Block>) -> Draft {
+        let roles = Roles::of(block, self.placement);
+        let starts = starts(self.seed, block, &roles, self.states);
+        let group = Group {
+            block: Arc::clone(block),
+            placement: self.placement,
+            pages: [].into(),
+            starts,
+            palette: Arc::clone(&self.palette),
+        };
+        let filling = if roles.follows_pointers { Filling::Pointers } else { Filling::Data };
+        let guard = (block.address >> 1).is_multiple_of(8).then_some(ARENA + PAGE);
+        let mut draft = Draft {
+            group,
+            pages: BTreeMap::new(),
+            filling,
+            slots: BTreeMap::new(),
+            guard,
+            settled: block.unrunnable.is_some(),
+        };
+        if draft.settled {
+            return draft;
+        }
+        if let Some(slot) = &roles.target_slot {
+            let pad = landing_pad(block);
+            for start in 0..draft.group.starts.len() {
+                if let Some(address) = resolve(&draft.group, slot, start) {
+                    draft.slots.insert(address, pad);
+                }
+            }
+        }
+        for memory in &roles.memory {
+            for start in 0..draft.group.starts.len() {
+                if let Some(address) = resolve(&draft.group, memory, start) {
+                    let last = address.wrapping_add(memory.size.max(1) as u64 - 1);
+                    self.add(&mut draft, address, memory.written);
+                    if last / PAGE != address / PAGE {
+                        self.add(&mut draft, last, memory.written);
+                    }
+                }
+            }
+        }
+        draft
+    }
+
+    /// Adds the page of `address`, or makes it writable. Returns whether anything changed.
+    fn add(&mut self, draft: &mut Draft, address: u64, write: bool) -> bool {
+        let address = address & !(PAGE - 1);
+        if draft.guard == Some(address) || !is_mappable(address) {
+            return false;
+        }
+        let known = draft.pages.get(&address).map(|page| page.access);
+        if known == Some(Access::ReadWrite) || (known == Some(Access::Read) && !write) {
+            return false;
+        }
+        if known.is_none() && draft.pages.len() == MAX_PAGES {
+            return false;
+        }
+        let Some((mut content, limit)) = self.source.page(address, draft.filling) else { return false };
+        let access = if write && limit == Access::ReadWrite { Access::ReadWrite } else { Access::Read };
+        if known == Some(access) {
+            return false;
+        }
+        for (&slot, pad) in draft.slots.range(address..=address + (PAGE - 8)) {
+            let offset = (slot - address) as usize;
+            Arc::make_mut(&mut content)[offset..offset + 8].copy_from_slice(&pad.to_le_bytes());
+        }
+        draft.pages.insert(address, Page { address, access, content });
+        true
+    }
+
+    /// Adds the pages whose absence or protection made runs fault.
+    fn learn(&mut self, draft: &mut Draft, endpoints: impl Iterator<Item = Endpoint>) {
+        let mut changed = false;
+        let code = draft.group.block.address.wrapping_add(self.placement.code_base);
+        let code = code..code.wrapping_add(draft.group.block.bytes.len() as u64);
+        for endpoint in endpoints {
+            if let Endpoint::Signal(signal) = endpoint
+                && signal.number == SIGSEGV
+                && code.contains(&signal.rip)
+            {
+                changed |= self.add(draft, signal.address, signal.write);
+            }
+        }
+        draft.settled = !changed;
+    }
+}
+
+/// Run-time address of a memory operand for one start.
+fn resolve(group: &Group, memory: &MemoryUse, start: usize) -> Option<u64> {
+    let start = &group.starts[start];
+    let base = match memory.segment {
+        Some(iced_x86::Register::FS) => start.fs_base,
+        Some(_) => start.gs_base,
+        None => 0,
+    };
+    Some(memory.address.as_ref()?.value(&start.gpr).wrapping_add(base))
+}

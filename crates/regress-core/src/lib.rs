@@ -13,5 +13,6 @@
 //! code do.
 
 pub mod environment;
+pub mod ingest;
 pub mod measurement;
 pub mod stats;

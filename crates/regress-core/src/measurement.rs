@@ -3,11 +3,13 @@
 //! Ingest produces these types, baselines and detectors consume them. Everything here is plain data in base
 //! units; nothing here knows a tool's format or a statistic.
 
+mod admission;
 mod name;
 mod problem;
 mod run;
 mod unit;
 
+pub(crate) use admission::{Admission, audit};
 pub use name::{BenchmarkId, CommitSha, Measure, NameError, SeriesKey};
 pub use problem::{Problem, ProblemKind};
 pub use run::{Commit, ProcessRun, RUN_FILE_VERSION, Replicates, RunFile, RunFileError};

@@ -98,6 +98,8 @@ impl Measure {
     pub const CYCLES: Self = Self(Cow::Borrowed("cycles"));
     /// Largest memory in use.
     pub const PEAK_MEMORY: Self = Self(Cow::Borrowed("peak-memory"));
+    /// Memory or file size, where the tool does not say which.
+    pub const MEMORY: Self = Self(Cow::Borrowed("memory"));
     /// Bytes allocated per operation.
     pub const ALLOCATED_BYTES: Self = Self(Cow::Borrowed("allocated-bytes"));
     /// Allocations per operation.

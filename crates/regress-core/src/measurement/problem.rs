@@ -40,6 +40,13 @@ pub enum ProblemKind {
     Malformed,
     /// A unit this library does not know; the value is kept in that unit, unconverted.
     UnknownUnit,
+    /// The format does not say which way is better; the value is kept and smaller is taken as better.
+    UnknownDirection,
+    /// Something beside the value does not fit: an interval that does not hold it, samples that cannot be read, an
+    /// exit code. The value is kept.
+    Doubtful,
+    /// The file is not UTF-8; it is read with replacement characters.
+    Encoding,
     /// One series has several units, directions or machines among its process runs; the odd ones are left out.
     Mixed,
     /// The tool's format has a version this library was not tested with; what could be read is kept.
@@ -58,7 +65,15 @@ impl ProblemKind {
     /// Whether the value the problem is about is still among the measurements.
     #[must_use]
     pub fn keeps_value(self) -> bool {
-        matches!(self, Self::Zero | Self::UnknownUnit | Self::UnknownVersion)
+        matches!(
+            self,
+            Self::Zero
+                | Self::UnknownUnit
+                | Self::UnknownVersion
+                | Self::UnknownDirection
+                | Self::Doubtful
+                | Self::Encoding
+        )
     }
 
     /// The kind in words that fit after "entry: ".
@@ -73,6 +88,9 @@ impl ProblemKind {
             Self::Missing => "lacks a field",
             Self::Malformed => "is malformed",
             Self::UnknownUnit => "has an unknown unit",
+            Self::UnknownDirection => "does not say which way is better, smaller is taken",
+            Self::Doubtful => "is doubtful",
+            Self::Encoding => "is not UTF-8",
             Self::Mixed => "mixes units, directions or machines",
             Self::UnknownVersion => "has an unknown version",
             Self::BadName => "has no usable name",

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{CommitSha, Direction, Measurement, Problem, ProblemKind, SeriesKey, Unit};
+use super::{CommitSha, Direction, Measurement, Problem, ProblemKind, SeriesKey, Unit, audit};
 use crate::environment::Environment;
 
 /// The version of the run file this library writes, and the newest it reads.
@@ -103,7 +103,8 @@ impl RunFile {
         }
     }
 
-    /// Reads a run file.
+    /// Reads a run file. Values that are negative, and second values of one series within a process run, become
+    /// problems of that process run.
     ///
     /// # Errors
     /// When the bytes are not a run file, or one of a newer version.
@@ -118,7 +119,11 @@ impl RunFile {
         if head.version > u64::from(RUN_FILE_VERSION) {
             return Err(RunFileError::Newer { found: head.version });
         }
-        serde_json::from_slice(bytes).map_err(RunFileError::Malformed)
+        let mut file: Self = serde_json::from_slice(bytes).map_err(RunFileError::Malformed)?;
+        for (index, process) in file.processes.iter_mut().enumerate() {
+            *process = audit(std::mem::take(process), &format!("process run {}", index + 1));
+        }
+        Ok(file)
     }
 
     /// The run file as JSON, one field a line.

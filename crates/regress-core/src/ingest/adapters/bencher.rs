@@ -1,0 +1,99 @@
+//! Bencher Metric Format: `{"benchmark": {"measure": {"value": n, "lower_value": n, "upper_value": n}}}`.
+//!
+//! The format names neither unit nor direction. Bencher's own measures have known ones; of others, bytes and
+//! counts are told by the name. Source: bencher.dev, reference, Bencher Metric Format.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::ingest::door::{Door, Entry};
+use crate::ingest::json::{Number, quote_not_finite};
+use crate::ingest::text::{Opened, slug};
+use crate::ingest::{Adapter, Tool};
+use crate::measurement::{Direction, Interval, Measure, ProblemKind, Scale, Unit};
+
+use super::custom::pairs;
+
+pub(super) struct Bencher;
+
+#[derive(Deserialize)]
+struct Metric {
+    value: Number,
+    lower_value: Option<Number>,
+    upper_value: Option<Number>,
+}
+
+impl Adapter for Bencher {
+    fn tool(&self) -> Tool {
+        Tool::Bencher
+    }
+
+    fn recognises(&self, source: &Opened<'_>) -> bool {
+        source
+            .shape
+            .as_ref()
+            .is_some_and(|shape| !shape.is_array && shape.has(3, "value"))
+    }
+
+    fn read(&self, sources: &[&Opened<'_>], door: &mut Door<'_>) {
+        for source in sources {
+            door.enter(source.path);
+            let text = quote_not_finite(&source.text);
+            match pairs(&text) {
+                Ok(benchmarks) => benchmarks
+                    .iter()
+                    .for_each(|(name, raw)| read_benchmark(name, raw, door)),
+                Err(error) => door.reject_source(ProblemKind::Malformed, &error.to_string()),
+            }
+        }
+    }
+}
+
+fn read_benchmark(name: &str, raw: &RawValue, door: &mut Door<'_>) {
+    let measures = match pairs(raw.get()) {
+        Ok(measures) => measures,
+        Err(error) => return door.report(name, ProblemKind::Malformed, error.to_string()),
+    };
+    for (label, raw) in measures {
+        let (metric, measure) = match (serde_json::from_str::<Metric>(raw.get()), Measure::new(&label)) {
+            (Ok(metric), Ok(measure)) => (metric, measure),
+            (Err(error), _) => {
+                door.report(name, ProblemKind::Malformed, format!("{label}: {error}"));
+                continue;
+            }
+            (_, Err(error)) => {
+                door.report(name, ProblemKind::BadName, format!("{label:?}: {error}"));
+                continue;
+            }
+        };
+        let (unit, direction) = unit_of(&label);
+        let bounds = metric.lower_value.zip(metric.upper_value);
+        door.admit(Entry {
+            direction,
+            interval: bounds.map(|(low, high)| Interval {
+                low: low.0,
+                high: high.0,
+                level: None,
+            }),
+            ..Entry::new(name, measure, Scale::base(unit), metric.value.0)
+        });
+    }
+}
+
+/// Unit and direction by Bencher's built-in measures, then by the words of the name.
+fn unit_of(label: &str) -> (Unit, Option<Direction>) {
+    let slug = slug(label);
+    match slug.as_str() {
+        "latency" => (Unit::Nanoseconds, None),
+        "throughput" => (Unit::OperationsPerSecond, None),
+        "build-time" => (Unit::Custom("s".to_owned()), Some(Direction::SmallerIsBetter)),
+        "file-size" => (Unit::Bytes, None),
+        "instructions" | "estimated-cycles" | "total-accesses" | "total-read-write" => (Unit::Count, None),
+        "l1-accesses" | "l2-accesses" | "ram-accesses" => (Unit::Count, None),
+        name if name.ends_with("bytes") || name.ends_with("memory") => (Unit::Bytes, None),
+        name if name.ends_with("blocks") || name.ends_with("count") || name.ends_with("hits") => {
+            (Unit::Count, None)
+        }
+        _ => (Unit::Ratio, None),
+    }
+}

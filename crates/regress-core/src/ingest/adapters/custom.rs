@@ -1,0 +1,164 @@
+//! The custom JSON of github-action-benchmark: `[{"name", "unit", "value", "range", "extra"}]`.
+//!
+//! Whether bigger is better stands in the action's settings, not in the file: the user names one of the two
+//! tools, or the direction follows from each unit where a unit has one.
+
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::ingest::door::{Door, Entry, measure_of_unit};
+use crate::ingest::json::{Number, quote_not_finite};
+use crate::ingest::text::{Opened, number};
+use crate::ingest::{Adapter, Tool};
+use crate::measurement::{Direction, Measure, ProblemKind, Scale, Unit};
+
+pub(super) struct Custom {
+    tool: Tool,
+    direction: Option<Direction>,
+}
+
+/// Told from the contents.
+pub(super) static AUTOMATIC: Custom = Custom {
+    tool: Tool::Custom,
+    direction: None,
+};
+/// Named by the user.
+pub(super) static SMALLER: Custom = Custom {
+    tool: Tool::CustomSmallerIsBetter,
+    direction: Some(Direction::SmallerIsBetter),
+};
+/// Named by the user.
+pub(super) static BIGGER: Custom = Custom {
+    tool: Tool::CustomBiggerIsBetter,
+    direction: Some(Direction::BiggerIsBetter),
+};
+
+#[derive(Deserialize)]
+struct Head {
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    unit: String,
+    value: Number,
+    range: Option<serde_json::Value>,
+}
+
+impl Adapter for Custom {
+    fn tool(&self) -> Tool {
+        self.tool
+    }
+
+    fn recognises(&self, source: &Opened<'_>) -> bool {
+        self.direction.is_none()
+            && source.shape.as_ref().is_some_and(|shape| {
+                shape.is_array && shape.has(1, "name") && shape.has(1, "unit") && shape.has(1, "value")
+            })
+    }
+
+    fn read(&self, sources: &[&Opened<'_>], door: &mut Door<'_>) {
+        for source in sources {
+            door.enter(source.path);
+            let text = quote_not_finite(&source.text);
+            match serde_json::from_str::<Vec<&RawValue>>(&text) {
+                Ok(items) => {
+                    for (index, item) in items.iter().enumerate() {
+                        self.read_item(index, item.get(), door);
+                    }
+                }
+                Err(error) => door.reject_source(ProblemKind::Malformed, &error.to_string()),
+            }
+        }
+    }
+}
+
+impl Custom {
+    fn read_item(&self, index: usize, text: &str, door: &mut Door<'_>) {
+        let name = match serde_json::from_str::<Head>(text) {
+            Ok(head) => head.name,
+            Err(error) => {
+                return door.report(&format!("[{index}]"), ProblemKind::Malformed, error.to_string());
+            }
+        };
+        let item: Item = match serde_json::from_str(text) {
+            Ok(item) => item,
+            Err(error) => return door.report(&name, ProblemKind::Malformed, error.to_string()),
+        };
+        let scale = scale_of(&item.unit);
+        let measure = match &scale.unit {
+            Unit::Bytes => Measure::MEMORY,
+            _ => measure_of_unit(&item.unit),
+        };
+        door.admit(Entry {
+            direction: self.direction,
+            std_dev: item.range.as_ref().and_then(|range| spread(range, item.value.0)),
+            ..Entry::new(&name, measure, scale, item.value.0)
+        });
+    }
+}
+
+/// Units that people write out in this format, besides the usual ones.
+fn scale_of(unit: &str) -> Scale {
+    let factor = match unit.trim().to_lowercase().as_str() {
+        "kilobytes" => 1e3,
+        "megabytes" => 1e6,
+        "gigabytes" => 1e9,
+        "percent" => {
+            return Scale {
+                unit: Unit::Ratio,
+                factor: 0.01,
+            };
+        }
+        _ => return Scale::parse_or_custom(unit),
+    };
+    Scale {
+        unit: Unit::Bytes,
+        factor,
+    }
+}
+
+/// The half width after `±`, absolute or in percent of the value.
+fn spread(range: &serde_json::Value, value: f64) -> Option<f64> {
+    let text = match range {
+        serde_json::Value::Number(number) => return number.as_f64(),
+        serde_json::Value::String(text) => text.trim_start_matches(['±', '+', '/', '-', ' ']).trim(),
+        _ => return None,
+    };
+    match text.strip_suffix('%') {
+        Some(percent) => number(percent).map(|percent| value * percent / 100.0),
+        None => number(text),
+    }
+}
+
+/// The members of an object in order, repeated keys included: a map would drop all but the last silently.
+pub(super) fn pairs(text: &str) -> Result<Vec<(String, &RawValue)>, serde_json::Error> {
+    struct Pairs<'a>(Vec<(String, &'a RawValue)>);
+
+    impl<'de> Deserialize<'de> for Pairs<'de> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            struct PairsVisitor;
+
+            impl<'de> Visitor<'de> for PairsVisitor {
+                type Value = Pairs<'de>;
+
+                fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                    f.write_str("an object")
+                }
+
+                fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs<'de>, A::Error> {
+                    let mut pairs = Vec::new();
+                    while let Some(pair) = map.next_entry()? {
+                        pairs.push(pair);
+                    }
+                    Ok(Pairs(pairs))
+                }
+            }
+
+            deserializer.deserialize_map(PairsVisitor)
+        }
+    }
+
+    serde_json::from_str::<Pairs<'_>>(text).map(|pairs| pairs.0)
+}

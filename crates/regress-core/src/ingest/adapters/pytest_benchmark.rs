@@ -1,0 +1,134 @@
+//! pytest-benchmark's `--benchmark-json`: seconds, the median over rounds is the value.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::ingest::door::{Door, Entry};
+use crate::ingest::json::{Number, quote_not_finite};
+use crate::ingest::text::Opened;
+use crate::ingest::{Adapter, Tool};
+use crate::measurement::{Estimator, Interval, ProblemKind};
+
+pub(super) struct PytestBenchmark;
+
+/// Major versions whose files have this form.
+const VERSIONS: [&str; 4] = ["2", "3", "4", "5"];
+
+#[derive(Deserialize)]
+struct Report<'a> {
+    #[serde(borrow)]
+    benchmarks: Vec<&'a RawValue>,
+    version: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Head {
+    fullname: Option<String>,
+    name: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Benchmark<'a> {
+    #[serde(borrow)]
+    stats: Stats<'a>,
+}
+
+#[derive(Deserialize)]
+struct Stats<'a> {
+    median: Option<Number>,
+    mean: Option<Number>,
+    stddev: Option<Number>,
+    q1: Option<Number>,
+    q3: Option<Number>,
+    rounds: Option<u64>,
+    /// Only with `--benchmark-save-data`, or in files of `--benchmark-json`.
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+}
+
+impl Adapter for PytestBenchmark {
+    fn tool(&self) -> Tool {
+        Tool::PytestBenchmark
+    }
+
+    fn recognises(&self, source: &Opened<'_>) -> bool {
+        source.shape.as_ref().is_some_and(|shape| {
+            !shape.is_array
+                && (shape.has(1, "machine_info") || shape.has(1, "benchmarks"))
+                && (shape.has(2, "stats") || shape.has(2, "python_version"))
+        })
+    }
+
+    fn read(&self, sources: &[&Opened<'_>], door: &mut Door<'_>) {
+        for source in sources {
+            door.enter(source.path);
+            read_report(&quote_not_finite(&source.text), door);
+        }
+    }
+}
+
+fn read_report(text: &str, door: &mut Door<'_>) {
+    let report: Report<'_> = match serde_json::from_str(text) {
+        Ok(report) => report,
+        Err(error) => return door.reject_source(ProblemKind::Malformed, &error.to_string()),
+    };
+    if let Some(version) = &report.version {
+        let major = version.split('.').next().unwrap_or_default();
+        if !VERSIONS.contains(&major) {
+            let detail = format!("pytest-benchmark {version}, known are {}", VERSIONS.join(", "));
+            door.reject_source(ProblemKind::UnknownVersion, &detail);
+        }
+    }
+    for (index, benchmark) in report.benchmarks.iter().enumerate() {
+        read_benchmark(index, benchmark.get(), door);
+    }
+}
+
+fn read_benchmark(index: usize, text: &str, door: &mut Door<'_>) {
+    let name = match serde_json::from_str::<Head>(text).map(|head| head.fullname.or(head.name)) {
+        Ok(Some(name)) => name,
+        Ok(None) => return door.report(&format!("benchmarks[{index}]"), ProblemKind::Missing, "fullname"),
+        Err(error) => {
+            return door.report(
+                &format!("benchmarks[{index}]"),
+                ProblemKind::Malformed,
+                error.to_string(),
+            );
+        }
+    };
+    let Benchmark { stats } = match serde_json::from_str(text) {
+        Ok(benchmark) => benchmark,
+        Err(error) => return door.report(&name, ProblemKind::Malformed, error.to_string()),
+    };
+    let (value, estimator) = match (stats.median, stats.mean) {
+        (Some(median), _) => (median.0, Estimator::Median),
+        (None, Some(mean)) => (mean.0, Estimator::Mean),
+        (None, None) => return door.report(&name, ProblemKind::Missing, "stats.median and stats.mean"),
+    };
+    let iterations = stats.data.map_or_else(Vec::new, |data| {
+        match serde_json::from_str::<Vec<Number>>(data.get()) {
+            Ok(data) => data.iter().map(|number| number.0).collect(),
+            Err(error) => {
+                door.report(
+                    &name,
+                    ProblemKind::Doubtful,
+                    format!("stats.data is left out: {error}"),
+                );
+                Vec::new()
+            }
+        }
+    });
+    let quartiles = stats.q1.zip(stats.q3).filter(|_| estimator == Estimator::Median);
+    door.admit(Entry {
+        estimator,
+        std_dev: stats.stddev.map(|deviation| deviation.0),
+        interval: quartiles.map(|(q1, q3)| Interval {
+            low: q1.0,
+            high: q3.0,
+            level: Some(0.5),
+        }),
+        samples: stats.rounds,
+        iterations,
+        ..Entry::time(&name, 1e9, value)
+    });
+}

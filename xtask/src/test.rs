@@ -169,6 +169,7 @@ fn fmt(_: Option<&Postgres>) -> Result<Outcome, Failure> {
 fn clippy(_: Option<&Postgres>) -> Result<Outcome, Failure> {
     let mut clippy = shell::cargo([
         "clippy",
+        "--keep-going",
         "--locked",
         "--workspace",
         "--all-targets",
@@ -179,7 +180,14 @@ fn clippy(_: Option<&Postgres>) -> Result<Outcome, Failure> {
 }
 
 fn docs(_: Option<&Postgres>) -> Result<Outcome, Failure> {
-    let mut doc = shell::cargo(["doc", "--locked", "--workspace", "--no-deps", "--all-features"]);
+    let mut doc = shell::cargo([
+        "doc",
+        "--keep-going",
+        "--locked",
+        "--workspace",
+        "--no-deps",
+        "--all-features",
+    ]);
     shell::run(doc.env("RUSTDOCFLAGS", "-D warnings"))?;
     Ok(Outcome::Passed)
 }

@@ -20,4 +20,5 @@ pub mod group;
 pub mod observation;
 pub mod random;
 pub mod seed;
+pub mod select;
 pub mod state;

@@ -23,9 +23,8 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), String> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let (with_map, stripped) = match arguments.as_slice() {
-        [with_map, stripped, ..] => (with_map, stripped),
-        _ => return Err("usage: block_accuracy FILE_WITH_MAP STRIPPED_FILE [--list]".to_owned()),
+    let [with_map, stripped, ..] = arguments.as_slice() else {
+        return Err("usage: block_accuracy FILE_WITH_MAP STRIPPED_FILE [--list]".to_owned());
     };
     let read = |path: &String| std::fs::read(path).map_err(|error| format!("failed to read {path}: {error}"));
     let truth = truth::read(&read(with_map)?)?;

@@ -20,7 +20,7 @@ mod seeds;
 mod sweep;
 mod trace;
 
-pub use index::{BlockIndex, Statistics};
+pub use index::{BlockEntry, BlockIndex, Statistics};
 #[cfg(feature = "capstone")]
 pub use second_opinion::{Disagreement, SecondOpinion, second_opinion};
 

@@ -1,0 +1,19 @@
+//! Chooses blocks: filters say which count, a strategy says which of them are taken, a report says why.
+//!
+//! Third stage of the flow, between extraction and seeding. Pure and deterministic: the same index, filter and
+//! request give the same blocks in the same order on every machine.
+//!
+//! Does not do: parsing of flags beyond single values, running, storing.
+
+mod category;
+mod features;
+mod filter;
+mod greedy;
+mod report;
+mod strategy;
+
+pub use category::Category;
+pub use features::{Features, features};
+pub use filter::{Filter, FilterError, FilterOptions, address_range, instruction_types};
+pub use report::{Chosen, ComplexityBucket, Reason, SelectionReport};
+pub use strategy::{Request, Selection, Strategy, matching, select};

@@ -1,6 +1,7 @@
 //! Run blocks of x86-64 code on engines.
 
 pub mod batch;
+pub mod check;
 pub mod engine;
 mod discovery;
 mod lower;

@@ -14,6 +14,8 @@ pub(crate) const EXIT_DIED: u32 = 0xffff_ff00;
 pub(crate) const EXIT_HUNG: u32 = 0xffff_ff01;
 /// Set by the host: the engine refused to map a page of the group.
 pub(crate) const EXIT_UNMAPPABLE: u32 = 0xffff_ff02;
+/// Set by the host: the engine cannot load the x87 state.
+pub(crate) const EXIT_X87_TOP: u32 = 0xffff_ff03;
 
 const SIGTRAP: u32 = 5;
 const SIGSEGV: u32 = 11;
@@ -30,6 +32,17 @@ pub enum Unsupported {
     Address,
     /// The engine cannot load such a start state, for the reason given.
     State(&'static str),
+}
+
+impl std::fmt::Display for Unsupported {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Block(error) => error.fmt(formatter),
+            Self::Feature(name) => write!(formatter, "the engine has no {name}"),
+            Self::Address => formatter.write_str("the engine cannot map a page where the case wants it"),
+            Self::State(reason) => write!(formatter, "the engine cannot load the start state: {reason}"),
+        }
+    }
 }
 
 /// What an engine made of a case.
@@ -190,7 +203,7 @@ fn same_registers(a: &RunOutput, b: &RunOutput, covered: Components) -> bool {
 
 fn endpoint(group: &Group, lowered: &Lowered, output: &RunOutput) -> Option<Endpoint> {
     Some(match output.exit {
-        EXIT_UNMAPPABLE => return None,
+        EXIT_UNMAPPABLE | EXIT_X87_TOP => return None,
         EXIT_HUNG => Endpoint::Hung,
         EXIT_DIED => Endpoint::EngineDied {
             signal: (output.fault.signal != 0).then_some(output.fault.signal as i32),
@@ -241,7 +254,10 @@ fn observe(
     components: Components,
 ) -> Outcome {
     let Some(endpoint) = endpoint(group, lowered, output) else {
-        return Outcome::Unsupported(Unsupported::Address);
+        return Outcome::Unsupported(match output.exit {
+            EXIT_X87_TOP => Unsupported::State("x87 TOP is not 0"),
+            _ => Unsupported::Address,
+        });
     };
     let mut state = group.state(index);
     let mut memory = Vec::new();

@@ -26,19 +26,18 @@ pub fn starts(seed: u64, block: &Block, roles: &Roles, count: usize) -> Vec<Star
     (0..count)
         .map(|index| {
             let mut random = random.derive(&[index as u64]);
-            Start {
-                gpr: std::array::from_fn(|register| {
-                    // One generator per register: a change to one role leaves the other values alone.
-                    let mut random = match roles.roles[register] {
-                        Role::Base { pinned: true, .. } => pinned.derive(&[register as u64]),
-                        _ => random.derive(&[register as u64]),
-                    };
-                    if register == RSP {
-                        stack_pointer(&mut random, roles)
-                    } else {
-                        value(&mut random, roles.roles[register], block)
+            let mut gpr = [0; 16];
+            for (register, (slot, role)) in gpr.iter_mut().zip(roles.roles).enumerate() {
+                *slot = match role {
+                    _ if register == RSP => stack_pointer(&mut random, roles),
+                    Role::Base { pinned: true, .. } => {
+                        value(&mut pinned.derive(&[register as u64]), role, block)
                     }
-                }),
+                    role => value(&mut random, role, block),
+                };
+            }
+            Start {
+                gpr,
                 rflags: flags(&mut random, roles),
                 fs_base: FS_BASE,
                 gs_base: GS_BASE,

@@ -13,7 +13,7 @@ use crate::batch;
 use crate::lower::{Lowered, lower};
 use crate::plan::{self, AddressSpace, LoadedPalettes, MEMORY_OFFSET, Plan};
 use crate::process::{Answer, GuestProcess, describe};
-use crate::results::{EXIT_DIED, EXIT_HUNG, EXIT_UNMAPPABLE, Kind, Results, Unsupported};
+use crate::results::{EXIT_DIED, EXIT_HUNG, EXIT_UNMAPPABLE, EXIT_X87_TOP, Kind, Results, Unsupported};
 use crate::shared::Shared;
 
 /// Deaths without a completed run between them after which the engine is given up.
@@ -192,6 +192,20 @@ impl RunnerEngine {
         }
     }
 
+    /// Marks the runs whose x87 state the engine did not load as the case has it.
+    fn exclude_x87_top(&mut self, groups: &[Group]) {
+        let blocks = self.plan.blocks.clone();
+        let outputs = self.plan.outputs_mut(&mut self.shared);
+        for (block, group) in blocks.iter().zip(groups) {
+            for (start, output) in group.starts.iter().zip(&mut outputs[block.first_run as usize..]) {
+                if block.run_count != 0 && group.palette[start.vectors as usize].x87.top() != 0 {
+                    output.exit = EXIT_X87_TOP;
+                    output.line_count = 0;
+                }
+            }
+        }
+    }
+
     /// Finds the changed lines in the pages that were captured in copy mode.
     fn find_lines(&mut self, groups: &[Group]) {
         self.lines.clear();
@@ -261,6 +275,9 @@ impl Engine for RunnerEngine {
         self.shared.header().line_count = 0;
         let count = self.plan.run_count as u32;
         self.run_range(groups, 0, count)?;
+        if !self.spec.loads_x87_top {
+            self.exclude_x87_top(groups);
+        }
         let line_count = match self.spec.memory {
             MemoryMode::Scan => self.shared.header().line_count as usize,
             MemoryMode::Copy => {

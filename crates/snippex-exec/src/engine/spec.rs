@@ -32,6 +32,9 @@ pub struct EngineSpec {
     pub patience: Duration,
     /// A real CPU is expected: refuse an emulator.
     pub native: bool,
+    /// FXRSTOR puts x87 registers where they belong when TOP is not 0. Where it does not (FEX), runs that start so
+    /// are reported as unsupported.
+    pub loads_x87_top: bool,
 }
 
 /// Why a name or command is not an engine.
@@ -70,6 +73,7 @@ impl EngineSpec {
             memory: MemoryMode::Scan,
             patience: Duration::from_secs(2),
             native: true,
+            loads_x87_top: true,
         }
     }
 
@@ -89,7 +93,8 @@ impl EngineSpec {
                 let programs = ["FEX", "FEXInterpreter", "FEXLoader"];
                 let program = find(name, &programs, "install FEX-Emu (https://fex-emu.com) on an ARM64 machine")?;
                 let version = vec!["FEXGetConfig".into(), "--version".into()];
-                Ok(Self { version_command: Some(version), ..Self::emulator(name, vec![program, "{runner}".into()]) })
+                let spec = Self::emulator(name, vec![program, "{runner}".into()]);
+                Ok(Self { version_command: Some(version), loads_x87_top: false, ..spec })
             }
             _ => Err(SpecError::Unknown(name.into())),
         }
@@ -120,6 +125,7 @@ impl EngineSpec {
             memory: MemoryMode::Copy,
             patience: Duration::from_secs(10),
             native: false,
+            loads_x87_top: true,
         }
     }
 

@@ -1,0 +1,403 @@
+//! The main job on one image: make cases of blocks, run them on a reference engine and on the engine under test,
+//! compare, and confirm every divergence in fresh processes.
+//!
+//! Work is spread over threads, each with engine processes of its own. What is found goes into a bounded channel,
+//! block by block, so that the receiver can save it as it arrives. The same seed gives the same cases and verdicts
+//! whatever the number of threads; only the order of the reports differs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::SyncSender;
+
+use snippex_core::binary::Image;
+use snippex_core::block::Block;
+use snippex_core::case::{Case, Placement};
+use snippex_core::diff::{Class, Comparison, Divergence, Field, Reason, Tolerance, compare, compare_with};
+use snippex_core::effects::{BlockEffects, Rule};
+use snippex_core::group::Group;
+use snippex_core::observation::{Endpoint, Observation};
+
+use crate::batch::split;
+use crate::discovery::CaseMaker;
+use crate::engine::{Engine, EngineError};
+use crate::memory_source::MemorySource;
+use crate::results::{Outcome, Results, Unsupported};
+
+/// Makes an engine for a worker thread.
+pub type EngineFactory<'f> = dyn Fn() -> Result<Box<dyn Engine>, EngineError> + Sync + 'f;
+
+/// What to check, and how.
+#[derive(Clone, Debug)]
+pub struct CheckOptions {
+    /// Source of all start states and made-up memory.
+    pub seed: u64,
+    /// Start states for each block.
+    pub states: usize,
+    /// Worker threads, each with its own engine processes.
+    pub threads: usize,
+    /// Blocks in a batch; see [`CheckOptions::default`].
+    pub batch: usize,
+    /// What the engine under test documents to do otherwise.
+    pub tolerance: Tolerance,
+}
+
+impl Default for CheckOptions {
+    /// Seed 1, 64 states, one thread, 16 blocks a batch: 1024 end states of 3 KB stay in a core's L2 cache.
+    fn default() -> Self {
+        Self { seed: 1, states: 64, threads: 1, batch: 16, tolerance: Tolerance::none() }
+    }
+}
+
+/// A difference that one block showed, with the first case that showed it.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// Number of the start state, 0-based.
+    pub start: usize,
+    /// Everything needed to run it again.
+    pub case: Case,
+    /// On the reference engine.
+    pub expected: Observation,
+    /// On the engine under test.
+    pub actual: Observation,
+    /// What differs.
+    pub divergence: Divergence,
+    /// Runs of the block with a divergence of the same class in the same fields.
+    pub runs: u64,
+}
+
+/// Why runs were inconclusive, as counted in reports.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Inconclusive {
+    /// The reference engine did not end.
+    ReferenceHung,
+    /// The reference engine died.
+    ReferenceDied,
+    /// An undefined or implementation-defined bit decides the endpoint.
+    OpenEndpoint,
+    /// Undefined data was stored where the analysis cannot follow.
+    OpenMemory,
+    /// The engine documents that it ends otherwise.
+    Deviation(String),
+    /// A divergence did not show again when the case was run alone in fresh processes.
+    NotRepeated,
+}
+
+/// What was found out about one block.
+#[derive(Clone, Debug)]
+pub struct BlockReport {
+    /// Position in the list of blocks that was given.
+    pub index: usize,
+    /// Cases that were made.
+    pub runs: u64,
+    /// Runs that reached the terminator on the reference engine, its target known.
+    pub completed: u64,
+    /// Runs that ended in a signal on the reference engine.
+    pub faulted: u64,
+    /// Runs in which all defined bits agree.
+    pub matched: u64,
+    /// Runs in which they do not, confirmed.
+    pub diverged: u64,
+    /// Runs without a verdict, by reason.
+    pub inconclusive: BTreeMap<Inconclusive, u64>,
+    /// Runs that an engine does not support, and why.
+    pub unsupported: Option<(Unsupported, u64)>,
+    /// Matches in which undefined or implementation-defined bits were passed over, by rule.
+    pub excused: BTreeMap<Rule, u64>,
+    /// One entry for each class and set of fields.
+    pub findings: Vec<Finding>,
+}
+
+impl BlockReport {
+    fn new(index: usize, runs: u64) -> Self {
+        Self {
+            index,
+            runs,
+            completed: 0,
+            faulted: 0,
+            matched: 0,
+            diverged: 0,
+            inconclusive: BTreeMap::new(),
+            unsupported: None,
+            excused: BTreeMap::new(),
+            findings: Vec::new(),
+        }
+    }
+}
+
+/// One image, two engines, and how to check it.
+pub struct Job<'j> {
+    /// Where the blocks are from; without it all memory is made up.
+    pub image: Option<&'j Image<'j>>,
+    /// Where its blocks lie when they run.
+    pub placement: Placement,
+    /// Makes the engine that is taken as right.
+    pub reference: &'j EngineFactory<'j>,
+    /// Makes the engine under test.
+    pub subject: &'j EngineFactory<'j>,
+    /// How to check.
+    pub options: CheckOptions,
+}
+
+impl std::fmt::Debug for Job<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Job").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+/// Checks `blocks`; reports go to `reports` until all are done or `cancel` is set.
+///
+/// # Errors
+/// When an engine cannot be used. Reports sent before stay valid.
+pub fn check(
+    job: &Job<'_>,
+    blocks: &[Arc<Block>],
+    reports: &SyncSender<BlockReport>,
+    cancel: &AtomicBool,
+) -> Result<(), EngineError> {
+    let options = &job.options;
+    let batches = blocks.len().div_ceil(options.batch.max(1));
+    let next = AtomicUsize::new(0);
+    let failed = AtomicBool::new(false);
+    let work = || -> Result<(), EngineError> {
+        let mut worker = Worker {
+            maker: CaseMaker::new(
+                MemorySource::new(job.image, job.placement, options.seed),
+                job.placement,
+                options.seed,
+                options.states,
+            ),
+            reference: (job.reference)()?,
+            subject: (job.subject)()?,
+            options,
+        };
+        loop {
+            let batch = next.fetch_add(1, Ordering::Relaxed);
+            if batch >= batches || cancel.load(Ordering::Relaxed) || failed.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            // Neighbours overlap once exit stubs are added, so a batch takes blocks that are far apart.
+            let indices: Vec<usize> = (batch..blocks.len()).step_by(batches).collect();
+            let chosen: Vec<Arc<Block>> = indices.iter().map(|&index| Arc::clone(&blocks[index])).collect();
+            for report in worker.batch(&indices, &chosen)? {
+                // The receiver has gone: nobody wants the rest.
+                if reports.send(report).is_err() {
+                    return Ok(());
+                }
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..options.threads.max(1).min(batches.max(1)))
+            .map(|_| {
+                scope.spawn(|| {
+                    let result = work();
+                    if result.is_err() {
+                        failed.store(true, Ordering::Relaxed);
+                    }
+                    result
+                })
+            })
+            .collect();
+        threads.into_iter().try_for_each(|thread| match thread.join() {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic),
+        })
+    })
+}
+
+struct Worker<'w> {
+    maker: CaseMaker<'w>,
+    reference: Box<dyn Engine>,
+    subject: Box<dyn Engine>,
+    options: &'w CheckOptions,
+}
+
+impl Worker<'_> {
+    fn batch(&mut self, indices: &[usize], blocks: &[Arc<Block>]) -> Result<Vec<BlockReport>, EngineError> {
+        let groups = self.maker.make(blocks, self.reference.as_mut())?;
+        let mut reports = Vec::with_capacity(blocks.len());
+        for range in split(&groups) {
+            let batch = &groups[range.clone()];
+            let expected = self.reference.run(batch)?;
+            let actual = self.subject.run(batch)?;
+            for (position, &index) in indices[range].iter().enumerate() {
+                reports.push(judge(&batch[position], position, index, &expected, &actual, self.options));
+            }
+        }
+        for report in &mut reports {
+            self.confirm(report)?;
+        }
+        Ok(reports)
+    }
+
+    /// Runs each finding alone in fresh processes of both engines; what does not show again is not counted.
+    fn confirm(&mut self, report: &mut BlockReport) -> Result<(), EngineError> {
+        let findings = std::mem::take(&mut report.findings);
+        for finding in findings {
+            self.reference.restart()?;
+            self.subject.restart()?;
+            if repeats(&finding, self.reference.as_mut(), self.subject.as_mut(), &self.options.tolerance)? {
+                report.findings.push(finding);
+            } else {
+                report.diverged -= finding.runs;
+                *report.inconclusive.entry(Inconclusive::NotRepeated).or_default() += finding.runs;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Runs the case of `finding` once on both engines; whether it diverges in the same class again.
+///
+/// # Errors
+/// When an engine cannot be used.
+pub fn repeats(
+    finding: &Finding,
+    reference: &mut dyn Engine,
+    subject: &mut dyn Engine,
+    tolerance: &Tolerance,
+) -> Result<bool, EngineError> {
+    let groups = [Group::of(&finding.case)];
+    let expected = reference.run(&groups)?;
+    let actual = subject.run(&groups)?;
+    let covered = expected.components().intersection(actual.components());
+    let (Outcome::Ran(expected), Outcome::Ran(actual)) = (expected.outcome(0, 0), actual.outcome(0, 0)) else {
+        return Ok(false);
+    };
+    Ok(match compare(&finding.case, &expected, &actual, covered, tolerance) {
+        Comparison::Diverged(divergence) => divergence.class == finding.divergence.class,
+        _ => false,
+    })
+}
+
+/// Compares all runs of a group.
+fn judge(
+    group: &Group,
+    position: usize,
+    index: usize,
+    expected: &Results<'_>,
+    actual: &Results<'_>,
+    options: &CheckOptions,
+) -> BlockReport {
+    let mut report = BlockReport::new(index, group.starts.len() as u64);
+    let mut effects = None;
+    let mut known: Vec<(Class, Vec<Field>)> = Vec::new();
+    let covered = expected.components().intersection(actual.components());
+    for start in 0..group.starts.len() {
+        match expected.endpoint(position, start) {
+            Some(Endpoint::Exit { .. }) => report.completed += 1,
+            Some(Endpoint::Signal(_)) => report.faulted += 1,
+            _ => {}
+        }
+        if expected.same_bits(actual, position, start) {
+            report.matched += 1;
+            continue;
+        }
+        let (a, b) = match (expected.outcome(position, start), actual.outcome(position, start)) {
+            (Outcome::Ran(a), Outcome::Ran(b)) => (a, b),
+            (Outcome::Unsupported(reason), _) | (_, Outcome::Unsupported(reason)) => {
+                report.unsupported.get_or_insert((reason, 0)).1 += 1;
+                continue;
+            }
+        };
+        let effects = effects.get_or_insert_with(|| BlockEffects::new(&group.block));
+        let case = group.case(start);
+        match compare_with(effects, &case, &a, &b, covered, &options.tolerance) {
+            Comparison::Match(noted) => {
+                report.matched += 1;
+                for rule in noted.rules.into_keys() {
+                    *report.excused.entry(rule).or_default() += 1;
+                }
+            }
+            Comparison::Inconclusive(reason) => {
+                *report.inconclusive.entry(reason.into()).or_default() += 1;
+            }
+            Comparison::Diverged(divergence) => {
+                report.diverged += 1;
+                let fields = divergence.differences.iter().map(|difference| difference.field).collect();
+                let key = (divergence.class.clone(), fields);
+                if let Some(found) = known.iter().position(|known| *known == key) {
+                    report.findings[found].runs += 1;
+                } else {
+                    known.push(key);
+                    let finding = Finding { start, case, expected: *a, actual: *b, divergence, runs: 1 };
+                    report.findings.push(finding);
+                }
+            }
+        }
+    }
+    report
+}
+
+impl From<Reason> for Inconclusive {
+    fn from(reason: Reason) -> Self {
+        match reason {
+            Reason::ExpectedHung => Self::ReferenceHung,
+            Reason::ExpectedDied => Self::ReferenceDied,
+            Reason::OpenEndpoint { .. } => Self::OpenEndpoint,
+            Reason::OpenMemory { .. } => Self::OpenMemory,
+            Reason::Deviation { id, .. } => Self::Deviation(id.into_owned()),
+        }
+    }
+}
+
+/// Totals over all reports of a check.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Blocks reported.
+    pub blocks: u64,
+    /// Runs in all.
+    pub runs: u64,
+    /// Runs that reached the terminator on the reference engine.
+    pub completed: u64,
+    /// Runs that ended in a signal there.
+    pub faulted: u64,
+    /// Runs that match.
+    pub matched: u64,
+    /// Runs that diverge.
+    pub diverged: u64,
+    /// Blocks with at least one divergence.
+    pub diverging_blocks: u64,
+    /// Runs without a verdict, by reason.
+    pub inconclusive: BTreeMap<Inconclusive, u64>,
+    /// Runs that were not done, by reason (in words).
+    pub unsupported: BTreeMap<String, u64>,
+    /// Matches that passed over undefined bits, by rule.
+    pub excused: BTreeMap<Rule, u64>,
+}
+
+impl Summary {
+    /// Adds a block's counts.
+    pub fn add(&mut self, report: &BlockReport) {
+        self.blocks += 1;
+        self.runs += report.runs;
+        self.completed += report.completed;
+        self.faulted += report.faulted;
+        self.matched += report.matched;
+        self.diverged += report.diverged;
+        self.diverging_blocks += u64::from(!report.findings.is_empty());
+        for (reason, count) in &report.inconclusive {
+            *self.inconclusive.entry(reason.clone()).or_default() += count;
+        }
+        if let Some((reason, count)) = &report.unsupported {
+            *self.unsupported.entry(reason.to_string()).or_default() += count;
+        }
+        for (rule, count) in &report.excused {
+            *self.excused.entry(*rule).or_default() += count;
+        }
+    }
+
+    /// Runs without a verdict.
+    #[must_use]
+    pub fn inconclusive_runs(&self) -> u64 {
+        self.inconclusive.values().sum()
+    }
+
+    /// Runs that were not done.
+    #[must_use]
+    pub fn unsupported_runs(&self) -> u64 {
+        self.unsupported.values().sum()
+    }
+}

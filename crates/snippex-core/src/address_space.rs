@@ -1,7 +1,7 @@
 //! Where things lie when a block runs: the same on every engine and every host.
 //!
 //! All fixed areas are below 2^36, at or above 0x10000, aligned to 64 KiB and away from qemu-user's and FEX's own
-//! (BUGS.md, section 3). 0x7000_0000..0x8000_0000 belongs to the runner.
+//! (BUGS.md, section 3).
 
 use std::ops::Range;
 
@@ -27,8 +27,8 @@ pub const ARENA: u64 = 0x3_1000_0000;
 pub const FS_BASE: u64 = 0x3_2000_0800;
 /// GS base.
 pub const GS_BASE: u64 = 0x3_3000_0800;
-/// Addresses of the runner itself; no page of a case may lie there.
-pub const RUNNER: Range<u64> = 0x7000_0000..0x8000_0000;
+/// Addresses of the runner itself, and of the memory it shares with the host; no page of a case may lie there.
+pub const RUNNER: [Range<u64>; 2] = [0x7000_0000..0x7011_0000, 0xc_0000_0000..0xc_1000_0000];
 /// First address beyond what a user program can have (47 bits, less the guard page).
 pub const USER_END: u64 = 0x7fff_ffff_f000;
 /// Lowest address that can be mapped everywhere.
@@ -80,8 +80,10 @@ pub fn place(range: &Range<u64>, position_independent: bool) -> Result<Placement
         return Err(occupied());
     }
     let code = range.start + CODE_DISTANCE..range.end + CODE_DISTANCE;
+    let [runner, shared] = RUNNER;
     let taken = [
-        RUNNER,
+        runner,
+        shared,
         PADS..PADS + 0x1_0000,
         STACK - 0x8_0000..GS_BASE + 0x1_0000,
     ];
@@ -105,7 +107,7 @@ fn overlap(a: &Range<u64>, b: &Range<u64>) -> bool {
 #[must_use]
 pub fn is_mappable(address: u64) -> bool {
     (USER_START..USER_END).contains(&address)
-        && !RUNNER.contains(&address)
+        && !RUNNER.iter().any(|area| area.contains(&address))
         && !(PADS..PADS + 0x1_0000).contains(&address)
         // qemu-user keeps its own memory there (BUGS.md, section 3).
         && !(0x40_0000_0000..0x41_0000_0000).contains(&address)

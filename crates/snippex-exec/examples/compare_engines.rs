@@ -20,17 +20,35 @@ fn main() -> Result<(), Box<dyn Error>> {
     let emulator = arguments.next().unwrap_or_else(|| "qemu-x86_64".into());
     let bytes = std::fs::read(&path)?;
     let image = Image::parse(&bytes)?;
-    let blocks: Vec<_> = extract(&image).iter().filter(|block| block.unrunnable.is_none()).map(Arc::new).collect();
+    let blocks: Vec<_> = extract(&image)
+        .iter()
+        .filter(|block| block.unrunnable.is_none())
+        .map(Arc::new)
+        .collect();
 
-    let start = |spec: EngineSpec| -> Result<Box<dyn Engine>, EngineError> { Ok(Box::new(RunnerEngine::start(spec)?)) };
-    let subject = if emulator == "native" { EngineSpec::native() } else { EngineSpec::preset(&emulator)? };
-    let tolerance = if emulator == "qemu-x86_64" { Tolerance::qemu_user() } else { Tolerance::none() };
+    let start = |spec: EngineSpec| -> Result<Box<dyn Engine>, EngineError> {
+        Ok(Box::new(RunnerEngine::start(spec)?))
+    };
+    let subject = if emulator == "native" {
+        EngineSpec::native()
+    } else {
+        EngineSpec::preset(&emulator)?
+    };
+    let tolerance = if emulator == "qemu-x86_64" {
+        Tolerance::qemu_user()
+    } else {
+        Tolerance::none()
+    };
     let job = Job {
         image: Some(&image),
         placement: place(&image.address_range(), image.position_independent())?,
         reference: &|| start(EngineSpec::native()),
         subject: &|| start(subject.clone()),
-        options: CheckOptions { threads: 2, tolerance, ..CheckOptions::default() },
+        options: CheckOptions {
+            threads: 2,
+            tolerance,
+            ..CheckOptions::default()
+        },
     };
 
     let mut summary = Summary::default();
@@ -47,13 +65,28 @@ fn main() -> Result<(), Box<dyn Error>> {
             for finding in &report.findings {
                 let class = &finding.divergence.class;
                 let culprit = class.culprit.as_ref().map_or("?", |culprit| &culprit.form);
-                let fields: Vec<_> = finding.divergence.differences.iter().take(3).map(|d| format!("{} {:?} {:?}", d.name, d.expected, d.actual)).collect();
-                let example = format!("block {:#x} start {}: {}", finding.case.block.address, finding.start, fields.join(", "));
-                let entry = classes.entry(format!("{:?} {culprit}", class.kind)).or_insert((0, example));
+                let fields: Vec<_> = finding
+                    .divergence
+                    .differences
+                    .iter()
+                    .take(3)
+                    .map(|d| format!("{} {:?} {:?}", d.name, d.expected, d.actual))
+                    .collect();
+                let example = format!(
+                    "block {:#x} start {}: {}",
+                    finding.case.block.address,
+                    finding.start,
+                    fields.join(", ")
+                );
+                let entry = classes
+                    .entry(format!("{:?} {culprit}", class.kind))
+                    .or_insert((0, example));
                 entry.0 += finding.runs;
             }
         }
-        checker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        checker
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })?;
     println!("{path}: native against {emulator} in {:.1?}", begin.elapsed());
     println!("{summary:#?}");

@@ -28,8 +28,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut state = MachineState::default();
     state.gpr[0] = 0x7fff_ffff_ffff_ffff;
     state.gpr[3] = 1;
-    let placement = Placement { image_base: 0x2_0000_0000, code_base: 0x2_4000_0000 };
-    let case = Case { block: Arc::new(block), placement, state, pages: [].into() };
+    let placement = Placement {
+        image_base: 0x2_0000_0000,
+        code_base: 0x2_4000_0000,
+    };
+    let case = Case {
+        block: Arc::new(block),
+        placement,
+        state,
+        pages: [].into(),
+    };
 
     let mut engine = RunnerEngine::start(EngineSpec::native())?;
     println!("engine: {}", engine.identity().describe());
@@ -42,8 +50,13 @@ fn main() -> Result<(), Box<dyn Error>> {
             for (name, value) in GPR_NAMES.iter().zip(observation.state.gpr) {
                 println!("{name:4} {value:016x}");
             }
-            let flags = rflags::NAMES.iter().filter(|(_, bit)| observation.state.rflags & bit != 0);
-            println!("flags {}", flags.map(|(name, _)| *name).collect::<Vec<_>>().join(" "));
+            let flags = rflags::NAMES
+                .iter()
+                .filter(|(_, bit)| observation.state.rflags & bit != 0);
+            println!(
+                "flags {}",
+                flags.map(|(name, _)| *name).collect::<Vec<_>>().join(" ")
+            );
         }
     }
     Ok(())

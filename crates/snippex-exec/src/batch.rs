@@ -56,13 +56,25 @@ struct Room {
 
 impl Room {
     fn add(&mut self, group: &Group, lowered: Option<&Lowered>) -> Result<(), BatchError> {
-        let writable = group.pages.iter().filter(|page| page.access == Access::ReadWrite).count();
+        let writable = group
+            .pages
+            .iter()
+            .filter(|page| page.access == Access::ReadWrite)
+            .count();
         let palette = group.palette.as_ptr() as usize;
-        let new_vectors = if self.palettes.contains(&palette) { 0 } else { group.palette.len() };
+        let new_vectors = if self.palettes.contains(&palette) {
+            0
+        } else {
+            group.palette.len()
+        };
         let limits = [
             (self.groups + 1, MAX_GROUPS, "256 blocks"),
             (self.runs + group.starts.len(), MAX_RUNS, "4096 runs"),
-            (self.captured + group.starts.len() * writable, MAX_CAPTURED, "16384 captured pages"),
+            (
+                self.captured + group.starts.len() * writable,
+                MAX_CAPTURED,
+                "16384 captured pages",
+            ),
             (self.code_pages + 2, MAX_CODE_PAGES, "1024 pages of code"),
             (self.vectors + new_vectors, MAX_VECTORS, "2048 vector states"),
         ];
@@ -94,7 +106,10 @@ impl Room {
 pub(crate) fn check(groups: &[Group], lowered: &[Option<Lowered>]) -> Result<(), BatchError> {
     let mut room = Room::default();
     for (index, (group, lowered)) in groups.iter().zip(lowered).enumerate() {
-        validate(group).map_err(|problem| BatchError::Invalid { group: index, problem })?;
+        validate(group).map_err(|problem| BatchError::Invalid {
+            group: index,
+            problem,
+        })?;
         room.add(group, lowered.as_ref())?;
     }
     Ok(())
@@ -107,17 +122,29 @@ fn validate(group: &Group) -> Result<(), &'static str> {
     if !group.pages.is_sorted_by(|a, b| a.address < b.address) {
         return Err("its pages are not in ascending order");
     }
-    if group.pages.iter().any(|page| page.address % PAGE_SIZE as u64 != 0 || !is_mappable(page.address)) {
+    if group
+        .pages
+        .iter()
+        .any(|page| page.address % PAGE_SIZE as u64 != 0 || !is_mappable(page.address))
+    {
         return Err("a page is not aligned or lies where no page of a case may be");
     }
-    if group.starts.iter().any(|start| start.vectors as usize >= group.palette.len()) {
+    if group
+        .starts
+        .iter()
+        .any(|start| start.vectors as usize >= group.palette.len())
+    {
         return Err("a start names a vector state that the palette does not have");
     }
     if group.palette.iter().any(|vectors| vectors.mxcsr & !0xffff != 0) {
         return Err("MXCSR has reserved bits set");
     }
     const CHANGEABLE: u64 = 0x24_4dd5 | 0x202;
-    if group.starts.iter().any(|start| start.rflags & !CHANGEABLE != 0 || start.rflags & 0x100 != 0) {
+    if group
+        .starts
+        .iter()
+        .any(|start| start.rflags & !CHANGEABLE != 0 || start.rflags & 0x100 != 0)
+    {
         return Err("RFLAGS has bits that a user program cannot set, or TF");
     }
     Ok(())

@@ -5,15 +5,17 @@
 //! block by block, so that the receiver can save it as it arrives. The same seed gives the same cases and verdicts
 //! whatever the number of threads; only the order of the reports differs.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use snippex_core::binary::Image;
 use snippex_core::block::Block;
 use snippex_core::case::{Case, Placement};
-use snippex_core::diff::{Class, Comparison, Divergence, Field, Reason, Tolerance, compare, compare_with};
+use snippex_core::diff::{
+    Class, Comparison, Divergence, Field, Kind, Reason, Tolerance, compare, compare_with,
+};
 use snippex_core::effects::{BlockEffects, Rule};
 use snippex_core::group::Group;
 use snippex_core::observation::{Endpoint, Observation};
@@ -45,7 +47,13 @@ pub struct CheckOptions {
 impl Default for CheckOptions {
     /// Seed 1, 64 states, one thread, 16 blocks a batch: 1024 end states of 3 KB stay in a core's L2 cache.
     fn default() -> Self {
-        Self { seed: 1, states: 64, threads: 1, batch: 16, tolerance: Tolerance::none() }
+        Self {
+            seed: 1,
+            states: 64,
+            threads: 1,
+            batch: 16,
+            tolerance: Tolerance::none(),
+        }
     }
 }
 
@@ -142,7 +150,10 @@ pub struct Job<'j> {
 
 impl std::fmt::Debug for Job<'_> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Job").field("options", &self.options).finish_non_exhaustive()
+        formatter
+            .debug_struct("Job")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
     }
 }
 
@@ -158,6 +169,7 @@ pub fn check(
 ) -> Result<(), EngineError> {
     let options = &job.options;
     let batches = blocks.len().div_ceil(options.batch.max(1));
+    let confirmations = Confirmations::default();
     let next = AtomicUsize::new(0);
     let failed = AtomicBool::new(false);
     let work = || -> Result<(), EngineError> {
@@ -171,6 +183,7 @@ pub fn check(
             reference: (job.reference)()?,
             subject: (job.subject)()?,
             options,
+            confirmations: &confirmations,
         };
         loop {
             let batch = next.fetch_add(1, Ordering::Relaxed);
@@ -212,6 +225,7 @@ struct Worker<'w> {
     reference: Box<dyn Engine>,
     subject: Box<dyn Engine>,
     options: &'w CheckOptions,
+    confirmations: &'w Confirmations,
 }
 
 impl Worker<'_> {
@@ -223,29 +237,68 @@ impl Worker<'_> {
             let expected = self.reference.run(batch)?;
             let actual = self.subject.run(batch)?;
             for (position, &index) in indices[range].iter().enumerate() {
-                reports.push(judge(&batch[position], position, index, &expected, &actual, self.options));
+                reports.push(judge(
+                    &batch[position],
+                    position,
+                    index,
+                    &expected,
+                    &actual,
+                    self.options,
+                ));
             }
         }
-        for report in &mut reports {
-            self.confirm(report)?;
-        }
+        self.confirm(&mut reports)?;
         Ok(reports)
     }
 
-    /// Runs each finding alone in fresh processes of both engines; what does not show again is not counted.
-    fn confirm(&mut self, report: &mut BlockReport) -> Result<(), EngineError> {
-        let findings = std::mem::take(&mut report.findings);
-        for finding in findings {
-            self.reference.restart()?;
-            self.subject.restart()?;
-            if repeats(&finding, self.reference.as_mut(), self.subject.as_mut(), &self.options.tolerance)? {
-                report.findings.push(finding);
-            } else {
-                report.diverged -= finding.runs;
-                *report.inconclusive.entry(Inconclusive::NotRepeated).or_default() += finding.runs;
+    /// Runs each finding alone again; what does not show again is not counted.
+    ///
+    /// The first findings of each class get processes of their own. A process costs as much as ten thousand runs, so
+    /// later ones, of which a file can have thousands, share those that were started for this batch.
+    fn confirm(&mut self, reports: &mut [BlockReport]) -> Result<(), EngineError> {
+        let mut fresh = false;
+        for report in reports {
+            for finding in std::mem::take(&mut report.findings) {
+                if !fresh || self.confirmations.is_new(&finding.divergence.class) {
+                    self.reference.restart()?;
+                    self.subject.restart()?;
+                    fresh = true;
+                }
+                if repeats(
+                    &finding,
+                    self.reference.as_mut(),
+                    self.subject.as_mut(),
+                    &self.options.tolerance,
+                )? {
+                    report.findings.push(finding);
+                } else {
+                    report.diverged -= finding.runs;
+                    *report.inconclusive.entry(Inconclusive::NotRepeated).or_default() += finding.runs;
+                }
             }
         }
         Ok(())
+    }
+}
+
+/// How often each class has been confirmed in processes of its own.
+#[derive(Debug, Default)]
+struct Confirmations(Mutex<HashMap<(Kind, String), u32>>);
+
+impl Confirmations {
+    const OWN_PROCESSES: u32 = 8;
+
+    /// Whether the class is still to be confirmed in processes of its own; counts.
+    fn is_new(&self, class: &Class) -> bool {
+        let form = class
+            .culprit
+            .as_ref()
+            .map(|culprit| culprit.form.clone())
+            .unwrap_or_default();
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry((class.kind, form)).or_default();
+        *count += 1;
+        *count <= Self::OWN_PROCESSES
     }
 }
 
@@ -263,13 +316,16 @@ pub fn repeats(
     let expected = reference.run(&groups)?;
     let actual = subject.run(&groups)?;
     let covered = expected.components().intersection(actual.components());
-    let (Outcome::Ran(expected), Outcome::Ran(actual)) = (expected.outcome(0, 0), actual.outcome(0, 0)) else {
+    let (Outcome::Ran(expected), Outcome::Ran(actual)) = (expected.outcome(0, 0), actual.outcome(0, 0))
+    else {
         return Ok(false);
     };
-    Ok(match compare(&finding.case, &expected, &actual, covered, tolerance) {
-        Comparison::Diverged(divergence) => divergence.class == finding.divergence.class,
-        _ => false,
-    })
+    Ok(
+        match compare(&finding.case, &expected, &actual, covered, tolerance) {
+            Comparison::Diverged(divergence) => divergence.class == finding.divergence.class,
+            _ => false,
+        },
+    )
 }
 
 /// Compares all runs of a group.
@@ -316,13 +372,24 @@ fn judge(
             }
             Comparison::Diverged(divergence) => {
                 report.diverged += 1;
-                let fields = divergence.differences.iter().map(|difference| difference.field).collect();
+                let fields = divergence
+                    .differences
+                    .iter()
+                    .map(|difference| difference.field)
+                    .collect();
                 let key = (divergence.class.clone(), fields);
                 if let Some(found) = known.iter().position(|known| *known == key) {
                     report.findings[found].runs += 1;
                 } else {
                     known.push(key);
-                    let finding = Finding { start, case, expected: *a, actual: *b, divergence, runs: 1 };
+                    let finding = Finding {
+                        start,
+                        case,
+                        expected: *a,
+                        actual: *b,
+                        divergence,
+                        runs: 1,
+                    };
                     report.findings.push(finding);
                 }
             }

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use snippex_core::address_space::{ARENA, is_mappable};
+use snippex_core::address_space::{ARENA, RUNNER, is_mappable};
 use snippex_core::block::Block;
 use snippex_core::case::{Access, PAGE_SIZE, Page, Placement};
 use snippex_core::group::{Group, VectorState};
@@ -50,17 +50,29 @@ impl<'i> CaseMaker<'i> {
     /// Cases with `states` start states a block from `seed`, in the memory that `source` describes.
     #[must_use]
     pub fn new(source: MemorySource<'i>, placement: Placement, seed: u64, states: usize) -> Self {
-        Self { source, placement, palette: palette(seed), seed, states }
+        Self {
+            source,
+            placement,
+            palette: palette(seed),
+            seed,
+            states,
+        }
     }
 
     /// The groups of `blocks`, in their order, with pages found by running them on `engine`.
     ///
     /// # Errors
     /// When the engine cannot be used.
-    pub fn make(&mut self, blocks: &[Arc<Block>], engine: &mut dyn Engine) -> Result<Vec<Group>, EngineError> {
+    pub fn make(
+        &mut self,
+        blocks: &[Arc<Block>],
+        engine: &mut dyn Engine,
+    ) -> Result<Vec<Group>, EngineError> {
         let mut drafts: Vec<Draft> = blocks.iter().map(|block| self.draft(block)).collect();
         for _ in 0..MAX_ROUNDS {
-            let open: Vec<usize> = (0..drafts.len()).filter(|&index| !drafts[index].settled).collect();
+            let open: Vec<usize> = (0..drafts.len())
+                .filter(|&index| !drafts[index].settled)
+                .collect();
             if open.is_empty() {
                 break;
             }
@@ -101,7 +113,11 @@ impl<'i> CaseMaker<'i> {
             starts,
             palette: Arc::clone(&self.palette),
         };
-        let filling = if roles.follows_pointers { Filling::Pointers } else { Filling::Data };
+        let filling = if roles.follows_pointers {
+            Filling::Pointers
+        } else {
+            Filling::Data
+        };
         let guard = (block.address >> 1).is_multiple_of(8).then_some(ARENA + PAGE);
         let mut draft = Draft {
             group,
@@ -122,6 +138,7 @@ impl<'i> CaseMaker<'i> {
                 }
             }
         }
+        avoid_runner(&mut draft.group, &roles);
         for memory in &roles.memory {
             for start in 0..draft.group.starts.len() {
                 if let Some(address) = resolve(&draft.group, memory, start) {
@@ -149,8 +166,14 @@ impl<'i> CaseMaker<'i> {
         if known.is_none() && draft.pages.len() == MAX_PAGES {
             return false;
         }
-        let Some((mut content, limit)) = self.source.page(address, draft.filling) else { return false };
-        let access = if write && limit == Access::ReadWrite { Access::ReadWrite } else { Access::Read };
+        let Some((mut content, limit)) = self.source.page(address, draft.filling) else {
+            return false;
+        };
+        let access = if write && limit == Access::ReadWrite {
+            Access::ReadWrite
+        } else {
+            Access::Read
+        };
         if known == Some(access) {
             return false;
         }
@@ -158,7 +181,14 @@ impl<'i> CaseMaker<'i> {
             let offset = (slot - address) as usize;
             Arc::make_mut(&mut content)[offset..offset + 8].copy_from_slice(&pad.to_le_bytes());
         }
-        draft.pages.insert(address, Page { address, access, content });
+        draft.pages.insert(
+            address,
+            Page {
+                address,
+                access,
+                content,
+            },
+        );
         true
     }
 
@@ -176,6 +206,27 @@ impl<'i> CaseMaker<'i> {
             }
         }
         draft.settled = !changed;
+    }
+}
+
+/// Replaces registers that would take an access into the runner's own memory, which is mapped natively but is
+/// no part of the case.
+fn avoid_runner(group: &mut Group, roles: &Roles) {
+    const MARGIN: u64 = 2 * PAGE;
+    for start in 0..group.starts.len() {
+        for memory in &roles.memory {
+            let Some(address) = resolve(group, memory, start) else {
+                continue;
+            };
+            let hits = RUNNER
+                .iter()
+                .any(|area| (area.start - MARGIN..area.end + MARGIN).contains(&address));
+            if let (true, Some(linear)) = (hits, &memory.address) {
+                for &(register, _) in &linear.terms {
+                    group.starts[start].gpr[register as usize] = ARENA + 0x400;
+                }
+            }
+        }
     }
 }
 

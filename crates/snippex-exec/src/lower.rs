@@ -8,7 +8,7 @@ use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, OpKind};
 use snippex_core::address_space::{CODE_DISTANCE, PAD_COUNT, PAD_SIZE, PADS};
 use snippex_core::block::{Block, Terminator};
 use snippex_core::case::Placement;
-use snippex_runner::layout::{Header, SHARED_BASE, STUB_SIZE};
+use snippex_runner::layout::{HEADER_BASE, Header, STUB_SIZE};
 use thiserror::Error;
 
 /// Number of the exit that a fall-through or a direct branch takes.
@@ -68,7 +68,8 @@ impl Lowered {
 
 /// Appends a stub that notes `exit` and goes to the capture routine, touching no register, flag or stack.
 pub(crate) fn push_stub(bytes: &mut Vec<u8>, exit: u32) {
-    let slot = |offset: usize| u32::try_from(SHARED_BASE + offset as u64).expect("the header lies below 2 GiB");
+    let slot =
+        |offset: usize| u32::try_from(HEADER_BASE + offset as u64).expect("the header lies below 2 GiB");
     let start = bytes.len();
     // mov dword ptr [exit], imm32
     bytes.extend([0xc7, 0x04, 0x25]);
@@ -160,7 +161,11 @@ pub fn lower(block: &Block, placement: Placement) -> Result<Lowered, LowerError>
         Terminator::Call => {
             let target = branch()?;
             // The displacement is the last four bytes; keeping the length keeps the return address.
-            let at = bytes.len().checked_sub(4).filter(|&at| at > last).ok_or(LowerError::Malformed)?;
+            let at = bytes
+                .len()
+                .checked_sub(4)
+                .filter(|&at| at > last)
+                .ok_or(LowerError::Malformed)?;
             bytes[at..].fill(0);
             let stubs = bytes.len();
             push_stub(&mut bytes, EXIT_NEXT);
@@ -172,15 +177,39 @@ pub fn lower(block: &Block, placement: Placement) -> Result<Lowered, LowerError>
         }
         Terminator::Syscall => return Err(LowerError::Unrunnable(snippex_core::block::Unrunnable::Syscall)),
     };
-    Ok(Lowered { address, bytes, targets, stubs })
+    Ok(Lowered {
+        address,
+        bytes,
+        targets,
+        stubs,
+    })
 }
 
 /// Second opcode byte of `Jcc rel32` for iced's condition number, which is not the encoding's.
 fn jcc_opcode(condition: u8) -> Option<u8> {
     use iced_x86::ConditionCode as C;
-    const ORDER: [C; 16] =
-        [C::o, C::no, C::b, C::ae, C::e, C::ne, C::be, C::a, C::s, C::ns, C::p, C::np, C::l, C::ge, C::le, C::g];
-    ORDER.iter().position(|&code| code as u8 == condition).map(|position| 0x80 + position as u8)
+    const ORDER: [C; 16] = [
+        C::o,
+        C::no,
+        C::b,
+        C::ae,
+        C::e,
+        C::ne,
+        C::be,
+        C::a,
+        C::s,
+        C::ns,
+        C::p,
+        C::np,
+        C::l,
+        C::ge,
+        C::le,
+        C::g,
+    ];
+    ORDER
+        .iter()
+        .position(|&code| code as u8 == condition)
+        .map(|position| 0x80 + position as u8)
 }
 
 /// The landing pads: one stub each.
@@ -194,7 +223,10 @@ pub(crate) fn pads() -> Vec<u8> {
     bytes
 }
 
-const _: () = assert!(CODE_DISTANCE < 1 << 31, "operands relative to RIP must reach back to the image");
+const _: () = assert!(
+    CODE_DISTANCE < 1 << 31,
+    "operands relative to RIP must reach back to the image"
+);
 
 #[cfg(test)]
 mod tests {
@@ -218,13 +250,19 @@ mod tests {
     }
 
     fn placement() -> Placement {
-        Placement { image_base: 0x2_0000_0000, code_base: 0x2_4000_0000 }
+        Placement {
+            image_base: 0x2_0000_0000,
+            code_base: 0x2_4000_0000,
+        }
     }
 
     #[test]
     fn every_condition_keeps_its_meaning() {
         for opcode in 0x70..=0x7f_u8 {
-            let block = Block { bytes: vec![opcode, 0x10], ..block(Terminator::Jcc, |_| ()) };
+            let block = Block {
+                bytes: vec![opcode, 0x10],
+                ..block(Terminator::Jcc, |_| ())
+            };
             let lowered = lower(&block, placement()).unwrap();
             assert_eq!(lowered.bytes[..2], [0x0f, opcode + 0x10]);
             assert_eq!(lowered.targets, [0x2_4000_1002, 0x2_4000_1012]);
@@ -259,9 +297,15 @@ mod tests {
             a.nop().unwrap();
         });
         assert_eq!(lower(&two, placement()).unwrap_err(), LowerError::Malformed);
-        let empty = Block { bytes: vec![], ..two.clone() };
+        let empty = Block {
+            bytes: vec![],
+            ..two.clone()
+        };
         assert_eq!(lower(&empty, placement()).unwrap_err(), LowerError::Malformed);
-        let garbage = Block { bytes: vec![0x06], ..two };
+        let garbage = Block {
+            bytes: vec![0x06],
+            ..two
+        };
         assert_eq!(lower(&garbage, placement()).unwrap_err(), LowerError::Malformed);
     }
 }

@@ -24,7 +24,12 @@ impl<'i> MemorySource<'i> {
     /// A source for blocks of `image` at `placement`; without an image, all pages are made up.
     #[must_use]
     pub fn new(image: Option<&'i Image<'i>>, placement: Placement, seed: u64) -> Self {
-        Self { image, placement, seed, kept: HashMap::new() }
+        Self {
+            image,
+            placement,
+            seed,
+            kept: HashMap::new(),
+        }
     }
 
     /// Content of the page at run-time address `address`, and the most that may be done with it. `None` when no
@@ -51,8 +56,12 @@ impl<'i> MemorySource<'i> {
             .iter()
             .any(|&area| address.abs_diff(area) < 16 * PAGE_SIZE as u64);
         let keep = found.is_some() || fixed;
-        let page =
-            found.or_else(|| Some((Arc::new(memory::page(self.seed, address, filling)), Access::ReadWrite)));
+        let page = found.or_else(|| {
+            Some((
+                Arc::new(memory::page(self.seed, address, filling)),
+                Access::ReadWrite,
+            ))
+        });
         if keep {
             self.kept.insert((address, filling), page.clone());
         }

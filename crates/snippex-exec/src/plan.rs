@@ -13,7 +13,9 @@ use snippex_runner::layout::{
 
 use crate::batch::{MAX_CODE_PAGES, MAX_GROUPS, MAX_PAGES, MAX_RUNS, MAX_VECTORS};
 use crate::lower::{Lowered, pads};
-use crate::shared::{FRAME_COUNT, FRAMES_OFFSET, INPUT_OFFSET, INPUT_SIZE, OUTPUT_OFFSET, OUTPUT_SIZE, Shared};
+use crate::shared::{
+    FRAME_COUNT, FRAMES_OFFSET, INPUT_OFFSET, INPUT_SIZE, OUTPUT_OFFSET, OUTPUT_SIZE, Shared,
+};
 
 const PAGE: u64 = PAGE_SIZE as u64;
 /// More steps than a batch can need: every page of every group mapped and unmapped, and the code.
@@ -64,7 +66,12 @@ pub(crate) struct AddressSpace {
 impl AddressSpace {
     fn free_frame(&self) -> usize {
         (0..FRAME_COUNT)
-            .find(|frame| !self.data.values().any(|backing| *backing == Backing::Frame(*frame)))
+            .find(|frame| {
+                !self
+                    .data
+                    .values()
+                    .any(|backing| *backing == Backing::Frame(*frame))
+            })
             .expect("a block has fewer writable pages than there are frames")
     }
 }
@@ -101,7 +108,10 @@ impl LoadedPalettes {
             if self.find(&group.palette).is_some() {
                 continue;
             }
-            let first = self.0.last().map_or(0, |last| last.first as usize + last.palette.len());
+            let first = self
+                .0
+                .last()
+                .map_or(0, |last| last.first as usize + last.palette.len());
             if first + group.palette.len() > MAX_VECTORS {
                 // Start again; the palettes of one batch fit together.
                 self.0.clear();
@@ -124,7 +134,13 @@ impl LoadedPalettes {
 
 impl Plan {
     pub(crate) fn empty() -> Self {
-        Self { blocks: Vec::new(), run_count: 0, writable: Vec::new(), code: Vec::new(), contents: HashMap::new() }
+        Self {
+            blocks: Vec::new(),
+            run_count: 0,
+            writable: Vec::new(),
+            code: Vec::new(),
+            contents: HashMap::new(),
+        }
     }
 
     /// Writes everything but the mapping steps, which depend on what the guest process has mapped.
@@ -156,11 +172,13 @@ impl Plan {
                 writable.push(page.address);
             }
             for page in pages.iter().filter(|page| page.access == Access::Read) {
-                plan.contents.entry(Arc::as_ptr(&page.content) as usize).or_insert_with(|| {
-                    shared.write(free, &page.content[..]);
-                    free += PAGE;
-                    free - PAGE
-                });
+                plan.contents
+                    .entry(Arc::as_ptr(&page.content) as usize)
+                    .or_insert_with(|| {
+                        shared.write(free, &page.content[..]);
+                        free += PAGE;
+                        free - PAGE
+                    });
             }
             let runs = if lowered.is_some() { group.starts.len() } else { 0 };
             plan.blocks.push(WireBlock {
@@ -186,26 +204,49 @@ impl Plan {
 
     /// Writes the mapping steps for a guest that has `space` mapped and starts with run `first_run`, and updates
     /// `space` to what it will have mapped after the last block.
-    pub(crate) fn map(&mut self, shared: &mut Shared, space: &mut AddressSpace, groups: &[Group], first_run: u32) {
+    pub(crate) fn map(
+        &mut self,
+        shared: &mut Shared,
+        space: &mut AddressSpace,
+        groups: &[Group],
+        first_run: u32,
+    ) {
         let mut steps = Vec::new();
         for (address, pages) in space.code.drain(..) {
-            steps.push(MapStep { address, offset: 0, pages, protection: UNMAP });
+            steps.push(MapStep {
+                address,
+                offset: 0,
+                pages,
+                protection: UNMAP,
+            });
         }
         // The contents behind loads-only pages are those of another batch.
         space.data.retain(|&address, backing| {
             let keep = matches!(backing, Backing::Frame(_));
             if !keep {
-                steps.push(MapStep { address, offset: 0, pages: 1, protection: UNMAP });
+                steps.push(MapStep {
+                    address,
+                    offset: 0,
+                    pages: 1,
+                    protection: UNMAP,
+                });
             }
             keep
         });
         if !space.pads {
             shared.write(PADS_OFFSET, &pads());
-            steps.push(MapStep { address: PADS, offset: PADS_OFFSET, pages: 1, protection: EXECUTE });
+            steps.push(MapStep {
+                address: PADS,
+                offset: PADS_OFFSET,
+                pages: 1,
+                protection: EXECUTE,
+            });
             space.pads = true;
         }
         steps.extend(&self.code);
-        space.code.extend(self.code.iter().map(|step| (step.address, step.pages)));
+        space
+            .code
+            .extend(self.code.iter().map(|step| (step.address, step.pages)));
         let prologue = steps.len();
         for (block, group) in self.blocks.iter_mut().zip(groups) {
             block.first_step = steps.len() as u32;
@@ -242,7 +283,9 @@ impl Plan {
 
     /// Group that a mapping step belongs to, `None` for the code's.
     pub(crate) fn group_of_step(&self, step: u32) -> Option<usize> {
-        self.blocks.iter().position(|block| (block.first_step..block.first_step + block.step_count).contains(&step))
+        self.blocks
+            .iter()
+            .position(|block| (block.first_step..block.first_step + block.step_count).contains(&step))
     }
 }
 
@@ -252,7 +295,10 @@ fn enter(space: &mut AddressSpace, group: &Group, contents: &HashMap<usize, u64>
         .pages
         .iter()
         .map(|page| match page.access {
-            Access::Read => (page.address, contents.get(&(Arc::as_ptr(&page.content) as usize)).copied()),
+            Access::Read => (
+                page.address,
+                contents.get(&(Arc::as_ptr(&page.content) as usize)).copied(),
+            ),
             Access::ReadWrite => (page.address, None),
         })
         .collect();
@@ -263,7 +309,12 @@ fn enter(space: &mut AddressSpace, group: &Group, contents: &HashMap<usize, u64>
             _ => false,
         };
         if !keep {
-            steps.push(MapStep { address, offset: 0, pages: 1, protection: UNMAP });
+            steps.push(MapStep {
+                address,
+                offset: 0,
+                pages: 1,
+                protection: UNMAP,
+            });
         }
         keep
     });
@@ -275,10 +326,19 @@ fn enter(space: &mut AddressSpace, group: &Group, contents: &HashMap<usize, u64>
             Some(offset) => (Backing::Read(offset), offset, READ),
             None => {
                 let frame = space.free_frame();
-                (Backing::Frame(frame), FRAMES_OFFSET + frame as u64 * PAGE, READ_WRITE)
+                (
+                    Backing::Frame(frame),
+                    FRAMES_OFFSET + frame as u64 * PAGE,
+                    READ_WRITE,
+                )
             }
         };
-        steps.push(MapStep { address, offset, pages: 1, protection });
+        steps.push(MapStep {
+            address,
+            offset,
+            pages: 1,
+            protection,
+        });
         space.data.insert(address, backing);
     }
 }
@@ -292,7 +352,9 @@ fn write_code(shared: &mut Shared, lowered: &[Option<Lowered>]) -> Vec<MapStep> 
         while !rest.is_empty() {
             let offset = (address % PAGE) as usize;
             let (part, after) = rest.split_at(rest.len().min(PAGE_SIZE - offset));
-            let page = pages.entry(address - offset as u64).or_insert_with(|| Box::new([0xcc; PAGE_SIZE]));
+            let page = pages
+                .entry(address - offset as u64)
+                .or_insert_with(|| Box::new([0xcc; PAGE_SIZE]));
             page[offset..offset + part.len()].copy_from_slice(part);
             address += part.len() as u64;
             rest = after;
@@ -304,13 +366,23 @@ fn write_code(shared: &mut Shared, lowered: &[Option<Lowered>]) -> Vec<MapStep> 
         shared.write(offset, &bytes[..]);
         match steps.last_mut() {
             Some(step) if step.address + u64::from(step.pages) * PAGE == address => step.pages += 1,
-            _ => steps.push(MapStep { address, offset, pages: 1, protection: EXECUTE }),
+            _ => steps.push(MapStep {
+                address,
+                offset,
+                pages: 1,
+                protection: EXECUTE,
+            }),
         }
     }
     steps
 }
 
-fn write_starts(shared: &mut Shared, palettes: &LoadedPalettes, groups: &[Group], lowered: &[Option<Lowered>]) {
+fn write_starts(
+    shared: &mut Shared,
+    palettes: &LoadedPalettes,
+    groups: &[Group],
+    lowered: &[Option<Lowered>],
+) {
     let mut inputs = Vec::new();
     for (group, lowered) in groups.iter().zip(lowered) {
         let Some(lowered) = lowered else { continue };
@@ -331,7 +403,12 @@ fn write_starts(shared: &mut Shared, palettes: &LoadedPalettes, groups: &[Group]
 /// The wire form of a vector state (Intel SDM volume 1, table 10-2 for the first 512 bytes).
 fn vector_file(state: &VectorState) -> VectorFile {
     let mut fx = [0; 512];
-    let X87State { control, status, tags, st } = state.x87;
+    let X87State {
+        control,
+        status,
+        tags,
+        st,
+    } = state.x87;
     fx[0..2].copy_from_slice(&control.to_le_bytes());
     fx[2..4].copy_from_slice(&status.to_le_bytes());
     fx[4] = tags;
@@ -342,7 +419,11 @@ fn vector_file(state: &VectorState) -> VectorFile {
     for (index, vector) in state.vectors[..16].iter().enumerate() {
         fx[160 + 16 * index..][..16].copy_from_slice(&vector[..16]);
     }
-    VectorFile { fx, zmm: state.vectors, opmask: state.opmask }
+    VectorFile {
+        fx,
+        zmm: state.vectors,
+        opmask: state.opmask,
+    }
 }
 
 /// Marks every run as not done.

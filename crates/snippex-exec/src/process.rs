@@ -46,14 +46,24 @@ pub(crate) struct GuestProcess {
 impl GuestProcess {
     /// Starts `command`, whose last argument names the shared file.
     pub(crate) fn start(mut command: Command) -> io::Result<Self> {
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command.spawn()?;
         let piped = "all three streams are piped";
         let input = child.stdin.take().expect(piped);
         let output = child.stdout.take().expect(piped);
         let stderr = Arc::new(Mutex::new(Vec::new()));
         let reader = collect(child.stderr.take().expect(piped), Arc::clone(&stderr));
-        Ok(Self { child, input, output, token: 0, stderr, reader: Some(reader) })
+        Ok(Self {
+            child,
+            input,
+            output,
+            token: 0,
+            stderr,
+            reader: Some(reader),
+        })
     }
 
     /// Runs the batch that the header describes. `patience` is the longest time without progress.
@@ -67,7 +77,10 @@ impl GuestProcess {
         let mut progress = (shared.current_run(), Instant::now());
         while filled < answer.len() {
             let mut wait = [PollFd::new(&self.output, PollFlags::IN)];
-            let tick = Timespec { tv_sec: 0, tv_nsec: TICK.as_nanos() as i64 };
+            let tick = Timespec {
+                tv_sec: 0,
+                tv_nsec: TICK.as_nanos() as i64,
+            };
             let ready = match poll(&mut wait, Some(&tick)) {
                 Ok(ready) => ready,
                 Err(rustix::io::Errno::INTR) => continue,
@@ -90,7 +103,11 @@ impl GuestProcess {
                 Err(error) => return Err(error),
             }
         }
-        if u64::from_le_bytes(answer) == self.token { Ok(Answer::Done) } else { Ok(Answer::Garbage(answer.into())) }
+        if u64::from_le_bytes(answer) == self.token {
+            Ok(Answer::Done)
+        } else {
+            Ok(Answer::Garbage(answer.into()))
+        }
     }
 
     /// The output is closed: wait for the process, which is about to be gone, or make it so.
@@ -122,9 +139,16 @@ impl GuestProcess {
                 std::thread::sleep(Duration::from_millis(1));
             }
         }
-        let bytes = self.stderr.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let bytes = self
+            .stderr
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         let text = String::from_utf8_lossy(&bytes);
-        let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        let lines: Vec<&str> = text
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+            .collect();
         lines[lines.len().saturating_sub(3)..].join("; ")
     }
 }

@@ -6,7 +6,7 @@ use snippex_core::observation::{Endpoint, Line, Observation, Signal};
 use snippex_core::state::{Components, MachineState, X87State, rflags};
 use snippex_runner::layout::{EXIT_FAULT, EXIT_NONE, RunOutput, WireBlock, WireLine};
 
-use crate::lower::{EXIT_NEXT, EXIT_PADS, EXIT_TAKEN, Lowered, LowerError};
+use crate::lower::{EXIT_NEXT, EXIT_PADS, EXIT_TAKEN, LowerError, Lowered};
 
 /// Set by the host: the guest process died in this run; `fault.signal` holds the signal, 0 for an exit.
 pub(crate) const EXIT_DIED: u32 = 0xffff_ff00;
@@ -68,7 +68,11 @@ pub struct Results<'e> {
 #[derive(Debug)]
 pub(crate) enum Kind<'e> {
     /// In the shared file.
-    Raw { blocks: &'e [WireBlock], outputs: &'e [RunOutput], lines: &'e [WireLine] },
+    Raw {
+        blocks: &'e [WireBlock],
+        outputs: &'e [RunOutput],
+        lines: &'e [WireLine],
+    },
     /// Made by an engine in this process, group by group.
     Made(&'e [Vec<Outcome>]),
 }
@@ -91,10 +95,23 @@ impl<'e> Results<'e> {
         }
         match &self.kind {
             Kind::Made(outcomes) => outcomes[group][index].clone(),
-            Kind::Raw { blocks, outputs, lines } => {
+            Kind::Raw {
+                blocks,
+                outputs,
+                lines,
+            } => {
                 let output = &outputs[blocks[group].first_run as usize + index];
-                let lowered = self.lowered[group].as_ref().expect("supported groups are lowered");
-                observe(&self.groups[group], index, lowered, output, changed(output, lines), self.components)
+                let lowered = self.lowered[group]
+                    .as_ref()
+                    .expect("supported groups are lowered");
+                observe(
+                    &self.groups[group],
+                    index,
+                    lowered,
+                    output,
+                    changed(output, lines),
+                    self.components,
+                )
             }
         }
     }
@@ -112,7 +129,9 @@ impl<'e> Results<'e> {
             },
             Kind::Raw { blocks, outputs, .. } => {
                 let output = &outputs[blocks[group].first_run as usize + index];
-                let lowered = self.lowered[group].as_ref().expect("supported groups are lowered");
+                let lowered = self.lowered[group]
+                    .as_ref()
+                    .expect("supported groups are lowered");
                 endpoint(&self.groups[group], lowered, output)
             }
         }
@@ -123,8 +142,16 @@ impl<'e> Results<'e> {
     #[must_use]
     pub fn same_bits(&self, other: &Results<'_>, group: usize, index: usize) -> bool {
         let (
-            Kind::Raw { blocks, outputs, lines },
-            Kind::Raw { blocks: other_blocks, outputs: other_outputs, lines: other_lines },
+            Kind::Raw {
+                blocks,
+                outputs,
+                lines,
+            },
+            Kind::Raw {
+                blocks: other_blocks,
+                outputs: other_outputs,
+                lines: other_lines,
+            },
         ) = (&self.kind, &other.kind)
         else {
             return false;
@@ -146,7 +173,10 @@ trait EqLines {
 impl EqLines for [WireLine] {
     fn eq_lines(&self, other: &Self) -> bool {
         self.len() == other.len()
-            && self.iter().zip(other).all(|(a, b)| a.address == b.address && a.bytes == b.bytes)
+            && self
+                .iter()
+                .zip(other)
+                .all(|(a, b)| a.address == b.address && a.bytes == b.bytes)
     }
 }
 
@@ -159,7 +189,9 @@ impl EqLines for &[WireLine] {
 /// The lines that a run changed.
 fn changed<'l>(output: &RunOutput, lines: &'l [WireLine]) -> &'l [WireLine] {
     let first = output.first_line as usize;
-    lines.get(first..first + output.line_count as usize).unwrap_or(&[])
+    lines
+        .get(first..first + output.line_count as usize)
+        .unwrap_or(&[])
 }
 
 fn same_registers(a: &RunOutput, b: &RunOutput, covered: Components) -> bool {
@@ -195,7 +227,10 @@ fn same_registers(a: &RunOutput, b: &RunOutput, covered: Components) -> bool {
     if covered.contains(Components::AVX512) {
         a.zmm == b.zmm && a.opmask == b.opmask
     } else if covered.contains(Components::AVX) {
-        a.zmm[..16].iter().zip(&b.zmm[..16]).all(|(a, b)| a[..32] == b[..32])
+        a.zmm[..16]
+            .iter()
+            .zip(&b.zmm[..16])
+            .all(|(a, b)| a[..32] == b[..32])
     } else {
         a.fx[160..416] == b.fx[160..416]
     }
@@ -263,16 +298,27 @@ fn observe(
     let mut memory = Vec::new();
     if matches!(endpoint, Endpoint::Exit { .. } | Endpoint::Signal(_)) {
         read_state(&mut state, output, components);
-        memory.extend(lines.iter().map(|line| Line { address: line.address, bytes: line.bytes }));
+        memory.extend(lines.iter().map(|line| Line {
+            address: line.address,
+            bytes: line.bytes,
+        }));
     }
-    Outcome::Ran(Box::new(Observation { endpoint, state, memory }))
+    Outcome::Ran(Box::new(Observation {
+        endpoint,
+        state,
+        memory,
+    }))
 }
 
 /// Overwrites what the engine covers.
 fn read_state(state: &mut MachineState, output: &RunOutput, components: Components) {
     state.gpr = output.gpr;
     // The capture routine runs after `sigreturn`, which does not give back every flag; the frame has them all.
-    state.rflags = if output.exit == EXIT_FAULT { output.fault.rflags & !rflags::RF } else { output.rflags };
+    state.rflags = if output.exit == EXIT_FAULT {
+        output.fault.rflags & !rflags::RF
+    } else {
+        output.rflags
+    };
     if components.contains(Components::SEGMENT_BASES) {
         state.fs_base = output.fs_base;
         state.gs_base = output.gs_base;
@@ -283,9 +329,7 @@ fn read_state(state: &mut MachineState, output: &RunOutput, components: Componen
         control: word(0),
         status: word(2),
         tags: fx[4],
-        st: std::array::from_fn(|register| {
-            fx[32 + 16 * register..][..10].try_into().expect("ten bytes")
-        }),
+        st: std::array::from_fn(|register| fx[32 + 16 * register..][..10].try_into().expect("ten bytes")),
     };
     state.mxcsr = u32::from(word(24)) | (u32::from(word(26)) << 16);
     if components.contains(Components::AVX512) {

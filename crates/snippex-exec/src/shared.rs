@@ -11,8 +11,8 @@ use std::os::fd::AsRawFd;
 use memmap2::{MmapOptions, MmapRaw};
 use rustix::fs::{MemfdFlags, memfd_create};
 use snippex_runner::layout::{
-    HEADER_SIZE, Header, MAGIC, MapStep, PART_ALIGNMENT, RunInput, RunOutput, SHARED_BASE, SHARED_END, VERSION,
-    VectorFile, WireBlock, WireLine,
+    HEADER_SIZE, Header, MAGIC, MapStep, PART_ALIGNMENT, RunInput, RunOutput, SHARED_BASE, SHARED_END,
+    VERSION, VectorFile, WireBlock, WireLine,
 };
 
 /// Bytes of the input part.
@@ -28,7 +28,10 @@ pub(crate) const OUTPUT_OFFSET: u64 = INPUT_OFFSET + INPUT_SIZE;
 pub(crate) const FRAMES_OFFSET: u64 = OUTPUT_OFFSET + OUTPUT_SIZE;
 const FILE_SIZE: u64 = FRAMES_OFFSET + FRAMES_SIZE;
 
-const _: () = assert!(SHARED_BASE + FRAMES_OFFSET <= SHARED_END, "header, input and output fit their address range");
+const _: () = assert!(
+    SHARED_BASE + FRAMES_OFFSET <= SHARED_END,
+    "header, input and output fit their address range"
+);
 const _: () = assert!(FRAME_COUNT as u64 * 4096 <= FRAMES_SIZE);
 
 /// Structures of the wire layout: every bit pattern is a value.
@@ -109,7 +112,10 @@ impl Shared {
     /// When they do not fit or are not aligned; callers compute offsets from fixed capacities.
     pub(crate) fn write<T: Plain>(&mut self, offset: u64, items: &[T]) {
         let size = size_of_val(items) as u64;
-        assert!(offset.checked_add(size).is_some_and(|end| end <= FILE_SIZE), "the batch fits the shared file");
+        assert!(
+            offset.checked_add(size).is_some_and(|end| end <= FILE_SIZE),
+            "the batch fits the shared file"
+        );
         assert_eq!(offset % align_of::<T>() as u64, 0);
         // SAFETY: in bounds and aligned as asserted; `Plain` types may be copied bytewise.
         unsafe {
@@ -124,7 +130,10 @@ impl Shared {
     /// As [`Shared::write`].
     pub(crate) fn slice<T: Plain>(&self, offset: u64, count: usize) -> &[T] {
         let size = (count as u64).saturating_mul(size_of::<T>() as u64);
-        assert!(offset.checked_add(size).is_some_and(|end| end <= FILE_SIZE), "the batch fits the shared file");
+        assert!(
+            offset.checked_add(size).is_some_and(|end| end <= FILE_SIZE),
+            "the batch fits the shared file"
+        );
         assert_eq!(offset % align_of::<T>() as u64, 0);
         // SAFETY: in bounds and aligned as asserted; every bit pattern is valid; the guest waits, by the protocol.
         unsafe { std::slice::from_raw_parts(self.map.as_ptr().add(offset as usize).cast::<T>(), count) }
@@ -136,9 +145,14 @@ impl Shared {
     /// As [`Shared::write`].
     pub(crate) fn slice_mut<T: Plain>(&mut self, offset: u64, count: usize) -> &mut [T] {
         let size = (count as u64).saturating_mul(size_of::<T>() as u64);
-        assert!(offset.checked_add(size).is_some_and(|end| end <= FILE_SIZE), "the batch fits the shared file");
+        assert!(
+            offset.checked_add(size).is_some_and(|end| end <= FILE_SIZE),
+            "the batch fits the shared file"
+        );
         assert_eq!(offset % align_of::<T>() as u64, 0);
         // SAFETY: as `slice`, and `&mut self` keeps other references away.
-        unsafe { std::slice::from_raw_parts_mut(self.map.as_mut_ptr().add(offset as usize).cast::<T>(), count) }
+        unsafe {
+            std::slice::from_raw_parts_mut(self.map.as_mut_ptr().add(offset as usize).cast::<T>(), count)
+        }
     }
 }

@@ -16,7 +16,7 @@ mod signals;
 mod switch;
 mod sys;
 
-use layout::{HEADER_SIZE, Header, MAGIC, SHARED_BASE, SHARED_END, VERSION};
+use layout::{HEADER_BASE, HEADER_SIZE, Header, MAGIC, SHARED_BASE, SHARED_END, VERSION};
 
 /// Exit statuses that tell the host what went wrong before the header could.
 mod status {
@@ -76,13 +76,13 @@ extern "C" fn runner_main(stack: *const u64) -> ! {
     }
 }
 
-/// Maps header, input and output one after the other at [`SHARED_BASE`].
+/// Maps the header, then input and output.
 fn map_shared(fd: i32) -> *mut Header {
     let read_write = sys::PROT_READ | sys::PROT_WRITE;
-    if !sys::map_shared(SHARED_BASE, HEADER_SIZE, read_write, fd, 0) {
+    if !sys::map_shared(HEADER_BASE, HEADER_SIZE, read_write, fd, 0) {
         sys::exit(status::CANNOT_MAP);
     }
-    let header = SHARED_BASE as *mut Header;
+    let header = HEADER_BASE as *mut Header;
     // SAFETY: just mapped; the host has written the fields that are read here before it started the guest.
     let view = unsafe { &*header };
     if view.magic != MAGIC || view.version != VERSION {

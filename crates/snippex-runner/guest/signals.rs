@@ -5,7 +5,7 @@
 //! leaks host stack otherwise (EXECUTION.md, trap 9), and vectors need not be picked out of the frame (trap 3).
 
 use crate::cpu;
-use crate::layout::{EXIT_FAULT, Fault, Header, RUNNER_BASE, SHARED_BASE};
+use crate::layout::{EXIT_FAULT, Fault, HEADER_BASE, Header, RUNNER_BASE};
 use crate::sys;
 
 const SIGILL: u64 = 4;
@@ -63,7 +63,7 @@ unsafe extern "C" {
 
 /// Installs the handler for every signal that an instruction can raise.
 pub fn install(capture: u64, auxv: *const u64) {
-    let size = (STACK_SIZE as u64).min(u64::MAX);
+    let size = STACK_SIZE as u64;
     if cpu::minimum_signal_stack(auxv) > size {
         sys::exit(crate::status::CANNOT_MAP);
     }
@@ -88,8 +88,8 @@ extern "C" fn handle(signal: u32, info: *const u8, context: *mut u8) {
     unsafe {
         let registers = context.add(UC_REGISTERS).cast::<u64>();
         let rip = *registers.add(REG_RIP);
-        let header = SHARED_BASE as *mut Header;
-        if (RUNNER_BASE..SHARED_BASE).contains(&rip) {
+        let header = HEADER_BASE as *mut Header;
+        if (RUNNER_BASE..HEADER_BASE).contains(&rip) {
             (*header).fatal_signal = u64::from(signal);
             (*header).fatal_rip = rip;
             sys::exit(crate::status::PANIC);

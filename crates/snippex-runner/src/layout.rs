@@ -19,10 +19,15 @@ pub const VERSION: u32 = 1;
 
 /// Where the runner itself is linked. Below 2 GiB so that code anywhere can reach it by 32-bit absolute addresses.
 pub const RUNNER_BASE: u64 = 0x7000_0000;
-/// Where the guest maps the header; input and output follow. The frames are not mapped as a whole.
-pub const SHARED_BASE: u64 = 0x7100_0000;
-/// First address that neither the runner nor the shared file uses.
-pub const SHARED_END: u64 = 0x8000_0000;
+/// Where the guest maps the header, below 2 GiB as well.
+pub const HEADER_BASE: u64 = 0x7010_0000;
+/// End of what the runner has below 4 GiB. It is kept small: values of 32 bits are common as addresses by accident.
+pub const RUNNER_END: u64 = HEADER_BASE + HEADER_SIZE;
+/// Byte `i` of the shared file is at this address plus `i`, if it belongs to the input or output part. The frames
+/// are not mapped as a whole.
+pub const SHARED_BASE: u64 = 0xc_0000_0000;
+/// First address that the shared file does not use.
+pub const SHARED_END: u64 = 0xc_1000_0000;
 /// Alignment of the parts of the shared file: the largest page size of any host (ARM64 with 64 KiB pages).
 pub const PART_ALIGNMENT: u64 = 0x1_0000;
 /// Bytes set aside for the header.

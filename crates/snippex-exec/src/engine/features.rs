@@ -73,7 +73,9 @@ fn bit(feature: CpuidFeature) -> Option<(Leaf, u32)> {
 }
 
 fn has(cpu: &GuestCpu, feature: CpuidFeature) -> bool {
-    let Some((leaf, bit)) = bit(feature) else { return true };
+    let Some((leaf, bit)) = bit(feature) else {
+        return true;
+    };
     let register = match leaf {
         Leaf::One(register) => cpu.leaf1[register],
         Leaf::Seven(register) => cpu.leaf7[register],
@@ -84,7 +86,10 @@ fn has(cpu: &GuestCpu, feature: CpuidFeature) -> bool {
     // Announced by CPUID and enabled by the system are two things (Intel SDM volume 1, section 13.2).
     let enabled = if name.starts_with("AVX512") {
         cpu.xcr0 & 0xe6 == 0xe6
-    } else if matches!(feature, CpuidFeature::AVX | CpuidFeature::AVX2 | CpuidFeature::FMA | CpuidFeature::F16C) {
+    } else if matches!(
+        feature,
+        CpuidFeature::AVX | CpuidFeature::AVX2 | CpuidFeature::FMA | CpuidFeature::F16C
+    ) {
         cpu.xcr0 & 6 == 6
     } else {
         true
@@ -98,7 +103,12 @@ pub(super) fn missing(block: &Block, cpu: &GuestCpu) -> Option<&'static str> {
     let mut instruction = Instruction::default();
     while decoder.can_decode() {
         decoder.decode_out(&mut instruction);
-        if let Some(feature) = instruction.cpuid_features().iter().copied().find(|&feature| !has(cpu, feature)) {
+        if let Some(feature) = instruction
+            .cpuid_features()
+            .iter()
+            .copied()
+            .find(|&feature| !has(cpu, feature))
+        {
             return Some(name(feature));
         }
     }
@@ -111,5 +121,7 @@ fn name(feature: CpuidFeature) -> &'static str {
     use std::sync::{Mutex, PoisonError};
     static NAMES: Mutex<BTreeMap<CpuidFeature, &'static str>> = Mutex::new(BTreeMap::new());
     let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
-    names.entry(feature).or_insert_with(|| format!("{feature:?}").to_lowercase().leak())
+    names
+        .entry(feature)
+        .or_insert_with(|| format!("{feature:?}").to_lowercase().leak())
 }

@@ -54,7 +54,11 @@ impl EngineIdentity {
     pub(super) fn new(spec: &EngineSpec, header: &Header, version: Option<String>) -> Self {
         let cpu = GuestCpu::read(header);
         let mut configuration = vec![spec.command.join(" ")];
-        configuration.extend(spec.environment.iter().map(|(name, value)| format!("{name}={value}")));
+        configuration.extend(
+            spec.environment
+                .iter()
+                .map(|(name, value)| format!("{name}={value}")),
+        );
         // FEX and qemu read their options from here; a result without them could not be repeated.
         let mut inherited: Vec<String> = std::env::vars()
             .filter(|(name, _)| name.starts_with("FEX_") || name.starts_with("QEMU_"))
@@ -80,7 +84,11 @@ impl EngineIdentity {
     /// One line for people: name and version.
     #[must_use]
     pub fn describe(&self) -> String {
-        if self.version.is_empty() { self.name.clone() } else { format!("{} ({})", self.name, self.version) }
+        if self.version.is_empty() {
+            self.name.clone()
+        } else {
+            format!("{} ({})", self.name, self.version)
+        }
     }
 }
 
@@ -91,7 +99,11 @@ impl GuestCpu {
         let signature = text(&[header.hypervisor[1], header.hypervisor[2], header.hypervisor[3]]);
         // FEX does not set the hypervisor bit in every configuration.
         let known = signature.starts_with("FEX") || signature.starts_with("TCG");
-        let hypervisor = if has_hypervisor || known { signature } else { String::new() };
+        let hypervisor = if has_hypervisor || known {
+            signature
+        } else {
+            String::new()
+        };
         let version = if hypervisor.starts_with("FEX") {
             text(header.hypervisor1.as_flattened())
         } else {
@@ -114,7 +126,9 @@ impl GuestCpu {
     /// The emulator that the guest runs under, if it says so. Hypervisors that run code on the CPU do not count.
     #[must_use]
     pub fn emulator(&self) -> Option<&str> {
-        ["TCGTCGTCGTCG", "FEXIFEXIEMU"].into_iter().find(|known| self.hypervisor.starts_with(known))
+        ["TCGTCGTCGTCG", "FEXIFEXIEMU"]
+            .into_iter()
+            .find(|known| self.hypervisor.starts_with(known))
     }
 }
 

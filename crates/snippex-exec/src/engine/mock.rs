@@ -23,7 +23,10 @@ pub struct MockEngine {
 
 impl std::fmt::Debug for MockEngine {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("MockEngine").field("identity", &self.identity).finish_non_exhaustive()
+        formatter
+            .debug_struct("MockEngine")
+            .field("identity", &self.identity)
+            .finish_non_exhaustive()
     }
 }
 
@@ -37,7 +40,13 @@ impl MockEngine {
             cpu: GuestCpu::default(),
             components: Components::ALL,
         };
-        Self { identity, model: Box::new(model), lowered: vec![], unsupported: vec![], outcomes: vec![] }
+        Self {
+            identity,
+            model: Box::new(model),
+            lowered: vec![],
+            unsupported: vec![],
+            outcomes: vec![],
+        }
     }
 
     /// The engine behind `--emulator mock`: every block falls through with all registers and memory unchanged.
@@ -73,7 +82,11 @@ impl Engine for MockEngine {
             .iter()
             .zip(&self.unsupported)
             .map(|(group, unsupported)| {
-                let count = if unsupported.is_none() { group.starts.len() } else { 0 };
+                let count = if unsupported.is_none() {
+                    group.starts.len()
+                } else {
+                    0
+                };
                 (0..count).map(|index| (self.model)(&group.case(index))).collect()
             })
             .collect();

@@ -114,5 +114,9 @@ pub enum EngineError {
 }
 
 fn said(stderr: &str) -> String {
-    if stderr.is_empty() { String::new() } else { format!("; it printed: {stderr}") }
+    if stderr.is_empty() {
+        String::new()
+    } else {
+        format!("; it printed: {stderr}")
+    }
 }

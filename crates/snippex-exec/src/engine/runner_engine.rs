@@ -41,9 +41,15 @@ pub struct RunnerEngine {
 enum Attempt {
     Done,
     /// The process is gone; the run it was at.
-    Died { run: u32, exit: u32, signal: u32 },
+    Died {
+        run: u32,
+        exit: u32,
+        signal: u32,
+    },
     /// The engine refused a page of the group.
-    Refused { group: usize },
+    Refused {
+        group: usize,
+    },
     /// The guest's memory was overwritten.
     Corrupted,
 }
@@ -54,7 +60,10 @@ impl RunnerEngine {
     /// # Errors
     /// When it cannot be started, does not run the runner, or is an emulator where a CPU is expected.
     pub fn start(spec: EngineSpec) -> Result<Self, EngineError> {
-        let prepare = |source| EngineError::Prepare { engine: spec.name.clone(), source };
+        let prepare = |source| EngineError::Prepare {
+            engine: spec.name.clone(),
+            source,
+        };
         let runner = RunnerFile::get().map_err(prepare)?;
         let mut shared = Shared::new().map_err(prepare)?;
         let process = spawn(&spec, &runner, &mut shared)?;
@@ -88,7 +97,11 @@ impl RunnerEngine {
             if now.cpu != self.identity.cpu {
                 let engine = self.spec.name.clone();
                 let (before, after) = (format!("{:?}", self.identity.cpu), format!("{:?}", now.cpu));
-                return Err(EngineError::Changed { engine, before, after });
+                return Err(EngineError::Changed {
+                    engine,
+                    before,
+                    after,
+                });
             }
             self.process = Some(process);
         }
@@ -140,7 +153,10 @@ impl RunnerEngine {
         let process = self.process.as_mut().expect("started above");
         let answer = process.run(&self.shared, self.spec.patience);
         let engine = || self.spec.name.clone();
-        let answer = answer.map_err(|source| EngineError::Talk { engine: engine(), source })?;
+        let answer = answer.map_err(|source| EngineError::Talk {
+            engine: engine(),
+            source,
+        })?;
         let header = *self.shared.header();
         if matches!(answer, Answer::Done) {
             if header.canary != MAGIC || header.magic != MAGIC || header.current_run > end {
@@ -165,16 +181,27 @@ impl RunnerEngine {
         }
         let stderr = process.stderr();
         self.process = None;
-        debug!(engine = self.spec.name, ?answer, stderr, run = header.current_run, "engine process lost");
+        debug!(
+            engine = self.spec.name,
+            ?answer,
+            stderr,
+            run = header.current_run,
+            "engine process lost"
+        );
         self.deaths += 1;
         if self.deaths > MAX_DEATHS_IN_A_ROW {
-            return Err(EngineError::KeepsDying { engine: engine(), count: self.deaths, stderr });
+            return Err(EngineError::KeepsDying {
+                engine: engine(),
+                count: self.deaths,
+                stderr,
+            });
         }
         let (exit, signal) = match answer {
             Answer::Hung => (EXIT_HUNG, 0),
-            Answer::Died(status) => {
-                (EXIT_DIED, std::os::unix::process::ExitStatusExt::signal(&status).unwrap_or(0) as u32)
-            }
+            Answer::Died(status) => (
+                EXIT_DIED,
+                std::os::unix::process::ExitStatusExt::signal(&status).unwrap_or(0) as u32,
+            ),
             _ => (EXIT_DIED, 0),
         };
         let run = header.current_run.clamp(first, end - 1);
@@ -242,9 +269,18 @@ impl RunnerEngine {
 }
 
 fn push_lines(lines: &mut Vec<WireLine>, address: u64, page: &[u8], content: &[u8]) {
-    for (index, (line, before)) in page.as_chunks::<LINE>().0.iter().zip(content.as_chunks::<LINE>().0).enumerate() {
+    for (index, (line, before)) in page
+        .as_chunks::<LINE>()
+        .0
+        .iter()
+        .zip(content.as_chunks::<LINE>().0)
+        .enumerate()
+    {
         if line != before {
-            lines.push(WireLine { address: address + (index * LINE) as u64, bytes: *line });
+            lines.push(WireLine {
+                address: address + (index * LINE) as u64,
+                bytes: *line,
+            });
         }
     }
 }
@@ -289,13 +325,22 @@ impl Engine for RunnerEngine {
             MemoryMode::Scan => self.shared.slice(MEMORY_OFFSET, line_count),
             MemoryMode::Copy => &self.lines,
         };
-        debug_assert!(self.plan.outputs(&self.shared).iter().all(|output| output.exit != EXIT_NONE));
+        debug_assert!(
+            self.plan
+                .outputs(&self.shared)
+                .iter()
+                .all(|output| output.exit != EXIT_NONE)
+        );
         Ok(Results {
             groups,
             lowered: &self.lowered,
             unsupported: &self.unsupported,
             components: self.identity.components,
-            kind: Kind::Raw { blocks: &self.plan.blocks, outputs: self.plan.outputs(&self.shared), lines },
+            kind: Kind::Raw {
+                blocks: &self.plan.blocks,
+                outputs: self.plan.outputs(&self.shared),
+                lines,
+            },
         })
     }
 
@@ -311,7 +356,9 @@ fn spawn(spec: &EngineSpec, runner: &RunnerFile, shared: &mut Shared) -> Result<
     let arguments = spec.arguments(runner.path(), &shared.path());
     let (program, rest) = arguments.split_first().expect("a spec has a program");
     let mut command = Command::new(program);
-    command.args(rest).envs(spec.environment.iter().map(|(name, value)| (name, value)));
+    command
+        .args(rest)
+        .envs(spec.environment.iter().map(|(name, value)| (name, value)));
     let mut process = GuestProcess::start(command).map_err(|source| EngineError::Start {
         engine: spec.name.clone(),
         program: program.clone(),
@@ -330,8 +377,14 @@ fn spawn(spec: &EngineSpec, runner: &RunnerFile, shared: &mut Shared) -> Result<
         Ok(Answer::Hung) => Err(fail(&mut process, "it did not answer in time".into())),
         Ok(Answer::Garbage(bytes)) => {
             let text = String::from_utf8_lossy(&bytes).into_owned();
-            Err(fail(&mut process, format!("it wrote {text:?} to standard output instead of an answer")))
+            Err(fail(
+                &mut process,
+                format!("it wrote {text:?} to standard output instead of an answer"),
+            ))
         }
-        Err(source) => Err(EngineError::Talk { engine: spec.name.clone(), source }),
+        Err(source) => Err(EngineError::Talk {
+            engine: spec.name.clone(),
+            source,
+        }),
     }
 }

@@ -28,7 +28,10 @@ impl RunnerFile {
         let path = folder.path().join("runner");
         fs::write(&path, snippex_runner::RUNNER)?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
-        let file = Arc::new(Self { _folder: folder, path });
+        let file = Arc::new(Self {
+            _folder: folder,
+            path,
+        });
         *current = Arc::downgrade(&file);
         Ok(file)
     }

@@ -87,14 +87,25 @@ impl EngineSpec {
             // The default CPU model of qemu-user has no AVX.
             "qemu-x86_64" => {
                 let program = find(name, &["qemu-x86_64", "qemu-x86_64-static"], "install qemu-user")?;
-                Ok(Self::emulator(name, vec![program, "-cpu".into(), "max".into(), "{runner}".into()]))
+                Ok(Self::emulator(
+                    name,
+                    vec![program, "-cpu".into(), "max".into(), "{runner}".into()],
+                ))
             }
             "fex-emu" => {
                 let programs = ["FEX", "FEXInterpreter", "FEXLoader"];
-                let program = find(name, &programs, "install FEX-Emu (https://fex-emu.com) on an ARM64 machine")?;
+                let program = find(
+                    name,
+                    &programs,
+                    "install FEX-Emu (https://fex-emu.com) on an ARM64 machine",
+                )?;
                 let version = vec!["FEXGetConfig".into(), "--version".into()];
                 let spec = Self::emulator(name, vec![program, "{runner}".into()]);
-                Ok(Self { version_command: Some(version), loads_x87_top: false, ..spec })
+                Ok(Self {
+                    version_command: Some(version),
+                    loads_x87_top: false,
+                    ..spec
+                })
             }
             _ => Err(SpecError::Unknown(name.into())),
         }
@@ -148,14 +159,16 @@ impl EngineSpec {
 /// The first of `programs` that is on the PATH.
 fn find(engine: &str, programs: &[&str], hint: &'static str) -> Result<String, SpecError> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = programs.iter().find(|program| {
-        std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
-    });
-    found.map(|program| (*program).to_owned()).ok_or_else(|| SpecError::Missing {
-        engine: engine.into(),
-        program: programs.join(" or "),
-        hint,
-    })
+    let found = programs
+        .iter()
+        .find(|program| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()));
+    found
+        .map(|program| (*program).to_owned())
+        .ok_or_else(|| SpecError::Missing {
+            engine: engine.into(),
+            program: programs.join(" or "),
+            hint,
+        })
 }
 
 fn split_words(command: &str) -> Result<Vec<String>, SpecError> {
@@ -200,8 +213,14 @@ mod tests {
 
     #[test]
     fn wrong_commands_are_refused() {
-        assert_eq!(EngineSpec::from_command("mine", "  "), Err(SpecError::EmptyCommand));
-        assert!(matches!(EngineSpec::from_command("mine", "emu 'x"), Err(SpecError::OpenQuote(_))));
+        assert_eq!(
+            EngineSpec::from_command("mine", "  "),
+            Err(SpecError::EmptyCommand)
+        );
+        assert!(matches!(
+            EngineSpec::from_command("mine", "emu 'x"),
+            Err(SpecError::OpenQuote(_))
+        ));
         assert!(matches!(EngineSpec::preset("bochs"), Err(SpecError::Unknown(_))));
     }
 }

@@ -1,7 +1,5 @@
 //! Filters, strategies and their report over a small program whose blocks are known.
 
-mod support;
-
 use iced_x86::code_asm::*;
 use snippex_core::binary::Image;
 use snippex_core::decode::Kinds;
@@ -13,7 +11,7 @@ use snippex_core::select::{
 
 /// Forty plain blocks, each ended by a branch to the next, and four that are special in one way each.
 fn program() -> Vec<u8> {
-    let code = support::assemble(|a| {
+    let code = crate::support::assemble(|a| {
         for number in 0..40 {
             let mut next = a.create_label();
             a.add(rax, number)?;
@@ -36,7 +34,7 @@ fn program() -> Vec<u8> {
         a.syscall()?;
         a.ret()
     });
-    support::Elf::new(code).build()
+    crate::support::Elf::new(code).build()
 }
 
 fn with_index<R>(test: impl FnOnce(&BlockIndex<'_, '_>) -> R) -> R {
@@ -134,7 +132,7 @@ fn filters_count_what_they_say() {
             );
         }
         let first = FilterOptions {
-            address_range: Some(support::CODE..support::CODE + 1),
+            address_range: Some(crate::support::CODE..crate::support::CODE + 1),
             ..all
         };
         assert_eq!(count(index, first), 1);

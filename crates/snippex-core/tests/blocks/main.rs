@@ -1,0 +1,7 @@
+//! From a file to chosen blocks: images and their pages, extraction, hostile files, selection.
+
+mod extraction;
+mod hostile;
+mod pages;
+mod selection;
+mod support;

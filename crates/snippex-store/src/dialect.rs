@@ -1,5 +1,7 @@
 //! The few statements that SQLite and PostgreSQL do not share: set-up of a connection, the start of a writing
-//! transaction, and type words of the schema. Every other statement of this crate has one text for both.
+//! transaction, and type words of the schema (and the sign of a parameter in `insert.rs`). Every other statement of this crate has one text for both.
+
+use sqlx::AnyConnection;
 
 use crate::location::Location;
 
@@ -17,6 +19,14 @@ impl Dialect {
         match location {
             Location::Sqlite(_) => Self::Sqlite,
             Location::Postgres(_) => Self::Postgres,
+        }
+    }
+
+    pub(crate) fn of_connection(connection: &AnyConnection) -> Self {
+        if connection.backend_name() == "SQLite" {
+            Self::Sqlite
+        } else {
+            Self::Postgres
         }
     }
 

@@ -6,6 +6,8 @@ use sqlx::any::AnyArguments;
 use sqlx::query::Query;
 use sqlx::{Any, AnyConnection, AssertSqlSafe};
 
+use crate::dialect::Dialect;
+
 /// Bound by the 32,766 parameters that SQLite takes and by what still gains speed.
 const MOST_ROWS: usize = 256;
 
@@ -27,26 +29,33 @@ impl Insert {
         mut rows: &[T],
         bind: impl Fn(Statement, &T) -> Statement,
     ) -> sqlx::Result<()> {
+        let dialect = Dialect::of_connection(connection);
         while !rows.is_empty() {
             let count = 1 << rows.len().min(MOST_ROWS).ilog2();
+            // Safe: the text is made of constants and parameter signs only.
             let (now, later) = rows.split_at(count);
             let statement = now
                 .iter()
-                .fold(sqlx::query(AssertSqlSafe(self.text(count))), &bind);
+                .fold(sqlx::query(AssertSqlSafe(self.text(dialect, count))), &bind);
             statement.execute(&mut *connection).await?;
             rows = later;
         }
         Ok(())
     }
 
-    fn text(&self, rows: usize) -> String {
+    fn text(&self, dialect: Dialect, rows: usize) -> String {
         let mut text = format!("{} VALUES ", self.head);
         for row in 0..rows {
             text.push_str(if row == 0 { "(" } else { ", (" });
             for column in 0..self.columns {
                 let comma = if column == 0 { "" } else { ", " };
-                write!(text, "{comma}${}", row * self.columns + column + 1)
-                    .expect("writing to a string cannot fail");
+                let number = row * self.columns + column + 1;
+                // SQLite takes `$1` for a name and looks through all names for each parameter.
+                match dialect {
+                    Dialect::Sqlite => write!(text, "{comma}?"),
+                    Dialect::Postgres => write!(text, "{comma}${number}"),
+                }
+                .expect("writing to a string cannot fail");
             }
             text.push(')');
         }
@@ -66,8 +75,12 @@ mod tests {
             tail: "ON CONFLICT DO NOTHING",
         };
         assert_eq!(
-            insert.text(2),
+            insert.text(Dialect::Postgres, 2),
             "INSERT INTO t (a, b) VALUES ($1, $2), ($3, $4) ON CONFLICT DO NOTHING"
+        );
+        assert_eq!(
+            insert.text(Dialect::Sqlite, 2),
+            "INSERT INTO t (a, b) VALUES (?, ?), (?, ?) ON CONFLICT DO NOTHING"
         );
     }
 }

@@ -57,3 +57,129 @@ impl Store {
         transaction.commit().await.map_err(failed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use snippex_core::block::{Block, Origin, Terminator};
+    use snippex_core::state::Components;
+
+    use super::*;
+    use crate::engine::{Engine, Guest, Host};
+    use crate::ids::{BlockNumber, EngineId};
+    use crate::location::Location;
+    use crate::result::Counts;
+    use crate::run::NewRun;
+    use crate::{NewBinary, StoreError};
+
+    /// Tells SQLite that the disk ends after so many pages; on every connection of the pool.
+    async fn limit_pages(store: &Store, pragma: &'static str) {
+        let mut connections = Vec::new();
+        for _ in 0..crate::open::CONNECTIONS {
+            let mut connection = store.pool.acquire().await.unwrap();
+            sqlx::raw_sql(pragma).execute(&mut *connection).await.unwrap();
+            connections.push(connection);
+        }
+    }
+
+    async fn prepare(store: &Store) -> (RunId, EngineId, Vec<BlockNumber>) {
+        let binary = NewBinary {
+            sha256: "0".repeat(64),
+            name: String::new(),
+            path: String::new(),
+            size: 0,
+            format: "elf".to_owned(),
+        };
+        let block = |address| Block {
+            address,
+            bytes: vec![0xc3],
+            instruction_count: 1,
+            terminator: Terminator::Ret,
+            successors: vec![],
+            origin: Origin::Entry,
+            unrunnable: None,
+        };
+        let engine = Engine {
+            name: "mock".to_owned(),
+            version: String::new(),
+            configuration: String::new(),
+            components: Components::ALL,
+            guest: Guest::default(),
+        };
+        let host = Host {
+            name: String::new(),
+            architecture: String::new(),
+            cpu_model: String::new(),
+            cpu_count: 1,
+            kernel: String::new(),
+            page_size: 4096,
+        };
+        let binary = store.add_binary(&binary).await.unwrap();
+        let blocks: Vec<Block> = (0..100).map(block).collect();
+        let numbers = store.add_blocks(binary, &blocks).await.unwrap().numbers;
+        let engine = store.add_engine(&engine).await.unwrap();
+        let run = NewRun {
+            command: String::new(),
+            arguments: String::new(),
+            tool_version: String::new(),
+            seed: 0,
+            states_per_block: 1,
+            partition: None,
+            host: store.add_host(&host).await.unwrap(),
+            engines: vec![engine],
+            started: Timestamp::now(),
+        };
+        (store.start_run(&run).await.unwrap(), engine, numbers)
+    }
+
+    /// A result for each block; the reason takes the space that fills the disk.
+    fn batch(engine: EngineId, numbers: &[BlockNumber], index: usize) -> Batch {
+        let reason = format!("{index} {}", "reason ".repeat(20));
+        let counts = Counts {
+            runs: 1,
+            inconclusive: BTreeMap::from([(reason, 1)]),
+            ..Counts::default()
+        };
+        let result = |&block| BlockResult {
+            block,
+            engine,
+            counts: counts.clone(),
+        };
+        Batch {
+            results: numbers.iter().map(result).collect(),
+            ..Batch::default()
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_told_and_takes_nothing_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let location = Location::from(directory.path().join("snippex.db").as_path());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let store = Store::open(&location).await.unwrap();
+            let (run, engine, numbers) = prepare(&store).await;
+            limit_pages(&store, "PRAGMA max_page_count = 200").await;
+            let mut saved = 0;
+            let error = loop {
+                match store.save(run, &batch(engine, &numbers, saved)).await {
+                    Ok(()) => saved += 1,
+                    Err(error) => break error,
+                }
+            };
+            assert!(matches!(error, StoreError::Full { .. }), "{error:?}");
+            assert!(error.hint().unwrap().contains("free some space"));
+            assert!(saved > 3, "{saved}");
+            let runs = async || store.totals(run).await.unwrap()[0].2.runs;
+            assert_eq!(runs().await, saved as u64 * 100);
+            // As soon as there is space again, work goes on.
+            limit_pages(&store, "PRAGMA max_page_count = 1000000").await;
+            store.save(run, &batch(engine, &numbers, saved)).await.unwrap();
+            assert_eq!(runs().await, (saved as u64 + 1) * 100);
+        });
+    }
+}

@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{AnyConnection, AnyPool, Connection, Transaction};
+use sqlx::{AnyConnection, AnyPool, ConnectOptions, Connection, Transaction};
 
 use crate::dialect::{APPLICATION_ID, Dialect};
 use crate::error::StoreError;
@@ -15,7 +15,7 @@ use crate::schema;
 /// How long an operation waits for another process's lock before it gives up.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
 
-const CONNECTIONS: u32 = 4;
+pub(crate) const CONNECTIONS: u32 = 4;
 
 /// An open database. Cheap to clone; the clones share their connections.
 #[derive(Clone, Debug)]
@@ -90,6 +90,8 @@ impl Store {
                     location: location.to_string(),
                     reason: "the URL cannot be read",
                 })?;
+        // What goes wrong comes back as an error; logged statements would only drown it.
+        let options = options.disable_statement_logging();
         // The pool would try again until its time is over; one connection of our own tells at once.
         let mut first = AnyConnection::connect_with(&options).await.map_err(failed)?;
         prepare(&mut first, location).await?;

@@ -3,6 +3,7 @@
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
+use crate::column;
 use crate::error::StoreError;
 use crate::ids::BinaryId;
 use crate::open::Store;
@@ -93,9 +94,9 @@ fn read(row: &AnyRow) -> sqlx::Result<Binary> {
             sha256: row.try_get("sha256")?,
             name: row.try_get("name")?,
             path: row.try_get("path")?,
-            size: row.try_get::<i64, _>("size")?.cast_unsigned(),
+            size: column::wide(row, "size")?,
             format: row.try_get("format")?,
         },
-        blocks: row.try_get::<i64, _>("blocks")?.cast_unsigned(),
+        blocks: column::wide(row, "blocks")?,
     })
 }

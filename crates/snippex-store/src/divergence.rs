@@ -6,6 +6,7 @@ use snippex_core::observation::Observation;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
+use crate::column;
 use crate::error::StoreError;
 use crate::evidence::{EncodedCase, EncodedObservation};
 use crate::ids::{BlockNumber, DivergenceId, EngineId, RunId};
@@ -221,22 +222,18 @@ fn last_of_each(divergences: &[NewDivergence]) -> Vec<&NewDivergence> {
 }
 
 fn read_summary(row: &AnyRow) -> sqlx::Result<(DivergenceSummary, String)> {
-    let small = |column: &str| {
-        row.try_get::<i64, _>(column)
-            .map(|value| u32::try_from(value).unwrap_or(0))
-    };
     let summary = DivergenceSummary {
         id: DivergenceId(row.try_get("id")?),
         run: RunId(row.try_get("run_id")?),
         block: BlockNumber(row.try_get("block")?),
         engine: EngineId(row.try_get("engine_id")?),
         reference: EngineId(row.try_get("reference_id")?),
-        state_index: small("state_index")?,
+        state_index: column::small(row, "state_index")?,
         case_id: CaseId([0; 32]),
         differences: row.try_get("differences")?,
         class: row.try_get("class")?,
         culprit: row.try_get("culprit")?,
-        confirmations: small("confirmations")?,
+        confirmations: column::small(row, "confirmations")?,
     };
     Ok((summary, row.try_get("case_id")?))
 }
@@ -246,8 +243,8 @@ fn read_group(row: &AnyRow) -> sqlx::Result<DivergenceGroup> {
         engine: EngineId(row.try_get("engine_id")?),
         class: row.try_get("class")?,
         culprit: row.try_get("culprit")?,
-        divergences: row.try_get::<i64, _>("divergences")?.cast_unsigned(),
-        blocks: row.try_get::<i64, _>("blocks")?.cast_unsigned(),
+        divergences: column::wide(row, "divergences")?,
+        blocks: column::wide(row, "blocks")?,
         example: DivergenceId(row.try_get("example")?),
     })
 }

@@ -5,6 +5,7 @@ use snippex_core::state::Components;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
+use crate::column;
 use crate::error::StoreError;
 use crate::ids::{EngineId, HostId};
 use crate::open::Store;
@@ -192,20 +193,19 @@ fn fingerprint(fields: &[&str]) -> String {
 }
 
 fn read_engine(row: &AnyRow) -> sqlx::Result<(EngineId, Engine)> {
-    let components: i64 = row.try_get("components")?;
     let features: String = row.try_get("guest_features")?;
     let guest = Guest {
         vendor: row.try_get("guest_vendor")?,
         brand: row.try_get("guest_brand")?,
         hypervisor: row.try_get("guest_hypervisor")?,
-        xcr0: row.try_get::<i64, _>("guest_xcr0")?.cast_unsigned(),
+        xcr0: column::wide(row, "guest_xcr0")?,
         features: features.split_whitespace().map(str::to_owned).collect(),
     };
     let engine = Engine {
         name: row.try_get("name")?,
         version: row.try_get("version")?,
         configuration: row.try_get("configuration")?,
-        components: Components(u16::try_from(components).unwrap_or(Components::ALL.0)),
+        components: Components(column::small(row, "components")?),
         guest,
     };
     Ok((EngineId(row.try_get("id")?), engine))
@@ -216,8 +216,8 @@ fn read_host(row: &AnyRow) -> sqlx::Result<Host> {
         name: row.try_get("name")?,
         architecture: row.try_get("architecture")?,
         cpu_model: row.try_get("cpu_model")?,
-        cpu_count: u32::try_from(row.try_get::<i64, _>("cpu_count")?).unwrap_or(0),
+        cpu_count: column::small(row, "cpu_count")?,
         kernel: row.try_get("kernel")?,
-        page_size: u32::try_from(row.try_get::<i64, _>("page_size")?).unwrap_or(0),
+        page_size: column::small(row, "page_size")?,
     })
 }

@@ -267,6 +267,8 @@ impl StoreError {
                 location,
                 source,
             },
+            // A table is there before we made it.
+            "42P07" => Self::Foreign { location },
             "53100" => Self::Full { location, source },
             "25006" => Self::ReadOnly { location, source },
             "55P03" | "40P01" => Self::Busy { location, source },

@@ -52,6 +52,7 @@ mod batch;
 mod binary;
 mod block;
 pub mod blocking;
+mod column;
 mod dialect;
 mod divergence;
 mod engine;

@@ -9,7 +9,7 @@ use crate::error::StoreError;
 
 /// Where a database is. Read from text with [`FromStr`]: `postgres://...` and `postgresql://...` are PostgreSQL,
 /// everything else is the path of a SQLite file (`sqlite:PATH` too).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Location {
     /// A file on this machine.
     Sqlite(PathBuf),
@@ -83,6 +83,13 @@ impl From<&Path> for Location {
     }
 }
 
+impl fmt::Debug for Location {
+    /// As it is shown: a password has no place in a log either.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Location({self})")
+    }
+}
+
 impl fmt::Display for Location {
     /// The path, or the URL without its password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -133,7 +140,9 @@ mod tests {
             ("postgres://h/d?password=p", "postgres://h/d"),
             ("postgres://h?user=u&password=p", "postgres://h"),
         ] {
-            assert_eq!(url.parse::<Location>().unwrap().to_string(), shown);
+            let location: Location = url.parse().unwrap();
+            assert_eq!(location.to_string(), shown);
+            assert_eq!(format!("{location:?}"), format!("Location({shown})"));
         }
     }
 }

@@ -8,6 +8,7 @@ use snippex_core::observation::Observation;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
+use crate::column;
 use crate::error::StoreError;
 use crate::evidence::{EncodedCase, EncodedObservation};
 use crate::ids::{BlockNumber, EngineId, ObservationId, RunId};
@@ -158,7 +159,7 @@ fn read_summary(row: &AnyRow) -> sqlx::Result<(ObservationSummary, String)> {
         run: RunId(row.try_get("run_id")?),
         block: BlockNumber(row.try_get("block")?),
         engine: EngineId(row.try_get("engine_id")?),
-        state_index: u32::try_from(row.try_get::<i64, _>("state_index")?).unwrap_or(0),
+        state_index: column::small(row, "state_index")?,
         case_id: CaseId([0; 32]),
     };
     Ok((summary, row.try_get("case_id")?))

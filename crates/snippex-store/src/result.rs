@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
+use crate::column;
 use crate::error::StoreError;
 use crate::ids::{BlockNumber, EngineId, RunId};
 use crate::insert::{Insert, Statement};
@@ -79,7 +80,7 @@ impl Store {
             .await
             .map_err(&failed)?;
         let read = |row: &AnyRow| {
-            let blocks = row.try_get::<i64, _>("blocks")?.cast_unsigned();
+            let blocks = column::wide(row, "blocks")?;
             Ok((EngineId(row.try_get("engine_id")?), blocks, read_counts(row)?))
         };
         let mut totals: Vec<_> = rows
@@ -258,14 +259,13 @@ fn read_result(row: &AnyRow) -> sqlx::Result<BlockResult> {
 }
 
 fn read_counts(row: &AnyRow) -> sqlx::Result<Counts> {
-    let count = |column: &str| row.try_get::<i64, _>(column).map(i64::cast_unsigned);
     Ok(Counts {
-        runs: count("runs")?,
-        completed: count("completed")?,
-        faulted: count("faulted")?,
-        matched: count("matched")?,
-        diverged: count("diverged")?,
-        unsupported: count("unsupported")?,
+        runs: column::wide(row, "runs")?,
+        completed: column::wide(row, "completed")?,
+        faulted: column::wide(row, "faulted")?,
+        matched: column::wide(row, "matched")?,
+        diverged: column::wide(row, "diverged")?,
+        unsupported: column::wide(row, "unsupported")?,
         inconclusive: BTreeMap::new(),
     })
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
+use crate::column;
 use crate::error::StoreError;
 use crate::ids::{EngineId, HostId, RunId, Timestamp};
 use crate::insert::{Insert, Statement};
@@ -215,15 +216,11 @@ pub(crate) async fn beat(connection: &mut AnyConnection, id: RunId, at: Timestam
 }
 
 fn read(row: &AnyRow, now: Timestamp) -> sqlx::Result<Run> {
-    let small = |column: &str| {
-        row.try_get::<i64, _>(column)
-            .map(|value| u32::try_from(value).unwrap_or(0))
-    };
     let index: Option<i64> = row.try_get("partition_index")?;
     let partition = match index {
         Some(_) => Some(Partition {
-            index: small("partition_index")?,
-            count: small("partition_count")?,
+            index: column::small(row, "partition_index")?,
+            count: column::small(row, "partition_count")?,
         }),
         None => None,
     };
@@ -238,8 +235,8 @@ fn read(row: &AnyRow, now: Timestamp) -> sqlx::Result<Run> {
         command: row.try_get("command")?,
         arguments: row.try_get("arguments")?,
         tool_version: row.try_get("tool_version")?,
-        seed: row.try_get::<i64, _>("seed")?.cast_unsigned(),
-        states_per_block: small("states_per_block")?,
+        seed: column::wide(row, "seed")?,
+        states_per_block: column::small(row, "states_per_block")?,
         partition,
         host: HostId(row.try_get("host_id")?),
         engines: Vec::new(),

@@ -3,7 +3,10 @@
 //! Started with a path this program is the writer: it says the number of each batch on stdout as soon as the
 //! batch is saved. Started without, it is the test.
 
-#![expect(clippy::unwrap_used, reason = "a test, though without the harness that clippy knows tests by")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test, though without the harness that clippy knows tests by"
+)]
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};

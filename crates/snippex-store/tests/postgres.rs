@@ -74,3 +74,13 @@ fn a_database_that_is_not_there_is_refused() {
     let error = StoreHandle::open(&location).unwrap_err();
     assert!(matches!(error, StoreError::Refused { .. }), "{error:?}");
 }
+
+#[test]
+fn tables_of_another_program_are_left_alone() {
+    let (location, _guard) = fresh();
+    suite::execute(&location, "CREATE TABLE runs (id BIGINT)");
+    let error = StoreHandle::open(&location).unwrap_err();
+    assert!(matches!(error, StoreError::Foreign { .. }), "{error:?}");
+    // Nothing of ours was left behind.
+    suite::execute(&location, "CREATE TABLE blocks (id BIGINT)");
+}

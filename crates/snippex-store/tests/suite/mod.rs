@@ -371,6 +371,14 @@ pub(crate) fn a_run_comes_back(location: &Location) {
     assert_eq!((run.run.seed, run.run.states_per_block), (u64::MAX, 64));
     assert_eq!(run.run.partition, Some(Partition { index: 2, count: 3 }));
     assert_eq!(run.run.engines, [native, qemu]);
+    store
+        .call(async move |store| store.heartbeat(id, Timestamp(4_000)).await)
+        .unwrap();
+    let run = store.call(async move |store| store.run(id).await).unwrap();
+    assert_eq!(
+        (run.run.started, run.heartbeat),
+        (Timestamp(1_000), Timestamp(4_000))
+    );
     store.finish_run(id, RunEnd::Finished, Timestamp(5_000)).unwrap();
     let run = store.call(async move |store| store.run(id).await).unwrap();
     assert_eq!(

@@ -50,6 +50,14 @@ pub struct PartDifference {
     pub right: Option<String>,
 }
 
+impl PartDifference {
+    /// Whether one side does not know the part, rather than knowing it to be something else.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        self.left.is_none() || self.right.is_none()
+    }
+}
+
 impl fmt::Display for PartDifference {
     /// `cpu: A, here B`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

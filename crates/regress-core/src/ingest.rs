@@ -15,11 +15,13 @@ mod tool;
 
 use std::collections::BTreeMap;
 
+pub(crate) use json::members;
 pub use tool::{Tool, UnknownTool};
 
 use crate::measurement::{
     Direction, Estimator, Measure, Measurement, Problem, ProblemKind, ProcessRun, SeriesKey,
 };
+use crate::stats::median;
 use adapters::ADAPTERS;
 use door::Door;
 use text::Opened;
@@ -143,24 +145,12 @@ fn fold(mut group: Vec<Measurement>) -> Measurement {
     let iterations: Vec<f64> = group.iter().map(|one| one.value).collect();
     Measurement {
         estimator: Estimator::Median,
-        value: median(&iterations),
+        value: median(&iterations).unwrap_or(first.value),
         std_dev: None,
         interval: None,
         samples: Some(iterations.len() as u64),
         iterations,
         ..first
-    }
-}
-
-/// The median; NaN of nothing.
-pub(crate) fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let middle = sorted.len() / 2;
-    match sorted.len() {
-        0 => f64::NAN,
-        n if n % 2 == 1 => sorted[middle],
-        _ => f64::midpoint(sorted[middle - 1], sorted[middle]),
     }
 }
 

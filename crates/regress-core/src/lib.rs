@@ -12,6 +12,7 @@
 //! number, because samples of one process agree with each other far better than two processes of the same
 //! code do.
 
+pub mod baseline;
 pub mod detect;
 pub mod environment;
 pub mod ingest;

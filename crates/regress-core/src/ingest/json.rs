@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// How many object keys are kept per level of a [`Shape`].
@@ -164,6 +164,37 @@ impl<'de> Deserialize<'de> for Number {
 
         deserializer.deserialize_any(NumberVisitor)
     }
+}
+
+/// The members of an object in order, repeated keys included: a map would drop all but the last silently.
+pub(crate) fn members(text: &str) -> Result<Vec<(String, &RawValue)>, serde_json::Error> {
+    struct Pairs<'a>(Vec<(String, &'a RawValue)>);
+
+    impl<'de> Deserialize<'de> for Pairs<'de> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            struct PairsVisitor;
+
+            impl<'de> Visitor<'de> for PairsVisitor {
+                type Value = Pairs<'de>;
+
+                fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    f.write_str("an object")
+                }
+
+                fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs<'de>, A::Error> {
+                    let mut pairs = Vec::new();
+                    while let Some(pair) = map.next_entry()? {
+                        pairs.push(pair);
+                    }
+                    Ok(Pairs(pairs))
+                }
+            }
+
+            deserializer.deserialize_map(PairsVisitor)
+        }
+    }
+
+    serde_json::from_str::<Pairs<'_>>(text).map(|pairs| pairs.0)
 }
 
 /// A JSON document found in a stream.

@@ -50,6 +50,9 @@ pub struct RunFile {
     /// The benchmark command, word by word.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub command: Vec<String>,
+    /// Set when the run was judged; see [`RunFile::into_candidate`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    judged: bool,
     /// The process runs, in the order they ran.
     pub processes: Vec<ProcessRun>,
 }
@@ -99,8 +102,19 @@ impl RunFile {
             commit: None,
             time: None,
             command: Vec::new(),
+            judged: false,
             processes: Vec::new(),
         }
+    }
+
+    /// Whether the run was judged against a baseline, and so may not become one.
+    #[must_use]
+    pub fn is_judged(&self) -> bool {
+        self.judged
+    }
+
+    pub(crate) fn mark_judged(&mut self) {
+        self.judged = true;
     }
 
     /// Reads a run file. Values that are negative, and second values of one series within a process run, become

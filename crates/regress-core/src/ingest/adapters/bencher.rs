@@ -7,12 +7,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::ingest::door::{Door, Entry};
-use crate::ingest::json::{Number, quote_not_finite};
+use crate::ingest::json::{Number, members, quote_not_finite};
 use crate::ingest::text::{Opened, slug};
 use crate::ingest::{Adapter, Tool};
 use crate::measurement::{Direction, Interval, Measure, ProblemKind, Scale, Unit};
-
-use super::custom::pairs;
 
 pub(super) struct Bencher;
 
@@ -39,7 +37,7 @@ impl Adapter for Bencher {
         for source in sources {
             door.enter(source.path);
             let text = quote_not_finite(&source.text);
-            match pairs(&text) {
+            match members(&text) {
                 Ok(benchmarks) => benchmarks
                     .iter()
                     .for_each(|(name, raw)| read_benchmark(name, raw, door)),
@@ -50,7 +48,7 @@ impl Adapter for Bencher {
 }
 
 fn read_benchmark(name: &str, raw: &RawValue, door: &mut Door<'_>) {
-    let measures = match pairs(raw.get()) {
+    let measures = match members(raw.get()) {
         Ok(measures) => measures,
         Err(error) => return door.report(name, ProblemKind::Malformed, error.to_string()),
     };

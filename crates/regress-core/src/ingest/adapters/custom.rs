@@ -4,7 +4,6 @@
 //! tools, or the direction follows from each unit where a unit has one.
 
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::ingest::door::{Door, Entry, measure_of_unit};
@@ -130,35 +129,4 @@ fn spread(range: &serde_json::Value, value: f64) -> Option<f64> {
         Some(percent) => number(percent).map(|percent| value * percent / 100.0),
         None => number(text),
     }
-}
-
-/// The members of an object in order, repeated keys included: a map would drop all but the last silently.
-pub(super) fn pairs(text: &str) -> Result<Vec<(String, &RawValue)>, serde_json::Error> {
-    struct Pairs<'a>(Vec<(String, &'a RawValue)>);
-
-    impl<'de> Deserialize<'de> for Pairs<'de> {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            struct PairsVisitor;
-
-            impl<'de> Visitor<'de> for PairsVisitor {
-                type Value = Pairs<'de>;
-
-                fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                    f.write_str("an object")
-                }
-
-                fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs<'de>, A::Error> {
-                    let mut pairs = Vec::new();
-                    while let Some(pair) = map.next_entry()? {
-                        pairs.push(pair);
-                    }
-                    Ok(Pairs(pairs))
-                }
-            }
-
-            deserializer.deserialize_map(PairsVisitor)
-        }
-    }
-
-    serde_json::from_str::<Pairs<'_>>(text).map(|pairs| pairs.0)
 }

@@ -12,8 +12,9 @@ use serde::Deserialize;
 
 use crate::ingest::door::{Door, Entry};
 use crate::ingest::text::{Opened, number};
-use crate::ingest::{Adapter, Tool, median};
+use crate::ingest::{Adapter, Tool};
 use crate::measurement::{Direction, Estimator, Measure, ProblemKind, Scale, Unit};
+use crate::stats::median;
 
 pub(super) struct Go;
 
@@ -205,11 +206,7 @@ fn admit(name: &str, unit: &str, values: Vec<f64>, direction: Option<Direction>,
             ..entry
         }),
         many => {
-            let value = if many.iter().all(|v| v.is_finite()) {
-                median(many)
-            } else {
-                f64::NAN
-            };
+            let value = median(many).unwrap_or(f64::NAN);
             door.admit(Entry {
                 value,
                 estimator: Estimator::Median,

@@ -13,8 +13,9 @@ use serde_json::value::RawValue;
 use crate::ingest::door::{Door, Entry};
 use crate::ingest::json::quote_not_finite;
 use crate::ingest::text::Opened;
-use crate::ingest::{Adapter, Tool, median};
+use crate::ingest::{Adapter, Tool};
 use crate::measurement::{Estimator, Measure, ProblemKind, Scale, Unit};
+use crate::stats::median;
 
 pub(super) struct GoogleBenchmark;
 
@@ -242,11 +243,7 @@ fn admit(
             ..entry
         }),
         (many, _) => {
-            let value = if many.iter().all(|v| v.is_finite()) {
-                median(many)
-            } else {
-                f64::NAN
-            };
+            let value = median(many).unwrap_or(f64::NAN);
             door.admit(Entry {
                 value,
                 estimator: Estimator::Median,

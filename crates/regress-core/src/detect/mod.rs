@@ -1,15 +1,33 @@
 //! From statistics to judgements: did it change, when, by how much, and how sure is that?
 //!
 //! Three questions, three families, all over plain values (one per process run):
-//! - this commit against that one: `two_sample`;
-//! - this run against the history: `rolling` limits, `gate` with confirming runs, `creep` against an older anchor;
-//! - the history alone: [`change_points`], [`divisive`], and `machine_shift` across the benchmarks of a machine.
+//! - this commit against that one: [`two_sample`], judged by [`judge()`];
+//! - this run against the history: [`rolling`] limits, the [`gate`] with confirming runs, judged by [`judge_history()`];
+//!   [`creep`] against an older anchor;
+//! - the history alone: [`change_points()`], [`divisive`], [`season`], and [`machine_shift`] across the benchmarks of a
+//!   machine.
 //!
-//! `threshold` says which change matters for which benchmark, `verdict` puts it all into words. Nothing here knows a
+//! [`threshold`] says which change matters for which benchmark, [`verdict`] holds the outcome. Nothing here knows a
 //! tool's format, a file, or the time.
 
 pub mod change_points;
+pub mod creep;
 pub mod divisive;
+pub mod gate;
+pub mod judge;
+pub mod judge_history;
 pub mod kernel;
+pub mod machine_shift;
+pub mod rolling;
+pub mod season;
+pub mod threshold;
+pub mod two_sample;
+pub mod verdict;
 
 pub use change_points::{ChangePoint, ChangePointSettings, change_points};
+pub use gate::{Gate, GateSettings, GateState};
+pub use judge::{Pair, judge};
+pub use judge_history::{Past, judge_history, suspects};
+pub use threshold::{Rule, RuleError, Threshold, Thresholds};
+pub use two_sample::{TwoSample, compare};
+pub use verdict::{RunVerdict, RunVerdictKind, Verdict, VerdictKind};

@@ -29,6 +29,28 @@ pub fn ratio_of_medians(before: &[f64], after: &[f64], confidence: f64) -> Optio
     })
 }
 
+/// The probability that the ratio of resampled medians, after over before, exceeds `ratio`; in 0..=1.
+///
+/// `None` as for [`ratio_of_medians`].
+#[must_use]
+pub fn probability_above(before: &[f64], after: &[f64], ratio: f64) -> Option<f64> {
+    let before = quantile::sorted(before).filter(|sorted| sorted[0] > 0.0)?;
+    let after = quantile::sorted(after).filter(|sorted| sorted[0] > 0.0)?;
+    if ratio.is_nan() {
+        return None;
+    }
+    let at_most = if before.len().max(after.len()) <= EXACT_LIMIT {
+        let (law_before, law_after) = (MedianLaw::of_sorted(&before), MedianLaw::of_sorted(&after));
+        law_before
+            .atoms()
+            .map(|(value, probability)| probability * law_after.at_most(value * ratio))
+            .sum()
+    } else {
+        drawn_ratios(&before, &after).partition_point(|&drawn| drawn <= ratio) as f64 / RESAMPLES as f64
+    };
+    Some((1.0_f64 - at_most).clamp(0.0, 1.0))
+}
+
 fn exact(before: &[f64], after: &[f64], tail: f64) -> Interval {
     let (law_before, law_after) = (MedianLaw::of_sorted(before), MedianLaw::of_sorted(after));
     let at_most = |ratio: f64| -> f64 {
@@ -66,6 +88,15 @@ fn first_reaching(at_most: &impl Fn(f64) -> f64, share: f64, mut low: f64, mut h
 }
 
 fn drawn(before: &[f64], after: &[f64], tail: f64) -> Interval {
+    let ratios = drawn_ratios(before, after);
+    Interval {
+        low: quantile::quantile_of_sorted(&ratios, tail),
+        high: quantile::quantile_of_sorted(&ratios, 1.0 - tail),
+    }
+}
+
+/// Ratios of resampled medians, ascending.
+fn drawn_ratios(before: &[f64], after: &[f64]) -> Vec<f64> {
     let mut rng = Rng::new(SEED);
     let mut indices = Vec::new();
     let mut ratios: Vec<f64> = (0..RESAMPLES)
@@ -75,10 +106,7 @@ fn drawn(before: &[f64], after: &[f64], tail: f64) -> Interval {
         })
         .collect();
     ratios.sort_unstable_by(f64::total_cmp);
-    Interval {
-        low: quantile::quantile_of_sorted(&ratios, tail),
-        high: quantile::quantile_of_sorted(&ratios, 1.0 - tail),
-    }
+    ratios
 }
 
 fn drawn_median(sorted: &[f64], indices: &mut Vec<usize>, rng: &mut Rng) -> f64 {
@@ -118,6 +146,18 @@ mod tests {
     fn equal_constants_have_the_ratio_one() {
         let interval = ratio_of_medians(&[2.0; 5], &[2.0; 5], 0.95).unwrap();
         assert!((interval.low - 1.0).abs() < 1e-9 && (interval.high - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn probabilities_agree_with_the_interval() {
+        let before: Vec<f64> = (0..9).map(|i| 100.0 + f64::from(i * i % 13)).collect();
+        let after: Vec<f64> = (0..9).map(|i| 110.0 + f64::from(i * i % 11)).collect();
+        let interval = ratio_of_medians(&before, &after, 0.95).unwrap();
+        let above = |ratio| probability_above(&before, &after, ratio).unwrap();
+        assert!(above(interval.low * 0.999) >= 0.975 - 1e-9 && above(interval.high) <= 0.025 + 1e-9);
+        let (many_before, many_after) = (before.repeat(6), after.repeat(6));
+        assert!(probability_above(&many_before, &many_after, 1.0).unwrap() > 0.99);
+        assert_eq!(probability_above(&[0.0], &[1.0], 1.0), None);
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! A closed interval of real numbers, as confidence intervals are given.
 
+use serde::{Deserialize, Serialize};
+
 /// From `low` to `high`, both inside; in the unit of whatever it is an interval of.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
     /// The lower end.
     pub low: f64,

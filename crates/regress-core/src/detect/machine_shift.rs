@@ -1,0 +1,157 @@
+//! Shifts of the machine: when most benchmarks of an environment move at one point, the code is not the cause.
+//!
+//! Series that were measured in the same runs share what the machine did. The machine's course is the median over the
+//! series of each value's logarithm against its own series' median; taking it out leaves what the code did. It needs
+//! several series of which fewer than half change at the same point.
+
+use super::change_points::{ChangePoint, ChangePointSettings, change_points};
+use crate::stats::median;
+
+/// Fewer series have no majority worth the name.
+pub const LEAST_SERIES: usize = 5;
+
+/// What the machine did over the runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MachineCourse {
+    /// Per run: how much slower the machine was than usual, as a ratio of values.
+    pub factors: Vec<f64>,
+    /// The runs at which the machine went to another level.
+    pub shifts: Vec<ChangePoint>,
+}
+
+impl MachineCourse {
+    /// `series` without the machine's part.
+    #[must_use]
+    pub fn remove_from(&self, series: &[f64]) -> Vec<f64> {
+        series
+            .iter()
+            .zip(&self.factors)
+            .map(|(value, factor)| value / factor)
+            .collect()
+    }
+
+    /// Whether the machine shifted within `reach` runs of `index`.
+    #[must_use]
+    pub fn shifts_near(&self, index: usize, reach: usize) -> bool {
+        self.shifts
+            .iter()
+            .any(|shift| shift.index.abs_diff(index) <= reach)
+    }
+}
+
+/// The machine's course over series of equal length, one value per run (NaN where a benchmark was not run), all of the
+/// same direction. `None` with fewer than [`LEAST_SERIES`] usable series or if lengths differ.
+#[must_use]
+pub fn machine_course(series: &[Vec<f64>], settings: &ChangePointSettings) -> Option<MachineCourse> {
+    let runs = series.first()?.len();
+    if series.iter().any(|values| values.len() != runs) {
+        return None;
+    }
+    let relative: Vec<Vec<Option<f64>>> = series
+        .iter()
+        .filter_map(|values| against_own_median(values))
+        .collect();
+    if relative.len() < LEAST_SERIES {
+        return None;
+    }
+    let factors: Vec<f64> = (0..runs)
+        .map(|run| {
+            let here: Vec<f64> = relative.iter().filter_map(|values| values[run]).collect();
+            // A run that few benchmarks were part of says nothing about the machine.
+            if here.len() < LEAST_SERIES {
+                1.0
+            } else {
+                median(&here).map_or(1.0, f64::exp)
+            }
+        })
+        .collect();
+    let shifts = change_points(&factors, settings);
+    Some(MachineCourse { factors, shifts })
+}
+
+/// The factor by which most benchmarks of one run cost more (above 1) or less than their history, given each one's ratio
+/// of costs; `None` unless more than half, and at least [`LEAST_SERIES`], moved the same way by more than 2.5 %.
+#[must_use]
+pub fn common_factor(cost_ratios: &[f64]) -> Option<f64> {
+    const LEAST: f64 = 1.025;
+    let usable: Vec<f64> = cost_ratios
+        .iter()
+        .copied()
+        .filter(|ratio| *ratio > 0.0 && ratio.is_finite())
+        .collect();
+    let slower = usable.iter().filter(|ratio| **ratio > LEAST).count();
+    let faster = usable.iter().filter(|ratio| **ratio < 1.0 / LEAST).count();
+    let most = slower.max(faster);
+    if most < LEAST_SERIES || 2 * most <= usable.len() {
+        None
+    } else {
+        median(&usable)
+    }
+}
+
+fn against_own_median(values: &[f64]) -> Option<Vec<Option<f64>>> {
+    let logarithm = |value: &f64| (value.is_finite() && *value > 0.0).then(|| value.ln());
+    let usable: Vec<f64> = values.iter().filter_map(logarithm).collect();
+    let centre = median(&usable)?;
+    Some(
+        values
+            .iter()
+            .map(|value| logarithm(value).map(|value| value - centre))
+            .collect(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::rng::Rng;
+
+    fn fleet() -> Vec<Vec<f64>> {
+        let mut rng = Rng::new(2);
+        let mut series: Vec<Vec<f64>> = (1..=9)
+            .map(|scale| {
+                (0..100)
+                    .map(|run| {
+                        let machine = if run < 40 { 1.0 } else { 1.25 };
+                        f64::from(scale) * 100.0 * machine * (0.02 * rng.normal()).exp()
+                    })
+                    .collect()
+            })
+            .collect();
+        series[0][70..].iter_mut().for_each(|value| *value *= 1.2);
+        series
+    }
+
+    #[test]
+    fn the_machine_is_taken_out_and_the_code_stays() {
+        let (series, settings) = (fleet(), ChangePointSettings::default());
+        let course = machine_course(&series, &settings).unwrap();
+        assert_eq!(course.shifts.len(), 1);
+        assert!(course.shifts_near(40, 1) && !course.shifts_near(70, 5));
+        let rest = change_points(&course.remove_from(&series[0]), &settings);
+        assert!(rest.len() == 1 && rest[0].index.abs_diff(70) <= 1, "{rest:?}");
+        assert!(change_points(&course.remove_from(&series[1]), &settings).is_empty());
+    }
+
+    #[test]
+    fn a_factor_is_common_when_most_share_it() {
+        assert_eq!(common_factor(&[1.2, 1.21, 1.19, 1.2, 1.2, 1.0, 1.01]), Some(1.2));
+        assert_eq!(
+            common_factor(&[1.2, 1.2, 1.2, 1.2, 1.2, 1.0, 1.0, 1.0, 1.0, 1.0]),
+            None
+        );
+        assert_eq!(common_factor(&[1.2, 1.2]), None);
+        assert_eq!(common_factor(&[f64::NAN; 9]), None);
+    }
+
+    #[test]
+    fn a_few_or_unequal_series_have_no_course() {
+        let settings = ChangePointSettings::default();
+        assert_eq!(machine_course(&fleet()[..3], &settings), None);
+        let mut unequal = fleet();
+        unequal[3].pop();
+        assert_eq!(machine_course(&unequal, &settings), None);
+        assert_eq!(machine_course(&vec![vec![f64::NAN; 20]; 9], &settings), None);
+        assert_eq!(machine_course(&[], &settings), None);
+    }
+}

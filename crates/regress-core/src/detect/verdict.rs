@@ -1,0 +1,145 @@
+//! The verdict on a benchmark and on a run, in types and in words.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::measurement::SeriesKey;
+use crate::stats::Interval;
+
+/// What became of one benchmark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VerdictKind {
+    /// Slower (larger, costlier) by more than the threshold, and not by chance.
+    Regression,
+    /// Faster by more than the threshold, and not by chance.
+    Improvement,
+    /// No such change was shown. Its confidence says how well a change of the threshold's size is excluded.
+    Unchanged,
+    /// Too few process runs, or values of which no ratio can be made.
+    NotEnoughData,
+    /// Measured in another environment, or the whole machine moved: nothing can be said about the code.
+    EnvironmentChanged,
+}
+
+impl VerdictKind {
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Regression => "regression",
+            Self::Improvement => "improvement",
+            Self::Unchanged => "unchanged",
+            Self::NotEnoughData => "not enough data",
+            Self::EnvironmentChanged => "environment changed",
+        }
+    }
+}
+
+impl fmt::Display for VerdictKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The judgement on one benchmark, with the numbers it rests on. Changes are of cost: positive is worse, whichever way
+/// the unit points.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Verdict {
+    /// The benchmark and its measure.
+    pub key: SeriesKey,
+    /// What became of it.
+    pub kind: VerdictKind,
+    /// Median before, in the base unit; `None` without usable values.
+    pub before: Option<f64>,
+    /// Median after, in the base unit.
+    pub after: Option<f64>,
+    /// Process runs (or runs of history) before and after.
+    pub runs: (usize, usize),
+    /// Change of cost in percent.
+    pub percent: Option<f64>,
+    /// The 95 % interval of `percent`.
+    pub interval: Option<Interval>,
+    /// The p value of the test that is corrected for the number of benchmarks.
+    pub p: Option<f64>,
+    /// `p` after Benjamini and Hochberg's correction over the run.
+    pub q: Option<f64>,
+    /// Cliff's delta in -1..=1.
+    pub effect: Option<f64>,
+    /// The difference of means in pooled standard deviations; `None` also if neither side varies.
+    pub normalised_difference: Option<f64>,
+    /// The threshold that applied, in percent.
+    pub threshold: f64,
+    /// How sure the verdict is, 0..=1: for a change, the probability that it is real and above zero; for unchanged,
+    /// that the change is within the threshold.
+    pub confidence: f64,
+    /// Why, in words.
+    pub reason: String,
+}
+
+/// What became of the run as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunVerdictKind {
+    /// At least one regression, no improvement.
+    Regression,
+    /// At least one improvement, no regression.
+    Improvement,
+    /// Both.
+    Mixed,
+    /// Neither.
+    None,
+}
+
+/// The judgement on all benchmarks of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunVerdict {
+    /// The run as a whole.
+    pub kind: RunVerdictKind,
+    /// How much slower most benchmarks were at once, as a ratio of costs, if that was taken for the machine's doing.
+    pub machine: Option<f64>,
+    /// Every judged benchmark, in the order given.
+    pub verdicts: Vec<Verdict>,
+}
+
+impl RunVerdict {
+    pub(crate) fn of(verdicts: Vec<Verdict>, machine: Option<f64>) -> Self {
+        let any = |kind| verdicts.iter().any(|verdict| verdict.kind == kind);
+        let kind = match (any(VerdictKind::Regression), any(VerdictKind::Improvement)) {
+            (true, true) => RunVerdictKind::Mixed,
+            (true, false) => RunVerdictKind::Regression,
+            (false, true) => RunVerdictKind::Improvement,
+            (false, false) => RunVerdictKind::None,
+        };
+        Self {
+            kind,
+            machine,
+            verdicts,
+        }
+    }
+
+    /// How many benchmarks have this verdict.
+    #[must_use]
+    pub fn count(&self, kind: VerdictKind) -> usize {
+        self.verdicts
+            .iter()
+            .filter(|verdict| verdict.kind == kind)
+            .count()
+    }
+
+    /// Whether something regressed: the reason to fail a build.
+    #[must_use]
+    pub fn has_regression(&self) -> bool {
+        matches!(self.kind, RunVerdictKind::Regression | RunVerdictKind::Mixed)
+    }
+
+    /// Whether there were benchmarks and none of them could be judged.
+    #[must_use]
+    pub fn could_not_judge(&self) -> bool {
+        let unjudged = self.count(VerdictKind::NotEnoughData) + self.count(VerdictKind::EnvironmentChanged);
+        !self.verdicts.is_empty() && unjudged == self.verdicts.len()
+    }
+}

@@ -3,7 +3,7 @@
 //! Magnitude and significance are kept apart. Magnitude is the ratio of medians with its bootstrap interval. Significance
 //! is two tests that fail in different ways: exact Mann-Whitney, which no shape of noise fools but whose p value at 5
 //! against 5 is never below 0.008, so that it cannot be corrected for hundreds of benchmarks; and Welch's t on
-//! logarithms, whose p value can. A change has to pass both, and [`super::judge`] corrects the second one.
+//! logarithms, whose p value can. A change has to pass both, and [`super::judge()`] corrects the second one.
 
 use crate::measurement::Direction;
 use crate::stats::{

@@ -54,6 +54,9 @@ pub fn compare_with(
     let mut differences = Vec::new();
     if let (Endpoint::Signal(a), Endpoint::Signal(b)) = (&expected.endpoint, &actual.endpoint) {
         differences.extend(fault_address(effects, case, a, b, &mut noted));
+        if a.code != b.code || a.address != b.address && !endpoint::is_page_fault(a) {
+            noted.rules(RuleSet::of(Rule::SignalInfo));
+        }
         if let Some(deviation) = tolerance.skips_state_at_signal() {
             if expected.state != actual.state || expected.memory != actual.memory {
                 noted.deviation(deviation);

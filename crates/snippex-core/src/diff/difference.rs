@@ -22,7 +22,7 @@ pub enum Comparison {
     Inconclusive(Reason),
 }
 
-/// Differences that do not count, by what excuses them: how many fields each excused.
+/// Differences that do not count, by what excuses them: how many fields each excused (of memory: bytes).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Noted {
     /// Left open by the manuals.

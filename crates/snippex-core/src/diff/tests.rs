@@ -275,6 +275,149 @@ fn results_serialise_with_hexadecimal_values_and_rule_names() {
     assert_eq!(json["detail"]["class"]["kind"], "register");
 }
 
+#[test]
+fn approximations_agree_within_their_bounds_and_diverge_beyond() {
+    let case = made(|a| a.rcpss(xmm3, xmm1));
+    let with = |value: f32| {
+        let mut observation = observation(&case);
+        observation.state.vectors[3][..4].copy_from_slice(&value.to_le_bytes());
+        observation
+    };
+    let near = verdict(&case, &with(0.5), &with(0.5001));
+    assert!(matches!(near, Comparison::Match(noted) if noted.rules.contains_key(&Rule::Reciprocal11)));
+    assert_eq!(
+        divergence(verdict(&case, &with(0.5), &with(0.51))).class.kind,
+        Kind::Vector
+    );
+    let mut upper = with(0.5);
+    upper.state.vectors[3][4] = 1;
+    assert_eq!(
+        divergence(verdict(&case, &with(0.5), &upper)).class.kind,
+        Kind::Vector
+    );
+}
+
+#[test]
+fn an_x87_result_agrees_in_its_first_bits_only_when_it_approximates() {
+    let last_bit = |write: fn(&mut CodeAssembler) -> Result<(), IcedError>| {
+        let case = made(write);
+        let mut expected = observation(&case);
+        expected.state.x87.st[0] = [1, 0, 0, 0, 0, 0, 0, 0x80, 0xff, 0x3f];
+        let mut actual = expected.clone();
+        actual.state.x87.st[0][0] = 0;
+        verdict(&case, &expected, &actual)
+    };
+    assert!(matches!(last_bit(CodeAssembler::f2xm1), Comparison::Match(_)));
+    assert_eq!(divergence(last_bit(CodeAssembler::fsqrt)).class.kind, Kind::X87);
+}
+
+#[test]
+fn a_wrong_top_is_one_difference_not_nine() {
+    let case = made(CodeAssembler::nop);
+    let mut expected = observation(&case);
+    for (value, st) in (1..).zip(&mut expected.state.x87.st) {
+        st[0] = value;
+    }
+    let mut actual = expected.clone();
+    actual.state.x87.status = 1 << 11;
+    actual.state.x87.st.rotate_left(1);
+    let divergence = divergence(verdict(&case, &expected, &actual));
+    assert_eq!(divergence.differences.len(), 1);
+    assert_eq!(divergence.differences[0].field, Field::X87Status);
+}
+
+#[test]
+fn memory_that_open_data_may_have_reached_is_inconclusive() {
+    let case = made(|a| {
+        a.imul_2(rax, rbx)?;
+        a.setz(dl)?;
+        a.mov(byte_ptr(rax), dl)
+    });
+    let expected = observation(&case);
+    let mut bytes = [0x11; LINE_SIZE];
+    bytes[0] = 0;
+    let mut actual = Observation {
+        memory: vec![Line { address: DATA, bytes }],
+        ..expected.clone()
+    };
+    let comparison = verdict(&case, &expected, &actual);
+    assert!(matches!(
+        comparison,
+        Comparison::Inconclusive(Reason::OpenMemory { .. })
+    ));
+    // Another difference still counts.
+    actual.state.gpr[5] = 1;
+    assert_eq!(
+        divergence(verdict(&case, &expected, &actual)).differences.len(),
+        1
+    );
+}
+
+#[test]
+fn a_missing_alignment_fault_is_excused_for_vector_instructions_only() {
+    let fault = |case: &Case| Observation {
+        endpoint: Endpoint::Signal(Signal {
+            number: 11,
+            code: 128,
+            rip: case.code_address(),
+            address: 0,
+            write: false,
+        }),
+        ..observation(case)
+    };
+    let judge = |case: &Case| {
+        compare(
+            case,
+            &fault(case),
+            &observation(case),
+            Components::ALL,
+            &Tolerance::fex(),
+        )
+    };
+    let vector = made(|a| a.movaps(xmm1, xmmword_ptr(rsi + 1)));
+    assert!(
+        matches!(judge(&vector), Comparison::Inconclusive(Reason::Deviation { id, .. }) if id == "fex-no-sse-alignment")
+    );
+    let integer = made(|a| a.mov(rax, qword_ptr(rsi + 1)));
+    assert_eq!(divergence(judge(&integer)).class.kind, Kind::MissingFault);
+}
+
+#[test]
+fn signals_are_compared_by_number_and_place_with_the_state_before_them() {
+    let case = made(|a| {
+        a.and(rax, rbx)?;
+        a.mov(rax, qword_ptr(rsi))
+    });
+    let at = |code, address| {
+        let rip = case.code_address() + 3;
+        let endpoint = Endpoint::Signal(Signal {
+            number: 11,
+            code,
+            rip,
+            address,
+            write: false,
+        });
+        Observation {
+            endpoint,
+            ..observation(&case)
+        }
+    };
+    let expected = at(128, 0);
+    let mut actual = at(1, 0x1234);
+    actual.state.rflags ^= rflags::AF | rflags::RF;
+    let Comparison::Match(noted) = verdict(&case, &expected, &actual) else {
+        panic!("all of it is open")
+    };
+    for rule in [Rule::SignalInfo, Rule::SignalFlags, Rule::LogicAf] {
+        assert!(noted.rules.contains_key(&rule), "{rule:?}");
+    }
+    actual.state.gpr[0] = 1;
+    assert_eq!(
+        divergence(verdict(&case, &expected, &actual)).class.kind,
+        Kind::Register
+    );
+}
+
 /// Flips one bit of the state; the index covers registers, flags, vectors, x87, MXCSR and opmasks.
 fn flip(observation: &mut Observation, index: usize) {
     let state = &mut observation.state;

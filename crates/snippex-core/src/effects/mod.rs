@@ -9,16 +9,22 @@
 //! it calls open may be defined after all. It does not execute anything, and it does not compare: `diff` does.
 
 mod decoded;
+mod faults;
 mod flow;
 mod integer;
 mod known;
+mod lanes;
+mod learned;
+mod magnitude;
 mod mask;
+mod operands;
 mod rules;
 mod stored;
 mod undefined;
 mod vector;
 mod writers;
 mod x87;
+mod x87_control;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -117,6 +117,12 @@ rules! {
         "SDM vol. 1, section 8.1.8; APM vol. 2, section 11.4 (FXSAVE and FXRSTOR)";
     ReservedBytes = "reserved-bytes", Undefined, "reserved fields of a stored x87 or XSAVE image",
         "SDM vol. 1, figures 8-9 to 8-12; vol. 1, table 10-2; vol. 1, section 13.4";
+    ReservedControl = "reserved-control", ImplementationDefined,
+        "reserved bits of the x87 control word (6, 7, 13 to 15) after FLDCW, FLDENV and their like",
+        "SDM vol. 1, figure 8-6 and section 3.4.4 (reserved bits)";
+    Sse4aUpper = "sse4a-upper", Undefined,
+        "EXTRQ and INSERTQ leave the upper half of their destination undefined, and all of it when the field leaves the lower half",
+        "APM vol. 4, EXTRQ/INSERTQ";
     MxcsrMask = "mxcsr-mask", HostDependent, "MXCSR_MASK in a stored image says which MXCSR bits the processor has",
         "SDM vol. 1, section 11.6.6";
     XstateBv = "xstate-bv", ImplementationDefined,
@@ -155,8 +161,11 @@ rules! {
         "MASKMOVQ and MASKMOVDQU with a mask of zeros may still report faults",
         "SDM vol. 2, MASKMOVDQU, Description";
     FaultAddress = "fault-address", ImplementationDefined,
-        "which byte of an operand a page fault reports; addresses of other signals",
+        "which byte of an operand a page fault reports",
         "SDM vol. 3, section 4.7 (page-fault exceptions) and 9.1.1; sigaction(2)";
+    SignalInfo = "signal-info", ImplementationDefined,
+        "si_code, and si_addr of signals other than page faults",
+        "SDM vol. 3, section 6.15 (what each exception saves); sigaction(2)";
     SignalFlags = "signal-flags", ImplementationDefined, "RF in the flags image of a fault",
         "SDM vol. 3, section 18.3.1.1 (instruction-breakpoint exception, RF); vol. 3, section 6.8.3";
 }

@@ -10,7 +10,7 @@ use super::decoded::Decoded;
 use super::flow::{Access, Flow, open_precision};
 use super::mask::Bits;
 use super::rules::{Rule, RuleSet};
-use super::x87::word;
+use super::x87_control::word;
 
 /// Bytes of an XSAVE area that the analysis looks at: the legacy region, header, and components up to
 /// AVX-512 (SDM volume 1, section 13.4, with the offsets that processors report).
@@ -98,11 +98,7 @@ impl Flow<'_> {
                     M::Xsave | M::Xsave64 => |at| xsave_rule(at, true),
                     _ => |at| xsave_rule(at, false),
                 };
-                let access = Access {
-                    partial: false,
-                    ..*access
-                };
-                self.write_memory(access, |at| {
+                self.write_memory(*access, |at| {
                     let rules = rule(at).map_or(RuleSet::EMPTY, RuleSet::of);
                     whole(rules.union(if at < 512 || rules.is_empty() {
                         inputs
@@ -116,18 +112,29 @@ impl Flow<'_> {
             M::Fldenv => {
                 let open = self.read_memory(*access);
                 let at = |long_at, short_at| if long { long_at } else { short_at };
-                self.mask.control = word(open, at(0, 0));
+                self.load_control(word(open, 0));
                 self.load_status(word(open, at(4, 2)));
                 self.mask.tags = word(open, at(8, 4)).within(0xff);
-                self.top = None;
+                self.top = self.stored_top(*access, at(4, 2));
             }
             M::Frstor | M::Fxrstor | M::Fxrstor64 | M::Xrstor | M::Xrstor64 => {
                 let open = self.loaded(*access, decoded.instruction.mnemonic(), long);
                 self.load_image(decoded.instruction.mnemonic(), open);
+                match decoded.instruction.mnemonic() {
+                    M::Xrstor | M::Xrstor64 => {}
+                    M::Frstor if long => self.top = self.stored_top(*access, 4),
+                    _ => self.top = self.stored_top(*access, 2),
+                }
             }
             _ => return false,
         }
         true
+    }
+
+    /// TOP of an image whose status word lies at `at`, if it is known.
+    fn stored_top(&self, access: Access, at: u32) -> Option<u8> {
+        let status = self.known.load(access.address?.wrapping_add(u64::from(at)), 2)?;
+        Some((status >> 11) as u8 & 7)
     }
 
     fn environment(&self) -> (Bits, Bits, Bits) {
@@ -205,7 +212,7 @@ impl Flow<'_> {
         self.mask.st = [open_precision(open); 8];
         self.exponents = [None; 8];
         self.load_status(Bits::new(0xffff, open));
-        self.mask.control = Bits::new(0xffff, open);
+        self.load_control(Bits::new(0xffff, open));
         self.mask.tags = Bits::new(0xff, open);
         self.top = None;
         if mnemonic != Mnemonic::Frstor {

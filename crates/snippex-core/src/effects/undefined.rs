@@ -134,6 +134,27 @@ pub(super) fn operand_bits(instruction: &Instruction) -> u64 {
     if size == 0 { 64 } else { 8 * size as u64 }
 }
 
+/// Bytes of a vector destination that an instruction leaves open.
+pub(super) fn open_vector(instruction: &Instruction) -> Option<(u64, Rule)> {
+    let upper = 0xff00;
+    let mnemonic = instruction.mnemonic();
+    if !matches!(mnemonic, Mnemonic::Extrq | Mnemonic::Insertq) {
+        return None;
+    }
+    // Length and index are the last two immediates, or in a register, where they are not known.
+    let count = instruction.op_count();
+    let field = (count >= 3)
+        .then(|| {
+            Some((
+                instruction.try_immediate(count - 2).ok()? & 63,
+                instruction.try_immediate(count - 1).ok()? & 63,
+            ))
+        })
+        .flatten();
+    let inside = field.is_some_and(|(length, index)| (if length == 0 { 64 } else { length }) + index <= 64);
+    Some((if inside { upper } else { 0xffff }, Rule::Sse4aUpper))
+}
+
 /// Instructions whose results describe the machine, with the rule that says so.
 pub(super) fn host_rule(instruction: &Instruction) -> Option<Rule> {
     use Mnemonic as M;

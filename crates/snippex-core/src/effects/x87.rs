@@ -4,21 +4,21 @@ use iced_x86::{Mnemonic, OpAccess, OpKind, Register, UsedRegister};
 
 use super::decoded::{Decoded, to_codes};
 use super::flow::{Access, Flow, open_precision, reads, writes};
-use super::mask::{Bits, Precision};
+use super::mask::Precision;
 use super::rules::{Rule, RuleSet};
-use super::vector;
-use crate::state::X87State;
 
 const C0: u16 = 1 << 8;
 const C1: u16 = 1 << 9;
 const C2: u16 = 1 << 10;
 const C3: u16 = 1 << 14;
+/// Top of stack.
+const TOP: u16 = 7 << 11;
 /// Underflow and precision exception flags.
 const INEXACT: u16 = 1 << 4 | 1 << 5;
 /// Exception flags, stack fault and both summaries.
-const EXCEPTIONS: u16 = 0x80ff;
+pub(super) const EXCEPTIONS: u16 = 0x80ff;
 /// Error summary and its old name, busy.
-const SUMMARY: u16 = 0x8080;
+pub(super) const SUMMARY: u16 = 0x8080;
 
 impl Flow<'_> {
     /// Why ST(`index`) is not exact.
@@ -33,7 +33,7 @@ impl Flow<'_> {
         }
     }
 
-    fn physical(&self, index: usize) -> Option<usize> {
+    pub(super) fn physical(&self, index: usize) -> Option<usize> {
         self.top.map(|top| (usize::from(top) + index) & 7)
     }
 
@@ -98,52 +98,12 @@ impl Flow<'_> {
         }
     }
 
-    /// Exponent of ST(0) after a load, where it can be told.
-    fn moved_exponent(&self, decoded: &Decoded, accesses: &[Access]) -> Option<i32> {
-        let instruction = &decoded.instruction;
-        match (instruction.mnemonic(), accesses.first()) {
-            (Mnemonic::Fld, Some(access)) => {
-                let load =
-                    |at: u64, size| Some(self.known.load(access.address?.wrapping_add(at), size)? as i32);
-                match access.size {
-                    4 => Some(((load(2, 2)? >> 7) & 0xff) - 127),
-                    8 => Some(((load(6, 2)? >> 4) & 0x7ff) - 1023),
-                    _ => Some((load(8, 2)? & 0x7fff) - 16383),
-                }
-            }
-            (Mnemonic::Fld | Mnemonic::Fxch, None) => {
-                self.exponents[self.physical(instruction.op1_register().number())?]
-            }
-            (Mnemonic::Fchs | Mnemonic::Fabs, _) => self.exponents[self.physical(0)?],
-            // Integers of 16 bits reach 2^15, longer ones further than the small arguments go.
-            (Mnemonic::Fldz | Mnemonic::Fld1 | Mnemonic::Fldpi, _) => Some(1),
-            _ => None,
-        }
-    }
-
-    /// Forgets what is written; pushes are set afterwards.
-    fn forget_exponents(&mut self, decoded: &Decoded) {
-        for used in decoded
-            .registers
-            .iter()
-            .filter(|used| writes(used.access()) && used.register().is_st())
-        {
-            match self.physical(used.register().number()) {
-                Some(physical) => self.exponents[physical] = None,
-                None => self.exponents = [None; 8],
-            }
-        }
-        if decoded.instruction.fpu_stack_increment_info().increment() < 0 {
-            match self.physical(7) {
-                Some(physical) => self.exponents[physical] = None,
-                None => self.exponents = [None; 8],
-            }
-        }
-    }
-
     /// Inputs that a table of registers does not show.
     fn unseen_inputs(&self, decoded: &Decoded, accesses: &[Access]) -> RuleSet {
-        let mut rules = self.mask.control.rules;
+        let steering = self.mask.control.within(!super::x87_control::RESERVED).rules;
+        // Empty registers raise a stack fault, and TOP says which ones are meant.
+        let stack = self.mask.tags.rules.union(self.mask.status_rules(TOP));
+        let mut rules = steering.union(stack);
         match decoded.instruction.mnemonic() {
             Mnemonic::Fbld if !self.is_valid_bcd(accesses) => rules |= RuleSet::of(Rule::X87Bcd),
             Mnemonic::Fprem | Mnemonic::Fprem1 if self.incomplete => {
@@ -213,7 +173,7 @@ impl Flow<'_> {
     }
 
     /// Moves TOP and sets what a push brings.
-    fn shift_stack(&mut self, decoded: &Decoded, pushed: Precision) {
+    pub(super) fn shift_stack(&mut self, decoded: &Decoded, pushed: Precision) {
         let info = decoded.instruction.fpu_stack_increment_info();
         let mnemonic = decoded.instruction.mnemonic();
         if !info.writes_top() || info.conditional() && !self.pushes {
@@ -237,7 +197,7 @@ impl Flow<'_> {
     fn codes(&mut self, decoded: &Decoded, inputs: RuleSet) {
         let instruction = &decoded.instruction;
         let computed = to_codes(instruction.rflags_written());
-        if self.is_dirty() || !inputs.is_empty() {
+        if self.dirty || !inputs.is_empty() {
             self.mask.set_status(
                 to_codes(instruction.rflags_cleared() | instruction.rflags_set()),
                 RuleSet::EMPTY,
@@ -267,61 +227,9 @@ impl Flow<'_> {
         }
         if approximation.is_some() {
             let rules = RuleSet::of(Rule::X87Rounding);
-            let masked = self.case.state.x87.control & INEXACT == INEXACT && self.mask.control.is_none();
+            let masked = self.case.state.x87.control & INEXACT == INEXACT && !self.controls_changed;
             self.mask
                 .add_status(C1 | INEXACT | if masked { 0 } else { SUMMARY }, rules);
         }
     }
-
-    /// Instructions on control and status words and tags. Whether it was one.
-    fn x87_control(&mut self, decoded: &Decoded, accesses: &[Access], inputs: RuleSet) -> bool {
-        let status = Bits::new(
-            u64::from(self.mask.status_bits()),
-            self.mask.status_rules(u16::MAX),
-        );
-        match decoded.instruction.mnemonic() {
-            Mnemonic::Fnstsw | Mnemonic::Fstsw | Mnemonic::Fnstdw | Mnemonic::Fnstsg => {
-                if decoded.instruction.op0_kind() == OpKind::Register {
-                    self.write_register(Register::AX, status.mask, status.rules);
-                } else {
-                    self.store_bits(accesses, status);
-                }
-            }
-            Mnemonic::Fnstcw | Mnemonic::Fstcw => self.store_bits(accesses, self.mask.control),
-            Mnemonic::Fldcw => {
-                self.mask.control = accesses
-                    .first()
-                    .map_or(Bits::NONE, |access| self.load_bits(*access))
-                    .within(0xffff);
-            }
-            Mnemonic::Fnclex | Mnemonic::Fclex => self.mask.set_status(EXCEPTIONS, RuleSet::EMPTY),
-            Mnemonic::Fninit | Mnemonic::Finit => {
-                self.mask.set_status(u16::MAX, RuleSet::EMPTY);
-                self.mask.control = Bits::NONE;
-                self.mask.tags = Bits::NONE;
-                self.top = Some(0);
-            }
-            Mnemonic::Ffree | Mnemonic::Ffreep => {
-                self.shift_stack(decoded, open_precision(inputs));
-            }
-            Mnemonic::Fnop | Mnemonic::Wait | Mnemonic::Fneni | Mnemonic::Fndisi | Mnemonic::Fnsetpm => {}
-            Mnemonic::Emms | Mnemonic::Femms => self.mask.tags = Bits::NONE,
-            _ => return false,
-        }
-        true
-    }
-}
-
-/// Unbiased exponents of the registers at the start, by physical number.
-pub(super) fn start_exponents(x87: &X87State) -> [Option<i32>; 8] {
-    std::array::from_fn(|physical| {
-        let st = x87.st[(physical + 8 - usize::from(x87.top())) & 7];
-        Some((i32::from(u16::from_le_bytes([st[8], st[9]])) & 0x7fff) - 16383)
-    })
-}
-
-/// Open bytes of a stored word as open bits of it.
-pub(super) fn word(bytes: Bits, at: u32) -> Bits {
-    let bits = vector::bytes_to_bits(Bits::new(bytes.mask >> at, bytes.rules));
-    bits.within(0xffff)
 }

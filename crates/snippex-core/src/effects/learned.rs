@@ -1,0 +1,86 @@
+//! Which values are known after an instruction.
+
+use iced_x86::{Code, Mnemonic, OpKind, Register};
+
+use super::decoded::Decoded;
+use super::flow::{Access, Flow, writes};
+
+impl Flow<'_> {
+    /// Follows the values that later addresses and counts may need.
+    pub(super) fn learn(&mut self, decoded: &Decoded, accesses: &[Access]) {
+        let instruction = &decoded.instruction;
+        let address = accesses.first().and_then(|access| access.address);
+        let result = self.known.result(instruction, address);
+        let stack = self.known.stack_pointer();
+        let loaded = match accesses {
+            [access] if access.reads => access.address.and_then(|at| self.known.load(at, access.size)),
+            _ => None,
+        };
+        let pushed = (instruction.mnemonic() == Mnemonic::Push)
+            .then(|| self.known.operand(instruction, 0, address))
+            .flatten();
+        let returns_to = instruction.next_ip().wrapping_add(self.case.placement.code_base);
+        for access in accesses.iter().filter(|access| access.writes) {
+            let whole = !access.partial && accesses.len() == 1;
+            let value = match instruction.mnemonic() {
+                Mnemonic::Push => pushed,
+                Mnemonic::Call => Some(returns_to),
+                _ => result,
+            };
+            let extent = access
+                .address
+                .filter(|_| access.size > 0)
+                .map(|address| (address, access.size));
+            self.known.store(extent, value.filter(|_| whole));
+        }
+        for used in decoded.registers.iter().filter(|used| writes(used.access())) {
+            self.known.set_register(used.register(), None);
+        }
+        match instruction.mnemonic() {
+            Mnemonic::Ldmxcsr
+            | Mnemonic::Vldmxcsr
+            | Mnemonic::Fldcw
+            | Mnemonic::Fldenv
+            | Mnemonic::Frstor
+            | Mnemonic::Fxrstor
+            | Mnemonic::Fxrstor64
+            | Mnemonic::Xrstor
+            | Mnemonic::Xrstor64 => self.controls_changed = true,
+            Mnemonic::Wrfsbase | Mnemonic::Wrgsbase => self.known.forget_bases(),
+            Mnemonic::Pop if instruction.op0_kind() == OpKind::Register => {
+                self.known.set_register(
+                    Register::RSP,
+                    stack.map(|stack| stack.wrapping_add(instruction.stack_pointer_increment() as u64)),
+                );
+                self.known.set_register(instruction.op0_register(), loaded);
+            }
+            Mnemonic::Leave | Mnemonic::Enter | Mnemonic::Ret => {}
+            _ if instruction.is_stack_instruction() && instruction.code() != Code::INVALID => {
+                let moved = i64::from(instruction.stack_pointer_increment()).cast_unsigned();
+                self.known
+                    .set_register(Register::RSP, stack.map(|stack| stack.wrapping_add(moved)));
+            }
+            _ if instruction.op0_kind() == OpKind::Register => {
+                self.known.set_register(
+                    instruction.op0_register(),
+                    result.or_else(|| self.unwritten(decoded)),
+                );
+            }
+            _ => {}
+        }
+    }
+
+    /// The first operand of an instruction that only reads it keeps its value.
+    fn unwritten(&self, decoded: &Decoded) -> Option<u64> {
+        let register = decoded.instruction.op0_register();
+        let written = decoded
+            .registers
+            .iter()
+            .any(|used| writes(used.access()) && used.register().full_register() == register.full_register());
+        if written {
+            None
+        } else {
+            self.known.register(register)
+        }
+    }
+}

@@ -16,6 +16,8 @@ use crate::process::{Answer, GuestProcess, describe};
 use crate::results::{EXIT_DIED, EXIT_HUNG, EXIT_UNMAPPABLE, EXIT_X87_TOP, Kind, Results, Unsupported};
 use crate::shared::Shared;
 
+/// Every line of every page that a batch may capture.
+const MAX_LINES: u32 = (batch::MAX_CAPTURED * PAGE as usize / LINE) as u32;
 /// Deaths without a completed run between them after which the engine is given up.
 const MAX_DEATHS_IN_A_ROW: u32 = 64;
 
@@ -34,6 +36,8 @@ pub struct RunnerEngine {
     plan: Plan,
     /// Changed lines found here, in copy mode.
     lines: Vec<WireLine>,
+    /// Lines found by the guest so far in this batch; outlives its process.
+    line_count: u32,
     deaths: u32,
 }
 
@@ -84,6 +88,7 @@ impl RunnerEngine {
             unsupported: Vec::new(),
             plan: Plan::empty(),
             lines: Vec::new(),
+            line_count: 0,
             deaths: 0,
         })
     }
@@ -150,6 +155,7 @@ impl RunnerEngine {
         };
         header.run_count = end;
         header.current_run = first;
+        header.line_count = self.line_count;
         let process = self.process.as_mut().expect("started above");
         let answer = process.run(&self.shared, self.spec.patience);
         let engine = || self.spec.name.clone();
@@ -158,6 +164,8 @@ impl RunnerEngine {
             source,
         })?;
         let header = *self.shared.header();
+        // Never less than before: lines of earlier runs stay where they are, whatever happened to the header.
+        self.line_count = header.line_count.clamp(self.line_count, MAX_LINES);
         if matches!(answer, Answer::Done) {
             if header.canary != MAGIC || header.magic != MAGIC || header.current_run > end {
                 self.process = None;
@@ -308,14 +316,14 @@ impl Engine for RunnerEngine {
         self.plan = Plan::write(&mut self.shared, &mut self.palettes, groups, &self.lowered);
         plan::clear(self.plan.outputs_mut(&mut self.shared));
         self.process()?;
-        self.shared.header().line_count = 0;
+        self.line_count = 0;
         let count = self.plan.run_count as u32;
         self.run_range(groups, 0, count)?;
         if !self.spec.loads_x87_top {
             self.exclude_x87_top(groups);
         }
         let line_count = match self.spec.memory {
-            MemoryMode::Scan => self.shared.header().line_count as usize,
+            MemoryMode::Scan => self.line_count as usize,
             MemoryMode::Copy => {
                 self.find_lines(groups);
                 self.lines.len()

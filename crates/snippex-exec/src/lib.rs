@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod check;
+pub mod conformance;
 mod discovery;
 pub mod engine;
 mod lower;

@@ -1,21 +1,29 @@
-//! An engine that computes outcomes by a function of this process: for tests, and to try a comparison against a
-//! model of one's own.
+//! Engines of this process: a function as a model, or another engine with its outcomes altered. For tests, and to try
+//! a comparison against a model of one's own.
 
+use iced_x86::{Decoder, DecoderOptions, Mnemonic};
 use snippex_core::case::Case;
 use snippex_core::group::Group;
 use snippex_core::observation::{Endpoint, Observation};
-use snippex_core::state::Components;
+use snippex_core::state::{Components, rflags};
 
-use super::{Engine, EngineError, EngineIdentity, GuestCpu};
+use super::{Engine, EngineError, EngineIdentity, EngineSpec, GuestCpu, RunnerEngine};
 use crate::lower::{Lowered, lower};
 use crate::results::{Kind, Outcome, Results, Unsupported};
 
 type Model = Box<dyn FnMut(&Case) -> Outcome + Send>;
 
-/// Runs every case through a function.
+type Alter = Box<dyn FnMut(&Case, &mut Outcome) + Send>;
+
+enum Source {
+    Model(Model),
+    Over(Box<dyn Engine>, Alter),
+}
+
+/// Computes outcomes in this process.
 pub struct MockEngine {
     identity: EngineIdentity,
-    model: Model,
+    source: Source,
     lowered: Vec<Option<Lowered>>,
     unsupported: Vec<Option<Unsupported>>,
     outcomes: Vec<Vec<Outcome>>,
@@ -40,20 +48,41 @@ impl MockEngine {
             cpu: GuestCpu::default(),
             components: Components::ALL,
         };
-        Self {
-            identity,
-            model: Box::new(model),
-            lowered: vec![],
-            unsupported: vec![],
-            outcomes: vec![],
-        }
+        Self::with(identity, Source::Model(Box::new(model)))
     }
 
-    /// The engine behind `--emulator mock`: every block falls through with all registers and memory unchanged.
-    /// Useful to see what a completely wrong emulator looks like in a report.
+    /// An engine called `name` that runs cases on `engine` and passes each outcome through `alter`.
+    pub fn over(
+        name: &str,
+        engine: Box<dyn Engine>,
+        alter: impl FnMut(&Case, &mut Outcome) + Send + 'static,
+    ) -> Self {
+        let mut identity = engine.identity().clone();
+        identity.configuration.push(format!("altered {}", identity.name));
+        identity.name = name.into();
+        Self::with(identity, Source::Over(engine, Box::new(alter)))
+    }
+
+    /// The engine behind `--emulator mock`: the machine's own CPU with one bug planted. IMUL leaves CF and OF clear,
+    /// which is a bug that real emulators have had.
+    ///
+    /// # Errors
+    /// When the native engine cannot be started.
+    pub fn planted() -> Result<Self, EngineError> {
+        let native = RunnerEngine::start(EngineSpec::native())?;
+        Ok(Self::over("mock", Box::new(native), |case, outcome| {
+            if let Outcome::Ran(observation) = outcome
+                && last_flag_writer_is_imul(case)
+            {
+                observation.state.rflags &= !(rflags::CF | rflags::OF);
+            }
+        }))
+    }
+
+    /// Every block falls through with all registers and memory unchanged: what a completely wrong emulator does.
     #[must_use]
     pub fn idle() -> Self {
-        Self::new("mock", |case| {
+        Self::new("idle", |case| {
             let target = case.block.end().wrapping_add(case.placement.code_base);
             Outcome::Ran(Box::new(Observation {
                 endpoint: Endpoint::Exit { target },
@@ -62,6 +91,19 @@ impl MockEngine {
             }))
         })
     }
+
+    fn with(identity: EngineIdentity, source: Source) -> Self {
+        Self { identity, source, lowered: vec![], unsupported: vec![], outcomes: vec![] }
+    }
+}
+
+fn last_flag_writer_is_imul(case: &Case) -> bool {
+    let block = &case.block;
+    Decoder::with_ip(64, &block.bytes, block.address, DecoderOptions::NONE)
+        .into_iter()
+        .filter(|instruction| instruction.rflags_modified() != 0)
+        .last()
+        .is_some_and(|instruction| instruction.mnemonic() == Mnemonic::Imul)
 }
 
 impl Engine for MockEngine {
@@ -78,18 +120,26 @@ impl Engine for MockEngine {
             })
             .unzip();
         crate::batch::check(groups, &self.lowered)?;
+        let mut model: Box<dyn FnMut(usize, usize, &Case) -> Outcome> = match &mut self.source {
+            Source::Model(model) => Box::new(|_, _, case| model(case)),
+            Source::Over(engine, alter) => {
+                let results = engine.run(groups)?;
+                Box::new(move |group, start, case| {
+                    let mut outcome = results.outcome(group, start);
+                    alter(case, &mut outcome);
+                    outcome
+                })
+            }
+        };
         self.outcomes = groups
             .iter()
-            .zip(&self.unsupported)
-            .map(|(group, unsupported)| {
-                let count = if unsupported.is_none() {
-                    group.starts.len()
-                } else {
-                    0
-                };
-                (0..count).map(|index| (self.model)(&group.case(index))).collect()
+            .enumerate()
+            .map(|(index, group)| {
+                let count = if self.unsupported[index].is_none() { group.starts.len() } else { 0 };
+                (0..count).map(|start| model(index, start, &group.case(start))).collect()
             })
             .collect();
+        drop(model);
         Ok(Results {
             groups,
             lowered: &self.lowered,
@@ -100,6 +150,9 @@ impl Engine for MockEngine {
     }
 
     fn restart(&mut self) -> Result<(), EngineError> {
-        Ok(())
+        match &mut self.source {
+            Source::Model(_) => Ok(()),
+            Source::Over(engine, _) => engine.restart(),
+        }
     }
 }

@@ -377,8 +377,8 @@ fn spawn(spec: &EngineSpec, runner: &RunnerFile, shared: &mut Shared) -> Result<
         problem,
         stderr: process.stderr(),
     };
-    // An empty batch is the handshake. Starting FEX takes up to 0.6 s, more on a loaded machine.
-    match process.run(shared, spec.patience.max(std::time::Duration::from_secs(10))) {
+    // An empty batch is the handshake.
+    match process.run(shared, spec.start_patience) {
         Ok(Answer::Done) if shared.header().ready == 1 => Ok(process),
         Ok(Answer::Done) => Err(fail(&mut process, "it answered without having run it".into())),
         Ok(Answer::Died(status)) => Err(fail(&mut process, format!("it {}", describe(status)))),

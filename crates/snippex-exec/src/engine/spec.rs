@@ -30,6 +30,8 @@ pub struct EngineSpec {
     pub memory: MemoryMode,
     /// Longest time that one run, or its translation, may take.
     pub patience: Duration,
+    /// Longest time from starting the program to the first answer of the runner.
+    pub start_patience: Duration,
     /// A real CPU is expected: refuse an emulator.
     pub native: bool,
     /// FXRSTOR puts x87 registers where they belong when TOP is not 0. Where it does not (FEX), runs that start so
@@ -72,6 +74,7 @@ impl EngineSpec {
             environment: Vec::new(),
             memory: MemoryMode::Scan,
             patience: Duration::from_secs(2),
+            start_patience: Duration::from_secs(20),
             native: true,
             loads_x87_top: true,
         }
@@ -135,6 +138,8 @@ impl EngineSpec {
             environment: Vec::new(),
             memory: MemoryMode::Copy,
             patience: Duration::from_secs(10),
+            // FEX takes up to 0.6 s on a quiet machine, and starts its server first.
+            start_patience: Duration::from_secs(20),
             native: false,
             loads_x87_top: true,
         }

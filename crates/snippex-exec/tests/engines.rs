@@ -1,0 +1,42 @@
+//! Every engine that this machine can run passes the conformance test.
+
+use snippex_exec::conformance::conformance;
+use snippex_exec::engine::{Engine, EngineSpec, MockEngine, RunnerEngine};
+
+fn passes(engine: &mut dyn Engine) {
+    let failures = conformance(engine).unwrap();
+    assert!(failures.is_empty(), "{}: {failures:#?}", engine.identity().describe());
+}
+
+#[test]
+fn native_conforms() {
+    let mut engine = RunnerEngine::start(EngineSpec::native()).unwrap();
+    passes(&mut engine);
+    assert_eq!(engine.identity().cpu.emulator(), None);
+}
+
+#[test]
+fn qemu_conforms() {
+    let spec = EngineSpec::preset("qemu-x86_64").expect("install it: cargo xtask test does");
+    let mut engine = RunnerEngine::start(spec).unwrap();
+    passes(&mut engine);
+    assert_eq!(engine.identity().cpu.emulator(), Some("TCGTCGTCGTCG"));
+    assert!(engine.identity().version.contains("version"), "{}", engine.identity().version);
+}
+
+#[test]
+fn a_command_of_ones_own_conforms() {
+    let spec = EngineSpec::from_command("mine", "env A=b {runner}").unwrap();
+    passes(&mut RunnerEngine::start(spec).unwrap());
+}
+
+#[test]
+fn an_altered_engine_conforms_when_nothing_is_altered() {
+    let native = RunnerEngine::start(EngineSpec::native()).unwrap();
+    passes(&mut MockEngine::over("mock", Box::new(native), |_, _| ()));
+}
+
+#[test]
+fn a_wrong_engine_does_not() {
+    assert!(!conformance(&mut MockEngine::idle()).unwrap().is_empty());
+}

@@ -45,7 +45,7 @@ impl Store {
     pub async fn add_blocks(&self, binary: BinaryId, blocks: &[Block]) -> Result<Added, StoreError> {
         let failed = self.failed("add blocks");
         let mut transaction = self.begin("add blocks").await?;
-        // Takes the lock on the numbers first: whoever adds blocks at the same time waits here.
+        // Takes the lock first, so that what is known does not change while it is looked at.
         reserve_numbers(&mut transaction, 0).await.map_err(&failed)?;
         let mut known = known_blocks(&mut transaction, binary).await.map_err(&failed)?;
         let mut new = Vec::new();
@@ -142,7 +142,9 @@ impl Store {
     }
 }
 
-async fn reserve_numbers(connection: &mut AnyConnection, count: u64) -> sqlx::Result<i64> {
+/// Gives out the next `count` numbers and returns the last of them. Whoever adds or removes blocks at the same
+/// time waits until this transaction ends.
+pub(crate) async fn reserve_numbers(connection: &mut AnyConnection, count: u64) -> sqlx::Result<i64> {
     let sql = "UPDATE block_numbers SET last = last + $1 RETURNING last";
     sqlx::query_scalar(sql)
         .bind(count.cast_signed())

@@ -1,7 +1,10 @@
 //! Removal of blocks, binaries and runs with everything that belongs to them.
 
+use std::collections::BTreeSet;
+
 use sqlx::AnyConnection;
 
+use crate::block;
 use crate::error::StoreError;
 use crate::ids::{BinaryId, RunId};
 use crate::open::Store;
@@ -35,25 +38,9 @@ impl Store {
     pub async fn remove_blocks(&self, selection: &Selection) -> Result<Removed, StoreError> {
         let failed = self.failed("remove blocks");
         let mut transaction = self.begin("remove blocks").await?;
-        let mut removed = Removed::default();
-        for (first, last) in selection.ranges() {
-            let range = (first.0, last.0);
-            removed.observations += delete_observations(&mut transaction, range)
-                .await
-                .map_err(&failed)?;
-            removed.divergences += delete_divergences(&mut transaction, range)
-                .await
-                .map_err(&failed)?;
-            delete_inconclusive(&mut transaction, range)
-                .await
-                .map_err(&failed)?;
-            removed.results += delete_results(&mut transaction, range).await.map_err(&failed)?;
-            removed.blocks += delete_blocks(&mut transaction, range).await.map_err(&failed)?;
-        }
-        if removed.blocks > 0 {
-            removed.binaries = delete_empty_binaries(&mut transaction).await.map_err(&failed)?;
-        }
-        removed.cases = delete_unused_cases(&mut transaction).await.map_err(&failed)?;
+        let removed = remove_ranges(&mut transaction, selection)
+            .await
+            .map_err(&failed)?;
         transaction.commit().await.map_err(failed)?;
         Ok(removed)
     }
@@ -65,6 +52,9 @@ impl Store {
     pub async fn remove_binary(&self, id: BinaryId) -> Result<Removed, StoreError> {
         let failed = self.failed("remove a binary");
         let mut transaction = self.begin("remove a binary").await?;
+        block::reserve_numbers(&mut transaction, 0)
+            .await
+            .map_err(&failed)?;
         let mut removed = count_of_binary(&mut transaction, id).await.map_err(&failed)?;
         removed.binaries = delete_binary(&mut transaction, id).await.map_err(&failed)?;
         if removed.binaries == 0 {
@@ -94,6 +84,36 @@ impl Store {
 }
 
 type Range = (i64, i64);
+
+async fn remove_ranges(connection: &mut AnyConnection, selection: &Selection) -> sqlx::Result<Removed> {
+    // Takes the lock on the numbers: nobody adds blocks to a binary while it is found to be empty.
+    block::reserve_numbers(connection, 0).await?;
+    let mut removed = Removed::default();
+    let mut touched = BTreeSet::new();
+    for (first, last) in selection.ranges() {
+        let range = (first.0, last.0);
+        touched.extend(binaries_of(connection, range).await?);
+        removed.observations += delete_observations(connection, range).await?;
+        removed.divergences += delete_divergences(connection, range).await?;
+        delete_inconclusive(connection, range).await?;
+        removed.results += delete_results(connection, range).await?;
+        removed.blocks += delete_blocks(connection, range).await?;
+    }
+    for binary in touched {
+        removed.binaries += delete_binary_if_empty(connection, BinaryId(binary)).await?;
+    }
+    removed.cases = delete_unused_cases(connection).await?;
+    Ok(removed)
+}
+
+async fn binaries_of(connection: &mut AnyConnection, range: Range) -> sqlx::Result<Vec<i64>> {
+    let sql = "SELECT DISTINCT binary_id FROM blocks WHERE number BETWEEN $1 AND $2";
+    sqlx::query_scalar(sql)
+        .bind(range.0)
+        .bind(range.1)
+        .fetch_all(connection)
+        .await
+}
 
 async fn delete_range(connection: &mut AnyConnection, sql: &'static str, range: Range) -> sqlx::Result<u64> {
     let done = sqlx::query(sql)
@@ -149,10 +169,14 @@ async fn delete_blocks(connection: &mut AnyConnection, range: Range) -> sqlx::Re
     .await
 }
 
-async fn delete_empty_binaries(connection: &mut AnyConnection) -> sqlx::Result<u64> {
+async fn delete_binary_if_empty(connection: &mut AnyConnection, id: BinaryId) -> sqlx::Result<u64> {
     let sql = "DELETE FROM binaries
-               WHERE NOT EXISTS (SELECT 1 FROM blocks WHERE blocks.binary_id = binaries.id)";
-    Ok(sqlx::query(sql).execute(connection).await?.rows_affected())
+               WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM blocks WHERE blocks.binary_id = binaries.id)";
+    Ok(sqlx::query(sql)
+        .bind(id.0)
+        .execute(connection)
+        .await?
+        .rows_affected())
 }
 
 async fn delete_unused_cases(connection: &mut AnyConnection) -> sqlx::Result<u64> {

@@ -96,8 +96,8 @@ impl Store {
         Ok(totals)
     }
 
-    /// The results of the first `limit` blocks above `after` in a run, in ascending order of block, then engine.
-    /// A block with several engines is never cut in two: ask for more rows than there are engines.
+    /// The results of the first `limit` blocks above `after` in a run, in ascending order of block, then engine:
+    /// as many rows for each block as the run has engines for it.
     ///
     /// # Errors
     /// When the database cannot be read.

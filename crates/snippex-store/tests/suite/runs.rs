@@ -1,0 +1,243 @@
+//! Engines, hosts, runs and their results.
+
+use snippex_core::state::Components;
+use snippex_store::*;
+
+use super::block_on;
+use super::samples::*;
+
+pub(crate) fn engines_and_hosts_are_stored_once(location: &Location) {
+    let store = open(location);
+    let add = |engine: Engine| {
+        store
+            .call(async move |store| store.add_engine(&engine).await)
+            .unwrap()
+    };
+    let native = add(engine("native"));
+    assert_eq!(add(engine("native")), native);
+    let other = add(Engine {
+        version: "8".to_owned(),
+        ..engine("native")
+    });
+    assert_ne!(other, native);
+    assert_ne!(
+        add(Engine {
+            components: Components::SSE,
+            ..engine("native")
+        }),
+        native
+    );
+    assert_eq!(
+        store.call(async move |store| store.engine(native).await).unwrap(),
+        engine("native")
+    );
+    assert_eq!(store.call(async |store| store.engines().await).unwrap().len(), 3);
+    let hosts =
+        store.call(async |store| Ok((store.add_host(&host()).await?, store.add_host(&host()).await?)));
+    let (here, again) = hosts.unwrap();
+    assert_eq!(here, again);
+    assert_eq!(
+        store.call(async move |store| store.host(here).await).unwrap(),
+        host()
+    );
+}
+
+pub(crate) fn a_run_comes_back(location: &Location) {
+    let store = open(location);
+    let (id, native, qemu) = start_run(&store);
+    let run = store.call(async move |store| store.run(id).await).unwrap();
+    assert_eq!((run.status, run.finished), (RunStatus::Running, None));
+    assert_eq!((run.run.seed, run.run.states_per_block), (u64::MAX, 64));
+    assert_eq!(run.run.partition, Some(Partition { index: 2, count: 3 }));
+    assert_eq!(run.run.engines, [native, qemu]);
+    store
+        .call(async move |store| store.heartbeat(id, Timestamp(4_000)).await)
+        .unwrap();
+    let run = store.call(async move |store| store.run(id).await).unwrap();
+    assert_eq!(
+        (run.run.started, run.heartbeat),
+        (Timestamp(1_000), Timestamp(4_000))
+    );
+    store.finish_run(id, RunEnd::Finished, Timestamp(5_000)).unwrap();
+    let run = store.call(async move |store| store.run(id).await).unwrap();
+    assert_eq!(
+        (run.status, run.finished),
+        (RunStatus::Finished, Some(Timestamp(5_000)))
+    );
+    let (second, ..) = start_run(&store);
+    store
+        .finish_run(second, RunEnd::Interrupted, Timestamp(6_000))
+        .unwrap();
+    let runs = store.call(async |store| store.runs(None, 10).await).unwrap();
+    let listed: Vec<_> = runs.iter().map(|run| (run.id, run.status)).collect();
+    assert_eq!(
+        listed,
+        [(second, RunStatus::Interrupted), (id, RunStatus::Finished)]
+    );
+    assert_eq!(
+        store
+            .call(async move |store| store.runs(Some(second), 10).await)
+            .unwrap()
+            .len(),
+        1
+    );
+}
+
+pub(crate) fn results_add_up(location: &Location) {
+    let store = open(location);
+    let numbers = add_blocks(&store, "a", 300);
+    let (run, _, qemu) = start_run(&store);
+    let result = |block: BlockNumber, counts| BlockResult {
+        block,
+        engine: qemu,
+        counts,
+    };
+    let results = numbers
+        .iter()
+        .map(|&number| result(number, counts(64, 60, 1, &[("undefined flag", 3)])));
+    store
+        .save(
+            run,
+            Batch {
+                results: results.collect(),
+                ..Batch::default()
+            },
+        )
+        .unwrap();
+    // The same block twice in one batch, and once more in another.
+    let more = result(
+        numbers[0],
+        counts(10, 8, 0, &[("undefined flag", 1), ("hung", 1)]),
+    );
+    store
+        .save(
+            run,
+            Batch {
+                results: vec![more.clone(), more.clone()],
+                ..Batch::default()
+            },
+        )
+        .unwrap();
+    store
+        .save(
+            run,
+            Batch {
+                results: vec![more],
+                ..Batch::default()
+            },
+        )
+        .unwrap();
+    let totals = store.call(async move |store| store.totals(run).await).unwrap();
+    let reasons = [("undefined flag", 300 * 3 + 3), ("hung", 3)];
+    assert_eq!(
+        totals,
+        [(qemu, 300, counts(300 * 64 + 30, 300 * 60 + 24, 300, &reasons))]
+    );
+}
+
+pub(crate) fn inconclusive_reasons_stay_with_their_block(location: &Location) {
+    let store = open(location);
+    let numbers = add_blocks(&store, "a", 5);
+    let (run, native, qemu) = start_run(&store);
+    let mut expected = Vec::new();
+    for &block in &numbers {
+        for engine in [native, qemu] {
+            let reason = format!("reason {}", block.0 % 2 + engine.0);
+            expected.push(BlockResult {
+                block,
+                engine,
+                counts: counts(2, 1, 0, &[(&reason, 1)]),
+            });
+        }
+    }
+    store
+        .save(
+            run,
+            Batch {
+                results: expected.clone(),
+                ..Batch::default()
+            },
+        )
+        .unwrap();
+    let page = |after, limit| {
+        store
+            .call(async move |store| store.results(run, after, limit).await)
+            .unwrap()
+    };
+    assert_eq!(page(None, 2), expected[..4]);
+    assert_eq!(page(Some(numbers[1]), 10), expected[4..]);
+    assert_eq!(page(Some(numbers[4]), 10), []);
+}
+
+pub(crate) fn a_batch_is_saved_whole_or_not_at_all(location: &Location) {
+    block_on(async {
+        let store = Store::open(location).await.unwrap();
+        let id = store.add_binary(&binary("a")).await.unwrap();
+        let number = store.add_blocks(id, &[block(0)]).await.unwrap().numbers[0];
+        let native = store.add_engine(&engine("native")).await.unwrap();
+        let host = store.add_host(&host()).await.unwrap();
+        let run = NewRun {
+            command: "validate".to_owned(),
+            arguments: String::new(),
+            tool_version: String::new(),
+            seed: 0,
+            states_per_block: 1,
+            partition: None,
+            host,
+            engines: vec![native],
+            started: Timestamp::now(),
+        };
+        let run = store.start_run(&run).await.unwrap();
+        let good = BlockResult {
+            block: number,
+            engine: native,
+            counts: counts(1, 1, 0, &[]),
+        };
+        let nowhere = divergence(BlockNumber(99), 0, (native, native));
+        let batch = Batch {
+            results: vec![good.clone()],
+            divergences: vec![nowhere],
+            ..Batch::default()
+        };
+        let error = store.save(run, &batch).await.unwrap_err();
+        assert!(matches!(error, StoreError::Orphan { .. }), "{error:?}");
+        assert_eq!(store.totals(run).await.unwrap(), []);
+        store
+            .save(
+                run,
+                &Batch {
+                    results: vec![good],
+                    ..Batch::default()
+                },
+            )
+            .await
+            .unwrap();
+        assert_eq!(store.totals(run).await.unwrap().len(), 1);
+        store.close().await;
+    });
+}
+
+pub(crate) fn a_failed_batch_is_told_and_stops_the_run(location: &Location) {
+    let store = open(location);
+    let numbers = add_blocks(&store, "a", 2);
+    let (run, _, qemu) = start_run(&store);
+    let batch = |block| Batch {
+        results: vec![BlockResult {
+            block,
+            engine: qemu,
+            counts: counts(1, 1, 0, &[]),
+        }],
+        ..Batch::default()
+    };
+    store.save(run, batch(numbers[0])).unwrap();
+    store.save(run, batch(BlockNumber(77))).unwrap();
+    let error = store.flush().unwrap_err();
+    assert!(matches!(error, StoreError::Unsaved(_)), "{error:?}");
+    assert!(error.hint().is_some());
+    assert!(store.save(run, batch(numbers[1])).is_err());
+    assert!(store.finish_run(run, RunEnd::Finished, Timestamp::now()).is_err());
+    let stored = store.call(async move |store| store.run(run).await).unwrap();
+    assert_eq!(stored.status, RunStatus::Interrupted);
+    let totals = store.call(async move |store| store.totals(run).await).unwrap();
+    assert_eq!(totals[0].2.runs, 1);
+}

@@ -9,7 +9,7 @@ mod runnable;
 
 pub use control::{Control, control};
 pub use kind::{Kinds, accesses_memory, kinds};
-pub use runnable::unrunnable;
+pub use runnable::{differs_by_vendor, unrunnable};
 
 use iced_x86::{Decoder, DecoderOptions};
 

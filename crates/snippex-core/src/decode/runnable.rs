@@ -4,7 +4,9 @@
 
 use std::sync::OnceLock;
 
-use iced_x86::{Code, CpuidFeature, FlowControl, Instruction, Mnemonic, OpKind, Register};
+use iced_x86::{
+    Code, CpuidFeature, Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register,
+};
 
 use crate::block::Unrunnable;
 
@@ -18,6 +20,19 @@ use crate::block::Unrunnable;
 pub fn unrunnable(instruction: &Instruction) -> Option<Unrunnable> {
     let by_code = table()[instruction.code() as usize];
     by_code.or_else(|| touches_segment(instruction).then_some(Unrunnable::StateNotCovered))
+}
+
+/// Whether AMD processors decode the branch `instruction`, made of `bytes`, as another one than Intel's do: a near
+/// branch with an operand-size prefix has 16-bit operands on AMD (APM vol. 3, section 1.2.2) and ignores the prefix on
+/// Intel (SDM vol. 2, section 2.2.1.7 and the near branches). REX.W makes them agree.
+#[must_use]
+pub fn differs_by_vendor(bytes: &[u8], instruction: &Instruction) -> bool {
+    const OPERAND_SIZE: u8 = 0x66;
+    if !bytes.contains(&OPERAND_SIZE) {
+        return false;
+    }
+    let amd = Decoder::with_ip(64, bytes, instruction.ip(), DecoderOptions::AMD).decode();
+    amd.code() != instruction.code() || amd.len() != instruction.len()
 }
 
 fn table() -> &'static [Option<Unrunnable>] {
@@ -120,4 +135,26 @@ fn touches_segment(instruction: &Instruction) -> bool {
                 Register::CS | Register::DS | Register::ES | Register::FS | Register::GS | Register::SS
             )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn differs(bytes: &[u8]) -> bool {
+        differs_by_vendor(
+            bytes,
+            &Decoder::with_ip(64, bytes, 0x1000, DecoderOptions::NONE).decode(),
+        )
+    }
+
+    #[test]
+    fn branches_with_an_operand_size_prefix_depend_on_the_vendor() {
+        assert!(differs(&[0x66, 0xc3]), "ret");
+        assert!(differs(&[0x66, 0xe8, 0, 0, 0, 0]), "call");
+        assert!(!differs(&[0xc3]));
+        assert!(!differs(&[0xf3, 0xc3]));
+        // As compilers write calls of __tls_get_addr.
+        assert!(!differs(&[0x66, 0x66, 0x48, 0xe8, 0, 0, 0, 0]));
+    }
 }

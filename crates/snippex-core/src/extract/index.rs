@@ -6,7 +6,7 @@ use super::code::{Code, Position};
 use super::trace::Tracer;
 use crate::binary::Image;
 use crate::block::{Block, Origin, Terminator, Unrunnable};
-use crate::decode::{Control, control, decoder, unrunnable};
+use crate::decode::{Control, control, decoder, differs_by_vendor, unrunnable};
 
 /// What extraction found besides the blocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -242,6 +242,11 @@ fn cut(code: &Code<'_>, end: Position, position: Position) -> Compact {
         let next = position + block.length;
         if let Control::End(terminator) = control(&instruction) {
             block.terminator = terminator;
+            let start = block.length as usize - instruction.len();
+            let bytes = &code.bytes_from(position)[start..block.length as usize];
+            if differs_by_vendor(bytes, &instruction) {
+                block.unrunnable = block.unrunnable.or(Some(Unrunnable::HostDependent));
+            }
             return block;
         }
         if next >= end || !code.is_instruction(next) {

@@ -1,0 +1,41 @@
+//! What every command works with: the printer, the form of the answer, the settings, the database.
+
+use cli_kit::settings::Resolved;
+use cli_kit::{CancelToken, Failure, Format, Printer, on_interrupt};
+use snippex_store::{Location, StoreHandle};
+
+use crate::settings::Settings;
+use crate::tell::OrTell;
+
+/// The surroundings of a command.
+#[derive(Debug)]
+pub(crate) struct App<'p> {
+    pub(crate) printer: &'p Printer,
+    pub(crate) format: Format,
+    pub(crate) settings: Resolved<Settings>,
+}
+
+impl App<'_> {
+    /// The database, made if it is not there.
+    pub(crate) fn open_store(&self) -> Result<StoreHandle, Failure> {
+        StoreHandle::open(&self.location()?).or_tell()
+    }
+
+    /// The database, which has to be there.
+    pub(crate) fn existing_store(&self) -> Result<StoreHandle, Failure> {
+        StoreHandle::open_existing(&self.location()?).or_tell()
+    }
+
+    fn location(&self) -> Result<Location, Failure> {
+        let text = self.settings.value.database.as_deref().ok_or_else(|| {
+            Failure::new("there is no home folder to keep the database in")
+                .hint("name a file with --database or SNIPPEX_DATABASE")
+        })?;
+        text.parse().or_tell()
+    }
+
+    /// From now on the first Ctrl-C asks to stop and the second ends the process.
+    pub(crate) fn cancel_token(&self) -> Result<CancelToken, Failure> {
+        on_interrupt("stopping, what was found so far is kept; once more to end at once")
+    }
+}

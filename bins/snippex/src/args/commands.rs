@@ -1,0 +1,193 @@
+//! The commands and what each of them takes.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use snippex_store::{RunId, Selection};
+
+use super::{BlocksArgs, EngineArgs, FilterArgs, ReferenceArgs, RunArgs, SelectArgs};
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Check an emulator on the blocks of programs: extract, select, run, compare, store, sum up
+    Check(CheckArgs),
+    /// Find the blocks of a program and store them
+    Extract(ExtractArgs),
+    /// List stored blocks
+    List(ListArgs),
+    /// Show the instructions of stored blocks
+    Disasm(DisasmArgs),
+    /// Compare an emulator with the reference on stored blocks
+    #[command(visible_alias = "validate-batch")]
+    Validate(ValidateArgs),
+    /// Remove blocks, a binary or a run from the database
+    Remove(RemoveArgs),
+    /// Show the settings in force and where they come from
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print completions for a shell
+    Completions(CompletionsArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  snippex check /bin/bash                            every block, 64 start states each, qemu-x86_64 against this CPU
+  snippex check /bin/ls --count 500 --smart-select   the 500 blocks that are most likely to show a bug
+  snippex check prog --engine-command 'myemu -O2 {runner}'
+  snippex check /bin/ls --emulator native            this CPU against itself: must find nothing")]
+pub(crate) struct CheckArgs {
+    /// x86-64 programs or shared libraries, ELF or PE
+    #[arg(required = true, value_name = "BINARY")]
+    pub(crate) binaries: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+    #[command(flatten)]
+    pub(crate) reference: ReferenceArgs,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    #[command(flatten)]
+    pub(crate) select: SelectArgs,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  snippex extract /bin/bash                                      all blocks
+  snippex extract /bin/bash --instruction-types avx --dry-run    how many blocks use AVX
+  snippex extract /bin/bash -n 200 --smart-select --selection-report")]
+pub(crate) struct ExtractArgs {
+    /// An x86-64 program or shared library, ELF or PE
+    #[arg(value_name = "BINARY")]
+    pub(crate) binary: PathBuf,
+    /// Store nothing, only say how many blocks match
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Decides what the strategy leaves open
+    #[arg(long, value_name = "SEED", default_value = "1", value_parser = super::values::seed)]
+    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) select: SelectArgs,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  snippex list                               the first blocks of the most recent binary
+  snippex list 101- --limit 20               the next page
+  snippex list --binaries                    what there are blocks of
+  snippex list --instruction-types fpu       blocks with x87 instructions")]
+pub(crate) struct ListArgs {
+    /// Blocks by number: 5, 1-10, 5-, 3,7,12 or all
+    #[arg(value_name = "BLOCKS", default_value = "all")]
+    pub(crate) selection: Selection,
+    /// Only blocks of this binary: its name, its path or the beginning of its SHA-256
+    #[arg(long, short, value_name = "NAME|SHA")]
+    pub(crate) binary: Option<String>,
+    /// List binaries instead of blocks
+    #[arg(long, conflicts_with_all = ["runs", "divergences", "binary"])]
+    pub(crate) binaries: bool,
+    /// List runs instead of blocks
+    #[arg(long, conflicts_with_all = ["divergences", "binary"])]
+    pub(crate) runs: bool,
+    /// List the divergences of a run instead of blocks; of the latest one when RUN is left out
+    #[arg(long, value_name = "RUN", conflicts_with = "binary")]
+    pub(crate) divergences: Option<Option<i64>>,
+    /// At most N rows; 0 for all
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 50)]
+    pub(crate) limit: u32,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  snippex disasm 5
+  snippex disasm 1-10 --syntax att")]
+pub(crate) struct DisasmArgs {
+    #[command(flatten)]
+    pub(crate) blocks: BlocksArgs,
+    /// How instructions are written
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) syntax: Syntax,
+}
+
+/// How instructions are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Syntax {
+    /// mov rax, rbx
+    #[default]
+    Intel,
+    /// movq %rbx, %rax
+    Att,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  snippex validate all --emulator qemu-x86_64
+  snippex validate 1-100 --emulator fex-emu --states 256 --seed 7
+  snippex validate all --partition 2/8 --database postgres://user@host/snippex")]
+pub(crate) struct ValidateArgs {
+    #[command(flatten)]
+    pub(crate) blocks: BlocksArgs,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+    #[command(flatten)]
+    pub(crate) reference: ReferenceArgs,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  snippex remove 1-10
+  snippex remove --binary bash
+  snippex remove --run 3")]
+#[group(id = "what", required = true, multiple = false, args = ["selection", "binary", "run"])]
+pub(crate) struct RemoveArgs {
+    /// Blocks by number, with their results: 5, 1-10, 5-, 3,7,12; all and 5- mean every binary
+    #[arg(value_name = "BLOCKS")]
+    pub(crate) selection: Option<Selection>,
+    /// A binary with its blocks and their results: its name, its path or the beginning of its SHA-256
+    #[arg(long, short, value_name = "NAME|SHA")]
+    pub(crate) binary: Option<String>,
+    /// A run with its results
+    #[arg(long, value_name = "RUN", value_parser = run)]
+    pub(crate) run: Option<RunId>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print every setting with its value and origin
+    Show,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  snippex completions bash > ~/.local/share/bash-completion/completions/snippex")]
+pub(crate) struct CompletionsArgs {
+    /// Which shell
+    #[arg(value_enum)]
+    pub(crate) shell: Shell,
+}
+
+fn number(text: &str) -> Result<i64, &'static str> {
+    match text.parse() {
+        Ok(number @ 1..) => Ok(number),
+        _ => Err("write a number from 1 upward"),
+    }
+}
+
+fn run(text: &str) -> Result<RunId, &'static str> {
+    number(text).map(RunId)
+}

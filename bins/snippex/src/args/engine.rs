@@ -1,0 +1,47 @@
+//! Options about engines and runs.
+
+use clap::Args;
+
+use super::values::{self, PartitionArg};
+
+/// Which engine is tested.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Engine options")]
+pub(crate) struct EngineArgs {
+    /// Engine to test: native, qemu-x86_64, fex-emu or mock
+    #[arg(long, short, value_name = "ENGINE", conflicts_with = "engine_command")]
+    pub(crate) emulator: Option<String>,
+    /// Command of an engine of your own; {runner} stands for the x86-64 program that it has to run
+    #[arg(long, value_name = "'PROGRAM {runner}'")]
+    pub(crate) engine_command: Option<String>,
+    /// What to call the engine of --engine-command [default: the name of its program]
+    #[arg(long, value_name = "NAME", requires = "engine_command")]
+    pub(crate) engine_name: Option<String>,
+}
+
+/// Which engine is taken as right.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Engine options")]
+pub(crate) struct ReferenceArgs {
+    /// Engine that is taken as right
+    #[arg(long, value_name = "ENGINE")]
+    pub(crate) reference: Option<String>,
+}
+
+/// What is run.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Run options")]
+pub(crate) struct RunArgs {
+    /// Start states for each block [default: 64]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub(crate) states: Option<u32>,
+    /// Decides start states, memory and every random choice; the same seed repeats a run to the bit
+    #[arg(long, value_name = "SEED", default_value = "1", value_parser = values::seed)]
+    pub(crate) seed: u64,
+    /// Threads, each with its own engine processes [default: one for each CPU]
+    #[arg(long, short = 'j', value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) threads: Option<u32>,
+    /// Do only part K of N, for work that is divided over N processes or machines
+    #[arg(long, value_name = "K/N")]
+    pub(crate) partition: Option<PartitionArg>,
+}

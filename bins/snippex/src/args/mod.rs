@@ -1,0 +1,83 @@
+//! What can be typed: clap types and their help, apart from the work.
+
+mod blocks;
+mod commands;
+mod engine;
+mod filter;
+mod values;
+
+pub(crate) use blocks::BlocksArgs;
+pub(crate) use commands::{
+    CheckArgs, Command, CompletionsArgs, DisasmArgs, ExtractArgs, ListArgs, RemoveArgs, Syntax, ValidateArgs,
+};
+pub(crate) use engine::{EngineArgs, ReferenceArgs, RunArgs};
+pub(crate) use filter::{FilterArgs, SelectArgs};
+pub(crate) use values::PartitionArg;
+
+use clap::{ArgAction, Args, Parser};
+use cli_kit::{Format, OutputArgs};
+
+const EXAMPLES: &str = "\
+Examples:
+  snippex check /bin/bash                     compare qemu-x86_64 with this CPU on every block of bash
+  snippex check /bin/ls --count 500           a quick look: 500 blocks
+  snippex check /bin/ls --format jsonl        one JSON object a diverging block, then a summary
+  snippex extract /bin/bash && snippex list   only store the blocks, and look at them
+  snippex disasm 5                            what block 5 does
+
+Exit codes: 0 nothing found, 1 divergence found, 2 could not do the job, 130 interrupted.";
+
+/// Find the pieces of real programs that an x86-64 emulator computes wrongly.
+///
+/// snippex takes a program apart into its basic blocks, runs each of them with many start states on this CPU and
+/// under an emulator, and compares the complete end states: registers, flags, vectors, x87, memory, signals.
+#[derive(Debug, Parser)]
+#[command(name = "snippex", version, after_help = EXAMPLES, max_term_width = 110)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub(crate) struct GlobalArgs {
+    /// Form of the answer
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        help_heading = "Output options"
+    )]
+    pub(crate) format: Format,
+    /// Say on standard error what happens inside; twice for more
+    #[arg(
+        long,
+        short,
+        global = true,
+        action = ArgAction::Count,
+        conflicts_with = "quiet",
+        help_heading = "Output options"
+    )]
+    pub(crate) verbose: u8,
+    /// Database of blocks and results: a file, or postgres://user@host/name
+    ///
+    /// Also SNIPPEX_DATABASE or the settings files; by default snippex.db in $XDG_DATA_HOME/snippex.
+    #[arg(long, global = true, value_name = "PATH|URL", help_heading = "Output options")]
+    pub(crate) database: Option<String>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_do_not_contradict_each_other() {
+        super::Cli::command().debug_assert();
+    }
+}

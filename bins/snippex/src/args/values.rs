@@ -1,0 +1,81 @@
+//! Values of options that need reading.
+
+use std::ops::Range;
+use std::str::FromStr;
+
+use snippex_core::decode::Kinds;
+use snippex_core::select::{self, FilterError};
+
+/// Part `index` of `count`, written `index/count`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PartitionArg {
+    /// From 1.
+    pub(crate) index: u32,
+    /// How many parts there are.
+    pub(crate) count: u32,
+}
+
+impl PartitionArg {
+    /// Whether item `number` (from 0) belongs to this part.
+    pub(crate) fn has(self, number: u64) -> bool {
+        number % u64::from(self.count) == u64::from(self.index - 1)
+    }
+}
+
+impl FromStr for PartitionArg {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parts = text.split_once('/').and_then(|(index, count)| {
+            let (index, count) = (index.parse().ok()?, count.parse().ok()?);
+            (1..=count).contains(&index).then_some(Self { index, count })
+        });
+        parts.ok_or("write K/N with K from 1 to N, for example 2/8")
+    }
+}
+
+/// A seed, decimal or hexadecimal with 0x.
+pub(crate) fn seed(text: &str) -> Result<u64, &'static str> {
+    let number = match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16),
+        None => text.parse(),
+    };
+    number.map_err(|_| "write a number below 2^64, decimal or hexadecimal with 0x")
+}
+
+pub(crate) fn address_range(text: &str) -> Result<Range<u64>, FilterError> {
+    select::address_range(text)
+}
+
+pub(crate) fn instruction_types(text: &str) -> Result<Kinds, FilterError> {
+    select::instruction_types(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_counted_from_one_and_cover_everything_once() {
+        for text in ["0/2", "3/2", "1/0", "1", "a/b", "-1/2"] {
+            assert!(text.parse::<PartitionArg>().is_err(), "{text}");
+        }
+        for number in 0..12 {
+            let parts = (1..=5).filter(|index| {
+                PartitionArg {
+                    index: *index,
+                    count: 5,
+                }
+                .has(number)
+            });
+            assert_eq!(parts.count(), 1);
+        }
+    }
+
+    #[test]
+    fn seeds_use_all_64_bits() {
+        assert_eq!(seed("0xffffffffffffffff"), Ok(u64::MAX));
+        assert_eq!(seed("18446744073709551615"), Ok(u64::MAX));
+        assert!(seed("-1").is_err() && seed("0x").is_err());
+    }
+}

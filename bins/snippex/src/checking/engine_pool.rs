@@ -1,0 +1,50 @@
+//! Engines for worker threads; the first of them is the one that was started to see whether it can be.
+
+use std::sync::{Mutex, PoisonError};
+
+use snippex_exec::engine::{Engine, EngineError, EngineIdentity};
+
+use crate::engines::EngineChoice;
+
+/// Starts engines of one kind.
+pub(crate) struct EnginePool {
+    choice: EngineChoice,
+    identity: EngineIdentity,
+    spare: Mutex<Option<Box<dyn Engine>>>,
+}
+
+impl std::fmt::Debug for EnginePool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EnginePool")
+            .field("choice", &self.choice)
+            .finish_non_exhaustive()
+    }
+}
+
+impl EnginePool {
+    /// Starts the first.
+    pub(crate) fn start(choice: EngineChoice) -> Result<Self, EngineError> {
+        let engine = choice.start()?;
+        Ok(Self {
+            choice,
+            identity: engine.identity().clone(),
+            spare: Mutex::new(Some(engine)),
+        })
+    }
+
+    /// An engine for one thread.
+    pub(crate) fn take(&self) -> Result<Box<dyn Engine>, EngineError> {
+        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take();
+        spare.map_or_else(|| self.choice.start(), Ok)
+    }
+
+    /// What the engine says it is.
+    pub(crate) fn identity(&self) -> &EngineIdentity {
+        &self.identity
+    }
+
+    /// Which engine it is.
+    pub(crate) fn choice(&self) -> &EngineChoice {
+        &self.choice
+    }
+}

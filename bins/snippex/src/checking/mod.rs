@@ -1,0 +1,265 @@
+//! The main job: blocks of programs on two engines, results saved as they arrive, summed up at the end.
+//!
+//! What `check` and `validate` share. The work itself is `snippex_exec::check`; here its reports are received,
+//! stored, shown while they come, and counted.
+
+mod engine_pool;
+mod recorder;
+mod target;
+
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use cli_kit::{CancelToken, ExitStatus, Failure, Format, Progress, units};
+use snippex_exec::check::{BlockReport, CheckOptions, Job, check};
+use snippex_store::{BlockNumber, NewRun, Partition, RunEnd, StoreHandle, Timestamp};
+
+pub(crate) use engine_pool::EnginePool;
+pub(crate) use target::Target;
+
+use crate::app::App;
+use crate::args::{EngineArgs, RunArgs};
+use crate::engines::{EngineChoice, EngineView, record};
+use crate::host::this_host;
+use crate::tell::OrTell;
+use crate::view::report::{BlockOutcome, Report, SummaryInputs};
+use recorder::Recorder;
+
+/// Reports that wait to be received.
+const WAITING: usize = 1024;
+/// Longest time that a result stays unsaved while others come.
+const SAVE_EVERY: Duration = Duration::from_millis(500);
+
+/// The engines of a run, started.
+#[derive(Debug)]
+pub(crate) struct Engines {
+    reference: EnginePool,
+    subject: EnginePool,
+}
+
+impl Engines {
+    /// Starts one process of each, so that what is missing is told before anything else is done.
+    pub(crate) fn start(app: &App<'_>, args: &EngineArgs) -> Result<Self, Failure> {
+        let settings = &app.settings.value;
+        let subject = EngineChoice::tested(settings, args)?;
+        let reference = EngineChoice::preset(&settings.reference)?;
+        Ok(Self {
+            subject: EnginePool::start(subject).or_tell()?,
+            reference: EnginePool::start(reference).or_tell()?,
+        })
+    }
+}
+
+/// Checks `targets` and prints the answer.
+pub(crate) fn run(
+    app: &App<'_>,
+    store: &StoreHandle,
+    command: &str,
+    engines: &Engines,
+    args: &RunArgs,
+    targets: &[Target],
+) -> Result<ExitStatus, Failure> {
+    let cancel = app.cancel_token()?;
+    let settings = &app.settings.value;
+    let (reference, subject) = (engines.reference.identity(), engines.subject.identity());
+    let (reference_record, subject_record) = (record(reference), record(subject));
+    let (host, reference_id, subject_id) = store
+        .call(async move |store| {
+            let host = store.add_host(&this_host()).await?;
+            let reference = store.add_engine(&reference_record).await?;
+            Ok((host, reference, store.add_engine(&subject_record).await?))
+        })
+        .or_tell()?;
+    let partition = args.partition.map(|part| Partition {
+        index: part.index,
+        count: part.count,
+    });
+    let run = store
+        .start_run(NewRun {
+            command: command.to_owned(),
+            arguments: typed(),
+            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+            seed: args.seed,
+            states_per_block: settings.states,
+            partition,
+            host,
+            engines: vec![reference_id, subject_id],
+            started: Timestamp::now(),
+        })
+        .or_tell()?;
+    let mut session = Session {
+        app,
+        cancel: &cancel,
+        recorder: Recorder::new(store, run, reference_id, subject_id),
+        report: Report::default(),
+        started: Instant::now(),
+    };
+    let done = session.all(engines, args, targets);
+    let elapsed = session.started.elapsed();
+    let Session {
+        recorder, mut report, ..
+    } = session;
+    let saved = recorder.finish();
+    let complete = done.is_ok() && saved.is_ok() && !cancel.is_cancelled();
+    let end = if complete {
+        RunEnd::Finished
+    } else {
+        RunEnd::Interrupted
+    };
+    let finished = store.finish_run(run, end, Timestamp::now()).or_tell();
+    // The engine's failure explains more than what followed from it.
+    done.and(saved).and(finished)?;
+    report.find_examples(store, run)?;
+    let inputs = SummaryInputs {
+        run,
+        complete,
+        elapsed,
+        seed: args.seed,
+        states: settings.states,
+        threads: settings.threads,
+        partition: args.partition,
+        engines: vec![
+            EngineView::new(reference, "reference"),
+            EngineView::new(subject, "tested"),
+        ],
+        targets,
+    };
+    report.print(app, &inputs)?;
+    Ok(if cancel.is_cancelled() {
+        ExitStatus::Interrupted
+    } else {
+        ExitStatus::found(report.summary.diverged > 0)
+    })
+}
+
+/// A run under way.
+struct Session<'a> {
+    app: &'a App<'a>,
+    cancel: &'a CancelToken,
+    recorder: Recorder<'a>,
+    report: Report,
+    started: Instant,
+}
+
+impl Session<'_> {
+    fn all(&mut self, engines: &Engines, args: &RunArgs, targets: &[Target]) -> Result<(), Failure> {
+        let blocks: usize = targets.iter().map(|target| target.blocks.len()).sum();
+        let states = u64::from(self.app.settings.value.states);
+        let progress = self
+            .app
+            .printer
+            .progress("checking", Some(blocks as u64 * states));
+        targets
+            .iter()
+            .try_for_each(|target| self.one(engines, args, target, &progress))
+    }
+
+    fn one(
+        &mut self,
+        engines: &Engines,
+        args: &RunArgs,
+        target: &Target,
+        progress: &Progress<'_>,
+    ) -> Result<(), Failure> {
+        if self.cancel.is_cancelled() || target.blocks.is_empty() {
+            return Ok(());
+        }
+        let settings = &self.app.settings.value;
+        let image = target.file.image()?;
+        let job = Job {
+            image: Some(&image),
+            placement: target.file.placement(&image)?,
+            reference: &|| engines.reference.take(),
+            subject: &|| engines.subject.take(),
+            options: CheckOptions {
+                seed: args.seed,
+                states: settings.states as usize,
+                threads: settings.threads as usize,
+                tolerance: engines.subject.choice().tolerance(),
+                ..CheckOptions::default()
+            },
+        };
+        let blocks: Vec<_> = target.blocks.iter().map(|(_, block)| Arc::clone(block)).collect();
+        let stop = self.cancel.flag();
+        thread::scope(|scope| {
+            let (sender, receiver) = sync_channel(WAITING);
+            let (job, blocks, stop) = (&job, &blocks, &stop);
+            let work = scope.spawn(move || check(job, blocks, &sender, stop));
+            let received = loop {
+                match receiver.recv_timeout(SAVE_EVERY) {
+                    Ok(report) => {
+                        let (number, _) = target.blocks[report.index];
+                        if let Err(failure) = self.take(number, target, &report, progress) {
+                            break Err(failure);
+                        }
+                    }
+                    Err(RecvTimeoutError::Timeout) => {
+                        if let Err(failure) = self.recorder.save() {
+                            break Err(failure);
+                        }
+                    }
+                    Err(RecvTimeoutError::Disconnected) => break Ok(()),
+                }
+            };
+            // Without a receiver the work ends by itself.
+            drop(receiver);
+            let worked = match work.join() {
+                Ok(result) => result.or_tell(),
+                Err(panic) => std::panic::resume_unwind(panic),
+            };
+            received.and(worked)
+        })
+    }
+
+    /// Stores, counts and shows one report.
+    fn take(
+        &mut self,
+        number: BlockNumber,
+        target: &Target,
+        report: &BlockReport,
+        progress: &Progress<'_>,
+    ) -> Result<(), Failure> {
+        self.recorder.add(number, report, SAVE_EVERY)?;
+        self.report.add(number, report);
+        if !report.findings.is_empty() {
+            let (_, block) = &target.blocks[report.index];
+            let outcome = BlockOutcome::new(number, block, target.name(), report);
+            match self.app.format {
+                Format::Jsonl => self.app.printer.json_line(&outcome)?,
+                Format::Json => self.report.keep(&outcome),
+                Format::Human => {}
+            }
+            if self.app.printer.reader_is_gone() {
+                self.cancel.cancel();
+            }
+        }
+        progress.advance(report.runs);
+        let summary = &self.report.summary;
+        let rate = summary.runs as f64 / self.started.elapsed().as_secs_f64().max(1e-9);
+        progress.say(format_args!(
+            "{}  {} diverged in {}",
+            units::rate(rate),
+            units::count(summary.diverged),
+            crate::view::several(summary.diverging_blocks, "block"),
+        ));
+        Ok(())
+    }
+}
+
+/// The command line, without what may hold a password.
+fn typed() -> String {
+    let mut words = Vec::new();
+    let mut hide = false;
+    for word in std::env::args().skip(1) {
+        let hidden = std::mem::take(&mut hide);
+        hide = word == "--database";
+        words.push(match word.split_once('=') {
+            _ if hidden => "...".to_owned(),
+            Some(("--database", _)) => "--database=...".to_owned(),
+            _ => word,
+        });
+    }
+    words.join(" ")
+}

@@ -1,0 +1,110 @@
+//! Results on their way into the database: gathered for a moment, then saved together.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use cli_kit::Failure;
+use snippex_exec::check::{BlockReport, Finding};
+use snippex_store::{Batch, BlockNumber, BlockResult, Counts, EngineId, NewDivergence, RunId, StoreHandle};
+
+use crate::tell::OrTell;
+use crate::view::report::reason;
+use crate::view::word;
+
+/// Blocks in a batch.
+const BATCH: usize = 256;
+
+/// Saves the results of one run.
+pub(crate) struct Recorder<'s> {
+    store: &'s StoreHandle,
+    run: RunId,
+    reference: EngineId,
+    subject: EngineId,
+    batch: Batch,
+    since: Instant,
+}
+
+impl<'s> Recorder<'s> {
+    pub(crate) fn new(store: &'s StoreHandle, run: RunId, reference: EngineId, subject: EngineId) -> Self {
+        Self {
+            store,
+            run,
+            reference,
+            subject,
+            batch: Batch::default(),
+            since: Instant::now(),
+        }
+    }
+
+    /// Takes a report; saves what has gathered when it is much, or older than `age`.
+    pub(crate) fn add(
+        &mut self,
+        block: BlockNumber,
+        report: &BlockReport,
+        age: Duration,
+    ) -> Result<(), Failure> {
+        self.batch.results.push(BlockResult {
+            block,
+            engine: self.subject,
+            counts: counts(report),
+        });
+        for finding in &report.findings {
+            self.batch.divergences.push(self.divergence(block, finding));
+        }
+        if self.batch.results.len() >= BATCH || self.since.elapsed() >= age {
+            self.save()?;
+        }
+        Ok(())
+    }
+
+    /// Hands over what has gathered.
+    pub(crate) fn save(&mut self) -> Result<(), Failure> {
+        self.since = Instant::now();
+        self.store
+            .save(self.run, std::mem::take(&mut self.batch))
+            .or_tell()
+    }
+
+    /// Saves the rest and waits until it is.
+    pub(crate) fn finish(mut self) -> Result<(), Failure> {
+        self.save()?;
+        self.store.flush().or_tell()
+    }
+
+    fn divergence(&self, block: BlockNumber, finding: &Finding) -> NewDivergence {
+        let divergence = &finding.divergence;
+        NewDivergence {
+            block,
+            engine: self.subject,
+            reference: self.reference,
+            state_index: finding.start as u32,
+            case: (&finding.case).into(),
+            expected: (&finding.expected).into(),
+            actual: (&finding.actual).into(),
+            differences: serde_json::to_string(&divergence.differences).expect("plain data is JSON"),
+            class: word(&divergence.class.kind),
+            culprit: divergence
+                .class
+                .culprit
+                .as_ref()
+                .map(|culprit| culprit.form.clone()),
+            confirmations: 1,
+        }
+    }
+}
+
+fn counts(report: &BlockReport) -> Counts {
+    let mut inconclusive = BTreeMap::new();
+    for (why, runs) in &report.inconclusive {
+        *inconclusive.entry(reason(why)).or_default() += runs;
+    }
+    Counts {
+        runs: report.runs,
+        completed: report.completed,
+        faulted: report.faulted,
+        matched: report.matched,
+        diverged: report.diverged,
+        unsupported: report.unsupported.as_ref().map_or(0, |(_, runs)| *runs),
+        inconclusive,
+    }
+}

@@ -1,0 +1,50 @@
+//! What is checked: a program and blocks of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use snippex_core::block::Block;
+use snippex_store::BlockNumber;
+
+use crate::args::PartitionArg;
+use crate::binary_file::BinaryFile;
+use crate::view::word;
+
+/// A program and the blocks of it that are run.
+#[derive(Debug)]
+pub(crate) struct Target {
+    pub(crate) file: BinaryFile,
+    pub(crate) blocks: Vec<(BlockNumber, Arc<Block>)>,
+    /// Blocks that are not run, by reason.
+    pub(crate) left_out: BTreeMap<String, u64>,
+}
+
+impl Target {
+    /// Of `blocks`, each with its number and its place among those of the program, those of `part` that can run.
+    pub(crate) fn new(
+        file: BinaryFile,
+        blocks: impl IntoIterator<Item = (BlockNumber, u64, Block)>,
+        part: Option<PartitionArg>,
+    ) -> Self {
+        let mut target = Self {
+            file,
+            blocks: Vec::new(),
+            left_out: BTreeMap::new(),
+        };
+        for (number, place, block) in blocks {
+            if part.is_some_and(|part| !part.has(place)) {
+                continue;
+            }
+            match &block.unrunnable {
+                Some(reason) => *target.left_out.entry(word(reason)).or_default() += 1,
+                None => target.blocks.push((number, Arc::new(block))),
+            }
+        }
+        target
+    }
+
+    /// Name of the program.
+    pub(crate) fn name(&self) -> String {
+        self.file.name()
+    }
+}

@@ -1,0 +1,169 @@
+//! `snippex extract`: find the blocks of a program and store them.
+
+use std::time::Instant;
+
+use cli_kit::{ExitStatus, Failure, Format, units};
+use serde::Serialize;
+use snippex_core::block::Block;
+use snippex_core::extract::{BlockIndex, Statistics, extract};
+use snippex_core::select::{Request, Selection, SelectionReport, select};
+use snippex_store::{Added, NewBinary, StoreHandle};
+
+use crate::app::App;
+use crate::args::{ExtractArgs, FilterArgs, SelectArgs};
+use crate::binary_file::BinaryFile;
+use crate::tell::OrTell;
+use crate::view::{self, BlockView, grouped, several};
+
+/// The answer for programs.
+#[derive(Debug, Serialize)]
+struct Answer<'a> {
+    binary: &'a str,
+    path: &'a str,
+    sha256: &'a str,
+    format: &'a str,
+    size: u64,
+    blocks: usize,
+    matching: usize,
+    chosen: usize,
+    /// Blocks stored that were not there before; missing in a dry run.
+    stored_new: Option<u64>,
+    first_number: Option<i64>,
+    last_number: Option<i64>,
+    statistics: Statistics,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    selection: Option<&'a SelectionReport>,
+}
+
+pub(crate) fn run(app: &App<'_>, args: &ExtractArgs) -> Result<ExitStatus, Failure> {
+    let file = BinaryFile::read(&args.binary)?;
+    let image = file.image()?;
+    let started = Instant::now();
+    let index = extract(&image);
+    let elapsed = started.elapsed();
+    let selection = choose(app, &index, &args.filter, &args.select, args.seed, &file)?;
+    let binary = file.describe(&image);
+    let blocks: Vec<Block> = selection
+        .numbers
+        .iter()
+        .filter_map(|&number| index.get(number))
+        .collect();
+    let added = if args.dry_run || blocks.is_empty() {
+        None
+    } else {
+        Some(store(&app.open_store()?, &binary, &blocks)?)
+    };
+    let numbers = added
+        .as_ref()
+        .map(|added| added.numbers.iter().map(|number| number.0));
+    let answer = Answer {
+        binary: &binary.name,
+        path: &binary.path,
+        sha256: &binary.sha256,
+        format: &binary.format,
+        size: binary.size,
+        blocks: index.len(),
+        matching: selection.report.matching,
+        chosen: blocks.len(),
+        stored_new: added.as_ref().map(|added| added.new),
+        first_number: numbers.clone().and_then(Iterator::min),
+        last_number: numbers.and_then(Iterator::max),
+        statistics: *index.statistics(),
+        selection: args.select.selection_report.then_some(&selection.report),
+    };
+    match app.format {
+        Format::Json => app.printer.json(&answer)?,
+        Format::Jsonl => {
+            for (number, block) in added.iter().flat_map(|added| &added.numbers).zip(&blocks) {
+                app.printer
+                    .json_line(&BlockView::new(number.0, block, &binary.name))?;
+            }
+            app.printer.json_line(&answer)?;
+        }
+        Format::Human => {
+            let size = units::bytes(binary.size);
+            let took = units::duration(elapsed);
+            app.printer.line(format_args!(
+                "{}: {} in {size}, found in {took}",
+                binary.path,
+                several(index.len() as u64, "block")
+            ))?;
+            app.printer.line(origins(&index))?;
+            app.printer.line(told(&answer, args.dry_run))?;
+            if let Some(report) = answer.selection {
+                app.printer.text(format_args!(
+                    "\n{}",
+                    view::selection::text(report, app.printer.width())
+                ))?;
+            }
+        }
+    }
+    Ok(ExitStatus::NothingFound)
+}
+
+/// Filters and selects; warns when nothing is left.
+pub(crate) fn choose(
+    app: &App<'_>,
+    index: &BlockIndex<'_, '_>,
+    filter: &FilterArgs,
+    select_args: &SelectArgs,
+    seed: u64,
+    file: &BinaryFile,
+) -> Result<Selection, Failure> {
+    let filter = filter.options().check().or_tell()?;
+    let request = Request {
+        strategy: select_args.select_strategy.into(),
+        smart: select_args.smart_select,
+        count: select_args.count,
+        seed,
+    };
+    let selection = select(index, &filter, &request);
+    if selection.numbers.is_empty() {
+        let of = several(index.len() as u64, "block");
+        app.printer.warn(format_args!(
+            "none of the {of} of {} match; relax the filters",
+            file.path()
+        ));
+    }
+    Ok(selection)
+}
+
+/// Stores a binary and blocks of it.
+pub(crate) fn store(store: &StoreHandle, binary: &NewBinary, blocks: &[Block]) -> Result<Added, Failure> {
+    let (binary, blocks) = (binary.clone(), blocks.to_vec());
+    let add = async move |store: &snippex_store::Store| {
+        let id = store.add_binary(&binary).await?;
+        store.add_blocks(id, &blocks).await
+    };
+    store.call(add).or_tell()
+}
+
+fn origins(index: &BlockIndex<'_, '_>) -> String {
+    let statistics = index.statistics();
+    let share = view::percent(statistics.sweep_bytes, statistics.code_bytes);
+    let unrunnable = index.entries().filter(|entry| entry.unrunnable.is_some()).count() as u64;
+    format!(
+        "  {}, {}, {}; {share} of the code found by linear sweep; {} cannot be run",
+        several(statistics.functions, "function"),
+        several(statistics.instructions, "instruction"),
+        several(statistics.jump_tables, "jump table"),
+        several(unrunnable, "block"),
+    )
+}
+
+fn told(answer: &Answer<'_>, dry_run: bool) -> String {
+    let (matching, chosen) = (
+        grouped(answer.matching as u64),
+        several(answer.chosen as u64, "block"),
+    );
+    match (answer.first_number, answer.last_number, answer.stored_new) {
+        (Some(first), Some(last), Some(new)) => {
+            format!(
+                "stored {chosen} ({} new) of {matching} matching, numbers {first} to {last}",
+                grouped(new)
+            )
+        }
+        _ if dry_run => format!("{matching} match, {chosen} would be stored"),
+        _ => "nothing stored".to_owned(),
+    }
+}

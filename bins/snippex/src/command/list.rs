@@ -1,0 +1,309 @@
+//! `snippex list`: stored blocks, binaries, runs and divergences as tables.
+
+use std::collections::HashMap;
+
+use cli_kit::style::FAINT;
+use cli_kit::{ExitStatus, Failure, Format, Table, units};
+use serde_json::json;
+use snippex_core::decode::decoder;
+use snippex_core::select::{Filter, features};
+use snippex_store::{BinaryId, RunId, Selection, StoreHandle, StoredBlock, Timestamp};
+
+use crate::app::App;
+use crate::args::ListArgs;
+use crate::blocks;
+use crate::tell::OrTell;
+use crate::view::{BlockView, grouped, several, word};
+
+pub(crate) fn run(app: &App<'_>, args: &ListArgs) -> Result<ExitStatus, Failure> {
+    let store = app.existing_store()?;
+    let limit = if args.limit == 0 {
+        usize::MAX
+    } else {
+        args.limit as usize
+    };
+    if args.binaries {
+        binaries(app, &store)?;
+    } else if args.runs {
+        runs(app, &store, args.limit)?;
+    } else if let Some(run) = args.divergences {
+        divergences(app, &store, run.map(RunId), limit)?;
+    } else {
+        let filter = args.filter.options().check().or_tell()?;
+        list_blocks(app, &store, args, &filter, limit)?;
+    }
+    Ok(ExitStatus::NothingFound)
+}
+
+fn list_blocks(
+    app: &App<'_>,
+    store: &StoreHandle,
+    args: &ListArgs,
+    filter: &Filter,
+    limit: usize,
+) -> Result<(), Failure> {
+    let binary = blocks::scope(store, &args.selection, args.binary.as_deref())?;
+    let names = names(store)?;
+    let total = {
+        let selection = args.selection.clone();
+        store
+            .call(async move |store| store.count_blocks(&selection, binary).await)
+            .or_tell()?
+    };
+    let (found, more) = first_matching(store, &args.selection, binary, filter, limit)?;
+    let name = |block: &StoredBlock| names.get(&block.binary).map_or("?", String::as_str);
+    let views = found
+        .iter()
+        .map(|block| BlockView::new(block.number.0, &block.block, name(block)));
+    match app.format {
+        Format::Json => return app.printer.json(&views.collect::<Vec<_>>()),
+        Format::Jsonl => {
+            return views
+                .into_iter()
+                .try_for_each(|view| app.printer.json_line(&view));
+        }
+        Format::Human => {}
+    }
+    if found.is_empty() {
+        app.printer.warn(format_args!(
+            "none of {} match; relax the filters, or see --binaries",
+            several(total, "block")
+        ));
+        return Ok(());
+    }
+    let mut table = Table::new([
+        "block", "address", "bytes", "instr", "ends in", "found by", "kinds", "mem", "code",
+    ])
+    .right(0)
+    .right(1)
+    .right(2)
+    .right(3)
+    .right(7);
+    let room = app
+        .printer
+        .width()
+        .map_or(60, |width| usize::from(width).saturating_sub(82).max(12));
+    for block in &found {
+        table.row(row(block, room));
+    }
+    let mut shown: Vec<&str> = found.iter().map(name).collect();
+    shown.dedup();
+    app.printer.line(&table)?;
+    app.printer.note(format_args!(
+        "{} of {} of {}",
+        grouped(found.len() as u64),
+        several(total, "block"),
+        shown.join(", ")
+    ));
+    if more && let Some(last) = found.last() {
+        app.printer
+            .note(format_args!("next: snippex list {}-", last.number.0 + 1));
+    }
+    Ok(())
+}
+
+/// The first `limit` selected blocks that match, and whether there may be more.
+fn first_matching(
+    store: &StoreHandle,
+    selection: &Selection,
+    binary: Option<BinaryId>,
+    filter: &Filter,
+    limit: usize,
+) -> Result<(Vec<StoredBlock>, bool), Failure> {
+    let mut found = Vec::new();
+    let mut after = None;
+    loop {
+        let page = blocks::page(store, selection, binary, after)?;
+        let Some(last) = page.last() else {
+            return Ok((found, false));
+        };
+        after = Some(last.number);
+        for block in page.into_iter().filter(|block| filter.matches(&block.block)) {
+            if found.len() == limit {
+                return Ok((found, true));
+            }
+            found.push(block);
+        }
+    }
+}
+
+fn row(stored: &StoredBlock, room: usize) -> [String; 9] {
+    let block = &stored.block;
+    let features = features(&block.bytes, block.address);
+    let end = word(&block.terminator);
+    [
+        stored.number.to_string(),
+        format!("{:#x}", block.address),
+        block.bytes.len().to_string(),
+        block.instruction_count.to_string(),
+        match &block.unrunnable {
+            Some(reason) => format!("{end} {FAINT}({}){FAINT:#}", word(reason)),
+            None => end,
+        },
+        word(&block.origin),
+        features
+            .kinds
+            .names()
+            .filter(|kind| *kind != "branch")
+            .collect::<Vec<_>>()
+            .join(","),
+        features.memory_operands.to_string(),
+        mnemonics(&block.bytes, room),
+    ]
+}
+
+/// The mnemonics of a block in at most `room` characters.
+fn mnemonics(bytes: &[u8], room: usize) -> String {
+    let mut text = String::new();
+    for instruction in &mut decoder(bytes, 0) {
+        let name = format!("{:?}", instruction.mnemonic()).to_lowercase();
+        if text.len() + name.len() + 3 > room {
+            return text + " ..";
+        }
+        if !text.is_empty() {
+            text.push(' ');
+        }
+        text.push_str(&name);
+    }
+    text
+}
+
+fn names(store: &StoreHandle) -> Result<HashMap<BinaryId, String>, Failure> {
+    let binaries = store.call(async |store| store.binaries().await).or_tell()?;
+    Ok(binaries
+        .into_iter()
+        .map(|binary| (binary.id, binary.binary.name))
+        .collect())
+}
+
+fn binaries(app: &App<'_>, store: &StoreHandle) -> Result<(), Failure> {
+    let binaries = store.call(async |store| store.binaries().await).or_tell()?;
+    let views = binaries.iter().map(|binary| {
+        let of = &binary.binary;
+        json!({"name": of.name, "path": of.path, "sha256": of.sha256, "format": of.format, "size": of.size,
+            "blocks": binary.blocks})
+    });
+    match app.format {
+        Format::Json => app.printer.json(&views.collect::<Vec<_>>()),
+        Format::Jsonl => views
+            .into_iter()
+            .try_for_each(|view| app.printer.json_line(&view)),
+        Format::Human => {
+            let mut table = Table::new(["name", "blocks", "size", "format", "sha256", "path"])
+                .right(1)
+                .right(2);
+            for binary in &binaries {
+                let of = &binary.binary;
+                let (blocks, size) = (grouped(binary.blocks), units::bytes(of.size));
+                table.row([&of.name, &blocks, &size, &of.format, &of.sha256[..12], &of.path]);
+            }
+            app.printer.line(table)
+        }
+    }
+}
+
+fn runs(app: &App<'_>, store: &StoreHandle, limit: u32) -> Result<(), Failure> {
+    let limit = if limit == 0 { u32::MAX } else { limit };
+    let runs = store
+        .call(async move |store| {
+            let mut rows = Vec::new();
+            for run in store.runs(None, limit).await? {
+                let totals = store.totals(run.id).await?;
+                let mut engines = Vec::new();
+                for engine in &run.run.engines {
+                    engines.push(store.engine(*engine).await?.name);
+                }
+                rows.push((run, totals, engines));
+            }
+            Ok(rows)
+        })
+        .or_tell()?;
+    let views = runs.iter().map(|(run, totals, engines)| {
+        let sum = |of: fn(&snippex_store::Counts) -> u64| totals.iter().map(|(_, _, counts)| of(counts)).sum::<u64>();
+        json!({"run": run.id, "command": run.run.command, "arguments": run.run.arguments, "status": run.status,
+            "started_ms": run.run.started, "engines": engines, "seed": run.run.seed, "states": run.run.states_per_block,
+            "runs": sum(|counts| counts.runs), "matched": sum(|counts| counts.matched),
+            "diverged": sum(|counts| counts.diverged)})
+    });
+    match app.format {
+        Format::Json => return app.printer.json(&views.collect::<Vec<_>>()),
+        Format::Jsonl => {
+            return views
+                .into_iter()
+                .try_for_each(|view| app.printer.json_line(&view));
+        }
+        Format::Human => {}
+    }
+    let mut table = Table::new(["run", "command", "ago", "status", "engines", "runs", "diverged"])
+        .right(0)
+        .right(2)
+        .right(5)
+        .right(6);
+    for (run, totals, engines) in &runs {
+        let done: u64 = totals.iter().map(|(_, _, counts)| counts.runs).sum();
+        let diverged: u64 = totals.iter().map(|(_, _, counts)| counts.diverged).sum();
+        let ago = Timestamp::now().0.saturating_sub(run.run.started.0);
+        table.row([
+            run.id.to_string(),
+            run.run.command.clone(),
+            units::duration(std::time::Duration::from_secs(ago.unsigned_abs() / 1000)),
+            word(&run.status),
+            engines.join(", "),
+            grouped(done),
+            grouped(diverged),
+        ]);
+    }
+    app.printer.line(table)
+}
+
+fn divergences(app: &App<'_>, store: &StoreHandle, run: Option<RunId>, limit: usize) -> Result<(), Failure> {
+    let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+    let found = store
+        .call(async move |store| {
+            let run = match run {
+                Some(run) => store.run(run).await?.id,
+                None => match store.runs(None, 1).await?.first() {
+                    Some(run) => run.id,
+                    None => return Ok(Vec::new()),
+                },
+            };
+            store.divergences(Some(run), None, None, limit).await
+        })
+        .or_tell()?;
+    let views = found.iter().map(|divergence| {
+        let differences: serde_json::Value =
+            serde_json::from_str(&divergence.differences).unwrap_or_default();
+        json!({"divergence": divergence.id, "run": divergence.run, "block": divergence.block,
+            "state": divergence.state_index, "class": divergence.class, "culprit": divergence.culprit,
+            "case": divergence.case_id.to_string(), "differences": differences})
+    });
+    match app.format {
+        Format::Json => return app.printer.json(&views.collect::<Vec<_>>()),
+        Format::Jsonl => {
+            return views
+                .into_iter()
+                .try_for_each(|view| app.printer.json_line(&view));
+        }
+        Format::Human => {}
+    }
+    if found.is_empty() {
+        app.printer.note("no divergences in this run");
+        return Ok(());
+    }
+    let mut table = Table::new(["divergence", "block", "state", "kind", "instruction"])
+        .right(0)
+        .right(1)
+        .right(2);
+    for divergence in &found {
+        table.row([
+            divergence.id.to_string(),
+            divergence.block.to_string(),
+            divergence.state_index.to_string(),
+            divergence.class.clone(),
+            divergence.culprit.clone().unwrap_or_default(),
+        ]);
+    }
+    app.printer.line(table)?;
+    app.printer.note("one in full: snippex compare --divergence N");
+    Ok(())
+}

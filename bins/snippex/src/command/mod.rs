@@ -1,0 +1,77 @@
+//! The commands, one file each: they take what was typed, call the libraries, and hand the answer to `view`.
+
+mod check;
+mod completions;
+mod config;
+mod disasm;
+mod extract;
+mod list;
+mod remove;
+mod validate;
+
+use cli_kit::{ExitStatus, Failure, Printer};
+use tracing_subscriber::EnvFilter;
+
+use crate::app::App;
+use crate::args::{Cli, Command};
+use crate::settings::{self, Flags};
+
+/// Runs the command that was typed.
+pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<ExitStatus, Failure> {
+    log(cli.global.verbose);
+    let settings = settings::resolve(flags(cli))?;
+    let app = App {
+        printer,
+        format: cli.global.format,
+        settings,
+    };
+    match &cli.command {
+        Command::Check(args) => check::run(&app, args),
+        Command::Extract(args) => extract::run(&app, args),
+        Command::List(args) => list::run(&app, args),
+        Command::Disasm(args) => disasm::run(&app, args),
+        Command::Validate(args) => validate::run(&app, args),
+        Command::Remove(args) => remove::run(&app, args),
+        Command::Config(_) => config::run(&app),
+        Command::Completions(args) => completions::run(&app, args),
+    }
+}
+
+/// The flags of the command that are settings, too.
+fn flags(cli: &Cli) -> Flags<'_> {
+    let flags = Flags {
+        database: cli.global.database.as_deref(),
+        ..Flags::default()
+    };
+    match &cli.command {
+        Command::Check(args) => Flags {
+            engine: Some(&args.engine),
+            reference: Some(&args.reference),
+            run: Some(&args.run),
+            ..flags
+        },
+        Command::Validate(args) => Flags {
+            engine: Some(&args.engine),
+            reference: Some(&args.reference),
+            run: Some(&args.run),
+            ..flags
+        },
+        _ => flags,
+    }
+}
+
+/// What the libraries note for those who look for a fault goes to standard error.
+fn log(verbosity: u8) {
+    let level = match verbosity {
+        0 => return,
+        1 => "info",
+        _ => "debug",
+    };
+    let filter = EnvFilter::new(format!(
+        "warn,snippex={level},snippex_core={level},snippex_exec={level},snippex_store={level}"
+    ));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+}

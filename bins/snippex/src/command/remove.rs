@@ -1,0 +1,64 @@
+//! `snippex remove`: blocks, a binary or a run, with everything that belongs to them.
+
+use cli_kit::{ExitStatus, Failure, Format};
+use serde_json::json;
+use snippex_store::Removed;
+
+use crate::app::App;
+use crate::args::RemoveArgs;
+use crate::blocks::find_binary;
+use crate::tell::OrTell;
+use crate::view::several;
+
+pub(crate) fn run(app: &App<'_>, args: &RemoveArgs) -> Result<ExitStatus, Failure> {
+    let store = app.existing_store()?;
+    let removed = if let Some(named) = &args.binary {
+        let id = find_binary(&store, named)?.id;
+        store.call(async move |store| store.remove_binary(id).await)
+    } else if let Some(run) = args.run {
+        store.call(async move |store| store.remove_run(run).await)
+    } else {
+        let selection = args.selection.clone().expect("clap asks for one of the three");
+        store.call(async move |store| store.remove_blocks(&selection).await)
+    };
+    let removed = removed.or_tell()?;
+    if let Some(selection) = args.selection.as_ref().filter(|_| removed.blocks == 0) {
+        return Err(
+            Failure::new(format!("there is no block {selection} in the database"))
+                .hint("see `snippex list` for what is there"),
+        );
+    }
+    let document = json!({"binaries": removed.binaries, "blocks": removed.blocks, "runs": removed.runs,
+        "results": removed.results, "divergences": removed.divergences, "observations": removed.observations,
+        "cases": removed.cases});
+    match app.format {
+        Format::Human => app.printer.line(text(&removed))?,
+        Format::Json => app.printer.json(&document)?,
+        Format::Jsonl => app.printer.json_line(&document)?,
+    }
+    Ok(ExitStatus::NothingFound)
+}
+
+fn text(removed: &Removed) -> String {
+    let counts = [
+        (removed.binaries, "binarie"),
+        (removed.blocks, "block"),
+        (removed.runs, "run"),
+        (removed.results, "result"),
+        (removed.divergences, "divergence"),
+        (removed.observations, "observation"),
+    ];
+    let parts: Vec<String> = counts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|&(count, thing)| match (thing, count) {
+            ("binarie", 1) => "1 binary".to_owned(),
+            _ => several(count, thing),
+        })
+        .collect();
+    if parts.is_empty() {
+        "nothing to remove".to_owned()
+    } else {
+        format!("removed {}", parts.join(", "))
+    }
+}

@@ -1,0 +1,111 @@
+//! Engines as users name them, and as the database records them.
+
+use cli_kit::Failure;
+use serde::Serialize;
+use snippex_core::diff::Tolerance;
+use snippex_exec::engine::{Engine, EngineError, EngineIdentity, EngineSpec, MockEngine, RunnerEngine};
+use snippex_store::Guest;
+
+use crate::args::EngineArgs;
+use crate::settings::Settings;
+use crate::tell::OrTell;
+
+const PRESETS: [&str; 4] = ["native", "qemu-x86_64", "fex-emu", "mock"];
+
+/// An engine that can be started, as often as it takes.
+#[derive(Clone, Debug)]
+pub(crate) enum EngineChoice {
+    /// In processes of its own.
+    Process(EngineSpec),
+    /// In this process.
+    Mock,
+}
+
+impl EngineChoice {
+    /// The preset called `name`.
+    pub(crate) fn preset(name: &str) -> Result<Self, Failure> {
+        match name {
+            "mock" => Ok(Self::Mock),
+            name => EngineSpec::preset(name).or_tell().map(Self::Process),
+        }
+    }
+
+    /// The engine to test.
+    pub(crate) fn tested(settings: &Settings, args: &EngineArgs) -> Result<Self, Failure> {
+        let Some(command) = &args.engine_command else {
+            return Self::preset(&settings.emulator);
+        };
+        let mut spec = EngineSpec::from_command("", command).or_tell()?;
+        spec.name = match &args.engine_name {
+            Some(name) => name.clone(),
+            None => spec.command[0].rsplit('/').next().unwrap_or_default().to_owned(),
+        };
+        if PRESETS.contains(&spec.name.as_str()) && args.engine_name.is_some() {
+            return Err(Failure::new(format!(
+                "--engine-name {}: an engine of snippex is called so",
+                spec.name
+            ))
+            .hint("choose another name, so that results can be told apart"));
+        }
+        Ok(Self::Process(spec))
+    }
+
+    /// Starts it.
+    pub(crate) fn start(&self) -> Result<Box<dyn Engine>, EngineError> {
+        Ok(match self {
+            Self::Mock => Box::new(MockEngine::idle()),
+            Self::Process(spec) => Box::new(RunnerEngine::start(spec.clone())?),
+        })
+    }
+
+    /// What the engine documents to do otherwise than hardware.
+    pub(crate) fn tolerance(&self) -> Tolerance {
+        match self {
+            Self::Process(spec) if spec.name == "qemu-x86_64" => Tolerance::qemu_user(),
+            Self::Process(spec) if spec.name == "fex-emu" => Tolerance::fex(),
+            Self::Process(_) | Self::Mock => Tolerance::none(),
+        }
+    }
+}
+
+/// An engine in answers for programs.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct EngineView {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    /// Parts of the machine state that it covers.
+    pub(crate) features: Vec<&'static str>,
+    /// `reference` or `tested`.
+    pub(crate) role: &'static str,
+    /// Command line, and environment variables that change what it does.
+    pub(crate) configuration: Vec<String>,
+}
+
+impl EngineView {
+    pub(crate) fn new(identity: &EngineIdentity, role: &'static str) -> Self {
+        Self {
+            name: identity.name.clone(),
+            version: identity.version.clone(),
+            features: identity.features(),
+            role,
+            configuration: identity.configuration.clone(),
+        }
+    }
+}
+
+/// As the database keeps it.
+pub(crate) fn record(identity: &EngineIdentity) -> snippex_store::Engine {
+    snippex_store::Engine {
+        name: identity.name.clone(),
+        version: identity.version.clone(),
+        configuration: serde_json::to_string(&identity.configuration).expect("a list of strings is JSON"),
+        components: identity.components,
+        guest: Guest {
+            vendor: identity.cpu.vendor.clone(),
+            brand: identity.cpu.brand.clone(),
+            hypervisor: identity.cpu.hypervisor.clone(),
+            xcr0: identity.cpu.xcr0,
+            features: identity.features().into_iter().map(str::to_owned).collect(),
+        },
+    }
+}

@@ -1,0 +1,28 @@
+//! The command line of snippex: differential testing of x86-64 emulators on blocks of real programs.
+//!
+//! Joins the crates of the workspace and decides nothing that they could decide: [`args`](self) describes what
+//! can be typed, `command` holds one file for each command, `view` shows answers to people and to programs.
+//! The rules of the streams and exit codes are those of [`cli_kit`].
+
+mod app;
+mod args;
+mod binary_file;
+mod blocks;
+mod checking;
+mod command;
+mod engines;
+mod host;
+mod settings;
+mod tell;
+mod view;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Runs the program on the arguments of the process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = args::Cli::parse();
+    cli_kit::run(&cli.global.output, |printer| command::run(&cli, printer))
+}

@@ -1,0 +1,97 @@
+//! The settings and the places they come from.
+
+use std::thread::available_parallelism;
+
+use cli_kit::settings::{Layers, Resolved};
+use cli_kit::{Failure, paths};
+use serde::{Deserialize, Serialize};
+
+use crate::args::{EngineArgs, ReferenceArgs, RunArgs};
+
+/// What can be set in files, in the environment and by flags.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Settings {
+    /// Path or URL. Missing only where not even a home folder is known.
+    pub(crate) database: Option<String>,
+    /// Engine that is tested.
+    pub(crate) emulator: String,
+    /// Engine that is taken as right.
+    pub(crate) reference: String,
+    /// Start states for each block.
+    pub(crate) states: u32,
+    /// Threads of a run.
+    pub(crate) threads: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let database = paths::data("snippex", paths::environment).map(|folder| folder.join("snippex.db"));
+        let emulator = if cfg!(target_arch = "x86_64") {
+            "qemu-x86_64"
+        } else {
+            "fex-emu"
+        };
+        Self {
+            database: database.map(|path| path.display().to_string()),
+            emulator: emulator.to_owned(),
+            reference: "native".to_owned(),
+            states: 64,
+            threads: available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(1)),
+        }
+    }
+}
+
+/// The flags of a command that are settings, too.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Flags<'a> {
+    pub(crate) database: Option<&'a str>,
+    pub(crate) engine: Option<&'a EngineArgs>,
+    pub(crate) reference: Option<&'a ReferenceArgs>,
+    pub(crate) run: Option<&'a RunArgs>,
+}
+
+/// Lays everything over the defaults.
+pub(crate) fn resolve(flags: Flags<'_>) -> Result<Resolved<Settings>, Failure> {
+    let mut layers = Layers::<Settings>::new()?;
+    if let Some(path) = paths::user_settings("snippex", paths::environment) {
+        layers.file(&path)?;
+    }
+    let project = std::env::current_dir()
+        .ok()
+        .and_then(|folder| paths::find_upward(&folder, "snippex.toml"));
+    if let Some(path) = project {
+        layers.file(&path)?;
+    }
+    for key in ["database", "emulator", "reference", "states", "threads"] {
+        let variable = format!("SNIPPEX_{}", key.to_uppercase());
+        layers.variable(&variable, key, paths::environment)?;
+    }
+    layers.flag("--database", "database", flags.database)?;
+    layers.flag(
+        "--emulator",
+        "emulator",
+        flags.engine.and_then(|engine| engine.emulator.as_ref()),
+    )?;
+    layers.flag(
+        "--reference",
+        "reference",
+        flags.reference.and_then(|args| args.reference.as_ref()),
+    )?;
+    layers.flag("--states", "states", flags.run.and_then(|run| run.states))?;
+    layers.flag("--threads", "threads", flags.run.and_then(|run| run.threads))?;
+    let resolved = layers.resolve()?;
+    for (key, value, limit) in [
+        ("states", resolved.value.states, 4096),
+        ("threads", resolved.value.threads, 1024),
+    ] {
+        if !(1..=limit).contains(&value) {
+            let origin = &resolved.origins[key].origin;
+            return Err(Failure::new(format!(
+                "{key} = {value} in {origin} is not between 1 and {limit}"
+            ))
+            .hint(format!("correct {key} there, or give --{key}")));
+        }
+    }
+    Ok(resolved)
+}

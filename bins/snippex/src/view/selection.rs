@@ -1,0 +1,74 @@
+//! Why blocks were chosen.
+
+use cli_kit::Table;
+use cli_kit::style::HEADING;
+use snippex_core::select::{Reason, SelectionReport};
+
+use super::{grouped, percent, word};
+
+/// Chosen blocks that are shown one by one.
+const SHOWN: usize = 50;
+
+/// The report for people.
+pub(crate) fn text(report: &SelectionReport, width: Option<u16>) -> String {
+    let mut categories = Table::new(["category of known problems", "matching", "chosen"])
+        .right(1)
+        .right(2);
+    for (category, (matching, chosen)) in &report.categories {
+        categories.row([word(category), grouped(*matching as u64), grouped(*chosen as u64)]);
+    }
+    let mut complexity = Table::new(["complexity", "matching", "", "chosen", ""])
+        .right(1)
+        .right(2)
+        .right(3)
+        .right(4);
+    let matching: usize = report.complexity.iter().map(|bucket| bucket.matching).sum();
+    for (index, bucket) in report.complexity.iter().enumerate() {
+        let range = match report.complexity.get(index + 1) {
+            Some(next) => format!("{}-{}", bucket.from, next.from - 1),
+            None => format!("{}-", bucket.from),
+        };
+        complexity.row([
+            range,
+            grouped(bucket.matching as u64),
+            percent(bucket.matching as u64, matching as u64),
+            grouped(bucket.chosen as u64),
+            percent(bucket.chosen as u64, report.chosen.len() as u64),
+        ]);
+    }
+    let mut chosen = Table::new(["address", "complexity", "chosen because"])
+        .right(1)
+        .fit(width);
+    for block in report.chosen.iter().take(SHOWN) {
+        let reasons: Vec<String> = block.reasons.iter().map(reason).collect();
+        chosen.row([
+            format!("{:#x}", block.address),
+            block.complexity.to_string(),
+            reasons.join("; "),
+        ]);
+    }
+    let mut text = format!("{categories}\n\n{complexity}\n\n{chosen}\n");
+    if report.chosen.len() > SHOWN {
+        let more = grouped((report.chosen.len() - SHOWN) as u64);
+        text.push_str(&format!(
+            " {HEADING}...{HEADING:#} and {more} more; --format json has all\n"
+        ));
+    }
+    text
+}
+
+fn reason(reason: &Reason) -> String {
+    match reason {
+        Reason::Drawn => "drawn at random".to_owned(),
+        Reason::All => "all that match are taken".to_owned(),
+        Reason::Shape(shape) => format!("its shape: {shape}"),
+        Reason::Complexity(_) => "among the most complex".to_owned(),
+        Reason::RareInstruction { form, occurrences } => {
+            format!("rare instruction {form} ({occurrences} in all)")
+        }
+        Reason::ScaledOperand => "[base + index*scale + displacement]".to_owned(),
+        Reason::SeveralMemoryOperands => "several memory operands".to_owned(),
+        Reason::MixedWidths => "mixed operand sizes".to_owned(),
+        Reason::KnownProblem(category) => format!("known problem: {}", word(category)),
+    }
+}

@@ -1,0 +1,190 @@
+//! The summary of a check for people.
+
+use std::fmt::Write as _;
+
+use cli_kit::style::{BAD, FAINT, GOOD, HEADING, UNSURE};
+use cli_kit::{Table, units};
+
+use super::report::{Report, SummaryInputs, reason};
+use super::{grouped, percent, several};
+
+/// Groups of divergences that are shown.
+const SHOWN: usize = 25;
+
+/// The summary.
+pub(crate) fn text(report: &Report, inputs: &SummaryInputs<'_>, width: Option<u16>) -> String {
+    let mut text = String::new();
+    let mut part = |title: &str, body: String| {
+        if !body.is_empty() {
+            let gap = if text.is_empty() { "" } else { "\n" };
+            write!(text, "{gap}{HEADING}{title}{HEADING:#}\n{body}\n")
+                .expect("writing to a string cannot fail");
+        }
+    };
+    part("Engines", engines(inputs));
+    part("Runs", runs(report, inputs));
+    part("Divergences", divergences(report, width));
+    part(
+        "Inconclusive",
+        reasons(
+            report
+                .summary
+                .inconclusive
+                .iter()
+                .map(|(why, runs)| (reason(why), *runs)),
+        ),
+    );
+    part(
+        "Unsupported",
+        reasons(
+            report
+                .summary
+                .unsupported
+                .iter()
+                .map(|(why, runs)| (why.clone(), *runs)),
+        ),
+    );
+    part("Blocks not run", left_out(inputs));
+    text + "\n" + &verdict(report, inputs)
+}
+
+fn engines(inputs: &SummaryInputs<'_>) -> String {
+    let mut table = Table::new(Vec::<String>::new());
+    for engine in &inputs.engines {
+        table.row([
+            engine.role.to_owned(),
+            engine.name.clone(),
+            engine.version.clone(),
+            format!("{FAINT}{}{FAINT:#}", engine.features.join(" ")),
+        ]);
+    }
+    table.to_string()
+}
+
+fn runs(report: &Report, inputs: &SummaryInputs<'_>) -> String {
+    let summary = &report.summary;
+    let rate = summary.runs as f64 / inputs.elapsed.as_secs_f64().max(1e-9);
+    let mut table = Table::new(Vec::<String>::new()).right(1).right(2);
+    let mut row = |name: &str, runs: u64, what: String| {
+        table.row([
+            name.to_owned(),
+            grouped(runs),
+            percent(runs, summary.runs),
+            format!("{FAINT}{what}{FAINT:#}"),
+        ]);
+    };
+    row(
+        "match",
+        summary.matched,
+        "every bit that the manuals define agrees".to_owned(),
+    );
+    let blocks = several(summary.diverging_blocks, "block");
+    row(
+        "diverged",
+        summary.diverged,
+        format!("in {blocks}; each kind repeated alone in fresh processes"),
+    );
+    row(
+        "inconclusive",
+        summary.inconclusive_runs(),
+        "nothing can be said".to_owned(),
+    );
+    row("unsupported", summary.unsupported_runs(), "not run".to_owned());
+    let done = summary.runs - summary.unsupported_runs();
+    let colored = table.to_string();
+    format!(
+        "{colored}\n {} of {} with {} each in {} ({}), {} {}; {} ended in a signal",
+        several(summary.runs, "run"),
+        several(summary.blocks, "block"),
+        several(u64::from(inputs.states), "start state"),
+        units::duration(inputs.elapsed),
+        units::rate(rate),
+        percent(summary.completed, done),
+        "reached their terminator",
+        percent(summary.faulted, done),
+    )
+}
+
+fn divergences(report: &Report, width: Option<u16>) -> String {
+    let groups = report.groups();
+    if groups.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new([
+        "kind",
+        "instruction (a guess)",
+        "blocks",
+        "runs",
+        "example",
+        "what the tested engine does",
+    ])
+    .right(2)
+    .right(3)
+    .right(4)
+    .fit(width);
+    for group in groups.iter().take(SHOWN) {
+        let example = &group.example;
+        table.row([
+            format!("{BAD}{}{BAD:#}", group.kind),
+            group.instruction.clone().unwrap_or_default(),
+            grouped(group.blocks),
+            grouped(group.runs),
+            example.divergence.map_or_else(String::new, |id| id.to_string()),
+            format!("block {}: {}", example.block, example.what),
+        ]);
+    }
+    let mut text = table.to_string();
+    if groups.len() > SHOWN {
+        let more = grouped((groups.len() - SHOWN) as u64);
+        text += &format!("\n {FAINT}... and {more} more; --format json has all{FAINT:#}");
+    }
+    text
+}
+
+fn reasons(reasons: impl Iterator<Item = (String, u64)>) -> String {
+    let mut rows: Vec<(String, u64)> = reasons.collect();
+    rows.sort_by_key(|(_, runs)| std::cmp::Reverse(*runs));
+    let mut table = Table::new(Vec::<String>::new()).right(0);
+    for (reason, runs) in &rows {
+        table.row([grouped(*runs), reason.clone()]);
+    }
+    if rows.is_empty() {
+        String::new()
+    } else {
+        table.to_string()
+    }
+}
+
+fn left_out(inputs: &SummaryInputs<'_>) -> String {
+    let mut sums = std::collections::BTreeMap::<String, u64>::new();
+    for (reason, count) in inputs.targets.iter().flat_map(|target| &target.left_out) {
+        *sums.entry(reason.clone()).or_default() += count;
+    }
+    reasons(sums.into_iter())
+}
+
+fn verdict(report: &Report, inputs: &SummaryInputs<'_>) -> String {
+    let tested = inputs
+        .engines
+        .last()
+        .map_or("the engine", |engine| engine.name.as_str());
+    let reference = inputs
+        .engines
+        .first()
+        .map_or("the reference", |engine| engine.name.as_str());
+    let run = inputs.run;
+    let mut text = if !inputs.complete {
+        format!("{UNSURE}stopped early{UNSURE:#}: this is what run {run} found until then\n")
+    } else if report.summary.runs == 0 {
+        format!("{UNSURE}nothing was run{UNSURE:#} (run {run})\n")
+    } else if report.summary.diverged == 0 {
+        format!("{GOOD}no divergence{GOOD:#}: {tested} computes what {reference} computes (run {run})\n")
+    } else {
+        let blocks = several(report.summary.diverging_blocks, "block");
+        format!("{BAD}{tested} differs from {reference} in {blocks}{BAD:#} (run {run})\n")
+    };
+    if let Some(id) = report.groups().iter().find_map(|group| group.example.divergence) {
+        text += &format!("{FAINT}look at an example:{FAINT:#} snippex compare --divergence {id}\n");
+    }
+    text
+}

@@ -84,7 +84,10 @@ impl Class {
             Field::Endpoint => (Kind::WrongBranch, None),
         };
         let writer = match location {
-            Some(location) => effects.last_writer(completed, &location),
+            // At a signal the faulting instruction may have written what it should not.
+            Some(location) => effects
+                .last_writer(completed, &location)
+                .or_else(|| effects.last_writer(completed + 1, &location)),
             None => Some(completed),
         };
         Self {

@@ -1,8 +1,10 @@
 //! The instructions of a block with everything about them that no start state changes.
 
+use std::sync::LazyLock;
+
 use iced_x86::{
-    CpuidFeature, Decoder, DecoderOptions, Instruction, InstructionInfoFactory, Mnemonic, Register,
-    RflagsBits, UsedMemory, UsedRegister,
+    CpuidFeature, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic,
+    Register, RflagsBits, UsedMemory, UsedRegister,
 };
 
 use super::vector::Shape;
@@ -67,6 +69,10 @@ pub(super) struct Decoded {
     pub(super) flags_read: u64,
     pub(super) flags_computed: u64,
     pub(super) flags_fixed: u64,
+    /// May set exception flags of MXCSR.
+    pub(super) raises: bool,
+    /// A near branch with an operand-size prefix.
+    pub(super) narrow_branch: bool,
 }
 
 /// Decodes the whole block. Bytes that do not decode end it.
@@ -86,6 +92,8 @@ pub(super) fn decode(block: &Block) -> Vec<Decoded> {
             offset,
             unit: unit(&instruction, &registers),
             shape: Shape::of(&instruction),
+            raises: raises(&instruction, &registers),
+            narrow_branch: is_narrow_branch(&instruction, &block.bytes[offset..]),
             memory: info.used_memory().into(),
             registers,
             flags_read: to_rflags(instruction.rflags_read()),
@@ -95,6 +103,46 @@ pub(super) fn decode(block: &Block) -> Vec<Decoded> {
         });
     }
     instructions
+}
+
+/// Vector instructions that do floating-point arithmetic or conversions.
+fn raises(instruction: &Instruction, registers: &[UsedRegister]) -> bool {
+    static RAISING: LazyLock<Vec<bool>> = LazyLock::new(|| {
+        Mnemonic::values()
+            .map(|mnemonic| is_float_arithmetic(&format!("{mnemonic:?}").to_lowercase()))
+            .collect()
+    });
+    RAISING
+        .get(instruction.mnemonic() as usize)
+        .copied()
+        .unwrap_or(false)
+        && registers.iter().any(|used| used.register().is_vector_register())
+}
+
+/// By name: an operation of this list on a floating-point type, or a conversion.
+fn is_float_arithmetic(name: &str) -> bool {
+    const OPERATIONS: [&str; 32] = [
+        "add", "sub", "mul", "div", "sqrt", "min", "max", "cmp", "comi", "ucomi", "cvt", "round", "rndscale",
+        "dp", "hadd", "hsub", "fmadd", "fmsub", "fnmadd", "fnmsub", "fcmadd", "fmul", "fcmul", "getexp",
+        "getmant", "reduce", "range", "scalef", "fixupimm", "rcp28", "rsqrt28", "exp2",
+    ];
+    const TYPES: [&str; 6] = ["ps", "pd", "ss", "sd", "ph", "sh"];
+    let name = name.strip_prefix('v').unwrap_or(name);
+    let operation = OPERATIONS.iter().any(|operation| name.starts_with(operation));
+    operation && (name.starts_with("cvt") || TYPES.iter().any(|kind| name.ends_with(kind)))
+}
+
+/// Whether a near branch has an operand-size prefix among its legacy prefixes.
+fn is_narrow_branch(instruction: &Instruction, bytes: &[u8]) -> bool {
+    const LEGACY: [u8; 11] = [0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3];
+    let near = !matches!(
+        instruction.flow_control(),
+        FlowControl::Next | FlowControl::Interrupt | FlowControl::Exception | FlowControl::XbeginXabortXend
+    );
+    near && bytes
+        .iter()
+        .take_while(|byte| LEGACY.contains(byte))
+        .any(|byte| *byte == 0x66)
 }
 
 fn unit(instruction: &Instruction, registers: &[UsedRegister]) -> Unit {
@@ -123,6 +171,35 @@ fn unit(instruction: &Instruction, registers: &[UsedRegister]) -> Unit {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn arithmetic_raises_and_moves_do_not() {
+        for name in [
+            "addsd",
+            "vsubss",
+            "cvtsi2sd",
+            "vfmadd213sd",
+            "ucomisd",
+            "vdpps",
+            "cmppd",
+            "vminph",
+        ] {
+            assert!(is_float_arithmetic(name), "{name}");
+        }
+        for name in [
+            "movsd",
+            "vmovq",
+            "paddd",
+            "pminub",
+            "unpcklpd",
+            "andps",
+            "shufps",
+            "vblendvpd",
+            "pmulhw",
+        ] {
+            assert!(!is_float_arithmetic(name), "{name}");
+        }
+    }
 
     #[test]
     fn flags_and_codes_translate_bit_by_bit() {

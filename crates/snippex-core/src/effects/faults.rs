@@ -1,7 +1,7 @@
 //! Whether an instruction faults, and where a terminator goes, may itself depend on open bits; and a fault
 //! leaves open what its instruction may have done in part.
 
-use iced_x86::Mnemonic;
+use iced_x86::{Mnemonic, Register};
 
 use super::decoded::{Decoded, Unit};
 use super::flow::{Access, Flow, Inputs, writes};
@@ -83,6 +83,9 @@ impl Flow<'_> {
         if is_masked_store(decoded) {
             rules |= RuleSet::of(Rule::MaskedAccessFault);
         }
+        if decoded.narrow_branch {
+            rules |= RuleSet::of(Rule::NarrowBranch);
+        }
         if decoded.unit == Unit::X87 {
             // A pending exception is delivered by the next instruction that waits for it.
             rules |= self.mask.status_rules(SUMMARY);
@@ -92,6 +95,18 @@ impl Flow<'_> {
                 instruction: self.index,
                 rules,
             });
+        }
+    }
+
+    /// With an operand-size prefix the vendors differ in where a near branch goes and what it pushes or pops.
+    pub(super) fn narrow_branch(&mut self, decoded: &Decoded, accesses: &[Access]) {
+        let rules = RuleSet::of(Rule::NarrowBranch);
+        self.mask.target |= rules;
+        if decoded.instruction.is_stack_instruction() {
+            self.write_register(Register::RSP, u64::MAX, rules);
+            for access in accesses.iter().filter(|access| access.writes) {
+                self.write_memory(*access, |_| (0xff, rules));
+            }
         }
     }
 

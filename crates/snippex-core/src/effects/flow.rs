@@ -88,7 +88,8 @@ impl<'a> Flow<'a> {
             Inputs::default()
         };
         let pending = decoded.unit == Unit::X87 && self.dirty;
-        if !inputs.all.is_empty() || is_masked_store(decoded) || pending {
+        let vendor = is_masked_store(decoded) || decoded.narrow_branch;
+        if !inputs.all.is_empty() || vendor || pending {
             self.note_fault(decoded, inputs);
             self.note_target(decoded, inputs);
         }
@@ -105,6 +106,9 @@ impl<'a> Flow<'a> {
                     self.general(decoded, &accesses, inputs);
                 }
             }
+        }
+        if decoded.narrow_branch {
+            self.narrow_branch(decoded, &accesses);
         }
         self.learn(decoded, &accesses);
         self.dirty = !self.mask.is_clean();

@@ -145,7 +145,7 @@ impl Flow<'_> {
 
     /// Open operands of arithmetic leave the exception flags open.
     fn raise(&mut self, decoded: &Decoded, rules: RuleSet) {
-        if !rules.is_empty() && decoded.shape.may_raise() {
+        if !rules.is_empty() && decoded.raises {
             self.mask.mxcsr = self.mask.mxcsr.union(Bits::new(MXCSR_FLAGS, rules));
         }
     }

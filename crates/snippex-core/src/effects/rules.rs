@@ -151,6 +151,9 @@ rules! {
     HostIdentity = "host-identity", HostDependent,
         "CPUID, time stamp, random numbers, XCR0, PKRU, processor number, descriptor table addresses",
         "SDM vol. 2, CPUID/RDTSC/RDRAND/RDSEED/XGETBV/RDPKRU/RDPID/SGDT";
+    NarrowBranch = "narrow-branch", ImplementationDefined,
+        "a near branch with an operand-size prefix in 64-bit mode: Intel ignores the prefix, AMD takes 16 bits of the target",
+        "SDM vol. 2, section 2.2.1.7 (default 64-bit operand size) and JMP/CALL/RET; APM vol. 3, near branches in 64-bit mode";
     PartialStore = "partial-store", ImplementationDefined,
         "a store of more than 8 bytes that faults may have written a part",
         "SDM vol. 3, section 9.1.1 (guaranteed atomic operations, last paragraphs)";

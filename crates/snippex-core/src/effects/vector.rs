@@ -246,11 +246,6 @@ impl Shape {
             _ => None,
         }
     }
-
-    /// Whether open data may reach the exception flags of MXCSR: everything but moves and bitwise operations.
-    pub(super) fn may_raise(self) -> bool {
-        !matches!(self, Self::Copy | Self::Lanes(1 | 2) | Self::Approximates { .. })
-    }
 }
 
 /// Number and bytes of a vector register of any width.

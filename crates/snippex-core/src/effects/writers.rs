@@ -63,8 +63,7 @@ pub(super) fn writes(decoded: &Decoded, location: &Location) -> bool {
             decoded.unit == Unit::X87 && instruction.op_count() < 2 && !register(&Register::is_st)
         }
         Location::Mxcsr => {
-            decoded.unit == Unit::Vector && decoded.shape.may_raise()
-                || matches!(instruction.mnemonic(), Mnemonic::Ldmxcsr | Mnemonic::Vldmxcsr)
+            decoded.raises || matches!(instruction.mnemonic(), Mnemonic::Ldmxcsr | Mnemonic::Vldmxcsr)
         }
         Location::SegmentBase => {
             matches!(instruction.mnemonic(), Mnemonic::Wrfsbase | Mnemonic::Wrgsbase)

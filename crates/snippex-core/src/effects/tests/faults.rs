@@ -110,3 +110,30 @@ fn a_division_by_an_open_value_may_fault() {
         }]
     );
 }
+
+#[test]
+fn a_near_return_with_an_operand_size_prefix_goes_where_the_vendor_likes() {
+    let of = |bytes: &[u8]| {
+        let case = case(
+            Block {
+                bytes: bytes.to_vec(),
+                ..block(CodeAssembler::nop)
+            },
+            0,
+        );
+        BlockEffects::new(&case.block).mask(&case, &Endpoint::Exit { target: 0 }, &case.state)
+    };
+    let narrow = of(&[0x66, 0xc2, 0x08, 0x00]);
+    assert_eq!(narrow.target, rules(&[Rule::NarrowBranch]));
+    assert_eq!(narrow.gpr[4].mask, u64::MAX);
+    assert_eq!(
+        narrow.faults,
+        [OpenFault {
+            instruction: 0,
+            rules: rules(&[Rule::NarrowBranch])
+        }]
+    );
+    assert!(of(&[0xc2, 0x08, 0x00]).is_clean());
+    // 66h as part of the immediate is no prefix.
+    assert!(of(&[0xc2, 0x66, 0x66]).target.is_empty());
+}

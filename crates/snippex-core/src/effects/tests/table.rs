@@ -75,6 +75,7 @@ fn every_rule_is_reached() {
         &[0x8c, 0xd8],                         // mov eax, ds
         &[0x0f, 0xa2],                         // cpuid
         &[0x66, 0x0f, 0xf7, 0xc1],             // maskmovdqu
+        &[0x66, 0xc2, 0x08, 0x00],             // retw 8
     ];
     let mut reached = RuleSet::EMPTY;
     for code in codes {

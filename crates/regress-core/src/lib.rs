@@ -18,3 +18,5 @@ pub mod environment;
 pub mod ingest;
 pub mod measurement;
 pub mod stats;
+#[cfg(feature = "suite")]
+pub mod suite;

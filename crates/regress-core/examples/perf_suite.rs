@@ -17,8 +17,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ..Environment::default()
     };
 
-    // A real suite reads its baselines from a committed file, recorded from several processes with
-    // `benchgate record`; this one makes them on the spot.
+    // A real suite reads its baselines from a committed file that `benchgate record` made from several processes.
+    // This one makes them within its own process, which shows the calls but is no sound baseline.
     let mut file = RunFile::new(environment.clone());
     for _ in 0..5 {
         file.processes

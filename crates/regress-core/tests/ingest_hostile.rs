@@ -291,6 +291,37 @@ fn broken_documents_one_after_the_other_take_linear_time() {
 }
 
 #[test]
+fn files_of_nothing_but_separators_do_not_grow_in_memory_or_time() {
+    let floods = [
+        ("[", "1,", Tool::Custom),
+        ("[", "[],", Tool::Jmh),
+        ("{\"results\":[", "1,", Tool::Hyperfine),
+        ("{", "\"\":1,", Tool::Bencher),
+        (
+            "{\"context\":{},\"benchmarks\":[{",
+            "\"a\":1,",
+            Tool::GoogleBenchmark,
+        ),
+        ("", "{}\n", Tool::Gungraun),
+        ("benchmark name samples iterations\n", "\n", Tool::Catch2),
+        ("BenchmarkX 1 1 ns/op\n", "\n", Tool::Go),
+    ];
+    for (start, part, tool) in floods {
+        let flood = [start, &part.repeat((8 << 20) / part.len())].concat();
+        let sources = [("flood".to_owned(), flood.into_bytes())];
+        let options = Options {
+            tool: Some(tool),
+            ..Options::default()
+        };
+        let begin = Instant::now();
+        under(Duration::from_secs(10), || {
+            check(&ingest_files(&sources, &options), &sources);
+        });
+        println!("8 MiB flood of {part:?} as {tool}: {:?}", begin.elapsed());
+    }
+}
+
+#[test]
 fn a_source_over_the_limit_is_named_and_not_read() {
     let sources = [("huge.json".to_owned(), vec![b' '; 200 << 20])];
     let ingested = ingest_files(&sources, &Options::default());

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// How many object keys are kept per level of a [`Shape`].
@@ -184,6 +184,9 @@ pub(crate) fn members(text: &str) -> Result<Vec<(String, &RawValue)>, serde_json
                 fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs<'de>, A::Error> {
                     let mut pairs = Vec::new();
                     while let Some(pair) = map.next_entry()? {
+                        if pairs.len() >= MOST_ENTRIES {
+                            return Err(too_many());
+                        }
                         pairs.push(pair);
                     }
                     Ok(Pairs(pairs))
@@ -197,6 +200,45 @@ pub(crate) fn members(text: &str) -> Result<Vec<(String, &RawValue)>, serde_json
     serde_json::from_str::<Pairs<'_>>(text).map(|pairs| pairs.0)
 }
 
+/// The elements of an array as raw text. An array longer than any limit on measurements is refused as it is read,
+/// so that a file of nothing but commas does not take many times its size in memory.
+#[derive(Debug)]
+pub(super) struct Elements<'a>(pub(super) Vec<&'a RawValue>);
+
+/// Most elements of an array or members of an object that are looked at.
+const MOST_ENTRIES: usize = 2_000_000;
+
+fn too_many<E: Error>() -> E {
+    E::custom(format_args!("more than {MOST_ENTRIES} entries; split the file"))
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Elements<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ElementsVisitor;
+
+        impl<'de> Visitor<'de> for ElementsVisitor {
+            type Value = Vec<&'de RawValue>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Self::Value, A::Error> {
+                let mut elements = Vec::new();
+                while let Some(element) = array.next_element()? {
+                    if elements.len() >= MOST_ENTRIES {
+                        return Err(too_many());
+                    }
+                    elements.push(element);
+                }
+                Ok(elements)
+            }
+        }
+
+        deserializer.deserialize_seq(ElementsVisitor).map(Self)
+    }
+}
+
 /// A JSON document found in a stream.
 pub(super) enum Document<'a> {
     /// A whole object.
@@ -205,10 +247,9 @@ pub(super) enum Document<'a> {
     Broken(String),
 }
 
-/// The JSON objects of a stream, each beginning on a line of its own, whatever text is around them. Takes linear
-/// time: after a broken document the search goes on where the parser stopped.
-pub(super) fn objects(text: &str) -> Vec<Document<'_>> {
-    let mut found = Vec::new();
+/// Hands over the JSON objects of a stream one by one, each beginning on a line of its own, whatever text is
+/// around them. Takes linear time: after a broken document the search goes on where the parser stopped.
+pub(super) fn each_object<'a>(text: &'a str, mut visit: impl FnMut(Document<'a>)) {
     let (mut at, mut line) = (0, 1);
     while at < text.len() {
         let rest = &text[at..];
@@ -220,7 +261,7 @@ pub(super) fn objects(text: &str) -> Vec<Document<'_>> {
         let mut stream = serde_json::Deserializer::from_str(rest).into_iter::<&RawValue>();
         let step = match stream.next() {
             Some(Ok(object)) => {
-                found.push(Document::Object(object));
+                visit(Document::Object(object));
                 stream.byte_offset()
             }
             Some(Err(error)) => {
@@ -229,15 +270,15 @@ pub(super) fn objects(text: &str) -> Vec<Document<'_>> {
                     .rsplit_once(" at line ")
                     .map_or(words.as_str(), |(words, _)| words);
                 let end = line + error.line().saturating_sub(1);
-                found.push(Document::Broken(format!(
+                visit(Document::Broken(format!(
                     "from line {line}: {words} on line {end}"
                 )));
+                let next_line = rest.find('\n').map_or(rest.len(), |end| end + 1);
                 // The line that broke it may be the beginning of the next document.
-                let broken_line = nth_line(rest, error.line());
                 if error.is_eof() {
                     rest.len()
                 } else {
-                    broken_line.max(rest.find('\n').map_or(rest.len(), |n| n + 1))
+                    nth_line(rest, error.line()).max(next_line)
                 }
             }
             None => rest.len(),
@@ -245,7 +286,6 @@ pub(super) fn objects(text: &str) -> Vec<Document<'_>> {
         line += rest[..step].matches('\n').count();
         at += step;
     }
-    found
 }
 
 /// Byte offset of line `number` (from 1).
@@ -287,13 +327,13 @@ mod tests {
     #[test]
     fn documents_are_found_between_text() {
         let text = "running 0 tests\n{\"a\":1}\n{\n  \"b\": 2\n}\ntrailing\n{\"c\": \n{\"d\":4}\n{\"e\": [";
-        let found: Vec<String> = objects(text)
-            .iter()
-            .map(|document| match document {
+        let mut found: Vec<String> = Vec::new();
+        each_object(text, |document| {
+            found.push(match document {
                 Document::Object(object) => object.get().split_whitespace().collect(),
                 Document::Broken(error) => error.split(':').next().unwrap().to_owned(),
-            })
-            .collect();
+            });
+        });
         assert_eq!(found, ["{\"a\":1}", "{\"b\":2}", "from line 7", "from line 9"]);
     }
 }

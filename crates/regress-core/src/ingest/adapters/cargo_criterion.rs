@@ -6,7 +6,7 @@
 use serde::Deserialize;
 
 use crate::ingest::door::{Door, Entry, measure_of_unit};
-use crate::ingest::json::{Document, Number, objects, quote_not_finite};
+use crate::ingest::json::{Document, Number, each_object, quote_not_finite};
 use crate::ingest::text::Opened;
 use crate::ingest::{Adapter, Tool};
 use crate::measurement::{Estimator, Interval, ProblemKind, Scale};
@@ -49,12 +49,10 @@ impl Adapter for CargoCriterion {
     fn read(&self, sources: &[&Opened<'_>], door: &mut Door<'_>) {
         for source in sources {
             door.enter(source.path);
-            for document in objects(&quote_not_finite(&source.text)) {
-                match document {
-                    Document::Object(object) => read_message(object.get(), door),
-                    Document::Broken(error) => door.report("message", ProblemKind::Malformed, error),
-                }
-            }
+            each_object(&quote_not_finite(&source.text), |document| match document {
+                Document::Object(object) => read_message(object.get(), door),
+                Document::Broken(error) => door.report("message", ProblemKind::Malformed, error),
+            });
         }
     }
 }

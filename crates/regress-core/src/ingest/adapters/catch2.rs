@@ -4,8 +4,6 @@
 //! A long name goes on in the second line's first column. The test case above the table is put in front of the
 //! name, as several test cases may repeat one. Lines of the table are cut where at least two spaces stand.
 
-use std::borrow::Cow;
-
 use crate::ingest::door::{Door, Entry};
 use crate::ingest::text::{Opened, number};
 use crate::ingest::{Adapter, Tool};
@@ -38,42 +36,66 @@ fn is_rule(line: &str) -> bool {
     line.len() > 20 && line.bytes().all(|b| b == b'-')
 }
 
-/// The test case and its sections between two rules, and how many lines it takes.
-fn title(lines: &[Cow<'_, str>]) -> Option<(String, usize)> {
-    let end = lines.iter().take(12).position(|line| is_rule(line.trim_end()))?;
-    let parts: Vec<&str> = lines[..end].iter().map(|line| line.trim()).collect();
-    let is_title = !parts.is_empty() && parts.iter().all(|part| !part.is_empty());
-    is_title.then(|| (parts.join("/"), end + 1))
+/// Where in the output a line stands.
+enum Place {
+    Outside,
+    /// Below a rule: the test case and its sections, until the next rule.
+    Title(Vec<String>),
+    /// In the heading, with so many lines to go.
+    Heading(u8),
+    Table,
+    /// Below a benchmark's first line.
+    Means(String, u64),
+    /// Below its second.
+    Deviations(String, u64, [f64; 3]),
 }
 
 fn read_lines(source: &Opened<'_>, door: &mut Door<'_>) {
-    let lines: Vec<_> = source.lines().collect();
-    let mut in_table = false;
+    let mut place = Place::Outside;
     let mut case = String::new();
-    let mut at = 0;
-    while let Some(line) = lines.get(at) {
-        at += 1;
-        if is_heading(line) {
-            in_table = true;
-            at += 3;
-        } else if is_rule(line.trim_end()) {
-            in_table = false;
-            if let Some((title, length)) = title(&lines[at..]) {
-                case = title;
-                at += length;
+    for line in source.lines() {
+        let line = line.trim_end();
+        place = match place {
+            Place::Title(parts) if is_rule(line) => {
+                case = parts.join("/");
+                Place::Outside
             }
-        } else if in_table && let Some((name, samples)) = first_line(line) {
-            let name = format!("{case}::{name}");
-            let (second, third) = (lines.get(at), lines.get(at + 1));
-            match second.and_then(|line| times(line)) {
-                Some((more, means)) => {
-                    let deviation = third.and_then(|line| times(line)).map(|(_, times)| times[0]);
-                    admit(&format!("{name} {more}"), samples, means, deviation, door);
-                    at += 2;
+            Place::Title(mut parts) if !line.is_empty() && parts.len() < 12 => {
+                parts.push(line.trim().to_owned());
+                Place::Title(parts)
+            }
+            Place::Heading(1) => Place::Table,
+            Place::Heading(left) => Place::Heading(left - 1),
+            Place::Means(name, samples) => match times(line) {
+                Some((more, means)) => Place::Deviations(format!("{name} {more}"), samples, means),
+                None => {
+                    door.report(&name, ProblemKind::Failed, line.trim());
+                    Place::Table
                 }
-                None => door.report(&name, ProblemKind::Failed, second.map_or("", |line| line.trim())),
+            },
+            Place::Deviations(name, samples, means) => {
+                admit(
+                    &name,
+                    samples,
+                    means,
+                    times(line).map(|(_, deviations)| deviations[0]),
+                    door,
+                );
+                Place::Table
             }
-        }
+            _ if is_heading(line) => Place::Heading(3),
+            _ if is_rule(line) => Place::Title(Vec::new()),
+            Place::Table => match first_line(line) {
+                Some((name, samples)) => Place::Means(format!("{case}::{name}"), samples),
+                None => Place::Table,
+            },
+            Place::Outside | Place::Title(_) => Place::Outside,
+        };
+    }
+    match place {
+        Place::Means(name, _) => door.report(&name, ProblemKind::Missing, "the output ends before its mean"),
+        Place::Deviations(name, samples, means) => admit(&name, samples, means, None, door),
+        _ => {}
     }
 }
 

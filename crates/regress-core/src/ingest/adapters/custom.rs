@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::ingest::door::{Door, Entry, measure_of_unit};
-use crate::ingest::json::{Number, quote_not_finite};
+use crate::ingest::json::{Elements, Number, quote_not_finite};
 use crate::ingest::text::{Opened, number};
 use crate::ingest::{Adapter, Tool};
 use crate::measurement::{Direction, Measure, ProblemKind, Scale, Unit};
@@ -39,10 +39,11 @@ struct Head {
 }
 
 #[derive(Deserialize)]
-struct Item {
+struct Item<'a> {
     unit: String,
     value: Number,
-    range: Option<serde_json::Value>,
+    #[serde(borrow)]
+    range: Option<&'a RawValue>,
 }
 
 impl Adapter for Custom {
@@ -61,8 +62,8 @@ impl Adapter for Custom {
         for source in sources {
             door.enter(source.path);
             let text = quote_not_finite(&source.text);
-            match serde_json::from_str::<Vec<&RawValue>>(&text) {
-                Ok(items) => {
+            match serde_json::from_str::<Elements<'_>>(&text) {
+                Ok(Elements(items)) => {
                     for (index, item) in items.iter().enumerate() {
                         self.read_item(index, item.get(), door);
                     }
@@ -81,7 +82,7 @@ impl Custom {
                 return door.report(&format!("[{index}]"), ProblemKind::Malformed, error.to_string());
             }
         };
-        let item: Item = match serde_json::from_str(text) {
+        let item: Item<'_> = match serde_json::from_str(text) {
             Ok(item) => item,
             Err(error) => return door.report(&name, ProblemKind::Malformed, error.to_string()),
         };
@@ -92,7 +93,7 @@ impl Custom {
         };
         door.admit(Entry {
             direction: self.direction,
-            std_dev: item.range.as_ref().and_then(|range| spread(range, item.value.0)),
+            std_dev: item.range.and_then(|range| spread(range, item.value.0)),
             ..Entry::new(&name, measure, scale, item.value.0)
         });
     }
@@ -119,12 +120,12 @@ fn scale_of(unit: &str) -> Scale {
 }
 
 /// The half width after `±`, absolute or in percent of the value.
-fn spread(range: &serde_json::Value, value: f64) -> Option<f64> {
-    let text = match range {
-        serde_json::Value::Number(number) => return number.as_f64(),
-        serde_json::Value::String(text) => text.trim_start_matches(['±', '+', '/', '-', ' ']).trim(),
-        _ => return None,
-    };
+fn spread(range: &RawValue, value: f64) -> Option<f64> {
+    let text = range
+        .get()
+        .trim_matches('"')
+        .trim_start_matches(['±', '+', '/', '-', ' '])
+        .trim();
     match text.strip_suffix('%') {
         Some(percent) => number(percent).map(|percent| value * percent / 100.0),
         None => number(text),

@@ -5,6 +5,7 @@
 //! of GOMAXPROCS and is dropped when every line of the file has the same one: a lone `-1024` may be part of a
 //! name. Lines repeated by `-count` come from one process and become the iterations of one measurement.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::collections::HashMap;
 
@@ -52,10 +53,9 @@ impl Adapter for Go {
             door.enter(source.path);
             if source.shape.is_some() {
                 let output: String = source.text.lines().filter_map(output_of).collect();
-                read_lines(output.lines(), door);
+                read_lines(|| output.lines().map(Cow::Borrowed), door);
             } else {
-                let lines: Vec<_> = source.lines().collect();
-                read_lines(lines.iter().map(AsRef::as_ref), door);
+                read_lines(|| source.lines(), door);
             }
         }
     }
@@ -98,15 +98,17 @@ fn result(line: &str) -> Option<Result<ResultLine<'_>, String>> {
     })
 }
 
-fn read_lines<'l>(lines: impl Iterator<Item = &'l str> + Clone, door: &mut Door<'_>) {
-    let suffix = common_suffix(lines.clone());
+fn read_lines<'l, I: Iterator<Item = Cow<'l, str>>>(lines: impl Fn() -> I, door: &mut Door<'_>) {
+    let suffix = common_suffix(lines());
     let mut package = String::new();
     let mut directions: BTreeMap<String, Direction> = BTreeMap::new();
     let mut series: Vec<Series> = Vec::new();
     let mut index: HashMap<(String, String), usize> = HashMap::new();
-    for line in lines {
+    for line in lines() {
+        let line = line.as_ref();
         let full_name = |name: &str| {
             let name = suffix
+                .as_deref()
                 .and_then(|suffix| name.strip_suffix(suffix))
                 .unwrap_or(name);
             if package.is_empty() {
@@ -151,17 +153,27 @@ fn read_lines<'l>(lines: impl Iterator<Item = &'l str> + Clone, door: &mut Door<
 }
 
 /// `-8` when all result lines end in it.
-fn common_suffix<'l>(lines: impl Iterator<Item = &'l str>) -> Option<&'l str> {
-    let mut names = lines.filter_map(|line| result(line)?.ok()).map(|(name, _)| name);
-    let suffix = |name: &'l str| {
-        let at = name.rfind('-')?;
-        let digits = &name[at + 1..];
-        let is_count =
-            digits.bytes().all(|b| b.is_ascii_digit()) && digits.parse::<u32>().is_ok_and(|n| n > 1);
-        is_count.then_some(&name[at..])
-    };
-    let first = suffix(names.next()?)?;
-    names.all(|name| suffix(name) == Some(first)).then_some(first)
+fn common_suffix<'l>(lines: impl Iterator<Item = Cow<'l, str>>) -> Option<String> {
+    let mut common: Option<String> = None;
+    for line in lines {
+        let Some(Ok((name, _))) = result(&line) else {
+            continue;
+        };
+        let suffix = processors(name)?;
+        match &common {
+            Some(known) if known != suffix => return None,
+            Some(_) => {}
+            None => common = Some(suffix.to_owned()),
+        }
+    }
+    common
+}
+
+/// The `-8` a name ends in, if it does.
+fn processors(name: &str) -> Option<&str> {
+    let (at, digits) = name.rfind('-').map(|at| (at, &name[at + 1..]))?;
+    let is_count = digits.bytes().all(|b| b.is_ascii_digit()) && digits.parse::<u32>().is_ok_and(|n| n > 1);
+    is_count.then_some(&name[at..])
 }
 
 /// `Unit frames/op better=higher`.

@@ -8,10 +8,9 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use crate::ingest::door::{Door, Entry};
-use crate::ingest::json::quote_not_finite;
+use crate::ingest::json::{Elements, quote_not_finite};
 use crate::ingest::text::Opened;
 use crate::ingest::{Adapter, Tool};
 use crate::measurement::{Estimator, Measure, ProblemKind, Scale, Unit};
@@ -23,7 +22,7 @@ pub(super) struct GoogleBenchmark;
 struct Report<'a> {
     context: Option<Context>,
     #[serde(borrow)]
-    benchmarks: Vec<&'a RawValue>,
+    benchmarks: Elements<'a>,
 }
 
 #[derive(Deserialize)]
@@ -32,6 +31,9 @@ struct Context {
 }
 
 type Row = BTreeMap<String, Value>;
+
+/// Rows are parsed whole, since their counters have any name; one of this many bytes is none.
+const LONGEST_ROW: usize = 1 << 20;
 
 /// The rows of one run name.
 #[derive(Default)]
@@ -93,7 +95,12 @@ fn read_report(text: &str, door: &mut Door<'_>) {
     }
     let mut order: Vec<String> = Vec::new();
     let mut groups: BTreeMap<String, Group> = BTreeMap::new();
-    for (index, row) in report.benchmarks.iter().enumerate() {
+    for (index, row) in report.benchmarks.0.iter().enumerate() {
+        if row.get().len() > LONGEST_ROW {
+            let detail = format!("{} bytes, the limit is {LONGEST_ROW}", row.get().len());
+            door.report(&format!("benchmarks[{index}]"), ProblemKind::TooLarge, detail);
+            continue;
+        }
         let row: Row = match serde_json::from_str(row.get()) {
             Ok(row) => row,
             Err(error) => {

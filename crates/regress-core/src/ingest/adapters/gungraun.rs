@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::iai::admit_count;
 use crate::ingest::door::Door;
-use crate::ingest::json::{Document, Number, objects, quote_not_finite};
+use crate::ingest::json::{Document, Elements, Number, each_object, quote_not_finite};
 use crate::ingest::text::{Opened, slug};
 use crate::ingest::{Adapter, Tool};
 use crate::measurement::ProblemKind;
@@ -104,19 +104,17 @@ impl Adapter for Gungraun {
             door.enter(source.path);
             let text = quote_not_finite(&source.text);
             if source.shape.as_ref().is_some_and(|shape| shape.is_array) {
-                match serde_json::from_str::<Vec<&serde_json::value::RawValue>>(&text) {
-                    Ok(summaries) => summaries
+                match serde_json::from_str::<Elements<'_>>(&text) {
+                    Ok(Elements(summaries)) => summaries
                         .iter()
                         .for_each(|summary| read_summary(summary.get(), door)),
                     Err(error) => door.reject_source(ProblemKind::Malformed, &error.to_string()),
                 }
             } else {
-                for document in objects(&text) {
-                    match document {
-                        Document::Object(object) => read_summary(object.get(), door),
-                        Document::Broken(error) => door.report("summary", ProblemKind::Malformed, error),
-                    }
-                }
+                each_object(&text, |document| match document {
+                    Document::Object(object) => read_summary(object.get(), door),
+                    Document::Broken(error) => door.report("summary", ProblemKind::Malformed, error),
+                });
             }
         }
     }

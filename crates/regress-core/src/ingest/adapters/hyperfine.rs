@@ -8,10 +8,9 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use crate::ingest::door::{Door, Entry};
-use crate::ingest::json::{Number, quote_not_finite};
+use crate::ingest::json::{Elements, Number, quote_not_finite};
 use crate::ingest::text::Opened;
 use crate::ingest::{Adapter, Tool};
 use crate::measurement::{Estimator, Measure, ProblemKind, Scale, Unit};
@@ -21,7 +20,7 @@ pub(super) struct Hyperfine;
 #[derive(Deserialize)]
 struct Export<'a> {
     #[serde(borrow)]
-    results: Vec<&'a RawValue>,
+    results: Elements<'a>,
 }
 
 #[derive(Deserialize)]
@@ -63,7 +62,7 @@ impl Adapter for Hyperfine {
             let text = quote_not_finite(&source.text);
             match serde_json::from_str::<Export<'_>>(&text) {
                 Ok(export) => {
-                    for (index, result) in export.results.iter().enumerate() {
+                    for (index, result) in export.results.0.iter().enumerate() {
                         read_result(index, result.get(), door);
                     }
                 }

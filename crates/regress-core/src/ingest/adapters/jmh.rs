@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::ingest::door::{Door, Entry};
-use crate::ingest::json::{Number, quote_not_finite};
+use crate::ingest::json::{Elements, Number, quote_not_finite};
 use crate::ingest::text::Opened;
 use crate::ingest::{Adapter, Tool};
 use crate::measurement::{Direction, Estimator, Interval, Measure, ProblemKind, Scale, Unit};
@@ -59,8 +59,8 @@ impl Adapter for Jmh {
         for source in sources {
             door.enter(source.path);
             let text = quote_not_finite(&source.text);
-            match serde_json::from_str::<Vec<&RawValue>>(&text) {
-                Ok(results) => {
+            match serde_json::from_str::<Elements<'_>>(&text) {
+                Ok(Elements(results)) => {
                     for (index, result) in results.iter().enumerate() {
                         read_result(index, result.get(), door);
                     }

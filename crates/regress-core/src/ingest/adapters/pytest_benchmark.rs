@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::ingest::door::{Door, Entry};
-use crate::ingest::json::{Number, quote_not_finite};
+use crate::ingest::json::{Elements, Number, quote_not_finite};
 use crate::ingest::text::Opened;
 use crate::ingest::{Adapter, Tool};
 use crate::measurement::{Estimator, Interval, ProblemKind};
@@ -17,7 +17,7 @@ const VERSIONS: [&str; 4] = ["2", "3", "4", "5"];
 #[derive(Deserialize)]
 struct Report<'a> {
     #[serde(borrow)]
-    benchmarks: Vec<&'a RawValue>,
+    benchmarks: Elements<'a>,
     version: Option<String>,
 }
 
@@ -79,7 +79,7 @@ fn read_report(text: &str, door: &mut Door<'_>) {
             door.reject_source(ProblemKind::UnknownVersion, &detail);
         }
     }
-    for (index, benchmark) in report.benchmarks.iter().enumerate() {
+    for (index, benchmark) in report.benchmarks.0.iter().enumerate() {
         read_benchmark(index, benchmark.get(), door);
     }
 }

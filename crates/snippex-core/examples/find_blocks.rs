@@ -1,4 +1,6 @@
 //! Finds the blocks of a file: `cargo run --release -p snippex-core --example find_blocks -- FILE [--list]`.
+//!
+//! With `--features capstone` it also asks the second decoder about every instruction.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -61,5 +63,13 @@ fn main() -> ExitCode {
     }
     println!("by origin: {origins:#?}");
     println!("not run: {unrunnable:#?}");
+    #[cfg(feature = "capstone")]
+    match snippex_core::extract::second_opinion(&index, 20) {
+        Ok(opinion) => println!("second decoder: {opinion:#x?}"),
+        Err(error) => {
+            eprintln!("failed to set up the second decoder: {error}");
+            return ExitCode::from(2);
+        }
+    }
     ExitCode::SUCCESS
 }

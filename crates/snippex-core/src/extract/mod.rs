@@ -5,6 +5,17 @@
 //! and marks it as [`Origin::Sweep`](crate::block::Origin::Sweep). Time is linear in the size of the code, memory
 //! one byte for each byte of code plus 16 bytes a block.
 //!
+//! ```no_run
+//! use snippex_core::{binary::Image, extract::extract};
+//!
+//! let data = std::fs::read("/bin/bash")?;
+//! let image = Image::parse(&data)?;
+//! for block in extract(&image).iter().take(10) {
+//!     println!("{:#x}: {} bytes, {:?}", block.address, block.bytes.len(), block.terminator);
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! Does not do: running anything, data flow beyond what jump tables need, self-modifying or packed code.
 
 mod code;

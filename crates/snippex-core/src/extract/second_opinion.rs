@@ -3,6 +3,7 @@
 use capstone::prelude::*;
 
 use super::BlockIndex;
+use crate::block::Origin;
 use crate::decode::decoder;
 
 /// An instruction whose length the decoders see differently.
@@ -23,8 +24,10 @@ pub struct SecondOpinion {
     pub instructions: u64,
     /// Instructions with a different length.
     pub disagreements: u64,
-    /// Instructions capstone does not know; counted in `disagreements`, too.
+    /// Of these, instructions capstone does not know.
     pub unknown: u64,
+    /// Of the disagreements, those in blocks found by linear sweep, which are data most likely.
+    pub in_sweep: u64,
     /// The first of them, ascending by address.
     pub examples: Vec<Disagreement>,
 }
@@ -52,6 +55,7 @@ pub fn second_opinion(index: &BlockIndex<'_, '_>, examples: usize) -> Result<Sec
             }
             opinion.disagreements += 1;
             opinion.unknown += u64::from(length.is_none());
+            opinion.in_sweep += u64::from(entry.origin == Origin::Sweep);
             if opinion.examples.len() < examples {
                 opinion.examples.push(Disagreement {
                     address: instruction.ip(),

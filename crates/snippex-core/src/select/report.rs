@@ -20,7 +20,7 @@ pub enum Reason {
     RareInstruction {
         /// The instruction's form as the decoder names it, such as `Bsf_r64_rm64`.
         form: String,
-        /// How often it occurs in the blocks that match.
+        /// Blocks that match and have it.
         occurrences: u64,
     },
     /// Has an operand `[base + index*scale + displacement]`.

@@ -2,10 +2,11 @@
 
 use std::fs::{self, OpenOptions};
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{AnyConnection, AnyPool, ConnectOptions, Connection, Transaction};
+use tokio::time::sleep;
 
 use crate::dialect::{APPLICATION_ID, Dialect};
 use crate::error::StoreError;
@@ -14,6 +15,8 @@ use crate::schema;
 
 /// How long an operation waits for another process's lock before it gives up.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
+
+const TRY_AGAIN: Duration = Duration::from_millis(20);
 
 pub(crate) const CONNECTIONS: u32 = 4;
 
@@ -94,7 +97,7 @@ impl Store {
         let options = options.disable_statement_logging();
         // The pool would try again until its time is over; one connection of our own tells at once.
         let mut first = AnyConnection::connect_with(&options).await.map_err(failed)?;
-        prepare(&mut first, location).await?;
+        prepare_patiently(&mut first, location).await?;
         first.close().await.map_err(failed)?;
 
         let setup = Dialect::of(location).connection_setup();
@@ -136,6 +139,18 @@ impl Store {
     }
 }
 
+/// SQLite does not wait when two processes turn on the write-ahead log of a new file: one is told at once that
+/// the file is busy. It tries again.
+async fn prepare_patiently(connection: &mut AnyConnection, location: &Location) -> Result<(), StoreError> {
+    let give_up = Instant::now() + BUSY_TIMEOUT;
+    loop {
+        match prepare(connection, location).await {
+            Err(StoreError::Busy { .. }) if Instant::now() < give_up => sleep(TRY_AGAIN).await,
+            answer => return answer,
+        }
+    }
+}
+
 /// Makes sure that the database is ours before anything in it is changed, then brings the schema up to date.
 async fn prepare(connection: &mut AnyConnection, location: &Location) -> Result<(), StoreError> {
     let failed = |source| StoreError::of_driver(location, "open", source);
@@ -143,13 +158,15 @@ async fn prepare(connection: &mut AnyConnection, location: &Location) -> Result<
     run(connection, dialect.connection_setup())
         .await
         .map_err(failed)?;
-    if dialect == Dialect::Sqlite && !is_marked(connection).await.map_err(failed)? {
-        if !is_empty(connection).await.map_err(failed)? {
+    if dialect == Dialect::Sqlite {
+        // In this order: whoever creates the tables at this moment has marked the file before.
+        if is_empty(connection).await.map_err(failed)? {
+            mark(connection).await.map_err(failed)?;
+        } else if !is_marked(connection).await.map_err(failed)? {
             return Err(StoreError::Foreign {
                 location: location.clone(),
             });
         }
-        mark(connection).await.map_err(failed)?;
     }
     schema::migrate(connection, location).await
 }

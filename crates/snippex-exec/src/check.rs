@@ -21,6 +21,7 @@ use snippex_core::group::Group;
 use snippex_core::observation::{Endpoint, Observation};
 
 use crate::batch::split;
+use crate::culprit::locate;
 use crate::discovery::CaseMaker;
 use crate::engine::{Engine, EngineError};
 use crate::memory_source::MemorySource;
@@ -70,7 +71,7 @@ pub struct Finding {
     pub actual: Observation,
     /// What differs.
     pub divergence: Divergence,
-    /// Runs of the block with a divergence of the same class in the same fields.
+    /// Runs of the block whose divergence begins at the same instruction in the same way.
     pub runs: u64,
 }
 
@@ -113,7 +114,7 @@ pub struct BlockReport {
     pub unsupported: Option<(Unsupported, u64)>,
     /// Matches in which undefined or implementation-defined bits were passed over, by rule.
     pub excused: BTreeMap<Rule, u64>,
-    /// One entry for each class and set of fields.
+    /// One entry for each class.
     pub findings: Vec<Finding>,
 }
 
@@ -130,6 +131,20 @@ impl BlockReport {
             unsupported: None,
             excused: BTreeMap::new(),
             findings: Vec::new(),
+        }
+    }
+
+    /// Adds a confirmed finding whose divergence begins as `class` says. Findings that begin alike are one: what
+    /// differs at the end of the block depends on the start state.
+    fn add(&mut self, mut finding: Finding, class: Class) {
+        finding.divergence.class = class;
+        match self
+            .findings
+            .iter_mut()
+            .find(|known| known.divergence.class == finding.divergence.class)
+        {
+            Some(known) => known.runs += finding.runs,
+            None => self.findings.push(finding),
         }
     }
 }
@@ -264,13 +279,11 @@ impl Worker<'_> {
                     self.subject.restart()?;
                     fresh = true;
                 }
-                if repeats(
-                    &finding,
-                    self.reference.as_mut(),
-                    self.subject.as_mut(),
-                    &self.options.tolerance,
-                )? {
-                    report.findings.push(finding);
+                let (reference, subject) = (self.reference.as_mut(), self.subject.as_mut());
+                if repeats(&finding, reference, subject, &self.options.tolerance)? {
+                    let (case, divergence) = (&finding.case, &finding.divergence);
+                    let class = locate(case, divergence, reference, subject, &self.options.tolerance)?;
+                    report.add(finding, class);
                 } else {
                     report.diverged -= finding.runs;
                     *report.inconclusive.entry(Inconclusive::NotRepeated).or_default() += finding.runs;

@@ -17,7 +17,10 @@ use snippex_core::state::{Components, MachineState, RSP, rflags};
 use crate::engine::{Engine, EngineError};
 use crate::results::Outcome;
 
-const PLACEMENT: Placement = Placement { image_base: IMAGE_BASE, code_base: IMAGE_BASE + CODE_DISTANCE };
+const PLACEMENT: Placement = Placement {
+    image_base: IMAGE_BASE,
+    code_base: IMAGE_BASE + CODE_DISTANCE,
+};
 const ADDRESS: u64 = 0x1000;
 const CODE: u64 = PLACEMENT.code_base + ADDRESS;
 
@@ -51,15 +54,24 @@ pub fn conformance(engine: &mut dyn Engine) -> Result<Vec<Failure>, EngineError>
             Outcome::Ran(observation) => (test.expect)(&test.case, &observation),
             Outcome::Unsupported(reason) => Err(reason.to_string()),
         };
-        failures.extend(result.err().map(|problem| Failure { name: test.name, problem }));
+        failures.extend(result.err().map(|problem| Failure {
+            name: test.name,
+            problem,
+        }));
     }
     // Every vector, x87 and opmask register survives the way in and out.
     let nop = case(Terminator::FallThrough, &[0x90], |_| ());
     let starts = palette(1).len();
-    let group = Group { palette: palette(1), ..Group::of(&nop) };
+    let group = Group {
+        palette: palette(1),
+        ..Group::of(&nop)
+    };
     let group = Group {
         starts: (0..starts)
-            .map(|index| snippex_core::group::Start { vectors: index as u32, ..group.starts[0] })
+            .map(|index| snippex_core::group::Start {
+                vectors: index as u32,
+                ..group.starts[0]
+            })
             .collect(),
         ..group
     };
@@ -70,7 +82,10 @@ pub fn conformance(engine: &mut dyn Engine) -> Result<Vec<Failure>, EngineError>
         if let Outcome::Ran(observation) = results.outcome(0, index)
             && let Err(problem) = same_state(&groups[0].state(index), &observation.state, components)
         {
-            failures.push(Failure { name: "a state goes in and comes out unchanged", problem });
+            failures.push(Failure {
+                name: "a state goes in and comes out unchanged",
+                problem,
+            });
             break;
         }
     }
@@ -78,7 +93,10 @@ pub fn conformance(engine: &mut dyn Engine) -> Result<Vec<Failure>, EngineError>
 }
 
 fn case(terminator: Terminator, bytes: &[u8], prepare: impl FnOnce(&mut Builder)) -> Case {
-    let mut builder = Builder { state: MachineState::default(), pages: Vec::new() };
+    let mut builder = Builder {
+        state: MachineState::default(),
+        pages: Vec::new(),
+    };
     builder.state.gpr[RSP] = STACK + 0x800;
     prepare(&mut builder);
     let block = Block {
@@ -91,7 +109,12 @@ fn case(terminator: Terminator, bytes: &[u8], prepare: impl FnOnce(&mut Builder)
         unrunnable: None,
     };
     builder.pages.sort_by_key(|page| page.address);
-    Case { block: Arc::new(block), placement: PLACEMENT, state: builder.state, pages: builder.pages.into() }
+    Case {
+        block: Arc::new(block),
+        placement: PLACEMENT,
+        state: builder.state,
+        pages: builder.pages.into(),
+    }
 }
 
 struct Builder {
@@ -105,7 +128,11 @@ impl Builder {
     }
 
     fn page(&mut self, address: u64, access: Access, fill: u8) {
-        self.pages.push(Page { address, access, content: Arc::new([fill; PAGE_SIZE]) });
+        self.pages.push(Page {
+            address,
+            access,
+            content: Arc::new([fill; PAGE_SIZE]),
+        });
     }
 }
 
@@ -115,7 +142,9 @@ fn expect(condition: bool, problem: impl FnOnce() -> String) -> Result<(), Strin
 
 fn exits_to(observation: &Observation, target: u64) -> Result<(), String> {
     let found = observation.endpoint;
-    expect(found == Endpoint::Exit { target }, || format!("expected an exit to {target:#x}, found {found:x?}"))
+    expect(found == Endpoint::Exit { target }, || {
+        format!("expected an exit to {target:#x}, found {found:x?}")
+    })
 }
 
 fn signals(observation: &Observation, number: u8, rip: u64) -> Result<(), String> {
@@ -126,10 +155,17 @@ fn signals(observation: &Observation, number: u8, rip: u64) -> Result<(), String
 }
 
 fn same_state(expected: &MachineState, found: &MachineState, covered: Components) -> Result<(), String> {
-    expect(expected.gpr == found.gpr && expected.rflags == found.rflags, || "general registers changed".into())?;
+    expect(
+        expected.gpr == found.gpr && expected.rflags == found.rflags,
+        || "general registers changed".into(),
+    )?;
     let used = |state: &MachineState| (state.x87, state.mxcsr);
     expect(used(expected) == used(found), || {
-        format!("x87 or MXCSR changed: {:x?} to {:x?}", used(expected), used(found))
+        format!(
+            "x87 or MXCSR changed: {:x?} to {:x?}",
+            used(expected),
+            used(found)
+        )
     })?;
     let width = match covered {
         covered if covered.contains(Components::AVX512) => 64,
@@ -138,7 +174,9 @@ fn same_state(expected: &MachineState, found: &MachineState, covered: Components
     };
     let registers = if width == 64 { 32 } else { 16 };
     let changed = (0..registers).find(|&n| expected.vectors[n][..width] != found.vectors[n][..width]);
-    expect(changed.is_none(), || format!("vector register {changed:?} changed"))?;
+    expect(changed.is_none(), || {
+        format!("vector register {changed:?} changed")
+    })?;
     let opmask = !covered.contains(Components::AVX512) || expected.opmask == found.opmask;
     expect(opmask, || "opmask registers changed".into())
 }
@@ -155,9 +193,13 @@ fn tests() -> Vec<Test> {
         }),
         |_, o| {
             exits_to(o, CODE + 3)?;
-            expect(o.state.gpr[0] == 1 << 63, || format!("rax is {:#x}", o.state.gpr[0]))?;
+            expect(o.state.gpr[0] == 1 << 63, || {
+                format!("rax is {:#x}", o.state.gpr[0])
+            })?;
             let flags = o.state.rflags & rflags::STATUS;
-            expect(flags == rflags::PF | rflags::AF | rflags::SF | rflags::OF, || format!("flags are {flags:#x}"))
+            expect(flags == rflags::PF | rflags::AF | rflags::SF | rflags::OF, || {
+                format!("flags are {flags:#x}")
+            })
         },
     );
     add(
@@ -165,21 +207,34 @@ fn tests() -> Vec<Test> {
         case(Terminator::Jcc, &[0x74, 0x10], |b| b.state.rflags |= rflags::ZF),
         |_, o| exits_to(o, CODE + 0x12),
     );
-    add("a conditional branch is not taken", case(Terminator::Jcc, &[0x74, 0x10], |_| ()), |_, o| {
-        exits_to(o, CODE + 2)
-    });
-    add("LOOP counts and branches", case(Terminator::Loop, &[0xe2, 0x10], |b| b.set(1, 2)), |_, o| {
-        exits_to(o, CODE + 0x12)?;
-        expect(o.state.gpr[1] == 1, || format!("rcx is {}", o.state.gpr[1]))
-    });
-    add("a direct jump", case(Terminator::Jmp, &[0xeb, 0x20], |_| ()), |_, o| exits_to(o, CODE + 0x22));
+    add(
+        "a conditional branch is not taken",
+        case(Terminator::Jcc, &[0x74, 0x10], |_| ()),
+        |_, o| exits_to(o, CODE + 2),
+    );
+    add(
+        "LOOP counts and branches",
+        case(Terminator::Loop, &[0xe2, 0x10], |b| b.set(1, 2)),
+        |_, o| {
+            exits_to(o, CODE + 0x12)?;
+            expect(o.state.gpr[1] == 1, || format!("rcx is {}", o.state.gpr[1]))
+        },
+    );
+    add(
+        "a direct jump",
+        case(Terminator::Jmp, &[0xeb, 0x20], |_| ()),
+        |_, o| exits_to(o, CODE + 0x22),
+    );
     add(
         "a call pushes its return address",
-        case(Terminator::Call, &[0xe8, 0x00, 0x01, 0, 0], |b| b.page(STACK, Access::ReadWrite, 0)),
+        case(Terminator::Call, &[0xe8, 0x00, 0x01, 0, 0], |b| {
+            b.page(STACK, Access::ReadWrite, 0)
+        }),
         |_, o| {
             exits_to(o, CODE + 0x105)?;
             let line = o.memory.iter().find(|line| line.address == STACK + 0x7c0);
-            let pushed = line.map(|line| u64::from_le_bytes(line.bytes[56..].try_into().expect("eight bytes")));
+            let pushed =
+                line.map(|line| u64::from_le_bytes(line.bytes[56..].try_into().expect("eight bytes")));
             expect(pushed == Some(CODE + 5), || format!("pushed {pushed:x?}"))
         },
     );
@@ -203,10 +258,18 @@ fn tests() -> Vec<Test> {
     );
     add(
         "an operand relative to RIP reaches the image",
-        case(Terminator::FallThrough, &[0x48, 0x8b, 0x05, 0xf9, 0x0f, 0, 0], |b| {
-            b.page(IMAGE_BASE + 0x2000, Access::Read, 0x5a);
-        }),
-        |_, o| expect(o.state.gpr[0] == 0x5a5a_5a5a_5a5a_5a5a, || format!("rax is {:#x}", o.state.gpr[0])),
+        case(
+            Terminator::FallThrough,
+            &[0x48, 0x8b, 0x05, 0xf9, 0x0f, 0, 0],
+            |b| {
+                b.page(IMAGE_BASE + 0x2000, Access::Read, 0x5a);
+            },
+        ),
+        |_, o| {
+            expect(o.state.gpr[0] == 0x5a5a_5a5a_5a5a_5a5a, || {
+                format!("rax is {:#x}", o.state.gpr[0])
+            })
+        },
     );
     add(
         "a store across two pages is seen in both",
@@ -218,12 +281,16 @@ fn tests() -> Vec<Test> {
         }),
         |_, o| {
             let found: Vec<_> = o.memory.iter().map(|line| line.address).collect();
-            expect(found == [ARENA + 0xfc0, ARENA + 0x1000], || format!("changed lines are {found:x?}"))
+            expect(found == [ARENA + 0xfc0, ARENA + 0x1000], || {
+                format!("changed lines are {found:x?}")
+            })
         },
     );
     add(
         "a load from where nothing is faults with its address",
-        case(Terminator::FallThrough, &[0x8b, 0x07], |b| b.set(7, ARENA + 0x123)),
+        case(Terminator::FallThrough, &[0x8b, 0x07], |b| {
+            b.set(7, ARENA + 0x123)
+        }),
         |_, o| signals(o, 11, CODE),
     );
     add(
@@ -234,13 +301,21 @@ fn tests() -> Vec<Test> {
         }),
         |_, o| signals(o, 11, CODE + 1),
     );
-    add("UD2 raises SIGILL", case(Terminator::Trap, &[0x0f, 0x0b], |_| ()), |_, o| signals(o, 4, CODE));
-    add("INT3 raises SIGTRAP behind itself", case(Terminator::Trap, &[0xcc], |_| ()), |_, o| {
-        signals(o, 5, CODE + 1)
-    });
+    add(
+        "UD2 raises SIGILL",
+        case(Terminator::Trap, &[0x0f, 0x0b], |_| ()),
+        |_, o| signals(o, 4, CODE),
+    );
+    add(
+        "INT3 raises SIGTRAP behind itself",
+        case(Terminator::Trap, &[0xcc], |_| ()),
+        |_, o| signals(o, 5, CODE + 1),
+    );
     add(
         "all status flags and DF go in and come out",
-        case(Terminator::FallThrough, &[0x90], |b| b.state.rflags |= rflags::STATUS | rflags::DF),
+        case(Terminator::FallThrough, &[0x90], |b| {
+            b.state.rflags |= rflags::STATUS | rflags::DF
+        }),
         |case, o| {
             let found = o.state.rflags;
             expect(found == case.state.rflags, || format!("RFLAGS is {found:#x}"))

@@ -3,6 +3,7 @@
 pub mod batch;
 pub mod check;
 pub mod conformance;
+pub mod culprit;
 mod discovery;
 pub mod engine;
 mod lower;

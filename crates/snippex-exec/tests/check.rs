@@ -27,11 +27,20 @@ fn planted() -> Result<Box<dyn Engine>, EngineError> {
 }
 
 /// Every `step`-th block of a file, on two engines; reports by block.
-fn run(path: &str, step: usize, subject: &EngineFactory<'_>, options: CheckOptions) -> BTreeMap<usize, BlockReport> {
+fn run(
+    path: &str,
+    step: usize,
+    subject: &EngineFactory<'_>,
+    options: CheckOptions,
+) -> BTreeMap<usize, BlockReport> {
     let bytes = std::fs::read(path).unwrap();
     let image = Image::parse(&bytes).unwrap();
-    let blocks: Vec<Arc<Block>> =
-        extract(&image).iter().filter(|block| block.unrunnable.is_none()).step_by(step).map(Arc::new).collect();
+    let blocks: Vec<Arc<Block>> = extract(&image)
+        .iter()
+        .filter(|block| block.unrunnable.is_none())
+        .step_by(step)
+        .map(Arc::new)
+        .collect();
     assert!(blocks.len() > 50, "{path} has blocks");
     let job = Job {
         image: Some(&image),
@@ -46,7 +55,10 @@ fn run(path: &str, step: usize, subject: &EngineFactory<'_>, options: CheckOptio
             let sender = sender;
             check(&job, &blocks, &sender, &AtomicBool::new(false))
         });
-        let reports = receiver.into_iter().map(|report: BlockReport| (report.index, report)).collect();
+        let reports = receiver
+            .into_iter()
+            .map(|report: BlockReport| (report.index, report))
+            .collect();
         checker.join().unwrap().unwrap();
         reports
     })
@@ -60,7 +72,11 @@ fn summary(reports: &BTreeMap<usize, BlockReport>) -> Summary {
 
 #[test]
 fn two_native_runs_never_differ() {
-    let options = CheckOptions { threads: 2, states: 32, ..CheckOptions::default() };
+    let options = CheckOptions {
+        threads: 2,
+        states: 32,
+        ..CheckOptions::default()
+    };
     for (path, step) in [("/bin/bash", 40), ("/lib/x86_64-linux-gnu/libm.so.6", 20)] {
         let summary = summary(&run(path, step, &native, options.clone()));
         assert_eq!(summary.diverged, 0, "{summary:#?}");
@@ -71,7 +87,10 @@ fn two_native_runs_never_differ() {
 
 #[test]
 fn almost_all_runs_of_bash_complete() {
-    let options = CheckOptions { threads: 2, ..CheckOptions::default() };
+    let options = CheckOptions {
+        threads: 2,
+        ..CheckOptions::default()
+    };
     let summary = summary(&run("/bin/bash", 20, &native, options));
     assert!(summary.completed * 100 >= summary.runs * 97, "{summary:#?}");
 }
@@ -79,11 +98,19 @@ fn almost_all_runs_of_bash_complete() {
 #[test]
 fn the_number_of_threads_changes_nothing() {
     let counts = |threads| {
-        let options = CheckOptions { threads, states: 16, tolerance: Tolerance::qemu_user(), ..CheckOptions::default() };
+        let options = CheckOptions {
+            threads,
+            states: 16,
+            tolerance: Tolerance::qemu_user(),
+            ..CheckOptions::default()
+        };
         let reports = run("/lib/x86_64-linux-gnu/libm.so.6", 200, &qemu, options);
         let counts = |report: &BlockReport| {
-            let findings: Vec<_> =
-                report.findings.iter().map(|f| (f.start, f.runs, f.divergence.class.clone())).collect();
+            let findings: Vec<_> = report
+                .findings
+                .iter()
+                .map(|f| (f.start, f.runs, f.divergence.class.clone()))
+                .collect();
             (report.completed, report.matched, report.diverged, findings)
         };
         reports.values().map(counts).collect::<Vec<_>>()
@@ -93,7 +120,11 @@ fn the_number_of_threads_changes_nothing() {
 
 #[test]
 fn a_planted_bug_is_found_and_nothing_else() {
-    let options = CheckOptions { threads: 2, states: 16, ..CheckOptions::default() };
+    let options = CheckOptions {
+        threads: 2,
+        states: 16,
+        ..CheckOptions::default()
+    };
     let reports = run("/bin/bash", 10, &planted, options);
     let findings: Vec<_> = reports.values().flat_map(|report| &report.findings).collect();
     assert!(!findings.is_empty());
@@ -107,9 +138,17 @@ fn a_planted_bug_is_found_and_nothing_else() {
 
 #[test]
 fn qemu_is_caught_with_mxcsr() {
-    let options = CheckOptions { threads: 2, states: 16, tolerance: Tolerance::qemu_user(), ..CheckOptions::default() };
+    let options = CheckOptions {
+        threads: 2,
+        states: 16,
+        tolerance: Tolerance::qemu_user(),
+        ..CheckOptions::default()
+    };
     let reports = run("/lib/x86_64-linux-gnu/libm.so.6", 40, &qemu, options);
     // QEMU 7.2 does not set MXCSR.DE for denormal operands.
-    let mxcsr = reports.values().flat_map(|report| &report.findings).filter(|f| f.divergence.class.kind == Kind::Mxcsr);
+    let mxcsr = reports
+        .values()
+        .flat_map(|report| &report.findings)
+        .filter(|f| f.divergence.class.kind == Kind::Mxcsr);
     assert!(mxcsr.count() > 0);
 }

@@ -5,7 +5,11 @@ use snippex_exec::engine::{Engine, EngineSpec, MockEngine, RunnerEngine};
 
 fn passes(engine: &mut dyn Engine) {
     let failures = conformance(engine).unwrap();
-    assert!(failures.is_empty(), "{}: {failures:#?}", engine.identity().describe());
+    assert!(
+        failures.is_empty(),
+        "{}: {failures:#?}",
+        engine.identity().describe()
+    );
 }
 
 #[test]
@@ -21,7 +25,11 @@ fn qemu_conforms() {
     let mut engine = RunnerEngine::start(spec).unwrap();
     passes(&mut engine);
     assert_eq!(engine.identity().cpu.emulator(), Some("TCGTCGTCGTCG"));
-    assert!(engine.identity().version.contains("version"), "{}", engine.identity().version);
+    assert!(
+        engine.identity().version.contains("version"),
+        "{}",
+        engine.identity().version
+    );
 }
 
 #[test]

@@ -32,7 +32,10 @@ fn a_missing_program_is_named() {
 #[test]
 fn a_program_that_exits_at_once_is_reported_with_its_words() {
     let text = start("sh -c 'echo no license >&2; exit 3' {runner}");
-    assert!(text.contains("exited with status 3") && text.contains("no license"), "{text}");
+    assert!(
+        text.contains("exited with status 3") && text.contains("no license"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -50,11 +53,17 @@ fn a_program_that_hangs_is_given_up() {
 fn an_emulator_is_not_native() {
     let mut spec = EngineSpec::preset("qemu-x86_64").expect("install it: cargo xtask test does");
     spec.native = true;
-    assert!(matches!(RunnerEngine::start(spec), Err(EngineError::NotNative { .. })));
+    assert!(matches!(
+        RunnerEngine::start(spec),
+        Err(EngineError::NotNative { .. })
+    ));
 }
 
 const ADDRESS: u64 = 0x1000;
-const PLACEMENT: Placement = Placement { image_base: 0x2_0000_0000, code_base: 0x2_4000_0000 };
+const PLACEMENT: Placement = Placement {
+    image_base: 0x2_0000_0000,
+    code_base: 0x2_4000_0000,
+};
 
 fn case(address: u64, terminator: Terminator, bytes: &[u8], rax: u64) -> Case {
     let block = Block {
@@ -68,7 +77,12 @@ fn case(address: u64, terminator: Terminator, bytes: &[u8], rax: u64) -> Case {
     };
     let mut state = MachineState::default();
     state.gpr[0] = rax;
-    Case { block: Arc::new(block), placement: PLACEMENT, state, pages: [].into() }
+    Case {
+        block: Arc::new(block),
+        placement: PLACEMENT,
+        state,
+        pages: [].into(),
+    }
 }
 
 /// Runs `inc rax`, the guilty case, `inc rax` in one batch: both neighbours must be right.
@@ -81,7 +95,9 @@ fn among_innocents(guilty: &Case) -> Endpoint {
     let groups: Vec<Group> = cases.iter().map(Group::of).collect();
     let results = engine.run(&groups).unwrap();
     for index in [0, 2] {
-        let Outcome::Ran(observation) = results.outcome(index, 0) else { panic!("supported") };
+        let Outcome::Ran(observation) = results.outcome(index, 0) else {
+            panic!("supported")
+        };
         assert_eq!(observation.state.gpr[0], 42);
     }
     results.endpoint(1, 0).unwrap()
@@ -90,7 +106,12 @@ fn among_innocents(guilty: &Case) -> Endpoint {
 #[test]
 fn an_endless_loop_is_marked_and_the_batch_goes_on() {
     // jmp rax, to itself
-    let guilty = case(ADDRESS, Terminator::IndirectJmp, &[0xff, 0xe0], PLACEMENT.code_base + ADDRESS);
+    let guilty = case(
+        ADDRESS,
+        Terminator::IndirectJmp,
+        &[0xff, 0xe0],
+        PLACEMENT.code_base + ADDRESS,
+    );
     assert_eq!(among_innocents(&guilty), Endpoint::Hung);
 }
 

@@ -93,7 +93,13 @@ impl MockEngine {
     }
 
     fn with(identity: EngineIdentity, source: Source) -> Self {
-        Self { identity, source, lowered: vec![], unsupported: vec![], outcomes: vec![] }
+        Self {
+            identity,
+            source,
+            lowered: vec![],
+            unsupported: vec![],
+            outcomes: vec![],
+        }
     }
 }
 
@@ -135,8 +141,14 @@ impl Engine for MockEngine {
             .iter()
             .enumerate()
             .map(|(index, group)| {
-                let count = if self.unsupported[index].is_none() { group.starts.len() } else { 0 };
-                (0..count).map(|start| model(index, start, &group.case(start))).collect()
+                let count = if self.unsupported[index].is_none() {
+                    group.starts.len()
+                } else {
+                    0
+                };
+                (0..count)
+                    .map(|start| model(index, start, &group.case(start)))
+                    .collect()
             })
             .collect();
         drop(model);

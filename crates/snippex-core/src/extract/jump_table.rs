@@ -80,7 +80,7 @@ impl Tables {
             references: Vec::new(),
             lowest: image.address_range().start,
             budget,
-            search_budget: 64 * budget,
+            search_budget: 16 * budget,
         }
     }
 

@@ -16,6 +16,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! NOPs that align the code behind a branch belong to no block: the fall-through successor of a block is the
+//! address of the NOPs, and the next block begins behind them.
+//!
 //! Does not do: running anything, data flow beyond what jump tables need, self-modifying or packed code.
 
 mod code;
@@ -37,18 +40,21 @@ pub use second_opinion::{Disagreement, SecondOpinion, second_opinion};
 
 use crate::binary::Image;
 
+/// Times that guesses lead to new guesses. Real programs need two or three; a hostile one could need as many as it
+/// has functions, and each looks at all tables.
+const ROUNDS: u32 = 32;
+
 /// Finds all blocks of `image`.
 #[must_use]
 pub fn extract<'i, 'a>(image: &'i Image<'a>) -> BlockIndex<'i, 'a> {
     let mut tracer = trace::Tracer::new(image);
     seeds::strong(&mut tracer);
     tracer.run();
-    loop {
+    for _ in 0..ROUNDS {
         // Guesses only once everything certain is known: each may rule the other out.
         let tables = tracer.follow_unbounded_tables();
         tracer.run();
         let taken = seeds::address_taken(&mut tracer);
-        tracer.run();
         if !tables && !taken {
             break;
         }

@@ -46,18 +46,20 @@ pub(super) fn strong(tracer: &mut Tracer<'_, '_>) {
 
 /// Starts the addresses that code takes and that look like functions; whether there was a new one.
 pub(super) fn address_taken(tracer: &mut Tracer<'_, '_>) -> bool {
-    let mut taken = std::mem::take(&mut tracer.taken);
-    taken.sort_unstable();
-    taken.dedup();
     let mut any = false;
-    for position in taken {
-        if tracer.code.is_covered(position) || !plausible_function(&tracer.code, position) {
-            continue;
+    while !tracer.taken.is_empty() {
+        let mut taken = std::mem::take(&mut tracer.taken);
+        taken.sort_unstable();
+        taken.dedup();
+        for position in taken {
+            if tracer.code.is_covered(position) || !plausible_function(&tracer.code, position) {
+                continue;
+            }
+            tracer.start(position, Origin::AddressTaken);
+            // Each is followed before the next is judged: what one covers, the other cannot be.
+            tracer.run();
+            any = true;
         }
-        tracer.start(position, Origin::AddressTaken);
-        // Each is followed before the next is judged: what one covers, the other cannot be.
-        tracer.run();
-        any = true;
     }
     any
 }

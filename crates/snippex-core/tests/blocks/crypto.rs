@@ -97,3 +97,17 @@ fn control_flow_in_libcrypto_meets_nothing_a_user_program_would_not_run() {
     });
     assert_eq!(odd.count(), 0);
 }
+
+/// Where the two decoders differ, the bytes are data.
+#[cfg(feature = "capstone")]
+#[test]
+fn the_second_decoder_agrees_on_what_control_flow_found() {
+    let data = std::fs::read(LIBRARY).unwrap_or_else(|error| {
+        panic!("this test needs {LIBRARY} (apt-get install libssl3 or libssl3t64): {error}")
+    });
+    let image = Image::parse(&data).unwrap();
+    let opinion = snippex_core::extract::second_opinion(&extract(&image), 5).unwrap();
+    assert!(opinion.instructions > 500_000);
+    assert_eq!(opinion.disagreements, opinion.in_sweep, "{opinion:x?}");
+    assert!(opinion.examples.len() <= 5);
+}

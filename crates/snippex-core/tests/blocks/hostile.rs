@@ -163,6 +163,55 @@ fn the_unchanged_files_are_read() {
     }
 }
 
+/// Code made to be slow: what is repeated, and how often to fill a megabyte.
+fn slow_patterns() -> Vec<(&'static str, Vec<u8>)> {
+    let fill = |pattern: &[u8]| pattern.repeat(0x10_0000 / pattern.len());
+    vec![
+        // lea rax,[rip+9]; ret; padding: each function takes the address of the next
+        (
+            "chain of addresses",
+            fill(&[
+                0x48, 0x8d, 0x05, 0x09, 0, 0, 0, 0xc3, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc,
+            ]),
+        ),
+        // movsxd rax,[rdx+rdi*4]; add rax,rdx; je +2; jmp rax: tables without a base
+        (
+            "tables",
+            fill(&[0x48, 0x63, 0x04, 0xba, 0x48, 0x01, 0xd0, 0x74, 0x02, 0xff, 0xe0]),
+        ),
+        // lea rdx,[rip-7]; the same: tables without an end
+        (
+            "endless tables",
+            fill(&[
+                0x48, 0x8d, 0x15, 0xf9, 0xff, 0xff, 0xff, 0x48, 0x63, 0x04, 0xba, 0x48, 0x01, 0xd0, 0x74,
+                0x02, 0xff, 0xe0,
+            ]),
+        ),
+        ("calls", fill(&[0xe8, 0, 0, 0, 1])),
+        ("calls of the next", fill(&[0xe8, 1, 0, 0, 0, 0x90])),
+        ("calls ahead", fill(&[0xe8, 0, 1, 0, 0, 0x75, 0x10])),
+        ("branches", fill(&[0x74, 0x7f])),
+        ("jumps into the middle", fill(&[0x74, 0xff, 0xc0])),
+        ("NOPs", fill(&[0x0f, 0x1f, 0x00])),
+        ("one block", fill(&[0xff, 0xc0])),
+        ("undecodable", fill(&[0x06])),
+    ]
+}
+
+#[test]
+fn no_pattern_of_code_takes_more_than_linear_time() {
+    for (name, code) in slow_patterns() {
+        let file = Elf::new(code).build();
+        let image = Image::parse(&file).unwrap();
+        let started = std::time::Instant::now();
+        let blocks = extract(&image).len();
+        let elapsed = started.elapsed();
+        // A quadratic pass over a megabyte takes minutes; the limit leaves room for a busy machine.
+        assert!(elapsed.as_secs() < 10, "{name}: {elapsed:?} for {blocks} blocks");
+        println!("{name}: {elapsed:?} for {blocks} blocks");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -94,7 +94,7 @@ fn instruction_ends(block: &Block) -> Vec<usize> {
     let mut decoder = Decoder::with_ip(64, &block.bytes, block.address, DecoderOptions::NONE);
     let mut ends = Vec::new();
     while decoder.can_decode() {
-        decoder.decode();
+        let _ = decoder.decode();
         ends.push(decoder.position());
     }
     ends

@@ -1,0 +1,297 @@
+//! The one-instruction examples of docs/known-divergences.md: on the CPU they do what the manual says, and on qemu-user
+//! they either match or differ in just what the document names.
+
+use std::sync::Arc;
+
+use snippex_core::address_space::{ARENA, CODE_DISTANCE, IMAGE_BASE, STACK};
+use snippex_core::block::{Block, Origin, Terminator};
+use snippex_core::case::{Access, Case, PAGE_SIZE, Page, Placement};
+use snippex_core::diff::{Comparison, Kind, Tolerance, compare};
+use snippex_core::group::Group;
+use snippex_core::observation::{Endpoint, Observation};
+use snippex_core::state::{MachineState, RSP, rflags};
+use snippex_exec::Outcome;
+use snippex_exec::engine::{Engine, EngineSpec, RunnerEngine};
+
+const PLACEMENT: Placement = Placement { image_base: IMAGE_BASE, code_base: IMAGE_BASE + CODE_DISTANCE };
+const CODE: u64 = PLACEMENT.code_base + 0x1000;
+
+struct Example {
+    /// Heading in the document.
+    name: &'static str,
+    bytes: &'static [u8],
+    terminator: Terminator,
+    prepare: fn(&mut MachineState, &mut [u8; PAGE_SIZE]),
+    /// What the CPU does.
+    right: fn(&Observation) -> bool,
+    /// What differs where an emulator is wrong.
+    kind: Kind,
+}
+
+fn signal(observation: &Observation, number: u8) -> bool {
+    matches!(observation.endpoint, Endpoint::Signal(signal) if signal.number == number && signal.rip == CODE)
+}
+
+/// ST(0) in use, holding `bytes`.
+fn push(state: &mut MachineState, bytes: [u8; 10]) {
+    state.x87.status = 7 << 11;
+    state.x87.tags = 0x80;
+    state.x87.st[0] = bytes;
+}
+
+const ONE: [u8; 10] = [0, 0, 0, 0, 0, 0, 0, 0x80, 0xff, 0x3f];
+const FALL: Terminator = Terminator::FallThrough;
+
+/// RDI points to the middle of a writable page, RSP to the middle of another.
+fn examples() -> Vec<Example> {
+    vec![
+        Example {
+            name: "MXCSR.DE is not set",
+            bytes: &[0xf2, 0x0f, 0x58, 0xc1], // addsd xmm0, xmm1
+            terminator: FALL,
+            prepare: |s, _| s.vectors[1][..8].copy_from_slice(&1_u64.to_le_bytes()),
+            right: |o| o.state.mxcsr == 0x1f82,
+            kind: Kind::Mxcsr,
+        },
+        Example {
+            name: "LDMXCSR accepts reserved bits",
+            bytes: &[0x0f, 0xae, 0x17], // ldmxcsr [rdi]
+            terminator: FALL,
+            prepare: |_, page| page[0x800..0x804].copy_from_slice(&0x1_1f80_u32.to_le_bytes()),
+            right: |o| signal(o, 11),
+            kind: Kind::MissingFault,
+        },
+        Example {
+            name: "unmasked SSE exceptions are not delivered",
+            bytes: &[0xf2, 0x0f, 0x5e, 0xc1], // divsd xmm0, xmm1
+            terminator: FALL,
+            prepare: |s, _| {
+                s.mxcsr = 0x1f80 & !(1 << 9);
+                s.vectors[0][..8].copy_from_slice(&1_f64.to_le_bytes());
+            },
+            right: |o| signal(o, 8),
+            kind: Kind::MissingFault,
+        },
+        Example {
+            name: "NaN operands are chosen by the x87 rule",
+            bytes: &[0xf2, 0x0f, 0x58, 0xc1], // addsd xmm0, xmm1
+            terminator: FALL,
+            prepare: |s, _| {
+                s.vectors[0][..8].copy_from_slice(&0x7ff8_0000_0000_0001_u64.to_le_bytes());
+                s.vectors[1][..8].copy_from_slice(&0x7ff8_0000_0000_0002_u64.to_le_bytes());
+            },
+            right: |o| o.state.vectors[0][..8] == 0x7ff8_0000_0000_0001_u64.to_le_bytes(),
+            kind: Kind::Vector,
+        },
+        Example {
+            name: "MAX and MIN ignore DAZ",
+            bytes: &[0xf3, 0x0f, 0x5f, 0xc1], // maxss xmm0, xmm1
+            terminator: FALL,
+            prepare: |s, _| {
+                s.mxcsr |= 1 << 6;
+                s.vectors[0][..4].copy_from_slice(&0x8000_0001_u32.to_le_bytes());
+                s.vectors[1][..4].copy_from_slice(&0x8000_0002_u32.to_le_bytes());
+            },
+            // Both are zeros, and then the second operand is the result, as zero.
+            right: |o| o.state.vectors[0][..4] == 0x8000_0000_u32.to_le_bytes(),
+            kind: Kind::Vector,
+        },
+        Example {
+            name: "reciprocal estimates of denormals",
+            bytes: &[0xf3, 0x0f, 0x52, 0xc1], // rsqrtss xmm0, xmm1
+            terminator: FALL,
+            prepare: |s, _| s.vectors[1][..4].copy_from_slice(&1_u32.to_le_bytes()),
+            right: |o| o.state.vectors[0][..4] == f32::INFINITY.to_le_bytes(),
+            kind: Kind::Vector,
+        },
+        Example {
+            name: "misaligned SSE operands do not fault",
+            bytes: &[0x0f, 0x54, 0x47, 0x01], // andps xmm0, [rdi + 1]
+            terminator: FALL,
+            prepare: |_, _| (),
+            right: |o| signal(o, 11),
+            kind: Kind::MissingFault,
+        },
+        Example {
+            name: "FCOMI and FUCOMI leave OF, SF and AF",
+            bytes: &[0xdb, 0xf0], // fcomi st, st(0)
+            terminator: FALL,
+            prepare: |s, _| {
+                push(s, ONE);
+                s.rflags |= rflags::OF | rflags::SF | rflags::AF;
+            },
+            right: |o| o.state.rflags & rflags::STATUS == rflags::ZF,
+            kind: Kind::Flag,
+        },
+        Example {
+            name: "x87 stack underflow is not detected",
+            bytes: &[0xd9, 0xe0], // fchs, of an empty register
+            terminator: FALL,
+            prepare: |_, _| (),
+            // IE and SF set, C1 clear, and the default NaN as result.
+            right: |o| o.state.x87.status & 0x241 == 0x41 && o.state.x87.st[0][7..] == [0xc0, 0xff, 0xff],
+            kind: Kind::X87,
+        },
+        Example {
+            name: "x87 stack overflow is not detected",
+            bytes: &[0xd9, 0xe8], // fld1, onto a full stack
+            terminator: FALL,
+            prepare: |s, _| {
+                s.x87.tags = 0xff;
+                s.x87.st = [ONE; 8];
+            },
+            right: |o| o.state.x87.status & 0x241 == 0x241,
+            kind: Kind::X87,
+        },
+        Example {
+            name: "x87 denormal operands are not reported",
+            bytes: &[0xd8, 0x07], // fadd dword [rdi]
+            terminator: FALL,
+            prepare: |s, page| {
+                push(s, ONE);
+                page[0x800] = 1;
+            },
+            right: |o| o.state.x87.status & 2 != 0,
+            kind: Kind::X87,
+        },
+        Example {
+            name: "unmasked x87 exceptions are not delivered",
+            bytes: &[0xd9, 0xfa, 0x9b], // fsqrt; fwait
+            terminator: FALL,
+            prepare: |s, _| {
+                let mut minus_one = ONE;
+                minus_one[9] |= 0x80;
+                push(s, minus_one);
+                s.x87.control &= !1;
+            },
+            right: |o| matches!(o.endpoint, Endpoint::Signal(signal) if signal.number == 8),
+            kind: Kind::MissingFault,
+        },
+        Example {
+            name: "MMX writes leave the exponent",
+            bytes: &[0x0f, 0xfc, 0xc1], // paddb mm0, mm1
+            terminator: FALL,
+            prepare: |_, _| (),
+            right: |o| o.state.x87.st[0][8..] == [0xff, 0xff],
+            kind: Kind::X87,
+        },
+        Example {
+            name: "RET imm16 is sign-extended",
+            bytes: &[0xc2, 0x00, 0x80], // ret 0x8000
+            terminator: Terminator::Ret,
+            prepare: |_, _| (),
+            right: |o| o.state.gpr[RSP] == STACK + 0x800 + 8 + 0x8000,
+            kind: Kind::Register,
+        },
+        Example {
+            name: "REX counts in front of another prefix",
+            bytes: &[0x48, 0x3e, 0xff, 0xc0], // rex.w ds inc eax
+            terminator: FALL,
+            prepare: |s, _| s.gpr[0] = 0xffff_ffff,
+            right: |o| o.state.gpr[0] == 0,
+            kind: Kind::Register,
+        },
+        Example {
+            name: "F6 /1 and F7 /1 are refused",
+            bytes: &[0xf6, 0xc8, 0x01], // test al, 1 in its second encoding
+            terminator: FALL,
+            prepare: |_, _| (),
+            right: |o| o.state.rflags & rflags::ZF != 0,
+            kind: Kind::SpuriousFault,
+        },
+        Example {
+            name: "indirect branches to addresses that are not canonical",
+            bytes: &[0xff, 0xe0], // jmp rax
+            terminator: Terminator::IndirectJmp,
+            prepare: |s, _| s.gpr[0] = 1 << 60,
+            right: |o| signal(o, 11),
+            kind: Kind::MissingFault,
+        },
+        Example {
+            name: "alignment checking is ignored",
+            bytes: &[0x9d, 0x8b, 0x47, 0x01], // popf; mov eax, [rdi + 1]
+            terminator: FALL,
+            prepare: |_, _| (),
+            right: |o| matches!(o.endpoint, Endpoint::Signal(signal) if signal.number == 7),
+            kind: Kind::MissingFault,
+        },
+    ]
+}
+
+fn case(example: &Example) -> Case {
+    let mut state = MachineState::default();
+    let mut content = [0; PAGE_SIZE];
+    state.gpr[7] = ARENA + 0x800;
+    state.gpr[RSP] = STACK + 0x800;
+    (example.prepare)(&mut state, &mut content);
+    // What POPF takes: AC set. RET goes to a page that is not there.
+    let mut stack = [0; PAGE_SIZE];
+    stack[0x800..0x808].copy_from_slice(&(rflags::AC | rflags::INITIAL).to_le_bytes());
+    let page = |address, content| Page { address, access: Access::ReadWrite, content: Arc::new(content) };
+    let block = Block {
+        address: 0x1000,
+        bytes: example.bytes.to_vec(),
+        instruction_count: 1,
+        terminator: example.terminator,
+        successors: vec![],
+        origin: Origin::Entry,
+        unrunnable: None,
+    };
+    Case {
+        block: Arc::new(block),
+        placement: PLACEMENT,
+        state,
+        pages: [page(STACK, stack), page(ARENA, content)].into(),
+    }
+}
+
+fn run(engine: &mut dyn Engine, case: &Case) -> Observation {
+    let groups = [Group::of(case)];
+    match engine.run(&groups).unwrap().outcome(0, 0) {
+        Outcome::Ran(observation) => *observation,
+        Outcome::Unsupported(reason) => panic!("{reason}"),
+    }
+}
+
+#[test]
+fn the_cpu_does_what_the_manual_says() {
+    let mut native = RunnerEngine::start(EngineSpec::native()).unwrap();
+    for example in examples() {
+        let observation = run(&mut native, &case(&example));
+        assert!((example.right)(&observation), "{}: {observation:x?}", example.name);
+    }
+}
+
+#[test]
+fn qemu_differs_only_in_what_the_document_names() {
+    let mut native = RunnerEngine::start(EngineSpec::native()).unwrap();
+    let spec = EngineSpec::preset("qemu-x86_64").expect("install it: cargo xtask test does");
+    let mut qemu = RunnerEngine::start(spec).unwrap();
+    let covered = native.identity().components.intersection(qemu.identity().components);
+    for example in examples() {
+        let case = case(&example);
+        let (expected, actual) = (run(&mut native, &case), run(&mut qemu, &case));
+        match compare(&case, &expected, &actual, covered, &Tolerance::qemu_user()) {
+            Comparison::Diverged(divergence) => {
+                assert_eq!(divergence.class.kind, example.kind, "{}: {divergence:#?}", example.name);
+                println!("differs: {}", example.name);
+            }
+            Comparison::Match(_) => println!("agrees:  {}", example.name),
+            Comparison::Inconclusive(reason) => panic!("{}: {reason:?}", example.name),
+        }
+    }
+}
+
+#[test]
+fn the_document_names_every_example() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/known-divergences.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    for example in examples() {
+        assert!(text.contains(&format!("## {}", capitalised(example.name))), "{} is missing", example.name);
+    }
+}
+
+fn capitalised(text: &str) -> String {
+    let (first, rest) = text.split_at(1);
+    first.to_uppercase() + rest
+}

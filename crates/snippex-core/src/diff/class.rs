@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::difference::{Difference, Field};
+use super::difference::{Difference, Field, Value};
 use crate::effects::{BlockEffects, Location};
 
-/// Kind of a divergence, after its first difference.
+/// Kind of a divergence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
@@ -50,46 +50,29 @@ pub struct Culprit {
     pub form: String,
 }
 
-/// Kind and culprit of a divergence.
+/// Kind and culprit of a divergence: those of the difference that was written first.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Class {
-    /// Kind of the first difference.
+    /// Kind of that difference.
     pub kind: Kind,
-    /// A *guess*: the last instruction that writes the first differing part. It is wrong when that instruction
-    /// only passes on what an earlier one computed; reduction finds the real one.
+    /// A *guess*: of the instructions that wrote the differing parts last, the first in the block. It is wrong when
+    /// that instruction only passes on what an earlier one computed; reduction finds the real one.
     pub culprit: Option<Culprit>,
 }
 
 impl Class {
-    /// The class of a divergence in the state, `completed` instructions into the block.
-    pub(super) fn of_state(effects: &BlockEffects, completed: usize, first: &Difference) -> Self {
-        let (kind, location) = match first.field {
-            Field::Gpr { register } => (Kind::Register, Some(Location::Gpr(usize::from(register)))),
-            Field::Flag { flag } => (Kind::Flag, Some(Location::Flags(flag))),
-            Field::FsBase | Field::GsBase => (Kind::SegmentBase, Some(Location::SegmentBase)),
-            Field::Vector { register, .. } => (Kind::Vector, Some(Location::Vector(usize::from(register)))),
-            Field::Opmask { register } => (Kind::Opmask, Some(Location::Opmask(usize::from(register)))),
-            Field::Mxcsr => (Kind::Mxcsr, Some(Location::Mxcsr)),
-            Field::X87Control => (Kind::X87, Some(Location::X87Control)),
-            Field::X87Status => {
-                let bits = match first.differing {
-                    super::Value::Number(bits) => bits as u16,
-                    _ => u16::MAX,
-                };
-                (Kind::X87, Some(Location::X87Status(bits)))
-            }
-            Field::X87Tags | Field::X87Register { .. } => (Kind::X87, Some(Location::X87Registers)),
-            Field::Memory { .. } => (Kind::Memory, Some(Location::Memory)),
-            Field::FaultAddress => (Kind::FaultAddress, None),
-            Field::Endpoint => (Kind::WrongBranch, None),
-        };
-        let writer = match location {
-            // At a signal the faulting instruction may have written what it should not.
-            Some(location) => effects
-                .last_writer(completed, &location)
-                .or_else(|| effects.last_writer(completed + 1, &location)),
-            None => Some(completed),
-        };
+    /// The class of a divergence in the state, `completed` instructions into the block. `differences` is not
+    /// empty.
+    pub(super) fn of_state(effects: &BlockEffects, completed: usize, differences: &[Difference]) -> Self {
+        // What was written first cannot be a consequence of what was written later.
+        let (kind, writer) = differences
+            .iter()
+            .map(|difference| {
+                let (kind, location) = part(difference);
+                (kind, writer(effects, completed, location))
+            })
+            .min_by_key(|(_, writer)| writer.unwrap_or(usize::MAX))
+            .unwrap_or((Kind::WrongBranch, None));
         Self {
             kind,
             culprit: writer.and_then(|index| culprit(effects, index)),
@@ -104,6 +87,40 @@ impl Class {
             culprit: culprit(effects, index.min(last)),
         }
     }
+}
+
+/// Kind and place of a difference in the state.
+fn part(difference: &Difference) -> (Kind, Option<Location>) {
+    match difference.field {
+        Field::Gpr { register } => (Kind::Register, Some(Location::Gpr(usize::from(register)))),
+        Field::Flag { flag } => (Kind::Flag, Some(Location::Flags(flag))),
+        Field::FsBase | Field::GsBase => (Kind::SegmentBase, Some(Location::SegmentBase)),
+        Field::Vector { register, .. } => (Kind::Vector, Some(Location::Vector(usize::from(register)))),
+        Field::Opmask { register } => (Kind::Opmask, Some(Location::Opmask(usize::from(register)))),
+        Field::Mxcsr => (Kind::Mxcsr, Some(Location::Mxcsr)),
+        Field::X87Control => (Kind::X87, Some(Location::X87Control)),
+        Field::X87Status => {
+            let bits = match difference.differing {
+                Value::Number(bits) => bits as u16,
+                _ => u16::MAX,
+            };
+            (Kind::X87, Some(Location::X87Status(bits)))
+        }
+        Field::X87Tags | Field::X87Register { .. } => (Kind::X87, Some(Location::X87Registers)),
+        Field::Memory { .. } => (Kind::Memory, Some(Location::Memory)),
+        Field::FaultAddress => (Kind::FaultAddress, None),
+        Field::Endpoint => (Kind::WrongBranch, None),
+    }
+}
+
+/// Last writer of a place; without one, at a signal, the faulting instruction, if it writes there.
+fn writer(effects: &BlockEffects, completed: usize, location: Option<Location>) -> Option<usize> {
+    let Some(location) = location else {
+        return Some(completed);
+    };
+    effects
+        .last_writer(completed, &location)
+        .or_else(|| effects.last_writer(completed + 1, &location))
 }
 
 fn culprit(effects: &BlockEffects, instruction: usize) -> Option<Culprit> {

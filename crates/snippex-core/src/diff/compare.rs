@@ -107,10 +107,10 @@ fn outcome(
     differences: Vec<Difference>,
     noted: Noted,
 ) -> Comparison {
-    let Some(first) = differences.first() else {
+    if differences.is_empty() {
         return Comparison::Match(noted);
-    };
-    let class = Class::of_state(effects, effects.completed(case, &expected.endpoint), first);
+    }
+    let class = Class::of_state(effects, effects.completed(case, &expected.endpoint), &differences);
     Comparison::Diverged(Divergence {
         class,
         differences,

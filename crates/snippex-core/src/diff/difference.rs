@@ -49,12 +49,12 @@ impl Noted {
     }
 }
 
-/// Every defined difference, and what the first of them looks like.
+/// Every defined difference, and what they look like in short.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Divergence {
     /// In the order of comparison; never empty.
     pub differences: Vec<Difference>,
-    /// Kind and guessed culprit, from the first difference.
+    /// Kind and guessed culprit.
     pub class: Class,
     /// Differences that did not count.
     pub noted: Noted,

@@ -67,6 +67,33 @@ fn a_register_that_differs_is_named_with_its_writer() {
 }
 
 #[test]
+fn the_culprit_is_the_earliest_writer_and_no_copy() {
+    let case = made(|a| {
+        a.mulss(xmm3, xmm2)?;
+        a.movaps(xmm1, xmm3)?;
+        a.movq(rax, xmm1)?;
+        a.add(rax, 1)
+    });
+    let expected = observation(&case);
+    let mut actual = expected.clone();
+    actual.state.gpr[0] = 1;
+    assert_eq!(
+        divergence(verdict(&case, &expected, &actual))
+            .class
+            .culprit
+            .unwrap()
+            .form,
+        "add r64, imm"
+    );
+    actual.state.vectors[1][0] = 1;
+    let class = divergence(verdict(&case, &expected, &actual)).class;
+    assert_eq!(
+        (class.kind, class.culprit.unwrap().form.as_str()),
+        (Kind::Vector, "mulss xmm, xmm")
+    );
+}
+
+#[test]
 fn an_undefined_flag_is_noted_and_a_defined_one_is_not() {
     let case = made(|a| a.and(rax, rbx));
     let expected = observation(&case);

@@ -29,8 +29,6 @@ mod x87_control;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::ops::ControlFlow;
-
 pub use mask::{Approximation, Bits, Mask, OpenByte, OpenFault, Precision};
 pub use rules::{Openness, Rule, RuleInfo, RuleSet};
 pub use writers::Location;
@@ -118,25 +116,20 @@ impl BlockEffects {
         (flow.mask, flow.top)
     }
 
-    /// The last of the first `completed` instructions that writes `location`, with its index.
+    /// The last of the first `completed` instructions that writes `location`, with its index. Where that one only
+    /// copies a register, the writer of the register instead.
     #[must_use]
     pub fn last_writer(&self, completed: usize, location: &Location) -> Option<usize> {
         let completed = completed.min(self.instructions.len());
-        let found = self.instructions[..completed]
+        let index = self.instructions[..completed]
             .iter()
-            .enumerate()
-            .rev()
-            .try_for_each(|(index, decoded)| {
-                if writers::writes(decoded, location) {
-                    ControlFlow::Break(index)
-                } else {
-                    ControlFlow::Continue(())
-                }
-            });
-        match found {
-            ControlFlow::Break(index) => Some(index),
-            ControlFlow::Continue(()) => None,
-        }
+            .rposition(|decoded| writers::writes(decoded, location))?;
+        let copied = writers::copied(&self.instructions[index]);
+        Some(
+            copied
+                .and_then(|source| self.last_writer(index, &source))
+                .unwrap_or(index),
+        )
     }
 
     /// Whether instruction `index` computes in the x87, MMX or vector unit.

@@ -6,6 +6,7 @@ use iced_x86::{Instruction, Mnemonic, OpKind, Register};
 
 use super::decoded::{Decoded, Unit, to_codes};
 use super::flow::writes as is_write;
+use super::vector::Shape;
 
 /// A part of the state that a divergence may show in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +70,32 @@ pub(super) fn writes(decoded: &Decoded, location: &Location) -> bool {
             matches!(instruction.mnemonic(), Mnemonic::Wrfsbase | Mnemonic::Wrgsbase)
         }
         Location::Memory => decoded.memory.iter().any(|memory| is_write(memory.access())),
+    }
+}
+
+/// The register whose value an instruction only moves elsewhere.
+pub(super) fn copied(decoded: &Decoded) -> Option<Location> {
+    let instruction = &decoded.instruction;
+    let operand = match instruction.mnemonic() {
+        Mnemonic::Push => 0,
+        Mnemonic::Mov
+        | Mnemonic::Movd
+        | Mnemonic::Movq
+        | Mnemonic::Movss
+        | Mnemonic::Movsd
+        | Mnemonic::Vmovd
+        | Mnemonic::Vmovq => 1,
+        _ if decoded.shape == Shape::Copy => 1,
+        _ => return None,
+    };
+    if instruction.op_count() <= operand || instruction.op_kind(operand) != OpKind::Register {
+        return None;
+    }
+    let register = instruction.op_register(operand);
+    match super::known::place(register) {
+        Some((index, ..)) => Some(Location::Gpr(index)),
+        None if register.is_vector_register() => Some(Location::Vector(register.number())),
+        None => None,
     }
 }
 

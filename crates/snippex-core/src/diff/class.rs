@@ -79,12 +79,16 @@ impl Class {
         }
     }
 
-    /// The class of a divergence in the endpoint, put down to instruction `index`.
+    /// The class of a divergence in the endpoint, put down to instruction `index`; a wrong branch to what
+    /// decided it.
     pub(super) fn of_endpoint(effects: &BlockEffects, index: usize, kind: Kind) -> Self {
-        let last = effects.instruction_count().saturating_sub(1);
+        let index = index.min(effects.instruction_count().saturating_sub(1));
+        let decider = (kind == Kind::WrongBranch)
+            .then(|| effects.decider(index))
+            .flatten();
         Self {
             kind,
-            culprit: culprit(effects, index.min(last)),
+            culprit: culprit(effects, decider.unwrap_or(index)),
         }
     }
 }

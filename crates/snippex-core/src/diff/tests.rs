@@ -148,6 +148,34 @@ fn endpoints_come_first_and_have_kinds() {
 }
 
 #[test]
+fn a_wrong_branch_is_put_down_to_what_decided_it() {
+    let wrong = |write: fn(&mut CodeAssembler) -> Result<(), IcedError>| {
+        let case = made(write);
+        let expected = observation(&case);
+        let actual = Observation {
+            endpoint: Endpoint::Exit { target: 1 },
+            ..expected.clone()
+        };
+        let class = divergence(verdict(&case, &expected, &actual)).class;
+        assert_eq!(class.kind, Kind::WrongBranch);
+        class.culprit.unwrap().form
+    };
+    let compared = wrong(|a| {
+        a.fucomi(st0, st1)?;
+        a.mov(rax, rbx)?;
+        a.jp(0x40_2000)
+    });
+    assert_eq!(compared, "fucomi st, st");
+    let computed = wrong(|a| {
+        a.bswap(rdx)?;
+        a.mov(rax, rdx)?;
+        a.jmp(rax)
+    });
+    assert_eq!(computed, "bswap r64");
+    assert_eq!(wrong(|a| a.jp(0x40_2000)), "jp rel");
+}
+
+#[test]
 fn a_branch_on_an_undefined_flag_is_inconclusive() {
     let case = made(|a| {
         a.mul(rbx)?;

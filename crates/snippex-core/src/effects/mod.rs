@@ -132,6 +132,14 @@ impl BlockEffects {
         )
     }
 
+    /// The instruction that decides where branch `index` goes: the last writer of the flags it reads, or of the
+    /// register it jumps through. `None` when nothing before it does.
+    #[must_use]
+    pub fn decider(&self, index: usize) -> Option<usize> {
+        let location = writers::decides(self.instructions.get(index)?)?;
+        self.last_writer(index, &location)
+    }
+
     /// Whether instruction `index` computes in the x87, MMX or vector unit.
     #[must_use]
     pub fn is_floating_point(&self, index: usize) -> bool {

@@ -2,7 +2,7 @@
 //!
 //! Serves guesses about the culprit of a divergence; no mask depends on it.
 
-use iced_x86::{Instruction, Mnemonic, OpKind, Register};
+use iced_x86::{FlowControl, Instruction, Mnemonic, OpKind, Register};
 
 use super::decoded::{Decoded, Unit, to_codes};
 use super::flow::writes as is_write;
@@ -70,6 +70,23 @@ pub(super) fn writes(decoded: &Decoded, location: &Location) -> bool {
             matches!(instruction.mnemonic(), Mnemonic::Wrfsbase | Mnemonic::Wrgsbase)
         }
         Location::Memory => decoded.memory.iter().any(|memory| is_write(memory.access())),
+    }
+}
+
+/// What a branch reads to decide where it goes.
+pub(super) fn decides(decoded: &Decoded) -> Option<Location> {
+    let instruction = &decoded.instruction;
+    match instruction.flow_control() {
+        FlowControl::ConditionalBranch if decoded.flags_read != 0 => {
+            Some(Location::Flags(decoded.flags_read))
+        }
+        FlowControl::ConditionalBranch => Some(Location::Gpr(1)),
+        FlowControl::IndirectBranch | FlowControl::IndirectCall
+            if instruction.op0_kind() == OpKind::Register =>
+        {
+            super::known::place(instruction.op0_register()).map(|(index, ..)| Location::Gpr(index))
+        }
+        _ => None,
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod demo;
 mod deny;
+mod evaluate;
 mod install;
 mod postgres;
 mod shell;
@@ -30,6 +31,11 @@ const COMMANDS: &[Command] = &[
         name: "demo",
         about: "build snippex and check a program of this machine with it",
         run: demo::run,
+    },
+    Command {
+        name: "evaluate",
+        about: "measure the regression detectors on recorded results (--data DIR)",
+        run: evaluate::run,
     },
     Command {
         name: "test",

@@ -6,6 +6,7 @@
 //! pruning is that of PELT (R. Killick, P. Fearnhead and I. Eckley, JASA 107, 2012).
 
 use std::collections::VecDeque;
+use std::sync::LazyLock;
 
 use crate::stats::{median, rng::Rng};
 
@@ -13,14 +14,22 @@ use crate::stats::{median, rng::Rng};
 const GRID: f64 = 128.0;
 /// The kernel is zero to six digits beyond this many bandwidths.
 const REACH: f64 = 4.0;
+/// exp(-(k / GRID)^2) up to the reach, then one zero for everything beyond: the same for every bandwidth.
+static TABLE: LazyLock<Vec<f64>> = LazyLock::new(|| {
+    let steps = 0..(REACH * GRID) as u32;
+    steps
+        .map(|step| (-(f64::from(step) / GRID).powi(2)).exp())
+        .chain([0.0])
+        .collect()
+});
+
 /// More pairs than this are sampled for the median distance.
 const PAIRS: usize = 5_000;
 
-/// The kernel of one series: every point on a grid, and the kernel's value per distance on it.
+/// The kernel of one series: every point on a grid, in steps of the bandwidth.
 #[derive(Debug)]
 pub struct Kernel {
     codes: Vec<u32>,
-    table: Vec<f64>,
 }
 
 impl Kernel {
@@ -31,23 +40,18 @@ impl Kernel {
         if !(bandwidth > 0.0 && bandwidth.is_finite() && least.is_finite()) {
             return None;
         }
-        let last = (REACH * GRID) as u32;
         // A spread of more than 2^31 grid steps saturates: such points are far from each other anyway, except from
         // those that saturate too.
         let codes = values
             .iter()
             .map(|value| ((value - least) / bandwidth * GRID).min(2e9) as u32)
             .collect();
-        let mut table: Vec<f64> = (0..last)
-            .map(|step| (-(f64::from(step) / GRID).powi(2)).exp())
-            .collect();
-        table.push(0.0);
-        Some(Self { codes, table })
+        Some(Self { codes })
     }
 
     fn at(&self, i: usize, j: usize) -> f64 {
         let distance = self.codes[i].abs_diff(self.codes[j]) as usize;
-        self.table[distance.min(self.table.len() - 1)]
+        TABLE[distance.min(TABLE.len() - 1)]
     }
 
     /// The indices at which a new level starts, for the least sum of scatter and `penalty` per change point; every level
@@ -75,12 +79,20 @@ impl Kernel {
                 best[start] + length as f64 - similarity[start] * shares[length]
             };
             let (mut least, mut start_of_least) = (f64::INFINITY, 0);
-            for start in live_from..(end + 1).saturating_sub(shortest) {
-                let total = cost(start) + penalty;
+            let until = (end + 1).saturating_sub(shortest).max(live_from);
+            let lengths = shares[..=end - live_from].iter().rev();
+            let candidates = best[live_from..until]
+                .iter()
+                .zip(&similarity[live_from..])
+                .zip(lengths);
+            for (offset, ((before, similarity), share)) in candidates.enumerate() {
+                // The length of the level is left for later: it is the end minus the start.
+                let total = before - similarity * share - (live_from + offset) as f64;
                 if total < least {
-                    (least, start_of_least) = (total, start);
+                    (least, start_of_least) = (total, live_from + offset);
                 }
             }
+            least += end as f64 + penalty;
             // A start that even without a penalty is no better than ending here never wins again, once a level that
             // starts here is long enough to be chosen instead.
             let mut from = live_from;
@@ -100,11 +112,12 @@ impl Kernel {
     fn add_point(&self, sums: &mut [f64], offset: usize) {
         let newest = offset + sums.len() - 1;
         let code = self.codes[newest];
-        let last = self.table.len() - 1;
+        let table = TABLE.as_slice();
+        let last = table.len() - 1;
         sums[newest - offset] = 1.0;
         let mut to_newest = 0.0;
         for (sum, &other) in sums.iter_mut().zip(&self.codes[offset..newest]).rev() {
-            to_newest += self.table[(code.abs_diff(other) as usize).min(last)];
+            to_newest += table[(code.abs_diff(other) as usize).min(last)];
             *sum += 2.0 * to_newest + 1.0;
         }
     }

@@ -1,7 +1,7 @@
 //! Effect sizes: how far two samples are apart, whatever the unit and however many values there are.
 
 use super::{
-    mann_whitney::mann_whitney,
+    mann_whitney::pairs_won,
     moments::{mean, variance},
 };
 
@@ -9,7 +9,7 @@ use super::{
 #[must_use]
 pub fn cliffs_delta(before: &[f64], after: &[f64]) -> Option<f64> {
     let pairs = (before.len() * after.len()) as f64;
-    let wins = mann_whitney(before, after)?.u;
+    let wins = pairs_won(before, after)?;
     Some((2.0 * wins / pairs - 1.0).clamp(-1.0, 1.0))
 }
 

@@ -37,6 +37,13 @@ pub fn mann_whitney(before: &[f64], after: &[f64]) -> Option<MannWhitney> {
     Some(MannWhitney { u, p, exact })
 }
 
+/// U alone: the pairs in which `after` is larger, ties counting half. `None` as for [`mann_whitney`].
+#[must_use]
+pub fn pairs_won(before: &[f64], after: &[f64]) -> Option<f64> {
+    let pairs_within = after.len() * (after.len() + 1) / 2;
+    Some(Ranks::of(before, after)?.doubled_sum_after as f64 / 2.0 - pairs_within as f64)
+}
+
 /// The pooled values as groups of ties.
 struct Ranks {
     /// Of every group in ascending order: twice its mid-rank, and how many values share it.

@@ -30,7 +30,26 @@ pub fn quantile(values: &[f64], q: f64) -> Option<f64> {
 /// The middle value, or the mean of the two middle ones. `None` without values or with one that is not finite.
 #[must_use]
 pub fn median(values: &[f64]) -> Option<f64> {
-    quantile(values, 0.5)
+    if values.is_empty() || !values.iter().all(|value| value.is_finite()) {
+        return None;
+    }
+    Some(middle(&mut values.to_vec()))
+}
+
+/// The median by selection, in linear time; `values` must not be empty and are left in some other order.
+pub(crate) fn middle(values: &mut [f64]) -> f64 {
+    let half = values.len() / 2;
+    let odd = !values.len().is_multiple_of(2);
+    let (lower, &mut upper, _) = values.select_nth_unstable_by(half, f64::total_cmp);
+    if odd {
+        upper
+    } else {
+        lower
+            .iter()
+            .copied()
+            .fold(f64::NEG_INFINITY, f64::max)
+            .midpoint(upper)
+    }
 }
 
 /// The median distance from the median, unscaled (times 1.4826 it estimates a normal's standard deviation).

@@ -44,7 +44,7 @@ pub fn theil_sen(values: &[f64]) -> Option<Trend> {
             slopes.push(rise / (gap + 1) as f64);
         }
     }
-    let slope = middle(&mut slopes);
+    let slope = quantile::middle(&mut slopes);
     let mut levels: Vec<f64> = values
         .iter()
         .enumerate()
@@ -52,25 +52,10 @@ pub fn theil_sen(values: &[f64]) -> Option<Trend> {
         .collect();
     Some(Trend {
         slope,
-        intercept: middle(&mut levels),
+        intercept: quantile::middle(&mut levels),
         p: mann_kendall_p(score, &sorted),
     })
     .filter(|trend| trend.slope.is_finite() && trend.intercept.is_finite())
-}
-
-fn middle(values: &mut [f64]) -> f64 {
-    let half = values.len() / 2;
-    let even = values.len().is_multiple_of(2);
-    let (lower, &mut upper, _) = values.select_nth_unstable_by(half, f64::total_cmp);
-    if even {
-        lower
-            .iter()
-            .copied()
-            .fold(f64::NEG_INFINITY, f64::max)
-            .midpoint(upper)
-    } else {
-        upper
-    }
 }
 
 fn mann_kendall_p(score: f64, sorted: &[f64]) -> f64 {

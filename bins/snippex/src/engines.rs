@@ -58,13 +58,18 @@ impl EngineChoice {
         })
     }
 
-    /// What the engine documents to do otherwise than hardware.
-    pub(crate) fn tolerance(&self) -> Tolerance {
-        match self {
-            Self::Process(spec) if spec.name == "qemu-x86_64" => Tolerance::qemu_user(),
-            Self::Process(spec) if spec.name == "fex-emu" => Tolerance::fex(),
-            Self::Process(_) | Self::Mock => Tolerance::none(),
-        }
+    /// Whether it is this CPU.
+    pub(crate) fn is_native(&self) -> bool {
+        matches!(self, Self::Process(spec) if spec.native)
+    }
+}
+
+/// What the engine called `name` documents to do otherwise than hardware.
+pub(crate) fn tolerance_of(name: &str) -> Tolerance {
+    match name {
+        "qemu-x86_64" => Tolerance::qemu_user(),
+        "fex-emu" => Tolerance::fex(),
+        _ => Tolerance::none(),
     }
 }
 

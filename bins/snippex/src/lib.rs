@@ -13,6 +13,7 @@ mod command;
 mod engines;
 mod host;
 mod settings;
+mod spawn;
 mod tell;
 mod view;
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use snippex_store::{RunId, Selection};
+use snippex_store::{DivergenceId, ObservationId, RunId, Selection};
 
 use super::{BlocksArgs, EngineArgs, FilterArgs, ReferenceArgs, RunArgs, SelectArgs};
 
@@ -19,9 +19,17 @@ pub(crate) enum Command {
     List(ListArgs),
     /// Show the instructions of stored blocks
     Disasm(DisasmArgs),
+    /// Count what blocks are made of
+    Analyze(AnalyzeArgs),
+    /// Run stored blocks on one engine and keep how they ended
+    Simulate(SimulateArgs),
     /// Compare an emulator with the reference on stored blocks
     #[command(visible_alias = "validate-batch")]
     Validate(ValidateArgs),
+    /// Show two stored ends of a run side by side
+    Compare(CompareArgs),
+    /// Measure how fast engines run the blocks of a program
+    Bench(BenchArgs),
     /// Remove blocks, a binary or a run from the database
     Remove(RemoveArgs),
     /// Show the settings in force and where they come from
@@ -132,6 +140,44 @@ pub(crate) enum Syntax {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
+  snippex analyze /bin/bash     a file
+  snippex analyze all           the stored blocks of the most recent binary")]
+pub(crate) struct AnalyzeArgs {
+    /// A file, or stored blocks by number: 5, 1-10, 5-, 3,7,12 or all
+    #[arg(value_name = "BINARY|BLOCKS")]
+    pub(crate) subject: PathBuf,
+    /// With BLOCKS: only those of this binary
+    #[arg(long, short, value_name = "NAME|SHA")]
+    pub(crate) binary: Option<String>,
+    /// Rows of the longest tables; 0 for all
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) top: usize,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  snippex simulate 5 --emulator native           run block 5 on this CPU and show how it ended
+  snippex simulate 5 --emulator qemu-x86_64      the same start under qemu
+  snippex compare 1 2                            both side by side")]
+pub(crate) struct SimulateArgs {
+    #[command(flatten)]
+    pub(crate) blocks: BlocksArgs,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+    /// Start states for each block
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub(crate) states: u32,
+    /// Decides start states and memory; the same seed repeats a run to the bit
+    #[arg(long, value_name = "SEED", default_value = "1", value_parser = super::values::seed)]
+    pub(crate) seed: u64,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
   snippex validate all --emulator qemu-x86_64
   snippex validate 1-100 --emulator fex-emu --states 256 --seed 7
   snippex validate all --partition 2/8 --database postgres://user@host/snippex")]
@@ -144,6 +190,51 @@ pub(crate) struct ValidateArgs {
     pub(crate) reference: ReferenceArgs,
     #[command(flatten)]
     pub(crate) run: RunArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  snippex compare 1 2                 two observations that simulate stored
+  snippex compare --divergence 12     both sides of a divergence that check found")]
+pub(crate) struct CompareArgs {
+    /// Observation that is taken as right, by number
+    #[arg(value_name = "A", required_unless_present = "divergence", requires = "actual", value_parser = observation)]
+    pub(crate) expected: Option<ObservationId>,
+    /// Observation to compare with it
+    #[arg(value_name = "B", value_parser = observation)]
+    pub(crate) actual: Option<ObservationId>,
+    /// Both sides of a stored divergence instead
+    #[arg(long, value_name = "N", conflicts_with_all = ["expected", "actual"], value_parser = divergence)]
+    pub(crate) divergence: Option<DivergenceId>,
+    /// Show everything, not only what differs or changed
+    #[arg(long, short)]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  snippex bench                                    native and qemu-x86_64 on blocks of /bin/bash
+  snippex bench prog --emulator fex-emu --count 500")]
+pub(crate) struct BenchArgs {
+    /// An x86-64 program or shared library, ELF or PE
+    #[arg(value_name = "BINARY", default_value = "/bin/bash")]
+    pub(crate) binary: PathBuf,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+    /// Blocks to run, spread over the program; 0 for all
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 4000)]
+    pub(crate) count: usize,
+    /// Start states for each block
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub(crate) states: u32,
+    /// Decides start states and memory
+    #[arg(long, value_name = "SEED", default_value = "1", value_parser = super::values::seed)]
+    pub(crate) seed: u64,
+    /// Blocks for the comparison with assembling, linking and starting a program a block; 0 leaves it out
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) spawns: usize,
 }
 
 #[derive(Debug, Args)]
@@ -186,6 +277,14 @@ fn number(text: &str) -> Result<i64, &'static str> {
         Ok(number @ 1..) => Ok(number),
         _ => Err("write a number from 1 upward"),
     }
+}
+
+fn observation(text: &str) -> Result<ObservationId, &'static str> {
+    number(text).map(ObservationId)
+}
+
+fn divergence(text: &str) -> Result<DivergenceId, &'static str> {
+    number(text).map(DivergenceId)
 }
 
 fn run(text: &str) -> Result<RunId, &'static str> {

@@ -8,7 +8,8 @@ mod values;
 
 pub(crate) use blocks::BlocksArgs;
 pub(crate) use commands::{
-    CheckArgs, Command, CompletionsArgs, DisasmArgs, ExtractArgs, ListArgs, RemoveArgs, Syntax, ValidateArgs,
+    AnalyzeArgs, BenchArgs, CheckArgs, Command, CompareArgs, CompletionsArgs, DisasmArgs, ExtractArgs,
+    ListArgs, RemoveArgs, SimulateArgs, Syntax, ValidateArgs,
 };
 pub(crate) use engine::{EngineArgs, ReferenceArgs, RunArgs};
 pub(crate) use filter::{FilterArgs, SelectArgs};

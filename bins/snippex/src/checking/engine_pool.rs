@@ -42,9 +42,4 @@ impl EnginePool {
     pub(crate) fn identity(&self) -> &EngineIdentity {
         &self.identity
     }
-
-    /// Which engine it is.
-    pub(crate) fn choice(&self) -> &EngineChoice {
-        &self.choice
-    }
 }

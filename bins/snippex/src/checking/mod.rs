@@ -21,7 +21,7 @@ pub(crate) use target::Target;
 
 use crate::app::App;
 use crate::args::{EngineArgs, RunArgs};
-use crate::engines::{EngineChoice, EngineView, record};
+use crate::engines::{EngineChoice, EngineView, record, tolerance_of};
 use crate::host::this_host;
 use crate::tell::OrTell;
 use crate::view::report::{BlockOutcome, Report, SummaryInputs};
@@ -177,7 +177,7 @@ impl Session<'_> {
                 seed: args.seed,
                 states: settings.states as usize,
                 threads: settings.threads as usize,
-                tolerance: engines.subject.choice().tolerance(),
+                tolerance: tolerance_of(&engines.subject.identity().name),
                 ..CheckOptions::default()
             },
         };

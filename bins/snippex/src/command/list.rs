@@ -1,6 +1,7 @@
 //! `snippex list`: stored blocks, binaries, runs and divergences as tables.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use cli_kit::style::FAINT;
 use cli_kit::{ExitStatus, Failure, Format, Table, units};
@@ -246,7 +247,7 @@ fn runs(app: &App<'_>, store: &StoreHandle, limit: u32) -> Result<(), Failure> {
         table.row([
             run.id.to_string(),
             run.run.command.clone(),
-            units::duration(std::time::Duration::from_secs(ago.unsigned_abs() / 1000)),
+            units::duration(Duration::from_secs(ago.unsigned_abs() / 1000).max(Duration::from_secs(1))),
             word(&run.status),
             engines.join(", "),
             grouped(done),

@@ -1,12 +1,16 @@
 //! The commands, one file each: they take what was typed, call the libraries, and hand the answer to `view`.
 
+mod analyze;
+mod bench;
 mod check;
+mod compare;
 mod completions;
 mod config;
 mod disasm;
 mod extract;
 mod list;
 mod remove;
+mod simulate;
 mod validate;
 
 use cli_kit::{ExitStatus, Failure, Printer};
@@ -30,7 +34,11 @@ pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<ExitStatus, Failure> {
         Command::Extract(args) => extract::run(&app, args),
         Command::List(args) => list::run(&app, args),
         Command::Disasm(args) => disasm::run(&app, args),
+        Command::Analyze(args) => analyze::run(&app, args),
+        Command::Simulate(args) => simulate::run(&app, args),
         Command::Validate(args) => validate::run(&app, args),
+        Command::Compare(args) => compare::run(&app, args),
+        Command::Bench(args) => bench::run(&app, args),
         Command::Remove(args) => remove::run(&app, args),
         Command::Config(_) => config::run(&app),
         Command::Completions(args) => completions::run(&app, args),
@@ -54,6 +62,14 @@ fn flags(cli: &Cli) -> Flags<'_> {
             engine: Some(&args.engine),
             reference: Some(&args.reference),
             run: Some(&args.run),
+            ..flags
+        },
+        Command::Simulate(args) => Flags {
+            engine: Some(&args.engine),
+            ..flags
+        },
+        Command::Bench(args) => Flags {
+            engine: Some(&args.engine),
             ..flags
         },
         _ => flags,

@@ -1,11 +1,14 @@
 //! How things are shown: plain values in, text or JSON-ready values out.
 
+pub(crate) mod analysis;
 pub(crate) mod difference;
 pub(crate) mod disassembly;
 pub(crate) mod report;
 pub(crate) mod selection;
+pub(crate) mod state;
 mod summary;
 
+use cli_kit::Table;
 use serde::Serialize;
 use snippex_core::block::Block;
 
@@ -15,6 +18,11 @@ pub(crate) fn word(value: &impl Serialize) -> String {
         Ok(serde_json::Value::String(word)) => word,
         _ => String::new(),
     }
+}
+
+/// A table without a line of column names.
+pub(crate) fn untitled(table: &Table) -> String {
+    table.to_string().trim_start_matches('\n').to_owned()
 }
 
 /// A number with its thousands apart: `1,234,567`.
@@ -50,6 +58,12 @@ pub(crate) fn percent(part: u64, whole: u64) -> String {
 pub(crate) fn several(count: u64, thing: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{} {thing}{plural}", grouped(count))
+}
+
+/// Bytes as digits: `48 89 e5`.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let words: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    words.join(" ")
 }
 
 /// A block for programs.

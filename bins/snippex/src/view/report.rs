@@ -103,6 +103,8 @@ pub(crate) struct Example {
 pub(crate) struct Report {
     pub(crate) summary: Summary,
     groups: BTreeMap<(String, Option<String>), Group>,
+    /// Blocks and runs by kind of divergence.
+    kinds: BTreeMap<String, (u64, u64)>,
     /// Blocks with divergences, kept for an answer in one document.
     kept: Vec<serde_json::Value>,
 }
@@ -166,6 +168,7 @@ impl Report {
     pub(crate) fn add(&mut self, number: BlockNumber, report: &BlockReport) {
         self.summary.add(report);
         let mut seen = BTreeSet::new();
+        let mut seen_kinds = BTreeSet::new();
         for finding in &report.findings {
             let class = &finding.divergence.class;
             let key = (
@@ -194,6 +197,11 @@ impl Report {
             if (number, finding.start as u32) < (group.example.block, group.example.state) {
                 group.example = example();
             }
+            let kind = self.kinds.entry(key.0.clone()).or_default();
+            kind.1 += finding.runs;
+            if seen_kinds.insert(key.0.clone()) {
+                kind.0 += 1;
+            }
             if seen.insert(key) {
                 group.blocks += 1;
             }
@@ -219,6 +227,11 @@ impl Report {
             group.example.divergence = found.map(|stored| stored.id);
         }
         Ok(())
+    }
+
+    /// Blocks and runs by kind of divergence.
+    pub(crate) fn kinds(&self) -> &BTreeMap<String, (u64, u64)> {
+        &self.kinds
     }
 
     /// Groups, those with the most blocks first.

@@ -8,6 +8,8 @@ use super::{grouped, percent, word};
 
 /// Chosen blocks that are shown one by one.
 const SHOWN: usize = 50;
+/// Reasons for one block that are shown.
+const REASONS: usize = 3;
 
 /// The report for people.
 pub(crate) fn text(report: &SelectionReport, width: Option<u16>) -> String {
@@ -40,7 +42,10 @@ pub(crate) fn text(report: &SelectionReport, width: Option<u16>) -> String {
         .right(1)
         .fit(width);
     for block in report.chosen.iter().take(SHOWN) {
-        let reasons: Vec<String> = block.reasons.iter().map(reason).collect();
+        let mut reasons: Vec<String> = block.reasons.iter().take(REASONS).map(reason).collect();
+        if block.reasons.len() > REASONS {
+            reasons.push(format!("{} more", block.reasons.len() - REASONS));
+        }
         chosen.row([
             format!("{:#x}", block.address),
             block.complexity.to_string(),

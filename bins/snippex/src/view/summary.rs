@@ -6,7 +6,7 @@ use cli_kit::style::{BAD, FAINT, GOOD, HEADING, UNSURE};
 use cli_kit::{Table, units};
 
 use super::report::{Report, SummaryInputs, reason};
-use super::{grouped, percent, several};
+use super::{grouped, percent, several, untitled};
 
 /// Groups of divergences that are shown.
 const SHOWN: usize = 25;
@@ -23,7 +23,8 @@ pub(crate) fn text(report: &Report, inputs: &SummaryInputs<'_>, width: Option<u1
     };
     part("Engines", engines(inputs));
     part("Runs", runs(report, inputs));
-    part("Divergences", divergences(report, width));
+    part("Divergences by kind", kinds(report));
+    part("Divergences by instruction", divergences(report, width));
     part(
         "Inconclusive",
         reasons(
@@ -58,7 +59,7 @@ fn engines(inputs: &SummaryInputs<'_>) -> String {
             format!("{FAINT}{}{FAINT:#}", engine.features.join(" ")),
         ]);
     }
-    table.to_string()
+    untitled(&table)
 }
 
 fn runs(report: &Report, inputs: &SummaryInputs<'_>) -> String {
@@ -91,9 +92,9 @@ fn runs(report: &Report, inputs: &SummaryInputs<'_>) -> String {
     );
     row("unsupported", summary.unsupported_runs(), "not run".to_owned());
     let done = summary.runs - summary.unsupported_runs();
-    let colored = table.to_string();
+    let table = untitled(&table);
     format!(
-        "{colored}\n {} of {} with {} each in {} ({}), {} {}; {} ended in a signal",
+        "{table}\n {} of {} with {} each in {} ({}), {} {}; {} ended in a signal",
         several(summary.runs, "run"),
         several(summary.blocks, "block"),
         several(u64::from(inputs.states), "start state"),
@@ -105,18 +106,31 @@ fn runs(report: &Report, inputs: &SummaryInputs<'_>) -> String {
     )
 }
 
+fn kinds(report: &Report) -> String {
+    let mut kinds: Vec<_> = report.kinds().iter().collect();
+    if kinds.is_empty() {
+        return String::new();
+    }
+    kinds.sort_by_key(|(_, counts)| std::cmp::Reverse(**counts));
+    let mut table = Table::new(["kind", "blocks", "runs"]).right(1).right(2);
+    for (kind, (blocks, runs)) in kinds {
+        table.row([format!("{BAD}{kind}{BAD:#}"), grouped(*blocks), grouped(*runs)]);
+    }
+    table.to_string()
+}
+
 fn divergences(report: &Report, width: Option<u16>) -> String {
     let groups = report.groups();
     if groups.is_empty() {
         return String::new();
     }
     let mut table = Table::new([
-        "kind",
         "instruction (a guess)",
+        "kind",
         "blocks",
         "runs",
         "example",
-        "what the tested engine does",
+        "what the tested engine does there",
     ])
     .right(2)
     .right(3)
@@ -125,8 +139,8 @@ fn divergences(report: &Report, width: Option<u16>) -> String {
     for group in groups.iter().take(SHOWN) {
         let example = &group.example;
         table.row([
-            format!("{BAD}{}{BAD:#}", group.kind),
             group.instruction.clone().unwrap_or_default(),
+            format!("{BAD}{}{BAD:#}", group.kind),
             grouped(group.blocks),
             grouped(group.runs),
             example.divergence.map_or_else(String::new, |id| id.to_string()),
@@ -151,7 +165,7 @@ fn reasons(reasons: impl Iterator<Item = (String, u64)>) -> String {
     if rows.is_empty() {
         String::new()
     } else {
-        table.to_string()
+        untitled(&table)
     }
 }
 

@@ -1,0 +1,55 @@
+//! `snippex analyze`: what the blocks of a file, or stored blocks, are made of.
+
+use cli_kit::{ExitStatus, Failure, Format};
+use snippex_core::extract::extract;
+use snippex_store::Selection;
+
+use crate::app::App;
+use crate::args::AnalyzeArgs;
+use crate::binary_file::BinaryFile;
+use crate::blocks;
+use crate::tell::OrTell;
+use crate::view::analysis::{Analysis, Analyzer};
+
+pub(crate) fn run(app: &App<'_>, args: &AnalyzeArgs) -> Result<ExitStatus, Failure> {
+    let filter = args.filter.options().check().or_tell()?;
+    let mut analyzer = Analyzer::new()?;
+    match selection(args) {
+        Some(selection) => {
+            let store = app.existing_store()?;
+            let stored = blocks::load(&store, &selection, args.binary.as_deref())?;
+            for stored in stored.iter().filter(|stored| filter.matches(&stored.block)) {
+                analyzer.add(&stored.block);
+            }
+        }
+        None => {
+            let file = BinaryFile::read(&args.subject)?;
+            let image = file.image()?;
+            let index = extract(&image);
+            for block in index.iter().filter(|block| filter.matches(block)) {
+                analyzer.add(&block);
+            }
+        }
+    }
+    print(app, &analyzer.finish(), args.top)?;
+    Ok(ExitStatus::NothingFound)
+}
+
+/// The stored blocks that are meant; a file that is called like a selection is a file.
+fn selection(args: &AnalyzeArgs) -> Option<Selection> {
+    if args.subject.exists() {
+        return None;
+    }
+    args.subject.to_str()?.parse().ok()
+}
+
+fn print(app: &App<'_>, analysis: &Analysis, top: usize) -> Result<(), Failure> {
+    if analysis.blocks == 0 {
+        app.printer.warn("no block matches; relax the filters");
+    }
+    match app.format {
+        Format::Human => app.printer.line(analysis.text(top)),
+        Format::Json => app.printer.json(analysis),
+        Format::Jsonl => app.printer.json_line(analysis),
+    }
+}

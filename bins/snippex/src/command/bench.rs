@@ -1,0 +1,242 @@
+//! `snippex bench`: how fast engines run the blocks of a program, against a process for each block.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cli_kit::{ExitStatus, Failure, Format, Table, units};
+use serde::Serialize;
+use snippex_core::block::Block;
+use snippex_core::extract::extract;
+use snippex_core::observation::Endpoint;
+use snippex_exec::batch::split;
+use snippex_exec::engine::{Engine, EngineError};
+use snippex_exec::{CaseMaker, MemorySource};
+
+use crate::app::App;
+use crate::args::BenchArgs;
+use crate::binary_file::BinaryFile;
+use crate::engines::{EngineChoice, EngineView};
+use crate::spawn::{self, SpawnError};
+use crate::tell::OrTell;
+use crate::view::{grouped, percent, several};
+
+/// Blocks in a batch, as in a check.
+const BATCH: usize = 16;
+
+/// A measured stage.
+#[derive(Debug, Serialize)]
+struct Measurement {
+    what: String,
+    runs: u64,
+    seconds: f64,
+    runs_per_second: f64,
+    ns_per_run: f64,
+}
+
+impl Measurement {
+    fn new(what: impl Into<String>, runs: u64, time: Duration) -> Self {
+        let seconds = time.as_secs_f64();
+        let each = seconds / runs.max(1) as f64;
+        Self {
+            what: what.into(),
+            runs,
+            seconds,
+            runs_per_second: 1.0 / each.max(1e-12),
+            ns_per_run: each * 1e9,
+        }
+    }
+}
+
+/// The answer for programs.
+#[derive(Debug, Serialize)]
+struct Answer {
+    binary: String,
+    blocks: usize,
+    states: u32,
+    seed: u64,
+    runs: u64,
+    completed: u64,
+    /// Runs that left the same bits on both engines, before any mask.
+    same_bits: u64,
+    engines: Vec<EngineView>,
+    measurements: Vec<Measurement>,
+    /// How many times faster the reference is than a process for each block.
+    times_spawn_per_block: Option<f64>,
+}
+
+pub(crate) fn run(app: &App<'_>, args: &BenchArgs) -> Result<ExitStatus, Failure> {
+    let file = BinaryFile::read(&args.binary)?;
+    let image = file.image()?;
+    let placement = file.placement(&image)?;
+    let choices = [
+        EngineChoice::preset("native")?,
+        EngineChoice::tested(&app.settings.value, &args.engine)?,
+    ];
+    let [mut native, mut subject] = [choices[0].start().or_tell()?, choices[1].start().or_tell()?];
+    let index = extract(&image);
+    let runnable = || index.iter().filter(|block| block.unrunnable.is_none());
+    let count = if args.count == 0 { usize::MAX } else { args.count };
+    let step = (runnable().count() / count).max(1);
+    let blocks: Vec<Arc<Block>> = runnable().step_by(step).take(count).map(Arc::new).collect();
+    if blocks.is_empty() {
+        return Err(
+            Failure::new(format!("no block of {} can be run", file.path())).hint("name another program")
+        );
+    }
+    let source = MemorySource::new(Some(&image), placement, args.seed);
+    let mut maker = CaseMaker::new(source, placement, args.seed, args.states as usize);
+    let progress = app.printer.progress("measuring", Some(blocks.len() as u64));
+    let mut total = Total::default();
+    let batches = blocks.len().div_ceil(BATCH);
+    for batch in 0..batches {
+        let chosen: Vec<_> = blocks.iter().skip(batch).step_by(batches).cloned().collect();
+        total
+            .batch(&mut maker, &chosen, native.as_mut(), subject.as_mut())
+            .or_tell()?;
+        progress.advance(chosen.len() as u64);
+    }
+    drop(progress);
+    let name = |engine: &dyn Engine| engine.identity().name.clone();
+    let mut measurements = vec![
+        Measurement::new(name(native.as_ref()), total.runs, total.native),
+        Measurement::new(name(subject.as_ref()), total.runs, total.subject),
+        Measurement::new("finding the memory of blocks", total.runs, total.discovery),
+        Measurement::new("comparing", total.runs, total.comparison),
+    ];
+    let spawned = spawned(app, &blocks, args.spawns);
+    let times = spawned
+        .as_ref()
+        .map(|(_, first)| first.ns_per_run / measurements[0].ns_per_run);
+    measurements.extend(
+        spawned
+            .into_iter()
+            .flat_map(|(prebuilt, whole)| [whole, prebuilt]),
+    );
+    let answer = Answer {
+        binary: file.path().to_string(),
+        blocks: blocks.len(),
+        states: args.states,
+        seed: args.seed,
+        runs: total.runs,
+        completed: total.completed,
+        same_bits: total.same,
+        engines: vec![
+            EngineView::new(native.identity(), "reference"),
+            EngineView::new(subject.identity(), "tested"),
+        ],
+        measurements,
+        times_spawn_per_block: times,
+    };
+    match app.format {
+        Format::Human => print(app, &answer)?,
+        Format::Json => app.printer.json(&answer)?,
+        Format::Jsonl => app.printer.json_line(&answer)?,
+    }
+    Ok(ExitStatus::NothingFound)
+}
+
+/// Sums over all batches.
+#[derive(Default)]
+struct Total {
+    runs: u64,
+    completed: u64,
+    same: u64,
+    discovery: Duration,
+    native: Duration,
+    subject: Duration,
+    comparison: Duration,
+}
+
+impl Total {
+    fn batch(
+        &mut self,
+        maker: &mut CaseMaker<'_>,
+        blocks: &[Arc<Block>],
+        native: &mut dyn Engine,
+        subject: &mut dyn Engine,
+    ) -> Result<(), EngineError> {
+        let started = Instant::now();
+        let groups = maker.make(blocks, native)?;
+        self.discovery += started.elapsed();
+        for range in split(&groups) {
+            let groups = &groups[range];
+            let started = Instant::now();
+            let expected = native.run(groups)?;
+            self.native += started.elapsed();
+            let started = Instant::now();
+            let actual = subject.run(groups)?;
+            self.subject += started.elapsed();
+            let started = Instant::now();
+            for (position, group) in groups.iter().enumerate() {
+                for start in 0..group.starts.len() {
+                    self.runs += 1;
+                    let completed = matches!(expected.endpoint(position, start), Some(Endpoint::Exit { .. }));
+                    self.completed += u64::from(completed);
+                    self.same += u64::from(expected.same_bits(&actual, position, start));
+                }
+            }
+            self.comparison += started.elapsed();
+        }
+        Ok(())
+    }
+}
+
+/// Starting a prebuilt program for each block, and assembling and linking it before.
+fn spawned(app: &App<'_>, blocks: &[Arc<Block>], count: usize) -> Option<(Measurement, Measurement)> {
+    if count == 0 {
+        return None;
+    }
+    let step = (blocks.len() / count).max(1);
+    let sample: Vec<&Block> = blocks.iter().step_by(step).take(count).map(Arc::as_ref).collect();
+    match spawn::measure(&sample) {
+        Ok(times) => Some((
+            Measurement::new("start a program for each block", times.runs, times.start),
+            Measurement::new(
+                format!("{}, ld and start for each block", times.assembler),
+                times.runs,
+                times.whole,
+            ),
+        )),
+        Err(error @ (SpawnError::NoAssembler | SpawnError::Failed { .. })) => {
+            app.printer
+                .warn(format_args!("a process for each block was not measured: {error}"));
+            None
+        }
+    }
+}
+
+fn print(app: &App<'_>, answer: &Answer) -> Result<(), Failure> {
+    app.printer.line(format_args!(
+        "{}: {} with {} each, complete state ({})",
+        answer.binary,
+        several(answer.blocks as u64, "block"),
+        several(u64::from(answer.states), "start state"),
+        answer.engines[0].features.join(" "),
+    ))?;
+    for engine in &answer.engines {
+        app.printer
+            .line(format_args!("  {}: {}", engine.name, engine.version))?;
+    }
+    let mut table = Table::new(["one core", "runs/s", "a run"]).right(1).right(2);
+    for measurement in &answer.measurements {
+        let each = Duration::from_nanos(measurement.ns_per_run.round() as u64);
+        table.row([
+            measurement.what.clone(),
+            units::rate(measurement.runs_per_second),
+            units::duration(each),
+        ]);
+    }
+    app.printer.line(format_args!("\n{table}\n"))?;
+    app.printer.line(format_args!(
+        "{} reached their terminator; {} left the same bits on both engines, before any mask",
+        percent(answer.completed, answer.runs),
+        percent(answer.same_bits, answer.runs),
+    ))?;
+    if let Some(times) = answer.times_spawn_per_block {
+        app.printer.line(format_args!(
+            "{} times as fast as a process for each block",
+            grouped(times as u64)
+        ))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,170 @@
+//! `snippex compare`: two stored observations, or both sides of a divergence, side by side.
+
+use cli_kit::style::{BAD, FAINT, GOOD, UNSURE};
+use cli_kit::{ExitStatus, Failure, Format};
+use serde_json::json;
+use snippex_core::case::Case;
+use snippex_core::diff::{Comparison, Reason, compare};
+use snippex_core::observation::Observation;
+use snippex_store::{BlockNumber, EngineId, StoreHandle};
+
+use crate::app::App;
+use crate::args::{CompareArgs, Syntax};
+use crate::engines::tolerance_of;
+use crate::tell::OrTell;
+use crate::view::difference::sentence;
+use crate::view::disassembly::Disassembler;
+use crate::view::state::View;
+use crate::view::{several, word};
+
+/// What is compared.
+struct Sides {
+    block: BlockNumber,
+    state_index: u32,
+    case: Case,
+    expected: (EngineId, Observation),
+    actual: (EngineId, Observation),
+}
+
+pub(crate) fn run(app: &App<'_>, args: &CompareArgs) -> Result<ExitStatus, Failure> {
+    let store = app.existing_store()?;
+    let sides = sides(&store, args)?;
+    let (reference, subject) = (sides.expected.0, sides.actual.0);
+    let (reference, subject) = store
+        .call(async move |store| Ok((store.engine(reference).await?, store.engine(subject).await?)))
+        .or_tell()?;
+    let covered = reference.components.intersection(subject.components);
+    let tolerance = tolerance_of(&subject.name);
+    let comparison = compare(
+        &sides.case,
+        &sides.expected.1,
+        &sides.actual.1,
+        covered,
+        &tolerance,
+    );
+    if app.format == Format::Human {
+        let block = &sides.case.block;
+        app.printer.line(format_args!(
+            "block {} at {:#x}, start state {}",
+            sides.block, block.address, sides.state_index
+        ))?;
+        for line in Disassembler::new(Syntax::Intel)?.lines(block) {
+            app.printer
+                .line(format_args!("  {FAINT}{}{FAINT:#}  {}", line.address, line.text))?;
+        }
+        let view = View {
+            case: &sides.case,
+            ends: vec![
+                (reference.name, &sides.expected.1),
+                (subject.name, &sides.actual.1),
+            ],
+            covered,
+            comparison: Some(&comparison),
+            all: args.all,
+            color: app.printer.has_color(),
+        };
+        app.printer
+            .line(format_args!("\n{}\n\n{}", view.text(), told(&comparison)))?;
+    } else {
+        let document = json!({"block": sides.block, "state": sides.state_index, "expected": reference.name,
+            "actual": subject.name, "covered": covered.names().collect::<Vec<_>>(), "comparison": comparison});
+        match app.format {
+            Format::Jsonl => app.printer.json_line(&document)?,
+            _ => app.printer.json(&document)?,
+        }
+    }
+    Ok(ExitStatus::found(matches!(comparison, Comparison::Diverged(_))))
+}
+
+fn sides(store: &StoreHandle, args: &CompareArgs) -> Result<Sides, Failure> {
+    if let Some(id) = args.divergence {
+        let found = store
+            .call(async move |store| store.divergence(id).await)
+            .or_tell()?;
+        return Ok(Sides {
+            block: found.summary.block,
+            state_index: found.summary.state_index,
+            case: found.case,
+            expected: (found.summary.reference, found.expected),
+            actual: (found.summary.engine, found.actual),
+        });
+    }
+    let (a, b) = args
+        .expected
+        .zip(args.actual)
+        .expect("clap asks for both or a divergence");
+    let read = |id| {
+        store
+            .call(async move |store| store.observation(id).await)
+            .or_tell()
+    };
+    let (expected, actual) = (read(a)?, read(b)?);
+    if expected.summary.case_id != actual.summary.case_id {
+        return Err(Failure::new(format!(
+            "observations {a} and {b} are of different cases: there is nothing to compare"
+        ))
+        .hint("run the same block with the same --seed and --states on both engines"));
+    }
+    Ok(Sides {
+        block: expected.summary.block,
+        state_index: expected.summary.state_index,
+        case: expected.case,
+        expected: (expected.summary.engine, expected.observation),
+        actual: (actual.summary.engine, actual.observation),
+    })
+}
+
+/// The verdict in words, and what the marks mean.
+fn told(comparison: &Comparison) -> String {
+    match comparison {
+        Comparison::Match(noted) if noted.is_empty() => format!("{GOOD}match{GOOD:#}: every bit agrees"),
+        Comparison::Match(noted) => {
+            let rules: Vec<&str> = noted.rules.keys().map(|rule| rule.info().id).collect();
+            format!(
+                "{GOOD}match{GOOD:#}: {UNSURE}~{UNSURE:#} differs where the manuals leave it open ({})",
+                rules.join(", ")
+            )
+        }
+        Comparison::Inconclusive(reason) => format!("{UNSURE}inconclusive{UNSURE:#}: {}", why(reason)),
+        Comparison::Diverged(divergence) => {
+            let class = &divergence.class;
+            let culprit = class.culprit.as_ref().map_or_else(String::new, |culprit| {
+                format!(
+                    ", probably by instruction {} ({})",
+                    culprit.instruction + 1,
+                    culprit.form
+                )
+            });
+            let count = several(divergence.differences.len() as u64, "difference");
+            let mut text = format!(
+                "{BAD}diverged{BAD:#}: {}{culprit}; {BAD}!{BAD:#} marks {count}",
+                word(&class.kind)
+            );
+            for difference in &divergence.differences {
+                text += &format!("\n  {}", sentence(difference));
+            }
+            for rule in divergence.noted.rules.keys() {
+                text += &format!(
+                    "\n  {UNSURE}~{UNSURE:#} {FAINT}{} ({}){FAINT:#}",
+                    rule.info().what,
+                    rule.info().reference
+                );
+            }
+            text
+        }
+    }
+}
+
+fn why(reason: &Reason) -> String {
+    match reason {
+        Reason::ExpectedHung => "the run taken as right did not end".to_owned(),
+        Reason::ExpectedDied => "the engine taken as right died".to_owned(),
+        Reason::OpenEndpoint { .. } => {
+            "a bit that the manuals leave open decides where the run ends".to_owned()
+        }
+        Reason::OpenMemory { .. } => {
+            "data that the manuals leave open was stored where it cannot be followed".to_owned()
+        }
+        Reason::Deviation { id, .. } => format!("the engine documents that it ends otherwise ({id})"),
+    }
+}

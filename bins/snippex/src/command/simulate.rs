@@ -1,0 +1,345 @@
+//! `snippex simulate`: stored blocks on one engine; how they ended is kept.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use cli_kit::style::FAINT;
+use cli_kit::{CancelToken, ExitStatus, Failure, Format, Table};
+use serde::Serialize;
+use snippex_core::block::Block;
+use snippex_core::group::Group;
+use snippex_core::observation::{Endpoint, Observation};
+use snippex_exec::batch::split;
+use snippex_exec::engine::{Engine, EngineError};
+use snippex_exec::{CaseMaker, MemorySource, Outcome};
+use snippex_store::{
+    Batch, BlockNumber, BlockResult, Counts, EngineId, NewObservation, NewRun, ObservationId, RunEnd, RunId,
+    StoreHandle, Timestamp,
+};
+
+use super::validate::{by_binary, file_of};
+use crate::app::App;
+use crate::args::SimulateArgs;
+use crate::binary_file::BinaryFile;
+use crate::blocks;
+use crate::engines::{EngineChoice, EngineView, record};
+use crate::host::this_host;
+use crate::tell::OrTell;
+use crate::view::difference::signal_name;
+use crate::view::state::View;
+use crate::view::{grouped, percent, several, untitled};
+
+/// Blocks in a batch: their end states stay in the cache.
+const BATCH: usize = 16;
+
+/// The answer for programs.
+#[derive(Debug, Serialize)]
+struct Answer<'a> {
+    run: RunId,
+    blocks: usize,
+    runs: u64,
+    completed: u64,
+    faulted: u64,
+    unsupported: u64,
+    /// Runs by how they ended.
+    endpoints: &'a BTreeMap<String, u64>,
+    unsupported_by_reason: &'a BTreeMap<String, u64>,
+    engines: [EngineView; 1],
+    /// Kept observations, when there are few.
+    observations: Vec<ObservationId>,
+}
+
+/// Counts of a simulation under way.
+#[derive(Default)]
+struct Tally {
+    counts: Counts,
+    endpoints: BTreeMap<String, u64>,
+    unsupported: BTreeMap<String, u64>,
+    /// The end of the first run, to be shown.
+    first: Option<(Group, Observation)>,
+}
+
+pub(crate) fn run(app: &App<'_>, args: &SimulateArgs) -> Result<ExitStatus, Failure> {
+    let store = app.existing_store()?;
+    let stored = blocks::load(&store, &args.blocks.selection, args.blocks.binary.as_deref())?;
+    let count = stored.len();
+    let choice = EngineChoice::tested(&app.settings.value, &args.engine)?;
+    let mut engine = choice.start().or_tell()?;
+    let mut scout = scout(app, &choice);
+    let cancel = app.cancel_token()?;
+    let (run, id) = start(&store, args, engine.as_ref())?;
+    let mut tally = Tally::default();
+    let mut done = Ok(());
+    let progress = app
+        .printer
+        .progress("simulating", Some(count as u64 * u64::from(args.states)));
+    for (binary, blocks) in by_binary(stored) {
+        let file = match file_of(&store, binary) {
+            Ok(file) => file,
+            Err(failure) => {
+                done = Err(failure);
+                break;
+            }
+        };
+        let blocks: Vec<(BlockNumber, Arc<Block>)> = blocks
+            .into_iter()
+            .map(|stored| (stored.number, Arc::new(stored.block)))
+            .collect();
+        let work = Work {
+            args,
+            file: &file,
+            cancel: &cancel,
+            store: &store,
+            run,
+            id,
+        };
+        let advance = |runs| progress.advance(runs);
+        done = work.blocks(
+            &blocks,
+            engine.as_mut(),
+            scout.as_deref_mut(),
+            &mut tally,
+            &advance,
+        );
+        if done.is_err() {
+            break;
+        }
+    }
+    drop(progress);
+    let complete = done.is_ok() && !cancel.is_cancelled();
+    let end = if complete {
+        RunEnd::Finished
+    } else {
+        RunEnd::Interrupted
+    };
+    let finished = store.finish_run(run, end, Timestamp::now()).or_tell();
+    done.and(finished)?;
+    print(app, &store, run, count, engine.as_ref(), &tally)?;
+    Ok(if complete {
+        ExitStatus::NothingFound
+    } else {
+        ExitStatus::Interrupted
+    })
+}
+
+/// The engine that finds out which memory the blocks need: this CPU where it is one, so that every engine gets the
+/// same cases; else `None`, and the engine itself has to.
+fn scout(app: &App<'_>, choice: &EngineChoice) -> Option<Box<dyn Engine>> {
+    if choice.is_native() {
+        return None;
+    }
+    match EngineChoice::preset("native").and_then(|native| native.start().or_tell()) {
+        Ok(native) => Some(native),
+        Err(failure) => {
+            app.printer.warn(format_args!(
+                "{failure}; which memory a block needs is found out on the engine itself"
+            ));
+            None
+        }
+    }
+}
+
+fn start(
+    store: &StoreHandle,
+    args: &SimulateArgs,
+    engine: &dyn Engine,
+) -> Result<(RunId, EngineId), Failure> {
+    let record = record(engine.identity());
+    let (host, id) = store
+        .call(async move |store| {
+            Ok((
+                store.add_host(&this_host()).await?,
+                store.add_engine(&record).await?,
+            ))
+        })
+        .or_tell()?;
+    let run = store
+        .start_run(NewRun {
+            command: "simulate".to_owned(),
+            arguments: args.blocks.selection.to_string(),
+            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+            seed: args.seed,
+            states_per_block: args.states,
+            partition: None,
+            host,
+            engines: vec![id],
+            started: Timestamp::now(),
+        })
+        .or_tell()?;
+    Ok((run, id))
+}
+
+/// What the blocks of one binary are run with.
+struct Work<'w> {
+    args: &'w SimulateArgs,
+    file: &'w BinaryFile,
+    cancel: &'w CancelToken,
+    store: &'w StoreHandle,
+    run: RunId,
+    id: EngineId,
+}
+
+impl Work<'_> {
+    fn blocks(
+        &self,
+        blocks: &[(BlockNumber, Arc<Block>)],
+        engine: &mut (dyn Engine + 'static),
+        mut scout: Option<&mut (dyn Engine + 'static)>,
+        tally: &mut Tally,
+        advance: &dyn Fn(u64),
+    ) -> Result<(), Failure> {
+        let image = self.file.image()?;
+        let placement = self.file.placement(&image)?;
+        let source = MemorySource::new(Some(&image), placement, self.args.seed);
+        let mut maker = CaseMaker::new(source, placement, self.args.seed, self.args.states as usize);
+        // Neighbours cannot lie in one batch, so a batch takes blocks that are far apart.
+        let batches = blocks.len().div_ceil(BATCH);
+        for batch in 0..batches {
+            if self.cancel.is_cancelled() {
+                break;
+            }
+            let (numbers, chosen): (Vec<_>, Vec<_>) =
+                blocks.iter().skip(batch).step_by(batches).cloned().unzip();
+            let finder = match &mut scout {
+                Some(scout) => &mut **scout,
+                None => &mut *engine,
+            };
+            let groups = maker.make(&chosen, finder).or_tell()?;
+            let results = self.groups(&numbers, &groups, engine, tally).or_tell()?;
+            advance(groups.iter().map(|group| group.starts.len() as u64).sum());
+            self.store.save(self.run, results).or_tell()?;
+        }
+        Ok(())
+    }
+
+    fn groups(
+        &self,
+        numbers: &[BlockNumber],
+        groups: &[Group],
+        engine: &mut dyn Engine,
+        tally: &mut Tally,
+    ) -> Result<Batch, EngineError> {
+        let mut batch = Batch::default();
+        for range in split(groups) {
+            let results = engine.run(&groups[range.clone()])?;
+            for (position, index) in range.enumerate() {
+                let (group, block) = (&groups[index], numbers[index]);
+                let mut counts = Counts::default();
+                for start in 0..group.starts.len() {
+                    counts.runs += 1;
+                    match results.outcome(position, start) {
+                        Outcome::Unsupported(reason) => {
+                            counts.unsupported += 1;
+                            *tally.unsupported.entry(reason.to_string()).or_default() += 1;
+                        }
+                        Outcome::Ran(observation) => {
+                            count(&mut counts, &mut tally.endpoints, &observation.endpoint);
+                            batch.observations.push(NewObservation {
+                                block,
+                                engine: self.id,
+                                state_index: start as u32,
+                                case: (&group.case(start)).into(),
+                                observation: (&*observation).into(),
+                            });
+                            tally.first.get_or_insert_with(|| (group.clone(), *observation));
+                        }
+                    }
+                }
+                tally.counts.add(&counts);
+                batch.results.push(BlockResult {
+                    block,
+                    engine: self.id,
+                    counts,
+                });
+            }
+        }
+        Ok(batch)
+    }
+}
+
+fn count(counts: &mut Counts, endpoints: &mut BTreeMap<String, u64>, endpoint: &Endpoint) {
+    let name = match endpoint {
+        Endpoint::Exit { .. } => {
+            counts.completed += 1;
+            "terminator reached".to_owned()
+        }
+        Endpoint::Signal(signal) => {
+            counts.faulted += 1;
+            signal_name(i32::from(signal.number))
+        }
+        Endpoint::Hung => "did not end".to_owned(),
+        Endpoint::EngineDied { .. } => "engine died".to_owned(),
+    };
+    *endpoints.entry(name).or_default() += 1;
+}
+
+fn print(
+    app: &App<'_>,
+    store: &StoreHandle,
+    run: RunId,
+    blocks: usize,
+    engine: &dyn Engine,
+    tally: &Tally,
+) -> Result<(), Failure> {
+    const FEW: u32 = 1000;
+    let counts = &tally.counts;
+    let mut kept: Vec<ObservationId> = Vec::new();
+    if counts.runs <= u64::from(FEW) {
+        let found = store
+            .call(async move |store| store.observations(Some(run), None, None, None, FEW).await)
+            .or_tell()?;
+        kept.extend(found.iter().map(|observation| observation.id));
+        kept.sort_unstable();
+    }
+    let answer = Answer {
+        run,
+        blocks,
+        runs: counts.runs,
+        completed: counts.completed,
+        faulted: counts.faulted,
+        unsupported: counts.unsupported,
+        endpoints: &tally.endpoints,
+        unsupported_by_reason: &tally.unsupported,
+        engines: [EngineView::new(engine.identity(), "simulated")],
+        observations: kept,
+    };
+    match app.format {
+        Format::Json => return app.printer.json(&answer),
+        Format::Jsonl => return app.printer.json_line(&answer),
+        Format::Human => {}
+    }
+    let name = engine.identity().describe();
+    app.printer.line(format_args!(
+        "{} of {} on {name} (run {run})",
+        several(counts.runs, "run"),
+        several(blocks as u64, "block")
+    ))?;
+    let mut table = Table::new(Vec::<String>::new()).right(0).right(1);
+    for (end, runs) in tally.endpoints.iter().chain(&tally.unsupported) {
+        table.row([grouped(*runs), percent(*runs, counts.runs), end.clone()]);
+    }
+    app.printer.line(untitled(&table))?;
+    if let Some((group, observation)) = tally.first.as_ref().filter(|_| blocks == 1) {
+        let case = group.case(0);
+        let view = View {
+            case: &case,
+            ends: vec![(engine.identity().name.clone(), observation)],
+            covered: engine.identity().components,
+            comparison: None,
+            all: false,
+            color: app.printer.has_color(),
+        };
+        app.printer.line(format_args!("\n{}", view.text()))?;
+    }
+    if let (Some(first), Some(last)) = (answer.observations.first(), answer.observations.last()) {
+        let numbers = if first == last {
+            first.to_string()
+        } else {
+            format!("{first} to {last}")
+        };
+        app.printer.note(format_args!(
+            "\n{FAINT}kept as observation {numbers}; simulate on another engine, then: snippex compare {first} N{FAINT:#}"
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,269 @@
+//! Whole checks with real engines: native, mock and qemu-x86_64.
+
+use crate::sandbox::{PROGRAM, Sandbox, needs};
+use serde_json::Value;
+
+const NUMBERS: [&str; 8] = [
+    "runs",
+    "elapsed_s",
+    "runs_per_second",
+    "completed",
+    "faulted",
+    "matched",
+    "diverged",
+    "inconclusive",
+];
+
+fn summary(document: &Value) -> &Value {
+    let summary = &document["summary"];
+    for name in NUMBERS.into_iter().chain(["unsupported"]) {
+        assert!(summary[name].is_number(), "{name}: {summary}");
+    }
+    for engine in summary["engines"].as_array().unwrap() {
+        assert!(engine["name"].is_string() && engine["version"].is_string() && engine["features"].is_array());
+    }
+    summary
+}
+
+#[test]
+fn this_cpu_agrees_with_itself() {
+    let sandbox = Sandbox::new();
+    let ended = sandbox.ok(&[
+        "check", PROGRAM, "-e", "native", "-n", "60", "--states", "16", "--format", "json",
+    ]);
+    let document: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let summary = summary(&document);
+    assert_eq!(document["blocks"], Value::Array(vec![]));
+    let left_out: u64 = summary["blocks_not_run"]
+        .as_object()
+        .unwrap()
+        .values()
+        .filter_map(Value::as_u64)
+        .sum();
+    assert_eq!(summary["runs"].as_u64().unwrap(), (60 - left_out) * 16);
+    assert_eq!(
+        (&summary["diverged"], &summary["complete"]),
+        (&0.into(), &true.into())
+    );
+    assert!(summary["matched"].as_u64() > Some(0));
+    let verdicts = ["matched", "diverged", "inconclusive", "unsupported"];
+    let sum: u64 = verdicts.iter().map(|name| summary[name].as_u64().unwrap()).sum();
+    assert_eq!(Some(sum), summary["runs"].as_u64());
+}
+
+#[test]
+fn a_wrong_engine_is_found_out_and_its_divergences_can_be_looked_at() {
+    let sandbox = Sandbox::new();
+    let ended = sandbox.run(&[
+        "check", PROGRAM, "-e", "mock", "-n", "40", "--states", "4", "--format", "jsonl",
+    ]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let lines: Vec<Value> = ended
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let (last, blocks) = lines.split_last().unwrap();
+    assert_eq!(last["type"], "summary");
+    assert_eq!(last["diverging_blocks"].as_u64(), Some(blocks.len() as u64));
+    assert!(
+        blocks
+            .iter()
+            .all(|block| block["type"] == "block" && block["findings"][0]["differences"][0].is_object())
+    );
+
+    let stored = sandbox.json(&["list", "--divergences", "--limit", "0"]);
+    let findings: usize = blocks
+        .iter()
+        .map(|block| block["findings"].as_array().unwrap().len())
+        .sum();
+    assert_eq!(stored.as_array().unwrap().len(), findings);
+    let example = &last["divergences"][0]["example"];
+    let id = example["divergence"].to_string();
+    let shown = sandbox.run(&["compare", "--divergence", &id]);
+    assert_eq!(shown.code, Some(1), "{shown:?}");
+    assert!(
+        shown.stdout.contains("diverged: ") && shown.stdout.contains(" ! "),
+        "{shown:?}"
+    );
+    let compared = sandbox.json(&["compare", "--divergence", &id]);
+    assert_eq!(compared["block"], example["block"]);
+    assert_eq!(compared["comparison"]["outcome"], "diverged");
+
+    let human = sandbox.run(&["validate", "all", "-e", "mock", "--states", "4"]);
+    assert_eq!(human.code, Some(1));
+    for words in [
+        "Engines",
+        "Runs",
+        "Divergences",
+        "mock differs from native",
+        "snippex compare --divergence",
+    ] {
+        assert!(human.stdout.contains(words), "{words}: {human:?}");
+    }
+    let runs = sandbox.json(&["list", "--runs"]);
+    assert_eq!(
+        (&runs[0]["command"], &runs[0]["status"]),
+        (&"validate".into(), &"finished".into())
+    );
+    assert_eq!(runs[1]["diverged"], last["diverged"]);
+}
+
+#[test]
+fn qemu_is_checked_and_described() {
+    needs("qemu-x86_64");
+    let sandbox = Sandbox::new();
+    let document = sandbox.json(&[
+        "check",
+        PROGRAM,
+        "-e",
+        "qemu-x86_64",
+        "-n",
+        "60",
+        "--states",
+        "16",
+    ]);
+    let summary = summary(&document);
+    let engines = summary["engines"].as_array().unwrap();
+    assert_eq!(
+        (&engines[0]["name"], &engines[1]["name"]),
+        (&"native".into(), &"qemu-x86_64".into())
+    );
+    assert!(
+        engines[1]["version"].as_str().unwrap().contains("version"),
+        "{engines:?}"
+    );
+    assert!(
+        summary["matched"].as_u64().unwrap() * 10 > summary["runs"].as_u64().unwrap() * 9,
+        "{summary}"
+    );
+}
+
+#[test]
+fn a_command_of_ones_own_is_an_engine() {
+    needs("qemu-x86_64");
+    let sandbox = Sandbox::new();
+    let command = "qemu-x86_64 -cpu max {runner}";
+    let arguments = [
+        "check",
+        PROGRAM,
+        "-n",
+        "5",
+        "--states",
+        "2",
+        "--engine-command",
+        command,
+    ];
+    let of = |extra: &[&str]| {
+        sandbox.json(&[&arguments[..], extra].concat())["summary"]["engines"][1]["name"].clone()
+    };
+    assert_eq!(of(&[]), "qemu-x86_64");
+    assert_eq!(of(&["--engine-name", "mine"]), "mine");
+}
+
+#[test]
+fn threads_and_repetition_change_nothing() {
+    let sandbox = Sandbox::new();
+    let verdicts = |threads: &str| {
+        let arguments = [
+            "check", PROGRAM, "-e", "mock", "-n", "50", "--states", "8", "--seed", "0xabc", "-j", threads,
+        ];
+        let document = sandbox.json(&arguments);
+        let counts = [
+            "runs",
+            "completed",
+            "faulted",
+            "matched",
+            "diverged",
+            "inconclusive",
+            "unsupported",
+        ];
+        let counts = counts.map(|name| document["summary"][name].clone());
+        (document["blocks"].clone(), counts)
+    };
+    let one = verdicts("1");
+    assert_eq!(one, verdicts("1"));
+    assert_eq!(one, verdicts("3"));
+}
+
+#[test]
+fn parts_cover_everything_once() {
+    let sandbox = Sandbox::new();
+    let runs = |extra: &[&str]| {
+        let arguments = ["check", PROGRAM, "-e", "native", "-n", "50", "--states", "2"];
+        sandbox.json(&[&arguments[..], extra].concat())["summary"]["runs"]
+            .as_u64()
+            .unwrap()
+    };
+    let parts: u64 = (1..=3)
+        .map(|part| runs(&["--partition", &format!("{part}/3")]))
+        .sum();
+    assert_eq!(parts, runs(&[]));
+    let ended = sandbox.run(&["check", PROGRAM, "--partition", "4/3"]);
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+}
+
+#[test]
+fn two_observations_of_a_case_are_compared() {
+    needs("qemu-x86_64");
+    let sandbox = Sandbox::new();
+    let extracted = sandbox.json(&["extract", PROGRAM, "-n", "3", "--runnable", "--no-memory-access"]);
+    assert_eq!(extracted["last_number"], 3);
+    let native = sandbox.json(&["simulate", "1", "-e", "native"]);
+    let qemu = sandbox.json(&["simulate", "1", "-e", "qemu-x86_64"]);
+    let other = sandbox.json(&["simulate", "2", "-e", "native", "--states", "2"]);
+    assert_eq!(other["observations"], Value::from(vec![3, 4]));
+    let (a, b) = (
+        native["observations"][0].to_string(),
+        qemu["observations"][0].to_string(),
+    );
+    let shown = sandbox.ok(&["compare", &a, &b]);
+    for words in ["native", "qemu-x86_64", "rax", "flags", "match"] {
+        assert!(shown.stdout.contains(words), "{words}: {shown:?}");
+    }
+    sandbox
+        .run(&["compare", &a, "3"])
+        .refused(&["different cases", "--seed"]);
+    let human = sandbox.ok(&["simulate", "1", "-e", "native"]);
+    assert!(
+        human.stdout.contains("terminator reached") && human.stdout.contains("rsp"),
+        "{human:?}"
+    );
+}
+
+#[test]
+fn speed_is_measured() {
+    needs("qemu-x86_64");
+    let sandbox = Sandbox::new();
+    let measured = sandbox.json(&[
+        "bench",
+        PROGRAM,
+        "-e",
+        "qemu-x86_64",
+        "-n",
+        "40",
+        "--states",
+        "8",
+        "--spawns",
+        "2",
+    ]);
+    assert_eq!(measured["runs"], 320);
+    let names: Vec<_> = measured["measurements"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| &row["what"])
+        .collect();
+    assert_eq!((names[0], names[1]), (&"native".into(), &"qemu-x86_64".into()));
+    assert!(
+        measured["measurements"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|row| row["ns_per_run"].as_f64() > Some(0.0))
+    );
+    assert!(
+        measured["times_spawn_per_block"].as_f64() > Some(10.0),
+        "{measured}"
+    );
+}

@@ -1,0 +1,170 @@
+//! Extraction and what can be done with stored blocks.
+
+use crate::sandbox::{PROGRAM, Sandbox, default_database};
+use serde_json::Value;
+
+#[test]
+fn blocks_are_stored_listed_shown_counted_and_removed() {
+    let sandbox = Sandbox::new();
+    let extracted = sandbox.json(&["extract", PROGRAM]);
+    let count = extracted["blocks"].as_u64().unwrap();
+    assert!(count > 100, "{extracted}");
+    assert_eq!(extracted["stored_new"], count);
+    assert_eq!(
+        (
+            extracted["first_number"].as_u64(),
+            extracted["last_number"].as_u64()
+        ),
+        (Some(1), Some(count))
+    );
+    assert!(default_database(&sandbox).is_file());
+
+    let list = sandbox.json(&["list", "--limit", "0"]);
+    let blocks = list.as_array().unwrap();
+    assert_eq!(blocks.len() as u64, count);
+    assert!(
+        blocks
+            .iter()
+            .all(|block| block["instructions"].as_u64() > Some(0) && block["binary"] == "true")
+    );
+
+    let shown = sandbox.ok(&["disasm", "1-3"]).stdout;
+    assert_eq!(shown.matches("block ").count(), 3, "{shown}");
+    assert!(shown.contains("->"), "{shown}");
+    let document = sandbox.json(&["disasm", "2"]);
+    let lines = document[0]["instructions"].as_array().unwrap();
+    assert_eq!(lines.len() as u64, blocks[1]["instructions"].as_u64().unwrap());
+    let bytes: String = lines.iter().map(|line| line["bytes"].as_str().unwrap()).collect();
+    assert_eq!(blocks[1]["bytes"], bytes);
+
+    let (stored, file) = (
+        sandbox.json(&["analyze", "all"]),
+        sandbox.json(&["analyze", PROGRAM]),
+    );
+    assert_eq!(stored, file, "the same blocks, stored or not");
+    assert_eq!(stored["blocks"], count);
+
+    let removed = sandbox.json(&["remove", "1-10"]);
+    assert_eq!(removed["blocks"], 10);
+    sandbox
+        .run(&["disasm", "5"])
+        .refused(&["there is no block 5", "snippex list"]);
+    assert_eq!(sandbox.json(&["remove", "--binary", "true"])["binaries"], 1);
+    sandbox
+        .run(&["list"])
+        .refused(&["no blocks in the database", "snippex extract"]);
+}
+
+#[test]
+fn numbers_stay_when_a_program_is_extracted_again() {
+    let sandbox = Sandbox::new();
+    sandbox.ok(&["extract", PROGRAM, "--count", "20", "--seed", "7"]);
+    let addresses = |list: Value| -> Vec<(Value, Value)> {
+        let blocks = list.as_array().unwrap().iter();
+        blocks
+            .map(|block| (block["number"].clone(), block["address"].clone()))
+            .collect()
+    };
+    let before = addresses(sandbox.json(&["list"]));
+    let all = sandbox.json(&["extract", PROGRAM]);
+    assert_eq!(
+        all["stored_new"].as_u64().unwrap() + 20,
+        all["blocks"].as_u64().unwrap()
+    );
+    assert_eq!(addresses(sandbox.json(&["list", "1-20"])), before);
+}
+
+#[test]
+fn filters_select_and_dry_runs_store_nothing() {
+    let sandbox = Sandbox::new();
+    let dry = sandbox.json(&[
+        "extract",
+        PROGRAM,
+        "--dry-run",
+        "--has-memory-access",
+        "--min-size",
+        "3",
+    ]);
+    assert!(!default_database(&sandbox).exists());
+    assert_eq!(dry["stored_new"], Value::Null);
+    assert!(dry["matching"].as_u64() < dry["blocks"].as_u64());
+    let stored = sandbox.json(&["extract", PROGRAM, "--has-memory-access", "--min-size", "3"]);
+    assert_eq!(stored["chosen"], dry["matching"]);
+    let list = sandbox.json(&["list", "--limit", "0"]);
+    let fits = |block: &Value| {
+        block["memory_operands"].as_u64() > Some(0) && block["instructions"].as_u64() >= Some(3)
+    };
+    assert!(list.as_array().unwrap().iter().all(fits));
+    let sse = sandbox.json(&["list", "--limit", "0", "--instruction-types", "sse"]);
+    assert!(
+        sse.as_array()
+            .unwrap()
+            .iter()
+            .all(|block| block["kinds"].as_array().unwrap().contains(&"sse".into()))
+    );
+}
+
+#[test]
+fn the_same_seed_selects_the_same_blocks() {
+    let chosen = |seed: &str| {
+        let sandbox = Sandbox::new();
+        let extra = [
+            "extract",
+            PROGRAM,
+            "-n",
+            "15",
+            "--smart-select",
+            "--selection-report",
+            "--seed",
+            seed,
+        ];
+        let report = sandbox.json(&extra)["selection"].clone();
+        assert_eq!(report["chosen"].as_array().unwrap().len(), 15);
+        report
+    };
+    assert_eq!(chosen("3"), chosen("3"));
+}
+
+#[test]
+fn contradictions_are_refused_and_nothing_found_is_warned_of() {
+    let sandbox = Sandbox::new();
+    sandbox
+        .run(&["extract", PROGRAM, "--min-size", "9", "--max-size", "3"])
+        .refused(&["--min-size 9 is above --max-size 3"]);
+    for flags in [
+        ["--has-memory-access", "--no-memory-access"],
+        ["--has-control-flow", "--no-control-flow"],
+        ["--address-range", "9-3"],
+        ["--instruction-types", "mmx"],
+    ] {
+        let ended = sandbox.run(&[&["extract", PROGRAM][..], &flags].concat());
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+    }
+    let ended = sandbox.ok(&["extract", PROGRAM, "--min-size", "100000"]);
+    assert!(
+        ended.stderr.contains("warning") && ended.stderr.contains("relax the filters"),
+        "{ended:?}"
+    );
+    assert!(ended.stdout.contains("nothing stored"), "{ended:?}");
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_error() {
+    use std::io::{BufRead, BufReader};
+    let sandbox = Sandbox::new();
+    sandbox.ok(&["extract", "/bin/bash", "--count", "5000"]);
+    let mut child = sandbox
+        .command(&["disasm", "all", "--format", "jsonl"])
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    assert!(line.starts_with('{'));
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(
+        (output.status.code(), output.stderr.as_slice()),
+        (Some(0), &b""[..])
+    );
+}

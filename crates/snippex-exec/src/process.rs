@@ -4,7 +4,7 @@
 //! standard output. Anything else there is an engine that prints where it must not.
 
 use std::io::{self, Read, Write};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -46,6 +46,9 @@ pub(crate) struct GuestProcess {
 impl GuestProcess {
     /// Starts `command`, whose last argument names the shared file.
     pub(crate) fn start(mut command: Command) -> io::Result<Self> {
+        // Ctrl-C on a terminal is for snippex alone: it stops after the batch, and a guest that died of it would look
+        // like a finding.
+        command.process_group(0);
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

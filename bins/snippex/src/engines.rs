@@ -17,7 +17,7 @@ const PRESETS: [&str; 4] = ["native", "qemu-x86_64", "fex-emu", "mock"];
 pub(crate) enum EngineChoice {
     /// In processes of its own.
     Process(EngineSpec),
-    /// In this process.
+    /// This CPU with a planted bug.
     Mock,
 }
 
@@ -53,7 +53,7 @@ impl EngineChoice {
     /// Starts it.
     pub(crate) fn start(&self) -> Result<Box<dyn Engine>, EngineError> {
         Ok(match self {
-            Self::Mock => Box::new(MockEngine::idle()),
+            Self::Mock => Box::new(MockEngine::planted()?),
             Self::Process(spec) => Box::new(RunnerEngine::start(spec.clone())?),
         })
     }

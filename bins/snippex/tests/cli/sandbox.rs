@@ -109,3 +109,6 @@ pub(crate) fn default_database(sandbox: &Sandbox) -> PathBuf {
     assert!(Path::new(&path).is_absolute());
     path
 }
+
+/// A large one.
+pub(crate) const BASH: &str = "/bin/bash";

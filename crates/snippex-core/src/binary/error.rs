@@ -41,3 +41,27 @@ pub enum ImageError {
     #[error("no executable code in the file: its code sections are empty or kept in another file")]
     NoCode,
 }
+
+/// A name for what is neither ELF nor PE.
+pub(super) fn looks_like(data: &[u8]) -> &'static str {
+    match data {
+        [] => "an empty file",
+        [b'#', b'!', ..] => "a script",
+        [b'!', b'<', b'a', b'r', b'c', b'h', b'>', ..] => {
+            "a static library (extract its members and link them)"
+        }
+        [0xcf | 0xce, 0xfa, 0xed, 0xfe, ..] | [0xca, 0xfe, 0xba, 0xbe, ..] => "a Mach-O or Java file",
+        [0, b'a', b's', b'm', ..] => "a WebAssembly module",
+        [0x1f, 0x8b, ..] | [0xfd, b'7', b'z', ..] | [0x28, 0xb5, 0x2f, 0xfd, ..] | [b'P', b'K', ..] => {
+            "a compressed file or archive (unpack it first)"
+        }
+        _ if data
+            .iter()
+            .take(512)
+            .all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace()) =>
+        {
+            "text"
+        }
+        _ => "other data",
+    }
+}

@@ -21,6 +21,8 @@
 //!
 //! Does not do: running anything, data flow beyond what jump tables need, self-modifying or packed code.
 
+mod bound;
+mod call;
 mod code;
 mod function;
 mod history;

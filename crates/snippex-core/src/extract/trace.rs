@@ -5,7 +5,6 @@ use iced_x86::{Code as Opcode, Instruction, Mnemonic, OpKind, Register};
 use super::code::{Code, Position, Region};
 use super::function::{FunctionId, Functions, Waiter};
 use super::jump_table::{Resolved, Tables};
-use super::noreturn::never_returns;
 use crate::binary::Image;
 use crate::block::{Origin, Terminator};
 use crate::decode::{Control, control, decoder};
@@ -33,18 +32,10 @@ pub(super) struct Tracer<'i, 'a> {
     work: Vec<Work>,
 }
 
-/// Where a PLT stub leads.
-enum Stub<'a> {
-    /// To a symbol of another file.
-    Import(&'a [u8]),
-    /// To code of this file, unless another file's symbol takes precedence.
-    Local(Position),
-}
-
 /// Where one straight run of a trace is.
-struct Run<'a> {
-    region: Region<'a>,
-    function: FunctionId,
+pub(super) struct Run<'a> {
+    pub(super) region: Region<'a>,
+    pub(super) function: FunctionId,
     /// First position of the run, and the branch that led there.
     start: Position,
     from: Option<Position>,
@@ -109,7 +100,13 @@ impl<'i, 'a> Tracer<'i, 'a> {
         any
     }
 
-    fn queue(&mut self, position: Position, origin: Origin, function: FunctionId, from: Option<Position>) {
+    pub(super) fn queue(
+        &mut self,
+        position: Position,
+        origin: Origin,
+        function: FunctionId,
+        from: Option<Position>,
+    ) {
         self.code.mark_leader(position, origin);
         if !self.code.is_instruction(position) {
             self.work.push(Work {
@@ -121,7 +118,7 @@ impl<'i, 'a> Tracer<'i, 'a> {
     }
 
     /// The function of `position`. A new one that lies in traced code shares the fate of its owner.
-    fn enter(&mut self, position: Position) -> FunctionId {
+    pub(super) fn enter(&mut self, position: Position) -> FunctionId {
         let owner = self.functions.owner(position);
         let (function, new) = self.functions.entry(position);
         if let (true, Some(owner), true) = (new, owner, self.code.is_instruction(position)) {
@@ -268,86 +265,6 @@ impl<'i, 'a> Tracer<'i, 'a> {
             }
         };
         self.queue(target, Origin::BranchTarget, function, Some(position));
-    }
-
-    /// A direct call: true when the callee is known to return.
-    fn call(&mut self, run: &Run<'a>, next: Position, instruction: &Instruction) -> bool {
-        let address = instruction.near_branch_target();
-        let Some(target) = self.code.position(address) else {
-            return true;
-        };
-        if target == next {
-            return true; // `call next; pop reg` reads the instruction pointer
-        }
-        let callee = self.enter(target);
-        self.queue(target, Origin::CallTarget, callee, None);
-        if next >= run.region.end() || self.ends_at(run.function, next) {
-            return false;
-        }
-        let callee = match self.stub(target) {
-            Some(Stub::Import(name)) => return !never_returns(name),
-            Some(Stub::Local(behind)) => self.enter(behind),
-            None => callee,
-        };
-        let continuation = self.skip_alignment(next);
-        let caller = run.function;
-        continuation < run.region.end()
-            && !self
-                .functions
-                .wait(callee, Waiter::Continuation { continuation, caller })
-    }
-
-    /// Whether `function` ends at `position` for certain. Compilers end a function with a call only when the callee
-    /// never returns.
-    fn ends_at(&self, function: FunctionId, position: Position) -> bool {
-        let (start, end) = self.functions.range(function);
-        end != start && end == position
-    }
-
-    /// What is behind a PLT stub: `[endbr64] [bnd] jmp [rip + slot]`.
-    fn stub(&self, position: Position) -> Option<Stub<'a>> {
-        let bytes = self.code.bytes_from(position);
-        let body = bytes.strip_prefix(&[0xf3, 0x0f, 0x1e, 0xfa]).unwrap_or(bytes);
-        let body = body.strip_prefix(&[0xf2]).unwrap_or(body);
-        let displacement = body.strip_prefix(&[0xff, 0x25])?.first_chunk::<4>()?;
-        let length = (bytes.len() - body.len() + 6) as u64;
-        let after = self.code.address(position) + length;
-        let slot = after.wrapping_add(i64::from(i32::from_le_bytes(*displacement)) as u64);
-        match self.image.import_at(slot) {
-            Some(name) => Some(Stub::Import(name)),
-            None => self.code.position(self.image.pointer_at(slot)?).map(Stub::Local),
-        }
-    }
-
-    /// The position behind the NOPs with which a compiler aligns the code at `position`. Control runs through them,
-    /// but they belong to no block.
-    fn skip_alignment(&mut self, position: Position) -> Position {
-        if position >= self.code.len() {
-            return position;
-        }
-        let bytes = self.code.bytes_from(position);
-        if !matches!(bytes[0], 0x0f | 0x2e | 0x66 | 0x90) {
-            return position;
-        }
-        let mut decoder = decoder(bytes, self.code.address(position));
-        while decoder.ip() % 16 != 0 && decoder.can_decode() {
-            if decoder.decode().mnemonic() != Mnemonic::Nop {
-                return position;
-            }
-        }
-        let length = decoder.position();
-        self.code.mark_data(position, length);
-        position + length as Position
-    }
-
-    /// Whether an indirect transfer goes to an import that never returns.
-    fn leads_nowhere(&self, instruction: &Instruction) -> bool {
-        instruction.op0_kind() == OpKind::Memory
-            && instruction.memory_base() == Register::RIP
-            && self
-                .image
-                .import_at(instruction.memory_displacement64())
-                .is_some_and(never_returns)
     }
 
     fn indirect_jump(&mut self, run: &Run<'a>, position: Position, instruction: &Instruction) {

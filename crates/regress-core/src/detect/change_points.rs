@@ -1,6 +1,7 @@
 //! Change points of one series: the detector to use on a history.
 //!
-//! Kernel change-point detection ([`super::kernel`]) with four additions, each for a reason and none fitted to data:
+//! Kernel change-point detection ([`super::kernel`]) with four additions, each for a reason; their numbers were
+//! chosen among few round ones, as `examples/evaluate` tells:
 //! 1. It works on logarithms, so that a change is a percentage and the same at every level.
 //! 2. The bandwidth is half the median distance *within* levels, taken from a first pass. The usual median over all
 //!    pairs grows with the step itself and hides it; and two modes of a runner pool are then seen apart.

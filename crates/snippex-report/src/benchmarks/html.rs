@@ -1,0 +1,180 @@
+//! For browsers: one file that needs no other, no script and no network; light and dark, also on a phone.
+
+use std::fmt::Write as _;
+
+use regress_core::detect::VerdictKind;
+
+use super::escape::html as escape;
+use super::words::is_loud;
+use super::{Outcome, Report, Row, chart};
+
+const STYLE: &str = include_str!("page.css");
+
+/// Rows with a full chart; drawings of thousands would make the file too heavy for a phone.
+const MOST_CHARTS: usize = 300;
+/// Rows shown at all.
+const MOST_ROWS: usize = 5000;
+
+/// The report as an HTML document.
+#[must_use]
+pub fn render(report: &Report) -> String {
+    let mut out = String::with_capacity(16 << 10);
+    let class = outcome_class(report.outcome);
+    let _ = write!(
+        out,
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <title>Benchmarks: {word}</title><style>\n{STYLE}</style></head><body><main>\n\
+         <h1>Benchmarks: <span class=\"{class}\">{word}</span></h1>\n<p>{}</p>\n<p class=\"faint\">{}</p>\n<p class=\"faint\">{}: {}<br>{}<br>threshold {} %, one value a process run</p>\n",
+        escape(&report.summary),
+        escape(&report.counts()),
+        escape(&report.title),
+        escape(&report.sides()),
+        escape(&report.environment),
+        report.threshold,
+        word = report.outcome.word(),
+    );
+    list(&mut out, "Notes", &report.notes);
+    let (loud, quiet): (Vec<&Row>, Vec<&Row>) = report.rows.iter().partition(|row| is_loud(row));
+    if !loud.is_empty() {
+        out.push_str("<h2>To look at</h2>\n");
+    }
+    rows(&mut out, &loud, 0);
+    if !quiet.is_empty() {
+        out.push_str("<h2>Unchanged</h2>\n");
+    }
+    rows(&mut out, &quiet, loud.len());
+    list(&mut out, "Entries that could not be used", &report.problems);
+    out.push_str("</main></body></html>\n");
+    out
+}
+
+fn rows(out: &mut String, rows: &[&Row], before: usize) {
+    let shown = rows.len().min(MOST_ROWS.saturating_sub(before));
+    for (index, row) in rows[..shown].iter().enumerate() {
+        section(out, row, before + index < MOST_CHARTS);
+    }
+    if rows.len() > shown {
+        let _ = writeln!(
+            out,
+            "<p class=\"faint\">{} more are not shown here; the JSON form has them.</p>",
+            rows.len() - shown
+        );
+    }
+}
+
+fn section(out: &mut String, row: &Row, with_chart: bool) {
+    let open = if row.verdict == VerdictKind::Regression && with_chart {
+        " open"
+    } else {
+        ""
+    };
+    let class = verdict_class(row.verdict);
+    let _ = write!(
+        out,
+        "<details class=\"row\"{open}><summary><span class=\"name\">{}</span>{}<span class=\"change {class}\">{}</span><span><span class=\"pill {class}\">{}</span></span></summary><div class=\"body\">",
+        escape(&row.name),
+        if with_chart {
+            chart::spark(row)
+        } else {
+            String::new()
+        },
+        row.change(),
+        row.verdict
+    );
+    if with_chart {
+        out.push_str(&chart::full(row));
+    }
+    let _ = write!(out, "<p>{}</p><dl>", escape(&row.reason));
+    fact(out, "before", &row.before_text());
+    fact(out, "now", &row.after_text());
+    fact(out, "95 % interval", &row.range());
+    fact(out, "threshold", &format!("{} %", row.threshold));
+    let number = |value: Option<f64>| value.map_or_else(String::new, |value| format!("{value:.4}"));
+    fact(out, "p", &number(row.p));
+    fact(out, "q (corrected)", &number(row.q));
+    fact(
+        out,
+        "effect",
+        &row.effect
+            .map_or_else(String::new, |value| format!("{value:+.2}")),
+    );
+    let confidence = row
+        .confidence
+        .map_or_else(String::new, |value| format!("{:.0} %", 100.0 * value));
+    fact(out, "confidence", &confidence);
+    fact(
+        out,
+        "runs",
+        &format!("{} and {}", row.before_values.len(), row.after_values.len()),
+    );
+    out.push_str("</dl></div></details>\n");
+}
+
+fn fact(out: &mut String, name: &str, value: &str) {
+    if !value.is_empty() {
+        let _ = write!(out, "<div><dt>{name}</dt><dd>{}</dd></div>", escape(value));
+    }
+}
+
+fn list(out: &mut String, title: &str, lines: &[String]) {
+    const MOST: usize = 100;
+    if lines.is_empty() {
+        return;
+    }
+    let _ = write!(out, "<h2>{title}</h2>\n<ul class=\"faint\">");
+    for line in lines.iter().take(MOST) {
+        let _ = write!(out, "<li>{}</li>", escape(line));
+    }
+    if lines.len() > MOST {
+        let _ = write!(out, "<li>and {} more</li>", lines.len() - MOST);
+    }
+    out.push_str("</ul>\n");
+}
+
+fn verdict_class(verdict: VerdictKind) -> &'static str {
+    match verdict {
+        VerdictKind::Regression => "regression",
+        VerdictKind::Improvement => "improvement",
+        VerdictKind::Unchanged => "unchanged",
+        VerdictKind::NotEnoughData => "not-enough-data",
+        VerdictKind::EnvironmentChanged => "environment-changed",
+    }
+}
+
+fn outcome_class(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Regression => "regression",
+        Outcome::Mixed => "mixed",
+        Outcome::Improvement => "improvement",
+        Outcome::Unchanged => "unchanged",
+        Outcome::NotJudged => "not-judged",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::words::tests::example;
+    use super::*;
+
+    #[test]
+    fn the_page_stands_alone_and_names_stay_text() {
+        let mut report = example();
+        report.rows[0].name = "<script>alert(1)</script>".to_owned();
+        let page = render(&report);
+        assert!(!page.contains("<script"), "no script, neither ours nor theirs");
+        assert!(!page.contains("http"), "nothing from the network");
+        assert!(page.contains("prefers-color-scheme:dark") && page.contains("name=\"viewport\""));
+        assert_eq!(
+            page.matches("<details").count(),
+            page.matches("</details>").count()
+        );
+        insta::assert_snapshot!(page.split_once("</style>").unwrap().1);
+    }
+
+    #[test]
+    fn a_hundred_thousand_rows_make_a_page_of_bounded_size() {
+        let mut report = example();
+        report.rows = vec![report.rows[4].clone(); 100_000];
+        assert!(render(&report).len() < 8 << 20);
+    }
+}

@@ -1,0 +1,17 @@
+//! Benchmark reports: what a check, an A/B comparison or a look at the history found.
+//!
+//! [`Report`] is the view, filled by benchgate and regressd. One file makes one format of it: [`terminal`],
+//! [`markdown`], [`html`], [`junit`], [`github`]; [`Report::to_json`] is the form that other programs read and
+//! that [`Report::from_json`] reads back, so that a report can be shown again where it was not made.
+
+mod chart;
+mod escape;
+pub mod github;
+pub mod html;
+pub mod junit;
+pub mod markdown;
+pub mod terminal;
+mod view;
+mod words;
+
+pub use view::{Outcome, REPORT_VERSION, Report, ReportError, Row, Shift, Side};

@@ -1,0 +1,96 @@
+//! What every command is handed: where to print, what is set, where the project is.
+
+use std::path::{Path, PathBuf};
+
+use cli_kit::settings::{Origin, Resolved};
+use cli_kit::{CancelToken, Failure, OrFail, Printer, paths};
+use regress_core::detect::Thresholds;
+use regress_core::environment::Environment;
+
+use crate::args::{FileArgs, Format};
+use crate::machine;
+use crate::settings::{self, Flags, Settings};
+
+/// The program while it runs a command.
+#[derive(Debug)]
+pub(crate) struct App<'a> {
+    pub(crate) printer: &'a Printer,
+    pub(crate) format: Format,
+    /// Whether rows that did not change are always shown.
+    pub(crate) all: bool,
+    pub(crate) settings: Settings,
+    pub(crate) cancel: CancelToken,
+    /// The current folder.
+    pub(crate) here: PathBuf,
+}
+
+impl<'a> App<'a> {
+    /// Reads the settings.
+    pub(crate) fn new(
+        printer: &'a Printer,
+        format: Format,
+        all: bool,
+        files: &FileArgs,
+        flags: Flags<'_>,
+        cancel: CancelToken,
+    ) -> Result<Self, Failure> {
+        let here = std::env::current_dir().or_fail("cannot tell the current folder")?;
+        let project = match &files.config {
+            Some(path) if path.is_file() => Some(here.join(path)),
+            Some(path) => {
+                return Err(Failure::new(format!(
+                    "there is no settings file {}",
+                    path.display()
+                )));
+            }
+            None => paths::find_upward(&here, "benchgate.toml"),
+        };
+        let repository = || here.ancestors().find(|folder| folder.join(".git").exists());
+        let folder = project.as_deref().and_then(Path::parent).or_else(repository);
+        let root = folder.unwrap_or(&here).to_path_buf();
+        let Resolved { mut value, origins } = settings::resolve(project.as_deref(), flags)?;
+        for (key, path) in [
+            ("baseline", &mut value.baseline),
+            ("history", &mut value.history),
+            ("state", &mut value.state),
+        ] {
+            // What was typed is meant from where it was typed.
+            let typed = origins
+                .get(key)
+                .is_some_and(|entry| matches!(entry.origin, Origin::Flag(_)));
+            *path = if typed {
+                here.join(&*path)
+            } else {
+                root.join(&*path)
+            };
+        }
+        Ok(Self {
+            printer,
+            format,
+            all,
+            settings: value,
+            cancel,
+            here,
+        })
+    }
+
+    /// A file of the state folder.
+    pub(crate) fn state(&self, name: &str) -> PathBuf {
+        self.settings.state.join(name)
+    }
+
+    /// The rules, ready to match.
+    pub(crate) fn thresholds(&self) -> Result<Thresholds, Failure> {
+        self.settings.thresholds()
+    }
+
+    /// This machine, as the settings want it described.
+    pub(crate) fn environment(&self) -> Result<Environment, Failure> {
+        machine::environment(&self.settings.tags, &self.settings.ignore_parts)
+    }
+
+    /// `path` as a person here would type it.
+    pub(crate) fn short<'p>(&self, path: &'p Path) -> std::path::Display<'p> {
+        path.strip_prefix(&self.here).unwrap_or(path).display()
+    }
+}

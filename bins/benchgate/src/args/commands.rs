@@ -1,0 +1,238 @@
+//! The commands and the options that only one of them has.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use clap_complete::Shell;
+
+use super::{JudgeArgs, MeasureArgs, Span};
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Compare two commits on this machine, their runs interleaved; the mode for pull requests
+    Ab(AbArgs),
+    /// Measure: run the benchmark command several times as separate processes
+    Run(RunArgs),
+    /// Measure, or take a run that was not judged, and keep it as the baseline of this environment
+    Record(RecordArgs),
+    /// Measure, or take a run, and judge it against the baseline or the history
+    Check(CheckArgs),
+    /// Judge one run file against another
+    Compare(CompareArgs),
+    /// Take result files of other tools as a run, one file a process
+    Import(ImportArgs),
+    /// Look at baselines and change them
+    #[command(subcommand)]
+    Baseline(BaselineCommand),
+    /// Keep runs in an append-only file
+    History(HistoryArgs),
+    /// Show the last report again, in any format
+    Report(ReportArgs),
+    /// Print the change points of series
+    Changepoints(ChangepointsArgs),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write one file a command
+    Man(ManArgs),
+}
+
+/// `ab`
+#[derive(Debug, Args)]
+pub(crate) struct AbArgs {
+    /// Commit to compare with
+    #[arg(long, value_name = "REF", env = "BENCHGATE_BASE")]
+    pub(crate) base: String,
+    /// Commit to judge; without it the current one, whose work tree has to be clean
+    #[arg(long, value_name = "REF", env = "BENCHGATE_HEAD")]
+    pub(crate) head: Option<String>,
+    /// Stop early once every benchmark is decided, and in any case after this time
+    #[arg(long, value_name = "TIME", env = "BENCHGATE_BUDGET")]
+    pub(crate) budget: Option<Span>,
+    /// Shell command that builds; by default found from the benchmark command
+    #[arg(long, value_name = "COMMAND", env = "BENCHGATE_BUILD")]
+    pub(crate) build: Option<String>,
+    #[command(flatten)]
+    pub(crate) judge: JudgeArgs,
+    #[command(flatten)]
+    pub(crate) measure: MeasureArgs,
+}
+
+/// `run`
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// File to save the run in [default: run.json in the state folder]
+    #[arg(long, value_name = "FILE", env = "BENCHGATE_RUN_FILE")]
+    pub(crate) run_file: Option<PathBuf>,
+    /// Go on with the run file: add what is missing to the number of runs
+    #[arg(long, env = "BENCHGATE_RESUME", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) resume: bool,
+    #[command(flatten)]
+    pub(crate) measure: MeasureArgs,
+}
+
+/// `record`
+#[derive(Debug, Args)]
+pub(crate) struct RecordArgs {
+    /// Run file to record, instead of measuring
+    #[arg(value_name = "RUN")]
+    pub(crate) run: Option<PathBuf>,
+    /// Record although the work tree has changes that are in no commit
+    #[arg(long, env = "BENCHGATE_ALLOW_DIRTY", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) allow_dirty: bool,
+    #[command(flatten)]
+    pub(crate) measure: MeasureArgs,
+}
+
+/// `check`
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// Run file to judge, instead of measuring; without it and a command the last run
+    #[arg(value_name = "RUN")]
+    pub(crate) run: Option<PathBuf>,
+    /// Shell command that measures again what looks slower; what it does not confirm is no regression
+    #[arg(long, value_name = "COMMAND", env = "BENCHGATE_CONFIRM")]
+    pub(crate) confirm: Option<String>,
+    /// Record the run as the baseline instead of judging it
+    #[arg(long, env = "UPDATE_BASELINES", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) update_baselines: bool,
+    #[command(flatten)]
+    pub(crate) judge: JudgeArgs,
+    #[command(flatten)]
+    pub(crate) measure: MeasureArgs,
+}
+
+/// `compare`
+#[derive(Debug, Args)]
+pub(crate) struct CompareArgs {
+    /// Run file or result file to compare with
+    #[arg(value_name = "A")]
+    pub(crate) base: PathBuf,
+    /// Run file or result file to judge
+    #[arg(value_name = "B")]
+    pub(crate) head: PathBuf,
+    #[command(flatten)]
+    pub(crate) judge: JudgeArgs,
+}
+
+/// `import`
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// Result files; each is one process, except where a tool starts several itself
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// File to save the run in [default: run.json in the state folder]
+    #[arg(long, value_name = "FILE", env = "BENCHGATE_RUN_FILE")]
+    pub(crate) run_file: Option<PathBuf>,
+    /// Tool the results come from, if benchgate cannot tell
+    #[arg(long, value_name = "TOOL", env = "BENCHGATE_TOOL")]
+    pub(crate) tool: Option<String>,
+    /// Part of the environment's key of your own, as name=value
+    #[arg(long, value_name = "NAME=VALUE", env = "BENCHGATE_TAG", value_delimiter = ',')]
+    pub(crate) tag: Vec<String>,
+}
+
+/// `baseline`
+#[derive(Debug, Subcommand)]
+pub(crate) enum BaselineCommand {
+    /// List the environments that have baselines
+    List,
+    /// Show the baselines of an environment
+    Show(ShowArgs),
+    /// Remove baselines
+    Prune(PruneArgs),
+    /// Accept a shift as meant: start a new epoch from a run that was not judged, and say why
+    Accept(AcceptArgs),
+}
+
+/// `baseline show`
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// Environment, by the start of its hash; by default this machine's
+    #[arg(value_name = "ENVIRONMENT")]
+    pub(crate) environment: Option<String>,
+}
+
+/// `baseline prune`
+#[derive(Debug, Args)]
+pub(crate) struct PruneArgs {
+    /// Benchmarks to remove, as globs; by default all that the filters pick
+    #[arg(value_name = "GLOB")]
+    pub(crate) benchmarks: Vec<String>,
+    /// Only of this environment, by the start of its hash
+    #[arg(long, value_name = "ENVIRONMENT", env = "BENCHGATE_ENVIRONMENT")]
+    pub(crate) environment: Option<String>,
+    /// Only what was recorded longer ago than so many days
+    #[arg(long, value_name = "DAYS", env = "BENCHGATE_OLDER_THAN")]
+    pub(crate) older_than: Option<u32>,
+    /// Only show what would be removed
+    #[arg(long, env = "BENCHGATE_DRY_RUN", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) dry_run: bool,
+}
+
+/// `baseline accept`
+#[derive(Debug, Args)]
+pub(crate) struct AcceptArgs {
+    /// Benchmarks whose new level is meant, as globs; by default all
+    #[arg(value_name = "GLOB")]
+    pub(crate) benchmarks: Vec<String>,
+    /// Why the new level is right, for those who read the diff
+    #[arg(long, value_name = "TEXT", env = "BENCHGATE_REASON")]
+    pub(crate) reason: String,
+    /// Run file to take the values from, instead of measuring
+    #[arg(long, value_name = "FILE", env = "BENCHGATE_RUN_FILE")]
+    pub(crate) run_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) measure: MeasureArgs,
+}
+
+/// `history`
+#[derive(Debug, Args)]
+pub(crate) struct HistoryArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<HistoryCommand>,
+}
+
+/// What to do with the history.
+#[derive(Debug, Subcommand)]
+pub(crate) enum HistoryCommand {
+    /// List the runs in the history
+    List,
+    /// Append runs; without files the last run
+    Add {
+        /// Run files
+        #[arg(value_name = "RUN")]
+        runs: Vec<PathBuf>,
+    },
+}
+
+/// `report`
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// Report file, as a check or a comparison saves it [default: report.json in the state folder]
+    #[arg(value_name = "REPORT")]
+    pub(crate) report: Option<PathBuf>,
+}
+
+/// `changepoints`
+#[derive(Debug, Args)]
+pub(crate) struct ChangepointsArgs {
+    /// CSV with a header line (a column a series), or JSON {"name": [v1, v2, ...], ...}; - is standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+}
+
+/// `completions`
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// Shell
+    pub(crate) shell: Shell,
+}
+
+/// `man`
+#[derive(Debug, Args)]
+pub(crate) struct ManArgs {
+    /// Folder to write benchgate.1, benchgate-ab.1 and so on into
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: Option<PathBuf>,
+}

@@ -1,0 +1,85 @@
+//! Changing the baseline file: what `record`, `baseline accept` and UPDATE_BASELINES share.
+
+use std::path::Path;
+
+use cli_kit::{Failure, OrFail};
+use regress_core::baseline::{Baselines, Justification, Recorded, Recording};
+use regress_core::measurement::{RunFile, SeriesKey};
+
+use crate::app::App;
+use crate::{files, history, measure};
+
+/// How a run enters the baseline.
+pub(crate) enum How<'a> {
+    /// Within the epochs that are.
+    Record,
+    /// As a new epoch of the benchmarks picked, for a reason.
+    Accept(&'a Justification, &'a dyn Fn(&SeriesKey) -> bool),
+}
+
+/// The run to record: from a file, or measured now.
+pub(crate) fn run_to_record(app: &App<'_>, file: Option<&Path>) -> Result<RunFile, Failure> {
+    match file {
+        Some(path) => files::read_run(path),
+        None => measure::measure_here(app, app.state("run.json")),
+    }
+}
+
+/// Takes a run into the baseline file and the history, and tells what changed.
+pub(crate) fn take(app: &App<'_>, run: RunFile, how: &How<'_>) -> Result<Recorded, Failure> {
+    if run.processes.is_empty() {
+        return Err(Failure::new("the run has no finished process").hint("measure again"));
+    }
+    let path = &app.settings.baseline;
+    let recording = run
+        .into_recording()
+        .map_err(|error| Failure::because("cannot record the run", &error))?;
+    let (mut baselines, problems) = files::read_baselines(path)?;
+    if !problems.is_empty() {
+        // To write the file would remove what could not be read.
+        return Err(Failure::new(format!(
+            "cannot update {}: {}",
+            app.short(path),
+            problems.join("; ")
+        ))
+        .hint("mend or remove those entries first"));
+    }
+    let recorded = change(&mut baselines, &recording, how);
+    files::write(path, &baselines.to_json())?;
+    history::append(&app.settings.history, &[history::Line::of(recording.run())])?;
+    for problem in &recorded.problems {
+        app.printer.warn(problem);
+    }
+    for replaced in &recorded.replaced {
+        app.printer.note(format_args!(
+            "{}: {} -> {}",
+            replaced.key, replaced.before, replaced.after
+        ));
+    }
+    app.printer.note(format_args!(
+        "{}: {} added, {} replaced, {} left as they were",
+        app.short(path),
+        recorded.added.len(),
+        recorded.replaced.len(),
+        recorded.untouched.len()
+    ));
+    Ok(recorded)
+}
+
+fn change(baselines: &mut Baselines, recording: &Recording, how: &How<'_>) -> Recorded {
+    match how {
+        How::Record => baselines.record(recording),
+        How::Accept(reason, picked) => baselines.accept(recording, picked, reason),
+    }
+}
+
+/// Why a run of a dirty work tree is not recorded.
+pub(crate) fn dirty() -> Failure {
+    Failure::new("the work tree has changes that are in no commit, so nobody could measure this again")
+        .hint("commit or stash them and measure again, or give --allow-dirty")
+}
+
+/// Reads a justification as typed.
+pub(crate) fn reason(text: &str) -> Result<Justification, Failure> {
+    Justification::new(text).or_fail("cannot take --reason")
+}

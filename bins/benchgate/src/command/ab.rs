@@ -1,0 +1,155 @@
+//! `benchgate ab`: two commits on this machine, their processes interleaved A B B A.
+
+use std::time::{Duration, Instant};
+
+use cli_kit::{ExitStatus, Failure, units};
+use regress_core::detect::VerdictKind;
+use regress_core::ingest;
+use regress_core::measurement::CommitSha;
+use snippex_report::benchmarks::{Report, Row};
+
+use crate::app::App;
+use crate::args::AbArgs;
+use crate::git::Repository;
+use crate::judging::{Comparison, side};
+use crate::measure::Subject;
+use crate::worktrees::{self, Place};
+use crate::{history, measure, show};
+
+/// Fewer pairs are not looked at: the first look must not be a lucky one.
+const LEAST_PAIRS: u32 = 5;
+
+/// Runs the command.
+pub(crate) fn run(app: &App<'_>, args: &AbArgs) -> Result<ExitStatus, Failure> {
+    let repository = Repository::need(&app.here)?;
+    let base = repository.resolve(&args.base)?;
+    let head = match &args.head {
+        Some(name) => repository.resolve(name)?,
+        None => clean_head(app)?,
+    };
+    measure::command(app)?;
+    let head_label = args.head.as_deref().unwrap_or("HEAD");
+    let mut base = worktrees::prepare(app, &repository, Place::Base, &base, &args.base)?;
+    let mut head = worktrees::prepare(app, &repository, Place::Head, &head, head_label)?;
+    warm_up(app, &base, &head)?;
+    interleave(
+        app,
+        &mut base,
+        &mut head,
+        app.settings.budget.map(|budget| budget.0),
+    )?;
+    let report = judge(app, &base, &head, &args.base, head_label, true)?;
+    show::report(app, &report)?;
+    Ok(show::status(&report, args.judge.exit_zero))
+}
+
+/// The current commit, if that is what is there.
+fn clean_head(app: &App<'_>) -> Result<CommitSha, Failure> {
+    match measure::current_commit(app)? {
+        Some(commit) if commit.dirty => Err(Failure::new(
+            "the work tree has changes that are in no commit, and `ab` measures commits",
+        )
+        .hint("commit or stash them, or give --head HEAD to measure the commit without them")),
+        Some(commit) => Ok(commit.sha),
+        None => Err(Failure::new("the repository has no commit")),
+    }
+}
+
+/// Where it is not known how to build, the first process of a side does: its time would be the compiler's.
+pub(crate) fn warm_up(app: &App<'_>, base: &Subject, head: &Subject) -> Result<(), Failure> {
+    if worktrees::knows_build(app) {
+        return Ok(());
+    }
+    app.printer.note(
+        "no build command is known (--build), so one more process of each side runs first and is not counted",
+    );
+    let options = app.settings.ingest_options()?;
+    base.warm_up(app, &options)?;
+    head.warm_up(app, &options)?;
+    Ok(())
+}
+
+/// Runs the pairs, every other one the other way round: what drifts over time hits both sides alike.
+pub(crate) fn interleave(
+    app: &App<'_>,
+    base: &mut Subject,
+    head: &mut Subject,
+    budget: Option<Duration>,
+) -> Result<(), Failure> {
+    let options = app.settings.ingest_options()?;
+    let started = Instant::now();
+    let progress = app
+        .printer
+        .progress("measuring A and B", Some(2 * u64::from(app.settings.runs)));
+    for pair in 0..app.settings.runs {
+        let elapsed = one_pair(app, base, head, pair % 2 == 1, &options)?;
+        progress.advance(2);
+        progress.say(format_args!("{} a pair", units::duration(elapsed)));
+        let Some(budget) = budget else { continue };
+        if started.elapsed() + elapsed > budget {
+            app.printer
+                .note(format_args!("the budget is used up after {} pairs", pair + 1));
+            break;
+        }
+        if pair + 1 >= LEAST_PAIRS && judge(app, base, head, "", "", false)?.rows.iter().all(is_decided) {
+            app.printer.note(format_args!(
+                "every benchmark is decided after {} pairs",
+                pair + 1
+            ));
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn one_pair(
+    app: &App<'_>,
+    base: &mut Subject,
+    head: &mut Subject,
+    turned: bool,
+    options: &ingest::Options,
+) -> Result<Duration, Failure> {
+    let (first, second) = if turned { (head, base) } else { (base, head) };
+    Ok(first.measure_once(app, options)? + second.measure_once(app, options)?)
+}
+
+/// Whether more pairs would not matter: it changed, or its interval excludes a change of the threshold's size.
+fn is_decided(row: &Row) -> bool {
+    match row.verdict {
+        VerdictKind::Regression | VerdictKind::Improvement | VerdictKind::EnvironmentChanged => true,
+        VerdictKind::Unchanged => row.interval.is_none_or(|(low, high)| {
+            let faster = 100.0 * (1.0 / (1.0 + row.threshold / 100.0) - 1.0);
+            low > faster && high < row.threshold
+        }),
+        VerdictKind::NotEnoughData => false,
+    }
+}
+
+/// Judges head against base. With `history` the report shows earlier runs, too.
+pub(crate) fn judge(
+    app: &App<'_>,
+    base: &Subject,
+    head: &Subject,
+    base_label: &str,
+    head_label: &str,
+    history: bool,
+) -> Result<Report, Failure> {
+    let mut comparison = Comparison::with_head(
+        "A/B comparison, interleaved on one machine",
+        &head.run,
+        head_label,
+    );
+    let (before, mixed) = base.run.replicates();
+    comparison.before = before;
+    comparison.base = side(base_label, &base.run);
+    comparison
+        .problems
+        .extend(base.run.problems().chain(&mixed).map(ToString::to_string));
+    comparison.problems.dedup();
+    if history {
+        let (lines, broken) = history::read(&app.settings.history)?;
+        comparison.problems.extend(broken);
+        comparison.pasts = history::of_environment(&lines, &head.run.environment, |_| false);
+    }
+    comparison.judge(app)
+}

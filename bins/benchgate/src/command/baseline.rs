@@ -1,0 +1,184 @@
+//! `benchgate baseline`: look at baselines and change them.
+
+use cli_kit::{ExitStatus, Failure, Table};
+use jiff::Timestamp;
+use regress_core::baseline::{EnvironmentBaseline, Lookup};
+use regress_core::environment::Environment;
+use regress_core::measurement::SeriesKey;
+use serde::Serialize;
+
+use crate::app::App;
+use crate::args::{AcceptArgs, BaselineCommand, Format, PruneArgs, ShowArgs};
+use crate::baseline_file::{self, How};
+use crate::outputs::globs;
+use crate::{files, machine};
+
+/// Runs the command.
+pub(crate) fn run(app: &App<'_>, command: &BaselineCommand) -> Result<ExitStatus, Failure> {
+    match command {
+        BaselineCommand::List => list(app),
+        BaselineCommand::Show(args) => show(app, args),
+        BaselineCommand::Prune(args) => prune(app, args),
+        BaselineCommand::Accept(args) => accept(app, args),
+    }?;
+    Ok(ExitStatus::NothingFound)
+}
+
+fn list(app: &App<'_>) -> Result<(), Failure> {
+    #[derive(Serialize)]
+    struct Listed<'a> {
+        hash: String,
+        environment: &'a Environment,
+        benchmarks: usize,
+    }
+    let (baselines, problems) = files::read_baselines(&app.settings.baseline)?;
+    problems.iter().for_each(|problem| app.printer.warn(problem));
+    if app.format == Format::Json {
+        let listed = baselines.environments().map(|one| Listed {
+            hash: one.environment.short_hash(),
+            environment: &one.environment,
+            benchmarks: one.entries.len(),
+        });
+        return app.printer.json(&listed.collect::<Vec<_>>());
+    }
+    let here = app.environment()?;
+    let mut table = Table::new(["environment", "", "benchmarks", "what"]).right(2);
+    for one in baselines.environments() {
+        let mark = if one.environment.is_like(&here) {
+            "here"
+        } else {
+            ""
+        };
+        let count = one.entries.len().to_string();
+        table.row([
+            one.environment.short_hash(),
+            mark.to_owned(),
+            count,
+            machine::describe(&one.environment),
+        ]);
+    }
+    if table.is_empty() {
+        app.printer.note(format_args!(
+            "{} has no baselines",
+            app.short(&app.settings.baseline)
+        ));
+        return Ok(());
+    }
+    app.printer.line(&table)
+}
+
+fn show(app: &App<'_>, args: &ShowArgs) -> Result<(), Failure> {
+    let (baselines, problems) = files::read_baselines(&app.settings.baseline)?;
+    problems.iter().for_each(|problem| app.printer.warn(problem));
+    let here = app.environment()?;
+    let found: Option<&EnvironmentBaseline> = match &args.environment {
+        Some(start) => baselines
+            .environments()
+            .find(|one| one.environment.short_hash().starts_with(start.as_str())),
+        None => match baselines.lookup(&here) {
+            Lookup::Same(one) => Some(one),
+            _ => None,
+        },
+    };
+    let Some(one) = found else {
+        let which = args.environment.as_deref().unwrap_or("this environment");
+        return Err(Failure::new(format!(
+            "{} has no baselines of {which}",
+            app.short(&app.settings.baseline)
+        ))
+        .hint("`benchgate baseline list` lists those there are"));
+    };
+    app.printer.note(machine::describe(&one.environment));
+    let names = [
+        "benchmark",
+        "median",
+        "std dev",
+        "runs",
+        "epochs",
+        "drift",
+        "commit",
+        "last reason",
+    ];
+    let mut table = Table::new(names)
+        .right(1)
+        .right(2)
+        .right(3)
+        .right(4)
+        .right(5)
+        .fit(app.printer.width());
+    for (key, entry) in &one.entries {
+        let summary = entry.summary();
+        let drift = 100.0 * (entry.drift() - 1.0);
+        table.row([
+            key.to_string(),
+            entry.unit.human(summary.median),
+            summary
+                .std_dev
+                .map_or_else(String::new, |deviation| entry.unit.human(deviation)),
+            entry.values.len().to_string(),
+            entry.epochs.len().to_string(),
+            if drift.is_finite() {
+                format!("{drift:+.1} %")
+            } else {
+                String::new()
+            },
+            entry
+                .commit
+                .as_ref()
+                .map_or_else(String::new, |commit| commit.sha.short().to_owned()),
+            entry
+                .epoch()
+                .justification
+                .as_ref()
+                .map_or_else(String::new, ToString::to_string),
+        ]);
+    }
+    app.printer.line(&table)
+}
+
+fn prune(app: &App<'_>, args: &PruneArgs) -> Result<(), Failure> {
+    if args.benchmarks.is_empty() && args.environment.is_none() && args.older_than.is_none() {
+        return Err(Failure::new("nothing says what to remove")
+            .hint("name benchmarks as globs, --environment or --older-than"));
+    }
+    let path = &app.settings.baseline;
+    let (mut baselines, problems) = files::read_baselines(path)?;
+    problems.iter().for_each(|problem| app.printer.warn(problem));
+    let picked = globs(&args.benchmarks)?;
+    let limit = args.older_than.map(|days| {
+        let seconds = Timestamp::now().as_second() - i64::from(days) * 86_400;
+        Timestamp::from_second(seconds).unwrap_or(Timestamp::MIN)
+    });
+    let removed = baselines.prune(|environment, key, entry| {
+        let of = |start: &String| environment.short_hash().starts_with(start.as_str());
+        let named = args.benchmarks.is_empty() || picked.is_match(key.benchmark.as_str());
+        let old = limit.is_none_or(|limit| entry.time.is_some_and(|time| time < limit));
+        !(named && old && args.environment.as_ref().is_none_or(of))
+    });
+    for (environment, key) in &removed {
+        app.printer
+            .line(format_args!("{} {key}", environment.short_hash()))?;
+    }
+    if args.dry_run {
+        app.printer
+            .note(format_args!("{} would be removed", removed.len()));
+    } else if !removed.is_empty() {
+        files::write(path, &baselines.to_json())?;
+        app.printer.note(format_args!("{} removed", removed.len()));
+    }
+    Ok(())
+}
+
+fn accept(app: &App<'_>, args: &AcceptArgs) -> Result<(), Failure> {
+    let reason = baseline_file::reason(&args.reason)?;
+    let globs = globs(&args.benchmarks)?;
+    let file = args.run_file.as_ref().map(|path| app.here.join(path));
+    let run = baseline_file::run_to_record(app, file.as_deref())?;
+    let picked = |key: &SeriesKey| args.benchmarks.is_empty() || globs.is_match(key.benchmark.as_str());
+    let recorded = baseline_file::take(app, run, &How::Accept(&reason, &picked))?;
+    if recorded.added.is_empty() && recorded.replaced.is_empty() {
+        return Err(Failure::new("the run has none of these benchmarks")
+            .hint("`benchgate baseline show` lists their names"));
+    }
+    Ok(())
+}

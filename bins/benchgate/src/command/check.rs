@@ -1,0 +1,79 @@
+//! `benchgate check`: a run against the baseline of its environment, or its history.
+
+use cli_kit::{ExitStatus, Failure};
+use regress_core::measurement::RunFile;
+
+use crate::app::App;
+use crate::args::CheckArgs;
+use crate::baseline_file::{self, How};
+use crate::measure::{self, Subject};
+use crate::{files, judging, show};
+
+/// Runs the command.
+pub(crate) fn run(app: &App<'_>, args: &CheckArgs) -> Result<ExitStatus, Failure> {
+    let measures = args.run.is_none() && !args.measure.command.is_empty();
+    let file = args
+        .run
+        .as_ref()
+        .map_or_else(|| app.state("run.json"), |path| app.here.join(path));
+    let run = if measures {
+        measure::measure_here(app, file.clone())?
+    } else {
+        files::read_run(&file)?
+    };
+    if args.update_baselines {
+        app.printer
+            .note("UPDATE_BASELINES is set: the run is recorded and not judged");
+        baseline_file::take(app, run, &How::Record)?;
+        return Ok(ExitStatus::NothingFound);
+    }
+    if run.processes.is_empty() {
+        return Err(
+            Failure::new(format!("{} has no finished process", app.short(&file)))
+                .hint("measure again: benchgate run"),
+        );
+    }
+    let candidate = run.into_candidate();
+    // From here on the run may not become the baseline, also not by another call.
+    if let Err(failure) = files::write(&file, &candidate.run().to_json()) {
+        app.printer
+            .warn(format_args!("the run cannot be marked as judged: {failure}"));
+    }
+    let comparison = judging::check(app, candidate.run(), args.judge.across_environments)?;
+    let mut report = comparison.judge(app)?;
+    let suspects = report
+        .rows
+        .iter()
+        .filter(|row| judging::is_suspect(row.verdict, &row.reason))
+        .count();
+    if let Some(command) = app.settings.confirm.as_ref().filter(|_| suspects > 0) {
+        app.printer.note(format_args!(
+            "{suspects} benchmarks look slower and are measured again"
+        ));
+        let again = measure_again(app, command, candidate.run())?;
+        report = judging::confirm(app, comparison, report, &again)?;
+    }
+    show::report(app, &report)?;
+    Ok(show::status(&report, args.judge.exit_zero))
+}
+
+/// As many processes as the first run had, by the confirming command.
+fn measure_again(app: &App<'_>, command: &str, first: &RunFile) -> Result<RunFile, Failure> {
+    let mut run = RunFile::new(app.environment()?);
+    run.commit.clone_from(&first.commit);
+    run.time = Some(measure::now());
+    run.command = ["sh", "-c", command].map(str::to_owned).to_vec();
+    let mut subject = Subject {
+        name: "confirming run",
+        command: run.command.clone(),
+        directory: app.here.clone(),
+        target: None,
+        file: app.state("confirm.json"),
+        run,
+    };
+    let runs = u32::try_from(first.processes.len()).unwrap_or(u32::MAX);
+    measure::measure(app, &mut subject, runs)?;
+    let again = subject.run.into_candidate();
+    files::write(&subject.file, &again.run().to_json())?;
+    Ok(again.into_run_file())
+}

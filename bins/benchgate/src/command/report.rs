@@ -1,0 +1,21 @@
+//! `benchgate report`: the last report again, in any format.
+
+use cli_kit::{ExitStatus, Failure, OrFail};
+use snippex_report::benchmarks::Report;
+
+use crate::app::App;
+use crate::args::ReportArgs;
+use crate::{files, show};
+
+/// Runs the command. It tells what was found and does not judge, so it ends well whatever that is.
+pub(crate) fn run(app: &App<'_>, args: &ReportArgs) -> Result<ExitStatus, Failure> {
+    let path = args
+        .report
+        .as_ref()
+        .map_or_else(|| app.state("report.json"), |path| app.here.join(path));
+    let bytes = files::read(&path)
+        .map_err(|failure| failure.hint("`benchgate check`, `ab` and `compare` save one"))?;
+    let report = Report::from_json(&bytes).or_fail_with(|| format!("cannot use {}", app.short(&path)))?;
+    show::print(app, &report)?;
+    Ok(ExitStatus::NothingFound)
+}

@@ -1,0 +1,94 @@
+//! `benchgate run`: N processes, one after the other, into a run file.
+
+use std::path::PathBuf;
+
+use cli_kit::{ExitStatus, Failure, Table};
+use regress_core::measurement::RunFile;
+use regress_core::stats;
+
+use crate::app::App;
+use crate::args::{Format, RunArgs};
+use crate::files;
+use crate::measure::{self, Subject};
+
+/// Runs the command.
+pub(crate) fn run(app: &App<'_>, args: &RunArgs) -> Result<ExitStatus, Failure> {
+    let file = run_file(app, args.run_file.as_ref());
+    let mut subject = if args.resume {
+        resume(app, file)?
+    } else {
+        Subject::here(app, file)?
+    };
+    measure::measure(app, &mut subject, app.settings.runs)?;
+    measure::warn_of_problems(app, &subject.run);
+    show(app, &subject.run)?;
+    app.printer.note(format_args!(
+        "{} runs are in {}",
+        subject.run.processes.len(),
+        app.short(&subject.file)
+    ));
+    Ok(ExitStatus::NothingFound)
+}
+
+/// The file to save a run in.
+pub(crate) fn run_file(app: &App<'_>, given: Option<&PathBuf>) -> PathBuf {
+    given.map_or_else(|| app.state("run.json"), |path| app.here.join(path))
+}
+
+/// The run in the file, if it is of the same thing.
+fn resume(app: &App<'_>, file: PathBuf) -> Result<Subject, Failure> {
+    if !file.exists() {
+        return Subject::here(app, file);
+    }
+    let old = files::read_run(&file)?;
+    let command = if app.settings.command.is_empty() {
+        old.command.clone()
+    } else {
+        app.settings.command.clone()
+    };
+    let commit = measure::current_commit(app)?;
+    let same = old.command == command && old.environment.is_like(&app.environment()?) && old.commit == commit;
+    if !same || old.is_judged() {
+        return Err(Failure::new(format!(
+            "cannot go on with {}: it is of another commit, command or environment, or was judged",
+            app.short(&file)
+        ))
+        .hint("measure from the start: leave out --resume"));
+    }
+    Ok(Subject {
+        name: "run",
+        command,
+        directory: app.here.clone(),
+        target: None,
+        file,
+        run: old,
+    })
+}
+
+/// What was measured.
+pub(crate) fn show(app: &App<'_>, run: &RunFile) -> Result<(), Failure> {
+    if app.format == Format::Json {
+        return app.printer.line(run.to_json());
+    }
+    let mut table = Table::new(["benchmark", "median", "lowest", "highest", "runs"])
+        .right(1)
+        .right(2)
+        .right(3)
+        .right(4);
+    table = table.fit(app.printer.width());
+    for (key, replicates) in run.replicates().0 {
+        let values = &replicates.values;
+        let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+        let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let human = |value: f64| replicates.unit.human(value);
+        let median = stats::median(values).map_or_else(String::new, human);
+        table.row([
+            key.to_string(),
+            median,
+            human(low),
+            human(high),
+            values.len().to_string(),
+        ]);
+    }
+    app.printer.line(&table)
+}

@@ -1,0 +1,233 @@
+//! A run against the baseline of its environment, or where that cannot answer against its history.
+
+use std::collections::BTreeMap;
+
+use cli_kit::Failure;
+use regress_core::baseline::{EnvironmentBaseline, Lookup};
+use regress_core::detect::VerdictKind;
+use regress_core::environment::PartDifference;
+use regress_core::measurement::{Replicates, RunFile, SeriesKey};
+use regress_core::stats;
+use snippex_report::benchmarks::{Report, Side};
+
+use super::comparison::{Comparison, Mode, SeriesValues, outcome_of, summary};
+use crate::app::App;
+use crate::{files, history};
+
+/// Fewer process runs a side make no two samples.
+const LEAST_PROCESSES: usize = 4;
+
+/// Puts the comparison of a run together: with the baseline where both have enough processes, else with the history.
+pub(crate) fn check(app: &App<'_>, run: &RunFile, across: bool) -> Result<Comparison, Failure> {
+    let mut comparison = Comparison::with_head("check", run, "this run");
+    let (baselines, unread) = files::read_baselines(&app.settings.baseline)?;
+    let (lines, broken) = history::read(&app.settings.history)?;
+    comparison.problems.extend(unread.into_iter().chain(broken));
+    // A run that was recorded before it was judged must not be its own history.
+    let own = |line: &history::Line| line.time.is_some() && line.time == run.time;
+    comparison.pasts = history::of_environment(&lines, &run.environment, own);
+    let has_history = comparison
+        .pasts
+        .values()
+        .any(|(.., past)| past.values.len() >= LEAST_PROCESSES);
+    match baselines.lookup(&run.environment) {
+        Lookup::Same(baseline) if !(has_history && is_thin(run, baseline)) => {
+            comparison.before = values(baseline);
+            comparison.base = baseline_side(baseline);
+        }
+        _ if has_history => by_history(&mut comparison),
+        Lookup::Same(_) | Lookup::Nothing => {
+            return Err(Failure::new(format!(
+                "there is no baseline in {} and no history to compare with",
+                app.short(&app.settings.baseline)
+            ))
+            .hint("record one on this machine, at a commit that is good: benchgate record -- COMMAND; or compare two commits: benchgate ab"));
+        }
+        Lookup::Other(others) => by_another(&mut comparison, &others, across),
+    }
+    Ok(comparison)
+}
+
+/// Whether the two have too few processes for a test of two samples.
+fn is_thin(run: &RunFile, baseline: &EnvironmentBaseline) -> bool {
+    let most = baseline
+        .entries
+        .values()
+        .map(|entry| entry.values.len())
+        .max()
+        .unwrap_or(0);
+    run.processes.len().min(most) < LEAST_PROCESSES
+}
+
+fn values(baseline: &EnvironmentBaseline) -> SeriesValues {
+    let replicates = |(key, entry): (&SeriesKey, &regress_core::baseline::Entry)| {
+        let (unit, direction, values) = (entry.unit.clone(), entry.direction, entry.values.clone());
+        (
+            key.clone(),
+            Replicates {
+                unit,
+                direction,
+                values,
+            },
+        )
+    };
+    baseline.entries.iter().map(replicates).collect()
+}
+
+fn baseline_side(baseline: &EnvironmentBaseline) -> Side {
+    let newest = baseline.entries.values().max_by_key(|entry| entry.time);
+    let commit = newest
+        .and_then(|entry| entry.commit.as_ref())
+        .map(|commit| commit.sha.as_str().to_owned());
+    let runs = baseline
+        .entries
+        .values()
+        .map(|entry| entry.values.len())
+        .max()
+        .unwrap_or(0);
+    Side {
+        label: "baseline".to_owned(),
+        commit,
+        runs,
+    }
+}
+
+/// The medians of the run against the medians of the history.
+fn by_history(comparison: &mut Comparison) {
+    comparison.title = "check against the history".to_owned();
+    comparison.mode = Mode::History;
+    comparison.before = comparison
+        .pasts
+        .iter()
+        .map(|(key, (unit, direction, past))| {
+            (
+                key.clone(),
+                Replicates {
+                    unit: unit.clone(),
+                    direction: *direction,
+                    values: past.values.clone(),
+                },
+            )
+        })
+        .collect();
+    comparison.after = medians(&comparison.after);
+    let runs = comparison
+        .before
+        .values()
+        .map(|one| one.values.len())
+        .max()
+        .unwrap_or(0);
+    comparison.base = Side {
+        label: "history".to_owned(),
+        commit: None,
+        runs,
+    };
+}
+
+fn medians(series: &SeriesValues) -> SeriesValues {
+    let median = |(key, one): (&SeriesKey, &Replicates)| {
+        let values = stats::median(&one.values).into_iter().collect();
+        (
+            key.clone(),
+            Replicates {
+                values,
+                ..one.clone()
+            },
+        )
+    };
+    series.iter().map(median).collect()
+}
+
+/// The nearest other environment: compared with only if the user asked for it.
+fn by_another(
+    comparison: &mut Comparison,
+    others: &[(&EnvironmentBaseline, Vec<PartDifference>)],
+    across: bool,
+) {
+    let Some((baseline, differences)) = others.first() else {
+        return;
+    };
+    comparison.before = values(baseline);
+    comparison.base = baseline_side(baseline);
+    comparison.comparable = across;
+    let parts: Vec<String> = differences.iter().map(ToString::to_string).collect();
+    let what = if across {
+        "compared across environments, as asked for"
+    } else {
+        "there is no baseline of this environment; the nearest differs in"
+    };
+    comparison.notes.push(format!("{what}: {}", parts.join("; ")));
+    if !across {
+        comparison.notes.push(
+            "record a baseline here, compare two commits here with `benchgate ab`, or give --across-environments".to_owned(),
+        );
+    }
+}
+
+/// Judges what looked slower again, by the values of a second run alone. What that run does not confirm is unchanged.
+pub(crate) fn confirm(
+    app: &App<'_>,
+    mut first: Comparison,
+    report: Report,
+    again: &RunFile,
+) -> Result<Report, Failure> {
+    let suspects: BTreeMap<String, ()> = report
+        .rows
+        .iter()
+        .filter(|row| is_suspect(row.verdict, &row.reason))
+        .map(|row| (row.name.clone(), ()))
+        .collect();
+    let (fresh, _) = again.replicates();
+    let picked = |key: &SeriesKey| suspects.contains_key(&key.to_string());
+    match first.mode {
+        Mode::Samples => {
+            first.before.retain(|key, _| picked(key));
+            first.after = fresh.into_iter().filter(|(key, _)| picked(key)).collect();
+        }
+        // The gate counts confirmations itself, and the machine's course needs all benchmarks.
+        Mode::History => {
+            for (key, more) in medians(&fresh) {
+                if let Some(one) = first.after.get_mut(&key).filter(|one| one.unit == more.unit) {
+                    one.values.extend(more.values);
+                }
+            }
+        }
+    }
+    let second = first.judge(app)?;
+    let mut report = report;
+    for row in report
+        .rows
+        .iter_mut()
+        .filter(|row| suspects.contains_key(&row.name))
+    {
+        let Some(judged) = second.rows.iter().find(|one| one.name == row.name) else {
+            row.verdict = VerdictKind::NotEnoughData;
+            row.reason = "it looked slower, and the confirming run does not have it".to_owned();
+            continue;
+        };
+        let found = judged.verdict == VerdictKind::Regression;
+        let word = if found {
+            "confirmed by a second run"
+        } else {
+            "not confirmed by a second run"
+        };
+        let verdict = if judged.verdict == VerdictKind::Improvement {
+            VerdictKind::Unchanged
+        } else {
+            judged.verdict
+        };
+        *row = judged.clone();
+        row.verdict = verdict;
+        row.reason = format!("{word}: {}", judged.reason);
+    }
+    report.outcome = outcome_of(report.rows.iter().map(|row| row.verdict));
+    report.head.runs += again.processes.len();
+    report.sort();
+    report.summary = summary(&report);
+    Ok(report)
+}
+
+/// Whether a second run would matter: it looks slower, or the gate waits for a confirmation.
+pub(crate) fn is_suspect(verdict: VerdictKind, reason: &str) -> bool {
+    verdict == VerdictKind::Regression || reason.contains("suspected")
+}

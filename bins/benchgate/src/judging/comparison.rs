@@ -1,0 +1,279 @@
+//! One comparison: values before, values now, and what to show with them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cli_kit::Failure;
+use regress_core::detect::judge_history::Past as CorePast;
+use regress_core::detect::{
+    ChangePointSettings, GateSettings, Pair, RunVerdict, Verdict, VerdictKind, change_points, judge,
+    judge_history,
+};
+use regress_core::measurement::{ProblemKind, Replicates, RunFile, SeriesKey};
+use snippex_report::benchmarks::{Outcome, REPORT_VERSION, Report, Row, Shift, Side};
+
+use crate::app::App;
+use crate::history::Pasts;
+use crate::machine;
+use crate::show::FAILED;
+
+/// The values of each benchmark.
+pub(crate) type SeriesValues = BTreeMap<SeriesKey, Replicates>;
+
+/// How to judge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Two samples, one value a process.
+    Samples,
+    /// Medians of runs against a history of medians.
+    History,
+}
+
+/// What is compared, and what stands beside it in the report.
+#[derive(Debug)]
+pub(crate) struct Comparison {
+    pub(crate) title: String,
+    pub(crate) mode: Mode,
+    pub(crate) base: Side,
+    pub(crate) head: Side,
+    pub(crate) environment: String,
+    /// Whether both sides come from the same environment, or the user asked to compare across.
+    pub(crate) comparable: bool,
+    pub(crate) before: SeriesValues,
+    pub(crate) after: SeriesValues,
+    pub(crate) pasts: Pasts,
+    pub(crate) notes: Vec<String>,
+    pub(crate) problems: Vec<String>,
+    /// Benchmarks that the judged run reports as failed.
+    pub(crate) failed: BTreeSet<String>,
+}
+
+impl Comparison {
+    /// A comparison with `head` as the judged side; its problems become the report's.
+    pub(crate) fn with_head(title: &str, head: &RunFile, label: &str) -> Self {
+        let (after, mixed) = head.replicates();
+        let failures = head
+            .problems()
+            .filter(|problem| problem.kind == ProblemKind::Failed);
+        let mut problems: Vec<String> = head.problems().chain(&mixed).map(ToString::to_string).collect();
+        problems.dedup();
+        let dirty = head.commit.as_ref().is_some_and(|commit| commit.dirty);
+        let note = "the work tree had changes that are in no commit";
+        Self {
+            title: title.to_owned(),
+            mode: Mode::Samples,
+            base: Side::default(),
+            head: side(label, head),
+            environment: machine::describe(&head.environment),
+            comparable: true,
+            before: SeriesValues::new(),
+            after,
+            pasts: Pasts::new(),
+            notes: Vec::from_iter(dirty.then(|| note.to_owned())),
+            failed: failures.filter_map(|problem| problem.entry.clone()).collect(),
+            problems,
+        }
+    }
+
+    /// Judges every benchmark.
+    pub(crate) fn judge(&self, app: &App<'_>) -> Result<Report, Failure> {
+        let thresholds = app.thresholds()?;
+        let keys: BTreeSet<&SeriesKey> = self.before.keys().chain(self.after.keys()).collect();
+        let samples: Vec<Sample<'_>> = keys.into_iter().map(|key| self.sample(key)).collect();
+        let mut left_out = 0;
+        let enabled: Vec<(&Sample<'_>, _)> = samples
+            .iter()
+            .map(|sample| (sample, thresholds.of(sample.key.benchmark.as_str())))
+            .filter(|(_, threshold)| {
+                left_out += usize::from(!threshold.enabled);
+                threshold.enabled
+            })
+            .collect();
+        let verdict = match self.mode {
+            Mode::Samples => {
+                let pairs = enabled.iter().map(|(sample, threshold)| Pair {
+                    key: sample.key.clone(),
+                    direction: sample.shown.direction,
+                    before: sample.before,
+                    after: sample.after,
+                    comparable: self.comparable,
+                    threshold: *threshold,
+                });
+                judge(&pairs.collect::<Vec<_>>())
+            }
+            Mode::History => {
+                let pasts = enabled.iter().map(|(sample, threshold)| CorePast {
+                    key: sample.key.clone(),
+                    direction: sample.shown.direction,
+                    history: sample.before,
+                    runs: sample.after,
+                    comparable: self.comparable,
+                    threshold: *threshold,
+                });
+                judge_history(&pasts.collect::<Vec<_>>(), &GateSettings::default())
+            }
+        };
+        let rows: Vec<Row> = verdict
+            .verdicts
+            .iter()
+            .zip(&enabled)
+            .map(|(verdict, (sample, _))| self.row(verdict, sample))
+            .collect();
+        let mut notes = self.notes.clone();
+        notes.extend(verdict.machine.map(|factor| {
+            format!(
+                "most benchmarks moved by {:+.1} % at once, which is taken for the machine",
+                100.0 * (factor - 1.0)
+            )
+        }));
+        notes.extend((left_out > 0).then(|| format!("{left_out} benchmarks are left out by rules")));
+        let outcome = outcome(&verdict);
+        let mut report = Report {
+            version: REPORT_VERSION,
+            title: self.title.clone(),
+            base: self.base.clone(),
+            head: self.head.clone(),
+            environment: self.environment.clone(),
+            threshold: app.settings.threshold.0,
+            outcome,
+            summary: String::new(),
+            rows,
+            notes,
+            problems: self.problems.clone(),
+        };
+        report.sort();
+        report.summary = summary(&report);
+        Ok(report)
+    }
+
+    /// The two sides of one benchmark; the first one is empty if its values are of another kind.
+    fn sample<'a>(&'a self, key: &'a SeriesKey) -> Sample<'a> {
+        let (before, after) = (self.before.get(key), self.after.get(key));
+        let same =
+            |one: &Replicates, other: &Replicates| one.unit == other.unit && one.direction == other.direction;
+        let values = |side: Option<&'a Replicates>| side.map_or(&[][..], |side| &side.values);
+        let changed = before.zip(after).filter(|(before, after)| !same(before, after));
+        let unusable = match (before, after) {
+            (None, _) => Some("it has nothing to be compared with yet".to_owned()),
+            (_, None) if self.failed.contains(key.benchmark.as_str()) => Some(FAILED.to_owned()),
+            (_, None) => Some("the judged run does not have it".to_owned()),
+            _ => changed.map(|(before, after)| {
+                format!(
+                    "its unit or direction changed: {} before, {} now",
+                    before.unit, after.unit
+                )
+            }),
+        };
+        Sample {
+            key,
+            shown: after.or(before).expect("the key is of one of the sides"),
+            before: if changed.is_some() { &[] } else { values(before) },
+            after: values(after),
+            unusable,
+        }
+    }
+
+    fn row(&self, verdict: &Verdict, sample: &Sample<'_>) -> Row {
+        let past = self
+            .pasts
+            .get(sample.key)
+            .filter(|(unit, ..)| *unit == sample.shown.unit)
+            .map(|(.., past)| past);
+        let history = past.map_or_else(Vec::new, |past| past.values.clone());
+        let median = regress_core::stats::median;
+        Row {
+            name: sample.key.to_string(),
+            unit: sample.shown.unit.clone(),
+            direction: sample.shown.direction,
+            verdict: verdict.kind,
+            reason: sample.unusable.clone().unwrap_or_else(|| verdict.reason.clone()),
+            before: verdict.before.or_else(|| median(sample.before)),
+            after: verdict.after.or_else(|| median(sample.after)),
+            percent: verdict.percent,
+            interval: verdict.interval.map(|interval| (interval.low, interval.high)),
+            p: verdict.p,
+            q: verdict.q,
+            effect: verdict.effect,
+            confidence: Some(verdict.confidence),
+            threshold: verdict.threshold,
+            before_values: sample.before.to_vec(),
+            after_values: sample.after.to_vec(),
+            shifts: shifts(&history),
+            commits: past.map_or_else(Vec::new, |past| past.commits.clone()),
+            history,
+            band: band(sample.before),
+        }
+    }
+}
+
+/// One benchmark's values.
+#[derive(Debug)]
+struct Sample<'a> {
+    key: &'a SeriesKey,
+    /// The side that unit and direction are shown of.
+    shown: &'a Replicates,
+    before: &'a [f64],
+    after: &'a [f64],
+    /// Why the two cannot be compared.
+    unusable: Option<String>,
+}
+
+/// The change points of a history, for the drawing.
+pub(crate) fn shifts(history: &[f64]) -> Vec<Shift> {
+    let points = change_points(history, &ChangePointSettings::default());
+    points
+        .iter()
+        .map(|point| Shift {
+            index: point.index,
+            before: point.before,
+            after: point.after,
+        })
+        .collect()
+}
+
+fn band(values: &[f64]) -> Option<(f64, f64)> {
+    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    (low <= high).then_some((low, high))
+}
+
+/// A run as a side of the report.
+pub(crate) fn side(label: &str, run: &RunFile) -> Side {
+    Side {
+        label: label.to_owned(),
+        commit: run.commit.as_ref().map(|commit| commit.sha.as_str().to_owned()),
+        runs: run.processes.len(),
+    }
+}
+
+fn outcome(verdict: &RunVerdict) -> Outcome {
+    outcome_of(verdict.verdicts.iter().map(|verdict| verdict.kind))
+}
+
+/// The outcome that verdicts have together.
+pub(crate) fn outcome_of(verdicts: impl Iterator<Item = VerdictKind>) -> Outcome {
+    let kinds: Vec<VerdictKind> = verdicts.collect();
+    let any = |kind| kinds.contains(&kind);
+    match (any(VerdictKind::Regression), any(VerdictKind::Improvement)) {
+        (true, true) => Outcome::Mixed,
+        (true, false) => Outcome::Regression,
+        (false, true) => Outcome::Improvement,
+        (false, false) if any(VerdictKind::Unchanged) => Outcome::Unchanged,
+        (false, false) => Outcome::NotJudged,
+    }
+}
+
+/// The outcome in a sentence.
+pub(crate) fn summary(report: &Report) -> String {
+    let count = report.count(VerdictKind::Regression);
+    let total = report.rows.len();
+    let plural = if total == 1 { "benchmark" } else { "benchmarks" };
+    match (count, report.outcome) {
+        (_, Outcome::NotJudged) => match report.rows.first() {
+            Some(row) => format!("nothing could be judged: {}: {}", row.name, row.reason),
+            None => "there is nothing to judge".to_owned(),
+        },
+        (0, _) => format!("none of {total} {plural} is slower by more than its threshold"),
+        (1, _) => format!("1 of {total} {plural} is slower by more than its threshold"),
+        _ => format!("{count} of {total} {plural} are slower by more than their thresholds"),
+    }
+}

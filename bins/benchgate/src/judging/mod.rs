@@ -1,0 +1,8 @@
+//! From two sets of values to a report. The judgement is regress-core's; here its question is put together and its
+//! answer is laid beside the history.
+
+mod against_baseline;
+mod comparison;
+
+pub(crate) use against_baseline::{check, confirm, is_suspect};
+pub(crate) use comparison::{Comparison, side};

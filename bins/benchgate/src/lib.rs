@@ -1,0 +1,37 @@
+//! The command line of benchgate: measures benchmarks as separate processes, compares like with like, and says what
+//! became slower.
+//!
+//! ```text
+//! command --measure--> run file --judging--> report --show--> terminal, JSON, Markdown, HTML, JUnit, GitHub
+//! ```
+//!
+//! Everything that touches the world is here: processes, files, git, GitHub. No statistics are: whether something
+//! changed is decided by [`regress_core`], and how a report looks by [`snippex_report`]. The rules of the streams and
+//! exit codes are those of [`cli_kit`].
+
+mod app;
+mod args;
+mod baseline_file;
+mod command;
+mod files;
+mod git;
+mod history;
+mod judging;
+mod machine;
+mod measure;
+mod outputs;
+mod process;
+mod settings;
+mod show;
+mod worktrees;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Runs the program on the arguments of the process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = args::Cli::parse();
+    cli_kit::run(&cli.global.output, |printer| command::run(&cli, printer))
+}

@@ -1,0 +1,211 @@
+//! Measuring: one process after the other, the run file saved after each.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use cli_kit::{Failure, units};
+use jiff::Timestamp;
+use regress_core::ingest;
+use regress_core::measurement::{Commit, ProcessRun, RunFile};
+
+use crate::app::App;
+use crate::files;
+use crate::git::Repository;
+use crate::outputs::Places;
+use crate::process::{Job, ProcessError};
+
+/// What is measured where, and where it is kept.
+#[derive(Debug)]
+pub(crate) struct Subject {
+    /// What to call it in messages: `run`, `base`, `head`.
+    pub(crate) name: &'static str,
+    pub(crate) command: Vec<String>,
+    pub(crate) directory: PathBuf,
+    /// Cargo's target folder, if it has to be another than the project's.
+    pub(crate) target: Option<PathBuf>,
+    pub(crate) file: PathBuf,
+    pub(crate) run: RunFile,
+}
+
+impl Subject {
+    /// The work tree as it is.
+    pub(crate) fn here(app: &App<'_>, file: PathBuf) -> Result<Self, Failure> {
+        let command = command(app)?;
+        let mut run = RunFile::new(app.environment()?);
+        run.commit = current_commit(app)?;
+        run.time = Some(now());
+        run.command = command.clone();
+        let subject = Self {
+            name: "run",
+            command,
+            directory: app.here.clone(),
+            target: None,
+            file,
+            run,
+        };
+        // Before the first process, not after it: a folder that cannot be written to should cost nobody an hour.
+        subject.save()?;
+        Ok(subject)
+    }
+
+    /// Saves what there is.
+    pub(crate) fn save(&self) -> Result<(), Failure> {
+        files::write(&self.file, &self.run.to_json())
+    }
+
+    /// Runs one process, adds it to the run and saves that. Gives the time it took.
+    pub(crate) fn measure_once(
+        &mut self,
+        app: &App<'_>,
+        options: &ingest::Options,
+    ) -> Result<Duration, Failure> {
+        let (run, elapsed) = self.one(app, options)?;
+        self.run.processes.push(run);
+        self.save()?;
+        Ok(elapsed)
+    }
+
+    /// Runs one process without keeping its results.
+    pub(crate) fn warm_up(&self, app: &App<'_>, options: &ingest::Options) -> Result<Duration, Failure> {
+        self.one(app, options).map(|(_, elapsed)| elapsed)
+    }
+
+    fn one(&self, app: &App<'_>, options: &ingest::Options) -> Result<(ProcessRun, Duration), Failure> {
+        let variables: Vec<(String, OsString)> = self
+            .target
+            .iter()
+            .map(|target| ("CARGO_TARGET_DIR".to_owned(), target.into()))
+            .collect();
+        let timeout = app.settings.timeout.0;
+        let job = Job {
+            command: &self.command,
+            directory: &self.directory,
+            variables: &variables,
+            timeout,
+        };
+        let started = SystemTime::now();
+        let printed = job.run(&app.cancel).map_err(|error| self.stopped(app, &error))?;
+        let places = Places {
+            directory: &self.directory,
+            target: self.target.as_deref(),
+            results: &app.settings.results,
+            options,
+        };
+        let run = places.collect(&printed.stdout, started)?;
+        if run.measurements.is_empty() {
+            let why = run
+                .problems
+                .first()
+                .map_or_else(|| "it printed nothing".to_owned(), ToString::to_string);
+            return Err(Failure::new(format!("{} gave no benchmark results: {why}", self.nth())).hint(
+                "check that COMMAND prints results in a known format, name files it writes with --results, or the format with --tool",
+            ));
+        }
+        Ok((run, printed.elapsed))
+    }
+
+    /// Which process this is about, and what of it is kept.
+    fn nth(&self) -> String {
+        format!(
+            "{} {} of `{}`",
+            self.name,
+            self.run.processes.len() + 1,
+            self.command.join(" ")
+        )
+    }
+
+    fn stopped(&self, app: &App<'_>, error: &ProcessError) -> Failure {
+        let kept = match self.run.processes.len() {
+            0 => String::new(),
+            count => format!(
+                "; {count} finished before it and kept in {}",
+                app.short(&self.file)
+            ),
+        };
+        if matches!(error, ProcessError::Interrupted) {
+            return Failure::interrupted(format!("interrupted in {}{kept}", self.nth()));
+        }
+        // The causes are told first, so the message has to hold them.
+        let told = Failure::because(String::new(), error).to_string();
+        let told = told.trim_start_matches([':', ' ']);
+        let failure = Failure::new(format!("{} failed: {told}{kept}", self.nth()));
+        match error {
+            ProcessError::TimedOut { .. } => failure.hint("raise --timeout, or find out where it hangs"),
+            ProcessError::Start { .. } => {
+                failure.hint("check the command after --, or `command` in benchgate.toml")
+            }
+            _ => failure
+                .hint("run the command by itself to see all it prints; `benchgate run --resume` goes on"),
+        }
+    }
+}
+
+/// The command to measure.
+pub(crate) fn command(app: &App<'_>) -> Result<Vec<String>, Failure> {
+    let command = &app.settings.command;
+    if command.is_empty() {
+        return Err(Failure::new("there is no benchmark command").hint(
+            "give it after --, as in `benchgate run -- cargo bench`, or as `command` in benchgate.toml; `benchgate init` writes one",
+        ));
+    }
+    Ok(command.clone())
+}
+
+/// The commit that is checked out here; `None` outside of a repository.
+pub(crate) fn current_commit(app: &App<'_>) -> Result<Option<Commit>, Failure> {
+    // What benchgate itself writes does not make the tree dirty.
+    let own: [&Path; 3] = [&app.settings.baseline, &app.settings.history, &app.settings.state];
+    Repository::find(&app.here).map_or(Ok(None), |repository| repository.current(&own))
+}
+
+/// Adds processes until there are `runs`, with progress.
+pub(crate) fn measure(app: &App<'_>, subject: &mut Subject, runs: u32) -> Result<(), Failure> {
+    let options = app.settings.ingest_options()?;
+    let missing = u64::from(runs).saturating_sub(subject.run.processes.len() as u64);
+    let progress = app.printer.progress("measuring", Some(missing));
+    for _ in 0..missing {
+        let elapsed = subject.measure_once(app, &options)?;
+        progress.say(format_args!("{} a run", units::duration(elapsed)));
+        progress.advance(1);
+    }
+    Ok(())
+}
+
+/// Measures the work tree as it is, into `file`.
+pub(crate) fn measure_here(app: &App<'_>, file: PathBuf) -> Result<RunFile, Failure> {
+    let mut subject = Subject::here(app, file)?;
+    measure(app, &mut subject, app.settings.runs)?;
+    warn_of_problems(app, &subject.run);
+    Ok(subject.run)
+}
+
+/// Tells what could not be used of a run.
+pub(crate) fn warn_of_problems(app: &App<'_>, run: &RunFile) {
+    const SHOWN: usize = 10;
+    let mut told = std::collections::BTreeSet::new();
+    let all: Vec<String> = run
+        .problems()
+        .map(ToString::to_string)
+        .filter(|text| told.insert(text.clone()))
+        .collect();
+    for problem in all.iter().take(SHOWN) {
+        app.printer.warn(problem);
+    }
+    if all.len() > SHOWN {
+        app.printer.warn(format_args!(
+            "{} more entries could not be used",
+            all.len() - SHOWN
+        ));
+    }
+    if run.commit.as_ref().is_some_and(|commit| commit.dirty) {
+        app.printer
+            .warn("the work tree has changes that are in no commit; the run is marked as dirty");
+    }
+}
+
+/// The time, to the second.
+pub(crate) fn now() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_second(now.as_second()).unwrap_or(now)
+}

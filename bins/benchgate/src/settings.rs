@@ -1,0 +1,290 @@
+//! The settings and the places they come from.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use cli_kit::settings::{Layers, Resolved};
+use cli_kit::{Failure, paths};
+use regress_core::detect::{Rule, Threshold, Thresholds};
+use regress_core::ingest::{self, Tool};
+use regress_core::measurement::{Direction, Measure, Scale};
+use serde::{Deserialize, Serialize};
+
+use crate::args::{FileArgs, JudgeArgs, MeasureArgs, Percent, Span};
+
+/// What can be set in files, in the environment and by flags. The commands' own flags come on top.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Settings {
+    /// The benchmark command, word by word.
+    pub(crate) command: Vec<String>,
+    /// Shell command that builds a commit before it is measured.
+    pub(crate) build: Option<String>,
+    /// Processes to run.
+    pub(crate) runs: u32,
+    /// Limit for one process.
+    pub(crate) timeout: Span,
+    /// Limit for an A/B comparison.
+    pub(crate) budget: Option<Span>,
+    /// Format of the results, where it cannot be told.
+    pub(crate) tool: Option<String>,
+    /// Globs of result files.
+    pub(crate) results: Vec<String>,
+    /// The change that counts.
+    pub(crate) threshold: Percent,
+    /// Shell command that measures again.
+    pub(crate) confirm: Option<String>,
+    /// The baseline file.
+    pub(crate) baseline: PathBuf,
+    /// The history file.
+    pub(crate) history: PathBuf,
+    /// The folder for run files and reports.
+    pub(crate) state: PathBuf,
+    /// The user's own parts of the environment.
+    pub(crate) tags: BTreeMap<String, String>,
+    /// Parts of the environment that do not count.
+    pub(crate) ignore_parts: Vec<String>,
+    /// Which way is better, for measures whose format does not say.
+    pub(crate) directions: BTreeMap<String, Direction>,
+    /// Rules for some benchmarks.
+    pub(crate) rules: Vec<RuleSettings>,
+}
+
+/// A rule for the benchmarks that match.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct RuleSettings {
+    /// A glob over the benchmark's name.
+    benchmark: String,
+    threshold: Option<Percent>,
+    /// Process runs (or runs of history) needed.
+    least_runs: Option<usize>,
+    enabled: Option<bool>,
+    /// An absolute limit with its unit, `2 ms`.
+    limit: Option<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            command: Vec::new(),
+            build: None,
+            runs: 8,
+            timeout: Span(std::time::Duration::from_secs(3600)),
+            budget: None,
+            tool: None,
+            results: Vec::new(),
+            threshold: Percent(5.0),
+            confirm: None,
+            baseline: "benches/baselines.json".into(),
+            history: "benches/history.jsonl".into(),
+            state: "target/benchgate".into(),
+            tags: BTreeMap::new(),
+            ignore_parts: Vec::new(),
+            directions: BTreeMap::new(),
+            rules: Vec::new(),
+        }
+    }
+}
+
+/// The flags of a command that are settings, too.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Flags<'a> {
+    pub(crate) files: Option<&'a FileArgs>,
+    pub(crate) measure: Option<&'a MeasureArgs>,
+    pub(crate) judge: Option<&'a JudgeArgs>,
+    pub(crate) build: Option<&'a str>,
+    pub(crate) budget: Option<Span>,
+    pub(crate) confirm: Option<&'a str>,
+}
+
+/// Lays everything over the defaults. clap has read the environment already, so that a flag here may be a variable.
+///
+/// `project` is the project's settings file.
+pub(crate) fn resolve(
+    project: Option<&std::path::Path>,
+    flags: Flags<'_>,
+) -> Result<Resolved<Settings>, Failure> {
+    let mut layers = Layers::<Settings>::new()?;
+    if let Some(path) = paths::user_settings("benchgate", paths::environment) {
+        layers.file(&path)?;
+    }
+    if let Some(path) = project {
+        layers.file(path)?;
+    }
+    if let Some(files) = flags.files {
+        layers.flag("--baseline", "baseline", files.baseline.as_ref())?;
+        layers.flag("--history", "history", files.history.as_ref())?;
+        layers.flag("--state", "state", files.state.as_ref())?;
+    }
+    if let Some(measure) = flags.measure {
+        let given = |list: &[String]| (!list.is_empty()).then(|| list.to_vec());
+        layers.flag("COMMAND", "command", given(&measure.command))?;
+        layers.flag("--runs", "runs", measure.runs)?;
+        layers.flag("--timeout", "timeout", measure.timeout)?;
+        layers.flag("--tool", "tool", measure.tool.as_ref())?;
+        layers.flag("--results", "results", given(&measure.results))?;
+        layers.flag("--ignore-part", "ignore-parts", given(&measure.ignore_part))?;
+        layers.flag(
+            "--tag",
+            "tags",
+            (!measure.tag.is_empty())
+                .then(|| tags(&measure.tag))
+                .transpose()?,
+        )?;
+    }
+    layers.flag(
+        "--threshold",
+        "threshold",
+        flags.judge.and_then(|judge| judge.threshold),
+    )?;
+    layers.flag("--build", "build", flags.build)?;
+    layers.flag("--budget", "budget", flags.budget)?;
+    layers.flag("--confirm", "confirm", flags.confirm)?;
+    let resolved = layers.resolve()?;
+    if !(1..=1000).contains(&resolved.value.runs) {
+        let origin = &resolved.origins["runs"].origin;
+        return Err(Failure::new(format!(
+            "runs = {} in {origin} is not between 1 and 1000",
+            resolved.value.runs
+        )));
+    }
+    resolved.value.thresholds()?;
+    resolved.value.ingest_options()?;
+    Ok(resolved)
+}
+
+/// `name=value` as typed for `--tag`.
+pub(crate) fn tags(given: &[String]) -> Result<BTreeMap<String, String>, Failure> {
+    given
+        .iter()
+        .map(|tag| match tag.split_once('=') {
+            Some((name, value)) if !name.trim().is_empty() => {
+                Ok((name.trim().to_owned(), value.trim().to_owned()))
+            }
+            _ => Err(Failure::new(format!(
+                "--tag {tag:?} is not of the form name=value"
+            ))),
+        })
+        .collect()
+}
+
+impl Settings {
+    /// The rules, ready to match.
+    pub(crate) fn thresholds(&self) -> Result<Thresholds, Failure> {
+        let rules = self
+            .rules
+            .iter()
+            .map(RuleSettings::rule)
+            .collect::<Result<Vec<_>, _>>()?;
+        let fallback = Threshold {
+            percent: self.threshold.0,
+            ..Threshold::default()
+        };
+        Thresholds::new(fallback, &rules)
+            .map_err(|error| Failure::because("cannot use the rules of benchgate.toml", &error))
+    }
+
+    /// How results are to be read.
+    pub(crate) fn ingest_options(&self) -> Result<ingest::Options, Failure> {
+        let tool = self.tool.as_deref().map(str::parse::<Tool>).transpose();
+        let tool = tool.map_err(|error| Failure::because("cannot use the tool given", &error))?;
+        let direction = |(name, direction): (&String, &Direction)| Ok((Measure::new(name)?, *direction));
+        let directions = self.directions.iter().map(direction).collect::<Result<_, _>>();
+        let directions = directions.map_err(|error: regress_core::measurement::NameError| {
+            Failure::because("cannot use a measure of [directions] in benchgate.toml", &error)
+        })?;
+        Ok(ingest::Options {
+            tool,
+            directions,
+            ..ingest::Options::default()
+        })
+    }
+}
+
+impl RuleSettings {
+    fn rule(&self) -> Result<Rule, Failure> {
+        let limit = self.limit.as_deref().map(|text| {
+            limit(text).ok_or_else(|| {
+                Failure::new(format!(
+                    "rule for {:?} has the limit {text:?}, which is not a number with a unit",
+                    self.benchmark
+                ))
+                .hint("write for example \"2 ms\", \"5 MiB\" or \"1000 ops/s\"")
+            })
+        });
+        Ok(Rule {
+            pattern: self.benchmark.clone(),
+            percent: self.threshold.map(|percent| percent.0),
+            least_runs: self.least_runs,
+            enabled: self.enabled,
+            limit: limit.transpose()?,
+        })
+    }
+}
+
+/// `2 ms` in the base unit.
+fn limit(text: &str) -> Option<f64> {
+    let text = text.trim();
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let factor = if unit.trim().is_empty() {
+        1.0
+    } else {
+        Scale::parse(unit)?.factor
+    };
+    let limit = number.parse::<f64>().ok()? * factor;
+    (limit.is_finite() && limit > 0.0).then_some(limit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_project_file_sets_rules() {
+        let text = r#"
+            command = ["cargo", "bench"]
+            threshold = "10 %"
+            timeout = "5m"
+            [tags]
+            runner = "bench-1"
+            [directions]
+            score = "bigger-is-better"
+            [[rules]]
+            benchmark = "parse/*"
+            threshold = 2.5
+            limit = "2 ms"
+        "#;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("benchgate.toml");
+        std::fs::write(&path, text).unwrap();
+        let settings = resolve(Some(&path), Flags::default()).unwrap().value;
+        let parse = settings.thresholds().unwrap().of("parse/x");
+        assert_eq!((parse.percent, parse.limit), (2.5, Some(2e6)));
+        assert_eq!(settings.thresholds().unwrap().of("sort").percent, 10.0);
+        assert_eq!(settings.timeout.0.as_secs(), 300);
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("benchgate.toml");
+        for (text, expected) in [
+            (
+                "runs = 3\ntreshold = 5\n",
+                "benchgate.toml:2: unknown field `treshold`",
+            ),
+            ("[[rules]]\nbenchmark = 'a'\nlimit = 'much'\n", "\"much\""),
+            ("[[rules]]\nbenchmark = 'a['\n", "a["),
+            ("tool = 'unheard'\n", "unknown tool \"unheard\""),
+            ("runs = 0\n", "not between 1 and 1000"),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let failure = resolve(Some(&path), Flags::default()).unwrap_err();
+            assert!(failure.to_string().contains(expected), "{failure}");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The answer in the format asked for; and the report saved, so that it can be shown again.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+
+use cli_kit::{ExitStatus, Failure, OrFail};
+use regress_core::detect::VerdictKind;
+use snippex_report::benchmarks::{Outcome, Report, github, html, junit, markdown, terminal};
+
+use crate::app::App;
+use crate::args::Format;
+use crate::files;
+
+/// GitHub takes job summaries of up to 1 MiB.
+const SUMMARY_BYTES: usize = 1_000_000;
+
+/// Saves the report and shows it.
+pub(crate) fn report(app: &App<'_>, report: &Report) -> Result<(), Failure> {
+    if let Err(failure) = files::write(&app.state("report.json"), &report.to_json()) {
+        // The answer matters more than its copy.
+        app.printer
+            .warn(format_args!("the report is not saved: {failure}"));
+    }
+    print(app, report)
+}
+
+/// Shows the report.
+pub(crate) fn print(app: &App<'_>, report: &Report) -> Result<(), Failure> {
+    match app.format {
+        Format::Human => {
+            let options = terminal::Options {
+                width: app.printer.width(),
+                all: app.all,
+            };
+            app.printer.text(terminal::render(report, options))
+        }
+        Format::Json => app.printer.text(report.to_json()),
+        Format::Markdown => app.printer.text(markdown::render(report, SUMMARY_BYTES)),
+        Format::Html => app.printer.text(html::render(report)),
+        Format::Junit => app.printer.text(junit::render(report)),
+        Format::Github => {
+            summarise(report)?;
+            app.printer.text(github::render(report))
+        }
+    }
+}
+
+/// Adds the report to the job summary of GitHub Actions, where there is one.
+fn summarise(report: &Report) -> Result<(), Failure> {
+    let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) else {
+        return Ok(());
+    };
+    let failed = "cannot write the job summary of GITHUB_STEP_SUMMARY";
+    let mut file = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(path)
+        .or_fail(failed)?;
+    file.write_all(markdown::render(report, SUMMARY_BYTES).as_bytes())
+        .or_fail(failed)
+}
+
+/// How the command ends with this report.
+pub(crate) fn status(report: &Report, exit_zero: bool) -> ExitStatus {
+    let status = match report.outcome {
+        Outcome::Regression | Outcome::Mixed => ExitStatus::Found,
+        Outcome::NotJudged => ExitStatus::CouldNot,
+        Outcome::Improvement | Outcome::Unchanged if report.rows.iter().any(has_failed) => {
+            ExitStatus::CouldNot
+        }
+        Outcome::Improvement | Outcome::Unchanged => ExitStatus::NothingFound,
+    };
+    if exit_zero {
+        ExitStatus::NothingFound
+    } else {
+        status
+    }
+}
+
+/// The reason of a row whose benchmark failed: it has a baseline and cannot be judged, which must not pass.
+pub(crate) const FAILED: &str = "the benchmark failed in this run";
+
+fn has_failed(row: &snippex_report::benchmarks::Row) -> bool {
+    row.verdict == VerdictKind::NotEnoughData && row.reason.starts_with(FAILED)
+}

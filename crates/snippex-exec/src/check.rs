@@ -114,6 +114,8 @@ pub struct BlockReport {
     pub unsupported: Option<(Unsupported, u64)>,
     /// Matches in which undefined or implementation-defined bits were passed over, by rule.
     pub excused: BTreeMap<Rule, u64>,
+    /// Matches in which the engine differs as it documents, by the deviation's id.
+    pub deviations: BTreeMap<String, u64>,
     /// One entry for each class.
     pub findings: Vec<Finding>,
 }
@@ -130,6 +132,7 @@ impl BlockReport {
             inconclusive: BTreeMap::new(),
             unsupported: None,
             excused: BTreeMap::new(),
+            deviations: BTreeMap::new(),
             findings: Vec::new(),
         }
     }
@@ -379,6 +382,9 @@ fn judge(
                 for rule in noted.rules.into_keys() {
                     *report.excused.entry(rule).or_default() += 1;
                 }
+                for id in noted.deviations.into_keys() {
+                    *report.deviations.entry(id.into_owned()).or_default() += 1;
+                }
             }
             Comparison::Inconclusive(reason) => {
                 *report.inconclusive.entry(reason.into()).or_default() += 1;
@@ -446,6 +452,8 @@ pub struct Summary {
     pub unsupported: BTreeMap<String, u64>,
     /// Matches that passed over undefined bits, by rule.
     pub excused: BTreeMap<Rule, u64>,
+    /// Matches in which the engine differs as it documents, by the deviation's id.
+    pub deviations: BTreeMap<String, u64>,
 }
 
 impl Summary {
@@ -466,6 +474,9 @@ impl Summary {
         }
         for (rule, count) in &report.excused {
             *self.excused.entry(*rule).or_default() += count;
+        }
+        for (id, count) in &report.deviations {
+            *self.deviations.entry(id.clone()).or_default() += count;
         }
     }
 

@@ -1,4 +1,41 @@
-//! Run blocks of x86-64 code on engines.
+//! Runs blocks of x86-64 code on engines: the machine's own CPU, qemu-user, FEX-Emu, or any command.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use snippex_core::block::{Block, Origin, Terminator};
+//! use snippex_core::case::{Case, Placement};
+//! use snippex_core::group::Group;
+//! use snippex_core::state::MachineState;
+//! use snippex_exec::Outcome;
+//! use snippex_exec::engine::{Engine, EngineSpec, RunnerEngine};
+//!
+//! // add rax, rbx
+//! let block = Block {
+//!     address: 0x1000,
+//!     bytes: vec![0x48, 0x01, 0xd8],
+//!     instruction_count: 1,
+//!     terminator: Terminator::FallThrough,
+//!     successors: vec![0x1003],
+//!     origin: Origin::Entry,
+//!     unrunnable: None,
+//! };
+//! let mut state = MachineState::default();
+//! (state.gpr[0], state.gpr[3]) = (40, 2);
+//! let placement = Placement { image_base: 0x2_0000_0000, code_base: 0x2_4000_0000 };
+//! let case = Case { block: Arc::new(block), placement, state, pages: [].into() };
+//!
+//! let mut engine = RunnerEngine::start(EngineSpec::native())?;
+//! let groups = [Group::of(&case)];
+//! let Outcome::Ran(observation) = engine.run(&groups)?.outcome(0, 0) else { panic!("not supported") };
+//! assert_eq!(observation.state.gpr[0], 42);
+//! # Ok::<(), snippex_exec::engine::EngineError>(())
+//! ```
+//!
+//! [`engine`] has the engines and the trait they share; [`CaseMaker`] makes cases of blocks found in a file; [`check`]
+//! is the whole pipeline over two engines. An engine of one's own implements [`engine::Engine`] or is made by
+//! [`engine::MockEngine`]; [`conformance`] says whether it is wired up right.
+//!
+//! This crate knows no database and no command line.
 
 pub mod batch;
 pub mod check;

@@ -13,7 +13,10 @@ use snippex_core::state::{MachineState, RSP, rflags};
 use snippex_exec::Outcome;
 use snippex_exec::engine::{Engine, EngineSpec, RunnerEngine};
 
-const PLACEMENT: Placement = Placement { image_base: IMAGE_BASE, code_base: IMAGE_BASE + CODE_DISTANCE };
+const PLACEMENT: Placement = Placement {
+    image_base: IMAGE_BASE,
+    code_base: IMAGE_BASE + CODE_DISTANCE,
+};
 const CODE: u64 = PLACEMENT.code_base + 0x1000;
 
 struct Example {
@@ -227,7 +230,11 @@ fn case(example: &Example) -> Case {
     // What POPF takes: AC set. RET goes to a page that is not there.
     let mut stack = [0; PAGE_SIZE];
     stack[0x800..0x808].copy_from_slice(&(rflags::AC | rflags::INITIAL).to_le_bytes());
-    let page = |address, content| Page { address, access: Access::ReadWrite, content: Arc::new(content) };
+    let page = |address, content| Page {
+        address,
+        access: Access::ReadWrite,
+        content: Arc::new(content),
+    };
     let block = Block {
         address: 0x1000,
         bytes: example.bytes.to_vec(),
@@ -258,7 +265,11 @@ fn the_cpu_does_what_the_manual_says() {
     let mut native = RunnerEngine::start(EngineSpec::native()).unwrap();
     for example in examples() {
         let observation = run(&mut native, &case(&example));
-        assert!((example.right)(&observation), "{}: {observation:x?}", example.name);
+        assert!(
+            (example.right)(&observation),
+            "{}: {observation:x?}",
+            example.name
+        );
     }
 }
 
@@ -267,13 +278,20 @@ fn qemu_differs_only_in_what_the_document_names() {
     let mut native = RunnerEngine::start(EngineSpec::native()).unwrap();
     let spec = EngineSpec::preset("qemu-x86_64").expect("install it: cargo xtask test does");
     let mut qemu = RunnerEngine::start(spec).unwrap();
-    let covered = native.identity().components.intersection(qemu.identity().components);
+    let covered = native
+        .identity()
+        .components
+        .intersection(qemu.identity().components);
     for example in examples() {
         let case = case(&example);
         let (expected, actual) = (run(&mut native, &case), run(&mut qemu, &case));
         match compare(&case, &expected, &actual, covered, &Tolerance::qemu_user()) {
             Comparison::Diverged(divergence) => {
-                assert_eq!(divergence.class.kind, example.kind, "{}: {divergence:#?}", example.name);
+                assert_eq!(
+                    divergence.class.kind, example.kind,
+                    "{}: {divergence:#?}",
+                    example.name
+                );
                 println!("differs: {}", example.name);
             }
             Comparison::Match(_) => println!("agrees:  {}", example.name),
@@ -287,7 +305,11 @@ fn the_document_names_every_example() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/known-divergences.md");
     let text = std::fs::read_to_string(path).unwrap();
     for example in examples() {
-        assert!(text.contains(&format!("## {}", capitalised(example.name))), "{} is missing", example.name);
+        assert!(
+            text.contains(&format!("## {}", capitalised(example.name))),
+            "{} is missing",
+            example.name
+        );
     }
 }
 

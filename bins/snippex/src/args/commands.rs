@@ -42,10 +42,10 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  snippex check /bin/bash                            every block, 64 start states each, qemu-x86_64 against this CPU
-  snippex check /bin/ls --count 500 --smart-select   the 500 blocks that are most likely to show a bug
+  snippex check /bin/bash                    every block, on qemu-x86_64 and on this CPU
+  snippex check /bin/ls -n 500 --smart-select   the 500 most likely to show a bug
   snippex check prog --engine-command 'myemu -O2 {runner}'
-  snippex check /bin/ls --emulator native            this CPU against itself: must find nothing")]
+  snippex check /bin/ls -e native            this CPU against itself: finds nothing")]
 pub(crate) struct CheckArgs {
     /// x86-64 programs or shared libraries, ELF or PE
     #[arg(required = true, value_name = "BINARY")]
@@ -65,8 +65,8 @@ pub(crate) struct CheckArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  snippex extract /bin/bash                                      all blocks
-  snippex extract /bin/bash --instruction-types avx --dry-run    how many blocks use AVX
+  snippex extract /bin/bash
+  snippex extract /bin/bash --instruction-types avx --dry-run
   snippex extract /bin/bash -n 200 --smart-select --selection-report")]
 pub(crate) struct ExtractArgs {
     /// An x86-64 program or shared library, ELF or PE

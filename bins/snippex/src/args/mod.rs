@@ -20,11 +20,11 @@ use cli_kit::{Format, OutputArgs};
 
 const EXAMPLES: &str = "\
 Examples:
-  snippex check /bin/bash                     compare qemu-x86_64 with this CPU on every block of bash
-  snippex check /bin/ls --count 500           a quick look: 500 blocks
-  snippex check /bin/ls --format jsonl        one JSON object a diverging block, then a summary
-  snippex extract /bin/bash && snippex list   only store the blocks, and look at them
-  snippex disasm 5                            what block 5 does
+  snippex check /bin/bash                every block, on qemu-x86_64 and on this CPU
+  snippex check /bin/ls --count 500      a quick look: 500 blocks
+  snippex check /bin/ls --format jsonl   an object a diverging block, then a summary
+  snippex extract /bin/bash              only store the blocks
+  snippex disasm 5                       what block 5 does
 
 Exit codes: 0 nothing found, 1 divergence found, 2 could not do the job, 130 interrupted.";
 

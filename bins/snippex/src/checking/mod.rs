@@ -238,12 +238,8 @@ impl Session<'_> {
         progress.advance(report.runs);
         let summary = &self.report.summary;
         let rate = summary.runs as f64 / self.started.elapsed().as_secs_f64().max(1e-9);
-        progress.say(format_args!(
-            "{}  {} diverged in {}",
-            units::rate(rate),
-            units::count(summary.diverged),
-            crate::view::several(summary.diverging_blocks, "block"),
-        ));
+        let diverged = units::count(summary.diverged);
+        progress.say(format_args!("{}, {diverged} diverged", units::rate(rate)));
         Ok(())
     }
 }

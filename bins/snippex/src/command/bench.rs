@@ -207,7 +207,7 @@ fn spawned(app: &App<'_>, blocks: &[Arc<Block>], count: usize) -> Option<(Measur
 
 fn print(app: &App<'_>, answer: &Answer) -> Result<(), Failure> {
     app.printer.line(format_args!(
-        "{}: {} with {} each, complete state ({})",
+        "{}: {}, {} each\n  state: {}",
         answer.binary,
         several(answer.blocks as u64, "block"),
         several(u64::from(answer.states), "start state"),
@@ -228,7 +228,7 @@ fn print(app: &App<'_>, answer: &Answer) -> Result<(), Failure> {
     }
     app.printer.line(format_args!("\n{table}\n"))?;
     app.printer.line(format_args!(
-        "{} reached their terminator; {} left the same bits on both engines, before any mask",
+        "{} reached their terminator;\n{} left the same bits on both engines, before any mask",
         percent(answer.completed, answer.runs),
         percent(answer.same_bits, answer.runs),
     ))?;

@@ -62,6 +62,7 @@ pub(crate) fn run(app: &App<'_>, args: &CompareArgs) -> Result<ExitStatus, Failu
             comparison: Some(&comparison),
             all: args.all,
             color: app.printer.has_color(),
+            width: app.printer.width(),
         };
         app.printer
             .line(format_args!("\n{}\n\n{}", view.text(), told(&comparison)))?;

@@ -143,7 +143,7 @@ fn origins(index: &BlockIndex<'_, '_>) -> String {
     let share = view::percent(statistics.sweep_bytes, statistics.code_bytes);
     let unrunnable = index.entries().filter(|entry| entry.unrunnable.is_some()).count() as u64;
     format!(
-        "  {}, {}, {}; {share} of the code found by linear sweep; {} cannot be run",
+        "  {}, {}, {}\n  {share} of the code found by linear sweep; {} cannot be run",
         several(statistics.functions, "function"),
         several(statistics.instructions, "instruction"),
         several(statistics.jump_tables, "jump table"),

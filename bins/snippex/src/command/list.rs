@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use cli_kit::style::FAINT;
 use cli_kit::{ExitStatus, Failure, Format, Table, units};
 use serde_json::json;
 use snippex_core::decode::decoder;
@@ -72,24 +71,9 @@ fn list_blocks(
         ));
         return Ok(());
     }
-    let mut table = Table::new([
-        "block", "address", "bytes", "instr", "ends in", "found by", "kinds", "mem", "code",
-    ])
-    .right(0)
-    .right(1)
-    .right(2)
-    .right(3)
-    .right(7);
-    let room = app
-        .printer
-        .width()
-        .map_or(60, |width| usize::from(width).saturating_sub(82).max(12));
-    for block in &found {
-        table.row(row(block, room));
-    }
+    app.printer.line(table(&found, app.printer.width()))?;
     let mut shown: Vec<&str> = found.iter().map(name).collect();
     shown.dedup();
-    app.printer.line(&table)?;
     app.printer.note(format_args!(
         "{} of {} of {}",
         grouped(found.len() as u64),
@@ -128,28 +112,57 @@ fn first_matching(
     }
 }
 
-fn row(stored: &StoredBlock, room: usize) -> [String; 9] {
+/// The blocks in columns; their mnemonics last, as far as there is room.
+fn table(blocks: &[StoredBlock], width: Option<u16>) -> Table {
+    const NAMES: [&str; 8] = [
+        "block", "address", "bytes", "instr", "ends in", "found by", "kinds", "mem",
+    ];
+    const NUMBERS: [usize; 5] = [0, 1, 2, 3, 7];
+    /// Fewer characters say nothing.
+    const LEAST: usize = 16;
+    let rows: Vec<[String; 8]> = blocks.iter().map(row).collect();
+    let taken: usize = (0..NAMES.len())
+        .map(|column| {
+            rows.iter()
+                .map(|row| row[column].len())
+                .max()
+                .unwrap_or(0)
+                .max(NAMES[column].len())
+                + 2
+        })
+        .sum();
+    let room = width.map_or(60, |width| usize::from(width).saturating_sub(taken + 2));
+    let code = (room >= LEAST).then_some("code");
+    let mut table = Table::new(NAMES.into_iter().chain(code));
+    for column in NUMBERS {
+        table = table.right(column);
+    }
+    for (block, row) in blocks.iter().zip(rows) {
+        table.row(
+            row.into_iter()
+                .chain(code.map(|_| mnemonics(&block.block.bytes, room))),
+        );
+    }
+    table
+}
+
+fn row(stored: &StoredBlock) -> [String; 8] {
     let block = &stored.block;
     let features = features(&block.bytes, block.address);
     let end = word(&block.terminator);
+    let kinds: Vec<&str> = features.kinds.names().filter(|kind| *kind != "branch").collect();
     [
         stored.number.to_string(),
         format!("{:#x}", block.address),
         block.bytes.len().to_string(),
         block.instruction_count.to_string(),
         match &block.unrunnable {
-            Some(reason) => format!("{end} {FAINT}({}){FAINT:#}", word(reason)),
+            Some(reason) => format!("{end} ({})", word(reason)),
             None => end,
         },
         word(&block.origin),
-        features
-            .kinds
-            .names()
-            .filter(|kind| *kind != "branch")
-            .collect::<Vec<_>>()
-            .join(","),
+        kinds.join(","),
         features.memory_operands.to_string(),
-        mnemonics(&block.bytes, room),
     ]
 }
 

@@ -328,6 +328,7 @@ fn print(
             comparison: None,
             all: false,
             color: app.printer.has_color(),
+            width: app.printer.width(),
         };
         app.printer.line(format_args!("\n{}", view.text()))?;
     }

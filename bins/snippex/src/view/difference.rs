@@ -7,7 +7,7 @@ use snippex_core::observation::{Endpoint, Signal};
 pub(crate) fn sentence(difference: &Difference) -> String {
     match (&difference.expected, &difference.actual) {
         (Value::Endpoint(expected), Value::Endpoint(actual)) => {
-            format!("it {}, not {}", endpoint(actual), without_verb(expected))
+            format!("{}, not {}", endpoint(actual), without_verb(expected))
         }
         (expected, actual) => {
             let (actual, expected) = (value(difference, actual), value(difference, expected));
@@ -20,11 +20,11 @@ pub(crate) fn sentence(difference: &Difference) -> String {
     }
 }
 
-/// How a run ended: `goes to 0x...`, `raises SIGSEGV at 0x...`.
+/// How a run ended: `goes to 0x...`, `SIGSEGV at 0x...`.
 pub(crate) fn endpoint(endpoint: &Endpoint) -> String {
     match endpoint {
         Endpoint::Exit { target } => format!("goes to {target:#x}"),
-        Endpoint::Signal(signal) => format!("raises {}", raised(signal)),
+        Endpoint::Signal(signal) => raised(signal),
         Endpoint::Hung => "does not end".to_owned(),
         Endpoint::EngineDied { signal: Some(number) } => format!("dies of {}", signal_name(*number)),
         Endpoint::EngineDied { signal: None } => "dies".to_owned(),

@@ -13,7 +13,7 @@ use snippex_core::state::{Components, GPR_NAMES, MachineState, rflags};
 use super::difference::endpoint;
 
 /// Bytes of memory and vectors in a row.
-const ROW: usize = 16;
+const ROW: usize = 8;
 
 /// One row: a name and its value at the start and in each end.
 struct Row {
@@ -37,6 +37,8 @@ pub(crate) struct View<'a> {
     pub(crate) all: bool,
     /// Whether colour can mark what differs; else a line below does.
     pub(crate) color: bool,
+    /// Columns of the terminal.
+    pub(crate) width: Option<u16>,
 }
 
 impl View<'_> {
@@ -184,7 +186,8 @@ impl View<'_> {
                     last: last as u8,
                 };
                 let name = format!("v{register}[{first}..{}]", last + 1);
-                let show = |state: &MachineState| digits(&state.vectors[usize::from(register)][first..=last]);
+                let show =
+                    |state: &MachineState| self.digits(&state.vectors[usize::from(register)][first..=last]);
                 self.push(rows, false, &name, Some(field), show);
             }
         }
@@ -204,7 +207,7 @@ impl View<'_> {
             let show = |state: &MachineState| {
                 let mut bytes = state.x87.st[usize::from(index)];
                 bytes.reverse();
-                digits(&bytes).replace(' ', "")
+                self.digits(&bytes).replace(' ', "")
             };
             self.push(
                 rows,
@@ -234,7 +237,7 @@ impl View<'_> {
                     .map(|line| {
                         line.map_or_else(
                             || before.clone(),
-                            |line| digits(&line.bytes[offset..offset + ROW]),
+                            |line| self.digits(&line.bytes[offset..offset + ROW]),
                         )
                     })
                     .collect();
@@ -264,7 +267,18 @@ impl View<'_> {
             let start = (address - page.address) as usize;
             &page.content[start..start + ROW]
         });
-        digits(bytes)
+        self.digits(bytes)
+    }
+
+    /// Bytes as pairs of digits, in memory order; apart where there is room.
+    fn digits(&self, bytes: &[u8]) -> String {
+        const ROOM: u16 = 100;
+        let text = super::hex(bytes);
+        if self.width.is_none_or(|width| width >= ROOM) {
+            text
+        } else {
+            text.replace(' ', "")
+        }
     }
 
     fn push(
@@ -351,11 +365,6 @@ fn flags(value: u64) -> String {
     } else {
         names.join(" ")
     }
-}
-
-/// Bytes as pairs of digits, in memory order.
-fn digits(bytes: &[u8]) -> String {
-    super::hex(bytes)
 }
 
 /// `text` with the words, or single digits of one word, that `reference` does not have in colour.

@@ -7,6 +7,7 @@ use cli_kit::{Table, units};
 
 use super::report::{Report, SummaryInputs, reason};
 use super::{grouped, percent, several, untitled};
+use crate::engines::EngineView;
 
 /// Groups of divergences that are shown.
 const SHOWN: usize = 25;
@@ -21,7 +22,7 @@ pub(crate) fn text(report: &Report, inputs: &SummaryInputs<'_>, width: Option<u1
                 .expect("writing to a string cannot fail");
         }
     };
-    part("Engines", engines(inputs));
+    part("Engines", engines(inputs, width));
     part("Runs", runs(report, inputs));
     part("Divergences by kind", kinds(report));
     part("Divergences by instruction", divergences(report, width));
@@ -49,17 +50,38 @@ pub(crate) fn text(report: &Report, inputs: &SummaryInputs<'_>, width: Option<u1
     text + "\n" + &verdict(report, inputs)
 }
 
-fn engines(inputs: &SummaryInputs<'_>) -> String {
-    let mut table = Table::new(Vec::<String>::new());
+fn engines(inputs: &SummaryInputs<'_>, width: Option<u16>) -> String {
+    let mut table = Table::new(Vec::<String>::new()).fit(width);
     for engine in &inputs.engines {
         table.row([
-            engine.role.to_owned(),
-            engine.name.clone(),
+            format!("{} {FAINT}({}){FAINT:#}", engine.name, engine.role),
             engine.version.clone(),
-            format!("{FAINT}{}{FAINT:#}", engine.features.join(" ")),
         ]);
     }
-    untitled(&table)
+    format!(
+        "{}\n {FAINT}{}{FAINT:#}",
+        untitled(&table),
+        compared(&inputs.engines)
+    )
+}
+
+/// Which parts of the state both engines have, and which are left out because one of them has not.
+fn compared(engines: &[EngineView]) -> String {
+    let common = |part: &&str| engines.iter().all(|engine| engine.features.contains(part));
+    let all = || engines.iter().flat_map(|engine| engine.features.iter().copied());
+    let mut parts: Vec<&str> = Vec::new();
+    let mut missing: Vec<&str> = Vec::new();
+    for part in all() {
+        let list = if common(&part) { &mut parts } else { &mut missing };
+        if !list.contains(&part) {
+            list.push(part);
+        }
+    }
+    let mut text = format!("compared: {}", parts.join(", "));
+    if !missing.is_empty() {
+        text += &format!("; not in both: {}", missing.join(", "));
+    }
+    text
 }
 
 fn runs(report: &Report, inputs: &SummaryInputs<'_>) -> String {
@@ -83,7 +105,7 @@ fn runs(report: &Report, inputs: &SummaryInputs<'_>) -> String {
     row(
         "diverged",
         summary.diverged,
-        format!("in {blocks}; each kind repeated alone in fresh processes"),
+        format!("in {blocks}, each repeated alone"),
     );
     row(
         "inconclusive",
@@ -94,14 +116,13 @@ fn runs(report: &Report, inputs: &SummaryInputs<'_>) -> String {
     let done = summary.runs - summary.unsupported_runs();
     let table = untitled(&table);
     format!(
-        "{table}\n {} of {} with {} each in {} ({}), {} {}; {} ended in a signal",
+        "{table}\n {} of {}, {} each\n in {} ({}); {} reached their terminator, {} ended in a signal",
         several(summary.runs, "run"),
         several(summary.blocks, "block"),
         several(u64::from(inputs.states), "start state"),
         units::duration(inputs.elapsed),
         units::rate(rate),
         percent(summary.completed, done),
-        "reached their terminator",
         percent(summary.faulted, done),
     )
 }
@@ -130,7 +151,7 @@ fn divergences(report: &Report, width: Option<u16>) -> String {
         "blocks",
         "runs",
         "example",
-        "what the tested engine does there",
+        "there, in the tested engine",
     ])
     .right(2)
     .right(3)
@@ -144,7 +165,7 @@ fn divergences(report: &Report, width: Option<u16>) -> String {
             grouped(group.blocks),
             grouped(group.runs),
             example.divergence.map_or_else(String::new, |id| id.to_string()),
-            format!("block {}: {}", example.block, example.what),
+            example.what.clone(),
         ]);
     }
     let mut text = table.to_string();

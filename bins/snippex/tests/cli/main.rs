@@ -1,4 +1,5 @@
 //! The program as users run it: whole processes, real engines, real databases.
+#![expect(clippy::unwrap_used, reason = "the helpers of tests are tests, too")]
 
 mod bad_input;
 mod checks;

@@ -60,7 +60,9 @@ impl Printer {
             }
             Some(path) => {
                 let name = path.display().to_string();
-                let file = File::create(path).or_fail_with(|| format!("cannot write {name}"))?;
+                let file = File::create(path)
+                    .or_fail_with(|| format!("cannot write {name}"))
+                    .map_err(|failure| failure.hint("name a file that you may write with --output FILE"))?;
                 (Box::new(file), name, false, choice == ColorChoice::Always)
             }
         };
@@ -256,7 +258,9 @@ impl Stream {
                 self.gone = true;
                 Ok(())
             }
-            other => other.or_fail_with(|| format!("cannot write to {}", self.name)),
+            other => other
+                .or_fail_with(|| format!("cannot write to {}", self.name))
+                .map_err(|failure| failure.hint("make room there, or write elsewhere with --output FILE")),
         }
     }
 }

@@ -39,3 +39,19 @@ impl App<'_> {
         on_interrupt("stopping, what was found so far is kept; once more to end at once")
     }
 }
+
+/// The command line, without what may hold a password.
+pub(crate) fn typed() -> String {
+    let mut words = Vec::new();
+    let mut hide = false;
+    for word in std::env::args().skip(1) {
+        let hidden = std::mem::take(&mut hide);
+        hide = word == "--database";
+        words.push(match word.split_once('=') {
+            _ if hidden => "...".to_owned(),
+            Some(("--database", _)) => "--database=...".to_owned(),
+            _ => word,
+        });
+    }
+    words.join(" ")
+}

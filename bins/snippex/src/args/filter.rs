@@ -66,8 +66,8 @@ impl FilterArgs {
 #[command(next_help_heading = "Selection")]
 pub(crate) struct SelectArgs {
     /// Take at most N blocks [default: all that match]
-    #[arg(long, short = 'n', value_name = "N")]
-    pub(crate) count: Option<usize>,
+    #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
     /// How to choose among more than --count
     #[arg(
         long,

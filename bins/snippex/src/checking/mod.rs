@@ -79,7 +79,7 @@ pub(crate) fn run(
     let run = store
         .start_run(NewRun {
             command: command.to_owned(),
-            arguments: typed(),
+            arguments: crate::app::typed(),
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
             seed: args.seed,
             states_per_block: settings.states,
@@ -242,20 +242,4 @@ impl Session<'_> {
         progress.say(format_args!("{}, {diverged} diverged", units::rate(rate)));
         Ok(())
     }
-}
-
-/// The command line, without what may hold a password.
-fn typed() -> String {
-    let mut words = Vec::new();
-    let mut hide = false;
-    for word in std::env::args().skip(1) {
-        let hidden = std::mem::take(&mut hide);
-        hide = word == "--database";
-        words.push(match word.split_once('=') {
-            _ if hidden => "...".to_owned(),
-            Some(("--database", _)) => "--database=...".to_owned(),
-            _ => word,
-        });
-    }
-    words.join(" ")
 }

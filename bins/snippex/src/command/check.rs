@@ -65,10 +65,11 @@ fn target(
         let report = view::selection::text(&selection.report, app.printer.width());
         app.printer.text(format_args!("{report}\n"))?;
     }
-    let numbers = if blocks.is_empty() {
-        Vec::new()
+    let (numbers, blocks) = if blocks.is_empty() {
+        (Vec::new(), blocks)
     } else {
-        store(database, &file.describe(&image), &blocks)?.numbers
+        let (added, blocks) = store(database, &file.describe(&image), blocks)?;
+        (added.numbers, blocks)
     };
     // The place in the program's own list does not depend on the selection.
     let places = selection.numbers.iter().map(|&place| place as u64);

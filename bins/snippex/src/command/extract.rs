@@ -48,10 +48,11 @@ pub(crate) fn run(app: &App<'_>, args: &ExtractArgs) -> Result<ExitStatus, Failu
         .iter()
         .filter_map(|&number| index.get(number))
         .collect();
-    let added = if args.dry_run || blocks.is_empty() {
-        None
+    let (added, blocks) = if args.dry_run || blocks.is_empty() {
+        (None, blocks)
     } else {
-        Some(store(&app.open_store()?, &binary, &blocks)?)
+        let (added, blocks) = store(&app.open_store()?, &binary, blocks)?;
+        (Some(added), blocks)
     };
     let numbers = added
         .as_ref()
@@ -114,7 +115,9 @@ pub(crate) fn choose(
     let request = Request {
         strategy: select_args.select_strategy.into(),
         smart: select_args.smart_select,
-        count: select_args.count,
+        count: select_args
+            .count
+            .map(|count| usize::try_from(count).unwrap_or(usize::MAX)),
         seed,
     };
     let selection = select(index, &filter, &request);
@@ -128,12 +131,17 @@ pub(crate) fn choose(
     Ok(selection)
 }
 
-/// Stores a binary and blocks of it.
-pub(crate) fn store(store: &StoreHandle, binary: &NewBinary, blocks: &[Block]) -> Result<Added, Failure> {
-    let (binary, blocks) = (binary.clone(), blocks.to_vec());
+/// Stores a binary and blocks of it; gives the blocks back, of which there may be millions.
+pub(crate) fn store(
+    store: &StoreHandle,
+    binary: &NewBinary,
+    blocks: Vec<Block>,
+) -> Result<(Added, Vec<Block>), Failure> {
+    let binary = binary.clone();
     let add = async move |store: &snippex_store::Store| {
         let id = store.add_binary(&binary).await?;
-        store.add_blocks(id, &blocks).await
+        let added = store.add_blocks(id, &blocks).await?;
+        Ok((added, blocks))
     };
     store.call(add).or_tell()
 }

@@ -156,7 +156,7 @@ fn start(
     let run = store
         .start_run(NewRun {
             command: "simulate".to_owned(),
-            arguments: args.blocks.selection.to_string(),
+            arguments: crate::app::typed(),
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
             seed: args.seed,
             states_per_block: args.states,

@@ -261,7 +261,7 @@ fn ranked<K: ToString>(counts: &BTreeMap<K, u64>) -> Vec<(String, u64)> {
 
 fn table(title: &str, rows: impl IntoIterator<Item = (String, u64)>, whole: u64, top: usize) -> String {
     let mut rows = rows.into_iter();
-    let mut table = Table::new([title, "", ""]).right(1).right(2);
+    let mut table = Table::new([title, "count", "share"]).right(1).right(2);
     for (name, count) in rows.by_ref().take(if top == 0 { usize::MAX } else { top }) {
         table.row([name, grouped(count), percent(count, whole)]);
     }

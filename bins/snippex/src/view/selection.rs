@@ -19,7 +19,7 @@ pub(crate) fn text(report: &SelectionReport, width: Option<u16>) -> String {
     for (category, (matching, chosen)) in &report.categories {
         categories.row([word(category), grouped(*matching as u64), grouped(*chosen as u64)]);
     }
-    let mut complexity = Table::new(["complexity", "matching", "", "chosen", ""])
+    let mut complexity = Table::new(["complexity", "matching", "share", "chosen", "share"])
         .right(1)
         .right(2)
         .right(3)

@@ -61,9 +61,10 @@ impl View<'_> {
         let mut text = format!("   {:names$}", "");
         for (width, title) in widths.iter_mut().zip(titles) {
             *width = (*width).max(title.len());
-            text += &format!("  {HEADING}{title:<width$}{HEADING:#}");
+            let pad = " ".repeat(*width - title.len());
+            text += &format!("  {HEADING}{title}{HEADING:#}{pad}");
         }
-        text = text.trim_end().to_owned();
+        text.truncate(text.trim_end().len());
         for row in &rows {
             text += &format!("\n{}", self.row(row, names, &widths));
             if !self.color {

@@ -1,6 +1,6 @@
 //! What cannot be used is refused with one line that says what to do, and exit code 2.
 
-use crate::sandbox::{Ended, PROGRAM, Sandbox, default_database};
+use crate::sandbox::{Ended, PROGRAM, Sandbox, default_database, elf};
 
 #[test]
 fn files_that_are_no_program() {
@@ -16,12 +16,14 @@ fn files_that_are_no_program() {
     let mut beyond = program.clone();
     beyond[32..40].copy_from_slice(&(1_u64 << 63).to_le_bytes()); // e_phoff
     let beyond = sandbox.file("beyond", &beyond);
+    let hollow = sandbox.file("hollow", &elf(&[])[..]);
     for command in ["check", "extract", "analyze", "bench"] {
         let refused = |path: &str, words: &[&str]| sandbox.run(&[command, path]).refused(words);
         refused(empty.to_str().unwrap(), &["not an ELF or PE file", "hint"]);
         refused(text.to_str().unwrap(), &["not an ELF or PE file", "hint"]);
         refused(cut.to_str().unwrap(), &["truncated", "hint"]);
-        refused(head.to_str().unwrap(), &["cut", "hint"].map(|_| "hint"));
+        refused(head.to_str().unwrap(), &["hint"]);
+        refused(hollow.to_str().unwrap(), &["hint"]);
         refused(other.to_str().unwrap(), &["only x86-64", "hint"]);
         refused(beyond.to_str().unwrap(), &["hint"]);
         refused("no-such-file", &["no-such-file", "hint"]);
@@ -36,7 +38,8 @@ fn emulators_that_are_none() {
     let sandbox = Sandbox::new();
     let check = |command: &str| sandbox.run(&["check", PROGRAM, "-n", "5", "--engine-command", command]);
     check("no-such-emulator {runner}").refused(&["no-such-emulator", "installed"]);
-    check("echo hello").refused(&["standard output", "hint"]);
+    check("echo hello").refused(&["engine echo", "hint"]);
+    check("sh -c 'echo this is no answer; sleep 9' x").refused(&["standard output", "this is", "hint"]);
     check("false").refused(&["exited with status 1", "hint"]);
     check("sh -c 'echo out of licences >&2; exit 3' x").refused(&["exited with status 3", "out of licences"]);
     check("sleep 600 #").refused(&["hint"]);

@@ -1,6 +1,6 @@
 //! Whole checks with real engines: native, mock and qemu-x86_64.
 
-use crate::sandbox::{BASH, PROGRAM, Sandbox, needs};
+use crate::sandbox::{BASH, PROGRAM, Sandbox, elf, needs};
 use serde_json::Value;
 
 const NUMBERS: [&str; 8] = [
@@ -104,7 +104,7 @@ fn a_wrong_engine_is_found_out_and_its_divergences_can_be_looked_at() {
     assert_eq!(compared["block"], example["block"]);
     assert_eq!(compared["comparison"]["outcome"], "diverged");
 
-    let human = sandbox.run(&["validate", "all", "-e", "mock", "--states", "4"]);
+    let human = sandbox.run(&["validate-batch", "all", "-e", "mock", "--states", "4"]);
     assert_eq!(human.code, Some(1));
     for words in [
         "Engines",
@@ -255,6 +255,29 @@ fn two_observations_of_a_case_are_compared() {
         human.stdout.contains("terminator reached") && human.stdout.contains("rsp"),
         "{human:?}"
     );
+}
+
+#[test]
+fn several_programs_are_one_run() {
+    let sandbox = Sandbox::new();
+    sandbox.file("one", &elf(&[0x31, 0xc0, 0xc3]));
+    sandbox.file("two", &elf(&[0x48, 0x01, 0xd8, 0xc3]));
+    let document = sandbox.json(&["check", "one", "two", "-e", "native", "--states", "32"]);
+    let summary = summary(&document);
+    assert_eq!((&summary["blocks"], &summary["runs"]), (&2.into(), &64.into()));
+    assert_eq!(summary["binaries"].as_array().unwrap().len(), 2);
+    assert_eq!(sandbox.json(&["list", "--runs"]).as_array().unwrap().len(), 1);
+    assert_eq!(
+        sandbox.json(&["list", "1-2"]).as_array().unwrap().len(),
+        2,
+        "numbers are unique in a database"
+    );
+    assert_eq!(
+        sandbox.json(&["list"]).as_array().unwrap().len(),
+        1,
+        "the most recent binary"
+    );
+    assert_eq!(sandbox.json(&["list", "--binary", "one"])[0]["number"], 1);
 }
 
 #[test]

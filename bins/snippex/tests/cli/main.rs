@@ -5,4 +5,5 @@ mod bad_input;
 mod checks;
 mod interrupted;
 mod sandbox;
+mod snapshots;
 mod stored_blocks;

@@ -112,3 +112,47 @@ pub(crate) fn default_database(sandbox: &Sandbox) -> PathBuf {
 
 /// A large one.
 pub(crate) const BASH: &str = "/bin/bash";
+
+/// What [`tiny_program`] is called in tests.
+pub(crate) const TINY: &str = "tiny";
+
+/// An ELF program of three blocks: a product whose overflow decides the way, a system call, a return.
+pub(crate) fn tiny_program() -> Vec<u8> {
+    const CODE: &[u8] = &[
+        0x48, 0x89, 0xf8, // mov rax, rdi
+        0x48, 0x0f, 0xaf, 0xc6, // imul rax, rsi
+        0x70, 0x04, // jo the return
+        0x31, 0xc0, // xor eax, eax
+        0x0f, 0x05, // syscall
+        0xc3, // ret
+    ];
+    elf(CODE)
+}
+
+/// An ELF program with this code, in one segment at 0x401000.
+pub(crate) fn elf(code: &[u8]) -> Vec<u8> {
+    const BASE: u64 = 0x40_1000;
+    const OFFSET: u64 = 0x1000;
+    let size = code.len() as u64;
+    let mut file = b"\x7fELF\x02\x01\x01".to_vec();
+    file.resize(16, 0);
+    let mut put = |bytes: &[u8]| file.extend_from_slice(bytes);
+    put(&2_u16.to_le_bytes()); // an executable
+    put(&62_u16.to_le_bytes()); // for x86-64
+    put(&1_u32.to_le_bytes());
+    put(&(BASE).to_le_bytes()); // entry point
+    put(&64_u64.to_le_bytes()); // program headers
+    put(&0_u64.to_le_bytes()); // no section headers
+    put(&0_u32.to_le_bytes());
+    for half in [64_u16, 56, 1, 64, 0, 0] {
+        put(&half.to_le_bytes());
+    }
+    put(&1_u32.to_le_bytes()); // a segment to load
+    put(&5_u32.to_le_bytes()); // to read and execute
+    for word in [OFFSET, BASE, BASE, size, size, 0x1000] {
+        put(&word.to_le_bytes());
+    }
+    file.resize(OFFSET as usize, 0);
+    file.extend_from_slice(code);
+    file
+}

@@ -228,7 +228,7 @@ fn tests() -> Vec<Test> {
     add(
         "a call pushes its return address",
         case(Terminator::Call, &[0xe8, 0x00, 0x01, 0, 0], |b| {
-            b.page(STACK, Access::ReadWrite, 0)
+            b.page(STACK, Access::ReadWrite, 0);
         }),
         |_, o| {
             exits_to(o, CODE + 0x105)?;
@@ -289,7 +289,7 @@ fn tests() -> Vec<Test> {
     add(
         "a load from where nothing is faults with its address",
         case(Terminator::FallThrough, &[0x8b, 0x07], |b| {
-            b.set(7, ARENA + 0x123)
+            b.set(7, ARENA + 0x123);
         }),
         |_, o| signals(o, 11, CODE),
     );
@@ -314,7 +314,7 @@ fn tests() -> Vec<Test> {
     add(
         "all status flags and DF go in and come out",
         case(Terminator::FallThrough, &[0x90], |b| {
-            b.state.rflags |= rflags::STATUS | rflags::DF
+            b.state.rflags |= rflags::STATUS | rflags::DF;
         }),
         |case, o| {
             let found = o.state.rflags;

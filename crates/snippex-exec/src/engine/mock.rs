@@ -15,6 +15,9 @@ type Model = Box<dyn FnMut(&Case) -> Outcome + Send>;
 
 type Alter = Box<dyn FnMut(&Case, &mut Outcome) + Send>;
 
+/// Outcome of the case that start `.1` of group `.0` makes.
+type IndexedModel<'m> = Box<dyn FnMut(usize, usize, &Case) -> Outcome + 'm>;
+
 enum Source {
     Model(Model),
     Over(Box<dyn Engine>, Alter),
@@ -126,7 +129,7 @@ impl Engine for MockEngine {
             })
             .unzip();
         crate::batch::check(groups, &self.lowered)?;
-        let mut model: Box<dyn FnMut(usize, usize, &Case) -> Outcome> = match &mut self.source {
+        let mut model: IndexedModel<'_> = match &mut self.source {
             Source::Model(model) => Box::new(|_, _, case| model(case)),
             Source::Over(engine, alter) => {
                 let results = engine.run(groups)?;

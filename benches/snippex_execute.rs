@@ -1,0 +1,80 @@
+//! Running blocks: bash's blocks at 64 states each, complete state, memory reset and compared, one core. To hold on a
+//! quiet machine: native 1.5 M runs/s, qemu-x86_64 300 k runs/s. Criterion's "elem/s" are runs/s.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use snippex_core::address_space::place;
+use snippex_core::binary::Image;
+use snippex_core::block::Block;
+use snippex_core::extract::extract;
+use snippex_core::group::Group;
+use snippex_exec::batch::split;
+use snippex_exec::engine::{Engine, EngineSpec, RunnerEngine};
+use snippex_exec::{CaseMaker, MemorySource};
+
+const STATES: usize = 64;
+/// Blocks in a batch, as in a check.
+const BATCH: usize = 16;
+/// Batches; their blocks are spread over the whole file.
+const BATCHES: usize = 32;
+
+/// Batches of groups from all over bash, their pages found.
+fn batches(native: &mut RunnerEngine) -> Vec<Vec<Group>> {
+    let bytes = std::fs::read("/bin/bash").expect("bash is installed");
+    let image = Image::parse(&bytes).expect("bash is a program file");
+    let placement = place(&image.address_range(), image.position_independent()).expect("bash is small");
+    let mut maker = CaseMaker::new(
+        MemorySource::new(Some(&image), placement, 1),
+        placement,
+        1,
+        STATES,
+    );
+    let index = extract(&image);
+    let blocks: Vec<Arc<Block>> = index
+        .iter()
+        .filter(|block| block.unrunnable.is_none())
+        .map(Arc::new)
+        .collect();
+    let step = blocks.len() / (BATCH * BATCHES);
+    let chosen: Vec<_> = blocks.into_iter().step_by(step).take(BATCH * BATCHES).collect();
+    (0..BATCHES)
+        .flat_map(|batch| {
+            let blocks: Vec<_> = chosen.iter().skip(batch).step_by(BATCHES).cloned().collect();
+            let groups = maker.make(&blocks, native).expect("the native engine runs");
+            split(&groups)
+                .into_iter()
+                .map(|range| groups[range].to_vec())
+                .collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+fn execution(criterion: &mut Criterion) {
+    let mut native = RunnerEngine::start(EngineSpec::native()).expect("an x86-64 machine");
+    let batches = batches(&mut native);
+    let runs: usize = batches.iter().flatten().map(|group| group.starts.len()).sum();
+    let qemu = EngineSpec::preset("qemu-x86_64").expect("install it: cargo xtask demo does");
+    let qemu = RunnerEngine::start(qemu).expect("qemu-x86_64 runs the runner");
+
+    let mut group = criterion.benchmark_group("execute");
+    group
+        .sample_size(10)
+        .measurement_time(Duration::from_secs(5))
+        .throughput(Throughput::Elements(runs as u64));
+    for mut engine in [native, qemu] {
+        let name = engine.identity().name.clone();
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                for batch in &batches {
+                    engine.run(batch).expect("the engine runs");
+                }
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, execution);
+criterion_main!(benches);

@@ -25,7 +25,7 @@ fn change_point_benches(criterion: &mut Criterion) {
         ("1000 points, one step", history(1000, 1.1)),
     ] {
         group.bench_function(name, |bencher| {
-            bencher.iter(|| change_points(black_box(&values), &settings))
+            bencher.iter(|| change_points(black_box(&values), &settings));
         });
     }
     group.finish();

@@ -58,7 +58,7 @@ fn check_benches(criterion: &mut Criterion) {
         bencher.iter(|| judge_history(black_box(&pasts), &GateSettings::default()));
     });
     group.bench_function("10000 pairs of 8 and 8 processes", |bencher| {
-        bencher.iter(|| judge(black_box(&pairs)))
+        bencher.iter(|| judge(black_box(&pairs)));
     });
     group.finish();
 }

@@ -1,7 +1,7 @@
 //! The way that snippet testers usually go, for comparison: assemble, link and start a program for each block.
 
 use std::fmt::Write as _;
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -97,9 +97,10 @@ fn build(folder: &Path, assembler: &str, block: &Block) -> Result<(), SpawnError
     Ok(())
 }
 
-/// Starts the program and waits for its end, or for a second: a block alone may never end.
+/// Starts the program and waits for its end, or for a second: a block alone may never end. What it writes fits the
+/// pipe, so that it never waits for us.
 fn run(program: &Path) -> io::Result<()> {
-    let mut child = quiet(&mut Command::new(program)).spawn()?;
+    let mut child = quiet(&mut Command::new(program)).stdout(Stdio::piped()).spawn()?;
     let deadline = Instant::now() + Duration::from_secs(1);
     while child.try_wait()?.is_none() {
         if Instant::now() > deadline {
@@ -109,25 +110,58 @@ fn run(program: &Path) -> io::Result<()> {
         }
         std::thread::sleep(Duration::from_micros(20));
     }
+    let mut end = Vec::new();
+    child
+        .stdout
+        .take()
+        .map_or(Ok(0), |mut output| output.read_to_end(&mut end))?;
     Ok(())
 }
 
-/// A program that runs the block without its jump, call or return, and exits.
+/// The registers that are loaded before the block and stored after it. RSP is the program's own.
+const REGISTERS: [&str; 15] = [
+    "rax", "rcx", "rdx", "rbx", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+];
+
+/// A program that loads the general registers with addresses in a buffer, runs the block without its jump, call or
+/// return, and writes registers and flags to standard output: less than a case is, but as much as such testers do.
 fn text(assembler: &str, block: &Block) -> String {
-    let (head, byte) = match assembler {
-        "nasm" => ("section .text\nglobal _start\n_start:\n", "db"),
-        _ => (".intel_syntax noprefix\n.text\n.globl _start\n_start:\n", ".byte"),
+    let nasm = assembler == "nasm";
+    let (head, byte, word) = if nasm {
+        (
+            "section .bss\nbuffer: resb 65536\nend: resq 16\nsection .text\nglobal _start\n_start:\n",
+            "db",
+            "qword",
+        )
+    } else {
+        (
+            ".intel_syntax noprefix\n.bss\nbuffer: .skip 65536\nend: .skip 128\n.text\n.globl _start\n_start:\n",
+            ".byte",
+            "qword ptr",
+        )
     };
     let mut text = head.to_owned();
+    let mut line =
+        |line: std::fmt::Arguments<'_>| writeln!(text, "{line}").expect("writing to a string cannot fail");
+    for (index, register) in REGISTERS.iter().enumerate() {
+        line(format_args!("lea {register}, [buffer + {}]", 32768 + 64 * index));
+    }
     let mut instructions: Vec<_> = decoder(&block.bytes, block.address).into_iter().collect();
     if block.terminator != Terminator::FallThrough {
         instructions.pop();
     }
     let length = instructions.iter().map(iced_x86::Instruction::len).sum();
     for value in &block.bytes[..length] {
-        writeln!(text, "{byte} {value:#x}").expect("writing to a string cannot fail");
+        line(format_args!("{byte} {value:#x}"));
     }
-    text + "mov eax, 60\nxor edi, edi\nsyscall\n"
+    for (index, register) in REGISTERS.iter().enumerate() {
+        line(format_args!("mov [end + {}], {register}", 8 * index));
+    }
+    line(format_args!(
+        "pushfq\npop {word} [end + 120]\nmov eax, 1\nmov edi, 1\nlea rsi, [end]\nmov edx, 128\nsyscall"
+    ));
+    line(format_args!("mov eax, 60\nxor edi, edi\nsyscall"));
+    text
 }
 
 fn exists(program: &str) -> bool {

@@ -20,6 +20,11 @@ pub(crate) struct App<'a> {
     pub(crate) all: bool,
     pub(crate) settings: Settings,
     pub(crate) cancel: CancelToken,
+    /// The folder of the settings file, else of the repository, else the current one: what relative paths of the
+    /// settings start from.
+    pub(crate) root: PathBuf,
+    /// The settings file, if there is one.
+    pub(crate) project: Option<PathBuf>,
     /// The current folder.
     pub(crate) here: PathBuf,
 }
@@ -70,6 +75,8 @@ impl<'a> App<'a> {
             all,
             settings: value,
             cancel,
+            root,
+            project,
             here,
         })
     }

@@ -77,6 +77,26 @@ impl Repository {
         }))
     }
 
+    /// The commits after `good` up to `bad`, oldest first, along the first parents.
+    pub(crate) fn between(&self, good: &CommitSha, bad: &CommitSha) -> Result<Vec<CommitSha>, Failure> {
+        let range = format!("{good}..{bad}");
+        let output = checked(&self.root, &["rev-list", "--first-parent", "--reverse", &range])?;
+        let lines = String::from_utf8_lossy(&output.stdout)
+            .lines()
+            .map(str::to_owned)
+            .collect::<Vec<_>>();
+        lines
+            .iter()
+            .map(|line| CommitSha::new(line).or_fail("git rev-list printed no commit"))
+            .collect()
+    }
+
+    /// The first line of a commit's message.
+    pub(crate) fn subject(&self, commit: &CommitSha) -> String {
+        git(&self.root, &["log", "-1", "--format=%s", commit.as_str()])
+            .map_or_else(|_| String::new(), |output| text(&output))
+    }
+
     /// Puts `commit` into the work tree at `folder`, which is made if it is not there.
     pub(crate) fn check_out(&self, commit: &CommitSha, folder: &Path) -> Result<(), Failure> {
         let place = folder.display().to_string();

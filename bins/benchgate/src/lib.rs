@@ -15,6 +15,8 @@ mod baseline_file;
 mod command;
 mod files;
 mod git;
+#[cfg(feature = "github")]
+mod github;
 mod history;
 mod judging;
 mod machine;

@@ -204,8 +204,8 @@ pub(crate) fn warn_of_problems(app: &App<'_>, run: &RunFile) {
     }
 }
 
-/// The time, to the second.
+/// The time, to the millisecond: runs are told apart by it.
 pub(crate) fn now() -> Timestamp {
     let now = Timestamp::now();
-    Timestamp::from_second(now.as_second()).unwrap_or(now)
+    Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
 }

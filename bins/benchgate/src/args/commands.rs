@@ -27,10 +27,23 @@ pub(crate) enum Command {
     Baseline(BaselineCommand),
     /// Keep runs in an append-only file
     History(HistoryArgs),
+    /// Show how benchmarks went over the history
+    Trends(TrendsArgs),
     /// Show the last report again, in any format
     Report(ReportArgs),
+    /// Put the last report into one comment of a pull request, and update that the next time
+    #[cfg(feature = "github")]
+    Comment(CommentArgs),
     /// Print the change points of series
     Changepoints(ChangepointsArgs),
+    /// Measure this machine's noise, A against A, and say which change can be seen on it
+    Noise(NoiseArgs),
+    /// Find the commit that made a benchmark slower
+    Bisect(BisectArgs),
+    /// Find the project's benchmarks; write benchgate.toml and a workflow
+    Init(InitArgs),
+    /// Check the set-up
+    Doctor,
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
     /// Print the manual page, or write one file a command
@@ -206,6 +219,20 @@ pub(crate) enum HistoryCommand {
     },
 }
 
+/// `trends`
+#[derive(Debug, Args)]
+pub(crate) struct TrendsArgs {
+    /// Benchmarks to show, as globs; by default those that moved
+    #[arg(value_name = "GLOB")]
+    pub(crate) benchmarks: Vec<String>,
+    /// Environment, by the start of its hash; by default this machine's
+    #[arg(long, value_name = "ENVIRONMENT", env = "BENCHGATE_ENVIRONMENT")]
+    pub(crate) environment: Option<String>,
+    /// Only the last N runs
+    #[arg(long, value_name = "N", env = "BENCHGATE_LAST")]
+    pub(crate) last: Option<usize>,
+}
+
 /// `report`
 #[derive(Debug, Args)]
 pub(crate) struct ReportArgs {
@@ -214,12 +241,98 @@ pub(crate) struct ReportArgs {
     pub(crate) report: Option<PathBuf>,
 }
 
+/// `comment`
+#[cfg(feature = "github")]
+#[derive(Debug, Args)]
+pub(crate) struct CommentArgs {
+    /// Report file [default: report.json in the state folder]
+    #[arg(value_name = "REPORT")]
+    pub(crate) report: Option<PathBuf>,
+    /// Repository
+    #[arg(long, value_name = "OWNER/NAME", env = "GITHUB_REPOSITORY")]
+    pub(crate) repo: Option<String>,
+    /// Pull request; without it the one of the event, or the open one with the commit
+    #[arg(long, value_name = "NUMBER", env = "BENCHGATE_PR")]
+    pub(crate) pr: Option<u64>,
+    /// Commit whose open pull request is meant, for workflows that run after one of a fork
+    #[arg(long, value_name = "SHA", env = "BENCHGATE_COMMIT")]
+    pub(crate) commit: Option<String>,
+    /// Tells comments apart where a repository has several
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "BENCHGATE_COMMENT_NAME",
+        default_value = "benchmarks"
+    )]
+    pub(crate) name: String,
+    /// Environment variable that holds the token; the token itself is no argument, since those can be seen
+    #[arg(
+        long,
+        value_name = "VARIABLE",
+        env = "BENCHGATE_TOKEN_VARIABLE",
+        default_value = "GITHUB_TOKEN"
+    )]
+    pub(crate) token_variable: String,
+    /// Address of the API
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "GITHUB_API_URL",
+        default_value = "https://api.github.com"
+    )]
+    pub(crate) api: String,
+    /// Longest time to wait for a rate limit or a failing server
+    #[arg(long, value_name = "TIME", env = "BENCHGATE_MAX_WAIT", default_value = "5m")]
+    pub(crate) max_wait: Span,
+}
+
 /// `changepoints`
 #[derive(Debug, Args)]
 pub(crate) struct ChangepointsArgs {
     /// CSV with a header line (a column a series), or JSON {"name": [v1, v2, ...], ...}; - is standard input
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
+}
+
+/// `noise`
+#[derive(Debug, Args)]
+pub(crate) struct NoiseArgs {
+    /// Run file to look at, instead of measuring
+    #[arg(value_name = "RUN")]
+    pub(crate) run: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) judge: JudgeArgs,
+    #[command(flatten)]
+    pub(crate) measure: MeasureArgs,
+}
+
+/// `bisect`
+#[derive(Debug, Args)]
+pub(crate) struct BisectArgs {
+    /// Commit that is fast
+    #[arg(long, value_name = "REF", env = "BENCHGATE_GOOD")]
+    pub(crate) good: String,
+    /// Commit that is slow
+    #[arg(long, value_name = "REF", env = "BENCHGATE_BAD", default_value = "HEAD")]
+    pub(crate) bad: String,
+    /// Benchmarks that count, as globs; by default all that are slower at the bad commit
+    #[arg(long, value_name = "GLOB", env = "BENCHGATE_BENCHMARK", value_delimiter = ',')]
+    pub(crate) benchmark: Vec<String>,
+    /// Shell command that builds; by default found from the benchmark command
+    #[arg(long, value_name = "COMMAND", env = "BENCHGATE_BUILD")]
+    pub(crate) build: Option<String>,
+    #[command(flatten)]
+    pub(crate) judge: JudgeArgs,
+    #[command(flatten)]
+    pub(crate) measure: MeasureArgs,
+}
+
+/// `init`
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// Replace files that exist
+    #[arg(long, env = "BENCHGATE_FORCE", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) force: bool,
 }
 
 /// `completions`

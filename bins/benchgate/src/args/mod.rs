@@ -4,9 +4,12 @@ mod commands;
 mod groups;
 mod values;
 
+#[cfg(feature = "github")]
+pub(crate) use commands::CommentArgs;
 pub(crate) use commands::{
-    AbArgs, AcceptArgs, BaselineCommand, ChangepointsArgs, CheckArgs, Command, CompareArgs, CompletionsArgs,
-    HistoryArgs, HistoryCommand, ImportArgs, ManArgs, PruneArgs, RecordArgs, ReportArgs, RunArgs, ShowArgs,
+    AbArgs, AcceptArgs, BaselineCommand, BisectArgs, ChangepointsArgs, CheckArgs, Command, CompareArgs,
+    CompletionsArgs, HistoryArgs, HistoryCommand, ImportArgs, InitArgs, ManArgs, NoiseArgs, PruneArgs,
+    RecordArgs, ReportArgs, RunArgs, ShowArgs, TrendsArgs,
 };
 pub(crate) use groups::{FileArgs, GlobalArgs, JudgeArgs, MeasureArgs};
 pub(crate) use values::{Format, Percent, Span};
@@ -21,6 +24,7 @@ Examples:
   benchgate check -- cargo bench                     measure and compare with the baseline
   benchgate check --format github --exit-zero        annotations only, from the last run
   benchgate changepoints history.csv                 where did a series go to another level?
+  benchgate init                                     write benchgate.toml and a workflow
 
 Settings come from flags, the environment (BENCHGATE_*), benchgate.toml (searched upward) and
 ~/.config/benchgate/config.toml, in this order.

@@ -2,16 +2,23 @@
 
 mod ab;
 mod baseline;
+mod bisect;
 mod changepoints;
 mod check;
+#[cfg(feature = "github")]
+mod comment;
 mod compare;
 mod completions;
+mod doctor;
 mod history;
 mod import;
+mod init;
 mod man;
+mod noise;
 mod record;
 mod report;
 mod run;
+mod trends;
 
 use cli_kit::{ExitStatus, Failure, Printer, on_interrupt};
 
@@ -40,7 +47,14 @@ pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<ExitStatus, Failure> {
         Command::Import(args) => import::run(&app, args),
         Command::Baseline(args) => baseline::run(&app, args),
         Command::History(args) => history::run(&app, args),
+        Command::Trends(args) => trends::run(&app, args),
         Command::Report(args) => report::run(&app, args),
+        #[cfg(feature = "github")]
+        Command::Comment(args) => comment::run(&app, args),
+        Command::Noise(args) => noise::run(&app, args),
+        Command::Bisect(args) => bisect::run(&app, args),
+        Command::Init(args) => init::run(&app, args),
+        Command::Doctor => doctor::run(&app),
         Command::Changepoints(args) => changepoints::run(&app, args),
         Command::Completions(args) => completions::run(&app, args),
         Command::Man(args) => man::run(&app, args),
@@ -81,6 +95,17 @@ fn flags(cli: &Cli) -> Flags<'_> {
         },
         Command::Baseline(BaselineCommand::Accept(args)) => Flags {
             measure: Some(&args.measure),
+            ..flags
+        },
+        Command::Noise(args) => Flags {
+            measure: Some(&args.measure),
+            judge: Some(&args.judge),
+            ..flags
+        },
+        Command::Bisect(args) => Flags {
+            measure: Some(&args.measure),
+            judge: Some(&args.judge),
+            build: args.build.as_deref(),
             ..flags
         },
         _ => flags,

@@ -9,8 +9,9 @@ use super::escape::html as escape;
 use super::words::short;
 
 const WIDTH: f64 = 640.0;
-const HEIGHT: f64 = 180.0;
-const LEFT: f64 = 72.0;
+const HEIGHT: f64 = 210.0;
+/// Room for the labels as large as a phone shows them.
+const LEFT: f64 = 108.0;
 const RIGHT: f64 = 12.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 22.0;

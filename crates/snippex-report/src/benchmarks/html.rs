@@ -89,7 +89,11 @@ fn section(out: &mut String, row: &Row, with_chart: bool) {
     fact(out, "now", &row.after_text());
     fact(out, "95 % interval", &row.range());
     fact(out, "threshold", &format!("{} %", row.threshold));
-    let number = |value: Option<f64>| value.map_or_else(String::new, |value| format!("{value:.4}"));
+    let number = |value: Option<f64>| match value {
+        Some(value) if value < 0.0001 => "below 0.0001".to_owned(),
+        Some(value) => format!("{value:.4}"),
+        None => String::new(),
+    };
     fact(out, "p", &number(row.p));
     fact(out, "q (corrected)", &number(row.q));
     fact(

@@ -1,0 +1,207 @@
+//! `benchgate trends`: how benchmarks went over the history.
+
+use cli_kit::{ExitStatus, Failure};
+use regress_core::detect::creep::creep;
+use regress_core::detect::machine_shift::machine_course;
+use regress_core::detect::{ChangePointSettings, VerdictKind};
+use regress_core::environment::Environment;
+use regress_core::measurement::{Direction, SeriesKey, Unit};
+use regress_core::stats;
+use snippex_report::benchmarks::{Outcome, REPORT_VERSION, Report, Row, Side, terminal};
+
+use crate::app::App;
+use crate::args::{Format, TrendsArgs};
+use crate::history::{self, Line, Past, Pasts};
+use crate::judging::shifts;
+use crate::outputs::globs;
+use crate::{machine, show};
+
+/// Slow creep is looked for between the first and the last so many runs.
+const CREEP_WINDOW: usize = 10;
+
+/// Runs the command.
+pub(crate) fn run(app: &App<'_>, args: &TrendsArgs) -> Result<ExitStatus, Failure> {
+    let (lines, problems) = history::read(&app.settings.history)?;
+    problems.iter().for_each(|problem| app.printer.warn(problem));
+    let environment = environment(app, &lines, args.environment.as_deref())?;
+    let mut pasts = history::of_environment(&lines, &environment, |_| false);
+    if let Some(last) = args.last {
+        for (.., past) in pasts.values_mut() {
+            let from = past.values.len().saturating_sub(last.max(1));
+            past.values.drain(..from);
+            past.commits.drain(..from);
+        }
+    }
+    let picked = globs(&args.benchmarks)?;
+    let mut rows = Vec::new();
+    let thresholds = app.thresholds()?;
+    for (key, (unit, direction, past)) in &pasts {
+        if args.benchmarks.is_empty() || picked.is_match(key.benchmark.as_str()) {
+            rows.push(row(
+                key,
+                unit,
+                *direction,
+                past,
+                thresholds.of(key.benchmark.as_str()).percent,
+            ));
+        }
+    }
+    let creeping = rows
+        .iter()
+        .filter(|row| row.verdict == VerdictKind::Regression)
+        .count();
+    let longest = rows.iter().map(|row| row.history.len()).max().unwrap_or(0);
+    let mut report = Report {
+        version: REPORT_VERSION,
+        title: "trends over the history".to_owned(),
+        base: Side {
+            label: "the first run".to_owned(),
+            commit: None,
+            runs: 1,
+        },
+        head: Side {
+            label: "the history".to_owned(),
+            commit: None,
+            runs: longest,
+        },
+        environment: machine::describe(&environment),
+        threshold: app.settings.threshold.0,
+        outcome: if creeping > 0 {
+            Outcome::Regression
+        } else {
+            Outcome::Unchanged
+        },
+        summary: format!("{creeping} of {} benchmarks creep", rows.len()),
+        rows,
+        notes: machine_shifts(&pasts),
+        problems,
+    };
+    report.sort();
+    if app.format != Format::Human {
+        show::print(app, &report)?;
+        return Ok(ExitStatus::NothingFound);
+    }
+    let all = app.all || !args.benchmarks.is_empty();
+    let moved = |row: &&Row| all || !row.shifts.is_empty() || row.verdict == VerdictKind::Regression;
+    for row in report.rows.iter().filter(moved) {
+        app.printer.line(terminal::trend(row, app.printer.width()))?;
+    }
+    let still = report.rows.iter().filter(|row| !moved(row)).count();
+    report.notes.iter().for_each(|note| app.printer.note(note));
+    if still > 0 {
+        app.printer.note(format_args!(
+            "{still} benchmarks did not move and are not shown; --all shows them"
+        ));
+    }
+    Ok(ExitStatus::NothingFound)
+}
+
+/// The environment asked for, else this machine's, else the one of the newest run.
+fn environment(app: &App<'_>, lines: &[Line], start: Option<&str>) -> Result<Environment, Failure> {
+    let newest = |wanted: &dyn Fn(&Environment) -> bool| {
+        lines
+            .iter()
+            .rev()
+            .map(|line| &line.environment)
+            .find(|environment| wanted(environment))
+            .cloned()
+    };
+    if let Some(start) = start {
+        return newest(&|environment| environment.short_hash().starts_with(start)).ok_or_else(|| {
+            Failure::new(format!("the history has no environment {start}"))
+                .hint("`benchgate history` lists them")
+        });
+    }
+    let here = app.environment()?;
+    if let Some(found) = newest(&|environment| environment.is_like(&here)) {
+        return Ok(found);
+    }
+    let other = newest(&|_| true).ok_or_else(|| {
+        Failure::new(format!("{} has no runs", app.short(&app.settings.history)))
+            .hint("`benchgate record` and `benchgate history add` append runs")
+    })?;
+    app.printer.note(format_args!(
+        "the history has no run of this machine; shown is {}",
+        machine::describe(&other)
+    ));
+    Ok(other)
+}
+
+fn row(key: &SeriesKey, unit: &Unit, direction: Direction, past: &Past, percent: f64) -> Row {
+    let values = &past.values;
+    let found = creep(values, direction, percent, CREEP_WINDOW);
+    let trend = stats::theil_sen(values)
+        .zip(stats::median(values))
+        .filter(|(_, centre)| *centre > 0.0);
+    let slope = trend.map(|(trend, centre)| (100.0 * trend.slope / centre, trend.p));
+    let reason = match (&found, slope) {
+        (Some(creep), _) => {
+            let total = creep.change.cost_ratio.map_or(0.0, |ratio| 100.0 * (ratio - 1.0));
+            format!(
+                "creeps: the last {CREEP_WINDOW} runs cost {total:+.1} % against the first {CREEP_WINDOW}"
+            )
+        }
+        (None, Some((slope, p))) => format!("{slope:+.2} % a run over {} runs (p = {p:.2})", values.len()),
+        (None, None) => format!("{} runs", values.len()),
+    };
+    Row {
+        name: key.to_string(),
+        unit: unit.clone(),
+        direction,
+        verdict: if found.is_some() {
+            VerdictKind::Regression
+        } else {
+            VerdictKind::Unchanged
+        },
+        reason,
+        before: values.first().copied(),
+        after: None,
+        percent: found
+            .and_then(|creep| creep.change.cost_ratio)
+            .map(|ratio| 100.0 * (ratio - 1.0)),
+        interval: None,
+        p: slope.map(|(_, p)| p),
+        q: None,
+        effect: None,
+        confidence: None,
+        threshold: percent,
+        before_values: Vec::new(),
+        after_values: Vec::new(),
+        shifts: shifts(values),
+        history: values.clone(),
+        commits: past.commits.clone(),
+        band: None,
+    }
+}
+
+/// Points at which most benchmarks moved at once.
+fn machine_shifts(pasts: &Pasts) -> Vec<String> {
+    let longest = pasts
+        .values()
+        .map(|(.., past)| past.values.len())
+        .max()
+        .unwrap_or(0);
+    let of_times = pasts.values().filter(|(_, direction, past)| {
+        *direction == Direction::SmallerIsBetter && past.values.len() == longest
+    });
+    let (series, commits): (Vec<_>, Vec<_>) = of_times
+        .map(|(.., past)| (past.values.clone(), &past.commits))
+        .unzip();
+    let course = machine_course(&series, &ChangePointSettings::default());
+    let shifts = course.map(|course| course.shifts).unwrap_or_default();
+    let told = shifts.iter().map(|shift| {
+        let commit = commits
+            .first()
+            .and_then(|commits| commits.get(shift.index))
+            .filter(|commit| !commit.is_empty());
+        let commit = commit.map_or_else(String::new, |commit| {
+            format!(" ({})", commit.get(..10).unwrap_or(commit))
+        });
+        let percent = shift.percent.unwrap_or(0.0);
+        format!(
+            "at run {}{commit} most benchmarks moved by {percent:+.1} % at once: the machine, not the code",
+            shift.index + 1
+        )
+    });
+    told.collect()
+}

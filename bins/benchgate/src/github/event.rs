@@ -1,0 +1,67 @@
+//! Which pull request a workflow runs for, from what GitHub Actions says in the environment.
+
+use serde::Deserialize;
+
+use crate::files;
+
+/// What is needed of an event's payload.
+#[derive(Deserialize)]
+struct Event {
+    pull_request: Option<Numbered>,
+}
+
+#[derive(Deserialize)]
+struct Numbered {
+    number: u64,
+}
+
+/// The pull request of the event; `None` outside of Actions, or if the event has none.
+pub(crate) fn pull_request_of_event(environment: impl Fn(&str) -> Option<String>) -> Option<u64> {
+    let of_payload = || {
+        let bytes = files::read(environment("GITHUB_EVENT_PATH")?.as_ref()).ok()?;
+        serde_json::from_slice::<Event>(&bytes)
+            .ok()?
+            .pull_request
+            .map(|request| request.number)
+    };
+    let of_ref = || {
+        environment("GITHUB_REF")?
+            .strip_prefix("refs/pull/")?
+            .split('/')
+            .next()?
+            .parse()
+            .ok()
+    };
+    of_payload().or_else(of_ref)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn payload_then_ref() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("event.json");
+        files::write(
+            &path,
+            r#"{"action": "opened", "pull_request": {"number": 7, "title": "x"}}"#,
+        )
+        .unwrap();
+        let path = path.display().to_string();
+        let with = |name: &str, value: &str| {
+            let pair = (name.to_owned(), value.to_owned());
+            move |asked: &str| (asked == pair.0).then(|| pair.1.clone())
+        };
+        assert_eq!(pull_request_of_event(with("GITHUB_EVENT_PATH", &path)), Some(7));
+        assert_eq!(
+            pull_request_of_event(with("GITHUB_REF", "refs/pull/9/merge")),
+            Some(9)
+        );
+        assert_eq!(pull_request_of_event(with("GITHUB_REF", "refs/heads/main")), None);
+        assert_eq!(
+            pull_request_of_event(with("GITHUB_EVENT_PATH", "/nonexistent")),
+            None
+        );
+    }
+}

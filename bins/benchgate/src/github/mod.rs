@@ -1,0 +1,8 @@
+//! GitHub, as far as one comment needs it. The only place that is async, and the one crossing into it.
+
+mod client;
+mod event;
+mod sticky;
+
+pub(crate) use event::pull_request_of_event;
+pub(crate) use sticky::{Target, Written, write};

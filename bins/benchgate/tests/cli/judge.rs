@@ -1,0 +1,325 @@
+//! `check`, `ab`, `compare`, `bisect`: what is found, and how it is told.
+
+use crate::project::Project;
+
+#[test]
+fn a_check_finds_what_became_slower_and_nothing_else() {
+    let project = Project::new();
+    project.run("record -- ./bench.sh").exits(0);
+    project
+        .run("check -- ./bench.sh")
+        .exits(0)
+        .answers(&["no change", "3 unchanged"]);
+    let slow = [("SLOW", "1200")];
+    let answer = project.run_with("check -- ./bench.sh", &slow).exits(1);
+    let answer = answer.answers(&[
+        "regression: 1 of 3 benchmarks is slower",
+        "1 regression, 2 unchanged",
+    ]);
+    let place = |name: &str| answer.out.find(name).unwrap();
+    assert!(
+        place("beta") < place("alpha"),
+        "the worst comes first:\n{}",
+        answer.out
+    );
+    project
+        .run_with("check --exit-zero -- ./bench.sh", &slow)
+        .exits(0)
+        .answers(&["regression"]);
+    project
+        .run_with("check --threshold 30% -- ./bench.sh", &slow)
+        .exits(0);
+    project
+        .run_with("check -- ./bench.sh", &[("SLOW", "700")])
+        .exits(0)
+        .answers(&["improvement"]);
+}
+
+#[test]
+fn a_judged_run_cannot_become_the_baseline() {
+    let project = Project::new();
+    project.run("record -- ./bench.sh").exits(0);
+    project
+        .run_with("check -- ./bench.sh", &[("SLOW", "1040")])
+        .exits(0);
+    project
+        .run("record target/benchgate/run.json")
+        .exits(2)
+        .says(&["was judged", "measure again"]);
+    // The plan's way to update: the run is recorded instead of judged.
+    let update = [("UPDATE_BASELINES", "1"), ("SLOW", "1200")];
+    project
+        .run_with("check -- ./bench.sh", &update)
+        .exits(0)
+        .says(&["recorded and not judged", "3 replaced"]);
+    project
+        .run_with("check -- ./bench.sh", &[("SLOW", "1200")])
+        .exits(0);
+    project
+        .run_with("check -- ./bench.sh", &[("UPDATE_BASELINES", "0")])
+        .exits(0)
+        .answers(&["improvement"]);
+}
+
+#[test]
+fn an_accepted_shift_starts_an_epoch_with_its_reason() {
+    let project = Project::new();
+    project.run("record -- ./bench.sh").exits(0);
+    let mut accept = project.program();
+    accept
+        .args([
+            "baseline",
+            "accept",
+            "beta",
+            "--reason",
+            "Unicode is worth it",
+            "--",
+            "./bench.sh",
+        ])
+        .env("SLOW", "1300");
+    assert!(accept.output().unwrap().status.success());
+    let file = project.read("benches/baselines.json");
+    assert_eq!(file.matches("Unicode is worth it").count(), 1);
+    project
+        .run_with("check -- ./bench.sh", &[("SLOW", "1300")])
+        .exits(0)
+        .answers(&["3 unchanged"]);
+    project
+        .run("baseline accept --reason - -- ./bench.sh")
+        .exits(2)
+        .says(&["justification is empty"]);
+    project
+        .run("baseline prune beta --dry-run")
+        .exits(0)
+        .answers(&["beta"]);
+    project.run("baseline prune beta").exits(0);
+    assert!(!project.read("benches/baselines.json").contains("\"beta\""));
+}
+
+#[test]
+fn what_a_second_run_does_not_confirm_is_no_regression() {
+    let project = Project::new();
+    project.run("record -- ./bench.sh").exits(0);
+    let mut check = project.program();
+    check
+        .args(["check", "--confirm", "SLOW=1000 ./bench.sh", "--", "./bench.sh"])
+        .env("SLOW", "1200");
+    let output = check.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success() && text.contains("3 unchanged"),
+        "{output:?}"
+    );
+    let mut check = project.program();
+    check
+        .args(["check", "--confirm", "./bench.sh", "--", "./bench.sh"])
+        .env("SLOW", "1200");
+    let output = check.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.code() == Some(1) && text.contains("confirmed by a second run"),
+        "{output:?}"
+    );
+}
+
+#[test]
+fn single_runs_are_judged_against_the_history() {
+    let project = Project::new();
+    for _ in 0..12 {
+        project.run("run --runs 1 -- ./bench.sh").exits(0);
+        project.run("history add").exits(0);
+    }
+    project
+        .run("check --runs 1 -- ./bench.sh")
+        .exits(0)
+        .answers(&["history", "3 unchanged"]);
+    let mut check = project.program();
+    check
+        .args([
+            "check",
+            "--runs",
+            "1",
+            "--confirm",
+            "./bench.sh",
+            "--",
+            "./bench.sh",
+        ])
+        .env("SLOW", "1300");
+    let output = check.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.code() == Some(1) && text.contains("confirmed"),
+        "{output:?}"
+    );
+    project
+        .run("trends alpha")
+        .exits(0)
+        .answers(&["alpha", "│", "a run over 12 runs"]);
+}
+
+#[test]
+fn values_of_another_environment_are_not_compared_unless_asked_for() {
+    let project = Project::new();
+    project.run("record --tag runner=a -- ./bench.sh").exits(0);
+    let answer = project.run("check --tag runner=b -- ./bench.sh").exits(2);
+    answer.answers(&[
+        "could not judge",
+        "tag runner: a, here b",
+        "--across-environments",
+    ]);
+    let answer = project
+        .run("check --tag runner=b --across-environments -- ./bench.sh")
+        .exits(0);
+    answer.answers(&["compared across environments, as asked for"]);
+    project.run("check --tag runner=a -- ./bench.sh").exits(0);
+    project
+        .run("check --ignore-part moon -- ./bench.sh")
+        .exits(2)
+        .says(&["moon", "kernel"]);
+}
+
+#[test]
+fn a_failed_or_missing_benchmark_does_not_pass_in_silence() {
+    let project = Project::new();
+    project.run("record -- ./bench.sh").exits(0);
+    project.write("short.sh", "./bench.sh | grep -v gamma\n");
+    project
+        .run("check -- sh short.sh")
+        .exits(0)
+        .answers(&["gamma: the judged run does not have it"]);
+    project.write(
+        "failing.sh",
+        "./bench.sh | sed 's/^test gamma .*/test gamma ... FAILED/'\n",
+    );
+    let answer = project.run("check -- sh failing.sh");
+    assert!(answer.out.contains("gamma"), "{answer:?}");
+    assert_ne!(answer.code, 1);
+}
+
+#[test]
+fn two_commits_are_built_and_measured_side_by_side() {
+    let project = Project::new();
+    project.write("slow", "1080");
+    let slow = project.commit("slower");
+    let answer = project.run("ab --base HEAD~1 -- ./bench.sh").exits(1);
+    let answer = answer.answers(&["beta", "regression: 1 of 3", &slow[..10]]);
+    assert!(answer.err.contains("no build command is known"), "{answer:?}");
+    assert_eq!(
+        project.read("target/benchgate/ab/base/.count").trim(),
+        "9",
+        "eight and one to warm up"
+    );
+    project
+        .run("ab --base HEAD --head HEAD~1 --build true -- ./bench.sh")
+        .exits(0)
+        .answers(&["improvement"]);
+    project
+        .run("ab --base main --head main --build true -- ./bench.sh")
+        .exits(0)
+        .answers(&["3 unchanged"]);
+    let answer = project
+        .run("ab --base HEAD~1 --runs 50 --budget 10m --build true -- ./bench.sh")
+        .exits(1);
+    answer.says(&["every benchmark is decided after 5 pairs"]);
+    let answer = project
+        .run("ab --base HEAD~1 --build false -- ./bench.sh")
+        .exits(2);
+    answer.says(&["cannot build HEAD~1", "--build"]);
+    project
+        .run("ab --base nowhere -- ./bench.sh")
+        .exits(2)
+        .says(&["no commit \"nowhere\"", "fetch"]);
+    project.write("slow", "1500");
+    project
+        .run("ab --base HEAD~1 -- ./bench.sh")
+        .exits(2)
+        .says(&["changes that are in no commit", "--head HEAD"]);
+}
+
+#[test]
+fn the_first_slow_commit_is_found() {
+    let project = Project::new();
+    let mut commits = Vec::new();
+    for index in 0..6 {
+        if index == 3 {
+            project.write("slow", "1100");
+        }
+        commits.push(project.commit(&format!("commit number {index}")));
+    }
+    let answer = project
+        .run("bisect --good HEAD~6 --build true --runs 5 -- ./bench.sh")
+        .exits(1);
+    answer.answers(&[
+        &format!("{} is the first slow commit: commit number 3", commits[3]),
+        "beta",
+    ]);
+    let answer = project
+        .run("bisect --good HEAD --bad HEAD -- ./bench.sh")
+        .exits(2);
+    answer.says(&["no commit between"]);
+    let answer = project
+        .run("bisect --good HEAD~6 --bad HEAD~5 --build true --runs 5 -- ./bench.sh")
+        .exits(2);
+    answer.says(&["is not slower than"]);
+}
+
+#[test]
+fn a_report_is_shown_again_in_every_format() {
+    let project = Project::new();
+    project.write("slow", "1100");
+    project.commit("slower");
+    project
+        .run("ab --base HEAD~1 --build true -- ./bench.sh")
+        .exits(1);
+    let report: serde_json::Value =
+        serde_json::from_str(&project.run("report --format json").exits(0).out).unwrap();
+    assert_eq!(report["outcome"], "regression");
+    assert_eq!(report["rows"][0]["name"], "beta");
+    project
+        .run("report --format markdown")
+        .exits(0)
+        .answers(&["| beta |", "<details>"]);
+    project
+        .run("report --format html")
+        .exits(0)
+        .answers(&["<!doctype html>", "<svg", "beta"]);
+    project
+        .run("report --format junit")
+        .exits(0)
+        .answers(&["<failure type=\"regression\"", "failures=\"1\""]);
+    let summary = project.path("summary.md").display().to_string();
+    let answer = project
+        .run_with("report --format github", &[("GITHUB_STEP_SUMMARY", &summary)])
+        .exits(0);
+    answer.answers(&["::error title=beta +"]);
+    assert!(project.read("summary.md").contains("| beta |"));
+    project.run("report --output page.html --format html").exits(0);
+    assert!(project.read("page.html").starts_with("<!doctype html>"));
+}
+
+#[test]
+fn run_files_are_compared() {
+    let project = Project::new();
+    project.run("run --run-file a.json -- ./bench.sh").exits(0);
+    project
+        .run_with("run --run-file b.json -- ./bench.sh", &[("SLOW", "1150")])
+        .exits(0);
+    project.run("compare a.json b.json").exits(1).answers(&["beta"]);
+    project
+        .run("compare b.json a.json")
+        .exits(0)
+        .answers(&["improvement"]);
+}
+
+#[test]
+fn noise_says_which_change_can_be_seen() {
+    let project = Project::new();
+    let answer = project.run("noise --runs 16 -- ./bench.sh").exits(0);
+    answer
+        .answers(&["sees from", "0 of 4", "+6 %"])
+        .says(&["0 false alarms in 12 comparisons"]);
+    project
+        .run("noise --runs 3 -- ./bench.sh")
+        .exits(2)
+        .says(&["too few", "--runs 16"]);
+}

@@ -16,6 +16,11 @@ tidy:
     cargo fmt --all
     cargo xtask test --only clippy,docs
 
-# Benchmark this workspace
+# Benchmark this workspace and check it against benches/baselines.json
 bench *ARGS:
-    cargo bench --package benches {{ARGS}}
+    cargo run --quiet --release --package benchgate -- run
+    cargo run --quiet --release --package benchgate -- check {{ARGS}}
+
+# Benchmark the current commit against another one, interleaved
+bench-ab BASE *ARGS:
+    cargo run --quiet --release --package benchgate -- ab --base {{BASE}} {{ARGS}}

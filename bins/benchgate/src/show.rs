@@ -4,7 +4,6 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 
 use cli_kit::{ExitStatus, Failure, OrFail};
-use regress_core::detect::VerdictKind;
 use snippex_report::benchmarks::{Outcome, Report, github, html, junit, markdown, terminal};
 
 use crate::app::App;
@@ -65,9 +64,6 @@ pub(crate) fn status(report: &Report, exit_zero: bool) -> ExitStatus {
     let status = match report.outcome {
         Outcome::Regression | Outcome::Mixed => ExitStatus::Found,
         Outcome::NotJudged => ExitStatus::CouldNot,
-        Outcome::Improvement | Outcome::Unchanged if report.rows.iter().any(has_failed) => {
-            ExitStatus::CouldNot
-        }
         Outcome::Improvement | Outcome::Unchanged => ExitStatus::NothingFound,
     };
     if exit_zero {
@@ -75,11 +71,4 @@ pub(crate) fn status(report: &Report, exit_zero: bool) -> ExitStatus {
     } else {
         status
     }
-}
-
-/// The reason of a row whose benchmark failed: it has a baseline and cannot be judged, which must not pass.
-pub(crate) const FAILED: &str = "the benchmark failed in this run";
-
-fn has_failed(row: &snippex_report::benchmarks::Row) -> bool {
-    row.verdict == VerdictKind::NotEnoughData && row.reason.starts_with(FAILED)
 }

@@ -145,11 +145,10 @@ pub(crate) fn judge(
     comparison
         .problems
         .extend(base.run.problems().chain(&mixed).map(ToString::to_string));
-    comparison.problems.dedup();
     if history {
         let (lines, broken) = history::read(&app.settings.history)?;
         comparison.problems.extend(broken);
         comparison.pasts = history::of_environment(&lines, &head.run.environment, |_| false);
     }
-    comparison.judge(app)
+    Ok(comparison.judge(app)?.report)
 }

@@ -40,19 +40,18 @@ pub(crate) fn run(app: &App<'_>, args: &CheckArgs) -> Result<ExitStatus, Failure
             .warn(format_args!("the run cannot be marked as judged: {failure}"));
     }
     let comparison = judging::check(app, candidate.run(), args.judge.across_environments)?;
-    let mut report = comparison.judge(app)?;
-    let suspects = report
-        .rows
-        .iter()
-        .filter(|row| judging::is_suspect(row.verdict, &row.reason))
-        .count();
-    if let Some(command) = app.settings.confirm.as_ref().filter(|_| suspects > 0) {
-        app.printer.note(format_args!(
-            "{suspects} benchmarks look slower and are measured again"
-        ));
-        let again = measure_again(app, command, candidate.run())?;
-        report = judging::confirm(app, comparison, report, &again)?;
-    }
+    let judged = comparison.judge(app)?;
+    let count = judged.suspects.len();
+    let report = match app.settings.confirm.as_ref().filter(|_| count > 0) {
+        Some(command) => {
+            app.printer.note(format_args!(
+                "{count} benchmarks look slower and are measured again"
+            ));
+            let again = measure_again(app, command, candidate.run())?;
+            judging::confirm(app, comparison, judged, &again)?
+        }
+        None => judged.report,
+    };
     show::report(app, &report)?;
     Ok(show::status(&report, args.judge.exit_zero))
 }

@@ -37,7 +37,7 @@ pub(crate) fn run(app: &App<'_>, args: &CompareArgs) -> Result<ExitStatus, Failu
                 .push("--across-environments compares them all the same".to_owned());
         }
     }
-    let report = comparison.judge(app)?;
+    let report = comparison.judge(app)?.report;
     show::report(app, &report)?;
     Ok(show::status(&report, args.judge.exit_zero))
 }

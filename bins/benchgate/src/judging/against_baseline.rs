@@ -1,7 +1,5 @@
 //! A run against the baseline of its environment, or where that cannot answer against its history.
 
-use std::collections::BTreeMap;
-
 use cli_kit::Failure;
 use regress_core::baseline::{EnvironmentBaseline, Lookup};
 use regress_core::detect::VerdictKind;
@@ -10,7 +8,7 @@ use regress_core::measurement::{Replicates, RunFile, SeriesKey};
 use regress_core::stats;
 use snippex_report::benchmarks::{Report, Side};
 
-use super::comparison::{Comparison, Mode, SeriesValues, outcome_of, summary};
+use super::comparison::{Comparison, Judged, Mode, SeriesValues, conclude};
 use crate::app::App;
 use crate::{files, history};
 
@@ -167,67 +165,50 @@ fn by_another(
 /// Judges what looked slower again, by the values of a second run alone. What that run does not confirm is unchanged.
 pub(crate) fn confirm(
     app: &App<'_>,
-    mut first: Comparison,
-    report: Report,
+    mut comparison: Comparison,
+    first: Judged,
     again: &RunFile,
 ) -> Result<Report, Failure> {
-    let suspects: BTreeMap<String, ()> = report
-        .rows
-        .iter()
-        .filter(|row| is_suspect(row.verdict, &row.reason))
-        .map(|row| (row.name.clone(), ()))
-        .collect();
+    let Judged {
+        mut report,
+        suspects,
+        failed,
+    } = first;
     let (fresh, _) = again.replicates();
-    let picked = |key: &SeriesKey| suspects.contains_key(&key.to_string());
-    match first.mode {
+    match comparison.mode {
         Mode::Samples => {
-            first.before.retain(|key, _| picked(key));
-            first.after = fresh.into_iter().filter(|(key, _)| picked(key)).collect();
+            let picked = |key: &SeriesKey| suspects.contains(&key.to_string());
+            comparison.before.retain(|key, _| picked(key));
+            comparison.after = fresh.into_iter().filter(|(key, _)| picked(key)).collect();
         }
         // The gate counts confirmations itself, and the machine's course needs all benchmarks.
         Mode::History => {
             for (key, more) in medians(&fresh) {
-                if let Some(one) = first.after.get_mut(&key).filter(|one| one.unit == more.unit) {
+                if let Some(one) = comparison.after.get_mut(&key).filter(|one| one.unit == more.unit) {
                     one.values.extend(more.values);
                 }
             }
         }
     }
-    let second = first.judge(app)?;
-    let mut report = report;
-    for row in report
-        .rows
-        .iter_mut()
-        .filter(|row| suspects.contains_key(&row.name))
-    {
+    let second = comparison.judge(app)?.report;
+    for row in report.rows.iter_mut().filter(|row| suspects.contains(&row.name)) {
         let Some(judged) = second.rows.iter().find(|one| one.name == row.name) else {
             row.verdict = VerdictKind::NotEnoughData;
             row.reason = "it looked slower, and the confirming run does not have it".to_owned();
             continue;
         };
-        let found = judged.verdict == VerdictKind::Regression;
-        let word = if found {
-            "confirmed by a second run"
-        } else {
-            "not confirmed by a second run"
-        };
-        let verdict = if judged.verdict == VerdictKind::Improvement {
-            VerdictKind::Unchanged
-        } else {
-            judged.verdict
-        };
         *row = judged.clone();
-        row.verdict = verdict;
+        let word = match judged.verdict {
+            VerdictKind::Regression => "confirmed by a second run",
+            _ => "not confirmed by a second run",
+        };
         row.reason = format!("{word}: {}", judged.reason);
+        // It was slower once and faster once: that is noise.
+        if judged.verdict == VerdictKind::Improvement {
+            row.verdict = VerdictKind::Unchanged;
+        }
     }
-    report.outcome = outcome_of(report.rows.iter().map(|row| row.verdict));
     report.head.runs += again.processes.len();
-    report.sort();
-    report.summary = summary(&report);
+    conclude(&mut report, &failed);
     Ok(report)
-}
-
-/// Whether a second run would matter: it looks slower, or the gate waits for a confirmation.
-pub(crate) fn is_suspect(verdict: VerdictKind, reason: &str) -> bool {
-    verdict == VerdictKind::Regression || reason.contains("suspected")
 }

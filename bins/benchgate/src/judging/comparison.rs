@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use cli_kit::Failure;
 use regress_core::detect::judge_history::Past as CorePast;
 use regress_core::detect::{
-    ChangePointSettings, GateSettings, Pair, RunVerdict, Verdict, VerdictKind, change_points, judge,
-    judge_history,
+    ChangePointSettings, GateSettings, Pair, Verdict, VerdictKind, change_points, judge, judge_history,
+    suspects,
 };
 use regress_core::measurement::{ProblemKind, Replicates, RunFile, SeriesKey};
 use snippex_report::benchmarks::{Outcome, REPORT_VERSION, Report, Row, Shift, Side};
@@ -14,7 +14,6 @@ use snippex_report::benchmarks::{Outcome, REPORT_VERSION, Report, Row, Shift, Si
 use crate::app::App;
 use crate::history::Pasts;
 use crate::machine;
-use crate::show::FAILED;
 
 /// The values of each benchmark.
 pub(crate) type SeriesValues = BTreeMap<SeriesKey, Replicates>;
@@ -26,6 +25,16 @@ pub(crate) enum Mode {
     Samples,
     /// Medians of runs against a history of medians.
     History,
+}
+
+/// A report, and what has to be known to go on from it.
+#[derive(Debug)]
+pub(crate) struct Judged {
+    pub(crate) report: Report,
+    /// The rows that a second run may change: they look slower.
+    pub(crate) suspects: BTreeSet<String>,
+    /// The benchmarks that failed in the judged run.
+    pub(crate) failed: Vec<String>,
 }
 
 /// What is compared, and what stands beside it in the report.
@@ -42,7 +51,7 @@ pub(crate) struct Comparison {
     pub(crate) after: SeriesValues,
     pub(crate) pasts: Pasts,
     pub(crate) notes: Vec<String>,
-    pub(crate) problems: Vec<String>,
+    pub(crate) problems: BTreeSet<String>,
     /// Benchmarks that the judged run reports as failed.
     pub(crate) failed: BTreeSet<String>,
 }
@@ -54,8 +63,7 @@ impl Comparison {
         let failures = head
             .problems()
             .filter(|problem| problem.kind == ProblemKind::Failed);
-        let mut problems: Vec<String> = head.problems().chain(&mixed).map(ToString::to_string).collect();
-        problems.dedup();
+        let problems = head.problems().chain(&mixed).map(ToString::to_string).collect();
         let dirty = head.commit.as_ref().is_some_and(|commit| commit.dirty);
         let note = "the work tree had changes that are in no commit";
         Self {
@@ -75,7 +83,7 @@ impl Comparison {
     }
 
     /// Judges every benchmark.
-    pub(crate) fn judge(&self, app: &App<'_>) -> Result<Report, Failure> {
+    pub(crate) fn judge(&self, app: &App<'_>) -> Result<Judged, Failure> {
         let thresholds = app.thresholds()?;
         let keys: BTreeSet<&SeriesKey> = self.before.keys().chain(self.after.keys()).collect();
         let samples: Vec<Sample<'_>> = keys.into_iter().map(|key| self.sample(key)).collect();
@@ -88,6 +96,7 @@ impl Comparison {
                 threshold.enabled
             })
             .collect();
+        let mut waiting = Vec::new();
         let verdict = match self.mode {
             Mode::Samples => {
                 let pairs = enabled.iter().map(|(sample, threshold)| Pair {
@@ -109,7 +118,9 @@ impl Comparison {
                     comparable: self.comparable,
                     threshold: *threshold,
                 });
-                judge_history(&pasts.collect::<Vec<_>>(), &GateSettings::default())
+                let pasts: Vec<CorePast<'_>> = pasts.collect();
+                waiting = suspects(&pasts, &GateSettings::default());
+                judge_history(&pasts, &GateSettings::default())
             }
         };
         let rows: Vec<Row> = verdict
@@ -126,7 +137,6 @@ impl Comparison {
             )
         }));
         notes.extend((left_out > 0).then(|| format!("{left_out} benchmarks are left out by rules")));
-        let outcome = outcome(&verdict);
         let mut report = Report {
             version: REPORT_VERSION,
             title: self.title.clone(),
@@ -134,15 +144,32 @@ impl Comparison {
             head: self.head.clone(),
             environment: self.environment.clone(),
             threshold: app.settings.threshold.0,
-            outcome,
+            outcome: Outcome::NotJudged,
             summary: String::new(),
             rows,
             notes,
-            problems: self.problems.clone(),
+            problems: self.problems.iter().cloned().collect(),
         };
-        report.sort();
-        report.summary = summary(&report);
-        Ok(report)
+        let slower = verdict
+            .verdicts
+            .iter()
+            .filter(|verdict| verdict.kind == VerdictKind::Regression);
+        let suspects = slower
+            .map(|verdict| &verdict.key)
+            .chain(&waiting)
+            .map(ToString::to_string)
+            .collect();
+        let failed = samples
+            .iter()
+            .filter(|sample| sample.failed)
+            .map(|sample| sample.key.to_string());
+        let failed: Vec<String> = failed.collect();
+        conclude(&mut report, &failed);
+        Ok(Judged {
+            report,
+            suspects,
+            failed,
+        })
     }
 
     /// The two sides of one benchmark; the first one is empty if its values are of another kind.
@@ -152,9 +179,10 @@ impl Comparison {
             |one: &Replicates, other: &Replicates| one.unit == other.unit && one.direction == other.direction;
         let values = |side: Option<&'a Replicates>| side.map_or(&[][..], |side| &side.values);
         let changed = before.zip(after).filter(|(before, after)| !same(before, after));
+        let failed = after.is_none() && self.failed.contains(key.benchmark.as_str());
         let unusable = match (before, after) {
             (None, _) => Some("it has nothing to be compared with yet".to_owned()),
-            (_, None) if self.failed.contains(key.benchmark.as_str()) => Some(FAILED.to_owned()),
+            (_, None) if failed => Some("the benchmark failed in this run".to_owned()),
             (_, None) => Some("the judged run does not have it".to_owned()),
             _ => changed.map(|(before, after)| {
                 format!(
@@ -169,6 +197,7 @@ impl Comparison {
             before: if changed.is_some() { &[] } else { values(before) },
             after: values(after),
             unusable,
+            failed,
         }
     }
 
@@ -215,6 +244,8 @@ struct Sample<'a> {
     after: &'a [f64],
     /// Why the two cannot be compared.
     unusable: Option<String>,
+    /// Whether that is because the benchmark failed.
+    failed: bool,
 }
 
 /// The change points of a history, for the drawing.
@@ -245,12 +276,27 @@ pub(crate) fn side(label: &str, run: &RunFile) -> Side {
     }
 }
 
-fn outcome(verdict: &RunVerdict) -> Outcome {
-    outcome_of(verdict.verdicts.iter().map(|verdict| verdict.kind))
+/// Sorts the rows and draws the outcome from them. A benchmark that failed must not pass: without it the run as a whole
+/// is not judged, unless something else is slower anyway.
+pub(crate) fn conclude(report: &mut Report, failed: &[String]) {
+    report.sort();
+    report.outcome = outcome_of(report.rows.iter().map(|row| row.verdict));
+    let passes = matches!(report.outcome, Outcome::Improvement | Outcome::Unchanged);
+    if let Some(first) = failed.first().filter(|_| passes) {
+        report.outcome = Outcome::NotJudged;
+        let more = if failed.len() > 1 {
+            format!(" and {} more", failed.len() - 1)
+        } else {
+            String::new()
+        };
+        report.summary = format!("{first}{more} failed in this run");
+    } else {
+        report.summary = summary(report);
+    }
 }
 
 /// The outcome that verdicts have together.
-pub(crate) fn outcome_of(verdicts: impl Iterator<Item = VerdictKind>) -> Outcome {
+fn outcome_of(verdicts: impl Iterator<Item = VerdictKind>) -> Outcome {
     let kinds: Vec<VerdictKind> = verdicts.collect();
     let any = |kind| kinds.contains(&kind);
     match (any(VerdictKind::Regression), any(VerdictKind::Improvement)) {
@@ -263,7 +309,7 @@ pub(crate) fn outcome_of(verdicts: impl Iterator<Item = VerdictKind>) -> Outcome
 }
 
 /// The outcome in a sentence.
-pub(crate) fn summary(report: &Report) -> String {
+fn summary(report: &Report) -> String {
     let count = report.count(VerdictKind::Regression);
     let total = report.rows.len();
     let plural = if total == 1 { "benchmark" } else { "benchmarks" };

@@ -4,5 +4,5 @@
 mod against_baseline;
 mod comparison;
 
-pub(crate) use against_baseline::{check, confirm, is_suspect};
+pub(crate) use against_baseline::{check, confirm};
 pub(crate) use comparison::{Comparison, shifts, side};

@@ -325,3 +325,26 @@ fn noise_says_which_change_can_be_seen() {
         .exits(2)
         .says(&["too few", "--runs 16"]);
 }
+
+#[test]
+fn the_answer_is_a_table_and_a_sentence() {
+    let project = Project::new();
+    project.run("record -- ./bench.sh").exits(0);
+    let answer = project
+        .run_with("check -- ./bench.sh", &[("SLOW", "1200")])
+        .exits(1);
+    snapbox::assert_data_eq!(
+        answer.out,
+        snapbox::str![[r#"
+ benchmark  course              before       now   change     95 % interval  verdict
+ beta       ▁▁▁▁▁▁▁▁████████  100.7 µs  120.0 µs  +19.2 %  [+18.8, +19.5] %  regression
+ alpha      ▁███▇▇▇▆▆▆▅▅▅▄▄▄  100.6 µs  100.0 µs   -0.6 %    [-0.9, -0.3] %  unchanged
+ gamma      ▁███▇▇▇▆▆▆▅▅▅▄▄▄  100.6 µs  100.0 µs   -0.6 %    [-0.9, -0.3] %  unchanged
+
+beta: 19.2 % slower (95 % interval +18.8 % to +19.5 %), beyond the threshold of 5 %, q = 4.2e-24
+this run ([..]), 8 runs against baseline ([..]), 8 runs
+regression: 1 of 3 benchmarks is slower by more than its threshold (1 regression, 2 unchanged)
+
+"#]]
+    );
+}

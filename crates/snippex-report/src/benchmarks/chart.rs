@@ -11,7 +11,7 @@ use super::words::short;
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 210.0;
 /// Room for the labels as large as a phone shows them.
-const LEFT: f64 = 108.0;
+const LEFT: f64 = 120.0;
 const RIGHT: f64 = 12.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 22.0;
@@ -59,7 +59,9 @@ pub(super) fn full(row: &Row) -> String {
         );
     }
     grid(&mut out, &axes, row);
-    levels(&mut out, &axes, row, skipped);
+    if row.shows_history() {
+        levels(&mut out, &axes, row, skipped);
+    }
     points(&mut out, &axes, row, course, skipped);
     out.push_str("</svg>");
     out
@@ -174,7 +176,7 @@ fn levels(out: &mut String, axes: &Axes, row: &Row, skipped: usize) {
 
 fn points(out: &mut String, axes: &Axes, row: &Row, course: &[f64], skipped: usize) {
     // Without a history the drawing shows two samples, which no line should join.
-    if !row.history.is_empty() {
+    if row.shows_history() {
         let line: Vec<String> = course
             .iter()
             .enumerate()
@@ -183,18 +185,16 @@ fn points(out: &mut String, axes: &Axes, row: &Row, course: &[f64], skipped: usi
             .collect();
         let _ = write!(out, "<polyline class=\"line\" points=\"{}\"/>", line.join(" "));
     }
-    let earlier = if row.history.is_empty() {
-        row.before_values.len()
-    } else {
+    let earlier = if row.shows_history() {
         row.history.len()
+    } else {
+        row.before_values.len()
     };
     for (index, value) in course.iter().enumerate().filter(|(_, value)| value.is_finite()) {
         let is_new = index + skipped >= earlier;
         let (class, radius) = if is_new { ("now", 3.5) } else { ("past", 2.0) };
-        let commit = row
-            .commits
-            .get(index + skipped)
-            .map_or("", |commit| short(commit));
+        let commit = row.commits.get(index + skipped).filter(|_| row.shows_history());
+        let commit = commit.map_or("", |commit| short(commit));
         let title = format!(
             "{} {}",
             row.unit.human(*value),
@@ -224,7 +224,7 @@ mod tests {
         for drawing in [full(&row), spark(&row)] {
             assert!(!drawing.contains("NaN") && !drawing.contains("inf"), "{drawing}");
         }
-        row.history = vec![0.0, 0.0];
+        row.history = vec![0.0; 5];
         row.after = Some(0.0);
         row.band = None;
         assert!(full(&row).contains("polyline"));

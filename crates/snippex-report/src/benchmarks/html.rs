@@ -85,8 +85,9 @@ fn section(out: &mut String, row: &Row, with_chart: bool) {
         out.push_str(&chart::full(row));
     }
     let _ = write!(out, "<p>{}</p><dl>", escape(&row.reason));
-    fact(out, "before", &row.before_text());
-    fact(out, "now", &row.after_text());
+    let human = |value: Option<f64>| value.map_or_else(String::new, |value| row.unit.human(value));
+    fact(out, "before", &human(row.before));
+    fact(out, "now", &human(row.after));
     fact(out, "95 % interval", &row.range());
     fact(out, "threshold", &format!("{} %", row.threshold));
     let number = |value: Option<f64>| match value {
@@ -106,11 +107,10 @@ fn section(out: &mut String, row: &Row, with_chart: bool) {
         .confidence
         .map_or_else(String::new, |value| format!("{:.0} %", 100.0 * value));
     fact(out, "confidence", &confidence);
-    fact(
-        out,
-        "runs",
-        &format!("{} and {}", row.before_values.len(), row.after_values.len()),
-    );
+    if !row.after_values.is_empty() {
+        let runs = format!("{} and {}", row.before_values.len(), row.after_values.len());
+        fact(out, "runs", &runs);
+    }
     out.push_str("</dl></div></details>\n");
 }
 

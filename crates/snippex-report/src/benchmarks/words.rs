@@ -60,16 +60,22 @@ impl Row {
             .map_or_else(|| "–".to_owned(), |value| self.unit.human(value))
     }
 
-    /// What the sparkline and the chart show: the history and, as its end, this run.
+    /// Whether there is enough history to show it instead of the values that were compared.
+    pub(super) fn shows_history(&self) -> bool {
+        self.history.len() >= 4 || (self.before_values.is_empty() && self.after_values.is_empty())
+    }
+
+    /// What the sparkline and the chart show: the history and, as its end, this run; else the two samples.
     pub(super) fn course(&self) -> Vec<f64> {
-        let mut course = self.history.clone();
-        if course.is_empty() {
-            course.extend(&self.before_values);
-            course.extend(&self.after_values);
+        if self.shows_history() {
+            self.history.iter().copied().chain(self.after).collect()
         } else {
-            course.extend(self.after);
+            self.before_values
+                .iter()
+                .chain(&self.after_values)
+                .copied()
+                .collect()
         }
-        course
     }
 }
 

@@ -24,6 +24,8 @@ struct Sides {
     case: Case,
     expected: (EngineId, Observation),
     actual: (EngineId, Observation),
+    /// The instruction a check found the engines to part at.
+    begins_at: Option<String>,
 }
 
 pub(crate) fn run(app: &App<'_>, args: &CompareArgs) -> Result<ExitStatus, Failure> {
@@ -64,8 +66,11 @@ pub(crate) fn run(app: &App<'_>, args: &CompareArgs) -> Result<ExitStatus, Failu
             color: app.printer.has_color(),
             width: app.printer.width(),
         };
-        app.printer
-            .line(format_args!("\n{}\n\n{}", view.text(), told(&comparison)))?;
+        app.printer.line(format_args!(
+            "\n{}\n\n{}",
+            view.text(),
+            told(&comparison, sides.begins_at.as_deref())
+        ))?;
     } else {
         let document = json!({"block": sides.block, "state": sides.state_index, "expected": reference.name,
             "actual": subject.name, "covered": covered.names().collect::<Vec<_>>(), "comparison": comparison});
@@ -88,6 +93,7 @@ fn sides(store: &StoreHandle, args: &CompareArgs) -> Result<Sides, Failure> {
             case: found.case,
             expected: (found.summary.reference, found.expected),
             actual: (found.summary.engine, found.actual),
+            begins_at: found.summary.culprit,
         });
     }
     let (a, b) = args
@@ -112,11 +118,12 @@ fn sides(store: &StoreHandle, args: &CompareArgs) -> Result<Sides, Failure> {
         case: expected.case,
         expected: (expected.summary.engine, expected.observation),
         actual: (actual.summary.engine, actual.observation),
+        begins_at: None,
     })
 }
 
 /// The verdict in words, and what the marks mean.
-fn told(comparison: &Comparison) -> String {
+fn told(comparison: &Comparison, begins_at: Option<&str>) -> String {
     match comparison {
         Comparison::Match(noted) if noted.is_empty() => format!("{GOOD}match{GOOD:#}: every bit agrees"),
         Comparison::Match(noted) => {
@@ -129,13 +136,18 @@ fn told(comparison: &Comparison) -> String {
         Comparison::Inconclusive(reason) => format!("{UNSURE}inconclusive{UNSURE:#}: {}", why(reason)),
         Comparison::Diverged(divergence) => {
             let class = &divergence.class;
-            let culprit = class.culprit.as_ref().map_or_else(String::new, |culprit| {
-                format!(
-                    ", probably by instruction {} ({})",
-                    culprit.instruction + 1,
-                    culprit.form
-                )
-            });
+            // A check has run the block's prefixes and knows; otherwise the last writer is a guess.
+            let culprit = match (begins_at, &class.culprit) {
+                (Some(form), _) => format!(", beginning at {form}"),
+                (None, Some(guess)) => {
+                    format!(
+                        ", probably by instruction {} ({})",
+                        guess.instruction + 1,
+                        guess.form
+                    )
+                }
+                (None, None) => String::new(),
+            };
             let count = several(divergence.differences.len() as u64, "difference");
             let mut text = format!(
                 "{BAD}diverged{BAD:#}: {}{culprit}; {BAD}!{BAD:#} marks {count}",

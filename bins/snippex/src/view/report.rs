@@ -80,7 +80,7 @@ impl<'a> FindingView<'a> {
 #[derive(Debug, Serialize)]
 pub(crate) struct Group {
     pub(crate) kind: String,
-    /// Mnemonic and operand kinds; a guess.
+    /// Mnemonic and operand kinds of the instruction at which the engines part.
     pub(crate) instruction: Option<String>,
     pub(crate) runs: u64,
     pub(crate) blocks: u64,

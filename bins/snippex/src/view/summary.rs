@@ -146,7 +146,7 @@ fn divergences(report: &Report, width: Option<u16>) -> String {
         return String::new();
     }
     let mut table = Table::new([
-        "instruction (a guess)",
+        "begins at",
         "kind",
         "blocks",
         "runs",

@@ -8,11 +8,22 @@ use cli_kit::{Failure, OrFail};
 use regress_core::baseline::Baselines;
 use regress_core::measurement::RunFile;
 
-/// Result files larger than this are refused before they are read.
+/// Result files of other tools larger than this are refused.
 pub(crate) const MOST_BYTES: u64 = 64 << 20;
+/// The same for our own files: a hundred thousand benchmarks make a run file of some hundred megabytes.
+const MOST_OWN_BYTES: u64 = 2 << 30;
 
-/// Reads a file of at most [`MOST_BYTES`]; `-` is standard input.
+/// Reads a result file of at most [`MOST_BYTES`]; `-` is standard input.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    read_within(path, MOST_BYTES)
+}
+
+/// Reads a file that benchgate wrote.
+pub(crate) fn read_own(path: &Path) -> Result<Vec<u8>, Failure> {
+    read_within(path, MOST_OWN_BYTES)
+}
+
+fn read_within(path: &Path, most: u64) -> Result<Vec<u8>, Failure> {
     let name = path.display();
     let source: Box<dyn Read> = if path == Path::new("-") {
         Box::new(std::io::stdin())
@@ -25,22 +36,22 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     };
     let mut bytes = Vec::new();
     source
-        .take(MOST_BYTES + 1)
+        .take(most + 1)
         .read_to_end(&mut bytes)
         .or_fail_with(|| format!("cannot read {name}"))?;
-    if bytes.len() as u64 > MOST_BYTES {
-        let limit = cli_kit::units::bytes(MOST_BYTES);
+    if bytes.len() as u64 > most {
+        let limit = cli_kit::units::bytes(most);
         return Err(Failure::new(format!("{name} is larger than {limit}"))
             .hint("give the results of one run; raw samples and logs do not belong in it"));
     }
     Ok(bytes)
 }
 
-/// Reads a file, or nothing where there is none.
+/// Reads a file that benchgate wrote, or nothing where there is none.
 pub(crate) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
     match fs::metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        _ => read(path).map(Some),
+        _ => read_own(path).map(Some),
     }
 }
 
@@ -71,7 +82,7 @@ fn shared_permissions() -> fs::Permissions {
 
 /// Reads a run file.
 pub(crate) fn read_run(path: &Path) -> Result<RunFile, Failure> {
-    let bytes = read(path).map_err(|failure| {
+    let bytes = read_own(path).map_err(|failure| {
         if path.exists() {
             failure
         } else {

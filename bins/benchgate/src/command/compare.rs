@@ -44,7 +44,7 @@ pub(crate) fn run(app: &App<'_>, args: &CompareArgs) -> Result<ExitStatus, Failu
 
 /// A run file, or the results of another tool taken as measured here.
 fn read(app: &App<'_>, path: &Path) -> Result<RunFile, Failure> {
-    let bytes = files::read(path)?;
+    let bytes = files::read_own(path)?;
     match RunFile::from_json(&bytes) {
         Ok(run) => Ok(run),
         Err(error @ RunFileError::Newer { .. }) => {

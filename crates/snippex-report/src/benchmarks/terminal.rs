@@ -24,26 +24,59 @@ pub struct Options {
 
 /// More rows than this that did not change are counted instead of shown.
 const MOST_UNCHANGED: usize = 30;
+/// Rows of the others that are shown; a screen holds fewer.
+const MOST_ROWS: usize = 200;
+/// Rows whose reason is told below the table.
+const MOST_REASONS: usize = 20;
 
 /// The report as text with colours, ending in a line feed.
 #[must_use]
 pub fn render(report: &Report, options: Options) -> String {
     let style = outcome_style(report.outcome);
     let mut out = String::new();
-    let unchanged = report.count(VerdictKind::Unchanged);
-    let fold = !options.all && unchanged > MOST_UNCHANGED;
-    let shown: Vec<&Row> = report.rows.iter().filter(|row| is_loud(row) || !fold).collect();
+    let (loud, quiet): (Vec<&Row>, Vec<&Row>) = report.rows.iter().partition(|row| is_loud(row));
+    let quiet_shown = if options.all || quiet.len() <= MOST_UNCHANGED {
+        quiet.len()
+    } else {
+        0
+    };
+    let loud_shown = if options.all {
+        loud.len()
+    } else {
+        loud.len().min(MOST_ROWS)
+    };
+    let shown: Vec<&Row> = loud[..loud_shown]
+        .iter()
+        .chain(&quiet[..quiet_shown])
+        .copied()
+        .collect();
     if !shown.is_empty() {
         let _ = writeln!(out, "{}\n", table(&shown, options.width));
     }
-    if fold {
+    for (hidden, what) in [
+        (loud.len() - loud_shown, "more rows are"),
+        (quiet.len() - quiet_shown, "that did not change are"),
+    ] {
+        if hidden > 0 {
+            let _ = writeln!(
+                out,
+                "{FAINT}{hidden} {what} not shown; --all shows them{FAINT:#}\n"
+            );
+        }
+    }
+    let asking: Vec<&Row> = shown
+        .into_iter()
+        .filter(|row| severity(row.verdict) < 3)
+        .collect();
+    for row in asking.iter().take(MOST_REASONS) {
+        let _ = writeln!(out, "{BOLD}{}{BOLD:#}: {}", row.name, row.reason);
+    }
+    if asking.len() > MOST_REASONS {
         let _ = writeln!(
             out,
-            "{FAINT}{unchanged} that did not change are not shown; --all shows them{FAINT:#}\n"
+            "{FAINT}reasons of {} more: see --format html{FAINT:#}",
+            asking.len() - MOST_REASONS
         );
-    }
-    for row in shown.iter().filter(|row| severity(row.verdict) < 3) {
-        let _ = writeln!(out, "{BOLD}{}{BOLD:#}: {}", row.name, row.reason);
     }
     for note in &report.notes {
         let _ = writeln!(out, "{FAINT}note: {note}{FAINT:#}");
@@ -208,6 +241,28 @@ mod tests {
     #[test]
     fn a_trend_on_a_terminal() {
         insta::assert_snapshot!(plain(&trend(&example().rows[0], Some(80))));
+    }
+
+    #[test]
+    fn what_no_screen_holds_is_counted() {
+        let mut report = example();
+        report.rows = vec![report.rows[0].clone(); 1000];
+        report.rows.extend(vec![example().rows[4].clone(); 500]);
+        let text = plain(&render(&report, Options::default()));
+        assert!(text.lines().count() < 240, "{}", text.lines().count());
+        assert!(text.contains("800 more rows are not shown") && text.contains("500 that did not change"));
+        assert!(
+            plain(&render(
+                &report,
+                Options {
+                    all: true,
+                    width: None
+                }
+            ))
+            .lines()
+            .count()
+                > 1500
+        );
     }
 
     #[test]

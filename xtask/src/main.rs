@@ -34,7 +34,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "evaluate",
-        about: "measure the regression detectors on recorded results (--data DIR)",
+        about: "measure the regression detectors on recorded results (--data DIR) or artificial noise (--artificial)",
         run: evaluate::run,
     },
     Command {

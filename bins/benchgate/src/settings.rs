@@ -132,11 +132,19 @@ pub(crate) fn resolve(
                 .then(|| tags(&measure.tag))
                 .transpose()?,
         )?;
+        let directions = (!measure.direction.is_empty()).then(|| pairs("--direction", &measure.direction));
+        layers.flag("--direction", "directions", directions.transpose()?)?;
     }
     layers.flag(
         "--threshold",
         "threshold",
         flags.judge.and_then(|judge| judge.threshold),
+    )?;
+    let rules = flags.judge.map_or(&[][..], |judge| &judge.rule);
+    layers.flag(
+        "--rule",
+        "rules",
+        (!rules.is_empty()).then(|| typed_rules(rules)).transpose()?,
     )?;
     layers.flag("--build", "build", flags.build)?;
     layers.flag("--budget", "budget", flags.budget)?;
@@ -156,17 +164,36 @@ pub(crate) fn resolve(
 
 /// `name=value` as typed for `--tag`.
 pub(crate) fn tags(given: &[String]) -> Result<BTreeMap<String, String>, Failure> {
+    pairs("--tag", given)
+}
+
+fn pairs(flag: &str, given: &[String]) -> Result<BTreeMap<String, String>, Failure> {
     given
         .iter()
-        .map(|tag| match tag.split_once('=') {
+        .map(|pair| match pair.rsplit_once('=') {
             Some((name, value)) if !name.trim().is_empty() => {
                 Ok((name.trim().to_owned(), value.trim().to_owned()))
             }
             _ => Err(Failure::new(format!(
-                "--tag {tag:?} is not of the form name=value"
+                "{flag} {pair:?} is not of the form name=value"
             ))),
         })
         .collect()
+}
+
+/// `glob=percent` as typed for `--rule`.
+fn typed_rules(given: &[String]) -> Result<Vec<RuleSettings>, Failure> {
+    let rule = |(benchmark, percent): (String, String)| {
+        let threshold = percent
+            .parse::<Percent>()
+            .map_err(|why| Failure::new(format!("--rule {benchmark}: {why}")))?;
+        Ok(RuleSettings {
+            benchmark,
+            threshold: Some(threshold),
+            ..RuleSettings::default()
+        })
+    };
+    pairs("--rule", given)?.into_iter().map(rule).collect()
 }
 
 impl Settings {

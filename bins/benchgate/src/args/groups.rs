@@ -70,6 +70,14 @@ pub(crate) struct MeasureArgs {
     /// Part of the environment's key of your own, as name=value
     #[arg(long, value_name = "NAME=VALUE", env = "BENCHGATE_TAG", value_delimiter = ',')]
     pub(crate) tag: Vec<String>,
+    /// Which way is better, for a measure whose format does not say: name=smaller-is-better or name=bigger-is-better
+    #[arg(
+        long,
+        value_name = "MEASURE=DIRECTION",
+        env = "BENCHGATE_DIRECTION",
+        value_delimiter = ','
+    )]
+    pub(crate) direction: Vec<String>,
     /// Part of the environment's key to leave out: kernel, memory, compiler, cpu, cores, os, arch
     #[arg(
         long,
@@ -87,6 +95,14 @@ pub(crate) struct JudgeArgs {
     /// A change by more than this counts [default: 5%]
     #[arg(long, value_name = "PERCENT", env = "BENCHGATE_THRESHOLD")]
     pub(crate) threshold: Option<Percent>,
+    /// Threshold for the benchmarks that match, as glob=percent; instead of the rules of benchgate.toml
+    #[arg(
+        long,
+        value_name = "GLOB=PERCENT",
+        env = "BENCHGATE_RULE",
+        value_delimiter = ','
+    )]
+    pub(crate) rule: Vec<String>,
     /// Exit with 0 also after a regression, for advisory use
     #[arg(long, env = "BENCHGATE_EXIT_ZERO", value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) exit_zero: bool,

@@ -30,6 +30,13 @@ fn a_check_finds_what_became_slower_and_nothing_else() {
         .run_with("check --threshold 30% -- ./bench.sh", &slow)
         .exits(0);
     project
+        .run_with("check --rule b*=30% -- ./bench.sh", &slow)
+        .exits(0);
+    project
+        .run_with("check --rule b*=much -- ./bench.sh", &slow)
+        .exits(2)
+        .says(&["--rule b*", "\"much\""]);
+    project
         .run_with("check -- ./bench.sh", &[("SLOW", "700")])
         .exits(0)
         .answers(&["improvement"]);

@@ -36,7 +36,7 @@ fn ingest_benches(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("ingest");
     group.sample_size(10);
     group.bench_function("1000 Criterion benchmarks", |bencher| {
-        bencher.iter(|| ingest(black_box(&sources), &options))
+        bencher.iter(|| ingest(black_box(&sources), &options));
     });
     group.finish();
 }

@@ -5,12 +5,14 @@
 //! strategy under which most blocks complete). [`palette`] does the same for vector and x87 registers, and
 //! [`memory`] for the content of pages. Everything comes from one seed, by [`crate::random::Random`].
 
+mod linear;
 pub mod memory;
 mod palette;
 mod roles;
 mod starts;
 mod values;
 
+pub use linear::Linear;
 pub use palette::{PALETTE_SIZE, palette};
-pub use roles::{Linear, MemoryUse, Role, Roles};
+pub use roles::{MemoryUse, Role, Roles};
 pub use starts::{landing_pad, starts};

@@ -1,0 +1,180 @@
+//! What a check reports: counts and findings of a block, and their totals.
+
+use std::collections::BTreeMap;
+
+use snippex_core::case::Case;
+use snippex_core::diff::{Class, Divergence, Reason};
+use snippex_core::effects::Rule;
+use snippex_core::observation::Observation;
+
+use crate::results::Unsupported;
+
+/// A difference that one block showed, with the first case that showed it.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// Number of the start state, 0-based.
+    pub start: usize,
+    /// Everything needed to run it again.
+    pub case: Case,
+    /// On the reference engine.
+    pub expected: Observation,
+    /// On the engine under test.
+    pub actual: Observation,
+    /// What differs.
+    pub divergence: Divergence,
+    /// Runs of the block whose divergence begins at the same instruction in the same way.
+    pub runs: u64,
+}
+
+/// Why runs were inconclusive, as counted in reports.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Inconclusive {
+    /// The reference engine did not end.
+    ReferenceHung,
+    /// The reference engine died.
+    ReferenceDied,
+    /// An undefined or implementation-defined bit decides the endpoint.
+    OpenEndpoint,
+    /// Undefined data was stored where the analysis cannot follow.
+    OpenMemory,
+    /// The engine documents that it ends otherwise.
+    Deviation(String),
+    /// A divergence did not show again when the case was run alone in fresh processes.
+    NotRepeated,
+}
+
+/// What was found out about one block.
+#[derive(Clone, Debug)]
+pub struct BlockReport {
+    /// Position in the list of blocks that was given.
+    pub index: usize,
+    /// Cases that were made.
+    pub runs: u64,
+    /// Runs that reached the terminator on the reference engine, its target known.
+    pub completed: u64,
+    /// Runs that ended in a signal on the reference engine.
+    pub faulted: u64,
+    /// Runs in which all defined bits agree.
+    pub matched: u64,
+    /// Runs in which they do not, confirmed.
+    pub diverged: u64,
+    /// Runs without a verdict, by reason.
+    pub inconclusive: BTreeMap<Inconclusive, u64>,
+    /// Runs that an engine does not support, and why.
+    pub unsupported: Option<(Unsupported, u64)>,
+    /// Matches in which undefined or implementation-defined bits were passed over, by rule.
+    pub excused: BTreeMap<Rule, u64>,
+    /// Matches in which the engine differs as it documents, by the deviation's id.
+    pub deviations: BTreeMap<String, u64>,
+    /// One entry for each class.
+    pub findings: Vec<Finding>,
+}
+
+impl BlockReport {
+    pub(super) fn new(index: usize, runs: u64) -> Self {
+        Self {
+            index,
+            runs,
+            completed: 0,
+            faulted: 0,
+            matched: 0,
+            diverged: 0,
+            inconclusive: BTreeMap::new(),
+            unsupported: None,
+            excused: BTreeMap::new(),
+            deviations: BTreeMap::new(),
+            findings: Vec::new(),
+        }
+    }
+
+    /// Adds a confirmed finding whose divergence begins as `class` says. Findings that begin alike are one: what
+    /// differs at the end of the block depends on the start state.
+    pub(super) fn add(&mut self, mut finding: Finding, class: Class) {
+        finding.divergence.class = class;
+        match self
+            .findings
+            .iter_mut()
+            .find(|known| known.divergence.class == finding.divergence.class)
+        {
+            Some(known) => known.runs += finding.runs,
+            None => self.findings.push(finding),
+        }
+    }
+}
+
+impl From<Reason> for Inconclusive {
+    fn from(reason: Reason) -> Self {
+        match reason {
+            Reason::ExpectedHung => Self::ReferenceHung,
+            Reason::ExpectedDied => Self::ReferenceDied,
+            Reason::OpenEndpoint { .. } => Self::OpenEndpoint,
+            Reason::OpenMemory { .. } => Self::OpenMemory,
+            Reason::Deviation { id, .. } => Self::Deviation(id.into_owned()),
+        }
+    }
+}
+
+/// Totals over all reports of a check.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Blocks reported.
+    pub blocks: u64,
+    /// Runs in all.
+    pub runs: u64,
+    /// Runs that reached the terminator on the reference engine.
+    pub completed: u64,
+    /// Runs that ended in a signal there.
+    pub faulted: u64,
+    /// Runs that match.
+    pub matched: u64,
+    /// Runs that diverge.
+    pub diverged: u64,
+    /// Blocks with at least one divergence.
+    pub diverging_blocks: u64,
+    /// Runs without a verdict, by reason.
+    pub inconclusive: BTreeMap<Inconclusive, u64>,
+    /// Runs that were not done, by reason (in words).
+    pub unsupported: BTreeMap<String, u64>,
+    /// Matches that passed over undefined bits, by rule.
+    pub excused: BTreeMap<Rule, u64>,
+    /// Matches in which the engine differs as it documents, by the deviation's id.
+    pub deviations: BTreeMap<String, u64>,
+}
+
+impl Summary {
+    /// Adds a block's counts.
+    pub fn add(&mut self, report: &BlockReport) {
+        self.blocks += 1;
+        self.runs += report.runs;
+        self.completed += report.completed;
+        self.faulted += report.faulted;
+        self.matched += report.matched;
+        self.diverged += report.diverged;
+        self.diverging_blocks += u64::from(!report.findings.is_empty());
+        for (reason, count) in &report.inconclusive {
+            *self.inconclusive.entry(reason.clone()).or_default() += count;
+        }
+        if let Some((reason, count)) = &report.unsupported {
+            *self.unsupported.entry(reason.to_string()).or_default() += count;
+        }
+        for (rule, count) in &report.excused {
+            *self.excused.entry(*rule).or_default() += count;
+        }
+        for (id, count) in &report.deviations {
+            *self.deviations.entry(id.clone()).or_default() += count;
+        }
+    }
+
+    /// Runs without a verdict.
+    #[must_use]
+    pub fn inconclusive_runs(&self) -> u64 {
+        self.inconclusive.values().sum()
+    }
+
+    /// Runs that were not done.
+    #[must_use]
+    pub fn unsupported_runs(&self) -> u64 {
+        self.unsupported.values().sum()
+    }
+}

@@ -3,7 +3,8 @@
 //! Magnitude and significance are kept apart. Magnitude is the ratio of medians with its bootstrap interval. Significance
 //! is two tests that fail in different ways: exact Mann-Whitney, which no shape of noise fools but whose p value at 5
 //! against 5 is never below 0.008, so that it cannot be corrected for hundreds of benchmarks; and Welch's t on
-//! logarithms, whose p value can. A change has to pass both, and [`super::judge()`] corrects the second one.
+//! logarithms, whose p value can, but which one outlier undoes. A change has to pass the rank test, and its `p`, the
+//! smaller of the two with Bonferroni's factor for having looked twice, is what [`super::judge()`] corrects.
 
 use crate::measurement::Direction;
 use crate::stats::{
@@ -27,7 +28,8 @@ pub struct TwoSample {
     pub interval: Option<Interval>,
     /// Mann and Whitney's p value.
     pub rank_p: f64,
-    /// Welch's p value, of logarithms where all values are above zero; `None` with fewer than two values a side.
+    /// Twice the smaller of `rank_p` and Welch's p value (of logarithms where all values are above zero), at most 1: a
+    /// valid p value for either test finding something (Bonferroni). `None` with fewer than two values a side.
     pub p: Option<f64>,
     /// Cliff's delta, positive when the second sample costs more.
     pub delta: f64,
@@ -50,13 +52,14 @@ pub fn compare(before: &[f64], after: &[f64], direction: Direction) -> Option<Tw
         Direction::SmallerIsBetter => (1.0, ratio_of_medians(before, after, 0.95)),
         Direction::BiggerIsBetter => (-1.0, ratio_of_medians(after, before, 0.95)),
     };
+    let rank_p = mann_whitney(before, after)?.p;
     Some(TwoSample {
         before: middle_before,
         after: middle_after,
         cost_ratio: positive.then(|| direction.cost_ratio(middle_before, middle_after)),
         interval,
-        rank_p: mann_whitney(before, after)?.p,
-        p: t_test.map(|test| test.p),
+        rank_p,
+        p: t_test.map(|test| (2.0 * test.p.min(rank_p)).min(1.0)),
         delta: worse * cliffs_delta(before, after)?,
         normalised_difference: normalised_difference(before, after).map(|difference| worse * difference),
     })
@@ -79,6 +82,14 @@ mod tests {
         );
         let time = compare(&before, &after, Direction::SmallerIsBetter).unwrap();
         assert!(time.cost_ratio.unwrap() < 1.0 && time.delta == -1.0);
+    }
+
+    #[test]
+    fn one_outlier_does_not_hide_a_change() {
+        let before = [100.0, 101.0, 99.0, 100.5, 99.5, 100.2, 99.8, 101.5];
+        let after = [108.0, 109.0, 107.0, 108.5, 107.5, 108.2, 107.8, 250.0];
+        let change = compare(&before, &after, Direction::SmallerIsBetter).unwrap();
+        assert!(change.p.unwrap() < 0.001, "{change:?}");
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! The main job on one image: make cases of blocks, run them on a reference engine and on the engine under test,
-//! compare, and confirm every divergence in fresh processes.
+//! compare, and repeat every divergence alone.
 //!
 //! Work is spread over threads, each with engine processes of its own. What is found goes into a bounded channel,
 //! block by block, so that the receiver can save it as it arrives. The same seed gives the same cases and verdicts

@@ -1,0 +1,1 @@
+//! The service that judges the benchmarks of every pull request.

@@ -1,1 +1,20 @@
 //! The service that judges the benchmarks of every pull request.
+//!
+//! ```text
+//! GitHub --webhook--> delivery --\
+//!                                 +--> database --> job --> worker --> verdicts --> comment, check run
+//! CI ----/analyze---> run -------/                                \--> pages, API, badge
+//! ```
+//!
+//! A request is answered when what it brought is in the database. All judgement is `regress-core`'s; this crate stores
+//! runs, finds the history each is judged by, and says what came out of it where people look.
+
+pub mod args;
+pub mod command;
+pub mod database;
+pub mod domain;
+pub mod jobs;
+pub mod server;
+pub mod settings;
+pub mod state;
+pub mod telemetry;

@@ -1,3 +1,7 @@
 //! The service's entry point.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    regressd::command::main()
+}

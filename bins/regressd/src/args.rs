@@ -1,0 +1,162 @@
+//! The command line, as types.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::settings::Layers;
+
+/// Judges the benchmarks of every pull request.
+///
+/// `regressd serve` starts the service on a SQLite file in this folder; no configuration is needed.
+#[derive(Debug, Parser)]
+#[command(name = "regressd", version, max_term_width = 110)]
+pub struct Cli {
+    /// Settings that every command reads.
+    #[command(flatten)]
+    pub sources: Sources,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Where settings come from: the file, then `REGRESSD_SECTION_KEY` variables, then flags.
+#[derive(Debug, Args)]
+pub struct Sources {
+    /// The settings file [default: regressd.toml, if it is there]
+    #[arg(long, global = true, env = "REGRESSD_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The database: a file, or postgres://USER@HOST/NAME [default: regressd.db]
+    #[arg(long, global = true, value_name = "PATH|URL")]
+    database: Option<String>,
+    /// Any other setting
+    #[arg(long, global = true, value_name = "SECTION.KEY=VALUE", value_parser = setting)]
+    set: Vec<(String, String)>,
+    /// How log lines look
+    #[arg(long, global = true, value_name = "FORMAT", value_parser = ["pretty", "json"])]
+    log_format: Option<String>,
+}
+
+/// What the program does.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Answer requests and do the work, in one process
+    Serve(Addresses),
+    /// Answer requests only; workers run elsewhere on the same database
+    Api(Addresses),
+    /// Do the work only
+    Worker,
+    /// Bring the schema of the database up to date
+    Migrate,
+    /// Print the OpenAPI document
+    Openapi,
+    /// Make, list and revoke access tokens
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Look at work that was given up, try it again, or drop it
+    #[command(subcommand)]
+    DeadLetters(DeadLettersCommand),
+}
+
+/// Where to listen.
+#[derive(Debug, Args)]
+pub struct Addresses {
+    /// Address to answer requests on [default: 127.0.0.1:8780]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    /// Address to answer Prometheus on [default: 127.0.0.1:9780]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    metrics_listen: Option<String>,
+}
+
+/// `regressd token ...`
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Make a token; it is shown once and never again
+    Create {
+        /// What it is for: OWNER/NAME, OWNER/*, or * for every repository
+        repository: String,
+        /// What it may do
+        #[arg(long, default_value = "upload", value_parser = ["read", "upload", "admin"])]
+        role: String,
+        /// What it is called in lists
+        #[arg(long, default_value = "")]
+        name: String,
+        /// Days until it expires; without it never
+        #[arg(long, value_name = "DAYS")]
+        expires: Option<u32>,
+    },
+    /// List tokens
+    List,
+    /// Revoke a token
+    Revoke {
+        /// Its id, as `token list` shows it
+        id: String,
+    },
+}
+
+/// `regressd dead-letters ...`
+#[derive(Debug, Subcommand)]
+pub enum DeadLettersCommand {
+    /// List work that was given up
+    List,
+    /// Show one piece of work in full
+    Show {
+        /// Its number
+        id: i64,
+    },
+    /// Try it again
+    Retry {
+        /// Its number; without one, everything
+        id: Option<i64>,
+    },
+    /// Drop it for good
+    Drop {
+        /// Its number
+        id: i64,
+    },
+}
+
+impl Cli {
+    /// The sources of settings, with this process's environment.
+    #[must_use]
+    pub fn layers(&self) -> Layers {
+        let mut flags = self.sources.set.clone();
+        let mut flag = |key: &str, value: Option<&String>| {
+            flags.extend(value.map(|value| (key.to_owned(), value.clone())));
+        };
+        flag("database.url", self.sources.database.as_ref());
+        flag("logging.format", self.sources.log_format.as_ref());
+        if let Command::Serve(addresses) | Command::Api(addresses) = &self.command {
+            flag("server.listen", addresses.listen.as_ref());
+            flag("server.metrics_listen", addresses.metrics_listen.as_ref());
+        }
+        let environment = std::env::vars_os()
+            .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
+            .filter(|(key, _)| key.starts_with("REGRESSD_"));
+        Layers {
+            file: self.sources.config.clone(),
+            environment: environment.collect(),
+            flags,
+        }
+    }
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    let (path, value) = text.split_once('=').ok_or("give SECTION.KEY=VALUE")?;
+    if !path.contains('.') {
+        return Err(format!("{path:?} is not SECTION.KEY, such as server.public_read"));
+    }
+    Ok((path.to_owned(), value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+}

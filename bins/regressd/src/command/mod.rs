@@ -1,0 +1,100 @@
+//! What each subcommand does.
+
+mod serve;
+
+use std::fmt::Display;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Cli, Command};
+use crate::database::{self, Database, DatabaseError};
+use crate::server;
+use crate::settings::{Layers, Settings, SettingsError};
+use crate::telemetry::BadLevel;
+
+/// What ends a command: a message that says what to do about it.
+#[derive(Debug)]
+pub(crate) struct CommandError(String);
+
+impl CommandError {
+    pub(crate) fn new(message: impl Display) -> Self {
+        Self(message.to_string())
+    }
+}
+
+macro_rules! command_error_from {
+    ($($error:ty),*) => {
+        $(impl From<$error> for CommandError {
+            fn from(error: $error) -> Self {
+                Self::new(error)
+            }
+        })*
+    };
+}
+
+command_error_from!(
+    DatabaseError,
+    SettingsError,
+    BadLevel,
+    server::ServeError,
+    std::io::Error,
+    sqlx::Error
+);
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(&cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(CommandError(message)) => {
+            eprintln!("error: {message}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<(), CommandError> {
+    let layers = cli.layers();
+    let settings = layers.read()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match &cli.command {
+            Command::Serve(_) => serve::run(layers, settings, serve::Roles::BOTH).await,
+            Command::Api(_) => serve::run(layers, settings, serve::Roles::API).await,
+            Command::Worker => serve::run(layers, settings, serve::Roles::WORKER).await,
+            Command::Migrate => migrate(&layers, &settings).await,
+            Command::Openapi => {
+                let document = server::document().to_pretty_json().map_err(CommandError::new)?;
+                say(format_args!("{document}"))
+            }
+            Command::Token(_) | Command::DeadLetters(_) => Ok(()),
+        }
+    })
+}
+
+async fn migrate(layers: &Layers, settings: &Settings) -> Result<(), CommandError> {
+    let location = layers.location(settings)?;
+    let before = database::migrate(&location).await?;
+    let after = database::LATEST;
+    if before == after {
+        say(format_args!("{location} has schema version {after} already"))
+    } else {
+        say(format_args!("{location}: schema version {before} -> {after}"))
+    }
+}
+
+/// Opens the database of the settings.
+pub(crate) async fn open(layers: &Layers, settings: &Settings) -> Result<Database, CommandError> {
+    Ok(Database::open(&layers.location(settings)?).await?)
+}
+
+/// Prints a line; a reader that has gone is no error.
+pub(crate) fn say(line: std::fmt::Arguments<'_>) -> Result<(), CommandError> {
+    match writeln!(std::io::stdout(), "{line}") {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,84 @@
+//! `serve`, `api` and `worker`: the service until it is told to end.
+
+use arc_swap::ArcSwap;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::{CommandError, open};
+use crate::settings::{Layers, Settings};
+use crate::state::{App, AppState};
+use crate::{jobs, server, telemetry};
+
+/// What this process does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Roles {
+    api: bool,
+    worker: bool,
+}
+
+impl Roles {
+    pub(super) const BOTH: Self = Self {
+        api: true,
+        worker: true,
+    };
+    pub(super) const API: Self = Self {
+        api: true,
+        worker: false,
+    };
+    pub(super) const WORKER: Self = Self {
+        api: false,
+        worker: true,
+    };
+}
+
+/// Runs the service.
+pub(super) async fn run(layers: Layers, settings: Settings, roles: Roles) -> Result<(), CommandError> {
+    telemetry::start(&settings.logging)?;
+    let database = open(&layers, &settings).await?;
+    tracing::info!(database = %database.location(), "regressd {} starts", env!("CARGO_PKG_VERSION"));
+    let state = AppState::new(App {
+        settings: ArcSwap::from_pointee(settings),
+        layers,
+        database,
+        work: Notify::new(),
+        ending: CancellationToken::new(),
+    });
+    tokio::spawn(end_on_signal(state.ending.clone()));
+    let workers = roles
+        .worker
+        .then(|| tokio::spawn(jobs::run_workers(state.clone())));
+    let served = if roles.api {
+        let router = server::router(state.clone());
+        server::serve(state.clone(), router, |address| {
+            tracing::info!(%address, "listening");
+        })
+        .await
+    } else {
+        state.ending.cancelled().await;
+        Ok(())
+    };
+    state.ending.cancel();
+    if let Some(workers) = workers {
+        workers.await.map_err(CommandError::new)?;
+    }
+    state.database.clone().close().await;
+    tracing::info!("regressd has ended");
+    Ok(served?)
+}
+
+/// The first signal lets the work in hand be finished; the second one is the system's to handle.
+async fn end_on_signal(ending: CancellationToken) {
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        tracing::error!("signals cannot be received; end the process with SIGKILL");
+        return;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    tracing::info!("ending; jobs in hand are finished first");
+    ending.cancel();
+}

@@ -1,0 +1,286 @@
+//! The job table: work that is promised, and kept until it is done or a dead letter.
+//!
+//! A job is `waiting` until it is due, `running` while a worker holds its lease, `dead` after its last attempt, and
+//! gone when it is done. Of jobs with the same key one waits and one runs at most, so that work on one pull request is
+//! never done twice at once, and asking twice for work that has not begun is asking once.
+
+use std::time::Duration;
+
+use sqlx::{AnyConnection, AssertSqlSafe, Row};
+
+use super::Dialect;
+use crate::domain::Moment;
+
+/// Work to be enqueued.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewJob {
+    /// Which kind of work; see [`crate::jobs::Kind`].
+    pub kind: &'static str,
+    /// What two jobs share that are the same work.
+    pub key: String,
+    /// What the work is about, as JSON.
+    pub payload: String,
+    /// The id of the request that led to it.
+    pub correlation: String,
+    /// Not before.
+    pub due: Moment,
+}
+
+/// A job in hand or looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    /// Its number.
+    pub id: i64,
+    /// Which kind of work.
+    pub kind: String,
+    /// What two jobs share that are the same work.
+    pub key: String,
+    /// What the work is about, as JSON.
+    pub payload: String,
+    /// The id of the request that led to it.
+    pub correlation: String,
+    /// `waiting`, `running` or `dead`.
+    pub state: String,
+    /// How often it was begun.
+    pub attempts: i64,
+    /// Not before.
+    pub due: Moment,
+    /// When it was enqueued.
+    pub created: Moment,
+    /// How the last attempt failed.
+    pub error: Option<String>,
+}
+
+const COLUMNS: &str = "id, kind, key, payload, correlation, state, attempts, due, created, error";
+
+/// Enqueues work, unless a job with its key waits already. Whether it was enqueued.
+///
+/// # Errors
+/// The driver's.
+pub async fn enqueue(connection: &mut AnyConnection, job: &NewJob) -> sqlx::Result<bool> {
+    let sql = "INSERT INTO jobs (kind, key, payload, correlation, state, due, created)
+               VALUES ($1, $2, $3, $4, 'waiting', $5, $6)
+               ON CONFLICT (key) WHERE state = 'waiting' DO NOTHING";
+    let query = sqlx::query(sql)
+        .bind(job.kind)
+        .bind(job.key.clone())
+        .bind(job.payload.clone())
+        .bind(job.correlation.clone())
+        .bind(job.due.0)
+        .bind(Moment::now().0);
+    Ok(query.execute(connection).await?.rows_affected() > 0)
+}
+
+/// Takes at most `limit` jobs that are due, for as long as `lease`. A job is left where it is while another with its
+/// key is running.
+///
+/// # Errors
+/// The driver's.
+pub async fn take(
+    connection: &mut AnyConnection,
+    dialect: Dialect,
+    worker: &str,
+    lease: Duration,
+    limit: u32,
+) -> sqlx::Result<Vec<Job>> {
+    let now = Moment::now();
+    let sql = format!(
+        "UPDATE jobs SET state = 'running', attempts = attempts + 1, leased_until = $1, worker = $2
+         WHERE id IN (
+             SELECT id FROM jobs WHERE state = 'waiting' AND due <= $3
+                 AND NOT EXISTS (SELECT 1 FROM jobs other WHERE other.key = jobs.key AND other.state = 'running')
+             ORDER BY due, id LIMIT $4 {})
+         RETURNING {COLUMNS}",
+        dialect.skip_locked()
+    );
+    // Safe: the text is made of constants.
+    let query = sqlx::query(AssertSqlSafe(sql))
+        .bind(now.after(lease).0)
+        .bind(worker.to_owned())
+        .bind(now.0)
+        .bind(i64::from(limit));
+    query.fetch_all(connection).await?.iter().map(read).collect()
+}
+
+/// Gives jobs back whose worker let the lease run out: it died. Returns how many.
+///
+/// # Errors
+/// The driver's.
+pub async fn release_abandoned(connection: &mut AnyConnection) -> sqlx::Result<u64> {
+    drop_superseded(connection, "state = 'running' AND leased_until < $1").await?;
+    let sql = "UPDATE jobs SET state = 'waiting', worker = '' WHERE state = 'running' AND leased_until < $1";
+    Ok(sqlx::query(sql)
+        .bind(Moment::now().0)
+        .execute(connection)
+        .await?
+        .rows_affected())
+}
+
+/// Removes running jobs of a key that waits again already: that one will do their work.
+async fn drop_superseded(connection: &mut AnyConnection, which: &'static str) -> sqlx::Result<()> {
+    let sql = format!(
+        "DELETE FROM jobs WHERE {which}
+         AND EXISTS (SELECT 1 FROM jobs other WHERE other.key = jobs.key AND other.state = 'waiting')"
+    );
+    // Safe: the text is made of constants.
+    sqlx::query(AssertSqlSafe(sql))
+        .bind(Moment::now().0)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Holds on to a job for longer.
+///
+/// # Errors
+/// The driver's.
+pub async fn renew(
+    connection: &mut AnyConnection,
+    id: i64,
+    worker: &str,
+    lease: Duration,
+) -> sqlx::Result<()> {
+    let sql = "UPDATE jobs SET leased_until = $1 WHERE id = $2 AND worker = $3 AND state = 'running'";
+    let query = sqlx::query(sql)
+        .bind(Moment::now().after(lease).0)
+        .bind(id)
+        .bind(worker.to_owned());
+    query.execute(connection).await?;
+    Ok(())
+}
+
+/// Removes a job that is done.
+///
+/// # Errors
+/// The driver's.
+pub async fn finish(connection: &mut AnyConnection, id: i64) -> sqlx::Result<()> {
+    sqlx::query("DELETE FROM jobs WHERE id = $1")
+        .bind(id)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Removes the waiting job of this key: its work was done on the way.
+///
+/// # Errors
+/// The driver's.
+pub async fn finish_waiting(connection: &mut AnyConnection, key: &str) -> sqlx::Result<()> {
+    let sql = "DELETE FROM jobs WHERE key = $1 AND state = 'waiting'";
+    sqlx::query(sql).bind(key.to_owned()).execute(connection).await?;
+    Ok(())
+}
+
+/// Lets a failed job wait until `due`. If a job with its key waits already, that one stands for both.
+///
+/// # Errors
+/// The driver's.
+pub async fn retry_at(
+    connection: &mut AnyConnection,
+    job: &Job,
+    due: Moment,
+    error: &str,
+) -> sqlx::Result<()> {
+    let superseded = "DELETE FROM jobs WHERE id = $1
+         AND EXISTS (SELECT 1 FROM jobs other WHERE other.key = $2 AND other.state = 'waiting')";
+    sqlx::query(superseded)
+        .bind(job.id)
+        .bind(job.key.clone())
+        .execute(&mut *connection)
+        .await?;
+    let sql = "UPDATE jobs SET state = 'waiting', worker = '', due = $1, error = $2 WHERE id = $3";
+    let query = sqlx::query(sql).bind(due.0).bind(error.to_owned()).bind(job.id);
+    query.execute(connection).await?;
+    Ok(())
+}
+
+/// Makes a dead letter of a job.
+///
+/// # Errors
+/// The driver's.
+pub async fn bury(connection: &mut AnyConnection, id: i64, error: &str) -> sqlx::Result<()> {
+    let sql = "UPDATE jobs SET state = 'dead', worker = '', error = $1 WHERE id = $2";
+    sqlx::query(sql)
+        .bind(error.to_owned())
+        .bind(id)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// The job of this number.
+///
+/// # Errors
+/// The driver's.
+pub async fn find(connection: &mut AnyConnection, id: i64) -> sqlx::Result<Option<Job>> {
+    let sql = format!("SELECT {COLUMNS} FROM jobs WHERE id = $1");
+    let row = sqlx::query(AssertSqlSafe(sql))
+        .bind(id)
+        .fetch_optional(connection)
+        .await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// At most `limit` dead letters with a number above `after`, oldest first.
+///
+/// # Errors
+/// The driver's.
+pub async fn dead_letters(connection: &mut AnyConnection, after: i64, limit: u32) -> sqlx::Result<Vec<Job>> {
+    let sql = format!("SELECT {COLUMNS} FROM jobs WHERE state = 'dead' AND id > $1 ORDER BY id LIMIT $2");
+    let query = sqlx::query(AssertSqlSafe(sql)).bind(after).bind(i64::from(limit));
+    query.fetch_all(connection).await?.iter().map(read).collect()
+}
+
+/// Lets a dead letter start anew, or gives it up to the job with its key that waits already. Whether there was one.
+///
+/// # Errors
+/// The driver's.
+pub async fn revive(connection: &mut AnyConnection, job: &Job) -> sqlx::Result<bool> {
+    let superseded = "DELETE FROM jobs WHERE id = $1 AND state = 'dead'
+         AND EXISTS (SELECT 1 FROM jobs other WHERE other.key = $2 AND other.state = 'waiting')";
+    let query = sqlx::query(superseded).bind(job.id).bind(job.key.clone());
+    let gone = query.execute(&mut *connection).await?.rows_affected();
+    let sql = "UPDATE jobs SET state = 'waiting', attempts = 0, due = $1 WHERE id = $2 AND state = 'dead'";
+    let query = sqlx::query(sql).bind(Moment::now().0).bind(job.id);
+    Ok(gone + query.execute(connection).await?.rows_affected() > 0)
+}
+
+/// Drops a dead letter. Whether there was one.
+///
+/// # Errors
+/// The driver's.
+pub async fn drop_dead(connection: &mut AnyConnection, id: i64) -> sqlx::Result<bool> {
+    let sql = "DELETE FROM jobs WHERE id = $1 AND state = 'dead'";
+    Ok(sqlx::query(sql)
+        .bind(id)
+        .execute(connection)
+        .await?
+        .rows_affected()
+        > 0)
+}
+
+/// How many jobs are in each state: `waiting`, `running`, `dead`.
+///
+/// # Errors
+/// The driver's.
+pub async fn count(connection: &mut AnyConnection) -> sqlx::Result<Vec<(String, i64)>> {
+    let sql = "SELECT state, COUNT(*) AS jobs FROM jobs GROUP BY state ORDER BY state";
+    let rows = sqlx::query(sql).fetch_all(connection).await?;
+    let read = |row: &sqlx::any::AnyRow| Ok((row.try_get("state")?, row.try_get("jobs")?));
+    rows.iter().map(read).collect()
+}
+
+fn read(row: &sqlx::any::AnyRow) -> sqlx::Result<Job> {
+    Ok(Job {
+        id: row.try_get("id")?,
+        kind: row.try_get("kind")?,
+        key: row.try_get("key")?,
+        payload: row.try_get("payload")?,
+        correlation: row.try_get("correlation")?,
+        state: row.try_get("state")?,
+        attempts: row.try_get("attempts")?,
+        due: Moment(row.try_get("due")?),
+        created: Moment(row.try_get("created")?),
+        error: row.try_get("error")?,
+    })
+}

@@ -1,0 +1,194 @@
+//! The database: SQLite by default, PostgreSQL by URL, the same statements for both.
+//!
+//! One file a table; each function is one SQL statement over a connection. [`Database::read`] gives a connection to
+//! read with, [`Database::write`] runs a few of them in a transaction that is committed together with whatever else is
+//! being written (see [`writer`]).
+
+mod dialect;
+mod error;
+mod location;
+mod migrate;
+mod writer;
+
+pub mod audit;
+pub mod deliveries;
+pub mod jobs;
+pub mod repositories;
+pub mod tokens;
+
+use std::time::{Duration, Instant};
+
+pub use dialect::Dialect;
+pub use error::DatabaseError;
+pub use location::Location;
+pub use migrate::LATEST;
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::pool::PoolConnection;
+use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions, Connection};
+use writer::Writer;
+pub use writer::Written;
+
+/// How long an operation waits for a connection or a lock.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Connections that read.
+const READERS: u32 = 8;
+/// Transactions that may write at once on PostgreSQL.
+const LANES: u32 = 4;
+
+/// An open database. Cheap to clone; the clones share their connections.
+#[derive(Clone, Debug)]
+pub struct Database {
+    readers: AnyPool,
+    writers: AnyPool,
+    writer: Writer,
+    location: Location,
+}
+
+impl Database {
+    /// Opens the database, creates it when it is not there, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// When the place cannot be used.
+    pub async fn open(location: &Location) -> Result<Self, DatabaseError> {
+        migrate(location).await?;
+        let dialect = Dialect::of(location);
+        let lanes = match dialect {
+            Dialect::Sqlite => 1,
+            Dialect::Postgres => LANES,
+        };
+        let readers = pool(location, READERS).await?;
+        let writers = pool(location, lanes).await?;
+        let writer = Writer::start(&writers, dialect, lanes);
+        Ok(Self {
+            readers,
+            writers,
+            writer,
+            location: location.clone(),
+        })
+    }
+
+    /// Where the database is.
+    #[must_use]
+    pub fn location(&self) -> &Location {
+        &self.location
+    }
+
+    /// Which database it is.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        Dialect::of(&self.location)
+    }
+
+    /// A connection to read with.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn read(&self) -> Result<PoolConnection<Any>, DatabaseError> {
+        Ok(self.readers.acquire().await?)
+    }
+
+    /// Runs `work` in a transaction, and returns when that is durable. `work` may be called a second time when another
+    /// operation of the same commit failed, so it owns what it needs and gives the same again.
+    ///
+    /// # Errors
+    /// When the database does not answer, or refuses the operation.
+    pub async fn write<T, F>(&self, work: F) -> Result<T, DatabaseError>
+    where
+        F: for<'c> Fn(&'c mut AnyConnection) -> Written<'c, T> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.writer.write(work).await
+    }
+
+    /// Waits for the connections to end.
+    pub async fn close(self) {
+        self.writers.close().await;
+        self.readers.close().await;
+    }
+}
+
+/// Brings the schema of a database up to date, creating it when it is not there. Returns the version before.
+///
+/// # Errors
+/// When the place cannot be used.
+pub async fn migrate(location: &Location) -> Result<i64, DatabaseError> {
+    if let Location::Sqlite(path) = location {
+        create_file(path).map_err(|source| DatabaseError::File {
+            location: location.to_string(),
+            source: source.into(),
+        })?;
+    }
+    let options = options(location)?;
+    let give_up = Instant::now() + PATIENCE;
+    loop {
+        let mut connection = AnyConnection::connect_with(&options).await?;
+        let setup = Dialect::of(location).connection_setup();
+        sqlx::raw_sql(setup).execute(&mut connection).await?;
+        match migrate::migrate(&mut connection, location).await {
+            // SQLite does not wait when two processes turn on the write-ahead log of a new file.
+            Err(DatabaseError::Driver(error)) if is_busy(&error) && Instant::now() < give_up => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            answer => {
+                connection.close().await?;
+                return answer;
+            }
+        }
+    }
+}
+
+/// The file may hold the results of private repositories: nobody else reads it.
+fn create_file(path: &std::path::Path) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        std::fs::create_dir_all(parent)?;
+    }
+    std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)?;
+    Ok(())
+}
+
+fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code);
+    code.is_some_and(|code| code == "5" || code == "261" || code == "517")
+}
+
+fn options(location: &Location) -> Result<AnyConnectOptions, DatabaseError> {
+    sqlx::any::install_default_drivers();
+    let options: AnyConnectOptions = location
+        .driver_url()?
+        .parse()
+        .map_err(|_| DatabaseError::Location {
+            location: location.to_string(),
+            reason: "the URL cannot be read",
+        })?;
+    // What goes wrong comes back as an error; logged statements would only drown it.
+    Ok(options.disable_statement_logging())
+}
+
+async fn pool(location: &Location, connections: u32) -> Result<AnyPool, DatabaseError> {
+    let dialect = Dialect::of(location);
+    let pool = AnyPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(PATIENCE)
+        // A file does not go away; a server does.
+        .test_before_acquire(dialect == Dialect::Postgres)
+        .after_connect(move |connection, _| {
+            Box::pin(async move {
+                sqlx::raw_sql(dialect.connection_setup())
+                    .execute(connection)
+                    .await?;
+                Ok(())
+            })
+        })
+        .connect_with(options(location)?)
+        .await?;
+    Ok(pool)
+}

@@ -1,0 +1,142 @@
+//! Repositories, as far as the service knows them.
+
+use sqlx::{AnyConnection, Row};
+
+use crate::domain::{Moment, RepoName};
+
+/// The number of a repository in this database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RepositoryId(pub i64);
+
+/// A stored repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repository {
+    /// Its number.
+    pub id: RepositoryId,
+    /// Its name.
+    pub name: RepoName,
+    /// The installation of the GitHub App that may act on it.
+    pub installation: Option<u64>,
+    /// The branch that pull requests go to, as far as known.
+    pub default_branch: Option<String>,
+    /// Its configuration as JSON; `{}` when nothing was configured.
+    pub config: String,
+}
+
+/// Adds the repository if it is new; its number either way.
+///
+/// # Errors
+/// The driver's.
+pub async fn insert(connection: &mut AnyConnection, name: &RepoName) -> sqlx::Result<RepositoryId> {
+    // An update that changes nothing, so that the row is returned either way.
+    let sql = "INSERT INTO repositories (owner, name, created) VALUES ($1, $2, $3)
+               ON CONFLICT (owner, name) DO UPDATE SET name = excluded.name RETURNING id";
+    let query = sqlx::query_scalar(sql)
+        .bind(name.owner().to_owned())
+        .bind(name.name().to_owned())
+        .bind(Moment::now().0);
+    query.fetch_one(connection).await.map(RepositoryId)
+}
+
+/// The repository of this name.
+///
+/// # Errors
+/// The driver's.
+pub async fn find(connection: &mut AnyConnection, name: &RepoName) -> sqlx::Result<Option<Repository>> {
+    let sql = "SELECT id, owner, name, installation, default_branch, config FROM repositories
+               WHERE owner = $1 AND name = $2";
+    let query = sqlx::query(sql)
+        .bind(name.owner().to_owned())
+        .bind(name.name().to_owned());
+    query
+        .fetch_optional(connection)
+        .await?
+        .as_ref()
+        .map(read)
+        .transpose()
+}
+
+/// The repository of this number.
+///
+/// # Errors
+/// The driver's.
+pub async fn by_id(connection: &mut AnyConnection, id: RepositoryId) -> sqlx::Result<Option<Repository>> {
+    let sql = "SELECT id, owner, name, installation, default_branch, config FROM repositories WHERE id = $1";
+    let row = sqlx::query(sql).bind(id.0).fetch_optional(connection).await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// At most `limit` repositories with a number above `after`, in their order.
+///
+/// # Errors
+/// The driver's.
+pub async fn list(
+    connection: &mut AnyConnection,
+    after: RepositoryId,
+    limit: u32,
+) -> sqlx::Result<Vec<Repository>> {
+    let sql = "SELECT id, owner, name, installation, default_branch, config FROM repositories
+               WHERE id > $1 ORDER BY id LIMIT $2";
+    let query = sqlx::query(sql).bind(after.0).bind(i64::from(limit));
+    query.fetch_all(connection).await?.iter().map(read).collect()
+}
+
+/// Notes which installation acts on the repository, and its default branch; what is `None` stays as it is.
+///
+/// # Errors
+/// The driver's.
+pub async fn set_github(
+    connection: &mut AnyConnection,
+    id: RepositoryId,
+    installation: Option<u64>,
+    default_branch: Option<&str>,
+) -> sqlx::Result<()> {
+    let sql = "UPDATE repositories SET installation = COALESCE($1, installation),
+                   default_branch = COALESCE($2, default_branch) WHERE id = $3";
+    let query = sqlx::query(sql)
+        .bind(installation.map(u64::cast_signed))
+        .bind(default_branch.map(str::to_owned))
+        .bind(id.0);
+    query.execute(connection).await?;
+    Ok(())
+}
+
+/// Forgets an installation that was removed.
+///
+/// # Errors
+/// The driver's.
+pub async fn forget_installation(connection: &mut AnyConnection, installation: u64) -> sqlx::Result<()> {
+    let sql = "UPDATE repositories SET installation = NULL WHERE installation = $1";
+    sqlx::query(sql)
+        .bind(installation.cast_signed())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Replaces the configuration.
+///
+/// # Errors
+/// The driver's.
+pub async fn set_config(connection: &mut AnyConnection, id: RepositoryId, config: &str) -> sqlx::Result<()> {
+    let sql = "UPDATE repositories SET config = $1 WHERE id = $2";
+    sqlx::query(sql)
+        .bind(config.to_owned())
+        .bind(id.0)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+fn read(row: &sqlx::any::AnyRow) -> sqlx::Result<Repository> {
+    let (owner, name): (String, String) = (row.try_get("owner")?, row.try_get("name")?);
+    Ok(Repository {
+        id: RepositoryId(row.try_get("id")?),
+        name: RepoName::new(&owner, &name).map_err(|error| sqlx::Error::Decode(error.into()))?,
+        installation: row
+            .try_get::<Option<i64>, _>("installation")?
+            .map(i64::cast_unsigned),
+        default_branch: row.try_get("default_branch")?,
+        config: row.try_get("config")?,
+    })
+}

@@ -1,0 +1,97 @@
+//! Access tokens. Only a hash of each is stored; nothing here can give a token back.
+
+use sqlx::{AnyConnection, Row};
+
+use crate::domain::Moment;
+
+/// A stored token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// Its public id, for lists, logs and revocation.
+    pub id: String,
+    /// What its owner calls it.
+    pub name: String,
+    /// SHA-256 of the token, in hexadecimal.
+    pub hash: String,
+    /// What it is for: `owner/name`, `owner/*` or `*`.
+    pub repository: String,
+    /// `read`, `upload` or `admin`.
+    pub role: String,
+    /// When it was made.
+    pub created: Moment,
+    /// From when on it is refused.
+    pub expires: Option<Moment>,
+    /// When it was revoked.
+    pub revoked: Option<Moment>,
+}
+
+/// Stores a token.
+///
+/// # Errors
+/// The driver's.
+pub async fn insert(connection: &mut AnyConnection, token: &Token) -> sqlx::Result<()> {
+    let sql = "INSERT INTO tokens (id, name, hash, repository, role, created, expires)
+               VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    let query = sqlx::query(sql)
+        .bind(token.id.clone())
+        .bind(token.name.clone())
+        .bind(token.hash.clone())
+        .bind(token.repository.clone())
+        .bind(token.role.clone())
+        .bind(token.created.0)
+        .bind(token.expires.map(|moment| moment.0));
+    query.execute(connection).await?;
+    Ok(())
+}
+
+/// The token with this hash, revoked and expired ones too.
+///
+/// # Errors
+/// The driver's.
+pub async fn by_hash(connection: &mut AnyConnection, hash: &str) -> sqlx::Result<Option<Token>> {
+    let sql =
+        "SELECT id, name, hash, repository, role, created, expires, revoked FROM tokens WHERE hash = $1";
+    let row = sqlx::query(sql)
+        .bind(hash.to_owned())
+        .fetch_optional(connection)
+        .await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// All tokens, oldest first.
+///
+/// # Errors
+/// The driver's.
+pub async fn list(connection: &mut AnyConnection) -> sqlx::Result<Vec<Token>> {
+    let sql =
+        "SELECT id, name, hash, repository, role, created, expires, revoked FROM tokens ORDER BY created, id";
+    sqlx::query(sql)
+        .fetch_all(connection)
+        .await?
+        .iter()
+        .map(read)
+        .collect()
+}
+
+/// Revokes a token. Whether there was one that was not revoked.
+///
+/// # Errors
+/// The driver's.
+pub async fn revoke(connection: &mut AnyConnection, id: &str) -> sqlx::Result<bool> {
+    let sql = "UPDATE tokens SET revoked = $1 WHERE id = $2 AND revoked IS NULL";
+    let query = sqlx::query(sql).bind(Moment::now().0).bind(id.to_owned());
+    Ok(query.execute(connection).await?.rows_affected() > 0)
+}
+
+fn read(row: &sqlx::any::AnyRow) -> sqlx::Result<Token> {
+    Ok(Token {
+        id: row.try_get("id")?,
+        name: row.try_get("name")?,
+        hash: row.try_get("hash")?,
+        repository: row.try_get("repository")?,
+        role: row.try_get("role")?,
+        created: Moment(row.try_get("created")?),
+        expires: row.try_get::<Option<i64>, _>("expires")?.map(Moment),
+        revoked: row.try_get::<Option<i64>, _>("revoked")?.map(Moment),
+    })
+}

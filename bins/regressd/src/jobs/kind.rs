@@ -1,0 +1,66 @@
+//! The kinds of work there are.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A kind of job. The comment says what its key is made of: two jobs with the same key are never done at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Act on a webhook (its delivery id).
+    Webhook,
+    /// Judge a run (its number).
+    Judge,
+    /// Write the comment of a pull request (repository and number).
+    Comment,
+    /// Write the check run of a commit (repository and commit).
+    Check,
+    /// Ask for a confirming run (stream and commit).
+    Confirm,
+    /// Open or update the issue of a persistent regression (series and branch).
+    Issue,
+}
+
+impl Kind {
+    /// All kinds.
+    pub const ALL: [Self; 6] = [
+        Self::Webhook,
+        Self::Judge,
+        Self::Comment,
+        Self::Check,
+        Self::Confirm,
+        Self::Issue,
+    ];
+
+    /// Its name in the database and in metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Webhook => "webhook",
+            Self::Judge => "judge",
+            Self::Comment => "comment",
+            Self::Check => "check",
+            Self::Confirm => "confirm",
+            Self::Issue => "issue",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A kind of job that this program does not know: a newer one enqueued it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no work of the kind {0:?} in this version")]
+pub struct UnknownKind(String);
+
+impl FromStr for Kind {
+    type Err = UnknownKind;
+
+    fn from_str(text: &str) -> Result<Self, UnknownKind> {
+        let found = Self::ALL.into_iter().find(|kind| kind.as_str() == text);
+        found.ok_or_else(|| UnknownKind(text.to_owned()))
+    }
+}

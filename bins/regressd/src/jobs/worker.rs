@@ -1,0 +1,242 @@
+//! The workers: they take jobs, hold their leases, and note how the work went.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tracing::Instrument as _;
+
+use super::{Backoff, Kind, backoff};
+use crate::database::DatabaseError;
+use crate::database::jobs::{self, Job};
+use crate::domain::Moment;
+use crate::state::AppState;
+
+/// How long workers sleep when nothing is due and nobody wakes them: other processes enqueue too.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// Why a job was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Trying again may help; not before the wait, if one is given.
+    #[error("{reason}")]
+    Again {
+        /// What went wrong.
+        reason: String,
+        /// When it makes sense to try again.
+        wait: Option<Duration>,
+        /// Whether this was an attempt of the job's own: waiting for a limit is none.
+        counts: bool,
+    },
+    /// Trying again cannot help.
+    #[error("{0}")]
+    Never(String),
+}
+
+impl Failure {
+    /// A failure that may pass.
+    #[must_use]
+    pub fn again(reason: impl Into<String>) -> Self {
+        Self::Again {
+            reason: reason.into(),
+            wait: None,
+            counts: true,
+        }
+    }
+}
+
+impl From<DatabaseError> for Failure {
+    fn from(error: DatabaseError) -> Self {
+        Self::again(error.to_string())
+    }
+}
+
+impl From<sqlx::Error> for Failure {
+    fn from(error: sqlx::Error) -> Self {
+        DatabaseError::from(error).into()
+    }
+}
+
+impl From<serde_json::Error> for Failure {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Never(format!("the payload cannot be read: {error}"))
+    }
+}
+
+/// Works until the service is to end, and then until the jobs in hand are done.
+pub async fn run_workers(state: AppState) {
+    let worker = uuid::Uuid::now_v7().to_string();
+    let places = state.settings.load().jobs.workers.max(1);
+    let free = Arc::new(Semaphore::new(places));
+    let mut in_hand = JoinSet::new();
+    let mut last_release: Option<Instant> = None;
+    while !state.ending.is_cancelled() {
+        let lease = lease(&state);
+        if last_release.is_none_or(|at| at.elapsed() > lease / 4) {
+            last_release = Some(Instant::now());
+            release_abandoned(&state).await;
+        }
+        // One place at least, then as many jobs as there are places.
+        let Ok(first) = Arc::clone(&free).acquire_owned().await else {
+            break;
+        };
+        let mut permits = vec![first];
+        while let Ok(permit) = Arc::clone(&free).try_acquire_owned() {
+            permits.push(permit);
+        }
+        let taken = take(&state, &worker, permits.len()).await;
+        let idle = taken.len() < permits.len();
+        for (job, permit) in taken.into_iter().zip(permits) {
+            let (state, worker) = (state.clone(), worker.clone());
+            in_hand.spawn(async move {
+                do_job(&state, &worker, job).await;
+                drop(permit);
+            });
+        }
+        while in_hand.try_join_next().is_some() {}
+        if idle {
+            tokio::select! {
+                () = state.work.notified() => {}
+                () = state.ending.cancelled() => {}
+                () = tokio::time::sleep(LOOK_AGAIN) => {}
+            }
+        }
+    }
+    while in_hand.join_next().await.is_some() {}
+}
+
+fn lease(state: &AppState) -> Duration {
+    Duration::from_secs(state.settings.load().jobs.lease_seconds.max(1))
+}
+
+async fn release_abandoned(state: &AppState) {
+    let released = state
+        .database
+        .write(|connection| Box::pin(jobs::release_abandoned(connection)))
+        .await;
+    match released {
+        Ok(0) => {}
+        Ok(count) => tracing::warn!(count, "jobs of workers that died wait again"),
+        Err(error) => tracing::error!(%error, "cannot look for abandoned jobs"),
+    }
+}
+
+async fn take(state: &AppState, worker: &str, places: usize) -> Vec<Job> {
+    let (dialect, lease, worker) = (state.database.dialect(), lease(state), worker.to_owned());
+    let limit = u32::try_from(places).unwrap_or(u32::MAX);
+    let taken = state
+        .database
+        .write(move |connection| {
+            let worker = worker.clone();
+            Box::pin(async move { jobs::take(connection, dialect, &worker, lease, limit).await })
+        })
+        .await;
+    taken.unwrap_or_else(|error| {
+        tracing::error!(%error, "cannot take jobs");
+        Vec::new()
+    })
+}
+
+async fn do_job(state: &AppState, worker: &str, job: Job) {
+    let span = tracing::info_span!("job", id = job.id, kind = %job.kind, correlation = %job.correlation, attempt = job.attempts);
+    async {
+        let begun = Instant::now();
+        let work = tokio::spawn(act(state.clone(), job.clone()).in_current_span());
+        let outcome = holding_lease(state, worker, &job, work).await;
+        let kind = job.kind.clone();
+        let word = match &outcome {
+            Ok(()) => "done",
+            Err(Failure::Again { .. }) => "failed",
+            Err(Failure::Never(_)) => "given-up",
+        };
+        metrics::histogram!("regressd_job_seconds", "kind" => kind.clone(), "outcome" => word)
+            .record(begun.elapsed().as_secs_f64());
+        if let Err(error) = note(state, job, outcome).await {
+            // The lease runs out, and the job is done again.
+            tracing::error!(%error, "cannot note how the job went");
+        }
+    }
+    .instrument(span)
+    .await;
+}
+
+/// Waits for the work, and renews the lease as long as it takes. A panic is a failure like any other.
+async fn holding_lease(
+    state: &AppState,
+    worker: &str,
+    job: &Job,
+    mut work: tokio::task::JoinHandle<Result<(), Failure>>,
+) -> Result<(), Failure> {
+    let lease = lease(state);
+    loop {
+        tokio::select! {
+            done = &mut work => {
+                return done.unwrap_or_else(|error| Err(Failure::again(format!("the work broke off: {error}"))));
+            }
+            () = tokio::time::sleep(lease / 3) => {
+                let (id, worker) = (job.id, worker.to_owned());
+                let renewed = state.database.write(move |connection| {
+                    let worker = worker.clone();
+                    Box::pin(async move { jobs::renew(connection, id, &worker, lease).await })
+                });
+                if let Err(error) = renewed.await {
+                    tracing::error!(%error, "cannot renew the lease of a job");
+                }
+            }
+        }
+    }
+}
+
+/// The one place that knows which function does which kind of work.
+async fn act(state: AppState, job: Job) -> Result<(), Failure> {
+    let kind: Kind = job
+        .kind
+        .parse()
+        .map_err(|error| Failure::Never(format!("{error}")))?;
+    let _ = &state;
+    Err(Failure::Never(format!("nothing does {kind} yet")))
+}
+
+async fn note(state: &AppState, job: Job, outcome: Result<(), Failure>) -> Result<(), DatabaseError> {
+    let settings = state.settings.load();
+    let backoff = Backoff {
+        first: Duration::from_millis(settings.jobs.backoff_milliseconds),
+        longest: Duration::from_secs(settings.jobs.longest_backoff_seconds),
+    };
+    let attempts = u32::try_from(job.attempts).unwrap_or(u32::MAX);
+    let (reason, wait) = match outcome {
+        Ok(()) => {
+            let id = job.id;
+            return state
+                .database
+                .write(move |connection| Box::pin(jobs::finish(connection, id)))
+                .await;
+        }
+        Err(Failure::Again { reason, wait, counts }) if !counts || attempts < settings.jobs.attempts => {
+            let own = backoff.wait(attempts, backoff::chance());
+            (reason, Some(wait.map_or(own, |wait| wait.max(own))))
+        }
+        Err(Failure::Again { reason, .. } | Failure::Never(reason)) => (reason, None),
+    };
+    match wait {
+        Some(wait) => {
+            tracing::warn!(%reason, wait_seconds = wait.as_secs_f64(), "the job failed and will be tried again");
+            let due = Moment::now().after(wait);
+            let write = state.database.write(move |connection| {
+                let (job, reason) = (job.clone(), reason.clone());
+                Box::pin(async move { jobs::retry_at(connection, &job, due, &reason).await })
+            });
+            write.await
+        }
+        None => {
+            tracing::error!(%reason, "the job is a dead letter now; see regressd dead-letters list");
+            metrics::counter!("regressd_dead_letters_total", "kind" => job.kind.clone()).increment(1);
+            let write = state.database.write(move |connection| {
+                let (id, reason) = (job.id, reason.clone());
+                Box::pin(async move { jobs::bury(connection, id, &reason).await })
+            });
+            write.await
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Whether the service lives, and whether it can work.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::database::jobs;
+use crate::state::AppState;
+
+/// The answer of `/health`.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Health {
+    /// Always `ok`.
+    status: &'static str,
+    /// The version of the service.
+    version: &'static str,
+}
+
+/// The process lives.
+#[utoipa::path(get, path = "/health", tag = "service", responses((status = 200, body = Health)))]
+pub(super) async fn health() -> Json<Health> {
+    Json(Health {
+        status: "ok",
+        version: env!("CARGO_PKG_VERSION"),
+    })
+}
+
+/// The answer of `/ready`: each part by itself.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Readiness {
+    /// Whether requests can be served.
+    ready: bool,
+    /// Whether the database answers.
+    database: bool,
+    /// Jobs that wait or run.
+    queue: i64,
+    /// Jobs that were given up.
+    dead_letters: i64,
+}
+
+/// The service can work: its database answers.
+#[utoipa::path(
+    get, path = "/ready", tag = "service",
+    responses((status = 200, body = Readiness), (status = 503, body = Readiness))
+)]
+pub(super) async fn ready(State(state): State<AppState>) -> (StatusCode, Json<Readiness>) {
+    let counts = count(&state).await;
+    let of = |wanted: &[&str]| {
+        let counts = counts.iter().flatten();
+        counts
+            .filter(|(state, _)| wanted.contains(&state.as_str()))
+            .map(|(_, count)| count)
+            .sum()
+    };
+    let ready = counts.is_some() && !state.ending.is_cancelled();
+    let readiness = Readiness {
+        ready,
+        database: counts.is_some(),
+        queue: of(&["waiting", "running"]),
+        dead_letters: of(&["dead"]),
+    };
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (status, Json(readiness))
+}
+
+async fn count(state: &AppState) -> Option<Vec<(String, i64)>> {
+    let mut connection = state.database.read().await.ok()?;
+    jobs::count(&mut connection).await.ok()
+}

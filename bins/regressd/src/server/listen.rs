@@ -1,0 +1,88 @@
+//! Listening: plain or TLS, until the service is to end.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use axum_server::Handle;
+use axum_server::tls_rustls::RustlsConfig;
+
+use crate::state::AppState;
+
+/// How long requests in hand may take when the service is to end.
+const FAREWELL: Duration = Duration::from_secs(20);
+
+/// Why the service cannot listen.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The address cannot be used.
+    #[error("cannot listen on {address}: {source}; choose another with --listen")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// The certificate or its key cannot be used.
+    #[error("cannot use the certificate {certificate} with the key {key}: {source}")]
+    Certificate {
+        /// The chain.
+        certificate: PathBuf,
+        /// The key.
+        key: PathBuf,
+        /// What is wrong.
+        source: std::io::Error,
+    },
+    /// One of the two is missing.
+    #[error("TLS needs both server.tls_certificate and server.tls_key")]
+    HalfTls,
+}
+
+/// Answers requests until the service is to end. `listening` is told the address.
+///
+/// # Errors
+/// When the address or the certificate cannot be used.
+pub async fn serve(
+    state: AppState,
+    router: axum::Router,
+    listening: impl FnOnce(SocketAddr) + Send,
+) -> Result<(), ServeError> {
+    let settings = state.settings.load_full();
+    let address = settings.server.listen;
+    let failed = |source| ServeError::Listen { address, source };
+    let listener = std::net::TcpListener::bind(address).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    let tls = match (&settings.server.tls_certificate, &settings.server.tls_key) {
+        (Some(certificate), Some(key)) => {
+            let config = RustlsConfig::from_pem_file(certificate, key).await;
+            Some(config.map_err(|source| ServeError::Certificate {
+                certificate: certificate.clone(),
+                key: key.clone(),
+                source,
+            })?)
+        }
+        (None, None) => None,
+        _ => return Err(ServeError::HalfTls),
+    };
+    listening(listener.local_addr().map_err(failed)?);
+    let handle = Handle::new();
+    tokio::spawn({
+        let (handle, state) = (handle.clone(), state.clone());
+        async move {
+            state.ending.cancelled().await;
+            handle.graceful_shutdown(Some(FAREWELL));
+        }
+    });
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let served = match tls {
+        Some(tls) => {
+            let server = axum_server::from_tcp_rustls(listener, tls).map_err(failed)?;
+            server.handle(handle).serve(service).await
+        }
+        None => {
+            let server = axum_server::from_tcp(listener).map_err(failed)?;
+            server.handle(handle).serve(service).await
+        }
+    };
+    served.map_err(failed)
+}

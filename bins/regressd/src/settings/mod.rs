@@ -1,0 +1,40 @@
+//! What the operator decides: one struct, read from a file, the environment and flags, in this order (see [`layers`]).
+//!
+//! Secrets are not part of it: they come from environment variables or from files that the settings name.
+
+mod layers;
+mod secret;
+mod sections;
+
+pub use layers::{Layers, SettingsError};
+pub use secret::Secret;
+pub use sections::{
+    Analytics, Backup, DatabaseSettings, GitHub, Jobs, Judging, LogFormat, Logging, Oidc, Retention, Server,
+};
+use serde::Deserialize;
+
+/// All settings, each section with its defaults.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Addresses, limits, TLS.
+    pub server: Server,
+    /// Where the data is.
+    pub database: DatabaseSettings,
+    /// The GitHub App.
+    pub github: GitHub,
+    /// Uploads by GitHub Actions without a token.
+    pub oidc: Oidc,
+    /// Workers and retries.
+    pub jobs: Jobs,
+    /// What applies where a repository says nothing.
+    pub judging: Judging,
+    /// An optional command that looks at each run.
+    pub analytics: Analytics,
+    /// Scheduled backups.
+    pub backup: Backup,
+    /// What is kept for how long.
+    pub retention: Retention,
+    /// The log.
+    pub logging: Logging,
+}

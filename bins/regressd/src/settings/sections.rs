@@ -1,0 +1,272 @@
+//! The sections of the settings, with their defaults. Durations are in the unit that a field's name ends in.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+/// `[server]`
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Server {
+    /// Where requests are answered.
+    pub listen: SocketAddr,
+    /// Where Prometheus reads metrics; empty for nowhere.
+    pub metrics_listen: Option<SocketAddr>,
+    /// How people reach the service, for links in comments: `https://bench.example.org`.
+    pub public_url: Option<String>,
+    /// Certificate chain in PEM; with `tls_key` the service speaks TLS itself.
+    pub tls_certificate: Option<PathBuf>,
+    /// Private key in PEM.
+    pub tls_key: Option<PathBuf>,
+    /// Whether `X-Forwarded-For` is believed: only behind a proxy that sets it.
+    pub trust_proxy: bool,
+    /// Whether pages, badges and reading need no token.
+    pub public_read: bool,
+    /// Largest upload in MiB.
+    pub upload_limit_mib: usize,
+    /// Seconds in which a request must have arrived in full and been answered.
+    pub request_timeout_seconds: u64,
+    /// Requests a minute that one token may make; 0 for no limit.
+    pub requests_per_token_minute: u32,
+    /// Requests a minute from one address without a valid token; 0 for no limit.
+    pub requests_per_address_minute: u32,
+    /// Uploads that are judged within their request at once; more are left to the workers.
+    pub judged_at_once: usize,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8780)),
+            metrics_listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 9780))),
+            public_url: None,
+            tls_certificate: None,
+            tls_key: None,
+            trust_proxy: false,
+            public_read: false,
+            upload_limit_mib: 64,
+            request_timeout_seconds: 30,
+            requests_per_token_minute: 6_000,
+            requests_per_address_minute: 600,
+            judged_at_once: 2,
+        }
+    }
+}
+
+/// `[database]`
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DatabaseSettings {
+    /// A path, or `postgres://USER@HOST/NAME`. A URL with a password is a secret: give it by `REGRESSD_DATABASE_URL`
+    /// or `url_file`.
+    pub url: String,
+    /// A file with the URL.
+    pub url_file: Option<PathBuf>,
+}
+
+impl Default for DatabaseSettings {
+    fn default() -> Self {
+        Self {
+            url: "regressd.db".to_owned(),
+            url_file: None,
+        }
+    }
+}
+
+/// `[github]`. The private key and the webhook secret come from `REGRESSD_GITHUB_PRIVATE_KEY` and
+/// `REGRESSD_GITHUB_WEBHOOK_SECRET`, or from the files named here.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GitHub {
+    /// The App's id; without it nothing is sent to GitHub.
+    pub app_id: Option<u64>,
+    /// A file with the App's private key in PEM.
+    pub private_key_file: Option<PathBuf>,
+    /// A file with the webhook secret; without a secret webhooks are refused.
+    pub webhook_secret_file: Option<PathBuf>,
+    /// GitHub's API.
+    pub api_url: String,
+}
+
+impl Default for GitHub {
+    fn default() -> Self {
+        Self {
+            app_id: None,
+            private_key_file: None,
+            webhook_secret_file: None,
+            api_url: "https://api.github.com".to_owned(),
+        }
+    }
+}
+
+/// `[oidc]`
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Oidc {
+    /// Who may upload without a token: `https://token.actions.githubusercontent.com`. Empty for nobody.
+    pub issuer: Option<String>,
+    /// The audience that workflows must ask for.
+    pub audience: String,
+    /// Where the issuer's keys are, if not at `/.well-known/jwks` below it.
+    pub keys_url: Option<String>,
+}
+
+impl Default for Oidc {
+    fn default() -> Self {
+        Self {
+            issuer: None,
+            audience: "regressd".to_owned(),
+            keys_url: None,
+        }
+    }
+}
+
+/// `[jobs]`
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Jobs {
+    /// Jobs done at once.
+    pub workers: usize,
+    /// Attempts before a job is a dead letter.
+    pub attempts: u32,
+    /// Wait after the first failure in milliseconds; it doubles with each.
+    pub backoff_milliseconds: u64,
+    /// Longest wait between attempts in seconds.
+    pub longest_backoff_seconds: u64,
+    /// After so many seconds without a sign of life a worker's job is given to another.
+    pub lease_seconds: u64,
+}
+
+impl Default for Jobs {
+    fn default() -> Self {
+        Self {
+            workers: 4,
+            attempts: 8,
+            backoff_milliseconds: 500,
+            longest_backoff_seconds: 300,
+            lease_seconds: 30,
+        }
+    }
+}
+
+/// `[judging]`: defaults of a repository's configuration.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Judging {
+    /// Changes below this percentage do not matter.
+    pub threshold_percent: f64,
+    /// Runs of history needed for a judgement.
+    pub min_samples: usize,
+    /// Runs of the target branch that make a baseline.
+    pub baseline_runs: u32,
+    /// Runs in a row on a target branch that must be slower before an issue is opened.
+    pub persistent_runs: u32,
+}
+
+impl Default for Judging {
+    fn default() -> Self {
+        Self {
+            threshold_percent: 5.0,
+            min_samples: 4,
+            baseline_runs: 30,
+            persistent_runs: 3,
+        }
+    }
+}
+
+/// `[analytics]`
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Analytics {
+    /// The command and its arguments; empty for none.
+    pub command: Vec<String>,
+    /// Processes kept running.
+    pub processes: usize,
+    /// Milliseconds within which it must answer.
+    pub timeout_milliseconds: u64,
+}
+
+impl Default for Analytics {
+    fn default() -> Self {
+        Self {
+            command: Vec::new(),
+            processes: 1,
+            timeout_milliseconds: 5_000,
+        }
+    }
+}
+
+/// `[backup]`
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Backup {
+    /// Folder for scheduled backups; without it there are none.
+    pub directory: Option<PathBuf>,
+    /// Hours between two backups.
+    pub every_hours: u64,
+    /// Backups kept.
+    pub keep: usize,
+}
+
+impl Default for Backup {
+    fn default() -> Self {
+        Self {
+            directory: None,
+            every_hours: 24,
+            keep: 7,
+        }
+    }
+}
+
+/// `[retention]`
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retention {
+    /// Days after which runs are removed, but for those a baseline needs; 0 keeps all.
+    pub runs_days: u32,
+    /// Days after which deliveries that were worked off are removed; 0 keeps all.
+    pub deliveries_days: u32,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self {
+            runs_days: 0,
+            deliveries_days: 30,
+        }
+    }
+}
+
+/// `[logging]`
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Logging {
+    /// `pretty` or `json`.
+    pub format: LogFormat,
+    /// What is logged, as `tracing` writes filters: `info`, `regressd=debug`.
+    pub level: String,
+    /// Where an OpenTelemetry collector listens (`http://localhost:4318`); needs a build with that feature.
+    pub opentelemetry: Option<String>,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Pretty,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Default for Logging {
+    fn default() -> Self {
+        Self {
+            format: LogFormat::Pretty,
+            level: "info".to_owned(),
+            opentelemetry: None,
+        }
+    }
+}

@@ -42,4 +42,5 @@ pub mod observation;
 pub mod random;
 pub mod seed;
 pub mod select;
+pub mod snip;
 pub mod state;

@@ -20,7 +20,7 @@
 mod frame;
 mod id;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod wire;
 
 use crate::case::Case;

@@ -85,7 +85,7 @@ fn pages() -> impl Strategy<Value = Vec<Page>> {
     })
 }
 
-fn cases() -> impl Strategy<Value = Case> {
+pub(crate) fn cases() -> impl Strategy<Value = Case> {
     (blocks(), any::<[u64; 2]>(), states(), pages()).prop_map(
         |(block, [image_base, code_base], state, pages)| Case {
             block: Arc::new(block),
@@ -124,7 +124,7 @@ fn endpoints() -> impl Strategy<Value = Endpoint> {
     ]
 }
 
-fn observations() -> impl Strategy<Value = Observation> {
+pub(crate) fn observations() -> impl Strategy<Value = Observation> {
     let memory = prop::collection::btree_map(0..u64::MAX / 64, any::<u8>(), 0..5).prop_map(|lines| {
         let line = |(number, fill): (u64, u8)| Line {
             address: number * LINE_SIZE as u64,

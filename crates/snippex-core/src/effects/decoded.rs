@@ -79,7 +79,9 @@ pub(super) struct Decoded {
 pub(super) fn decode(block: &Block) -> Vec<Decoded> {
     let mut decoder = Decoder::with_ip(64, &block.bytes, block.address, DecoderOptions::NONE);
     let mut factory = InstructionInfoFactory::new();
-    let mut instructions = Vec::with_capacity(block.instruction_count as usize);
+    // The count is what a file says; there is at most an instruction a byte.
+    let count = (block.instruction_count as usize).min(block.bytes.len());
+    let mut instructions = Vec::with_capacity(count);
     while decoder.can_decode() {
         let offset = decoder.position();
         let instruction = decoder.decode();

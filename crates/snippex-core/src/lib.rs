@@ -38,6 +38,7 @@ pub mod diff;
 pub mod effects;
 pub mod extract;
 pub mod group;
+pub mod lower;
 pub mod observation;
 pub mod random;
 pub mod seed;

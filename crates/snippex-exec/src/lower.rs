@@ -1,37 +1,15 @@
-//! Lowering: a block's bytes made ready to execute at another address, with its exits leading into the runner.
-//!
-//! The body is copied; displacements relative to RIP are adjusted to reach the loaded image. The terminator is
-//! executed as it is, but its direct targets become exit stubs: a conditional branch is widened to 32 bits (its
-//! condition is what matters), a call still pushes its return address, an indirect branch goes where it goes.
+//! Lowering for the runner: exits lead into stubs that note which one was taken and go to the capture routine.
 
-use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, OpKind};
 use snippex_core::address_space::{CODE_DISTANCE, PAD_COUNT, PAD_SIZE, PADS};
-use snippex_core::block::{Block, Terminator};
+use snippex_core::block::Block;
 use snippex_core::case::Placement;
+pub use snippex_core::lower::LowerError;
+use snippex_core::lower::Stub;
+pub(crate) use snippex_core::lower::{EXIT_NEXT, EXIT_TAKEN};
 use snippex_runner::layout::{HEADER_BASE, Header, STUB_SIZE};
-use thiserror::Error;
 
-/// Number of the exit that a fall-through or a direct branch takes.
-pub(crate) const EXIT_NEXT: u32 = 0;
-/// Number of the exit for a taken conditional branch.
-pub(crate) const EXIT_TAKEN: u32 = 1;
 /// Numbers of the landing pads start here.
 pub(crate) const EXIT_PADS: u32 = 0x100;
-
-/// Why a block cannot be executed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LowerError {
-    /// Extraction marked the block.
-    #[error("the block depends on more than its case: {0:?}")]
-    Unrunnable(snippex_core::block::Unrunnable),
-    /// Its bytes do not decode, or its terminator is not what the block says.
-    #[error("the block's bytes do not decode as the block says")]
-    Malformed,
-    /// A displacement relative to RIP does not reach from where the code executes.
-    #[error("an operand relative to RIP is out of reach")]
-    OutOfReach,
-}
 
 /// A block ready to execute.
 #[derive(Clone, Debug)]
@@ -86,130 +64,17 @@ pub(crate) fn push_stub(bytes: &mut Vec<u8>, exit: u32) {
 /// # Errors
 /// When the block cannot be executed, and why.
 pub fn lower(block: &Block, placement: Placement) -> Result<Lowered, LowerError> {
-    if let Some(reason) = block.unrunnable {
-        return Err(LowerError::Unrunnable(reason));
-    }
-    let address = block.address.wrapping_add(placement.code_base);
-    let mut bytes = block.bytes.clone();
-    let mut decoder = Decoder::with_ip(64, &block.bytes, block.address, DecoderOptions::NONE);
-    let mut instruction = Instruction::default();
-    let mut last = 0;
-    while decoder.can_decode() {
-        last = decoder.position();
-        decoder.decode_out(&mut instruction);
-        if instruction.is_invalid() {
-            return Err(LowerError::Malformed);
-        }
-        let is_last = !decoder.can_decode();
-        if !is_last && !matches!(instruction.flow_control(), FlowControl::Next) {
-            return Err(LowerError::Malformed);
-        }
-        if instruction.is_ip_rel_memory_operand() {
-            let offset = decoder.get_constant_offsets(&instruction).displacement_offset();
-            let at = last + offset;
-            let field = bytes.get_mut(at..at + 4).ok_or(LowerError::Malformed)?;
-            let old = i32::from_le_bytes(field.try_into().expect("four bytes"));
-            let distance = placement.image_base.wrapping_sub(placement.code_base) as i64;
-            let new = i32::try_from(i64::from(old) + distance).map_err(|_| LowerError::OutOfReach)?;
-            field.copy_from_slice(&new.to_le_bytes());
-        }
-    }
-    if bytes.is_empty() {
-        return Err(LowerError::Malformed);
-    }
-    let next = address.wrapping_add(block.bytes.len() as u64);
-    let branch = || match instruction.op0_kind() {
-        OpKind::NearBranch64 => Ok(instruction.near_branch64().wrapping_add(placement.code_base)),
-        _ => Err(LowerError::Malformed),
+    const STUB: Stub = Stub {
+        size: STUB_SIZE as u8,
+        push: push_stub,
     };
-    let (targets, stubs) = match block.terminator {
-        Terminator::FallThrough => {
-            let stubs = bytes.len();
-            push_stub(&mut bytes, EXIT_NEXT);
-            ([next, next], stubs)
-        }
-        Terminator::Jcc => {
-            let target = branch()?;
-            bytes.truncate(last);
-            // Jcc rel32 over the first stub to the second.
-            let condition = instruction.condition_code() as u8;
-            let code = jcc_opcode(condition).ok_or(LowerError::Malformed)?;
-            bytes.extend([0x0f, code]);
-            bytes.extend((STUB_SIZE as u32).to_le_bytes());
-            let stubs = bytes.len();
-            push_stub(&mut bytes, EXIT_NEXT);
-            push_stub(&mut bytes, EXIT_TAKEN);
-            ([next, target], stubs)
-        }
-        Terminator::Loop => {
-            let target = branch()?;
-            // Only an 8-bit form exists; the displacement is the last byte.
-            *bytes.last_mut().expect("not empty") = STUB_SIZE as u8;
-            let stubs = bytes.len();
-            push_stub(&mut bytes, EXIT_NEXT);
-            push_stub(&mut bytes, EXIT_TAKEN);
-            ([next, target], stubs)
-        }
-        Terminator::Jmp => {
-            let target = branch()?;
-            bytes.truncate(last);
-            bytes.extend([0xe9, 0, 0, 0, 0]);
-            let stubs = bytes.len();
-            push_stub(&mut bytes, EXIT_NEXT);
-            ([target, target], stubs)
-        }
-        Terminator::Call => {
-            let target = branch()?;
-            // The displacement is the last four bytes; keeping the length keeps the return address.
-            let at = bytes
-                .len()
-                .checked_sub(4)
-                .filter(|&at| at > last)
-                .ok_or(LowerError::Malformed)?;
-            bytes[at..].fill(0);
-            let stubs = bytes.len();
-            push_stub(&mut bytes, EXIT_NEXT);
-            ([target, target], stubs)
-        }
-        Terminator::IndirectJmp | Terminator::IndirectCall | Terminator::Ret | Terminator::Trap => {
-            let stubs = bytes.len();
-            ([next, next], stubs)
-        }
-        Terminator::Syscall => return Err(LowerError::Unrunnable(snippex_core::block::Unrunnable::Syscall)),
-    };
+    let code = snippex_core::lower::lower(block, placement, STUB)?;
     Ok(Lowered {
-        address,
-        bytes,
-        targets,
-        stubs,
+        address: code.address,
+        bytes: code.bytes,
+        targets: code.targets,
+        stubs: code.stubs,
     })
-}
-
-/// Second opcode byte of `Jcc rel32` for iced's condition number, which is not the encoding's.
-fn jcc_opcode(condition: u8) -> Option<u8> {
-    use iced_x86::ConditionCode as C;
-    const ORDER: [C; 16] = [
-        C::o,
-        C::no,
-        C::b,
-        C::ae,
-        C::e,
-        C::ne,
-        C::be,
-        C::a,
-        C::s,
-        C::ns,
-        C::p,
-        C::np,
-        C::l,
-        C::ge,
-        C::le,
-        C::g,
-    ];
-    ORDER
-        .iter()
-        .position(|&code| code as u8 == condition)
-        .map(|position| 0x80 + position as u8)
 }
 
 /// The landing pads: one stub each.
@@ -230,8 +95,9 @@ const _: () = assert!(
 
 #[cfg(test)]
 mod tests {
+    use iced_x86::Decoder;
     use iced_x86::code_asm::*;
-    use snippex_core::block::Origin;
+    use snippex_core::block::{Origin, Terminator};
 
     use super::*;
 

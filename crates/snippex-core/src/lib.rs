@@ -26,7 +26,8 @@
 //!
 //! [`binary`] reads files, [`extract`] finds blocks, [`select`] chooses; [`seed`] makes start states; [`block`],
 //! [`case`], [`group`], [`state`] and [`observation`] are the nouns; [`effects`] knows what the manuals leave open and
-//! [`diff`] compares under that; [`codec`] gives everything bytes and names. Running is for `snippex-exec`.
+//! [`diff`] compares under that; [`signature`] says
+//! which divergences are the same bug; [`codec`] gives everything bytes and names. Running is for `snippex-exec`.
 
 pub mod address_space;
 pub mod binary;
@@ -41,7 +42,9 @@ pub mod group;
 pub mod lower;
 pub mod observation;
 pub mod random;
+pub mod reduce;
 pub mod seed;
 pub mod select;
+pub mod signature;
 pub mod snip;
 pub mod state;

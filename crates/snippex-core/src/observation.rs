@@ -43,6 +43,22 @@ pub struct Signal {
     pub write: bool,
 }
 
+/// The Linux name of a signal: `SIGSEGV`.
+#[must_use]
+pub fn signal_name(number: i32) -> String {
+    let name = match number {
+        4 => "SIGILL",
+        5 => "SIGTRAP",
+        6 => "SIGABRT",
+        7 => "SIGBUS",
+        8 => "SIGFPE",
+        9 => "SIGKILL",
+        11 => "SIGSEGV",
+        _ => return format!("signal {number}"),
+    };
+    name.to_owned()
+}
+
 /// A 64-byte line of memory whose content after the run is not what the case had there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Line {

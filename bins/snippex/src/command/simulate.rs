@@ -8,7 +8,7 @@ use cli_kit::{CancelToken, ExitStatus, Failure, Format, Table};
 use serde::Serialize;
 use snippex_core::block::Block;
 use snippex_core::group::Group;
-use snippex_core::observation::{Endpoint, Observation};
+use snippex_core::observation::{Endpoint, Observation, signal_name};
 use snippex_exec::batch::split;
 use snippex_exec::engine::{Engine, EngineError};
 use snippex_exec::{CaseMaker, MemorySource, Outcome};
@@ -25,7 +25,6 @@ use crate::blocks;
 use crate::engines::{EngineChoice, EngineView, record};
 use crate::host::this_host;
 use crate::tell::OrTell;
-use crate::view::difference::signal_name;
 use crate::view::state::View;
 use crate::view::{grouped, percent, several, untitled};
 

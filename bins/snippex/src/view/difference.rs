@@ -1,7 +1,7 @@
 //! One difference in words: `ZF is 1, not 0`.
 
 use snippex_core::diff::{Difference, Field, Value};
-use snippex_core::observation::{Endpoint, Signal};
+use snippex_core::observation::{Endpoint, Signal, signal_name};
 
 /// What differs, in a sentence without a full stop. The engine under test comes first.
 pub(crate) fn sentence(difference: &Difference) -> String {
@@ -47,21 +47,6 @@ fn raised(signal: &Signal) -> String {
         _ => String::new(),
     };
     format!("{name} at {:#x}{address}", signal.rip)
-}
-
-/// The Linux name of a signal.
-pub(crate) fn signal_name(number: i32) -> String {
-    let name = match number {
-        4 => "SIGILL",
-        5 => "SIGTRAP",
-        6 => "SIGABRT",
-        7 => "SIGBUS",
-        8 => "SIGFPE",
-        9 => "SIGKILL",
-        11 => "SIGSEGV",
-        _ => return format!("signal {number}"),
-    };
-    name.to_owned()
 }
 
 /// Which bytes of a vector register are shown.

@@ -32,7 +32,7 @@
 //! ```
 //!
 //! [`engine`] has the engines and the trait they share; [`CaseMaker`] makes cases of blocks found in a file; [`check`]
-//! is the whole pipeline over two engines. An engine of one's own implements [`engine::Engine`] or is made by
+//! is the whole pipeline over two engines; [`reduce`] makes what it finds small. An engine of one's own implements [`engine::Engine`] or is made by
 //! [`engine::MockEngine`]; [`conformance`] says whether it is wired up right.
 //!
 //! This crate knows no database and no command line.
@@ -40,13 +40,13 @@
 pub mod batch;
 pub mod check;
 pub mod conformance;
-pub mod culprit;
 mod discovery;
 pub mod engine;
 mod lower;
 mod memory_source;
 mod plan;
 mod process;
+pub mod reduce;
 mod results;
 mod shared;
 

@@ -1,16 +1,18 @@
 //! The main job on one image: make cases of blocks, run them on a reference engine and on the engine under test,
-//! compare, and repeat every divergence alone.
+//! compare, repeat every divergence alone, and reduce what is not known yet.
 //!
 //! Work is spread over threads, each with engine processes of its own. What is found goes into a bounded channel,
 //! block by block, so that the receiver can save it as it arrives. The same seed gives the same cases and verdicts
 //! whatever the number of threads; only the order of the reports differs.
 
+mod ledger;
 mod report;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use snippex_core::binary::Image;
 use snippex_core::block::Block;
@@ -19,13 +21,15 @@ use snippex_core::diff::{Class, Comparison, Field, Kind, Tolerance, compare, com
 use snippex_core::effects::BlockEffects;
 use snippex_core::group::Group;
 use snippex_core::observation::Endpoint;
+use snippex_core::signature::Catalogue;
 
 use crate::batch::split;
-use crate::culprit::locate;
 use crate::discovery::CaseMaker;
 use crate::engine::{Engine, EngineError};
 use crate::memory_source::MemorySource;
+use crate::reduce::{Parting, Trial, part};
 use crate::results::{Outcome, Results};
+use ledger::Ledger;
 
 pub use report::{BlockReport, Finding, Inconclusive, Summary};
 
@@ -45,10 +49,15 @@ pub struct CheckOptions {
     pub batch: usize,
     /// What the engine under test documents to do otherwise.
     pub tolerance: Tolerance,
+    /// Time that reducing new bugs may take in all, summed over threads; `None` leaves every case as it was met.
+    pub reduce: Option<Duration>,
+    /// Bugs of the engine under test that have been reduced before.
+    pub known: Catalogue,
 }
 
 impl Default for CheckOptions {
-    /// Seed 1, 64 states, one thread, 16 blocks a batch: 1024 end states of 3 KB stay in a core's L2 cache.
+    /// Seed 1, 64 states, one thread, 16 blocks a batch: 1024 end states of 3 KB stay in a core's L2 cache. Nothing is
+    /// reduced.
     fn default() -> Self {
         Self {
             seed: 1,
@@ -56,6 +65,8 @@ impl Default for CheckOptions {
             threads: 1,
             batch: 16,
             tolerance: Tolerance::none(),
+            reduce: None,
+            known: Catalogue::default(),
         }
     }
 }
@@ -96,6 +107,7 @@ pub fn check(
     let options = &job.options;
     let batches = blocks.len().div_ceil(options.batch.max(1));
     let confirmations = Confirmations::default();
+    let ledger = Ledger::new(options.known.clone(), options.reduce);
     let next = AtomicUsize::new(0);
     let failed = AtomicBool::new(false);
     let work = || -> Result<(), EngineError> {
@@ -110,6 +122,7 @@ pub fn check(
             subject: (job.subject)()?,
             options,
             confirmations: &confirmations,
+            ledger: &ledger,
         };
         loop {
             let batch = next.fetch_add(1, Ordering::Relaxed);
@@ -152,6 +165,7 @@ struct Worker<'w> {
     subject: Box<dyn Engine>,
     options: &'w CheckOptions,
     confirmations: &'w Confirmations,
+    ledger: &'w Ledger,
 }
 
 impl Worker<'_> {
@@ -192,9 +206,13 @@ impl Worker<'_> {
                 }
                 let (reference, subject) = (self.reference.as_mut(), self.subject.as_mut());
                 if repeats(&finding, reference, subject, &self.options.tolerance)? {
-                    let (case, divergence) = (&finding.case, &finding.divergence);
-                    let class = locate(case, divergence, reference, subject, &self.options.tolerance)?;
-                    report.add(finding, class);
+                    let mut trial = Trial::new(reference, subject, &self.options.tolerance);
+                    let parting = part(&finding.case, &finding.divergence, &mut trial)?;
+                    let class = parting
+                        .as_ref()
+                        .map_or_else(|| finding.divergence.class.clone(), Parting::class);
+                    let found = self.ledger.bugs(&finding, parting.as_ref(), trial)?;
+                    report.add(finding, class, found);
                 } else {
                     report.diverged -= finding.runs;
                     *report.inconclusive.entry(Inconclusive::NotRepeated).or_default() += finding.runs;
@@ -316,6 +334,7 @@ fn judge(
                         actual: *b,
                         divergence,
                         runs: 1,
+                        bugs: Vec::new(),
                     };
                     report.findings.push(finding);
                 }

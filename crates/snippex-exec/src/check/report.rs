@@ -6,7 +6,10 @@ use snippex_core::case::Case;
 use snippex_core::diff::{Class, Divergence, Reason};
 use snippex_core::effects::Rule;
 use snippex_core::observation::Observation;
+use snippex_core::signature::Signature;
 
+use super::ledger::Found;
+use crate::reduce::Bug;
 use crate::results::Unsupported;
 
 /// A difference that one block showed, with the first case that showed it.
@@ -24,6 +27,8 @@ pub struct Finding {
     pub divergence: Divergence,
     /// Runs of the block whose divergence begins at the same instruction in the same way.
     pub runs: u64,
+    /// The bugs it comes from.
+    pub bugs: Vec<Signature>,
 }
 
 /// Why runs were inconclusive, as counted in reports.
@@ -69,6 +74,10 @@ pub struct BlockReport {
     pub deviations: BTreeMap<String, u64>,
     /// One entry for each class.
     pub findings: Vec<Finding>,
+    /// Runs of the block in which each bug showed.
+    pub sightings: BTreeMap<Signature, u64>,
+    /// Bugs that were met for the first time, each with its case.
+    pub bugs: Vec<Bug>,
 }
 
 impl BlockReport {
@@ -85,20 +94,34 @@ impl BlockReport {
             excused: BTreeMap::new(),
             deviations: BTreeMap::new(),
             findings: Vec::new(),
+            sightings: BTreeMap::new(),
+            bugs: Vec::new(),
         }
     }
 
     /// Adds a confirmed finding whose divergence begins as `class` says. Findings that begin alike are one: what
     /// differs at the end of the block depends on the start state.
-    pub(super) fn add(&mut self, mut finding: Finding, class: Class) {
+    pub(super) fn add(&mut self, mut finding: Finding, class: Class, found: Found) {
         finding.divergence.class = class;
+        for signature in &found.signatures {
+            *self.sightings.entry(signature.clone()).or_default() += finding.runs;
+        }
+        self.bugs.extend(found.new);
         match self
             .findings
             .iter_mut()
             .find(|known| known.divergence.class == finding.divergence.class)
         {
-            Some(known) => known.runs += finding.runs,
-            None => self.findings.push(finding),
+            Some(known) => {
+                known.runs += finding.runs;
+                known.bugs.extend(found.signatures);
+                known.bugs.sort_unstable();
+                known.bugs.dedup();
+            }
+            None => {
+                finding.bugs = found.signatures;
+                self.findings.push(finding);
+            }
         }
     }
 }

@@ -1,0 +1,131 @@
+//! Which bugs have been met, shared by all threads of a check: each is reduced once.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use snippex_core::signature::{Catalogue, Signature};
+
+use super::Finding;
+use crate::engine::EngineError;
+use crate::reduce::{Bug, Limits, Parting, Reduced, Search, Trial};
+
+/// Bugs of a check, and the time spent on them.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    met: Mutex<Met>,
+    budget: Option<Duration>,
+}
+
+#[derive(Debug)]
+struct Met {
+    reduced: Catalogue,
+    /// As they were met: time was up, or they did not show again.
+    unreduced: Catalogue,
+    spent: Duration,
+}
+
+/// What a finding comes from.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// Its bugs.
+    pub(super) signatures: Vec<Signature>,
+    /// Those that are new.
+    pub(super) new: Vec<Bug>,
+}
+
+impl Ledger {
+    pub(super) fn new(known: Catalogue, budget: Option<Duration>) -> Self {
+        Self {
+            met: Mutex::new(Met {
+                reduced: known,
+                unreduced: Catalogue::default(),
+                spent: Duration::ZERO,
+            }),
+            budget,
+        }
+    }
+
+    /// The bugs that `finding` comes from, reduced on the engines of `trial` if they are new.
+    pub(super) fn bugs(
+        &self,
+        finding: &Finding,
+        parting: Option<&Parting>,
+        trial: Trial<'_>,
+    ) -> Result<Found, EngineError> {
+        let met = parting
+            .map(|parting| parting.signature.clone())
+            .or_else(|| as_met(finding));
+        let Some(met) = met else {
+            return Ok(Found::default());
+        };
+        if let Some(signatures) = self.known(&met) {
+            return Ok(Found {
+                signatures,
+                new: Vec::new(),
+            });
+        }
+        let time_is_left = self.budget.is_some_and(|budget| self.lock().spent < budget);
+        let started = Instant::now();
+        let new = match parting.filter(|_| time_is_left) {
+            None => Vec::new(),
+            Some(parting) => match Search::bugs_of(&finding.case, parting, trial, Limits::default())? {
+                Reduced::Bugs(bugs) => bugs,
+                _ => Vec::new(),
+            },
+        };
+        let mut ledger = self.lock();
+        ledger.spent += started.elapsed();
+        if new.is_empty() {
+            ledger.unreduced.add(met.clone());
+            return Ok(Found {
+                signatures: vec![met.clone()],
+                new: vec![Bug::unreduced(met, finding)],
+            });
+        }
+        for bug in &new {
+            ledger.reduced.add(bug.signature.clone());
+        }
+        Ok(Found {
+            signatures: new.iter().map(|bug| bug.signature.clone()).collect(),
+            new,
+        })
+    }
+
+    fn known(&self, met: &Signature) -> Option<Vec<Signature>> {
+        let ledger = self.lock();
+        let known = ledger
+            .reduced
+            .explain(met)
+            .or_else(|| ledger.unreduced.explain(met))?;
+        Some(known.into_iter().cloned().collect())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Met> {
+        self.met.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The signature by the guess that the comparison made.
+fn as_met(finding: &Finding) -> Option<Signature> {
+    let culprit = finding.divergence.class.culprit.as_ref();
+    let last = (finding.case.block.instruction_count as usize).saturating_sub(1);
+    let index = culprit.map_or(last, |culprit| culprit.instruction);
+    Signature::of(&finding.case.block, index, &finding.divergence)
+}
+
+impl Bug {
+    /// A bug with the case in which it was met.
+    fn unreduced(signature: Signature, finding: &Finding) -> Self {
+        Self {
+            signature,
+            case: finding.case.clone(),
+            expected: finding.expected.clone(),
+            actual: finding.actual.clone(),
+            divergence: finding.divergence.clone(),
+            confirmed: 0,
+            complete: false,
+            instructions: finding.case.block.instruction_count,
+            tried: 0,
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Which instruction of a block a divergence begins at: the block's beginnings are run on both engines until one
+//! diverges.
+//!
+//! This finds the instruction at which the states part, which is the one computed wrongly unless an earlier one had
+//! an effect that no component of the state shows.
+
+use snippex_core::case::Case;
+use snippex_core::diff::{Class, Comparison, Culprit, Divergence, Field};
+use snippex_core::observation::{Endpoint, Observation};
+use snippex_core::reduce::{instruction_ends, prefix};
+use snippex_core::signature::{BugKind, Signature};
+
+use super::trial::Trial;
+use crate::engine::EngineError;
+
+/// Beginnings that are run at a time.
+const BATCH: usize = 32;
+
+/// Where two engines part.
+#[derive(Clone, Debug)]
+pub struct Parting {
+    /// The instruction.
+    pub instruction: usize,
+    /// What differs right behind it.
+    pub divergence: Divergence,
+    /// The signature of that, in which several bugs may show at the same time.
+    pub signature: Signature,
+    /// The reference's state right before it; `None` at the first instruction.
+    pub before: Option<Observation>,
+}
+
+impl Parting {
+    /// Kind and culprit as reports group by them.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        Class {
+            kind: self.divergence.class.kind,
+            culprit: Some(Culprit {
+                instruction: self.instruction,
+                form: self.signature.form.text.clone(),
+            }),
+        }
+    }
+}
+
+/// Where the engines part in `case`, which diverges as `whole` says. `None` when that cannot be said.
+///
+/// # Errors
+/// When an engine cannot be used.
+pub fn part(case: &Case, whole: &Divergence, trial: &mut Trial<'_>) -> Result<Option<Parting>, EngineError> {
+    let ends = instruction_ends(&case.block);
+    let sticky = is_sticky(whole);
+    // Where the engine dies or hangs, each beginning that is too long costs a process, or all of its patience.
+    let batch = match BugKind::of(whole) {
+        BugKind::EngineDied | BugKind::EngineHung => 1,
+        _ => BATCH,
+    };
+    let mut before: Option<Observation> = None;
+    // The whole block is known to diverge, but what it looks like at its end need not be where it begins.
+    for first in (0..ends.len()).step_by(batch) {
+        let indices = first..ends.len().min(first + batch);
+        let beginnings: Vec<Case> = indices
+            .clone()
+            .map(|index| Case {
+                block: prefix(&case.block, ends[index], index + 1).into(),
+                ..case.clone()
+            })
+            .collect();
+        let seen = trial.all(&beginnings, false)?;
+        for (index, seen) in indices.zip(seen) {
+            let Some(seen) = seen else {
+                return Ok(None);
+            };
+            let ran_through = matches!(seen.expected.endpoint, Endpoint::Exit { .. });
+            if let Comparison::Diverged(divergence) = seen.comparison {
+                // Exception flags stay set: when they are not what this is about, another bug has set them before.
+                if sticky || !is_sticky(&divergence) {
+                    let signature = Signature::of(&case.block, index, &divergence);
+                    return Ok(signature.map(|signature| Parting {
+                        instruction: index,
+                        divergence,
+                        signature,
+                        before,
+                    }));
+                }
+            }
+            if !ran_through {
+                return Ok(None);
+            }
+            before = Some(seen.expected);
+        }
+    }
+    Ok(None)
+}
+
+/// Whether only exception flags differ.
+fn is_sticky(divergence: &Divergence) -> bool {
+    divergence
+        .differences
+        .iter()
+        .all(|difference| matches!(difference.field, Field::Mxcsr | Field::X87Status))
+}

@@ -1,0 +1,339 @@
+//! Reduction on engines: from a diverging case to the plainest one that still shows the bug, with its signature.
+//!
+//! What to try is proposed by `snippex_core::reduce`; here it is run, in batches, on both engines. A case can show
+//! several bugs of one instruction at the same time: each gets a reduction of its own. What comes out is confirmed in
+//! fresh processes before it is believed.
+
+mod culprit;
+mod trial;
+
+use std::time::{Duration, Instant};
+
+use snippex_core::case::Case;
+use snippex_core::diff::{Comparison, Divergence, Reason, Tolerance};
+use snippex_core::observation::Observation;
+use snippex_core::reduce::{Reducer, instruction_ends, prefix, starting_at};
+use snippex_core::signature::{BugKind, Signature};
+
+pub use culprit::{Parting, part};
+pub use trial::{Seen, Trial};
+
+use crate::engine::{Engine, EngineError};
+use crate::results::Unsupported;
+
+/// Confirmations of a reduced case, each in fresh processes of both engines.
+pub const CONFIRMATIONS: u32 = 3;
+/// Bugs looked for in one case.
+const MAX_BUGS: usize = 4;
+/// MXCSR exception flags.
+const MXCSR_FLAGS: u32 = 0x3f;
+/// Everything in the x87 status word but TOP.
+const X87_FLAGS: u16 = !(7 << 11);
+
+/// How much may be spent.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Time for one case. What was reached by then is the result.
+    pub time: Duration,
+}
+
+impl Default for Limits {
+    /// Five seconds: ten times what a typical block takes.
+    fn default() -> Self {
+        Self {
+            time: Duration::from_secs(5),
+        }
+    }
+}
+
+/// A bug with the plainest case that was found for it.
+#[derive(Clone, Debug)]
+pub struct Bug {
+    /// What makes it this bug.
+    pub signature: Signature,
+    /// The case: its last instruction is the one at fault.
+    pub case: Case,
+    /// How it ended on the reference engine.
+    pub expected: Observation,
+    /// How it ended on the engine under test.
+    pub actual: Observation,
+    /// What differs.
+    pub divergence: Divergence,
+    /// Of [`CONFIRMATIONS`] runs in fresh processes, those that showed it; 0 when none were made.
+    pub confirmed: u32,
+    /// Whether the search came to its end. Otherwise the case is as it was met, or as far as time allowed.
+    pub complete: bool,
+    /// Instructions of the case that the search began with.
+    pub instructions: u32,
+    /// Cases tried.
+    pub tried: u32,
+}
+
+impl Bug {
+    /// Whether it did not show in every confirmation.
+    #[must_use]
+    pub fn is_flaky(&self) -> bool {
+        self.confirmed < CONFIRMATIONS
+    }
+}
+
+/// What became of a case.
+#[derive(Clone, Debug)]
+pub enum Reduced {
+    /// The bugs that it shows; never empty.
+    Bugs(Vec<Bug>),
+    /// Both engines end alike: there is nothing to reduce.
+    Agrees,
+    /// The two runs cannot be compared.
+    Inconclusive(Reason),
+    /// An engine does not run it.
+    Unsupported(Unsupported),
+    /// It diverges, but no single instruction can be found at fault.
+    NoCulprit(Box<Divergence>),
+}
+
+/// Reduces `case`.
+///
+/// # Errors
+/// When an engine cannot be used.
+pub fn reduce(
+    case: &Case,
+    reference: &mut dyn Engine,
+    subject: &mut dyn Engine,
+    tolerance: &Tolerance,
+    limits: Limits,
+) -> Result<Reduced, EngineError> {
+    let mut trial = Trial::new(reference, subject, tolerance);
+    let seen = match trial.one(case)? {
+        Err(reason) => return Ok(Reduced::Unsupported(reason)),
+        Ok(seen) => seen,
+    };
+    let divergence = match seen.comparison {
+        Comparison::Match(_) => return Ok(Reduced::Agrees),
+        Comparison::Inconclusive(reason) => return Ok(Reduced::Inconclusive(reason)),
+        Comparison::Diverged(divergence) => divergence,
+    };
+    let Some(parting) = part(case, &divergence, &mut trial)? else {
+        return Ok(Reduced::NoCulprit(Box::new(divergence)));
+    };
+    Search::bugs_of(case, &parting, trial, limits)
+}
+
+/// A case with what it shows.
+struct Shown {
+    case: Case,
+    signature: Signature,
+    seen: Seen,
+    divergence: Divergence,
+}
+
+/// The search for the bugs of one case.
+pub(crate) struct Search<'t> {
+    trial: Trial<'t>,
+    started: Instant,
+    limits: Limits,
+    /// Candidates may kill the engine or keep it from ending.
+    careful: bool,
+    tried: u32,
+}
+
+impl<'t> Search<'t> {
+    /// Reduces `case`, whose culprit is known.
+    pub(crate) fn bugs_of(
+        case: &Case,
+        parting: &Parting,
+        trial: Trial<'t>,
+        limits: Limits,
+    ) -> Result<Reduced, EngineError> {
+        let kind = BugKind::of(&parting.divergence);
+        let search = Search {
+            trial,
+            started: Instant::now(),
+            limits,
+            careful: matches!(kind, BugKind::EngineDied | BugKind::EngineHung),
+            tried: 0,
+        };
+        let bugs = search.bugs(case, parting)?;
+        Ok(if bugs.is_empty() {
+            Reduced::Agrees
+        } else {
+            Reduced::Bugs(bugs)
+        })
+    }
+
+    fn bugs(mut self, case: &Case, parting: &Parting) -> Result<Vec<Bug>, EngineError> {
+        let Some(base) = self.base(case, parting)? else {
+            return Ok(Vec::new());
+        };
+        let mut wanted = base.signature.fields.clone();
+        let mut bugs: Vec<Bug> = Vec::new();
+        while !wanted.is_empty() && bugs.len() < MAX_BUGS {
+            let (shown, complete) = self.reduced(&base, &wanted)?;
+            wanted.retain(|field| !shown.signature.fields.contains(field));
+            // What cannot be had without another bug's symptoms is one more symptom of that bug.
+            let is_more = |bug: &Bug| {
+                let known = &bug.signature.fields;
+                known.iter().all(|field| shown.signature.fields.contains(field))
+            };
+            if bugs.iter().any(is_more) {
+                continue;
+            }
+            let mut bug = Bug {
+                signature: shown.signature,
+                case: shown.case,
+                expected: shown.seen.expected,
+                actual: shown.seen.actual,
+                divergence: shown.divergence,
+                confirmed: 0,
+                complete,
+                instructions: case.block.instruction_count,
+                tried: self.tried,
+            };
+            bug.confirmed = self.confirm(&bug)?;
+            bugs.push(bug);
+        }
+        Ok(bugs)
+    }
+
+    /// Where the search begins: the instruction at fault alone if it still shows the bug then, otherwise the block up to
+    /// it; without exception flags that were set before, which would hide that they are missing.
+    fn base(&mut self, case: &Case, parting: &Parting) -> Result<Option<Shown>, EngineError> {
+        let ends = instruction_ends(&case.block);
+        let (index, end) = (parting.instruction, ends[parting.instruction]);
+        let whole = Case {
+            block: prefix(&case.block, end, index + 1).into(),
+            ..case.clone()
+        };
+        let mut starts = Vec::new();
+        // The plainest first.
+        if let Some(before) = &parting.before {
+            starts.extend(with_and_without_flags(starting_at(
+                &whole,
+                ends[index - 1],
+                index,
+                before,
+            )));
+        }
+        starts.extend(with_and_without_flags(whole));
+        let met = &parting.signature;
+        let shown = self.show(starts)?;
+        Ok(shown.into_iter().flatten().find(|shown| {
+            let signature = &shown.signature;
+            signature.form.text == met.form.text
+                && signature.kind.is_like(met.kind)
+                && signature.fields.iter().any(|field| met.fields.contains(field))
+        }))
+    }
+
+    /// The plainest case that shows at least one of the `wanted` fields of `base`, and nothing that `base` does not; and
+    /// whether the search came to its end.
+    fn reduced(&mut self, base: &Shown, wanted: &[String]) -> Result<(Shown, bool), EngineError> {
+        let keeps = |signature: &Signature| {
+            let fields = &signature.fields;
+            signature.form.text == base.signature.form.text
+                && signature.kind.is_like(base.signature.kind)
+                && fields.iter().all(|field| base.signature.fields.contains(field))
+                && fields.iter().any(|field| wanted.contains(field))
+        };
+        let mut reducer = Reducer::new(base.case.clone());
+        let mut complete = true;
+        loop {
+            if self.started.elapsed() > self.limits.time {
+                complete = false;
+                break;
+            }
+            let candidates = reducer.candidates();
+            if candidates.is_empty() {
+                break;
+            }
+            self.tried += candidates.len() as u32;
+            let shown = self.show(candidates)?;
+            let kept: Vec<bool> = shown
+                .iter()
+                .map(|shown| shown.as_ref().is_some_and(|shown| keeps(&shown.signature)))
+                .collect();
+            reducer.learn(&kept);
+        }
+        let last = self.show(vec![reducer.case().clone()])?.pop().flatten();
+        let shown = last.filter(|shown| keeps(&shown.signature));
+        // A case that does not show it a second time is no progress: confirmation will tell.
+        Ok(match shown {
+            Some(shown) => (shown, complete),
+            None => (
+                Shown {
+                    case: base.case.clone(),
+                    signature: base.signature.clone(),
+                    seen: base.seen.clone(),
+                    divergence: base.divergence.clone(),
+                },
+                false,
+            ),
+        })
+    }
+
+    /// What each case shows at its last instruction: `None` when it does not diverge, or does so before.
+    fn show(&mut self, cases: Vec<Case>) -> Result<Vec<Option<Shown>>, EngineError> {
+        let mut all = cases.clone();
+        // The instructions before the last one have to agree.
+        let mut heads = Vec::new();
+        for (index, case) in cases.iter().enumerate() {
+            let count = case.block.instruction_count as usize;
+            if count > 1 {
+                let ends = instruction_ends(&case.block);
+                if let Some(&end) = ends.get(count - 2) {
+                    heads.push(index);
+                    all.push(Case {
+                        block: prefix(&case.block, end, count - 1).into(),
+                        ..case.clone()
+                    });
+                }
+            }
+        }
+        let mut seen = self.trial.all(&all, self.careful)?;
+        let of_heads = seen.split_off(cases.len());
+        for (index, head) in heads.into_iter().zip(of_heads) {
+            let agrees = head.is_some_and(|head| matches!(head.comparison, Comparison::Match(_)));
+            if !agrees {
+                seen[index] = None;
+            }
+        }
+        Ok(cases
+            .into_iter()
+            .zip(seen)
+            .map(|(case, seen)| {
+                let seen = seen?;
+                let Comparison::Diverged(divergence) = &seen.comparison else {
+                    return None;
+                };
+                let divergence = divergence.clone();
+                let last = (case.block.instruction_count as usize).checked_sub(1)?;
+                let signature = Signature::of(&case.block, last, &divergence)?;
+                Some(Shown {
+                    case,
+                    signature,
+                    seen,
+                    divergence,
+                })
+            })
+            .collect())
+    }
+
+    /// How often the bug shows in fresh processes.
+    fn confirm(&mut self, bug: &Bug) -> Result<u32, EngineError> {
+        let mut confirmed = 0;
+        for _ in 0..CONFIRMATIONS {
+            self.trial.restart()?;
+            let shown = self.show(vec![bug.case.clone()])?.pop().flatten();
+            confirmed += u32::from(shown.is_some_and(|shown| shown.signature == bug.signature));
+        }
+        Ok(confirmed)
+    }
+}
+
+/// `case` without exception flags, and `case`.
+fn with_and_without_flags(case: Case) -> [Case; 2] {
+    let mut plainer = case.clone();
+    plainer.state.mxcsr &= !MXCSR_FLAGS;
+    plainer.state.x87.status &= !X87_FLAGS;
+    [plainer, case]
+}

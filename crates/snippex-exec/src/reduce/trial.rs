@@ -1,0 +1,159 @@
+//! Runs many cases side by side on both engines and compares.
+
+use snippex_core::block::{Block, Origin, Terminator};
+use snippex_core::case::{Case, Placement};
+use snippex_core::diff::{Comparison, Tolerance, compare};
+use snippex_core::group::Group;
+use snippex_core::observation::Observation;
+use snippex_core::state::MachineState;
+
+use crate::batch::split;
+use crate::engine::{Engine, EngineError};
+use crate::results::{Outcome, Unsupported};
+
+/// From one case's code to the next one's: more than a block with its exits takes.
+const SPACING: u64 = 0x400;
+
+/// Both ends of a case.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// How it ended on the reference engine.
+    pub expected: Observation,
+    /// How it ended on the engine under test.
+    pub actual: Observation,
+    /// What they say about each other.
+    pub comparison: Comparison,
+}
+
+/// Two engines, and what the one under test documents to do otherwise.
+pub struct Trial<'e> {
+    reference: &'e mut dyn Engine,
+    subject: &'e mut dyn Engine,
+    tolerance: &'e Tolerance,
+}
+
+impl std::fmt::Debug for Trial<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Trial").finish_non_exhaustive()
+    }
+}
+
+impl<'e> Trial<'e> {
+    /// Runs on `reference`, which is taken as right, and on `subject`.
+    pub fn new(reference: &'e mut dyn Engine, subject: &'e mut dyn Engine, tolerance: &'e Tolerance) -> Self {
+        Self {
+            reference,
+            subject,
+            tolerance,
+        }
+    }
+
+    /// Starts both engines afresh.
+    ///
+    /// # Errors
+    /// When one cannot be started.
+    pub fn restart(&mut self) -> Result<(), EngineError> {
+        self.reference.restart()?;
+        self.subject.restart()
+    }
+
+    /// Runs one case where it lies.
+    ///
+    /// # Errors
+    /// When an engine cannot be used.
+    pub fn one(&mut self, case: &Case) -> Result<Result<Seen, Unsupported>, EngineError> {
+        let groups = [Group::of(case)];
+        let expected = self.reference.run(&groups)?;
+        let actual = self.subject.run(&groups)?;
+        let covered = expected.components().intersection(actual.components());
+        Ok(match (expected.outcome(0, 0), actual.outcome(0, 0)) {
+            (Outcome::Unsupported(reason), _) | (_, Outcome::Unsupported(reason)) => Err(reason),
+            (Outcome::Ran(expected), Outcome::Ran(actual)) => {
+                let comparison = compare(case, &expected, &actual, covered, self.tolerance);
+                Ok(Seen {
+                    expected: *expected,
+                    actual: *actual,
+                    comparison,
+                })
+            }
+        })
+    }
+
+    /// Runs `cases`, whose code may lie at the same address: each is moved to a place of its own. `None` where an
+    /// engine does not run one. With `careful`, cases that kill an engine are kept apart by one that does not, so that
+    /// the engine is not given up.
+    ///
+    /// # Errors
+    /// When an engine cannot be used.
+    pub fn all(&mut self, cases: &[Case], careful: bool) -> Result<Vec<Option<Seen>>, EngineError> {
+        if let ([case], false) = (cases, careful) {
+            return Ok(vec![self.one(case)?.ok()]);
+        }
+        let mut moved = Vec::with_capacity(cases.len());
+        for (index, case) in cases.iter().enumerate() {
+            let mut case = case.clone();
+            let place = 2 * index as u64 * SPACING;
+            case.placement.code_base = case.placement.code_base.wrapping_add(place);
+            moved.push(case);
+        }
+        let harmless = |case: &Case| {
+            let placement = Placement {
+                code_base: case.placement.code_base.wrapping_add(SPACING),
+                ..case.placement
+            };
+            nop(case.block.address, placement)
+        };
+        let groups: Vec<Group> = if careful {
+            moved
+                .iter()
+                .flat_map(|case| [Group::of(&harmless(case)), Group::of(case)])
+                .collect()
+        } else {
+            moved.iter().map(Group::of).collect()
+        };
+        let step = if careful { 2 } else { 1 };
+        let mut seen = Vec::with_capacity(cases.len());
+        for range in split(&groups) {
+            let batch = &groups[range.clone()];
+            let expected = self.reference.run(batch)?;
+            let actual = self.subject.run(batch)?;
+            let covered = expected.components().intersection(actual.components());
+            for (position, index) in range.enumerate() {
+                if careful && index % 2 == 0 {
+                    continue;
+                }
+                let case = &moved[index / step];
+                seen.push(
+                    match (expected.outcome(position, 0), actual.outcome(position, 0)) {
+                        (Outcome::Ran(expected), Outcome::Ran(actual)) => Some(Seen {
+                            comparison: compare(case, &expected, &actual, covered, self.tolerance),
+                            expected: *expected,
+                            actual: *actual,
+                        }),
+                        _ => None,
+                    },
+                );
+            }
+        }
+        Ok(seen)
+    }
+}
+
+/// A case that every engine survives.
+fn nop(address: u64, placement: Placement) -> Case {
+    let block = Block {
+        address,
+        bytes: vec![0x90],
+        instruction_count: 1,
+        terminator: Terminator::FallThrough,
+        successors: vec![address.wrapping_add(1)],
+        origin: Origin::Sweep,
+        unrunnable: None,
+    };
+    Case {
+        block: block.into(),
+        placement,
+        state: MachineState::default(),
+        pages: [].into(),
+    }
+}

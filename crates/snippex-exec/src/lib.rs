@@ -39,9 +39,13 @@
 
 pub mod batch;
 pub mod check;
+mod code_window;
 pub mod conformance;
+mod contents;
 mod discovery;
 pub mod engine;
+mod guest_space;
+mod loaded_palettes;
 mod lower;
 mod memory_source;
 mod plan;

@@ -1,9 +1,9 @@
 //! End states of a batch, as the guest left them in the shared file, and what they mean.
 
 use snippex_core::block::Terminator;
-use snippex_core::group::Group;
+use snippex_core::group::{Group, VectorState};
 use snippex_core::observation::{Endpoint, Line, Observation, Signal};
-use snippex_core::state::{Components, MachineState, X87State, rflags};
+use snippex_core::state::{Components, MachineState, Vector, X87State, rflags};
 use snippex_runner::layout::{EXIT_FAULT, EXIT_NONE, RunOutput, WireBlock, WireLine};
 
 use crate::lower::{EXIT_NEXT, EXIT_PADS, EXIT_TAKEN, LowerError, Lowered};
@@ -161,7 +161,9 @@ impl<'e> Results<'e> {
         }
         let a = &outputs[blocks[group].first_run as usize + index];
         let b = &other_outputs[other_blocks[group].first_run as usize + index];
-        same_registers(a, b, self.components.intersection(other.components))
+        let group = &self.groups[group];
+        let before = &group.palette[group.starts[index].vectors as usize];
+        same_registers(a, b, before, self.components.intersection(other.components))
             && changed(a, lines).eq_lines(changed(b, other_lines))
     }
 }
@@ -194,7 +196,16 @@ fn changed<'l>(output: &RunOutput, lines: &'l [WireLine]) -> &'l [WireLine] {
         .unwrap_or(&[])
 }
 
-fn same_registers(a: &RunOutput, b: &RunOutput, covered: Components) -> bool {
+/// A vector register after a run that began with `before`.
+fn vector<'o>(output: &'o RunOutput, before: &'o VectorState, register: usize) -> &'o Vector {
+    if output.stored & (1 << register) != 0 {
+        &output.vectors.zmm[register]
+    } else {
+        &before.vectors[register]
+    }
+}
+
+fn same_registers(a: &RunOutput, b: &RunOutput, before: &VectorState, covered: Components) -> bool {
     const RF: u64 = rflags::RF;
     if a.exit != b.exit || a.gpr != b.gpr {
         return false;
@@ -213,27 +224,30 @@ fn same_registers(a: &RunOutput, b: &RunOutput, covered: Components) -> bool {
     if covered.contains(Components::SEGMENT_BASES) && (a.fs_base, a.gs_base) != (b.fs_base, b.gs_base) {
         return false;
     }
-    let (a, b) = (&a.vectors, &b.vectors);
+    let (fx, other) = (&a.vectors.fx, &b.vectors.fx);
     // FCW, FSW, abridged FTW.
-    if a.fx[..5] != b.fx[..5] || a.fx[24..28] != b.fx[24..28] {
+    if fx[..5] != other[..5] || fx[24..28] != other[24..28] {
         return false;
     }
     if (0..8).any(|register| {
         let at = 32 + 16 * register;
-        a.fx[at..at + 10] != b.fx[at..at + 10]
+        fx[at..at + 10] != other[at..at + 10]
     }) {
         return false;
     }
-    if covered.contains(Components::AVX512) {
-        a.zmm == b.zmm && a.opmask == b.opmask
+    let (registers, width) = if covered.contains(Components::AVX512) {
+        if a.vectors.opmask != b.vectors.opmask {
+            return false;
+        }
+        (32, 64)
     } else if covered.contains(Components::AVX) {
-        a.zmm[..16]
-            .iter()
-            .zip(&b.zmm[..16])
-            .all(|(a, b)| a[..32] == b[..32])
+        (16, 32)
     } else {
-        a.fx[160..416] == b.fx[160..416]
-    }
+        return fx[160..416] == other[160..416];
+    };
+    (0..registers)
+        .filter(|register| (a.stored | b.stored) & (1 << register) != 0)
+        .all(|register| vector(a, before, register)[..width] == vector(b, before, register)[..width])
 }
 
 fn endpoint(group: &Group, lowered: &Lowered, output: &RunOutput) -> Option<Endpoint> {
@@ -333,7 +347,11 @@ fn read_state(state: &mut MachineState, output: &RunOutput, components: Componen
     };
     state.mxcsr = u32::from(word(24)) | (u32::from(word(26)) << 16);
     if components.contains(Components::AVX512) {
-        state.vectors = output.vectors.zmm;
+        for (register, vector) in state.vectors.iter_mut().enumerate() {
+            if output.stored & (1 << register) != 0 {
+                *vector = output.vectors.zmm[register];
+            }
+        }
         state.opmask = output.vectors.opmask;
     } else {
         for (register, vector) in state.vectors[..16].iter_mut().enumerate() {

@@ -11,12 +11,12 @@ use std::os::fd::AsRawFd;
 use memmap2::{MmapOptions, MmapRaw};
 use rustix::fs::{MemfdFlags, memfd_create};
 use snippex_runner::layout::{
-    HEADER_SIZE, Header, MAGIC, MapStep, PART_ALIGNMENT, RunInput, RunOutput, SHARED_BASE, SHARED_END,
-    VERSION, VectorFile, WireBlock, WireLine,
+    CODE_CHUNK, HEADER_SIZE, Header, MAGIC, MapStep, PART_ALIGNMENT, RunInput, RunOutput, SHARED_BASE,
+    SHARED_END, VERSION, VectorFile, WireBlock, WireLine, WirePage,
 };
 
 /// Bytes of the input part.
-pub(crate) const INPUT_SIZE: u64 = 64 << 20;
+pub(crate) const INPUT_SIZE: u64 = 96 << 20;
 /// Bytes of the output part.
 pub(crate) const OUTPUT_SIZE: u64 = 128 << 20;
 /// Pages in the frames part.
@@ -26,7 +26,10 @@ const FRAMES_SIZE: u64 = PART_ALIGNMENT * 4;
 pub(crate) const INPUT_OFFSET: u64 = HEADER_SIZE;
 pub(crate) const OUTPUT_OFFSET: u64 = INPUT_OFFSET + INPUT_SIZE;
 pub(crate) const FRAMES_OFFSET: u64 = OUTPUT_OFFSET + OUTPUT_SIZE;
-const FILE_SIZE: u64 = FRAMES_OFFSET + FRAMES_SIZE;
+/// Chunks of code that stay mapped (see [`crate::code_window`]).
+pub(crate) const CHUNKS: usize = 32;
+pub(crate) const CHUNKS_OFFSET: u64 = FRAMES_OFFSET + FRAMES_SIZE;
+const FILE_SIZE: u64 = CHUNKS_OFFSET + CHUNKS as u64 * CODE_CHUNK;
 
 const _: () = assert!(
     SHARED_BASE + FRAMES_OFFSET <= SHARED_END,
@@ -56,6 +59,8 @@ unsafe impl Plain for RunOutput {}
 unsafe impl Plain for VectorFile {}
 // SAFETY: as above.
 unsafe impl Plain for WireLine {}
+// SAFETY: as above.
+unsafe impl Plain for WirePage {}
 
 /// The shared file and its mapping. Memory is taken as it is used; most of the file stays empty.
 #[derive(Debug)]

@@ -2,8 +2,8 @@
 
 use crate::cpu::Bases;
 use crate::layout::{
-    COMPONENT_AVX, COMPONENT_AVX512, EXIT_FAULT, EXIT_NONE, Header, MODE_SCAN, MapStep, PAGE, RunInput,
-    RunOutput, SHARED_BASE, UNMAP, VectorFile, WireBlock, WireLine,
+    COMPONENT_AVX, COMPONENT_AVX512, EXECUTE_CHUNK, EXIT_FAULT, EXIT_NONE, Header, MODE_SCAN, MapStep, PAGE,
+    RunInput, RunOutput, SHARED_BASE, UNMAP, VectorFile, WireBlock, WireLine, WirePage,
 };
 use crate::memory::{self, Width};
 use crate::signals::FAULT;
@@ -50,6 +50,10 @@ pub fn run(header: *mut Header, fd: i32) {
     if !batch.map(&view, 0, view.prologue_step_count) {
         return;
     }
+    if view.mode == MODE_SCAN {
+        // The host has written code under another address (Intel SDM volume 3, section 9.1.3).
+        switch::serialize();
+    }
     for i in 0..view.block_count {
         // SAFETY: the host gives `block_count` blocks in the input part.
         let block = unsafe { *at::<WireBlock>(view.blocks).add(i as usize) };
@@ -76,15 +80,16 @@ impl Batch {
             // SAFETY: the host gives these steps in the input part.
             let step = unsafe { *at::<MapStep>(view.steps).add(i as usize) };
             let size = u64::from(step.pages) * PAGE;
-            if step.protection == UNMAP {
-                sys::unmap(step.address, size);
-            } else if !sys::map_populated(
-                step.address,
-                size,
-                u64::from(step.protection),
-                self.fd,
-                step.offset,
-            ) {
+            let (fd, offset, protection) = (self.fd, step.offset, u64::from(step.protection & 7));
+            let done = match step.protection {
+                UNMAP => {
+                    sys::unmap(step.address, size);
+                    true
+                }
+                EXECUTE_CHUNK => sys::map_shared(step.address, size, protection, fd, offset),
+                _ => sys::map_populated(step.address, size, protection, fd, offset),
+            };
+            if !done {
                 // SAFETY: the header is mapped.
                 unsafe { (*self.header).failed_step = i + 1 };
                 return false;
@@ -94,18 +99,20 @@ impl Batch {
     }
 
     fn run_block(&mut self, view: &Header, block: &WireBlock) {
-        let writable = at::<u64>(view.writable + 8 * u64::from(block.first_writable));
+        // SAFETY: the host gives the writable pages in the input part.
+        let pages = unsafe { at::<WirePage>(view.writable).add(block.first_writable as usize) };
         let count = (block.writable_count as usize).min(MAX_WRITABLE);
         let mut pieces = [IoVec {
             base: 0,
             length: PAGE,
         }; MAX_WRITABLE];
         for (i, piece) in pieces.iter_mut().enumerate().take(count) {
-            // SAFETY: the host gives `writable_count` addresses in the input part.
-            piece.base = unsafe { *writable.add(i) };
-            if self.mode == MODE_SCAN {
+            // SAFETY: the host gives `writable_count` of them.
+            let page = unsafe { *pages.add(i) };
+            piece.base = page.address;
+            if self.mode == MODE_SCAN && page.fill != 0 {
                 // SAFETY: the page was mapped writable by the steps of this block.
-                unsafe { memory::copy(piece.base as *mut u8, pristine(block, i), PAGE as usize) };
+                unsafe { memory::copy(page.address as *mut u8, at(page.pristine), PAGE as usize) };
             }
         }
         let pieces = &pieces[..count];
@@ -129,30 +136,32 @@ impl Batch {
                 if exit == EXIT_FAULT {
                     (*output).fault = (&raw const FAULT).read();
                 }
-                self.capture_memory(view, block, pieces, run, output);
+                self.capture_memory(view, block, pages, pieces, run, output);
                 (*output).exit = exit;
             }
         }
     }
 
     /// # Safety
-    /// `output` is a valid output; `pieces` are the mapped writable pages of `block`.
+    /// `output` is a valid output; `pages` and `pieces` are the mapped writable pages of `block`.
     unsafe fn capture_memory(
         &mut self,
         view: &Header,
         block: &WireBlock,
+        pages: *const WirePage,
         pieces: &[IoVec],
         run: u32,
         output: *mut RunOutput,
     ) {
         let first = self.line_count;
         if self.mode == MODE_SCAN {
-            for (i, piece) in pieces.iter().enumerate() {
+            for i in 0..pieces.len() {
                 // SAFETY: the caller's contract; the host leaves room for all lines of all runs.
                 unsafe {
+                    let page = *pages.add(i);
                     let lines = at::<WireLine>(view.lines).add(self.line_count as usize);
                     let found =
-                        memory::scan_page(self.width, piece.base as *mut u8, pristine(block, i), lines);
+                        memory::scan_page(self.width, page.address as *mut u8, at(page.pristine), lines);
                     self.line_count += found as u32;
                 }
             }
@@ -168,8 +177,4 @@ impl Batch {
             (*self.header).line_count = self.line_count;
         }
     }
-}
-
-fn pristine(block: &WireBlock, index: usize) -> *const u8 {
-    at::<u8>(block.pristine + index as u64 * PAGE)
 }

@@ -19,6 +19,7 @@ static mut SAVED_RSP: u64 = 0;
 static mut SAVED_RAX: u64 = 0;
 static mut OUTPUT: *mut RunOutput = core::ptr::null_mut();
 static mut PATH: u64 = 0;
+static mut VECTORS: *const VectorFile = core::ptr::null();
 
 core::arch::global_asm!(
     // rdi: *const RunInput, rsi: *const VectorFile, rdx: path, rcx: *mut RunOutput
@@ -33,6 +34,7 @@ core::arch::global_asm!(
     "mov [rip + {saved_rsp}], rsp",
     "mov [rip + {output}], rcx",
     "mov [rip + {path}], rdx",
+    "mov [rip + {vectors}], rsi",
     "test dl, 4",
     "jz 1f",
     "vzeroall",
@@ -122,14 +124,25 @@ core::arch::global_asm!(
     "vzeroupper",
     "jmp 3f",
     "2:",
-    ".irp n,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31",
-    "vmovdqu64 [rax + {out_zmm} + 64*\\n], zmm\\n",
-    ".endr",
     ".irp n,0,1,2,3,4,5,6,7",
     "kmovq [rax + {out_opmask} + 8*\\n], k\\n",
     ".endr",
+    "mov rsi, [rip + {vectors}]",
+    "xor ecx, ecx",
+    ".irp n,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31",
+    "vpcmpneqq k1, zmm\\n, [rsi + {zmm} + 64*\\n]",
+    "kortestw k1, k1",
+    "jz 8f",
+    "vmovdqu64 [rax + {out_zmm} + 64*\\n], zmm\\n",
+    "or ecx, 1 << \\n",
+    "8:",
+    ".endr",
+    "mov [rax + {out_stored}], rcx",
     "vzeroupper",
+    "jmp 4f",
     "3:",
+    "mov qword ptr [rax + {out_stored}], -1",
+    "4:",
     "push 0x1f80",
     "ldmxcsr [rsp]",
     "pop rcx",
@@ -144,11 +157,13 @@ core::arch::global_asm!(
     saved_rax = sym SAVED_RAX,
     output = sym OUTPUT,
     path = sym PATH,
+    vectors = sym VECTORS,
     rflags = const offset_of!(RunInput, rflags),
     target = const offset_of!(RunInput, target),
     zmm = const offset_of!(VectorFile, zmm),
     opmask = const offset_of!(VectorFile, opmask),
     out_rflags = const offset_of!(RunOutput, rflags),
+    out_stored = const offset_of!(RunOutput, stored),
     out_vectors = const offset_of!(RunOutput, vectors),
     out_zmm = const offset_of!(RunOutput, vectors) + offset_of!(VectorFile, zmm),
     out_opmask = const offset_of!(RunOutput, vectors) + offset_of!(VectorFile, opmask),
@@ -172,4 +187,27 @@ unsafe extern "C" {
 /// Where exit stubs jump to.
 pub fn capture_address() -> u64 {
     capture_block as *const () as u64
+}
+
+/// Lets the CPU see code that another process has written: IRET is the serializing instruction that needs no
+/// privilege and, unlike CPUID, no hypervisor (Intel SDM volume 3, section 9.3).
+pub fn serialize() {
+    // SAFETY: returns to the next instruction with the same stack, segments and flags.
+    unsafe {
+        core::arch::asm!(
+            "mov {scratch}, rsp",
+            "mov {segment:e}, ss",
+            "push {segment}",
+            "push {scratch}",
+            "pushfq",
+            "mov {segment:e}, cs",
+            "push {segment}",
+            "lea {scratch}, [rip + 2f]",
+            "push {scratch}",
+            "iretq",
+            "2:",
+            scratch = out(reg) _,
+            segment = out(reg) _,
+        );
+    }
 }

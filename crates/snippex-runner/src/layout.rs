@@ -15,7 +15,7 @@
 /// First eight bytes of the header.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"snippex\n");
 /// Changes with every change of this file.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Where the runner itself is linked. Below 2 GiB so that code anywhere can reach it by 32-bit absolute addresses.
 pub const RUNNER_BASE: u64 = 0x7000_0000;
@@ -120,7 +120,7 @@ pub struct Header {
     pub blocks: u64,
     /// File offset of the [`MapStep`]s: first those of the prologue.
     pub steps: u64,
-    /// File offset of the addresses (`u64`) of writable pages.
+    /// File offset of the [`WirePage`]s.
     pub writable: u64,
     /// File offset of the [`RunInput`]s.
     pub runs: u64,
@@ -157,6 +157,10 @@ pub const READ: u32 = 1;
 pub const READ_WRITE: u32 = 3;
 /// [`MapStep::protection`]: code (PROT_READ | PROT_EXEC).
 pub const EXECUTE: u32 = 5;
+/// As [`EXECUTE`], but pages are taken as they are used: for a chunk of [`CODE_CHUNK`] bytes that stays mapped.
+pub const EXECUTE_CHUNK: u32 = 0x105;
+/// Bytes in a chunk of code that stays mapped from batch to batch (scan mode).
+pub const CODE_CHUNK: u64 = 2 << 20;
 
 /// One change to the address space of blocks.
 #[derive(Clone, Copy, Debug)]
@@ -168,7 +172,7 @@ pub struct MapStep {
     pub offset: u64,
     /// Number of pages.
     pub pages: u32,
-    /// One of [`UNMAP`], [`READ`], [`READ_WRITE`], [`EXECUTE`].
+    /// One of [`UNMAP`], [`READ`], [`READ_WRITE`], [`EXECUTE`], [`EXECUTE_CHUNK`].
     pub protection: u32,
 }
 
@@ -188,10 +192,22 @@ pub struct WireBlock {
     pub first_writable: u32,
     /// Number of its writable pages.
     pub writable_count: u32,
-    /// File offset of what the writable pages hold before each run, one after the other.
+    /// File offset of what the writable pages hold before each run, one after the other (copy mode).
     pub pristine: u64,
     /// File offset where the writable pages go after each run (copy mode): run after run, page after page.
     pub captured: u64,
+}
+
+/// A writable page of a block.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct WirePage {
+    /// Run-time address.
+    pub address: u64,
+    /// File offset of what it holds before each run (scan mode).
+    pub pristine: u64,
+    /// Whether it holds something else yet and is to be filled before the first run (scan mode).
+    pub fill: u64,
 }
 
 /// Start state of a run, vectors apart.
@@ -265,6 +281,9 @@ pub struct RunOutput {
     pub first_line: u32,
     /// Not used.
     pub reserved: u32,
+    /// Bit n: ZMMn is in `vectors`. A register whose bit is clear is as it was before the run: most runs change no
+    /// vector register, and 2 KB less a run is what fits the caches.
+    pub stored: u64,
     /// Meaningful when `exit` is [`EXIT_FAULT`].
     pub fault: Fault,
     /// Vectors and x87.

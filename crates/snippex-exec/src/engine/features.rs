@@ -82,19 +82,21 @@ fn has(cpu: &GuestCpu, feature: CpuidFeature) -> bool {
         Leaf::Extended(register) => cpu.leaf_ext1[register],
     };
     let announced = register & (1 << bit) != 0;
-    let name = format!("{feature:?}");
     // Announced by CPUID and enabled by the system are two things (Intel SDM volume 1, section 13.2).
-    let enabled = if name.starts_with("AVX512") {
-        cpu.xcr0 & 0xe6 == 0xe6
-    } else if matches!(
-        feature,
-        CpuidFeature::AVX | CpuidFeature::AVX2 | CpuidFeature::FMA | CpuidFeature::F16C
-    ) {
-        cpu.xcr0 & 6 == 6
-    } else {
-        true
+    let enabled = || {
+        let needs = if matches!(
+            feature,
+            CpuidFeature::AVX | CpuidFeature::AVX2 | CpuidFeature::FMA | CpuidFeature::F16C
+        ) {
+            6
+        } else if name(feature).starts_with("avx512") {
+            0xe6
+        } else {
+            0
+        };
+        cpu.xcr0 & needs == needs
     };
-    announced && enabled
+    announced && enabled()
 }
 
 /// The first feature that `block` needs and `cpu` lacks, by the name iced-x86 gives it.

@@ -10,8 +10,9 @@ use tracing::debug;
 use super::runner_file::RunnerFile;
 use super::{Engine, EngineError, EngineIdentity, EngineSpec, MemoryMode, features, identity};
 use crate::batch;
+use crate::guest_space::AddressSpace;
 use crate::lower::{Lowered, lower};
-use crate::plan::{self, AddressSpace, LoadedPalettes, MEMORY_OFFSET, Plan};
+use crate::plan::{self, Library, MEMORY_OFFSET, Plan};
 use crate::process::{Answer, GuestProcess, describe};
 use crate::results::{EXIT_DIED, EXIT_HUNG, EXIT_UNMAPPABLE, EXIT_X87_TOP, Kind, Results, Unsupported};
 use crate::shared::Shared;
@@ -30,7 +31,7 @@ pub struct RunnerEngine {
     shared: Shared,
     process: Option<GuestProcess>,
     space: AddressSpace,
-    palettes: LoadedPalettes,
+    library: Library,
     lowered: Vec<Option<Lowered>>,
     unsupported: Vec<Option<Unsupported>>,
     plan: Plan,
@@ -83,7 +84,7 @@ impl RunnerEngine {
             shared,
             process: Some(process),
             space: AddressSpace::default(),
-            palettes: LoadedPalettes::default(),
+            library: Library::new(),
             lowered: Vec::new(),
             unsupported: Vec::new(),
             plan: Plan::empty(),
@@ -114,9 +115,9 @@ impl RunnerEngine {
     }
 
     /// Does the runs from `first` to `end`, giving up the guilty ones.
-    fn run_range(&mut self, groups: &[Group], mut first: u32, end: u32) -> Result<(), EngineError> {
+    fn run_range(&mut self, mut first: u32, end: u32) -> Result<(), EngineError> {
         while first < end {
-            match self.attempt(groups, first, end)? {
+            match self.attempt(first, end)? {
                 Attempt::Done => return Ok(()),
                 Attempt::Refused { group } => {
                     let block = self.plan.blocks[group];
@@ -126,7 +127,7 @@ impl RunnerEngine {
                 }
                 Attempt::Died { run, .. } => {
                     // Alone in a fresh process: an earlier run may have done the damage.
-                    if let Attempt::Died { exit, signal, .. } = self.attempt(groups, run, run + 1)? {
+                    if let Attempt::Died { exit, signal, .. } = self.attempt(run, run + 1)? {
                         self.mark(run..run + 1, exit, signal);
                     }
                     first = run + 1;
@@ -137,7 +138,7 @@ impl RunnerEngine {
                 }
                 Attempt::Corrupted => {
                     let middle = first + (end - first) / 2;
-                    self.run_range(groups, first, middle)?;
+                    self.run_range(first, middle)?;
                     first = middle;
                 }
             }
@@ -145,16 +146,15 @@ impl RunnerEngine {
         Ok(())
     }
 
-    fn attempt(&mut self, groups: &[Group], first: u32, end: u32) -> Result<Attempt, EngineError> {
+    fn attempt(&mut self, first: u32, end: u32) -> Result<Attempt, EngineError> {
         self.process()?;
-        self.plan.map(&mut self.shared, &mut self.space, groups, first);
+        self.plan
+            .map(&mut self.shared, &self.library, &mut self.space, first..end);
         let header = self.shared.header();
         header.mode = match self.spec.memory {
             MemoryMode::Scan => MODE_SCAN,
             MemoryMode::Copy => MODE_COPY,
         };
-        header.run_count = end;
-        header.current_run = first;
         header.line_count = self.line_count;
         let process = self.process.as_mut().expect("started above");
         let answer = process.run(&self.shared, self.spec.patience);
@@ -313,12 +313,23 @@ impl Engine for RunnerEngine {
             self.unsupported.push(unsupported);
         }
         batch::check(groups, &self.lowered)?;
-        self.plan = Plan::write(&mut self.shared, &mut self.palettes, groups, &self.lowered);
+        // A single group is alone: nothing but its own pages is mapped.
+        let keep_code = self.spec.native && groups.len() > 1;
+        self.plan = Plan::write(
+            &mut self.shared,
+            &mut self.library,
+            groups,
+            &self.lowered,
+            keep_code,
+        );
+        if self.spec.memory == MemoryMode::Copy {
+            self.plan.write_pristine(&mut self.shared, groups);
+        }
         plan::clear(self.plan.outputs_mut(&mut self.shared));
         self.process()?;
         self.line_count = 0;
         let count = self.plan.run_count as u32;
-        self.run_range(groups, 0, count)?;
+        self.run_range(0, count)?;
         if !self.spec.loads_x87_top {
             self.exclude_x87_top(groups);
         }

@@ -19,18 +19,22 @@ pub(super) fn html(text: &str) -> String {
 }
 
 /// Text for a cell of a Markdown table on GitHub: no markup, no mention of a person, no link.
+///
+/// GitHub looks for mentions and issue numbers in the text that is left when Markdown and entities are resolved, so
+/// that neither a backslash nor `&#64;` keeps it from finding them. An invisible space after the sign does.
 pub(super) fn markdown(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
-            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '#' | '|' | '~' | '!' => {
+            '@' => out.push_str("@\u{200b}"),
+            '#' => out.push_str("\\#\u{200b}"),
+            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '|' | '~' | '!' => {
                 out.push('\\');
                 out.push(c);
             }
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '&' => out.push_str("&amp;"),
-            '@' => out.push_str("&#64;"),
             ':' => out.push_str("&#58;"),
             c if c.is_control() => out.push(' '),
             c => out.push(c),
@@ -60,8 +64,8 @@ mod tests {
             "&lt;b a=&#39;&quot;&#39;&gt;&amp;\u{fffd}"
         );
         assert_eq!(
-            markdown("a|b @me [x](http://y)\n<i>"),
-            "a\\|b &#64;me \\[x\\](http&#58;//y) &lt;i&gt;"
+            markdown("a|b @me #1 [x](http://y)\n<i>"),
+            "a\\|b @\u{200b}me \\#\u{200b}1 \\[x\\](http&#58;//y) &lt;i&gt;"
         );
         assert_eq!(workflow_command("a%\n::error::x", false), "a%25%0A::error::x");
         assert_eq!(workflow_command("a:b,c", true), "a%3Ab%2Cc");

@@ -2,9 +2,14 @@
 
 use std::fmt::Write as _;
 
-use super::escape::markdown as escape;
 use super::words::is_loud;
 use super::{Outcome, Report, Row};
+
+/// Text of a stranger's as it can stand in a comment: no markup, no mention of a person, no link.
+#[must_use]
+pub fn escape(text: &str) -> String {
+    super::escape::markdown(text)
+}
 
 /// The report as Markdown of at most `limit` bytes. Rows that do not fit are counted instead.
 #[must_use]

@@ -1,0 +1,198 @@
+//! One check run a commit, updated in place.
+//!
+//! Annotations are sent in batches of fifty. GitHub adds each batch to what is there and takes none back, so those
+//! that are already there are not sent again.
+
+use std::collections::HashSet;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::client::{Repeat, Repository};
+use super::comment::{Author, cut};
+use super::lease::holding;
+use super::{GitHubError, Leases};
+use crate::domain::CommitSha;
+
+/// Annotations in one request.
+const BATCH: usize = 50;
+/// More annotations than anybody reads; the rest is in the comment and on the page.
+const MOST_ANNOTATIONS: usize = 500;
+/// GitHub's limit for summary and text.
+const MOST_BYTES: usize = 65_535;
+
+/// How far the check is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckState {
+    /// Results are awaited.
+    InProgress,
+    /// It is judged.
+    Completed(Conclusion),
+}
+
+/// How a check ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Conclusion {
+    /// Nothing became slower.
+    Success,
+    /// Something did.
+    Failure,
+    /// It could not be judged.
+    Neutral,
+}
+
+/// A remark on a file. Benchmarks do not say where they stand, so all remarks are on the folder of the settings.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Annotation {
+    /// The file.
+    pub path: String,
+    /// The first line.
+    pub start_line: u32,
+    /// The last line.
+    pub end_line: u32,
+    /// `failure`, `warning` or `notice`.
+    pub annotation_level: String,
+    /// What it is about.
+    pub title: String,
+    /// What it says.
+    pub message: String,
+}
+
+/// The check run of a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckRun {
+    /// The commit.
+    pub head: CommitSha,
+    /// Its name: one commit has one check run of a name.
+    pub name: String,
+    /// How far it is.
+    pub state: CheckState,
+    /// The heading.
+    pub title: String,
+    /// The text below, Markdown.
+    pub summary: String,
+    /// Where to read more.
+    pub details_url: Option<String>,
+    /// Remarks.
+    pub annotations: Vec<Annotation>,
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    check_runs: Vec<Made>,
+}
+
+#[derive(Deserialize)]
+struct Made {
+    id: u64,
+    name: String,
+    #[serde(default)]
+    app: Option<Author>,
+    #[serde(default)]
+    output: Output,
+}
+
+#[derive(Deserialize, Default)]
+struct Output {
+    #[serde(default)]
+    annotations_count: u64,
+}
+
+/// Makes the check run of its commit say what `check` says; gives its number.
+///
+/// # Errors
+/// When GitHub refuses, asks to wait, or does not answer, or another worker is at it.
+pub async fn put_check_run<L: Leases>(
+    repository: &Repository,
+    leases: &L,
+    check: &CheckRun,
+) -> Result<u64, GitHubError> {
+    let name = format!("check:{}:{}:{}", repository.name(), check.head, check.name);
+    holding(leases, &name, repository.github().lease(), put(repository, check)).await
+}
+
+async fn put(repository: &Repository, check: &CheckRun) -> Result<u64, GitHubError> {
+    let known = find(repository, check).await?;
+    let there = match &known {
+        Some(made) if made.output.annotations_count > 0 => annotations(repository, made.id).await?,
+        _ => HashSet::new(),
+    };
+    let wanted = check.annotations.iter().take(MOST_ANNOTATIONS);
+    let new: Vec<&Annotation> = wanted.filter(|annotation| !there.contains(*annotation)).collect();
+    let mut batches = new.chunks(BATCH);
+    let first = batches.next().unwrap_or_default();
+    let id = match known {
+        Some(made) => {
+            update(repository, made.id, &body(check, first), first.is_empty()).await?;
+            made.id
+        }
+        None => {
+            let mut body = body(check, first);
+            body["head_sha"] = json!(check.head);
+            repository.post::<Made>("/check-runs", &body).await?.id
+        }
+    };
+    for batch in batches {
+        update(repository, id, &body(check, batch), false).await?;
+    }
+    Ok(id)
+}
+
+async fn update(repository: &Repository, id: u64, body: &Value, same: bool) -> Result<(), GitHubError> {
+    // With annotations a second request would add them a second time.
+    let repeat = if same { Repeat::Safe } else { Repeat::Never };
+    repository
+        .patch::<Made>(&format!("/check-runs/{id}"), body, repeat)
+        .await
+        .map(drop)
+}
+
+async fn find(repository: &Repository, check: &CheckRun) -> Result<Option<Made>, GitHubError> {
+    let app = repository.github().app_id();
+    // The name is compared here rather than put into the address, where it would have to be escaped.
+    let route = format!(
+        "/commits/{}/check-runs?filter=latest&per_page=100&app_id={app}",
+        check.head
+    );
+    let listed: Listed = repository.get(&route).await?;
+    let ours = |made: &Made| made.name == check.name && made.app.as_ref().is_none_or(|by| by.id == app);
+    Ok(listed.check_runs.into_iter().find(ours))
+}
+
+async fn annotations(repository: &Repository, id: u64) -> Result<HashSet<Annotation>, GitHubError> {
+    let mut all = HashSet::new();
+    for page in 1..=(MOST_ANNOTATIONS / 100 + 1) {
+        let route = format!("/check-runs/{id}/annotations?per_page=100&page={page}");
+        let some: Vec<Annotation> = repository.get(&route).await?;
+        let last = some.len() < 100;
+        all.extend(some);
+        if last {
+            break;
+        }
+    }
+    Ok(all)
+}
+
+fn body(check: &CheckRun, annotations: &[&Annotation]) -> Value {
+    let mut body = json!({
+        "name": check.name,
+        "output": {
+            "title": cut(&check.title, 255),
+            "summary": cut(&check.summary, MOST_BYTES),
+            "annotations": annotations,
+        },
+    });
+    match check.state {
+        CheckState::InProgress => body["status"] = json!("in_progress"),
+        CheckState::Completed(conclusion) => {
+            body["status"] = json!("completed");
+            body["conclusion"] = json!(conclusion);
+        }
+    }
+    if let Some(url) = &check.details_url {
+        body["details_url"] = json!(url);
+    }
+    body
+}

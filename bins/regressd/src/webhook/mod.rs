@@ -1,0 +1,26 @@
+//! What GitHub tells us: from the bytes of a delivery to a domain event.
+//!
+//! ```text
+//! request --extractor--> signature holds? --event--> Event
+//! ```
+//!
+//! Nothing here acts: the handler stores the delivery as a job, a worker acts on it. Everything in a payload is the
+//! word of whoever opened the pull request and is checked here once: names of repositories, commits, lengths.
+
+mod event;
+mod extractor;
+mod payload;
+mod rejection;
+mod signature;
+
+pub use event::{
+    Event, InstallationEvent, PullRequestAction, PullRequestEvent, PushEvent, RerequestedEvent,
+    WorkflowRunEvent,
+};
+pub use extractor::{Delivery, WebhookKeys};
+pub use payload::{PayloadError, read};
+pub use rejection::Rejection;
+pub use signature::{SignatureError, sign, verify};
+
+/// The largest payload GitHub sends.
+pub const MOST_BYTES: usize = 25 * 1024 * 1024;

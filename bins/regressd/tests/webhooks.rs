@@ -42,7 +42,7 @@ fn payloads_of_pull_requests() {
         (2, "master", false)
     );
     assert_eq!(opened.head.as_str(), "ec26c3e57ca3a959ca5aad62de7213c562f8c821");
-    assert_eq!(opened.installation, Some(957_387));
+    assert_eq!(opened.installation, Some(1));
     let Event::PullRequest(updated) = event("pull_request.synchronize") else {
         panic!()
     };

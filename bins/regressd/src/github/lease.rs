@@ -78,8 +78,8 @@ pub(super) async fn holding<T, L: Leases>(
 ) -> Result<T, GitHubError> {
     let holder = uuid::Uuid::now_v7().to_string();
     if let Some(wait) = leases.acquire(name, &holder, life).await? {
-        // Asked again a little before the end: it is usually given back long before.
-        let wait = wait.min(Duration::from_secs(2));
+        // It is usually given back long before its end.
+        let wait = (wait / 4).clamp(Duration::from_millis(50), Duration::from_secs(5));
         return Err(GitHubError::Held {
             name: name.to_owned(),
             wait,

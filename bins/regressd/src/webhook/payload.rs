@@ -287,9 +287,9 @@ fn installation(payload: InstallationPayload, action: &str) -> Result<Event, Pay
     );
     let all = names(payload.repositories)?;
     if gone {
-        removed.extend(all)
+        removed.extend(all);
     } else {
-        added.extend(all)
+        added.extend(all);
     }
     Ok(Event::Installation(InstallationEvent {
         installation: payload.installation.id,

@@ -1,9 +1,10 @@
 //! Why a delivery is not taken, as a status and as RFC 9457's problem+json.
 
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use super::{MOST_BYTES, PayloadError, SignatureError};
+use crate::server::problem::Problem;
 
 /// A delivery that was refused.
 #[derive(Debug, thiserror::Error)]
@@ -53,18 +54,7 @@ impl Rejection {
 
 impl IntoResponse for Rejection {
     fn into_response(self) -> Response {
-        let status = self.status();
-        let problem = serde_json::json!({
-            "type": "about:blank",
-            "title": status.canonical_reason().unwrap_or("refused"),
-            "status": status.as_u16(),
-            "detail": self.to_string(),
-        });
-        (
-            status,
-            [(header::CONTENT_TYPE, "application/problem+json")],
-            problem.to_string(),
-        )
-            .into_response()
+        tracing::warn!(reason = %self, "a delivery was refused");
+        Problem::new(self.status(), self.to_string()).into_response()
     }
 }

@@ -2,3 +2,8 @@
 //! format and knows nothing else: no files, no network, no clock, no judgement.
 
 pub mod benchmarks;
+mod chart;
+pub mod pages;
+
+/// The style sheet of every page and report: light and dark, from a phone up, without scripts or other files.
+pub const STYLE: &str = include_str!("style.css");

@@ -1,7 +1,7 @@
 //! Untrusted text in other languages: names of benchmarks come from pull requests of strangers.
 
 /// Text for HTML and XML, also within quoted attributes.
-pub(super) fn html(text: &str) -> String {
+pub(crate) fn html(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -7,8 +7,8 @@ use regress_core::detect::VerdictKind;
 use super::escape::html as escape;
 use super::words::is_loud;
 use super::{Outcome, Report, Row, chart};
-
-const STYLE: &str = include_str!("page.css");
+use crate::STYLE;
+use crate::chart::{Size, full, spark};
 
 /// Rows with a full chart; drawings of thousands would make the file too heavy for a phone.
 const MOST_CHARTS: usize = 300;
@@ -19,12 +19,24 @@ const MOST_ROWS: usize = 5000;
 #[must_use]
 pub fn render(report: &Report) -> String {
     let mut out = String::with_capacity(16 << 10);
-    let class = outcome_class(report.outcome);
     let _ = write!(
         out,
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <title>Benchmarks: {word}</title><style>\n{STYLE}</style></head><body><main>\n\
-         <h1>Benchmarks: <span class=\"{class}\">{word}</span></h1>\n<p>{}</p>\n<p class=\"faint\">{}</p>\n<p class=\"faint\">{}: {}<br>{}<br>threshold {} %, one value a process run</p>\n",
+         <title>Benchmarks: {}</title><style>\n{STYLE}</style></head><body><main>\n",
+        report.outcome.word()
+    );
+    body(&mut out, report, &[]);
+    out.push_str("</main></body></html>\n");
+    out
+}
+
+/// What the document says. `links` are the places with more about each row, in the order of the rows; there may be
+/// none.
+pub(crate) fn body(out: &mut String, report: &Report, links: &[String]) {
+    let class = outcome_class(report.outcome);
+    let _ = write!(
+        out,
+        "<h1>Benchmarks: <span class=\"{class}\">{word}</span></h1>\n<p>{}</p>\n<p class=\"faint\">{}</p>\n<p class=\"faint\">{}: {}<br>{}<br>threshold {} %, one value a process run</p>\n",
         escape(&report.summary),
         escape(&report.counts()),
         escape(&report.title),
@@ -33,25 +45,25 @@ pub fn render(report: &Report) -> String {
         report.threshold,
         word = report.outcome.word(),
     );
-    list(&mut out, "Notes", &report.notes);
-    let (loud, quiet): (Vec<&Row>, Vec<&Row>) = report.rows.iter().partition(|row| is_loud(row));
+    list(out, "Notes", &report.notes);
+    let linked = report.rows.iter().enumerate();
+    let linked = linked.map(|(index, row)| (row, links.get(index).map(String::as_str)));
+    let (loud, quiet): (Vec<_>, Vec<_>) = linked.partition(|(row, _)| is_loud(row));
     if !loud.is_empty() {
         out.push_str("<h2>To look at</h2>\n");
     }
-    rows(&mut out, &loud, 0);
+    rows(out, &loud, 0);
     if !quiet.is_empty() {
         out.push_str("<h2>Unchanged</h2>\n");
     }
-    rows(&mut out, &quiet, loud.len());
-    list(&mut out, "Entries that could not be used", &report.problems);
-    out.push_str("</main></body></html>\n");
-    out
+    rows(out, &quiet, loud.len());
+    list(out, "Entries that could not be used", &report.problems);
 }
 
-fn rows(out: &mut String, rows: &[&Row], before: usize) {
+fn rows(out: &mut String, rows: &[(&Row, Option<&str>)], before: usize) {
     let shown = rows.len().min(MOST_ROWS.saturating_sub(before));
-    for (index, row) in rows[..shown].iter().enumerate() {
-        section(out, row, before + index < MOST_CHARTS);
+    for (index, (row, link)) in rows[..shown].iter().enumerate() {
+        section(out, row, *link, before + index < MOST_CHARTS);
     }
     if rows.len() > shown {
         let _ = writeln!(
@@ -62,7 +74,8 @@ fn rows(out: &mut String, rows: &[&Row], before: usize) {
     }
 }
 
-fn section(out: &mut String, row: &Row, with_chart: bool) {
+fn section(out: &mut String, row: &Row, link: Option<&str>, with_chart: bool) {
+    let drawing = with_chart.then(|| chart::of_row(row));
     let open = if row.verdict == VerdictKind::Regression && with_chart {
         " open"
     } else {
@@ -73,16 +86,12 @@ fn section(out: &mut String, row: &Row, with_chart: bool) {
         out,
         "<details class=\"row\"{open}><summary><span class=\"name\">{}</span>{}<span class=\"change {class}\">{}</span><span><span class=\"pill {class}\">{}</span></span></summary><div class=\"body\">",
         escape(&row.name),
-        if with_chart {
-            chart::spark(row)
-        } else {
-            String::new()
-        },
+        drawing.as_ref().map(spark).unwrap_or_default(),
         row.change(),
         row.verdict
     );
-    if with_chart {
-        out.push_str(&chart::full(row));
+    if let Some(drawing) = &drawing {
+        out.push_str(&full(drawing, Size::REPORT));
     }
     let _ = write!(out, "<p>{}</p><dl>", escape(&row.reason));
     let human = |value: Option<f64>| value.map_or_else(String::new, |value| row.unit.human(value));
@@ -111,7 +120,11 @@ fn section(out: &mut String, row: &Row, with_chart: bool) {
         let runs = format!("{} and {}", row.before_values.len(), row.after_values.len());
         fact(out, "runs", &runs);
     }
-    out.push_str("</dl></div></details>\n");
+    out.push_str("</dl>");
+    if let Some(link) = link {
+        let _ = write!(out, "<p><a href=\"{}\">Whole history</a></p>", escape(link));
+    }
+    out.push_str("</div></details>\n");
 }
 
 fn fact(out: &mut String, name: &str, value: &str) {
@@ -135,7 +148,7 @@ fn list(out: &mut String, title: &str, lines: &[String]) {
     out.push_str("</ul>\n");
 }
 
-fn verdict_class(verdict: VerdictKind) -> &'static str {
+pub(crate) fn verdict_class(verdict: VerdictKind) -> &'static str {
     match verdict {
         VerdictKind::Regression => "regression",
         VerdictKind::Improvement => "improvement",
@@ -145,7 +158,7 @@ fn verdict_class(verdict: VerdictKind) -> &'static str {
     }
 }
 
-fn outcome_class(outcome: Outcome) -> &'static str {
+pub(crate) fn outcome_class(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Regression => "regression",
         Outcome::Mixed => "mixed",

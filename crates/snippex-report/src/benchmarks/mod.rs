@@ -5,13 +5,13 @@
 //! that [`Report::from_json`] reads back, so that a report can be shown again where it was not made.
 
 mod chart;
-mod escape;
+pub(crate) mod escape;
 pub mod github;
 pub mod html;
 pub mod junit;
 pub mod markdown;
 pub mod terminal;
 mod view;
-mod words;
+pub(crate) mod words;
 
 pub use view::{Outcome, REPORT_VERSION, Report, ReportError, Row, Shift, Side};

@@ -6,7 +6,7 @@ use super::{Outcome, Report, Row};
 
 /// The place of a verdict in a report, the most severe first. What is not judged stands above what did not change:
 /// it asks for something to be done.
-pub(super) fn severity(verdict: VerdictKind) -> u8 {
+pub(crate) fn severity(verdict: VerdictKind) -> u8 {
     match verdict {
         VerdictKind::Regression => 0,
         VerdictKind::EnvironmentChanged => 1,
@@ -115,13 +115,13 @@ impl Report {
     }
 }
 
-pub(super) fn short(commit: &str) -> &str {
+pub(crate) fn short(commit: &str) -> &str {
     let hexadecimal = commit.len() >= 10 && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
     if hexadecimal { &commit[..10] } else { commit }
 }
 
 /// `+8.1 %`.
-pub(super) fn percent(value: f64) -> String {
+pub(crate) fn percent(value: f64) -> String {
     format!("{} %", signed(value))
 }
 
@@ -135,7 +135,7 @@ fn signed(value: f64) -> String {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::super::{REPORT_VERSION, Shift, Side};
     use super::*;
     use regress_core::measurement::{Direction, Unit};
@@ -166,7 +166,7 @@ pub(super) mod tests {
         }
     }
 
-    pub(in super::super) fn example() -> Report {
+    pub(crate) fn example() -> Report {
         let mut slow = row("parse/large", VerdictKind::Regression, 1_500_000.0, 1_622_000.0);
         slow.reason = "slower by 8.1 %, at least 6.1 %, which is above 5 %".to_owned();
         slow.history = (0..40)

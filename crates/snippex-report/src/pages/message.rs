@@ -1,0 +1,50 @@
+//! A page that says one thing: nothing is here, sign in, try again.
+
+use std::fmt::Write as _;
+
+use super::frame::{Frame, Link, link};
+use crate::benchmarks::escape::html as escape;
+
+/// The view.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MessagePage {
+    /// What is the matter.
+    pub heading: String,
+    /// What to do about it, a paragraph each.
+    pub paragraphs: Vec<String>,
+    /// Commands to copy, if they help.
+    pub commands: Vec<String>,
+    /// Where to go on.
+    pub links: Vec<Link>,
+}
+
+/// The page.
+#[must_use]
+pub fn message(frame: &Frame, page: &MessagePage) -> String {
+    let mut out = String::new();
+    body(&mut out, page);
+    frame.wrap(&out)
+}
+
+/// The message alone, for pages that have nothing to show yet.
+pub(super) fn body(out: &mut String, page: &MessagePage) {
+    let _ = write!(
+        out,
+        "<section class=\"message\"><h1>{}</h1>",
+        escape(&page.heading)
+    );
+    for paragraph in &page.paragraphs {
+        let _ = write!(out, "<p>{}</p>", escape(paragraph));
+    }
+    if !page.commands.is_empty() {
+        let _ = write!(out, "<pre>{}</pre>", escape(&page.commands.join("\n")));
+    }
+    if !page.links.is_empty() {
+        out.push_str("<p class=\"links\">");
+        for way in &page.links {
+            link(out, way);
+        }
+        out.push_str("</p>");
+    }
+    out.push_str("</section>\n");
+}

@@ -1,0 +1,215 @@
+//! One repository: every benchmark with its recent course, and the newest runs.
+
+use std::fmt::Write as _;
+
+use regress_core::detect::VerdictKind;
+use regress_core::measurement::{Direction, Unit};
+
+use super::frame::{Frame, Link, When, link, name, pill, time};
+use super::message::{self, MessagePage};
+use super::run::{RunLine, run_lines};
+use crate::benchmarks::Outcome;
+use crate::benchmarks::escape::html as escape;
+use crate::benchmarks::html::{outcome_class, verdict_class};
+use crate::benchmarks::words::{percent, severity};
+use crate::chart::{Chart, Point, PointKind, spark};
+
+/// The view.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RepositoryPage {
+    /// `owner/name`.
+    pub name: String,
+    /// Where it is beside this page: its code, its badge, its data.
+    pub links: Vec<Link>,
+    /// Branches with a history; the one without a place is shown.
+    pub branches: Vec<Link>,
+    /// What the reader searched for.
+    pub search: String,
+    /// Where a search goes, and the branch it keeps.
+    pub search_action: String,
+    /// The branch, for the search.
+    pub branch: String,
+    /// A section a component and environment.
+    pub streams: Vec<StreamSection>,
+    /// The newest runs, whichever branch they are of.
+    pub runs: Vec<RunLine>,
+    /// What to say when there are no runs.
+    pub empty: MessagePage,
+}
+
+/// The benchmarks that are measured together.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StreamSection {
+    /// The part of the repository; empty when it has no parts.
+    pub component: String,
+    /// The machine, in words.
+    pub environment: String,
+    /// The newest judgement.
+    pub outcome: Option<Outcome>,
+    /// When it was made.
+    pub judged: Option<When>,
+    /// The benchmarks.
+    pub rows: Vec<SeriesLine>,
+    /// How many more there are than are shown.
+    pub more: usize,
+}
+
+/// One benchmark at a glance.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SeriesLine {
+    /// Its name, with the measure where that is not latency.
+    pub name: String,
+    /// Its page.
+    pub href: String,
+    /// The base unit.
+    pub unit: Unit,
+    /// Which way is better.
+    pub direction: Direction,
+    /// The newest values, oldest first.
+    pub history: Vec<f64>,
+    /// The change of the newest judgement, in percent of cost.
+    pub percent: Option<f64>,
+    /// That judgement.
+    pub verdict: Option<VerdictKind>,
+}
+
+impl StreamSection {
+    /// Puts what asks for attention first, then sorts by name.
+    pub fn sort(&mut self) {
+        let place = |row: &SeriesLine| row.verdict.map_or(u8::MAX, severity);
+        self.rows
+            .sort_by(|a, b| place(a).cmp(&place(b)).then_with(|| a.name.cmp(&b.name)));
+    }
+}
+
+/// The page.
+#[must_use]
+pub fn repository(frame: &Frame, page: &RepositoryPage) -> String {
+    let mut out = String::new();
+    let _ = write!(
+        out,
+        "<div class=\"title\"><h1>{}</h1><p class=\"links\">",
+        escape(&page.name)
+    );
+    for way in &page.links {
+        link(&mut out, way);
+    }
+    out.push_str("</p></div>\n");
+    if page.streams.is_empty() && page.runs.is_empty() {
+        message::body(&mut out, &page.empty);
+        return frame.wrap(&out);
+    }
+    tools(&mut out, page);
+    if page.streams.iter().all(|stream| stream.rows.is_empty()) {
+        let what = if page.search.is_empty() {
+            format!("There are no judged runs of {} yet.", page.branch)
+        } else {
+            format!(
+                "No benchmark of {} has {:?} in its name.",
+                page.branch, page.search
+            )
+        };
+        let _ = writeln!(out, "<p class=\"faint\">{}</p>", escape(&what));
+    }
+    for stream in page.streams.iter().filter(|stream| !stream.rows.is_empty()) {
+        section(&mut out, stream);
+    }
+    if !page.runs.is_empty() {
+        out.push_str("<h2>Newest runs</h2>\n");
+        run_lines(&mut out, &page.runs);
+    }
+    frame.wrap(&out)
+}
+
+/// Branches to choose from, and the search.
+fn tools(out: &mut String, page: &RepositoryPage) {
+    out.push_str("<div class=\"tools\"><nav class=\"tabs\" aria-label=\"Branches\">");
+    for branch in &page.branches {
+        if branch.href.is_empty() {
+            let _ = write!(out, "<span aria-current=\"true\">{}</span>", escape(&branch.text));
+        } else {
+            link(out, branch);
+        }
+    }
+    let _ = writeln!(
+        out,
+        "</nav><form action=\"{}\" method=\"get\" role=\"search\"><input type=\"hidden\" name=\"branch\" value=\"{}\"><input type=\"search\" name=\"q\" value=\"{}\" placeholder=\"Find a benchmark\" aria-label=\"Find a benchmark\" maxlength=\"200\"><button>Find</button></form></div>",
+        escape(&page.search_action),
+        escape(&page.branch),
+        escape(&page.search)
+    );
+}
+
+fn section(out: &mut String, stream: &StreamSection) {
+    let heading = if stream.component.is_empty() {
+        "Benchmarks"
+    } else {
+        stream.component.as_str()
+    };
+    let outcome = stream.outcome.map_or_else(String::new, |outcome| {
+        pill(outcome_class(outcome), outcome.word())
+    });
+    let judged = stream
+        .judged
+        .as_ref()
+        .map_or_else(String::new, |when| format!(" · judged {}", time(when)));
+    let _ = writeln!(
+        out,
+        "<section class=\"stream\"><h2>{} {outcome}</h2><p class=\"faint\">{}{judged}</p>\n<ul class=\"series\">",
+        escape(heading),
+        escape(&stream.environment)
+    );
+    for row in &stream.rows {
+        line(out, row);
+    }
+    out.push_str("</ul>\n");
+    if stream.more > 0 {
+        let _ = writeln!(
+            out,
+            "<p class=\"faint\">{} more are not shown; search for a part of their names.</p>",
+            stream.more
+        );
+    }
+    out.push_str("</section>\n");
+}
+
+fn line(out: &mut String, row: &SeriesLine) {
+    let point = |value: &f64| Point {
+        value: *value,
+        label: String::new(),
+        href: None,
+        day: String::new(),
+        kind: PointKind::Past,
+    };
+    let drawing = spark(&Chart {
+        name: row.name.clone(),
+        unit: row.unit.clone(),
+        direction: row.direction,
+        points: row.history.iter().map(point).collect(),
+        marks: Vec::new(),
+        band: None,
+        joined: true,
+    });
+    let value = row
+        .history
+        .last()
+        .map_or_else(String::new, |value| row.unit.human(*value));
+    let class = row.verdict.map_or("", verdict_class);
+    let change = row.percent.map_or_else(|| "–".to_owned(), percent);
+    let verdict = row
+        .verdict
+        .filter(|verdict| *verdict != VerdictKind::Unchanged)
+        .map_or_else(String::new, |verdict| pill(class, verdict.as_str()));
+    let drawing = if drawing.is_empty() {
+        "<span class=\"spark\"></span>".to_owned()
+    } else {
+        drawing
+    };
+    let _ = writeln!(
+        out,
+        "<li><a href=\"{}\"><span class=\"name\">{}</span>{drawing}<span class=\"value\">{}</span><span class=\"change {class}\">{change}</span><span class=\"verdict\">{verdict}</span></a></li>",
+        escape(&row.href),
+        name(&row.name),
+        escape(&value),
+    );
+}

@@ -1,0 +1,82 @@
+//! One run with its verdicts, and lists of runs.
+
+use std::fmt::Write as _;
+
+use super::frame::{Frame, Link, When, link, pill, time};
+use crate::benchmarks::escape::html as escape;
+use crate::benchmarks::html::{body, outcome_class};
+use crate::benchmarks::words::short;
+use crate::benchmarks::{Outcome, Report};
+
+/// The view of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunPage {
+    /// The commit, branch, pull request it is of, as links.
+    pub facts: Vec<Link>,
+    /// When it arrived.
+    pub received: When,
+    /// The verdicts; `None` while it waits to be judged.
+    pub report: Option<Report>,
+    /// The page of each row's benchmark, in the order of the rows.
+    pub links: Vec<String>,
+}
+
+/// A run in a list.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RunLine {
+    /// Its page.
+    pub href: String,
+    /// The commit.
+    pub commit: String,
+    /// What was measured: the branch, or the pull request.
+    pub of: Link,
+    /// Component and environment, where there are several.
+    pub place: String,
+    /// When it arrived.
+    pub received: When,
+    /// The outcome; `None` while it waits to be judged.
+    pub outcome: Option<Outcome>,
+}
+
+/// The page of a run.
+#[must_use]
+pub fn run(frame: &Frame, page: &RunPage) -> String {
+    let mut out = String::from("<p class=\"links\">");
+    for fact in &page.facts {
+        link(&mut out, fact);
+    }
+    let _ = writeln!(out, "{}</p>", time(&page.received));
+    match &page.report {
+        Some(report) => body(&mut out, report, &page.links),
+        None => out.push_str(
+            "<h1>Not judged yet</h1>\n<p>The run is stored and waits for a worker. Load the page again in a moment; if this stays, \
+             see whether <code>regressd worker</code> runs and what <code>regressd dead-letters list</code> says.</p>\n",
+        ),
+    }
+    frame.wrap(&out)
+}
+
+/// A list of runs, newest first.
+pub(super) fn run_lines(out: &mut String, runs: &[RunLine]) {
+    out.push_str("<ul class=\"runs\">\n");
+    for run in runs {
+        let pill = run.outcome.map_or_else(
+            || pill("not-judged", "waiting"),
+            |outcome| pill(outcome_class(outcome), outcome.word()),
+        );
+        let _ = write!(
+            out,
+            "<li><a class=\"commit\" href=\"{}\">{}</a>",
+            escape(&run.href),
+            escape(short(&run.commit))
+        );
+        link(out, &run.of);
+        let _ = writeln!(
+            out,
+            "<span class=\"faint place\">{}</span>{pill}<span class=\"faint\">{}</span></li>",
+            escape(&run.place),
+            time(&run.received)
+        );
+    }
+    out.push_str("</ul>\n");
+}

@@ -1,5 +1,7 @@
 //! Engines as users name them, and as the database records them.
 
+use std::time::Duration;
+
 use cli_kit::Failure;
 use serde::Serialize;
 use snippex_core::diff::Tolerance;
@@ -48,6 +50,23 @@ impl EngineChoice {
             .hint("choose another name, so that results can be told apart"));
         }
         Ok(Self::Process(spec))
+    }
+
+    /// With another time that a run may take, if one is given.
+    pub(crate) fn with_patience(mut self, patience: Option<Duration>) -> Self {
+        if let (Self::Process(spec), Some(patience)) = (&mut self, patience) {
+            spec.patience = patience;
+        }
+        self
+    }
+
+    /// Starts it with these variables in its environment.
+    pub(crate) fn start_in(&self, environment: &[(String, String)]) -> Result<Box<dyn Engine>, EngineError> {
+        let mut choice = self.clone();
+        if let Self::Process(spec) = &mut choice {
+            spec.environment.extend_from_slice(environment);
+        }
+        choice.start()
     }
 
     /// Starts it.

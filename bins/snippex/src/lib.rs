@@ -10,6 +10,7 @@ mod binary_file;
 mod blocks;
 mod checking;
 mod command;
+mod conformance;
 mod engines;
 mod host;
 mod settings;

@@ -26,14 +26,15 @@
 //!
 //! [`binary`] reads files, [`extract`] finds blocks, [`select`] chooses; [`seed`] makes start states; [`block`],
 //! [`case`], [`group`], [`state`] and [`observation`] are the nouns; [`effects`] knows what the manuals leave open and
-//! [`diff`] compares under that; [`signature`] says
-//! which divergences are the same bug; [`codec`] gives everything bytes and names. Running is for `snippex-exec`.
+//! [`diff`] compares under that; [`signature`] says which divergences are the same bug; [`codec`] gives everything bytes
+//! and names; [`conformance`] has tests that are whole programs. Running is for `snippex-exec`.
 
 pub mod address_space;
 pub mod binary;
 pub mod block;
 pub mod case;
 pub mod codec;
+pub mod conformance;
 pub mod decode;
 pub mod diff;
 pub mod effects;

@@ -55,6 +55,11 @@ pub(crate) struct AddressSpace {
 }
 
 impl AddressSpace {
+    /// Whether nothing is mapped.
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.pads && self.code.is_empty() && self.chunks.is_empty() && self.data.is_empty()
+    }
+
     fn take_frame(&mut self) -> u32 {
         let frame = self.frames.trailing_ones();
         assert!(

@@ -32,8 +32,9 @@
 //! ```
 //!
 //! [`engine`] has the engines and the trait they share; [`CaseMaker`] makes cases of blocks found in a file; [`check`]
-//! is the whole pipeline over two engines; [`reduce`] makes what it finds small. An engine of one's own implements [`engine::Engine`] or is made by
-//! [`engine::MockEngine`]; [`conformance`] says whether it is wired up right.
+//! is the whole pipeline over two engines; [`reduce`] makes what it finds small. An engine of one's own implements
+//! [`engine::Engine`] or is made by [`engine::MockEngine`]; [`conformance`] says whether it is wired up right. [`suite`]
+//! runs tests that are whole programs.
 //!
 //! This crate knows no database and no command line.
 
@@ -50,9 +51,11 @@ mod lower;
 mod memory_source;
 mod plan;
 mod process;
+mod program_plan;
 pub mod reduce;
 mod results;
 mod shared;
+pub mod suite;
 
 pub use discovery::CaseMaker;
 pub use lower::{LowerError, Lowered, lower};

@@ -54,7 +54,7 @@ impl LoadedPalettes {
 }
 
 /// The wire form of a vector state (Intel SDM volume 1, table 10-2 for the first 512 bytes).
-fn vector_file(state: &VectorState) -> VectorFile {
+pub(crate) fn vector_file(state: &VectorState) -> VectorFile {
     let mut fx = [0; 512];
     let X87State {
         control,

@@ -6,7 +6,7 @@ use std::ops::Range;
 use snippex_core::case::{Access, PAGE_SIZE};
 use snippex_core::group::Group;
 use snippex_runner::layout::{
-    CODE_CHUNK, EXECUTE, EXIT_NONE, MapStep, RunInput, RunOutput, VectorFile, WireBlock, WirePage,
+    CODE_CHUNK, EXECUTE, EXIT_NONE, KIND_BLOCK, MapStep, RunInput, RunOutput, VectorFile, WireBlock, WirePage,
 };
 
 use crate::batch::{MAX_CODE_PAGES, MAX_GROUPS, MAX_PAGES, MAX_RUNS, MAX_VECTORS};
@@ -151,6 +151,8 @@ impl Plan {
                 writable_count: writable.len() as u32,
                 pristine,
                 captured,
+                kind: KIND_BLOCK,
+                reserved: 0,
             });
             pristine += writable.len() as u64 * PAGE;
             captured += (runs * writable.len()) as u64 * PAGE;

@@ -30,6 +30,8 @@ pub enum Unsupported {
     Feature(&'static str),
     /// The engine cannot map a page where the case wants it.
     Address,
+    /// The engine runs cases only.
+    Programs,
     /// The engine cannot load such a start state, for the reason given.
     State(&'static str),
 }
@@ -40,6 +42,7 @@ impl std::fmt::Display for Unsupported {
             Self::Block(error) => error.fmt(formatter),
             Self::Feature(name) => write!(formatter, "the engine has no {name}"),
             Self::Address => formatter.write_str("the engine cannot map a page where the case wants it"),
+            Self::Programs => formatter.write_str("the engine runs cases only, not whole programs"),
             Self::State(reason) => write!(formatter, "the engine cannot load the start state: {reason}"),
         }
     }
@@ -325,7 +328,7 @@ fn observe(
 }
 
 /// Overwrites what the engine covers.
-fn read_state(state: &mut MachineState, output: &RunOutput, components: Components) {
+pub(crate) fn read_state(state: &mut MachineState, output: &RunOutput, components: Components) {
     state.gpr = output.gpr;
     // The capture routine runs after `sigreturn`, which does not give back every flag; the frame has them all.
     state.rflags = if output.exit == EXIT_FAULT {

@@ -2,8 +2,9 @@
 
 use crate::cpu::Bases;
 use crate::layout::{
-    COMPONENT_AVX, COMPONENT_AVX512, EXECUTE_CHUNK, EXIT_FAULT, EXIT_NONE, Header, MODE_SCAN, MapStep, PAGE,
-    RunInput, RunOutput, SHARED_BASE, UNMAP, VectorFile, WireBlock, WireLine, WirePage,
+    AT_RIP_READ, COMPONENT_AVX, COMPONENT_AVX512, EXECUTE_CHUNK, EXIT_FAULT, EXIT_NONE, Header, KIND_PROGRAM,
+    MODE_SCAN, MapStep, PAGE, PRIVATE, PROTECTION, RunInput, RunOutput, SHARED_BASE, UNMAP, VectorFile,
+    WireBlock, WireLine, WirePage, ZERO,
 };
 use crate::memory::{self, Width};
 use crate::signals::FAULT;
@@ -80,22 +81,28 @@ impl Batch {
             // SAFETY: the host gives these steps in the input part.
             let step = unsafe { *at::<MapStep>(view.steps).add(i as usize) };
             let size = u64::from(step.pages) * PAGE;
-            let (fd, offset, protection) = (self.fd, step.offset, u64::from(step.protection & 7));
-            let done = match step.protection {
-                UNMAP => {
-                    sys::unmap(step.address, size);
-                    true
-                }
-                EXECUTE_CHUNK => sys::map_shared(step.address, size, protection, fd, offset),
-                _ => sys::map_populated(step.address, size, protection, fd, offset),
-            };
-            if !done {
+            if step.protection == UNMAP {
+                sys::unmap(step.address, size);
+            } else if !self.map_step(&step, size) {
                 // SAFETY: the header is mapped.
                 unsafe { (*self.header).failed_step = i + 1 };
                 return false;
             }
         }
         true
+    }
+
+    fn map_step(&self, step: &MapStep, size: u64) -> bool {
+        let protection = u64::from(step.protection & PROTECTION);
+        if step.protection & ZERO != 0 {
+            sys::map_zero(step.address, size, protection)
+        } else if step.protection & PRIVATE != 0 {
+            sys::map_private(step.address, size, protection, self.fd, step.offset)
+        } else if step.protection == EXECUTE_CHUNK {
+            sys::map_shared(step.address, size, protection, self.fd, step.offset)
+        } else {
+            sys::map_populated(step.address, size, protection, self.fd, step.offset)
+        }
     }
 
     fn run_block(&mut self, view: &Header, block: &WireBlock) {
@@ -129,16 +136,37 @@ impl Batch {
                 if self.mode != MODE_SCAN && count != 0 {
                     sys::preadv(self.fd, pieces.as_ptr(), count as u64, block.pristine);
                 }
+                if block.kind == KIND_PROGRAM {
+                    self.bases.forget();
+                }
                 self.bases.set((*input).fs_base, (*input).gs_base);
                 switch::enter_block(input, vectors, path, output);
                 ((*output).fs_base, (*output).gs_base) = self.bases.read();
                 let exit = (&raw const (*self.header).exit).read_volatile();
                 if exit == EXIT_FAULT {
                     (*output).fault = (&raw const FAULT).read();
+                    if block.kind == KIND_PROGRAM {
+                        (*output).at_rip = self.byte_at((*output).fault.rip, block.captured);
+                    }
                 }
                 self.capture_memory(view, block, pages, pieces, run, output);
                 (*output).exit = exit;
             }
+        }
+    }
+
+    /// The byte at `address` as [`RunOutput::at_rip`] has it. The kernel reads it, so that an address where nothing
+    /// is does no harm.
+    fn byte_at(&self, address: u64, room: u64) -> u32 {
+        let piece = IoVec {
+            base: address,
+            length: 1,
+        };
+        if sys::pwritev(self.fd, &raw const piece, 1, room) == 1 {
+            // SAFETY: the host gives room in the output part.
+            AT_RIP_READ | u32::from(unsafe { at::<u8>(room).read_volatile() })
+        } else {
+            0
         }
     }
 

@@ -99,6 +99,12 @@ impl Bases {
         }
     }
 
+    /// Forgets what was set last: a program may have changed it behind our back.
+    pub fn forget(&mut self) {
+        self.fs = u64::MAX;
+        self.gs = u64::MAX;
+    }
+
     pub fn set(&mut self, fs: u64, gs: u64) {
         const ARCH_SET_GS: u64 = 0x1001;
         const ARCH_SET_FS: u64 = 0x1002;

@@ -8,6 +8,9 @@ pub const PROT_WRITE: u64 = 2;
 pub const PROT_EXEC: u64 = 4;
 
 const MAP_SHARED: u64 = 0x01;
+const MAP_PRIVATE: u64 = 0x02;
+const MAP_ANONYMOUS: u64 = 0x20;
+const MAP_NORESERVE: u64 = 0x4000;
 const MAP_POPULATE: u64 = 0x8000;
 const MAP_FIXED_NOREPLACE: u64 = 0x10_0000;
 
@@ -88,6 +91,18 @@ pub fn map_populated(address: u64, length: u64, protection: u64, fd: i32, offset
         fd,
         offset,
     )
+}
+
+/// As [`map_shared`], but stores stay in this process.
+pub fn map_private(address: u64, length: u64, protection: u64, fd: i32, offset: u64) -> bool {
+    let flags = MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
+    map(address, length, protection, flags, fd, offset)
+}
+
+/// As [`map_private`], of zero bytes.
+pub fn map_zero(address: u64, length: u64, protection: u64) -> bool {
+    let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
+    map(address, length, protection, flags, -1, 0)
 }
 
 fn map(address: u64, length: u64, protection: u64, flags: u64, fd: i32, offset: u64) -> bool {

@@ -15,7 +15,7 @@
 /// First eight bytes of the header.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"snippex\n");
 /// Changes with every change of this file.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Where the runner itself is linked. Below 2 GiB so that code anywhere can reach it by 32-bit absolute addresses.
 pub const RUNNER_BASE: u64 = 0x7000_0000;
@@ -161,6 +161,15 @@ pub const EXECUTE: u32 = 5;
 pub const EXECUTE_CHUNK: u32 = 0x105;
 /// Bytes in a chunk of code that stays mapped from batch to batch (scan mode).
 pub const CODE_CHUNK: u64 = 2 << 20;
+/// [`MapStep::protection`]: everything (PROT_READ | PROT_WRITE | PROT_EXEC), for programs, which may hold code and data
+/// in one page and change either.
+pub const ALL: u32 = 7;
+/// Added to a [`MapStep::protection`]: stores stay in the guest, so that each mapping starts from the file's bytes.
+pub const PRIVATE: u32 = 8;
+/// Added to a [`MapStep::protection`]: zero bytes instead of the file's, taken as they are used.
+pub const ZERO: u32 = 16;
+/// The bits of a [`MapStep::protection`] that are PROT_*.
+pub const PROTECTION: u32 = 7;
 
 /// One change to the address space of blocks.
 #[derive(Clone, Copy, Debug)]
@@ -172,9 +181,17 @@ pub struct MapStep {
     pub offset: u64,
     /// Number of pages.
     pub pages: u32,
-    /// One of [`UNMAP`], [`READ`], [`READ_WRITE`], [`EXECUTE`], [`EXECUTE_CHUNK`].
+    /// One of [`UNMAP`], [`READ`], [`READ_WRITE`], [`EXECUTE`], [`EXECUTE_CHUNK`], or [`ALL`] with [`PRIVATE`] or
+    /// [`ZERO`].
     pub protection: u32,
 }
+
+/// [`WireBlock::kind`]: straight-line code that leaves by exit stubs.
+pub const KIND_BLOCK: u32 = 0;
+/// [`WireBlock::kind`]: a whole program that runs until a signal; the byte at which that comes is noted.
+pub const KIND_PROGRAM: u32 = 1;
+/// [`RunOutput::at_rip`]: the lowest eight bits are the byte that RIP pointed at.
+pub const AT_RIP_READ: u32 = 0x100;
 
 /// A block and its runs.
 #[derive(Clone, Copy, Debug)]
@@ -194,8 +211,13 @@ pub struct WireBlock {
     pub writable_count: u32,
     /// File offset of what the writable pages hold before each run, one after the other (copy mode).
     pub pristine: u64,
-    /// File offset where the writable pages go after each run (copy mode): run after run, page after page.
+    /// File offset where the writable pages go after each run (copy mode): run after run, page after page. For a
+    /// program, where the byte at RIP goes.
     pub captured: u64,
+    /// One of `KIND_*`.
+    pub kind: u32,
+    /// Not used.
+    pub reserved: u32,
 }
 
 /// A writable page of a block.
@@ -279,8 +301,8 @@ pub struct RunOutput {
     pub line_count: u32,
     /// Index of the first changed line (scan mode).
     pub first_line: u32,
-    /// Not used.
-    pub reserved: u32,
+    /// For a program that a signal ended: [`AT_RIP_READ`] and the byte at its RIP, 0 when that cannot be read.
+    pub at_rip: u32,
     /// Bit n: ZMMn is in `vectors`. A register whose bit is clear is as it was before the run: most runs change no
     /// vector register, and 2 KB less a run is what fits the caches.
     pub stored: u64,

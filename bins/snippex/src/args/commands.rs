@@ -28,6 +28,8 @@ pub(crate) enum Command {
     Validate(ValidateArgs),
     /// Show two stored ends of a run side by side
     Compare(CompareArgs),
+    /// Run conformance tests: assembler sources that say how they end, as FEX-Emu's unit tests do
+    Conformance(ConformanceArgs),
     /// Measure how fast engines run the blocks of a program
     Bench(BenchArgs),
     /// Remove blocks, a binary or a run from the database
@@ -210,6 +212,41 @@ pub(crate) struct CompareArgs {
     /// Show everything, not only what differs or changed
     #[arg(long, short)]
     pub(crate) all: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  snippex conformance fixtures/conformance -e qemu-x86_64
+  snippex conformance FEX/unittests/ASM -e native --known-failures native.txt
+  snippex conformance FEX/unittests/ASM/X87 -e fex-emu --format junit -o x87.xml
+
+A test is a nasm source with a JSON header (%ifdef CONFIG ... %endif) that lists registers at the end, memory and
+features. It is assembled, put at 0x10000 and run until hlt; what the header lists is compared. A known failure that
+passes is an error, as a failure is.
+
+Exit codes: 0 all passed, 1 a test failed or passed unexpectedly, 2 a file is no test or the engine could not go on.")]
+pub(crate) struct ConformanceArgs {
+    /// Tests, or folders with tests (*.asm) anywhere below
+    #[arg(required = true, value_name = "DIR|FILE")]
+    pub(crate) paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+    /// A list of tests that are known to fail: a name a line, the reason behind a #; may be given more than once
+    #[arg(long, value_name = "FILE")]
+    pub(crate) known_failures: Vec<PathBuf>,
+    /// Registers that tests name by Match have to end as they do on this engine; else they are not compared
+    #[arg(long, value_name = "ENGINE")]
+    pub(crate) match_with: Option<String>,
+    /// A test that has not ended after N seconds is cut [default: 2 natively, 10 on an emulator]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=86400))]
+    pub(crate) timeout: Option<u32>,
+    /// A folder for %include; folders called Includes beside a test or above it are found
+    #[arg(long = "include", short = 'I', value_name = "DIR")]
+    pub(crate) includes: Vec<PathBuf>,
+    /// The assembler
+    #[arg(long, value_name = "PROGRAM", default_value = "nasm")]
+    pub(crate) nasm: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -8,14 +8,14 @@ mod values;
 
 pub(crate) use blocks::BlocksArgs;
 pub(crate) use commands::{
-    AnalyzeArgs, BenchArgs, CheckArgs, Command, CompareArgs, CompletionsArgs, DisasmArgs, ExtractArgs,
-    ListArgs, RemoveArgs, SimulateArgs, Syntax, ValidateArgs,
+    AnalyzeArgs, BenchArgs, CheckArgs, Command, CompareArgs, CompletionsArgs, ConformanceArgs, DisasmArgs,
+    ExtractArgs, ListArgs, RemoveArgs, SimulateArgs, Syntax, ValidateArgs,
 };
 pub(crate) use engine::{EngineArgs, ReferenceArgs, RunArgs};
 pub(crate) use filter::{FilterArgs, SelectArgs};
 pub(crate) use values::PartitionArg;
 
-use clap::{ArgAction, Args, Parser};
+use clap::{ArgAction, Args, Parser, ValueEnum};
 use cli_kit::{Format, OutputArgs};
 
 const EXAMPLES: &str = "\
@@ -53,7 +53,7 @@ pub(crate) struct GlobalArgs {
         value_name = "FORMAT",
         help_heading = "Output options"
     )]
-    pub(crate) format: Format,
+    pub(crate) format: FormatArg,
     /// Say on standard error what happens inside; twice for more
     #[arg(
         long,
@@ -71,6 +71,32 @@ pub(crate) struct GlobalArgs {
     pub(crate) database: Option<String>,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+}
+
+/// The form of an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FormatArg {
+    /// Text and tables for people
+    #[default]
+    Human,
+    /// One JSON document
+    Json,
+    /// One JSON object a line
+    Jsonl,
+    /// JUnit XML, for CI; of conformance alone
+    Junit,
+}
+
+impl FormatArg {
+    /// The form that every command knows.
+    pub(crate) fn common(self) -> Option<Format> {
+        match self {
+            Self::Human => Some(Format::Human),
+            Self::Json => Some(Format::Json),
+            Self::Jsonl => Some(Format::Jsonl),
+            Self::Junit => None,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod check;
 mod compare;
 mod completions;
 mod config;
+mod conformance;
 mod disasm;
 mod extract;
 mod list;
@@ -13,7 +14,7 @@ mod remove;
 mod simulate;
 mod validate;
 
-use cli_kit::{ExitStatus, Failure, Printer};
+use cli_kit::{ExitStatus, Failure, Format, Printer};
 use tracing_subscriber::EnvFilter;
 
 use crate::app::App;
@@ -24,9 +25,19 @@ use crate::settings::{self, Flags};
 pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<ExitStatus, Failure> {
     log(cli.global.verbose);
     let settings = settings::resolve(flags(cli))?;
+    let format = cli.global.format;
     let app = App {
         printer,
-        format: cli.global.format,
+        format: match (format.common(), &cli.command) {
+            (Some(format), _) => format,
+            (None, Command::Conformance(_)) => Format::Human,
+            (None, _) => {
+                return Err(
+                    Failure::new("--format junit: only conformance answers in JUnit XML")
+                        .hint("choose human, json or jsonl"),
+                );
+            }
+        },
         settings,
     };
     match &cli.command {
@@ -38,6 +49,7 @@ pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<ExitStatus, Failure> {
         Command::Simulate(args) => simulate::run(&app, args),
         Command::Validate(args) => validate::run(&app, args),
         Command::Compare(args) => compare::run(&app, args),
+        Command::Conformance(args) => conformance::run(&app, args, format),
         Command::Bench(args) => bench::run(&app, args),
         Command::Remove(args) => remove::run(&app, args),
         Command::Config(_) => config::run(&app),
@@ -65,6 +77,10 @@ fn flags(cli: &Cli) -> Flags<'_> {
             ..flags
         },
         Command::Simulate(args) => Flags {
+            engine: Some(&args.engine),
+            ..flags
+        },
+        Command::Conformance(args) => Flags {
             engine: Some(&args.engine),
             ..flags
         },

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod checks;
+mod conformance;
 mod interrupted;
 mod sandbox;
 mod snapshots;

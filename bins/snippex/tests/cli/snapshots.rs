@@ -24,6 +24,7 @@ fn help() {
         "simulate",
         "validate",
         "compare",
+        "conformance",
         "bench",
         "remove",
         "config",

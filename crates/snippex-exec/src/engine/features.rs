@@ -4,6 +4,7 @@ use iced_x86::{CpuidFeature, Decoder, DecoderOptions, Instruction};
 use snippex_core::block::Block;
 
 use super::GuestCpu;
+use snippex_core::conformance::header::Feature;
 
 enum Leaf {
     One(usize),
@@ -115,6 +116,70 @@ pub(super) fn missing(block: &Block, cpu: &GuestCpu) -> Option<&'static str> {
         }
     }
     None
+}
+
+/// What a conformance test may ask for, by the name it uses.
+#[derive(Clone, Copy)]
+enum Announced {
+    /// All of these.
+    By(&'static [CpuidFeature]),
+    /// A bit of CPUID that iced-x86 has no name for.
+    Bit(usize, u32),
+    /// Every engine has it: this is Linux.
+    Always,
+    /// Not in a leaf that the runner reads; the instruction itself tells.
+    Unannounced,
+    /// Not a feature of x86-64 at all: of FEX's ARM64 host, or of processors for which no kernel is built.
+    Never,
+}
+
+fn announced(feature: Feature) -> Announced {
+    use Announced::{Always, Bit, By, Never, Unannounced};
+    use CpuidFeature as F;
+    match feature.name() {
+        "3DNOW" => By(&[F::D3NOW]),
+        "SSE4A" => By(&[F::SSE4A]),
+        // FEX's tests ask for AVX where they mean AVX2, too.
+        "AVX" => By(&[F::AVX, F::AVX2]),
+        "RAND" => Bit(ECX, 30),
+        "SHA" => By(&[F::SHA]),
+        "CLZERO" => Unannounced,
+        "BMI1" => By(&[F::BMI1]),
+        "BMI2" => By(&[F::BMI2]),
+        "CLWB" => By(&[F::CLWB]),
+        "LINUX" => Always,
+        "AES256" => By(&[F::VAES]),
+        "SSSE3" => By(&[F::SSSE3]),
+        "SSE4.1" => By(&[F::SSE4_1]),
+        "SSE4.2" => By(&[F::SSE4_2]),
+        "AES" => By(&[F::AES]),
+        "PCLMUL" => By(&[F::PCLMULQDQ]),
+        "MOVBE" => By(&[F::MOVBE]),
+        "ADX" => By(&[F::ADX]),
+        // OSXSAVE: announced and enabled by the system.
+        "XSAVE" => Bit(ECX, 27),
+        "RDPID" => Unannounced,
+        "CLFLOPT" => By(&[F::CLFLUSHOPT]),
+        "FSGSBASE" => By(&[F::FSGSBASE]),
+        // AFP, EMMI.
+        _ => Never,
+    }
+}
+
+impl GuestCpu {
+    /// Whether the processor has what a conformance test asks for; `None` when only running it can tell.
+    #[must_use]
+    pub fn has_feature(&self, feature: Feature) -> Option<bool> {
+        match announced(feature) {
+            Announced::By(features) => Some(features.iter().all(|&feature| has(self, feature))),
+            Announced::Bit(register, bit) => Some(self.leaf1[register] & (1 << bit) != 0),
+            Announced::Always => Some(true),
+            Announced::Unannounced => None,
+            // FEX alone has them, where its host does; it cannot be asked.
+            Announced::Never if self.hypervisor.starts_with("FEX") => None,
+            Announced::Never => Some(false),
+        }
+    }
 }
 
 /// `Debug` of iced's enum is the name, but not `'static`; these are few.

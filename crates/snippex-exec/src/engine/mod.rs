@@ -4,20 +4,23 @@
 mod features;
 mod identity;
 mod mock;
+mod programs;
 mod runner_engine;
 mod runner_file;
 mod spec;
 
 pub use identity::{EngineIdentity, GuestCpu};
 pub use mock::MockEngine;
+pub use programs::ProgramOutcome;
 pub use runner_engine::RunnerEngine;
 pub use spec::{EngineSpec, MemoryMode, SpecError};
 
+use snippex_core::conformance::Program;
 use snippex_core::group::Group;
 use thiserror::Error;
 
 use crate::batch::BatchError;
-use crate::results::Results;
+use crate::results::{Results, Unsupported};
 
 /// Executes cases and reports how they ended.
 ///
@@ -32,6 +35,19 @@ pub trait Engine: Send {
     /// # Errors
     /// When the groups do not fit or are not valid, or the engine cannot be started (again).
     fn run<'e>(&'e mut self, groups: &'e [Group]) -> Result<Results<'e>, EngineError>;
+
+    /// Runs whole programs, each until a signal ends it, and says for each how it ended.
+    ///
+    /// Unless it is an engine that runs the runner, it runs cases only, and says that.
+    ///
+    /// # Errors
+    /// When the engine cannot be started (again).
+    fn run_programs(&mut self, programs: &[Program]) -> Result<Vec<ProgramOutcome>, EngineError> {
+        Ok(vec![
+            ProgramOutcome::Unsupported(Unsupported::Programs);
+            programs.len()
+        ])
+    }
 
     /// Makes the next run start in a fresh process, free of anything earlier runs may have done to it.
     ///

@@ -3,12 +3,17 @@
 use std::process::Command;
 use std::sync::Arc;
 
+use snippex_core::conformance::Program;
 use snippex_core::group::Group;
-use snippex_runner::layout::{EXIT_FAULT, EXIT_NONE, LINE, MAGIC, MODE_COPY, MODE_SCAN, PAGE, WireLine};
+use snippex_runner::layout::{
+    EXIT_FAULT, EXIT_NONE, LINE, MAGIC, MODE_COPY, MODE_SCAN, MapStep, PAGE, WireLine,
+};
 use tracing::debug;
 
 use super::runner_file::RunnerFile;
-use super::{Engine, EngineError, EngineIdentity, EngineSpec, MemoryMode, features, identity};
+use super::{
+    Engine, EngineError, EngineIdentity, EngineSpec, MemoryMode, ProgramOutcome, features, identity, programs,
+};
 use crate::batch;
 use crate::guest_space::AddressSpace;
 use crate::lower::{Lowered, lower};
@@ -25,25 +30,27 @@ const MAX_DEATHS_IN_A_ROW: u32 = 64;
 /// An engine that runs the runner in a process of its own, replaced whenever it dies, hangs or is corrupted.
 #[derive(Debug)]
 pub struct RunnerEngine {
-    spec: EngineSpec,
-    identity: EngineIdentity,
+    pub(super) spec: EngineSpec,
+    pub(super) identity: EngineIdentity,
     runner: Arc<RunnerFile>,
-    shared: Shared,
-    process: Option<GuestProcess>,
-    space: AddressSpace,
-    library: Library,
+    pub(super) shared: Shared,
+    pub(super) process: Option<GuestProcess>,
+    pub(super) space: AddressSpace,
+    pub(super) library: Library,
     lowered: Vec<Option<Lowered>>,
     unsupported: Vec<Option<Unsupported>>,
     plan: Plan,
     /// Changed lines found here, in copy mode.
     lines: Vec<WireLine>,
     /// Lines found by the guest so far in this batch; outlives its process.
-    line_count: u32,
+    pub(super) line_count: u32,
     deaths: u32,
+    /// What programs have mapped in the process.
+    pub(super) mapped: Vec<MapStep>,
 }
 
 /// How an attempt at a range of runs ended.
-enum Attempt {
+pub(super) enum Attempt {
     Done,
     /// The process is gone; the run it was at.
     Died {
@@ -51,9 +58,9 @@ enum Attempt {
         exit: u32,
         signal: u32,
     },
-    /// The engine refused a page of the group.
+    /// The engine refused to map what this step has.
     Refused {
-        group: usize,
+        step: u32,
     },
     /// The guest's memory was overwritten.
     Corrupted,
@@ -91,12 +98,14 @@ impl RunnerEngine {
             lines: Vec::new(),
             line_count: 0,
             deaths: 0,
+            mapped: Vec::new(),
         })
     }
 
-    fn process(&mut self) -> Result<&mut GuestProcess, EngineError> {
+    pub(super) fn process(&mut self) -> Result<&mut GuestProcess, EngineError> {
         if self.process.is_none() {
             self.space = AddressSpace::default();
+            self.mapped.clear();
             let process = spawn(&self.spec, &self.runner, &mut self.shared)?;
             let version = Some(self.identity.version.clone());
             let now = EngineIdentity::new(&self.spec, self.shared.header(), version);
@@ -119,7 +128,14 @@ impl RunnerEngine {
         while first < end {
             match self.attempt(first, end)? {
                 Attempt::Done => return Ok(()),
-                Attempt::Refused { group } => {
+                Attempt::Refused { step } => {
+                    let Some(group) = self.plan.group_of_step(step) else {
+                        return Err(EngineError::Handshake {
+                            engine: self.spec.name.clone(),
+                            problem: "it refuses to map code".into(),
+                            stderr: String::new(),
+                        });
+                    };
                     let block = self.plan.blocks[group];
                     let stop = (block.first_run + block.run_count).min(end);
                     self.mark(block.first_run..stop, EXIT_UNMAPPABLE, 0);
@@ -150,6 +166,11 @@ impl RunnerEngine {
         self.process()?;
         self.plan
             .map(&mut self.shared, &self.library, &mut self.space, first..end);
+        self.ring(first, end)
+    }
+
+    /// Rings the doorbell for the runs from `first` to `end`, whose mapping steps are written, and waits.
+    pub(super) fn ring(&mut self, first: u32, end: u32) -> Result<Attempt, EngineError> {
         let header = self.shared.header();
         header.mode = match self.spec.memory {
             MemoryMode::Scan => MODE_SCAN,
@@ -173,17 +194,11 @@ impl RunnerEngine {
             }
             self.deaths = 0;
             if header.failed_step != 0 {
-                let group = self.plan.group_of_step(header.failed_step - 1);
                 // What it has mapped by now is not known.
                 self.process = None;
-                return match group {
-                    Some(group) => Ok(Attempt::Refused { group }),
-                    None => Err(EngineError::Handshake {
-                        engine: engine(),
-                        problem: "it refuses to map code".into(),
-                        stderr: String::new(),
-                    }),
-                };
+                return Ok(Attempt::Refused {
+                    step: header.failed_step - 1,
+                });
             }
             return Ok(Attempt::Done);
         }
@@ -299,6 +314,10 @@ impl Engine for RunnerEngine {
     }
 
     fn run<'e>(&'e mut self, groups: &'e [Group]) -> Result<Results<'e>, EngineError> {
+        if !self.mapped.is_empty() {
+            // Programs may have left anything behind.
+            self.process = None;
+        }
         self.lowered.clear();
         self.unsupported.clear();
         for group in groups {
@@ -361,6 +380,10 @@ impl Engine for RunnerEngine {
                 lines,
             },
         })
+    }
+
+    fn run_programs(&mut self, programs: &[Program]) -> Result<Vec<ProgramOutcome>, EngineError> {
+        programs::run(self, programs)
     }
 
     fn restart(&mut self) -> Result<(), EngineError> {

@@ -1,0 +1,106 @@
+//! Which files are tests, and what each is called.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use cli_kit::{Failure, OrFail};
+
+/// A file that is a test.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct TestFile {
+    /// Its path below the folder that was named, or the name of the file that was.
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
+}
+
+/// The tests that `paths` name: files, and every `.asm` file below folders, in the order of their names.
+pub(crate) fn find(paths: &[PathBuf]) -> Result<Vec<TestFile>, Failure> {
+    let mut found = Vec::new();
+    for path in paths {
+        let metadata = fs::metadata(path).or_fail_with(|| format!("cannot read {}", path.display()))?;
+        if !metadata.is_dir() {
+            let name = path.file_name().unwrap_or(path.as_os_str());
+            found.push(TestFile {
+                name: name.to_string_lossy().into_owned(),
+                path: path.clone(),
+            });
+            continue;
+        }
+        let before = found.len();
+        below(path, path, &mut found)?;
+        if found.len() == before {
+            return Err(Failure::new(format!("there is no test below {}", path.display()))
+                .hint("tests are files called *.asm"));
+        }
+    }
+    found.sort();
+    found.dedup();
+    Ok(found)
+}
+
+fn below(root: &Path, folder: &Path, found: &mut Vec<TestFile>) -> Result<(), Failure> {
+    let cannot = || format!("cannot read {}", folder.display());
+    for entry in fs::read_dir(folder).or_fail_with(cannot)? {
+        let entry = entry.or_fail_with(cannot)?;
+        let path = entry.path();
+        // Links are not followed: they may lead in a circle.
+        let kind = entry.file_type().or_fail_with(cannot)?;
+        if kind.is_dir() {
+            below(root, &path, found)?;
+        } else if kind.is_file() && path.extension().is_some_and(|extension| extension == "asm") {
+            let name = path.strip_prefix(root).unwrap_or(&path);
+            found.push(TestFile {
+                name: name.to_string_lossy().into_owned(),
+                path,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Folders in which nasm looks for `%include`: those given, that of the file, and any `Includes` next to the file or
+/// above it.
+pub(crate) fn include_folders(file: &Path, given: &[PathBuf]) -> Vec<PathBuf> {
+    let mut folders = given.to_vec();
+    let absolute = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+    for (index, folder) in absolute.ancestors().skip(1).enumerate() {
+        if index == 0 {
+            folders.push(folder.to_owned());
+        }
+        let includes = folder.join("Includes");
+        if includes.is_dir() {
+            folders.push(includes);
+        }
+    }
+    folders
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_relative_to_the_folder_that_was_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        fs::create_dir_all(root.join("b/Includes")).unwrap();
+        for file in ["b/two.asm", "a.asm", "b/Includes/x.mac", "readme"] {
+            fs::write(root.join(file), "").unwrap();
+        }
+        std::os::unix::fs::symlink(root, root.join("b/loop")).unwrap();
+        let names: Vec<_> = find(&[root.to_owned()])
+            .unwrap()
+            .into_iter()
+            .map(|file| file.name)
+            .collect();
+        assert_eq!(names, ["a.asm", "b/two.asm"]);
+        let file = root.join("b/two.asm");
+        assert_eq!(find(std::slice::from_ref(&file)).unwrap()[0].name, "two.asm");
+        assert!(
+            include_folders(&file, &[])
+                .iter()
+                .any(|folder| folder.ends_with("b/Includes"))
+        );
+        assert!(find(&[root.join("b/Includes")]).is_err() && find(&[root.join("none")]).is_err());
+    }
+}

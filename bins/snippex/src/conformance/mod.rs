@@ -1,0 +1,9 @@
+//! Conformance tests as files: found, assembled, run, judged against lists of known failures, reported.
+//!
+//! What a test is and how it is judged are for `snippex_core::conformance` and `snippex_exec::suite`.
+
+pub(crate) mod assemble;
+pub(crate) mod files;
+pub(crate) mod junit;
+pub(crate) mod known;
+pub(crate) mod report;

@@ -1,0 +1,153 @@
+//! Conformance tests in files, on real engines.
+
+use serde_json::Value;
+
+use crate::sandbox::{Sandbox, needs};
+
+const RIGHT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/conformance/right");
+const WRONG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/conformance/wrong");
+
+/// Status and reason of the test called `name`.
+fn verdict<'d>(document: &'d Value, name: &str) -> (&'d str, &'d str) {
+    let tests = document["tests"].as_array().unwrap();
+    let test = tests.iter().find(|test| test["name"] == name).unwrap();
+    (
+        test["status"].as_str().unwrap(),
+        test["reason"].as_str().unwrap_or(""),
+    )
+}
+
+#[test]
+fn right_tests_pass_on_this_cpu_and_under_qemu() {
+    needs("nasm");
+    needs("qemu-x86_64");
+    let sandbox = Sandbox::new();
+    for engine in ["native", "qemu-x86_64"] {
+        let ended = sandbox.ok(&["conformance", RIGHT, "-e", engine, "--match-with", "native"]);
+        assert!(ended.stdout.contains(" 7  passed"), "{ended:?}");
+    }
+}
+
+#[test]
+fn each_way_not_to_pass_is_told_apart() {
+    needs("nasm");
+    let sandbox = Sandbox::new();
+    let arguments = ["conformance", WRONG, "-e", "native", "--timeout", "1"];
+    let ended = sandbox.run(&[&arguments[..], &["--format", "json"]].concat());
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let document: Value = serde_json::from_str(&ended.stdout).unwrap();
+    for (name, status, reason) in [
+        ("other_value.asm", "failed", "rax is 0x1, expected 0x2"),
+        ("never_ends.asm", "failed", "it did not end in time and was cut"),
+        ("faults.asm", "failed", "signal SIGSEGV at 0x10000 instead of hlt"),
+        ("ends_the_engine.asm", "failed", "the engine ended by itself"),
+        (
+            "mode_32.asm",
+            "unsupported",
+            "32-bit code; engines run 64-bit programs",
+        ),
+        ("feature_of_nothing.asm", "unsupported", "the engine has no AFP"),
+        (
+            "no_json.asm",
+            "broken",
+            "line 2: the header is not JSON: expected value",
+        ),
+        (
+            "no_header.asm",
+            "broken",
+            "the test has no header: no line says %ifdef CONFIG",
+        ),
+    ] {
+        assert_eq!(verdict(&document, name), (status, reason), "{name}");
+    }
+    let (status, reason) = verdict(&document, "no_instruction.asm");
+    assert!(
+        status == "broken" && reason.contains("no_instruction.asm:5: error:"),
+        "{reason}"
+    );
+    let differs = &document["tests"].as_array().unwrap()[8]["differences"][0];
+    assert_eq!(differs["expected"][0], "0x2", "{document}");
+
+    let junit = sandbox.run(&[&arguments[..], &["--format", "junit"]].concat());
+    let totals = "tests=\"9\" failures=\"4\" errors=\"3\" skipped=\"2\"";
+    assert_eq!(junit.stdout.matches(totals).count(), 2, "{}", junit.stdout);
+    assert_eq!(junit.stdout.matches("</testcase>").count(), 9);
+}
+
+#[test]
+fn a_known_failure_is_no_failure_and_an_unexpected_pass_is_one() {
+    needs("nasm");
+    let sandbox = Sandbox::new();
+    let list = sandbox.file(
+        "known.txt",
+        b"# ours\nTest_faults.asm  # reads address 32\nother_value.asm\nnever_ends.asm\nends_the_engine.asm\ngone.asm\n",
+    );
+    let list = list.to_str().unwrap();
+    let wrong = [
+        "conformance",
+        WRONG,
+        "-e",
+        "native",
+        "--timeout",
+        "1",
+        "--known-failures",
+        list,
+    ];
+    let ended = sandbox.run(&wrong);
+    assert_eq!(ended.code, Some(2), "files that are no tests remain: {ended:?}");
+    assert!(
+        ended.stdout.contains("reads address 32 (signal SIGSEGV"),
+        "{ended:?}"
+    );
+    assert!(
+        ended.stderr.contains("no test of this run is called gone.asm"),
+        "{ended:?}"
+    );
+
+    let list = sandbox.file("stale.txt", b"vectors.asm # was wrong once\n");
+    let arguments = [
+        "conformance",
+        RIGHT,
+        "-e",
+        "native",
+        "--known-failures",
+        list.to_str().unwrap(),
+    ];
+    let ended = sandbox.run(&arguments);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(
+        ended.stdout.contains("take them off it") && ended.stdout.contains("listed as: was wrong once"),
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    needs("nasm");
+    let sandbox = Sandbox::new();
+    for (arguments, words) in [
+        (
+            &["conformance", RIGHT, "-e", "native", "--nasm", "/no/nasm"][..],
+            "--nasm PROGRAM",
+        ),
+        (
+            &["conformance", RIGHT, "-e", "native", "--nasm", "false"],
+            "it is no nasm",
+        ),
+        (
+            &["conformance", "/no/tests", "-e", "native"],
+            "cannot read /no/tests",
+        ),
+        (&["conformance", ".", "-e", "native"], "there is no test below ."),
+        (
+            &["list", "--format", "junit"],
+            "only conformance answers in JUnit XML",
+        ),
+    ] {
+        let ended = sandbox.run(arguments);
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        assert!(ended.stderr.contains(words), "{ended:?}");
+    }
+    let ended = sandbox.ok(&["conformance", RIGHT, "-e", "mock"]);
+    assert!(ended.stdout.contains("7  unsupported"), "{ended:?}");
+}

@@ -1,0 +1,409 @@
+//! What a test says about itself: the JSON between `%ifdef CONFIG` and `%endif` in the source, in the form of
+//! FEX-Emu's unit tests.
+//!
+//! Keys are read in either case, numbers are strings as C writes them (`"0x10"`, `"16"`). `Match` and `Ignore` name
+//! registers that two engines must agree on. `StackSize`, `EntryPoint` and `ABI` are checked and have no effect on
+//! 64-bit tests, which start at their first byte with RSP = 0, as in FEX-Emu's own harness.
+
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+use super::{Area, Expected, Register};
+
+/// Whether a test is 64-bit or 32-bit code.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// 64-bit code.
+    #[default]
+    Bits64,
+    /// 32-bit code.
+    Bits32,
+}
+
+/// A feature of the processor that a test needs or must do without.
+///
+/// The names are those of FEX-Emu's tests; [`Feature::NAMES`] lists them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Feature(&'static str);
+
+impl Feature {
+    /// Every feature that a test can name.
+    pub const NAMES: [&'static str; 24] = [
+        "3DNOW", "SSE4A", "AVX", "RAND", "SHA", "CLZERO", "BMI1", "BMI2", "CLWB", "LINUX", "AES256", "AFP",
+        "SSSE3", "SSE4.1", "SSE4.2", "AES", "PCLMUL", "MOVBE", "ADX", "XSAVE", "RDPID", "CLFLOPT",
+        "FSGSBASE", "EMMI",
+    ];
+
+    /// The feature called `name`, in either case.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let known = Self::NAMES
+            .into_iter()
+            .find(|known| known.eq_ignore_ascii_case(name));
+        known.map(Self)
+    }
+
+    /// As tests name it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.0
+    }
+}
+
+/// What a test says about itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TestHeader {
+    /// `RegData`: registers and their values at the end, by name.
+    pub expected: Vec<Expected>,
+    /// `Match` without `Ignore`: registers that two engines must agree on.
+    pub agreed: Vec<Register>,
+    /// `MemoryRegions`.
+    pub areas: Vec<Area>,
+    /// `MemoryData`: bytes put at addresses.
+    pub data: Vec<(u64, Vec<u8>)>,
+    /// `HostFeatures`.
+    pub features: Vec<Feature>,
+    /// `DisabledHostFeatures`: what FEX's host is to do without, in FEX's own names.
+    pub disabled_features: Vec<String>,
+    /// `Mode`.
+    pub mode: Mode,
+    /// `Env`: variables of the engine's environment.
+    pub environment: Vec<(String, String)>,
+    /// Keys that no test form knows; FEX-Emu's harness passes over them as well.
+    pub unknown: Vec<String>,
+}
+
+/// Why a header cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum HeaderError {
+    /// There is none.
+    #[error("the test has no header: no line says %ifdef CONFIG")]
+    Missing,
+    /// It does not end.
+    #[error("the header does not end: %endif is missing after %ifdef CONFIG in line {line}")]
+    Open {
+        /// Line where it begins, from 1.
+        line: usize,
+    },
+    /// It is not JSON.
+    #[error("line {line}: the header is not JSON: {problem}")]
+    Json {
+        /// Line in the source, from 1.
+        line: usize,
+        /// What the parser says.
+        problem: String,
+    },
+    /// A value is not what its key takes.
+    #[error("{key}: {problem}")]
+    Value {
+        /// Key of the header.
+        key: String,
+        /// What is wrong, and what would be right.
+        problem: String,
+    },
+}
+
+/// Reads the header of a test's source.
+///
+/// # Errors
+/// When there is none, or it is wrong.
+pub fn read(source: &str) -> Result<TestHeader, HeaderError> {
+    const START: &str = "%ifdef CONFIG";
+    let line_of = |offset: usize| 1 + source[..offset].matches('\n').count();
+    let start = source.find(START).ok_or(HeaderError::Missing)?;
+    let after = start + START.len();
+    let length = source[after..]
+        .find("%endif")
+        .ok_or_else(|| HeaderError::Open { line: line_of(start) })?;
+    let value: Value =
+        serde_json::from_str(&source[after..after + length]).map_err(|error| HeaderError::Json {
+            line: line_of(after) + error.line().max(1) - 1,
+            problem: words_of(&error),
+        })?;
+    let Value::Object(keys) = value else {
+        return Err(HeaderError::Json {
+            line: line_of(start),
+            problem: "it is not an object".into(),
+        });
+    };
+    let mut header = TestHeader::default();
+    let mut ignored = Vec::new();
+    for (key, value) in &keys {
+        header.take(key, value, &mut ignored)?;
+    }
+    header.agreed.retain(|register| !ignored.contains(register));
+    Ok(header)
+}
+
+/// Without serde_json's own place, which counts from the header.
+fn words_of(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(" at line ") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
+}
+
+impl TestHeader {
+    fn take(&mut self, key: &str, value: &Value, ignored: &mut Vec<Register>) -> Result<(), HeaderError> {
+        let wrong = |problem: String| HeaderError::Value {
+            key: key.into(),
+            problem,
+        };
+        match key.to_ascii_uppercase().as_str() {
+            "REGDATA" => {
+                for (name, values) in object(value).map_err(wrong)? {
+                    self.expected.push(expected(name, values).map_err(wrong)?);
+                }
+            }
+            "MATCH" => registers(value, &mut self.agreed).map_err(wrong)?,
+            "IGNORE" => registers(value, ignored).map_err(wrong)?,
+            "MEMORYREGIONS" => {
+                for (address, size) in object(value).map_err(wrong)? {
+                    let address = number_in(address).map_err(wrong)?;
+                    let size = number(size).map_err(wrong)?;
+                    self.areas.push(Area { address, size });
+                }
+            }
+            "MEMORYDATA" => {
+                for (address, bytes) in object(value).map_err(wrong)? {
+                    let address = number_in(address).map_err(wrong)?;
+                    self.data
+                        .push((address, hex_bytes(text(bytes).map_err(wrong)?).map_err(wrong)?));
+                }
+            }
+            "HOSTFEATURES" => {
+                for name in strings(value).map_err(wrong)? {
+                    let feature = Feature::named(name);
+                    self.features.push(feature.ok_or_else(|| {
+                        wrong(format!(
+                            "{name} is no feature; known are {}",
+                            Feature::NAMES.join(", ")
+                        ))
+                    })?);
+                }
+            }
+            "DISABLEDHOSTFEATURES" => {
+                let names = strings(value).map_err(wrong)?;
+                self.disabled_features
+                    .extend(names.into_iter().map(str::to_owned));
+            }
+            "MODE" => {
+                self.mode = match text(value).map_err(wrong)?.to_ascii_uppercase().as_str() {
+                    "64BIT" => Mode::Bits64,
+                    "32BIT" => Mode::Bits32,
+                    other => return Err(wrong(format!("{other} is neither 64BIT nor 32BIT"))),
+                }
+            }
+            "ENV" => {
+                for (name, value) in object(value).map_err(wrong)? {
+                    let value = text(value).map_err(wrong)?;
+                    if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+                        return Err(wrong(format!("{name:?} cannot be the name of a variable")));
+                    }
+                    self.environment.push((name.clone(), value.to_owned()));
+                }
+            }
+            "STACKSIZE" => {
+                number(value).map_err(wrong)?;
+            }
+            "ENTRYPOINT" => {
+                if number(value).map_err(wrong)? == 0 {
+                    return Err(wrong("0 is no entry point".into()));
+                }
+            }
+            "ABI" => {
+                let name = text(value).map_err(wrong)?;
+                if !["SYSTEMV", "WIN64", "NONE"].contains(&name.to_ascii_uppercase().as_str()) {
+                    return Err(wrong(format!("{name} is none of SystemV, Win64 and None")));
+                }
+            }
+            _ => self.unknown.push(key.into()),
+        }
+        Ok(())
+    }
+}
+
+fn object(value: &Value) -> Result<&Map<String, Value>, String> {
+    value
+        .as_object()
+        .ok_or_else(|| format!("{value} is not an object of keys and values"))
+}
+
+fn text(value: &Value) -> Result<&str, String> {
+    value.as_str().ok_or_else(|| format!("{value} is not a string"))
+}
+
+/// A string, or a list of them.
+fn strings(value: &Value) -> Result<Vec<&str>, String> {
+    match value {
+        Value::Array(list) => list.iter().map(text).collect(),
+        value => Ok(vec![text(value)?]),
+    }
+}
+
+fn number(value: &Value) -> Result<u64, String> {
+    match value {
+        Value::String(text) => number_in(text),
+        value => value
+            .as_u64()
+            .or_else(|| value.as_i64().map(i64::cast_unsigned))
+            .ok_or_else(|| format!("{value} is not a number of 64 bits")),
+    }
+}
+
+/// Decimal, 0x, 0o or 0b, perhaps with a minus sign and underscores between digits.
+fn number_in(text: &str) -> Result<u64, String> {
+    let digits = text.trim().replace('_', "");
+    let (negative, digits) = match digits.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, &digits[..]),
+    };
+    let lower = digits.to_ascii_lowercase();
+    let radix = |prefix, radix| lower.strip_prefix(prefix).map(|digits| (digits, radix));
+    let (digits, radix) = radix("0x", 16)
+        .or_else(|| radix("0o", 8))
+        .or_else(|| radix("0b", 2))
+        .unwrap_or((&lower, 10));
+    let value = match digits.starts_with(['+', '-']) {
+        true => None,
+        false => u64::from_str_radix(digits, radix).ok(),
+    };
+    let value = value.ok_or_else(|| format!("{text:?} is not a number of 64 bits"))?;
+    Ok(if negative { value.wrapping_neg() } else { value })
+}
+
+fn expected(name: &str, values: &Value) -> Result<Expected, String> {
+    let register = Register::named(name).ok_or_else(|| format!("{name} is no register of a test"))?;
+    let values: Vec<u64> = match values {
+        Value::Array(list) => list.iter().map(number).collect::<Result<_, _>>()?,
+        value => vec![number(value)?],
+    };
+    if values.is_empty() || values.len() > register.max_values() {
+        let most = register.max_values();
+        return Err(format!(
+            "{name} has {} values, it takes 1 to {most}",
+            values.len()
+        ));
+    }
+    Ok(Expected { register, values })
+}
+
+fn registers(value: &Value, into: &mut Vec<Register>) -> Result<(), String> {
+    for name in strings(value)? {
+        match name.to_ascii_uppercase().as_str() {
+            "ALL" => into.extend(Register::all()),
+            "NONE" => {}
+            _ => {
+                into.push(Register::named(name).ok_or_else(|| format!("{name} is no register of a test"))?);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Numbers in hexadecimal with spaces between them, each stored with its lowest byte first: `AA BB` is two bytes,
+/// `0x1122` is 22 11.
+fn hex_bytes(text: &str) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    for word in text.split_whitespace() {
+        let digits = word
+            .strip_prefix("0x")
+            .or_else(|| word.strip_prefix("0X"))
+            .unwrap_or(word);
+        if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return Err(format!("{word} is not a hexadecimal number"));
+        }
+        let mut rest = digits;
+        while !rest.is_empty() {
+            let (before, last) = rest.split_at(rest.len().saturating_sub(2));
+            bytes.push(u8::from_str_radix(last, 16).expect("hexadecimal digits"));
+            rest = before;
+        }
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(json: &str) -> Result<TestHeader, HeaderError> {
+        read(&format!("; a test\n%ifdef CONFIG\n{json}\n%endif\n\nhlt\n"))
+    }
+
+    #[test]
+    fn every_key_is_read() {
+        let read = header(
+            r#"{
+  "RegData": { "RAX": "0x10", "r9": "-1", "XMM0": ["1", "2", "0b11", "0o7"], "MM7": ["0x8000000000000000", "0x3fff"] },
+  "Match": "All", "Ignore": ["RAX", "rdx"],
+  "MemoryRegions": { "0x10000000": "4096" },
+  "MemoryData": { "0x10000000": "AA BB 0x1122" },
+  "HostFeatures": ["avx", "SSE4.1"], "DisabledHostFeatures": ["FLAGM"],
+  "Mode": "64BIT", "StackSize": "8192", "EntryPoint": "1", "ABI": "SystemV",
+  "Env": { "FEX_MAXINST": "1" }, "Colour": "blue"
+}"#,
+        )
+        .unwrap();
+        let values: Vec<_> = read
+            .expected
+            .iter()
+            .map(|expected| (expected.register.to_string(), expected.values.clone()))
+            .collect();
+        for (name, list) in [
+            ("rax", vec![0x10]),
+            ("r9", vec![u64::MAX]),
+            ("xmm0", vec![1, 2, 3, 7]),
+            ("mm7", vec![1 << 63, 0x3fff]),
+        ] {
+            assert!(values.contains(&(name.to_owned(), list)), "{name}");
+        }
+        assert_eq!(read.agreed.len(), Register::all().count() - 2);
+        assert!(!read.agreed.contains(&Register::Gpr(2)));
+        assert_eq!(read.data, [(0x1000_0000, vec![0xaa, 0xbb, 0x22, 0x11])]);
+        let names: Vec<_> = read.features.iter().map(|feature| feature.name()).collect();
+        assert_eq!(names, ["AVX", "SSE4.1"]);
+        assert_eq!(read.environment, [("FEX_MAXINST".to_owned(), "1".to_owned())]);
+        assert_eq!(read.unknown, ["Colour"]);
+        assert_eq!(header("{}").unwrap(), TestHeader::default());
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let problem = |json: &str| header(json).unwrap_err().to_string();
+        assert_eq!(
+            problem("{\n  \"RegData\": {\n    \"RAX\": }\n}"),
+            "line 5: the header is not JSON: expected value"
+        );
+        assert_eq!(
+            problem("[]"),
+            "line 2: the header is not JSON: it is not an object"
+        );
+        for (json, words) in [
+            (
+                r#"{"RegData": {"EAX": "1"}}"#,
+                "RegData: EAX is no register of a test",
+            ),
+            (
+                r#"{"RegData": {"RAX": []}}"#,
+                "RegData: RAX has 0 values, it takes 1 to 1",
+            ),
+            (r#"{"RegData": {"RAX": "0x1ffffffffffffffff"}}"#, "not a number"),
+            (r#"{"RegData": {"RAX": true}}"#, "not a number"),
+            (r#"{"RegData": "RAX"}"#, "not an object"),
+            (r#"{"Mode": "16BIT"}"#, "neither 64BIT nor 32BIT"),
+            (
+                r#"{"HostFeatures": ["FOO"]}"#,
+                "HostFeatures: FOO is no feature; known are 3DNOW",
+            ),
+            (r#"{"MemoryData": {"0": "XY"}}"#, "XY is not a hexadecimal number"),
+            (r#"{"Env": {"A=B": "1"}}"#, "cannot be the name"),
+            (r#"{"EntryPoint": "0"}"#, "0 is no entry point"),
+        ] {
+            assert!(problem(json).contains(words), "{json}: {}", problem(json));
+        }
+        assert_eq!(read("hlt"), Err(HeaderError::Missing));
+        assert_eq!(read("\n%ifdef CONFIG\n{}"), Err(HeaderError::Open { line: 2 }));
+    }
+}

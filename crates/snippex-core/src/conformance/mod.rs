@@ -1,0 +1,15 @@
+//! Conformance tests: whole programs with an expected end state, as emulators' own test suites have them.
+//!
+//! [`header`] reads what a test written for FEX-Emu's unit-test harness says about itself, [`Program`] is what runs,
+//! [`ProgramEnd`] how that ended, and [`Expected`] what is compared. Assembling the source and running the program are
+//! for other crates.
+
+mod expected;
+pub mod header;
+mod program;
+mod register;
+
+pub use expected::{Expected, Mismatch, Uncovered, mismatches};
+pub use header::{HeaderError, TestHeader};
+pub use program::{Area, Extent, MAX_CODE, Program, ProgramEnd, ProgramError};
+pub use register::Register;

@@ -1,0 +1,150 @@
+//! Running whole programs: many in a process, each in memory of its own.
+
+use snippex_core::conformance::{Program, ProgramEnd};
+use snippex_core::observation::{Endpoint, Signal};
+use snippex_core::state::Components;
+use snippex_runner::layout::{AT_RIP_READ, EXIT_FAULT, RunOutput};
+
+use super::runner_engine::Attempt;
+use super::{EngineError, RunnerEngine};
+use crate::guest_space::AddressSpace;
+use crate::plan::{Library, clear};
+use crate::program_plan::{LaidOut, ProgramPlan, fitting};
+use crate::results::{EXIT_DIED, EXIT_HUNG, EXIT_UNMAPPABLE, Unsupported, read_state};
+
+/// What an engine made of a program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProgramOutcome {
+    /// It ran, for better or worse.
+    Ended(Box<ProgramEnd>),
+    /// It was not run: neither an error nor a difference.
+    Unsupported(Unsupported),
+}
+
+/// As [`super::Engine::run_programs`].
+pub(super) fn run(
+    engine: &mut RunnerEngine,
+    programs: &[Program],
+) -> Result<Vec<ProgramOutcome>, EngineError> {
+    if !engine.space.is_empty() {
+        // Blocks have mapped what programs may want.
+        engine.process = None;
+        engine.space = AddressSpace::default();
+    }
+    // What blocks keep in the file is overwritten.
+    engine.library = Library::new();
+    let mut outcomes: Vec<Option<ProgramOutcome>> = vec![None; programs.len()];
+    let mut laid_out = Vec::new();
+    for (program, outcome) in programs.iter().zip(&mut outcomes) {
+        match program.extents() {
+            Ok(extents) => laid_out.push(LaidOut { program, extents }),
+            Err(_) => *outcome = Some(ProgramOutcome::Unsupported(Unsupported::Address)),
+        }
+    }
+    let mut rest = &laid_out[..];
+    let mut places = outcomes.iter_mut().filter(|outcome| outcome.is_none());
+    while !rest.is_empty() {
+        let (batch, after) = rest.split_at(fitting(rest));
+        for (outcome, place) in run_batch(engine, batch)?.into_iter().zip(&mut places) {
+            *place = Some(outcome);
+        }
+        rest = after;
+    }
+    let complete = "every program has been laid out and run";
+    Ok(outcomes
+        .into_iter()
+        .map(|outcome| outcome.expect(complete))
+        .collect())
+}
+
+fn run_batch(engine: &mut RunnerEngine, batch: &[LaidOut<'_>]) -> Result<Vec<ProgramOutcome>, EngineError> {
+    let mut plan = ProgramPlan::write(&mut engine.shared, batch);
+    clear(plan.outputs_mut(&mut engine.shared));
+    engine.line_count = 0;
+    let end = batch.len() as u32;
+    let mut first = 0;
+    while first < end {
+        match attempt(engine, &mut plan, first, end)? {
+            Attempt::Done => break,
+            Attempt::Refused { step } => {
+                let program = plan.program_of_step(step).unwrap_or(first);
+                mark(engine, &plan, program, EXIT_UNMAPPABLE, 0);
+                first = program + 1;
+            }
+            Attempt::Died { run, exit, signal } if exit == EXIT_HUNG => {
+                mark(engine, &plan, run, exit, signal);
+                first = run + 1;
+            }
+            // Alone in a fresh process: an earlier program may have done the damage.
+            Attempt::Died { run, .. } => {
+                if let Attempt::Died { exit, signal, .. } = attempt(engine, &mut plan, run, run + 1)? {
+                    mark(engine, &plan, run, exit, signal);
+                }
+                first = run + 1;
+            }
+            // The guilty one is not known: each alone.
+            Attempt::Corrupted => {
+                for run in first..end {
+                    engine.process = None;
+                    match attempt(engine, &mut plan, run, run + 1)? {
+                        Attempt::Done => {}
+                        Attempt::Refused { .. } => mark(engine, &plan, run, EXIT_UNMAPPABLE, 0),
+                        Attempt::Died { exit, signal, .. } => mark(engine, &plan, run, exit, signal),
+                        Attempt::Corrupted => mark(engine, &plan, run, EXIT_DIED, 0),
+                    }
+                }
+                break;
+            }
+        }
+    }
+    let components = engine.identity.components;
+    let outputs = plan.outputs(&engine.shared).iter().zip(batch);
+    Ok(outputs
+        .map(|(output, laid_out)| outcome(output, laid_out.program, components))
+        .collect())
+}
+
+fn attempt(
+    engine: &mut RunnerEngine,
+    plan: &mut ProgramPlan,
+    first: u32,
+    end: u32,
+) -> Result<Attempt, EngineError> {
+    engine.process()?;
+    engine.mapped = plan.map(&mut engine.shared, &engine.mapped, first, end);
+    engine.ring(first, end)
+}
+
+fn mark(engine: &mut RunnerEngine, plan: &ProgramPlan, program: u32, exit: u32, signal: u32) {
+    let output = &mut plan.outputs_mut(&mut engine.shared)[program as usize];
+    output.exit = exit;
+    output.fault.signal = signal;
+}
+
+fn outcome(output: &RunOutput, program: &Program, components: Components) -> ProgramOutcome {
+    let endpoint = match output.exit {
+        EXIT_UNMAPPABLE => return ProgramOutcome::Unsupported(Unsupported::Address),
+        EXIT_FAULT => Endpoint::Signal(Signal {
+            number: output.fault.signal as u8,
+            code: output.fault.code,
+            rip: output.fault.rip,
+            address: output.fault.address,
+            write: output.fault.error & 2 != 0,
+        }),
+        EXIT_HUNG => Endpoint::Hung,
+        EXIT_DIED => Endpoint::EngineDied {
+            signal: (output.fault.signal != 0).then_some(output.fault.signal as i32),
+        },
+        _ => Endpoint::EngineDied { signal: None },
+    };
+    let mut end = ProgramEnd {
+        endpoint,
+        at_rip: None,
+        state: program.state.clone(),
+    };
+    if output.exit == EXIT_FAULT {
+        read_state(&mut end.state, output, components);
+        end.at_rip = (output.at_rip & AT_RIP_READ != 0).then_some(output.at_rip as u8);
+    }
+    ProgramOutcome::Ended(Box::new(end))
+}

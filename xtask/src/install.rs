@@ -38,7 +38,7 @@ pub(crate) const TESTS: &[Need] = &[
     need(
         &["nasm"],
         &["nasm"],
-        "an assembler that is not ours, to check encodings against",
+        "assembles conformance tests, and checks our encodings",
     ),
     need(
         &[

@@ -1,5 +1,6 @@
 //! Batches: what arrives together is saved together, all of it or nothing.
 
+use crate::bug::{self, NewBug, NewSighting};
 use crate::divergence::{self, NewDivergence};
 use crate::error::StoreError;
 use crate::evidence;
@@ -18,13 +19,21 @@ pub struct Batch {
     pub divergences: Vec<NewDivergence>,
     /// Observations to keep.
     pub observations: Vec<NewObservation>,
+    /// Bugs with their cases.
+    pub bugs: Vec<NewBug>,
+    /// How often bugs were met; added to the counts of the run.
+    pub sightings: Vec<NewSighting>,
 }
 
 impl Batch {
     /// Whether there is nothing to save.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.results.is_empty() && self.divergences.is_empty() && self.observations.is_empty()
+        self.results.is_empty()
+            && self.divergences.is_empty()
+            && self.observations.is_empty()
+            && self.bugs.is_empty()
+            && self.sightings.is_empty()
     }
 }
 
@@ -38,7 +47,8 @@ impl Store {
         let mut transaction = self.begin("save results").await?;
         let of_divergences = batch.divergences.iter().map(|divergence| &divergence.case);
         let of_observations = batch.observations.iter().map(|observation| &observation.case);
-        let cases = of_divergences.chain(of_observations).collect();
+        let of_bugs = batch.bugs.iter().map(|bug| &bug.case);
+        let cases = of_divergences.chain(of_observations).chain(of_bugs).collect();
         evidence::add_cases(&mut transaction, cases)
             .await
             .map_err(&failed)?;
@@ -51,9 +61,14 @@ impl Store {
         observation::add(&mut transaction, run, &batch.observations)
             .await
             .map_err(&failed)?;
-        run::beat(&mut transaction, run, Timestamp::now())
+        let now = Timestamp::now();
+        bug::add_bugs(&mut transaction, &batch.bugs)
             .await
             .map_err(&failed)?;
+        bug::add_sightings(&mut transaction, run, &batch.sightings, now)
+            .await
+            .map_err(&failed)?;
+        run::beat(&mut transaction, run, now).await.map_err(&failed)?;
         transaction.commit().await.map_err(failed)
     }
 }

@@ -1,4 +1,4 @@
-//! The database of snippex: binaries, blocks, engines, hosts, runs, results, divergences and observations.
+//! The database of snippex: binaries, blocks, engines, hosts, runs, results, divergences, observations and bugs.
 //!
 //! ```
 //! use snippex_core::block::{Block, Origin, Terminator};
@@ -52,6 +52,7 @@ mod batch;
 mod binary;
 mod block;
 pub mod blocking;
+mod bug;
 mod column;
 mod dialect;
 mod divergence;
@@ -75,6 +76,7 @@ pub use batch::Batch;
 pub use binary::{Binary, NewBinary};
 pub use block::{Added, StoredBlock};
 pub use blocking::StoreHandle;
+pub use bug::{BugExample, Contradiction, KnownBug, NewBug, NewSighting, Sighting, StoredBug};
 pub use divergence::{Divergence, DivergenceGroup, DivergenceSummary, NewDivergence};
 pub use engine::{Engine, Guest, Host};
 pub use error::StoreError;

@@ -65,7 +65,7 @@ impl Store {
         Ok(removed)
     }
 
-    /// Removes a run with its results. Blocks stay.
+    /// Removes a run with its results, and bugs that no other run has met. Blocks and the list of known bugs stay.
     ///
     /// # Errors
     /// [`StoreError::Missing`] when there is none with this id; when the database cannot be written.
@@ -77,6 +77,7 @@ impl Store {
         if removed.runs == 0 {
             return Err(self.missing("run", id.0));
         }
+        delete_unseen_bugs(&mut transaction).await.map_err(&failed)?;
         removed.cases = delete_unused_cases(&mut transaction).await.map_err(&failed)?;
         transaction.commit().await.map_err(failed)?;
         Ok(removed)
@@ -179,10 +180,18 @@ async fn delete_binary_if_empty(connection: &mut AnyConnection, id: BinaryId) ->
         .rows_affected())
 }
 
+async fn delete_unseen_bugs(connection: &mut AnyConnection) -> sqlx::Result<()> {
+    let sql = "DELETE FROM bugs
+               WHERE NOT EXISTS (SELECT 1 FROM bug_sightings WHERE bug_sightings.signature = bugs.signature)";
+    sqlx::query(sql).execute(connection).await?;
+    Ok(())
+}
+
 async fn delete_unused_cases(connection: &mut AnyConnection) -> sqlx::Result<u64> {
     let sql = "DELETE FROM cases
                WHERE NOT EXISTS (SELECT 1 FROM divergences WHERE divergences.case_id = cases.id)
-                   AND NOT EXISTS (SELECT 1 FROM observations WHERE observations.case_id = cases.id)";
+                   AND NOT EXISTS (SELECT 1 FROM observations WHERE observations.case_id = cases.id)
+                   AND NOT EXISTS (SELECT 1 FROM bug_examples WHERE bug_examples.case_id = cases.id)";
     Ok(sqlx::query(sql).execute(connection).await?.rows_affected())
 }
 

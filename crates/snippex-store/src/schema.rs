@@ -8,7 +8,10 @@ use crate::location::Location;
 
 /// The migrations in order; the schema version is the number of those applied. Entries are never changed after
 /// a release, only added.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_initial.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("migrations/0001_initial.sql"),
+    include_str!("migrations/0002_bugs.sql"),
+];
 
 /// Newest schema version that this build knows.
 pub(crate) const LATEST: i64 = MIGRATIONS.len() as i64;

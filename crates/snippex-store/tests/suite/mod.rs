@@ -5,6 +5,7 @@ use std::future::Future;
 use snippex_store::Location;
 
 pub(crate) mod blocks;
+pub(crate) mod bugs;
 pub(crate) mod evidence;
 pub(crate) mod processes;
 pub(crate) mod removal;
@@ -44,6 +45,12 @@ macro_rules! every_test {
                 divergences_come_back_in_full,
                 divergences_are_grouped,
                 observations_come_back_newest_first,
+            }
+            bugs {
+                bugs_come_back_with_counts_and_examples,
+                bugs_go_with_the_last_run_that_met_them,
+                known_bugs_do_not_contradict_each_other,
+                an_older_database_is_brought_up_to_date,
             }
             removal {
                 removal_counts_and_takes_what_belongs,

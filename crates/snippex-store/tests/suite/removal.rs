@@ -28,6 +28,7 @@ pub(crate) fn removal_counts_and_takes_what_belongs(location: &Location) {
             .map(|&block| divergence(block, 3, (native, qemu)))
             .collect(),
         observations: numbers.iter().map(seen).collect(),
+        ..Batch::default()
     };
     store.save(run, batch).unwrap();
     let remove = |selection: &str| {

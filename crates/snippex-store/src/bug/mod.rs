@@ -1,0 +1,54 @@
+//! Bugs by signature: how often they were met, on which engines, with an example each; and which of them are known.
+
+mod known;
+mod read;
+mod save;
+
+pub use known::{Contradiction, KnownBug};
+pub use read::{BugExample, Sighting, StoredBug};
+pub(crate) use save::{add_bugs, add_sightings};
+
+use snippex_core::signature::Signature;
+
+use crate::evidence::{EncodedCase, EncodedObservation};
+use crate::ids::{BlockNumber, EngineId, Timestamp};
+
+/// A bug that was met on an engine, with the plainest case so far. A reduced one replaces one that is not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewBug {
+    /// What makes it this bug.
+    pub signature: Signature,
+    /// The engine that is wrong.
+    pub engine: EngineId,
+    /// The engine that it is compared with.
+    pub reference: EngineId,
+    /// The block in which it was met, if it is stored.
+    pub block: Option<BlockNumber>,
+    /// What ran.
+    pub case: EncodedCase,
+    /// How it ended on the reference engine.
+    pub expected: EncodedObservation,
+    /// How it ended on the engine.
+    pub actual: EncodedObservation,
+    /// The differing fields, as JSON.
+    pub differences: String,
+    /// Whether the case was reduced.
+    pub reduced: bool,
+    /// How often it was repeated in fresh processes.
+    pub confirmations: u32,
+    /// When it was found.
+    pub found: Timestamp,
+}
+
+/// How often a bug was met.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewSighting {
+    /// The bug.
+    pub signature: Signature,
+    /// On which engine.
+    pub engine: EngineId,
+    /// Diverging runs.
+    pub runs: u64,
+    /// Blocks with such a run.
+    pub blocks: u64,
+}

@@ -1,0 +1,197 @@
+//! Reading of bugs.
+
+use std::collections::BTreeMap;
+
+use snippex_core::case::Case;
+use snippex_core::observation::Observation;
+use snippex_core::signature::{BugKind, Catalogue, Form, Signature};
+use sqlx::Row;
+use sqlx::any::AnyRow;
+
+use crate::column;
+use crate::error::StoreError;
+use crate::ids::{BlockNumber, EngineId, RunId, Timestamp};
+use crate::open::Store;
+
+/// A stored bug.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredBug {
+    /// What makes it this bug.
+    pub signature: Signature,
+    /// When it was first met.
+    pub first_seen: Timestamp,
+    /// Where it was met, by run and engine.
+    pub sightings: Vec<Sighting>,
+}
+
+/// How often a run met a bug on an engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sighting {
+    /// The run.
+    pub run: RunId,
+    /// The engine.
+    pub engine: EngineId,
+    /// Diverging runs.
+    pub runs: u64,
+    /// Blocks with such a run.
+    pub blocks: u64,
+}
+
+/// The plainest case of a bug on an engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BugExample {
+    /// The engine that is wrong.
+    pub engine: EngineId,
+    /// The engine that it is compared with.
+    pub reference: EngineId,
+    /// The block in which it was met, if it is stored.
+    pub block: Option<BlockNumber>,
+    /// What ran.
+    pub case: Case,
+    /// How it ended on the reference engine.
+    pub expected: Observation,
+    /// How it ended on the engine.
+    pub actual: Observation,
+    /// The differing fields, as JSON.
+    pub differences: String,
+    /// Whether the case was reduced.
+    pub reduced: bool,
+    /// How often it was repeated in fresh processes.
+    pub confirmations: u32,
+    /// When it was found.
+    pub found: Timestamp,
+}
+
+impl Store {
+    /// The bugs whose id begins with `prefix` (all, when it is empty), by id, with all their sightings, or those of one
+    /// run.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn bugs(&self, prefix: &str, run: Option<RunId>) -> Result<Vec<StoredBug>, StoreError> {
+        let failed = self.failed("list bugs");
+        // Ids are hexadecimal: no character of the pattern means anything else.
+        let digits: String = prefix.chars().filter(char::is_ascii_hexdigit).collect();
+        let sql = "SELECT signature, kind, form, encoding, fields, first_seen FROM bugs
+                   WHERE signature LIKE $1 ORDER BY signature";
+        let pattern = digits.to_lowercase() + "%";
+        let rows = sqlx::query(sql)
+            .bind(pattern.clone())
+            .fetch_all(&self.pool)
+            .await
+            .map_err(&failed)?;
+        let mut bugs: BTreeMap<String, StoredBug> = BTreeMap::new();
+        for row in &rows {
+            let id: String = row.try_get("signature").map_err(&failed)?;
+            let bug = StoredBug {
+                signature: self.read_signature(row)?,
+                first_seen: Timestamp(row.try_get("first_seen").map_err(&failed)?),
+                sightings: Vec::new(),
+            };
+            bugs.insert(id, bug);
+        }
+        let sql = "SELECT signature, run_id, engine_id, runs, blocks FROM bug_sightings
+                   WHERE signature LIKE $1 AND (CAST($2 AS BIGINT) IS NULL OR run_id = $2)
+                   ORDER BY run_id, engine_id";
+        let rows = sqlx::query(sql)
+            .bind(pattern)
+            .bind(run.map(|run| run.0))
+            .fetch_all(&self.pool)
+            .await
+            .map_err(&failed)?;
+        for row in &rows {
+            let (id, sighting) = read_sighting(row).map_err(&failed)?;
+            if let Some(bug) = bugs.get_mut(&id) {
+                bug.sightings.push(sighting);
+            }
+        }
+        Ok(bugs
+            .into_values()
+            .filter(|bug| run.is_none() || !bug.sightings.is_empty())
+            .collect())
+    }
+
+    /// The examples of a bug, by engine, the newest first.
+    ///
+    /// # Errors
+    /// When the database cannot be read, or holds damaged evidence.
+    pub async fn bug_examples(&self, signature: &Signature) -> Result<Vec<BugExample>, StoreError> {
+        let failed = self.failed("read the examples of a bug");
+        let sql = "SELECT engine_id, reference_id, block, reduced, confirmations, differences, expected, actual, found,
+                       cases.bytes AS case_bytes
+                   FROM bug_examples JOIN cases ON cases.id = case_id WHERE signature = $1
+                   ORDER BY found DESC, engine_id DESC";
+        let rows = sqlx::query(sql)
+            .bind(signature.id().to_string())
+            .fetch_all(&self.pool)
+            .await
+            .map_err(&failed)?;
+        rows.iter().map(|row| self.read_example(row)).collect()
+    }
+
+    /// The bugs of an engine that have a reduced case.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn reduced_bugs(&self, engine: EngineId) -> Result<Catalogue, StoreError> {
+        let sql = "SELECT kind, form, encoding, fields FROM bugs JOIN bug_examples
+                       ON bug_examples.signature = bugs.signature
+                   WHERE engine_id = $1 AND reduced = 1 ORDER BY bugs.signature";
+        let rows = sqlx::query(sql).bind(engine.0).fetch_all(&self.pool).await;
+        let mut catalogue = Catalogue::default();
+        for row in &rows.map_err(self.failed("list reduced bugs"))? {
+            catalogue.add(self.read_signature(row)?);
+        }
+        Ok(catalogue)
+    }
+
+    fn read_signature(&self, row: &AnyRow) -> Result<Signature, StoreError> {
+        let failed = self.failed("read a bug");
+        let text = |column: &str| row.try_get::<String, _>(column).map_err(&failed);
+        let kind = text("kind")?;
+        let unknown = StoreError::Value {
+            location: self.location.clone(),
+            what: "kind of bug",
+            value: kind.clone(),
+        };
+        Ok(Signature {
+            kind: BugKind::from_name(&kind).ok_or(unknown)?,
+            form: Form {
+                text: text("form")?,
+                encoding: text("encoding")?,
+            },
+            fields: text("fields")?.lines().map(str::to_owned).collect(),
+        })
+    }
+
+    fn read_example(&self, row: &AnyRow) -> Result<BugExample, StoreError> {
+        let failed = self.failed("read an example");
+        let bytes = |column: &str| row.try_get::<Vec<u8>, _>(column).map_err(&failed);
+        let number = |column: &str| row.try_get::<i64, _>(column).map_err(&failed);
+        Ok(BugExample {
+            engine: EngineId(number("engine_id")?),
+            reference: EngineId(number("reference_id")?),
+            block: row
+                .try_get::<Option<i64>, _>("block")
+                .map_err(&failed)?
+                .map(BlockNumber),
+            case: self.decode_case(&bytes("case_bytes")?)?,
+            expected: self.decode_observation(&bytes("expected")?)?,
+            actual: self.decode_observation(&bytes("actual")?)?,
+            differences: row.try_get("differences").map_err(&failed)?,
+            reduced: number("reduced")? != 0,
+            confirmations: column::small(row, "confirmations").map_err(&failed)?,
+            found: Timestamp(number("found")?),
+        })
+    }
+}
+
+fn read_sighting(row: &AnyRow) -> sqlx::Result<(String, Sighting)> {
+    let sighting = Sighting {
+        run: RunId(row.try_get("run_id")?),
+        engine: EngineId(row.try_get("engine_id")?),
+        runs: column::wide(row, "runs")?,
+        blocks: column::wide(row, "blocks")?,
+    };
+    Ok((row.try_get("signature")?, sighting))
+}

@@ -10,12 +10,15 @@
 //! runs, finds the history each is judged by, and says what came out of it where people look.
 
 pub mod args;
+pub mod auth;
 pub mod command;
 pub mod database;
+pub mod directory;
 pub mod domain;
 pub mod fake_github;
 pub mod github;
 pub mod jobs;
+pub mod judging;
 pub mod server;
 pub mod settings;
 pub mod state;

@@ -1,6 +1,8 @@
 //! What each subcommand does.
 
+mod dead_letters;
 mod serve;
+mod token;
 
 use std::fmt::Display;
 use std::io::Write as _;
@@ -70,7 +72,10 @@ fn run(cli: &Cli) -> Result<(), CommandError> {
                 let document = server::document().to_pretty_json().map_err(CommandError::new)?;
                 say(format_args!("{document}"))
             }
-            Command::Token(_) | Command::DeadLetters(_) => Ok(()),
+            Command::Token(command) => token::run(&open(&layers, &settings).await?, command).await,
+            Command::DeadLetters(command) => {
+                dead_letters::run(&open(&layers, &settings).await?, command).await
+            }
         }
     })
 }

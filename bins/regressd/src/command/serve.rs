@@ -1,13 +1,11 @@
 //! `serve`, `api` and `worker`: the service until it is told to end.
 
-use arc_swap::ArcSwap;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{CommandError, open};
 use crate::settings::{Layers, Settings};
-use crate::state::{App, AppState};
+use crate::state::AppState;
 use crate::{jobs, server, telemetry};
 
 /// What this process does.
@@ -37,13 +35,7 @@ pub(super) async fn run(layers: Layers, settings: Settings, roles: Roles) -> Res
     telemetry::start(&settings.logging)?;
     let database = open(&layers, &settings).await?;
     tracing::info!(database = %database.location(), "regressd {} starts", env!("CARGO_PKG_VERSION"));
-    let state = AppState::new(App {
-        settings: ArcSwap::from_pointee(settings),
-        layers,
-        database,
-        work: Notify::new(),
-        ending: CancellationToken::new(),
-    });
+    let state = AppState::new(layers, settings, database).map_err(CommandError::new)?;
     tokio::spawn(end_on_signal(state.ending.clone()));
     let workers = roles
         .worker
@@ -62,6 +54,8 @@ pub(super) async fn run(layers: Layers, settings: Settings, roles: Roles) -> Res
     if let Some(workers) = workers {
         workers.await.map_err(CommandError::new)?;
     }
+    state.background.close();
+    state.background.wait().await;
     state.database.clone().close().await;
     tracing::info!("regressd has ended");
     Ok(served?)

@@ -13,7 +13,11 @@ mod writer;
 pub mod audit;
 pub mod deliveries;
 pub mod jobs;
+pub mod judgements;
+pub mod pull_requests;
 pub mod repositories;
+pub mod runs;
+pub mod streams;
 pub mod tokens;
 
 use std::time::{Duration, Instant};

@@ -10,6 +10,7 @@
 //! gives the same result when it is called again.
 
 mod backoff;
+mod judge;
 mod kind;
 mod worker;
 

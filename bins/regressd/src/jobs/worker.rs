@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
-use super::{Backoff, Kind, backoff};
+use super::{Backoff, Kind, backoff, judge};
 use crate::database::DatabaseError;
 use crate::database::jobs::{self, Job};
 use crate::domain::Moment;
@@ -194,8 +194,10 @@ async fn act(state: AppState, job: Job) -> Result<(), Failure> {
         .kind
         .parse()
         .map_err(|error| Failure::Never(format!("{error}")))?;
-    let _ = &state;
-    Err(Failure::Never(format!("nothing does {kind} yet")))
+    match kind {
+        Kind::Judge => judge::judge(&state, &job).await,
+        other => Err(Failure::Never(format!("nothing does {other} yet"))),
+    }
 }
 
 async fn note(state: &AppState, job: Job, outcome: Result<(), Failure>) -> Result<(), DatabaseError> {

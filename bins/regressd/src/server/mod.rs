@@ -1,12 +1,28 @@
 //! The HTTP side: what is asked, who may ask, what is answered. Handlers store and read; work is left to [`crate::jobs`].
 
+pub mod access;
+mod analyze;
+mod body;
+pub mod correlation;
+mod headers;
 mod health;
+mod limits;
 mod listen;
 pub mod problem;
+mod upload;
 
+pub use limits::Limits;
 pub use listen::{ServeError, serve};
 
+use std::time::Duration;
+
 use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use problem::Problem;
+use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -27,6 +43,7 @@ fn routes_and_document() -> (Router<AppState>, utoipa::openapi::OpenApi) {
     OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(health::health))
         .routes(routes!(health::ready))
+        .routes(routes!(analyze::analyze))
         .split_for_parts()
 }
 
@@ -38,5 +55,35 @@ pub fn document() -> utoipa::openapi::OpenApi {
 
 /// Everything the service answers.
 pub fn router(state: AppState) -> Router {
-    routes_and_document().0.with_state(state)
+    let patience = Duration::from_secs(state.settings.load().server.request_timeout_seconds.max(1));
+    routes_and_document()
+        .0
+        .fallback(|| async { Problem::not_found("there is nothing here; see /openapi.json") })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "this method is not offered here; see /openapi.json",
+            )
+        })
+        .layer(middleware::from_fn_with_state(patience, too_slow))
+        .layer(middleware::from_fn_with_state(state.clone(), headers::middleware))
+        .layer(middleware::from_fn(correlation::middleware))
+        .layer(CatchPanicLayer::custom(broken))
+        .with_state(state)
+}
+
+/// Answers for a request that has not arrived in full, or was not answered, in time.
+async fn too_slow(State(patience): State<Duration>, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(patience, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            let detail = format!("the request took longer than {} s", patience.as_secs());
+            Problem::new(StatusCode::REQUEST_TIMEOUT, detail).into_response()
+        }
+    }
+}
+
+fn broken(_: Box<dyn std::any::Any + Send>) -> Response {
+    let detail = "the service made a mistake; its log says more";
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail).into_response()
 }

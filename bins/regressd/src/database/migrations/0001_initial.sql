@@ -37,7 +37,7 @@ CREATE TABLE series (
     UNIQUE (stream_id, benchmark, measure, unit, direction)
 );
 
--- One row an upload. `results` is [[series, value, value, ...], ...]: a run is always read whole, and one row costs
+-- One row an upload. `results` is [[series, [value, ...]], ...]: a run is always read whole, and one row costs
 -- an upload of 20 benchmarks a twentieth of the writes.
 CREATE TABLE runs (
     id BIGSERIAL PRIMARY KEY,
@@ -86,15 +86,6 @@ CREATE TABLE epochs (
     actor TEXT NOT NULL,
     at BIGINT NOT NULL,
     PRIMARY KEY (series_id, branch, from_run)
-);
-
-CREATE TABLE tracking_issues (
-    series_id BIGINT NOT NULL REFERENCES series (id) ON DELETE CASCADE,
-    branch TEXT NOT NULL,
-    first_run BIGINT NOT NULL,
-    issue BIGINT,
-    state TEXT NOT NULL,
-    PRIMARY KEY (series_id, branch, first_run)
 );
 
 CREATE TABLE deliveries (
@@ -149,19 +140,17 @@ CREATE TABLE pull_requests (
     repository_id BIGINT NOT NULL REFERENCES repositories (id) ON DELETE CASCADE,
     number BIGINT NOT NULL,
     head_sha TEXT NOT NULL,
-    head_branch TEXT NOT NULL,
     base_branch TEXT NOT NULL,
     open BIGINT NOT NULL,
-    comment_id BIGINT,
     PRIMARY KEY (repository_id, number)
 );
 CREATE INDEX pull_requests_by_head ON pull_requests (repository_id, head_sha);
 
-CREATE TABLE check_runs (
-    repository_id BIGINT NOT NULL REFERENCES repositories (id) ON DELETE CASCADE,
-    commit_sha TEXT NOT NULL,
-    github_id BIGINT NOT NULL,
-    PRIMARY KEY (repository_id, commit_sha)
+-- Who may write a comment, check or issue at the moment, and until when: one at a time.
+CREATE TABLE leases (
+    name TEXT PRIMARY KEY,
+    holder TEXT NOT NULL,
+    until BIGINT NOT NULL
 );
 
 -- Runs that were asked for to confirm a suspicion.

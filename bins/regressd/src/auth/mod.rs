@@ -1,0 +1,13 @@
+//! Who asks, and what they may do.
+//!
+//! A request proves who it is from by a token of a repository, or by the identity that GitHub gives a workflow
+//! (OpenID Connect). Nothing but `/health`, `/ready` and the signed `/webhook` is open without one, unless the
+//! operator opens reading.
+
+mod oidc;
+mod principal;
+mod token;
+
+pub use oidc::{Oidc, OidcError};
+pub use principal::{Claims, Grant, Principal, Role};
+pub use token::{TokenCache, hash, new_token};

@@ -1,0 +1,115 @@
+//! `token`: makes, lists and revokes access tokens.
+
+use std::time::Duration;
+
+use super::{CommandError, say};
+use crate::args::TokenCommand;
+use crate::auth::{Grant, hash, new_token};
+use crate::database::tokens::{self, Token};
+use crate::database::{Database, audit};
+use crate::domain::Moment;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+pub(super) async fn run(database: &Database, command: &TokenCommand) -> Result<(), CommandError> {
+    match command {
+        TokenCommand::Create {
+            repository,
+            role,
+            name,
+            expires,
+        } => create(database, repository, role, name, *expires).await,
+        TokenCommand::List => list(database).await,
+        TokenCommand::Revoke { id } => revoke(database, id).await,
+    }
+}
+
+async fn create(
+    database: &Database,
+    repository: &str,
+    role: &str,
+    name: &str,
+    expires: Option<u32>,
+) -> Result<(), CommandError> {
+    let grant: Grant = repository.parse().map_err(CommandError::new)?;
+    let secret = new_token();
+    let created = Moment::now();
+    let id = uuid::Uuid::now_v7().simple().to_string();
+    let token = Token {
+        // The end of a UUID is chance; its start is the time.
+        id: id[20..].to_owned(),
+        name: name.to_owned(),
+        hash: hash(&secret),
+        repository: grant.to_string(),
+        role: role.to_owned(),
+        created,
+        expires: expires.map(|days| created.after(DAY * days)),
+        revoked: None,
+    };
+    let detail =
+        serde_json::json!({ "repository": token.repository, "role": role, "name": name }).to_string();
+    database
+        .write(move |connection| {
+            let (token, detail) = (token.clone(), detail.clone());
+            Box::pin(async move {
+                tokens::insert(connection, &token).await?;
+                audit::insert(connection, &operator(), "token.create", &token.id, &detail).await
+            })
+        })
+        .await?;
+    say(format_args!("{secret}"))?;
+    eprintln!("This token is not stored and will not be shown again.");
+    Ok(())
+}
+
+async fn list(database: &Database) -> Result<(), CommandError> {
+    let mut connection = database.read().await?;
+    let now = Moment::now();
+    say(format_args!(
+        "{:<14} {:<7} {:<30} {:<8} {:<24} name",
+        "id", "role", "repository", "state", "created"
+    ))?;
+    for token in tokens::list(&mut connection).await? {
+        let state = match (token.revoked, token.expires) {
+            (Some(_), _) => "revoked",
+            (None, Some(at)) if at <= now => "expired",
+            _ => "valid",
+        };
+        let created = token.created.to_string();
+        say(format_args!(
+            "{:<14} {:<7} {:<30} {state:<8} {created:<24} {}",
+            token.id, token.role, token.repository, token.name
+        ))?;
+    }
+    Ok(())
+}
+
+async fn revoke(database: &Database, id: &str) -> Result<(), CommandError> {
+    let wanted = id.to_owned();
+    let revoked = database.write(move |connection| {
+        let id = wanted.clone();
+        Box::pin(async move {
+            let revoked = tokens::revoke(connection, &id).await?;
+            if revoked {
+                audit::insert(connection, &operator(), "token.revoke", &id, "{}").await?;
+            }
+            Ok(revoked)
+        })
+    });
+    if revoked.await? {
+        say(format_args!(
+            "{id} is revoked; running services refuse it within two seconds"
+        ))
+    } else {
+        let hint = "see regressd token list";
+        Err(CommandError::new(format!(
+            "there is no valid token with the id {id:?}; {hint}"
+        )))
+    }
+}
+
+/// Who works on this machine, for the audit log.
+fn operator() -> String {
+    let user = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER"));
+    format!("operator:{}", user.unwrap_or_else(|_| "unknown".to_owned()))
+}

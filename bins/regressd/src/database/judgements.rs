@@ -1,0 +1,234 @@
+//! Judgements on runs, and what they do to baselines: rejected values, accepted shifts, confirmations asked for.
+
+use sqlx::{AnyConnection, Row};
+
+use super::runs::RunId;
+use super::streams::{SeriesId, StreamId};
+use crate::domain::Moment;
+
+/// The judgement on a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// The run.
+    pub run: RunId,
+    /// Its stream.
+    pub stream: StreamId,
+    /// Its branch.
+    pub branch: String,
+    /// Whether it belongs to the history of its branch.
+    pub accepted: bool,
+    /// `regression`, `improvement`, `mixed`, `unchanged` or `not-judged`.
+    pub outcome: String,
+    /// When it was judged.
+    pub judged: Moment,
+    /// The verdicts, as JSON: see [`crate::judging::RunVerdicts`].
+    pub verdicts: String,
+}
+
+/// A shift that somebody accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Epoch {
+    /// The series.
+    pub series: SeriesId,
+    /// The branch.
+    pub branch: String,
+    /// The first run of the new level.
+    pub from_run: RunId,
+    /// Why it was accepted.
+    pub justification: String,
+    /// Who accepted it.
+    pub actor: String,
+    /// When.
+    pub at: Moment,
+}
+
+/// Stores a judgement; a second judgement of the same run replaces the first.
+///
+/// # Errors
+/// The driver's.
+pub async fn put(connection: &mut AnyConnection, judgement: &Judgement) -> sqlx::Result<()> {
+    let sql = "INSERT INTO judgements (run_id, stream_id, branch, accepted, outcome, judged, verdicts)
+               VALUES ($1, $2, $3, $4, $5, $6, $7)
+               ON CONFLICT (run_id) DO UPDATE SET accepted = excluded.accepted, outcome = excluded.outcome,
+                   judged = excluded.judged, verdicts = excluded.verdicts";
+    let query = sqlx::query(sql)
+        .bind(judgement.run.0)
+        .bind(judgement.stream.0)
+        .bind(judgement.branch.clone())
+        .bind(i64::from(judgement.accepted))
+        .bind(judgement.outcome.clone())
+        .bind(judgement.judged.0)
+        .bind(judgement.verdicts.clone());
+    query.execute(connection).await?;
+    Ok(())
+}
+
+/// The judgement on a run.
+///
+/// # Errors
+/// The driver's.
+pub async fn of_run(connection: &mut AnyConnection, run: RunId) -> sqlx::Result<Option<Judgement>> {
+    let sql = "SELECT run_id, stream_id, branch, accepted, outcome, judged, verdicts FROM judgements WHERE run_id = $1";
+    let row = sqlx::query(sql).bind(run.0).fetch_optional(connection).await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// The newest judgement on an accepted run of any stream of the repository on this branch.
+///
+/// # Errors
+/// The driver's.
+pub async fn newest_of_branch(
+    connection: &mut AnyConnection,
+    stream: StreamId,
+    branch: &str,
+) -> sqlx::Result<Option<Judgement>> {
+    let sql = "SELECT run_id, stream_id, branch, accepted, outcome, judged, verdicts FROM judgements
+               WHERE stream_id = $1 AND branch = $2 AND accepted = 1 ORDER BY run_id DESC LIMIT 1";
+    let query = sqlx::query(sql).bind(stream.0).bind(branch.to_owned());
+    query
+        .fetch_optional(connection)
+        .await?
+        .as_ref()
+        .map(read)
+        .transpose()
+}
+
+/// Keeps the values of `series` in `run` out of the baseline.
+///
+/// # Errors
+/// The driver's.
+pub async fn reject(connection: &mut AnyConnection, series: SeriesId, run: RunId) -> sqlx::Result<()> {
+    let sql = "INSERT INTO rejections (series_id, run_id) VALUES ($1, $2) ON CONFLICT (series_id, run_id) DO NOTHING";
+    sqlx::query(sql)
+        .bind(series.0)
+        .bind(run.0)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Lets the values of `series` in `run` into the baseline after all.
+///
+/// # Errors
+/// The driver's.
+pub async fn unreject(connection: &mut AnyConnection, series: SeriesId, run: RunId) -> sqlx::Result<()> {
+    let sql = "DELETE FROM rejections WHERE series_id = $1 AND run_id = $2";
+    sqlx::query(sql)
+        .bind(series.0)
+        .bind(run.0)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// The rejected values of a stream from `from` on, before `before`.
+///
+/// # Errors
+/// The driver's.
+pub async fn rejections(
+    connection: &mut AnyConnection,
+    stream: StreamId,
+    from: RunId,
+    before: RunId,
+) -> sqlx::Result<Vec<(SeriesId, RunId)>> {
+    let sql = "SELECT x.series_id, x.run_id FROM rejections x JOIN series s ON s.id = x.series_id
+               WHERE s.stream_id = $1 AND x.run_id >= $2 AND x.run_id < $3 ORDER BY x.run_id";
+    let query = sqlx::query(sql).bind(stream.0).bind(from.0).bind(before.0);
+    let read =
+        |row: &sqlx::any::AnyRow| Ok((SeriesId(row.try_get("series_id")?), RunId(row.try_get("run_id")?)));
+    query.fetch_all(connection).await?.iter().map(read).collect()
+}
+
+/// The oldest run before `before` from which on a series of the stream was rejected without a gap that was accepted:
+/// the first rejection since the last epoch of its series.
+///
+/// # Errors
+/// The driver's.
+pub async fn first_rejection(
+    connection: &mut AnyConnection,
+    stream: StreamId,
+    before: RunId,
+) -> sqlx::Result<Option<RunId>> {
+    let sql = "SELECT MIN(x.run_id) FROM rejections x JOIN series s ON s.id = x.series_id
+               WHERE s.stream_id = $1 AND x.run_id < $2
+                   AND NOT EXISTS (SELECT 1 FROM epochs e WHERE e.series_id = s.id AND e.from_run >= x.run_id)";
+    let query = sqlx::query_scalar(sql).bind(stream.0).bind(before.0);
+    let first: Option<i64> = query.fetch_one(connection).await?;
+    Ok(first.map(RunId))
+}
+
+/// Starts an epoch.
+///
+/// # Errors
+/// The driver's.
+pub async fn insert_epoch(connection: &mut AnyConnection, epoch: &Epoch) -> sqlx::Result<()> {
+    let sql = "INSERT INTO epochs (series_id, branch, from_run, justification, actor, at)
+               VALUES ($1, $2, $3, $4, $5, $6)
+               ON CONFLICT (series_id, branch, from_run) DO UPDATE SET justification = excluded.justification,
+                   actor = excluded.actor, at = excluded.at";
+    let query = sqlx::query(sql)
+        .bind(epoch.series.0)
+        .bind(epoch.branch.clone())
+        .bind(epoch.from_run.0)
+        .bind(epoch.justification.clone())
+        .bind(epoch.actor.clone())
+        .bind(epoch.at.0);
+    query.execute(connection).await?;
+    Ok(())
+}
+
+/// All epochs of a stream on a branch, oldest first.
+///
+/// # Errors
+/// The driver's.
+pub async fn epochs(
+    connection: &mut AnyConnection,
+    stream: StreamId,
+    branch: &str,
+) -> sqlx::Result<Vec<Epoch>> {
+    let sql = "SELECT e.series_id, e.branch, e.from_run, e.justification, e.actor, e.at
+               FROM epochs e JOIN series s ON s.id = e.series_id
+               WHERE s.stream_id = $1 AND e.branch = $2 ORDER BY e.from_run";
+    let query = sqlx::query(sql).bind(stream.0).bind(branch.to_owned());
+    let read = |row: &sqlx::any::AnyRow| {
+        Ok(Epoch {
+            series: SeriesId(row.try_get("series_id")?),
+            branch: row.try_get("branch")?,
+            from_run: RunId(row.try_get("from_run")?),
+            justification: row.try_get("justification")?,
+            actor: row.try_get("actor")?,
+            at: Moment(row.try_get("at")?),
+        })
+    };
+    query.fetch_all(connection).await?.iter().map(read).collect()
+}
+
+/// Notes that a confirming run was asked for. Whether it was not asked for before.
+///
+/// # Errors
+/// The driver's.
+pub async fn ask_confirmation(
+    connection: &mut AnyConnection,
+    stream: StreamId,
+    commit: &str,
+) -> sqlx::Result<bool> {
+    let sql = "INSERT INTO confirmations (stream_id, commit_sha, asked) VALUES ($1, $2, $3)
+               ON CONFLICT (stream_id, commit_sha) DO NOTHING";
+    let query = sqlx::query(sql)
+        .bind(stream.0)
+        .bind(commit.to_owned())
+        .bind(Moment::now().0);
+    Ok(query.execute(connection).await?.rows_affected() > 0)
+}
+
+fn read(row: &sqlx::any::AnyRow) -> sqlx::Result<Judgement> {
+    Ok(Judgement {
+        run: RunId(row.try_get("run_id")?),
+        stream: StreamId(row.try_get("stream_id")?),
+        branch: row.try_get("branch")?,
+        accepted: row.try_get::<i64, _>("accepted")? != 0,
+        outcome: row.try_get("outcome")?,
+        judged: Moment(row.try_get("judged")?),
+        verdicts: row.try_get("verdicts")?,
+    })
+}

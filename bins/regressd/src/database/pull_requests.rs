@@ -1,0 +1,90 @@
+//! Pull requests, as far as webhooks told of them.
+
+use sqlx::{AnyConnection, Row};
+
+use super::repositories::RepositoryId;
+
+/// A stored pull request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PullRequest {
+    /// Its number.
+    pub number: u32,
+    /// Its newest commit.
+    pub head_sha: String,
+    /// The branch it is to go into.
+    pub base_branch: String,
+    /// Whether it is open.
+    pub open: bool,
+}
+
+/// Stores what a webhook said.
+///
+/// # Errors
+/// The driver's.
+pub async fn put(
+    connection: &mut AnyConnection,
+    repository: RepositoryId,
+    pull_request: &PullRequest,
+) -> sqlx::Result<()> {
+    let sql = "INSERT INTO pull_requests (repository_id, number, head_sha, base_branch, open)
+               VALUES ($1, $2, $3, $4, $5)
+               ON CONFLICT (repository_id, number) DO UPDATE SET head_sha = excluded.head_sha,
+                   base_branch = excluded.base_branch, open = excluded.open";
+    let query = sqlx::query(sql)
+        .bind(repository.0)
+        .bind(i64::from(pull_request.number))
+        .bind(pull_request.head_sha.clone())
+        .bind(pull_request.base_branch.clone())
+        .bind(i64::from(pull_request.open));
+    query.execute(connection).await?;
+    Ok(())
+}
+
+/// The pull request of this number.
+///
+/// # Errors
+/// The driver's.
+pub async fn find(
+    connection: &mut AnyConnection,
+    repository: RepositoryId,
+    number: u32,
+) -> sqlx::Result<Option<PullRequest>> {
+    let sql = "SELECT number, head_sha, base_branch, open FROM pull_requests WHERE repository_id = $1 AND number = $2";
+    let query = sqlx::query(sql).bind(repository.0).bind(i64::from(number));
+    query
+        .fetch_optional(connection)
+        .await?
+        .as_ref()
+        .map(read)
+        .transpose()
+}
+
+/// The newest open pull request with this head commit: how a push of a fork is told to belong to one.
+///
+/// # Errors
+/// The driver's.
+pub async fn by_head(
+    connection: &mut AnyConnection,
+    repository: RepositoryId,
+    head_sha: &str,
+) -> sqlx::Result<Option<PullRequest>> {
+    let sql = "SELECT number, head_sha, base_branch, open FROM pull_requests
+               WHERE repository_id = $1 AND head_sha = $2 AND open = 1 ORDER BY number DESC LIMIT 1";
+    let query = sqlx::query(sql).bind(repository.0).bind(head_sha.to_owned());
+    query
+        .fetch_optional(connection)
+        .await?
+        .as_ref()
+        .map(read)
+        .transpose()
+}
+
+fn read(row: &sqlx::any::AnyRow) -> sqlx::Result<PullRequest> {
+    let number: i64 = row.try_get("number")?;
+    Ok(PullRequest {
+        number: u32::try_from(number).map_err(|error| sqlx::Error::Decode(error.into()))?,
+        head_sha: row.try_get("head_sha")?,
+        base_branch: row.try_get("base_branch")?,
+        open: row.try_get::<i64, _>("open")? != 0,
+    })
+}

@@ -1,0 +1,236 @@
+//! Runs: one row an upload, never changed after it was stored.
+
+use sqlx::{AnyConnection, AssertSqlSafe, Row};
+
+use super::repositories::RepositoryId;
+use super::streams::StreamId;
+use crate::domain::Moment;
+
+/// The number of a run; later runs have higher ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RunId(pub i64);
+
+/// A run as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewRun {
+    /// Its repository.
+    pub repository: RepositoryId,
+    /// What it is compared with.
+    pub stream: StreamId,
+    /// The branch that was measured.
+    pub branch: String,
+    /// The branch whose history it is judged by.
+    pub target: String,
+    /// The commit that was measured.
+    pub commit: String,
+    /// The pull request it belongs to.
+    pub pull_request: Option<u32>,
+    /// What tells it from other uploads of the same commit.
+    pub key: String,
+    /// When it arrived.
+    pub received: Moment,
+    /// Who sent it.
+    pub uploader: String,
+    /// The values, see [`crate::judging::Results`].
+    pub results: String,
+    /// The values of the base commit measured beside it, in the same form.
+    pub base: Option<String>,
+    /// What was wrong with entries of it, as JSON.
+    pub problems: Option<String>,
+}
+
+impl NewRun {
+    /// Whether it becomes part of the history of its branch once it is judged. What a pull request measured never does,
+    /// whatever its branch is called.
+    #[must_use]
+    pub fn is_of_history(&self) -> bool {
+        self.pull_request.is_none() && self.branch == self.target
+    }
+}
+
+/// A stored run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Its number.
+    pub id: RunId,
+    /// What was stored.
+    pub run: NewRun,
+}
+
+const COLUMNS: &str =
+    "id, repository_id, stream_id, branch, target, commit_sha, pull_request, run_key, received,
+    uploader, results, base, problems";
+
+/// Stores a run; `None` when the same upload is there already.
+///
+/// # Errors
+/// The driver's.
+pub async fn insert(connection: &mut AnyConnection, run: &NewRun) -> sqlx::Result<Option<RunId>> {
+    let sql = "INSERT INTO runs (repository_id, stream_id, branch, target, commit_sha, pull_request, run_key,
+                   received, uploader, results, base, problems)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+               ON CONFLICT (stream_id, commit_sha, run_key) DO NOTHING RETURNING id";
+    let query = sqlx::query_scalar(sql)
+        .bind(run.repository.0)
+        .bind(run.stream.0)
+        .bind(run.branch.clone())
+        .bind(run.target.clone())
+        .bind(run.commit.clone())
+        .bind(run.pull_request.map(i64::from))
+        .bind(run.key.clone())
+        .bind(run.received.0)
+        .bind(run.uploader.clone())
+        .bind(run.results.clone())
+        .bind(run.base.clone())
+        .bind(run.problems.clone());
+    Ok(query.fetch_optional(connection).await?.map(RunId))
+}
+
+/// The run of this number.
+///
+/// # Errors
+/// The driver's.
+pub async fn by_id(connection: &mut AnyConnection, id: RunId) -> sqlx::Result<Option<Run>> {
+    let sql = format!("SELECT {COLUMNS} FROM runs WHERE id = $1");
+    let row = sqlx::query(AssertSqlSafe(sql))
+        .bind(id.0)
+        .fetch_optional(connection)
+        .await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// The run that was stored for this upload before.
+///
+/// # Errors
+/// The driver's.
+pub async fn by_key(
+    connection: &mut AnyConnection,
+    stream: StreamId,
+    commit: &str,
+    key: &str,
+) -> sqlx::Result<Option<Run>> {
+    let sql = format!("SELECT {COLUMNS} FROM runs WHERE stream_id = $1 AND commit_sha = $2 AND run_key = $3");
+    let query = sqlx::query(AssertSqlSafe(sql))
+        .bind(stream.0)
+        .bind(commit.to_owned())
+        .bind(key.to_owned());
+    query
+        .fetch_optional(connection)
+        .await?
+        .as_ref()
+        .map(read)
+        .transpose()
+}
+
+/// All runs of a commit in a stream, oldest first: the run to judge and its confirmations.
+///
+/// # Errors
+/// The driver's.
+pub async fn of_commit(
+    connection: &mut AnyConnection,
+    stream: StreamId,
+    commit: &str,
+) -> sqlx::Result<Vec<Run>> {
+    let sql = format!("SELECT {COLUMNS} FROM runs WHERE stream_id = $1 AND commit_sha = $2 ORDER BY id");
+    let query = sqlx::query(AssertSqlSafe(sql))
+        .bind(stream.0)
+        .bind(commit.to_owned());
+    query.fetch_all(connection).await?.iter().map(read).collect()
+}
+
+/// At most `limit` runs of a repository with a number below `before`, newest first; of one branch if one is given.
+///
+/// # Errors
+/// The driver's.
+pub async fn of_repository(
+    connection: &mut AnyConnection,
+    repository: RepositoryId,
+    branch: Option<&str>,
+    before: RunId,
+    limit: u32,
+) -> sqlx::Result<Vec<Run>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM runs WHERE repository_id = $1 AND id < $2 AND branch = COALESCE($3, branch)
+         ORDER BY id DESC LIMIT $4"
+    );
+    let query = sqlx::query(AssertSqlSafe(sql))
+        .bind(repository.0)
+        .bind(before.0)
+        .bind(branch.map(str::to_owned))
+        .bind(i64::from(limit));
+    query.fetch_all(connection).await?.iter().map(read).collect()
+}
+
+/// The newest `limit` runs in the history of a branch with a number below `before`, newest first: those that were
+/// accepted, as number, commit and values.
+///
+/// # Errors
+/// The driver's.
+pub async fn history(
+    connection: &mut AnyConnection,
+    stream: StreamId,
+    branch: &str,
+    before: RunId,
+    limit: u32,
+) -> sqlx::Result<Vec<(RunId, String, String)>> {
+    let sql = "SELECT r.id, r.commit_sha, r.results FROM judgements j JOIN runs r ON r.id = j.run_id
+               WHERE j.stream_id = $1 AND j.branch = $2 AND j.accepted = 1 AND j.run_id < $3
+               ORDER BY j.run_id DESC LIMIT $4";
+    let query = sqlx::query(sql)
+        .bind(stream.0)
+        .bind(branch.to_owned())
+        .bind(before.0)
+        .bind(i64::from(limit));
+    let read = |row: &sqlx::any::AnyRow| {
+        Ok((
+            RunId(row.try_get("id")?),
+            row.try_get("commit_sha")?,
+            row.try_get("results")?,
+        ))
+    };
+    query.fetch_all(connection).await?.iter().map(read).collect()
+}
+
+/// Removes at most `limit` runs that arrived before `moment` and are not among the newest `kept` of the history of
+/// their branch. Returns how many.
+///
+/// # Errors
+/// The driver's.
+pub async fn remove_older(
+    connection: &mut AnyConnection,
+    moment: Moment,
+    kept: u32,
+    limit: u32,
+) -> sqlx::Result<u64> {
+    let sql = "DELETE FROM runs WHERE id IN (
+                   SELECT r.id FROM runs r WHERE r.received < $1 AND (
+                       SELECT COUNT(*) FROM judgements j WHERE j.stream_id = r.stream_id AND j.branch = r.branch
+                           AND j.accepted = 1 AND j.run_id > r.id) >= $2
+                   ORDER BY r.id LIMIT $3)";
+    let query = sqlx::query(sql)
+        .bind(moment.0)
+        .bind(i64::from(kept))
+        .bind(i64::from(limit));
+    Ok(query.execute(connection).await?.rows_affected())
+}
+
+fn read(row: &sqlx::any::AnyRow) -> sqlx::Result<Run> {
+    let pull_request: Option<i64> = row.try_get("pull_request")?;
+    Ok(Run {
+        id: RunId(row.try_get("id")?),
+        run: NewRun {
+            repository: RepositoryId(row.try_get("repository_id")?),
+            stream: StreamId(row.try_get("stream_id")?),
+            branch: row.try_get("branch")?,
+            target: row.try_get("target")?,
+            commit: row.try_get("commit_sha")?,
+            pull_request: pull_request.and_then(|number| u32::try_from(number).ok()),
+            key: row.try_get("run_key")?,
+            received: Moment(row.try_get("received")?),
+            uploader: row.try_get("uploader")?,
+            results: row.try_get("results")?,
+            base: row.try_get("base")?,
+            problems: row.try_get("problems")?,
+        },
+    })
+}

@@ -1,0 +1,199 @@
+//! Names to numbers: repositories, streams and series, remembered, since every upload needs them and they never
+//! change. Configurations are remembered for a moment only: another process may change them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use regress_core::environment::Environment;
+
+use crate::database::repositories::{self, Repository, RepositoryId};
+use crate::database::streams::{self, SeriesId, SeriesName, StreamId};
+use crate::database::{Database, DatabaseError};
+use crate::domain::{Component, RepoConfig, RepoName};
+
+/// For how long a repository's row is believed.
+const FRESH: Duration = Duration::from_secs(2);
+/// Streams remembered at most; beyond, all are forgotten and looked up again.
+const MOST_STREAMS: usize = 10_000;
+
+/// A repository with its configuration read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Known {
+    /// The row.
+    pub repository: Repository,
+    /// Its configuration.
+    pub config: RepoConfig,
+}
+
+/// What is remembered.
+#[derive(Debug, Default)]
+pub struct Directory {
+    repositories: Mutex<HashMap<RepoName, (Arc<Known>, Instant)>>,
+    streams: Mutex<HashMap<StreamKey, Arc<StreamEntry>>>,
+}
+
+type StreamKey = (RepositoryId, String, Component);
+
+/// A stream and its series.
+#[derive(Debug)]
+pub struct StreamEntry {
+    /// Its number.
+    pub id: StreamId,
+    series: RwLock<HashMap<SeriesName, SeriesId>>,
+}
+
+impl Directory {
+    /// The repository of this name, if it is known.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn repository(
+        &self,
+        database: &Database,
+        name: &RepoName,
+    ) -> Result<Option<Arc<Known>>, DatabaseError> {
+        if let Some((known, at)) = locked(&self.repositories).get(name)
+            && at.elapsed() < FRESH
+        {
+            return Ok(Some(Arc::clone(known)));
+        }
+        let mut connection = database.read().await?;
+        let Some(repository) = repositories::find(&mut connection, name).await? else {
+            return Ok(None);
+        };
+        let known = Arc::new(Known::of(repository));
+        let mut remembered = locked(&self.repositories);
+        remembered.retain(|_, (_, at)| at.elapsed() < FRESH);
+        remembered.insert(name.clone(), (Arc::clone(&known), Instant::now()));
+        Ok(Some(known))
+    }
+
+    /// The repository of this name, added if it is new.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn repository_or_new(
+        &self,
+        database: &Database,
+        name: &RepoName,
+    ) -> Result<Arc<Known>, DatabaseError> {
+        loop {
+            if let Some(known) = self.repository(database, name).await? {
+                return Ok(known);
+            }
+            let name = name.clone();
+            let add = database.write(move |connection| {
+                let name = name.clone();
+                Box::pin(async move { repositories::insert(connection, &name).await })
+            });
+            add.await?;
+        }
+    }
+
+    /// Forgets a repository whose row was changed.
+    pub fn forget(&self, name: &RepoName) {
+        locked(&self.repositories).remove(name);
+    }
+
+    /// The stream of a component in an environment, added if it is new.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn stream(
+        &self,
+        database: &Database,
+        repository: RepositoryId,
+        environment: &Environment,
+        component: &Component,
+    ) -> Result<Arc<StreamEntry>, DatabaseError> {
+        let key = (repository, environment.canonical(), component.clone());
+        if let Some(entry) = locked(&self.streams).get(&key) {
+            return Ok(Arc::clone(entry));
+        }
+        let parts = serde_json::to_string(environment).expect("an environment is plain data");
+        let (canonical, component) = (key.1.clone(), component.clone());
+        let (id, series) = database
+            .write(move |connection| {
+                let (canonical, parts, component) = (canonical.clone(), parts.clone(), component.clone());
+                Box::pin(async move {
+                    let environment = streams::insert_environment(connection, &canonical, &parts).await?;
+                    let id = streams::insert(connection, repository, environment, component.as_str()).await?;
+                    Ok((id, streams::series_of(connection, id).await?))
+                })
+            })
+            .await?;
+        let series = series
+            .into_iter()
+            .map(|series| (series.name, series.id))
+            .collect();
+        let entry = Arc::new(StreamEntry {
+            id,
+            series: RwLock::new(series),
+        });
+        let mut remembered = locked(&self.streams);
+        if remembered.len() >= MOST_STREAMS {
+            remembered.clear();
+        }
+        remembered.insert(key, Arc::clone(&entry));
+        Ok(entry)
+    }
+}
+
+impl StreamEntry {
+    /// The numbers of these series, in their order; new ones are added.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn series(&self, database: &Database, names: &[SeriesName]) -> Result<Vec<i64>, DatabaseError> {
+        loop {
+            let missing: Vec<SeriesName> = {
+                let known = self.series.read().unwrap_or_else(PoisonError::into_inner);
+                let numbers: Option<Vec<i64>> =
+                    names.iter().map(|name| known.get(name).map(|id| id.0)).collect();
+                match numbers {
+                    Some(numbers) => return Ok(numbers),
+                    None => names
+                        .iter()
+                        .filter(|name| !known.contains_key(name))
+                        .cloned()
+                        .collect(),
+                }
+            };
+            let stream = self.id;
+            let added = database
+                .write(move |connection| {
+                    let missing = missing.clone();
+                    Box::pin(async move {
+                        let mut added = Vec::with_capacity(missing.len());
+                        for name in missing {
+                            let id = streams::insert_series(connection, stream, &name).await?;
+                            added.push((name, id));
+                        }
+                        Ok(added)
+                    })
+                })
+                .await?;
+            self.series
+                .write()
+                .unwrap_or_else(PoisonError::into_inner)
+                .extend(added);
+        }
+    }
+}
+
+impl Known {
+    /// A configuration that a newer version wrote may hold what this one does not know; then the defaults apply.
+    #[must_use]
+    pub fn of(repository: Repository) -> Self {
+        let config = serde_json::from_str(&repository.config).unwrap_or_else(|error| {
+            tracing::error!(repository = %repository.name, %error, "the stored configuration cannot be read");
+            RepoConfig::default()
+        });
+        Self { repository, config }
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

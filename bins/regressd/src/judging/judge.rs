@@ -1,0 +1,386 @@
+//! From a case file to verdicts. Pure: every judgement is `regress-core`'s, this only lines up the values.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use regress_core::detect::judge_history::Past;
+use regress_core::detect::{
+    GateSettings, Pair, Thresholds, Verdict, VerdictKind, judge, judge_history, suspects,
+};
+use regress_core::measurement::{BenchmarkId, Direction, Measure, SeriesKey};
+
+use super::{Results, RunVerdicts, StoredVerdict};
+use crate::database::streams::SeriesName;
+
+/// Everything that a run is judged by.
+#[derive(Clone, Debug, Default)]
+pub struct CaseFile {
+    /// The runs of the commit, oldest first, up to the one that is judged: the number of each and its values.
+    pub runs: Vec<(i64, Results)>,
+    /// Whether the judged run is itself part of the history of its branch.
+    pub of_history: bool,
+    /// The base commit's values measured beside the newest run, if it brought some.
+    pub base: Option<Results>,
+    /// The history of the target branch, oldest first: the number of each run and its values. Without runs of the
+    /// judged commit.
+    pub history: Vec<(i64, Results)>,
+    /// Values that must not count: (series, run).
+    pub rejected: BTreeSet<(i64, i64)>,
+    /// Where the baseline of a series begins.
+    pub epochs: HashMap<i64, i64>,
+    /// What the series are about.
+    pub names: HashMap<i64, SeriesName>,
+}
+
+impl CaseFile {
+    /// The values of a series that make its baseline, oldest first, each with the number of its run.
+    #[must_use]
+    pub fn baseline(&self, series: i64) -> Vec<(i64, f64)> {
+        let start = self.epochs.get(&series).copied();
+        let counts = |run: i64| match start {
+            // What came before an accepted shift is of the past; the shift itself is what was accepted.
+            Some(start) if run < start => false,
+            Some(start) if run == start => true,
+            _ => !self.rejected.contains(&(series, run)),
+        };
+        let value = |(run, results): &(i64, Results)| {
+            results
+                .median(series)
+                .filter(|_| counts(*run))
+                .map(|value| (*run, value))
+        };
+        self.history.iter().filter_map(value).collect()
+    }
+
+    /// The values of the run that is judged.
+    #[must_use]
+    pub fn newest(&self) -> Option<&Results> {
+        self.runs.last().map(|(_, results)| results)
+    }
+
+    /// The runs of the history, newest first, in which a series was rejected without one between that was not.
+    fn streak(&self, series: i64) -> impl Iterator<Item = (i64, f64)> {
+        let start = self.epochs.get(&series).copied().unwrap_or(i64::MIN);
+        let measured = self.history.iter().rev();
+        let values = measured.filter_map(move |(run, results)| Some((*run, results.median(series)?)));
+        values.take_while(move |(run, _)| *run > start && self.rejected.contains(&(series, *run)))
+    }
+
+    /// What is judged of a series: the runs of the commit; and on a branch with a history the runs just before that
+    /// were slow too. They confirm a suspicion as a second run of the commit does: had nothing changed, any of them
+    /// might as well have come out on top of the history.
+    fn to_judge(&self, series: i64) -> Vec<f64> {
+        let own = self.runs.iter().filter_map(|(_, run)| run.median(series));
+        let before = self
+            .of_history
+            .then(|| self.streak(series).map(|(_, value)| value));
+        own.chain(before.into_iter().flatten()).collect()
+    }
+
+    /// The series that the newest run has, with their names.
+    fn judged(&self) -> impl Iterator<Item = (i64, &SeriesName)> {
+        let series = self.newest().into_iter().flat_map(|results| results.0.keys());
+        series.filter_map(|series| Some((*series, self.names.get(series)?)))
+    }
+}
+
+/// One benchmark, lined up for judgement.
+struct Lined {
+    series: i64,
+    key: SeriesKey,
+    direction: Direction,
+    before: Vec<f64>,
+    after: Vec<f64>,
+}
+
+/// Judges the newest run of the case file.
+#[must_use]
+pub fn judge_case(case: &CaseFile, thresholds: &Thresholds) -> RunVerdicts {
+    match &case.base {
+        Some(base) => judge_pair(case, base, thresholds),
+        None => judge_by_history(case, thresholds),
+    }
+}
+
+fn judge_by_history(case: &CaseFile, thresholds: &Thresholds) -> RunVerdicts {
+    let lined: Vec<Lined> = case
+        .judged()
+        .filter_map(|(series, name)| {
+            let before = case
+                .baseline(series)
+                .into_iter()
+                .map(|(_, value)| value)
+                .collect();
+            line_up(series, name, before, case.to_judge(series))
+        })
+        .filter(|lined| thresholds.of(lined.key.benchmark.as_str()).enabled)
+        .collect();
+    let pasts: Vec<Past<'_>> = lined
+        .iter()
+        .map(|lined| Past {
+            key: lined.key.clone(),
+            direction: lined.direction,
+            history: &lined.before,
+            runs: &lined.after,
+            // A stream has one environment.
+            comparable: true,
+            threshold: thresholds.of(lined.key.benchmark.as_str()),
+        })
+        .collect();
+    let settings = GateSettings::default();
+    let judged = judge_history(&pasts, &settings);
+    let verdicts = judged.verdicts.iter().zip(&pasts).zip(&lined);
+    let verdicts = verdicts.map(|((verdict, past), lined)| {
+        // Only what is above its threshold can be suspected; asking costs as much as judging.
+        let may_be = verdict.kind == VerdictKind::Unchanged
+            && verdict.percent.is_some_and(|percent| percent > verdict.threshold);
+        let suspected = may_be && !suspects(std::slice::from_ref(past), &settings).is_empty();
+        stored(lined.series, verdict, suspected, case)
+    });
+    RunVerdicts {
+        machine: judged.machine,
+        paired: false,
+        verdicts: verdicts.collect(),
+    }
+}
+
+fn judge_pair(case: &CaseFile, base: &Results, thresholds: &Thresholds) -> RunVerdicts {
+    let values = |results: Option<&Results>, series: i64| {
+        results
+            .and_then(|results| results.0.get(&series))
+            .cloned()
+            .unwrap_or_default()
+    };
+    let lined: Vec<Lined> = case
+        .judged()
+        .filter_map(|(series, name)| {
+            let after = values(case.newest(), series);
+            line_up(series, name, values(Some(base), series), after)
+        })
+        .filter(|lined| thresholds.of(lined.key.benchmark.as_str()).enabled)
+        .collect();
+    let pairs: Vec<Pair<'_>> = lined
+        .iter()
+        .map(|lined| Pair {
+            key: lined.key.clone(),
+            direction: lined.direction,
+            before: &lined.before,
+            after: &lined.after,
+            comparable: true,
+            threshold: thresholds.of(lined.key.benchmark.as_str()),
+        })
+        .collect();
+    let judged = judge(&pairs);
+    let verdicts = judged.verdicts.iter().zip(&lined);
+    RunVerdicts {
+        machine: judged.machine,
+        paired: true,
+        verdicts: verdicts
+            .map(|(verdict, lined)| stored(lined.series, verdict, false, case))
+            .collect(),
+    }
+}
+
+/// `None` for a name that ingest would not have let through.
+fn line_up(series: i64, name: &SeriesName, before: Vec<f64>, after: Vec<f64>) -> Option<Lined> {
+    let key = SeriesKey {
+        benchmark: BenchmarkId::new(&name.benchmark).ok()?,
+        measure: Measure::new(&name.measure).ok()?,
+    };
+    Some(Lined {
+        series,
+        key,
+        direction: direction(&name.direction),
+        before,
+        after,
+    })
+}
+
+/// The direction by its stored name.
+#[must_use]
+pub fn direction(name: &str) -> Direction {
+    if name == "bigger-is-better" {
+        Direction::BiggerIsBetter
+    } else {
+        Direction::SmallerIsBetter
+    }
+}
+
+fn stored(series: i64, verdict: &Verdict, suspected: bool, case: &CaseFile) -> StoredVerdict {
+    let first = verdict.runs.0 == 0 && case.base.is_none();
+    StoredVerdict {
+        series,
+        kind: verdict.kind,
+        suspected,
+        before: verdict.before,
+        after: verdict.after,
+        runs: verdict.runs,
+        percent: verdict.percent.map(short),
+        interval: verdict
+            .interval
+            .map(|interval| (short(interval.low), short(interval.high))),
+        p: verdict.p.map(short),
+        q: verdict.q.map(short),
+        effect: verdict.effect.map(short),
+        threshold: verdict.threshold,
+        confidence: short(verdict.confidence),
+        reason: if first && verdict.kind == VerdictKind::NotEnoughData {
+            "measured for the first time here: there is nothing to compare it with yet".to_owned()
+        } else {
+            verdict.reason.clone()
+        },
+    }
+}
+
+/// Six significant digits: more would only fill the database.
+fn short(value: f64) -> f64 {
+    if value == 0.0 || !value.is_finite() {
+        return value;
+    }
+    format!("{value:.5e}").parse().unwrap_or(value)
+}
+
+/// The benchmarks that were slower in each of the last `least` runs of the history and in the judged one.
+#[must_use]
+pub fn persistent(case: &CaseFile, verdicts: &RunVerdicts, least: usize) -> BTreeMap<i64, i64> {
+    let slower = verdicts
+        .verdicts
+        .iter()
+        .filter(|verdict| verdict.kind == VerdictKind::Regression);
+    let first_of = |verdict: &StoredVerdict| {
+        let in_a_row: Vec<i64> = case.streak(verdict.series).map(|(run, _)| run).collect();
+        // The judged run is one of them.
+        let first = in_a_row.last().filter(|_| in_a_row.len() + 1 >= least)?;
+        Some((verdict.series, *first))
+    };
+    slower.filter_map(first_of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use regress_core::detect::Threshold;
+
+    fn name(benchmark: &str) -> SeriesName {
+        SeriesName {
+            benchmark: benchmark.to_owned(),
+            measure: "latency".to_owned(),
+            unit: "ns".to_owned(),
+            direction: "smaller-is-better".to_owned(),
+        }
+    }
+
+    fn one(series: i64, value: f64) -> Results {
+        Results(BTreeMap::from([(series, vec![value])]))
+    }
+
+    /// Thirty runs around 1000, and then the runs to judge.
+    fn case(runs: &[f64]) -> CaseFile {
+        CaseFile {
+            runs: (100..).zip(runs.iter().map(|value| one(1, *value))).collect(),
+            history: (1..=30)
+                .map(|run| (run, one(1, 1000.0 + f64::from(run as i32 % 7))))
+                .collect(),
+            names: HashMap::from([(1, name("sort"))]),
+            ..CaseFile::default()
+        }
+    }
+
+    fn thresholds() -> Thresholds {
+        Thresholds::new(Threshold::default(), &[]).unwrap()
+    }
+
+    #[test]
+    fn a_slow_run_is_suspected_and_a_second_one_confirms_it() {
+        let first = judge_case(&case(&[1300.0]), &thresholds());
+        assert_eq!(first.outcome(), "unchanged");
+        assert!(first.needs_confirmation(), "{first:?}");
+        let second = judge_case(&case(&[1300.0, 1290.0]), &thresholds());
+        assert_eq!(second.outcome(), "regression");
+        assert_eq!(second.verdicts[0].runs, (30, 2));
+        let cleared = judge_case(&case(&[1300.0, 1001.0]), &thresholds());
+        assert_eq!(cleared.outcome(), "unchanged");
+        assert!(!cleared.needs_confirmation());
+    }
+
+    #[test]
+    fn rejected_values_do_not_move_the_baseline_until_they_are_accepted() {
+        let mut case = case(&[1300.0, 1300.0]);
+        case.history.extend((31..=40).map(|run| (run, one(1, 1300.0))));
+        case.rejected = (31..=40).map(|run| (1, run)).collect();
+        let judged = judge_case(&case, &thresholds());
+        assert_eq!(judged.outcome(), "regression");
+        assert_eq!(judged.verdicts[0].before, Some(1003.0));
+        assert_eq!(persistent(&case, &judged, 3), BTreeMap::from([(1, 31)]));
+        case.epochs.insert(1, 31);
+        case.rejected = BTreeSet::from([(1, 31)]);
+        let judged = judge_case(&case, &thresholds());
+        assert_eq!(judged.outcome(), "unchanged");
+        assert_eq!(judged.verdicts[0].runs.0, 10);
+    }
+
+    #[test]
+    fn the_next_commit_of_a_branch_confirms_a_suspicion() {
+        let mut case = case(&[1300.0]);
+        case.of_history = true;
+        case.history.push((31, one(1, 1310.0)));
+        case.rejected.insert((1, 31));
+        let judged = judge_case(&case, &thresholds());
+        assert_eq!(judged.outcome(), "regression");
+        case.runs = vec![(100, one(1, 1001.0))];
+        assert_eq!(
+            judge_case(&case, &thresholds()).outcome(),
+            "unchanged",
+            "it recovered"
+        );
+        case.runs = vec![(100, one(1, 1300.0))];
+        case.of_history = false;
+        assert!(
+            judge_case(&case, &thresholds()).needs_confirmation(),
+            "a pull request is another commit"
+        );
+    }
+
+    #[test]
+    fn the_first_time_is_told_from_too_few() {
+        let mut first = case(&[5.0]);
+        first.history.clear();
+        let judged = judge_case(&first, &thresholds());
+        assert!(
+            judged.verdicts[0]
+                .reason
+                .starts_with("measured for the first time")
+        );
+        assert_eq!(judged.outcome(), "not-judged");
+        let mut few = case(&[5.0]);
+        few.history.truncate(2);
+        let judged = judge_case(&few, &thresholds());
+        assert!(
+            judged.verdicts[0].reason.contains("2 runs of history"),
+            "{judged:?}"
+        );
+    }
+
+    #[test]
+    fn a_base_measured_beside_the_run_wins_over_history() {
+        let mut paired = case(&[]);
+        let values = vec![1200.0, 1201.0, 1199.0, 1202.0, 1198.0];
+        paired.runs = vec![(100, Results(BTreeMap::from([(1, values)])))];
+        paired.base = Some(Results(BTreeMap::from([(
+            1,
+            vec![1200.5, 1201.5, 1199.5, 1198.5, 1200.0],
+        )])));
+        let judged = judge_case(&paired, &thresholds());
+        assert!(judged.paired);
+        assert_eq!(judged.outcome(), "unchanged", "{judged:?}");
+        assert!(judged.verdicts[0].interval.is_some());
+    }
+
+    #[test]
+    fn verdicts_survive_their_stored_form() {
+        let judged = judge_case(&case(&[1300.0, 1290.0]), &thresholds());
+        assert_eq!(RunVerdicts::read(&judged.write()).unwrap(), judged);
+        let public = judged.verdicts[0].public(&name("sort"));
+        assert!(public.is_regression && public.percent_change.unwrap() > 25.0);
+        assert_eq!(public.sample_size, 30);
+    }
+}

@@ -1,0 +1,21 @@
+//! From a stored run to its verdicts.
+//!
+//! ```text
+//! run --load--> case file --judge (regress-core)--> verdicts --save--> judgement, rejections, jobs that tell people
+//! ```
+//!
+//! The history of a run is what its target branch measured before it: the last runs that were judged, without values
+//! that regressed and that nobody accepted, since the last accepted shift. A run that is being judged is never part
+//! of it, nor is any other run of its commit.
+
+mod judge;
+mod load;
+mod results;
+mod save;
+mod verdicts;
+
+pub use judge::{CaseFile, direction, judge_case, persistent};
+pub use load::load_case;
+pub use results::Results;
+pub use save::{AboutCommit, AboutPull, AboutRun, AboutSeries, Judged, judge_stored};
+pub use verdicts::{PercentInterval, RegressionResult, RunVerdicts, StoredVerdict};

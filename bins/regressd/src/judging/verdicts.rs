@@ -1,0 +1,190 @@
+//! Verdicts: as clients read them, and as they are stored.
+
+use regress_core::detect::VerdictKind;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::database::streams::SeriesName;
+
+/// An interval in percent.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PercentInterval {
+    /// Lower end.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+}
+
+/// The verdict on one benchmark and measure.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct RegressionResult {
+    /// The number of its series.
+    pub series: i64,
+    /// The benchmark's full name.
+    pub benchmark: String,
+    /// What is measured about it.
+    pub measure: String,
+    /// The base unit of the values.
+    pub unit: String,
+    /// `smaller-is-better` or `bigger-is-better`.
+    pub direction: String,
+    /// `regression`, `improvement`, `unchanged`, `not-enough-data` or `environment-changed`.
+    pub verdict: String,
+    /// Whether the benchmark got worse by more than its threshold, and not by chance.
+    pub is_regression: bool,
+    /// Whether it looks so, and another run of the commit would decide.
+    pub needs_confirmation: bool,
+    /// Median of the judged runs, in the base unit.
+    pub current_value: Option<f64>,
+    /// Median of the baseline.
+    pub baseline_value: Option<f64>,
+    /// Change of cost in percent: positive is worse, whichever way the unit points.
+    pub percent_change: Option<f64>,
+    /// How sure the verdict is, 0 to 1.
+    pub confidence_score: f64,
+    /// Runs that the baseline is made of.
+    pub sample_size: usize,
+    /// Runs of the commit that were judged.
+    pub judged_runs: usize,
+    /// The 95 % interval of the change in percent, where a test of two samples was made.
+    pub interval: Option<PercentInterval>,
+    /// The p value.
+    pub p_value: Option<f64>,
+    /// The p value corrected for the number of benchmarks.
+    pub q_value: Option<f64>,
+    /// The percentage that applied.
+    pub threshold_percent: f64,
+    /// Why, in words.
+    pub reason: String,
+}
+
+/// The verdicts of a run, as they are stored: numbers, without the names of the series.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunVerdicts {
+    /// The factor by which most benchmarks moved at once, if that was taken for the machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<f64>,
+    /// Whether the base commit was measured beside the run, rather than taken from the history.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paired: bool,
+    /// One a benchmark and measure.
+    pub verdicts: Vec<StoredVerdict>,
+}
+
+/// One verdict. The names are short because there are many.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StoredVerdict {
+    /// The series.
+    #[serde(rename = "s")]
+    pub series: i64,
+    /// What became of it.
+    #[serde(rename = "k")]
+    pub kind: VerdictKind,
+    /// Whether a confirmation is needed.
+    #[serde(rename = "c", default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspected: bool,
+    /// Median before.
+    #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<f64>,
+    /// Median after.
+    #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<f64>,
+    /// Runs before and after.
+    #[serde(rename = "n")]
+    pub runs: (usize, usize),
+    /// Change of cost in percent.
+    #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
+    pub percent: Option<f64>,
+    /// Its interval.
+    #[serde(rename = "i", default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<(f64, f64)>,
+    /// The p value.
+    #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
+    pub p: Option<f64>,
+    /// The corrected p value.
+    #[serde(rename = "q", default, skip_serializing_if = "Option::is_none")]
+    pub q: Option<f64>,
+    /// Effect size.
+    #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
+    pub effect: Option<f64>,
+    /// The threshold.
+    #[serde(rename = "t")]
+    pub threshold: f64,
+    /// How sure.
+    #[serde(rename = "f")]
+    pub confidence: f64,
+    /// Why.
+    #[serde(rename = "r")]
+    pub reason: String,
+}
+
+impl RunVerdicts {
+    /// Reads the stored form.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn read(text: &str) -> serde_json::Result<Self> {
+        serde_json::from_str(text)
+    }
+
+    /// The stored form.
+    #[must_use]
+    pub fn write(&self) -> String {
+        serde_json::to_string(self).expect("verdicts are plain data")
+    }
+
+    /// Whether some benchmark has this verdict.
+    #[must_use]
+    pub fn any(&self, kind: VerdictKind) -> bool {
+        self.verdicts.iter().any(|verdict| verdict.kind == kind)
+    }
+
+    /// Whether some benchmark needs another run of the commit.
+    #[must_use]
+    pub fn needs_confirmation(&self) -> bool {
+        self.verdicts.iter().any(|verdict| verdict.suspected)
+    }
+
+    /// The run as a whole in a word: `regression`, `improvement`, `mixed`, `unchanged` or `not-judged`.
+    #[must_use]
+    pub fn outcome(&self) -> &'static str {
+        match (
+            self.any(VerdictKind::Regression),
+            self.any(VerdictKind::Improvement),
+        ) {
+            (true, true) => "mixed",
+            (true, false) => "regression",
+            (false, true) => "improvement",
+            (false, false) if self.any(VerdictKind::Unchanged) => "unchanged",
+            (false, false) => "not-judged",
+        }
+    }
+}
+
+impl StoredVerdict {
+    /// The verdict as clients read it.
+    #[must_use]
+    pub fn public(&self, name: &SeriesName) -> RegressionResult {
+        RegressionResult {
+            series: self.series,
+            benchmark: name.benchmark.clone(),
+            measure: name.measure.clone(),
+            unit: name.unit.clone(),
+            direction: name.direction.clone(),
+            verdict: self.kind.as_str().replace(' ', "-"),
+            is_regression: self.kind == VerdictKind::Regression,
+            needs_confirmation: self.suspected,
+            current_value: self.after,
+            baseline_value: self.before,
+            percent_change: self.percent,
+            confidence_score: self.confidence,
+            sample_size: self.runs.0,
+            judged_runs: self.runs.1,
+            interval: self.interval.map(|(low, high)| PercentInterval { low, high }),
+            p_value: self.p,
+            q_value: self.q,
+            threshold_percent: self.threshold,
+            reason: self.reason.clone(),
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The extractors that find out who asks. A handler that takes [`Access`] is only called for somebody known.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderMap, Method, StatusCode, header};
+
+use super::problem::Problem;
+use crate::auth::{Grant, Oidc, OidcError, Principal, Role};
+use crate::domain::RepoName;
+use crate::state::AppState;
+
+/// The cookie that a browser keeps a token in; it opens pages, and changes nothing.
+pub const COOKIE: &str = "regressd_token";
+
+/// Somebody who proved who they are; or anybody, to read, where the operator opened that.
+#[derive(Clone, Debug)]
+pub struct Access(pub Principal);
+
+impl Access {
+    /// Whether they may act in a repository.
+    ///
+    /// # Errors
+    /// 403 when they may not.
+    pub fn require(&self, role: Role, repository: &RepoName) -> Result<(), Problem> {
+        if self.0.may(role, repository) {
+            return Ok(());
+        }
+        tracing::warn!(principal = %self.0.name, %repository, %role, "refused");
+        let detail = format!("this token does not give the role {role} for {repository}");
+        Err(Problem::new(StatusCode::FORBIDDEN, detail))
+    }
+
+    /// Whether they may act on the service as a whole.
+    ///
+    /// # Errors
+    /// 403 when they may not.
+    pub fn require_all(&self, role: Role) -> Result<(), Problem> {
+        if self.0.role >= role && self.0.grant == Grant::All {
+            return Ok(());
+        }
+        let detail = format!("this needs a token with the role {role} for all repositories (*)");
+        Err(Problem::new(StatusCode::FORBIDDEN, detail))
+    }
+}
+
+impl FromRequestParts<AppState> for Access {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let settings = state.settings.load();
+        let address = address(&parts.extensions, &parts.headers, settings.server.trust_proxy);
+        let reads = matches!(parts.method, Method::GET | Method::HEAD);
+        // A browser sends a cookie wherever it is told to go; so a cookie may only look.
+        let token = bearer(&parts.headers).or_else(|| cookie(&parts.headers).filter(|_| reads));
+        let Some(token) = token else {
+            state.limits.load().address(address)?;
+            if settings.server.public_read && reads {
+                return Ok(Self(anybody()));
+            }
+            let detail = "give a token: Authorization: Bearer TOKEN (regressd token create makes one)";
+            return Err(Problem::new(StatusCode::UNAUTHORIZED, detail));
+        };
+        let principal = match principal(state, token).await {
+            Ok(principal) => principal,
+            Err(problem) => {
+                state.limits.load().address(address)?;
+                return Err(problem);
+            }
+        };
+        state.limits.load().principal(&principal.name)?;
+        Ok(Self(principal))
+    }
+}
+
+async fn principal(state: &AppState, token: &str) -> Result<Principal, Problem> {
+    let refused = || {
+        let detail = "the token is unknown, revoked or expired";
+        Problem::new(StatusCode::UNAUTHORIZED, detail)
+    };
+    if Oidc::looks_like(token) {
+        let Some(oidc) = &state.oidc else {
+            return Err(refused());
+        };
+        return oidc.principal(token).await.map_err(|error| {
+            tracing::warn!(%error, "a workflow was refused");
+            match error {
+                OidcError::Invalid(_) => refused(),
+                OidcError::Keys(_) => {
+                    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the token cannot be checked now").after(10)
+                }
+            }
+        });
+    }
+    let found = state.tokens.principal(&state.database, token).await?;
+    found.ok_or_else(|| {
+        tracing::warn!("a token was refused");
+        refused()
+    })
+}
+
+fn anybody() -> Principal {
+    Principal {
+        name: "anybody".to_owned(),
+        role: Role::Read,
+        grant: Grant::All,
+        claims: None,
+    }
+}
+
+/// The token of the `Authorization` header.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+}
+
+/// The token of the cookie.
+fn cookie(headers: &HeaderMap) -> Option<&str> {
+    let values = headers.get_all(header::COOKIE).iter();
+    let pairs = values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'));
+    pairs
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(name, _)| *name == COOKIE)
+        .map(|(_, value)| value)
+}
+
+/// Where a request comes from. Behind a proxy, the last address it added: earlier ones are anybody's word.
+pub fn address(extensions: &Extensions, headers: &HeaderMap, trust_proxy: bool) -> IpAddr {
+    let forwarded = headers.get_all("x-forwarded-for").iter().next_back();
+    let forwarded = forwarded.and_then(|value| value.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
+    let peer = extensions
+        .get::<ConnectInfo<SocketAddr>>()
+        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip());
+    forwarded.filter(|_| trust_proxy).unwrap_or(peer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let pair =
+            |(name, value): &(&'static str, &'static str)| ((*name).parse().unwrap(), value.parse().unwrap());
+        pairs
+            .iter()
+            .map(pair)
+            .collect::<Vec<(header::HeaderName, axum::http::HeaderValue)>>()
+            .into_iter()
+            .collect()
+    }
+
+    #[test]
+    fn tokens_are_found_in_header_and_cookie() {
+        assert_eq!(bearer(&headers(&[("authorization", "bearer  abc")])), Some("abc"));
+        assert_eq!(bearer(&headers(&[("authorization", "Basic abc")])), None);
+        let cookies = headers(&[("cookie", "a=b; regressd_token=xyz; c=d")]);
+        assert_eq!(cookie(&cookies), Some("xyz"));
+    }
+
+    #[test]
+    fn only_a_trusted_proxy_names_addresses() {
+        let forwarded = headers(&[("x-forwarded-for", "6.6.6.6, 10.0.0.7")]);
+        let extensions = Extensions::new();
+        assert_eq!(address(&extensions, &forwarded, true).to_string(), "10.0.0.7");
+        assert_eq!(address(&extensions, &forwarded, false).to_string(), "0.0.0.0");
+    }
+}

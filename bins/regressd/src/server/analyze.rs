@@ -1,0 +1,310 @@
+//! `POST /analyze`: results come in, verdicts go out.
+//!
+//! The run and the job to judge it are stored in one transaction before anything is answered. The run is then judged
+//! at once if there is time for it; otherwise the answer says that a worker will. Either way the judgement is made by
+//! the same function from what is stored.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::access::Access;
+use super::body;
+use super::correlation::Correlation;
+use super::problem::Problem;
+use super::upload::{AnalyzeRequest, Upload, understand};
+use crate::auth::{Principal, Role};
+use crate::database::jobs as job_table;
+use crate::database::runs::{self, NewRun, Run, RunId};
+use crate::database::streams::SeriesName;
+use crate::database::{judgements, pull_requests};
+use crate::directory::Known;
+use crate::domain::Moment;
+use crate::jobs::{Kind, job};
+use crate::judging::{AboutRun, RegressionResult, RunVerdicts, judge_stored};
+use crate::state::AppState;
+
+/// How long a worker leaves a run alone that its request is judging.
+const HEAD_START: Duration = Duration::from_secs(10);
+/// Uploads with more bytes are read on a thread of their own.
+const LARGE: usize = 256 << 10;
+
+/// The answer to an upload.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct AnalyzeResponse {
+    /// The number of the run.
+    run: i64,
+    /// `judged`, or `queued` when a worker will judge it: then ask `/v1/runs/{run}`.
+    state: &'static str,
+    /// Whether this upload was stored before.
+    already_stored: bool,
+    /// `regression`, `improvement`, `mixed`, `unchanged` or `not-judged`; not there while queued.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<&'static str>,
+    /// Whether a regression is suspected that another run of the commit would confirm or clear.
+    needs_confirmation: bool,
+    /// The factor by which most benchmarks moved at once, if that was taken for the machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    machine_factor: Option<f64>,
+    /// One verdict a benchmark and measure.
+    results: Vec<RegressionResult>,
+    /// What was wrong with single entries.
+    problems: Vec<String>,
+}
+
+/// Stores a run of benchmarks and judges it by the history of its target branch.
+#[utoipa::path(
+    post, path = "/analyze", tag = "runs", request_body = AnalyzeRequest,
+    responses(
+        (status = 200, description = "Stored and judged", body = AnalyzeResponse),
+        (status = 202, description = "Stored; a worker will judge it", body = AnalyzeResponse),
+        (status = 400, description = "Not JSON, or not of this form", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The token is for another repository or role", body = Problem, content_type = "application/problem+json"),
+        (status = 408, description = "The request took too long", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "Another upload has this run id", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "Larger than the limit", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "No measurement in it, or a value that cannot be", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many requests", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The database does not answer", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("token" = []))
+)]
+pub(super) async fn analyze(
+    State(state): State<AppState>,
+    access: Access,
+    correlation: Correlation,
+    body: Body,
+) -> Result<(StatusCode, Json<AnalyzeResponse>), Problem> {
+    let limit = state
+        .settings
+        .load()
+        .server
+        .upload_limit_mib
+        .saturating_mul(1 << 20);
+    let bytes = body::read(body, limit, "server.upload_limit_mib").await?;
+    let large = bytes.len() > LARGE;
+    let read = move || {
+        let request: AnalyzeRequest = body::json(&bytes)?;
+        let upload = understand(&request)?;
+        Ok::<_, Problem>((request, upload))
+    };
+    let (request, upload) = if large {
+        let done = tokio::task::spawn_blocking(read).await;
+        done.map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the upload could not be read"))??
+    } else {
+        read()?
+    };
+    access.require(Role::Upload, &request.repository)?;
+    check_claims(&access.0, &request)?;
+    accept(&state, &access.0, &correlation, &request, upload).await
+}
+
+/// A workflow may speak for what it runs for, and for nothing else: else the workflow of a fork's pull request could
+/// write the history of the main branch.
+fn check_claims(principal: &Principal, request: &AnalyzeRequest) -> Result<(), Problem> {
+    let Some(claims) = &principal.claims else {
+        return Ok(());
+    };
+    let fits = match (claims.pull_request(), claims.branch()) {
+        (Some(number), _) => request.pull_request == Some(number),
+        (None, Some(branch)) => request.pull_request.is_none() && request.branch.as_str() == branch,
+        (None, None) => request.pull_request.is_some(),
+    };
+    if fits {
+        return Ok(());
+    }
+    let reference = claims.reference.as_deref().unwrap_or("nothing");
+    let detail =
+        format!("this workflow runs for {reference}; it may upload for that branch or pull request only");
+    Err(Problem::new(StatusCode::FORBIDDEN, detail))
+}
+
+async fn accept(
+    state: &AppState,
+    principal: &Principal,
+    Correlation(correlation): &Correlation,
+    request: &AnalyzeRequest,
+    upload: Upload,
+) -> Result<(StatusCode, Json<AnalyzeResponse>), Problem> {
+    let database = &state.database;
+    let known = state
+        .directory
+        .repository_or_new(database, &request.repository)
+        .await?;
+    let repository = known.repository.id;
+    let stream = state
+        .directory
+        .stream(database, repository, &upload.environment, &upload.component)
+        .await?;
+    let numbers = stream.series(database, &upload.values.names).await?;
+    let base = match &upload.base {
+        Some(base) => Some(
+            base.numbered(&stream.series(database, &base.names).await?)
+                .write(),
+        ),
+        None => None,
+    };
+    let (pull_request, target) = purpose(state, &known, request).await?;
+    let problems = (!upload.problems.is_empty()).then(|| serde_json::json!(upload.problems).to_string());
+    let run = NewRun {
+        repository,
+        stream: stream.id,
+        branch: request.branch.as_str().to_owned(),
+        target,
+        commit: request.commit.as_str().to_owned(),
+        pull_request,
+        key: upload.key.as_str().to_owned(),
+        received: Moment::now(),
+        uploader: principal.name.clone(),
+        results: upload.values.numbered(&numbers).write(),
+        base,
+        problems,
+    };
+    // Whoever finds no place leaves the run to the workers.
+    let place = Arc::clone(&state.judging).try_acquire_owned().ok();
+    let head_start = if place.is_some() {
+        HEAD_START
+    } else {
+        Duration::ZERO
+    };
+    let (id, already_stored) = store(state, run, head_start, correlation).await?;
+    let names = upload.values.names(&numbers);
+    let response =
+        |verdicts: Option<&RunVerdicts>| answer(id, already_stored, verdicts, &names, &upload.problems);
+    if already_stored {
+        let mut connection = database.read().await?;
+        let judgement = judgements::of_run(&mut connection, id).await?;
+        let verdicts = judgement.and_then(|judgement| RunVerdicts::read(&judgement.verdicts).ok());
+        return Ok(response(verdicts.as_ref()));
+    }
+    if place.is_none() {
+        state.work.notify_one();
+        return Ok(response(None));
+    }
+    let Some(judged) = judge_stored(state, id, Some(names.clone()), correlation).await? else {
+        return Ok(response(None));
+    };
+    let answer = response(Some(&judged.verdicts));
+    // The run is safe and its job waits: if this is lost, a worker judges again and comes to the same.
+    let saving = state.clone();
+    state.background.spawn(async move {
+        if let Err(error) = judged.consequences.save(&saving).await {
+            tracing::error!(%error, "a judgement was not saved; a worker will make it again");
+        }
+        drop(place);
+    });
+    Ok(answer)
+}
+
+/// The pull request of an upload, and the branch by whose history it is judged.
+async fn purpose(
+    state: &AppState,
+    known: &Known,
+    request: &AnalyzeRequest,
+) -> Result<(Option<u32>, String), Problem> {
+    let default = known.repository.default_branch.as_deref();
+    let branch = request.branch.as_str();
+    let has_baseline = known.config.has_baseline(branch, default);
+    let mut pull_request = request.pull_request;
+    let mut target = request
+        .target_branch
+        .as_ref()
+        .map(|branch| branch.as_str().to_owned());
+    if pull_request.is_some() || !has_baseline {
+        let mut connection = state.database.read().await?;
+        let repository = known.repository.id;
+        let pull = match pull_request {
+            Some(number) => pull_requests::find(&mut connection, repository, number).await?,
+            None => pull_requests::by_head(&mut connection, repository, request.commit.as_str()).await?,
+        };
+        pull_request = pull_request.or(pull.as_ref().map(|pull| pull.number));
+        target = target.or(pull.map(|pull| pull.base_branch));
+    }
+    let own = (has_baseline && pull_request.is_none()).then(|| branch.to_owned());
+    let target = target.or(own).or(known.repository.default_branch.clone());
+    Ok((pull_request, target.unwrap_or_else(|| "main".to_owned())))
+}
+
+/// Stores the run and the job to judge it; or finds that they were stored before.
+async fn store(
+    state: &AppState,
+    run: NewRun,
+    head_start: Duration,
+    correlation: &str,
+) -> Result<(RunId, bool), Problem> {
+    let run = Arc::new(run);
+    let (storing, correlation) = (Arc::clone(&run), correlation.to_owned());
+    let stored = state.database.write(move |connection| {
+        let (run, correlation) = (Arc::clone(&storing), correlation.clone());
+        Box::pin(async move {
+            let Some(id) = runs::insert(connection, &run).await? else {
+                return Ok(None);
+            };
+            let mut job = job(
+                Kind::Judge,
+                &id.0.to_string(),
+                &AboutRun { run: id.0 },
+                &correlation,
+            );
+            job.due = job.due.after(head_start);
+            job_table::enqueue(connection, &job).await?;
+            Ok(Some(id))
+        })
+    });
+    if let Some(id) = stored.await? {
+        metrics::counter!("regressd_runs_total").increment(1);
+        return Ok((id, false));
+    }
+    let mut connection = state.database.read().await?;
+    match runs::by_key(&mut connection, run.stream, &run.commit, &run.key).await? {
+        Some(Run { id, run: stored }) if stored.results == run.results && stored.base == run.base => {
+            Ok((id, true))
+        }
+        Some(Run { id, .. }) => {
+            let detail = format!(
+                "run {} was stored under this run id with other results; choose another",
+                id.0
+            );
+            Err(Problem::new(StatusCode::CONFLICT, detail))
+        }
+        None => Err(Problem::new(
+            StatusCode::CONFLICT,
+            "the run was removed meanwhile; send it again",
+        )),
+    }
+}
+
+fn answer(
+    RunId(run): RunId,
+    already_stored: bool,
+    verdicts: Option<&RunVerdicts>,
+    names: &HashMap<i64, SeriesName>,
+    problems: &[String],
+) -> (StatusCode, Json<AnalyzeResponse>) {
+    let stored = verdicts.into_iter().flat_map(|verdicts| &verdicts.verdicts);
+    let results = stored.filter_map(|verdict| Some(verdict.public(names.get(&verdict.series)?)));
+    let response = AnalyzeResponse {
+        run,
+        state: if verdicts.is_some() { "judged" } else { "queued" },
+        already_stored,
+        outcome: verdicts.map(RunVerdicts::outcome),
+        needs_confirmation: verdicts.is_some_and(RunVerdicts::needs_confirmation),
+        machine_factor: verdicts.and_then(|verdicts| verdicts.machine),
+        results: results.collect(),
+        problems: problems.to_vec(),
+    };
+    let status = if verdicts.is_some() {
+        StatusCode::OK
+    } else {
+        StatusCode::ACCEPTED
+    };
+    (status, Json(response))
+}

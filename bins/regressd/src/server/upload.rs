@@ -1,0 +1,283 @@
+//! An upload, from its text to what is stored: checked, ingested, given numbers.
+
+use std::collections::{BTreeMap, HashMap};
+
+use regress_core::environment::Environment;
+use regress_core::ingest::{self, Options, Source, Tool};
+use regress_core::measurement::{Direction, ProcessRun, RunFile};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
+
+use super::problem::Problem;
+use crate::database::streams::SeriesName;
+use crate::domain::{BranchName, CommitSha, Component, RepoName, RunKey};
+use crate::judging::Results;
+
+/// Measurements of one upload at most.
+const MOST_MEASUREMENTS: usize = 100_000;
+/// Problems of one upload that are kept.
+const MOST_PROBLEMS: usize = 100;
+
+/// The body of `POST /analyze`.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AnalyzeRequest {
+    /// `owner/name`.
+    #[schema(value_type = String, example = "octo/hello")]
+    pub(super) repository: RepoName,
+    /// The branch that was measured.
+    #[schema(value_type = String, example = "main")]
+    pub(super) branch: BranchName,
+    /// The commit that was measured.
+    #[schema(value_type = String, example = "0123456789abcdef0123456789abcdef01234567")]
+    pub(super) commit: CommitSha,
+    /// The pull request it belongs to. Without it, the pull request with this head commit is taken, if there is one.
+    #[serde(default)]
+    pub(super) pull_request: Option<u32>,
+    /// The branch whose history the run is judged by. Without it: the base of the pull request, else the branch itself
+    /// if it has a history of its own, else the default branch.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub(super) target_branch: Option<BranchName>,
+    /// Where it was measured: only runs of equal environments are compared.
+    #[serde(default)]
+    pub(super) environment: Option<EnvironmentInput>,
+    /// The part of the repository that was measured; `default` if there are no parts.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub(super) component: Option<Component>,
+    /// What tells this upload from others of the same commit; sending it again changes nothing. Without it, the
+    /// contents do.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub(super) run_id: Option<RunKey>,
+    /// The benchmark tool, if its name is known: `criterion`, `go`, `hyperfine` and so on. Else it is told from the
+    /// contents.
+    #[serde(default)]
+    pub(super) tool: Option<String>,
+    /// The output of the benchmark tool.
+    pub(super) results: Vec<ResultFile>,
+    /// The base commit, measured in the same job in turn with the run: then the two are compared directly.
+    #[serde(default)]
+    pub(super) base: Option<Vec<ResultFile>>,
+}
+
+/// A file of results, or the captured output of a tool.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ResultFile {
+    /// Its path; only Criterion's files need it.
+    #[serde(default)]
+    pub(super) path: Option<String>,
+    /// Its contents.
+    #[serde(default)]
+    pub(super) text: Option<String>,
+    /// Its contents, for files that are JSON.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    pub(super) json: Option<Box<RawValue>>,
+}
+
+/// An environment. Parts that are not given are unknown, and equal to unknown ones only.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct EnvironmentInput {
+    /// A name for all of it: `ci-large`.
+    pub(super) name: Option<String>,
+    /// Operating system.
+    pub(super) os: Option<String>,
+    /// Instruction set.
+    pub(super) arch: Option<String>,
+    /// Processor model.
+    pub(super) cpu: Option<String>,
+    /// Logical cores.
+    pub(super) cores: Option<u32>,
+    /// Memory in MiB.
+    pub(super) memory_mib: Option<u64>,
+    /// Kernel release.
+    pub(super) kernel: Option<String>,
+    /// Compiler with version.
+    pub(super) compiler: Option<String>,
+    /// Parts of the user's own.
+    pub(super) tags: BTreeMap<String, String>,
+}
+
+/// An upload that was understood.
+#[derive(Debug)]
+pub(super) struct Upload {
+    pub(super) environment: Environment,
+    pub(super) component: Component,
+    pub(super) key: RunKey,
+    pub(super) values: Values,
+    pub(super) base: Option<Values>,
+    pub(super) problems: Vec<String>,
+}
+
+/// The values of each series, one a process run, with the series still by name.
+#[derive(Debug, Default)]
+pub(super) struct Values {
+    pub(super) names: Vec<SeriesName>,
+    pub(super) values: Vec<Vec<f64>>,
+}
+
+impl Values {
+    /// The values under the numbers of their series.
+    pub(super) fn numbered(&self, numbers: &[i64]) -> Results {
+        Results(numbers.iter().copied().zip(self.values.iter().cloned()).collect())
+    }
+
+    /// What the numbers stand for.
+    pub(super) fn names(&self, numbers: &[i64]) -> HashMap<i64, SeriesName> {
+        numbers.iter().copied().zip(self.names.iter().cloned()).collect()
+    }
+}
+
+/// Ingests the results and checks the rest.
+pub(super) fn understand(request: &AnalyzeRequest) -> Result<Upload, Problem> {
+    let tool = request.tool.as_deref().map(str::parse::<Tool>).transpose();
+    let tool = tool.map_err(|error| Problem::unprocessable(error.to_string()))?;
+    let mut problems = Vec::new();
+    let values = ingest(&request.results, tool, "results", &mut problems)?;
+    let base = request
+        .base
+        .as_ref()
+        .map(|files| ingest(files, tool, "base", &mut problems))
+        .transpose()?;
+    let key = match &request.run_id {
+        Some(key) => key.clone(),
+        None => content_key(request)?,
+    };
+    let component = match &request.component {
+        Some(component) => component.clone(),
+        None => Component::new("default").map_err(|error| Problem::unprocessable(error.to_string()))?,
+    };
+    Ok(Upload {
+        environment: environment(request)?,
+        component,
+        key,
+        values,
+        base,
+        problems,
+    })
+}
+
+fn contents(file: &ResultFile) -> Result<&[u8], Problem> {
+    match (&file.text, &file.json) {
+        (Some(text), None) => Ok(text.as_bytes()),
+        (None, Some(json)) => Ok(json.get().as_bytes()),
+        _ => Err(Problem::unprocessable(
+            "each file of results has either text or json",
+        )),
+    }
+}
+
+fn ingest(
+    files: &[ResultFile],
+    tool: Option<Tool>,
+    field: &str,
+    problems: &mut Vec<String>,
+) -> Result<Values, Problem> {
+    let sources: Result<Vec<Source<'_>>, Problem> = files
+        .iter()
+        .map(|file| {
+            Ok(Source {
+                path: file.path.as_deref().unwrap_or(field),
+                bytes: contents(file)?,
+            })
+        })
+        .collect();
+    let mut options = Options {
+        tool,
+        ..Options::default()
+    };
+    options.limits.measurements = MOST_MEASUREMENTS;
+    options.limits.problems = MOST_PROBLEMS;
+    let ingested = ingest::ingest(&sources?, &options);
+    problems.extend(ingested.problems().map(ToString::to_string).take(MOST_PROBLEMS));
+    if ingested.is_empty() {
+        let why = problems.first().map_or("there is no file", String::as_str);
+        return Err(Problem::unprocessable(format!(
+            "{field} holds no measurement: {why}"
+        )));
+    }
+    Ok(values(&ingested.processes, problems))
+}
+
+/// The values by series; a series whose unit changes between process runs keeps those of its first.
+fn values(processes: &[ProcessRun], problems: &mut Vec<String>) -> Values {
+    let mut values = Values::default();
+    let mut places: HashMap<(String, String), usize> = HashMap::new();
+    for measurement in processes.iter().flat_map(|process| &process.measurements) {
+        let direction = match measurement.direction {
+            Direction::SmallerIsBetter => "smaller-is-better",
+            Direction::BiggerIsBetter => "bigger-is-better",
+        };
+        let name = SeriesName {
+            benchmark: measurement.benchmark.as_str().to_owned(),
+            measure: measurement.measure.as_str().to_owned(),
+            unit: measurement.unit.symbol().to_owned(),
+            direction: direction.to_owned(),
+        };
+        let key = (name.benchmark.clone(), name.measure.clone());
+        let place = *places.entry(key).or_insert_with(|| {
+            values.names.push(name.clone());
+            values.values.push(Vec::new());
+            values.names.len() - 1
+        });
+        if values.names[place] == name {
+            values.values[place].push(measurement.value);
+        } else {
+            problems.push(format!(
+                "{}: its unit or direction changes within the upload",
+                name.benchmark
+            ));
+        }
+    }
+    values
+}
+
+/// The environment that was given, or else that of a run file of benchgate.
+fn environment(request: &AnalyzeRequest) -> Result<Environment, Problem> {
+    let Some(given) = request.environment.clone() else {
+        let file = request.results.first().map(contents).transpose()?;
+        let run_file = file.and_then(|bytes| RunFile::from_json(bytes).ok());
+        return Ok(run_file.map(|file| file.environment).unwrap_or_default());
+    };
+    let mut tags = given.tags;
+    tags.extend(given.name.map(|name| ("name".to_owned(), name)));
+    let environment = Environment {
+        os: given.os,
+        arch: given.arch,
+        cpu: given.cpu,
+        cores: given.cores,
+        memory_mib: given.memory_mib,
+        kernel: given.kernel,
+        compiler: given.compiler,
+        tags,
+    };
+    if environment.canonical().len() > 4096 {
+        return Err(Problem::unprocessable(
+            "the environment is longer than 4096 bytes",
+        ));
+    }
+    if environment.canonical().chars().any(char::is_control) {
+        return Err(Problem::unprocessable("the environment holds control characters"));
+    }
+    Ok(environment)
+}
+
+/// A run id from the contents: the same upload sent twice has the same.
+fn content_key(request: &AnalyzeRequest) -> Result<RunKey, Problem> {
+    let mut hash = Sha256::new();
+    let base = request.base.iter().flatten();
+    for file in request.results.iter().chain(base) {
+        let bytes = contents(file)?;
+        hash.update(bytes.len().to_le_bytes());
+        hash.update(bytes);
+    }
+    let digest = hash.finalize();
+    let text: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    RunKey::new(&format!("sha256:{text}")).map_err(|error| Problem::unprocessable(error.to_string()))
+}

@@ -10,8 +10,12 @@ use tokio_util::task::TaskTracker;
 use crate::auth::{Oidc, OidcError, TokenCache};
 use crate::database::Database;
 use crate::directory::Directory;
+use crate::github::{
+    AppCredentials, BreakerSettings, Breakers, CredentialsError, GitHub, GitHubError, GitHubSettings,
+};
 use crate::server::Limits;
-use crate::settings::{Layers, Settings};
+use crate::settings::{Layers, Secret, Settings, SettingsError};
+use crate::webhook::WebhookKeys;
 
 /// The running service. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -32,6 +36,10 @@ pub struct App {
     pub tokens: TokenCache,
     /// Checks workflow tokens, if the settings name an issuer.
     pub oidc: Option<Oidc>,
+    /// GitHub, if the settings name an app.
+    pub github: Option<GitHub>,
+    /// The secrets that webhooks are signed with.
+    pub webhook_keys: ArcSwap<WebhookKeys>,
     /// How often one may ask.
     pub limits: ArcSwap<Limits>,
     /// Places for uploads that are judged within their request.
@@ -56,9 +64,13 @@ impl AppState {
     /// Puts the parts together.
     ///
     /// # Errors
-    /// When workflow tokens are to be checked and the system has no certificates for it.
-    pub fn new(layers: Layers, settings: Settings, database: Database) -> Result<Self, OidcError> {
+    /// When a secret cannot be read or used.
+    pub fn new(layers: Layers, settings: Settings, database: Database) -> Result<Self, StateError> {
+        let github = github(&layers, &settings)?;
+        let keys = webhook_keys(&layers, &settings)?;
         Ok(Self(Arc::new(App {
+            github,
+            webhook_keys: ArcSwap::from_pointee(keys),
             limits: ArcSwap::from_pointee(Limits::new(&settings.server)),
             oidc: Oidc::new(&settings.oidc)?,
             judging: Arc::new(Semaphore::new(settings.server.judged_at_once)),
@@ -72,4 +84,60 @@ impl AppState {
             ending: CancellationToken::new(),
         })))
     }
+}
+
+/// Why the service cannot be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// A secret cannot be read.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The app's private key is missing.
+    #[error(
+        "github.app_id is set, and there is no private key: set github.private_key_file or REGRESSD_GITHUB_PRIVATE_KEY"
+    )]
+    NoKey,
+    /// The app's private key cannot be used.
+    #[error(transparent)]
+    Key(#[from] CredentialsError),
+    /// GitHub cannot be reached with these settings.
+    #[error(transparent)]
+    GitHub(#[from] GitHubError),
+    /// Workflow tokens cannot be checked.
+    #[error(transparent)]
+    Oidc(#[from] OidcError),
+}
+
+fn github(layers: &Layers, settings: &Settings) -> Result<Option<GitHub>, StateError> {
+    let Some(app_id) = settings.github.app_id else {
+        return Ok(None);
+    };
+    let file = settings.github.private_key_file.as_deref();
+    let key = layers
+        .secret("REGRESSD_GITHUB_PRIVATE_KEY", file)?
+        .ok_or(StateError::NoKey)?;
+    let credentials = AppCredentials::new(app_id, key.expose().as_bytes())?;
+    let api = GitHubSettings {
+        api: settings.github.api_url.clone(),
+        ..GitHubSettings::default()
+    };
+    Ok(Some(GitHub::new(
+        &api,
+        credentials,
+        &Breakers::new(BreakerSettings::default()),
+    )?))
+}
+
+/// The secrets that webhooks may be signed with.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn webhook_keys(layers: &Layers, settings: &Settings) -> Result<WebhookKeys, SettingsError> {
+    let file = settings.github.webhook_secret_file.as_deref();
+    let secret = layers.secret("REGRESSD_GITHUB_WEBHOOK_SECRET", file)?;
+    // Two lines are two secrets: the old one and the new one, while they are changed.
+    let lines = secret.iter().flat_map(|secret| Secret::expose(secret).lines());
+    Ok(WebhookKeys::new(
+        lines.map(|line| line.trim().as_bytes().to_vec()),
+    ))
 }

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 use super::{CommandError, open};
 use crate::settings::{Layers, Settings};
 use crate::state::AppState;
-use crate::{jobs, server, telemetry};
+use crate::{jobs, reload, server, telemetry};
 
 /// What this process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,11 +32,23 @@ impl Roles {
 
 /// Runs the service.
 pub(super) async fn run(layers: Layers, settings: Settings, roles: Roles) -> Result<(), CommandError> {
-    telemetry::start(&settings.logging)?;
+    let log = telemetry::start(&settings.logging)?;
+    let counting = server::metrics::start();
     let database = open(&layers, &settings).await?;
     tracing::info!(database = %database.location(), "regressd {} starts", env!("CARGO_PKG_VERSION"));
     let state = AppState::new(layers, settings, database).map_err(CommandError::new)?;
     tokio::spawn(end_on_signal(state.ending.clone()));
+    tokio::spawn(reload::watch(state.clone(), log));
+    let metrics_listen = state.settings.load().server.metrics_listen;
+    if let Some((counting, address)) = counting.zip(metrics_listen) {
+        let serving = server::metrics::serve(state.clone(), counting, address);
+        tokio::spawn(async move {
+            // Metrics are a help; the service goes on without.
+            if let Err(error) = serving.await {
+                tracing::error!(%error, "metrics are not served; see server.metrics_listen");
+            }
+        });
+    }
     let workers = roles
         .worker
         .then(|| tokio::spawn(jobs::run_workers(state.clone())));

@@ -149,13 +149,14 @@ pub async fn renew(
     Ok(())
 }
 
-/// Removes a job that is done.
+/// Removes a job that is done, and dead letters of the same work.
 ///
 /// # Errors
 /// The driver's.
-pub async fn finish(connection: &mut AnyConnection, id: i64) -> sqlx::Result<()> {
-    sqlx::query("DELETE FROM jobs WHERE id = $1")
+pub async fn finish(connection: &mut AnyConnection, id: i64, key: &str) -> sqlx::Result<()> {
+    sqlx::query("DELETE FROM jobs WHERE id = $1 OR (state = 'dead' AND key = $2)")
         .bind(id)
+        .bind(key.to_owned())
         .execute(connection)
         .await?;
     Ok(())

@@ -121,6 +121,24 @@ pub async fn unreject(connection: &mut AnyConnection, series: SeriesId, run: Run
     Ok(())
 }
 
+/// Lets all values of `series` from a run on into the baseline: somebody accepted them.
+///
+/// # Errors
+/// The driver's.
+pub async fn unreject_from(
+    connection: &mut AnyConnection,
+    series: SeriesId,
+    from: RunId,
+) -> sqlx::Result<()> {
+    let sql = "DELETE FROM rejections WHERE series_id = $1 AND run_id >= $2";
+    sqlx::query(sql)
+        .bind(series.0)
+        .bind(from.0)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 /// The rejected values of a stream from `from` on, before `before`.
 ///
 /// # Errors
@@ -201,6 +219,17 @@ pub async fn epochs(
         })
     };
     query.fetch_all(connection).await?.iter().map(read).collect()
+}
+
+/// Whether a confirming run of a commit was asked for.
+///
+/// # Errors
+/// The driver's.
+pub async fn was_asked(connection: &mut AnyConnection, stream: StreamId, commit: &str) -> sqlx::Result<bool> {
+    let sql = "SELECT COUNT(*) FROM confirmations WHERE stream_id = $1 AND commit_sha = $2";
+    let query = sqlx::query_scalar(sql).bind(stream.0).bind(commit.to_owned());
+    let count: i64 = query.fetch_one(connection).await?;
+    Ok(count > 0)
 }
 
 /// Notes that a confirming run was asked for. Whether it was not asked for before.

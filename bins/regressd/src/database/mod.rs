@@ -14,6 +14,7 @@ pub mod audit;
 pub mod deliveries;
 pub mod jobs;
 pub mod judgements;
+mod leases;
 pub mod pull_requests;
 pub mod repositories;
 pub mod runs;

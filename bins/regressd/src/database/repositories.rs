@@ -114,6 +114,19 @@ pub async fn forget_installation(connection: &mut AnyConnection, installation: u
     Ok(())
 }
 
+/// Forgets the installation of one repository.
+///
+/// # Errors
+/// The driver's.
+pub async fn forget_installation_of(connection: &mut AnyConnection, name: &RepoName) -> sqlx::Result<()> {
+    let sql = "UPDATE repositories SET installation = NULL WHERE owner = $1 AND name = $2";
+    let query = sqlx::query(sql)
+        .bind(name.owner().to_owned())
+        .bind(name.name().to_owned());
+    query.execute(connection).await?;
+    Ok(())
+}
+
 /// Replaces the configuration.
 ///
 /// # Errors

@@ -31,6 +31,8 @@ pub struct NewRun {
     pub received: Moment,
     /// Who sent it.
     pub uploader: String,
+    /// The workflow run that sent it, if it said so: that can be asked to run again.
+    pub workflow_run: Option<u64>,
     /// The values, see [`crate::judging::Results`].
     pub results: String,
     /// The values of the base commit measured beside it, in the same form.
@@ -59,7 +61,7 @@ pub struct Run {
 
 const COLUMNS: &str =
     "id, repository_id, stream_id, branch, target, commit_sha, pull_request, run_key, received,
-    uploader, results, base, problems";
+    uploader, workflow_run, results, base, problems";
 
 /// Stores a run; `None` when the same upload is there already.
 ///
@@ -67,8 +69,8 @@ const COLUMNS: &str =
 /// The driver's.
 pub async fn insert(connection: &mut AnyConnection, run: &NewRun) -> sqlx::Result<Option<RunId>> {
     let sql = "INSERT INTO runs (repository_id, stream_id, branch, target, commit_sha, pull_request, run_key,
-                   received, uploader, results, base, problems)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+                   received, uploader, workflow_run, results, base, problems)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
                ON CONFLICT (stream_id, commit_sha, run_key) DO NOTHING RETURNING id";
     let query = sqlx::query_scalar(sql)
         .bind(run.repository.0)
@@ -80,6 +82,7 @@ pub async fn insert(connection: &mut AnyConnection, run: &NewRun) -> sqlx::Resul
         .bind(run.key.clone())
         .bind(run.received.0)
         .bind(run.uploader.clone())
+        .bind(run.workflow_run.map(u64::cast_signed))
         .bind(run.results.clone())
         .bind(run.base.clone())
         .bind(run.problems.clone());
@@ -135,6 +138,26 @@ pub async fn of_commit(
     let query = sqlx::query(AssertSqlSafe(sql))
         .bind(stream.0)
         .bind(commit.to_owned());
+    query.fetch_all(connection).await?.iter().map(read).collect()
+}
+
+/// The newest `limit` runs of a pull request, newest first.
+///
+/// # Errors
+/// The driver's.
+pub async fn of_pull_request(
+    connection: &mut AnyConnection,
+    repository: RepositoryId,
+    number: u32,
+    limit: u32,
+) -> sqlx::Result<Vec<Run>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM runs WHERE repository_id = $1 AND pull_request = $2 ORDER BY id DESC LIMIT $3"
+    );
+    let query = sqlx::query(AssertSqlSafe(sql))
+        .bind(repository.0)
+        .bind(i64::from(number))
+        .bind(i64::from(limit));
     query.fetch_all(connection).await?.iter().map(read).collect()
 }
 
@@ -228,6 +251,9 @@ fn read(row: &sqlx::any::AnyRow) -> sqlx::Result<Run> {
             key: row.try_get("run_key")?,
             received: Moment(row.try_get("received")?),
             uploader: row.try_get("uploader")?,
+            workflow_run: row
+                .try_get::<Option<i64>, _>("workflow_run")?
+                .map(i64::cast_unsigned),
             results: row.try_get("results")?,
             base: row.try_get("base")?,
             problems: row.try_get("problems")?,

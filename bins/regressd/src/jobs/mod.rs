@@ -12,10 +12,13 @@
 mod backoff;
 mod judge;
 mod kind;
+mod tell;
+mod webhook;
 mod worker;
 
 pub use backoff::Backoff;
 pub use kind::{Kind, UnknownKind};
+pub use webhook::AboutDelivery;
 pub use worker::{Failure, run_workers};
 
 use serde::Serialize;

@@ -7,9 +7,9 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
-use super::{Backoff, Kind, backoff, judge};
-use crate::database::DatabaseError;
+use super::{AboutDelivery, Backoff, Kind, backoff, judge, tell, webhook};
 use crate::database::jobs::{self, Job};
+use crate::database::{DatabaseError, deliveries};
 use crate::domain::Moment;
 use crate::state::AppState;
 
@@ -195,8 +195,12 @@ async fn act(state: AppState, job: Job) -> Result<(), Failure> {
         .parse()
         .map_err(|error| Failure::Never(format!("{error}")))?;
     match kind {
+        Kind::Webhook => webhook::act(&state, &job).await,
         Kind::Judge => judge::judge(&state, &job).await,
-        other => Err(Failure::Never(format!("nothing does {other} yet"))),
+        Kind::Comment => tell::comment(&state, &job).await,
+        Kind::Check => tell::check(&state, &job).await,
+        Kind::Confirm => tell::confirm(&state, &job).await,
+        Kind::Issue => tell::issue(&state, &job).await,
     }
 }
 
@@ -209,11 +213,11 @@ async fn note(state: &AppState, job: Job, outcome: Result<(), Failure>) -> Resul
     let attempts = u32::try_from(job.attempts).unwrap_or(u32::MAX);
     let (reason, wait) = match outcome {
         Ok(()) => {
-            let id = job.id;
-            return state
-                .database
-                .write(move |connection| Box::pin(jobs::finish(connection, id)))
-                .await;
+            let write = state.database.write(move |connection| {
+                let (id, key) = (job.id, job.key.clone());
+                Box::pin(async move { jobs::finish(connection, id, &key).await })
+            });
+            return write.await;
         }
         Err(Failure::Again { reason, wait, counts }) if !counts || attempts < settings.jobs.attempts => {
             let own = backoff.wait(attempts, backoff::chance());
@@ -234,9 +238,20 @@ async fn note(state: &AppState, job: Job, outcome: Result<(), Failure>) -> Resul
         None => {
             tracing::error!(%reason, "the job is a dead letter now; see regressd dead-letters list");
             metrics::counter!("regressd_dead_letters_total", "kind" => job.kind.clone()).increment(1);
+            // A delivery that failed may be sent again by GitHub, and is then done anew.
+            let about = serde_json::from_str::<AboutDelivery>(&job.payload);
+            let delivery = about
+                .ok()
+                .filter(|_| job.kind == Kind::Webhook.as_str())
+                .map(|about| about.delivery);
             let write = state.database.write(move |connection| {
-                let (id, reason) = (job.id, reason.clone());
-                Box::pin(async move { jobs::bury(connection, id, &reason).await })
+                let (id, reason, delivery) = (job.id, reason.clone(), delivery.clone());
+                Box::pin(async move {
+                    if let Some(delivery) = delivery {
+                        deliveries::set_state(connection, &delivery, "failed").await?;
+                    }
+                    jobs::bury(connection, id, &reason).await
+                })
             });
             write.await
         }

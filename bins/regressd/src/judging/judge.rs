@@ -255,6 +255,17 @@ pub fn persistent(case: &CaseFile, verdicts: &RunVerdicts, least: usize) -> BTre
     slower.filter_map(first_of).collect()
 }
 
+/// The benchmarks that were slower in each of the last `least` runs of the history, and are not in the judged one.
+#[must_use]
+pub fn recovered(case: &CaseFile, verdicts: &RunVerdicts, least: usize) -> Vec<i64> {
+    let fine = verdicts.verdicts.iter().filter(|verdict| {
+        matches!(verdict.kind, VerdictKind::Unchanged | VerdictKind::Improvement) && !verdict.suspected
+    });
+    fine.map(|verdict| verdict.series)
+        .filter(|series| case.streak(*series).count() >= least.max(1))
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

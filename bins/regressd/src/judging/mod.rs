@@ -10,12 +10,14 @@
 
 mod judge;
 mod load;
+mod report;
 mod results;
 mod save;
 mod verdicts;
 
-pub use judge::{CaseFile, direction, judge_case, persistent};
-pub use load::load_case;
+pub use judge::{CaseFile, direction, judge_case, persistent, recovered};
+pub use load::{baseline_case, load_case};
+pub use report::{Part, report};
 pub use results::Results;
 pub use save::{AboutCommit, AboutPull, AboutRun, AboutSeries, Judged, judge_stored};
 pub use verdicts::{PercentInterval, RegressionResult, RunVerdicts, StoredVerdict};

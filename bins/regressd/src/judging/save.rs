@@ -6,7 +6,7 @@ use std::sync::Arc;
 use regress_core::detect::VerdictKind;
 use serde::{Deserialize, Serialize};
 
-use super::{CaseFile, RunVerdicts, judge_case, load_case, persistent};
+use super::{CaseFile, RunVerdicts, judge_case, load_case, persistent, recovered};
 use crate::database::DatabaseError;
 use crate::database::jobs::{self as job_table, NewJob};
 use crate::database::judgements::{self, Judgement};
@@ -73,8 +73,8 @@ pub struct AboutSeries {
     pub series: i64,
     /// The branch.
     pub branch: String,
-    /// The first run of the regression.
-    pub first_run: i64,
+    /// The first run of the regression; `None` when it is over.
+    pub first_run: Option<i64>,
 }
 
 /// Judges a run that is in the database. Nothing is changed; see [`Consequences::save`]. `None` when there is no such
@@ -131,7 +131,8 @@ pub async fn judge_stored(
         },
     };
     let least = settings.judging.persistent_runs as usize;
-    let consequences = consequences(&known, &run, &case, &verdicts, least, correlation);
+    let tells = settings.github.app_id.is_some();
+    let consequences = consequences(&known, &run, &case, &verdicts, (least, tells), correlation);
     Ok(Some(Judged {
         run,
         verdicts,
@@ -153,7 +154,7 @@ fn consequences(
     run: &Run,
     case: &CaseFile,
     verdicts: &RunVerdicts,
-    least: usize,
+    (least, tells): (usize, bool),
     correlation: &str,
 ) -> Consequences {
     let history = run.run.is_of_history();
@@ -177,7 +178,7 @@ fn consequences(
     let mut jobs = Vec::new();
     let RepositoryId(repository) = run.run.repository;
     let rules = &known.config.notifications;
-    if known.repository.installation.is_some() && !verdicts.verdicts.is_empty() {
+    if tells && !verdicts.verdicts.is_empty() {
         if let Some(number) = run
             .run
             .pull_request
@@ -203,15 +204,24 @@ fn consequences(
             jobs.push(job(Kind::Confirm, &key, &about, correlation));
         }
         if rules.tracking_issue && history {
-            for (series, first_run) in persistent(case, verdicts, least) {
-                let branch = run.run.target.clone();
-                let key = format!("{series}:{branch}");
+            let lasting = persistent(case, verdicts, least)
+                .into_iter()
+                .map(|(series, first)| (series, Some(first)));
+            let over = recovered(case, verdicts, least)
+                .into_iter()
+                .map(|series| (series, None));
+            for (series, first_run) in lasting.chain(over) {
                 let about = AboutSeries {
                     series,
-                    branch,
+                    branch: run.run.target.clone(),
                     first_run,
                 };
-                jobs.push(job(Kind::Issue, &key, &about, correlation));
+                jobs.push(job(
+                    Kind::Issue,
+                    &format!("{series}:{}", about.branch),
+                    &about,
+                    correlation,
+                ));
             }
         }
     }

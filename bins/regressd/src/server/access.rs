@@ -128,14 +128,22 @@ fn cookie(headers: &HeaderMap) -> Option<&str> {
         .map(|(_, value)| value)
 }
 
-/// Where a request comes from. Behind a proxy, the last address it added: earlier ones are anybody's word.
+/// Where a request comes from.
 pub fn address(extensions: &Extensions, headers: &HeaderMap, trust_proxy: bool) -> IpAddr {
+    let peer = extensions.get::<ConnectInfo<SocketAddr>>();
+    let unknown = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+    address_of(
+        peer.map_or(unknown, |ConnectInfo(peer)| *peer),
+        headers,
+        trust_proxy,
+    )
+}
+
+/// The address of a peer, or behind a proxy the last one that it added: earlier ones are anybody's word.
+pub(super) fn address_of(peer: SocketAddr, headers: &HeaderMap, trust_proxy: bool) -> IpAddr {
     let forwarded = headers.get_all("x-forwarded-for").iter().next_back();
     let forwarded = forwarded.and_then(|value| value.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
-    let peer = extensions
-        .get::<ConnectInfo<SocketAddr>>()
-        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip());
-    forwarded.filter(|_| trust_proxy).unwrap_or(peer)
+    forwarded.filter(|_| trust_proxy).unwrap_or(peer.ip())
 }
 
 #[cfg(test)]

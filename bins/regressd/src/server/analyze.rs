@@ -164,6 +164,7 @@ async fn accept(
         key: upload.key.as_str().to_owned(),
         received: Moment::now(),
         uploader: principal.name.clone(),
+        workflow_run: request.workflow_run,
         results: upload.values.numbered(&numbers).write(),
         base,
         problems,

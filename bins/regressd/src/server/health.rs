@@ -7,6 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::database::jobs;
+use crate::github::GitHub;
 use crate::state::AppState;
 
 /// The answer of `/health`.
@@ -38,6 +39,10 @@ pub(super) struct Readiness {
     queue: i64,
     /// Jobs that were given up.
     dead_letters: i64,
+    /// Whether GitHub takes the app's key: `ok`, `refused`, `unknown` before the first call, `off` without an app.
+    github: &'static str,
+    /// Whether calls of GitHub are held back because it does not answer.
+    github_breaker: &'static str,
 }
 
 /// The service can work: its database answers.
@@ -60,6 +65,16 @@ pub(super) async fn ready(State(state): State<AppState>) -> (StatusCode, Json<Re
         database: counts.is_some(),
         queue: of(&["waiting", "running"]),
         dead_letters: of(&["dead"]),
+        github: match state.github.as_ref().map(GitHub::authenticated) {
+            None => "off",
+            Some(None) => "unknown",
+            Some(Some(true)) => "ok",
+            Some(Some(false)) => "refused",
+        },
+        github_breaker: state
+            .github
+            .as_ref()
+            .map_or("off", |github| github.breaker().state().as_str()),
     };
     let status = if ready {
         StatusCode::OK

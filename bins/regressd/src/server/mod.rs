@@ -3,13 +3,18 @@
 pub mod access;
 mod analyze;
 mod body;
+mod config;
 pub mod correlation;
 mod headers;
 mod health;
 mod limits;
 mod listen;
+pub mod metrics;
 pub mod problem;
+mod repo_path;
 mod upload;
+mod v1;
+mod webhook;
 
 pub use limits::Limits;
 pub use listen::{ServeError, serve};
@@ -44,6 +49,9 @@ fn routes_and_document() -> (Router<AppState>, utoipa::openapi::OpenApi) {
         .routes(routes!(health::health))
         .routes(routes!(health::ready))
         .routes(routes!(analyze::analyze))
+        .routes(routes!(webhook::webhook))
+        .routes(routes!(config::get, config::put))
+        .merge(v1::routes())
         .split_for_parts()
 }
 

@@ -53,6 +53,10 @@ pub(super) struct AnalyzeRequest {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub(super) run_id: Option<RunKey>,
+    /// The number of the workflow run that measured (`GITHUB_RUN_ID`): it is asked to run again when a regression is
+    /// suspected.
+    #[serde(default)]
+    pub(super) workflow_run: Option<u64>,
     /// The benchmark tool, if its name is known: `criterion`, `go`, `hyperfine` and so on. Else it is told from the
     /// contents.
     #[serde(default)]

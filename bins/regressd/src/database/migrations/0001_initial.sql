@@ -50,12 +50,14 @@ CREATE TABLE runs (
     run_key TEXT NOT NULL,
     received BIGINT NOT NULL,
     uploader TEXT NOT NULL,
+    workflow_run BIGINT,
     results TEXT NOT NULL,
     base TEXT,
     problems TEXT,
     UNIQUE (stream_id, commit_sha, run_key)
 );
 CREATE INDEX runs_of_repository ON runs (repository_id, id);
+CREATE INDEX runs_of_pull_request ON runs (repository_id, pull_request, id) WHERE pull_request IS NOT NULL;
 
 -- `accepted` = 1: the run is part of the history of its branch.
 CREATE TABLE judgements (
@@ -114,6 +116,7 @@ CREATE TABLE jobs (
 );
 CREATE UNIQUE INDEX jobs_waiting ON jobs (key) WHERE state = 'waiting';
 CREATE UNIQUE INDEX jobs_running ON jobs (key) WHERE state = 'running';
+CREATE INDEX jobs_dead ON jobs (key) WHERE state = 'dead';
 CREATE INDEX jobs_due ON jobs (state, due, id);
 
 CREATE TABLE tokens (

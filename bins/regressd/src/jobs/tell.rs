@@ -1,0 +1,258 @@
+//! Tells people: comments, check runs, issues, and workflows that are asked to measure again.
+
+use crate::database::jobs::Job;
+use crate::database::repositories::{self, RepositoryId};
+use crate::database::runs::{self, Run};
+use crate::database::streams::{self, SeriesId};
+use crate::database::{Database, judgements, pull_requests};
+use crate::directory::Known;
+use crate::domain::{CommentRule, CommitSha, PullNumber};
+use crate::github::{
+    Again, CheckRun, CheckState, Conclusion, Extras, GitHubError, Repository, TrackingIssue, annotations,
+    comment_room, comment_text, conclusion, marker, put_check_run, put_comment, put_tracking_issue,
+    rerun_workflow,
+};
+use crate::judging::{AboutCommit, AboutPull, AboutRun, AboutSeries, Part, RunVerdicts, load_case, report};
+use crate::state::AppState;
+
+use super::Failure;
+
+/// The name of the check run on GitHub.
+const CHECK_NAME: &str = "benchmarks";
+/// Runs of a pull request that are looked at for what was said before.
+const RUNS_OF_PULL: u32 = 200;
+
+impl From<GitHubError> for Failure {
+    fn from(error: GitHubError) -> Self {
+        let (again, reason) = (error.again(), error.to_string());
+        match again {
+            Again::After(wait) => Self::Again {
+                reason,
+                wait: Some(wait),
+                counts: false,
+            },
+            Again::Later => Self::again(reason),
+            Again::Never => Self::Never(reason),
+        }
+    }
+}
+
+/// The repository of a job here and on GitHub; `None` when nothing is sent there.
+async fn place(state: &AppState, id: i64) -> Result<Option<(Known, Repository)>, Failure> {
+    let Some(github) = &state.github else {
+        return Ok(None);
+    };
+    let mut connection = state.database.read().await?;
+    let Some(stored) = repositories::by_id(&mut connection, RepositoryId(id)).await? else {
+        return Ok(None);
+    };
+    drop(connection);
+    let remote = github.repository(&stored.name, stored.installation).await?;
+    Ok(Some((Known::of(stored), remote)))
+}
+
+/// Writes the comment of a pull request.
+pub(super) async fn comment(state: &AppState, job: &Job) -> Result<(), Failure> {
+    let about: AboutPull = serde_json::from_str(&job.payload)?;
+    let Some((known, remote)) = place(state, about.repository).await? else {
+        return Ok(());
+    };
+    let mut connection = state.database.read().await?;
+    let id = known.repository.id;
+    let of_pull = runs::of_pull_request(&mut connection, id, about.number, RUNS_OF_PULL).await?;
+    let pull = pull_requests::find(&mut connection, id, about.number).await?;
+    // The newest commit that there are results of: the head's may still be on their way.
+    let head = pull.map(|pull| pull.head_sha);
+    let newest = of_pull.first().map(|run| run.run.commit.clone());
+    let mut said_before = false;
+    for run in &of_pull {
+        let judgement = judgements::of_run(&mut connection, run.id).await?;
+        said_before |=
+            judgement.is_some_and(|one| !matches!(one.outcome.as_str(), "unchanged" | "not-judged"));
+    }
+    drop(connection);
+    let mut parts = Vec::new();
+    for commit in head.into_iter().chain(newest) {
+        parts = parts_of(state, id, &commit).await?;
+        if !parts.is_empty() {
+            break;
+        }
+    }
+    let Some(first) = parts.first() else {
+        return Ok(());
+    };
+    match known.config.notifications.comment {
+        CommentRule::Never => return Ok(()),
+        CommentRule::OnChange if !said_before => return Ok(()),
+        CommentRule::OnChange | CommentRule::Always => {}
+    }
+    let report = report(&parts, "Benchmarks", threshold(state, &known));
+    let extras = extras(state, first.run.id.0);
+    let marker = marker("comment", &[&known.repository.name.to_string()]);
+    let text = comment_text(&report, &extras, comment_room(&marker));
+    let number = PullNumber(about.number);
+    let written = put_comment(&remote, &state.database, number, &marker, &text).await?;
+    tracing::info!(?written, pull_request = about.number, "the comment is written");
+    Ok(())
+}
+
+/// Writes the check run of a commit.
+pub(super) async fn check(state: &AppState, job: &Job) -> Result<(), Failure> {
+    let about: AboutCommit = serde_json::from_str(&job.payload)?;
+    let Some((known, remote)) = place(state, about.repository).await? else {
+        return Ok(());
+    };
+    let parts = parts_of(state, known.repository.id, &about.commit).await?;
+    let Some(first) = parts.first().filter(|_| known.config.notifications.check_run) else {
+        return Ok(());
+    };
+    let report = report(&parts, "Benchmarks", threshold(state, &known));
+    let head = CommitSha::new(&about.commit).map_err(|error| Failure::Never(error.to_string()))?;
+    let extras = extras(state, first.run.id.0);
+    let concluded = match conclusion(report.outcome) {
+        Conclusion::Failure if !known.config.notifications.fail_check => Conclusion::Neutral,
+        other => other,
+    };
+    let check = CheckRun {
+        head,
+        name: CHECK_NAME.to_owned(),
+        state: CheckState::Completed(concluded),
+        title: report.summary.clone(),
+        summary: comment_text(&report, &extras, comment_room("")),
+        details_url: extras.page.clone(),
+        annotations: annotations(&report, "README.md"),
+    };
+    let number = put_check_run(&remote, &state.database, &check).await?;
+    tracing::info!(number, commit = %about.commit, "the check run is written");
+    Ok(())
+}
+
+/// Asks the workflow that measured a suspected run to measure again, once a commit.
+pub(super) async fn confirm(state: &AppState, job: &Job) -> Result<(), Failure> {
+    let about: AboutRun = serde_json::from_str(&job.payload)?;
+    let mut connection = state.database.read().await?;
+    let Some(run) = runs::by_id(&mut connection, runs::RunId(about.run)).await? else {
+        return Ok(());
+    };
+    let asked = judgements::was_asked(&mut connection, run.run.stream, &run.run.commit).await?;
+    drop(connection);
+    let Some(workflow) = run.run.workflow_run.filter(|_| !asked) else {
+        return Ok(());
+    };
+    let Some((_, remote)) = place(state, run.run.repository.0).await? else {
+        return Ok(());
+    };
+    rerun_workflow(&remote, workflow).await?;
+    tracing::info!(workflow, commit = %run.run.commit, "a confirming run was asked for");
+    let write = state.database.write(move |connection| {
+        let run = run.run.clone();
+        Box::pin(async move { judgements::ask_confirmation(connection, run.stream, &run.commit).await })
+    });
+    write.await?;
+    Ok(())
+}
+
+/// Opens, updates or closes the issue of a regression that stays.
+pub(super) async fn issue(state: &AppState, job: &Job) -> Result<(), Failure> {
+    let about: AboutSeries = serde_json::from_str(&job.payload)?;
+    let mut connection = state.database.read().await?;
+    let Some(series) = streams::series(&mut connection, SeriesId(about.series)).await? else {
+        return Ok(());
+    };
+    let Some(stream) = streams::by_id(&mut connection, series.stream).await? else {
+        return Ok(());
+    };
+    let first = match about.first_run {
+        Some(first) => runs::by_id(&mut connection, runs::RunId(first)).await?,
+        None => None,
+    };
+    drop(connection);
+    let Some((_, remote)) = place(state, stream.repository.0).await? else {
+        return Ok(());
+    };
+    // Names are the text of strangers; code spans show them as they are.
+    let plain = |text: &str| text.replace(['`', '\n'], "'");
+    let (name, branch) = (plain(&series.name.benchmark), plain(&about.branch));
+    let text = match first {
+        Some(run) => format!(
+            "`{name}` ({}, component `{}`, environment `{}`) has been slower on `{branch}` since commit {}.\n\n\
+             Its slow values stay out of the baseline. If the change is meant, accept it: \
+             `POST /v1/series/{}/accept` with a justification.\n",
+            plain(&series.name.measure),
+            plain(&stream.component),
+            plain(&stream.environment),
+            run.run.commit,
+            about.series
+        ),
+        None => format!("`{name}` is back within its limits on `{branch}`.\n"),
+    };
+    let wanted = TrackingIssue {
+        marker: marker("issue", &[&about.series.to_string(), &about.branch]),
+        title: format!("Benchmark {name} got slower on {branch}")
+            .chars()
+            .take(250)
+            .collect(),
+        text,
+        open: about.first_run.is_some(),
+    };
+    let change = put_tracking_issue(&remote, &state.database, &wanted).await?;
+    tracing::info!(?change, series = about.series, "the issue is up to date");
+    Ok(())
+}
+
+fn threshold(state: &AppState, known: &Known) -> f64 {
+    let default = state.settings.load().judging.threshold_percent;
+    known.config.threshold_percent.unwrap_or(default)
+}
+
+fn extras(state: &AppState, run: i64) -> Extras {
+    let settings = state.settings.load();
+    let page = |url: &String| format!("{}/runs/{run}", url.trim_end_matches('/'));
+    Extras {
+        page: settings.server.public_url.as_ref().map(page),
+        ..Extras::default()
+    }
+}
+
+/// The newest judged run of a commit in each stream.
+async fn parts_of(state: &AppState, repository: RepositoryId, commit: &str) -> Result<Vec<Part>, Failure> {
+    let baseline_runs = state.settings.load().judging.baseline_runs;
+    parts(&state.database, repository, commit, baseline_runs).await
+}
+
+async fn parts(
+    database: &Database,
+    repository: RepositoryId,
+    commit: &str,
+    baseline_runs: u32,
+) -> Result<Vec<Part>, Failure> {
+    let mut connection = database.read().await?;
+    let mut parts = Vec::new();
+    for stream in streams::of_repository(&mut connection, repository).await? {
+        let of_commit = runs::of_commit(&mut connection, stream.id, commit).await?;
+        let mut judged: Option<(Run, RunVerdicts)> = None;
+        for run in of_commit.into_iter().rev() {
+            if let Some(judgement) = judgements::of_run(&mut connection, run.id).await? {
+                judged = Some((run, RunVerdicts::read(&judgement.verdicts)?));
+                break;
+            }
+        }
+        let Some((run, verdicts)) = judged else {
+            continue;
+        };
+        let series = streams::series_of(&mut connection, stream.id).await?;
+        let names = series
+            .into_iter()
+            .map(|series| (series.id.0, series.name))
+            .collect();
+        let case = load_case(&mut connection, &run, names, baseline_runs).await?;
+        parts.push(Part {
+            run,
+            component: stream.component,
+            environment: stream.environment,
+            case,
+            verdicts,
+        });
+    }
+    Ok(parts)
+}

@@ -1,0 +1,178 @@
+//! Acts on a webhook: notes what it says about repositories and pull requests, and tells again what is known already.
+
+use serde::{Deserialize, Serialize};
+use sqlx::AnyConnection;
+
+use super::{Failure, Kind, job};
+use crate::database::jobs::{self, Job};
+use crate::database::pull_requests::{self, PullRequest};
+use crate::database::repositories::{self, RepositoryId};
+use crate::database::{deliveries, runs, streams};
+use crate::domain::{BranchName, CommitSha, RepoName};
+use crate::judging::{AboutCommit, AboutPull, AboutRun};
+use crate::state::AppState;
+use crate::webhook::{Event, InstallationEvent, PullRequestAction, PullRequestEvent};
+
+/// Payload of the job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AboutDelivery {
+    /// The delivery's id.
+    pub delivery: String,
+}
+
+pub(super) async fn act(state: &AppState, job: &Job) -> Result<(), Failure> {
+    let about: AboutDelivery = serde_json::from_str(&job.payload)?;
+    let mut connection = state.database.read().await?;
+    let Some(delivery) = deliveries::find(&mut connection, &about.delivery).await? else {
+        return Ok(());
+    };
+    drop(connection);
+    let event: Event = serde_json::from_str(&delivery.payload)?;
+    tracing::info!(event = event.name(), delivery = %delivery.id, "acting on a webhook");
+    let correlation = job.correlation.clone();
+    let touched = repository_of(&event).cloned();
+    state
+        .database
+        .write(move |connection| {
+            let (event, id, correlation) = (event.clone(), delivery.id.clone(), correlation.clone());
+            Box::pin(async move {
+                apply(connection, &event, &correlation).await?;
+                deliveries::set_state(connection, &id, "done").await
+            })
+        })
+        .await?;
+    if let Some(name) = touched {
+        state.directory.forget(&name);
+    }
+    state.work.notify_one();
+    Ok(())
+}
+
+fn repository_of(event: &Event) -> Option<&RepoName> {
+    match event {
+        Event::PullRequest(event) => Some(&event.repository),
+        Event::Push(event) => Some(&event.repository),
+        Event::Rerequested(event) => Some(&event.repository),
+        Event::WorkflowRun(event) => Some(&event.repository),
+        Event::Installation(_) | Event::Ping | Event::Ignored { .. } => None,
+    }
+}
+
+async fn apply(connection: &mut AnyConnection, event: &Event, correlation: &str) -> sqlx::Result<()> {
+    match event {
+        Event::PullRequest(event) => pull_request(connection, event, correlation).await,
+        Event::Push(event) => {
+            let default = event.default_branch.as_ref().map(BranchName::as_str);
+            note(connection, &event.repository, event.installation, default).await?;
+            Ok(())
+        }
+        Event::Rerequested(event) => {
+            let id = note(connection, &event.repository, event.installation, None).await?;
+            judge_again(connection, id, &event.head, correlation).await?;
+            tell(connection, id, &event.head, correlation).await
+        }
+        Event::WorkflowRun(event) => {
+            let id = note(connection, &event.repository, event.installation, None).await?;
+            // Its results came by upload, maybe before the pull request was known here.
+            tell(connection, id, &event.head, correlation).await
+        }
+        Event::Installation(event) => installation(connection, event).await,
+        Event::Ping | Event::Ignored { .. } => Ok(()),
+    }
+}
+
+async fn note(
+    connection: &mut AnyConnection,
+    name: &RepoName,
+    installation: Option<u64>,
+    default_branch: Option<&str>,
+) -> sqlx::Result<RepositoryId> {
+    let id = repositories::insert(connection, name).await?;
+    repositories::set_github(connection, id, installation, default_branch).await?;
+    Ok(id)
+}
+
+async fn pull_request(
+    connection: &mut AnyConnection,
+    event: &PullRequestEvent,
+    correlation: &str,
+) -> sqlx::Result<()> {
+    let id = note(connection, &event.repository, event.installation, None).await?;
+    let stored = PullRequest {
+        number: event.number.0,
+        head_sha: event.head.as_str().to_owned(),
+        base_branch: event.base.to_string(),
+        open: event.action != PullRequestAction::Closed,
+    };
+    pull_requests::put(connection, id, &stored).await?;
+    if stored.open {
+        tell(connection, id, &event.head, correlation).await?;
+    }
+    Ok(())
+}
+
+async fn installation(connection: &mut AnyConnection, event: &InstallationEvent) -> sqlx::Result<()> {
+    if event.gone {
+        return repositories::forget_installation(connection, event.installation).await;
+    }
+    for name in &event.added {
+        note(connection, name, Some(event.installation), None).await?;
+    }
+    for name in &event.removed {
+        repositories::forget_installation_of(connection, name).await?;
+    }
+    Ok(())
+}
+
+/// Lets comment and check say what is known about a commit, if anything is.
+async fn tell(
+    connection: &mut AnyConnection,
+    id: RepositoryId,
+    commit: &CommitSha,
+    correlation: &str,
+) -> sqlx::Result<()> {
+    let RepositoryId(repository) = id;
+    let mut known = false;
+    for stream in streams::of_repository(connection, id).await? {
+        known = known
+            || !runs::of_commit(connection, stream.id, commit.as_str())
+                .await?
+                .is_empty();
+    }
+    if !known {
+        return Ok(());
+    }
+    let commit = commit.as_str().to_owned();
+    if let Some(pull) = pull_requests::by_head(connection, id, &commit).await? {
+        let about = AboutPull {
+            repository,
+            number: pull.number,
+        };
+        let key = format!("{repository}:{}", pull.number);
+        jobs::enqueue(connection, &job(Kind::Comment, &key, &about, correlation)).await?;
+    }
+    let key = format!("{repository}:{commit}");
+    let about = AboutCommit { repository, commit };
+    jobs::enqueue(connection, &job(Kind::Check, &key, &about, correlation)).await?;
+    Ok(())
+}
+
+/// Judges the runs of a commit anew: rules or baselines may have changed since.
+async fn judge_again(
+    connection: &mut AnyConnection,
+    id: RepositoryId,
+    commit: &CommitSha,
+    correlation: &str,
+) -> sqlx::Result<()> {
+    for stream in streams::of_repository(connection, id).await? {
+        for run in runs::of_commit(connection, stream.id, commit.as_str()).await? {
+            let about = AboutRun { run: run.id.0 };
+            jobs::enqueue(
+                connection,
+                &job(Kind::Judge, &run.id.0.to_string(), &about, correlation),
+            )
+            .await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,113 @@
+//! `/v1`: what is stored, to be read by programs. Lists come in pages: `next` of an answer is the `cursor` of the
+//! request for the next page, and is missing on the last.
+
+mod audit;
+mod repositories;
+mod runs;
+mod series;
+
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::problem::Problem;
+use crate::state::AppState;
+
+const USUAL: u32 = 50;
+const MOST: u32 = 500;
+
+pub(super) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(repositories::list))
+        .routes(routes!(runs::list))
+        .routes(routes!(runs::one))
+        .routes(routes!(series::list))
+        .routes(routes!(series::history))
+        .routes(routes!(series::baseline))
+        .routes(routes!(series::accept))
+        .routes(routes!(audit::list))
+}
+
+/// Which page of a list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Page {
+    /// `next` of the answer before.
+    cursor: Option<String>,
+    /// How many entries, 50 unless said.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<u32>,
+}
+
+/// Which page of a list of runs, and of which branch.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct BranchPage {
+    /// Only this branch.
+    branch: Option<String>,
+    /// `next` of the answer before.
+    cursor: Option<String>,
+    /// How many entries, 50 unless said.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<u32>,
+}
+
+impl BranchPage {
+    fn page(&self) -> Page {
+        Page {
+            cursor: self.cursor.clone(),
+            limit: self.limit,
+        }
+    }
+
+    fn branch(&self) -> Result<Option<&str>, Problem> {
+        let branch = self.branch.as_deref();
+        match branch {
+            Some(name) if name.contains('\0') => Err(Problem::bad_request("branch holds a zero byte")),
+            other => Ok(other),
+        }
+    }
+}
+
+impl Page {
+    fn limit(&self) -> Result<u32, Problem> {
+        match self.limit.unwrap_or(USUAL) {
+            limit @ 1..=MOST => Ok(limit),
+            limit => Err(Problem::bad_request(format!(
+                "limit is {limit}; give 1 to {MOST}"
+            ))),
+        }
+    }
+
+    /// The number that the page begins after (or before).
+    fn cursor(&self, first: i64) -> Result<i64, Problem> {
+        let Some(text) = &self.cursor else {
+            return Ok(first);
+        };
+        let number = text.parse().ok().filter(|number: &i64| *number >= 0);
+        number.ok_or_else(|| Problem::bad_request("cursor is not the next of an answer"))
+    }
+}
+
+/// A page of a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Listed<T> {
+    /// The entries.
+    items: Vec<T>,
+    /// The cursor of the next page; not there on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+impl<T> Listed<T> {
+    /// A page made of rows, of which the last one tells where the next page begins.
+    fn of<R>(rows: Vec<R>, limit: u32, number: impl Fn(&R) -> i64, item: impl FnMut(R) -> T) -> Self {
+        let full = rows.len() >= limit as usize;
+        let next = rows.last().filter(|_| full).map(|row| number(row).to_string());
+        Self {
+            items: rows.into_iter().map(item).collect(),
+            next,
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! The repositories that a token may look at.
+
+use axum::Json;
+use axum::extract::{Query, State};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{Listed, Page};
+use crate::auth::Role;
+use crate::database::repositories::{self, RepositoryId};
+use crate::server::access::Access;
+use crate::server::problem::Problem;
+use crate::state::AppState;
+
+/// A repository.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RepositoryItem {
+    /// `owner/name`.
+    repository: String,
+    /// Its default branch, as far as known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    default_branch: Option<String>,
+}
+
+/// Lists the repositories that the token may read.
+#[utoipa::path(
+    get, path = "/v1/repositories", tag = "reading", params(Page),
+    responses(
+        (status = 200, body = Listed<RepositoryItem>),
+        (status = 400, description = "A parameter that cannot be", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many requests", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("token" = []))
+)]
+pub(super) async fn list(
+    State(state): State<AppState>,
+    access: Access,
+    Query(page): Query<Page>,
+) -> Result<Json<Listed<RepositoryItem>>, Problem> {
+    let (limit, after) = (page.limit()?, page.cursor(0)?);
+    let mut connection = state.database.read().await?;
+    let rows = repositories::list(&mut connection, RepositoryId(after), limit).await?;
+    let mut listed = Listed::of(rows, limit, |row| row.id.0, |row| row);
+    listed.items.retain(|row| access.0.may(Role::Read, &row.name));
+    let item = |row: repositories::Repository| RepositoryItem {
+        repository: row.name.to_string(),
+        default_branch: row.default_branch,
+    };
+    Ok(Json(Listed {
+        items: listed.items.into_iter().map(item).collect(),
+        next: listed.next,
+    }))
+}

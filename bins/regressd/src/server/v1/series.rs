@@ -1,0 +1,390 @@
+//! Series: their histories, their baselines, and the shifts of them that people accept.
+
+use std::collections::HashMap;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use regress_core::baseline::Justification;
+use regress_core::stats;
+use serde::{Deserialize, Serialize};
+use sqlx::AnyConnection;
+use utoipa::ToSchema;
+
+use super::{BranchPage, Listed, Page};
+use crate::auth::Role;
+use crate::database::judgements::{self, Epoch};
+use crate::database::repositories::{self, Repository};
+use crate::database::runs::{self, RunId};
+use crate::database::streams::{self, Series, SeriesId};
+use crate::database::{audit, jobs as job_table};
+use crate::domain::{BranchName, Moment};
+use crate::jobs::{Kind, job};
+use crate::judging::{AboutSeries, CaseFile, Results, baseline_case};
+use crate::server::access::Access;
+use crate::server::body;
+use crate::server::correlation::Correlation;
+use crate::server::problem::Problem;
+use crate::server::repo_path::RepoPath;
+use crate::state::AppState;
+
+/// A series.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct SeriesItem {
+    /// Its number.
+    series: i64,
+    /// The benchmark.
+    benchmark: String,
+    /// What is measured about it.
+    measure: String,
+    /// The base unit.
+    unit: String,
+    /// `smaller-is-better` or `bigger-is-better`.
+    direction: String,
+    /// The component.
+    component: String,
+    /// The environment, as one text.
+    environment: String,
+}
+
+/// One value of a history.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct HistoryItem {
+    /// The run.
+    run: i64,
+    /// Its commit.
+    commit: String,
+    /// The median over the process runs, in the base unit.
+    value: f64,
+}
+
+/// What a new run of the series would be judged by.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct BaselineResponse {
+    /// The series.
+    series: SeriesItem,
+    /// The branch.
+    branch: String,
+    /// Values that count.
+    sample_size: usize,
+    /// Their median.
+    median: Option<f64>,
+    /// Their mean.
+    mean: Option<f64>,
+    /// Their standard deviation.
+    standard_deviation: Option<f64>,
+    /// The lowest of them.
+    lowest: Option<f64>,
+    /// The highest of them.
+    highest: Option<f64>,
+    /// The run from which on values count, if a shift was accepted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epoch: Option<EpochItem>,
+    /// The values, oldest first, with their runs.
+    values: Vec<BaselineValue>,
+}
+
+/// One value of a baseline.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct BaselineValue {
+    /// The run.
+    run: i64,
+    /// Its value.
+    value: f64,
+}
+
+/// An accepted shift.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct EpochItem {
+    /// The first run of the new level.
+    from_run: i64,
+    /// Why it was accepted.
+    justification: String,
+    /// Who accepted it.
+    actor: String,
+    /// When.
+    at: String,
+}
+
+/// Which shift is accepted, and why.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AcceptRequest {
+    /// The branch whose baseline begins anew.
+    #[schema(value_type = String)]
+    branch: BranchName,
+    /// The first run of the new level.
+    from_run: i64,
+    /// Why the change is meant.
+    justification: String,
+}
+
+/// Lists the series of a repository.
+#[utoipa::path(
+    get, path = "/v1/repositories/{owner}/{repo}/series", tag = "reading", params(RepoPath, Page),
+    responses(
+        (status = 200, body = Listed<SeriesItem>),
+        (status = 400, description = "A parameter that cannot be", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The token is for another repository", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such repository", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many requests", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("token" = []))
+)]
+pub(super) async fn list(
+    State(state): State<AppState>,
+    access: Access,
+    Path(path): Path<RepoPath>,
+    Query(page): Query<Page>,
+) -> Result<Json<Listed<SeriesItem>>, Problem> {
+    let name = path.name()?;
+    access.require(Role::Read, &name)?;
+    let (limit, after) = (page.limit()?, page.cursor(0)?);
+    let known = state.directory.repository(&state.database, &name).await?;
+    let known = known.ok_or_else(|| Problem::not_found(format!("nothing is known of {name}")))?;
+    let mut connection = state.database.read().await?;
+    let id = known.repository.id;
+    let rows = streams::series_of_repository(&mut connection, id, SeriesId(after), limit).await?;
+    let all = streams::of_repository(&mut connection, id).await?;
+    let streams: HashMap<_, _> = all.into_iter().map(|stream| (stream.id, stream)).collect();
+    let show = |series: Series| item(&series, streams.get(&series.stream));
+    Ok(Json(Listed::of(rows, limit, |series| series.id.0, show)))
+}
+
+/// The history of a series on a branch, newest first.
+#[utoipa::path(
+    get, path = "/v1/series/{series}/history", tag = "reading",
+    params(("series" = i64, Path, description = "The series' number"), BranchPage),
+    responses(
+        (status = 200, body = Listed<HistoryItem>),
+        (status = 400, description = "A parameter that cannot be", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such series, or not for this token", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many requests", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("token" = []))
+)]
+pub(super) async fn history(
+    State(state): State<AppState>,
+    access: Access,
+    Path(number): Path<i64>,
+    Query(query): Query<BranchPage>,
+) -> Result<Json<Listed<HistoryItem>>, Problem> {
+    let page = query.page();
+    let (limit, before, branch) = (page.limit()?, page.cursor(i64::MAX)?, query.branch()?);
+    let mut connection = state.database.read().await?;
+    let (series, repository) = find(&mut connection, &access, Role::Read, number).await?;
+    let branch = branch.unwrap_or_else(|| default_branch(&repository));
+    let rows = runs::history(&mut connection, series.stream, branch, RunId(before), limit).await?;
+    let value = |results: &str| {
+        Results::read(results)
+            .ok()
+            .and_then(|results| results.median(number))
+    };
+    let listed = Listed::of(
+        rows,
+        limit,
+        |(run, ..)| run.0,
+        |(RunId(run), commit, results)| value(&results).map(|value| HistoryItem { run, commit, value }),
+    );
+    Ok(Json(Listed {
+        // Runs without the benchmark have no value of it.
+        items: listed.items.into_iter().flatten().collect(),
+        next: listed.next,
+    }))
+}
+
+/// What a new run of the series would be judged by.
+#[utoipa::path(
+    get, path = "/v1/series/{series}/baseline", tag = "reading",
+    params(("series" = i64, Path, description = "The series' number"), BranchPage),
+    responses(
+        (status = 200, body = BaselineResponse),
+        (status = 400, description = "A parameter that cannot be", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such series, or not for this token", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many requests", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("token" = []))
+)]
+pub(super) async fn baseline(
+    State(state): State<AppState>,
+    access: Access,
+    Path(number): Path<i64>,
+    Query(query): Query<BranchPage>,
+) -> Result<Json<BaselineResponse>, Problem> {
+    let branch = query.branch()?;
+    let mut connection = state.database.read().await?;
+    let (series, repository) = find(&mut connection, &access, Role::Read, number).await?;
+    let branch = branch.unwrap_or_else(|| default_branch(&repository)).to_owned();
+    let runs = state.settings.load().judging.baseline_runs;
+    let case: CaseFile = baseline_case(&mut connection, series.stream, &branch, runs).await?;
+    let epochs = judgements::epochs(&mut connection, series.stream, &branch).await?;
+    let epoch = epochs.into_iter().rfind(|epoch| epoch.series == series.id);
+    let stream = streams::by_id(&mut connection, series.stream).await?;
+    let values = case.baseline(number);
+    let plain: Vec<f64> = values.iter().map(|(_, value)| *value).collect();
+    Ok(Json(BaselineResponse {
+        series: item(&series, stream.as_ref()),
+        branch,
+        sample_size: plain.len(),
+        median: stats::median(&plain),
+        mean: stats::mean(&plain),
+        standard_deviation: stats::std_dev(&plain),
+        lowest: plain.iter().copied().reduce(f64::min),
+        highest: plain.iter().copied().reduce(f64::max),
+        epoch: epoch.map(|epoch| EpochItem {
+            from_run: epoch.from_run.0,
+            justification: epoch.justification,
+            actor: epoch.actor,
+            at: epoch.at.to_string(),
+        }),
+        values: values
+            .into_iter()
+            .map(|(run, value)| BaselineValue { run, value })
+            .collect(),
+    }))
+}
+
+/// Accepts a shift: the baseline of the series begins anew with a run.
+#[utoipa::path(
+    post, path = "/v1/series/{series}/accept", tag = "configuration", request_body = AcceptRequest,
+    params(("series" = i64, Path, description = "The series' number")),
+    responses(
+        (status = 200, body = EpochItem),
+        (status = 400, description = "Not JSON", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The token has no admin role here", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such series, or not for this token", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "Larger than 64 KiB", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "A value that cannot be", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many requests", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("token" = []))
+)]
+pub(super) async fn accept(
+    State(state): State<AppState>,
+    access: Access,
+    Correlation(correlation): Correlation,
+    Path(number): Path<i64>,
+    body: Body,
+) -> Result<Json<EpochItem>, Problem> {
+    let bytes = body::read(body, 64 << 10, "64 KiB is enough for a justification").await?;
+    let mut connection = state.database.read().await?;
+    let (series, repository) = find(&mut connection, &access, Role::Read, number).await?;
+    access.require(Role::Admin, &repository.name)?;
+    let request: AcceptRequest = body::json(&bytes)?;
+    let justification = Justification::new(&request.justification)
+        .map_err(|error| Problem::unprocessable(error.to_string()))?;
+    let run = runs::by_id(&mut connection, RunId(request.from_run)).await?;
+    let of_series =
+        |run: &runs::Run| run.run.stream == series.stream && run.run.branch == request.branch.as_str();
+    let Some(run) = run.filter(of_series).filter(|run| run.run.is_of_history()) else {
+        let detail = format!(
+            "run {} is not in the history of this series on {}",
+            request.from_run, request.branch
+        );
+        return Err(Problem::unprocessable(detail));
+    };
+    drop(connection);
+    let epoch = Epoch {
+        series: series.id,
+        branch: request.branch.as_str().to_owned(),
+        from_run: run.id,
+        justification: justification.as_str().to_owned(),
+        actor: access.0.name.clone(),
+        at: Moment::now(),
+    };
+    save(&state, &epoch, &repository, &correlation).await?;
+    Ok(Json(EpochItem {
+        from_run: epoch.from_run.0,
+        justification: epoch.justification,
+        actor: epoch.actor,
+        at: epoch.at.to_string(),
+    }))
+}
+
+async fn save(
+    state: &AppState,
+    epoch: &Epoch,
+    repository: &Repository,
+    correlation: &str,
+) -> Result<(), Problem> {
+    let subject = format!(
+        "{} series {} on {}",
+        repository.name, epoch.series.0, epoch.branch
+    );
+    let detail = serde_json::json!({ "from_run": epoch.from_run.0, "justification": epoch.justification });
+    // An issue that was opened for this is done with.
+    let about = AboutSeries {
+        series: epoch.series.0,
+        branch: epoch.branch.clone(),
+        first_run: None,
+    };
+    let close = job(
+        Kind::Issue,
+        &format!("{}:{}", about.series, about.branch),
+        &about,
+        correlation,
+    );
+    let close = state.settings.load().github.app_id.map(|_| close);
+    let (epoch, detail) = (epoch.clone(), detail.to_string());
+    let write = state.database.write(move |connection| {
+        let (epoch, subject, detail, close) = (epoch.clone(), subject.clone(), detail.clone(), close.clone());
+        Box::pin(async move {
+            judgements::insert_epoch(connection, &epoch).await?;
+            judgements::unreject_from(connection, epoch.series, epoch.from_run).await?;
+            audit::insert(connection, &epoch.actor, "baseline.accept", &subject, &detail).await?;
+            if let Some(close) = &close {
+                job_table::enqueue(connection, close).await?;
+            }
+            Ok(())
+        })
+    });
+    write.await?;
+    state.work.notify_one();
+    Ok(())
+}
+
+/// The series and its repository, if the token may know of it.
+async fn find(
+    connection: &mut AnyConnection,
+    access: &Access,
+    role: Role,
+    number: i64,
+) -> Result<(Series, Repository), Problem> {
+    let missing = || Problem::not_found(format!("there is no series {number}"));
+    let series = streams::series(connection, SeriesId(number))
+        .await?
+        .ok_or_else(missing)?;
+    let stream = streams::by_id(connection, series.stream)
+        .await?
+        .ok_or_else(missing)?;
+    let repository = repositories::by_id(connection, stream.repository)
+        .await?
+        .ok_or_else(missing)?;
+    if access.0.may(role, &repository.name) {
+        Ok((series, repository))
+    } else {
+        Err(missing())
+    }
+}
+
+fn default_branch(repository: &Repository) -> &str {
+    repository.default_branch.as_deref().unwrap_or("main")
+}
+
+fn item(series: &Series, stream: Option<&streams::Stream>) -> SeriesItem {
+    SeriesItem {
+        series: series.id.0,
+        benchmark: series.name.benchmark.clone(),
+        measure: series.name.measure.clone(),
+        unit: series.name.unit.clone(),
+        direction: series.name.direction.clone(),
+        component: stream.map(|stream| stream.component.clone()).unwrap_or_default(),
+        environment: stream
+            .map(|stream| stream.environment.clone())
+            .unwrap_or_default(),
+    }
+}

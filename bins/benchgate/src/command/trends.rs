@@ -3,6 +3,7 @@
 use cli_kit::{ExitStatus, Failure};
 use regress_core::detect::creep::creep;
 use regress_core::detect::machine_shift::machine_course;
+use regress_core::detect::season::season;
 use regress_core::detect::{ChangePointSettings, VerdictKind};
 use regress_core::environment::Environment;
 use regress_core::measurement::{Direction, SeriesKey, Unit};
@@ -18,6 +19,8 @@ use crate::{machine, show};
 
 /// Slow creep is looked for between the first and the last so many runs.
 const CREEP_WINDOW: usize = 10;
+/// Patterns that runs follow where they are made daily or hourly.
+const PERIODS: [usize; 4] = [5, 7, 12, 24];
 
 /// Runs the command.
 pub(crate) fn run(app: &App<'_>, args: &TrendsArgs) -> Result<ExitStatus, Failure> {
@@ -134,7 +137,7 @@ fn row(key: &SeriesKey, unit: &Unit, direction: Direction, past: &Past, percent:
         .zip(stats::median(values))
         .filter(|(_, centre)| *centre > 0.0);
     let slope = trend.map(|(trend, centre)| (100.0 * trend.slope / centre, trend.p));
-    let reason = match (&found, slope) {
+    let mut reason = match (&found, slope) {
         (Some(creep), _) => {
             let total = creep.change.cost_ratio.map_or(0.0, |ratio| 100.0 * (ratio - 1.0));
             format!(
@@ -144,6 +147,9 @@ fn row(key: &SeriesKey, unit: &Unit, direction: Direction, past: &Past, percent:
         (None, Some((slope, p))) => format!("{slope:+.2} % a run over {} runs (p = {p:.2})", values.len()),
         (None, None) => format!("{} runs", values.len()),
     };
+    if let Some((period, parts)) = season(values, &PERIODS) {
+        reason.push_str(&format!("; repeats every {period} runs (p = {:.1e})", parts.p));
+    }
     Row {
         name: key.to_string(),
         unit: unit.clone(),

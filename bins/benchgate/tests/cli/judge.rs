@@ -165,6 +165,27 @@ fn single_runs_are_judged_against_the_history() {
 }
 
 #[test]
+fn trends_name_a_pattern_that_repeats() {
+    let project = Project::new();
+    for slow in ["1000", "1150"] {
+        project
+            .run_with("run --runs 1 -- ./bench.sh", &[("SLOW", slow)])
+            .exits(0);
+        project.run("history add").exits(0);
+    }
+    let history = project.read("benches/history.jsonl");
+    let lines: Vec<&str> = history.lines().collect();
+    let weeks: String = (0..42)
+        .flat_map(|day| [lines[usize::from(day % 7 > 4)], "\n"])
+        .collect();
+    project.write("benches/history.jsonl", &weeks);
+    project
+        .run("trends --all")
+        .exits(0)
+        .answers(&["repeats every 7 runs"]);
+}
+
+#[test]
 fn values_of_another_environment_are_not_compared_unless_asked_for() {
     let project = Project::new();
     project.run("record --tag runner=a -- ./bench.sh").exits(0);

@@ -1,7 +1,8 @@
 //! Judging a run of two samples per benchmark: the mode of `benchgate ab` and `compare`.
 //!
 //! A benchmark changed if four things hold: the ratio of medians is beyond the threshold, its bootstrap interval excludes
-//! "no change", the rank test says p <= 0.05, and Welch's p, corrected over all benchmarks of the run, says q <= 0.05.
+//! "no change", the rank test says p <= 0.05, and the p of both tests together (see [`compare`]), corrected over all
+//! benchmarks of the run, says q <= 0.05.
 
 use super::threshold::Threshold;
 use super::two_sample::{LEAST_RUNS, TwoSample, compare};

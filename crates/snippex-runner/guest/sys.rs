@@ -21,6 +21,7 @@ const SYS_MMAP: u64 = 9;
 const SYS_MUNMAP: u64 = 11;
 const SYS_RT_SIGACTION: u64 = 13;
 const SYS_SIGALTSTACK: u64 = 131;
+const SYS_ALARM: u64 = 37;
 const SYS_ARCH_PRCTL: u64 = 158;
 const SYS_EXIT_GROUP: u64 = 231;
 const SYS_PREADV: u64 = 295;
@@ -126,6 +127,11 @@ pub fn preadv(fd: i32, pieces: *const IoVec, count: u64, offset: u64) -> i64 {
 
 pub fn pwritev(fd: i32, pieces: *const IoVec, count: u64, offset: u64) -> i64 {
     call(SYS_PWRITEV, fd as u64, pieces as u64, count, offset, 0, 0)
+}
+
+/// Ends the process by SIGALRM after so many seconds; 0 calls that off.
+pub fn alarm(seconds: u64) {
+    call(SYS_ALARM, seconds, 0, 0, 0, 0, 0);
 }
 
 /// `action` points to a `struct kernel_sigaction`.

@@ -41,6 +41,7 @@ mod args;
 mod exit;
 mod failure;
 mod interrupt;
+mod late_file;
 pub mod paths;
 mod printer;
 mod progress;

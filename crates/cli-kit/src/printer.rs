@@ -6,7 +6,6 @@
 //! that it may stop.
 
 use std::fmt::{self, Display};
-use std::fs::File;
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -14,6 +13,7 @@ use anstream::StripStream;
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use serde::Serialize;
 
+use crate::late_file::LateFile;
 use crate::style::{ERROR, HINT, WARNING};
 use crate::{ColorChoice, Failure, OrFail, OutputArgs, Progress, ProgressChoice};
 
@@ -60,7 +60,7 @@ impl Printer {
             }
             Some(path) => {
                 let name = path.display().to_string();
-                let file = File::create(path)
+                let file = LateFile::create(path)
                     .or_fail_with(|| format!("cannot write {name}"))
                     .map_err(|failure| failure.hint("name a file that you may write with --output FILE"))?;
                 (Box::new(file), name, false, choice == ColorChoice::Always)

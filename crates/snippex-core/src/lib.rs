@@ -44,6 +44,7 @@ pub mod lower;
 pub mod observation;
 pub mod random;
 pub mod reduce;
+pub mod repro;
 pub mod seed;
 pub mod select;
 pub mod signature;

@@ -91,7 +91,7 @@ fn merge(into: &mut u64, from: u64, mask: u64) {
 }
 
 /// The line of memory at `address` as the case has it; zeros where it has none.
-pub(super) fn before(case: &Case, address: u64) -> [u8; 64] {
+pub(crate) fn before(case: &Case, address: u64) -> [u8; 64] {
     let base = address & !0xfff;
     let page = case.pages.binary_search_by_key(&base, |page| page.address);
     page.map_or([0; 64], |index| {

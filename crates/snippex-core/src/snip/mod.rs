@@ -63,7 +63,10 @@ mod tests;
 mod words;
 mod write;
 
+pub(crate) use derived::before;
 pub use error::{Problem, SnipError};
+pub(crate) use registers::{flag_names, hex};
+pub(crate) use write::instructions;
 
 use crate::case::Case;
 use crate::observation::Observation;

@@ -241,7 +241,7 @@ fn x87_lines(before: &X87State, state: &X87State, line: &mut impl FnMut(&str, St
 }
 
 /// The names of the flags in `value`; `None` when it is not what a list of names stands for.
-pub(super) fn flag_names(value: u64) -> Option<String> {
+pub(crate) fn flag_names(value: u64) -> Option<String> {
     let named = rflags::NAMES.iter().fold(0, |all, (_, flag)| all | flag);
     if value & !named != rflags::INITIAL & !named || value & rflags::IF == 0 {
         return None;
@@ -308,7 +308,7 @@ fn status_words(value: u16) -> String {
 }
 
 /// `0x` and digits, in groups of four when there are more than eight.
-pub(super) fn hex(value: u64) -> String {
+pub(crate) fn hex(value: u64) -> String {
     wide_hex(&value.to_le_bytes())
 }
 

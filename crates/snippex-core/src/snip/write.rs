@@ -12,7 +12,7 @@ use crate::block::Block;
 use crate::case::Case;
 use crate::decode::decoder;
 use crate::effects::{BlockEffects, Rule};
-use crate::observation::{Endpoint, LINE_SIZE};
+use crate::observation::{Endpoint, LINE_SIZE, signal_name};
 use crate::state::{Components, MachineState};
 
 /// Bytes of memory in a line.
@@ -152,7 +152,7 @@ fn write_end(text: &mut Text, case: &Case, end: &Expectation) {
             if signal.write {
                 line += " write";
             }
-            text.noted(&line, signal_word(signal.number));
+            text.noted(&line, &signal_name(i32::from(signal.number)));
         }
         Endpoint::Hung => text.line(format_args!("end hung")),
         Endpoint::EngineDied { signal: None } => text.line(format_args!("end died")),
@@ -208,17 +208,6 @@ fn open(case: &Case, observation: &crate::observation::Observation) -> String {
     rules |= mask.status_rules(mask.status_bits());
     words.extend(rules.iter().map(|rule: Rule| format!("({})", rule.info().id)));
     words.join(" ")
-}
-
-fn signal_word(number: u8) -> &'static str {
-    match number {
-        4 => "SIGILL",
-        5 => "SIGTRAP",
-        7 => "SIGBUS",
-        8 => "SIGFPE",
-        11 => "SIGSEGV",
-        _ => "",
-    }
 }
 
 /// First and last byte in which the two differ.

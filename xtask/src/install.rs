@@ -62,6 +62,12 @@ pub(crate) const TESTS: &[Need] = &[
         "links them",
     ),
     need(&["objdump"], &["binutils"], "a disassembler that is not ours"),
+    need(
+        &["ld"],
+        &["binutils"],
+        "links the assembler programs that reproduce bugs",
+    ),
+    need(&["gcc"], &["gcc"], "compiles the C programs that reproduce bugs"),
     need(&["git"], &["git"], "benchgate works on repositories"),
     Need {
         programs: &["initdb"],

@@ -13,6 +13,7 @@ mod command;
 mod conformance;
 mod engines;
 mod host;
+mod reproducing;
 mod settings;
 mod spawn;
 mod tell;

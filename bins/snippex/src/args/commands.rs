@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use snippex_store::{DivergenceId, ObservationId, RunId, Selection};
 
-use super::{BlocksArgs, EngineArgs, FilterArgs, ReferenceArgs, RunArgs, SelectArgs};
+use super::{BlocksArgs, EngineArgs, FilterArgs, ReferenceArgs, ReproArgs, RunArgs, SelectArgs};
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -30,6 +30,8 @@ pub(crate) enum Command {
     Compare(CompareArgs),
     /// Run conformance tests: assembler sources that say how they end, as FEX-Emu's unit tests do
     Conformance(ConformanceArgs),
+    /// Write a case as a program or test that shows a bug without snippex
+    Repro(ReproArgs),
     /// Measure how fast engines run the blocks of a program
     Bench(BenchArgs),
     /// Remove blocks, a binary or a run from the database

@@ -4,6 +4,7 @@ mod blocks;
 mod commands;
 mod engine;
 mod filter;
+mod repro;
 mod values;
 
 pub(crate) use blocks::BlocksArgs;
@@ -13,6 +14,7 @@ pub(crate) use commands::{
 };
 pub(crate) use engine::{EngineArgs, ReferenceArgs, RunArgs};
 pub(crate) use filter::{FilterArgs, SelectArgs};
+pub(crate) use repro::ReproArgs;
 pub(crate) use values::PartitionArg;
 
 use clap::{ArgAction, Args, Parser, ValueEnum};

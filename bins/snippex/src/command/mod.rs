@@ -11,6 +11,7 @@ mod disasm;
 mod extract;
 mod list;
 mod remove;
+mod repro;
 mod simulate;
 mod validate;
 
@@ -50,6 +51,7 @@ pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<ExitStatus, Failure> {
         Command::Validate(args) => validate::run(&app, args),
         Command::Compare(args) => compare::run(&app, args),
         Command::Conformance(args) => conformance::run(&app, args, format),
+        Command::Repro(args) => repro::run(&app, args),
         Command::Bench(args) => bench::run(&app, args),
         Command::Remove(args) => remove::run(&app, args),
         Command::Config(_) => config::run(&app),
@@ -81,6 +83,10 @@ fn flags(cli: &Cli) -> Flags<'_> {
             ..flags
         },
         Command::Conformance(args) => Flags {
+            engine: Some(&args.engine),
+            ..flags
+        },
+        Command::Repro(args) => Flags {
             engine: Some(&args.engine),
             ..flags
         },

@@ -5,6 +5,7 @@ mod bad_input;
 mod checks;
 mod conformance;
 mod interrupted;
+mod repro;
 mod sandbox;
 mod snapshots;
 mod stored_blocks;

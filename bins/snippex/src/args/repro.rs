@@ -1,0 +1,53 @@
+//! What `snippex repro` takes.
+
+use clap::{Args, ValueEnum};
+use snippex_core::repro;
+
+use super::EngineArgs;
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  snippex repro 12 --as c --output bug.c                  divergence 12 of the database as a C program
+  snippex repro case.snip --as fex-asm                    a test in FEX-Emu's form, comparing all that changes
+  snippex repro case.snip --as nasm -e qemu-x86_64 --try  compare what differs on qemu; build and run it on both
+  snippex repro case.snip --as case                       the same case, with how it ends on this CPU
+
+Exit codes: 0 written, 1 with --try: it fails on the emulator, as it should, 2 could not do the job.")]
+pub(crate) struct ReproArgs {
+    /// A .snip file, or a divergence by its number in the database
+    #[arg(value_name = "DIVERGENCE|FILE.snip")]
+    pub(crate) subject: String,
+    /// Form of the reproducer
+    #[arg(long = "as", value_enum, value_name = "FORM")]
+    pub(crate) form: FormArg,
+    /// Build the reproducer and run it, on this CPU and with --emulator; needs gcc, or nasm and ld
+    #[arg(long = "try")]
+    pub(crate) try_it: bool,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+}
+
+/// Form of a reproducer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FormArg {
+    /// A unit test as FEX-Emu's own: NASM source with a JSON header
+    FexAsm,
+    /// One C file that says what it expects and what came
+    C,
+    /// One NASM file for a static program
+    Nasm,
+    /// A .snip file
+    Case,
+}
+
+impl From<FormArg> for repro::Form {
+    fn from(form: FormArg) -> Self {
+        match form {
+            FormArg::FexAsm => Self::FexAsm,
+            FormArg::C => Self::C,
+            FormArg::Nasm => Self::Nasm,
+            FormArg::Case => Self::Case,
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! `snippex repro`: a case as a program or test for those who mend emulators.
+
+use cli_kit::style::{BAD, FAINT, GOOD};
+use cli_kit::{ExitStatus, Failure, Format, OrFail};
+use serde_json::json;
+use snippex_core::repro::{Form, Reproducer};
+
+use crate::app::App;
+use crate::args::ReproArgs;
+use crate::engines::EngineChoice;
+use crate::reproducing::{Judged, Subject, Tried, build_and_run, notes, spelling, title};
+
+pub(crate) fn run(app: &App<'_>, args: &ReproArgs) -> Result<ExitStatus, Failure> {
+    let form = Form::from(args.form);
+    let named = args.engine.emulator.is_some() || args.engine.engine_command.is_some();
+    let emulator = named
+        .then(|| EngineChoice::tested(&app.settings.value, &args.engine))
+        .transpose()?;
+    if args.try_it && !matches!(form, Form::C | Form::Nasm) {
+        return Err(
+            Failure::new("--try builds and runs programs: --as c or --as nasm")
+                .hint("tests in FEX-Emu's form and .snip files run with: snippex conformance FILE"),
+        );
+    }
+    let subject = Subject::load(app, &args.subject)?;
+    let judged = subject.judge(emulator.as_ref())?;
+    let spelled = match form {
+        Form::FexAsm => spelling(&subject.case.block)?,
+        _ => Some(Vec::new()),
+    };
+    if spelled.is_none() {
+        app.printer
+            .warn("nasm is not on the PATH to check the text of instructions: they are written as bytes");
+    }
+    let reproducer = Reproducer {
+        title: title(&subject, &judged),
+        notes: notes(&subject, &judged, form),
+        needs: subject.needs.clone(),
+        case: &subject.case,
+        expected: &judged.expected,
+        covered: judged.covered,
+        fields: fields(&judged),
+        spelling: spelled.unwrap_or_default(),
+    };
+    let text = reproducer
+        .write(form)
+        .or_fail("cannot write the case in this form")
+        .map_err(|failure| {
+            failure.hint(match form {
+                Form::FexAsm => "--as c and --as nasm can say everything",
+                _ => "--as case keeps every case",
+            })
+        })?;
+    let tried = if args.try_it {
+        build_and_run(form, &text, &commands(emulator.as_ref())?)?
+    } else {
+        Vec::new()
+    };
+    show(app, &reproducer.title, &text, &tried)?;
+    verdict(&tried)
+}
+
+/// What the reproducer compares: what was found to differ, else everything.
+fn fields(judged: &Judged) -> Vec<snippex_core::diff::Field> {
+    let differences = judged
+        .divergence
+        .iter()
+        .flat_map(|(_, divergence)| &divergence.differences);
+    differences.map(|difference| difference.field).collect()
+}
+
+/// How the emulator starts a program: its command as far as the place of the runner.
+fn commands(emulator: Option<&EngineChoice>) -> Result<Vec<(String, Vec<String>)>, Failure> {
+    let Some(choice) = emulator else {
+        return Ok(Vec::new());
+    };
+    match choice {
+        EngineChoice::Process(spec) if spec.native => Ok(Vec::new()),
+        EngineChoice::Process(spec) => {
+            let mut words = spec.command.clone();
+            match words.last().map(String::as_str) {
+                Some("{runner}") => drop(words.pop()),
+                _ if words.iter().any(|word| word.contains("{runner}")) => {
+                    return Err(
+                        Failure::new(format!("{} takes more than a program to run", spec.name))
+                            .hint("leave --try out, and start the reproducer by hand"),
+                    );
+                }
+                _ => {}
+            }
+            Ok(vec![(spec.name.clone(), words)])
+        }
+        EngineChoice::Mock => Err(Failure::new("the mock engine runs no programs").hint("leave --try out")),
+    }
+}
+
+fn show(app: &App<'_>, title: &str, text: &str, tried: &[Tried]) -> Result<(), Failure> {
+    match app.format {
+        Format::Human => app.printer.text(text)?,
+        Format::Jsonl => app
+            .printer
+            .json_line(&json!({"title": title, "text": text, "tried": tried}))?,
+        _ => app
+            .printer
+            .json(&json!({"title": title, "text": text, "tried": tried}))?,
+    }
+    for tried in tried {
+        let (style, verdict) = match tried.exit_code {
+            Some(0) => (GOOD, "passes".to_owned()),
+            Some(1) => (BAD, "fails".to_owned()),
+            Some(code) => (BAD, format!("ends with {code}")),
+            None => (BAD, "is killed by a signal".to_owned()),
+        };
+        app.printer
+            .note(format_args!("on {} it {style}{verdict}{style:#}", tried.engine));
+        for line in tried.output.lines().filter(|line| !line.starts_with("ok ")) {
+            app.printer.note(format_args!("  {FAINT}{line}{FAINT:#}"));
+        }
+    }
+    Ok(())
+}
+
+/// A reproducer has to pass on this CPU; that it fails elsewhere is what was looked for.
+fn verdict(tried: &[Tried]) -> Result<ExitStatus, Failure> {
+    let mut tried = tried.iter();
+    if let Some(native) = tried.next()
+        && native.exit_code != Some(0)
+    {
+        return Err(Failure::new(
+            "the reproducer does not pass on this CPU, which is not the one it comes from",
+        )
+        .hint("see what it says above; run snippex repro on this machine's own results"));
+    }
+    Ok(ExitStatus::found(tried.any(|tried| tried.exit_code != Some(0))))
+}

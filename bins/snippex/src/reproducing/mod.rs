@@ -1,0 +1,9 @@
+//! Reproducers: what is to be reproduced, the programs that build them, and trying them.
+
+mod story;
+mod subject;
+mod toolchain;
+
+pub(crate) use story::{notes, title};
+pub(crate) use subject::{Judged, Subject};
+pub(crate) use toolchain::{Tried, build_and_run, spelling};

@@ -1,0 +1,166 @@
+//! Reproducers, built with real tools and run on this CPU and under an emulator that is wrong.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::sandbox::{Sandbox, needs};
+
+/// The cases of docs/known-divergences.md.
+fn known() -> Vec<PathBuf> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/cases/known");
+    let mut files: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "snip"))
+        .collect();
+    files.sort();
+    assert!(files.len() >= 18, "{files:?}");
+    files
+}
+
+#[test]
+fn c_and_assembler_programs_pass_on_this_cpu_and_fail_under_qemu() {
+    for program in ["gcc", "nasm", "ld", "qemu-x86_64"] {
+        needs(program);
+    }
+    let sandbox = Sandbox::new();
+    for path in known() {
+        for form in ["c", "nasm"] {
+            let file = path.to_str().unwrap();
+            let ended = sandbox.run(&[
+                "repro",
+                file,
+                "--as",
+                form,
+                "-e",
+                "qemu-x86_64",
+                "--try",
+                "-o",
+                "out",
+            ]);
+            assert_eq!(ended.code, Some(1), "{file}: {ended:?}");
+            assert!(
+                ended.stderr.contains("on native it passes\n"),
+                "{file}: {ended:?}"
+            );
+            assert!(
+                ended.stderr.contains("on qemu-x86_64 it fails\n"),
+                "{file}: {ended:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn tests_in_the_form_of_fex_pass_on_this_cpu_and_fail_under_qemu() {
+    for program in ["nasm", "qemu-x86_64"] {
+        needs(program);
+    }
+    let sandbox = Sandbox::new();
+    fs::create_dir(sandbox.path("tests")).unwrap();
+    let (mut written, mut impossible) = (0, 0);
+    for path in known() {
+        let name = format!("tests/{}.asm", path.file_stem().unwrap().to_str().unwrap());
+        let ended = sandbox.run(&[
+            "repro",
+            path.to_str().unwrap(),
+            "--as",
+            "fex-asm",
+            "-e",
+            "qemu-x86_64",
+        ]);
+        if ended.code == Some(0) {
+            sandbox.file(&name, ended.stdout.as_bytes());
+            written += 1;
+        } else {
+            ended.refused(&["cannot expect a signal", "hint: --as c"]);
+            impossible += 1;
+        }
+    }
+    assert_eq!((written, impossible), (12, 6));
+    let ended = sandbox.ok(&["conformance", "tests", "-e", "native"]);
+    assert!(ended.stdout.contains(" 12  passed"), "{ended:?}");
+    let document = sandbox.json(&["conformance", "tests", "-e", "qemu-x86_64"]);
+    for test in document["tests"].as_array().unwrap() {
+        assert_eq!(test["status"], "failed", "{test}");
+    }
+}
+
+#[test]
+fn a_case_gets_its_end_and_stays_as_it_is() {
+    let sandbox = Sandbox::new();
+    let file = sandbox.file(
+        "add.snip",
+        b"snip 1\ntitle sum\nblock 0x1000\n code 48 01 d8\nstart\n rax = 0x28\n rbx = 2\n",
+    );
+    let file = file.to_str().unwrap();
+    let first = sandbox.ok(&["repro", file, "--as", "case"]).stdout;
+    assert!(
+        first.ends_with("end exit 0x2_4000_1003\n  rax = 0x2a\n"),
+        "{first}"
+    );
+    // In place: the file is read before it is written.
+    sandbox.ok(&["repro", file, "--as", "case", "-o", file]);
+    sandbox.ok(&["repro", file, "--as", "case", "-o", file]);
+    assert_eq!(fs::read_to_string(file).unwrap(), first);
+    // Without an emulator everything is compared, and nothing is wrong.
+    needs("gcc");
+    sandbox.ok(&["repro", file, "--as", "c", "--try"]);
+    sandbox
+        .run(&["repro", file, "--as", "c", "-e", "native"])
+        .refused(&["there is no bug to reproduce", "hint: leave --emulator out"]);
+}
+
+#[test]
+fn a_wrong_expectation_is_found_on_this_cpu() {
+    needs("gcc");
+    let sandbox = Sandbox::new();
+    let text =
+        "snip 1\nblock 0x1000\n code 48 01 d8\nstart\n rax = 40\n rbx = 2\nend exit 0x240001003\n rax = 41\n";
+    let file = sandbox.file("add.snip", text.as_bytes());
+    let ended = sandbox.run(&["repro", file.to_str().unwrap(), "--as", "c", "--try"]);
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(
+        ended.stderr.contains("WRONG rax: expected 0x29 - result 0x2a"),
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn what_cannot_be_read_or_built_is_said() {
+    let sandbox = Sandbox::new();
+    let broken = sandbox.file("broken.snip", b"snip 1\nblock 0x1000\n  code 9z\n");
+    let broken = broken.to_str().unwrap();
+    sandbox
+        .run(&["repro", broken, "--as", "c"])
+        .refused(&["line 3: `9z` is not a byte", "hint: correct that line"]);
+    sandbox
+        .run(&["repro", "none.snip", "--as", "c"])
+        .refused(&["cannot read none.snip", "hint: name a .snip file"]);
+    let binary = sandbox.file("binary", &[0xff; 100]);
+    sandbox
+        .run(&["repro", binary.to_str().unwrap(), "--as", "c"])
+        .refused(&["cannot read"]);
+    let fine = sandbox.file("fine.snip", b"snip 1\nblock 0x1000\n code 90\n");
+    let fine = fine.to_str().unwrap();
+    sandbox
+        .run(&["repro", fine, "--as", "case", "--try"])
+        .refused(&["--try builds and runs programs"]);
+    let ended = sandbox
+        .command(&["repro", fine, "--as", "c", "--try"])
+        .env("PATH", "/nowhere")
+        .output()
+        .unwrap();
+    crate::sandbox::Ended::of(&ended)
+        .refused(&["gcc is not on the PATH", "hint: install it (apt-get install gcc)"]);
+    let ended = sandbox
+        .command(&["repro", fine, "--as", "nasm", "--try"])
+        .env("PATH", "/nowhere")
+        .output()
+        .unwrap();
+    crate::sandbox::Ended::of(&ended).refused(&["nasm is not on the PATH"]);
+    let syscall = sandbox.file("syscall.snip", b"snip 1\nblock 0x1000\n code 0f 05\n");
+    sandbox
+        .run(&["repro", syscall.to_str().unwrap(), "--as", "c"])
+        .refused(&["native cannot run the case"]);
+}

@@ -53,9 +53,31 @@ pub enum Command {
     /// Make, list and revoke access tokens
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Show a regression from upload to comment, or send signed samples to a running service
+    Simulate(SimulateArgs),
     /// Look at work that was given up, try it again, or drop it
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
+}
+
+/// `regressd simulate`. Without `--url` a service and a GitHub start by themselves, on a database that is gone afterwards.
+#[derive(Debug, Args)]
+pub struct SimulateArgs {
+    /// Send to the service that runs here; needs REGRESSD_TOKEN and REGRESSD_GITHUB_WEBHOOK_SECRET
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// Only this sample repository
+    #[arg(long, value_name = "LANGUAGE", value_parser = ["go", "rust", "python", "mixed"])]
+    pub only: Option<String>,
+    /// The owner of the sample repositories
+    #[arg(long, default_value = "simulated", value_name = "NAME")]
+    pub owner: String,
+    /// The installation that deliveries name
+    #[arg(long, default_value_t = 1, value_name = "ID", requires = "url")]
+    pub installation: u64,
+    /// Stay up afterwards, so that the pages can be looked at
+    #[arg(long, conflicts_with = "url")]
+    pub stay: bool,
 }
 
 /// Where to listen.

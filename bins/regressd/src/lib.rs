@@ -22,6 +22,7 @@ pub mod judging;
 pub mod reload;
 pub mod server;
 pub mod settings;
+pub mod simulate;
 pub mod state;
 pub mod telemetry;
 pub mod webhook;

@@ -1,6 +1,7 @@
 //! What every handler and worker shares.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::{Notify, Semaphore};
@@ -117,15 +118,20 @@ fn github(layers: &Layers, settings: &Settings) -> Result<Option<GitHub>, StateE
         .secret("REGRESSD_GITHUB_PRIVATE_KEY", file)?
         .ok_or(StateError::NoKey)?;
     let credentials = AppCredentials::new(app_id, key.expose().as_bytes())?;
+    let settings = &settings.github;
+    let pause = Duration::from_millis(settings.breaker_pause_milliseconds.max(1));
+    let breakers = Breakers::new(BreakerSettings {
+        failures: settings.breaker_failures.max(1),
+        pause,
+        longest_pause: pause.saturating_mul(12),
+    });
     let api = GitHubSettings {
-        api: settings.github.api_url.clone(),
-        ..GitHubSettings::default()
+        api: settings.api_url.clone(),
+        timeout: Duration::from_secs(settings.request_timeout_seconds.max(1)),
+        lease: Duration::from_secs(settings.lease_seconds.max(1)),
+        pace: (settings.content_per_minute, settings.content_per_hour),
     };
-    Ok(Some(GitHub::new(
-        &api,
-        credentials,
-        &Breakers::new(BreakerSettings::default()),
-    )?))
+    Ok(Some(GitHub::new(&api, credentials, &breakers)?))
 }
 
 /// The secrets that webhooks may be signed with.

@@ -4,10 +4,12 @@
 //! (OpenID Connect). Nothing but `/health`, `/ready` and the signed `/webhook` is open without one, unless the
 //! operator opens reading.
 
+mod issue;
 mod oidc;
 mod principal;
 mod token;
 
+pub use issue::issue_token;
 pub use oidc::{Oidc, OidcError};
 pub use principal::{Claims, Grant, Principal, Role};
 pub use token::{TokenCache, hash, new_token};

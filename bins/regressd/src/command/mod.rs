@@ -2,6 +2,7 @@
 
 mod dead_letters;
 mod serve;
+mod simulate;
 mod token;
 
 use std::fmt::Display;
@@ -42,7 +43,9 @@ command_error_from!(
     BadLevel,
     server::ServeError,
     std::io::Error,
-    sqlx::Error
+    sqlx::Error,
+    crate::simulate::SendError,
+    crate::simulate::StageError
 );
 
 /// Runs the command line of this process.
@@ -72,6 +75,7 @@ fn run(cli: &Cli) -> Result<(), CommandError> {
                 let document = server::document().to_pretty_json().map_err(CommandError::new)?;
                 say(format_args!("{document}"))
             }
+            Command::Simulate(args) => simulate::run(&layers, &settings, args).await,
             Command::Token(command) => token::run(&open(&layers, &settings).await?, command).await,
             Command::DeadLetters(command) => {
                 dead_letters::run(&open(&layers, &settings).await?, command).await

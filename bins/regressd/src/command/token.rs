@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{CommandError, say};
 use crate::args::TokenCommand;
-use crate::auth::{Grant, hash, new_token};
-use crate::database::tokens::{self, Token};
+use crate::auth::{Grant, issue_token};
+use crate::database::tokens;
 use crate::database::{Database, audit};
 use crate::domain::Moment;
 
@@ -32,31 +32,8 @@ async fn create(
     expires: Option<u32>,
 ) -> Result<(), CommandError> {
     let grant: Grant = repository.parse().map_err(CommandError::new)?;
-    let secret = new_token();
-    let created = Moment::now();
-    let id = uuid::Uuid::now_v7().simple().to_string();
-    let token = Token {
-        // The end of a UUID is chance; its start is the time.
-        id: id[20..].to_owned(),
-        name: name.to_owned(),
-        hash: hash(&secret),
-        repository: grant.to_string(),
-        role: role.to_owned(),
-        created,
-        expires: expires.map(|days| created.after(DAY * days)),
-        revoked: None,
-    };
-    let detail =
-        serde_json::json!({ "repository": token.repository, "role": role, "name": name }).to_string();
-    database
-        .write(move |connection| {
-            let (token, detail) = (token.clone(), detail.clone());
-            Box::pin(async move {
-                tokens::insert(connection, &token).await?;
-                audit::insert(connection, &operator(), "token.create", &token.id, &detail).await
-            })
-        })
-        .await?;
+    let expires = expires.map(|days| DAY * days);
+    let secret = issue_token(database, &grant.to_string(), role, name, expires, &operator()).await?;
     say(format_args!("{secret}"))?;
     eprintln!("This token is not stored and will not be shown again.");
     Ok(())

@@ -195,6 +195,16 @@ pub async fn retry_at(
     Ok(())
 }
 
+/// Takes back an attempt of a job that was none of its own: it waited for something.
+///
+/// # Errors
+/// The driver's.
+pub async fn uncount(connection: &mut AnyConnection, id: i64) -> sqlx::Result<()> {
+    let sql = "UPDATE jobs SET attempts = attempts - 1 WHERE id = $1 AND attempts > 0";
+    sqlx::query(sql).bind(id).execute(connection).await?;
+    Ok(())
+}
+
 /// Makes a dead letter of a job.
 ///
 /// # Errors

@@ -214,6 +214,26 @@ pub async fn history(
     query.fetch_all(connection).await?.iter().map(read).collect()
 }
 
+/// Gives the runs of a commit that know no pull request to this one.
+///
+/// # Errors
+/// The driver's.
+pub async fn adopt(
+    connection: &mut AnyConnection,
+    repository: RepositoryId,
+    commit: &str,
+    number: u32,
+) -> sqlx::Result<()> {
+    let sql = "UPDATE runs SET pull_request = $1
+               WHERE repository_id = $2 AND commit_sha = $3 AND pull_request IS NULL AND branch <> target";
+    let query = sqlx::query(sql)
+        .bind(i64::from(number))
+        .bind(repository.0)
+        .bind(commit.to_owned());
+    query.execute(connection).await?;
+    Ok(())
+}
+
 /// Removes at most `limit` runs that arrived before `moment` and are not among the newest `kept` of the history of
 /// their branch. Returns how many.
 ///

@@ -25,6 +25,7 @@ pub(super) fn routes() -> Router<Shared> {
             "/repos/{owner}/{name}/commits/{sha}/check-runs",
             get(commit_checks),
         )
+        .route("/repos/{owner}/{name}/actions/runs/{id}/rerun", post(rerun))
         .route("/repos/{owner}/{name}/pulls", get(pulls))
         .route("/repos/{owner}/{name}/issues", get(issues).post(make_issue))
         .route("/repos/{owner}/{name}/issues/{number}", patch(change_issue))
@@ -188,6 +189,17 @@ async fn pulls(
             .values()
             .filter(|pull| state == "all" || pull.state == state);
         ok(&paging.of(wanted.map(pull_json).collect()))
+    })
+}
+
+async fn rerun(
+    Extract(shared): Extract<Shared>,
+    Extension(caller): Extension<Caller>,
+    Path((owner, name, id)): Path<(String, String, u64)>,
+) -> Response {
+    within(&shared, caller, (&owner, &name), |repository, _, _| {
+        repository.reruns.push(id);
+        made(&json!({}))
     })
 }
 

@@ -219,6 +219,12 @@ impl FakeGitHub {
             .collect()
     }
 
+    /// The workflow runs that were asked to run again.
+    #[must_use]
+    pub fn reruns(&self, repository: &str) -> Vec<u64> {
+        self.shared.lock().repository(repository).reruns.clone()
+    }
+
     /// The calls that were made.
     #[must_use]
     pub fn calls(&self) -> Vec<LoggedCall> {

@@ -98,6 +98,7 @@ pub(super) struct Repository {
     pub(super) comments: BTreeMap<u64, Comment>,
     pub(super) checks: BTreeMap<u64, Check>,
     pub(super) issues: BTreeMap<u64, Issue>,
+    pub(super) reruns: Vec<u64>,
 }
 
 /// How much an installation asked for.

@@ -52,10 +52,10 @@ pub enum GitHubError {
         /// When the next call is allowed.
         wait: Duration,
     },
-    /// Another worker is writing the same comment, check or issue.
-    #[error("another worker holds {name}")]
+    /// Another worker is writing the same comment, check or issue, or a workflow run is still going.
+    #[error("{name} is in other hands")]
     Held {
-        /// The lease.
+        /// What.
         name: String,
         /// How long it can hold it.
         wait: Duration,

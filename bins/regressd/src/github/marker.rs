@@ -1,16 +1,25 @@
 //! The hidden first line by which our comments and issues are found again.
 
-/// An HTML comment that nobody sees. What is not plain in `parts` is left out: it must not end the comment.
+use std::fmt::Write as _;
+
+/// Longest part; branch names may have so many.
+const MOST_BYTES: usize = 255;
+
+/// An HTML comment that nobody sees. What is not plain in `parts` is written as its bytes, so that it can neither end
+/// the comment nor look like another part.
 #[must_use]
 pub fn marker(kind: &str, parts: &[&str]) -> String {
     let mut text = format!("<!-- regressd:{kind}");
     for part in parts {
         text.push(':');
-        text.extend(
-            part.chars()
-                .filter(|c| c.is_ascii_alphanumeric() || "_./".contains(*c))
-                .take(100),
-        );
+        for byte in part.bytes().take(MOST_BYTES) {
+            match byte {
+                b'_' | b'.' | b'/' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => text.push(char::from(byte)),
+                other => {
+                    let _ = write!(text, "%{other:02x}");
+                }
+            }
+        }
     }
     text.push_str(" -->");
     text
@@ -23,8 +32,8 @@ mod tests {
     #[test]
     fn a_name_cannot_end_the_marker() {
         assert_eq!(
-            marker("comment", &["x --> <b>", "main"]),
-            "<!-- regressd:comment:xb:main -->"
+            marker("issue", &["x --> <b>", "a-b"]),
+            "<!-- regressd:issue:x%20%2d%2d%3e%20%3cb%3e:a%2db -->"
         );
     }
 }

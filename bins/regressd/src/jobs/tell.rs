@@ -1,6 +1,6 @@
 //! Tells people: comments, check runs, issues, and workflows that are asked to measure again.
 
-use crate::database::jobs::Job;
+use crate::database::jobs::{self, Job};
 use crate::database::repositories::{self, RepositoryId};
 use crate::database::runs::{self, Run};
 use crate::database::streams::{self, SeriesId};
@@ -9,13 +9,13 @@ use crate::directory::Known;
 use crate::domain::{CommentRule, CommitSha, PullNumber};
 use crate::github::{
     Again, CheckRun, CheckState, Conclusion, Extras, GitHubError, Repository, TrackingIssue, annotations,
-    comment_room, comment_text, conclusion, marker, put_check_run, put_comment, put_tracking_issue,
-    rerun_workflow,
+    comment_room, comment_text, conclusion, marker, pull_requests_of, put_check_run, put_comment,
+    put_tracking_issue, rerun_workflow,
 };
 use crate::judging::{AboutCommit, AboutPull, AboutRun, AboutSeries, Part, RunVerdicts, load_case, report};
 use crate::state::AppState;
 
-use super::Failure;
+use super::{Failure, Kind, job};
 
 /// The name of the check run on GitHub.
 const CHECK_NAME: &str = "benchmarks";
@@ -96,24 +96,50 @@ pub(super) async fn comment(state: &AppState, job: &Job) -> Result<(), Failure> 
     Ok(())
 }
 
-/// Writes the check run of a commit.
+/// Writes the check run of a commit: judged, or awaited while there are no results.
 pub(super) async fn check(state: &AppState, job: &Job) -> Result<(), Failure> {
     let about: AboutCommit = serde_json::from_str(&job.payload)?;
     let Some((known, remote)) = place(state, about.repository).await? else {
         return Ok(());
     };
     let parts = parts_of(state, known.repository.id, &about.commit).await?;
-    let Some(first) = parts.first().filter(|_| known.config.notifications.check_run) else {
-        return Ok(());
-    };
-    let report = report(&parts, "Benchmarks", threshold(state, &known));
     let head = CommitSha::new(&about.commit).map_err(|error| Failure::Never(error.to_string()))?;
-    let extras = extras(state, first.run.id.0);
+    if known.config.notifications.check_run {
+        let check = match parts.first() {
+            Some(first) => judged(state, &known, head.clone(), &parts, first.run.id.0),
+            None => awaited(head.clone()),
+        };
+        let number = put_check_run(&remote, &state.database, &check).await?;
+        tracing::info!(number, commit = %about.commit, "the check run is written");
+    }
+    // The upload of a fork may have come without the number of its pull request, and before any webhook.
+    let orphan = |part: &Part| part.run.run.pull_request.is_none() && !part.run.run.is_of_history();
+    if known.config.notifications.comment != CommentRule::Never && parts.iter().any(orphan) {
+        adopt(state, known.repository.id, &remote, &head, &job.correlation).await?;
+    }
+    Ok(())
+}
+
+fn awaited(head: CommitSha) -> CheckRun {
+    CheckRun {
+        head,
+        name: CHECK_NAME.to_owned(),
+        state: CheckState::InProgress,
+        title: "Results are awaited".to_owned(),
+        summary: "No results of this commit have come yet.".to_owned(),
+        details_url: None,
+        annotations: Vec::new(),
+    }
+}
+
+fn judged(state: &AppState, known: &Known, head: CommitSha, parts: &[Part], run: i64) -> CheckRun {
+    let report = report(parts, "Benchmarks", threshold(state, known));
+    let extras = extras(state, run);
     let concluded = match conclusion(report.outcome) {
         Conclusion::Failure if !known.config.notifications.fail_check => Conclusion::Neutral,
         other => other,
     };
-    let check = CheckRun {
+    CheckRun {
         head,
         name: CHECK_NAME.to_owned(),
         state: CheckState::Completed(concluded),
@@ -121,9 +147,48 @@ pub(super) async fn check(state: &AppState, job: &Job) -> Result<(), Failure> {
         summary: comment_text(&report, &extras, comment_room("")),
         details_url: extras.page.clone(),
         annotations: annotations(&report, "README.md"),
+    }
+}
+
+/// Finds the pull requests of a commit that was measured without one, and lets each have its comment.
+async fn adopt(
+    state: &AppState,
+    id: RepositoryId,
+    remote: &Repository,
+    head: &CommitSha,
+    correlation: &str,
+) -> Result<(), Failure> {
+    let mut connection = state.database.read().await?;
+    let known = pull_requests::by_head(&mut connection, id, head.as_str()).await?;
+    drop(connection);
+    let numbers = match known {
+        Some(known) => vec![known.number],
+        None => pull_requests_of(remote, head)
+            .await?
+            .into_iter()
+            .map(|PullNumber(number)| number)
+            .collect(),
     };
-    let number = put_check_run(&remote, &state.database, &check).await?;
-    tracing::info!(number, commit = %about.commit, "the check run is written");
+    let RepositoryId(repository) = id;
+    for number in numbers {
+        let about = AboutPull { repository, number };
+        let (about, head) = (about, head.as_str().to_owned());
+        let comment = job(
+            Kind::Comment,
+            &format!("{repository}:{number}"),
+            &about,
+            correlation,
+        );
+        let write = state.database.write(move |connection| {
+            let (comment, head) = (comment.clone(), head.clone());
+            Box::pin(async move {
+                runs::adopt(connection, id, &head, number).await?;
+                jobs::enqueue(connection, &comment).await
+            })
+        });
+        write.await?;
+    }
+    state.work.notify_one();
     Ok(())
 }
 

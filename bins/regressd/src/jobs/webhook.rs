@@ -30,13 +30,14 @@ pub(super) async fn act(state: &AppState, job: &Job) -> Result<(), Failure> {
     let event: Event = serde_json::from_str(&delivery.payload)?;
     tracing::info!(event = event.name(), delivery = %delivery.id, "acting on a webhook");
     let correlation = job.correlation.clone();
+    let app = state.github.as_ref().map(crate::github::GitHub::app_id);
     let touched = repository_of(&event).cloned();
     state
         .database
         .write(move |connection| {
             let (event, id, correlation) = (event.clone(), delivery.id.clone(), correlation.clone());
             Box::pin(async move {
-                apply(connection, &event, &correlation).await?;
+                apply(connection, &event, app, &correlation).await?;
                 deliveries::set_state(connection, &id, "done").await
             })
         })
@@ -58,7 +59,12 @@ fn repository_of(event: &Event) -> Option<&RepoName> {
     }
 }
 
-async fn apply(connection: &mut AnyConnection, event: &Event, correlation: &str) -> sqlx::Result<()> {
+async fn apply(
+    connection: &mut AnyConnection,
+    event: &Event,
+    app: Option<u64>,
+    correlation: &str,
+) -> sqlx::Result<()> {
     match event {
         Event::PullRequest(event) => pull_request(connection, event, correlation).await,
         Event::Push(event) => {
@@ -66,6 +72,8 @@ async fn apply(connection: &mut AnyConnection, event: &Event, correlation: &str)
             note(connection, &event.repository, event.installation, default).await?;
             Ok(())
         }
+        // Other apps' checks are theirs.
+        Event::Rerequested(event) if event.app.is_some() && event.app != app => Ok(()),
         Event::Rerequested(event) => {
             let id = note(connection, &event.repository, event.installation, None).await?;
             judge_again(connection, id, &event.head, correlation).await?;
@@ -107,6 +115,8 @@ async fn pull_request(
     pull_requests::put(connection, id, &stored).await?;
     if stored.open {
         tell(connection, id, &event.head, correlation).await?;
+        // Until there are results, the check says that they are awaited.
+        check(connection, id, &event.head, correlation).await?;
     }
     Ok(())
 }
@@ -142,8 +152,7 @@ async fn tell(
     if !known {
         return Ok(());
     }
-    let commit = commit.as_str().to_owned();
-    if let Some(pull) = pull_requests::by_head(connection, id, &commit).await? {
+    if let Some(pull) = pull_requests::by_head(connection, id, commit.as_str()).await? {
         let about = AboutPull {
             repository,
             number: pull.number,
@@ -151,10 +160,21 @@ async fn tell(
         let key = format!("{repository}:{}", pull.number);
         jobs::enqueue(connection, &job(Kind::Comment, &key, &about, correlation)).await?;
     }
+    check(connection, id, commit, correlation).await
+}
+
+async fn check(
+    connection: &mut AnyConnection,
+    RepositoryId(repository): RepositoryId,
+    commit: &CommitSha,
+    correlation: &str,
+) -> sqlx::Result<()> {
+    let commit = commit.as_str().to_owned();
     let key = format!("{repository}:{commit}");
     let about = AboutCommit { repository, commit };
-    jobs::enqueue(connection, &job(Kind::Check, &key, &about, correlation)).await?;
-    Ok(())
+    jobs::enqueue(connection, &job(Kind::Check, &key, &about, correlation))
+        .await
+        .map(drop)
 }
 
 /// Judges the runs of a commit anew: rules or baselines may have changed since.

@@ -211,6 +211,7 @@ async fn note(state: &AppState, job: Job, outcome: Result<(), Failure>) -> Resul
         longest: Duration::from_secs(settings.jobs.longest_backoff_seconds),
     };
     let attempts = u32::try_from(job.attempts).unwrap_or(u32::MAX);
+    let waited = matches!(outcome, Err(Failure::Again { counts: false, .. }));
     let (reason, wait) = match outcome {
         Ok(()) => {
             let write = state.database.write(move |connection| {
@@ -231,7 +232,12 @@ async fn note(state: &AppState, job: Job, outcome: Result<(), Failure>) -> Resul
             let due = Moment::now().after(wait);
             let write = state.database.write(move |connection| {
                 let (job, reason) = (job.clone(), reason.clone());
-                Box::pin(async move { jobs::retry_at(connection, &job, due, &reason).await })
+                Box::pin(async move {
+                    if waited {
+                        jobs::uncount(connection, job.id).await?;
+                    }
+                    jobs::retry_at(connection, &job, due, &reason).await
+                })
             });
             write.await
         }

@@ -148,6 +148,8 @@ pub(super) fn address_of(peer: SocketAddr, headers: &HeaderMap, trust_proxy: boo
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+
     use super::*;
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -156,7 +158,7 @@ mod tests {
         pairs
             .iter()
             .map(pair)
-            .collect::<Vec<(header::HeaderName, axum::http::HeaderValue)>>()
+            .collect::<Vec<(header::HeaderName, HeaderValue)>>()
             .into_iter()
             .collect()
     }

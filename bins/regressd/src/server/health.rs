@@ -43,6 +43,8 @@ pub(super) struct Readiness {
     github: &'static str,
     /// Whether calls of GitHub are held back because it does not answer.
     github_breaker: &'static str,
+    /// How often that happened since this process started.
+    github_breaker_opened: u64,
 }
 
 /// The service can work: its database answers.
@@ -75,6 +77,10 @@ pub(super) async fn ready(State(state): State<AppState>) -> (StatusCode, Json<Re
             .github
             .as_ref()
             .map_or("off", |github| github.breaker().state().as_str()),
+        github_breaker_opened: state
+            .github
+            .as_ref()
+            .map_or(0, |github| github.breaker().opened()),
     };
     let status = if ready {
         StatusCode::OK

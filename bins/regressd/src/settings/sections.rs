@@ -85,8 +85,21 @@ pub struct GitHub {
     pub private_key_file: Option<PathBuf>,
     /// A file with the webhook secret; without a secret webhooks are refused.
     pub webhook_secret_file: Option<PathBuf>,
-    /// GitHub's API.
+    /// GitHub's API; an enterprise server's is `https://HOST/api/v3`.
     pub api_url: String,
+    /// Seconds for one request to GitHub.
+    pub request_timeout_seconds: u64,
+    /// Requests that make or change something, a minute and installation. GitHub allows 80.
+    pub content_per_minute: usize,
+    /// The same an hour. GitHub allows 500.
+    pub content_per_hour: usize,
+    /// Failures in a row after which GitHub is left alone for a while.
+    pub breaker_failures: u32,
+    /// Milliseconds of that while; it doubles up to twelve times as long.
+    pub breaker_pause_milliseconds: u64,
+    /// Seconds in which a worker must have written a comment, check or issue. After a request whose end is unknown,
+    /// nobody touches the same one for so long.
+    pub lease_seconds: u64,
 }
 
 impl Default for GitHub {
@@ -96,6 +109,12 @@ impl Default for GitHub {
             private_key_file: None,
             webhook_secret_file: None,
             api_url: "https://api.github.com".to_owned(),
+            request_timeout_seconds: 20,
+            content_per_minute: 80,
+            content_per_hour: 500,
+            breaker_failures: 5,
+            breaker_pause_milliseconds: 10_000,
+            lease_seconds: 60,
         }
     }
 }

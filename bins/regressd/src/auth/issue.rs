@@ -1,0 +1,47 @@
+//! Makes a token: its hash is stored, with a line in the audit log; the token itself is given out once.
+
+use std::time::Duration;
+
+use super::{hash, new_token};
+use crate::database::tokens::{self, Token};
+use crate::database::{Database, DatabaseError, audit};
+use crate::domain::Moment;
+
+/// A new token for the repositories of `grant`, made by `actor`.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn issue_token(
+    database: &Database,
+    grant: &str,
+    role: &str,
+    name: &str,
+    life: Option<Duration>,
+    actor: &str,
+) -> Result<String, DatabaseError> {
+    let secret = new_token();
+    let created = Moment::now();
+    let id = uuid::Uuid::now_v7().simple().to_string();
+    let token = Token {
+        // The end of a UUID is chance; its start is the time.
+        id: id[20..].to_owned(),
+        name: name.to_owned(),
+        hash: hash(&secret),
+        repository: grant.to_owned(),
+        role: role.to_owned(),
+        created,
+        expires: life.map(|life| created.after(life)),
+        revoked: None,
+    };
+    let detail = serde_json::json!({ "repository": grant, "role": role, "name": name }).to_string();
+    let actor = actor.to_owned();
+    let write = database.write(move |connection| {
+        let (token, detail, actor) = (token.clone(), detail.clone(), actor.clone());
+        Box::pin(async move {
+            tokens::insert(connection, &token).await?;
+            audit::insert(connection, &actor, "token.create", &token.id, &detail).await
+        })
+    });
+    write.await?;
+    Ok(secret)
+}

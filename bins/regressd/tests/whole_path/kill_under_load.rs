@@ -53,6 +53,8 @@ impl Loader {
             let id = format!("{}-{turn}", self.number);
             self.deliver(number, &id).await;
             self.upload(number, &id).await;
+            // A service that is just being started again needs the processor more than the loaders.
+            tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
 

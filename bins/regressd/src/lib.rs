@@ -19,6 +19,7 @@ pub mod fake_github;
 pub mod github;
 pub mod jobs;
 pub mod judging;
+pub mod maintenance;
 pub mod reload;
 pub mod server;
 pub mod settings;

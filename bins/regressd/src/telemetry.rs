@@ -1,24 +1,44 @@
-//! The log: one subscriber, set up once, whose filter can change while the service runs.
+//! The log: one subscriber, set up once, whose filter can change while the service runs. With the feature
+//! `opentelemetry`, spans also go to a collector.
 
-use tracing_subscriber::layer::SubscriberExt as _;
+use std::io::IsTerminal as _;
+
+use tracing_subscriber::layer::{Layered, SubscriberExt as _};
 use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
 use crate::settings::{LogFormat, Logging};
 
+/// What lines and spans are laid over.
+type Filtered = Layered<reload::Layer<EnvFilter, Registry>, Registry>;
+type BoxedLayer = Box<dyn Layer<Filtered> + Send + Sync>;
+
 /// Changes what is logged.
 #[derive(Clone, Debug)]
 pub struct LogLevel(reload::Handle<EnvFilter, Registry>);
 
-/// The filter is none.
+/// The log cannot be set up.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "logging.level {level:?} cannot be used: {reason}; give a level or target=level, such as info,regressd=debug"
-)]
-pub struct BadLevel {
-    level: String,
-    reason: String,
+pub enum TelemetryError {
+    /// The filter is none.
+    #[error(
+        "logging.level {level:?} cannot be used: {reason}; give a level or target=level, such as info,regressd=debug"
+    )]
+    Level {
+        /// The filter as given.
+        level: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The collector cannot be used.
+    #[error("logging.opentelemetry {url:?} cannot be used: {reason}")]
+    Collector {
+        /// Its address.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
 }
 
 impl LogLevel {
@@ -26,9 +46,9 @@ impl LogLevel {
     ///
     /// # Errors
     /// When it cannot be understood.
-    pub fn set(&self, level: &str) -> Result<(), BadLevel> {
+    pub fn set(&self, level: &str) -> Result<(), TelemetryError> {
         let filter = filter(level)?;
-        self.0.reload(filter).map_err(|error| BadLevel {
+        self.0.reload(filter).map_err(|error| TelemetryError::Level {
             level: level.to_owned(),
             reason: error.to_string(),
         })
@@ -38,25 +58,92 @@ impl LogLevel {
 /// Starts logging to standard error.
 ///
 /// # Errors
-/// When the level cannot be understood.
-pub fn start(settings: &Logging) -> Result<LogLevel, BadLevel> {
+/// When level or collector cannot be used.
+pub fn start(settings: &Logging) -> Result<LogLevel, TelemetryError> {
     let (filter, handle) = reload::Layer::new(filter(&settings.level)?);
-    let lines = match settings.format {
-        LogFormat::Pretty => fmt::layer().with_writer(std::io::stderr).boxed(),
+    let lines: BoxedLayer = match settings.format {
+        LogFormat::Pretty => fmt::layer()
+            .with_ansi(std::io::stderr().is_terminal())
+            .with_writer(std::io::stderr)
+            .boxed(),
         LogFormat::Json => fmt::layer()
             .json()
             .flatten_event(true)
             .with_writer(std::io::stderr)
             .boxed(),
     };
+    let mut layers = vec![lines];
+    if let Some(url) = &settings.opentelemetry {
+        layers.push(collector(url)?);
+    }
     // A second start, in tests, keeps the first subscriber.
-    drop(tracing_subscriber::registry().with(filter).with(lines).try_init());
+    drop(
+        tracing_subscriber::registry()
+            .with(filter)
+            .with(layers)
+            .try_init(),
+    );
     Ok(LogLevel(handle))
 }
 
-fn filter(level: &str) -> Result<EnvFilter, BadLevel> {
-    EnvFilter::try_new(level).map_err(|error| BadLevel {
+fn filter(level: &str) -> Result<EnvFilter, TelemetryError> {
+    EnvFilter::try_new(level).map_err(|error| TelemetryError::Level {
         level: level.to_owned(),
         reason: error.to_string(),
     })
+}
+
+/// Spans to a collector, by OTLP over HTTP, in batches and on a thread of its own.
+#[cfg(feature = "opentelemetry")]
+fn collector(url: &str) -> Result<BoxedLayer, TelemetryError> {
+    use opentelemetry::trace::TracerProvider as _;
+    use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
+    use opentelemetry_sdk::Resource;
+    use opentelemetry_sdk::trace::SdkTracerProvider;
+
+    let exporter = SpanExporter::builder()
+        .with_http()
+        .with_endpoint(format!("{}/v1/traces", url.trim_end_matches('/')))
+        .build()
+        .map_err(|error| TelemetryError::Collector {
+            url: url.to_owned(),
+            reason: error.to_string(),
+        })?;
+    let provider = SdkTracerProvider::builder()
+        .with_batch_exporter(exporter)
+        .with_resource(Resource::builder().with_service_name("regressd").build())
+        .build();
+    let tracer = provider.tracer("regressd");
+    opentelemetry::global::set_tracer_provider(provider);
+    Ok(tracing_opentelemetry::layer().with_tracer(tracer).boxed())
+}
+
+/// A build without the feature says so instead of sending nothing.
+#[cfg(not(feature = "opentelemetry"))]
+fn collector(url: &str) -> Result<BoxedLayer, TelemetryError> {
+    Err(TelemetryError::Collector {
+        url: url.to_owned(),
+        reason: "this regressd was built without it; build with --features opentelemetry".to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bad_level_is_told() {
+        let error = filter("regressd=loud").unwrap_err();
+        assert!(error.to_string().contains("regressd=loud"), "{error}");
+    }
+
+    #[cfg(not(feature = "opentelemetry"))]
+    #[test]
+    fn a_build_without_the_feature_says_so() {
+        let settings = Logging {
+            opentelemetry: Some("http://localhost:4318".to_owned()),
+            ..Logging::default()
+        };
+        assert!(start(&settings).unwrap_err().to_string().contains("--features"));
+    }
 }

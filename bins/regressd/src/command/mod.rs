@@ -15,7 +15,7 @@ use crate::args::{Cli, Command};
 use crate::database::{self, Database, DatabaseError};
 use crate::server;
 use crate::settings::{Layers, Settings, SettingsError};
-use crate::telemetry::BadLevel;
+use crate::telemetry::TelemetryError;
 
 /// What ends a command: a message that says what to do about it.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ macro_rules! command_error_from {
 command_error_from!(
     DatabaseError,
     SettingsError,
-    BadLevel,
+    TelemetryError,
     server::ServeError,
     std::io::Error,
     sqlx::Error,

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 use super::{CommandError, open};
 use crate::settings::{Layers, Settings};
 use crate::state::AppState;
-use crate::{jobs, reload, server, telemetry};
+use crate::{jobs, maintenance, reload, server, telemetry};
 
 /// What this process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +48,9 @@ pub(super) async fn run(layers: Layers, settings: Settings, roles: Roles) -> Res
                 tracing::error!(%error, "metrics are not served; see server.metrics_listen");
             }
         });
+    }
+    if roles.worker {
+        tokio::spawn(maintenance::run(state.clone()));
     }
     let workers = roles
         .worker

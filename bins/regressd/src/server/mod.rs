@@ -28,7 +28,8 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use problem::Problem;
 use tower_http::catch_panic::CatchPanicLayer;
-use utoipa::OpenApi;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -40,8 +41,28 @@ use crate::state::AppState;
     title = "regressd",
     description = "Judges the benchmarks of every pull request.",
     license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
-))]
+), modifiers(&Schemes))]
 struct Description;
+
+/// The ways to prove who asks.
+struct Schemes;
+
+impl Modify for Schemes {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let components = document.components.get_or_insert_default();
+        let token = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some(
+                "A token of `regressd token create`, or a workflow's OpenID Connect token",
+            ));
+        components.add_security_scheme("token", SecurityScheme::Http(token.build()));
+        let signature = ApiKeyValue::with_description(
+            "X-Hub-Signature-256",
+            "HMAC-SHA256 of the body with the webhook secret, as GitHub makes it",
+        );
+        components.add_security_scheme("signature", SecurityScheme::ApiKey(ApiKey::Header(signature)));
+    }
+}
 
 /// The routes and the OpenAPI document that is made from them.
 fn routes_and_document() -> (Router<AppState>, utoipa::openapi::OpenApi) {

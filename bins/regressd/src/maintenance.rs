@@ -1,0 +1,59 @@
+//! Housekeeping: old runs and deliveries go, as the settings say.
+
+use std::time::Duration;
+
+use crate::database::{Database, DatabaseError, deliveries, runs};
+use crate::domain::Moment;
+use crate::settings::Settings;
+use crate::state::AppState;
+
+const OFTEN: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);
+/// Runs removed in one transaction: others want to write too.
+const AT_ONCE: u32 = 500;
+
+/// Keeps house until the service is to end.
+pub async fn run(state: AppState) {
+    loop {
+        let settings = state.settings.load_full();
+        match once(&state.database, &settings).await {
+            Ok((0, 0)) => {}
+            Ok((runs, deliveries)) => tracing::info!(runs, deliveries, "what was old is removed"),
+            Err(error) => tracing::error!(%error, "what is old cannot be removed"),
+        }
+        tokio::select! {
+            () = state.ending.cancelled() => return,
+            () = tokio::time::sleep(OFTEN) => {}
+        }
+    }
+}
+
+/// Removes what is older than the settings keep: the number of runs and of deliveries. The runs that baselines are
+/// made of stay, however old they are.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn once(database: &Database, settings: &Settings) -> Result<(u64, u64), DatabaseError> {
+    let before = |days: u32| Moment::now().before(DAY * days);
+    let kept = settings.judging.baseline_runs;
+    let mut old_runs = 0;
+    if settings.retention.runs_days > 0 {
+        let moment = before(settings.retention.runs_days);
+        loop {
+            let remove = database
+                .write(move |connection| Box::pin(runs::remove_older(connection, moment, kept, AT_ONCE)));
+            let removed = remove.await?;
+            old_runs += removed;
+            if removed < u64::from(AT_ONCE) {
+                break;
+            }
+        }
+    }
+    let mut old_deliveries = 0;
+    if settings.retention.deliveries_days > 0 {
+        let moment = before(settings.retention.deliveries_days);
+        let remove = database.write(move |connection| Box::pin(deliveries::remove_older(connection, moment)));
+        old_deliveries = remove.await?;
+    }
+    Ok((old_runs, old_deliveries))
+}

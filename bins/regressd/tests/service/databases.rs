@@ -1,0 +1,169 @@
+//! What both databases must do alike.
+
+use std::time::Duration;
+
+use regressd::database::judgements::{self, Judgement};
+use regressd::database::repositories::RepositoryId;
+use regressd::database::runs::{self, NewRun, RunId};
+use regressd::database::streams::{self, SeriesName, StreamId};
+use regressd::database::{Database, deliveries, repositories};
+use regressd::domain::{Moment, RepoName};
+use regressd::github::Leases as _;
+
+use crate::place::Place;
+
+/// A repository with a stream.
+pub(crate) async fn stream(database: &Database) -> (RepositoryId, StreamId) {
+    let write = database.write(|connection| {
+        Box::pin(async move {
+            let name: RepoName = "octo/hello".parse().unwrap();
+            let repository = repositories::insert(connection, &name).await?;
+            let environment = streams::insert_environment(connection, "os=linux", "{}").await?;
+            Ok((
+                repository,
+                streams::insert(connection, repository, environment, "default").await?,
+            ))
+        })
+    });
+    write.await.unwrap()
+}
+
+pub(crate) fn new_run(
+    (repository, stream): (RepositoryId, StreamId),
+    commit: &str,
+    received: Moment,
+) -> NewRun {
+    NewRun {
+        repository,
+        stream,
+        branch: "main".to_owned(),
+        target: "main".to_owned(),
+        commit: commit.to_owned(),
+        pull_request: None,
+        key: "1".to_owned(),
+        received,
+        uploader: "token:1".to_owned(),
+        workflow_run: None,
+        results: "[[1,[5]]]".to_owned(),
+        base: None,
+        problems: None,
+    }
+}
+
+/// Stores a run of the history of main.
+pub(crate) async fn accepted(database: &Database, run: NewRun) -> RunId {
+    let write = database.write(move |connection| {
+        let run = run.clone();
+        Box::pin(async move {
+            let id = runs::insert(connection, &run).await?.unwrap();
+            let judgement = Judgement {
+                run: id,
+                stream: run.stream,
+                branch: run.branch,
+                accepted: true,
+                outcome: "unchanged".to_owned(),
+                judged: Moment::now(),
+                verdicts: "{\"verdicts\":[]}".to_owned(),
+            };
+            judgements::put(connection, &judgement).await?;
+            Ok(id)
+        })
+    });
+    write.await.unwrap()
+}
+
+pub(crate) async fn repositories_and_series_are_stored_once(place: Place) {
+    let database = Database::open(&place.location).await.unwrap();
+    let (first, second) = (stream(&database).await, stream(&database).await);
+    assert_eq!(first, second);
+    let write = database.write(move |connection| {
+        Box::pin(async move {
+            let name = SeriesName {
+                benchmark: "sort".to_owned(),
+                measure: "latency".to_owned(),
+                unit: "ns".to_owned(),
+                direction: "smaller-is-better".to_owned(),
+            };
+            let one = streams::insert_series(connection, first.1, &name).await?;
+            let again = streams::insert_series(connection, first.1, &name).await?;
+            let other = SeriesName {
+                unit: "B".to_owned(),
+                ..name
+            };
+            let third = streams::insert_series(connection, first.1, &other).await?;
+            repositories::set_github(connection, first.0, Some(u64::MAX), None).await?;
+            repositories::set_github(connection, first.0, None, Some("develop")).await?;
+            Ok((one, again, third))
+        })
+    });
+    let (one, again, third) = write.await.unwrap();
+    assert!(one == again && one != third);
+    let mut connection = database.read().await.unwrap();
+    let repository = repositories::by_id(&mut connection, first.0)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(repository.installation, Some(u64::MAX));
+    assert_eq!(repository.default_branch.as_deref(), Some("develop"));
+}
+
+pub(crate) async fn deliveries_are_done_once(place: Place) {
+    let database = Database::open(&place.location).await.unwrap();
+    let insert = || async {
+        let write = database.write(|connection| {
+            let delivery = deliveries::Delivery {
+                id: "1".to_owned(),
+                event: "push".to_owned(),
+                payload: "{}".to_owned(),
+            };
+            Box::pin(async move { deliveries::insert(connection, &delivery).await })
+        });
+        write.await.unwrap()
+    };
+    let set = |state: &'static str| {
+        database.write(move |connection| Box::pin(deliveries::set_state(connection, "1", state)))
+    };
+    assert!(insert().await);
+    assert!(!insert().await, "it waits");
+    set("done").await.unwrap();
+    assert!(!insert().await, "it is done");
+    set("failed").await.unwrap();
+    assert!(insert().await, "a redelivery of a failed one works");
+}
+
+pub(crate) async fn leases_end_by_themselves(place: Place) {
+    let database = Database::open(&place.location).await.unwrap();
+    let life = Duration::from_millis(150);
+    assert_eq!(database.acquire("c", "one", life).await.unwrap(), None);
+    let left = database.acquire("c", "two", life).await.unwrap().unwrap();
+    assert!(left <= life);
+    database.release("c", "two").await.unwrap();
+    assert!(
+        database.acquire("c", "two", life).await.unwrap().is_some(),
+        "only the holder gives it back"
+    );
+    tokio::time::sleep(life).await;
+    assert_eq!(database.acquire("c", "two", life).await.unwrap(), None);
+    database.release("c", "two").await.unwrap();
+    assert_eq!(database.acquire("c", "one", life).await.unwrap(), None);
+}
+
+pub(crate) async fn old_runs_go_and_baselines_stay(place: Place) {
+    let database = Database::open(&place.location).await.unwrap();
+    let whose = stream(&database).await;
+    let long_ago = Moment::now().before(Duration::from_secs(400 * 86_400));
+    let mut ids = Vec::new();
+    for number in 0..10 {
+        let time = if number < 8 { long_ago } else { Moment::now() };
+        ids.push(accepted(&database, new_run(whose, &format!("{number:040x}"), time)).await);
+    }
+    let month = Moment::now().before(Duration::from_secs(30 * 86_400));
+    let remove = database.write(move |connection| Box::pin(runs::remove_older(connection, month, 5, 100)));
+    assert_eq!(remove.await.unwrap(), 5, "five stay for the baseline");
+    let mut connection = database.read().await.unwrap();
+    let history = runs::history(&mut connection, whose.1, "main", RunId(i64::MAX), 100)
+        .await
+        .unwrap();
+    let left: Vec<RunId> = history.iter().map(|(id, ..)| *id).rev().collect();
+    assert_eq!(left, ids[5..]);
+}

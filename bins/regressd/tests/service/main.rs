@@ -1,0 +1,77 @@
+//! The service over HTTP, and its database beneath, on SQLite and on a real PostgreSQL: each test runs on both.
+#![expect(clippy::unwrap_used, reason = "tests, their helpers included")]
+
+mod access;
+mod bad_input;
+mod config;
+mod databases;
+mod jobs;
+mod migrations;
+mod place;
+mod running;
+mod uploads;
+mod workflows;
+mod writer;
+
+/// Makes two tests of every function that is listed: one on SQLite, one on PostgreSQL.
+macro_rules! on_both {
+    ($($module:ident: $($name:ident),* $(,)?;)*) => {
+        mod sqlite {
+            $(mod $module {
+                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    crate::$module::$name(crate::place::Place::sqlite()).await;
+                })*
+            })*
+        }
+        mod postgres {
+            $(mod $module {
+                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    crate::$module::$name(crate::place::Place::postgres().await).await;
+                })*
+            })*
+        }
+    };
+}
+
+on_both! {
+    access:
+        nothing_is_open,
+        a_token_works_for_its_repository_until_it_is_revoked,
+        roles_are_kept_apart,
+        limits_are_kept;
+    bad_input:
+        each_gets_the_right_status,
+        metacharacters_are_only_characters;
+    config:
+        a_configuration_is_kept_and_applied,
+        changes_are_in_the_audit_log;
+    databases:
+        repositories_and_series_are_stored_once,
+        deliveries_are_done_once,
+        leases_end_by_themselves,
+        old_runs_go_and_baselines_stay;
+    jobs:
+        two_workers_never_take_the_same_job,
+        a_key_waits_once_and_runs_once,
+        a_dead_workers_jobs_wait_again,
+        failures_end_as_dead_letters_that_can_be_revived;
+    migrations:
+        a_filled_database_is_migrated_once,
+        a_newer_schema_is_refused;
+    uploads:
+        an_upload_is_judged_by_its_branch,
+        the_same_upload_is_stored_once,
+        a_suspicion_is_confirmed_by_a_second_run,
+        an_accepted_shift_begins_an_epoch,
+        a_base_in_the_same_upload_is_compared_directly,
+        all_formats_are_taken,
+        pages_of_lists_follow_each_other;
+    workflows:
+        a_workflow_uploads_for_its_own_repository,
+        forged_workflow_tokens_are_refused;
+    writer:
+        one_failed_operation_leaves_the_others_alone,
+        many_writers_lose_nothing;
+}

@@ -1,0 +1,100 @@
+//! Workflows of GitHub Actions that upload without a token of ours.
+
+use jsonwebtoken::{EncodingKey, Header};
+use regressd::domain::Moment;
+use regressd::fake_github::{FakeGitHub, FakeSettings, signing_key};
+use serde_json::{Value, json};
+
+use crate::place::Place;
+use crate::running::{Running, run};
+
+async fn start(place: Place) -> (FakeGitHub, Running) {
+    let key = signing_key("app");
+    let start = FakeGitHub::start(([127, 0, 0, 1], 0).into(), FakeSettings::default(), &key);
+    let fake = start.await.unwrap();
+    let service = Running::with(place, &[("oidc.issuer", fake.url())]).await;
+    (fake, service)
+}
+
+fn claims(reference: &str) -> Value {
+    json!({ "aud": "regressd", "repository": "Octo/Hello", "ref": reference, "event_name": "push" })
+}
+
+pub(crate) async fn a_workflow_uploads_for_its_own_repository(place: Place) {
+    let (fake, service) = start(place).await;
+    let main = fake.workflow_token(claims("refs/heads/main"));
+    let (status, answer) = service
+        .upload(&main, &run("octo/hello", "main", "abcd", &[1]))
+        .await;
+    assert!(status < 300, "{answer}");
+    let other = service
+        .upload(&main, &run("octo/other", "main", "abcd", &[1]))
+        .await;
+    assert_eq!(other.0, 403, "the repository claim must match");
+    // A pull request's workflow cannot write the history of main.
+    let pull = fake.workflow_token(claims("refs/pull/7/merge"));
+    let mut body = run("octo/hello", "main", "abce", &[1]);
+    assert_eq!(service.upload(&pull, &body).await.0, 403);
+    body["pull_request"] = json!(8);
+    assert_eq!(service.upload(&pull, &body).await.0, 403);
+    body["pull_request"] = json!(7);
+    assert!(service.upload(&pull, &body).await.0 < 300);
+    assert_eq!(
+        service
+            .upload(&main, &run("octo/hello", "release", "abcf", &[1]))
+            .await
+            .0,
+        403
+    );
+    let config = service
+        .ask(
+            reqwest::Method::PUT,
+            "/config/octo/hello",
+            &main,
+            Some(&json!({})),
+        )
+        .await;
+    assert_eq!(config.0, 403, "it may upload and no more");
+}
+
+pub(crate) async fn forged_workflow_tokens_are_refused(place: Place) {
+    let (fake, service) = start(place).await;
+    let good = claims("refs/heads/main");
+    let with = |field: &str, value: Value| {
+        let mut claims = good.clone();
+        claims[field] = value;
+        claims
+    };
+    let now = Moment::now().0 / 1000;
+    let mut tokens = vec![
+        fake.workflow_token(with("iss", json!("https://evil.example"))),
+        fake.workflow_token(with("aud", json!("another service"))),
+        fake.workflow_token(with("exp", json!(now - 100))),
+        fake.workflow_token(with("nbf", json!(now + 1000))),
+        fake.workflow_token(with("repository", json!("not a repository"))),
+        fake.workflow_token(json!({ "aud": "regressd" })),
+        // Signed by somebody else, under the right name of the key.
+        signing_key("fake-workflows").sign(&with("iss", json!(fake.url()))),
+        signing_key("unknown").sign(&with("iss", json!(fake.url()))),
+    ];
+    let right = fake.workflow_token(good.clone());
+    let parts: Vec<&str> = right.split('.').collect();
+    // No signature, and the algorithm "none" in two spellings: eyJhbGciOiJub25lIn0 is {"alg":"none"}.
+    tokens.push(format!("eyJhbGciOiJub25lIn0.{}.", parts[1]));
+    tokens.push(format!("{}.{}.", parts[0], parts[1]));
+    // The public key as a shared secret.
+    let mut header = Header::new(jsonwebtoken::Algorithm::HS256);
+    header.kid = Some("fake-workflows".to_owned());
+    let claims = with("iss", json!(fake.url()));
+    tokens.push(jsonwebtoken::encode(&header, &claims, &EncodingKey::from_secret(b"public")).unwrap());
+    let body = run("octo/hello", "main", "abcd", &[1]);
+    for token in &tokens {
+        let (status, problem) = service.upload(token, &body).await;
+        assert_eq!(status, 401, "{token} {problem}");
+        assert!(!problem.to_string().contains(token.as_str()));
+    }
+    assert!(
+        service.upload(&right, &body).await.0 < 300,
+        "the right one is taken"
+    );
+}

@@ -28,7 +28,7 @@ pub(crate) enum Command {
     Validate(ValidateArgs),
     /// Show two stored ends of a run side by side
     Compare(CompareArgs),
-    /// Run conformance tests: assembler sources that say how they end, as FEX-Emu's unit tests do
+    /// Run conformance tests: .snip cases, and assembler sources that say how they end, as FEX-Emu's unit tests do
     Conformance(ConformanceArgs),
     /// Write a case as a program or test that shows a bug without snippex
     Repro(ReproArgs),
@@ -220,16 +220,18 @@ pub(crate) struct CompareArgs {
 #[command(after_help = "\
 Examples:
   snippex conformance fixtures/conformance -e qemu-x86_64
+  snippex conformance fixtures/cases -e qemu-x86_64 --known-failures fixtures/cases/qemu-x86_64.known-failures
   snippex conformance FEX/unittests/ASM -e native --known-failures native.txt
   snippex conformance FEX/unittests/ASM/X87 -e fex-emu --format junit -o x87.xml
 
 A test is a nasm source with a JSON header (%ifdef CONFIG ... %endif) that lists registers at the end, memory and
-features. It is assembled, put at 0x10000 and run until hlt; what the header lists is compared. A known failure that
-passes is an error, as a failure is.
+features. It is assembled, put at 0x10000 and run until hlt; what the header lists is compared. Or it is a .snip case
+with the end it has to have; all that the manuals define is compared. A known failure that passes is an error, as a
+failure is.
 
 Exit codes: 0 all passed, 1 a test failed or passed unexpectedly, 2 a file is no test or the engine could not go on.")]
 pub(crate) struct ConformanceArgs {
-    /// Tests, or folders with tests (*.asm) anywhere below
+    /// Tests, or folders with tests (*.asm, *.snip) anywhere below
     #[arg(required = true, value_name = "DIR|FILE")]
     pub(crate) paths: Vec<PathBuf>,
     #[command(flatten)]

@@ -14,11 +14,12 @@ use snippex_exec::suite::{self, ConformanceTest, Engines, SuiteReport};
 use crate::app::App;
 use crate::args::{ConformanceArgs, FormatArg};
 use crate::conformance::assemble::{Assembler, Made};
+use crate::conformance::case_file;
 use crate::conformance::files::{self, TestFile};
 use crate::conformance::junit;
 use crate::conformance::known::KnownFailures;
 use crate::conformance::report::{Status, SuiteView, TestView};
-use crate::engines::{EngineChoice, EngineView};
+use crate::engines::{EngineChoice, EngineView, tolerance_of};
 use crate::tell::OrTell;
 
 /// Reports that wait to be received.
@@ -27,7 +28,12 @@ const WAITING: usize = 256;
 pub(crate) fn run(app: &App<'_>, args: &ConformanceArgs, format: FormatArg) -> Result<ExitStatus, Failure> {
     let files = files::find(&args.paths)?;
     let known = KnownFailures::read(&args.known_failures)?;
-    let assembler = Assembler::new(&args.nasm, &args.includes)?;
+    // Cases need no assembler.
+    let assembler = files
+        .iter()
+        .any(|file| !file.is_case())
+        .then(|| Assembler::new(&args.nasm, &args.includes))
+        .transpose()?;
     let settings = &app.settings.value;
     let patience = args
         .timeout
@@ -41,10 +47,15 @@ pub(crate) fn run(app: &App<'_>, args: &ConformanceArgs, format: FormatArg) -> R
     let started = Instant::now();
 
     let threads = settings.threads as usize;
+    let tolerance = tolerance_of(&identity.name);
+    let make = |file: &TestFile| match &assembler {
+        Some(assembler) if !file.is_case() => assembler.make(file),
+        _ => case_file::make(file, &tolerance),
+    };
     let mut views: Vec<Option<TestView>> = vec![None; files.len()];
     let mut tests: Vec<ConformanceTest> = Vec::new();
     let mut places = Vec::new();
-    for (index, made) in assemble(app.printer, &assembler, &files, threads, &cancel)
+    for (index, made) in assemble(app.printer, &make, &files, threads, &cancel)
         .into_iter()
         .enumerate()
     {
@@ -137,7 +148,7 @@ pub(crate) fn run(app: &App<'_>, args: &ConformanceArgs, format: FormatArg) -> R
 /// Makes tests of all files, on all threads; `None` for those whose turn did not come.
 fn assemble(
     printer: &Printer,
-    assembler: &Assembler,
+    make: &(dyn Fn(&TestFile) -> Made + Sync),
     files: &[TestFile],
     threads: usize,
     cancel: &CancelToken,
@@ -151,7 +162,7 @@ fn assemble(
                 while !cancel.is_cancelled() {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(file) = files.get(index) else { break };
-                    let result = assembler.make(file);
+                    let result = make(file);
                     made.lock()
                         .unwrap_or_else(PoisonError::into_inner)
                         .insert(index, result);

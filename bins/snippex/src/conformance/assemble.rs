@@ -130,7 +130,8 @@ impl Assembler {
     }
 }
 
-fn read(path: &Path) -> Result<String, String> {
+/// The text of a test, whatever its encoding.
+pub(super) fn read(path: &Path) -> Result<String, String> {
     let cannot = |error: std::io::Error| format!("cannot be read: {error}");
     let mut file = fs::File::open(path).map_err(cannot)?;
     let mut bytes = Vec::new();

@@ -13,7 +13,18 @@ pub(crate) struct TestFile {
     pub(crate) path: PathBuf,
 }
 
-/// The tests that `paths` name: files, and every `.asm` file below folders, in the order of their names.
+impl TestFile {
+    /// Whether it is a `.snip` file.
+    pub(crate) fn is_case(&self) -> bool {
+        has_extension(&self.path, "snip")
+    }
+}
+
+fn has_extension(path: &Path, wanted: &str) -> bool {
+    path.extension().is_some_and(|extension| extension == wanted)
+}
+
+/// The tests that `paths` name: files, and every `.asm` and `.snip` file below folders, in the order of their names.
 pub(crate) fn find(paths: &[PathBuf]) -> Result<Vec<TestFile>, Failure> {
     let mut found = Vec::new();
     for path in paths {
@@ -30,7 +41,7 @@ pub(crate) fn find(paths: &[PathBuf]) -> Result<Vec<TestFile>, Failure> {
         below(path, path, &mut found)?;
         if found.len() == before {
             return Err(Failure::new(format!("there is no test below {}", path.display()))
-                .hint("tests are files called *.asm"));
+                .hint("tests are files called *.asm or *.snip"));
         }
     }
     found.sort();
@@ -47,7 +58,7 @@ fn below(root: &Path, folder: &Path, found: &mut Vec<TestFile>) -> Result<(), Fa
         let kind = entry.file_type().or_fail_with(cannot)?;
         if kind.is_dir() {
             below(root, &path, found)?;
-        } else if kind.is_file() && path.extension().is_some_and(|extension| extension == "asm") {
+        } else if kind.is_file() && (has_extension(&path, "asm") || has_extension(&path, "snip")) {
             let name = path.strip_prefix(root).unwrap_or(&path);
             found.push(TestFile {
                 name: name.to_string_lossy().into_owned(),

@@ -3,6 +3,7 @@
 //! What a test is and how it is judged are for `snippex_core::conformance` and `snippex_exec::suite`.
 
 pub(crate) mod assemble;
+pub(crate) mod case_file;
 pub(crate) mod files;
 pub(crate) mod junit;
 pub(crate) mod known;

@@ -11,6 +11,7 @@ use snippex_core::observation::Endpoint;
 use snippex_exec::suite::{Failure, Verdict};
 
 use crate::engines::EngineView;
+use crate::view::difference::sentence;
 use crate::view::{several, untitled};
 
 /// Mismatches that are shown to people for a test; the others are counted.
@@ -96,6 +97,13 @@ impl TestView {
             Verdict::Unsupported(reason) => Self::new(name, Status::Unsupported, Some(reason.clone())),
             Verdict::Failed(Failure::Ended(endpoint)) => {
                 Self::new(name, Status::Failed, Some(ended(*endpoint)))
+            }
+            Verdict::Failed(Failure::Diverged(differences)) => {
+                let mut words: Vec<String> = differences.iter().take(SHOWN).map(sentence).collect();
+                if differences.len() > SHOWN {
+                    words.push(format!("and {} more", differences.len() - SHOWN));
+                }
+                Self::new(name, Status::Failed, Some(words.join("; ")))
             }
             Verdict::Failed(Failure::Differs(mismatches)) => {
                 let mut words: Vec<String> = mismatches.iter().take(SHOWN).map(ToString::to_string).collect();

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests, too")]
 
 mod bad_input;
+mod cases;
 mod checks;
 mod conformance;
 mod interrupted;

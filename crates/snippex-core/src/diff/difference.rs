@@ -92,7 +92,7 @@ pub enum Reason {
 }
 
 /// One part of the state that differs in defined bits.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Difference {
     /// Which part.
     pub field: Field,

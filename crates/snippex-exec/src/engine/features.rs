@@ -182,6 +182,20 @@ impl GuestCpu {
     }
 }
 
+impl GuestCpu {
+    /// Whether the processor has the feature that iced-x86 calls so, in lower case; `None` when there is no such name.
+    #[must_use]
+    pub fn has_named(&self, feature: &str) -> Option<bool> {
+        feature_named(feature).map(|feature| has(self, feature))
+    }
+}
+
+/// The feature that iced-x86 calls so, in lower case.
+#[must_use]
+pub fn feature_named(feature: &str) -> Option<CpuidFeature> {
+    CpuidFeature::values().find(|known| name(*known) == feature)
+}
+
 /// `Debug` of iced's enum is the name, but not `'static`; these are few.
 fn name(feature: CpuidFeature) -> &'static str {
     use std::collections::BTreeMap;

@@ -9,6 +9,7 @@ mod runner_engine;
 mod runner_file;
 mod spec;
 
+pub use features::feature_named;
 pub use identity::{EngineIdentity, GuestCpu};
 pub use mock::MockEngine;
 pub use programs::ProgramOutcome;

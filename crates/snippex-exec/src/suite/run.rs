@@ -133,7 +133,9 @@ impl<'t> Worker<'t> {
                 only_alone: false,
             };
             // What hung has had the process to itself for as long as it may, and what died has been alone.
-            if let Verdict::Failed(Failure::Differs(_) | Failure::Ended(Endpoint::Signal(_))) = report.verdict
+            if let Verdict::Failed(
+                Failure::Differs(_) | Failure::Diverged(_) | Failure::Ended(Endpoint::Signal(_)),
+            ) = report.verdict
             {
                 let (_, subject) = self.subject.as_mut().expect("made above");
                 subject.restart()?;

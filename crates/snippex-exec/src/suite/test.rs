@@ -1,11 +1,16 @@
 //! A conformance test and its verdict.
 
+use snippex_core::case::Case;
 use snippex_core::conformance::header::Feature;
 use snippex_core::conformance::{Expected, Mismatch, Program, ProgramEnd, Register, mismatches};
+use snippex_core::diff::{Comparison, Difference, Reason, Tolerance, compare};
+use snippex_core::group::Group;
 use snippex_core::observation::Endpoint;
+use snippex_core::snip::Expectation;
 use snippex_core::state::Components;
 
 use crate::engine::{Engine, EngineError, GuestCpu, ProgramOutcome};
+use crate::results::Outcome;
 
 const SIGILL: u8 = 4;
 
@@ -24,6 +29,10 @@ pub struct ConformanceTest {
 
 /// What a test runs.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most tests are programs: a box would be one more allocation for each"
+)]
 pub enum Subject {
     /// A program that runs until `hlt`.
     Program {
@@ -34,6 +43,27 @@ pub enum Subject {
         /// Registers in which two engines have to agree, whatever they hold.
         agreed: Vec<Register>,
     },
+    /// A case that says how it ends.
+    Case(Box<CaseTest>),
+}
+
+/// A case as a test.
+#[derive(Clone, Debug)]
+pub struct CaseTest {
+    /// What runs.
+    pub case: Case,
+    /// How it has to end. What the manuals leave open is not compared.
+    pub end: Expectation,
+    /// CPU features it needs beyond those its instructions tell, as iced-x86 calls them, in lower case.
+    pub needs: Vec<String>,
+    /// What the engine documents to do otherwise.
+    pub tolerance: Tolerance,
+}
+
+/// How a test ended.
+enum Ended {
+    Program(Box<ProgramOutcome>),
+    Case(Outcome),
 }
 
 /// Whether an engine passes a test.
@@ -54,6 +84,8 @@ pub enum Failure {
     Differs(Vec<Mismatch>),
     /// It did not come to its end.
     Ended(Endpoint),
+    /// A case ended otherwise, in bits that the manuals define.
+    Diverged(Vec<Difference>),
 }
 
 impl ConformanceTest {
@@ -64,17 +96,41 @@ impl ConformanceTest {
             .features
             .iter()
             .find(|feature| cpu.has_feature(**feature) == Some(false));
-        missing.map(|feature| format!("the engine has no {}", feature.name()))
+        if let Some(feature) = missing {
+            return Some(format!("the engine has no {}", feature.name()));
+        }
+        let Subject::Case(test) = &self.subject else {
+            return None;
+        };
+        let missing = test.needs.iter().find(|name| cpu.has_named(name) != Some(true));
+        missing.map(|name| format!("the engine has no {name}"))
     }
 
     /// Registers in which two engines have to agree.
     fn agreed(&self) -> &[Register] {
-        let Subject::Program { agreed, .. } = &self.subject;
-        agreed
+        match &self.subject {
+            Subject::Program { agreed, .. } => agreed,
+            Subject::Case(_) => &[],
+        }
     }
 
-    fn judge(&self, outcome: &ProgramOutcome, covered: Components, cpu: &GuestCpu) -> Verdict {
-        let Subject::Program { expected, .. } = &self.subject;
+    fn judge(&self, ended: &Ended, covered: Components, cpu: &GuestCpu) -> Verdict {
+        match (&self.subject, ended) {
+            (Subject::Program { expected, .. }, Ended::Program(outcome)) => {
+                self.judge_program(expected, outcome, covered, cpu)
+            }
+            (Subject::Case(test), Ended::Case(outcome)) => test.judge(outcome, covered),
+            _ => unreachable!("a test ends as what it is"),
+        }
+    }
+
+    fn judge_program(
+        &self,
+        expected: &[Expected],
+        outcome: &ProgramOutcome,
+        covered: Components,
+        cpu: &GuestCpu,
+    ) -> Verdict {
         let end = match outcome {
             ProgramOutcome::Unsupported(reason) => return Verdict::Unsupported(reason.to_string()),
             ProgramOutcome::Ended(end) => end,
@@ -108,6 +164,35 @@ impl ConformanceTest {
     }
 }
 
+impl CaseTest {
+    fn judge(&self, outcome: &Outcome, covered: Components) -> Verdict {
+        let actual = match outcome {
+            Outcome::Unsupported(reason) => return Verdict::Unsupported(reason.to_string()),
+            Outcome::Ran(observation) => observation,
+        };
+        let covered = covered.intersection(self.end.covered);
+        match compare(
+            &self.case,
+            &self.end.observation,
+            actual,
+            covered,
+            &self.tolerance,
+        ) {
+            Comparison::Match(_) => Verdict::Passed,
+            Comparison::Diverged(divergence) => Verdict::Failed(Failure::Diverged(divergence.differences)),
+            Comparison::Inconclusive(Reason::Deviation { id, .. }) => {
+                Verdict::Unsupported(format!("the engine documents that it ends otherwise ({id})"))
+            }
+            Comparison::Inconclusive(Reason::ExpectedHung | Reason::ExpectedDied) => {
+                Verdict::Unsupported("the case says no end that can be compared".into())
+            }
+            Comparison::Inconclusive(Reason::OpenEndpoint { .. } | Reason::OpenMemory { .. }) => {
+                Verdict::Unsupported("what the manuals leave open decides how the case ends".into())
+            }
+        }
+    }
+}
+
 /// Runs `tests` on `subject` and judges each.
 ///
 /// # Errors
@@ -132,7 +217,7 @@ pub(super) fn judge_all(
     }
     if let Some(reference) = reference {
         let passed = |index: &usize| verdicts[*index] == Some(Verdict::Passed);
-        let (shared, ends): (Vec<usize>, Vec<&ProgramOutcome>) = runnable
+        let (shared, ends): (Vec<usize>, Vec<&Ended>) = runnable
             .iter()
             .copied()
             .zip(&outcomes)
@@ -154,32 +239,52 @@ pub(super) fn judge_all(
         .collect())
 }
 
+/// Runs these tests: programs together, and each case by itself, since cases lie at the same addresses.
 fn run_all(
     tests: &[&ConformanceTest],
     indices: &[usize],
     engine: &mut dyn Engine,
-) -> Result<Vec<ProgramOutcome>, EngineError> {
-    if indices.is_empty() {
-        return Ok(Vec::new());
-    }
+) -> Result<Vec<Ended>, EngineError> {
     let programs: Vec<Program> = indices
         .iter()
-        .map(|&index| {
-            let Subject::Program { program, .. } = &tests[index].subject;
-            program.clone()
+        .filter_map(|&index| match &tests[index].subject {
+            Subject::Program { program, .. } => Some(program.clone()),
+            Subject::Case(_) => None,
         })
         .collect();
-    engine.run_programs(&programs)
+    let outcomes = if programs.is_empty() {
+        Vec::new()
+    } else {
+        engine.run_programs(&programs)?
+    };
+    let mut outcomes = outcomes.into_iter();
+    indices
+        .iter()
+        .map(|&index| match &tests[index].subject {
+            Subject::Program { .. } => {
+                let outcome = outcomes.next();
+                let outcome = outcome.expect("an engine says for each program how it ended");
+                Ok(Ended::Program(Box::new(outcome)))
+            }
+            Subject::Case(test) => {
+                let group = [Group::of(&test.case)];
+                Ok(Ended::Case(engine.run(&group)?.outcome(0, 0)))
+            }
+        })
+        .collect()
 }
 
 /// Registers of `agreed` that both engines cover and that ended otherwise than on the reference.
 fn disagreements(
     agreed: &[Register],
-    expected: &ProgramOutcome,
-    actual: &ProgramOutcome,
+    expected: &Ended,
+    actual: &Ended,
     covered: Components,
 ) -> Vec<Mismatch> {
-    let (ProgramOutcome::Ended(expected), ProgramOutcome::Ended(actual)) = (expected, actual) else {
+    let (Ended::Program(expected), Ended::Program(actual)) = (expected, actual) else {
+        return Vec::new();
+    };
+    let (ProgramOutcome::Ended(expected), ProgramOutcome::Ended(actual)) = (&**expected, &**actual) else {
         return Vec::new();
     };
     if !expected.halted() {

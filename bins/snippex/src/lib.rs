@@ -8,6 +8,7 @@ mod app;
 mod args;
 mod binary_file;
 mod blocks;
+mod bugs;
 mod checking;
 mod command;
 mod conformance;

@@ -45,6 +45,7 @@ pub mod observation;
 pub mod random;
 pub mod reduce;
 pub mod repro;
+pub mod ruling;
 pub mod seed;
 pub mod select;
 pub mod signature;

@@ -6,7 +6,9 @@ use clap::{Args, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use snippex_store::{DivergenceId, ObservationId, RunId, Selection};
 
-use super::{BlocksArgs, EngineArgs, FilterArgs, ReferenceArgs, ReproArgs, RunArgs, SelectArgs};
+use super::{
+    BlocksArgs, BugsArgs, EngineArgs, FilterArgs, ReduceArgs, ReferenceArgs, ReproArgs, RunArgs, SelectArgs,
+};
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -32,6 +34,10 @@ pub(crate) enum Command {
     Conformance(ConformanceArgs),
     /// Write a case as a program or test that shows a bug without snippex
     Repro(ReproArgs),
+    /// List what engines get wrong: each bug once, with its plainest case
+    Bugs(BugsArgs),
+    /// Find the plainest case that still shows a divergence
+    Reduce(ReduceArgs),
     /// Measure how fast engines run the blocks of a program
     Bench(BenchArgs),
     /// Remove blocks, a binary or a run from the database
@@ -328,6 +334,6 @@ fn divergence(text: &str) -> Result<DivergenceId, &'static str> {
     number(text).map(DivergenceId)
 }
 
-fn run(text: &str) -> Result<RunId, &'static str> {
+pub(super) fn run(text: &str) -> Result<RunId, &'static str> {
     number(text).map(RunId)
 }

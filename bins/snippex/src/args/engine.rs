@@ -44,4 +44,15 @@ pub(crate) struct RunArgs {
     /// Do only part K of N, for work that is divided over N processes or machines
     #[arg(long, value_name = "K/N")]
     pub(crate) partition: Option<PartitionArg>,
+    /// Do not reduce new bugs: each is stored with the case in which it was met
+    #[arg(long)]
+    pub(crate) no_reduce: bool,
+    /// Longest time for reducing new bugs, summed over threads; later ones are stored as they were met
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 60,
+        conflicts_with = "no_reduce"
+    )]
+    pub(crate) reduce_time: u64,
 }

@@ -1,6 +1,7 @@
 //! What can be typed: clap types and their help, apart from the work.
 
 mod blocks;
+mod bugs;
 mod commands;
 mod engine;
 mod filter;
@@ -8,6 +9,7 @@ mod repro;
 mod values;
 
 pub(crate) use blocks::BlocksArgs;
+pub(crate) use bugs::{BugsArgs, BugsCommand, KnownCommand, ReduceArgs};
 pub(crate) use commands::{
     AnalyzeArgs, BenchArgs, CheckArgs, Command, CompareArgs, CompletionsArgs, ConformanceArgs, DisasmArgs,
     ExtractArgs, ListArgs, RemoveArgs, SimulateArgs, Syntax, ValidateArgs,

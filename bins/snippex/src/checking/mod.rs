@@ -14,13 +14,15 @@ use std::time::{Duration, Instant};
 
 use cli_kit::{CancelToken, ExitStatus, Failure, Format, Progress, units};
 use snippex_exec::check::{BlockReport, CheckOptions, Job, check};
-use snippex_store::{BlockNumber, NewRun, Partition, RunEnd, StoreHandle, Timestamp};
+use snippex_store::{BlockNumber, EngineId, NewRun, Partition, RunEnd, StoreHandle, Timestamp};
 
 pub(crate) use engine_pool::EnginePool;
+pub(crate) use recorder::new_bug;
 pub(crate) use target::Target;
 
 use crate::app::App;
 use crate::args::{EngineArgs, RunArgs};
+use crate::bugs::Bugs;
 use crate::engines::{EngineChoice, EngineView, record, tolerance_of};
 use crate::host::this_host;
 use crate::tell::OrTell;
@@ -93,6 +95,8 @@ pub(crate) fn run(
         app,
         cancel: &cancel,
         recorder: Recorder::new(store, run, reference_id, subject_id),
+        store,
+        subject: subject_id,
         report: Report::default(),
         started: Instant::now(),
     };
@@ -126,11 +130,14 @@ pub(crate) fn run(
         ],
         targets,
     };
-    report.print(app, &inputs)?;
+    let bugs = Bugs::read(store)?.views(Some(run), None)?;
+    report.print(app, &inputs, &bugs)?;
+    // What is known is no news. A divergence without any bug is one whose instruction could not be told.
+    let news = bugs.is_empty() || bugs.iter().any(|bug| bug.known.is_none());
     Ok(if cancel.is_cancelled() {
         ExitStatus::Interrupted
     } else {
-        ExitStatus::found(report.summary.diverged > 0)
+        ExitStatus::found(report.summary.diverged > 0 && news)
     })
 }
 
@@ -139,6 +146,9 @@ struct Session<'a> {
     app: &'a App<'a>,
     cancel: &'a CancelToken,
     recorder: Recorder<'a>,
+    store: &'a StoreHandle,
+    /// The engine under test.
+    subject: EngineId,
     report: Report,
     started: Instant,
 }
@@ -167,6 +177,13 @@ impl Session<'_> {
             return Ok(());
         }
         let settings = &self.app.settings.value;
+        // Bugs of programs before this one count as known, too.
+        self.recorder.save()?;
+        let subject = self.subject;
+        let known = self
+            .store
+            .call(async move |store| store.reduced_bugs(subject).await)
+            .or_tell()?;
         let image = target.file.image()?;
         let job = Job {
             image: Some(&image),
@@ -178,6 +195,8 @@ impl Session<'_> {
                 states: settings.states as usize,
                 threads: settings.threads as usize,
                 tolerance: tolerance_of(&engines.subject.identity().name),
+                reduce: (!args.no_reduce).then(|| Duration::from_secs(args.reduce_time)),
+                known,
                 ..CheckOptions::default()
             },
         };

@@ -5,7 +5,11 @@ use std::time::{Duration, Instant};
 
 use cli_kit::Failure;
 use snippex_exec::check::{BlockReport, Finding};
-use snippex_store::{Batch, BlockNumber, BlockResult, Counts, EngineId, NewDivergence, RunId, StoreHandle};
+use snippex_exec::reduce::Bug;
+use snippex_store::{
+    Batch, BlockNumber, BlockResult, Counts, EngineId, NewBug, NewDivergence, NewSighting, RunId,
+    StoreHandle, Timestamp,
+};
 
 use crate::tell::OrTell;
 use crate::view::report::reason;
@@ -51,6 +55,19 @@ impl<'s> Recorder<'s> {
         for finding in &report.findings {
             self.batch.divergences.push(self.divergence(block, finding));
         }
+        for bug in &report.bugs {
+            self.batch
+                .bugs
+                .push(new_bug(bug, self.reference, self.subject, Some(block)));
+        }
+        for (signature, runs) in &report.sightings {
+            self.batch.sightings.push(NewSighting {
+                signature: signature.clone(),
+                engine: self.subject,
+                runs: *runs,
+                blocks: 1,
+            });
+        }
         if self.batch.results.len() >= BATCH || self.since.elapsed() >= age {
             self.save()?;
         }
@@ -90,6 +107,28 @@ impl<'s> Recorder<'s> {
                 .map(|culprit| culprit.form.clone()),
             confirmations: 1,
         }
+    }
+}
+
+/// A bug as the database keeps it.
+pub(crate) fn new_bug(
+    bug: &Bug,
+    reference: EngineId,
+    engine: EngineId,
+    block: Option<BlockNumber>,
+) -> NewBug {
+    NewBug {
+        signature: bug.signature.clone(),
+        engine,
+        reference,
+        block,
+        case: (&bug.case).into(),
+        expected: (&bug.expected).into(),
+        actual: (&bug.actual).into(),
+        differences: serde_json::to_string(&bug.divergence.differences).expect("plain data is JSON"),
+        reduced: bug.complete || bug.tried > 0,
+        confirmations: bug.confirmed,
+        found: Timestamp::now(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod analyze;
 mod bench;
+mod bugs;
 mod check;
 mod compare;
 mod completions;
@@ -10,6 +11,7 @@ mod conformance;
 mod disasm;
 mod extract;
 mod list;
+mod reduce;
 mod remove;
 mod repro;
 mod simulate;
@@ -52,6 +54,8 @@ pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<ExitStatus, Failure> {
         Command::Compare(args) => compare::run(&app, args),
         Command::Conformance(args) => conformance::run(&app, args, format),
         Command::Repro(args) => repro::run(&app, args),
+        Command::Bugs(args) => bugs::run(&app, args),
+        Command::Reduce(args) => reduce::run(&app, args),
         Command::Bench(args) => bench::run(&app, args),
         Command::Remove(args) => remove::run(&app, args),
         Command::Config(_) => config::run(&app),
@@ -76,6 +80,11 @@ fn flags(cli: &Cli) -> Flags<'_> {
             engine: Some(&args.engine),
             reference: Some(&args.reference),
             run: Some(&args.run),
+            ..flags
+        },
+        Command::Reduce(args) => Flags {
+            engine: Some(&args.engine),
+            reference: Some(&args.reference),
             ..flags
         },
         Command::Simulate(args) => Flags {

@@ -1,6 +1,7 @@
 //! How things are shown: plain values in, text or JSON-ready values out.
 
 pub(crate) mod analysis;
+pub(crate) mod bugs;
 pub(crate) mod difference;
 pub(crate) mod disassembly;
 pub(crate) mod report;

@@ -9,9 +9,11 @@ use snippex_core::block::Block;
 use snippex_core::codec::CaseId;
 use snippex_core::diff::Difference;
 use snippex_core::effects::Rule;
+use snippex_core::signature::{Signature, SignatureId};
 use snippex_exec::check::{BlockReport, Finding, Inconclusive, Summary};
 use snippex_store::{BlockNumber, DivergenceId, RunId, StoreHandle};
 
+use super::bugs::BugView;
 use super::difference::sentence;
 use super::{summary, word};
 use crate::app::App;
@@ -45,6 +47,8 @@ struct FindingView<'a> {
     /// Runs of the block that diverge alike.
     runs: u64,
     differences: &'a [Difference],
+    /// Ids of the bugs that it comes from.
+    bugs: Vec<SignatureId>,
 }
 
 impl<'a> BlockOutcome<'a> {
@@ -72,6 +76,7 @@ impl<'a> FindingView<'a> {
             case: CaseId::of(&finding.case).to_string(),
             runs: finding.runs,
             differences: &finding.divergence.differences,
+            bugs: finding.bugs.iter().map(Signature::id).collect(),
         }
     }
 }
@@ -144,6 +149,8 @@ pub(crate) struct SummaryView<'a> {
     diverging_blocks: u64,
     blocks_not_run: BTreeMap<&'a str, u64>,
     divergences: Vec<&'a Group>,
+    /// Bugs that the run has met, the most frequent first; known ones say so.
+    bugs: &'a [BugView],
     inconclusive_by_reason: BTreeMap<String, u64>,
     unsupported_by_reason: &'a BTreeMap<String, u64>,
     /// Matches in which bits were passed over that the manuals leave open, by rule.
@@ -242,12 +249,19 @@ impl Report {
     }
 
     /// Prints the answer.
-    pub(crate) fn print(&mut self, app: &App<'_>, inputs: &SummaryInputs<'_>) -> Result<(), Failure> {
+    pub(crate) fn print(
+        &mut self,
+        app: &App<'_>,
+        inputs: &SummaryInputs<'_>,
+        bugs: &[BugView],
+    ) -> Result<(), Failure> {
         let mut kept = std::mem::take(&mut self.kept);
         kept.sort_by_key(|block| block["block"].as_i64());
-        let view = self.view(inputs);
+        let view = self.view(inputs, bugs);
         match app.format {
-            Format::Human => app.printer.text(summary::text(self, inputs, app.printer.width())),
+            Format::Human => app
+                .printer
+                .text(summary::text(self, inputs, bugs, app.printer.width())),
             Format::Jsonl => app.printer.json_line(&view),
             Format::Json => {
                 let summary = serde_json::to_value(&view).expect("plain data is JSON");
@@ -257,7 +271,7 @@ impl Report {
         }
     }
 
-    fn view<'a>(&'a self, inputs: &'a SummaryInputs<'_>) -> SummaryView<'a> {
+    fn view<'a>(&'a self, inputs: &'a SummaryInputs<'_>, bugs: &'a [BugView]) -> SummaryView<'a> {
         let summary = &self.summary;
         let elapsed = inputs.elapsed.as_secs_f64();
         let mut blocks_not_run = BTreeMap::new();
@@ -282,6 +296,7 @@ impl Report {
             diverging_blocks: summary.diverging_blocks,
             blocks_not_run,
             divergences: self.groups(),
+            bugs,
             inconclusive_by_reason: summary
                 .inconclusive
                 .iter()

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use cli_kit::style::{BAD, FAINT, GOOD, HEADING, UNSURE};
 use cli_kit::{Table, units};
 
+use super::bugs::{self, BugView};
 use super::report::{Report, SummaryInputs, reason};
 use super::{grouped, percent, several, untitled};
 use crate::engines::EngineView;
@@ -13,7 +14,12 @@ use crate::engines::EngineView;
 const SHOWN: usize = 25;
 
 /// The summary.
-pub(crate) fn text(report: &Report, inputs: &SummaryInputs<'_>, width: Option<u16>) -> String {
+pub(crate) fn text(
+    report: &Report,
+    inputs: &SummaryInputs<'_>,
+    bugs: &[BugView],
+    width: Option<u16>,
+) -> String {
     let mut text = String::new();
     let mut part = |title: &str, body: String| {
         if !body.is_empty() {
@@ -47,7 +53,8 @@ pub(crate) fn text(report: &Report, inputs: &SummaryInputs<'_>, width: Option<u1
         ),
     );
     part("Blocks not run", left_out(inputs));
-    text + "\n" + &verdict(report, inputs)
+    part("Bugs", bugs::list(bugs, false, SHOWN, width));
+    text + "\n" + &verdict(report, inputs, bugs)
 }
 
 fn engines(inputs: &SummaryInputs<'_>, width: Option<u16>) -> String {
@@ -198,7 +205,7 @@ fn left_out(inputs: &SummaryInputs<'_>) -> String {
     reasons(sums.into_iter())
 }
 
-fn verdict(report: &Report, inputs: &SummaryInputs<'_>) -> String {
+fn verdict(report: &Report, inputs: &SummaryInputs<'_>, bugs: &[BugView]) -> String {
     let tested = inputs
         .engines
         .last()
@@ -216,8 +223,16 @@ fn verdict(report: &Report, inputs: &SummaryInputs<'_>) -> String {
         format!("{GOOD}no divergence{GOOD:#}: {tested} computes what {reference} computes (run {run})\n")
     } else {
         let blocks = several(report.summary.diverging_blocks, "block");
-        format!("{BAD}{tested} differs from {reference} in {blocks}{BAD:#} (run {run})\n")
+        let count = if bugs.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", bugs::count(bugs))
+        };
+        format!("{BAD}{tested} differs from {reference} in {blocks}{BAD:#}{count} (run {run})\n")
     };
+    if let Some(bug) = bugs.iter().find(|bug| bug.known.is_none()) {
+        text += &format!("{FAINT}one bug in full:{FAINT:#} snippex bugs show {}\n", bug.id);
+    }
     if let Some(id) = report.groups().iter().find_map(|group| group.example.divergence) {
         text += &format!("{FAINT}look at an example:{FAINT:#} snippex compare --divergence {id}\n");
     }

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod cases;
+mod bugs;
 mod checks;
 mod conformance;
 mod interrupted;

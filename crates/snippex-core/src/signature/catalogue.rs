@@ -24,13 +24,21 @@ impl Catalogue {
     /// before cannot be missing). `None` when something about it is new.
     #[must_use]
     pub fn explain(&self, met: &Signature) -> Option<Vec<&Signature>> {
-        let known = self.known.get(&met.form.text)?;
+        let (known, rest) = self.account(met);
+        rest.is_empty().then_some(known).filter(|known| !known.is_empty())
+    }
+
+    /// Known signatures that account for a part of `met`, as [`Catalogue::explain`] has them, and the fields that none
+    /// does.
+    #[must_use]
+    pub fn account(&self, met: &Signature) -> (Vec<&Signature>, Vec<String>) {
+        let known = self.known.get(&met.form.text).map_or(&[][..], Vec::as_slice);
         let mut known: Vec<&Signature> = known
             .iter()
             .filter(|known| known.kind.is_like(met.kind) && known.form.encoding == met.form.encoding)
             .collect();
         if let Some(same) = known.iter().find(|known| known.fields == met.fields) {
-            return Some(vec![same]);
+            return (vec![same], Vec::new());
         }
         // Those that show in the fewest other parts first.
         let beyond = |known: &Signature| {
@@ -49,10 +57,7 @@ impl Catalogue {
             if left.len() < before {
                 taken.push(signature);
             }
-            if left.is_empty() {
-                return Some(taken);
-            }
         }
-        None
+        (taken, left.into_iter().cloned().collect())
     }
 }

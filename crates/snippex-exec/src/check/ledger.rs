@@ -76,10 +76,20 @@ impl Ledger {
         let mut ledger = self.lock();
         ledger.spent += started.elapsed();
         if new.is_empty() {
-            ledger.unreduced.add(met.clone());
+            // Of a bug that is not reduced only that is news which no known one accounts for.
+            let (known, rest) = ledger.reduced.account(&met);
+            let mut signatures: Vec<Signature> = known.into_iter().cloned().collect();
+            let rest = if rest.is_empty() { met.fields.clone() } else { rest };
+            let rest = Signature { fields: rest, ..met };
+            let is_new = ledger.unreduced.explain(&rest).is_none();
+            ledger.unreduced.add(rest.clone());
+            signatures.push(rest.clone());
             return Ok(Found {
-                signatures: vec![met.clone()],
-                new: vec![Bug::unreduced(met, finding)],
+                signatures,
+                new: is_new
+                    .then(|| Bug::unreduced(rest, finding))
+                    .into_iter()
+                    .collect(),
             });
         }
         for bug in &new {

@@ -7,7 +7,7 @@
 use snippex_core::case::Case;
 use snippex_core::diff::{Class, Comparison, Culprit, Divergence, Field};
 use snippex_core::observation::{Endpoint, Observation};
-use snippex_core::reduce::{instruction_ends, prefix};
+use snippex_core::reduce::{instruction_ends, prefix, starting_at};
 use snippex_core::signature::{BugKind, Signature};
 
 use super::trial::Trial;
@@ -56,6 +56,7 @@ pub fn part(case: &Case, whole: &Divergence, trial: &mut Trial<'_>) -> Result<Op
         _ => BATCH,
     };
     let mut before: Option<Observation> = None;
+    let mut first_sticky: Option<Parting> = None;
     // The whole block is known to diverge, but what it looks like at its end need not be where it begins.
     for first in (0..ends.len()).step_by(batch) {
         let indices = first..ends.len().min(first + batch);
@@ -73,16 +74,25 @@ pub fn part(case: &Case, whole: &Divergence, trial: &mut Trial<'_>) -> Result<Op
             };
             let ran_through = matches!(seen.expected.endpoint, Endpoint::Exit { .. });
             if let Comparison::Diverged(divergence) = seen.comparison {
-                // Exception flags stay set: when they are not what this is about, another bug has set them before.
-                if sticky || !is_sticky(&divergence) {
-                    let signature = Signature::of(&case.block, index, &divergence);
-                    return Ok(signature.map(|signature| Parting {
-                        instruction: index,
-                        divergence,
-                        signature,
-                        before,
-                    }));
+                let is_sticky = is_sticky(&divergence);
+                let Some(signature) = Signature::of(&case.block, index, &divergence) else {
+                    return Ok(None);
+                };
+                let parting = Parting {
+                    instruction: index,
+                    divergence,
+                    signature,
+                    before: before.clone(),
+                };
+                if sticky || !is_sticky {
+                    return match first_sticky {
+                        Some(first) if !shows_alone(case, &parting, &ends, trial)? => Ok(Some(first)),
+                        _ => Ok(Some(parting)),
+                    };
                 }
+                // Exception flags stay set: when they are not what this is about, another bug has set them before. But
+                // what reads them (FNSTSW) is wrong because of that other bug.
+                first_sticky.get_or_insert(parting);
             }
             if !ran_through {
                 return Ok(None);
@@ -91,6 +101,25 @@ pub fn part(case: &Case, whole: &Divergence, trial: &mut Trial<'_>) -> Result<Op
         }
     }
     Ok(None)
+}
+
+/// Whether the instruction where two runs part diverges when it starts from the reference's state.
+fn shows_alone(
+    case: &Case,
+    parting: &Parting,
+    ends: &[usize],
+    trial: &mut Trial<'_>,
+) -> Result<bool, EngineError> {
+    let (index, Some(before)) = (parting.instruction, &parting.before) else {
+        return Ok(true);
+    };
+    let whole = Case {
+        block: prefix(&case.block, ends[index], index + 1).into(),
+        ..case.clone()
+    };
+    let alone = starting_at(&whole, ends[index - 1], index, before);
+    let seen = trial.one(&alone)?;
+    Ok(seen.is_ok_and(|seen| matches!(seen.comparison, Comparison::Diverged(_))))
 }
 
 /// Whether only exception flags differ.

@@ -24,7 +24,7 @@ use crate::results::Unsupported;
 /// Confirmations of a reduced case, each in fresh processes of both engines.
 pub const CONFIRMATIONS: u32 = 3;
 /// Bugs looked for in one case.
-const MAX_BUGS: usize = 4;
+const MAX_BUGS: usize = 8;
 /// MXCSR exception flags.
 const MXCSR_FLAGS: u32 = 0x3f;
 /// Everything in the x87 status word but TOP.

@@ -1,0 +1,269 @@
+//! `snippex reduce`: the plainest case that still shows a divergence.
+
+use std::time::Duration;
+
+use cli_kit::style::HEADING;
+use cli_kit::{ExitStatus, Failure, Format, OrFail};
+use serde_json::json;
+use snippex_core::case::Case;
+use snippex_core::diff::Reason;
+use snippex_core::ruling::Evidence;
+use snippex_core::snip::Snip;
+use snippex_exec::engine::Engine;
+use snippex_exec::reduce::{Bug, CONFIRMATIONS, Limits, Reduced, reduce};
+use snippex_store::{Batch, BlockNumber, DivergenceId, NewSighting, RunId, StoreHandle};
+
+use crate::app::App;
+use crate::args::ReduceArgs;
+use crate::checking::new_bug;
+use crate::engines::{EngineChoice, record, tolerance_of};
+use crate::tell::OrTell;
+use crate::view::difference::sentence;
+use crate::view::several;
+
+/// What is reduced.
+struct Subject {
+    name: String,
+    case: Case,
+    /// Where a stored divergence is from.
+    stored: Option<Stored>,
+}
+
+struct Stored {
+    run: RunId,
+    block: BlockNumber,
+    /// Name and version of the engine that showed it.
+    engine: String,
+    version: String,
+}
+
+pub(crate) fn run(app: &App<'_>, args: &ReduceArgs) -> Result<ExitStatus, Failure> {
+    let mut found = false;
+    let mut failed = Vec::new();
+    for name in &args.subjects {
+        match one(app, args, name) {
+            Ok(bugs) => found |= bugs,
+            Err(failure) => failed.push(failure),
+        }
+    }
+    // What cannot be reduced is told; the rest was done.
+    let Some(last) = failed.pop() else {
+        return Ok(ExitStatus::found(found));
+    };
+    for failure in &failed {
+        app.printer.failure(failure);
+    }
+    Err(last)
+}
+
+fn one(app: &App<'_>, args: &ReduceArgs, name: &str) -> Result<bool, Failure> {
+    let (subject, store) = read(app, name)?;
+    let choice = match &subject.stored {
+        // Without a word about it, the engine that showed it.
+        Some(stored) if args.engine.emulator.is_none() && args.engine.engine_command.is_none() => {
+            EngineChoice::preset(&stored.engine).map_err(|failure| {
+                failure.hint(format!(
+                    "divergence {name} was found on {}: give the engine with --emulator or --engine-command",
+                    stored.engine
+                ))
+            })?
+        }
+        _ => EngineChoice::tested(&app.settings.value, &args.engine)?,
+    };
+    let mut tested = choice.start().or_tell()?;
+    let mut reference = EngineChoice::preset(&app.settings.value.reference)?
+        .start()
+        .or_tell()?;
+    let tolerance = tolerance_of(&tested.identity().name);
+    let limits = Limits {
+        time: Duration::from_secs(args.seconds),
+    };
+    let reduced = reduce(
+        &subject.case,
+        reference.as_mut(),
+        tested.as_mut(),
+        &tolerance,
+        limits,
+    )
+    .or_tell()?;
+    let bugs = match reduced {
+        Reduced::Bugs(bugs) => bugs,
+        other => return Err(refused(&subject, tested.as_ref(), other)),
+    };
+    if let (Some(store), Some(stored)) = (&store, &subject.stored) {
+        save(store, stored, reference.as_ref(), tested.as_ref(), &bugs)?;
+    }
+    bugs.iter().try_for_each(|bug| print(app, bug))?;
+    Ok(true)
+}
+
+/// A stored divergence by number, or a file.
+fn read(app: &App<'_>, name: &str) -> Result<(Subject, Option<StoreHandle>), Failure> {
+    if let Ok(number @ 1..) = name.parse::<i64>() {
+        let store = app.existing_store()?;
+        let (found, engine) = store
+            .call(async move |store| {
+                let found = store.divergence(DivergenceId(number)).await?;
+                let engine = store.engine(found.summary.engine).await?;
+                Ok((found, engine))
+            })
+            .or_tell()?;
+        let stored = Stored {
+            run: found.summary.run,
+            block: found.summary.block,
+            engine: engine.name,
+            version: engine.version,
+        };
+        let subject = Subject {
+            name: format!("divergence {number}"),
+            case: found.case,
+            stored: Some(stored),
+        };
+        return Ok((subject, Some(store)));
+    }
+    let hint = "name a divergence by its number (see `snippex list --divergences`) or a .snip file";
+    let text = std::fs::read_to_string(name)
+        .or_fail_with(|| format!("cannot read {name}"))
+        .map_err(|failure| failure.hint(hint))?;
+    let snip = Snip::parse(&text)
+        .or_fail_with(|| format!("{name} is not a case"))
+        .map_err(|failure| failure.hint(hint))?;
+    let subject = Subject {
+        name: name.to_owned(),
+        case: snip.case,
+        stored: None,
+    };
+    Ok((subject, None))
+}
+
+/// Why there is nothing to reduce.
+fn refused(subject: &Subject, tested: &dyn Engine, reduced: Reduced) -> Failure {
+    let identity = tested.identity();
+    let (name, engine) = (&subject.name, format!("{} ({})", identity.name, identity.version));
+    match reduced {
+        Reduced::Agrees | Reduced::Bugs(_) => {
+            let failure = Failure::new(format!("{name} does not diverge on {engine} any more"));
+            match subject
+                .stored
+                .as_ref()
+                .filter(|stored| (&stored.engine, &stored.version) != (&identity.name, &identity.version))
+            {
+                Some(stored) => failure.hint(format!(
+                    "it was found on {} ({}): reduce it there, or run the check again",
+                    stored.engine, stored.version
+                )),
+                None => failure.hint("it comes and goes, or the case was changed: run the check again"),
+            }
+        }
+        Reduced::Inconclusive(reason) => {
+            let why = match reason {
+                Reason::ExpectedHung => "the reference does not end".to_owned(),
+                Reason::ExpectedDied => "the reference dies".to_owned(),
+                Reason::Deviation { id, .. } => format!("the engine documents that it ends otherwise ({id})"),
+                Reason::OpenEndpoint { .. } | Reason::OpenMemory { .. } => {
+                    "what differs is left open by the manuals".to_owned()
+                }
+            };
+            Failure::new(format!("{name} cannot be judged: {why}"))
+                .hint("nothing is wrong that could be reduced")
+        }
+        Reduced::Unsupported(reason) => {
+            Failure::new(format!("{name} cannot be run on both engines: {reason}"))
+                .hint("name another engine with --emulator")
+        }
+        Reduced::NoCulprit(_) => Failure::new(format!(
+            "{name} diverges, but no single instruction can be found at fault"
+        ))
+        .hint("look at it with `snippex compare --divergence N`"),
+    }
+}
+
+fn save(
+    store: &StoreHandle,
+    stored: &Stored,
+    reference: &dyn Engine,
+    tested: &dyn Engine,
+    bugs: &[Bug],
+) -> Result<(), Failure> {
+    let (reference, tested) = (record(reference.identity()), record(tested.identity()));
+    let run = stored.run;
+    let (reference, tested, met) = store
+        .call(async move |store| {
+            let reference = store.add_engine(&reference).await?;
+            Ok((
+                reference,
+                store.add_engine(&tested).await?,
+                store.bugs("", Some(run)).await?,
+            ))
+        })
+        .or_tell()?;
+    let mut batch = Batch::default();
+    for bug in bugs {
+        batch
+            .bugs
+            .push(new_bug(bug, reference, tested, Some(stored.block)));
+        // A check counts what it meets; this one it did not name so.
+        if met.iter().all(|known| known.signature != bug.signature) {
+            batch.sightings.push(NewSighting {
+                signature: bug.signature.clone(),
+                engine: tested,
+                runs: 1,
+                blocks: 1,
+            });
+        }
+    }
+    store.save(run, batch).or_tell()?;
+    store.flush().or_tell()
+}
+
+fn print(app: &App<'_>, bug: &Bug) -> Result<(), Failure> {
+    let differences = &bug.divergence.differences;
+    let evidence = Evidence::new(&bug.signature, &bug.case, &bug.expected, &bug.actual, differences);
+    let decided = evidence.and_then(|evidence| evidence.ruling());
+    let mut snip = Snip::of(bug.case.clone());
+    snip.title = bug.signature.to_string();
+    if app.format == Format::Human {
+        let line = |text: String| app.printer.line(text);
+        line(format!(
+            "{HEADING}{}{HEADING:#}  {}",
+            bug.signature.id(),
+            bug.signature
+        ))?;
+        for difference in differences {
+            line(format!("  wrong   {}", sentence(difference)))?;
+        }
+        match decided {
+            Some((ruling, side)) => {
+                let side = crate::view::word(&side);
+                line(format!(
+                    "  manual  the {side} is right: {} ({})",
+                    ruling.what, ruling.reference
+                ))?;
+            }
+            None => line(
+                "  manual  no rule that snippex knows decides; the reference is taken as right".to_owned(),
+            )?,
+        }
+        let certain = match (bug.is_flaky(), bug.complete) {
+            (true, _) => format!(
+                "flaky: it showed in {} of {CONFIRMATIONS} fresh processes",
+                bug.confirmed
+            ),
+            (false, true) => format!("confirmed in {CONFIRMATIONS} fresh processes"),
+            (false, false) => {
+                format!("confirmed in {CONFIRMATIONS} fresh processes, but time was up: --seconds gives more")
+            }
+        };
+        let before = several(u64::from(bug.instructions), "instruction");
+        line(format!(
+            "  {certain}; from {before}, {} tried",
+            several(u64::from(bug.tried), "case")
+        ))?;
+        return app.printer.text(format_args!("\n{}\n", snip.text()));
+    }
+    let document = json!({"id": bug.signature.id(), "signature": bug.signature, "differences": differences,
+        "ruling": decided.map(|(ruling, _)| ruling), "right": decided.map(|(_, side)| side),
+        "confirmations": bug.confirmed, "flaky": bug.is_flaky(), "complete": bug.complete,
+        "instructions_before": bug.instructions, "tried": bug.tried, "snip": snip.text()});
+    app.printer.json_line(&document)
+}

@@ -1,0 +1,186 @@
+//! Bugs: found, listed, known, compared between versions, and reduced by hand.
+
+use serde_json::Value;
+
+use crate::sandbox::{Sandbox, TINY, tiny_program};
+
+/// A sandbox in which the mock's planted bug was found in the tiny program.
+fn checked() -> (Sandbox, String) {
+    let sandbox = Sandbox::new();
+    sandbox.file(TINY, &tiny_program());
+    let checked = sandbox.json(&["check", TINY, "-e", "mock", "-j", "1"]);
+    let bugs = checked["summary"]["bugs"].as_array().unwrap().clone();
+    assert_eq!(bugs.len(), 1, "{bugs:?}");
+    let id = bugs[0]["id"].as_str().unwrap().to_owned();
+    let named = &checked["blocks"][0]["findings"][0]["bugs"][0];
+    assert_eq!(named, &Value::from(id.clone()));
+    (sandbox, id)
+}
+
+#[test]
+fn a_bug_is_listed_shown_and_reduced() {
+    let (sandbox, id) = checked();
+    let listed = sandbox.json(&["bugs"]);
+    let bug = &listed[0];
+    assert_eq!(
+        (&bug["id"], &bug["instruction"]),
+        (&id.clone().into(), &"imul r64, r64".into())
+    );
+    assert_eq!(
+        (&bug["kind"], &bug["reduced"], &bug["confirmations"]),
+        (&"flag".into(), &true.into(), &3.into())
+    );
+    assert_eq!(bug["fields"], Value::from(vec!["flags.CF", "flags.OF"]));
+    assert_eq!(bug["example"], Value::from(vec!["imul rax, rsi"]));
+    assert_eq!(bug["engines"][0]["name"], "mock");
+    assert_eq!(
+        sandbox
+            .json(&["bugs", "--emulator", "qemu-x86_64"])
+            .as_array()
+            .unwrap()
+            .len(),
+        0
+    );
+    let human = sandbox.ok(&["bugs", "--all"]).stdout;
+    assert!(human.contains(&id) && human.contains("imul r64, r64"), "{human}");
+
+    let shown = sandbox.ok(&["bugs", "show", &id[..5]]).stdout;
+    for words in ["confirmed", "CF is 0, not 1", "imul", "snip 1", "rsi ="] {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    // The case that is shown can be reduced again, and is plain already.
+    let snip = sandbox.json(&["bugs", "show", &id])["snip"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    sandbox.file("case.snip", snip.as_bytes());
+    let again = sandbox.json(&["reduce", "case.snip", "-e", "mock"]);
+    assert_eq!((&again["id"], &again["snip"]), (&id.clone().into(), &snip.into()));
+    let by_number = sandbox.json(&["reduce", "1"]);
+    assert_eq!(
+        (&by_number["id"], &by_number["instructions_before"]),
+        (&id.clone().into(), &3.into())
+    );
+
+    sandbox
+        .run(&["bugs", "show", "0"])
+        .refused(&["no bug", "bugs --all"]);
+    sandbox.run(&["bugs", "show", "%"]).refused(&["no bug"]);
+    sandbox.ok(&["remove", "--run", "1"]);
+    assert_eq!(sandbox.json(&["bugs"]).as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn known_bugs_stay_listed_apart_and_fail_no_run() {
+    let (sandbox, id) = checked();
+    sandbox.ok(&[
+        "bugs",
+        "known",
+        "add",
+        &id,
+        "--issue",
+        "https://example.org/1",
+        "--note",
+        "planted",
+    ]);
+    let ended = sandbox.ok(&["check", TINY, "-e", "mock"]);
+    for words in ["Known", "https://example.org/1", "1 known"] {
+        assert!(ended.stdout.contains(words), "{words}: {ended:?}");
+    }
+    assert_eq!(sandbox.json(&["bugs"])[0]["known"]["note"], "planted");
+    // The list does not contradict itself; what is right in one command is done.
+    let twice = sandbox.run(&[
+        "bugs",
+        "known",
+        "add",
+        &id,
+        "ffffff",
+        "--issue",
+        "https://example.org/2",
+    ]);
+    assert_eq!(twice.code, Some(2), "{twice:?}");
+    for words in ["is known as https://example.org/1", "--replace", "no bug ffffff"] {
+        assert!(twice.stderr.contains(words), "{words}: {twice:?}");
+    }
+    sandbox.ok(&[
+        "bugs",
+        "known",
+        "add",
+        &id,
+        "--issue",
+        "https://example.org/2",
+        "--replace",
+    ]);
+    assert_eq!(
+        sandbox.json(&["bugs", "known", "list"])[0]["issue"],
+        "https://example.org/2"
+    );
+    // Known for another engine is not known for this one.
+    sandbox.ok(&["bugs", "known", "remove", &id]);
+    sandbox.ok(&["bugs", "known", "add", &id, "--issue", "x", "-e", "mock"]);
+    sandbox.ok(&["bugs", "known", "remove", &id, "-e", "mock"]);
+    sandbox
+        .run(&["bugs", "known", "remove", &id])
+        .refused(&["known list"]);
+    assert_eq!(sandbox.run(&["check", TINY, "-e", "mock"]).code, Some(1));
+}
+
+#[test]
+fn bugs_of_two_engines_are_compared() {
+    let (sandbox, id) = checked();
+    sandbox.ok(&["check", TINY, "-e", "native"]);
+    let cleared = sandbox.json(&["bugs", "diff", "altered", "#1"]);
+    assert_eq!(
+        (&cleared["fixed"][0]["id"], &cleared["in_both"]),
+        (&id.clone().into(), &0.into())
+    );
+    let broken = sandbox.run(&["bugs", "diff", "#1", "altered"]);
+    assert_eq!(broken.code, Some(1), "{broken:?}");
+    assert!(broken.stdout.contains(&id), "{broken:?}");
+    sandbox
+        .run(&["bugs", "diff", "#1", "7.2"])
+        .refused(&["no run", "there are: #1"]);
+    sandbox.run(&["bugs", "diff", "#1", "#1"]).refused(&["both name"]);
+}
+
+#[test]
+fn what_cannot_be_reduced_is_told_and_the_rest_goes_on() {
+    let (sandbox, id) = checked();
+    sandbox
+        .run(&["reduce", "1", "-e", "native"])
+        .refused(&["divergence 1 does not diverge on native", "was found on mock"]);
+    sandbox.run(&["reduce", "77"]).refused(&["77"]);
+    sandbox
+        .run(&["reduce", "no such file"])
+        .refused(&["cannot read no such file", "--divergences"]);
+    sandbox.file("bad.snip", b"snip 1\nblock 0x1000\n  code 4g\n");
+    sandbox
+        .run(&["reduce", "bad.snip"])
+        .refused(&["bad.snip", "line 3"]);
+    let mixed = sandbox.run(&["reduce", "77", "1", "no such file"]);
+    assert_eq!(mixed.code, Some(2), "{mixed:?}");
+    assert!(mixed.stdout.contains(&id), "{mixed:?}");
+    assert!(
+        mixed.stderr.contains("77") && mixed.stderr.contains("no such file"),
+        "{mixed:?}"
+    );
+}
+
+#[test]
+fn without_reduction_bugs_are_stored_as_they_were_met() {
+    let sandbox = Sandbox::new();
+    sandbox.file(TINY, &tiny_program());
+    let checked = sandbox.json(&["check", TINY, "-e", "mock", "--no-reduce"]);
+    let bug = &checked["summary"]["bugs"][0];
+    assert_eq!(
+        (&bug["instruction"], &bug["reduced"]),
+        (&"imul r64, r64".into(), &false.into())
+    );
+    assert_eq!(bug["example"].as_array().unwrap().len(), 3, "{bug}");
+    // A later check does what this one left out.
+    let checked = sandbox.json(&["check", TINY, "-e", "mock"]);
+    assert_eq!(checked["summary"]["bugs"][0]["reduced"], true);
+    // And one after that has nothing left to reduce, but lists the bug all the same.
+    let checked = sandbox.json(&["check", TINY, "-e", "mock"]);
+    assert_eq!(checked["summary"]["bugs"][0]["reduced"], true);
+}

@@ -147,3 +147,29 @@ fn invalid_groups_are_refused() {
     assert!(matches!(engine.run(&groups), Err(EngineError::Batch(_))));
     assert_eq!(snippex_exec::batch::split(&groups).len(), 2);
 }
+
+#[test]
+fn an_engine_that_is_updated_while_in_use_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("emulator");
+    // What an update does: a new file in the place of the old one.
+    let install = |version: &str| {
+        let script = format!("#!/bin/sh\n[ \"$1\" = --version ] && {{ echo {version}; exit; }}\nexec \"$@\"\n");
+        let new = folder.path().join("new");
+        std::fs::write(&new, script).unwrap();
+        std::fs::set_permissions(&new, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        std::fs::rename(&new, &program).unwrap();
+    };
+    install("1.0");
+    let command = format!("{} {{runner}}", program.display());
+    let mut engine = RunnerEngine::start(EngineSpec::from_command("mine", &command).unwrap()).unwrap();
+    assert_eq!(engine.identity().version, "1.0");
+    // The same version again, as a reinstallation leaves it.
+    install("1.0");
+    engine.restart().unwrap();
+    install("2.0");
+    match engine.restart() {
+        Err(EngineError::Changed { before, after, .. }) => assert_eq!((&before[..], &after[..]), ("1.0", "2.0")),
+        other => panic!("{other:?}"),
+    }
+}

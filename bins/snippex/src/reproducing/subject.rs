@@ -56,18 +56,58 @@ pub(crate) struct Judged {
     pub(crate) divergence: Option<(String, Divergence)>,
 }
 
+/// Digits of the id of a bug: shorter numbers are those of divergences.
+const BUG_DIGITS: usize = 10;
+
 impl Subject {
     /// What `text` names: a number of a divergence, or a file.
     pub(crate) fn load(app: &App<'_>, text: &str) -> Result<Self, Failure> {
+        let digits = text.bytes().all(|byte| byte.is_ascii_hexdigit());
         match text.parse::<i64>() {
-            Ok(number @ 1..) => Self::divergence(app, DivergenceId(number)),
+            Ok(number @ 1..) if text.len() < BUG_DIGITS => Self::divergence(app, DivergenceId(number)),
+            _ if digits && !Path::new(text).exists() => Self::bug(app, text),
             _ => Self::file(Path::new(text)),
         }
     }
 
+    /// The plainest case of a bug.
+    fn bug(app: &App<'_>, id: &str) -> Result<Self, Failure> {
+        let store = app.existing_store()?;
+        let bugs = Bugs::read(&store)?;
+        let stored = bugs.find(id)?;
+        let (view, example) = bugs.view(&stored)?;
+        let example = example.ok_or_else(|| {
+            Failure::new(format!("bug {id} has no case in the database"))
+                .hint("run the check again, without --no-reduce")
+        })?;
+        let (reference, engine) = (example.reference, example.engine);
+        let (reference, engine) = store
+            .call(async move |store| Ok((store.engine(reference).await?, store.engine(engine).await?)))
+            .or_tell()?;
+        let covered = reference.components.intersection(engine.components);
+        let mut notes = vec![format!("Bug {} of snippex.", view.id)];
+        if let Some(ruling) = view.ruling {
+            notes.push(format!("{} ({}).", ruling.what, ruling.reference));
+        }
+        let engines = Engines {
+            expected: format!("{} ({})", reference.name, reference.guest.brand),
+            actual: format!("{} ({})", engine.name, engine.version),
+            actual_name: engine.name,
+        };
+        Ok(Self {
+            title: String::new(),
+            notes,
+            case: example.case,
+            needs: Vec::new(),
+            is_file: false,
+            expected: Some((example.expected, reference.components)),
+            actual: Some((example.actual, covered, engines)),
+        })
+    }
+
     fn file(path: &Path) -> Result<Self, Failure> {
         let shown = path.display();
-        let hint = "name a .snip file, or the number of a divergence (snippex list --divergences)";
+        let hint = "name a .snip file, the id of a bug (snippex bugs), or the number of a divergence";
         let size = std::fs::metadata(path)
             .or_fail_with(|| format!("cannot read {shown}"))
             .map_err(|failure| failure.hint(hint))?

@@ -92,7 +92,9 @@ fn redacted(line: &str) -> String {
             return line.split(", found in ").next().unwrap().to_owned() + ", found in [TIME]";
         }
         // Which flags IMUL leaves as they were is up to the CPU.
-        _ if line.get(3..).is_some_and(|rest| rest.starts_with("flags  ")) => return line.chars().take(27).collect::<String>() + " [FLAGS]",
+        _ if line.get(3..).is_some_and(|rest| rest.starts_with("flags  ")) => {
+            return line.chars().take(27).collect::<String>() + " [FLAGS]";
+        }
         _ if line.contains(" on native (") => {
             return line.split(" on native (").next().unwrap().to_owned() + " on native [CPU]";
         }

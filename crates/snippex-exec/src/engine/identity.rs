@@ -1,5 +1,7 @@
 //! What an engine is: its version and configuration, and what the guest itself sees.
 
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -159,6 +161,27 @@ fn text(words: &[u32]) -> String {
         .take_while(|&byte| byte != 0)
         .filter(|byte| (0x20..0x7f).contains(byte))
         .map(char::from)
+        .collect()
+}
+
+/// What tells whether a file was replaced: device, inode, size, time of its last change.
+pub(super) type Stamp = (u64, u64, u64, i64, i64);
+
+/// Stamps of the files that the engine's command names. An update of the engine changes them.
+pub(super) fn stamps(spec: &EngineSpec) -> Vec<Stamp> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = |word: &String| {
+        let places: Vec<_> = if word.contains('/') {
+            vec![word.into()]
+        } else {
+            std::env::split_paths(&path).map(|folder| folder.join(word)).collect()
+        };
+        places.iter().find_map(|place| std::fs::metadata(place).ok().filter(Metadata::is_file))
+    };
+    let words = spec.command.iter().filter(|word| !word.contains("{runner}"));
+    words
+        .filter_map(found)
+        .map(|file| (file.dev(), file.ino(), file.size(), file.mtime(), file.mtime_nsec()))
         .collect()
 }
 

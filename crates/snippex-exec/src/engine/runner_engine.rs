@@ -32,6 +32,8 @@ const MAX_DEATHS_IN_A_ROW: u32 = 64;
 pub struct RunnerEngine {
     pub(super) spec: EngineSpec,
     pub(super) identity: EngineIdentity,
+    /// Of the files of its command when its version was asked for.
+    stamps: Vec<identity::Stamp>,
     runner: Arc<RunnerFile>,
     pub(super) shared: Shared,
     pub(super) process: Option<GuestProcess>,
@@ -84,9 +86,11 @@ impl RunnerEngine {
         if let Some(found) = identity.cpu.emulator().filter(|_| spec.native) {
             return Err(EngineError::NotNative { found: found.into() });
         }
+        let stamps = identity::stamps(&spec);
         Ok(Self {
             spec,
             identity,
+            stamps,
             runner,
             shared,
             process: Some(process),
@@ -107,8 +111,22 @@ impl RunnerEngine {
             self.space = AddressSpace::default();
             self.mapped.clear();
             let process = spawn(&self.spec, &self.runner, &mut self.shared)?;
-            let version = Some(self.identity.version.clone());
+            // Asking for the version costs a process: only when the engine's files have changed.
+            let stamps = identity::stamps(&self.spec);
+            let version = if stamps == self.stamps {
+                Some(self.identity.version.clone())
+            } else {
+                identity::version(&self.spec)
+            };
             let now = EngineIdentity::new(&self.spec, self.shared.header(), version);
+            if now.version != self.identity.version {
+                return Err(EngineError::Changed {
+                    engine: self.spec.name.clone(),
+                    before: self.identity.version.clone(),
+                    after: now.version,
+                });
+            }
+            self.stamps = stamps;
             if now.cpu != self.identity.cpu {
                 let engine = self.spec.name.clone();
                 let (before, after) = (format!("{:?}", self.identity.cpu), format!("{:?}", now.cpu));

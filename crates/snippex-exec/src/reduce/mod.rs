@@ -162,14 +162,32 @@ impl<'t> Search<'t> {
     }
 
     fn bugs(mut self, case: &Case, parting: &Parting) -> Result<Vec<Bug>, EngineError> {
-        let Some(base) = self.base(case, parting)? else {
-            return Ok(Vec::new());
-        };
-        let mut wanted = base.signature.fields.clone();
         let mut bugs: Vec<Bug> = Vec::new();
+        let mut accounted: Vec<String> = Vec::new();
+        for (index, base) in self.bases(case, parting)?.into_iter().enumerate() {
+            // The plainest base may show more than what was met, another one shows what the plainest does not.
+            let mut wanted = base.signature.fields.clone();
+            wanted.retain(|field| {
+                !accounted.contains(field) && (index == 0 || parting.signature.fields.contains(field))
+            });
+            self.bugs_from(case, &base, wanted, &mut accounted, &mut bugs)?;
+        }
+        Ok(bugs)
+    }
+
+    /// The bugs behind the `wanted` fields of `base`.
+    fn bugs_from(
+        &mut self,
+        case: &Case,
+        base: &Shown,
+        mut wanted: Vec<String>,
+        accounted: &mut Vec<String>,
+        bugs: &mut Vec<Bug>,
+    ) -> Result<(), EngineError> {
         while !wanted.is_empty() && bugs.len() < MAX_BUGS {
-            let (shown, complete) = self.reduced(&base, &wanted)?;
+            let (shown, complete) = self.reduced(base, &wanted)?;
             wanted.retain(|field| !shown.signature.fields.contains(field));
+            accounted.extend(shown.signature.fields.iter().cloned());
             // What cannot be had without another bug's symptoms is one more symptom of that bug.
             let is_more = |bug: &Bug| {
                 let known = &bug.signature.fields;
@@ -192,12 +210,13 @@ impl<'t> Search<'t> {
             bug.confirmed = self.confirm(&bug)?;
             bugs.push(bug);
         }
-        Ok(bugs)
+        Ok(())
     }
 
-    /// Where the search begins: the instruction at fault alone if it still shows the bug then, otherwise the block up to
-    /// it; without exception flags that were set before, which would hide that they are missing.
-    fn base(&mut self, case: &Case, parting: &Parting) -> Result<Option<Shown>, EngineError> {
+    /// Where the search may begin, the plainest first: the instruction at fault alone, or the block up to it; without
+    /// exception flags that were set before, which would hide that they are missing, or with them, since they could be
+    /// missed when they are to be cleared.
+    fn bases(&mut self, case: &Case, parting: &Parting) -> Result<Vec<Shown>, EngineError> {
         let ends = instruction_ends(&case.block);
         let (index, end) = (parting.instruction, ends[parting.instruction]);
         let whole = Case {
@@ -217,12 +236,13 @@ impl<'t> Search<'t> {
         starts.extend(with_and_without_flags(whole));
         let met = &parting.signature;
         let shown = self.show(starts)?;
-        Ok(shown.into_iter().flatten().find(|shown| {
+        let alike = |shown: &Shown| {
             let signature = &shown.signature;
             signature.form.text == met.form.text
                 && signature.kind.is_like(met.kind)
                 && signature.fields.iter().any(|field| met.fields.contains(field))
-        }))
+        };
+        Ok(shown.into_iter().flatten().filter(alike).collect())
     }
 
     /// The plainest case that shows at least one of the `wanted` fields of `base`, and nothing that `base` does not; and

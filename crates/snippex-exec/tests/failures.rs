@@ -154,7 +154,8 @@ fn an_engine_that_is_updated_while_in_use_is_told() {
     let program = folder.path().join("emulator");
     // What an update does: a new file in the place of the old one.
     let install = |version: &str| {
-        let script = format!("#!/bin/sh\n[ \"$1\" = --version ] && {{ echo {version}; exit; }}\nexec \"$@\"\n");
+        let script =
+            format!("#!/bin/sh\n[ \"$1\" = --version ] && {{ echo {version}; exit; }}\nexec \"$@\"\n");
         let new = folder.path().join("new");
         std::fs::write(&new, script).unwrap();
         std::fs::set_permissions(&new, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
@@ -169,7 +170,9 @@ fn an_engine_that_is_updated_while_in_use_is_told() {
     engine.restart().unwrap();
     install("2.0");
     match engine.restart() {
-        Err(EngineError::Changed { before, after, .. }) => assert_eq!((&before[..], &after[..]), ("1.0", "2.0")),
+        Err(EngineError::Changed { before, after, .. }) => {
+            assert_eq!((&before[..], &after[..]), ("1.0", "2.0"));
+        }
         other => panic!("{other:?}"),
     }
 }

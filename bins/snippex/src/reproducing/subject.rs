@@ -14,6 +14,7 @@ use snippex_exec::engine::{Engine, EngineIdentity};
 use snippex_store::DivergenceId;
 
 use crate::app::App;
+use crate::bugs::Bugs;
 use crate::engines::{EngineChoice, tolerance_of};
 use crate::tell::OrTell;
 

@@ -1,5 +1,6 @@
 //! Which bugs have been met, shared by all threads of a check: each is reduced once.
 
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,8 @@ struct Met {
     reduced: Catalogue,
     /// As they were met: time was up, or they did not show again.
     unreduced: Catalogue,
+    /// What each signature that was met has come to, where the catalogues do not say it.
+    settled: HashMap<Signature, Vec<Signature>>,
     spent: Duration,
 }
 
@@ -39,6 +42,7 @@ impl Ledger {
             met: Mutex::new(Met {
                 reduced: known,
                 unreduced: Catalogue::default(),
+                settled: HashMap::new(),
                 spent: Duration::ZERO,
             }),
             budget,
@@ -80,10 +84,14 @@ impl Ledger {
             let (known, rest) = ledger.reduced.account(&met);
             let mut signatures: Vec<Signature> = known.into_iter().cloned().collect();
             let rest = if rest.is_empty() { met.fields.clone() } else { rest };
-            let rest = Signature { fields: rest, ..met };
+            let rest = Signature {
+                fields: rest,
+                ..met.clone()
+            };
             let is_new = ledger.unreduced.explain(&rest).is_none();
             ledger.unreduced.add(rest.clone());
             signatures.push(rest.clone());
+            ledger.settled.insert(met, signatures.clone());
             return Ok(Found {
                 signatures,
                 new: is_new
@@ -95,19 +103,18 @@ impl Ledger {
         for bug in &new {
             ledger.reduced.add(bug.signature.clone());
         }
-        Ok(Found {
-            signatures: new.iter().map(|bug| bug.signature.clone()).collect(),
-            new,
-        })
+        let signatures: Vec<Signature> = new.iter().map(|bug| bug.signature.clone()).collect();
+        // Fields that cannot be told from those of another bug are not looked for again.
+        ledger.settled.insert(met, signatures.clone());
+        Ok(Found { signatures, new })
     }
 
     fn known(&self, met: &Signature) -> Option<Vec<Signature>> {
         let ledger = self.lock();
-        let known = ledger
-            .reduced
-            .explain(met)
-            .or_else(|| ledger.unreduced.explain(met))?;
-        Some(known.into_iter().cloned().collect())
+        if let Some(known) = ledger.reduced.explain(met) {
+            return Some(known.into_iter().cloned().collect());
+        }
+        ledger.settled.get(met).cloned()
     }
 
     fn lock(&self) -> MutexGuard<'_, Met> {

@@ -174,14 +174,26 @@ pub(super) fn stamps(spec: &EngineSpec) -> Vec<Stamp> {
         let places: Vec<_> = if word.contains('/') {
             vec![word.into()]
         } else {
-            std::env::split_paths(&path).map(|folder| folder.join(word)).collect()
+            std::env::split_paths(&path)
+                .map(|folder| folder.join(word))
+                .collect()
         };
-        places.iter().find_map(|place| std::fs::metadata(place).ok().filter(Metadata::is_file))
+        places
+            .iter()
+            .find_map(|place| std::fs::metadata(place).ok().filter(Metadata::is_file))
     };
     let words = spec.command.iter().filter(|word| !word.contains("{runner}"));
     words
         .filter_map(found)
-        .map(|file| (file.dev(), file.ino(), file.size(), file.mtime(), file.mtime_nsec()))
+        .map(|file| {
+            (
+                file.dev(),
+                file.ino(),
+                file.size(),
+                file.mtime(),
+                file.mtime_nsec(),
+            )
+        })
         .collect()
 }
 

@@ -3,8 +3,8 @@
 use std::sync::LazyLock;
 
 use iced_x86::{
-    CpuidFeature, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic,
-    Register, RflagsBits, UsedMemory, UsedRegister,
+    CpuidFeature, Decoder, DecoderOptions, EncodingKind, FlowControl, Instruction, InstructionInfoFactory,
+    Mnemonic, Register, RflagsBits, UsedMemory, UsedRegister,
 };
 
 use super::vector::Shape;
@@ -73,6 +73,8 @@ pub(super) struct Decoded {
     pub(super) raises: bool,
     /// A near branch with an operand-size prefix.
     pub(super) narrow_branch: bool,
+    /// A scalar VEX instruction with VEX.L = 1.
+    pub(super) long_scalar: bool,
 }
 
 /// Decodes the whole block. Bytes that do not decode end it.
@@ -96,6 +98,7 @@ pub(super) fn decode(block: &Block) -> Vec<Decoded> {
             shape: Shape::of(&instruction),
             raises: raises(&instruction, &registers),
             narrow_branch: is_narrow_branch(&instruction, &block.bytes[offset..]),
+            long_scalar: is_long_scalar(&instruction, &block.bytes[offset..]),
             memory: info.used_memory().into(),
             registers,
             flags_read: to_rflags(instruction.rflags_read()),
@@ -132,6 +135,19 @@ fn is_float_arithmetic(name: &str) -> bool {
     let name = name.strip_prefix('v').unwrap_or(name);
     let operation = OPERATIONS.iter().any(|operation| name.starts_with(operation));
     operation && (name.starts_with("cvt") || TYPES.iter().any(|kind| name.ends_with(kind)))
+}
+
+/// Whether an instruction that ignores the vector length has VEX.L = 1.
+fn is_long_scalar(instruction: &Instruction, bytes: &[u8]) -> bool {
+    const LENGTH: u8 = 1 << 2;
+    let code = instruction.code();
+    if code.encoding() != EncodingKind::VEX || !code.op_code().is_lig() {
+        return false;
+    }
+    // C5 has it in its second byte, C4 in its third; before them there are segment and address-size prefixes only.
+    let mut bytes = bytes.iter().skip_while(|byte| !matches!(byte, 0xc4 | 0xc5));
+    let distance = if bytes.next() == Some(&0xc5) { 0 } else { 1 };
+    bytes.nth(distance).is_some_and(|byte| byte & LENGTH != 0)
 }
 
 /// Whether a near branch has an operand-size prefix among its legacy prefixes.

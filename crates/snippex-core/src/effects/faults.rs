@@ -86,6 +86,9 @@ impl Flow<'_> {
         if decoded.narrow_branch {
             rules |= RuleSet::of(Rule::NarrowBranch);
         }
+        if decoded.long_scalar {
+            rules |= RuleSet::of(Rule::VectorLength);
+        }
         if decoded.unit == Unit::X87 {
             // A pending exception is delivered by the next instruction that waits for it.
             rules |= self.mask.status_rules(SUMMARY);
@@ -107,6 +110,13 @@ impl Flow<'_> {
             for access in accesses.iter().filter(|access| access.writes) {
                 self.write_memory(*access, |_| (0xff, rules));
             }
+        }
+    }
+
+    /// What a scalar instruction with VEX.L = 1 writes.
+    pub(super) fn long_scalar(&mut self, decoded: &Decoded) {
+        for used in decoded.registers.iter().filter(|used| writes(used.access())) {
+            self.write_register(used.register(), u64::MAX, RuleSet::of(Rule::VectorLength));
         }
     }
 

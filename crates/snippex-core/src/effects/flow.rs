@@ -33,6 +33,8 @@ pub(super) struct Flow<'a> {
     pub(super) pushes: bool,
     /// Whether the run ended with C2 set: an FPREM was left incomplete.
     pub(super) incomplete: bool,
+    /// Whether the remainder under way surely has a quotient.
+    pub(super) quotient: bool,
     /// False as long as nothing at all is open, which lets most instructions off lightly.
     pub(super) dirty: bool,
     pub(super) index: usize,
@@ -70,6 +72,7 @@ impl<'a> Flow<'a> {
             controls_changed: false,
             pushes,
             incomplete,
+            quotient: false,
             dirty: false,
             index: 0,
         }
@@ -88,7 +91,7 @@ impl<'a> Flow<'a> {
             Inputs::default()
         };
         let pending = decoded.unit == Unit::X87 && self.dirty;
-        let vendor = is_masked_store(decoded) || decoded.narrow_branch;
+        let vendor = is_masked_store(decoded) || decoded.narrow_branch || decoded.long_scalar;
         if !inputs.all.is_empty() || vendor || pending {
             self.note_fault(decoded, inputs);
             self.note_target(decoded, inputs);
@@ -109,6 +112,9 @@ impl<'a> Flow<'a> {
         }
         if decoded.narrow_branch {
             self.narrow_branch(decoded, &accesses);
+        }
+        if decoded.long_scalar {
+            self.long_scalar(decoded);
         }
         self.learn(decoded, &accesses);
         self.dirty = !self.mask.is_clean();

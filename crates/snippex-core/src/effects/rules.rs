@@ -70,9 +70,6 @@ rules! {
         "SDM vol. 2, LZCNT/TZCNT, Flags Affected";
     BitScanFlags = "bit-scan-flags", Undefined, "CF, OF, SF, AF and PF are undefined after BSF and BSR",
         "SDM vol. 2, BSF/BSR, Flags Affected";
-    BitScanUpper = "bit-scan-upper", ImplementationDefined,
-        "BSF and BSR leave their destination alone when the source is 0; older processors clear its upper half in the 32-bit form",
-        "SDM vol. 2, BSF/BSR, Description and note on older processors; APM vol. 3, BSF/BSR";
     BitTestFlags = "bit-test-flags", Undefined, "OF, SF, AF and PF are undefined after BT, BTC, BTR and BTS",
         "SDM vol. 2, BT/BTC/BTR/BTS, Flags Affected";
     MultiplyFlags = "multiply-flags", Undefined, "SF, ZF, AF and PF are undefined after MUL and IMUL",
@@ -90,6 +87,15 @@ rules! {
     DoubleShift = "double-shift", Undefined,
         "destination and status flags are undefined after SHLD and SHRD by more than the operand's width",
         "SDM vol. 2, SHLD/SHRD, Description and Flags Affected";
+    VectorLength = "vector-length", ImplementationDefined,
+        "a scalar VEX instruction with VEX.L = 1 may behave differently from processor to processor",
+        "SDM vol. 2, VADDSD and the other VEX.LIG instructions, Description (software should ensure that VEX.L is 0)";
+    X87Range = "x87-range", Undefined,
+        "F2XM1 of an argument beyond -1 to 1, FYL2XP1 of one beyond -(1 - sqrt(2)/2) to 1 - sqrt(2)/2",
+        "SDM vol. 2, F2XM1 and FYL2XP1, Description";
+    X87NoQuotient = "x87-no-quotient", ImplementationDefined,
+        "C0, C1 and C3 of an FPREM or FPREM1 that has no quotient, because an operand is a NaN, infinite, zero or invalid",
+        "SDM vol. 2, FPREM/FPREM1, FPU Flags Affected (the codes are bits of the quotient)";
     Bswap16 = "bswap-16", Undefined, "BSWAP of a 16-bit register is undefined",
         "SDM vol. 2, BSWAP, Description; APM vol. 3, BSWAP";
     X87Codes = "x87-codes", Undefined,

@@ -102,10 +102,8 @@ pub(super) fn open_destination(
                 .is_none_or(|count| count > 16)
                 .then_some((0xffff, Rule::DoubleShift))
         }
-        M::Bswap if width == 16 => Some((0xffff, Rule::Bswap16)),
-        M::Bsf | M::Bsr if width == 32 => operand(1)
-            .is_none_or(|source| source == 0)
-            .then_some((0xffff_ffff_0000_0000, Rule::BitScanUpper)),
+        // Of the result nothing is said, the rest of the register included.
+        M::Bswap if width == 16 => Some((u64::MAX, Rule::Bswap16)),
         _ => None,
     }
 }

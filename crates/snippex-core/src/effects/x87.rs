@@ -56,6 +56,7 @@ impl Flow<'_> {
             return self.codes(decoded, RuleSet::EMPTY);
         }
         let instruction = &decoded.instruction;
+        self.quotient = self.has_quotient();
         let approximation = self.approximation(instruction.mnemonic());
         let exponent = self.moved_exponent(decoded, accesses);
         let inputs = inputs.union(self.unseen_inputs(decoded, accesses));
@@ -106,12 +107,37 @@ impl Flow<'_> {
         let mut rules = steering.union(stack);
         match decoded.instruction.mnemonic() {
             Mnemonic::Fbld if !self.is_valid_bcd(accesses) => rules |= RuleSet::of(Rule::X87Bcd),
+            // Below 2^0 and 2^-2: a little less than the manual allows.
+            Mnemonic::F2xm1 if !self.is_below(0) => rules |= RuleSet::of(Rule::X87Range),
+            Mnemonic::Fyl2xp1 if !self.is_below(-2) => rules |= RuleSet::of(Rule::X87Range),
             Mnemonic::Fprem | Mnemonic::Fprem1 if self.incomplete => {
                 rules |= RuleSet::of(Rule::X87PartialRemainder);
             }
             _ => {}
         }
         rules
+    }
+
+    /// Whether ST(0) is known to be smaller than two to the power of `exponent`.
+    fn is_below(&self, exponent: i32) -> bool {
+        self.physical(0)
+            .and_then(|physical| self.exponents[physical])
+            .is_some_and(|found| found < exponent)
+    }
+
+    /// Whether a remainder of ST(0) by ST(1) surely has a quotient: two ordinary numbers.
+    fn has_quotient(&self) -> bool {
+        let ordinary = |index| {
+            let Some(physical) = self.physical(index) else {
+                return false;
+            };
+            let start = &self.case.state.x87;
+            let st = start.st[(physical + 8 - usize::from(start.top())) & 7];
+            // A loaded number is normal unless its exponent says otherwise; one from the start may be an unnormal.
+            let normal = st[7] & 0x80 != 0;
+            normal && self.exponents[physical].is_some_and(|exponent| (-16382..16384).contains(&exponent))
+        };
+        ordinary(0) && ordinary(1)
     }
 
     fn is_valid_bcd(&self, accesses: &[Access]) -> bool {
@@ -213,6 +239,10 @@ impl Flow<'_> {
             undefined = C0 | C1 | C2 | C3;
         }
         self.mask.set_status(undefined, RuleSet::of(Rule::X87Codes));
+        if matches!(instruction.mnemonic(), Mnemonic::Fprem | Mnemonic::Fprem1) && !self.quotient {
+            self.mask
+                .set_status(C0 | C1 | C3, RuleSet::of(Rule::X87NoQuotient));
+        }
     }
 
     /// Exception flags that depend on open data or on the last bits of an approximation.

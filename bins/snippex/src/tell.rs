@@ -4,6 +4,7 @@ use std::error::Error;
 
 use cli_kit::Failure;
 use snippex_core::binary::ImageError;
+use snippex_core::generate::RequestError;
 use snippex_core::select::FilterError;
 use snippex_exec::engine::{EngineError, SpecError};
 use snippex_store::StoreError;
@@ -83,6 +84,22 @@ impl Tell for EngineError {
 impl Tell for FilterError {
     fn tell(&self) -> Failure {
         chain(self)
+    }
+}
+
+impl Tell for RequestError {
+    fn tell(&self) -> Failure {
+        let failure = chain(self);
+        match self {
+            Self::Extension { .. } => {
+                failure.hint("see `snippex generate --dry-run` for the names of all extensions")
+            }
+            Self::Mnemonic { .. } => {
+                failure.hint("give mnemonics as the manuals write them, separated by commas")
+            }
+            Self::Nothing => failure.hint("relax --isa or --instruction"),
+            Self::Range { .. } => failure.hint("correct --per-form or --sequence"),
+        }
     }
 }
 

@@ -54,6 +54,8 @@ pub enum Origin {
     AddressTaken,
     /// Filled in by linear sweep; may be data.
     Sweep,
+    /// Not found at all but made from the instruction set (see `generate`).
+    Generated,
 }
 
 /// Why a block is kept but not run: its result would depend on more than the case says.

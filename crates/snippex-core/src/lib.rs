@@ -24,7 +24,7 @@
 //! binary -> extract -> select -> (seed) case -> (run elsewhere) observation -> diff
 //! ```
 //!
-//! [`binary`] reads files, [`extract`] finds blocks, [`select`] chooses; [`seed`] makes start states; [`block`],
+//! [`binary`] reads files, [`extract`] finds blocks or [`generate`] makes them, [`select`] chooses; [`seed`] makes start states; [`block`],
 //! [`case`], [`group`], [`state`] and [`observation`] are the nouns; [`effects`] knows what the manuals leave open and
 //! [`diff`] compares under that; [`signature`] says which divergences are the same bug; [`codec`] gives everything bytes
 //! and names; [`conformance`] has tests that are whole programs. Running is for `snippex-exec`.
@@ -39,6 +39,7 @@ pub mod decode;
 pub mod diff;
 pub mod effects;
 pub mod extract;
+pub mod generate;
 pub mod group;
 pub mod lower;
 pub mod observation;

@@ -44,6 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         placement: place(&image.address_range(), image.position_independent())?,
         reference: &|| start(EngineSpec::native()),
         subject: &|| start(subject.clone()),
+        style: snippex_core::seed::Style::Compiled,
         options: CheckOptions {
             threads: 2,
             tolerance,

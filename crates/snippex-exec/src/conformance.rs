@@ -11,7 +11,7 @@ use snippex_core::block::{Block, Origin, Terminator};
 use snippex_core::case::{Access, Case, PAGE_SIZE, Page, Placement};
 use snippex_core::group::Group;
 use snippex_core::observation::{Endpoint, Observation};
-use snippex_core::seed::palette;
+use snippex_core::seed::{Style, palette};
 use snippex_core::state::{Components, MachineState, RSP, rflags};
 
 use crate::engine::{Engine, EngineError};
@@ -61,9 +61,9 @@ pub fn conformance(engine: &mut dyn Engine) -> Result<Vec<Failure>, EngineError>
     }
     // Every vector, x87 and opmask register survives the way in and out.
     let nop = case(Terminator::FallThrough, &[0x90], |_| ());
-    let starts = palette(1).len();
+    let starts = palette(1, Style::Compiled).len();
     let group = Group {
-        palette: palette(1),
+        palette: palette(1, Style::Compiled),
         ..Group::of(&nop)
     };
     let group = Group {

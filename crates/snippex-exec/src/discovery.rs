@@ -13,7 +13,7 @@ use snippex_core::case::{Access, PAGE_SIZE, Page, Placement};
 use snippex_core::group::{Group, VectorState};
 use snippex_core::observation::Endpoint;
 use snippex_core::seed::memory::Filling;
-use snippex_core::seed::{MemoryUse, Roles, landing_pad, palette, starts};
+use snippex_core::seed::{MemoryUse, Roles, Style, landing_pad, palette, starts};
 
 use crate::batch::{MAX_PAGES, split};
 use crate::engine::{Engine, EngineError};
@@ -32,6 +32,7 @@ pub struct CaseMaker<'i> {
     palette: Arc<[VectorState]>,
     seed: u64,
     states: usize,
+    style: Style,
 }
 
 /// A group whose pages are not settled yet.
@@ -53,9 +54,20 @@ impl<'i> CaseMaker<'i> {
         Self {
             source,
             placement,
-            palette: palette(seed),
+            palette: palette(seed, Style::Compiled),
             seed,
             states,
+            style: Style::Compiled,
+        }
+    }
+
+    /// The same for blocks of another kind.
+    #[must_use]
+    pub fn in_style(self, style: Style) -> Self {
+        Self {
+            palette: palette(self.seed, style),
+            style,
+            ..self
         }
     }
 
@@ -105,7 +117,7 @@ impl<'i> CaseMaker<'i> {
     /// Start states, and the pages that follow from them.
     fn draft(&mut self, block: &Arc<Block>) -> Draft {
         let roles = Roles::of(block, self.placement);
-        let starts = starts(self.seed, block, &roles, self.states);
+        let starts = starts(self.seed, self.style, block, &roles, self.states);
         let group = Group {
             block: Arc::clone(block),
             placement: self.placement,
@@ -116,7 +128,10 @@ impl<'i> CaseMaker<'i> {
         let filling = if roles.follows_pointers {
             Filling::Pointers
         } else {
-            Filling::Data
+            match self.style {
+                Style::Compiled => Filling::Data,
+                Style::Corners => Filling::Corners,
+            }
         };
         let guard = (block.address >> 1).is_multiple_of(8).then_some(ARENA + PAGE);
         let mut draft = Draft {

@@ -17,6 +17,9 @@ pub(crate) const EXIT_UNMAPPABLE: u32 = 0xffff_ff02;
 /// Set by the host: the engine cannot load the x87 state.
 pub(crate) const EXIT_X87_TOP: u32 = 0xffff_ff03;
 
+/// Set by the host: the engine died in other runs of the block, so that this one was not tried.
+pub(crate) const EXIT_ABANDONED: u32 = 0xffff_ff04;
+
 const SIGTRAP: u32 = 5;
 const SIGSEGV: u32 = 11;
 
@@ -34,6 +37,8 @@ pub enum Unsupported {
     Programs,
     /// The engine cannot load such a start state, for the reason given.
     State(&'static str),
+    /// The engine died in other runs of the block; this one was not tried.
+    Abandoned,
 }
 
 impl std::fmt::Display for Unsupported {
@@ -43,6 +48,7 @@ impl std::fmt::Display for Unsupported {
             Self::Feature(name) => write!(formatter, "the engine has no {name}"),
             Self::Address => formatter.write_str("the engine cannot map a page where the case wants it"),
             Self::Programs => formatter.write_str("the engine runs cases only, not whole programs"),
+            Self::Abandoned => formatter.write_str("the engine died in other runs of the block"),
             Self::State(reason) => write!(formatter, "the engine cannot load the start state: {reason}"),
         }
     }
@@ -255,7 +261,7 @@ fn same_registers(a: &RunOutput, b: &RunOutput, before: &VectorState, covered: C
 
 fn endpoint(group: &Group, lowered: &Lowered, output: &RunOutput) -> Option<Endpoint> {
     Some(match output.exit {
-        EXIT_UNMAPPABLE | EXIT_X87_TOP => return None,
+        EXIT_UNMAPPABLE | EXIT_X87_TOP | EXIT_ABANDONED => return None,
         EXIT_HUNG => Endpoint::Hung,
         EXIT_DIED => Endpoint::EngineDied {
             signal: (output.fault.signal != 0).then_some(output.fault.signal as i32),
@@ -308,6 +314,7 @@ fn observe(
     let Some(endpoint) = endpoint(group, lowered, output) else {
         return Outcome::Unsupported(match output.exit {
             EXIT_X87_TOP => Unsupported::State("x87 TOP is not 0"),
+            EXIT_ABANDONED => Unsupported::Abandoned,
             _ => Unsupported::Address,
         });
     };

@@ -48,6 +48,7 @@ fn run(
         placement: place(&image.address_range(), image.position_independent()).unwrap(),
         reference: &native,
         subject,
+        style: snippex_core::seed::Style::Compiled,
         options,
     };
     let (sender, receiver) = sync_channel(16);

@@ -44,6 +44,10 @@ pub fn identify(header: &mut Header, auxv: *const u64) {
     header.leaf1 = leaf(__cpuid(1));
     if header.leaf0[0] >= 7 {
         header.leaf7 = leaf(__cpuid_count(7, 0));
+        // EAX is the highest subleaf.
+        if header.leaf7[0] >= 1 {
+            header.leaf7_1 = leaf(__cpuid_count(7, 1));
+        }
     }
     if __cpuid(0x8000_0000).eax >= 0x8000_0004 {
         header.leaf_ext1 = leaf(__cpuid(0x8000_0001));

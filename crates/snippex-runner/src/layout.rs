@@ -92,6 +92,8 @@ pub struct Header {
     pub leaf1: Leaf,
     /// CPUID leaf 7, subleaf 0: features.
     pub leaf7: Leaf,
+    /// CPUID leaf 7, subleaf 1: features.
+    pub leaf7_1: Leaf,
     /// CPUID leaf 0x8000_0001: features.
     pub leaf_ext1: Leaf,
     /// CPUID leaves 0x8000_0002..4: brand string.

@@ -8,7 +8,7 @@ use crate::error::StoreError;
 use crate::ids::BinaryId;
 use crate::open::Store;
 
-/// A file that blocks were extracted from.
+/// A file that blocks were extracted from, or what stands for one when blocks are generated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewBinary {
     /// SHA-256 of the file in lower-case hexadecimal digits: what makes two binaries the same.
@@ -19,7 +19,7 @@ pub struct NewBinary {
     pub path: String,
     /// Bytes in the file.
     pub size: u64,
-    /// "elf" or "pe".
+    /// "elf" or "pe"; "generated" when there is no file, and the path says how its blocks were made.
     pub format: String,
 }
 

@@ -7,7 +7,8 @@ use clap_complete::Shell;
 use snippex_store::{DivergenceId, ObservationId, RunId, Selection};
 
 use super::{
-    BlocksArgs, BugsArgs, EngineArgs, FilterArgs, ReduceArgs, ReferenceArgs, ReproArgs, RunArgs, SelectArgs,
+    BlocksArgs, BugsArgs, EngineArgs, FilterArgs, FormArgs, GenerateArgs, ReduceArgs, ReferenceArgs, ReproArgs, RunArgs,
+    SelectArgs,
 };
 
 /// What to do.
@@ -17,6 +18,8 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Find the blocks of a program and store them
     Extract(ExtractArgs),
+    /// Make blocks from the instruction set instead of from a program, and store them
+    Generate(GenerateArgs),
     /// List stored blocks
     List(ListArgs),
     /// Show the instructions of stored blocks
@@ -55,11 +58,18 @@ Examples:
   snippex check /bin/bash                    every block, on qemu-x86_64 and on this CPU
   snippex check /bin/ls -n 500 --smart-select   the 500 most likely to show a bug
   snippex check prog --engine-command 'myemu -O2 {runner}'
-  snippex check /bin/ls -e native            this CPU against itself: finds nothing")]
+  snippex check /bin/ls -e native            this CPU against itself: finds nothing
+  snippex check --generated                  every instruction this CPU has, whether programs use it or not
+  snippex check --generated --isa bmi2 --sequence 8")]
 pub(crate) struct CheckArgs {
     /// x86-64 programs or shared libraries, ELF or PE
-    #[arg(required = true, value_name = "BINARY")]
+    #[arg(required_unless_present = "generated", value_name = "BINARY")]
     pub(crate) binaries: Vec<PathBuf>,
+    /// Make the blocks from the instruction set instead of taking a program's
+    #[arg(long, conflicts_with_all = ["binaries", "SelectArgs", "FilterArgs"], help_heading = "Generation")]
+    pub(crate) generated: bool,
+    #[command(flatten)]
+    pub(crate) generate: FormArgs,
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
     #[command(flatten)]

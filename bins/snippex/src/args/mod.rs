@@ -5,6 +5,7 @@ mod bugs;
 mod commands;
 mod engine;
 mod filter;
+mod generate;
 mod repro;
 mod values;
 
@@ -16,6 +17,7 @@ pub(crate) use commands::{
 };
 pub(crate) use engine::{EngineArgs, ReferenceArgs, RunArgs};
 pub(crate) use filter::{FilterArgs, SelectArgs};
+pub(crate) use generate::{FormArgs, GenerateArgs};
 pub(crate) use repro::ReproArgs;
 pub(crate) use values::PartitionArg;
 

@@ -7,12 +7,15 @@ mod engine_pool;
 mod recorder;
 mod target;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use cli_kit::{CancelToken, ExitStatus, Failure, Format, Progress, units};
+use snippex_core::generate::{Coverage, Form, form_of};
+use snippex_core::seed::Style;
 use snippex_exec::check::{BlockReport, CheckOptions, Job, check};
 use snippex_store::{BlockNumber, EngineId, NewRun, Partition, RunEnd, StoreHandle, Timestamp};
 
@@ -24,11 +27,14 @@ use crate::app::App;
 use crate::args::{EngineArgs, RunArgs};
 use crate::bugs::Bugs;
 use crate::engines::{EngineChoice, EngineView, record, tolerance_of};
+use crate::generating;
 use crate::host::this_host;
 use crate::tell::OrTell;
 use crate::view::report::{BlockOutcome, Report, SummaryInputs};
 use recorder::Recorder;
 
+/// Findings of a signature that are kept when blocks are generated.
+const KEPT: u32 = 2;
 /// Reports that wait to be received.
 const WAITING: usize = 1024;
 /// Longest time that a result stays unsaved while others come.
@@ -98,12 +104,16 @@ pub(crate) fn run(
         store,
         subject: subject_id,
         report: Report::default(),
+        ran: BTreeMap::new(),
         started: Instant::now(),
     };
     let done = session.all(engines, args, targets);
     let elapsed = session.started.elapsed();
     let Session {
-        recorder, mut report, ..
+        recorder,
+        mut report,
+        ran,
+        ..
     } = session;
     let saved = recorder.finish();
     let complete = done.is_ok() && saved.is_ok() && !cancel.is_cancelled();
@@ -129,6 +139,7 @@ pub(crate) fn run(
             EngineView::new(subject, "tested"),
         ],
         targets,
+        coverage: coverage(targets, &ran, engines),
     };
     let bugs = Bugs::read(store)?.views(Some(run), None)?;
     report.print(app, &inputs, &bugs)?;
@@ -141,6 +152,18 @@ pub(crate) fn run(
     })
 }
 
+/// Which instruction forms were run, when blocks were generated.
+fn coverage(targets: &[Target], ran: &BTreeMap<Form, u64>, engines: &Engines) -> Option<Coverage> {
+    let generated = targets.iter().find(|target| !target.forms.is_empty())?;
+    let (reference, subject) = (&engines.reference.identity().cpu, &engines.subject.identity().cpu);
+    Some(generating::coverage(
+        &generated.forms,
+        Some(ran),
+        &|feature| reference.has(feature),
+        Some(&|feature| subject.has(feature)),
+    ))
+}
+
 /// A run under way.
 struct Session<'a> {
     app: &'a App<'a>,
@@ -150,6 +173,8 @@ struct Session<'a> {
     /// The engine under test.
     subject: EngineId,
     report: Report,
+    /// Of generated blocks: how many of each form were run on both engines.
+    ran: BTreeMap<Form, u64>,
     started: Instant,
 }
 
@@ -184,10 +209,11 @@ impl Session<'_> {
             .store
             .call(async move |store| store.reduced_bugs(subject).await)
             .or_tell()?;
-        let image = target.file.image()?;
+        let image = target.source.image()?;
         let job = Job {
-            image: Some(&image),
-            placement: target.file.placement(&image)?,
+            image: image.as_ref(),
+            placement: target.source.placement(image.as_ref())?,
+            style: target.source.style(),
             reference: &|| engines.reference.take(),
             subject: &|| engines.subject.take(),
             options: CheckOptions {
@@ -197,6 +223,7 @@ impl Session<'_> {
                 tolerance: tolerance_of(&engines.subject.identity().name),
                 reduce: (!args.no_reduce).then(|| Duration::from_secs(args.reduce_time)),
                 known,
+                keep: (target.source.style() == Style::Corners).then_some(KEPT),
                 ..CheckOptions::default()
             },
         };
@@ -240,6 +267,13 @@ impl Session<'_> {
         report: &BlockReport,
         progress: &Progress<'_>,
     ) -> Result<(), Failure> {
+        if report.unsupported.is_none() && !target.forms.is_empty() {
+            let form = form_of(&target.blocks[report.index].1);
+            *self
+                .ran
+                .entry(form.expect("a generated block is of a form"))
+                .or_default() += 1;
+        }
         self.recorder.add(number, report, SAVE_EVERY)?;
         self.report.add(number, report);
         if !report.findings.is_empty() {

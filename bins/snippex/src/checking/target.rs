@@ -7,14 +7,17 @@ use snippex_core::block::Block;
 use snippex_store::BlockNumber;
 
 use crate::args::PartitionArg;
-use crate::binary_file::BinaryFile;
+use crate::generating::Forms;
+use crate::source::Source;
 use crate::view::word;
 
-/// A program and the blocks of it that are run.
+/// A program, or what stands for one, and the blocks of it that are run.
 #[derive(Debug)]
 pub(crate) struct Target {
-    pub(crate) file: BinaryFile,
+    pub(crate) source: Source,
     pub(crate) blocks: Vec<(BlockNumber, Arc<Block>)>,
+    /// Of generated blocks: the forms they are of, in order; else none.
+    pub(crate) forms: Forms,
     /// Blocks that are not run, by reason.
     pub(crate) left_out: BTreeMap<String, u64>,
 }
@@ -22,13 +25,14 @@ pub(crate) struct Target {
 impl Target {
     /// Of `blocks`, each with its number and its place among those of the program, those of `part` that can run.
     pub(crate) fn new(
-        file: BinaryFile,
+        source: Source,
         blocks: impl IntoIterator<Item = (BlockNumber, u64, Block)>,
         part: Option<PartitionArg>,
     ) -> Self {
         let mut target = Self {
-            file,
+            source,
             blocks: Vec::new(),
+            forms: Forms::new(),
             left_out: BTreeMap::new(),
         };
         for (number, place, block) in blocks {
@@ -45,6 +49,6 @@ impl Target {
 
     /// Name of the program.
     pub(crate) fn name(&self) -> String {
-        self.file.name()
+        self.source.name()
     }
 }

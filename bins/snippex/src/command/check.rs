@@ -12,10 +12,21 @@ use crate::app::App;
 use crate::args::CheckArgs;
 use crate::binary_file::BinaryFile;
 use crate::checking::{self, Engines, Target};
+use crate::generating::{self, Generated};
+use crate::source::Source;
 use crate::tell::OrTell;
 use crate::view::{self, several};
 
 pub(crate) fn run(app: &App<'_>, args: &CheckArgs) -> Result<ExitStatus, Failure> {
+    if args.generated {
+        return generated(app, args);
+    }
+    if args.generate.given() {
+        return Err(
+            Failure::new("--isa, --instruction, --per-form and --sequence say what to generate")
+                .hint("add --generated, and name no binary"),
+        );
+    }
     args.filter.options().check().or_tell()?;
     let files = args
         .binaries
@@ -29,6 +40,21 @@ pub(crate) fn run(app: &App<'_>, args: &CheckArgs) -> Result<ExitStatus, Failure
         .map(|file| target(app, args, &database, file))
         .collect::<Result<Vec<_>, _>>()?;
     checking::run(app, &database, "check", &engines, &args.run, &targets)
+}
+
+/// Blocks made from the instruction set instead of a program's.
+fn generated(app: &App<'_>, args: &CheckArgs) -> Result<ExitStatus, Failure> {
+    let request = generating::request(&args.generate, args.run.seed)?;
+    let engines = Engines::start(app, &args.engine)?;
+    let database = app.open_store()?;
+    let made = Generated::new(request);
+    app.printer.note(format_args!(
+        "generated {} of {}",
+        several(made.blocks.len() as u64, "block"),
+        several(made.forms.len() as u64, "instruction form")
+    ));
+    let target = made.into_target(&database, args.run.partition)?;
+    checking::run(app, &database, "check", &engines, &args.run, &[target])
 }
 
 /// A file that can be used: told before any work is done on the others.
@@ -81,5 +107,5 @@ fn target(
         .collect();
     drop(index);
     drop(image);
-    Ok(Target::new(file, blocks, args.run.partition))
+    Ok(Target::new(Source::File(file), blocks, args.run.partition))
 }

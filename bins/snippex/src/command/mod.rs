@@ -9,7 +9,8 @@ mod completions;
 mod config;
 mod conformance;
 mod disasm;
-mod extract;
+pub(crate) mod extract;
+mod generate;
 mod list;
 mod reduce;
 mod remove;
@@ -46,6 +47,7 @@ pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<ExitStatus, Failure> {
     match &cli.command {
         Command::Check(args) => check::run(&app, args),
         Command::Extract(args) => extract::run(&app, args),
+        Command::Generate(args) => generate::run(&app, args),
         Command::List(args) => list::run(&app, args),
         Command::Disasm(args) => disasm::run(&app, args),
         Command::Analyze(args) => analyze::run(&app, args),

@@ -20,10 +20,10 @@ use snippex_store::{
 use super::validate::{by_binary, file_of};
 use crate::app::App;
 use crate::args::SimulateArgs;
-use crate::binary_file::BinaryFile;
 use crate::blocks;
 use crate::engines::{EngineChoice, EngineView, record};
 use crate::host::this_host;
+use crate::source::Source;
 use crate::tell::OrTell;
 use crate::view::state::View;
 use crate::view::{grouped, percent, several, untitled};
@@ -171,7 +171,7 @@ fn start(
 /// What the blocks of one binary are run with.
 struct Work<'w> {
     args: &'w SimulateArgs,
-    file: &'w BinaryFile,
+    file: &'w Source,
     cancel: &'w CancelToken,
     store: &'w StoreHandle,
     run: RunId,
@@ -188,9 +188,10 @@ impl Work<'_> {
         advance: &dyn Fn(u64),
     ) -> Result<(), Failure> {
         let image = self.file.image()?;
-        let placement = self.file.placement(&image)?;
-        let source = MemorySource::new(Some(&image), placement, self.args.seed);
-        let mut maker = CaseMaker::new(source, placement, self.args.seed, self.args.states as usize);
+        let placement = self.file.placement(image.as_ref())?;
+        let source = MemorySource::new(image.as_ref(), placement, self.args.seed);
+        let mut maker = CaseMaker::new(source, placement, self.args.seed, self.args.states as usize)
+            .in_style(self.file.style());
         // Neighbours cannot lie in one batch, so a batch takes blocks that are far apart.
         let batches = blocks.len().div_ceil(BATCH);
         for batch in 0..batches {

@@ -10,6 +10,7 @@ use crate::args::ValidateArgs;
 use crate::binary_file::BinaryFile;
 use crate::blocks;
 use crate::checking::{self, Engines, Target};
+use crate::source::Source;
 use crate::tell::OrTell;
 
 pub(crate) fn run(app: &App<'_>, args: &ValidateArgs) -> Result<ExitStatus, Failure> {
@@ -39,12 +40,15 @@ pub(super) fn by_binary(blocks: Vec<StoredBlock>) -> BTreeMap<BinaryId, Vec<Stor
     binaries
 }
 
-/// The file that stored blocks come from: their memory is filled from it, so it has to be the same to the byte.
-pub(super) fn file_of(store: &StoreHandle, binary: BinaryId) -> Result<BinaryFile, Failure> {
+/// What stored blocks come from. Their memory is filled from the file, so it has to be the same to the byte.
+pub(super) fn file_of(store: &StoreHandle, binary: BinaryId) -> Result<Source, Failure> {
     let binary = store
         .call(async move |store| store.binary(binary).await)
         .or_tell()?
         .binary;
+    if Source::is_generated(&binary) {
+        return Ok(Source::generated_as(binary.path));
+    }
     let again = format!(
         "restore it, or run `snippex extract` on the file as it is now (blocks of {})",
         binary.name
@@ -57,5 +61,5 @@ pub(super) fn file_of(store: &StoreHandle, binary: BinaryId) -> Result<BinaryFil
         ))
         .hint(again));
     }
-    Ok(file)
+    Ok(Source::File(file))
 }

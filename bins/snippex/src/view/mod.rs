@@ -2,6 +2,7 @@
 
 pub(crate) mod analysis;
 pub(crate) mod bugs;
+pub(crate) mod coverage;
 pub(crate) mod difference;
 pub(crate) mod disassembly;
 pub(crate) mod report;

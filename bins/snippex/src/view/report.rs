@@ -9,11 +9,13 @@ use snippex_core::block::Block;
 use snippex_core::codec::CaseId;
 use snippex_core::diff::Difference;
 use snippex_core::effects::Rule;
+use snippex_core::generate::Coverage;
 use snippex_core::signature::{Signature, SignatureId};
 use snippex_exec::check::{BlockReport, Finding, Inconclusive, Summary};
 use snippex_store::{BlockNumber, DivergenceId, RunId, StoreHandle};
 
 use super::bugs::BugView;
+use super::coverage::CoverageView;
 use super::difference::sentence;
 use super::{summary, word};
 use crate::app::App;
@@ -126,6 +128,8 @@ pub(crate) struct SummaryInputs<'a> {
     pub(crate) partition: Option<PartitionArg>,
     pub(crate) engines: Vec<EngineView>,
     pub(crate) targets: &'a [Target],
+    /// Of generated blocks.
+    pub(crate) coverage: Option<Coverage>,
 }
 
 /// The last object of an answer for programs.
@@ -160,6 +164,8 @@ pub(crate) struct SummaryView<'a> {
     threads: u32,
     partition: Option<String>,
     binaries: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    coverage: Option<CoverageView<'a>>,
 }
 
 /// A reason for an inconclusive run as a word.
@@ -174,6 +180,7 @@ impl Report {
     /// Counts a report.
     pub(crate) fn add(&mut self, number: BlockNumber, report: &BlockReport) {
         self.summary.add(report);
+        self.add_counted(report);
         let mut seen = BTreeSet::new();
         let mut seen_kinds = BTreeSet::new();
         for finding in &report.findings {
@@ -211,6 +218,39 @@ impl Report {
             }
             if seen.insert(key) {
                 group.blocks += 1;
+            }
+        }
+    }
+
+    /// Counts runs that diverge like kept ones.
+    fn add_counted(&mut self, report: &BlockReport) {
+        let mut seen_kinds = BTreeSet::new();
+        for (class, runs) in &report.counted {
+            let key = (
+                word(&class.kind),
+                class.culprit.as_ref().map(|culprit| culprit.form.clone()),
+            );
+            let found = |finding: &Finding| finding.divergence.class == *class;
+            let new_block = !report.findings.iter().any(found);
+            let group = self.groups.entry(key.clone()).or_insert_with(|| Group {
+                kind: key.0.clone(),
+                instruction: key.1.clone(),
+                runs: 0,
+                blocks: 0,
+                example: Example {
+                    divergence: None,
+                    block: BlockNumber(i64::MAX),
+                    state: 0,
+                    what: String::new(),
+                },
+            });
+            group.runs += runs;
+            group.blocks += u64::from(new_block);
+            let kind = self.kinds.entry(key.0.clone()).or_default();
+            kind.1 += runs;
+            let other = |finding: &Finding| word(&finding.divergence.class.kind) == key.0;
+            if seen_kinds.insert(key.0.clone()) && !report.findings.iter().any(other) {
+                kind.0 += 1;
             }
         }
     }
@@ -314,11 +354,8 @@ impl Report {
             partition: inputs
                 .partition
                 .map(|part| format!("{}/{}", part.index, part.count)),
-            binaries: inputs
-                .targets
-                .iter()
-                .map(|target| target.file.path().to_string())
-                .collect(),
+            binaries: inputs.targets.iter().map(|target| target.source.path()).collect(),
+            coverage: inputs.coverage.as_ref().map(CoverageView::new),
         }
     }
 }

@@ -53,6 +53,9 @@ pub(crate) fn text(
         ),
     );
     part("Blocks not run", left_out(inputs));
+    if let Some(coverage) = &inputs.coverage {
+        part("Instruction forms", super::coverage::text(coverage, width));
+    }
     part("Bugs", bugs::list(bugs, false, SHOWN, width));
     text + "\n" + &verdict(report, inputs, bugs)
 }

@@ -6,6 +6,7 @@ mod cases;
 mod bugs;
 mod checks;
 mod conformance;
+mod generated;
 mod interrupted;
 mod repro;
 mod sandbox;

@@ -18,8 +18,14 @@ use crate::block::Unrunnable;
 /// on processor tracking (XINUSE) that no case carries.
 #[must_use]
 pub fn unrunnable(instruction: &Instruction) -> Option<Unrunnable> {
-    let by_code = table()[instruction.code() as usize];
-    by_code.or_else(|| touches_segment(instruction).then_some(Unrunnable::StateNotCovered))
+    unrunnable_form(instruction.code())
+        .or_else(|| touches_segment(instruction).then_some(Unrunnable::StateNotCovered))
+}
+
+/// Why no block with an instruction of the form `code` is run, whatever its operands; `None` when it can be.
+#[must_use]
+pub fn unrunnable_form(code: Code) -> Option<Unrunnable> {
+    table()[code as usize]
 }
 
 /// Whether AMD processors decode the branch `instruction`, made of `bytes`, as another one than Intel's do: a near

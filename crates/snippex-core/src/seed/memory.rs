@@ -4,7 +4,7 @@ use crate::address_space::{ARENA, FS_BASE, GS_BASE};
 use crate::case::PAGE_SIZE;
 use crate::random::Random;
 
-use super::values;
+use super::{corners, values};
 
 /// Sub-stream of the seed that page contents come from.
 const STREAM: u64 = 0x7061_6765_7300_0000;
@@ -16,6 +16,8 @@ pub enum Filling {
     Pointers,
     /// Integers and floats with many edge values: for blocks that only compute with what they load.
     Data,
+    /// The same with extended precision, packed decimals and control words: for single instructions.
+    Corners,
 }
 
 /// Content of the page at run-time address `address` for a session with `seed`.
@@ -27,10 +29,16 @@ pub fn page(seed: u64, address: u64, filling: Filling) -> [u8; PAGE_SIZE] {
     while at < PAGE_SIZE {
         // Data comes in runs of one kind, so that a vector load sees elements that belong together.
         let kind = random.below(8);
+        if filling == Filling::Corners && random.below(2) == 0 {
+            let line = (&mut bytes[at..at + 64]).try_into().expect("64 bytes");
+            corners::line(&mut random, line);
+            at += 64;
+            continue;
+        }
         for word in bytes[at..at + 64].chunks_exact_mut(8) {
             let value = match filling {
                 Filling::Pointers => pointer(&mut random),
-                Filling::Data => match kind {
+                Filling::Data | Filling::Corners => match kind {
                     0 | 1 => values::double(&mut random),
                     2 | 3 => {
                         u64::from(values::float(&mut random)) | (u64::from(values::float(&mut random)) << 32)

@@ -2,23 +2,31 @@
 
 use std::sync::Arc;
 
-use super::values;
+use super::{Style, corners, values};
 use crate::group::VectorState;
 use crate::random::Random;
 use crate::state::{FCW_INITIAL, MXCSR_INITIAL, Vector, X87State};
 
-/// Entries of a palette: enough that each of a block's 64 starts has its own.
-pub const PALETTE_SIZE: usize = 64;
+/// Entries of a palette for compiled code: enough that each of a block's 64 starts has its own.
+pub(super) const SIZE: usize = 64;
 
 /// Sub-stream of the seed that palettes come from.
 const STREAM: u64 = 0x7061_6c65_7474_6500;
 
-/// The palette of `seed`. Even entries have clean upper halves (as compiled code leaves them), odd ones have data
-/// everywhere.
+/// The palette of `seed` for code of a style.
 #[must_use]
-pub fn palette(seed: u64) -> Arc<[VectorState]> {
+pub fn palette(seed: u64, style: Style) -> Arc<[VectorState]> {
+    match style {
+        Style::Compiled => compiled(seed),
+        Style::Corners => corners::palette(seed),
+    }
+}
+
+/// Even entries have clean upper halves (as compiled code leaves them), odd ones have data
+/// everywhere.
+fn compiled(seed: u64) -> Arc<[VectorState]> {
     let random = Random::new(seed).derive(&[STREAM]);
-    (0..PALETTE_SIZE)
+    (0..SIZE)
         .map(|index| entry(&mut random.derive(&[index as u64]), index % 2 == 0))
         .collect()
 }
@@ -122,17 +130,14 @@ mod tests {
 
     #[test]
     fn depends_on_the_seed_alone() {
-        assert_eq!(palette(1), palette(1));
-        assert_ne!(palette(1), palette(2));
+        assert_eq!(palette(1, Style::Compiled), palette(1, Style::Compiled));
+        assert_ne!(palette(1, Style::Compiled), palette(2, Style::Compiled));
     }
 
     #[test]
     fn half_is_clean_and_nothing_is_unmasked() {
-        let palette = palette(3);
-        assert_eq!(
-            palette.iter().filter(|entry| entry.is_clean()).count(),
-            PALETTE_SIZE / 2
-        );
+        let palette = palette(3, Style::Compiled);
+        assert_eq!(palette.iter().filter(|entry| entry.is_clean()).count(), SIZE / 2);
         for entry in palette.iter() {
             assert_eq!(entry.mxcsr & 0x1f80, 0x1f80);
             assert_eq!(entry.mxcsr & !0xffff, 0, "reserved bits would fault");

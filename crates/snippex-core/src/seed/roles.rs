@@ -29,6 +29,8 @@ pub enum Role {
     Index,
     /// Count of a repeated string instruction, or of LOOP.
     RepeatCount,
+    /// Offset of a bit from the start of a string of bits in memory.
+    BitOffset,
     /// Shift or rotate count (CL).
     ShiftCount,
     /// Upper half of a dividend.
@@ -68,6 +70,8 @@ pub struct Roles {
     pub follows_pointers: bool,
     /// Some instruction reads the direction flag.
     pub uses_direction: bool,
+    /// Some address has a vector register as index.
+    pub vector_index: bool,
 }
 
 impl Roles {
@@ -82,6 +86,7 @@ impl Roles {
                 target_slot: None,
                 follows_pointers: false,
                 uses_direction: false,
+                vector_index: false,
             },
             placement,
             factory: InstructionInfoFactory::new(),
@@ -186,8 +191,17 @@ impl Analysis {
             ),
             address,
         };
+        self.roles.vector_index |= memory.index().is_vector_register();
         if access.segment.is_none() {
             self.assign_base(&access, size, memory, instruction);
+        } else if let Some(address) = &access.address {
+            // What is added to a segment's base is small.
+            for &(register, _) in &address.terms {
+                let role = &mut self.roles.roles[register as usize];
+                if *role == Role::Data {
+                    *role = Role::Index;
+                }
+            }
         }
         if access.address.is_none() {
             self.roles.follows_pointers = true;
@@ -271,6 +285,11 @@ impl Analysis {
                 if instruction.op0_kind() == OpKind::Register {
                     self.assign(instruction.op0_register(), Role::Division);
                 }
+            }
+            Mnemonic::Bt | Mnemonic::Btc | Mnemonic::Btr | Mnemonic::Bts
+                if instruction.op0_kind() == OpKind::Memory && instruction.op1_kind() == OpKind::Register =>
+            {
+                self.assign(instruction.op1_register(), Role::BitOffset);
             }
             Mnemonic::Jmp | Mnemonic::Call if instruction.op0_kind() == OpKind::Register => {
                 if let Some(Linear { terms, constant, .. }) = self.value_of(instruction.op0_register())

@@ -1,7 +1,7 @@
 //! General registers and flags at the start of each run of a block.
 
 use super::values;
-use super::{PALETTE_SIZE, Role, Roles};
+use super::{Role, Roles, Style, corners, palette};
 use crate::address_space::{ARENA, FS_BASE, GS_BASE, PAD_COUNT, PAD_SIZE, PADS, STACK};
 use crate::block::Block;
 use crate::case::PAGE_SIZE;
@@ -20,7 +20,7 @@ pub fn landing_pad(block: &Block) -> u64 {
 
 /// `count` start states for `block`: the same for the same seed, address and roles, whatever else is run.
 #[must_use]
-pub fn starts(seed: u64, block: &Block, roles: &Roles, count: usize) -> Vec<Start> {
+pub fn starts(seed: u64, style: Style, block: &Block, roles: &Roles, count: usize) -> Vec<Start> {
     let random = Random::new(seed).derive(&[STREAM, block.address]);
     let pinned = random.derive(&[u64::MAX]);
     (0..count)
@@ -29,38 +29,48 @@ pub fn starts(seed: u64, block: &Block, roles: &Roles, count: usize) -> Vec<Star
             let mut gpr = [0; 16];
             for (register, (slot, role)) in gpr.iter_mut().zip(roles.roles).enumerate() {
                 *slot = match role {
-                    _ if register == RSP => stack_pointer(&mut random, roles),
+                    _ if register == RSP => stack_pointer(&mut random, style, roles),
                     Role::Base { pinned: true, .. } => {
-                        value(&mut pinned.derive(&[register as u64]), role, block)
+                        value(&mut pinned.derive(&[register as u64]), style, role, block)
                     }
-                    role => value(&mut random, role, block),
+                    role => value(&mut random, style, role, block),
                 };
             }
             Start {
                 gpr,
-                rflags: flags(&mut random, roles),
+                rflags: flags(&mut random, style, roles),
                 fs_base: FS_BASE,
                 gs_base: GS_BASE,
-                vectors: ((block.address as usize >> 1) + index) as u32 % PALETTE_SIZE as u32,
+                vectors: match style {
+                    Style::Compiled => ((block.address as usize >> 1) + index) as u32 % palette::SIZE as u32,
+                    Style::Corners => corners::choose(&mut random, roles),
+                },
             }
         })
         .collect()
 }
 
-fn stack_pointer(random: &mut Random, roles: &Roles) -> u64 {
+fn stack_pointer(random: &mut Random, style: Style, roles: &Roles) -> u64 {
+    if style == Style::Corners && roles.target_slot.is_none() {
+        return corners::stack_pointer(random);
+    }
     // Code that returns finds its return address at one place; elsewhere both alignments the ABI knows occur.
     let odd = roles.target_slot.is_none() && random.below(4) == 0;
     STACK + 0x800 + if odd { 8 } else { 0 }
 }
 
-fn value(random: &mut Random, role: Role, block: &Block) -> u64 {
+fn value(random: &mut Random, style: Style, role: Role, block: &Block) -> u64 {
     match role {
         Role::Data => values::data(random),
         Role::Base {
             displacement,
             aligned,
             ..
-        } => arena_address(random, aligned).wrapping_sub(displacement as u64),
+        } => match style {
+            Style::Compiled => arena_address(random, aligned),
+            Style::Corners => corners::address(random, aligned),
+        }
+        .wrapping_sub(displacement as u64),
         Role::Index => match random.below(16) {
             0 => 0,
             1 => (random.below(8) as i64).wrapping_neg() as u64,
@@ -71,6 +81,7 @@ fn value(random: &mut Random, role: Role, block: &Block) -> u64 {
             1 => 64 + random.below(256),
             _ => 1 + random.below(16),
         },
+        Role::BitOffset => ((random.next_u64() as i16) >> random.below(16)) as u64,
         Role::ShiftCount => values::shift_count(random),
         Role::DividendHigh => match random.below(8) {
             0 => values::data(random),
@@ -103,7 +114,7 @@ fn arena_address(random: &mut Random, aligned: bool) -> u64 {
     }
 }
 
-fn flags(random: &mut Random, roles: &Roles) -> u64 {
+fn flags(random: &mut Random, style: Style, roles: &Roles) -> u64 {
     let mut flags = rflags::INITIAL | (random.next_u64() & rflags::STATUS);
     // The ABI has DF clear at calls, so code that does not look at it may well run with it set.
     let direction = if roles.uses_direction { 16 } else { 8 };
@@ -112,6 +123,13 @@ fn flags(random: &mut Random, roles: &Roles) -> u64 {
     }
     if random.below(8) == 0 {
         flags |= rflags::ID;
+    }
+    if style == Style::Corners {
+        for rare in [rflags::AC, rflags::NT] {
+            if random.below(32) == 0 {
+                flags |= rare;
+            }
+        }
     }
     flags
 }

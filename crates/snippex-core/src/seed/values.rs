@@ -101,10 +101,15 @@ pub(super) fn float(random: &mut Random) -> u32 {
 /// An 80-bit extended value, mostly ordinary; one in 32 is an encoding that no operation produces (Intel SDM
 /// volume 1, section 8.2.2: pseudo-denormals, unnormals, pseudo-NaNs, pseudo-infinities).
 pub(super) fn extended(random: &mut Random) -> [u8; 10] {
+    extended_of(32, random)
+}
+
+/// The same with special values more often: of `kinds` kinds of value, seven are special.
+pub(super) fn extended_of(kinds: u64, random: &mut Random) -> [u8; 10] {
     let sign = (random.below(2) as u16) << 15;
     let fraction = random.next_u64();
     let integer = 1 << 63;
-    let (exponent, significand) = match random.below(32) {
+    let (exponent, significand) = match random.below(kinds) {
         0 => (0, 0),
         1 => (0x7fff, integer),
         2 => (0x7fff, integer | (1 << 62) | fraction),

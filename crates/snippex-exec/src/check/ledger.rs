@@ -109,6 +109,13 @@ impl Ledger {
         Ok(Found { signatures, new })
     }
 
+    /// The bugs that a finding like earlier ones comes from.
+    pub(super) fn explained(&self, finding: &Finding) -> Vec<Signature> {
+        as_met(finding)
+            .and_then(|met| self.known(&met))
+            .unwrap_or_default()
+    }
+
     fn known(&self, met: &Signature) -> Option<Vec<Signature>> {
         let ledger = self.lock();
         if let Some(known) = ledger.reduced.explain(met) {
@@ -123,7 +130,7 @@ impl Ledger {
 }
 
 /// The signature by the guess that the comparison made.
-fn as_met(finding: &Finding) -> Option<Signature> {
+pub(super) fn as_met(finding: &Finding) -> Option<Signature> {
     let culprit = finding.divergence.class.culprit.as_ref();
     let last = (finding.case.block.instruction_count as usize).saturating_sub(1);
     let index = culprit.map_or(last, |culprit| culprit.instruction);

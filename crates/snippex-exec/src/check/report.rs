@@ -78,6 +78,8 @@ pub struct BlockReport {
     pub sightings: BTreeMap<Signature, u64>,
     /// Bugs that were met for the first time, each with its case.
     pub bugs: Vec<Bug>,
+    /// Runs that diverge like findings that were kept before (see [`super::CheckOptions::keep`]), by class.
+    pub counted: Vec<(Class, u64)>,
 }
 
 impl BlockReport {
@@ -96,6 +98,19 @@ impl BlockReport {
             findings: Vec::new(),
             sightings: BTreeMap::new(),
             bugs: Vec::new(),
+            counted: Vec::new(),
+        }
+    }
+
+    /// Counts a finding that is like others, and the bugs it comes from.
+    pub(super) fn count(&mut self, finding: &Finding, signatures: Vec<Signature>) {
+        for signature in signatures {
+            *self.sightings.entry(signature).or_default() += finding.runs;
+        }
+        let class = &finding.divergence.class;
+        match self.counted.iter_mut().find(|(known, _)| known == class) {
+            Some((_, runs)) => *runs += finding.runs,
+            None => self.counted.push((class.clone(), finding.runs)),
         }
     }
 
@@ -174,7 +189,7 @@ impl Summary {
         self.faulted += report.faulted;
         self.matched += report.matched;
         self.diverged += report.diverged;
-        self.diverging_blocks += u64::from(!report.findings.is_empty());
+        self.diverging_blocks += u64::from(!report.findings.is_empty() || !report.counted.is_empty());
         for (reason, count) in &report.inconclusive {
             *self.inconclusive.entry(reason.clone()).or_default() += count;
         }

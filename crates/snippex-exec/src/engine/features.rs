@@ -9,9 +9,11 @@ use snippex_core::conformance::header::Feature;
 enum Leaf {
     One(usize),
     Seven(usize),
+    SevenOne(usize),
     Extended(usize),
 }
 
+const EAX: usize = 0;
 const ECX: usize = 2;
 const EDX: usize = 3;
 const EBX: usize = 1;
@@ -62,7 +64,43 @@ fn bit(feature: CpuidFeature) -> Option<(Leaf, u32)> {
         F::AVX512_VP2INTERSECT => (Leaf::Seven(EDX), 8),
         F::SERIALIZE => (Leaf::Seven(EDX), 14),
         F::AVX512_FP16 => (Leaf::Seven(EDX), 23),
+        F::WAITPKG => (Leaf::Seven(ECX), 5),
+        F::CET_SS => (Leaf::Seven(ECX), 7),
+        F::RDPID => (Leaf::Seven(ECX), 22),
+        F::KL | F::AESKLE | F::WIDE_KL => (Leaf::Seven(ECX), 23),
+        F::CLDEMOTE => (Leaf::Seven(ECX), 25),
+        F::ENQCMD => (Leaf::Seven(ECX), 29),
+        F::AVX512_4VNNIW => (Leaf::Seven(EDX), 2),
+        F::AVX512_4FMAPS => (Leaf::Seven(EDX), 3),
+        F::UINTR => (Leaf::Seven(EDX), 5),
+        F::TSXLDTRK => (Leaf::Seven(EDX), 16),
+        F::AMX_BF16 => (Leaf::Seven(EDX), 22),
+        F::AMX_TILE => (Leaf::Seven(EDX), 24),
+        F::AMX_INT8 => (Leaf::Seven(EDX), 25),
+        F::AVX512PF => (Leaf::Seven(EBX), 26),
+        F::AVX512ER => (Leaf::Seven(EBX), 27),
+        F::RDSEED => (Leaf::Seven(EBX), 18),
+        F::MPX => (Leaf::Seven(EBX), 14),
+        F::PKU => (Leaf::Seven(ECX), 4),
+        F::PREFETCHWT1 => (Leaf::Seven(ECX), 0),
+        F::SHA512 => (Leaf::SevenOne(EAX), 0),
+        F::SM3 => (Leaf::SevenOne(EAX), 1),
+        F::SM4 => (Leaf::SevenOne(EAX), 2),
+        F::RAO_INT => (Leaf::SevenOne(EAX), 3),
+        F::AVX_VNNI => (Leaf::SevenOne(EAX), 4),
+        F::AVX512_BF16 => (Leaf::SevenOne(EAX), 5),
+        F::CMPCCXADD => (Leaf::SevenOne(EAX), 7),
+        F::AMX_FP16 => (Leaf::SevenOne(EAX), 21),
+        F::AVX_IFMA => (Leaf::SevenOne(EAX), 23),
+        F::AVX_VNNI_INT8 => (Leaf::SevenOne(EDX), 4),
+        F::AVX_NE_CONVERT => (Leaf::SevenOne(EDX), 5),
+        F::AMX_COMPLEX => (Leaf::SevenOne(EDX), 8),
+        F::AVX_VNNI_INT16 => (Leaf::SevenOne(EDX), 10),
+        F::RDRAND => (Leaf::One(ECX), 30),
+        F::XSAVE => (Leaf::One(ECX), 27),
         F::LZCNT => (Leaf::Extended(ECX), 5),
+        F::LWP => (Leaf::Extended(ECX), 15),
+        F::RDTSCP => (Leaf::Extended(EDX), 27),
         F::SSE4A => (Leaf::Extended(ECX), 6),
         F::XOP => (Leaf::Extended(ECX), 11),
         F::FMA4 => (Leaf::Extended(ECX), 16),
@@ -73,13 +111,51 @@ fn bit(feature: CpuidFeature) -> Option<(Leaf, u32)> {
     })
 }
 
+impl GuestCpu {
+    /// Whether the CPU has `feature` and the system has enabled it, as far as CPUID says.
+    #[must_use]
+    pub fn has(&self, feature: CpuidFeature) -> bool {
+        has(self, feature)
+    }
+}
+
+/// Features of processors that do not run 64-bit Linux, or whose CPUID leaves are not read: Knights Corner, Cyrix,
+/// Centaur's PadLock, and what was announced but hardly shipped.
+fn never(feature: CpuidFeature) -> bool {
+    use CpuidFeature as F;
+    matches!(
+        feature,
+        F::KNC
+            | F::PADLOCK_ACE
+            | F::PADLOCK_PHE
+            | F::PADLOCK_PMM
+            | F::PADLOCK_RNG
+            | F::PADLOCK_GMI
+            | F::PADLOCK_UNDOC
+            | F::CYRIX_FPU
+            | F::CYRIX_D3NOW
+            | F::CYRIX_EMMI
+            | F::CYRIX_DMI
+            | F::CENTAUR_AIS
+            | F::PCOMMIT
+            | F::MCOMMIT
+            | F::UDBG
+            | F::RDPRU
+            | F::PTWRITE
+    )
+}
+
 fn has(cpu: &GuestCpu, feature: CpuidFeature) -> bool {
+    if never(feature) {
+        return false;
+    }
     let Some((leaf, bit)) = bit(feature) else {
         return true;
     };
     let register = match leaf {
         Leaf::One(register) => cpu.leaf1[register],
         Leaf::Seven(register) => cpu.leaf7[register],
+        Leaf::SevenOne(register) => cpu.leaf7_1[register],
         Leaf::Extended(register) => cpu.leaf_ext1[register],
     };
     let announced = register & (1 << bit) != 0;

@@ -31,6 +31,8 @@ pub struct GuestCpu {
     pub leaf1: Leaf,
     /// CPUID leaf 7, subleaf 0.
     pub leaf7: Leaf,
+    /// CPUID leaf 7, subleaf 1.
+    pub leaf7_1: Leaf,
     /// CPUID leaf 0x8000_0001.
     pub leaf_ext1: Leaf,
     /// Page size that the guest is told, in bytes.
@@ -120,6 +122,7 @@ impl GuestCpu {
             xcr0: header.xcr0,
             leaf1: stable_leaf1(header.leaf1),
             leaf7: header.leaf7,
+            leaf7_1: header.leaf7_1,
             leaf_ext1: header.leaf_ext1,
             page_size: header.page_size,
         }

@@ -19,11 +19,15 @@ use crate::guest_space::AddressSpace;
 use crate::lower::{Lowered, lower};
 use crate::plan::{self, Library, MEMORY_OFFSET, Plan};
 use crate::process::{Answer, GuestProcess, describe};
-use crate::results::{EXIT_DIED, EXIT_HUNG, EXIT_UNMAPPABLE, EXIT_X87_TOP, Kind, Results, Unsupported};
+use crate::results::{
+    EXIT_ABANDONED, EXIT_DIED, EXIT_HUNG, EXIT_UNMAPPABLE, EXIT_X87_TOP, Kind, Results, Unsupported,
+};
 use crate::shared::Shared;
 
 /// Every line of every page that a batch may capture.
 const MAX_LINES: u32 = (batch::MAX_CAPTURED * PAGE as usize / LINE) as u32;
+/// Runs of one block in which the engine may die before the rest of them is given up: each costs two processes.
+const MAX_DEATHS_IN_A_BLOCK: u32 = 3;
 /// Deaths without a completed run between them after which the engine is given up.
 const MAX_DEATHS_IN_A_ROW: u32 = 64;
 
@@ -161,10 +165,11 @@ impl RunnerEngine {
                 }
                 Attempt::Died { run, .. } => {
                     // Alone in a fresh process: an earlier run may have done the damage.
+                    first = run + 1;
                     if let Attempt::Died { exit, signal, .. } = self.attempt(run, run + 1)? {
                         self.mark(run..run + 1, exit, signal);
+                        first = self.after_death(run).min(end).max(first);
                     }
-                    first = run + 1;
                 }
                 Attempt::Corrupted if end - first == 1 => {
                     self.mark(first..end, EXIT_DIED, 0);
@@ -180,11 +185,41 @@ impl RunnerEngine {
         Ok(())
     }
 
+    /// The run to go on with after the engine died in `run`: the next one, or the next block's when it has died often
+    /// enough in this one.
+    fn after_death(&mut self, run: u32) -> u32 {
+        let Some(block) = self
+            .plan
+            .blocks
+            .iter()
+            .find(|block| (block.first_run..block.first_run + block.run_count).contains(&run))
+        else {
+            return run + 1;
+        };
+        let (first, end) = (block.first_run, block.first_run + block.run_count);
+        let died = self.plan.outputs(&self.shared)[first as usize..=run as usize]
+            .iter()
+            .filter(|output| matches!(output.exit, EXIT_DIED | EXIT_HUNG))
+            .count();
+        if died < MAX_DEATHS_IN_A_BLOCK as usize {
+            return run + 1;
+        }
+        self.mark(run + 1..end, EXIT_ABANDONED, 0);
+        end
+    }
+
     fn attempt(&mut self, first: u32, end: u32) -> Result<Attempt, EngineError> {
         self.process()?;
         self.plan
             .map(&mut self.shared, &self.library, &mut self.space, first..end);
-        self.ring(first, end)
+        let prologue = self.shared.header().prologue_step_count;
+        Ok(match self.ring(first, end)? {
+            // A step that there is not: the header was overwritten.
+            Attempt::Refused { step } if step >= prologue && self.plan.group_of_step(step).is_none() => {
+                Attempt::Corrupted
+            }
+            attempt => attempt,
+        })
     }
 
     /// Rings the doorbell for the runs from `first` to `end`, whose mapping steps are written, and waits.

@@ -1,0 +1,89 @@
+//! `snippex generate`: blocks from the instruction set instead of from a program.
+
+use cli_kit::{ExitStatus, Failure, Format};
+use serde::Serialize;
+
+use crate::app::App;
+use crate::args::GenerateArgs;
+use crate::engines::EngineChoice;
+use crate::generating::{self, Generated};
+use crate::tell::OrTell;
+use crate::view::coverage::{self, CoverageView};
+use crate::view::{BlockView, grouped, several};
+
+/// The answer for programs.
+#[derive(Debug, Serialize)]
+struct Answer<'a> {
+    binary: &'a str,
+    sha256: &'a str,
+    forms: usize,
+    blocks: usize,
+    seed: u64,
+    /// Blocks stored that were not there before; missing in a dry run.
+    stored_new: Option<u64>,
+    first_number: Option<i64>,
+    last_number: Option<i64>,
+    /// What the reference could run of them.
+    coverage: CoverageView<'a>,
+}
+
+pub(crate) fn run(app: &App<'_>, args: &GenerateArgs) -> Result<ExitStatus, Failure> {
+    let request = generating::request(&args.forms, args.seed)?;
+    // Which forms can be run is the reference's to say.
+    let reference = EngineChoice::preset(&app.settings.value.reference)?
+        .start()
+        .or_tell()?;
+    let cpu = &reference.identity().cpu;
+    let mut made = Generated::new(request);
+    let coverage = generating::coverage(&made.forms, None, &|feature| cpu.has(feature), None);
+    let binary = made.describe();
+    let added = if args.dry_run {
+        None
+    } else {
+        made.store(&app.open_store()?)?
+    };
+    let numbers = added
+        .as_ref()
+        .map(|added| added.numbers.iter().map(|number| number.0));
+    let answer = Answer {
+        binary: &binary.name,
+        sha256: &binary.sha256,
+        forms: made.forms.len(),
+        blocks: made.blocks.len(),
+        seed: args.seed,
+        stored_new: added.as_ref().map(|added| added.new),
+        first_number: numbers.clone().and_then(Iterator::min),
+        last_number: numbers.and_then(Iterator::max),
+        coverage: CoverageView::new(&coverage),
+    };
+    match app.format {
+        Format::Json => app.printer.json(&answer)?,
+        Format::Jsonl => {
+            for (number, block) in added.iter().flat_map(|added| &added.numbers).zip(&made.blocks) {
+                app.printer
+                    .json_line(&BlockView::new(number.0, block, &binary.name))?;
+            }
+            app.printer.json_line(&answer)?;
+        }
+        Format::Human => {
+            app.printer.line(coverage::text(&coverage, app.printer.width()))?;
+            app.printer.line(told(&answer))?;
+        }
+    }
+    Ok(ExitStatus::NothingFound)
+}
+
+fn told(answer: &Answer<'_>) -> String {
+    let (blocks, forms) = (
+        several(answer.blocks as u64, "block"),
+        several(answer.forms as u64, "form"),
+    );
+    match (answer.first_number, answer.last_number, answer.stored_new) {
+        (Some(first), Some(last), Some(new)) => format!(
+            "stored {blocks} of {forms} ({} new) as {}, numbers {first} to {last}",
+            grouped(new),
+            answer.binary
+        ),
+        _ => format!("{blocks} of {forms} would be stored as {}", answer.binary),
+    }
+}

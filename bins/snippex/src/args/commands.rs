@@ -7,8 +7,8 @@ use clap_complete::Shell;
 use snippex_store::{DivergenceId, ObservationId, RunId, Selection};
 
 use super::{
-    BlocksArgs, BugsArgs, EngineArgs, FilterArgs, FormArgs, GenerateArgs, ReduceArgs, ReferenceArgs, ReproArgs, RunArgs,
-    SelectArgs,
+    BlocksArgs, BugsArgs, EngineArgs, FilterArgs, FormArgs, GenerateArgs, ReduceArgs, ReferenceArgs,
+    ReproArgs, RunArgs, SelectArgs,
 };
 
 /// What to do.

@@ -2,8 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests, too")]
 
 mod bad_input;
-mod cases;
 mod bugs;
+mod cases;
 mod checks;
 mod conformance;
 mod generated;

@@ -529,9 +529,9 @@ proptest! {
         let case = made(|a| {
             a.div(rdx)?;
             a.mov(ebx, 0)?;
-            a.bsf(eax, ebx)?;
             a.mul(rsi)?;
-            a.bsf(eax, ebx)
+            a.rdtsc()?;
+            a.bsf(ecx, ebx)
         });
         let one = observation(&case);
         let mut other = one.clone();

@@ -215,7 +215,7 @@ fn bswap_of_16_bits_is_undefined() {
         0,
     );
     let mask = BlockEffects::new(&case.block).mask(&case, &Endpoint::Exit { target: 0 }, &case.state);
-    assert_eq!(mask.gpr[0], Bits::new(0xffff, rules(&[Rule::Bswap16])));
+    assert_eq!(mask.gpr[0], Bits::new(u64::MAX, rules(&[Rule::Bswap16])));
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn every_rule_is_reached() {
         &[0x48, 0x21, 0xd8],                   // and
         &[0xc4, 0xe2, 0xe0, 0xf2, 0xc1],       // andn
         &[0xf3, 0x0f, 0xbc, 0xc3],             // tzcnt
-        &[0x31, 0xdb, 0x0f, 0xbc, 0xc3],       // xor ebx, ebx; bsf eax, ebx
+        &[0x0f, 0xbc, 0xc3],                   // bsf
         &[0x0f, 0xa3, 0xd8],                   // bt
         &[0xf7, 0xe3],                         // mul
         &[0xf7, 0xf3],                         // div
@@ -57,6 +57,8 @@ fn every_rule_is_reached() {
         &[0x66, 0x0f, 0xc8],                   // bswap ax
         &[0xd8, 0xc1],                         // fadd
         &[0xd9, 0xf0],                         // f2xm1
+        &[0xd9, 0xe8, 0xd9, 0xf0],             // fld1; f2xm1
+        &[0xc5, 0xff, 0x58, 0xc1],             // vaddsd with VEX.L = 1
         &[0xd9, 0xfe],                         // fsin
         &[0xd9, 0xea, 0xd8, 0xc1, 0xd9, 0xfe], // fldl2e; fadd; fsin
         &[0xd9, 0xf8],                         // fprem

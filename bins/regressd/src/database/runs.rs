@@ -245,10 +245,12 @@ pub async fn remove_older(
     kept: u32,
     limit: u32,
 ) -> sqlx::Result<u64> {
+    // Counting stops at what is asked for: a history may be long.
     let sql = "DELETE FROM runs WHERE id IN (
                    SELECT r.id FROM runs r WHERE r.received < $1 AND (
-                       SELECT COUNT(*) FROM judgements j WHERE j.stream_id = r.stream_id AND j.branch = r.branch
-                           AND j.accepted = 1 AND j.run_id > r.id) >= $2
+                       SELECT COUNT(*) FROM (
+                           SELECT 1 FROM judgements j WHERE j.stream_id = r.stream_id AND j.branch = r.branch
+                               AND j.accepted = 1 AND j.run_id > r.id LIMIT $2) AS newer) >= $2
                    ORDER BY r.id LIMIT $3)";
     let query = sqlx::query(sql)
         .bind(moment.0)

@@ -6,11 +6,15 @@ use std::time::Duration;
 
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
 
 use crate::state::AppState;
 
 /// How long requests in hand may take when the service is to end.
 const FAREWELL: Duration = Duration::from_secs(20);
+/// How long the headers of a request may take, and a connection may say nothing.
+const HEADERS: Duration = Duration::from_secs(30);
 
 /// Why the service cannot listen.
 #[derive(Debug, thiserror::Error)]
@@ -76,13 +80,28 @@ pub async fn serve(
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     let served = match tls {
         Some(tls) => {
-            let server = axum_server::from_tcp_rustls(listener, tls).map_err(failed)?;
+            let mut server = axum_server::from_tcp_rustls(listener, tls).map_err(failed)?;
+            be_impatient(server.http_builder());
             server.handle(handle).serve(service).await
         }
         None => {
-            let server = axum_server::from_tcp(listener).map_err(failed)?;
+            let mut server = axum_server::from_tcp(listener).map_err(failed)?;
+            be_impatient(server.http_builder());
             server.handle(handle).serve(service).await
         }
     };
     served.map_err(failed)
+}
+
+/// A client that sends its headers a byte a minute, or opens connections to say nothing, is not waited for.
+fn be_impatient(builder: &mut Builder<TokioExecutor>) {
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Some(HEADERS))
+        .keep_alive_timeout(HEADERS);
 }

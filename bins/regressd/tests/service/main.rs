@@ -8,6 +8,7 @@ mod databases;
 mod jobs;
 mod migrations;
 mod place;
+mod processes;
 mod running;
 mod uploads;
 mod workflows;
@@ -60,6 +61,9 @@ on_both! {
     migrations:
         a_filled_database_is_migrated_once,
         a_newer_schema_is_refused;
+    processes:
+        several_work_on_one_database,
+        what_a_dead_process_left_is_done_by_another;
     uploads:
         an_upload_is_judged_by_its_branch,
         the_same_upload_is_stored_once,

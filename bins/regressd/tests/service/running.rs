@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use regressd::auth::{hash, new_token};
-use regressd::database::Database;
 use regressd::database::tokens::{self, Token};
+use regressd::database::{Database, Location};
 use regressd::domain::Moment;
 use regressd::settings::Layers;
 use regressd::state::AppState;
@@ -21,12 +21,13 @@ pub(crate) struct Running {
     pub(crate) url: String,
     pub(crate) client: reqwest::Client,
     work: Option<tokio::task::JoinHandle<()>>,
-    _place: Place,
+    place: Option<Place>,
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         self.state.ending.cancel();
+        drop(self.place.take());
     }
 }
 
@@ -38,6 +39,17 @@ impl Running {
 
     /// Starts one with settings of its own.
     pub(crate) async fn with(place: Place, settings: &[(&str, &str)]) -> Self {
+        let mut running = Self::at(&place.location, settings).await;
+        running.place = Some(place);
+        running
+    }
+
+    /// Starts another one on the same database.
+    pub(crate) async fn beside(&self, settings: &[(&str, &str)]) -> Self {
+        Self::at(self.state.database.location(), settings).await
+    }
+
+    async fn at(location: &Location, settings: &[(&str, &str)]) -> Self {
         let usual = [
             ("server.listen", "127.0.0.1:0"),
             ("server.requests_per_token_minute", "0"),
@@ -55,7 +67,7 @@ impl Running {
             flags: flags.collect(),
         };
         let settings = layers.read().unwrap();
-        let database = Database::open(&place.location).await.unwrap();
+        let database = Database::open(location).await.unwrap();
         let state = AppState::new(layers, settings, database).unwrap();
         let (tell, told) = tokio::sync::oneshot::channel();
         let serving = state.clone();
@@ -70,7 +82,7 @@ impl Running {
             url: format!("http://{}", told.await.unwrap()),
             client: reqwest::Client::new(),
             work: Some(work),
-            _place: place,
+            place: None,
         }
     }
 

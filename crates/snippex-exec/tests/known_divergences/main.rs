@@ -2,6 +2,8 @@
 //! they either match or differ in just what the document names.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod swept;
+
 use std::sync::Arc;
 
 use snippex_core::address_space::{ARENA, CODE_DISTANCE, IMAGE_BASE, STACK};
@@ -46,8 +48,15 @@ fn push(state: &mut MachineState, bytes: [u8; 10]) {
 const ONE: [u8; 10] = [0, 0, 0, 0, 0, 0, 0, 0x80, 0xff, 0x3f];
 const FALL: Terminator = Terminator::FallThrough;
 
-/// RDI points to the middle of a writable page, RSP to the middle of another.
+/// Every example: those that real code showed, and those of the generated sweep.
 fn examples() -> Vec<Example> {
+    let mut examples = met();
+    examples.extend(swept::examples());
+    examples
+}
+
+/// RDI points to the middle of a writable page, RSP to the middle of another.
+fn met() -> Vec<Example> {
     vec![
         Example {
             name: "MXCSR.DE is not set",

@@ -1,5 +1,6 @@
 //! The command line, as types.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -139,7 +140,35 @@ pub enum DeadLettersCommand {
     },
 }
 
+/// The arguments with every `--set` moved behind the command: clap lets those behind it replace those before it, and
+/// a setting must not be lost without a word.
+fn gathered(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let (mut rest, mut sets) = (Vec::new(), Vec::new());
+    let mut arguments = arguments.into_iter();
+    while let Some(argument) = arguments.next() {
+        if argument == "--" {
+            sets.push(argument);
+            sets.extend(arguments.by_ref());
+        } else if argument == "--set" {
+            sets.push(argument);
+            sets.extend(arguments.next());
+        } else if argument.to_str().is_some_and(|text| text.starts_with("--set=")) {
+            sets.push(argument);
+        } else {
+            rest.push(argument);
+        }
+    }
+    rest.extend(sets);
+    rest
+}
+
 impl Cli {
+    /// The command line of this process; ends it with a message when it cannot be understood.
+    #[must_use]
+    pub fn of_process() -> Self {
+        Self::parse_from(gathered(std::env::args_os()))
+    }
+
     /// The sources of settings, with this process's environment.
     #[must_use]
     pub fn layers(&self) -> Layers {
@@ -180,5 +209,19 @@ mod tests {
     fn the_command_line_is_consistent() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn settings_on_both_sides_of_the_command_count() {
+        let line = "regressd --set jobs.workers=2 worker --set=jobs.attempts=3 --database x.db";
+        let cli = Cli::parse_from(gathered(line.split(' ').map(OsString::from)));
+        let flags = cli.layers().flags;
+        let own = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let all = [
+            own("jobs.workers", "2"),
+            own("jobs.attempts", "3"),
+            own("database.url", "x.db"),
+        ];
+        assert!(all.iter().all(|flag| flags.contains(flag)), "{flags:?}");
     }
 }

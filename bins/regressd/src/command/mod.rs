@@ -9,8 +9,6 @@ use std::fmt::Display;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::args::{Cli, Command};
 use crate::database::{self, Database, DatabaseError};
 use crate::server;
@@ -51,7 +49,7 @@ command_error_from!(
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::of_process();
     match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(CommandError(message)) => {

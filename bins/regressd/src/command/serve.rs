@@ -52,6 +52,16 @@ pub(super) async fn run(layers: Layers, settings: Settings, roles: Roles) -> Res
     if roles.worker {
         tokio::spawn(maintenance::run(state.clone()));
     }
+    if let Some(github) = state.github.clone() {
+        tokio::spawn(async move {
+            match github.check_authentication().await {
+                Ok(()) => tracing::info!(app = github.app_id(), "GitHub knows the app"),
+                Err(error) => {
+                    tracing::error!(%error, "GitHub does not take the app's id and key; see github.app_id");
+                }
+            }
+        });
+    }
     let workers = roles
         .worker
         .then(|| tokio::spawn(jobs::run_workers(state.clone())));

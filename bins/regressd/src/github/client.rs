@@ -360,6 +360,7 @@ impl GitHub {
         answer: Answer,
     ) -> Result<Answer, GitHubError> {
         tracing::Span::current().record("status", answer.status);
+        tracing::debug!("GitHub answered");
         if let (Some(remaining), Some(id)) = (answer.number("x-ratelimit-remaining"), installation) {
             let id = id.to_string();
             metrics::gauge!("regressd_github_rate_limit_remaining", "installation" => id)

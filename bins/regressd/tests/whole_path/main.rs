@@ -2,8 +2,16 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod attacks;
+mod correlation;
 mod kill_under_load;
 mod outage;
 mod scenes;
 mod service;
+mod several;
+mod simulate;
 mod tracking;
+
+/// A fresh database, shared with the tests of the service.
+#[expect(dead_code, reason = "the other tests use the rest of it")]
+#[path = "../service/place.rs"]
+mod place;

@@ -15,6 +15,46 @@ use tempfile::TempDir;
 pub(crate) const SECRET: &str = "hush-hush-webhook-secret";
 pub(crate) static KEY: LazyLock<SigningKey> = LazyLock::new(|| signing_key("app"));
 
+const SERVE: &[&str] = &["serve", "--metrics-listen", "127.0.0.1:0"];
+
+/// Settings with waits that suit a test.
+pub(crate) fn quick(github: &FakeGitHub) -> Vec<String> {
+    [
+        "server.requests_per_token_minute=0".to_owned(),
+        "github.app_id=12345".to_owned(),
+        format!("github.api_url={}", github.url()),
+        "github.content_per_minute=100000".to_owned(),
+        "github.content_per_hour=1000000".to_owned(),
+        "github.request_timeout_seconds=1".to_owned(),
+        "github.lease_seconds=3".to_owned(),
+        "github.breaker_pause_milliseconds=200".to_owned(),
+        "jobs.lease_seconds=2".to_owned(),
+        "jobs.backoff_milliseconds=50".to_owned(),
+    ]
+    .into()
+}
+
+/// A GitHub whose limits are out of the way.
+pub(crate) async fn relaxed_github() -> FakeGitHub {
+    let settings = FakeSettings {
+        content_a_minute: 100_000,
+        requests_an_hour: 1_000_000,
+        ..FakeSettings::default()
+    };
+    FakeGitHub::start(([127, 0, 0, 1], 0).into(), settings, &KEY)
+        .await
+        .unwrap()
+}
+
+/// A port that nobody listens on.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+}
+
 /// A service with its GitHub.
 pub(crate) struct Service {
     pub(crate) github: FakeGitHub,
@@ -28,34 +68,11 @@ pub(crate) struct Service {
 impl Service {
     /// Starts both; `settings` are `section.key=value`.
     pub(crate) async fn start(settings: &[&str]) -> Self {
-        let relaxed = FakeSettings {
-            content_a_minute: 100_000,
-            requests_an_hour: 1_000_000,
-            ..FakeSettings::default()
-        };
-        let github = FakeGitHub::start(([127, 0, 0, 1], 0).into(), relaxed, &KEY)
-            .await
-            .unwrap();
+        let github = relaxed_github().await;
         let folder = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let mut all: Vec<String> = [
-            format!("server.listen=127.0.0.1:{port}"),
-            "server.requests_per_token_minute=0".to_owned(),
-            "github.app_id=12345".to_owned(),
-            format!("github.api_url={}", github.url()),
-            "github.content_per_minute=100000".to_owned(),
-            "github.content_per_hour=1000000".to_owned(),
-            "github.request_timeout_seconds=1".to_owned(),
-            "github.lease_seconds=3".to_owned(),
-            "github.breaker_pause_milliseconds=200".to_owned(),
-            "jobs.lease_seconds=2".to_owned(),
-            "jobs.backoff_milliseconds=50".to_owned(),
-        ]
-        .into();
+        let port = free_port();
+        let mut all = quick(&github);
+        all.push(format!("server.listen=127.0.0.1:{port}"));
         all.extend(settings.iter().map(|text| (*text).to_owned()));
         let token = command(&folder, &all)
             .args(["token", "create", "*", "--name", "tests"])
@@ -67,7 +84,7 @@ impl Service {
             String::from_utf8_lossy(&token.stderr)
         );
         let token = String::from_utf8(token.stdout).unwrap().trim().to_owned();
-        let child = spawn(&folder, &all);
+        let child = spawn(&folder, &all, SERVE);
         let service = Self {
             github,
             url: format!("http://127.0.0.1:{port}"),
@@ -96,7 +113,7 @@ impl Service {
     }
 
     pub(crate) fn start_again(&mut self) {
-        self.child = spawn(&self.folder, &self.settings);
+        self.child = spawn(&self.folder, &self.settings, SERVE);
     }
 
     pub(crate) async fn ready(&self) -> Option<Value> {
@@ -140,7 +157,8 @@ impl Drop for Service {
     }
 }
 
-fn command(folder: &TempDir, settings: &[String]) -> Command {
+/// The program in `folder` with its secrets in the environment and `settings` as flags.
+pub(crate) fn command(folder: &TempDir, settings: &[String]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_regressd"));
     command
         .current_dir(folder.path())
@@ -153,7 +171,8 @@ fn command(folder: &TempDir, settings: &[String]) -> Command {
     command
 }
 
-fn spawn(folder: &TempDir, settings: &[String]) -> Child {
+/// Starts the program; its log is appended to `log` in `folder`.
+pub(crate) fn spawn(folder: &TempDir, settings: &[String], arguments: &[&str]) -> Child {
     let path: PathBuf = folder.path().join("log");
     let log = std::fs::OpenOptions::new()
         .create(true)
@@ -161,7 +180,7 @@ fn spawn(folder: &TempDir, settings: &[String]) -> Child {
         .open(path)
         .unwrap();
     command(folder, settings)
-        .args(["serve", "--metrics-listen", "127.0.0.1:0"])
+        .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log)

@@ -115,6 +115,14 @@ impl Breaker {
         }
     }
 
+    /// How long it lets nothing through; `None` when it is not open.
+    #[must_use]
+    pub fn left(&self) -> Option<Duration> {
+        let (since, pause) = self.lock().open?;
+        let left = pause.saturating_sub(since.elapsed());
+        (!left.is_zero()).then_some(left)
+    }
+
     /// How often it opened.
     #[must_use]
     pub fn opened(&self) -> u64 {

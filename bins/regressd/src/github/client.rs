@@ -251,7 +251,14 @@ impl GitHub {
                 }
                 None => {
                     tracing::warn!(error = %describe(&error), "the call failed");
-                    return Err(error);
+                    let left = self.inner.breaker.left().filter(|_| error.is_outage());
+                    return Err(match left {
+                        Some(wait) => GitHubError::Outage {
+                            wait,
+                            source: Box::new(error),
+                        },
+                        None => error,
+                    });
                 }
             }
         }

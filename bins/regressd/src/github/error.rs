@@ -52,6 +52,15 @@ pub enum GitHubError {
         /// When the next call is allowed.
         wait: Duration,
     },
+    /// A call failed and GitHub is left alone for a while: the call was one of many, and not to blame.
+    #[error("{source}; GitHub is left alone for {} s", wait.as_secs())]
+    Outage {
+        /// When the next call is allowed.
+        wait: Duration,
+        /// How the call failed.
+        #[source]
+        source: Box<GitHubError>,
+    },
     /// Another worker is writing the same comment, check or issue, or a workflow run is still going.
     #[error("{name} is in other hands")]
     Held {
@@ -104,9 +113,10 @@ impl GitHubError {
     #[must_use]
     pub fn again(&self) -> Again {
         match self {
-            Self::RateLimit { wait } | Self::BreakerOpen { wait, .. } | Self::Held { wait, .. } => {
-                Again::After(*wait)
-            }
+            Self::RateLimit { wait }
+            | Self::BreakerOpen { wait, .. }
+            | Self::Outage { wait, .. }
+            | Self::Held { wait, .. } => Again::After(*wait),
             Self::Network { .. } | Self::Lease(_) | Self::Answer { .. } | Self::TooLarge { .. } => {
                 Again::Later
             }
@@ -126,6 +136,7 @@ impl GitHubError {
             Self::Network { sent, .. } => *sent,
             Self::Refused { status, .. } => *status >= 500 || *status == 408,
             Self::Answer { .. } | Self::TooLarge { .. } => true,
+            Self::Outage { source, .. } => source.may_have_happened(),
             _ => false,
         }
     }

@@ -115,13 +115,7 @@ async fn an_outage_opens_the_breaker_and_its_end_closes_it() {
     fake.stop();
     tokio::time::sleep(Duration::from_millis(50)).await;
     let error = read(&repository).await.unwrap_err();
-    assert!(
-        matches!(
-            error,
-            GitHubError::Network { .. } | GitHubError::BreakerOpen { .. }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, GitHubError::Outage { .. }), "{error}");
     let breaker = || repository.github().breaker().state();
     assert_eq!(breaker(), BreakerState::Open);
     let started = Instant::now();

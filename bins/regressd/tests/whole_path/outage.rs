@@ -18,7 +18,7 @@ async fn an_outage_costs_time_and_nothing_else() {
         .ok()
         .and_then(|text| text.parse().ok())
         .unwrap_or(3);
-    let mut service = Service::start(&[]).await;
+    let mut service = Service::start(&["jobs.attempts=3"]).await;
     let scene = &scenes("octo")[0];
     let name = scene.repository.to_string();
     let installation = service.github.add_repository(&name);

@@ -2,7 +2,7 @@
 //!
 //! One file a table; each function is one SQL statement over a connection. [`Database::read`] gives a connection to
 //! read with, [`Database::write`] runs a few of them in a transaction that is committed together with whatever else is
-//! being written (see [`writer`]).
+//! being written (see `writer`).
 
 mod dialect;
 mod error;

@@ -77,7 +77,7 @@ pub struct AboutSeries {
     pub first_run: Option<i64>,
 }
 
-/// Judges a run that is in the database. Nothing is changed; see [`Consequences::save`]. `None` when there is no such
+/// Judges a run that is in the database. Nothing is changed; see `Consequences::save`. `None` when there is no such
 /// run.
 ///
 /// # Errors

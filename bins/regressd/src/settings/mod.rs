@@ -1,4 +1,4 @@
-//! What the operator decides: one struct, read from a file, the environment and flags, in this order (see [`layers`]).
+//! What the operator decides: one struct, read from a file, the environment and flags, in this order (see `layers`).
 //!
 //! Secrets are not part of it: they come from environment variables or from files that the settings name.
 

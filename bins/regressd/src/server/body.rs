@@ -2,21 +2,38 @@
 
 use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
 
 /// All bytes of a body, if they are not more than `limit`; `setting` names what to change.
-pub(super) async fn read(body: Body, limit: usize, setting: &str) -> Result<Bytes, Problem> {
-    match Limited::new(body, limit).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => {
-            let detail = format!("the body is larger than {limit} bytes; see {setting}");
-            Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail))
+///
+/// Of a body that is too large as much again is read and dropped: a client that is still sending when the connection
+/// ends does not see the answer.
+pub(super) async fn read(mut body: Body, limit: usize, setting: &str) -> Result<Bytes, Problem> {
+    let mut bytes = Vec::new();
+    let mut seen = 0;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Problem::bad_request("the body broke off"))?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        seen += data.len();
+        if seen <= limit {
+            bytes.extend_from_slice(&data);
+        } else {
+            bytes = Vec::new();
         }
-        Err(_) => Err(Problem::bad_request("the body broke off")),
+        if seen / 2 > limit {
+            break;
+        }
     }
+    if seen > limit {
+        let detail = format!("the body is larger than {limit} bytes; see {setting}");
+        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
+    }
+    Ok(bytes.into())
 }
 
 /// A body as JSON of a certain form.

@@ -10,6 +10,7 @@ mod health;
 mod limits;
 mod listen;
 pub mod metrics;
+mod plain_errors;
 pub mod problem;
 mod repo_path;
 mod upload;
@@ -94,6 +95,7 @@ pub fn router(state: AppState) -> Router {
                 "this method is not offered here; see /openapi.json",
             )
         })
+        .layer(middleware::from_fn(plain_errors::middleware))
         .layer(middleware::from_fn_with_state(patience, too_slow))
         .layer(middleware::from_fn_with_state(state.clone(), headers::middleware))
         .layer(middleware::from_fn(correlation::middleware))

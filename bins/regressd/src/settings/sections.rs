@@ -160,7 +160,7 @@ pub struct Jobs {
 impl Default for Jobs {
     fn default() -> Self {
         Self {
-            workers: 4,
+            workers: 8,
             attempts: 8,
             backoff_milliseconds: 500,
             longest_backoff_seconds: 300,

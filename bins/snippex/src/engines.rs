@@ -1,18 +1,33 @@
 //! Engines as users name them, and as the database records them.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use cli_kit::Failure;
 use serde::Serialize;
 use snippex_core::diff::Tolerance;
-use snippex_exec::engine::{Engine, EngineError, EngineIdentity, EngineSpec, MockEngine, RunnerEngine};
+use snippex_exec::engine::{
+    Engine, EngineError, EngineIdentity, EngineSpec, EngineTable, MockEngine, RunnerEngine,
+};
 use snippex_store::Guest;
 
 use crate::args::EngineArgs;
 use crate::settings::Settings;
 use crate::tell::OrTell;
 
-const PRESETS: [&str; 4] = ["native", "qemu-x86_64", "fex-emu", "mock"];
+/// The engines of this process: presets and what the settings add. A process runs one command, with one set of
+/// settings.
+static TABLE: OnceLock<EngineTable> = OnceLock::new();
+
+/// Takes the engines of the settings. The first call decides.
+pub(crate) fn use_settings(settings: &Settings) {
+    TABLE.get_or_init(|| EngineTable::new(settings.engines.clone()));
+}
+
+/// The engines that can be named.
+pub(crate) fn table() -> &'static EngineTable {
+    TABLE.get_or_init(EngineTable::default)
+}
 
 /// An engine that can be started, as often as it takes.
 #[derive(Clone, Debug)]
@@ -24,11 +39,11 @@ pub(crate) enum EngineChoice {
 }
 
 impl EngineChoice {
-    /// The preset called `name`.
+    /// The engine called `name`: a preset, or one of the settings.
     pub(crate) fn preset(name: &str) -> Result<Self, Failure> {
         match name {
             "mock" => Ok(Self::Mock),
-            name => EngineSpec::preset(name).or_tell().map(Self::Process),
+            name => table().spec(name).or_tell().map(Self::Process),
         }
     }
 
@@ -42,12 +57,12 @@ impl EngineChoice {
             Some(name) => name.clone(),
             None => spec.command[0].rsplit('/').next().unwrap_or_default().to_owned(),
         };
-        if PRESETS.contains(&spec.name.as_str()) && args.engine_name.is_some() {
-            return Err(Failure::new(format!(
-                "--engine-name {}: an engine of snippex is called so",
-                spec.name
-            ))
-            .hint("choose another name, so that results can be told apart"));
+        let taken = spec.name == "mock" || table().entry(&spec.name).is_some();
+        if taken && args.engine_name.is_some() {
+            return Err(
+                Failure::new(format!("--engine-name {}: an engine is called so", spec.name))
+                    .hint("choose another name, so that results can be told apart"),
+            );
         }
         Ok(Self::Process(spec))
     }
@@ -85,11 +100,7 @@ impl EngineChoice {
 
 /// What the engine called `name` documents to do otherwise than hardware.
 pub(crate) fn tolerance_of(name: &str) -> Tolerance {
-    match name {
-        "qemu-x86_64" => Tolerance::qemu_user(),
-        "fex-emu" => Tolerance::fex(),
-        _ => Tolerance::none(),
-    }
+    table().tolerance(name)
 }
 
 /// An engine in answers for programs.

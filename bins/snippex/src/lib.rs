@@ -12,6 +12,7 @@ mod bugs;
 mod checking;
 mod command;
 mod conformance;
+mod engine_file;
 mod engines;
 mod generating;
 mod host;

@@ -1,10 +1,13 @@
 //! The settings and the places they come from.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::thread::available_parallelism;
 
 use cli_kit::settings::{Layers, Resolved};
 use cli_kit::{Failure, paths};
 use serde::{Deserialize, Serialize};
+use snippex_exec::engine::EngineEntry;
 
 use crate::args::{EngineArgs, ReferenceArgs, RunArgs};
 
@@ -22,6 +25,8 @@ pub(crate) struct Settings {
     pub(crate) states: u32,
     /// Threads of a run.
     pub(crate) threads: u32,
+    /// Engines by name, laid over the presets.
+    pub(crate) engines: BTreeMap<String, EngineEntry>,
 }
 
 impl Default for Settings {
@@ -38,6 +43,7 @@ impl Default for Settings {
             reference: "native".to_owned(),
             states: 64,
             threads: available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(1)),
+            engines: BTreeMap::new(),
         }
     }
 }
@@ -51,16 +57,21 @@ pub(crate) struct Flags<'a> {
     pub(crate) run: Option<&'a RunArgs>,
 }
 
+/// The user's settings file, whether it is there or not.
+pub(crate) fn user_file() -> Option<PathBuf> {
+    paths::user_settings("snippex", paths::environment)
+}
+
+/// The project's settings file, if there is one here or in a folder above.
+pub(crate) fn project_file() -> Option<PathBuf> {
+    let folder = std::env::current_dir().ok()?;
+    paths::find_upward(&folder, "snippex.toml")
+}
+
 /// Lays everything over the defaults.
 pub(crate) fn resolve(flags: Flags<'_>) -> Result<Resolved<Settings>, Failure> {
     let mut layers = Layers::<Settings>::new()?;
-    if let Some(path) = paths::user_settings("snippex", paths::environment) {
-        layers.file(&path)?;
-    }
-    let project = std::env::current_dir()
-        .ok()
-        .and_then(|folder| paths::find_upward(&folder, "snippex.toml"));
-    if let Some(path) = project {
+    for path in [user_file(), project_file()].into_iter().flatten() {
         layers.file(&path)?;
     }
     for key in ["database", "emulator", "reference", "states", "threads"] {

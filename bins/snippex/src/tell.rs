@@ -48,13 +48,21 @@ impl Tell for SpecError {
     fn tell(&self) -> Failure {
         let failure = chain(self);
         match self {
-            Self::Unknown(_) => {
-                failure.hint("an engine of your own is given with --engine-command 'PROGRAM {runner}'")
+            Self::Unknown { .. } => failure.hint(
+                "snippex engines list shows them; an engine of your own is given with --engine-command 'PROGRAM \
+                 {runner}', or added with snippex engines add",
+            ),
+            Self::UnknownConfiguration { engine, .. } => {
+                failure.hint(format!("snippex engines show {engine} lists its configurations"))
             }
+            Self::Contradiction { .. } => failure.hint("name only one of the configurations that set it"),
+            Self::NoCommand(name) => failure.hint(format!("add command = \"PROGRAM {{runner}}\" to [engines.{name}]")),
             Self::Missing { .. } => {
                 failure.hint("or name another engine with --emulator or --engine-command")
             }
-            Self::EmptyCommand | Self::OpenQuote(_) => failure.hint("correct --engine-command"),
+            Self::EmptyCommand | Self::OpenQuote(_) => {
+                failure.hint("correct --engine-command, or the command of the engine's entry in the settings")
+            }
         }
     }
 }

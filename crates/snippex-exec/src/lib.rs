@@ -38,6 +38,7 @@
 //!
 //! This crate knows no database and no command line.
 
+pub mod abilities;
 pub mod batch;
 pub mod check;
 mod code_window;

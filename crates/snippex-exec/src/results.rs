@@ -366,7 +366,10 @@ pub(crate) fn read_state(state: &mut MachineState, output: &RunOutput, component
     } else {
         for (register, vector) in state.vectors[..16].iter_mut().enumerate() {
             if components.contains(Components::AVX) {
-                vector[..32].copy_from_slice(&output.vectors.zmm[register][..32]);
+                // An engine whose entry leaves AVX-512 out may have it, and store what changed only.
+                if output.stored & (1 << register) != 0 {
+                    vector[..32].copy_from_slice(&output.vectors.zmm[register][..32]);
+                }
             } else {
                 vector[..16].copy_from_slice(&fx[160 + 16 * register..][..16]);
             }

@@ -8,7 +8,8 @@ use super::values::{self, PartitionArg};
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Engine options")]
 pub(crate) struct EngineArgs {
-    /// Engine to test: native, qemu-x86_64, fex-emu, or mock (this CPU with a planted bug)
+    /// Engine to test, perhaps in a configuration (NAME/CONFIGURATION): native, qemu-x86_64, fex-emu, valgrind, one
+    /// of the settings, or mock (this CPU with a planted bug)
     #[arg(long, short, value_name = "ENGINE", conflicts_with = "engine_command")]
     pub(crate) emulator: Option<String>,
     /// Command of an engine of your own; {runner} stands for the x86-64 program that it has to run

@@ -12,8 +12,8 @@ mod values;
 pub(crate) use blocks::BlocksArgs;
 pub(crate) use bugs::{BugsArgs, BugsCommand, KnownCommand, ReduceArgs};
 pub(crate) use commands::{
-    AnalyzeArgs, BenchArgs, CheckArgs, Command, CompareArgs, CompletionsArgs, ConformanceArgs, DisasmArgs,
-    ExtractArgs, ListArgs, RemoveArgs, SimulateArgs, Syntax, ValidateArgs,
+    AddEngineArgs, AnalyzeArgs, BenchArgs, CheckArgs, Command, CompareArgs, CompletionsArgs, ConformanceArgs,
+    DisasmArgs, EnginesCommand, ExtractArgs, ListArgs, RemoveArgs, SimulateArgs, Syntax, ValidateArgs,
 };
 pub(crate) use engine::{EngineArgs, ReferenceArgs, RunArgs};
 pub(crate) use filter::{FilterArgs, SelectArgs};

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use snippex_core::decode::Kinds;
 use snippex_core::select::{self, FilterError};
+use snippex_exec::engine::Configuration;
 
 /// Part `index` of `count`, written `index/count`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +42,38 @@ pub(crate) fn seed(text: &str) -> Result<u64, &'static str> {
         None => text.parse(),
     };
     number.map_err(|_| "write a number below 2^64, decimal or hexadecimal with 0x")
+}
+
+/// `NAME=VALUE`.
+pub(crate) fn variable(text: &str) -> Result<(String, String), &'static str> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE"),
+    }
+}
+
+/// `NAME: WORD ...`: words like `NAME=VALUE` are variables when the name is in capitals, all others arguments.
+pub(crate) fn configuration(text: &str) -> Result<(String, Configuration), &'static str> {
+    let (name, words) = text
+        .split_once(':')
+        .ok_or("write 'NAME: VARIABLE=VALUE ARGUMENT ...'")?;
+    let name = name.trim();
+    if name.is_empty() || name.contains(['/', '+']) || name.contains(char::is_whitespace) {
+        return Err("the name of a configuration has no spaces, / or +");
+    }
+    let mut configuration = Configuration::default();
+    for word in words.split_whitespace() {
+        let capital = |character: char| matches!(character, 'A'..='Z' | '0'..='9' | '_');
+        match word.split_once('=') {
+            Some((name, value)) if !name.is_empty() && name.chars().all(capital) => {
+                configuration
+                    .environment
+                    .insert(name.to_owned(), value.to_owned());
+            }
+            _ => configuration.arguments.push(word.to_owned()),
+        }
+    }
+    Ok((name.to_owned(), configuration))
 }
 
 pub(crate) fn address_range(text: &str) -> Result<Range<u64>, FilterError> {

@@ -35,7 +35,19 @@ impl EnginePool {
     /// An engine for one thread.
     pub(crate) fn take(&self) -> Result<Box<dyn Engine>, EngineError> {
         let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take();
-        spare.map_or_else(|| self.choice.start(), Ok)
+        if let Some(engine) = spare {
+            return Ok(engine);
+        }
+        let engine = self.choice.start()?;
+        let now = engine.identity();
+        if now.version != self.identity.version {
+            return Err(EngineError::Changed {
+                engine: now.name.clone(),
+                before: self.identity.version.clone(),
+                after: now.version.clone(),
+            });
+        }
+        Ok(engine)
     }
 
     /// What the engine says it is.

@@ -9,6 +9,7 @@ mod completions;
 mod config;
 mod conformance;
 mod disasm;
+mod engines;
 pub(crate) mod extract;
 mod generate;
 mod list;
@@ -29,6 +30,7 @@ use crate::settings::{self, Flags};
 pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<ExitStatus, Failure> {
     log(cli.global.verbose);
     let settings = settings::resolve(flags(cli))?;
+    crate::engines::use_settings(&settings.value);
     let format = cli.global.format;
     let app = App {
         printer,
@@ -60,6 +62,7 @@ pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<ExitStatus, Failure> {
         Command::Reduce(args) => reduce::run(&app, args),
         Command::Bench(args) => bench::run(&app, args),
         Command::Remove(args) => remove::run(&app, args),
+        Command::Engines(command) => engines::run(&app, command),
         Command::Config(_) => config::run(&app),
         Command::Completions(args) => completions::run(&app, args),
     }

@@ -3,6 +3,7 @@
 use super::class::Class;
 use super::difference::{Comparison, Difference, Divergence, Field, Noted, Reason, Value};
 use super::endpoint;
+use super::leaked::leaked;
 use super::memory;
 use super::registers::Registers;
 use super::tolerance::Tolerance;
@@ -53,12 +54,14 @@ pub fn compare_with(
     let mut noted = Noted::default();
     let mut differences = Vec::new();
     if let (Endpoint::Signal(a), Endpoint::Signal(b)) = (&expected.endpoint, &actual.endpoint) {
-        differences.extend(fault_address(effects, case, a, b, &mut noted));
+        if tolerance.skips_state_at_signal().is_none() {
+            differences.extend(fault_address(effects, case, a, b, &mut noted));
+        }
         if a.code != b.code || a.address != b.address && !endpoint::is_page_fault(a) {
             noted.rules(RuleSet::of(Rule::SignalInfo));
         }
         if let Some(deviation) = tolerance.skips_state_at_signal() {
-            if expected.state != actual.state || expected.memory != actual.memory {
+            if expected.state != actual.state || expected.memory != actual.memory || a.address != b.address {
                 noted.deviation(deviation);
             }
             return outcome(effects, case, expected, differences, noted);
@@ -86,6 +89,12 @@ pub fn compare_with(
         noted.rules(mask.anywhere);
     } else {
         differences.extend(memory);
+    }
+    if let (Some(first), Some(deviation)) = (differences.first(), leaked(&case.block, tolerance)) {
+        return Comparison::Inconclusive(Reason::Deviation {
+            id: deviation.id.clone(),
+            difference: Box::new(first.clone()),
+        });
     }
     outcome(effects, case, expected, differences, noted)
 }

@@ -3,6 +3,7 @@
 use super::class::{Class, Kind};
 use super::difference::{Comparison, Difference, Divergence, Field, Noted, Reason, Value};
 use super::tolerance::{Deviates, FaultingUnit, Tolerance};
+use crate::address_space::USER_START;
 use crate::case::Case;
 use crate::effects::{BlockEffects, RuleSet};
 use crate::observation::{Endpoint, Observation, Signal};
@@ -137,6 +138,9 @@ fn excuses(
                 FaultingUnit::Vector => effects.is_vector(parting),
             };
             further && here && signal.number == number && code.is_none_or(|code| code == signal.code)
+        }
+        (Deviates::DeathAtNull, Endpoint::Exit { target }) => {
+            *target < USER_START && matches!(actual, Endpoint::EngineDied { .. } | Endpoint::Hung)
         }
         (
             Deviates::SignalNumber {

@@ -26,6 +26,19 @@ pub struct Deviation {
     pub deviates: Deviates,
 }
 
+/// See [`Tolerance::excused_bits`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ExcusedBits {
+    /// Of RFLAGS.
+    pub flags: u64,
+    /// Of MXCSR.
+    pub mxcsr: u32,
+    /// Of the x87 status word.
+    pub x87_status: u16,
+    /// Contents of x87 registers that are tagged empty.
+    pub empty_x87_registers: bool,
+}
+
 /// How a deviation shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -46,7 +59,9 @@ pub enum Deviates {
         /// On the engine.
         actual: u8,
     },
-    /// The state at a signal is not precise: only the endpoint is compared.
+    /// A jump to the first pages of memory, where nothing can be, ends the engine itself.
+    DeathAtNull,
+    /// The state at a signal is not precise: only signal and RIP are compared.
     StateAtSignal,
     /// Bits of RFLAGS.
     Flags(u64),
@@ -121,6 +136,11 @@ impl Tolerance {
                 ),
                 stack_fault("fex-stack-fault"),
                 deviation(
+                    "fex-death-at-null",
+                    "a jump to address 0 ends FEX itself",
+                    Deviates::DeathAtNull,
+                ),
+                deviation(
                     "fex-fault-state",
                     "registers and flags at a fault are stale",
                     Deviates::StateAtSignal,
@@ -164,6 +184,66 @@ impl Tolerance {
         Self {
             deviations: vec![stack_fault("qemu-stack-fault")],
         }
+    }
+
+    /// valgrind: what its manual states under "Limitations" (section 2.13 of the core manual) about floating point,
+    /// and that it shows no IF.
+    #[must_use]
+    pub fn valgrind() -> Self {
+        let mut deviations = vec![
+            deviation(
+                "valgrind-no-interrupt-flag",
+                "the interrupt flag reads as 0",
+                Deviates::Flags(crate::state::rflags::IF),
+            ),
+            deviation(
+                "valgrind-mxcsr",
+                "MXCSR keeps the rounding mode only: no exception flags, no masks, no DAZ and FTZ",
+                Deviates::Mxcsr(0xffff & !0x6000),
+            ),
+            deviation(
+                "valgrind-no-sse-exceptions",
+                "unmasked SSE exceptions raise no SIGFPE",
+                Deviates::MissingSignal {
+                    number: SIGFPE,
+                    code: None,
+                    unit: FaultingUnit::FloatingPoint,
+                },
+            ),
+            deviation(
+                "valgrind-no-alignment-check",
+                "the AC flag has no effect",
+                Deviates::MissingSignal {
+                    number: SIGBUS,
+                    code: None,
+                    unit: FaultingUnit::Any,
+                },
+            ),
+        ];
+        deviations.push(stack_fault("valgrind-stack-fault"));
+        Self { deviations }
+    }
+
+    /// The bits of registers in which an engine is excused, all deviations together.
+    #[must_use]
+    pub fn excused_bits(&self) -> ExcusedBits {
+        let mut excused = ExcusedBits::default();
+        for deviation in &self.deviations {
+            match deviation.deviates {
+                Deviates::Flags(bits) => excused.flags |= bits,
+                Deviates::Mxcsr(bits) => excused.mxcsr |= bits,
+                Deviates::X87Status(bits) => excused.x87_status |= bits,
+                Deviates::EmptyX87Registers => excused.empty_x87_registers = true,
+                _ => {}
+            }
+        }
+        excused
+    }
+
+    /// Whether the state at a signal is not precise.
+    #[must_use]
+    pub fn is_imprecise_at_signals(&self) -> bool {
+        self.skips_state_at_signal().is_some()
     }
 
     /// Whether the state at a signal is left alone, and by which deviation.

@@ -176,18 +176,15 @@ fn has(cpu: &GuestCpu, feature: CpuidFeature) -> bool {
     announced && enabled()
 }
 
-/// The first feature that `block` needs and `cpu` lacks, by the name iced-x86 gives it.
-pub(super) fn missing(block: &Block, cpu: &GuestCpu) -> Option<&'static str> {
+/// The first feature that `block` needs and `cpu` lacks, or is said to lack, by the name iced-x86 gives it.
+pub(super) fn missing(block: &Block, cpu: &GuestCpu, lacks: &[String]) -> Option<&'static str> {
     let mut decoder = Decoder::with_ip(64, &block.bytes, block.address, DecoderOptions::NONE);
     let mut instruction = Instruction::default();
     while decoder.can_decode() {
         decoder.decode_out(&mut instruction);
-        if let Some(feature) = instruction
-            .cpuid_features()
-            .iter()
-            .copied()
-            .find(|&feature| !has(cpu, feature))
-        {
+        if let Some(feature) = instruction.cpuid_features().iter().copied().find(|&feature| {
+            !has(cpu, feature) || !lacks.is_empty() && lacks.iter().any(|lacking| lacking == name(feature))
+        }) {
             return Some(name(feature));
         }
     }

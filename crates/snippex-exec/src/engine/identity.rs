@@ -10,6 +10,7 @@ use snippex_core::state::Components;
 use snippex_runner::layout::{COMPONENT_AVX, COMPONENT_AVX512, COMPONENT_FSGSBASE, Header, Leaf};
 
 use super::EngineSpec;
+use super::surroundings::Surroundings;
 
 /// What the guest sees of its CPU.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -74,7 +75,7 @@ impl EngineIdentity {
             name: spec.name.clone(),
             version: version.unwrap_or_else(|| cpu.brand.clone()),
             configuration,
-            components: components(header.components),
+            components: components(header.components).difference(spec.leaves_out),
             cpu,
         }
     }
@@ -201,14 +202,18 @@ pub(super) fn stamps(spec: &EngineSpec) -> Vec<Stamp> {
 }
 
 /// First line that the engine's version command prints, `None` when it does not answer in five seconds.
-pub(super) fn version(spec: &EngineSpec) -> Option<String> {
+pub(super) fn version(spec: &EngineSpec, surroundings: Option<&Surroundings>) -> Option<String> {
     if spec.native {
         return None;
     }
     let default = vec![spec.command.first()?.clone(), "--version".into()];
     let command = spec.version_command.as_ref().unwrap_or(&default);
     let (program, arguments) = command.split_first()?;
-    let mut child = Command::new(program)
+    let mut asked = Command::new(program);
+    if let Some(surroundings) = surroundings {
+        surroundings.apply(&mut asked);
+    }
+    let mut child = asked
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -1,20 +1,26 @@
 //! Engines: whatever executes x86-64 code. One trait, and an implementation for everything that can run the
 //! runner: the kernel (native), qemu-user, FEX, or a command of the user's own.
 
+mod entry;
 mod features;
 mod identity;
 mod mock;
+mod presets;
 mod programs;
 mod runner_engine;
 mod runner_file;
 mod spec;
+mod surroundings;
+mod table;
 
+pub use entry::{Configuration, Deviations, EngineEntry, MemoryStyle, Part, SignalStyle};
 pub use features::feature_named;
 pub use identity::{EngineIdentity, GuestCpu};
 pub use mock::MockEngine;
 pub use programs::ProgramOutcome;
 pub use runner_engine::RunnerEngine;
 pub use spec::{EngineSpec, MemoryMode, SpecError};
+pub use table::EngineTable;
 
 use snippex_core::conformance::Program;
 use snippex_core::group::Group;

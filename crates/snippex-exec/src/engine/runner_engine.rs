@@ -11,6 +11,7 @@ use snippex_runner::layout::{
 use tracing::debug;
 
 use super::runner_file::RunnerFile;
+use super::surroundings::Surroundings;
 use super::{
     Engine, EngineError, EngineIdentity, EngineSpec, MemoryMode, ProgramOutcome, features, identity, programs,
 };
@@ -39,6 +40,7 @@ pub struct RunnerEngine {
     /// Of the files of its command when its version was asked for.
     stamps: Vec<identity::Stamp>,
     runner: Arc<RunnerFile>,
+    surroundings: Option<Arc<Surroundings>>,
     pub(super) shared: Shared,
     pub(super) process: Option<GuestProcess>,
     pub(super) space: AddressSpace,
@@ -84,8 +86,9 @@ impl RunnerEngine {
         };
         let runner = RunnerFile::get().map_err(prepare)?;
         let mut shared = Shared::new().map_err(prepare)?;
-        let process = spawn(&spec, &runner, &mut shared)?;
-        let version = identity::version(&spec);
+        let surroundings = Surroundings::get(&spec).map_err(prepare)?;
+        let process = spawn(&spec, &runner, surroundings.as_deref(), &mut shared)?;
+        let version = identity::version(&spec, surroundings.as_deref());
         let identity = EngineIdentity::new(&spec, shared.header(), version);
         if let Some(found) = identity.cpu.emulator().filter(|_| spec.native) {
             return Err(EngineError::NotNative { found: found.into() });
@@ -96,6 +99,7 @@ impl RunnerEngine {
             identity,
             stamps,
             runner,
+            surroundings,
             shared,
             process: Some(process),
             space: AddressSpace::default(),
@@ -114,13 +118,14 @@ impl RunnerEngine {
         if self.process.is_none() {
             self.space = AddressSpace::default();
             self.mapped.clear();
-            let process = spawn(&self.spec, &self.runner, &mut self.shared)?;
+            let surroundings = self.surroundings.as_deref();
+            let process = spawn(&self.spec, &self.runner, surroundings, &mut self.shared)?;
             // Asking for the version costs a process: only when the engine's files have changed.
             let stamps = identity::stamps(&self.spec);
             let version = if stamps == self.stamps {
                 Some(self.identity.version.clone())
             } else {
-                identity::version(&self.spec)
+                identity::version(&self.spec, surroundings)
             };
             let now = EngineIdentity::new(&self.spec, self.shared.header(), version);
             if now.version != self.identity.version {
@@ -376,7 +381,7 @@ impl Engine for RunnerEngine {
         for group in groups {
             let (lowered, unsupported) = match lower(&group.block, group.placement) {
                 Err(error) => (None, Some(Unsupported::Block(error))),
-                Ok(lowered) => match features::missing(&group.block, &self.identity.cpu) {
+                Ok(lowered) => match features::missing(&group.block, &self.identity.cpu, &self.spec.lacks) {
                     Some(feature) => (None, Some(Unsupported::Feature(feature))),
                     None => (Some(lowered), None),
                 },
@@ -446,11 +451,19 @@ impl Engine for RunnerEngine {
 }
 
 /// Starts a guest and waits until it has filled the header.
-fn spawn(spec: &EngineSpec, runner: &RunnerFile, shared: &mut Shared) -> Result<GuestProcess, EngineError> {
+fn spawn(
+    spec: &EngineSpec,
+    runner: &RunnerFile,
+    surroundings: Option<&Surroundings>,
+    shared: &mut Shared,
+) -> Result<GuestProcess, EngineError> {
     shared.reset();
     let arguments = spec.arguments(runner.path(), &shared.path());
     let (program, rest) = arguments.split_first().expect("a spec has a program");
     let mut command = Command::new(program);
+    if let Some(surroundings) = surroundings {
+        surroundings.apply(&mut command);
+    }
     command
         .args(rest)
         .envs(spec.environment.iter().map(|(name, value)| (name, value)));

@@ -3,7 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
+use snippex_core::state::Components;
 use thiserror::Error;
+
+use super::EngineTable;
 
 /// How memory that a block may write is compared and reset between runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,8 +27,12 @@ pub struct EngineSpec {
     pub command: Vec<String>,
     /// Program and arguments that print the version, if that is not `PROGRAM --version`.
     pub version_command: Option<Vec<String>>,
+    /// Program and arguments of a server that runs while engines do; passed over when its program is missing.
+    pub server: Option<Vec<String>>,
     /// Environment variables that are set for it.
     pub environment: Vec<(String, String)>,
+    /// HOME and the like lead to a folder of this run's own.
+    pub isolated: bool,
     /// How memory is handled.
     pub memory: MemoryMode,
     /// Longest time that one run, or its translation, may take.
@@ -37,14 +44,44 @@ pub struct EngineSpec {
     /// FXRSTOR puts x87 registers where they belong when TOP is not 0. Where it does not (FEX), runs that start so
     /// are reported as unsupported.
     pub loads_x87_top: bool,
+    /// Parts of the state that it does not keep.
+    pub leaves_out: Components,
+    /// Features that it announces and does not have, by the names of iced-x86 in lower case.
+    pub lacks: Vec<String>,
 }
 
 /// Why a name or command is not an engine.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SpecError {
-    /// No preset has that name.
-    #[error("there is no engine called {0}; known are native, qemu-x86_64, fex-emu and mock")]
-    Unknown(String),
+    /// No entry has that name.
+    #[error("there is no engine called {name}; known are {known}")]
+    Unknown {
+        /// The name.
+        name: String,
+        /// Names that are known.
+        known: String,
+    },
+    /// The engine is known, its configuration is not.
+    #[error("engine {engine} has no configuration called {wanted}; it has {known}")]
+    UnknownConfiguration {
+        /// Name of the engine.
+        engine: String,
+        /// What was asked for.
+        wanted: String,
+        /// Configurations that it has.
+        known: String,
+    },
+    /// Two configurations want different things.
+    #[error("the configurations of {name} contradict each other: both set {variable}")]
+    Contradiction {
+        /// The name with its configurations.
+        name: String,
+        /// The variable.
+        variable: String,
+    },
+    /// The entry says nothing about how to start it.
+    #[error("the entry of engine {0} has no command")]
+    NoCommand(String),
     /// The program is not on the PATH.
     #[error("engine {engine} needs {program}, which is not on the PATH; {hint}")]
     Missing {
@@ -53,7 +90,7 @@ pub enum SpecError {
         /// Programs looked for.
         program: String,
         /// How to get it.
-        hint: &'static str,
+        hint: String,
     },
     /// The command has no program.
     #[error("the engine command is empty; write for example 'PROGRAM {{runner}}'")]
@@ -71,47 +108,25 @@ impl EngineSpec {
             name: "native".into(),
             command: vec!["{runner}".into()],
             version_command: None,
+            server: None,
             environment: Vec::new(),
+            isolated: false,
             memory: MemoryMode::Scan,
             patience: Duration::from_secs(2),
             start_patience: Duration::from_secs(20),
             native: true,
             loads_x87_top: true,
+            leaves_out: Components(0),
+            lacks: Vec::new(),
         }
     }
 
-    /// The preset called `name`: `native`, `qemu-x86_64` or `fex-emu`.
+    /// The preset called `name`: `native`, `qemu-x86_64`, `fex-emu` or `valgrind`, perhaps with a configuration.
     ///
     /// # Errors
     /// When there is no such preset, or its program is not on the PATH.
     pub fn preset(name: &str) -> Result<Self, SpecError> {
-        match name {
-            "native" => Ok(Self::native()),
-            // The default CPU model of qemu-user has no AVX.
-            "qemu-x86_64" => {
-                let program = find(name, &["qemu-x86_64", "qemu-x86_64-static"], "install qemu-user")?;
-                Ok(Self::emulator(
-                    name,
-                    vec![program, "-cpu".into(), "max".into(), "{runner}".into()],
-                ))
-            }
-            "fex-emu" => {
-                let programs = ["FEX", "FEXInterpreter", "FEXLoader"];
-                let program = find(
-                    name,
-                    &programs,
-                    "install FEX-Emu (https://fex-emu.com) on an ARM64 machine",
-                )?;
-                let version = vec!["FEXGetConfig".into(), "--version".into()];
-                let spec = Self::emulator(name, vec![program, "{runner}".into()]);
-                Ok(Self {
-                    version_command: Some(version),
-                    loads_x87_top: false,
-                    ..spec
-                })
-            }
-            _ => Err(SpecError::Unknown(name.into())),
-        }
+        EngineTable::default().spec(name)
     }
 
     /// An emulator that is started by a command line such as `PROGRAM -option {runner}`. Words are separated by
@@ -130,18 +145,22 @@ impl EngineSpec {
         Ok(Self::emulator(name, words))
     }
 
-    fn emulator(name: &str, command: Vec<String>) -> Self {
+    pub(super) fn emulator(name: &str, command: Vec<String>) -> Self {
         Self {
             name: name.into(),
             command,
             version_command: None,
+            server: None,
             environment: Vec::new(),
+            isolated: false,
             memory: MemoryMode::Copy,
             patience: Duration::from_secs(10),
             // FEX takes up to 0.6 s on a quiet machine, and starts its server first.
             start_patience: Duration::from_secs(20),
             native: false,
             loads_x87_top: true,
+            leaves_out: Components(0),
+            lacks: Vec::new(),
         }
     }
 
@@ -161,22 +180,20 @@ impl EngineSpec {
     }
 }
 
-/// The first of `programs` that is on the PATH.
-fn find(engine: &str, programs: &[&str], hint: &'static str) -> Result<String, SpecError> {
+/// The first of `programs` that is there: on the PATH, or at its path.
+pub(super) fn find(engine: &str, programs: &[String], hint: Option<&str>) -> Result<String, SpecError> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = programs
         .iter()
         .find(|program| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()));
-    found
-        .map(|program| (*program).to_owned())
-        .ok_or_else(|| SpecError::Missing {
-            engine: engine.into(),
-            program: programs.join(" or "),
-            hint,
-        })
+    found.cloned().ok_or_else(|| SpecError::Missing {
+        engine: engine.into(),
+        program: programs.join(" or "),
+        hint: hint.unwrap_or("install it").into(),
+    })
 }
 
-fn split_words(command: &str) -> Result<Vec<String>, SpecError> {
+pub(super) fn split_words(command: &str) -> Result<Vec<String>, SpecError> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut quote = None;
@@ -226,6 +243,9 @@ mod tests {
             EngineSpec::from_command("mine", "emu 'x"),
             Err(SpecError::OpenQuote(_))
         ));
-        assert!(matches!(EngineSpec::preset("bochs"), Err(SpecError::Unknown(_))));
+        assert!(matches!(
+            EngineSpec::preset("bochs"),
+            Err(SpecError::Unknown { .. })
+        ));
     }
 }

@@ -1,0 +1,348 @@
+//! `snippex engines`: the engines that can be named, and what each can do.
+
+use std::fmt::Write as _;
+
+use cli_kit::{ExitStatus, Failure, Format, Table};
+use serde::Serialize;
+use snippex_core::diff::Tolerance;
+use snippex_exec::abilities::{Ability, abilities};
+use snippex_exec::conformance::conformance_under;
+use snippex_exec::engine::{EngineEntry, SignalStyle};
+
+use crate::app::App;
+use crate::args::{AddEngineArgs, EnginesCommand};
+use crate::engine_file;
+use crate::engines::{EngineChoice, EngineView, table, tolerance_of};
+use crate::tell::OrTell;
+
+pub(crate) fn run(app: &App<'_>, command: &EnginesCommand) -> Result<ExitStatus, Failure> {
+    match command {
+        EnginesCommand::List => list(app),
+        EnginesCommand::Show { name } => show(app, name),
+        EnginesCommand::Add(args) => add(app, args),
+        EnginesCommand::Remove { name, user } => {
+            let path = engine_file::path(*user)?;
+            engine_file::remove(&path, name)?;
+            app.printer
+                .note(format_args!("removed {name} from {}", path.display()));
+            Ok(ExitStatus::NothingFound)
+        }
+        EnginesCommand::Test { name } => test(app, name),
+    }
+}
+
+/// An engine in a list.
+#[derive(Debug, Serialize)]
+struct Listed<'e> {
+    name: &'e str,
+    /// `preset` or `settings`.
+    origin: &'static str,
+    /// Whether it can be started here.
+    available: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
+    configurations: Vec<&'e str>,
+}
+
+fn list(app: &App<'_>) -> Result<ExitStatus, Failure> {
+    let own = &app.settings.value.engines;
+    let engines: Vec<Listed<'_>> = table()
+        .iter()
+        .map(|(name, entry)| {
+            let problem = table().spec(name).err().map(|error| error.to_string());
+            Listed {
+                name,
+                origin: if own.contains_key(name) {
+                    "settings"
+                } else {
+                    "preset"
+                },
+                available: problem.is_none(),
+                problem,
+                configurations: entry.configurations.keys().map(String::as_str).collect(),
+            }
+        })
+        .collect();
+    match app.format {
+        Format::Json => app.printer.json(&engines)?,
+        Format::Jsonl => {
+            for engine in &engines {
+                app.printer.json_line(engine)?;
+            }
+        }
+        Format::Human => {
+            let mut rows = Table::new(["engine", "from", "here", "configurations"]).fit(app.printer.width());
+            for engine in &engines {
+                rows.row([
+                    engine.name.to_owned(),
+                    engine.origin.to_owned(),
+                    if engine.available { "yes" } else { "no" }.to_owned(),
+                    engine.configurations.join(" "),
+                ]);
+            }
+            app.printer.line(&rows)?;
+            for engine in engines.iter().filter(|engine| !engine.available) {
+                let problem = engine.problem.as_deref().unwrap_or_default();
+                app.printer.note(format_args!("{problem}"));
+            }
+        }
+    }
+    Ok(ExitStatus::NothingFound)
+}
+
+/// Everything about an engine.
+#[derive(Debug, Serialize)]
+struct Shown<'e> {
+    name: &'e str,
+    /// As settings would have it, presets included.
+    entry: &'e EngineEntry,
+    /// Words of the command, when it can be started.
+    command: Option<Vec<String>>,
+    environment: Vec<String>,
+    /// What it documents to do otherwise than hardware: noted, never counted as a bug.
+    deviations: Vec<DeviationView>,
+}
+
+#[derive(Debug, Serialize)]
+struct DeviationView {
+    id: String,
+    what: String,
+}
+
+fn deviations(tolerance: Tolerance) -> Vec<DeviationView> {
+    let view = |deviation: snippex_core::diff::Deviation| DeviationView {
+        id: deviation.id.into_owned(),
+        what: deviation.what.into_owned(),
+    };
+    tolerance.deviations.into_iter().map(view).collect()
+}
+
+fn show(app: &App<'_>, name: &str) -> Result<ExitStatus, Failure> {
+    // What cannot be started can be shown, unless it is not known at all.
+    let spec = table().spec(name);
+    let Some(entry) = table().entry(name) else {
+        return Err(spec
+            .or_tell()
+            .map_or_else(|failure| failure, |_| Failure::new("no such engine")));
+    };
+    let started = spec.as_ref().ok();
+    let shown = Shown {
+        name,
+        entry,
+        command: started.map(|spec| spec.command.clone()),
+        environment: started.map_or_else(Vec::new, |spec| {
+            let set = spec.environment.iter();
+            set.map(|(name, value)| format!("{name}={value}")).collect()
+        }),
+        deviations: deviations(tolerance_of(name)),
+    };
+    match app.format {
+        Format::Json => app.printer.json(&shown)?,
+        Format::Jsonl => app.printer.json_line(&shown)?,
+        Format::Human => {
+            let mut text = String::new();
+            let sections = toml::Table::from_iter([(
+                "engines".to_owned(),
+                toml::Value::Table(toml::Table::from_iter([(
+                    name.split('/').next().unwrap_or(name).to_owned(),
+                    toml::Value::try_from(entry).unwrap_or_else(|_| toml::Table::new().into()),
+                )])),
+            )]);
+            let _ = writeln!(
+                text,
+                "{}",
+                toml::to_string(&sections).unwrap_or_default().trim_end()
+            );
+            if let Some(command) = &shown.command {
+                let _ = writeln!(text, "\n# {name} is started as: {}", command.join(" "));
+            }
+            for variable in &shown.environment {
+                let _ = writeln!(text, "#   with {variable}");
+            }
+            if !shown.deviations.is_empty() {
+                let _ = writeln!(
+                    text,
+                    "\n# documented deviations, noted and never counted as bugs:"
+                );
+            }
+            for deviation in &shown.deviations {
+                let _ = writeln!(text, "#   {}: {}", deviation.id, deviation.what);
+            }
+            app.printer.line(text.trim_end())?;
+        }
+    }
+    if let Err(error) = spec {
+        app.printer.warn(error);
+    }
+    Ok(ExitStatus::NothingFound)
+}
+
+fn add(app: &App<'_>, args: &AddEngineArgs) -> Result<ExitStatus, Failure> {
+    let name = &args.name;
+    let bad = name.is_empty() || name.contains(['/', '"', '\\', '\n']) || name.contains(char::is_whitespace);
+    if bad || ["mock", "native"].contains(&name.as_str()) {
+        return Err(Failure::new(format!("{name:?} cannot be the name of an engine"))
+            .hint("choose a name without spaces, quotes and /, other than native and mock"));
+    }
+    let entry = EngineEntry {
+        command: Some(args.command.clone()),
+        version: args.version.clone(),
+        environment: args.environment.iter().cloned().collect(),
+        isolated: args.isolated.then_some(true),
+        signals: args.imprecise_signals.then_some(SignalStyle::RipOnly),
+        lacks: args.lacks.iter().map(|name| name.to_ascii_lowercase()).collect(),
+        limits: args.limits.clone(),
+        configurations: args.configurations.iter().cloned().collect(),
+        ..EngineEntry::default()
+    };
+    // An entry that could never be started is refused now, not when it is named.
+    let alone = snippex_exec::engine::EngineTable::new([(name.clone(), entry.clone())]);
+    for configuration in [None].into_iter().chain(entry.configurations.keys().map(Some)) {
+        let whole = configuration.map_or_else(|| name.clone(), |wanted| format!("{name}/{wanted}"));
+        alone.spec(&whole).or_tell()?;
+    }
+    let path = engine_file::path(args.user)?;
+    engine_file::add(&path, name, &entry)?;
+    app.printer.note(format_args!(
+        "added {name} to {}; try it: snippex engines test {name}",
+        path.display()
+    ));
+    Ok(ExitStatus::NothingFound)
+}
+
+/// What a test of an engine found.
+#[derive(Debug, Serialize)]
+struct Tested {
+    engine: EngineView,
+    /// What the guest sees of its processor.
+    guest: GuestView,
+    /// Whether cases can be compared on it at all.
+    conforms: bool,
+    failures: Vec<FailureView>,
+    abilities: Vec<Ability>,
+    limits: Vec<String>,
+    deviations: Vec<DeviationView>,
+}
+
+#[derive(Debug, Serialize)]
+struct GuestView {
+    vendor: String,
+    brand: String,
+    hypervisor: String,
+    hypervisor_version: String,
+    page_size: u32,
+}
+
+#[derive(Debug, Serialize)]
+struct FailureView {
+    what: &'static str,
+    problem: String,
+}
+
+fn test(app: &App<'_>, name: &str) -> Result<ExitStatus, Failure> {
+    let mut engine = EngineChoice::preset(name)?.start().or_tell()?;
+    let failures: Vec<FailureView> = conformance_under(engine.as_mut(), &tolerance_of(name))
+        .or_tell()?
+        .into_iter()
+        .map(|failure| FailureView {
+            what: failure.name,
+            problem: failure.problem,
+        })
+        .collect();
+    let abilities = abilities(engine.as_mut()).or_tell()?;
+    let identity = engine.identity();
+    let cpu = &identity.cpu;
+    let tested = Tested {
+        engine: EngineView::new(identity, "tested"),
+        guest: GuestView {
+            vendor: cpu.vendor.clone(),
+            brand: cpu.brand.clone(),
+            hypervisor: cpu.hypervisor.clone(),
+            hypervisor_version: cpu.hypervisor_version.clone(),
+            page_size: cpu.page_size,
+        },
+        conforms: failures.is_empty(),
+        failures,
+        abilities,
+        limits: table()
+            .entry(name)
+            .map(|entry| entry.limits.clone())
+            .unwrap_or_default(),
+        deviations: deviations(tolerance_of(name)),
+    };
+    match app.format {
+        Format::Json => app.printer.json(&tested)?,
+        Format::Jsonl => app.printer.json_line(&tested)?,
+        Format::Human => app.printer.line(words(&tested))?,
+    }
+    Ok(ExitStatus::found(!tested.conforms))
+}
+
+fn words(tested: &Tested) -> String {
+    let mut text = String::new();
+    let GuestView {
+        vendor,
+        brand,
+        hypervisor,
+        ..
+    } = &tested.guest;
+    let _ = writeln!(text, "{}: {}", tested.engine.name, tested.engine.version);
+    for part in &tested.engine.configuration {
+        let _ = writeln!(text, "  {part}");
+    }
+    let under = if hypervisor.is_empty() {
+        String::new()
+    } else {
+        format!(", under {hypervisor}")
+    };
+    let _ = writeln!(text, "  the guest sees {brand} ({vendor}){under}");
+    if tested.conforms {
+        let _ = writeln!(
+            text,
+            "\nIt runs blocks and can be compared: the engine conformance test passes."
+        );
+    } else {
+        let _ = writeln!(
+            text,
+            "\nIt fails the engine conformance test; what it does is not to be trusted:"
+        );
+        for failure in &tested.failures {
+            let _ = writeln!(text, "  {}: {}", failure.what, failure.problem);
+        }
+    }
+    for (title, can) in [("It can", true), ("It cannot", false)] {
+        let mut list = tested
+            .abilities
+            .iter()
+            .filter(|ability| ability.can == can)
+            .peekable();
+        if list.peek().is_some() {
+            let _ = writeln!(text, "\n{title}:");
+        }
+        for ability in list {
+            let instead = ability
+                .instead
+                .as_deref()
+                .map(|words| format!(" ({words})"))
+                .unwrap_or_default();
+            let _ = writeln!(text, "  {}{instead}", ability.what);
+        }
+    }
+    if !tested.limits.is_empty() {
+        let _ = writeln!(text, "\nKnown limits: {}.", tested.limits.join("; "));
+    }
+    if !tested.deviations.is_empty() {
+        let ids: Vec<&str> = tested
+            .deviations
+            .iter()
+            .map(|deviation| deviation.id.as_str())
+            .collect();
+        let _ = writeln!(
+            text,
+            "Documented deviations, never counted as bugs: {}.",
+            ids.join(", ")
+        );
+    }
+    text.trim_end().to_owned()
+}

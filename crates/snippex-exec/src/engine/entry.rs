@@ -1,0 +1,229 @@
+//! An engine as settings have it: a table of TOML that says how it is started and what is known about it.
+//!
+//! ```
+//! use snippex_exec::engine::{EngineEntry, EngineTable};
+//!
+//! let mine = EngineEntry {
+//!     command: Some("myemu -O2 {runner}".into()),
+//!     limits: vec!["no x87".into()],
+//!     ..EngineEntry::default()
+//! };
+//! let table = EngineTable::new([("myemu".to_owned(), mine)]);
+//! assert_eq!(table.spec("myemu")?.command, ["myemu", "-O2", "{runner}"]);
+//! assert!(table.spec("bochs").is_err());
+//! # Ok::<(), snippex_exec::engine::SpecError>(())
+//! ```
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use snippex_core::diff::{Deviates, Deviation, Tolerance};
+use snippex_core::state::Components;
+
+/// How an engine is started and what is known about it. Everything but the command may be left out; an entry with the
+/// name of a preset lays what it has over the preset.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EngineEntry {
+    /// Program and arguments. `{runner}` stands for the x86-64 program to run (at the end when it is not named),
+    /// `{program}` for the first of `programs` that is there, `{arguments}` for those of the configuration (before
+    /// `{runner}` when it is not named).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// Names of the program, the one to prefer first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub programs: Vec<String>,
+    /// Command that prints the version, when that is not the program with `--version`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Command of a server that runs while engines do, such as FEXServer; passed over when its program is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
+    /// Variables set for the engine and its server.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub environment: BTreeMap<String, String>,
+    /// HOME, the XDG folders and those of FEX lead to an empty folder of this run's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub isolated: Option<bool>,
+    /// Where memory is compared and put back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<MemoryStyle>,
+    /// What holds when a run ends in a signal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signals: Option<SignalStyle>,
+    /// The list of documented deviations that are noted and not counted as bugs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deviations: Option<Deviations>,
+    /// Whether FXRSTOR loads x87 registers rightly when TOP is not 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loads_x87_top: Option<bool>,
+    /// Parts of the machine state that it does not keep, and that are not compared: x87, avx, avx512, segment-bases.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub leaves_out: Vec<Part>,
+    /// CPUID features, by the names of iced-x86 in lower case, that it announces and does not have: blocks that need
+    /// one are not run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lacks: Vec<String>,
+    /// Longest time of a run, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patience: Option<u32>,
+    /// What it is known not to do, in words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<String>,
+    /// How to install it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// Named configurations, each an engine of its own: `NAME/CONFIGURATION`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub configurations: BTreeMap<String, Configuration>,
+}
+
+/// What makes a configuration of an engine.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Configuration {
+    /// What it is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// Variables set in addition.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub environment: BTreeMap<String, String>,
+    /// Arguments of the engine in addition.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub arguments: Vec<String>,
+    /// Documented deviations, where they are others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deviations: Option<Deviations>,
+}
+
+/// A part of the machine state that an engine may leave out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Part {
+    /// x87 registers, tags, control and status word.
+    X87,
+    /// Bits 128 and up of vector registers.
+    Avx,
+    /// Bits 256 and up of vector registers, and opmask registers.
+    Avx512,
+    /// FS and GS base.
+    SegmentBases,
+}
+
+impl Part {
+    /// As states have it.
+    #[must_use]
+    pub const fn component(self) -> Components {
+        match self {
+            Self::X87 => Components::X87,
+            Self::Avx => Components::AVX,
+            Self::Avx512 => Components::AVX512,
+            Self::SegmentBases => Components::SEGMENT_BASES,
+        }
+    }
+}
+
+/// Where memory that a block may write is compared and put back between runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MemoryStyle {
+    /// In the guest: fast on a CPU.
+    Guest,
+    /// By the host, through one `preadv` and one `pwritev` a run: fast under an emulator.
+    Host,
+}
+
+/// What holds when a run ends in a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SignalStyle {
+    /// The whole state is as the instruction found it.
+    Precise,
+    /// Signal and RIP are right; registers may be stale.
+    RipOnly,
+}
+
+/// A list of documented deviations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Deviations {
+    /// None: every difference counts.
+    None,
+    /// Those of qemu-user.
+    Qemu,
+    /// Those of valgrind.
+    Valgrind,
+    /// Those of FEX-Emu.
+    Fex,
+    /// Those of FEX-Emu, x87 in double precision included.
+    FexReducedPrecision,
+}
+
+impl Deviations {
+    fn tolerance(self) -> Tolerance {
+        match self {
+            Self::None => Tolerance::none(),
+            Self::Qemu => Tolerance::qemu_user(),
+            Self::Valgrind => Tolerance::valgrind(),
+            Self::Fex => Tolerance::fex(),
+            Self::FexReducedPrecision => Tolerance::fex_reduced_precision(),
+        }
+    }
+}
+
+impl EngineEntry {
+    /// This entry with what `over` has laid over it: lists and values are replaced, tables joined.
+    #[must_use]
+    pub fn overlaid(mut self, over: &Self) -> Self {
+        fn value<T: Clone>(under: &mut Option<T>, over: &Option<T>) {
+            if over.is_some() {
+                under.clone_from(over);
+            }
+        }
+        fn list<T: Clone>(under: &mut Vec<T>, over: &[T]) {
+            if !over.is_empty() {
+                *under = over.to_vec();
+            }
+        }
+        value(&mut self.command, &over.command);
+        list(&mut self.programs, &over.programs);
+        value(&mut self.version, &over.version);
+        value(&mut self.server, &over.server);
+        self.environment.extend(over.environment.clone());
+        value(&mut self.isolated, &over.isolated);
+        value(&mut self.memory, &over.memory);
+        value(&mut self.signals, &over.signals);
+        value(&mut self.deviations, &over.deviations);
+        value(&mut self.loads_x87_top, &over.loads_x87_top);
+        list(&mut self.leaves_out, &over.leaves_out);
+        list(&mut self.lacks, &over.lacks);
+        value(&mut self.patience, &over.patience);
+        list(&mut self.limits, &over.limits);
+        value(&mut self.hint, &over.hint);
+        self.configurations.extend(over.configurations.clone());
+        self
+    }
+
+    /// What is noted and not counted as a bug, in these configurations.
+    #[must_use]
+    pub fn tolerance(&self, configurations: &[&Configuration]) -> Tolerance {
+        let other = configurations
+            .iter()
+            .rev()
+            .find_map(|configuration| configuration.deviations);
+        let list = other.or(self.deviations).unwrap_or(Deviations::None);
+        let mut tolerance = list.tolerance();
+        let known = tolerance
+            .deviations
+            .iter()
+            .any(|deviation| deviation.deviates == Deviates::StateAtSignal);
+        if self.signals == Some(SignalStyle::RipOnly) && !known {
+            tolerance.deviations.push(Deviation {
+                id: "state-at-signal".into(),
+                what: "registers and flags at a signal are stale, as its entry says".into(),
+                deviates: Deviates::StateAtSignal,
+            });
+        }
+        tolerance
+    }
+}

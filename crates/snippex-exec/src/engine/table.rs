@@ -1,0 +1,301 @@
+//! The engines that can be named: presets, and what settings add to them.
+//!
+//! `NAME` is an engine, `NAME/CONFIGURATION` one in a configuration, `NAME/A+B` in two at once.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use snippex_core::diff::Tolerance;
+use snippex_core::state::Components;
+
+use super::entry::{Configuration, EngineEntry, MemoryStyle};
+use super::presets::presets;
+use super::spec::{find, split_words};
+use super::{EngineSpec, MemoryMode, SpecError};
+
+/// Engines by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EngineTable {
+    entries: BTreeMap<String, EngineEntry>,
+}
+
+impl Default for EngineTable {
+    /// The presets.
+    fn default() -> Self {
+        Self::new([])
+    }
+}
+
+impl EngineTable {
+    /// The presets with `own` laid over them.
+    #[must_use]
+    pub fn new(own: impl IntoIterator<Item = (String, EngineEntry)>) -> Self {
+        let mut entries = presets();
+        for (name, entry) in own {
+            let under = entries.remove(&name).unwrap_or_default();
+            entries.insert(name, under.overlaid(&entry));
+        }
+        Self { entries }
+    }
+
+    /// Every engine with its entry, in the order of names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &EngineEntry)> {
+        self.entries.iter().map(|(name, entry)| (name.as_str(), entry))
+    }
+
+    /// The entry behind `name`, whatever configuration that names.
+    #[must_use]
+    pub fn entry(&self, name: &str) -> Option<&EngineEntry> {
+        let name = name.split_once('/').map_or(name, |(engine, _)| engine);
+        self.entries.get(name)
+    }
+
+    /// What the engine called `name` documents to do otherwise than hardware; nothing for an unknown one.
+    #[must_use]
+    pub fn tolerance(&self, name: &str) -> Tolerance {
+        match self.resolve(name) {
+            Ok((entry, configurations)) => entry.tolerance(&configurations),
+            Err(_) => Tolerance::none(),
+        }
+    }
+
+    /// How the engine called `name` is started.
+    ///
+    /// # Errors
+    /// When there is none, its program is missing, or its entry is wrong.
+    pub fn spec(&self, name: &str) -> Result<EngineSpec, SpecError> {
+        if name == "native" {
+            return Ok(EngineSpec::native());
+        }
+        let (entry, configurations) = self.resolve(name)?;
+        let Some(template) = &entry.command else {
+            return Err(SpecError::NoCommand(name.into()));
+        };
+        let program = match entry.programs.is_empty() {
+            true => None,
+            false => Some(find(name, &entry.programs, entry.hint.as_deref())?),
+        };
+        let arguments: Vec<String> = configurations
+            .iter()
+            .flat_map(|configuration| configuration.arguments.iter().cloned())
+            .collect();
+        let command = words(template, program.as_deref(), Some(&arguments))?;
+        let optional = |text: &Option<String>| {
+            let text = text.as_deref();
+            text.map(|text| words(text, program.as_deref(), None)).transpose()
+        };
+        let own = EngineSpec::emulator(name, command);
+        let memory = match entry.memory {
+            Some(MemoryStyle::Guest) => MemoryMode::Scan,
+            Some(MemoryStyle::Host) | None => MemoryMode::Copy,
+        };
+        Ok(EngineSpec {
+            version_command: optional(&entry.version)?,
+            server: optional(&entry.server)?,
+            environment: environment(name, entry, &configurations)?,
+            isolated: entry.isolated.unwrap_or(false),
+            memory,
+            loads_x87_top: entry.loads_x87_top.unwrap_or(true),
+            leaves_out: entry
+                .leaves_out
+                .iter()
+                .fold(Components(0), |all, part| all.union(part.component())),
+            lacks: entry.lacks.clone(),
+            patience: entry
+                .patience
+                .map_or(own.patience, |seconds| Duration::from_secs(u64::from(seconds))),
+            ..own
+        })
+    }
+
+    fn resolve<'t>(&'t self, name: &str) -> Result<(&'t EngineEntry, Vec<&'t Configuration>), SpecError> {
+        let (engine, wanted) = match name.split_once('/') {
+            None => (name, None),
+            Some((engine, wanted)) => (engine, Some(wanted)),
+        };
+        let entry = self.entries.get(engine).ok_or_else(|| SpecError::Unknown {
+            name: name.into(),
+            known: self.names().join(", "),
+        })?;
+        let wanted = wanted.into_iter().flat_map(|wanted| wanted.split('+'));
+        let configurations = wanted.map(|wanted| {
+            entry
+                .configurations
+                .get(wanted)
+                .ok_or_else(|| SpecError::UnknownConfiguration {
+                    engine: engine.into(),
+                    wanted: wanted.into(),
+                    known: match entry.configurations.is_empty() {
+                        true => "none".into(),
+                        false => {
+                            let names: Vec<&str> = entry.configurations.keys().map(String::as_str).collect();
+                            names.join(", ")
+                        }
+                    },
+                })
+        });
+        Ok((entry, configurations.collect::<Result<_, _>>()?))
+    }
+
+    /// Names of the engines, without configurations.
+    #[must_use]
+    pub fn names(&self) -> Vec<&str> {
+        self.entries.keys().map(String::as_str).collect()
+    }
+}
+
+/// Variables of the entry, then of its configurations; two that set one variable contradict each other.
+fn environment(
+    name: &str,
+    entry: &EngineEntry,
+    configurations: &[&Configuration],
+) -> Result<Vec<(String, String)>, SpecError> {
+    let mut set: BTreeMap<&str, &str> = BTreeMap::new();
+    for (variable, value) in configurations
+        .iter()
+        .flat_map(|configuration| &configuration.environment)
+    {
+        if set
+            .insert(variable, value)
+            .is_some_and(|before| before != value.as_str())
+        {
+            return Err(SpecError::Contradiction {
+                name: name.into(),
+                variable: variable.clone(),
+            });
+        }
+    }
+    let mut all: BTreeMap<&str, &str> = entry
+        .environment
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    all.extend(set);
+    Ok(all
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect())
+}
+
+/// A template as words, its placeholders but `{runner}` replaced. Without `arguments` no runner is added either.
+fn words(
+    template: &str,
+    program: Option<&str>,
+    arguments: Option<&[String]>,
+) -> Result<Vec<String>, SpecError> {
+    let mut words = split_words(template)?;
+    for word in &mut words {
+        if let (true, Some(program)) = (word.contains("{program}"), program) {
+            *word = word.replace("{program}", program);
+        }
+    }
+    if words.is_empty() {
+        return Err(SpecError::EmptyCommand);
+    }
+    let Some(arguments) = arguments else {
+        return Ok(words);
+    };
+    if !words.iter().any(|word| word.contains("{runner}")) {
+        words.push("{runner}".into());
+    }
+    let named = words.iter().position(|word| word == "{arguments}");
+    let runner = words.iter().position(|word| word.contains("{runner}"));
+    let place = match named {
+        Some(place) => place..place + 1,
+        None => {
+            let place = runner.expect("added above");
+            place..place
+        }
+    };
+    words.splice(place, arguments.iter().cloned());
+    Ok(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use snippex_core::diff::Deviates;
+
+    use super::super::{Deviations, SignalStyle};
+    use super::*;
+
+    fn table() -> EngineTable {
+        let set = |name: &str, value: &str| [(name.to_owned(), value.to_owned())].into();
+        let configuration = |environment, arguments: &[&str]| Configuration {
+            environment,
+            arguments: arguments.iter().map(|word| (*word).to_owned()).collect(),
+            ..Configuration::default()
+        };
+        let mine = EngineEntry {
+            command: Some("{program} -x {arguments} -- {runner} tail".into()),
+            programs: vec!["no-such-program".into(), "sh".into()],
+            version: Some("{program} -c 'echo 7'".into()),
+            environment: set("A", "1"),
+            signals: Some(SignalStyle::RipOnly),
+            configurations: [
+                ("one".to_owned(), configuration(set("A", "2"), &["-1"])),
+                ("two".to_owned(), configuration(set("B", "3"), &["-2"])),
+                ("other".to_owned(), configuration(set("A", "4"), &[])),
+            ]
+            .into(),
+            ..EngineEntry::default()
+        };
+        EngineTable::new([("mine".to_owned(), mine)])
+    }
+
+    #[test]
+    fn configurations_add_arguments_and_variables() {
+        let table = table();
+        let spec = table.spec("mine/one+two").unwrap();
+        assert_eq!(spec.name, "mine/one+two");
+        assert_eq!(spec.command, ["sh", "-x", "-1", "-2", "--", "{runner}", "tail"]);
+        let variables: Vec<String> = spec.environment.iter().map(|(n, v)| format!("{n}={v}")).collect();
+        assert_eq!(variables, ["A=2", "B=3"]);
+        assert_eq!(spec.version_command.unwrap(), ["sh", "-c", "echo 7"]);
+        assert_eq!(
+            table.spec("mine").unwrap().environment,
+            [("A".to_owned(), "1".to_owned())]
+        );
+        let deviates = |name| {
+            let deviations = table.tolerance(name).deviations;
+            deviations
+                .iter()
+                .any(|deviation| deviation.deviates == Deviates::StateAtSignal)
+        };
+        assert!(deviates("mine") && deviates("mine/one") && deviates("fex-emu") && !deviates("qemu-x86_64"));
+    }
+
+    #[test]
+    fn what_is_not_there_is_named_with_what_is() {
+        let table = table();
+        let problem = |name: &str| table.spec(name).unwrap_err().to_string();
+        assert!(
+            problem("bochs").contains("known are fex-emu, mine, native, qemu-x86_64, valgrind"),
+            "{}",
+            problem("bochs")
+        );
+        assert!(
+            problem("mine/three").contains("one, other, two"),
+            "{}",
+            problem("mine/three")
+        );
+        assert!(problem("mine/one+other").contains("both set A"));
+        assert!(problem("native/one").contains("it has none"));
+    }
+
+    #[test]
+    fn an_entry_is_laid_over_the_preset_of_its_name() {
+        let own = EngineEntry {
+            deviations: Some(Deviations::None),
+            configurations: [("mine".to_owned(), Configuration::default())].into(),
+            ..EngineEntry::default()
+        };
+        let table = EngineTable::new([("fex-emu".to_owned(), own)]);
+        let entry = table.entry("fex-emu/maxinst1").unwrap();
+        assert_eq!(entry.programs, ["FEX", "FEXInterpreter", "FEXLoader"]);
+        assert!(
+            entry.configurations.contains_key("mine") && entry.configurations.contains_key("multiblock0")
+        );
+        let reduced = EngineTable::default().tolerance("fex-emu/reduced-x87");
+        assert_eq!(reduced, Tolerance::fex_reduced_precision());
+    }
+}

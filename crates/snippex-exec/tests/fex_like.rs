@@ -1,0 +1,286 @@
+//! An engine with FEX-Emu's habits (BUGS.md sections 2 and 3, EXECUTION.md section 6), made of this processor: none of
+//! them is taken for a bug, and a bug planted among them is found.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::sync_channel;
+
+use iced_x86::code_asm::*;
+use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic};
+use snippex_core::address_space::{CODE_DISTANCE, IMAGE_BASE};
+use snippex_core::block::{Block, Origin, Terminator};
+use snippex_core::case::{Case, Placement};
+use snippex_core::diff::Tolerance;
+use snippex_core::observation::{Endpoint, Observation};
+use snippex_core::state::{Components, rflags};
+use snippex_exec::Outcome;
+use snippex_exec::check::{BlockReport, CheckOptions, Job, Summary, check};
+use snippex_exec::conformance::conformance_under;
+use snippex_exec::engine::{Engine, EngineError, EngineSpec, MockEngine, RunnerEngine};
+
+const SIGTRAP: u8 = 5;
+const SIGBUS: u8 = 7;
+const SIGFPE: u8 = 8;
+const SIGSEGV: u8 = 11;
+const SI_KERNEL: i32 = 128;
+/// IE, C0 to C3 and TOP: what FEX keeps of the x87 status word.
+const X87_STATUS_KEPT: u16 = 0x7f01;
+
+fn native() -> Result<Box<dyn Engine>, EngineError> {
+    Ok(Box::new(RunnerEngine::start(EngineSpec::native())?))
+}
+
+/// This processor as FEX would show it: no AVX-512, x87 loaded only with TOP = 0.
+fn host() -> Result<Box<dyn Engine>, EngineError> {
+    let spec = EngineSpec {
+        loads_x87_top: false,
+        leaves_out: Components::AVX512,
+        ..EngineSpec::native()
+    };
+    Ok(Box::new(RunnerEngine::start(spec)?))
+}
+
+fn fex_like() -> Result<Box<dyn Engine>, EngineError> {
+    Ok(Box::new(MockEngine::over(
+        "fex-like",
+        host()?,
+        |case, outcome| {
+            if let Outcome::Ran(observation) = outcome {
+                habits(case, observation);
+            }
+        },
+    )))
+}
+
+/// As [`fex_like`], with IMUL leaving CF and OF clear.
+fn with_a_bug() -> Result<Box<dyn Engine>, EngineError> {
+    Ok(Box::new(MockEngine::over(
+        "fex-like",
+        host()?,
+        |case, outcome| {
+            if let Outcome::Ran(observation) = outcome {
+                if decode(case).last().map(Instruction::mnemonic) == Some(Mnemonic::Imul) {
+                    observation.state.rflags &= !(rflags::CF | rflags::OF);
+                }
+                habits(case, observation);
+            }
+        },
+    )))
+}
+
+fn decode(case: &Case) -> Vec<Instruction> {
+    let block = &case.block;
+    let address = block.address + case.placement.code_base;
+    Decoder::with_ip(64, &block.bytes, address, DecoderOptions::NONE)
+        .into_iter()
+        .collect()
+}
+
+fn habits(case: &Case, observation: &mut Observation) {
+    let end = case.block.end().wrapping_add(case.placement.code_base);
+    let copies_mxcsr = decode(case)
+        .iter()
+        .any(|instruction| instruction.mnemonic() == Mnemonic::Stmxcsr);
+    if let Endpoint::Signal(signal) = observation.endpoint {
+        let missing = match signal.number {
+            // Neither #DE nor an unmasked floating-point exception, no alignment fault of SSE or AC.
+            SIGFPE | SIGBUS => true,
+            SIGSEGV => signal.code == SI_KERNEL && decode(case)[0].mnemonic() == Mnemonic::Movaps,
+            _ => false,
+        };
+        if missing {
+            observation.endpoint = Endpoint::Exit { target: end };
+            if decode(case)[0].mnemonic() == Mnemonic::Div {
+                observation.state.gpr[2] = case.state.gpr[0];
+                observation.state.gpr[0] = 0;
+            }
+        }
+    }
+    match &mut observation.endpoint {
+        Endpoint::Signal(signal) => {
+            // CR2 and error bits are absent, addresses differ, registers are stale, RF never is set.
+            signal.address = 0;
+            signal.write = false;
+            if signal.number != SIGTRAP {
+                signal.code = 1;
+            }
+            for register in &mut observation.state.gpr {
+                *register ^= 0x5a5a_0000_1111_0000;
+            }
+            observation.state.vectors[3] = [0x77; 64];
+            observation.state.rflags = 1 << 31 | rflags::CF;
+            observation.memory.clear();
+        }
+        // A jump to 0 ends it.
+        Endpoint::Exit { target: 0 } => {
+            observation.endpoint = Endpoint::EngineDied { signal: Some(11) };
+        }
+        _ => observation.state.rflags |= 1 << 31,
+    }
+    let state = &mut observation.state;
+    state.mxcsr &= !0x3f;
+    state.x87.status &= X87_STATUS_KEPT;
+    for index in 0..8 {
+        if state.x87.is_empty(index) {
+            state.x87.st[usize::from(index)] = [0; 10];
+        }
+    }
+    if copies_mxcsr {
+        // What it stores is without the flags as well.
+        for line in &mut observation.memory {
+            for byte in line.bytes.iter_mut().step_by(4) {
+                *byte &= !0x3f;
+            }
+        }
+    }
+}
+
+fn block(number: u64, terminator: Terminator, build: impl FnOnce(&mut CodeAssembler)) -> Arc<Block> {
+    let mut assembler = CodeAssembler::new(64).unwrap();
+    build(&mut assembler);
+    let address = 0x1000 + number * 0x1000;
+    let bytes = assembler.assemble(address).unwrap();
+    let count = Decoder::with_ip(64, &bytes, address, DecoderOptions::NONE)
+        .into_iter()
+        .count();
+    let next = address + bytes.len() as u64;
+    Arc::new(Block {
+        address,
+        bytes,
+        instruction_count: count as u32,
+        terminator,
+        successors: vec![next],
+        origin: Origin::Entry,
+        unrunnable: None,
+    })
+}
+
+/// One block for each habit, and some without any.
+fn blocks() -> Vec<Arc<Block>> {
+    type Build = fn(&mut CodeAssembler);
+    let list: &[(Terminator, Build)] = &[
+        (Terminator::FallThrough, |a| a.div(ecx).unwrap()),
+        (Terminator::FallThrough, |a| a.divps(xmm0, xmm1).unwrap()),
+        (Terminator::FallThrough, |a| a.sqrtsd(xmm2, xmm3).unwrap()),
+        (Terminator::FallThrough, |a| {
+            a.movaps(xmm0, xmmword_ptr(rdi + 4)).unwrap();
+        }),
+        (Terminator::FallThrough, |a| {
+            a.mov(qword_ptr(rdi), rax).unwrap();
+            a.mov(rbx, qword_ptr(0x20)).unwrap();
+        }),
+        (Terminator::FallThrough, |a| {
+            a.fld1().unwrap();
+            a.fadd_2(st0, st1).unwrap();
+        }),
+        (Terminator::FallThrough, |a| {
+            a.mulss(xmm4, xmm5).unwrap();
+            a.stmxcsr(dword_ptr(rdi)).unwrap();
+        }),
+        (Terminator::FallThrough, |a| {
+            a.fld1().unwrap();
+            a.fnstsw(ax).unwrap();
+        }),
+        (Terminator::Trap, |a| a.int3().unwrap()),
+        (Terminator::Trap, |a| a.ud2().unwrap()),
+        (Terminator::IndirectJmp, |a| a.jmp(rax).unwrap()),
+        (Terminator::IndirectJmp, |a| {
+            a.xor(eax, eax).unwrap();
+            a.jmp(rax).unwrap();
+        }),
+        (Terminator::FallThrough, |a| a.add(rax, rbx).unwrap()),
+        (Terminator::FallThrough, |a| a.vpaddd(ymm1, ymm2, ymm3).unwrap()),
+        (Terminator::FallThrough, |a| a.imul_2(rax, rbx).unwrap()),
+    ];
+    list.iter()
+        .enumerate()
+        .map(|(number, (terminator, build))| block(number as u64, *terminator, build))
+        .collect()
+}
+
+fn run(subject: fn() -> Result<Box<dyn Engine>, EngineError>, tolerance: Tolerance) -> Vec<BlockReport> {
+    let job = Job {
+        image: None,
+        placement: Placement {
+            image_base: IMAGE_BASE,
+            code_base: IMAGE_BASE + CODE_DISTANCE,
+        },
+        reference: &native,
+        subject: &subject,
+        options: CheckOptions {
+            states: 128,
+            tolerance,
+            ..CheckOptions::default()
+        },
+    };
+    let (sender, receiver) = sync_channel(64);
+    check(&job, &blocks(), &sender, &AtomicBool::new(false)).unwrap();
+    drop(sender);
+    let mut reports: Vec<BlockReport> = receiver.into_iter().collect();
+    reports.sort_by_key(|report| report.index);
+    reports
+}
+
+fn culprits(reports: &[BlockReport]) -> BTreeSet<String> {
+    let findings = reports.iter().flat_map(|report| &report.findings);
+    findings
+        .map(|finding| {
+            let culprit = finding.divergence.class.culprit.as_ref();
+            culprit.map_or_else(String::new, |culprit| culprit.form.clone())
+        })
+        .collect()
+}
+
+#[test]
+fn no_habit_is_a_bug_and_each_is_listed() {
+    let reports = run(fex_like, Tolerance::fex());
+    assert_eq!(culprits(&reports), BTreeSet::new());
+    let mut summary = Summary::default();
+    reports.iter().for_each(|report| summary.add(report));
+    assert_eq!(summary.diverged, 0);
+    let listed: BTreeSet<String> = summary
+        .inconclusive
+        .keys()
+        .filter_map(|reason| match reason {
+            snippex_exec::check::Inconclusive::Deviation(id) => Some(id.clone()),
+            _ => None,
+        })
+        .chain(summary.deviations.keys().cloned())
+        .collect();
+    for id in [
+        "fex-no-sigfpe",
+        "fex-no-sse-alignment",
+        "fex-death-at-null",
+        "fex-fault-state",
+        "fex-mxcsr-flags",
+        "fex-x87-status",
+        "fex-x87-empty",
+    ] {
+        assert!(listed.contains(id), "{id} is not among {listed:?}");
+    }
+    assert!(
+        summary.matched > 0 && summary.unsupported_runs() > 0,
+        "{summary:?}"
+    );
+}
+
+#[test]
+fn a_planted_bug_is_found_among_the_habits_and_nothing_else_is() {
+    let reports = run(with_a_bug, Tolerance::fex());
+    assert_eq!(culprits(&reports), BTreeSet::from(["imul r64, r64".to_owned()]));
+}
+
+#[test]
+fn without_the_list_of_deviations_the_habits_do_show() {
+    let reports = run(fex_like, Tolerance::none());
+    assert!(culprits(&reports).len() > 5, "{:?}", culprits(&reports));
+}
+
+#[test]
+fn it_conforms_under_what_it_documents() {
+    let mut engine = fex_like().unwrap();
+    let failures = conformance_under(engine.as_mut(), &Tolerance::fex()).unwrap();
+    assert!(failures.is_empty(), "{failures:#?}");
+}

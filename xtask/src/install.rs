@@ -35,6 +35,7 @@ pub(crate) const TESTS: &[Need] = &[
         &["qemu-user"],
         "an engine that the tests compare with",
     ),
+    need(&["valgrind"], &["valgrind"], "another engine, by its entry alone"),
     need(
         &["nasm"],
         &["nasm"],

@@ -25,6 +25,7 @@ fn help() {
         "validate",
         "compare",
         "conformance",
+        "engines",
         "repro",
         "bugs",
         "reduce",

@@ -20,15 +20,17 @@ fn strings(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 
-fn variables(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+fn variables(pairs: Variables<'_>) -> BTreeMap<String, String> {
     pairs
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
         .collect()
 }
 
+type Variables<'v> = &'v [(&'v str, &'v str)];
+
 /// Name, purpose, variables.
-fn configurations(list: &[(&str, &str, &[(&str, &str)])]) -> BTreeMap<String, Configuration> {
+fn configurations(list: &[(&str, &str, Variables<'_>)]) -> BTreeMap<String, Configuration> {
     list.iter()
         .map(|(name, note, pairs)| {
             let configuration = Configuration {

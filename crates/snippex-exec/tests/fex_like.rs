@@ -207,6 +207,7 @@ fn run(subject: fn() -> Result<Box<dyn Engine>, EngineError>, tolerance: Toleran
             image_base: IMAGE_BASE,
             code_base: IMAGE_BASE + CODE_DISTANCE,
         },
+        style: snippex_core::seed::Style::Compiled,
         reference: &native,
         subject: &subject,
         options: CheckOptions {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::error::{Problem, SnipError};
 use super::line::{Line, lines, number};
 use super::registers::Place;
-use super::words::{ACCESS, ORIGINS, TERMINATORS, UNRUNNABLE, value};
+use super::words::Named;
 use super::{Expectation, Snip, derived};
 use crate::address_space::{CODE_DISTANCE, IMAGE_BASE};
 use crate::block::Block;
@@ -148,10 +148,10 @@ impl<'l, 't> Reader<'l, 't> {
         }
         let mut block = derived::block(address, bytes);
         if let Some(line) = said.get("origin") {
-            block.origin = named(line, &ORIGINS, "origin of a block")?;
+            block.origin = named(line, "origin of a block")?;
         }
         if let Some(line) = said.get("terminator") {
-            block.terminator = named(line, &TERMINATORS, "terminator")?;
+            block.terminator = named(line, "terminator")?;
             block.successors = derived::successors(&block);
         }
         if let Some(line) = said.get("instructions") {
@@ -168,7 +168,7 @@ impl<'l, 't> Reader<'l, 't> {
             block.successors = line.words[1..].iter().map(read).collect::<Result<_, _>>()?;
         }
         if let Some(line) = said.get("unrunnable") {
-            block.unrunnable = Some(named(line, &UNRUNNABLE, "reason not to run a block")?);
+            block.unrunnable = Some(named(line, "reason not to run a block")?);
         }
         let base = |name: &str, default| {
             said.get(name)
@@ -221,7 +221,7 @@ impl<'l, 't> Reader<'l, 't> {
             }
             let access = match line.words.get(2) {
                 None => Access::ReadWrite,
-                Some(word) => value(&ACCESS, word).ok_or_else(|| {
+                Some(word) => Access::named(word).ok_or_else(|| {
                     line.error(Problem::Name {
                         word: (*word).to_owned(),
                         what: "access to a page (read, read-write)",
@@ -265,13 +265,15 @@ impl<'l, 't> Reader<'l, 't> {
         let mut covered = Components::ALL;
         if let Some(line) = self.take(&["covers"]) {
             covered = line.words[1..].iter().try_fold(Components(0), |all, word| {
-                let named = value(&Components::NAMES, word).ok_or_else(|| {
+                let mut known = Components::NAMES.iter();
+                let found = known.find(|(name, _)| name == word);
+                let (_, part) = found.ok_or_else(|| {
                     line.error(Problem::Name {
                         word: (*word).to_owned(),
                         what: "part of the state (general, segment-bases, x87, sse, avx, avx512)",
                     })
                 })?;
-                Ok(all.union(named))
+                Ok(all.union(*part))
             })?;
         }
         let mut state = case.state.clone();
@@ -379,10 +381,10 @@ fn one_number(line: &Line<'_>, what: &'static str) -> Result<u64, SnipError> {
     number(line.only(what)?).map_err(|problem| line.error(problem))
 }
 
-/// The only word after the first, as a name from `table`.
-fn named<T: Copy>(line: &Line<'_>, table: &[(&'static str, T)], what: &'static str) -> Result<T, SnipError> {
+/// The only word after the first, as a name.
+fn named<T: Named>(line: &Line<'_>, what: &'static str) -> Result<T, SnipError> {
     let word = line.only("a name")?;
-    value(table, word).ok_or_else(|| {
+    T::named(word).ok_or_else(|| {
         line.error(Problem::Name {
             word: word.to_owned(),
             what,

@@ -1,77 +1,94 @@
 //! The names that stand in `.snip` files for the variants of types.
+//!
+//! Each name is in a `match` without a rest, so that a new variant cannot be forgotten.
 
 use crate::block::{Origin, Terminator, Unrunnable};
 use crate::case::Access;
 
-pub(super) const TERMINATORS: [(&str, Terminator); 10] = [
-    ("fall-through", Terminator::FallThrough),
-    ("jcc", Terminator::Jcc),
-    ("loop", Terminator::Loop),
-    ("jmp", Terminator::Jmp),
-    ("call", Terminator::Call),
-    ("indirect-jmp", Terminator::IndirectJmp),
-    ("indirect-call", Terminator::IndirectCall),
-    ("ret", Terminator::Ret),
-    ("syscall", Terminator::Syscall),
-    ("trap", Terminator::Trap),
-];
+/// A type whose values have names.
+pub(super) trait Named: Copy + 'static {
+    /// Every value.
+    const ALL: &'static [Self];
 
-pub(super) const ORIGINS: [(&str, Origin); 11] = [
-    ("entry", Origin::Entry),
-    ("symbol", Origin::Symbol),
-    ("unwind-info", Origin::UnwindInfo),
-    ("init-array", Origin::InitArray),
-    ("relocation", Origin::Relocation),
-    ("branch-target", Origin::BranchTarget),
-    ("call-target", Origin::CallTarget),
-    ("after-terminator", Origin::AfterTerminator),
-    ("jump-table", Origin::JumpTable),
-    ("address-taken", Origin::AddressTaken),
-    ("sweep", Origin::Sweep),
-];
+    /// Its name.
+    fn name(self) -> &'static str;
 
-pub(super) const UNRUNNABLE: [(&str, Unrunnable); 6] = [
-    ("syscall", Unrunnable::Syscall),
-    ("privileged", Unrunnable::Privileged),
-    ("host-dependent", Unrunnable::HostDependent),
-    ("state-not-covered", Unrunnable::StateNotCovered),
-    ("far-transfer", Unrunnable::FarTransfer),
-    ("invalid", Unrunnable::Invalid),
-];
-
-pub(super) const ACCESS: [(&str, Access); 2] = [("read", Access::Read), ("read-write", Access::ReadWrite)];
-
-/// The name of `value`.
-pub(super) fn name<T: PartialEq>(table: &[(&'static str, T)], value: &T) -> &'static str {
-    table
-        .iter()
-        .find(|(_, known)| known == value)
-        .map_or("unknown", |(name, _)| name)
+    /// The value called `name`.
+    fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|value| value.name() == name)
+    }
 }
 
-/// What is called `name`.
-pub(super) fn value<T: Copy>(table: &[(&'static str, T)], name: &str) -> Option<T> {
-    table
-        .iter()
-        .find(|(known, _)| *known == name)
-        .map(|(_, value)| *value)
+macro_rules! named {
+    ($type:ident: $($variant:ident = $name:literal,)+) => {
+        impl Named for $type {
+            const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)+
+                }
+            }
+        }
+    };
+}
+
+named! { Terminator:
+    FallThrough = "fall-through",
+    Jcc = "jcc",
+    Loop = "loop",
+    Jmp = "jmp",
+    Call = "call",
+    IndirectJmp = "indirect-jmp",
+    IndirectCall = "indirect-call",
+    Ret = "ret",
+    Syscall = "syscall",
+    Trap = "trap",
+}
+
+named! { Origin:
+    Entry = "entry",
+    Symbol = "symbol",
+    UnwindInfo = "unwind-info",
+    InitArray = "init-array",
+    Relocation = "relocation",
+    BranchTarget = "branch-target",
+    CallTarget = "call-target",
+    AfterTerminator = "after-terminator",
+    JumpTable = "jump-table",
+    AddressTaken = "address-taken",
+    Sweep = "sweep",
+    Generated = "generated",
+}
+
+named! { Unrunnable:
+    Syscall = "syscall",
+    Privileged = "privileged",
+    HostDependent = "host-dependent",
+    StateNotCovered = "state-not-covered",
+    FarTransfer = "far-transfer",
+    Invalid = "invalid",
+}
+
+named! { Access:
+    Read = "read",
+    ReadWrite = "read-write",
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A variant without a name would be written as `unknown`: serde knows all of them and calls them the same.
     #[test]
     fn names_are_those_that_serde_gives() {
-        fn check<T: serde::Serialize>(table: &[(&str, T)]) {
-            for (name, value) in table {
-                assert_eq!(serde_json::to_value(value).unwrap(), *name);
+        fn check<T: Named + serde::Serialize>() {
+            for value in T::ALL {
+                assert_eq!(serde_json::to_value(value).unwrap(), value.name());
             }
         }
-        check(&TERMINATORS);
-        check(&ORIGINS);
-        check(&UNRUNNABLE);
-        check(&ACCESS);
+        check::<Terminator>();
+        check::<Origin>();
+        check::<Unrunnable>();
+        check::<Access>();
     }
 }

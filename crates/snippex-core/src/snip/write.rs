@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use iced_x86::{Formatter, IntelFormatter};
 
 use super::registers::{flag_names, hex, lines};
-use super::words::{ACCESS, ORIGINS, TERMINATORS, UNRUNNABLE, name};
+use super::words::Named;
 use super::{Expectation, Snip, derived};
 use crate::address_space::{CODE_DISTANCE, IMAGE_BASE};
 use crate::block::Block;
@@ -55,11 +55,7 @@ pub(super) fn text(snip: &Snip) -> String {
     text.line(format_args!("start"));
     write_registers(&mut text, &MachineState::default(), &snip.case.state);
     for page in snip.case.pages.iter() {
-        text.line(format_args!(
-            "page {} {}",
-            hex(page.address),
-            name(&ACCESS, &page.access)
-        ));
+        text.line(format_args!("page {} {}", hex(page.address), page.access.name()));
         for (index, row) in page.content.chunks_exact(ROW).enumerate() {
             if let Some((first, last)) = span(row, &[0; ROW]) {
                 let bytes = spaced(&row[first..=last]);
@@ -79,13 +75,10 @@ fn write_block(text: &mut Text, case: &Case) {
     let runs_at = format!("runs at {}", hex(case.code_address()));
     text.noted(&format!("block {}", hex(block.address)), &runs_at);
     if block.origin != usual.origin {
-        text.line(format_args!("  origin {}", name(&ORIGINS, &block.origin)));
+        text.line(format_args!("  origin {}", block.origin.name()));
     }
     if block.terminator != usual.terminator {
-        text.line(format_args!(
-            "  terminator {}",
-            name(&TERMINATORS, &block.terminator)
-        ));
+        text.line(format_args!("  terminator {}", block.terminator.name()));
     }
     if block.instruction_count != usual.instruction_count {
         text.line(format_args!("  instructions {}", block.instruction_count));
@@ -99,7 +92,7 @@ fn write_block(text: &mut Text, case: &Case) {
         text.line(format_args!("  successors{all}"));
     }
     if let Some(reason) = block.unrunnable {
-        text.line(format_args!("  unrunnable {}", name(&UNRUNNABLE, &reason)));
+        text.line(format_args!("  unrunnable {}", reason.name()));
     }
     if case.placement.image_base != IMAGE_BASE {
         text.line(format_args!("  image-base {}", hex(case.placement.image_base)));

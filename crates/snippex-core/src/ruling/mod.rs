@@ -6,9 +6,8 @@
 //!
 //! Place in the flow: after reduction. Undefined results never reach this point (`effects`), nothing is run here.
 
+mod swept;
 mod table;
-
-pub use table::RULES;
 
 use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic};
 use serde::Serialize;
@@ -88,7 +87,7 @@ impl<'e> Evidence<'e> {
     /// The ruling on it, and who is right.
     #[must_use]
     pub fn ruling(&self) -> Option<(&'static Ruling, Side)> {
-        RULES.iter().find_map(|rule| Some((rule, (rule.decides)(self)?)))
+        rules().find_map(|rule| Some((rule, (rule.decides)(self)?)))
     }
 
     fn is(&self, kind: BugKind) -> bool {
@@ -156,17 +155,22 @@ impl<'e> Evidence<'e> {
     }
 }
 
+/// Every ruling, in the order in which they are tried.
+pub fn rules() -> impl Iterator<Item = &'static Ruling> {
+    swept::RULES.iter().chain(table::RULES)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_rule_has_a_name_of_its_own_and_a_reference() {
-        let mut ids: Vec<_> = RULES.iter().map(|rule| rule.id).collect();
+        let mut ids: Vec<_> = rules().map(|rule| rule.id).collect();
         ids.sort_unstable();
         ids.dedup();
-        assert_eq!(ids.len(), RULES.len());
-        for rule in RULES {
+        assert_eq!(ids.len(), rules().count());
+        for rule in rules() {
             assert!(
                 rule.reference.starts_with("SDM vol.") || rule.reference.starts_with("APM vol."),
                 "{}",

@@ -17,7 +17,7 @@ const STACK_FAULT: u16 = 0x41;
 const C1: u16 = 1 << 9;
 
 /// Every ruling, in the order in which they are tried.
-pub const RULES: &[Ruling] = &[
+pub(super) const RULES: &[Ruling] = &[
     Ruling {
         id: "lost-rex",
         title: "REX counts in front of another prefix",

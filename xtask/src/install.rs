@@ -70,6 +70,12 @@ pub(crate) const TESTS: &[Need] = &[
     ),
     need(&["gcc"], &["gcc"], "compiles the C programs that reproduce bugs"),
     need(&["git"], &["git"], "benchgate works on repositories"),
+    // numpy's own program stands for the library.
+    need(
+        &["f2py3"],
+        &["python3-numpy"],
+        "what regressd's analytics program calculates with",
+    ),
     Need {
         programs: &["initdb"],
         folders: &["/usr/lib/postgresql"],

@@ -9,6 +9,7 @@
 //! A request is answered when what it brought is in the database. All judgement is `regress-core`'s; this crate stores
 //! runs, finds the history each is judged by, and says what came out of it where people look.
 
+pub mod analytics;
 pub mod args;
 pub mod auth;
 pub mod command;

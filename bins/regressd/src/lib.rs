@@ -21,6 +21,7 @@ pub mod github;
 pub mod jobs;
 pub mod judging;
 pub mod maintenance;
+mod pages;
 pub mod reload;
 pub mod server;
 pub mod settings;

@@ -8,6 +8,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::analytics::Analytics;
 use crate::auth::{Oidc, OidcError, TokenCache};
 use crate::database::Database;
 use crate::directory::Directory;
@@ -41,6 +42,8 @@ pub struct App {
     pub github: Option<GitHub>,
     /// The secrets that webhooks are signed with.
     pub webhook_keys: ArcSwap<WebhookKeys>,
+    /// The program that looks at histories, if the settings name one.
+    pub analytics: Analytics,
     /// How often one may ask.
     pub limits: ArcSwap<Limits>,
     /// Places for uploads that are judged within their request.
@@ -79,6 +82,7 @@ impl AppState {
             layers,
             database,
             directory: Directory::default(),
+            analytics: Analytics::default(),
             tokens: TokenCache::default(),
             background: TaskTracker::new(),
             work: Notify::new(),

@@ -60,6 +60,7 @@ fn main() -> Result<(), AnyError> {
         ],
         commands: vec!["regressd token create hyperium/hyper --role read".to_owned()],
         links: vec![Link::new("Repositories", "repositories.html")],
+        form: None,
     };
     write("message.html", message(&frame("Not found", 2), &missing))?;
     for (name, state) in [

@@ -91,7 +91,7 @@ impl Drop for Process {
         let group = self.child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
         if let Some(group) = group {
             // It may have ended by itself; then there is nothing to do.
-            drop(kill_process_group(group, Signal::KILL));
+            let _ = kill_process_group(group, Signal::KILL);
         }
     }
 }

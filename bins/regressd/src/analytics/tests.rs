@@ -29,7 +29,13 @@ fn series(name: &str, history: Vec<f64>, current: Option<f64>) -> SeriesValues {
 
 /// Noise without a rhythm: the upper digits of a multiplied counter.
 fn quiet(runs: u64) -> Vec<f64> {
-    let noise = |i: u64| (i + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(31).wrapping_mul(0xBF58_476D_1CE4_E5B9) >> 52;
+    let noise = |i: u64| {
+        (i + 1)
+            .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+            .rotate_left(31)
+            .wrapping_mul(0xBF58_476D_1CE4_E5B9)
+            >> 52
+    };
     (0..runs).map(|i| 1000.0 + noise(i) as f64 / 409.6).collect()
 }
 

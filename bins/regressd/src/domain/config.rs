@@ -14,6 +14,8 @@ use crate::settings::Judging;
 pub struct RepoConfig {
     /// Whether the repository's runs are judged at all.
     pub enabled: bool,
+    /// Whether everybody may look at the repository's pages and badge.
+    pub public: bool,
     /// Changes below this percentage do not matter.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, maximum = 10000)]
@@ -110,6 +112,7 @@ impl Default for RepoConfig {
     fn default() -> Self {
         Self {
             enabled: true,
+            public: false,
             threshold_percent: None,
             min_samples: None,
             baseline_branches: Vec::new(),

@@ -87,7 +87,9 @@ pub(super) async fn comment(state: &AppState, job: &Job) -> Result<(), Failure> 
         CommentRule::OnChange | CommentRule::Always => {}
     }
     let report = report(&parts, "Benchmarks", threshold(state, &known));
-    let extras = extras(state, first.run.id.0);
+    let mut extras = extras(state, first.run.id.0);
+    let settings = state.settings.load_full();
+    extras.findings = state.analytics.findings(&settings.analytics, &report).await;
     let marker = marker("comment", &[&known.repository.name.to_string()]);
     let text = comment_text(&report, &extras, comment_room(&marker));
     let number = PullNumber(about.number);

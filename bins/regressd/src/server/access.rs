@@ -74,6 +74,17 @@ impl FromRequestParts<AppState> for Access {
     }
 }
 
+/// Whether a token that came in a form is valid. Each try counts for the address it came from.
+///
+/// # Errors
+/// 401 when it is not, 429 after too many tries.
+pub(crate) async fn check_token(state: &AppState, parts: &Parts, token: &str) -> Result<(), Problem> {
+    let trust_proxy = state.settings.load().server.trust_proxy;
+    let address = address(&parts.extensions, &parts.headers, trust_proxy);
+    state.limits.load().address(address)?;
+    principal(state, token).await.map(drop)
+}
+
 async fn principal(state: &AppState, token: &str) -> Result<Principal, Problem> {
     let refused = || {
         let detail = "the token is unknown, revoked or expired";

@@ -45,6 +45,8 @@ pub(super) struct Readiness {
     github_breaker: &'static str,
     /// How often that happened since this process started.
     github_breaker_opened: u64,
+    /// The analytics process; its failures do not make the service unready.
+    analytics: crate::analytics::Status,
 }
 
 /// The service can work: its database answers.
@@ -81,6 +83,7 @@ pub(super) async fn ready(State(state): State<AppState>) -> (StatusCode, Json<Re
             .github
             .as_ref()
             .map_or(0, |github| github.breaker().opened()),
+        analytics: state.analytics.status(&state.settings.load().analytics),
     };
     let status = if ready {
         StatusCode::OK

@@ -34,6 +34,7 @@ use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::pages;
 use crate::state::AppState;
 
 /// The description of the interface, but for its paths, which come from the routes.
@@ -73,6 +74,7 @@ fn routes_and_document() -> (Router<AppState>, utoipa::openapi::OpenApi) {
         .routes(routes!(analyze::analyze))
         .routes(routes!(webhook::webhook))
         .routes(routes!(config::get, config::put))
+        .routes(routes!(pages::badge::badge))
         .merge(v1::routes())
         .split_for_parts()
 }
@@ -88,7 +90,9 @@ pub fn router(state: AppState) -> Router {
     let patience = Duration::from_secs(state.settings.load().server.request_timeout_seconds.max(1));
     routes_and_document()
         .0
-        .fallback(|| async { Problem::not_found("there is nothing here; see /openapi.json") })
+        .merge(pages::routes())
+        .merge(utoipa_swagger_ui::SwaggerUi::new("/api").url("/openapi.json", document()))
+        .fallback(pages::not_found)
         .method_not_allowed_fallback(|| async {
             Problem::new(
                 StatusCode::METHOD_NOT_ALLOWED,

@@ -15,3 +15,4 @@ mod view;
 pub(crate) mod words;
 
 pub use view::{Outcome, REPORT_VERSION, Report, ReportError, Row, Shift, Side};
+pub use words::short as short_commit;

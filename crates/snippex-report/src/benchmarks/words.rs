@@ -115,7 +115,9 @@ impl Report {
     }
 }
 
-pub(crate) fn short(commit: &str) -> &str {
+/// A commit as people write it: ten digits of a hash, anything else as it is.
+#[must_use]
+pub fn short(commit: &str) -> &str {
     let hexadecimal = commit.len() >= 10 && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
     if hexadecimal { &commit[..10] } else { commit }
 }

@@ -16,6 +16,21 @@ pub struct MessagePage {
     pub commands: Vec<String>,
     /// Where to go on.
     pub links: Vec<Link>,
+    /// A form for a token, if signing in helps.
+    pub form: Option<TokenForm>,
+}
+
+/// A form that sends a token, or with no token asked for only a button.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TokenForm {
+    /// Where it is sent.
+    pub action: String,
+    /// The page to come back to.
+    pub next: String,
+    /// Whether a token is asked for.
+    pub asks: bool,
+    /// What is on the button.
+    pub button: String,
 }
 
 /// The page.
@@ -39,6 +54,9 @@ pub(super) fn body(out: &mut String, page: &MessagePage) {
     if !page.commands.is_empty() {
         let _ = write!(out, "<pre>{}</pre>", escape(&page.commands.join("\n")));
     }
+    if let Some(form) = &page.form {
+        token_form(out, form);
+    }
     if !page.links.is_empty() {
         out.push_str("<p class=\"links\">");
         for way in &page.links {
@@ -47,4 +65,19 @@ pub(super) fn body(out: &mut String, page: &MessagePage) {
         out.push_str("</p>");
     }
     out.push_str("</section>\n");
+}
+
+fn token_form(out: &mut String, form: &TokenForm) {
+    let asks = if form.asks {
+        "<input type=\"password\" name=\"token\" aria-label=\"Token\" placeholder=\"Token\" autocomplete=\"current-password\" required maxlength=\"4096\">"
+    } else {
+        ""
+    };
+    let _ = write!(
+        out,
+        "<form class=\"token\" action=\"{}\" method=\"post\"><input type=\"hidden\" name=\"next\" value=\"{}\">{asks}<button>{}</button></form>",
+        escape(&form.action),
+        escape(&form.next),
+        escape(&form.button)
+    );
 }

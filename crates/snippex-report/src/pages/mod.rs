@@ -17,7 +17,7 @@ mod tests;
 
 pub use benchmark::{BenchmarkPage, Change, ChangeKind, Fact, HistoryPoint, PointState, benchmark};
 pub use frame::{Frame, Link, When};
-pub use message::{MessagePage, message};
+pub use message::{MessagePage, TokenForm, message};
 pub use repositories::{RepositoriesPage, RepositoryCard, repositories};
 pub use repository::{RepositoryPage, SeriesLine, StreamSection, repository};
 pub use run::{RunLine, RunPage, run};

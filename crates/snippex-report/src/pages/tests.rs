@@ -28,6 +28,12 @@ fn evil_message() -> MessagePage {
         paragraphs: vec![EVIL.to_owned()],
         commands: vec![EVIL.to_owned()],
         links: vec![evil_link()],
+        form: Some(TokenForm {
+            action: EVIL.to_owned(),
+            next: EVIL.to_owned(),
+            asks: true,
+            button: EVIL.to_owned(),
+        }),
     }
 }
 

@@ -1,0 +1,317 @@
+//! One benchmark's history.
+
+use axum::extract::{OriginalUri, Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use regress_core::detect::machine_shift::machine_course;
+use regress_core::detect::{ChangePointSettings, change_points};
+use regress_core::measurement::Unit;
+use serde::Deserialize;
+use snippex_report::pages::{
+    BenchmarkPage, Change, ChangeKind, Fact, HistoryPoint, Link, PointState, benchmark as draw,
+};
+use sqlx::AnyConnection;
+
+use super::queries::Past;
+use super::reader::Reader;
+use super::repositories::usual_branch;
+use super::repository::shown_name;
+use super::{links, queries, shell};
+use crate::database::judgements::{self, Epoch};
+use crate::database::repositories;
+use crate::database::runs::RunId;
+use crate::database::streams::{self, Series, SeriesId, Stream};
+use crate::directory::Known;
+use crate::judging::{RunVerdicts, StoredVerdict, baseline_case, direction};
+use crate::server::access::Access;
+use crate::server::problem::Problem;
+use crate::state::AppState;
+
+/// Lengths of a history to choose from; the second is the usual one.
+const SPANS: [u32; 3] = [100, 300, 1000];
+/// Series that are looked at to tell a shift of the machine.
+const MOST_NEIGHBOURS: usize = 60;
+/// How far from a shift of the machine a change point is still its doing.
+const REACH: usize = 3;
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Choice {
+    branch: Option<String>,
+    runs: Option<u32>,
+}
+
+pub(super) async fn show(
+    State(state): State<AppState>,
+    access: Result<Access, Problem>,
+    OriginalUri(uri): OriginalUri,
+    Path(number): Path<String>,
+    Query(choice): Query<Choice>,
+) -> Response {
+    let reader = match Reader::of(access) {
+        Ok(reader) => reader,
+        Err(response) => return *response,
+    };
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let found = match number.parse() {
+        Ok(number) => find(&state, &reader, SeriesId(number)).await,
+        Err(_) => Ok(None),
+    };
+    let (known, series, stream) = match found {
+        Ok(Some(found)) => found,
+        Ok(None) => return reader.refused(path),
+        Err(problem) => return shell::trouble(&problem),
+    };
+    match view(&state, &known, &series, &stream, &choice).await {
+        Ok(page) => {
+            let name = &known.repository.name;
+            let way = vec![
+                Link::new(name.to_string(), links::repository(name)),
+                Link::new(page.name.as_str(), ""),
+            ];
+            shell::page(draw(
+                &shell::frame(&format!("{} of {name}", page.name), way),
+                &page,
+            ))
+        }
+        Err(problem) => shell::trouble(&problem),
+    }
+}
+
+async fn find(
+    state: &AppState,
+    reader: &Reader,
+    id: SeriesId,
+) -> Result<Option<(Known, Series, Stream)>, Problem> {
+    let mut connection = state.database.read().await?;
+    let Some(series) = streams::series(&mut connection, id).await? else {
+        return Ok(None);
+    };
+    let Some(stream) = streams::by_id(&mut connection, series.stream).await? else {
+        return Ok(None);
+    };
+    let row = repositories::by_id(&mut connection, stream.repository).await?;
+    let known = row.and_then(|row| reader.allowed(row));
+    Ok(known.map(|known| (known, series, stream)))
+}
+
+async fn view(
+    state: &AppState,
+    known: &Known,
+    series: &Series,
+    stream: &Stream,
+    choice: &Choice,
+) -> Result<BenchmarkPage, Problem> {
+    let settings = state.settings.load_full();
+    let github = links::on_github(&settings.github.api_url, &known.repository.name);
+    let mut connection = state.database.read().await?;
+    let branches = queries::branches(&mut connection, stream.id, 30).await?;
+    let chosen = choice.branch.clone().filter(|branch| !branch.contains('\0'));
+    let branch = chosen
+        .or_else(|| usual_branch(known, &branches))
+        .unwrap_or_default();
+    let span = choice
+        .runs
+        .filter(|runs| SPANS.contains(runs))
+        .unwrap_or(SPANS[1]);
+    let all = queries::history(&mut connection, stream.id, &branch, span).await?;
+    let first = all.first().map_or(RunId(0), |past| past.id);
+    let rejected = judgements::rejections(&mut connection, stream.id, first, RunId(i64::MAX)).await?;
+    let epochs = judgements::epochs(&mut connection, stream.id, &branch).await?;
+    let baseline = baseline_case(
+        &mut connection,
+        stream.id,
+        &branch,
+        settings.judging.baseline_runs,
+    )
+    .await?;
+    let verdict = newest_verdict(&mut connection, stream, &branch, series.id).await?;
+    let others = elsewhere(&mut connection, known, series, &branch).await?;
+    drop(connection);
+
+    let number = series.id.0;
+    let (past, values): (Vec<Past>, Vec<f64>) = all
+        .iter()
+        .filter_map(|past| past.results.median(number).map(|value| (past.clone(), value)))
+        .unzip();
+    let band = band(&baseline.baseline(number), &past);
+    let epochs: Vec<Epoch> = epochs
+        .into_iter()
+        .filter(|epoch| epoch.series == series.id)
+        .collect();
+    let counting = tokio::task::spawn_blocking({
+        let (past, values) = (past.clone(), values.clone());
+        move || changes(&all, number, &past, &values, &epochs)
+    });
+    let changes = counting.await.map_err(|error| {
+        tracing::error!(%error, "change points could not be found");
+        Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the service made a mistake; its log says more",
+        )
+    })?;
+    let point = |(past, value): (&Past, &f64)| HistoryPoint {
+        value: *value,
+        commit: past.commit.clone(),
+        commit_href: links::commit(&github, &past.commit),
+        run_href: links::run(past.id),
+        when: shell::when(past.received),
+        state: if rejected.contains(&(series.id, past.id)) {
+            PointState::Rejected
+        } else {
+            PointState::Accepted
+        },
+    };
+    let unit = Unit::from(series.name.unit.clone());
+    Ok(BenchmarkPage {
+        name: shown_name(&series.name),
+        direction: direction(&series.name.direction),
+        places: places(known, stream, &branch),
+        verdict: verdict.as_ref().map(|verdict| verdict.kind),
+        reason: verdict
+            .as_ref()
+            .map(|verdict| verdict.reason.clone())
+            .unwrap_or_default(),
+        facts: verdict
+            .as_ref()
+            .map(|verdict| facts(verdict, &unit))
+            .unwrap_or_default(),
+        points: past.iter().zip(&values).map(point).collect(),
+        band,
+        changes,
+        spans: spans(series.id, &branch, span),
+        others,
+        unit,
+    })
+}
+
+async fn newest_verdict(
+    connection: &mut AnyConnection,
+    stream: &Stream,
+    branch: &str,
+    series: SeriesId,
+) -> Result<Option<StoredVerdict>, Problem> {
+    let judgement = judgements::newest_of_branch(connection, stream.id, branch).await?;
+    let verdicts = judgement.and_then(|judgement| RunVerdicts::read(&judgement.verdicts).ok());
+    Ok(verdicts.and_then(|all| all.verdicts.into_iter().find(|one| one.series == series.0)))
+}
+
+fn places(known: &Known, stream: &Stream, branch: &str) -> Vec<Link> {
+    let mut places = vec![Link::new(branch, links::branch(&known.repository.name, branch))];
+    if stream.component != "default" {
+        places.push(Link::new(stream.component.as_str(), ""));
+    }
+    places.push(Link::new(stream.environment.as_str(), ""));
+    places
+}
+
+/// The lowest and the highest value of the baseline, and where among the shown values it begins.
+fn band(baseline: &[(i64, f64)], past: &[Past]) -> Option<(f64, f64, usize)> {
+    let first = baseline.first()?.0;
+    let from = past.iter().position(|past| past.id.0 >= first).unwrap_or(0);
+    let values = baseline.iter().map(|(_, value)| *value);
+    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
+        (low.min(value), high.max(value))
+    });
+    Some((low, high, from))
+}
+
+/// Change points, told apart from shifts of the machine by the other benchmarks of the same runs, and accepted shifts.
+fn changes(all: &[Past], series: i64, past: &[Past], values: &[f64], epochs: &[Epoch]) -> Vec<Change> {
+    let settings = ChangePointSettings::default();
+    let points = change_points(values, &settings);
+    let machine = if points.is_empty() {
+        None
+    } else {
+        machine_course(&neighbours(all, past, series), &settings)
+    };
+    let own = points.into_iter().map(|point| Change {
+        index: point.index,
+        before: point.before,
+        after: point.after,
+        kind: match &machine {
+            Some(machine) if machine.shifts_near(point.index, REACH) => ChangeKind::Machine,
+            _ => ChangeKind::Own,
+        },
+    });
+    let accepted = epochs.iter().filter_map(|epoch| {
+        let index = past.iter().position(|past| past.id == epoch.from_run)?;
+        Some(Change {
+            index,
+            before: *values.get(index.checked_sub(1)?)?,
+            after: *values.get(index)?,
+            kind: ChangeKind::Accepted(format!("{} ({})", epoch.justification, epoch.actor)),
+        })
+    });
+    let mut changes: Vec<Change> = own.chain(accepted).collect();
+    changes.sort_by_key(|change| change.index);
+    changes
+}
+
+/// The values of the stream's benchmarks in the runs that have the series, NaN where one was not measured.
+fn neighbours(all: &[Past], past: &[Past], series: i64) -> Vec<Vec<f64>> {
+    let Some(newest) = all.last() else {
+        return Vec::new();
+    };
+    let others = newest.results.0.keys().copied().filter(|other| *other != series);
+    std::iter::once(series)
+        .chain(others.take(MOST_NEIGHBOURS))
+        .map(|one| {
+            let value = |past: &Past| past.results.median(one).unwrap_or(f64::NAN);
+            past.iter().map(value).collect()
+        })
+        .collect()
+}
+
+fn facts(verdict: &StoredVerdict, unit: &Unit) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    let mut fact = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            facts.push(Fact {
+                name: name.to_owned(),
+                value,
+            });
+        }
+    };
+    fact("newest", verdict.after.map(|value| unit.human(value)));
+    fact("baseline", verdict.before.map(|value| unit.human(value)));
+    fact(
+        "change of cost",
+        verdict.percent.map(|percent| format!("{percent:+.1} %")),
+    );
+    fact(
+        "95 % interval",
+        verdict
+            .interval
+            .map(|(low, high)| format!("[{low:+.1}, {high:+.1}] %")),
+    );
+    fact("threshold", Some(format!("{} %", verdict.threshold)));
+    fact("confidence", Some(format!("{:.0} %", 100.0 * verdict.confidence)));
+    fact("runs in the baseline", Some(verdict.runs.0.to_string()));
+    facts
+}
+
+fn spans(series: SeriesId, branch: &str, shown: u32) -> Vec<Link> {
+    let one = |runs: u32| {
+        let text = format!("{runs} runs");
+        if runs == shown {
+            Link::new(text, "")
+        } else {
+            Link::new(text, format!("{}&runs={runs}", links::series(series, branch)))
+        }
+    };
+    SPANS.into_iter().map(one).collect()
+}
+
+/// The same benchmark in other environments and components.
+async fn elsewhere(
+    connection: &mut AnyConnection,
+    known: &Known,
+    series: &Series,
+    branch: &str,
+) -> Result<Vec<Link>, Problem> {
+    let same = queries::same_benchmark(connection, known.repository.id, series, 20).await?;
+    let link = |(id, component, environment): (SeriesId, String, String)| {
+        Link::new(format!("{component} · {environment}"), links::series(id, branch))
+    };
+    Ok(same.into_iter().map(link).collect())
+}

@@ -1,0 +1,68 @@
+//! Who looks at a page, and what they may see.
+
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use super::shell;
+use crate::auth::Role;
+use crate::database::repositories::Repository;
+use crate::directory::Known;
+use crate::domain::RepoName;
+use crate::server::access::Access;
+use crate::server::problem::Problem;
+use crate::state::AppState;
+
+/// Somebody with a token, or nobody known.
+#[derive(Clone, Debug)]
+pub(super) struct Reader(Option<Access>);
+
+impl Reader {
+    /// Who asks. A token that is not valid any more makes nobody of its bearer.
+    ///
+    /// # Errors
+    /// A page, when the request may not be answered at all.
+    pub(super) fn of(access: Result<Access, Problem>) -> Result<Self, Box<Response>> {
+        match access {
+            Ok(access) => Ok(Self(Some(access))),
+            Err(problem) if problem.status == StatusCode::UNAUTHORIZED.as_u16() => Ok(Self(None)),
+            Err(problem) => Err(Box::new(shell::trouble(&problem))),
+        }
+    }
+
+    /// Whether a token was shown, or reading is open to all.
+    pub(super) fn is_known(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Whether they may see this repository.
+    pub(super) fn may_see(&self, known: &Known) -> bool {
+        let token = self.0.as_ref();
+        known.config.public || token.is_some_and(|access| access.0.may(Role::Read, &known.repository.name))
+    }
+
+    /// The repository if they may see it. Whether it is there at all is told to nobody else.
+    pub(super) async fn repository(
+        &self,
+        state: &AppState,
+        name: &RepoName,
+    ) -> Result<Option<Known>, Problem> {
+        let found = state.directory.repository(&state.database, name).await?;
+        Ok(found
+            .map(|known| Known::clone(&known))
+            .filter(|known| self.may_see(known)))
+    }
+
+    /// The same for a row that was read already.
+    pub(super) fn allowed(&self, row: Repository) -> Option<Known> {
+        Some(Known::of(row)).filter(|known| self.may_see(known))
+    }
+
+    /// What those get who may not see a page, or ask for one that is not there.
+    pub(super) fn refused(&self, path: &str) -> Response {
+        if self.is_known() {
+            shell::missing()
+        } else {
+            shell::asks_for_token(path)
+        }
+    }
+}

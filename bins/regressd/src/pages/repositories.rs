@@ -1,0 +1,188 @@
+//! The first page.
+
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse as _, Response};
+use regress_core::detect::VerdictKind;
+use serde::Deserialize;
+use snippex_report::benchmarks::Outcome;
+use snippex_report::pages::{Link, MessagePage, RepositoriesPage, RepositoryCard, repositories as draw};
+use sqlx::AnyConnection;
+
+use super::reader::Reader;
+use super::{links, queries, shell};
+use crate::database::repositories::{self, RepositoryId};
+use crate::database::{judgements, streams};
+use crate::directory::Known;
+use crate::judging::RunVerdicts;
+use crate::server::access::Access;
+use crate::server::problem::Problem;
+use crate::state::AppState;
+
+/// Repositories on a page.
+const MOST: u32 = 60;
+/// Streams of a repository that its state is made of.
+const MOST_STREAMS: usize = 20;
+
+#[derive(Debug, Deserialize)]
+pub(super) struct After {
+    after: Option<i64>,
+}
+
+pub(super) async fn show(
+    State(state): State<AppState>,
+    access: Result<Access, Problem>,
+    Query(after): Query<After>,
+) -> Response {
+    let reader = match Reader::of(access) {
+        Ok(reader) => reader,
+        Err(response) => return *response,
+    };
+    match view(&state, &reader, after.after.unwrap_or(0)).await {
+        Ok(page) if page.repositories.is_empty() && !reader.is_known() => shell::asks_for_token("/"),
+        Ok(page) => shell::page(draw(&shell::frame("Repositories", Vec::new()), &page)).into_response(),
+        Err(problem) => shell::trouble(&problem),
+    }
+}
+
+async fn view(state: &AppState, reader: &Reader, after: i64) -> Result<RepositoriesPage, Problem> {
+    let mut connection = state.database.read().await?;
+    let mut page = RepositoriesPage {
+        empty: empty(),
+        ..RepositoriesPage::default()
+    };
+    let mut last = after;
+    // A reader who may see few of many repositories gets a full page all the same, from a bounded number of rows.
+    for _ in 0..20 {
+        let rows = repositories::list(&mut connection, RepositoryId(last), MOST).await?;
+        let full = rows.len() == MOST as usize;
+        for row in rows {
+            last = row.id.0;
+            if let Some(known) = reader.allowed(row) {
+                page.repositories.push(card(&mut connection, &known).await?);
+            }
+        }
+        if !full {
+            return Ok(page);
+        }
+        if page.repositories.len() >= MOST as usize {
+            break;
+        }
+    }
+    page.next = Some(format!("/?after={last}"));
+    Ok(page)
+}
+
+fn empty() -> MessagePage {
+    MessagePage {
+        heading: "No results yet".to_owned(),
+        paragraphs: vec![
+            "Send the output of a benchmark run, and its repository appears here. In a workflow, or by hand:"
+                .to_owned(),
+        ],
+        commands: vec![
+            "regressd token create OWNER/NAME --role upload".to_owned(),
+            "curl -H \"Authorization: Bearer $TOKEN\" --json @upload.json http://HOST:8780/analyze"
+                .to_owned(),
+        ],
+        links: vec![Link::new("What an upload looks like", "/api/")],
+        form: None,
+    }
+}
+
+async fn card(connection: &mut AnyConnection, known: &Known) -> sqlx::Result<RepositoryCard> {
+    let repository = &known.repository;
+    let state = newest_state(connection, known).await?;
+    let updated = queries::newest_run(connection, repository.id).await?;
+    Ok(RepositoryCard {
+        name: repository.name.to_string(),
+        href: links::repository(&repository.name),
+        outcome: state.outcome(),
+        summary: state.words(),
+        updated: updated.map(shell::when),
+    })
+}
+
+/// The newest judgements of a repository's target branch, all its streams together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct NewestState {
+    judged: usize,
+    pub(super) slower: usize,
+    faster: usize,
+    unchanged: usize,
+}
+
+impl NewestState {
+    pub(super) fn outcome(&self) -> Option<Outcome> {
+        match (self.slower > 0, self.faster > 0) {
+            _ if self.judged == 0 => None,
+            (true, true) => Some(Outcome::Mixed),
+            (true, false) => Some(Outcome::Regression),
+            (false, true) => Some(Outcome::Improvement),
+            (false, false) if self.unchanged > 0 => Some(Outcome::Unchanged),
+            (false, false) => Some(Outcome::NotJudged),
+        }
+    }
+
+    fn words(&self) -> String {
+        match self.judged {
+            0 => "nothing was judged yet".to_owned(),
+            1 => format!("1 benchmark: {} slower, {} faster", self.slower, self.faster),
+            all => format!("{all} benchmarks: {} slower, {} faster", self.slower, self.faster),
+        }
+    }
+}
+
+pub(super) async fn newest_state(connection: &mut AnyConnection, known: &Known) -> sqlx::Result<NewestState> {
+    let mut state = NewestState::default();
+    let streams = streams::of_repository(connection, known.repository.id).await?;
+    for stream in streams.iter().rev().take(MOST_STREAMS) {
+        let branches = queries::branches(connection, stream.id, 50).await?;
+        let Some(branch) = usual_branch(known, &branches) else {
+            continue;
+        };
+        let Some(judgement) = judgements::newest_of_branch(connection, stream.id, &branch).await? else {
+            continue;
+        };
+        let verdicts =
+            RunVerdicts::read(&judgement.verdicts).map_err(|error| sqlx::Error::Decode(error.into()))?;
+        state.judged += verdicts.verdicts.len();
+        for verdict in &verdicts.verdicts {
+            match verdict.kind {
+                VerdictKind::Regression => state.slower += 1,
+                VerdictKind::Improvement => state.faster += 1,
+                VerdictKind::Unchanged => state.unchanged += 1,
+                VerdictKind::NotEnoughData | VerdictKind::EnvironmentChanged => {}
+            }
+        }
+    }
+    Ok(state)
+}
+
+/// The branch that is shown when none was chosen.
+pub(super) fn usual_branch(known: &Known, branches: &[String]) -> Option<String> {
+    let default = known.repository.default_branch.as_deref();
+    default
+        .into_iter()
+        .chain(["main", "master", "trunk"])
+        .find(|name| branches.iter().any(|branch| branch == name))
+        .map(str::to_owned)
+        .or_else(|| branches.first().cloned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_slow_benchmark_makes_a_regression_of_the_whole() {
+        let mut state = NewestState::default();
+        assert_eq!(state.outcome(), None);
+        state.judged = 3;
+        assert_eq!(state.outcome(), Some(Outcome::NotJudged));
+        state.unchanged = 2;
+        assert_eq!(state.outcome(), Some(Outcome::Unchanged));
+        state.slower = 1;
+        assert_eq!(state.outcome(), Some(Outcome::Regression));
+        assert_eq!(state.words(), "3 benchmarks: 1 slower, 0 faster");
+    }
+}

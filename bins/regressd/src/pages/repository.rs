@@ -1,0 +1,214 @@
+//! One repository.
+
+use axum::extract::{OriginalUri, Path, Query, State};
+use axum::response::Response;
+use regress_core::measurement::Unit;
+use serde::Deserialize;
+use snippex_report::pages::{
+    Link, MessagePage, RepositoryPage, RunLine, SeriesLine, StreamSection, repository as draw,
+};
+use sqlx::AnyConnection;
+
+use super::queries::Past;
+use super::reader::Reader;
+use super::repositories::usual_branch;
+use super::run::outcome;
+use super::{links, queries, shell};
+use crate::database::runs::{self, RunId};
+use crate::database::streams::{self, Series, SeriesName, Stream};
+use crate::database::{judgements, repositories::RepositoryId};
+use crate::directory::Known;
+use crate::domain::RepoName;
+use crate::judging::{RunVerdicts, direction};
+use crate::server::access::Access;
+use crate::server::problem::Problem;
+use crate::state::AppState;
+
+/// Streams shown, newest first.
+const MOST_STREAMS: usize = 12;
+/// Benchmarks of a stream shown; the search finds the others.
+const MOST_ROWS: usize = 300;
+/// Runs that a small line shows.
+const COURSE: u32 = 60;
+const MOST_BRANCHES: u32 = 30;
+const NEWEST_RUNS: u32 = 20;
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Choice {
+    branch: Option<String>,
+    #[serde(default)]
+    q: String,
+}
+
+pub(super) async fn show(
+    State(state): State<AppState>,
+    access: Result<Access, Problem>,
+    OriginalUri(uri): OriginalUri,
+    Path((owner, repo)): Path<(String, String)>,
+    Query(choice): Query<Choice>,
+) -> Response {
+    let reader = match Reader::of(access) {
+        Ok(reader) => reader,
+        Err(response) => return *response,
+    };
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let found = match RepoName::new(&owner, &repo) {
+        Ok(name) => reader.repository(&state, &name).await,
+        Err(_) => Ok(None),
+    };
+    match found {
+        Ok(Some(known)) => match view(&state, &known, &choice).await {
+            Ok(page) => {
+                let way = vec![Link::new(page.name.as_str(), "")];
+                shell::page(draw(&shell::frame(&page.name, way), &page))
+            }
+            Err(problem) => shell::trouble(&problem),
+        },
+        Ok(None) => reader.refused(path),
+        Err(problem) => shell::trouble(&problem),
+    }
+}
+
+async fn view(state: &AppState, known: &Known, choice: &Choice) -> Result<RepositoryPage, Problem> {
+    let name = &known.repository.name;
+    let github = links::on_github(&state.settings.load().github.api_url, name);
+    let mut connection = state.database.read().await?;
+    let mut all = streams::of_repository(&mut connection, known.repository.id).await?;
+    all.reverse();
+    let mut branches: Vec<String> = Vec::new();
+    for stream in all.iter().take(MOST_STREAMS) {
+        branches.extend(queries::branches(&mut connection, stream.id, MOST_BRANCHES).await?);
+    }
+    branches.sort();
+    branches.dedup();
+    // No branch has a zero byte, and PostgreSQL has no such text.
+    let chosen = choice.branch.clone().filter(|branch| !branch.contains('\0'));
+    let branch = chosen
+        .or_else(|| usual_branch(known, &branches))
+        .unwrap_or_default();
+    let mut sections = Vec::new();
+    let several = all.len() > 1;
+    for stream in all.iter().take(MOST_STREAMS) {
+        sections.push(section(&mut connection, stream, &branch, &choice.q, several).await?);
+    }
+    let newest = newest_runs(&mut connection, known.repository.id, &all, &github, several).await?;
+    Ok(RepositoryPage {
+        name: name.to_string(),
+        links: vec![
+            Link::new("GitHub", github),
+            Link::new("Badge", format!("/badge/{name}.svg")),
+        ],
+        branches: branches
+            .iter()
+            .map(|one| match one == &branch {
+                true => Link::new(one.as_str(), ""),
+                false => Link::new(one.as_str(), links::branch(name, one)),
+            })
+            .collect(),
+        search: choice.q.clone(),
+        search_action: links::repository(name),
+        branch,
+        streams: sections,
+        runs: newest,
+        empty: MessagePage {
+            heading: "No runs yet".to_owned(),
+            paragraphs: vec![
+                "Nothing has been sent for this repository, or all of it has been removed.".to_owned(),
+            ],
+            ..MessagePage::default()
+        },
+    })
+}
+
+async fn section(
+    connection: &mut AnyConnection,
+    stream: &Stream,
+    branch: &str,
+    search: &str,
+    several: bool,
+) -> Result<StreamSection, Problem> {
+    let history = queries::history(connection, stream.id, branch, COURSE).await?;
+    let judgement = judgements::newest_of_branch(connection, stream.id, branch).await?;
+    let verdicts = judgement
+        .as_ref()
+        .and_then(|judgement| RunVerdicts::read(&judgement.verdicts).ok());
+    let search = search.to_lowercase();
+    let series = streams::series_of(connection, stream.id).await?;
+    let mut rows: Vec<SeriesLine> = series
+        .iter()
+        .filter(|series| series.name.benchmark.to_lowercase().contains(&search))
+        .map(|series| line(series, branch, &history, verdicts.as_ref()))
+        // What the branch never measured, or not lately, is not part of its present.
+        .filter(|line| !line.history.is_empty())
+        .collect();
+    let mut section = StreamSection {
+        component: if several || stream.component != "default" {
+            stream.component.clone()
+        } else {
+            String::new()
+        },
+        environment: stream.environment.clone(),
+        outcome: judgement
+            .as_ref()
+            .and_then(|judgement| outcome(&judgement.outcome)),
+        judged: judgement.map(|judgement| shell::when(judgement.judged)),
+        more: 0,
+        rows: std::mem::take(&mut rows),
+    };
+    section.sort();
+    section.more = section.rows.len().saturating_sub(MOST_ROWS);
+    section.rows.truncate(MOST_ROWS);
+    Ok(section)
+}
+
+fn line(series: &Series, branch: &str, history: &[Past], verdicts: Option<&RunVerdicts>) -> SeriesLine {
+    let verdict = verdicts.and_then(|all| all.verdicts.iter().find(|one| one.series == series.id.0));
+    SeriesLine {
+        name: shown_name(&series.name),
+        href: links::series(series.id, branch),
+        unit: Unit::from(series.name.unit.clone()),
+        direction: direction(&series.name.direction),
+        history: history
+            .iter()
+            .filter_map(|past| past.results.median(series.id.0))
+            .collect(),
+        percent: verdict.and_then(|verdict| verdict.percent),
+        verdict: verdict.map(|verdict| verdict.kind),
+    }
+}
+
+/// A benchmark's name, with the measure where that is not latency.
+pub(super) fn shown_name(name: &SeriesName) -> String {
+    if name.measure == "latency" {
+        name.benchmark.clone()
+    } else {
+        format!("{} [{}]", name.benchmark, name.measure)
+    }
+}
+
+async fn newest_runs(
+    connection: &mut AnyConnection,
+    repository: RepositoryId,
+    all: &[Stream],
+    github: &str,
+    several: bool,
+) -> Result<Vec<RunLine>, Problem> {
+    let mut lines = Vec::new();
+    for run in runs::of_repository(connection, repository, None, RunId(i64::MAX), NEWEST_RUNS).await? {
+        let judgement = judgements::of_run(connection, run.id).await?;
+        let stream = all.iter().find(|stream| stream.id == run.run.stream);
+        let place = stream.map(|stream| format!("{} · {}", stream.component, stream.environment));
+        lines.push(RunLine {
+            href: links::run(run.id),
+            commit: run.run.commit.clone(),
+            of: match run.run.pull_request {
+                Some(number) => Link::new(format!("#{number}"), links::pull(github, number)),
+                None => Link::new(run.run.branch.as_str(), ""),
+            },
+            place: place.filter(|_| several).unwrap_or_default(),
+            received: shell::when(run.run.received),
+            outcome: judgement.and_then(|judgement| outcome(&judgement.outcome)),
+        });
+    }
+    Ok(lines)
+}

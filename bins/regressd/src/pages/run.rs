@@ -1,0 +1,140 @@
+//! One run with its verdicts.
+
+use std::collections::HashMap;
+
+use axum::extract::{OriginalUri, Path, State};
+use axum::response::Response;
+use snippex_report::benchmarks::{Outcome, short_commit};
+use snippex_report::pages::{Link, RunPage, run as draw};
+
+use super::reader::Reader;
+use super::repository::shown_name;
+use super::{links, shell};
+use crate::database::runs::{self, Run, RunId};
+use crate::database::streams::{self, SeriesId};
+use crate::database::{judgements, repositories};
+use crate::directory::Known;
+use crate::judging::{Part, RunVerdicts, load_case, report};
+use crate::server::access::Access;
+use crate::server::problem::Problem;
+use crate::state::AppState;
+
+pub(super) async fn show(
+    State(state): State<AppState>,
+    access: Result<Access, Problem>,
+    OriginalUri(uri): OriginalUri,
+    Path(number): Path<String>,
+) -> Response {
+    let reader = match Reader::of(access) {
+        Ok(reader) => reader,
+        Err(response) => return *response,
+    };
+    let found = match number.parse() {
+        Ok(number) => find(&state, &reader, RunId(number)).await,
+        Err(_) => Ok(None),
+    };
+    let found = match found {
+        Ok(Some((known, run))) => view(&state, &known, run).await.map(|page| Some((known, page))),
+        Ok(None) => Ok(None),
+        Err(problem) => Err(problem),
+    };
+    match found {
+        Ok(Some((known, page))) => {
+            let name = &known.repository.name;
+            let way = vec![
+                Link::new(name.to_string(), links::repository(name)),
+                Link::new(format!("run {number}"), ""),
+            ];
+            shell::page(draw(
+                &shell::frame(&format!("Run {number} of {name}"), way),
+                &page,
+            ))
+        }
+        Ok(None) => reader.refused(uri.path()),
+        Err(problem) => shell::trouble(&problem),
+    }
+}
+
+async fn find(state: &AppState, reader: &Reader, id: RunId) -> Result<Option<(Known, Run)>, Problem> {
+    let mut connection = state.database.read().await?;
+    let Some(run) = runs::by_id(&mut connection, id).await? else {
+        return Ok(None);
+    };
+    let row = repositories::by_id(&mut connection, run.run.repository).await?;
+    Ok(row.and_then(|row| reader.allowed(row)).map(|known| (known, run)))
+}
+
+async fn view(state: &AppState, known: &Known, run: Run) -> Result<RunPage, Problem> {
+    let settings = state.settings.load_full();
+    let github = links::on_github(&settings.github.api_url, &known.repository.name);
+    let mut connection = state.database.read().await?;
+    let of = match run.run.pull_request {
+        Some(number) => Link::new(format!("#{number}"), links::pull(&github, number)),
+        None => Link::new(
+            run.run.branch.as_str(),
+            links::branch(&known.repository.name, &run.run.branch),
+        ),
+    };
+    let mut page = RunPage {
+        facts: vec![
+            Link::new(
+                short_commit(&run.run.commit),
+                links::commit(&github, &run.run.commit),
+            ),
+            of,
+        ],
+        received: shell::when(run.run.received),
+        report: None,
+        links: Vec::new(),
+    };
+    let stream = streams::by_id(&mut connection, run.run.stream).await?;
+    let judgement = judgements::of_run(&mut connection, run.id).await?;
+    let (Some(stream), Some(judgement)) = (stream, judgement) else {
+        return Ok(page);
+    };
+    let series = streams::series_of(&mut connection, stream.id).await?;
+    let mut places: HashMap<String, String> = series
+        .iter()
+        .map(|one| {
+            (
+                shown_name(&one.name),
+                links::series(SeriesId(one.id.0), &run.run.target),
+            )
+        })
+        .collect();
+    let names = series.into_iter().map(|one| (one.id.0, one.name)).collect();
+    let part = Part {
+        case: load_case(&mut connection, &run, names, settings.judging.baseline_runs).await?,
+        verdicts: RunVerdicts::read(&judgement.verdicts)
+            .map_err(|error| sqlx::Error::Decode(error.into()))?,
+        component: stream.component,
+        environment: stream.environment,
+        run,
+    };
+    drop(connection);
+    let threshold = known
+        .config
+        .threshold_percent
+        .unwrap_or(settings.judging.threshold_percent);
+    let title = format!("component {}", part.component);
+    let report = report(std::slice::from_ref(&part), &title, threshold);
+    page.links = report
+        .rows
+        .iter()
+        .map(|row| places.remove(&row.name).unwrap_or_default())
+        .collect();
+    page.report = Some(report);
+    Ok(page)
+}
+
+/// The outcome by its stored word.
+pub(super) fn outcome(word: &str) -> Option<Outcome> {
+    Some(match word {
+        "regression" => Outcome::Regression,
+        "improvement" => Outcome::Improvement,
+        "mixed" => Outcome::Mixed,
+        "unchanged" => Outcome::Unchanged,
+        "not-judged" => Outcome::NotJudged,
+        _ => return None,
+    })
+}

@@ -147,6 +147,9 @@ fn head(out: &mut String, page: &BenchmarkPage) {
     if !page.reason.is_empty() {
         let _ = writeln!(out, "<p>{}</p>", escape(&page.reason));
     }
+    if page.facts.is_empty() {
+        return;
+    }
     out.push_str("<dl class=\"facts\">");
     for fact in &page.facts {
         let (name, value) = (escape(&fact.name), escape(&fact.value));

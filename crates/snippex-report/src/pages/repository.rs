@@ -152,12 +152,14 @@ fn section(out: &mut String, stream: &StreamSection) {
     let judged = stream
         .judged
         .as_ref()
-        .map_or_else(String::new, |when| format!(" · judged {}", time(when)));
+        .map(|when| format!("judged {}", time(when)));
+    let environment = Some(escape(&stream.environment)).filter(|text| !text.is_empty());
+    let about: Vec<String> = environment.into_iter().chain(judged).collect();
     let _ = writeln!(
         out,
-        "<section class=\"stream\"><h2>{} {outcome}</h2><p class=\"faint\">{}{judged}</p>\n<ul class=\"series\">",
+        "<section class=\"stream\"><h2>{} {outcome}</h2><p class=\"faint\">{}</p>\n<ul class=\"series\">",
         escape(heading),
-        escape(&stream.environment)
+        about.join(" · ")
     );
     for row in &stream.rows {
         line(out, row);

@@ -59,6 +59,19 @@ pub enum Command {
     /// Look at work that was given up, try it again, or drop it
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
+    /// Write the whole database to a file, while the service goes on
+    Backup {
+        /// The file [default: regressd-backup-TIME.jsonl in backup.directory, else in this folder]
+        file: Option<PathBuf>,
+    },
+    /// Restore a backup into an empty database, of either kind
+    Restore {
+        /// The file
+        file: PathBuf,
+        /// Only prove that it is whole and can be restored; the database is not touched
+        #[arg(long)]
+        verify: bool,
+    },
 }
 
 /// `regressd simulate`. Without `--url` a service and a GitHub start by themselves, on a database that is gone afterwards.

@@ -12,6 +12,7 @@
 pub mod analytics;
 pub mod args;
 pub mod auth;
+pub mod backup;
 pub mod command;
 pub mod database;
 pub mod directory;

@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use crate::database::{Database, DatabaseError, deliveries, runs};
+use crate::database::{Database, DatabaseError, deliveries, retention};
 use crate::domain::Moment;
 use crate::settings::Settings;
 use crate::state::AppState;
 
 const OFTEN: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
-/// Runs removed in one transaction: others want to write too.
-const AT_ONCE: u32 = 500;
 
 /// Keeps house until the service is to end.
 pub async fn run(state: AppState) {
@@ -35,19 +33,10 @@ pub async fn run(state: AppState) {
 /// When the database does not answer.
 pub async fn once(database: &Database, settings: &Settings) -> Result<(u64, u64), DatabaseError> {
     let before = |days: u32| Moment::now().before(DAY * days);
-    let kept = settings.judging.baseline_runs;
     let mut old_runs = 0;
     if settings.retention.runs_days > 0 {
         let moment = before(settings.retention.runs_days);
-        loop {
-            let remove = database
-                .write(move |connection| Box::pin(runs::remove_older(connection, moment, kept, AT_ONCE)));
-            let removed = remove.await?;
-            old_runs += removed;
-            if removed < u64::from(AT_ONCE) {
-                break;
-            }
-        }
+        old_runs = retention::sweep(database, moment, settings.judging.baseline_runs).await?;
     }
     let mut old_deliveries = 0;
     if settings.retention.deliveries_days > 0 {

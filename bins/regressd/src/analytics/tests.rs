@@ -202,10 +202,7 @@ async fn new_settings_make_a_new_pool_and_none_turns_it_off() {
     let analytics = Analytics::default();
     let (cat, none) = (settings(&["cat"], 100), settings(&[], 100));
     let first = analytics.pool(&cat).unwrap();
-    assert!(std::sync::Arc::ptr_eq(&first, &analytics.pool(&cat).unwrap()));
-    assert!(!std::sync::Arc::ptr_eq(
-        &first,
-        &analytics.pool(&shell("true")).unwrap()
-    ));
+    assert!(Arc::ptr_eq(&first, &analytics.pool(&cat).unwrap()));
+    assert!(!Arc::ptr_eq(&first, &analytics.pool(&shell("true")).unwrap()));
     assert_eq!(analytics.status(&none).state, "off");
 }

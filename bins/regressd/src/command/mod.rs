@@ -1,5 +1,6 @@
 //! What each subcommand does.
 
+mod backup;
 mod dead_letters;
 mod serve;
 mod simulate;
@@ -77,6 +78,13 @@ fn run(cli: &Cli) -> Result<(), CommandError> {
             Command::Token(command) => token::run(&open(&layers, &settings).await?, command).await,
             Command::DeadLetters(command) => {
                 dead_letters::run(&open(&layers, &settings).await?, command).await
+            }
+            Command::Backup { file } => {
+                backup::make(&open(&layers, &settings).await?, &settings, file.as_deref()).await
+            }
+            Command::Restore { file, verify: true } => backup::verify(file).await,
+            Command::Restore { file, verify: false } => {
+                backup::restore(&open(&layers, &settings).await?, file).await
             }
         }
     })

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 use super::{CommandError, open};
 use crate::settings::{Layers, Settings};
 use crate::state::AppState;
-use crate::{jobs, maintenance, reload, server, telemetry};
+use crate::{backup, jobs, maintenance, reload, server, telemetry};
 
 /// What this process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +51,7 @@ pub(super) async fn run(layers: Layers, settings: Settings, roles: Roles) -> Res
     }
     if roles.worker {
         tokio::spawn(maintenance::run(state.clone()));
+        tokio::spawn(backup::run_schedule(state.clone()));
     }
     if let Some(github) = state.github.clone() {
         tokio::spawn(async move {

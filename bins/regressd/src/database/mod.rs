@@ -17,6 +17,7 @@ pub mod judgements;
 mod leases;
 pub mod pull_requests;
 pub mod repositories;
+pub mod retention;
 pub mod runs;
 pub mod streams;
 pub mod tokens;

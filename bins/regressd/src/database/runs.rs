@@ -234,31 +234,6 @@ pub async fn adopt(
     Ok(())
 }
 
-/// Removes at most `limit` runs that arrived before `moment` and are not among the newest `kept` of the history of
-/// their branch. Returns how many.
-///
-/// # Errors
-/// The driver's.
-pub async fn remove_older(
-    connection: &mut AnyConnection,
-    moment: Moment,
-    kept: u32,
-    limit: u32,
-) -> sqlx::Result<u64> {
-    // Counting stops at what is asked for: a history may be long.
-    let sql = "DELETE FROM runs WHERE id IN (
-                   SELECT r.id FROM runs r WHERE r.received < $1 AND (
-                       SELECT COUNT(*) FROM (
-                           SELECT 1 FROM judgements j WHERE j.stream_id = r.stream_id AND j.branch = r.branch
-                               AND j.accepted = 1 AND j.run_id > r.id LIMIT $2) AS newer) >= $2
-                   ORDER BY r.id LIMIT $3)";
-    let query = sqlx::query(sql)
-        .bind(moment.0)
-        .bind(i64::from(kept))
-        .bind(i64::from(limit));
-    Ok(query.execute(connection).await?.rows_affected())
-}
-
 fn read(row: &sqlx::any::AnyRow) -> sqlx::Result<Run> {
     let pull_request: Option<i64> = row.try_get("pull_request")?;
     Ok(Run {

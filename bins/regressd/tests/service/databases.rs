@@ -6,7 +6,7 @@ use regressd::database::judgements::{self, Judgement};
 use regressd::database::repositories::RepositoryId;
 use regressd::database::runs::{self, NewRun, RunId};
 use regressd::database::streams::{self, SeriesName, StreamId};
-use regressd::database::{Database, deliveries, repositories};
+use regressd::database::{Database, deliveries, repositories, retention};
 use regressd::domain::{Moment, RepoName};
 use regressd::github::Leases as _;
 
@@ -158,8 +158,8 @@ pub(crate) async fn old_runs_go_and_baselines_stay(place: Place) {
         ids.push(accepted(&database, new_run(whose, &format!("{number:040x}"), time)).await);
     }
     let month = Moment::now().before(Duration::from_secs(30 * 86_400));
-    let remove = database.write(move |connection| Box::pin(runs::remove_older(connection, month, 5, 100)));
-    assert_eq!(remove.await.unwrap(), 5, "five stay for the baseline");
+    let removed = retention::sweep(&database, month, 5).await.unwrap();
+    assert_eq!(removed, 5, "five stay for the baseline");
     let mut connection = database.read().await.unwrap();
     let history = runs::history(&mut connection, whose.1, "main", RunId(i64::MAX), 100)
         .await

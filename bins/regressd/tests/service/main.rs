@@ -2,11 +2,13 @@
 #![expect(clippy::unwrap_used, reason = "tests, their helpers included")]
 
 mod access;
+mod backups;
 mod bad_input;
 mod config;
 mod databases;
 mod jobs;
 mod migrations;
+mod pages;
 mod place;
 mod processes;
 mod running;
@@ -42,6 +44,10 @@ on_both! {
         a_token_works_for_its_repository_until_it_is_revoked,
         roles_are_kept_apart,
         limits_are_kept;
+    backups:
+        a_backup_holds_everything_and_fits_both_databases,
+        what_is_damaged_newer_or_not_empty_is_refused,
+        scheduled_backups_are_made_and_kept_in_number;
     bad_input:
         each_gets_the_right_status,
         metacharacters_are_only_characters;
@@ -64,6 +70,10 @@ on_both! {
     processes:
         several_work_on_one_database,
         what_a_dead_process_left_is_done_by_another;
+    pages:
+        pages_show_what_is_stored_to_those_who_may_see_it,
+        the_badge_tells_its_states,
+        a_browser_signs_in_with_a_token;
     uploads:
         an_upload_is_judged_by_its_branch,
         the_same_upload_is_stored_once,

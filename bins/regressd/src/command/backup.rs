@@ -1,0 +1,55 @@
+//! `backup` and `restore`.
+
+use std::path::{Path, PathBuf};
+
+use super::{CommandError, say};
+use crate::backup::{self, Summary};
+use crate::database::Database;
+use crate::domain::Moment;
+use crate::settings::Settings;
+
+/// Makes a backup.
+pub(super) async fn make(
+    database: &Database,
+    settings: &Settings,
+    file: Option<&Path>,
+) -> Result<(), CommandError> {
+    let named = || {
+        let folder = settings
+            .backup
+            .directory
+            .clone()
+            .unwrap_or_else(|| PathBuf::from("."));
+        folder.join(backup::name(Moment::now()))
+    };
+    let path = file.map_or_else(named, Path::to_owned);
+    let rows = backup::write(database, &path).await.map_err(CommandError::new)?;
+    say(format_args!("{}: {rows} rows", path.display()))
+}
+
+/// Restores a backup into an empty database.
+pub(super) async fn restore(database: &Database, file: &Path) -> Result<(), CommandError> {
+    let summary = backup::restore(database, file).await.map_err(CommandError::new)?;
+    show(&summary)?;
+    say(format_args!("restored into {}", database.location()))
+}
+
+/// Proves that a backup can be restored, without touching the database.
+pub(super) async fn verify(file: &Path) -> Result<(), CommandError> {
+    let summary = backup::verify_by_restoring(file)
+        .await
+        .map_err(CommandError::new)?;
+    show(&summary)?;
+    say(format_args!("{} is whole and can be restored", file.display()))
+}
+
+fn show(summary: &Summary) -> Result<(), CommandError> {
+    say(format_args!(
+        "made {} by regressd {}",
+        summary.created, summary.version
+    ))?;
+    for (table, rows) in summary.rows.iter().filter(|(_, rows)| **rows > 0) {
+        say(format_args!("{rows:>10} {table}"))?;
+    }
+    Ok(())
+}

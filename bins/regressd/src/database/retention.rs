@@ -1,0 +1,63 @@
+//! The removal of runs that are old and that no baseline needs.
+
+use sqlx::AnyConnection;
+
+use super::{Database, DatabaseError};
+use crate::domain::Moment;
+
+/// Runs of one transaction, so that uploads never wait long.
+const AT_ONCE: i64 = 200;
+
+/// Removes the runs that arrived before `moment`, but for those that a baseline of `baseline_runs` may need: runs of a
+/// history stay until so many newer ones without a rejected value follow them. What regressed and was never accepted
+/// thus keeps the values it is judged by. Returns how many were removed.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn sweep(database: &Database, moment: Moment, baseline_runs: u32) -> Result<u64, DatabaseError> {
+    let (mut after, mut removed) = (0, 0);
+    loop {
+        // Looked for on a connection that reads: writers do not wait for the search.
+        let mut connection = database.read().await?;
+        let old = removable(&mut connection, after, moment, baseline_runs).await?;
+        drop(connection);
+        let Some(last) = old.last() else {
+            return Ok(removed);
+        };
+        after = *last;
+        let gone = database.write(move |connection| {
+            let old = old.clone();
+            Box::pin(async move {
+                let mut gone = 0;
+                for id in old {
+                    let query = sqlx::query("DELETE FROM runs WHERE id = $1").bind(id);
+                    gone += query.execute(&mut *connection).await?.rows_affected();
+                }
+                Ok(gone)
+            })
+        });
+        removed += gone.await?;
+    }
+}
+
+async fn removable(
+    connection: &mut AnyConnection,
+    after: i64,
+    moment: Moment,
+    baseline_runs: u32,
+) -> sqlx::Result<Vec<i64>> {
+    let sql = "SELECT r.id FROM runs r WHERE r.id > $1 AND r.received < $2 AND (
+                   NOT EXISTS (SELECT 1 FROM judgements own WHERE own.run_id = r.id AND own.accepted = 1)
+                   OR EXISTS (
+                       SELECT 1 FROM judgements j
+                       WHERE j.stream_id = r.stream_id AND j.branch = r.branch AND j.accepted = 1 AND j.run_id > r.id
+                           AND NOT EXISTS (SELECT 1 FROM rejections x WHERE x.run_id = j.run_id)
+                       ORDER BY j.run_id LIMIT 1 OFFSET $3))
+               ORDER BY r.id LIMIT $4";
+    let query = sqlx::query_scalar(sql)
+        .bind(after)
+        .bind(moment.0)
+        .bind(i64::from(baseline_runs.max(1)) - 1)
+        .bind(AT_ONCE);
+    query.fetch_all(connection).await
+}

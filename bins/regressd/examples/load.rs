@@ -40,6 +40,9 @@ struct Args {
     /// Stop after so many requests instead
     #[arg(long)]
     requests: Option<usize>,
+    /// Read this page instead of posting runs
+    #[arg(long, value_name = "PATH")]
+    get: Option<String>,
     /// The process of the service, whose memory is read at start and end
     #[arg(long)]
     pid: Option<u32>,
@@ -81,7 +84,7 @@ async fn main() {
     };
     let count = all.milliseconds.len();
     println!(
-        "accepted {count} runs in {seconds:.1} s: {:.0} runs/s",
+        "{count} requests answered in {seconds:.1} s: {:.0}/s",
         count as f64 / seconds
     );
     println!("judged within the request {}, errors {}", all.judged, all.errors);
@@ -141,6 +144,10 @@ async fn post(args: Args, connection: usize, until: Instant) -> Seen {
 
 /// A run of Go benchmarks, each a little different from all others.
 fn request(args: &Args, connection: usize, unique: u64, number: u64) -> String {
+    if let Some(path) = &args.get {
+        let token = &args.token;
+        return format!("GET {path} HTTP/1.1\r\nHost: load\r\nAuthorization: Bearer {token}\r\n\r\n");
+    }
     let mut results = String::from("goos: linux\\ngoarch: amd64\\npkg: example.com/load\\n");
     let mut chance = unique | 1;
     for benchmark in 0..args.benchmarks {

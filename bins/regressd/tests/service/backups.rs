@@ -125,11 +125,10 @@ pub(crate) async fn what_is_damaged_newer_or_not_empty_is_refused(place: Place) 
         .await
         .unwrap_err();
     assert!(nowhere.to_string().contains("/proc/none"), "{nowhere}");
-    // A full disk: nothing is left, not even a part.
-    let full = write(&database, Path::new("/dev/full/backup.jsonl"))
+    let no_folder = write(&database, Path::new("/dev/full/backup.jsonl"))
         .await
         .unwrap_err();
-    assert!(matches!(full, BackupError::Write { .. }), "{full}");
+    assert!(matches!(no_folder, BackupError::Write { .. }), "{no_folder}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
     database.close().await;
 }

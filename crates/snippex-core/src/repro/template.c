@@ -49,10 +49,11 @@ static const struct { const char *name; const void *at; uint64_t mask, value; } 
 static uint64_t word(const void *at) { uint64_t value; memcpy(&value, at, 8); return value; }
 static void set(unsigned offset, uint64_t value) { memcpy(repro_end + offset, &value, 8); }
 
+// Shared, as if there were threads: some emulators translate locked instructions otherwise when nothing is shared.
 static void *map(uint64_t address, uint64_t size)
 {
     void *at = mmap((void *)address, size, PROT_READ | PROT_WRITE,
-                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+                    MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
     if (at != (void *)address) {
         fprintf(stderr, "cannot map memory at %#llx\n", (unsigned long long)address);
         _exit(2);

@@ -41,6 +41,26 @@ pub fn differs_by_vendor(bytes: &[u8], instruction: &Instruction) -> bool {
     amd.code() != instruction.code() || amd.len() != instruction.len()
 }
 
+/// Whether `instruction`, made of `bytes`, uses an encoding that the manuals reserve or leave unpredictable although
+/// processors execute it:
+///
+/// - a repeat prefix in front of LOOP and its relatives (SDM vol. 2, section 2.1.1): processors at hand differ;
+/// - two segment prefixes (same section: at most one prefix of a group is useful; APM vol. 3, section 1.2).
+#[must_use]
+pub fn is_reserved(bytes: &[u8], instruction: &Instruction) -> bool {
+    let prefixes = bytes
+        .iter()
+        .take_while(|byte| matches!(byte, 0x26 | 0x2e | 0x36 | 0x3e | 0x64..=0x67 | 0xf0 | 0xf2 | 0xf3));
+    match instruction.mnemonic() {
+        Mnemonic::Loop | Mnemonic::Loope | Mnemonic::Loopne | Mnemonic::Jrcxz | Mnemonic::Jecxz => {
+            return prefixes.clone().any(|byte| matches!(byte, 0xf2 | 0xf3));
+        }
+        _ => {}
+    }
+    let segments = prefixes.filter(|byte| matches!(byte, 0x26 | 0x2e | 0x36 | 0x3e | 0x64 | 0x65));
+    instruction.segment_prefix() != Register::None && segments.count() > 1
+}
+
 fn table() -> &'static [Option<Unrunnable>] {
     static TABLE: OnceLock<Vec<Option<Unrunnable>>> = OnceLock::new();
     TABLE.get_or_init(|| Code::values().map(classify).collect())
@@ -152,6 +172,22 @@ mod tests {
             bytes,
             &Decoder::with_ip(64, bytes, 0x1000, DecoderOptions::NONE).decode(),
         )
+    }
+
+    #[test]
+    fn reserved_encodings_are_told_from_usual_ones() {
+        let reserved = |bytes: &[u8]| {
+            is_reserved(
+                bytes,
+                &Decoder::with_ip(64, bytes, 0x1000, DecoderOptions::NONE).decode(),
+            )
+        };
+        assert!(reserved(&[0xf2, 0xe1, 0x02]), "repne loope");
+        assert!(!reserved(&[0xe1, 0x02]), "loope");
+        assert!(reserved(&[0x65, 0x3e, 0x3b, 0x1b]), "cmp ebx, gs:ds:[rbx]");
+        assert!(!reserved(&[0x65, 0x3b, 0x1b]), "cmp ebx, gs:[rbx]");
+        // A branch with a bound prefix, and what assemblers pad with.
+        assert!(!reserved(&[0xf2, 0xc3]) && !reserved(&[0x66, 0x2e, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0]));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::tolerance::Tolerance;
 use crate::case::Case;
 use crate::effects::{BlockEffects, Rule, RuleSet};
 use crate::observation::{Endpoint, Observation, Signal};
-use crate::state::Components;
+use crate::state::{Components, MachineState};
 
 /// Compares two observations of `case`. `expected` is the engine that is taken as right; `covered` is what both
 /// engines support. Nothing is decoded when the observations are equal to the bit.
@@ -55,7 +55,7 @@ pub fn compare_with(
     let mut differences = Vec::new();
     if let (Endpoint::Signal(a), Endpoint::Signal(b)) = (&expected.endpoint, &actual.endpoint) {
         if tolerance.skips_state_at_signal().is_none() {
-            differences.extend(fault_address(effects, case, a, b, &mut noted));
+            differences.extend(fault_address(effects, case, (a, &expected.state), b, &mut noted));
         }
         if a.code != b.code || a.address != b.address && !endpoint::is_page_fault(a) {
             noted.rules(RuleSet::of(Rule::SignalInfo));
@@ -128,22 +128,28 @@ fn outcome(
 }
 
 /// Compares the addresses that two page faults of one instruction report. Engines that split an access may
-/// report another byte of it, so within the operand (or 64 bytes, when its place is not known) they agree.
+/// report another byte of it, so within the operand (or 64 bytes, when its place is not known) they agree. So they do
+/// when the address is made of open bits.
 fn fault_address(
     effects: &BlockEffects,
     case: &Case,
-    expected: &Signal,
+    (expected, end): (&Signal, &MachineState),
     actual: &Signal,
     noted: &mut Noted,
 ) -> Option<Difference> {
     if expected.address == actual.address || !endpoint::is_page_fault(expected) {
         return None;
     }
-    let reach = effects
-        .operand_size(effects.completed(case, &Endpoint::Signal(*expected)))
-        .unwrap_or(64);
+    let endpoint = Endpoint::Signal(*expected);
+    let faulting = effects.completed(case, &endpoint);
+    let reach = effects.operand_size(faulting).unwrap_or(64);
     if expected.address.abs_diff(actual.address) < reach as u64 {
         noted.rules(RuleSet::of(Rule::FaultAddress));
+        return None;
+    }
+    let mask = effects.mask(case, &endpoint, end);
+    if let Some(open) = mask.faults.iter().find(|fault| fault.instruction == faulting) {
+        noted.rules(open.rules);
         return None;
     }
     Some(Difference {

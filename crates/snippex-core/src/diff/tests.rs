@@ -543,3 +543,24 @@ proptest! {
         prop_assert!(matches!(verdict(&case, &one, &other), Comparison::Match(_)));
     }
 }
+
+#[test]
+fn a_fault_address_made_of_undefined_flags_is_no_difference() {
+    // IMUL leaves SF, ZF, AF and PF undefined; LAHF makes an address of them.
+    let case = made(|a| {
+        a.imul_2(esi, ecx)?;
+        a.lahf()?;
+        a.xor(byte_ptr(rax * 8), bl)
+    });
+    let mut expected = observation(&case);
+    expected.endpoint = signal(&case, 11, 4);
+    let mut actual = expected.clone();
+    if let Endpoint::Signal(signal) = &mut actual.endpoint {
+        signal.address += 0x20000;
+    }
+    let outcome = verdict(&case, &expected, &actual);
+    assert!(
+        matches!(&outcome, Comparison::Match(noted) if noted.rules.contains_key(&Rule::MultiplyFlags)),
+        "{outcome:?}"
+    );
+}

@@ -6,7 +6,7 @@ use super::code::{Code, Position};
 use super::trace::Tracer;
 use crate::binary::Image;
 use crate::block::{Block, Origin, Terminator, Unrunnable};
-use crate::decode::{Control, control, decoder, differs_by_vendor, unrunnable};
+use crate::decode::{Control, control, decoder, differs_by_vendor, is_reserved, unrunnable};
 
 /// What extraction found besides the blocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -240,9 +240,17 @@ fn cut(code: &Code<'_>, end: Position, position: Position) -> Compact {
         block.instruction_count += 1;
         block.unrunnable = block.unrunnable.or_else(|| unrunnable(&instruction));
         let next = position + block.length;
+        let start = block.length as usize - instruction.len();
+        if block.unrunnable.is_none()
+            && is_reserved(
+                &code.bytes_from(position)[start..block.length as usize],
+                &instruction,
+            )
+        {
+            block.unrunnable = Some(Unrunnable::HostDependent);
+        }
         if let Control::End(terminator) = control(&instruction) {
             block.terminator = terminator;
-            let start = block.length as usize - instruction.len();
             let bytes = &code.bytes_from(position)[start..block.length as usize];
             if differs_by_vendor(bytes, &instruction) {
                 block.unrunnable = block.unrunnable.or(Some(Unrunnable::HostDependent));

@@ -33,7 +33,7 @@ pub enum Side {
 pub struct Ruling {
     /// Stable name.
     pub id: &'static str,
-    /// The bug in a few words; the heading in docs/known-divergences.md.
+    /// The bug in a few words.
     pub title: &'static str,
     /// What has to happen, in a sentence.
     pub what: &'static str,
@@ -88,6 +88,12 @@ impl<'e> Evidence<'e> {
     #[must_use]
     pub fn ruling(&self) -> Option<(&'static Ruling, Side)> {
         rules().find_map(|rule| Some((rule, (rule.decides)(self)?)))
+    }
+
+    /// The bytes of the instruction.
+    fn bytes(&self) -> &[u8] {
+        let bytes = &self.case.block.bytes;
+        &bytes[bytes.len() - self.instruction.len()..]
     }
 
     fn is(&self, kind: BugKind) -> bool {

@@ -32,6 +32,95 @@ pub(super) const RULES: &[Ruling] = &[
         },
     },
     Ruling {
+        id: "flags-at-fault",
+        title: "Flags are lost when an instruction faults",
+        what: "a fault leaves the flags as they were before the instruction",
+        reference: "SDM vol. 3, section 6.5 (faults), and section 6.15 (saved machine state of each fault)",
+        decides: |e| {
+            let flags = e.signature.fields.iter().all(|field| field.starts_with("flags."));
+            (e.signal().is_some() && e.is(BugKind::Flag) && flags).then_some(Side::Reference)
+        },
+    },
+    Ruling {
+        id: "x87-flags-at-fault",
+        title: "Exception flags are set by an instruction that faults",
+        what: "an x87 store that page-faults leaves the status word as it was",
+        reference: "SDM vol. 3, section 6.5 (faults), and section 6.15, interrupt 14, Program State Change",
+        decides: |e| {
+            let extra = e
+                .signature
+                .fields
+                .iter()
+                .all(|field| field.starts_with("extra fsw.") || field == "fsw.C1");
+            (e.signal().is_some() && e.in_state() && e.is_x87() && extra).then_some(Side::Reference)
+        },
+    },
+    Ruling {
+        id: "rip-relative-immediate",
+        title: "RIP-relative operands of SHLD and SHRD forget the immediate",
+        what: "an address relative to RIP counts from the end of the instruction, its immediate included",
+        reference: "SDM vol. 2, section 2.2.1.6",
+        decides: |e| {
+            let immediate =
+                matches!(e.mnemonic(), M::Shld | M::Shrd) && e.instruction.is_ip_rel_memory_operand();
+            immediate.then_some(Side::Reference)
+        },
+    },
+    Ruling {
+        id: "test-second-encoding",
+        title: "F6 /1 and F7 /1 are refused",
+        what: "F6 /1 and F7 /1 are TEST, as /0 is",
+        reference: "APM vol. 3, appendix A, ModRM.reg extensions of the primary opcode map (group 3)",
+        decides: |e| {
+            let second =
+                e.signature.form.encoding.contains("_F6r1") || e.signature.form.encoding.contains("_F7r1");
+            (second && e.is(BugKind::SpuriousFault)).then_some(Side::Reference)
+        },
+    },
+    Ruling {
+        id: "enter-probe",
+        title: "ENTER does not check the new top of the stack",
+        what: "ENTER faults when a write at the final stack pointer would",
+        reference: "SDM vol. 2, ENTER, Operation and 64-Bit Mode Exceptions",
+        decides: |e| (e.mnemonic() == M::Enter && missing(e, SIGSEGV)).then_some(Side::Reference),
+    },
+    Ruling {
+        id: "x87-image-rex-w",
+        title: "REX.W changes the layout of FRSTOR and FNSAVE",
+        what: "with REX.W the image has the 32-bit layout of 108 bytes all the same",
+        reference: "SDM vol. 2, FRSTOR and FSAVE/FNSAVE, Description; vol. 1, section 8.1.10",
+        decides: |e| {
+            let image = matches!(e.mnemonic(), M::Frstor | M::Fnsave | M::Fldenv | M::Fnstenv);
+            let memory = e.instruction.len() > 2 && image && e.in_state();
+            let rex_w = e.bytes().first().is_some_and(|byte| byte & 0xf8 == 0x48);
+            (memory && rex_w).then_some(Side::Reference)
+        },
+    },
+    Ruling {
+        id: "x87-store-tag",
+        title: "FST and FSTP leave the destination's tag empty",
+        what: "a register that is written is no longer empty",
+        reference: "SDM vol. 2, FST/FSTP, Description; vol. 1, section 8.1.7",
+        decides: |e| {
+            let stores = matches!(e.mnemonic(), M::Fst | M::Fstp | M::Fstpnce);
+            (stores && e.in_state() && e.only(&["ftw"])).then_some(Side::Reference)
+        },
+    },
+    Ruling {
+        id: "x87-precision-operands",
+        title: "Operands are rounded to the precision control",
+        what: "the precision control applies to results of FADD, FSUB, FMUL, FDIV and FSQRT, not to loads and operands",
+        reference: "SDM vol. 1, section 8.1.5.2",
+        decides: |e| {
+            let reduced = e.case.state.x87.control & 0x300 != 0x300;
+            let from_memory =
+                (0..e.instruction.op_count()).any(|at| e.instruction.op_kind(at) == OpKind::Memory);
+            let fields = ["st(0)", "extra fsw.PE", "no fsw.PE", "fsw.C1"];
+            (e.is_x87() && e.in_state() && reduced && from_memory && e.only(&fields))
+                .then_some(Side::Reference)
+        },
+    },
+    Ruling {
         id: "mxcsr-reserved",
         title: "LDMXCSR accepts reserved bits",
         what: "loading reserved bits into MXCSR raises #GP(0)",
@@ -54,6 +143,17 @@ pub(super) const RULES: &[Ruling] = &[
         what: "a pending unmasked x87 exception is delivered as #MF before the next waiting instruction",
         reference: "SDM vol. 1, sections 8.3.12 and 8.7",
         decides: |e| (e.is_x87() && missing(e, SIGFPE)).then_some(Side::Reference),
+    },
+    Ruling {
+        id: "x87-unmasked-result",
+        title: "Unmasked x87 exceptions change the operands",
+        what: "an unmasked invalid operation, stack fault or division by zero stores no result",
+        reference: "SDM vol. 1, sections 8.5.1 and 8.5.3",
+        decides: |e| {
+            let unmasked = e.expected.state.x87.status & !e.expected.state.x87.control & 0x5;
+            let result = e.only(&["st(0)", "st(i)", "ftw", "fsw.TOP", "memory"]);
+            (e.is_x87() && e.in_state() && unmasked != 0 && result).then_some(Side::Reference)
+        },
     },
     Ruling {
         id: "alignment-check",

@@ -228,6 +228,44 @@ fn met() -> Vec<Example> {
             right: |o| matches!(o.endpoint, Endpoint::Signal(signal) if signal.number == 7),
             kind: Kind::MissingFault,
         },
+        Example {
+            name: "exception flags are set by an instruction that faults",
+            bytes: &[0xdf, 0x1b], // fistp word [rbx]
+            terminator: FALL,
+            prepare: |s, _| {
+                push(s, [0, 0, 0, 0, 0, 0, 0, 0x80, 0, 0x3f]);
+                s.gpr[3] = 8;
+            },
+            right: |o| signal(o, 11) && o.state.x87.status & 0x20 == 0,
+            kind: Kind::X87,
+        },
+        Example {
+            name: "operands are rounded to the precision control",
+            bytes: &[0xdd, 0x07], // fld qword [rdi]
+            terminator: FALL,
+            prepare: |s, page| {
+                s.x87.control = 0x7f;
+                (page[0x802], page[0x806]) = (0x10, 0x10);
+            },
+            right: |o| o.state.x87.status & 0x20 == 0 && o.state.x87.st[0][3] == 0x80,
+            kind: Kind::X87,
+        },
+        Example {
+            name: "FST and FSTP leave the destination's tag empty",
+            bytes: &[0xdd, 0xd7], // fst st(7)
+            terminator: FALL,
+            prepare: |s, _| push(s, ONE),
+            right: |o| o.state.x87.tags == 0xc0,
+            kind: Kind::X87,
+        },
+        Example {
+            name: "ENTER does not check the new top of the stack",
+            bytes: &[0xc8, 0x00, 0x01, 0x00], // enter 0x100, 0
+            terminator: FALL,
+            prepare: |s, _| s.gpr[RSP] = STACK + 0x80,
+            right: |o| signal(o, 11),
+            kind: Kind::MissingFault,
+        },
     ]
 }
 

@@ -62,6 +62,7 @@ pub(super) struct AnalyzeRequest {
     #[serde(default)]
     pub(super) tool: Option<String>,
     /// The output of the benchmark tool.
+    #[schema(min_items = 1)]
     pub(super) results: Vec<ResultFile>,
     /// The base commit, measured in the same job in turn with the run: then the two are compared directly.
     #[serde(default)]

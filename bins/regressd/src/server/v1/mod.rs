@@ -34,6 +34,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 #[into_params(parameter_in = Query)]
 pub(super) struct Page {
     /// `next` of the answer before.
+    #[param(pattern = "^[0-9]{1,18}$")]
     cursor: Option<String>,
     /// How many entries, 50 unless said.
     #[param(minimum = 1, maximum = 500)]
@@ -47,6 +48,7 @@ pub(super) struct BranchPage {
     /// Only this branch.
     branch: Option<String>,
     /// `next` of the answer before.
+    #[param(pattern = "^[0-9]{1,18}$")]
     cursor: Option<String>,
     /// How many entries, 50 unless said.
     #[param(minimum = 1, maximum = 500)]

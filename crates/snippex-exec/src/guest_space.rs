@@ -83,17 +83,19 @@ impl AddressSpace {
         });
     }
 
-    /// Adds the step that maps the landing pads, which are at `offset` in the file, unless they are mapped.
-    pub(crate) fn map_pads(&mut self, offset: u64, steps: &mut Vec<MapStep>) {
-        if !self.pads {
-            steps.push(MapStep {
-                address: PADS,
-                offset,
-                pages: 1,
-                protection: EXECUTE,
-            });
-            self.pads = true;
+    /// Adds the step that maps the landing pads, which are at `offset` in the file. Returns whether that was needed.
+    pub(crate) fn map_pads(&mut self, offset: u64, steps: &mut Vec<MapStep>) -> bool {
+        if self.pads {
+            return false;
         }
+        steps.push(MapStep {
+            address: PADS,
+            offset,
+            pages: 1,
+            protection: EXECUTE,
+        });
+        self.pads = true;
+        true
     }
 
     /// Adds the steps from the code that is mapped to that of a batch: `code`, or all of `window` when that is given.

@@ -187,8 +187,9 @@ impl Plan {
         let mut steps = Vec::new();
         let window = self.in_window.then_some(&library.window);
         space.map_code(window, &self.code, &mut steps);
-        shared.write(PADS_OFFSET, &pads());
-        space.map_pads(PADS_OFFSET, &mut steps);
+        if space.map_pads(PADS_OFFSET, &mut steps) {
+            shared.write(PADS_OFFSET, &pads());
+        }
         let prologue = steps.len();
         let mut writable = Vec::new();
         for (block, pages) in self.blocks.iter_mut().zip(&self.pages) {

@@ -12,7 +12,7 @@ use snippex_core::extract::extract;
 use snippex_core::group::Group;
 use snippex_exec::batch::split;
 use snippex_exec::engine::{Engine, EngineSpec, RunnerEngine};
-use snippex_exec::{CaseMaker, MemorySource};
+use snippex_exec::{CaseMaker, MemorySource, affinity};
 
 const STATES: usize = 64;
 /// Blocks in a batch, as in a check.
@@ -52,6 +52,7 @@ fn batches(native: &mut RunnerEngine) -> Vec<Vec<Group>> {
 }
 
 fn execution(criterion: &mut Criterion) {
+    affinity::stay_here();
     let mut native = RunnerEngine::start(EngineSpec::native()).expect("an x86-64 machine");
     let batches = batches(&mut native);
     let runs: usize = batches.iter().flatten().map(|group| group.starts.len()).sum();

@@ -1,12 +1,12 @@
 //! What a guest process has mapped for blocks, and the steps from there to what the next batch or block needs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use snippex_core::address_space::PADS;
 use snippex_core::case::{Access, PAGE_SIZE};
 use snippex_runner::layout::{
-    CODE_CHUNK, EXECUTE, EXECUTE_CHUNK, MapStep, READ, READ_WRITE, UNMAP, WirePage,
+    CHANGE, CODE_CHUNK, EXECUTE, EXECUTE_CHUNK, MapStep, READ, READ_WRITE, UNMAP, WirePage,
 };
 
 use crate::code_window::CodeWindow;
@@ -15,7 +15,9 @@ use crate::shared::{FRAME_COUNT, FRAMES_OFFSET};
 
 const PAGE: u64 = PAGE_SIZE as u64;
 const CHUNK_PAGES: u32 = (CODE_CHUNK / PAGE) as u32;
-const _: () = assert!(FRAME_COUNT == 64, "a word has a bit for each frame");
+const _: () = assert!(FRAME_COUNT == 128, "a word has a bit for each frame");
+/// Most pages that stay mapped without access.
+const MAX_PARKED: usize = 96;
 
 /// A page of a group, whose content is in the file.
 #[derive(Clone, Copy, Debug)]
@@ -34,11 +36,45 @@ enum Backing {
 }
 
 impl Backing {
-    fn release(self, frames: &mut u64) {
+    fn release(self, frames: &mut u128) {
         if let Self::Frame(frame, _) = self {
             *frames &= !(1 << frame);
         }
     }
+
+    fn protection(self) -> u32 {
+        match self {
+            Self::Read(_) => READ,
+            Self::Frame(..) => READ_WRITE,
+        }
+    }
+
+    fn serves(self, page: &PlannedPage, in_frame: bool) -> bool {
+        match self {
+            Self::Read(id) => !in_frame && page.kept.id == id,
+            Self::Frame(..) => in_frame,
+        }
+    }
+}
+
+/// What may stay mapped, and how.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Keep {
+    /// Pages that the group does not have may stay mapped without access.
+    pub(crate) park: bool,
+    /// Pages that the group only loads from are mapped as those that it stores to.
+    pub(crate) in_frames: bool,
+}
+
+/// A page that is mapped.
+#[derive(Clone, Copy, Debug)]
+struct Mapped {
+    backing: Backing,
+    /// Mapped without access, for a later block: taking access away and giving it back costs a third of unmapping and
+    /// mapping.
+    parked: bool,
+    /// [`AddressSpace::blocks`] when it was last needed.
+    needed: u64,
 }
 
 /// What a guest process has mapped for blocks.
@@ -49,9 +85,13 @@ pub(crate) struct AddressSpace {
     code: Vec<(u64, u32)>,
     /// Address and file offset of chunks of code.
     chunks: Vec<(u64, u64)>,
-    data: BTreeMap<u64, Backing>,
+    data: BTreeMap<u64, Mapped>,
     /// A bit for each frame in use.
-    frames: u64,
+    frames: u128,
+    /// Blocks entered so far.
+    blocks: u64,
+    /// Pages that were parked at any time of the batch.
+    parked: BTreeSet<u64>,
 }
 
 impl AddressSpace {
@@ -60,7 +100,23 @@ impl AddressSpace {
         !self.pads && self.code.is_empty() && self.chunks.is_empty() && self.data.is_empty()
     }
 
-    fn take_frame(&mut self) -> u32 {
+    /// A batch begins: only what is parked now is remembered as such.
+    pub(crate) fn begin_batch(&mut self) {
+        let data = &self.data;
+        self.parked
+            .retain(|address| data.get(address).is_some_and(|page| page.parked));
+    }
+
+    /// Pages that were parked at any time of the batch.
+    pub(crate) fn parked(&self) -> &BTreeSet<u64> {
+        &self.parked
+    }
+
+    /// A frame that is not in use; the page that was parked longest gives its own if there is none.
+    fn take_frame(&mut self, steps: &mut Vec<MapStep>) -> u32 {
+        if self.frames == u128::MAX {
+            self.drop_parked(steps, |backing| matches!(backing, Backing::Frame(..)));
+        }
         let frame = self.frames.trailing_ones();
         assert!(
             (frame as usize) < FRAME_COUNT,
@@ -70,13 +126,24 @@ impl AddressSpace {
         frame
     }
 
+    /// Unmaps the page that was parked longest among those that `choose` names.
+    fn drop_parked(&mut self, steps: &mut Vec<MapStep>, choose: impl Fn(Backing) -> bool) {
+        let parked = self
+            .data
+            .iter()
+            .filter(|(_, page)| page.parked && choose(page.backing));
+        if let Some((&address, _)) = parked.min_by_key(|(_, page)| page.needed) {
+            self.leave(address..address + PAGE, steps);
+        }
+    }
+
     /// Unmaps the data in `range`.
     fn leave(&mut self, range: Range<u64>, steps: &mut Vec<MapStep>) {
         let frames = &mut self.frames;
-        self.data.retain(|address, backing| {
+        self.data.retain(|address, page| {
             let keep = !range.contains(address);
             if !keep {
-                backing.release(frames);
+                page.backing.release(frames);
                 steps.push(unmap(*address, 1));
             }
             keep
@@ -140,67 +207,98 @@ impl AddressSpace {
         }
     }
 
-    /// Adds the steps from what is mapped to what a group has: nothing more, so that any other access faults.
+    /// Adds the steps from what is mapped to what a group has: nothing more that can be reached, so that any other
+    /// access faults.
     pub(crate) fn enter(
         &mut self,
         pages: &[PlannedPage],
+        keep: Keep,
         steps: &mut Vec<MapStep>,
         writable: &mut Vec<WirePage>,
     ) {
+        let in_frame = |page: &PlannedPage| keep.in_frames || page.access == Access::ReadWrite;
+        self.blocks += 1;
+        // Steps before are those of other blocks.
+        let first = steps.len();
         let wanted = |address: u64| {
             let index = pages.binary_search_by_key(&address, |page| page.address);
             index.ok().map(|index| &pages[index])
         };
-        let frames = &mut self.frames;
-        self.data.retain(|&address, backing| {
-            let keep = match (wanted(address), *backing) {
-                (Some(page), Backing::Read(id)) => page.access == Access::Read && page.kept.id == id,
-                (Some(page), Backing::Frame(..)) => page.access == Access::ReadWrite,
-                (None, _) => false,
+        let (frames, parked) = (&mut self.frames, &mut self.parked);
+        self.data.retain(|&address, mapped| {
+            let stays = match wanted(address) {
+                Some(page) => mapped.backing.serves(page, in_frame(page)),
+                None => keep.park,
             };
-            if !keep {
-                backing.release(frames);
+            if !stays {
+                mapped.backing.release(frames);
                 steps.push(unmap(address, 1));
+            } else if wanted(address).is_none() && !mapped.parked {
+                mapped.parked = true;
+                parked.insert(address);
+                change(steps, first, address, 0);
             }
-            keep
+            stays
         });
         for page in pages {
             let PlannedPage { address, kept, .. } = *page;
             let known = self.data.get(&address).copied();
-            let (backing, step) = match (page.access, known) {
-                (Access::Read, Some(backing)) => (backing, None),
-                (Access::Read, None) => (Backing::Read(kept.id), Some((kept.offset, READ))),
-                (Access::ReadWrite, Some(Backing::Frame(frame, _))) => (Backing::Frame(frame, kept.id), None),
-                (Access::ReadWrite, _) => {
-                    let frame = self.take_frame();
-                    let offset = FRAMES_OFFSET + u64::from(frame) * PAGE;
-                    (Backing::Frame(frame, kept.id), Some((offset, READ_WRITE)))
-                }
+            let backing = match known.map(|mapped| mapped.backing) {
+                _ if !in_frame(page) => Backing::Read(kept.id),
+                Some(Backing::Frame(frame, _)) => Backing::Frame(frame, kept.id),
+                _ => Backing::Frame(self.take_frame(steps), kept.id),
             };
-            steps.extend(step.map(|(offset, protection)| MapStep {
-                address,
-                offset,
-                pages: 1,
-                protection,
-            }));
-            if page.access == Access::ReadWrite {
+            match known {
+                Some(mapped) if mapped.parked => change(steps, first, address, backing.protection()),
+                Some(_) => {}
+                None => steps.push(MapStep {
+                    address,
+                    offset: match backing {
+                        Backing::Read(_) => kept.offset,
+                        Backing::Frame(frame, _) => FRAMES_OFFSET + u64::from(frame) * PAGE,
+                    },
+                    pages: 1,
+                    protection: backing.protection(),
+                }),
+            }
+            if in_frame(page) {
                 writable.push(WirePage {
                     address,
                     pristine: kept.offset,
-                    fill: u64::from(known != Some(backing)),
+                    fill: u64::from(known.map(|mapped| mapped.backing) != Some(backing)),
                 });
             }
-            self.data.insert(address, backing);
+            let mapped = Mapped {
+                backing,
+                parked: false,
+                needed: self.blocks,
+            };
+            self.data.insert(address, mapped);
+        }
+        while self.data.len() > pages.len() + MAX_PARKED {
+            self.drop_parked(steps, |_| true);
         }
     }
 }
 
-/// Stands for the writable pages of blocks that are left out.
-pub(crate) const UNUSED_PAGE: WirePage = WirePage {
-    address: 0,
-    pristine: 0,
-    fill: 0,
-};
+/// Adds the step that gives a mapped page this protection, joined to the step before if that, from `first` on, does the
+/// same to the page before.
+fn change(steps: &mut Vec<MapStep>, first: usize, address: u64, protection: u32) {
+    let protection = protection | CHANGE;
+    match steps[first..].last_mut() {
+        Some(last)
+            if last.protection == protection && last.address + u64::from(last.pages) * PAGE == address =>
+        {
+            last.pages += 1;
+        }
+        _ => steps.push(MapStep {
+            address,
+            offset: 0,
+            pages: 1,
+            protection,
+        }),
+    }
+}
 
 fn unmap(address: u64, pages: u32) -> MapStep {
     MapStep {

@@ -39,6 +39,7 @@
 //! This crate knows no database and no command line.
 
 pub mod abilities;
+pub mod affinity;
 pub mod batch;
 pub mod check;
 mod code_window;
@@ -47,6 +48,7 @@ mod contents;
 mod discovery;
 pub mod engine;
 mod guest_space;
+mod leaves;
 mod loaded_palettes;
 mod lower;
 mod memory_source;

@@ -6,20 +6,22 @@ use std::ops::Range;
 use snippex_core::case::{Access, PAGE_SIZE};
 use snippex_core::group::Group;
 use snippex_runner::layout::{
-    CODE_CHUNK, EXECUTE, EXIT_NONE, KIND_BLOCK, MapStep, RunInput, RunOutput, VectorFile, WireBlock, WirePage,
+    CODE_CHUNK, EXECUTE, EXIT_NONE, KIND_BLOCK, LEAVES_MEMORY, MapStep, RunInput, RunOutput, VectorFile,
+    WireBlock, WirePage,
 };
 
 use crate::batch::{MAX_CODE_PAGES, MAX_GROUPS, MAX_PAGES, MAX_RUNS, MAX_VECTORS};
 use crate::code_window::CodeWindow;
 use crate::contents::Contents;
-use crate::guest_space::{AddressSpace, PlannedPage, UNUSED_PAGE};
+use crate::guest_space::{AddressSpace, Keep, PlannedPage};
+use crate::leaves::leaves;
 use crate::loaded_palettes::LoadedPalettes;
 use crate::lower::{Lowered, pads};
 use crate::shared::{INPUT_OFFSET, INPUT_SIZE, OUTPUT_OFFSET, OUTPUT_SIZE, Shared};
 
 const PAGE: u64 = PAGE_SIZE as u64;
-/// More steps than a batch can need: every page of every group mapped and unmapped, and the code.
-const MAX_STEPS: u64 = (2 * MAX_GROUPS * MAX_PAGES + 4 * MAX_CODE_PAGES) as u64;
+/// More steps than a batch can need: every page of every group mapped, parked and unmapped, and the code.
+const MAX_STEPS: u64 = (3 * MAX_GROUPS * MAX_PAGES + 4 * MAX_CODE_PAGES) as u64;
 
 const PADS_OFFSET: u64 = INPUT_OFFSET;
 const VECTORS_OFFSET: u64 = PADS_OFFSET + PAGE;
@@ -68,6 +70,20 @@ impl Library {
     }
 }
 
+/// How a batch may be done.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Options {
+    /// Code goes where it need not be mapped anew, if it can.
+    pub(crate) keep_code: bool,
+    /// Pages that one block needs and the next does not may stay mapped, out of reach.
+    pub(crate) park: bool,
+    /// Pages that a block may only load from are mapped like the others when it has no instruction that stores (scan
+    /// mode): contents change from block to block, and filling a page costs less than mapping one.
+    pub(crate) read_from_frames: bool,
+    /// Which `LEAVES_*` the guest is told of.
+    pub(crate) leaves: u32,
+}
+
 /// A batch in the shared file, mapping apart.
 #[derive(Debug)]
 pub(crate) struct Plan {
@@ -78,8 +94,12 @@ pub(crate) struct Plan {
     /// How to map the code, when it is not in the window.
     code: Vec<MapStep>,
     in_window: bool,
+    park: bool,
+    read_from_frames: bool,
     /// Each group's pages, in ascending order of address.
     pages: Vec<Vec<PlannedPage>>,
+    /// Groups in the order in which the guest does them.
+    order: Vec<usize>,
 }
 
 impl Plan {
@@ -90,21 +110,23 @@ impl Plan {
             writable: Vec::new(),
             code: Vec::new(),
             in_window: false,
+            park: false,
+            read_from_frames: false,
             pages: Vec::new(),
+            order: Vec::new(),
         }
     }
 
-    /// Writes everything but the mapping steps, which depend on what the guest process has mapped. With `keep_code`,
-    /// the code goes where it need not be mapped anew, if it can.
+    /// Writes everything but the mapping steps, which depend on what the guest process has mapped.
     pub(crate) fn write(
         shared: &mut Shared,
         library: &mut Library,
         groups: &[Group],
         lowered: &[Option<Lowered>],
-        keep_code: bool,
+        options: Options,
     ) -> Self {
         library.palettes.load(shared, VECTORS_OFFSET, groups);
-        let in_window = keep_code && write_window(shared, &mut library.window, groups, lowered);
+        let in_window = options.keep_code && write_window(shared, &mut library.window, groups, lowered);
         let code = if in_window {
             Vec::new()
         } else {
@@ -115,54 +137,88 @@ impl Plan {
             .contents
             .reserve(groups.iter().map(|group| group.pages.len()).sum());
         let mut plan = Self {
-            blocks: Vec::with_capacity(groups.len()),
+            blocks: vec![NO_BLOCK; groups.len()],
             run_count: 0,
-            writable: Vec::with_capacity(groups.len()),
+            writable: vec![Vec::new(); groups.len()],
             code,
             in_window,
-            pages: Vec::with_capacity(groups.len()),
+            park: options.park,
+            read_from_frames: options.read_from_frames,
+            pages: vec![Vec::new(); groups.len()],
+            order: Vec::new(),
         };
+        let left: Vec<u32> = groups
+            .iter()
+            .zip(lowered)
+            .map(|(group, lowered)| match lowered {
+                Some(_) => leaves(&group.block) & options.leaves,
+                None => 0,
+            })
+            .collect();
+        plan.order = by_pages(groups, &left);
         let mut pristine = PRISTINE_OFFSET;
         let mut captured = MEMORY_OFFSET;
         let mut first_writable = 0;
-        for (group, lowered) in groups.iter().zip(lowered) {
+        for &index in &plan.order {
             // A block that cannot be lowered stays in the list, so that indices agree, but has no runs.
-            let pages = if lowered.is_some() { &group.pages[..] } else { &[] };
-            let planned: Vec<PlannedPage> = pages
-                .iter()
-                .map(|page| PlannedPage {
+            let mut block = WireBlock {
+                first_run: plan.run_count as u32,
+                first_writable,
+                pristine,
+                captured,
+                ..NO_BLOCK
+            };
+            if lowered[index].is_some() {
+                let group = &groups[index];
+                let planned = group.pages.iter().map(|page| PlannedPage {
                     address: page.address,
                     access: page.access,
                     kept: library.contents.keep(shared, &page.content),
-                })
-                .collect();
-            let writable: Vec<u64> = pages
-                .iter()
-                .filter(|page| page.access == Access::ReadWrite)
-                .map(|page| page.address)
-                .collect();
-            let runs = if lowered.is_some() { group.starts.len() } else { 0 };
-            plan.blocks.push(WireBlock {
-                first_run: plan.run_count as u32,
-                run_count: runs as u32,
-                first_step: 0,
-                step_count: 0,
-                first_writable,
-                writable_count: writable.len() as u32,
-                pristine,
-                captured,
-                kind: KIND_BLOCK,
-                reserved: 0,
-            });
-            pristine += writable.len() as u64 * PAGE;
-            captured += (runs * writable.len()) as u64 * PAGE;
-            first_writable += writable.len() as u32;
-            plan.run_count += runs;
-            plan.writable.push(writable);
-            plan.pages.push(planned);
+                });
+                plan.pages[index] = planned.collect();
+                let pages = group.pages.iter();
+                let writable: Vec<u64> = pages
+                    .filter(|page| page.access == Access::ReadWrite)
+                    .map(|page| page.address)
+                    .collect();
+                block.run_count = group.starts.len() as u32;
+                block.writable_count = writable.len() as u32;
+                block.leaves = left[index];
+                pristine += writable.len() as u64 * PAGE;
+                captured += (group.starts.len() * writable.len()) as u64 * PAGE;
+                first_writable += writable.len() as u32;
+                plan.run_count += group.starts.len();
+                plan.writable[index] = writable;
+            }
+            plan.blocks[index] = block;
         }
-        write_starts(shared, &library.palettes, groups, lowered, plan.run_count);
+        plan.write_starts(shared, &library.palettes, groups, lowered);
         plan
+    }
+
+    fn write_starts(
+        &self,
+        shared: &mut Shared,
+        palettes: &LoadedPalettes,
+        groups: &[Group],
+        lowered: &[Option<Lowered>],
+    ) {
+        let slots = shared.slice_mut::<RunInput>(RUNS_OFFSET, self.run_count);
+        for ((group, lowered), block) in groups.iter().zip(lowered).zip(&self.blocks) {
+            let Some(lowered) = lowered else { continue };
+            let loaded = palettes.find(&group.palette).expect("loaded before");
+            for (start, slot) in group.starts.iter().zip(&mut slots[block.first_run as usize..]) {
+                *slot = RunInput {
+                    gpr: start.gpr,
+                    rflags: start.rflags,
+                    fs_base: start.fs_base,
+                    gs_base: start.gs_base,
+                    target: lowered.address,
+                    vectors: loaded.first + start.vectors,
+                    clean: u32::from(loaded.clean[start.vectors as usize]),
+                };
+            }
+        }
     }
 
     /// Writes what writable pages hold one after the other, for one `preadv` a run.
@@ -192,20 +248,26 @@ impl Plan {
         }
         let prologue = steps.len();
         let mut writable = Vec::new();
-        for (block, pages) in self.blocks.iter_mut().zip(&self.pages) {
+        for &index in &self.order {
+            let block = &mut self.blocks[index];
+            let in_frames = self.read_from_frames && block.leaves & LEAVES_MEMORY != 0;
+            block.first_writable = writable.len() as u32;
             block.first_step = steps.len() as u32;
             if block.run_count != 0
                 && block.first_run + block.run_count > runs.start
                 && block.first_run < runs.end
             {
-                space.enter(pages, &mut steps, &mut writable);
-            } else {
-                let count = writable.len() + block.writable_count as usize;
-                writable.resize(count, UNUSED_PAGE);
+                let keep = Keep {
+                    park: self.park,
+                    in_frames,
+                };
+                space.enter(&self.pages[index], keep, &mut steps, &mut writable);
+                block.writable_count = writable.len() as u32 - block.first_writable;
             }
             block.step_count = steps.len() as u32 - block.first_step;
         }
-        shared.write(BLOCKS_OFFSET, &self.blocks);
+        let blocks: Vec<WireBlock> = self.order.iter().map(|&index| self.blocks[index]).collect();
+        shared.write(BLOCKS_OFFSET, &blocks);
         shared.write(STEPS_OFFSET, &steps);
         shared.write(WRITABLE_OFFSET, &writable);
         let header = shared.header();
@@ -234,12 +296,56 @@ impl Plan {
         shared.slice_mut(OUTPUTS_OFFSET, self.run_count)
     }
 
+    /// Has the block of `run` done in full from now on. Its first run, if that is news.
+    pub(crate) fn distrust(&mut self, run: u32) -> Option<u32> {
+        let block = self
+            .blocks
+            .iter_mut()
+            .find(|block| (block.first_run..block.first_run + block.run_count).contains(&run))?;
+        (std::mem::take(&mut block.leaves) != 0).then_some(block.first_run)
+    }
+
+    /// Has all blocks done in full from now on; whether that is news.
+    pub(crate) fn distrust_all(&mut self) -> bool {
+        self.blocks.iter_mut().fold(false, |news, block| {
+            std::mem::take(&mut block.leaves) != 0 || news
+        })
+    }
+
     /// Group that a mapping step belongs to, `None` for the code's.
     pub(crate) fn group_of_step(&self, step: u32) -> Option<usize> {
         self.blocks
             .iter()
             .position(|block| (block.first_step..block.first_step + block.step_count).contains(&step))
     }
+}
+
+/// A group without runs.
+const NO_BLOCK: WireBlock = WireBlock {
+    first_run: 0,
+    run_count: 0,
+    first_step: 0,
+    step_count: 0,
+    first_writable: 0,
+    writable_count: 0,
+    pristine: 0,
+    captured: 0,
+    kind: KIND_BLOCK,
+    leaves: 0,
+};
+
+/// The order in which the fewest pages change between one group and the next.
+fn by_pages(groups: &[Group], left: &[u32]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..groups.len()).collect();
+    let layout = |index: &usize| {
+        groups[*index]
+            .pages
+            .iter()
+            .map(|page| (page.address, page.access))
+    };
+    let stores = |index: &usize| left[*index] & LEAVES_MEMORY == 0;
+    order.sort_by(|a, b| stores(a).cmp(&stores(b)).then_with(|| layout(a).cmp(layout(b))));
+    order
 }
 
 /// Writes the code where it is mapped already; `false` when it cannot be there, or a group has data there.
@@ -291,31 +397,6 @@ fn write_code(shared: &mut Shared, lowered: &[Option<Lowered>]) -> Vec<MapStep> 
         }
     }
     steps
-}
-
-fn write_starts(
-    shared: &mut Shared,
-    palettes: &LoadedPalettes,
-    groups: &[Group],
-    lowered: &[Option<Lowered>],
-    run_count: usize,
-) {
-    let mut slots = shared.slice_mut::<RunInput>(RUNS_OFFSET, run_count).iter_mut();
-    for (group, lowered) in groups.iter().zip(lowered) {
-        let Some(lowered) = lowered else { continue };
-        let loaded = palettes.find(&group.palette).expect("loaded before");
-        for (start, slot) in group.starts.iter().zip(&mut slots) {
-            *slot = RunInput {
-                gpr: start.gpr,
-                rflags: start.rflags,
-                fs_base: start.fs_base,
-                gs_base: start.gs_base,
-                target: lowered.address,
-                vectors: loaded.first + start.vectors,
-                clean: u32::from(loaded.clean[start.vectors as usize]),
-            };
-        }
-    }
 }
 
 /// Marks every run as not done.

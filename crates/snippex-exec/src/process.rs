@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use crate::affinity::Follower;
 use crate::shared::Shared;
 
 /// How often progress is looked at while a batch runs.
@@ -39,6 +40,7 @@ pub(crate) struct GuestProcess {
     input: ChildStdin,
     output: ChildStdout,
     token: u64,
+    place: Follower,
     stderr: Arc<Mutex<Vec<u8>>>,
     reader: Option<JoinHandle<()>>,
 }
@@ -64,6 +66,7 @@ impl GuestProcess {
             input,
             output,
             token: 0,
+            place: Follower::default(),
             stderr,
             reader: Some(reader),
         })
@@ -71,6 +74,7 @@ impl GuestProcess {
 
     /// Runs the batch that the header describes. `patience` is the longest time without progress.
     pub(crate) fn run(&mut self, shared: &Shared, patience: Duration) -> io::Result<Answer> {
+        self.place.follow(self.child.id());
         self.token += 1;
         if self.input.write_all(&self.token.to_le_bytes()).is_err() {
             return self.died();

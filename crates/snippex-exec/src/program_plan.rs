@@ -131,7 +131,7 @@ impl ProgramPlan {
                 pristine: 0,
                 captured: BYTES_OFFSET + 8 * index as u64,
                 kind: KIND_PROGRAM,
-                reserved: 0,
+                leaves: 0,
             });
         }
         plan

@@ -1,10 +1,14 @@
 //! End states of a batch, as the guest left them in the shared file, and what they mean.
 
+use std::collections::BTreeSet;
+
 use snippex_core::block::Terminator;
 use snippex_core::group::{Group, VectorState};
 use snippex_core::observation::{Endpoint, Line, Observation, Signal};
 use snippex_core::state::{Components, MachineState, Vector, X87State, rflags};
-use snippex_runner::layout::{EXIT_FAULT, EXIT_NONE, RunOutput, WireBlock, WireLine};
+use snippex_runner::layout::{
+    EXIT_FAULT, EXIT_NONE, PAGE, RunOutput, STORED_CONTROL, STORED_X87, WireBlock, WireLine,
+};
 
 use crate::lower::{EXIT_NEXT, EXIT_PADS, EXIT_TAKEN, LowerError, Lowered};
 
@@ -22,6 +26,8 @@ pub(crate) const EXIT_ABANDONED: u32 = 0xffff_ff04;
 
 const SIGTRAP: u32 = 5;
 const SIGSEGV: u32 = 11;
+const SEGV_MAPERR: i32 = 1;
+const SEGV_ACCERR: i32 = 2;
 
 /// Why an engine did not run a case.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize)]
@@ -81,6 +87,8 @@ pub(crate) enum Kind<'e> {
         blocks: &'e [WireBlock],
         outputs: &'e [RunOutput],
         lines: &'e [WireLine],
+        /// Pages that were out of reach for blocks that do not have them, though something was mapped there.
+        parked: &'e BTreeSet<u64>,
     },
     /// Made by an engine in this process, group by group.
     Made(&'e [Vec<Outcome>]),
@@ -108,6 +116,7 @@ impl<'e> Results<'e> {
                 blocks,
                 outputs,
                 lines,
+                parked,
             } => {
                 let output = &outputs[blocks[group].first_run as usize + index];
                 let lowered = self.lowered[group]
@@ -119,6 +128,7 @@ impl<'e> Results<'e> {
                     lowered,
                     output,
                     changed(output, lines),
+                    parked,
                     self.components,
                 )
             }
@@ -136,12 +146,17 @@ impl<'e> Results<'e> {
                 Outcome::Ran(observation) => Some(observation.endpoint),
                 Outcome::Unsupported(_) => None,
             },
-            Kind::Raw { blocks, outputs, .. } => {
+            Kind::Raw {
+                blocks,
+                outputs,
+                parked,
+                ..
+            } => {
                 let output = &outputs[blocks[group].first_run as usize + index];
                 let lowered = self.lowered[group]
                     .as_ref()
                     .expect("supported groups are lowered");
-                endpoint(&self.groups[group], lowered, output)
+                endpoint(&self.groups[group], lowered, output, parked)
             }
         }
     }
@@ -155,11 +170,13 @@ impl<'e> Results<'e> {
                 blocks,
                 outputs,
                 lines,
+                ..
             },
             Kind::Raw {
                 blocks: other_blocks,
                 outputs: other_outputs,
                 lines: other_lines,
+                ..
             },
         ) = (&self.kind, &other.kind)
         else {
@@ -233,33 +250,106 @@ fn same_registers(a: &RunOutput, b: &RunOutput, before: &VectorState, covered: C
     if covered.contains(Components::SEGMENT_BASES) && (a.fs_base, a.gs_base) != (b.fs_base, b.gs_base) {
         return false;
     }
-    let (fx, other) = (&a.vectors.fx, &b.vectors.fx);
-    // FCW, FSW, abridged FTW.
-    if fx[..5] != other[..5] || fx[24..28] != other[24..28] {
+    if (a.stored | b.stored) & STORED_X87 != 0 && !same_raw_x87(a, b, before) {
         return false;
     }
-    if (0..8).any(|register| {
-        let at = 32 + 16 * register;
-        fx[at..at + 10] != other[at..at + 10]
-    }) {
-        return false;
-    }
-    let (registers, width) = if covered.contains(Components::AVX512) {
-        if a.vectors.opmask != b.vectors.opmask {
+    if (a.stored | b.stored) & STORED_CONTROL != 0 {
+        if mxcsr(a, before) != mxcsr(b, before) {
             return false;
         }
-        (32, 64)
-    } else if covered.contains(Components::AVX) {
-        (16, 32)
-    } else {
-        return fx[160..416] == other[160..416];
-    };
+        if covered.contains(Components::AVX512) && opmask(a, before) != opmask(b, before) {
+            return false;
+        }
+    }
+    let (registers, width) = vector_shape(covered);
     (0..registers)
         .filter(|register| (a.stored | b.stored) & (1 << register) != 0)
         .all(|register| vector(a, before, register)[..width] == vector(b, before, register)[..width])
 }
 
-fn endpoint(group: &Group, lowered: &Lowered, output: &RunOutput) -> Option<Endpoint> {
+/// Number of vector registers and their bytes.
+fn vector_shape(covered: Components) -> (usize, usize) {
+    if covered.contains(Components::AVX512) {
+        (32, 64)
+    } else if covered.contains(Components::AVX) {
+        (16, 32)
+    } else {
+        (16, 16)
+    }
+}
+
+fn same_raw_x87(a: &RunOutput, b: &RunOutput, before: &VectorState) -> bool {
+    if a.stored & b.stored & STORED_X87 == 0 {
+        return x87(a, before) == x87(b, before);
+    }
+    let (fx, other) = (&a.vectors.fx, &b.vectors.fx);
+    // FCW, FSW, abridged FTW.
+    fx[..5] == other[..5]
+        && (0..8).all(|register| {
+            let at = 32 + 16 * register;
+            fx[at..at + 10] == other[at..at + 10]
+        })
+}
+
+/// Whether a run left the x87 state as it was before.
+pub(crate) fn same_x87(output: &RunOutput, before: &VectorState) -> bool {
+    x87(output, before) == before.x87
+}
+
+/// Whether a run left MXCSR, vector and opmask registers as they were before, as far as `covered` goes.
+pub(crate) fn same_vectors(output: &RunOutput, before: &VectorState, covered: Components) -> bool {
+    let (registers, width) = vector_shape(covered);
+    mxcsr(output, before) == before.mxcsr
+        && (!covered.contains(Components::AVX512) || opmask(output, before) == before.opmask)
+        && (0..registers)
+            .all(|register| vector(output, before, register)[..width] == before.vectors[register][..width])
+}
+
+fn x87(output: &RunOutput, before: &VectorState) -> X87State {
+    if output.stored & STORED_X87 == 0 {
+        before.x87
+    } else {
+        stored_x87(output)
+    }
+}
+
+fn stored_x87(output: &RunOutput) -> X87State {
+    let fx = &output.vectors.fx;
+    let word = |at: usize| u16::from_le_bytes([fx[at], fx[at + 1]]);
+    X87State {
+        control: word(0),
+        status: word(2),
+        tags: fx[4],
+        st: std::array::from_fn(|register| fx[32 + 16 * register..][..10].try_into().expect("ten bytes")),
+    }
+}
+
+fn mxcsr(output: &RunOutput, before: &VectorState) -> u32 {
+    if output.stored & STORED_CONTROL == 0 {
+        before.mxcsr
+    } else {
+        stored_mxcsr(output)
+    }
+}
+
+fn stored_mxcsr(output: &RunOutput) -> u32 {
+    u32::from_le_bytes(std::array::from_fn(|index| output.vectors.fx[24 + index]))
+}
+
+fn opmask(output: &RunOutput, before: &VectorState) -> [u64; 8] {
+    if output.stored & STORED_CONTROL == 0 {
+        before.opmask
+    } else {
+        output.vectors.opmask
+    }
+}
+
+fn endpoint(
+    group: &Group,
+    lowered: &Lowered,
+    output: &RunOutput,
+    parked: &BTreeSet<u64>,
+) -> Option<Endpoint> {
     Some(match output.exit {
         EXIT_UNMAPPABLE | EXIT_X87_TOP | EXIT_ABANDONED => return None,
         EXIT_HUNG => Endpoint::Hung,
@@ -267,7 +357,7 @@ fn endpoint(group: &Group, lowered: &Lowered, output: &RunOutput) -> Option<Endp
             signal: (output.fault.signal != 0).then_some(output.fault.signal as i32),
         },
         EXIT_NONE => Endpoint::EngineDied { signal: None },
-        EXIT_FAULT => signal(group, lowered, output),
+        EXIT_FAULT => signal(group, lowered, output, parked),
         exit => match lowered.target(exit) {
             Some(target) => Endpoint::Exit { target },
             // No stub says so: something else wrote there.
@@ -276,7 +366,7 @@ fn endpoint(group: &Group, lowered: &Lowered, output: &RunOutput) -> Option<Endp
     })
 }
 
-fn signal(group: &Group, lowered: &Lowered, output: &RunOutput) -> Endpoint {
+fn signal(group: &Group, lowered: &Lowered, output: &RunOutput, parked: &BTreeSet<u64>) -> Endpoint {
     let fault = &output.fault;
     let end = lowered.address + lowered.stubs as u64;
     let inside = (lowered.address..end).contains(&fault.rip);
@@ -294,9 +384,22 @@ fn signal(group: &Group, lowered: &Lowered, output: &RunOutput) -> Endpoint {
         let stub = (rip - end) as usize / snippex_runner::layout::STUB_SIZE;
         rip = lowered.targets[if stub == 0 { EXIT_NEXT } else { EXIT_TAKEN } as usize];
     }
+    let mut code = fault.code;
+    let page = fault.address & !(PAGE - 1);
+    if fault.signal == SIGSEGV
+        && code == SEGV_ACCERR
+        && parked.contains(&page)
+        && group
+            .pages
+            .binary_search_by_key(&page, |page| page.address)
+            .is_err()
+    {
+        // For the case nothing is mapped there.
+        code = SEGV_MAPERR;
+    }
     Endpoint::Signal(Signal {
         number: fault.signal as u8,
-        code: fault.code,
+        code,
         rip,
         address: fault.address,
         write: fault.signal == SIGSEGV && fault.error & 2 != 0,
@@ -309,9 +412,10 @@ fn observe(
     lowered: &Lowered,
     output: &RunOutput,
     lines: &[WireLine],
+    parked: &BTreeSet<u64>,
     components: Components,
 ) -> Outcome {
-    let Some(endpoint) = endpoint(group, lowered, output) else {
+    let Some(endpoint) = endpoint(group, lowered, output, parked) else {
         return Outcome::Unsupported(match output.exit {
             EXIT_X87_TOP => Unsupported::State("x87 TOP is not 0"),
             EXIT_ABANDONED => Unsupported::Abandoned,
@@ -334,7 +438,7 @@ fn observe(
     }))
 }
 
-/// Overwrites what the engine covers.
+/// Overwrites what the engine covers and the run may have changed.
 pub(crate) fn read_state(state: &mut MachineState, output: &RunOutput, components: Components) {
     state.gpr = output.gpr;
     // The capture routine runs after `sigreturn`, which does not give back every flag; the frame has them all.
@@ -347,32 +451,19 @@ pub(crate) fn read_state(state: &mut MachineState, output: &RunOutput, component
         state.fs_base = output.fs_base;
         state.gs_base = output.gs_base;
     }
-    let fx = &output.vectors.fx;
-    let word = |at: usize| u16::from_le_bytes([fx[at], fx[at + 1]]);
-    state.x87 = X87State {
-        control: word(0),
-        status: word(2),
-        tags: fx[4],
-        st: std::array::from_fn(|register| fx[32 + 16 * register..][..10].try_into().expect("ten bytes")),
-    };
-    state.mxcsr = u32::from(word(24)) | (u32::from(word(26)) << 16);
-    if components.contains(Components::AVX512) {
-        for (register, vector) in state.vectors.iter_mut().enumerate() {
-            if output.stored & (1 << register) != 0 {
-                *vector = output.vectors.zmm[register];
-            }
+    if output.stored & STORED_X87 != 0 {
+        state.x87 = stored_x87(output);
+    }
+    if output.stored & STORED_CONTROL != 0 {
+        state.mxcsr = stored_mxcsr(output);
+        if components.contains(Components::AVX512) {
+            state.opmask = output.vectors.opmask;
         }
-        state.opmask = output.vectors.opmask;
-    } else {
-        for (register, vector) in state.vectors[..16].iter_mut().enumerate() {
-            if components.contains(Components::AVX) {
-                // An engine whose entry leaves AVX-512 out may have it, and store what changed only.
-                if output.stored & (1 << register) != 0 {
-                    vector[..32].copy_from_slice(&output.vectors.zmm[register][..32]);
-                }
-            } else {
-                vector[..16].copy_from_slice(&fx[160 + 16 * register..][..16]);
-            }
+    }
+    let (registers, width) = vector_shape(components);
+    for (register, vector) in state.vectors[..registers].iter_mut().enumerate() {
+        if output.stored & (1 << register) != 0 {
+            vector[..width].copy_from_slice(&output.vectors.zmm[register][..width]);
         }
     }
 }

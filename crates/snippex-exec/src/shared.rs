@@ -20,8 +20,8 @@ pub(crate) const INPUT_SIZE: u64 = 96 << 20;
 /// Bytes of the output part.
 pub(crate) const OUTPUT_SIZE: u64 = 128 << 20;
 /// Pages in the frames part.
-pub(crate) const FRAME_COUNT: usize = 64;
-const FRAMES_SIZE: u64 = PART_ALIGNMENT * 4;
+pub(crate) const FRAME_COUNT: usize = 128;
+const FRAMES_SIZE: u64 = PART_ALIGNMENT * 8;
 
 pub(crate) const INPUT_OFFSET: u64 = HEADER_SIZE;
 pub(crate) const OUTPUT_OFFSET: u64 = INPUT_OFFSET + INPUT_SIZE;

@@ -2,13 +2,13 @@
 
 use crate::cpu::Bases;
 use crate::layout::{
-    AT_RIP_READ, COMPONENT_AVX, COMPONENT_AVX512, EXECUTE_CHUNK, EXIT_FAULT, EXIT_NONE, Header, KIND_PROGRAM,
-    MODE_SCAN, MapStep, PAGE, PRIVATE, PROTECTION, RunInput, RunOutput, SHARED_BASE, UNMAP, VectorFile,
+    AT_RIP_READ, CHANGE, COMPONENT_AVX, COMPONENT_AVX512, EXECUTE_CHUNK, EXIT_FAULT, EXIT_NONE, Header, KIND_PROGRAM,
+    LEAVES_MEMORY, LEAVES_VECTORS, LEAVES_X87, MODE_SCAN, MapStep, PAGE, PRIVATE, PROTECTION, RunInput, RunOutput, SHARED_BASE, UNMAP, VectorFile,
     WireBlock, WireLine, WirePage, ZERO,
 };
 use crate::memory::{self, Width};
 use crate::signals::FAULT;
-use crate::switch::{self, PATH_AVX, PATH_AVX512, PATH_CLEAN, PATH_SSE};
+use crate::switch::{self, PATH_AVX, PATH_AVX512, PATH_CLEAN, PATH_GENERAL, PATH_NO_X87, PATH_SSE};
 use crate::sys::{self, IoVec};
 
 /// More writable pages than the host ever gives to a block.
@@ -94,7 +94,9 @@ impl Batch {
 
     fn map_step(&self, step: &MapStep, size: u64) -> bool {
         let protection = u64::from(step.protection & PROTECTION);
-        if step.protection & ZERO != 0 {
+        if step.protection & CHANGE != 0 {
+            sys::protect(step.address, size, protection)
+        } else if step.protection & ZERO != 0 {
             sys::map_zero(step.address, size, protection)
         } else if step.protection & PRIVATE != 0 {
             sys::map_private(step.address, size, protection, self.fd, step.offset)
@@ -123,7 +125,11 @@ impl Batch {
             }
         }
         let pieces = &pieces[..count];
-        for run in block.first_run.max(view.first_run)..(block.first_run + block.run_count).min(view.run_count) {
+        let first = block.first_run.max(view.first_run);
+        let end = (block.first_run + block.run_count).min(view.run_count);
+        for run in first..end {
+            // The last run of all is done in full, for the host to see whether the others could leave anything out.
+            let leaves = if run + 1 == end { 0 } else { block.leaves };
             // SAFETY: the header is mapped; runs, vectors and outputs are in the input and output parts.
             unsafe {
                 (&raw mut (*self.header).current_run).write_volatile(run);
@@ -131,9 +137,9 @@ impl Batch {
                 let output = at::<RunOutput>(view.outputs).add(run as usize);
                 (*output).exit = EXIT_NONE;
                 let vectors = at::<VectorFile>(view.vectors).add((*input).vectors as usize);
-                let clean = (*input).clean != 0 && self.path != PATH_SSE;
-                let path = if clean { self.path | PATH_CLEAN } else { self.path };
-                if self.mode != MODE_SCAN && count != 0 {
+                let path = self.path_for(&*input, leaves);
+                let reset = run == first || block.leaves & LEAVES_MEMORY == 0;
+                if reset && self.mode != MODE_SCAN && count != 0 {
                     sys::preadv(self.fd, pieces.as_ptr(), count as u64, block.pristine);
                 }
                 if block.kind == KIND_PROGRAM {
@@ -149,10 +155,26 @@ impl Batch {
                         (*output).at_rip = self.byte_at((*output).fault.rip, block.captured);
                     }
                 }
+                let pieces = if leaves & LEAVES_MEMORY == 0 { pieces } else { &[] };
                 self.capture_memory(view, block, pages, pieces, run, output);
                 (*output).exit = exit;
             }
         }
+    }
+
+    /// How a run is entered and left.
+    fn path_for(&self, input: &RunInput, leaves: u32) -> u64 {
+        if self.path == PATH_SSE {
+            return PATH_SSE;
+        }
+        let mut path = self.path;
+        if input.clean != 0 {
+            path |= PATH_CLEAN;
+        }
+        if leaves & LEAVES_X87 != 0 {
+            path |= if leaves & LEAVES_VECTORS != 0 { PATH_GENERAL } else { PATH_NO_X87 };
+        }
+        path
     }
 
     /// The byte at `address` as [`RunOutput::at_rip`] has it. The kernel reads it, so that an address where nothing

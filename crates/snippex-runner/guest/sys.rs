@@ -18,6 +18,7 @@ const SYS_READ: u64 = 0;
 const SYS_WRITE: u64 = 1;
 const SYS_OPEN: u64 = 2;
 const SYS_MMAP: u64 = 9;
+const SYS_MPROTECT: u64 = 10;
 const SYS_MUNMAP: u64 = 11;
 const SYS_RT_SIGACTION: u64 = 13;
 const SYS_SIGALTSTACK: u64 = 131;
@@ -119,6 +120,10 @@ fn map(address: u64, length: u64, protection: u64, flags: u64, fd: i32, offset: 
 
 pub fn unmap(address: u64, length: u64) {
     call(SYS_MUNMAP, address, length, 0, 0, 0, 0);
+}
+
+pub fn protect(address: u64, length: u64, protection: u64) -> bool {
+    call(SYS_MPROTECT, address, length, protection, 0, 0, 0) == 0
 }
 
 pub fn preadv(fd: i32, pieces: *const IoVec, count: u64, offset: u64) -> i64 {

@@ -15,7 +15,7 @@
 /// First eight bytes of the header.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"snippex\n");
 /// Changes with every change of this file.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// Where the runner itself is linked. Below 2 GiB so that code anywhere can reach it by 32-bit absolute addresses.
 pub const RUNNER_BASE: u64 = 0x7000_0000;
@@ -170,6 +170,8 @@ pub const ALL: u32 = 7;
 pub const PRIVATE: u32 = 8;
 /// Added to a [`MapStep::protection`]: zero bytes instead of the file's, taken as they are used.
 pub const ZERO: u32 = 16;
+/// Added to a [`MapStep::protection`] of PROT_*: what is mapped there gets that protection, none if there is no bit.
+pub const CHANGE: u32 = 32;
 /// The bits of a [`MapStep::protection`] that are PROT_*.
 pub const PROTECTION: u32 = 7;
 
@@ -183,8 +185,8 @@ pub struct MapStep {
     pub offset: u64,
     /// Number of pages.
     pub pages: u32,
-    /// One of [`UNMAP`], [`READ`], [`READ_WRITE`], [`EXECUTE`], [`EXECUTE_CHUNK`], or [`ALL`] with [`PRIVATE`] or
-    /// [`ZERO`].
+    /// One of [`UNMAP`], [`READ`], [`READ_WRITE`], [`EXECUTE`], [`EXECUTE_CHUNK`]; [`CHANGE`] with nothing, [`READ`] or
+    /// [`READ_WRITE`]; or [`ALL`] with [`PRIVATE`] or [`ZERO`].
     pub protection: u32,
 }
 
@@ -194,6 +196,20 @@ pub const KIND_BLOCK: u32 = 0;
 pub const KIND_PROGRAM: u32 = 1;
 /// [`RunOutput::at_rip`]: the lowest eight bits are the byte that RIP pointed at.
 pub const AT_RIP_READ: u32 = 0x100;
+
+/// [`WireBlock::leaves`]: no instruction stores to memory. Pages are reset before the first run and looked at after the
+/// last one.
+pub const LEAVES_MEMORY: u32 = 1;
+/// [`WireBlock::leaves`]: no instruction has to do with x87 or MMX state. All runs but the last neither load nor store it.
+pub const LEAVES_X87: u32 = 2;
+/// [`WireBlock::leaves`]: no instruction has to do with vector or opmask registers or MXCSR. All runs but the last
+/// neither load nor store them.
+pub const LEAVES_VECTORS: u32 = 4;
+
+/// [`RunOutput::stored`]: the x87 part of [`VectorFile::fx`] is in the output.
+pub const STORED_X87: u64 = 1 << 32;
+/// [`RunOutput::stored`]: MXCSR, in [`VectorFile::fx`], and the opmask registers are in the output.
+pub const STORED_CONTROL: u64 = 1 << 33;
 
 /// A block and its runs.
 #[derive(Clone, Copy, Debug)]
@@ -218,8 +234,9 @@ pub struct WireBlock {
     pub captured: u64,
     /// One of `KIND_*`.
     pub kind: u32,
-    /// Not used.
-    pub reserved: u32,
+    /// Set of `LEAVES_*`: what the block, by its instructions, neither reads nor changes. The last run that is done
+    /// is done in full all the same, so that the host sees whether that is true.
+    pub leaves: u32,
 }
 
 /// A writable page of a block.
@@ -261,7 +278,8 @@ pub struct RunInput {
 pub struct VectorFile {
     /// The 512 bytes of FXSAVE64 (Intel SDM volume 1, table 10-2).
     pub fx: [u8; 512],
-    /// ZMM0..31. Without AVX-512 only the first 32 bytes of the first 16 are loaded and stored, without AVX none.
+    /// ZMM0..31. Without AVX-512 only the first 32 bytes of the first 16 are loaded and stored; without AVX the first
+    /// 16 are stored, and loaded from `fx`.
     pub zmm: [[u8; 64]; 32],
     /// k0..7.
     pub opmask: [u64; 8],
@@ -305,8 +323,8 @@ pub struct RunOutput {
     pub first_line: u32,
     /// For a program that a signal ended: [`AT_RIP_READ`] and the byte at its RIP, 0 when that cannot be read.
     pub at_rip: u32,
-    /// Bit n: ZMMn is in `vectors`. A register whose bit is clear is as it was before the run: most runs change no
-    /// vector register, and 2 KB less a run is what fits the caches.
+    /// Bit n: ZMMn is in `vectors`; and [`STORED_X87`], [`STORED_CONTROL`]. What has its bit clear is as it was before
+    /// the run: most runs change no vector register, and 2 KB less a run is what fits the caches.
     pub stored: u64,
     /// Meaningful when `exit` is [`EXIT_FAULT`].
     pub fault: Fault,

@@ -9,8 +9,8 @@ use snippex_core::block::Block;
 use snippex_core::extract::extract;
 use snippex_core::observation::Endpoint;
 use snippex_exec::batch::split;
-use snippex_exec::engine::{Engine, EngineError};
-use snippex_exec::{CaseMaker, MemorySource};
+use snippex_exec::engine::{Engine, EngineError, EngineSpec};
+use snippex_exec::{CaseMaker, MemorySource, affinity};
 
 use crate::app::App;
 use crate::args::BenchArgs;
@@ -72,7 +72,14 @@ pub(crate) fn run(app: &App<'_>, args: &BenchArgs) -> Result<ExitStatus, Failure
         EngineChoice::preset("native")?,
         EngineChoice::tested(&app.settings.value, &args.engine)?,
     ];
+    affinity::stay_here();
     let [mut native, mut subject] = [choices[0].start().or_tell()?, choices[1].start().or_tell()?];
+    let mut thorough = EngineChoice::Process(EngineSpec {
+        shortcuts: false,
+        ..EngineSpec::native()
+    })
+    .start()
+    .or_tell()?;
     let index = extract(&image);
     let runnable = || index.iter().filter(|block| block.unrunnable.is_none());
     let count = if args.count == 0 { usize::MAX } else { args.count };
@@ -91,7 +98,7 @@ pub(crate) fn run(app: &App<'_>, args: &BenchArgs) -> Result<ExitStatus, Failure
     for batch in 0..batches {
         let chosen: Vec<_> = blocks.iter().skip(batch).step_by(batches).cloned().collect();
         total
-            .batch(&mut maker, &chosen, native.as_mut(), subject.as_mut())
+            .batch(&mut maker, &chosen, [&mut *native, &mut *thorough, &mut *subject])
             .or_tell()?;
         progress.advance(chosen.len() as u64);
     }
@@ -99,6 +106,11 @@ pub(crate) fn run(app: &App<'_>, args: &BenchArgs) -> Result<ExitStatus, Failure
     let name = |engine: &dyn Engine| engine.identity().name.clone();
     let mut measurements = vec![
         Measurement::new(name(native.as_ref()), total.runs, total.native),
+        Measurement::new(
+            format!("{}, all state in every run", name(native.as_ref())),
+            total.runs,
+            total.thorough,
+        ),
         Measurement::new(name(subject.as_ref()), total.runs, total.subject),
         Measurement::new("finding the memory of blocks", total.runs, total.discovery),
         Measurement::new("comparing", total.runs, total.comparison),
@@ -143,6 +155,7 @@ struct Total {
     same: u64,
     discovery: Duration,
     native: Duration,
+    thorough: Duration,
     subject: Duration,
     comparison: Duration,
 }
@@ -152,8 +165,7 @@ impl Total {
         &mut self,
         maker: &mut CaseMaker<'_>,
         blocks: &[Arc<Block>],
-        native: &mut dyn Engine,
-        subject: &mut dyn Engine,
+        [native, thorough, subject]: [&mut dyn Engine; 3],
     ) -> Result<(), EngineError> {
         let started = Instant::now();
         let groups = maker.make(blocks, native)?;
@@ -163,6 +175,9 @@ impl Total {
             let started = Instant::now();
             let expected = native.run(groups)?;
             self.native += started.elapsed();
+            let started = Instant::now();
+            thorough.run(groups)?;
+            self.thorough += started.elapsed();
             let started = Instant::now();
             let actual = subject.run(groups)?;
             self.subject += started.elapsed();
@@ -234,8 +249,9 @@ fn print(app: &App<'_>, answer: &Answer) -> Result<(), Failure> {
     ))?;
     if let Some(times) = answer.times_spawn_per_block {
         app.printer.line(format_args!(
-            "{} times as fast as a process for each block",
-            grouped(times as u64)
+            "{} times as fast as a process for each block ({} with all state in every run)",
+            grouped(times as u64),
+            grouped((times * answer.measurements[0].ns_per_run / answer.measurements[1].ns_per_run) as u64),
         ))?;
     }
     Ok(())

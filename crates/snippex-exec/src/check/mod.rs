@@ -24,6 +24,7 @@ use snippex_core::observation::Endpoint;
 use snippex_core::seed::Style;
 use snippex_core::signature::{Catalogue, Signature};
 
+use crate::affinity;
 use crate::batch::split;
 use crate::discovery::CaseMaker;
 use crate::engine::{Engine, EngineError};
@@ -148,10 +149,17 @@ pub fn check(
             }
         }
     };
+    let count = options.threads.max(1).min(batches.max(1));
+    let places = affinity::one_each(count);
     std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..options.threads.max(1).min(batches.max(1)))
-            .map(|_| {
-                scope.spawn(|| {
+        let (work, failed) = (&work, &failed);
+        let threads: Vec<_> = (0..count)
+            .map(|thread| {
+                let place = places.as_ref().map(|places| places[thread].clone());
+                scope.spawn(move || {
+                    if let Some(place) = place {
+                        affinity::stay_on(&place);
+                    }
                     let result = work();
                     if result.is_err() {
                         failed.store(true, Ordering::Relaxed);

@@ -48,6 +48,9 @@ pub struct EngineEntry {
     /// Where memory is compared and put back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<MemoryStyle>,
+    /// Whether a block's runs, the last one apart, leave out memory that no instruction of it stores to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shortcuts: Option<bool>,
     /// What holds when a run ends in a signal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signals: Option<SignalStyle>,
@@ -192,6 +195,7 @@ impl EngineEntry {
         self.environment.extend(over.environment.clone());
         value(&mut self.isolated, &over.isolated);
         value(&mut self.memory, &over.memory);
+        value(&mut self.shortcuts, &over.shortcuts);
         value(&mut self.signals, &over.signals);
         value(&mut self.deviations, &over.deviations);
         value(&mut self.loads_x87_top, &over.loads_x87_top);

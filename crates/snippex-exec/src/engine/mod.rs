@@ -1,6 +1,7 @@
 //! Engines: whatever executes x86-64 code. One trait, and an implementation for everything that can run the
 //! runner: the kernel (native), qemu-user, FEX, or a command of the user's own.
 
+mod captured;
 mod entry;
 mod features;
 mod identity;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use snippex_core::conformance::Program;
 use snippex_core::group::Group;
 use snippex_runner::layout::{
-    EXIT_FAULT, EXIT_NONE, LINE, MAGIC, MODE_COPY, MODE_SCAN, MapStep, PAGE, WireLine,
+    EXIT_NONE, LEAVES_MEMORY, LEAVES_VECTORS, LEAVES_X87, LINE, MAGIC, MODE_COPY, MODE_SCAN, MapStep, PAGE,
+    WireLine,
 };
 use tracing::debug;
 
@@ -47,9 +48,9 @@ pub struct RunnerEngine {
     pub(super) library: Library,
     lowered: Vec<Option<Lowered>>,
     unsupported: Vec<Option<Unsupported>>,
-    plan: Plan,
+    pub(super) plan: Plan,
     /// Changed lines found here, in copy mode.
-    lines: Vec<WireLine>,
+    pub(super) lines: Vec<WireLine>,
     /// Lines found by the guest so far in this batch; outlives its process.
     pub(super) line_count: u32,
     deaths: u32,
@@ -151,7 +152,7 @@ impl RunnerEngine {
     }
 
     /// Does the runs from `first` to `end`, giving up the guilty ones.
-    fn run_range(&mut self, mut first: u32, end: u32) -> Result<(), EngineError> {
+    pub(super) fn run_range(&mut self, mut first: u32, end: u32) -> Result<(), EngineError> {
         while first < end {
             match self.attempt(first, end)? {
                 Attempt::Done => return Ok(()),
@@ -169,6 +170,11 @@ impl RunnerEngine {
                     first = stop;
                 }
                 Attempt::Died { run, .. } => {
+                    if let Some(start) = self.plan.distrust(run) {
+                        // Its last run will not say what the earlier ones of this attempt did.
+                        first = start.max(first);
+                        continue;
+                    }
                     // Alone in a fresh process: an earlier run may have done the damage.
                     first = run + 1;
                     if let Attempt::Died { exit, signal, .. } = self.attempt(run, run + 1)? {
@@ -176,6 +182,7 @@ impl RunnerEngine {
                         first = self.after_death(run).min(end).max(first);
                     }
                 }
+                Attempt::Corrupted if self.plan.distrust_all() => {}
                 Attempt::Corrupted if end - first == 1 => {
                     self.mark(first..end, EXIT_DIED, 0);
                     return Ok(());
@@ -313,57 +320,6 @@ impl RunnerEngine {
             }
         }
     }
-
-    /// Finds the changed lines in the pages that were captured in copy mode.
-    fn find_lines(&mut self, groups: &[Group]) {
-        self.lines.clear();
-        for ((block, addresses), group) in self.plan.blocks.iter().zip(&self.plan.writable).zip(groups) {
-            let contents: Vec<&[u8; PAGE as usize]> = addresses
-                .iter()
-                .map(|address| {
-                    let index = group.pages.binary_search_by_key(address, |page| page.address);
-                    &*group.pages[index.expect("the plan lists pages of the group")].content
-                })
-                .collect();
-            for run in 0..block.run_count {
-                let offset = block.captured + u64::from(run) * addresses.len() as u64 * PAGE;
-                let captured: &[u8] = self.shared.slice(offset, addresses.len() * PAGE as usize);
-                let first = self.lines.len();
-                let index = (block.first_run + run) as usize;
-                let exit = self.plan.outputs(&self.shared)[index].exit;
-                if exit == EXIT_FAULT || exit < EXIT_DIED {
-                    for ((page, content), &address) in
-                        captured.chunks_exact(PAGE as usize).zip(&contents).zip(addresses)
-                    {
-                        if page != &content[..] {
-                            push_lines(&mut self.lines, address, page, &content[..]);
-                        }
-                    }
-                }
-                let count = self.lines.len() - first;
-                let output = &mut self.plan.outputs_mut(&mut self.shared)[index];
-                output.first_line = first as u32;
-                output.line_count = count as u32;
-            }
-        }
-    }
-}
-
-fn push_lines(lines: &mut Vec<WireLine>, address: u64, page: &[u8], content: &[u8]) {
-    for (index, (line, before)) in page
-        .as_chunks::<LINE>()
-        .0
-        .iter()
-        .zip(content.as_chunks::<LINE>().0)
-        .enumerate()
-    {
-        if line != before {
-            lines.push(WireLine {
-                address: address + (index * LINE) as u64,
-                bytes: *line,
-            });
-        }
-    }
 }
 
 impl Engine for RunnerEngine {
@@ -376,6 +332,7 @@ impl Engine for RunnerEngine {
             // Programs may have left anything behind.
             self.process = None;
         }
+        self.space.begin_batch();
         self.lowered.clear();
         self.unsupported.clear();
         for group in groups {
@@ -391,13 +348,23 @@ impl Engine for RunnerEngine {
         }
         batch::check(groups, &self.lowered)?;
         // A single group is alone: nothing but its own pages is mapped.
-        let keep_code = self.spec.native && groups.len() > 1;
+        let options = plan::Options {
+            keep_code: self.spec.native && groups.len() > 1,
+            park: groups.len() > 1,
+            read_from_frames: groups.len() > 1 && self.spec.memory == MemoryMode::Scan,
+            leaves: match (self.spec.shortcuts, self.spec.native) {
+                (false, _) => 0,
+                // A CPU changes nothing that the instruction does not name; an emulator's helper might.
+                (true, true) => LEAVES_MEMORY | LEAVES_X87 | LEAVES_VECTORS,
+                (true, false) => LEAVES_MEMORY,
+            },
+        };
         self.plan = Plan::write(
             &mut self.shared,
             &mut self.library,
             groups,
             &self.lowered,
-            keep_code,
+            options,
         );
         if self.spec.memory == MemoryMode::Copy {
             self.plan.write_pristine(&mut self.shared, groups);
@@ -407,6 +374,7 @@ impl Engine for RunnerEngine {
         self.line_count = 0;
         let count = self.plan.run_count as u32;
         self.run_range(0, count)?;
+        self.redo_surprises(groups)?;
         if !self.spec.loads_x87_top {
             self.exclude_x87_top(groups);
         }
@@ -436,6 +404,7 @@ impl Engine for RunnerEngine {
                 blocks: &self.plan.blocks,
                 outputs: self.plan.outputs(&self.shared),
                 lines,
+                parked: self.space.parked(),
             },
         })
     }

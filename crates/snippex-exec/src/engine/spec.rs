@@ -41,6 +41,10 @@ pub struct EngineSpec {
     pub start_patience: Duration,
     /// A real CPU is expected: refuse an emulator.
     pub native: bool,
+    /// Leave out of a block's runs, the last one apart, the loading, storing and comparing of what none of its
+    /// instructions has to do with: on a CPU memory, x87 and vectors, on an emulator memory only. When the last run
+    /// shows a change there, the block is done again without.
+    pub shortcuts: bool,
     /// FXRSTOR puts x87 registers where they belong when TOP is not 0. Where it does not (FEX), runs that start so
     /// are reported as unsupported.
     pub loads_x87_top: bool,
@@ -115,6 +119,7 @@ impl EngineSpec {
             patience: Duration::from_secs(2),
             start_patience: Duration::from_secs(20),
             native: true,
+            shortcuts: true,
             loads_x87_top: true,
             leaves_out: Components(0),
             lacks: Vec::new(),
@@ -158,6 +163,7 @@ impl EngineSpec {
             // FEX takes up to 0.6 s on a quiet machine, and starts its server first.
             start_patience: Duration::from_secs(20),
             native: false,
+            shortcuts: true,
             loads_x87_top: true,
             leaves_out: Components(0),
             lacks: Vec::new(),

@@ -95,6 +95,7 @@ impl EngineTable {
             environment: environment(name, entry, &configurations)?,
             isolated: entry.isolated.unwrap_or(false),
             memory,
+            shortcuts: entry.shortcuts.unwrap_or(true),
             loads_x87_top: entry.loads_x87_top.unwrap_or(true),
             leaves_out: entry
                 .leaves_out

@@ -1,0 +1,221 @@
+//! Memory after the runs of a batch in copy mode, and what a block's last run says of the others.
+
+use snippex_core::case::PAGE_SIZE;
+use snippex_core::group::Group;
+use snippex_runner::layout::{
+    EXIT_FAULT, LEAVES_MEMORY, LEAVES_VECTORS, LEAVES_X87, LINE, PAGE, WireBlock, WireLine,
+};
+
+use super::runner_engine::RunnerEngine;
+use super::{EngineError, MemoryMode};
+use crate::results::{self, EXIT_DIED};
+use tracing::debug;
+
+impl RunnerEngine {
+    /// Does the blocks again in full whose last run shows a change that none of their instructions can have made.
+    pub(super) fn redo_surprises(&mut self, groups: &[Group]) -> Result<(), EngineError> {
+        for (index, group) in groups.iter().enumerate() {
+            let block = self.plan.blocks[index];
+            if block.run_count != 0 && block.leaves != 0 && self.is_surprise(index, &block, group) {
+                debug!(
+                    engine = self.spec.name,
+                    address = group.block.address,
+                    "a block changed what it leaves alone"
+                );
+                self.plan.distrust(block.first_run);
+                self.run_range(block.first_run, block.first_run + block.run_count)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_surprise(&self, index: usize, block: &WireBlock, group: &Group) -> bool {
+        let last = block.run_count - 1;
+        let output = &self.plan.outputs(&self.shared)[(block.first_run + last) as usize];
+        if !ran(output.exit) {
+            return false;
+        }
+        let Some(before) = group
+            .starts
+            .last()
+            .map(|start| &group.palette[start.vectors as usize])
+        else {
+            return false;
+        };
+        let memory = || match self.spec.memory {
+            MemoryMode::Scan => output.line_count != 0,
+            MemoryMode::Copy => {
+                let contents = self.contents(index, group);
+                let pages = self.captured(block, last, contents.len()).chunks_exact(PAGE_SIZE);
+                pages.zip(contents).any(|(page, content)| page != content)
+            }
+        };
+        block.leaves & LEAVES_MEMORY != 0 && memory()
+            || block.leaves & LEAVES_X87 != 0 && !results::same_x87(output, before)
+            || block.leaves & LEAVES_VECTORS != 0
+                && !results::same_vectors(output, before, self.identity.components)
+    }
+
+    /// What the writable pages of a group hold before each run.
+    fn contents<'g>(&self, index: usize, group: &'g Group) -> Vec<&'g [u8; PAGE_SIZE]> {
+        let content = |address| {
+            let index = group.pages.binary_search_by_key(address, |page| page.address);
+            &*group.pages[index.expect("the plan lists pages of the group")].content
+        };
+        self.plan.writable[index].iter().map(content).collect()
+    }
+
+    /// The writable pages of a block after run `run` of it (copy mode).
+    fn captured(&self, block: &WireBlock, run: u32, pages: usize) -> &[u8] {
+        let size = pages as u64 * PAGE;
+        self.shared
+            .slice(block.captured + u64::from(run) * size, size as usize)
+    }
+
+    /// Finds the changed lines in the pages that were captured in copy mode.
+    pub(super) fn find_lines(&mut self, groups: &[Group]) {
+        let mut lines = std::mem::take(&mut self.lines);
+        lines.clear();
+        for (position, group) in groups.iter().enumerate() {
+            let block = self.plan.blocks[position];
+            let contents = self.contents(position, group);
+            for run in 0..block.run_count {
+                let index = (block.first_run + run) as usize;
+                let first = lines.len();
+                let exit = self.plan.outputs(&self.shared)[index].exit;
+                if block.leaves & LEAVES_MEMORY == 0 && ran(exit) {
+                    let pages = self.captured(&block, run, contents.len()).chunks_exact(PAGE_SIZE);
+                    for ((page, content), &address) in pages.zip(&contents).zip(&self.plan.writable[position])
+                    {
+                        if page != &content[..] {
+                            push_lines(&mut lines, address, page, &content[..]);
+                        }
+                    }
+                }
+                let output = &mut self.plan.outputs_mut(&mut self.shared)[index];
+                output.first_line = first as u32;
+                output.line_count = (lines.len() - first) as u32;
+            }
+        }
+        self.lines = lines;
+    }
+}
+
+/// Whether a run came to an end of its own.
+fn ran(exit: u32) -> bool {
+    exit == EXIT_FAULT || exit < EXIT_DIED
+}
+
+fn push_lines(lines: &mut Vec<WireLine>, address: u64, page: &[u8], content: &[u8]) {
+    for (index, (line, before)) in page
+        .as_chunks::<LINE>()
+        .0
+        .iter()
+        .zip(content.as_chunks::<LINE>().0)
+        .enumerate()
+    {
+        if line != before {
+            lines.push(WireLine {
+                address: address + (index * LINE) as u64,
+                bytes: *line,
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use snippex_core::address_space::ARENA;
+    use snippex_core::block::{Block, Origin, Terminator};
+    use snippex_core::case::{Access, Case, Page, Placement};
+    use snippex_core::state::MachineState;
+
+    use super::*;
+    use crate::engine::{Engine, EngineSpec};
+    use crate::leaves::lies;
+    use crate::results::Outcome;
+
+    const FLD1: &[u8] = &[0xd9, 0xe8];
+    const ADDSD: &[u8] = &[0xf2, 0x0f, 0x58, 0xc1];
+    const PADDB_MM: &[u8] = &[0x0f, 0xfc, 0xc1];
+    const STORE: &[u8] = &[0x48, 0x89, 0x07];
+    const INC_MEMORY: &[u8] = &[0x48, 0xff, 0x07];
+    const FAULT: &[u8] = &[0x48, 0x8b, 0x00];
+
+    /// A block with three runs that differ in their registers.
+    fn group(bytes: &[u8], at: u64) -> Group {
+        let block = Block {
+            address: at,
+            bytes: bytes.to_vec(),
+            instruction_count: 1,
+            terminator: Terminator::FallThrough,
+            successors: vec![],
+            origin: Origin::Symbol,
+            unrunnable: None,
+        };
+        let mut state = MachineState::default();
+        state.gpr[7] = ARENA;
+        state.vectors[1][..8].copy_from_slice(&1.5_f64.to_le_bytes());
+        let case = Case {
+            block: Arc::new(block),
+            placement: Placement {
+                image_base: 0x2_0000_0000,
+                code_base: 0x2_4000_0000,
+            },
+            state,
+            pages: [Page {
+                address: ARENA,
+                access: Access::ReadWrite,
+                content: Arc::new([7; PAGE_SIZE]),
+            }]
+            .into(),
+        };
+        let mut group = Group::of(&case);
+        let first = group.starts[0];
+        group.starts.extend((1..3).map(|number| {
+            let mut start = first;
+            start.gpr[0] = number;
+            start
+        }));
+        group
+    }
+
+    fn outcomes(engine: &mut RunnerEngine, groups: &[Group]) -> Vec<Outcome> {
+        let results = engine.run(groups).unwrap();
+        let each = |index: usize| (0..groups[index].starts.len()).map(move |start| (index, start));
+        (0..groups.len())
+            .flat_map(each)
+            .map(|(group, start)| results.outcome(group, start))
+            .collect()
+    }
+
+    /// If the decoder were wrong about every instruction, nothing but time would be lost.
+    #[test]
+    fn a_wrong_claim_is_found_out() {
+        let codes = [FLD1, ADDSD, PADDB_MM, STORE, INC_MEMORY, FAULT];
+        let groups: Vec<Group> = (1_u64..)
+            .zip(codes)
+            .map(|(number, code)| group(code, number * 0x1000))
+            .collect();
+        let mut specs = vec![EngineSpec::native()];
+        specs.push(EngineSpec {
+            memory: MemoryMode::Copy,
+            ..EngineSpec::native()
+        });
+        for spec in specs {
+            let mut engine = RunnerEngine::start(spec).unwrap();
+            let right = outcomes(&mut engine, &groups);
+            lies::tell(true);
+            let after_lies = outcomes(&mut engine, &groups);
+            lies::tell(false);
+            assert_eq!(after_lies, right);
+            let changed = |index: usize| match &right[3 * index] {
+                Outcome::Ran(observation) => !observation.memory.is_empty(),
+                Outcome::Unsupported(_) => false,
+            };
+            assert_eq!([0, 3, 4].map(changed), [false, true, true]);
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! What a block leaves alone, by its instructions: state that need not be loaded and stored in each of its runs.
+//!
+//! A CPU changes nothing that an instruction does not name, so most runs of integer code can do without the 2.7 KB of
+//! x87 and vector state. Nobody has to believe the decoder: the last run of a block is done in full, and when that
+//! shows a change where none can be, all runs of the block are done again in full.
+
+use iced_x86::{
+    CpuidFeature, Decoder, DecoderOptions, Instruction, InstructionInfoFactory, InstructionInfoOptions,
+    OpAccess, OpKind,
+};
+use snippex_core::block::Block;
+use snippex_runner::layout::{LEAVES_MEMORY, LEAVES_VECTORS, LEAVES_X87};
+
+/// Set of `LEAVES_*` for `block`.
+pub(crate) fn leaves(block: &Block) -> u32 {
+    #[cfg(test)]
+    if lies::told() {
+        return LEAVES_MEMORY | LEAVES_X87 | LEAVES_VECTORS;
+    }
+    let mut left = LEAVES_MEMORY | LEAVES_X87 | LEAVES_VECTORS;
+    let mut factory = InstructionInfoFactory::new();
+    let mut instruction = Instruction::default();
+    let mut decoder = Decoder::with_ip(64, &block.bytes, block.address, DecoderOptions::NONE);
+    while left != 0 && decoder.can_decode() {
+        decoder.decode_out(&mut instruction);
+        match unit(&instruction) {
+            Unit::Integer => {}
+            Unit::Vector => left &= !LEAVES_VECTORS,
+            Unit::Other => left &= !(LEAVES_VECTORS | LEAVES_X87),
+        }
+        if left & LEAVES_MEMORY != 0 && stores(&instruction, &mut factory) {
+            left &= !LEAVES_MEMORY;
+        }
+    }
+    left
+}
+
+/// Whether an instruction may write to memory.
+fn stores(instruction: &Instruction, factory: &mut InstructionInfoFactory) -> bool {
+    // Most instructions without an operand in memory use none; the stack is the exception.
+    let plain = !instruction.is_stack_instruction()
+        && (0..instruction.op_count()).all(|operand| {
+            matches!(
+                instruction.op_kind(operand),
+                OpKind::Register | OpKind::Immediate8 | OpKind::Immediate8to32 | OpKind::Immediate8to64
+            )
+        });
+    if plain && instruction.op_count() != 0 {
+        return false;
+    }
+    factory
+        .info_options(instruction, InstructionInfoOptions::NO_REGISTER_USAGE)
+        .used_memory()
+        .iter()
+        .any(|memory| {
+            matches!(
+                memory.access(),
+                OpAccess::Write | OpAccess::CondWrite | OpAccess::ReadWrite | OpAccess::ReadCondWrite
+            )
+        })
+}
+
+/// Which part of the register file an instruction has to do with, beside general registers and flags.
+enum Unit {
+    Integer,
+    Vector,
+    Other,
+}
+
+fn unit(instruction: &Instruction) -> Unit {
+    use CpuidFeature as F;
+    let mut unit = Unit::Integer;
+    for feature in instruction.cpuid_features() {
+        match feature {
+            F::INTEL8086
+            | F::INTEL8086_ONLY
+            | F::INTEL186
+            | F::INTEL286
+            | F::INTEL386
+            | F::INTEL486
+            | F::X64
+            | F::CMOV
+            | F::CX8
+            | F::CMPXCHG16B
+            | F::MULTIBYTENOP
+            | F::PAUSE
+            | F::CET_IBT
+            | F::POPCNT
+            | F::LZCNT
+            | F::BMI1
+            | F::BMI2
+            | F::TBM
+            | F::ADX
+            | F::MOVBE
+            | F::PREFETCHW
+            | F::CLDEMOTE => {}
+            F::SSE
+            | F::SSE2
+            | F::SSE3
+            | F::SSSE3
+            | F::SSE4_1
+            | F::SSE4_2
+            | F::SSE4A
+            | F::AVX
+            | F::AVX2
+            | F::FMA
+            | F::F16C
+            | F::AES
+            | F::PCLMULQDQ
+            | F::SHA
+            | F::AVX512F
+            | F::AVX512BW
+            | F::AVX512DQ
+            | F::AVX512VL
+                if !names_mmx(instruction) =>
+            {
+                unit = Unit::Vector;
+            }
+            _ => return Unit::Other,
+        }
+    }
+    unit
+}
+
+fn names_mmx(instruction: &Instruction) -> bool {
+    (0..instruction.op_count()).any(|operand| {
+        instruction.op_kind(operand) == OpKind::Register && instruction.op_register(operand).is_mm()
+    })
+}
+
+/// For tests of what becomes of a wrong answer.
+#[cfg(test)]
+pub(crate) mod lies {
+    use std::cell::Cell;
+
+    thread_local!(static TOLD: Cell<bool> = const { Cell::new(false) });
+
+    pub(super) fn told() -> bool {
+        TOLD.get()
+    }
+
+    /// With `lie`, every block is said to leave everything alone, in this thread.
+    pub(crate) fn tell(lie: bool) {
+        TOLD.set(lie);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use snippex_core::block::{Origin, Terminator};
+
+    use super::*;
+
+    fn of(bytes: &[u8]) -> u32 {
+        leaves(&Block {
+            address: 0x1000,
+            bytes: bytes.to_vec(),
+            instruction_count: 1,
+            terminator: Terminator::FallThrough,
+            successors: vec![],
+            origin: Origin::Symbol,
+            unrunnable: None,
+        })
+    }
+
+    #[test]
+    fn integer_code_leaves_vectors_alone() {
+        let registers = LEAVES_X87 | LEAVES_VECTORS;
+        let cases: [(&[u8], u32); 14] = [
+            (&[0x01, 0xd8], registers | LEAVES_MEMORY), // add eax, ebx
+            (&[0x8b, 0x07], registers | LEAVES_MEMORY), // mov eax, [rdi]
+            (&[0x89, 0x07], registers),                 // mov [rdi], eax
+            (&[0x50], registers),                       // push rax
+            (&[0xe8, 0, 0, 0, 0], registers),           // call
+            (&[0xc3], registers | LEAVES_MEMORY),       // ret
+            (&[0xaa], registers),                       // stosb
+            (&[0x66, 0x0f, 0xef, 0xc0], LEAVES_X87 | LEAVES_MEMORY), // pxor xmm0, xmm0
+            (&[0x0f, 0x11, 0x07], LEAVES_X87),          // movups [rdi], xmm0
+            (&[0xd9, 0xe8], LEAVES_MEMORY),             // fld1
+            (&[0x0f, 0xef, 0xc0], LEAVES_MEMORY),       // pxor mm0, mm0
+            (&[0xf3, 0x0f, 0xd6, 0xc0], LEAVES_MEMORY), // movq2dq xmm0, mm0
+            (&[0x0f, 0xae, 0x07], 0),                   // fxsave [rdi]
+            (&[0x66, 0x0f, 0xf7, 0xc1], LEAVES_X87),    // maskmovdqu xmm0, xmm1
+        ];
+        for (bytes, expected) in cases {
+            assert_eq!(of(bytes), expected, "{bytes:02x?}");
+        }
+    }
+
+    #[test]
+    fn one_instruction_decides_for_the_block() {
+        assert_eq!(of(&[0x01, 0xd8, 0xd9, 0xe8]), LEAVES_MEMORY);
+    }
+}

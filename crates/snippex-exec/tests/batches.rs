@@ -1,0 +1,89 @@
+//! What a run gives does not depend on the runs and blocks around it: not on pages, code and state that engines keep
+//! from one block to the next, and not on what they leave out of a run.
+
+use std::sync::Arc;
+
+use snippex_core::address_space::place;
+use snippex_core::binary::Image;
+use snippex_core::block::Block;
+use snippex_core::extract::extract;
+use snippex_core::group::Group;
+use snippex_exec::batch::split;
+use snippex_exec::engine::{Engine, EngineSpec, RunnerEngine};
+use snippex_exec::{CaseMaker, MemorySource, Outcome};
+
+const BLOCKS: usize = 640;
+const BATCH: usize = 16;
+const STATES: usize = 24;
+
+/// Blocks from all over a program, with their pages found.
+fn batches(program: &str) -> Vec<Vec<Group>> {
+    let bytes = std::fs::read(program).unwrap();
+    let image = Image::parse(&bytes).unwrap();
+    let placement = place(&image.address_range(), image.position_independent()).unwrap();
+    let index = extract(&image);
+    let runnable: Vec<Block> = index.iter().filter(|block| block.unrunnable.is_none()).collect();
+    let step = (runnable.len() / BLOCKS).max(1);
+    let blocks: Vec<Arc<Block>> = runnable.into_iter().step_by(step).map(Arc::new).collect();
+    let mut native = RunnerEngine::start(EngineSpec::native()).unwrap();
+    let source = MemorySource::new(Some(&image), placement, 1);
+    let mut maker = CaseMaker::new(source, placement, 1, STATES);
+    let count = blocks.len().div_ceil(BATCH);
+    let mut batches = Vec::new();
+    for batch in 0..count {
+        let chosen: Vec<_> = blocks.iter().skip(batch).step_by(count).cloned().collect();
+        let groups = maker.make(&chosen, &mut native).unwrap();
+        batches.extend(split(&groups).into_iter().map(|range| groups[range].to_vec()));
+    }
+    batches
+}
+
+fn outcomes(engine: &mut RunnerEngine, groups: &[Group]) -> Vec<Vec<Outcome>> {
+    let results = engine.run(groups).unwrap();
+    groups
+        .iter()
+        .enumerate()
+        .map(|(index, group)| {
+            (0..group.starts.len())
+                .map(|start| results.outcome(index, start))
+                .collect()
+        })
+        .collect()
+}
+
+fn alone_and_together(spec: &EngineSpec, program: &str) {
+    let thorough = EngineSpec {
+        shortcuts: false,
+        ..spec.clone()
+    };
+    let mut together = RunnerEngine::start(spec.clone()).unwrap();
+    let mut alone = RunnerEngine::start(thorough).unwrap();
+    let mut runs = 0;
+    for groups in batches(program) {
+        for (group, batch) in groups.iter().zip(outcomes(&mut together, &groups)) {
+            let single = outcomes(&mut alone, std::slice::from_ref(group)).remove(0);
+            assert_eq!(
+                batch, single,
+                "block at {:#x}: {:02x?}",
+                group.block.address, group.block.bytes
+            );
+            runs += single.len();
+        }
+    }
+    assert!(runs > BLOCKS * STATES / 2);
+}
+
+#[test]
+fn a_block_of_bash_does_the_same_alone_on_the_cpu() {
+    alone_and_together(&EngineSpec::native(), "/bin/bash");
+}
+
+#[test]
+fn a_block_of_libm_does_the_same_alone_on_the_cpu() {
+    alone_and_together(&EngineSpec::native(), "/lib/x86_64-linux-gnu/libm.so.6");
+}
+
+#[test]
+fn a_block_of_bash_does_the_same_alone_under_qemu() {
+    alone_and_together(&EngineSpec::preset("qemu-x86_64").unwrap(), "/bin/bash");
+}

@@ -307,9 +307,11 @@ impl Plan {
 
     /// Has all blocks done in full from now on; whether that is news.
     pub(crate) fn distrust_all(&mut self) -> bool {
-        self.blocks.iter_mut().fold(false, |news, block| {
-            std::mem::take(&mut block.leaves) != 0 || news
-        })
+        let news = self.blocks.iter().any(|block| block.leaves != 0);
+        for block in &mut self.blocks {
+            block.leaves = 0;
+        }
+        news
     }
 
     /// Group that a mapping step belongs to, `None` for the code's.

@@ -6,6 +6,7 @@ mod bugs;
 mod cases;
 mod checks;
 mod conformance;
+mod databases;
 mod engines;
 mod generated;
 mod interrupted;

@@ -155,7 +155,7 @@ pub fn check(
         let (work, failed) = (&work, &failed);
         let threads: Vec<_> = (0..count)
             .map(|thread| {
-                let place = places.as_ref().map(|places| places[thread].clone());
+                let place = places.as_ref().map(|places| places[thread]);
                 scope.spawn(move || {
                     if let Some(place) = place {
                         affinity::stay_on(&place);

@@ -48,7 +48,8 @@ pub struct EngineEntry {
     /// Where memory is compared and put back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<MemoryStyle>,
-    /// Whether a block's runs, the last one apart, leave out memory that no instruction of it stores to.
+    /// Whether a block's runs, the last one apart, leave out memory and x87 when no instruction of it stores to or uses
+    /// them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shortcuts: Option<bool>,
     /// What holds when a run ends in a signal.

@@ -354,9 +354,11 @@ impl Engine for RunnerEngine {
             read_from_frames: groups.len() > 1 && self.spec.memory == MemoryMode::Scan,
             leaves: match (self.spec.shortcuts, self.spec.native) {
                 (false, _) => 0,
-                // A CPU changes nothing that the instruction does not name; an emulator's helper might.
+                // A CPU changes nothing that the instruction does not name.
                 (true, true) => LEAVES_MEMORY | LEAVES_X87 | LEAVES_VECTORS,
-                (true, false) => LEAVES_MEMORY,
+                // An emulator might, by a register that it uses for something else: then it does so in every run of the
+                // block, the last one included. Vector registers are at stake in any code, and cost it little.
+                (true, false) => LEAVES_MEMORY | LEAVES_X87,
             },
         };
         self.plan = Plan::write(

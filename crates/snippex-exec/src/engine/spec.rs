@@ -42,8 +42,8 @@ pub struct EngineSpec {
     /// A real CPU is expected: refuse an emulator.
     pub native: bool,
     /// Leave out of a block's runs, the last one apart, the loading, storing and comparing of what none of its
-    /// instructions has to do with: on a CPU memory, x87 and vectors, on an emulator memory only. When the last run
-    /// shows a change there, the block is done again without.
+    /// instructions has to do with: memory and x87, on a CPU vectors as well. When the last run shows a change there, the
+    /// block is done again without.
     pub shortcuts: bool,
     /// FXRSTOR puts x87 registers where they belong when TOP is not 0. Where it does not (FEX), runs that start so
     /// are reported as unsupported.

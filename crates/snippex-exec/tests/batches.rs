@@ -1,5 +1,6 @@
 //! What a run gives does not depend on the runs and blocks around it: not on pages, code and state that engines keep
 //! from one block to the next, and not on what they leave out of a run.
+#![expect(clippy::unwrap_used, reason = "a test, its helpers included")]
 
 use std::sync::Arc;
 

@@ -22,9 +22,9 @@ pub enum Terminator {
     IndirectCall,
     /// Near return.
     Ret,
-    /// SYSCALL, SYSENTER, INT n.
+    /// SYSCALL, SYSENTER, INT 80H.
     Syscall,
-    /// INT3, UD0/1/2, HLT: ends in a signal by design.
+    /// INT3, INT n, UD0/1/2, HLT: ends in a signal by design.
     Trap,
 }
 
@@ -66,10 +66,9 @@ pub enum Unrunnable {
     Syscall,
     /// Needs a privilege level below 3.
     Privileged,
-    /// Reads something of the host: CPUID, RDTSC(P), RDRAND, RDSEED, RDPID, XGETBV, SGDT and friends.
+    /// Processors decode it in different ways, or the manuals reserve the encoding.
     HostDependent,
-    /// Changes or reads state that a case does not carry: segment selectors, PKRU, AMX tiles, shadow stack,
-    /// transactional memory.
+    /// Changes state that a case does not carry and that cannot be put back: PKRU, AMX tiles, transactional memory.
     StateNotCovered,
     /// Far control transfer (far jump, call or return, IRET).
     FarTransfer,

@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use crate::block::{Block, Terminator, Unrunnable};
 use crate::case::Placement;
+use crate::decode::loads_segment;
 
 /// Number of the exit that a fall-through or a direct branch takes.
 pub const EXIT_NEXT: u32 = 0;
@@ -51,6 +52,8 @@ pub struct Code {
     pub targets: [u64; 2],
     /// Offset in `bytes` at which the exit stubs start.
     pub stubs: usize,
+    /// Whether it may load segment registers, which are no part of a case and have to be put back.
+    pub loads_segments: bool,
 }
 
 /// Lowers `block` for `placement`.
@@ -66,12 +69,14 @@ pub fn lower(block: &Block, placement: Placement, stub: Stub) -> Result<Code, Lo
     let mut decoder = Decoder::with_ip(64, &block.bytes, block.address, DecoderOptions::NONE);
     let mut instruction = Instruction::default();
     let mut last = 0;
+    let mut loads_segments = false;
     while decoder.can_decode() {
         last = decoder.position();
         decoder.decode_out(&mut instruction);
         if instruction.is_invalid() {
             return Err(LowerError::Malformed);
         }
+        loads_segments |= loads_segment(&instruction);
         let is_last = !decoder.can_decode();
         if !is_last && !matches!(instruction.flow_control(), FlowControl::Next) {
             return Err(LowerError::Malformed);
@@ -154,6 +159,7 @@ pub fn lower(block: &Block, placement: Placement, stub: Stub) -> Result<Code, Lo
         bytes,
         targets,
         stubs,
+        loads_segments,
     })
 }
 

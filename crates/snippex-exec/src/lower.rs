@@ -22,6 +22,8 @@ pub struct Lowered {
     pub targets: [u64; 2],
     /// Offset in `bytes` at which the exit stubs start.
     pub stubs: usize,
+    /// Whether it may load segment registers.
+    pub loads_segments: bool,
 }
 
 impl Lowered {
@@ -74,6 +76,7 @@ pub fn lower(block: &Block, placement: Placement) -> Result<Lowered, LowerError>
         bytes: code.bytes,
         targets: code.targets,
         stubs: code.stubs,
+        loads_segments: code.loads_segments,
     })
 }
 

@@ -6,8 +6,8 @@ use std::ops::Range;
 use snippex_core::case::{Access, PAGE_SIZE};
 use snippex_core::group::Group;
 use snippex_runner::layout::{
-    CODE_CHUNK, EXECUTE, EXIT_NONE, KIND_BLOCK, LEAVES_MEMORY, MapStep, RunInput, RunOutput, VectorFile,
-    WireBlock, WirePage,
+    CODE_CHUNK, EXECUTE, EXIT_NONE, KIND_BLOCK, KIND_SEGMENTS, LEAVES_MEMORY, MapStep, RunInput, RunOutput,
+    VectorFile, WireBlock, WirePage,
 };
 
 use crate::batch::{MAX_CODE_PAGES, MAX_GROUPS, MAX_PAGES, MAX_RUNS, MAX_VECTORS};
@@ -168,8 +168,11 @@ impl Plan {
                 captured,
                 ..NO_BLOCK
             };
-            if lowered[index].is_some() {
+            if let Some(lowered) = &lowered[index] {
                 let group = &groups[index];
+                if lowered.loads_segments {
+                    block.kind = KIND_SEGMENTS;
+                }
                 let planned = group.pages.iter().map(|page| PlannedPage {
                     address: page.address,
                     access: page.access,

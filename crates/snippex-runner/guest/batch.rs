@@ -3,7 +3,7 @@
 use crate::cpu::Bases;
 use crate::layout::{
     AT_RIP_READ, CHANGE, COMPONENT_AVX, COMPONENT_AVX512, EXECUTE_CHUNK, EXIT_FAULT, EXIT_NONE, Header, KIND_PROGRAM,
-    LEAVES_MEMORY, LEAVES_VECTORS, LEAVES_X87, MODE_SCAN, MapStep, PAGE, PRIVATE, PROTECTION, RunInput, RunOutput, SHARED_BASE, UNMAP, VectorFile,
+    KIND_SEGMENTS, LEAVES_MEMORY, LEAVES_VECTORS, LEAVES_X87, MODE_SCAN, MapStep, PAGE, PRIVATE, PROTECTION, RunInput, RunOutput, SHARED_BASE, UNMAP, VectorFile,
     WireBlock, WireLine, WirePage, ZERO,
 };
 use crate::memory::{self, Width};
@@ -148,6 +148,9 @@ impl Batch {
                 self.bases.set((*input).fs_base, (*input).gs_base);
                 switch::enter_block(input, vectors, path, output);
                 ((*output).fs_base, (*output).gs_base) = self.bases.read();
+                if block.kind == KIND_SEGMENTS {
+                    self.bases.reset_selectors();
+                }
                 let exit = (&raw const (*self.header).exit).read_volatile();
                 if exit == EXIT_FAULT {
                     (*output).fault = (&raw const FAULT).read();

@@ -49,7 +49,14 @@ pub fn identify(header: &mut Header, auxv: *const u64) {
             header.leaf7_1 = leaf(__cpuid_count(7, 1));
         }
     }
-    if __cpuid(0x8000_0000).eax >= 0x8000_0004 {
+    if header.leaf0[0] >= 0xd {
+        header.leaf_d1 = leaf(__cpuid_count(0xd, 1));
+    }
+    let highest = __cpuid(0x8000_0000).eax;
+    if highest >= 0x8000_0008 {
+        header.leaf_ext8 = leaf(__cpuid(0x8000_0008));
+    }
+    if highest >= 0x8000_0004 {
         header.leaf_ext1 = leaf(__cpuid(0x8000_0001));
         for (i, slot) in header.brand.iter_mut().enumerate() {
             *slot = leaf(__cpuid(0x8000_0002 + i as u32));
@@ -103,10 +110,23 @@ impl Bases {
         }
     }
 
-    /// Forgets what was set last: a program may have changed it behind our back.
+    /// Forgets what was set last: what ran may have changed it behind our back.
     pub fn forget(&mut self) {
         self.fs = u64::MAX;
         self.gs = u64::MAX;
+    }
+
+    /// Loads the selectors that Linux starts a process with, after a block that may have loaded others. Which base
+    /// that leaves in FS and GS is the processor's affair.
+    pub fn reset_selectors(&mut self) {
+        // SAFETY: null selectors, which these registers take, and nothing here uses these segments.
+        unsafe {
+            core::arch::asm!(
+                "mov ds, {0:e}", "mov es, {0:e}", "mov fs, {0:e}", "mov gs, {0:e}",
+                in(reg) 0, options(nomem, nostack, preserves_flags)
+            );
+        }
+        self.forget();
     }
 
     pub fn set(&mut self, fs: u64, gs: u64) {

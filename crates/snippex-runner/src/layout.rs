@@ -96,6 +96,10 @@ pub struct Header {
     pub leaf7_1: Leaf,
     /// CPUID leaf 0x8000_0001: features.
     pub leaf_ext1: Leaf,
+    /// CPUID leaf 0x8000_0008: EBX has features.
+    pub leaf_ext8: Leaf,
+    /// CPUID leaf 0xd, subleaf 1: features of the XSAVE family.
+    pub leaf_d1: Leaf,
     /// CPUID leaves 0x8000_0002..4: brand string.
     pub brand: [Leaf; 3],
     /// CPUID leaf 0x4000_0000: hypervisor or emulator signature.
@@ -194,6 +198,8 @@ pub struct MapStep {
 pub const KIND_BLOCK: u32 = 0;
 /// [`WireBlock::kind`]: a whole program that runs until a signal; the byte at which that comes is noted.
 pub const KIND_PROGRAM: u32 = 1;
+/// [`WireBlock::kind`]: as [`KIND_BLOCK`], and it may load segment registers, which are put back after each run.
+pub const KIND_SEGMENTS: u32 = 2;
 /// [`RunOutput::at_rip`]: the lowest eight bits are the byte that RIP pointed at.
 pub const AT_RIP_READ: u32 = 0x100;
 

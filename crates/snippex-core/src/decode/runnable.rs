@@ -1,31 +1,93 @@
-//! Which instructions make a block unfit to run: its result would depend on more than a case holds.
+//! Which instructions make a block unfit to run: it would leave the process, or change what a case neither holds nor
+//! gets back.
 //!
 //! Decided by code and CPUID feature, so that new forms of a feature are covered by what the decoder knows.
 
 use std::sync::OnceLock;
 
 use iced_x86::{
-    Code, CpuidFeature, Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register,
+    Code, CpuidFeature, Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpCodeOperandKind, OpKind,
+    Register,
 };
 
 use crate::block::Unrunnable;
 
 /// Why a block with `instruction` is not run; `None` when it can be.
 ///
-/// INT3, UD0/1/2 and HLT stay runnable: the signal is the result. PUSHF and POPF are, too: the flags a user
-/// program can change are part of the state. FXSAVE and FXRSTOR are: the area is memory and the state is covered.
-/// XSAVE, XRSTOR and their variants are not: what they write depends on which components the kernel enabled and
-/// on processor tracking (XINUSE) that no case carries.
+/// INT3, UD0/1/2, HLT and INT n stay runnable: the signal is the result. PUSHF and POPF are, too: the flags a user
+/// program can change are part of the state. So is what describes the machine or its tables (CPUID, RDTSC, RDRAND, LAR,
+/// selectors, XSAVE): `effects` says which of its bits are left open. Selectors are no part of a case; the runner puts
+/// them back after a block that [`loads_segment`].
 #[must_use]
 pub fn unrunnable(instruction: &Instruction) -> Option<Unrunnable> {
-    unrunnable_form(instruction.code())
-        .or_else(|| touches_segment(instruction).then_some(Unrunnable::StateNotCovered))
+    // The vector of Linux's 32-bit system calls; all others fault or trap.
+    const SYSTEM_CALL: u8 = 0x80;
+    let enters = instruction.code() == Code::Int_imm8 && instruction.immediate8() == SYSTEM_CALL;
+    unrunnable_form(instruction.code()).or_else(|| enters.then_some(Unrunnable::Syscall))
+}
+
+/// Whether `instruction` may load a segment register: what it loads is no part of a case, and stays.
+#[must_use]
+pub fn loads_segment(instruction: &Instruction) -> bool {
+    matches!(
+        instruction.mnemonic(),
+        Mnemonic::Lss | Mnemonic::Lfs | Mnemonic::Lgs
+    ) || matches!(instruction.mnemonic(), Mnemonic::Mov | Mnemonic::Pop)
+        && instruction.op0_kind() == OpKind::Register
+        && instruction.op0_register().is_segment_register()
 }
 
 /// Why no block with an instruction of the form `code` is run, whatever its operands; `None` when it can be.
 #[must_use]
 pub fn unrunnable_form(code: Code) -> Option<Unrunnable> {
     table()[code as usize]
+}
+
+/// Whether instructions of the form `code` read or change what describes the machine or its tables: identity, time,
+/// random numbers, selectors, descriptors, images of the extended state.
+#[must_use]
+pub fn asks_the_machine(code: Code) -> bool {
+    use CpuidFeature as F;
+    use Mnemonic as M;
+    let info = code.op_code();
+    let segment = |kind: &OpCodeOperandKind| {
+        use OpCodeOperandKind as K;
+        matches!(kind, K::seg_reg | K::es | K::cs | K::ss | K::ds | K::fs | K::gs)
+    };
+    let feature = |feature: &F| matches!(feature, F::FSGSBASE | F::CET_SS | F::PKU);
+    let listed = matches!(
+        code.mnemonic(),
+        M::Cpuid
+            | M::Rdtsc
+            | M::Rdtscp
+            | M::Rdpmc
+            | M::Rdrand
+            | M::Rdseed
+            | M::Rdpid
+            | M::Rdpru
+            | M::Xgetbv
+            | M::Sgdt
+            | M::Sidt
+            | M::Sldt
+            | M::Str
+            | M::Smsw
+            | M::Lar
+            | M::Lsl
+            | M::Verr
+            | M::Verw
+            | M::Lss
+            | M::Lfs
+            | M::Lgs
+            | M::Xsave
+            | M::Xsave64
+            | M::Xsavec
+            | M::Xsavec64
+            | M::Xsaveopt
+            | M::Xsaveopt64
+            | M::Xrstor
+            | M::Xrstor64
+    );
+    listed || info.op_kinds().iter().any(segment) || code.cpuid_features().iter().any(feature)
 }
 
 /// Whether AMD processors decode the branch `instruction`, made of `bytes`, as another one than Intel's do: a near
@@ -89,38 +151,15 @@ fn by_mnemonic(code: Code) -> Option<Unrunnable> {
             | Code::Call_m1664
     );
     Some(match code.mnemonic() {
-        M::Syscall | M::Sysenter | M::Int | M::Int1 | M::Into => Unrunnable::Syscall,
+        M::Syscall | M::Sysenter | M::Into => Unrunnable::Syscall,
         M::Retf | M::Iret | M::Iretd | M::Iretq | M::Uiret => Unrunnable::FarTransfer,
         _ if far => Unrunnable::FarTransfer,
         // A fault in user mode by design, and the way a block ends: a signal is its result.
         M::Hlt => return None,
-        M::Cpuid
-        | M::Rdtsc
-        | M::Rdtscp
-        | M::Rdrand
-        | M::Rdseed
-        | M::Rdpid
-        | M::Rdpmc
-        | M::Xgetbv
-        | M::Sgdt
-        | M::Sidt
-        | M::Sldt
-        | M::Str
-        | M::Smsw
-        | M::Rdpru => Unrunnable::HostDependent,
-        // Selectors and descriptors of the host's tables.
-        M::Lar | M::Lsl | M::Verr | M::Verw => Unrunnable::HostDependent,
-        M::Lss | M::Lfs | M::Lgs | M::Lds | M::Les => Unrunnable::StateNotCovered,
-        M::Xsave
-        | M::Xsave64
-        | M::Xsavec
-        | M::Xsavec64
-        | M::Xsaveopt
-        | M::Xsaveopt64
-        | M::Xrstor
-        | M::Xrstor64 => Unrunnable::StateNotCovered,
-        M::Rdfsbase | M::Rdgsbase => return None,
-        M::Wrfsbase | M::Wrgsbase => Unrunnable::StateNotCovered,
+        // Allowed to user programs where the system says so; elsewhere a fault, as for what is privileged.
+        M::Rdpmc | M::Smsw => return None,
+        // Without access to the data around it, not even the runner can go on.
+        M::Wrpkru => Unrunnable::StateNotCovered,
         // Port and interrupt-flag instructions: allowed by IOPL only, which user programs do not have.
         M::In | M::Out | M::Insb | M::Insw | M::Insd | M::Outsb | M::Outsw | M::Outsd | M::Cli | M::Sti => {
             Unrunnable::Privileged
@@ -138,28 +177,15 @@ fn by_feature(feature: CpuidFeature) -> Option<Unrunnable> {
     use CpuidFeature as F;
     Some(match feature {
         F::RTM | F::HLE_or_RTM | F::TSXLDTRK => Unrunnable::StateNotCovered,
-        F::PKU | F::CET_SS | F::AMX_TILE | F::AMX_INT8 | F::AMX_BF16 | F::AMX_FP16 | F::AMX_COMPLEX => {
-            Unrunnable::StateNotCovered
-        }
+        F::AMX_TILE | F::AMX_INT8 | F::AMX_BF16 | F::AMX_FP16 | F::AMX_COMPLEX => Unrunnable::StateNotCovered,
         F::UINTR | F::WAITPKG | F::MPX | F::KL | F::AESKLE | F::WIDE_KL => Unrunnable::StateNotCovered,
         F::MONITOR | F::MONITORX => Unrunnable::Privileged,
         F::ENQCMD | F::MOVDIR64B => return (feature == F::ENQCMD).then_some(Unrunnable::Privileged),
         F::VMX | F::SVM | F::SGX1 | F::SMX | F::SEV_ES | F::SEV_SNP | F::TDX | F::PCONFIG | F::HRESET => {
             Unrunnable::Privileged
         }
-        F::CLZERO | F::LWP => Unrunnable::HostDependent,
+        F::LWP => Unrunnable::StateNotCovered,
         _ => return None,
-    })
-}
-
-/// Reads or loads a segment register: MOV, PUSH and POP of a selector.
-fn touches_segment(instruction: &Instruction) -> bool {
-    (0..instruction.op_count()).any(|operand| {
-        instruction.op_kind(operand) == OpKind::Register
-            && matches!(
-                instruction.op_register(operand),
-                Register::CS | Register::DS | Register::ES | Register::FS | Register::GS | Register::SS
-            )
     })
 }
 

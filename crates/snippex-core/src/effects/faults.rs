@@ -23,7 +23,7 @@ impl Flow<'_> {
             .map(|memory| self.access(decoded, memory))
             .collect();
         let inputs = self.inputs(decoded, &accesses);
-        self.note_fault(decoded, inputs);
+        self.note_fault(decoded, &accesses, inputs);
         self.note_target(decoded, inputs);
         let gathers = decoded.memory.iter().any(|memory| memory.vsib_size() != 0);
         let rule = if gathers {
@@ -57,7 +57,7 @@ impl Flow<'_> {
     }
 
     /// Whether the instruction faults may depend on open bits.
-    pub(super) fn note_fault(&mut self, decoded: &Decoded, inputs: Inputs) {
+    pub(super) fn note_fault(&mut self, decoded: &Decoded, accesses: &[Access], inputs: Inputs) {
         let instruction = &decoded.instruction;
         let unmasked = |all_masked: bool| !all_masked || self.controls_changed;
         let traps = match instruction.mnemonic() {
@@ -83,6 +83,7 @@ impl Flow<'_> {
         if is_masked_store(decoded) {
             rules |= RuleSet::of(Rule::MaskedAccessFault);
         }
+        rules |= self.host_fault(decoded, accesses);
         if decoded.narrow_branch {
             rules |= RuleSet::of(Rule::NarrowBranch);
         }

@@ -8,6 +8,7 @@ use iced_x86::{OpAccess, OpKind};
 
 use super::decoded::{Decoded, Unit};
 use super::faults::is_masked_store;
+use super::host;
 use super::known::Known;
 use super::mask::{Bits, Mask, Precision};
 use super::rules::RuleSet;
@@ -92,13 +93,15 @@ impl<'a> Flow<'a> {
         };
         let pending = decoded.unit == Unit::X87 && self.dirty;
         let vendor = is_masked_store(decoded) || decoded.narrow_branch || decoded.long_scalar;
-        if !inputs.all.is_empty() || vendor || pending {
-            self.note_fault(decoded, inputs);
+        let asks = host::rule(&decoded.instruction).is_some();
+        if !inputs.all.is_empty() || vendor || pending || asks {
+            self.note_fault(decoded, &accesses, inputs);
             self.note_target(decoded, inputs);
         }
         match decoded.unit {
             Unit::X87 => self.x87(decoded, &accesses, inputs.all),
             _ if self.stored_image(decoded, &accesses, inputs.all) => {}
+            _ if asks && self.host(decoded, &accesses, inputs) => {}
             Unit::Mmx => {
                 self.general(decoded, &accesses, inputs);
                 self.mmx(decoded);
@@ -123,10 +126,7 @@ impl<'a> Flow<'a> {
 
     /// The coarse rule, for everything that no finer one takes.
     pub(super) fn general(&mut self, decoded: &Decoded, accesses: &[Access], inputs: Inputs) {
-        let mut rules = inputs.all;
-        if let Some(rule) = undefined::host_rule(&decoded.instruction) {
-            rules |= RuleSet::of(rule);
-        }
+        let rules = inputs.all;
         if self.dirty || !rules.is_empty() {
             for used in decoded.registers.iter().filter(|used| writes(used.access())) {
                 let register = used.register();

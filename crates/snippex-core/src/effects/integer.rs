@@ -18,8 +18,7 @@ impl Flow<'_> {
     pub(super) fn integer(&mut self, decoded: &Decoded, accesses: &[Access], inputs: Inputs) -> bool {
         use Mnemonic as M;
         let instruction = &decoded.instruction;
-        if inputs.all.is_empty() || !inputs.address.is_empty() || undefined::host_rule(instruction).is_some()
-        {
+        if inputs.all.is_empty() || !inputs.address.is_empty() {
             return false;
         }
         let width = undefined::operand_bits(instruction);

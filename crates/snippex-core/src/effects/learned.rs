@@ -4,6 +4,7 @@ use iced_x86::{Code, Mnemonic, OpKind, Register};
 
 use super::decoded::Decoded;
 use super::flow::{Access, Flow, writes};
+use crate::decode::loads_segment;
 
 impl Flow<'_> {
     /// Follows the values that later addresses and counts may need.
@@ -47,7 +48,13 @@ impl Flow<'_> {
             | Mnemonic::Xrstor
             | Mnemonic::Xrstor64 => self.controls_changed = true,
             Mnemonic::Wrfsbase | Mnemonic::Wrgsbase => self.known.forget_bases(),
+            _ if loads_segment(instruction) && !instruction.is_stack_instruction() => {
+                self.known.forget_bases();
+            }
             Mnemonic::Pop if instruction.op0_kind() == OpKind::Register => {
+                if loads_segment(instruction) {
+                    self.known.forget_bases();
+                }
                 self.known.set_register(
                     Register::RSP,
                     stack.map(|stack| stack.wrapping_add(instruction.stack_pointer_increment() as u64)),

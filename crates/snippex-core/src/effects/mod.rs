@@ -11,6 +11,7 @@
 mod decoded;
 mod faults;
 mod flow;
+mod host;
 mod integer;
 mod known;
 mod lanes;

@@ -17,7 +17,7 @@ impl Flow<'_> {
         let size = match memory.memory_size() {
             _ if repeated || memory.vsib_size() != 0 => 0,
             MemorySize::Fxsave_512Byte | MemorySize::Fxsave64_512Byte => 512,
-            MemorySize::Xsave | MemorySize::Xsave64 => super::stored::XSAVE_SIZE,
+            MemorySize::Xsave | MemorySize::Xsave64 => self.xsave_size(),
             size => size.size(),
         };
         Access {

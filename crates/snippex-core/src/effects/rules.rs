@@ -134,6 +134,9 @@ rules! {
     XstateBv = "xstate-bv", ImplementationDefined,
         "the XSAVE header and the parts that the init and modified optimisations may leave out",
         "SDM vol. 1, sections 13.4.2, 13.6, 13.7 to 13.9";
+    XsaveLayout = "xsave-layout", HostDependent,
+        "which components beyond AVX an XSAVE image has and where they lie, and so which headers XRSTOR refuses",
+        "SDM vol. 1, sections 13.2, 13.4.3 and 13.8.1 (CPUID leaf 0DH and XCR0 tell); APM vol. 2, section 11.5";
     Reciprocal11 = "reciprocal-11", ImplementationDefined,
         "RCPPS, RCPSS, RSQRTPS and RSQRTSS have a relative error of up to 1.5 * 2^-12",
         "SDM vol. 2, RCPPS/RCPSS/RSQRTPS/RSQRTSS, Description";
@@ -157,6 +160,12 @@ rules! {
     HostIdentity = "host-identity", HostDependent,
         "CPUID, time stamp, random numbers, XCR0, PKRU, processor number, descriptor table addresses",
         "SDM vol. 2, CPUID/RDTSC/RDRAND/RDSEED/XGETBV/RDPKRU/RDPID/SGDT";
+    NullSelectorBase = "null-selector-base", ImplementationDefined,
+        "whether loading a null selector into FS or GS clears its base: AMD's do where CPUID says so, Intel's do",
+        "APM vol. 2, section 4.5.3 (FS and GS registers in 64-bit mode); vol. 3, CPUID Fn8000_0021_EAX[6] (NullSelectClearsBase)";
+    ShadowStack = "shadow-stack", HostDependent,
+        "what shadow-stack instructions give, and whether they fault: the system decides whether there is such a stack",
+        "SDM vol. 1, section 17.2; vol. 2, RDSSP/INCSSP/SAVEPREVSSP/RSTORSSP/WRSS";
     NarrowBranch = "narrow-branch", ImplementationDefined,
         "a near branch with an operand-size prefix in 64-bit mode: Intel ignores the prefix, AMD takes 16 bits of the target",
         "SDM vol. 2, section 2.2.1.7 (default 64-bit operand size) and JMP/CALL/RET; APM vol. 3, near branches in 64-bit mode";

@@ -4,7 +4,7 @@
 //! The stores leave open what the manual leaves open (pointers, reserved fields, XSTATE_BV). The loads bring
 //! open fields back: FLDENV by field, the large ones as a whole, pointers apart.
 
-use iced_x86::{MemorySize, Mnemonic};
+use iced_x86::{MemorySize, Mnemonic, Register};
 
 use super::decoded::Decoded;
 use super::flow::{Access, Flow, open_precision};
@@ -12,9 +12,17 @@ use super::mask::Bits;
 use super::rules::{Rule, RuleSet};
 use super::x87_control::word;
 
-/// Bytes of an XSAVE area that the analysis looks at: the legacy region, header, and components up to
-/// AVX-512 (SDM volume 1, section 13.4, with the offsets that processors report).
-pub(super) const XSAVE_SIZE: usize = 2696;
+/// Bytes of an XSAVE area: the legacy region, header, and components up to PKRU (SDM volume 1, section 13.4, with the
+/// offsets that processors report).
+const XSAVE_SIZE: usize = 2696;
+/// The same with the tiles of AMX.
+const XSAVE_SIZE_AMX: usize = 11008;
+/// Bits of the tiles in XCR0.
+const AMX: u64 = 3 << 17;
+/// The header of an XSAVE area, and the part of it that XSAVE writes.
+const HEADER: usize = 512;
+const XSTATE_BV: std::ops::Range<usize> = HEADER..HEADER + 8;
+const HEADER_END: usize = 576;
 
 /// End of the part of an FXSAVE image that the processor writes.
 const FXSAVE_WRITTEN: usize = 416;
@@ -43,13 +51,16 @@ fn fxsave_rule(at: usize) -> Option<Rule> {
     }
 }
 
-/// The rule for byte `at` of an XSAVE image. `compact` images place components as the processor likes, and
+/// The rule for byte `at` of an XSAVE image. Compact images (not `plain`) place components as the processor likes, and
 /// optimised ones may leave out any of them.
 fn xsave_rule(at: usize, plain: bool) -> Option<Rule> {
     match at {
-        0..=511 if plain => fxsave_rule(at),
-        _ if AVX_AREA.contains(&at) && plain => None,
-        _ => Some(Rule::XstateBv),
+        _ if !plain || XSTATE_BV.contains(&at) => Some(Rule::XstateBv),
+        0..HEADER => fxsave_rule(at),
+        // The rest of the header is not written.
+        HEADER..HEADER_END => None,
+        _ if AVX_AREA.contains(&at) => None,
+        _ => Some(Rule::XsaveLayout),
     }
 }
 
@@ -131,6 +142,29 @@ impl Flow<'_> {
         true
     }
 
+    /// Bytes of the XSAVE area of an instruction that is next.
+    pub(super) fn xsave_size(&self) -> usize {
+        match self.known.register(Register::EAX) {
+            Some(requested) if requested & AMX == 0 => XSAVE_SIZE,
+            _ => XSAVE_SIZE_AMX,
+        }
+    }
+
+    /// Whether the header of the image that XRSTOR is about to load is judged alike by every processor: it is not
+    /// compact, and either wrong, or has nothing but x87 and SSE (SDM volume 1, section 13.8.1).
+    pub(super) fn header_is_plain(&self, accesses: &[Access]) -> bool {
+        const COMPACT: u64 = 1 << 63;
+        let word = |at: u64| {
+            let address = accesses.first()?.address?.wrapping_add(HEADER as u64 + at);
+            self.known.load(address, 8)
+        };
+        let (Some(components), Some(layout), Some(reserved)) = (word(0), word(8), word(16)) else {
+            return false;
+        };
+        let wrong = layout != 0 || reserved != 0;
+        layout & COMPACT == 0 && (wrong || components & !3 == 0)
+    }
+
     /// TOP of an image whose status word lies at `at`, if it is known.
     fn stored_top(&self, access: Access, at: u32) -> Option<u8> {
         let status = self.known.load(access.address?.wrapping_add(u64::from(at)), 2)?;
@@ -207,6 +241,7 @@ impl Flow<'_> {
         if selective && open.is_empty() {
             // Only the components that EDX:EAX selects are loaded: what was open may stay so.
             self.top = None;
+            self.exponents = [None; 8];
             return;
         }
         self.mask.st = [open_precision(open); 8];

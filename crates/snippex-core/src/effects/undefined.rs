@@ -3,7 +3,7 @@
 //! iced-x86's own table of undefined flags knows neither counts in CL nor the operand's width; a test walks its
 //! whole instruction list to show that ours covers at least as much.
 
-use iced_x86::{Instruction, Mnemonic, OpKind, Register};
+use iced_x86::{Instruction, Mnemonic, OpKind};
 
 use super::rules::Rule;
 use crate::state::rflags;
@@ -151,37 +151,4 @@ pub(super) fn open_vector(instruction: &Instruction) -> Option<(u64, Rule)> {
         .flatten();
     let inside = field.is_some_and(|(length, index)| (if length == 0 { 64 } else { length }) + index <= 64);
     Some((if inside { upper } else { 0xffff }, Rule::Sse4aUpper))
-}
-
-/// Instructions whose results describe the machine, with the rule that says so.
-pub(super) fn host_rule(instruction: &Instruction) -> Option<Rule> {
-    use Mnemonic as M;
-    match instruction.mnemonic() {
-        M::Cpuid
-        | M::Rdtsc
-        | M::Rdtscp
-        | M::Rdpmc
-        | M::Rdrand
-        | M::Rdseed
-        | M::Rdpid
-        | M::Xgetbv
-        | M::Rdpkru
-        | M::Sgdt
-        | M::Sidt
-        | M::Rdsspd
-        | M::Rdsspq
-        | M::Rdpru => Some(Rule::HostIdentity),
-        M::Lar | M::Lsl | M::Verr | M::Verw | M::Sldt | M::Str | M::Smsw => Some(Rule::Selector),
-        M::Mov if is_segment(instruction, 1) => Some(Rule::Selector),
-        M::Push if is_segment(instruction, 0) => Some(Rule::Selector),
-        _ => None,
-    }
-}
-
-fn is_segment(instruction: &Instruction, operand: u32) -> bool {
-    instruction.op_kind(operand) == OpKind::Register
-        && matches!(
-            instruction.op_register(operand),
-            Register::ES | Register::CS | Register::SS | Register::DS | Register::FS | Register::GS
-        )
 }

@@ -4,7 +4,7 @@ use iced_x86::{Instruction, Mnemonic, OpKind, Register};
 
 use super::code::{Code, Position};
 use crate::block::Terminator;
-use crate::decode::{Control, control, decoder, unrunnable};
+use crate::decode::{Control, asks_the_machine, control, decoder, unrunnable};
 
 /// Instructions looked at.
 const LIMIT: usize = 48;
@@ -131,10 +131,15 @@ fn odd(instruction: &Instruction) -> bool {
         || segment && instruction.mnemonic() != M::Nop
         || zeros
         || short_stack
-        || unrunnable(instruction).is_some_and(|why| {
-            !matches!(
-                why,
-                crate::block::Unrunnable::Syscall | crate::block::Unrunnable::HostDependent
-            )
-        })
+        || unrunnable(instruction).is_some_and(|why| why != crate::block::Unrunnable::Syscall)
+        || asks_the_machine(instruction.code()) && !is_asked_by_programs(instruction)
+}
+
+/// Whether programs ask the machine in this way: for its identity, the time, random numbers.
+fn is_asked_by_programs(instruction: &Instruction) -> bool {
+    use Mnemonic as M;
+    matches!(
+        instruction.mnemonic(),
+        M::Cpuid | M::Rdtsc | M::Rdtscp | M::Rdrand | M::Rdseed | M::Rdpid | M::Xgetbv | M::Rdfsbase | M::Rdgsbase
+    )
 }

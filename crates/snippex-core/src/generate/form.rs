@@ -1,6 +1,6 @@
 //! Instruction forms: what there is to generate, by the decoder's own list.
 
-use iced_x86::{Code, CpuidFeature, Decoder, DecoderOptions, OpCodeOperandKind};
+use iced_x86::{Code, CpuidFeature, Decoder, DecoderOptions};
 
 use crate::block::Unrunnable;
 use crate::decode::unrunnable_form;
@@ -38,7 +38,7 @@ impl Skip {
         match self {
             Self::Unrunnable(Unrunnable::Syscall) => "enters the kernel",
             Self::Unrunnable(Unrunnable::Privileged) => "needs privileges",
-            Self::Unrunnable(Unrunnable::HostDependent) => "reads something of the host",
+            Self::Unrunnable(Unrunnable::HostDependent) => "processors decode it in different ways",
             Self::Unrunnable(Unrunnable::StateNotCovered) => {
                 "changes or reads state that a case does not carry"
             }
@@ -135,13 +135,6 @@ impl Form {
         let info = self.0.op_code();
         if let Some(reason) = unrunnable_form(self.0) {
             return Some(Skip::Unrunnable(reason));
-        }
-        let segment = |kind: &OpCodeOperandKind| {
-            use OpCodeOperandKind as K;
-            matches!(kind, K::seg_reg | K::es | K::cs | K::ss | K::ds | K::fs | K::gs)
-        };
-        if info.op_kinds().iter().any(segment) {
-            return Some(Skip::Unrunnable(Unrunnable::StateNotCovered));
         }
         let elsewhere = |feature: &CpuidFeature| {
             use CpuidFeature as F;

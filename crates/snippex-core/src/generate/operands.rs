@@ -1,6 +1,8 @@
 //! Operands of one instruction: registers, memory, immediates, and the EVEX decorations.
 
-use iced_x86::{Code, EncodingKind, Instruction, OpCodeOperandKind, OpKind, Register, RoundingControl};
+use iced_x86::{
+    Code, EncodingKind, Instruction, MemorySize, OpCodeOperandKind, OpKind, Register, RoundingControl,
+};
 
 use super::form::Form;
 use super::memory_operand::{self, Mode};
@@ -28,6 +30,8 @@ pub(super) enum Choice {
 }
 
 const RSP: u8 = 4;
+/// The vector by which 32-bit programs enter the kernel.
+const SYSTEM_CALL: u8 = 0x80;
 
 impl Registers {
     pub(super) fn allows(&self, register: Register) -> bool {
@@ -145,7 +149,10 @@ pub(super) fn instruction(
         };
         if memory {
             used_memory = true;
-            let size = info.memory_size().size().next_power_of_two() as u64;
+            let size = match info.memory_size() {
+                MemorySize::Xsave | MemorySize::Xsave64 => 64,
+                size => size.size().next_power_of_two() as u64,
+            };
             let aligned = random.below(8) != 0;
             let vector_index = match kind {
                 K::mem_vsib32x | K::mem_vsib64x => Some(Register::XMM0),
@@ -224,6 +231,9 @@ pub(super) fn instruction(
             K::rax => Register::RAX,
             K::st0 => Register::ST0,
             K::sti_opcode => register(Register::ST0, variant % 8),
+            K::fs => Register::FS,
+            K::gs => Register::GS,
+            K::seg_reg => segment(operand, variant),
             _ => Register::None,
         };
         if chosen != Register::None {
@@ -310,6 +320,13 @@ fn result_has_immediate(instruction: &Instruction, operand: u32) -> bool {
             OpKind::Immediate8 | OpKind::Immediate16 | OpKind::Immediate32
         )
     })
+}
+
+/// A segment register, in turn: to load one of them, CS is no choice.
+fn segment(operand: u32, variant: u32) -> Register {
+    use Register::{CS, DS, ES, FS, GS, SS};
+    let all = [DS, FS, GS, ES, SS, CS];
+    all[(variant / 2) as usize % if operand == 0 { 5 } else { 6 }]
 }
 
 /// AL to BH without a prefix, or the low byte of any register.
@@ -432,10 +449,15 @@ fn immediate8(form: Form, variant: u32, narrow: bool, random: &mut Random) -> u8
                 0
             };
     }
-    match EDGES.get(variant as usize) {
+    let value = match EDGES.get(variant as usize) {
         Some(&edge) => edge,
         None => random.next_u64() as u8,
+    };
+    if form.code() == Code::Int_imm8 && value == SYSTEM_CALL {
+        // Overflow, the other vector that user programs may use.
+        return 4;
     }
+    value
 }
 
 fn edge8(variant: u32, random: &mut Random) -> i8 {

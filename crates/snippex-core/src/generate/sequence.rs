@@ -13,7 +13,7 @@ use super::operands::{Choice, Registers};
 use super::request::Request;
 use super::single::{assemble, one};
 use crate::block::{Block, Terminator};
-use crate::decode::{Control, control};
+use crate::decode::{Control, asks_the_machine, control};
 use crate::random::Random;
 
 /// Sub-stream of the seed that sequences come from.
@@ -198,7 +198,7 @@ fn is_plain(form: Form) -> bool {
             | Mnemonic::Enter
             | Mnemonic::Std
             | Mnemonic::Clflush
-    );
+    ) || asks_the_machine(form.code());
     matches!(info.encoding(), EncodingKind::Legacy | EncodingKind::VEX)
         && form.features().iter().all(level)
         && matches!(form.code().flow_control(), FlowControl::Next)

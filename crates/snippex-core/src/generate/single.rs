@@ -16,6 +16,8 @@ const STREAM: u64 = 0x666f_726d_7300_0000;
 /// Bytes from one form's blocks to the next one's, and from block to block.
 pub(super) const FORM_STRIDE: u64 = 0x1_0000;
 const STRIDE: u64 = FORM_STRIDE / MAX_PER_FORM as u64;
+/// Bytes of a block with what stands before its instruction, so that it ends before the next one.
+const LONGEST: usize = STRIDE as usize - 12;
 /// Blocks of a form whose operands have few corners.
 const FEW: u32 = 24;
 /// Blocks of a form with a byte that selects what it does: all its values.
@@ -99,12 +101,19 @@ fn around(form: Form, variant: u32, address: u64, instruction: &Instruction, byt
     if variant % 3 == 1 {
         before = equal_comparand(instruction);
     }
+    // Of random bytes XRSTOR would refuse nearly all.
+    if matches!(instruction.mnemonic(), Mnemonic::Xrstor | Mnemonic::Xrstor64) && variant % 4 != 0 {
+        before = image_header(instruction);
+    }
     // A block's code may not move under an operand that is relative to it.
     if instruction.is_ip_rel_memory_operand() {
         before.clear();
     }
     let mut all = encode_all(&before, address);
-    let mut count = before.len() as u32 + 1;
+    if all.len() + bytes.len() > LONGEST {
+        all.clear();
+    }
+    let mut count = if all.is_empty() { 1 } else { before.len() as u32 + 1 };
     all.extend(bytes);
     let terminator = match control(instruction) {
         Control::Next => Terminator::FallThrough,
@@ -195,6 +204,35 @@ fn equal_comparand(instruction: &Instruction) -> Vec<Instruction> {
         ],
         _ => Vec::new(),
     }
+}
+
+/// Instructions that make an image at the memory operand of `instruction` one that XRSTOR takes: a header that names
+/// components up to AVX, and an MXCSR without reserved bits (SDM volume 1, section 13.8.1).
+fn image_header(instruction: &Instruction) -> Vec<Instruction> {
+    const MXCSR: i64 = 24;
+    const HEADER: i64 = 512;
+    let narrow = instruction.memory_base().is_gpr32() || instruction.memory_index().is_gpr32();
+    let keep = |code: Code, kind: OpKind, offset: i64, bits: i16| {
+        let mut and = Instruction::default();
+        and.set_code(code);
+        and.set_op0_kind(OpKind::Memory);
+        and.set_memory_base(instruction.memory_base());
+        and.set_memory_index(instruction.memory_index());
+        and.set_memory_index_scale(instruction.memory_index_scale());
+        and.set_memory_displacement64(instruction.memory_displacement64().wrapping_add_signed(offset));
+        and.set_memory_displ_size(if narrow { 4 } else { 8 });
+        and.set_segment_prefix(instruction.segment_prefix());
+        and.set_op1_kind(kind);
+        and.set_immediate8to16(bits);
+        and
+    };
+    let word = |offset, bits| keep(Code::And_rm64_imm8, OpKind::Immediate8to64, offset, bits);
+    vec![
+        keep(Code::And_rm16_imm8, OpKind::Immediate8to16, MXCSR + 2, 0),
+        word(HEADER, 7),
+        word(HEADER + 8, 0),
+        word(HEADER + 16, 0),
+    ]
 }
 
 fn encode_all(instructions: &[Instruction], address: u64) -> Vec<u8> {

@@ -9,6 +9,7 @@ use iced_x86::{
 use super::Linear;
 use crate::block::{Block, Terminator};
 use crate::case::Placement;
+use crate::decode::loads_segment;
 use crate::state::RSP;
 
 /// What a start value is for.
@@ -37,6 +38,8 @@ pub enum Role {
     DividendHigh,
     /// Divisor, or lower half of a dividend.
     Division,
+    /// A segment selector.
+    Selector,
     /// `value + displacement` is jumped to.
     JumpTarget {
         /// Constant added before the jump.
@@ -239,7 +242,8 @@ impl Analysis {
             .or_else(|| candidates().find(|&register| is_base(register)))
             .or_else(|| candidates().find(|&register| Some(register) == by_name))
             .or_else(|| candidates().next());
-        let aligned = size.size() >= 16 && instruction.mnemonic() != Mnemonic::Lddqu;
+        let image = matches!(size, MemorySize::Xsave | MemorySize::Xsave64);
+        let aligned = (size.size() >= 16 || image) && instruction.mnemonic() != Mnemonic::Lddqu;
         for &(register, _) in &address.terms {
             let role = &mut self.roles.roles[register as usize];
             if Some(register) != base {
@@ -285,6 +289,15 @@ impl Analysis {
                 if instruction.op0_kind() == OpKind::Register {
                     self.assign(instruction.op0_register(), Role::Division);
                 }
+            }
+            Mnemonic::Verr | Mnemonic::Verw if instruction.op0_kind() == OpKind::Register => {
+                self.assign(instruction.op0_register(), Role::Selector);
+            }
+            Mnemonic::Lar | Mnemonic::Lsl if instruction.op1_kind() == OpKind::Register => {
+                self.assign(instruction.op1_register(), Role::Selector);
+            }
+            Mnemonic::Mov if loads_segment(instruction) && instruction.op1_kind() == OpKind::Register => {
+                self.assign(instruction.op1_register(), Role::Selector);
             }
             Mnemonic::Bt | Mnemonic::Btc | Mnemonic::Btr | Mnemonic::Bts
                 if instruction.op0_kind() == OpKind::Memory && instruction.op1_kind() == OpKind::Register =>

@@ -83,6 +83,7 @@ fn value(random: &mut Random, style: Style, role: Role, block: &Block) -> u64 {
         },
         Role::BitOffset => ((random.next_u64() as i16) >> random.below(16)) as u64,
         Role::ShiftCount => values::shift_count(random),
+        Role::Selector => values::selector(random),
         Role::DividendHigh => match random.below(8) {
             0 => values::data(random),
             1 => u64::MAX,

@@ -20,6 +20,17 @@ pub(super) fn shift_count(random: &mut Random) -> u64 {
         }
 }
 
+/// A segment selector under garbage: null, of the segments that Linux gives its 64-bit and 32-bit programs, of those it
+/// keeps for threads and for itself, or any.
+pub(super) fn selector(random: &mut Random) -> u64 {
+    const SELECTORS: [u64; 12] = [0, 1, 2, 3, 0x2b, 0x33, 0x23, 0x63, 0x7b, 0x10, 4, 7];
+    let dirty = random.next_u64() & !0xffff;
+    match random.below(16) as usize {
+        index @ 0..12 => dirty | SELECTORS[index],
+        _ => random.next_u64(),
+    }
+}
+
 /// A value at or next to an edge of some width: zero, all ones, sign bits, powers of two, and their neighbours.
 pub(super) fn edge(random: &mut Random) -> u64 {
     let width = [8, 16, 32, 64][random.below(4) as usize];

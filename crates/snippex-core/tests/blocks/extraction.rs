@@ -222,21 +222,12 @@ fn what_cannot_be_run_says_why() {
     };
     assert_eq!(reason(&[0x0f, 0x05]), Some(Unrunnable::Syscall));
     assert_eq!(reason(&[0xcd, 0x80]), Some(Unrunnable::Syscall));
-    assert_eq!(reason(&[0x0f, 0xa2]), Some(Unrunnable::HostDependent)); // cpuid
-    assert_eq!(reason(&[0x0f, 0x31]), Some(Unrunnable::HostDependent)); // rdtsc
-    assert_eq!(reason(&[0x0f, 0xc7, 0xf0]), Some(Unrunnable::HostDependent)); // rdrand eax
-    assert_eq!(reason(&[0x0f, 0x01, 0xd0]), Some(Unrunnable::HostDependent)); // xgetbv
-    assert_eq!(reason(&[0x0f, 0x01, 0xee]), Some(Unrunnable::StateNotCovered)); // rdpkru
+    assert_eq!(reason(&[0x66, 0xc3]), Some(Unrunnable::HostDependent)); // ret with an operand-size prefix
+    assert_eq!(reason(&[0x0f, 0x01, 0xef]), Some(Unrunnable::StateNotCovered)); // wrpkru
     assert_eq!(
         reason(&[0xc7, 0xf8, 0, 0, 0, 0]),
         Some(Unrunnable::StateNotCovered)
     ); // xbegin
-    assert_eq!(reason(&[0x8e, 0xe0]), Some(Unrunnable::StateNotCovered)); // mov fs,eax
-    assert_eq!(
-        reason(&[0xf3, 0x0f, 0xae, 0xd0]),
-        Some(Unrunnable::StateNotCovered)
-    ); // wrfsbase eax
-    assert_eq!(reason(&[0x0f, 0xae, 0x20]), Some(Unrunnable::StateNotCovered)); // xsave [rax]
     assert_eq!(reason(&[0xec]), Some(Unrunnable::Privileged)); // in al,dx
     assert_eq!(reason(&[0x0f, 0x01, 0xf8]), Some(Unrunnable::Privileged)); // swapgs
     assert_eq!(reason(&[0xfa]), Some(Unrunnable::Privileged)); // cli
@@ -249,6 +240,15 @@ fn what_cannot_be_run_says_why() {
         &[0x0f, 0x0b],
         &[0xcc],
         &[0x65, 0x8b, 0x00],
+        &[0x0f, 0xa2],             // cpuid
+        &[0x0f, 0x31],             // rdtsc
+        &[0x0f, 0xc7, 0xf0],       // rdrand eax
+        &[0x0f, 0x01, 0xd0],       // xgetbv
+        &[0x0f, 0x01, 0xee],       // rdpkru
+        &[0x8e, 0xe0],             // mov fs,eax
+        &[0xf3, 0x0f, 0xae, 0xd0], // wrfsbase eax
+        &[0x0f, 0xae, 0x20],       // xsave [rax]
+        &[0xcd, 0x03],             // int 3, in two bytes
     ] {
         assert_eq!(reason(fine), None, "{fine:x?}");
     }

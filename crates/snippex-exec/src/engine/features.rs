@@ -11,6 +11,8 @@ enum Leaf {
     Seven(usize),
     SevenOne(usize),
     Extended(usize),
+    ExtendedEight(usize),
+    Xsave(usize),
 }
 
 const EAX: usize = 0;
@@ -98,6 +100,10 @@ fn bit(feature: CpuidFeature) -> Option<(Leaf, u32)> {
         F::AVX_VNNI_INT16 => (Leaf::SevenOne(EDX), 10),
         F::RDRAND => (Leaf::One(ECX), 30),
         F::XSAVE => (Leaf::One(ECX), 27),
+        F::XSAVEOPT => (Leaf::Xsave(EAX), 0),
+        F::XSAVEC => (Leaf::Xsave(EAX), 1),
+        F::CLZERO => (Leaf::ExtendedEight(EBX), 0),
+        F::RDPRU => (Leaf::ExtendedEight(EBX), 4),
         F::LZCNT => (Leaf::Extended(ECX), 5),
         F::LWP => (Leaf::Extended(ECX), 15),
         F::RDTSCP => (Leaf::Extended(EDX), 27),
@@ -140,7 +146,6 @@ fn never(feature: CpuidFeature) -> bool {
             | F::PCOMMIT
             | F::MCOMMIT
             | F::UDBG
-            | F::RDPRU
             | F::PTWRITE
     )
 }
@@ -157,6 +162,8 @@ fn has(cpu: &GuestCpu, feature: CpuidFeature) -> bool {
         Leaf::Seven(register) => cpu.leaf7[register],
         Leaf::SevenOne(register) => cpu.leaf7_1[register],
         Leaf::Extended(register) => cpu.leaf_ext1[register],
+        Leaf::ExtendedEight(register) => cpu.leaf_ext8[register],
+        Leaf::Xsave(register) => cpu.leaf_d1[register],
     };
     let announced = register & (1 << bit) != 0;
     // Announced by CPUID and enabled by the system are two things (Intel SDM volume 1, section 13.2).

@@ -36,6 +36,10 @@ pub struct GuestCpu {
     pub leaf7_1: Leaf,
     /// CPUID leaf 0x8000_0001.
     pub leaf_ext1: Leaf,
+    /// CPUID leaf 0x8000_0008.
+    pub leaf_ext8: Leaf,
+    /// CPUID leaf 0xd, subleaf 1.
+    pub leaf_d1: Leaf,
     /// Page size that the guest is told, in bytes.
     pub page_size: u32,
 }
@@ -125,6 +129,8 @@ impl GuestCpu {
             leaf7: header.leaf7,
             leaf7_1: header.leaf7_1,
             leaf_ext1: header.leaf_ext1,
+            leaf_ext8: header.leaf_ext8,
+            leaf_d1: header.leaf_d1,
             page_size: header.page_size,
         }
     }

@@ -219,17 +219,6 @@ fn bswap_of_16_bits_is_undefined() {
 }
 
 #[test]
-fn host_dependent_results_are_open() {
-    let mask = mask(CodeAssembler::rdtsc);
-    assert_eq!(mask.gpr[0], Bits::new(u64::MAX, rules(&[Rule::HostIdentity])));
-    assert!(
-        self::mask(|a| a.lsl(eax, ebx)).gpr[0]
-            .rules
-            .contains(Rule::Selector)
-    );
-}
-
-#[test]
 fn counts_and_addresses_come_from_memory_of_the_case_too() {
     // The page holds 0x11 everywhere: the count is 17, beyond the width.
     let relative = mask(|a| {

@@ -1,6 +1,7 @@
 //! Helpers: code assembled for the purpose, in a case that gives known addresses and counts.
 
 mod faults;
+mod host;
 mod integer;
 mod properties;
 mod table;

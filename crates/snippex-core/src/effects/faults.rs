@@ -5,6 +5,7 @@ use iced_x86::{Mnemonic, Register};
 
 use super::decoded::{Decoded, Unit};
 use super::flow::{Access, Flow, Inputs, writes};
+use super::host;
 use super::mask::OpenFault;
 use super::rules::{Rule, RuleSet};
 use super::x87::SUMMARY;
@@ -26,14 +27,15 @@ impl Flow<'_> {
         self.note_fault(decoded, &accesses, inputs);
         self.note_target(decoded, inputs);
         let gathers = decoded.memory.iter().any(|memory| memory.vsib_size() != 0);
-        let rule = if gathers {
-            Rule::PartialGather
-        } else {
-            Rule::PartialStore
+        let rule = match host::rule(&decoded.instruction) {
+            _ if gathers => Rule::PartialGather,
+            Some(rule) if host::is_prevented(&decoded.instruction) => rule,
+            _ => Rule::PartialStore,
         };
+        let written_by_system = host::is_prevented(&decoded.instruction);
         for access in accesses
             .iter()
-            .filter(|access| access.writes && (access.size > 8 || gathers))
+            .filter(|access| access.writes && (access.size > 8 || gathers || written_by_system))
         {
             match (access.address, page_fault) {
                 (Some(address), _) if access.size > 0 => {

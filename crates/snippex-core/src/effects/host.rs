@@ -61,6 +61,16 @@ pub(super) fn rule(instruction: &Instruction) -> Option<Rule> {
     })
 }
 
+/// Whether systems may keep user programs from an instruction (SDM vol. 3, section 2.5, CR4.UMIP), and write its result
+/// themselves.
+pub(super) fn is_prevented(instruction: &Instruction) -> bool {
+    use Mnemonic as M;
+    matches!(
+        instruction.mnemonic(),
+        M::Sgdt | M::Sidt | M::Sldt | M::Str | M::Smsw
+    )
+}
+
 /// The segment register among the first two operands.
 fn segment(instruction: &Instruction) -> Option<(u32, Register)> {
     (0..instruction.op_count().min(2))
@@ -106,7 +116,14 @@ impl Flow<'_> {
                 self.open_result(instruction, accesses, open);
                 self.mask.add_flags(rflags::CF, open);
             }
-            M::Sgdt | M::Sidt | M::Sldt | M::Str | M::Smsw => self.open_result(instruction, accesses, open),
+            // In place of an instruction that it prevents, Linux writes as many bytes as the operand has, and leaves
+            // the upper half of a register as it was.
+            M::Sgdt | M::Sidt | M::Sldt | M::Str | M::Smsw => match instruction.op0_kind() {
+                OpKind::Register if instruction.op0_register().size() == 4 => {
+                    self.open_register(instruction.op0_register(), ALL, open);
+                }
+                _ => self.open_result(instruction, accesses, open),
+            },
             // With a null selector, ZF is cleared and nothing else happens.
             M::Lar | M::Lsl | M::Verr | M::Verw if null => {}
             M::Lar | M::Lsl => {
@@ -147,15 +164,16 @@ impl Flow<'_> {
             // XCR0 is there wherever the instruction is; XCR1 is not; there are no others.
             M::Xgetbv => selects.is_none_or(|selects| selects == 1),
             M::Rdpmc | M::Rdpru | M::Rdpkru => true,
-            // User-mode instruction prevention, and what the system gives in their place.
-            M::Sgdt | M::Sidt | M::Sldt | M::Str | M::Smsw => true,
+            // Prevention, and what the system gives in their place.
+            _ if is_prevented(instruction) => true,
             M::Incsspd | M::Incsspq | M::Saveprevssp | M::Rstorssp | M::Wrssd | M::Wrssq => true,
             // Which addresses are canonical depends on the levels of paging.
             M::Wrfsbase | M::Wrgsbase => {
                 let value = self.known.operand(instruction, 0, None);
                 value.is_none_or(|value| is_canonical(value, 57) && !is_canonical(value, 48))
             }
-            M::Xrstor | M::Xrstor64 => !self.header_is_plain(accesses),
+            M::Xrstor | M::Xrstor64 => !self.is_accessible(accesses, false) || !self.header_is_plain(accesses),
+            _ if rule == Rule::XsaveLayout => !self.is_accessible(accesses, true),
             _ => match loaded(instruction) {
                 // A null selector faults in SS alone, and there always.
                 Some(_) => self

@@ -11,6 +11,7 @@ use super::flow::{Access, Flow, open_precision};
 use super::mask::Bits;
 use super::rules::{Rule, RuleSet};
 use super::x87_control::word;
+use crate::case::{Access as AccessRights, PAGE_SIZE};
 
 /// Bytes of an XSAVE area: the legacy region, header, and components up to PKRU (SDM volume 1, section 13.4, with the
 /// offsets that processors report).
@@ -150,6 +151,21 @@ impl Flow<'_> {
         }
     }
 
+    /// Whether all of an image lies in memory that may be accessed. Where it does not, whether an instruction of the
+    /// XSAVE family faults depends on which components there are, and on how far the processor looks.
+    pub(super) fn is_accessible(&self, accesses: &[Access], write: bool) -> bool {
+        let Some(start) = accesses.first().and_then(|access| access.address) else {
+            return false;
+        };
+        let page = PAGE_SIZE as u64;
+        let last = start.saturating_add(self.xsave_size() as u64 - 1) / page;
+        (start / page..=last).all(|number| {
+            let pages = &self.case.pages;
+            let found = pages.binary_search_by_key(&(number * page), |page| page.address);
+            found.is_ok_and(|index| !write || pages[index].access == AccessRights::ReadWrite)
+        })
+    }
+
     /// Whether the header of the image that XRSTOR is about to load is judged alike by every processor: it is not
     /// compact, and either wrong, or has nothing but x87 and SSE (SDM volume 1, section 13.8.1).
     pub(super) fn header_is_plain(&self, accesses: &[Access]) -> bool {
@@ -242,6 +258,7 @@ impl Flow<'_> {
             // Only the components that EDX:EAX selects are loaded: what was open may stay so.
             self.top = None;
             self.exponents = [None; 8];
+            self.open_reserved_control();
             return;
         }
         self.mask.st = [open_precision(open); 8];

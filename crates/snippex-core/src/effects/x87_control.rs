@@ -19,6 +19,12 @@ impl Flow<'_> {
         self.mask.control = loaded.within(0xffff & !RESERVED).union(reserved);
     }
 
+    /// What XRSTOR may load into the control word: its reserved bits, on top of what is open.
+    pub(super) fn open_reserved_control(&mut self) {
+        let reserved = Bits::new(RESERVED, RuleSet::of(Rule::ReservedControl));
+        self.mask.control = self.mask.control.union(reserved);
+    }
+
     /// Instructions on control and status words and tags. Whether it was one.
     pub(super) fn x87_control(&mut self, decoded: &Decoded, accesses: &[Access], inputs: RuleSet) -> bool {
         let status = Bits::new(

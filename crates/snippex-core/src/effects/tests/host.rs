@@ -155,6 +155,26 @@ fn prevented_instructions_may_fault_and_give_what_the_system_likes() {
     assert_eq!(table.faults[0].rules, rules(&[Rule::HostIdentity]));
     let word = of(&[0x66, 0x0f, 0x01, 0xe3], |_| ()); // smsw bx
     assert_eq!((open(&word), word.faults.len()), (vec![(3, 0xffff)], 1));
+    // str ebx: Linux, in the processor's place, leaves the upper half alone.
+    assert_eq!(open(&of(&[0x0f, 0x00, 0xcb], |_| ())), [(3, u64::MAX)]);
+    // str [rsi] at the end of the last page: one byte may have been written.
+    let mut case = case(
+        Block {
+            bytes: vec![0x0f, 0x00, 0x0e],
+            ..block(CodeAssembler::nop)
+        },
+        0,
+    );
+    case.state.gpr[6] = DATA + 2 * PAGE_SIZE as u64 - 1;
+    let signal = Signal {
+        number: 11,
+        code: 1,
+        rip: case.code_address(),
+        address: DATA + 2 * PAGE_SIZE as u64,
+        write: true,
+    };
+    let faulted = BlockEffects::new(&case.block).mask(&case, &Endpoint::Signal(signal), &case.state);
+    assert_eq!(faulted.memory[0].rules, rules(&[Rule::Selector]));
 }
 
 #[test]
@@ -184,6 +204,18 @@ fn an_image_is_open_where_the_processor_may_choose() {
 }
 
 #[test]
+fn an_image_that_is_not_all_there_may_fault() {
+    let saved = |at| {
+        of(&[0x48, 0x0f, 0xae, 0x26], |case| case.state.gpr[6] = at) // xsave64 [rsi]
+            .faults
+    };
+    assert!(saved(DATA).is_empty());
+    let end = DATA + 2 * PAGE_SIZE as u64;
+    assert_eq!(saved(end - 1024)[0].rules, rules(&[Rule::XsaveLayout]));
+    assert!(saved(end - 2752).is_empty());
+}
+
+#[test]
 fn a_header_that_every_processor_judges_alike_leaves_no_fault_open() {
     let restore = |components: u64, layout: u64| {
         of(&[0x48, 0x0f, 0xae, 0x2e], |case| {
@@ -197,6 +229,7 @@ fn a_header_that_every_processor_judges_alike_leaves_no_fault_open() {
     };
     assert!(restore(3, 0).is_empty());
     assert!(restore(3, 1).is_empty(), "wrong everywhere");
+    assert!(of(&[0x48, 0x0f, 0xae, 0x2e], |_| ()).control.rules.contains(Rule::ReservedControl));
     assert_eq!(restore(1 << 9, 0)[0].rules, rules(&[Rule::XsaveLayout]));
     assert_eq!(restore(3, 1 << 63 | 3)[0].rules, rules(&[Rule::XsaveLayout]));
 }

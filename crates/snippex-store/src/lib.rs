@@ -53,6 +53,7 @@ mod binary;
 mod block;
 pub mod blocking;
 mod bug;
+mod case;
 mod column;
 mod dialect;
 mod divergence;

@@ -1,5 +1,6 @@
 //! Reproducers: what is to be reproduced, the programs that build them, and trying them.
 
+mod provenance;
 mod story;
 mod subject;
 mod toolchain;

@@ -79,6 +79,7 @@ pub(crate) fn notes(subject: &Subject, judged: &Judged, form: Form) -> Vec<Strin
             None => "are those of the case".to_owned(),
         }
     ));
+    notes.extend(judged.ran_on.iter().cloned());
     if let Some((emulator, divergence)) = &judged.divergence {
         notes.push(format!("Wrong on {emulator}:"));
         notes.extend(

@@ -13,9 +13,11 @@ use snippex_exec::Outcome;
 use snippex_exec::engine::{Engine, EngineIdentity};
 use snippex_store::DivergenceId;
 
+use super::provenance;
 use crate::app::App;
 use crate::bugs::Bugs;
 use crate::engines::{EngineChoice, tolerance_of};
+use crate::host::this_host;
 use crate::tell::OrTell;
 
 /// Largest file that is read; a case with a thousand full pages is smaller.
@@ -55,20 +57,74 @@ pub(crate) struct Judged {
     pub(crate) cpu: Option<String>,
     /// The emulator, and how it differs.
     pub(crate) divergence: Option<(String, Divergence)>,
+    /// What it just ran on, in lines.
+    pub(crate) ran_on: Vec<String>,
 }
 
-/// Digits of the id of a bug: shorter numbers are those of divergences.
+/// Digits of the id of a bug: shorter numbers are those of divergences, longer ones begin the SHA-256 of a case.
 const BUG_DIGITS: usize = 10;
+/// Digits that name a case, when they begin the id of no bug.
+const CASE_DIGITS: usize = 6;
 
 impl Subject {
-    /// What `text` names: a number of a divergence, or a file.
+    /// What `text` names: a divergence by number, a bug by its id, a case by its SHA-256, or a file.
     pub(crate) fn load(app: &App<'_>, text: &str) -> Result<Self, Failure> {
         let digits = text.bytes().all(|byte| byte.is_ascii_hexdigit());
         match text.parse::<i64>() {
             Ok(number @ 1..) if text.len() < BUG_DIGITS => Self::divergence(app, DivergenceId(number)),
-            _ if digits && !Path::new(text).exists() => Self::bug(app, text),
+            _ if digits && !text.is_empty() && !Path::new(text).exists() => {
+                let text = text.to_ascii_lowercase();
+                if text.len() > BUG_DIGITS {
+                    return Self::case(app, &text)?.ok_or_else(|| unknown(&text));
+                }
+                match Self::bug(app, &text) {
+                    Err(failure) if text.len() >= CASE_DIGITS => Self::case(app, &text)?.ok_or(failure),
+                    found => found,
+                }
+            }
             _ => Self::file(Path::new(text)),
         }
+    }
+
+    /// The case whose SHA-256 begins with `digits`: as it diverged last, or as the example of a bug, or as it stands.
+    fn case(app: &App<'_>, digits: &str) -> Result<Option<Self>, Failure> {
+        let store = app.existing_store()?;
+        let wanted = digits.to_owned();
+        let found = store
+            .call(async move |store| store.cases_like(&wanted, 3).await)
+            .or_tell()?;
+        let id = match found[..] {
+            [] => return Ok(None),
+            [id] => id,
+            _ => {
+                let ids: Vec<String> = found.iter().map(ToString::to_string).collect();
+                return Err(
+                    Failure::new(format!("{digits} is the beginning of several cases' SHA-256"))
+                        .hint(format!("write more of one of {}", ids.join(", "))),
+                );
+            }
+        };
+        let (case, divergences, bugs) = store
+            .call(async move |store| {
+                let case = store.case(id).await?;
+                Ok((case, store.divergences_of_case(id).await?, store.bugs_of_case(id).await?))
+            })
+            .or_tell()?;
+        if let Some(&divergence) = divergences.first() {
+            return Self::divergence(app, divergence).map(Some);
+        }
+        if let Some(bug) = bugs.first() {
+            return Self::bug(app, bug).map(Some);
+        }
+        Ok(case.map(|case| Self {
+            title: String::new(),
+            notes: vec![format!("Case {id} of snippex.")],
+            case,
+            needs: Vec::new(),
+            is_file: false,
+            expected: None,
+            actual: None,
+        }))
     }
 
     /// The plainest case of a bug.
@@ -81,12 +137,35 @@ impl Subject {
             Failure::new(format!("bug {id} has no case in the database"))
                 .hint("run the check again, without --no-reduce")
         })?;
-        let (reference, engine) = (example.reference, example.engine);
-        let (reference, engine) = store
-            .call(async move |store| Ok((store.engine(reference).await?, store.engine(engine).await?)))
+        let (reference, engine, place) = (example.reference, example.engine, example.block);
+        let run = stored.sightings.iter().rev().find(|seen| seen.engine == engine);
+        let run = run.map(|seen| seen.run);
+        let (reference, engine, place, host) = store
+            .call(async move |store| {
+                let place = match place {
+                    Some(number) => {
+                        let block = store.block(number).await?;
+                        let binary = store.binary(block.binary).await?;
+                        Some((block, binary))
+                    }
+                    None => None,
+                };
+                let host = match run {
+                    Some(run) => Some(store.host(store.run(run).await?.run.host).await?),
+                    None => None,
+                };
+                Ok((store.engine(reference).await?, store.engine(engine).await?, place, host))
+            })
             .or_tell()?;
         let covered = reference.components.intersection(engine.components);
         let mut notes = vec![format!("Bug {} of snippex.", view.id)];
+        if let Some((block, binary)) = place {
+            notes.push(format!("Met first in: {}", provenance::place(&block, &binary)));
+        }
+        notes.extend(host.as_ref().map(provenance::machine));
+        for seen in &view.engines {
+            notes.push(provenance::engine(&seen.name, &seen.version, &seen.configuration));
+        }
         if let Some(ruling) = view.ruling {
             notes.push(format!("{} ({}).", ruling.what, ruling.reference));
         }
@@ -108,7 +187,7 @@ impl Subject {
 
     fn file(path: &Path) -> Result<Self, Failure> {
         let shown = path.display();
-        let hint = "name a .snip file, the id of a bug (snippex bugs), or the number of a divergence";
+        let hint = "name a .snip file, the id of a bug (snippex bugs), the number of a divergence, or the SHA-256 of a case";
         let size = std::fs::metadata(path)
             .or_fail_with(|| format!("cannot read {shown}"))
             .map_err(|failure| failure.hint(hint))?
@@ -135,7 +214,7 @@ impl Subject {
 
     fn divergence(app: &App<'_>, id: DivergenceId) -> Result<Self, Failure> {
         let store = app.existing_store()?;
-        let (found, run, block, binary, reference, engine) = store
+        let (found, run, block, binary, reference, engine, host) = store
             .call(async move |store| {
                 let found = store.divergence(id).await?;
                 let run = store.run(found.summary.run).await?;
@@ -143,14 +222,21 @@ impl Subject {
                 let binary = store.binary(block.binary).await?;
                 let reference = store.engine(found.summary.reference).await?;
                 let engine = store.engine(found.summary.engine).await?;
-                Ok((found, run, block, binary, reference, engine))
+                let host = store.host(run.run.host).await?;
+                Ok((found, run, block, binary, reference, engine, host))
             })
             .or_tell()?;
         let covered = reference.components.intersection(engine.components);
-        let notes = vec![format!(
-            "Block at {:#x} of {} (SHA-256 {}), start state {} of seed {}.",
-            block.block.address, binary.binary.path, binary.id, found.summary.state_index, run.run.seed
-        )];
+        let configuration: Vec<String> = serde_json::from_str(&engine.configuration).unwrap_or_default();
+        let notes = vec![
+            provenance::place(&block, &binary),
+            format!(
+                "Start state {} of seed {}; case {}.",
+                found.summary.state_index, run.run.seed, found.summary.case_id
+            ),
+            provenance::machine(&host),
+            provenance::engine(&engine.name, &engine.version, &configuration),
+        ];
         let engines = Engines {
             expected: format!("{} ({})", reference.name, reference.guest.brand),
             actual: format!("{} ({})", engine.name, engine.version),
@@ -169,6 +255,7 @@ impl Subject {
 
     /// Finds out how the case ends: from the file or the database, else on this CPU; and on `emulator`, if one is named.
     pub(crate) fn judge(&self, emulator: Option<&EngineChoice>) -> Result<Judged, Failure> {
+        let mut ran_on = Vec::new();
         let (expected, covered, cpu) = match &self.expected {
             Some((expected, covered)) => {
                 let cpu = self
@@ -179,6 +266,7 @@ impl Subject {
             }
             None => {
                 let (expected, identity) = run(&EngineChoice::preset("native")?, &self.case)?;
+                ran_on.push(provenance::machine(&this_host()));
                 (
                     expected,
                     identity.components,
@@ -189,6 +277,10 @@ impl Subject {
         let (actual, both, name, shown) = match (emulator, &self.actual) {
             (Some(choice), _) => {
                 let (actual, identity) = run(choice, &self.case)?;
+                ran_on = vec![
+                    provenance::machine(&this_host()),
+                    provenance::engine(&identity.name, &identity.version, &identity.configuration),
+                ];
                 let both = covered.intersection(identity.components);
                 (actual, both, identity.name.clone(), identity.describe())
             }
@@ -204,6 +296,7 @@ impl Subject {
                     covered,
                     cpu,
                     divergence: None,
+                    ran_on,
                 });
             }
         };
@@ -213,6 +306,7 @@ impl Subject {
                 covered,
                 cpu,
                 divergence: Some((shown, divergence)),
+                ran_on,
             }),
             Comparison::Match(_) => Err(Failure::new(format!(
                 "the case ends on {shown} as it has to: there is no bug to reproduce"
@@ -238,4 +332,9 @@ fn run(choice: &EngineChoice, case: &Case) -> Result<(Observation, EngineIdentit
             identity.name
         ))),
     }
+}
+
+fn unknown(digits: &str) -> Failure {
+    Failure::new(format!("there is no case with the SHA-256 {digits} in the database"))
+        .hint("write at least six digits of it, as `snippex compare` and `snippex bugs show` give them, or name a .snip file")
 }

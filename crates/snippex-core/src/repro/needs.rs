@@ -6,7 +6,7 @@ use iced_x86::{CpuidFeature, InstructionInfoFactory, Register};
 
 use super::checks::{Check, Place};
 use crate::block::Block;
-use crate::decode::{Kinds, decoder, kinds};
+use crate::decode::{Kinds, decoder, kinds, loads_segment};
 
 /// Which parts of the state matter, beyond general registers, flags and XMM.
 #[derive(Clone, Debug, Default)]
@@ -43,11 +43,29 @@ impl Needs {
                 needs.bases |= matches!(used.segment(), Register::FS | Register::GS);
             }
             use iced_x86::Mnemonic as M;
-            needs.bases |= matches!(instruction.mnemonic(), M::Rdfsbase | M::Rdgsbase);
-            let image = matches!(
+            needs.bases |= loads_segment(&instruction)
+                || matches!(
+                    instruction.mnemonic(),
+                    M::Rdfsbase | M::Rdgsbase | M::Wrfsbase | M::Wrgsbase
+                );
+            let extended = matches!(
                 instruction.mnemonic(),
-                M::Fxsave | M::Fxsave64 | M::Fxrstor | M::Fxrstor64 | M::Emms
+                M::Xsave
+                    | M::Xsave64
+                    | M::Xsavec
+                    | M::Xsavec64
+                    | M::Xsaveopt
+                    | M::Xsaveopt64
+                    | M::Xrstor
+                    | M::Xrstor64
             );
+            let image = extended
+                || matches!(
+                    instruction.mnemonic(),
+                    M::Fxsave | M::Fxsave64 | M::Fxrstor | M::Fxrstor64 | M::Emms
+                );
+            // What it names in EDX:EAX may have upper halves.
+            needs.avx |= extended;
             needs.x87 |= image;
             needs.sse |= image || matches!(instruction.mnemonic(), M::Ldmxcsr | M::Stmxcsr);
         }

@@ -66,7 +66,7 @@ pub enum Unrunnable {
     Syscall,
     /// Needs a privilege level below 3.
     Privileged,
-    /// Processors decode it in different ways, or the manuals reserve the encoding.
+    /// Processors or hypervisors differ in it, or the manuals reserve the encoding.
     HostDependent,
     /// Changes state that a case does not carry and that cannot be put back: PKRU, AMX tiles, transactional memory.
     StateNotCovered,

@@ -42,7 +42,7 @@ pub fn control(instruction: &Instruction) -> Control {
             _ => T::Syscall,
         },
         FlowControl::IndirectCall => T::IndirectCall,
-        FlowControl::Interrupt if matches!(instruction.code(), Code::Int3 | Code::Int1) => T::Trap,
+        FlowControl::Interrupt if instruction.code() == Code::Int3 => T::Trap,
         // Every vector but that of system calls faults or traps.
         FlowControl::Interrupt if instruction.code() == Code::Int_imm8 && instruction.immediate8() != 0x80 => T::Trap,
         FlowControl::Interrupt => T::Syscall,

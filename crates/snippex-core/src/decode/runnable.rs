@@ -158,6 +158,8 @@ fn by_mnemonic(code: Code) -> Option<Unrunnable> {
         M::Hlt => return None,
         // Allowed to user programs where the system says so; elsewhere a fault, as for what is privileged.
         M::Rdpmc | M::Smsw => return None,
+        // A trap, so that RIP should lie behind it; hypervisors are seen to report it in front (KVM on AMD).
+        M::Int1 => Unrunnable::HostDependent,
         // Without access to the data around it, not even the runner can go on.
         M::Wrpkru => Unrunnable::StateNotCovered,
         // Port and interrupt-flag instructions: allowed by IOPL only, which user programs do not have.

@@ -38,7 +38,7 @@ impl Skip {
         match self {
             Self::Unrunnable(Unrunnable::Syscall) => "enters the kernel",
             Self::Unrunnable(Unrunnable::Privileged) => "needs privileges",
-            Self::Unrunnable(Unrunnable::HostDependent) => "processors decode it in different ways",
+            Self::Unrunnable(Unrunnable::HostDependent) => "machines differ in it",
             Self::Unrunnable(Unrunnable::StateNotCovered) => {
                 "changes or reads state that a case does not carry"
             }

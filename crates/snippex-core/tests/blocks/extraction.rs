@@ -222,6 +222,7 @@ fn what_cannot_be_run_says_why() {
     };
     assert_eq!(reason(&[0x0f, 0x05]), Some(Unrunnable::Syscall));
     assert_eq!(reason(&[0xcd, 0x80]), Some(Unrunnable::Syscall));
+    assert_eq!(reason(&[0xf1]), Some(Unrunnable::HostDependent)); // int1
     assert_eq!(reason(&[0x66, 0xc3]), Some(Unrunnable::HostDependent)); // ret with an operand-size prefix
     assert_eq!(reason(&[0x0f, 0x01, 0xef]), Some(Unrunnable::StateNotCovered)); // wrpkru
     assert_eq!(

@@ -207,14 +207,12 @@ enum Announced {
     Bit(usize, u32),
     /// Every engine has it: this is Linux.
     Always,
-    /// Not in a leaf that the runner reads; the instruction itself tells.
-    Unannounced,
     /// Not a feature of x86-64 at all: of FEX's ARM64 host, or of processors for which no kernel is built.
     Never,
 }
 
 fn announced(feature: Feature) -> Announced {
-    use Announced::{Always, Bit, By, Never, Unannounced};
+    use Announced::{Always, Bit, By, Never};
     use CpuidFeature as F;
     match feature.name() {
         "3DNOW" => By(&[F::D3NOW]),
@@ -223,7 +221,7 @@ fn announced(feature: Feature) -> Announced {
         "AVX" => By(&[F::AVX, F::AVX2]),
         "RAND" => Bit(ECX, 30),
         "SHA" => By(&[F::SHA]),
-        "CLZERO" => Unannounced,
+        "CLZERO" => By(&[F::CLZERO]),
         "BMI1" => By(&[F::BMI1]),
         "BMI2" => By(&[F::BMI2]),
         "CLWB" => By(&[F::CLWB]),
@@ -238,7 +236,7 @@ fn announced(feature: Feature) -> Announced {
         "ADX" => By(&[F::ADX]),
         // OSXSAVE: announced and enabled by the system.
         "XSAVE" => Bit(ECX, 27),
-        "RDPID" => Unannounced,
+        "RDPID" => By(&[F::RDPID]),
         "CLFLOPT" => By(&[F::CLFLUSHOPT]),
         "FSGSBASE" => By(&[F::FSGSBASE]),
         // AFP, EMMI.
@@ -254,7 +252,6 @@ impl GuestCpu {
             Announced::By(features) => Some(features.iter().all(|&feature| has(self, feature))),
             Announced::Bit(register, bit) => Some(self.leaf1[register] & (1 << bit) != 0),
             Announced::Always => Some(true),
-            Announced::Unannounced => None,
             // FEX alone has them, where its host does; it cannot be asked.
             Announced::Never if self.hypervisor.starts_with("FEX") => None,
             Announced::Never => Some(false),

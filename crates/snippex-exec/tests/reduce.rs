@@ -189,6 +189,40 @@ fn bugs_of_qemu_are_reduced_to_one_instruction_and_a_plain_state() {
 }
 
 #[test]
+fn what_prepares_a_bug_is_made_simple() {
+    // An engine that goes wrong only where the factor was computed in the same block, as an optimiser does.
+    let mut subject = MockEngine::over("optimising", Box::new(native()), |case, outcome| {
+        let lines = text(case);
+        let computed = lines.iter().rev().skip(1).any(|line| {
+            let destination = line.split_once(' ').map_or("", |(_, rest)| rest.split(',').next().unwrap_or(""));
+            matches!(destination, "rcx" | "ecx")
+        });
+        if let Outcome::Ran(observation) = outcome
+            && lines.last().is_some_and(|line| line.starts_with("imul"))
+            && computed
+        {
+            observation.state.rflags ^= rflags::CF | rflags::OF;
+        }
+    });
+    let case = noisy(|a| {
+        a.push(rbx).unwrap();
+        a.mov(rcx, qword_ptr(rdi + 0x38)).unwrap();
+        a.lea(rcx, qword_ptr(rcx + rdx * 4 + 7)).unwrap();
+        a.add(r9, r10).unwrap();
+        a.imul_2(r9, rcx).unwrap();
+    });
+    let started = Instant::now();
+    let found = bugs(&case, &mut subject);
+    let time = started.elapsed();
+    let [bug] = &found[..] else { panic!("{found:#?}") };
+    let lines = text(&bug.case);
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[0].starts_with("mov ecx,") && lines[1] == "imul r9,rcx", "{lines:?}");
+    assert!(!bug.is_flaky() && bug.complete && bug.case.pages.is_empty(), "{bug:?}");
+    assert!(time.as_secs() < 10, "{time:?}");
+}
+
+#[test]
 fn several_bugs_of_one_instruction_are_told_apart() {
     // One lane has a denormal, another two NaNs.
     let mut case = noisy(|a| a.addpd(xmm5, xmm9).unwrap());

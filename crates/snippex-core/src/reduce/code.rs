@@ -1,5 +1,6 @@
 //! Blocks with instructions left out or written more plainly.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use iced_x86::{Decoder, DecoderOptions, Encoder, Instruction, OpKind, Register};
@@ -62,9 +63,13 @@ pub fn starting_at(case: &Case, end: usize, count: usize, observation: &Observat
     }
 }
 
-/// `block` without the instructions at `left_out`, which are not the last; operands relative to RIP keep their
-/// addresses. `None` when that cannot be written.
-pub(super) fn without(block: &Block, left_out: &[usize]) -> Option<Block> {
+/// `block` without the instructions at `left_out` and with other bytes for those that are `replaced`, of which the last is
+/// none; operands relative to RIP keep their addresses. `None` when that cannot be written.
+pub(super) fn rewritten(
+    block: &Block,
+    left_out: &[usize],
+    replaced: &BTreeMap<usize, &[u8]>,
+) -> Option<Block> {
     let mut decoder = Decoder::with_ip(64, &block.bytes, block.address, DecoderOptions::NONE);
     let mut bytes = Vec::with_capacity(block.bytes.len());
     let mut count = 0;
@@ -73,8 +78,11 @@ pub(super) fn without(block: &Block, left_out: &[usize]) -> Option<Block> {
         let start = decoder.position();
         let instruction = decoder.decode();
         let end = decoder.position();
-        if !left_out.contains(&index) {
-            let moved = start - bytes.len();
+        if let Some(other) = replaced.get(&index).filter(|_| !left_out.contains(&index)) {
+            bytes.extend_from_slice(other);
+            count += 1;
+        } else if !left_out.contains(&index) {
+            let moved = end as i64 - (bytes.len() + end - start) as i64;
             let at = bytes.len();
             bytes.extend_from_slice(&block.bytes[start..end]);
             if instruction.is_ip_rel_memory_operand() {

@@ -1,13 +1,15 @@
 //! Edits: single steps to a plainer case, and which of them a case allows.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use iced_x86::{Decoder, DecoderOptions};
+use iced_x86::{ConstantOffsets, Decoder, DecoderOptions};
 
 use super::cell::Cell;
-use super::{Stage, code, memory};
+use super::{Stage, code, memory, simpler};
 use crate::address_space::{CODE_DISTANCE, IMAGE_BASE};
 use crate::case::{Case, Placement};
+use crate::state::MachineState;
 
 /// Address of a plain block in its file.
 const PLAIN_ADDRESS: u64 = 0x1000;
@@ -17,6 +19,8 @@ const PLAIN_ADDRESS: u64 = 0x1000;
 pub(super) enum Edit {
     /// Leave an instruction out.
     LeaveOut(usize),
+    /// Put other bytes in place of an instruction. Of several for one, the first counts.
+    Replace(usize, Vec<u8>),
     /// Put the block where plain blocks lie.
     Rebase,
     /// Move a page, with what points into it, to where plain pages lie.
@@ -38,10 +42,14 @@ pub(super) enum Edit {
 }
 
 /// What `stage` has to try on `case`.
-pub(super) fn edits(stage: Stage, case: &Case) -> Vec<Edit> {
+pub(super) fn edits(stage: Stage, case: &Case, before: Option<&MachineState>) -> Vec<Edit> {
     match stage {
         Stage::Instructions => (0..(case.block.instruction_count as usize).saturating_sub(1))
             .map(Edit::LeaveOut)
+            .collect(),
+        Stage::Simpler => simpler::alternatives(case, before)
+            .into_iter()
+            .map(|(index, bytes)| Edit::Replace(index, bytes))
             .collect(),
         Stage::Places => places(case),
         Stage::Pages => case
@@ -67,11 +75,15 @@ pub(super) fn edits(stage: Stage, case: &Case) -> Vec<Edit> {
 /// `case` after `edits`; `None` when one of them cannot be done, or all together change nothing.
 pub(super) fn apply(case: &Case, edits: &[&Edit]) -> Option<Case> {
     let mut left_out: Vec<usize> = Vec::new();
+    let mut replaced: BTreeMap<usize, &[u8]> = BTreeMap::new();
     let mut result = case.clone();
     let mut pages = None;
     for edit in edits {
         match **edit {
             Edit::LeaveOut(index) => left_out.push(index),
+            Edit::Replace(index, ref bytes) => {
+                replaced.entry(index).or_insert(bytes);
+            }
             Edit::Rebase => {
                 let mut block = (*result.block).clone();
                 block.address = PLAIN_ADDRESS;
@@ -119,8 +131,8 @@ pub(super) fn apply(case: &Case, edits: &[&Edit]) -> Option<Case> {
     if let Some(pages) = pages {
         result.pages = pages.into();
     }
-    if !left_out.is_empty() {
-        result.block = Arc::new(code::without(&result.block, &left_out)?);
+    if !left_out.is_empty() || !replaced.is_empty() {
+        result.block = Arc::new(code::rewritten(&result.block, &left_out, &replaced)?);
     }
     (result != *case).then_some(result)
 }
@@ -178,11 +190,23 @@ fn encoding(case: &Case) -> Vec<Edit> {
     edits
 }
 
-/// Bits of immediates and displacements of the last instruction.
+/// Bits of immediates and displacements.
 fn constants(case: &Case) -> Vec<Edit> {
-    let Some((start, _, offsets)) = code::last(&case.block) else {
-        return Vec::new();
-    };
+    let mut decoder = Decoder::with_ip(64, &case.block.bytes, case.block.address, DecoderOptions::NONE);
+    let mut edits = Vec::new();
+    while decoder.can_decode() {
+        let start = decoder.position();
+        let instruction = decoder.decode();
+        // To move what is relative to RIP is no simplification.
+        if !instruction.is_ip_rel_memory_operand() || !decoder.can_decode() {
+            edits.extend(constants_of(case, start, decoder.get_constant_offsets(&instruction)));
+        }
+    }
+    edits
+}
+
+/// Bits of the immediates and the displacement of the instruction at `start`.
+fn constants_of(case: &Case, start: usize, offsets: ConstantOffsets) -> Vec<Edit> {
     let mut edits = Vec::new();
     for (has, at, size) in [
         (

@@ -1,7 +1,7 @@
 //! Reduction: which simpler cases to try in place of a diverging one.
 //!
 //! The [`Reducer`] proposes, in batches, cases that are plainer than the current one: fewer instructions, fewer pages,
-//! registers and memory at their reset values, fewer bits that are not, plainer encodings and addresses. Whoever runs
+//! simpler ones, registers and memory at their reset values, fewer bits that are not, plainer encodings and addresses. Whoever runs
 //! them says which still show the bug, and the search goes on from there by delta debugging (`delta`) until nothing
 //! plainer does. Every accepted step is plainer by a measure that only falls, so the search ends.
 //!
@@ -13,6 +13,7 @@ mod code;
 mod delta;
 mod edit;
 mod memory;
+mod simpler;
 
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ mod tests;
 pub use code::{instruction_ends, prefix, starting_at};
 
 use crate::case::Case;
+use crate::state::MachineState;
 use delta::Delta;
 use edit::Edit;
 
@@ -33,6 +35,8 @@ pub const MAX_CANDIDATES: usize = 96;
 enum Stage {
     /// Instructions before the last one.
     Instructions,
+    /// Simpler ones in place of those that are left.
+    Simpler,
     /// Where block and pages lie.
     Places,
     /// Whole pages.
@@ -47,8 +51,9 @@ enum Stage {
     Bits,
 }
 
-const STAGES: [Stage; 7] = [
+const STAGES: [Stage; 8] = [
     Stage::Instructions,
+    Stage::Simpler,
     Stage::Places,
     Stage::Pages,
     Stage::Cells,
@@ -61,6 +66,8 @@ const STAGES: [Stage; 7] = [
 #[derive(Debug)]
 pub struct Reducer {
     case: Case,
+    /// The state that the last instruction met.
+    before: Option<MachineState>,
     stage: usize,
     passes: usize,
     progress: bool,
@@ -73,15 +80,22 @@ impl Reducer {
     /// Starts at `case`, whose last instruction is the one at fault.
     #[must_use]
     pub fn new(case: Case) -> Self {
-        let delta = Delta::new(edit::edits(STAGES[0], &case));
+        let delta = Delta::new(edit::edits(STAGES[0], &case, None));
         Self {
             case,
+            before: None,
             stage: 0,
             passes: 0,
             progress: false,
             delta,
             proposed: Vec::new(),
         }
+    }
+
+    /// The same, knowing the state that the last instruction met: its values can stand for what computed them.
+    #[must_use]
+    pub fn knowing(self, before: Option<MachineState>) -> Self {
+        Self { before, ..self }
     }
 
     /// The plainest case so far that shows the bug.
@@ -153,7 +167,7 @@ impl Reducer {
             self.progress = false;
             self.stage = 0;
         }
-        self.delta = Delta::new(edit::edits(STAGES[self.stage], &self.case));
+        self.delta = Delta::new(edit::edits(STAGES[self.stage], &self.case, self.before.as_ref()));
         true
     }
 }

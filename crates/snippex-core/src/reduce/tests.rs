@@ -177,6 +177,61 @@ fn an_earlier_instruction_that_matters_stays() {
 }
 
 #[test]
+fn an_earlier_instruction_that_matters_becomes_the_simplest_that_does() {
+    let block = block(0x4321, |a| {
+        a.nop().unwrap();
+        a.imul_2(rcx, qword_ptr(rbx + 8 * rdx + 0x44)).unwrap();
+        a.db(&[0x48, 0x8d, 0x35, 0x77, 0, 0, 0]).unwrap(); // lea rsi, [rip + 0x77]
+        a.vpaddd(ymm1, ymm2, ymmword_ptr(rdi + 0x20)).unwrap();
+        a.adc(rcx, rcx).unwrap();
+    });
+    let target = lines(&noisy(block.clone()))[2].clone();
+    // Something has to write RCX, something YMM1, and an address stays where it was.
+    let writes = |line: &str, register: &str| {
+        line.split_once(' ').is_some_and(|(_, operands)| operands.split(',').next() == Some(register))
+    };
+    let shows = |case: &Case, full: bool| {
+        let lines = lines(case);
+        let count = lines.len() - 1;
+        let before = &lines[..count];
+        let wide = if full { "rcx" } else { "ecx" };
+        before.iter().any(|line| writes(line, "rcx") || writes(line, wide))
+            && before.iter().any(|line| writes(line, "ymm1") || writes(line, "xmm1"))
+            && before.contains(&target)
+            && lines[count] == "adc rcx,rcx"
+    };
+    let (reduced, ..) = reduce(noisy(block.clone()), |case| shows(case, false));
+    let simple = ["mov ecx,0", &target, "pxor xmm1,xmm1", "adc rcx,rcx"];
+    assert_eq!(lines(&reduced), simple);
+    // All 64 bits of it: a multiplication that needs no memory.
+    let (reduced, ..) = reduce(noisy(block), |case| shows(case, true));
+    assert_eq!(lines(&reduced)[0], "imul rcx,rbx");
+}
+
+#[test]
+fn the_value_that_was_met_stands_for_what_computed_it() {
+    let block = block(0x4321, |a| {
+        a.lea(rcx, qword_ptr(rbx + 8 * rdx + 0x44)).unwrap();
+        a.adc(rcx, rcx).unwrap();
+    });
+    let mut before = MachineState::default();
+    before.gpr[1] = 0x1234_5678_9abc;
+    let mut reducer = Reducer::new(noisy(block)).knowing(Some(before));
+    let shows = |case: &Case| {
+        let lines = lines(case);
+        lines.len() == 2 && !lines[0].ends_with(",0")
+    };
+    loop {
+        let candidates = reducer.candidates();
+        if candidates.is_empty() {
+            break;
+        }
+        reducer.learn(&candidates.iter().map(shows).collect::<Vec<_>>());
+    }
+    assert!(lines(reducer.case())[0].starts_with("mov rcx,"), "{:?}", lines(reducer.case()));
+}
+
+#[test]
 fn redundant_prefixes_go() {
     let mut block = block(0x1000, |a| a.nop().unwrap());
     // ds gs inc eax

@@ -14,6 +14,7 @@ use snippex_core::diff::{Comparison, Divergence, Reason, Tolerance};
 use snippex_core::observation::Observation;
 use snippex_core::reduce::{Reducer, instruction_ends, prefix, starting_at};
 use snippex_core::signature::{BugKind, Signature};
+use snippex_core::state::MachineState;
 
 pub use culprit::{Parting, part};
 pub use trial::{Seen, Trial};
@@ -134,6 +135,8 @@ pub(crate) struct Search<'t> {
     limits: Limits,
     /// Candidates may kill the engine or keep it from ending.
     careful: bool,
+    /// The state that the instruction at fault met.
+    before: Option<MachineState>,
     tried: u32,
 }
 
@@ -151,6 +154,7 @@ impl<'t> Search<'t> {
             started: Instant::now(),
             limits,
             careful: matches!(kind, BugKind::EngineDied | BugKind::EngineHung),
+            before: parting.before.as_ref().map(|before| before.state.clone()),
             tried: 0,
         };
         let bugs = search.bugs(case, parting)?;
@@ -255,7 +259,7 @@ impl<'t> Search<'t> {
                 && fields.iter().all(|field| base.signature.fields.contains(field))
                 && fields.iter().any(|field| wanted.contains(field))
         };
-        let mut reducer = Reducer::new(base.case.clone());
+        let mut reducer = Reducer::new(base.case.clone()).knowing(self.before.clone());
         let mut complete = true;
         loop {
             if self.started.elapsed() > self.limits.time {

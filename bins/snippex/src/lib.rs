@@ -16,6 +16,7 @@ mod engine_file;
 mod engines;
 mod generating;
 mod host;
+mod install;
 mod reproducing;
 mod settings;
 mod source;

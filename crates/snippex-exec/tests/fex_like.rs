@@ -11,9 +11,9 @@ use iced_x86::code_asm::*;
 use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic};
 use snippex_core::address_space::{CODE_DISTANCE, IMAGE_BASE};
 use snippex_core::block::{Block, Origin, Terminator};
-use snippex_core::case::{Case, Placement};
+use snippex_core::case::{Access, Case, PAGE_SIZE, Page, Placement};
 use snippex_core::diff::Tolerance;
-use snippex_core::observation::{Endpoint, Observation};
+use snippex_core::observation::{Endpoint, Line, Observation};
 use snippex_core::state::{Components, rflags};
 use snippex_exec::Outcome;
 use snippex_exec::check::{BlockReport, CheckOptions, Job, Summary, check};
@@ -48,10 +48,27 @@ fn fex_like() -> Result<Box<dyn Engine>, EngineError> {
         host()?,
         |case, outcome| {
             if let Outcome::Ran(observation) = outcome {
+                cannot_reset(case, observation);
                 habits(case, observation);
             }
         },
     )))
+}
+
+/// A page with translated code is write-protected, and the kernel's own writes into it fail with EFAULT: where data
+/// shares a page with code, what was there before a run cannot be put back.
+fn cannot_reset(case: &Case, observation: &mut Observation) {
+    let code = case.code_address() & !0xfff..case.code_address() + case.block.bytes.len() as u64;
+    let shared = case
+        .pages
+        .iter()
+        .find(|page| page.access == Access::ReadWrite && code.contains(&page.address));
+    if let Some(page) = shared {
+        observation.memory = vec![Line {
+            address: page.address,
+            bytes: [0xee; 64],
+        }];
+    }
 }
 
 /// As [`fex_like`], with IMUL leaving CF and OF clear.
@@ -201,6 +218,14 @@ fn blocks() -> Vec<Arc<Block>> {
 }
 
 fn run(subject: fn() -> Result<Box<dyn Engine>, EngineError>, tolerance: Tolerance) -> Vec<BlockReport> {
+    run_blocks(subject, tolerance, &blocks())
+}
+
+fn run_blocks(
+    subject: fn() -> Result<Box<dyn Engine>, EngineError>,
+    tolerance: Tolerance,
+    blocks: &[Arc<Block>],
+) -> Vec<BlockReport> {
     let job = Job {
         image: None,
         placement: Placement {
@@ -217,7 +242,7 @@ fn run(subject: fn() -> Result<Box<dyn Engine>, EngineError>, tolerance: Toleran
         },
     };
     let (sender, receiver) = sync_channel(64);
-    check(&job, &blocks(), &sender, &AtomicBool::new(false)).unwrap();
+    check(&job, blocks, &sender, &AtomicBool::new(false)).unwrap();
     drop(sender);
     let mut reports: Vec<BlockReport> = receiver.into_iter().collect();
     reports.sort_by_key(|report| report.index);
@@ -265,6 +290,43 @@ fn no_habit_is_a_bug_and_each_is_listed() {
         summary.matched > 0 && summary.unsupported_runs() > 0,
         "{summary:?}"
     );
+}
+
+/// A block that stores into the page it lies in, as code with data in it does.
+fn stores_beside_itself() -> Arc<Block> {
+    block(40, Terminator::FallThrough, |a| {
+        a.db(&[0x48, 0x89, 0x05, 0x40, 0, 0, 0]).unwrap(); // mov [rip + 0x40], rax
+    })
+}
+
+#[test]
+fn no_case_asks_the_kernel_to_write_into_a_page_of_code() {
+    // Code lies a distance away from the image that it reads and writes, so that what it stores is put back.
+    let reports = run_blocks(fex_like, Tolerance::fex(), &[stores_beside_itself()]);
+    assert_eq!(culprits(&reports), BTreeSet::new());
+    assert_eq!((reports[0].matched, reports[0].runs), (128, 128));
+    // Were it otherwise, this engine would show it.
+    let together = Case {
+        block: stores_beside_itself(),
+        placement: Placement {
+            image_base: IMAGE_BASE,
+            code_base: IMAGE_BASE,
+        },
+        state: snippex_core::state::MachineState::default(),
+        pages: [Page {
+            address: (IMAGE_BASE + stores_beside_itself().address) & !0xfff,
+            access: Access::ReadWrite,
+            content: Arc::new([0; PAGE_SIZE]),
+        }]
+        .into(),
+    };
+    let mut observation = Observation {
+        endpoint: Endpoint::Exit { target: 0 },
+        state: together.state.clone(),
+        memory: Vec::new(),
+    };
+    cannot_reset(&together, &mut observation);
+    assert_eq!(observation.memory.len(), 1);
 }
 
 #[test]

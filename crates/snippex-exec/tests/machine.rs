@@ -98,13 +98,32 @@ fn selectors_and_bases_do_not_reach_the_next_run() {
             a.mov(edx, fs).unwrap();
         })
     };
-    let cases = [loads(0, 3), reads(1), loads(2, 0x2b), reads(3), loads(4, 0xfff8), reads(5)];
+    let cases = [
+        loads(0, 3),
+        reads(1),
+        loads(2, 0x2b),
+        reads(3),
+        loads(4, 0xfff8),
+        reads(5),
+    ];
     for mut engine in [native().unwrap(), qemu().unwrap()] {
         let seen = run(engine.as_mut(), &cases);
         // Null selectors and Linux's own are taken, what no table has faults.
-        assert!(matches!(seen[0].endpoint, Endpoint::Exit { .. }), "{:?}", seen[0].endpoint);
-        assert!(matches!(seen[2].endpoint, Endpoint::Exit { .. }), "{:?}", seen[2].endpoint);
-        assert!(matches!(seen[4].endpoint, Endpoint::Signal(_)), "{:?}", seen[4].endpoint);
+        assert!(
+            matches!(seen[0].endpoint, Endpoint::Exit { .. }),
+            "{:?}",
+            seen[0].endpoint
+        );
+        assert!(
+            matches!(seen[2].endpoint, Endpoint::Exit { .. }),
+            "{:?}",
+            seen[2].endpoint
+        );
+        assert!(
+            matches!(seen[4].endpoint, Endpoint::Signal(_)),
+            "{:?}",
+            seen[4].endpoint
+        );
         for read in [1, 3, 5] {
             let gpr = &seen[read].state.gpr;
             let ones = 0x1111_1111_1111_1111;
@@ -119,7 +138,10 @@ fn a_written_base_is_part_of_the_end_state_and_of_no_other_run() {
     let reads = case(1, 0, |a| a.mov(rax, ptr(0).fs()).unwrap());
     let seen = run(native().unwrap().as_mut(), &[writes, reads]);
     assert_eq!((seen[0].state.fs_base, seen[0].state.gs_base), (0x1234, GS_BASE));
-    assert_eq!((seen[1].state.fs_base, seen[1].state.gpr[0]), (FS_BASE, 0x1111_1111_1111_1111));
+    assert_eq!(
+        (seen[1].state.fs_base, seen[1].state.gpr[0]),
+        (FS_BASE, 0x1111_1111_1111_1111)
+    );
 }
 
 /// A check of every form that asks the machine, against `subject`: the sums, how many forms there are, and at which
@@ -164,7 +186,9 @@ fn sweep(
             let real = report.findings.iter().filter(|finding| {
                 !matches!(finding.expected.endpoint, Endpoint::Signal(signal) if signal.number == SIGBUS)
             });
-            culprits.extend(real.filter_map(|finding| Some(finding.divergence.class.culprit.as_ref()?.form.clone())));
+            culprits.extend(
+                real.filter_map(|finding| Some(finding.divergence.class.culprit.as_ref()?.form.clone())),
+            );
         }
         work.join().unwrap().unwrap();
     });

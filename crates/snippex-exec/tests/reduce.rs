@@ -194,7 +194,9 @@ fn what_prepares_a_bug_is_made_simple() {
     let mut subject = MockEngine::over("optimising", Box::new(native()), |case, outcome| {
         let lines = text(case);
         let computed = lines.iter().rev().skip(1).any(|line| {
-            let destination = line.split_once(' ').map_or("", |(_, rest)| rest.split(',').next().unwrap_or(""));
+            let destination = line
+                .split_once(' ')
+                .map_or("", |(_, rest)| rest.split(',').next().unwrap_or(""));
             matches!(destination, "rcx" | "ecx")
         });
         if let Outcome::Ran(observation) = outcome
@@ -217,8 +219,14 @@ fn what_prepares_a_bug_is_made_simple() {
     let [bug] = &found[..] else { panic!("{found:#?}") };
     let lines = text(&bug.case);
     assert_eq!(lines.len(), 2, "{lines:?}");
-    assert!(lines[0].starts_with("mov ecx,") && lines[1] == "imul r9,rcx", "{lines:?}");
-    assert!(!bug.is_flaky() && bug.complete && bug.case.pages.is_empty(), "{bug:?}");
+    assert!(
+        lines[0].starts_with("mov ecx,") && lines[1] == "imul r9,rcx",
+        "{lines:?}"
+    );
+    assert!(
+        !bug.is_flaky() && bug.complete && bug.case.pages.is_empty(),
+        "{bug:?}"
+    );
     assert!(time.as_secs() < 10, "{time:?}");
 }
 

@@ -268,9 +268,12 @@ pub(crate) struct ConformanceArgs {
     /// A folder for %include; folders called Includes beside a test or above it are found
     #[arg(long = "include", short = 'I', value_name = "DIR")]
     pub(crate) includes: Vec<PathBuf>,
-    /// The assembler
-    #[arg(long, value_name = "PROGRAM", default_value = "nasm")]
-    pub(crate) nasm: PathBuf,
+    /// The assembler [default: nasm, which is installed when it is missing]
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) nasm: Option<PathBuf>,
+    /// Do not install nasm (by apt-get, with sudo where this is not root) when it is missing
+    #[arg(long)]
+    pub(crate) no_install: bool,
 }
 
 #[derive(Debug, Args)]

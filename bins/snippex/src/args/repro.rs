@@ -32,6 +32,9 @@ pub(crate) struct ReproArgs {
     /// Build the reproducer and run it, on this CPU and with --emulator; needs gcc, or nasm and ld
     #[arg(long = "try")]
     pub(crate) try_it: bool,
+    /// Do not install nasm, ld or gcc (by apt-get, with sudo where this is not root) when they are missing
+    #[arg(long)]
+    pub(crate) no_install: bool,
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
 }

@@ -1,6 +1,7 @@
 //! `snippex conformance`: tests written for emulators, on any engine.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,6 +21,7 @@ use crate::conformance::junit;
 use crate::conformance::known::KnownFailures;
 use crate::conformance::report::{Status, SuiteView, TestView};
 use crate::engines::{EngineChoice, EngineView, tolerance_of};
+use crate::install;
 use crate::tell::OrTell;
 
 /// Reports that wait to be received.
@@ -32,7 +34,13 @@ pub(crate) fn run(app: &App<'_>, args: &ConformanceArgs, format: FormatArg) -> R
     let assembler = files
         .iter()
         .any(|file| !file.is_case())
-        .then(|| Assembler::new(&args.nasm, &args.includes))
+        .then(|| {
+            if args.nasm.is_none() {
+                install::ensure(app.printer, &["nasm"], !args.no_install)?;
+            }
+            let nasm = args.nasm.as_deref().unwrap_or(Path::new("nasm"));
+            Assembler::new(nasm, &args.includes)
+        })
         .transpose()?;
     let settings = &app.settings.value;
     let patience = args

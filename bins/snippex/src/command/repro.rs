@@ -8,7 +8,8 @@ use snippex_core::repro::{Form, Reproducer};
 use crate::app::App;
 use crate::args::ReproArgs;
 use crate::engines::EngineChoice;
-use crate::reproducing::{Judged, Subject, Tried, build_and_run, notes, spelling, title};
+use crate::install;
+use crate::reproducing::{Judged, Subject, Tried, build_and_run, builders, notes, spelling, title};
 
 pub(crate) fn run(app: &App<'_>, args: &ReproArgs) -> Result<ExitStatus, Failure> {
     let form = Form::from(args.form);
@@ -22,16 +23,23 @@ pub(crate) fn run(app: &App<'_>, args: &ReproArgs) -> Result<ExitStatus, Failure
                 .hint("tests in FEX-Emu's form and .snip files run with: snippex conformance FILE"),
         );
     }
+    if args.try_it {
+        install::ensure(app.printer, builders(form), !args.no_install)?;
+    }
     let subject = Subject::load(app, &args.subject)?;
     let judged = subject.judge(emulator.as_ref())?;
     let spelled = match form {
-        Form::FexAsm => spelling(&subject.case.block)?,
+        Form::FexAsm => {
+            // Instructions as text are worth nasm, but can do without.
+            if let Err(failure) = install::ensure(app.printer, &["nasm"], !args.no_install) {
+                app.printer.warn(format_args!(
+                    "{failure}: instructions are written as bytes, since their text cannot be checked"
+                ));
+            }
+            spelling(&subject.case.block)?
+        }
         _ => Some(Vec::new()),
     };
-    if spelled.is_none() {
-        app.printer
-            .warn("nasm is not on the PATH to check the text of instructions: they are written as bytes");
-    }
     let reproducer = Reproducer {
         title: title(&subject, &judged),
         notes: notes(&subject, &judged, form),

@@ -76,11 +76,17 @@ impl Assembler {
         if header.mode == Mode::Bits32 {
             return Made::Unsupported("32-bit code; engines run 64-bit programs".into());
         }
+        if let Some(reason) = header.unsupported {
+            return Made::Unsupported(reason);
+        }
         let code = match self.assemble(&file.path) {
             Ok(code) => code,
             Err(problem) => return Made::Broken(problem),
         };
         let mut program = Program::flat(code);
+        if let Some(size) = header.stack_size {
+            program = program.with_stack(size);
+        }
         program.areas.extend(header.areas);
         program.data = header.data;
         if let Err(error) = program.extents() {
@@ -183,11 +189,12 @@ fn finish(mut command: Command) -> Result<String, String> {
     let deadline = Instant::now() + PATIENCE;
     let status = loop {
         match child.try_wait() {
-            Ok(Some(status)) => break Some(status),
+            Ok(Some(status)) => break status,
             Ok(None) if Instant::now() > deadline => {
                 let _ = child.kill();
                 let _ = child.wait();
-                break None;
+                // What nasm started may hold the pipe for as long as it likes: the reader is left to it.
+                return Err(format!("nasm did not end in {} seconds", PATIENCE.as_secs()));
             }
             Ok(None) => std::thread::sleep(Duration::from_millis(1)),
             Err(error) => return Err(format!("nasm was lost: {error}")),
@@ -201,10 +208,10 @@ fn finish(mut command: Command) -> Result<String, String> {
         .take(3)
         .collect();
     let said = said.join("; ");
-    match status {
-        None => Err(format!("nasm did not end in {} seconds", PATIENCE.as_secs())),
-        Some(status) if status.success() => Ok(said),
-        Some(status) => Err(format!("nasm ended with {status}: {said}")),
+    if status.success() {
+        Ok(said)
+    } else {
+        Err(format!("nasm ended with {status}: {said}"))
     }
 }
 

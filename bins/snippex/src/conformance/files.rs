@@ -54,11 +54,12 @@ fn below(root: &Path, folder: &Path, found: &mut Vec<TestFile>) -> Result<(), Fa
     for entry in fs::read_dir(folder).or_fail_with(cannot)? {
         let entry = entry.or_fail_with(cannot)?;
         let path = entry.path();
-        // Links are not followed: they may lead in a circle.
+        // Links to folders are not followed: they may lead in a circle. One that leads nowhere is a broken test.
         let kind = entry.file_type().or_fail_with(cannot)?;
+        let may_be_test = kind.is_file() || kind.is_symlink() && !path.is_dir();
         if kind.is_dir() {
             below(root, &path, found)?;
-        } else if kind.is_file() && (has_extension(&path, "asm") || has_extension(&path, "snip")) {
+        } else if may_be_test && (has_extension(&path, "asm") || has_extension(&path, "snip")) {
             let name = path.strip_prefix(root).unwrap_or(&path);
             found.push(TestFile {
                 name: name.to_string_lossy().into_owned(),
@@ -99,12 +100,14 @@ mod tests {
             fs::write(root.join(file), "").unwrap();
         }
         std::os::unix::fs::symlink(root, root.join("b/loop")).unwrap();
+        std::os::unix::fs::symlink(root.join("a.asm"), root.join("link.asm")).unwrap();
+        std::os::unix::fs::symlink("gone", root.join("lost.snip")).unwrap();
         let names: Vec<_> = find(&[root.to_owned()])
             .unwrap()
             .into_iter()
             .map(|file| file.name)
             .collect();
-        assert_eq!(names, ["a.asm", "b/two.asm"]);
+        assert_eq!(names, ["a.asm", "b/two.asm", "link.asm", "lost.snip"]);
         let file = root.join("b/two.asm");
         assert_eq!(find(std::slice::from_ref(&file)).unwrap()[0].name, "two.asm");
         assert!(

@@ -7,4 +7,4 @@ mod toolchain;
 
 pub(crate) use story::{notes, title};
 pub(crate) use subject::{Judged, Subject};
-pub(crate) use toolchain::{Tried, build_and_run, spelling};
+pub(crate) use toolchain::{Tried, build_and_run, builders, spelling};

@@ -16,7 +16,10 @@ pub(crate) fn place(block: &StoredBlock, binary: &Binary) -> String {
     }
     let function = function(Path::new(&of.path), &of.sha256, address)
         .map_or_else(String::new, |function| format!(", in {function}"));
-    format!("Block at {address:#x} of {} (SHA-256 {}){function}.", of.path, of.sha256)
+    format!(
+        "Block at {address:#x} of {} (SHA-256 {}){function}.",
+        of.path, of.sha256
+    )
 }
 
 /// The function that `address` lies in and how far, when the file is still the one that was read and names it.
@@ -58,7 +61,11 @@ mod tests {
     #[test]
     fn an_engine_is_named_with_all_that_decides_what_it_computes() {
         assert_eq!(
-            engine("fex-emu/one", "FEX-2608", &["FEX {runner}".into(), "FEX_MAXINST=1".into()]),
+            engine(
+                "fex-emu/one",
+                "FEX-2608",
+                &["FEX {runner}".into(), "FEX_MAXINST=1".into()]
+            ),
             "Engine: fex-emu/one (FEX-2608) as FEX {runner}; FEX_MAXINST=1."
         );
         assert_eq!(engine("mock", "1", &[]), "Engine: mock (1).");

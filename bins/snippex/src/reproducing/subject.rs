@@ -107,7 +107,11 @@ impl Subject {
         let (case, divergences, bugs) = store
             .call(async move |store| {
                 let case = store.case(id).await?;
-                Ok((case, store.divergences_of_case(id).await?, store.bugs_of_case(id).await?))
+                Ok((
+                    case,
+                    store.divergences_of_case(id).await?,
+                    store.bugs_of_case(id).await?,
+                ))
             })
             .or_tell()?;
         if let Some(&divergence) = divergences.first() {
@@ -154,7 +158,12 @@ impl Subject {
                     Some(run) => Some(store.host(store.run(run).await?.run.host).await?),
                     None => None,
                 };
-                Ok((store.engine(reference).await?, store.engine(engine).await?, place, host))
+                Ok((
+                    store.engine(reference).await?,
+                    store.engine(engine).await?,
+                    place,
+                    host,
+                ))
             })
             .or_tell()?;
         let covered = reference.components.intersection(engine.components);

@@ -9,6 +9,16 @@ use cli_kit::{Failure, OrFail};
 use snippex_core::block::Block;
 use snippex_core::repro::{Form, Spelling};
 
+use crate::install::exists;
+
+/// The programs that build a reproducer.
+pub(crate) fn builders(form: Form) -> &'static [&'static str] {
+    match form {
+        Form::C => &["gcc"],
+        _ => &["nasm", "ld"],
+    }
+}
+
 /// A program that has not ended after this time has failed; those made here end at once, or by their own alarm.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -21,12 +31,6 @@ pub(crate) struct Tried {
     pub(crate) exit_code: Option<i32>,
     /// What it wrote.
     pub(crate) output: String,
-}
-
-/// Whether there is such a program on the PATH.
-fn exists(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
 /// How each instruction can be spelled so that nasm gives its bytes; `None` without nasm.
@@ -104,10 +108,6 @@ fn build(form: Form, text: &str, folder: &Path) -> Result<PathBuf, Failure> {
     std::fs::write(&source, text).or_fail("cannot write a temporary file")?;
     for mut step in steps {
         let name = step.get_program().to_string_lossy().into_owned();
-        if !exists(&name) {
-            return Err(Failure::new(format!("{name} is not on the PATH"))
-                .hint(format!("install it (apt-get install {})", package(&name))));
-        }
         let ended = run(&mut step, &name)?;
         if ended.exit_code != Some(0) {
             return Err(
@@ -117,13 +117,6 @@ fn build(form: Form, text: &str, folder: &Path) -> Result<PathBuf, Failure> {
         }
     }
     Ok(program)
-}
-
-fn package(program: &str) -> &str {
-    match program {
-        "ld" => "binutils",
-        other => other,
-    }
 }
 
 /// Runs a program to its end and keeps what it wrote.

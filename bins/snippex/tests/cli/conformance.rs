@@ -24,7 +24,7 @@ fn right_tests_pass_on_this_cpu_and_under_qemu() {
     let sandbox = Sandbox::new();
     for engine in ["native", "qemu-x86_64"] {
         let ended = sandbox.ok(&["conformance", RIGHT, "-e", engine, "--match-with", "native"]);
-        assert!(ended.stdout.contains(" 7  passed"), "{ended:?}");
+        assert!(ended.stdout.contains(" 8  passed"), "{ended:?}");
     }
 }
 
@@ -48,6 +48,11 @@ fn each_way_not_to_pass_is_told_apart() {
         ),
         ("feature_of_nothing.asm", "unsupported", "the engine has no AFP"),
         (
+            "other_entry.asm",
+            "unsupported",
+            "EntryPoint 16: programs start at their first byte",
+        ),
+        (
             "no_json.asm",
             "broken",
             "line 2: the header is not JSON: expected value",
@@ -65,13 +70,13 @@ fn each_way_not_to_pass_is_told_apart() {
         status == "broken" && reason.contains("no_instruction.asm:5: error:"),
         "{reason}"
     );
-    let differs = &document["tests"].as_array().unwrap()[8]["differences"][0];
+    let differs = &document["tests"].as_array().unwrap()[9]["differences"][0];
     assert_eq!(differs["expected"][0], "0x2", "{document}");
 
     let junit = sandbox.run(&[&arguments[..], &["--format", "junit"]].concat());
-    let totals = "tests=\"9\" failures=\"4\" errors=\"3\" skipped=\"2\"";
+    let totals = "tests=\"10\" failures=\"4\" errors=\"3\" skipped=\"3\"";
     assert_eq!(junit.stdout.matches(totals).count(), 2, "{}", junit.stdout);
-    assert_eq!(junit.stdout.matches("</testcase>").count(), 9);
+    assert_eq!(junit.stdout.matches("</testcase>").count(), 10);
 }
 
 #[test]
@@ -149,5 +154,79 @@ fn what_is_missing_is_named() {
         assert!(ended.stderr.contains(words), "{ended:?}");
     }
     let ended = sandbox.ok(&["conformance", RIGHT, "-e", "mock"]);
-    assert!(ended.stdout.contains("7  unsupported"), "{ended:?}");
+    assert!(ended.stdout.contains("8  unsupported"), "{ended:?}");
+}
+
+/// A PATH with nothing but stand-ins: an apt-get that brings nasm, or does not, and a sudo that asks nothing.
+fn stand_ins(sandbox: &Sandbox, apt_get: &str) -> String {
+    let folder = sandbox.path("bin");
+    std::fs::create_dir_all(&folder).unwrap();
+    let programs = [("apt-get", apt_get), ("sudo", "exec \"$@\"")];
+    for (name, text) in programs {
+        let program = sandbox.file(&format!("bin/{name}"), format!("#!/bin/sh\n{text}\n").as_bytes());
+        std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    folder.display().to_string()
+}
+
+fn real(program: &str) -> String {
+    let path = std::env::var_os("PATH").unwrap();
+    let found = std::env::split_paths(&path).map(|folder| folder.join(program));
+    found
+        .into_iter()
+        .find(|path| path.is_file())
+        .unwrap()
+        .display()
+        .to_string()
+}
+
+#[test]
+fn a_missing_nasm_is_installed_or_asked_for() {
+    needs("nasm");
+    let nasm = real("nasm");
+    let run = |sandbox: &Sandbox, path: &str, more: &[&str]| {
+        let arguments = [&["conformance", RIGHT, "-e", "native"], more].concat();
+        let output = sandbox.command(&arguments).env("PATH", path).output().unwrap();
+        crate::sandbox::Ended::of(&output)
+    };
+    // The list of packages is old at first.
+    let sandbox = Sandbox::new();
+    let brings = format!(
+        "cd {0}\necho \"answer of $*\"\ncase \"$1\" in update) : > fresh;; install) [ -e fresh ] && /bin/ln -s {nasm} bin/nasm;; esac",
+        sandbox.path(".").display()
+    );
+    let path = stand_ins(&sandbox, &brings);
+    run(&sandbox, &path, &["--no-install"]).refused(&[
+        "nasm is not on the PATH",
+        "apt-get install nasm), or leave --no-install out",
+    ]);
+    let ended = run(&sandbox, &path, &[]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(
+        ended.stdout.contains(" 8  passed") && !ended.stdout.contains("answer of"),
+        "{ended:?}"
+    );
+    assert!(
+        ended
+            .stderr
+            .contains("apt-get install --yes --no-install-recommends nasm")
+            && ended.stderr.contains("apt-get update"),
+        "the command is said: {ended:?}"
+    );
+    // Once it is there, nothing is installed.
+    assert!(!run(&sandbox, &path, &[]).stderr.contains("apt-get"));
+
+    let sandbox = Sandbox::new();
+    let path = stand_ins(&sandbox, "echo E: no such package >&2; exit 100");
+    let ended = run(&sandbox, &path, &[]);
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(
+        ended
+            .stderr
+            .contains("error: nasm is not on the PATH, and cannot be installed")
+            && ended.stderr.contains("no such package"),
+        "{ended:?}"
+    );
+    let sandbox = Sandbox::new();
+    run(&sandbox, "/nowhere", &[]).refused(&["nasm is not on the PATH", "the system's own package manager"]);
 }

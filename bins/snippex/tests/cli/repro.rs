@@ -153,14 +153,87 @@ fn what_cannot_be_read_or_built_is_said() {
         .unwrap();
     crate::sandbox::Ended::of(&ended)
         .refused(&["gcc is not on the PATH", "hint: install it (apt-get install gcc)"]);
+    sandbox
+        .run(&["repro", "0123456789abcdef", "--as", "c"])
+        .refused(&["no database"]);
     let ended = sandbox
         .command(&["repro", fine, "--as", "nasm", "--try"])
         .env("PATH", "/nowhere")
         .output()
         .unwrap();
-    crate::sandbox::Ended::of(&ended).refused(&["nasm is not on the PATH"]);
+    crate::sandbox::Ended::of(&ended).refused(&["nasm and ld are not on the PATH"]);
     let syscall = sandbox.file("syscall.snip", b"snip 1\nblock 0x1000\n code 0f 05\n");
     sandbox
         .run(&["repro", syscall.to_str().unwrap(), "--as", "c"])
         .refused(&["native cannot run the case"]);
+}
+
+#[test]
+fn a_stored_case_is_found_by_its_bug_its_number_and_its_sha256() {
+    let sandbox = Sandbox::new();
+    let checked = sandbox.run(&[
+        "check",
+        "--generated",
+        "--instruction",
+        "imul",
+        "--per-form",
+        "2",
+        "-e",
+        "mock",
+    ]);
+    assert_eq!(checked.code, Some(1), "{checked:?}");
+    let bugs = sandbox.json(&["bugs"]);
+    let bug = &bugs[0];
+    let (id, case) = (bug["id"].as_str().unwrap(), bug["case"].as_str().unwrap());
+    assert_eq!(case.len(), 64);
+    let by_bug = sandbox.ok(&["repro", id, "--as", "case"]).stdout;
+    // The whole of it, its beginning, and six digits, which are no bug's.
+    for named in [case, &case[..20], &case[..6]] {
+        let by_case = sandbox.ok(&["repro", named, "--as", "case"]).stdout;
+        assert_eq!(by_case, by_bug, "{named}");
+    }
+    for note in [
+        "note Bug ",
+        "note Met first in: Block at 0x",
+        "generated:instruction=imul:per-form=2:seed=1",
+        ", Linux ",
+        "pages of 4096 bytes",
+        "note Engine: mock (",
+    ] {
+        assert!(by_bug.contains(note), "{note}: {by_bug}");
+    }
+    let by_number = sandbox.ok(&["repro", "1", "--as", "c"]).stdout;
+    assert!(
+        by_number.contains("// Start state ") && by_number.contains("; case "),
+        "{by_number}"
+    );
+    sandbox.run(&["repro", &"f".repeat(64), "--as", "c"]).refused(&[
+        "there is no case with the SHA-256 fff",
+        "hint: write at least six digits",
+    ]);
+    sandbox
+        .run(&["repro", &case[..4], "--as", "c"])
+        .refused(&["there is no bug"]);
+    let help = sandbox.ok(&["repro", "--help"]).stdout;
+    assert!(
+        ["DIVERGENCE  ", "BUG  ", "CASE  ", "FILE.snip  "]
+            .iter()
+            .all(|word| help.contains(word)),
+        "{help}"
+    );
+}
+
+#[test]
+fn the_function_of_a_program_is_named() {
+    let sandbox = Sandbox::new();
+    // A bug with its blocks in functions that the library exports: the mock engine gets the flags of IMUL wrong.
+    let library = "/usr/lib/x86_64-linux-gnu/libm.so.6";
+    let checked = sandbox.run(&["check", library, "-e", "mock", "--no-reduce"]);
+    assert_eq!(checked.code, Some(1), "{checked:?}");
+    let bugs = sandbox.json(&["bugs", "--limit", "0"]);
+    let named = bugs.as_array().unwrap().iter().any(|bug| {
+        let ended = sandbox.run(&["repro", bug["id"].as_str().unwrap(), "--as", "c"]);
+        ended.stdout.contains("libm.so.6 (SHA-256 ") && ended.stdout.contains("), in ")
+    });
+    assert!(named, "{bugs}");
 }

@@ -2,13 +2,17 @@
 //! FEX-Emu's unit tests.
 //!
 //! Keys are read in either case, numbers are strings as C writes them (`"0x10"`, `"16"`). `Match` and `Ignore` name
-//! registers that two engines must agree on. `StackSize`, `EntryPoint` and `ABI` are checked and have no effect on
-//! 64-bit tests, which start at their first byte with RSP = 0, as in FEX-Emu's own harness.
+//! registers that two engines must agree on. A test starts at its first byte with RSP = 0, as in FEX-Emu's own harness;
+//! `StackSize` gives it a stack. What else `EntryPoint` and `ABI` may ask for is unsupported. `DisabledHostFeatures`
+//! becomes a variable that FEX reads; other engines have no such host.
 
 use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::{Area, Expected, Register};
+
+/// Most bytes of stack: what Linux gives a thread.
+const MAX_STACK: u64 = 8 << 20;
 
 /// Whether a test is 64-bit or 32-bit code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -69,6 +73,10 @@ pub struct TestHeader {
     pub mode: Mode,
     /// `Env`: variables of the engine's environment.
     pub environment: Vec<(String, String)>,
+    /// `StackSize`: bytes of the stack that RSP points behind at the start.
+    pub stack_size: Option<u64>,
+    /// Something it asks for that no engine can give, in words.
+    pub unsupported: Option<String>,
     /// Keys that no test form knows; FEX-Emu's harness passes over them as well.
     pub unknown: Vec<String>,
 }
@@ -205,17 +213,29 @@ impl TestHeader {
                 }
             }
             "STACKSIZE" => {
-                number(value).map_err(wrong)?;
-            }
-            "ENTRYPOINT" => {
-                if number(value).map_err(wrong)? == 0 {
-                    return Err(wrong("0 is no entry point".into()));
+                let size = number(value).map_err(wrong)?;
+                if size > MAX_STACK {
+                    return Err(wrong(format!("{size} bytes of stack are more than {MAX_STACK}")));
                 }
+                self.stack_size = Some(size).filter(|size| *size > 0);
             }
+            "ENTRYPOINT" => match number(value).map_err(wrong)? {
+                0 => return Err(wrong("0 is no entry point".into())),
+                // The only one that FEX-Emu's harness knows: the first byte.
+                1 => {}
+                other => {
+                    self.unsupported =
+                        Some(format!("EntryPoint {other}: programs start at their first byte"));
+                }
+            },
             "ABI" => {
                 let name = text(value).map_err(wrong)?;
                 if !["SYSTEMV", "WIN64", "NONE"].contains(&name.to_ascii_uppercase().as_str()) {
                     return Err(wrong(format!("{name} is none of SystemV, Win64 and None")));
+                }
+                // A test is not called and takes no arguments: System V's says no more than none.
+                if name.eq_ignore_ascii_case("WIN64") {
+                    self.unsupported = Some("ABI Win64: engines run programs of Linux".into());
                 }
             }
             _ => self.unknown.push(key.into()),
@@ -365,6 +385,10 @@ mod tests {
         let names: Vec<_> = read.features.iter().map(|feature| feature.name()).collect();
         assert_eq!(names, ["AVX", "SSE4.1"]);
         assert_eq!(read.environment, [("FEX_MAXINST".to_owned(), "1".to_owned())]);
+        assert_eq!((read.stack_size, &read.unsupported), (Some(8192), &None));
+        let asks = |json| header(json).unwrap().unsupported.unwrap();
+        assert!(asks(r#"{"EntryPoint": "64"}"#).starts_with("EntryPoint 64: "));
+        assert!(asks(r#"{"ABI": "win64"}"#).starts_with("ABI Win64: "));
         assert_eq!(read.unknown, ["Colour"]);
         assert_eq!(header("{}").unwrap(), TestHeader::default());
     }
@@ -400,6 +424,7 @@ mod tests {
             (r#"{"MemoryData": {"0": "XY"}}"#, "XY is not a hexadecimal number"),
             (r#"{"Env": {"A=B": "1"}}"#, "cannot be the name"),
             (r#"{"EntryPoint": "0"}"#, "0 is no entry point"),
+            (r#"{"StackSize": "0x80000000"}"#, "are more than 8388608"),
         ] {
             assert!(problem(json).contains(words), "{json}: {}", problem(json));
         }

@@ -7,7 +7,7 @@ use thiserror::Error;
 use crate::address_space::{RUNNER, USER_END, USER_START};
 use crate::case::PAGE_SIZE;
 use crate::observation::Endpoint;
-use crate::state::MachineState;
+use crate::state::{MachineState, RSP};
 
 /// Opcode of HLT, which a user program may not execute: it ends a test.
 const HLT: u8 = 0xf4;
@@ -92,6 +92,16 @@ impl Program {
             data: Vec::new(),
             state: MachineState::default(),
         }
+    }
+
+    /// The same with a stack of `size` bytes, where FEX-Emu's documentation puts it.
+    #[must_use]
+    pub fn with_stack(mut self, size: u64) -> Self {
+        const STACK: u64 = 0xc000_0000;
+        self.areas.push(Area { address: STACK, size });
+        // Aligned as the ABI has it.
+        self.state.gpr[RSP] = (STACK + size) & !15;
+        self
     }
 
     /// The pages of the program, disjoint and in ascending order.

@@ -44,7 +44,11 @@ pub fn control(instruction: &Instruction) -> Control {
         FlowControl::IndirectCall => T::IndirectCall,
         FlowControl::Interrupt if instruction.code() == Code::Int3 => T::Trap,
         // Every vector but that of system calls faults or traps.
-        FlowControl::Interrupt if instruction.code() == Code::Int_imm8 && instruction.immediate8() != 0x80 => T::Trap,
+        FlowControl::Interrupt
+            if instruction.code() == Code::Int_imm8 && instruction.immediate8() != 0x80 =>
+        {
+            T::Trap
+        }
         FlowControl::Interrupt => T::Syscall,
         // XBEGIN alone transfers control: to the fallback when the transaction aborts.
         FlowControl::XbeginXabortXend => match instruction.mnemonic() {

@@ -6,8 +6,8 @@
 use std::sync::OnceLock;
 
 use iced_x86::{
-    Code, CpuidFeature, Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpCodeOperandKind, OpKind,
-    Register,
+    Code, CpuidFeature, Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpCodeOperandKind,
+    OpKind, Register,
 };
 
 use crate::block::Unrunnable;

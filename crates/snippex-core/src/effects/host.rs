@@ -97,14 +97,21 @@ impl Flow<'_> {
     pub(super) fn host(&mut self, decoded: &Decoded, accesses: &[Access], inputs: Inputs) -> bool {
         use Mnemonic as M;
         let instruction = &decoded.instruction;
-        let Some(rule) = rule(instruction) else { return false };
+        let Some(rule) = rule(instruction) else {
+            return false;
+        };
         // Before anything of it is overwritten.
-        let null = self.selector(instruction, accesses).is_some_and(|selector| selector & INDEX == 0);
+        let null = self
+            .selector(instruction, accesses)
+            .is_some_and(|selector| selector & INDEX == 0);
         let bases = self.mask.bases;
         self.general(decoded, accesses, inputs);
         let open = RuleSet::of(rule);
         match instruction.mnemonic() {
-            M::Cpuid => self.open_halves(&[Register::RAX, Register::RBX, Register::RCX, Register::RDX], open),
+            M::Cpuid => self.open_halves(
+                &[Register::RAX, Register::RBX, Register::RCX, Register::RDX],
+                open,
+            ),
             M::Rdtsc | M::Rdpmc | M::Rdpru | M::Xgetbv => {
                 self.open_halves(&[Register::RAX, Register::RDX], open);
             }
@@ -129,7 +136,11 @@ impl Flow<'_> {
             M::Lar | M::Lsl => {
                 self.mask.add_flags(rflags::ZF, open);
                 // Whether it is written at all is open: so is the upper half, which a write would clear.
-                let written = if instruction.op0_register().size() == 2 { 0xffff } else { ALL };
+                let written = if instruction.op0_register().size() == 2 {
+                    0xffff
+                } else {
+                    ALL
+                };
                 self.open_register(instruction.op0_register(), written, open);
             }
             M::Verr | M::Verw => self.mask.add_flags(rflags::ZF, open),
@@ -172,7 +183,9 @@ impl Flow<'_> {
                 let value = self.known.operand(instruction, 0, None);
                 value.is_none_or(|value| is_canonical(value, 57) && !is_canonical(value, 48))
             }
-            M::Xrstor | M::Xrstor64 => !self.is_accessible(accesses, false) || !self.header_is_plain(accesses),
+            M::Xrstor | M::Xrstor64 => {
+                !self.is_accessible(accesses, false) || !self.header_is_plain(accesses)
+            }
             _ if rule == Rule::XsaveLayout => !self.is_accessible(accesses, true),
             _ => match loaded(instruction) {
                 // A null selector faults in SS alone, and there always.
@@ -182,7 +195,11 @@ impl Flow<'_> {
                 None => false,
             },
         };
-        if decides { RuleSet::of(rule) } else { RuleSet::EMPTY }
+        if decides {
+            RuleSet::of(rule)
+        } else {
+            RuleSet::EMPTY
+        }
     }
 
     /// The selector that an instruction loads or asks about, if it is known.
@@ -205,7 +222,11 @@ impl Flow<'_> {
     }
 
     fn loads_segment(&mut self, instruction: &Instruction, null: bool) {
-        let rule = if null { Rule::NullSelectorBase } else { Rule::Selector };
+        let rule = if null {
+            Rule::NullSelectorBase
+        } else {
+            Rule::Selector
+        };
         match loaded(instruction) {
             Some(Register::FS) => self.mask.bases[0] = RuleSet::of(rule),
             Some(Register::GS) => self.mask.bases[1] = RuleSet::of(rule),
@@ -239,7 +260,13 @@ impl Flow<'_> {
     /// Opens the first `count` bytes of what is stored.
     fn open_memory(&mut self, accesses: &[Access], count: usize, open: RuleSet) {
         if let Some(access) = accesses.iter().find(|access| access.writes) {
-            self.write_memory(*access, |at| if at < count { (0xff, open) } else { (0, RuleSet::EMPTY) });
+            self.write_memory(*access, |at| {
+                if at < count {
+                    (0xff, open)
+                } else {
+                    (0, RuleSet::EMPTY)
+                }
+            });
         }
     }
 }

@@ -140,6 +140,14 @@ fn is_asked_by_programs(instruction: &Instruction) -> bool {
     use Mnemonic as M;
     matches!(
         instruction.mnemonic(),
-        M::Cpuid | M::Rdtsc | M::Rdtscp | M::Rdrand | M::Rdseed | M::Rdpid | M::Xgetbv | M::Rdfsbase | M::Rdgsbase
+        M::Cpuid
+            | M::Rdtsc
+            | M::Rdtscp
+            | M::Rdrand
+            | M::Rdseed
+            | M::Rdpid
+            | M::Xgetbv
+            | M::Rdfsbase
+            | M::Rdgsbase
     )
 }

@@ -113,7 +113,11 @@ fn around(form: Form, variant: u32, address: u64, instruction: &Instruction, byt
     if all.len() + bytes.len() > LONGEST {
         all.clear();
     }
-    let mut count = if all.is_empty() { 1 } else { before.len() as u32 + 1 };
+    let mut count = if all.is_empty() {
+        1
+    } else {
+        before.len() as u32 + 1
+    };
     all.extend(bytes);
     let terminator = match control(instruction) {
         Control::Next => Terminator::FallThrough,

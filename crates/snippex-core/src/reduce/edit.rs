@@ -199,7 +199,11 @@ fn constants(case: &Case) -> Vec<Edit> {
         let instruction = decoder.decode();
         // To move what is relative to RIP is no simplification.
         if !instruction.is_ip_rel_memory_operand() || !decoder.can_decode() {
-            edits.extend(constants_of(case, start, decoder.get_constant_offsets(&instruction)));
+            edits.extend(constants_of(
+                case,
+                start,
+                decoder.get_constant_offsets(&instruction),
+            ));
         }
     }
     edits

@@ -51,7 +51,11 @@ fn constants(instruction: &Instruction, before: Option<&MachineState>) -> Vec<Ve
         }
         let met = before.map(|state| state.gpr[register.number()]);
         let values = [Some(0), met.filter(|value| *value != 0)];
-        return values.into_iter().flatten().filter_map(|value| set(register, value)).collect();
+        return values
+            .into_iter()
+            .flatten()
+            .filter_map(|value| set(register, value))
+            .collect();
     }
     if destination.is_xmm() || destination.is_ymm() {
         let register = low(Register::XMM0, destination.number());
@@ -97,7 +101,10 @@ fn in_register(instruction: &Instruction) -> Option<Vec<u8>> {
                 && instruction.op_register(other).full_register() == register.full_register()
         })
     };
-    let register = (0..4).rev().map(|number| low(first, number)).find(|&register| !named(register))?;
+    let register = (0..4)
+        .rev()
+        .map(|number| low(first, number))
+        .find(|&register| !named(register))?;
     let mut changed = *instruction;
     changed.set_op_kind(operand, OpKind::Register);
     changed.set_op_register(operand, register);
@@ -136,9 +143,9 @@ fn narrow(instruction: &Instruction, bytes: &[u8]) -> Option<Vec<u8>> {
     let mut changed = bytes.to_vec();
     match instruction.code().encoding() {
         EncodingKind::Legacy => {
-            let at = changed
-                .iter()
-                .position(|byte| !matches!(byte, 0x26 | 0x2e | 0x36 | 0x3e | 0x64..=0x67 | 0xf0 | 0xf2 | 0xf3))?;
+            let at = changed.iter().position(|byte| {
+                !matches!(byte, 0x26 | 0x2e | 0x36 | 0x3e | 0x64..=0x67 | 0xf0 | 0xf2 | 0xf3)
+            })?;
             let rex = changed[at];
             if rex & 0xf8 != 0x40 | REX_W {
                 return None;
@@ -220,7 +227,11 @@ mod tests {
         // vpaddd ymm1, ymm2, [rdi]
         assert_eq!(
             of(&[0xc5, 0xed, 0xfe, 0x0f], None),
-            ["pxor xmm1,xmm1", "vpaddd xmm1,xmm2,[rdi]", "vpaddd ymm1,ymm2,ymm3"]
+            [
+                "pxor xmm1,xmm1",
+                "vpaddd xmm1,xmm2,[rdi]",
+                "vpaddd ymm1,ymm2,ymm3"
+            ]
         );
         // add [rdi], ecx
         assert_eq!(of(&[0x01, 0x0f], None), ["add ebx,ecx"]);

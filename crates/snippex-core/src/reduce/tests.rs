@@ -188,15 +188,20 @@ fn an_earlier_instruction_that_matters_becomes_the_simplest_that_does() {
     let target = lines(&noisy(block.clone()))[2].clone();
     // Something has to write RCX, something YMM1, and an address stays where it was.
     let writes = |line: &str, register: &str| {
-        line.split_once(' ').is_some_and(|(_, operands)| operands.split(',').next() == Some(register))
+        line.split_once(' ')
+            .is_some_and(|(_, operands)| operands.split(',').next() == Some(register))
     };
     let shows = |case: &Case, full: bool| {
         let lines = lines(case);
         let count = lines.len() - 1;
         let before = &lines[..count];
         let wide = if full { "rcx" } else { "ecx" };
-        before.iter().any(|line| writes(line, "rcx") || writes(line, wide))
-            && before.iter().any(|line| writes(line, "ymm1") || writes(line, "xmm1"))
+        before
+            .iter()
+            .any(|line| writes(line, "rcx") || writes(line, wide))
+            && before
+                .iter()
+                .any(|line| writes(line, "ymm1") || writes(line, "xmm1"))
             && before.contains(&target)
             && lines[count] == "adc rcx,rcx"
     };
@@ -228,7 +233,11 @@ fn the_value_that_was_met_stands_for_what_computed_it() {
         }
         reducer.learn(&candidates.iter().map(shows).collect::<Vec<_>>());
     }
-    assert!(lines(reducer.case())[0].starts_with("mov rcx,"), "{:?}", lines(reducer.case()));
+    assert!(
+        lines(reducer.case())[0].starts_with("mov rcx,"),
+        "{:?}",
+        lines(reducer.case())
+    );
 }
 
 #[test]

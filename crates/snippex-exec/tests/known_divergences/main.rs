@@ -2,6 +2,7 @@
 //! they either match or differ in just what the document names.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod machine;
 mod swept;
 
 use std::sync::Arc;
@@ -52,6 +53,7 @@ const FALL: Terminator = Terminator::FallThrough;
 fn examples() -> Vec<Example> {
     let mut examples = met();
     examples.extend(swept::examples());
+    examples.extend(machine::examples());
     examples
 }
 

@@ -53,6 +53,67 @@ pub(crate) fn divergences_come_back_in_full(location: &Location) {
     assert_eq!(rest, all[1..]);
 }
 
+pub(crate) fn cases_are_found_by_the_beginning_of_their_id(location: &Location) {
+    let store = open(location);
+    let numbers = add_blocks(&store, "a", 2);
+    let (run, native, qemu) = start_run(&store);
+    let divergences = vec![
+        divergence(numbers[0], 7, (native, qemu)),
+        divergence(numbers[1], 7, (native, qemu)),
+        divergence(numbers[1], 8, (native, qemu)),
+    ];
+    let ids: Vec<_> = divergences
+        .iter()
+        .map(|divergence| divergence.case.id())
+        .collect();
+    store
+        .save(
+            run,
+            Batch {
+                divergences,
+                ..Batch::default()
+            },
+        )
+        .unwrap();
+    store.flush().unwrap();
+    let like = |digits: &str, limit| {
+        let digits = digits.to_owned();
+        store
+            .call(async move |store| store.cases_like(&digits, limit).await)
+            .unwrap()
+    };
+    let text = ids[0].to_string();
+    assert_eq!(
+        (ids[0], like(&text, 9), like(&text[..12], 9)),
+        (ids[1], vec![ids[0]], vec![ids[0]])
+    );
+    assert_eq!(
+        (
+            like("", 9).len(),
+            like("", 1).len(),
+            like(&"f".repeat(64), 9).len()
+        ),
+        (2, 1, 0)
+    );
+    let (id, other) = (ids[0], ids[2]);
+    let (found, met, bugs) = store
+        .call(async move |store| {
+            Ok((
+                store.case(id).await?,
+                store.divergences_of_case(id).await?,
+                store.bugs_of_case(other).await?,
+            ))
+        })
+        .unwrap();
+    assert_eq!((found, met.len(), bugs.len()), (Some(case(7)), 2, 0));
+    assert!(met[0] > met[1], "the newest first");
+    let unknown = snippex_core::codec::CaseId([0xab; 32]);
+    assert_eq!(
+        store.call(async move |store| store.case(unknown).await).unwrap(),
+        None
+    );
+}
+
 pub(crate) fn divergences_are_grouped(location: &Location) {
     let store = open(location);
     let numbers = add_blocks(&store, "a", 3);

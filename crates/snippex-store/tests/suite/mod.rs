@@ -43,6 +43,7 @@ macro_rules! every_test {
             }
             evidence {
                 divergences_come_back_in_full,
+                cases_are_found_by_the_beginning_of_their_id,
                 divergences_are_grouped,
                 observations_come_back_newest_first,
             }

@@ -142,7 +142,9 @@ fn written_bases_are_what_was_written() {
         "canonical with five levels of paging"
     );
     // and eax, ebx; lahf; wrfsbase rax; rdfsbase rcx
-    let open_flag = [0x21, 0xd8, 0x9f, 0xf3, 0x48, 0x0f, 0xae, 0xd0, 0xf3, 0x48, 0x0f, 0xae, 0xc1];
+    let open_flag = [
+        0x21, 0xd8, 0x9f, 0xf3, 0x48, 0x0f, 0xae, 0xd0, 0xf3, 0x48, 0x0f, 0xae, 0xc1,
+    ];
     let passed_on = of(&open_flag, |_| ());
     assert_eq!(passed_on.bases[0], rules(&[Rule::LogicAf]));
     assert_eq!(passed_on.gpr[1].rules, rules(&[Rule::LogicAf]));
@@ -197,7 +199,10 @@ fn an_image_is_open_where_the_processor_may_choose() {
     assert_eq!(rule(832), rules(&[Rule::XsaveLayout]));
     assert!(rule(2696).is_empty());
     let tiles = of(&[0x48, 0x0f, 0xae, 0x26], |case| case.state.gpr[0] = 7 | 1 << 18);
-    assert_eq!(tiles.memory_at(DATA + 0x100 + 11007).1, rules(&[Rule::XsaveLayout]));
+    assert_eq!(
+        tiles.memory_at(DATA + 0x100 + 11007).1,
+        rules(&[Rule::XsaveLayout])
+    );
     // xsavec64 [rsi]: any part may be left out, and lie elsewhere.
     let compact = of(&[0x48, 0x0f, 0xc7, 0x26], |case| case.state.gpr[0] = 7);
     assert!(compact.memory_at(DATA + 0x100 + 160).1.contains(Rule::XstateBv));
@@ -229,7 +234,12 @@ fn a_header_that_every_processor_judges_alike_leaves_no_fault_open() {
     };
     assert!(restore(3, 0).is_empty());
     assert!(restore(3, 1).is_empty(), "wrong everywhere");
-    assert!(of(&[0x48, 0x0f, 0xae, 0x2e], |_| ()).control.rules.contains(Rule::ReservedControl));
+    assert!(
+        of(&[0x48, 0x0f, 0xae, 0x2e], |_| ())
+            .control
+            .rules
+            .contains(Rule::ReservedControl)
+    );
     assert_eq!(restore(1 << 9, 0)[0].rules, rules(&[Rule::XsaveLayout]));
     assert_eq!(restore(3, 1 << 63 | 3)[0].rules, rules(&[Rule::XsaveLayout]));
 }

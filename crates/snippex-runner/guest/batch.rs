@@ -1,13 +1,13 @@
 //! One batch: for each block, map its pages and do its runs.
 
-use crate::cpu::Bases;
+use crate::cpu::{self, Bases};
 use crate::layout::{
-    AT_RIP_READ, CHANGE, COMPONENT_AVX, COMPONENT_AVX512, EXECUTE_CHUNK, EXIT_FAULT, EXIT_NONE, Header, KIND_PROGRAM,
-    KIND_SEGMENTS, LEAVES_MEMORY, LEAVES_VECTORS, LEAVES_X87, MODE_SCAN, MapStep, PAGE, PRIVATE, PROTECTION, RunInput, RunOutput, SHARED_BASE, UNMAP, VectorFile,
-    WireBlock, WireLine, WirePage, ZERO,
+    AT_RIP_READ, CHANGE, COMPONENT_AVX, COMPONENT_AVX512, EXECUTE_CHUNK, EXIT_FAULT, EXIT_NONE, Header,
+    KIND_PROGRAM, KIND_SEGMENTS, LEAVES_MEMORY, LEAVES_VECTORS, LEAVES_X87, MODE_SCAN, MapStep, PAGE, PRIVATE,
+    PROTECTION, RunInput, RunOutput, SHARED_BASE, UNMAP, VectorFile, WireBlock, WireLine, WirePage, ZERO,
 };
 use crate::memory::{self, Width};
-use crate::signals::FAULT;
+use crate::signals::{FAULT, SIGILL};
 use crate::switch::{self, PATH_AVX, PATH_AVX512, PATH_CLEAN, PATH_GENERAL, PATH_NO_X87, PATH_SSE};
 use crate::sys::{self, IoVec};
 
@@ -148,14 +148,18 @@ impl Batch {
                 self.bases.set((*input).fs_base, (*input).gs_base);
                 switch::enter_block(input, vectors, path, output);
                 ((*output).fs_base, (*output).gs_base) = self.bases.read();
-                if block.kind == KIND_SEGMENTS {
-                    self.bases.reset_selectors();
-                }
                 let exit = (&raw const (*self.header).exit).read_volatile();
                 if exit == EXIT_FAULT {
                     (*output).fault = (&raw const FAULT).read();
                     if block.kind == KIND_PROGRAM {
                         (*output).at_rip = self.byte_at((*output).fault.rip, block.captured);
+                    }
+                }
+                if block.kind == KIND_SEGMENTS {
+                    self.bases.forget();
+                    // An engine that refuses to load them in the block would end the runner for it.
+                    if exit != EXIT_FAULT || (*output).fault.signal != SIGILL {
+                        cpu::reset_selectors();
                     }
                 }
                 let pieces = if leaves & LEAVES_MEMORY == 0 { pieces } else { &[] };

@@ -93,6 +93,18 @@ unsafe fn xcr0() -> u64 {
     unsafe { _xgetbv(0) }
 }
 
+/// Loads the selectors that Linux starts a process with, after a block that may have loaded others. Which bases that
+/// leaves in FS and GS is the processor's affair: they have to be set again.
+pub fn reset_selectors() {
+    // SAFETY: null selectors, which these registers take, and nothing here uses these segments.
+    unsafe {
+        core::arch::asm!(
+            "mov ds, {0:e}", "mov es, {0:e}", "mov fs, {0:e}", "mov gs, {0:e}",
+            in(reg) 0, options(nomem, nostack, preserves_flags)
+        );
+    }
+}
+
 /// FS and GS bases as they were last set, so that the common case (no change) costs nothing.
 pub struct Bases {
     pub fs: u64,
@@ -114,19 +126,6 @@ impl Bases {
     pub fn forget(&mut self) {
         self.fs = u64::MAX;
         self.gs = u64::MAX;
-    }
-
-    /// Loads the selectors that Linux starts a process with, after a block that may have loaded others. Which base
-    /// that leaves in FS and GS is the processor's affair.
-    pub fn reset_selectors(&mut self) {
-        // SAFETY: null selectors, which these registers take, and nothing here uses these segments.
-        unsafe {
-            core::arch::asm!(
-                "mov ds, {0:e}", "mov es, {0:e}", "mov fs, {0:e}", "mov gs, {0:e}",
-                in(reg) 0, options(nomem, nostack, preserves_flags)
-            );
-        }
-        self.forget();
     }
 
     pub fn set(&mut self, fs: u64, gs: u64) {

@@ -8,7 +8,7 @@ use crate::cpu;
 use crate::layout::{EXIT_FAULT, Fault, HEADER_BASE, Header, RUNNER_BASE};
 use crate::sys;
 
-const SIGILL: u64 = 4;
+pub const SIGILL: u32 = 4;
 const SIGTRAP: u64 = 5;
 const SIGBUS: u64 = 7;
 const SIGFPE: u64 = 8;
@@ -77,7 +77,7 @@ pub fn install(capture: u64, auxv: *const u64) {
         signal_return as *const () as u64,
         0,
     ];
-    for signal in [SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV] {
+    for signal in [u64::from(SIGILL), SIGTRAP, SIGBUS, SIGFPE, SIGSEGV] {
         sys::sigaction(signal, action.as_ptr());
     }
 }

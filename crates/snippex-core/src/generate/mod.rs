@@ -12,6 +12,7 @@
 mod coverage;
 mod encode;
 mod form;
+mod immediates;
 mod memory_operand;
 mod operands;
 mod prefixes;

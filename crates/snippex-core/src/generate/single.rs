@@ -4,6 +4,7 @@ use iced_x86::{Code, Decoder, DecoderOptions, Encoder, Instruction, Mnemonic, Op
 
 use super::encode::encode;
 use super::form::Form;
+use super::immediates;
 use super::operands::{self, Choice, Registers};
 use super::prefixes;
 use super::request::{MAX_PER_FORM, Request};
@@ -36,7 +37,7 @@ pub(super) fn blocks(request: &Request, form: Form) -> Vec<Block> {
 }
 
 fn default_count(form: Form) -> u32 {
-    match (operands::selects(form), form.code().encoding()) {
+    match (immediates::selects(form), form.code().encoding()) {
         (false, _) => FEW,
         (true, iced_x86::EncodingKind::EVEX) => SOME,
         (true, _) => ALL,
@@ -102,7 +103,7 @@ fn around(form: Form, variant: u32, address: u64, instruction: &Instruction, byt
         before = equal_comparand(instruction);
     }
     // Of random bytes XRSTOR would refuse nearly all.
-    if matches!(instruction.mnemonic(), Mnemonic::Xrstor | Mnemonic::Xrstor64) && variant % 4 != 0 {
+    if matches!(instruction.mnemonic(), Mnemonic::Xrstor | Mnemonic::Xrstor64) && !variant.is_multiple_of(4) {
         before = image_header(instruction);
     }
     // A block's code may not move under an operand that is relative to it.

@@ -1,116 +1,20 @@
-//! What each register's start value is used for in a block, found by following linear combinations of start values
-//! through moves, additions and LEA.
+//! Following linear combinations of start values, an instruction at a time.
 
 use iced_x86::{
-    Decoder, DecoderOptions, Instruction, InstructionInfoFactory, MemorySize, Mnemonic, OpAccess, OpKind,
-    Register, UsedMemory,
+    Instruction, InstructionInfoFactory, MemorySize, Mnemonic, OpAccess, OpKind, Register, UsedMemory,
 };
 
-use super::Linear;
-use crate::block::{Block, Terminator};
+use super::{MemoryUse, Role, Roles};
 use crate::case::Placement;
 use crate::decode::loads_segment;
+use crate::seed::Linear;
 use crate::state::RSP;
 
-/// What a start value is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// Data, or not used.
-    Data,
-    /// Points to memory: `value + displacement` (or a little beyond) is accessed.
-    Base {
-        /// Displacement of the first access.
-        displacement: i64,
-        /// An access needs alignment to 16 bytes or more.
-        aligned: bool,
-        /// The same address in all starts, because a code pointer lies there.
-        pinned: bool,
-    },
-    /// Scaled and added to a base.
-    Index,
-    /// Count of a repeated string instruction, or of LOOP.
-    RepeatCount,
-    /// Offset of a bit from the start of a string of bits in memory.
-    BitOffset,
-    /// Shift or rotate count (CL).
-    ShiftCount,
-    /// Upper half of a dividend.
-    DividendHigh,
-    /// Divisor, or lower half of a dividend.
-    Division,
-    /// A segment selector.
-    Selector,
-    /// `value + displacement` is jumped to.
-    JumpTarget {
-        /// Constant added before the jump.
-        displacement: i64,
-    },
-}
-
-/// One memory operand of the block.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MemoryUse {
-    /// Effective address within the segment, if it is a sum of start values.
-    pub address: Option<Linear>,
-    /// FS or GS, whose base is added.
-    pub segment: Option<Register>,
-    /// Bytes accessed, 0 when not known.
-    pub size: usize,
-    /// The block stores there.
-    pub written: bool,
-}
-
-/// The roles of a block's registers and its memory operands.
-#[derive(Clone, Debug)]
-pub struct Roles {
-    /// By register, encoding order.
-    pub roles: [Role; 16],
-    /// Operands in order of execution; those of a conditional or repeated instruction included.
-    pub memory: Vec<MemoryUse>,
-    /// Where the terminator loads its target from: the slot of RET, or the operand of an indirect jump or call.
-    pub target_slot: Option<MemoryUse>,
-    /// A loaded value is used as an address.
-    pub follows_pointers: bool,
-    /// Some instruction reads the direction flag.
-    pub uses_direction: bool,
-    /// Some address has a vector register as index.
-    pub vector_index: bool,
-}
-
-impl Roles {
-    /// Analyses a block that lies at `placement`.
-    #[must_use]
-    pub fn of(block: &Block, placement: Placement) -> Self {
-        let mut analysis = Analysis {
-            values: std::array::from_fn(|register| Some(Linear::start_of(register as u8))),
-            roles: Self {
-                roles: [Role::Data; 16],
-                memory: Vec::new(),
-                target_slot: None,
-                follows_pointers: false,
-                uses_direction: false,
-                vector_index: false,
-            },
-            placement,
-            factory: InstructionInfoFactory::new(),
-        };
-        let mut decoder = Decoder::with_ip(64, &block.bytes, block.address, DecoderOptions::NONE);
-        let mut instruction = Instruction::default();
-        while decoder.can_decode() {
-            decoder.decode_out(&mut instruction);
-            if instruction.is_invalid() {
-                break;
-            }
-            analysis.step(&instruction);
-        }
-        analysis.finish(block)
-    }
-}
-
-struct Analysis {
+/// The values of registers so far, and the roles that came of them.
+pub(super) struct Analysis {
     /// Each register's present value.
     values: [Option<Linear>; 16],
-    roles: Roles,
+    pub(super) roles: Roles,
     placement: Placement,
     factory: InstructionInfoFactory,
 }
@@ -124,7 +28,24 @@ fn number(register: Register) -> Option<usize> {
 }
 
 impl Analysis {
-    fn step(&mut self, instruction: &Instruction) {
+    pub(super) fn new(placement: Placement) -> Self {
+        Self {
+            values: std::array::from_fn(|register| Some(Linear::start_of(register as u8))),
+            roles: Roles {
+                roles: [Role::Data; 16],
+                memory: Vec::new(),
+                target_slot: None,
+                follows_pointers: false,
+                uses_direction: false,
+                vector_index: false,
+            },
+            placement,
+            factory: InstructionInfoFactory::new(),
+        }
+    }
+
+    /// Follows one instruction.
+    pub(super) fn step(&mut self, instruction: &Instruction) {
         let info = self.factory.info(instruction);
         let used: Vec<UsedMemory> = info.used_memory().to_vec();
         let written: Vec<usize> = info
@@ -405,136 +326,5 @@ impl Analysis {
         let value = if narrow { value.map(Linear::narrow) } else { value };
         results.push((target, value));
         results
-    }
-
-    fn finish(mut self, block: &Block) -> Roles {
-        if !matches!(
-            block.terminator,
-            Terminator::Ret | Terminator::IndirectCall | Terminator::IndirectJmp
-        ) {
-            self.roles.target_slot = None;
-        }
-        self.roles
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use iced_x86::code_asm::*;
-
-    use super::*;
-    use crate::block::Origin;
-
-    fn roles(terminator: Terminator, build: impl FnOnce(&mut CodeAssembler)) -> Roles {
-        let mut assembler = CodeAssembler::new(64).unwrap();
-        build(&mut assembler);
-        let bytes = assembler.assemble(0x1000).unwrap();
-        let block = Block {
-            address: 0x1000,
-            instruction_count: 0,
-            bytes,
-            terminator,
-            successors: vec![],
-            origin: Origin::Symbol,
-            unrunnable: None,
-        };
-        Roles::of(
-            &block,
-            Placement {
-                image_base: 0,
-                code_base: 0,
-            },
-        )
-    }
-
-    #[test]
-    fn a_copied_base_is_traced_to_its_start_value() {
-        let roles = roles(Terminator::FallThrough, |a| {
-            a.mov(rax, rdi).unwrap();
-            a.add(rax, 0x10).unwrap();
-            a.mov(dword_ptr(rax + rsi * 4 + 8), edx).unwrap();
-        });
-        assert_eq!(
-            roles.roles[7],
-            Role::Base {
-                displacement: 0x18,
-                aligned: false,
-                pinned: false
-            }
-        );
-        assert_eq!(roles.roles[6], Role::Index);
-        assert_eq!(roles.roles[2], Role::Data);
-        assert_eq!(roles.memory.len(), 1);
-        assert!(roles.memory[0].written);
-        assert!(!roles.follows_pointers);
-    }
-
-    #[test]
-    fn the_slot_of_a_return_is_found_through_pops() {
-        let roles = roles(Terminator::Ret, |a| {
-            a.add(rsp, 0x18).unwrap();
-            a.pop(rbx).unwrap();
-            a.pop(rbp).unwrap();
-            a.ret().unwrap();
-        });
-        let slot = roles.target_slot.expect("a return loads its target");
-        assert_eq!(
-            slot.address,
-            Some(Linear {
-                terms: vec![(4, 1)],
-                constant: 0x28,
-                narrowed: false
-            })
-        );
-    }
-
-    #[test]
-    fn references_relative_to_rip_reach_the_loaded_image() {
-        // mov rax, [rip + 0x10]
-        let block = Block {
-            address: 0x1000,
-            bytes: vec![0x48, 0x8b, 0x05, 0x10, 0, 0, 0],
-            instruction_count: 1,
-            terminator: Terminator::FallThrough,
-            successors: vec![],
-            origin: Origin::Symbol,
-            unrunnable: None,
-        };
-        let roles = Roles::of(
-            &block,
-            Placement {
-                image_base: 0x2_0000_0000,
-                code_base: 0,
-            },
-        );
-        assert_eq!(
-            roles.memory[0].address.as_ref().unwrap().value(&[0; 16]),
-            0x2_0000_1017
-        );
-    }
-
-    #[test]
-    fn pointer_chasing_is_seen() {
-        let roles = roles(Terminator::IndirectCall, |a| {
-            a.mov(rax, qword_ptr(rdi)).unwrap();
-            a.call(qword_ptr(rax + 0x18)).unwrap();
-        });
-        assert!(roles.follows_pointers);
-        assert!(matches!(roles.roles[7], Role::Base { .. }));
-    }
-
-    #[test]
-    fn counts_have_roles_of_their_own() {
-        let shift = roles(Terminator::FallThrough, |a| a.shl(rax, cl).unwrap());
-        assert_eq!(shift.roles[1], Role::ShiftCount);
-        let string = roles(Terminator::FallThrough, |a| a.rep().movsb().unwrap());
-        assert_eq!(string.roles[1], Role::RepeatCount);
-        assert!(matches!(string.roles[6], Role::Base { .. }));
-        assert!(matches!(string.roles[7], Role::Base { .. }));
-        let division = roles(Terminator::FallThrough, |a| a.div(rcx).unwrap());
-        assert_eq!(division.roles[2], Role::DividendHigh);
-        assert_eq!(division.roles[1], Role::Division);
-        let jump = roles(Terminator::IndirectJmp, |a| a.jmp(rax).unwrap());
-        assert_eq!(jump.roles[0], Role::JumpTarget { displacement: 0 });
     }
 }

@@ -39,12 +39,12 @@ fn this_cpu_agrees_with_itself_on_every_form() {
     assert_eq!(summary["diverged"], 0, "{:#}", document["blocks"]);
     let total = &summary["coverage"]["total"];
     let number = |name: &str| total[name].as_u64().unwrap();
-    assert!(number("covered") * 100 >= number("executable") * 97, "{total}");
+    assert!(number("covered") * 100 >= number("executable") * 98, "{total}");
     assert!(number("run") > 1000);
     let left_out = total["skipped"].as_object().unwrap();
     let names = |reason: &str| left_out[reason].as_array().unwrap();
     assert!(names("enters the kernel").contains(&"SYSCALL".into()));
-    assert!(names("reads something of the host").contains(&"CPUID".into()));
+    assert!(names("far control transfer").contains(&"IRETQ".into()));
     assert!(names("needs privileges").contains(&"RDMSR".into()));
 }
 

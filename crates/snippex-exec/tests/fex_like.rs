@@ -305,7 +305,11 @@ fn no_case_asks_the_kernel_to_write_into_a_page_of_code() {
     let reports = run_blocks(fex_like, Tolerance::fex(), &[stores_beside_itself()]);
     assert_eq!(culprits(&reports), BTreeSet::new());
     // The others start with another TOP than 0, which it does not load.
-    assert!(reports[0].matched > 0 && reports[0].diverged == 0, "{:?}", reports[0]);
+    assert!(
+        reports[0].matched > 0 && reports[0].diverged == 0,
+        "{:?}",
+        reports[0]
+    );
     // Were it otherwise, this engine would show it.
     let together = Case {
         block: stores_beside_itself(),

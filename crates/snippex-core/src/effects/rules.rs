@@ -162,7 +162,7 @@ rules! {
         "SDM vol. 2, CPUID/RDTSC/RDRAND/RDSEED/XGETBV/RDPKRU/RDPID/SGDT";
     NullSelectorBase = "null-selector-base", ImplementationDefined,
         "whether loading a null selector into FS or GS clears its base: AMD's do where CPUID says so, Intel's do",
-        "APM vol. 2, section 4.5.3 (FS and GS registers in 64-bit mode); vol. 3, CPUID Fn8000_0021_EAX[6] (NullSelectClearsBase)";
+        "APM vol. 2, section 4.5.3 (FS and GS registers in 64-bit mode); vol. 3, CPUID Fn8000_0021, EAX bit 6 (NullSelectClearsBase)";
     ShadowStack = "shadow-stack", HostDependent,
         "what shadow-stack instructions give, and whether they fault: the system decides whether there is such a stack",
         "SDM vol. 1, section 17.2; vol. 2, RDSSP/INCSSP/SAVEPREVSSP/RSTORSSP/WRSS";

@@ -16,6 +16,11 @@ use crate::domain::{Component, RepoConfig, RepoName};
 const FRESH: Duration = Duration::from_secs(2);
 /// Streams remembered at most; beyond, all are forgotten and looked up again.
 const MOST_STREAMS: usize = 10_000;
+/// Streams whose series are remembered by number.
+const MOST_CONTENTS: usize = 500;
+
+/// What series are about, by their numbers.
+pub type Names = HashMap<i64, SeriesName>;
 
 /// A repository with its configuration read.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,7 +35,18 @@ pub struct Known {
 #[derive(Debug, Default)]
 pub struct Directory {
     repositories: Mutex<HashMap<RepoName, (Arc<Known>, Instant)>>,
+    numbers: Mutex<HashMap<RepositoryId, RepoName>>,
     streams: Mutex<HashMap<StreamKey, Arc<StreamEntry>>>,
+    contents: Mutex<HashMap<StreamId, Contents>>,
+}
+
+/// What a stream holds.
+#[derive(Clone, Debug)]
+pub struct Contents {
+    /// Its component.
+    pub component: Arc<str>,
+    /// Its series.
+    pub names: Arc<Names>,
 }
 
 type StreamKey = (RepositoryId, String, Component);
@@ -91,6 +107,34 @@ impl Directory {
         }
     }
 
+    /// The repository of this number, if there is one.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn repository_by_id(
+        &self,
+        database: &Database,
+        id: RepositoryId,
+    ) -> Result<Option<Arc<Known>>, DatabaseError> {
+        let name = locked(&self.numbers).get(&id).cloned();
+        let name = match name {
+            Some(name) => name,
+            None => {
+                let mut connection = database.read().await?;
+                let Some(repository) = repositories::by_id(&mut connection, id).await? else {
+                    return Ok(None);
+                };
+                let mut numbers = locked(&self.numbers);
+                if numbers.len() >= MOST_STREAMS {
+                    numbers.clear();
+                }
+                numbers.insert(id, repository.name.clone());
+                repository.name
+            }
+        };
+        self.repository(database, &name).await
+    }
+
     /// Forgets a repository whose row was changed.
     pub fn forget(&self, name: &RepoName) {
         locked(&self.repositories).remove(name);
@@ -137,6 +181,44 @@ impl Directory {
         }
         remembered.insert(key, Arc::clone(&entry));
         Ok(entry)
+    }
+
+    /// What a stream holds, these series among it if they are there at all.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn contents(
+        &self,
+        database: &Database,
+        stream: StreamId,
+        series: impl Iterator<Item = i64> + Send,
+    ) -> Result<Contents, DatabaseError> {
+        let known = locked(&self.contents).get(&stream).cloned();
+        if let Some(known) = known {
+            let mut series = series;
+            if series.all(|series| known.names.contains_key(&series)) {
+                return Ok(known);
+            }
+        }
+        let mut connection = database.read().await?;
+        let row = streams::by_id(&mut connection, stream).await?;
+        let series = streams::series_of(&mut connection, stream).await?;
+        drop(connection);
+        let contents = Contents {
+            component: row.map(|row| row.component).unwrap_or_default().into(),
+            names: Arc::new(
+                series
+                    .into_iter()
+                    .map(|series| (series.id.0, series.name))
+                    .collect(),
+            ),
+        };
+        let mut remembered = locked(&self.contents);
+        if remembered.len() >= MOST_CONTENTS {
+            remembered.clear();
+        }
+        remembered.insert(stream, contents.clone());
+        Ok(contents)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::database::{Database, DatabaseError, deliveries, retention};
+use crate::database::{Database, DatabaseError, deliveries, landed, retention};
 use crate::domain::Moment;
 use crate::settings::Settings;
 use crate::state::AppState;
@@ -43,6 +43,8 @@ pub async fn once(database: &Database, settings: &Settings) -> Result<(u64, u64)
         let moment = before(settings.retention.deliveries_days);
         let remove = database.write(move |connection| Box::pin(deliveries::remove_older(connection, moment)));
         old_deliveries = remove.await?;
+        let remove = database.write(move |connection| Box::pin(landed::remove_older(connection, moment)));
+        remove.await?;
     }
     Ok((old_runs, old_deliveries))
 }

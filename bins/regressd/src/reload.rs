@@ -102,13 +102,10 @@ fn needs_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
     let timeout = |settings: &Settings| settings.server.request_timeout_seconds;
     differs("server.request_timeout_seconds", timeout(old) != timeout(new));
     differs("database", old.database != new.database);
-    let app = |settings: &Settings| {
-        let github = &settings.github;
-        (
-            github.app_id,
-            github.api_url.clone(),
-            github.private_key_file.clone(),
-        )
+    let app = |settings: &Settings| crate::settings::GitHub {
+        // This one is read again.
+        webhook_secret_file: None,
+        ..settings.github.clone()
     };
     differs("github", app(old) != app(new));
     differs("oidc", old.oidc != new.oidc);

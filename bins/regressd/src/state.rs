@@ -13,8 +13,10 @@ use crate::auth::{Oidc, OidcError, TokenCache};
 use crate::database::Database;
 use crate::directory::Directory;
 use crate::github::{
-    AppCredentials, BreakerSettings, Breakers, CredentialsError, GitHub, GitHubError, GitHubSettings,
+    AppCredentials, BreakerSettings, Breakers, ContentLimits, CredentialsError, GitHub, GitHubError,
+    GitHubSettings,
 };
+use crate::judging::Remembered;
 use crate::server::Limits;
 use crate::settings::{Layers, Secret, Settings, SettingsError};
 use crate::webhook::WebhookKeys;
@@ -34,6 +36,8 @@ pub struct App {
     pub database: Database,
     /// Repositories, streams and series by name.
     pub directory: Directory,
+    /// Runs that were read a moment ago.
+    pub remembered: Remembered,
     /// Tokens that were looked up a moment ago.
     pub tokens: TokenCache,
     /// Checks workflow tokens, if the settings name an issuer.
@@ -52,6 +56,8 @@ pub struct App {
     pub background: TaskTracker,
     /// Tells the workers of this process that there is work.
     pub work: Notify,
+    /// Tells them that there are runs to judge.
+    pub to_judge: Notify,
     /// Cancelled when the service is to end.
     pub ending: CancellationToken,
 }
@@ -70,7 +76,7 @@ impl AppState {
     /// # Errors
     /// When a secret cannot be read or used.
     pub fn new(layers: Layers, settings: Settings, database: Database) -> Result<Self, StateError> {
-        let github = github(&layers, &settings)?;
+        let github = github(&layers, &settings, &database)?;
         let keys = webhook_keys(&layers, &settings)?;
         Ok(Self(Arc::new(App {
             github,
@@ -82,10 +88,12 @@ impl AppState {
             layers,
             database,
             directory: Directory::default(),
+            remembered: Remembered::default(),
             analytics: Analytics::default(),
             tokens: TokenCache::default(),
             background: TaskTracker::new(),
             work: Notify::new(),
+            to_judge: Notify::new(),
             ending: CancellationToken::new(),
         })))
     }
@@ -113,7 +121,11 @@ pub enum StateError {
     Oidc(#[from] OidcError),
 }
 
-fn github(layers: &Layers, settings: &Settings) -> Result<Option<GitHub>, StateError> {
+fn github(
+    layers: &Layers,
+    settings: &Settings,
+    database: &Database,
+) -> Result<Option<GitHub>, StateError> {
     let Some(app_id) = settings.github.app_id else {
         return Ok(None);
     };
@@ -133,9 +145,13 @@ fn github(layers: &Layers, settings: &Settings) -> Result<Option<GitHub>, StateE
         api: settings.api_url.clone(),
         timeout: Duration::from_secs(settings.request_timeout_seconds.max(1)),
         lease: Duration::from_secs(settings.lease_seconds.max(1)),
-        pace: (settings.content_per_minute, settings.content_per_hour),
+        limits: ContentLimits {
+            a_minute: settings.content_per_minute,
+            an_hour: settings.content_per_hour,
+        },
     };
-    Ok(Some(GitHub::new(&api, credentials, &breakers)?))
+    let pace = Arc::new(database.clone());
+    Ok(Some(GitHub::new(&api, credentials, &breakers, pace)?))
 }
 
 /// The secrets that webhooks may be signed with.

@@ -18,6 +18,21 @@ type BoxedLayer = Box<dyn Layer<Filtered> + Send + Sync>;
 #[derive(Clone, Debug)]
 pub struct LogLevel(reload::Handle<EnvFilter, Registry>);
 
+/// The log and the spans of a running service.
+#[derive(Debug)]
+pub struct Telemetry {
+    /// Changes what is logged.
+    pub level: LogLevel,
+    spans: Spans,
+}
+
+impl Telemetry {
+    /// Sends the spans that are left to the collector. Takes as long as that takes, at most a few seconds.
+    pub fn end(self) {
+        self.spans.end();
+    }
+}
+
 /// The log cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
@@ -59,7 +74,7 @@ impl LogLevel {
 ///
 /// # Errors
 /// When level or collector cannot be used.
-pub fn start(settings: &Logging) -> Result<LogLevel, TelemetryError> {
+pub fn start(settings: &Logging) -> Result<Telemetry, TelemetryError> {
     let (filter, handle) = reload::Layer::new(filter(&settings.level)?);
     let lines: BoxedLayer = match settings.format {
         LogFormat::Pretty => fmt::layer()
@@ -73,8 +88,11 @@ pub fn start(settings: &Logging) -> Result<LogLevel, TelemetryError> {
             .boxed(),
     };
     let mut layers = vec![lines];
+    let mut spans = Spans::default();
     if let Some(url) = &settings.opentelemetry {
-        layers.push(collector(url)?);
+        let (layer, sending) = collector(url)?;
+        layers.push(layer);
+        spans = sending;
     }
     // A second start, in tests, keeps the first subscriber.
     drop(
@@ -83,7 +101,10 @@ pub fn start(settings: &Logging) -> Result<LogLevel, TelemetryError> {
             .with(layers)
             .try_init(),
     );
-    Ok(LogLevel(handle))
+    Ok(Telemetry {
+        level: LogLevel(handle),
+        spans,
+    })
 }
 
 fn filter(level: &str) -> Result<EnvFilter, TelemetryError> {
@@ -93,9 +114,31 @@ fn filter(level: &str) -> Result<EnvFilter, TelemetryError> {
     })
 }
 
+/// What sends spans away.
+#[cfg(feature = "opentelemetry")]
+#[derive(Debug, Default)]
+struct Spans(Option<opentelemetry_sdk::trace::SdkTracerProvider>);
+
+/// Nothing: a build without the feature sends none.
+#[cfg(not(feature = "opentelemetry"))]
+#[derive(Debug, Default)]
+struct Spans;
+
+impl Spans {
+    #[cfg(feature = "opentelemetry")]
+    fn end(self) {
+        if let Some(Err(error)) = self.0.map(|provider| provider.shutdown()) {
+            tracing::warn!(%error, "the last spans did not reach the collector");
+        }
+    }
+
+    #[cfg(not(feature = "opentelemetry"))]
+    fn end(self) {}
+}
+
 /// Spans to a collector, by OTLP over HTTP, in batches and on a thread of its own.
 #[cfg(feature = "opentelemetry")]
-fn collector(url: &str) -> Result<BoxedLayer, TelemetryError> {
+fn collector(url: &str) -> Result<(BoxedLayer, Spans), TelemetryError> {
     use opentelemetry::trace::TracerProvider as _;
     use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
     use opentelemetry_sdk::Resource;
@@ -114,13 +157,13 @@ fn collector(url: &str) -> Result<BoxedLayer, TelemetryError> {
         .with_resource(Resource::builder().with_service_name("regressd").build())
         .build();
     let tracer = provider.tracer("regressd");
-    opentelemetry::global::set_tracer_provider(provider);
-    Ok(tracing_opentelemetry::layer().with_tracer(tracer).boxed())
+    let layer = tracing_opentelemetry::layer().with_tracer(tracer).boxed();
+    Ok((layer, Spans(Some(provider))))
 }
 
 /// A build without the feature says so instead of sending nothing.
 #[cfg(not(feature = "opentelemetry"))]
-fn collector(url: &str) -> Result<BoxedLayer, TelemetryError> {
+fn collector(url: &str) -> Result<(BoxedLayer, Spans), TelemetryError> {
     Err(TelemetryError::Collector {
         url: url.to_owned(),
         reason: "this regressd was built without it; build with --features opentelemetry".to_owned(),

@@ -30,7 +30,7 @@ pub use write::write;
 const FORM: u32 = 1;
 
 /// Every table, those that others refer to first. Leases are not kept: they are of running processes.
-const TABLES: [&str; 14] = [
+const TABLES: [&str; 16] = [
     "repositories",
     "environments",
     "streams",
@@ -45,6 +45,8 @@ const TABLES: [&str; 14] = [
     "audit",
     "pull_requests",
     "confirmations",
+    "landed",
+    "paces",
 ];
 /// Those that number their rows by themselves.
 const NUMBERED: [&str; 7] = [

@@ -32,13 +32,13 @@ impl Roles {
 
 /// Runs the service.
 pub(super) async fn run(layers: Layers, settings: Settings, roles: Roles) -> Result<(), CommandError> {
-    let log = telemetry::start(&settings.logging)?;
+    let telemetry = telemetry::start(&settings.logging)?;
     let counting = server::metrics::start();
     let database = open(&layers, &settings).await?;
     tracing::info!(database = %database.location(), "regressd {} starts", env!("CARGO_PKG_VERSION"));
     let state = AppState::new(layers, settings, database).map_err(CommandError::new)?;
     tokio::spawn(end_on_signal(state.ending.clone()));
-    tokio::spawn(reload::watch(state.clone(), log));
+    tokio::spawn(reload::watch(state.clone(), telemetry.level.clone()));
     let metrics_listen = state.settings.load().server.metrics_listen;
     if let Some((counting, address)) = counting.zip(metrics_listen) {
         let serving = server::metrics::serve(state.clone(), counting, address);
@@ -84,6 +84,10 @@ pub(super) async fn run(layers: Layers, settings: Settings, roles: Roles) -> Res
     state.background.wait().await;
     state.database.clone().close().await;
     tracing::info!("regressd has ended");
+    // It waits for the collector, on a thread that may.
+    tokio::task::spawn_blocking(|| telemetry.end())
+        .await
+        .map_err(CommandError::new)?;
     Ok(served?)
 }
 

@@ -71,23 +71,45 @@ pub async fn enqueue(connection: &mut AnyConnection, job: &NewJob) -> sqlx::Resu
     Ok(query.execute(connection).await?.rows_affected() > 0)
 }
 
-/// Takes at most `limit` jobs that are due, for as long as `lease`. A job is left where it is while another with its
-/// key is running.
+/// Which jobs are looked for: each has an index of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Queue {
+    /// Runs to be judged.
+    Judging,
+    /// Everything else.
+    Rest,
+}
+
+/// Who takes jobs, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct Taker<'a> {
+    /// The worker's name.
+    pub worker: &'a str,
+    /// How long it may give no sign of life.
+    pub lease: Duration,
+}
+
+/// Takes at most `limit` jobs of a queue that are due. A job is left where it is while another with its key is running.
 ///
 /// # Errors
 /// The driver's.
 pub async fn take(
     connection: &mut AnyConnection,
     dialect: Dialect,
-    worker: &str,
-    lease: Duration,
+    queue: Queue,
+    taker: Taker<'_>,
     limit: u32,
 ) -> sqlx::Result<Vec<Job>> {
+    // The words of the indexes, so that they are used.
+    let which = match queue {
+        Queue::Judging => "kind = 'judge'",
+        Queue::Rest => "kind <> 'judge'",
+    };
     let now = Moment::now();
     let sql = format!(
         "UPDATE jobs SET state = 'running', attempts = attempts + 1, leased_until = $1, worker = $2
          WHERE id IN (
-             SELECT id FROM jobs WHERE state = 'waiting' AND due <= $3
+             SELECT id FROM jobs WHERE state = 'waiting' AND {which} AND due <= $3
                  AND NOT EXISTS (SELECT 1 FROM jobs other WHERE other.key = jobs.key AND other.state = 'running')
              ORDER BY due, id LIMIT $4 {})
          RETURNING {COLUMNS}",
@@ -95,8 +117,8 @@ pub async fn take(
     );
     // Safe: the text is made of constants.
     let query = sqlx::query(AssertSqlSafe(sql))
-        .bind(now.after(lease).0)
-        .bind(worker.to_owned())
+        .bind(now.after(taker.lease).0)
+        .bind(taker.worker.to_owned())
         .bind(now.0)
         .bind(i64::from(limit));
     query.fetch_all(connection).await?.iter().map(read).collect()
@@ -134,17 +156,12 @@ async fn drop_superseded(connection: &mut AnyConnection, which: &'static str) ->
 ///
 /// # Errors
 /// The driver's.
-pub async fn renew(
-    connection: &mut AnyConnection,
-    id: i64,
-    worker: &str,
-    lease: Duration,
-) -> sqlx::Result<()> {
+pub async fn renew(connection: &mut AnyConnection, id: i64, taker: Taker<'_>) -> sqlx::Result<()> {
     let sql = "UPDATE jobs SET leased_until = $1 WHERE id = $2 AND worker = $3 AND state = 'running'";
     let query = sqlx::query(sql)
-        .bind(Moment::now().after(lease).0)
+        .bind(Moment::now().after(taker.lease).0)
         .bind(id)
-        .bind(worker.to_owned());
+        .bind(taker.worker.to_owned());
     query.execute(connection).await?;
     Ok(())
 }
@@ -275,7 +292,10 @@ pub async fn drop_dead(connection: &mut AnyConnection, id: i64) -> sqlx::Result<
 /// # Errors
 /// The driver's.
 pub async fn count(connection: &mut AnyConnection) -> sqlx::Result<Vec<(String, i64)>> {
-    let sql = "SELECT state, COUNT(*) AS jobs FROM jobs GROUP BY state ORDER BY state";
+    // Each is counted by an index of that state alone.
+    let sql = "SELECT 'dead' AS state, COUNT(*) AS jobs FROM jobs WHERE state = 'dead'
+               UNION ALL SELECT 'running', COUNT(*) FROM jobs WHERE state = 'running'
+               UNION ALL SELECT 'waiting', COUNT(*) FROM jobs WHERE state = 'waiting'";
     let rows = sqlx::query(sql).fetch_all(connection).await?;
     let read = |row: &sqlx::any::AnyRow| Ok((row.try_get("state")?, row.try_get("jobs")?));
     rows.iter().map(read).collect()

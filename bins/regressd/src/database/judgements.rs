@@ -1,5 +1,7 @@
 //! Judgements on runs, and what they do to baselines: rejected values, accepted shifts, confirmations asked for.
 
+use std::collections::{BTreeSet, HashMap};
+
 use sqlx::{AnyConnection, Row};
 
 use super::runs::RunId;
@@ -13,9 +15,9 @@ pub struct Judgement {
     pub run: RunId,
     /// Its stream.
     pub stream: StreamId,
-    /// Its branch.
+    /// The branch whose history it belongs to, if it is accepted; else the branch that was measured.
     pub branch: String,
-    /// Whether it belongs to the history of its branch.
+    /// Whether it belongs to the history of the branch.
     pub accepted: bool,
     /// `regression`, `improvement`, `mixed`, `unchanged` or `not-judged`.
     pub outcome: String,
@@ -49,8 +51,8 @@ pub struct Epoch {
 pub async fn put(connection: &mut AnyConnection, judgement: &Judgement) -> sqlx::Result<()> {
     let sql = "INSERT INTO judgements (run_id, stream_id, branch, accepted, outcome, judged, verdicts)
                VALUES ($1, $2, $3, $4, $5, $6, $7)
-               ON CONFLICT (run_id) DO UPDATE SET accepted = excluded.accepted, outcome = excluded.outcome,
-                   judged = excluded.judged, verdicts = excluded.verdicts";
+               ON CONFLICT (run_id) DO UPDATE SET branch = excluded.branch, accepted = excluded.accepted,
+                   outcome = excluded.outcome, judged = excluded.judged, verdicts = excluded.verdicts";
     let query = sqlx::query(sql)
         .bind(judgement.run.0)
         .bind(judgement.stream.0)
@@ -137,6 +139,59 @@ pub async fn unreject_from(
         .execute(connection)
         .await?;
     Ok(())
+}
+
+/// The series whose values in `run` are kept out of the baseline.
+///
+/// # Errors
+/// The driver's.
+pub async fn rejected_in(connection: &mut AnyConnection, run: RunId) -> sqlx::Result<Vec<SeriesId>> {
+    let sql = "SELECT series_id FROM rejections WHERE run_id = $1";
+    let series: Vec<i64> = sqlx::query_scalar(sql).bind(run.0).fetch_all(connection).await?;
+    Ok(series.into_iter().map(SeriesId).collect())
+}
+
+/// What makes values of a history count or not.
+#[derive(Clone, Debug, Default)]
+pub struct Marks {
+    /// Where the baseline of a series begins.
+    pub epochs: HashMap<i64, i64>,
+    /// Values that must not count: (series, run).
+    pub rejected: BTreeSet<(i64, i64)>,
+}
+
+/// The epochs of a stream on a branch, and its rejected values from `from` on, before `before`.
+///
+/// # Errors
+/// The driver's.
+pub async fn marks(
+    connection: &mut AnyConnection,
+    stream: StreamId,
+    branch: &str,
+    from: RunId,
+    before: RunId,
+) -> sqlx::Result<Marks> {
+    let sql = "SELECT CAST(1 AS BIGINT) AS epoch, e.series_id AS series_id, e.from_run AS run_id
+               FROM epochs e JOIN series s ON s.id = e.series_id WHERE s.stream_id = $1 AND e.branch = $2
+               UNION ALL
+               SELECT CAST(0 AS BIGINT), x.series_id, x.run_id FROM rejections x JOIN series s ON s.id = x.series_id
+               WHERE s.stream_id = $1 AND x.run_id >= $3 AND x.run_id < $4";
+    let query = sqlx::query(sql)
+        .bind(stream.0)
+        .bind(branch.to_owned())
+        .bind(from.0)
+        .bind(before.0);
+    let mut marks = Marks::default();
+    for row in query.fetch_all(connection).await? {
+        let (series, run): (i64, i64) = (row.try_get("series_id")?, row.try_get("run_id")?);
+        if row.try_get::<i64, _>("epoch")? == 0 {
+            marks.rejected.insert((series, run));
+        } else {
+            let start = marks.epochs.entry(series).or_insert(run);
+            *start = run.max(*start);
+        }
+    }
+    Ok(marks)
 }
 
 /// The rejected values of a stream from `from` on, before `before`.

@@ -7,7 +7,10 @@ use super::{DatabaseError, Dialect, Location};
 
 /// The migrations in order; the schema version is the number of those applied. Entries are never changed after a
 /// release, only added.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_initial.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("migrations/0001_initial.sql"),
+    include_str!("migrations/0002_landed_and_pace.sql"),
+];
 
 /// Newest schema version that this build knows.
 pub const LATEST: i64 = MIGRATIONS.len() as i64;

@@ -46,11 +46,12 @@ async fn removable(
     moment: Moment,
     baseline_runs: u32,
 ) -> sqlx::Result<Vec<i64>> {
-    let sql = "SELECT r.id FROM runs r WHERE r.id > $1 AND r.received < $2 AND (
-                   NOT EXISTS (SELECT 1 FROM judgements own WHERE own.run_id = r.id AND own.accepted = 1)
+    let sql = "SELECT r.id FROM runs r LEFT JOIN judgements own ON own.run_id = r.id AND own.accepted = 1
+               WHERE r.id > $1 AND r.received < $2 AND (
+                   own.run_id IS NULL
                    OR EXISTS (
                        SELECT 1 FROM judgements j
-                       WHERE j.stream_id = r.stream_id AND j.branch = r.branch AND j.accepted = 1 AND j.run_id > r.id
+                       WHERE j.stream_id = r.stream_id AND j.branch = own.branch AND j.accepted = 1 AND j.run_id > r.id
                            AND NOT EXISTS (SELECT 1 FROM rejections x WHERE x.run_id = j.run_id)
                        ORDER BY j.run_id LIMIT 1 OFFSET $3))
                ORDER BY r.id LIMIT $4";

@@ -141,6 +141,21 @@ pub async fn of_commit(
     query.fetch_all(connection).await?.iter().map(read).collect()
 }
 
+/// The run of this number after all earlier ones of its commit in its stream.
+///
+/// # Errors
+/// The driver's.
+pub async fn with_earlier(connection: &mut AnyConnection, id: RunId) -> sqlx::Result<Vec<Run>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM runs
+         WHERE (stream_id, commit_sha) = (SELECT own.stream_id, own.commit_sha FROM runs own WHERE own.id = $1)
+             AND id <= $1
+         ORDER BY id"
+    );
+    let query = sqlx::query(AssertSqlSafe(sql)).bind(id.0);
+    query.fetch_all(connection).await?.iter().map(read).collect()
+}
+
 /// The newest `limit` runs of a pull request, newest first.
 ///
 /// # Errors
@@ -212,6 +227,28 @@ pub async fn history(
         ))
     };
     query.fetch_all(connection).await?.iter().map(read).collect()
+}
+
+/// The numbers of the same runs as [`history`]: the index alone answers.
+///
+/// # Errors
+/// The driver's.
+pub async fn history_ids(
+    connection: &mut AnyConnection,
+    stream: StreamId,
+    branch: &str,
+    before: RunId,
+    limit: u32,
+) -> sqlx::Result<Vec<RunId>> {
+    let sql = "SELECT run_id FROM judgements WHERE stream_id = $1 AND branch = $2 AND accepted = 1 AND run_id < $3
+               ORDER BY run_id DESC LIMIT $4";
+    let query = sqlx::query_scalar(sql)
+        .bind(stream.0)
+        .bind(branch.to_owned())
+        .bind(before.0)
+        .bind(i64::from(limit));
+    let ids: Vec<i64> = query.fetch_all(connection).await?;
+    Ok(ids.into_iter().map(RunId).collect())
 }
 
 /// Gives the runs of a commit that know no pull request to this one.

@@ -16,7 +16,7 @@ use tracing::Instrument as _;
 use super::limits::{Asked, Waits, asked};
 use super::tokens::{Caller, Tokens, life};
 use super::transport::{Answer, Transport, method_name};
-use super::{AppCredentials, Breaker, Breakers, ContentPace, GitHubError};
+use super::{AppCredentials, Breaker, Breakers, ContentLimits, GitHubError, Pace};
 use crate::domain::RepoName;
 
 /// How to reach GitHub, and how patiently.
@@ -28,8 +28,8 @@ pub struct GitHubSettings {
     pub timeout: Duration,
     /// How long one worker may take for a comment, check or issue. Longer than several requests.
     pub lease: Duration,
-    /// Requests that make content, a minute and an hour.
-    pub pace: (usize, usize),
+    /// Requests that make content.
+    pub limits: ContentLimits,
 }
 
 impl Default for GitHubSettings {
@@ -38,7 +38,7 @@ impl Default for GitHubSettings {
             api: "https://api.github.com".to_owned(),
             timeout: Duration::from_secs(20),
             lease: Duration::from_secs(60),
-            pace: (80, 500),
+            limits: ContentLimits::default(),
         }
     }
 }
@@ -64,7 +64,8 @@ struct Inner {
     app: AppCredentials,
     tokens: Tokens,
     waits: Waits,
-    pace: ContentPace,
+    limits: ContentLimits,
+    pace: Arc<dyn Pace>,
     breaker: Arc<Breaker>,
     installations: Mutex<HashMap<RepoName, u64>>,
     lease: Duration,
@@ -91,7 +92,7 @@ pub struct Repository {
 }
 
 impl GitHub {
-    /// A client of the API; nothing is asked yet.
+    /// A client of the API that counts what it makes in `pace`; nothing is asked yet.
     ///
     /// # Errors
     /// When the address is none, or the system has no certificates.
@@ -99,6 +100,7 @@ impl GitHub {
         settings: &GitHubSettings,
         app: AppCredentials,
         breakers: &Breakers,
+        pace: Arc<dyn Pace>,
     ) -> Result<Self, GitHubError> {
         let transport = Transport::new(&settings.api, settings.timeout)?;
         let breaker = breakers.of(transport.host());
@@ -107,7 +109,8 @@ impl GitHub {
             app,
             tokens: Tokens::default(),
             waits: Waits::default(),
-            pace: ContentPace::new(settings.pace.0, settings.pace.1),
+            limits: settings.limits,
+            pace,
             breaker,
             installations: Mutex::default(),
             lease: settings.lease,
@@ -338,10 +341,11 @@ impl GitHub {
             return Err(GitHubError::RateLimit { wait });
         }
         if let Some(installation) = installation.filter(|_| *method != Method::GET) {
-            inner
-                .pace
-                .take(installation, Instant::now())
-                .map_err(|wait| GitHubError::RateLimit { wait })?;
+            if let Some(wait) = inner.pace.take(installation, inner.limits).await? {
+                return Err(GitHubError::RateLimit {
+                    wait: Duration::from_millis(wait),
+                });
+            }
         }
         let host = inner.breaker.host().to_owned();
         inner

@@ -24,10 +24,19 @@ const MOST_FINDINGS: usize = 20;
 pub struct Extras {
     /// The page of the run.
     pub page: Option<String>,
-    /// An SVG with the repository's state or the benchmark's history.
-    pub chart: Option<String>,
+    /// The state of the branch that pull requests go to; only where everybody may see it.
+    pub badge: Option<Badge>,
     /// What the analytics process found; plain text.
     pub findings: Vec<String>,
+}
+
+/// A picture that leads to a page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Badge {
+    /// The address of the picture.
+    pub picture: String,
+    /// The address of the page.
+    pub page: String,
 }
 
 /// The text of a comment, at most `room` bytes.
@@ -86,14 +95,16 @@ fn findings(findings: &[String]) -> String {
 }
 
 fn links(extras: &Extras) -> String {
-    let mut out = String::new();
-    if let Some(chart) = extras.chart.as_deref().filter(|url| is_plain(url)) {
-        let _ = writeln!(out, "![history]({chart})\n");
+    let page = extras.page.as_deref().filter(|url| is_plain(url));
+    let badge = extras.badge.as_ref();
+    let badge = badge.filter(|badge| is_plain(&badge.picture) && is_plain(&badge.page));
+    let page = page.map(|page| format!("[All values and the history]({page})"));
+    let badge = badge.map(|badge| format!("[![benchmarks]({})]({})", badge.picture, badge.page));
+    let all: Vec<String> = page.into_iter().chain(badge).collect();
+    match all.is_empty() {
+        true => String::new(),
+        false => format!("{}\n", all.join(" · ")),
     }
-    if let Some(page) = extras.page.as_deref().filter(|url| is_plain(url)) {
-        let _ = writeln!(out, "[All values and the history]({page})");
-    }
-    out
 }
 
 /// Whether an address can stand in a link as it is.
@@ -192,7 +203,10 @@ mod tests {
         let hostile = "x|y <img src=x> @octocat #1 [a](http://e) `b` <!-- regressd:comment -->\n# big";
         let extras = Extras {
             page: Some("https://r.example/x) [y](javascript:1".to_owned()),
-            chart: None,
+            badge: Some(Badge {
+                picture: "https://r.example/badge/o/n.svg".to_owned(),
+                page: "javascript:1".to_owned(),
+            }),
             findings: vec![hostile.to_owned()],
         };
         let text = comment_text(&report(&[hostile]), &extras, 60_000);
@@ -209,6 +223,26 @@ mod tests {
             assert!(!text.contains(bad), "{bad:?} in {text}");
         }
         assert!(text.contains("▁▁▁▁█"), "{text}");
+    }
+
+    #[test]
+    fn the_badge_leads_to_its_page() {
+        let extras = Extras {
+            page: Some("https://r.example/runs/1".to_owned()),
+            badge: Some(Badge {
+                picture: "https://r.example/badge/o/n.svg".to_owned(),
+                page: "https://r.example/repositories/o/n".to_owned(),
+            }),
+            findings: Vec::new(),
+        };
+        let text = comment_text(&report(&["a"]), &extras, 60_000);
+        assert!(
+            text.ends_with(
+                "[All values and the history](https://r.example/runs/1) · \
+                 [![benchmarks](https://r.example/badge/o/n.svg)](https://r.example/repositories/o/n)\n"
+            ),
+            "{text}"
+        );
     }
 
     #[test]

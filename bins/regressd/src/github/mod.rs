@@ -8,7 +8,7 @@
 //!
 //! Nothing here sleeps for long: when GitHub asks to wait, or does not answer, [`GitHubError::again`] says when the
 //! job should be taken up again, and the job table does the waiting. Nothing here judges benchmarks or reads the
-//! database; what must be serialised across processes goes through [`Leases`].
+//! database; what must be serialised or counted across processes goes through [`Leases`] and [`Pace`].
 
 mod breaker;
 mod check_run;
@@ -32,12 +32,13 @@ pub use breaker::{Breaker, BreakerSettings, BreakerState, Breakers};
 pub use check_run::{Annotation, CheckRun, CheckState, Conclusion, put_check_run};
 pub use client::{GitHub, GitHubSettings, Repository};
 pub use comment::{Written, comment_room, put_comment};
-pub use content::{Extras, annotations, comment_text, conclusion};
+pub use content::{Badge, Extras, annotations, comment_text, conclusion};
 pub use credentials::{AppCredentials, CredentialsError};
 pub use error::{Again, GitHubError};
 pub use lease::{LeaseError, Leases, MemoryLeases};
 pub use marker::marker;
-pub use pace::ContentPace;
+pub(crate) use pace::place;
+pub use pace::{ContentLimits, MemoryPace, Pace};
 pub use pull_requests::pull_requests_of;
 pub use rerun::rerun_workflow;
 pub use sparkline::sparkline;

@@ -1,66 +1,74 @@
 //! Content is made no faster than GitHub allows: 80 requests a minute, 500 an hour, for each installation.
 //!
-//! Each process counts for itself. With several workers GitHub may still say no, and is then obeyed: see
-//! [`limits`](super::limits).
+//! The service counts in its database, so that all its processes together keep the limits. Where GitHub says no all the
+//! same, it is obeyed: see [`limits`](super::limits).
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
 
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(3600);
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
 
-/// When each installation made content during the last hour.
-#[derive(Debug)]
-pub struct ContentPace {
-    a_minute: usize,
-    an_hour: usize,
-    made: Mutex<HashMap<u64, VecDeque<Instant>>>,
+use super::LeaseError;
+
+const MINUTE: i64 = 60_000;
+const HOUR: i64 = 60 * MINUTE;
+
+/// Requests that make content, at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ContentLimits {
+    /// In any minute.
+    pub a_minute: usize,
+    /// In any hour.
+    pub an_hour: usize,
 }
 
-impl Default for ContentPace {
+impl Default for ContentLimits {
     fn default() -> Self {
-        Self::new(80, 500)
+        Self {
+            a_minute: 80,
+            an_hour: 500,
+        }
     }
 }
 
-impl ContentPace {
-    /// At most so many requests a minute and an hour.
-    #[must_use]
-    pub fn new(a_minute: usize, an_hour: usize) -> Self {
-        Self {
-            a_minute: a_minute.max(1),
-            an_hour: an_hour.max(1),
-            made: Mutex::default(),
-        }
-    }
+/// Where it is counted what each installation made.
+pub trait Pace: fmt::Debug + Send + Sync {
+    /// Takes a place for one request that is made now; else says for how many milliseconds there is none.
+    fn take(&self, installation: u64, limits: ContentLimits) -> BoxFuture<'_, Result<Option<u64>, LeaseError>>;
+}
 
-    /// Takes a place for one request made at `now`.
-    ///
-    /// # Errors
-    /// When there is none: how long until there is.
-    pub fn take(&self, installation: u64, now: Instant) -> Result<(), Duration> {
-        let mut made = self
-            .made
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let made = made.entry(installation).or_default();
-        while made.front().is_some_and(|first| now - *first >= HOUR) {
-            made.pop_front();
-        }
-        let full = |most: usize, span: Duration| {
-            let first = made.len().checked_sub(most).and_then(|index| made.get(index))?;
-            let left = (*first + span).saturating_duration_since(now);
-            (!left.is_zero()).then_some(left)
-        };
-        match full(self.an_hour, HOUR).max(full(self.a_minute, MINUTE)) {
-            Some(wait) => Err(wait),
-            None => {
-                made.push_back(now);
-                Ok(())
-            }
-        }
+/// Counted within this process alone.
+#[derive(Debug, Default)]
+pub struct MemoryPace(Mutex<HashMap<u64, Vec<i64>>>);
+
+impl Pace for MemoryPace {
+    fn take(&self, installation: u64, limits: ContentLimits) -> BoxFuture<'_, Result<Option<u64>, LeaseError>> {
+        let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let wait = place(
+            made.entry(installation).or_default(),
+            limits,
+            Timestamp::now().as_millisecond(),
+        );
+        Box::pin(std::future::ready(Ok(wait)))
     }
+}
+
+/// Takes a place at `now`; `made` are the times of the requests before, oldest first. Times are milliseconds.
+pub(crate) fn place(made: &mut Vec<i64>, limits: ContentLimits, now: i64) -> Option<u64> {
+    // Clocks of several machines differ a little, and may be set back.
+    made.retain(|at| (now - HOUR..=now + MINUTE).contains(at));
+    made.sort_unstable();
+    let full = |most: usize, span: i64| {
+        let first = made.len().checked_sub(most.max(1)).and_then(|index| made.get(index))?;
+        u64::try_from(first + span - now).ok().filter(|left| *left > 0)
+    };
+    let wait = full(limits.an_hour, HOUR).max(full(limits.a_minute, MINUTE));
+    if wait.is_none() {
+        made.push(now);
+    }
+    wait
 }
 
 #[cfg(test)]
@@ -69,24 +77,30 @@ mod tests {
 
     #[test]
     fn neither_limit_is_ever_passed() {
-        let pace = ContentPace::default();
-        let mut made = Vec::new();
-        let start = Instant::now();
-        let mut now = start;
+        let limits = ContentLimits::default();
+        let (mut kept, mut made, mut now) = (Vec::new(), Vec::new(), 0_i64);
         while made.len() < 1200 {
-            match pace.take(7, now) {
-                Ok(()) => made.push(now - start),
-                Err(wait) => now += wait,
+            match place(&mut kept, limits, now) {
+                None => made.push(now),
+                Some(wait) => now += i64::try_from(wait).unwrap(),
             }
         }
         let within =
-            |span: Duration, most: usize| made.windows(most + 1).all(|some| some[most] - some[0] >= span);
+            |span: i64, most: usize| made.windows(most + 1).all(|some| some[most] - some[0] >= span);
         assert!(within(MINUTE, 80) && within(HOUR, 500));
-        assert!(
-            made[499] < Duration::from_secs(420),
-            "and no slower than needed: {:?}",
-            made[499]
-        );
-        assert_eq!(pace.take(8, now), Ok(()), "another installation has its own");
+        assert!(made[499] < 420_000, "and no slower than needed: {}", made[499]);
+        assert!(kept.len() <= 500, "what is older than an hour is forgotten");
+    }
+
+    #[tokio::test]
+    async fn each_installation_has_its_own() {
+        let pace = MemoryPace::default();
+        let one = ContentLimits {
+            a_minute: 1,
+            an_hour: 5,
+        };
+        assert_eq!(pace.take(7, one).await.unwrap(), None);
+        assert!(pace.take(7, one).await.unwrap().is_some_and(|wait| wait > 50_000));
+        assert_eq!(pace.take(8, one).await.unwrap(), None);
     }
 }

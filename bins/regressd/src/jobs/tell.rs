@@ -2,17 +2,19 @@
 
 use crate::database::jobs::{self, Job};
 use crate::database::repositories::{self, RepositoryId};
-use crate::database::runs::{self, Run};
+use crate::database::runs;
 use crate::database::streams::{self, SeriesId};
-use crate::database::{Database, judgements, pull_requests};
+use crate::database::{judgements, pull_requests};
 use crate::directory::Known;
 use crate::domain::{CommentRule, CommitSha, PullNumber};
 use crate::github::{
-    Again, CheckRun, CheckState, Conclusion, Extras, GitHubError, Repository, TrackingIssue, annotations,
+    Again, Badge, CheckRun, CheckState, Conclusion, Extras, GitHubError, Repository, TrackingIssue, annotations,
     comment_room, comment_text, conclusion, marker, pull_requests_of, put_check_run, put_comment,
     put_tracking_issue, rerun_workflow,
 };
-use crate::judging::{AboutCommit, AboutPull, AboutRun, AboutSeries, Part, RunVerdicts, load_case, report};
+use crate::judging::{
+    AboutCommit, AboutPull, AboutRun, AboutSeries, Candidate, Part, RunVerdicts, case_of, report,
+};
 use crate::state::AppState;
 
 use super::{Failure, Kind, job};
@@ -87,7 +89,7 @@ pub(super) async fn comment(state: &AppState, job: &Job) -> Result<(), Failure> 
         CommentRule::OnChange | CommentRule::Always => {}
     }
     let report = report(&parts, "Benchmarks", threshold(state, &known));
-    let mut extras = extras(state, first.run.id.0);
+    let mut extras = extras(state, &known, first.run.id.0);
     let settings = state.settings.load_full();
     extras.findings = state.analytics.findings(&settings.analytics, &report).await;
     let marker = marker("comment", &[&known.repository.name.to_string()]);
@@ -136,7 +138,7 @@ fn awaited(head: CommitSha) -> CheckRun {
 
 fn judged(state: &AppState, known: &Known, head: CommitSha, parts: &[Part], run: i64) -> CheckRun {
     let report = report(parts, "Benchmarks", threshold(state, known));
-    let extras = extras(state, run);
+    let extras = extras(state, known, run);
     let concluded = match conclusion(report.outcome) {
         Conclusion::Failure if !known.config.notifications.fail_check => Conclusion::Neutral,
         other => other,
@@ -272,52 +274,48 @@ fn threshold(state: &AppState, known: &Known) -> f64 {
     known.config.threshold_percent.unwrap_or(default)
 }
 
-fn extras(state: &AppState, run: i64) -> Extras {
+fn extras(state: &AppState, known: &Known, run: i64) -> Extras {
     let settings = state.settings.load();
-    let page = |url: &String| format!("{}/runs/{run}", url.trim_end_matches('/'));
+    let Some(url) = settings.server.public_url.as_deref() else {
+        return Extras::default();
+    };
+    let (url, name) = (url.trim_end_matches('/'), &known.repository.name);
+    // GitHub fetches pictures as nobody: it would be shown that there is nothing to see.
+    let is_public = known.config.public || settings.server.public_read;
+    let badge = is_public.then(|| Badge {
+        picture: format!("{url}/badge/{name}.svg"),
+        page: format!("{url}/repositories/{name}"),
+    });
     Extras {
-        page: settings.server.public_url.as_ref().map(page),
-        ..Extras::default()
+        page: Some(format!("{url}/runs/{run}")),
+        badge,
+        findings: Vec::new(),
     }
 }
 
 /// The newest judged run of a commit in each stream.
 async fn parts_of(state: &AppState, repository: RepositoryId, commit: &str) -> Result<Vec<Part>, Failure> {
-    let baseline_runs = state.settings.load().judging.baseline_runs;
-    parts(&state.database, repository, commit, baseline_runs).await
-}
-
-async fn parts(
-    database: &Database,
-    repository: RepositoryId,
-    commit: &str,
-    baseline_runs: u32,
-) -> Result<Vec<Part>, Failure> {
-    let mut connection = database.read().await?;
-    let mut parts = Vec::new();
+    let mut connection = state.database.read().await?;
+    let mut newest = Vec::new();
     for stream in streams::of_repository(&mut connection, repository).await? {
         let of_commit = runs::of_commit(&mut connection, stream.id, commit).await?;
-        let mut judged: Option<(Run, RunVerdicts)> = None;
         for run in of_commit.into_iter().rev() {
             if let Some(judgement) = judgements::of_run(&mut connection, run.id).await? {
-                judged = Some((run, RunVerdicts::read(&judgement.verdicts)?));
+                let verdicts = RunVerdicts::read(&judgement.verdicts)?;
+                let candidate = Candidate::load(&mut connection, run.id).await?;
+                newest.extend(candidate.map(|candidate| (stream, candidate, verdicts)));
                 break;
             }
         }
-        let Some((run, verdicts)) = judged else {
-            continue;
-        };
-        let series = streams::series_of(&mut connection, stream.id).await?;
-        let names = series
-            .into_iter()
-            .map(|series| (series.id.0, series.name))
-            .collect();
-        let case = load_case(&mut connection, &run, names, baseline_runs).await?;
+    }
+    drop(connection);
+    let mut parts = Vec::new();
+    for (stream, candidate, verdicts) in newest {
         parts.push(Part {
-            run,
+            case: case_of(state, &candidate).await?,
+            run: candidate.run,
             component: stream.component,
             environment: stream.environment,
-            case,
             verdicts,
         });
     }

@@ -7,11 +7,13 @@ use super::{Failure, Kind, job};
 use crate::database::jobs::{self, Job};
 use crate::database::pull_requests::{self, PullRequest};
 use crate::database::repositories::{self, RepositoryId};
-use crate::database::{deliveries, runs, streams};
+use crate::database::runs::NewRun;
+use crate::database::{deliveries, landed, runs, streams};
+use crate::directory::Known;
 use crate::domain::{BranchName, CommitSha, RepoName};
 use crate::judging::{AboutCommit, AboutPull, AboutRun};
 use crate::state::AppState;
-use crate::webhook::{Event, InstallationEvent, PullRequestAction, PullRequestEvent};
+use crate::webhook::{Event, InstallationEvent, PullRequestAction, PullRequestEvent, PushEvent};
 
 /// Payload of the job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +48,7 @@ pub(super) async fn act(state: &AppState, job: &Job) -> Result<(), Failure> {
         state.directory.forget(&name);
     }
     state.work.notify_one();
+    state.to_judge.notify_one();
     Ok(())
 }
 
@@ -67,16 +70,12 @@ async fn apply(
 ) -> sqlx::Result<()> {
     match event {
         Event::PullRequest(event) => pull_request(connection, event, correlation).await,
-        Event::Push(event) => {
-            let default = event.default_branch.as_ref().map(BranchName::as_str);
-            note(connection, &event.repository, event.installation, default).await?;
-            Ok(())
-        }
+        Event::Push(event) => push(connection, event, correlation).await,
         // Other apps' checks are theirs.
         Event::Rerequested(event) if event.app.is_some() && event.app != app => Ok(()),
         Event::Rerequested(event) => {
             let id = note(connection, &event.repository, event.installation, None).await?;
-            judge_again(connection, id, &event.head, correlation).await?;
+            judge_again(connection, id, &event.head, correlation, |_| true).await?;
             tell(connection, id, &event.head, correlation).await
         }
         Event::WorkflowRun(event) => {
@@ -100,6 +99,27 @@ async fn note(
     Ok(id)
 }
 
+/// A push makes its commit the head of a branch. If pull requests are judged by that branch, what was measured of the
+/// commit before it landed counts for it from now on, and so does what is measured of it yet.
+async fn push(connection: &mut AnyConnection, event: &PushEvent, correlation: &str) -> sqlx::Result<()> {
+    let default = event.default_branch.as_ref().map(BranchName::as_str);
+    let id = note(connection, &event.repository, event.installation, default).await?;
+    let Some(repository) = repositories::by_id(connection, id).await? else {
+        return Ok(());
+    };
+    let known = Known::of(repository);
+    let (branch, commit) = (event.branch.as_str(), event.after.as_str());
+    if !known
+        .config
+        .has_baseline(branch, known.repository.default_branch.as_deref())
+    {
+        return Ok(());
+    }
+    landed::insert(connection, id, branch, commit).await?;
+    let lands = |run: &NewRun| run.target == branch && !run.is_of_history();
+    judge_again(connection, id, &event.after, correlation, lands).await
+}
+
 async fn pull_request(
     connection: &mut AnyConnection,
     event: &PullRequestEvent,
@@ -111,8 +131,15 @@ async fn pull_request(
         head_sha: event.head.as_str().to_owned(),
         base_branch: event.base.to_string(),
         open: event.action != PullRequestAction::Closed,
+        from_fork: Some(event.from_fork),
     };
     pull_requests::put(connection, id, &stored).await?;
+    // The push that merged it may have come first, when it was not known yet that no fork had brought it.
+    let number = Some(stored.number);
+    if landed::counts(connection, id, &stored.base_branch, &stored.head_sha, number).await? {
+        let lands = |run: &NewRun| run.target == stored.base_branch && !run.is_of_history();
+        judge_again(connection, id, &event.head, correlation, lands).await?;
+    }
     if stored.open {
         tell(connection, id, &event.head, correlation).await?;
         // Until there are results, the check says that they are awaited.
@@ -177,15 +204,17 @@ async fn check(
         .map(drop)
 }
 
-/// Judges the runs of a commit anew: rules or baselines may have changed since.
+/// Judges these runs of a commit anew: rules or baselines may have changed since.
 async fn judge_again(
     connection: &mut AnyConnection,
     id: RepositoryId,
     commit: &CommitSha,
     correlation: &str,
+    which: impl Fn(&NewRun) -> bool,
 ) -> sqlx::Result<()> {
     for stream in streams::of_repository(connection, id).await? {
-        for run in runs::of_commit(connection, stream.id, commit.as_str()).await? {
+        let runs = runs::of_commit(connection, stream.id, commit.as_str()).await?;
+        for run in runs.into_iter().filter(|run| which(&run.run)) {
             let about = AboutRun { run: run.id.0 };
             jobs::enqueue(
                 connection,

@@ -8,13 +8,13 @@ use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 use super::{AboutDelivery, Backoff, Kind, backoff, judge, tell, webhook};
-use crate::database::jobs::{self, Job};
+use crate::database::jobs::{self, Job, Queue, Taker};
 use crate::database::{DatabaseError, deliveries};
 use crate::domain::Moment;
 use crate::state::AppState;
 
 /// How long workers sleep when nothing is due and nobody wakes them: other processes enqueue too.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Why a job was not done.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +67,7 @@ impl From<serde_json::Error> for Failure {
 /// Works until the service is to end, and then until the jobs in hand are done.
 pub async fn run_workers(state: AppState) {
     let worker = uuid::Uuid::now_v7().to_string();
+    let judging = tokio::spawn(judge::run(state.clone(), worker.clone()));
     let places = state.settings.load().jobs.workers.max(1);
     let free = Arc::new(Semaphore::new(places));
     let mut in_hand = JoinSet::new();
@@ -104,9 +105,12 @@ pub async fn run_workers(state: AppState) {
         }
     }
     while in_hand.join_next().await.is_some() {}
+    if let Err(error) = judging.await {
+        tracing::error!(%error, "the judging of runs broke off");
+    }
 }
 
-fn lease(state: &AppState) -> Duration {
+pub(super) fn lease(state: &AppState) -> Duration {
     Duration::from_secs(state.settings.load().jobs.lease_seconds.max(1))
 }
 
@@ -129,7 +133,13 @@ async fn take(state: &AppState, worker: &str, places: usize) -> Vec<Job> {
         .database
         .write(move |connection| {
             let worker = worker.clone();
-            Box::pin(async move { jobs::take(connection, dialect, &worker, lease, limit).await })
+            Box::pin(async move {
+                let taker = Taker {
+                    worker: &worker,
+                    lease,
+                };
+                jobs::take(connection, dialect, Queue::Rest, taker, limit).await
+            })
         })
         .await;
     taken.unwrap_or_else(|error| {
@@ -144,14 +154,7 @@ async fn do_job(state: &AppState, worker: &str, job: Job) {
         let begun = Instant::now();
         let work = tokio::spawn(act(state.clone(), job.clone()).in_current_span());
         let outcome = holding_lease(state, worker, &job, work).await;
-        let kind = job.kind.clone();
-        let word = match &outcome {
-            Ok(()) => "done",
-            Err(Failure::Again { .. }) => "failed",
-            Err(Failure::Never(_)) => "given-up",
-        };
-        metrics::histogram!("regressd_job_seconds", "kind" => kind.clone(), "outcome" => word)
-            .record(begun.elapsed().as_secs_f64());
+        observe(&job, &outcome, begun.elapsed().as_secs_f64());
         if let Err(error) = note(state, job, outcome).await {
             // The lease runs out, and the job is done again.
             tracing::error!(%error, "cannot note how the job went");
@@ -159,6 +162,16 @@ async fn do_job(state: &AppState, worker: &str, job: Job) {
     }
     .instrument(span)
     .await;
+}
+
+/// Counts what became of a job, and how long it took.
+pub(super) fn observe(job: &Job, outcome: &Result<(), Failure>, seconds: f64) {
+    let word = match outcome {
+        Ok(()) => "done",
+        Err(Failure::Again { .. }) => "failed",
+        Err(Failure::Never(_)) => "given-up",
+    };
+    metrics::histogram!("regressd_job_seconds", "kind" => job.kind.clone(), "outcome" => word).record(seconds);
 }
 
 /// Waits for the work, and renews the lease as long as it takes. A panic is a failure like any other.
@@ -178,7 +191,13 @@ async fn holding_lease(
                 let (id, worker) = (job.id, worker.to_owned());
                 let renewed = state.database.write(move |connection| {
                     let worker = worker.clone();
-                    Box::pin(async move { jobs::renew(connection, id, &worker, lease).await })
+                    Box::pin(async move {
+                        let taker = Taker {
+                            worker: &worker,
+                            lease,
+                        };
+                        jobs::renew(connection, id, taker).await
+                    })
                 });
                 if let Err(error) = renewed.await {
                     tracing::error!(%error, "cannot renew the lease of a job");
@@ -196,7 +215,8 @@ async fn act(state: AppState, job: Job) -> Result<(), Failure> {
         .map_err(|error| Failure::Never(format!("{error}")))?;
     match kind {
         Kind::Webhook => webhook::act(&state, &job).await,
-        Kind::Judge => judge::judge(&state, &job).await,
+        // These are taken by `judge::run`.
+        Kind::Judge => Err(Failure::again("a run is judged with others")),
         Kind::Comment => tell::comment(&state, &job).await,
         Kind::Check => tell::check(&state, &job).await,
         Kind::Confirm => tell::confirm(&state, &job).await,
@@ -204,7 +224,12 @@ async fn act(state: AppState, job: Job) -> Result<(), Failure> {
     }
 }
 
-async fn note(state: &AppState, job: Job, outcome: Result<(), Failure>) -> Result<(), DatabaseError> {
+/// Notes how a job went.
+pub(super) async fn note(
+    state: &AppState,
+    job: Job,
+    outcome: Result<(), Failure>,
+) -> Result<(), DatabaseError> {
     let settings = state.settings.load();
     let backoff = Backoff {
         first: Duration::from_millis(settings.jobs.backoff_milliseconds),

@@ -1,6 +1,7 @@
 //! From a case file to verdicts. Pure: every judgement is `regress-core`'s, this only lines up the values.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use regress_core::detect::judge_history::Past;
 use regress_core::detect::{
@@ -8,27 +9,29 @@ use regress_core::detect::{
 };
 use regress_core::measurement::{BenchmarkId, Direction, Measure, SeriesKey};
 
-use super::{Results, RunVerdicts, StoredVerdict};
+use super::{Medians, Results, RunVerdicts, StoredVerdict};
 use crate::database::streams::SeriesName;
+use crate::directory::Names;
 
 /// Everything that a run is judged by.
 #[derive(Clone, Debug, Default)]
 pub struct CaseFile {
     /// The runs of the commit, oldest first, up to the one that is judged: the number of each and its values.
     pub runs: Vec<(i64, Results)>,
-    /// Whether the judged run is itself part of the history of its branch.
+    /// Whether the judged run is itself part of the history of its target branch: it was measured there, or its commit
+    /// landed there as it was.
     pub of_history: bool,
     /// The base commit's values measured beside the newest run, if it brought some.
     pub base: Option<Results>,
     /// The history of the target branch, oldest first: the number of each run and its values. Without runs of the
     /// judged commit.
-    pub history: Vec<(i64, Results)>,
+    pub history: Vec<(i64, Arc<Medians>)>,
     /// Values that must not count: (series, run).
     pub rejected: BTreeSet<(i64, i64)>,
     /// Where the baseline of a series begins.
     pub epochs: HashMap<i64, i64>,
     /// What the series are about.
-    pub names: HashMap<i64, SeriesName>,
+    pub names: Arc<Names>,
 }
 
 impl CaseFile {
@@ -42,11 +45,9 @@ impl CaseFile {
             Some(start) if run == start => true,
             _ => !self.rejected.contains(&(series, run)),
         };
-        let value = |(run, results): &(i64, Results)| {
-            results
-                .median(series)
-                .filter(|_| counts(*run))
-                .map(|value| (*run, value))
+        let value = |(run, medians): &(i64, Arc<Medians>)| {
+            let value = medians.get(series).filter(|_| counts(*run))?;
+            Some((*run, value))
         };
         self.history.iter().filter_map(value).collect()
     }
@@ -61,7 +62,7 @@ impl CaseFile {
     fn streak(&self, series: i64) -> impl Iterator<Item = (i64, f64)> {
         let start = self.epochs.get(&series).copied().unwrap_or(i64::MIN);
         let measured = self.history.iter().rev();
-        let values = measured.filter_map(move |(run, results)| Some((*run, results.median(series)?)));
+        let values = measured.filter_map(move |(run, medians)| Some((*run, medians.get(series)?)));
         values.take_while(move |(run, _)| *run > start && self.rejected.contains(&(series, *run)))
     }
 
@@ -284,14 +285,18 @@ mod tests {
         Results(BTreeMap::from([(series, vec![value])]))
     }
 
+    fn past(run: i64, value: f64) -> (i64, Arc<Medians>) {
+        (run, Arc::new(Medians::of(&one(1, value))))
+    }
+
     /// Thirty runs around 1000, and then the runs to judge.
     fn case(runs: &[f64]) -> CaseFile {
         CaseFile {
             runs: (100..).zip(runs.iter().map(|value| one(1, *value))).collect(),
             history: (1..=30)
-                .map(|run| (run, one(1, 1000.0 + f64::from(run as i32 % 7))))
+                .map(|run| past(run, 1000.0 + f64::from(run as i32 % 7)))
                 .collect(),
-            names: HashMap::from([(1, name("sort"))]),
+            names: Arc::new(HashMap::from([(1, name("sort"))])),
             ..CaseFile::default()
         }
     }
@@ -316,7 +321,7 @@ mod tests {
     #[test]
     fn rejected_values_do_not_move_the_baseline_until_they_are_accepted() {
         let mut case = case(&[1300.0, 1300.0]);
-        case.history.extend((31..=40).map(|run| (run, one(1, 1300.0))));
+        case.history.extend((31..=40).map(|run| past(run, 1300.0)));
         case.rejected = (31..=40).map(|run| (1, run)).collect();
         let judged = judge_case(&case, &thresholds());
         assert_eq!(judged.outcome(), "regression");
@@ -333,7 +338,7 @@ mod tests {
     fn the_next_commit_of_a_branch_confirms_a_suspicion() {
         let mut case = case(&[1300.0]);
         case.of_history = true;
-        case.history.push((31, one(1, 1310.0)));
+        case.history.push(past(31, 1310.0));
         case.rejected.insert((1, 31));
         let judged = judge_case(&case, &thresholds());
         assert_eq!(judged.outcome(), "regression");

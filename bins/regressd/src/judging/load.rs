@@ -1,46 +1,107 @@
 //! Reads the case file of a run.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use sqlx::AnyConnection;
 
-use super::{CaseFile, Results};
-use crate::database::judgements;
+use super::remembered::{PastRun, Remembered};
+use super::{CaseFile, Medians, Results};
 use crate::database::runs::{self, Run, RunId};
-use crate::database::streams::{SeriesName, StreamId};
+use crate::database::streams::StreamId;
+use crate::database::{judgements, landed};
+use crate::directory::Names;
 
-/// Reads what `run` is judged by: the `baseline_runs` last runs of its target branch before it, and all runs of its
-/// commit up to it.
+/// A run, and the runs of its commit that were sent before it for the same purpose: a branch may be the head of a pull
+/// request too.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// The run.
+    pub run: Run,
+    /// Its values.
+    pub results: Results,
+    /// Those before it, oldest first.
+    pub earlier: Vec<Run>,
+}
+
+/// Judgements that are made and not saved yet: what later runs of the same stream are judged by all the same.
+#[derive(Clone, Debug, Default)]
+pub struct Unsaved {
+    /// Runs that are part of a history now: number and branch.
+    pub(super) accepted: Vec<(i64, String)>,
+    /// Values that must not count: (series, run).
+    pub(super) rejected: BTreeSet<(i64, i64)>,
+    /// Values that count after all.
+    pub(super) cleared: BTreeSet<(i64, i64)>,
+}
+
+/// How a history is read.
+#[derive(Clone, Copy, Debug)]
+pub struct Histories<'a> {
+    /// What was read before.
+    pub remembered: &'a Remembered,
+    /// The runs of a history.
+    pub baseline_runs: u32,
+}
+
+impl Candidate {
+    /// Reads the run of this number; `None` when there is none.
+    ///
+    /// # Errors
+    /// The driver's.
+    pub async fn load(connection: &mut AnyConnection, id: RunId) -> sqlx::Result<Option<Self>> {
+        let mut all = runs::with_earlier(connection, id).await?;
+        let Some(run) = all.pop().filter(|run| run.id == id) else {
+            return Ok(None);
+        };
+        all.retain(|one| one.run.target == run.run.target);
+        Ok(Some(Self {
+            results: read(&run.run.results)?,
+            run,
+            earlier: all,
+        }))
+    }
+}
+
+/// Reads what a run is judged by: the last runs of its target branch before it, and all runs of its commit up to it.
 ///
 /// # Errors
 /// The driver's, or stored results that cannot be read.
-pub async fn load_case(
+pub(super) async fn load_case(
     connection: &mut AnyConnection,
-    run: &Run,
-    names: HashMap<i64, SeriesName>,
-    baseline_runs: u32,
+    histories: Histories<'_>,
+    candidate: &Candidate,
+    names: Arc<Names>,
+    unsaved: &Unsaved,
 ) -> sqlx::Result<CaseFile> {
-    let (stream, target) = (run.run.stream, run.run.target.as_str());
+    let run = &candidate.run;
+    let of_history = run.run.is_of_history()
+        || landed::counts(
+            connection,
+            run.run.repository,
+            &run.run.target,
+            &run.run.commit,
+            run.run.pull_request,
+        )
+        .await?;
     let mut case = CaseFile {
         base: run.run.base.as_deref().map(read).transpose()?,
-        of_history: run.run.is_of_history(),
+        of_history,
         names,
         ..CaseFile::default()
     };
-    for one in runs::of_commit(connection, stream, &run.run.commit).await? {
-        // Only runs for the same purpose confirm each other: a branch may be the head of a pull request too.
-        if one.id <= run.id && one.run.target == run.run.target {
-            case.runs.push((one.id.0, read(&one.run.results)?));
-        }
+    for one in &candidate.earlier {
+        case.runs.push((one.id.0, read(&one.run.results)?));
     }
-    fill(
-        connection,
-        &mut case,
-        (stream, target),
-        (run.id, &run.run.commit),
-        baseline_runs,
-    )
-    .await?;
+    case.runs.push((run.id.0, candidate.results.clone()));
+    let past = PastRun {
+        commit: run.run.commit.as_str().into(),
+        medians: Arc::new(Medians::of(&candidate.results)),
+    };
+    histories.remembered.keep(run.id.0, past);
+    let whose = (run.run.stream, run.run.target.as_str());
+    let until = (run.id, run.run.commit.as_str());
+    fill(connection, histories, &mut case, whose, until, unsaved).await?;
     Ok(case)
 }
 
@@ -50,63 +111,115 @@ pub async fn load_case(
 /// The driver's, or stored results that cannot be read.
 pub async fn baseline_case(
     connection: &mut AnyConnection,
+    histories: Histories<'_>,
     stream: StreamId,
     branch: &str,
-    baseline_runs: u32,
 ) -> sqlx::Result<CaseFile> {
     let mut case = CaseFile::default();
-    fill(
-        connection,
-        &mut case,
-        (stream, branch),
-        (RunId(i64::MAX), ""),
-        baseline_runs,
-    )
-    .await?;
+    let until = (RunId(i64::MAX), "");
+    let unsaved = Unsaved::default();
+    fill(connection, histories, &mut case, (stream, branch), until, &unsaved).await?;
     Ok(case)
 }
 
 /// Adds the history of a branch before a run, without runs of its commit.
 async fn fill(
     connection: &mut AnyConnection,
+    histories: Histories<'_>,
     case: &mut CaseFile,
     (stream, branch): (StreamId, &str),
     (before, commit): (RunId, &str),
-    baseline_runs: u32,
+    unsaved: &Unsaved,
 ) -> sqlx::Result<()> {
-    let newest = runs::history(connection, stream, branch, before, baseline_runs).await?;
-    let oldest = newest.last().map_or(before, |(id, ..)| *id);
-    for epoch in judgements::epochs(connection, stream, branch).await? {
-        case.epochs.insert(epoch.series.0, epoch.from_run.0);
-    }
-    let mut rejected = judgements::rejections(connection, stream, oldest, before).await?;
-    add(case, newest, commit)?;
+    let most = histories.baseline_runs as usize;
+    let mut newest = runs::history_ids(connection, stream, branch, before, histories.baseline_runs).await?;
+    let made = unsaved.accepted.iter();
+    let made = made.filter(|(run, of)| of == branch && *run < before.0 && !newest.contains(&RunId(*run)));
+    let made: Vec<RunId> = made.map(|(run, _)| RunId(*run)).collect();
+    newest.extend(made);
+    newest.sort_unstable_by(|one, other| other.cmp(one));
+    newest.truncate(most);
+    let oldest = newest.last().copied().unwrap_or(before);
+    let marks = judgements::marks(connection, stream, branch, oldest, before).await?;
+    case.epochs = marks.epochs;
+    case.rejected = marks.rejected;
+    add(connection, histories, case, (stream, branch), &newest, commit).await?;
     // Values that were rejected leave room for older ones: a baseline must not dry up because nobody accepts a shift.
-    if !rejected.is_empty() && case.history.len() >= baseline_runs as usize {
+    if !case.rejected.is_empty() && case.history.len() >= most {
         let first = judgements::first_rejection(connection, stream, oldest).await?;
         let end = first.unwrap_or(oldest);
-        let older = runs::history(connection, stream, branch, end, baseline_runs).await?;
-        if let Some((id, ..)) = older.last() {
-            rejected.extend(judgements::rejections(connection, stream, *id, oldest).await?);
+        let older = runs::history_ids(connection, stream, branch, end, histories.baseline_runs).await?;
+        if let Some(id) = older.last() {
+            let marks = judgements::marks(connection, stream, branch, *id, oldest).await?;
+            case.rejected.extend(marks.rejected);
         }
-        add(case, older, commit)?;
+        add(connection, histories, case, (stream, branch), &older, commit).await?;
     }
-    case.rejected = rejected
-        .into_iter()
-        .map(|(series, run)| (series.0, run.0))
-        .collect();
+    case.rejected.extend(&unsaved.rejected);
+    case.rejected.retain(|value| !unsaved.cleared.contains(value));
     case.history.sort_unstable_by_key(|(run, _)| *run);
     case.history.dedup_by_key(|(run, _)| *run);
     Ok(())
 }
 
-fn add(case: &mut CaseFile, runs: Vec<(RunId, String, String)>, commit: &str) -> sqlx::Result<()> {
-    for (id, sha, results) in runs {
-        if sha != commit {
-            case.history.push((id.0, read(&results)?));
-        }
-    }
+/// Adds these runs, newest first, from memory if all of them are there, else from the database.
+async fn add(
+    connection: &mut AnyConnection,
+    histories: Histories<'_>,
+    case: &mut CaseFile,
+    (stream, branch): (StreamId, &str),
+    ids: &[RunId],
+    commit: &str,
+) -> sqlx::Result<()> {
+    let numbers: Vec<i64> = ids.iter().map(|id| id.0).collect();
+    let known = match histories.remembered.all(&numbers) {
+        Some(known) => known,
+        None => look_up(connection, histories, (stream, branch), ids).await?,
+    };
+    let others = numbers.into_iter().zip(known);
+    let others = others.filter(|(_, past)| *past.commit != *commit);
+    case.history.extend(others.map(|(run, past)| (run, past.medians)));
     Ok(())
+}
+
+async fn look_up(
+    connection: &mut AnyConnection,
+    histories: Histories<'_>,
+    (stream, branch): (StreamId, &str),
+    ids: &[RunId],
+) -> sqlx::Result<Vec<PastRun>> {
+    let Some(newest) = ids.first() else {
+        return Ok(Vec::new());
+    };
+    let before = RunId(newest.0.saturating_add(1));
+    let limit = u32::try_from(ids.len()).unwrap_or(u32::MAX);
+    let rows = runs::history(connection, stream, branch, before, limit).await?;
+    let mut found = Vec::with_capacity(ids.len());
+    for id in ids {
+        if let Some(past) = histories.remembered.one(id.0) {
+            found.push(past);
+            continue;
+        }
+        let row = rows.iter().find(|(row, ..)| row == id);
+        let row = match row {
+            Some((_, commit, results)) => Some((commit.clone(), results.clone())),
+            // It was judged a moment ago and that is not saved yet; or it was removed since.
+            None => runs::by_id(connection, *id)
+                .await?
+                .map(|run| (run.run.commit, run.run.results)),
+        };
+        let Some((commit, results)) = row else {
+            found.push(PastRun::default());
+            continue;
+        };
+        let past = PastRun {
+            commit: commit.into(),
+            medians: Arc::new(Medians::of(&read(&results)?)),
+        };
+        histories.remembered.keep(id.0, past.clone());
+        found.push(past);
+    }
+    Ok(found)
 }
 
 fn read(text: &str) -> sqlx::Result<Results> {

@@ -10,14 +10,18 @@
 
 mod judge;
 mod load;
+mod remembered;
 mod report;
 mod results;
 mod save;
+mod stored;
 mod verdicts;
 
 pub use judge::{CaseFile, direction, judge_case, persistent, recovered};
-pub use load::{baseline_case, load_case};
+pub use load::{Candidate, Histories, Unsaved, baseline_case};
+pub use remembered::Remembered;
 pub use report::{Part, report};
-pub use results::Results;
-pub use save::{AboutCommit, AboutPull, AboutRun, AboutSeries, Judged, judge_stored};
+pub use results::{Medians, Results};
+pub use save::{AboutCommit, AboutPull, AboutRun, AboutSeries, Consequences};
+pub use stored::{Judged, case_of, judge_candidate, judge_stored};
 pub use verdicts::{PercentInterval, RegressionResult, RunVerdicts, StoredVerdict};

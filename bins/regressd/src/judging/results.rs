@@ -32,6 +32,35 @@ impl Results {
     }
 }
 
+/// What a history needs of a run: one number a series, by the series' numbers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Medians(Box<[(i64, f64)]>);
+
+impl Medians {
+    /// The medians of a run.
+    #[must_use]
+    pub fn of(results: &Results) -> Self {
+        let medians = results.0.iter();
+        Self(
+            medians
+                .filter_map(|(series, values)| Some((*series, median(values)?)))
+                .collect(),
+        )
+    }
+
+    /// The median of a series.
+    #[must_use]
+    pub fn get(&self, series: i64) -> Option<f64> {
+        let place = self.0.binary_search_by_key(&series, |(series, _)| *series).ok()?;
+        self.0.get(place).map(|(_, value)| *value)
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.0.len()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,7 +69,10 @@ mod tests {
     fn the_stored_form_is_exact() {
         let results = Results(BTreeMap::from([(7, vec![0.1 + 0.2, 1e300]), (9, vec![5.0])]));
         assert_eq!(Results::read(&results.write()).unwrap(), results);
-        assert_eq!(Results::read("[[1,[2,3,10]]]").unwrap().median(1), Some(3.0));
+        let odd = Results::read("[[1,[2,3,10]],[4,[]]]").unwrap();
+        assert_eq!(odd.median(1), Some(3.0));
+        let medians = Medians::of(&odd);
+        assert_eq!((medians.get(1), medians.get(4), medians.get(2)), (Some(3.0), None, None));
         assert!(Results::read("{}").is_err());
     }
 }

@@ -1,43 +1,33 @@
-//! Judges a stored run and saves what came out, together with the jobs that tell people.
+//! What follows from a judgement: what is stored, and the jobs that tell people.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use regress_core::detect::VerdictKind;
 use serde::{Deserialize, Serialize};
+use sqlx::AnyConnection;
 
-use super::{CaseFile, RunVerdicts, judge_case, load_case, persistent, recovered};
+use super::load::Unsaved;
+use super::{CaseFile, RunVerdicts, StoredVerdict, persistent, recovered};
 use crate::database::DatabaseError;
 use crate::database::jobs::{self as job_table, NewJob};
 use crate::database::judgements::{self, Judgement};
-use crate::database::repositories::{self, RepositoryId};
-use crate::database::runs::{self, Run, RunId};
-use crate::database::streams::{self, SeriesId, SeriesName};
+use crate::database::repositories::RepositoryId;
+use crate::database::runs::{Run, RunId};
+use crate::database::streams::SeriesId;
 use crate::directory::Known;
 use crate::domain::{CommentRule, Moment};
 use crate::jobs::{Kind, job};
 use crate::state::AppState;
-
-/// A judged run.
-#[derive(Clone, Debug)]
-pub struct Judged {
-    /// The run.
-    pub run: Run,
-    /// The verdicts.
-    pub verdicts: RunVerdicts,
-    /// What their series are about.
-    pub names: HashMap<i64, SeriesName>,
-    /// What is to be stored, in one transaction.
-    pub consequences: Consequences,
-}
 
 /// What a judgement changes.
 #[derive(Clone, Debug)]
 pub struct Consequences {
     judgement: Judgement,
     rejected: Vec<SeriesId>,
-    /// Values of earlier runs of the commit that were suspected and are cleared now.
-    cleared: Vec<(SeriesId, RunId)>,
+    /// Series that are fine, and the earlier runs of the commit in which they may have been suspected.
+    fine: BTreeSet<i64>,
+    earlier: Vec<RunId>,
     jobs: Vec<NewJob>,
 }
 
@@ -77,79 +67,8 @@ pub struct AboutSeries {
     pub first_run: Option<i64>,
 }
 
-/// Judges a run that is in the database. Nothing is changed; see `Consequences::save`. `None` when there is no such
-/// run.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn judge_stored(
-    state: &AppState,
-    id: RunId,
-    names: Option<HashMap<i64, SeriesName>>,
-    correlation: &str,
-) -> Result<Option<Judged>, DatabaseError> {
-    let settings = state.settings.load_full();
-    let mut connection = state.database.read().await?;
-    let Some(run) = runs::by_id(&mut connection, id).await? else {
-        return Ok(None);
-    };
-    let Some(repository) = repositories::by_id(&mut connection, run.run.repository).await? else {
-        return Ok(None);
-    };
-    let known = Known::of(repository);
-    let names = match names {
-        Some(names) => names,
-        None => names_of(&mut connection, &run).await?,
-    };
-    let stream = streams::by_id(&mut connection, run.run.stream).await?;
-    let component = stream.map(|stream| stream.component).unwrap_or_default();
-    let case = load_case(
-        &mut connection,
-        &run,
-        names.clone(),
-        settings.judging.baseline_runs,
-    )
-    .await?;
-    drop(connection);
-    let case = Arc::new(case);
-    let verdicts = match known.config.thresholds(&settings.judging, &component) {
-        Ok(thresholds) if known.config.judges(&component) => {
-            let case = Arc::clone(&case);
-            // Many benchmarks take many milliseconds; others must not wait for them.
-            if case.newest().is_some_and(|results| results.0.len() > 64) {
-                tokio::task::spawn_blocking(move || judge_case(&case, &thresholds))
-                    .await
-                    .map_err(|_| DatabaseError::Closed)?
-            } else {
-                judge_case(&case, &thresholds)
-            }
-        }
-        _ => RunVerdicts {
-            machine: None,
-            paired: false,
-            verdicts: Vec::new(),
-        },
-    };
-    let least = settings.judging.persistent_runs as usize;
-    let tells = settings.github.app_id.is_some();
-    let consequences = consequences(&known, &run, &case, &verdicts, (least, tells), correlation);
-    Ok(Some(Judged {
-        run,
-        verdicts,
-        names,
-        consequences,
-    }))
-}
-
-async fn names_of(connection: &mut sqlx::AnyConnection, run: &Run) -> sqlx::Result<HashMap<i64, SeriesName>> {
-    let series = streams::series_of(connection, run.run.stream).await?;
-    Ok(series
-        .into_iter()
-        .map(|series| (series.id.0, series.name))
-        .collect())
-}
-
-fn consequences(
+/// What follows from these verdicts.
+pub(super) fn consequences(
     known: &Known,
     run: &Run,
     case: &CaseFile,
@@ -157,19 +76,14 @@ fn consequences(
     (least, tells): (usize, bool),
     correlation: &str,
 ) -> Consequences {
-    let history = run.run.is_of_history();
-    let slower =
-        |verdict: &super::StoredVerdict| verdict.kind == VerdictKind::Regression || verdict.suspected;
-    let rejected = verdicts.verdicts.iter().filter(|verdict| slower(verdict));
-    let rejected = rejected.map(|verdict| SeriesId(verdict.series)).collect();
-    let fine = verdicts.verdicts.iter().filter(|verdict| !slower(verdict));
-    let earlier = || case.runs.iter().filter(|(id, _)| *id != run.id.0);
-    let cleared = fine.flat_map(|verdict| earlier().map(|(id, _)| (SeriesId(verdict.series), RunId(*id))));
-    let cleared = cleared.collect();
+    let history = case.of_history;
+    let slower = |verdict: &&StoredVerdict| verdict.kind == VerdictKind::Regression || verdict.suspected;
+    let (slow, fine): (Vec<&StoredVerdict>, Vec<&StoredVerdict>) = verdicts.verdicts.iter().partition(slower);
+    let branch = if history { &run.run.target } else { &run.run.branch };
     let judgement = Judgement {
         run: run.id,
         stream: run.run.stream,
-        branch: run.run.branch.clone(),
+        branch: branch.clone(),
         accepted: history,
         outcome: verdicts.outcome().to_owned(),
         judged: Moment::now(),
@@ -227,14 +141,20 @@ fn consequences(
     }
     Consequences {
         judgement,
-        rejected,
-        cleared,
+        rejected: slow.iter().map(|verdict| SeriesId(verdict.series)).collect(),
+        fine: fine.iter().map(|verdict| verdict.series).collect(),
+        earlier: case
+            .runs
+            .iter()
+            .map(|(id, _)| RunId(*id))
+            .filter(|id| *id != run.id)
+            .collect(),
         jobs,
     }
 }
 
 impl Consequences {
-    /// Saves the judgement, and takes the job to judge the run from the table.
+    /// Saves the judgement of a run that its request judged, and takes the job to judge it from the table.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -244,18 +164,8 @@ impl Consequences {
         let save = state.database.write(move |connection| {
             let consequences = Arc::clone(&consequences);
             Box::pin(async move {
-                let judgement = &consequences.judgement;
-                judgements::put(connection, judgement).await?;
-                for (series, run) in &consequences.cleared {
-                    judgements::unreject(connection, *series, *run).await?;
-                }
-                for series in consequences.rejected.iter().filter(|_| judgement.accepted) {
-                    judgements::reject(connection, *series, judgement.run).await?;
-                }
-                for job in &consequences.jobs {
-                    job_table::enqueue(connection, job).await?;
-                }
-                let RunId(run) = judgement.run;
+                consequences.store(connection).await?;
+                let RunId(run) = consequences.judgement.run;
                 job_table::finish_waiting(connection, &format!("{}:{run}", Kind::Judge)).await
             })
         });
@@ -264,5 +174,45 @@ impl Consequences {
             state.work.notify_one();
         }
         Ok(())
+    }
+
+    /// Whether people are told of it.
+    pub(crate) fn has_jobs(&self) -> bool {
+        !self.jobs.is_empty()
+    }
+
+    /// Stores everything that follows, within a transaction.
+    pub(crate) async fn store(&self, connection: &mut AnyConnection) -> sqlx::Result<()> {
+        judgements::put(connection, &self.judgement).await?;
+        for run in &self.earlier {
+            for series in judgements::rejected_in(connection, *run).await? {
+                if self.fine.contains(&series.0) {
+                    judgements::unreject(connection, series, *run).await?;
+                }
+            }
+        }
+        for series in self.rejected.iter().filter(|_| self.judgement.accepted) {
+            judgements::reject(connection, *series, self.judgement.run).await?;
+        }
+        for job in &self.jobs {
+            job_table::enqueue(connection, job).await?;
+        }
+        Ok(())
+    }
+
+    /// Lets the runs that are judged next see this one, before it is saved.
+    pub(crate) fn note(&self, unsaved: &mut Unsaved) {
+        let RunId(run) = self.judgement.run;
+        if self.judgement.accepted {
+            unsaved.accepted.push((run, self.judgement.branch.clone()));
+            let rejected = self.rejected.iter().map(|series| (series.0, run));
+            unsaved.rejected.extend(rejected);
+        }
+        for RunId(earlier) in &self.earlier {
+            for series in &self.fine {
+                unsaved.rejected.remove(&(*series, *earlier));
+                unsaved.cleared.insert((*series, *earlier));
+            }
+        }
     }
 }

@@ -22,7 +22,7 @@ use crate::database::repositories;
 use crate::database::runs::RunId;
 use crate::database::streams::{self, Series, SeriesId, Stream};
 use crate::directory::Known;
-use crate::judging::{RunVerdicts, StoredVerdict, baseline_case, direction};
+use crate::judging::{Histories, RunVerdicts, StoredVerdict, baseline_case, direction};
 use crate::server::access::Access;
 use crate::server::problem::Problem;
 use crate::state::AppState;
@@ -117,13 +117,11 @@ async fn view(
     let first = all.first().map_or(RunId(0), |past| past.id);
     let rejected = judgements::rejections(&mut connection, stream.id, first, RunId(i64::MAX)).await?;
     let epochs = judgements::epochs(&mut connection, stream.id, &branch).await?;
-    let baseline = baseline_case(
-        &mut connection,
-        stream.id,
-        &branch,
-        settings.judging.baseline_runs,
-    )
-    .await?;
+    let histories = Histories {
+        remembered: &state.remembered,
+        baseline_runs: settings.judging.baseline_runs,
+    };
+    let baseline = baseline_case(&mut connection, histories, stream.id, &branch).await?;
     let verdict = newest_verdict(&mut connection, stream, &branch, series.id).await?;
     let others = elsewhere(&mut connection, known, series, &branch).await?;
     drop(connection);

@@ -14,7 +14,7 @@ use crate::database::runs::{self, Run, RunId};
 use crate::database::streams::{self, SeriesId};
 use crate::database::{judgements, repositories};
 use crate::directory::Known;
-use crate::judging::{Part, RunVerdicts, load_case, report};
+use crate::judging::{Candidate, Part, RunVerdicts, case_of, report};
 use crate::server::access::Access;
 use crate::server::problem::Problem;
 use crate::state::AppState;
@@ -102,16 +102,18 @@ async fn view(state: &AppState, known: &Known, run: Run) -> Result<RunPage, Prob
             )
         })
         .collect();
-    let names = series.into_iter().map(|one| (one.id.0, one.name)).collect();
+    let Some(candidate) = Candidate::load(&mut connection, run.id).await? else {
+        return Ok(page);
+    };
+    drop(connection);
     let part = Part {
-        case: load_case(&mut connection, &run, names, settings.judging.baseline_runs).await?,
+        case: case_of(state, &candidate).await?,
         verdicts: RunVerdicts::read(&judgement.verdicts)
             .map_err(|error| sqlx::Error::Decode(error.into()))?,
         component: stream.component,
         environment: stream.environment,
         run,
     };
-    drop(connection);
     let threshold = known
         .config
         .threshold_percent

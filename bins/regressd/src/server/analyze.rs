@@ -187,10 +187,10 @@ async fn accept(
         return Ok(response(verdicts.as_ref()));
     }
     if place.is_none() {
-        state.work.notify_one();
+        state.to_judge.notify_one();
         return Ok(response(None));
     }
-    let Some(judged) = judge_stored(state, id, Some(names.clone()), correlation).await? else {
+    let Some(judged) = judge_stored(state, id, correlation).await? else {
         return Ok(response(None));
     };
     let answer = response(Some(&judged.verdicts));

@@ -1,11 +1,13 @@
 //! Limits, failures and outages: what is waited for, what is repeated, when the breaker opens.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use regressd::domain::{CommitSha, PullNumber};
 use regressd::fake_github::{FakeSettings, Trouble, TroubleKind};
 use regressd::github::{
-    Again, BreakerState, GitHubError, MemoryLeases, Repository, marker, pull_requests_of, put_comment,
+    Again, BreakerState, GitHub, GitHubError, GitHubSettings, MemoryLeases, MemoryPace, Repository, marker,
+    pull_requests_of, put_comment,
 };
 
 use crate::set_up::{HEAD, NAME, client, fake, name, once, settings, start};
@@ -65,7 +67,7 @@ async fn a_used_up_primary_limit_is_respected() {
 async fn content_is_made_no_faster_than_allowed() {
     let fake = fake(FakeSettings::default()).await;
     let mut settings = settings(&fake);
-    settings.pace = (3, 500);
+    settings.limits.a_minute = 3;
     let repository = client(&settings).repository(&name(), None).await.unwrap();
     let leases = MemoryLeases::default();
     for index in 0..3 {
@@ -146,14 +148,18 @@ async fn an_answer_that_is_no_answer_is_an_error_that_says_so() {
     let credentials =
         || regressd::github::AppCredentials::new(1, crate::set_up::KEY.pem().as_bytes()).unwrap();
     let breakers = regressd::github::Breakers::default();
+    let new = |settings: &GitHubSettings| {
+        let pace = Arc::new(MemoryPace::default());
+        GitHub::new(settings, credentials(), &breakers, pace)
+    };
     for api in ["ftp://example.org", "not an address", "http://"] {
         api.clone_into(&mut settings.api);
-        let error = regressd::github::GitHub::new(&settings, credentials(), &breakers).unwrap_err();
+        let error = new(&settings).unwrap_err();
         assert!(matches!(error, GitHubError::SetUp(_)), "{error}");
     }
     // An address that answers, but not as GitHub does.
     settings.api = format!("{}/_fake/state?", fake.url());
-    let github = regressd::github::GitHub::new(&settings, credentials(), &breakers).unwrap();
+    let github = new(&settings).unwrap();
     let error = github.repository(&name(), None).await.unwrap_err();
     assert!(matches!(error, GitHubError::Answer { .. }), "{error}");
 }

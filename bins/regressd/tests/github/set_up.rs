@@ -1,11 +1,13 @@
 //! A fake GitHub with one repository, and a client of it.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use regressd::domain::RepoName;
 use regressd::fake_github::{FakeGitHub, FakeSettings, Pull, SigningKey, Trouble, TroubleKind, signing_key};
-use regressd::github::{AppCredentials, BreakerSettings, Breakers, GitHub, GitHubSettings, Repository};
+use regressd::github::{
+    AppCredentials, BreakerSettings, Breakers, GitHub, GitHubSettings, MemoryPace, Repository,
+};
 
 pub(crate) const NAME: &str = "octo/app";
 pub(crate) const HEAD: &str = "0123456789012345678901234567890123456789";
@@ -51,7 +53,7 @@ pub(crate) fn client(settings: &GitHubSettings) -> GitHub {
         pause: Duration::from_millis(300),
         longest_pause: Duration::from_millis(600),
     });
-    GitHub::new(settings, credentials, &breakers).unwrap()
+    GitHub::new(settings, credentials, &breakers, Arc::new(MemoryPace::default())).unwrap()
 }
 
 pub(crate) async fn start() -> (FakeGitHub, Repository) {

@@ -1,10 +1,13 @@
 //! Tokens: made once, replaced early, replaced once when they are refused.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use regressd::domain::CommitSha;
 use regressd::fake_github::{FakeGitHub, FakeSettings, TroubleKind, signing_key};
-use regressd::github::{AppCredentials, Breakers, GitHub, GitHubError, Repository, pull_requests_of};
+use regressd::github::{
+    AppCredentials, Breakers, GitHub, GitHubError, MemoryPace, Repository, pull_requests_of,
+};
 
 use crate::set_up::{HEAD, client, fake, name, once, settings, start};
 
@@ -82,7 +85,8 @@ async fn strangers_are_turned_away() {
     let settings = settings(&fake);
     let with = |app, pem: &str| {
         let credentials = AppCredentials::new(app, pem.as_bytes()).unwrap();
-        GitHub::new(&settings, credentials, &Breakers::default()).unwrap()
+        let pace = Arc::new(MemoryPace::default());
+        GitHub::new(&settings, credentials, &Breakers::default(), pace).unwrap()
     };
     let stranger = signing_key("stranger");
     let forged = with(12345, stranger.pem());

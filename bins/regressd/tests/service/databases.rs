@@ -8,7 +8,7 @@ use regressd::database::runs::{self, NewRun, RunId};
 use regressd::database::streams::{self, SeriesName, StreamId};
 use regressd::database::{Database, deliveries, repositories, retention};
 use regressd::domain::{Moment, RepoName};
-use regressd::github::Leases as _;
+use regressd::github::{ContentLimits, Leases as _, Pace as _};
 
 use crate::place::Place;
 
@@ -146,6 +146,25 @@ pub(crate) async fn leases_end_by_themselves(place: Place) {
     assert_eq!(database.acquire("c", "two", life).await.unwrap(), None);
     database.release("c", "two").await.unwrap();
     assert_eq!(database.acquire("c", "one", life).await.unwrap(), None);
+}
+
+pub(crate) async fn processes_share_the_pace_of_content(place: Place) {
+    let limits = ContentLimits {
+        a_minute: 10,
+        an_hour: 500,
+    };
+    let one = Database::open(&place.location).await.unwrap();
+    let other = Database::open(&place.location).await.unwrap();
+    let asking = (0..20).map(|turn| {
+        let database = if turn % 2 == 0 { &one } else { &other };
+        database.take(7, limits)
+    });
+    let answers = futures_util::future::join_all(asking).await;
+    let answers: Vec<Option<u64>> = answers.into_iter().map(Result::unwrap).collect();
+    let taken = answers.iter().filter(|wait| wait.is_none()).count();
+    assert_eq!(taken, 10, "together no more than allowed: {answers:?}");
+    assert!(answers.iter().flatten().all(|wait| (1..=60_000).contains(wait)));
+    assert_eq!(one.take(8, limits).await.unwrap(), None, "another installation has its own");
 }
 
 pub(crate) async fn old_runs_go_and_baselines_stay(place: Place) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use regressd::database::jobs::{self, Job};
+use regressd::database::jobs::{self, Job, Queue, Taker};
 use regressd::database::{Database, DatabaseError};
 use regressd::domain::Moment;
 use regressd::jobs::{Kind, job};
@@ -25,8 +25,10 @@ async fn enqueue(database: &Database, key: &str) -> bool {
 
 async fn take(database: &Database, worker: &'static str, lease: Duration, limit: u32) -> Vec<Job> {
     let dialect = database.dialect();
-    let write =
-        database.write(move |connection| Box::pin(jobs::take(connection, dialect, worker, lease, limit)));
+    let write = database.write(move |connection| {
+        let taker = Taker { worker, lease };
+        Box::pin(jobs::take(connection, dialect, Queue::Judging, taker, limit))
+    });
     write.await.unwrap()
 }
 

@@ -6,7 +6,10 @@ mod backups;
 mod bad_input;
 mod config;
 mod databases;
+mod formats;
 mod jobs;
+mod judging;
+mod landing;
 mod migrations;
 mod pages;
 mod place;
@@ -58,7 +61,16 @@ on_both! {
         repositories_and_series_are_stored_once,
         deliveries_are_done_once,
         leases_end_by_themselves,
+        processes_share_the_pace_of_content,
         old_runs_go_and_baselines_stay;
+    formats:
+        every_format_is_taken;
+    judging:
+        runs_judged_together_see_each_other,
+        a_suspicion_is_cleared_within_one_batch;
+    landing:
+        a_fast_forward_brings_its_runs_into_the_history,
+        what_a_fork_measured_never_counts;
     jobs:
         two_workers_never_take_the_same_job,
         a_key_waits_once_and_runs_once,
@@ -66,6 +78,7 @@ on_both! {
         failures_end_as_dead_letters_that_can_be_revived;
     migrations:
         a_filled_database_is_migrated_once,
+        a_filled_database_of_version_1_is_kept,
         a_newer_schema_is_refused;
     processes:
         several_work_on_one_database,
@@ -80,7 +93,6 @@ on_both! {
         a_suspicion_is_confirmed_by_a_second_run,
         an_accepted_shift_begins_an_epoch,
         a_base_in_the_same_upload_is_compared_directly,
-        all_formats_are_taken,
         pages_of_lists_follow_each_other;
     workflows:
         a_workflow_uploads_for_its_own_repository,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use regressd::database::jobs;
+use regressd::database::jobs::{self, Queue, Taker};
 use regressd::database::runs;
 use reqwest::Method;
 use serde_json::json;
@@ -67,7 +67,12 @@ pub(crate) async fn what_a_dead_process_left_is_done_by_another(place: Place) {
             );
             jobs::enqueue(connection, &job).await?;
             let lease = Duration::from_millis(300);
-            assert_eq!(jobs::take(connection, dialect, "dead", lease, 1).await?.len(), 1);
+            let taker = Taker {
+                worker: "dead",
+                lease,
+            };
+            let taken = jobs::take(connection, dialect, Queue::Judging, taker, 1).await?;
+            assert_eq!(taken.len(), 1);
             Ok(id)
         })
     });

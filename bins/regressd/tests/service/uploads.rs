@@ -1,7 +1,6 @@
 //! Uploads: stored, judged, and what their verdicts do to baselines.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -245,70 +244,6 @@ pub(crate) async fn a_base_in_the_same_upload_is_compared_directly(place: Place)
         low > 15.0 && result["q_value"].as_f64().unwrap() < 0.05,
         "{result}"
     );
-}
-
-/// A file of each format that regress-core reads.
-pub(crate) async fn all_formats_are_taken(place: Place) {
-    let fixtures = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures"));
-    let mut files: Vec<Vec<Value>> = Vec::new();
-    let text = |path: &Path| std::fs::read_to_string(path).unwrap();
-    for name in [
-        "criterion/bencher_fmt.txt",
-        "criterion/run2.txt",
-        "criterion/divan.txt",
-        "benchmarks-made/cargo-criterion.jsonl",
-        "benchmarks-made/go.txt",
-        "benchmarks-made/go-test.json",
-        "benchmarks-made/google-repetitions.json",
-        "benchmarks-made/gungraun-schema6.json",
-        "benchmarks-made/gungraun.txt",
-        "benchmarks-made/hyperfine.json",
-        "benchmarks-made/jmh-forks.json",
-        "benchmarks-made/pytest-benchmark-5.json",
-        "benchmarks-made/custom-bigger.json",
-        "benchmarks-made/custom-mixed.json",
-    ] {
-        files.push(vec![json!({ "path": name, "text": text(&fixtures.join(name)) })]);
-    }
-    // Criterion's tree is several files, told by their paths.
-    let mut tree = Vec::new();
-    let mut folders = vec![fixtures.join("criterion/criterion")];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|kind| kind == "json") {
-                let name = path
-                    .strip_prefix(fixtures.join("criterion"))
-                    .unwrap()
-                    .display()
-                    .to_string();
-                tree.push(json!({ "path": name, "text": text(&path) }));
-            }
-        }
-    }
-    assert!(tree.len() > 3);
-    files.push(tree);
-    let service = Running::start(place).await;
-    let token = service.token("*", "upload").await;
-    for (number, results) in files.into_iter().enumerate() {
-        let mut body = json!({
-            "repository": "octo/formats", "branch": "main", "commit": "abcd", "run_id": number.to_string(),
-            "component": number.to_string(), "results": results,
-        });
-        if body["results"][0]["path"] == "benchmarks-made/custom-bigger.json" {
-            body["tool"] = json!("custom-bigger-is-better");
-        }
-        let (status, answer) = service.upload(&token, &body).await;
-        assert!(status < 300, "{} {answer}", body["results"][0]["path"]);
-        let judged = service.judged(&answer["run"], &token).await;
-        assert!(
-            !judged["results"].as_array().unwrap().is_empty(),
-            "{}",
-            body["results"][0]["path"]
-        );
-    }
 }
 
 pub(crate) async fn pages_of_lists_follow_each_other(place: Place) {

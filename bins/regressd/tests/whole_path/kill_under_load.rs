@@ -16,6 +16,7 @@ use regressd::fake_github::Pull;
 use regressd::simulate::{Act, Kind, Language, Sender, Upload, play, samples, scenes};
 use serde_json::json;
 
+use crate::place::Place;
 use crate::service::Service;
 
 const LOADERS: u32 = 4;
@@ -104,11 +105,20 @@ impl Loader {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_again_and_again_it_keeps_its_promises() {
+    kill_again_and_again(Service::start(&["jobs.attempts=50"]).await, "SQLite").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_again_and_again_it_keeps_its_promises_on_postgres() {
+    let place = Place::postgres().await;
+    kill_again_and_again(Service::start_on(place, &["jobs.attempts=50"]).await, "PostgreSQL").await;
+}
+
+async fn kill_again_and_again(mut service: Service, database: &str) {
     let kills: u32 = std::env::var("REGRESSD_KILLS")
         .ok()
         .and_then(|text| text.parse().ok())
         .unwrap_or(5);
-    let mut service = Service::start(&["jobs.attempts=50"]).await;
     let scene = &scenes("octo")[0];
     let name = scene.repository.to_string();
     let installation = service.github.add_repository(&name);
@@ -156,7 +166,7 @@ async fn killed_again_and_again_it_keeps_its_promises() {
     let promised = std::mem::take(&mut *promised.lock().unwrap());
     check(&service, &name, &promised).await;
     println!(
-        "{kills} times kill -9 in {:.0} s: {} uploads and {} deliveries were answered 2xx and are all there, {} requests failed; \
+        "{database}: {kills} times kill -9 in {:.0} s: {} uploads and {} deliveries were answered 2xx and are all there, {} requests failed; \
          {} pull requests have one comment each",
         took.as_secs_f64(),
         promised.runs.len(),

@@ -2,13 +2,19 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod attacks;
+mod commands;
 mod correlation;
+mod findings;
 mod kill_under_load;
 mod outage;
+mod reload;
 mod scenes;
 mod service;
 mod several;
 mod simulate;
+#[cfg(feature = "opentelemetry")]
+mod spans;
+mod tls;
 mod tracking;
 
 /// A fresh database, shared with the tests of the service.

@@ -12,6 +12,8 @@ use regressd::simulate::Sender;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::place::Place;
+
 pub(crate) const SECRET: &str = "hush-hush-webhook-secret";
 pub(crate) static KEY: LazyLock<SigningKey> = LazyLock::new(|| signing_key("app"));
 
@@ -63,16 +65,49 @@ pub(crate) struct Service {
     child: Child,
     folder: TempDir,
     settings: Vec<String>,
+    client: reqwest::Client,
+    /// Dropped after the process has ended.
+    place: Option<Place>,
+}
+
+/// What a command said.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) status: i32,
+    pub(crate) output: String,
+    pub(crate) error: String,
 }
 
 impl Service {
     /// Starts both; `settings` are `section.key=value`.
     pub(crate) async fn start(settings: &[&str]) -> Self {
+        Self::start_as(settings, None, "http", reqwest::Client::new()).await
+    }
+
+    /// The same on a database of its own.
+    pub(crate) async fn start_on(place: Place, settings: &[&str]) -> Self {
+        Self::start_as(settings, Some(place), "http", reqwest::Client::new()).await
+    }
+
+    /// The same, asked by a client of its own.
+    pub(crate) async fn start_with_client(settings: &[&str], scheme: &str, client: reqwest::Client) -> Self {
+        Self::start_as(settings, None, scheme, client).await
+    }
+
+    async fn start_as(
+        settings: &[&str],
+        place: Option<Place>,
+        scheme: &str,
+        client: reqwest::Client,
+    ) -> Self {
         let github = relaxed_github().await;
         let folder = tempfile::tempdir().unwrap();
         let port = free_port();
         let mut all = quick(&github);
         all.push(format!("server.listen=127.0.0.1:{port}"));
+        if let Some(Location::Postgres(url)) = place.as_ref().map(|place| &place.location) {
+            all.push(format!("database.url={url}"));
+        }
         all.extend(settings.iter().map(|text| (*text).to_owned()));
         let token = command(&folder, &all)
             .args(["token", "create", "*", "--name", "tests"])
@@ -87,11 +122,13 @@ impl Service {
         let child = spawn(&folder, &all, SERVE);
         let service = Self {
             github,
-            url: format!("http://127.0.0.1:{port}"),
+            url: format!("{scheme}://127.0.0.1:{port}"),
             token,
             child,
             folder,
             settings: all,
+            client,
+            place,
         };
         service.wait_until_ready().await;
         service
@@ -116,8 +153,58 @@ impl Service {
         self.child = spawn(&self.folder, &self.settings, SERVE);
     }
 
+    /// Writes a file into the folder in which the service runs, all of it at once.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        let path = self.folder.path().join(name);
+        let new = path.with_extension("new");
+        std::fs::write(&new, text).unwrap();
+        std::fs::rename(new, path).unwrap();
+    }
+
+    /// Sends a signal to the service.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("/bin/kill")
+            .args([&format!("-{name}"), &self.child.id().to_string()])
+            .status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Whether the service ends, as it should, within `patience`.
+    pub(crate) fn ended(&mut self, patience: Duration) -> bool {
+        let begun = Instant::now();
+        while begun.elapsed() < patience {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.success();
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        false
+    }
+
+    /// Runs another command of the program on the same database.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Said {
+        let done = command(&self.folder, &self.settings).args(arguments).output().unwrap();
+        Said {
+            status: done.status.code().unwrap_or(-1),
+            output: String::from_utf8(done.stdout).unwrap(),
+            error: String::from_utf8(done.stderr).unwrap(),
+        }
+    }
+
+    /// Starts the service again with its webhook secret in a file instead of the environment.
+    pub(crate) async fn with_secret_in(mut self, name: &str, secret: &str) -> Self {
+        self.kill();
+        self.write(name, secret);
+        self.settings.push(format!("github.webhook_secret_file={name}"));
+        let mut command = command(&self.folder, &self.settings);
+        command.env_remove("REGRESSD_GITHUB_WEBHOOK_SECRET");
+        self.child = started(&self.folder, command, SERVE);
+        self.wait_until_ready().await;
+        self
+    }
+
     pub(crate) async fn ready(&self) -> Option<Value> {
-        let response = reqwest::get(format!("{}/ready", self.url)).await.ok()?;
+        let response = self.client.get(format!("{}/ready", self.url)).send().await.ok()?;
         response.json().await.ok()
     }
 
@@ -144,9 +231,9 @@ impl Service {
 
     /// The database, to look into.
     pub(crate) async fn database(&self) -> Database {
-        Database::open(&Location::Sqlite(self.folder.path().join("regressd.db")))
-            .await
-            .unwrap()
+        let own = Location::Sqlite(self.folder.path().join("regressd.db"));
+        let location = self.place.as_ref().map_or(&own, |place| &place.location);
+        Database::open(location).await.unwrap()
     }
 }
 
@@ -173,13 +260,17 @@ pub(crate) fn command(folder: &TempDir, settings: &[String]) -> Command {
 
 /// Starts the program; its log is appended to `log` in `folder`.
 pub(crate) fn spawn(folder: &TempDir, settings: &[String], arguments: &[&str]) -> Child {
+    started(folder, command(folder, settings), arguments)
+}
+
+fn started(folder: &TempDir, mut command: Command, arguments: &[&str]) -> Child {
     let path: PathBuf = folder.path().join("log");
     let log = std::fs::OpenOptions::new()
         .create(true)
         .append(true)
         .open(path)
         .unwrap();
-    command(folder, settings)
+    command
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -20,7 +20,7 @@ use crate::database::streams::{self, Series, SeriesId};
 use crate::database::{audit, jobs as job_table};
 use crate::domain::{BranchName, Moment};
 use crate::jobs::{Kind, job};
-use crate::judging::{AboutSeries, CaseFile, Results, baseline_case};
+use crate::judging::{AboutSeries, Histories, Results, baseline_case};
 use crate::server::access::Access;
 use crate::server::body;
 use crate::server::correlation::Correlation;
@@ -218,8 +218,11 @@ pub(super) async fn baseline(
     let mut connection = state.database.read().await?;
     let (series, repository) = find(&mut connection, &access, Role::Read, number).await?;
     let branch = branch.unwrap_or_else(|| default_branch(&repository)).to_owned();
-    let runs = state.settings.load().judging.baseline_runs;
-    let case: CaseFile = baseline_case(&mut connection, series.stream, &branch, runs).await?;
+    let histories = Histories {
+        remembered: &state.remembered,
+        baseline_runs: state.settings.load().judging.baseline_runs,
+    };
+    let case = baseline_case(&mut connection, histories, series.stream, &branch).await?;
     let epochs = judgements::epochs(&mut connection, series.stream, &branch).await?;
     let epoch = epochs.into_iter().rfind(|epoch| epoch.series == series.id);
     let stream = streams::by_id(&mut connection, series.stream).await?;
@@ -277,21 +280,25 @@ pub(super) async fn accept(
     let request: AcceptRequest = body::json(&bytes)?;
     let justification = Justification::new(&request.justification)
         .map_err(|error| Problem::unprocessable(error.to_string()))?;
-    let run = runs::by_id(&mut connection, RunId(request.from_run)).await?;
-    let of_series =
-        |run: &runs::Run| run.run.stream == series.stream && run.run.branch == request.branch.as_str();
-    let Some(run) = run.filter(of_series).filter(|run| run.run.is_of_history()) else {
+    let run = RunId(request.from_run);
+    let judgement = judgements::of_run(&mut connection, run).await?;
+    drop(connection);
+    let of_history = judgement.is_some_and(|judgement| {
+        judgement.accepted
+            && judgement.stream == series.stream
+            && judgement.branch == request.branch.as_str()
+    });
+    if !of_history {
         let detail = format!(
             "run {} is not in the history of this series on {}",
             request.from_run, request.branch
         );
         return Err(Problem::unprocessable(detail));
-    };
-    drop(connection);
+    }
     let epoch = Epoch {
         series: series.id,
         branch: request.branch.as_str().to_owned(),
-        from_run: run.id,
+        from_run: run,
         justification: justification.as_str().to_owned(),
         actor: access.0.name.clone(),
         at: Moment::now(),

@@ -1,0 +1,121 @@
+//! Judges a run that is in the database.
+
+use std::sync::Arc;
+
+use super::load::{Candidate, Histories, Unsaved, load_case};
+use super::save::{Consequences, consequences};
+use super::{CaseFile, RunVerdicts, judge_case};
+use crate::database::DatabaseError;
+use crate::database::runs::{Run, RunId};
+use crate::directory::Names;
+use crate::state::AppState;
+
+/// A run with more benchmarks is judged on a thread of its own: others must not wait for it.
+const LARGE: usize = 64;
+
+/// A judged run.
+#[derive(Clone, Debug)]
+pub struct Judged {
+    /// The run.
+    pub run: Run,
+    /// The verdicts.
+    pub verdicts: RunVerdicts,
+    /// What their series are about.
+    pub names: Arc<Names>,
+    /// What is to be stored, in one transaction.
+    pub consequences: Consequences,
+}
+
+/// Judges a run that is in the database. Nothing is changed; see `Consequences::save`. `None` when there is no such
+/// run.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn judge_stored(
+    state: &AppState,
+    id: RunId,
+    correlation: &str,
+) -> Result<Option<Judged>, DatabaseError> {
+    let mut connection = state.database.read().await?;
+    let candidate = Candidate::load(&mut connection, id).await?;
+    drop(connection);
+    match candidate {
+        Some(candidate) => judge_candidate(state, &candidate, &Unsaved::default(), correlation).await,
+        None => Ok(None),
+    }
+}
+
+/// The same for a run that was read already, with regard to judgements that are made but not saved yet.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn judge_candidate(
+    state: &AppState,
+    candidate: &Candidate,
+    unsaved: &Unsaved,
+    correlation: &str,
+) -> Result<Option<Judged>, DatabaseError> {
+    let settings = state.settings.load_full();
+    let run = &candidate.run;
+    let (database, directory) = (&state.database, &state.directory);
+    let Some(known) = directory
+        .repository_by_id(database, run.run.repository)
+        .await?
+    else {
+        return Ok(None);
+    };
+    let series = candidate.results.0.keys().copied();
+    let contents = directory.contents(database, run.run.stream, series).await?;
+    let histories = Histories {
+        remembered: &state.remembered,
+        baseline_runs: settings.judging.baseline_runs,
+    };
+    let mut connection = database.read().await?;
+    let names = Arc::clone(&contents.names);
+    let case = load_case(&mut connection, histories, candidate, names, unsaved).await?;
+    drop(connection);
+    let case = Arc::new(case);
+    let verdicts = match known.config.thresholds(&settings.judging, &contents.component) {
+        Ok(thresholds) if known.config.judges(&contents.component) => {
+            if case.newest().is_some_and(|results| results.0.len() > LARGE) {
+                let case = Arc::clone(&case);
+                tokio::task::spawn_blocking(move || judge_case(&case, &thresholds))
+                    .await
+                    .map_err(|_| DatabaseError::Closed)?
+            } else {
+                judge_case(&case, &thresholds)
+            }
+        }
+        _ => RunVerdicts {
+            machine: None,
+            paired: false,
+            verdicts: Vec::new(),
+        },
+    };
+    let least = settings.judging.persistent_runs as usize;
+    let tells = settings.github.app_id.is_some();
+    let consequences = consequences(&known, run, &case, &verdicts, (least, tells), correlation);
+    Ok(Some(Judged {
+        run: run.clone(),
+        verdicts,
+        names: contents.names,
+        consequences,
+    }))
+}
+
+/// What a stored run is judged by, for showing it.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn case_of(state: &AppState, candidate: &Candidate) -> Result<CaseFile, DatabaseError> {
+    let series = candidate.results.0.keys().copied();
+    let stream = candidate.run.run.stream;
+    let contents = state.directory.contents(&state.database, stream, series).await?;
+    let histories = Histories {
+        remembered: &state.remembered,
+        baseline_runs: state.settings.load().judging.baseline_runs,
+    };
+    let mut connection = state.database.read().await?;
+    let unsaved = Unsaved::default();
+    Ok(load_case(&mut connection, histories, candidate, contents.names, &unsaved).await?)
+}

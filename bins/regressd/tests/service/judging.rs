@@ -1,0 +1,135 @@
+//! Runs that wait are judged many at a time, as if they had been judged one by one.
+
+use regressd::database::runs::{self, NewRun};
+use regressd::database::{jobs as job_table, streams};
+use regressd::domain::Moment;
+use regressd::jobs::{Kind, job};
+use serde_json::{Value, json};
+
+use crate::place::Place;
+use crate::running::Running;
+
+/// Stores runs of main and their jobs all at once, so that one worker takes them all at once.
+async fn store(service: &Running, runs: Vec<NewRun>) -> Vec<i64> {
+    let write = service.state.database.write(move |connection| {
+        let runs = runs.clone();
+        Box::pin(async move {
+            let mut ids = Vec::new();
+            for run in &runs {
+                let id = runs::insert(connection, run).await?.unwrap().0;
+                let job = job(Kind::Judge, &id.to_string(), &json!({ "run": id }), "bulk");
+                job_table::enqueue(connection, &job).await?;
+                ids.push(id);
+            }
+            Ok(ids)
+        })
+    });
+    let ids = write.await.unwrap();
+    service.state.to_judge.notify_one();
+    ids
+}
+
+fn outcome(judged: &Value) -> (&str, bool) {
+    let suspected = judged["results"].as_array().unwrap().iter();
+    let suspected = suspected.filter(|one| one["needs_confirmation"] == true).count() > 0;
+    (judged["run"]["outcome"].as_str().unwrap(), suspected)
+}
+
+pub(crate) async fn runs_judged_together_see_each_other(place: Place) {
+    let service = Running::start(place).await;
+    let token = service.token("*", "admin").await;
+    service.history(&token, "octo/hello").await;
+    let mut connection = service.state.database.read().await.unwrap();
+    let template = runs::of_repository(
+        &mut connection,
+        regressd::database::repositories::RepositoryId(1),
+        None,
+        runs::RunId(i64::MAX),
+        1,
+    );
+    let template = template.await.unwrap().remove(0).run;
+    let series = streams::series_of(&mut connection, template.stream).await.unwrap();
+    drop(connection);
+    let (a, b) = (series[0].id.0, series[1].id.0);
+    let new = |commit: &str, results: String| NewRun {
+        commit: commit.to_owned(),
+        received: Moment::now(),
+        results,
+        ..template.clone()
+    };
+    let values = |of_a: u32, of_b: u32| format!("[[{a},[{of_a}]],[{b},[{of_b}]]]");
+    // The second and third commit are slower: the third confirms the second. The fourth cannot be read. The last is
+    // fine again.
+    let ids = store(
+        &service,
+        vec![
+            new("b1", values(1003, 503)),
+            new("b2", values(1500, 503)),
+            new("b3", values(1502, 504)),
+            new("b4", "no results".to_owned()),
+            new("b5", values(1004, 502)),
+        ],
+    )
+    .await;
+    let mut outcomes = Vec::new();
+    for id in [ids[0], ids[1], ids[2], ids[4]] {
+        let judged = service.judged(&json!(id), &token).await;
+        let (word, suspected) = outcome(&judged);
+        outcomes.push((word.to_owned(), suspected));
+    }
+    let word = |word: &str, suspected: bool| (word.to_owned(), suspected);
+    assert_eq!(
+        outcomes,
+        [
+            word("unchanged", false),
+            word("unchanged", true),
+            word("regression", false),
+            word("unchanged", false),
+        ]
+    );
+    let (_, baseline) = service.get(&format!("/v1/series/{a}/baseline"), &token).await;
+    assert_eq!(baseline["sample_size"], 12, "what was slower stays out: {baseline}");
+    // The one that cannot be read failed alone, and is tried again.
+    let mut connection = service.state.database.read().await.unwrap();
+    let left = job_table::count(&mut connection).await.unwrap();
+    let waiting: i64 = left.iter().filter(|(state, _)| state != "dead").map(|(_, count)| count).sum();
+    assert_eq!(waiting, 1, "{left:?}");
+}
+
+/// A second run of a commit clears the first one's suspicion, although neither was saved when it was judged.
+pub(crate) async fn a_suspicion_is_cleared_within_one_batch(place: Place) {
+    let service = Running::start(place).await;
+    let token = service.token("*", "admin").await;
+    service.history(&token, "octo/hello").await;
+    let mut connection = service.state.database.read().await.unwrap();
+    let all = runs::of_repository(
+        &mut connection,
+        regressd::database::repositories::RepositoryId(1),
+        None,
+        runs::RunId(i64::MAX),
+        1,
+    );
+    let template = all.await.unwrap().remove(0).run;
+    let series = streams::series_of(&mut connection, template.stream).await.unwrap();
+    drop(connection);
+    let (a, b) = (series[0].id.0, series[1].id.0);
+    let new = |key: &str, commit: &str, of_a: u32| NewRun {
+        commit: commit.to_owned(),
+        key: key.to_owned(),
+        received: Moment::now(),
+        results: format!("[[{a},[{of_a}]],[{b},[503]]]"),
+        ..template.clone()
+    };
+    let ids = store(
+        &service,
+        vec![new("1", "c1", 1500), new("2", "c1", 1004), new("1", "c2", 1005)],
+    )
+    .await;
+    let last = service.judged(&json!(ids[2]), &token).await;
+    let of_a = last["results"].as_array().unwrap().iter().find(|one| one["series"] == a);
+    assert_eq!(of_a.unwrap()["sample_size"], 12, "the cleared value counts: {last}");
+    let first = service.judged(&json!(ids[0]), &token).await;
+    assert_eq!(outcome(&first), ("unchanged", true));
+    let (_, baseline) = service.get(&format!("/v1/series/{a}/baseline"), &token).await;
+    assert_eq!(baseline["sample_size"], 13, "{baseline}");
+}

@@ -1,0 +1,166 @@
+//! What a pull request measured counts for a branch when a push makes its very commit the branch's head.
+
+use regressd::webhook::sign;
+use serde_json::{Value, json};
+
+use crate::place::Place;
+use crate::running::{Running, run};
+
+const SECRET: &[u8] = b"It's a Secret to Everybody";
+
+async fn deliver(service: &Running, event: &str, id: &str, payload: &Value) {
+    let body = payload.to_string();
+    let request = service
+        .client
+        .post(format!("{}/webhook", service.url))
+        .header("content-type", "application/json")
+        .header("x-github-event", event)
+        .header("x-github-delivery", id)
+        .header("x-hub-signature-256", sign(SECRET, body.as_bytes()))
+        .body(body);
+    let response = request.send().await.unwrap();
+    assert_eq!(response.status().as_u16(), 200, "{event} {id}");
+}
+
+async fn opened(service: &Running, number: u32, head: &str, fork: bool) {
+    let repository = json!({ "full_name": "octo/hello", "default_branch": "main" });
+    let home = if fork { json!({ "full_name": "stranger/hello" }) } else { repository.clone() };
+    let payload = json!({
+        "action": "opened",
+        "number": number,
+        "pull_request": {
+            "head": { "ref": "topic", "sha": head, "repo": home },
+            "base": { "ref": "main", "sha": "d".repeat(40), "repo": repository },
+        },
+        "repository": repository,
+    });
+    deliver(service, "pull_request", &format!("opened-{number}"), &payload).await;
+}
+
+async fn pushed(service: &Running, branch: &str, commit: &str, id: &str) {
+    let payload = json!({
+        "ref": format!("refs/heads/{branch}"),
+        "after": commit,
+        "repository": { "full_name": "octo/hello", "default_branch": "main" },
+    });
+    deliver(service, "push", id, &payload).await;
+}
+
+/// Waits until no job is left.
+async fn settle(service: &Running) {
+    for _ in 0..400 {
+        let (_, ready) = service.get("/ready", "").await;
+        if ready["queue"] == 0 {
+            assert_eq!(ready["dead_letters"], 0);
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+    }
+    panic!("work is left");
+}
+
+/// Uploads what pull request `number` measured of `commit`, and gives the judged run's number.
+async fn measured(service: &Running, token: &str, number: u32, commit: &str, values: &[u64], id: &str) -> Value {
+    let mut body = run("octo/hello", "topic", commit, values);
+    body["pull_request"] = json!(number);
+    body["run_id"] = json!(id);
+    let (status, answer) = service.upload(token, &body).await;
+    assert!(status < 300, "{answer}");
+    service.judged(&answer["run"], token).await;
+    answer["run"].clone()
+}
+
+async fn is_accepted(service: &Running, token: &str, run: &Value) -> bool {
+    let (_, stored) = service.get(&format!("/v1/runs/{run}"), token).await;
+    stored["run"]["accepted"] == true
+}
+
+/// The runs of the baselines of A and B on main.
+async fn samples(service: &Running, token: &str) -> [u64; 2] {
+    let (_, series) = service.get("/v1/repositories/octo/hello/series", token).await;
+    let mut sizes = [0; 2];
+    for (size, name) in sizes.iter_mut().zip(["A", "B"]) {
+        let items = series["items"].as_array().unwrap();
+        let wanted = |item: &&Value| item["benchmark"].as_str().unwrap().ends_with(name);
+        let number = &items.iter().find(wanted).unwrap()["series"];
+        let path = format!("/v1/series/{number}/baseline?branch=main");
+        let (_, baseline) = service.get(&path, token).await;
+        *size = baseline["sample_size"].as_u64().unwrap();
+    }
+    sizes
+}
+
+pub(crate) async fn a_fast_forward_brings_its_runs_into_the_history(place: Place) {
+    let service = Running::start(place).await;
+    let token = service.token("*", "admin").await;
+    service.history(&token, "octo/hello").await;
+    assert_eq!(samples(&service, &token).await, [10, 10]);
+    let head = "a".repeat(40);
+    opened(&service, 7, &head, false).await;
+    settle(&service).await;
+    // A is slower, twice, so that it is sure; B is as it was.
+    let first = measured(&service, &token, 7, &head, &[1500, 505], "1").await;
+    let second = measured(&service, &token, 7, &head, &[1502, 506], "2").await;
+    let (_, judged) = service.get(&format!("/v1/runs/{second}"), &token).await;
+    assert_eq!(judged["run"]["outcome"], "regression", "{judged}");
+    pushed(&service, "topic", &head, "push-topic").await;
+    settle(&service).await;
+    assert!(
+        !is_accepted(&service, &token, &first).await,
+        "its own branch has no history"
+    );
+    for delivery in ["push-1", "push-1", "push-2"] {
+        pushed(&service, "main", &head, delivery).await;
+        settle(&service).await;
+        for run in [&first, &second] {
+            assert!(is_accepted(&service, &token, run).await, "{delivery}");
+        }
+        assert_eq!(
+            samples(&service, &token).await,
+            [10, 12],
+            "what was slower stays out of the baseline, however often the push is told"
+        );
+    }
+    let (_, judged) = service.get(&format!("/v1/runs/{second}"), &token).await;
+    assert_eq!(judged["run"]["outcome"], "regression", "still judged by what was before it");
+    // A run of it that comes late is of the history at once.
+    let late = measured(&service, &token, 7, &head, &[1501, 504], "3").await;
+    assert!(is_accepted(&service, &token, &late).await);
+    // The slower level can be accepted from the run on that brought it.
+    let (_, series) = service.get("/v1/repositories/octo/hello/series", &token).await;
+    let number = &series["items"][0]["series"];
+    let accept = json!({ "branch": "main", "from_run": first, "justification": "it does more" });
+    let path = format!("/v1/series/{number}/accept");
+    let (status, answer) = service
+        .ask(reqwest::Method::POST, &path, &token, Some(&accept))
+        .await;
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(samples(&service, &token).await[0], 3);
+}
+
+pub(crate) async fn what_a_fork_measured_never_counts(place: Place) {
+    let service = Running::start(place).await;
+    let token = service.token("*", "admin").await;
+    service.history(&token, "octo/hello").await;
+    let (own, fork, unknown) = ("a".repeat(40), "b".repeat(40), "c".repeat(40));
+    opened(&service, 8, &fork, true).await;
+    settle(&service).await;
+    let of_fork = measured(&service, &token, 8, &fork, &[1001, 501], "1").await;
+    let of_unknown = measured(&service, &token, 9, &unknown, &[1001, 501], "1").await;
+    let of_own = measured(&service, &token, 7, &own, &[1001, 501], "1").await;
+    for commit in [&fork, &unknown, &own] {
+        pushed(&service, "main", commit, &format!("push-{commit}")).await;
+    }
+    settle(&service).await;
+    assert!(!is_accepted(&service, &token, &of_fork).await);
+    assert!(
+        !is_accepted(&service, &token, &of_unknown).await,
+        "nothing is known of that pull request"
+    );
+    assert_eq!(samples(&service, &token).await, [10, 10]);
+    // The webhook of the pull request may come after that of the push.
+    opened(&service, 7, &own, false).await;
+    settle(&service).await;
+    assert!(is_accepted(&service, &token, &of_own).await);
+    assert_eq!(samples(&service, &token).await, [11, 11]);
+}

@@ -121,11 +121,7 @@ pub enum StateError {
     Oidc(#[from] OidcError),
 }
 
-fn github(
-    layers: &Layers,
-    settings: &Settings,
-    database: &Database,
-) -> Result<Option<GitHub>, StateError> {
+fn github(layers: &Layers, settings: &Settings, database: &Database) -> Result<Option<GitHub>, StateError> {
     let Some(app_id) = settings.github.app_id else {
         return Ok(None);
     };

@@ -287,7 +287,7 @@ pub async fn drop_dead(connection: &mut AnyConnection, id: i64) -> sqlx::Result<
         > 0)
 }
 
-/// How many jobs are in each state: `waiting`, `running`, `dead`.
+/// How many jobs are in each state that has some: `waiting`, `running`, `dead`.
 ///
 /// # Errors
 /// The driver's.
@@ -298,7 +298,8 @@ pub async fn count(connection: &mut AnyConnection) -> sqlx::Result<Vec<(String, 
                UNION ALL SELECT 'waiting', COUNT(*) FROM jobs WHERE state = 'waiting'";
     let rows = sqlx::query(sql).fetch_all(connection).await?;
     let read = |row: &sqlx::any::AnyRow| Ok((row.try_get("state")?, row.try_get("jobs")?));
-    rows.iter().map(read).collect()
+    let counts: sqlx::Result<Vec<(String, i64)>> = rows.iter().map(read).collect();
+    Ok(counts?.into_iter().filter(|(_, count)| *count > 0).collect())
 }
 
 fn read(row: &sqlx::any::AnyRow) -> sqlx::Result<Job> {

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use sqlx::{AnyConnection, Row};
 
+use super::bulk;
 use super::runs::RunId;
 use super::streams::{SeriesId, StreamId};
 use crate::domain::Moment;
@@ -49,20 +50,7 @@ pub struct Epoch {
 /// # Errors
 /// The driver's.
 pub async fn put(connection: &mut AnyConnection, judgement: &Judgement) -> sqlx::Result<()> {
-    let sql = "INSERT INTO judgements (run_id, stream_id, branch, accepted, outcome, judged, verdicts)
-               VALUES ($1, $2, $3, $4, $5, $6, $7)
-               ON CONFLICT (run_id) DO UPDATE SET branch = excluded.branch, accepted = excluded.accepted,
-                   outcome = excluded.outcome, judged = excluded.judged, verdicts = excluded.verdicts";
-    let query = sqlx::query(sql)
-        .bind(judgement.run.0)
-        .bind(judgement.stream.0)
-        .bind(judgement.branch.clone())
-        .bind(i64::from(judgement.accepted))
-        .bind(judgement.outcome.clone())
-        .bind(judgement.judged.0)
-        .bind(judgement.verdicts.clone());
-    query.execute(connection).await?;
-    Ok(())
+    bulk::put_judgements(connection, &[judgement]).await
 }
 
 /// The judgement on a run.

@@ -11,6 +11,7 @@ mod migrate;
 mod writer;
 
 pub mod audit;
+pub mod bulk;
 pub mod deliveries;
 pub mod jobs;
 pub mod judgements;

@@ -8,7 +8,11 @@ use crate::domain::Moment;
 use crate::github::{ContentLimits, LeaseError, Pace, place};
 
 impl Pace for Database {
-    fn take(&self, installation: u64, limits: ContentLimits) -> BoxFuture<'_, Result<Option<u64>, LeaseError>> {
+    fn take(
+        &self,
+        installation: u64,
+        limits: ContentLimits,
+    ) -> BoxFuture<'_, Result<Option<u64>, LeaseError>> {
         Box::pin(async move {
             let taken = self.write(move |connection| Box::pin(take(connection, installation, limits)));
             taken.await.map_err(|error| LeaseError(Box::new(error)))

@@ -63,6 +63,15 @@ const COLUMNS: &str =
     "id, repository_id, stream_id, branch, target, commit_sha, pull_request, run_key, received,
     uploader, workflow_run, results, base, problems";
 
+/// The columns of a run in a table that goes by `name` in a statement.
+pub(super) fn columns_of(name: &str) -> String {
+    let columns: Vec<String> = COLUMNS
+        .split(',')
+        .map(|column| format!("{name}.{}", column.trim()))
+        .collect();
+    columns.join(", ")
+}
+
 /// Stores a run; `None` when the same upload is there already.
 ///
 /// # Errors
@@ -138,21 +147,6 @@ pub async fn of_commit(
     let query = sqlx::query(AssertSqlSafe(sql))
         .bind(stream.0)
         .bind(commit.to_owned());
-    query.fetch_all(connection).await?.iter().map(read).collect()
-}
-
-/// The run of this number after all earlier ones of its commit in its stream.
-///
-/// # Errors
-/// The driver's.
-pub async fn with_earlier(connection: &mut AnyConnection, id: RunId) -> sqlx::Result<Vec<Run>> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM runs
-         WHERE (stream_id, commit_sha) = (SELECT own.stream_id, own.commit_sha FROM runs own WHERE own.id = $1)
-             AND id <= $1
-         ORDER BY id"
-    );
-    let query = sqlx::query(AssertSqlSafe(sql)).bind(id.0);
     query.fetch_all(connection).await?.iter().map(read).collect()
 }
 
@@ -240,7 +234,8 @@ pub async fn history_ids(
     before: RunId,
     limit: u32,
 ) -> sqlx::Result<Vec<RunId>> {
-    let sql = "SELECT run_id FROM judgements WHERE stream_id = $1 AND branch = $2 AND accepted = 1 AND run_id < $3
+    let sql =
+        "SELECT run_id FROM judgements WHERE stream_id = $1 AND branch = $2 AND accepted = 1 AND run_id < $3
                ORDER BY run_id DESC LIMIT $4";
     let query = sqlx::query_scalar(sql)
         .bind(stream.0)
@@ -271,7 +266,7 @@ pub async fn adopt(
     Ok(())
 }
 
-fn read(row: &sqlx::any::AnyRow) -> sqlx::Result<Run> {
+pub(super) fn read(row: &sqlx::any::AnyRow) -> sqlx::Result<Run> {
     let pull_request: Option<i64> = row.try_get("pull_request")?;
     Ok(Run {
         id: RunId(row.try_get("id")?),

@@ -36,7 +36,11 @@ impl Default for ContentLimits {
 /// Where it is counted what each installation made.
 pub trait Pace: fmt::Debug + Send + Sync {
     /// Takes a place for one request that is made now; else says for how many milliseconds there is none.
-    fn take(&self, installation: u64, limits: ContentLimits) -> BoxFuture<'_, Result<Option<u64>, LeaseError>>;
+    fn take(
+        &self,
+        installation: u64,
+        limits: ContentLimits,
+    ) -> BoxFuture<'_, Result<Option<u64>, LeaseError>>;
 }
 
 /// Counted within this process alone.
@@ -44,7 +48,11 @@ pub trait Pace: fmt::Debug + Send + Sync {
 pub struct MemoryPace(Mutex<HashMap<u64, Vec<i64>>>);
 
 impl Pace for MemoryPace {
-    fn take(&self, installation: u64, limits: ContentLimits) -> BoxFuture<'_, Result<Option<u64>, LeaseError>> {
+    fn take(
+        &self,
+        installation: u64,
+        limits: ContentLimits,
+    ) -> BoxFuture<'_, Result<Option<u64>, LeaseError>> {
         let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let wait = place(
             made.entry(installation).or_default(),
@@ -61,7 +69,10 @@ pub(crate) fn place(made: &mut Vec<i64>, limits: ContentLimits, now: i64) -> Opt
     made.retain(|at| (now - HOUR..=now + MINUTE).contains(at));
     made.sort_unstable();
     let full = |most: usize, span: i64| {
-        let first = made.len().checked_sub(most.max(1)).and_then(|index| made.get(index))?;
+        let first = made
+            .len()
+            .checked_sub(most.max(1))
+            .and_then(|index| made.get(index))?;
         u64::try_from(first + span - now).ok().filter(|left| *left > 0)
     };
     let wait = full(limits.an_hour, HOUR).max(full(limits.a_minute, MINUTE));
@@ -85,8 +96,7 @@ mod tests {
                 Some(wait) => now += i64::try_from(wait).unwrap(),
             }
         }
-        let within =
-            |span: i64, most: usize| made.windows(most + 1).all(|some| some[most] - some[0] >= span);
+        let within = |span: i64, most: usize| made.windows(most + 1).all(|some| some[most] - some[0] >= span);
         assert!(within(MINUTE, 80) && within(HOUR, 500));
         assert!(made[499] < 420_000, "and no slower than needed: {}", made[499]);
         assert!(kept.len() <= 500, "what is older than an hour is forgotten");

@@ -15,11 +15,11 @@ use tracing::Instrument as _;
 
 use super::Failure;
 use super::worker::{LOOK_AGAIN, lease, note, observe};
-use crate::database::DatabaseError;
 use crate::database::jobs::{self, Job, Queue, Taker};
 use crate::database::runs::RunId;
 use crate::database::streams::StreamId;
-use crate::judging::{AboutRun, Candidate, Consequences, Unsaved, judge_candidate};
+use crate::database::{DatabaseError, bulk};
+use crate::judging::{AboutRun, Candidate, Consequences, Sitting, judge_candidate};
 use crate::state::AppState;
 
 /// Jobs that are taken at once.
@@ -106,50 +106,121 @@ async fn renew(
 
 /// Judges and saves in portions, so that large runs do not fill the memory.
 async fn judge_all(state: &AppState, taken: &[Job]) {
-    let mut rest = taken;
-    while !rest.is_empty() {
-        let begun = Instant::now();
-        let mut streams: BTreeMap<StreamId, Vec<(Job, Candidate)>> = BTreeMap::new();
-        let mut done: Vec<(Job, Outcome)> = Vec::new();
-        let mut bytes = 0;
-        while let Some((job, others)) = rest.split_first().filter(|_| bytes < ROOM) {
-            rest = others;
-            match load(state, job).await {
-                Ok(Some(candidate)) => {
-                    bytes += candidate.run.run.results.len();
-                    let stream = candidate.run.run.stream;
-                    streams.entry(stream).or_default().push((job.clone(), candidate));
-                }
-                Ok(None) => done.push((job.clone(), Ok(None))),
-                Err(failure) => done.push((job.clone(), Err(failure))),
+    let mut done: Vec<(Job, Outcome)> = Vec::new();
+    let mut jobs: BTreeMap<RunId, Job> = BTreeMap::new();
+    for job in taken {
+        match serde_json::from_str::<AboutRun>(&job.payload) {
+            Ok(about) => drop(jobs.insert(RunId(about.run), job.clone())),
+            Err(error) => done.push((job.clone(), Err(error.into()))),
+        }
+    }
+    let ids: Vec<RunId> = jobs.keys().copied().collect();
+    match sizes(state, &ids).await {
+        Ok(sizes) => {
+            for portion in portions(&sizes) {
+                judge_portion(state, &portion, &mut jobs).await;
             }
+            // A run that is gone was removed for its age: there is nothing left to do.
+            done.extend(jobs.into_values().map(|job| (job, Ok(None))));
         }
-        let mut at_work = JoinSet::new();
-        for of_stream in streams.into_values() {
-            at_work.spawn(judge_stream(state.clone(), of_stream));
+        Err(error) => {
+            let failed = |job| (job, Err(Failure::again(error.to_string())));
+            done.extend(jobs.into_values().map(failed));
         }
-        done.extend(at_work.join_all().await.into_iter().flatten());
-        save(state, done, begun).await;
+    }
+    if !done.is_empty() {
+        save(state, done, Instant::now()).await;
     }
 }
 
-async fn load(state: &AppState, job: &Job) -> Result<Option<Candidate>, Failure> {
-    let about: AboutRun = serde_json::from_str(&job.payload)?;
+async fn sizes(state: &AppState, ids: &[RunId]) -> Result<Vec<(RunId, usize)>, DatabaseError> {
     let mut connection = state.database.read().await?;
-    // A run that is gone was removed for its age: there is nothing left to do.
-    Ok(Candidate::load(&mut connection, RunId(about.run)).await?)
+    Ok(bulk::sizes(&mut connection, ids).await?)
+}
+
+/// Runs that are in hand at once: as many as have room, and one at least.
+fn portions(sizes: &[(RunId, usize)]) -> Vec<Vec<RunId>> {
+    let mut portions: Vec<Vec<RunId>> = Vec::new();
+    let mut bytes = 0_usize;
+    for (id, size) in sizes {
+        bytes = bytes.saturating_add(*size);
+        match portions.last_mut().filter(|_| bytes <= ROOM) {
+            Some(portion) => portion.push(*id),
+            None => {
+                portions.push(vec![*id]);
+                bytes = *size;
+            }
+        }
+    }
+    portions
+}
+
+/// Judges some runs and saves what follows; their jobs are taken out of `jobs`.
+async fn judge_portion(state: &AppState, portion: &[RunId], jobs: &mut BTreeMap<RunId, Job>) {
+    let begun = Instant::now();
+    let mut done: Vec<(Job, Outcome)> = Vec::new();
+    let mut streams: BTreeMap<StreamId, Vec<(Job, Candidate)>> = BTreeMap::new();
+    for (id, candidate) in load(state, portion).await {
+        let Some(job) = jobs.remove(&id) else {
+            continue;
+        };
+        match candidate {
+            Ok(candidate) => {
+                let of_stream = streams.entry(candidate.run.run.stream).or_default();
+                of_stream.push((job, candidate));
+            }
+            Err(failure) => done.push((job, Err(failure))),
+        }
+    }
+    let mut at_work = JoinSet::new();
+    for (stream, of_stream) in streams {
+        at_work.spawn(judge_stream(state.clone(), stream, of_stream));
+    }
+    done.extend(at_work.join_all().await.into_iter().flatten());
+    save(state, done, begun).await;
+}
+
+/// Reads runs, all at once; when that fails, one by one, so that one that cannot be read fails alone.
+async fn load(state: &AppState, portion: &[RunId]) -> Vec<(RunId, Result<Candidate, Failure>)> {
+    let read = async |ids: &[RunId]| {
+        let mut connection = state.database.read().await?;
+        let found = Candidate::load_all(&mut connection, ids).await?;
+        let found = found.into_iter();
+        Ok::<Vec<_>, Failure>(found.map(|(id, one)| (id, one.map_err(Failure::from))).collect())
+    };
+    if let Ok(found) = read(portion).await {
+        return found;
+    }
+    let mut found = Vec::new();
+    for id in portion {
+        match read(&[*id]).await {
+            Ok(one) => found.extend(one),
+            Err(failure) => found.push((*id, Err(failure))),
+        }
+    }
+    found
 }
 
 /// Judges runs of one stream in their order: each sees what was found of those before it.
-async fn judge_stream(state: AppState, of_stream: Vec<(Job, Candidate)>) -> Vec<(Job, Outcome)> {
-    let mut unsaved = Unsaved::default();
+async fn judge_stream(
+    state: AppState,
+    stream: StreamId,
+    of_stream: Vec<(Job, Candidate)>,
+) -> Vec<(Job, Outcome)> {
+    let mut sitting = Sitting::default();
+    if let Err(error) = prepare(&state, &mut sitting, stream, &of_stream).await {
+        // Then each run reads its history by itself.
+        tracing::warn!(%error, "the history of several runs cannot be read at once");
+    }
+    let mut sitting = Arc::new(sitting);
     let mut done = Vec::with_capacity(of_stream.len());
     for (job, candidate) in of_stream {
         let span = tracing::info_span!("job", id = job.id, kind = %job.kind, correlation = %job.correlation, attempt = job.attempts);
         // On a task of its own: a panic is a failure of this job alone.
         let judging = tokio::spawn({
-            let (state, unsaved, correlation) = (state.clone(), unsaved.clone(), job.correlation.clone());
-            async move { judge_candidate(&state, &candidate, &unsaved, &correlation).await }.instrument(span)
+            let (state, sitting, correlation) =
+                (state.clone(), Arc::clone(&sitting), job.correlation.clone());
+            async move { judge_candidate(&state, &candidate, &sitting, &correlation).await }.instrument(span)
         });
         let outcome: Outcome = match judging.await {
             Ok(Ok(judged)) => Ok(judged.map(|judged| judged.consequences)),
@@ -157,11 +228,40 @@ async fn judge_stream(state: AppState, of_stream: Vec<(Job, Candidate)>) -> Vec<
             Err(error) => Err(Failure::again(format!("the work broke off: {error}"))),
         };
         if let Ok(Some(consequences)) = &outcome {
-            consequences.note(&mut unsaved);
+            consequences.note(Arc::make_mut(&mut sitting));
         }
         done.push((job, outcome));
     }
     done
+}
+
+/// Reads the histories by which more than one of these runs is judged.
+async fn prepare(
+    state: &AppState,
+    sitting: &mut Sitting,
+    stream: StreamId,
+    of_stream: &[(Job, Candidate)],
+) -> Result<(), DatabaseError> {
+    let mut targets: BTreeMap<&str, (RunId, u32)> = BTreeMap::new();
+    for (_, candidate) in of_stream {
+        let (last, count) = targets
+            .entry(&candidate.run.run.target)
+            .or_insert((candidate.run.id, 0));
+        *last = candidate.run.id.max(*last);
+        *count += 1;
+    }
+    let most = state.settings.load().judging.baseline_runs;
+    for (target, (last, count)) in targets {
+        if count > 1 {
+            let mut connection = state.database.read().await?;
+            // Some of the runs between them are judged by others.
+            let limit = most.saturating_add(2 * count);
+            sitting
+                .read(&mut connection, (stream, target), last, limit)
+                .await?;
+        }
+    }
+    Ok(())
 }
 
 /// Saves all that can be saved in one transaction; when that fails, one by one.
@@ -202,21 +302,28 @@ async fn save(state: &AppState, done: Vec<(Job, Outcome)>, begun: Instant) {
     }
 }
 
-async fn store(
-    state: &AppState,
-    judged: Arc<[(Job, Option<Consequences>)]>,
-) -> Result<(), DatabaseError> {
+async fn store(state: &AppState, judged: Arc<[(Job, Option<Consequences>)]>) -> Result<(), DatabaseError> {
     let write = state.database.write(move |connection| {
         let judged = Arc::clone(&judged);
-        Box::pin(async move {
-            for (job, consequences) in judged.iter() {
-                if let Some(consequences) = consequences {
-                    consequences.store(connection).await?;
-                }
-                jobs::finish(connection, job.id, &job.key).await?;
-            }
-            Ok(())
-        })
+        Box::pin(async move { Consequences::store_all(connection, &judged).await })
     });
     write.await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn portions_have_room_for_their_runs() {
+        let of = |sizes: &[usize]| {
+            let sizes: Vec<_> = (1..).map(RunId).zip(sizes.iter().copied()).collect();
+            let portions = portions(&sizes).into_iter();
+            portions.map(|portion| portion.len()).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&[]), [0; 0]);
+        assert_eq!(of(&[1; 128]), [128]);
+        assert_eq!(of(&[ROOM / 2, ROOM / 2, 1]), [2, 1]);
+        assert_eq!(of(&[2 * ROOM, 1, usize::MAX, usize::MAX]), [1, 1, 1, 1]);
+    }
 }

@@ -8,9 +8,9 @@ use crate::database::{judgements, pull_requests};
 use crate::directory::Known;
 use crate::domain::{CommentRule, CommitSha, PullNumber};
 use crate::github::{
-    Again, Badge, CheckRun, CheckState, Conclusion, Extras, GitHubError, Repository, TrackingIssue, annotations,
-    comment_room, comment_text, conclusion, marker, pull_requests_of, put_check_run, put_comment,
-    put_tracking_issue, rerun_workflow,
+    Again, Badge, CheckRun, CheckState, Conclusion, Extras, GitHubError, Repository, TrackingIssue,
+    annotations, comment_room, comment_text, conclusion, marker, pull_requests_of, put_check_run,
+    put_comment, put_tracking_issue, rerun_workflow,
 };
 use crate::judging::{
     AboutCommit, AboutPull, AboutRun, AboutSeries, Candidate, Part, RunVerdicts, case_of, report,

@@ -171,7 +171,8 @@ pub(super) fn observe(job: &Job, outcome: &Result<(), Failure>, seconds: f64) {
         Err(Failure::Again { .. }) => "failed",
         Err(Failure::Never(_)) => "given-up",
     };
-    metrics::histogram!("regressd_job_seconds", "kind" => job.kind.clone(), "outcome" => word).record(seconds);
+    metrics::histogram!("regressd_job_seconds", "kind" => job.kind.clone(), "outcome" => word)
+        .record(seconds);
 }
 
 /// Waits for the work, and renews the lease as long as it takes. A panic is a failure like any other.

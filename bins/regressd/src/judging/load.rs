@@ -1,15 +1,16 @@
 //! Reads the case file of a run.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sqlx::AnyConnection;
 
 use super::remembered::{PastRun, Remembered};
+use super::sitting::Sitting;
 use super::{CaseFile, Medians, Results};
 use crate::database::runs::{self, Run, RunId};
 use crate::database::streams::StreamId;
-use crate::database::{judgements, landed};
+use crate::database::{bulk, judgements, landed};
 use crate::directory::Names;
 
 /// A run, and the runs of its commit that were sent before it for the same purpose: a branch may be the head of a pull
@@ -22,17 +23,6 @@ pub struct Candidate {
     pub results: Results,
     /// Those before it, oldest first.
     pub earlier: Vec<Run>,
-}
-
-/// Judgements that are made and not saved yet: what later runs of the same stream are judged by all the same.
-#[derive(Clone, Debug, Default)]
-pub struct Unsaved {
-    /// Runs that are part of a history now: number and branch.
-    pub(super) accepted: Vec<(i64, String)>,
-    /// Values that must not count: (series, run).
-    pub(super) rejected: BTreeSet<(i64, i64)>,
-    /// Values that count after all.
-    pub(super) cleared: BTreeSet<(i64, i64)>,
 }
 
 /// How a history is read.
@@ -48,18 +38,39 @@ impl Candidate {
     /// Reads the run of this number; `None` when there is none.
     ///
     /// # Errors
-    /// The driver's.
+    /// The driver's, or stored results that cannot be read.
     pub async fn load(connection: &mut AnyConnection, id: RunId) -> sqlx::Result<Option<Self>> {
-        let mut all = runs::with_earlier(connection, id).await?;
-        let Some(run) = all.pop().filter(|run| run.id == id) else {
-            return Ok(None);
+        let found = Self::load_all(connection, &[id]).await?;
+        found
+            .into_iter()
+            .next()
+            .map(|(_, candidate)| candidate)
+            .transpose()
+    }
+
+    /// Reads many; those that are gone are left out.
+    ///
+    /// # Errors
+    /// The driver's; and for each of them, stored results that cannot be read.
+    pub async fn load_all(
+        connection: &mut AnyConnection,
+        ids: &[RunId],
+    ) -> sqlx::Result<Vec<(RunId, sqlx::Result<Self>)>> {
+        let mut commits: BTreeMap<RunId, Vec<Run>> = BTreeMap::new();
+        for (asked, run) in bulk::with_earlier(connection, ids).await? {
+            commits.entry(asked).or_default().push(run);
+        }
+        let candidate = |(id, mut all): (RunId, Vec<Run>)| {
+            let run = all.pop()?;
+            all.retain(|one| one.run.target == run.run.target);
+            let candidate = read(&run.run.results).map(|results| Self {
+                run,
+                results,
+                earlier: all,
+            });
+            Some((id, candidate))
         };
-        all.retain(|one| one.run.target == run.run.target);
-        Ok(Some(Self {
-            results: read(&run.run.results)?,
-            run,
-            earlier: all,
-        }))
+        Ok(commits.into_iter().filter_map(candidate).collect())
     }
 }
 
@@ -72,7 +83,7 @@ pub(super) async fn load_case(
     histories: Histories<'_>,
     candidate: &Candidate,
     names: Arc<Names>,
-    unsaved: &Unsaved,
+    sitting: &Sitting,
 ) -> sqlx::Result<CaseFile> {
     let run = &candidate.run;
     let of_history = run.run.is_of_history()
@@ -101,7 +112,7 @@ pub(super) async fn load_case(
     histories.remembered.keep(run.id.0, past);
     let whose = (run.run.stream, run.run.target.as_str());
     let until = (run.id, run.run.commit.as_str());
-    fill(connection, histories, &mut case, whose, until, unsaved).await?;
+    fill(connection, histories, &mut case, whose, until, sitting).await?;
     Ok(case)
 }
 
@@ -117,8 +128,16 @@ pub async fn baseline_case(
 ) -> sqlx::Result<CaseFile> {
     let mut case = CaseFile::default();
     let until = (RunId(i64::MAX), "");
-    let unsaved = Unsaved::default();
-    fill(connection, histories, &mut case, (stream, branch), until, &unsaved).await?;
+    let sitting = Sitting::default();
+    fill(
+        connection,
+        histories,
+        &mut case,
+        (stream, branch),
+        until,
+        &sitting,
+    )
+    .await?;
     Ok(case)
 }
 
@@ -129,18 +148,22 @@ async fn fill(
     case: &mut CaseFile,
     (stream, branch): (StreamId, &str),
     (before, commit): (RunId, &str),
-    unsaved: &Unsaved,
+    sitting: &Sitting,
 ) -> sqlx::Result<()> {
     let most = histories.baseline_runs as usize;
-    let mut newest = runs::history_ids(connection, stream, branch, before, histories.baseline_runs).await?;
-    let made = unsaved.accepted.iter();
-    let made = made.filter(|(run, of)| of == branch && *run < before.0 && !newest.contains(&RunId(*run)));
-    let made: Vec<RunId> = made.map(|(run, _)| RunId(*run)).collect();
-    newest.extend(made);
-    newest.sort_unstable_by(|one, other| other.cmp(one));
-    newest.truncate(most);
+    let newest = match sitting.newest(branch, before, most) {
+        Some(newest) => newest,
+        None => {
+            let limit = histories.baseline_runs;
+            let stored = runs::history_ids(connection, stream, branch, before, limit).await?;
+            sitting.with_unsaved(stored, branch, before, most)
+        }
+    };
     let oldest = newest.last().copied().unwrap_or(before);
-    let marks = judgements::marks(connection, stream, branch, oldest, before).await?;
+    let marks = match sitting.marks(branch, oldest, before) {
+        Some(marks) => marks,
+        None => judgements::marks(connection, stream, branch, oldest, before).await?,
+    };
     case.epochs = marks.epochs;
     case.rejected = marks.rejected;
     add(connection, histories, case, (stream, branch), &newest, commit).await?;
@@ -155,8 +178,7 @@ async fn fill(
         }
         add(connection, histories, case, (stream, branch), &older, commit).await?;
     }
-    case.rejected.extend(&unsaved.rejected);
-    case.rejected.retain(|value| !unsaved.cleared.contains(value));
+    sitting.correct(&mut case.rejected);
     case.history.sort_unstable_by_key(|(run, _)| *run);
     case.history.dedup_by_key(|(run, _)| *run);
     Ok(())

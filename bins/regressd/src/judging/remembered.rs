@@ -87,7 +87,11 @@ mod tests {
     use crate::judging::Results;
 
     fn past(values: i64) -> PastRun {
-        let results = Results((0..values).map(|series| (series, vec![1.0])).collect::<BTreeMap<_, _>>());
+        let results = Results(
+            (0..values)
+                .map(|series| (series, vec![1.0]))
+                .collect::<BTreeMap<_, _>>(),
+        );
         PastRun {
             commit: "c".into(),
             medians: Arc::new(Medians::of(&results)),

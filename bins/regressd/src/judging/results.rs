@@ -72,7 +72,10 @@ mod tests {
         let odd = Results::read("[[1,[2,3,10]],[4,[]]]").unwrap();
         assert_eq!(odd.median(1), Some(3.0));
         let medians = Medians::of(&odd);
-        assert_eq!((medians.get(1), medians.get(4), medians.get(2)), (Some(3.0), None, None));
+        assert_eq!(
+            (medians.get(1), medians.get(4), medians.get(2)),
+            (Some(3.0), None, None)
+        );
         assert!(Results::read("{}").is_err());
     }
 }

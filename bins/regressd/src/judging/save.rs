@@ -7,10 +7,10 @@ use regress_core::detect::VerdictKind;
 use serde::{Deserialize, Serialize};
 use sqlx::AnyConnection;
 
-use super::load::Unsaved;
-use super::{CaseFile, RunVerdicts, StoredVerdict, persistent, recovered};
+use super::{CaseFile, RunVerdicts, Sitting, StoredVerdict, persistent, recovered};
 use crate::database::DatabaseError;
-use crate::database::jobs::{self as job_table, NewJob};
+use crate::database::bulk;
+use crate::database::jobs::{self as job_table, Job, NewJob};
 use crate::database::judgements::{self, Judgement};
 use crate::database::repositories::RepositoryId;
 use crate::database::runs::{Run, RunId};
@@ -164,7 +164,8 @@ impl Consequences {
         let save = state.database.write(move |connection| {
             let consequences = Arc::clone(&consequences);
             Box::pin(async move {
-                consequences.store(connection).await?;
+                judgements::put(connection, &consequences.judgement).await?;
+                consequences.store_rest(connection).await?;
                 let RunId(run) = consequences.judgement.run;
                 job_table::finish_waiting(connection, &format!("{}:{run}", Kind::Judge)).await
             })
@@ -181,9 +182,26 @@ impl Consequences {
         !self.jobs.is_empty()
     }
 
-    /// Stores everything that follows, within a transaction.
-    pub(crate) async fn store(&self, connection: &mut AnyConnection) -> sqlx::Result<()> {
-        judgements::put(connection, &self.judgement).await?;
+    /// Saves what follows from several judgements, and the end of the jobs that made them, within a transaction.
+    pub(crate) async fn store_all(
+        connection: &mut AnyConnection,
+        done: &[(Job, Option<Self>)],
+    ) -> sqlx::Result<()> {
+        let all: Vec<&Self> = done
+            .iter()
+            .filter_map(|(_, consequences)| consequences.as_ref())
+            .collect();
+        let judgements: Vec<&Judgement> = all.iter().map(|one| &one.judgement).collect();
+        bulk::put_judgements(connection, &judgements).await?;
+        for one in all {
+            one.store_rest(connection).await?;
+        }
+        let jobs: Vec<&Job> = done.iter().map(|(job, _)| job).collect();
+        bulk::finish(connection, &jobs).await
+    }
+
+    /// Stores everything that follows beside the judgement.
+    async fn store_rest(&self, connection: &mut AnyConnection) -> sqlx::Result<()> {
         for run in &self.earlier {
             for series in judgements::rejected_in(connection, *run).await? {
                 if self.fine.contains(&series.0) {
@@ -201,17 +219,14 @@ impl Consequences {
     }
 
     /// Lets the runs that are judged next see this one, before it is saved.
-    pub(crate) fn note(&self, unsaved: &mut Unsaved) {
-        let RunId(run) = self.judgement.run;
+    pub(crate) fn note(&self, sitting: &mut Sitting) {
         if self.judgement.accepted {
-            unsaved.accepted.push((run, self.judgement.branch.clone()));
-            let rejected = self.rejected.iter().map(|series| (series.0, run));
-            unsaved.rejected.extend(rejected);
+            let rejected = self.rejected.iter().map(|series| series.0);
+            sitting.accept(self.judgement.run, &self.judgement.branch, rejected);
         }
-        for RunId(earlier) in &self.earlier {
+        for earlier in &self.earlier {
             for series in &self.fine {
-                unsaved.rejected.remove(&(*series, *earlier));
-                unsaved.cleared.insert((*series, *earlier));
+                sitting.clear(*series, *earlier);
             }
         }
     }

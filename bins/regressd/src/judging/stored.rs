@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::load::{Candidate, Histories, Unsaved, load_case};
+use super::load::{Candidate, Histories, load_case};
 use super::save::{Consequences, consequences};
-use super::{CaseFile, RunVerdicts, judge_case};
+use super::{CaseFile, RunVerdicts, Sitting, judge_case};
 use crate::database::DatabaseError;
 use crate::database::runs::{Run, RunId};
 use crate::directory::Names;
@@ -40,28 +40,25 @@ pub async fn judge_stored(
     let candidate = Candidate::load(&mut connection, id).await?;
     drop(connection);
     match candidate {
-        Some(candidate) => judge_candidate(state, &candidate, &Unsaved::default(), correlation).await,
+        Some(candidate) => judge_candidate(state, &candidate, &Sitting::default(), correlation).await,
         None => Ok(None),
     }
 }
 
-/// The same for a run that was read already, with regard to judgements that are made but not saved yet.
+/// The same for a run that was read already, in a sitting with others of its stream.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn judge_candidate(
     state: &AppState,
     candidate: &Candidate,
-    unsaved: &Unsaved,
+    sitting: &Sitting,
     correlation: &str,
 ) -> Result<Option<Judged>, DatabaseError> {
     let settings = state.settings.load_full();
     let run = &candidate.run;
     let (database, directory) = (&state.database, &state.directory);
-    let Some(known) = directory
-        .repository_by_id(database, run.run.repository)
-        .await?
-    else {
+    let Some(known) = directory.repository_by_id(database, run.run.repository).await? else {
         return Ok(None);
     };
     let series = candidate.results.0.keys().copied();
@@ -72,7 +69,7 @@ pub async fn judge_candidate(
     };
     let mut connection = database.read().await?;
     let names = Arc::clone(&contents.names);
-    let case = load_case(&mut connection, histories, candidate, names, unsaved).await?;
+    let case = load_case(&mut connection, histories, candidate, names, sitting).await?;
     drop(connection);
     let case = Arc::new(case);
     let verdicts = match known.config.thresholds(&settings.judging, &contents.component) {
@@ -116,6 +113,6 @@ pub async fn case_of(state: &AppState, candidate: &Candidate) -> Result<CaseFile
         baseline_runs: state.settings.load().judging.baseline_runs,
     };
     let mut connection = state.database.read().await?;
-    let unsaved = Unsaved::default();
-    Ok(load_case(&mut connection, histories, candidate, contents.names, &unsaved).await?)
+    let sitting = Sitting::default();
+    Ok(load_case(&mut connection, histories, candidate, contents.names, &sitting).await?)
 }

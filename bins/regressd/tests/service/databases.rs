@@ -164,7 +164,11 @@ pub(crate) async fn processes_share_the_pace_of_content(place: Place) {
     let taken = answers.iter().filter(|wait| wait.is_none()).count();
     assert_eq!(taken, 10, "together no more than allowed: {answers:?}");
     assert!(answers.iter().flatten().all(|wait| (1..=60_000).contains(wait)));
-    assert_eq!(one.take(8, limits).await.unwrap(), None, "another installation has its own");
+    assert_eq!(
+        one.take(8, limits).await.unwrap(),
+        None,
+        "another installation has its own"
+    );
 }
 
 pub(crate) async fn old_runs_go_and_baselines_stay(place: Place) {

@@ -76,10 +76,7 @@ fn run_file() -> String {
 
 /// Whether the contents alone tell which tool it was: all but those that are only plain numbers.
 fn is_told(tool: Tool) -> bool {
-    !matches!(
-        tool,
-        Tool::CustomSmallerIsBetter | Tool::CustomBiggerIsBetter
-    )
+    !matches!(tool, Tool::CustomSmallerIsBetter | Tool::CustomBiggerIsBetter)
 }
 
 pub(crate) async fn every_format_is_taken(place: Place) {
@@ -108,7 +105,10 @@ pub(crate) async fn every_format_is_taken(place: Place) {
                 Tool::CustomSmallerIsBetter => "smaller-is-better",
                 _ => continue,
             };
-            assert!(results.iter().all(|one| one["direction"] == direction), "{judged}");
+            assert!(
+                results.iter().all(|one| one["direction"] == direction),
+                "{judged}"
+            );
         }
     }
 }

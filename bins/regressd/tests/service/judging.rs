@@ -48,7 +48,9 @@ pub(crate) async fn runs_judged_together_see_each_other(place: Place) {
         1,
     );
     let template = template.await.unwrap().remove(0).run;
-    let series = streams::series_of(&mut connection, template.stream).await.unwrap();
+    let series = streams::series_of(&mut connection, template.stream)
+        .await
+        .unwrap();
     drop(connection);
     let (a, b) = (series[0].id.0, series[1].id.0);
     let new = |commit: &str, results: String| NewRun {
@@ -88,11 +90,18 @@ pub(crate) async fn runs_judged_together_see_each_other(place: Place) {
         ]
     );
     let (_, baseline) = service.get(&format!("/v1/series/{a}/baseline"), &token).await;
-    assert_eq!(baseline["sample_size"], 12, "what was slower stays out: {baseline}");
+    assert_eq!(
+        baseline["sample_size"], 12,
+        "what was slower stays out: {baseline}"
+    );
     // The one that cannot be read failed alone, and is tried again.
     let mut connection = service.state.database.read().await.unwrap();
     let left = job_table::count(&mut connection).await.unwrap();
-    let waiting: i64 = left.iter().filter(|(state, _)| state != "dead").map(|(_, count)| count).sum();
+    let waiting: i64 = left
+        .iter()
+        .filter(|(state, _)| state != "dead")
+        .map(|(_, count)| count)
+        .sum();
     assert_eq!(waiting, 1, "{left:?}");
 }
 
@@ -110,7 +119,9 @@ pub(crate) async fn a_suspicion_is_cleared_within_one_batch(place: Place) {
         1,
     );
     let template = all.await.unwrap().remove(0).run;
-    let series = streams::series_of(&mut connection, template.stream).await.unwrap();
+    let series = streams::series_of(&mut connection, template.stream)
+        .await
+        .unwrap();
     drop(connection);
     let (a, b) = (series[0].id.0, series[1].id.0);
     let new = |key: &str, commit: &str, of_a: u32| NewRun {
@@ -126,8 +137,16 @@ pub(crate) async fn a_suspicion_is_cleared_within_one_batch(place: Place) {
     )
     .await;
     let last = service.judged(&json!(ids[2]), &token).await;
-    let of_a = last["results"].as_array().unwrap().iter().find(|one| one["series"] == a);
-    assert_eq!(of_a.unwrap()["sample_size"], 12, "the cleared value counts: {last}");
+    let of_a = last["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|one| one["series"] == a);
+    assert_eq!(
+        of_a.unwrap()["sample_size"],
+        12,
+        "the cleared value counts: {last}"
+    );
     let first = service.judged(&json!(ids[0]), &token).await;
     assert_eq!(outcome(&first), ("unchanged", true));
     let (_, baseline) = service.get(&format!("/v1/series/{a}/baseline"), &token).await;

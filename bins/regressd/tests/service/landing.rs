@@ -24,7 +24,11 @@ async fn deliver(service: &Running, event: &str, id: &str, payload: &Value) {
 
 async fn opened(service: &Running, number: u32, head: &str, fork: bool) {
     let repository = json!({ "full_name": "octo/hello", "default_branch": "main" });
-    let home = if fork { json!({ "full_name": "stranger/hello" }) } else { repository.clone() };
+    let home = if fork {
+        json!({ "full_name": "stranger/hello" })
+    } else {
+        repository.clone()
+    };
     let payload = json!({
         "action": "opened",
         "number": number,
@@ -60,7 +64,14 @@ async fn settle(service: &Running) {
 }
 
 /// Uploads what pull request `number` measured of `commit`, and gives the judged run's number.
-async fn measured(service: &Running, token: &str, number: u32, commit: &str, values: &[u64], id: &str) -> Value {
+async fn measured(
+    service: &Running,
+    token: &str,
+    number: u32,
+    commit: &str,
+    values: &[u64],
+    id: &str,
+) -> Value {
     let mut body = run("octo/hello", "topic", commit, values);
     body["pull_request"] = json!(number);
     body["run_id"] = json!(id);
@@ -122,7 +133,10 @@ pub(crate) async fn a_fast_forward_brings_its_runs_into_the_history(place: Place
         );
     }
     let (_, judged) = service.get(&format!("/v1/runs/{second}"), &token).await;
-    assert_eq!(judged["run"]["outcome"], "regression", "still judged by what was before it");
+    assert_eq!(
+        judged["run"]["outcome"], "regression",
+        "still judged by what was before it"
+    );
     // A run of it that comes late is of the history at once.
     let late = measured(&service, &token, 7, &head, &[1501, 504], "3").await;
     assert!(is_accepted(&service, &token, &late).await);

@@ -72,7 +72,8 @@ pub(crate) async fn a_filled_database_of_version_1_is_kept(place: Place) {
         }
     };
     place.execute(&schema).await;
-    let version = "CREATE TABLE regressd_schema (version BIGINT NOT NULL); INSERT INTO regressd_schema VALUES (1);";
+    let version =
+        "CREATE TABLE regressd_schema (version BIGINT NOT NULL); INSERT INTO regressd_schema VALUES (1);";
     place.execute(version).await;
     place.execute(ROWS).await;
     assert_eq!(database::migrate(&place.location).await.unwrap(), 1);
@@ -80,12 +81,19 @@ pub(crate) async fn a_filled_database_of_version_1_is_kept(place: Place) {
     let service = Running::start(place).await;
     let token = service.token("*", "admin").await;
     let judged = service.judged(&serde_json::json!(2), &token).await;
-    assert_eq!(judged["results"][0]["sample_size"], 0, "run 1 was rejected: {judged}");
+    assert_eq!(
+        judged["results"][0]["sample_size"], 0,
+        "run 1 was rejected: {judged}"
+    );
     let mut connection = service.state.database.read().await.unwrap();
-    let repository = repositories::by_id(&mut connection, RepositoryId(1)).await.unwrap();
+    let repository = repositories::by_id(&mut connection, RepositoryId(1))
+        .await
+        .unwrap();
     let repository = repository.unwrap();
     assert_eq!(repository.default_branch.as_deref(), Some("main"));
-    let pull = pull_requests::find(&mut connection, repository.id, 7).await.unwrap();
+    let pull = pull_requests::find(&mut connection, repository.id, 7)
+        .await
+        .unwrap();
     let pull = pull.unwrap();
     assert_eq!((pull.head_sha.as_str(), pull.from_fork), ("cccc", None));
     let dead = jobs::dead_letters(&mut connection, 0, 10).await.unwrap();

@@ -23,7 +23,15 @@ async fn may_upload(service: &Service, token: &str, repository: &str) -> u16 {
 #[tokio::test]
 async fn tokens_are_made_listed_and_revoked() {
     let service = Service::start(&[]).await;
-    let made = service.run(&["token", "create", "octo/hello", "--role", "upload", "--name", "ci of hello"]);
+    let made = service.run(&[
+        "token",
+        "create",
+        "octo/hello",
+        "--role",
+        "upload",
+        "--name",
+        "ci of hello",
+    ]);
     assert_eq!(made.status, 0, "{}", made.error);
     assert!(made.error.contains("will not be shown again"), "{}", made.error);
     let token = made.output.trim();
@@ -44,7 +52,11 @@ async fn tokens_are_made_listed_and_revoked() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let list = service.run(&["token", "list"]).output;
-    assert!(list.lines().any(|line| line.contains(id) && line.contains("revoked")), "{list}");
+    assert!(
+        list.lines()
+            .any(|line| line.contains(id) && line.contains("revoked")),
+        "{list}"
+    );
     for (arguments, says) in [
         (vec!["token", "revoke", id], "see regressd token list"),
         (vec!["token", "create", "octo/hello/more"], "octo/hello/more"),
@@ -52,7 +64,11 @@ async fn tokens_are_made_listed_and_revoked() {
         (vec!["token", "create", "octo/hello", "--expires", "-1"], "-1"),
     ] {
         let refused = service.run(&arguments);
-        assert!(refused.status != 0 && refused.error.contains(says), "{arguments:?}: {}", refused.error);
+        assert!(
+            refused.status != 0 && refused.error.contains(says),
+            "{arguments:?}: {}",
+            refused.error
+        );
     }
     let audit = reqwest::Client::new()
         .get(format!("{}/v1/audit", service.url))
@@ -70,11 +86,19 @@ async fn tokens_are_made_listed_and_revoked() {
 #[tokio::test]
 async fn dead_letters_are_listed_shown_retried_and_dropped() {
     let service = Service::start(&[]).await;
-    assert_eq!(service.run(&["dead-letters", "list"]).output, "there are no dead letters\n");
+    assert_eq!(
+        service.run(&["dead-letters", "list"]).output,
+        "there are no dead letters\n"
+    );
     // Work that can never be done: it is about a run, and does not say which.
     let database = service.database().await;
     for number in 0..3 {
-        let job = job(Kind::Judge, &format!("odd {number}"), &json!({ "odd": number }), "a-request");
+        let job = job(
+            Kind::Judge,
+            &format!("odd {number}"),
+            &json!({ "odd": number }),
+            "a-request",
+        );
         let write = database.write(move |connection| {
             let job = job.clone();
             Box::pin(async move { job_table::enqueue(connection, &job).await })
@@ -88,30 +112,56 @@ async fn dead_letters_are_listed_shown_retried_and_dropped() {
             if ready["dead_letters"] == wanted && ready["queue"] == 0 {
                 return;
             }
-            assert!(begun.elapsed() < Duration::from_secs(30), "{ready}\n{}", service.log());
+            assert!(
+                begun.elapsed() < Duration::from_secs(30),
+                "{ready}\n{}",
+                service.log()
+            );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
     dead(3).await;
     let list = service.run(&["dead-letters", "list"]).output;
     assert_eq!(list.lines().count(), 3, "{list}");
-    let ids: Vec<&str> = list.lines().map(|line| line.split_whitespace().next().unwrap()).collect();
+    let ids: Vec<&str> = list
+        .lines()
+        .map(|line| line.split_whitespace().next().unwrap())
+        .collect();
     let shown = service.run(&["dead-letters", "show", ids[0]]).output;
-    for text in ["judge", "odd 0", "a-request", "missing field `run`", "{\"odd\":0}"] {
+    for text in [
+        "judge",
+        "odd 0",
+        "a-request",
+        "missing field `run`",
+        "{\"odd\":0}",
+    ] {
         assert!(shown.contains(text), "{text}: {shown}");
     }
     let dropped = service.run(&["dead-letters", "drop", ids[0]]);
-    assert_eq!((dropped.status, dropped.output), (0, format!("{} is dropped\n", ids[0])));
+    assert_eq!(
+        (dropped.status, dropped.output),
+        (0, format!("{} is dropped\n", ids[0]))
+    );
     dead(2).await;
     // It is tried again by the service that runs, and fails again.
     let retried = service.run(&["dead-letters", "retry", ids[1]]);
-    assert_eq!((retried.status, retried.output), (0, format!("{} will be tried again\n", ids[1])));
+    assert_eq!(
+        (retried.status, retried.output),
+        (0, format!("{} will be tried again\n", ids[1]))
+    );
     dead(2).await;
-    assert_eq!(service.run(&["dead-letters", "retry"]).output, "2 will be tried again\n");
+    assert_eq!(
+        service.run(&["dead-letters", "retry"]).output,
+        "2 will be tried again\n"
+    );
     dead(2).await;
     for command in ["show", "retry", "drop"] {
         let refused = service.run(&["dead-letters", command, ids[0]]);
         assert_eq!(refused.status, 2);
-        assert!(refused.error.contains("see regressd dead-letters list"), "{}", refused.error);
+        assert!(
+            refused.error.contains("see regressd dead-letters list"),
+            "{}",
+            refused.error
+        );
     }
 }

@@ -1,8 +1,8 @@
 //! What the analytics process finds is in the comment; when it is broken or slow, the comment comes without.
 
-use regressd::simulate::{Act, play, scenes};
+use regressd::simulate::{Act, scenes};
 
-use crate::scenes::{PATIENCE, comment};
+use crate::scenes::{comment, play_all};
 use crate::service::Service;
 
 /// Answers each request with a finding on its first series.
@@ -26,11 +26,7 @@ async fn said(command: &[&str]) -> (Service, String) {
     ])
     .await;
     let scene = &scenes("octo")[0];
-    let installation = service.github.add_repository(&scene.repository.to_string());
-    play(&service.sender(), scene, installation, &[Act::Regression], |_| ())
-        .await
-        .unwrap();
-    service.settle(PATIENCE).await;
+    play_all(&service, scene).await;
     let said = comment(&service, scene, Act::Regression);
     (service, said)
 }
@@ -41,12 +37,19 @@ async fn findings_courses_and_the_badge_are_in_the_comment() {
     let program = folder.path().join("analyse.py");
     std::fs::write(&program, PROGRAM).unwrap();
     let (service, said) = said(&["/usr/bin/env", "python3", program.to_str().unwrap()]).await;
-    assert!(said.contains("What the history says"), "{said}\n{}", service.log());
+    assert!(
+        said.contains("What the history says"),
+        "{said}\n{}",
+        service.log()
+    );
     assert!(said.contains("8 values before, and now "), "{said}");
     assert!(!said.contains("<b>") && !said.contains("@octocat"), "{said}");
     // The course of the benchmark that got slower: eight runs, and this one above them all.
     let course = said.lines().find(|line| line.contains('█')).unwrap_or_default();
-    assert!(course.contains("Large") && course.trim_end().ends_with("█ |"), "{said}");
+    assert!(
+        course.contains("Large") && course.trim_end().ends_with("█ |"),
+        "{said}"
+    );
     let name = &scenes("octo")[0].repository;
     let badge = format!(
         "[![benchmarks](https://bench.example.org/badge/{name}.svg)](https://bench.example.org/repositories/{name})"
@@ -57,11 +60,18 @@ async fn findings_courses_and_the_badge_are_in_the_comment() {
 
 #[tokio::test]
 async fn a_verdict_never_waits_for_a_broken_program() {
-    for command in [vec!["/bin/false"], vec!["/bin/sleep", "60"], vec!["/no/such/program"]] {
+    for command in [
+        vec!["/bin/false"],
+        vec!["/bin/sleep", "60"],
+        vec!["/no/such/program"],
+    ] {
         let (service, said) = said(&command).await;
         assert!(said.contains("Benchmarks: regression"), "{said}");
         assert!(!said.contains("What the history says"), "{said}");
         let ready = service.ready().await.unwrap();
-        assert_eq!((&ready["analytics"]["state"], &ready["ready"]), (&"failing".into(), &true.into()));
+        assert_eq!(
+            (&ready["analytics"]["state"], &ready["ready"]),
+            (&"failing".into(), &true.into())
+        );
     }
 }

@@ -111,7 +111,11 @@ async fn killed_again_and_again_it_keeps_its_promises() {
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_again_and_again_it_keeps_its_promises_on_postgres() {
     let place = Place::postgres().await;
-    kill_again_and_again(Service::start_on(place, &["jobs.attempts=50"]).await, "PostgreSQL").await;
+    kill_again_and_again(
+        Service::start_on(place, &["jobs.attempts=50"]).await,
+        "PostgreSQL",
+    )
+    .await;
 }
 
 async fn kill_again_and_again(mut service: Service, database: &str) {

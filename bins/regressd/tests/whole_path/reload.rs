@@ -13,7 +13,11 @@ const FILE: &str = "regressd.toml";
 async fn until<F: Future<Output = bool>>(service: &Service, what: &str, fits: impl Fn() -> F) {
     let begun = Instant::now();
     while !fits().await {
-        assert!(begun.elapsed() < Duration::from_secs(20), "{what}\n{}", service.log());
+        assert!(
+            begun.elapsed() < Duration::from_secs(20),
+            "{what}\n{}",
+            service.log()
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
@@ -40,7 +44,9 @@ async fn a_changed_file_is_read_again() {
     // What cannot be used changes nothing.
     service.write(FILE, "[judging]\nthreshold_percent = \"many\"\n");
     until(&service, "a bad file", async || {
-        service.log().contains("the settings cannot be used; the old ones stay")
+        service
+            .log()
+            .contains("the settings cannot be used; the old ones stay")
     })
     .await;
     assert_eq!(threshold(&service).await, 7.5);

@@ -9,7 +9,7 @@ use crate::service::Service;
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-async fn play_all(service: &Service, scene: &Scene) {
+pub(crate) async fn play_all(service: &Service, scene: &Scene) {
     let name = scene.repository.to_string();
     let installation = service.github.add_repository(&name);
     let open = |act: Act| {
@@ -136,5 +136,8 @@ async fn a_check_is_awaited_judged_and_judged_again() {
     let edits = check(&judged).edits;
     sender.deliver("check_run", "again-2", &again).await.unwrap();
     service.settle(PATIENCE).await;
-    assert!(check(&judged).edits > edits, "the installation that the payload names is used");
+    assert!(
+        check(&judged).edits > edits,
+        "the installation that the payload names is used"
+    );
 }

@@ -110,7 +110,7 @@ impl Service {
         }
         all.extend(settings.iter().map(|text| (*text).to_owned()));
         let token = command(&folder, &all)
-            .args(["token", "create", "*", "--name", "tests"])
+            .args(["token", "create", "*", "--role", "admin", "--name", "tests"])
             .output()
             .unwrap();
         assert!(
@@ -183,7 +183,10 @@ impl Service {
 
     /// Runs another command of the program on the same database.
     pub(crate) fn run(&self, arguments: &[&str]) -> Said {
-        let done = command(&self.folder, &self.settings).args(arguments).output().unwrap();
+        let done = command(&self.folder, &self.settings)
+            .args(arguments)
+            .output()
+            .unwrap();
         Said {
             status: done.status.code().unwrap_or(-1),
             output: String::from_utf8(done.stdout).unwrap(),

@@ -61,7 +61,11 @@ async fn they_reach_the_collector_before_the_end() {
     service.signal("TERM");
     assert!(service.ended(Duration::from_secs(30)), "{}", service.log());
     for text in ["regressd", "request", "/analyze", "the-last-request"] {
-        assert!(holds(&seen, text), "{text:?} is in none of {} exports", seen.lock().unwrap().len());
+        assert!(
+            holds(&seen, text),
+            "{text:?} is in none of {} exports",
+            seen.lock().unwrap().len()
+        );
     }
     assert!(!holds(&seen, &service.token), "a token has no place in spans");
     assert!(service.log().contains("regressd has ended"));
@@ -70,7 +74,10 @@ async fn they_reach_the_collector_before_the_end() {
 /// A collector that is not there costs nothing but its spans.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_collector_the_service_goes_on() {
-    let nowhere = format!("logging.opentelemetry=http://127.0.0.1:{}", crate::service::free_port());
+    let nowhere = format!(
+        "logging.opentelemetry=http://127.0.0.1:{}",
+        crate::service::free_port()
+    );
     let mut service = Service::start(&[&nowhere]).await;
     assert_eq!(service.ready().await.unwrap()["ready"], true);
     service.signal("TERM");

@@ -284,9 +284,7 @@ pub(super) async fn accept(
     let judgement = judgements::of_run(&mut connection, run).await?;
     drop(connection);
     let of_history = judgement.is_some_and(|judgement| {
-        judgement.accepted
-            && judgement.stream == series.stream
-            && judgement.branch == request.branch.as_str()
+        judgement.accepted && judgement.stream == series.stream && judgement.branch == request.branch.as_str()
     });
     if !of_history {
         let detail = format!(

@@ -1,0 +1,149 @@
+//! Statements about many rows at once. A statement costs a change of threads or a way to the server, however little it
+//! does; so what is done for many runs is done with few. Every statement keeps its text, and so stays prepared: places
+//! that are not needed repeat the last value.
+
+use sqlx::{AnyConnection, AssertSqlSafe};
+
+use super::jobs::Job;
+use super::judgements::Judgement;
+use super::runs::{self, Run, RunId};
+
+/// Numbers in one statement.
+const NUMBERS: usize = 64;
+/// Judgements in one statement.
+const ROWS: usize = 16;
+
+/// `$1, $2, ... $count`
+fn places(count: usize) -> String {
+    let places: Vec<String> = (1..=count).map(|number| format!("${number}")).collect();
+    places.join(", ")
+}
+
+/// The values, the last one repeated up to [`NUMBERS`].
+fn filled<T: Clone>(values: &[T]) -> impl Iterator<Item = T> + '_ {
+    let last = values.last().into_iter().cycle();
+    values.iter().chain(last).take(NUMBERS).cloned()
+}
+
+/// Each of these runs with all earlier ones of its commit in its stream: the number that was asked for, and a run.
+///
+/// # Errors
+/// The driver's.
+pub async fn with_earlier(connection: &mut AnyConnection, ids: &[RunId]) -> sqlx::Result<Vec<(RunId, Run)>> {
+    let columns = runs::columns_of("r");
+    let sql = format!(
+        "SELECT own.id AS asked, {columns} FROM runs own
+         JOIN runs r ON r.stream_id = own.stream_id AND r.commit_sha = own.commit_sha AND r.id <= own.id
+         WHERE own.id IN ({}) ORDER BY own.id, r.id",
+        places(NUMBERS)
+    );
+    let mut found = Vec::new();
+    for some in ids.chunks(NUMBERS) {
+        // Safe: the text is made of constants.
+        let mut query = sqlx::query(AssertSqlSafe(sql.clone()));
+        for id in filled(some) {
+            query = query.bind(id.0);
+        }
+        for row in query.fetch_all(&mut *connection).await? {
+            found.push((RunId(sqlx::Row::try_get(&row, "asked")?), runs::read(&row)?));
+        }
+    }
+    Ok(found)
+}
+
+/// How many bytes of results each of these runs has; those that are gone are left out.
+///
+/// # Errors
+/// The driver's.
+pub async fn sizes(connection: &mut AnyConnection, ids: &[RunId]) -> sqlx::Result<Vec<(RunId, usize)>> {
+    let sql = format!(
+        "SELECT id, CAST(LENGTH(results) AS BIGINT) AS bytes FROM runs WHERE id IN ({}) ORDER BY id",
+        places(NUMBERS)
+    );
+    let mut found = Vec::new();
+    for some in ids.chunks(NUMBERS) {
+        // Safe: the text is made of constants.
+        let mut query = sqlx::query(AssertSqlSafe(sql.clone()));
+        for id in filled(some) {
+            query = query.bind(id.0);
+        }
+        for row in query.fetch_all(&mut *connection).await? {
+            let bytes: i64 = sqlx::Row::try_get(&row, "bytes")?;
+            let id = RunId(sqlx::Row::try_get(&row, "id")?);
+            found.push((id, usize::try_from(bytes).unwrap_or(usize::MAX)));
+        }
+    }
+    Ok(found)
+}
+
+/// Stores judgements on different runs; one on a run that has one already replaces it.
+///
+/// # Errors
+/// The driver's.
+pub async fn put_judgements(connection: &mut AnyConnection, judgements: &[&Judgement]) -> sqlx::Result<()> {
+    let (many, rest) = judgements.as_chunks::<ROWS>();
+    for some in many {
+        put(connection, some).await?;
+    }
+    for one in rest {
+        put(connection, std::slice::from_ref(one)).await?;
+    }
+    Ok(())
+}
+
+async fn put(connection: &mut AnyConnection, judgements: &[&Judgement]) -> sqlx::Result<()> {
+    let row = |row: usize| {
+        let first = 7 * row;
+        let places: Vec<String> = (first + 1..=first + 7)
+            .map(|number| format!("${number}"))
+            .collect();
+        format!("({})", places.join(", "))
+    };
+    let rows: Vec<String> = (0..judgements.len()).map(row).collect();
+    let sql = format!(
+        "INSERT INTO judgements (run_id, stream_id, branch, accepted, outcome, judged, verdicts) VALUES {}
+         ON CONFLICT (run_id) DO UPDATE SET branch = excluded.branch, accepted = excluded.accepted,
+             outcome = excluded.outcome, judged = excluded.judged, verdicts = excluded.verdicts",
+        rows.join(", ")
+    );
+    // Safe: the text is made of constants.
+    let mut query = sqlx::query(AssertSqlSafe(sql));
+    for judgement in judgements {
+        query = query
+            .bind(judgement.run.0)
+            .bind(judgement.stream.0)
+            .bind(judgement.branch.clone())
+            .bind(i64::from(judgement.accepted))
+            .bind(judgement.outcome.clone())
+            .bind(judgement.judged.0)
+            .bind(judgement.verdicts.clone());
+    }
+    query.execute(connection).await?;
+    Ok(())
+}
+
+/// Removes jobs that are done, and dead letters of the same work.
+///
+/// # Errors
+/// The driver's.
+pub async fn finish(connection: &mut AnyConnection, jobs: &[&Job]) -> sqlx::Result<()> {
+    let done = format!("DELETE FROM jobs WHERE id IN ({})", places(NUMBERS));
+    let dead = format!(
+        "DELETE FROM jobs WHERE state = 'dead' AND key IN ({})",
+        places(NUMBERS)
+    );
+    for some in jobs.chunks(NUMBERS) {
+        // Safe: the texts are made of constants.
+        let mut query = sqlx::query(AssertSqlSafe(done.clone()));
+        for job in filled(some) {
+            query = query.bind(job.id);
+        }
+        query.execute(&mut *connection).await?;
+        let mut query = sqlx::query(AssertSqlSafe(dead.clone()));
+        for job in filled(some) {
+            query = query.bind(job.key.clone());
+        }
+        query.execute(&mut *connection).await?;
+    }
+    Ok(())
+}

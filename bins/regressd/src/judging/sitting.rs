@@ -1,0 +1,117 @@
+//! Runs of one stream that are judged one after the other, and saved together at the end.
+//!
+//! Their history is read once. What was found of the first of them is not in the database yet when the others are
+//! judged, and counts all the same.
+
+use std::collections::{BTreeSet, HashMap};
+
+use sqlx::AnyConnection;
+
+use crate::database::judgements::{self, Marks};
+use crate::database::runs::{self, RunId};
+use crate::database::streams::StreamId;
+
+/// What the runs of a sitting have in common.
+#[derive(Clone, Debug, Default)]
+pub struct Sitting {
+    read: HashMap<String, History>,
+    /// Runs that are part of a history now: number and branch.
+    accepted: Vec<(RunId, String)>,
+    rejected: BTreeSet<(i64, i64)>,
+    cleared: BTreeSet<(i64, i64)>,
+}
+
+/// The newest runs of a branch, and what makes their values count or not.
+#[derive(Clone, Debug)]
+struct History {
+    /// Newest first.
+    runs: Vec<RunId>,
+    /// Whether there are no older ones.
+    whole: bool,
+    /// Runs from this number on were looked at.
+    before: RunId,
+    marks: Marks,
+}
+
+impl Sitting {
+    /// Reads the history of a branch that runs before `before` are judged by, `limit` runs of it.
+    ///
+    /// # Errors
+    /// The driver's.
+    pub async fn read(
+        &mut self,
+        connection: &mut AnyConnection,
+        (stream, branch): (StreamId, &str),
+        before: RunId,
+        limit: u32,
+    ) -> sqlx::Result<()> {
+        let found = runs::history_ids(connection, stream, branch, before, limit).await?;
+        let oldest = found.last().copied().unwrap_or(before);
+        let history = History {
+            whole: found.len() < limit as usize,
+            marks: judgements::marks(connection, stream, branch, oldest, before).await?,
+            runs: found,
+            before,
+        };
+        self.read.insert(branch.to_owned(), history);
+        Ok(())
+    }
+
+    /// The newest `most` runs before a run, newest first; `None` when they were not all read.
+    pub(super) fn newest(&self, branch: &str, before: RunId, most: usize) -> Option<Vec<RunId>> {
+        let history = self.read.get(branch).filter(|history| before <= history.before)?;
+        let stored = history.runs.iter().copied().filter(|run| *run < before);
+        let stored: Vec<RunId> = stored.take(most).collect();
+        let all = stored.len() == most || history.whole;
+        all.then(|| self.with_unsaved(stored, branch, before, most))
+    }
+
+    /// The newest `most` of these runs and of those that are not saved yet.
+    pub(super) fn with_unsaved(
+        &self,
+        mut stored: Vec<RunId>,
+        branch: &str,
+        before: RunId,
+        most: usize,
+    ) -> Vec<RunId> {
+        let made = self.accepted.iter();
+        let made = made.filter(|(run, of)| of == branch && *run < before);
+        stored.extend(made.map(|(run, _)| *run));
+        stored.sort_unstable_by(|one, other| other.cmp(one));
+        stored.dedup();
+        stored.truncate(most);
+        stored
+    }
+
+    /// What counts between two runs; `None` when that was not read.
+    pub(super) fn marks(&self, branch: &str, oldest: RunId, before: RunId) -> Option<Marks> {
+        let history = self.read.get(branch).filter(|history| before <= history.before)?;
+        let from = history.runs.last().copied().unwrap_or(history.before);
+        if oldest < from {
+            return None;
+        }
+        let within = |(_, run): &&(i64, i64)| (oldest.0..before.0).contains(run);
+        Some(Marks {
+            epochs: history.marks.epochs.clone(),
+            rejected: history.marks.rejected.iter().filter(within).copied().collect(),
+        })
+    }
+
+    /// Adds what is not saved yet to what must not count.
+    pub(super) fn correct(&self, rejected: &mut BTreeSet<(i64, i64)>) {
+        rejected.extend(&self.rejected);
+        rejected.retain(|value| !self.cleared.contains(value));
+    }
+
+    /// Notes a run that is part of the history of `branch` now, and its values that must not count.
+    pub(super) fn accept(&mut self, run: RunId, branch: &str, rejected: impl Iterator<Item = i64>) {
+        self.accepted.push((run, branch.to_owned()));
+        self.rejected.extend(rejected.map(|series| (series, run.0)));
+    }
+
+    /// Notes that a value counts after all.
+    pub(super) fn clear(&mut self, series: i64, run: RunId) {
+        self.rejected.remove(&(series, run.0));
+        self.cleared.insert((series, run.0));
+    }
+}

@@ -17,7 +17,7 @@ use crate::github::{
     GitHubSettings,
 };
 use crate::judging::Remembered;
-use crate::server::Limits;
+use crate::server::{Limits, Pressure};
 use crate::settings::{Layers, Secret, Settings, SettingsError};
 use crate::webhook::WebhookKeys;
 
@@ -52,6 +52,8 @@ pub struct App {
     pub limits: ArcSwap<Limits>,
     /// Places for uploads that are judged within their request.
     pub judging: Arc<Semaphore>,
+    /// How far judging lags behind.
+    pub pressure: Pressure,
     /// What is still done after its request was answered; waited for before the service ends.
     pub background: TaskTracker,
     /// Tells the workers of this process that there is work.
@@ -91,6 +93,7 @@ impl AppState {
             remembered: Remembered::default(),
             analytics: Analytics::default(),
             tokens: TokenCache::default(),
+            pressure: Pressure::default(),
             background: TaskTracker::new(),
             work: Notify::new(),
             to_judge: Notify::new(),

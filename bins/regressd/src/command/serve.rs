@@ -67,6 +67,7 @@ pub(super) async fn run(layers: Layers, settings: Settings, roles: Roles) -> Res
         .worker
         .then(|| tokio::spawn(jobs::run_workers(state.clone())));
     let served = if roles.api {
+        tokio::spawn(server::watch_pressure(state.clone()));
         let router = server::router(state.clone());
         server::serve(state.clone(), router, |address| {
             tracing::info!(%address, "listening");

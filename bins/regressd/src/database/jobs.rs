@@ -287,6 +287,20 @@ pub async fn drop_dead(connection: &mut AnyConnection, id: i64) -> sqlx::Result<
         > 0)
 }
 
+/// How many runs wait to be judged; at most `most` are counted.
+///
+/// # Errors
+/// The driver's.
+pub async fn count_to_judge(connection: &mut AnyConnection, most: u32) -> sqlx::Result<u32> {
+    let sql = "SELECT COUNT(*) FROM
+               (SELECT 1 FROM jobs WHERE state = 'waiting' AND kind = 'judge' AND due <= $1 LIMIT $2) AS some";
+    let query = sqlx::query_scalar(sql)
+        .bind(Moment::now().0)
+        .bind(i64::from(most));
+    let count: i64 = query.fetch_one(connection).await?;
+    Ok(u32::try_from(count).unwrap_or(most))
+}
+
 /// How many jobs are in each state that has some: `waiting`, `running`, `dead`.
 ///
 /// # Errors

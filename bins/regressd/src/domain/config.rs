@@ -6,6 +6,7 @@ use regress_core::detect::{Rule, Threshold, Thresholds};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::object;
 use crate::settings::Judging;
 
 /// A repository's configuration. What is left out comes from the service's settings.
@@ -27,10 +28,13 @@ pub struct RepoConfig {
     /// Branches with a history of their own, beside the default branch; `*` stands for anything.
     pub baseline_branches: Vec<String>,
     /// What differs for single components.
+    #[serde(deserialize_with = "object::map")]
     pub components: BTreeMap<String, ComponentConfig>,
     /// What differs for single benchmarks; the most specific pattern wins, field by field.
+    #[serde(deserialize_with = "object::list")]
     pub rules: Vec<BenchmarkRule>,
     /// What is said where.
+    #[serde(deserialize_with = "object::one")]
     pub notifications: Notifications,
 }
 

@@ -2,6 +2,7 @@
 
 mod config;
 mod names;
+pub mod object;
 mod time;
 
 pub use config::{BenchmarkRule, CommentRule, ComponentConfig, ConfigError, Notifications, RepoConfig};

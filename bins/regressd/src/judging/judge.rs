@@ -32,6 +32,8 @@ pub struct CaseFile {
     pub epochs: HashMap<i64, i64>,
     /// What the series are about.
     pub names: Arc<Names>,
+    /// The values of a baseline, at most; all if nothing is said.
+    pub most: Option<usize>,
 }
 
 impl CaseFile {
@@ -49,7 +51,19 @@ impl CaseFile {
             let value = medians.get(series).filter(|_| counts(*run))?;
             Some((*run, value))
         };
-        self.history.iter().filter_map(value).collect()
+        let newest = self.history.iter().rev().filter_map(value);
+        let mut newest: Vec<(i64, f64)> = newest.take(self.most.unwrap_or(usize::MAX)).collect();
+        newest.reverse();
+        newest
+    }
+
+    /// The value of a series in each run of the commit, oldest first.
+    #[must_use]
+    pub fn of_commit(&self, series: i64) -> Vec<f64> {
+        self.runs
+            .iter()
+            .filter_map(|(_, run)| run.median(series))
+            .collect()
     }
 
     /// The values of the run that is judged.
@@ -70,7 +84,7 @@ impl CaseFile {
     /// were slow too. They confirm a suspicion as a second run of the commit does: had nothing changed, any of them
     /// might as well have come out on top of the history.
     fn to_judge(&self, series: i64) -> Vec<f64> {
-        let own = self.runs.iter().filter_map(|(_, run)| run.median(series));
+        let own = self.of_commit(series).into_iter();
         let before = self
             .of_history
             .then(|| self.streak(series).map(|(_, value)| value));
@@ -332,6 +346,15 @@ mod tests {
         let judged = judge_case(&case, &thresholds());
         assert_eq!(judged.outcome(), "unchanged");
         assert_eq!(judged.verdicts[0].runs.0, 10);
+    }
+
+    #[test]
+    fn a_baseline_is_no_longer_than_it_may_be() {
+        let mut case = case(&[1000.0]);
+        case.rejected = (20..=30).map(|run| (1, run)).collect();
+        case.most = Some(15);
+        let runs: Vec<i64> = case.baseline(1).into_iter().map(|(run, _)| run).collect();
+        assert_eq!(runs, (5..=19).collect::<Vec<i64>>(), "the newest that count");
     }
 
     #[test]

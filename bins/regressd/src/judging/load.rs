@@ -151,6 +151,7 @@ async fn fill(
     sitting: &Sitting,
 ) -> sqlx::Result<()> {
     let most = histories.baseline_runs as usize;
+    case.most = Some(most);
     let newest = match sitting.newest(branch, before, most) {
         Some(newest) => newest,
         None => {

@@ -5,7 +5,7 @@ use regress_core::detect::{ChangePointSettings, change_points};
 use regress_core::measurement::{BenchmarkId, Measure, SeriesKey, Unit};
 use snippex_report::benchmarks::{Outcome, REPORT_VERSION, Report, Row, Shift, Side};
 
-use super::{CaseFile, RunVerdicts, StoredVerdict, direction};
+use super::{CaseFile, Results, RunVerdicts, StoredVerdict, direction};
 use crate::database::runs::Run;
 
 /// One judged run of the report.
@@ -113,6 +113,18 @@ fn row(part: &Part, verdict: &StoredVerdict, prefix: &str) -> Option<Row> {
         before: point.before,
         after: point.after,
     });
+    // Beside each other, process runs are compared; with the history, runs are.
+    let values = |results: Option<&Results>| {
+        results
+            .and_then(|results| results.0.get(&verdict.series))
+            .cloned()
+            .unwrap_or_default()
+    };
+    let (base, now) = if part.verdicts.paired {
+        (values(part.case.base.as_ref()), values(part.case.newest()))
+    } else {
+        (Vec::new(), part.case.of_commit(verdict.series))
+    };
     let low = history.iter().copied().fold(f64::INFINITY, f64::min);
     let high = history.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     Some(Row {
@@ -130,13 +142,8 @@ fn row(part: &Part, verdict: &StoredVerdict, prefix: &str) -> Option<Row> {
         effect: verdict.effect,
         confidence: Some(verdict.confidence),
         threshold: verdict.threshold,
-        before_values: Vec::new(),
-        after_values: part
-            .case
-            .newest()
-            .and_then(|run| run.0.get(&verdict.series))
-            .cloned()
-            .unwrap_or_default(),
+        before_values: base,
+        after_values: now,
         shifts: shifts.collect(),
         commits: Vec::new(),
         band: (low <= high).then_some((low, high)),

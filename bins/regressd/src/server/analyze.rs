@@ -188,6 +188,7 @@ async fn accept(
     }
     if place.is_none() {
         state.to_judge.notify_one();
+        tokio::time::sleep(state.pressure.delay()).await;
         return Ok(response(None));
     }
     let Some(judged) = judge_stored(state, id, correlation).await? else {

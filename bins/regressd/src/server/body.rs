@@ -6,6 +6,7 @@ use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
+use crate::domain::object::Object;
 
 /// All bytes of a body, if they are not more than `limit`; `setting` names what to change.
 ///
@@ -36,9 +37,10 @@ pub(super) async fn read(mut body: Body, limit: usize, setting: &str) -> Result<
     Ok(bytes.into())
 }
 
-/// A body as JSON of a certain form.
+/// A body as a JSON object of a certain form.
 pub(super) fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(bytes).map_err(|error| {
+    let read = serde_json::from_slice(bytes).map(|Object(value)| value);
+    read.map_err(|error| {
         let detail = format!("the body cannot be used: {error}");
         match error.classify() {
             serde_json::error::Category::Data => Problem::unprocessable(detail),

@@ -58,11 +58,8 @@ pub(super) async fn get(
     access: Access,
     Path(path): Path<RepoPath>,
 ) -> Result<Json<ConfigResponse>, Problem> {
-    let name = path.name()?;
-    access.require(Role::Read, &name)?;
-    let known = state.directory.repository(&state.database, &name).await?;
-    let known = known.ok_or_else(|| Problem::not_found(format!("nothing is known of {name}")))?;
-    Ok(respond(&state, &name, known.config.clone()))
+    let known = path.known(&state, &access).await?;
+    Ok(respond(&state, &known.repository.name, known.config.clone()))
 }
 
 /// Replaces the configuration of a repository. What is left out is as if it had never been said.

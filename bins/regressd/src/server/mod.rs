@@ -11,6 +11,7 @@ mod limits;
 mod listen;
 pub mod metrics;
 mod plain_errors;
+mod pressure;
 pub mod problem;
 mod repo_path;
 mod upload;
@@ -19,6 +20,7 @@ mod webhook;
 
 pub use limits::Limits;
 pub use listen::{ServeError, serve};
+pub use pressure::{Pressure, watch as watch_pressure};
 
 use std::time::Duration;
 
@@ -91,7 +93,7 @@ pub fn router(state: AppState) -> Router {
     routes_and_document()
         .0
         .merge(pages::routes())
-        .merge(utoipa_swagger_ui::SwaggerUi::new("/api").url("/openapi.json", document()))
+        .merge(interface())
         .fallback(pages::not_found)
         .method_not_allowed_fallback(|| async {
             Problem::new(
@@ -105,6 +107,14 @@ pub fn router(state: AppState) -> Router {
         .layer(middleware::from_fn(correlation::middleware))
         .layer(CatchPanicLayer::custom(broken))
         .with_state(state)
+}
+
+/// The page that shows the document, without the bar for choosing another one.
+fn interface() -> utoipa_swagger_ui::SwaggerUi {
+    let plain = utoipa_swagger_ui::Config::default().use_base_layout();
+    utoipa_swagger_ui::SwaggerUi::new("/api")
+        .url("/openapi.json", document())
+        .config(plain)
 }
 
 /// Answers for a request that has not arrived in full, or was not answered, in time.

@@ -1,10 +1,16 @@
 //! A repository in the path of a request.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::access::Access;
 use super::problem::Problem;
+use crate::auth::Role;
+use crate::directory::Known;
 use crate::domain::RepoName;
+use crate::state::AppState;
 
 /// A repository in a path.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -19,5 +25,13 @@ impl RepoPath {
     /// The name, if it is one.
     pub(super) fn name(&self) -> Result<RepoName, Problem> {
         RepoName::new(&self.owner, &self.repo).map_err(|error| Problem::not_found(error.to_string()))
+    }
+
+    /// The repository, if it is known and `access` may read it.
+    pub(super) async fn known(&self, state: &AppState, access: &Access) -> Result<Arc<Known>, Problem> {
+        let name = self.name()?;
+        access.require(Role::Read, &name)?;
+        let known = state.directory.repository(&state.database, &name).await?;
+        known.ok_or_else(|| Problem::not_found(format!("nothing is known of {name}")))
     }
 }

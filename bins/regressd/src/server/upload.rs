@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use super::problem::Problem;
 use crate::database::streams::SeriesName;
+use crate::domain::object;
 use crate::domain::{BranchName, CommitSha, Component, RepoName, RunKey};
 use crate::judging::Results;
 
@@ -28,7 +29,7 @@ pub(super) struct AnalyzeRequest {
     #[schema(value_type = String, example = "octo/hello")]
     pub(super) repository: RepoName,
     /// The branch that was measured.
-    #[schema(value_type = String, example = "main")]
+    #[schema(value_type = String, example = "main", min_length = 1, max_length = 255, pattern = r"^[^\x00-\x1f\x7f]+$")]
     pub(super) branch: BranchName,
     /// The commit that was measured.
     #[schema(value_type = String, example = "0123456789abcdef0123456789abcdef01234567")]
@@ -39,10 +40,10 @@ pub(super) struct AnalyzeRequest {
     /// The branch whose history the run is judged by. Without it: the base of the pull request, else the branch itself
     /// if it has a history of its own, else the default branch.
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = r"^[^\x00-\x1f\x7f]+$")]
     pub(super) target_branch: Option<BranchName>,
     /// Where it was measured: only runs of equal environments are compared.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object::maybe")]
     pub(super) environment: Option<EnvironmentInput>,
     /// The part of the repository that was measured; `default` if there are no parts.
     #[serde(default)]
@@ -62,10 +63,11 @@ pub(super) struct AnalyzeRequest {
     #[serde(default)]
     pub(super) tool: Option<String>,
     /// The output of the benchmark tool.
+    #[serde(deserialize_with = "object::list")]
     #[schema(min_items = 1)]
     pub(super) results: Vec<ResultFile>,
     /// The base commit, measured in the same job in turn with the run: then the two are compared directly.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object::maybe_list")]
     pub(super) base: Option<Vec<ResultFile>>,
 }
 

@@ -184,11 +184,11 @@ pub(crate) async fn an_accepted_shift_begins_an_epoch(place: Place) {
         ),
         (
             json!({ "branch": "other", "from_run": first_slow, "justification": "needed for Unicode" }),
-            422,
+            409,
         ),
         (
             json!({ "branch": "main", "from_run": 999_999, "justification": "needed for Unicode" }),
-            422,
+            409,
         ),
         (
             json!({ "branch": "main", "from_run": first_slow, "justification": "needed for Unicode" }),

@@ -117,7 +117,11 @@ fn section(out: &mut String, row: &Row, link: Option<&str>, with_chart: bool) {
         .map_or_else(String::new, |value| format!("{:.0} %", 100.0 * value));
     fact(out, "confidence", &confidence);
     if !row.after_values.is_empty() {
-        let runs = format!("{} and {}", row.before_values.len(), row.after_values.len());
+        let before = match row.before_values.len() {
+            0 => row.history.len(),
+            beside => beside,
+        };
+        let runs = format!("{before} and {}", row.after_values.len());
         fact(out, "runs", &runs);
     }
     out.push_str("</dl>");

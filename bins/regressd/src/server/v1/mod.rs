@@ -1,6 +1,7 @@
 //! `/v1`: what is stored, to be read by programs. Lists come in pages: `next` of an answer is the `cursor` of the
 //! request for the next page, and is missing on the last.
 
+mod accept;
 mod audit;
 mod repositories;
 mod runs;
@@ -25,7 +26,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(series::list))
         .routes(routes!(series::history))
         .routes(routes!(series::baseline))
-        .routes(routes!(series::accept))
+        .routes(routes!(accept::accept))
         .routes(routes!(audit::list))
 }
 
@@ -41,11 +42,21 @@ pub(super) struct Page {
     limit: Option<u32>,
 }
 
+/// Which branch.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct BranchChoice {
+    /// Only this branch.
+    #[param(pattern = r"^[^\x00]*$")]
+    branch: Option<String>,
+}
+
 /// Which page of a list of runs, and of which branch.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct BranchPage {
     /// Only this branch.
+    #[param(pattern = r"^[^\x00]*$")]
     branch: Option<String>,
     /// `next` of the answer before.
     #[param(pattern = "^[0-9]{1,18}$")]
@@ -64,11 +75,21 @@ impl BranchPage {
     }
 
     fn branch(&self) -> Result<Option<&str>, Problem> {
-        let branch = self.branch.as_deref();
-        match branch {
-            Some(name) if name.contains('\0') => Err(Problem::bad_request("branch holds a zero byte")),
-            other => Ok(other),
-        }
+        plain(self.branch.as_deref())
+    }
+}
+
+impl BranchChoice {
+    fn branch(&self) -> Result<Option<&str>, Problem> {
+        plain(self.branch.as_deref())
+    }
+}
+
+/// PostgreSQL takes no zero byte in a text.
+fn plain(branch: Option<&str>) -> Result<Option<&str>, Problem> {
+    match branch {
+        Some(name) if name.contains('\0') => Err(Problem::bad_request("branch holds a zero byte")),
+        other => Ok(other),
     }
 }
 

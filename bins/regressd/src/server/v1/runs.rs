@@ -80,12 +80,9 @@ pub(super) async fn list(
     Path(path): Path<RepoPath>,
     Query(query): Query<BranchPage>,
 ) -> Result<Json<Listed<RunItem>>, Problem> {
-    let name = path.name()?;
-    access.require(Role::Read, &name)?;
     let page = query.page();
     let (limit, before, branch) = (page.limit()?, page.cursor(i64::MAX)?, query.branch()?);
-    let known = state.directory.repository(&state.database, &name).await?;
-    let known = known.ok_or_else(|| Problem::not_found(format!("nothing is known of {name}")))?;
+    let known = path.known(&state, &access).await?;
     let mut connection = state.database.read().await?;
     let id = known.repository.id;
     let rows = runs::of_repository(&mut connection, id, branch, RunId(before), limit).await?;

@@ -1,0 +1,160 @@
+//! Shifts that people accept: a baseline begins anew, and why is kept.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use regress_core::baseline::Justification;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::series::find;
+use crate::auth::Role;
+use crate::database::judgements::{self, Epoch};
+use crate::database::repositories::Repository;
+use crate::database::runs::RunId;
+use crate::database::{audit, jobs as job_table};
+use crate::domain::{BranchName, Moment};
+use crate::jobs::{Kind, job};
+use crate::judging::AboutSeries;
+use crate::server::access::Access;
+use crate::server::body;
+use crate::server::correlation::Correlation;
+use crate::server::problem::Problem;
+use crate::state::AppState;
+
+/// An accepted shift.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct EpochItem {
+    /// The first run of the new level.
+    from_run: i64,
+    /// Why it was accepted.
+    justification: String,
+    /// Who accepted it.
+    actor: String,
+    /// When.
+    at: String,
+}
+
+impl From<Epoch> for EpochItem {
+    fn from(epoch: Epoch) -> Self {
+        Self {
+            from_run: epoch.from_run.0,
+            justification: epoch.justification,
+            actor: epoch.actor,
+            at: epoch.at.to_string(),
+        }
+    }
+}
+
+/// Which shift is accepted, and why.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AcceptRequest {
+    /// The branch whose baseline begins anew.
+    #[schema(value_type = String, min_length = 1, max_length = 255, pattern = r"^[^\x00-\x1f\x7f]+$")]
+    branch: BranchName,
+    /// The first run of the new level.
+    from_run: i64,
+    /// Why the change is meant, in words.
+    #[schema(pattern = "[A-Za-z0-9]")]
+    justification: String,
+}
+
+/// Accepts a shift: the baseline of the series begins anew with a run.
+#[utoipa::path(
+    post, path = "/v1/series/{series}/accept", tag = "configuration", request_body = AcceptRequest,
+    params(("series" = i64, Path, description = "The series' number")),
+    responses(
+        (status = 200, body = EpochItem),
+        (status = 400, description = "Not JSON", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The token has no admin role here", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such series, or not for this token", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The run is not in the history of this branch", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "Larger than 64 KiB", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "A value that cannot be", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many requests", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("token" = []))
+)]
+pub(super) async fn accept(
+    State(state): State<AppState>,
+    access: Access,
+    Correlation(correlation): Correlation,
+    Path(number): Path<i64>,
+    body: Body,
+) -> Result<Json<EpochItem>, Problem> {
+    let bytes = body::read(body, 64 << 10, "64 KiB is enough for a justification").await?;
+    let mut connection = state.database.read().await?;
+    let (series, repository) = find(&mut connection, &access, Role::Read, number).await?;
+    access.require(Role::Admin, &repository.name)?;
+    let request: AcceptRequest = body::json(&bytes)?;
+    let justification = Justification::new(&request.justification)
+        .map_err(|error| Problem::unprocessable(error.to_string()))?;
+    let run = RunId(request.from_run);
+    let judgement = judgements::of_run(&mut connection, run).await?;
+    drop(connection);
+    let of_history = judgement.is_some_and(|judgement| {
+        judgement.accepted && judgement.stream == series.stream && judgement.branch == request.branch.as_str()
+    });
+    if !of_history {
+        let detail = format!(
+            "run {} is not in the history of this series on {}",
+            request.from_run, request.branch
+        );
+        return Err(Problem::new(StatusCode::CONFLICT, detail));
+    }
+    let epoch = Epoch {
+        series: series.id,
+        branch: request.branch.as_str().to_owned(),
+        from_run: run,
+        justification: justification.as_str().to_owned(),
+        actor: access.0.name.clone(),
+        at: Moment::now(),
+    };
+    save(&state, &epoch, &repository, &correlation).await?;
+    Ok(Json(epoch.into()))
+}
+
+async fn save(
+    state: &AppState,
+    epoch: &Epoch,
+    repository: &Repository,
+    correlation: &str,
+) -> Result<(), Problem> {
+    let subject = format!(
+        "{} series {} on {}",
+        repository.name, epoch.series.0, epoch.branch
+    );
+    let detail = serde_json::json!({ "from_run": epoch.from_run.0, "justification": epoch.justification });
+    // An issue that was opened for this is done with.
+    let about = AboutSeries {
+        series: epoch.series.0,
+        branch: epoch.branch.clone(),
+        first_run: None,
+    };
+    let close = job(
+        Kind::Issue,
+        &format!("{}:{}", about.series, about.branch),
+        &about,
+        correlation,
+    );
+    let close = state.settings.load().github.app_id.map(|_| close);
+    let (epoch, detail) = (epoch.clone(), detail.to_string());
+    let write = state.database.write(move |connection| {
+        let (epoch, subject, detail, close) = (epoch.clone(), subject.clone(), detail.clone(), close.clone());
+        Box::pin(async move {
+            judgements::insert_epoch(connection, &epoch).await?;
+            judgements::unreject_from(connection, epoch.series, epoch.from_run).await?;
+            audit::insert(connection, &epoch.actor, "baseline.accept", &subject, &detail).await?;
+            if let Some(close) = &close {
+                job_table::enqueue(connection, close).await?;
+            }
+            Ok(())
+        })
+    });
+    write.await?;
+    state.work.notify_one();
+    Ok(())
+}

@@ -59,9 +59,11 @@ pub struct BenchmarkRule {
     pub pattern: String,
     /// Threshold in percent.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 10000)]
     pub threshold_percent: Option<f64>,
     /// Runs of history needed.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 1000)]
     pub min_samples: Option<usize>,
     /// Whether it is judged.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -8,7 +8,8 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::client::{Repeat, Repository};
+use super::Repository;
+use super::client::Repeat;
 use super::comment::{Author, cut};
 use super::lease::holding;
 use super::{GitHubError, Leases};

@@ -16,7 +16,7 @@ use tracing::Instrument as _;
 use super::limits::{Asked, Waits, asked};
 use super::tokens::{Caller, Tokens, life};
 use super::transport::{Answer, Transport, method_name};
-use super::{AppCredentials, Breaker, Breakers, ContentLimits, GitHubError, Pace};
+use super::{AppCredentials, Breaker, Breakers, ContentLimits, GitHubError, Pace, Repository};
 use crate::domain::RepoName;
 
 /// How to reach GitHub, and how patiently.
@@ -81,14 +81,6 @@ struct Installation {
 struct AccessToken {
     token: String,
     expires_at: Timestamp,
-}
-
-/// A repository in which the app is installed.
-#[derive(Debug, Clone)]
-pub struct Repository {
-    github: GitHub,
-    name: RepoName,
-    installation: u64,
 }
 
 impl GitHub {
@@ -172,11 +164,7 @@ impl GitHub {
             Some(installation) => installation,
             None => self.look_up(name).await?,
         };
-        Ok(Repository {
-            github: self.clone(),
-            name: name.clone(),
-            installation,
-        })
+        Ok(Repository::new(self, name, installation))
     }
 
     fn installations(&self) -> std::sync::MutexGuard<'_, HashMap<RepoName, u64>> {
@@ -202,7 +190,7 @@ impl GitHub {
     }
 
     /// Makes a call and reads its answer.
-    async fn call<T: DeserializeOwned>(
+    pub(super) async fn call<T: DeserializeOwned>(
         &self,
         caller: Caller,
         method: &Method,
@@ -401,56 +389,6 @@ impl GitHub {
             route: route.to_owned(),
             message,
         })
-    }
-}
-
-impl Repository {
-    /// Its name.
-    #[must_use]
-    pub fn name(&self) -> &RepoName {
-        &self.name
-    }
-
-    /// GitHub.
-    #[must_use]
-    pub fn github(&self) -> &GitHub {
-        &self.github
-    }
-
-    /// Reads; `route` is what comes after `/repos/owner/name`.
-    pub(super) async fn get<T: DeserializeOwned>(&self, route: &str) -> Result<T, GitHubError> {
-        self.call(&Method::GET, route, None, Repeat::Safe).await
-    }
-
-    /// Makes something. Never repeated by itself.
-    pub(super) async fn post<T: DeserializeOwned>(
-        &self,
-        route: &str,
-        body: &Value,
-    ) -> Result<T, GitHubError> {
-        self.call(&Method::POST, route, Some(body), Repeat::Never).await
-    }
-
-    /// Changes something.
-    pub(super) async fn patch<T: DeserializeOwned>(
-        &self,
-        route: &str,
-        body: &Value,
-        repeat: Repeat,
-    ) -> Result<T, GitHubError> {
-        self.call(&Method::PATCH, route, Some(body), repeat).await
-    }
-
-    async fn call<T: DeserializeOwned>(
-        &self,
-        method: &Method,
-        route: &str,
-        body: Option<&Value>,
-        repeat: Repeat,
-    ) -> Result<T, GitHubError> {
-        let route = format!("/repos/{}{route}", self.name);
-        let caller = Caller::Installation(self.installation);
-        self.github.call(caller, method, &route, body, repeat).await
     }
 }
 

@@ -7,7 +7,8 @@
 use serde::Deserialize;
 use serde_json::json;
 
-use super::client::{Repeat, Repository};
+use super::Repository;
+use super::client::Repeat;
 use super::lease::holding;
 use super::{GitHubError, Leases};
 use crate::domain::PullNumber;

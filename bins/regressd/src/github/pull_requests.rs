@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::GitHubError;
-use super::client::Repository;
+use super::Repository;
 use crate::domain::{CommitSha, PullNumber};
 
 /// Pages of a hundred open pull requests that are searched.

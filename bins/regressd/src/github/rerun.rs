@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::GitHubError;
-use super::client::Repository;
+use super::Repository;
 
 /// How long to wait for a workflow run to end.
 const STILL_GOING: Duration = Duration::from_secs(30);

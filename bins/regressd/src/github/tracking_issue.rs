@@ -3,7 +3,8 @@
 use serde::Deserialize;
 use serde_json::json;
 
-use super::client::{Repeat, Repository};
+use super::Repository;
+use super::client::Repeat;
 use super::comment::{Author, User, cut, is_ours};
 use super::lease::holding;
 use super::{GitHubError, Leases};

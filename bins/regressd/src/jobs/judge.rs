@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt as _;
 use sqlx::AnyConnection;
-use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 use super::Failure;
@@ -172,11 +172,20 @@ async fn judge_portion(state: &AppState, portion: &[RunId], jobs: &mut BTreeMap<
             Err(failure) => done.push((job, Err(failure))),
         }
     }
-    let mut at_work = JoinSet::new();
-    for (stream, of_stream) in streams {
-        at_work.spawn(judge_stream(state.clone(), stream, of_stream));
+    let judging = futures_util::stream::iter(streams).map(|(stream, of_stream)| {
+        let judging = judge_stream(state.clone(), stream, of_stream);
+        tokio::spawn(judging)
+    });
+    // No more than there are processors: requests have to come in between.
+    let places = std::thread::available_parallelism().map_or(2, usize::from);
+    let mut judging = judging.buffer_unordered(places);
+    while let Some(judged) = judging.next().await {
+        match judged {
+            Ok(judged) => done.extend(judged),
+            // Their leases run out, and they are judged again.
+            Err(error) => tracing::error!(%error, "the judging of a stream broke off"),
+        }
     }
-    done.extend(at_work.join_all().await.into_iter().flatten());
     save(state, done, begun).await;
 }
 

@@ -246,6 +246,12 @@ pub(super) async fn note(
             });
             return write.await;
         }
+        // What the job waited for says when it is over, however often the job was begun.
+        Err(Failure::Again {
+            reason,
+            wait: Some(wait),
+            counts: false,
+        }) => (reason, Some(wait.mul_f64(1.0 + 0.25 * backoff::chance()))),
         Err(Failure::Again { reason, wait, counts }) if !counts || attempts < settings.jobs.attempts => {
             let own = backoff.wait(attempts, backoff::chance());
             (reason, Some(wait.map_or(own, |wait| wait.max(own))))

@@ -29,7 +29,7 @@ pub(super) struct AnalyzeRequest {
     #[schema(value_type = String, example = "octo/hello")]
     pub(super) repository: RepoName,
     /// The branch that was measured.
-    #[schema(value_type = String, example = "main", min_length = 1, max_length = 255, pattern = r"^[^\x00-\x1f\x7f]+$")]
+    #[schema(value_type = String, example = "main", min_length = 1, max_length = 255, pattern = r"^[^\x00-\x1f\x7f-\x9f]+$")]
     pub(super) branch: BranchName,
     /// The commit that was measured.
     #[schema(value_type = String, example = "0123456789abcdef0123456789abcdef01234567")]
@@ -40,7 +40,7 @@ pub(super) struct AnalyzeRequest {
     /// The branch whose history the run is judged by. Without it: the base of the pull request, else the branch itself
     /// if it has a history of its own, else the default branch.
     #[serde(default)]
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = r"^[^\x00-\x1f\x7f]+$")]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = r"^[^\x00-\x1f\x7f-\x9f]+$")]
     pub(super) target_branch: Option<BranchName>,
     /// Where it was measured: only runs of equal environments are compared.
     #[serde(default, deserialize_with = "object::maybe")]

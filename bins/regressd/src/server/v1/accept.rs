@@ -52,7 +52,7 @@ impl From<Epoch> for EpochItem {
 #[serde(deny_unknown_fields)]
 pub(super) struct AcceptRequest {
     /// The branch whose baseline begins anew.
-    #[schema(value_type = String, min_length = 1, max_length = 255, pattern = r"^[^\x00-\x1f\x7f]+$")]
+    #[schema(value_type = String, min_length = 1, max_length = 255, pattern = r"^[^\x00-\x1f\x7f-\x9f]+$")]
     branch: BranchName,
     /// The first run of the new level.
     from_run: i64,

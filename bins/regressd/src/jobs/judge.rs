@@ -176,9 +176,9 @@ async fn judge_portion(state: &AppState, portion: &[RunId], jobs: &mut BTreeMap<
         let judging = judge_stream(state.clone(), stream, of_stream);
         tokio::spawn(judging)
     });
-    // No more than there are processors: requests have to come in between.
-    let places = std::thread::available_parallelism().map_or(2, usize::from);
-    let mut judging = judging.buffer_unordered(places);
+    // Requests come first: half of the processors are left to them.
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut judging = judging.buffer_unordered((processors / 2).max(1));
     while let Some(judged) = judging.next().await {
         match judged {
             Ok(judged) => done.extend(judged),

@@ -328,12 +328,12 @@ impl GitHub {
         if let Some(wait) = inner.waits.left(installation, Instant::now()) {
             return Err(GitHubError::RateLimit { wait });
         }
-        if let Some(installation) = installation.filter(|_| *method != Method::GET) {
-            if let Some(wait) = inner.pace.take(installation, inner.limits).await? {
-                return Err(GitHubError::RateLimit {
-                    wait: Duration::from_millis(wait),
-                });
-            }
+        if let Some(installation) = installation.filter(|_| *method != Method::GET)
+            && let Some(wait) = inner.pace.take(installation, inner.limits).await?
+        {
+            return Err(GitHubError::RateLimit {
+                wait: Duration::from_millis(wait),
+            });
         }
         let host = inner.breaker.host().to_owned();
         inner

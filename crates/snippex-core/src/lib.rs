@@ -26,13 +26,14 @@
 //!
 //! [`binary`] reads files, [`extract`] finds blocks or [`generate`] makes them, [`select`] chooses; [`seed`] makes start states; [`block`],
 //! [`case`], [`group`], [`state`] and [`observation`] are the nouns; [`effects`] knows what the manuals leave open and
-//! [`diff`] compares under that; [`signature`] says which divergences are the same bug; [`codec`] gives everything bytes
+//! [`diff`] compares under that; [`signature`] names what differs and [`cause`] sorts it into bugs; [`codec`] gives everything bytes
 //! and names; [`conformance`] has tests that are whole programs. Running is for `snippex-exec`.
 
 pub mod address_space;
 pub mod binary;
 pub mod block;
 pub mod case;
+pub mod cause;
 pub mod codec;
 pub mod conformance;
 pub mod decode;

@@ -11,7 +11,7 @@ use snippex_core::address_space::place;
 use snippex_core::binary::Image;
 use snippex_core::diff::Tolerance;
 use snippex_core::extract::extract;
-use snippex_exec::check::{CheckOptions, Job, Summary, check};
+use snippex_exec::check::{CheckOptions, Job, Report, Summary, check};
 use snippex_exec::engine::{Engine, EngineError, EngineSpec, RunnerEngine};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -61,7 +61,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let sender = sender;
             check(&job, &blocks, &sender, &AtomicBool::new(false))
         });
-        for report in receiver {
+        for report in receiver.into_iter().filter_map(Report::block) {
             summary.add(&report);
             for finding in &report.findings {
                 let class = &finding.divergence.class;

@@ -11,7 +11,7 @@ use snippex_core::binary::Image;
 use snippex_core::block::Block;
 use snippex_core::diff::{Kind, Tolerance};
 use snippex_core::extract::extract;
-use snippex_exec::check::{BlockReport, CheckOptions, EngineFactory, Job, Summary, check};
+use snippex_exec::check::{BlockReport, CheckOptions, EngineFactory, Job, Report, Summary, check};
 use snippex_exec::engine::{Engine, EngineError, EngineSpec, MockEngine, RunnerEngine};
 
 fn native() -> Result<Box<dyn Engine>, EngineError> {
@@ -59,7 +59,8 @@ fn run(
         });
         let reports = receiver
             .into_iter()
-            .map(|report: BlockReport| (report.index, report))
+            .filter_map(Report::block)
+            .map(|report| (report.index, report))
             .collect();
         checker.join().unwrap().unwrap();
         reports

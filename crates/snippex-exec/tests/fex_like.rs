@@ -16,7 +16,7 @@ use snippex_core::diff::Tolerance;
 use snippex_core::observation::{Endpoint, Line, Observation};
 use snippex_core::state::{Components, rflags};
 use snippex_exec::Outcome;
-use snippex_exec::check::{BlockReport, CheckOptions, Job, Summary, check};
+use snippex_exec::check::{BlockReport, CheckOptions, Job, Report, Summary, check};
 use snippex_exec::conformance::conformance_under;
 use snippex_exec::engine::{Engine, EngineError, EngineSpec, MockEngine, RunnerEngine};
 
@@ -244,7 +244,7 @@ fn run_blocks(
     let (sender, receiver) = sync_channel(64);
     check(&job, blocks, &sender, &AtomicBool::new(false)).unwrap();
     drop(sender);
-    let mut reports: Vec<BlockReport> = receiver.into_iter().collect();
+    let mut reports: Vec<BlockReport> = receiver.into_iter().filter_map(Report::block).collect();
     reports.sort_by_key(|report| report.index);
     reports
 }

@@ -77,7 +77,7 @@ pub use batch::Batch;
 pub use binary::{Binary, NewBinary};
 pub use block::{Added, StoredBlock};
 pub use blocking::StoreHandle;
-pub use bug::{BugExample, Contradiction, KnownBug, NewBug, NewSighting, Sighting, StoredBug};
+pub use bug::{BugExample, Contradiction, ExampleEntry, KnownBug, NewBug, NewSighting, Sighting, StoredBug};
 pub use divergence::{Divergence, DivergenceGroup, DivergenceSummary, NewDivergence};
 pub use engine::{Engine, Guest, Host};
 pub use error::StoreError;

@@ -181,9 +181,16 @@ async fn delete_binary_if_empty(connection: &mut AnyConnection, id: BinaryId) ->
 }
 
 async fn delete_unseen_bugs(connection: &mut AnyConnection) -> sqlx::Result<()> {
-    let sql = "DELETE FROM bugs
-               WHERE NOT EXISTS (SELECT 1 FROM bug_sightings WHERE bug_sightings.signature = bugs.signature)";
-    sqlx::query(sql).execute(connection).await?;
+    let statements = [
+        "DELETE FROM bugs
+         WHERE NOT EXISTS (SELECT 1 FROM bug_sightings WHERE bug_sightings.signature = bugs.signature)",
+        "DELETE FROM bug_examples
+         WHERE NOT EXISTS (SELECT 1 FROM bug_sightings WHERE bug_sightings.signature = bug_examples.signature
+             AND bug_sightings.cause = bug_examples.cause)",
+    ];
+    for sql in statements {
+        sqlx::query(sql).execute(&mut *connection).await?;
+    }
     Ok(())
 }
 

@@ -8,9 +8,10 @@ use crate::location::Location;
 
 /// The migrations in order; the schema version is the number of those applied. Entries are never changed after
 /// a release, only added.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_bugs.sql"),
+    include_str!("migrations/0003_causes.sql"),
 ];
 
 /// Newest schema version that this build knows.

@@ -9,9 +9,10 @@ use super::{EngineArgs, ReferenceArgs};
 #[command(after_help = "\
 Examples:
   snippex bugs                                   what was found, the most frequent first
-  snippex bugs --emulator qemu-x86_64 --all      each instruction by itself
-  snippex bugs show 3f9a2c
-  snippex bugs known add 3f9a2c --issue https://gitlab.com/qemu-project/qemu/-/issues/1 --note 'fixed in 8.0'
+  snippex bugs --emulator qemu-x86_64            what one engine gets wrong
+  snippex bugs show mxcsr-de
+  snippex bugs --signatures                      each instruction form by itself
+  snippex bugs known add mxcsr-de --issue https://gitlab.com/qemu-project/qemu/-/issues/1 --note 'fixed in 8.0'
   snippex bugs diff 7.2 8.0                      what a new version has fixed, and what is new")]
 pub(crate) struct BugsArgs {
     #[command(subcommand)]
@@ -22,10 +23,10 @@ pub(crate) struct BugsArgs {
     /// Only bugs that this run has met
     #[arg(long, value_name = "RUN", value_parser = super::commands::run)]
     pub(crate) run: Option<RunId>,
-    /// List every instruction by itself, not bugs of many instructions in one line
-    #[arg(long, short)]
-    pub(crate) all: bool,
-    /// At most N lines; 0 for all
+    /// List each instruction form with each set of differing fields by itself, not what is behind them
+    #[arg(long, short, global = true)]
+    pub(crate) signatures: bool,
+    /// At most N bugs; 0 for all
     #[arg(long, short = 'n', value_name = "N", default_value_t = 50)]
     pub(crate) limit: usize,
 }
@@ -34,7 +35,7 @@ pub(crate) struct BugsArgs {
 pub(crate) enum BugsCommand {
     /// Show a bug: what differs, who is right, the plainest case
     Show {
-        /// Id of the bug, or its beginning
+        /// Name of the bug, or id of one of its signatures, or the beginning of it
         #[arg(value_name = "BUG")]
         bug: String,
     },
@@ -56,7 +57,7 @@ pub(crate) enum BugsCommand {
 pub(crate) enum KnownCommand {
     /// Add bugs to the list, or bring an entry up to date
     Add {
-        /// Ids of bugs, or their beginnings
+        /// Names of bugs, or ids of signatures when these alone are meant, or their beginnings
         #[arg(value_name = "BUG", required = true)]
         bugs: Vec<String>,
         /// Where it is reported
@@ -71,7 +72,7 @@ pub(crate) enum KnownCommand {
     },
     /// Remove bugs from the list
     Remove {
-        /// Ids of bugs, or their beginnings
+        /// Names of bugs, or ids of signatures when these alone are meant, or their beginnings
         #[arg(value_name = "BUG", required = true)]
         bugs: Vec<String>,
     },

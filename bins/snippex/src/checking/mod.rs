@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use cli_kit::{CancelToken, ExitStatus, Failure, Format, Progress, units};
 use snippex_core::generate::{Coverage, Form, form_of};
 use snippex_core::seed::Style;
-use snippex_exec::check::{BlockReport, CheckOptions, Job, check};
+use snippex_exec::check::{BlockReport, CheckOptions, Job, Report as Progressed, check};
 use snippex_store::{BlockNumber, EngineId, NewRun, Partition, RunEnd, StoreHandle, Timestamp};
 
 pub(crate) use engine_pool::EnginePool;
@@ -25,7 +25,7 @@ pub(crate) use target::Target;
 
 use crate::app::App;
 use crate::args::{EngineArgs, RunArgs};
-use crate::bugs::Bugs;
+use crate::bugs::{Bugs, Wanted};
 use crate::engines::{EngineChoice, EngineView, record, tolerance_of};
 use crate::generating;
 use crate::host::this_host;
@@ -141,7 +141,11 @@ pub(crate) fn run(
         targets,
         coverage: coverage(targets, &ran, engines),
     };
-    let bugs = Bugs::read(store)?.views(Some(run), None)?;
+    let wanted = Wanted {
+        run: Some(run),
+        emulator: None,
+    };
+    let bugs = Bugs::read(store)?.views(wanted)?;
     report.print(app, &inputs, &bugs)?;
     // What is known is no news. A divergence without any bug is one whose instruction could not be told.
     let news = bugs.is_empty() || bugs.iter().any(|bug| bug.known.is_none());
@@ -236,8 +240,7 @@ impl Session<'_> {
             let received = loop {
                 match receiver.recv_timeout(SAVE_EVERY) {
                     Ok(report) => {
-                        let (number, _) = target.blocks[report.index];
-                        if let Err(failure) = self.take(number, target, &report, progress) {
+                        if let Err(failure) = self.take(target, report, progress) {
                             break Err(failure);
                         }
                     }
@@ -259,8 +262,22 @@ impl Session<'_> {
         })
     }
 
-    /// Stores, counts and shows one report.
-    fn take(
+    /// Stores, counts and shows what a check sends.
+    fn take(&mut self, target: &Target, report: Progressed, progress: &Progress<'_>) -> Result<(), Failure> {
+        match report {
+            Progressed::Block(report) => {
+                let (number, _) = target.blocks[report.index];
+                self.take_block(number, target, &report, progress)
+            }
+            Progressed::Bugs { index, bugs } => {
+                let (number, _) = target.blocks[index];
+                progress.say("reducing what was found");
+                self.recorder.add_bugs(number, &bugs)
+            }
+        }
+    }
+
+    fn take_block(
         &mut self,
         number: BlockNumber,
         target: &Target,

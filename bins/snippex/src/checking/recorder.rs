@@ -55,14 +55,10 @@ impl<'s> Recorder<'s> {
         for finding in &report.findings {
             self.batch.divergences.push(self.divergence(block, finding));
         }
-        for bug in &report.bugs {
-            self.batch
-                .bugs
-                .push(new_bug(bug, self.reference, self.subject, Some(block)));
-        }
-        for (signature, runs) in &report.sightings {
+        self.push_bugs(block, &report.bugs);
+        for (share, runs) in &report.sightings {
             self.batch.sightings.push(NewSighting {
-                signature: signature.clone(),
+                share: share.clone(),
                 engine: self.subject,
                 runs: *runs,
                 blocks: 1,
@@ -72,6 +68,27 @@ impl<'s> Recorder<'s> {
             self.save()?;
         }
         Ok(())
+    }
+
+    /// Takes bugs of a block that was reported before.
+    pub(crate) fn add_bugs(&mut self, block: BlockNumber, bugs: &[Bug]) -> Result<(), Failure> {
+        self.push_bugs(block, bugs);
+        self.save()
+    }
+
+    fn push_bugs(&mut self, block: BlockNumber, bugs: &[Bug]) {
+        for bug in bugs {
+            self.batch
+                .bugs
+                .push(new_bug(bug, self.reference, self.subject, Some(block)));
+            // A reduced case may show less than any that was met: it belongs to this run all the same.
+            self.batch.sightings.push(NewSighting {
+                share: bug.share(),
+                engine: self.subject,
+                runs: 0,
+                blocks: 0,
+            });
+        }
     }
 
     /// Hands over what has gathered.
@@ -118,7 +135,7 @@ pub(crate) fn new_bug(
     block: Option<BlockNumber>,
 ) -> NewBug {
     NewBug {
-        signature: bug.signature.clone(),
+        share: bug.share(),
         engine,
         reference,
         block,

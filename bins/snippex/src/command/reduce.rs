@@ -7,7 +7,6 @@ use cli_kit::{ExitStatus, Failure, Format, OrFail};
 use serde_json::json;
 use snippex_core::case::Case;
 use snippex_core::diff::Reason;
-use snippex_core::ruling::Evidence;
 use snippex_core::snip::Snip;
 use snippex_exec::engine::Engine;
 use snippex_exec::reduce::{Bug, CONFIRMATIONS, Limits, Reduced, reduce};
@@ -203,9 +202,9 @@ fn save(
             .bugs
             .push(new_bug(bug, reference, tested, Some(stored.block)));
         // A check counts what it meets; this one it did not name so.
-        if met.iter().all(|known| known.signature != bug.signature) {
+        if met.iter().all(|known| known.share != bug.share()) {
             batch.sightings.push(NewSighting {
-                signature: bug.signature.clone(),
+                share: bug.share(),
                 engine: tested,
                 runs: 1,
                 blocks: 1,
@@ -218,32 +217,29 @@ fn save(
 
 fn print(app: &App<'_>, bug: &Bug) -> Result<(), Failure> {
     let differences = &bug.divergence.differences;
-    let evidence = Evidence::new(&bug.signature, &bug.case, &bug.expected, &bug.actual, differences);
-    let decided = evidence.and_then(|evidence| evidence.ruling());
+    let ruling = bug.cause.ruling();
     let mut snip = Snip::of(bug.case.clone());
-    snip.title = bug.signature.to_string();
+    snip.title = bug.cause.title();
     if app.format == Format::Human {
         let line = |text: String| app.printer.line(text);
         line(format!(
             "{HEADING}{}{HEADING:#}  {}",
-            bug.signature.id(),
-            bug.signature
+            bug.cause,
+            bug.cause.title()
         ))?;
+        line(format!("  shows   {} ({})", bug.signature, bug.signature.id()))?;
         for difference in differences {
             line(format!("  wrong   {}", sentence(difference)))?;
         }
-        match decided {
-            Some((ruling, side)) => {
-                let side = crate::view::word(&side);
-                line(format!(
-                    "  manual  the {side} is right: {} ({})",
-                    ruling.what, ruling.reference
-                ))?;
+        line(match ruling {
+            Some(ruling) => format!(
+                "  manual  the reference is right: {} ({})",
+                ruling.what, ruling.reference
+            ),
+            None => {
+                "  manual  no sentence that snippex knows decides; the reference is taken as right".to_owned()
             }
-            None => line(
-                "  manual  no rule that snippex knows decides; the reference is taken as right".to_owned(),
-            )?,
-        }
+        })?;
         let certain = match (bug.is_flaky(), bug.complete) {
             (true, _) => format!(
                 "flaky: it showed in {} of {CONFIRMATIONS} fresh processes",
@@ -261,8 +257,9 @@ fn print(app: &App<'_>, bug: &Bug) -> Result<(), Failure> {
         ))?;
         return app.printer.text(format_args!("\n{}\n", snip.text()));
     }
-    let document = json!({"id": bug.signature.id(), "signature": bug.signature, "differences": differences,
-        "ruling": decided.map(|(ruling, _)| ruling), "right": decided.map(|(_, side)| side),
+    let document = json!({"id": bug.cause, "title": bug.cause.title(), "signature_id": bug.signature.id(),
+        "signature": bug.signature, "differences": differences, "ruling": ruling,
+        "right": ruling.map(|_| "reference"),
         "confirmations": bug.confirmed, "flaky": bug.is_flaky(), "complete": bug.complete,
         "instructions_before": bug.instructions, "tried": bug.tried, "snip": snip.text()});
     app.printer.json_line(&document)

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use cli_kit::{Failure, OrFail};
 use snippex_core::case::Case;
+use snippex_core::cause::CauseId;
 use snippex_core::observation::Observation;
 use snippex_core::snip::Snip;
 use snippex_core::state::Components;
@@ -11,7 +12,7 @@ use snippex_store::DivergenceId;
 
 use super::provenance;
 use crate::app::App;
-use crate::bugs::Bugs;
+use crate::bugs::{Bugs, Wanted};
 use crate::tell::OrTell;
 
 /// Largest file that is read; a case with a thousand full pages is smaller.
@@ -52,15 +53,19 @@ impl Subject {
     /// What `text` names: a divergence by number, a bug by its id, a case by its SHA-256, or a file.
     pub(crate) fn load(app: &App<'_>, text: &str) -> Result<Self, Failure> {
         let digits = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        // A file has another ending than the name of a bug.
+        let is_cause = !text.ends_with(".snip") && text.parse::<CauseId>().is_ok();
         match text.parse::<i64>() {
             Ok(number @ 1..) if text.len() < BUG_DIGITS => Self::divergence(app, DivergenceId(number)),
-            _ if digits && !text.is_empty() && !Path::new(text).exists() => {
-                let text = text.to_ascii_lowercase();
-                if text.len() > BUG_DIGITS {
+            _ if (digits || is_cause) && !text.is_empty() && !Path::new(text).exists() => {
+                let text = if digits { text.to_ascii_lowercase() } else { text.to_owned() };
+                if digits && text.len() > BUG_DIGITS {
                     return Self::case(app, &text)?.ok_or_else(|| unknown(&text));
                 }
                 match Self::bug(app, &text) {
-                    Err(failure) if text.len() >= CASE_DIGITS => Self::case(app, &text)?.ok_or(failure),
+                    Err(failure) if digits && text.len() >= CASE_DIGITS => {
+                        Self::case(app, &text)?.ok_or(failure)
+                    }
                     found => found,
                 }
             }
@@ -117,15 +122,16 @@ impl Subject {
     fn bug(app: &App<'_>, id: &str) -> Result<Self, Failure> {
         let store = app.existing_store()?;
         let bugs = Bugs::read(&store)?;
-        let stored = bugs.find(id)?;
-        let (view, example) = bugs.view(&stored)?;
-        let example = example.ok_or_else(|| {
+        let name = bugs.find(id)?;
+        let stored = bugs.of_name(&name, Wanted::default())?;
+        let best = bugs.best(&stored.iter().collect::<Vec<_>>())?;
+        let (_, example) = best.ok_or_else(|| {
             Failure::new(format!("bug {id} has no case in the database"))
                 .hint("run the check again, without --no-reduce")
         })?;
         let (reference, engine, place) = (example.reference, example.engine, example.block);
-        let run = stored.sightings.iter().rev().find(|seen| seen.engine == engine);
-        let run = run.map(|seen| seen.run);
+        let sightings = stored.iter().flat_map(|bug| &bug.sightings);
+        let run = sightings.filter(|seen| seen.engine == engine).map(|seen| seen.run).max();
         let (reference, engine, place, host) = store
             .call(async move |store| {
                 let place = match place {
@@ -149,15 +155,16 @@ impl Subject {
             })
             .or_tell()?;
         let covered = reference.components.intersection(engine.components);
-        let mut notes = vec![format!("Bug {} of snippex.", view.id)];
+        let mut notes = vec![format!("Bug {name} of snippex.")];
         if let Some((block, binary)) = place {
             notes.push(format!("Met first in: {}", provenance::place(&block, &binary)));
         }
         notes.extend(host.as_ref().map(provenance::machine));
-        for seen in &view.engines {
+        for seen in bugs.seen_on(&stored) {
             notes.push(provenance::engine(&seen.name, &seen.version, &seen.configuration));
         }
-        if let Some(ruling) = view.ruling {
+        let ruling = stored.first().and_then(|bug| bug.share.cause.ruling());
+        if let Some(ruling) = ruling {
             notes.push(format!("{} ({}).", ruling.what, ruling.reference));
         }
         let engines = Engines {

@@ -10,6 +10,9 @@ use snippex_core::generate::{Coverage, ExtensionCoverage};
 
 use super::{grouped, percent, several};
 
+/// Names of forms in a line; `--format json` has all.
+const NAMES: usize = 8;
+
 /// The coverage for programs.
 #[derive(Debug, Serialize)]
 pub(crate) struct CoverageView<'a> {
@@ -73,7 +76,12 @@ pub(crate) fn text(coverage: &Coverage, width: Option<u16>) -> String {
         .extensions
         .iter()
         .map(|(name, counts)| (name.as_str(), counts));
+    let mut nothing_run = Vec::new();
     for (name, counts) in rows.chain([("all", &total)]) {
+        if counts.run + counts.reference_only == 0 {
+            nothing_run.push(name);
+            continue;
+        }
         let left_out = counts.skipped.values().map(|names| names.len() as u64).sum();
         table.row([
             name.to_owned(),
@@ -92,16 +100,22 @@ pub(crate) fn text(coverage: &Coverage, width: Option<u16>) -> String {
         grouped(executable),
         percent(covered, executable),
     );
+    let mut lines = vec![("extensions of which nothing is run".to_owned(), nothing_run)];
     for (reason, names) in &total.skipped {
         let mut names = names.clone();
+        names.retain(|name| !name.is_empty());
         names.sort_unstable();
         names.dedup();
-        write!(
-            text,
-            "\n left out, {reason}: {FAINT}{}{FAINT:#}",
-            names.join("; ")
-        )
-        .expect("writing to a string cannot fail");
+        lines.push((format!("left out, {reason}"), names));
+    }
+    for (title, names) in lines {
+        let count = names.len();
+        let mut shown = names[..count.min(NAMES)].join("; ");
+        if count > NAMES {
+            shown += "; ...";
+        }
+        write!(text, "\n {title} ({count}): {FAINT}{shown}{FAINT:#}")
+            .expect("writing to a string cannot fail");
     }
     text
 }

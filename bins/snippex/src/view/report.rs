@@ -6,11 +6,12 @@ use std::time::Duration;
 use cli_kit::{Failure, Format};
 use serde::Serialize;
 use snippex_core::block::Block;
+use snippex_core::cause::CauseId;
 use snippex_core::codec::CaseId;
 use snippex_core::diff::Difference;
 use snippex_core::effects::Rule;
 use snippex_core::generate::Coverage;
-use snippex_core::signature::{Signature, SignatureId};
+use snippex_core::signature::SignatureId;
 use snippex_exec::check::{BlockReport, Finding, Inconclusive, Summary};
 use snippex_store::{BlockNumber, DivergenceId, RunId, StoreHandle};
 
@@ -49,8 +50,9 @@ struct FindingView<'a> {
     /// Runs of the block that diverge alike.
     runs: u64,
     differences: &'a [Difference],
-    /// Ids of the bugs that it comes from.
-    bugs: Vec<SignatureId>,
+    /// The bugs that it comes from, and the signatures in which they show.
+    bugs: Vec<&'a CauseId>,
+    signatures: Vec<SignatureId>,
 }
 
 impl<'a> BlockOutcome<'a> {
@@ -78,7 +80,8 @@ impl<'a> FindingView<'a> {
             case: CaseId::of(&finding.case).to_string(),
             runs: finding.runs,
             differences: &finding.divergence.differences,
-            bugs: finding.bugs.iter().map(Signature::id).collect(),
+            bugs: finding.shares.iter().map(|share| &share.cause).collect(),
+            signatures: finding.shares.iter().map(|share| share.signature.id()).collect(),
         }
     }
 }

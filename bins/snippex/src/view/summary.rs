@@ -10,8 +10,10 @@ use super::report::{Report, SummaryInputs, reason};
 use super::{grouped, percent, several, untitled};
 use crate::engines::EngineView;
 
-/// Groups of divergences that are shown.
-const SHOWN: usize = 25;
+/// Bugs that are shown.
+const BUGS: usize = 25;
+/// Groups of divergences, and reasons, that are shown.
+const SHOWN: usize = 10;
 
 /// The summary.
 pub(crate) fn text(
@@ -56,7 +58,7 @@ pub(crate) fn text(
     if let Some(coverage) = &inputs.coverage {
         part("Instruction forms", super::coverage::text(coverage, width));
     }
-    part("Bugs", bugs::list(bugs, false, SHOWN, width));
+    part("Bugs", bugs::table(bugs, BUGS, width));
     text + "\n" + &verdict(report, inputs, bugs)
 }
 
@@ -190,14 +192,19 @@ fn reasons(reasons: impl Iterator<Item = (String, u64)>) -> String {
     let mut rows: Vec<(String, u64)> = reasons.collect();
     rows.sort_by_key(|(_, runs)| std::cmp::Reverse(*runs));
     let mut table = Table::new(Vec::<String>::new()).right(0);
-    for (reason, runs) in &rows {
+    for (reason, runs) in rows.iter().take(SHOWN) {
         table.row([grouped(*runs), reason.clone()]);
     }
     if rows.is_empty() {
-        String::new()
-    } else {
-        untitled(&table)
+        return String::new();
     }
+    let mut text = untitled(&table);
+    if rows.len() > SHOWN {
+        let runs = grouped(rows[SHOWN..].iter().map(|(_, runs)| runs).sum());
+        let more = several((rows.len() - SHOWN) as u64, "other reason");
+        text += &format!("\n {FAINT}... {runs} for {more}; --format json has all{FAINT:#}");
+    }
+    text
 }
 
 fn left_out(inputs: &SummaryInputs<'_>) -> String {

@@ -20,32 +20,65 @@ fn checked() -> (Sandbox, String) {
 #[test]
 fn a_bug_is_listed_shown_and_reduced() {
     let (sandbox, id) = checked();
+    assert_eq!(id, "imul.flags");
     let listed = sandbox.json(&["bugs"]);
     let bug = &listed[0];
     assert_eq!(
-        (&bug["id"], &bug["instruction"]),
-        (&id.clone().into(), &"imul r64, r64".into())
+        (&bug["id"], &bug["title"], &bug["signatures"]),
+        (&id.clone().into(), &"IMUL: wrong flags".into(), &1.into())
     );
+    let example = &bug["example"];
     assert_eq!(
-        (&bug["kind"], &bug["reduced"], &bug["confirmations"]),
-        (&"flag".into(), &true.into(), &3.into())
+        (&example["reduced"], &example["confirmations"]),
+        (&true.into(), &3.into())
     );
-    assert_eq!(bug["fields"], Value::from(vec!["flags.CF", "flags.OF"]));
-    assert_eq!(bug["example"], Value::from(vec!["imul rax, rsi"]));
+    assert_eq!(example["code"], Value::from(vec!["imul rax, rsi"]));
+    assert!(example["state"].as_array().unwrap().len() >= 2, "{example}");
     assert_eq!(bug["engines"][0]["name"], "mock");
+    let of_qemu = sandbox.json(&["bugs", "--emulator", "qemu-x86_64"]);
+    assert_eq!(of_qemu.as_array().unwrap().len(), 0);
+    let human = sandbox.ok(&["bugs"]).stdout;
+    for words in [
+        "IMUL: wrong flags",
+        &id,
+        "imul rax, rsi  (48 0f af c6)",
+        "with",
+        "rsi =",
+        "confirmed",
+    ] {
+        assert!(human.contains(words), "{words}: {human}");
+    }
+
+    // One level down: the form and what differs, with an id of its own.
+    let signatures = sandbox.json(&["bugs", "--signatures"]);
+    let signature = &signatures[0];
     assert_eq!(
-        sandbox
-            .json(&["bugs", "--emulator", "qemu-x86_64"])
-            .as_array()
-            .unwrap()
-            .len(),
-        0
+        (&signature["bug"], &signature["instruction"], &signature["kind"]),
+        (&id.clone().into(), &"imul r64, r64".into(), &"flag".into())
     );
-    let human = sandbox.ok(&["bugs", "--all"]).stdout;
-    assert!(human.contains(&id) && human.contains("imul r64, r64"), "{human}");
+    assert_eq!(signature["fields"], Value::from(vec!["flags.CF", "flags.OF"]));
+    let digits = signature["id"].as_str().unwrap().to_owned();
+    assert_eq!(example["signature"], Value::from(digits.clone()));
+    let human = sandbox.ok(&["bugs", "--signatures"]).stdout;
+    assert!(
+        human.contains(&digits) && human.contains("imul r64, r64"),
+        "{human}"
+    );
+    let shown = sandbox.ok(&["bugs", "show", &digits[..6]]).stdout;
+    for words in ["imul.flags", "Imul_r64_rm64", "CF is 0, not 1", "snip 1"] {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
 
     let shown = sandbox.ok(&["bugs", "show", &id[..5]]).stdout;
-    for words in ["confirmed", "CF is 0, not 1", "imul", "snip 1", "rsi ="] {
+    for words in [
+        "confirmed",
+        "CF is 0, not 1",
+        "imul",
+        "snip 1",
+        "rsi =",
+        "Where it shows",
+        &digits,
+    ] {
         assert!(shown.contains(words), "{words}: {shown}");
     }
     // The case that is shown can be reduced again, and is plain already.
@@ -61,10 +94,15 @@ fn a_bug_is_listed_shown_and_reduced() {
         (&by_number["id"], &by_number["instructions_before"]),
         (&id.clone().into(), &3.into())
     );
+    // Both names will do for a reproducer.
+    for name in [&id, &digits] {
+        let written = sandbox.ok(&["repro", name, "--as", "case"]).stdout;
+        assert!(written.contains("imul"), "{written}");
+    }
 
     sandbox
         .run(&["bugs", "show", "0"])
-        .refused(&["no bug", "bugs --all"]);
+        .refused(&["no bug", "snippex bugs"]);
     sandbox.run(&["bugs", "show", "%"]).refused(&["no bug"]);
     sandbox.ok(&["remove", "--run", "1"]);
     assert_eq!(sandbox.json(&["bugs"]).as_array().unwrap().len(), 0);
@@ -99,7 +137,11 @@ fn known_bugs_stay_listed_apart_and_fail_no_run() {
         "https://example.org/2",
     ]);
     assert_eq!(twice.code, Some(2), "{twice:?}");
-    for words in ["is known as https://example.org/1", "--replace", "no bug ffffff"] {
+    for words in [
+        "is known as https://example.org/1 on every engine",
+        "--replace",
+        "no bug ffffff",
+    ] {
         assert!(twice.stderr.contains(words), "{words}: {twice:?}");
     }
     sandbox.ok(&[
@@ -115,6 +157,46 @@ fn known_bugs_stay_listed_apart_and_fail_no_run() {
         sandbox.json(&["bugs", "known", "list"])[0]["issue"],
         "https://example.org/2"
     );
+    // Nor do a bug and its signatures, or all engines and one.
+    let digits = sandbox.json(&["bugs", "--signatures"])[0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let part = [
+        "bugs",
+        "known",
+        "add",
+        &digits,
+        "--issue",
+        "https://example.org/3",
+    ];
+    sandbox
+        .run(&part)
+        .refused(&["imul.flags", "is known as https://example.org/2", "--replace"]);
+    let narrow = [
+        "bugs",
+        "known",
+        "add",
+        &id,
+        "--issue",
+        "https://example.org/3",
+        "-e",
+        "mock",
+        "--replace",
+    ];
+    sandbox
+        .run(&narrow)
+        .refused(&["on every engine", "known remove imul.flags"]);
+    sandbox.ok(&[&part[..], &["--replace"]].concat());
+    sandbox.ok(&["bugs", "known", "remove", &id]);
+    // A bug is known when all its signatures are.
+    assert_eq!(
+        sandbox.json(&["bugs"])[0]["known"]["issue"],
+        "https://example.org/3"
+    );
+    sandbox.ok(&["check", TINY, "-e", "mock"]);
+    sandbox.ok(&["bugs", "known", "remove", &digits]);
+    sandbox.ok(&["bugs", "known", "add", &id, "--issue", "x"]);
     // Known for another engine is not known for this one.
     sandbox.ok(&["bugs", "known", "remove", &id]);
     sandbox.ok(&["bugs", "known", "add", &id, "--issue", "x", "-e", "mock"]);
@@ -134,6 +216,8 @@ fn bugs_of_two_engines_are_compared() {
         (&cleared["fixed"][0]["id"], &cleared["in_both"]),
         (&id.clone().into(), &0.into())
     );
+    let cleared = sandbox.json(&["bugs", "diff", "altered", "#1", "--signatures"]);
+    assert_eq!(cleared["fixed"][0]["bug"], Value::from(id.clone()));
     let broken = sandbox.run(&["bugs", "diff", "#1", "altered"]);
     assert_eq!(broken.code, Some(1), "{broken:?}");
     assert!(broken.stdout.contains(&id), "{broken:?}");
@@ -173,14 +257,14 @@ fn without_reduction_bugs_are_stored_as_they_were_met() {
     let checked = sandbox.json(&["check", TINY, "-e", "mock", "--no-reduce"]);
     let bug = &checked["summary"]["bugs"][0];
     assert_eq!(
-        (&bug["instruction"], &bug["reduced"]),
-        (&"imul r64, r64".into(), &false.into())
+        (&bug["id"], &bug["example"]["reduced"]),
+        (&"imul.flags".into(), &false.into())
     );
-    assert_eq!(bug["example"].as_array().unwrap().len(), 3, "{bug}");
+    assert_eq!(bug["example"]["code"].as_array().unwrap().len(), 3, "{bug}");
     // A later check does what this one left out.
     let checked = sandbox.json(&["check", TINY, "-e", "mock"]);
-    assert_eq!(checked["summary"]["bugs"][0]["reduced"], true);
+    assert_eq!(checked["summary"]["bugs"][0]["example"]["reduced"], true);
     // And one after that has nothing left to reduce, but lists the bug all the same.
     let checked = sandbox.json(&["check", TINY, "-e", "mock"]);
-    assert_eq!(checked["summary"]["bugs"][0]["reduced"], true);
+    assert_eq!(checked["summary"]["bugs"][0]["example"]["reduced"], true);
 }

@@ -23,7 +23,9 @@ pub fn unrunnable(instruction: &Instruction) -> Option<Unrunnable> {
     // The vector of Linux's 32-bit system calls; all others fault or trap.
     const SYSTEM_CALL: u8 = 0x80;
     let enters = instruction.code() == Code::Int_imm8 && instruction.immediate8() == SYSTEM_CALL;
-    unrunnable_form(instruction.code()).or_else(|| enters.then_some(Unrunnable::Syscall))
+    unrunnable_form(instruction.code())
+        .or_else(|| enters.then_some(Unrunnable::Syscall))
+        .or_else(|| acts_by_vendor(instruction).then_some(Unrunnable::HostDependent))
 }
 
 /// Whether `instruction` may load a segment register: what it loads is no part of a case, and stays.
@@ -35,6 +37,12 @@ pub fn loads_segment(instruction: &Instruction) -> bool {
     ) || matches!(instruction.mnemonic(), Mnemonic::Mov | Mnemonic::Pop)
         && instruction.op0_kind() == OpKind::Register
         && instruction.op0_register().is_segment_register()
+}
+
+/// Whether processors of different makers do different things: CVTPI2PS from memory enters the MMX state on Intel (SDM
+/// vol. 2, CVTPI2PS, which, unlike CVTPI2PD, makes no exception for memory), and does not on the AMD processor at hand.
+fn acts_by_vendor(instruction: &Instruction) -> bool {
+    instruction.code() == Code::Cvtpi2ps_xmm_mmm64 && instruction.op1_kind() == OpKind::Memory
 }
 
 /// Why no block with an instruction of the form `code` is run, whatever its operands; `None` when it can be.
@@ -162,6 +170,9 @@ fn by_mnemonic(code: Code) -> Option<Unrunnable> {
         M::Int1 => Unrunnable::HostDependent,
         // Without access to the data around it, not even the runner can go on.
         M::Wrpkru => Unrunnable::StateNotCovered,
+        // D9 D8 to DF, a store that pops without looking for a stack fault: no manual lists it, and what it stores from an
+        // empty register is up to the processor.
+        M::Fstpnce => Unrunnable::HostDependent,
         // Port and interrupt-flag instructions: allowed by IOPL only, which user programs do not have.
         M::In | M::Out | M::Insb | M::Insw | M::Insd | M::Outsb | M::Outsw | M::Outsd | M::Cli | M::Sti => {
             Unrunnable::Privileged

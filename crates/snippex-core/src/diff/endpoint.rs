@@ -139,6 +139,9 @@ fn excuses(
             };
             further && here && signal.number == number && code.is_none_or(|code| code == signal.code)
         }
+        (Deviates::Occupied { from, to }, Endpoint::Signal(signal)) => {
+            is_page_fault(signal) && (from..to).contains(&signal.address) && actual != expected
+        }
         (Deviates::DeathAtNull, Endpoint::Exit { target }) => {
             *target < USER_START && matches!(actual, Endpoint::EngineDied { .. } | Endpoint::Hung)
         }

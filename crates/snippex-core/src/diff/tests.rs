@@ -409,6 +409,38 @@ fn memory_that_open_data_may_have_reached_is_inconclusive() {
 }
 
 #[test]
+fn memory_that_an_engine_needs_itself_is_no_missing_fault() {
+    let case = made(|a| a.mov(rax, qword_ptr(rsi)));
+    let faulting_at = |address, code| Observation {
+        endpoint: Endpoint::Signal(Signal {
+            number: 11,
+            code,
+            rip: case.code_address(),
+            address,
+            write: false,
+        }),
+        ..observation(&case)
+    };
+    let judge = |address, code| {
+        let (expected, actual) = (faulting_at(address, code), observation(&case));
+        compare(
+            &case,
+            &expected,
+            &actual,
+            Components::ALL,
+            &Tolerance::qemu_user(),
+        )
+    };
+    let excused = |comparison| matches!(comparison, Comparison::Inconclusive(Reason::Deviation { id, .. }) if id == "qemu-own-memory");
+    assert!(excused(judge(0x40_0000_4000, 1)));
+    assert!(excused(judge(0x40_ffff_ffff, 2)));
+    // Next to it, and where no page is at fault.
+    assert!(!excused(judge(0x3f_ffff_ffff, 1)));
+    assert!(!excused(judge(0x41_0000_0000, 1)));
+    assert!(!excused(judge(0x40_0000_4000, 128)));
+}
+
+#[test]
 fn a_missing_alignment_fault_is_excused_for_vector_instructions_only() {
     let fault = |case: &Case| Observation {
         endpoint: Endpoint::Signal(Signal {

@@ -52,6 +52,13 @@ pub enum Deviates {
         /// Which instructions.
         unit: FaultingUnit,
     },
+    /// What the hardware does not have mapped between these addresses, the engine has: it lives there.
+    Occupied {
+        /// First address.
+        from: u64,
+        /// First address behind.
+        to: u64,
+    },
     /// The same instruction faults with another signal number.
     SignalNumber {
         /// On the hardware.
@@ -182,7 +189,17 @@ impl Tolerance {
     #[must_use]
     pub fn qemu_user() -> Self {
         Self {
-            deviations: vec![stack_fault("qemu-stack-fault")],
+            deviations: vec![
+                stack_fault("qemu-stack-fault"),
+                deviation(
+                    "qemu-own-memory",
+                    "qemu-user keeps its own and the program's memory from 0x4000000000 on",
+                    Deviates::Occupied {
+                        from: 0x40_0000_0000,
+                        to: 0x41_0000_0000,
+                    },
+                ),
+            ],
         }
     }
 

@@ -9,7 +9,7 @@ use super::operands::{self, Choice, Registers};
 use super::prefixes;
 use super::request::{MAX_PER_FORM, Request};
 use crate::block::{Block, Origin, Terminator};
-use crate::decode::{Control, control};
+use crate::decode::{Control, control, unrunnable};
 use crate::random::Random;
 
 /// Sub-stream of the seed that single instructions come from.
@@ -138,8 +138,11 @@ pub(super) fn assemble(address: u64, bytes: Vec<u8>, count: u32, terminator: Ter
     let end = address + bytes.len() as u64;
     let mut last = Instruction::default();
     let mut decoder = Decoder::with_ip(64, &bytes, address, DecoderOptions::NONE);
+    let mut reason = None;
     while decoder.can_decode() {
         decoder.decode_out(&mut last);
+        // Some forms can be run with some of their operands only.
+        reason = reason.or_else(|| unrunnable(&last));
     }
     let target = last.near_branch64();
     let successors = match terminator {
@@ -156,7 +159,7 @@ pub(super) fn assemble(address: u64, bytes: Vec<u8>, count: u32, terminator: Ter
         terminator,
         successors,
         origin: Origin::Generated,
-        unrunnable: None,
+        unrunnable: reason,
     }
 }
 

@@ -42,13 +42,10 @@ fn blocks_hold_what_they_say_and_do_not_overlap() {
             block.bytes
         );
         assert!(found.iter().all(|instruction| !instruction.is_invalid()));
-        assert!(
-            found
-                .iter()
-                .all(|instruction| crate::decode::unrunnable(instruction).is_none()),
-            "{:02x?}",
-            block.bytes
-        );
+        let reason = found.iter().find_map(crate::decode::unrunnable);
+        assert_eq!(block.unrunnable, reason, "{:02x?}", block.bytes);
+        let vendors = form.code() == iced_x86::Code::Cvtpi2ps_xmm_mmm64;
+        assert!(reason.is_none() || vendors, "{:02x?}", block.bytes);
     }
 }
 

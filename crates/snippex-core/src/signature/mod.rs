@@ -46,7 +46,6 @@
 //! assert_eq!(signature.to_string(), "addsd xmm, xmm: wrong-value (no mxcsr.DE)");
 //! ```
 
-mod catalogue;
 mod fields;
 mod form;
 mod id;
@@ -54,7 +53,6 @@ mod id;
 #[cfg(test)]
 mod tests;
 
-pub use catalogue::Catalogue;
 pub use form::Form;
 pub use id::{ParseSignatureIdError, SignatureId};
 

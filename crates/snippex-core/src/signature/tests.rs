@@ -167,30 +167,3 @@ fn ids_are_stable_and_read_back() {
         assert_eq!(serde_json::to_value(kind).unwrap(), name);
     }
 }
-
-#[test]
-fn known_bugs_explain_what_shows_several_of_them() {
-    let of = |fields: &[&str]| Signature {
-        fields: fields.iter().map(|field| (*field).to_owned()).collect(),
-        ..signature(&[0x0f, 0x58, 0xc1], |expected, _| expected.state.mxcsr |= 2)
-    };
-    let mut catalogue = Catalogue::default();
-    assert_eq!(catalogue.explain(&of(&["op0"])), None);
-    let (value, flag, both) = (
-        of(&["op0"]),
-        of(&["no mxcsr.DE"]),
-        of(&["no mxcsr.DE", "no mxcsr.IE"]),
-    );
-    catalogue.add(value.clone());
-    catalogue.add(flag.clone());
-    catalogue.add(flag.clone());
-    assert_eq!(
-        catalogue.explain(&of(&["no mxcsr.DE", "op0"])),
-        Some(vec![&value, &flag])
-    );
-    assert_eq!(catalogue.explain(&both), None);
-    catalogue.add(both.clone());
-    // A part of what is known is no news: the flag may have been set before.
-    assert_eq!(catalogue.explain(&of(&["no mxcsr.IE"])), Some(vec![&both]));
-    assert_eq!(catalogue.explain(&flag), Some(vec![&flag]));
-}

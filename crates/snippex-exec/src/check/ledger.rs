@@ -1,14 +1,22 @@
-//! Which bugs have been met, shared by all threads of a check: each is reduced once.
+//! Which bugs have been met, shared by all threads of a check: each is reduced as long as there is time, and no bug
+//! twice before every one has an example.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use snippex_core::signature::{Catalogue, Signature};
+use snippex_core::cause::{CauseId, Share};
+use snippex_core::signature::Signature;
 
 use super::Finding;
+use super::attribution::{as_met, guessed};
 use crate::engine::EngineError;
-use crate::reduce::{Bug, Limits, Parting, Reduced, Search, Trial};
+use crate::reduce::{Bug, Limits, Parting, Reduced, Search, Trial, part};
+
+/// Cases of a cause that are reduced while blocks are still coming, if none of them gives an example.
+const TRIES: u32 = 3;
+/// Findings of a cause that wait to be reduced when all blocks are done.
+const WAITING: usize = 24;
 
 /// Bugs of a check, and the time spent on them.
 #[derive(Debug)]
@@ -17,111 +25,150 @@ pub(super) struct Ledger {
     budget: Option<Duration>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Met {
-    reduced: Catalogue,
-    /// As they were met: time was up, or they did not show again.
-    unreduced: Catalogue,
-    /// What each signature that was met has come to, where the catalogues do not say it.
-    settled: HashMap<Signature, Vec<Signature>>,
+    causes: HashMap<CauseId, Progress>,
+    /// Shares that have been met or reduced.
+    seen: HashSet<Share>,
+    /// What each signature that was met has come to, where more than a look is needed to say it.
+    settled: HashMap<Signature, Vec<Share>>,
+    waiting: Vec<Waiting>,
     spent: Duration,
 }
 
-/// What a finding comes from.
-#[derive(Debug, Default)]
-pub(super) struct Found {
-    /// Its bugs.
-    pub(super) signatures: Vec<Signature>,
-    /// Those that are new.
-    pub(super) new: Vec<Bug>,
+/// How far a cause has come.
+#[derive(Clone, Copy, Debug, Default)]
+struct Progress {
+    /// Reduced examples that are certain.
+    examples: u32,
+    /// Searches that gave none.
+    failed: u32,
+    /// A thread is at it.
+    busy: bool,
+    waiting: usize,
+}
+
+/// A finding that is reduced when there is time left.
+#[derive(Debug)]
+struct Waiting {
+    /// Position of its block.
+    index: usize,
+    finding: Finding,
+    share: Share,
 }
 
 impl Ledger {
-    pub(super) fn new(known: Catalogue, budget: Option<Duration>) -> Self {
+    pub(super) fn new(known: impl IntoIterator<Item = Share>, budget: Option<Duration>) -> Self {
+        let mut met = Met::default();
+        for share in known {
+            met.causes.entry(share.cause.clone()).or_default().examples += 1;
+            met.seen.insert(share);
+        }
         Self {
-            met: Mutex::new(Met {
-                reduced: known,
-                unreduced: Catalogue::default(),
-                settled: HashMap::new(),
-                spent: Duration::ZERO,
-            }),
+            met: Mutex::new(met),
             budget,
         }
     }
 
-    /// The bugs that `finding` comes from, reduced on the engines of `trial` if they are new.
+    /// Notes that the block with position `index` showed `finding`, which comes from `shares`. Returns the bugs that are
+    /// new: reduced on the engines of `trial` where the cause had no example.
     pub(super) fn bugs(
+        &self,
+        index: usize,
+        finding: &Finding,
+        parting: Option<&Parting>,
+        shares: &[Share],
+        trial: Trial<'_>,
+    ) -> Result<Vec<Bug>, EngineError> {
+        let wanted: Vec<CauseId> = {
+            let mut met = self.lock();
+            let in_time = self.budget.is_some_and(|budget| met.spent < budget);
+            let causes = shares.iter().map(|share| &share.cause);
+            causes
+                .filter(|cause| in_time && met.claim(cause))
+                .cloned()
+                .collect()
+        };
+        let mut new = self.search(finding, parting, &wanted, trial)?;
+        let mut met = self.lock();
+        for share in shares {
+            if met.seen.insert(share.clone()) {
+                new.push(Bug::unreduced(share, finding));
+                met.wait(index, finding, share, self.budget.is_some());
+            }
+        }
+        Ok(new)
+    }
+
+    /// When all blocks are done: reduces a finding that waits, of the cause with the fewest examples. `None` when there
+    /// is none, or time is up.
+    pub(super) fn next(&self, trial: Trial<'_>) -> Result<Option<(usize, Vec<Bug>)>, EngineError> {
+        let Some(waiting) = self.lock().next(self.budget) else {
+            return Ok(None);
+        };
+        let wanted = [waiting.share.cause.clone()];
+        let bugs = self.search(&waiting.finding, None, &wanted, trial)?;
+        Ok(Some((waiting.index, bugs)))
+    }
+
+    /// Reduces `finding` for the `wanted` causes, which are this thread's.
+    fn search(
         &self,
         finding: &Finding,
         parting: Option<&Parting>,
-        trial: Trial<'_>,
-    ) -> Result<Found, EngineError> {
-        let met = parting
-            .map(|parting| parting.signature.clone())
-            .or_else(|| as_met(finding));
-        let Some(met) = met else {
-            return Ok(Found::default());
-        };
-        if let Some(signatures) = self.known(&met) {
-            return Ok(Found {
-                signatures,
-                new: Vec::new(),
-            });
+        wanted: &[CauseId],
+        mut trial: Trial<'_>,
+    ) -> Result<Vec<Bug>, EngineError> {
+        if wanted.is_empty() {
+            return Ok(Vec::new());
         }
-        let time_is_left = self.budget.is_some_and(|budget| self.lock().spent < budget);
         let started = Instant::now();
-        let new = match parting.filter(|_| time_is_left) {
-            None => Vec::new(),
-            Some(parting) => match Search::bugs_of(&finding.case, parting, trial, Limits::default())? {
-                Reduced::Bugs(bugs) => bugs,
-                _ => Vec::new(),
-            },
+        let parting = match parting {
+            Some(parting) => Some(parting.clone()),
+            None => part(&finding.case, &finding.divergence, &mut trial)?,
         };
-        let mut ledger = self.lock();
-        ledger.spent += started.elapsed();
-        if new.is_empty() {
-            // Of a bug that is not reduced only that is news which no known one accounts for.
-            let (known, rest) = ledger.reduced.account(&met);
-            let mut signatures: Vec<Signature> = known.into_iter().cloned().collect();
-            let rest = if rest.is_empty() { met.fields.clone() } else { rest };
-            let rest = Signature {
-                fields: rest,
-                ..met.clone()
-            };
-            let is_new = ledger.unreduced.explain(&rest).is_none();
-            ledger.unreduced.add(rest.clone());
-            signatures.push(rest.clone());
-            ledger.settled.insert(met, signatures.clone());
-            return Ok(Found {
-                signatures,
-                new: is_new
-                    .then(|| Bug::unreduced(rest, finding))
-                    .into_iter()
-                    .collect(),
-            });
+        let wants = |cause: &CauseId| wanted.contains(cause);
+        let bugs = match &parting {
+            None => Vec::new(),
+            Some(parting) => {
+                match Search::bugs_of(&finding.case, parting, trial, Limits::default(), &wants)? {
+                    Reduced::Bugs(bugs) => bugs,
+                    _ => Vec::new(),
+                }
+            }
+        };
+        let mut met = self.lock();
+        met.spent += started.elapsed();
+        for cause in wanted {
+            let certain = bugs.iter().filter(|bug| bug.cause == *cause && !bug.is_flaky());
+            let certain = certain.count() as u32;
+            let progress = met.causes.entry(cause.clone()).or_default();
+            progress.busy = false;
+            progress.examples += certain;
+            progress.failed += u32::from(certain == 0);
         }
-        for bug in &new {
-            ledger.reduced.add(bug.signature.clone());
+        for bug in &bugs {
+            met.seen.insert(bug.share());
         }
-        let signatures: Vec<Signature> = new.iter().map(|bug| bug.signature.clone()).collect();
-        // Fields that cannot be told from those of another bug are not looked for again.
-        ledger.settled.insert(met, signatures.clone());
-        Ok(Found { signatures, new })
+        Ok(bugs)
     }
 
-    /// The bugs that a finding like earlier ones comes from.
-    pub(super) fn explained(&self, finding: &Finding) -> Vec<Signature> {
-        as_met(finding)
-            .and_then(|met| self.known(&met))
-            .unwrap_or_default()
+    /// What is behind a finding that showed again.
+    pub(super) fn shares(&self, finding: &Finding, parting: Option<&Parting>) -> Vec<Share> {
+        if !finding.shares.is_empty() {
+            return finding.shares.clone();
+        }
+        let met = as_met(finding);
+        let shares = parting.map_or_else(|| guessed(finding), |parting| parting.shares.clone());
+        if let Some(met) = met {
+            self.lock().settled.insert(met, shares.clone());
+        }
+        shares
     }
 
-    fn known(&self, met: &Signature) -> Option<Vec<Signature>> {
-        let ledger = self.lock();
-        if let Some(known) = ledger.reduced.explain(met) {
-            return Some(known.into_iter().cloned().collect());
-        }
-        ledger.settled.get(met).cloned()
+    /// What a signature that was met before comes from.
+    pub(super) fn settled(&self, met: &Signature) -> Option<Vec<Share>> {
+        self.lock().settled.get(met).cloned()
     }
 
     fn lock(&self) -> MutexGuard<'_, Met> {
@@ -129,19 +176,67 @@ impl Ledger {
     }
 }
 
-/// The signature by the guess that the comparison made.
-pub(super) fn as_met(finding: &Finding) -> Option<Signature> {
-    let culprit = finding.divergence.class.culprit.as_ref();
-    let last = (finding.case.block.instruction_count as usize).saturating_sub(1);
-    let index = culprit.map_or(last, |culprit| culprit.instruction);
-    Signature::of(&finding.case.block, index, &finding.divergence)
+impl Met {
+    /// Whether `cause` is to be reduced at once, which is then up to the caller.
+    fn claim(&mut self, cause: &CauseId) -> bool {
+        let progress = self.causes.entry(cause.clone()).or_default();
+        let free = progress.examples == 0 && progress.failed < TRIES && !progress.busy;
+        progress.busy |= free;
+        free
+    }
+
+    /// Keeps a finding for later.
+    fn wait(&mut self, index: usize, finding: &Finding, share: &Share, reducing: bool) {
+        let progress = self.causes.entry(share.cause.clone()).or_default();
+        if reducing && progress.waiting < WAITING {
+            progress.waiting += 1;
+            self.waiting.push(Waiting {
+                index,
+                finding: finding.clone(),
+                share: share.clone(),
+            });
+        }
+    }
+
+    fn next(&mut self, budget: Option<Duration>) -> Option<Waiting> {
+        if budget.is_none_or(|budget| self.spent >= budget) {
+            return None;
+        }
+        let rank = |waiting: &Waiting| {
+            let progress = self.causes.get(&waiting.share.cause).copied().unwrap_or_default();
+            (progress.examples + progress.failed, waiting.index)
+        };
+        let free = |waiting: &Waiting| {
+            let progress = self.causes.get(&waiting.share.cause);
+            progress.is_none_or(|progress| !progress.busy)
+        };
+        let (place, _) = self
+            .waiting
+            .iter()
+            .enumerate()
+            .filter(|(_, waiting)| free(waiting))
+            .min_by_key(|(_, waiting)| rank(waiting))?;
+        let waiting = self.waiting.swap_remove(place);
+        self.causes.entry(waiting.share.cause.clone()).or_default().busy = true;
+        Some(waiting)
+    }
 }
 
 impl Bug {
+    /// What it is a case of.
+    #[must_use]
+    pub fn share(&self) -> Share {
+        Share {
+            cause: self.cause.clone(),
+            signature: self.signature.clone(),
+        }
+    }
+
     /// A bug with the case in which it was met.
-    fn unreduced(signature: Signature, finding: &Finding) -> Self {
+    fn unreduced(share: &Share, finding: &Finding) -> Self {
         Self {
-            signature,
+            cause: share.cause.clone(),
+            signature: share.signature.clone(),
             case: finding.case.clone(),
             expected: finding.expected.clone(),
             actual: finding.actual.clone(),
@@ -151,5 +246,123 @@ impl Bug {
             instructions: finding.case.block.instruction_count,
             tried: 0,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use snippex_core::case::Placement;
+    use snippex_core::diff::{Class, Divergence, Kind, Noted};
+    use snippex_core::observation::{Endpoint, Observation};
+    use snippex_core::signature::{BugKind, Form};
+    use snippex_core::state::MachineState;
+
+    use super::*;
+
+    fn finding() -> Finding {
+        let placement = Placement {
+            image_base: 0,
+            code_base: 0,
+        };
+        let end = Observation {
+            endpoint: Endpoint::Exit { target: 0x1001 },
+            state: MachineState::default(),
+            memory: Vec::new(),
+        };
+        Finding {
+            start: 0,
+            case: crate::reduce::nop(0x1000, placement),
+            expected: end.clone(),
+            actual: end,
+            divergence: Divergence {
+                differences: Vec::new(),
+                class: Class {
+                    kind: Kind::Flag,
+                    culprit: None,
+                },
+                noted: Noted::default(),
+            },
+            runs: 1,
+            shares: Vec::new(),
+        }
+    }
+
+    fn share(cause: &str) -> Share {
+        Share {
+            cause: cause.parse().expect("a name"),
+            signature: Signature {
+                kind: BugKind::Flag,
+                form: Form {
+                    text: "nop".to_owned(),
+                    encoding: "Nopd".to_owned(),
+                },
+                fields: vec!["flags.CF".to_owned()],
+            },
+        }
+    }
+
+    #[test]
+    fn a_cause_is_reduced_at_once_until_it_has_an_example() {
+        let mut met = Met::default();
+        let cause = share("a.flags").cause;
+        assert!(met.claim(&cause));
+        // Another thread is at it.
+        assert!(!met.claim(&cause));
+        let after = |met: &mut Met, examples, failed| {
+            met.causes.insert(
+                cause.clone(),
+                Progress {
+                    examples,
+                    failed,
+                    ..Progress::default()
+                },
+            );
+            met.claim(&cause)
+        };
+        assert!(after(&mut met, 0, TRIES - 1));
+        assert!(!after(&mut met, 0, TRIES));
+        assert!(!after(&mut met, 1, 0));
+        // What an earlier run has reduced has one.
+        let ledger = Ledger::new([share("b.flags")], Some(Duration::from_secs(1)));
+        assert!(!ledger.lock().claim(&share("b.flags").cause));
+    }
+
+    #[test]
+    fn what_waits_is_taken_by_the_need_of_its_cause() {
+        let mut met = Met::default();
+        let budget = Some(Duration::from_secs(1));
+        for (index, cause) in ["many.flags", "few.flags", "busy.flags", "many.flags"]
+            .into_iter()
+            .enumerate()
+        {
+            met.wait(index, &finding(), &share(cause), true);
+        }
+        let progress = |met: &mut Met, cause: &str, examples, busy| {
+            let progress = met.causes.entry(share(cause).cause).or_default();
+            (progress.examples, progress.busy) = (examples, busy);
+        };
+        progress(&mut met, "many.flags", 2, false);
+        progress(&mut met, "few.flags", 1, false);
+        progress(&mut met, "busy.flags", 0, true);
+        let next = |met: &mut Met| met.next(budget).map(|waiting| waiting.index);
+        assert_eq!(next(&mut met), Some(1));
+        assert_eq!(next(&mut met), Some(0));
+        // That cause is busy now, too.
+        assert_eq!(next(&mut met), None);
+        progress(&mut met, "many.flags", 3, false);
+        met.spent = Duration::from_secs(1);
+        assert_eq!(next(&mut met), None);
+        assert!(met.next(None).is_none());
+    }
+
+    #[test]
+    fn not_more_waits_than_can_be_reduced() {
+        let mut met = Met::default();
+        for index in 0..2 * WAITING {
+            met.wait(index, &finding(), &share("a.flags"), true);
+        }
+        met.wait(0, &finding(), &share("b.flags"), true);
+        met.wait(0, &finding(), &share("b.flags"), false);
+        assert_eq!(met.waiting.len(), WAITING + 1);
     }
 }

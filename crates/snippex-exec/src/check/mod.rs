@@ -5,24 +5,25 @@
 //! block by block, so that the receiver can save it as it arrives. The same seed gives the same cases and verdicts
 //! whatever the number of threads; only the order of the reports differs.
 
+mod attribution;
+mod confirmations;
 mod ledger;
 mod report;
 
-use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use snippex_core::binary::Image;
 use snippex_core::block::Block;
 use snippex_core::case::Placement;
-use snippex_core::diff::{Class, Comparison, Field, Kind, Tolerance, compare, compare_with};
+use snippex_core::cause::Share;
+use snippex_core::diff::{Class, Comparison, Field, Tolerance, compare, compare_with};
 use snippex_core::effects::BlockEffects;
 use snippex_core::group::Group;
 use snippex_core::observation::Endpoint;
 use snippex_core::seed::Style;
-use snippex_core::signature::{Catalogue, Signature};
 
 use crate::affinity;
 use crate::batch::split;
@@ -31,9 +32,11 @@ use crate::engine::{Engine, EngineError};
 use crate::memory_source::MemorySource;
 use crate::reduce::{Parting, Trial, part};
 use crate::results::{Outcome, Results};
-use ledger::{Ledger, as_met};
+use attribution::{Ends, as_met, at_once};
+use confirmations::Confirmations;
+use ledger::Ledger;
 
-pub use report::{BlockReport, Finding, Inconclusive, Summary};
+pub use report::{BlockReport, Finding, Inconclusive, Report, Summary};
 
 /// Makes an engine for a worker thread.
 pub type EngineFactory<'f> = dyn Fn() -> Result<Box<dyn Engine>, EngineError> + Sync + 'f;
@@ -54,9 +57,9 @@ pub struct CheckOptions {
     /// Time that reducing new bugs may take in all, summed over threads; `None` leaves every case as it was met.
     pub reduce: Option<Duration>,
     /// Bugs of the engine under test that have been reduced before.
-    pub known: Catalogue,
-    /// How many findings of a signature are repeated and kept; those after them are only counted. Without it, all are:
-    /// a program shows a bug in a few blocks, every form of an instruction shows it in all.
+    pub known: Vec<Share>,
+    /// How many findings of each bug in a form of an instruction are repeated and kept; those after them are only
+    /// counted. Without it, all are: a program shows a bug in a few blocks, every form of an instruction in all.
     pub keep: Option<u32>,
 }
 
@@ -71,7 +74,7 @@ impl Default for CheckOptions {
             batch: 16,
             tolerance: Tolerance::none(),
             reduce: None,
-            known: Catalogue::default(),
+            known: Vec::new(),
             keep: None,
         }
     }
@@ -109,13 +112,13 @@ impl std::fmt::Debug for Job<'_> {
 pub fn check(
     job: &Job<'_>,
     blocks: &[Arc<Block>],
-    reports: &SyncSender<BlockReport>,
+    reports: &SyncSender<Report>,
     cancel: &AtomicBool,
 ) -> Result<(), EngineError> {
     let options = &job.options;
     let batches = blocks.len().div_ceil(options.batch.max(1));
     let confirmations = Confirmations::default();
-    let ledger = Ledger::new(options.known.clone(), options.reduce);
+    let ledger = Ledger::new(options.known.iter().cloned(), options.reduce);
     let next = AtomicUsize::new(0);
     let failed = AtomicBool::new(false);
     let work = || -> Result<(), EngineError> {
@@ -134,8 +137,15 @@ pub fn check(
             ledger: &ledger,
         };
         loop {
+            if cancel.load(Ordering::Relaxed) || failed.load(Ordering::Relaxed) {
+                return Ok(());
+            }
             let batch = next.fetch_add(1, Ordering::Relaxed);
-            if batch >= batches || cancel.load(Ordering::Relaxed) || failed.load(Ordering::Relaxed) {
+            if batch >= batches {
+                let late = worker.reduce_next()?;
+                if late.is_some_and(|late| reports.send(late).is_ok()) {
+                    continue;
+                }
                 return Ok(());
             }
             // Neighbours overlap once exit stubs are added, so a batch takes blocks that are far apart.
@@ -143,7 +153,7 @@ pub fn check(
             let chosen: Vec<Arc<Block>> = indices.iter().map(|&index| Arc::clone(&blocks[index])).collect();
             for report in worker.batch(&indices, &chosen)? {
                 // The receiver has gone: nobody wants the rest.
-                if reports.send(report).is_err() {
+                if reports.send(Report::Block(Box::new(report))).is_err() {
                     return Ok(());
                 }
             }
@@ -215,12 +225,8 @@ impl Worker<'_> {
         let mut fresh = false;
         for report in reports {
             for finding in std::mem::take(&mut report.findings) {
-                if self
-                    .options
-                    .keep
-                    .is_some_and(|keep| self.confirmations.has(keep, &finding))
-                {
-                    report.count(&finding, self.ledger.explained(&finding));
+                if let Some(shares) = self.enough(&finding) {
+                    report.count(&finding, &shares);
                     continue;
                 }
                 // Where few findings are repeated, a process for each batch is new enough.
@@ -233,13 +239,19 @@ impl Worker<'_> {
                 let (reference, subject) = (self.reference.as_mut(), self.subject.as_mut());
                 if repeats(&finding, reference, subject, &self.options.tolerance)? {
                     let mut trial = Trial::new(reference, subject, &self.options.tolerance);
-                    let parting = part(&finding.case, &finding.divergence, &mut trial)?;
+                    let parting = match &finding.shares[..] {
+                        [] => part(&finding.case, &finding.divergence, &mut trial)?,
+                        _ => None,
+                    };
                     let class = parting
                         .as_ref()
                         .map_or_else(|| finding.divergence.class.clone(), Parting::class);
-                    let found = self.ledger.bugs(&finding, parting.as_ref(), trial)?;
-                    self.confirmations.kept(&finding);
-                    report.add(finding, class, found);
+                    let shares = self.ledger.shares(&finding, parting.as_ref());
+                    let new = self
+                        .ledger
+                        .bugs(report.index, &finding, parting.as_ref(), &shares, trial)?;
+                    self.confirmations.kept(&shares);
+                    report.add(finding, class, shares, new);
                 } else {
                     report.diverged -= finding.runs;
                     *report.inconclusive.entry(Inconclusive::NotRepeated).or_default() += finding.runs;
@@ -250,45 +262,26 @@ impl Worker<'_> {
     }
 }
 
-/// What has been confirmed so far.
-#[derive(Debug, Default)]
-struct Confirmations {
-    /// How often each class has been confirmed in processes of its own.
-    classes: Mutex<HashMap<(Kind, String), u32>>,
-    /// How many findings of each signature have been kept.
-    signatures: Mutex<HashMap<Signature, u32>>,
-}
-
-impl Confirmations {
-    const OWN_PROCESSES: u32 = 8;
-
-    /// Whether the class is still to be confirmed in processes of its own; counts.
-    fn is_new(&self, class: &Class) -> bool {
-        let form = class
-            .culprit
-            .as_ref()
-            .map(|culprit| culprit.form.clone())
-            .unwrap_or_default();
-        let mut counts = self.classes.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry((class.kind, form)).or_default();
-        *count += 1;
-        *count <= Self::OWN_PROCESSES
+impl Worker<'_> {
+    /// What is behind a finding that is like enough others, which then need not be repeated.
+    fn enough(&self, finding: &Finding) -> Option<Vec<Share>> {
+        let keep = self.options.keep?;
+        let shares = match &finding.shares[..] {
+            [] => self.ledger.settled(&as_met(finding)?)?,
+            shares => shares.to_vec(),
+        };
+        self.confirmations.has(keep, &shares).then_some(shares)
     }
 
-    /// Whether `keep` findings of this signature have been kept already.
-    fn has(&self, keep: u32, finding: &Finding) -> bool {
-        let signatures = self.signatures.lock().unwrap_or_else(PoisonError::into_inner);
-        as_met(finding)
-            .and_then(|found| signatures.get(&found))
-            .is_some_and(|&kept| kept >= keep)
-    }
-
-    /// Notes that a finding is kept.
-    fn kept(&self, finding: &Finding) {
-        if let Some(found) = as_met(finding) {
-            let mut signatures = self.signatures.lock().unwrap_or_else(PoisonError::into_inner);
-            *signatures.entry(found).or_default() += 1;
-        }
+    /// Reduces a bug that waits for it, when all blocks are done.
+    fn reduce_next(&mut self) -> Result<Option<Report>, EngineError> {
+        let trial = Trial::new(
+            self.reference.as_mut(),
+            self.subject.as_mut(),
+            &self.options.tolerance,
+        );
+        let reduced = self.ledger.next(trial)?;
+        Ok(reduced.map(|(index, bugs)| Report::Bugs { index, bugs }))
     }
 }
 
@@ -329,7 +322,7 @@ fn judge(
 ) -> BlockReport {
     let mut report = BlockReport::new(index, group.starts.len() as u64);
     let mut effects = None;
-    let mut known: Vec<(Class, Vec<Field>)> = Vec::new();
+    let mut known: Vec<(Class, Vec<Field>, Vec<Share>)> = Vec::new();
     let covered = expected.components().intersection(actual.components());
     for start in 0..group.starts.len() {
         // What the engine under test does not support was not compared.
@@ -368,12 +361,23 @@ fn judge(
             }
             Comparison::Diverged(divergence) => {
                 report.diverged += 1;
-                let fields = divergence
-                    .differences
-                    .iter()
-                    .map(|difference| difference.field)
-                    .collect();
-                let key = (divergence.class.clone(), fields);
+                let ends = Ends {
+                    expected: &a,
+                    actual: &b,
+                    covered,
+                    tolerance: &options.tolerance,
+                };
+                let shares = at_once(effects, &case, ends, &divergence).unwrap_or_default();
+                // What is behind it says more than the fields, if it is known.
+                let fields = match &shares[..] {
+                    [] => divergence
+                        .differences
+                        .iter()
+                        .map(|difference| difference.field)
+                        .collect(),
+                    _ => Vec::new(),
+                };
+                let key = (divergence.class.clone(), fields, shares.clone());
                 if let Some(found) = known.iter().position(|known| *known == key) {
                     report.findings[found].runs += 1;
                 } else {
@@ -385,7 +389,7 @@ fn judge(
                         actual: *b,
                         divergence,
                         runs: 1,
-                        bugs: Vec::new(),
+                        shares,
                     };
                     report.findings.push(finding);
                 }

@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 
 use snippex_core::case::Case;
+use snippex_core::cause::Share;
 use snippex_core::diff::{Class, Divergence, Reason};
 use snippex_core::effects::Rule;
 use snippex_core::observation::Observation;
-use snippex_core::signature::Signature;
 
-use super::ledger::Found;
 use crate::reduce::Bug;
 use crate::results::Unsupported;
 
@@ -27,8 +26,33 @@ pub struct Finding {
     pub divergence: Divergence,
     /// Runs of the block whose divergence begins at the same instruction in the same way.
     pub runs: u64,
-    /// The bugs it comes from.
-    pub bugs: Vec<Signature>,
+    /// What is behind it, each cause with what shows of it.
+    pub shares: Vec<Share>,
+}
+
+/// What a check sends as it goes.
+#[derive(Clone, Debug)]
+pub enum Report {
+    /// A block is done.
+    Block(Box<BlockReport>),
+    /// A bug that was met before has been reduced.
+    Bugs {
+        /// Position of the block that showed it.
+        index: usize,
+        /// The bug, and others that its case shows.
+        bugs: Vec<Bug>,
+    },
+}
+
+impl Report {
+    /// The report on a block, if it is one.
+    #[must_use]
+    pub fn block(self) -> Option<BlockReport> {
+        match self {
+            Self::Block(report) => Some(*report),
+            Self::Bugs { .. } => None,
+        }
+    }
 }
 
 /// Why runs were inconclusive, as counted in reports.
@@ -75,8 +99,8 @@ pub struct BlockReport {
     /// One entry for each class.
     pub findings: Vec<Finding>,
     /// Runs of the block in which each bug showed.
-    pub sightings: BTreeMap<Signature, u64>,
-    /// Bugs that were met for the first time, each with its case.
+    pub sightings: BTreeMap<Share, u64>,
+    /// Shares of bugs that were met for the first time, each with its case.
     pub bugs: Vec<Bug>,
     /// Runs that diverge like findings that were kept before (see [`super::CheckOptions::keep`]), by class.
     pub counted: Vec<(Class, u64)>,
@@ -102,11 +126,9 @@ impl BlockReport {
         }
     }
 
-    /// Counts a finding that is like others, and the bugs it comes from.
-    pub(super) fn count(&mut self, finding: &Finding, signatures: Vec<Signature>) {
-        for signature in signatures {
-            *self.sightings.entry(signature).or_default() += finding.runs;
-        }
+    /// Counts a finding that is like others, by what is behind it.
+    pub(super) fn count(&mut self, finding: &Finding, shares: &[Share]) {
+        self.sight(finding, shares);
         let class = &finding.divergence.class;
         match self.counted.iter_mut().find(|(known, _)| known == class) {
             Some((_, runs)) => *runs += finding.runs,
@@ -116,12 +138,10 @@ impl BlockReport {
 
     /// Adds a confirmed finding whose divergence begins as `class` says. Findings that begin alike are one: what
     /// differs at the end of the block depends on the start state.
-    pub(super) fn add(&mut self, mut finding: Finding, class: Class, found: Found) {
+    pub(super) fn add(&mut self, mut finding: Finding, class: Class, shares: Vec<Share>, new: Vec<Bug>) {
         finding.divergence.class = class;
-        for signature in &found.signatures {
-            *self.sightings.entry(signature.clone()).or_default() += finding.runs;
-        }
-        self.bugs.extend(found.new);
+        self.sight(&finding, &shares);
+        self.bugs.extend(new);
         match self
             .findings
             .iter_mut()
@@ -129,14 +149,20 @@ impl BlockReport {
         {
             Some(known) => {
                 known.runs += finding.runs;
-                known.bugs.extend(found.signatures);
-                known.bugs.sort_unstable();
-                known.bugs.dedup();
+                known.shares.extend(shares);
+                known.shares.sort_unstable();
+                known.shares.dedup();
             }
             None => {
-                finding.bugs = found.signatures;
+                finding.shares = shares;
                 self.findings.push(finding);
             }
+        }
+    }
+
+    fn sight(&mut self, finding: &Finding, shares: &[Share]) {
+        for share in shares {
+            *self.sightings.entry(share.clone()).or_default() += finding.runs;
         }
     }
 }

@@ -5,12 +5,14 @@
 //! an effect that no component of the state shows.
 
 use snippex_core::case::Case;
+use snippex_core::cause::{Share, of_signature, shares};
 use snippex_core::diff::{Class, Comparison, Culprit, Divergence, Field};
 use snippex_core::observation::{Endpoint, Observation};
 use snippex_core::reduce::{instruction_ends, prefix, starting_at};
+use snippex_core::ruling::Evidence;
 use snippex_core::signature::{BugKind, Signature};
 
-use super::trial::Trial;
+use super::trial::{Seen, Trial};
 use crate::engine::EngineError;
 
 /// Beginnings that are run at a time.
@@ -27,6 +29,8 @@ pub struct Parting {
     pub signature: Signature,
     /// The reference's state right before it; `None` at the first instruction.
     pub before: Option<Observation>,
+    /// What is behind it: of the instruction alone, from the reference's state, where that shows anything.
+    pub shares: Vec<Share>,
 }
 
 impl Parting {
@@ -83,12 +87,14 @@ pub fn part(case: &Case, whole: &Divergence, trial: &mut Trial<'_>) -> Result<Op
                     divergence,
                     signature,
                     before: before.clone(),
+                    shares: Vec::new(),
                 };
                 if sticky || !is_sticky {
-                    return match first_sticky {
-                        Some(first) if !shows_alone(case, &parting, &ends, trial)? => Ok(Some(first)),
-                        _ => Ok(Some(parting)),
+                    let chosen = match first_sticky {
+                        Some(first) if alone(case, &parting, &ends, trial)?.is_none() => first,
+                        _ => parting,
                     };
+                    return attributed(case, chosen, &ends, trial).map(Some);
                 }
                 // Exception flags stay set: when they are not what this is about, another bug has set them before. But
                 // what reads them (FNSTSW) is wrong because of that other bug.
@@ -103,23 +109,62 @@ pub fn part(case: &Case, whole: &Divergence, trial: &mut Trial<'_>) -> Result<Op
     Ok(None)
 }
 
-/// Whether the instruction where two runs part diverges when it starts from the reference's state.
-fn shows_alone(
+/// `parting` with what is behind it.
+fn attributed(
+    case: &Case,
+    mut parting: Parting,
+    ends: &[usize],
+    trial: &mut Trial<'_>,
+) -> Result<Parting, EngineError> {
+    let shown = match alone(case, &parting, ends, trial)? {
+        Some(shown) => Some(shown),
+        None => {
+            let whole = up_to(case, parting.instruction, ends);
+            trial.one(&whole)?.ok().map(|seen| (whole, seen))
+        }
+    };
+    parting.shares = shown
+        .and_then(|(case, seen)| shares_of(&case, &seen))
+        .unwrap_or_else(|| of_signature(&parting.signature));
+    Ok(parting)
+}
+
+/// What is behind a divergence that begins at the last instruction of `case`.
+pub(crate) fn shares_of(case: &Case, seen: &Seen) -> Option<Vec<Share>> {
+    let Comparison::Diverged(divergence) = &seen.comparison else {
+        return None;
+    };
+    let last = (case.block.instruction_count as usize).checked_sub(1)?;
+    let signature = Signature::of(&case.block, last, divergence)?;
+    let evidence = Evidence::new(&signature, case, &seen.expected, &divergence.differences)?;
+    Some(shares(&evidence))
+}
+
+/// The block of `case` up to and including instruction `index`.
+fn up_to(case: &Case, index: usize, ends: &[usize]) -> Case {
+    Case {
+        block: prefix(&case.block, ends[index], index + 1).into(),
+        ..case.clone()
+    }
+}
+
+/// The instruction where two runs part by itself, from the reference's state, if it diverges so.
+fn alone(
     case: &Case,
     parting: &Parting,
     ends: &[usize],
     trial: &mut Trial<'_>,
-) -> Result<bool, EngineError> {
-    let (index, Some(before)) = (parting.instruction, &parting.before) else {
-        return Ok(true);
+) -> Result<Option<(Case, Seen)>, EngineError> {
+    let index = parting.instruction;
+    let whole = up_to(case, index, ends);
+    let alone = match &parting.before {
+        Some(before) => starting_at(&whole, ends[index - 1], index, before),
+        None => whole,
     };
-    let whole = Case {
-        block: prefix(&case.block, ends[index], index + 1).into(),
-        ..case.clone()
-    };
-    let alone = starting_at(&whole, ends[index - 1], index, before);
-    let seen = trial.one(&alone)?;
-    Ok(seen.is_ok_and(|seen| matches!(seen.comparison, Comparison::Diverged(_))))
+    let seen = trial.one(&alone)?.ok();
+    Ok(seen
+        .filter(|seen| matches!(seen.comparison, Comparison::Diverged(_)))
+        .map(|seen| (alone, seen)))
 }
 
 /// Whether only exception flags differ.

@@ -10,13 +10,17 @@ mod trial;
 use std::time::{Duration, Instant};
 
 use snippex_core::case::Case;
+use snippex_core::cause::{CauseId, Share, of_signature};
 use snippex_core::diff::{Comparison, Divergence, Reason, Tolerance};
 use snippex_core::observation::Observation;
 use snippex_core::reduce::{Reducer, instruction_ends, prefix, starting_at};
 use snippex_core::signature::{BugKind, Signature};
 use snippex_core::state::MachineState;
 
+pub(crate) use culprit::shares_of;
 pub use culprit::{Parting, part};
+#[cfg(test)]
+pub(crate) use trial::nop;
 pub use trial::{Seen, Trial};
 
 use crate::engine::{Engine, EngineError};
@@ -50,7 +54,9 @@ impl Default for Limits {
 /// A bug with the plainest case that was found for it.
 #[derive(Clone, Debug)]
 pub struct Bug {
-    /// What makes it this bug.
+    /// What is behind it, which makes it this bug.
+    pub cause: CauseId,
+    /// What the case shows of it.
     pub signature: Signature,
     /// The case: its last instruction is the one at fault.
     pub case: Case,
@@ -117,15 +123,24 @@ pub fn reduce(
     let Some(parting) = part(case, &divergence, &mut trial)? else {
         return Ok(Reduced::NoCulprit(Box::new(divergence)));
     };
-    Search::bugs_of(case, &parting, trial, limits)
+    Search::bugs_of(case, &parting, trial, limits, &|_| true)
 }
 
 /// A case with what it shows.
+#[derive(Clone)]
 struct Shown {
     case: Case,
     signature: Signature,
+    shares: Vec<Share>,
     seen: Seen,
     divergence: Divergence,
+}
+
+impl Shown {
+    /// The part of one cause.
+    fn share(&self, cause: &CauseId) -> Option<&Share> {
+        self.shares.iter().find(|share| share.cause == *cause)
+    }
 }
 
 /// The search for the bugs of one case.
@@ -141,12 +156,13 @@ pub(crate) struct Search<'t> {
 }
 
 impl<'t> Search<'t> {
-    /// Reduces `case`, whose culprit is known.
+    /// Reduces `case`, whose culprit is known, once for each cause that `wants`.
     pub(crate) fn bugs_of(
         case: &Case,
         parting: &Parting,
         trial: Trial<'t>,
         limits: Limits,
+        wants: &dyn Fn(&CauseId) -> bool,
     ) -> Result<Reduced, EngineError> {
         let kind = BugKind::of(&parting.divergence);
         let search = Search {
@@ -157,7 +173,7 @@ impl<'t> Search<'t> {
             before: parting.before.as_ref().map(|before| before.state.clone()),
             tried: 0,
         };
-        let bugs = search.bugs(case, parting)?;
+        let bugs = search.bugs(case, parting, wants)?;
         Ok(if bugs.is_empty() {
             Reduced::Agrees
         } else {
@@ -165,56 +181,47 @@ impl<'t> Search<'t> {
         })
     }
 
-    fn bugs(mut self, case: &Case, parting: &Parting) -> Result<Vec<Bug>, EngineError> {
+    fn bugs(
+        mut self,
+        case: &Case,
+        parting: &Parting,
+        wants: &dyn Fn(&CauseId) -> bool,
+    ) -> Result<Vec<Bug>, EngineError> {
         let mut bugs: Vec<Bug> = Vec::new();
-        let mut accounted: Vec<String> = Vec::new();
+        let was_met = |cause: &CauseId| parting.shares.iter().any(|share| share.cause == *cause);
         for (index, base) in self.bases(case, parting)?.into_iter().enumerate() {
-            // The plainest base may show more than what was met, another one shows what the plainest does not.
-            let mut wanted = base.signature.fields.clone();
-            wanted.retain(|field| {
-                !accounted.contains(field) && (index == 0 || parting.signature.fields.contains(field))
-            });
-            self.bugs_from(case, &base, wanted, &mut accounted, &mut bugs)?;
+            for share in &base.shares {
+                // The plainest base may show more than what was met, another one shows what the plainest does not.
+                let is_new = bugs.iter().all(|bug| bug.cause != share.cause);
+                let is_meant = index == 0 || was_met(&share.cause);
+                if is_new && is_meant && wants(&share.cause) && bugs.len() < MAX_BUGS {
+                    bugs.extend(self.bug(case, &base, share)?);
+                }
+            }
         }
         Ok(bugs)
     }
 
-    /// The bugs behind the `wanted` fields of `base`.
-    fn bugs_from(
-        &mut self,
-        case: &Case,
-        base: &Shown,
-        mut wanted: Vec<String>,
-        accounted: &mut Vec<String>,
-        bugs: &mut Vec<Bug>,
-    ) -> Result<(), EngineError> {
-        while !wanted.is_empty() && bugs.len() < MAX_BUGS {
-            let (shown, complete) = self.reduced(base, &wanted)?;
-            wanted.retain(|field| !shown.signature.fields.contains(field));
-            accounted.extend(shown.signature.fields.iter().cloned());
-            // What cannot be had without another bug's symptoms is one more symptom of that bug.
-            let is_more = |bug: &Bug| {
-                let known = &bug.signature.fields;
-                known.iter().all(|field| shown.signature.fields.contains(field))
-            };
-            if bugs.iter().any(is_more) {
-                continue;
-            }
-            let mut bug = Bug {
-                signature: shown.signature,
-                case: shown.case,
-                expected: shown.seen.expected,
-                actual: shown.seen.actual,
-                divergence: shown.divergence,
-                confirmed: 0,
-                complete,
-                instructions: case.block.instruction_count,
-                tried: self.tried,
-            };
-            bug.confirmed = self.confirm(&bug)?;
-            bugs.push(bug);
-        }
-        Ok(())
+    /// The bug behind a `share` of what `base` shows.
+    fn bug(&mut self, case: &Case, base: &Shown, share: &Share) -> Result<Option<Bug>, EngineError> {
+        let (shown, complete) = self.reduced(base, share)?;
+        let Some(share) = shown.share(&share.cause).cloned() else {
+            return Ok(None);
+        };
+        let mut bug = Bug {
+            cause: share.cause,
+            signature: share.signature,
+            case: shown.case,
+            expected: shown.seen.expected,
+            actual: shown.seen.actual,
+            divergence: shown.divergence,
+            confirmed: 0,
+            complete,
+            instructions: case.block.instruction_count,
+            tried: self.tried,
+        };
+        bug.confirmed = self.confirm(&bug)?;
+        Ok(Some(bug))
     }
 
     /// Where the search may begin, the plainest first: the instruction at fault alone, or the block up to it; without
@@ -249,15 +256,20 @@ impl<'t> Search<'t> {
         Ok(shown.into_iter().flatten().filter(alike).collect())
     }
 
-    /// The plainest case that shows at least one of the `wanted` fields of `base`, and nothing that `base` does not; and
-    /// whether the search came to its end.
-    fn reduced(&mut self, base: &Shown, wanted: &[String]) -> Result<(Shown, bool), EngineError> {
-        let keeps = |signature: &Signature| {
-            let fields = &signature.fields;
-            signature.form.text == base.signature.form.text
-                && signature.kind.is_like(base.signature.kind)
-                && fields.iter().all(|field| base.signature.fields.contains(field))
-                && fields.iter().any(|field| wanted.contains(field))
+    /// The plainest case that still shows some of `share`, and nothing of causes that `base` does not show; and whether
+    /// the search came to its end.
+    fn reduced(&mut self, base: &Shown, share: &Share) -> Result<(Shown, bool), EngineError> {
+        let keeps = |shown: &Shown| {
+            let still = shown.share(&share.cause);
+            let fields = &share.signature.fields;
+            shown.signature.form.text == base.signature.form.text
+                && shown.signature.kind.is_like(base.signature.kind)
+                && shown
+                    .shares
+                    .iter()
+                    .all(|found| base.share(&found.cause).is_some())
+                && still
+                    .is_some_and(|still| still.signature.fields.iter().all(|field| fields.contains(field)))
         };
         let mut reducer = Reducer::new(base.case.clone()).knowing(self.before.clone());
         let mut complete = true;
@@ -274,24 +286,15 @@ impl<'t> Search<'t> {
             let shown = self.show(candidates)?;
             let kept: Vec<bool> = shown
                 .iter()
-                .map(|shown| shown.as_ref().is_some_and(|shown| keeps(&shown.signature)))
+                .map(|shown| shown.as_ref().is_some_and(keeps))
                 .collect();
             reducer.learn(&kept);
         }
         let last = self.show(vec![reducer.case().clone()])?.pop().flatten();
-        let shown = last.filter(|shown| keeps(&shown.signature));
         // A case that does not show it a second time is no progress: confirmation will tell.
-        Ok(match shown {
+        Ok(match last.filter(keeps) {
             Some(shown) => (shown, complete),
-            None => (
-                Shown {
-                    case: base.case.clone(),
-                    signature: base.signature.clone(),
-                    seen: base.seen.clone(),
-                    divergence: base.divergence.clone(),
-                },
-                false,
-            ),
+            None => (base.clone(), false),
         })
     }
 
@@ -332,9 +335,11 @@ impl<'t> Search<'t> {
                 let divergence = divergence.clone();
                 let last = (case.block.instruction_count as usize).checked_sub(1)?;
                 let signature = Signature::of(&case.block, last, &divergence)?;
+                let shares = shares_of(&case, &seen).unwrap_or_else(|| of_signature(&signature));
                 Some(Shown {
                     case,
                     signature,
+                    shares,
                     seen,
                     divergence,
                 })
@@ -348,7 +353,12 @@ impl<'t> Search<'t> {
         for _ in 0..CONFIRMATIONS {
             self.trial.restart()?;
             let shown = self.show(vec![bug.case.clone()])?.pop().flatten();
-            confirmed += u32::from(shown.is_some_and(|shown| shown.signature == bug.signature));
+            let again = |shown: Shown| {
+                shown
+                    .share(&bug.cause)
+                    .is_some_and(|share| share.signature == bug.signature)
+            };
+            confirmed += u32::from(shown.is_some_and(again));
         }
         Ok(confirmed)
     }

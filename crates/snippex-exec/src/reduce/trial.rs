@@ -140,7 +140,7 @@ impl<'e> Trial<'e> {
 }
 
 /// A case that every engine survives.
-fn nop(address: u64, placement: Placement) -> Case {
+pub(crate) fn nop(address: u64, placement: Placement) -> Case {
     let block = Block {
         address,
         bytes: vec![0x90],

@@ -18,14 +18,6 @@ pub(super) fn examples() -> Vec<Example> {
             kind: Kind::MissingFault,
         },
         Example {
-            name: "an operand-size prefix widens RDFSBASE and RDGSBASE",
-            bytes: &[0x66, 0xf3, 0x0f, 0xae, 0xc2], // rdfsbase edx, with 66
-            terminator: FALL,
-            prepare: |s, _| s.fs_base = 0x1_2345_6789,
-            right: |o| o.state.gpr[2] == 0x2345_6789,
-            kind: Kind::Register,
-        },
-        Example {
             name: "XSAVE of AVX alone leaves MXCSR out",
             bytes: &[0x0f, 0xae, 0x27], // xsave [rdi]
             terminator: FALL,

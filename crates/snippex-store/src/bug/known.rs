@@ -1,6 +1,6 @@
 //! Bugs that the people of an engine know of: listed apart, and no reason for a run to fail.
 
-use snippex_core::signature::SignatureId;
+use snippex_core::cause::BugName;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
@@ -11,8 +11,8 @@ use crate::open::Store;
 /// An entry of the list of known bugs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownBug {
-    /// The bug.
-    pub signature: SignatureId,
+    /// The bug: a cause, or one signature of any cause.
+    pub bug: BugName,
     /// Name of the engine; empty for every engine.
     pub engine: String,
     /// Where it is reported.
@@ -21,6 +21,24 @@ pub struct KnownBug {
     pub note: String,
     /// When it was added.
     pub added: Timestamp,
+}
+
+impl KnownBug {
+    /// Whether both are meant for an engine, and say that it is reported in different places.
+    #[must_use]
+    pub fn contradicts(&self, other: &Self) -> bool {
+        self.issue != other.issue && (self.covers(&other.engine) || other.covers(&self.engine))
+    }
+
+    /// Whether the entry holds for the engine called `name`, or for every one if that is empty.
+    #[must_use]
+    pub fn covers(&self, name: &str) -> bool {
+        // A configuration of an engine is called `NAME/CONFIGURATION`.
+        self.engine.is_empty()
+            || name.strip_prefix(&self.engine).is_some_and(|rest| {
+                !rest.starts_with(|next: char| next.is_alphanumeric() || next == '_' || next == '-')
+            })
+    }
 }
 
 /// The list says otherwise already.
@@ -32,7 +50,7 @@ pub struct Contradiction {
 
 impl Store {
     /// Adds an entry. One that says the same issue is brought up to date; one that says another is left as it is unless
-    /// it is to be replaced.
+    /// it is to be replaced. An entry for other engines, of which one is meant here, too, is never replaced.
     ///
     /// # Errors
     /// When the database cannot be written.
@@ -43,24 +61,24 @@ impl Store {
     ) -> Result<Result<(), Contradiction>, StoreError> {
         let failed = self.failed("add a known bug");
         let mut transaction = self.begin("add a known bug").await?;
-        let sql = "SELECT signature, engine, issue, note, added FROM known_bugs WHERE signature = $1 AND engine = $2";
-        let row = sqlx::query(sql)
-            .bind(entry.signature.to_string())
-            .bind(&entry.engine)
-            .fetch_optional(&mut *transaction)
+        let sql = "SELECT bug, engine, issue, note, added FROM known_bugs WHERE bug = $1 ORDER BY engine";
+        let rows = sqlx::query(sql)
+            .bind(entry.bug.to_string())
+            .fetch_all(&mut *transaction)
             .await
             .map_err(&failed)?;
-        if let Some(row) = &row {
+        for row in &rows {
             let known = self.read_known(row)?;
-            if known.issue != entry.issue && !replace {
+            let replaced = replace && known.engine == entry.engine;
+            if known.contradicts(entry) && !replaced {
                 return Ok(Err(Contradiction { known }));
             }
         }
-        let sql = "INSERT INTO known_bugs (signature, engine, issue, note, added) VALUES ($1, $2, $3, $4, $5)
-                   ON CONFLICT (signature, engine) DO UPDATE SET issue = excluded.issue, note = excluded.note,
+        let sql = "INSERT INTO known_bugs (bug, engine, issue, note, added) VALUES ($1, $2, $3, $4, $5)
+                   ON CONFLICT (bug, engine) DO UPDATE SET issue = excluded.issue, note = excluded.note,
                    added = excluded.added";
         sqlx::query(sql)
-            .bind(entry.signature.to_string())
+            .bind(entry.bug.to_string())
             .bind(&entry.engine)
             .bind(&entry.issue)
             .bind(&entry.note)
@@ -76,14 +94,10 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub async fn remove_known(
-        &self,
-        signature: SignatureId,
-        engine: Option<&str>,
-    ) -> Result<u64, StoreError> {
-        let sql = "DELETE FROM known_bugs WHERE signature = $1 AND (CAST($2 AS TEXT) IS NULL OR engine = $2)";
+    pub async fn remove_known(&self, bug: &BugName, engine: Option<&str>) -> Result<u64, StoreError> {
+        let sql = "DELETE FROM known_bugs WHERE bug = $1 AND (CAST($2 AS TEXT) IS NULL OR engine = $2)";
         let done = sqlx::query(sql)
-            .bind(signature.to_string())
+            .bind(bug.to_string())
             .bind(engine.map(str::to_owned))
             .execute(&self.pool)
             .await
@@ -96,7 +110,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn known_bugs(&self) -> Result<Vec<KnownBug>, StoreError> {
-        let sql = "SELECT signature, engine, issue, note, added FROM known_bugs ORDER BY signature, engine";
+        let sql = "SELECT bug, engine, issue, note, added FROM known_bugs ORDER BY bug, engine";
         let rows = sqlx::query(sql).fetch_all(&self.pool).await;
         let rows = rows.map_err(self.failed("list known bugs"))?;
         rows.iter().map(|row| self.read_known(row)).collect()
@@ -105,14 +119,14 @@ impl Store {
     fn read_known(&self, row: &AnyRow) -> Result<KnownBug, StoreError> {
         let failed = self.failed("read a known bug");
         let text = |column: &str| row.try_get::<String, _>(column).map_err(&failed);
-        let id = text("signature")?;
-        let signature = id.parse().map_err(|_| StoreError::Value {
+        let name = text("bug")?;
+        let bug = name.parse().map_err(|_| StoreError::Value {
             location: self.location.clone(),
-            what: "id of a bug",
-            value: id.clone(),
+            what: "name of a bug",
+            value: name.clone(),
         })?;
         Ok(KnownBug {
-            signature,
+            bug,
             engine: text("engine")?,
             issue: text("issue")?,
             note: text("note")?,

@@ -1,14 +1,16 @@
-//! Bugs by signature: how often they were met, on which engines, with an example each; and which of them are known.
+//! Bugs by cause and signature: how often they were met, on which engines, with an example each; and which of them are
+//! known.
 
 mod known;
 mod read;
 mod save;
+mod sort;
 
 pub use known::{Contradiction, KnownBug};
-pub use read::{BugExample, Sighting, StoredBug};
+pub use read::{BugExample, ExampleEntry, Sighting, StoredBug};
 pub(crate) use save::{add_bugs, add_sightings};
 
-use snippex_core::signature::Signature;
+use snippex_core::cause::Share;
 
 use crate::evidence::{EncodedCase, EncodedObservation};
 use crate::ids::{BlockNumber, EngineId, Timestamp};
@@ -16,8 +18,8 @@ use crate::ids::{BlockNumber, EngineId, Timestamp};
 /// A bug that was met on an engine, with the plainest case so far. A reduced one replaces one that is not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewBug {
-    /// What makes it this bug.
-    pub signature: Signature,
+    /// Its cause, and what the case shows of it.
+    pub share: Share,
     /// The engine that is wrong.
     pub engine: EngineId,
     /// The engine that it is compared with.
@@ -43,8 +45,8 @@ pub struct NewBug {
 /// How often a bug was met.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewSighting {
-    /// The bug.
-    pub signature: Signature,
+    /// The bug's cause, and what showed of it.
+    pub share: Share,
     /// On which engine.
     pub engine: EngineId,
     /// Diverging runs.

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use snippex_core::case::Case;
+use snippex_core::cause::{CauseId, Share, of_signature};
 use snippex_core::observation::Observation;
-use snippex_core::signature::{BugKind, Catalogue, Form, Signature};
+use snippex_core::signature::{BugKind, Form, Signature, SignatureId};
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
@@ -16,9 +17,9 @@ use crate::open::Store;
 /// A stored bug.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredBug {
-    /// What makes it this bug.
-    pub signature: Signature,
-    /// When it was first met.
+    /// Its cause, and what showed of it.
+    pub share: Share,
+    /// When the signature was first met.
     pub first_seen: Timestamp,
     /// Where it was met, by run and engine.
     pub sightings: Vec<Sighting>,
@@ -35,6 +36,23 @@ pub struct Sighting {
     pub runs: u64,
     /// Blocks with such a run.
     pub blocks: u64,
+}
+
+/// That there is an example, and how good it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExampleEntry {
+    /// Name of the cause.
+    pub cause: CauseId,
+    /// Id of the signature.
+    pub signature: SignatureId,
+    /// The engine that is wrong.
+    pub engine: EngineId,
+    /// Whether the case was reduced.
+    pub reduced: bool,
+    /// How often it was repeated in fresh processes.
+    pub confirmations: u32,
+    /// When it was found.
+    pub found: Timestamp,
 }
 
 /// The plainest case of a bug on an engine.
@@ -63,8 +81,8 @@ pub struct BugExample {
 }
 
 impl Store {
-    /// The bugs whose id begins with `prefix` (all, when it is empty), by id, with all their sightings, or those of one
-    /// run.
+    /// The bugs of which a signature's id begins with `prefix` (all, when it is empty), by cause and id, with all their
+    /// sightings, or those of one run.
     ///
     /// # Errors
     /// When the database cannot be read.
@@ -72,57 +90,110 @@ impl Store {
         let failed = self.failed("list bugs");
         // Ids are hexadecimal: no character of the pattern means anything else.
         let digits: String = prefix.chars().filter(char::is_ascii_hexdigit).collect();
+        let pattern = digits.to_lowercase() + "%";
         let sql = "SELECT signature, kind, form, encoding, fields, first_seen FROM bugs
                    WHERE signature LIKE $1 ORDER BY signature";
-        let pattern = digits.to_lowercase() + "%";
         let rows = sqlx::query(sql)
             .bind(pattern.clone())
             .fetch_all(&self.pool)
             .await
             .map_err(&failed)?;
-        let mut bugs: BTreeMap<String, StoredBug> = BTreeMap::new();
+        let mut signatures: BTreeMap<String, (Signature, Timestamp)> = BTreeMap::new();
         for row in &rows {
             let id: String = row.try_get("signature").map_err(&failed)?;
-            let bug = StoredBug {
-                signature: self.read_signature(row)?,
-                first_seen: Timestamp(row.try_get("first_seen").map_err(&failed)?),
-                sightings: Vec::new(),
-            };
-            bugs.insert(id, bug);
+            let first_seen = Timestamp(row.try_get("first_seen").map_err(&failed)?);
+            signatures.insert(id, (self.read_signature(row)?, first_seen));
         }
-        let sql = "SELECT signature, run_id, engine_id, runs, blocks FROM bug_sightings
+        let sql = "SELECT cause, signature, run_id, engine_id, runs, blocks FROM bug_sightings
                    WHERE signature LIKE $1 AND (CAST($2 AS BIGINT) IS NULL OR run_id = $2)
-                   ORDER BY run_id, engine_id";
+                   ORDER BY cause, signature, run_id, engine_id";
         let rows = sqlx::query(sql)
             .bind(pattern)
             .bind(run.map(|run| run.0))
             .fetch_all(&self.pool)
             .await
             .map_err(&failed)?;
+        let mut bugs: Vec<StoredBug> = Vec::new();
         for row in &rows {
             let (id, sighting) = read_sighting(row).map_err(&failed)?;
-            if let Some(bug) = bugs.get_mut(&id) {
-                bug.sightings.push(sighting);
+            let Some((signature, first_seen)) = signatures.get(&id) else {
+                continue;
+            };
+            let cause = self.read_cause(row, signature)?;
+            match bugs.last_mut() {
+                Some(bug) if bug.share.cause == cause && bug.share.signature == *signature => {
+                    bug.sightings.push(sighting);
+                }
+                _ => bugs.push(StoredBug {
+                    share: Share {
+                        cause,
+                        signature: signature.clone(),
+                    },
+                    first_seen: *first_seen,
+                    sightings: vec![sighting],
+                }),
             }
         }
-        Ok(bugs
-            .into_values()
-            .filter(|bug| run.is_none() || !bug.sightings.is_empty())
-            .collect())
+        Ok(bugs)
+    }
+
+    /// Which examples there are.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn example_entries(&self) -> Result<Vec<ExampleEntry>, StoreError> {
+        let failed = self.failed("list examples");
+        let sql = "SELECT cause, signature, engine_id, reduced, confirmations, found FROM bug_examples
+                   WHERE cause <> '' ORDER BY cause, signature, engine_id";
+        let rows = sqlx::query(sql).fetch_all(&self.pool).await.map_err(&failed)?;
+        let entry = |row: &AnyRow| {
+            let text = |column: &str| row.try_get::<String, _>(column).map_err(&failed);
+            let number = |column: &str| row.try_get::<i64, _>(column).map_err(&failed);
+            let invalid = |what, value: &String| StoreError::Value {
+                location: self.location.clone(),
+                what,
+                value: value.clone(),
+            };
+            let (cause, signature) = (text("cause")?, text("signature")?);
+            Ok(ExampleEntry {
+                cause: cause.parse().map_err(|_| invalid("name of a bug", &cause))?,
+                signature: signature
+                    .parse()
+                    .map_err(|_| invalid("id of a signature", &signature))?,
+                engine: EngineId(number("engine_id")?),
+                reduced: number("reduced")? != 0,
+                confirmations: column::small(row, "confirmations").map_err(&failed)?,
+                found: Timestamp(number("found")?),
+            })
+        };
+        rows.iter().map(entry).collect()
     }
 
     /// The examples of a bug, by engine, the newest first.
     ///
     /// # Errors
     /// When the database cannot be read, or holds damaged evidence.
-    pub async fn bug_examples(&self, signature: &Signature) -> Result<Vec<BugExample>, StoreError> {
+    pub async fn bug_examples(
+        &self,
+        cause: &CauseId,
+        signature: SignatureId,
+    ) -> Result<Vec<BugExample>, StoreError> {
+        self.examples(cause.as_str(), signature).await
+    }
+
+    pub(super) async fn examples(
+        &self,
+        cause: &str,
+        signature: SignatureId,
+    ) -> Result<Vec<BugExample>, StoreError> {
         let failed = self.failed("read the examples of a bug");
         let sql = "SELECT engine_id, reference_id, block, reduced, confirmations, differences, expected, actual, found,
                        cases.bytes AS case_bytes
-                   FROM bug_examples JOIN cases ON cases.id = case_id WHERE signature = $1
+                   FROM bug_examples JOIN cases ON cases.id = case_id WHERE cause = $1 AND signature = $2
                    ORDER BY found DESC, engine_id DESC";
         let rows = sqlx::query(sql)
-            .bind(signature.id().to_string())
+            .bind(cause.to_owned())
+            .bind(signature.to_string())
             .fetch_all(&self.pool)
             .await
             .map_err(&failed)?;
@@ -133,19 +204,37 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn reduced_bugs(&self, engine: EngineId) -> Result<Catalogue, StoreError> {
-        let sql = "SELECT kind, form, encoding, fields FROM bugs JOIN bug_examples
+    pub async fn reduced_bugs(&self, engine: EngineId) -> Result<Vec<Share>, StoreError> {
+        let sql = "SELECT cause, kind, form, encoding, fields FROM bugs JOIN bug_examples
                        ON bug_examples.signature = bugs.signature
-                   WHERE engine_id = $1 AND reduced = 1 ORDER BY bugs.signature";
+                   WHERE engine_id = $1 AND reduced = 1 ORDER BY cause, bugs.signature";
         let rows = sqlx::query(sql).bind(engine.0).fetch_all(&self.pool).await;
-        let mut catalogue = Catalogue::default();
-        for row in &rows.map_err(self.failed("list reduced bugs"))? {
-            catalogue.add(self.read_signature(row)?);
-        }
-        Ok(catalogue)
+        let rows = rows.map_err(self.failed("list reduced bugs"))?;
+        rows.iter()
+            .map(|row| {
+                let signature = self.read_signature(row)?;
+                let cause = self.read_cause(row, &signature)?;
+                Ok(Share { cause, signature })
+            })
+            .collect()
     }
 
-    fn read_signature(&self, row: &AnyRow) -> Result<Signature, StoreError> {
+    /// The cause in a row; as far as the signature tells it where nobody has looked at the example yet.
+    fn read_cause(&self, row: &AnyRow, signature: &Signature) -> Result<CauseId, StoreError> {
+        let name: String = row.try_get("cause").map_err(self.failed("read a bug"))?;
+        let invalid = || StoreError::Value {
+            location: self.location.clone(),
+            what: "name of a bug",
+            value: name.clone(),
+        };
+        if name.is_empty() {
+            let guess = of_signature(signature).into_iter().next();
+            return guess.map(|share| share.cause).ok_or_else(invalid);
+        }
+        name.parse().map_err(|_| invalid())
+    }
+
+    pub(super) fn read_signature(&self, row: &AnyRow) -> Result<Signature, StoreError> {
         let failed = self.failed("read a bug");
         let text = |column: &str| row.try_get::<String, _>(column).map_err(&failed);
         let kind = text("kind")?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use snippex_core::cause::Share;
 use snippex_core::signature::Signature;
 use sqlx::AnyConnection;
 
@@ -11,13 +12,13 @@ use crate::insert::{Insert, Statement};
 
 /// Adds examples; their cases must be there.
 pub(crate) async fn add_bugs(connection: &mut AnyConnection, bugs: &[NewBug]) -> sqlx::Result<()> {
-    let signatures = bugs.iter().map(|bug| (&bug.signature, bug.found));
+    let signatures = bugs.iter().map(|bug| (&bug.share.signature, bug.found));
     add_signatures(connection, signatures.collect()).await?;
     let insert = Insert {
-        head: "INSERT INTO bug_examples (signature, engine_id, reference_id, block, case_id, reduced, confirmations,
+        head: "INSERT INTO bug_examples (cause, signature, engine_id, reference_id, block, case_id, reduced, confirmations,
                differences, expected, actual, found)",
-        columns: 11,
-        tail: "ON CONFLICT (signature, engine_id) DO UPDATE SET
+        columns: 12,
+        tail: "ON CONFLICT (cause, signature, engine_id) DO UPDATE SET
                reference_id = excluded.reference_id, block = excluded.block, case_id = excluded.case_id,
                reduced = excluded.reduced, confirmations = excluded.confirmations,
                differences = excluded.differences, expected = excluded.expected, actual = excluded.actual,
@@ -27,7 +28,8 @@ pub(crate) async fn add_bugs(connection: &mut AnyConnection, bugs: &[NewBug]) ->
     };
     let bind = |statement: Statement, bug: &&NewBug| {
         statement
-            .bind(bug.signature.id().to_string())
+            .bind(bug.share.cause.as_str().to_owned())
+            .bind(bug.share.signature.id().to_string())
             .bind(bug.engine.0)
             .bind(bug.reference.0)
             .bind(bug.block.map(|block| block.0))
@@ -42,7 +44,7 @@ pub(crate) async fn add_bugs(connection: &mut AnyConnection, bugs: &[NewBug]) ->
     // A statement may touch a row only once: of several of the same bug the plainest is kept.
     let mut best: BTreeMap<_, &NewBug> = BTreeMap::new();
     for bug in bugs {
-        let kept = best.entry((&bug.signature, bug.engine)).or_insert(bug);
+        let kept = best.entry((&bug.share, bug.engine)).or_insert(bug);
         if (bug.reduced, bug.confirmations) > (kept.reduced, kept.confirmations) {
             *kept = bug;
         }
@@ -58,26 +60,26 @@ pub(crate) async fn add_sightings(
     sightings: &[NewSighting],
     at: Timestamp,
 ) -> sqlx::Result<()> {
-    let signatures = sightings.iter().map(|sighting| (&sighting.signature, at));
+    let signatures = sightings.iter().map(|sighting| (&sighting.share.signature, at));
     add_signatures(connection, signatures.collect()).await?;
     let mut sums: BTreeMap<_, (u64, u64)> = BTreeMap::new();
     for sighting in sightings {
-        let sum = sums.entry((&sighting.signature, sighting.engine)).or_default();
+        let sum = sums.entry((&sighting.share, sighting.engine)).or_default();
         sum.0 += sighting.runs;
         sum.1 += sighting.blocks;
     }
     let insert = Insert {
-        head: "INSERT INTO bug_sightings (signature, run_id, engine_id, runs, blocks)",
-        columns: 5,
-        tail: "ON CONFLICT (signature, run_id, engine_id) DO UPDATE SET
+        head: "INSERT INTO bug_sightings (cause, signature, run_id, engine_id, runs, blocks)",
+        columns: 6,
+        tail: "ON CONFLICT (cause, signature, run_id, engine_id) DO UPDATE SET
                runs = bug_sightings.runs + excluded.runs, blocks = bug_sightings.blocks + excluded.blocks",
     };
     let rows: Vec<_> = sums.into_iter().collect();
-    let bind = |statement: Statement,
-                ((signature, engine), (runs, blocks)): &((&Signature, _), (u64, u64))| {
+    let bind = |statement: Statement, ((share, engine), (runs, blocks)): &((&Share, _), (u64, u64))| {
         let engine: &crate::ids::EngineId = engine;
         statement
-            .bind(signature.id().to_string())
+            .bind(share.cause.as_str().to_owned())
+            .bind(share.signature.id().to_string())
             .bind(run.0)
             .bind(engine.0)
             .bind(runs.cast_signed())

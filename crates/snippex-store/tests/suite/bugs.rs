@@ -1,6 +1,7 @@
 //! Bugs, the list of known ones, and databases from before there were any.
 
-use snippex_core::signature::{BugKind, Form, Signature};
+use snippex_core::cause::{BugName, CauseId, Share};
+use snippex_core::signature::{BugKind, Form, Signature, SignatureId};
 use snippex_store::*;
 
 use super::samples::*;
@@ -16,9 +17,17 @@ fn signature(form: &str, fields: &[&str]) -> Signature {
     }
 }
 
+/// Of the cause that most tests need.
+fn share(signature: &Signature) -> Share {
+    Share {
+        cause: "mxcsr-de".parse().unwrap(),
+        signature: signature.clone(),
+    }
+}
+
 fn bug(signature: &Signature, engines: (EngineId, EngineId), seed: u64, reduced: bool) -> NewBug {
     NewBug {
-        signature: signature.clone(),
+        share: share(signature),
         engine: engines.1,
         reference: engines.0,
         block: None,
@@ -34,7 +43,7 @@ fn bug(signature: &Signature, engines: (EngineId, EngineId), seed: u64, reduced:
 
 fn sighting(signature: &Signature, engine: EngineId, runs: u64) -> NewSighting {
     NewSighting {
-        signature: signature.clone(),
+        share: share(signature),
         engine,
         runs,
         blocks: 1,
@@ -49,9 +58,9 @@ fn bugs(store: &StoreHandle, prefix: &str, run: Option<RunId>) -> Vec<StoredBug>
 }
 
 fn examples(store: &StoreHandle, signature: &Signature) -> Vec<BugExample> {
-    let signature = signature.clone();
+    let share = share(signature);
     store
-        .call(async move |store| store.bug_examples(&signature).await)
+        .call(async move |store| store.bug_examples(&share.cause, share.signature.id()).await)
         .unwrap()
 }
 
@@ -88,7 +97,7 @@ pub(crate) fn bugs_come_back_with_counts_and_examples(location: &Location) {
     let id = one.id().to_string();
     let found = bugs(&store, &id[..6], Some(run));
     let [found] = &found[..] else { panic!("{found:?}") };
-    assert_eq!(found.signature, one);
+    assert_eq!(found.share, share(&one));
     assert_eq!((found.sightings[0].runs, found.sightings[0].blocks), (20, 4));
     assert_eq!(bugs(&store, "%", None).len(), 2);
     assert_eq!(bugs(&store, "", Some(RunId(run.0 + 1))), []);
@@ -99,15 +108,62 @@ pub(crate) fn bugs_come_back_with_counts_and_examples(location: &Location) {
     assert_eq!((&kept.case, kept.reduced, kept.block), (&case(2), true, None));
     assert_eq!(kept.actual, observation(2));
     assert_eq!(examples(&store, &two), []);
-    let catalogue = store
-        .call(async move |store| store.reduced_bugs(qemu).await)
+    let reduced = |engine| {
+        store
+            .call(async move |store| store.reduced_bugs(engine).await)
+            .unwrap()
+    };
+    assert_eq!(reduced(qemu), [share(&one)]);
+    assert_eq!(reduced(native), []);
+    let entries = store.call(async |store| store.example_entries().await).unwrap();
+    let [entry] = &entries[..] else {
+        panic!("{entries:?}")
+    };
+    assert_eq!(
+        (entry.signature, entry.engine, entry.reduced, entry.confirmations),
+        (one.id(), qemu, true, 3)
+    );
+}
+
+pub(crate) fn one_signature_can_have_two_causes(location: &Location) {
+    let store = open(location);
+    let (run, native, qemu) = start_run(&store);
+    let both = signature("maxsd xmm, xmm", &["op0"]);
+    let of = |cause: &str, seed: u64| {
+        let share = Share {
+            cause: cause.parse().unwrap(),
+            signature: both.clone(),
+        };
+        let example = NewBug {
+            share: share.clone(),
+            ..bug(&both, (native, qemu), seed, true)
+        };
+        let sighting = NewSighting {
+            share,
+            ..sighting(&both, qemu, seed)
+        };
+        (example, sighting)
+    };
+    let (daz, nan) = (of("max-min-daz", 3), of("nan-operand", 4));
+    let batch = Batch {
+        bugs: vec![daz.0, nan.0],
+        sightings: vec![daz.1, nan.1],
+        ..Batch::default()
+    };
+    store.save(run, batch).unwrap();
+    store.flush().unwrap();
+    let found = bugs(&store, "", None);
+    let causes: Vec<_> = found
+        .iter()
+        .map(|bug| (bug.share.cause.as_str(), bug.sightings[0].runs))
+        .collect();
+    assert_eq!(causes, [("max-min-daz", 3), ("nan-operand", 4)]);
+    let cause: CauseId = "nan-operand".parse().unwrap();
+    let id = both.id();
+    let example = store
+        .call(async move |store| store.bug_examples(&cause, id).await)
         .unwrap();
-    assert_eq!(catalogue.explain(&one), Some(vec![&one]));
-    assert_eq!(catalogue.explain(&two), None);
-    let of_native = store
-        .call(async move |store| store.reduced_bugs(native).await)
-        .unwrap();
-    assert_eq!(of_native.explain(&one), None);
+    assert_eq!(example[0].case, case(4));
 }
 
 pub(crate) fn bugs_go_with_the_last_run_that_met_them(location: &Location) {
@@ -133,7 +189,7 @@ pub(crate) fn bugs_go_with_the_last_run_that_met_them(location: &Location) {
     };
     store.save(second, batch).unwrap();
     let entry = KnownBug {
-        signature: one.id(),
+        bug: BugName::Signature(one.id()),
         engine: String::new(),
         issue: "https://example.org/1".to_owned(),
         note: String::new(),
@@ -149,7 +205,10 @@ pub(crate) fn bugs_go_with_the_last_run_that_met_them(location: &Location) {
         .unwrap();
     assert_eq!((removed.runs, removed.cases), (1, 1));
     let left = bugs(&store, "", None);
-    assert_eq!(left.iter().map(|bug| &bug.signature).collect::<Vec<_>>(), [&both]);
+    assert_eq!(
+        left.iter().map(|bug| &bug.share.signature).collect::<Vec<_>>(),
+        [&both]
+    );
     assert_eq!(
         store.call(async |store| store.known_bugs().await).unwrap(),
         [entry]
@@ -164,7 +223,7 @@ pub(crate) fn bugs_go_with_the_last_run_that_met_them(location: &Location) {
 pub(crate) fn known_bugs_do_not_contradict_each_other(location: &Location) {
     let store = open(location);
     let entry = |engine: &str, issue: &str| KnownBug {
-        signature: signature("fld1", &["ftw"]).id(),
+        bug: BugName::Cause("x87-overflow".parse().unwrap()),
         engine: engine.to_owned(),
         issue: issue.to_owned(),
         note: "note".to_owned(),
@@ -181,12 +240,25 @@ pub(crate) fn known_bugs_do_not_contradict_each_other(location: &Location) {
     let refused = add(entry("qemu-x86_64", "c"), false).unwrap_err();
     assert_eq!(refused.known, entry("qemu-x86_64", "a"));
     assert_eq!(add(entry("qemu-x86_64", "c"), true), Ok(()));
-    let id = entry("", "").signature;
+    // An entry for every engine, or for a configuration, would contradict one of them; and is not replaced.
+    let refused = add(entry("", "d"), true).unwrap_err();
+    assert_eq!(refused.known, entry("fex-emu", "b"));
+    let refused = add(entry("fex-emu/multiblock", "d"), true).unwrap_err();
+    assert_eq!(refused.known, entry("fex-emu", "b"));
+    assert_eq!(add(entry("fex-emulator", "d"), false), Ok(()));
+    assert_eq!(add(entry("fex-emu/multiblock", "b"), false), Ok(()));
+    for engine in ["fex-emulator", "fex-emu/multiblock"] {
+        let bug = entry("", "").bug;
+        let removed = store.call(async move |store| store.remove_known(&bug, Some(engine)).await);
+        assert_eq!(removed.unwrap(), 1);
+    }
+    let id = entry("", "").bug;
     let list = || store.call(async |store| store.known_bugs().await).unwrap();
     assert_eq!(list(), [entry("fex-emu", "b"), entry("qemu-x86_64", "c")]);
     let remove = |engine: Option<&'static str>| {
+        let id = id.clone();
         store
-            .call(async move |store| store.remove_known(id, engine).await)
+            .call(async move |store| store.remove_known(&id, engine).await)
             .unwrap()
     };
     assert_eq!(
@@ -231,4 +303,95 @@ pub(crate) fn an_older_database_is_brought_up_to_date(location: &Location) {
     store.save(run, batch).unwrap();
     store.flush().unwrap();
     assert_eq!(bugs(&store, "", None).len(), 1);
+}
+
+/// What `0002_bugs.sql` made of the tables about bugs, filled.
+const BEFORE_CAUSES: &str = "
+    CREATE TABLE old_sightings AS SELECT signature, run_id, engine_id, runs, blocks FROM bug_sightings;
+    CREATE TABLE old_examples AS SELECT signature, engine_id, reference_id, block, case_id, reduced, confirmations,
+        differences, expected, actual, found FROM bug_examples;
+    DROP TABLE bug_sightings; DROP TABLE bug_examples;
+    ALTER TABLE old_sightings RENAME TO bug_sightings; ALTER TABLE old_examples RENAME TO bug_examples;
+    ALTER TABLE known_bugs RENAME COLUMN bug TO signature;
+    DELETE FROM snippex_schema; INSERT INTO snippex_schema VALUES (2)";
+
+/// A database with bugs from before there were causes keeps them, and they can be given one.
+pub(crate) fn bugs_of_an_older_database_get_causes(location: &Location) {
+    let store = open(location);
+    let (run, native, qemu) = start_run(&store);
+    let (one, two) = (
+        signature("addsd xmm, xmm", &["no mxcsr.DE"]),
+        signature("fprem", &["st(0)"]),
+    );
+    let known = KnownBug {
+        bug: BugName::Signature(one.id()),
+        engine: String::new(),
+        issue: "https://example.org/1".to_owned(),
+        note: String::new(),
+        added: Timestamp(1),
+    };
+    let batch = Batch {
+        bugs: vec![
+            bug(&one, (native, qemu), 1, true),
+            bug(&two, (native, qemu), 2, false),
+        ],
+        sightings: vec![sighting(&one, qemu, 5), sighting(&two, qemu, 7)],
+        ..Batch::default()
+    };
+    store.save(run, batch).unwrap();
+    store.flush().unwrap();
+    let adding = known.clone();
+    store
+        .call(async move |store| store.add_known(&adding, false).await)
+        .unwrap()
+        .unwrap();
+    drop(store);
+    super::execute(location, BEFORE_CAUSES);
+
+    let store = open(location);
+    // Until somebody has looked at the examples, the signature says what it can.
+    let causes = || {
+        let found = bugs(&store, "", None);
+        let mut causes: Vec<_> = found
+            .into_iter()
+            .map(|bug| (bug.share.cause.to_string(), bug.sightings[0].runs))
+            .collect();
+        causes.sort();
+        causes
+    };
+    assert_eq!(
+        causes(),
+        [("add.status".to_owned(), 5), ("fprem.result".to_owned(), 7)]
+    );
+    let unsorted = store.call(async |store| store.unsorted_bugs().await).unwrap();
+    let mut ids: Vec<(SignatureId, bool)> = unsorted
+        .iter()
+        .map(|(signature, example)| (signature.id(), example.as_ref().unwrap().reduced))
+        .collect();
+    ids.sort_unstable();
+    let mut expected = [(one.id(), true), (two.id(), false)];
+    expected.sort_unstable();
+    assert_eq!(ids, expected);
+
+    let fprem: CauseId = "fprem.result".parse().unwrap();
+    let sorted = [
+        share(&one),
+        Share {
+            cause: fprem,
+            signature: two,
+        },
+    ];
+    store
+        .call(async move |store| store.sort_bugs(&sorted).await)
+        .unwrap();
+    assert_eq!(
+        causes(),
+        [("fprem.result".to_owned(), 7), ("mxcsr-de".to_owned(), 5)]
+    );
+    assert_eq!(examples(&store, &one)[0].case, case(1));
+    assert_eq!(store.call(async |store| store.unsorted_bugs().await).unwrap(), []);
+    assert_eq!(
+        store.call(async |store| store.known_bugs().await).unwrap(),
+        [known]
+    );
 }

@@ -52,6 +52,8 @@ macro_rules! every_test {
                 bugs_go_with_the_last_run_that_met_them,
                 known_bugs_do_not_contradict_each_other,
                 an_older_database_is_brought_up_to_date,
+                bugs_of_an_older_database_get_causes,
+                one_signature_can_have_two_causes,
             }
             removal {
                 removal_counts_and_takes_what_belongs,

@@ -1,0 +1,350 @@
+//! Bugs out of the database, ready to be shown.
+
+mod example;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use cli_kit::Failure;
+use snippex_core::cause::{BugName, CauseId, Share, of_signature, shares};
+use snippex_core::diff::{Comparison, Difference, compare};
+use snippex_core::ruling::Evidence;
+use snippex_core::signature::{Signature, SignatureId};
+use snippex_store::{
+    BugExample, Engine, EngineId, ExampleEntry, KnownBug, RunId, StoreHandle, StoredBug, Timestamp,
+};
+
+use crate::args::Syntax;
+use crate::engines::tolerance_of;
+use crate::tell::OrTell;
+use crate::view::bugs::{BugView, KnownView, SeenOn, SignatureView};
+use crate::view::disassembly::Disassembler;
+
+/// What stands in the database about engines and known bugs.
+pub(crate) struct Bugs<'s> {
+    store: &'s StoreHandle,
+    engines: HashMap<EngineId, Engine>,
+    known: Vec<KnownBug>,
+    examples: HashMap<(CauseId, SignatureId), Vec<ExampleEntry>>,
+    disassembler: Disassembler,
+}
+
+/// Which bugs are meant.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Wanted<'w> {
+    /// Only those that this run has met.
+    pub(crate) run: Option<RunId>,
+    /// Only those of the engine with this name, or of its configurations.
+    pub(crate) emulator: Option<&'w str>,
+}
+
+impl<'s> Bugs<'s> {
+    pub(crate) fn read(store: &'s StoreHandle) -> Result<Self, Failure> {
+        let (engines, known) = store
+            .call(async |store| Ok((store.engines().await?, store.known_bugs().await?)))
+            .or_tell()?;
+        let mut bugs = Self {
+            store,
+            engines: engines.into_iter().collect(),
+            known,
+            examples: HashMap::new(),
+            disassembler: Disassembler::new(Syntax::Intel)?,
+        };
+        bugs.sort()?;
+        let entries = store
+            .call(async |store| store.example_entries().await)
+            .or_tell()?;
+        for entry in entries {
+            let share = (entry.cause.clone(), entry.signature);
+            bugs.examples.entry(share).or_default().push(entry);
+        }
+        Ok(bugs)
+    }
+
+    /// Looks for the causes of bugs that were stored before there were any.
+    fn sort(&self) -> Result<(), Failure> {
+        let unsorted = self
+            .store
+            .call(async |store| store.unsorted_bugs().await)
+            .or_tell()?;
+        if unsorted.is_empty() {
+            return Ok(());
+        }
+        let sorted: Vec<Share> = unsorted
+            .into_iter()
+            .filter_map(|(signature, example)| {
+                let seen = example.and_then(|example| self.causes(&signature, &example));
+                let cause = seen.or_else(|| {
+                    of_signature(&signature)
+                        .into_iter()
+                        .next()
+                        .map(|share| share.cause)
+                });
+                Some(Share {
+                    cause: cause?,
+                    signature,
+                })
+            })
+            .collect();
+        self.store
+            .call(async move |store| store.sort_bugs(&sorted).await)
+            .or_tell()
+    }
+
+    /// The first of the causes that an example shows.
+    fn causes(&self, signature: &Signature, example: &BugExample) -> Option<CauseId> {
+        let differences = self.differences(example);
+        let evidence = Evidence::new(signature, &example.case, &example.expected, &differences)?;
+        shares(&evidence).into_iter().next().map(|share| share.cause)
+    }
+
+    /// What is stored of the bugs that are meant, by cause and signature.
+    pub(crate) fn stored(&self, wanted: Wanted<'_>) -> Result<Vec<StoredBug>, Failure> {
+        let run = wanted.run;
+        let stored = self
+            .store
+            .call(async move |store| store.bugs("", run).await)
+            .or_tell()?;
+        let met = |mut bug: StoredBug| {
+            if let Some(name) = wanted.emulator {
+                bug.sightings.retain(|seen| {
+                    let engine = self.engines.get(&seen.engine);
+                    engine.is_some_and(|engine| is_called(&engine.name, name))
+                });
+            }
+            (!bug.sightings.is_empty()).then_some(bug)
+        };
+        Ok(stored.into_iter().filter_map(met).collect())
+    }
+
+    /// The bugs that are meant, each once, the most frequent first.
+    pub(crate) fn views(&self, wanted: Wanted<'_>) -> Result<Vec<BugView>, Failure> {
+        self.grouped(&self.stored(wanted)?)
+    }
+
+    /// The bugs behind `stored`, the most frequent first.
+    pub(crate) fn grouped(&self, stored: &[StoredBug]) -> Result<Vec<BugView>, Failure> {
+        let mut causes: BTreeMap<&CauseId, Vec<&StoredBug>> = BTreeMap::new();
+        for bug in stored {
+            causes.entry(&bug.share.cause).or_default().push(bug);
+        }
+        let mut views = causes
+            .into_iter()
+            .map(|(cause, bugs)| self.view(cause, &bugs))
+            .collect::<Result<Vec<_>, _>>()?;
+        views.sort_by_key(|view| std::cmp::Reverse(view.runs));
+        Ok(views)
+    }
+
+    /// A bug with all that is stored of it.
+    pub(crate) fn view(&self, cause: &CauseId, bugs: &[&StoredBug]) -> Result<BugView, Failure> {
+        let engines = self.seen_on(bugs.iter().copied());
+        let ids = || bugs.iter().map(|bug| bug.share.signature.id());
+        let own = self.known_as(&BugName::Cause(cause.clone()), &engines);
+        // As good as known is a bug of which every signature is.
+        let each = || {
+            let mut entries = ids().map(|id| self.known_as(&BugName::Signature(id), &engines));
+            let first = entries.next().flatten()?;
+            entries.all(|entry| entry.is_some()).then_some(first)
+        };
+        let forms: BTreeSet<&str> = bugs
+            .iter()
+            .map(|bug| bug.share.signature.form.text.as_str())
+            .collect();
+        let ruling = cause.ruling();
+        let best = self.best(bugs)?;
+        Ok(BugView {
+            id: cause.clone(),
+            title: cause.title(),
+            runs: runs(bugs.iter().copied()),
+            signatures: bugs.len(),
+            forms: forms.len(),
+            first_seen: bugs.iter().map(|bug| bug.first_seen.0).min().unwrap_or_default(),
+            known: own.or_else(each).map(KnownView::new),
+            engines,
+            example: best.map(|(signature, example)| self.example(&signature, &example)),
+            ruling,
+            right: ruling.map(|_| "reference"),
+        })
+    }
+
+    /// One signature of a bug.
+    pub(crate) fn signature_view(&self, bug: &StoredBug) -> SignatureView {
+        let engines = self.seen_on([bug]);
+        let names = [
+            BugName::Signature(bug.share.signature.id()),
+            BugName::Cause(bug.share.cause.clone()),
+        ];
+        let known = names.iter().find_map(|name| self.known_as(name, &engines));
+        let entry = self.best_entry(&[bug]);
+        SignatureView {
+            id: bug.share.signature.id(),
+            bug: bug.share.cause.clone(),
+            kind: bug.share.signature.kind.name(),
+            instruction: bug.share.signature.form.text.clone(),
+            encoding: bug.share.signature.form.encoding.clone(),
+            fields: bug.share.signature.fields.clone(),
+            runs: runs([bug]),
+            blocks: bug.sightings.iter().map(|seen| seen.blocks).sum(),
+            first_seen: bug.first_seen.0,
+            engines,
+            known: known.map(KnownView::new),
+            reduced: entry.is_some_and(|(_, entry)| entry.reduced),
+            confirmations: entry.map_or(0, |(_, entry)| entry.confirmations),
+            signature: bug.share.signature.clone(),
+        }
+    }
+
+    /// What `text` names: a bug by its name or the beginning of it, or a signature by the beginning of its id.
+    pub(crate) fn find(&self, text: &str) -> Result<BugName, Failure> {
+        let stored = self.stored(Wanted::default())?;
+        let causes: BTreeSet<&CauseId> = stored.iter().map(|bug| &bug.share.cause).collect();
+        if let Some(cause) = causes.iter().find(|cause| cause.as_str() == text) {
+            return Ok(BugName::Cause((*cause).clone()));
+        }
+        let lower = text.to_lowercase();
+        let ids: BTreeSet<SignatureId> = stored.iter().map(|bug| bug.share.signature.id()).collect();
+        let digits = lower.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let mut found: Vec<BugName> = Vec::new();
+        if !lower.is_empty() {
+            let causes = causes.iter().filter(|cause| cause.as_str().starts_with(&lower));
+            found.extend(causes.map(|cause| BugName::Cause((*cause).clone())));
+            let ids = ids
+                .iter()
+                .filter(|id| digits && id.to_string().starts_with(&lower));
+            found.extend(ids.copied().map(BugName::Signature));
+        }
+        match found.len() {
+            1 => Ok(found.remove(0)),
+            0 => Err(Failure::new(format!("there is no bug {text} in the database"))
+                .hint("see `snippex bugs`, and `snippex bugs --signatures` for ids of signatures")),
+            count => {
+                let names: Vec<String> = found.iter().take(8).map(BugName::to_string).collect();
+                let more = if count > names.len() { ", ..." } else { "" };
+                Err(Failure::new(format!("{text} is the beginning of {count} bugs"))
+                    .hint(format!("write more of one of {}{more}", names.join(", "))))
+            }
+        }
+    }
+
+    /// What is stored of the bug called `name`.
+    pub(crate) fn of_name(&self, name: &BugName, wanted: Wanted<'_>) -> Result<Vec<StoredBug>, Failure> {
+        let mut stored = self.stored(wanted)?;
+        stored.retain(|bug| match name {
+            BugName::Cause(cause) => bug.share.cause == *cause,
+            BugName::Signature(id) => bug.share.signature.id() == *id,
+        });
+        Ok(stored)
+    }
+
+    /// What differs in an example.
+    pub(crate) fn differences(&self, example: &BugExample) -> Vec<Difference> {
+        let engine = |id: &EngineId| self.engines.get(id);
+        let (Some(reference), Some(subject)) = (engine(&example.reference), engine(&example.engine)) else {
+            return Vec::new();
+        };
+        let compared = compare(
+            &example.case,
+            &example.expected,
+            &example.actual,
+            reference.components.intersection(subject.components),
+            &tolerance_of(&subject.name),
+        );
+        match compared {
+            Comparison::Diverged(divergence) => divergence.differences,
+            _ => Vec::new(),
+        }
+    }
+
+    /// Engines whose name, version or configuration holds `text`, or whose number is `#text`.
+    pub(crate) fn engines_like(&self, text: &str) -> Result<Vec<EngineId>, Failure> {
+        let mut found: Vec<EngineId> = match text.strip_prefix('#').map(str::parse) {
+            Some(Ok(number)) => vec![EngineId(number)],
+            _ => self
+                .engines
+                .iter()
+                .filter(|(_, engine)| {
+                    [&engine.name, &engine.version, &engine.configuration]
+                        .iter()
+                        .any(|part| part.contains(text))
+                })
+                .map(|(id, _)| *id)
+                .collect(),
+        };
+        found.retain(|id| self.engines.contains_key(id));
+        found.sort_unstable();
+        if found.is_empty() {
+            let mut all: Vec<String> = self
+                .engines
+                .iter()
+                .map(|(id, engine)| format!("#{id} {} {}", engine.name, engine.version))
+                .collect();
+            all.sort();
+            return Err(Failure::new(format!("no run was done on an engine like {text}"))
+                .hint(format!("there are: {}", all.join("; "))));
+        }
+        Ok(found)
+    }
+
+    /// Name and version of an engine.
+    pub(crate) fn engine_name(&self, id: EngineId) -> String {
+        self.engines.get(&id).map_or_else(String::new, |engine| {
+            format!("{} {}", engine.name, engine.version)
+        })
+    }
+
+    pub(crate) fn known(&self) -> &[KnownBug] {
+        &self.known
+    }
+
+    pub(crate) fn seen_on<'b>(&self, bugs: impl IntoIterator<Item = &'b StoredBug>) -> Vec<SeenOn> {
+        let mut runs: BTreeMap<EngineId, u64> = BTreeMap::new();
+        for seen in bugs.into_iter().flat_map(|bug| &bug.sightings) {
+            *runs.entry(seen.engine).or_default() += seen.runs;
+        }
+        runs.into_iter()
+            .filter_map(|(id, runs)| {
+                let engine = self.engines.get(&id)?;
+                Some(SeenOn {
+                    name: engine.name.clone(),
+                    version: engine.version.clone(),
+                    configuration: serde_json::from_str(&engine.configuration).unwrap_or_default(),
+                    runs,
+                })
+            })
+            .collect()
+    }
+
+    /// The entry that makes a bug known on every one of `engines`.
+    fn known_as(&self, name: &BugName, engines: &[SeenOn]) -> Option<&KnownBug> {
+        let mut found = None;
+        for engine in engines {
+            let mut entries = self.known.iter();
+            let entry = entries.find(|entry| entry.bug == *name && entry.covers(&engine.name));
+            found = Some(entry?);
+        }
+        found
+    }
+}
+
+fn runs<'b>(bugs: impl IntoIterator<Item = &'b StoredBug>) -> u64 {
+    let sightings = bugs.into_iter().flat_map(|bug| &bug.sightings);
+    sightings.map(|seen| seen.runs).sum()
+}
+
+impl KnownView {
+    fn new(known: &KnownBug) -> Self {
+        let Timestamp(added) = known.added;
+        Self {
+            issue: known.issue.clone(),
+            note: known.note.clone(),
+            added,
+        }
+    }
+}
+
+/// Whether an engine is the one called `wanted`, or a configuration of it (`fex-emu:multiblock`).
+fn is_called(name: &str, wanted: &str) -> bool {
+    name.strip_prefix(wanted).is_some_and(|rest| {
+        !rest.starts_with(|next: char| next.is_alphanumeric() || next == '_' || next == '-')
+    })
+}

@@ -1,0 +1,93 @@
+//! `snippex bugs diff`: what one version of an engine gets wrong and another does not.
+
+use std::collections::BTreeSet;
+
+use cli_kit::style::{BAD, FAINT, GOOD};
+use cli_kit::{ExitStatus, Failure, Format};
+use serde_json::json;
+use snippex_store::{EngineId, StoredBug};
+
+use super::{as_json, signature_views};
+use crate::app::App;
+use crate::bugs::{Bugs, Wanted};
+use crate::view::bugs::{list, signatures};
+
+/// Bugs of one set of engines that the other does not show, and the other way round.
+pub(super) fn run(
+    app: &App<'_>,
+    bugs: &Bugs<'_>,
+    before: &str,
+    after: &str,
+    by_signature: bool,
+) -> Result<ExitStatus, Failure> {
+    let (old, new) = (bugs.engines_like(before)?, bugs.engines_like(after)?);
+    if let Some(both) = old.iter().find(|id| new.contains(id)) {
+        return Err(Failure::new(format!(
+            "{before} and {after} both name {}",
+            bugs.engine_name(*both)
+        ))
+        .hint("write more of the versions, or numbers such as #2; `snippex bugs diff x y` lists engines"));
+    }
+    let stored = bugs.stored(Wanted::default())?;
+    // What makes two of them the same.
+    let key = |bug: &StoredBug| {
+        let id = by_signature.then(|| bug.share.signature.id());
+        (bug.share.cause.clone(), id)
+    };
+    let met = |engines: &[EngineId]| -> BTreeSet<_> {
+        let seen = |bug: &&StoredBug| bug.sightings.iter().any(|seen| engines.contains(&seen.engine));
+        stored.iter().filter(seen).map(key).collect()
+    };
+    let (in_old, in_new) = (met(&old), met(&new));
+    let of = |keys: BTreeSet<_>| -> Vec<StoredBug> {
+        stored
+            .iter()
+            .filter(|bug| keys.contains(&key(bug)))
+            .cloned()
+            .collect()
+    };
+    let fixed = of(in_old.difference(&in_new).cloned().collect());
+    let appeared = of(in_new.difference(&in_old).cloned().collect());
+    let stayed = in_old.intersection(&in_new).count();
+    let names = |ids: &[EngineId]| {
+        ids.iter()
+            .map(|id| bugs.engine_name(*id))
+            .collect::<BTreeSet<_>>()
+    };
+    let (old, new) = (names(&old), names(&new));
+    let views = |stored: &[StoredBug]| -> Result<serde_json::Value, Failure> {
+        Ok(if by_signature {
+            as_json(&signature_views(bugs, stored))
+        } else {
+            as_json(&bugs.grouped(stored)?)
+        })
+    };
+    let document = json!({"before": old, "after": new, "fixed": views(&fixed)?, "new": views(&appeared)?,
+        "in_both": stayed});
+    match app.format {
+        Format::Json => app.printer.json(&document)?,
+        Format::Jsonl => app.printer.json_line(&document)?,
+        Format::Human => {
+            let joined = |names: BTreeSet<String>| names.into_iter().collect::<Vec<_>>().join(", ");
+            app.printer
+                .line(format_args!("{FAINT}from{FAINT:#} {}", joined(old)))?;
+            app.printer
+                .line(format_args!("{FAINT}to{FAINT:#}   {}", joined(new)))?;
+            for (style, title, stored) in [(GOOD, "fixed", &fixed), (BAD, "new", &appeared)] {
+                let grouped = bugs.grouped(stored)?;
+                let count = if by_signature { stored.len() } else { grouped.len() };
+                app.printer
+                    .line(format_args!("\n{style}{title}{style:#}: {count}"))?;
+                if by_signature && count > 0 {
+                    let views = signature_views(bugs, stored);
+                    app.printer.line(signatures(&views, 0, app.printer.width()))?;
+                } else if count > 0 {
+                    app.printer.line(list(&grouped, 0, app.printer.width()))?;
+                }
+            }
+            app.printer.line(format_args!("\nin both: {stayed}"))?;
+            app.printer.note("a bug counts as fixed when no run on the newer engine has met it: run the same checks on both");
+        }
+    }
+    Ok(ExitStatus::found(!appeared.is_empty()))
+}

@@ -1,0 +1,163 @@
+//! `snippex bugs`: what was found, by cause and by signature.
+
+mod diff;
+mod known;
+
+use cli_kit::style::HEADING;
+use cli_kit::{ExitStatus, Failure, Format};
+use serde::Serialize;
+use serde_json::json;
+use snippex_core::cause::BugName;
+use snippex_core::snip::Snip;
+use snippex_store::{BugExample, KnownBug, StoredBug, Timestamp};
+
+use crate::app::App;
+use crate::args::{BugsArgs, BugsCommand, KnownCommand};
+use crate::bugs::{Bugs, Wanted};
+use crate::view::bugs::{SignatureView, count, full, full_signature, list, parts, signatures};
+use crate::view::difference::sentence;
+use crate::view::several;
+
+/// Signatures of a bug that is shown in full.
+const PARTS: usize = 12;
+
+pub(crate) fn run(app: &App<'_>, args: &BugsArgs) -> Result<ExitStatus, Failure> {
+    let store = app.existing_store()?;
+    let bugs = Bugs::read(&store)?;
+    let emulator = args.emulator.as_deref();
+    match &args.command {
+        None if args.signatures => print_signatures(app, &bugs, args),
+        None => print_list(app, &bugs, args),
+        Some(BugsCommand::Show { bug }) => show(app, &bugs, bug, emulator),
+        Some(BugsCommand::Diff { before, after }) => diff::run(app, &bugs, before, after, args.signatures),
+        Some(BugsCommand::Known(KnownCommand::List)) => known::list(app, &bugs),
+        Some(BugsCommand::Known(KnownCommand::Add {
+            bugs: names,
+            issue,
+            note,
+            replace,
+        })) => {
+            let entry = |bug| KnownBug {
+                bug,
+                engine: emulator.unwrap_or_default().to_owned(),
+                issue: issue.clone(),
+                note: note.clone(),
+                added: Timestamp::now(),
+            };
+            known::each(app, names, "added", |name| {
+                known::add(&store, &bugs, &entry(bugs.find(name)?), *replace)
+            })
+        }
+        Some(BugsCommand::Known(KnownCommand::Remove { bugs: names })) => {
+            known::each(app, names, "removed", |name| {
+                known::remove(&store, &bugs, name, emulator)
+            })
+        }
+    }
+}
+
+fn wanted(args: &BugsArgs) -> Wanted<'_> {
+    Wanted {
+        run: args.run,
+        emulator: args.emulator.as_deref(),
+    }
+}
+
+fn print_list(app: &App<'_>, bugs: &Bugs<'_>, args: &BugsArgs) -> Result<ExitStatus, Failure> {
+    let views = bugs.views(wanted(args))?;
+    match app.format {
+        Format::Json => app.printer.json(&views)?,
+        Format::Jsonl => views.iter().try_for_each(|view| app.printer.json_line(view))?,
+        Format::Human if views.is_empty() => app.printer.line("no bug was found yet")?,
+        Format::Human => {
+            app.printer.line(list(&views, args.limit, app.printer.width()))?;
+            app.printer.note(format_args!(
+                "{}; one in full: snippex bugs show NAME",
+                count(&views)
+            ));
+        }
+    }
+    Ok(ExitStatus::NothingFound)
+}
+
+fn print_signatures(app: &App<'_>, bugs: &Bugs<'_>, args: &BugsArgs) -> Result<ExitStatus, Failure> {
+    let views = signature_views(bugs, &bugs.stored(wanted(args))?);
+    match app.format {
+        Format::Json => app.printer.json(&views)?,
+        Format::Jsonl => views.iter().try_for_each(|view| app.printer.json_line(view))?,
+        Format::Human if views.is_empty() => app.printer.line("no bug was found yet")?,
+        Format::Human => {
+            app.printer
+                .line(signatures(&views, args.limit, app.printer.width()))?;
+            app.printer.note(several(views.len() as u64, "signature"));
+        }
+    }
+    Ok(ExitStatus::NothingFound)
+}
+
+/// The most frequent first.
+fn signature_views(bugs: &Bugs<'_>, stored: &[StoredBug]) -> Vec<SignatureView> {
+    let mut views: Vec<SignatureView> = stored.iter().map(|bug| bugs.signature_view(bug)).collect();
+    views.sort_by_key(|view| std::cmp::Reverse((view.runs, view.reduced)));
+    views
+}
+
+fn show(app: &App<'_>, bugs: &Bugs<'_>, text: &str, emulator: Option<&str>) -> Result<ExitStatus, Failure> {
+    let name = bugs.find(text)?;
+    let wanted = Wanted { run: None, emulator };
+    let stored = bugs.of_name(&name, wanted)?;
+    let Some(first) = stored.first() else {
+        return Err(Failure::new(format!(
+            "bug {name} was not met on {}",
+            emulator.unwrap_or_default()
+        ))
+        .hint("leave --emulator out"));
+    };
+    let all: Vec<&StoredBug> = stored.iter().collect();
+    let example = bugs.best(&all)?.map(|(_, example)| example);
+    let differences = example
+        .as_ref()
+        .map(|example| bugs.differences(example))
+        .unwrap_or_default();
+    let snip = example.map(|example| as_snip(example, first));
+    let width = app.printer.width();
+    let sentences: Vec<String> = differences.iter().map(sentence).collect();
+    let views = signature_views(bugs, &stored);
+    let (text, view) = match &name {
+        BugName::Cause(cause) => {
+            let view = bugs.view(cause, &all)?;
+            let text = full(&view, &sentences, width);
+            let parts = parts(&views, PARTS);
+            let text = format!("{text}\n{HEADING}Where it shows{HEADING:#}\n{parts}\n");
+            (text, as_json(&view))
+        }
+        BugName::Signature(_) => (full_signature(&views[0], &sentences, width), as_json(&views[0])),
+    };
+    if app.format == Format::Human {
+        app.printer.text(text)?;
+        if let Some(snip) = snip {
+            app.printer
+                .text(format_args!("\n{HEADING}The case{HEADING:#}\n{snip}"))?;
+        }
+    } else {
+        let mut document = json!({"bug": view, "differences": differences, "snip": snip});
+        if matches!(name, BugName::Cause(_)) {
+            document["signatures"] = as_json(&views);
+        }
+        match app.format {
+            Format::Jsonl => app.printer.json_line(&document)?,
+            _ => app.printer.json(&document)?,
+        }
+    }
+    Ok(ExitStatus::NothingFound)
+}
+
+fn as_json(view: &impl Serialize) -> serde_json::Value {
+    serde_json::to_value(view).expect("plain data is JSON")
+}
+
+fn as_snip(example: BugExample, bug: &StoredBug) -> String {
+    let mut snip = Snip::of(example.case);
+    snip.title = bug.share.cause.title();
+    snip.text()
+}

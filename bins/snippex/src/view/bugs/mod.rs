@@ -1,0 +1,290 @@
+//! Bugs for people and programs.
+
+mod full;
+
+use cli_kit::Table;
+use cli_kit::style::{BAD, FAINT, GOOD, HEADING, UNSURE};
+use serde::Serialize;
+use snippex_core::cause::CauseId;
+use snippex_core::ruling::Ruling;
+use snippex_core::signature::{Signature, SignatureId};
+use snippex_exec::reduce::CONFIRMATIONS;
+
+use super::{grouped, several};
+
+pub(crate) use full::{full, full_signature, parts};
+
+/// Columns when the output is no terminal.
+const WIDTH: u16 = 100;
+/// Longest text about a start state in a list; the rest stands in `bugs show`.
+const LONGEST_STATE: usize = 160;
+
+/// An engine that a bug shows in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct SeenOn {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) configuration: Vec<String>,
+    pub(crate) runs: u64,
+}
+
+/// Why a bug is known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct KnownView {
+    pub(crate) issue: String,
+    pub(crate) note: String,
+    /// Milliseconds since the Unix epoch.
+    pub(crate) added: i64,
+}
+
+/// A case that shows a bug.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct ExampleView {
+    pub(crate) signature: SignatureId,
+    /// Its instructions.
+    pub(crate) code: Vec<String>,
+    /// Their bytes, which tell encodings and prefixes.
+    pub(crate) bytes: String,
+    /// What it starts with, where that is not zero or as after reset.
+    pub(crate) state: Vec<String>,
+    /// Its content address.
+    pub(crate) case: String,
+    /// Whether it was reduced, and in how many fresh processes it showed.
+    pub(crate) reduced: bool,
+    pub(crate) confirmations: u32,
+}
+
+/// A bug for programs.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct BugView {
+    /// Its name.
+    pub(crate) id: CauseId,
+    pub(crate) title: String,
+    /// Diverging runs.
+    pub(crate) runs: u64,
+    /// In how many ways it shows: forms of instructions with the fields that differ.
+    pub(crate) signatures: usize,
+    /// Forms of instructions that show it.
+    pub(crate) forms: usize,
+    /// Milliseconds since the Unix epoch.
+    pub(crate) first_seen: i64,
+    pub(crate) engines: Vec<SeenOn>,
+    pub(crate) known: Option<KnownView>,
+    pub(crate) example: Option<ExampleView>,
+    /// The sentence of the manual that decides, and who is right by it.
+    pub(crate) ruling: Option<&'static Ruling>,
+    pub(crate) right: Option<&'static str>,
+}
+
+/// One way in which a bug shows, for programs.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct SignatureView {
+    pub(crate) id: SignatureId,
+    /// The bug that it is of.
+    pub(crate) bug: CauseId,
+    pub(crate) kind: &'static str,
+    /// Mnemonic and operand kinds of the instruction at fault.
+    pub(crate) instruction: String,
+    pub(crate) encoding: String,
+    pub(crate) fields: Vec<String>,
+    /// Diverging runs and blocks.
+    pub(crate) runs: u64,
+    pub(crate) blocks: u64,
+    /// Milliseconds since the Unix epoch.
+    pub(crate) first_seen: i64,
+    pub(crate) engines: Vec<SeenOn>,
+    pub(crate) known: Option<KnownView>,
+    pub(crate) reduced: bool,
+    pub(crate) confirmations: u32,
+    #[serde(skip)]
+    pub(crate) signature: Signature,
+}
+
+/// How sure an example is, in words.
+fn certainty(reduced: bool, confirmations: u32) -> String {
+    match (reduced, confirmations) {
+        (false, _) => format!("{UNSURE}not reduced{UNSURE:#}"),
+        (true, CONFIRMATIONS) => format!("{GOOD}confirmed{GOOD:#}"),
+        (true, _) => format!("{UNSURE}flaky, {confirmations} of {CONFIRMATIONS}{UNSURE:#}"),
+    }
+}
+
+impl BugView {
+    /// Whether there is a reduced example that showed each time.
+    pub(crate) fn is_confirmed(&self) -> bool {
+        let example = self.example.as_ref();
+        example.is_some_and(|example| example.reduced && example.confirmations == CONFIRMATIONS)
+    }
+}
+
+/// The list, at most `limit` bugs of it (0 for all), known ones apart.
+pub(crate) fn list(bugs: &[BugView], limit: usize, width: Option<u16>) -> String {
+    let (known, new): (Vec<&BugView>, Vec<&BugView>) = bugs.iter().partition(|bug| bug.known.is_some());
+    let width = usize::from(width.unwrap_or(WIDTH));
+    let shown = if limit == 0 { new.len() } else { limit };
+    let mut entries: Vec<String> = new
+        .iter()
+        .take(shown)
+        .enumerate()
+        .map(|(index, bug)| entry(index + 1, bug, width))
+        .collect();
+    if new.len() > shown {
+        let more = grouped((new.len() - shown) as u64);
+        entries.push(format!(
+            " {FAINT}... and {more} more: --limit 0 lists all{FAINT:#}"
+        ));
+    }
+    if !known.is_empty() {
+        let lines: Vec<String> = known.iter().map(|bug| known_line(bug)).collect();
+        entries.push(format!("{HEADING}Known{HEADING:#}\n{}", lines.join("\n")));
+    }
+    entries.join("\n")
+}
+
+/// One bug: what is wrong, the plainest case, the manual's sentence.
+fn entry(number: usize, bug: &BugView, width: usize) -> String {
+    let mut text = format!(
+        "{number:>3}. {BAD}{}{BAD:#}  {HEADING}{}{HEADING:#}\n",
+        bug.title, bug.id
+    );
+    let mut counts = several(bug.runs, "run");
+    counts += &format!(", {}", several(bug.signatures as u64, "signature"));
+    if let Some(example) = &bug.example {
+        counts += &format!(", {}", certainty(example.reduced, example.confirmations));
+        text += &wrapped(&shortly(example), width, 5);
+    }
+    if let Some(ruling) = bug.ruling {
+        text += &wrapped(&format!("{} ({})", ruling.what, ruling.reference), width, 5);
+    }
+    text + &format!("     {FAINT}{counts}{FAINT:#}")
+}
+
+fn known_line(bug: &BugView) -> String {
+    let (issue, note) = bug
+        .known
+        .as_ref()
+        .map_or(("", ""), |known| (&known.issue, &known.note));
+    format!(
+        "     {}  {HEADING}{}{HEADING:#}  {}  {FAINT}{issue} {note}{FAINT:#}",
+        bug.title,
+        bug.id,
+        several(bug.runs, "run")
+    )
+}
+
+/// Instruction and start state in a line, cut when they are long.
+fn shortly(example: &ExampleView) -> String {
+    let code = example.code.join("; ");
+    if !example.reduced {
+        // As it was met: every register holds something.
+        return code;
+    }
+    let code = format!("{code}  ({})", example.bytes);
+    let state = example.state.join(", ");
+    match state.char_indices().nth(LONGEST_STATE) {
+        _ if state.is_empty() => code,
+        None => format!("{code}  with  {state}"),
+        Some((end, _)) => format!("{code}  with  {} ...", &state[..end]),
+    }
+}
+
+/// `text` in lines of at most `width`, each behind `indent` spaces.
+fn wrapped(text: &str, width: usize, indent: usize) -> String {
+    let mut lines = String::new();
+    let mut line = String::new();
+    let limit = width.saturating_sub(indent + 1).max(20);
+    for word in text.split(' ') {
+        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > limit {
+            lines += &format!("{:indent$}{}\n", "", line.trim_end());
+            line.clear();
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    lines + &format!("{:indent$}{line}\n", "")
+}
+
+/// The list in a line each, at most `limit` of them, for the end of a check.
+pub(crate) fn table(bugs: &[BugView], limit: usize, width: Option<u16>) -> String {
+    if bugs.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new(["bug", "what is wrong", "runs", "signatures", ""])
+        .right(2)
+        .right(3)
+        .fit(width);
+    let (known, new): (Vec<&BugView>, Vec<&BugView>) = bugs.iter().partition(|bug| bug.known.is_some());
+    for bug in new.iter().take(limit) {
+        let example = bug.example.as_ref();
+        table.row([
+            bug.id.to_string(),
+            format!("{BAD}{}{BAD:#}", bug.title),
+            grouped(bug.runs),
+            grouped(bug.signatures as u64),
+            example.map_or_else(String::new, |example| {
+                certainty(example.reduced, example.confirmations)
+            }),
+        ]);
+    }
+    let mut parts = Vec::new();
+    if !new.is_empty() {
+        parts.push(table.to_string());
+    }
+    if new.len() > limit {
+        let more = grouped((new.len() - limit) as u64);
+        parts.push(format!(" {FAINT}... and {more} more: snippex bugs{FAINT:#}"));
+    }
+    if !known.is_empty() {
+        parts.push(format!(" {HEADING}Known{HEADING:#}"));
+        parts.extend(known.iter().map(|bug| known_line(bug)));
+    }
+    parts.join("\n")
+}
+
+/// Signatures in a line each, at most `limit` of them (0 for all).
+pub(crate) fn signatures(views: &[SignatureView], limit: usize, width: Option<u16>) -> String {
+    let shown = if limit == 0 { views.len() } else { limit };
+    let mut table = Table::new(["signature", "what differs", "runs", "bug", ""])
+        .right(2)
+        .fit(width);
+    for view in views.iter().take(shown) {
+        let known = match &view.known {
+            Some(known) => format!(" {FAINT}known: {}{FAINT:#}", known.issue),
+            None => String::new(),
+        };
+        table.row([
+            view.id.to_string(),
+            view.signature.to_string(),
+            grouped(view.runs),
+            view.bug.to_string(),
+            certainty(view.reduced, view.confirmations) + &known,
+        ]);
+    }
+    let mut text = table.to_string();
+    if views.len() > shown {
+        let more = grouped((views.len() - shown) as u64);
+        text += &format!("\n {FAINT}... and {more} more: --limit 0 lists all{FAINT:#}");
+    }
+    text
+}
+
+/// How many there are, in words.
+pub(crate) fn count(bugs: &[BugView]) -> String {
+    let (known, new): (Vec<&BugView>, Vec<&BugView>) = bugs.iter().partition(|bug| bug.known.is_some());
+    let mut text = several(new.len() as u64, "bug");
+    if !new.is_empty() {
+        let confirmed = new.iter().filter(|bug| bug.is_confirmed()).count();
+        let signatures: usize = new.iter().map(|bug| bug.signatures).sum();
+        text += &format!(
+            ", {} confirmed, in {}",
+            grouped(confirmed as u64),
+            several(signatures as u64, "signature")
+        );
+    }
+    if !known.is_empty() {
+        text += &format!(", {} known", known.len());
+    }
+    text
+}

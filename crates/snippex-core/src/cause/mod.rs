@@ -1,0 +1,84 @@
+//! Causes: what makes many signatures one bug.
+//!
+//! A case of one instruction can show several bugs at a time, and one bug shows in hundreds of signatures: for each
+//! operand form, each width, each combination of fields. [`shares`] sorts the differing fields of a divergence by what
+//! is behind them: the sentence of the manual that they contradict ([`crate::ruling`]), or, where no ruling claims
+//! them, the family of the instruction and the aspect in which it is wrong. Each [`Share`] is a signature of its own,
+//! with the fields of its cause only.
+//!
+//! A [`CauseId`] is a word that says what it is about (`mxcsr-de`, `fprem.result`): the same for the same cause in every
+//! run and on every machine, so that bugs can be listed, marked as known and compared by it.
+//!
+//! Place in the flow: between a divergence whose culprit is known and the list of bugs. No reduction is needed for it:
+//! a share of a reduced case is sharper, not of another kind. Nothing is run here.
+
+mod family;
+mod id;
+
+#[cfg(test)]
+mod tests;
+
+pub use id::{BugName, CauseId, ParseCauseIdError};
+
+use crate::ruling::{Evidence, rules};
+use crate::signature::{BugKind, Signature};
+
+/// What of a divergence comes from one cause.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Share {
+    /// What is behind it.
+    pub cause: CauseId,
+    /// The signature with the fields of this cause.
+    pub signature: Signature,
+}
+
+/// The causes behind what `evidence` shows, each with its fields, in the order of their ids. Never empty.
+#[must_use]
+pub fn shares(evidence: &Evidence<'_>) -> Vec<Share> {
+    gathered(evidence.signature(), |field| {
+        rules()
+            .find(|rule| rule.claims(evidence, field))
+            .map(CauseId::of_ruling)
+    })
+}
+
+/// The same for who has nothing but the signature: only family and aspect are known.
+#[must_use]
+pub fn of_signature(signature: &Signature) -> Vec<Share> {
+    gathered(signature, |_| None)
+}
+
+fn gathered(signature: &Signature, ruled: impl Fn(&str) -> Option<CauseId>) -> Vec<Share> {
+    let mut shares: Vec<Share> = Vec::new();
+    for field in &signature.fields {
+        let cause = ruled(field).unwrap_or_else(|| family::cause(signature, field));
+        match shares.iter_mut().find(|share| share.cause == cause) {
+            Some(share) => share.signature.fields.push(field.clone()),
+            None => shares.push(Share {
+                cause,
+                signature: Signature {
+                    fields: vec![field.clone()],
+                    ..signature.clone()
+                },
+            }),
+        }
+    }
+    for share in &mut shares {
+        share.signature.kind = kind(share.signature.kind, &share.signature.fields);
+    }
+    shares.sort_unstable();
+    shares
+}
+
+/// The kind of a part of what differs.
+fn kind(whole: BugKind, fields: &[String]) -> BugKind {
+    if !whole.is_in_state() {
+        whole
+    } else if fields.iter().all(|field| field.starts_with("flags.")) {
+        BugKind::Flag
+    } else if fields.iter().all(|field| field == "memory") {
+        BugKind::Memory
+    } else {
+        BugKind::WrongValue
+    }
+}

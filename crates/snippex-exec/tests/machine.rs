@@ -18,7 +18,7 @@ use snippex_core::observation::{Endpoint, Observation};
 use snippex_core::seed::Style;
 use snippex_core::state::MachineState;
 use snippex_exec::Outcome;
-use snippex_exec::check::{CheckOptions, Job, Summary, check};
+use snippex_exec::check::{CheckOptions, Job, Report, Summary, check};
 use snippex_exec::engine::{Engine, EngineError, EngineSpec, RunnerEngine};
 
 const PLACEMENT: Placement = Placement {
@@ -181,7 +181,7 @@ fn sweep(
     let mut culprits = Vec::new();
     std::thread::scope(|scope| {
         let work = scope.spawn(|| check(&job, &blocks, &{ sender }, &AtomicBool::new(false)));
-        for report in receiver {
+        for report in receiver.into_iter().filter_map(Report::block) {
             summary.add(&report);
             let real = report.findings.iter().filter(|finding| {
                 !matches!(finding.expected.endpoint, Endpoint::Signal(signal) if signal.number == SIGBUS)

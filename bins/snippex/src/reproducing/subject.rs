@@ -58,7 +58,11 @@ impl Subject {
         match text.parse::<i64>() {
             Ok(number @ 1..) if text.len() < BUG_DIGITS => Self::divergence(app, DivergenceId(number)),
             _ if (digits || is_cause) && !text.is_empty() && !Path::new(text).exists() => {
-                let text = if digits { text.to_ascii_lowercase() } else { text.to_owned() };
+                let text = if digits {
+                    text.to_ascii_lowercase()
+                } else {
+                    text.to_owned()
+                };
                 if digits && text.len() > BUG_DIGITS {
                     return Self::case(app, &text)?.ok_or_else(|| unknown(&text));
                 }
@@ -131,7 +135,10 @@ impl Subject {
         })?;
         let (reference, engine, place) = (example.reference, example.engine, example.block);
         let sightings = stored.iter().flat_map(|bug| &bug.sightings);
-        let run = sightings.filter(|seen| seen.engine == engine).map(|seen| seen.run).max();
+        let run = sightings
+            .filter(|seen| seen.engine == engine)
+            .map(|seen| seen.run)
+            .max();
         let (reference, engine, place, host) = store
             .call(async move |store| {
                 let place = match place {

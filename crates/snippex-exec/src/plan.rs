@@ -14,7 +14,6 @@ use crate::batch::{MAX_CODE_PAGES, MAX_GROUPS, MAX_PAGES, MAX_RUNS, MAX_VECTORS}
 use crate::code_window::CodeWindow;
 use crate::contents::Contents;
 use crate::guest_space::{AddressSpace, Keep, PlannedPage};
-use crate::leaves::leaves;
 use crate::loaded_palettes::LoadedPalettes;
 use crate::lower::{Lowered, pads};
 use crate::shared::{INPUT_OFFSET, INPUT_SIZE, OUTPUT_OFFSET, OUTPUT_SIZE, Shared};
@@ -123,6 +122,7 @@ impl Plan {
         library: &mut Library,
         groups: &[Group],
         lowered: &[Option<Lowered>],
+        left: &[u32],
         options: Options,
     ) -> Self {
         library.palettes.load(shared, VECTORS_OFFSET, groups);
@@ -147,14 +147,7 @@ impl Plan {
             pages: vec![Vec::new(); groups.len()],
             order: Vec::new(),
         };
-        let left: Vec<u32> = groups
-            .iter()
-            .zip(lowered)
-            .map(|(group, lowered)| match lowered {
-                Some(_) => leaves(&group.block) & options.leaves,
-                None => 0,
-            })
-            .collect();
+        let left: Vec<u32> = left.iter().map(|left| left & options.leaves).collect();
         plan.order = by_pages(groups, &left);
         let mut pristine = PRISTINE_OFFSET;
         let mut captured = MEMORY_OFFSET;

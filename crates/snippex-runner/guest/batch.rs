@@ -3,8 +3,9 @@
 use crate::cpu::{self, Bases};
 use crate::layout::{
     AT_RIP_READ, CHANGE, COMPONENT_AVX, COMPONENT_AVX512, EXECUTE_CHUNK, EXIT_FAULT, EXIT_NONE, Header,
-    KIND_PROGRAM, KIND_SEGMENTS, LEAVES_MEMORY, LEAVES_VECTORS, LEAVES_X87, MODE_SCAN, MapStep, PAGE, PRIVATE,
-    PROTECTION, RunInput, RunOutput, SHARED_BASE, UNMAP, VectorFile, WireBlock, WireLine, WirePage, ZERO,
+    KIND_BLOCK, KIND_PROGRAM, KIND_SEGMENTS, LEAVES_MEMORY, LEAVES_VECTORS, LEAVES_X87, MODE_SCAN, MapStep,
+    PAGE, PRIVATE, PROTECTION, RunInput, RunOutput, SHARED_BASE, UNMAP, VectorFile, WireBlock, WireLine,
+    WirePage, ZERO,
 };
 use crate::memory::{self, Width};
 use crate::signals::{FAULT, SIGILL};
@@ -147,7 +148,14 @@ impl Batch {
                 }
                 self.bases.set((*input).fs_base, (*input).gs_base);
                 switch::enter_block(input, vectors, path, output);
-                ((*output).fs_base, (*output).gs_base) = self.bases.read();
+                // Code that has to do with general registers only cannot change them, but by selectors.
+                let known = path & PATH_GENERAL != 0 && block.kind == KIND_BLOCK;
+                let bases = if known {
+                    self.bases.last()
+                } else {
+                    self.bases.read()
+                };
+                ((*output).fs_base, (*output).gs_base) = bases;
                 let exit = (&raw const (*self.header).exit).read_volatile();
                 if exit == EXIT_FAULT {
                     (*output).fault = (&raw const FAULT).read();
@@ -179,7 +187,11 @@ impl Batch {
             path |= PATH_CLEAN;
         }
         if leaves & LEAVES_X87 != 0 {
-            path |= if leaves & LEAVES_VECTORS != 0 { PATH_GENERAL } else { PATH_NO_X87 };
+            path |= if leaves & LEAVES_VECTORS != 0 {
+                PATH_GENERAL
+            } else {
+                PATH_NO_X87
+            };
         }
         path
     }

@@ -155,6 +155,11 @@ impl Bases {
         }
     }
 
+    /// The bases as they were last set or read.
+    pub fn last(&self) -> (u64, u64) {
+        (self.fs, self.gs)
+    }
+
     /// The bases after a run; remembers them, as the block may have changed them.
     pub fn read(&mut self) -> (u64, u64) {
         if self.direct {

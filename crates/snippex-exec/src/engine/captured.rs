@@ -195,10 +195,13 @@ mod tests {
     #[test]
     fn a_wrong_claim_is_found_out() {
         let codes = [FLD1, ADDSD, PADDB_MM, STORE, INC_MEMORY, FAULT];
-        let groups: Vec<Group> = (1_u64..)
-            .zip(codes)
-            .map(|(number, code)| group(code, number * 0x1000))
-            .collect();
+        let all = || -> Vec<Group> {
+            (1_u64..)
+                .zip(codes)
+                .map(|(number, code)| group(code, number * 0x1000))
+                .collect()
+        };
+        let groups = all();
         let mut specs = vec![EngineSpec::native()];
         specs.push(EngineSpec {
             memory: MemoryMode::Copy,
@@ -208,7 +211,8 @@ mod tests {
             let mut engine = RunnerEngine::start(spec).unwrap();
             let right = outcomes(&mut engine, &groups);
             lies::tell(true);
-            let after_lies = outcomes(&mut engine, &groups);
+            // Other copies of the blocks, so that they are decoded anew.
+            let after_lies = outcomes(&mut engine, &all());
             lies::tell(false);
             assert_eq!(after_lies, right);
             let changed = |index: usize| match &right[3 * index] {

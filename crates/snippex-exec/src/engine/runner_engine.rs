@@ -1,8 +1,11 @@
 //! An engine that runs the runner in a process of its own.
 
+use std::collections::HashMap;
 use std::process::Command;
 use std::sync::Arc;
 
+use snippex_core::block::Block;
+use snippex_core::case::Placement;
 use snippex_core::conformance::Program;
 use snippex_core::group::Group;
 use snippex_runner::layout::{
@@ -18,6 +21,7 @@ use super::{
 };
 use crate::batch;
 use crate::guest_space::AddressSpace;
+use crate::leaves::leaves;
 use crate::lower::{Lowered, lower};
 use crate::plan::{self, Library, MEMORY_OFFSET, Plan};
 use crate::process::{Answer, GuestProcess, describe};
@@ -46,8 +50,12 @@ pub struct RunnerEngine {
     pub(super) process: Option<GuestProcess>,
     pub(super) space: AddressSpace,
     pub(super) library: Library,
+    /// The blocks of this batch, which are often those of the next: pages are found by running them several times.
+    blocks: Vec<(Arc<Block>, Placement)>,
     lowered: Vec<Option<Lowered>>,
     unsupported: Vec<Option<Unsupported>>,
+    /// Set of `LEAVES_*` of each block.
+    leaves: Vec<u32>,
     pub(super) plan: Plan,
     /// Changed lines found here, in copy mode.
     pub(super) lines: Vec<WireLine>,
@@ -105,8 +113,10 @@ impl RunnerEngine {
             process: Some(process),
             space: AddressSpace::default(),
             library: Library::new(),
+            blocks: Vec::new(),
             lowered: Vec::new(),
             unsupported: Vec::new(),
+            leaves: Vec::new(),
             plan: Plan::empty(),
             lines: Vec::new(),
             line_count: 0,
@@ -149,6 +159,46 @@ impl RunnerEngine {
             self.process = Some(process);
         }
         Ok(self.process.as_mut().expect("started above"))
+    }
+
+    /// Decodes the blocks of a batch, those apart that the batch before had.
+    fn prepare(&mut self, groups: &[Group]) {
+        let key = |block: &Arc<Block>, placement: Placement| {
+            (Arc::as_ptr(block), placement.image_base, placement.code_base)
+        };
+        let before = std::mem::take(&mut self.blocks);
+        let mut lowered = std::mem::take(&mut self.lowered);
+        let mut unsupported = std::mem::take(&mut self.unsupported);
+        let leaves_before = std::mem::take(&mut self.leaves);
+        let mut known: HashMap<_, usize> = before
+            .iter()
+            .enumerate()
+            .map(|(index, (block, placement))| (key(block, *placement), index))
+            .collect();
+        for group in groups {
+            let (code, reason, left) = match known.remove(&key(&group.block, group.placement)) {
+                Some(index) => (
+                    lowered[index].take(),
+                    unsupported[index].take(),
+                    leaves_before[index],
+                ),
+                None => self.decode(group),
+            };
+            self.lowered.push(code);
+            self.unsupported.push(reason);
+            self.leaves.push(left);
+            self.blocks.push((Arc::clone(&group.block), group.placement));
+        }
+    }
+
+    fn decode(&self, group: &Group) -> (Option<Lowered>, Option<Unsupported>, u32) {
+        match lower(&group.block, group.placement) {
+            Err(error) => (None, Some(Unsupported::Block(error)), 0),
+            Ok(lowered) => match features::missing(&group.block, &self.identity.cpu, &self.spec.lacks) {
+                Some(feature) => (None, Some(Unsupported::Feature(feature)), 0),
+                None => (Some(lowered), None, leaves(&group.block)),
+            },
+        }
     }
 
     /// Does the runs from `first` to `end`, giving up the guilty ones.
@@ -333,19 +383,7 @@ impl Engine for RunnerEngine {
             self.process = None;
         }
         self.space.begin_batch();
-        self.lowered.clear();
-        self.unsupported.clear();
-        for group in groups {
-            let (lowered, unsupported) = match lower(&group.block, group.placement) {
-                Err(error) => (None, Some(Unsupported::Block(error))),
-                Ok(lowered) => match features::missing(&group.block, &self.identity.cpu, &self.spec.lacks) {
-                    Some(feature) => (None, Some(Unsupported::Feature(feature))),
-                    None => (Some(lowered), None),
-                },
-            };
-            self.lowered.push(lowered);
-            self.unsupported.push(unsupported);
-        }
+        self.prepare(groups);
         batch::check(groups, &self.lowered)?;
         // A single group is alone: nothing but its own pages is mapped.
         let options = plan::Options {
@@ -366,6 +404,7 @@ impl Engine for RunnerEngine {
             &mut self.library,
             groups,
             &self.lowered,
+            &self.leaves,
             options,
         );
         if self.spec.memory == MemoryMode::Copy {

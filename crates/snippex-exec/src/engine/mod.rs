@@ -1,7 +1,9 @@
 //! Engines: whatever executes x86-64 code. One trait, and an implementation for everything that can run the
 //! runner: the kernel (native), qemu-user, FEX, or a command of the user's own.
 
+mod attempts;
 mod captured;
+mod decoded;
 mod entry;
 mod features;
 mod identity;

@@ -5,7 +5,7 @@ use snippex_core::observation::{Endpoint, Signal};
 use snippex_core::state::Components;
 use snippex_runner::layout::{AT_RIP_READ, EXIT_FAULT, RunOutput};
 
-use super::runner_engine::Attempt;
+use super::attempts::Attempt;
 use super::{EngineError, RunnerEngine};
 use crate::guest_space::AddressSpace;
 use crate::plan::{Library, clear};

@@ -1,0 +1,192 @@
+//! Getting all runs of a batch done, whatever happens to the process.
+
+use snippex_runner::layout::{LINE, MAGIC, MODE_COPY, MODE_SCAN, PAGE};
+use tracing::debug;
+
+use super::runner_engine::RunnerEngine;
+use super::{EngineError, MemoryMode};
+use crate::batch;
+use crate::process::Answer;
+use crate::results::{EXIT_ABANDONED, EXIT_DIED, EXIT_HUNG, EXIT_UNMAPPABLE};
+
+/// Every line of every page that a batch may capture.
+const MAX_LINES: u32 = (batch::MAX_CAPTURED * PAGE as usize / LINE) as u32;
+/// Runs of one block in which the engine may die before the rest of them is given up: each costs two processes.
+const MAX_DEATHS_IN_A_BLOCK: u32 = 3;
+/// Deaths without a completed run between them after which the engine is given up.
+const MAX_DEATHS_IN_A_ROW: u32 = 64;
+
+/// How an attempt at a range of runs ended.
+pub(super) enum Attempt {
+    Done,
+    /// The process is gone; the run it was at.
+    Died {
+        run: u32,
+        exit: u32,
+        signal: u32,
+    },
+    /// The engine refused to map what this step has.
+    Refused {
+        step: u32,
+    },
+    /// The guest's memory was overwritten.
+    Corrupted,
+}
+
+impl RunnerEngine {
+    /// Does the runs from `first` to `end`, giving up the guilty ones.
+    pub(super) fn run_range(&mut self, mut first: u32, end: u32) -> Result<(), EngineError> {
+        while first < end {
+            match self.attempt(first, end)? {
+                Attempt::Done => return Ok(()),
+                Attempt::Refused { step } => {
+                    let Some(group) = self.plan.group_of_step(step) else {
+                        return Err(EngineError::Handshake {
+                            engine: self.spec.name.clone(),
+                            problem: "it refuses to map code".into(),
+                            stderr: String::new(),
+                        });
+                    };
+                    let block = self.plan.blocks[group];
+                    let stop = (block.first_run + block.run_count).min(end);
+                    self.mark(block.first_run..stop, EXIT_UNMAPPABLE, 0);
+                    first = stop;
+                }
+                Attempt::Died { run, .. } => {
+                    if let Some(start) = self.plan.distrust(run) {
+                        // Its last run will not say what the earlier ones of this attempt did.
+                        first = start.max(first);
+                        continue;
+                    }
+                    // Alone in a fresh process: an earlier run may have done the damage.
+                    first = run + 1;
+                    if let Attempt::Died { exit, signal, .. } = self.attempt(run, run + 1)? {
+                        self.mark(run..run + 1, exit, signal);
+                        first = self.after_death(run).min(end).max(first);
+                    }
+                }
+                Attempt::Corrupted if self.plan.distrust_all() => {}
+                Attempt::Corrupted if end - first == 1 => {
+                    self.mark(first..end, EXIT_DIED, 0);
+                    return Ok(());
+                }
+                Attempt::Corrupted => {
+                    let middle = first + (end - first) / 2;
+                    self.run_range(first, middle)?;
+                    first = middle;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The run to go on with after the engine died in `run`: the next one, or the next block's when it has died often
+    /// enough in this one.
+    fn after_death(&mut self, run: u32) -> u32 {
+        let Some(block) = self
+            .plan
+            .blocks
+            .iter()
+            .find(|block| (block.first_run..block.first_run + block.run_count).contains(&run))
+        else {
+            return run + 1;
+        };
+        let (first, end) = (block.first_run, block.first_run + block.run_count);
+        let died = self.plan.outputs(&self.shared)[first as usize..=run as usize]
+            .iter()
+            .filter(|output| matches!(output.exit, EXIT_DIED | EXIT_HUNG))
+            .count();
+        if died < MAX_DEATHS_IN_A_BLOCK as usize {
+            return run + 1;
+        }
+        self.mark(run + 1..end, EXIT_ABANDONED, 0);
+        end
+    }
+
+    fn attempt(&mut self, first: u32, end: u32) -> Result<Attempt, EngineError> {
+        self.process()?;
+        self.plan
+            .map(&mut self.shared, &self.library, &mut self.space, first..end);
+        let prologue = self.shared.header().prologue_step_count;
+        Ok(match self.ring(first, end)? {
+            // A step that there is not: the header was overwritten.
+            Attempt::Refused { step } if step >= prologue && self.plan.group_of_step(step).is_none() => {
+                Attempt::Corrupted
+            }
+            attempt => attempt,
+        })
+    }
+
+    /// Rings the doorbell for the runs from `first` to `end`, whose mapping steps are written, and waits.
+    pub(super) fn ring(&mut self, first: u32, end: u32) -> Result<Attempt, EngineError> {
+        let header = self.shared.header();
+        header.mode = match self.spec.memory {
+            MemoryMode::Scan => MODE_SCAN,
+            MemoryMode::Copy => MODE_COPY,
+        };
+        header.line_count = self.line_count;
+        let process = self.process.as_mut().expect("started above");
+        let answer = process.run(&self.shared, self.spec.patience);
+        let engine = || self.spec.name.clone();
+        let answer = answer.map_err(|source| EngineError::Talk {
+            engine: engine(),
+            source,
+        })?;
+        let header = *self.shared.header();
+        // Never less than before: lines of earlier runs stay where they are, whatever happened to the header.
+        self.line_count = header.line_count.clamp(self.line_count, MAX_LINES);
+        if matches!(answer, Answer::Done) {
+            if header.canary != MAGIC || header.magic != MAGIC || header.current_run > end {
+                self.process = None;
+                return Ok(Attempt::Corrupted);
+            }
+            self.deaths = 0;
+            if header.failed_step != 0 {
+                // What it has mapped by now is not known.
+                self.process = None;
+                return Ok(Attempt::Refused {
+                    step: header.failed_step - 1,
+                });
+            }
+            return Ok(Attempt::Done);
+        }
+        let stderr = process.stderr();
+        self.process = None;
+        debug!(
+            engine = self.spec.name,
+            ?answer,
+            stderr,
+            run = header.current_run,
+            "engine process lost"
+        );
+        self.deaths += 1;
+        if self.deaths > MAX_DEATHS_IN_A_ROW {
+            return Err(EngineError::KeepsDying {
+                engine: engine(),
+                count: self.deaths,
+                stderr,
+            });
+        }
+        let (exit, signal) = match answer {
+            Answer::Hung => (EXIT_HUNG, 0),
+            Answer::Died(status) => (
+                EXIT_DIED,
+                std::os::unix::process::ExitStatusExt::signal(&status).unwrap_or(0) as u32,
+            ),
+            _ => (EXIT_DIED, 0),
+        };
+        let run = header.current_run.clamp(first, end - 1);
+        if run != first {
+            self.deaths = 1;
+        }
+        Ok(Attempt::Died { run, exit, signal })
+    }
+
+    fn mark(&mut self, runs: std::ops::Range<u32>, exit: u32, signal: u32) {
+        for output in &mut self.plan.outputs_mut(&mut self.shared)[runs.start as usize..runs.end as usize] {
+            output.exit = exit;
+            output.fault.signal = signal;
+            output.line_count = 0;
+        }
+    }
+}

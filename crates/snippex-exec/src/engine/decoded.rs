@@ -1,0 +1,66 @@
+//! The blocks of a batch, ready to execute.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use snippex_core::block::Block;
+use snippex_core::case::Placement;
+use snippex_core::group::Group;
+
+use super::{GuestCpu, features};
+use crate::leaves::leaves;
+use crate::lower::{Lowered, lower};
+use crate::results::Unsupported;
+
+/// What is known of each group of a batch. It is kept for the next, which often has the same blocks: pages are found
+/// by running them several times.
+#[derive(Debug, Default)]
+pub(super) struct Decoded {
+    blocks: Vec<(Arc<Block>, Placement)>,
+    /// `None` when the block cannot be run.
+    pub(super) lowered: Vec<Option<Lowered>>,
+    /// Why it cannot.
+    pub(super) unsupported: Vec<Option<Unsupported>>,
+    /// Set of `LEAVES_*`.
+    pub(super) leaves: Vec<u32>,
+}
+
+impl Decoded {
+    /// Turns to the groups of another batch, for a CPU that lacks `lacks` as well as what it says.
+    pub(super) fn take(&mut self, groups: &[Group], cpu: &GuestCpu, lacks: &[String]) {
+        let key = |block: &Arc<Block>, placement: Placement| {
+            (Arc::as_ptr(block), placement.image_base, placement.code_base)
+        };
+        let mut before = std::mem::take(self);
+        let mut known: HashMap<_, usize> = before
+            .blocks
+            .iter()
+            .enumerate()
+            .map(|(index, (block, placement))| (key(block, *placement), index))
+            .collect();
+        for group in groups {
+            let (code, reason, left) = match known.remove(&key(&group.block, group.placement)) {
+                Some(index) => (
+                    before.lowered[index].take(),
+                    before.unsupported[index].take(),
+                    before.leaves[index],
+                ),
+                None => decode(group, cpu, lacks),
+            };
+            self.lowered.push(code);
+            self.unsupported.push(reason);
+            self.leaves.push(left);
+            self.blocks.push((Arc::clone(&group.block), group.placement));
+        }
+    }
+}
+
+fn decode(group: &Group, cpu: &GuestCpu, lacks: &[String]) -> (Option<Lowered>, Option<Unsupported>, u32) {
+    match lower(&group.block, group.placement) {
+        Err(error) => (None, Some(Unsupported::Block(error)), 0),
+        Ok(lowered) => match features::missing(&group.block, cpu, lacks) {
+            Some(feature) => (None, Some(Unsupported::Feature(feature)), 0),
+            None => (Some(lowered), None, leaves(&group.block)),
+        },
+    }
+}

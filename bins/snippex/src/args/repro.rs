@@ -9,7 +9,7 @@ use super::EngineArgs;
 #[command(after_help = "\
 Examples:
   snippex repro 12 --as c --output bug.c                  divergence 12 of the database as a C program
-  snippex repro c91af73e26 --as fex-asm                   the plainest case of a bug that snippex bugs lists
+  snippex repro mxcsr-de --as fex-asm                     the plainest case of a bug that snippex bugs lists
   snippex repro 5e0b4a81f3c2 --as case                    the case whose SHA-256 begins so
   snippex repro case.snip --as fex-asm                    a test in FEX-Emu's form, comparing all that changes
   snippex repro case.snip --as nasm -e qemu-x86_64 --try  compare what differs on qemu; build and run it on both
@@ -17,13 +17,13 @@ Examples:
 
 What can be named, in this order:
   DIVERGENCE  a number of at most nine digits, as snippex check and snippex compare give it
-  BUG         an id of ten hexadecimal digits, or its beginning, as snippex bugs lists it
+  BUG         a name as snippex bugs lists it (mxcsr-de), or the id of one of its signatures or its beginning
   CASE        the SHA-256 of a stored case, or at least six digits of its beginning
   FILE.snip   a file, which comes before bugs and cases of the same name
 
 Exit codes: 0 written, 1 with --try: it fails on the emulator, as it should, 2 could not do the job.")]
 pub(crate) struct ReproArgs {
-    /// A divergence by its number in the database, a bug by its id, a case by its SHA-256, or a .snip file
+    /// A divergence by its number in the database, a bug by its name, a case by its SHA-256, or a .snip file
     #[arg(value_name = "DIVERGENCE|BUG|CASE|FILE.snip")]
     pub(crate) subject: String,
     /// Form of the reproducer

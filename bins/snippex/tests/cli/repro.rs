@@ -183,8 +183,11 @@ fn a_stored_case_is_found_by_its_bug_its_number_and_its_sha256() {
     ]);
     assert_eq!(checked.code, Some(1), "{checked:?}");
     let bugs = sandbox.json(&["bugs"]);
-    let bug = &bugs[0];
-    let (id, case) = (bug["id"].as_str().unwrap(), bug["case"].as_str().unwrap());
+    let example = &bugs[0]["example"];
+    let (id, case) = (
+        example["signature"].as_str().unwrap(),
+        example["case"].as_str().unwrap(),
+    );
     assert_eq!(case.len(), 64);
     let by_bug = sandbox.ok(&["repro", id, "--as", "case"]).stdout;
     // The whole of it, its beginning, and six digits, which are no bug's.

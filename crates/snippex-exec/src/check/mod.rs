@@ -243,6 +243,13 @@ impl Worker<'_> {
                         [] => part(&finding.case, &finding.divergence, &mut trial)?,
                         _ => None,
                     };
+                    if parting
+                        .as_ref()
+                        .is_some_and(|parting| parting.reaches_runner(&finding.case))
+                    {
+                        report.set_aside(&finding, Inconclusive::RunnerMemory);
+                        continue;
+                    }
                     let class = parting
                         .as_ref()
                         .map_or_else(|| finding.divergence.class.clone(), Parting::class);
@@ -253,8 +260,7 @@ impl Worker<'_> {
                     self.confirmations.kept(&shares);
                     report.add(finding, class, shares, new);
                 } else {
-                    report.diverged -= finding.runs;
-                    *report.inconclusive.entry(Inconclusive::NotRepeated).or_default() += finding.runs;
+                    report.set_aside(&finding, Inconclusive::NotRepeated);
                 }
             }
         }

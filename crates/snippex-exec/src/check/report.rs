@@ -71,6 +71,8 @@ pub enum Inconclusive {
     Deviation(String),
     /// A divergence did not show again when the case was run alone in fresh processes.
     NotRepeated,
+    /// The instruction at which the engines part uses memory where the runner's own lies.
+    RunnerMemory,
 }
 
 /// What was found out about one block.
@@ -124,6 +126,12 @@ impl BlockReport {
             bugs: Vec::new(),
             counted: Vec::new(),
         }
+    }
+
+    /// Counts the runs of a finding as inconclusive.
+    pub(super) fn set_aside(&mut self, finding: &Finding, reason: Inconclusive) {
+        self.diverged -= finding.runs;
+        *self.inconclusive.entry(reason).or_default() += finding.runs;
     }
 
     /// Counts a finding that is like others, by what is behind it.

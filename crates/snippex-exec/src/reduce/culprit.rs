@@ -4,6 +4,8 @@
 //! This finds the instruction at which the states part, which is the one computed wrongly unless an earlier one had
 //! an effect that no component of the state shows.
 
+use iced_x86::{Decoder, DecoderOptions, InstructionInfoFactory, Register};
+use snippex_core::address_space::RUNNER;
 use snippex_core::case::Case;
 use snippex_core::cause::{Share, of_signature, shares};
 use snippex_core::diff::{Class, Comparison, Culprit, Divergence, Field};
@@ -44,6 +46,42 @@ impl Parting {
                 form: self.signature.form.text.clone(),
             }),
         }
+    }
+
+    /// Whether the instruction uses memory where the runner's own lies, for a state that a program would be in: what is
+    /// there belongs to no case, and differs from engine to engine.
+    #[must_use]
+    pub fn reaches_runner(&self, case: &Case) -> bool {
+        let state = self.before.as_ref().map_or(&case.state, |before| &before.state);
+        let ip = case.block.address.wrapping_add(case.placement.image_base);
+        let decoder = Decoder::with_ip(64, &case.block.bytes, ip, DecoderOptions::NONE);
+        let Some(instruction) = decoder.into_iter().nth(self.instruction) else {
+            return false;
+        };
+        let value = |register: Register| match register {
+            Register::FS => Some(state.fs_base),
+            Register::GS => Some(state.gs_base),
+            _ if register.is_segment_register() => Some(0),
+            _ if register.is_gpr() => {
+                let full = state.gpr[register.full_register().number()];
+                Some(if register.is_gpr32() {
+                    full & 0xffff_ffff
+                } else {
+                    full
+                })
+            }
+            _ => None,
+        };
+        let mut factory = InstructionInfoFactory::new();
+        let info = factory.info(&instruction);
+        info.used_memory().iter().any(|memory| {
+            let address = memory.virtual_address(0, |register, _, _| value(register));
+            let end = |address: u64| address.saturating_add(memory.memory_size().size().max(1) as u64);
+            address.is_some_and(|address| {
+                let mut areas = RUNNER.iter();
+                areas.any(|area| address < area.end && end(address) > area.start)
+            })
+        })
     }
 }
 
@@ -173,4 +211,72 @@ fn is_sticky(divergence: &Divergence) -> bool {
         .differences
         .iter()
         .all(|difference| matches!(difference.field, Field::Mxcsr | Field::X87Status))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use snippex_core::block::{Block, Origin, Terminator};
+    use snippex_core::case::Placement;
+    use snippex_core::diff::{Comparison, Tolerance, compare};
+    use snippex_core::state::{Components, MachineState};
+
+    use super::*;
+
+    #[test]
+    fn the_runners_memory_is_known_by_its_address() {
+        // mov eax, ecx; mov r9d, [r8 + 8]; mov edx, [eax]
+        let bytes = [0x89, 0xc8, 0x45, 0x8b, 0x48, 0x08, 0x67, 0x8b, 0x10];
+        let block = Block {
+            address: 0x1000,
+            bytes: bytes.to_vec(),
+            instruction_count: 3,
+            terminator: Terminator::FallThrough,
+            successors: vec![],
+            origin: Origin::Symbol,
+            unrunnable: None,
+        };
+        let mut case = Case {
+            block: Arc::new(block),
+            placement: Placement {
+                image_base: 0x2_0000_0000,
+                code_base: 0x2_4000_0000,
+            },
+            state: MachineState::default(),
+            pages: [].into(),
+        };
+        let end = Observation {
+            endpoint: Endpoint::Exit {
+                target: 0x2_4000_1009,
+            },
+            state: case.state.clone(),
+            memory: vec![],
+        };
+        let mut other = end.clone();
+        other.state.gpr[9] = 1;
+        let covered = Components::GENERAL;
+        let Comparison::Diverged(divergence) = compare(&case, &end, &other, covered, &Tolerance::none())
+        else {
+            panic!("they differ in R9");
+        };
+        let mut reaches = |instruction, r8, rax| {
+            (case.state.gpr[8], case.state.gpr[0]) = (r8, rax);
+            let parting = Parting {
+                instruction,
+                signature: Signature::of(&case.block, instruction, &divergence).expect("a register differs"),
+                divergence: divergence.clone(),
+                before: None,
+                shares: Vec::new(),
+            };
+            parting.reaches_runner(&case)
+        };
+        assert!(reaches(1, 0xc_0400_0000, 0));
+        assert!(reaches(1, RUNNER[1].start - 9, 0));
+        assert!(!reaches(1, RUNNER[1].start - 12, 0));
+        assert!(!reaches(1, 0x3_1000_0000, 0));
+        // 32-bit addresses.
+        assert!(reaches(2, 0, 0xffff_0000_7000_0010));
+        assert!(!reaches(0, 0xc_0400_0000, 0));
+    }
 }

@@ -10,7 +10,7 @@
 //! | [`Header`] | read, write | commands, progress, what the guest sees of its CPU |
 //! | input | read | code, blocks, mapping steps, start states, page contents |
 //! | output | read, write | end states, changed memory |
-//! | frames | - | memory behind the writable pages of the block that is running |
+//! | frames | - | memory behind writable pages, of the block that is running or kept without access for a later one |
 
 /// First eight bytes of the header.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"snippex\n");

@@ -55,14 +55,17 @@ struct Room {
 }
 
 impl Room {
+    fn has_palette(&self, group: &Group) -> bool {
+        self.palettes.contains(&(group.palette.as_ptr() as usize))
+    }
+
     fn add(&mut self, group: &Group, lowered: Option<&Lowered>) -> Result<(), BatchError> {
         let writable = group
             .pages
             .iter()
             .filter(|page| page.access == Access::ReadWrite)
             .count();
-        let palette = group.palette.as_ptr() as usize;
-        let new_vectors = if self.palettes.contains(&palette) {
+        let new_vectors = if self.has_palette(group) {
             0
         } else {
             group.palette.len()
@@ -92,7 +95,7 @@ impl Room {
             self.code_pages += lowered.bytes.len() / PAGE_SIZE + 2;
         }
         if new_vectors != 0 {
-            self.palettes.push(palette);
+            self.palettes.push(group.palette.as_ptr() as usize);
         }
         self.groups += 1;
         self.runs += group.starts.len();
@@ -106,10 +109,14 @@ impl Room {
 pub(crate) fn check(groups: &[Group], lowered: &[Option<Lowered>]) -> Result<(), BatchError> {
     let mut room = Room::default();
     for (index, (group, lowered)) in groups.iter().zip(lowered).enumerate() {
-        validate(group).map_err(|problem| BatchError::Invalid {
+        let invalid = |problem| BatchError::Invalid {
             group: index,
             problem,
-        })?;
+        };
+        validate(group).map_err(invalid)?;
+        if !room.has_palette(group) {
+            validate_palette(group).map_err(invalid)?;
+        }
         room.add(group, lowered.as_ref())?;
     }
     Ok(())
@@ -136,9 +143,6 @@ fn validate(group: &Group) -> Result<(), &'static str> {
     {
         return Err("a start names a vector state that the palette does not have");
     }
-    if group.palette.iter().any(|vectors| vectors.mxcsr & !0xffff != 0) {
-        return Err("MXCSR has reserved bits set");
-    }
     const CHANGEABLE: u64 = 0x24_4dd5 | 0x202;
     if group
         .starts
@@ -146,6 +150,14 @@ fn validate(group: &Group) -> Result<(), &'static str> {
         .any(|start| start.rflags & !CHANGEABLE != 0 || start.rflags & 0x100 != 0)
     {
         return Err("RFLAGS has bits that a user program cannot set, or TF");
+    }
+    Ok(())
+}
+
+/// Most groups of a batch have the same, which is large.
+fn validate_palette(group: &Group) -> Result<(), &'static str> {
+    if group.palette.iter().any(|vectors| vectors.mxcsr & !0xffff != 0) {
+        return Err("MXCSR has reserved bits set");
     }
     Ok(())
 }

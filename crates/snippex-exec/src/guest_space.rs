@@ -1,12 +1,12 @@
 //! What a guest process has mapped for blocks, and the steps from there to what the next batch or block needs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use snippex_core::address_space::PADS;
 use snippex_core::case::{Access, PAGE_SIZE};
 use snippex_runner::layout::{
-    CHANGE, CODE_CHUNK, EXECUTE, EXECUTE_CHUNK, MapStep, READ, READ_WRITE, UNMAP, WirePage,
+    CHANGE, CODE_CHUNK, EXECUTE, EXECUTE_CHUNK, MapStep, READ, READ_WRITE, UNMAP, WireFill, WirePage,
 };
 
 use crate::code_window::CodeWindow;
@@ -15,9 +15,8 @@ use crate::shared::{FRAME_COUNT, FRAMES_OFFSET};
 
 const PAGE: u64 = PAGE_SIZE as u64;
 const CHUNK_PAGES: u32 = (CODE_CHUNK / PAGE) as u32;
-const _: () = assert!(FRAME_COUNT == 128, "a word has a bit for each frame");
-/// Most pages that stay mapped without access.
-const MAX_PARKED: usize = 96;
+/// [`Kept::id`] of no content.
+const NO_CONTENT: u64 = 0;
 
 /// A page of a group, whose content is in the file.
 #[derive(Clone, Copy, Debug)]
@@ -27,34 +26,13 @@ pub(crate) struct PlannedPage {
     pub(crate) kept: Kept,
 }
 
+/// The memory behind a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Backing {
-    /// Loads only, this content.
-    Read(u64),
-    /// Stores too, in this frame, which holds this content between runs.
-    Frame(u32, u64),
-}
-
-impl Backing {
-    fn release(self, frames: &mut u128) {
-        if let Self::Frame(frame, _) = self {
-            *frames &= !(1 << frame);
-        }
-    }
-
-    fn protection(self) -> u32 {
-        match self {
-            Self::Read(_) => READ,
-            Self::Frame(..) => READ_WRITE,
-        }
-    }
-
-    fn serves(self, page: &PlannedPage, in_frame: bool) -> bool {
-        match self {
-            Self::Read(id) => !in_frame && page.kept.id == id,
-            Self::Frame(..) => in_frame,
-        }
-    }
+    /// Where this content is in the file.
+    Content(u64),
+    /// A frame.
+    Frame(u32),
 }
 
 /// What may stay mapped, and how.
@@ -62,19 +40,41 @@ impl Backing {
 pub(crate) struct Keep {
     /// Pages that the group does not have may stay mapped without access.
     pub(crate) park: bool,
-    /// Pages that the group only loads from are mapped as those that it stores to.
-    pub(crate) in_frames: bool,
+    /// All pages lie in frames, which the guest fills; otherwise only those that the group may store to.
+    pub(crate) framed: bool,
+    /// The group stores to nothing: pages that it may only load from need not be protected.
+    pub(crate) stores_nothing: bool,
+}
+
+impl Keep {
+    /// Most pages that are mapped. An emulator takes longer to find its way about many.
+    fn most(self) -> usize {
+        if self.framed { FRAME_COUNT } else { FRAME_COUNT / 8 }
+    }
 }
 
 /// A page that is mapped.
 #[derive(Clone, Copy, Debug)]
 struct Mapped {
     backing: Backing,
+    /// What it holds before each run.
+    content: u64,
+    /// [`READ`] or [`READ_WRITE`], when it is within reach.
+    protection: u32,
     /// Mapped without access, for a later block: taking access away and giving it back costs a third of unmapping and
     /// mapping.
     parked: bool,
     /// [`AddressSpace::blocks`] when it was last needed.
     needed: u64,
+}
+
+/// What a block needs done before it runs.
+#[derive(Debug, Default)]
+pub(crate) struct Entry {
+    pub(crate) steps: Vec<MapStep>,
+    /// Pages that stores reach.
+    pub(crate) writable: Vec<WirePage>,
+    pub(crate) fills: Vec<WireFill>,
 }
 
 /// What a guest process has mapped for blocks.
@@ -86,12 +86,16 @@ pub(crate) struct AddressSpace {
     /// Address and file offset of chunks of code.
     chunks: Vec<(u64, u64)>,
     data: BTreeMap<u64, Mapped>,
-    /// A bit for each frame in use.
-    frames: u128,
+    /// Pages within reach, in ascending order.
+    reachable: Vec<u64>,
+    /// Frames that were used before and are free.
+    free_frames: Vec<u32>,
+    /// Number of frames that were ever used.
+    frames: u32,
     /// Blocks entered so far.
     blocks: u64,
-    /// Pages that were parked at any time of the batch.
-    parked: BTreeSet<u64>,
+    /// Pages that were parked at some time of the batch and then unmapped.
+    unparked: Vec<u64>,
 }
 
 impl AddressSpace {
@@ -102,52 +106,63 @@ impl AddressSpace {
 
     /// A batch begins: only what is parked now is remembered as such.
     pub(crate) fn begin_batch(&mut self) {
-        let data = &self.data;
-        self.parked
-            .retain(|address| data.get(address).is_some_and(|page| page.parked));
+        self.unparked.clear();
     }
 
-    /// Pages that were parked at any time of the batch.
-    pub(crate) fn parked(&self) -> &BTreeSet<u64> {
-        &self.parked
+    /// Whether something may have been mapped at `page`, without access, in a run of the batch whose case has nothing there.
+    pub(crate) fn was_parked(&self, page: u64) -> bool {
+        self.data.contains_key(&page) || self.unparked.contains(&page)
     }
 
-    /// A frame that is not in use; the page that was parked longest gives its own if there is none.
-    fn take_frame(&mut self, steps: &mut Vec<MapStep>) -> u32 {
-        if self.frames == u128::MAX {
-            self.drop_parked(steps, |backing| matches!(backing, Backing::Frame(..)));
-        }
-        let frame = self.frames.trailing_ones();
-        assert!(
-            (frame as usize) < FRAME_COUNT,
-            "a block has fewer writable pages than there are frames"
-        );
-        self.frames |= 1 << frame;
-        frame
+    fn take_frame(&mut self) -> u32 {
+        self.free_frames.pop().unwrap_or_else(|| {
+            self.frames += 1;
+            assert!(
+                self.frames as usize <= FRAME_COUNT,
+                "a block has fewer pages than there are frames"
+            );
+            self.frames - 1
+        })
     }
 
-    /// Unmaps the page that was parked longest among those that `choose` names.
-    fn drop_parked(&mut self, steps: &mut Vec<MapStep>, choose: impl Fn(Backing) -> bool) {
-        let parked = self
-            .data
-            .iter()
-            .filter(|(_, page)| page.parked && choose(page.backing));
-        if let Some((&address, _)) = parked.min_by_key(|(_, page)| page.needed) {
-            self.leave(address..address + PAGE, steps);
+    /// Unmaps one page.
+    fn drop_page(&mut self, address: u64, steps: &mut Vec<MapStep>) {
+        if let Some(page) = self.data.remove(&address) {
+            if let Backing::Frame(frame) = page.backing {
+                self.free_frames.push(frame);
+            }
+            if page.parked {
+                self.unparked.push(address);
+            }
+            steps.push(unmap(address, 1));
         }
     }
 
     /// Unmaps the data in `range`.
     fn leave(&mut self, range: Range<u64>, steps: &mut Vec<MapStep>) {
-        let frames = &mut self.frames;
-        self.data.retain(|address, page| {
-            let keep = !range.contains(address);
-            if !keep {
-                page.backing.release(frames);
-                steps.push(unmap(*address, 1));
-            }
-            keep
-        });
+        let there: Vec<u64> = self.data.range(range).map(|(&address, _)| address).collect();
+        for address in there {
+            self.drop_page(address, steps);
+        }
+    }
+
+    /// Makes room for the pages of a group: unmaps those that were parked longest.
+    fn make_room(&mut self, pages: &[PlannedPage], most: usize, steps: &mut Vec<MapStep>) {
+        if self.data.len() + pages.len() <= most {
+            return;
+        }
+        let mut parked: Vec<(u64, u64)> = self
+            .data
+            .iter()
+            .filter(|(address, page)| page.parked && find(pages, **address).is_none())
+            .map(|(&address, page)| (page.needed, address))
+            .collect();
+        parked.sort_unstable();
+        // Many at once, so that this need not be done for each block.
+        let excess = self.data.len() + pages.len() - most + most / 4;
+        for (_, address) in parked.into_iter().take(excess) {
+            self.drop_page(address, steps);
+        }
     }
 
     /// Adds the step that maps the landing pads, which are at `offset` in the file. Returns whether that was needed.
@@ -207,78 +222,130 @@ impl AddressSpace {
         }
     }
 
-    /// Adds the steps from what is mapped to what a group has: nothing more that can be reached, so that any other
-    /// access faults.
-    pub(crate) fn enter(
-        &mut self,
-        pages: &[PlannedPage],
-        keep: Keep,
-        steps: &mut Vec<MapStep>,
-        writable: &mut Vec<WirePage>,
-    ) {
-        let in_frame = |page: &PlannedPage| keep.in_frames || page.access == Access::ReadWrite;
+    /// Adds what has to be done to get from what is mapped to what a group has: nothing more that can be reached, so that
+    /// any other access faults.
+    pub(crate) fn enter(&mut self, pages: &[PlannedPage], keep: Keep, entry: &mut Entry) {
+        let steps = &mut entry.steps;
         self.blocks += 1;
         // Steps before are those of other blocks.
         let first = steps.len();
-        let wanted = |address: u64| {
-            let index = pages.binary_search_by_key(&address, |page| page.address);
-            index.ok().map(|index| &pages[index])
-        };
-        let (frames, parked) = (&mut self.frames, &mut self.parked);
-        self.data.retain(|&address, mapped| {
-            let stays = match wanted(address) {
-                Some(page) => mapped.backing.serves(page, in_frame(page)),
-                None => keep.park,
-            };
-            if !stays {
-                mapped.backing.release(frames);
-                steps.push(unmap(address, 1));
-            } else if wanted(address).is_none() && !mapped.parked {
-                mapped.parked = true;
-                parked.insert(address);
-                change(steps, first, address, 0);
+        for address in std::mem::take(&mut self.reachable) {
+            if find(pages, address).is_none()
+                && let Some(page) = self.data.get_mut(&address)
+            {
+                page.parked = true;
+                if keep.park {
+                    change(steps, first, address, 0);
+                }
             }
-            stays
-        });
+        }
+        if !keep.park {
+            self.drop_parked(pages, steps);
+        }
+        self.make_room(pages, keep.most(), steps);
         for page in pages {
-            let PlannedPage { address, kept, .. } = *page;
-            let known = self.data.get(&address).copied();
-            let backing = match known.map(|mapped| mapped.backing) {
-                _ if !in_frame(page) => Backing::Read(kept.id),
-                Some(Backing::Frame(frame, _)) => Backing::Frame(frame, kept.id),
-                _ => Backing::Frame(self.take_frame(steps), kept.id),
-            };
-            match known {
-                Some(mapped) if mapped.parked => change(steps, first, address, backing.protection()),
-                Some(_) => {}
-                None => steps.push(MapStep {
-                    address,
-                    offset: match backing {
-                        Backing::Read(_) => kept.offset,
-                        Backing::Frame(frame, _) => FRAMES_OFFSET + u64::from(frame) * PAGE,
-                    },
-                    pages: 1,
-                    protection: backing.protection(),
-                }),
-            }
-            if in_frame(page) {
-                writable.push(WirePage {
-                    address,
-                    pristine: kept.offset,
-                    fill: u64::from(known.map(|mapped| mapped.backing) != Some(backing)),
+            let mapped = self.reach(page, keep, steps, first);
+            if mapped.protection == READ_WRITE {
+                entry.writable.push(WirePage {
+                    address: page.address,
+                    pristine: page.kept.offset,
                 });
             }
-            let mapped = Mapped {
-                backing,
-                parked: false,
-                needed: self.blocks,
-            };
-            self.data.insert(address, mapped);
-        }
-        while self.data.len() > pages.len() + MAX_PARKED {
-            self.drop_parked(steps, |_| true);
+            if let Backing::Frame(frame) = mapped.backing
+                && mapped.content != page.kept.id
+            {
+                entry.fills.push(WireFill {
+                    frame: frame_offset(frame),
+                    content: page.kept.offset,
+                });
+            }
+            self.data.insert(
+                page.address,
+                Mapped {
+                    content: page.kept.id,
+                    ..mapped
+                },
+            );
+            self.reachable.push(page.address);
         }
     }
+
+    /// Unmaps all parked pages but those of a group.
+    fn drop_parked(&mut self, pages: &[PlannedPage], steps: &mut Vec<MapStep>) {
+        let parked = |(address, page): (&u64, &Mapped)| {
+            (page.parked && find(pages, *address).is_none()).then_some(*address)
+        };
+        let parked: Vec<u64> = self.data.iter().filter_map(parked).collect();
+        for address in parked {
+            self.drop_page(address, steps);
+        }
+    }
+
+    /// How `page` is mapped from now on, with what it held before.
+    fn reach(&mut self, page: &PlannedPage, keep: Keep, steps: &mut Vec<MapStep>, first: usize) -> Mapped {
+        let PlannedPage {
+            address,
+            access,
+            kept,
+        } = *page;
+        let in_frame = keep.framed || access == Access::ReadWrite;
+        let serves = |backing| match backing {
+            Backing::Content(id) => !in_frame && id == kept.id,
+            Backing::Frame(_) => in_frame,
+        };
+        let asked = if access == Access::ReadWrite {
+            READ_WRITE
+        } else {
+            READ
+        };
+        if let Some(mapped) = self.data.get(&address).copied() {
+            if serves(mapped.backing) {
+                let protection = if keep.stores_nothing && in_frame {
+                    mapped.protection
+                } else {
+                    asked
+                };
+                if mapped.parked || mapped.protection != protection {
+                    change(steps, first, address, protection);
+                }
+                return Mapped {
+                    protection,
+                    parked: false,
+                    needed: self.blocks,
+                    ..mapped
+                };
+            }
+            self.drop_page(address, steps);
+        }
+        let (backing, offset) = if in_frame {
+            let frame = self.take_frame();
+            (Backing::Frame(frame), frame_offset(frame))
+        } else {
+            (Backing::Content(kept.id), kept.offset)
+        };
+        steps.push(MapStep {
+            address,
+            offset,
+            pages: 1,
+            protection: asked,
+        });
+        Mapped {
+            backing,
+            content: NO_CONTENT,
+            protection: asked,
+            parked: false,
+            needed: self.blocks,
+        }
+    }
+}
+
+fn frame_offset(frame: u32) -> u64 {
+    FRAMES_OFFSET + u64::from(frame) * PAGE
+}
+
+fn find(pages: &[PlannedPage], address: u64) -> Option<&PlannedPage> {
+    let index = pages.binary_search_by_key(&address, |page| page.address);
+    index.ok().map(|index| &pages[index])
 }
 
 /// Adds the step that gives a mapped page this protection, joined to the step before if that, from `first` on, does the

@@ -9,14 +9,41 @@ use iced_x86::{
     OpAccess, OpKind,
 };
 use snippex_core::block::Block;
-use snippex_runner::layout::{LEAVES_MEMORY, LEAVES_VECTORS, LEAVES_X87};
+use snippex_core::case::Placement;
+use snippex_runner::layout::{LEAVES_MEMORY, LEAVES_OTHER_LINES, LEAVES_VECTORS, LEAVES_X87, WireStore};
 
-/// Set of `LEAVES_*` for `block`.
-pub(crate) fn leaves(block: &Block) -> u32 {
+use crate::stores::stores;
+
+/// What a block leaves alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Left {
+    /// Set of `LEAVES_*`.
+    pub(crate) leaves: u32,
+    /// Where it stores to, with `LEAVES_OTHER_LINES`.
+    pub(crate) stores: Vec<WireStore>,
+}
+
+/// What `block` leaves alone when it lies at `placement`.
+pub(crate) fn leaves(block: &Block, placement: Placement) -> Left {
     #[cfg(test)]
-    if lies::told() {
-        return LEAVES_MEMORY | LEAVES_X87 | LEAVES_VECTORS;
+    if let Some(left) = lies::told() {
+        return left;
     }
+    let mut left = Left {
+        leaves: units(block),
+        stores: Vec::new(),
+    };
+    if left.leaves & LEAVES_MEMORY == 0
+        && let Some(stores) = stores(block, placement)
+    {
+        left.leaves |= LEAVES_OTHER_LINES;
+        left.stores = stores;
+    }
+    left
+}
+
+/// Parts of the state that no instruction of `block` has to do with.
+fn units(block: &Block) -> u32 {
     let mut left = LEAVES_MEMORY | LEAVES_X87 | LEAVES_VECTORS;
     let mut factory = InstructionInfoFactory::new();
     let mut instruction = Instruction::default();
@@ -28,7 +55,7 @@ pub(crate) fn leaves(block: &Block) -> u32 {
             Unit::Vector => left &= !LEAVES_VECTORS,
             Unit::Other => left &= !(LEAVES_VECTORS | LEAVES_X87),
         }
-        if left & LEAVES_MEMORY != 0 && stores(&instruction, &mut factory) {
+        if left & LEAVES_MEMORY != 0 && may_store(&instruction, &mut factory) {
             left &= !LEAVES_MEMORY;
         }
     }
@@ -36,7 +63,7 @@ pub(crate) fn leaves(block: &Block) -> u32 {
 }
 
 /// Whether an instruction may write to memory.
-fn stores(instruction: &Instruction, factory: &mut InstructionInfoFactory) -> bool {
+fn may_store(instruction: &Instruction, factory: &mut InstructionInfoFactory) -> bool {
     // Most instructions without an operand in memory use none; the stack is the exception.
     let plain = !instruction.is_stack_instruction()
         && (0..instruction.op_count()).all(|operand| {
@@ -131,16 +158,18 @@ fn names_mmx(instruction: &Instruction) -> bool {
 /// For tests of what becomes of a wrong answer.
 #[cfg(test)]
 pub(crate) mod lies {
-    use std::cell::Cell;
+    use std::cell::RefCell;
 
-    thread_local!(static TOLD: Cell<bool> = const { Cell::new(false) });
+    use super::Left;
 
-    pub(super) fn told() -> bool {
-        TOLD.get()
+    thread_local!(static TOLD: RefCell<Option<Left>> = const { RefCell::new(None) });
+
+    pub(super) fn told() -> Option<Left> {
+        TOLD.with_borrow(Clone::clone)
     }
 
-    /// With `lie`, every block is said to leave everything alone, in this thread.
-    pub(crate) fn tell(lie: bool) {
+    /// What every block is said to leave alone from now on, in this thread.
+    pub(crate) fn tell(lie: Option<Left>) {
         TOLD.set(lie);
     }
 }
@@ -152,7 +181,7 @@ mod tests {
     use super::*;
 
     fn of(bytes: &[u8]) -> u32 {
-        leaves(&Block {
+        units(&Block {
             address: 0x1000,
             bytes: bytes.to_vec(),
             instruction_count: 1,

@@ -21,7 +21,7 @@
 //! };
 //! let mut state = MachineState::default();
 //! (state.gpr[0], state.gpr[3]) = (40, 2);
-//! let placement = Placement { image_base: 0x2_0000_0000, code_base: 0x2_4000_0000 };
+//! let placement = Placement { image_base: 0x2_0000_0000, code_base: 0x2_3a60_0000 };
 //! let case = Case { block: Arc::new(block), placement, state, pages: [].into() };
 //!
 //! let mut engine = RunnerEngine::start(EngineSpec::native())?;
@@ -46,6 +46,7 @@ mod code_window;
 pub mod conformance;
 mod contents;
 mod discovery;
+mod end_state;
 pub mod engine;
 mod guest_space;
 mod leaves;
@@ -58,6 +59,7 @@ mod program_plan;
 pub mod reduce;
 mod results;
 mod shared;
+mod stores;
 pub mod suite;
 
 pub use discovery::CaseMaker;

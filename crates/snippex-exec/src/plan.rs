@@ -6,28 +6,33 @@ use std::ops::Range;
 use snippex_core::case::{Access, PAGE_SIZE};
 use snippex_core::group::Group;
 use snippex_runner::layout::{
-    CODE_CHUNK, EXECUTE, EXIT_NONE, KIND_BLOCK, KIND_SEGMENTS, LEAVES_MEMORY, MapStep, RunInput, RunOutput,
-    VectorFile, WireBlock, WirePage,
+    CODE_CHUNK, EXECUTE, KIND_BLOCK, KIND_SEGMENTS, LEAVES_MEMORY, LEAVES_OTHER_LINES, MAX_STORES, MapStep,
+    RunInput, RunOutput, VectorFile, WireBlock, WireFill, WirePage, WireStore,
 };
 
 use crate::batch::{MAX_CODE_PAGES, MAX_GROUPS, MAX_PAGES, MAX_RUNS, MAX_VECTORS};
 use crate::code_window::CodeWindow;
 use crate::contents::Contents;
-use crate::guest_space::{AddressSpace, Keep, PlannedPage};
+use crate::end_state::EndStates;
+use crate::guest_space::{AddressSpace, Entry, Keep, PlannedPage};
+use crate::leaves::Left;
 use crate::loaded_palettes::LoadedPalettes;
 use crate::lower::{Lowered, pads};
-use crate::shared::{INPUT_OFFSET, INPUT_SIZE, OUTPUT_OFFSET, OUTPUT_SIZE, Shared};
+use crate::shared::{FRAME_COUNT, INPUT_OFFSET, INPUT_SIZE, OUTPUT_OFFSET, OUTPUT_SIZE, Shared};
 
 const PAGE: u64 = PAGE_SIZE as u64;
-/// More steps than a batch can need: every page of every group mapped, parked and unmapped, and the code.
-const MAX_STEPS: u64 = (3 * MAX_GROUPS * MAX_PAGES + 4 * MAX_CODE_PAGES) as u64;
+/// More steps than a batch can need: every page of every group mapped, parked and unmapped, those that earlier batches have
+/// left unmapped, and the code.
+const MAX_STEPS: u64 = (3 * MAX_GROUPS * MAX_PAGES + FRAME_COUNT + 4 * MAX_CODE_PAGES) as u64;
 
 const PADS_OFFSET: u64 = INPUT_OFFSET;
 const VECTORS_OFFSET: u64 = PADS_OFFSET + PAGE;
 const BLOCKS_OFFSET: u64 = align(VECTORS_OFFSET + (MAX_VECTORS * size_of::<VectorFile>()) as u64);
 const STEPS_OFFSET: u64 = align(BLOCKS_OFFSET + (MAX_GROUPS * size_of::<WireBlock>()) as u64);
 const WRITABLE_OFFSET: u64 = align(STEPS_OFFSET + MAX_STEPS * size_of::<MapStep>() as u64);
-const RUNS_OFFSET: u64 = align(WRITABLE_OFFSET + (MAX_GROUPS * MAX_PAGES * size_of::<WirePage>()) as u64);
+const STORES_OFFSET: u64 = align(WRITABLE_OFFSET + (MAX_GROUPS * MAX_PAGES * size_of::<WirePage>()) as u64);
+const FILLS_OFFSET: u64 = align(STORES_OFFSET + (MAX_GROUPS * MAX_STORES * size_of::<WireStore>()) as u64);
+const RUNS_OFFSET: u64 = align(FILLS_OFFSET + (MAX_GROUPS * MAX_PAGES * size_of::<WireFill>()) as u64);
 const CODE_OFFSET: u64 = align(RUNS_OFFSET + (MAX_RUNS * size_of::<RunInput>()) as u64);
 /// What writable pages hold, block by block (copy mode).
 const PRISTINE_OFFSET: u64 = CODE_OFFSET + MAX_CODE_PAGES as u64 * PAGE;
@@ -35,8 +40,9 @@ const PRISTINE_OFFSET: u64 = CODE_OFFSET + MAX_CODE_PAGES as u64 * PAGE;
 const CONTENTS_OFFSET: u64 = PRISTINE_OFFSET + (MAX_GROUPS * MAX_PAGES) as u64 * PAGE;
 const CONTENTS: usize = MAX_GROUPS * MAX_PAGES;
 const OUTPUTS_OFFSET: u64 = OUTPUT_OFFSET;
+const END_VECTORS_OFFSET: u64 = align(OUTPUTS_OFFSET + (MAX_RUNS * size_of::<RunOutput>()) as u64);
 /// Where captured pages (copy mode) or changed lines (scan mode) go.
-pub(crate) const MEMORY_OFFSET: u64 = align(OUTPUTS_OFFSET + (MAX_RUNS * size_of::<RunOutput>()) as u64);
+pub(crate) const MEMORY_OFFSET: u64 = align(END_VECTORS_OFFSET + (MAX_RUNS * size_of::<VectorFile>()) as u64);
 
 const _: () = assert!(
     CONTENTS_OFFSET + CONTENTS as u64 * PAGE <= INPUT_OFFSET + INPUT_SIZE,
@@ -76,9 +82,9 @@ pub(crate) struct Options {
     pub(crate) keep_code: bool,
     /// Pages that one block needs and the next does not may stay mapped, out of reach.
     pub(crate) park: bool,
-    /// Pages that a block may only load from are mapped like the others when it has no instruction that stores (scan
-    /// mode): contents change from block to block, and filling a page costs less than mapping one.
-    pub(crate) read_from_frames: bool,
+    /// All pages are mapped from frames that the guest fills (scan mode): contents change from block to block, and filling a
+    /// page costs less than mapping one.
+    pub(crate) framed: bool,
     /// Which `LEAVES_*` the guest is told of.
     pub(crate) leaves: u32,
 }
@@ -94,7 +100,7 @@ pub(crate) struct Plan {
     code: Vec<MapStep>,
     in_window: bool,
     park: bool,
-    read_from_frames: bool,
+    framed: bool,
     /// Each group's pages, in ascending order of address.
     pages: Vec<Vec<PlannedPage>>,
     /// Groups in the order in which the guest does them.
@@ -110,7 +116,7 @@ impl Plan {
             code: Vec::new(),
             in_window: false,
             park: false,
-            read_from_frames: false,
+            framed: false,
             pages: Vec::new(),
             order: Vec::new(),
         }
@@ -122,7 +128,7 @@ impl Plan {
         library: &mut Library,
         groups: &[Group],
         lowered: &[Option<Lowered>],
-        left: &[u32],
+        left: &[Left],
         options: Options,
     ) -> Self {
         library.palettes.load(shared, VECTORS_OFFSET, groups);
@@ -143,12 +149,13 @@ impl Plan {
             code,
             in_window,
             park: options.park,
-            read_from_frames: options.read_from_frames,
+            framed: options.framed,
             pages: vec![Vec::new(); groups.len()],
             order: Vec::new(),
         };
-        let left: Vec<u32> = left.iter().map(|left| left & options.leaves).collect();
-        plan.order = by_pages(groups, &left);
+        let leaves: Vec<u32> = left.iter().map(|left| left.leaves & options.leaves).collect();
+        plan.order = by_pages(groups, &leaves);
+        let mut stores: Vec<WireStore> = Vec::new();
         let mut pristine = PRISTINE_OFFSET;
         let mut captured = MEMORY_OFFSET;
         let mut first_writable = 0;
@@ -179,7 +186,12 @@ impl Plan {
                     .collect();
                 block.run_count = group.starts.len() as u32;
                 block.writable_count = writable.len() as u32;
-                block.leaves = left[index];
+                block.leaves = leaves[index];
+                if block.leaves & LEAVES_OTHER_LINES != 0 {
+                    block.first_store = stores.len() as u32;
+                    block.store_count = left[index].stores.len() as u32;
+                    stores.extend(&left[index].stores);
+                }
                 pristine += writable.len() as u64 * PAGE;
                 captured += (group.starts.len() * writable.len()) as u64 * PAGE;
                 first_writable += writable.len() as u32;
@@ -188,6 +200,7 @@ impl Plan {
             }
             plan.blocks[index] = block;
         }
+        shared.write(STORES_OFFSET, &stores);
         plan.write_starts(shared, &library.palettes, groups, lowered);
         plan
     }
@@ -236,36 +249,39 @@ impl Plan {
         space: &mut AddressSpace,
         runs: Range<u32>,
     ) {
-        let mut steps = Vec::new();
+        let mut entry = Entry::default();
+        let steps = &mut entry.steps;
         let window = self.in_window.then_some(&library.window);
-        space.map_code(window, &self.code, &mut steps);
-        if space.map_pads(PADS_OFFSET, &mut steps) {
+        space.map_code(window, &self.code, steps);
+        if space.map_pads(PADS_OFFSET, steps) {
             shared.write(PADS_OFFSET, &pads());
         }
         let prologue = steps.len();
-        let mut writable = Vec::new();
         for &index in &self.order {
             let block = &mut self.blocks[index];
-            let in_frames = self.read_from_frames && block.leaves & LEAVES_MEMORY != 0;
-            block.first_writable = writable.len() as u32;
-            block.first_step = steps.len() as u32;
+            block.first_writable = entry.writable.len() as u32;
+            block.first_step = entry.steps.len() as u32;
+            block.first_fill = entry.fills.len() as u32;
             if block.run_count != 0
                 && block.first_run + block.run_count > runs.start
                 && block.first_run < runs.end
             {
                 let keep = Keep {
                     park: self.park,
-                    in_frames,
+                    framed: self.framed,
+                    stores_nothing: block.leaves & LEAVES_MEMORY != 0,
                 };
-                space.enter(&self.pages[index], keep, &mut steps, &mut writable);
-                block.writable_count = writable.len() as u32 - block.first_writable;
+                space.enter(&self.pages[index], keep, &mut entry);
+                block.writable_count = entry.writable.len() as u32 - block.first_writable;
             }
-            block.step_count = steps.len() as u32 - block.first_step;
+            block.step_count = entry.steps.len() as u32 - block.first_step;
+            block.fill_count = entry.fills.len() as u32 - block.first_fill;
         }
         let blocks: Vec<WireBlock> = self.order.iter().map(|&index| self.blocks[index]).collect();
         shared.write(BLOCKS_OFFSET, &blocks);
-        shared.write(STEPS_OFFSET, &steps);
-        shared.write(WRITABLE_OFFSET, &writable);
+        shared.write(STEPS_OFFSET, &entry.steps);
+        shared.write(WRITABLE_OFFSET, &entry.writable);
+        shared.write(FILLS_OFFSET, &entry.fills);
         let header = shared.header();
         header.block_count = self.blocks.len() as u32;
         header.prologue_step_count = prologue as u32;
@@ -275,14 +291,25 @@ impl Plan {
         header.blocks = BLOCKS_OFFSET;
         header.steps = STEPS_OFFSET;
         header.writable = WRITABLE_OFFSET;
+        header.stores = STORES_OFFSET;
+        header.fills = FILLS_OFFSET;
         header.runs = RUNS_OFFSET;
         header.vectors = VECTORS_OFFSET;
         header.outputs = OUTPUTS_OFFSET;
+        header.end_vectors = END_VECTORS_OFFSET;
         header.lines = MEMORY_OFFSET;
         header.failed_step = 0;
     }
 
     /// The end states, in order of runs.
+    pub(crate) fn ends<'s>(&self, shared: &'s Shared) -> EndStates<'s> {
+        EndStates {
+            outputs: self.outputs(shared),
+            vectors: shared.slice(END_VECTORS_OFFSET, self.run_count),
+        }
+    }
+
+    /// The end states without x87 and vectors.
     pub(crate) fn outputs<'s>(&self, shared: &'s Shared) -> &'s [RunOutput] {
         shared.slice(OUTPUTS_OFFSET, self.run_count)
     }
@@ -326,6 +353,10 @@ const NO_BLOCK: WireBlock = WireBlock {
     step_count: 0,
     first_writable: 0,
     writable_count: 0,
+    first_fill: 0,
+    fill_count: 0,
+    first_store: 0,
+    store_count: 0,
     pristine: 0,
     captured: 0,
     kind: KIND_BLOCK,
@@ -333,7 +364,7 @@ const NO_BLOCK: WireBlock = WireBlock {
 };
 
 /// The order in which the fewest pages change between one group and the next.
-fn by_pages(groups: &[Group], left: &[u32]) -> Vec<usize> {
+fn by_pages(groups: &[Group], leaves: &[u32]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..groups.len()).collect();
     let layout = |index: &usize| {
         groups[*index]
@@ -341,7 +372,7 @@ fn by_pages(groups: &[Group], left: &[u32]) -> Vec<usize> {
             .iter()
             .map(|page| (page.address, page.access))
     };
-    let stores = |index: &usize| left[*index] & LEAVES_MEMORY == 0;
+    let stores = |index: &usize| leaves[*index] & LEAVES_MEMORY == 0;
     order.sort_by(|a, b| stores(a).cmp(&stores(b)).then_with(|| layout(a).cmp(layout(b))));
     order
 }
@@ -395,11 +426,4 @@ fn write_code(shared: &mut Shared, lowered: &[Option<Lowered>]) -> Vec<MapStep> 
         }
     }
     steps
-}
-
-/// Marks every run as not done.
-pub(crate) fn clear(outputs: &mut [RunOutput]) {
-    for output in outputs {
-        output.exit = EXIT_NONE;
-    }
 }

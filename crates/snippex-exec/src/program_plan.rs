@@ -9,6 +9,7 @@ use snippex_runner::layout::{
     ALL, KIND_PROGRAM, MapStep, PAGE, PRIVATE, RunInput, RunOutput, UNMAP, VectorFile, WireBlock, ZERO,
 };
 
+use crate::end_state::EndStates;
 use crate::loaded_palettes::vector_file;
 use crate::shared::{INPUT_OFFSET, INPUT_SIZE, OUTPUT_OFFSET, Shared};
 
@@ -25,7 +26,8 @@ const VECTORS_OFFSET: u64 = INPUT_OFFSET;
 const BLOCKS_OFFSET: u64 = VECTORS_OFFSET + (1 << 20);
 const RUNS_OFFSET: u64 = BLOCKS_OFFSET + (1 << 20);
 const STEPS_OFFSET: u64 = RUNS_OFFSET + (1 << 20);
-const BYTES_OFFSET: u64 = OUTPUT_OFFSET + (1 << 20);
+const END_VECTORS_OFFSET: u64 = OUTPUT_OFFSET + (1 << 20);
+const BYTES_OFFSET: u64 = END_VECTORS_OFFSET + (1 << 20);
 
 const _: () = {
     assert!(CONTENTS_OFFSET + MAX_CONTENT as u64 <= INPUT_OFFSET + INPUT_SIZE);
@@ -128,6 +130,10 @@ impl ProgramPlan {
                 step_count: 0,
                 first_writable: 0,
                 writable_count: 0,
+                first_fill: 0,
+                fill_count: 0,
+                first_store: 0,
+                store_count: 0,
                 pristine: 0,
                 captured: BYTES_OFFSET + 8 * index as u64,
                 kind: KIND_PROGRAM,
@@ -174,13 +180,17 @@ impl ProgramPlan {
         header.runs = RUNS_OFFSET;
         header.vectors = VECTORS_OFFSET;
         header.outputs = OUTPUT_OFFSET;
+        header.end_vectors = END_VECTORS_OFFSET;
         header.lines = OUTPUT_OFFSET;
         header.failed_step = 0;
         before
     }
 
-    pub(crate) fn outputs<'s>(&self, shared: &'s Shared) -> &'s [RunOutput] {
-        shared.slice(OUTPUT_OFFSET, self.blocks.len())
+    pub(crate) fn ends<'s>(&self, shared: &'s Shared) -> EndStates<'s> {
+        EndStates {
+            outputs: shared.slice(OUTPUT_OFFSET, self.blocks.len()),
+            vectors: shared.slice(END_VECTORS_OFFSET, self.blocks.len()),
+        }
     }
 
     pub(crate) fn outputs_mut<'s>(&self, shared: &'s mut Shared) -> &'s mut [RunOutput] {

@@ -1,15 +1,13 @@
-//! End states of a batch, as the guest left them in the shared file, and what they mean.
-
-use std::collections::BTreeSet;
+//! What the runs of a batch came to.
 
 use snippex_core::block::Terminator;
-use snippex_core::group::{Group, VectorState};
+use snippex_core::group::Group;
 use snippex_core::observation::{Endpoint, Line, Observation, Signal};
-use snippex_core::state::{Components, MachineState, Vector, X87State, rflags};
-use snippex_runner::layout::{
-    EXIT_FAULT, EXIT_NONE, PAGE, RunOutput, STORED_CONTROL, STORED_X87, WireBlock, WireLine,
-};
+use snippex_core::state::Components;
+use snippex_runner::layout::{EXIT_FAULT, EXIT_NONE, PAGE, RunOutput, WireBlock, WireLine};
 
+use crate::end_state::{EndState, EndStates};
+use crate::guest_space::AddressSpace;
 use crate::lower::{EXIT_NEXT, EXIT_PADS, EXIT_TAKEN, LowerError, Lowered};
 
 /// Set by the host: the guest process died in this run; `fault.signal` holds the signal, 0 for an exit.
@@ -82,13 +80,13 @@ pub struct Results<'e> {
 /// Where the results are.
 #[derive(Debug)]
 pub(crate) enum Kind<'e> {
-    /// In the shared file.
+    /// In the shared file, as the guest left them.
     Raw {
         blocks: &'e [WireBlock],
-        outputs: &'e [RunOutput],
+        ends: EndStates<'e>,
         lines: &'e [WireLine],
-        /// Pages that were out of reach for blocks that do not have them, though something was mapped there.
-        parked: &'e BTreeSet<u64>,
+        /// Tells pages that were out of reach for blocks that do not have them, though something was mapped there.
+        space: &'e AddressSpace,
     },
     /// Made by an engine in this process, group by group.
     Made(&'e [Vec<Outcome>]),
@@ -114,11 +112,11 @@ impl<'e> Results<'e> {
             Kind::Made(outcomes) => outcomes[group][index].clone(),
             Kind::Raw {
                 blocks,
-                outputs,
+                ends,
                 lines,
-                parked,
+                space,
             } => {
-                let output = &outputs[blocks[group].first_run as usize + index];
+                let end = ends.get(blocks[group].first_run as usize + index);
                 let lowered = self.lowered[group]
                     .as_ref()
                     .expect("supported groups are lowered");
@@ -126,9 +124,9 @@ impl<'e> Results<'e> {
                     &self.groups[group],
                     index,
                     lowered,
-                    output,
-                    changed(output, lines),
-                    parked,
+                    end,
+                    changed(end.output, lines),
+                    space,
                     self.components,
                 )
             }
@@ -147,16 +145,13 @@ impl<'e> Results<'e> {
                 Outcome::Unsupported(_) => None,
             },
             Kind::Raw {
-                blocks,
-                outputs,
-                parked,
-                ..
+                blocks, ends, space, ..
             } => {
-                let output = &outputs[blocks[group].first_run as usize + index];
+                let output = &ends.outputs[blocks[group].first_run as usize + index];
                 let lowered = self.lowered[group]
                     .as_ref()
                     .expect("supported groups are lowered");
-                endpoint(&self.groups[group], lowered, output, parked)
+                endpoint(&self.groups[group], lowered, output, space)
             }
         }
     }
@@ -167,14 +162,11 @@ impl<'e> Results<'e> {
     pub fn same_bits(&self, other: &Results<'_>, group: usize, index: usize) -> bool {
         let (
             Kind::Raw {
-                blocks,
-                outputs,
-                lines,
-                ..
+                blocks, ends, lines, ..
             },
             Kind::Raw {
                 blocks: other_blocks,
-                outputs: other_outputs,
+                ends: other_ends,
                 lines: other_lines,
                 ..
             },
@@ -185,12 +177,12 @@ impl<'e> Results<'e> {
         if self.unsupported[group].is_some() || other.unsupported[group].is_some() {
             return false;
         }
-        let a = &outputs[blocks[group].first_run as usize + index];
-        let b = &other_outputs[other_blocks[group].first_run as usize + index];
+        let a = ends.get(blocks[group].first_run as usize + index);
+        let b = other_ends.get(other_blocks[group].first_run as usize + index);
         let group = &self.groups[group];
         let before = &group.palette[group.starts[index].vectors as usize];
-        same_registers(a, b, before, self.components.intersection(other.components))
-            && changed(a, lines).eq_lines(changed(b, other_lines))
+        a.same_bits(b, before, self.components.intersection(other.components))
+            && changed(a.output, lines).eq_lines(changed(b.output, other_lines))
     }
 }
 
@@ -222,134 +214,7 @@ fn changed<'l>(output: &RunOutput, lines: &'l [WireLine]) -> &'l [WireLine] {
         .unwrap_or(&[])
 }
 
-/// A vector register after a run that began with `before`.
-fn vector<'o>(output: &'o RunOutput, before: &'o VectorState, register: usize) -> &'o Vector {
-    if output.stored & (1 << register) != 0 {
-        &output.vectors.zmm[register]
-    } else {
-        &before.vectors[register]
-    }
-}
-
-fn same_registers(a: &RunOutput, b: &RunOutput, before: &VectorState, covered: Components) -> bool {
-    const RF: u64 = rflags::RF;
-    if a.exit != b.exit || a.gpr != b.gpr {
-        return false;
-    }
-    let same_flags = if a.exit == EXIT_FAULT {
-        a.fault.signal == b.fault.signal
-            && a.fault.rip == b.fault.rip
-            && a.fault.address == b.fault.address
-            && a.fault.rflags & !RF == b.fault.rflags & !RF
-    } else {
-        a.rflags == b.rflags
-    };
-    if !same_flags || a.exit >= EXIT_DIED && a.exit != EXIT_FAULT {
-        return false;
-    }
-    if covered.contains(Components::SEGMENT_BASES) && (a.fs_base, a.gs_base) != (b.fs_base, b.gs_base) {
-        return false;
-    }
-    if (a.stored | b.stored) & STORED_X87 != 0 && !same_raw_x87(a, b, before) {
-        return false;
-    }
-    if (a.stored | b.stored) & STORED_CONTROL != 0 {
-        if mxcsr(a, before) != mxcsr(b, before) {
-            return false;
-        }
-        if covered.contains(Components::AVX512) && opmask(a, before) != opmask(b, before) {
-            return false;
-        }
-    }
-    let (registers, width) = vector_shape(covered);
-    (0..registers)
-        .filter(|register| (a.stored | b.stored) & (1 << register) != 0)
-        .all(|register| vector(a, before, register)[..width] == vector(b, before, register)[..width])
-}
-
-/// Number of vector registers and their bytes.
-fn vector_shape(covered: Components) -> (usize, usize) {
-    if covered.contains(Components::AVX512) {
-        (32, 64)
-    } else if covered.contains(Components::AVX) {
-        (16, 32)
-    } else {
-        (16, 16)
-    }
-}
-
-fn same_raw_x87(a: &RunOutput, b: &RunOutput, before: &VectorState) -> bool {
-    if a.stored & b.stored & STORED_X87 == 0 {
-        return x87(a, before) == x87(b, before);
-    }
-    let (fx, other) = (&a.vectors.fx, &b.vectors.fx);
-    // FCW, FSW, abridged FTW.
-    fx[..5] == other[..5]
-        && (0..8).all(|register| {
-            let at = 32 + 16 * register;
-            fx[at..at + 10] == other[at..at + 10]
-        })
-}
-
-/// Whether a run left the x87 state as it was before.
-pub(crate) fn same_x87(output: &RunOutput, before: &VectorState) -> bool {
-    x87(output, before) == before.x87
-}
-
-/// Whether a run left MXCSR, vector and opmask registers as they were before, as far as `covered` goes.
-pub(crate) fn same_vectors(output: &RunOutput, before: &VectorState, covered: Components) -> bool {
-    let (registers, width) = vector_shape(covered);
-    mxcsr(output, before) == before.mxcsr
-        && (!covered.contains(Components::AVX512) || opmask(output, before) == before.opmask)
-        && (0..registers)
-            .all(|register| vector(output, before, register)[..width] == before.vectors[register][..width])
-}
-
-fn x87(output: &RunOutput, before: &VectorState) -> X87State {
-    if output.stored & STORED_X87 == 0 {
-        before.x87
-    } else {
-        stored_x87(output)
-    }
-}
-
-fn stored_x87(output: &RunOutput) -> X87State {
-    let fx = &output.vectors.fx;
-    let word = |at: usize| u16::from_le_bytes([fx[at], fx[at + 1]]);
-    X87State {
-        control: word(0),
-        status: word(2),
-        tags: fx[4],
-        st: std::array::from_fn(|register| fx[32 + 16 * register..][..10].try_into().expect("ten bytes")),
-    }
-}
-
-fn mxcsr(output: &RunOutput, before: &VectorState) -> u32 {
-    if output.stored & STORED_CONTROL == 0 {
-        before.mxcsr
-    } else {
-        stored_mxcsr(output)
-    }
-}
-
-fn stored_mxcsr(output: &RunOutput) -> u32 {
-    u32::from_le_bytes(std::array::from_fn(|index| output.vectors.fx[24 + index]))
-}
-
-fn opmask(output: &RunOutput, before: &VectorState) -> [u64; 8] {
-    if output.stored & STORED_CONTROL == 0 {
-        before.opmask
-    } else {
-        output.vectors.opmask
-    }
-}
-
-fn endpoint(
-    group: &Group,
-    lowered: &Lowered,
-    output: &RunOutput,
-    parked: &BTreeSet<u64>,
-) -> Option<Endpoint> {
+fn endpoint(group: &Group, lowered: &Lowered, output: &RunOutput, space: &AddressSpace) -> Option<Endpoint> {
     Some(match output.exit {
         EXIT_UNMAPPABLE | EXIT_X87_TOP | EXIT_ABANDONED => return None,
         EXIT_HUNG => Endpoint::Hung,
@@ -357,7 +222,7 @@ fn endpoint(
             signal: (output.fault.signal != 0).then_some(output.fault.signal as i32),
         },
         EXIT_NONE => Endpoint::EngineDied { signal: None },
-        EXIT_FAULT => signal(group, lowered, output, parked),
+        EXIT_FAULT => signal(group, lowered, output, space),
         exit => match lowered.target(exit) {
             Some(target) => Endpoint::Exit { target },
             // No stub says so: something else wrote there.
@@ -366,7 +231,7 @@ fn endpoint(
     })
 }
 
-fn signal(group: &Group, lowered: &Lowered, output: &RunOutput, parked: &BTreeSet<u64>) -> Endpoint {
+fn signal(group: &Group, lowered: &Lowered, output: &RunOutput, space: &AddressSpace) -> Endpoint {
     let fault = &output.fault;
     let end = lowered.address + lowered.stubs as u64;
     let inside = (lowered.address..end).contains(&fault.rip);
@@ -388,7 +253,7 @@ fn signal(group: &Group, lowered: &Lowered, output: &RunOutput, parked: &BTreeSe
     let page = fault.address & !(PAGE - 1);
     if fault.signal == SIGSEGV
         && code == SEGV_ACCERR
-        && parked.contains(&page)
+        && space.was_parked(page)
         && group
             .pages
             .binary_search_by_key(&page, |page| page.address)
@@ -410,13 +275,13 @@ fn observe(
     group: &Group,
     index: usize,
     lowered: &Lowered,
-    output: &RunOutput,
+    end: EndState<'_>,
     lines: &[WireLine],
-    parked: &BTreeSet<u64>,
+    space: &AddressSpace,
     components: Components,
 ) -> Outcome {
-    let Some(endpoint) = endpoint(group, lowered, output, parked) else {
-        return Outcome::Unsupported(match output.exit {
+    let Some(endpoint) = endpoint(group, lowered, end.output, space) else {
+        return Outcome::Unsupported(match end.output.exit {
             EXIT_X87_TOP => Unsupported::State("x87 TOP is not 0"),
             EXIT_ABANDONED => Unsupported::Abandoned,
             _ => Unsupported::Address,
@@ -425,7 +290,7 @@ fn observe(
     let mut state = group.state(index);
     let mut memory = Vec::new();
     if matches!(endpoint, Endpoint::Exit { .. } | Endpoint::Signal(_)) {
-        read_state(&mut state, output, components);
+        end.read(&mut state, components);
         memory.extend(lines.iter().map(|line| Line {
             address: line.address,
             bytes: line.bytes,
@@ -436,36 +301,6 @@ fn observe(
         state,
         memory,
     }))
-}
-
-/// Overwrites what the engine covers and the run may have changed.
-pub(crate) fn read_state(state: &mut MachineState, output: &RunOutput, components: Components) {
-    state.gpr = output.gpr;
-    // The capture routine runs after `sigreturn`, which does not give back every flag; the frame has them all.
-    state.rflags = if output.exit == EXIT_FAULT {
-        output.fault.rflags & !rflags::RF
-    } else {
-        output.rflags
-    };
-    if components.contains(Components::SEGMENT_BASES) {
-        state.fs_base = output.fs_base;
-        state.gs_base = output.gs_base;
-    }
-    if output.stored & STORED_X87 != 0 {
-        state.x87 = stored_x87(output);
-    }
-    if output.stored & STORED_CONTROL != 0 {
-        state.mxcsr = stored_mxcsr(output);
-        if components.contains(Components::AVX512) {
-            state.opmask = output.vectors.opmask;
-        }
-    }
-    let (registers, width) = vector_shape(components);
-    for (register, vector) in state.vectors[..registers].iter_mut().enumerate() {
-        if output.stored & (1 << register) != 0 {
-            vector[..width].copy_from_slice(&output.vectors.zmm[register][..width]);
-        }
-    }
 }
 
 const _: () = assert!(EXIT_PADS > EXIT_TAKEN);

@@ -12,16 +12,16 @@ use memmap2::{MmapOptions, MmapRaw};
 use rustix::fs::{MemfdFlags, memfd_create};
 use snippex_runner::layout::{
     CODE_CHUNK, HEADER_SIZE, Header, MAGIC, MapStep, PART_ALIGNMENT, RunInput, RunOutput, SHARED_BASE,
-    SHARED_END, VERSION, VectorFile, WireBlock, WireLine, WirePage,
+    SHARED_END, VERSION, VectorFile, WireBlock, WireFill, WireLine, WirePage, WireStore,
 };
 
 /// Bytes of the input part.
 pub(crate) const INPUT_SIZE: u64 = 96 << 20;
 /// Bytes of the output part.
 pub(crate) const OUTPUT_SIZE: u64 = 128 << 20;
-/// Pages in the frames part.
-pub(crate) const FRAME_COUNT: usize = 128;
-const FRAMES_SIZE: u64 = PART_ALIGNMENT * 8;
+/// Pages in the frames part: as many as stay mapped on a CPU.
+pub(crate) const FRAME_COUNT: usize = 1024;
+const FRAMES_SIZE: u64 = FRAME_COUNT as u64 * 4096;
 
 pub(crate) const INPUT_OFFSET: u64 = HEADER_SIZE;
 pub(crate) const OUTPUT_OFFSET: u64 = INPUT_OFFSET + INPUT_SIZE;
@@ -32,10 +32,10 @@ pub(crate) const CHUNKS_OFFSET: u64 = FRAMES_OFFSET + FRAMES_SIZE;
 const FILE_SIZE: u64 = CHUNKS_OFFSET + CHUNKS as u64 * CODE_CHUNK;
 
 const _: () = assert!(
-    SHARED_BASE + FRAMES_OFFSET <= SHARED_END,
-    "header, input and output fit their address range"
+    SHARED_BASE + FRAMES_OFFSET + FRAMES_SIZE <= SHARED_END,
+    "header, input, output and frames fit their address range"
 );
-const _: () = assert!(FRAME_COUNT as u64 * 4096 <= FRAMES_SIZE);
+const _: () = assert!(FRAMES_SIZE.is_multiple_of(PART_ALIGNMENT));
 
 /// Structures of the wire layout: every bit pattern is a value.
 ///
@@ -61,6 +61,10 @@ unsafe impl Plain for VectorFile {}
 unsafe impl Plain for WireLine {}
 // SAFETY: as above.
 unsafe impl Plain for WirePage {}
+// SAFETY: as above.
+unsafe impl Plain for WireStore {}
+// SAFETY: as above.
+unsafe impl Plain for WireFill {}
 
 /// The shared file and its mapping. Memory is taken as it is used; most of the file stays empty.
 #[derive(Debug)]
@@ -95,6 +99,8 @@ impl Shared {
         header.input_size = INPUT_SIZE;
         header.output_offset = OUTPUT_OFFSET;
         header.output_size = OUTPUT_SIZE;
+        header.frames_offset = FRAMES_OFFSET;
+        header.frames_size = FRAMES_SIZE;
         header.canary = MAGIC;
     }
 

@@ -3,11 +3,12 @@
 use crate::cpu::{self, Bases};
 use crate::layout::{
     AT_RIP_READ, CHANGE, COMPONENT_AVX, COMPONENT_AVX512, EXECUTE_CHUNK, EXIT_FAULT, EXIT_NONE, Header,
-    KIND_BLOCK, KIND_PROGRAM, KIND_SEGMENTS, LEAVES_MEMORY, LEAVES_VECTORS, LEAVES_X87, MODE_SCAN, MapStep,
-    PAGE, PRIVATE, PROTECTION, RunInput, RunOutput, SHARED_BASE, UNMAP, VectorFile, WireBlock, WireLine,
-    WirePage, ZERO,
+    KIND_BLOCK, KIND_PROGRAM, KIND_SEGMENTS, LEAVES_MEMORY, LEAVES_OTHER_LINES, LEAVES_VECTORS, LEAVES_X87,
+    MODE_SCAN, MapStep, PAGE, PRIVATE, PROTECTION, RunInput, RunOutput, SHARED_BASE, UNMAP, VectorFile,
+    WireBlock, WireFill, WireLine, WirePage, WireStore, ZERO,
 };
 use crate::memory::{self, Width};
+use crate::reach::Reach;
 use crate::signals::{FAULT, SIGILL};
 use crate::switch::{self, PATH_AVX, PATH_AVX512, PATH_CLEAN, PATH_GENERAL, PATH_NO_X87, PATH_SSE};
 use crate::sys::{self, IoVec};
@@ -27,6 +28,7 @@ struct Batch {
     path: u64,
     bases: Bases,
     line_count: u32,
+    reach: Reach,
 }
 
 /// Does the batch that the header describes, from `first_run` on.
@@ -48,6 +50,7 @@ pub fn run(header: *mut Header, fd: i32) {
         path,
         bases: Bases::new(view.components),
         line_count: view.line_count,
+        reach: Reach::new(),
     };
     if !batch.map(&view, 0, view.prologue_step_count) {
         return;
@@ -120,9 +123,14 @@ impl Batch {
             // SAFETY: the host gives `writable_count` of them.
             let page = unsafe { *pages.add(i) };
             piece.base = page.address;
-            if self.mode == MODE_SCAN && page.fill != 0 {
-                // SAFETY: the page was mapped writable by the steps of this block.
-                unsafe { memory::copy(page.address as *mut u8, at(page.pristine), PAGE as usize) };
+        }
+        if self.mode == MODE_SCAN {
+            for i in 0..block.fill_count {
+                // SAFETY: the host gives `fill_count` of them, with whole pages of the frames and of the input part.
+                unsafe {
+                    let fill = *at::<WireFill>(view.fills).add((block.first_fill + i) as usize);
+                    memory::copy(at(fill.frame), at(fill.content), PAGE as usize);
+                }
             }
         }
         let pieces = &pieces[..count];
@@ -137,7 +145,13 @@ impl Batch {
                 let input = at::<RunInput>(view.runs).add(run as usize);
                 let output = at::<RunOutput>(view.outputs).add(run as usize);
                 (*output).exit = EXIT_NONE;
+                (*output).stray_lines = if run + 1 == end {
+                    self.stray_lines(view, block, pages, pieces)
+                } else {
+                    0
+                };
                 let vectors = at::<VectorFile>(view.vectors).add((*input).vectors as usize);
+                let end_vectors = at::<VectorFile>(view.end_vectors).add(run as usize);
                 let path = self.path_for(&*input, leaves);
                 let reset = run == first || block.leaves & LEAVES_MEMORY == 0;
                 if reset && self.mode != MODE_SCAN && count != 0 {
@@ -147,7 +161,7 @@ impl Batch {
                     self.bases.forget();
                 }
                 self.bases.set((*input).fs_base, (*input).gs_base);
-                switch::enter_block(input, vectors, path, output);
+                switch::enter_block(input, vectors, path, output, end_vectors);
                 // Code that has to do with general registers only cannot change them, but by selectors.
                 let known = path & PATH_GENERAL != 0 && block.kind == KIND_BLOCK;
                 let bases = if known {
@@ -170,8 +184,15 @@ impl Batch {
                         cpu::reset_selectors();
                     }
                 }
-                let pieces = if leaves & LEAVES_MEMORY == 0 { pieces } else { &[] };
-                self.capture_memory(view, block, pages, pieces, run, output);
+                let first = self.line_count;
+                if leaves & LEAVES_OTHER_LINES != 0 {
+                    self.capture_reached(view, block, pages, pieces, &*input);
+                } else if leaves & LEAVES_MEMORY == 0 {
+                    self.capture_memory(view, block, pages, pieces, run);
+                }
+                (*output).first_line = first;
+                (*output).line_count = self.line_count - first;
+                (*self.header).line_count = self.line_count;
                 (*output).exit = exit;
             }
         }
@@ -211,8 +232,69 @@ impl Batch {
         }
     }
 
+    /// Captures the lines that the stores of `block` reach in a run with this start, in ascending order, and puts back
+    /// what they held.
+    ///
     /// # Safety
-    /// `output` is a valid output; `pages` and `pieces` are the mapped writable pages of `block`.
+    /// `pages` and `pieces` are the mapped writable pages of `block`, which has stores.
+    unsafe fn capture_reached(
+        &mut self,
+        view: &Header,
+        block: &WireBlock,
+        pages: *const WirePage,
+        pieces: &[IoVec],
+        input: &RunInput,
+    ) {
+        self.reach.clear();
+        for store in 0..block.store_count {
+            // SAFETY: the host gives `store_count` of them in the input part.
+            unsafe { self.reach.add(&*at::<WireStore>(view.stores).add((block.first_store + store) as usize), input) };
+        }
+        for &address in self.reach.lines() {
+            let Some(index) = pieces.iter().position(|piece| piece.base == address & !(PAGE - 1)) else {
+                continue;
+            };
+            // SAFETY: the line lies in a writable page; the host leaves room for all lines of all runs.
+            unsafe {
+                let pristine = (*pages.add(index)).pristine + address % PAGE;
+                let slot = at::<WireLine>(view.lines).add(self.line_count as usize);
+                self.line_count += u32::from(memory::take_line(address as *mut u8, at(pristine), slot));
+            }
+        }
+    }
+
+    /// Before the last run of a block that leaves other lines alone: how many of those are not as they were. They are put
+    /// back.
+    ///
+    /// # Safety
+    /// `pages` and `pieces` are the mapped writable pages of `block`.
+    unsafe fn stray_lines(
+        &self,
+        view: &Header,
+        block: &WireBlock,
+        pages: *const WirePage,
+        pieces: &[IoVec],
+    ) -> u64 {
+        if block.leaves & LEAVES_OTHER_LINES == 0 || self.mode != MODE_SCAN {
+            return 0;
+        }
+        let mut count = 0;
+        for i in 0..pieces.len() {
+            // SAFETY: the caller's contract; what is written behind the lines so far is not kept.
+            unsafe {
+                let page = *pages.add(i);
+                let lines = at::<WireLine>(view.lines).add(self.line_count as usize);
+                count += memory::scan_page(self.width, page.address as *mut u8, at(page.pristine), lines);
+            }
+        }
+        count as u64
+    }
+
+    /// Captures all lines that a run has changed, in ascending order, and puts back what they held (scan mode), or all
+    /// writable pages.
+    ///
+    /// # Safety
+    /// `pages` and `pieces` are the mapped writable pages of `block`.
     unsafe fn capture_memory(
         &mut self,
         view: &Header,
@@ -220,9 +302,7 @@ impl Batch {
         pages: *const WirePage,
         pieces: &[IoVec],
         run: u32,
-        output: *mut RunOutput,
     ) {
-        let first = self.line_count;
         if self.mode == MODE_SCAN {
             for i in 0..pieces.len() {
                 // SAFETY: the caller's contract; the host leaves room for all lines of all runs.
@@ -238,12 +318,6 @@ impl Batch {
             let size = pieces.len() as u64 * PAGE;
             let offset = block.captured + u64::from(run - block.first_run) * size;
             sys::pwritev(self.fd, pieces.as_ptr(), pieces.len() as u64, offset);
-        }
-        // SAFETY: the caller's contract.
-        unsafe {
-            (*output).first_line = first;
-            (*output).line_count = self.line_count - first;
-            (*self.header).line_count = self.line_count;
         }
     }
 }

@@ -12,6 +12,7 @@ mod cpu;
 #[path = "../src/layout.rs"]
 mod layout;
 mod memory;
+mod reach;
 mod signals;
 mod switch;
 mod sys;
@@ -81,7 +82,7 @@ extern "C" fn runner_main(stack: *const u64) -> ! {
     }
 }
 
-/// Maps the header, then input and output.
+/// Maps the header, then input, output and frames.
 fn map_shared(fd: i32) -> *mut Header {
     let read_write = sys::PROT_READ | sys::PROT_WRITE;
     if !sys::map_shared(HEADER_BASE, HEADER_SIZE, read_write, fd, 0) {
@@ -93,12 +94,13 @@ fn map_shared(fd: i32) -> *mut Header {
     if view.magic != MAGIC || view.version != VERSION {
         sys::exit(status::WRONG_LAYOUT);
     }
-    if SHARED_BASE + view.output_offset + view.output_size > SHARED_END {
+    if SHARED_BASE + view.frames_offset + view.frames_size > SHARED_END {
         sys::exit(status::WRONG_LAYOUT);
     }
     let parts = [
         (view.input_offset, view.input_size, sys::PROT_READ),
         (view.output_offset, view.output_size, read_write),
+        (view.frames_offset, view.frames_size, read_write),
     ];
     for (offset, size, protection) in parts {
         if !sys::map_shared(SHARED_BASE + offset, size, protection, fd, offset) {

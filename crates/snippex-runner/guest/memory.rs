@@ -2,7 +2,7 @@
 
 use core::arch::asm;
 use core::arch::x86_64::{
-    __m128i, __m256i, __m512i, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8, _mm256_loadu_si256,
+    __m128i, __m256i, __m512i, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8, _mm_storeu_si128, _mm256_loadu_si256,
     _mm256_or_si256, _mm256_testz_si256, _mm256_xor_si256, _mm512_loadu_si512, _mm512_or_si512,
     _mm512_test_epi64_mask, _mm512_xor_si512,
 };
@@ -51,21 +51,42 @@ pub unsafe fn scan_page(width: Width, page: *mut u8, pristine: *const u8, lines:
         if differ {
             for line in group..group + 4 {
                 // SAFETY: as above; at most `LINES` lines are appended.
-                unsafe {
-                    let (a, b) = (page.add(line * LINE), pristine.add(line * LINE));
-                    if !equal_line(a, b) {
-                        let slot = lines.add(count);
-                        (*slot).address = a as u64;
-                        copy((&raw mut (*slot).bytes).cast(), a, LINE);
-                        copy(a, b, LINE);
-                        count += 1;
-                    }
-                }
+                count += usize::from(unsafe {
+                    take_line(page.add(line * LINE), pristine.add(line * LINE), lines.add(count))
+                });
             }
         }
         group += 4;
     }
     count
+}
+
+/// If `line` differs from `pristine`, copies it to `slot` and restores it. Returns whether it did.
+///
+/// # Safety
+/// `line` is writable, `pristine` readable, both `LINE` bytes; `slot` is writable.
+pub unsafe fn take_line(line: *mut u8, pristine: *const u8, slot: *mut WireLine) -> bool {
+    // SAFETY: the caller's contract.
+    unsafe {
+        if equal_line(line, pristine) {
+            return false;
+        }
+        (*slot).address = line as u64;
+        copy_line((&raw mut (*slot).bytes).cast(), line);
+        copy_line(line, pristine);
+    }
+    true
+}
+
+/// `rep movsb` takes longer to start than so few bytes take to copy.
+///
+/// # Safety
+/// `to` is writable, `from` readable, both `LINE` bytes.
+unsafe fn copy_line(to: *mut u8, from: *const u8) {
+    for i in 0..LINE / 16 {
+        // SAFETY: the caller's contract.
+        unsafe { _mm_storeu_si128(to.add(16 * i).cast(), _mm_loadu_si128(from.add(16 * i).cast())) };
+    }
 }
 
 #[target_feature(enable = "avx512f")]

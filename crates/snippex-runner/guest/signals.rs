@@ -2,11 +2,12 @@
 //! then sees every register as the block left it.
 //!
 //! Resuming by `sigreturn` instead of jumping out of the handler costs 0.4 us more and is right everywhere: FEX
-//! leaks host stack otherwise (EXECUTION.md, trap 9), and vectors need not be picked out of the frame (trap 3).
+//! leaks host stack otherwise (EXECUTION.md, trap 9), and vectors need not be picked out of the frame (trap 3). On a
+//! CPU most runs have to do with general registers only: those are jumped out of.
 
 use crate::cpu;
 use crate::layout::{EXIT_FAULT, Fault, HEADER_BASE, Header, RUNNER_BASE};
-use crate::sys;
+use crate::{switch, sys};
 
 pub const SIGILL: u32 = 4;
 const SIGTRAP: u64 = 5;
@@ -17,6 +18,8 @@ const SIGSEGV: u64 = 11;
 const SA_SIGINFO: u64 = 4;
 const SA_RESTORER: u64 = 0x0400_0000;
 const SA_ONSTACK: u64 = 0x0800_0000;
+/// A handler that is jumped out of must not leave its signal blocked.
+const SA_NODEFER: u64 = 0x4000_0000;
 
 /// Offset of the general registers in `ucontext_t`, and indices in them (Linux `asm/sigcontext.h`).
 const UC_REGISTERS: usize = 40;
@@ -73,7 +76,7 @@ pub fn install(capture: u64, auxv: *const u64) {
     sys::sigaltstack(stack.as_ptr());
     let action = [
         signal_entry as *const () as u64,
-        SA_SIGINFO | SA_ONSTACK | SA_RESTORER,
+        SA_SIGINFO | SA_ONSTACK | SA_RESTORER | SA_NODEFER,
         signal_return as *const () as u64,
         0,
     ];
@@ -103,6 +106,9 @@ extern "C" fn handle(signal: u32, info: *const u8, context: *mut u8) {
             error: *registers.add(REG_ERROR),
         };
         (*header).exit = EXIT_FAULT;
+        if switch::is_general() {
+            switch::leave_block(registers);
+        }
         *registers.add(REG_RIP) = CAPTURE;
         // TF would trap again inside the capture routine.
         *registers.add(REG_EFLAGS) &= !0x100;

@@ -22,11 +22,12 @@ pub const PATH_GENERAL: u64 = 16;
 static mut SAVED_RSP: u64 = 0;
 static mut SAVED_RAX: u64 = 0;
 static mut OUTPUT: *mut RunOutput = core::ptr::null_mut();
+static mut END_VECTORS: *mut VectorFile = core::ptr::null_mut();
 static mut PATH: u64 = 0;
 static mut VECTORS: *const VectorFile = core::ptr::null();
 
 core::arch::global_asm!(
-    // rdi: *const RunInput, rsi: *const VectorFile, rdx: path, rcx: *mut RunOutput
+    // rdi: *const RunInput, rsi: *const VectorFile, rdx: path, rcx: *mut RunOutput, r8: *mut VectorFile
     ".globl enter_block",
     "enter_block:",
     "push rbx",
@@ -37,6 +38,7 @@ core::arch::global_asm!(
     "push r15",
     "mov [rip + {saved_rsp}], rsp",
     "mov [rip + {output}], rcx",
+    "mov [rip + {end_vectors}], r8",
     "mov [rip + {path}], rdx",
     "mov [rip + {vectors}], rsi",
     "test dl, 16",
@@ -142,12 +144,13 @@ core::arch::global_asm!(
     "xor ecx, ecx",
     "test dl, 16",
     "jnz 9f",
-    "stmxcsr [rax + {out_vectors} + {mxcsr}]",
+    "mov rax, [rip + {end_vectors}]",
+    "stmxcsr [rax + {mxcsr}]",
     // STORED_CONTROL
     "mov cl, 2",
     "test dl, 8",
     "jnz 6f",
-    "fxsave64 [rax + {out_vectors}]",
+    "fxsave64 [rax]",
     // STORED_X87
     "mov cl, 3",
     "6:",
@@ -157,18 +160,18 @@ core::arch::global_asm!(
     "test dl, 1",
     "jnz 6f",
     ".irp n,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15",
-    "movups [rax + {out_zmm} + 64*\\n], xmm\\n",
+    "movups [rax + {zmm} + 64*\\n], xmm\\n",
     ".endr",
     "jmp 3f",
     "6:",
     ".irp n,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15",
-    "vmovdqu [rax + {out_zmm} + 64*\\n], ymm\\n",
+    "vmovdqu [rax + {zmm} + 64*\\n], ymm\\n",
     ".endr",
     "vzeroupper",
     "jmp 3f",
     "2:",
     ".irp n,0,1,2,3,4,5,6,7",
-    "kmovq [rax + {out_opmask} + 8*\\n], k\\n",
+    "kmovq [rax + {opmask} + 8*\\n], k\\n",
     ".endr",
     "mov rsi, [rip + {vectors}]",
     "xor r8d, r8d",
@@ -176,7 +179,7 @@ core::arch::global_asm!(
     "vpcmpneqq k1, zmm\\n, [rsi + {zmm} + 64*\\n]",
     "kortestw k1, k1",
     "jz 8f",
-    "vmovdqu64 [rax + {out_zmm} + 64*\\n], zmm\\n",
+    "vmovdqu64 [rax + {zmm} + 64*\\n], zmm\\n",
     "or r8d, 1 << \\n",
     "8:",
     ".endr",
@@ -190,8 +193,10 @@ core::arch::global_asm!(
     "push 0x1f80",
     "ldmxcsr [rsp]",
     "pop rdx",
+    "mov rax, [rip + {output}]",
     "9:",
     "mov [rax + {out_stored}], rcx",
+    "6:",
     "pop r15",
     "pop r14",
     "pop r13",
@@ -199,9 +204,40 @@ core::arch::global_asm!(
     "pop rbp",
     "pop rbx",
     "ret",
+
+    // rdi: *const u64, the general registers of a signal frame
+    ".globl leave_block",
+    "leave_block:",
+    "mov rax, [rip + {output}]",
+    ".irp n,0,1,2,3,4,5,6,7",
+    "mov rcx, [rdi + 8*\\n]",
+    "mov [rax + 8*(8 + \\n)], rcx",
+    ".endr",
+    "mov rcx, [rdi + 8*13]",
+    "mov [rax + 8*0], rcx",
+    "mov rcx, [rdi + 8*14]",
+    "mov [rax + 8*1], rcx",
+    "mov rcx, [rdi + 8*12]",
+    "mov [rax + 8*2], rcx",
+    "mov rcx, [rdi + 8*11]",
+    "mov [rax + 8*3], rcx",
+    "mov rcx, [rdi + 8*15]",
+    "mov [rax + 8*4], rcx",
+    "mov rcx, [rdi + 8*10]",
+    "mov [rax + 8*5], rcx",
+    "mov rcx, [rdi + 8*9]",
+    "mov [rax + 8*6], rcx",
+    "mov rcx, [rdi + 8*8]",
+    "mov [rax + 8*7], rcx",
+    "mov rcx, [rdi + 8*17]",
+    "mov [rax + {out_rflags}], rcx",
+    "mov qword ptr [rax + {out_stored}], 0",
+    "mov rsp, [rip + {saved_rsp}]",
+    "jmp 6b",
     saved_rsp = sym SAVED_RSP,
     saved_rax = sym SAVED_RAX,
     output = sym OUTPUT,
+    end_vectors = sym END_VECTORS,
     path = sym PATH,
     vectors = sym VECTORS,
     rflags = const offset_of!(RunInput, rflags),
@@ -212,9 +248,6 @@ core::arch::global_asm!(
     opmask = const offset_of!(VectorFile, opmask),
     out_rflags = const offset_of!(RunOutput, rflags),
     out_stored = const offset_of!(RunOutput, stored),
-    out_vectors = const offset_of!(RunOutput, vectors),
-    out_zmm = const offset_of!(RunOutput, vectors) + offset_of!(VectorFile, zmm),
-    out_opmask = const offset_of!(RunOutput, vectors) + offset_of!(VectorFile, opmask),
 );
 
 unsafe extern "C" {
@@ -228,8 +261,22 @@ unsafe extern "C" {
         vectors: *const VectorFile,
         path: u64,
         output: *mut RunOutput,
+        end_vectors: *mut VectorFile,
     );
     fn capture_block();
+    /// Ends a run on [`PATH_GENERAL`] from within a signal handler, which does not return: stores the registers of the
+    /// frame (`sigcontext`: R8 to R15, RDI, RSI, RBP, RBX, RDX, RAX, RCX, RSP, RIP, RFLAGS) and returns to the caller of
+    /// `enter_block`.
+    ///
+    /// # Safety
+    /// A run is under way, and `registers` are those of its frame.
+    pub unsafe fn leave_block(registers: *const u64) -> !;
+}
+
+/// Whether the run under way has to do with general registers only.
+pub fn is_general() -> bool {
+    // SAFETY: single-threaded; a signal arrives in a block, not while this is written.
+    unsafe { (&raw const PATH).read() & PATH_GENERAL != 0 }
 }
 
 /// Where exit stubs jump to.

@@ -10,12 +10,12 @@
 //! | [`Header`] | read, write | commands, progress, what the guest sees of its CPU |
 //! | input | read | code, blocks, mapping steps, start states, page contents |
 //! | output | read, write | end states, changed memory |
-//! | frames | - | memory behind writable pages, of the block that is running or kept without access for a later one |
+//! | frames | read, write | memory behind pages of blocks, which have it at other addresses too |
 
 /// First eight bytes of the header.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"snippex\n");
 /// Changes with every change of this file.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// Where the runner itself is linked. Below 2 GiB so that code anywhere can reach it by 32-bit absolute addresses.
 pub const RUNNER_BASE: u64 = 0x7000_0000;
@@ -23,8 +23,7 @@ pub const RUNNER_BASE: u64 = 0x7000_0000;
 pub const HEADER_BASE: u64 = 0x7010_0000;
 /// End of what the runner has below 4 GiB. It is kept small: values of 32 bits are common as addresses by accident.
 pub const RUNNER_END: u64 = HEADER_BASE + HEADER_SIZE;
-/// Byte `i` of the shared file is at this address plus `i`, if it belongs to the input or output part. The frames
-/// are not mapped as a whole.
+/// Byte `i` of the shared file is at this address plus `i`, if it belongs to the input or output part or the frames.
 pub const SHARED_BASE: u64 = 0xc_0000_0000;
 /// First address that the shared file does not use.
 pub const SHARED_END: u64 = 0xc_1000_0000;
@@ -79,6 +78,10 @@ pub struct Header {
     pub output_offset: u64,
     /// Length of the output part in bytes.
     pub output_size: u64,
+    /// File offset of the frames.
+    pub frames_offset: u64,
+    /// Length of the frames in bytes.
+    pub frames_size: u64,
 
     /// Set of `COMPONENT_*`, found by the guest.
     pub components: u32,
@@ -128,12 +131,18 @@ pub struct Header {
     pub steps: u64,
     /// File offset of the [`WirePage`]s.
     pub writable: u64,
+    /// File offset of the [`WireStore`]s.
+    pub stores: u64,
+    /// File offset of the [`WireFill`]s.
+    pub fills: u64,
     /// File offset of the [`RunInput`]s.
     pub runs: u64,
     /// File offset of the [`VectorFile`]s.
     pub vectors: u64,
     /// File offset of the [`RunOutput`]s.
     pub outputs: u64,
+    /// File offset of the [`VectorFile`]s after the runs, one for each.
+    pub end_vectors: u64,
     /// File offset of the [`WireLine`]s (scan mode).
     pub lines: u64,
 
@@ -211,6 +220,9 @@ pub const LEAVES_X87: u32 = 2;
 /// [`WireBlock::leaves`]: no instruction has to do with vector or opmask registers or MXCSR. All runs but the last
 /// neither load nor store them.
 pub const LEAVES_VECTORS: u32 = 4;
+/// [`WireBlock::leaves`]: no instruction stores to other lines than its [`WireStore`]s name. All runs but the last look at
+/// those alone; before the last one all lines are looked at, and those that should not have changed are counted.
+pub const LEAVES_OTHER_LINES: u32 = 8;
 
 /// [`RunOutput::stored`]: the x87 part of [`VectorFile::fx`] is in the output.
 pub const STORED_X87: u64 = 1 << 32;
@@ -233,6 +245,14 @@ pub struct WireBlock {
     pub first_writable: u32,
     /// Number of its writable pages.
     pub writable_count: u32,
+    /// Index of the first of its fills.
+    pub first_fill: u32,
+    /// Number of its fills.
+    pub fill_count: u32,
+    /// Index of the first of its stores.
+    pub first_store: u32,
+    /// Number of its stores, at most [`MAX_STORES`].
+    pub store_count: u32,
     /// File offset of what the writable pages hold before each run, one after the other (copy mode).
     pub pristine: u64,
     /// File offset where the writable pages go after each run (copy mode): run after run, page after page. For a
@@ -253,9 +273,46 @@ pub struct WirePage {
     pub address: u64,
     /// File offset of what it holds before each run (scan mode).
     pub pristine: u64,
-    /// Whether it holds something else yet and is to be filled before the first run (scan mode).
-    pub fill: u64,
 }
+
+/// A frame that holds something else yet and is to be filled before the first run of a block (scan mode).
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct WireFill {
+    /// File offset of the frame.
+    pub frame: u64,
+    /// File offset of the page that goes there.
+    pub content: u64,
+}
+
+/// Most [`WireStore`]s of a block.
+pub const MAX_STORES: usize = 8;
+/// Most bytes of a [`WireStore`].
+pub const MAX_STORE_SIZE: u32 = 256;
+
+/// Memory that a block may store to: `size` bytes from an address that is a sum of start values,
+/// `constant + coefficients[i] * gpr[registers[i]] + ...`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct WireStore {
+    /// Added to the terms and the base.
+    pub constant: u64,
+    /// Factors of the terms.
+    pub coefficients: [u64; 4],
+    /// Registers of the terms, in encoding order.
+    pub registers: [u8; 4],
+    /// Number of terms.
+    pub terms: u32,
+    /// Number of bytes, at most [`MAX_STORE_SIZE`].
+    pub size: u32,
+    /// 0, or [`STORE_FS`] or [`STORE_GS`].
+    pub segment: u32,
+}
+
+/// [`WireStore::segment`]: FS base is added.
+pub const STORE_FS: u32 = 1;
+/// [`WireStore::segment`]: GS base is added.
+pub const STORE_GS: u32 = 2;
 
 /// Start state of a run, vectors apart.
 #[derive(Clone, Copy, Debug)]
@@ -309,7 +366,7 @@ pub struct Fault {
     pub error: u64,
 }
 
-/// End state of a run.
+/// End state of a run, x87 and vectors apart.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 pub struct RunOutput {
@@ -329,13 +386,13 @@ pub struct RunOutput {
     pub first_line: u32,
     /// For a program that a signal ended: [`AT_RIP_READ`] and the byte at its RIP, 0 when that cannot be read.
     pub at_rip: u32,
-    /// Bit n: ZMMn is in `vectors`; and [`STORED_X87`], [`STORED_CONTROL`]. What has its bit clear is as it was before
-    /// the run: most runs change no vector register, and 2 KB less a run is what fits the caches.
+    /// Bit n: ZMMn is in the run's [`VectorFile`]; and [`STORED_X87`], [`STORED_CONTROL`]. What has its bit clear is as it
+    /// was before the run: most runs change no vector register, and 2 KB less a run is what fits the caches.
     pub stored: u64,
     /// Meaningful when `exit` is [`EXIT_FAULT`].
     pub fault: Fault,
-    /// Vectors and x87.
-    pub vectors: VectorFile,
+    /// Lines that earlier runs of the block have changed against [`LEAVES_OTHER_LINES`] (in the last run).
+    pub stray_lines: u64,
 }
 
 /// A changed line of memory.

@@ -8,7 +8,7 @@ use snippex_core::case::Placement;
 use snippex_core::group::Group;
 
 use super::{GuestCpu, features};
-use crate::leaves::leaves;
+use crate::leaves::{Left, leaves};
 use crate::lower::{Lowered, lower};
 use crate::results::Unsupported;
 
@@ -21,8 +21,8 @@ pub(super) struct Decoded {
     pub(super) lowered: Vec<Option<Lowered>>,
     /// Why it cannot.
     pub(super) unsupported: Vec<Option<Unsupported>>,
-    /// Set of `LEAVES_*`.
-    pub(super) leaves: Vec<u32>,
+    /// What it leaves alone.
+    pub(super) left: Vec<Left>,
 }
 
 impl Decoded {
@@ -43,24 +43,24 @@ impl Decoded {
                 Some(index) => (
                     before.lowered[index].take(),
                     before.unsupported[index].take(),
-                    before.leaves[index],
+                    std::mem::take(&mut before.left[index]),
                 ),
                 None => decode(group, cpu, lacks),
             };
             self.lowered.push(code);
             self.unsupported.push(reason);
-            self.leaves.push(left);
+            self.left.push(left);
             self.blocks.push((Arc::clone(&group.block), group.placement));
         }
     }
 }
 
-fn decode(group: &Group, cpu: &GuestCpu, lacks: &[String]) -> (Option<Lowered>, Option<Unsupported>, u32) {
+fn decode(group: &Group, cpu: &GuestCpu, lacks: &[String]) -> (Option<Lowered>, Option<Unsupported>, Left) {
     match lower(&group.block, group.placement) {
-        Err(error) => (None, Some(Unsupported::Block(error)), 0),
+        Err(error) => (None, Some(Unsupported::Block(error)), Left::default()),
         Ok(lowered) => match features::missing(&group.block, cpu, lacks) {
-            Some(feature) => (None, Some(Unsupported::Feature(feature)), 0),
-            None => (Some(lowered), None, leaves(&group.block)),
+            Some(feature) => (None, Some(Unsupported::Feature(feature)), Left::default()),
+            None => (Some(lowered), None, leaves(&group.block, group.placement)),
         },
     }
 }

@@ -3,14 +3,15 @@
 use snippex_core::conformance::{Program, ProgramEnd};
 use snippex_core::observation::{Endpoint, Signal};
 use snippex_core::state::Components;
-use snippex_runner::layout::{AT_RIP_READ, EXIT_FAULT, RunOutput};
+use snippex_runner::layout::{AT_RIP_READ, EXIT_FAULT};
 
 use super::attempts::Attempt;
 use super::{EngineError, RunnerEngine};
+use crate::end_state::EndState;
 use crate::guest_space::AddressSpace;
-use crate::plan::{Library, clear};
+use crate::plan::Library;
 use crate::program_plan::{LaidOut, ProgramPlan, fitting};
-use crate::results::{EXIT_DIED, EXIT_HUNG, EXIT_UNMAPPABLE, Unsupported, read_state};
+use crate::results::{EXIT_DIED, EXIT_HUNG, EXIT_UNMAPPABLE, Unsupported};
 
 /// What an engine made of a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +60,6 @@ pub(super) fn run(
 
 fn run_batch(engine: &mut RunnerEngine, batch: &[LaidOut<'_>]) -> Result<Vec<ProgramOutcome>, EngineError> {
     let mut plan = ProgramPlan::write(&mut engine.shared, batch);
-    clear(plan.outputs_mut(&mut engine.shared));
     engine.line_count = 0;
     let end = batch.len() as u32;
     let mut first = 0;
@@ -98,9 +98,10 @@ fn run_batch(engine: &mut RunnerEngine, batch: &[LaidOut<'_>]) -> Result<Vec<Pro
         }
     }
     let components = engine.identity.components;
-    let outputs = plan.outputs(&engine.shared).iter().zip(batch);
-    Ok(outputs
-        .map(|(output, laid_out)| outcome(output, laid_out.program, components))
+    let ends = plan.ends(&engine.shared);
+    let outcomes = batch.iter().enumerate();
+    Ok(outcomes
+        .map(|(index, laid_out)| outcome(ends.get(index), laid_out.program, components))
         .collect())
 }
 
@@ -121,7 +122,8 @@ fn mark(engine: &mut RunnerEngine, plan: &ProgramPlan, program: u32, exit: u32, 
     output.fault.signal = signal;
 }
 
-fn outcome(output: &RunOutput, program: &Program, components: Components) -> ProgramOutcome {
+fn outcome(run: EndState<'_>, program: &Program, components: Components) -> ProgramOutcome {
+    let output = run.output;
     let endpoint = match output.exit {
         EXIT_UNMAPPABLE => return ProgramOutcome::Unsupported(Unsupported::Address),
         EXIT_FAULT => Endpoint::Signal(Signal {
@@ -143,7 +145,7 @@ fn outcome(output: &RunOutput, program: &Program, components: Components) -> Pro
         state: program.state.clone(),
     };
     if output.exit == EXIT_FAULT {
-        read_state(&mut end.state, output, components);
+        run.read(&mut end.state, components);
         end.at_rip = (output.at_rip & AT_RIP_READ != 0).then_some(output.at_rip as u8);
     }
     ProgramOutcome::Ended(Box::new(end))

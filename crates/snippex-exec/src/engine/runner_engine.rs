@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use snippex_core::conformance::Program;
 use snippex_core::group::Group;
-use snippex_runner::layout::{EXIT_NONE, LEAVES_MEMORY, LEAVES_VECTORS, LEAVES_X87, MapStep, WireLine};
+use snippex_runner::layout::{
+    EXIT_NONE, LEAVES_MEMORY, LEAVES_OTHER_LINES, LEAVES_VECTORS, LEAVES_X87, MapStep, WireLine,
+};
 
 use super::decoded::Decoded;
 use super::runner_file::RunnerFile;
@@ -119,6 +121,22 @@ impl RunnerEngine {
         Ok(self.process.as_mut().expect("started above"))
     }
 
+    /// What the guest is told that blocks leave alone.
+    fn leaves(&self) -> u32 {
+        if !self.spec.shortcuts {
+            return 0;
+        }
+        let scan = match self.spec.memory {
+            MemoryMode::Scan => LEAVES_OTHER_LINES,
+            MemoryMode::Copy => 0,
+        };
+        // A CPU changes nothing that the instruction does not name. An emulator might, by a register that it uses for
+        // something else: then it does so in every run of the block, the last one included. Vector registers are at stake
+        // in any code, and cost it little.
+        let vectors = if self.spec.native { LEAVES_VECTORS } else { 0 };
+        LEAVES_MEMORY | LEAVES_X87 | scan | vectors
+    }
+
     /// Marks the runs whose x87 state the engine did not load as the case has it.
     fn exclude_x87_top(&mut self, groups: &[Group]) {
         let blocks = self.plan.blocks.clone();
@@ -151,28 +169,20 @@ impl Engine for RunnerEngine {
         let options = plan::Options {
             keep_code: self.spec.native && groups.len() > 1,
             park: groups.len() > 1,
-            read_from_frames: groups.len() > 1 && self.spec.memory == MemoryMode::Scan,
-            leaves: match (self.spec.shortcuts, self.spec.native) {
-                (false, _) => 0,
-                // A CPU changes nothing that the instruction does not name.
-                (true, true) => LEAVES_MEMORY | LEAVES_X87 | LEAVES_VECTORS,
-                // An emulator might, by a register that it uses for something else: then it does so in every run of the
-                // block, the last one included. Vector registers are at stake in any code, and cost it little.
-                (true, false) => LEAVES_MEMORY | LEAVES_X87,
-            },
+            framed: self.spec.memory == MemoryMode::Scan,
+            leaves: self.leaves(),
         };
         self.plan = Plan::write(
             &mut self.shared,
             &mut self.library,
             groups,
             &self.decoded.lowered,
-            &self.decoded.leaves,
+            &self.decoded.left,
             options,
         );
         if self.spec.memory == MemoryMode::Copy {
             self.plan.write_pristine(&mut self.shared, groups);
         }
-        plan::clear(self.plan.outputs_mut(&mut self.shared));
         self.process()?;
         self.line_count = 0;
         let count = self.plan.run_count as u32;
@@ -205,9 +215,9 @@ impl Engine for RunnerEngine {
             components: self.identity.components,
             kind: Kind::Raw {
                 blocks: &self.plan.blocks,
-                outputs: self.plan.outputs(&self.shared),
+                ends: self.plan.ends(&self.shared),
                 lines,
-                parked: self.space.parked(),
+                space: &self.space,
             },
         })
     }

@@ -12,9 +12,10 @@ use crate::case::Placement;
 /// Load base of position-independent images.
 pub const IMAGE_BASE: u64 = 0x2_0000_0000;
 /// Distance from where the file's bytes are readable to where its code executes: a multiple of 2 MiB, less than 1 GiB so
-/// that operands relative to RIP reach back, and no value that starts favour. A power of two, added to a pointer into the
-/// image, would lead into the code, of which other engines have only the pages of the block.
-pub const CODE_DISTANCE: u64 = 0x3a60_0000;
+/// that operands relative to RIP reach back, and no number that is often met. A power of two that a start favours, or four
+/// bytes of text or a float from the file's data, added to a pointer into the image, would lead into the code, of which other
+/// engines have only the pages of the block.
+pub const CODE_DISTANCE: u64 = 0x1d60_0000;
 /// Where indirect jumps, calls and returns of blocks are sent: [`PAD_COUNT`] exit stubs, [`PAD_SIZE`] bytes apart.
 pub const PADS: u64 = 0x2_f000_0000;
 /// Number of landing pads.
@@ -143,7 +144,7 @@ mod tests {
         ));
         // Its code would lie on the runner.
         assert!(matches!(
-            place(&(0x35a0_0000..0x35a1_0000), false),
+            place(&(0x52a0_0000..0x52a1_0000), false),
             Err(PlacementError::Occupied { .. })
         ));
         assert!(matches!(

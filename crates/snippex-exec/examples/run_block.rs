@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     state.gpr[3] = 1;
     let placement = Placement {
         image_base: 0x2_0000_0000,
-        code_base: 0x2_3a60_0000,
+        code_base: 0x2_1d60_0000,
     };
     let case = Case {
         block: Arc::new(block),

@@ -21,7 +21,7 @@
 //! };
 //! let mut state = MachineState::default();
 //! (state.gpr[0], state.gpr[3]) = (40, 2);
-//! let placement = Placement { image_base: 0x2_0000_0000, code_base: 0x2_3a60_0000 };
+//! let placement = Placement { image_base: 0x2_0000_0000, code_base: 0x2_1d60_0000 };
 //! let case = Case { block: Arc::new(block), placement, state, pages: [].into() };
 //!
 //! let mut engine = RunnerEngine::start(EngineSpec::native())?;

@@ -121,7 +121,7 @@ mod tests {
     fn placement() -> Placement {
         Placement {
             image_base: 0x2_0000_0000,
-            code_base: 0x2_3a60_0000,
+            code_base: 0x2_1d60_0000,
         }
     }
 
@@ -134,7 +134,7 @@ mod tests {
             };
             let lowered = lower(&block, placement()).unwrap();
             assert_eq!(lowered.bytes[..2], [0x0f, opcode + 0x10]);
-            assert_eq!(lowered.targets, [0x2_3a60_1002, 0x2_3a60_1012]);
+            assert_eq!(lowered.targets, [0x2_1d60_1002, 0x2_1d60_1012]);
         }
     }
 
@@ -155,7 +155,7 @@ mod tests {
         let block = block(Terminator::Call, |a| a.call(0x5000_u64).unwrap());
         let lowered = lower(&block, placement()).unwrap();
         assert_eq!(lowered.stubs, 5);
-        assert_eq!(lowered.targets[0], 0x2_3a60_5000);
+        assert_eq!(lowered.targets[0], 0x2_1d60_5000);
         assert_eq!(lowered.bytes[..5], [0xe8, 0, 0, 0, 0]);
     }
 

@@ -24,6 +24,7 @@ pub(crate) const EXIT_ABANDONED: u32 = 0xffff_ff04;
 
 const SIGTRAP: u32 = 5;
 const SIGSEGV: u32 = 11;
+const TRAP_TRACE: i32 = 2;
 const SEGV_MAPERR: i32 = 1;
 const SEGV_ACCERR: i32 = 2;
 
@@ -242,6 +243,15 @@ fn signal(group: &Group, lowered: &Lowered, output: &RunOutput, space: &AddressS
     // Fetching the first instruction at the target faulted: the jump itself was done, and where to is known.
     if indirect && fault.signal == SIGSEGV && fault.address == fault.rip && !inside {
         return Endpoint::Exit { target: fault.rip };
+    }
+    // All around the blocks of a batch is INT3, where a case has nothing: the same.
+    let before = fault.rip.wrapping_sub(1);
+    if indirect
+        && fault.signal == SIGTRAP
+        && fault.code != TRAP_TRACE
+        && !(lowered.address..lowered.end()).contains(&before)
+    {
+        return Endpoint::Exit { target: before };
     }
     let mut rip = fault.rip;
     if fault.signal == SIGTRAP && rip >= end && rip < lowered.end() {

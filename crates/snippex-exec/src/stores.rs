@@ -112,7 +112,7 @@ mod tests {
         };
         let placement = Placement {
             image_base: 0x2_0000_0000,
-            code_base: 0x2_3a60_0000,
+            code_base: 0x2_1d60_0000,
         };
         let found = stores(&block, placement)?;
         Some(found.iter().map(|store| (store.constant, store.size)).collect())

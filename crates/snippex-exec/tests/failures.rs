@@ -63,7 +63,7 @@ fn an_emulator_is_not_native() {
 const ADDRESS: u64 = 0x1000;
 const PLACEMENT: Placement = Placement {
     image_base: 0x2_0000_0000,
-    code_base: 0x2_3a60_0000,
+    code_base: 0x2_1d60_0000,
 };
 
 fn case(address: u64, terminator: Terminator, bytes: &[u8], rax: u64) -> Case {

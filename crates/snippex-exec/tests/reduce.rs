@@ -49,7 +49,7 @@ fn noisy(build: impl FnOnce(&mut CodeAssembler)) -> Case {
         block: Arc::new(block),
         placement: Placement {
             image_base: 0x2_0000_0000,
-            code_base: 0x2_3a60_0000,
+            code_base: 0x2_1d60_0000,
         },
         state,
         pages: [page(STACK), page(ARENA + 0x5_0000)].into(),

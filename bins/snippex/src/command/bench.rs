@@ -21,7 +21,7 @@ use crate::tell::OrTell;
 use crate::view::{grouped, percent, several};
 
 /// Blocks in a batch, as in a check.
-const BATCH: usize = 16;
+const BATCH: usize = 32;
 
 /// A measured stage.
 #[derive(Debug, Serialize)]

@@ -44,7 +44,7 @@ fn under_qemu_just_those_fail_that_are_on_the_list() {
 fn each_way_not_to_pass_is_told() {
     let sandbox = Sandbox::new();
     let head = "snip 1\nblock 0x1000\n code 48 01 d8\nstart\n rax = 40\n rbx = 2\n";
-    let end = format!("{head}end exit 0x23a601003\n");
+    let end = format!("{head}end exit 0x21d601003\n");
     let files = [
         ("right.snip", format!("{end} rax = 42\n"), "passed", ""),
         (
@@ -55,9 +55,9 @@ fn each_way_not_to_pass_is_told() {
         ),
         (
             "elsewhere.snip",
-            format!("{head}end signal 4 at 0x23a601000\n"),
+            format!("{head}end signal 4 at 0x21d601000\n"),
             "failed",
-            "goes to 0x23a601003, not SIGILL",
+            "goes to 0x21d601003, not SIGILL",
         ),
         (
             "open.snip",

@@ -96,7 +96,7 @@ fn a_case_gets_its_end_and_stays_as_it_is() {
     let file = file.to_str().unwrap();
     let first = sandbox.ok(&["repro", file, "--as", "case"]).stdout;
     assert!(
-        first.ends_with("end exit 0x2_3a60_1003\n  rax = 0x2a\n"),
+        first.ends_with("end exit 0x2_1d60_1003\n  rax = 0x2a\n"),
         "{first}"
     );
     // In place: the file is read before it is written.
@@ -116,7 +116,7 @@ fn a_wrong_expectation_is_found_on_this_cpu() {
     needs("gcc");
     let sandbox = Sandbox::new();
     let text =
-        "snip 1\nblock 0x1000\n code 48 01 d8\nstart\n rax = 40\n rbx = 2\nend exit 0x23a601003\n rax = 41\n";
+        "snip 1\nblock 0x1000\n code 48 01 d8\nstart\n rax = 40\n rbx = 2\nend exit 0x21d601003\n rax = 41\n";
     let file = sandbox.file("add.snip", text.as_bytes());
     let ended = sandbox.run(&["repro", file.to_str().unwrap(), "--as", "c", "--try"]);
     assert_eq!(ended.code, Some(2), "{ended:?}");

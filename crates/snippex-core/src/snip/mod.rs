@@ -15,7 +15,7 @@
 //! start
 //!   rax = 0xffff_ffff_ffff_ffff
 //!   rbx = 2
-//! end exit 0x2_3a60_1003
+//! end exit 0x2_1d60_1003
 //!   rax = 1
 //!   flags = CF AF
 //! ")?;

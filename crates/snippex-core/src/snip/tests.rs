@@ -86,7 +86,7 @@ snip 1
 title add rax, rbx # is part of the title
 note the carry
 needs avx2
-block 0x1000                          # runs at 0x2_3a60_1000
+block 0x1000                          # runs at 0x2_1d60_1000
   code 48 01 d8                         # add rax, rbx
 start
   rax = 0xffff_ffff_ffff_ffff
@@ -97,7 +97,7 @@ start
 page 0x3_1000_0000 read-write
   0x7fe: 01 02
   0x800: 03
-end exit 0x2_3a60_1003
+end exit 0x2_1d60_1003
   covers general sse
   rax = 0x1
   flags = CF AF DF
@@ -109,7 +109,7 @@ fn a_file_reads_as_people_wrote_it() {
     let snip = parsed(CASE);
     assert_eq!(snip.title, "add rax, rbx # is part of the title");
     assert_eq!(snip.needs, ["avx2"]);
-    assert_eq!(snip.case.code_address(), 0x2_3a60_1000);
+    assert_eq!(snip.case.code_address(), 0x2_1d60_1000);
     assert_eq!(snip.case.state.rflags, 0x606);
     assert_eq!(snip.case.state.vectors[3][16], 1);
     assert_eq!(snip.case.pages[0].content[0x7fe..0x801], [1, 2, 3]);
@@ -249,7 +249,7 @@ fn what_is_undefined_is_not_expected() {
     state.rflags = 0x246;
     let observation = Observation {
         endpoint: crate::observation::Endpoint::Exit {
-            target: 0x2_3a60_1003,
+            target: 0x2_1d60_1003,
         },
         state,
         memory: vec![],

@@ -64,13 +64,13 @@ pub struct CheckOptions {
 }
 
 impl Default for CheckOptions {
-    /// Seed 1, 64 states, one thread, 16 blocks a batch (larger ones were not faster). Nothing is reduced.
+    /// Seed 1, 64 states, one thread, 32 blocks a batch (larger ones no longer fit the caches). Nothing is reduced.
     fn default() -> Self {
         Self {
             seed: 1,
             states: 64,
             threads: 1,
-            batch: 16,
+            batch: 32,
             tolerance: Tolerance::none(),
             reduce: None,
             known: Vec::new(),

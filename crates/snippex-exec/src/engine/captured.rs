@@ -167,7 +167,7 @@ mod tests {
             block: Arc::new(block),
             placement: Placement {
                 image_base: 0x2_0000_0000,
-                code_base: 0x2_3a60_0000,
+                code_base: 0x2_1d60_0000,
             },
             state,
             pages: [Page {

@@ -241,14 +241,14 @@ mod tests {
             block: Arc::new(block),
             placement: Placement {
                 image_base: 0x2_0000_0000,
-                code_base: 0x2_3a60_0000,
+                code_base: 0x2_1d60_0000,
             },
             state: MachineState::default(),
             pages: [].into(),
         };
         let end = Observation {
             endpoint: Endpoint::Exit {
-                target: 0x2_3a60_1009,
+                target: 0x2_1d60_1009,
             },
             state: case.state.clone(),
             memory: vec![],

@@ -4,11 +4,14 @@
 
 use std::sync::Arc;
 
-use snippex_core::address_space::place;
+use snippex_core::address_space::{CODE_DISTANCE, IMAGE_BASE, place};
 use snippex_core::binary::Image;
-use snippex_core::block::Block;
+use snippex_core::block::{Block, Origin, Terminator};
+use snippex_core::case::{Case, Placement};
 use snippex_core::extract::extract;
 use snippex_core::group::Group;
+use snippex_core::observation::Endpoint;
+use snippex_core::state::MachineState;
 use snippex_exec::batch::split;
 use snippex_exec::engine::{Engine, EngineSpec, RunnerEngine};
 use snippex_exec::{CaseMaker, MemorySource, Outcome};
@@ -87,4 +90,49 @@ fn a_block_of_libm_does_the_same_alone_on_the_cpu() {
 #[test]
 fn a_block_of_bash_does_the_same_alone_under_qemu() {
     alone_and_together(&EngineSpec::preset("qemu-x86_64").unwrap(), "/bin/bash");
+}
+
+/// In a batch all around the blocks is INT3; alone nothing is there.
+#[test]
+fn a_jump_beside_the_blocks_goes_to_its_target() {
+    let block = |address| {
+        Arc::new(Block {
+            address,
+            bytes: vec![0xff, 0xe0], // jmp rax
+            instruction_count: 1,
+            terminator: Terminator::IndirectJmp,
+            successors: vec![],
+            origin: Origin::Symbol,
+            unrunnable: None,
+        })
+    };
+    let code_base = IMAGE_BASE + CODE_DISTANCE;
+    let group = |address, target| {
+        let mut state = MachineState::default();
+        state.gpr[0] = target;
+        Group::of(&Case {
+            block: block(address),
+            placement: Placement {
+                image_base: IMAGE_BASE,
+                code_base,
+            },
+            state,
+            pages: [].into(),
+        })
+    };
+    // Near the block, far from it, and in front of the other one.
+    for target in [0x1080, 0x5_0000, 0x1_1fff].map(|offset| code_base + offset) {
+        let groups = [group(0x1000, target), group(0x1_2000, target)];
+        for name in ["native", "qemu-x86_64"] {
+            let mut engine = RunnerEngine::start(EngineSpec::preset(name).unwrap()).unwrap();
+            let together = outcomes(&mut engine, &groups);
+            let alone = outcomes(&mut engine, &groups[..1]);
+            for outcome in [&together[0][0], &together[1][0], &alone[0][0]] {
+                let Outcome::Ran(observation) = outcome else {
+                    panic!("{name}: {outcome:?}");
+                };
+                assert_eq!(observation.endpoint, Endpoint::Exit { target }, "{name}");
+            }
+        }
+    }
 }

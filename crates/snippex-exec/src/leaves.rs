@@ -10,9 +10,9 @@ use iced_x86::{
 };
 use snippex_core::block::Block;
 use snippex_core::case::Placement;
-use snippex_runner::layout::{LEAVES_MEMORY, LEAVES_OTHER_LINES, LEAVES_VECTORS, LEAVES_X87, WireStore};
+use snippex_runner::layout::{LEAVES_MEMORY, LEAVES_OTHER_LINES, LEAVES_VECTORS, LEAVES_X87};
 
-use crate::stores::stores;
+use crate::stores::{Store, stores};
 
 /// What a block leaves alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub(crate) struct Left {
     /// Set of `LEAVES_*`.
     pub(crate) leaves: u32,
     /// Where it stores to, with `LEAVES_OTHER_LINES`.
-    pub(crate) stores: Vec<WireStore>,
+    pub(crate) stores: Vec<Store>,
 }
 
 /// What `block` leaves alone when it lies at `placement`.

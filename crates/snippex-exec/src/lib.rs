@@ -56,6 +56,7 @@ mod memory_source;
 mod plan;
 mod process;
 mod program_plan;
+mod reached;
 pub mod reduce;
 mod results;
 mod shared;

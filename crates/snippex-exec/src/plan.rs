@@ -6,11 +6,11 @@ use std::ops::Range;
 use snippex_core::case::{Access, PAGE_SIZE};
 use snippex_core::group::Group;
 use snippex_runner::layout::{
-    CODE_CHUNK, EXECUTE, KIND_BLOCK, KIND_SEGMENTS, LEAVES_MEMORY, LEAVES_OTHER_LINES, MAX_STORES, MapStep,
-    RunInput, RunOutput, VectorFile, WireBlock, WireFill, WirePage, WireStore,
+    CODE_CHUNK, EXECUTE, KIND_BLOCK, KIND_SEGMENTS, LEAVES_MEMORY, LEAVES_OTHER_LINES, LINE, MapStep,
+    RunInput, RunOutput, VectorFile, WireBlock, WireFill, WireLine, WirePage, WireReached,
 };
 
-use crate::batch::{MAX_CODE_PAGES, MAX_GROUPS, MAX_PAGES, MAX_RUNS, MAX_VECTORS};
+use crate::batch::{MAX_CAPTURED, MAX_CODE_PAGES, MAX_GROUPS, MAX_PAGES, MAX_RUNS, MAX_VECTORS};
 use crate::code_window::CodeWindow;
 use crate::contents::Contents;
 use crate::end_state::EndStates;
@@ -18,7 +18,9 @@ use crate::guest_space::{AddressSpace, Entry, Keep, PlannedPage};
 use crate::leaves::Left;
 use crate::loaded_palettes::LoadedPalettes;
 use crate::lower::{Lowered, pads};
+use crate::reached::Reached;
 use crate::shared::{FRAME_COUNT, INPUT_OFFSET, INPUT_SIZE, OUTPUT_OFFSET, OUTPUT_SIZE, Shared};
+use crate::stores::Store;
 
 const PAGE: u64 = PAGE_SIZE as u64;
 /// More steps than a batch can need: every page of every group mapped, parked and unmapped, those that earlier batches have
@@ -30,8 +32,8 @@ const VECTORS_OFFSET: u64 = PADS_OFFSET + PAGE;
 const BLOCKS_OFFSET: u64 = align(VECTORS_OFFSET + (MAX_VECTORS * size_of::<VectorFile>()) as u64);
 const STEPS_OFFSET: u64 = align(BLOCKS_OFFSET + (MAX_GROUPS * size_of::<WireBlock>()) as u64);
 const WRITABLE_OFFSET: u64 = align(STEPS_OFFSET + MAX_STEPS * size_of::<MapStep>() as u64);
-const STORES_OFFSET: u64 = align(WRITABLE_OFFSET + (MAX_GROUPS * MAX_PAGES * size_of::<WirePage>()) as u64);
-const FILLS_OFFSET: u64 = align(STORES_OFFSET + (MAX_GROUPS * MAX_STORES * size_of::<WireStore>()) as u64);
+const REACHED_OFFSET: u64 = align(WRITABLE_OFFSET + (MAX_GROUPS * MAX_PAGES * size_of::<WirePage>()) as u64);
+const FILLS_OFFSET: u64 = align(REACHED_OFFSET + (MAX_REACHED * size_of::<WireReached>()) as u64);
 const RUNS_OFFSET: u64 = align(FILLS_OFFSET + (MAX_GROUPS * MAX_PAGES * size_of::<WireFill>()) as u64);
 const CODE_OFFSET: u64 = align(RUNS_OFFSET + (MAX_RUNS * size_of::<RunInput>()) as u64);
 /// What writable pages hold, block by block (copy mode).
@@ -41,6 +43,8 @@ const CONTENTS_OFFSET: u64 = PRISTINE_OFFSET + (MAX_GROUPS * MAX_PAGES) as u64 *
 const CONTENTS: usize = MAX_GROUPS * MAX_PAGES;
 const OUTPUTS_OFFSET: u64 = OUTPUT_OFFSET;
 const END_VECTORS_OFFSET: u64 = align(OUTPUTS_OFFSET + (MAX_RUNS * size_of::<RunOutput>()) as u64);
+/// Most lines that the runs of a batch may store to, where the guest looks at those alone.
+pub(crate) const MAX_REACHED: usize = 1 << 16;
 /// Where captured pages (copy mode) or changed lines (scan mode) go.
 pub(crate) const MEMORY_OFFSET: u64 = align(END_VECTORS_OFFSET + (MAX_RUNS * size_of::<VectorFile>()) as u64);
 
@@ -48,9 +52,17 @@ const _: () = assert!(
     CONTENTS_OFFSET + CONTENTS as u64 * PAGE <= INPUT_OFFSET + INPUT_SIZE,
     "the pages of a batch fit"
 );
+/// Where changed lines go in copy mode: behind the pages of all runs, and those of each block before its last one.
+pub(crate) const LINES_OFFSET: u64 = MEMORY_OFFSET + ((MAX_CAPTURED + MAX_GROUPS * MAX_PAGES) as u64) * PAGE;
+
 const _: () = assert!(
-    MEMORY_OFFSET + (crate::batch::MAX_CAPTURED * 64 * 72) as u64 <= OUTPUT_OFFSET + OUTPUT_SIZE,
+    MEMORY_OFFSET + (MAX_CAPTURED * PAGE_SIZE / LINE * size_of::<WireLine>()) as u64
+        <= OUTPUT_OFFSET + OUTPUT_SIZE,
     "every line of every captured page fits"
+);
+const _: () = assert!(
+    LINES_OFFSET + (MAX_REACHED * size_of::<WireLine>()) as u64 <= OUTPUT_OFFSET + OUTPUT_SIZE,
+    "captured pages and lines fit"
 );
 
 const fn align(offset: u64) -> u64 {
@@ -155,7 +167,7 @@ impl Plan {
         };
         let leaves: Vec<u32> = left.iter().map(|left| left.leaves & options.leaves).collect();
         plan.order = by_pages(groups, &leaves);
-        let mut stores: Vec<WireStore> = Vec::new();
+        let mut lines = 0;
         let mut pristine = PRISTINE_OFFSET;
         let mut captured = MEMORY_OFFSET;
         let mut first_writable = 0;
@@ -188,20 +200,21 @@ impl Plan {
                 block.writable_count = writable.len() as u32;
                 block.leaves = leaves[index];
                 if block.leaves & LEAVES_OTHER_LINES != 0 {
-                    block.first_store = stores.len() as u32;
-                    block.store_count = left[index].stores.len() as u32;
-                    stores.extend(&left[index].stores);
+                    let of_a_run: usize = left[index].stores.iter().map(Store::most_lines).sum();
+                    lines += of_a_run * group.starts.len();
+                    if lines > MAX_REACHED {
+                        block.leaves &= !LEAVES_OTHER_LINES;
+                    }
                 }
                 pristine += writable.len() as u64 * PAGE;
-                captured += (group.starts.len() * writable.len()) as u64 * PAGE;
+                captured += ((group.starts.len() + 1) * writable.len()) as u64 * PAGE;
                 first_writable += writable.len() as u32;
                 plan.run_count += group.starts.len();
                 plan.writable[index] = writable;
             }
             plan.blocks[index] = block;
         }
-        shared.write(STORES_OFFSET, &stores);
-        plan.write_starts(shared, &library.palettes, groups, lowered);
+        plan.write_starts(shared, &library.palettes, groups, lowered, left);
         plan
     }
 
@@ -211,12 +224,19 @@ impl Plan {
         palettes: &LoadedPalettes,
         groups: &[Group],
         lowered: &[Option<Lowered>],
+        left: &[Left],
     ) {
+        let mut reached = Reached::default();
         let slots = shared.slice_mut::<RunInput>(RUNS_OFFSET, self.run_count);
-        for ((group, lowered), block) in groups.iter().zip(lowered).zip(&self.blocks) {
-            let Some(lowered) = lowered else { continue };
+        for (index, (group, block)) in groups.iter().zip(&self.blocks).enumerate() {
+            let Some(lowered) = &lowered[index] else { continue };
             let loaded = palettes.find(&group.palette).expect("loaded before");
+            let stores = match block.leaves & LEAVES_OTHER_LINES {
+                0 => &[],
+                _ => &left[index].stores[..],
+            };
             for (start, slot) in group.starts.iter().zip(&mut slots[block.first_run as usize..]) {
+                let (first_reached, reached_count) = reached.add(stores, start, &self.pages[index]);
                 *slot = RunInput {
                     gpr: start.gpr,
                     rflags: start.rflags,
@@ -225,9 +245,12 @@ impl Plan {
                     target: lowered.address,
                     vectors: loaded.first + start.vectors,
                     clean: u32::from(loaded.clean[start.vectors as usize]),
+                    first_reached,
+                    reached_count,
                 };
             }
         }
+        shared.write(REACHED_OFFSET, &reached.all);
     }
 
     /// Writes what writable pages hold one after the other, for one `preadv` a run.
@@ -291,13 +314,13 @@ impl Plan {
         header.blocks = BLOCKS_OFFSET;
         header.steps = STEPS_OFFSET;
         header.writable = WRITABLE_OFFSET;
-        header.stores = STORES_OFFSET;
+        header.reached = REACHED_OFFSET;
         header.fills = FILLS_OFFSET;
         header.runs = RUNS_OFFSET;
         header.vectors = VECTORS_OFFSET;
         header.outputs = OUTPUTS_OFFSET;
         header.end_vectors = END_VECTORS_OFFSET;
-        header.lines = MEMORY_OFFSET;
+        header.lines = if self.framed { MEMORY_OFFSET } else { LINES_OFFSET };
         header.failed_step = 0;
     }
 
@@ -355,8 +378,6 @@ const NO_BLOCK: WireBlock = WireBlock {
     writable_count: 0,
     first_fill: 0,
     fill_count: 0,
-    first_store: 0,
-    store_count: 0,
     pristine: 0,
     captured: 0,
     kind: KIND_BLOCK,

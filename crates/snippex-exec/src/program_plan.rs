@@ -103,6 +103,8 @@ impl ProgramPlan {
                 target: laid_out.program.address,
                 vectors: index as u32,
                 clean: u32::from(vectors.is_clean()),
+                first_reached: 0,
+                reached_count: 0,
             };
             shared.write(RUNS_OFFSET + (index * size_of::<RunInput>()) as u64, &[input]);
             let maps = laid_out.extents.iter().map(|extent| {
@@ -132,8 +134,6 @@ impl ProgramPlan {
                 writable_count: 0,
                 first_fill: 0,
                 fill_count: 0,
-                first_store: 0,
-                store_count: 0,
                 pristine: 0,
                 captured: BYTES_OFFSET + 8 * index as u64,
                 kind: KIND_PROGRAM,

@@ -208,7 +208,7 @@ impl EqLines for &[WireLine] {
 }
 
 /// The lines that a run changed.
-fn changed<'l>(output: &RunOutput, lines: &'l [WireLine]) -> &'l [WireLine] {
+pub(crate) fn changed<'l>(output: &RunOutput, lines: &'l [WireLine]) -> &'l [WireLine] {
     let first = output.first_line as usize;
     lines
         .get(first..first + output.line_count as usize)

@@ -12,7 +12,7 @@ use memmap2::{MmapOptions, MmapRaw};
 use rustix::fs::{MemfdFlags, memfd_create};
 use snippex_runner::layout::{
     CODE_CHUNK, HEADER_SIZE, Header, MAGIC, MapStep, PART_ALIGNMENT, RunInput, RunOutput, SHARED_BASE,
-    SHARED_END, VERSION, VectorFile, WireBlock, WireFill, WireLine, WirePage, WireStore,
+    SHARED_END, VERSION, VectorFile, WireBlock, WireFill, WireLine, WirePage, WireReached,
 };
 
 /// Bytes of the input part.
@@ -62,7 +62,7 @@ unsafe impl Plain for WireLine {}
 // SAFETY: as above.
 unsafe impl Plain for WirePage {}
 // SAFETY: as above.
-unsafe impl Plain for WireStore {}
+unsafe impl Plain for WireReached {}
 // SAFETY: as above.
 unsafe impl Plain for WireFill {}
 

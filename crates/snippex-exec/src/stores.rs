@@ -3,12 +3,67 @@
 use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic, OpKind, Register};
 use snippex_core::block::Block;
 use snippex_core::case::Placement;
-use snippex_core::seed::{MemoryUse, Roles};
-use snippex_runner::layout::{LINE, MAX_STORE_SIZE, MAX_STORES, STORE_FS, STORE_GS, WireStore};
+use snippex_core::group::Start;
+use snippex_core::seed::{Linear, MemoryUse, Roles};
+use snippex_runner::layout::LINE;
 
-/// All stores of `block` at `placement`, those next to each other as one. `None` when there are more than the guest takes,
-/// or one of them may go where the start state alone does not say.
-pub(crate) fn stores(block: &Block, placement: Placement) -> Option<Vec<WireStore>> {
+/// Most stores of a block, neighbours being one: each takes time in every run.
+const MAX_STORES: usize = 8;
+/// Most bytes of a store.
+const MAX_SIZE: u64 = 256;
+
+/// Memory that a block may store to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Store {
+    address: Linear,
+    /// FS or GS, whose base is added.
+    segment: Option<Register>,
+    /// Bytes, at least one.
+    size: u64,
+}
+
+impl Store {
+    /// Most lines that it may touch.
+    pub(crate) fn most_lines(&self) -> usize {
+        (self.size as usize).div_ceil(LINE) + 1
+    }
+
+    /// Appends the lines that it touches in a run from `start`.
+    pub(crate) fn reach(&self, start: &Start, lines: &mut Vec<u64>) {
+        const MASK: u64 = !(LINE as u64 - 1);
+        let base = match self.segment {
+            None => 0,
+            Some(Register::FS) => start.fs_base,
+            Some(_) => start.gs_base,
+        };
+        let first = self.address.value(&start.gpr).wrapping_add(base);
+        let last = first.wrapping_add(self.size - 1) & MASK;
+        let mut line = first & MASK;
+        lines.push(line);
+        while line != last {
+            line = line.wrapping_add(LINE as u64);
+            lines.push(line);
+        }
+    }
+
+    /// Makes it span `next` as well, which begins behind it, if that is near in all runs.
+    fn join(&mut self, next: &Self) -> bool {
+        if (&self.address.terms, self.segment) != (&next.address.terms, next.segment) {
+            return false;
+        }
+        let distance = next.address.constant.wrapping_sub(self.address.constant) as u64;
+        let size = self.size.max(distance.saturating_add(next.size));
+        let near = distance <= self.size + LINE as u64 && size <= MAX_SIZE;
+        if near {
+            self.size = size;
+        }
+        near
+    }
+}
+
+/// All stores of `block` at `placement`, those next to each other as one. `None` when there are many, or one of them may go
+/// where the start state alone does not say.
+pub(crate) fn stores(block: &Block, placement: Placement) -> Option<Vec<Store>> {
     if reaches_further(block) {
         return None;
     }
@@ -17,11 +72,14 @@ pub(crate) fn stores(block: &Block, placement: Placement) -> Option<Vec<WireStor
         return None;
     }
     let written = roles.memory.iter().filter(|memory| memory.written);
-    let mut stores: Vec<WireStore> = written.map(store).collect::<Option<_>>()?;
-    stores.sort_by_key(|store| (place(store), store.constant as i64));
-    let mut joined: Vec<WireStore> = Vec::with_capacity(stores.len());
+    let mut stores: Vec<Store> = written.map(store).collect::<Option<_>>()?;
+    stores.sort_by(|a, b| {
+        let key = |store: &Store| (store.segment, store.address.constant);
+        (&a.address.terms, key(a)).cmp(&(&b.address.terms, key(b)))
+    });
+    let mut joined: Vec<Store> = Vec::with_capacity(stores.len());
     for store in stores {
-        if !joined.last_mut().is_some_and(|last| join(last, &store)) {
+        if !joined.last_mut().is_some_and(|last| last.join(&store)) {
             joined.push(store);
         }
     }
@@ -45,50 +103,14 @@ fn reaches_further(block: &Block) -> bool {
     false
 }
 
-fn store(memory: &MemoryUse) -> Option<WireStore> {
-    let address = memory.address.as_ref().filter(|address| !address.narrowed)?;
-    if !(1..=LINE).contains(&memory.size) {
-        return None;
-    }
-    let mut store = WireStore {
-        constant: address.constant as u64,
-        coefficients: [0; 4],
-        registers: [0; 4],
-        terms: address.terms.len() as u32,
-        size: memory.size as u32,
-        segment: match memory.segment {
-            None => 0,
-            Some(Register::FS) => STORE_FS,
-            Some(_) => STORE_GS,
-        },
-    };
-    let mut terms = address.terms.clone();
-    terms.sort_unstable();
-    for (index, (register, coefficient)) in terms.into_iter().enumerate() {
-        *store.registers.get_mut(index)? = register;
-        store.coefficients[index] = coefficient as u64;
-    }
-    Some(store)
-}
-
-/// What stores have in common whose distance is the same in all runs.
-fn place(store: &WireStore) -> ([u8; 4], [u64; 4], u32) {
-    (store.registers, store.coefficients, store.segment)
-}
-
-/// Makes `last` span `next` as well, which begins behind it, if that is near.
-fn join(last: &mut WireStore, next: &WireStore) -> bool {
-    if place(last) != place(next) {
-        return false;
-    }
-    let distance = next.constant.wrapping_sub(last.constant);
-    let near = distance <= u64::from(last.size) + LINE as u64;
-    let size = (distance.saturating_add(u64::from(next.size))).max(u64::from(last.size));
-    if near && size <= u64::from(MAX_STORE_SIZE) {
-        last.size = size as u32;
-        return true;
-    }
-    false
+fn store(memory: &MemoryUse) -> Option<Store> {
+    let mut address = memory.address.clone().filter(|address| !address.narrowed)?;
+    address.terms.sort_unstable();
+    (1..=LINE).contains(&memory.size).then_some(Store {
+        address,
+        segment: memory.segment,
+        size: memory.size as u64,
+    })
 }
 
 #[cfg(test)]
@@ -98,7 +120,7 @@ mod tests {
 
     use super::*;
 
-    fn of(build: impl FnOnce(&mut CodeAssembler)) -> Option<Vec<(u64, u32)>> {
+    fn of(build: impl FnOnce(&mut CodeAssembler)) -> Option<Vec<(i64, u64)>> {
         let mut assembler = CodeAssembler::new(64).unwrap();
         build(&mut assembler);
         let block = Block {
@@ -115,7 +137,12 @@ mod tests {
             code_base: 0x2_1d60_0000,
         };
         let found = stores(&block, placement)?;
-        Some(found.iter().map(|store| (store.constant, store.size)).collect())
+        Some(
+            found
+                .iter()
+                .map(|store| (store.address.constant, store.size))
+                .collect(),
+        )
     }
 
     #[test]
@@ -126,13 +153,38 @@ mod tests {
             a.sub(rsp, 0x18).unwrap();
             a.mov(dword_ptr(rsp), 1).unwrap();
         });
-        assert_eq!(pushes, Some(vec![(0_u64.wrapping_sub(0x28), 0x28)]));
+        assert_eq!(pushes, Some(vec![(-0x28, 0x28)]));
         let apart = of(|a| {
             a.mov(qword_ptr(rdi + 0x200), rax).unwrap();
             a.mov(qword_ptr(rdi), rax).unwrap();
             a.mov(byte_ptr(rsi), al).unwrap();
         });
         assert_eq!(apart, Some(vec![(0, 1), (0, 8), (0x200, 8)]));
+    }
+
+    #[test]
+    fn a_store_across_a_line_touches_two() {
+        let store = Store {
+            address: Linear {
+                terms: vec![(7, 1), (1, 8)],
+                constant: 0x3c,
+                narrowed: false,
+            },
+            segment: Some(Register::FS),
+            size: 8,
+        };
+        let mut start = Start {
+            gpr: [0; 16],
+            rflags: 0,
+            fs_base: 0x4000,
+            gs_base: 0,
+            vectors: 0,
+        };
+        (start.gpr[7], start.gpr[1]) = (0x1000, 0x10);
+        let mut lines = Vec::new();
+        store.reach(&start, &mut lines);
+        assert_eq!(lines, [0x5080, 0x50c0]);
+        assert!(lines.len() <= store.most_lines());
     }
 
     #[test]

@@ -2,13 +2,12 @@
 
 use crate::cpu::{self, Bases};
 use crate::layout::{
-    AT_RIP_READ, CHANGE, COMPONENT_AVX, COMPONENT_AVX512, EXECUTE_CHUNK, EXIT_FAULT, EXIT_NONE, Header,
+    AT_RIP_READ, CAPTURED_PAGES, CHANGE, COMPONENT_AVX, COMPONENT_AVX512, EXECUTE_CHUNK, EXIT_FAULT, EXIT_NONE, Header,
     KIND_BLOCK, KIND_PROGRAM, KIND_SEGMENTS, LEAVES_MEMORY, LEAVES_OTHER_LINES, LEAVES_VECTORS, LEAVES_X87,
     MODE_SCAN, MapStep, PAGE, PRIVATE, PROTECTION, RunInput, RunOutput, SHARED_BASE, UNMAP, VectorFile,
-    WireBlock, WireFill, WireLine, WirePage, WireStore, ZERO,
+    WireBlock, WireFill, WireLine, WirePage, WireReached, ZERO,
 };
 use crate::memory::{self, Width};
-use crate::reach::Reach;
 use crate::signals::{FAULT, SIGILL};
 use crate::switch::{self, PATH_AVX, PATH_AVX512, PATH_CLEAN, PATH_GENERAL, PATH_NO_X87, PATH_SSE};
 use crate::sys::{self, IoVec};
@@ -28,7 +27,6 @@ struct Batch {
     path: u64,
     bases: Bases,
     line_count: u32,
-    reach: Reach,
 }
 
 /// Does the batch that the header describes, from `first_run` on.
@@ -50,7 +48,6 @@ pub fn run(header: *mut Header, fd: i32) {
         path,
         bases: Bases::new(view.components),
         line_count: view.line_count,
-        reach: Reach::new(),
     };
     if !batch.map(&view, 0, view.prologue_step_count) {
         return;
@@ -145,15 +142,16 @@ impl Batch {
                 let input = at::<RunInput>(view.runs).add(run as usize);
                 let output = at::<RunOutput>(view.outputs).add(run as usize);
                 (*output).exit = EXIT_NONE;
-                (*output).stray_lines = if run + 1 == end {
-                    self.stray_lines(view, block, pages, pieces)
-                } else {
-                    0
-                };
+                (*output).stray_lines = 0;
+                let looks_back = run + 1 == end && run != first && block.leaves & LEAVES_OTHER_LINES != 0;
+                if looks_back {
+                    (*output).stray_lines = self.stray_lines(view, block, pages, pieces);
+                }
                 let vectors = at::<VectorFile>(view.vectors).add((*input).vectors as usize);
                 let end_vectors = at::<VectorFile>(view.end_vectors).add(run as usize);
                 let path = self.path_for(&*input, leaves);
-                let reset = run == first || block.leaves & LEAVES_MEMORY == 0;
+                let resets_itself = block.leaves & (LEAVES_MEMORY | LEAVES_OTHER_LINES) != 0;
+                let reset = run == first || looks_back || !resets_itself;
                 if reset && self.mode != MODE_SCAN && count != 0 {
                     sys::preadv(self.fd, pieces.as_ptr(), count as u64, block.pristine);
                 }
@@ -184,14 +182,20 @@ impl Batch {
                         cpu::reset_selectors();
                     }
                 }
-                let first = self.line_count;
-                if leaves & LEAVES_OTHER_LINES != 0 {
-                    self.capture_reached(view, block, pages, pieces, &*input);
-                } else if leaves & LEAVES_MEMORY == 0 {
-                    self.capture_memory(view, block, pages, pieces, run);
-                }
-                (*output).first_line = first;
-                (*output).line_count = self.line_count - first;
+                let first_line = self.line_count;
+                (*output).first_line = first_line;
+                (*output).line_count = if leaves & LEAVES_OTHER_LINES != 0 {
+                    self.capture_reached(view, &*input);
+                    self.line_count - first_line
+                } else if leaves & LEAVES_MEMORY != 0 {
+                    0
+                } else if self.mode == MODE_SCAN {
+                    self.line_count += self.scan(view, pages, pieces);
+                    self.line_count - first_line
+                } else {
+                    self.capture_pages(block.captured, 1 + run - block.first_run, pieces);
+                    CAPTURED_PAGES
+                };
                 (*self.header).line_count = self.line_count;
                 (*output).exit = exit;
             }
@@ -232,39 +236,25 @@ impl Batch {
         }
     }
 
-    /// Captures the lines that the stores of `block` reach in a run with this start, in ascending order, and puts back
+    /// Captures those lines that the run which began with `input` has changed among the ones it may store to, and puts back
     /// what they held.
     ///
     /// # Safety
-    /// `pages` and `pieces` are the mapped writable pages of `block`, which has stores.
-    unsafe fn capture_reached(
-        &mut self,
-        view: &Header,
-        block: &WireBlock,
-        pages: *const WirePage,
-        pieces: &[IoVec],
-        input: &RunInput,
-    ) {
-        self.reach.clear();
-        for store in 0..block.store_count {
-            // SAFETY: the host gives `store_count` of them in the input part.
-            unsafe { self.reach.add(&*at::<WireStore>(view.stores).add((block.first_store + store) as usize), input) };
-        }
-        for &address in self.reach.lines() {
-            let Some(index) = pieces.iter().position(|piece| piece.base == address & !(PAGE - 1)) else {
-                continue;
-            };
-            // SAFETY: the line lies in a writable page; the host leaves room for all lines of all runs.
+    /// They lie in mapped writable pages.
+    unsafe fn capture_reached(&mut self, view: &Header, input: &RunInput) {
+        for i in 0..input.reached_count {
+            // SAFETY: the caller's contract; the host leaves room for all lines of all runs.
             unsafe {
-                let pristine = (*pages.add(index)).pristine + address % PAGE;
+                let reached = *at::<WireReached>(view.reached).add((input.first_reached + i) as usize);
                 let slot = at::<WireLine>(view.lines).add(self.line_count as usize);
-                self.line_count += u32::from(memory::take_line(address as *mut u8, at(pristine), slot));
+                let line = reached.address as *mut u8;
+                self.line_count += u32::from(memory::take_line(line, at(reached.pristine), slot));
             }
         }
     }
 
-    /// Before the last run of a block that leaves other lines alone: how many of those are not as they were. They are put
-    /// back.
+    /// Before the last run of a block that leaves other lines alone: puts back all lines that are not as they were, and
+    /// says how many they are (scan mode); or captures all pages, for the host to see (copy mode).
     ///
     /// # Safety
     /// `pages` and `pieces` are the mapped writable pages of `block`.
@@ -275,48 +265,39 @@ impl Batch {
         pages: *const WirePage,
         pieces: &[IoVec],
     ) -> u64 {
-        if block.leaves & LEAVES_OTHER_LINES == 0 || self.mode != MODE_SCAN {
-            return 0;
-        }
-        let mut count = 0;
-        for i in 0..pieces.len() {
+        if self.mode == MODE_SCAN {
             // SAFETY: the caller's contract; what is written behind the lines so far is not kept.
-            unsafe {
-                let page = *pages.add(i);
-                let lines = at::<WireLine>(view.lines).add(self.line_count as usize);
-                count += memory::scan_page(self.width, page.address as *mut u8, at(page.pristine), lines);
-            }
+            u64::from(unsafe { self.scan(view, pages, pieces) })
+        } else {
+            self.capture_pages(block.captured, 0, pieces);
+            0
         }
-        count as u64
     }
 
-    /// Captures all lines that a run has changed, in ascending order, and puts back what they held (scan mode), or all
-    /// writable pages.
+    /// Writes all changed lines behind those found so far, in ascending order, puts back what they held, and says how
+    /// many they are.
     ///
     /// # Safety
-    /// `pages` and `pieces` are the mapped writable pages of `block`.
-    unsafe fn capture_memory(
-        &mut self,
-        view: &Header,
-        block: &WireBlock,
-        pages: *const WirePage,
-        pieces: &[IoVec],
-        run: u32,
-    ) {
-        if self.mode == MODE_SCAN {
-            for i in 0..pieces.len() {
-                // SAFETY: the caller's contract; the host leaves room for all lines of all runs.
-                unsafe {
-                    let page = *pages.add(i);
-                    let lines = at::<WireLine>(view.lines).add(self.line_count as usize);
-                    let found =
-                        memory::scan_page(self.width, page.address as *mut u8, at(page.pristine), lines);
-                    self.line_count += found as u32;
-                }
+    /// `pages` and `pieces` are the mapped writable pages of the block.
+    unsafe fn scan(&self, view: &Header, pages: *const WirePage, pieces: &[IoVec]) -> u32 {
+        let mut count = 0;
+        for i in 0..pieces.len() {
+            // SAFETY: the caller's contract; the host leaves room for all lines of all runs.
+            unsafe {
+                let page = *pages.add(i);
+                let lines = at::<WireLine>(view.lines).add((self.line_count + count) as usize);
+                let found = memory::scan_page(self.width, page.address as *mut u8, at(page.pristine), lines);
+                count += found as u32;
             }
-        } else if !pieces.is_empty() {
+        }
+        count
+    }
+
+    /// Writes all pages to place `index` of those from file offset `captured` on.
+    fn capture_pages(&self, captured: u64, index: u32, pieces: &[IoVec]) {
+        if !pieces.is_empty() {
             let size = pieces.len() as u64 * PAGE;
-            let offset = block.captured + u64::from(run - block.first_run) * size;
+            let offset = captured + u64::from(index) * size;
             sys::pwritev(self.fd, pieces.as_ptr(), pieces.len() as u64, offset);
         }
     }

@@ -12,7 +12,6 @@ mod cpu;
 #[path = "../src/layout.rs"]
 mod layout;
 mod memory;
-mod reach;
 mod signals;
 mod switch;
 mod sys;

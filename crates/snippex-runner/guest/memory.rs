@@ -2,7 +2,7 @@
 
 use core::arch::asm;
 use core::arch::x86_64::{
-    __m128i, __m256i, __m512i, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8, _mm_storeu_si128, _mm256_loadu_si256,
+    __m256i, __m512i, _mm256_loadu_si256,
     _mm256_or_si256, _mm256_testz_si256, _mm256_xor_si256, _mm512_loadu_si512, _mm512_or_si512,
     _mm512_test_epi64_mask, _mm512_xor_si512,
 };
@@ -78,14 +78,18 @@ pub unsafe fn take_line(line: *mut u8, pristine: *const u8, slot: *mut WireLine)
     true
 }
 
-/// `rep movsb` takes longer to start than so few bytes take to copy.
+/// `rep movsb` takes longer to start than so few bytes take to copy, and emulators are quicker with general registers.
 ///
 /// # Safety
-/// `to` is writable, `from` readable, both `LINE` bytes.
+/// `to` is writable, `from` readable, both `LINE` bytes and aligned to eight.
 unsafe fn copy_line(to: *mut u8, from: *const u8) {
-    for i in 0..LINE / 16 {
-        // SAFETY: the caller's contract.
-        unsafe { _mm_storeu_si128(to.add(16 * i).cast(), _mm_loadu_si128(from.add(16 * i).cast())) };
+    for i in 0..LINE / 8 {
+        // SAFETY: the caller's contract; volatile keeps the compiler from calling `memcpy`.
+        unsafe {
+            to.cast::<u64>()
+                .add(i)
+                .write_volatile(from.cast::<u64>().add(i).read());
+        }
     }
 }
 
@@ -123,18 +127,15 @@ unsafe fn differ_avx(a: *const u8, b: *const u8) -> bool {
     }
 }
 
+/// # Safety
+/// Both are `LINE` readable bytes, aligned to eight.
 unsafe fn equal_line(a: *const u8, b: *const u8) -> bool {
-    // SAFETY: the caller gives 64 readable bytes on both sides; SSE2 is part of x86-64.
-    unsafe {
-        let equal = |i: usize| -> i32 {
-            let (x, y): (__m128i, __m128i) = (
-                _mm_loadu_si128(a.add(16 * i).cast()),
-                _mm_loadu_si128(b.add(16 * i).cast()),
-            );
-            _mm_movemask_epi8(_mm_cmpeq_epi8(x, y))
-        };
-        equal(0) & equal(1) & equal(2) & equal(3) == 0xffff
+    let mut any = 0;
+    for i in 0..LINE / 8 {
+        // SAFETY: the caller's contract; volatile keeps the compiler from using vectors, which emulators are slow with.
+        any |= unsafe { a.cast::<u64>().add(i).read_volatile() ^ b.cast::<u64>().add(i).read_volatile() };
     }
+    any == 0
 }
 
 /// # Safety

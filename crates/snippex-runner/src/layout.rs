@@ -131,8 +131,8 @@ pub struct Header {
     pub steps: u64,
     /// File offset of the [`WirePage`]s.
     pub writable: u64,
-    /// File offset of the [`WireStore`]s.
-    pub stores: u64,
+    /// File offset of the [`WireReached`]s.
+    pub reached: u64,
     /// File offset of the [`WireFill`]s.
     pub fills: u64,
     /// File offset of the [`RunInput`]s.
@@ -143,7 +143,7 @@ pub struct Header {
     pub outputs: u64,
     /// File offset of the [`VectorFile`]s after the runs, one for each.
     pub end_vectors: u64,
-    /// File offset of the [`WireLine`]s (scan mode).
+    /// File offset of the [`WireLine`]s.
     pub lines: u64,
 
     /// Written by the guest: the run it is at. With `EXIT_NONE` in its output, that run did not end.
@@ -220,8 +220,9 @@ pub const LEAVES_X87: u32 = 2;
 /// [`WireBlock::leaves`]: no instruction has to do with vector or opmask registers or MXCSR. All runs but the last
 /// neither load nor store them.
 pub const LEAVES_VECTORS: u32 = 4;
-/// [`WireBlock::leaves`]: no instruction stores to other lines than its [`WireStore`]s name. All runs but the last look at
-/// those alone; before the last one all lines are looked at, and those that should not have changed are counted.
+/// [`WireBlock::leaves`]: no instruction stores to other lines than the run's [`WireReached`]s name. In all runs but the last
+/// the guest looks at those alone and puts them back; before the last one all lines are looked at, for the host to see whether
+/// another one has changed.
 pub const LEAVES_OTHER_LINES: u32 = 8;
 
 /// [`RunOutput::stored`]: the x87 part of [`VectorFile::fx`] is in the output.
@@ -249,14 +250,10 @@ pub struct WireBlock {
     pub first_fill: u32,
     /// Number of its fills.
     pub fill_count: u32,
-    /// Index of the first of its stores.
-    pub first_store: u32,
-    /// Number of its stores, at most [`MAX_STORES`].
-    pub store_count: u32,
     /// File offset of what the writable pages hold before each run, one after the other (copy mode).
     pub pristine: u64,
-    /// File offset where the writable pages go after each run (copy mode): run after run, page after page. For a
-    /// program, where the byte at RIP goes.
+    /// File offset where the writable pages go (copy mode), page after page: first those before the last run, when the
+    /// block has [`LEAVES_OTHER_LINES`], then those after each run. For a program, where the byte at RIP goes.
     pub captured: u64,
     /// One of `KIND_*`.
     pub kind: u32,
@@ -285,34 +282,15 @@ pub struct WireFill {
     pub content: u64,
 }
 
-/// Most [`WireStore`]s of a block.
-pub const MAX_STORES: usize = 8;
-/// Most bytes of a [`WireStore`].
-pub const MAX_STORE_SIZE: u32 = 256;
-
-/// Memory that a block may store to: `size` bytes from an address that is a sum of start values,
-/// `constant + coefficients[i] * gpr[registers[i]] + ...`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A line that a run may store to, in a writable page of its block.
+#[derive(Clone, Copy, Debug)]
 #[repr(C)]
-pub struct WireStore {
-    /// Added to the terms and the base.
-    pub constant: u64,
-    /// Factors of the terms.
-    pub coefficients: [u64; 4],
-    /// Registers of the terms, in encoding order.
-    pub registers: [u8; 4],
-    /// Number of terms.
-    pub terms: u32,
-    /// Number of bytes, at most [`MAX_STORE_SIZE`].
-    pub size: u32,
-    /// 0, or [`STORE_FS`] or [`STORE_GS`].
-    pub segment: u32,
+pub struct WireReached {
+    /// Run-time address.
+    pub address: u64,
+    /// File offset of what it holds before the run.
+    pub pristine: u64,
 }
-
-/// [`WireStore::segment`]: FS base is added.
-pub const STORE_FS: u32 = 1;
-/// [`WireStore::segment`]: GS base is added.
-pub const STORE_GS: u32 = 2;
 
 /// Start state of a run, vectors apart.
 #[derive(Clone, Copy, Debug)]
@@ -333,6 +311,10 @@ pub struct RunInput {
     /// 1 when bits 128 and up of vector registers 0..15 are zero: they are then cleared, not loaded, which spares
     /// legacy SSE code the penalty for dirty upper halves.
     pub clean: u32,
+    /// Index of the first line that it may store to, with [`LEAVES_OTHER_LINES`].
+    pub first_reached: u32,
+    /// Number of these lines, which are in ascending order.
+    pub reached_count: u32,
 }
 
 /// x87, MXCSR, vector and opmask registers.
@@ -366,6 +348,9 @@ pub struct Fault {
     pub error: u64,
 }
 
+/// [`RunOutput::line_count`]: the writable pages were captured as a whole (copy mode).
+pub const CAPTURED_PAGES: u32 = u32::MAX;
+
 /// End state of a run, x87 and vectors apart.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
@@ -380,9 +365,9 @@ pub struct RunOutput {
     pub gs_base: u64,
     /// The exit that was taken, as its stub says, or [`EXIT_FAULT`].
     pub exit: u32,
-    /// Number of changed lines (scan mode).
+    /// Number of changed lines, or [`CAPTURED_PAGES`].
     pub line_count: u32,
-    /// Index of the first changed line (scan mode).
+    /// Index of the first changed line.
     pub first_line: u32,
     /// For a program that a signal ended: [`AT_RIP_READ`] and the byte at its RIP, 0 when that cannot be read.
     pub at_rip: u32,
@@ -391,7 +376,7 @@ pub struct RunOutput {
     pub stored: u64,
     /// Meaningful when `exit` is [`EXIT_FAULT`].
     pub fault: Fault,
-    /// Lines that earlier runs of the block have changed against [`LEAVES_OTHER_LINES`] (in the last run).
+    /// Lines that earlier runs of the block have changed against [`LEAVES_OTHER_LINES`] (in the last run, scan mode).
     pub stray_lines: u64,
 }
 

@@ -6,6 +6,7 @@ use tracing::debug;
 use super::runner_engine::RunnerEngine;
 use super::{EngineError, MemoryMode};
 use crate::batch;
+use crate::plan::MAX_REACHED;
 use crate::process::Answer;
 use crate::results::{EXIT_ABANDONED, EXIT_DIED, EXIT_HUNG, EXIT_UNMAPPABLE};
 
@@ -134,7 +135,11 @@ impl RunnerEngine {
         })?;
         let header = *self.shared.header();
         // Never less than before: lines of earlier runs stay where they are, whatever happened to the header.
-        self.line_count = header.line_count.clamp(self.line_count, MAX_LINES);
+        let most = match self.spec.memory {
+            MemoryMode::Scan => MAX_LINES,
+            MemoryMode::Copy => MAX_REACHED as u32,
+        };
+        self.line_count = header.line_count.clamp(self.line_count, most);
         if matches!(answer, Answer::Done) {
             if header.canary != MAGIC || header.magic != MAGIC || header.current_run > end {
                 self.process = None;

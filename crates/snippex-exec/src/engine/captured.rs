@@ -3,12 +3,14 @@
 use snippex_core::case::PAGE_SIZE;
 use snippex_core::group::Group;
 use snippex_runner::layout::{
-    EXIT_FAULT, LEAVES_MEMORY, LEAVES_VECTORS, LEAVES_X87, LINE, PAGE, WireBlock, WireLine,
+    CAPTURED_PAGES, EXIT_FAULT, LEAVES_MEMORY, LEAVES_OTHER_LINES, LEAVES_VECTORS, LEAVES_X87, LINE, PAGE,
+    WireBlock, WireLine,
 };
 
 use super::runner_engine::RunnerEngine;
 use super::{EngineError, MemoryMode};
-use crate::results::EXIT_DIED;
+use crate::plan::LINES_OFFSET;
+use crate::results::{self, EXIT_DIED};
 use tracing::debug;
 
 impl RunnerEngine {
@@ -48,14 +50,14 @@ impl RunnerEngine {
         };
         let memory = || match self.spec.memory {
             MemoryMode::Scan => output.line_count != 0,
-            MemoryMode::Copy => {
-                let contents = self.contents(index, group);
-                let pages = self.captured(block, last, contents.len()).chunks_exact(PAGE_SIZE);
-                pages.zip(contents).any(|(page, content)| page != content)
-            }
+            MemoryMode::Copy => self.differs(index, group, 1 + last),
         };
-        output.stray_lines != 0
-            || block.leaves & LEAVES_MEMORY != 0 && memory()
+        let other_lines = || match self.spec.memory {
+            MemoryMode::Scan => output.stray_lines != 0,
+            MemoryMode::Copy => last != 0 && self.differs(index, group, 0),
+        };
+        block.leaves & LEAVES_MEMORY != 0 && memory()
+            || block.leaves & LEAVES_OTHER_LINES != 0 && other_lines()
             || block.leaves & LEAVES_X87 != 0 && !end.same_x87(before)
             || block.leaves & LEAVES_VECTORS != 0 && !end.same_vectors(before, self.identity.components)
     }
@@ -69,14 +71,23 @@ impl RunnerEngine {
         self.plan.writable[index].iter().map(content).collect()
     }
 
-    /// The writable pages of a block after run `run` of it (copy mode).
-    fn captured(&self, block: &WireBlock, run: u32, pages: usize) -> &[u8] {
+    /// The writable pages of a block as they were captured for the time `index` (copy mode): 0 is before its last run, 1 after
+    /// the first one.
+    fn captured(&self, block: &WireBlock, index: u32, pages: usize) -> &[u8] {
         let size = pages as u64 * PAGE;
         self.shared
-            .slice(block.captured + u64::from(run) * size, size as usize)
+            .slice(block.captured + u64::from(index) * size, size as usize)
     }
 
-    /// Finds the changed lines in the pages that were captured in copy mode.
+    /// Whether the pages of group `index` that were captured at `time` are not as before each run (copy mode).
+    fn differs(&self, index: usize, group: &Group, time: u32) -> bool {
+        let contents = self.contents(index, group);
+        let block = &self.plan.blocks[index];
+        let pages = self.captured(block, time, contents.len()).chunks_exact(PAGE_SIZE);
+        pages.zip(contents).any(|(page, content)| page != content)
+    }
+
+    /// Brings together the changed lines that the guest has found in copy mode and those in the pages that it captured.
     pub(super) fn find_lines(&mut self, groups: &[Group]) {
         let mut lines = std::mem::take(&mut self.lines);
         lines.clear();
@@ -86,15 +97,22 @@ impl RunnerEngine {
             for run in 0..block.run_count {
                 let index = (block.first_run + run) as usize;
                 let first = lines.len();
-                let exit = self.plan.outputs(&self.shared)[index].exit;
-                if block.leaves & LEAVES_MEMORY == 0 && ran(exit) {
-                    let pages = self.captured(&block, run, contents.len()).chunks_exact(PAGE_SIZE);
+                let output = &self.plan.outputs(&self.shared)[index];
+                if !ran(output.exit) {
+                    // Nothing is known of its memory.
+                } else if output.line_count == CAPTURED_PAGES {
+                    let pages = self
+                        .captured(&block, 1 + run, contents.len())
+                        .chunks_exact(PAGE_SIZE);
                     for ((page, content), &address) in pages.zip(&contents).zip(&self.plan.writable[position])
                     {
                         if page != &content[..] {
                             push_lines(&mut lines, address, page, &content[..]);
                         }
                     }
+                } else {
+                    let found = self.shared.slice(LINES_OFFSET, self.line_count as usize);
+                    lines.extend_from_slice(results::changed(output, found));
                 }
                 let output = &mut self.plan.outputs_mut(&mut self.shared)[index];
                 output.first_line = first as u32;
@@ -135,7 +153,6 @@ mod tests {
     use snippex_core::block::{Block, Origin, Terminator};
     use snippex_core::case::{Access, Case, Page, Placement};
     use snippex_core::state::MachineState;
-    use snippex_runner::layout::LEAVES_OTHER_LINES;
 
     use super::*;
     use crate::engine::{Engine, EngineSpec};

@@ -126,15 +126,11 @@ impl RunnerEngine {
         if !self.spec.shortcuts {
             return 0;
         }
-        let scan = match self.spec.memory {
-            MemoryMode::Scan => LEAVES_OTHER_LINES,
-            MemoryMode::Copy => 0,
-        };
         // A CPU changes nothing that the instruction does not name. An emulator might, by a register that it uses for
         // something else: then it does so in every run of the block, the last one included. Vector registers are at stake
         // in any code, and cost it little.
         let vectors = if self.spec.native { LEAVES_VECTORS } else { 0 };
-        LEAVES_MEMORY | LEAVES_X87 | scan | vectors
+        LEAVES_MEMORY | LEAVES_OTHER_LINES | LEAVES_X87 | vectors
     }
 
     /// Marks the runs whose x87 state the engine did not load as the case has it.

@@ -40,11 +40,12 @@ impl App<'_> {
     }
 }
 
-/// The command line, without what may hold a password.
+/// The command line, without what may hold a password. File names need not be UTF-8.
 pub(crate) fn typed() -> String {
     let mut words = Vec::new();
     let mut hide = false;
-    for word in std::env::args().skip(1) {
+    for word in std::env::args_os().skip(1) {
+        let word = word.to_string_lossy().into_owned();
         let hidden = std::mem::take(&mut hide);
         hide = word == "--database";
         words.push(match word.split_once('=') {

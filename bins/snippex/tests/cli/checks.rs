@@ -1,6 +1,10 @@
 //! Whole checks with real engines: native, mock and qemu-x86_64.
 
-use crate::sandbox::{BASH, PROGRAM, Sandbox, elf, needs};
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+use crate::sandbox::{BASH, Ended, PROGRAM, Sandbox, elf, needs};
 use serde_json::Value;
 
 const NUMBERS: [&str; 8] = [
@@ -278,6 +282,23 @@ fn several_programs_are_one_run() {
         "the most recent binary"
     );
     assert_eq!(sandbox.json(&["list", "--binary", "one"])[0]["number"], 1);
+}
+
+#[test]
+fn names_of_files_need_not_be_text() {
+    let sandbox = Sandbox::new();
+    let path = sandbox.path("").join(OsStr::from_bytes(b"not \xff text"));
+    std::fs::write(&path, elf(&[0x31, 0xc0, 0xc3])).unwrap();
+    let check = |command: &str| {
+        let mut command = sandbox.command(&[command, "-e", "native"]);
+        Ended::of(&command.arg(&path).output().unwrap())
+    };
+    let ended = check("check");
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let runs = sandbox.json(&["list", "--runs"]);
+    assert!(runs[0]["arguments"].as_str().unwrap().contains("text"), "{runs}");
+    let ended = check("bench");
+    assert_eq!(ended.code, Some(0), "{ended:?}");
 }
 
 #[test]

@@ -53,7 +53,8 @@ pub(crate) fn scope(
         return Ok(None);
     }
     let binaries = store.call(async |store| store.binaries().await).or_tell()?;
-    match binaries.last() {
+    // A binary whose blocks were all removed is no answer.
+    match binaries.iter().rfind(|binary| binary.blocks > 0) {
         Some(latest) => Ok(Some(latest.id)),
         None => {
             Err(Failure::new("there are no blocks in the database")
@@ -92,10 +93,13 @@ pub(crate) fn load(
     }
     if blocks.is_empty() {
         let of = named.map_or_else(String::new, |named| format!(" of {named}"));
-        return Err(
-            Failure::new(format!("there is no block {selection}{of} in the database"))
-                .hint("see `snippex list` and `snippex list --binaries` for what is there"),
-        );
+        let what = if *selection == Selection::all() {
+            "are no blocks".to_owned()
+        } else {
+            format!("is no block {selection}")
+        };
+        return Err(Failure::new(format!("there {what}{of} in the database"))
+            .hint("see `snippex list` and `snippex list --binaries` for what is there"));
     }
     Ok(blocks)
 }

@@ -75,7 +75,7 @@ impl Store {
     }
 }
 
-async fn insert(connection: &mut AnyConnection, binary: &NewBinary) -> sqlx::Result<BinaryId> {
+pub(crate) async fn insert(connection: &mut AnyConnection, binary: &NewBinary) -> sqlx::Result<BinaryId> {
     let sql = "INSERT INTO binaries (sha256, name, path, size, format) VALUES ($1, $2, $3, $4, $5)
                ON CONFLICT (sha256) DO UPDATE SET name = excluded.name, path = excluded.path RETURNING id";
     let query = sqlx::query_scalar(sql)

@@ -6,6 +6,7 @@ use snippex_core::block::Block;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
+use crate::binary::{self, NewBinary};
 use crate::error::StoreError;
 use crate::ids::{BinaryId, BlockNumber};
 use crate::insert::Insert;
@@ -45,30 +46,29 @@ impl Store {
     pub async fn add_blocks(&self, binary: BinaryId, blocks: &[Block]) -> Result<Added, StoreError> {
         let failed = self.failed("add blocks");
         let mut transaction = self.begin("add blocks").await?;
-        // Takes the lock first, so that what is known does not change while it is looked at.
-        reserve_numbers(&mut transaction, 0).await.map_err(&failed)?;
-        let mut known = known_blocks(&mut transaction, binary).await.map_err(&failed)?;
-        let mut new = Vec::new();
-        for block in blocks {
-            known.entry(key(block)).or_insert_with(|| {
-                new.push(block);
-                0
-            });
-        }
-        let count = new.len() as u64;
-        let last = reserve_numbers(&mut transaction, count).await.map_err(&failed)?;
-        let first = last - count.cast_signed() + 1;
-        let numbered: Vec<(i64, &Block)> = (first..).zip(new).collect();
-        insert(&mut transaction, binary, &numbered)
-            .await
-            .map_err(&failed)?;
+        let added = add(&mut transaction, binary, blocks).await.map_err(&failed)?;
         transaction.commit().await.map_err(failed)?;
-        known.extend(numbered.iter().map(|(number, block)| (key(block), *number)));
-        let numbers = blocks
-            .iter()
-            .map(|block| BlockNumber(known[&key(block)]))
-            .collect();
-        Ok(Added { numbers, new: count })
+        Ok(added)
+    }
+
+    /// Adds a binary and blocks of it as [`Store::add_binary`] and [`Store::add_blocks`] do, both or neither: whoever
+    /// is stopped meanwhile leaves no binary without blocks behind.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn add_binary_with_blocks(
+        &self,
+        binary: &NewBinary,
+        blocks: &[Block],
+    ) -> Result<Added, StoreError> {
+        let failed = self.failed("add blocks");
+        let mut transaction = self.begin("add blocks").await?;
+        // In the order in which whoever removes a binary takes the locks.
+        reserve_numbers(&mut transaction, 0).await.map_err(&failed)?;
+        let id = binary::insert(&mut transaction, binary).await.map_err(&failed)?;
+        let added = add(&mut transaction, id, blocks).await.map_err(&failed)?;
+        transaction.commit().await.map_err(failed)?;
+        Ok(added)
     }
 
     /// The first `limit` selected blocks with a number above `after`, in ascending order of number; only those
@@ -140,6 +140,30 @@ impl Store {
             value: format!("{value} (block {number})"),
         })
     }
+}
+
+async fn add(connection: &mut AnyConnection, binary: BinaryId, blocks: &[Block]) -> sqlx::Result<Added> {
+    // Takes the lock first, so that what is known does not change while it is looked at.
+    reserve_numbers(connection, 0).await?;
+    let mut known = known_blocks(connection, binary).await?;
+    let mut new = Vec::new();
+    for block in blocks {
+        known.entry(key(block)).or_insert_with(|| {
+            new.push(block);
+            0
+        });
+    }
+    let count = new.len() as u64;
+    let last = reserve_numbers(connection, count).await?;
+    let first = last - count.cast_signed() + 1;
+    let numbered: Vec<(i64, &Block)> = (first..).zip(new).collect();
+    insert(connection, binary, &numbered).await?;
+    known.extend(numbered.iter().map(|(number, block)| (key(block), *number)));
+    let numbers = blocks
+        .iter()
+        .map(|block| BlockNumber(known[&key(block)]))
+        .collect();
+    Ok(Added { numbers, new: count })
 }
 
 /// Gives out the next `count` numbers and returns the last of them. Whoever adds or removes blocks at the same

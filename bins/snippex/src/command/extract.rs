@@ -139,8 +139,7 @@ pub(crate) fn store(
 ) -> Result<(Added, Vec<Block>), Failure> {
     let binary = binary.clone();
     let add = async move |store: &snippex_store::Store| {
-        let id = store.add_binary(&binary).await?;
-        let added = store.add_blocks(id, &blocks).await?;
+        let added = store.add_binary_with_blocks(&binary, &blocks).await?;
         Ok((added, blocks))
     };
     store.call(add).or_tell()

@@ -1,6 +1,6 @@
 //! Extraction and what can be done with stored blocks.
 
-use crate::sandbox::{PROGRAM, Sandbox, default_database};
+use crate::sandbox::{PROGRAM, Sandbox, default_database, elf, tiny_program};
 use serde_json::Value;
 
 #[test]
@@ -167,4 +167,19 @@ fn a_reader_that_leaves_is_no_error() {
         (output.status.code(), output.stderr.as_slice()),
         (Some(0), &b""[..])
     );
+}
+
+#[test]
+fn a_binary_without_blocks_is_not_the_most_recent() {
+    let sandbox = Sandbox::new();
+    for (name, code) in [("one", &[0x90, 0xc3][..]), ("two", &[0xc3])] {
+        sandbox.file(name, &elf(code));
+        sandbox.ok(&["extract", name]);
+    }
+    sandbox.ok(&["remove", "2"]);
+    assert_eq!(sandbox.json(&["list"])[0]["binary"], "one");
+    sandbox.ok(&["remove", "1"]);
+    sandbox
+        .run(&["validate", "all", "-e", "native"])
+        .refused(&["there are no blocks in the database", "snippex extract"]);
 }

@@ -3,6 +3,7 @@
 use snippex_core::block::{Block, Origin, Terminator, Unrunnable};
 use snippex_store::*;
 
+use super::execute;
 use super::samples::*;
 
 pub(crate) fn blocks_get_numbers_that_stay(location: &Location) {
@@ -110,6 +111,17 @@ pub(crate) fn a_binary_is_known_by_its_content(location: &Location) {
         store.call(async move |store| store.binary(id).await).unwrap(),
         expected
     );
+}
+
+pub(crate) fn a_binary_comes_with_its_blocks_or_not_at_all(location: &Location) {
+    let store = open(location);
+    execute(location, "ALTER TABLE blocks RENAME TO hidden");
+    let (id, blocks) = (binary("a"), vec![block(0x1000)]);
+    store
+        .call(async move |store| store.add_binary_with_blocks(&id, &blocks).await)
+        .unwrap_err();
+    execute(location, "ALTER TABLE hidden RENAME TO blocks");
+    assert_eq!(store.call(async |store| store.binaries().await).unwrap(), []);
 }
 
 pub(crate) fn a_large_binary_fits(location: &Location) {

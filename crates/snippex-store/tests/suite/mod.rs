@@ -31,6 +31,7 @@ macro_rules! every_test {
                 blocks_come_back_as_they_were,
                 pages_of_blocks_follow_each_other,
                 a_binary_is_known_by_its_content,
+                a_binary_comes_with_its_blocks_or_not_at_all,
                 a_large_binary_fits,
             }
             runs {

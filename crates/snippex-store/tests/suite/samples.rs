@@ -71,10 +71,7 @@ pub(crate) fn add_blocks(store: &StoreHandle, name: &str, count: u64) -> Vec<Blo
             .map(|index| block(0x1000 + 16 * index))
             .collect::<Vec<_>>(),
     );
-    let added = store.call(async move |store| {
-        let id = store.add_binary(&binary).await?;
-        store.add_blocks(id, &blocks).await
-    });
+    let added = store.call(async move |store| store.add_binary_with_blocks(&binary, &blocks).await);
     added.unwrap().numbers
 }
 

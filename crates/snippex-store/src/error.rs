@@ -205,6 +205,14 @@ impl StoreError {
                 "check user, password and database name in --database, and the user's rights"
             }
             Self::Orphan { .. } => "another command removed it meanwhile; run this command again",
+            Self::Missing { what: "run", .. } => "see `snippex list --runs` for what is there",
+            Self::Missing {
+                what: "divergence", ..
+            } => "see `snippex list --divergences RUN` for those of a run, and `snippex list --runs`",
+            Self::Missing {
+                what: "observation", ..
+            } => "`snippex simulate` keeps observations and tells their numbers",
+            Self::Missing { what: "binary", .. } => "see `snippex list --binaries` for what is there",
             Self::Missing { .. } => "see `snippex list` for what is there",
             Self::Value { .. } | Self::Codec { .. } => {
                 "it was changed by another program or a newer snippex; remove the block and run it again"

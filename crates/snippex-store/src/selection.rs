@@ -61,6 +61,19 @@ impl Selection {
             .any(|&(first, last)| (first..=last).contains(&number.0))
     }
 
+    /// What is left of it above `number`; `None` when that is nothing.
+    #[must_use]
+    pub fn after(&self, number: BlockNumber) -> Option<Self> {
+        let next = number.0.checked_add(1)?;
+        let left = Self::merge(
+            self.ranges
+                .iter()
+                .map(|&(first, last)| (first.max(next), last))
+                .collect(),
+        );
+        (!left.ranges.is_empty()).then_some(left)
+    }
+
     fn merge(mut ranges: Vec<(i64, i64)>) -> Self {
         ranges.retain(|(first, last)| first <= last);
         ranges.sort_unstable();
@@ -170,6 +183,9 @@ mod tests {
             for number in 0..62 {
                 prop_assert_eq!(selection.contains(BlockNumber(number)), numbers.contains(&number));
             }
+            let (after, left) = (BlockNumber(30), numbers.range(31..).copied().map(BlockNumber));
+            let left = Selection::of(left);
+            prop_assert_eq!(selection.after(after), (!left.ranges.is_empty()).then_some(left));
         }
     }
 }

@@ -123,20 +123,28 @@ pub(crate) struct ListArgs {
     #[arg(long, short, value_name = "NAME|SHA")]
     pub(crate) binary: Option<String>,
     /// List binaries instead of blocks
-    #[arg(long, conflicts_with_all = ["runs", "divergences", "binary"])]
+    #[arg(long, conflicts_with_all = ["runs", "divergences", "binary", "selection", "FilterArgs"])]
     pub(crate) binaries: bool,
     /// List runs instead of blocks
-    #[arg(long, conflicts_with_all = ["divergences", "binary"])]
+    #[arg(long, conflicts_with_all = ["divergences", "binary", "selection", "FilterArgs"])]
     pub(crate) runs: bool,
     /// List the divergences of a run instead of blocks; of the latest one when RUN is left out
-    #[arg(long, value_name = "RUN", conflicts_with = "binary")]
-    pub(crate) divergences: Option<Option<i64>>,
+    #[arg(
+        long,
+        value_name = "RUN",
+        conflicts_with_all = ["binary", "selection", "FilterArgs"],
+        value_parser = run
+    )]
+    pub(crate) divergences: Option<Option<RunId>>,
     /// At most N rows; 0 for all
-    #[arg(long, short = 'n', value_name = "N", default_value_t = 50)]
+    #[arg(long, short = 'n', value_name = "N", default_value_t = DEFAULT_LIMIT)]
     pub(crate) limit: u32,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
 }
+
+/// Rows of a list.
+pub(crate) const DEFAULT_LIMIT: u32 = 50;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\

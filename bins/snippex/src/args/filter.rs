@@ -1,5 +1,6 @@
 //! Options that say which blocks count and which of them are taken.
 
+use std::fmt;
 use std::ops::Range;
 
 use clap::{Args, ValueEnum};
@@ -61,6 +62,37 @@ impl FilterArgs {
     }
 }
 
+impl fmt::Display for FilterArgs {
+    /// As it would be typed, each option after a space.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, value) in [("min-size", self.min_size), ("max-size", self.max_size)] {
+            if let Some(value) = value {
+                write!(f, " --{name} {value}")?;
+            }
+        }
+        if let Some(kinds) = self.instruction_types {
+            let names: Vec<&str> = kinds.names().collect();
+            write!(f, " --instruction-types {}", names.join(","))?;
+        }
+        if let Some(range) = &self.address_range {
+            write!(f, " --address-range {:#x}-{:#x}", range.start, range.end)?;
+        }
+        for (name, given) in [
+            ("has-memory-access", self.has_memory_access),
+            ("no-memory-access", self.no_memory_access),
+            ("has-control-flow", self.has_control_flow),
+            ("no-control-flow", self.no_control_flow),
+            ("runnable", self.runnable),
+            ("no-sweep", self.no_sweep),
+        ] {
+            if given {
+                write!(f, " --{name}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Which of the blocks that count are taken.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Selection")]
@@ -105,5 +137,27 @@ impl From<StrategyArg> for Strategy {
             StrategyArg::Diverse => Self::Diverse,
             StrategyArg::Complex => Self::Complex,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Typed {
+        #[command(flatten)]
+        filter: FilterArgs,
+    }
+
+    #[test]
+    fn filters_are_written_as_they_are_read() {
+        let words = "x --min-size 3 --max-size 9 --instruction-types fpu,avx --address-range 0x10-0x20 \
+                     --has-memory-access --no-control-flow --runnable --no-sweep";
+        let typed = Typed::parse_from(words.split_whitespace());
+        assert_eq!(format!("x{}", typed.filter), words);
+        assert_eq!(Typed::parse_from(["x"]).filter.to_string(), "");
     }
 }

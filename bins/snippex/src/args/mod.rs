@@ -13,7 +13,8 @@ pub(crate) use blocks::BlocksArgs;
 pub(crate) use bugs::{BugsArgs, BugsCommand, KnownCommand, ReduceArgs};
 pub(crate) use commands::{
     AddEngineArgs, AnalyzeArgs, BenchArgs, CheckArgs, Command, CompareArgs, CompletionsArgs, ConformanceArgs,
-    DisasmArgs, EnginesCommand, ExtractArgs, ListArgs, RemoveArgs, SimulateArgs, Syntax, ValidateArgs,
+    DEFAULT_LIMIT, DisasmArgs, EnginesCommand, ExtractArgs, ListArgs, RemoveArgs, SimulateArgs, Syntax,
+    ValidateArgs,
 };
 pub(crate) use engine::{EngineArgs, ReferenceArgs, RunArgs};
 pub(crate) use filter::{FilterArgs, SelectArgs};

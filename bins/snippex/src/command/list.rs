@@ -10,7 +10,7 @@ use snippex_core::select::{Filter, features};
 use snippex_store::{BinaryId, RunId, Selection, StoreHandle, StoredBlock, Timestamp};
 
 use crate::app::App;
-use crate::args::ListArgs;
+use crate::args::{DEFAULT_LIMIT, ListArgs};
 use crate::blocks;
 use crate::tell::OrTell;
 use crate::view::{BlockView, grouped, several, word};
@@ -23,11 +23,11 @@ pub(crate) fn run(app: &App<'_>, args: &ListArgs) -> Result<ExitStatus, Failure>
         args.limit as usize
     };
     if args.binaries {
-        binaries(app, &store)?;
+        binaries(app, &store, limit)?;
     } else if args.runs {
         runs(app, &store, args.limit)?;
     } else if let Some(run) = args.divergences {
-        divergences(app, &store, run.map(RunId), limit)?;
+        divergences(app, &store, run, limit)?;
     } else {
         let filter = args.filter.options().check().or_tell()?;
         list_blocks(app, &store, args, &filter, limit)?;
@@ -72,19 +72,31 @@ fn list_blocks(
         return Ok(());
     }
     app.printer.line(table(&found, app.printer.width()))?;
-    let mut shown: Vec<&str> = found.iter().map(name).collect();
-    shown.dedup();
-    app.printer.note(format_args!(
-        "{} of {} of {}",
-        grouped(found.len() as u64),
-        several(total, "block"),
-        shown.join(", ")
-    ));
-    if more && let Some(last) = found.last() {
-        app.printer
-            .note(format_args!("next: snippex list {}-", last.number.0 + 1));
+    // Without a binary the total is that of all binaries, whichever the blocks on this page are of.
+    let of = match (binary, names.len()) {
+        (None, 2..) => String::new(),
+        _ => format!(" of {}", name(&found[0])),
+    };
+    let (shown, total) = (grouped(found.len() as u64), several(total, "block"));
+    app.printer.note(format_args!("{shown} of {total}{of}"));
+    if more && let Some(next) = next_page(args, &found) {
+        app.printer.note(format_args!("next: {next}"));
     }
     Ok(())
+}
+
+/// The command that goes on where this one stopped.
+fn next_page(args: &ListArgs, found: &[StoredBlock]) -> Option<String> {
+    let rest = args.selection.after(found.last()?.number)?;
+    let binary = match &args.binary {
+        Some(binary) => format!(" --binary {binary}"),
+        None => String::new(),
+    };
+    let limit = match args.limit {
+        DEFAULT_LIMIT => String::new(),
+        limit => format!(" -n {limit}"),
+    };
+    Some(format!("snippex list {rest}{binary}{limit}{}", args.filter))
 }
 
 /// The first `limit` selected blocks that match, and whether there may be more.
@@ -190,8 +202,10 @@ fn names(store: &StoreHandle) -> Result<HashMap<BinaryId, String>, Failure> {
         .collect())
 }
 
-fn binaries(app: &App<'_>, store: &StoreHandle) -> Result<(), Failure> {
-    let binaries = store.call(async |store| store.binaries().await).or_tell()?;
+fn binaries(app: &App<'_>, store: &StoreHandle, limit: usize) -> Result<(), Failure> {
+    let mut binaries = store.call(async |store| store.binaries().await).or_tell()?;
+    let more = binaries.len() > limit;
+    binaries.truncate(limit);
     let views = binaries.iter().map(|binary| {
         let of = &binary.binary;
         json!({"name": of.name, "path": of.path, "sha256": of.sha256, "format": of.format, "size": of.size,
@@ -211,17 +225,25 @@ fn binaries(app: &App<'_>, store: &StoreHandle) -> Result<(), Failure> {
                 let (blocks, size) = (grouped(binary.blocks), units::bytes(of.size));
                 table.row([&of.name, &blocks, &size, &of.format, &of.sha256[..12], &of.path]);
             }
-            app.printer.line(table)
+            app.printer.line(table)?;
+            say_if_more(app, more);
+            Ok(())
         }
     }
 }
 
+fn say_if_more(app: &App<'_>, more: bool) {
+    if more {
+        app.printer.note("there are more: --limit 0 lists all");
+    }
+}
+
 fn runs(app: &App<'_>, store: &StoreHandle, limit: u32) -> Result<(), Failure> {
-    let limit = if limit == 0 { u32::MAX } else { limit };
-    let runs = store
+    let limit = if limit == 0 { usize::MAX } else { limit as usize };
+    let mut runs = store
         .call(async move |store| {
             let mut rows = Vec::new();
-            for run in store.runs(None, limit).await? {
+            for run in store.runs(None, one_more(limit)).await? {
                 let totals = store.totals(run.id).await?;
                 let mut engines = Vec::new();
                 for engine in &run.run.engines {
@@ -232,6 +254,8 @@ fn runs(app: &App<'_>, store: &StoreHandle, limit: u32) -> Result<(), Failure> {
             Ok(rows)
         })
         .or_tell()?;
+    let more = runs.len() > limit;
+    runs.truncate(limit);
     let views = runs.iter().map(|(run, totals, engines)| {
         let sum = |of: fn(&snippex_store::Counts) -> u64| totals.iter().map(|(_, _, counts)| of(counts)).sum::<u64>();
         json!({"run": run.id, "command": run.run.command, "arguments": run.run.arguments, "status": run.status,
@@ -267,12 +291,18 @@ fn runs(app: &App<'_>, store: &StoreHandle, limit: u32) -> Result<(), Failure> {
             grouped(diverged),
         ]);
     }
-    app.printer.line(table)
+    app.printer.line(table)?;
+    say_if_more(app, more);
+    Ok(())
+}
+
+/// Asks for one row more than is shown, to know whether there are more.
+fn one_more(limit: usize) -> u32 {
+    u32::try_from(limit).unwrap_or(u32::MAX).saturating_add(1)
 }
 
 fn divergences(app: &App<'_>, store: &StoreHandle, run: Option<RunId>, limit: usize) -> Result<(), Failure> {
-    let limit = u32::try_from(limit).unwrap_or(u32::MAX);
-    let found = store
+    let mut found = store
         .call(async move |store| {
             let run = match run {
                 Some(run) => store.run(run).await?.id,
@@ -281,9 +311,11 @@ fn divergences(app: &App<'_>, store: &StoreHandle, run: Option<RunId>, limit: us
                     None => return Ok(Vec::new()),
                 },
             };
-            store.divergences(Some(run), None, None, limit).await
+            store.divergences(Some(run), None, None, one_more(limit)).await
         })
         .or_tell()?;
+    let more = found.len() > limit;
+    found.truncate(limit);
     let views = found.iter().map(|divergence| {
         let differences: serde_json::Value =
             serde_json::from_str(&divergence.differences).unwrap_or_default();
@@ -318,6 +350,7 @@ fn divergences(app: &App<'_>, store: &StoreHandle, run: Option<RunId>, limit: us
         ]);
     }
     app.printer.line(table)?;
+    say_if_more(app, more);
     app.printer.note("one in full: snippex compare --divergence N");
     Ok(())
 }

@@ -147,11 +147,15 @@ fn numbers_that_do_not_exist() {
     sandbox
         .run(&["disasm", "9"])
         .refused(&["no block 9", "snippex list"]);
-    sandbox.run(&["compare", "1", "2"]).refused(&["no observation 1"]);
+    sandbox
+        .run(&["compare", "1", "2"])
+        .refused(&["no observation 1", "snippex simulate"]);
     sandbox
         .run(&["compare", "--divergence", "1"])
-        .refused(&["no divergence 1"]);
-    sandbox.run(&["remove", "--run", "1"]).refused(&["no run 1"]);
+        .refused(&["no divergence 1", "snippex list --divergences"]);
+    sandbox
+        .run(&["remove", "--run", "1"])
+        .refused(&["no run 1", "snippex list --runs"]);
     sandbox.run(&["remove", "77"]).refused(&["no block 77"]);
     sandbox
         .run(&["list", "--binary", "nobody"])

@@ -170,6 +170,75 @@ fn a_reader_that_leaves_is_no_error() {
 }
 
 #[test]
+fn the_next_page_is_of_the_same_list() {
+    let sandbox = Sandbox::new();
+    sandbox.ok(&["extract", PROGRAM]);
+    sandbox.file("later", &tiny_program());
+    sandbox.ok(&["extract", "later"]);
+    let next = |arguments: &[&str]| {
+        let told = sandbox.ok(arguments).stderr;
+        let line = told.lines().find_map(|line| line.strip_prefix("next: snippex "));
+        line.unwrap_or_else(|| panic!("{told}")).to_owned()
+    };
+    let numbers = |arguments: &[&str]| -> Vec<u64> {
+        let list = sandbox.json(arguments);
+        let blocks = list.as_array().unwrap().iter();
+        blocks.map(|block| block["number"].as_u64().unwrap()).collect()
+    };
+    for list in [
+        &[
+            "list",
+            "--binary",
+            "true",
+            "--min-size",
+            "4",
+            "--has-memory-access",
+        ][..],
+        &["list", "3-200", "--instruction-types", "sse,branch", "--no-sweep"],
+    ] {
+        let all = numbers(&[list, &["-n", "0"]].concat());
+        let first = numbers(&[list, &["-n", "5"]].concat());
+        let next = next(&[list, &["-n", "5"]].concat());
+        let second = numbers(&next.split(' ').collect::<Vec<_>>());
+        assert_eq!([first, second].concat(), all[..10], "{next}");
+    }
+    let told = sandbox.ok(&["list", "1-200", "-n", "5"]).stderr;
+    assert!(
+        told.contains("5 of 200 blocks\n"),
+        "blocks of whichever binary: {told}"
+    );
+}
+
+#[test]
+fn what_a_list_cannot_heed_is_refused() {
+    let sandbox = Sandbox::new();
+    for what in ["--binaries", "--runs", "--divergences=1"] {
+        for filter in [&["5"][..], &["--min-size", "3"], &["--no-sweep"]] {
+            let ended = sandbox.run(&[&["list", what], filter].concat());
+            assert_eq!(ended.code, Some(2), "{ended:?}");
+            assert!(ended.stderr.contains("cannot be used with"), "{ended:?}");
+        }
+    }
+    let ended = sandbox.run(&["list", "--divergences=x"]);
+    assert!(ended.stderr.contains("write a number from 1 upward"), "{ended:?}");
+}
+
+#[test]
+fn lists_say_when_they_are_cut() {
+    let sandbox = Sandbox::new();
+    for (name, code) in [("one", &[0x90, 0xc3][..]), ("two", &[0xc3])] {
+        sandbox.file(name, &elf(code));
+        sandbox.ok(&["check", name, "-e", "native", "--states", "1"]);
+    }
+    for what in ["--runs", "--binaries"] {
+        let cut = sandbox.ok(&["list", what, "-n", "1"]);
+        assert!(cut.stderr.contains("--limit 0"), "{cut:?}");
+        let whole = sandbox.ok(&["list", what, "-n", "2"]);
+        assert!(!whole.stderr.contains("--limit 0"), "{whole:?}");
+    }
+}
+
+#[test]
 fn a_binary_without_blocks_is_not_the_most_recent() {
     let sandbox = Sandbox::new();
     for (name, code) in [("one", &[0x90, 0xc3][..]), ("two", &[0xc3])] {

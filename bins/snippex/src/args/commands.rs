@@ -225,13 +225,21 @@ pub(crate) struct ValidateArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    after_help = "\
 Examples:
   snippex compare 1 2                 two observations that simulate stored
-  snippex compare --divergence 12     both sides of a divergence that check found")]
+  snippex compare --divergence 12     both sides of a divergence that check found",
+    override_usage = "snippex compare [OPTIONS] <A> <B>\n       snippex compare [OPTIONS] --divergence <N>"
+)]
 pub(crate) struct CompareArgs {
     /// Observation that is taken as right, by number
-    #[arg(value_name = "A", required_unless_present = "divergence", requires = "actual", value_parser = observation)]
+    #[arg(
+        value_name = "A",
+        required_unless_present = "divergence",
+        requires = "actual",
+        value_parser = observation
+    )]
     pub(crate) expected: Option<ObservationId>,
     /// Observation to compare with it
     #[arg(value_name = "B", value_parser = observation)]

@@ -24,7 +24,14 @@ struct Sides {
     case: Case,
     expected: (EngineId, Observation),
     actual: (EngineId, Observation),
-    /// The instruction a check found the engines to part at.
+    /// What a check found out.
+    found: Option<Found>,
+}
+
+/// What a check that ran the block's prefixes knows better than a comparison of the ends can guess.
+struct Found {
+    kind: String,
+    /// Form of the instruction at which the engines part.
     begins_at: Option<String>,
 }
 
@@ -69,11 +76,17 @@ pub(crate) fn run(app: &App<'_>, args: &CompareArgs) -> Result<ExitStatus, Failu
         app.printer.line(format_args!(
             "\n{}\n\n{}",
             view.text(),
-            told(&comparison, sides.begins_at.as_deref())
+            told(&comparison, sides.found.as_ref())
         ))?;
     } else {
-        let document = json!({"block": sides.block, "state": sides.state_index, "expected": reference.name,
+        let mut document = json!({"block": sides.block, "state": sides.state_index, "expected": reference.name,
             "actual": subject.name, "covered": covered.names().collect::<Vec<_>>(), "comparison": comparison});
+        if let Some(found) = &sides.found
+            && let Some(class) = document.pointer_mut("/comparison/detail/class")
+        {
+            let culprit = found.begins_at.as_ref().map(|form| json!({"form": form}));
+            *class = json!({"kind": found.kind, "culprit": culprit});
+        }
         match app.format {
             Format::Jsonl => app.printer.json_line(&document)?,
             _ => app.printer.json(&document)?,
@@ -93,7 +106,10 @@ fn sides(store: &StoreHandle, args: &CompareArgs) -> Result<Sides, Failure> {
             case: found.case,
             expected: (found.summary.reference, found.expected),
             actual: (found.summary.engine, found.actual),
-            begins_at: found.summary.culprit,
+            found: Some(Found {
+                kind: found.summary.class,
+                begins_at: found.summary.culprit,
+            }),
         });
     }
     let (a, b) = args
@@ -118,12 +134,12 @@ fn sides(store: &StoreHandle, args: &CompareArgs) -> Result<Sides, Failure> {
         case: expected.case,
         expected: (expected.summary.engine, expected.observation),
         actual: (actual.summary.engine, actual.observation),
-        begins_at: None,
+        found: None,
     })
 }
 
 /// The verdict in words, and what the marks mean.
-fn told(comparison: &Comparison, begins_at: Option<&str>) -> String {
+fn told(comparison: &Comparison, found: Option<&Found>) -> String {
     match comparison {
         Comparison::Match(noted) if noted.is_empty() => format!("{GOOD}match{GOOD:#}: every bit agrees"),
         Comparison::Match(noted) => {
@@ -136,7 +152,9 @@ fn told(comparison: &Comparison, begins_at: Option<&str>) -> String {
         Comparison::Inconclusive(reason) => format!("{UNSURE}inconclusive{UNSURE:#}: {}", why(reason)),
         Comparison::Diverged(divergence) => {
             let class = &divergence.class;
-            // A check has run the block's prefixes and knows; otherwise the last writer is a guess.
+            let kind = found.map_or_else(|| word(&class.kind), |found| found.kind.clone());
+            // Without a check the last writer is a guess.
+            let begins_at = found.and_then(|found| found.begins_at.as_ref());
             let culprit = match (begins_at, &class.culprit) {
                 (Some(form), _) => format!(", beginning at {form}"),
                 (None, Some(guess)) => {
@@ -149,10 +167,7 @@ fn told(comparison: &Comparison, begins_at: Option<&str>) -> String {
                 (None, None) => String::new(),
             };
             let count = several(divergence.differences.len() as u64, "difference");
-            let mut text = format!(
-                "{BAD}diverged{BAD:#}: {}{culprit}; {BAD}!{BAD:#} marks {count}",
-                word(&class.kind)
-            );
+            let mut text = format!("{BAD}diverged{BAD:#}: {kind}{culprit}; {BAD}!{BAD:#} marks {count}");
             for difference in &divergence.differences {
                 text += &format!("\n  {}", sentence(difference));
             }

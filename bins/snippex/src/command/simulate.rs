@@ -333,13 +333,13 @@ fn print(
         app.printer.line(format_args!("\n{}", view.text()))?;
     }
     if let (Some(first), Some(last)) = (answer.observations.first(), answer.observations.last()) {
-        let numbers = if first == last {
-            first.to_string()
+        let kept = if first == last {
+            format!("observation {first}")
         } else {
-            format!("{first} to {last}")
+            format!("observations {first} to {last}")
         };
         app.printer.note(format_args!(
-            "\n{FAINT}kept as observation {numbers}; simulate on another engine, then: snippex compare {first} N{FAINT:#}"
+            "\n{FAINT}kept as {kept}; simulate on another engine, then: snippex compare {first} N{FAINT:#}"
         ));
     }
     Ok(())

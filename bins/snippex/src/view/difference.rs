@@ -73,12 +73,40 @@ fn value(difference: &Difference, value: &Value) -> String {
                 _ => bytes,
             };
             let more = if shown.len() > MOST { ".." } else { "" };
-            let digits: String = shown
-                .iter()
-                .take(MOST)
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
+            let digits = shown.iter().take(MOST).map(|byte| format!("{byte:02x}"));
+            // A register is a number, and written as the table writes it: the highest byte first.
+            let digits: String = match difference.field {
+                Field::X87Register { .. } => digits.rev().collect(),
+                _ => digits.collect(),
+            };
             format!("{digits}{more}")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn registers_are_written_as_numbers_and_memory_as_it_lies() {
+        let bytes = |byte| Value::Bytes(vec![byte, 0, 0xc0]);
+        let said = |field, name: &str| {
+            sentence(&Difference {
+                field,
+                name: name.to_owned(),
+                expected: bytes(1),
+                actual: bytes(2),
+                differing: bytes(3),
+            })
+        };
+        assert_eq!(
+            said(Field::X87Register { index: 7 }, "st(7)"),
+            "st(7) is c00002, not c00001"
+        );
+        assert_eq!(
+            said(Field::Memory { address: 0x10 }, "[0x10]"),
+            "[0x10] is 0200c0, not 0100c0"
+        );
     }
 }

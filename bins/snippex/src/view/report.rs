@@ -80,10 +80,21 @@ impl<'a> FindingView<'a> {
             case: CaseId::of(&finding.case).to_string(),
             runs: finding.runs,
             differences: &finding.divergence.differences,
-            bugs: finding.shares.iter().map(|share| &share.cause).collect(),
-            signatures: finding.shares.iter().map(|share| share.signature.id()).collect(),
+            bugs: each_once(finding.shares.iter().map(|share| &share.cause)),
+            signatures: each_once(finding.shares.iter().map(|share| share.signature.id())),
         }
     }
+}
+
+/// Without what came before, in the same order.
+fn each_once<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
+    let mut once = Vec::new();
+    for item in items {
+        if !once.contains(&item) {
+            once.push(item);
+        }
+    }
+    once
 }
 
 /// Divergences of one kind, put down to one instruction.

@@ -301,6 +301,48 @@ fn names_of_files_need_not_be_text() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
 }
 
+/// A comparison of the ends alone takes this for a wrong store: memory was written before the rest.
+#[test]
+fn a_stored_divergence_is_told_alike_by_every_command() {
+    const CODE: &[u8] = &[
+        0xdc, 0xe2, // fsubr st(2), st
+        0xd9, 0xca, // fxch st(2)
+        0xdf, 0x7c, 0x24, 0x20, // fistp qword [rsp + 0x20]
+        0x48, 0x8b, 0x44, 0x24, 0x20, // mov rax, [rsp + 0x20]
+        0xc3, // ret
+    ];
+    needs("qemu-x86_64");
+    let sandbox = Sandbox::new();
+    sandbox.file("x87", &elf(CODE));
+    let checked = sandbox.json(&["check", "x87", "-e", "qemu-x86_64"]);
+    for names in ["bugs", "signatures"] {
+        let finding = &checked["blocks"][0]["findings"][0][names];
+        let names: Vec<String> = serde_json::from_value(finding.clone()).unwrap();
+        let different: BTreeSet<&String> = names.iter().collect();
+        assert_eq!(names.len(), different.len(), "{names:?}");
+    }
+    let list = sandbox.json(&["list", "--divergences"]);
+    for listed in list.as_array().unwrap() {
+        let number = listed["divergence"].to_string();
+        let shown = sandbox.json(&["compare", "--divergence", &number]);
+        let class = &shown["comparison"]["detail"]["class"];
+        assert_eq!(class["kind"], listed["class"]);
+        assert_eq!(class["culprit"]["form"], listed["culprit"]);
+        let human = sandbox.run(&["compare", "--divergence", &number]).stdout;
+        let kind = listed["class"].as_str().unwrap();
+        assert!(
+            human.contains(&format!("diverged: {kind}, beginning at")),
+            "{human}"
+        );
+    }
+    assert!(
+        list.as_array()
+            .unwrap()
+            .iter()
+            .any(|listed| listed["class"] == "x87")
+    );
+}
+
 #[test]
 fn speed_is_measured() {
     needs("qemu-x86_64");

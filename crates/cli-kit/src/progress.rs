@@ -1,6 +1,7 @@
 //! How far a task is: a bar on a terminal, lines in a log, or nothing.
 
 use std::fmt::Display;
+use std::io::stderr;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::{Printer, units};
 
 const LINE_EVERY: Duration = Duration::from_secs(10);
+const TICK_EVERY: Duration = Duration::from_millis(120);
 
 /// A task under way. Threads may share it; dropping it removes the bar.
 #[derive(Debug)]
@@ -23,17 +25,19 @@ pub struct Progress<'a> {
 
 impl<'a> Progress<'a> {
     pub(crate) fn start(printer: &'a Printer, task: &str, total: Option<u64>) -> Progress<'a> {
-        let template = match total {
-            Some(_) => "{prefix} {bar:30} {percent:>3} %  {msg}  {eta} left",
-            None => "{prefix} {spinner} {human_pos}  {msg}",
-        };
-        let style = ProgressStyle::with_template(template).expect("the templates above are well formed");
+        let width = terminal_size::terminal_size_of(stderr()).map(|(width, _)| width.0);
+        let style = ProgressStyle::with_template(&template(total.is_some(), width))
+            .expect("the templates below are well formed");
         // A hidden bar still counts, which the lines are made from.
         let bar = printer
             .bars()
             .add(total.map_or_else(ProgressBar::no_length, ProgressBar::new));
         bar.set_style(style.progress_chars("━╸─"));
         bar.set_prefix(task.to_owned());
+        if total.is_none() {
+            // Nobody may ever come to advance it.
+            bar.enable_steady_tick(TICK_EVERY);
+        }
         let started = Instant::now();
         let next_line = printer
             .shows_progress_lines()
@@ -90,6 +94,18 @@ impl<'a> Progress<'a> {
     }
 }
 
+/// What is drawn, on one line of a terminal of this width: a line that wraps is not drawn over but below.
+fn template(has_total: bool, width: Option<u16>) -> String {
+    /// All but the bar.
+    const REST: u16 = 45;
+    let bar = width.unwrap_or(80).saturating_sub(REST).clamp(4, 30);
+    if has_total {
+        format!("{{prefix}} {{bar:{bar}}} {{percent:>3}} %  {{eta}} left  {{wide_msg}}")
+    } else {
+        "{prefix} {spinner} {elapsed}  {wide_msg}".to_owned()
+    }
+}
+
 impl Drop for Progress<'_> {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
@@ -99,6 +115,22 @@ impl Drop for Progress<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_bar_leaves_room_for_the_rest_of_its_line() {
+        let bar = |width| template(true, width).split(['{', '}']).nth(3).map(str::to_owned);
+        assert_eq!(bar(None).as_deref(), Some("bar:30"));
+        assert_eq!(bar(Some(200)).as_deref(), Some("bar:30"));
+        assert_eq!(bar(Some(60)).as_deref(), Some("bar:15"));
+        assert_eq!(bar(Some(20)).as_deref(), Some("bar:4"));
+        for template in [template(true, Some(60)), template(false, Some(60))] {
+            assert!(
+                template.ends_with("{wide_msg}"),
+                "what is left of the line is cut: {template}"
+            );
+            ProgressStyle::with_template(&template).unwrap();
+        }
+    }
 
     #[test]
     fn a_hidden_task_counts_and_prints_nothing() {

@@ -9,6 +9,7 @@ use snippex_store::BlockNumber;
 use crate::args::PartitionArg;
 use crate::generating::Forms;
 use crate::source::Source;
+use crate::view::selection::SelectionView;
 use crate::view::word;
 
 /// A program, or what stands for one, and the blocks of it that are run.
@@ -20,6 +21,8 @@ pub(crate) struct Target {
     pub(crate) forms: Forms,
     /// Blocks that are not run, by reason.
     pub(crate) left_out: BTreeMap<String, u64>,
+    /// Why the blocks were chosen, when that was asked for.
+    pub(crate) selection: Option<SelectionView>,
 }
 
 impl Target {
@@ -34,6 +37,7 @@ impl Target {
             blocks: Vec::new(),
             forms: Forms::new(),
             left_out: BTreeMap::new(),
+            selection: None,
         };
         for (number, place, block) in blocks {
             if part.is_some_and(|part| !part.has(place)) {

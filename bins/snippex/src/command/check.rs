@@ -1,13 +1,14 @@
 //! `snippex check`: the whole pipeline on programs.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use cli_kit::{ExitStatus, Failure, Format};
 use snippex_core::block::Block;
 use snippex_core::extract::extract;
 use snippex_store::StoreHandle;
 
-use super::extract::{choose, store};
+use super::extract::{choose, store, stored_as};
 use crate::app::App;
 use crate::args::CheckArgs;
 use crate::binary_file::BinaryFile;
@@ -15,6 +16,7 @@ use crate::checking::{self, Engines, Target};
 use crate::generating::{self, Generated};
 use crate::source::Source;
 use crate::tell::OrTell;
+use crate::view::selection::SelectionView;
 use crate::view::{self, several};
 
 pub(crate) fn run(app: &App<'_>, args: &CheckArgs) -> Result<ExitStatus, Failure> {
@@ -28,11 +30,7 @@ pub(crate) fn run(app: &App<'_>, args: &CheckArgs) -> Result<ExitStatus, Failure
         );
     }
     args.filter.options().check().or_tell()?;
-    let files = args
-        .binaries
-        .iter()
-        .map(|path| read(path))
-        .collect::<Result<Vec<_>, _>>()?;
+    let files = read_all(app, &args.binaries)?;
     let engines = Engines::start(app, &args.engine)?;
     let database = app.open_store()?;
     let targets = files
@@ -57,6 +55,24 @@ fn generated(app: &App<'_>, args: &CheckArgs) -> Result<ExitStatus, Failure> {
     checking::run(app, &database, "check", &engines, &args.run, &[target])
 }
 
+/// The files that can be used, each content once: blocks that were run twice would count twice.
+fn read_all(app: &App<'_>, paths: &[PathBuf]) -> Result<Vec<BinaryFile>, Failure> {
+    let mut files: Vec<BinaryFile> = Vec::new();
+    let mut seen = BTreeMap::new();
+    for (index, path) in paths.iter().enumerate() {
+        let file = read(path)?;
+        match seen.insert(file.sha256(), index) {
+            Some(earlier) => app.printer.warn(format_args!(
+                "{} is left out: it is the same as {}",
+                path.display(),
+                paths[earlier].display()
+            )),
+            None => files.push(file),
+        }
+    }
+    Ok(files)
+}
+
 /// A file that can be used: told before any work is done on the others.
 fn read(path: &Path) -> Result<BinaryFile, Failure> {
     let file = BinaryFile::read(path)?;
@@ -74,6 +90,8 @@ fn target(
     file: BinaryFile,
 ) -> Result<Target, Failure> {
     let image = file.image()?;
+    let progress = app.printer.progress("extracting", None);
+    progress.say(file.path());
     let index = extract(&image);
     let selection = choose(app, &index, &args.filter, &args.select, args.run.seed, &file)?;
     let blocks: Vec<Block> = selection
@@ -91,21 +109,31 @@ fn target(
         let report = view::selection::text(&selection.report, app.printer.width());
         app.printer.text(format_args!("{report}\n"))?;
     }
-    let (numbers, blocks) = if blocks.is_empty() {
-        (Vec::new(), blocks)
+    progress.say(format_args!("{}: storing", file.path()));
+    let (added, blocks) = if blocks.is_empty() {
+        (None, blocks)
     } else {
         let (added, blocks) = store(database, &file.describe(&image), blocks)?;
-        (added.numbers, blocks)
+        (Some(added), blocks)
     };
+    drop(progress);
     // The place in the program's own list does not depend on the selection.
     let places = selection.numbers.iter().map(|&place| place as u64);
-    let blocks: Vec<_> = numbers
+    let report = args
+        .select
+        .selection_report
+        .then(|| SelectionView::new(&selection.report, &stored_as(&selection, added.as_ref())));
+    let blocks: Vec<_> = added
         .into_iter()
+        .flat_map(|added| added.numbers)
         .zip(places)
         .zip(blocks)
         .map(|((number, place), block)| (number, place, block))
         .collect();
     drop(index);
     drop(image);
-    Ok(Target::new(Source::File(file), blocks, args.run.partition))
+    Ok(Target {
+        selection: report,
+        ..Target::new(Source::File(file), blocks, args.run.partition)
+    })
 }

@@ -1,18 +1,20 @@
 //! `snippex extract`: find the blocks of a program and store them.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use cli_kit::{ExitStatus, Failure, Format, units};
 use serde::Serialize;
 use snippex_core::block::Block;
 use snippex_core::extract::{BlockIndex, Statistics, extract};
-use snippex_core::select::{Request, Selection, SelectionReport, select};
-use snippex_store::{Added, NewBinary, StoreHandle};
+use snippex_core::select::{Request, Selection, select};
+use snippex_store::{Added, BlockNumber, NewBinary, StoreHandle};
 
 use crate::app::App;
 use crate::args::{ExtractArgs, FilterArgs, SelectArgs};
 use crate::binary_file::BinaryFile;
 use crate::tell::OrTell;
+use crate::view::selection::SelectionView;
 use crate::view::{self, BlockView, grouped, several};
 
 /// The answer for programs.
@@ -32,12 +34,14 @@ struct Answer<'a> {
     last_number: Option<i64>,
     statistics: Statistics,
     #[serde(skip_serializing_if = "Option::is_none")]
-    selection: Option<&'a SelectionReport>,
+    selection: Option<&'a SelectionView>,
 }
 
 pub(crate) fn run(app: &App<'_>, args: &ExtractArgs) -> Result<ExitStatus, Failure> {
     let file = BinaryFile::read(&args.binary)?;
     let image = file.image()?;
+    let progress = app.printer.progress("extracting", None);
+    progress.say(file.path());
     let started = Instant::now();
     let index = extract(&image);
     let elapsed = started.elapsed();
@@ -51,9 +55,15 @@ pub(crate) fn run(app: &App<'_>, args: &ExtractArgs) -> Result<ExitStatus, Failu
     let (added, blocks) = if args.dry_run || blocks.is_empty() {
         (None, blocks)
     } else {
+        progress.say(format_args!("storing {}", several(blocks.len() as u64, "block")));
         let (added, blocks) = store(&app.open_store()?, &binary, blocks)?;
         (Some(added), blocks)
     };
+    drop(progress);
+    let view = args
+        .select
+        .selection_report
+        .then(|| SelectionView::new(&selection.report, &stored_as(&selection, added.as_ref())));
     let numbers = added
         .as_ref()
         .map(|added| added.numbers.iter().map(|number| number.0));
@@ -70,7 +80,7 @@ pub(crate) fn run(app: &App<'_>, args: &ExtractArgs) -> Result<ExitStatus, Failu
         first_number: numbers.clone().and_then(Iterator::min),
         last_number: numbers.and_then(Iterator::max),
         statistics: *index.statistics(),
-        selection: args.select.selection_report.then_some(&selection.report),
+        selection: view.as_ref(),
     };
     match app.format {
         Format::Json => app.printer.json(&answer)?,
@@ -91,11 +101,9 @@ pub(crate) fn run(app: &App<'_>, args: &ExtractArgs) -> Result<ExitStatus, Failu
             ))?;
             app.printer.line(origins(&index))?;
             app.printer.line(told(&answer, args.dry_run))?;
-            if let Some(report) = answer.selection {
-                app.printer.text(format_args!(
-                    "\n{}",
-                    view::selection::text(report, app.printer.width())
-                ))?;
+            if args.select.selection_report {
+                let report = view::selection::text(&selection.report, app.printer.width());
+                app.printer.text(format_args!("\n{report}"))?;
             }
         }
     }
@@ -129,6 +137,12 @@ pub(crate) fn choose(
         ));
     }
     Ok(selection)
+}
+
+/// The number in the database of each chosen block, by its number in the index.
+pub(crate) fn stored_as(selection: &Selection, added: Option<&Added>) -> BTreeMap<usize, BlockNumber> {
+    let numbers = added.iter().flat_map(|added| added.numbers.iter().copied());
+    selection.numbers.iter().copied().zip(numbers).collect()
 }
 
 /// Stores a binary and blocks of it; gives the blocks back, of which there may be millions.

@@ -18,6 +18,7 @@ use snippex_store::{BlockNumber, DivergenceId, RunId, StoreHandle};
 use super::bugs::BugView;
 use super::coverage::CoverageView;
 use super::difference::sentence;
+use super::selection::SelectionView;
 use super::{summary, word};
 use crate::app::App;
 use crate::args::PartitionArg;
@@ -178,6 +179,9 @@ pub(crate) struct SummaryView<'a> {
     threads: u32,
     partition: Option<String>,
     binaries: Vec<String>,
+    /// Why blocks were chosen, by the binary that they are of; empty unless that was asked for.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    selection: BTreeMap<String, &'a SelectionView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     coverage: Option<CoverageView<'a>>,
 }
@@ -369,6 +373,11 @@ impl Report {
                 .partition
                 .map(|part| format!("{}/{}", part.index, part.count)),
             binaries: inputs.targets.iter().map(|target| target.source.path()).collect(),
+            selection: inputs
+                .targets
+                .iter()
+                .filter_map(|target| Some((target.source.path(), target.selection.as_ref()?)))
+                .collect(),
             coverage: inputs.coverage.as_ref().map(CoverageView::new),
         }
     }

@@ -1,8 +1,12 @@
 //! Why blocks were chosen.
 
+use std::collections::BTreeMap;
+
 use cli_kit::Table;
 use cli_kit::style::HEADING;
-use snippex_core::select::{Reason, SelectionReport};
+use serde::Serialize;
+use snippex_core::select::{Category, ComplexityBucket, Reason, SelectionReport};
+use snippex_store::BlockNumber;
 
 use super::{grouped, percent, word};
 
@@ -10,6 +14,56 @@ use super::{grouped, percent, word};
 const SHOWN: usize = 50;
 /// Reasons for one block that are shown.
 const REASONS: usize = 3;
+
+/// The report for programs.
+#[derive(Debug, Serialize)]
+pub(crate) struct SelectionView {
+    blocks: usize,
+    matching: usize,
+    /// In the order of choice.
+    chosen: Vec<ChosenView>,
+    categories: BTreeMap<Category, CategoryView>,
+    complexity: Vec<ComplexityBucket>,
+}
+
+#[derive(Debug, Serialize)]
+struct ChosenView {
+    /// Number in the database; missing in a dry run.
+    block: Option<BlockNumber>,
+    /// Address in the file, as `0x401000`.
+    address: String,
+    complexity: u32,
+    reasons: Vec<Reason>,
+}
+
+#[derive(Debug, Serialize)]
+struct CategoryView {
+    matching: usize,
+    chosen: usize,
+}
+
+impl SelectionView {
+    /// `stored` has the number in the database of each chosen block that was stored, by its number in the index.
+    pub(crate) fn new(report: &SelectionReport, stored: &BTreeMap<usize, BlockNumber>) -> Self {
+        let chosen = report.chosen.iter().map(|chosen| ChosenView {
+            block: stored.get(&chosen.number).copied(),
+            address: format!("{:#x}", chosen.address),
+            complexity: chosen.complexity,
+            reasons: chosen.reasons.clone(),
+        });
+        let categories = report
+            .categories
+            .iter()
+            .map(|(&category, &(matching, chosen))| (category, CategoryView { matching, chosen }));
+        Self {
+            blocks: report.blocks,
+            matching: report.matching,
+            chosen: chosen.collect(),
+            categories: categories.collect(),
+            complexity: report.complexity.clone(),
+        }
+    }
+}
 
 /// The report for people.
 pub(crate) fn text(report: &SelectionReport, width: Option<u16>) -> String {

@@ -285,6 +285,20 @@ fn several_programs_are_one_run() {
 }
 
 #[test]
+fn a_program_that_is_named_twice_is_run_once() {
+    let sandbox = Sandbox::new();
+    for name in ["one", "copy"] {
+        sandbox.file(name, &elf(&[0x31, 0xc0, 0xc3]));
+    }
+    let ended = sandbox.ok(&["check", "one", "copy", "one", "-e", "native", "--format", "json"]);
+    let document: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(summary(&document)["blocks"], 1);
+    for words in ["copy is left out: it is the same as one", "one is left out"] {
+        assert!(ended.stderr.contains(words), "{ended:?}");
+    }
+}
+
+#[test]
 fn names_of_files_need_not_be_text() {
     let sandbox = Sandbox::new();
     let path = sandbox.path("").join(OsStr::from_bytes(b"not \xff text"));

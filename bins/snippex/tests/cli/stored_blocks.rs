@@ -252,3 +252,29 @@ fn a_binary_without_blocks_is_not_the_most_recent() {
         .run(&["validate", "all", "-e", "native"])
         .refused(&["there are no blocks in the database", "snippex extract"]);
 }
+
+#[test]
+fn a_selection_report_names_the_stored_blocks() {
+    let sandbox = Sandbox::new();
+    let choice = ["--count", "9", "--smart-select", "--selection-report"];
+    let address_of = |block: &Value| {
+        let listed = sandbox.json(&["list", &block.to_string()]);
+        listed[0]["address"].clone()
+    };
+    let extracted = sandbox.json(&[&["extract", PROGRAM][..], &choice].concat());
+    let checked = sandbox.json(&[&["check", PROGRAM, "-e", "native"][..], &choice].concat());
+    let path = std::fs::canonicalize("/bin").unwrap().join("true");
+    let in_summary = checked["summary"]["selection"]
+        .get(PROGRAM)
+        .or_else(|| checked["summary"]["selection"].get(path.to_str().unwrap()));
+    assert_eq!(extracted["selection"], *in_summary.unwrap());
+    let chosen = extracted["selection"]["chosen"].as_array().unwrap();
+    assert_eq!(chosen.len(), 9);
+    for block in chosen {
+        assert_eq!(block["address"], address_of(&block["block"]));
+    }
+    let rare = &extracted["selection"]["categories"]["x87"];
+    assert!(rare["matching"].is_u64() && rare["chosen"].is_u64(), "{rare}");
+    let dry = sandbox.json(&[&["extract", PROGRAM, "--dry-run"][..], &choice].concat());
+    assert_eq!(dry["selection"]["chosen"][0]["block"], Value::Null);
+}

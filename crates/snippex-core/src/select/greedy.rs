@@ -173,8 +173,10 @@ impl Table {
     fn reason(&self, key: Key) -> Reason {
         match key {
             Key::Opcode(opcode) => {
-                let form = Code::try_from(usize::from(opcode))
-                    .map_or_else(|_| String::new(), |code| format!("{code:?}"));
+                let form = Code::try_from(usize::from(opcode)).map_or_else(
+                    |_| String::new(),
+                    |code| code.op_code().instruction_string().to_owned(),
+                );
                 Reason::RareInstruction {
                     form,
                     occurrences: self.occurrences[usize::from(opcode)],

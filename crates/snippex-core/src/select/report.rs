@@ -18,7 +18,7 @@ pub enum Reason {
     Complexity(u32),
     /// Has an instruction that is rare in this binary.
     RareInstruction {
-        /// The instruction's form as the decoder names it, such as `Bsf_r64_rm64`.
+        /// The instruction's form as the manuals write it, such as `BSF r64, r/m64`.
         form: String,
         /// Blocks that match and have it.
         occurrences: u64,

@@ -122,6 +122,8 @@ pub(crate) fn hint_on_image(error: &ImageError) -> &'static str {
         ImageError::Malformed { .. } => {
             "the file is damaged or made to mislead; no loader would take it either"
         }
-        ImageError::NoCode => "name the program itself instead of its debug information",
+        ImageError::NoCode => {
+            "name a program with code; if this is debug information, the program that it is of"
+        }
     }
 }

@@ -12,7 +12,7 @@ Examples:
   snippex bugs --emulator qemu-x86_64            what one engine gets wrong
   snippex bugs show mxcsr-de
   snippex bugs --signatures                      each instruction form by itself
-  snippex bugs known add mxcsr-de --issue https://gitlab.com/qemu-project/qemu/-/issues/1 --note 'fixed in 8.0'
+  snippex bugs known add mxcsr-de --issue URL --note 'fixed in 8.0'
   snippex bugs diff 7.2 8.0                      what a new version has fixed, and what is new")]
 pub(crate) struct BugsArgs {
     #[command(subcommand)]

@@ -63,7 +63,7 @@ Examples:
   snippex check /bin/ls -n 500 --smart-select   the 500 most likely to show a bug
   snippex check prog --engine-command 'myemu -O2 {runner}'
   snippex check /bin/ls -e native            this CPU against itself: finds nothing
-  snippex check --generated                  every instruction this CPU has, whether programs use it or not
+  snippex check --generated                  every instruction this CPU has
   snippex check --generated --isa bmi2 --sequence 8")]
 pub(crate) struct CheckArgs {
     /// x86-64 programs or shared libraries, ELF or PE
@@ -256,13 +256,13 @@ pub(crate) struct CompareArgs {
 #[command(after_help = "\
 Examples:
   snippex conformance fixtures/conformance -e qemu-x86_64
-  snippex conformance fixtures/cases -e qemu-x86_64 --known-failures fixtures/cases/qemu-x86_64.known-failures
+  snippex conformance fixtures/cases -e qemu-x86_64 --known-failures known.txt
   snippex conformance FEX/unittests/ASM -e native --known-failures native.txt
   snippex conformance FEX/unittests/ASM/X87 -e fex-emu --format junit -o x87.xml
 
-A test is a nasm source with a JSON header (%ifdef CONFIG ... %endif) that lists registers at the end, memory and
-features. It is assembled, put at 0x10000 and run until hlt; what the header lists is compared. Or it is a .snip case
-with the end it has to have; all that the manuals define is compared. A known failure that passes is an error, as a
+A test is a nasm source with a JSON header (%ifdef CONFIG ... %endif) that lists registers at the end, memory and \
+features. It is assembled, put at 0x10000 and run until hlt; what the header lists is compared. Or it is a .snip case \
+with the end it has to have; all that the manuals define is compared. A known failure that passes is an error, as a \
 failure is.
 
 Exit codes: 0 all passed, 1 a test failed or passed unexpectedly, 2 a file is no test or the engine could not go on.")]
@@ -369,7 +369,7 @@ pub(crate) enum EnginesCommand {
 #[command(after_help = "\
 Examples:
   snippex engines add mine --command 'myemu -O2 {runner}'
-  snippex engines add mine --command 'myemu {arguments} {runner}' --configuration 'slow: -O0' --env MYEMU_LOG=0
+  snippex engines add mine --command 'myemu {arguments} {runner}' --configuration 'slow: -O0'
   snippex engines test mine")]
 pub(crate) struct AddEngineArgs {
     /// What to call it

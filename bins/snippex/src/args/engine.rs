@@ -8,8 +8,9 @@ use super::values::{self, PartitionArg};
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Engine options")]
 pub(crate) struct EngineArgs {
-    /// Engine to test, perhaps in a configuration (NAME/CONFIGURATION): native, qemu-x86_64, fex-emu, valgrind, one
-    /// of the settings, or mock (this CPU with a planted bug)
+    /// Engine to run on, perhaps in a configuration (NAME/CONFIGURATION): native, qemu-x86_64, fex-emu, valgrind, one
+    /// of the settings, or mock (this CPU with a planted bug) [default: qemu-x86_64; for what is stored, the engine
+    /// that showed it]
     #[arg(long, short, value_name = "ENGINE", conflicts_with = "engine_command")]
     pub(crate) emulator: Option<String>,
     /// Command of an engine of your own; {runner} stands for the x86-64 program that it has to run
@@ -24,7 +25,7 @@ pub(crate) struct EngineArgs {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Engine options")]
 pub(crate) struct ReferenceArgs {
-    /// Engine that is taken as right
+    /// Engine that is taken as right [default: native]
     #[arg(long, value_name = "ENGINE")]
     pub(crate) reference: Option<String>,
 }

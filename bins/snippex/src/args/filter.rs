@@ -34,7 +34,7 @@ pub(crate) struct FilterArgs {
     /// Only blocks with one of these: general, fpu, sse, avx, avx512, branch, syscall
     #[arg(long, value_name = "TYPE,...", value_parser = values::instruction_types)]
     instruction_types: Option<Kinds>,
-    /// Only blocks that begin here, in addresses of the file, B excluded
+    /// Only blocks that begin here, in addresses of the file such as 0x4000-0x5000, B excluded
     #[arg(long, value_name = "A-B", value_parser = values::address_range)]
     address_range: Option<Range<u64>>,
     /// Leave out blocks that cannot be run, such as those with system calls

@@ -114,4 +114,21 @@ mod tests {
     fn the_arguments_do_not_contradict_each_other() {
         super::Cli::command().debug_assert();
     }
+
+    /// Clap wraps what stands below the options as it does everything else; a table of examples bears that badly.
+    #[test]
+    fn examples_fit_a_line() {
+        const MOST: usize = 100;
+        let mut commands = vec![super::Cli::command()];
+        while let Some(command) = commands.pop() {
+            let below = command
+                .get_after_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            for line in below.lines().filter(|line| line.starts_with("  ")) {
+                assert!(line.chars().count() <= MOST, "{}: {line}", command.get_name());
+            }
+            commands.extend(command.get_subcommands().cloned());
+        }
+    }
 }

@@ -8,16 +8,17 @@ use super::EngineArgs;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  snippex repro 12 --as c --output bug.c                  divergence 12 of the database as a C program
-  snippex repro mxcsr-de --as fex-asm                     the plainest case of a bug that snippex bugs lists
-  snippex repro 5e0b4a81f3c2 --as case                    the case whose SHA-256 begins so
-  snippex repro case.snip --as fex-asm                    a test in FEX-Emu's form, comparing all that changes
-  snippex repro case.snip --as nasm -e qemu-x86_64 --try  compare what differs on qemu; build and run it on both
-  snippex repro case.snip --as case                       the same case, with how it ends on this CPU
+  snippex repro 12 --as c -o bug.c        divergence 12 of the database as a C program
+  snippex repro mxcsr-de --as fex-asm     the plainest case of a bug that snippex bugs lists
+  snippex repro 5e0b4a81f3c2 --as case    the case whose SHA-256 begins so
+  snippex repro case.snip --as fex-asm    a test in FEX-Emu's form, comparing all that changes
+  snippex repro case.snip --as case       the same case, with how it ends on this CPU
+  snippex repro case.snip --as nasm -e qemu-x86_64 --try
+                                          compare what differs on qemu, and run it on both
 
 What can be named, in this order:
   DIVERGENCE  a number of at most nine digits, as snippex check and snippex compare give it
-  BUG         a name as snippex bugs lists it (mxcsr-de), or the id of one of its signatures or its beginning
+  BUG         a name as snippex bugs lists it (mxcsr-de), or one of its signatures' ids
   CASE        the SHA-256 of a stored case, or at least six digits of its beginning
   FILE.snip   a file, which comes before bugs and cases of the same name
 

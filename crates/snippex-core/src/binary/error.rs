@@ -4,7 +4,7 @@
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ImageError {
     /// Neither ELF nor PE.
-    #[error("not an ELF or PE file: it looks like {found}; name an x86-64 program or shared library")]
+    #[error("not an ELF or PE file: it looks like {found}")]
     UnknownFormat {
         /// What the first bytes look like.
         found: &'static str,

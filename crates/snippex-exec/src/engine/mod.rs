@@ -8,6 +8,7 @@ mod entry;
 mod features;
 mod identity;
 mod mock;
+mod own_folder;
 mod presets;
 mod programs;
 mod runner_engine;

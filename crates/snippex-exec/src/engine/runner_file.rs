@@ -6,12 +6,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use tempfile::TempDir;
+use super::own_folder::OwnFolder;
 
 /// The runner in a folder of its own, which goes away with the last user in this process.
 #[derive(Debug)]
 pub(crate) struct RunnerFile {
-    _folder: TempDir,
+    _folder: OwnFolder,
     path: PathBuf,
 }
 
@@ -24,7 +24,7 @@ impl RunnerFile {
         if let Some(file) = current.upgrade() {
             return Ok(file);
         }
-        let folder = tempfile::Builder::new().prefix("snippex-").tempdir()?;
+        let folder = OwnFolder::new("")?;
         let path = folder.path().join("runner");
         fs::write(&path, snippex_runner::RUNNER)?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;

@@ -10,10 +10,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use tempfile::TempDir;
 use tracing::debug;
 
 use super::EngineSpec;
+use super::own_folder::OwnFolder;
 
 /// Time for the server to be ready: engines start one themselves when it is not.
 const SERVER_START: Duration = Duration::from_millis(300);
@@ -32,7 +32,7 @@ const FOLDERS: [(&str, &str); 8] = [
 /// Goes away with the last engine that uses it.
 #[derive(Debug)]
 pub(crate) struct Surroundings {
-    home: TempDir,
+    home: OwnFolder,
     server: Option<Child>,
 }
 
@@ -50,7 +50,7 @@ impl Surroundings {
         if let Some(shared) = current.get(&key).and_then(Weak::upgrade) {
             return Ok(Some(shared));
         }
-        let home = tempfile::Builder::new().prefix("snippex-home-").tempdir()?;
+        let home = OwnFolder::new("home-")?;
         for (_, folder) in FOLDERS {
             std::fs::create_dir_all(home.path().join(folder))?;
         }

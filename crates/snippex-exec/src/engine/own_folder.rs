@@ -1,0 +1,98 @@
+//! A temporary folder of this process, and what is left of those of processes that were killed.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::Path;
+use std::sync::Once;
+use std::time::{Duration, SystemTime};
+
+use tempfile::TempDir;
+
+const PREFIX: &str = "snippex-";
+/// A younger one may be between being made and being locked.
+const LEAST_AGE: Duration = Duration::from_secs(3600);
+
+/// Goes away when it is dropped; when the process is killed before that, the next one removes it.
+#[derive(Debug)]
+pub(crate) struct OwnFolder {
+    folder: TempDir,
+    /// Says that the folder is in use, as long as the process lives.
+    _lock: File,
+}
+
+impl OwnFolder {
+    /// A fresh one, with `kind` in its name.
+    pub(crate) fn new(kind: &str) -> io::Result<Self> {
+        static SWEPT: Once = Once::new();
+        SWEPT.call_once(|| sweep(&std::env::temp_dir(), LEAST_AGE));
+        let prefix = format!("{PREFIX}{kind}");
+        let folder = tempfile::Builder::new().prefix(&prefix).tempdir()?;
+        let lock = File::open(folder.path())?;
+        // Where there are no locks there is no sweeping either.
+        let _ = lock.try_lock();
+        Ok(Self { folder, _lock: lock })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// Removes what killed processes have left in `place`. Whatever does not work out is left to others.
+fn sweep(place: &Path, least_age: Duration) {
+    let Ok(entries) = fs::read_dir(place) else { return };
+    let now = SystemTime::now();
+    for entry in entries.flatten() {
+        let old = entry.metadata().is_ok_and(|metadata| {
+            let age = metadata
+                .modified()
+                .ok()
+                .and_then(|then| now.duration_since(then).ok());
+            metadata.is_dir() && age.is_some_and(|age| age >= least_age)
+        });
+        if !old || !entry.file_name().to_string_lossy().starts_with(PREFIX) {
+            continue;
+        }
+        let Ok(folder) = File::open(entry.path()) else {
+            continue;
+        };
+        if !matches!(
+            folder.try_lock(),
+            Err(TryLockError::WouldBlock | TryLockError::Error(_))
+        ) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_nobody_uses_is_swept() {
+        let place = tempfile::tempdir().unwrap();
+        let [left, used, foreign] = ["snippex-left", "snippex-used", "other"].map(|name| {
+            let folder = place.path().join(name);
+            fs::create_dir(&folder).unwrap();
+            fs::write(folder.join("runner"), "").unwrap();
+            folder
+        });
+        let user = File::open(&used).unwrap();
+        user.try_lock().unwrap();
+        sweep(place.path(), LEAST_AGE);
+        assert!(left.exists(), "too young");
+        sweep(place.path(), Duration::ZERO);
+        assert!(!left.exists() && used.exists() && foreign.exists());
+        drop(user);
+        sweep(place.path(), Duration::ZERO);
+        assert!(!used.exists());
+    }
+
+    #[test]
+    fn a_folder_is_used_as_long_as_it_is_there() {
+        let own = OwnFolder::new("").unwrap();
+        let other = File::open(own.path()).unwrap();
+        assert!(matches!(other.try_lock(), Err(TryLockError::WouldBlock)));
+    }
+}

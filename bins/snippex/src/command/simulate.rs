@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cli_kit::style::FAINT;
-use cli_kit::{CancelToken, ExitStatus, Failure, Format, Table};
+use cli_kit::style::{FAINT, UNSURE};
+use cli_kit::{CancelToken, ExitStatus, Failure, Format, Table, units};
 use serde::Serialize;
 use snippex_core::block::Block;
 use snippex_core::group::Group;
@@ -35,7 +35,10 @@ const BATCH: usize = 16;
 #[derive(Debug, Serialize)]
 struct Answer<'a> {
     run: RunId,
-    blocks: usize,
+    /// Whether every block was done.
+    complete: bool,
+    /// Blocks that were done.
+    blocks: u64,
     runs: u64,
     completed: u64,
     faulted: u64,
@@ -51,6 +54,7 @@ struct Answer<'a> {
 /// Counts of a simulation under way.
 #[derive(Default)]
 struct Tally {
+    blocks: u64,
     counts: Counts,
     endpoints: BTreeMap<String, u64>,
     unsupported: BTreeMap<String, u64>,
@@ -62,6 +66,7 @@ pub(crate) fn run(app: &App<'_>, args: &SimulateArgs) -> Result<ExitStatus, Fail
     let store = app.existing_store()?;
     let stored = blocks::load(&store, &args.blocks.selection, args.blocks.binary.as_deref())?;
     let count = stored.len();
+    warn_of_size(app, count as u64 * u64::from(args.states));
     let choice = EngineChoice::tested(&app.settings.value, &args.engine)?;
     let mut engine = choice.start().or_tell()?;
     let mut scout = scout(app, &choice);
@@ -105,7 +110,8 @@ pub(crate) fn run(app: &App<'_>, args: &SimulateArgs) -> Result<ExitStatus, Fail
         }
     }
     drop(progress);
-    let complete = done.is_ok() && !cancel.is_cancelled();
+    // Ctrl-C after the last block stops nothing.
+    let complete = done.is_ok() && tally.blocks == count as u64;
     let end = if complete {
         RunEnd::Finished
     } else {
@@ -113,12 +119,26 @@ pub(crate) fn run(app: &App<'_>, args: &SimulateArgs) -> Result<ExitStatus, Fail
     };
     let finished = store.finish_run(run, end, Timestamp::now()).or_tell();
     done.and(finished)?;
-    print(app, &store, run, count, engine.as_ref(), &tally)?;
+    print(app, &store, run, complete, engine.as_ref(), &tally)?;
     Ok(if complete {
         ExitStatus::NothingFound
     } else {
         ExitStatus::Interrupted
     })
+}
+
+/// Every end is kept in full, which fills a disk sooner than one thinks.
+fn warn_of_size(app: &App<'_>, runs: u64) {
+    const MANY: u64 = 100_000;
+    /// What an observation takes in the database, about.
+    const BYTES: u64 = 12 * 1024;
+    if runs > MANY {
+        app.printer.warn(format_args!(
+            "the ends of {} are all kept, which takes about {}; snippex validate keeps only what differs",
+            several(runs, "run"),
+            units::bytes(runs * BYTES)
+        ));
+    }
 }
 
 /// The engine that finds out which memory the blocks need: this CPU where it is one, so that every engine gets the
@@ -245,6 +265,7 @@ impl Work<'_> {
                         }
                     }
                 }
+                tally.blocks += 1;
                 tally.counts.add(&counts);
                 batch.results.push(BlockResult {
                     block,
@@ -277,12 +298,12 @@ fn print(
     app: &App<'_>,
     store: &StoreHandle,
     run: RunId,
-    blocks: usize,
+    complete: bool,
     engine: &dyn Engine,
     tally: &Tally,
 ) -> Result<(), Failure> {
     const FEW: u32 = 1000;
-    let counts = &tally.counts;
+    let (blocks, counts) = (tally.blocks, &tally.counts);
     let mut kept: Vec<ObservationId> = Vec::new();
     if counts.runs <= u64::from(FEW) {
         let found = store
@@ -293,6 +314,7 @@ fn print(
     }
     let answer = Answer {
         run,
+        complete,
         blocks,
         runs: counts.runs,
         completed: counts.completed,
@@ -312,7 +334,7 @@ fn print(
     app.printer.line(format_args!(
         "{} of {} on {name} (run {run})",
         several(counts.runs, "run"),
-        several(blocks as u64, "block")
+        several(blocks, "block")
     ))?;
     let mut table = Table::new(Vec::<String>::new()).right(0).right(1);
     for (end, runs) in tally.endpoints.iter().chain(&tally.unsupported) {
@@ -331,6 +353,11 @@ fn print(
             width: app.printer.width(),
         };
         app.printer.line(format_args!("\n{}", view.text()))?;
+    }
+    if !complete {
+        app.printer.line(format_args!(
+            "\n{UNSURE}stopped early{UNSURE:#}: this is what run {run} did until then"
+        ))?;
     }
     if let (Some(first), Some(last)) = (answer.observations.first(), answer.observations.last()) {
         let kept = if first == last {

@@ -4,7 +4,7 @@ use std::process::{Child, Command};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::sandbox::{Ended, Sandbox};
+use crate::sandbox::{BASH, Ended, Sandbox};
 use serde_json::Value;
 
 /// Long enough to be stopped in the middle: every block of bash, many states.
@@ -100,5 +100,35 @@ fn a_second_interrupt_ends_at_once() {
     let told = Instant::now();
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert!(told.elapsed() < Duration::from_secs(5));
+    assert_eq!(status(&sandbox), "interrupted");
+}
+
+#[test]
+fn an_interrupted_simulation_says_how_far_it_got() {
+    let sandbox = Sandbox::new();
+    sandbox.ok(&["extract", BASH]);
+    let arguments = [
+        "simulate", "all", "-e", "native", "--states", "8", "--format", "json",
+    ];
+    let child = sandbox.command(&arguments).spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while saved(&sandbox, "runs") == 0 {
+        assert!(Instant::now() < deadline, "nothing was saved in two minutes");
+        sleep(Duration::from_millis(100));
+    }
+    signal(&child, "-INT");
+    let ended = Ended::of(&child.wait_with_output().unwrap());
+    assert_eq!(ended.code, Some(130), "{ended:?}");
+    assert!(
+        ended.stderr.contains("snippex validate"),
+        "what it takes: {ended:?}"
+    );
+    let answer: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(answer["complete"], false);
+    let (blocks, runs) = (
+        answer["blocks"].as_u64().unwrap(),
+        answer["runs"].as_u64().unwrap(),
+    );
+    assert_eq!(8 * blocks, runs);
     assert_eq!(status(&sandbox), "interrupted");
 }

@@ -40,8 +40,11 @@ pub(crate) enum BugsCommand {
         bug: String,
     },
     /// The list of known bugs: they stay listed apart and do not make a run fail
-    #[command(subcommand)]
-    Known(KnownCommand),
+    Known {
+        /// Without one the list is printed.
+        #[command(subcommand)]
+        command: Option<KnownCommand>,
+    },
     /// What one version of an engine gets wrong and another does not
     Diff {
         /// Part of the name, version or configuration of the older engine, or its number with #

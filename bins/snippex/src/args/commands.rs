@@ -47,11 +47,17 @@ pub(crate) enum Command {
     /// Remove blocks, a binary or a run from the database
     Remove(RemoveArgs),
     /// The engines that can be named, and what each can do
-    #[command(subcommand)]
-    Engines(EnginesCommand),
+    Engines {
+        /// Without one they are listed.
+        #[command(subcommand)]
+        command: Option<EnginesCommand>,
+    },
     /// Show the settings in force and where they come from
-    #[command(subcommand)]
-    Config(ConfigCommand),
+    Config {
+        /// Without one they are shown.
+        #[command(subcommand)]
+        command: Option<ConfigCommand>,
+    },
     /// Print completions for a shell
     Completions(CompletionsArgs),
 }

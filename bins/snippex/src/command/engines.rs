@@ -15,19 +15,19 @@ use crate::engine_file;
 use crate::engines::{EngineChoice, EngineView, table, tolerance_of};
 use crate::tell::OrTell;
 
-pub(crate) fn run(app: &App<'_>, command: &EnginesCommand) -> Result<ExitStatus, Failure> {
+pub(crate) fn run(app: &App<'_>, command: Option<&EnginesCommand>) -> Result<ExitStatus, Failure> {
     match command {
-        EnginesCommand::List => list(app),
-        EnginesCommand::Show { name } => show(app, name),
-        EnginesCommand::Add(args) => add(app, args),
-        EnginesCommand::Remove { name, user } => {
+        None | Some(EnginesCommand::List) => list(app),
+        Some(EnginesCommand::Show { name }) => show(app, name),
+        Some(EnginesCommand::Add(args)) => add(app, args),
+        Some(EnginesCommand::Remove { name, user }) => {
             let path = engine_file::path(*user)?;
             engine_file::remove(&path, name)?;
             app.printer
                 .note(format_args!("removed {name} from {}", path.display()));
             Ok(ExitStatus::NothingFound)
         }
-        EnginesCommand::Test { name } => test(app, name),
+        Some(EnginesCommand::Test { name }) => test(app, name),
     }
 }
 

@@ -62,8 +62,8 @@ pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<ExitStatus, Failure> {
         Command::Reduce(args) => reduce::run(&app, args),
         Command::Bench(args) => bench::run(&app, args),
         Command::Remove(args) => remove::run(&app, args),
-        Command::Engines(command) => engines::run(&app, command),
-        Command::Config(_) => config::run(&app),
+        Command::Engines { command } => engines::run(&app, command.as_ref()),
+        Command::Config { .. } => config::run(&app),
         Command::Completions(args) => completions::run(&app, args),
     }
 }

@@ -164,3 +164,17 @@ fn numbers_that_do_not_exist() {
         assert_eq!(sandbox.run(&["disasm", selection]).code, Some(2));
     }
 }
+
+#[test]
+fn a_list_needs_no_second_word() {
+    let sandbox = Sandbox::new();
+    sandbox.ok(&["extract", PROGRAM, "-n", "5"]);
+    for list in [
+        &["engines", "list"][..],
+        &["config", "show"],
+        &["bugs", "known", "list"],
+    ] {
+        let (short, whole) = (sandbox.ok(&list[..list.len() - 1]), sandbox.ok(list));
+        assert_eq!((short.stdout, short.stderr), (whole.stdout, whole.stderr));
+    }
+}

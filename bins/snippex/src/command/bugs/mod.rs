@@ -30,13 +30,18 @@ pub(crate) fn run(app: &App<'_>, args: &BugsArgs) -> Result<ExitStatus, Failure>
         None => print_list(app, &bugs, args),
         Some(BugsCommand::Show { bug }) => show(app, &bugs, bug, emulator),
         Some(BugsCommand::Diff { before, after }) => diff::run(app, &bugs, before, after, args.signatures),
-        Some(BugsCommand::Known(KnownCommand::List)) => known::list(app, &bugs),
-        Some(BugsCommand::Known(KnownCommand::Add {
-            bugs: names,
-            issue,
-            note,
-            replace,
-        })) => {
+        Some(BugsCommand::Known {
+            command: None | Some(KnownCommand::List),
+        }) => known::list(app, &bugs),
+        Some(BugsCommand::Known {
+            command:
+                Some(KnownCommand::Add {
+                    bugs: names,
+                    issue,
+                    note,
+                    replace,
+                }),
+        }) => {
             let entry = |bug| KnownBug {
                 bug,
                 engine: emulator.unwrap_or_default().to_owned(),
@@ -48,11 +53,11 @@ pub(crate) fn run(app: &App<'_>, args: &BugsArgs) -> Result<ExitStatus, Failure>
                 known::add(&store, &bugs, &entry(bugs.find(name)?), *replace)
             })
         }
-        Some(BugsCommand::Known(KnownCommand::Remove { bugs: names })) => {
-            known::each(app, names, "removed", |name| {
-                known::remove(&store, &bugs, name, emulator)
-            })
-        }
+        Some(BugsCommand::Known {
+            command: Some(KnownCommand::Remove { bugs: names }),
+        }) => known::each(app, names, "removed", |name| {
+            known::remove(&store, &bugs, name, emulator)
+        }),
     }
 }
 

@@ -76,14 +76,23 @@ pub fn select(index: &BlockIndex<'_, '_>, filter: &Filter, request: &Request) ->
         }
     };
     order.truncate(count);
-    for &number in &candidates {
-        let features = of(index, number);
-        tally.count(features.categories, features.complexity(), false);
+    // Decoded once each: there may be millions, and all may be chosen.
+    let scores: Vec<(u16, u32)> = candidates
+        .iter()
+        .map(|&number| {
+            let features = of(index, number);
+            (features.categories, features.complexity())
+        })
+        .collect();
+    for &(categories, complexity) in &scores {
+        tally.count(categories, complexity, false);
     }
     let chosen = order.into_iter().map(|(number, reasons)| {
-        let features = of(index, number);
-        let complexity = features.complexity();
-        tally.count(features.categories, complexity, true);
+        let at = candidates
+            .binary_search(&number)
+            .expect("what is chosen is one of the candidates, which ascend");
+        let (categories, complexity) = scores[at];
+        tally.count(categories, complexity, true);
         let address = index.entry(number).map_or(0, |entry| entry.address);
         Chosen {
             number,

@@ -18,10 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         );
     }
     for run in store.call(async |store| store.runs(None, 20).await)? {
-        println!(
-            "run {} ({} {}): {:?}",
-            run.id, run.run.command, run.run.arguments, run.status
-        );
+        println!("run {} ({}): {:?}", run.id, run.run.arguments, run.status);
         let id = run.id;
         for (engine, blocks, counts) in store.call(async move |store| store.totals(id).await)? {
             let engine = store.call(async move |store| store.engine(engine).await)?;

@@ -229,14 +229,13 @@ fn a_stored_case_is_found_by_its_bug_its_number_and_its_sha256() {
 #[test]
 fn the_function_of_a_program_is_named() {
     let sandbox = Sandbox::new();
-    // A bug with its blocks in functions that the library exports: the mock engine gets the flags of IMUL wrong.
+    // Some of its blocks lie in functions that the library exports: the mock engine gets the flags of IMUL wrong.
     let library = "/usr/lib/x86_64-linux-gnu/libm.so.6";
     let checked = sandbox.run(&["check", library, "-e", "mock", "--no-reduce"]);
     assert_eq!(checked.code, Some(1), "{checked:?}");
-    let bugs = sandbox.json(&["bugs", "--limit", "0"]);
-    let named = bugs.as_array().unwrap().iter().any(|bug| {
-        let ended = sandbox.run(&["repro", bug["id"].as_str().unwrap(), "--as", "c"]);
+    let named = (1..=24).any(|divergence| {
+        let ended = sandbox.run(&["repro", &divergence.to_string(), "--as", "c"]);
         ended.stdout.contains("libm.so.6 (SHA-256 ") && ended.stdout.contains("), in ")
     });
-    assert!(named, "{bugs}");
+    assert!(named);
 }

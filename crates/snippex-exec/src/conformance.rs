@@ -65,12 +65,17 @@ pub fn conformance_under(
     let named = rflags::NAMES.iter().fold(0, |all, (_, flag)| all | flag);
     excused.flags |= !named;
     let mut failures = Vec::new();
-    for test in tests() {
+    for (test, fresh) in tests().iter().flat_map(|test| [(test, false), (test, true)]) {
         if test.name == STATE_AT_FAULT && tolerance.is_imprecise_at_signals() {
             continue;
         }
         let group = [Group::of(&test.case)];
-        let result = match engine.run(&group)?.outcome(0, 0) {
+        let results = if fresh {
+            engine.run_fresh(&group)?
+        } else {
+            engine.run(&group)?
+        };
+        let result = match results.outcome(0, 0) {
             Outcome::Ran(mut observation) => {
                 let before = test.case.state.rflags;
                 let found = &mut observation.state.rflags;
@@ -81,7 +86,11 @@ pub fn conformance_under(
         };
         failures.extend(result.err().map(|problem| Failure {
             name: test.name,
-            problem,
+            problem: if fresh {
+                format!("in a process of its own: {problem}")
+            } else {
+                problem
+            },
         }));
     }
     // Every vector, x87 and opmask register survives the way in and out.

@@ -165,6 +165,15 @@ impl AddressSpace {
         }
     }
 
+    /// Another process has used the frames: none holds what it held.
+    pub(crate) fn lose_frames(&mut self) {
+        for page in self.data.values_mut() {
+            if matches!(page.backing, Backing::Frame(_)) {
+                page.content = NO_CONTENT;
+            }
+        }
+    }
+
     /// Adds the step that maps the landing pads, which are at `offset` in the file. Returns whether that was needed.
     pub(crate) fn map_pads(&mut self, offset: u64, steps: &mut Vec<MapStep>) -> bool {
         if self.pads {

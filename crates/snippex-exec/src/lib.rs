@@ -62,6 +62,7 @@ mod results;
 mod shared;
 mod stores;
 pub mod suite;
+mod warm_up;
 
 pub use discovery::CaseMaker;
 pub use lower::{LowerError, Lowered, lower};

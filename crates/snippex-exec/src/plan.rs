@@ -369,7 +369,7 @@ impl Plan {
 }
 
 /// A group without runs.
-const NO_BLOCK: WireBlock = WireBlock {
+pub(crate) const NO_BLOCK: WireBlock = WireBlock {
     first_run: 0,
     run_count: 0,
     first_step: 0,

@@ -2,6 +2,9 @@
 //!
 //! The doorbell is an eight-byte token on the guest's standard input; the guest answers with the same token on its
 //! standard output. Anything else there is an engine that prints where it must not.
+//!
+//! A guest can be told to have a child do the batch: that is a process which has run nothing before, for a fraction of
+//! what starting one costs.
 
 use std::io::{self, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -11,6 +14,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Signal, kill_process_group};
+use snippex_runner::layout::{CHILD_DONE, CHILD_WANTED, ITSELF};
 
 use crate::affinity::Follower;
 use crate::shared::Shared;
@@ -27,6 +32,10 @@ pub(crate) enum Answer {
     Done,
     /// The process is gone.
     Died(ExitStatus),
+    /// The child is gone, the process is as it was.
+    ChildDied(ExitStatus),
+    /// The process cannot have children.
+    NoChild,
     /// It made no progress for the time allowed; it has been killed.
     Hung,
     /// It wrote something else on standard output.
@@ -37,6 +46,8 @@ pub(crate) enum Answer {
 #[derive(Debug)]
 pub(crate) struct GuestProcess {
     child: Child,
+    /// It has been waited for: its id may be another process's by now.
+    gone: bool,
     input: ChildStdin,
     output: ChildStdout,
     token: u64,
@@ -49,7 +60,7 @@ impl GuestProcess {
     /// Starts `command`, whose last argument names the shared file.
     pub(crate) fn start(mut command: Command) -> io::Result<Self> {
         // Ctrl-C on a terminal is for snippex alone: it stops after the batch, and a guest that died of it would look
-        // like a finding.
+        // like a finding. And with the group go the process that a wrapper has started, and the child of a guest.
         command.process_group(0);
         command
             .stdin(Stdio::piped())
@@ -63,6 +74,7 @@ impl GuestProcess {
         let reader = collect(child.stderr.take().expect(piped), Arc::clone(&stderr));
         Ok(Self {
             child,
+            gone: false,
             input,
             output,
             token: 0,
@@ -73,7 +85,26 @@ impl GuestProcess {
     }
 
     /// Runs the batch that the header describes. `patience` is the longest time without progress.
-    pub(crate) fn run(&mut self, shared: &Shared, patience: Duration) -> io::Result<Answer> {
+    pub(crate) fn run(&mut self, shared: &mut Shared, patience: Duration) -> io::Result<Answer> {
+        shared.header().child = ITSELF;
+        self.ring(shared, patience)
+    }
+
+    /// As [`GuestProcess::run`], in a child of the guest, which itself stays as it is.
+    pub(crate) fn run_in_child(&mut self, shared: &mut Shared, patience: Duration) -> io::Result<Answer> {
+        shared.header().child = CHILD_WANTED;
+        let answer = self.ring(shared, patience)?;
+        if !matches!(answer, Answer::Done) {
+            return Ok(answer);
+        }
+        Ok(match shared.header().child {
+            CHILD_DONE => Answer::Done,
+            CHILD_WANTED => Answer::NoChild,
+            status => Answer::ChildDied(ExitStatus::from_raw(status.cast_signed())),
+        })
+    }
+
+    fn ring(&mut self, shared: &Shared, patience: Duration) -> io::Result<Answer> {
         self.place.follow(self.child.id());
         self.token += 1;
         if self.input.write_all(&self.token.to_le_bytes()).is_err() {
@@ -122,6 +153,7 @@ impl GuestProcess {
         let deadline = Instant::now() + Duration::from_secs(2);
         while Instant::now() < deadline {
             if let Some(status) = self.child.try_wait()? {
+                self.gone = true;
                 return Ok(Answer::Died(status));
             }
             std::thread::sleep(Duration::from_millis(1));
@@ -131,13 +163,19 @@ impl GuestProcess {
     }
 
     fn kill(&mut self) {
-        // Already gone is as good.
-        let _ = self.child.kill();
+        if self.gone {
+            return;
+        }
+        if let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
+            // Already ended is as good.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
         let _ = self.child.wait();
+        self.gone = true;
     }
 
-    /// The end of what the engine has printed on standard error, in one line.
-    pub(crate) fn stderr(&mut self) -> String {
+    /// The end of what the engine has printed on standard error, in one line; the engine goes.
+    pub(crate) fn last_words(&mut self) -> String {
         self.kill();
         if let Some(reader) = self.reader.take() {
             // A grandchild may hold the pipe open; what is there by now is enough.
@@ -146,6 +184,11 @@ impl GuestProcess {
                 std::thread::sleep(Duration::from_millis(1));
             }
         }
+        self.stderr()
+    }
+
+    /// The end of what the engine has printed on standard error so far, in one line.
+    pub(crate) fn stderr(&self) -> String {
         let bytes = self
             .stderr
             .lock()

@@ -15,17 +15,22 @@ use snippex_runner::layout::{
     SHARED_END, VERSION, VectorFile, WireBlock, WireFill, WireLine, WirePage, WireReached,
 };
 
-/// Bytes of the input part.
+/// Bytes of the input part that batches use.
 pub(crate) const INPUT_SIZE: u64 = 96 << 20;
-/// Bytes of the output part.
+/// Bytes of the output part that batches use.
 pub(crate) const OUTPUT_SIZE: u64 = 128 << 20;
 /// Pages in the frames part: as many as stay mapped on a CPU.
 pub(crate) const FRAME_COUNT: usize = 1024;
 const FRAMES_SIZE: u64 = FRAME_COUNT as u64 * 4096;
 
 pub(crate) const INPUT_OFFSET: u64 = HEADER_SIZE;
-pub(crate) const OUTPUT_OFFSET: u64 = INPUT_OFFSET + INPUT_SIZE;
-pub(crate) const FRAMES_OFFSET: u64 = OUTPUT_OFFSET + OUTPUT_SIZE;
+/// The rest of the input part, for [`crate::warm_up`].
+pub(crate) const SPARE_INPUT_OFFSET: u64 = INPUT_OFFSET + INPUT_SIZE;
+pub(crate) const OUTPUT_OFFSET: u64 = SPARE_INPUT_OFFSET + SPARE_SIZE;
+/// The rest of the output part, for [`crate::warm_up`].
+pub(crate) const SPARE_OUTPUT_OFFSET: u64 = OUTPUT_OFFSET + OUTPUT_SIZE;
+pub(crate) const FRAMES_OFFSET: u64 = SPARE_OUTPUT_OFFSET + SPARE_SIZE;
+const SPARE_SIZE: u64 = PART_ALIGNMENT;
 /// Chunks of code that stay mapped (see [`crate::code_window`]).
 pub(crate) const CHUNKS: usize = 32;
 pub(crate) const CHUNKS_OFFSET: u64 = FRAMES_OFFSET + FRAMES_SIZE;
@@ -88,7 +93,7 @@ impl Shared {
 
     /// Puts a fresh header there for a new guest.
     pub(crate) fn reset(&mut self) {
-        // SAFETY: the mapping starts with room for the header and is page-aligned; no guest is running.
+        // SAFETY: the mapping starts with room for the header and is page-aligned; all guests wait.
         unsafe {
             self.map.as_mut_ptr().write_bytes(0, size_of::<Header>());
         }
@@ -96,9 +101,9 @@ impl Shared {
         header.magic = MAGIC;
         header.version = VERSION;
         header.input_offset = INPUT_OFFSET;
-        header.input_size = INPUT_SIZE;
+        header.input_size = INPUT_SIZE + SPARE_SIZE;
         header.output_offset = OUTPUT_OFFSET;
-        header.output_size = OUTPUT_SIZE;
+        header.output_size = OUTPUT_SIZE + SPARE_SIZE;
         header.frames_offset = FRAMES_OFFSET;
         header.frames_size = FRAMES_SIZE;
         header.canary = MAGIC;

@@ -23,6 +23,10 @@ const SYS_MUNMAP: u64 = 11;
 const SYS_RT_SIGACTION: u64 = 13;
 const SYS_SIGALTSTACK: u64 = 131;
 const SYS_ALARM: u64 = 37;
+const SYS_GETPID: u64 = 39;
+const SYS_FORK: u64 = 57;
+const SYS_WAIT4: u64 = 61;
+const SYS_KILL: u64 = 62;
 const SYS_ARCH_PRCTL: u64 = 158;
 const SYS_EXIT_GROUP: u64 = 231;
 const SYS_PREADV: u64 = 295;
@@ -137,6 +141,25 @@ pub fn pwritev(fd: i32, pieces: *const IoVec, count: u64, offset: u64) -> i64 {
 /// Ends the process by SIGALRM after so many seconds; 0 calls that off.
 pub fn alarm(seconds: u64) {
     call(SYS_ALARM, seconds, 0, 0, 0, 0, 0);
+}
+
+/// 0 in the child, in the parent the child's process id, or an error.
+pub fn fork() -> i64 {
+    call(SYS_FORK, 0, 0, 0, 0, 0, 0)
+}
+
+/// Ends the process by SIGKILL.
+pub fn kill_itself() {
+    const SIGKILL: u64 = 9;
+    let process = call(SYS_GETPID, 0, 0, 0, 0, 0, 0);
+    call(SYS_KILL, process as u64, SIGKILL, 0, 0, 0, 0);
+}
+
+/// How the child `process` ended, when it has.
+pub fn wait(process: i64) -> Option<u32> {
+    let mut status = 0_u32;
+    let waited = call(SYS_WAIT4, process as u64, (&raw mut status) as u64, 0, 0, 0, 0);
+    (waited == process).then_some(status)
 }
 
 /// `action` points to a `struct kernel_sigaction`.

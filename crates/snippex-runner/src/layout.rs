@@ -15,7 +15,7 @@
 /// First eight bytes of the header.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"snippex\n");
 /// Changes with every change of this file.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 
 /// Where the runner itself is linked. Below 2 GiB so that code anywhere can reach it by 32-bit absolute addresses.
 pub const RUNNER_BASE: u64 = 0x7000_0000;
@@ -123,8 +123,8 @@ pub struct Header {
     /// Number of [`MapStep`]s to do before anything else: code of the batch before goes, new code comes. Fresh
     /// mappings also tell an emulator to forget its translations.
     pub prologue_step_count: u32,
-    /// Not used.
-    pub reserved: u32,
+    /// Who does the batch: [`ITSELF`], or [`CHILD_WANTED`], which becomes [`CHILD_DONE`] or how the child ended.
+    pub child: u32,
     /// File offset of the [`WireBlock`]s.
     pub blocks: u64,
     /// File offset of the [`MapStep`]s: first those of the prologue.
@@ -163,6 +163,15 @@ pub struct Header {
     /// [`MAGIC`] again; a different value after a batch means that a block wrote over the header.
     pub canary: u64,
 }
+
+/// [`Header::child`]: the guest does the batch itself.
+pub const ITSELF: u32 = 0;
+/// [`Header::child`]: the guest forks, its child does the batch, and the guest stays as it is. Still there when the guest
+/// answers: it cannot fork.
+pub const CHILD_WANTED: u32 = u32::MAX;
+/// [`Header::child`]: the child has done the batch. No status of `wait4` is like that; any other value is one, of a child
+/// that ended before.
+pub const CHILD_DONE: u32 = u32::MAX - 1;
 
 /// [`MapStep::protection`]: remove the mapping.
 pub const UNMAP: u32 = 0;

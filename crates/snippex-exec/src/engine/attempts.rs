@@ -1,11 +1,12 @@
 //! Getting all runs of a batch done, whatever happens to the process.
 
-use snippex_runner::layout::{LINE, MAGIC, MODE_COPY, MODE_SCAN, PAGE};
+use snippex_runner::layout::{Header, LINE, MAGIC, MODE_COPY, MODE_SCAN, PAGE};
 use tracing::debug;
 
 use super::runner_engine::RunnerEngine;
 use super::{EngineError, MemoryMode};
 use crate::batch;
+use crate::guest_space::AddressSpace;
 use crate::plan::MAX_REACHED;
 use crate::process::Answer;
 use crate::results::{EXIT_ABANDONED, EXIT_DIED, EXIT_HUNG, EXIT_UNMAPPABLE};
@@ -16,6 +17,15 @@ const MAX_LINES: u32 = (batch::MAX_CAPTURED * PAGE as usize / LINE) as u32;
 const MAX_DEATHS_IN_A_BLOCK: u32 = 3;
 /// Deaths without a completed run between them after which the engine is given up.
 const MAX_DEATHS_IN_A_ROW: u32 = 64;
+
+/// What does an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    /// The process for batches, which stays.
+    Process,
+    /// A child of the parent, which does nothing else.
+    Child,
+}
 
 /// How an attempt at a range of runs ended.
 pub(super) enum Attempt {
@@ -59,12 +69,17 @@ impl RunnerEngine {
                         first = start.max(first);
                         continue;
                     }
-                    // Alone in a fresh process: an earlier run may have done the damage.
+                    // Alone in a fresh process: an earlier run may have done the damage, or being a child.
+                    self.process = None;
                     first = run + 1;
-                    if let Attempt::Died { exit, signal, .. } = self.attempt(run, run + 1)? {
-                        self.mark(run..run + 1, exit, signal);
-                        first = self.after_death(run).min(end).max(first);
-                    }
+                    let (exit, signal) = match self.attempt_in_process(run, run + 1)? {
+                        Attempt::Done => continue,
+                        Attempt::Died { exit, signal, .. } => (exit, signal),
+                        Attempt::Refused { .. } => (EXIT_UNMAPPABLE, 0),
+                        Attempt::Corrupted => (EXIT_DIED, 0),
+                    };
+                    self.mark(run..run + 1, exit, signal);
+                    first = self.after_death(run).min(end).max(first);
                 }
                 Attempt::Corrupted if self.plan.distrust_all() => {}
                 Attempt::Corrupted if end - first == 1 => {
@@ -105,11 +120,31 @@ impl RunnerEngine {
     }
 
     fn attempt(&mut self, first: u32, end: u32) -> Result<Attempt, EngineError> {
+        if !self.fresh {
+            return self.attempt_in_process(first, end);
+        }
+        if !self.parent()? {
+            self.process = None;
+            return self.attempt_in_process(first, end);
+        }
+        // A child begins with nothing, and leaves its bytes in the frames.
+        self.child_space = AddressSpace::default();
+        self.space.lose_frames();
+        self.plan
+            .map(&mut self.shared, &self.library, &mut self.child_space, first..end);
+        self.ring_mapped(By::Child, first, end)
+    }
+
+    fn attempt_in_process(&mut self, first: u32, end: u32) -> Result<Attempt, EngineError> {
         self.process()?;
         self.plan
             .map(&mut self.shared, &self.library, &mut self.space, first..end);
+        self.ring_mapped(By::Process, first, end)
+    }
+
+    fn ring_mapped(&mut self, by: By, first: u32, end: u32) -> Result<Attempt, EngineError> {
         let prologue = self.shared.header().prologue_step_count;
-        Ok(match self.ring(first, end)? {
+        Ok(match self.ring(by, first, end)? {
             // A step that there is not: the header was overwritten.
             Attempt::Refused { step } if step >= prologue && self.plan.group_of_step(step).is_none() => {
                 Attempt::Corrupted
@@ -118,19 +153,32 @@ impl RunnerEngine {
         })
     }
 
-    /// Rings the doorbell for the runs from `first` to `end`, whose mapping steps are written, and waits.
-    pub(super) fn ring(&mut self, first: u32, end: u32) -> Result<Attempt, EngineError> {
-        let header = self.shared.header();
-        header.mode = match self.spec.memory {
+    /// One of `MODE_*`.
+    pub(super) fn mode(&self) -> u32 {
+        match self.spec.memory {
             MemoryMode::Scan => MODE_SCAN,
             MemoryMode::Copy => MODE_COPY,
-        };
+        }
+    }
+
+    /// Rings the doorbell for the runs from `first` to `end`, whose mapping steps are written, and waits.
+    pub(super) fn ring(&mut self, by: By, first: u32, end: u32) -> Result<Attempt, EngineError> {
+        let mode = self.mode();
+        let header = self.shared.header();
+        header.mode = mode;
         header.line_count = self.line_count;
-        let process = self.process.as_mut().expect("started above");
-        let answer = process.run(&self.shared, self.spec.patience);
-        let engine = || self.spec.name.clone();
+        let (shared, patience) = (&mut self.shared, self.spec.patience);
+        let started = "started before";
+        let answer = match by {
+            By::Process => self.process.as_mut().expect(started).run(shared, patience),
+            By::Child => self
+                .parent
+                .as_mut()
+                .expect(started)
+                .run_in_child(shared, patience),
+        };
         let answer = answer.map_err(|source| EngineError::Talk {
-            engine: engine(),
+            engine: self.spec.name.clone(),
             source,
         })?;
         let header = *self.shared.header();
@@ -141,50 +189,76 @@ impl RunnerEngine {
         };
         self.line_count = header.line_count.clamp(self.line_count, most);
         if matches!(answer, Answer::Done) {
-            if header.canary != MAGIC || header.magic != MAGIC || header.current_run > end {
-                self.process = None;
-                return Ok(Attempt::Corrupted);
-            }
-            self.deaths = 0;
-            if header.failed_step != 0 {
-                // What it has mapped by now is not known.
-                self.process = None;
-                return Ok(Attempt::Refused {
-                    step: header.failed_step - 1,
-                });
-            }
-            return Ok(Attempt::Done);
+            return Ok(self.done(by, &header, end));
         }
-        let stderr = process.stderr();
-        self.process = None;
-        debug!(
-            engine = self.spec.name,
-            ?answer,
-            stderr,
-            run = header.current_run,
-            "engine process lost"
-        );
-        self.deaths += 1;
-        if self.deaths > MAX_DEATHS_IN_A_ROW {
-            return Err(EngineError::KeepsDying {
-                engine: engine(),
-                count: self.deaths,
-                stderr,
-            });
-        }
+        let run = header.current_run.clamp(first, end - 1);
+        self.lost(by, &answer, run, run != first)?;
         let (exit, signal) = match answer {
             Answer::Hung => (EXIT_HUNG, 0),
-            Answer::Died(status) => (
+            Answer::Died(status) | Answer::ChildDied(status) => (
                 EXIT_DIED,
                 std::os::unix::process::ExitStatusExt::signal(&status).unwrap_or(0) as u32,
             ),
             _ => (EXIT_DIED, 0),
         };
-        let run = header.current_run.clamp(first, end - 1);
-        if run != first {
-            self.deaths = 1;
-        }
         Ok(Attempt::Died { run, exit, signal })
+    }
+
+    /// The guest has answered: what is to be said of the attempt that ended at `end`.
+    fn done(&mut self, by: By, header: &Header, end: u32) -> Attempt {
+        let attempt = if header.canary != MAGIC || header.magic != MAGIC || header.current_run > end {
+            Attempt::Corrupted
+        } else if header.failed_step != 0 {
+            Attempt::Refused {
+                step: header.failed_step - 1,
+            }
+        } else {
+            Attempt::Done
+        };
+        if !matches!(attempt, Attempt::Corrupted) {
+            self.deaths = 0;
+        }
+        if by == By::Process && !matches!(attempt, Attempt::Done) {
+            // What it holds and has mapped by now is not known. What a child had is gone with it.
+            self.process = None;
+        }
+        attempt
+    }
+
+    /// The process that was at `run` is gone, after others were done if `others` says so.
+    fn lost(&mut self, by: By, answer: &Answer, run: u32, others: bool) -> Result<(), EngineError> {
+        let guest = match by {
+            By::Process => &mut self.process,
+            By::Child => &mut self.parent,
+        };
+        let only_a_child = matches!(answer, Answer::ChildDied(_));
+        let stderr = match guest {
+            Some(parent) if only_a_child => parent.stderr(),
+            guest => guest
+                .take()
+                .map_or_else(String::new, |mut process| process.last_words()),
+        };
+        debug!(
+            engine = self.spec.name,
+            ?by,
+            ?answer,
+            stderr,
+            run,
+            "engine process lost"
+        );
+        self.forks &= !matches!(answer, Answer::NoChild);
+        if only_a_child {
+            return Ok(());
+        }
+        self.deaths = if others { 1 } else { self.deaths + 1 };
+        if self.deaths > MAX_DEATHS_IN_A_ROW {
+            return Err(EngineError::KeepsDying {
+                engine: self.spec.name.clone(),
+                count: self.deaths,
+                stderr,
+            });
+        }
+        Ok(())
     }
 
     fn mark(&mut self, runs: std::ops::Range<u32>, exit: u32, signal: u32) {

@@ -121,6 +121,23 @@ impl Engine for MockEngine {
     }
 
     fn run<'e>(&'e mut self, groups: &'e [Group]) -> Result<Results<'e>, EngineError> {
+        self.run_as(groups, false)
+    }
+
+    fn run_fresh<'e>(&'e mut self, groups: &'e [Group]) -> Result<Results<'e>, EngineError> {
+        self.run_as(groups, true)
+    }
+
+    fn restart(&mut self) -> Result<(), EngineError> {
+        match &mut self.source {
+            Source::Model(_) => Ok(()),
+            Source::Over(engine, _) => engine.restart(),
+        }
+    }
+}
+
+impl MockEngine {
+    fn run_as<'e>(&'e mut self, groups: &'e [Group], fresh: bool) -> Result<Results<'e>, EngineError> {
         let lowered = groups.iter().map(|group| lower(&group.block, group.placement));
         (self.lowered, self.unsupported) = lowered
             .map(|lowered| match lowered {
@@ -132,7 +149,11 @@ impl Engine for MockEngine {
         let mut model: IndexedModel<'_> = match &mut self.source {
             Source::Model(model) => Box::new(|_, _, case| model(case)),
             Source::Over(engine, alter) => {
-                let results = engine.run(groups)?;
+                let results = if fresh {
+                    engine.run_fresh(groups)?
+                } else {
+                    engine.run(groups)?
+                };
                 Box::new(move |group, start, case| {
                     let mut outcome = results.outcome(group, start);
                     alter(case, &mut outcome);
@@ -162,12 +183,5 @@ impl Engine for MockEngine {
             components: self.identity.components,
             kind: Kind::Made(&self.outcomes),
         })
-    }
-
-    fn restart(&mut self) -> Result<(), EngineError> {
-        match &mut self.source {
-            Source::Model(_) => Ok(()),
-            Source::Over(engine, _) => engine.restart(),
-        }
     }
 }

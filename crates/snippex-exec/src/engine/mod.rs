@@ -47,6 +47,16 @@ pub trait Engine: Send {
     /// When the groups do not fit or are not valid, or the engine cannot be started (again).
     fn run<'e>(&'e mut self, groups: &'e [Group]) -> Result<Results<'e>, EngineError>;
 
+    /// As [`Engine::run`], in a process that has run nothing before: what earlier runs may have done to the engine does
+    /// not show. An engine that dies or hangs is tried once more in another such process.
+    ///
+    /// # Errors
+    /// As [`Engine::run`].
+    fn run_fresh<'e>(&'e mut self, groups: &'e [Group]) -> Result<Results<'e>, EngineError> {
+        self.restart()?;
+        self.run(groups)
+    }
+
     /// Runs whole programs, each until a signal ends it, and says for each how it ended.
     ///
     /// Unless it is an engine that runs the runner, it runs cases only, and says that.

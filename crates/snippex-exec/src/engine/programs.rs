@@ -5,7 +5,7 @@ use snippex_core::observation::{Endpoint, Signal};
 use snippex_core::state::Components;
 use snippex_runner::layout::{AT_RIP_READ, EXIT_FAULT};
 
-use super::attempts::Attempt;
+use super::attempts::{Attempt, By};
 use super::{EngineError, RunnerEngine};
 use crate::end_state::EndState;
 use crate::guest_space::AddressSpace;
@@ -113,7 +113,7 @@ fn attempt(
 ) -> Result<Attempt, EngineError> {
     engine.process()?;
     engine.mapped = plan.map(&mut engine.shared, &engine.mapped, first, end);
-    engine.ring(first, end)
+    engine.ring(By::Process, first, end)
 }
 
 fn mark(engine: &mut RunnerEngine, plan: &ProgramPlan, program: u32, exit: u32, signal: u32) {

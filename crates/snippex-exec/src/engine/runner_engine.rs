@@ -1,4 +1,4 @@
-//! An engine that runs the runner in a process of its own.
+//! An engine that runs the runner in processes of its own.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -6,8 +6,9 @@ use std::sync::Arc;
 use snippex_core::conformance::Program;
 use snippex_core::group::Group;
 use snippex_runner::layout::{
-    EXIT_NONE, LEAVES_MEMORY, LEAVES_OTHER_LINES, LEAVES_VECTORS, LEAVES_X87, MapStep, WireLine,
+    EXIT_NONE, Header, LEAVES_MEMORY, LEAVES_OTHER_LINES, LEAVES_VECTORS, LEAVES_X87, MapStep, WireLine,
 };
+use tracing::debug;
 
 use super::decoded::Decoded;
 use super::runner_file::RunnerFile;
@@ -21,8 +22,10 @@ use crate::plan::{self, Library, MEMORY_OFFSET, Plan};
 use crate::process::{Answer, GuestProcess, describe};
 use crate::results::{EXIT_X87_TOP, Kind, Results};
 use crate::shared::Shared;
+use crate::warm_up;
 
-/// An engine that runs the runner in a process of its own, replaced whenever it dies, hangs or is corrupted.
+/// An engine that runs the runner in a process of its own, replaced whenever it dies, hangs or is corrupted. What is to
+/// run in a fresh process runs in a child of another, the parent.
 #[derive(Debug)]
 pub struct RunnerEngine {
     pub(super) spec: EngineSpec,
@@ -32,8 +35,18 @@ pub struct RunnerEngine {
     runner: Arc<RunnerFile>,
     surroundings: Option<Arc<Surroundings>>,
     pub(super) shared: Shared,
+    /// What guests find in the header, with what they have put there themselves: the same for all.
+    greeting: Header,
     pub(super) process: Option<GuestProcess>,
+    /// Never runs a block: its children do, one each. Started when it is first needed.
+    pub(super) parent: Option<GuestProcess>,
+    /// Processes of the engine can have children, as far as is known.
+    pub(super) forks: bool,
+    /// Every attempt at the batch is made in a process that has run nothing before.
+    pub(super) fresh: bool,
     pub(super) space: AddressSpace,
+    /// What the last child had mapped.
+    pub(super) child_space: AddressSpace,
     pub(super) library: Library,
     decoded: Decoded,
     pub(super) plan: Plan,
@@ -66,6 +79,7 @@ impl RunnerEngine {
             return Err(EngineError::NotNative { found: found.into() });
         }
         let stamps = identity::stamps(&spec);
+        let greeting = *shared.header();
         Ok(Self {
             spec,
             identity,
@@ -73,8 +87,13 @@ impl RunnerEngine {
             runner,
             surroundings,
             shared,
+            greeting,
             process: Some(process),
+            parent: None,
+            forks: true,
+            fresh: false,
             space: AddressSpace::default(),
+            child_space: AddressSpace::default(),
             library: Library::new(),
             decoded: Decoded::default(),
             plan: Plan::empty(),
@@ -85,40 +104,135 @@ impl RunnerEngine {
         })
     }
 
-    pub(super) fn process(&mut self) -> Result<&mut GuestProcess, EngineError> {
+    /// Makes sure that there is a process for batches, and a header as it expects it.
+    pub(super) fn process(&mut self) -> Result<(), EngineError> {
         if self.process.is_none() {
             self.space = AddressSpace::default();
             self.mapped.clear();
-            let surroundings = self.surroundings.as_deref();
-            let process = spawn(&self.spec, &self.runner, surroundings, &mut self.shared)?;
-            // Asking for the version costs a process: only when the engine's files have changed.
-            let stamps = identity::stamps(&self.spec);
-            let version = if stamps == self.stamps {
-                Some(self.identity.version.clone())
-            } else {
-                identity::version(&self.spec, surroundings)
-            };
-            let now = EngineIdentity::new(&self.spec, self.shared.header(), version);
-            if now.version != self.identity.version {
-                return Err(EngineError::Changed {
-                    engine: self.spec.name.clone(),
-                    before: self.identity.version.clone(),
-                    after: now.version,
-                });
-            }
-            self.stamps = stamps;
-            if now.cpu != self.identity.cpu {
-                let engine = self.spec.name.clone();
-                let (before, after) = (format!("{:?}", self.identity.cpu), format!("{:?}", now.cpu));
-                return Err(EngineError::Changed {
-                    engine,
-                    before,
-                    after,
-                });
-            }
-            self.process = Some(process);
+            self.process = Some(self.start_another()?);
         }
-        Ok(self.process.as_mut().expect("started above"))
+        *self.shared.header() = self.greeting;
+        Ok(())
+    }
+
+    /// As [`RunnerEngine::process`], for the process whose children do batches; `false` when it cannot have any.
+    pub(super) fn parent(&mut self) -> Result<bool, EngineError> {
+        if self.forks && self.parent.is_none() {
+            let mut process = self.start_another()?;
+            let patience = self.spec.start_patience;
+            *self.shared.header() = self.greeting;
+            warm_up::write(&mut self.shared);
+            self.shared.header().mode = self.mode();
+            let warm = process.run(&mut self.shared, patience);
+            // The same once more shows whether a child comes back.
+            match warm.and_then(|_| process.run_in_child(&mut self.shared, patience)) {
+                Ok(Answer::Done) => self.parent = Some(process),
+                answer => {
+                    debug!(
+                        engine = self.spec.name,
+                        ?answer,
+                        "the engine's processes do not fork"
+                    );
+                    self.forks = false;
+                }
+            }
+        }
+        *self.shared.header() = self.greeting;
+        Ok(self.parent.is_some())
+    }
+
+    /// Starts a process, and makes sure that the engine is still what it was.
+    fn start_another(&mut self) -> Result<GuestProcess, EngineError> {
+        let surroundings = self.surroundings.as_deref();
+        let process = spawn(&self.spec, &self.runner, surroundings, &mut self.shared)?;
+        // Asking for the version costs a process: only when the engine's files have changed.
+        let stamps = identity::stamps(&self.spec);
+        let version = if stamps == self.stamps {
+            Some(self.identity.version.clone())
+        } else {
+            identity::version(&self.spec, surroundings)
+        };
+        let now = EngineIdentity::new(&self.spec, self.shared.header(), version);
+        if now.version != self.identity.version {
+            return Err(EngineError::Changed {
+                engine: self.spec.name.clone(),
+                before: self.identity.version.clone(),
+                after: now.version,
+            });
+        }
+        self.stamps = stamps;
+        if now.cpu != self.identity.cpu {
+            let engine = self.spec.name.clone();
+            let (before, after) = (format!("{:?}", self.identity.cpu), format!("{:?}", now.cpu));
+            return Err(EngineError::Changed {
+                engine,
+                before,
+                after,
+            });
+        }
+        Ok(process)
+    }
+
+    /// Runs every start of every group.
+    fn run_batch(&mut self, groups: &[Group]) -> Result<(), EngineError> {
+        self.space.begin_batch();
+        self.decoded.take(groups, &self.identity.cpu, &self.spec.lacks);
+        batch::check(groups, &self.decoded.lowered)?;
+        // A single group is alone: nothing but its own pages is mapped. A fresh process has nothing that could be kept.
+        let keep = groups.len() > 1 && !self.fresh;
+        let options = plan::Options {
+            keep_code: self.spec.native && keep,
+            park: keep,
+            framed: self.spec.memory == MemoryMode::Scan,
+            leaves: self.leaves(),
+        };
+        self.plan = Plan::write(
+            &mut self.shared,
+            &mut self.library,
+            groups,
+            &self.decoded.lowered,
+            &self.decoded.left,
+            options,
+        );
+        if self.spec.memory == MemoryMode::Copy {
+            self.plan.write_pristine(&mut self.shared, groups);
+        }
+        self.line_count = 0;
+        let count = self.plan.run_count as u32;
+        self.run_range(0, count)?;
+        self.redo_surprises(groups)?;
+        if !self.spec.loads_x87_top {
+            self.exclude_x87_top(groups);
+        }
+        if self.spec.memory == MemoryMode::Copy {
+            self.find_lines(groups);
+        }
+        debug_assert!(
+            self.plan
+                .outputs(&self.shared)
+                .iter()
+                .all(|output| output.exit != EXIT_NONE)
+        );
+        Ok(())
+    }
+
+    /// What [`RunnerEngine::run_batch`] has left in the shared file.
+    fn results<'e>(&'e self, groups: &'e [Group], space: &'e AddressSpace) -> Results<'e> {
+        Results {
+            groups,
+            lowered: &self.decoded.lowered,
+            unsupported: &self.decoded.unsupported,
+            components: self.identity.components,
+            kind: Kind::Raw {
+                blocks: &self.plan.blocks,
+                ends: self.plan.ends(&self.shared),
+                lines: match self.spec.memory {
+                    MemoryMode::Scan => self.shared.slice(MEMORY_OFFSET, self.line_count as usize),
+                    MemoryMode::Copy => &self.lines,
+                },
+                space,
+            },
+        }
     }
 
     /// What the guest is told that blocks leave alone.
@@ -158,64 +272,16 @@ impl Engine for RunnerEngine {
             // Programs may have left anything behind.
             self.process = None;
         }
-        self.space.begin_batch();
-        self.decoded.take(groups, &self.identity.cpu, &self.spec.lacks);
-        batch::check(groups, &self.decoded.lowered)?;
-        // A single group is alone: nothing but its own pages is mapped.
-        let options = plan::Options {
-            keep_code: self.spec.native && groups.len() > 1,
-            park: groups.len() > 1,
-            framed: self.spec.memory == MemoryMode::Scan,
-            leaves: self.leaves(),
-        };
-        self.plan = Plan::write(
-            &mut self.shared,
-            &mut self.library,
-            groups,
-            &self.decoded.lowered,
-            &self.decoded.left,
-            options,
-        );
-        if self.spec.memory == MemoryMode::Copy {
-            self.plan.write_pristine(&mut self.shared, groups);
-        }
-        self.process()?;
-        self.line_count = 0;
-        let count = self.plan.run_count as u32;
-        self.run_range(0, count)?;
-        self.redo_surprises(groups)?;
-        if !self.spec.loads_x87_top {
-            self.exclude_x87_top(groups);
-        }
-        let line_count = match self.spec.memory {
-            MemoryMode::Scan => self.line_count as usize,
-            MemoryMode::Copy => {
-                self.find_lines(groups);
-                self.lines.len()
-            }
-        };
-        let lines: &[WireLine] = match self.spec.memory {
-            MemoryMode::Scan => self.shared.slice(MEMORY_OFFSET, line_count),
-            MemoryMode::Copy => &self.lines,
-        };
-        debug_assert!(
-            self.plan
-                .outputs(&self.shared)
-                .iter()
-                .all(|output| output.exit != EXIT_NONE)
-        );
-        Ok(Results {
-            groups,
-            lowered: &self.decoded.lowered,
-            unsupported: &self.decoded.unsupported,
-            components: self.identity.components,
-            kind: Kind::Raw {
-                blocks: &self.plan.blocks,
-                ends: self.plan.ends(&self.shared),
-                lines,
-                space: &self.space,
-            },
-        })
+        self.run_batch(groups)?;
+        Ok(self.results(groups, &self.space))
+    }
+
+    fn run_fresh<'e>(&'e mut self, groups: &'e [Group]) -> Result<Results<'e>, EngineError> {
+        self.fresh = true;
+        let done = self.run_batch(groups);
+        self.fresh = false;
+        done?;
+        Ok(self.results(groups, &self.child_space))
     }
 
     fn run_programs(&mut self, programs: &[Program]) -> Result<Vec<ProgramOutcome>, EngineError> {
@@ -224,7 +290,7 @@ impl Engine for RunnerEngine {
 
     fn restart(&mut self) -> Result<(), EngineError> {
         self.process = None;
-        self.process().map(|_| ())
+        self.process()
     }
 }
 
@@ -253,12 +319,14 @@ fn spawn(
     let fail = |process: &mut GuestProcess, problem: String| EngineError::Handshake {
         engine: spec.name.clone(),
         problem,
-        stderr: process.stderr(),
+        stderr: process.last_words(),
     };
     // An empty batch is the handshake.
     match process.run(shared, spec.start_patience) {
         Ok(Answer::Done) if shared.header().ready == 1 => Ok(process),
-        Ok(Answer::Done) => Err(fail(&mut process, "it answered without having run it".into())),
+        Ok(Answer::Done | Answer::ChildDied(_) | Answer::NoChild) => {
+            Err(fail(&mut process, "it answered without having run it".into()))
+        }
         Ok(Answer::Died(status)) => Err(fail(&mut process, format!("it {}", describe(status)))),
         Ok(Answer::Hung) => Err(fail(&mut process, "it did not answer in time".into())),
         Ok(Answer::Garbage(bytes)) => {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 
 use snippex_core::address_space::place;
@@ -11,8 +11,13 @@ use snippex_core::binary::Image;
 use snippex_core::block::Block;
 use snippex_core::diff::{Kind, Tolerance};
 use snippex_core::extract::extract;
-use snippex_exec::check::{BlockReport, CheckOptions, EngineFactory, Job, Report, Summary, check};
-use snippex_exec::engine::{Engine, EngineError, EngineSpec, MockEngine, RunnerEngine};
+use snippex_core::group::Group;
+use snippex_core::state::rflags;
+use snippex_exec::check::{
+    BlockReport, CheckOptions, EngineFactory, Inconclusive, Job, Report, Summary, check,
+};
+use snippex_exec::engine::{Engine, EngineError, EngineIdentity, EngineSpec, MockEngine, RunnerEngine};
+use snippex_exec::{Outcome, Results};
 
 fn native() -> Result<Box<dyn Engine>, EngineError> {
     Ok(Box::new(RunnerEngine::start(EngineSpec::native())?))
@@ -137,6 +142,86 @@ fn a_planted_bug_is_found_and_nothing_else() {
         let form = &class.culprit.as_ref().expect("a flag has a last writer").form;
         assert!(form.starts_with("imul"), "{form}");
     }
+}
+
+/// One engine for batches and another for fresh processes.
+struct Split {
+    used: Box<dyn Engine>,
+    fresh: Box<dyn Engine>,
+    fresh_runs: Arc<AtomicUsize>,
+    restarts: Arc<AtomicUsize>,
+}
+
+impl Engine for Split {
+    fn identity(&self) -> &EngineIdentity {
+        self.used.identity()
+    }
+
+    fn run<'e>(&'e mut self, groups: &'e [Group]) -> Result<Results<'e>, EngineError> {
+        self.used.run(groups)
+    }
+
+    fn run_fresh<'e>(&'e mut self, groups: &'e [Group]) -> Result<Results<'e>, EngineError> {
+        self.fresh_runs.fetch_add(1, Ordering::Relaxed);
+        self.fresh.run_fresh(groups)
+    }
+
+    fn restart(&mut self) -> Result<(), EngineError> {
+        self.restarts.fetch_add(1, Ordering::Relaxed);
+        self.used.restart()
+    }
+}
+
+/// An engine that clears ZF at every exit: many blocks show it.
+fn clears_zf() -> Result<Box<dyn Engine>, EngineError> {
+    Ok(Box::new(MockEngine::over(
+        "clears-zf",
+        native()?,
+        |_, outcome| {
+            if let Outcome::Ran(observation) = outcome {
+                observation.state.rflags &= !rflags::ZF;
+            }
+        },
+    )))
+}
+
+/// Reports about an engine that has ZF wrong in processes for batches, and in fresh ones as `fresh` does. How often it
+/// ran in fresh processes, and how often it was started again.
+fn split(fresh: &EngineFactory<'_>) -> (BTreeMap<usize, BlockReport>, usize, usize) {
+    let (fresh_runs, restarts) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+    let subject = || -> Result<Box<dyn Engine>, EngineError> {
+        Ok(Box::new(Split {
+            used: clears_zf()?,
+            fresh: fresh()?,
+            fresh_runs: Arc::clone(&fresh_runs),
+            restarts: Arc::clone(&restarts),
+        }))
+    };
+    let options = CheckOptions {
+        states: 16,
+        ..CheckOptions::default()
+    };
+    let reports = run("/bin/bash", 500, &subject, options);
+    let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
+    (reports, count(&fresh_runs), count(&restarts))
+}
+
+#[test]
+fn every_finding_is_repeated_in_a_fresh_process() {
+    let (reports, fresh_runs, restarts) = split(&clears_zf);
+    let findings: usize = reports.values().map(|report| report.findings.len()).sum();
+    assert!(findings > 8, "more than the first few: {findings}");
+    assert!(fresh_runs >= findings);
+    assert_eq!(restarts, 0);
+}
+
+#[test]
+fn what_does_not_show_in_a_fresh_process_does_not_count() {
+    let (reports, fresh_runs, restarts) = split(&native);
+    let summary = summary(&reports);
+    assert_eq!(summary.diverged, 0);
+    assert!(summary.inconclusive[&Inconclusive::NotRepeated] > 0);
+    assert!(0 < restarts && restarts <= fresh_runs);
 }
 
 #[test]

@@ -216,24 +216,14 @@ impl Worker<'_> {
         Ok(reports)
     }
 
-    /// Runs each finding alone again; what does not show again is not counted.
-    ///
-    /// The first findings of each class get processes of their own. A process costs as much as ten thousand runs, so
-    /// later ones, of which a file can have thousands, share those that were started for this batch.
+    /// Runs each finding alone again, in processes of its own; what does not show again is not counted.
     fn confirm(&mut self, reports: &mut [BlockReport]) -> Result<(), EngineError> {
-        let mut fresh = false;
+        let mut replaced = false;
         for report in reports {
             for finding in std::mem::take(&mut report.findings) {
                 if let Some(shares) = self.enough(&finding) {
                     report.count(&finding, &shares);
                     continue;
-                }
-                // Where few findings are repeated, a process for each batch is new enough.
-                let own = self.options.keep.is_none() && self.confirmations.is_new(&finding.divergence.class);
-                if !fresh || own {
-                    self.reference.restart()?;
-                    self.subject.restart()?;
-                    fresh = true;
                 }
                 let (reference, subject) = (self.reference.as_mut(), self.subject.as_mut());
                 if repeats(&finding, reference, subject, &self.options.tolerance)? {
@@ -260,6 +250,11 @@ impl Worker<'_> {
                     report.add(finding, class, shares, new);
                 } else {
                     report.set_aside(&finding, Inconclusive::NotRepeated);
+                    if !std::mem::replace(&mut replaced, true) {
+                        // Something may have been done to the processes in which it showed.
+                        self.reference.restart()?;
+                        self.subject.restart()?;
+                    }
                 }
             }
         }
@@ -290,7 +285,8 @@ impl Worker<'_> {
     }
 }
 
-/// Runs the case of `finding` once on both engines; whether it diverges in the same class again.
+/// Runs the case of `finding` once on both engines, alone in fresh processes; whether it diverges in the same class
+/// again.
 ///
 /// # Errors
 /// When an engine cannot be used.
@@ -301,8 +297,8 @@ pub fn repeats(
     tolerance: &Tolerance,
 ) -> Result<bool, EngineError> {
     let groups = [Group::of(&finding.case)];
-    let expected = reference.run(&groups)?;
-    let actual = subject.run(&groups)?;
+    let expected = reference.run_fresh(&groups)?;
+    let actual = subject.run_fresh(&groups)?;
     let covered = expected.components().intersection(actual.components());
     let (Outcome::Ran(expected), Outcome::Ran(actual)) = (expected.outcome(0, 0), actual.outcome(0, 0))
     else {

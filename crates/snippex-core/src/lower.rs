@@ -5,7 +5,7 @@
 //! condition is what matters), a call still pushes its return address, an indirect branch goes where it goes. What a
 //! stub is made of is for whoever executes the code to say.
 
-use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, OpKind};
+use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind};
 use thiserror::Error;
 
 use crate::block::{Block, Terminator, Unrunnable};
@@ -52,7 +52,8 @@ pub struct Code {
     pub targets: [u64; 2],
     /// Offset in `bytes` at which the exit stubs start.
     pub stubs: usize,
-    /// Whether it may load segment registers, which are no part of a case and have to be put back.
+    /// Whether it may load segment registers, which are no part of a case and have to be put back, or write their bases
+    /// behind the runner's back.
     pub loads_segments: bool,
 }
 
@@ -76,7 +77,8 @@ pub fn lower(block: &Block, placement: Placement, stub: Stub) -> Result<Code, Lo
         if instruction.is_invalid() {
             return Err(LowerError::Malformed);
         }
-        loads_segments |= loads_segment(&instruction);
+        loads_segments |= loads_segment(&instruction)
+            || matches!(instruction.mnemonic(), Mnemonic::Wrfsbase | Mnemonic::Wrgsbase);
         let is_last = !decoder.can_decode();
         if !is_last && !matches!(instruction.flow_control(), FlowControl::Next) {
             return Err(LowerError::Malformed);

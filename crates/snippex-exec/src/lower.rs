@@ -22,7 +22,7 @@ pub struct Lowered {
     pub targets: [u64; 2],
     /// Offset in `bytes` at which the exit stubs start.
     pub stubs: usize,
-    /// Whether it may load segment registers.
+    /// Whether it may load segment registers, or write their bases.
     pub loads_segments: bool,
 }
 

@@ -136,12 +136,15 @@ fn selectors_and_bases_do_not_reach_the_next_run() {
 fn a_written_base_is_part_of_the_end_state_and_of_no_other_run() {
     let writes = case(0, 0x1234, |a| a.wrfsbase(rax).unwrap());
     let reads = case(1, 0, |a| a.mov(rax, ptr(0).fs()).unwrap());
-    let seen = run(native().unwrap().as_mut(), &[writes, reads]);
-    assert_eq!((seen[0].state.fs_base, seen[0].state.gs_base), (0x1234, GS_BASE));
-    assert_eq!(
-        (seen[1].state.fs_base, seen[1].state.gpr[0]),
-        (FS_BASE, 0x1111_1111_1111_1111)
-    );
+    // The runner under qemu cannot read bases: nothing is known of the first one's end but that it does not last.
+    for (engine, end) in [(native(), 0x1234), (qemu(), FS_BASE)] {
+        let seen = run(engine.unwrap().as_mut(), &[writes.clone(), reads.clone()]);
+        assert_eq!((seen[0].state.fs_base, seen[0].state.gs_base), (end, GS_BASE));
+        assert_eq!(
+            (seen[1].state.fs_base, seen[1].state.gpr[0]),
+            (FS_BASE, 0x1111_1111_1111_1111)
+        );
+    }
 }
 
 /// A check of every form that asks the machine, against `subject`: the sums, how many forms there are, and at which

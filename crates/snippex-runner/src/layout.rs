@@ -216,7 +216,8 @@ pub struct MapStep {
 pub const KIND_BLOCK: u32 = 0;
 /// [`WireBlock::kind`]: a whole program that runs until a signal; the byte at which that comes is noted.
 pub const KIND_PROGRAM: u32 = 1;
-/// [`WireBlock::kind`]: as [`KIND_BLOCK`], and it may load segment registers, which are put back after each run.
+/// [`WireBlock::kind`]: as [`KIND_BLOCK`], and it may load segment registers or write their bases, which are put back after
+/// each run. Where the guest cannot read bases it does not see that they were written.
 pub const KIND_SEGMENTS: u32 = 2;
 /// [`RunOutput::at_rip`]: the lowest eight bits are the byte that RIP pointed at.
 pub const AT_RIP_READ: u32 = 0x100;

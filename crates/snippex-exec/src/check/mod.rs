@@ -24,6 +24,7 @@ use snippex_core::effects::BlockEffects;
 use snippex_core::group::Group;
 use snippex_core::observation::Endpoint;
 use snippex_core::seed::Style;
+use tracing::debug;
 
 use crate::affinity;
 use crate::batch::split;
@@ -249,6 +250,13 @@ impl Worker<'_> {
                     self.confirmations.kept(&shares);
                     report.add(finding, class, shares, new);
                 } else {
+                    debug!(
+                        block = format_args!("{:#x} {:02x?}", finding.case.block.address, finding.case.block.bytes),
+                        start = finding.start,
+                        runs = finding.runs,
+                        differences = ?finding.divergence.differences,
+                        "a divergence did not show again"
+                    );
                     report.set_aside(&finding, Inconclusive::NotRepeated);
                     if !std::mem::replace(&mut replaced, true) {
                         // Something may have been done to the processes in which it showed.

@@ -53,6 +53,7 @@ mod leaves;
 mod loaded_palettes;
 mod lower;
 mod memory_source;
+mod places;
 mod plan;
 mod process;
 mod program_plan;

@@ -7,7 +7,7 @@ use super::runner_engine::RunnerEngine;
 use super::{EngineError, MemoryMode};
 use crate::batch;
 use crate::guest_space::AddressSpace;
-use crate::plan::MAX_REACHED;
+use crate::places::MAX_REACHED;
 use crate::process::Answer;
 use crate::results::{EXIT_ABANDONED, EXIT_DIED, EXIT_HUNG, EXIT_UNMAPPABLE};
 

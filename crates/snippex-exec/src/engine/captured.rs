@@ -9,7 +9,7 @@ use snippex_runner::layout::{
 
 use super::runner_engine::RunnerEngine;
 use super::{EngineError, MemoryMode};
-use crate::plan::LINES_OFFSET;
+use crate::places::LINES_OFFSET;
 use crate::results::{self, EXIT_DIED};
 use tracing::debug;
 

@@ -18,7 +18,8 @@ use super::{
 };
 use crate::batch;
 use crate::guest_space::AddressSpace;
-use crate::plan::{self, Library, MEMORY_OFFSET, Plan};
+use crate::places::MEMORY_OFFSET;
+use crate::plan::{self, Library, Plan};
 use crate::process::{Answer, GuestProcess, describe};
 use crate::results::{EXIT_X87_TOP, Kind, Results};
 use crate::shared::Shared;

@@ -164,6 +164,43 @@ fn a_stack_fault_is_behind_all_that_differs() {
 }
 
 #[test]
+fn only_a_locked_access_that_faults_on_memory_loses_flags_by_its_ruling() {
+    let signal = |number, rip| {
+        Endpoint::Signal(Signal {
+            number,
+            code: 1,
+            rip,
+            address: 2,
+            write: true,
+        })
+    };
+    let lost = |bytes: &[u8], number| {
+        let found = causes(bytes, plain, |expected, actual| {
+            expected.endpoint = signal(number, 0x1000);
+            actual.endpoint = signal(number, 0x1000);
+            expected.state.rflags |= rflags::CF;
+        });
+        let [(cause, fields)] = &found[..] else {
+            panic!("{found:?}")
+        };
+        assert_eq!(fields, "flags.CF");
+        cause.clone()
+    };
+    for (bytes, number, cause) in [
+        (&[0xf0, 0x01, 0x07][..], 11, "locked-fault-flags"), // lock add [rdi], eax
+        (&[0xf0, 0x01, 0x07], 7, "locked-fault-flags"),
+        (&[0x87, 0x16], 11, "locked-fault-flags"), // xchg [rsi], edx
+        (&[0x01, 0x07], 11, "add.flags"),          // add [rdi], eax
+        (&[0xd0, 0x1f], 11, "rcr.flags"),          // rcr byte [rdi], 1
+        (&[0xf0, 0x01, 0x07], 4, "add.flags"),
+        (&[0xf7, 0xf1], 8, "div.flags"),  // div ecx
+        (&[0x87, 0xd1], 5, "xchg.flags"), // xchg ecx, edx
+    ] {
+        assert_eq!(lost(bytes, number), cause, "{bytes:x?} with signal {number}");
+    }
+}
+
+#[test]
 fn a_lost_rex_prefix_is_not_to_blame_for_exception_flags() {
     // rex.b movss-like: 41 f3 0f 58 c1, addss with REX in front of F3
     let found = causes(&[0x41, 0xf3, 0x0f, 0x58, 0xc1], plain, |expected, actual| {

@@ -14,6 +14,8 @@ use crate::observation::{Endpoint, Observation, Signal};
 use crate::signature::{BugKind, Signature};
 use crate::state::X87State;
 
+const SIGBUS: u8 = 7;
+const SIGSEGV: u8 = 11;
 /// x87 status: invalid operation and stack fault.
 const STACK_FAULT: u16 = 0x41;
 
@@ -132,6 +134,18 @@ impl<'e> Evidence<'e> {
     /// Whether an operand is in memory.
     pub(super) fn has_memory(&self) -> bool {
         (0..self.instruction.op_count()).any(|at| self.instruction.op_kind(at) == OpKind::Memory)
+    }
+
+    /// Whether it locks its operand in memory: by the prefix, or as XCHG by itself.
+    pub(super) fn is_locked(&self) -> bool {
+        self.has_memory() && (self.instruction.has_lock_prefix() || self.mnemonic() == Mnemonic::Xchg)
+    }
+
+    /// Whether the reference faults at this instruction, on its operand in memory.
+    pub(super) fn faults_on_memory(&self) -> bool {
+        let here = self.instruction.ip().wrapping_add(self.case.placement.code_base);
+        let on_memory = |signal: Signal| matches!(signal.number, SIGBUS | SIGSEGV) && signal.rip == here;
+        self.has_memory() && self.signal().is_some_and(on_memory)
     }
 
     /// Explicit register operands.

@@ -67,7 +67,9 @@ pub(super) const RULES: &[Ruling] = &[
         title: "Flags are lost when an unaligned locked access faults",
         what: "a fault leaves the flags as they were before the instruction",
         reference: "SDM vol. 3, section 6.5",
-        claims: |e, field| e.signal().is_some() && e.in_state() && field.starts_with("flags."),
+        claims: |e, field| {
+            e.is_locked() && e.faults_on_memory() && e.in_state() && field.starts_with("flags.")
+        },
     },
     Ruling {
         id: "adx-flags",

@@ -2,6 +2,7 @@
 
 use cli_kit::style::{BAD, FAINT, GOOD, UNSURE};
 use cli_kit::{ExitStatus, Failure, Format};
+use serde::Serialize;
 use serde_json::json;
 use snippex_core::case::Case;
 use snippex_core::diff::{Comparison, Reason, compare};
@@ -14,8 +15,22 @@ use crate::engines::tolerance_of;
 use crate::tell::OrTell;
 use crate::view::difference::sentence;
 use crate::view::disassembly::Disassembler;
+use crate::view::ends::EndsView;
 use crate::view::state::View;
 use crate::view::{several, word};
+
+/// The answer for programs.
+#[derive(Debug, Serialize)]
+struct Answer {
+    block: BlockNumber,
+    state: u32,
+    /// The engine that is taken as right; the first of the ends.
+    expected: String,
+    actual: String,
+    comparison: serde_json::Value,
+    #[serde(flatten)]
+    ends: EndsView,
+}
 
 /// What is compared.
 struct Sides {
@@ -79,14 +94,25 @@ pub(crate) fn run(app: &App<'_>, args: &CompareArgs) -> Result<ExitStatus, Failu
             told(&comparison, sides.found.as_ref())
         ))?;
     } else {
-        let mut document = json!({"block": sides.block, "state": sides.state_index, "expected": reference.name,
-            "actual": subject.name, "covered": covered.names().collect::<Vec<_>>(), "comparison": comparison});
+        let mut compared = json!(comparison);
         if let Some(found) = &sides.found
-            && let Some(class) = document.pointer_mut("/comparison/detail/class")
+            && let Some(class) = compared.pointer_mut("/detail/class")
         {
             let culprit = found.begins_at.as_ref().map(|form| json!({"form": form}));
             *class = json!({"kind": found.kind, "culprit": culprit});
         }
+        let ends = [
+            (reference.name.clone(), &sides.expected.1),
+            (subject.name.clone(), &sides.actual.1),
+        ];
+        let document = Answer {
+            block: sides.block,
+            state: sides.state_index,
+            expected: reference.name,
+            actual: subject.name,
+            comparison: compared,
+            ends: EndsView::new(&sides.case, covered, ends),
+        };
         match app.format {
             Format::Jsonl => app.printer.json_line(&document)?,
             _ => app.printer.json(&document)?,

@@ -25,6 +25,7 @@ use crate::engines::{EngineChoice, EngineView, record};
 use crate::host::this_host;
 use crate::source::Source;
 use crate::tell::OrTell;
+use crate::view::ends::EndsView;
 use crate::view::state::View;
 use crate::view::{grouped, percent, several, untitled};
 
@@ -49,6 +50,8 @@ struct Answer<'a> {
     engines: [EngineView; 1],
     /// Kept observations, when there are few.
     observations: Vec<ObservationId>,
+    /// The first run of it, where only one block was to run.
+    first: Option<EndsView>,
 }
 
 /// Counts of a simulation under way.
@@ -312,6 +315,9 @@ fn print(
         kept.extend(found.iter().map(|observation| observation.id));
         kept.sort_unstable();
     }
+    let first = tally.first.as_ref().filter(|_| blocks == 1);
+    let first = first.map(|(group, observation)| (group.case(0), observation));
+    let identity = engine.identity();
     let answer = Answer {
         run,
         complete,
@@ -322,15 +328,18 @@ fn print(
         unsupported: counts.unsupported,
         endpoints: &tally.endpoints,
         unsupported_by_reason: &tally.unsupported,
-        engines: [EngineView::new(engine.identity(), "simulated")],
+        engines: [EngineView::new(identity, "simulated")],
         observations: kept,
+        first: first.as_ref().map(|(case, observation)| {
+            EndsView::new(case, identity.components, [(identity.name.clone(), *observation)])
+        }),
     };
     match app.format {
         Format::Json => return app.printer.json(&answer),
         Format::Jsonl => return app.printer.json_line(&answer),
         Format::Human => {}
     }
-    let name = engine.identity().describe();
+    let name = identity.describe();
     app.printer.line(format_args!(
         "{} of {} on {name} (run {run})",
         several(counts.runs, "run"),
@@ -341,12 +350,11 @@ fn print(
         table.row([grouped(*runs), percent(*runs, counts.runs), end.clone()]);
     }
     app.printer.line(untitled(&table))?;
-    if let Some((group, observation)) = tally.first.as_ref().filter(|_| blocks == 1) {
-        let case = group.case(0);
+    if let Some((case, observation)) = &first {
         let view = View {
-            case: &case,
-            ends: vec![(engine.identity().name.clone(), observation)],
-            covered: engine.identity().components,
+            case,
+            ends: vec![(identity.name.clone(), *observation)],
+            covered: identity.components,
             comparison: None,
             all: false,
             color: app.printer.has_color(),

@@ -5,6 +5,7 @@ pub(crate) mod bugs;
 pub(crate) mod coverage;
 pub(crate) mod difference;
 pub(crate) mod disassembly;
+pub(crate) mod ends;
 pub(crate) mod report;
 pub(crate) mod selection;
 pub(crate) mod state;

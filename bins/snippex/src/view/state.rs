@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use cli_kit::style::{BAD, FAINT, HEADING, UNSURE};
 use iced_x86::InstructionInfoFactory;
-use snippex_core::case::{Case, PAGE_SIZE};
+use snippex_core::case::Case;
 use snippex_core::decode::decoder;
 use snippex_core::diff::{Comparison, Difference, Field};
 use snippex_core::observation::{Line, Observation};
@@ -259,16 +259,7 @@ impl View<'_> {
 
     /// What the case has in a row of memory.
     fn initial(&self, address: u64) -> String {
-        let page = self
-            .case
-            .pages
-            .iter()
-            .find(|page| address.wrapping_sub(page.address) < PAGE_SIZE as u64);
-        let bytes = page.map_or(&[0; ROW][..], |page| {
-            let start = (address - page.address) as usize;
-            &page.content[start..start + ROW]
-        });
-        self.digits(bytes)
+        self.digits(super::ends::before(self.case, address, ROW))
     }
 
     /// Bytes as pairs of digits, in memory order; apart where there is room.

@@ -211,7 +211,7 @@ impl StoreError {
             } => "see `snippex list --divergences RUN` for those of a run, and `snippex list --runs`",
             Self::Missing {
                 what: "observation", ..
-            } => "`snippex simulate` keeps observations and tells their numbers",
+            } => "`snippex simulate` keeps observations; `snippex list --observations` lists them",
             Self::Missing { what: "binary", .. } => "see `snippex list --binaries` for what is there",
             Self::Missing { .. } => "see `snippex list` for what is there",
             Self::Value { .. } | Self::Codec { .. } => {

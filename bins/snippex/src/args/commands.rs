@@ -120,6 +120,7 @@ Examples:
   snippex list                               the first blocks of the most recent binary
   snippex list 101- --limit 20               the next page
   snippex list --binaries                    what there are blocks of
+  snippex list --observations                what snippex compare can be given
   snippex list --instruction-types fpu       blocks with x87 instructions")]
 pub(crate) struct ListArgs {
     /// Blocks by number: 5, 1-10, 5-, 3,7,12 or all
@@ -129,19 +130,27 @@ pub(crate) struct ListArgs {
     #[arg(long, short, value_name = "NAME|SHA")]
     pub(crate) binary: Option<String>,
     /// List binaries instead of blocks
-    #[arg(long, conflicts_with_all = ["runs", "divergences", "binary", "selection", "FilterArgs"])]
+    #[arg(long, conflicts_with_all = ["runs", "divergences", "observations", "binary", "selection", "FilterArgs"])]
     pub(crate) binaries: bool,
     /// List runs instead of blocks
-    #[arg(long, conflicts_with_all = ["divergences", "binary", "selection", "FilterArgs"])]
+    #[arg(long, conflicts_with_all = ["divergences", "observations", "binary", "selection", "FilterArgs"])]
     pub(crate) runs: bool,
     /// List the divergences of a run instead of blocks; of the latest one when RUN is left out
+    #[arg(
+        long,
+        value_name = "RUN",
+        conflicts_with_all = ["observations", "binary", "selection", "FilterArgs"],
+        value_parser = run
+    )]
+    pub(crate) divergences: Option<Option<RunId>>,
+    /// List the observations that a run of simulate kept instead of blocks; of all runs when RUN is left out
     #[arg(
         long,
         value_name = "RUN",
         conflicts_with_all = ["binary", "selection", "FilterArgs"],
         value_parser = run
     )]
-    pub(crate) divergences: Option<Option<RunId>>,
+    pub(crate) observations: Option<Option<RunId>>,
     /// At most N rows; 0 for all
     #[arg(long, short = 'n', value_name = "N", default_value_t = DEFAULT_LIMIT)]
     pub(crate) limit: u32,
@@ -199,7 +208,9 @@ pub(crate) struct AnalyzeArgs {
 Examples:
   snippex simulate 5 --emulator native           run block 5 on this CPU and show how it ended
   snippex simulate 5 --emulator qemu-x86_64      the same start under qemu
-  snippex compare 1 2                            both side by side")]
+  snippex compare 1 2                            both side by side
+
+As JSON, first has start and end of the first run of a single block, in the form that snippex compare has.")]
 pub(crate) struct SimulateArgs {
     #[command(flatten)]
     pub(crate) blocks: BlocksArgs,
@@ -235,7 +246,11 @@ pub(crate) struct ValidateArgs {
     after_help = "\
 Examples:
   snippex compare 1 2                 two observations that simulate stored
-  snippex compare --divergence 12     both sides of a divergence that check found",
+  snippex compare --divergence 12     both sides of a divergence that check found
+  snippex list --observations         what there is to compare
+
+As JSON it has start and ends in full: the state before, and for each engine endpoint, state, and the lines of memory \
+that changed. Numbers are hexadecimal strings; vectors, x87 registers and memory are bytes as they lie in memory.",
     override_usage = "snippex compare [OPTIONS] <A> <B>\n       snippex compare [OPTIONS] --divergence <N>"
 )]
 pub(crate) struct CompareArgs {

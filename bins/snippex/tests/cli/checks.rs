@@ -234,34 +234,6 @@ fn parts_cover_everything_once() {
 }
 
 #[test]
-fn two_observations_of_a_case_are_compared() {
-    needs("qemu-x86_64");
-    let sandbox = Sandbox::new();
-    let extracted = sandbox.json(&["extract", PROGRAM, "-n", "3", "--runnable", "--no-memory-access"]);
-    assert_eq!(extracted["last_number"], 3);
-    let native = sandbox.json(&["simulate", "1", "-e", "native"]);
-    let qemu = sandbox.json(&["simulate", "1", "-e", "qemu-x86_64"]);
-    let other = sandbox.json(&["simulate", "2", "-e", "native", "--states", "2"]);
-    assert_eq!(other["observations"], Value::from(vec![3, 4]));
-    let (a, b) = (
-        native["observations"][0].to_string(),
-        qemu["observations"][0].to_string(),
-    );
-    let shown = sandbox.ok(&["compare", &a, &b]);
-    for words in ["native", "qemu-x86_64", "rsp", "flags", "match"] {
-        assert!(shown.stdout.contains(words), "{words}: {shown:?}");
-    }
-    sandbox
-        .run(&["compare", &a, "3"])
-        .refused(&["different cases", "--seed"]);
-    let human = sandbox.ok(&["simulate", "1", "-e", "native"]);
-    assert!(
-        human.stdout.contains("terminator reached") && human.stdout.contains("rsp"),
-        "{human:?}"
-    );
-}
-
-#[test]
 fn several_programs_are_one_run() {
     let sandbox = Sandbox::new();
     sandbox.file("one", &elf(&[0x31, 0xc0, 0xc3]));

@@ -10,6 +10,7 @@ mod databases;
 mod engines;
 mod generated;
 mod interrupted;
+mod observations;
 mod repro;
 mod sandbox;
 mod snapshots;

@@ -1,0 +1,181 @@
+//! Stored blocks as a table, a page at a time.
+
+use std::collections::HashMap;
+
+use cli_kit::{Failure, Format, Table};
+use snippex_core::decode::decoder;
+use snippex_core::select::{Filter, features};
+use snippex_store::{BinaryId, Selection, StoreHandle, StoredBlock};
+
+use crate::app::App;
+use crate::args::{DEFAULT_LIMIT, ListArgs};
+use crate::blocks;
+use crate::tell::OrTell;
+use crate::view::{BlockView, grouped, several, word};
+
+pub(super) fn list(
+    app: &App<'_>,
+    store: &StoreHandle,
+    args: &ListArgs,
+    filter: &Filter,
+    limit: usize,
+) -> Result<(), Failure> {
+    let binary = blocks::scope(store, &args.selection, args.binary.as_deref())?;
+    let names = names(store)?;
+    let total = {
+        let selection = args.selection.clone();
+        store
+            .call(async move |store| store.count_blocks(&selection, binary).await)
+            .or_tell()?
+    };
+    let (found, more) = first_matching(store, &args.selection, binary, filter, limit)?;
+    let name = |block: &StoredBlock| names.get(&block.binary).map_or("?", String::as_str);
+    let views = found
+        .iter()
+        .map(|block| BlockView::new(block.number.0, &block.block, name(block)));
+    match app.format {
+        Format::Json => return app.printer.json(&views.collect::<Vec<_>>()),
+        Format::Jsonl => {
+            return views
+                .into_iter()
+                .try_for_each(|view| app.printer.json_line(&view));
+        }
+        Format::Human => {}
+    }
+    if found.is_empty() {
+        app.printer.warn(format_args!(
+            "none of {} match; relax the filters, or see --binaries",
+            several(total, "block")
+        ));
+        return Ok(());
+    }
+    app.printer.line(table(&found, app.printer.width()))?;
+    // Without a binary the total is that of all binaries, whichever the blocks on this page are of.
+    let of = match (binary, names.len()) {
+        (None, 2..) => String::new(),
+        _ => format!(" of {}", name(&found[0])),
+    };
+    let (shown, total) = (grouped(found.len() as u64), several(total, "block"));
+    app.printer.note(format_args!("{shown} of {total}{of}"));
+    if more && let Some(next) = next_page(args, &found) {
+        app.printer.note(format_args!("next: {next}"));
+    }
+    Ok(())
+}
+
+/// The command that goes on where this one stopped.
+fn next_page(args: &ListArgs, found: &[StoredBlock]) -> Option<String> {
+    let rest = args.selection.after(found.last()?.number)?;
+    let binary = match &args.binary {
+        Some(binary) => format!(" --binary {binary}"),
+        None => String::new(),
+    };
+    let limit = match args.limit {
+        DEFAULT_LIMIT => String::new(),
+        limit => format!(" -n {limit}"),
+    };
+    Some(format!("snippex list {rest}{binary}{limit}{}", args.filter))
+}
+
+/// The first `limit` selected blocks that match, and whether there may be more.
+fn first_matching(
+    store: &StoreHandle,
+    selection: &Selection,
+    binary: Option<BinaryId>,
+    filter: &Filter,
+    limit: usize,
+) -> Result<(Vec<StoredBlock>, bool), Failure> {
+    let mut found = Vec::new();
+    let mut after = None;
+    loop {
+        let page = blocks::page(store, selection, binary, after)?;
+        let Some(last) = page.last() else {
+            return Ok((found, false));
+        };
+        after = Some(last.number);
+        for block in page.into_iter().filter(|block| filter.matches(&block.block)) {
+            if found.len() == limit {
+                return Ok((found, true));
+            }
+            found.push(block);
+        }
+    }
+}
+
+/// The blocks in columns; their mnemonics last, as far as there is room.
+fn table(blocks: &[StoredBlock], width: Option<u16>) -> Table {
+    const NAMES: [&str; 8] = [
+        "block", "address", "bytes", "instr", "ends in", "found by", "kinds", "mem",
+    ];
+    const NUMBERS: [usize; 5] = [0, 1, 2, 3, 7];
+    /// Fewer characters say nothing.
+    const LEAST: usize = 16;
+    let rows: Vec<[String; 8]> = blocks.iter().map(row).collect();
+    let taken: usize = (0..NAMES.len())
+        .map(|column| {
+            rows.iter()
+                .map(|row| row[column].len())
+                .max()
+                .unwrap_or(0)
+                .max(NAMES[column].len())
+                + 2
+        })
+        .sum();
+    let room = width.map_or(60, |width| usize::from(width).saturating_sub(taken + 2));
+    let code = (room >= LEAST).then_some("code");
+    let mut table = Table::new(NAMES.into_iter().chain(code));
+    for column in NUMBERS {
+        table = table.right(column);
+    }
+    for (block, row) in blocks.iter().zip(rows) {
+        table.row(
+            row.into_iter()
+                .chain(code.map(|_| mnemonics(&block.block.bytes, room))),
+        );
+    }
+    table
+}
+
+fn row(stored: &StoredBlock) -> [String; 8] {
+    let block = &stored.block;
+    let features = features(&block.bytes, block.address);
+    let end = word(&block.terminator);
+    let kinds: Vec<&str> = features.kinds.names().filter(|kind| *kind != "branch").collect();
+    [
+        stored.number.to_string(),
+        format!("{:#x}", block.address),
+        block.bytes.len().to_string(),
+        block.instruction_count.to_string(),
+        match &block.unrunnable {
+            Some(reason) => format!("{end} ({})", word(reason)),
+            None => end,
+        },
+        word(&block.origin),
+        kinds.join(","),
+        features.memory_operands.to_string(),
+    ]
+}
+
+/// The mnemonics of a block in at most `room` characters.
+fn mnemonics(bytes: &[u8], room: usize) -> String {
+    let mut text = String::new();
+    for instruction in &mut decoder(bytes, 0) {
+        let name = format!("{:?}", instruction.mnemonic()).to_lowercase();
+        if text.len() + name.len() + 3 > room {
+            return text + " ..";
+        }
+        if !text.is_empty() {
+            text.push(' ');
+        }
+        text.push_str(&name);
+    }
+    text
+}
+
+fn names(store: &StoreHandle) -> Result<HashMap<BinaryId, String>, Failure> {
+    let binaries = store.call(async |store| store.binaries().await).or_tell()?;
+    Ok(binaries
+        .into_iter()
+        .map(|binary| (binary.id, binary.binary.name))
+        .collect())
+}

@@ -1,0 +1,71 @@
+//! `snippex list`: stored blocks, binaries, runs, divergences and observations as tables.
+
+mod blocks;
+mod results;
+
+use cli_kit::{ExitStatus, Failure, Format, Table, units};
+use serde_json::json;
+use snippex_store::StoreHandle;
+
+use crate::app::App;
+use crate::args::ListArgs;
+use crate::tell::OrTell;
+use crate::view::grouped;
+
+pub(crate) fn run(app: &App<'_>, args: &ListArgs) -> Result<ExitStatus, Failure> {
+    let store = app.existing_store()?;
+    let limit = if args.limit == 0 {
+        usize::MAX
+    } else {
+        args.limit as usize
+    };
+    if args.binaries {
+        binaries(app, &store, limit)?;
+    } else if args.runs {
+        results::runs(app, &store, args.limit)?;
+    } else if let Some(run) = args.divergences {
+        results::divergences(app, &store, run, limit)?;
+    } else if let Some(run) = args.observations {
+        results::observations(app, &store, run, limit)?;
+    } else {
+        let filter = args.filter.options().check().or_tell()?;
+        blocks::list(app, &store, args, &filter, limit)?;
+    }
+    Ok(ExitStatus::NothingFound)
+}
+
+fn binaries(app: &App<'_>, store: &StoreHandle, limit: usize) -> Result<(), Failure> {
+    let mut binaries = store.call(async |store| store.binaries().await).or_tell()?;
+    let more = binaries.len() > limit;
+    binaries.truncate(limit);
+    let views = binaries.iter().map(|binary| {
+        let of = &binary.binary;
+        json!({"name": of.name, "path": of.path, "sha256": of.sha256, "format": of.format, "size": of.size,
+            "blocks": binary.blocks})
+    });
+    match app.format {
+        Format::Json => app.printer.json(&views.collect::<Vec<_>>()),
+        Format::Jsonl => views
+            .into_iter()
+            .try_for_each(|view| app.printer.json_line(&view)),
+        Format::Human => {
+            let mut table = Table::new(["name", "blocks", "size", "format", "sha256", "path"])
+                .right(1)
+                .right(2);
+            for binary in &binaries {
+                let of = &binary.binary;
+                let (blocks, size) = (grouped(binary.blocks), units::bytes(of.size));
+                table.row([&of.name, &blocks, &size, &of.format, &of.sha256[..12], &of.path]);
+            }
+            app.printer.line(table)?;
+            say_if_more(app, more);
+            Ok(())
+        }
+    }
+}
+
+fn say_if_more(app: &App<'_>, more: bool) {
+    if more {
+        app.printer.note("there are more: --limit 0 lists all");
+    }
+}

@@ -1,0 +1,200 @@
+//! Runs, and the divergences and observations that they left.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::time::Duration;
+
+use cli_kit::{Failure, Format, Table, units};
+use serde_json::json;
+use snippex_store::{RunId, StoreHandle, Timestamp};
+
+use super::say_if_more;
+use crate::app::App;
+use crate::tell::OrTell;
+use crate::view::{grouped, word};
+
+pub(super) fn runs(app: &App<'_>, store: &StoreHandle, limit: u32) -> Result<(), Failure> {
+    let limit = if limit == 0 { usize::MAX } else { limit as usize };
+    let mut runs = store
+        .call(async move |store| {
+            let mut rows = Vec::new();
+            for run in store.runs(None, one_more(limit)).await? {
+                let totals = store.totals(run.id).await?;
+                let mut engines = Vec::new();
+                for engine in &run.run.engines {
+                    engines.push(store.engine(*engine).await?.name);
+                }
+                rows.push((run, totals, engines));
+            }
+            Ok(rows)
+        })
+        .or_tell()?;
+    let more = runs.len() > limit;
+    runs.truncate(limit);
+    let views = runs.iter().map(|(run, totals, engines)| {
+        let sum = |of: fn(&snippex_store::Counts) -> u64| totals.iter().map(|(_, _, counts)| of(counts)).sum::<u64>();
+        json!({"run": run.id, "command": run.run.command, "arguments": run.run.arguments, "status": run.status,
+            "started_ms": run.run.started, "engines": engines, "seed": run.run.seed, "states": run.run.states_per_block,
+            "runs": sum(|counts| counts.runs), "matched": sum(|counts| counts.matched),
+            "diverged": sum(|counts| counts.diverged)})
+    });
+    match app.format {
+        Format::Json => return app.printer.json(&views.collect::<Vec<_>>()),
+        Format::Jsonl => {
+            return views
+                .into_iter()
+                .try_for_each(|view| app.printer.json_line(&view));
+        }
+        Format::Human => {}
+    }
+    let mut table = Table::new(["run", "command", "ago", "status", "engines", "runs", "diverged"])
+        .right(0)
+        .right(2)
+        .right(5)
+        .right(6);
+    for (run, totals, engines) in &runs {
+        let done: u64 = totals.iter().map(|(_, _, counts)| counts.runs).sum();
+        let diverged: u64 = totals.iter().map(|(_, _, counts)| counts.diverged).sum();
+        let ago = Timestamp::now().0.saturating_sub(run.run.started.0);
+        table.row([
+            run.id.to_string(),
+            run.run.command.clone(),
+            units::duration(Duration::from_secs(ago.unsigned_abs() / 1000).max(Duration::from_secs(1))),
+            word(&run.status),
+            engines.join(", "),
+            grouped(done),
+            grouped(diverged),
+        ]);
+    }
+    app.printer.line(table)?;
+    say_if_more(app, more);
+    Ok(())
+}
+
+/// Asks for one row more than is shown, to know whether there are more.
+fn one_more(limit: usize) -> u32 {
+    u32::try_from(limit).unwrap_or(u32::MAX).saturating_add(1)
+}
+
+pub(super) fn divergences(
+    app: &App<'_>,
+    store: &StoreHandle,
+    run: Option<RunId>,
+    limit: usize,
+) -> Result<(), Failure> {
+    let mut found = store
+        .call(async move |store| {
+            let run = match run {
+                Some(run) => store.run(run).await?.id,
+                None => match store.runs(None, 1).await?.first() {
+                    Some(run) => run.id,
+                    None => return Ok(Vec::new()),
+                },
+            };
+            store.divergences(Some(run), None, None, one_more(limit)).await
+        })
+        .or_tell()?;
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let views = found.iter().map(|divergence| {
+        let differences: serde_json::Value =
+            serde_json::from_str(&divergence.differences).unwrap_or_default();
+        json!({"divergence": divergence.id, "run": divergence.run, "block": divergence.block,
+            "state": divergence.state_index, "class": divergence.class, "culprit": divergence.culprit,
+            "case": divergence.case_id.to_string(), "differences": differences})
+    });
+    match app.format {
+        Format::Json => return app.printer.json(&views.collect::<Vec<_>>()),
+        Format::Jsonl => {
+            return views
+                .into_iter()
+                .try_for_each(|view| app.printer.json_line(&view));
+        }
+        Format::Human => {}
+    }
+    if found.is_empty() {
+        app.printer.note("no divergences in this run");
+        return Ok(());
+    }
+    let mut table = Table::new(["divergence", "block", "state", "kind", "instruction"])
+        .right(0)
+        .right(1)
+        .right(2);
+    for divergence in &found {
+        table.row([
+            divergence.id.to_string(),
+            divergence.block.to_string(),
+            divergence.state_index.to_string(),
+            divergence.class.clone(),
+            divergence.culprit.clone().unwrap_or_default(),
+        ]);
+    }
+    app.printer.line(table)?;
+    say_if_more(app, more);
+    app.printer.note("one in full: snippex compare --divergence N");
+    Ok(())
+}
+
+pub(super) fn observations(
+    app: &App<'_>,
+    store: &StoreHandle,
+    run: Option<RunId>,
+    limit: usize,
+) -> Result<(), Failure> {
+    let (mut found, engines) = store
+        .call(async move |store| {
+            if let Some(run) = run {
+                store.run(run).await?;
+            }
+            let found = store.observations(run, None, None, None, one_more(limit)).await?;
+            let mut engines = HashMap::new();
+            for observation in &found {
+                if let Entry::Vacant(name) = engines.entry(observation.engine) {
+                    name.insert(store.engine(observation.engine).await?.name);
+                }
+            }
+            Ok((found, engines))
+        })
+        .or_tell()?;
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let views = found.iter().map(|observation| {
+        json!({"observation": observation.id, "run": observation.run, "block": observation.block,
+            "state": observation.state_index, "engine": engines[&observation.engine],
+            "case": observation.case_id.to_string()})
+    });
+    match app.format {
+        Format::Json => return app.printer.json(&views.collect::<Vec<_>>()),
+        Format::Jsonl => {
+            return views
+                .into_iter()
+                .try_for_each(|view| app.printer.json_line(&view));
+        }
+        Format::Human => {}
+    }
+    if found.is_empty() {
+        app.printer
+            .note("no observations: snippex simulate keeps how blocks end on an engine");
+        return Ok(());
+    }
+    let mut table = Table::new(["observation", "run", "block", "state", "engine", "case"])
+        .right(0)
+        .right(1)
+        .right(2)
+        .right(3);
+    for observation in &found {
+        table.row([
+            observation.id.to_string(),
+            observation.run.to_string(),
+            observation.block.to_string(),
+            observation.state_index.to_string(),
+            engines[&observation.engine].clone(),
+            observation.case_id.to_string()[..12].to_owned(),
+        ]);
+    }
+    app.printer.line(table)?;
+    say_if_more(app, more);
+    app.printer
+        .note("two of one case side by side: snippex compare A B");
+    Ok(())
+}

@@ -10,6 +10,7 @@ use snippex_core::binary::{FileFormat, Image};
 use snippex_core::case::Placement;
 use snippex_store::NewBinary;
 
+use crate::stored_path;
 use crate::tell::hint_on_image;
 
 /// The bytes of a program file.
@@ -94,7 +95,7 @@ impl BinaryFile {
         NewBinary {
             sha256: self.sha256(),
             name: self.name(),
-            path: self.path.display().to_string(),
+            path: stored_path::write(&self.path),
             size: self.data.len() as u64,
             format: format.to_owned(),
         }

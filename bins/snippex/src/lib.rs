@@ -21,6 +21,7 @@ mod reproducing;
 mod settings;
 mod source;
 mod spawn;
+mod stored_path;
 mod tell;
 mod view;
 

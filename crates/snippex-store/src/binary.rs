@@ -15,7 +15,7 @@ pub struct NewBinary {
     pub sha256: String,
     /// Name that is shown to people.
     pub name: String,
-    /// Absolute path where it was last seen.
+    /// Absolute path where it was last seen, in whatever form makes it text.
     pub path: String,
     /// Bytes in the file.
     pub size: u64,

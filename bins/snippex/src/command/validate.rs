@@ -11,6 +11,7 @@ use crate::binary_file::BinaryFile;
 use crate::blocks;
 use crate::checking::{self, Engines, Target};
 use crate::source::Source;
+use crate::stored_path;
 use crate::tell::OrTell;
 
 pub(crate) fn run(app: &App<'_>, args: &ValidateArgs) -> Result<ExitStatus, Failure> {
@@ -53,7 +54,7 @@ pub(super) fn file_of(store: &StoreHandle, binary: BinaryId) -> Result<Source, F
         "restore it, or run `snippex extract` on the file as it is now (blocks of {})",
         binary.name
     );
-    let file = BinaryFile::read(binary.path.as_ref()).map_err(|failure| failure.hint(&again))?;
+    let file = BinaryFile::read(&stored_path::read(&binary.path)).map_err(|failure| failure.hint(&again))?;
     if file.sha256() != binary.sha256 {
         return Err(Failure::new(format!(
             "{} has changed since its blocks were extracted",

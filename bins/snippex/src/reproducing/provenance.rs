@@ -6,6 +6,7 @@ use snippex_store::{Binary, Host, StoredBlock};
 
 use crate::binary_file::BinaryFile;
 use crate::source::Source;
+use crate::stored_path;
 
 /// The place of a block: its file with the function, or the request that made it.
 pub(crate) fn place(block: &StoredBlock, binary: &Binary) -> String {
@@ -14,7 +15,7 @@ pub(crate) fn place(block: &StoredBlock, binary: &Binary) -> String {
     if Source::is_generated(of) {
         return format!("Block at {address:#x} of {}.", of.name);
     }
-    let function = function(Path::new(&of.path), &of.sha256, address)
+    let function = function(&stored_path::read(&of.path), &of.sha256, address)
         .map_or_else(String::new, |function| format!(", in {function}"));
     format!(
         "Block at {address:#x} of {} (SHA-256 {}){function}.",

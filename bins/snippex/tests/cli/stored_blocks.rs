@@ -1,6 +1,9 @@
 //! Extraction and what can be done with stored blocks.
 
-use crate::sandbox::{PROGRAM, Sandbox, default_database, elf, tiny_program};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+use crate::sandbox::{Ended, PROGRAM, Sandbox, default_database, elf, tiny_program};
 use serde_json::Value;
 
 #[test]
@@ -277,4 +280,21 @@ fn a_selection_report_names_the_stored_blocks() {
     assert!(rare["matching"].is_u64() && rare["chosen"].is_u64(), "{rare}");
     let dry = sandbox.json(&[&["extract", PROGRAM, "--dry-run"][..], &choice].concat());
     assert_eq!(dry["selection"]["chosen"][0]["block"], Value::Null);
+}
+
+#[test]
+fn a_file_whose_name_is_not_utf_8_is_found_again() {
+    let sandbox = Sandbox::new();
+    let name = OsStr::from_bytes(b"a\xff%41");
+    std::fs::write(sandbox.path("").join(name), tiny_program()).unwrap();
+    let extracted = Ended::of(&sandbox.command(&["extract"]).arg(name).output().unwrap());
+    assert_eq!(extracted.code, Some(0), "{extracted:?}");
+    let stored = sandbox.json(&["list", "--binaries"]);
+    let path = stored[0]["path"].as_str().unwrap();
+    assert!(
+        path.starts_with("file:///") && path.ends_with("/a%FF%2541"),
+        "{path}"
+    );
+    sandbox.ok(&["simulate", "1", "-e", "native"]);
+    assert_eq!(sandbox.json(&["remove", "--binary", path])["binaries"], 1);
 }

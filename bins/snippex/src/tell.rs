@@ -1,6 +1,7 @@
 //! Errors of the libraries as failures with a hint: what the user can do about each.
 
 use std::error::Error;
+use std::io::ErrorKind;
 
 use cli_kit::Failure;
 use snippex_core::binary::ImageError;
@@ -83,7 +84,11 @@ impl Tell for EngineError {
             Self::KeepsDying { .. } => {
                 failure.hint("the engine is broken, or its machine is out of memory; try it with --count 1")
             }
-            Self::Prepare { .. } | Self::Talk { .. } => failure.hint("free memory and space in /tmp, and try again"),
+            Self::Prepare { source, .. } if source.kind() != ErrorKind::OutOfMemory => failure.hint(format!(
+                "make room in {}, or name another folder in the variable TMPDIR",
+                std::env::temp_dir().display()
+            )),
+            Self::Prepare { .. } | Self::Talk { .. } => failure.hint("free memory, and try again"),
             Self::Batch(_) => failure.hint("give fewer --states"),
         }
     }

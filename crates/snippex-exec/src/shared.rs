@@ -80,6 +80,15 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new() -> io::Result<Self> {
+        Self::make().map_err(|error| {
+            io::Error::new(
+                error.kind(),
+                format!("cannot make memory to share with it: {error}"),
+            )
+        })
+    }
+
+    fn make() -> io::Result<Self> {
         let file = File::from(memfd_create("snippex-batch", MemfdFlags::CLOEXEC)?);
         file.set_len(FILE_SIZE)?;
         let map = MmapOptions::new().len(FILE_SIZE as usize).map_raw(&file)?;

@@ -166,6 +166,6 @@ fn run(command: &mut Command, name: &str) -> Result<Tried, Failure> {
 
 fn temporary() -> Result<tempfile::TempDir, Failure> {
     tempfile::tempdir()
-        .or_fail("cannot make a temporary folder")
-        .map_err(|failure| failure.hint("free some space in /tmp, or set TMPDIR"))
+        .or_fail_with(|| format!("cannot make a folder in {}", std::env::temp_dir().display()))
+        .map_err(|failure| failure.hint("make room there, or name another folder in the variable TMPDIR"))
 }

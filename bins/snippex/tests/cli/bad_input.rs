@@ -166,6 +166,30 @@ fn numbers_that_do_not_exist() {
 }
 
 #[test]
+fn a_folder_for_temporary_files_that_takes_none_is_named() {
+    let sandbox = Sandbox::new();
+    let missing = sandbox.path("gone");
+    let mut command = sandbox.command(&["engines", "test", "native"]);
+    let ended = command.env("TMPDIR", &missing).output().unwrap();
+    let folder = missing.display().to_string();
+    Ended::of(&ended).refused(&["prepare engine native", &folder, "No such file", "TMPDIR"]);
+
+    let folder = sandbox.path("full");
+    std::fs::create_dir(&folder).unwrap();
+    let mut shell = std::process::Command::new("sh");
+    // Files of at most one block, and an error instead of a signal for what is beyond.
+    let limited = "ulimit -f 1; trap '' XFSZ; exec \"$0\" engines test native";
+    shell.args(["-c", limited, env!("CARGO_BIN_EXE_snippex")]);
+    let ended = shell
+        .env("HOME", sandbox.path(""))
+        .env("TMPDIR", &folder)
+        .output()
+        .unwrap();
+    let file = format!("cannot write {}/snippex-", folder.display());
+    Ended::of(&ended).refused(&[&file, "/runner: ", "make room in", "TMPDIR"]);
+}
+
+#[test]
 fn a_list_needs_no_second_word() {
     let sandbox = Sandbox::new();
     sandbox.ok(&["extract", PROGRAM, "-n", "5"]);

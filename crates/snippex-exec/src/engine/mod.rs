@@ -83,8 +83,8 @@ pub enum EngineError {
     /// The batch is at fault.
     #[error(transparent)]
     Batch(#[from] BatchError),
-    /// Preparing shared memory or the runner's file failed.
-    #[error("failed to prepare the memory shared with engine {engine}")]
+    /// Preparing shared memory or the runner's file failed; the source says which.
+    #[error("failed to prepare engine {engine}")]
     Prepare {
         /// Name of the engine.
         engine: String,

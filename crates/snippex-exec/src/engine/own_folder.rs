@@ -38,6 +38,11 @@ impl OwnFolder {
     }
 }
 
+/// `error` with the place where it happened.
+pub(crate) fn at(what: &str, path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{what} {}: {error}", path.display()))
+}
+
 /// Removes what killed processes have left in `place`. Whatever does not work out is left to others.
 fn sweep(place: &Path, least_age: Duration) {
     let Ok(entries) = fs::read_dir(place) else { return };

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use super::own_folder::OwnFolder;
+use super::own_folder::{OwnFolder, at};
 
 /// The runner in a folder of its own, which goes away with the last user in this process.
 #[derive(Debug)]
@@ -26,8 +26,9 @@ impl RunnerFile {
         }
         let folder = OwnFolder::new("")?;
         let path = folder.path().join("runner");
-        fs::write(&path, snippex_runner::RUNNER)?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+        fs::write(&path, snippex_runner::RUNNER)
+            .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o755)))
+            .map_err(|error| at("cannot write", &path, &error))?;
         let file = Arc::new(Self {
             _folder: folder,
             path,

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tracing::debug;
 
 use super::EngineSpec;
-use super::own_folder::OwnFolder;
+use super::own_folder::{OwnFolder, at};
 
 /// Time for the server to be ready: engines start one themselves when it is not.
 const SERVER_START: Duration = Duration::from_millis(300);
@@ -52,7 +52,8 @@ impl Surroundings {
         }
         let home = OwnFolder::new("home-")?;
         for (_, folder) in FOLDERS {
-            std::fs::create_dir_all(home.path().join(folder))?;
+            let folder = home.path().join(folder);
+            std::fs::create_dir_all(&folder).map_err(|error| at("cannot make", &folder, &error))?;
         }
         let mut made = Self { home, server: None };
         made.server = made.start_server(&key);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use snippex_core::codec::CodecError;
 use thiserror::Error;
 
+use crate::driver_error::DriverError;
 use crate::location::Location;
 use crate::schema;
 
@@ -65,7 +66,7 @@ pub enum StoreError {
         location: Location,
         /// What the database says.
         #[source]
-        source: sqlx::Error,
+        source: DriverError,
     },
     /// No space is left.
     #[error("the disk is full: nothing more can be written to {location}")]
@@ -74,7 +75,7 @@ pub enum StoreError {
         location: Location,
         /// What the database says.
         #[source]
-        source: sqlx::Error,
+        source: DriverError,
     },
     /// Another process kept the database locked for longer than [`BUSY_TIMEOUT`](crate::BUSY_TIMEOUT).
     #[error("the database {location} is busy")]
@@ -83,7 +84,7 @@ pub enum StoreError {
         location: Location,
         /// What the database says.
         #[source]
-        source: sqlx::Error,
+        source: DriverError,
     },
     /// The content of the file is damaged.
     #[error("the database {location} is damaged")]
@@ -92,7 +93,7 @@ pub enum StoreError {
         location: Location,
         /// What the database says.
         #[source]
-        source: sqlx::Error,
+        source: DriverError,
     },
     /// The server does not answer, or the connection broke.
     #[error("the server of {location} cannot be reached")]
@@ -101,7 +102,7 @@ pub enum StoreError {
         location: Location,
         /// What the network says.
         #[source]
-        source: sqlx::Error,
+        source: DriverError,
     },
     /// The server answers, but does not let us in: user, password, database name, rights.
     #[error("the server of {location} refuses")]
@@ -110,7 +111,7 @@ pub enum StoreError {
         location: Location,
         /// What the server says.
         #[source]
-        source: sqlx::Error,
+        source: DriverError,
     },
     /// A row that this one belongs to is not there (any more).
     #[error("failed to {doing}: what it belongs to is not in the database {location}")]
@@ -121,7 +122,7 @@ pub enum StoreError {
         location: Location,
         /// What the database says.
         #[source]
-        source: sqlx::Error,
+        source: DriverError,
     },
     /// There is nothing with this number.
     #[error("there is no {what} {number} in the database {location}")]
@@ -163,7 +164,7 @@ pub enum StoreError {
         location: Location,
         /// What the database says.
         #[source]
-        source: sqlx::Error,
+        source: DriverError,
     },
     /// A batch that was handed over earlier could not be saved.
     #[error("failed to save results")]
@@ -225,7 +226,8 @@ impl StoreError {
     /// Sorts an answer of the driver by what the user can do about it.
     pub(crate) fn of_driver(location: &Location, doing: &'static str, source: sqlx::Error) -> Self {
         let location = location.clone();
-        match (&location, &source) {
+        let source = DriverError(source);
+        match (&location, &source.0) {
             (_, sqlx::Error::Io(_) | sqlx::Error::Tls(_)) => Self::Unreachable { location, source },
             (_, sqlx::Error::PoolTimedOut) => Self::Busy { location, source },
             (Location::Sqlite(_), sqlx::Error::Database(error)) => {
@@ -245,7 +247,7 @@ impl StoreError {
     }
 
     /// Result codes: <https://www.sqlite.org/rescode.html>. The low byte is the primary code.
-    fn of_sqlite(code: i32, location: Location, doing: &'static str, source: sqlx::Error) -> Self {
+    fn of_sqlite(code: i32, location: Location, doing: &'static str, source: DriverError) -> Self {
         const FOREIGN_KEY: i32 = 787;
         const NO_SPACE_FOR_SHARED_MEMORY: i32 = 4874;
         match (code, code & 0xff) {
@@ -268,7 +270,7 @@ impl StoreError {
     }
 
     /// SQLSTATE codes: PostgreSQL manual, appendix A.
-    fn of_postgres(code: &str, location: Location, doing: &'static str, source: sqlx::Error) -> Self {
+    fn of_postgres(code: &str, location: Location, doing: &'static str, source: DriverError) -> Self {
         match code {
             "23503" => Self::Orphan {
                 doing,

@@ -73,6 +73,10 @@ fn a_database_that_is_not_there_is_refused() {
     let location = Location::Postgres(with_database(&server(), "no_such_database"));
     let error = StoreHandle::open(&location).unwrap_err();
     assert!(matches!(error, StoreError::Refused { .. }), "{error:?}");
+    // Without the line in the server's source that it is from.
+    let said = std::error::Error::source(&error).unwrap();
+    assert_eq!(said.to_string(), "database \"no_such_database\" does not exist");
+    assert!(said.source().is_none());
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Opening a database: the checks that must come before anything is written, and the pool.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
@@ -50,24 +51,35 @@ impl Store {
                 .open(path)
                 .map_err(file)?;
         }
-        Self::connect(location).await
+        Self::connect(location, "").await
     }
 
-    /// Opens the database if there is one: for commands that only show something.
+    /// Opens the database if there is one. One that may not be written, with a schema that is up to date, can be
+    /// read; what would write to it ends in [`StoreError::ReadOnly`].
     ///
     /// # Errors
     /// [`StoreError::NoDatabase`] when there is none, otherwise as [`Store::open`].
     pub async fn open_existing(location: &Location) -> Result<Self, StoreError> {
-        if let Location::Sqlite(path) = location
-            && let Err(source) = OpenOptions::new().read(true).write(true).open(path)
-        {
+        let Location::Sqlite(path) = location else {
+            return Self::connect(location, "").await;
+        };
+        if let Err(source) = OpenOptions::new().read(true).write(true).open(path) {
             let location = location.clone();
-            return Err(match source.kind() {
-                io::ErrorKind::NotFound => StoreError::NoDatabase { location },
-                _ => StoreError::File { location, source },
-            });
+            match source.kind() {
+                io::ErrorKind::NotFound => return Err(StoreError::NoDatabase { location }),
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+                    if File::open(path).is_ok() => {}
+                _ => return Err(StoreError::File { location, source }),
+            }
         }
-        Self::connect(location).await
+        match Self::connect(location, "").await {
+            // In a folder where it cannot make files, SQLite reads a file only if that is said to stay as it is:
+            // without a log beside it nobody is writing.
+            Err(StoreError::ReadOnly { .. }) if !log_of(path).exists() => {
+                Self::connect(location, "?immutable=true").await
+            }
+            answer => answer,
+        }
     }
 
     /// Where the database is.
@@ -82,12 +94,12 @@ impl Store {
         self.pool.close().await;
     }
 
-    async fn connect(location: &Location) -> Result<Self, StoreError> {
+    /// With `query` behind the driver's URL.
+    async fn connect(location: &Location, query: &str) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
         let failed = |source| StoreError::of_driver(location, "open", source);
         let options: AnyConnectOptions =
-            location
-                .driver_url()?
+            (location.driver_url()? + query)
                 .parse()
                 .map_err(|_| StoreError::BadLocation {
                     location: location.to_string(),
@@ -137,6 +149,13 @@ impl Store {
             location: self.location.clone(),
         }
     }
+}
+
+/// The write-ahead log of a SQLite file.
+fn log_of(path: &Path) -> PathBuf {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    log.into()
 }
 
 /// SQLite does not wait when two processes turn on the write-ahead log of a new file: one is told at once that

@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::Value;
 use sqlx::Connection as _;
 
-use crate::sandbox::{BASH, Ended, PROGRAM, Sandbox};
+use crate::sandbox::{BASH, Ended, PROGRAM, Sandbox, TINY, tiny_program};
 
 /// URL of a server on which this user may create databases.
 const VARIABLE: &str = "SNIPPEX_TEST_POSTGRES";
@@ -149,4 +149,46 @@ fn a_full_disk_costs_nothing_that_was_saved() {
     assert!(!error.contains("panicked"), "{error}");
     let binaries: Value = serde_json::from_str(&read("list")).unwrap();
     assert_eq!(binaries[0]["name"], "true", "{binaries}");
+}
+
+#[test]
+fn a_database_that_may_only_be_read_is_read() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    let sandbox = Sandbox::new();
+    let (folder, program) = (sandbox.path("kept"), sandbox.path("snippex"));
+    std::fs::create_dir(&folder).unwrap();
+    sandbox.file(TINY, &tiny_program());
+    let checked = sandbox.run(&["check", TINY, "-e", "mock", "--database", "kept/a.db"]);
+    assert_eq!(checked.code, Some(1), "{checked:?}");
+    std::fs::copy(env!("CARGO_BIN_EXE_snippex"), &program).unwrap();
+    for (path, mode) in [
+        (folder.join("a.db"), 0o444),
+        (folder, 0o555),
+        (sandbox.path(""), 0o755),
+    ] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let run = |arguments: &str| {
+        // Nothing is forbidden to root.
+        let line = format!("exec {} {arguments} --database kept/a.db", program.display());
+        let mut command = if sandbox.path("").metadata().unwrap().uid() == 0 {
+            let mut other = Command::new("setpriv");
+            other.args(["--reuid=65534", "--regid=65534", "--clear-groups", "sh"]);
+            other
+        } else {
+            Command::new("sh")
+        };
+        command.args(["-c", &line]).current_dir(sandbox.path(""));
+        Ended::of(&command.env("HOME", sandbox.path("")).output().unwrap())
+    };
+    for command in ["list", "list --runs", "disasm 1", "analyze all", "bugs"] {
+        let ended = run(command);
+        assert_eq!(ended.code, Some(0), "{command}: {ended:?}");
+    }
+    let compared = run("compare --divergence 1");
+    assert_eq!(compared.code, Some(1), "{compared:?}");
+    for command in ["remove 1", "simulate 1 -e native", "check /bin/true -e native"] {
+        let ended = run(command);
+        ended.refused(&["kept/a.db", "--database"]);
+    }
 }

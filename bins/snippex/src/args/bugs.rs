@@ -21,7 +21,7 @@ pub(crate) struct BugsArgs {
     #[arg(long, short, value_name = "ENGINE", global = true)]
     pub(crate) emulator: Option<String>,
     /// Only bugs that this run has met
-    #[arg(long, value_name = "RUN", value_parser = super::commands::run)]
+    #[arg(long, value_name = "RUN", value_parser = super::stored::run)]
     pub(crate) run: Option<RunId>,
     /// List each instruction form with each set of differing fields by itself, not what is behind them
     #[arg(long, short, global = true)]

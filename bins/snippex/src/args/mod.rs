@@ -4,22 +4,25 @@ mod blocks;
 mod bugs;
 mod commands;
 mod engine;
+mod engines;
 mod filter;
 mod generate;
 mod repro;
+mod stored;
 mod values;
 
 pub(crate) use blocks::BlocksArgs;
 pub(crate) use bugs::{BugsArgs, BugsCommand, KnownCommand, ReduceArgs};
-pub(crate) use commands::{
-    AddEngineArgs, AnalyzeArgs, BenchArgs, CheckArgs, Command, CompareArgs, CompletionsArgs, ConformanceArgs,
-    DEFAULT_LIMIT, DisasmArgs, EnginesCommand, ExtractArgs, ListArgs, RemoveArgs, SimulateArgs, Syntax,
-    ValidateArgs,
-};
+pub(crate) use commands::{BenchArgs, CheckArgs, Command, CompletionsArgs, ConformanceArgs, ExtractArgs};
 pub(crate) use engine::{EngineArgs, ReferenceArgs, RunArgs};
+pub(crate) use engines::{AddEngineArgs, EnginesCommand};
 pub(crate) use filter::{FilterArgs, SelectArgs};
 pub(crate) use generate::{FormArgs, GenerateArgs};
 pub(crate) use repro::ReproArgs;
+pub(crate) use stored::{
+    AnalyzeArgs, CompareArgs, DEFAULT_LIMIT, DisasmArgs, ListArgs, RemoveArgs, SimulateArgs, Syntax,
+    ValidateArgs,
+};
 pub(crate) use values::PartitionArg;
 
 use clap::{ArgAction, Args, Parser, ValueEnum};

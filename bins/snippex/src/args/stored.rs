@@ -1,0 +1,205 @@
+//! What commands take that begin with what the database holds: blocks, runs, observations, divergences.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use snippex_store::{DivergenceId, ObservationId, RunId, Selection};
+
+use super::{BlocksArgs, EngineArgs, FilterArgs, ReferenceArgs, RunArgs};
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  snippex list                               the first blocks of the most recent binary
+  snippex list 101- --limit 20               the next page
+  snippex list --binaries                    what there are blocks of
+  snippex list --observations                what snippex compare can be given
+  snippex list --instruction-types fpu       blocks with x87 instructions")]
+pub(crate) struct ListArgs {
+    /// Blocks by number: 5, 1-10, 5-, 3,7,12 or all
+    #[arg(value_name = "BLOCKS", default_value = "all")]
+    pub(crate) selection: Selection,
+    /// Only blocks of this binary: its name, its path or the beginning of its SHA-256
+    #[arg(long, short, value_name = "NAME|SHA")]
+    pub(crate) binary: Option<String>,
+    /// List binaries instead of blocks
+    #[arg(long, conflicts_with_all = ["runs", "divergences", "observations", "binary", "selection", "FilterArgs"])]
+    pub(crate) binaries: bool,
+    /// List runs instead of blocks
+    #[arg(long, conflicts_with_all = ["divergences", "observations", "binary", "selection", "FilterArgs"])]
+    pub(crate) runs: bool,
+    /// List the divergences of a run instead of blocks; of the latest one when RUN is left out
+    #[arg(
+        long,
+        value_name = "RUN",
+        conflicts_with_all = ["observations", "binary", "selection", "FilterArgs"],
+        value_parser = run
+    )]
+    pub(crate) divergences: Option<Option<RunId>>,
+    /// List the observations that a run of simulate kept instead of blocks; of all runs when RUN is left out
+    #[arg(
+        long,
+        value_name = "RUN",
+        conflicts_with_all = ["binary", "selection", "FilterArgs"],
+        value_parser = run
+    )]
+    pub(crate) observations: Option<Option<RunId>>,
+    /// At most N rows; 0 for all
+    #[arg(long, short = 'n', value_name = "N", default_value_t = DEFAULT_LIMIT)]
+    pub(crate) limit: u32,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+}
+
+/// Rows of a list.
+pub(crate) const DEFAULT_LIMIT: u32 = 50;
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  snippex disasm 5
+  snippex disasm 1-10 --syntax att")]
+pub(crate) struct DisasmArgs {
+    #[command(flatten)]
+    pub(crate) blocks: BlocksArgs,
+    /// How instructions are written
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) syntax: Syntax,
+}
+
+/// How instructions are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Syntax {
+    /// mov rax, rbx
+    #[default]
+    Intel,
+    /// movq %rbx, %rax
+    Att,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  snippex analyze /bin/bash     a file
+  snippex analyze all           the stored blocks of the most recent binary")]
+pub(crate) struct AnalyzeArgs {
+    /// A file, or stored blocks by number: 5, 1-10, 5-, 3,7,12 or all
+    #[arg(value_name = "BINARY|BLOCKS")]
+    pub(crate) subject: PathBuf,
+    /// With BLOCKS: only those of this binary
+    #[arg(long, short, value_name = "NAME|SHA")]
+    pub(crate) binary: Option<String>,
+    /// Rows of the longest tables; 0 for all
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) top: usize,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  snippex simulate 5 --emulator native           run block 5 on this CPU and show how it ended
+  snippex simulate 5 --emulator qemu-x86_64      the same start under qemu
+  snippex compare 1 2                            both side by side
+
+As JSON, first has start and end of the first run of a single block, in the form that snippex compare has.")]
+pub(crate) struct SimulateArgs {
+    #[command(flatten)]
+    pub(crate) blocks: BlocksArgs,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+    /// Start states for each block
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub(crate) states: u32,
+    /// Decides start states and memory; the same seed repeats a run to the bit
+    #[arg(long, value_name = "SEED", default_value = "1", value_parser = super::values::seed)]
+    pub(crate) seed: u64,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  snippex validate all --emulator qemu-x86_64
+  snippex validate 1-100 --emulator fex-emu --states 256 --seed 7
+  snippex validate all --partition 2/8 --database postgres://user@host/snippex")]
+pub(crate) struct ValidateArgs {
+    #[command(flatten)]
+    pub(crate) blocks: BlocksArgs,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+    #[command(flatten)]
+    pub(crate) reference: ReferenceArgs,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "\
+Examples:
+  snippex compare 1 2                 two observations that simulate stored
+  snippex compare --divergence 12     both sides of a divergence that check found
+  snippex list --observations         what there is to compare
+
+As JSON it has start and ends in full: the state before, and for each engine endpoint, state, and the lines of memory \
+that changed. Numbers are hexadecimal strings; vectors, x87 registers and memory are bytes as they lie in memory.",
+    override_usage = "snippex compare [OPTIONS] <A> <B>\n       snippex compare [OPTIONS] --divergence <N>"
+)]
+pub(crate) struct CompareArgs {
+    /// Observation that is taken as right, by number
+    #[arg(
+        value_name = "A",
+        required_unless_present = "divergence",
+        requires = "actual",
+        value_parser = observation
+    )]
+    pub(crate) expected: Option<ObservationId>,
+    /// Observation to compare with it
+    #[arg(value_name = "B", value_parser = observation)]
+    pub(crate) actual: Option<ObservationId>,
+    /// Both sides of a stored divergence instead
+    #[arg(long, value_name = "N", conflicts_with_all = ["expected", "actual"], value_parser = divergence)]
+    pub(crate) divergence: Option<DivergenceId>,
+    /// Show everything, not only what differs or changed
+    #[arg(long, short)]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  snippex remove 1-10
+  snippex remove --binary bash
+  snippex remove --run 3")]
+#[group(id = "what", required = true, multiple = false, args = ["selection", "binary", "run"])]
+pub(crate) struct RemoveArgs {
+    /// Blocks by number, with their results: 5, 1-10, 5-, 3,7,12; all and 5- mean every binary
+    #[arg(value_name = "BLOCKS")]
+    pub(crate) selection: Option<Selection>,
+    /// A binary with its blocks and their results: its name, its path or the beginning of its SHA-256
+    #[arg(long, short, value_name = "NAME|SHA")]
+    pub(crate) binary: Option<String>,
+    /// A run with its results
+    #[arg(long, value_name = "RUN", value_parser = run)]
+    pub(crate) run: Option<RunId>,
+}
+
+fn number(text: &str) -> Result<i64, &'static str> {
+    match text.parse() {
+        Ok(number @ 1..) => Ok(number),
+        _ => Err("write a number from 1 upward"),
+    }
+}
+
+fn observation(text: &str) -> Result<ObservationId, &'static str> {
+    number(text).map(ObservationId)
+}
+
+fn divergence(text: &str) -> Result<DivergenceId, &'static str> {
+    number(text).map(DivergenceId)
+}
+
+pub(super) fn run(text: &str) -> Result<RunId, &'static str> {
+    number(text).map(RunId)
+}

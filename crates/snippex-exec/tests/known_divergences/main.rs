@@ -11,6 +11,7 @@ use std::sync::Arc;
 use snippex_core::address_space::{ARENA, CODE_DISTANCE, IMAGE_BASE, STACK};
 use snippex_core::block::{Block, Origin, Terminator};
 use snippex_core::case::{Access, Case, PAGE_SIZE, Page, Placement};
+use snippex_core::decode::decoder;
 use snippex_core::diff::{Comparison, Kind, Tolerance, compare};
 use snippex_core::group::Group;
 use snippex_core::observation::{Endpoint, Observation};
@@ -267,6 +268,18 @@ fn met() -> Vec<Example> {
             right: |o| signal(o, 11),
             kind: Kind::MissingFault,
         },
+        Example {
+            name: "RCL and RCR: wrong flags",
+            bytes: &[0x3d, 0, 0, 0, 1, 0xd0, 0x9f, 0, 0x10, 0, 0], // cmp eax, 0x1000000; rcr byte [rdi + 0x1000], 1
+            terminator: FALL,
+            prepare: |_, _| (),
+            right: |o| {
+                const LOST: u64 = rflags::CF | rflags::SF;
+                let faults = matches!(o.endpoint, Endpoint::Signal(signal) if signal.rip == CODE + 5);
+                faults && o.state.rflags & LOST == LOST
+            },
+            kind: Kind::Flag,
+        },
     ]
 }
 
@@ -287,7 +300,7 @@ fn case(example: &Example) -> Case {
     let block = Block {
         address: 0x1000,
         bytes: example.bytes.to_vec(),
-        instruction_count: 1,
+        instruction_count: decoder(example.bytes, 0x1000).iter().count() as u32,
         terminator: example.terminator,
         successors: vec![],
         origin: Origin::Entry,

@@ -191,7 +191,7 @@ fn only_a_locked_access_that_faults_on_memory_loses_flags_by_its_ruling() {
         (&[0xf0, 0x01, 0x07], 7, "locked-fault-flags"),
         (&[0x87, 0x16], 11, "locked-fault-flags"), // xchg [rsi], edx
         (&[0x01, 0x07], 11, "add.flags"),          // add [rdi], eax
-        (&[0xd0, 0x1f], 11, "rcr.flags"),          // rcr byte [rdi], 1
+        (&[0xd0, 0x1f], 11, "rotate-fault-flags"), // rcr byte [rdi], 1
         (&[0xf0, 0x01, 0x07], 4, "add.flags"),
         (&[0xf7, 0xf1], 8, "div.flags"),  // div ecx
         (&[0x87, 0xd1], 5, "xchg.flags"), // xchg ecx, edx

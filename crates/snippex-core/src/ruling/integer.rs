@@ -72,6 +72,16 @@ pub(super) const RULES: &[Ruling] = &[
         },
     },
     Ruling {
+        id: "rotate-fault-flags",
+        title: "Flags are lost when RCL or RCR faults",
+        what: "a fault leaves the flags as they were before the instruction",
+        reference: "SDM vol. 3, section 6.5",
+        claims: |e, field| {
+            let rotates = matches!(e.mnemonic(), M::Rcl | M::Rcr);
+            rotates && e.faults_on_memory() && e.in_state() && field.starts_with("flags.")
+        },
+    },
+    Ruling {
         id: "adx-flags",
         title: "ADCX and ADOX spoil other flags",
         what: "ADCX changes no flag but CF, ADOX none but OF",

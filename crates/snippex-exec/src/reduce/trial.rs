@@ -4,7 +4,7 @@ use snippex_core::block::{Block, Origin, Terminator};
 use snippex_core::case::{Case, Placement};
 use snippex_core::diff::{Comparison, Tolerance, compare};
 use snippex_core::group::Group;
-use snippex_core::observation::Observation;
+use snippex_core::observation::{Endpoint, Observation};
 use snippex_core::state::MachineState;
 
 use crate::batch::split;
@@ -89,11 +89,11 @@ impl<'e> Trial<'e> {
         if let ([case], false) = (cases, careful) {
             return Ok(vec![self.one(case)?.ok()]);
         }
+        let distance = |index: usize| 2 * index as u64 * SPACING;
         let mut moved = Vec::with_capacity(cases.len());
         for (index, case) in cases.iter().enumerate() {
             let mut case = case.clone();
-            let place = 2 * index as u64 * SPACING;
-            case.placement.code_base = case.placement.code_base.wrapping_add(place);
+            case.placement.code_base = case.placement.code_base.wrapping_add(distance(index));
             moved.push(case);
         }
         let harmless = |case: &Case| {
@@ -123,12 +123,13 @@ impl<'e> Trial<'e> {
                     continue;
                 }
                 let case = &moved[index / step];
+                let back = |end: Observation| move_back(end, case, distance(index / step));
                 seen.push(
                     match (expected.outcome(position, 0), actual.outcome(position, 0)) {
                         (Outcome::Ran(expected), Outcome::Ran(actual)) => Some(Seen {
                             comparison: compare(case, &expected, &actual, covered, self.tolerance),
-                            expected: *expected,
-                            actual: *actual,
+                            expected: back(*expected),
+                            actual: back(*actual),
                         }),
                         _ => None,
                     },
@@ -137,6 +138,16 @@ impl<'e> Trial<'e> {
         }
         Ok(seen)
     }
+}
+
+/// The end of a case that was moved by `distance`, with a signal where it comes from in the case that was meant.
+fn move_back(mut end: Observation, moved: &Case, distance: u64) -> Observation {
+    if let Endpoint::Signal(signal) = &mut end.endpoint
+        && signal.rip.wrapping_sub(moved.code_address()) <= moved.block.bytes.len() as u64
+    {
+        signal.rip = signal.rip.wrapping_sub(distance);
+    }
+    end
 }
 
 /// A case that every engine survives.

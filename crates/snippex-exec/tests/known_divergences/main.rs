@@ -269,7 +269,7 @@ fn met() -> Vec<Example> {
             kind: Kind::MissingFault,
         },
         Example {
-            name: "RCL and RCR: wrong flags",
+            name: "Flags are lost when RCL or RCR faults",
             bytes: &[0x3d, 0, 0, 0, 1, 0xd0, 0x9f, 0, 0x10, 0, 0], // cmp eax, 0x1000000; rcr byte [rdi + 0x1000], 1
             terminator: FALL,
             prepare: |_, _| (),

@@ -65,7 +65,7 @@ pub struct CheckOptions {
 }
 
 impl Default for CheckOptions {
-    /// Seed 1, 64 states, one thread, 32 blocks a batch (larger ones no longer fit the caches). Nothing is reduced.
+    /// Seed 1, 64 states, one thread, 32 blocks a batch (64 gain little more). Nothing is reduced.
     fn default() -> Self {
         Self {
             seed: 1,

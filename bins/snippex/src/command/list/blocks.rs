@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
-use cli_kit::{Failure, Format, Table};
+use cli_kit::{Failure, Table};
 use snippex_core::decode::decoder;
 use snippex_core::select::{Filter, features};
 use snippex_store::{BinaryId, Selection, StoreHandle, StoredBlock};
 
+use super::answer_program;
 use crate::app::App;
 use crate::args::{DEFAULT_LIMIT, ListArgs};
 use crate::blocks;
@@ -33,14 +34,8 @@ pub(super) fn list(
     let views = found
         .iter()
         .map(|block| BlockView::new(block.number.0, &block.block, name(block)));
-    match app.format {
-        Format::Json => return app.printer.json(&views.collect::<Vec<_>>()),
-        Format::Jsonl => {
-            return views
-                .into_iter()
-                .try_for_each(|view| app.printer.json_line(&view));
-        }
-        Format::Human => {}
+    if answer_program(app, views)? {
+        return Ok(());
     }
     if found.is_empty() {
         app.printer.warn(format_args!(

@@ -4,6 +4,7 @@ mod blocks;
 mod results;
 
 use cli_kit::{ExitStatus, Failure, Format, Table, units};
+use serde::Serialize;
 use serde_json::json;
 use snippex_store::StoreHandle;
 
@@ -22,7 +23,7 @@ pub(crate) fn run(app: &App<'_>, args: &ListArgs) -> Result<ExitStatus, Failure>
     if args.binaries {
         binaries(app, &store, limit)?;
     } else if args.runs {
-        results::runs(app, &store, args.limit)?;
+        results::runs(app, &store, limit)?;
     } else if let Some(run) = args.divergences {
         results::divergences(app, &store, run, limit)?;
     } else if let Some(run) = args.observations {
@@ -43,25 +44,30 @@ fn binaries(app: &App<'_>, store: &StoreHandle, limit: usize) -> Result<(), Fail
         json!({"name": of.name, "path": of.path, "sha256": of.sha256, "format": of.format, "size": of.size,
             "blocks": binary.blocks})
     });
-    match app.format {
-        Format::Json => app.printer.json(&views.collect::<Vec<_>>()),
-        Format::Jsonl => views
-            .into_iter()
-            .try_for_each(|view| app.printer.json_line(&view)),
-        Format::Human => {
-            let mut table = Table::new(["name", "blocks", "size", "format", "sha256", "path"])
-                .right(1)
-                .right(2);
-            for binary in &binaries {
-                let of = &binary.binary;
-                let (blocks, size) = (grouped(binary.blocks), units::bytes(of.size));
-                table.row([&of.name, &blocks, &size, &of.format, &of.sha256[..12], &of.path]);
-            }
-            app.printer.line(table)?;
-            say_if_more(app, more);
-            Ok(())
-        }
+    if answer_program(app, views)? {
+        return Ok(());
     }
+    let mut table = Table::new(["name", "blocks", "size", "format", "sha256", "path"])
+        .right(1)
+        .right(2);
+    for binary in &binaries {
+        let of = &binary.binary;
+        let (blocks, size) = (grouped(binary.blocks), units::bytes(of.size));
+        table.row([&of.name, &blocks, &size, &of.format, &of.sha256[..12], &of.path]);
+    }
+    app.printer.line(table)?;
+    say_if_more(app, more);
+    Ok(())
+}
+
+/// Prints `views` as one document or a line each when the answer is for a program. Whether it was.
+fn answer_program<T: Serialize>(app: &App<'_>, mut views: impl Iterator<Item = T>) -> Result<bool, Failure> {
+    match app.format {
+        Format::Json => app.printer.json(&views.collect::<Vec<_>>())?,
+        Format::Jsonl => views.try_for_each(|view| app.printer.json_line(&view))?,
+        Format::Human => return Ok(false),
+    }
+    Ok(true)
 }
 
 fn say_if_more(app: &App<'_>, more: bool) {

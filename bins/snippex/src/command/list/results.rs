@@ -4,17 +4,16 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::time::Duration;
 
-use cli_kit::{Failure, Format, Table, units};
+use cli_kit::{Failure, Table, units};
 use serde_json::json;
 use snippex_store::{RunId, StoreHandle, Timestamp};
 
-use super::say_if_more;
+use super::{answer_program, say_if_more};
 use crate::app::App;
 use crate::tell::OrTell;
 use crate::view::{grouped, word};
 
-pub(super) fn runs(app: &App<'_>, store: &StoreHandle, limit: u32) -> Result<(), Failure> {
-    let limit = if limit == 0 { usize::MAX } else { limit as usize };
+pub(super) fn runs(app: &App<'_>, store: &StoreHandle, limit: usize) -> Result<(), Failure> {
     let mut runs = store
         .call(async move |store| {
             let mut rows = Vec::new();
@@ -38,14 +37,8 @@ pub(super) fn runs(app: &App<'_>, store: &StoreHandle, limit: u32) -> Result<(),
             "runs": sum(|counts| counts.runs), "matched": sum(|counts| counts.matched),
             "diverged": sum(|counts| counts.diverged)})
     });
-    match app.format {
-        Format::Json => return app.printer.json(&views.collect::<Vec<_>>()),
-        Format::Jsonl => {
-            return views
-                .into_iter()
-                .try_for_each(|view| app.printer.json_line(&view));
-        }
-        Format::Human => {}
+    if answer_program(app, views)? {
+        return Ok(());
     }
     let mut table = Table::new(["run", "command", "ago", "status", "engines", "runs", "diverged"])
         .right(0)
@@ -103,14 +96,8 @@ pub(super) fn divergences(
             "state": divergence.state_index, "class": divergence.class, "culprit": divergence.culprit,
             "case": divergence.case_id.to_string(), "differences": differences})
     });
-    match app.format {
-        Format::Json => return app.printer.json(&views.collect::<Vec<_>>()),
-        Format::Jsonl => {
-            return views
-                .into_iter()
-                .try_for_each(|view| app.printer.json_line(&view));
-        }
-        Format::Human => {}
+    if answer_program(app, views)? {
+        return Ok(());
     }
     if found.is_empty() {
         app.printer.note("no divergences in this run");
@@ -163,14 +150,8 @@ pub(super) fn observations(
             "state": observation.state_index, "engine": engines[&observation.engine],
             "case": observation.case_id.to_string()})
     });
-    match app.format {
-        Format::Json => return app.printer.json(&views.collect::<Vec<_>>()),
-        Format::Jsonl => {
-            return views
-                .into_iter()
-                .try_for_each(|view| app.printer.json_line(&view));
-        }
-        Format::Human => {}
+    if answer_program(app, views)? {
+        return Ok(());
     }
     if found.is_empty() {
         app.printer

@@ -16,7 +16,9 @@ mod signals;
 mod switch;
 mod sys;
 
-use layout::{CHILD_DONE, CHILD_WANTED, HEADER_BASE, HEADER_SIZE, Header, MAGIC, SHARED_BASE, SHARED_END, VERSION};
+use layout::{
+    CHILD_DONE, CHILD_WANTED, HEADER_BASE, HEADER_SIZE, Header, MAGIC, SHARED_BASE, SHARED_END, VERSION,
+};
 
 /// Exit statuses that tell the host what went wrong before the header could.
 mod status {

@@ -2,9 +2,8 @@
 
 use core::arch::asm;
 use core::arch::x86_64::{
-    __m256i, __m512i, _mm256_loadu_si256,
-    _mm256_or_si256, _mm256_testz_si256, _mm256_xor_si256, _mm512_loadu_si512, _mm512_or_si512,
-    _mm512_test_epi64_mask, _mm512_xor_si512,
+    __m256i, __m512i, _mm256_loadu_si256, _mm256_or_si256, _mm256_testz_si256, _mm256_xor_si256,
+    _mm512_loadu_si512, _mm512_or_si512, _mm512_test_epi64_mask, _mm512_xor_si512,
 };
 
 use crate::layout::{COMPONENT_AVX, COMPONENT_AVX512, LINE, PAGE, WireLine};

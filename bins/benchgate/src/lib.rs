@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Everything that touches the world is here: processes, files, git, GitHub. No statistics are: whether something
-//! changed is decided by [`regress_core`], and how a report looks by [`snippex_report`]. The rules of the streams and
+//! changed is decided by [`regress_core`], and how a report looks by [`regress_report`]. The rules of the streams and
 //! exit codes are those of [`cli_kit`].
 
 mod app;

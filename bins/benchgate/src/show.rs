@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 
 use cli_kit::{ExitStatus, Failure, OrFail};
-use snippex_report::benchmarks::{Outcome, Report, github, html, junit, markdown, terminal};
+use regress_report::benchmarks::{Outcome, Report, github, html, junit, markdown, terminal};
 
 use crate::app::App;
 use crate::args::Format;

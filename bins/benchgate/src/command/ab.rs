@@ -6,7 +6,7 @@ use cli_kit::{ExitStatus, Failure, units};
 use regress_core::detect::VerdictKind;
 use regress_core::ingest;
 use regress_core::measurement::CommitSha;
-use snippex_report::benchmarks::{Report, Row};
+use regress_report::benchmarks::{Report, Row};
 
 use crate::app::App;
 use crate::args::AbArgs;

@@ -5,7 +5,7 @@ use globset::GlobSet;
 use regress_core::detect::VerdictKind;
 use regress_core::measurement::CommitSha;
 use serde::Serialize;
-use snippex_report::benchmarks::Report;
+use regress_report::benchmarks::Report;
 
 use super::ab;
 use crate::app::App;

@@ -1,7 +1,7 @@
 //! `benchgate comment`: the last report as the one comment of a pull request.
 
 use cli_kit::{ExitStatus, Failure, OrFail, paths};
-use snippex_report::benchmarks::{Report, markdown};
+use regress_report::benchmarks::{Report, markdown};
 
 use crate::app::App;
 use crate::args::CommentArgs;

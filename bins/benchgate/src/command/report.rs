@@ -1,7 +1,7 @@
 //! `benchgate report`: the last report again, in any format.
 
 use cli_kit::{ExitStatus, Failure, OrFail};
-use snippex_report::benchmarks::Report;
+use regress_report::benchmarks::Report;
 
 use crate::app::App;
 use crate::args::ReportArgs;

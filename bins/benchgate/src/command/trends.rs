@@ -8,7 +8,7 @@ use regress_core::detect::{ChangePointSettings, VerdictKind};
 use regress_core::environment::Environment;
 use regress_core::measurement::{Direction, SeriesKey, Unit};
 use regress_core::stats;
-use snippex_report::benchmarks::{Outcome, REPORT_VERSION, Report, Row, Side, terminal};
+use regress_report::benchmarks::{Outcome, REPORT_VERSION, Report, Row, Side, terminal};
 
 use crate::app::App;
 use crate::args::{Format, TrendsArgs};

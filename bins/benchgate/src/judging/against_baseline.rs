@@ -6,7 +6,7 @@ use regress_core::detect::VerdictKind;
 use regress_core::environment::PartDifference;
 use regress_core::measurement::{Replicates, RunFile, SeriesKey};
 use regress_core::stats;
-use snippex_report::benchmarks::{Report, Side};
+use regress_report::benchmarks::{Report, Side};
 
 use super::comparison::{Comparison, Judged, Mode, SeriesValues, conclude};
 use crate::app::App;

@@ -9,7 +9,7 @@ use regress_core::detect::{
     suspects,
 };
 use regress_core::measurement::{ProblemKind, Replicates, RunFile, SeriesKey};
-use snippex_report::benchmarks::{Outcome, REPORT_VERSION, Report, Row, Shift, Side};
+use regress_report::benchmarks::{Outcome, REPORT_VERSION, Report, Row, Shift, Side};
 
 use crate::app::App;
 use crate::history::Pasts;

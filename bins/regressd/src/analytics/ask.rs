@@ -1,7 +1,7 @@
 //! From a report to findings in words.
 
 use regress_core::measurement::Direction;
-use snippex_report::benchmarks::{Report, Row};
+use regress_report::benchmarks::{Report, Row};
 
 use super::{Analytics, Finding, MOST_SERIES, MOST_VALUES, Request, SeriesValues};
 use crate::settings;

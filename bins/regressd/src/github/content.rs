@@ -2,12 +2,12 @@
 //! benchmark and links to the service's pages.
 //!
 //! Names of benchmarks and findings are the text of strangers: they are escaped, here and in
-//! [`snippex_report`], so that they can neither mark up the comment nor call people.
+//! [`regress_report`], so that they can neither mark up the comment nor call people.
 
 use std::fmt::Write as _;
 
 use regress_core::detect::VerdictKind;
-use snippex_report::benchmarks::{Outcome, Report, Row, markdown};
+use regress_report::benchmarks::{Outcome, Report, Row, markdown};
 
 use super::check_run::{Annotation, Conclusion};
 use super::sparkline;
@@ -150,7 +150,7 @@ pub fn annotations(report: &Report, path: &str) -> Vec<Annotation> {
 #[cfg(test)]
 mod tests {
     use regress_core::measurement::{Direction, Unit};
-    use snippex_report::benchmarks::{REPORT_VERSION, Side};
+    use regress_report::benchmarks::{REPORT_VERSION, Side};
 
     use super::*;
 

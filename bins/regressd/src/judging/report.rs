@@ -3,7 +3,7 @@
 use regress_core::detect::VerdictKind;
 use regress_core::detect::{ChangePointSettings, change_points};
 use regress_core::measurement::{BenchmarkId, Measure, SeriesKey, Unit};
-use snippex_report::benchmarks::{Outcome, REPORT_VERSION, Report, Row, Shift, Side};
+use regress_report::benchmarks::{Outcome, REPORT_VERSION, Report, Row, Shift, Side};
 
 use super::{CaseFile, Results, RunVerdicts, StoredVerdict, direction};
 use crate::database::runs::Run;

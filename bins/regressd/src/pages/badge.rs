@@ -3,7 +3,7 @@
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use snippex_report::pages::badge::Badge;
+use regress_report::pages::badge::Badge;
 
 use super::reader::Reader;
 use super::repositories::newest_state;

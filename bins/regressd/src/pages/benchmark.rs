@@ -7,7 +7,7 @@ use regress_core::detect::machine_shift::machine_course;
 use regress_core::detect::{ChangePointSettings, change_points};
 use regress_core::measurement::Unit;
 use serde::Deserialize;
-use snippex_report::pages::{
+use regress_report::pages::{
     BenchmarkPage, Change, ChangeKind, Fact, HistoryPoint, Link, PointState, benchmark as draw,
 };
 use sqlx::AnyConnection;

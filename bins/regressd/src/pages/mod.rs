@@ -1,7 +1,7 @@
 //! The pages: what people look at in a browser, and the badge.
 //!
 //! ```text
-//! request --reader--> load (only what the page shows) --view--> snippex_report::pages --> HTML
+//! request --reader--> load (only what the page shows) --view--> regress_report::pages --> HTML
 //! ```
 //!
 //! Each file reads one page's view from the database. Nothing is judged here but change points for the drawing, and

@@ -4,8 +4,8 @@ use axum::extract::{Query, State};
 use axum::response::{IntoResponse as _, Response};
 use regress_core::detect::VerdictKind;
 use serde::Deserialize;
-use snippex_report::benchmarks::Outcome;
-use snippex_report::pages::{Link, MessagePage, RepositoriesPage, RepositoryCard, repositories as draw};
+use regress_report::benchmarks::Outcome;
+use regress_report::pages::{Link, MessagePage, RepositoriesPage, RepositoryCard, repositories as draw};
 use sqlx::AnyConnection;
 
 use super::reader::Reader;

@@ -4,7 +4,7 @@ use axum::extract::{OriginalUri, Path, Query, State};
 use axum::response::Response;
 use regress_core::measurement::Unit;
 use serde::Deserialize;
-use snippex_report::pages::{
+use regress_report::pages::{
     Link, MessagePage, RepositoryPage, RunLine, SeriesLine, StreamSection, repository as draw,
 };
 use sqlx::AnyConnection;

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use axum::extract::{OriginalUri, Path, State};
 use axum::response::Response;
-use snippex_report::benchmarks::{Outcome, short_commit};
-use snippex_report::pages::{Link, RunPage, run as draw};
+use regress_report::benchmarks::{Outcome, short_commit};
+use regress_report::pages::{Link, RunPage, run as draw};
 
 use super::reader::Reader;
 use super::repository::shown_name;

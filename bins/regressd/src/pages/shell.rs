@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
-use snippex_report::STYLE;
-use snippex_report::pages::{Frame, Link, MessagePage, TokenForm, When, message};
+use regress_report::STYLE;
+use regress_report::pages::{Frame, Link, MessagePage, TokenForm, When, message};
 
 use crate::domain::Moment;
 use crate::server::problem::Problem;

@@ -7,7 +7,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use snippex_report::pages::{MessagePage, TokenForm};
+use regress_report::pages::{MessagePage, TokenForm};
 
 use super::reader::Reader;
 use super::shell;

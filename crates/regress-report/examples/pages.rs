@@ -1,7 +1,7 @@
 //! Draws the pages of the service with a real history, to look at them in a browser without a service:
 //!
 //! ```text
-//! cargo run -p snippex-report --example pages -- fixtures/.../series.csv /tmp/pages
+//! cargo run -p regress-report --example pages -- fixtures/.../series.csv /tmp/pages
 //! ```
 //!
 //! The file has the columns group, name, tool, unit, seq, date_ms, commit, value.
@@ -13,9 +13,9 @@ use std::path::Path;
 
 use regress_core::detect::{ChangePointSettings, VerdictKind, change_points};
 use regress_core::measurement::{Direction, Unit};
-use snippex_report::STYLE;
-use snippex_report::benchmarks::Outcome;
-use snippex_report::pages::{
+use regress_report::STYLE;
+use regress_report::benchmarks::Outcome;
+use regress_report::pages::{
     BenchmarkPage, Change, ChangeKind, Fact, Frame, HistoryPoint, Link, MessagePage, PointState,
     RepositoriesPage, RepositoryCard, RepositoryPage, RunLine, SeriesLine, StreamSection, When, badge,
     benchmark, message, repositories, repository,

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use snippex_blocks::binary::Image;
+use snippex_blocks::extract::extract;
 use snippex_core::address_space::place;
-use snippex_core::binary::Image;
 use snippex_core::block::Block;
-use snippex_core::extract::extract;
 use snippex_core::group::Group;
 use snippex_exec::batch::split;
 use snippex_exec::engine::{Engine, EngineSpec, RunnerEngine};

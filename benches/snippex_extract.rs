@@ -4,8 +4,8 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use snippex_core::binary::Image;
-use snippex_core::extract::extract;
+use snippex_blocks::binary::Image;
+use snippex_blocks::extract::extract;
 
 fn extraction(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("extract");

@@ -10,35 +10,41 @@ use cargo_metadata::{CargoOpt, DependencyKind, Metadata, MetadataCommand, Packag
 /// A package and the packages of this workspace that it may name, for any purpose (tests included).
 const TABLE: &[(&str, &[&str])] = &[
     ("snippex-core", &[]),
+    ("snippex-blocks", &["snippex-core"]),
+    ("snippex-triage", &["snippex-core"]),
+    ("snippex-formats", &["snippex-core"]),
     ("snippex-runner", &[]),
-    ("snippex-exec", &["snippex-core", "snippex-runner"]),
-    ("snippex-store", &["snippex-core"]),
-    ("regress-report", &["regress-core", "snippex-core"]),
+    (
+        "snippex-exec",
+        &[
+            "snippex-blocks",
+            "snippex-core",
+            "snippex-formats",
+            "snippex-runner",
+            "snippex-triage",
+        ],
+    ),
+    ("snippex-store", &["snippex-core", "snippex-triage"]),
     ("regress-core", &[]),
+    ("regress-report", &["regress-core"]),
     ("cli-kit", &[]),
     (
         "snippex",
         &[
             "cli-kit",
+            "snippex-blocks",
             "snippex-core",
             "snippex-exec",
-            "regress-report",
-            "snippex-runner",
+            "snippex-formats",
             "snippex-store",
+            "snippex-triage",
         ],
     ),
     ("benchgate", &["cli-kit", "regress-core", "regress-report"]),
     ("regressd", &["regress-core", "regress-report"]),
     (
         "benches",
-        &[
-            "regress-core",
-            "snippex-core",
-            "snippex-exec",
-            "regress-report",
-            "snippex-runner",
-            "snippex-store",
-        ],
+        &["regress-core", "snippex-blocks", "snippex-core", "snippex-exec"],
     ),
     ("xtask", &[]),
 ];
@@ -54,7 +60,13 @@ const APART: &[(&str, &str)] = &[
 ];
 
 /// Crates that do no IO and know no async, and what would give it away.
-const PURE: &[&str] = &["snippex-core", "regress-core"];
+const PURE: &[&str] = &[
+    "snippex-core",
+    "snippex-blocks",
+    "snippex-triage",
+    "snippex-formats",
+    "regress-core",
+];
 const IMPURE: &[&str] = &["async-std", "hyper", "mio", "reqwest", "sqlx", "tokio", "ureq"];
 
 fn metadata() -> Metadata {

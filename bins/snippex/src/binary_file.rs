@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use cli_kit::{Failure, OrFail};
 use sha2::{Digest, Sha256};
+use snippex_blocks::binary::{FileFormat, Image};
 use snippex_core::address_space::place;
-use snippex_core::binary::{FileFormat, Image};
 use snippex_core::case::Placement;
 use snippex_store::NewBinary;
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use cli_kit::Failure;
 use iced_x86::CpuidFeature;
 use sha2::{Digest, Sha256};
+use snippex_blocks::generate::{self, Coverage, Form, FormFate, Request};
 use snippex_core::block::Block;
-use snippex_core::generate::{self, Coverage, Form, FormFate, Request};
 use snippex_store::{Added, NewBinary, StoreHandle};
 
 use crate::args::{FormArgs, PartitionArg};

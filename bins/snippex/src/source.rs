@@ -1,8 +1,8 @@
 //! What blocks come from: a program's file, or the instruction set.
 
 use cli_kit::Failure;
+use snippex_blocks::binary::Image;
 use snippex_core::address_space::{CODE_DISTANCE, place};
-use snippex_core::binary::Image;
 use snippex_core::case::Placement;
 use snippex_core::seed::Style;
 use snippex_store::NewBinary;

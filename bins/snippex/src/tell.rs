@@ -4,9 +4,9 @@ use std::error::Error;
 use std::io::ErrorKind;
 
 use cli_kit::Failure;
-use snippex_core::binary::ImageError;
-use snippex_core::generate::RequestError;
-use snippex_core::select::FilterError;
+use snippex_blocks::binary::ImageError;
+use snippex_blocks::generate::RequestError;
+use snippex_blocks::select::FilterError;
 use snippex_exec::engine::{EngineError, SpecError};
 use snippex_store::StoreError;
 

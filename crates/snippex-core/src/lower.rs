@@ -166,7 +166,7 @@ pub fn lower(block: &Block, placement: Placement, stub: Stub) -> Result<Code, Lo
 }
 
 /// Second opcode byte of `Jcc rel32` for iced's condition number, which is not the encoding's.
-pub(crate) fn jcc_opcode(condition: u8) -> Option<u8> {
+pub fn jcc_opcode(condition: u8) -> Option<u8> {
     use iced_x86::ConditionCode as C;
     const ORDER: [C; 16] = [
         C::o,

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::sync_channel;
 
+use snippex_blocks::binary::Image;
+use snippex_blocks::extract::extract;
 use snippex_core::address_space::place;
-use snippex_core::binary::Image;
 use snippex_core::diff::Tolerance;
-use snippex_core::extract::extract;
 use snippex_exec::check::{CheckOptions, Job, Report, Summary, check};
 use snippex_exec::engine::{Engine, EngineError, EngineSpec, RunnerEngine};
 

@@ -6,10 +6,10 @@
 use snippex_core::address_space::ARENA;
 use snippex_core::block::Terminator;
 use snippex_core::case::{Access, Case};
-use snippex_core::conformance::Program;
 use snippex_core::group::Group;
 use snippex_core::observation::{Endpoint, Observation};
 use snippex_core::state::{Components, rflags};
+use snippex_formats::conformance::Program;
 
 use crate::conformance::case;
 use crate::engine::{Engine, EngineError, ProgramOutcome};

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use snippex_blocks::binary::Image;
 use snippex_core::address_space::{ARENA, FS_BASE, GS_BASE, STACK, is_mappable};
-use snippex_core::binary::Image;
 use snippex_core::case::{Access, PAGE_SIZE, Placement};
 use snippex_core::seed::memory::{self, Filling};
 

@@ -3,8 +3,8 @@
 //! Unlike blocks, programs lie at addresses of their own, often the same one, in pages that hold code and data alike.
 //! So each has its pages to itself while it runs: private copies of what the file holds, gone with the next program.
 
-use snippex_core::conformance::{Extent, Program};
 use snippex_core::group::VectorState;
+use snippex_formats::conformance::{Extent, Program};
 use snippex_runner::layout::{
     ALL, KIND_PROGRAM, MapStep, PAGE, PRIVATE, RunInput, RunOutput, UNMAP, VectorFile, WireBlock, ZERO,
 };

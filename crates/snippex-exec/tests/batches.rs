@@ -4,11 +4,11 @@
 
 use std::sync::Arc;
 
+use snippex_blocks::binary::Image;
+use snippex_blocks::extract::extract;
 use snippex_core::address_space::{CODE_DISTANCE, IMAGE_BASE, place};
-use snippex_core::binary::Image;
 use snippex_core::block::{Block, Origin, Terminator};
 use snippex_core::case::{Case, Placement};
-use snippex_core::extract::extract;
 use snippex_core::group::Group;
 use snippex_core::observation::Endpoint;
 use snippex_core::state::MachineState;

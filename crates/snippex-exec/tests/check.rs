@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 
+use snippex_blocks::binary::Image;
+use snippex_blocks::extract::extract;
 use snippex_core::address_space::place;
-use snippex_core::binary::Image;
 use snippex_core::block::Block;
 use snippex_core::diff::{Kind, Tolerance};
-use snippex_core::extract::extract;
 use snippex_core::group::Group;
 use snippex_core::state::rflags;
 use snippex_exec::check::{

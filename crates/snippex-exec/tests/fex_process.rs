@@ -7,8 +7,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use snippex_core::conformance::Program;
 use snippex_exec::engine::{Configuration, Engine, EngineEntry, EngineError, EngineTable, RunnerEngine};
+use snippex_formats::conformance::Program;
 
 fn script(folder: &Path, name: &str, text: &str) -> PathBuf {
     let path = folder.join(name);

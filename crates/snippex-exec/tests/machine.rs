@@ -7,12 +7,12 @@ use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::sync_channel;
 
 use iced_x86::code_asm::*;
+use snippex_blocks::generate::{Form, Request, of_form};
 use snippex_core::address_space::{ARENA, CODE_DISTANCE, FS_BASE, GS_BASE, IMAGE_BASE};
 use snippex_core::block::{Block, Origin, Terminator};
 use snippex_core::case::{Access, Case, PAGE_SIZE, Page, Placement};
 use snippex_core::decode::asks_the_machine;
 use snippex_core::diff::Tolerance;
-use snippex_core::generate::{Form, Request, of_form};
 use snippex_core::group::Group;
 use snippex_core::observation::{Endpoint, Observation};
 use snippex_core::seed::Style;

@@ -1,10 +1,10 @@
 //! Whole programs on real engines, among blocks, in one process.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use snippex_core::conformance::{Area, Program, ProgramEnd};
 use snippex_core::observation::Endpoint;
 use snippex_exec::conformance::conformance;
 use snippex_exec::engine::{Engine, EngineSpec, ProgramOutcome, RunnerEngine};
+use snippex_formats::conformance::{Area, Program, ProgramEnd};
 
 fn engines() -> [RunnerEngine; 2] {
     let qemu = EngineSpec::preset("qemu-x86_64").unwrap();

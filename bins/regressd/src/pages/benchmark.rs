@@ -6,10 +6,10 @@ use axum::response::Response;
 use regress_core::detect::machine_shift::machine_course;
 use regress_core::detect::{ChangePointSettings, change_points};
 use regress_core::measurement::Unit;
-use serde::Deserialize;
 use regress_report::pages::{
     BenchmarkPage, Change, ChangeKind, Fact, HistoryPoint, Link, PointState, benchmark as draw,
 };
+use serde::Deserialize;
 use sqlx::AnyConnection;
 
 use super::queries::Past;

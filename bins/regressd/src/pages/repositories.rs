@@ -3,9 +3,9 @@
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse as _, Response};
 use regress_core::detect::VerdictKind;
-use serde::Deserialize;
 use regress_report::benchmarks::Outcome;
 use regress_report::pages::{Link, MessagePage, RepositoriesPage, RepositoryCard, repositories as draw};
+use serde::Deserialize;
 use sqlx::AnyConnection;
 
 use super::reader::Reader;

@@ -3,10 +3,10 @@
 use axum::extract::{OriginalUri, Path, Query, State};
 use axum::response::Response;
 use regress_core::measurement::Unit;
-use serde::Deserialize;
 use regress_report::pages::{
     Link, MessagePage, RepositoryPage, RunLine, SeriesLine, StreamSection, repository as draw,
 };
+use serde::Deserialize;
 use sqlx::AnyConnection;
 
 use super::queries::Past;

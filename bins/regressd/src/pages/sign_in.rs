@@ -6,8 +6,8 @@ use axum::extract::{Query, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
 use regress_report::pages::{MessagePage, TokenForm};
+use serde::Deserialize;
 
 use super::reader::Reader;
 use super::shell;

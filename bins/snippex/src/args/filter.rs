@@ -4,8 +4,8 @@ use std::fmt;
 use std::ops::Range;
 
 use clap::{Args, ValueEnum};
+use snippex_blocks::select::{FilterOptions, Strategy};
 use snippex_core::decode::Kinds;
-use snippex_core::select::{FilterOptions, Strategy};
 
 use super::values;
 

@@ -1,7 +1,7 @@
 //! What `snippex repro` takes.
 
 use clap::{Args, ValueEnum};
-use snippex_core::repro;
+use snippex_formats::repro;
 
 use super::EngineArgs;
 

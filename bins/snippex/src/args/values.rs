@@ -3,8 +3,8 @@
 use std::ops::Range;
 use std::str::FromStr;
 
+use snippex_blocks::select::{self, FilterError};
 use snippex_core::decode::Kinds;
-use snippex_core::select::{self, FilterError};
 use snippex_exec::engine::Configuration;
 
 /// Part `index` of `count`, written `index/count`.

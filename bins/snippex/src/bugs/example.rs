@@ -3,9 +3,9 @@
 use cli_kit::Failure;
 use snippex_core::case::Case;
 use snippex_core::codec::CaseId;
-use snippex_core::signature::Signature;
-use snippex_core::snip::Snip;
+use snippex_formats::snip::Snip;
 use snippex_store::{BugExample, ExampleEntry, StoredBug};
+use snippex_triage::signature::Signature;
 
 use super::Bugs;
 use crate::tell::OrTell;

@@ -5,13 +5,13 @@ mod example;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use cli_kit::Failure;
-use snippex_core::cause::{BugName, CauseId, Share, of_signature, shares};
 use snippex_core::diff::{Comparison, Difference, compare};
-use snippex_core::ruling::Evidence;
-use snippex_core::signature::{Signature, SignatureId};
 use snippex_store::{
     BugExample, Engine, EngineId, ExampleEntry, KnownBug, RunId, StoreHandle, StoredBug, Timestamp,
 };
+use snippex_triage::cause::{BugName, CauseId, Share, of_signature, shares};
+use snippex_triage::ruling::Evidence;
+use snippex_triage::signature::{Signature, SignatureId};
 
 use crate::args::Syntax;
 use crate::engines::tolerance_of;

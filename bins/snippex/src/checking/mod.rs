@@ -14,7 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use cli_kit::{CancelToken, ExitStatus, Failure, Format, Progress, units};
-use snippex_core::generate::{Coverage, Form, form_of};
+use snippex_blocks::generate::{Coverage, Form, form_of};
 use snippex_core::seed::Style;
 use snippex_exec::check::{BlockReport, CheckOptions, Job, Report as Progressed, check};
 use snippex_store::{BlockNumber, EngineId, NewRun, Partition, RunEnd, StoreHandle, Timestamp};

@@ -1,7 +1,7 @@
 //! `snippex analyze`: what the blocks of a file, or stored blocks, are made of.
 
 use cli_kit::{ExitStatus, Failure, Format};
-use snippex_core::extract::extract;
+use snippex_blocks::extract::extract;
 use snippex_store::Selection;
 
 use crate::app::App;

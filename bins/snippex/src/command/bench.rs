@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use cli_kit::{ExitStatus, Failure, Format, Table, units};
 use serde::Serialize;
+use snippex_blocks::extract::extract;
 use snippex_core::block::Block;
-use snippex_core::extract::extract;
 use snippex_core::observation::Endpoint;
 use snippex_exec::batch::split;
 use snippex_exec::engine::{Engine, EngineError, EngineSpec};

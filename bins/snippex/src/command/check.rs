@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use cli_kit::{ExitStatus, Failure, Format};
+use snippex_blocks::extract::extract;
 use snippex_core::block::Block;
-use snippex_core::extract::extract;
 use snippex_store::StoreHandle;
 
 use super::extract::{choose, store, stored_as};

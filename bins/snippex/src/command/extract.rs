@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use cli_kit::{ExitStatus, Failure, Format, units};
 use serde::Serialize;
+use snippex_blocks::extract::{BlockIndex, Statistics, extract};
+use snippex_blocks::select::{Request, Selection, select};
 use snippex_core::block::Block;
-use snippex_core::extract::{BlockIndex, Statistics, extract};
-use snippex_core::select::{Request, Selection, select};
 use snippex_store::{Added, BlockNumber, NewBinary, StoreHandle};
 
 use crate::app::App;

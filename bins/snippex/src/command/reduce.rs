@@ -7,9 +7,9 @@ use cli_kit::{ExitStatus, Failure, Format, OrFail};
 use serde_json::json;
 use snippex_core::case::Case;
 use snippex_core::diff::Reason;
-use snippex_core::snip::Snip;
 use snippex_exec::engine::Engine;
 use snippex_exec::reduce::{Bug, CONFIRMATIONS, Limits, Reduced, reduce};
+use snippex_formats::snip::Snip;
 use snippex_store::{Batch, BlockNumber, DivergenceId, NewSighting, RunId, StoreHandle};
 
 use crate::app::App;

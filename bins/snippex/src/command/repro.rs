@@ -3,7 +3,7 @@
 use cli_kit::style::{BAD, FAINT, GOOD};
 use cli_kit::{ExitStatus, Failure, Format, OrFail};
 use serde_json::json;
-use snippex_core::repro::{Form, Reproducer};
+use snippex_formats::repro::{Form, Reproducer};
 
 use crate::app::App;
 use crate::args::ReproArgs;

@@ -7,9 +7,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use cli_kit::Failure;
-use snippex_core::conformance::header::{self, Mode};
-use snippex_core::conformance::{MAX_CODE, Program};
 use snippex_exec::suite::{ConformanceTest, Subject};
+use snippex_formats::conformance::header::{self, Mode};
+use snippex_formats::conformance::{MAX_CODE, Program};
 
 use super::files::{TestFile, include_folders};
 

@@ -1,9 +1,9 @@
 //! From a `.snip` file to a test.
 
 use snippex_core::diff::Tolerance;
-use snippex_core::snip::Snip;
 use snippex_exec::engine::feature_named;
 use snippex_exec::suite::{CaseTest, ConformanceTest, Subject};
+use snippex_formats::snip::Snip;
 
 use super::assemble::{Made, read};
 use super::files::TestFile;

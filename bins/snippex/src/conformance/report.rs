@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use cli_kit::{Table, units};
 use serde::Serialize;
-use snippex_core::conformance::Mismatch;
 use snippex_core::observation::Endpoint;
 use snippex_exec::suite::{Failure, Verdict};
+use snippex_formats::conformance::Mismatch;
 
 use crate::engines::EngineView;
 use crate::view::difference::sentence;

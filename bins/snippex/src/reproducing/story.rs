@@ -3,7 +3,7 @@
 use snippex_core::diff::{Difference, Field, Kind};
 use snippex_core::effects::BlockEffects;
 use snippex_core::observation::{Endpoint, signal_name};
-use snippex_core::repro::{Form, Spelling};
+use snippex_formats::repro::{Form, Spelling};
 
 use super::{Judged, Subject};
 use crate::view::difference::sentence;

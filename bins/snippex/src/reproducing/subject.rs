@@ -4,11 +4,11 @@ use std::path::Path;
 
 use cli_kit::{Failure, OrFail};
 use snippex_core::case::Case;
-use snippex_core::cause::CauseId;
 use snippex_core::observation::Observation;
-use snippex_core::snip::Snip;
 use snippex_core::state::Components;
+use snippex_formats::snip::Snip;
 use snippex_store::DivergenceId;
+use snippex_triage::cause::CauseId;
 
 use super::provenance;
 use crate::app::App;
@@ -204,7 +204,7 @@ impl Subject {
         let snip = Snip::parse(&text)
             .or_fail_with(|| format!("cannot read {shown}"))
             .map_err(|failure| {
-                failure.hint("correct that line; `cargo doc` of snippex_core::snip describes the form")
+                failure.hint("correct that line; `cargo doc` of snippex_formats::snip describes the form")
             })?;
         Ok(Self {
             title: snip.title,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use cli_kit::{Failure, OrFail};
 use snippex_core::block::Block;
-use snippex_core::repro::{Form, Spelling};
+use snippex_formats::repro::{Form, Spelling};
 
 use crate::install::exists;
 

@@ -7,9 +7,9 @@ use cli_kit::style::{FAINT, HEADING};
 use cli_kit::{Failure, OrFail, Table};
 use iced_x86::{Instruction, MemorySize, Register};
 use serde::Serialize;
+use snippex_blocks::select::{Category, features};
 use snippex_core::block::Block;
 use snippex_core::decode::{accesses_memory, decoder, kinds};
-use snippex_core::select::{Category, features};
 
 use super::{grouped, percent, several, word};
 

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use cli_kit::Table;
 use cli_kit::style::FAINT;
 use serde::Serialize;
-use snippex_core::generate::{Coverage, ExtensionCoverage};
+use snippex_blocks::generate::{Coverage, ExtensionCoverage};
 
 use super::{grouped, percent, several};
 

@@ -94,7 +94,7 @@ pub(crate) struct BlockView<'a> {
 
 impl<'a> BlockView<'a> {
     pub(crate) fn new(number: i64, block: &Block, binary: &'a str) -> Self {
-        let features = snippex_core::select::features(&block.bytes, block.address);
+        let features = snippex_blocks::select::features(&block.bytes, block.address);
         Self {
             number,
             address: format!("{:#x}", block.address),

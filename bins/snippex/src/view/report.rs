@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use cli_kit::{Failure, Format};
 use serde::Serialize;
+use snippex_blocks::generate::Coverage;
 use snippex_core::block::Block;
-use snippex_core::cause::CauseId;
 use snippex_core::codec::CaseId;
 use snippex_core::diff::Difference;
 use snippex_core::effects::Rule;
-use snippex_core::generate::Coverage;
-use snippex_core::signature::SignatureId;
 use snippex_exec::check::{BlockReport, Finding, Inconclusive, Summary};
 use snippex_store::{BlockNumber, DivergenceId, RunId, StoreHandle};
+use snippex_triage::cause::CauseId;
+use snippex_triage::signature::SignatureId;
 
 use super::bugs::BugView;
 use super::coverage::CoverageView;

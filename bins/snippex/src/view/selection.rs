@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cli_kit::Table;
 use cli_kit::style::HEADING;
 use serde::Serialize;
-use snippex_core::select::{Category, ComplexityBucket, Reason, SelectionReport};
+use snippex_blocks::select::{Category, ComplexityBucket, Reason, SelectionReport};
 use snippex_store::BlockNumber;
 
 use super::{grouped, percent, word};

@@ -3,9 +3,9 @@
 use std::error::Error;
 
 use iced_x86::Mnemonic;
+use snippex_blocks::generate::Form;
 use snippex_core::case::Case;
 use snippex_core::diff::{Comparison, Divergence, Tolerance, compare};
-use snippex_core::generate::Form;
 use snippex_core::group::Group;
 use snippex_core::observation::{Endpoint, Observation};
 use snippex_exec::Outcome;

@@ -17,13 +17,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use choice::{Both, Candidate, candidates};
+use snippex_blocks::generate::{Form, Request, of_form};
 use snippex_core::address_space::{CODE_DISTANCE, place};
 use snippex_core::diff::{Divergence, Tolerance};
-use snippex_core::generate::{Form, Request, of_form};
 use snippex_core::seed::Style;
-use snippex_core::snip::{Expectation, Snip};
 use snippex_exec::engine::{Engine, EngineSpec, RunnerEngine};
 use snippex_exec::{CaseMaker, MemorySource};
+use snippex_formats::snip::{Expectation, Snip};
 
 /// Decides blocks, states and memory.
 const SEED: u64 = 1;

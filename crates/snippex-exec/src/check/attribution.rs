@@ -3,14 +3,14 @@
 use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic};
 use snippex_core::block::Block;
 use snippex_core::case::Case;
-use snippex_core::cause::{Share, of_signature, shares};
 use snippex_core::diff::{Comparison, Divergence, Tolerance, compare_with};
 use snippex_core::effects::BlockEffects;
 use snippex_core::observation::{Endpoint, Observation};
-use snippex_core::reduce::{instruction_ends, prefix};
-use snippex_core::ruling::Evidence;
-use snippex_core::signature::Signature;
 use snippex_core::state::Components;
+use snippex_triage::cause::{Share, of_signature, shares};
+use snippex_triage::reduce::{instruction_ends, prefix};
+use snippex_triage::ruling::Evidence;
+use snippex_triage::signature::Signature;
 
 use super::Finding;
 

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use snippex_core::cause::{CauseId, Share};
-use snippex_core::signature::{BugKind, Form};
+use snippex_triage::cause::{CauseId, Share};
+use snippex_triage::signature::{BugKind, Form};
 
 /// What has been confirmed so far.
 #[derive(Debug, Default)]

@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use snippex_core::cause::{CauseId, Share};
-use snippex_core::signature::Signature;
+use snippex_triage::cause::{CauseId, Share};
+use snippex_triage::signature::Signature;
 
 use super::Finding;
 use super::attribution::{as_met, guessed};
@@ -254,8 +254,8 @@ mod tests {
     use snippex_core::case::Placement;
     use snippex_core::diff::{Class, Divergence, Kind, Noted};
     use snippex_core::observation::{Endpoint, Observation};
-    use snippex_core::signature::{BugKind, Form};
     use snippex_core::state::MachineState;
+    use snippex_triage::signature::{BugKind, Form};
 
     use super::*;
 

@@ -15,15 +15,15 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
-use snippex_core::binary::Image;
+use snippex_blocks::binary::Image;
 use snippex_core::block::Block;
 use snippex_core::case::Placement;
-use snippex_core::cause::Share;
 use snippex_core::diff::{Class, Comparison, Field, Tolerance, compare, compare_with};
 use snippex_core::effects::BlockEffects;
 use snippex_core::group::Group;
 use snippex_core::observation::Endpoint;
 use snippex_core::seed::Style;
+use snippex_triage::cause::Share;
 use tracing::debug;
 
 use crate::affinity;

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use snippex_core::case::Case;
-use snippex_core::cause::Share;
 use snippex_core::diff::{Class, Divergence, Reason};
 use snippex_core::effects::Rule;
 use snippex_core::observation::Observation;
+use snippex_triage::cause::Share;
 
 use crate::reduce::Bug;
 use crate::results::Unsupported;

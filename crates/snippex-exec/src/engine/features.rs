@@ -4,7 +4,7 @@ use iced_x86::{CpuidFeature, Decoder, DecoderOptions, Instruction};
 use snippex_core::block::Block;
 
 use super::GuestCpu;
-use snippex_core::conformance::header::Feature;
+use snippex_formats::conformance::header::Feature;
 
 enum Leaf {
     One(usize),

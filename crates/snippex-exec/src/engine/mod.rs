@@ -26,8 +26,8 @@ pub use runner_engine::RunnerEngine;
 pub use spec::{EngineSpec, MemoryMode, SpecError};
 pub use table::EngineTable;
 
-use snippex_core::conformance::Program;
 use snippex_core::group::Group;
+use snippex_formats::conformance::Program;
 use thiserror::Error;
 
 use crate::batch::BatchError;

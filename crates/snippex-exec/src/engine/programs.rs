@@ -1,8 +1,8 @@
 //! Running whole programs: many in a process, each in memory of its own.
 
-use snippex_core::conformance::{Program, ProgramEnd};
 use snippex_core::observation::{Endpoint, Signal};
 use snippex_core::state::Components;
+use snippex_formats::conformance::{Program, ProgramEnd};
 use snippex_runner::layout::{AT_RIP_READ, EXIT_FAULT};
 
 use super::attempts::{Attempt, By};

@@ -3,8 +3,8 @@
 use std::process::Command;
 use std::sync::Arc;
 
-use snippex_core::conformance::Program;
 use snippex_core::group::Group;
+use snippex_formats::conformance::Program;
 use snippex_runner::layout::{
     EXIT_NONE, Header, LEAVES_MEMORY, LEAVES_OTHER_LINES, LEAVES_VECTORS, LEAVES_X87, MapStep, WireLine,
 };

@@ -7,12 +7,12 @@
 use iced_x86::{Decoder, DecoderOptions, InstructionInfoFactory, Register};
 use snippex_core::address_space::RUNNER;
 use snippex_core::case::Case;
-use snippex_core::cause::{Share, of_signature, shares};
 use snippex_core::diff::{Class, Comparison, Culprit, Divergence, Field};
 use snippex_core::observation::{Endpoint, Observation};
-use snippex_core::reduce::{instruction_ends, prefix, starting_at};
-use snippex_core::ruling::Evidence;
-use snippex_core::signature::{BugKind, Signature};
+use snippex_triage::cause::{Share, of_signature, shares};
+use snippex_triage::reduce::{instruction_ends, prefix, starting_at};
+use snippex_triage::ruling::Evidence;
+use snippex_triage::signature::{BugKind, Signature};
 
 use super::trial::{Seen, Trial};
 use crate::engine::EngineError;

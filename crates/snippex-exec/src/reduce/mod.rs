@@ -1,6 +1,6 @@
 //! Reduction on engines: from a diverging case to the plainest one that still shows the bug, with its signature.
 //!
-//! What to try is proposed by `snippex_core::reduce`; here it is run, in batches, on both engines. A case can show
+//! What to try is proposed by `snippex_triage::reduce`; here it is run, in batches, on both engines. A case can show
 //! several bugs of one instruction at the same time: each gets a reduction of its own. What comes out is confirmed in
 //! fresh processes before it is believed.
 
@@ -10,12 +10,12 @@ mod trial;
 use std::time::{Duration, Instant};
 
 use snippex_core::case::Case;
-use snippex_core::cause::{CauseId, Share, of_signature};
 use snippex_core::diff::{Comparison, Divergence, Reason, Tolerance};
 use snippex_core::observation::Observation;
-use snippex_core::reduce::{Reducer, instruction_ends, prefix, starting_at};
-use snippex_core::signature::{BugKind, Signature};
 use snippex_core::state::MachineState;
+use snippex_triage::cause::{CauseId, Share, of_signature};
+use snippex_triage::reduce::{Reducer, instruction_ends, prefix, starting_at};
+use snippex_triage::signature::{BugKind, Signature};
 
 pub(crate) use culprit::shares_of;
 pub use culprit::{Parting, part};

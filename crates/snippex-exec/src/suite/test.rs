@@ -1,13 +1,13 @@
 //! A conformance test and its verdict.
 
 use snippex_core::case::Case;
-use snippex_core::conformance::header::Feature;
-use snippex_core::conformance::{Expected, Mismatch, Program, ProgramEnd, Register, mismatches};
 use snippex_core::diff::{Comparison, Difference, Reason, Tolerance, compare};
 use snippex_core::group::Group;
 use snippex_core::observation::Endpoint;
-use snippex_core::snip::Expectation;
 use snippex_core::state::Components;
+use snippex_formats::conformance::header::Feature;
+use snippex_formats::conformance::{Expected, Mismatch, Program, ProgramEnd, Register, mismatches};
+use snippex_formats::snip::Expectation;
 
 use crate::engine::{Engine, EngineError, GuestCpu, ProgramOutcome};
 use crate::results::Outcome;

@@ -389,7 +389,7 @@ fn every_ruling_has_an_example() {
         .iter()
         .map(|example| capitalised(example.name))
         .collect();
-    for rule in snippex_core::ruling::rules() {
+    for rule in snippex_triage::ruling::rules() {
         assert!(
             names.iter().any(|name| name == rule.title),
             "{}: {}",
@@ -406,7 +406,7 @@ fn examples_are_sorted_by_their_rulings() {
     let spec = EngineSpec::preset("qemu-x86_64").expect("install it: cargo xtask test does");
     let mut qemu = RunnerEngine::start(spec).unwrap();
     for example in examples() {
-        let Some(rule) = snippex_core::ruling::rules().find(|rule| rule.title == capitalised(example.name))
+        let Some(rule) = snippex_triage::ruling::rules().find(|rule| rule.title == capitalised(example.name))
         else {
             continue;
         };

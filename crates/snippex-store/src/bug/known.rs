@@ -1,6 +1,6 @@
 //! Bugs that the people of an engine know of: listed apart, and no reason for a run to fail.
 
-use snippex_core::cause::BugName;
+use snippex_triage::cause::BugName;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 

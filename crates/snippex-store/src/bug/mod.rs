@@ -10,7 +10,7 @@ pub use known::{Contradiction, KnownBug};
 pub use read::{BugExample, ExampleEntry, Sighting, StoredBug};
 pub(crate) use save::{add_bugs, add_sightings};
 
-use snippex_core::cause::Share;
+use snippex_triage::cause::Share;
 
 use crate::evidence::{EncodedCase, EncodedObservation};
 use crate::ids::{BlockNumber, EngineId, Timestamp};

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use snippex_core::case::Case;
-use snippex_core::cause::{CauseId, Share, of_signature};
 use snippex_core::observation::Observation;
-use snippex_core::signature::{BugKind, Form, Signature, SignatureId};
+use snippex_triage::cause::{CauseId, Share, of_signature};
+use snippex_triage::signature::{BugKind, Form, Signature, SignatureId};
 use sqlx::Row;
 use sqlx::any::AnyRow;
 

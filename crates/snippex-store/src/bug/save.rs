@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use snippex_core::cause::Share;
-use snippex_core::signature::Signature;
+use snippex_triage::cause::Share;
+use snippex_triage::signature::Signature;
 use sqlx::AnyConnection;
 
 use super::{NewBug, NewSighting};

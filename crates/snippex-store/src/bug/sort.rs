@@ -1,7 +1,7 @@
 //! Causes for bugs that were stored before there were any.
 
-use snippex_core::cause::Share;
-use snippex_core::signature::Signature;
+use snippex_triage::cause::Share;
+use snippex_triage::signature::Signature;
 
 use super::BugExample;
 use crate::error::StoreError;

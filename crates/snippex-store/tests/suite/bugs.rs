@@ -1,8 +1,8 @@
 //! Bugs, the list of known ones, and databases from before there were any.
 
-use snippex_core::cause::{BugName, CauseId, Share};
-use snippex_core::signature::{BugKind, Form, Signature, SignatureId};
 use snippex_store::*;
+use snippex_triage::cause::{BugName, CauseId, Share};
+use snippex_triage::signature::{BugKind, Form, Signature, SignatureId};
 
 use super::samples::*;
 

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use cli_kit::{ExitStatus, Failure, Format};
 use serde_json::json;
-use snippex_core::cause::BugName;
 use snippex_store::{KnownBug, StoreHandle};
+use snippex_triage::cause::BugName;
 
 use crate::app::App;
 use crate::bugs::{Bugs, Wanted};

@@ -7,9 +7,9 @@ use cli_kit::style::HEADING;
 use cli_kit::{ExitStatus, Failure, Format};
 use serde::Serialize;
 use serde_json::json;
-use snippex_core::cause::BugName;
-use snippex_core::snip::Snip;
+use snippex_formats::snip::Snip;
 use snippex_store::{BugExample, KnownBug, StoredBug, Timestamp};
+use snippex_triage::cause::BugName;
 
 use crate::app::App;
 use crate::args::{BugsArgs, BugsCommand, KnownCommand};

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use cli_kit::{Failure, Table};
+use snippex_blocks::select::{Filter, features};
 use snippex_core::decode::decoder;
-use snippex_core::select::{Filter, features};
 use snippex_store::{BinaryId, Selection, StoreHandle, StoredBlock};
 
 use super::answer_program;

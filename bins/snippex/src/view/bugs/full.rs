@@ -2,8 +2,8 @@
 
 use cli_kit::Table;
 use cli_kit::style::{FAINT, GOOD, HEADING, UNSURE};
-use snippex_core::ruling::Ruling;
 use snippex_exec::reduce::CONFIRMATIONS;
+use snippex_triage::ruling::Ruling;
 
 use super::super::{grouped, several, untitled};
 use super::{BugView, KnownView, SeenOn, SignatureView, WIDTH, wrapped};

@@ -5,10 +5,10 @@ mod full;
 use cli_kit::Table;
 use cli_kit::style::{BAD, FAINT, GOOD, HEADING, UNSURE};
 use serde::Serialize;
-use snippex_core::cause::CauseId;
-use snippex_core::ruling::Ruling;
-use snippex_core::signature::{Signature, SignatureId};
 use snippex_exec::reduce::CONFIRMATIONS;
+use snippex_triage::cause::CauseId;
+use snippex_triage::ruling::Ruling;
+use snippex_triage::signature::{Signature, SignatureId};
 
 use super::{grouped, several};
 

@@ -1,0 +1,96 @@
+//! Linear sweep over what control flow did not reach. What it finds may be data.
+
+use iced_x86::{Instruction, Mnemonic};
+
+use super::code::{Code, Position};
+use super::trace::Tracer;
+use snippex_core::block::{Origin, Terminator};
+use snippex_core::decode::{Control, control, decoder};
+
+/// Fills every gap of the code; padding is skipped.
+pub(super) fn fill(tracer: &mut Tracer<'_, '_>) {
+    let mut targets = Vec::new();
+    for region in tracer.code.regions.clone() {
+        let mut position = region.base;
+        while position < region.end() {
+            let start = tracer
+                .code
+                .find(position, region.end(), |code, at| !code.is_covered(at));
+            let end = tracer.code.find(start, region.end(), Code::is_covered);
+            fill_gap(&mut tracer.code, start, end, &mut targets);
+            position = end;
+        }
+    }
+    // A branch within swept code splits it, but never what control flow found.
+    for target in targets {
+        if tracer.code.is_swept(target) && tracer.code.is_instruction(target) {
+            tracer.code.mark_leader(target, Origin::Sweep);
+        }
+    }
+}
+
+/// Decodes one gap block by block. A block that runs into bytes which do not decode, or out of the gap into the
+/// middle of an instruction, is dropped: it is data, most likely.
+fn fill_gap(code: &mut Code<'_>, start: Position, end: Position, targets: &mut Vec<Position>) {
+    let mut block: Vec<(Position, usize)> = Vec::new();
+    let mut position = start;
+    let mut decoder = decoder(
+        &code.bytes_from(start)[..(end - start) as usize],
+        code.address(start),
+    );
+    let mut instruction = Instruction::default();
+    while position < end {
+        if block.is_empty() {
+            let padding = padding(&code.bytes_from(position)[..(end - position) as usize]);
+            if padding > 0 {
+                position += padding as Position;
+                continue;
+            }
+        }
+        decoder
+            .set_position((position - start) as usize)
+            .expect("the position lies in the gap");
+        decoder.set_ip(code.address(position));
+        decoder.decode_out(&mut instruction);
+        if instruction.is_invalid() {
+            block.clear();
+            position += 1;
+            continue;
+        }
+        block.push((position, instruction.len()));
+        position += instruction.len() as Position;
+        let control = control(&instruction);
+        let joins = position == end && end < code.len() && code.is_leader(end);
+        if control != Control::Next || joins {
+            if let Control::End(Terminator::Jcc | Terminator::Jmp | Terminator::Loop | Terminator::Call) =
+                control
+            {
+                targets.extend(code.position(instruction.near_branch_target()));
+            }
+            code.mark_leader(block[0].0, Origin::Sweep);
+            for &(at, length) in &block {
+                code.mark_swept(at, length);
+            }
+            block.clear();
+        }
+    }
+}
+
+/// Bytes of padding that `bytes` begin with: NOPs, INT3, zeros.
+fn padding(bytes: &[u8]) -> usize {
+    let same = |value: u8| bytes.iter().take_while(|&&byte| byte == value).count();
+    match bytes.first() {
+        Some(0xcc | 0x90) => same(bytes[0]),
+        // Two zeros decode to an addition; one alone begins an instruction as well, but never a block.
+        Some(0) => same(0),
+        Some(0x66 | 0x0f | 0x2e | 0xf3) => {
+            let instruction = decoder(&bytes[..bytes.len().min(15)], 0).decode();
+            if instruction.mnemonic() == Mnemonic::Nop {
+                instruction.len()
+            } else {
+                0
+            }
+        }
+        _ => 0,
+    }
+}

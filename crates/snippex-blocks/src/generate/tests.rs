@@ -1,0 +1,205 @@
+use std::collections::BTreeSet;
+
+use iced_x86::{Decoder, DecoderOptions, OpKind, Register};
+
+use super::*;
+
+fn request() -> Request {
+    Request {
+        seed: 1,
+        ..Request::default()
+    }
+}
+
+fn instructions(block: &Block) -> Vec<iced_x86::Instruction> {
+    Decoder::with_ip(64, &block.bytes, block.address, DecoderOptions::NONE)
+        .into_iter()
+        .collect()
+}
+
+#[test]
+fn every_form_that_can_run_has_blocks() {
+    let request = request();
+    let empty: Vec<&str> = Form::all()
+        .filter(|form| form.skip().is_none() && of_form(&request, *form).is_empty())
+        .map(Form::name)
+        .collect();
+    assert_eq!(empty, Vec::<&str>::new());
+}
+
+#[test]
+fn blocks_hold_what_they_say_and_do_not_overlap() {
+    let blocks = blocks(&request());
+    assert!(blocks.is_sorted_by(|a, b| a.end() <= b.address));
+    for block in &blocks {
+        let found = instructions(block);
+        let form = form_of(block).unwrap();
+        assert!(found.iter().any(|instruction| instruction.code() == form.code()));
+        assert_eq!(
+            found.len(),
+            block.instruction_count as usize,
+            "{:02x?}",
+            block.bytes
+        );
+        assert!(found.iter().all(|instruction| !instruction.is_invalid()));
+        let reason = found.iter().find_map(snippex_core::decode::unrunnable);
+        assert_eq!(block.unrunnable, reason, "{:02x?}", block.bytes);
+        let vendors = form.code() == iced_x86::Code::Cvtpi2ps_xmm_mmm64;
+        assert!(reason.is_none() || vendors, "{:02x?}", block.bytes);
+    }
+}
+
+#[test]
+fn the_same_request_gives_the_same_blocks_whatever_else_is_asked_for() {
+    let some = Request {
+        isa: vec!["bmi2".into()],
+        ..request()
+    };
+    let some = blocks(&some);
+    let all: BTreeSet<_> = blocks(&request())
+        .into_iter()
+        .map(|block| (block.address, block.bytes))
+        .collect();
+    assert!(some.len() > 100);
+    assert!(
+        some.iter()
+            .all(|block| all.contains(&(block.address, block.bytes.clone())))
+    );
+    let other = Request {
+        isa: vec!["bmi2".into()],
+        seed: 2,
+        ..request()
+    };
+    assert_ne!(blocks(&other), some);
+}
+
+#[test]
+fn operands_meet_their_corners() {
+    let of = |mnemonic: &str| {
+        let request = Request {
+            mnemonics: vec![mnemonic.into()],
+            ..request()
+        };
+        blocks(&request).iter().flat_map(instructions).collect::<Vec<_>>()
+    };
+    let add = of("add");
+    let memory: Vec<_> = add
+        .iter()
+        .filter(|found| (0..2).any(|o| found.op_kind(o) == OpKind::Memory))
+        .collect();
+    assert!(memory.iter().any(|found| found.is_ip_rel_memory_operand()));
+    assert!(
+        memory.iter().any(|found| found.memory_base().size() == 4),
+        "address-size prefix"
+    );
+    assert!(memory.iter().any(|found| found.memory_base() == Register::RSP));
+    assert!(memory.iter().any(|found| found.segment_prefix() == Register::FS));
+    assert!([1, 2, 4, 8].iter().all(|&scale| {
+        memory
+            .iter()
+            .any(|found| found.memory_index() != Register::None && found.memory_index_scale() == scale)
+    }));
+    assert!(add.iter().any(iced_x86::Instruction::has_lock_prefix));
+    assert!(add.iter().any(|found| found.op0_register() == Register::AH));
+    assert!(add.iter().any(|found| found.op0_register() == Register::SPL));
+    let compare: BTreeSet<u8> = of("vcmpps")
+        .iter()
+        .map(iced_x86::Instruction::immediate8)
+        .collect();
+    assert_eq!(compare.len(), 256);
+    let counts: BTreeSet<u8> = of("shl")
+        .iter()
+        .filter(|found| found.op1_kind() == OpKind::Immediate8)
+        .map(iced_x86::Instruction::immediate8)
+        .collect();
+    assert!(
+        [0, 1, 7, 8, 15, 16, 31, 32, 33, 63, 64]
+            .iter()
+            .all(|count| counts.contains(count))
+    );
+    let masked = of("vaddps");
+    assert!(
+        masked
+            .iter()
+            .any(|found| found.op_mask() != Register::None && found.zeroing_masking())
+    );
+    assert!(masked.iter().any(iced_x86::Instruction::is_broadcast));
+    let strings = of("movsb");
+    assert!(strings.iter().any(iced_x86::Instruction::has_rep_prefix));
+}
+
+#[test]
+fn sequences_have_the_length_asked_for_and_hold_their_form() {
+    let request = Request {
+        sequence: Some(12),
+        mnemonics: vec!["adc".into(), "jb".into(), "vpaddd".into()],
+        ..request()
+    };
+    let blocks = blocks(&request);
+    assert!(blocks.len() >= 40);
+    for block in &blocks {
+        assert_eq!(block.instruction_count, 12);
+        assert!(request.mnemonics.contains(&form_of(block).unwrap().mnemonic()));
+        assert!(instructions(block).iter().any(|found| {
+            request
+                .mnemonics
+                .contains(&format!("{:?}", found.mnemonic()).to_lowercase())
+        }));
+    }
+}
+
+#[test]
+fn requests_that_cannot_be_met_say_why() {
+    let check = |request: Request| request.check().unwrap_err().to_string();
+    assert_eq!(
+        check(Request {
+            isa: vec!["bmi3".into()],
+            ..request()
+        }),
+        "there is no instruction set extension called bmi3; there is bmi1, bmi2"
+    );
+    let mnemonic = Request {
+        mnemonics: vec!["bzhx".into()],
+        ..request()
+    };
+    assert!(check(mnemonic).contains("there is bzhi"));
+    let nothing = Request {
+        isa: vec!["x87".into()],
+        mnemonics: vec!["bzhi".into()],
+        ..request()
+    };
+    assert_eq!(nothing.check(), Err(RequestError::Nothing));
+    assert!(
+        check(Request {
+            sequence: Some(65),
+            ..request()
+        })
+        .contains("not between 1 and 64")
+    );
+    assert!(
+        check(Request {
+            per_form: Some(0),
+            ..request()
+        })
+        .contains("not between 1 and 1024")
+    );
+    assert_eq!(request().check(), Ok(()));
+}
+
+#[test]
+fn most_user_mode_forms_are_generated() {
+    let mut coverage = Coverage::default();
+    for form in Form::all() {
+        let fate = form.skip().map_or(FormFate::Run, FormFate::Skipped);
+        coverage.add(form, fate, 1);
+    }
+    let total = coverage.total();
+    assert!(total.forms > 4000);
+    // Those that are left out are few, and most of them belong to extensions that few processors have.
+    assert!(
+        total.run * 100 >= total.executable() * 98,
+        "{} of {}",
+        total.run,
+        total.executable()
+    );
+}

@@ -1,0 +1,276 @@
+use std::sync::Arc;
+
+use super::*;
+use crate::signature::SignatureId;
+use snippex_core::block::{Block, Origin, Terminator};
+use snippex_core::case::{Case, Placement};
+use snippex_core::diff::{Comparison, Tolerance, compare};
+use snippex_core::observation::{Endpoint, Observation, Signal};
+use snippex_core::state::{Components, MachineState, rflags};
+
+/// What is behind the difference that `change` makes at the end of one instruction, started as `start` says.
+fn causes(
+    bytes: &[u8],
+    start: impl FnOnce(&mut MachineState),
+    change: impl FnOnce(&mut Observation, &mut Observation),
+) -> Vec<(String, String)> {
+    let mut state = MachineState::default();
+    start(&mut state);
+    let block = Block {
+        address: 0x1000,
+        bytes: bytes.to_vec(),
+        instruction_count: 1,
+        terminator: Terminator::FallThrough,
+        successors: vec![],
+        origin: Origin::Sweep,
+        unrunnable: None,
+    };
+    let case = Case {
+        block: Arc::new(block),
+        placement: Placement {
+            image_base: 0,
+            code_base: 0,
+        },
+        state,
+        pages: Arc::new([]),
+    };
+    let mut expected = Observation {
+        endpoint: Endpoint::Exit {
+            target: case.block.end(),
+        },
+        state: case.state.clone(),
+        memory: vec![],
+    };
+    let mut actual = expected.clone();
+    change(&mut expected, &mut actual);
+    let compared = compare(&case, &expected, &actual, Components::ALL, &Tolerance::none());
+    let Comparison::Diverged(divergence) = compared else {
+        panic!("{compared:?}");
+    };
+    let signature = Signature::of(&case.block, 0, &divergence).unwrap();
+    let evidence = Evidence::new(&signature, &case, &expected, &divergence.differences).unwrap();
+    shares(&evidence)
+        .into_iter()
+        .map(|share| (share.cause.to_string(), share.signature.fields.join(" ")))
+        .collect()
+}
+
+fn plain(_: &mut MachineState) {}
+
+fn pairs(found: &[(String, String)]) -> Vec<(&str, &str)> {
+    found
+        .iter()
+        .map(|(cause, fields)| (&cause[..], &fields[..]))
+        .collect()
+}
+
+fn float(lane: &mut [u8], value: u64) {
+    lane[..8].copy_from_slice(&value.to_le_bytes());
+}
+
+const NAN: u64 = 0x7ff8_0000_0000_0001;
+
+#[test]
+fn a_case_that_shows_two_bugs_has_a_share_of_each() {
+    // addsd xmm0, xmm1
+    let found = causes(&[0xf2, 0x0f, 0x58, 0xc1], plain, |expected, actual| {
+        expected.state.mxcsr |= 2;
+        float(&mut expected.state.vectors[0], NAN);
+        float(&mut actual.state.vectors[0], NAN + 1);
+    });
+    assert_eq!(
+        pairs(&found),
+        [("mxcsr-de", "no mxcsr.DE"), ("nan-operand", "op0")]
+    );
+    // The same field for another reason.
+    let found = causes(&[0xf2, 0x0f, 0x58, 0xc1], plain, |expected, actual| {
+        float(&mut expected.state.vectors[0], NAN);
+        float(&mut actual.state.vectors[0], 5);
+    });
+    assert_eq!(pairs(&found), [("add.result", "op0")]);
+}
+
+#[test]
+fn forms_of_one_instruction_have_one_cause() {
+    let result = |bytes: &[u8]| {
+        let found = causes(bytes, plain, |_, actual| {
+            actual.state.gpr[0] ^= 1;
+            actual.state.vectors[0][0] ^= 1;
+        });
+        found.into_iter().map(|(cause, _)| cause).collect::<Vec<_>>()
+    };
+    // vfmadd132pd ymm0, ymm1, ymm2; vfmadd231ss xmm0, xmm1, xmm2
+    assert_eq!(result(&[0xc4, 0xe2, 0xf5, 0x98, 0xc2]), ["fmadd.result"]);
+    assert_eq!(result(&[0xc4, 0xe2, 0x71, 0xb9, 0xc2]), ["fmadd.result"]);
+    // paddb xmm0, xmm1; vpaddb xmm0, xmm0, xmm1
+    assert_eq!(result(&[0x66, 0x0f, 0xfc, 0xc1]), ["paddb.result"]);
+    assert_eq!(result(&[0xc5, 0xf9, 0xfc, 0xc1]), ["paddb.result"]);
+    // lock xadd [rdi], eax; add al, cl
+    assert_eq!(result(&[0xf0, 0x0f, 0xc1, 0x07]), ["xadd.result"]);
+    assert_eq!(result(&[0x00, 0xc8]), ["add.result"]);
+}
+
+#[test]
+fn an_instruction_can_be_wrong_in_several_aspects() {
+    // add eax, ecx
+    let found = causes(&[0x01, 0xc8], plain, |_, actual| {
+        actual.state.gpr[0] = 1;
+        actual.state.rflags |= rflags::CF | rflags::OF;
+    });
+    assert_eq!(
+        pairs(&found),
+        [("add.flags", "flags.CF flags.OF"), ("add.result", "op0")]
+    );
+    let found = causes(&[0x01, 0xc8], plain, |_, actual| {
+        actual.endpoint = Endpoint::Signal(Signal {
+            number: 4,
+            code: 1,
+            rip: 0x1000,
+            address: 0,
+            write: false,
+        });
+    });
+    assert_eq!(pairs(&found), [("add.extra-sigill", "extra SIGILL")]);
+}
+
+#[test]
+fn a_stack_fault_is_behind_all_that_differs() {
+    // fadd st(0), st(1) with an empty stack
+    let found = causes(&[0xd8, 0xc1], plain, |expected, actual| {
+        expected.state.x87.status = 0x41;
+        expected.state.x87.st[0] = [0, 0, 0, 0, 0, 0, 0, 0xc0, 0xff, 0xff];
+        expected.state.x87.tags = 1;
+        actual.state.x87.status = 0x220;
+    });
+    let [(cause, fields)] = &found[..] else {
+        panic!("{found:?}")
+    };
+    assert_eq!(cause, "x87-underflow");
+    assert_eq!(fields, "extra fsw.PE fsw.C1 ftw no fsw.IE no fsw.SF st(0)");
+    // The flags were set before: the empty register tells.
+    let found = causes(
+        &[0xd9, 0xe0], // fchs
+        |start| start.x87.status = 0x41,
+        |_, actual| actual.state.x87.st[0][0] ^= 1,
+    );
+    assert_eq!(pairs(&found), [("x87-underflow", "st(0)")]);
+    // And with a register in use it is something else.
+    let found = causes(
+        &[0xd9, 0xe0],
+        |start| (start.x87.status, start.x87.tags) = (0x41, 1),
+        |_, actual| actual.state.x87.st[0][0] ^= 1,
+    );
+    assert_eq!(pairs(&found), [("fchs.result", "st(0)")]);
+}
+
+#[test]
+fn only_a_locked_access_that_faults_on_memory_loses_flags_by_its_ruling() {
+    let signal = |number, rip| {
+        Endpoint::Signal(Signal {
+            number,
+            code: 1,
+            rip,
+            address: 2,
+            write: true,
+        })
+    };
+    let lost = |bytes: &[u8], number| {
+        let found = causes(bytes, plain, |expected, actual| {
+            expected.endpoint = signal(number, 0x1000);
+            actual.endpoint = signal(number, 0x1000);
+            expected.state.rflags |= rflags::CF;
+        });
+        let [(cause, fields)] = &found[..] else {
+            panic!("{found:?}")
+        };
+        assert_eq!(fields, "flags.CF");
+        cause.clone()
+    };
+    for (bytes, number, cause) in [
+        (&[0xf0, 0x01, 0x07][..], 11, "locked-fault-flags"), // lock add [rdi], eax
+        (&[0xf0, 0x01, 0x07], 7, "locked-fault-flags"),
+        (&[0x87, 0x16], 11, "locked-fault-flags"), // xchg [rsi], edx
+        (&[0x01, 0x07], 11, "add.flags"),          // add [rdi], eax
+        (&[0xd0, 0x1f], 11, "rotate-fault-flags"), // rcr byte [rdi], 1
+        (&[0xf0, 0x01, 0x07], 4, "add.flags"),
+        (&[0xf7, 0xf1], 8, "div.flags"),  // div ecx
+        (&[0x87, 0xd1], 5, "xchg.flags"), // xchg ecx, edx
+    ] {
+        assert_eq!(lost(bytes, number), cause, "{bytes:x?} with signal {number}");
+    }
+}
+
+#[test]
+fn a_lost_rex_prefix_is_not_to_blame_for_exception_flags() {
+    // rex.b movss-like: 41 f3 0f 58 c1, addss with REX in front of F3
+    let found = causes(&[0x41, 0xf3, 0x0f, 0x58, 0xc1], plain, |expected, actual| {
+        expected.state.mxcsr |= 2;
+        actual.state.vectors[0][0] = 1;
+    });
+    assert_eq!(pairs(&found), [("lost-rex", "op0"), ("mxcsr-de", "no mxcsr.DE")]);
+}
+
+#[test]
+fn without_evidence_the_signature_has_to_do() {
+    let signature = |kind, text: &str, fields: &[&str]| Signature {
+        kind,
+        form: crate::signature::Form {
+            text: text.to_owned(),
+            encoding: "Code".to_owned(),
+        },
+        fields: fields.iter().map(|field| (*field).to_owned()).collect(),
+    };
+    let names = |signature: &Signature| {
+        let shares = of_signature(signature);
+        shares
+            .into_iter()
+            .map(|share| (share.cause.to_string(), share.signature.kind))
+            .collect::<Vec<_>>()
+    };
+    let mixed = signature(BugKind::WrongValue, "fisubr m16", &["no fsw.IE", "st(0)"]);
+    assert_eq!(
+        names(&mixed),
+        [
+            ("fsub.result".to_owned(), BugKind::WrongValue),
+            ("fsub.status".to_owned(), BugKind::WrongValue)
+        ]
+    );
+    let flags = signature(BugKind::WrongValue, "repe cmpsb", &["flags.ZF", "rcx"]);
+    assert_eq!(names(&flags)[0], ("cmpsb.flags".to_owned(), BugKind::Flag));
+    let dead = signature(
+        BugKind::EngineDied,
+        "vroundsd xmm, xmm, xmm, imm8",
+        &["dies of SIGABRT"],
+    );
+    assert_eq!(names(&dead), [("round.dies".to_owned(), BugKind::EngineDied)]);
+}
+
+#[test]
+fn names_say_what_they_are_about_and_are_read_back() {
+    let cause: CauseId = "mxcsr-de".parse().unwrap();
+    assert_eq!(cause.title(), "MXCSR.DE is not set");
+    assert!(cause.ruling().is_some());
+    for (name, title) in [
+        ("fprem.result", "FPREM: wrong result"),
+        ("cmp.no-sigsegv", "CMP: no SIGSEGV"),
+        ("test.extra-sigill", "TEST: SIGILL for no reason"),
+        ("round.dies", "ROUND: the engine dies"),
+        ("once-was-a-rule", "once-was-a-rule"),
+    ] {
+        let cause: CauseId = name.parse().unwrap();
+        assert_eq!(
+            (cause.to_string(), cause.title()),
+            (name.to_owned(), title.to_owned())
+        );
+    }
+    for wrong in ["", "fprem", "Fprem.result", "a b-c", "-x", "../x"] {
+        assert_eq!(wrong.parse::<CauseId>(), Err(ParseCauseIdError), "{wrong}");
+    }
+    // No name of a cause can be taken for the id of a signature.
+    for rule in rules() {
+        assert!(rule.id.parse::<CauseId>().is_ok(), "{}", rule.id);
+        assert!(rule.id.parse::<SignatureId>().is_err(), "{}", rule.id);
+    }
+    assert!(matches!("mxcsr-de".parse(), Ok(BugName::Cause(_))));
+    assert!(matches!("9db7dd7cb2".parse(), Ok(BugName::Signature(_))));
+}

@@ -1,0 +1,218 @@
+//! Blocks with instructions left out or written more plainly.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use iced_x86::{Decoder, DecoderOptions, Encoder, Instruction, OpKind, Register};
+
+use super::memory::after;
+use snippex_core::block::{Block, Terminator};
+use snippex_core::case::Case;
+use snippex_core::decode::{Control, control};
+use snippex_core::observation::Observation;
+use snippex_core::state::{RSP, rflags};
+
+/// RFLAGS bits that a start state may have: those a user program can change, but TF, and the two that are always set.
+const STARTABLE: u64 = 0x24_4cd5 | rflags::INITIAL;
+
+/// Offset behind each instruction of `block`.
+#[must_use]
+pub fn instruction_ends(block: &Block) -> Vec<usize> {
+    let mut decoder = Decoder::with_ip(64, &block.bytes, block.address, DecoderOptions::NONE);
+    let mut ends = Vec::new();
+    while decoder.can_decode() {
+        let _ = decoder.decode();
+        ends.push(decoder.position());
+    }
+    ends
+}
+
+/// The first `count` instructions of `block`, which end at offset `end`.
+#[must_use]
+pub fn prefix(block: &Block, end: usize, count: usize) -> Block {
+    if end == block.bytes.len() {
+        return block.clone();
+    }
+    Block {
+        bytes: block.bytes[..end].to_vec(),
+        instruction_count: count as u32,
+        terminator: Terminator::FallThrough,
+        successors: vec![block.address.wrapping_add(end as u64)],
+        ..block.clone()
+    }
+}
+
+/// The case that `case` is after its first `count` instructions, which end at offset `end`: what is left of the block,
+/// from the state and memory that `observation` of those instructions has.
+#[must_use]
+pub fn starting_at(case: &Case, end: usize, count: usize, observation: &Observation) -> Case {
+    let block = Block {
+        address: case.block.address.wrapping_add(end as u64),
+        bytes: case.block.bytes[end..].to_vec(),
+        instruction_count: case.block.instruction_count.saturating_sub(count as u32),
+        ..(*case.block).clone()
+    };
+    let mut state = observation.state.clone();
+    state.rflags &= STARTABLE;
+    state.mxcsr &= 0xffff;
+    Case {
+        block: Arc::new(block),
+        placement: case.placement,
+        state,
+        pages: after(&case.pages, &observation.memory),
+    }
+}
+
+/// `block` without the instructions at `left_out` and with other bytes for those that are `replaced`, of which the last is
+/// none; operands relative to RIP keep their addresses. `None` when that cannot be written.
+pub(super) fn rewritten(
+    block: &Block,
+    left_out: &[usize],
+    replaced: &BTreeMap<usize, &[u8]>,
+) -> Option<Block> {
+    let mut decoder = Decoder::with_ip(64, &block.bytes, block.address, DecoderOptions::NONE);
+    let mut bytes = Vec::with_capacity(block.bytes.len());
+    let mut count = 0;
+    let mut index = 0;
+    while decoder.can_decode() {
+        let start = decoder.position();
+        let instruction = decoder.decode();
+        let end = decoder.position();
+        if let Some(other) = replaced.get(&index).filter(|_| !left_out.contains(&index)) {
+            bytes.extend_from_slice(other);
+            count += 1;
+        } else if !left_out.contains(&index) {
+            let moved = end as i64 - (bytes.len() + end - start) as i64;
+            let at = bytes.len();
+            bytes.extend_from_slice(&block.bytes[start..end]);
+            if instruction.is_ip_rel_memory_operand() {
+                let offsets = decoder.get_constant_offsets(&instruction);
+                let field = bytes
+                    .get_mut(at + offsets.displacement_offset()..)?
+                    .get_mut(..4)?;
+                let old = i32::from_le_bytes(field.try_into().ok()?);
+                let new = old.checked_add(i32::try_from(moved).ok()?)?;
+                field.copy_from_slice(&new.to_le_bytes());
+            }
+            count += 1;
+        }
+        index += 1;
+    }
+    rebuilt(block, bytes, count)
+}
+
+/// `block` with other bytes.
+pub(super) fn rebuilt(block: &Block, bytes: Vec<u8>, count: u32) -> Option<Block> {
+    let mut decoder = Decoder::with_ip(64, &bytes, block.address, DecoderOptions::NONE);
+    let mut last = Instruction::default();
+    while decoder.can_decode() {
+        decoder.decode_out(&mut last);
+        if last.is_invalid() {
+            return None;
+        }
+    }
+    let end = block.address.wrapping_add(bytes.len() as u64);
+    let terminator = match control(&last) {
+        Control::Next => Terminator::FallThrough,
+        Control::End(terminator) => terminator,
+    };
+    let target = || (last.op0_kind() == OpKind::NearBranch64).then(|| last.near_branch64());
+    let successors = match terminator {
+        Terminator::FallThrough => vec![end],
+        Terminator::Jcc | Terminator::Loop => target().into_iter().chain([end]).collect(),
+        Terminator::Jmp => target().into_iter().collect(),
+        Terminator::Call => target().into_iter().chain([end]).collect(),
+        _ => Vec::new(),
+    };
+    Some(Block {
+        bytes,
+        instruction_count: count,
+        terminator,
+        successors,
+        ..block.clone()
+    })
+}
+
+/// The last instruction of `block`, with its offset and its decoder.
+pub(super) fn last(block: &Block) -> Option<(usize, Instruction, iced_x86::ConstantOffsets)> {
+    let mut decoder = Decoder::with_ip(64, &block.bytes, block.address, DecoderOptions::NONE);
+    let mut found = None;
+    while decoder.can_decode() {
+        let start = decoder.position();
+        let instruction = decoder.decode();
+        let offsets = decoder.get_constant_offsets(&instruction);
+        found = Some((start, instruction, offsets));
+    }
+    found.filter(|(_, instruction, _)| !instruction.is_invalid())
+}
+
+/// `case`, of one instruction, with its memory operand written as one register that holds the address. `None` when it
+/// has no such operand, or is written so already.
+pub(super) fn with_plain_operand(case: &Case) -> Option<Case> {
+    if case.block.instruction_count != 1 {
+        return None;
+    }
+    let (_, mut instruction, _) = last(&case.block)?;
+    let memory = (0..instruction.op_count()).any(|operand| instruction.op_kind(operand) == OpKind::Memory);
+    let is_plain = instruction.memory_base().is_gpr64()
+        && instruction.memory_index() == Register::None
+        && instruction.memory_displacement64() == 0
+        && instruction.segment_prefix() == Register::None;
+    if !memory || is_plain || instruction.is_vsib() {
+        return None;
+    }
+    let value = |register: Register| -> Option<u64> {
+        match register {
+            Register::None => Some(0),
+            register if register.is_gpr64() => Some(case.state.gpr[register.number()]),
+            register if register.is_gpr32() => Some(case.state.gpr[register.number()] & 0xffff_ffff),
+            _ => None,
+        }
+    };
+    let segment = match instruction.memory_segment() {
+        Register::FS => case.state.fs_base,
+        Register::GS => case.state.gs_base,
+        _ => 0,
+    };
+    let linear = if instruction.is_ip_rel_memory_operand() {
+        instruction
+            .ip_rel_memory_address()
+            .wrapping_add(case.placement.image_base)
+    } else {
+        value(instruction.memory_base())?
+            .wrapping_add(
+                value(instruction.memory_index())?.wrapping_mul(u64::from(instruction.memory_index_scale())),
+            )
+            .wrapping_add(instruction.memory_displacement64())
+    };
+    let narrow = instruction.memory_base().is_gpr32() || instruction.memory_index().is_gpr32();
+    let linear = if narrow { linear & 0xffff_ffff } else { linear };
+    let address = linear.wrapping_add(segment);
+    let named = |register: Register| {
+        (0..instruction.op_count()).any(|operand| {
+            instruction.op_kind(operand) == OpKind::Register
+                && instruction.op_register(operand).full_register() == register
+        })
+    };
+    let base = instruction.memory_base().full_register();
+    let free = [Register::RDI, Register::RSI, Register::RBX, Register::R8];
+    let base = if base.is_gpr64() && base != Register::RSP && !named(base) {
+        base
+    } else {
+        free.into_iter().find(|register| !named(*register))?
+    };
+    instruction.set_memory_base(base);
+    instruction.set_memory_index(Register::None);
+    instruction.set_memory_index_scale(1);
+    instruction.set_memory_displacement64(0);
+    instruction.set_memory_displ_size(0);
+    instruction.set_segment_prefix(Register::None);
+    let mut encoder = Encoder::new(64);
+    encoder.encode(&instruction, case.block.address).ok()?;
+    let block = rebuilt(&case.block, encoder.take_buffer(), 1)?;
+    let mut plainer = case.clone();
+    plainer.block = Arc::new(block);
+    plainer.state.gpr[base.number()] = address;
+    debug_assert!(base.number() != RSP);
+    Some(plainer)
+}

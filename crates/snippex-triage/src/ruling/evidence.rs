@@ -1,0 +1,269 @@
+//! A divergence as rulings see it: the instruction at fault, the state it met, its right end and what differs from it.
+
+use std::borrow::Cow;
+
+use iced_x86::{
+    CpuidFeature, Decoder, DecoderOptions, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind,
+    Register,
+};
+
+use crate::signature::{BugKind, Signature};
+use snippex_core::case::Case;
+use snippex_core::diff::{Difference, Field, Value};
+use snippex_core::effects::BlockEffects;
+use snippex_core::observation::{Endpoint, Observation, Signal};
+use snippex_core::state::X87State;
+
+const SIGBUS: u8 = 7;
+const SIGSEGV: u8 = 11;
+/// x87 status: invalid operation and stack fault.
+const STACK_FAULT: u16 = 0x41;
+
+/// A divergence of a case whose last instruction is at fault. Rulings are sure of themselves when it is the only one:
+/// then the case's state is the one that the instruction met.
+#[derive(Debug)]
+pub struct Evidence<'e> {
+    pub(super) instruction: Instruction,
+    effects: Cow<'e, BlockEffects>,
+    index: usize,
+    pub(super) signature: &'e Signature,
+    pub(super) case: &'e Case,
+    pub(super) expected: &'e Observation,
+    differences: &'e [Difference],
+}
+
+impl<'e> Evidence<'e> {
+    /// The evidence of `case`, at fault in its last instruction. `None` when that does not decode.
+    #[must_use]
+    pub fn new(
+        signature: &'e Signature,
+        case: &'e Case,
+        expected: &'e Observation,
+        differences: &'e [Difference],
+    ) -> Option<Self> {
+        let effects = Cow::Owned(BlockEffects::new(&case.block));
+        Self::with(effects, signature, case, expected, differences)
+    }
+
+    /// The same for who has the effects of the block already.
+    #[must_use]
+    pub fn of(
+        effects: &'e BlockEffects,
+        signature: &'e Signature,
+        case: &'e Case,
+        expected: &'e Observation,
+        differences: &'e [Difference],
+    ) -> Option<Self> {
+        Self::with(Cow::Borrowed(effects), signature, case, expected, differences)
+    }
+
+    fn with(
+        effects: Cow<'e, BlockEffects>,
+        signature: &'e Signature,
+        case: &'e Case,
+        expected: &'e Observation,
+        differences: &'e [Difference],
+    ) -> Option<Self> {
+        let block = &case.block;
+        let instruction = Decoder::with_ip(64, &block.bytes, block.address, DecoderOptions::NONE)
+            .into_iter()
+            .last()
+            .filter(|instruction| !instruction.is_invalid())?;
+        Some(Self {
+            instruction,
+            index: effects.instruction_count().checked_sub(1)?,
+            effects,
+            signature,
+            case,
+            expected,
+            differences,
+        })
+    }
+
+    /// The signature of the whole divergence.
+    #[must_use]
+    pub fn signature(&self) -> &'e Signature {
+        self.signature
+    }
+
+    pub(super) fn is(&self, kind: BugKind) -> bool {
+        self.signature.kind == kind
+    }
+
+    pub(super) fn in_state(&self) -> bool {
+        self.signature.kind.is_in_state()
+    }
+
+    pub(super) fn mnemonic(&self) -> Mnemonic {
+        self.instruction.mnemonic()
+    }
+
+    /// The mnemonic in lower case.
+    pub(super) fn name(&self) -> String {
+        format!("{:?}", self.mnemonic()).to_lowercase()
+    }
+
+    pub(super) fn has(&self, field: &str) -> bool {
+        self.signature.fields.iter().any(|found| found == field)
+    }
+
+    /// Whether it is of SSE or AVX or one of their relatives, whatever registers it has.
+    pub(super) fn is_vector(&self) -> bool {
+        let is = |feature: &CpuidFeature| {
+            let name = format!("{feature:?}");
+            [
+                "SSE", "SSSE", "AVX", "FMA", "F16C", "AES", "VAES", "PCLMUL", "VPCLMUL",
+            ]
+            .iter()
+            .any(|family| name.starts_with(family))
+        };
+        let features = self.instruction.cpuid_features();
+        // FISTTP came with SSE3.
+        let has_x87 = features.contains(&CpuidFeature::FPU);
+        self.effects.is_vector(self.index) || !has_x87 && features.iter().any(is)
+    }
+
+    pub(super) fn is_x87(&self) -> bool {
+        self.effects.is_floating_point(self.index) && !self.is_vector() && !self.is_mmx()
+    }
+
+    pub(super) fn is_mmx(&self) -> bool {
+        self.registers().any(Register::is_mm)
+    }
+
+    /// Whether an operand is in memory.
+    pub(super) fn has_memory(&self) -> bool {
+        (0..self.instruction.op_count()).any(|at| self.instruction.op_kind(at) == OpKind::Memory)
+    }
+
+    /// Whether it locks its operand in memory: by the prefix, or as XCHG by itself.
+    pub(super) fn is_locked(&self) -> bool {
+        self.has_memory() && (self.instruction.has_lock_prefix() || self.mnemonic() == Mnemonic::Xchg)
+    }
+
+    /// Whether the reference faults at this instruction, on its operand in memory.
+    pub(super) fn faults_on_memory(&self) -> bool {
+        let here = self.instruction.ip().wrapping_add(self.case.placement.code_base);
+        let on_memory = |signal: Signal| matches!(signal.number, SIGBUS | SIGSEGV) && signal.rip == here;
+        self.has_memory() && self.signal().is_some_and(on_memory)
+    }
+
+    /// Explicit register operands.
+    pub(super) fn registers(&self) -> impl Iterator<Item = Register> {
+        (0..self.instruction.op_count())
+            .filter(|at| self.instruction.op_kind(*at) == OpKind::Register)
+            .map(|at| self.instruction.op_register(at))
+    }
+
+    /// Whether the instruction has a prefix that is no part of its encoding, by the name it has in signatures.
+    pub(super) fn prefixed(&self, prefix: &str) -> bool {
+        let prefixes = self.signature.form.encoding.split_once('+');
+        prefixes.is_some_and(|(_, prefixes)| prefixes.split('+').any(|found| found == prefix))
+    }
+
+    /// Whether a REX prefix right in front of the opcode has one of these bits (8 is W, 4 is R, 2 is X, 1 is B).
+    pub(super) fn rex(&self, bits: u8) -> bool {
+        let last = self.prefixes().last();
+        last.is_some_and(|byte| byte & 0xf0 == 0x40 && byte & bits != 0)
+    }
+
+    /// Whether a REX prefix that stands elsewhere has one of these bits.
+    pub(super) fn loses_rex(&self, bits: u8) -> bool {
+        let (_, before) = self.prefixes().split_last().unwrap_or((&0, &[]));
+        before.iter().any(|byte| byte & 0xf0 == 0x40 && byte & bits != 0)
+    }
+
+    /// Legacy and REX prefixes.
+    fn prefixes(&self) -> &[u8] {
+        let bytes = &self.case.block.bytes;
+        let is_prefix = |byte: &&u8| {
+            matches!(
+                byte,
+                0x26 | 0x2e | 0x36 | 0x3e | 0x40..=0x4f | 0x64..=0x67 | 0xf0 | 0xf2 | 0xf3
+            )
+        };
+        let own = &bytes[bytes.len().saturating_sub(self.instruction.len())..];
+        &own[..own.iter().take_while(is_prefix).count()]
+    }
+
+    /// The signal of the reference.
+    pub(super) fn signal(&self) -> Option<Signal> {
+        match self.expected.endpoint {
+            Endpoint::Signal(signal) => Some(signal),
+            _ => None,
+        }
+    }
+
+    /// The signal of the reference that the engine under test does not raise, or raises otherwise.
+    pub(super) fn missing_signal(&self) -> Option<Signal> {
+        let missing = matches!(
+            self.signature.kind,
+            BugKind::MissingFault | BugKind::DifferentFault
+        );
+        self.signal().filter(|_| missing)
+    }
+
+    /// The x87 state that the instruction met.
+    pub(super) fn x87(&self) -> &'e X87State {
+        &self.case.state.x87
+    }
+
+    /// Exceptions that the instruction has raised on the reference and that are not masked.
+    pub(super) fn unmasked_x87(&self) -> u16 {
+        let end = &self.expected.state.x87;
+        end.status & !end.control & 0x3f
+    }
+
+    /// Whether the reference met a stack fault in this instruction: both flags are set there, and one was not before,
+    /// or a register that the instruction reads is empty, or one that it pushes to is not.
+    pub(super) fn stack_fault(&self) -> bool {
+        let (before, after) = (self.x87(), self.expected.state.x87.status);
+        let loads_status = matches!(
+            self.mnemonic(),
+            Mnemonic::Frstor | Mnemonic::Fldenv | Mnemonic::Fxrstor | Mnemonic::Fxrstor64
+        );
+        if after & STACK_FAULT != STACK_FAULT || !self.is_x87() || loads_status {
+            return false;
+        }
+        let is_used = |index: u8| before.tags & (1 << ((before.top() + index) & 7)) != 0;
+        let pushes = self.instruction.fpu_stack_increment_info().increment() < 0;
+        before.status & STACK_FAULT != STACK_FAULT
+            || self.reads_st().any(|index| !is_used(index))
+            || pushes && is_used(7)
+    }
+
+    /// Stack registers that the instruction reads.
+    fn reads_st(&self) -> impl Iterator<Item = u8> {
+        let mut factory = InstructionInfoFactory::new();
+        let used = factory.info(&self.instruction).used_registers().to_vec();
+        used.into_iter()
+            .filter(|used| used.register().is_st())
+            .filter(|used| {
+                matches!(
+                    used.access(),
+                    OpAccess::Read | OpAccess::CondRead | OpAccess::ReadWrite | OpAccess::ReadCondWrite
+                )
+            })
+            .map(|used| used.register().number() as u8)
+    }
+
+    /// Values of the differing elements of `size` bytes of `field` (an operand or memory), expected and actual.
+    pub(super) fn elements(&self, size: usize) -> impl Iterator<Item = (u64, u64)> {
+        let number = |bytes: &[u8]| {
+            bytes
+                .iter()
+                .rev()
+                .fold(0, |number, byte| number << 8 | u64::from(*byte))
+        };
+        self.differences
+            .iter()
+            .filter(|difference| matches!(difference.field, Field::Vector { .. } | Field::Memory { .. }))
+            .filter_map(|difference| match (&difference.expected, &difference.actual) {
+                (Value::Bytes(expected), Value::Bytes(actual)) => Some((expected, actual)),
+                _ => None,
+            })
+            .flat_map(move |(expected, actual)| expected.chunks(size).zip(actual.chunks(size)))
+            .filter(|(expected, actual)| expected != actual)
+            .map(move |(expected, actual)| (number(expected), number(actual)))
+    }
+}

@@ -1,6 +1,7 @@
 //! A program file: read, recognised, described for the database.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use cli_kit::{Failure, OrFail};
@@ -12,6 +13,21 @@ use snippex_store::NewBinary;
 
 use crate::stored_path;
 use crate::tell::hint_on_image;
+
+/// As much of a file as [`Image::parse`] needs to say that it is no program, and what it is instead.
+const HEAD: u64 = 4096;
+
+/// Reads a file in full if its first bytes are those of a program, otherwise only these: a disk image of many gigabytes
+/// is not read to be refused.
+fn read_program(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let mut data = Vec::new();
+    file.by_ref().take(HEAD).read_to_end(&mut data)?;
+    if FileFormat::of(&data).is_some() {
+        file.read_to_end(&mut data)?;
+    }
+    Ok(data)
+}
 
 /// The bytes of a program file.
 #[derive(Debug)]
@@ -38,7 +54,7 @@ impl BinaryFile {
             };
             return Err(Failure::new(format!("cannot read {shown}: it is {what}")).hint(hint));
         }
-        let data = fs::read(path)
+        let data = read_program(path)
             .or_fail_with(failed)
             .map_err(|failure| failure.hint("check that you may read it"))?;
         let path = std::path::absolute(path).or_fail_with(failed)?;

@@ -11,6 +11,7 @@ mod blocks;
 mod bugs;
 mod checking;
 mod command;
+mod completing;
 mod conformance;
 mod engine_file;
 mod engines;
@@ -27,11 +28,13 @@ mod view;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::FromArgMatches;
 
 /// Runs the program on the arguments of the process.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = args::Cli::parse();
+    completing::answer_shell();
+    let typed = args::command().get_matches();
+    let cli = args::Cli::from_arg_matches(&typed).unwrap_or_else(|error| error.exit());
     cli_kit::run(&cli.global.output, |printer| command::run(&cli, printer))
 }

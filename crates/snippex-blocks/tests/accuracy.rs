@@ -19,6 +19,11 @@ const RECALL: f64 = 0.95;
 /// Clang 16 to 18 take the first spelling, later ones the second.
 const MAP_FLAGS: [&str; 2] = ["-fbasic-block-sections=labels", "-fbasic-block-address-map"];
 
+/// What `cargo xtask test` takes as installed, in its `install` module, and whatever is called `clang`.
+const CLANGS: [&str; 7] = [
+    "clang-16", "clang-17", "clang-18", "clang-19", "clang-20", "clang-15", "clang",
+];
+
 #[test]
 fn blocks_of_a_stripped_library_are_where_the_compiler_put_them() {
     let with_map = library();
@@ -71,7 +76,7 @@ fn library() -> PathBuf {
     let unfinished = library.with_extension(format!("{}", std::process::id()));
     let source = source();
     let mut tried = String::new();
-    for clang in ["clang-16", "clang-17", "clang-18", "clang"] {
+    for clang in CLANGS {
         for flag in MAP_FLAGS {
             let output = Command::new(clang)
                 .args([

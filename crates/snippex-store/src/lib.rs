@@ -73,6 +73,7 @@ mod result;
 mod run;
 mod schema;
 mod selection;
+mod space;
 
 pub use batch::Batch;
 pub use binary::{Binary, NewBinary};

@@ -1,7 +1,10 @@
 //! Options that name stored blocks.
 
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 use snippex_store::Selection;
+
+use crate::completing::{binaries, blocks};
 
 /// Stored blocks.
 #[derive(Clone, Debug, Args)]
@@ -10,9 +13,9 @@ pub(crate) struct BlocksArgs {
     ///
     /// Numbers are unique in a database. Selections without an end, such as all and 5-, mean the most recently
     /// added binary unless --binary names another.
-    #[arg(value_name = "BLOCKS")]
+    #[arg(value_name = "BLOCKS", add = ArgValueCandidates::new(blocks))]
     pub(crate) selection: Selection,
     /// Only blocks of this binary: its name, its path or the beginning of its SHA-256
-    #[arg(long, short, value_name = "NAME|SHA")]
+    #[arg(long, short, value_name = "NAME|SHA", add = ArgValueCandidates::new(binaries))]
     pub(crate) binary: Option<String>,
 }

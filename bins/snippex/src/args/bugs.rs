@@ -1,9 +1,11 @@
 //! `snippex bugs` and `snippex reduce`.
 
 use clap::{Args, Subcommand};
+use clap_complete::ArgValueCandidates;
 use snippex_store::RunId;
 
 use super::{EngineArgs, ReferenceArgs};
+use crate::completing::{bugs, engines};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -18,7 +20,7 @@ pub(crate) struct BugsArgs {
     #[command(subcommand)]
     pub(crate) command: Option<BugsCommand>,
     /// Only bugs of this engine
-    #[arg(long, short, value_name = "ENGINE", global = true)]
+    #[arg(long, short, value_name = "ENGINE", global = true, add = ArgValueCandidates::new(engines))]
     pub(crate) emulator: Option<String>,
     /// Only bugs that this run has met
     #[arg(long, value_name = "RUN", value_parser = super::stored::run)]
@@ -36,7 +38,7 @@ pub(crate) enum BugsCommand {
     /// Show a bug: what differs, who is right, the plainest case
     Show {
         /// Name of the bug, or id of one of its signatures, or the beginning of it
-        #[arg(value_name = "BUG")]
+        #[arg(value_name = "BUG", add = ArgValueCandidates::new(bugs))]
         bug: String,
     },
     /// The list of known bugs: they stay listed apart and do not make a run fail
@@ -61,7 +63,7 @@ pub(crate) enum KnownCommand {
     /// Add bugs to the list, or bring an entry up to date
     Add {
         /// Names of bugs, or ids of signatures when these alone are meant, or their beginnings
-        #[arg(value_name = "BUG", required = true)]
+        #[arg(value_name = "BUG", required = true, add = ArgValueCandidates::new(bugs))]
         bugs: Vec<String>,
         /// Where it is reported
         #[arg(long, value_name = "URL")]
@@ -76,7 +78,7 @@ pub(crate) enum KnownCommand {
     /// Remove bugs from the list
     Remove {
         /// Names of bugs, or ids of signatures when these alone are meant, or their beginnings
-        #[arg(value_name = "BUG", required = true)]
+        #[arg(value_name = "BUG", required = true, add = ArgValueCandidates::new(bugs))]
         bugs: Vec<String>,
     },
     /// Print the list

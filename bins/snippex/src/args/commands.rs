@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use clap_complete::Shell;
+use clap_complete::ArgValueCandidates;
 
 use super::{
     AnalyzeArgs, BugsArgs, CompareArgs, DisasmArgs, EngineArgs, EnginesCommand, FilterArgs, FormArgs,
-    GenerateArgs, ListArgs, ReduceArgs, ReferenceArgs, RemoveArgs, ReproArgs, RunArgs, SelectArgs,
+    FormatArg, GenerateArgs, ListArgs, ReduceArgs, ReferenceArgs, RemoveArgs, ReproArgs, RunArgs, SelectArgs,
     SimulateArgs, ValidateArgs,
 };
+use crate::completing::engines;
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -57,8 +58,10 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Option<ConfigCommand>,
     },
-    /// Print completions for a shell
+    /// Print what a shell needs to complete commands, options, engines, bugs and blocks
     Completions(CompletionsArgs),
+    /// Print the manual page, or write one file a command
+    Man(ManArgs),
 }
 
 #[derive(Debug, Args)]
@@ -137,7 +140,7 @@ pub(crate) struct ConformanceArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) known_failures: Vec<PathBuf>,
     /// Registers that tests name by Match have to end as they do on this engine; else they are not compared
-    #[arg(long, value_name = "ENGINE")]
+    #[arg(long, value_name = "ENGINE", add = ArgValueCandidates::new(engines))]
     pub(crate) match_with: Option<String>,
     /// A test that has not ended after N seconds is cut [default: 2 natively, 10 on an emulator]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=86400))]
@@ -148,6 +151,15 @@ pub(crate) struct ConformanceArgs {
     /// The assembler [default: nasm, which is installed when it is missing]
     #[arg(long, value_name = "PROGRAM")]
     pub(crate) nasm: Option<PathBuf>,
+    /// Form of the answer
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        help_heading = "Output options"
+    )]
+    pub(crate) format: FormatArg,
     /// Do not install nasm (by apt-get, with sudo where this is not root) when it is missing
     #[arg(long)]
     pub(crate) no_install: bool,
@@ -186,10 +198,23 @@ pub(crate) enum ConfigCommand {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Example:
-  snippex completions bash > ~/.local/share/bash-completion/completions/snippex")]
+Put one of these into the file that your shell reads at its start:
+  source <(snippex completions bash)         ~/.bashrc
+  source <(snippex completions zsh)          ~/.zshrc, after compinit
+  snippex completions fish | source          ~/.config/fish/config.fish")]
 pub(crate) struct CompletionsArgs {
     /// Which shell
-    #[arg(value_enum)]
-    pub(crate) shell: Shell,
+    #[arg(value_name = "SHELL", value_parser = ["bash", "zsh", "fish", "elvish", "powershell"])]
+    pub(crate) shell: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  snippex man | man -l -
+  snippex man ~/.local/share/man/man1")]
+pub(crate) struct ManArgs {
+    /// Folder to write snippex.1, snippex-check.1 and so on into
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: Option<PathBuf>,
 }

@@ -1,8 +1,10 @@
 //! Options about engines and runs.
 
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 
 use super::values::{self, PartitionArg};
+use crate::completing::engines;
 
 /// Which engine is tested.
 #[derive(Clone, Debug, Args)]
@@ -11,7 +13,7 @@ pub(crate) struct EngineArgs {
     /// Engine to run on, perhaps in a configuration (NAME/CONFIGURATION): native, qemu-x86_64, fex-emu, valgrind, one
     /// of the settings, or mock (this CPU with a planted bug) [default: qemu-x86_64; for what is stored, the engine
     /// that showed it]
-    #[arg(long, short, value_name = "ENGINE", conflicts_with = "engine_command")]
+    #[arg(long, short, value_name = "ENGINE", conflicts_with = "engine_command", add = ArgValueCandidates::new(engines))]
     pub(crate) emulator: Option<String>,
     /// Command of an engine of your own; {runner} stands for the x86-64 program that it has to run
     #[arg(long, value_name = "'PROGRAM {runner}'")]
@@ -26,7 +28,7 @@ pub(crate) struct EngineArgs {
 #[command(next_help_heading = "Engine options")]
 pub(crate) struct ReferenceArgs {
     /// Engine that is taken as right [default: native]
-    #[arg(long, value_name = "ENGINE")]
+    #[arg(long, value_name = "ENGINE", add = ArgValueCandidates::new(engines))]
     pub(crate) reference: Option<String>,
 }
 

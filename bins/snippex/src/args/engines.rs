@@ -1,7 +1,10 @@
 //! What `snippex engines` takes.
 
 use clap::{Args, Subcommand};
+use clap_complete::ArgValueCandidates;
 use snippex_exec::engine::Configuration;
+
+use crate::completing::{added_engines, engines};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum EnginesCommand {
@@ -10,7 +13,7 @@ pub(crate) enum EnginesCommand {
     /// Show everything known about an engine
     Show {
         /// Name of the engine, perhaps with a configuration
-        #[arg(value_name = "ENGINE")]
+        #[arg(value_name = "ENGINE", add = ArgValueCandidates::new(engines))]
         name: String,
     },
     /// Add an engine of your own to the settings
@@ -18,7 +21,7 @@ pub(crate) enum EnginesCommand {
     /// Remove an engine from the settings; presets stay
     Remove {
         /// Name of the engine
-        #[arg(value_name = "ENGINE")]
+        #[arg(value_name = "ENGINE", add = ArgValueCandidates::new(added_engines))]
         name: String,
         /// From your own settings instead of those of this project
         #[arg(long)]
@@ -27,7 +30,7 @@ pub(crate) enum EnginesCommand {
     /// Run the engine conformance test, and say what the engine can and cannot do
     Test {
         /// Name of the engine, perhaps with a configuration
-        #[arg(value_name = "ENGINE")]
+        #[arg(value_name = "ENGINE", add = ArgValueCandidates::new(engines))]
         name: String,
     },
 }

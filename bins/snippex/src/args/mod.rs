@@ -13,19 +13,21 @@ mod values;
 
 pub(crate) use blocks::BlocksArgs;
 pub(crate) use bugs::{BugsArgs, BugsCommand, KnownCommand, ReduceArgs};
-pub(crate) use commands::{BenchArgs, CheckArgs, Command, CompletionsArgs, ConformanceArgs, ExtractArgs};
+pub(crate) use commands::{
+    BenchArgs, CheckArgs, Command, CompletionsArgs, ConformanceArgs, ExtractArgs, ManArgs,
+};
 pub(crate) use engine::{EngineArgs, ReferenceArgs, RunArgs};
 pub(crate) use engines::{AddEngineArgs, EnginesCommand};
 pub(crate) use filter::{FilterArgs, SelectArgs};
 pub(crate) use generate::{FormArgs, GenerateArgs};
 pub(crate) use repro::ReproArgs;
 pub(crate) use stored::{
-    AnalyzeArgs, CompareArgs, DEFAULT_LIMIT, DisasmArgs, ListArgs, RemoveArgs, SimulateArgs, Syntax,
-    ValidateArgs,
+    AnalyzeArgs, CompareArgs, DisasmArgs, ListArgs, RemoveArgs, SimulateArgs, Syntax, ValidateArgs,
 };
 pub(crate) use values::PartitionArg;
 
-use clap::{ArgAction, Args, Parser, ValueEnum};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{ArgAction, Args, CommandFactory, Parser, ValueEnum};
 use cli_kit::{Format, OutputArgs};
 
 const EXAMPLES: &str = "\
@@ -58,8 +60,8 @@ pub(crate) struct GlobalArgs {
     #[arg(
         long,
         global = true,
-        value_enum,
-        default_value_t,
+        value_parser = common_formats(),
+        default_value = "human",
         value_name = "FORMAT",
         help_heading = "Output options"
     )]
@@ -93,9 +95,28 @@ pub(crate) enum FormatArg {
     Json,
     /// One JSON object a line
     Jsonl,
-    /// JUnit XML, for CI; of conformance alone
+    /// JUnit XML, for CI
     Junit,
 }
+
+/// Reads the forms that every command knows, and offers no other.
+fn common_formats() -> impl TypedValueParser<Value = FormatArg> {
+    PossibleValuesParser::new(["human", "json", "jsonl"])
+        .map(|name| FormatArg::from_str(&name, false).expect("each is the name of a form"))
+}
+
+/// The command line as it is parsed, shown and completed. An option of every command is hidden where it says nothing.
+pub(crate) fn command() -> clap::Command {
+    let hide = |name: &'static str| {
+        move |command: clap::Command| command.arg(clap::Arg::new(name).long(name).hide(true).global(true))
+    };
+    NO_DATABASE.iter().fold(Cli::command(), |all, name| {
+        all.mut_subcommand(name, hide("database"))
+    })
+}
+
+/// Commands that open no database.
+const NO_DATABASE: [&str; 4] = ["bench", "completions", "conformance", "man"];
 
 impl FormatArg {
     /// The form that every command knows.
@@ -111,18 +132,16 @@ impl FormatArg {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     #[test]
     fn the_arguments_do_not_contradict_each_other() {
-        super::Cli::command().debug_assert();
+        super::command().debug_assert();
     }
 
     /// Clap wraps what stands below the options as it does everything else; a table of examples bears that badly.
     #[test]
     fn examples_fit_a_line() {
         const MOST: usize = 100;
-        let mut commands = vec![super::Cli::command()];
+        let mut commands = vec![super::command()];
         while let Some(command) = commands.pop() {
             let below = command
                 .get_after_help()

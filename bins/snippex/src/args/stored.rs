@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use clap_complete::ArgValueCandidates;
 use snippex_store::{DivergenceId, ObservationId, RunId, Selection};
 
 use super::{BlocksArgs, EngineArgs, FilterArgs, ReferenceArgs, RunArgs};
+use crate::completing::{binaries, blocks};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -17,10 +19,10 @@ Examples:
   snippex list --instruction-types fpu       blocks with x87 instructions")]
 pub(crate) struct ListArgs {
     /// Blocks by number: 5, 1-10, 5-, 3,7,12 or all
-    #[arg(value_name = "BLOCKS", default_value = "all")]
+    #[arg(value_name = "BLOCKS", default_value = "all", add = ArgValueCandidates::new(blocks))]
     pub(crate) selection: Selection,
     /// Only blocks of this binary: its name, its path or the beginning of its SHA-256
-    #[arg(long, short, value_name = "NAME|SHA")]
+    #[arg(long, short, value_name = "NAME|SHA", add = ArgValueCandidates::new(binaries))]
     pub(crate) binary: Option<String>,
     /// List binaries instead of blocks
     #[arg(long, conflicts_with_all = ["runs", "divergences", "observations", "binary", "selection", "FilterArgs"])]
@@ -44,15 +46,12 @@ pub(crate) struct ListArgs {
         value_parser = run
     )]
     pub(crate) observations: Option<Option<RunId>>,
-    /// At most N rows; 0 for all
-    #[arg(long, short = 'n', value_name = "N", default_value_t = DEFAULT_LIMIT)]
-    pub(crate) limit: u32,
+    /// At most N rows; 0 for all [default: 50 for people, all for programs]
+    #[arg(long, short = 'n', value_name = "N")]
+    pub(crate) limit: Option<u32>,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
 }
-
-/// Rows of a list.
-pub(crate) const DEFAULT_LIMIT: u32 = 50;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -87,7 +86,7 @@ pub(crate) struct AnalyzeArgs {
     #[arg(value_name = "BINARY|BLOCKS")]
     pub(crate) subject: PathBuf,
     /// With BLOCKS: only those of this binary
-    #[arg(long, short, value_name = "NAME|SHA")]
+    #[arg(long, short, value_name = "NAME|SHA", add = ArgValueCandidates::new(binaries))]
     pub(crate) binary: Option<String>,
     /// Rows of the longest tables; 0 for all
     #[arg(long, value_name = "N", default_value_t = 20)]
@@ -175,10 +174,10 @@ Examples:
 #[group(id = "what", required = true, multiple = false, args = ["selection", "binary", "run"])]
 pub(crate) struct RemoveArgs {
     /// Blocks by number, with their results: 5, 1-10, 5-, 3,7,12; all and 5- mean every binary
-    #[arg(value_name = "BLOCKS")]
+    #[arg(value_name = "BLOCKS", add = ArgValueCandidates::new(blocks))]
     pub(crate) selection: Option<Selection>,
     /// A binary with its blocks and their results: its name, its path or the beginning of its SHA-256
-    #[arg(long, short, value_name = "NAME|SHA")]
+    #[arg(long, short, value_name = "NAME|SHA", add = ArgValueCandidates::new(binaries))]
     pub(crate) binary: Option<String>,
     /// A run with its results
     #[arg(long, value_name = "RUN", value_parser = run)]

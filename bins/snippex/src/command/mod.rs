@@ -13,37 +13,32 @@ mod engines;
 pub(crate) mod extract;
 mod generate;
 mod list;
+mod man;
 mod reduce;
 mod remove;
 mod repro;
 mod simulate;
 mod validate;
 
+use cli_kit::settings::Resolved;
 use cli_kit::{ExitStatus, Failure, Format, Printer};
+use tracing::{debug, info};
 use tracing_subscriber::EnvFilter;
 
 use crate::app::App;
 use crate::args::{Cli, Command};
-use crate::settings::{self, Flags};
+use crate::settings::{self, Flags, Settings};
 
 /// Runs the command that was typed.
 pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<ExitStatus, Failure> {
     log(cli.global.verbose);
     let settings = settings::resolve(flags(cli))?;
+    say_settings(&settings);
     crate::engines::use_settings(&settings.value);
-    let format = cli.global.format;
     let app = App {
         printer,
-        format: match (format.common(), &cli.command) {
-            (Some(format), _) => format,
-            (None, Command::Conformance(_)) => Format::Human,
-            (None, _) => {
-                return Err(
-                    Failure::new("--format junit: only conformance answers in JUnit XML")
-                        .hint("choose human, json or jsonl"),
-                );
-            }
-        },
+        // Without one it is JUnit XML, which conformance writes by itself.
+        format: cli.global.format.common().unwrap_or(Format::Human),
         settings,
     };
     match &cli.command {
@@ -56,7 +51,7 @@ pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<ExitStatus, Failure> {
         Command::Simulate(args) => simulate::run(&app, args),
         Command::Validate(args) => validate::run(&app, args),
         Command::Compare(args) => compare::run(&app, args),
-        Command::Conformance(args) => conformance::run(&app, args, format),
+        Command::Conformance(args) => conformance::run(&app, args, args.format),
         Command::Repro(args) => repro::run(&app, args),
         Command::Bugs(args) => bugs::run(&app, args),
         Command::Reduce(args) => reduce::run(&app, args),
@@ -65,6 +60,7 @@ pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<ExitStatus, Failure> {
         Command::Engines { command } => engines::run(&app, command.as_ref()),
         Command::Config { .. } => config::run(&app),
         Command::Completions(args) => completions::run(&app, args),
+        Command::Man(args) => man::run(&app, args),
     }
 }
 
@@ -112,6 +108,22 @@ fn flags(cli: &Cli) -> Flags<'_> {
     }
 }
 
+/// The settings in force, for those who wonder why a run does what it does. The database is left out, since its URL may
+/// hold a password; `config show` hides that.
+fn say_settings(settings: &Resolved<Settings>) {
+    let value = &settings.value;
+    info!(
+        emulator = value.emulator,
+        reference = value.reference,
+        states = value.states,
+        threads = value.threads,
+        "settings"
+    );
+    for (key, setting) in &settings.origins {
+        debug!(key, origin = %setting.origin, "setting");
+    }
+}
+
 /// What the libraries note for those who look for a fault goes to standard error.
 fn log(verbosity: u8) {
     let level = match verbosity {
@@ -119,9 +131,8 @@ fn log(verbosity: u8) {
         1 => "info",
         _ => "debug",
     };
-    let filter = EnvFilter::new(format!(
-        "warn,snippex={level},snippex_core={level},snippex_exec={level},snippex_store={level}"
-    ));
+    // The beginning of the name of every crate of snippex.
+    let filter = EnvFilter::new(format!("warn,snippex={level}"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

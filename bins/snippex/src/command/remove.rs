@@ -1,6 +1,6 @@
 //! `snippex remove`: blocks, a binary or a run, with everything that belongs to them.
 
-use cli_kit::{ExitStatus, Failure, Format};
+use cli_kit::{ExitStatus, Failure, Format, units};
 use serde_json::json;
 use snippex_store::Removed;
 
@@ -28,18 +28,30 @@ pub(crate) fn run(app: &App<'_>, args: &RemoveArgs) -> Result<ExitStatus, Failur
                 .hint("see `snippex list` for what is there"),
         );
     }
+    let freed = match store.call(async |store| store.give_back_space().await) {
+        Ok(freed) => freed,
+        Err(error) => {
+            app.printer.warn(format_args!(
+                "the space of what was removed is not given back, but used again: {error}"
+            ));
+            0
+        }
+    };
     let document = json!({"binaries": removed.binaries, "blocks": removed.blocks, "runs": removed.runs,
         "results": removed.results, "divergences": removed.divergences, "observations": removed.observations,
-        "cases": removed.cases});
+        "cases": removed.cases, "bytes_freed": freed});
     match app.format {
-        Format::Human => app.printer.line(text(&removed))?,
+        Format::Human => app.printer.line(text(&removed, freed))?,
         Format::Json => app.printer.json(&document)?,
         Format::Jsonl => app.printer.json_line(&document)?,
     }
     Ok(ExitStatus::NothingFound)
 }
 
-fn text(removed: &Removed) -> String {
+/// Fewer bytes are not worth a word.
+const NOTEWORTHY: u64 = 64 << 10;
+
+fn text(removed: &Removed, freed: u64) -> String {
     let counts = [
         (removed.binaries, "binarie"),
         (removed.blocks, "block"),
@@ -59,6 +71,10 @@ fn text(removed: &Removed) -> String {
     if parts.is_empty() {
         "nothing to remove".to_owned()
     } else {
-        format!("removed {}", parts.join(", "))
+        let freed = match freed {
+            0..NOTEWORTHY => String::new(),
+            freed => format!("; the database is {} smaller", units::bytes(freed)),
+        };
+        format!("removed {}{freed}", parts.join(", "))
     }
 }

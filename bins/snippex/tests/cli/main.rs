@@ -5,6 +5,7 @@ mod bad_input;
 mod bugs;
 mod cases;
 mod checks;
+mod completions;
 mod conformance;
 mod databases;
 mod engines;

@@ -15,6 +15,18 @@ pub enum FileFormat {
     Pe,
 }
 
+impl FileFormat {
+    /// The format that a file with these first bytes (two to four of them decide) claims to have.
+    #[must_use]
+    pub fn of(head: &[u8]) -> Option<Self> {
+        match head {
+            [0x7f, b'E', b'L', b'F', ..] => Some(Self::Elf),
+            [b'M', b'Z', ..] => Some(Self::Pe),
+            _ => None,
+        }
+    }
+}
+
 /// A range of memory that the loader fills from the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segment {
@@ -101,10 +113,10 @@ impl<'a> Image<'a> {
     /// # Errors
     /// [`ImageError`] names what the file is instead, what is cut off, or what contradicts itself.
     pub fn parse(data: &'a [u8]) -> Result<Self, ImageError> {
-        let mut image = match data {
-            [0x7f, b'E', b'L', b'F', ..] => elf::parse(data)?,
-            [b'M', b'Z', ..] => pe::parse(data)?,
-            _ => {
+        let mut image = match FileFormat::of(data) {
+            Some(FileFormat::Elf) => elf::parse(data)?,
+            Some(FileFormat::Pe) => pe::parse(data)?,
+            None => {
                 return Err(ImageError::UnknownFormat {
                     found: super::error::looks_like(data),
                 });

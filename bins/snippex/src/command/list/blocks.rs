@@ -9,7 +9,7 @@ use snippex_store::{BinaryId, Selection, StoreHandle, StoredBlock};
 
 use super::answer_program;
 use crate::app::App;
-use crate::args::{DEFAULT_LIMIT, ListArgs};
+use crate::args::ListArgs;
 use crate::blocks;
 use crate::tell::OrTell;
 use crate::view::{BlockView, grouped, several, word};
@@ -65,10 +65,7 @@ fn next_page(args: &ListArgs, found: &[StoredBlock]) -> Option<String> {
         Some(binary) => format!(" --binary {binary}"),
         None => String::new(),
     };
-    let limit = match args.limit {
-        DEFAULT_LIMIT => String::new(),
-        limit => format!(" -n {limit}"),
-    };
+    let limit = args.limit.map(|limit| format!(" -n {limit}")).unwrap_or_default();
     Some(format!("snippex list {rest}{binary}{limit}{}", args.filter))
 }
 

@@ -15,11 +15,7 @@ use crate::view::grouped;
 
 pub(crate) fn run(app: &App<'_>, args: &ListArgs) -> Result<ExitStatus, Failure> {
     let store = app.existing_store()?;
-    let limit = if args.limit == 0 {
-        usize::MAX
-    } else {
-        args.limit as usize
-    };
+    let limit = row_limit(app.format, args.limit);
     if args.binaries {
         binaries(app, &store, limit)?;
     } else if args.runs {
@@ -33,6 +29,19 @@ pub(crate) fn run(app: &App<'_>, args: &ListArgs) -> Result<ExitStatus, Failure>
         blocks::list(app, &store, args, &filter, limit)?;
     }
     Ok(ExitStatus::NothingFound)
+}
+
+/// Rows of a list for people. A program gets all: it cannot see that some are missing.
+const PAGE_FOR_PEOPLE: u32 = 50;
+
+/// How many rows to show when `typed` was asked for; 0 means all.
+fn row_limit(format: Format, typed: Option<u32>) -> usize {
+    let rows = match (typed, format) {
+        (Some(rows), _) => rows,
+        (None, Format::Human) => PAGE_FOR_PEOPLE,
+        (None, Format::Json | Format::Jsonl) => 0,
+    };
+    if rows == 0 { usize::MAX } else { rows as usize }
 }
 
 fn binaries(app: &App<'_>, store: &StoreHandle, limit: usize) -> Result<(), Failure> {

@@ -24,10 +24,11 @@ const TABLE: &[(&str, &[&str])] = &[
             "snippex-triage",
         ],
     ),
-    ("snippex-store", &["snippex-core", "snippex-triage"]),
+    ("snippex-store", &["database-kit", "snippex-core", "snippex-triage"]),
     ("regress-core", &[]),
     ("regress-report", &["regress-core"]),
     ("cli-kit", &[]),
+    ("database-kit", &[]),
     (
         "snippex",
         &[
@@ -41,7 +42,7 @@ const TABLE: &[(&str, &[&str])] = &[
         ],
     ),
     ("benchgate", &["cli-kit", "regress-core", "regress-report"]),
-    ("regressd", &["regress-core", "regress-report"]),
+    ("regressd", &["database-kit", "regress-core", "regress-report"]),
     (
         "benches",
         &["regress-core", "snippex-blocks", "snippex-core", "snippex-exec"],

@@ -1,4 +1,5 @@
 //! Databases of older, newer and other programs, as files.
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::path::Path;
 use std::time::Duration;

@@ -14,7 +14,7 @@ use crate::database::Database;
 use crate::directory::Directory;
 use crate::github::{
     AppCredentials, BreakerSettings, Breakers, ContentLimits, CredentialsError, GitHub, GitHubError,
-    GitHubSettings,
+    GitHubSettings, MetricsObserver,
 };
 use crate::judging::Remembered;
 use crate::server::{Limits, Pressure};
@@ -142,15 +142,17 @@ fn github(layers: &Layers, settings: &Settings, database: &Database) -> Result<O
     });
     let api = GitHubSettings {
         api: settings.api_url.clone(),
+        user_agent: concat!("regressd/", env!("CARGO_PKG_VERSION")).to_owned(),
         timeout: Duration::from_secs(settings.request_timeout_seconds.max(1)),
         lease: Duration::from_secs(settings.lease_seconds.max(1)),
         limits: ContentLimits {
             a_minute: settings.content_per_minute,
             an_hour: settings.content_per_hour,
         },
+        observer: Arc::new(MetricsObserver),
     };
-    let pace = Arc::new(database.clone());
-    Ok(Some(GitHub::new(&api, credentials, &breakers, pace)?))
+    let limiter = Arc::new(database.clone());
+    Ok(Some(GitHub::new(&api, credentials, &breakers, limiter)?))
 }
 
 /// The secrets that webhooks may be signed with.

@@ -2,7 +2,7 @@
 
 use cli_kit::settings::Resolved;
 use cli_kit::{CancelToken, Failure, Format, Printer, on_interrupt};
-use snippex_store::{Location, StoreHandle};
+use snippex_store::{Location, StoreError, StoreHandle};
 
 use crate::settings::Settings;
 use crate::tell::OrTell;
@@ -31,7 +31,7 @@ impl App<'_> {
             Failure::new("there is no home folder to keep the database in")
                 .hint("name a file with --database or SNIPPEX_DATABASE")
         })?;
-        text.parse().or_tell()
+        text.parse::<Location>().map_err(StoreError::from).or_tell()
     }
 
     /// From now on the first Ctrl-C asks to stop and the second ends the process.

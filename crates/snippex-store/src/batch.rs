@@ -83,10 +83,10 @@ mod tests {
     use super::*;
     use crate::engine::{Engine, Guest, Host};
     use crate::ids::{BlockNumber, EngineId};
-    use crate::location::Location;
     use crate::result::Counts;
     use crate::run::NewRun;
     use crate::{NewBinary, StoreError};
+    use database_kit::Location;
 
     /// Tells SQLite that the disk ends after so many pages; on every connection of the pool.
     async fn limit_pages(store: &Store, pragma: &'static str) {

@@ -17,9 +17,9 @@ use tokio::runtime::{Builder, Runtime};
 use crate::batch::Batch;
 use crate::error::StoreError;
 use crate::ids::{RunId, Timestamp};
-use crate::location::Location;
 use crate::open::Store;
 use crate::run::{NewRun, RunEnd};
+use database_kit::Location;
 
 /// How often a run says that its process works when there is nothing else to write.
 pub const HEARTBEAT: Duration = Duration::from_secs(15);

@@ -3,24 +3,19 @@
 use std::io;
 use std::sync::Arc;
 
+use database_kit::{Location, LocationError, MigrationError};
 use snippex_core::codec::CodecError;
 use thiserror::Error;
 
 use crate::driver_error::DriverError;
-use crate::location::Location;
-use crate::schema;
+use crate::schema::SCHEMA;
 
 /// Why the store could not do what it was asked. [`StoreError::hint`] says what to do about it.
 #[derive(Debug, Error)]
 pub enum StoreError {
     /// The text does not say where a database is.
-    #[error("{location:?} is not a database: {reason}")]
-    BadLocation {
-        /// What was given.
-        location: String,
-        /// What is wrong with it.
-        reason: &'static str,
-    },
+    #[error(transparent)]
+    BadLocation(#[from] LocationError),
     /// There is no database, and none was to be made.
     #[error("there is no database at {location}")]
     NoDatabase {
@@ -51,7 +46,7 @@ pub enum StoreError {
     /// Written by a newer snippex.
     #[error(
         "the database {location} has schema version {found}, this snippex knows up to {}",
-        schema::LATEST
+        SCHEMA.latest()
     )]
     NewerSchema {
         /// The database.
@@ -182,7 +177,7 @@ impl StoreError {
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
-            Self::BadLocation { .. } => "give --database a file path or postgres://user@host/database",
+            Self::BadLocation(_) => "give --database a file path or postgres://user@host/database",
             Self::NoDatabase { .. } => {
                 "run `snippex extract` or `snippex check` first, or name another file with --database"
             }
@@ -291,6 +286,20 @@ impl StoreError {
                 location,
                 source,
             },
+        }
+    }
+}
+
+impl From<MigrationError> for StoreError {
+    fn from(error: MigrationError) -> Self {
+        match error {
+            MigrationError::Foreign { location } => Self::Foreign { location },
+            MigrationError::Newer { location, found, .. } => Self::NewerSchema { location, found },
+            MigrationError::Driver {
+                doing,
+                location,
+                source,
+            } => Self::of_driver(&location, doing, source),
         }
     }
 }

@@ -6,7 +6,7 @@ use sqlx::any::AnyArguments;
 use sqlx::query::Query;
 use sqlx::{Any, AnyConnection, AssertSqlSafe};
 
-use crate::dialect::Dialect;
+use database_kit::Dialect;
 
 /// Bound by the 32,766 parameters that SQLite takes and by what still gains speed.
 const MOST_ROWS: usize = 256;

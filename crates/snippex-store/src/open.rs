@@ -1,23 +1,22 @@
 //! Opening a database: the checks that must come before anything is written, and the pool.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{AnyConnection, AnyPool, ConnectOptions, Connection, Transaction};
-use tokio::time::sleep;
+use database_kit::{Dialect, Location};
+use sqlx::any::AnyPoolOptions;
+use sqlx::{AnyConnection, AnyPool, Transaction};
 
-use crate::dialect::{APPLICATION_ID, Dialect};
 use crate::error::StoreError;
-use crate::location::Location;
-use crate::schema;
+use crate::schema::SCHEMA;
 
 /// How long an operation waits for another process's lock before it gives up.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
 
-const TRY_AGAIN: Duration = Duration::from_millis(20);
+/// Who may use a new file: whom the umask lets.
+const FILE_MODE: u32 = 0o666;
 
 pub(crate) const CONNECTIONS: u32 = 4;
 
@@ -35,22 +34,12 @@ impl Store {
     /// # Errors
     /// When the place cannot be used: see the variants of [`StoreError`].
     pub async fn open(location: &Location) -> Result<Self, StoreError> {
-        if let Location::Sqlite(path) = location {
-            let file = |source| StoreError::File {
+        location
+            .create_file(FILE_MODE)
+            .map_err(|source| StoreError::File {
                 location: location.clone(),
                 source,
-            };
-            if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-                fs::create_dir_all(parent).map_err(file)?;
-            }
-            OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .open(path)
-                .map_err(file)?;
-        }
+            })?;
         Self::connect(location, "").await
     }
 
@@ -96,30 +85,17 @@ impl Store {
 
     /// With `query` behind the driver's URL.
     async fn connect(location: &Location, query: &str) -> Result<Self, StoreError> {
-        sqlx::any::install_default_drivers();
-        let failed = |source| StoreError::of_driver(location, "open", source);
-        let options: AnyConnectOptions =
-            (location.driver_url()? + query)
-                .parse()
-                .map_err(|_| StoreError::BadLocation {
-                    location: location.to_string(),
-                    reason: "the URL cannot be read",
-                })?;
-        // What goes wrong comes back as an error; logged statements would only drown it.
-        let options = options.disable_statement_logging();
-        // The pool would try again until its time is over; one connection of our own tells at once.
-        let mut first = AnyConnection::connect_with(&options).await.map_err(failed)?;
-        prepare_patiently(&mut first, location).await?;
-        first.close().await.map_err(failed)?;
+        let options = location.connect_options(query)?;
+        SCHEMA.bring_up_to_date(location, &options, BUSY_TIMEOUT).await?;
 
-        let setup = Dialect::of(location).connection_setup();
+        let setup = SCHEMA.setup.of(Dialect::of(location));
         let pool = AnyPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(BUSY_TIMEOUT)
             .after_connect(move |connection, _| Box::pin(run(connection, setup)))
             .connect_with(options)
             .await
-            .map_err(failed)?;
+            .map_err(|source| StoreError::of_driver(location, "open", source))?;
         Ok(Self {
             pool,
             location: location.clone(),
@@ -158,62 +134,7 @@ fn log_of(path: &Path) -> PathBuf {
     log.into()
 }
 
-/// SQLite does not wait when two processes turn on the write-ahead log of a new file: one is told at once that
-/// the file is busy. It tries again.
-async fn prepare_patiently(connection: &mut AnyConnection, location: &Location) -> Result<(), StoreError> {
-    let give_up = Instant::now() + BUSY_TIMEOUT;
-    loop {
-        match prepare(connection, location).await {
-            Err(StoreError::Busy { .. }) if Instant::now() < give_up => sleep(TRY_AGAIN).await,
-            answer => return answer,
-        }
-    }
-}
-
-/// Makes sure that the database is ours before anything in it is changed, then brings the schema up to date.
-async fn prepare(connection: &mut AnyConnection, location: &Location) -> Result<(), StoreError> {
-    let failed = |source| StoreError::of_driver(location, "open", source);
-    let dialect = Dialect::of(location);
-    run(connection, dialect.connection_setup())
-        .await
-        .map_err(failed)?;
-    if dialect == Dialect::Sqlite {
-        // In this order: whoever creates the tables at this moment has marked the file before.
-        if is_empty(connection).await.map_err(failed)? {
-            mark(connection).await.map_err(failed)?;
-        } else if !is_marked(connection).await.map_err(failed)? {
-            return Err(StoreError::Foreign {
-                location: location.clone(),
-            });
-        }
-    }
-    schema::migrate(connection, location).await
-}
-
 async fn run(connection: &mut AnyConnection, statements: &'static str) -> sqlx::Result<()> {
     sqlx::raw_sql(statements).execute(connection).await?;
     Ok(())
-}
-
-async fn is_marked(connection: &mut AnyConnection) -> sqlx::Result<bool> {
-    let id: i64 = sqlx::query_scalar("PRAGMA application_id")
-        .fetch_one(connection)
-        .await?;
-    Ok(id == APPLICATION_ID)
-}
-
-async fn is_empty(connection: &mut AnyConnection) -> sqlx::Result<bool> {
-    let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM sqlite_master")
-        .fetch_one(connection)
-        .await?;
-    Ok(count == 0)
-}
-
-/// Two processes may come here at once; the second one does again what is already so.
-async fn mark(connection: &mut AnyConnection) -> sqlx::Result<()> {
-    run(
-        connection,
-        "PRAGMA journal_mode = WAL; PRAGMA application_id = 1397641304",
-    )
-    .await
 }

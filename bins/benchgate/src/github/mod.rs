@@ -1,8 +1,10 @@
 //! GitHub, as far as one comment needs it. The only place that is async, and the one crossing into it.
 
-mod client;
+mod error;
 mod event;
+mod patience;
 mod sticky;
 
+pub(crate) use error::CommentError;
 pub(crate) use event::pull_request_of_event;
 pub(crate) use sticky::{Target, Written, write};

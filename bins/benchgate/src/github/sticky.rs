@@ -1,15 +1,18 @@
 //! One comment a pull request: found by a hidden marker, updated if it is there, else made.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use github_kit::{
+    BreakerSettings, Breakers, Credentials, GitHub, GitHubError, GitHubSettings, MemoryContentRate,
+    Repository, comment_room, open_pull_requests_of, put_comment,
+};
 
-use super::client::{Client, GitHubError, Request};
+use super::CommentError;
+use super::patience::Patience;
 
-/// GitHub's limit for the body of a comment, in characters; bytes are never fewer.
-const MOST_BYTES: usize = 65_536;
-/// Pages of a hundred comments that are searched.
-const MOST_PAGES: u32 = 50;
+/// For one request. The budget of all of them is the user's.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Where the comment belongs.
 #[derive(Debug, Clone)]
@@ -38,36 +41,6 @@ pub(crate) enum Written {
     NoPullRequest,
 }
 
-#[derive(Debug, Deserialize)]
-struct Comment {
-    id: u64,
-    html_url: String,
-    #[serde(default)]
-    body: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct PullRequest {
-    number: u64,
-    state: String,
-    head: Head,
-}
-
-#[derive(Debug, Deserialize)]
-struct Head {
-    sha: String,
-}
-
-#[derive(Debug, Serialize)]
-struct Body {
-    body: String,
-}
-
-/// The room that the marker leaves for the text.
-pub(crate) fn room(name: &str) -> usize {
-    MOST_BYTES - marker(name).len() - 1
-}
-
 /// The first line of the comment, which nobody sees. The name is the user's and must not end the HTML comment.
 fn marker(name: &str) -> String {
     let name: String = name
@@ -79,85 +52,86 @@ fn marker(name: &str) -> String {
 }
 
 /// Writes the comment: `text` gives it for the number of bytes there is room for.
-pub(crate) fn write(target: &Target, text: impl FnOnce(usize) -> String) -> Result<Written, GitHubError> {
+///
+/// # Errors
+/// When GitHub refuses, or does not answer within the budget.
+pub(crate) fn write(target: &Target, text: impl FnOnce(usize) -> String) -> Result<Written, CommentError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime of this thread needs no resource that a running program lacks");
-    let body = Body {
-        body: format!("{}\n{}", marker(&target.name), text(room(&target.name))),
-    };
-    runtime.block_on(write_now(target, &body))
+    let text = text(comment_room(&marker(&target.name)));
+    Ok(runtime.block_on(write_patiently(target, &text))?)
 }
 
-async fn write_now(target: &Target, body: &Body) -> Result<Written, GitHubError> {
-    let client = Client::new(&target.api, &target.token, target.patience)?;
-    let number = match (target.number, &target.commit) {
-        (Some(number), _) => number,
-        (None, Some(commit)) => match pull_request(&client, &target.repository, commit).await? {
-            Some(number) => number,
-            None => return Ok(Written::NoPullRequest),
-        },
-        (None, None) => return Ok(Written::NoPullRequest),
-    };
-    let marker = marker(&target.name);
-    if let Some(old) = find(&client, &target.repository, number, &marker).await? {
-        match update(&client, &target.repository, old.id, body).await {
-            Ok(comment) => return Ok(Written::Updated(comment.html_url)),
-            // Somebody deleted it meanwhile, or somebody else copied our marker.
-            Err(GitHubError::Refused {
-                status: 403 | 404, ..
-            }) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    let route = format!("/repos/{}/issues/{number}/comments", target.repository);
-    match client.call::<_, Comment>(Request::Post(&route, body)).await {
-        Ok(comment) => Ok(Written::Created(comment.html_url)),
-        Err(GitHubError::Network(error)) => match find(&client, &target.repository, number, &marker).await? {
-            // The answer was lost, the comment was not.
-            Some(comment) => Ok(Written::Created(comment.html_url)),
-            None => Err(GitHubError::Network(error)),
-        },
-        Err(error) => Err(error),
-    }
-}
-
-/// The open pull request that has `commit` as its head. Its list is empty in the events of forks, so it is asked for.
-async fn pull_request(client: &Client, repository: &str, commit: &str) -> Result<Option<u64>, GitHubError> {
-    let route = format!("/repos/{repository}/commits/{commit}/pulls?per_page=100");
-    let found: Vec<PullRequest> = client.call::<(), _>(Request::Get(&route)).await?;
-    let mine = |request: &&PullRequest| request.state == "open" && request.head.sha == commit;
-    Ok(found.iter().find(mine).map(|request| request.number))
-}
-
-async fn find(
-    client: &Client,
-    repository: &str,
-    number: u64,
-    marker: &str,
-) -> Result<Option<Comment>, GitHubError> {
-    for page in 1..=MOST_PAGES {
-        let route = format!("/repos/{repository}/issues/{number}/comments?per_page=100&page={page}");
-        let comments: Vec<Comment> = client.call::<(), _>(Request::Get(&route)).await?;
-        let last = comments.len() < 100;
-        let mine = |comment: &Comment| {
-            comment
-                .body
-                .as_deref()
-                .is_some_and(|body| body.starts_with(marker))
+/// Everything is done anew after a failure: a comment whose answer was lost is found, and not made twice.
+async fn write_patiently(target: &Target, text: &str) -> Result<Written, GitHubError> {
+    let github = client(target)?;
+    let repository = github.repository(&target.repository, None).await?;
+    let mut patience = Patience::of(target.patience);
+    let mut may_be_made = false;
+    loop {
+        let error = match write_once(&repository, target, text).await {
+            // It is there since the attempt of which no answer came.
+            Ok(Written::Updated(url)) if may_be_made => return Ok(Written::Created(url)),
+            Ok(written) => return Ok(written),
+            Err(error) => error,
         };
-        if let Some(comment) = comments.into_iter().find(mine) {
-            return Ok(Some(comment));
-        }
-        if last {
-            break;
-        }
+        may_be_made |= may_have_made_comment(&error);
+        patience.wait_after(error).await?;
     }
-    Ok(None)
 }
 
-async fn update(client: &Client, repository: &str, id: u64, body: &Body) -> Result<Comment, GitHubError> {
-    let route = format!("/repos/{repository}/issues/comments/{id}");
-    client.call(Request::Patch(&route, body)).await
+fn may_have_made_comment(error: &GitHubError) -> bool {
+    match error {
+        GitHubError::Network { method, .. } | GitHubError::Refused { method, .. } => {
+            *method == "POST" && error.may_have_happened()
+        }
+        _ => false,
+    }
+}
+
+fn client(target: &Target) -> Result<GitHub, GitHubError> {
+    let settings = GitHubSettings {
+        api: target.api.clone(),
+        user_agent: concat!("benchgate/", env!("CARGO_PKG_VERSION")).to_owned(),
+        timeout: REQUEST_TIMEOUT,
+        ..GitHubSettings::default()
+    };
+    // One program that writes one comment spares GitHub nothing by giving up early.
+    let breakers = Breakers::new(BreakerSettings {
+        failures: u32::MAX,
+        ..BreakerSettings::default()
+    });
+    let credentials = Credentials::Token(target.token.clone());
+    GitHub::new(
+        &settings,
+        credentials,
+        &breakers,
+        Arc::new(MemoryContentRate::default()),
+    )
+}
+
+async fn write_once(repository: &Repository, target: &Target, text: &str) -> Result<Written, GitHubError> {
+    let Some(number) = pull_request(repository, target).await? else {
+        return Ok(Written::NoPullRequest);
+    };
+    let written = put_comment(repository, number, &marker(&target.name), text).await?;
+    Ok(match written {
+        github_kit::Written::Created(url) => Written::Created(url),
+        github_kit::Written::Updated(url) | github_kit::Written::Unchanged(url) => Written::Updated(url),
+    })
+}
+
+/// The pull request that is named, else the open one that has the commit as its head. Its list is empty in the events of
+/// forks, so it is asked for.
+async fn pull_request(repository: &Repository, target: &Target) -> Result<Option<u64>, GitHubError> {
+    match (target.number, &target.commit) {
+        (Some(number), _) => Ok(Some(number)),
+        (None, Some(commit)) => {
+            let numbers = open_pull_requests_of(repository, commit).await?;
+            Ok(numbers.first().copied())
+        }
+        (None, None) => Ok(None),
+    }
 }
 
 #[cfg(test)]
@@ -167,6 +141,6 @@ mod tests {
     #[test]
     fn a_name_cannot_end_the_marker() {
         assert_eq!(marker("x --> <b>"), "<!-- benchgate: x  b -->");
-        assert!(room("benchmarks") > 65_000);
+        assert!(comment_room(&marker("benchmarks")) > 65_000);
     }
 }

@@ -2,17 +2,14 @@
 
 use std::sync::Arc;
 
+use database_kit::{LocationError, MigrationError};
+
 /// An operation on the database failed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum DatabaseError {
     /// The place cannot be understood.
-    #[error("{location:?} is not a database: {reason}")]
-    Location {
-        /// As given, without secrets.
-        location: String,
-        /// What is wrong, and what to give instead.
-        reason: &'static str,
-    },
+    #[error(transparent)]
+    Location(#[from] LocationError),
     /// The file or its folder cannot be used.
     #[error("cannot open the database {location}: {source}; name another one with --database")]
     File {
@@ -39,16 +36,6 @@ pub enum DatabaseError {
         /// The newest version that is known.
         latest: i64,
     },
-    /// The schema is older than this program and this command must not change it.
-    #[error("the database {location} has schema version {found} and needs {latest}: run regressd migrate")]
-    Outdated {
-        /// Where.
-        location: String,
-        /// Its version.
-        found: i64,
-        /// The version that is needed.
-        latest: i64,
-    },
     /// The driver's answer.
     #[error("database: {0}")]
     Driver(Arc<sqlx::Error>),
@@ -60,5 +47,25 @@ pub enum DatabaseError {
 impl From<sqlx::Error> for DatabaseError {
     fn from(error: sqlx::Error) -> Self {
         Self::Driver(Arc::new(error))
+    }
+}
+
+impl From<MigrationError> for DatabaseError {
+    fn from(error: MigrationError) -> Self {
+        match error {
+            MigrationError::Foreign { location } => Self::Foreign {
+                location: location.to_string(),
+            },
+            MigrationError::Newer {
+                location,
+                found,
+                latest,
+            } => Self::Newer {
+                location: location.to_string(),
+                found,
+                latest,
+            },
+            MigrationError::Driver { source, .. } => source.into(),
+        }
     }
 }

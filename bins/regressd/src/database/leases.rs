@@ -6,7 +6,7 @@ use sqlx::AnyConnection;
 
 use super::{Database, DatabaseError};
 use crate::domain::Moment;
-use crate::github::{LeaseError, Leases};
+use crate::github::{Leases, SharedStateError};
 
 impl Leases for Database {
     async fn acquire(
@@ -14,7 +14,7 @@ impl Leases for Database {
         name: &str,
         holder: &str,
         life: Duration,
-    ) -> Result<Option<Duration>, LeaseError> {
+    ) -> Result<Option<Duration>, SharedStateError> {
         let (name, holder) = (name.to_owned(), holder.to_owned());
         let acquired = self.write(move |connection| {
             let (name, holder) = (name.clone(), holder.clone());
@@ -30,7 +30,7 @@ impl Leases for Database {
         acquired.await.map_err(failed)
     }
 
-    async fn release(&self, name: &str, holder: &str) -> Result<(), LeaseError> {
+    async fn release(&self, name: &str, holder: &str) -> Result<(), SharedStateError> {
         let (name, holder) = (name.to_owned(), holder.to_owned());
         let released = self.write(move |connection| {
             let (name, holder) = (name.clone(), holder.clone());
@@ -40,8 +40,8 @@ impl Leases for Database {
     }
 }
 
-fn failed(error: DatabaseError) -> LeaseError {
-    LeaseError(Box::new(error))
+fn failed(error: DatabaseError) -> SharedStateError {
+    SharedStateError(Box::new(error))
 }
 
 async fn take(

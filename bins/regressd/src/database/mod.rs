@@ -4,10 +4,7 @@
 //! read with, [`Database::write`] runs a few of them in a transaction that is committed together with whatever else is
 //! being written (see `writer`).
 
-mod dialect;
 mod error;
-mod location;
-mod migrate;
 mod writer;
 
 pub mod audit;
@@ -22,21 +19,24 @@ pub mod pull_requests;
 pub mod repositories;
 pub mod retention;
 pub mod runs;
+mod schema;
 pub mod streams;
 pub mod tokens;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-pub use dialect::Dialect;
+pub use database_kit::{Dialect, Location};
 pub use error::DatabaseError;
-pub use location::Location;
-pub use migrate::LATEST;
-use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+pub use schema::LATEST;
+use schema::SCHEMA;
+use sqlx::any::AnyPoolOptions;
 use sqlx::pool::PoolConnection;
-use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions, Connection};
+use sqlx::{Any, AnyConnection, AnyPool};
 use writer::Writer;
 pub use writer::Written;
 
+/// The file may hold the results of private repositories: nobody else reads it.
+const FILE_MODE: u32 = 0o600;
 /// How long an operation waits for a connection or a lock.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Connections that read.
@@ -121,65 +121,14 @@ impl Database {
 /// # Errors
 /// When the place cannot be used.
 pub async fn migrate(location: &Location) -> Result<i64, DatabaseError> {
-    if let Location::Sqlite(path) = location {
-        create_file(path).map_err(|source| DatabaseError::File {
+    location
+        .create_file(FILE_MODE)
+        .map_err(|source| DatabaseError::File {
             location: location.to_string(),
             source: source.into(),
         })?;
-    }
-    let options = options(location)?;
-    let give_up = Instant::now() + PATIENCE;
-    loop {
-        let mut connection = AnyConnection::connect_with(&options).await?;
-        let setup = Dialect::of(location).connection_setup();
-        sqlx::raw_sql(setup).execute(&mut connection).await?;
-        match migrate::migrate(&mut connection, location).await {
-            // SQLite does not wait when two processes turn on the write-ahead log of a new file.
-            Err(DatabaseError::Driver(error)) if is_busy(&error) && Instant::now() < give_up => {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-            answer => {
-                connection.close().await?;
-                return answer;
-            }
-        }
-    }
-}
-
-/// The file may hold the results of private repositories: nobody else reads it.
-fn create_file(path: &std::path::Path) -> std::io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt;
-    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        std::fs::create_dir_all(parent)?;
-    }
-    std::fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)?;
-    Ok(())
-}
-
-fn is_busy(error: &sqlx::Error) -> bool {
-    let code = error
-        .as_database_error()
-        .and_then(sqlx::error::DatabaseError::code);
-    code.is_some_and(|code| code == "5" || code == "261" || code == "517")
-}
-
-fn options(location: &Location) -> Result<AnyConnectOptions, DatabaseError> {
-    sqlx::any::install_default_drivers();
-    let options: AnyConnectOptions = location
-        .driver_url()?
-        .parse()
-        .map_err(|_| DatabaseError::Location {
-            location: location.to_string(),
-            reason: "the URL cannot be read",
-        })?;
-    // What goes wrong comes back as an error; logged statements would only drown it.
-    Ok(options.disable_statement_logging())
+    let options = location.connect_options("")?;
+    Ok(SCHEMA.bring_up_to_date(location, &options, PATIENCE).await?)
 }
 
 async fn pool(location: &Location, connections: u32) -> Result<AnyPool, DatabaseError> {
@@ -191,13 +140,13 @@ async fn pool(location: &Location, connections: u32) -> Result<AnyPool, Database
         .test_before_acquire(dialect == Dialect::Postgres)
         .after_connect(move |connection, _| {
             Box::pin(async move {
-                sqlx::raw_sql(dialect.connection_setup())
+                sqlx::raw_sql(SCHEMA.setup.of(dialect))
                     .execute(connection)
                     .await?;
                 Ok(())
             })
         })
-        .connect_with(options(location)?)
+        .connect_with(location.connect_options("")?)
         .await?;
     Ok(pool)
 }

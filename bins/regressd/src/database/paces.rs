@@ -1,21 +1,21 @@
-//! When content was made on GitHub, shared by all processes on this database: see [`crate::github::Pace`].
+//! When content was made on GitHub, shared by all processes on this database: see [`ContentRateLimiter`].
 
 use futures_util::future::BoxFuture;
 use sqlx::AnyConnection;
 
 use super::Database;
 use crate::domain::Moment;
-use crate::github::{ContentLimits, LeaseError, Pace, place};
+use crate::github::{ContentLimits, ContentRateLimiter, SharedStateError, reserve_request};
 
-impl Pace for Database {
+impl ContentRateLimiter for Database {
     fn take(
         &self,
         installation: u64,
         limits: ContentLimits,
-    ) -> BoxFuture<'_, Result<Option<u64>, LeaseError>> {
+    ) -> BoxFuture<'_, Result<Option<u64>, SharedStateError>> {
         Box::pin(async move {
             let taken = self.write(move |connection| Box::pin(take(connection, installation, limits)));
-            taken.await.map_err(|error| LeaseError(Box::new(error)))
+            taken.await.map_err(|error| SharedStateError(Box::new(error)))
         })
     }
 }
@@ -35,7 +35,7 @@ async fn take(
         .fetch_one(&mut *connection)
         .await?;
     let mut made: Vec<i64> = serde_json::from_str(&text).unwrap_or_default();
-    let wait = place(&mut made, limits, Moment::now().0);
+    let wait = reserve_request(&mut made, limits, Moment::now().0);
     if wait.is_none() {
         let text = serde_json::to_string(&made).unwrap_or_default();
         sqlx::query("UPDATE paces SET made = $1 WHERE installation = $2")

@@ -9,15 +9,14 @@ use std::fmt::Write as _;
 use regress_core::detect::VerdictKind;
 use regress_report::benchmarks::{Outcome, Report, Row, markdown};
 
-use super::check_run::{Annotation, Conclusion};
-use super::sparkline;
+use super::{Annotation, Conclusion, sparkline};
 
 /// Rows of which the course is drawn.
-const MOST_COURSES: usize = 20;
+const MAX_COURSES: usize = 20;
 /// Values that a course shows.
-const MOST_VALUES: usize = 40;
+const MAX_VALUES: usize = 40;
 /// Findings that are shown.
-const MOST_FINDINGS: usize = 20;
+const MAX_FINDINGS: usize = 20;
 
 /// What is said beside the report.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -69,9 +68,9 @@ fn is_changed(row: &&Row) -> bool {
 /// The course of each changed benchmark, oldest value first and this run's last.
 fn courses(report: &Report) -> String {
     let mut out = String::new();
-    for row in report.rows.iter().filter(is_changed).take(MOST_COURSES) {
+    for row in report.rows.iter().filter(is_changed).take(MAX_COURSES) {
         let values: Vec<f64> = row.history.iter().copied().chain(row.after).collect();
-        let line = sparkline(&values, MOST_VALUES);
+        let line = sparkline(&values, MAX_VALUES);
         if !line.is_empty() {
             let _ = writeln!(out, "| {} | {line} |", markdown::escape(&row.name));
         }
@@ -84,7 +83,7 @@ fn courses(report: &Report) -> String {
 
 fn findings(findings: &[String]) -> String {
     let mut out = String::new();
-    for finding in findings.iter().take(MOST_FINDINGS) {
+    for finding in findings.iter().take(MAX_FINDINGS) {
         let short: String = finding.chars().take(300).collect();
         let _ = writeln!(out, "- {}", markdown::escape(&short));
     }

@@ -6,12 +6,7 @@ use std::future::Future;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::GitHubError;
-
-/// The store of leases failed.
-#[derive(Debug, thiserror::Error)]
-#[error("the lease cannot be read or written")]
-pub struct LeaseError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+use super::{GitHubError, SharedStateError};
 
 /// Leases that end by themselves: whoever dies holding one blocks the others only until then.
 ///
@@ -24,10 +19,10 @@ pub trait Leases: Send + Sync {
         name: &str,
         holder: &str,
         life: Duration,
-    ) -> impl Future<Output = Result<Option<Duration>, LeaseError>> + Send;
+    ) -> impl Future<Output = Result<Option<Duration>, SharedStateError>> + Send;
 
     /// Gives `name` back, if `holder` still has it.
-    fn release(&self, name: &str, holder: &str) -> impl Future<Output = Result<(), LeaseError>> + Send;
+    fn release(&self, name: &str, holder: &str) -> impl Future<Output = Result<(), SharedStateError>> + Send;
 }
 
 /// Leases of one process.
@@ -46,7 +41,7 @@ impl Leases for MemoryLeases {
         name: &str,
         holder: &str,
         life: Duration,
-    ) -> Result<Option<Duration>, LeaseError> {
+    ) -> Result<Option<Duration>, SharedStateError> {
         let mut leases = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         if let Some((_, until)) = leases.get(name).filter(|(_, until)| *until > now) {
@@ -56,7 +51,7 @@ impl Leases for MemoryLeases {
         Ok(None)
     }
 
-    async fn release(&self, name: &str, holder: &str) -> Result<(), LeaseError> {
+    async fn release(&self, name: &str, holder: &str) -> Result<(), SharedStateError> {
         let mut leases = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if leases.get(name).is_some_and(|(of, _)| of == holder) {
             leases.remove(name);

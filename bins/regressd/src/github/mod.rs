@@ -1,47 +1,37 @@
-//! GitHub, as an app: authenticated, patient, and never twice.
+//! What the service says on GitHub, and who may say it.
 //!
 //! ```text
-//! comment | check_run | tracking_issue | pull_requests      what is said where
-//!                       client                              tokens, limits, breaker, repeating what is safe
-//!                     transport                             one request, one answer
+//! content | sparkline      the words of a comment, a check run, an issue
+//!       leased             one worker at a time writes each of them
+//!     github_kit           GitHub as an app: tokens, limits, breaker, what is repeated
 //! ```
 //!
-//! Nothing here sleeps for long: when GitHub asks to wait, or does not answer, [`GitHubError::again`] says when the
-//! job should be taken up again, and the job table does the waiting. Nothing here judges benchmarks or reads the
-//! database; what must be serialised or counted across processes goes through [`Leases`] and [`Pace`].
+//! Nothing here judges benchmarks or reads the database; what must be serialised or counted across processes goes through
+//! [`Leases`] and [`ContentRateLimiter`].
 
-mod breaker;
-mod check_run;
-mod client;
-mod comment;
 mod content;
-mod credentials;
-mod error;
 mod lease;
-mod limits;
-mod marker;
-mod pace;
+mod leased;
+mod observer;
 mod pull_requests;
-mod repository;
-mod rerun;
 mod sparkline;
-mod tokens;
-mod tracking_issue;
-mod transport;
 
-pub use breaker::{Breaker, BreakerSettings, BreakerState, Breakers};
-pub use check_run::{Annotation, CheckRun, CheckState, Conclusion, put_check_run};
-pub use client::{GitHub, GitHubSettings};
-pub use comment::{Written, comment_room, put_comment};
 pub use content::{Badge, Extras, annotations, comment_text, conclusion};
-pub use credentials::{AppCredentials, CredentialsError};
-pub use error::{Again, GitHubError};
-pub use lease::{LeaseError, Leases, MemoryLeases};
-pub use marker::marker;
-pub(crate) use pace::place;
-pub use pace::{ContentLimits, MemoryPace, Pace};
+pub(crate) use github_kit::reserve_request;
+pub use github_kit::{
+    Again, Annotation, AppCredentials, Breaker, BreakerSettings, BreakerState, Breakers, CheckRun,
+    CheckState, Conclusion, ContentLimits, ContentRateLimiter, CredentialsError, GitHub, GitHubError,
+    GitHubSettings, IssueChange, MemoryContentRate, Repository, SharedStateError, TrackingIssue, Written,
+    comment_room, rerun_workflow,
+};
+pub use lease::{Leases, MemoryLeases};
+pub use leased::{put_check_run, put_comment, put_tracking_issue};
+pub use observer::MetricsObserver;
 pub use pull_requests::pull_requests_of;
-pub use repository::Repository;
-pub use rerun::rerun_workflow;
 pub use sparkline::sparkline;
-pub use tracking_issue::{IssueChange, TrackingIssue, put_tracking_issue};
+
+/// The hidden first line by which our comments and issues are found again.
+#[must_use]
+pub fn marker(kind: &str, parts: &[&str]) -> String {
+    github_kit::hidden_marker("regressd", kind, parts)
+}

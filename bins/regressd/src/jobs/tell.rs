@@ -110,8 +110,8 @@ pub(super) async fn check(state: &AppState, job: &Job) -> Result<(), Failure> {
     let head = CommitSha::new(&about.commit).map_err(|error| Failure::Never(error.to_string()))?;
     if known.config.notifications.check_run {
         let check = match parts.first() {
-            Some(first) => judged(state, &known, head.clone(), &parts, first.run.id.0),
-            None => awaited(head.clone()),
+            Some(first) => judged(state, &known, &head, &parts, first.run.id.0),
+            None => awaited(&head),
         };
         let number = put_check_run(&remote, &state.database, &check).await?;
         tracing::info!(number, commit = %about.commit, "the check run is written");
@@ -124,9 +124,9 @@ pub(super) async fn check(state: &AppState, job: &Job) -> Result<(), Failure> {
     Ok(())
 }
 
-fn awaited(head: CommitSha) -> CheckRun {
+fn awaited(head: &CommitSha) -> CheckRun {
     CheckRun {
-        head,
+        head: head.to_string(),
         name: CHECK_NAME.to_owned(),
         state: CheckState::InProgress,
         title: "Results are awaited".to_owned(),
@@ -136,7 +136,7 @@ fn awaited(head: CommitSha) -> CheckRun {
     }
 }
 
-fn judged(state: &AppState, known: &Known, head: CommitSha, parts: &[Part], run: i64) -> CheckRun {
+fn judged(state: &AppState, known: &Known, head: &CommitSha, parts: &[Part], run: i64) -> CheckRun {
     let report = report(parts, "Benchmarks", threshold(state, known));
     let extras = extras(state, known, run);
     let concluded = match conclusion(report.outcome) {
@@ -144,7 +144,7 @@ fn judged(state: &AppState, known: &Known, head: CommitSha, parts: &[Part], run:
         other => other,
     };
     CheckRun {
-        head,
+        head: head.to_string(),
         name: CHECK_NAME.to_owned(),
         state: CheckState::Completed(concluded),
         title: report.summary.clone(),

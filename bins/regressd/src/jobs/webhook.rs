@@ -32,7 +32,7 @@ pub(super) async fn act(state: &AppState, job: &Job) -> Result<(), Failure> {
     let event: Event = serde_json::from_str(&delivery.payload)?;
     tracing::info!(event = event.name(), delivery = %delivery.id, "acting on a webhook");
     let correlation = job.correlation.clone();
-    let app = state.github.as_ref().map(crate::github::GitHub::app_id);
+    let app = state.github.as_ref().and_then(crate::github::GitHub::app_id);
     let touched = repository_of(&event).cloned();
     state
         .database

@@ -19,7 +19,7 @@ fn check(annotations: usize, state: CheckState) -> CheckRun {
         message: "slower".to_owned(),
     };
     CheckRun {
-        head: CommitSha::new(HEAD).unwrap(),
+        head: HEAD.to_owned(),
         name: "benchmarks".to_owned(),
         state,
         title: "1 of 5 is slower".to_owned(),
@@ -62,7 +62,9 @@ async fn a_lost_answer_adds_no_annotation_twice() {
     let (fake, repository) = start().await;
     let leases = MemoryLeases::default();
     let judged = check(70, CheckState::Completed(Conclusion::Failure));
-    pull_requests_of(&repository, &judged.head).await.unwrap();
+    pull_requests_of(&repository, &CommitSha::new(HEAD).unwrap())
+        .await
+        .unwrap();
     fake.trouble(first_write(TroubleKind::LostAnswers));
     put_check_run(&repository, &leases, &judged).await.unwrap_err();
     tokio::time::sleep(std::time::Duration::from_millis(2100)).await;

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use regressd::domain::{CommitSha, PullNumber};
 use regressd::fake_github::{FakeSettings, Trouble, TroubleKind};
 use regressd::github::{
-    Again, BreakerState, GitHub, GitHubError, GitHubSettings, MemoryLeases, MemoryPace, Repository, marker,
-    pull_requests_of, put_comment,
+    Again, BreakerState, GitHub, GitHubError, GitHubSettings, MemoryContentRate, MemoryLeases, Repository,
+    marker, pull_requests_of, put_comment,
 };
 
 use crate::set_up::{HEAD, NAME, client, fake, name, once, settings, start};
@@ -149,8 +149,8 @@ async fn an_answer_that_is_no_answer_is_an_error_that_says_so() {
         || regressd::github::AppCredentials::new(1, crate::set_up::KEY.pem().as_bytes()).unwrap();
     let breakers = regressd::github::Breakers::default();
     let new = |settings: &GitHubSettings| {
-        let pace = Arc::new(MemoryPace::default());
-        GitHub::new(settings, credentials(), &breakers, pace)
+        let limiter = Arc::new(MemoryContentRate::default());
+        GitHub::new(settings, credentials(), &breakers, limiter)
     };
     for api in ["ftp://example.org", "not an address", "http://"] {
         api.clone_into(&mut settings.api);

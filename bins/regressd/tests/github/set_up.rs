@@ -6,7 +6,7 @@ use std::time::Duration;
 use regressd::domain::RepoName;
 use regressd::fake_github::{FakeGitHub, FakeSettings, Pull, SigningKey, Trouble, TroubleKind, signing_key};
 use regressd::github::{
-    AppCredentials, BreakerSettings, Breakers, GitHub, GitHubSettings, MemoryPace, Repository,
+    AppCredentials, BreakerSettings, Breakers, GitHub, GitHubSettings, MemoryContentRate, Repository,
 };
 
 pub(crate) const NAME: &str = "octo/app";
@@ -53,7 +53,13 @@ pub(crate) fn client(settings: &GitHubSettings) -> GitHub {
         pause: Duration::from_millis(300),
         longest_pause: Duration::from_millis(600),
     });
-    GitHub::new(settings, credentials, &breakers, Arc::new(MemoryPace::default())).unwrap()
+    GitHub::new(
+        settings,
+        credentials,
+        &breakers,
+        Arc::new(MemoryContentRate::default()),
+    )
+    .unwrap()
 }
 
 pub(crate) async fn start() -> (FakeGitHub, Repository) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use regressd::domain::CommitSha;
 use regressd::fake_github::{FakeGitHub, FakeSettings, TroubleKind, signing_key};
 use regressd::github::{
-    AppCredentials, Breakers, GitHub, GitHubError, MemoryPace, Repository, pull_requests_of,
+    AppCredentials, Breakers, GitHub, GitHubError, MemoryContentRate, Repository, pull_requests_of,
 };
 
 use crate::set_up::{HEAD, client, fake, name, once, settings, start};
@@ -85,8 +85,8 @@ async fn strangers_are_turned_away() {
     let settings = settings(&fake);
     let with = |app, pem: &str| {
         let credentials = AppCredentials::new(app, pem.as_bytes()).unwrap();
-        let pace = Arc::new(MemoryPace::default());
-        GitHub::new(&settings, credentials, &Breakers::default(), pace).unwrap()
+        let limiter = Arc::new(MemoryContentRate::default());
+        GitHub::new(&settings, credentials, &Breakers::default(), limiter).unwrap()
     };
     let stranger = signing_key("stranger");
     let forged = with(12345, stranger.pem());
@@ -99,10 +99,7 @@ async fn strangers_are_turned_away() {
     assert!(other_app.check_authentication().await.is_err());
     let ours = client(&settings);
     ours.check_authentication().await.unwrap();
-    let error = ours
-        .repository(&"some/where".parse().unwrap(), None)
-        .await
-        .unwrap_err();
+    let error = ours.repository("some/where", None).await.unwrap_err();
     assert!(matches!(error, GitHubError::NotInstalled { .. }), "{error}");
     assert!(AppCredentials::new(1, b"-----BEGIN JUNK-----").is_err());
 }

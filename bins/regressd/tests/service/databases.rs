@@ -8,7 +8,7 @@ use regressd::database::runs::{self, NewRun, RunId};
 use regressd::database::streams::{self, SeriesName, StreamId};
 use regressd::database::{Database, deliveries, repositories, retention};
 use regressd::domain::{Moment, RepoName};
-use regressd::github::{ContentLimits, Leases as _, Pace as _};
+use regressd::github::{ContentLimits, ContentRateLimiter as _, Leases as _};
 
 use crate::place::Place;
 

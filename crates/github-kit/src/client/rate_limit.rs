@@ -7,26 +7,33 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use super::locked;
+
 /// The first wait when GitHub does not say how long.
-const UNSAID: Duration = Duration::from_secs(60);
+const FIRST_UNSPECIFIED_WAIT: Duration = Duration::from_secs(60);
 /// The longest wait that is believed: limits are of an hour.
-const LONGEST: Duration = Duration::from_secs(3700);
+const MAX_WAIT: Duration = Duration::from_secs(3700);
 
 /// What an answer asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(super) enum RequestedWait {
     /// Nothing.
-    Nothing,
+    None,
     /// To wait this long.
-    Wait(Duration),
+    For(Duration),
     /// To wait, without saying how long.
-    WaitUnsaid,
+    Unspecified,
 }
 
 /// Reads a status, its headers and, for limits that come in words only, its message.
-pub(super) fn asked(status: u16, header: impl Fn(&str) -> Option<i64>, message: &str, now: i64) -> Asked {
+pub(super) fn requested_wait(
+    status: u16,
+    header: impl Fn(&str) -> Option<i64>,
+    message: &str,
+    now: i64,
+) -> RequestedWait {
     if status != 403 && status != 429 {
-        return Asked::Nothing;
+        return RequestedWait::None;
     }
     let seconds = header("retry-after").or_else(|| {
         let used_up = header("x-ratelimit-remaining") == Some(0);
@@ -36,48 +43,56 @@ pub(super) fn asked(status: u16, header: impl Fn(&str) -> Option<i64>, message: 
             .map(|reset| reset.saturating_sub(now).saturating_add(1))
     });
     match seconds {
-        Some(seconds) => Asked::Wait(
-            Duration::from_secs(u64::try_from(seconds).unwrap_or(0)).clamp(Duration::from_secs(1), LONGEST),
+        Some(seconds) => RequestedWait::For(
+            Duration::from_secs(u64::try_from(seconds).unwrap_or(0)).clamp(Duration::from_secs(1), MAX_WAIT),
         ),
-        None if status == 429 || message.to_lowercase().contains("rate limit") => Asked::WaitUnsaid,
-        None => Asked::Nothing,
+        None if status == 429 || message.to_lowercase().contains("rate limit") => RequestedWait::Unspecified,
+        None => RequestedWait::None,
     }
 }
 
 /// Until when nothing is asked, by installation. GitHub bans those who go on asking.
 #[derive(Debug, Default)]
-pub(super) struct Waits {
+pub(super) struct RequestedWaits {
     of: Mutex<HashMap<Option<u64>, Wait>>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Wait {
     until: Instant,
-    unsaid: u32,
+    unspecified: u32,
 }
 
-impl Waits {
+impl RequestedWaits {
     /// How long `installation` still has to wait.
     pub(super) fn left(&self, installation: Option<u64>, now: Instant) -> Option<Duration> {
-        let waits = self.of.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let waits = locked(&self.of);
         let left = waits.get(&installation)?.until.saturating_duration_since(now);
         (!left.is_zero()).then_some(left)
     }
 
     /// Notes what an answer asked for and gives the wait.
-    pub(super) fn note(&self, installation: Option<u64>, asked: Asked, now: Instant) -> Option<Duration> {
-        let mut waits = self.of.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let unsaid = waits.get(&installation).map_or(0, |wait| wait.unsaid);
-        let (wait, unsaid) = match asked {
-            Asked::Nothing => {
+    pub(super) fn note(
+        &self,
+        installation: Option<u64>,
+        asked: RequestedWait,
+        now: Instant,
+    ) -> Option<Duration> {
+        let mut waits = locked(&self.of);
+        let unspecified = waits.get(&installation).map_or(0, |wait| wait.unspecified);
+        let (wait, unspecified) = match asked {
+            RequestedWait::None => {
                 waits.remove(&installation);
                 return None;
             }
-            Asked::Wait(wait) => (wait, unsaid),
-            Asked::WaitUnsaid => ((UNSAID * (1 << unsaid.min(5))).min(LONGEST), unsaid + 1),
+            RequestedWait::For(wait) => (wait, unspecified),
+            RequestedWait::Unspecified => (
+                (FIRST_UNSPECIFIED_WAIT * (1 << unspecified.min(5))).min(MAX_WAIT),
+                unspecified + 1,
+            ),
         };
         let until = now + wait;
-        waits.insert(installation, Wait { until, unsaid });
+        waits.insert(installation, Wait { until, unspecified });
         Some(wait)
     }
 }
@@ -86,19 +101,19 @@ impl Waits {
 mod tests {
     use super::*;
 
-    fn of(status: u16, headers: &[(&str, i64)], message: &str) -> Asked {
+    fn of(status: u16, headers: &[(&str, i64)], message: &str) -> RequestedWait {
         let header = |name: &str| {
             headers
                 .iter()
                 .find(|(key, _)| *key == name)
                 .map(|(_, value)| *value)
         };
-        asked(status, header, message, 1_000)
+        requested_wait(status, header, message, 1_000)
     }
 
     #[test]
     fn waits_are_those_that_github_asks_for() {
-        let seconds = |seconds| Asked::Wait(Duration::from_secs(seconds));
+        let seconds = |seconds| RequestedWait::For(Duration::from_secs(seconds));
         assert_eq!(
             of(403, &[("retry-after", 7), ("x-ratelimit-reset", 9)], ""),
             seconds(7)
@@ -117,31 +132,31 @@ mod tests {
                 &[("x-ratelimit-remaining", 9), ("x-ratelimit-reset", 1_030)],
                 ""
             ),
-            Asked::Nothing
+            RequestedWait::None
         );
         assert_eq!(
             of(403, &[("x-ratelimit-remaining", 0), ("x-ratelimit-reset", 5)], ""),
             seconds(1)
         );
         assert_eq!(of(403, &[("retry-after", i64::MAX)], ""), seconds(3700));
-        assert_eq!(of(429, &[], ""), Asked::WaitUnsaid);
+        assert_eq!(of(429, &[], ""), RequestedWait::Unspecified);
         assert_eq!(
             of(403, &[], "You have exceeded a secondary rate limit"),
-            Asked::WaitUnsaid
+            RequestedWait::Unspecified
         );
         assert_eq!(
             of(403, &[], "Resource not accessible by integration"),
-            Asked::Nothing
+            RequestedWait::None
         );
-        assert_eq!(of(500, &[("retry-after", 7)], ""), Asked::Nothing);
+        assert_eq!(of(500, &[("retry-after", 7)], ""), RequestedWait::None);
     }
 
     #[test]
-    fn unsaid_waits_double_until_an_answer_comes() {
-        let (waits, now) = (Waits::default(), Instant::now());
+    fn unspecified_waits_double_until_an_answer_comes() {
+        let (waits, now) = (RequestedWaits::default(), Instant::now());
         let note = |asked| waits.note(Some(1), asked, now).map(|wait| wait.as_secs());
         assert_eq!(
-            [note(Asked::WaitUnsaid), note(Asked::WaitUnsaid)],
+            [note(RequestedWait::Unspecified), note(RequestedWait::Unspecified)],
             [Some(60), Some(120)]
         );
         assert_eq!(
@@ -154,7 +169,7 @@ mod tests {
             Some(Duration::from_secs(1))
         );
         assert_eq!(waits.left(Some(1), now + Duration::from_secs(120)), None);
-        note(Asked::Nothing);
-        assert_eq!(note(Asked::WaitUnsaid), Some(60));
+        note(RequestedWait::None);
+        assert_eq!(note(RequestedWait::Unspecified), Some(60));
     }
 }

@@ -1,22 +1,19 @@
 //! One comment a pull request: found by a hidden marker, updated if it is there, else made.
 //!
-//! It is never made twice. Only the holder of the pull request's lease acts, and looks for the marker first. Whoever
-//! is killed, or gets no answer, between sending the comment and knowing that it is there leaves the lease to end by
-//! itself; by then GitHub has made the comment or never will, and the next worker finds it or makes it.
+//! It is not made twice by one who waits, after a failure that [may have
+//! happened](GitHubError::may_have_happened), until GitHub has made the comment or never will, and calls again: the
+//! marker is looked for first. Two who write at the same moment are kept apart by the program.
 
 use serde::Deserialize;
 use serde_json::json;
 
-use super::Repository;
-use super::client::Repeat;
-use super::lease::holding;
-use super::{GitHubError, Leases};
-use crate::domain::PullNumber;
+use crate::client::Repeat;
+use crate::{GitHubError, Repository};
 
 /// GitHub takes fewer than 65,536 characters; bytes are never fewer than characters.
-const MOST_BYTES: usize = 65_535;
+const MAX_BYTES: usize = 65_535;
 /// Pages of a hundred comments that are searched.
-const MOST_PAGES: u32 = 50;
+const MAX_PAGES: u32 = 50;
 
 /// What was done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +27,7 @@ pub enum Written {
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Comment {
+pub(crate) struct Comment {
     id: u64,
     html_url: String,
     #[serde(default)]
@@ -42,54 +39,44 @@ pub(super) struct Comment {
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Author {
-    pub(super) id: u64,
+pub(crate) struct Author {
+    pub(crate) id: u64,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct User {
+pub(crate) struct User {
     #[serde(rename = "type", default)]
-    pub(super) kind: String,
+    pub(crate) kind: String,
 }
 
 /// Whether something was written by our app. Anybody can copy a marker; nobody else can change our comment, nor we
-/// theirs. Old enterprise servers do not say which app wrote something, only that some app did.
-pub(super) fn is_ours(app: u64, author: Option<&Author>, user: Option<&User>) -> bool {
-    match author {
-        Some(author) => author.id == app,
-        None => user.is_some_and(|user| user.kind == "Bot"),
+/// theirs. Old enterprise servers do not say which app wrote something, only that some app did. The owner of a token does
+/// not know who that is: what may not be changed shows when it is tried.
+pub(crate) fn is_ours(app: Option<u64>, author: Option<&Author>, user: Option<&User>) -> bool {
+    match (app, author) {
+        (None, _) => true,
+        (Some(app), Some(author)) => author.id == app,
+        (Some(_), None) => user.is_some_and(|user| user.kind == "Bot"),
     }
 }
 
 /// The bytes that `marker` leaves for the text of a comment.
 #[must_use]
 pub fn comment_room(marker: &str) -> usize {
-    MOST_BYTES - marker.len() - 1
+    MAX_BYTES - marker.len() - 1
 }
 
 /// Makes `text` the comment of pull request `number` that is known by `marker`.
 ///
 /// # Errors
-/// When GitHub refuses, asks to wait, or does not answer, or another worker is at it.
-pub async fn put_comment<L: Leases>(
+/// When GitHub refuses, asks to wait, or does not answer.
+pub async fn put_comment(
     repository: &Repository,
-    leases: &L,
-    number: PullNumber,
+    number: u64,
     marker: &str,
     text: &str,
 ) -> Result<Written, GitHubError> {
     let body = format!("{marker}\n{}", cut(text, comment_room(marker)));
-    let name = format!("comment:{}:{number}", repository.name());
-    let life = repository.github().lease();
-    holding(leases, &name, life, put(repository, number, marker, &body)).await
-}
-
-async fn put(
-    repository: &Repository,
-    number: PullNumber,
-    marker: &str,
-    body: &str,
-) -> Result<Written, GitHubError> {
     if let Some(old) = find(repository, number, marker).await? {
         // GitHub may store line feeds as it likes.
         let same = old
@@ -107,6 +94,8 @@ async fn put(
             Ok(comment) => return Ok(Written::Updated(comment.html_url)),
             // Somebody deleted it meanwhile.
             Err(error) if error.is_status(&[404, 410]) => {}
+            // Somebody else copied the marker.
+            Err(error) if error.is_status(&[403]) && repository.github().app_id().is_none() => {}
             Err(error) => return Err(error),
         }
     }
@@ -115,37 +104,25 @@ async fn put(
     Ok(Written::Created(comment.html_url))
 }
 
-async fn find(
-    repository: &Repository,
-    number: PullNumber,
-    marker: &str,
-) -> Result<Option<Comment>, GitHubError> {
+async fn find(repository: &Repository, number: u64, marker: &str) -> Result<Option<Comment>, GitHubError> {
     let app = repository.github().app_id();
-    for page in 1..=MOST_PAGES {
-        let route = format!("/issues/{number}/comments?per_page=100&page={page}");
-        let comments: Vec<Comment> = repository.get(&route).await?;
-        let last = comments.len() < 100;
-        let mine = comments.into_iter().find(|comment| {
-            let marked = comment
-                .body
-                .as_deref()
-                .is_some_and(|body| body.starts_with(marker));
-            marked
-                && is_ours(
-                    app,
-                    comment.performed_via_github_app.as_ref(),
-                    comment.user.as_ref(),
-                )
-        });
-        if mine.is_some() || last {
-            return Ok(mine);
-        }
-    }
-    Ok(None)
+    let route = format!("/issues/{number}/comments");
+    let is_mine = |comment: &Comment| {
+        comment
+            .body
+            .as_deref()
+            .is_some_and(|body| body.starts_with(marker))
+            && is_ours(
+                app,
+                comment.performed_via_github_app.as_ref(),
+                comment.user.as_ref(),
+            )
+    };
+    repository.find_in_pages(&route, MAX_PAGES, is_mine).await
 }
 
 /// The last guard: the text fits, whoever made it.
-pub(super) fn cut(text: &str, room: usize) -> &str {
+pub(crate) fn cut(text: &str, room: usize) -> &str {
     let mut end = room.min(text.len());
     while !text.is_char_boundary(end) {
         end -= 1;

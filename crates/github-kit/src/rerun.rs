@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::GitHubError;
-use super::Repository;
+use crate::{GitHubError, Repository};
 
 /// How long to wait for a workflow run to end.
 const STILL_GOING: Duration = Duration::from_secs(30);

@@ -6,39 +6,28 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use tokio::sync::Mutex as AsyncMutex;
 
-use super::GitHubError;
+use super::Caller;
+use crate::GitHubError;
 
 /// Installation tokens live an hour and are replaced five minutes before.
 const EARLY: Duration = Duration::from_secs(300);
 
-/// Whose token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Caller {
-    /// The app itself.
-    App,
-    /// The app where it is installed.
-    Installation(u64),
-}
-
-impl Caller {
-    pub(super) fn installation(self) -> Option<u64> {
-        match self {
-            Self::App => None,
-            Self::Installation(id) => Some(id),
-        }
-    }
+/// A token that was made.
+pub(super) struct Token {
+    pub(super) text: String,
+    /// How long GitHub takes it.
+    pub(super) life: Duration,
 }
 
 #[derive(Clone)]
-struct Token {
+struct KeptToken {
     text: Arc<str>,
     until: Instant,
 }
 
-type Slot = Arc<AsyncMutex<Option<Token>>>;
+type Slot = Arc<AsyncMutex<Option<KeptToken>>>;
 
 /// The tokens in use. They never show in logs.
 #[derive(Default)]
@@ -58,22 +47,22 @@ impl Tokens {
         Arc::clone(slots.entry(caller).or_default())
     }
 
-    /// The token of `caller`; made by `make` (text and remaining life) if there is none that lasts.
+    /// The token of `caller`; made by `make` if there is none that lasts.
     pub(super) async fn get(
         &self,
         caller: Caller,
-        make: impl Future<Output = Result<(String, Duration), GitHubError>> + Send,
+        make: impl Future<Output = Result<Token, GitHubError>> + Send,
     ) -> Result<Arc<str>, GitHubError> {
         let slot = self.slot(caller);
         let mut slot = slot.lock().await;
         if let Some(token) = slot.as_ref().filter(|token| token.until > Instant::now()) {
             return Ok(Arc::clone(&token.text));
         }
-        let (text, life) = make.await?;
+        let Token { text, life } = make.await?;
         let text: Arc<str> = text.into();
         // A token of a few seconds (as in tests) is used for most of them.
         let until = Instant::now() + life.saturating_sub(EARLY.min(life / 4));
-        *slot = Some(Token {
+        *slot = Some(KeptToken {
             text: Arc::clone(&text),
             until,
         });
@@ -90,11 +79,6 @@ impl Tokens {
     }
 }
 
-/// How long a token that ends at `expires_at` lasts from `now`.
-pub(super) fn life(expires_at: Timestamp, now: Timestamp) -> Duration {
-    Duration::try_from(expires_at.duration_since(now)).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
@@ -108,7 +92,10 @@ mod tests {
         let get = || {
             tokens.get(Caller::Installation(1), async {
                 tokio::time::sleep(Duration::from_millis(1)).await;
-                Ok((format!("t{}", made.fetch_add(1, Ordering::Relaxed)), life))
+                Ok(Token {
+                    text: format!("t{}", made.fetch_add(1, Ordering::Relaxed)),
+                    life,
+                })
             })
         };
         let (a, b) = tokio::join!(get(), get());

@@ -8,19 +8,16 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::Repository;
-use super::client::Repeat;
-use super::comment::{Author, cut};
-use super::lease::holding;
-use super::{GitHubError, Leases};
-use crate::domain::CommitSha;
+use crate::client::Repeat;
+use crate::comment::{Author, cut};
+use crate::{GitHubError, Repository};
 
 /// Annotations in one request.
-const BATCH: usize = 50;
+const ANNOTATIONS_PER_REQUEST: usize = 50;
 /// More annotations than anybody reads; the rest is in the comment and on the page.
-const MOST_ANNOTATIONS: usize = 500;
+const MAX_ANNOTATIONS: usize = 500;
 /// GitHub's limit for summary and text.
-const MOST_BYTES: usize = 65_535;
+const MAX_TEXT_BYTES: usize = 65_535;
 
 /// How far the check is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,8 +61,8 @@ pub struct Annotation {
 /// The check run of a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckRun {
-    /// The commit.
-    pub head: CommitSha,
+    /// The full hash of the commit.
+    pub head: String,
     /// Its name: one commit has one check run of a name.
     pub name: String,
     /// How far it is.
@@ -104,25 +101,16 @@ struct Output {
 /// Makes the check run of its commit say what `check` says; gives its number.
 ///
 /// # Errors
-/// When GitHub refuses, asks to wait, or does not answer, or another worker is at it.
-pub async fn put_check_run<L: Leases>(
-    repository: &Repository,
-    leases: &L,
-    check: &CheckRun,
-) -> Result<u64, GitHubError> {
-    let name = format!("check:{}:{}:{}", repository.name(), check.head, check.name);
-    holding(leases, &name, repository.github().lease(), put(repository, check)).await
-}
-
-async fn put(repository: &Repository, check: &CheckRun) -> Result<u64, GitHubError> {
+/// When GitHub refuses, asks to wait, or does not answer.
+pub async fn put_check_run(repository: &Repository, check: &CheckRun) -> Result<u64, GitHubError> {
     let known = find(repository, check).await?;
     let there = match &known {
         Some(made) if made.output.annotations_count > 0 => annotations(repository, made.id).await?,
         _ => HashSet::new(),
     };
-    let wanted = check.annotations.iter().take(MOST_ANNOTATIONS);
+    let wanted = check.annotations.iter().take(MAX_ANNOTATIONS);
     let new: Vec<&Annotation> = wanted.filter(|annotation| !there.contains(*annotation)).collect();
-    let mut batches = new.chunks(BATCH);
+    let mut batches = new.chunks(ANNOTATIONS_PER_REQUEST);
     let first = batches.next().unwrap_or_default();
     let id = match known {
         Some(made) => {
@@ -153,18 +141,24 @@ async fn update(repository: &Repository, id: u64, body: &Value, same: bool) -> R
 async fn find(repository: &Repository, check: &CheckRun) -> Result<Option<Made>, GitHubError> {
     let app = repository.github().app_id();
     // The name is compared here rather than put into the address, where it would have to be escaped.
-    let route = format!(
-        "/commits/{}/check-runs?filter=latest&per_page=100&app_id={app}",
-        check.head
-    );
+    let mut route = format!("/commits/{}/check-runs?filter=latest&per_page=100", check.head);
+    if let Some(app) = app {
+        route = format!("{route}&app_id={app}");
+    }
     let listed: Listed = repository.get(&route).await?;
-    let ours = |made: &Made| made.name == check.name && made.app.as_ref().is_none_or(|by| by.id == app);
+    let ours = |made: &Made| {
+        made.name == check.name
+            && made
+                .app
+                .as_ref()
+                .is_none_or(|by| app.is_none_or(|app| by.id == app))
+    };
     Ok(listed.check_runs.into_iter().find(ours))
 }
 
 async fn annotations(repository: &Repository, id: u64) -> Result<HashSet<Annotation>, GitHubError> {
     let mut all = HashSet::new();
-    for page in 1..=(MOST_ANNOTATIONS / 100 + 1) {
+    for page in 1..=(MAX_ANNOTATIONS / 100 + 1) {
         let route = format!("/check-runs/{id}/annotations?per_page=100&page={page}");
         let some: Vec<Annotation> = repository.get(&route).await?;
         let last = some.len() < 100;
@@ -181,7 +175,7 @@ fn body(check: &CheckRun, annotations: &[&Annotation]) -> Value {
         "name": check.name,
         "output": {
             "title": cut(&check.title, 255),
-            "summary": cut(&check.summary, MOST_BYTES),
+            "summary": cut(&check.summary, MAX_TEXT_BYTES),
             "annotations": annotations,
         },
     });

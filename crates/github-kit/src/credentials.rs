@@ -77,5 +77,5 @@ impl AppCredentials {
     }
 
     /// How long a token can be used again before a new one is made.
-    pub(super) const REUSE: Duration = Duration::from_secs(240);
+    pub(crate) const REUSE: Duration = Duration::from_secs(240);
 }

@@ -1,7 +1,6 @@
 //! Content is made no faster than GitHub allows: 80 requests a minute, 500 an hour, for each installation.
 //!
-//! The service counts in its database, so that all its processes together keep the limits. Where GitHub says no all the
-//! same, it is obeyed: see [`limits`](super::limits).
+//! A program of several processes counts in a place that they share. Where GitHub says no all the same, it is obeyed.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
-use super::LeaseError;
+use crate::SharedStateError;
 
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
@@ -34,27 +33,30 @@ impl Default for ContentLimits {
 }
 
 /// Where it is counted what each installation made.
-pub trait Pace: fmt::Debug + Send + Sync {
+pub trait ContentRateLimiter: fmt::Debug + Send + Sync {
     /// Takes a place for one request that is made now; else says for how many milliseconds there is none.
+    ///
+    /// # Errors
+    /// The future fails when it cannot be counted.
     fn take(
         &self,
         installation: u64,
         limits: ContentLimits,
-    ) -> BoxFuture<'_, Result<Option<u64>, LeaseError>>;
+    ) -> BoxFuture<'_, Result<Option<u64>, SharedStateError>>;
 }
 
 /// Counted within this process alone.
 #[derive(Debug, Default)]
-pub struct MemoryPace(Mutex<HashMap<u64, Vec<i64>>>);
+pub struct MemoryContentRate(Mutex<HashMap<u64, Vec<i64>>>);
 
-impl Pace for MemoryPace {
+impl ContentRateLimiter for MemoryContentRate {
     fn take(
         &self,
         installation: u64,
         limits: ContentLimits,
-    ) -> BoxFuture<'_, Result<Option<u64>, LeaseError>> {
+    ) -> BoxFuture<'_, Result<Option<u64>, SharedStateError>> {
         let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let wait = place(
+        let wait = reserve_request(
             made.entry(installation).or_default(),
             limits,
             Timestamp::now().as_millisecond(),
@@ -64,7 +66,8 @@ impl Pace for MemoryPace {
 }
 
 /// Takes a place at `now`; `made` are the times of the requests before, oldest first. Times are milliseconds.
-pub(crate) fn place(made: &mut Vec<i64>, limits: ContentLimits, now: i64) -> Option<u64> {
+#[must_use]
+pub fn reserve_request(made: &mut Vec<i64>, limits: ContentLimits, now: i64) -> Option<u64> {
     // Clocks of several machines differ a little, and may be set back.
     made.retain(|at| now - HOUR < *at && *at <= now + MINUTE);
     made.sort_unstable();
@@ -91,7 +94,7 @@ mod tests {
         let limits = ContentLimits::default();
         let (mut kept, mut made, mut now) = (Vec::new(), Vec::new(), 0_i64);
         while made.len() < 1200 {
-            match place(&mut kept, limits, now) {
+            match reserve_request(&mut kept, limits, now) {
                 None => made.push(now),
                 Some(wait) => now += i64::try_from(wait).unwrap(),
             }
@@ -104,13 +107,19 @@ mod tests {
 
     #[tokio::test]
     async fn each_installation_has_its_own() {
-        let pace = MemoryPace::default();
+        let limiter = MemoryContentRate::default();
         let one = ContentLimits {
             a_minute: 1,
             an_hour: 5,
         };
-        assert_eq!(pace.take(7, one).await.unwrap(), None);
-        assert!(pace.take(7, one).await.unwrap().is_some_and(|wait| wait > 50_000));
-        assert_eq!(pace.take(8, one).await.unwrap(), None);
+        assert_eq!(limiter.take(7, one).await.unwrap(), None);
+        assert!(
+            limiter
+                .take(7, one)
+                .await
+                .unwrap()
+                .is_some_and(|wait| wait > 50_000)
+        );
+        assert_eq!(limiter.take(8, one).await.unwrap(), None);
     }
 }

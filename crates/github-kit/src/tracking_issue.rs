@@ -3,22 +3,20 @@
 use serde::Deserialize;
 use serde_json::json;
 
-use super::Repository;
-use super::client::Repeat;
-use super::comment::{Author, User, cut, is_ours};
-use super::lease::holding;
-use super::{GitHubError, Leases};
+use crate::client::Repeat;
+use crate::comment::{Author, User, cut, is_ours};
+use crate::{GitHubError, Repository};
 
 /// The label that all of them have, by which they are listed.
 const LABEL: &str = "performance-regression";
-const MOST_BYTES: usize = 65_535;
+const MAX_BYTES: usize = 65_535;
 /// Pages of a hundred open issues of the label that are searched.
-const MOST_PAGES: u32 = 10;
+const MAX_PAGES: u32 = 10;
 
 /// What the issue should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrackingIssue {
-    /// By which it is found again; see [`marker`](super::marker()).
+    /// By which it is found again; see [`hidden_marker`](crate::hidden_marker).
     pub marker: String,
     /// Its title.
     pub title: String,
@@ -55,24 +53,12 @@ struct Issue {
 /// Makes the issue known by its marker what `wanted` says.
 ///
 /// # Errors
-/// When GitHub refuses, asks to wait, or does not answer, or another worker is at it.
-pub async fn put_tracking_issue<L: Leases>(
+/// When GitHub refuses, asks to wait, or does not answer.
+pub async fn put_tracking_issue(
     repository: &Repository,
-    leases: &L,
     wanted: &TrackingIssue,
 ) -> Result<IssueChange, GitHubError> {
-    let name = format!("issue:{}:{}", repository.name(), wanted.marker);
-    holding(
-        leases,
-        &name,
-        repository.github().lease(),
-        put(repository, wanted),
-    )
-    .await
-}
-
-async fn put(repository: &Repository, wanted: &TrackingIssue) -> Result<IssueChange, GitHubError> {
-    let text = cut(&wanted.text, MOST_BYTES - wanted.marker.len() - 1);
+    let text = cut(&wanted.text, MAX_BYTES - wanted.marker.len() - 1);
     let body = format!("{}\n{text}", wanted.marker);
     match (find(repository, &wanted.marker).await?, wanted.open) {
         (None, false) => Ok(IssueChange::Nothing),
@@ -101,17 +87,11 @@ async fn put(repository: &Repository, wanted: &TrackingIssue) -> Result<IssueCha
 
 async fn find(repository: &Repository, marker: &str) -> Result<Option<u64>, GitHubError> {
     let app = repository.github().app_id();
-    for page in 1..=MOST_PAGES {
-        let route = format!("/issues?state=open&labels={LABEL}&per_page=100&page={page}");
-        let issues: Vec<Issue> = repository.get(&route).await?;
-        let last = issues.len() < 100;
-        let mine = issues.iter().find(|issue| {
-            let marked = issue.body.as_deref().is_some_and(|body| body.starts_with(marker));
-            marked && is_ours(app, issue.performed_via_github_app.as_ref(), issue.user.as_ref())
-        });
-        if mine.is_some() || last {
-            return Ok(mine.map(|issue| issue.number));
-        }
-    }
-    Ok(None)
+    let route = format!("/issues?state=open&labels={LABEL}");
+    let is_mine = |issue: &Issue| {
+        let marked = issue.body.as_deref().is_some_and(|body| body.starts_with(marker));
+        marked && is_ours(app, issue.performed_via_github_app.as_ref(), issue.user.as_ref())
+    };
+    let found = repository.find_in_pages(&route, MAX_PAGES, is_mine).await?;
+    Ok(found.map(|issue| issue.number))
 }

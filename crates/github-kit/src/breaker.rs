@@ -165,34 +165,28 @@ impl Breaker {
         }
         inner.failures = 0;
         inner.probe = None;
-        self.gauge(0.0);
     }
 
-    /// The host did not answer, or with an error of its own.
-    pub fn failed(&self) {
-        self.failed_at(Instant::now());
+    /// The host did not answer, or with an error of its own. Whether that opens the breaker.
+    pub fn failed(&self) -> bool {
+        self.failed_at(Instant::now())
     }
 
-    fn failed_at(&self, now: Instant) {
+    fn failed_at(&self, now: Instant) -> bool {
         let mut inner = self.lock();
         inner.failures = inner.failures.saturating_add(1);
         let pause = match inner.open {
             // A call that was under way when it opened says nothing new.
-            Some((since, pause)) if now - since < pause => return,
+            Some((since, pause)) if now - since < pause => return false,
             Some((_, pause)) => (pause * 2).min(self.settings.longest_pause),
-            None if inner.failures < self.settings.failures => return,
+            None if inner.failures < self.settings.failures => return false,
             None => self.settings.pause,
         };
         inner.open = Some((now, pause));
         inner.probe = None;
         inner.opened += 1;
         tracing::warn!(host = %self.host, failures = inner.failures, pause_s = pause.as_secs_f64(), "the breaker is open");
-        metrics::counter!("regressd_breaker_opened_total", "host" => self.host.clone()).increment(1);
-        self.gauge(1.0);
-    }
-
-    fn gauge(&self, open: f64) {
-        metrics::gauge!("regressd_breaker_open", "host" => self.host.clone()).set(open);
+        true
     }
 }
 
@@ -279,7 +273,9 @@ mod tests {
     #[test]
     fn a_failed_probe_doubles_the_pause_up_to_a_limit() {
         let (breaker, mut now) = (breaker(), Instant::now());
-        (0..3).for_each(|_| breaker.failed_at(now));
+        (0..3).for_each(|_| {
+            breaker.failed_at(now);
+        });
         for pause in [10, 20, 30, 30] {
             assert_eq!(breaker.enter_at(now), Err(pause * SECOND));
             now += pause * SECOND;
@@ -291,7 +287,9 @@ mod tests {
     #[test]
     fn a_probe_that_never_ends_does_not_block_the_host() {
         let (breaker, now) = (breaker(), Instant::now());
-        (0..3).for_each(|_| breaker.failed_at(now));
+        (0..3).for_each(|_| {
+            breaker.failed_at(now);
+        });
         assert_eq!(breaker.enter_at(now + 10 * SECOND), Ok(()));
         assert_eq!(breaker.enter_at(now + 20 * SECOND), Ok(()));
     }

@@ -2,7 +2,13 @@
 
 use std::time::Duration;
 
-use super::{CredentialsError, LeaseError};
+#[cfg(feature = "app")]
+use crate::CredentialsError;
+
+/// What the processes of a program share (who writes, how much was made) cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("what the processes share about GitHub cannot be read or written")]
+pub struct SharedStateError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 
 /// A call that failed.
 #[derive(Debug, thiserror::Error)]
@@ -11,6 +17,7 @@ pub enum GitHubError {
     #[error("the GitHub client cannot be set up: {0}")]
     SetUp(String),
     /// The app's key is of no use.
+    #[cfg(feature = "app")]
     #[error(transparent)]
     Credentials(#[from] CredentialsError),
     /// No connection, or it broke, or no answer in time. `sent` says whether GitHub may have seen the request.
@@ -24,7 +31,7 @@ pub enum GitHubError {
         sent: bool,
         /// What went wrong.
         #[source]
-        source: reqwest::Error,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// GitHub said no.
     #[error("GitHub answered {status} to {method} {route}: {message}")]
@@ -38,7 +45,7 @@ pub enum GitHubError {
         /// What GitHub said about it.
         message: String,
     },
-    /// A limit of GitHub's, or of our own pacing, is reached.
+    /// A limit of GitHub's, or of the content rate limiter, is reached.
     #[error("GitHub's rate limit asks to wait {} s", wait.as_secs())]
     RateLimit {
         /// How long to wait.
@@ -92,9 +99,9 @@ pub enum GitHubError {
         /// The limit.
         most: usize,
     },
-    /// The store that keeps leases failed.
+    /// What all processes of a program share failed.
     #[error(transparent)]
-    Lease(#[from] LeaseError),
+    SharedState(#[from] SharedStateError),
 }
 
 /// When a job that failed should be taken up again.
@@ -117,15 +124,15 @@ impl GitHubError {
             | Self::BreakerOpen { wait, .. }
             | Self::Outage { wait, .. }
             | Self::Held { wait, .. } => Again::After(*wait),
-            Self::Network { .. } | Self::Lease(_) | Self::Answer { .. } | Self::TooLarge { .. } => {
+            Self::Network { .. } | Self::SharedState(_) | Self::Answer { .. } | Self::TooLarge { .. } => {
                 Again::Later
             }
             Self::Refused { status, .. } if *status >= 500 || matches!(status, 401 | 404 | 408 | 409) => {
                 Again::Later
             }
-            Self::Refused { .. } | Self::SetUp(_) | Self::Credentials(_) | Self::NotInstalled { .. } => {
-                Again::Never
-            }
+            #[cfg(feature = "app")]
+            Self::Credentials(_) => Again::Never,
+            Self::Refused { .. } | Self::SetUp(_) | Self::NotInstalled { .. } => Again::Never,
         }
     }
 
@@ -142,7 +149,7 @@ impl GitHubError {
     }
 
     /// Whether the call shows that the host is in trouble, rather than that it dislikes the request.
-    pub(super) fn is_outage(&self) -> bool {
+    pub(crate) fn is_outage(&self) -> bool {
         match self {
             Self::Network { .. } => true,
             Self::Refused { status, .. } => *status >= 500,
@@ -151,7 +158,8 @@ impl GitHubError {
     }
 
     /// Whether GitHub answered with this status.
-    pub(super) fn is_status(&self, statuses: &[u16]) -> bool {
+    #[must_use]
+    pub fn is_status(&self, statuses: &[u16]) -> bool {
         matches!(self, Self::Refused { status, .. } if statuses.contains(status))
     }
 }

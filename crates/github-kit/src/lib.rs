@@ -1,0 +1,58 @@
+//! GitHub for the programs of this workspace: patient, and never twice.
+//!
+//! ```text
+//! comment | check_run | tracking_issue | pull_requests | rerun     what is said where
+//!                             repository                           calls about one repository
+//!                               client                             tokens, limits, breaker, repeating what is safe
+//!                          client/transport                        one request, one answer
+//!                           client/service                         whether a request was sent
+//! ```
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//!
+//! use github_kit::{Breakers, Credentials, GitHub, GitHubSettings, MemoryContentRate, put_comment};
+//!
+//! # async fn run() -> Result<(), github_kit::GitHubError> {
+//! let credentials = Credentials::Token("ghp_...".to_owned());
+//! let limiter = Arc::new(MemoryContentRate::default());
+//! let github = GitHub::new(&GitHubSettings::default(), credentials, &Breakers::default(), limiter)?;
+//! let repository = github.repository("octo/app", None).await?;
+//! put_comment(&repository, 7, "<!-- example -->", "Nothing became slower.").await?;
+//! # Ok(()) }
+//! ```
+//!
+//! Nothing here sleeps for long: when GitHub asks to wait, or does not answer, [`GitHubError::again`] says when to try
+//! again, and the program does the waiting. Nothing here judges benchmarks, reads a database or makes up what a comment
+//! says; what is counted across processes goes through [`ContentRateLimiter`], and what is measured through
+//! [`Observer`]. Two that write the same comment, check or issue at the same moment are kept apart by the program.
+
+mod breaker;
+mod check_run;
+mod client;
+mod comment;
+mod content_rate;
+#[cfg(feature = "app")]
+mod credentials;
+mod error;
+mod marker;
+mod observer;
+mod pull_requests;
+mod repository;
+mod rerun;
+mod tracking_issue;
+
+pub use breaker::{Breaker, BreakerSettings, BreakerState, Breakers};
+pub use check_run::{Annotation, CheckRun, CheckState, Conclusion, put_check_run};
+pub use client::{Credentials, GitHub, GitHubSettings};
+pub use comment::{Written, comment_room, put_comment};
+pub use content_rate::{ContentLimits, ContentRateLimiter, MemoryContentRate, reserve_request};
+#[cfg(feature = "app")]
+pub use credentials::{AppCredentials, CredentialsError};
+pub use error::{Again, GitHubError, SharedStateError};
+pub use marker::hidden_marker;
+pub use observer::Observer;
+pub use pull_requests::open_pull_requests_of;
+pub use repository::Repository;
+pub use rerun::rerun_workflow;
+pub use tracking_issue::{IssueChange, TrackingIssue, put_tracking_issue};

@@ -17,8 +17,8 @@ use regressd::database::judgements::{self, Judgement};
 use regressd::database::runs::{self, NewRun};
 use regressd::database::streams::{self, SeriesName};
 use regressd::database::{Database, repositories};
-use regressd::domain::Moment;
-use regressd::judging::{Results, RunVerdicts, StoredVerdict};
+use regressd::domain::{Moment, RepositoryId, Results, RunId, StreamId};
+use regressd::judging::{RunVerdicts, StoredVerdict};
 
 /// Runs of one transaction.
 const AT_ONCE: u64 = 500;
@@ -79,8 +79,8 @@ async fn main() {
 
 /// A repository's stream and its series.
 struct Whose {
-    repository: repositories::RepositoryId,
-    stream: streams::StreamId,
+    repository: RepositoryId,
+    stream: StreamId,
     series: Vec<i64>,
 }
 
@@ -144,7 +144,7 @@ fn new_run(of: &Whose, number: u64) -> NewRun {
 }
 
 /// As large as one that the service makes.
-fn judgement(of: &Whose, id: runs::RunId, run: &NewRun) -> Judgement {
+fn judgement(of: &Whose, id: RunId, run: &NewRun) -> Judgement {
     let verdict = |series: &i64| StoredVerdict {
         series: *series,
         kind: VerdictKind::Unchanged,

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use regress_core::environment::Environment;
 
-use crate::database::repositories::{self, Repository, RepositoryId};
-use crate::database::streams::{self, SeriesId, SeriesName, StreamId};
+use crate::database::repositories::{self, Repository};
+use crate::database::streams::{self, SeriesName};
 use crate::database::{Database, DatabaseError};
-use crate::domain::{Component, RepoConfig, RepoName};
+use crate::domain::{Component, RepoConfig, RepoName, RepositoryId, SeriesId, StreamId};
 
 /// For how long a repository's row is believed.
 const FRESH: Duration = Duration::from_secs(2);

@@ -16,8 +16,9 @@ use crate::github::{
     AppCredentials, BreakerSettings, Breakers, ContentLimits, CredentialsError, GitHub, GitHubError,
     GitHubSettings,
 };
-use crate::judging::Remembered;
-use crate::server::{Limits, Pressure};
+use crate::load_shedding::LoadShedding;
+use crate::request_limits::RequestLimits;
+use crate::run_cache::RunCache;
 use crate::settings::{Layers, Secret, Settings, SettingsError};
 use crate::webhook::WebhookKeys;
 
@@ -37,7 +38,7 @@ pub struct App {
     /// Repositories, streams and series by name.
     pub directory: Directory,
     /// Runs that were read a moment ago.
-    pub remembered: Remembered,
+    pub run_cache: RunCache,
     /// Tokens that were looked up a moment ago.
     pub tokens: TokenCache,
     /// Checks workflow tokens, if the settings name an issuer.
@@ -49,11 +50,11 @@ pub struct App {
     /// The program that looks at histories, if the settings name one.
     pub analytics: Analytics,
     /// How often one may ask.
-    pub limits: ArcSwap<Limits>,
+    pub limits: ArcSwap<RequestLimits>,
     /// Places for uploads that are judged within their request.
     pub judging: Arc<Semaphore>,
     /// How far judging lags behind.
-    pub pressure: Pressure,
+    pub load_shedding: LoadShedding,
     /// What is still done after its request was answered; waited for before the service ends.
     pub background: TaskTracker,
     /// Tells the workers of this process that there is work.
@@ -83,17 +84,17 @@ impl AppState {
         Ok(Self(Arc::new(App {
             github,
             webhook_keys: ArcSwap::from_pointee(keys),
-            limits: ArcSwap::from_pointee(Limits::new(&settings.server)),
+            limits: ArcSwap::from_pointee(RequestLimits::new(&settings.server)),
             oidc: Oidc::new(&settings.oidc)?,
             judging: Arc::new(Semaphore::new(settings.server.judged_at_once)),
             settings: ArcSwap::from_pointee(settings),
             layers,
             database,
             directory: Directory::default(),
-            remembered: Remembered::default(),
+            run_cache: RunCache::default(),
             analytics: Analytics::default(),
             tokens: TokenCache::default(),
-            pressure: Pressure::default(),
+            load_shedding: LoadShedding::default(),
             background: TaskTracker::new(),
             work: Notify::new(),
             to_judge: Notify::new(),

@@ -4,8 +4,8 @@ use cli_kit::{ExitStatus, Failure};
 use globset::GlobSet;
 use regress_core::detect::VerdictKind;
 use regress_core::measurement::CommitSha;
-use serde::Serialize;
 use regress_report::benchmarks::Report;
+use serde::Serialize;
 
 use super::ab;
 use crate::app::App;

@@ -67,7 +67,14 @@ pub(super) async fn run(layers: Layers, settings: Settings, roles: Roles) -> Res
         .worker
         .then(|| tokio::spawn(jobs::run_workers(state.clone())));
     let served = if roles.api {
-        tokio::spawn(server::watch_pressure(state.clone()));
+        let watching = state.clone();
+        tokio::spawn(async move {
+            let state = &watching;
+            state
+                .load_shedding
+                .watch_queue(&state.database, &state.ending)
+                .await;
+        });
         let router = server::router(state.clone());
         server::serve(state.clone(), router, |address| {
             tracing::info!(%address, "listening");

@@ -6,7 +6,8 @@ use sqlx::{AnyConnection, AssertSqlSafe};
 
 use super::jobs::Job;
 use super::judgements::Judgement;
-use super::runs::{self, Run, RunId};
+use super::runs::{self, Run};
+use crate::domain::RunId;
 
 /// Numbers in one statement.
 const NUMBERS: usize = 64;

@@ -5,9 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use sqlx::{AnyConnection, Row};
 
 use super::bulk;
-use super::runs::RunId;
-use super::streams::{SeriesId, StreamId};
-use crate::domain::Moment;
+use crate::domain::{Moment, RunId, SeriesId, StreamId};
 
 /// The judgement on a run.
 #[derive(Clone, Debug, PartialEq, Eq)]

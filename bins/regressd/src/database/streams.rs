@@ -1,16 +1,7 @@
 //! Environments, streams and series: what a value is compared with.
 
+use crate::domain::{RepositoryId, SeriesId, StreamId};
 use sqlx::{AnyConnection, Row};
-
-use super::repositories::RepositoryId;
-
-/// The number of a stream: a component of a repository in one environment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct StreamId(pub i64);
-
-/// The number of a series: a benchmark's measure in a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SeriesId(pub i64);
 
 /// What a series is about, as text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -16,10 +16,10 @@ use tracing::Instrument as _;
 use super::Failure;
 use super::worker::{LOOK_AGAIN, lease, note, observe};
 use crate::database::jobs::{self, Job, Queue, Taker};
-use crate::database::runs::RunId;
-use crate::database::streams::StreamId;
 use crate::database::{DatabaseError, bulk};
-use crate::judging::{AboutRun, Candidate, Consequences, Sitting, judge_candidate};
+use crate::domain::{RunId, StreamId};
+use crate::job_requests::AboutRun;
+use crate::judging::{Candidate, Consequences, Sitting, judge_candidate};
 use crate::state::AppState;
 
 /// Jobs that are taken at once.
@@ -110,7 +110,7 @@ async fn judge_all(state: &AppState, taken: &[Job]) {
     let mut jobs: BTreeMap<RunId, Job> = BTreeMap::new();
     for job in taken {
         match serde_json::from_str::<AboutRun>(&job.payload) {
-            Ok(about) => drop(jobs.insert(RunId(about.run), job.clone())),
+            Ok(about) => drop(jobs.insert(about.run, job.clone())),
             Err(error) => done.push((job.clone(), Err(error.into()))),
         }
     }

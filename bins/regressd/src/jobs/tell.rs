@@ -1,23 +1,22 @@
 //! Tells people: comments, check runs, issues, and workflows that are asked to measure again.
 
 use crate::database::jobs::{self, Job};
-use crate::database::repositories::{self, RepositoryId};
+use crate::database::repositories;
 use crate::database::runs;
-use crate::database::streams::{self, SeriesId};
+use crate::database::streams;
 use crate::database::{judgements, pull_requests};
 use crate::directory::Known;
-use crate::domain::{CommentRule, CommitSha, PullNumber};
+use crate::domain::{CommentRule, CommitSha, PullNumber, RepositoryId};
 use crate::github::{
     Again, Badge, CheckRun, CheckState, Conclusion, Extras, GitHubError, Repository, TrackingIssue,
     annotations, comment_room, comment_text, conclusion, marker, pull_requests_of, put_check_run,
     put_comment, put_tracking_issue, rerun_workflow,
 };
-use crate::judging::{
-    AboutCommit, AboutPull, AboutRun, AboutSeries, Candidate, Part, RunVerdicts, case_of, report,
-};
+use crate::job_requests::{self, AboutCommit, AboutPullRequest, AboutRun, AboutSeries};
+use crate::judging::{Candidate, Part, RunVerdicts, case_of, report};
 use crate::state::AppState;
 
-use super::{Failure, Kind, job};
+use super::Failure;
 
 /// The name of the check run on GitHub.
 const CHECK_NAME: &str = "benchmarks";
@@ -40,12 +39,12 @@ impl From<GitHubError> for Failure {
 }
 
 /// The repository of a job here and on GitHub; `None` when nothing is sent there.
-async fn place(state: &AppState, id: i64) -> Result<Option<(Known, Repository)>, Failure> {
+async fn place(state: &AppState, id: RepositoryId) -> Result<Option<(Known, Repository)>, Failure> {
     let Some(github) = &state.github else {
         return Ok(None);
     };
     let mut connection = state.database.read().await?;
-    let Some(stored) = repositories::by_id(&mut connection, RepositoryId(id)).await? else {
+    let Some(stored) = repositories::by_id(&mut connection, id).await? else {
         return Ok(None);
     };
     drop(connection);
@@ -55,7 +54,7 @@ async fn place(state: &AppState, id: i64) -> Result<Option<(Known, Repository)>,
 
 /// Writes the comment of a pull request.
 pub(super) async fn comment(state: &AppState, job: &Job) -> Result<(), Failure> {
-    let about: AboutPull = serde_json::from_str(&job.payload)?;
+    let about: AboutPullRequest = serde_json::from_str(&job.payload)?;
     let Some((known, remote)) = place(state, about.repository).await? else {
         return Ok(());
     };
@@ -173,16 +172,9 @@ async fn adopt(
             .map(|PullNumber(number)| number)
             .collect(),
     };
-    let RepositoryId(repository) = id;
     for number in numbers {
-        let about = AboutPull { repository, number };
-        let (about, head) = (about, head.as_str().to_owned());
-        let comment = job(
-            Kind::Comment,
-            &format!("{repository}:{number}"),
-            &about,
-            correlation,
-        );
+        let comment = job_requests::write_comment(id, number, correlation);
+        let head = head.as_str().to_owned();
         let write = state.database.write(move |connection| {
             let (comment, head) = (comment.clone(), head.clone());
             Box::pin(async move {
@@ -200,7 +192,7 @@ async fn adopt(
 pub(super) async fn confirm(state: &AppState, job: &Job) -> Result<(), Failure> {
     let about: AboutRun = serde_json::from_str(&job.payload)?;
     let mut connection = state.database.read().await?;
-    let Some(run) = runs::by_id(&mut connection, runs::RunId(about.run)).await? else {
+    let Some(run) = runs::by_id(&mut connection, about.run).await? else {
         return Ok(());
     };
     let asked = judgements::was_asked(&mut connection, run.run.stream, &run.run.commit).await?;
@@ -208,7 +200,7 @@ pub(super) async fn confirm(state: &AppState, job: &Job) -> Result<(), Failure> 
     let Some(workflow) = run.run.workflow_run.filter(|_| !asked) else {
         return Ok(());
     };
-    let Some((_, remote)) = place(state, run.run.repository.0).await? else {
+    let Some((_, remote)) = place(state, run.run.repository).await? else {
         return Ok(());
     };
     rerun_workflow(&remote, workflow).await?;
@@ -225,18 +217,18 @@ pub(super) async fn confirm(state: &AppState, job: &Job) -> Result<(), Failure> 
 pub(super) async fn issue(state: &AppState, job: &Job) -> Result<(), Failure> {
     let about: AboutSeries = serde_json::from_str(&job.payload)?;
     let mut connection = state.database.read().await?;
-    let Some(series) = streams::series(&mut connection, SeriesId(about.series)).await? else {
+    let Some(series) = streams::series(&mut connection, about.series).await? else {
         return Ok(());
     };
     let Some(stream) = streams::by_id(&mut connection, series.stream).await? else {
         return Ok(());
     };
     let first = match about.first_run {
-        Some(first) => runs::by_id(&mut connection, runs::RunId(first)).await?,
+        Some(first) => runs::by_id(&mut connection, first).await?,
         None => None,
     };
     drop(connection);
-    let Some((_, remote)) = place(state, stream.repository.0).await? else {
+    let Some((_, remote)) = place(state, stream.repository).await? else {
         return Ok(());
     };
     // Names are the text of strangers; code spans show them as they are.
@@ -251,12 +243,12 @@ pub(super) async fn issue(state: &AppState, job: &Job) -> Result<(), Failure> {
             plain(&stream.component),
             plain(&stream.environment),
             run.run.commit,
-            about.series
+            about.series.0
         ),
         None => format!("`{name}` is back within its limits on `{branch}`.\n"),
     };
     let wanted = TrackingIssue {
-        marker: marker("issue", &[&about.series.to_string(), &about.branch]),
+        marker: marker("issue", &[&about.series.0.to_string(), &about.branch]),
         title: format!("Benchmark {name} got slower on {branch}")
             .chars()
             .take(250)
@@ -265,7 +257,7 @@ pub(super) async fn issue(state: &AppState, job: &Job) -> Result<(), Failure> {
         open: about.first_run.is_some(),
     };
     let change = put_tracking_issue(&remote, &state.database, &wanted).await?;
-    tracing::info!(?change, series = about.series, "the issue is up to date");
+    tracing::info!(?change, series = about.series.0, "the issue is up to date");
     Ok(())
 }
 

@@ -9,9 +9,10 @@ use regress_core::detect::{
 };
 use regress_core::measurement::{BenchmarkId, Direction, Measure, SeriesKey};
 
-use super::{Medians, Results, RunVerdicts, StoredVerdict};
+use super::{RunVerdicts, StoredVerdict};
 use crate::database::streams::SeriesName;
 use crate::directory::Names;
+use crate::domain::{Medians, Results};
 
 /// Everything that a run is judged by.
 #[derive(Clone, Debug, Default)]

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use sqlx::AnyConnection;
 
-use super::remembered::{PastRun, Remembered};
+use super::CaseFile;
 use super::sitting::Sitting;
-use super::{CaseFile, Medians, Results};
-use crate::database::runs::{self, Run, RunId};
-use crate::database::streams::StreamId;
+use crate::database::runs::{self, Run};
 use crate::database::{bulk, judgements, landed};
 use crate::directory::Names;
+use crate::domain::{Medians, Results, RunId, StreamId};
+use crate::run_cache::{PastRun, RunCache};
 
 /// A run, and the runs of its commit that were sent before it for the same purpose: a branch may be the head of a pull
 /// request too.
@@ -29,7 +29,7 @@ pub struct Candidate {
 #[derive(Clone, Copy, Debug)]
 pub struct Histories<'a> {
     /// What was read before.
-    pub remembered: &'a Remembered,
+    pub run_cache: &'a RunCache,
     /// The runs of a history.
     pub baseline_runs: u32,
 }
@@ -109,7 +109,7 @@ pub(super) async fn load_case(
         commit: run.run.commit.as_str().into(),
         medians: Arc::new(Medians::of(&candidate.results)),
     };
-    histories.remembered.keep(run.id.0, past);
+    histories.run_cache.keep(run.id.0, past);
     let whose = (run.run.stream, run.run.target.as_str());
     let until = (run.id, run.run.commit.as_str());
     fill(connection, histories, &mut case, whose, until, sitting).await?;
@@ -195,7 +195,7 @@ async fn add(
     commit: &str,
 ) -> sqlx::Result<()> {
     let numbers: Vec<i64> = ids.iter().map(|id| id.0).collect();
-    let known = match histories.remembered.all(&numbers) {
+    let known = match histories.run_cache.all(&numbers) {
         Some(known) => known,
         None => look_up(connection, histories, (stream, branch), ids).await?,
     };
@@ -219,7 +219,7 @@ async fn look_up(
     let rows = runs::history(connection, stream, branch, before, limit).await?;
     let mut found = Vec::with_capacity(ids.len());
     for id in ids {
-        if let Some(past) = histories.remembered.one(id.0) {
+        if let Some(past) = histories.run_cache.one(id.0) {
             found.push(past);
             continue;
         }
@@ -239,7 +239,7 @@ async fn look_up(
             commit: commit.into(),
             medians: Arc::new(Medians::of(&read(&results)?)),
         };
-        histories.remembered.keep(id.0, past.clone());
+        histories.run_cache.keep(id.0, past.clone());
         found.push(past);
     }
     Ok(found)

@@ -10,9 +10,7 @@
 
 mod judge;
 mod load;
-mod remembered;
 mod report;
-mod results;
 mod save;
 mod sitting;
 mod stored;
@@ -20,10 +18,8 @@ mod verdicts;
 
 pub use judge::{CaseFile, direction, judge_case, persistent, recovered};
 pub use load::{Candidate, Histories, baseline_case};
-pub use remembered::Remembered;
 pub use report::{Part, report};
-pub use results::{Medians, Results};
-pub use save::{AboutCommit, AboutPull, AboutRun, AboutSeries, Consequences};
+pub use save::Consequences;
 pub use sitting::Sitting;
 pub use stored::{Judged, case_of, judge_candidate, judge_stored};
 pub use verdicts::{PercentInterval, RegressionResult, RunVerdicts, StoredVerdict};

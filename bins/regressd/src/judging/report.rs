@@ -5,8 +5,9 @@ use regress_core::detect::{ChangePointSettings, change_points};
 use regress_core::measurement::{BenchmarkId, Measure, SeriesKey, Unit};
 use regress_report::benchmarks::{Outcome, REPORT_VERSION, Report, Row, Shift, Side};
 
-use super::{CaseFile, Results, RunVerdicts, StoredVerdict, direction};
+use super::{CaseFile, RunVerdicts, StoredVerdict, direction};
 use crate::database::runs::Run;
+use crate::domain::Results;
 
 /// One judged run of the report.
 #[derive(Clone, Debug)]

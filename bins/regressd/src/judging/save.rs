@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use regress_core::detect::VerdictKind;
-use serde::{Deserialize, Serialize};
 use sqlx::AnyConnection;
 
 use super::{CaseFile, RunVerdicts, Sitting, StoredVerdict, persistent, recovered};
@@ -12,12 +11,10 @@ use crate::database::DatabaseError;
 use crate::database::bulk;
 use crate::database::jobs::{self as job_table, Job, NewJob};
 use crate::database::judgements::{self, Judgement};
-use crate::database::repositories::RepositoryId;
-use crate::database::runs::{Run, RunId};
-use crate::database::streams::SeriesId;
+use crate::database::runs::{NewRun, Run};
 use crate::directory::Known;
-use crate::domain::{CommentRule, Moment};
-use crate::jobs::{Kind, job};
+use crate::domain::{CommentRule, JobKind, Moment, RunId, SeriesId};
+use crate::job_requests::{self, AboutSeries};
 use crate::state::AppState;
 
 /// What a judgement changes.
@@ -29,42 +26,6 @@ pub struct Consequences {
     fine: BTreeSet<i64>,
     earlier: Vec<RunId>,
     jobs: Vec<NewJob>,
-}
-
-/// Payload of the jobs about a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AboutRun {
-    /// The run.
-    pub run: i64,
-}
-
-/// Payload of the jobs about a pull request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AboutPull {
-    /// The repository.
-    pub repository: i64,
-    /// The pull request.
-    pub number: u32,
-}
-
-/// Payload of the jobs about a commit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AboutCommit {
-    /// The repository.
-    pub repository: i64,
-    /// The commit.
-    pub commit: String,
-}
-
-/// Payload of the jobs about a persistent regression.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AboutSeries {
-    /// The series.
-    pub series: i64,
-    /// The branch.
-    pub branch: String,
-    /// The first run of the regression; `None` when it is over.
-    pub first_run: Option<i64>,
 }
 
 /// What follows from these verdicts.
@@ -89,56 +50,8 @@ pub(super) fn consequences(
         judged: Moment::now(),
         verdicts: verdicts.write(),
     };
-    let mut jobs = Vec::new();
-    let RepositoryId(repository) = run.run.repository;
-    let rules = &known.config.notifications;
-    if tells && !verdicts.verdicts.is_empty() {
-        if let Some(number) = run
-            .run
-            .pull_request
-            .filter(|_| rules.comment != CommentRule::Never)
-        {
-            let about = AboutPull { repository, number };
-            jobs.push(job(
-                Kind::Comment,
-                &format!("{repository}:{number}"),
-                &about,
-                correlation,
-            ));
-        }
-        let commit = run.run.commit.clone();
-        if rules.check_run {
-            let key = format!("{repository}:{commit}");
-            let about = AboutCommit { repository, commit };
-            jobs.push(job(Kind::Check, &key, &about, correlation));
-        }
-        if rules.confirm && verdicts.needs_confirmation() {
-            let about = AboutRun { run: run.id.0 };
-            let key = format!("{}:{}", run.run.stream.0, run.run.commit);
-            jobs.push(job(Kind::Confirm, &key, &about, correlation));
-        }
-        if rules.tracking_issue && history {
-            let lasting = persistent(case, verdicts, least)
-                .into_iter()
-                .map(|(series, first)| (series, Some(first)));
-            let over = recovered(case, verdicts, least)
-                .into_iter()
-                .map(|series| (series, None));
-            for (series, first_run) in lasting.chain(over) {
-                let about = AboutSeries {
-                    series,
-                    branch: run.run.target.clone(),
-                    first_run,
-                };
-                jobs.push(job(
-                    Kind::Issue,
-                    &format!("{series}:{}", about.branch),
-                    &about,
-                    correlation,
-                ));
-            }
-        }
-    }
+    let told = tells && !verdicts.verdicts.is_empty();
+    let jobs = told.then(|| jobs_that_tell(known, run, case, verdicts, least, correlation));
     Consequences {
         judgement,
         rejected: slow.iter().map(|verdict| SeriesId(verdict.series)).collect(),
@@ -149,8 +62,58 @@ pub(super) fn consequences(
             .map(|(id, _)| RunId(*id))
             .filter(|id| *id != run.id)
             .collect(),
-        jobs,
+        jobs: jobs.unwrap_or_default(),
     }
+}
+
+/// The jobs that let people know, as far as the repository wants that.
+fn jobs_that_tell(
+    known: &Known,
+    run: &Run,
+    case: &CaseFile,
+    verdicts: &RunVerdicts,
+    least: usize,
+    correlation: &str,
+) -> Vec<NewJob> {
+    let NewRun {
+        repository, commit, ..
+    } = &run.run;
+    let rules = &known.config.notifications;
+    let mut jobs = Vec::new();
+    let pull_request = run.run.pull_request;
+    if let Some(number) = pull_request.filter(|_| rules.comment != CommentRule::Never) {
+        jobs.push(job_requests::write_comment(*repository, number, correlation));
+    }
+    if rules.check_run {
+        jobs.push(job_requests::write_check_run(*repository, commit, correlation));
+    }
+    if rules.confirm && verdicts.needs_confirmation() {
+        let confirm = job_requests::confirm_run(run.id, run.run.stream, commit, correlation);
+        jobs.push(confirm);
+    }
+    if rules.tracking_issue && case.of_history {
+        let issues = issues_to_update(case, verdicts, least, &run.run.target);
+        jobs.extend(issues.map(|about| job_requests::update_issue(&about, correlation)));
+    }
+    jobs
+}
+
+/// The regressions that last, and those that are over.
+fn issues_to_update(
+    case: &CaseFile,
+    verdicts: &RunVerdicts,
+    least: usize,
+    branch: &str,
+) -> impl Iterator<Item = AboutSeries> {
+    let lasting = persistent(case, verdicts, least).into_iter();
+    let lasting = lasting.map(|(series, first)| (series, Some(first)));
+    let over = recovered(case, verdicts, least).into_iter();
+    let over = over.map(|series| (series, None));
+    lasting.chain(over).map(move |(series, first_run)| AboutSeries {
+        series: SeriesId(series),
+        branch: branch.to_owned(),
+        first_run: first_run.map(RunId),
+    })
 }
 
 impl Consequences {
@@ -166,8 +129,9 @@ impl Consequences {
             Box::pin(async move {
                 judgements::put(connection, &consequences.judgement).await?;
                 consequences.store_rest(connection).await?;
-                let RunId(run) = consequences.judgement.run;
-                job_table::finish_waiting(connection, &format!("{}:{run}", Kind::Judge)).await
+                let run = consequences.judgement.run.0.to_string();
+                let key = job_table::key_of_kind(JobKind::Judge, &run);
+                job_table::finish_waiting(connection, &key).await
             })
         });
         save.await?;

@@ -8,8 +8,8 @@ use std::collections::{BTreeSet, HashMap};
 use sqlx::AnyConnection;
 
 use crate::database::judgements::{self, Marks};
-use crate::database::runs::{self, RunId};
-use crate::database::streams::StreamId;
+use crate::database::runs;
+use crate::domain::{RunId, StreamId};
 
 /// What the runs of a sitting have in common.
 #[derive(Clone, Debug, Default)]

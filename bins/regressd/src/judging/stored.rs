@@ -6,8 +6,9 @@ use super::load::{Candidate, Histories, load_case};
 use super::save::{Consequences, consequences};
 use super::{CaseFile, RunVerdicts, Sitting, judge_case};
 use crate::database::DatabaseError;
-use crate::database::runs::{Run, RunId};
+use crate::database::runs::Run;
 use crate::directory::Names;
+use crate::domain::RunId;
 use crate::state::AppState;
 
 /// A run with more benchmarks is judged on a thread of its own: others must not wait for it.
@@ -64,7 +65,7 @@ pub async fn judge_candidate(
     let series = candidate.results.0.keys().copied();
     let contents = directory.contents(database, run.run.stream, series).await?;
     let histories = Histories {
-        remembered: &state.remembered,
+        run_cache: &state.run_cache,
         baseline_runs: settings.judging.baseline_runs,
     };
     let mut connection = database.read().await?;
@@ -109,7 +110,7 @@ pub async fn case_of(state: &AppState, candidate: &Candidate) -> Result<CaseFile
     let stream = candidate.run.run.stream;
     let contents = state.directory.contents(&state.database, stream, series).await?;
     let histories = Histories {
-        remembered: &state.remembered,
+        run_cache: &state.run_cache,
         baseline_runs: state.settings.load().judging.baseline_runs,
     };
     let mut connection = state.database.read().await?;

@@ -7,9 +7,9 @@ use regress_report::pages::badge::Badge;
 
 use super::reader::Reader;
 use super::repositories::newest_state;
+use crate::access::Access;
 use crate::domain::RepoName;
-use crate::server::access::Access;
-use crate::server::problem::Problem;
+use crate::problem::Problem;
 use crate::state::AppState;
 
 /// The badge of a repository: `passing`, `N regressions`, `no data`, or `unknown` where there is no such repository or

@@ -6,10 +6,10 @@ use axum::response::Response;
 use regress_core::detect::machine_shift::machine_course;
 use regress_core::detect::{ChangePointSettings, change_points};
 use regress_core::measurement::Unit;
-use serde::Deserialize;
 use regress_report::pages::{
     BenchmarkPage, Change, ChangeKind, Fact, HistoryPoint, Link, PointState, benchmark as draw,
 };
+use serde::Deserialize;
 use sqlx::AnyConnection;
 
 use super::queries::Past;
@@ -17,14 +17,14 @@ use super::reader::Reader;
 use super::repositories::usual_branch;
 use super::repository::shown_name;
 use super::{links, queries, shell};
+use crate::access::Access;
 use crate::database::judgements::{self, Epoch};
 use crate::database::repositories;
-use crate::database::runs::RunId;
-use crate::database::streams::{self, Series, SeriesId, Stream};
+use crate::database::streams::{self, Series, Stream};
 use crate::directory::Known;
+use crate::domain::{RunId, SeriesId};
 use crate::judging::{Histories, RunVerdicts, StoredVerdict, baseline_case, direction};
-use crate::server::access::Access;
-use crate::server::problem::Problem;
+use crate::problem::Problem;
 use crate::state::AppState;
 
 /// Lengths of a history to choose from; the second is the usual one.
@@ -118,7 +118,7 @@ async fn view(
     let rejected = judgements::rejections(&mut connection, stream.id, first, RunId(i64::MAX)).await?;
     let epochs = judgements::epochs(&mut connection, stream.id, &branch).await?;
     let histories = Histories {
-        remembered: &state.remembered,
+        run_cache: &state.run_cache,
         baseline_runs: settings.judging.baseline_runs,
     };
     let baseline = baseline_case(&mut connection, histories, stream.id, &branch).await?;

@@ -4,12 +4,12 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::shell;
+use crate::access::Access;
 use crate::auth::Role;
 use crate::database::repositories::Repository;
 use crate::directory::Known;
 use crate::domain::RepoName;
-use crate::server::access::Access;
-use crate::server::problem::Problem;
+use crate::problem::Problem;
 use crate::state::AppState;
 
 /// Somebody with a token, or nobody known.

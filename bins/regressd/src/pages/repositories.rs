@@ -3,19 +3,20 @@
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse as _, Response};
 use regress_core::detect::VerdictKind;
-use serde::Deserialize;
 use regress_report::benchmarks::Outcome;
 use regress_report::pages::{Link, MessagePage, RepositoriesPage, RepositoryCard, repositories as draw};
+use serde::Deserialize;
 use sqlx::AnyConnection;
 
 use super::reader::Reader;
 use super::{links, queries, shell};
-use crate::database::repositories::{self, RepositoryId};
+use crate::access::Access;
+use crate::database::repositories;
 use crate::database::{judgements, streams};
 use crate::directory::Known;
+use crate::domain::RepositoryId;
 use crate::judging::RunVerdicts;
-use crate::server::access::Access;
-use crate::server::problem::Problem;
+use crate::problem::Problem;
 use crate::state::AppState;
 
 /// Repositories on a page.

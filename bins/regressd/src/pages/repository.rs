@@ -3,10 +3,10 @@
 use axum::extract::{OriginalUri, Path, Query, State};
 use axum::response::Response;
 use regress_core::measurement::Unit;
-use serde::Deserialize;
 use regress_report::pages::{
     Link, MessagePage, RepositoryPage, RunLine, SeriesLine, StreamSection, repository as draw,
 };
+use serde::Deserialize;
 use sqlx::AnyConnection;
 
 use super::queries::Past;
@@ -14,14 +14,14 @@ use super::reader::Reader;
 use super::repositories::usual_branch;
 use super::run::outcome;
 use super::{links, queries, shell};
-use crate::database::runs::{self, RunId};
+use crate::access::Access;
+use crate::database::judgements;
+use crate::database::runs;
 use crate::database::streams::{self, Series, SeriesName, Stream};
-use crate::database::{judgements, repositories::RepositoryId};
 use crate::directory::Known;
-use crate::domain::RepoName;
+use crate::domain::{RepoName, RepositoryId, RunId};
 use crate::judging::{RunVerdicts, direction};
-use crate::server::access::Access;
-use crate::server::problem::Problem;
+use crate::problem::Problem;
 use crate::state::AppState;
 
 /// Streams shown, newest first.

@@ -10,13 +10,14 @@ use regress_report::pages::{Link, RunPage, run as draw};
 use super::reader::Reader;
 use super::repository::shown_name;
 use super::{links, shell};
-use crate::database::runs::{self, Run, RunId};
-use crate::database::streams::{self, SeriesId};
+use crate::access::Access;
+use crate::database::runs::{self, Run};
+use crate::database::streams;
 use crate::database::{judgements, repositories};
 use crate::directory::Known;
+use crate::domain::{RunId, SeriesId};
 use crate::judging::{Candidate, Part, RunVerdicts, case_of, report};
-use crate::server::access::Access;
-use crate::server::problem::Problem;
+use crate::problem::Problem;
 use crate::state::AppState;
 
 pub(super) async fn show(

@@ -1,18 +1,18 @@
 //! A token kept in a cookie, so that a browser can show it. The cookie only opens what is read: see
-//! [`crate::server::access`].
+//! [`crate::access`].
 
 use axum::Form;
 use axum::extract::{Query, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
 use regress_report::pages::{MessagePage, TokenForm};
+use serde::Deserialize;
 
 use super::reader::Reader;
 use super::shell;
-use crate::server::access::{self, Access, COOKIE};
-use crate::server::problem::Problem;
+use crate::access::{self, Access, COOKIE};
+use crate::problem::Problem;
 use crate::state::AppState;
 
 /// For how long a browser keeps the token.

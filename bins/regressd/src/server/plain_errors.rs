@@ -7,7 +7,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt as _, Limited};
 
-use super::problem::Problem;
+use crate::problem::Problem;
 
 /// The framework's sentences are short.
 const MOST_BYTES: usize = 4096;

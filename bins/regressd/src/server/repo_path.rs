@@ -5,11 +5,11 @@ use std::sync::Arc;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::access::Access;
-use super::problem::Problem;
+use crate::access::Access;
 use crate::auth::Role;
 use crate::directory::Known;
 use crate::domain::RepoName;
+use crate::problem::Problem;
 use crate::state::AppState;
 
 /// A repository in a path.

@@ -10,11 +10,9 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
-use super::problem::Problem;
 use crate::database::streams::SeriesName;
-use crate::domain::object;
-use crate::domain::{BranchName, CommitSha, Component, RepoName, RunKey};
-use crate::judging::Results;
+use crate::domain::{BranchName, CommitSha, Component, RepoName, Results, RunKey, object};
+use crate::problem::Problem;
 
 /// Measurements of one upload at most.
 const MOST_MEASUREMENTS: usize = 100_000;

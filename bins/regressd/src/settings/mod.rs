@@ -9,9 +9,11 @@ mod sections;
 pub use layers::{Layers, SettingsError};
 pub use secret::Secret;
 pub use sections::{
-    Analytics, Backup, DatabaseSettings, GitHub, Jobs, Judging, LogFormat, Logging, Oidc, Retention, Server,
+    Analytics, Backup, DatabaseSettings, GitHub, Jobs, LogFormat, Logging, Oidc, Retention, Server,
 };
 use serde::Deserialize;
+
+use crate::domain::JudgingDefaults;
 
 /// All settings, each section with its defaults.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -28,7 +30,7 @@ pub struct Settings {
     /// Workers and retries.
     pub jobs: Jobs,
     /// What applies where a repository says nothing.
-    pub judging: Judging,
+    pub judging: JudgingDefaults,
     /// An optional command that looks at each run.
     pub analytics: Analytics,
     /// Scheduled backups.

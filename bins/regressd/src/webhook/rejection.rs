@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use super::{MOST_BYTES, PayloadError, SignatureError};
-use crate::server::problem::Problem;
+use crate::problem::Problem;
 
 /// A delivery that was refused.
 #[derive(Debug, thiserror::Error)]

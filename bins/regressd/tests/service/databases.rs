@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use regressd::database::judgements::{self, Judgement};
-use regressd::database::repositories::RepositoryId;
-use regressd::database::runs::{self, NewRun, RunId};
-use regressd::database::streams::{self, SeriesName, StreamId};
+use regressd::database::runs::{self, NewRun};
+use regressd::database::streams::{self, SeriesName};
 use regressd::database::{Database, deliveries, repositories, retention};
-use regressd::domain::{Moment, RepoName};
+use regressd::domain::{Moment, RepoName, RepositoryId, RunId, StreamId};
 use regressd::github::{ContentLimits, Leases as _, Pace as _};
 
 use crate::place::Place;

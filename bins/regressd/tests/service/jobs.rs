@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use regressd::database::jobs::{self, Job, Queue, Taker};
+use regressd::database::jobs::{self, Job, NewJob, Queue, Taker};
 use regressd::database::{Database, DatabaseError};
-use regressd::domain::Moment;
-use regressd::jobs::{Kind, job};
+use regressd::domain::{JobKind, Moment};
 use serde_json::json;
 
 use crate::place::Place;
@@ -15,7 +14,7 @@ use crate::running::Running;
 const LEASE: Duration = Duration::from_secs(30);
 
 async fn enqueue(database: &Database, key: &str) -> bool {
-    let job = job(Kind::Judge, key, &json!({ "run": 1 }), "test");
+    let job = NewJob::due_now(JobKind::Judge, key, &json!({ "run": 1 }), "test");
     let write = database.write(move |connection| {
         let job = job.clone();
         Box::pin(async move { jobs::enqueue(connection, &job).await })
@@ -114,7 +113,7 @@ pub(crate) async fn failures_end_as_dead_letters_that_can_be_revived(place: Plac
     let mut service = Running::with(place, &settings).await;
     let database = service.state.database.clone();
     // A payload that nobody can read is given up at once; a delivery that is none is done.
-    let broken = job(Kind::Judge, "x", &json!("nonsense"), "request-7");
+    let broken = NewJob::due_now(JobKind::Judge, "x", &json!("nonsense"), "request-7");
     let write = database.write(move |connection| {
         let job = broken.clone();
         Box::pin(async move { jobs::enqueue(connection, &job).await })

@@ -12,7 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::problem::Problem;
+use crate::problem::Problem;
 use crate::state::AppState;
 
 const USUAL: u32 = 50;

@@ -8,14 +8,15 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{BranchPage, Listed};
+use crate::access::Access;
 use crate::auth::Role;
 use crate::database::judgements::{self, Judgement};
 use crate::database::repositories;
-use crate::database::runs::{self, Run, RunId};
-use crate::database::streams::{self, StreamId};
+use crate::database::runs::{self, Run};
+use crate::database::streams;
+use crate::domain::{RunId, StreamId};
 use crate::judging::{RegressionResult, RunVerdicts};
-use crate::server::access::Access;
-use crate::server::problem::Problem;
+use crate::problem::Problem;
 use crate::server::repo_path::RepoPath;
 use crate::state::AppState;
 

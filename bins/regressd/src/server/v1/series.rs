@@ -11,14 +11,15 @@ use utoipa::ToSchema;
 
 use super::accept::EpochItem;
 use super::{BranchChoice, BranchPage, Listed, Page};
+use crate::access::Access;
 use crate::auth::Role;
 use crate::database::judgements;
 use crate::database::repositories::{self, Repository};
-use crate::database::runs::{self, RunId};
-use crate::database::streams::{self, Series, SeriesId};
-use crate::judging::{Histories, Results, baseline_case};
-use crate::server::access::Access;
-use crate::server::problem::Problem;
+use crate::database::runs;
+use crate::database::streams::{self, Series};
+use crate::domain::{Results, RunId, SeriesId};
+use crate::judging::{Histories, baseline_case};
+use crate::problem::Problem;
 use crate::server::repo_path::RepoPath;
 use crate::state::AppState;
 
@@ -184,7 +185,7 @@ pub(super) async fn baseline(
     let (series, repository) = find(&mut connection, &access, Role::Read, number).await?;
     let branch = branch.unwrap_or_else(|| default_branch(&repository)).to_owned();
     let histories = Histories {
-        remembered: &state.remembered,
+        run_cache: &state.run_cache,
         baseline_runs: state.settings.load().judging.baseline_runs,
     };
     let case = baseline_case(&mut connection, histories, series.stream, &branch).await?;

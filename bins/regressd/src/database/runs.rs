@@ -244,7 +244,7 @@ pub async fn history_ids(
 ///
 /// # Errors
 /// The driver's.
-pub async fn adopt(
+pub async fn attach_pull_request(
     connection: &mut AnyConnection,
     repository: RepositoryId,
     commit: &str,

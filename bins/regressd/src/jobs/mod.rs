@@ -10,7 +10,7 @@
 //! gives the same result when it is called again.
 
 mod judge;
-mod tell;
+mod notify;
 mod webhook;
 mod worker;
 

@@ -68,12 +68,12 @@ async fn apply(
         Event::Rerequested(event) => {
             let id = note(connection, &event.repository, event.installation, None).await?;
             judge_again(connection, id, &event.head, correlation, |_| true).await?;
-            tell(connection, id, &event.head, correlation).await
+            notify_about_commit(connection, id, &event.head, correlation).await
         }
         Event::WorkflowRun(event) => {
             let id = note(connection, &event.repository, event.installation, None).await?;
             // Its results came by upload, maybe before the pull request was known here.
-            tell(connection, id, &event.head, correlation).await
+            notify_about_commit(connection, id, &event.head, correlation).await
         }
         Event::Installation(event) => installation(connection, event).await,
         Event::Ping | Event::Ignored { .. } => Ok(()),
@@ -133,9 +133,9 @@ async fn pull_request(
         judge_again(connection, id, &event.head, correlation, lands).await?;
     }
     if stored.open {
-        tell(connection, id, &event.head, correlation).await?;
+        notify_about_commit(connection, id, &event.head, correlation).await?;
         // Until there are results, the check says that they are awaited.
-        check(connection, id, &event.head, correlation).await?;
+        request_check_run(connection, id, &event.head, correlation).await?;
     }
     Ok(())
 }
@@ -154,7 +154,7 @@ async fn installation(connection: &mut AnyConnection, event: &InstallationEvent)
 }
 
 /// Lets comment and check say what is known about a commit, if anything is.
-async fn tell(
+async fn notify_about_commit(
     connection: &mut AnyConnection,
     id: RepositoryId,
     commit: &CommitSha,
@@ -174,10 +174,10 @@ async fn tell(
         let comment = job_requests::write_comment(id, pull.number, correlation);
         jobs::enqueue(connection, &comment).await?;
     }
-    check(connection, id, commit, correlation).await
+    request_check_run(connection, id, commit, correlation).await
 }
 
-async fn check(
+async fn request_check_run(
     connection: &mut AnyConnection,
     repository: RepositoryId,
     commit: &CommitSha,

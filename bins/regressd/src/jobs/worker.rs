@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
-use super::{judge, tell, webhook};
+use super::{judge, notify, webhook};
 use crate::backoff::{self, Backoff};
 use crate::database::jobs::{self, Job, Queue, Taker};
 use crate::database::{DatabaseError, deliveries};
@@ -220,10 +220,10 @@ async fn act(state: AppState, job: Job) -> Result<(), Failure> {
         JobKind::Webhook => webhook::act(&state, &job).await,
         // These are taken by `judge::run`.
         JobKind::Judge => Err(Failure::again("a run is judged with others")),
-        JobKind::Comment => tell::comment(&state, &job).await,
-        JobKind::Check => tell::check(&state, &job).await,
-        JobKind::Confirm => tell::confirm(&state, &job).await,
-        JobKind::Issue => tell::issue(&state, &job).await,
+        JobKind::Comment => notify::write_comment(&state, &job).await,
+        JobKind::Check => notify::write_check_run(&state, &job).await,
+        JobKind::Confirm => notify::request_confirmation(&state, &job).await,
+        JobKind::Issue => notify::update_issue(&state, &job).await,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Tells people: comments, check runs, issues, and workflows that are asked to measure again.
+//! Notifies people: comments, check runs, issues, and workflows that are asked to measure again.
 
 use crate::database::jobs::{self, Job};
 use crate::database::repositories;
@@ -39,7 +39,10 @@ impl From<GitHubError> for Failure {
 }
 
 /// The repository of a job here and on GitHub; `None` when nothing is sent there.
-async fn place(state: &AppState, id: RepositoryId) -> Result<Option<(Known, Repository)>, Failure> {
+async fn find_destination(
+    state: &AppState,
+    id: RepositoryId,
+) -> Result<Option<(Known, Repository)>, Failure> {
     let Some(github) = &state.github else {
         return Ok(None);
     };
@@ -53,9 +56,9 @@ async fn place(state: &AppState, id: RepositoryId) -> Result<Option<(Known, Repo
 }
 
 /// Writes the comment of a pull request.
-pub(super) async fn comment(state: &AppState, job: &Job) -> Result<(), Failure> {
+pub(super) async fn write_comment(state: &AppState, job: &Job) -> Result<(), Failure> {
     let about: AboutPullRequest = serde_json::from_str(&job.payload)?;
-    let Some((known, remote)) = place(state, about.repository).await? else {
+    let Some((known, remote)) = find_destination(state, about.repository).await? else {
         return Ok(());
     };
     let mut connection = state.database.read().await?;
@@ -100,17 +103,17 @@ pub(super) async fn comment(state: &AppState, job: &Job) -> Result<(), Failure> 
 }
 
 /// Writes the check run of a commit: judged, or awaited while there are no results.
-pub(super) async fn check(state: &AppState, job: &Job) -> Result<(), Failure> {
+pub(super) async fn write_check_run(state: &AppState, job: &Job) -> Result<(), Failure> {
     let about: AboutCommit = serde_json::from_str(&job.payload)?;
-    let Some((known, remote)) = place(state, about.repository).await? else {
+    let Some((known, remote)) = find_destination(state, about.repository).await? else {
         return Ok(());
     };
     let parts = parts_of(state, known.repository.id, &about.commit).await?;
     let head = CommitSha::new(&about.commit).map_err(|error| Failure::Never(error.to_string()))?;
     if known.config.notifications.check_run {
         let check = match parts.first() {
-            Some(first) => judged(state, &known, head.clone(), &parts, first.run.id.0),
-            None => awaited(head.clone()),
+            Some(first) => judged_check_run(state, &known, head.clone(), &parts, first.run.id.0),
+            None => awaited_check_run(head.clone()),
         };
         let number = put_check_run(&remote, &state.database, &check).await?;
         tracing::info!(number, commit = %about.commit, "the check run is written");
@@ -118,12 +121,12 @@ pub(super) async fn check(state: &AppState, job: &Job) -> Result<(), Failure> {
     // The upload of a fork may have come without the number of its pull request, and before any webhook.
     let orphan = |part: &Part| part.run.run.pull_request.is_none() && !part.run.run.is_of_history();
     if known.config.notifications.comment != CommentRule::Never && parts.iter().any(orphan) {
-        adopt(state, known.repository.id, &remote, &head, &job.correlation).await?;
+        attach_pull_requests(state, known.repository.id, &remote, &head, &job.correlation).await?;
     }
     Ok(())
 }
 
-fn awaited(head: CommitSha) -> CheckRun {
+fn awaited_check_run(head: CommitSha) -> CheckRun {
     CheckRun {
         head,
         name: CHECK_NAME.to_owned(),
@@ -135,7 +138,7 @@ fn awaited(head: CommitSha) -> CheckRun {
     }
 }
 
-fn judged(state: &AppState, known: &Known, head: CommitSha, parts: &[Part], run: i64) -> CheckRun {
+fn judged_check_run(state: &AppState, known: &Known, head: CommitSha, parts: &[Part], run: i64) -> CheckRun {
     let report = report(parts, "Benchmarks", threshold(state, known));
     let extras = extras(state, known, run);
     let concluded = match conclusion(report.outcome) {
@@ -154,7 +157,7 @@ fn judged(state: &AppState, known: &Known, head: CommitSha, parts: &[Part], run:
 }
 
 /// Finds the pull requests of a commit that was measured without one, and lets each have its comment.
-async fn adopt(
+async fn attach_pull_requests(
     state: &AppState,
     id: RepositoryId,
     remote: &Repository,
@@ -178,7 +181,7 @@ async fn adopt(
         let write = state.database.write(move |connection| {
             let (comment, head) = (comment.clone(), head.clone());
             Box::pin(async move {
-                runs::adopt(connection, id, &head, number).await?;
+                runs::attach_pull_request(connection, id, &head, number).await?;
                 jobs::enqueue(connection, &comment).await
             })
         });
@@ -189,7 +192,7 @@ async fn adopt(
 }
 
 /// Asks the workflow that measured a suspected run to measure again, once a commit.
-pub(super) async fn confirm(state: &AppState, job: &Job) -> Result<(), Failure> {
+pub(super) async fn request_confirmation(state: &AppState, job: &Job) -> Result<(), Failure> {
     let about: AboutRun = serde_json::from_str(&job.payload)?;
     let mut connection = state.database.read().await?;
     let Some(run) = runs::by_id(&mut connection, about.run).await? else {
@@ -200,7 +203,7 @@ pub(super) async fn confirm(state: &AppState, job: &Job) -> Result<(), Failure> 
     let Some(workflow) = run.run.workflow_run.filter(|_| !asked) else {
         return Ok(());
     };
-    let Some((_, remote)) = place(state, run.run.repository).await? else {
+    let Some((_, remote)) = find_destination(state, run.run.repository).await? else {
         return Ok(());
     };
     rerun_workflow(&remote, workflow).await?;
@@ -214,7 +217,7 @@ pub(super) async fn confirm(state: &AppState, job: &Job) -> Result<(), Failure> 
 }
 
 /// Opens, updates or closes the issue of a regression that stays.
-pub(super) async fn issue(state: &AppState, job: &Job) -> Result<(), Failure> {
+pub(super) async fn update_issue(state: &AppState, job: &Job) -> Result<(), Failure> {
     let about: AboutSeries = serde_json::from_str(&job.payload)?;
     let mut connection = state.database.read().await?;
     let Some(series) = streams::series(&mut connection, about.series).await? else {
@@ -228,7 +231,7 @@ pub(super) async fn issue(state: &AppState, job: &Job) -> Result<(), Failure> {
         None => None,
     };
     drop(connection);
-    let Some((_, remote)) = place(state, stream.repository).await? else {
+    let Some((_, remote)) = find_destination(state, stream.repository).await? else {
         return Ok(());
     };
     // Names are the text of strangers; code spans show them as they are.

@@ -240,7 +240,7 @@ pub async fn retry_at(
 ///
 /// # Errors
 /// The driver's.
-pub async fn uncount(connection: &mut AnyConnection, id: i64) -> sqlx::Result<()> {
+pub async fn refund_attempt(connection: &mut AnyConnection, id: i64) -> sqlx::Result<()> {
     let sql = "UPDATE jobs SET attempts = attempts - 1 WHERE id = $1 AND attempts > 0";
     sqlx::query(sql).bind(id).execute(connection).await?;
     Ok(())
@@ -250,7 +250,7 @@ pub async fn uncount(connection: &mut AnyConnection, id: i64) -> sqlx::Result<()
 ///
 /// # Errors
 /// The driver's.
-pub async fn bury(connection: &mut AnyConnection, id: i64, error: &str) -> sqlx::Result<()> {
+pub async fn move_to_dead_letter(connection: &mut AnyConnection, id: i64, error: &str) -> sqlx::Result<()> {
     let sql = "UPDATE jobs SET state = 'dead', worker = '', error = $1 WHERE id = $2";
     sqlx::query(sql)
         .bind(error.to_owned())
@@ -287,7 +287,7 @@ pub async fn dead_letters(connection: &mut AnyConnection, after: i64, limit: u32
 ///
 /// # Errors
 /// The driver's.
-pub async fn revive(connection: &mut AnyConnection, job: &Job) -> sqlx::Result<bool> {
+pub async fn requeue(connection: &mut AnyConnection, job: &Job) -> sqlx::Result<bool> {
     let superseded = "DELETE FROM jobs WHERE id = $1 AND state = 'dead'
          AND EXISTS (SELECT 1 FROM jobs other WHERE other.key = $2 AND other.state = 'waiting')";
     let query = sqlx::query(superseded).bind(job.id).bind(job.key.clone());

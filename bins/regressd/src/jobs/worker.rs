@@ -268,7 +268,7 @@ pub(super) async fn note(
                 let (job, reason) = (job.clone(), reason.clone());
                 Box::pin(async move {
                     if waited {
-                        jobs::uncount(connection, job.id).await?;
+                        jobs::refund_attempt(connection, job.id).await?;
                     }
                     jobs::retry_at(connection, &job, due, &reason).await
                 })
@@ -290,7 +290,7 @@ pub(super) async fn note(
                     if let Some(delivery) = delivery {
                         deliveries::set_state(connection, &delivery, "failed").await?;
                     }
-                    jobs::bury(connection, id, &reason).await
+                    jobs::move_to_dead_letter(connection, id, &reason).await
                 })
             });
             write.await

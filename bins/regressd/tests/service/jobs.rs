@@ -135,13 +135,13 @@ pub(crate) async fn failures_end_as_dead_letters_that_can_be_revived(place: Plac
     let ready = service.get("/ready", "").await.1;
     assert_eq!((&ready["dead_letters"], &ready["queue"]), (&json!(1), &json!(0)));
     service.end().await;
-    let revive = |letter: Job| {
+    let requeue = |letter: Job| {
         database.write(move |connection| {
             let letter = letter.clone();
-            Box::pin(async move { jobs::revive(connection, &letter).await })
+            Box::pin(async move { jobs::requeue(connection, &letter).await })
         })
     };
-    assert!(revive(letter.clone()).await.unwrap());
+    assert!(requeue(letter.clone()).await.unwrap());
     let again = take(&database, "w", LEASE, 1).await.pop().unwrap();
     assert_eq!(again.attempts, 1, "it starts anew");
     let later = Moment::now().after(Duration::from_secs(60));
@@ -153,9 +153,10 @@ pub(crate) async fn failures_end_as_dead_letters_that_can_be_revived(place: Plac
     write.await.unwrap();
     assert!(take(&database, "w", LEASE, 1).await.is_empty(), "it is not due");
     let id = letter.id;
-    let bury = database.write(move |connection| Box::pin(jobs::bury(connection, id, "enough")));
-    bury.await.unwrap();
+    let move_to_dead_letter =
+        database.write(move |connection| Box::pin(jobs::move_to_dead_letter(connection, id, "enough")));
+    move_to_dead_letter.await.unwrap();
     let drop_it = database.write(move |connection| Box::pin(jobs::drop_dead(connection, id)));
     assert!(drop_it.await.unwrap());
-    assert!(!revive(letter).await.unwrap(), "it is gone");
+    assert!(!requeue(letter).await.unwrap(), "it is gone");
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sqlx::AnyConnection;
 
 use super::CaseFile;
-use super::sitting::Sitting;
+use super::judging_batch::JudgingBatch;
 use crate::database::runs::{self, Run};
 use crate::database::{bulk, judgements, landed};
 use crate::directory::Names;
@@ -83,7 +83,7 @@ pub(super) async fn load_case(
     histories: Histories<'_>,
     candidate: &Candidate,
     names: Arc<Names>,
-    sitting: &Sitting,
+    batch: &JudgingBatch,
 ) -> sqlx::Result<CaseFile> {
     let run = &candidate.run;
     let of_history = run.run.is_of_history()
@@ -112,7 +112,7 @@ pub(super) async fn load_case(
     histories.run_cache.keep(run.id.0, past);
     let whose = (run.run.stream, run.run.target.as_str());
     let until = (run.id, run.run.commit.as_str());
-    fill(connection, histories, &mut case, whose, until, sitting).await?;
+    fill(connection, histories, &mut case, whose, until, batch).await?;
     Ok(case)
 }
 
@@ -128,16 +128,8 @@ pub async fn baseline_case(
 ) -> sqlx::Result<CaseFile> {
     let mut case = CaseFile::default();
     let until = (RunId(i64::MAX), "");
-    let sitting = Sitting::default();
-    fill(
-        connection,
-        histories,
-        &mut case,
-        (stream, branch),
-        until,
-        &sitting,
-    )
-    .await?;
+    let batch = JudgingBatch::default();
+    fill(connection, histories, &mut case, (stream, branch), until, &batch).await?;
     Ok(case)
 }
 
@@ -148,20 +140,20 @@ async fn fill(
     case: &mut CaseFile,
     (stream, branch): (StreamId, &str),
     (before, commit): (RunId, &str),
-    sitting: &Sitting,
+    batch: &JudgingBatch,
 ) -> sqlx::Result<()> {
     let most = histories.baseline_runs as usize;
     case.most = Some(most);
-    let newest = match sitting.newest(branch, before, most) {
+    let newest = match batch.newest(branch, before, most) {
         Some(newest) => newest,
         None => {
             let limit = histories.baseline_runs;
             let stored = runs::history_ids(connection, stream, branch, before, limit).await?;
-            sitting.with_unsaved(stored, branch, before, most)
+            batch.with_unsaved(stored, branch, before, most)
         }
     };
     let oldest = newest.last().copied().unwrap_or(before);
-    let marks = match sitting.marks(branch, oldest, before) {
+    let marks = match batch.marks(branch, oldest, before) {
         Some(marks) => marks,
         None => judgements::marks(connection, stream, branch, oldest, before).await?,
     };
@@ -179,7 +171,7 @@ async fn fill(
         }
         add(connection, histories, case, (stream, branch), &older, commit).await?;
     }
-    sitting.correct(&mut case.rejected);
+    batch.correct(&mut case.rejected);
     case.history.sort_unstable_by_key(|(run, _)| *run);
     case.history.dedup_by_key(|(run, _)| *run);
     Ok(())

@@ -9,17 +9,17 @@
 //! of it, nor is any other run of its commit.
 
 mod judge;
+mod judging_batch;
 mod load;
 mod report;
 mod save;
-mod sitting;
 mod stored;
 mod verdicts;
 
 pub use judge::{CaseFile, direction, judge_case, persistent, recovered};
+pub use judging_batch::JudgingBatch;
 pub use load::{Candidate, Histories, baseline_case};
 pub use report::{Part, report};
 pub use save::Consequences;
-pub use sitting::Sitting;
 pub use stored::{Judged, case_of, judge_candidate, judge_stored};
 pub use verdicts::{PercentInterval, RegressionResult, RunVerdicts, StoredVerdict};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use regress_core::detect::VerdictKind;
 use sqlx::AnyConnection;
 
-use super::{CaseFile, RunVerdicts, Sitting, StoredVerdict, persistent, recovered};
+use super::{CaseFile, JudgingBatch, RunVerdicts, StoredVerdict, persistent, recovered};
 use crate::database::DatabaseError;
 use crate::database::bulk;
 use crate::database::jobs::{self as job_table, Job, NewJob};
@@ -183,14 +183,14 @@ impl Consequences {
     }
 
     /// Lets the runs that are judged next see this one, before it is saved.
-    pub(crate) fn note(&self, sitting: &mut Sitting) {
+    pub(crate) fn note(&self, batch: &mut JudgingBatch) {
         if self.judgement.accepted {
             let rejected = self.rejected.iter().map(|series| series.0);
-            sitting.accept(self.judgement.run, &self.judgement.branch, rejected);
+            batch.accept(self.judgement.run, &self.judgement.branch, rejected);
         }
         for earlier in &self.earlier {
             for series in &self.fine {
-                sitting.clear(*series, *earlier);
+                batch.clear(*series, *earlier);
             }
         }
     }

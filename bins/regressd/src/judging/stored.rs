@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::load::{Candidate, Histories, load_case};
 use super::save::{Consequences, consequences};
-use super::{CaseFile, RunVerdicts, Sitting, judge_case};
+use super::{CaseFile, JudgingBatch, RunVerdicts, judge_case};
 use crate::database::DatabaseError;
 use crate::database::runs::Run;
 use crate::directory::Names;
@@ -41,19 +41,19 @@ pub async fn judge_stored(
     let candidate = Candidate::load(&mut connection, id).await?;
     drop(connection);
     match candidate {
-        Some(candidate) => judge_candidate(state, &candidate, &Sitting::default(), correlation).await,
+        Some(candidate) => judge_candidate(state, &candidate, &JudgingBatch::default(), correlation).await,
         None => Ok(None),
     }
 }
 
-/// The same for a run that was read already, in a sitting with others of its stream.
+/// The same for a run that was read already, in a batch with others of its stream.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn judge_candidate(
     state: &AppState,
     candidate: &Candidate,
-    sitting: &Sitting,
+    batch: &JudgingBatch,
     correlation: &str,
 ) -> Result<Option<Judged>, DatabaseError> {
     let settings = state.settings.load_full();
@@ -70,7 +70,7 @@ pub async fn judge_candidate(
     };
     let mut connection = database.read().await?;
     let names = Arc::clone(&contents.names);
-    let case = load_case(&mut connection, histories, candidate, names, sitting).await?;
+    let case = load_case(&mut connection, histories, candidate, names, batch).await?;
     drop(connection);
     let case = Arc::new(case);
     let verdicts = match known.config.thresholds(&settings.judging, &contents.component) {
@@ -114,6 +114,6 @@ pub async fn case_of(state: &AppState, candidate: &Candidate) -> Result<CaseFile
         baseline_runs: state.settings.load().judging.baseline_runs,
     };
     let mut connection = state.database.read().await?;
-    let sitting = Sitting::default();
-    Ok(load_case(&mut connection, histories, candidate, contents.names, &sitting).await?)
+    let batch = JudgingBatch::default();
+    Ok(load_case(&mut connection, histories, candidate, contents.names, &batch).await?)
 }

@@ -11,9 +11,9 @@ use crate::database::judgements::{self, Marks};
 use crate::database::runs;
 use crate::domain::{RunId, StreamId};
 
-/// What the runs of a sitting have in common.
+/// What the runs of a batch have in common.
 #[derive(Clone, Debug, Default)]
-pub struct Sitting {
+pub struct JudgingBatch {
     read: HashMap<String, History>,
     /// Runs that are part of a history now: number and branch.
     accepted: Vec<(RunId, String)>,
@@ -33,7 +33,7 @@ struct History {
     marks: Marks,
 }
 
-impl Sitting {
+impl JudgingBatch {
     /// Reads the history of a branch that runs before `before` are judged by, `limit` runs of it.
     ///
     /// # Errors

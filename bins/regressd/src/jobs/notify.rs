@@ -13,7 +13,7 @@ use crate::github::{
     put_comment, put_tracking_issue, rerun_workflow,
 };
 use crate::job_requests::{self, AboutCommit, AboutPullRequest, AboutRun, AboutSeries};
-use crate::judging::{Candidate, Part, RunVerdicts, case_of, report};
+use crate::judging::{Candidate, Part, RunVerdicts, load_judging_input, report};
 use crate::state::AppState;
 
 use super::Failure;
@@ -307,7 +307,7 @@ async fn parts_of(state: &AppState, repository: RepositoryId, commit: &str) -> R
     let mut parts = Vec::new();
     for (stream, candidate, verdicts) in newest {
         parts.push(Part {
-            case: case_of(state, &candidate).await?,
+            input: load_judging_input(state, &candidate).await?,
             run: candidate.run,
             component: stream.component,
             environment: stream.environment,

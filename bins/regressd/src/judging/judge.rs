@@ -1,4 +1,4 @@
-//! From a case file to verdicts. Pure: every judgement is `regress-core`'s, this only lines up the values.
+//! From a judging input to verdicts. Pure: every judgement is `regress-core`'s, this only lines up the values.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::domain::{Medians, Results};
 
 /// Everything that a run is judged by.
 #[derive(Clone, Debug, Default)]
-pub struct CaseFile {
+pub struct JudgingInput {
     /// The runs of the commit, oldest first, up to the one that is judged: the number of each and its values.
     pub runs: Vec<(i64, Results)>,
     /// Whether the judged run is itself part of the history of its target branch: it was measured there, or its commit
@@ -37,7 +37,7 @@ pub struct CaseFile {
     pub most: Option<usize>,
 }
 
-impl CaseFile {
+impl JudgingInput {
     /// The values of a series that make its baseline, oldest first, each with the number of its run.
     #[must_use]
     pub fn baseline(&self, series: i64) -> Vec<(i64, f64)> {
@@ -99,8 +99,8 @@ impl CaseFile {
     }
 }
 
-/// One benchmark, lined up for judgement.
-struct Lined {
+/// One benchmark, aligned up for judgement.
+struct AlignedSeries {
     series: i64,
     key: SeriesKey,
     direction: Direction,
@@ -108,49 +108,49 @@ struct Lined {
     after: Vec<f64>,
 }
 
-/// Judges the newest run of the case file.
+/// Judges the newest run of the judging input.
 #[must_use]
-pub fn judge_case(case: &CaseFile, thresholds: &Thresholds) -> RunVerdicts {
-    match &case.base {
-        Some(base) => judge_pair(case, base, thresholds),
-        None => judge_by_history(case, thresholds),
+pub fn judge_input(input: &JudgingInput, thresholds: &Thresholds) -> RunVerdicts {
+    match &input.base {
+        Some(base) => judge_pair(input, base, thresholds),
+        None => judge_by_history(input, thresholds),
     }
 }
 
-fn judge_by_history(case: &CaseFile, thresholds: &Thresholds) -> RunVerdicts {
-    let lined: Vec<Lined> = case
+fn judge_by_history(input: &JudgingInput, thresholds: &Thresholds) -> RunVerdicts {
+    let aligned: Vec<AlignedSeries> = input
         .judged()
         .filter_map(|(series, name)| {
-            let before = case
+            let before = input
                 .baseline(series)
                 .into_iter()
                 .map(|(_, value)| value)
                 .collect();
-            line_up(series, name, before, case.to_judge(series))
+            align_series(series, name, before, input.to_judge(series))
         })
-        .filter(|lined| thresholds.of(lined.key.benchmark.as_str()).enabled)
+        .filter(|aligned| thresholds.of(aligned.key.benchmark.as_str()).enabled)
         .collect();
-    let pasts: Vec<Past<'_>> = lined
+    let pasts: Vec<Past<'_>> = aligned
         .iter()
-        .map(|lined| Past {
-            key: lined.key.clone(),
-            direction: lined.direction,
-            history: &lined.before,
-            runs: &lined.after,
+        .map(|aligned| Past {
+            key: aligned.key.clone(),
+            direction: aligned.direction,
+            history: &aligned.before,
+            runs: &aligned.after,
             // A stream has one environment.
             comparable: true,
-            threshold: thresholds.of(lined.key.benchmark.as_str()),
+            threshold: thresholds.of(aligned.key.benchmark.as_str()),
         })
         .collect();
     let settings = GateSettings::default();
     let judged = judge_history(&pasts, &settings);
-    let verdicts = judged.verdicts.iter().zip(&pasts).zip(&lined);
-    let verdicts = verdicts.map(|((verdict, past), lined)| {
+    let verdicts = judged.verdicts.iter().zip(&pasts).zip(&aligned);
+    let verdicts = verdicts.map(|((verdict, past), aligned)| {
         // Only what is above its threshold can be suspected; asking costs as much as judging.
         let may_be = verdict.kind == VerdictKind::Unchanged
             && verdict.percent.is_some_and(|percent| percent > verdict.threshold);
         let suspected = may_be && !suspects(std::slice::from_ref(past), &settings).is_empty();
-        stored(lined.series, verdict, suspected, case)
+        stored(aligned.series, verdict, suspected, input)
     });
     RunVerdicts {
         machine: judged.machine,
@@ -159,50 +159,50 @@ fn judge_by_history(case: &CaseFile, thresholds: &Thresholds) -> RunVerdicts {
     }
 }
 
-fn judge_pair(case: &CaseFile, base: &Results, thresholds: &Thresholds) -> RunVerdicts {
+fn judge_pair(input: &JudgingInput, base: &Results, thresholds: &Thresholds) -> RunVerdicts {
     let values = |results: Option<&Results>, series: i64| {
         results
             .and_then(|results| results.0.get(&series))
             .cloned()
             .unwrap_or_default()
     };
-    let lined: Vec<Lined> = case
+    let aligned: Vec<AlignedSeries> = input
         .judged()
         .filter_map(|(series, name)| {
-            let after = values(case.newest(), series);
-            line_up(series, name, values(Some(base), series), after)
+            let after = values(input.newest(), series);
+            align_series(series, name, values(Some(base), series), after)
         })
-        .filter(|lined| thresholds.of(lined.key.benchmark.as_str()).enabled)
+        .filter(|aligned| thresholds.of(aligned.key.benchmark.as_str()).enabled)
         .collect();
-    let pairs: Vec<Pair<'_>> = lined
+    let pairs: Vec<Pair<'_>> = aligned
         .iter()
-        .map(|lined| Pair {
-            key: lined.key.clone(),
-            direction: lined.direction,
-            before: &lined.before,
-            after: &lined.after,
+        .map(|aligned| Pair {
+            key: aligned.key.clone(),
+            direction: aligned.direction,
+            before: &aligned.before,
+            after: &aligned.after,
             comparable: true,
-            threshold: thresholds.of(lined.key.benchmark.as_str()),
+            threshold: thresholds.of(aligned.key.benchmark.as_str()),
         })
         .collect();
     let judged = judge(&pairs);
-    let verdicts = judged.verdicts.iter().zip(&lined);
+    let verdicts = judged.verdicts.iter().zip(&aligned);
     RunVerdicts {
         machine: judged.machine,
         paired: true,
         verdicts: verdicts
-            .map(|(verdict, lined)| stored(lined.series, verdict, false, case))
+            .map(|(verdict, aligned)| stored(aligned.series, verdict, false, input))
             .collect(),
     }
 }
 
 /// `None` for a name that ingest would not have let through.
-fn line_up(series: i64, name: &SeriesName, before: Vec<f64>, after: Vec<f64>) -> Option<Lined> {
+fn align_series(series: i64, name: &SeriesName, before: Vec<f64>, after: Vec<f64>) -> Option<AlignedSeries> {
     let key = SeriesKey {
         benchmark: BenchmarkId::new(&name.benchmark).ok()?,
         measure: Measure::new(&name.measure).ok()?,
     };
-    Some(Lined {
+    Some(AlignedSeries {
         series,
         key,
         direction: direction(&name.direction),
@@ -221,8 +221,8 @@ pub fn direction(name: &str) -> Direction {
     }
 }
 
-fn stored(series: i64, verdict: &Verdict, suspected: bool, case: &CaseFile) -> StoredVerdict {
-    let first = verdict.runs.0 == 0 && case.base.is_none();
+fn stored(series: i64, verdict: &Verdict, suspected: bool, input: &JudgingInput) -> StoredVerdict {
+    let first = verdict.runs.0 == 0 && input.base.is_none();
     StoredVerdict {
         series,
         kind: verdict.kind,
@@ -257,13 +257,13 @@ fn short(value: f64) -> f64 {
 
 /// The benchmarks that were slower in each of the last `least` runs of the history and in the judged one.
 #[must_use]
-pub fn persistent(case: &CaseFile, verdicts: &RunVerdicts, least: usize) -> BTreeMap<i64, i64> {
+pub fn persistent(input: &JudgingInput, verdicts: &RunVerdicts, least: usize) -> BTreeMap<i64, i64> {
     let slower = verdicts
         .verdicts
         .iter()
         .filter(|verdict| verdict.kind == VerdictKind::Regression);
     let first_of = |verdict: &StoredVerdict| {
-        let in_a_row: Vec<i64> = case.streak(verdict.series).map(|(run, _)| run).collect();
+        let in_a_row: Vec<i64> = input.streak(verdict.series).map(|(run, _)| run).collect();
         // The judged run is one of them.
         let first = in_a_row.last().filter(|_| in_a_row.len() + 1 >= least)?;
         Some((verdict.series, *first))
@@ -273,12 +273,12 @@ pub fn persistent(case: &CaseFile, verdicts: &RunVerdicts, least: usize) -> BTre
 
 /// The benchmarks that were slower in each of the last `least` runs of the history, and are not in the judged one.
 #[must_use]
-pub fn recovered(case: &CaseFile, verdicts: &RunVerdicts, least: usize) -> Vec<i64> {
+pub fn recovered(input: &JudgingInput, verdicts: &RunVerdicts, least: usize) -> Vec<i64> {
     let fine = verdicts.verdicts.iter().filter(|verdict| {
         matches!(verdict.kind, VerdictKind::Unchanged | VerdictKind::Improvement) && !verdict.suspected
     });
     fine.map(|verdict| verdict.series)
-        .filter(|series| case.streak(*series).count() >= least.max(1))
+        .filter(|series| input.streak(*series).count() >= least.max(1))
         .collect()
 }
 
@@ -305,14 +305,14 @@ mod tests {
     }
 
     /// Thirty runs around 1000, and then the runs to judge.
-    fn case(runs: &[f64]) -> CaseFile {
-        CaseFile {
+    fn input(runs: &[f64]) -> JudgingInput {
+        JudgingInput {
             runs: (100..).zip(runs.iter().map(|value| one(1, *value))).collect(),
             history: (1..=30)
                 .map(|run| past(run, 1000.0 + f64::from(run as i32 % 7)))
                 .collect(),
             names: Arc::new(HashMap::from([(1, name("sort"))])),
-            ..CaseFile::default()
+            ..JudgingInput::default()
         }
     }
 
@@ -322,78 +322,78 @@ mod tests {
 
     #[test]
     fn a_slow_run_is_suspected_and_a_second_one_confirms_it() {
-        let first = judge_case(&case(&[1300.0]), &thresholds());
+        let first = judge_input(&input(&[1300.0]), &thresholds());
         assert_eq!(first.outcome(), "unchanged");
         assert!(first.needs_confirmation(), "{first:?}");
-        let second = judge_case(&case(&[1300.0, 1290.0]), &thresholds());
+        let second = judge_input(&input(&[1300.0, 1290.0]), &thresholds());
         assert_eq!(second.outcome(), "regression");
         assert_eq!(second.verdicts[0].runs, (30, 2));
-        let cleared = judge_case(&case(&[1300.0, 1001.0]), &thresholds());
+        let cleared = judge_input(&input(&[1300.0, 1001.0]), &thresholds());
         assert_eq!(cleared.outcome(), "unchanged");
         assert!(!cleared.needs_confirmation());
     }
 
     #[test]
     fn rejected_values_do_not_move_the_baseline_until_they_are_accepted() {
-        let mut case = case(&[1300.0, 1300.0]);
-        case.history.extend((31..=40).map(|run| past(run, 1300.0)));
-        case.rejected = (31..=40).map(|run| (1, run)).collect();
-        let judged = judge_case(&case, &thresholds());
+        let mut input = input(&[1300.0, 1300.0]);
+        input.history.extend((31..=40).map(|run| past(run, 1300.0)));
+        input.rejected = (31..=40).map(|run| (1, run)).collect();
+        let judged = judge_input(&input, &thresholds());
         assert_eq!(judged.outcome(), "regression");
         assert_eq!(judged.verdicts[0].before, Some(1003.0));
-        assert_eq!(persistent(&case, &judged, 3), BTreeMap::from([(1, 31)]));
-        case.epochs.insert(1, 31);
-        case.rejected = BTreeSet::from([(1, 31)]);
-        let judged = judge_case(&case, &thresholds());
+        assert_eq!(persistent(&input, &judged, 3), BTreeMap::from([(1, 31)]));
+        input.epochs.insert(1, 31);
+        input.rejected = BTreeSet::from([(1, 31)]);
+        let judged = judge_input(&input, &thresholds());
         assert_eq!(judged.outcome(), "unchanged");
         assert_eq!(judged.verdicts[0].runs.0, 10);
     }
 
     #[test]
     fn a_baseline_is_no_longer_than_it_may_be() {
-        let mut case = case(&[1000.0]);
-        case.rejected = (20..=30).map(|run| (1, run)).collect();
-        case.most = Some(15);
-        let runs: Vec<i64> = case.baseline(1).into_iter().map(|(run, _)| run).collect();
+        let mut input = input(&[1000.0]);
+        input.rejected = (20..=30).map(|run| (1, run)).collect();
+        input.most = Some(15);
+        let runs: Vec<i64> = input.baseline(1).into_iter().map(|(run, _)| run).collect();
         assert_eq!(runs, (5..=19).collect::<Vec<i64>>(), "the newest that count");
     }
 
     #[test]
     fn the_next_commit_of_a_branch_confirms_a_suspicion() {
-        let mut case = case(&[1300.0]);
-        case.of_history = true;
-        case.history.push(past(31, 1310.0));
-        case.rejected.insert((1, 31));
-        let judged = judge_case(&case, &thresholds());
+        let mut input = input(&[1300.0]);
+        input.of_history = true;
+        input.history.push(past(31, 1310.0));
+        input.rejected.insert((1, 31));
+        let judged = judge_input(&input, &thresholds());
         assert_eq!(judged.outcome(), "regression");
-        case.runs = vec![(100, one(1, 1001.0))];
+        input.runs = vec![(100, one(1, 1001.0))];
         assert_eq!(
-            judge_case(&case, &thresholds()).outcome(),
+            judge_input(&input, &thresholds()).outcome(),
             "unchanged",
             "it recovered"
         );
-        case.runs = vec![(100, one(1, 1300.0))];
-        case.of_history = false;
+        input.runs = vec![(100, one(1, 1300.0))];
+        input.of_history = false;
         assert!(
-            judge_case(&case, &thresholds()).needs_confirmation(),
+            judge_input(&input, &thresholds()).needs_confirmation(),
             "a pull request is another commit"
         );
     }
 
     #[test]
     fn the_first_time_is_told_from_too_few() {
-        let mut first = case(&[5.0]);
+        let mut first = input(&[5.0]);
         first.history.clear();
-        let judged = judge_case(&first, &thresholds());
+        let judged = judge_input(&first, &thresholds());
         assert!(
             judged.verdicts[0]
                 .reason
                 .starts_with("measured for the first time")
         );
         assert_eq!(judged.outcome(), "not-judged");
-        let mut few = case(&[5.0]);
+        let mut few = input(&[5.0]);
         few.history.truncate(2);
-        let judged = judge_case(&few, &thresholds());
+        let judged = judge_input(&few, &thresholds());
         assert!(
             judged.verdicts[0].reason.contains("2 runs of history"),
             "{judged:?}"
@@ -402,14 +402,14 @@ mod tests {
 
     #[test]
     fn a_base_measured_beside_the_run_wins_over_history() {
-        let mut paired = case(&[]);
+        let mut paired = input(&[]);
         let values = vec![1200.0, 1201.0, 1199.0, 1202.0, 1198.0];
         paired.runs = vec![(100, Results(BTreeMap::from([(1, values)])))];
         paired.base = Some(Results(BTreeMap::from([(
             1,
             vec![1200.5, 1201.5, 1199.5, 1198.5, 1200.0],
         )])));
-        let judged = judge_case(&paired, &thresholds());
+        let judged = judge_input(&paired, &thresholds());
         assert!(judged.paired);
         assert_eq!(judged.outcome(), "unchanged", "{judged:?}");
         assert!(judged.verdicts[0].interval.is_some());
@@ -417,7 +417,7 @@ mod tests {
 
     #[test]
     fn verdicts_survive_their_stored_form() {
-        let judged = judge_case(&case(&[1300.0, 1290.0]), &thresholds());
+        let judged = judge_input(&input(&[1300.0, 1290.0]), &thresholds());
         assert_eq!(RunVerdicts::read(&judged.write()).unwrap(), judged);
         let public = judged.verdicts[0].public(&name("sort"));
         assert!(public.is_regression && public.percent_change.unwrap() > 25.0);

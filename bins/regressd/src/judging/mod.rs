@@ -1,7 +1,7 @@
 //! From a stored run to its verdicts.
 //!
 //! ```text
-//! run --load--> case file --judge (regress-core)--> verdicts --save--> judgement, rejections, jobs that tell people
+//! run --load--> judging input --judge (regress-core)--> verdicts --save--> judgement, rejections, jobs that tell people
 //! ```
 //!
 //! The history of a run is what its target branch measured before it: the last runs that were judged, without values
@@ -16,10 +16,10 @@ mod save;
 mod stored;
 mod verdicts;
 
-pub use judge::{CaseFile, direction, judge_case, persistent, recovered};
+pub use judge::{JudgingInput, direction, judge_input, persistent, recovered};
 pub use judging_batch::JudgingBatch;
-pub use load::{Candidate, Histories, baseline_case};
+pub use load::{Candidate, Histories, load_baseline_input};
 pub use report::{Part, report};
 pub use save::Consequences;
-pub use stored::{Judged, case_of, judge_candidate, judge_stored};
+pub use stored::{Judged, judge_candidate, judge_stored, load_judging_input};
 pub use verdicts::{PercentInterval, RegressionResult, RunVerdicts, StoredVerdict};

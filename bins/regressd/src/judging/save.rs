@@ -6,7 +6,7 @@ use std::sync::Arc;
 use regress_core::detect::VerdictKind;
 use sqlx::AnyConnection;
 
-use super::{CaseFile, JudgingBatch, RunVerdicts, StoredVerdict, persistent, recovered};
+use super::{JudgingBatch, JudgingInput, RunVerdicts, StoredVerdict, persistent, recovered};
 use crate::database::DatabaseError;
 use crate::database::bulk;
 use crate::database::jobs::{self as job_table, Job, NewJob};
@@ -32,12 +32,12 @@ pub struct Consequences {
 pub(super) fn consequences(
     known: &Known,
     run: &Run,
-    case: &CaseFile,
+    input: &JudgingInput,
     verdicts: &RunVerdicts,
     (least, tells): (usize, bool),
     correlation: &str,
 ) -> Consequences {
-    let history = case.of_history;
+    let history = input.of_history;
     let slower = |verdict: &&StoredVerdict| verdict.kind == VerdictKind::Regression || verdict.suspected;
     let (slow, fine): (Vec<&StoredVerdict>, Vec<&StoredVerdict>) = verdicts.verdicts.iter().partition(slower);
     let branch = if history { &run.run.target } else { &run.run.branch };
@@ -51,12 +51,12 @@ pub(super) fn consequences(
         verdicts: verdicts.write(),
     };
     let told = tells && !verdicts.verdicts.is_empty();
-    let jobs = told.then(|| jobs_that_tell(known, run, case, verdicts, least, correlation));
+    let jobs = told.then(|| jobs_that_tell(known, run, input, verdicts, least, correlation));
     Consequences {
         judgement,
         rejected: slow.iter().map(|verdict| SeriesId(verdict.series)).collect(),
         fine: fine.iter().map(|verdict| verdict.series).collect(),
-        earlier: case
+        earlier: input
             .runs
             .iter()
             .map(|(id, _)| RunId(*id))
@@ -70,7 +70,7 @@ pub(super) fn consequences(
 fn jobs_that_tell(
     known: &Known,
     run: &Run,
-    case: &CaseFile,
+    input: &JudgingInput,
     verdicts: &RunVerdicts,
     least: usize,
     correlation: &str,
@@ -91,8 +91,8 @@ fn jobs_that_tell(
         let confirm = job_requests::confirm_run(run.id, run.run.stream, commit, correlation);
         jobs.push(confirm);
     }
-    if rules.tracking_issue && case.of_history {
-        let issues = issues_to_update(case, verdicts, least, &run.run.target);
+    if rules.tracking_issue && input.of_history {
+        let issues = issues_to_update(input, verdicts, least, &run.run.target);
         jobs.extend(issues.map(|about| job_requests::update_issue(&about, correlation)));
     }
     jobs
@@ -100,14 +100,14 @@ fn jobs_that_tell(
 
 /// The regressions that last, and those that are over.
 fn issues_to_update(
-    case: &CaseFile,
+    input: &JudgingInput,
     verdicts: &RunVerdicts,
     least: usize,
     branch: &str,
 ) -> impl Iterator<Item = AboutSeries> {
-    let lasting = persistent(case, verdicts, least).into_iter();
+    let lasting = persistent(input, verdicts, least).into_iter();
     let lasting = lasting.map(|(series, first)| (series, Some(first)));
-    let over = recovered(case, verdicts, least).into_iter();
+    let over = recovered(input, verdicts, least).into_iter();
     let over = over.map(|series| (series, None));
     lasting.chain(over).map(move |(series, first_run)| AboutSeries {
         series: SeriesId(series),

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::load::{Candidate, Histories, load_case};
+use super::load::{Candidate, Histories, read_judging_input};
 use super::save::{Consequences, consequences};
-use super::{CaseFile, JudgingBatch, RunVerdicts, judge_case};
+use super::{JudgingBatch, JudgingInput, RunVerdicts, judge_input};
 use crate::database::DatabaseError;
 use crate::database::runs::Run;
 use crate::directory::Names;
@@ -70,18 +70,18 @@ pub async fn judge_candidate(
     };
     let mut connection = database.read().await?;
     let names = Arc::clone(&contents.names);
-    let case = load_case(&mut connection, histories, candidate, names, batch).await?;
+    let input = read_judging_input(&mut connection, histories, candidate, names, batch).await?;
     drop(connection);
-    let case = Arc::new(case);
+    let input = Arc::new(input);
     let verdicts = match known.config.thresholds(&settings.judging, &contents.component) {
         Ok(thresholds) if known.config.judges(&contents.component) => {
-            if case.newest().is_some_and(|results| results.0.len() > LARGE) {
-                let case = Arc::clone(&case);
-                tokio::task::spawn_blocking(move || judge_case(&case, &thresholds))
+            if input.newest().is_some_and(|results| results.0.len() > LARGE) {
+                let input = Arc::clone(&input);
+                tokio::task::spawn_blocking(move || judge_input(&input, &thresholds))
                     .await
                     .map_err(|_| DatabaseError::Closed)?
             } else {
-                judge_case(&case, &thresholds)
+                judge_input(&input, &thresholds)
             }
         }
         _ => RunVerdicts {
@@ -92,7 +92,7 @@ pub async fn judge_candidate(
     };
     let least = settings.judging.persistent_runs as usize;
     let tells = settings.github.app_id.is_some();
-    let consequences = consequences(&known, run, &case, &verdicts, (least, tells), correlation);
+    let consequences = consequences(&known, run, &input, &verdicts, (least, tells), correlation);
     Ok(Some(Judged {
         run: run.clone(),
         verdicts,
@@ -105,7 +105,10 @@ pub async fn judge_candidate(
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn case_of(state: &AppState, candidate: &Candidate) -> Result<CaseFile, DatabaseError> {
+pub async fn load_judging_input(
+    state: &AppState,
+    candidate: &Candidate,
+) -> Result<JudgingInput, DatabaseError> {
     let series = candidate.results.0.keys().copied();
     let stream = candidate.run.run.stream;
     let contents = state.directory.contents(&state.database, stream, series).await?;
@@ -115,5 +118,5 @@ pub async fn case_of(state: &AppState, candidate: &Candidate) -> Result<CaseFile
     };
     let mut connection = state.database.read().await?;
     let batch = JudgingBatch::default();
-    Ok(load_case(&mut connection, histories, candidate, contents.names, &batch).await?)
+    Ok(read_judging_input(&mut connection, histories, candidate, contents.names, &batch).await?)
 }

@@ -23,7 +23,7 @@ use crate::database::repositories;
 use crate::database::streams::{self, Series, Stream};
 use crate::directory::Known;
 use crate::domain::{RunId, SeriesId};
-use crate::judging::{Histories, RunVerdicts, StoredVerdict, baseline_case, direction};
+use crate::judging::{Histories, RunVerdicts, StoredVerdict, direction, load_baseline_input};
 use crate::problem::Problem;
 use crate::state::AppState;
 
@@ -121,7 +121,7 @@ async fn view(
         run_cache: &state.run_cache,
         baseline_runs: settings.judging.baseline_runs,
     };
-    let baseline = baseline_case(&mut connection, histories, stream.id, &branch).await?;
+    let baseline = load_baseline_input(&mut connection, histories, stream.id, &branch).await?;
     let verdict = newest_verdict(&mut connection, stream, &branch, series.id).await?;
     let others = elsewhere(&mut connection, known, series, &branch).await?;
     drop(connection);

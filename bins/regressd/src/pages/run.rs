@@ -16,7 +16,7 @@ use crate::database::streams;
 use crate::database::{judgements, repositories};
 use crate::directory::Known;
 use crate::domain::{RunId, SeriesId};
-use crate::judging::{Candidate, Part, RunVerdicts, case_of, report};
+use crate::judging::{Candidate, Part, RunVerdicts, load_judging_input, report};
 use crate::problem::Problem;
 use crate::state::AppState;
 
@@ -108,7 +108,7 @@ async fn view(state: &AppState, known: &Known, run: Run) -> Result<RunPage, Prob
     };
     drop(connection);
     let part = Part {
-        case: case_of(state, &candidate).await?,
+        input: load_judging_input(state, &candidate).await?,
         verdicts: RunVerdicts::read(&judgement.verdicts)
             .map_err(|error| sqlx::Error::Decode(error.into()))?,
         component: stream.component,

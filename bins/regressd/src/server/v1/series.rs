@@ -18,7 +18,7 @@ use crate::database::repositories::{self, Repository};
 use crate::database::runs;
 use crate::database::streams::{self, Series};
 use crate::domain::{Results, RunId, SeriesId};
-use crate::judging::{Histories, baseline_case};
+use crate::judging::{Histories, load_baseline_input};
 use crate::problem::Problem;
 use crate::server::repo_path::RepoPath;
 use crate::state::AppState;
@@ -188,7 +188,7 @@ pub(super) async fn baseline(
         run_cache: &state.run_cache,
         baseline_runs: state.settings.load().judging.baseline_runs,
     };
-    let case = baseline_case(&mut connection, histories, series.stream, &branch).await?;
+    let case = load_baseline_input(&mut connection, histories, series.stream, &branch).await?;
     let epochs = judgements::epochs(&mut connection, series.stream, &branch).await?;
     let epoch = epochs.into_iter().rfind(|epoch| epoch.series == series.id);
     let stream = streams::by_id(&mut connection, series.stream).await?;

@@ -24,7 +24,7 @@ pub type Names = HashMap<i64, SeriesName>;
 
 /// A repository with its configuration read.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Known {
+pub struct ConfiguredRepository {
     /// The row.
     pub repository: Repository,
     /// Its configuration.
@@ -34,7 +34,7 @@ pub struct Known {
 /// What is remembered.
 #[derive(Debug, Default)]
 pub struct Directory {
-    repositories: Mutex<HashMap<RepoName, (Arc<Known>, Instant)>>,
+    repositories: Mutex<HashMap<RepoName, (Arc<ConfiguredRepository>, Instant)>>,
     numbers: Mutex<HashMap<RepositoryId, RepoName>>,
     streams: Mutex<HashMap<StreamKey, Arc<StreamEntry>>>,
     contents: Mutex<HashMap<StreamId, Contents>>,
@@ -68,7 +68,7 @@ impl Directory {
         &self,
         database: &Database,
         name: &RepoName,
-    ) -> Result<Option<Arc<Known>>, DatabaseError> {
+    ) -> Result<Option<Arc<ConfiguredRepository>>, DatabaseError> {
         if let Some((known, at)) = locked(&self.repositories).get(name)
             && at.elapsed() < FRESH
         {
@@ -78,7 +78,7 @@ impl Directory {
         let Some(repository) = repositories::find(&mut connection, name).await? else {
             return Ok(None);
         };
-        let known = Arc::new(Known::of(repository));
+        let known = Arc::new(ConfiguredRepository::from_row(repository));
         let mut remembered = locked(&self.repositories);
         remembered.retain(|_, (_, at)| at.elapsed() < FRESH);
         remembered.insert(name.clone(), (Arc::clone(&known), Instant::now()));
@@ -93,7 +93,7 @@ impl Directory {
         &self,
         database: &Database,
         name: &RepoName,
-    ) -> Result<Arc<Known>, DatabaseError> {
+    ) -> Result<Arc<ConfiguredRepository>, DatabaseError> {
         loop {
             if let Some(known) = self.repository(database, name).await? {
                 return Ok(known);
@@ -115,7 +115,7 @@ impl Directory {
         &self,
         database: &Database,
         id: RepositoryId,
-    ) -> Result<Option<Arc<Known>>, DatabaseError> {
+    ) -> Result<Option<Arc<ConfiguredRepository>>, DatabaseError> {
         let name = locked(&self.numbers).get(&id).cloned();
         let name = match name {
             Some(name) => name,
@@ -264,10 +264,10 @@ impl StreamEntry {
     }
 }
 
-impl Known {
+impl ConfiguredRepository {
     /// A configuration that a newer version wrote may hold what this one does not know; then the defaults apply.
     #[must_use]
-    pub fn of(repository: Repository) -> Self {
+    pub fn from_row(repository: Repository) -> Self {
         let config = serde_json::from_str(&repository.config).unwrap_or_else(|error| {
             tracing::error!(repository = %repository.name, %error, "the stored configuration cannot be read");
             RepoConfig::default()

@@ -5,7 +5,7 @@ use crate::database::repositories;
 use crate::database::runs;
 use crate::database::streams;
 use crate::database::{judgements, pull_requests};
-use crate::directory::Known;
+use crate::directory::ConfiguredRepository;
 use crate::domain::{CommentRule, CommitSha, PullNumber, RepositoryId};
 use crate::github::{
     Again, Badge, CheckRun, CheckState, Conclusion, Extras, GitHubError, Repository, TrackingIssue,
@@ -42,7 +42,7 @@ impl From<GitHubError> for Failure {
 async fn find_destination(
     state: &AppState,
     id: RepositoryId,
-) -> Result<Option<(Known, Repository)>, Failure> {
+) -> Result<Option<(ConfiguredRepository, Repository)>, Failure> {
     let Some(github) = &state.github else {
         return Ok(None);
     };
@@ -52,7 +52,7 @@ async fn find_destination(
     };
     drop(connection);
     let remote = github.repository(&stored.name, stored.installation).await?;
-    Ok(Some((Known::of(stored), remote)))
+    Ok(Some((ConfiguredRepository::from_row(stored), remote)))
 }
 
 /// Writes the comment of a pull request.
@@ -138,7 +138,13 @@ fn awaited_check_run(head: CommitSha) -> CheckRun {
     }
 }
 
-fn judged_check_run(state: &AppState, known: &Known, head: CommitSha, parts: &[Part], run: i64) -> CheckRun {
+fn judged_check_run(
+    state: &AppState,
+    known: &ConfiguredRepository,
+    head: CommitSha,
+    parts: &[Part],
+    run: i64,
+) -> CheckRun {
     let report = report(parts, "Benchmarks", threshold(state, known));
     let extras = extras(state, known, run);
     let concluded = match conclusion(report.outcome) {
@@ -264,12 +270,12 @@ pub(super) async fn update_issue(state: &AppState, job: &Job) -> Result<(), Fail
     Ok(())
 }
 
-fn threshold(state: &AppState, known: &Known) -> f64 {
+fn threshold(state: &AppState, known: &ConfiguredRepository) -> f64 {
     let default = state.settings.load().judging.threshold_percent;
     known.config.threshold_percent.unwrap_or(default)
 }
 
-fn extras(state: &AppState, known: &Known, run: i64) -> Extras {
+fn extras(state: &AppState, known: &ConfiguredRepository, run: i64) -> Extras {
     let settings = state.settings.load();
     let Some(url) = settings.server.public_url.as_deref() else {
         return Extras::default();

@@ -8,7 +8,7 @@ use crate::database::pull_requests::{self, PullRequest};
 use crate::database::repositories;
 use crate::database::runs::NewRun;
 use crate::database::{deliveries, landed, runs, streams};
-use crate::directory::Known;
+use crate::directory::ConfiguredRepository;
 use crate::domain::{BranchName, CommitSha, RepoName, RepositoryId};
 use crate::job_requests::{self, AboutDelivery};
 use crate::state::AppState;
@@ -99,7 +99,7 @@ async fn push(connection: &mut AnyConnection, event: &PushEvent, correlation: &s
     let Some(repository) = repositories::by_id(connection, id).await? else {
         return Ok(());
     };
-    let known = Known::of(repository);
+    let known = ConfiguredRepository::from_row(repository);
     let (branch, commit) = (event.branch.as_str(), event.after.as_str());
     if !known
         .config

@@ -12,7 +12,7 @@ use crate::database::bulk;
 use crate::database::jobs::{self as job_table, Job, NewJob};
 use crate::database::judgements::{self, Judgement};
 use crate::database::runs::{NewRun, Run};
-use crate::directory::Known;
+use crate::directory::ConfiguredRepository;
 use crate::domain::{CommentRule, JobKind, Moment, RunId, SeriesId};
 use crate::job_requests::{self, AboutSeries};
 use crate::state::AppState;
@@ -30,7 +30,7 @@ pub struct Consequences {
 
 /// What follows from these verdicts.
 pub(super) fn consequences(
-    known: &Known,
+    known: &ConfiguredRepository,
     run: &Run,
     input: &JudgingInput,
     verdicts: &RunVerdicts,
@@ -68,7 +68,7 @@ pub(super) fn consequences(
 
 /// The jobs that let people know, as far as the repository wants that.
 fn jobs_that_tell(
-    known: &Known,
+    known: &ConfiguredRepository,
     run: &Run,
     input: &JudgingInput,
     verdicts: &RunVerdicts,

@@ -21,7 +21,7 @@ use crate::access::Access;
 use crate::database::judgements::{self, Epoch};
 use crate::database::repositories;
 use crate::database::streams::{self, Series, Stream};
-use crate::directory::Known;
+use crate::directory::ConfiguredRepository;
 use crate::domain::{RunId, SeriesId};
 use crate::judging::{Histories, RunVerdicts, StoredVerdict, direction, load_baseline_input};
 use crate::problem::Problem;
@@ -81,7 +81,7 @@ async fn find(
     state: &AppState,
     reader: &Reader,
     id: SeriesId,
-) -> Result<Option<(Known, Series, Stream)>, Problem> {
+) -> Result<Option<(ConfiguredRepository, Series, Stream)>, Problem> {
     let mut connection = state.database.read().await?;
     let Some(series) = streams::series(&mut connection, id).await? else {
         return Ok(None);
@@ -96,7 +96,7 @@ async fn find(
 
 async fn view(
     state: &AppState,
-    known: &Known,
+    known: &ConfiguredRepository,
     series: &Series,
     stream: &Stream,
     choice: &Choice,
@@ -193,7 +193,7 @@ async fn newest_verdict(
     Ok(verdicts.and_then(|all| all.verdicts.into_iter().find(|one| one.series == series.0)))
 }
 
-fn places(known: &Known, stream: &Stream, branch: &str) -> Vec<Link> {
+fn places(known: &ConfiguredRepository, stream: &Stream, branch: &str) -> Vec<Link> {
     let mut places = vec![Link::new(branch, links::branch(&known.repository.name, branch))];
     if stream.component != "default" {
         places.push(Link::new(stream.component.as_str(), ""));
@@ -303,7 +303,7 @@ fn spans(series: SeriesId, branch: &str, shown: u32) -> Vec<Link> {
 /// The same benchmark in other environments and components.
 async fn elsewhere(
     connection: &mut AnyConnection,
-    known: &Known,
+    known: &ConfiguredRepository,
     series: &Series,
     branch: &str,
 ) -> Result<Vec<Link>, Problem> {

@@ -13,7 +13,7 @@ use super::{links, queries, shell};
 use crate::access::Access;
 use crate::database::repositories;
 use crate::database::{judgements, streams};
-use crate::directory::Known;
+use crate::directory::ConfiguredRepository;
 use crate::domain::RepositoryId;
 use crate::judging::RunVerdicts;
 use crate::problem::Problem;
@@ -90,7 +90,7 @@ fn empty() -> MessagePage {
     }
 }
 
-async fn card(connection: &mut AnyConnection, known: &Known) -> sqlx::Result<RepositoryCard> {
+async fn card(connection: &mut AnyConnection, known: &ConfiguredRepository) -> sqlx::Result<RepositoryCard> {
     let repository = &known.repository;
     let state = newest_state(connection, known).await?;
     let updated = queries::newest_run(connection, repository.id).await?;
@@ -133,7 +133,10 @@ impl NewestState {
     }
 }
 
-pub(super) async fn newest_state(connection: &mut AnyConnection, known: &Known) -> sqlx::Result<NewestState> {
+pub(super) async fn newest_state(
+    connection: &mut AnyConnection,
+    known: &ConfiguredRepository,
+) -> sqlx::Result<NewestState> {
     let mut state = NewestState::default();
     let streams = streams::of_repository(connection, known.repository.id).await?;
     for stream in streams.iter().rev().take(MOST_STREAMS) {
@@ -160,7 +163,7 @@ pub(super) async fn newest_state(connection: &mut AnyConnection, known: &Known) 
 }
 
 /// The branch that is shown when none was chosen.
-pub(super) fn usual_branch(known: &Known, branches: &[String]) -> Option<String> {
+pub(super) fn usual_branch(known: &ConfiguredRepository, branches: &[String]) -> Option<String> {
     let default = known.repository.default_branch.as_deref();
     default
         .into_iter()

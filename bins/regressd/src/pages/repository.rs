@@ -18,7 +18,7 @@ use crate::access::Access;
 use crate::database::judgements;
 use crate::database::runs;
 use crate::database::streams::{self, Series, SeriesName, Stream};
-use crate::directory::Known;
+use crate::directory::ConfiguredRepository;
 use crate::domain::{RepoName, RepositoryId, RunId};
 use crate::judging::{RunVerdicts, direction};
 use crate::problem::Problem;
@@ -69,7 +69,11 @@ pub(super) async fn show(
     }
 }
 
-async fn view(state: &AppState, known: &Known, choice: &Choice) -> Result<RepositoryPage, Problem> {
+async fn view(
+    state: &AppState,
+    known: &ConfiguredRepository,
+    choice: &Choice,
+) -> Result<RepositoryPage, Problem> {
     let name = &known.repository.name;
     let github = links::on_github(&state.settings.load().github.api_url, name);
     let mut connection = state.database.read().await?;

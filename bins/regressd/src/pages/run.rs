@@ -14,7 +14,7 @@ use crate::access::Access;
 use crate::database::runs::{self, Run};
 use crate::database::streams;
 use crate::database::{judgements, repositories};
-use crate::directory::Known;
+use crate::directory::ConfiguredRepository;
 use crate::domain::{RunId, SeriesId};
 use crate::judging::{Candidate, Part, RunVerdicts, load_judging_input, report};
 use crate::problem::Problem;
@@ -56,7 +56,11 @@ pub(super) async fn show(
     }
 }
 
-async fn find(state: &AppState, reader: &Reader, id: RunId) -> Result<Option<(Known, Run)>, Problem> {
+async fn find(
+    state: &AppState,
+    reader: &Reader,
+    id: RunId,
+) -> Result<Option<(ConfiguredRepository, Run)>, Problem> {
     let mut connection = state.database.read().await?;
     let Some(run) = runs::by_id(&mut connection, id).await? else {
         return Ok(None);
@@ -65,7 +69,7 @@ async fn find(state: &AppState, reader: &Reader, id: RunId) -> Result<Option<(Kn
     Ok(row.and_then(|row| reader.allowed(row)).map(|known| (known, run)))
 }
 
-async fn view(state: &AppState, known: &Known, run: Run) -> Result<RunPage, Problem> {
+async fn view(state: &AppState, known: &ConfiguredRepository, run: Run) -> Result<RunPage, Problem> {
     let settings = state.settings.load_full();
     let github = links::on_github(&settings.github.api_url, &known.repository.name);
     let mut connection = state.database.read().await?;

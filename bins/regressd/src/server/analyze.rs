@@ -24,7 +24,7 @@ use crate::database::jobs as job_table;
 use crate::database::runs::{self, NewRun, Run};
 use crate::database::streams::SeriesName;
 use crate::database::{judgements, pull_requests};
-use crate::directory::Known;
+use crate::directory::ConfiguredRepository;
 use crate::domain::{Moment, RunId};
 use crate::job_requests;
 use crate::judging::{RegressionResult, RunVerdicts, judge_stored};
@@ -209,7 +209,7 @@ async fn accept(
 /// The pull request of an upload, and the branch by whose history it is judged.
 async fn purpose(
     state: &AppState,
-    known: &Known,
+    known: &ConfiguredRepository,
     request: &AnalyzeRequest,
 ) -> Result<(Option<u32>, String), Problem> {
     let default = known.repository.default_branch.as_deref();

@@ -7,7 +7,7 @@ use utoipa::IntoParams;
 
 use crate::access::Access;
 use crate::auth::Role;
-use crate::directory::Known;
+use crate::directory::ConfiguredRepository;
 use crate::domain::RepoName;
 use crate::problem::Problem;
 use crate::state::AppState;
@@ -28,7 +28,11 @@ impl RepoPath {
     }
 
     /// The repository, if it is known and `access` may read it.
-    pub(super) async fn known(&self, state: &AppState, access: &Access) -> Result<Arc<Known>, Problem> {
+    pub(super) async fn known(
+        &self,
+        state: &AppState,
+        access: &Access,
+    ) -> Result<Arc<ConfiguredRepository>, Problem> {
         let name = self.name()?;
         access.require(Role::Read, &name)?;
         let known = state.directory.repository(&state.database, &name).await?;

@@ -15,9 +15,9 @@ use crate::domain::{Component, RepoConfig, RepoName, RepositoryId, SeriesId, Str
 /// For how long a repository's row is believed.
 const FRESH: Duration = Duration::from_secs(2);
 /// Streams remembered at most; beyond, all are forgotten and looked up again.
-const MOST_STREAMS: usize = 10_000;
+const MAX_STREAMS: usize = 10_000;
 /// Streams whose series are remembered by number.
-const MOST_CONTENTS: usize = 500;
+const MAX_CONTENTS: usize = 500;
 
 /// What series are about, by their numbers.
 pub type Names = HashMap<i64, SeriesName>;
@@ -125,7 +125,7 @@ impl Directory {
                     return Ok(None);
                 };
                 let mut numbers = locked(&self.numbers);
-                if numbers.len() >= MOST_STREAMS {
+                if numbers.len() >= MAX_STREAMS {
                     numbers.clear();
                 }
                 numbers.insert(id, repository.name.clone());
@@ -176,7 +176,7 @@ impl Directory {
             series: RwLock::new(series),
         });
         let mut remembered = locked(&self.streams);
-        if remembered.len() >= MOST_STREAMS {
+        if remembered.len() >= MAX_STREAMS {
             remembered.clear();
         }
         remembered.insert(key, Arc::clone(&entry));
@@ -214,7 +214,7 @@ impl Directory {
             ),
         };
         let mut remembered = locked(&self.contents);
-        if remembered.len() >= MOST_CONTENTS {
+        if remembered.len() >= MAX_CONTENTS {
             remembered.clear();
         }
         remembered.insert(stream, contents.clone());

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::domain::Medians;
 
 /// Values of one generation at most: with both generations that is 8 MiB.
-const MOST_VALUES: usize = 250_000;
+const MAX_VALUES: usize = 250_000;
 /// A run costs some room whatever it holds.
 const RUN: usize = 8;
 
@@ -66,10 +66,10 @@ impl Generations {
     fn keep(&mut self, run: i64, past: PastRun) {
         let room = past.medians.count() + RUN;
         // One run that is larger than all of it would push out everything else.
-        if room > MOST_VALUES / 4 {
+        if room > MAX_VALUES / 4 {
             return;
         }
-        if self.values + room > MOST_VALUES {
+        if self.values + room > MAX_VALUES {
             self.old = std::mem::take(&mut self.young);
             self.values = 0;
         }

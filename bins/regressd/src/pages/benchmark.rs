@@ -30,7 +30,7 @@ use crate::state::AppState;
 /// Lengths of a history to choose from; the second is the usual one.
 const SPANS: [u32; 3] = [100, 300, 1000];
 /// Series that are looked at to tell a shift of the machine.
-const MOST_NEIGHBOURS: usize = 60;
+const MAX_NEIGHBOURS: usize = 60;
 /// How far from a shift of the machine a change point is still its doing.
 const REACH: usize = 3;
 
@@ -252,7 +252,7 @@ fn neighbours(all: &[Past], past: &[Past], series: i64) -> Vec<Vec<f64>> {
     };
     let others = newest.results.0.keys().copied().filter(|other| *other != series);
     std::iter::once(series)
-        .chain(others.take(MOST_NEIGHBOURS))
+        .chain(others.take(MAX_NEIGHBOURS))
         .map(|one| {
             let value = |past: &Past| past.results.median(one).unwrap_or(f64::NAN);
             past.iter().map(value).collect()

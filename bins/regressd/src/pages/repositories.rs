@@ -20,9 +20,9 @@ use crate::problem::Problem;
 use crate::state::AppState;
 
 /// Repositories on a page.
-const MOST: u32 = 60;
+const MAX_REPOSITORIES: u32 = 60;
 /// Streams of a repository that its state is made of.
-const MOST_STREAMS: usize = 20;
+const MAX_STREAMS: usize = 20;
 
 #[derive(Debug, Deserialize)]
 pub(super) struct After {
@@ -54,8 +54,8 @@ async fn view(state: &AppState, reader: &Reader, after: i64) -> Result<Repositor
     let mut last = after;
     // A reader who may see few of many repositories gets a full page all the same, from a bounded number of rows.
     for _ in 0..20 {
-        let rows = repositories::list(&mut connection, RepositoryId(last), MOST).await?;
-        let full = rows.len() == MOST as usize;
+        let rows = repositories::list(&mut connection, RepositoryId(last), MAX_REPOSITORIES).await?;
+        let full = rows.len() == MAX_REPOSITORIES as usize;
         for row in rows {
             last = row.id.0;
             if let Some(known) = reader.allowed(row) {
@@ -65,7 +65,7 @@ async fn view(state: &AppState, reader: &Reader, after: i64) -> Result<Repositor
         if !full {
             return Ok(page);
         }
-        if page.repositories.len() >= MOST as usize {
+        if page.repositories.len() >= MAX_REPOSITORIES as usize {
             break;
         }
     }
@@ -139,7 +139,7 @@ pub(super) async fn newest_state(
 ) -> sqlx::Result<NewestState> {
     let mut state = NewestState::default();
     let streams = streams::of_repository(connection, known.repository.id).await?;
-    for stream in streams.iter().rev().take(MOST_STREAMS) {
+    for stream in streams.iter().rev().take(MAX_STREAMS) {
         let branches = queries::branches(connection, stream.id, 50).await?;
         let Some(branch) = usual_branch(known, &branches) else {
             continue;

@@ -25,12 +25,12 @@ use crate::problem::Problem;
 use crate::state::AppState;
 
 /// Streams shown, newest first.
-const MOST_STREAMS: usize = 12;
+const MAX_STREAMS: usize = 12;
 /// Benchmarks of a stream shown; the search finds the others.
-const MOST_ROWS: usize = 300;
+const MAX_ROWS: usize = 300;
 /// Runs that a small line shows.
 const COURSE: u32 = 60;
-const MOST_BRANCHES: u32 = 30;
+const MAX_BRANCHES: u32 = 30;
 const NEWEST_RUNS: u32 = 20;
 
 #[derive(Debug, Default, Deserialize)]
@@ -80,8 +80,8 @@ async fn view(
     let mut all = streams::of_repository(&mut connection, known.repository.id).await?;
     all.reverse();
     let mut branches: Vec<String> = Vec::new();
-    for stream in all.iter().take(MOST_STREAMS) {
-        branches.extend(queries::branches(&mut connection, stream.id, MOST_BRANCHES).await?);
+    for stream in all.iter().take(MAX_STREAMS) {
+        branches.extend(queries::branches(&mut connection, stream.id, MAX_BRANCHES).await?);
     }
     branches.sort();
     branches.dedup();
@@ -92,7 +92,7 @@ async fn view(
         .unwrap_or_default();
     let mut sections = Vec::new();
     let several = all.len() > 1;
-    for stream in all.iter().take(MOST_STREAMS) {
+    for stream in all.iter().take(MAX_STREAMS) {
         sections.push(section(&mut connection, stream, &branch, &choice.q, several).await?);
     }
     let newest = newest_runs(&mut connection, known.repository.id, &all, &github, several).await?;
@@ -160,8 +160,8 @@ async fn section(
         rows: std::mem::take(&mut rows),
     };
     section.sort();
-    section.more = section.rows.len().saturating_sub(MOST_ROWS);
-    section.rows.truncate(MOST_ROWS);
+    section.more = section.rows.len().saturating_sub(MAX_ROWS);
+    section.rows.truncate(MAX_ROWS);
     Ok(section)
 }
 

@@ -15,9 +15,9 @@ use crate::domain::{BranchName, CommitSha, Component, RepoName, Results, RunKey,
 use crate::problem::Problem;
 
 /// Measurements of one upload at most.
-const MOST_MEASUREMENTS: usize = 100_000;
+const MAX_MEASUREMENTS: usize = 100_000;
 /// Problems of one upload that are kept.
-const MOST_PROBLEMS: usize = 100;
+const MAX_PROBLEMS: usize = 100;
 
 /// The body of `POST /analyze`.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -197,10 +197,10 @@ fn ingest(
         tool,
         ..Options::default()
     };
-    options.limits.measurements = MOST_MEASUREMENTS;
-    options.limits.problems = MOST_PROBLEMS;
+    options.limits.measurements = MAX_MEASUREMENTS;
+    options.limits.problems = MAX_PROBLEMS;
     let ingested = ingest::ingest(&sources?, &options);
-    problems.extend(ingested.problems().map(ToString::to_string).take(MOST_PROBLEMS));
+    problems.extend(ingested.problems().map(ToString::to_string).take(MAX_PROBLEMS));
     if ingested.is_empty() {
         let why = problems.first().map_or("there is no file", String::as_str);
         return Err(Problem::unprocessable(format!(

@@ -5,7 +5,7 @@
 //! benchmarks of the run, says q <= 0.05.
 
 use super::threshold::Threshold;
-use super::two_sample::{LEAST_RUNS, TwoSample, compare};
+use super::two_sample::{MIN_RUNS, TwoSample, compare};
 use super::verdict::{RunVerdict, Verdict, VerdictKind};
 use crate::measurement::{Direction, SeriesKey};
 use crate::stats::{Interval, benjamini_hochberg, bootstrap::probability_above};
@@ -127,7 +127,7 @@ fn conclude(pair: &Pair<'_>, compared: Option<&TwoSample>, q: Option<f64>) -> (V
     let (Some(ratio), Some(interval)) = (compared.cost_ratio, compared.interval) else {
         return without_ratio(compared);
     };
-    if pair.before.len().min(pair.after.len()) < LEAST_RUNS {
+    if pair.before.len().min(pair.after.len()) < MIN_RUNS {
         return by_size_alone(ratio, threshold);
     }
     let real = compared.rank_p <= RANK_LEVEL && q.is_some_and(|q| q <= FALSE_DISCOVERY_RATE);

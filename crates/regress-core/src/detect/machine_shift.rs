@@ -8,7 +8,7 @@ use super::change_points::{ChangePoint, ChangePointSettings, change_points};
 use crate::stats::median;
 
 /// Fewer series have no majority worth the name.
-pub const LEAST_SERIES: usize = 5;
+pub const MIN_SERIES: usize = 5;
 
 /// What the machine did over the runs.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,7 +40,7 @@ impl MachineCourse {
 }
 
 /// The machine's course over series of equal length, one value per run (NaN where a benchmark was not run), all of the
-/// same direction. `None` with fewer than [`LEAST_SERIES`] usable series or if lengths differ.
+/// same direction. `None` with fewer than [`MIN_SERIES`] usable series or if lengths differ.
 #[must_use]
 pub fn machine_course(series: &[Vec<f64>], settings: &ChangePointSettings) -> Option<MachineCourse> {
     let runs = series.first()?.len();
@@ -51,14 +51,14 @@ pub fn machine_course(series: &[Vec<f64>], settings: &ChangePointSettings) -> Op
         .iter()
         .filter_map(|values| against_own_median(values))
         .collect();
-    if relative.len() < LEAST_SERIES {
+    if relative.len() < MIN_SERIES {
         return None;
     }
     let factors: Vec<f64> = (0..runs)
         .map(|run| {
             let here: Vec<f64> = relative.iter().filter_map(|values| values[run]).collect();
             // A run that few benchmarks were part of says nothing about the machine.
-            if here.len() < LEAST_SERIES {
+            if here.len() < MIN_SERIES {
                 1.0
             } else {
                 median(&here).map_or(1.0, f64::exp)
@@ -70,19 +70,19 @@ pub fn machine_course(series: &[Vec<f64>], settings: &ChangePointSettings) -> Op
 }
 
 /// The factor by which most benchmarks of one run cost more (above 1) or less than their history, given each one's ratio
-/// of costs; `None` unless more than half, and at least [`LEAST_SERIES`], moved the same way by more than 2.5 %.
+/// of costs; `None` unless more than half, and at least [`MIN_SERIES`], moved the same way by more than 2.5 %.
 #[must_use]
 pub fn common_factor(cost_ratios: &[f64]) -> Option<f64> {
-    const LEAST: f64 = 1.025;
+    const MIN_FACTOR: f64 = 1.025;
     let usable: Vec<f64> = cost_ratios
         .iter()
         .copied()
         .filter(|ratio| *ratio > 0.0 && ratio.is_finite())
         .collect();
-    let slower = usable.iter().filter(|ratio| **ratio > LEAST).count();
-    let faster = usable.iter().filter(|ratio| **ratio < 1.0 / LEAST).count();
+    let slower = usable.iter().filter(|ratio| **ratio > MIN_FACTOR).count();
+    let faster = usable.iter().filter(|ratio| **ratio < 1.0 / MIN_FACTOR).count();
     let most = slower.max(faster);
-    if most < LEAST_SERIES || 2 * most <= usable.len() {
+    if most < MIN_SERIES || 2 * most <= usable.len() {
         None
     } else {
         median(&usable)

@@ -8,7 +8,7 @@ use super::escape::workflow_command as escape;
 use super::{Report, Row};
 
 /// GitHub shows ten annotations of a level and step; the last of ours says how many more there are.
-const MOST: usize = 10;
+const MAX_ANNOTATIONS: usize = 10;
 
 /// The report as workflow commands, one a line: an error a regression, a warning what could not be judged, and a
 /// notice with the outcome.
@@ -35,7 +35,11 @@ pub fn render(report: &Report) -> String {
 
 fn annotate(out: &mut String, report: &Report, level: &str, wanted: impl Fn(&Row) -> bool) {
     let rows: Vec<&Row> = report.rows.iter().filter(|row| wanted(row)).collect();
-    let shown = if rows.len() > MOST { MOST - 1 } else { rows.len() };
+    let shown = if rows.len() > MAX_ANNOTATIONS {
+        MAX_ANNOTATIONS - 1
+    } else {
+        rows.len()
+    };
     for row in &rows[..shown] {
         let title = escape(&format!("{} {}", row.name, row.change()), true);
         let text = format!("{} → {}: {}", row.before_text(), row.after_text(), row.reason);

@@ -11,9 +11,9 @@ use crate::STYLE;
 use crate::chart::{Size, full, spark};
 
 /// Rows with a full chart; drawings of thousands would make the file too heavy for a phone.
-const MOST_CHARTS: usize = 300;
+const MAX_CHARTS: usize = 300;
 /// Rows shown at all.
-const MOST_ROWS: usize = 5000;
+const MAX_ROWS: usize = 5000;
 
 /// The report as an HTML document.
 #[must_use]
@@ -61,9 +61,9 @@ pub(crate) fn body(out: &mut String, report: &Report, links: &[String]) {
 }
 
 fn rows(out: &mut String, rows: &[(&Row, Option<&str>)], before: usize) {
-    let shown = rows.len().min(MOST_ROWS.saturating_sub(before));
+    let shown = rows.len().min(MAX_ROWS.saturating_sub(before));
     for (index, (row, link)) in rows[..shown].iter().enumerate() {
-        section(out, row, *link, before + index < MOST_CHARTS);
+        section(out, row, *link, before + index < MAX_CHARTS);
     }
     if rows.len() > shown {
         let _ = writeln!(
@@ -138,16 +138,16 @@ fn fact(out: &mut String, name: &str, value: &str) {
 }
 
 fn list(out: &mut String, title: &str, lines: &[String]) {
-    const MOST: usize = 100;
+    const MAX_ENTRIES: usize = 100;
     if lines.is_empty() {
         return;
     }
     let _ = write!(out, "<h2>{title}</h2>\n<ul class=\"faint\">");
-    for line in lines.iter().take(MOST) {
+    for line in lines.iter().take(MAX_ENTRIES) {
         let _ = write!(out, "<li>{}</li>", escape(line));
     }
-    if lines.len() > MOST {
-        let _ = write!(out, "<li>and {} more</li>", lines.len() - MOST);
+    if lines.len() > MAX_ENTRIES {
+        let _ = write!(out, "<li>and {} more</li>", lines.len() - MAX_ENTRIES);
     }
     out.push_str("</ul>\n");
 }

@@ -23,11 +23,11 @@ pub struct Options {
 }
 
 /// More rows than this that did not change are counted instead of shown.
-const MOST_UNCHANGED: usize = 30;
+const MAX_UNCHANGED: usize = 30;
 /// Rows of the others that are shown; a screen holds fewer.
-const MOST_ROWS: usize = 200;
+const MAX_ROWS: usize = 200;
 /// Rows whose reason is told below the table.
-const MOST_REASONS: usize = 20;
+const MAX_REASONS: usize = 20;
 
 /// The report as text with colours, ending in a line feed.
 #[must_use]
@@ -35,7 +35,7 @@ pub fn render(report: &Report, options: Options) -> String {
     let style = outcome_style(report.outcome);
     let mut out = String::new();
     let (loud, quiet): (Vec<&Row>, Vec<&Row>) = report.rows.iter().partition(|row| is_loud(row));
-    let quiet_shown = if options.all || quiet.len() <= MOST_UNCHANGED {
+    let quiet_shown = if options.all || quiet.len() <= MAX_UNCHANGED {
         quiet.len()
     } else {
         0
@@ -43,7 +43,7 @@ pub fn render(report: &Report, options: Options) -> String {
     let loud_shown = if options.all {
         loud.len()
     } else {
-        loud.len().min(MOST_ROWS)
+        loud.len().min(MAX_ROWS)
     };
     let shown: Vec<&Row> = loud[..loud_shown]
         .iter()
@@ -68,14 +68,14 @@ pub fn render(report: &Report, options: Options) -> String {
         .into_iter()
         .filter(|row| severity(row.verdict) < 3)
         .collect();
-    for row in asking.iter().take(MOST_REASONS) {
+    for row in asking.iter().take(MAX_REASONS) {
         let _ = writeln!(out, "{BOLD}{}{BOLD:#}: {}", row.name, row.reason);
     }
-    if asking.len() > MOST_REASONS {
+    if asking.len() > MAX_REASONS {
         let _ = writeln!(
             out,
             "{FAINT}reasons of {} more: see --format html{FAINT:#}",
-            asking.len() - MOST_REASONS
+            asking.len() - MAX_REASONS
         );
     }
     for note in &report.notes {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Parser;
-use regress_core::detect::VerdictKind;
+use regress_core::detect::{Outcome, VerdictKind};
 use regressd::database::judgements::{self, Judgement};
 use regressd::database::runs::{self, NewRun};
 use regressd::database::streams::{self, SeriesName};
@@ -171,7 +171,7 @@ fn judgement(of: &Whose, id: RunId, run: &NewRun) -> Judgement {
         stream: run.stream,
         branch: run.branch.clone(),
         accepted: true,
-        outcome: "unchanged".to_owned(),
+        outcome: Outcome::Unchanged,
         judged: Moment::now(),
         verdicts: verdicts.write(),
     }

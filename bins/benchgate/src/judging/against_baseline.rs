@@ -181,7 +181,7 @@ pub(crate) fn confirm(
             comparison.before.retain(|key, _| picked(key));
             comparison.after = fresh.into_iter().filter(|(key, _)| picked(key)).collect();
         }
-        // The gate counts confirmations itself, and the machine's course needs all benchmarks.
+        // The gate counts confirmations itself, and the machine's trend needs all benchmarks.
         Mode::History => {
             for (key, more) in medians(&fresh) {
                 if let Some(one) = comparison.after.get_mut(&key).filter(|one| one.unit == more.unit) {

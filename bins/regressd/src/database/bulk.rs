@@ -115,7 +115,7 @@ async fn put(connection: &mut AnyConnection, judgements: &[&Judgement]) -> sqlx:
             .bind(judgement.stream.0)
             .bind(judgement.branch.clone())
             .bind(i64::from(judgement.accepted))
-            .bind(judgement.outcome.clone())
+            .bind(judgement.outcome.as_str())
             .bind(judgement.judged.0)
             .bind(judgement.verdicts.clone());
     }

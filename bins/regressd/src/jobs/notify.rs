@@ -20,8 +20,6 @@ use super::Failure;
 
 /// The name of the check run on GitHub.
 const CHECK_NAME: &str = "benchmarks";
-/// Runs of a pull request that are looked at for what was said before.
-const RUNS_OF_PULL: u32 = 200;
 
 impl From<GitHubError> for Failure {
     fn from(error: GitHubError) -> Self {
@@ -63,17 +61,12 @@ pub(super) async fn write_comment(state: &AppState, job: &Job) -> Result<(), Fai
     };
     let mut connection = state.database.read().await?;
     let id = known.repository.id;
-    let of_pull = runs::of_pull_request(&mut connection, id, about.number, RUNS_OF_PULL).await?;
     let pull = pull_requests::find(&mut connection, id, about.number).await?;
+    let newest = runs::of_pull_request(&mut connection, id, about.number, 1).await?;
+    let has_change = judgements::pull_request_has_change(&mut connection, id, about.number).await?;
     // The newest commit that there are results of: the head's may still be on their way.
     let head = pull.map(|pull| pull.head_sha);
-    let newest = of_pull.first().map(|run| run.run.commit.clone());
-    let mut said_before = false;
-    for run in &of_pull {
-        let judgement = judgements::of_run(&mut connection, run.id).await?;
-        said_before |=
-            judgement.is_some_and(|one| !matches!(one.outcome.as_str(), "unchanged" | "not-judged"));
-    }
+    let newest = newest.into_iter().map(|run| run.run.commit);
     drop(connection);
     let mut parts = Vec::new();
     for commit in head.into_iter().chain(newest) {
@@ -87,7 +80,7 @@ pub(super) async fn write_comment(state: &AppState, job: &Job) -> Result<(), Fai
     };
     match known.config.notifications.comment {
         CommentRule::Never => return Ok(()),
-        CommentRule::OnChange if !said_before => return Ok(()),
+        CommentRule::OnChange if !has_change => return Ok(()),
         CommentRule::OnChange | CommentRule::Always => {}
     }
     let report = report(&parts, "Benchmarks", threshold(state, &known));
@@ -299,14 +292,11 @@ async fn parts_of(state: &AppState, repository: RepositoryId, commit: &str) -> R
     let mut connection = state.database.read().await?;
     let mut newest = Vec::new();
     for stream in streams::of_repository(&mut connection, repository).await? {
-        let of_commit = runs::of_commit(&mut connection, stream.id, commit).await?;
-        for run in of_commit.into_iter().rev() {
-            if let Some(judgement) = judgements::of_run(&mut connection, run.id).await? {
-                let verdicts = RunVerdicts::read(&judgement.verdicts)?;
-                let candidate = Candidate::load(&mut connection, run.id).await?;
-                newest.extend(candidate.map(|candidate| (stream, candidate, verdicts)));
-                break;
-            }
+        let judgement = judgements::newest_of_commit(&mut connection, stream.id, commit).await?;
+        if let Some(judgement) = judgement {
+            let verdicts = RunVerdicts::read(&judgement.verdicts)?;
+            let candidate = Candidate::load(&mut connection, judgement.run).await?;
+            newest.extend(candidate.map(|candidate| (stream, candidate, verdicts)));
         }
     }
     drop(connection);

@@ -285,7 +285,7 @@ pub fn recovered(input: &JudgingInput, verdicts: &RunVerdicts, least: usize) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use regress_core::detect::Threshold;
+    use regress_core::detect::{Outcome, Threshold};
 
     fn name(benchmark: &str) -> SeriesName {
         SeriesName {
@@ -323,13 +323,13 @@ mod tests {
     #[test]
     fn a_slow_run_is_suspected_and_a_second_one_confirms_it() {
         let first = judge_input(&input(&[1300.0]), &thresholds());
-        assert_eq!(first.outcome(), "unchanged");
+        assert_eq!(first.outcome(), Outcome::Unchanged);
         assert!(first.needs_confirmation(), "{first:?}");
         let second = judge_input(&input(&[1300.0, 1290.0]), &thresholds());
-        assert_eq!(second.outcome(), "regression");
+        assert_eq!(second.outcome(), Outcome::Regression);
         assert_eq!(second.verdicts[0].runs, (30, 2));
         let cleared = judge_input(&input(&[1300.0, 1001.0]), &thresholds());
-        assert_eq!(cleared.outcome(), "unchanged");
+        assert_eq!(cleared.outcome(), Outcome::Unchanged);
         assert!(!cleared.needs_confirmation());
     }
 
@@ -339,13 +339,13 @@ mod tests {
         input.history.extend((31..=40).map(|run| past(run, 1300.0)));
         input.rejected = (31..=40).map(|run| (1, run)).collect();
         let judged = judge_input(&input, &thresholds());
-        assert_eq!(judged.outcome(), "regression");
+        assert_eq!(judged.outcome(), Outcome::Regression);
         assert_eq!(judged.verdicts[0].before, Some(1003.0));
         assert_eq!(persistent(&input, &judged, 3), BTreeMap::from([(1, 31)]));
         input.epochs.insert(1, 31);
         input.rejected = BTreeSet::from([(1, 31)]);
         let judged = judge_input(&input, &thresholds());
-        assert_eq!(judged.outcome(), "unchanged");
+        assert_eq!(judged.outcome(), Outcome::Unchanged);
         assert_eq!(judged.verdicts[0].runs.0, 10);
     }
 
@@ -365,11 +365,11 @@ mod tests {
         input.history.push(past(31, 1310.0));
         input.rejected.insert((1, 31));
         let judged = judge_input(&input, &thresholds());
-        assert_eq!(judged.outcome(), "regression");
+        assert_eq!(judged.outcome(), Outcome::Regression);
         input.runs = vec![(100, one(1, 1001.0))];
         assert_eq!(
             judge_input(&input, &thresholds()).outcome(),
-            "unchanged",
+            Outcome::Unchanged,
             "it recovered"
         );
         input.runs = vec![(100, one(1, 1300.0))];
@@ -390,7 +390,7 @@ mod tests {
                 .reason
                 .starts_with("measured for the first time")
         );
-        assert_eq!(judged.outcome(), "not-judged");
+        assert_eq!(judged.outcome(), Outcome::NotJudged);
         let mut few = input(&[5.0]);
         few.history.truncate(2);
         let judged = judge_input(&few, &thresholds());
@@ -411,7 +411,7 @@ mod tests {
         )])));
         let judged = judge_input(&paired, &thresholds());
         assert!(judged.paired);
-        assert_eq!(judged.outcome(), "unchanged", "{judged:?}");
+        assert_eq!(judged.outcome(), Outcome::Unchanged, "{judged:?}");
         assert!(judged.verdicts[0].interval.is_some());
     }
 

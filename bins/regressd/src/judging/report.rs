@@ -88,7 +88,7 @@ pub fn report(parts: &[Part], title: &str, threshold: f64) -> Report {
         problems: parts.iter().flat_map(|part| problems(&part.run)).collect(),
     };
     report.sort();
-    report.outcome = outcome(&report);
+    report.outcome = Outcome::of_verdicts(report.rows.iter().map(|row| row.verdict));
     report.summary = summary(&report);
     report
 }
@@ -150,17 +150,6 @@ fn row(part: &Part, verdict: &StoredVerdict, prefix: &str) -> Option<Row> {
         band: (low <= high).then_some((low, high)),
         history,
     })
-}
-
-fn outcome(report: &Report) -> Outcome {
-    let any = |kind| report.count(kind) > 0;
-    match (any(VerdictKind::Regression), any(VerdictKind::Improvement)) {
-        (true, true) => Outcome::Mixed,
-        (true, false) => Outcome::Regression,
-        (false, true) => Outcome::Improvement,
-        (false, false) if any(VerdictKind::Unchanged) => Outcome::Unchanged,
-        (false, false) => Outcome::NotJudged,
-    }
 }
 
 fn summary(report: &Report) -> String {

@@ -46,7 +46,7 @@ pub(super) fn consequences(
         stream: run.run.stream,
         branch: branch.clone(),
         accepted: history,
-        outcome: verdicts.outcome().to_owned(),
+        outcome: verdicts.outcome(),
         judged: Moment::now(),
         verdicts: verdicts.write(),
     };

@@ -1,6 +1,6 @@
 //! Verdicts: as clients read them, and as they are stored.
 
-use regress_core::detect::VerdictKind;
+use regress_core::detect::{Outcome, VerdictKind};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -145,19 +145,10 @@ impl RunVerdicts {
         self.verdicts.iter().any(|verdict| verdict.suspected)
     }
 
-    /// The run as a whole in a word: `regression`, `improvement`, `mixed`, `unchanged` or `not-judged`.
+    /// The run as a whole.
     #[must_use]
-    pub fn outcome(&self) -> &'static str {
-        match (
-            self.any(VerdictKind::Regression),
-            self.any(VerdictKind::Improvement),
-        ) {
-            (true, true) => "mixed",
-            (true, false) => "regression",
-            (false, true) => "improvement",
-            (false, false) if self.any(VerdictKind::Unchanged) => "unchanged",
-            (false, false) => "not-judged",
-        }
+    pub fn outcome(&self) -> Outcome {
+        Outcome::of_verdicts(self.verdicts.iter().map(|verdict| verdict.kind))
     }
 }
 

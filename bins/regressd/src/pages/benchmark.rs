@@ -3,7 +3,7 @@
 use axum::extract::{OriginalUri, Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use regress_core::detect::machine_shift::machine_course;
+use regress_core::detect::machine_shift::machine_trend;
 use regress_core::detect::{ChangePointSettings, change_points};
 use regress_core::measurement::Unit;
 use regress_report::pages::{
@@ -29,9 +29,9 @@ use crate::state::AppState;
 
 /// Lengths of a history to choose from; the second is the usual one.
 const SPANS: [u32; 3] = [100, 300, 1000];
-/// Series that are looked at to tell a shift of the machine.
+/// Series that are looked at to tell a machine-wide shift.
 const MAX_NEIGHBOURS: usize = 60;
-/// How far from a shift of the machine a change point is still its doing.
+/// How far from a machine-wide shift a change point is still its doing.
 const REACH: usize = 3;
 
 #[derive(Debug, Deserialize)]
@@ -220,7 +220,7 @@ fn changes(all: &[Past], series: i64, past: &[Past], values: &[f64], epochs: &[E
     let machine = if points.is_empty() {
         None
     } else {
-        machine_course(&neighbours(all, past, series), &settings)
+        machine_trend(&neighbours(all, past, series), &settings)
     };
     let own = points.into_iter().map(|point| Change {
         index: point.index,

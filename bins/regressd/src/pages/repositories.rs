@@ -103,32 +103,33 @@ async fn card(connection: &mut AnyConnection, known: &ConfiguredRepository) -> s
     })
 }
 
-/// The newest judgements of a repository's target branch, all its streams together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// The newest verdicts on a repository's target branch, all its streams together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct NewestState {
-    judged: usize,
-    pub(super) slower: usize,
-    faster: usize,
-    unchanged: usize,
+    verdicts: Vec<VerdictKind>,
 }
 
 impl NewestState {
+    /// What they come to; `None` when there are none.
     pub(super) fn outcome(&self) -> Option<Outcome> {
-        match (self.slower > 0, self.faster > 0) {
-            _ if self.judged == 0 => None,
-            (true, true) => Some(Outcome::Mixed),
-            (true, false) => Some(Outcome::Regression),
-            (false, true) => Some(Outcome::Improvement),
-            (false, false) if self.unchanged > 0 => Some(Outcome::Unchanged),
-            (false, false) => Some(Outcome::NotJudged),
-        }
+        let any = !self.verdicts.is_empty();
+        any.then(|| Outcome::of_verdicts(self.verdicts.iter().copied()))
+    }
+
+    /// How many benchmarks have this verdict.
+    pub(super) fn count(&self, kind: VerdictKind) -> usize {
+        self.verdicts.iter().filter(|verdict| **verdict == kind).count()
     }
 
     fn words(&self) -> String {
-        match self.judged {
+        let (slower, faster) = (
+            self.count(VerdictKind::Regression),
+            self.count(VerdictKind::Improvement),
+        );
+        match self.verdicts.len() {
             0 => "nothing was judged yet".to_owned(),
-            1 => format!("1 benchmark: {} slower, {} faster", self.slower, self.faster),
-            all => format!("{all} benchmarks: {} slower, {} faster", self.slower, self.faster),
+            1 => format!("1 benchmark: {slower} slower, {faster} faster"),
+            all => format!("{all} benchmarks: {slower} slower, {faster} faster"),
         }
     }
 }
@@ -149,15 +150,8 @@ pub(super) async fn newest_state(
         };
         let verdicts =
             RunVerdicts::read(&judgement.verdicts).map_err(|error| sqlx::Error::Decode(error.into()))?;
-        state.judged += verdicts.verdicts.len();
-        for verdict in &verdicts.verdicts {
-            match verdict.kind {
-                VerdictKind::Regression => state.slower += 1,
-                VerdictKind::Improvement => state.faster += 1,
-                VerdictKind::Unchanged => state.unchanged += 1,
-                VerdictKind::NotEnoughData | VerdictKind::EnvironmentChanged => {}
-            }
-        }
+        let kinds = verdicts.verdicts.iter().map(|verdict| verdict.kind);
+        state.verdicts.extend(kinds);
     }
     Ok(state)
 }
@@ -181,11 +175,11 @@ mod tests {
     fn one_slow_benchmark_makes_a_regression_of_the_whole() {
         let mut state = NewestState::default();
         assert_eq!(state.outcome(), None);
-        state.judged = 3;
+        state.verdicts = vec![VerdictKind::NotEnoughData];
         assert_eq!(state.outcome(), Some(Outcome::NotJudged));
-        state.unchanged = 2;
+        state.verdicts.push(VerdictKind::Unchanged);
         assert_eq!(state.outcome(), Some(Outcome::Unchanged));
-        state.slower = 1;
+        state.verdicts.push(VerdictKind::Regression);
         assert_eq!(state.outcome(), Some(Outcome::Regression));
         assert_eq!(state.words(), "3 benchmarks: 1 slower, 0 faster");
     }

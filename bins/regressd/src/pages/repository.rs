@@ -12,7 +12,6 @@ use sqlx::AnyConnection;
 use super::queries::Past;
 use super::reader::Reader;
 use super::repositories::usual_branch;
-use super::run::outcome;
 use super::{links, queries, shell};
 use crate::access::Access;
 use crate::database::judgements;
@@ -152,9 +151,7 @@ async fn section(
             String::new()
         },
         environment: stream.environment.clone(),
-        outcome: judgement
-            .as_ref()
-            .and_then(|judgement| outcome(&judgement.outcome)),
+        outcome: judgement.as_ref().map(|judgement| judgement.outcome),
         judged: judgement.map(|judgement| shell::when(judgement.judged)),
         more: 0,
         rows: std::mem::take(&mut rows),
@@ -211,7 +208,7 @@ async fn newest_runs(
             },
             place: place.filter(|_| several).unwrap_or_default(),
             received: shell::when(run.run.received),
-            outcome: judgement.and_then(|judgement| outcome(&judgement.outcome)),
+            outcome: judgement.map(|judgement| judgement.outcome),
         });
     }
     Ok(lines)

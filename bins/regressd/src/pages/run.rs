@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use axum::extract::{OriginalUri, Path, State};
 use axum::response::Response;
-use regress_report::benchmarks::{Outcome, short_commit};
+use regress_report::benchmarks::short_commit;
 use regress_report::pages::{Link, RunPage, run as draw};
 
 use super::reader::Reader;
@@ -132,16 +132,4 @@ async fn view(state: &AppState, known: &ConfiguredRepository, run: Run) -> Resul
         .collect();
     page.report = Some(report);
     Ok(page)
-}
-
-/// The outcome by its stored word.
-pub(super) fn outcome(word: &str) -> Option<Outcome> {
-    Some(match word {
-        "regression" => Outcome::Regression,
-        "improvement" => Outcome::Improvement,
-        "mixed" => Outcome::Mixed,
-        "unchanged" => Outcome::Unchanged,
-        "not-judged" => Outcome::NotJudged,
-        _ => return None,
-    })
 }

@@ -292,7 +292,7 @@ fn answer(
         run,
         state: if verdicts.is_some() { "judged" } else { "queued" },
         already_stored,
-        outcome: verdicts.map(RunVerdicts::outcome),
+        outcome: verdicts.map(|verdicts| verdicts.outcome().as_str()),
         needs_confirmation: verdicts.is_some_and(RunVerdicts::needs_confirmation),
         machine_factor: verdicts.and_then(|verdicts| verdicts.machine),
         results: results.collect(),

@@ -60,7 +60,7 @@ pub(crate) async fn accepted(database: &Database, run: NewRun) -> RunId {
                 stream: run.stream,
                 branch: run.branch,
                 accepted: true,
-                outcome: "unchanged".to_owned(),
+                outcome: regress_core::detect::Outcome::Unchanged,
                 judged: Moment::now(),
                 verdicts: "{\"verdicts\":[]}".to_owned(),
             };

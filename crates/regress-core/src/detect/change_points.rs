@@ -11,7 +11,7 @@
 //! 4. An excursion of fewer than ten points that returns to where it came from is an episode, not a change; and a change
 //!    below 2.5 % (half the default threshold) is not worth a line.
 //!
-//! What it cannot do: tell a lasting shift of the machine from one of the code. [`super::machine_shift`] does that with
+//! What it cannot do: tell a lasting machine-wide shift from one of the code. [`super::machine_shift`] does that with
 //! the other benchmarks' help.
 
 use super::kernel::{Kernel, levels, median_distance};

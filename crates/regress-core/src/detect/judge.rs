@@ -230,7 +230,7 @@ fn by_size_alone(ratio: f64, threshold: &Threshold) -> (VerdictKind, f64, String
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::verdict::RunVerdictKind;
+    use crate::detect::Outcome;
     use crate::measurement::{BenchmarkId, Measure};
 
     fn pair<'a>(name: &str, before: &'a [f64], after: &'a [f64]) -> Pair<'a> {
@@ -267,7 +267,7 @@ mod tests {
             kinds,
             [Regression, Improvement, Unchanged, Unchanged, NotEnoughData]
         );
-        assert_eq!(run.kind, RunVerdictKind::Mixed);
+        assert_eq!(run.kind, Outcome::Mixed);
         let slow = &run.verdicts[0];
         assert!(
             (slow.percent.unwrap() - 10.0).abs() < 0.01 && slow.confidence > 0.99,
@@ -335,7 +335,7 @@ mod tests {
         assert_eq!(kinds, [EnvironmentChanged, Regression, Regression]);
         assert!(run.has_regression() && !run.could_not_judge());
         assert!(judge(&[pair("few", &BASE[..2], &SLOW)]).could_not_judge());
-        assert_eq!(judge(&[]).kind, RunVerdictKind::None);
+        assert_eq!(judge(&[]).kind, Outcome::NotJudged);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use regress_core::detect::VerdictKind;
 
 use super::escape::workflow_command as escape;
+use super::words::outcome_heading;
 use super::{Report, Row};
 
 /// GitHub shows ten annotations of a level and step; the last of ours says how many more there are.
@@ -28,7 +29,7 @@ pub fn render(report: &Report) -> String {
     let _ = writeln!(
         out,
         "::notice title=Benchmarks%3A {}::{text}",
-        report.outcome.word()
+        outcome_heading(report.outcome)
     );
     out
 }

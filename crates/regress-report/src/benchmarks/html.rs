@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use regress_core::detect::VerdictKind;
 
 use super::escape::html as escape;
-use super::words::is_loud;
-use super::{Outcome, Report, Row, chart};
+use super::words::{is_loud, outcome_heading};
+use super::{Report, Row, chart};
 use crate::STYLE;
 use crate::chart::{Size, full, spark};
 
@@ -23,7 +23,7 @@ pub fn render(report: &Report) -> String {
         out,
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <title>Benchmarks: {}</title><style>\n{STYLE}</style></head><body><main>\n",
-        report.outcome.word()
+        outcome_heading(report.outcome)
     );
     body(&mut out, report, &[]);
     out.push_str("</main></body></html>\n");
@@ -33,7 +33,7 @@ pub fn render(report: &Report) -> String {
 /// What the document says. `links` are the places with more about each row, in the order of the rows; there may be
 /// none.
 pub(crate) fn body(out: &mut String, report: &Report, links: &[String]) {
-    let class = outcome_class(report.outcome);
+    let class = report.outcome.as_str();
     let _ = write!(
         out,
         "<h1>Benchmarks: <span class=\"{class}\">{word}</span></h1>\n<p>{}</p>\n<p class=\"faint\">{}</p>\n<p class=\"faint\">{}: {}<br>{}<br>threshold {} %, one value a process run</p>\n",
@@ -43,7 +43,7 @@ pub(crate) fn body(out: &mut String, report: &Report, links: &[String]) {
         escape(&report.sides()),
         escape(&report.environment),
         report.threshold,
-        word = report.outcome.word(),
+        word = outcome_heading(report.outcome),
     );
     list(out, "Notes", &report.notes);
     let linked = report.rows.iter().enumerate();
@@ -159,16 +159,6 @@ pub(crate) fn verdict_class(verdict: VerdictKind) -> &'static str {
         VerdictKind::Unchanged => "unchanged",
         VerdictKind::NotEnoughData => "not-enough-data",
         VerdictKind::EnvironmentChanged => "environment-changed",
-    }
-}
-
-pub(crate) fn outcome_class(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Regression => "regression",
-        Outcome::Mixed => "mixed",
-        Outcome::Improvement => "improvement",
-        Outcome::Unchanged => "unchanged",
-        Outcome::NotJudged => "not-judged",
     }
 }
 

@@ -6,7 +6,7 @@ use anstyle::{AnsiColor, Style};
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use regress_core::detect::VerdictKind;
 
-use super::words::{is_loud, percent, severity, short};
+use super::words::{is_loud, outcome_heading, percent, severity, short};
 use super::{Outcome, Report, Row};
 
 const BOLD: Style = Style::new().bold();
@@ -85,7 +85,7 @@ pub fn render(report: &Report, options: Options) -> String {
     let _ = writeln!(
         out,
         "{style}{}{style:#}: {} ({})",
-        report.outcome.word(),
+        outcome_heading(report.outcome),
         report.summary,
         report.counts()
     );
@@ -104,7 +104,7 @@ fn table(rows: &[&Row], width: Option<u16>) -> String {
     }
     let names = [
         "benchmark",
-        "course",
+        "trend",
         "before",
         "now",
         "change",
@@ -116,7 +116,7 @@ fn table(rows: &[&Row], width: Option<u16>) -> String {
         let style = verdict_style(row.verdict);
         table.add_row([
             row.name.clone(),
-            sparkline(&row.course(), 16),
+            sparkline(&row.trend(), 16),
             row.before_text(),
             row.after_text(),
             format!("{style}{}{style:#}", row.change()),
@@ -155,10 +155,10 @@ fn level(share: f64, count: usize) -> usize {
 #[must_use]
 pub fn trend(row: &Row, width: Option<u16>) -> String {
     const HEIGHT: usize = 8;
-    let course = row.course();
+    let trend = row.trend();
     let columns = usize::from(width.unwrap_or(80)).saturating_sub(14).clamp(10, 120);
-    let from = course.len().saturating_sub(columns);
-    let values = &course[from..];
+    let from = trend.len().saturating_sub(columns);
+    let values = &trend[from..];
     let mut out = format!("{BOLD}{}{BOLD:#}\n", row.name);
     let finite = || values.iter().copied().filter(|value| value.is_finite());
     let (low, high) = (

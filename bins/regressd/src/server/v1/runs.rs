@@ -168,7 +168,7 @@ fn item(run: &Run, stream: Option<&streams::Stream>, judgement: Option<&Judgemen
         run_id: run.run.key.clone(),
         received: run.run.received.to_string(),
         state: if judgement.is_some() { "judged" } else { "queued" },
-        outcome: judgement.map(|judgement| judgement.outcome.clone()),
+        outcome: judgement.map(|judgement| judgement.outcome.to_string()),
         accepted: judgement.is_some_and(|judgement| judgement.accepted),
     }
 }

@@ -28,7 +28,7 @@ const TABLE: &[(&str, &[&str])] = &[
         ],
     ),
     ("benchgate", &["cli-kit", "regress-core", "regress-report"]),
-    ("regressd", &["regress-core", "regress-report"]),
+    ("regressd", &["cli-kit", "regress-core", "regress-report"]),
     (
         "benches",
         &[

@@ -19,7 +19,7 @@ use crate::github::{
 use crate::load_shedding::LoadShedding;
 use crate::request_limits::RequestLimits;
 use crate::run_cache::RunCache;
-use crate::settings::{Layers, Secret, Settings, SettingsError};
+use crate::settings::{Secret, Settings, SettingsError, SettingsSources};
 use crate::webhook::WebhookKeys;
 
 /// The running service. Cheap to clone.
@@ -29,10 +29,10 @@ pub struct AppState(Arc<App>);
 /// The parts of the running service.
 #[derive(Debug)]
 pub struct App {
-    /// The settings as last read; see [`crate::settings::Layers`].
+    /// The settings as last read; see [`crate::settings::SettingsSources`].
     pub settings: ArcSwap<Settings>,
     /// Where they are read from.
-    pub layers: Layers,
+    pub layers: SettingsSources,
     /// The database.
     pub database: Database,
     /// Repositories, streams and series by name.
@@ -78,7 +78,7 @@ impl AppState {
     ///
     /// # Errors
     /// When a secret cannot be read or used.
-    pub fn new(layers: Layers, settings: Settings, database: Database) -> Result<Self, StateError> {
+    pub fn new(layers: SettingsSources, settings: Settings, database: Database) -> Result<Self, StateError> {
         let github = github(&layers, &settings, &database)?;
         let keys = webhook_keys(&layers, &settings)?;
         Ok(Self(Arc::new(App {
@@ -125,7 +125,11 @@ pub enum StateError {
     Oidc(#[from] OidcError),
 }
 
-fn github(layers: &Layers, settings: &Settings, database: &Database) -> Result<Option<GitHub>, StateError> {
+fn github(
+    layers: &SettingsSources,
+    settings: &Settings,
+    database: &Database,
+) -> Result<Option<GitHub>, StateError> {
     let Some(app_id) = settings.github.app_id else {
         return Ok(None);
     };
@@ -158,7 +162,7 @@ fn github(layers: &Layers, settings: &Settings, database: &Database) -> Result<O
 ///
 /// # Errors
 /// When the file cannot be read.
-pub fn webhook_keys(layers: &Layers, settings: &Settings) -> Result<WebhookKeys, SettingsError> {
+pub fn webhook_keys(layers: &SettingsSources, settings: &Settings) -> Result<WebhookKeys, SettingsError> {
     let file = settings.github.webhook_secret_file.as_deref();
     let secret = layers.secret("REGRESSD_GITHUB_WEBHOOK_SECRET", file)?;
     // Two lines are two secrets: the old one and the new one, while they are changed.

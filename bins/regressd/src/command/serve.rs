@@ -4,7 +4,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{CommandError, open};
-use crate::settings::{Layers, Settings};
+use crate::settings::{Settings, SettingsSources};
 use crate::state::AppState;
 use crate::{backup, jobs, maintenance, reload, server, telemetry};
 
@@ -31,7 +31,11 @@ impl Roles {
 }
 
 /// Runs the service.
-pub(super) async fn run(layers: Layers, settings: Settings, roles: Roles) -> Result<(), CommandError> {
+pub(super) async fn run(
+    layers: SettingsSources,
+    settings: Settings,
+    roles: Roles,
+) -> Result<(), CommandError> {
     let telemetry = telemetry::start(&settings.logging)?;
     let counting = server::metrics::start();
     let database = open(&layers, &settings).await?;

@@ -1,9 +1,9 @@
 //! What applies where a repository's configuration says nothing.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// `[judging]`: defaults of a repository's configuration.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct JudgingDefaults {
     /// Changes below this percentage do not matter.

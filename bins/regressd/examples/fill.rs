@@ -17,7 +17,7 @@ use regressd::database::judgements::{self, Judgement};
 use regressd::database::runs::{self, NewRun};
 use regressd::database::streams::{self, SeriesName};
 use regressd::database::{Database, repositories};
-use regressd::domain::{Moment, RepositoryId, Results, RunId, StreamId};
+use regressd::domain::{Moment, RepositoryId, Results, RunId, SeriesId, StreamId};
 use regressd::judging::{RunVerdicts, StoredVerdict};
 
 /// Runs of one transaction.
@@ -81,7 +81,7 @@ async fn main() {
 struct Whose {
     repository: RepositoryId,
     stream: StreamId,
-    series: Vec<i64>,
+    series: Vec<SeriesId>,
 }
 
 async fn prepare(database: &Database, number: u64, benchmarks: u64) -> Whose {
@@ -98,9 +98,9 @@ async fn prepare(database: &Database, number: u64, benchmarks: u64) -> Whose {
                     benchmark: format!("example.com/load.BenchmarkOf{benchmark}"),
                     measure: "latency".to_owned(),
                     unit: "ns".to_owned(),
-                    direction: "smaller-is-better".to_owned(),
+                    direction: regress_core::measurement::Direction::SmallerIsBetter,
                 };
-                series.push(streams::insert_series(connection, stream, &name).await?.0);
+                series.push(streams::insert_series(connection, stream, &name).await?);
             }
             Ok(Whose {
                 repository,
@@ -145,7 +145,7 @@ fn new_run(of: &Whose, number: u64) -> NewRun {
 
 /// As large as one that the service makes.
 fn judgement(of: &Whose, id: RunId, run: &NewRun) -> Judgement {
-    let verdict = |series: &i64| StoredVerdict {
+    let verdict = |series: &SeriesId| StoredVerdict {
         series: *series,
         kind: VerdictKind::Unchanged,
         suspected: false,

@@ -20,7 +20,7 @@ const MAX_STREAMS: usize = 10_000;
 const MAX_CONTENTS: usize = 500;
 
 /// What series are about, by their numbers.
-pub type Names = HashMap<i64, SeriesName>;
+pub type Names = HashMap<SeriesId, SeriesName>;
 
 /// A repository with its configuration read.
 #[derive(Clone, Debug, PartialEq)]
@@ -191,7 +191,7 @@ impl Directory {
         &self,
         database: &Database,
         stream: StreamId,
-        series: impl Iterator<Item = i64> + Send,
+        series: impl Iterator<Item = SeriesId> + Send,
     ) -> Result<Contents, DatabaseError> {
         let known = locked(&self.contents).get(&stream).cloned();
         if let Some(known) = known {
@@ -209,7 +209,7 @@ impl Directory {
             names: Arc::new(
                 series
                     .into_iter()
-                    .map(|series| (series.id.0, series.name))
+                    .map(|series| (series.id, series.name))
                     .collect(),
             ),
         };
@@ -227,12 +227,16 @@ impl StreamEntry {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn series(&self, database: &Database, names: &[SeriesName]) -> Result<Vec<i64>, DatabaseError> {
+    pub async fn series(
+        &self,
+        database: &Database,
+        names: &[SeriesName],
+    ) -> Result<Vec<SeriesId>, DatabaseError> {
         loop {
             let missing: Vec<SeriesName> = {
                 let known = self.series.read().unwrap_or_else(PoisonError::into_inner);
-                let numbers: Option<Vec<i64>> =
-                    names.iter().map(|name| known.get(name).map(|id| id.0)).collect();
+                let numbers: Option<Vec<SeriesId>> =
+                    names.iter().map(|name| known.get(name).copied()).collect();
                 match numbers {
                     Some(numbers) => return Ok(numbers),
                     None => names

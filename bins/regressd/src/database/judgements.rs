@@ -177,9 +177,9 @@ pub async fn rejected_in(connection: &mut AnyConnection, run: RunId) -> sqlx::Re
 #[derive(Clone, Debug, Default)]
 pub struct Marks {
     /// Where the baseline of a series begins.
-    pub epochs: HashMap<i64, i64>,
+    pub epochs: HashMap<SeriesId, RunId>,
     /// Values that must not count: (series, run).
-    pub rejected: BTreeSet<(i64, i64)>,
+    pub rejected: BTreeSet<(SeriesId, RunId)>,
 }
 
 /// The epochs of a stream on a branch, and its rejected values from `from` on, before `before`.
@@ -205,7 +205,8 @@ pub async fn marks(
         .bind(before.0);
     let mut marks = Marks::default();
     for row in query.fetch_all(connection).await? {
-        let (series, run): (i64, i64) = (row.try_get("series_id")?, row.try_get("run_id")?);
+        let series = SeriesId(row.try_get("series_id")?);
+        let run = RunId(row.try_get("run_id")?);
         if row.try_get::<i64, _>("epoch")? == 0 {
             marks.rejected.insert((series, run));
         } else {

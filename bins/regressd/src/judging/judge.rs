@@ -12,13 +12,13 @@ use regress_core::measurement::{BenchmarkId, Direction, Measure, SeriesKey};
 use super::{RunVerdicts, StoredVerdict};
 use crate::database::streams::SeriesName;
 use crate::directory::Names;
-use crate::domain::{Medians, Results};
+use crate::domain::{Medians, Results, RunId, SeriesId};
 
 /// Everything that a run is judged by.
 #[derive(Clone, Debug, Default)]
 pub struct JudgingInput {
     /// The runs of the commit, oldest first, up to the one that is judged: the number of each and its values.
-    pub runs: Vec<(i64, Results)>,
+    pub runs: Vec<(RunId, Results)>,
     /// Whether the judged run is itself part of the history of its target branch: it was measured there, or its commit
     /// landed there as it was.
     pub of_history: bool,
@@ -26,11 +26,11 @@ pub struct JudgingInput {
     pub base: Option<Results>,
     /// The history of the target branch, oldest first: the number of each run and its values. Without runs of the
     /// judged commit.
-    pub history: Vec<(i64, Arc<Medians>)>,
+    pub history: Vec<(RunId, Arc<Medians>)>,
     /// Values that must not count: (series, run).
-    pub rejected: BTreeSet<(i64, i64)>,
+    pub rejected: BTreeSet<(SeriesId, RunId)>,
     /// Where the baseline of a series begins.
-    pub epochs: HashMap<i64, i64>,
+    pub epochs: HashMap<SeriesId, RunId>,
     /// What the series are about.
     pub names: Arc<Names>,
     /// The values of a baseline, at most; all if nothing is said.
@@ -40,27 +40,27 @@ pub struct JudgingInput {
 impl JudgingInput {
     /// The values of a series that make its baseline, oldest first, each with the number of its run.
     #[must_use]
-    pub fn baseline(&self, series: i64) -> Vec<(i64, f64)> {
+    pub fn baseline(&self, series: SeriesId) -> Vec<(RunId, f64)> {
         let start = self.epochs.get(&series).copied();
-        let counts = |run: i64| match start {
+        let counts = |run: RunId| match start {
             // What came before an accepted shift is of the past; the shift itself is what was accepted.
             Some(start) if run < start => false,
             Some(start) if run == start => true,
             _ => !self.rejected.contains(&(series, run)),
         };
-        let value = |(run, medians): &(i64, Arc<Medians>)| {
+        let value = |(run, medians): &(RunId, Arc<Medians>)| {
             let value = medians.get(series).filter(|_| counts(*run))?;
             Some((*run, value))
         };
         let newest = self.history.iter().rev().filter_map(value);
-        let mut newest: Vec<(i64, f64)> = newest.take(self.most.unwrap_or(usize::MAX)).collect();
+        let mut newest: Vec<(RunId, f64)> = newest.take(self.most.unwrap_or(usize::MAX)).collect();
         newest.reverse();
         newest
     }
 
     /// The value of a series in each run of the commit, oldest first.
     #[must_use]
-    pub fn of_commit(&self, series: i64) -> Vec<f64> {
+    pub fn of_commit(&self, series: SeriesId) -> Vec<f64> {
         self.runs
             .iter()
             .filter_map(|(_, run)| run.median(series))
@@ -74,8 +74,8 @@ impl JudgingInput {
     }
 
     /// The runs of the history, newest first, in which a series was rejected without one between that was not.
-    fn streak(&self, series: i64) -> impl Iterator<Item = (i64, f64)> {
-        let start = self.epochs.get(&series).copied().unwrap_or(i64::MIN);
+    fn streak(&self, series: SeriesId) -> impl Iterator<Item = (RunId, f64)> {
+        let start = self.epochs.get(&series).copied().unwrap_or(RunId(i64::MIN));
         let measured = self.history.iter().rev();
         let values = measured.filter_map(move |(run, medians)| Some((*run, medians.get(series)?)));
         values.take_while(move |(run, _)| *run > start && self.rejected.contains(&(series, *run)))
@@ -84,7 +84,7 @@ impl JudgingInput {
     /// What is judged of a series: the runs of the commit; and on a branch with a history the runs just before that
     /// were slow too. They confirm a suspicion as a second run of the commit does: had nothing changed, any of them
     /// might as well have come out on top of the history.
-    fn to_judge(&self, series: i64) -> Vec<f64> {
+    fn to_judge(&self, series: SeriesId) -> Vec<f64> {
         let own = self.of_commit(series).into_iter();
         let before = self
             .of_history
@@ -93,7 +93,7 @@ impl JudgingInput {
     }
 
     /// The series that the newest run has, with their names.
-    fn judged(&self) -> impl Iterator<Item = (i64, &SeriesName)> {
+    fn judged(&self) -> impl Iterator<Item = (SeriesId, &SeriesName)> {
         let series = self.newest().into_iter().flat_map(|results| results.0.keys());
         series.filter_map(|series| Some((*series, self.names.get(series)?)))
     }
@@ -101,7 +101,7 @@ impl JudgingInput {
 
 /// One benchmark, aligned up for judgement.
 struct AlignedSeries {
-    series: i64,
+    series: SeriesId,
     key: SeriesKey,
     direction: Direction,
     before: Vec<f64>,
@@ -160,7 +160,7 @@ fn judge_by_history(input: &JudgingInput, thresholds: &Thresholds) -> RunVerdict
 }
 
 fn judge_pair(input: &JudgingInput, base: &Results, thresholds: &Thresholds) -> RunVerdicts {
-    let values = |results: Option<&Results>, series: i64| {
+    let values = |results: Option<&Results>, series: SeriesId| {
         results
             .and_then(|results| results.0.get(&series))
             .cloned()
@@ -197,7 +197,12 @@ fn judge_pair(input: &JudgingInput, base: &Results, thresholds: &Thresholds) -> 
 }
 
 /// `None` for a name that ingest would not have let through.
-fn align_series(series: i64, name: &SeriesName, before: Vec<f64>, after: Vec<f64>) -> Option<AlignedSeries> {
+fn align_series(
+    series: SeriesId,
+    name: &SeriesName,
+    before: Vec<f64>,
+    after: Vec<f64>,
+) -> Option<AlignedSeries> {
     let key = SeriesKey {
         benchmark: BenchmarkId::new(&name.benchmark).ok()?,
         measure: Measure::new(&name.measure).ok()?,
@@ -205,23 +210,13 @@ fn align_series(series: i64, name: &SeriesName, before: Vec<f64>, after: Vec<f64
     Some(AlignedSeries {
         series,
         key,
-        direction: direction(&name.direction),
+        direction: name.direction,
         before,
         after,
     })
 }
 
-/// The direction by its stored name.
-#[must_use]
-pub fn direction(name: &str) -> Direction {
-    if name == "bigger-is-better" {
-        Direction::BiggerIsBetter
-    } else {
-        Direction::SmallerIsBetter
-    }
-}
-
-fn stored(series: i64, verdict: &Verdict, suspected: bool, input: &JudgingInput) -> StoredVerdict {
+fn stored(series: SeriesId, verdict: &Verdict, suspected: bool, input: &JudgingInput) -> StoredVerdict {
     let first = verdict.runs.0 == 0 && input.base.is_none();
     StoredVerdict {
         series,
@@ -257,13 +252,13 @@ fn short(value: f64) -> f64 {
 
 /// The benchmarks that were slower in each of the last `least` runs of the history and in the judged one.
 #[must_use]
-pub fn persistent(input: &JudgingInput, verdicts: &RunVerdicts, least: usize) -> BTreeMap<i64, i64> {
+pub fn persistent(input: &JudgingInput, verdicts: &RunVerdicts, least: usize) -> BTreeMap<SeriesId, RunId> {
     let slower = verdicts
         .verdicts
         .iter()
         .filter(|verdict| verdict.kind == VerdictKind::Regression);
     let first_of = |verdict: &StoredVerdict| {
-        let in_a_row: Vec<i64> = input.streak(verdict.series).map(|(run, _)| run).collect();
+        let in_a_row: Vec<RunId> = input.streak(verdict.series).map(|(run, _)| run).collect();
         // The judged run is one of them.
         let first = in_a_row.last().filter(|_| in_a_row.len() + 1 >= least)?;
         Some((verdict.series, *first))
@@ -273,7 +268,7 @@ pub fn persistent(input: &JudgingInput, verdicts: &RunVerdicts, least: usize) ->
 
 /// The benchmarks that were slower in each of the last `least` runs of the history, and are not in the judged one.
 #[must_use]
-pub fn recovered(input: &JudgingInput, verdicts: &RunVerdicts, least: usize) -> Vec<i64> {
+pub fn recovered(input: &JudgingInput, verdicts: &RunVerdicts, least: usize) -> Vec<SeriesId> {
     let fine = verdicts.verdicts.iter().filter(|verdict| {
         matches!(verdict.kind, VerdictKind::Unchanged | VerdictKind::Improvement) && !verdict.suspected
     });
@@ -292,26 +287,29 @@ mod tests {
             benchmark: benchmark.to_owned(),
             measure: "latency".to_owned(),
             unit: "ns".to_owned(),
-            direction: "smaller-is-better".to_owned(),
+            direction: Direction::SmallerIsBetter,
         }
     }
 
     fn one(series: i64, value: f64) -> Results {
-        Results(BTreeMap::from([(series, vec![value])]))
+        Results(BTreeMap::from([(SeriesId(series), vec![value])]))
     }
 
-    fn past(run: i64, value: f64) -> (i64, Arc<Medians>) {
-        (run, Arc::new(Medians::of(&one(1, value))))
+    fn past(run: i64, value: f64) -> (RunId, Arc<Medians>) {
+        (RunId(run), Arc::new(Medians::of(&one(1, value))))
     }
 
     /// Thirty runs around 1000, and then the runs to judge.
     fn input(runs: &[f64]) -> JudgingInput {
         JudgingInput {
-            runs: (100..).zip(runs.iter().map(|value| one(1, *value))).collect(),
+            runs: (100..)
+                .map(RunId)
+                .zip(runs.iter().map(|value| one(1, *value)))
+                .collect(),
             history: (1..=30)
                 .map(|run| past(run, 1000.0 + f64::from(run as i32 % 7)))
                 .collect(),
-            names: Arc::new(HashMap::from([(1, name("sort"))])),
+            names: Arc::new(HashMap::from([(SeriesId(1), name("sort"))])),
             ..JudgingInput::default()
         }
     }
@@ -337,13 +335,16 @@ mod tests {
     fn rejected_values_do_not_move_the_baseline_until_they_are_accepted() {
         let mut input = input(&[1300.0, 1300.0]);
         input.history.extend((31..=40).map(|run| past(run, 1300.0)));
-        input.rejected = (31..=40).map(|run| (1, run)).collect();
+        input.rejected = (31..=40).map(|run| (SeriesId(1), RunId(run))).collect();
         let judged = judge_input(&input, &thresholds());
         assert_eq!(judged.outcome(), Outcome::Regression);
         assert_eq!(judged.verdicts[0].before, Some(1003.0));
-        assert_eq!(persistent(&input, &judged, 3), BTreeMap::from([(1, 31)]));
-        input.epochs.insert(1, 31);
-        input.rejected = BTreeSet::from([(1, 31)]);
+        assert_eq!(
+            persistent(&input, &judged, 3),
+            BTreeMap::from([(SeriesId(1), RunId(31))])
+        );
+        input.epochs.insert(SeriesId(1), RunId(31));
+        input.rejected = BTreeSet::from([(SeriesId(1), RunId(31))]);
         let judged = judge_input(&input, &thresholds());
         assert_eq!(judged.outcome(), Outcome::Unchanged);
         assert_eq!(judged.verdicts[0].runs.0, 10);
@@ -352,9 +353,13 @@ mod tests {
     #[test]
     fn a_baseline_is_no_longer_than_it_may_be() {
         let mut input = input(&[1000.0]);
-        input.rejected = (20..=30).map(|run| (1, run)).collect();
+        input.rejected = (20..=30).map(|run| (SeriesId(1), RunId(run))).collect();
         input.most = Some(15);
-        let runs: Vec<i64> = input.baseline(1).into_iter().map(|(run, _)| run).collect();
+        let runs: Vec<i64> = input
+            .baseline(SeriesId(1))
+            .into_iter()
+            .map(|(run, _)| run.0)
+            .collect();
         assert_eq!(runs, (5..=19).collect::<Vec<i64>>(), "the newest that count");
     }
 
@@ -363,16 +368,16 @@ mod tests {
         let mut input = input(&[1300.0]);
         input.of_history = true;
         input.history.push(past(31, 1310.0));
-        input.rejected.insert((1, 31));
+        input.rejected.insert((SeriesId(1), RunId(31)));
         let judged = judge_input(&input, &thresholds());
         assert_eq!(judged.outcome(), Outcome::Regression);
-        input.runs = vec![(100, one(1, 1001.0))];
+        input.runs = vec![(RunId(100), one(1, 1001.0))];
         assert_eq!(
             judge_input(&input, &thresholds()).outcome(),
             Outcome::Unchanged,
             "it recovered"
         );
-        input.runs = vec![(100, one(1, 1300.0))];
+        input.runs = vec![(RunId(100), one(1, 1300.0))];
         input.of_history = false;
         assert!(
             judge_input(&input, &thresholds()).needs_confirmation(),
@@ -404,9 +409,9 @@ mod tests {
     fn a_base_measured_beside_the_run_wins_over_history() {
         let mut paired = input(&[]);
         let values = vec![1200.0, 1201.0, 1199.0, 1202.0, 1198.0];
-        paired.runs = vec![(100, Results(BTreeMap::from([(1, values)])))];
+        paired.runs = vec![(RunId(100), Results(BTreeMap::from([(SeriesId(1), values)])))];
         paired.base = Some(Results(BTreeMap::from([(
-            1,
+            SeriesId(1),
             vec![1200.5, 1201.5, 1199.5, 1198.5, 1200.0],
         )])));
         let judged = judge_input(&paired, &thresholds());

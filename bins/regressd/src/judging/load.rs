@@ -102,14 +102,14 @@ pub(super) async fn read_judging_input(
         ..JudgingInput::default()
     };
     for one in &candidate.earlier {
-        input.runs.push((one.id.0, read(&one.run.results)?));
+        input.runs.push((one.id, read(&one.run.results)?));
     }
-    input.runs.push((run.id.0, candidate.results.clone()));
+    input.runs.push((run.id, candidate.results.clone()));
     let past = PastRun {
         commit: run.run.commit.as_str().into(),
         medians: Arc::new(Medians::of(&candidate.results)),
     };
-    histories.run_cache.keep(run.id.0, past);
+    histories.run_cache.keep(run.id, past);
     let whose = (run.run.stream, run.run.target.as_str());
     let until = (run.id, run.run.commit.as_str());
     fill(connection, histories, &mut input, whose, until, batch).await?;
@@ -186,12 +186,11 @@ async fn add(
     ids: &[RunId],
     commit: &str,
 ) -> sqlx::Result<()> {
-    let numbers: Vec<i64> = ids.iter().map(|id| id.0).collect();
-    let known = match histories.run_cache.all(&numbers) {
+    let known = match histories.run_cache.all(ids) {
         Some(known) => known,
         None => look_up(connection, histories, (stream, branch), ids).await?,
     };
-    let others = numbers.into_iter().zip(known);
+    let others = ids.iter().copied().zip(known);
     let others = others.filter(|(_, past)| *past.commit != *commit);
     input
         .history
@@ -213,7 +212,7 @@ async fn look_up(
     let rows = runs::history(connection, stream, branch, before, limit).await?;
     let mut found = Vec::with_capacity(ids.len());
     for id in ids {
-        if let Some(past) = histories.run_cache.one(id.0) {
+        if let Some(past) = histories.run_cache.one(*id) {
             found.push(past);
             continue;
         }
@@ -233,7 +232,7 @@ async fn look_up(
             commit: commit.into(),
             medians: Arc::new(Medians::of(&read(&results)?)),
         };
-        histories.run_cache.keep(id.0, past.clone());
+        histories.run_cache.keep(*id, past.clone());
         found.push(past);
     }
     Ok(found)

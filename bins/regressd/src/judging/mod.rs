@@ -16,7 +16,7 @@ mod save;
 mod stored;
 mod verdicts;
 
-pub use judge::{JudgingInput, direction, judge_input, persistent, recovered};
+pub use judge::{JudgingInput, judge_input, persistent, recovered};
 pub use judging_batch::JudgingBatch;
 pub use load::{Candidate, Histories, load_baseline_input};
 pub use report::{Part, report};

@@ -5,7 +5,7 @@ use regress_core::detect::{ChangePointSettings, change_points};
 use regress_core::measurement::{BenchmarkId, Measure, SeriesKey, Unit};
 use regress_report::benchmarks::{Outcome, REPORT_VERSION, Report, Row, Shift, Side};
 
-use super::{JudgingInput, RunVerdicts, StoredVerdict, direction};
+use super::{JudgingInput, RunVerdicts, StoredVerdict};
 use crate::database::runs::Run;
 use crate::domain::Results;
 
@@ -131,7 +131,7 @@ fn row(part: &Part, verdict: &StoredVerdict, prefix: &str) -> Option<Row> {
     Some(Row {
         name: format!("{prefix}{key}"),
         unit: Unit::from(name.unit.clone()),
-        direction: direction(&name.direction),
+        direction: name.direction,
         verdict: verdict.kind,
         reason: verdict.reason.clone(),
         before: verdict.before,

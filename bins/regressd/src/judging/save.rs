@@ -23,7 +23,7 @@ pub struct Consequences {
     judgement: Judgement,
     rejected: Vec<SeriesId>,
     /// Series that are fine, and the earlier runs of the commit in which they may have been suspected.
-    fine: BTreeSet<i64>,
+    fine: BTreeSet<SeriesId>,
     earlier: Vec<RunId>,
     jobs: Vec<NewJob>,
 }
@@ -54,12 +54,12 @@ pub(super) fn consequences(
     let jobs = told.then(|| jobs_that_tell(known, run, input, verdicts, least, correlation));
     Consequences {
         judgement,
-        rejected: slow.iter().map(|verdict| SeriesId(verdict.series)).collect(),
+        rejected: slow.iter().map(|verdict| verdict.series).collect(),
         fine: fine.iter().map(|verdict| verdict.series).collect(),
         earlier: input
             .runs
             .iter()
-            .map(|(id, _)| RunId(*id))
+            .map(|(id, _)| *id)
             .filter(|id| *id != run.id)
             .collect(),
         jobs: jobs.unwrap_or_default(),
@@ -110,9 +110,9 @@ fn issues_to_update(
     let over = recovered(input, verdicts, least).into_iter();
     let over = over.map(|series| (series, None));
     lasting.chain(over).map(move |(series, first_run)| AboutSeries {
-        series: SeriesId(series),
+        series,
         branch: branch.to_owned(),
-        first_run: first_run.map(RunId),
+        first_run,
     })
 }
 
@@ -168,7 +168,7 @@ impl Consequences {
     async fn store_rest(&self, connection: &mut AnyConnection) -> sqlx::Result<()> {
         for run in &self.earlier {
             for series in judgements::rejected_in(connection, *run).await? {
-                if self.fine.contains(&series.0) {
+                if self.fine.contains(&series) {
                     judgements::unreject(connection, series, *run).await?;
                 }
             }
@@ -185,7 +185,7 @@ impl Consequences {
     /// Lets the runs that are judged next see this one, before it is saved.
     pub(crate) fn note(&self, batch: &mut JudgingBatch) {
         if self.judgement.accepted {
-            let rejected = self.rejected.iter().map(|series| series.0);
+            let rejected = self.rejected.iter().copied();
             batch.accept(self.judgement.run, &self.judgement.branch, rejected);
         }
         for earlier in &self.earlier {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::database::streams::SeriesName;
+use crate::domain::SeriesId;
 
 /// An interval in percent.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -76,7 +77,7 @@ pub struct RunVerdicts {
 pub struct StoredVerdict {
     /// The series.
     #[serde(rename = "s")]
-    pub series: i64,
+    pub series: SeriesId,
     /// What became of it.
     #[serde(rename = "k")]
     pub kind: VerdictKind,
@@ -157,11 +158,11 @@ impl StoredVerdict {
     #[must_use]
     pub fn public(&self, name: &SeriesName) -> RegressionResult {
         RegressionResult {
-            series: self.series,
+            series: self.series.0,
             benchmark: name.benchmark.clone(),
             measure: name.measure.clone(),
             unit: name.unit.clone(),
-            direction: name.direction.clone(),
+            direction: name.direction.as_str().to_owned(),
             verdict: self.kind.as_str().replace(' ', "-"),
             is_regression: self.kind == VerdictKind::Regression,
             needs_confirmation: self.suspected,

@@ -23,7 +23,7 @@ use crate::database::repositories;
 use crate::database::streams::{self, Series, Stream};
 use crate::directory::ConfiguredRepository;
 use crate::domain::{RunId, SeriesId};
-use crate::judging::{Histories, RunVerdicts, StoredVerdict, direction, load_baseline_input};
+use crate::judging::{Histories, RunVerdicts, StoredVerdict, load_baseline_input};
 use crate::problem::Problem;
 use crate::state::AppState;
 
@@ -126,7 +126,7 @@ async fn view(
     let others = elsewhere(&mut connection, known, series, &branch).await?;
     drop(connection);
 
-    let number = series.id.0;
+    let number = series.id;
     let (past, values): (Vec<Past>, Vec<f64>) = all
         .iter()
         .filter_map(|past| past.results.median(number).map(|value| (past.clone(), value)))
@@ -162,7 +162,7 @@ async fn view(
     let unit = Unit::from(series.name.unit.clone());
     Ok(BenchmarkPage {
         name: shown_name(&series.name),
-        direction: direction(&series.name.direction),
+        direction: series.name.direction,
         places: places(known, stream, &branch),
         verdict: verdict.as_ref().map(|verdict| verdict.kind),
         reason: verdict
@@ -190,7 +190,7 @@ async fn newest_verdict(
 ) -> Result<Option<StoredVerdict>, Problem> {
     let judgement = judgements::newest_of_branch(connection, stream.id, branch).await?;
     let verdicts = judgement.and_then(|judgement| RunVerdicts::read(&judgement.verdicts).ok());
-    Ok(verdicts.and_then(|all| all.verdicts.into_iter().find(|one| one.series == series.0)))
+    Ok(verdicts.and_then(|all| all.verdicts.into_iter().find(|one| one.series == series)))
 }
 
 fn places(known: &ConfiguredRepository, stream: &Stream, branch: &str) -> Vec<Link> {
@@ -203,9 +203,9 @@ fn places(known: &ConfiguredRepository, stream: &Stream, branch: &str) -> Vec<Li
 }
 
 /// The lowest and the highest value of the baseline, and where among the shown values it begins.
-fn band(baseline: &[(i64, f64)], past: &[Past]) -> Option<(f64, f64, usize)> {
+fn band(baseline: &[(RunId, f64)], past: &[Past]) -> Option<(f64, f64, usize)> {
     let first = baseline.first()?.0;
-    let from = past.iter().position(|past| past.id.0 >= first).unwrap_or(0);
+    let from = past.iter().position(|past| past.id >= first).unwrap_or(0);
     let values = baseline.iter().map(|(_, value)| *value);
     let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
         (low.min(value), high.max(value))
@@ -213,8 +213,8 @@ fn band(baseline: &[(i64, f64)], past: &[Past]) -> Option<(f64, f64, usize)> {
     Some((low, high, from))
 }
 
-/// Change points, told apart from shifts of the machine by the other benchmarks of the same runs, and accepted shifts.
-fn changes(all: &[Past], series: i64, past: &[Past], values: &[f64], epochs: &[Epoch]) -> Vec<Change> {
+/// Change points, told apart from machine-wide shifts by the other benchmarks of the same runs, and accepted shifts.
+fn changes(all: &[Past], series: SeriesId, past: &[Past], values: &[f64], epochs: &[Epoch]) -> Vec<Change> {
     let settings = ChangePointSettings::default();
     let points = change_points(values, &settings);
     let machine = if points.is_empty() {
@@ -246,7 +246,7 @@ fn changes(all: &[Past], series: i64, past: &[Past], values: &[f64], epochs: &[E
 }
 
 /// The values of the stream's benchmarks in the runs that have the series, NaN where one was not measured.
-fn neighbours(all: &[Past], past: &[Past], series: i64) -> Vec<Vec<f64>> {
+fn neighbours(all: &[Past], past: &[Past], series: SeriesId) -> Vec<Vec<f64>> {
     let Some(newest) = all.last() else {
         return Vec::new();
     };

@@ -19,7 +19,7 @@ use crate::database::runs;
 use crate::database::streams::{self, Series, SeriesName, Stream};
 use crate::directory::ConfiguredRepository;
 use crate::domain::{RepoName, RepositoryId, RunId};
-use crate::judging::{RunVerdicts, direction};
+use crate::judging::RunVerdicts;
 use crate::problem::Problem;
 use crate::state::AppState;
 
@@ -163,15 +163,15 @@ async fn section(
 }
 
 fn line(series: &Series, branch: &str, history: &[Past], verdicts: Option<&RunVerdicts>) -> SeriesLine {
-    let verdict = verdicts.and_then(|all| all.verdicts.iter().find(|one| one.series == series.id.0));
+    let verdict = verdicts.and_then(|all| all.verdicts.iter().find(|one| one.series == series.id));
     SeriesLine {
         name: shown_name(&series.name),
         href: links::series(series.id, branch),
         unit: Unit::from(series.name.unit.clone()),
-        direction: direction(&series.name.direction),
+        direction: series.name.direction,
         history: history
             .iter()
-            .filter_map(|past| past.results.median(series.id.0))
+            .filter_map(|past| past.results.median(series.id))
             .collect(),
         percent: verdict.and_then(|verdict| verdict.percent),
         verdict: verdict.map(|verdict| verdict.kind),

@@ -25,7 +25,7 @@ use crate::database::runs::{self, NewRun, Run};
 use crate::database::streams::SeriesName;
 use crate::database::{judgements, pull_requests};
 use crate::directory::ConfiguredRepository;
-use crate::domain::{Moment, RunId};
+use crate::domain::{Moment, RunId, SeriesId};
 use crate::job_requests;
 use crate::judging::{RegressionResult, RunVerdicts, judge_stored};
 use crate::problem::Problem;
@@ -283,7 +283,7 @@ fn answer(
     RunId(run): RunId,
     already_stored: bool,
     verdicts: Option<&RunVerdicts>,
-    names: &HashMap<i64, SeriesName>,
+    names: &HashMap<SeriesId, SeriesName>,
     problems: &[String],
 ) -> (StatusCode, Json<AnalyzeResponse>) {
     let stored = verdicts.into_iter().flat_map(|verdicts| &verdicts.verdicts);

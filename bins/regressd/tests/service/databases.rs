@@ -81,7 +81,7 @@ pub(crate) async fn repositories_and_series_are_stored_once(place: Place) {
                 benchmark: "sort".to_owned(),
                 measure: "latency".to_owned(),
                 unit: "ns".to_owned(),
-                direction: "smaller-is-better".to_owned(),
+                direction: regress_core::measurement::Direction::SmallerIsBetter,
             };
             let one = streams::insert_series(connection, first.1, &name).await?;
             let again = streams::insert_series(connection, first.1, &name).await?;

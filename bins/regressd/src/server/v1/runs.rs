@@ -14,7 +14,7 @@ use crate::database::judgements::{self, Judgement};
 use crate::database::repositories;
 use crate::database::runs::{self, Run};
 use crate::database::streams;
-use crate::domain::{RunId, StreamId};
+use crate::domain::{RunId, SeriesId, StreamId};
 use crate::judging::{RegressionResult, RunVerdicts};
 use crate::problem::Problem;
 use crate::server::repo_path::RepoPath;
@@ -133,9 +133,9 @@ pub(super) async fn one(
     let stream = streams::by_id(&mut connection, run.run.stream).await?;
     let judgement = judgements::of_run(&mut connection, run.id).await?;
     let series = streams::series_of(&mut connection, run.run.stream).await?;
-    let names: HashMap<i64, _> = series
+    let names: HashMap<SeriesId, _> = series
         .into_iter()
-        .map(|series| (series.id.0, series.name))
+        .map(|series| (series.id, series.name))
         .collect();
     let verdicts = judgement
         .as_ref()

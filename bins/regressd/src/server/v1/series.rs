@@ -146,7 +146,7 @@ pub(super) async fn history(
     let value = |results: &str| {
         Results::read(results)
             .ok()
-            .and_then(|results| results.median(number))
+            .and_then(|results| results.median(series.id))
     };
     let listed = Listed::of(
         rows,
@@ -192,7 +192,7 @@ pub(super) async fn baseline(
     let epochs = judgements::epochs(&mut connection, series.stream, &branch).await?;
     let epoch = epochs.into_iter().rfind(|epoch| epoch.series == series.id);
     let stream = streams::by_id(&mut connection, series.stream).await?;
-    let values = case.baseline(number);
+    let values = case.baseline(series.id);
     let plain: Vec<f64> = values.iter().map(|(_, value)| *value).collect();
     Ok(Json(BaselineResponse {
         series: item(&series, stream.as_ref()),
@@ -206,7 +206,7 @@ pub(super) async fn baseline(
         epoch: epoch.map(EpochItem::from),
         values: values
             .into_iter()
-            .map(|(run, value)| BaselineValue { run, value })
+            .map(|(run, value)| BaselineValue { run: run.0, value })
             .collect(),
     }))
 }
@@ -245,7 +245,7 @@ fn item(series: &Series, stream: Option<&streams::Stream>) -> SeriesItem {
         benchmark: series.name.benchmark.clone(),
         measure: series.name.measure.clone(),
         unit: series.name.unit.clone(),
-        direction: series.name.direction.clone(),
+        direction: series.name.direction.as_str().to_owned(),
         component: stream.map(|stream| stream.component.clone()).unwrap_or_default(),
         environment: stream
             .map(|stream| stream.environment.clone())

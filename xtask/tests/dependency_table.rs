@@ -52,7 +52,13 @@ const TABLE: &[(&str, &[&str])] = &[
     ),
     (
         "regressd",
-        &["database-kit", "github-kit", "regress-core", "regress-report"],
+        &[
+            "cli-kit",
+            "database-kit",
+            "github-kit",
+            "regress-core",
+            "regress-report",
+        ],
     ),
     (
         "benches",

@@ -7,7 +7,7 @@ use regress_core::baseline::{Baselines, Justification, Recorded, Recording};
 use regress_core::measurement::{RunFile, SeriesKey};
 
 use crate::app::App;
-use crate::{files, history, measure};
+use crate::{files, history, judged_runs, measure};
 
 /// How a run enters the baseline.
 pub(crate) enum How<'a> {
@@ -31,7 +31,7 @@ pub(crate) fn take(app: &App<'_>, run: RunFile, how: &How<'_>) -> Result<Recorde
         return Err(Failure::new("the run has no finished process").hint("measure again"));
     }
     let path = &app.settings.baseline;
-    let recording = run
+    let recording = judged_runs::marked(app, run)?
         .into_recording()
         .map_err(|error| Failure::because("cannot record the run", &error))?;
     let (mut baselines, problems) = files::read_baselines(path)?;

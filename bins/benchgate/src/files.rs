@@ -9,18 +9,18 @@ use regress_core::baseline::Baselines;
 use regress_core::measurement::RunFile;
 
 /// Result files of other tools larger than this are refused.
-pub(crate) const MOST_BYTES: u64 = 64 << 20;
+pub(crate) const MAX_BYTES: u64 = 64 << 20;
 /// The same for our own files: a hundred thousand benchmarks make a run file of some hundred megabytes.
-const MOST_OWN_BYTES: u64 = 2 << 30;
+const MAX_OWN_BYTES: u64 = 2 << 30;
 
-/// Reads a result file of at most [`MOST_BYTES`]; `-` is standard input.
+/// Reads a result file of at most [`MAX_BYTES`]; `-` is standard input.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    read_within(path, MOST_BYTES)
+    read_within(path, MAX_BYTES)
 }
 
 /// Reads a file that benchgate wrote.
 pub(crate) fn read_own(path: &Path) -> Result<Vec<u8>, Failure> {
-    read_within(path, MOST_OWN_BYTES)
+    read_within(path, MAX_OWN_BYTES)
 }
 
 fn read_within(path: &Path, most: u64) -> Result<Vec<u8>, Failure> {

@@ -12,7 +12,7 @@ use regress_core::measurement::{Measurement, Problem, ProblemKind, ProcessRun, S
 use crate::files;
 
 /// Folders below the measured one that are searched for result files; a safeguard against following a home folder.
-const MOST_FILES: usize = 200_000;
+const MAX_FILES: usize = 200_000;
 
 /// Where to look for results.
 #[derive(Debug)]
@@ -212,7 +212,7 @@ fn walk(folder: &Path, depth: usize, visit: &mut dyn FnMut(&Path)) {
     while let Some((folder, depth)) = open.pop() {
         for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
             seen += 1;
-            if seen > MOST_FILES {
+            if seen > MAX_FILES {
                 return;
             }
             match entry.file_type() {

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use cli_kit::{CancelToken, units};
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use crate::files::MOST_BYTES;
+use crate::files::MAX_BYTES;
 
 /// What to start.
 #[derive(Debug, Clone, Copy)]
@@ -83,7 +83,7 @@ impl Job<'_> {
                 program: program.to_owned(),
                 source,
             })?;
-        let stdout = drain(child.stdout.take(), MOST_BYTES + 1, false);
+        let stdout = drain(child.stdout.take(), MAX_BYTES + 1, false);
         let stderr = drain(child.stderr.take(), 16 << 10, true);
         let ended = self.wait(&mut child, started, cancel);
         let elapsed = started.elapsed();

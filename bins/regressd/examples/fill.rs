@@ -12,13 +12,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Parser;
-use regress_core::detect::VerdictKind;
+use regress_core::detect::{Outcome, VerdictKind};
 use regressd::database::judgements::{self, Judgement};
 use regressd::database::runs::{self, NewRun};
 use regressd::database::streams::{self, SeriesName};
 use regressd::database::{Database, repositories};
-use regressd::domain::Moment;
-use regressd::judging::{Results, RunVerdicts, StoredVerdict};
+use regressd::domain::{Moment, RepositoryId, Results, RunId, SeriesId, StreamId};
+use regressd::judging::{RunVerdicts, StoredVerdict};
 
 /// Runs of one transaction.
 const AT_ONCE: u64 = 500;
@@ -79,9 +79,9 @@ async fn main() {
 
 /// A repository's stream and its series.
 struct Whose {
-    repository: repositories::RepositoryId,
-    stream: streams::StreamId,
-    series: Vec<i64>,
+    repository: RepositoryId,
+    stream: StreamId,
+    series: Vec<SeriesId>,
 }
 
 async fn prepare(database: &Database, number: u64, benchmarks: u64) -> Whose {
@@ -98,9 +98,9 @@ async fn prepare(database: &Database, number: u64, benchmarks: u64) -> Whose {
                     benchmark: format!("example.com/load.BenchmarkOf{benchmark}"),
                     measure: "latency".to_owned(),
                     unit: "ns".to_owned(),
-                    direction: "smaller-is-better".to_owned(),
+                    direction: regress_core::measurement::Direction::SmallerIsBetter,
                 };
-                series.push(streams::insert_series(connection, stream, &name).await?.0);
+                series.push(streams::insert_series(connection, stream, &name).await?);
             }
             Ok(Whose {
                 repository,
@@ -144,8 +144,8 @@ fn new_run(of: &Whose, number: u64) -> NewRun {
 }
 
 /// As large as one that the service makes.
-fn judgement(of: &Whose, id: runs::RunId, run: &NewRun) -> Judgement {
-    let verdict = |series: &i64| StoredVerdict {
+fn judgement(of: &Whose, id: RunId, run: &NewRun) -> Judgement {
+    let verdict = |series: &SeriesId| StoredVerdict {
         series: *series,
         kind: VerdictKind::Unchanged,
         suspected: false,
@@ -171,7 +171,7 @@ fn judgement(of: &Whose, id: runs::RunId, run: &NewRun) -> Judgement {
         stream: run.stream,
         branch: run.branch.clone(),
         accepted: true,
-        outcome: "unchanged".to_owned(),
+        outcome: Outcome::Unchanged,
         judged: Moment::now(),
         verdicts: verdicts.write(),
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::settings::Layers;
+use crate::settings::SettingsSources;
 
 /// Judges the benchmarks of every pull request.
 ///
@@ -184,7 +184,7 @@ impl Cli {
 
     /// The sources of settings, with this process's environment.
     #[must_use]
-    pub fn layers(&self) -> Layers {
+    pub fn layers(&self) -> SettingsSources {
         let mut flags = self.sources.set.clone();
         let mut flag = |key: &str, value: Option<&String>| {
             flags.extend(value.map(|value| (key.to_owned(), value.clone())));
@@ -198,7 +198,7 @@ impl Cli {
         let environment = std::env::vars_os()
             .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
             .filter(|(key, _)| key.starts_with("REGRESSD_"));
-        Layers {
+        SettingsSources {
             file: self.sources.config.clone(),
             environment: environment.collect(),
             flags,

@@ -7,24 +7,24 @@ use std::time::{Duration, Instant};
 
 use regress_core::environment::Environment;
 
-use crate::database::repositories::{self, Repository, RepositoryId};
-use crate::database::streams::{self, SeriesId, SeriesName, StreamId};
+use crate::database::repositories::{self, Repository};
+use crate::database::streams::{self, SeriesName};
 use crate::database::{Database, DatabaseError};
-use crate::domain::{Component, RepoConfig, RepoName};
+use crate::domain::{Component, RepoConfig, RepoName, RepositoryId, SeriesId, StreamId};
 
 /// For how long a repository's row is believed.
 const FRESH: Duration = Duration::from_secs(2);
 /// Streams remembered at most; beyond, all are forgotten and looked up again.
-const MOST_STREAMS: usize = 10_000;
+const MAX_STREAMS: usize = 10_000;
 /// Streams whose series are remembered by number.
-const MOST_CONTENTS: usize = 500;
+const MAX_CONTENTS: usize = 500;
 
 /// What series are about, by their numbers.
-pub type Names = HashMap<i64, SeriesName>;
+pub type Names = HashMap<SeriesId, SeriesName>;
 
 /// A repository with its configuration read.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Known {
+pub struct ConfiguredRepository {
     /// The row.
     pub repository: Repository,
     /// Its configuration.
@@ -34,7 +34,7 @@ pub struct Known {
 /// What is remembered.
 #[derive(Debug, Default)]
 pub struct Directory {
-    repositories: Mutex<HashMap<RepoName, (Arc<Known>, Instant)>>,
+    repositories: Mutex<HashMap<RepoName, (Arc<ConfiguredRepository>, Instant)>>,
     numbers: Mutex<HashMap<RepositoryId, RepoName>>,
     streams: Mutex<HashMap<StreamKey, Arc<StreamEntry>>>,
     contents: Mutex<HashMap<StreamId, Contents>>,
@@ -68,7 +68,7 @@ impl Directory {
         &self,
         database: &Database,
         name: &RepoName,
-    ) -> Result<Option<Arc<Known>>, DatabaseError> {
+    ) -> Result<Option<Arc<ConfiguredRepository>>, DatabaseError> {
         if let Some((known, at)) = locked(&self.repositories).get(name)
             && at.elapsed() < FRESH
         {
@@ -78,7 +78,7 @@ impl Directory {
         let Some(repository) = repositories::find(&mut connection, name).await? else {
             return Ok(None);
         };
-        let known = Arc::new(Known::of(repository));
+        let known = Arc::new(ConfiguredRepository::from_row(repository));
         let mut remembered = locked(&self.repositories);
         remembered.retain(|_, (_, at)| at.elapsed() < FRESH);
         remembered.insert(name.clone(), (Arc::clone(&known), Instant::now()));
@@ -93,7 +93,7 @@ impl Directory {
         &self,
         database: &Database,
         name: &RepoName,
-    ) -> Result<Arc<Known>, DatabaseError> {
+    ) -> Result<Arc<ConfiguredRepository>, DatabaseError> {
         loop {
             if let Some(known) = self.repository(database, name).await? {
                 return Ok(known);
@@ -115,7 +115,7 @@ impl Directory {
         &self,
         database: &Database,
         id: RepositoryId,
-    ) -> Result<Option<Arc<Known>>, DatabaseError> {
+    ) -> Result<Option<Arc<ConfiguredRepository>>, DatabaseError> {
         let name = locked(&self.numbers).get(&id).cloned();
         let name = match name {
             Some(name) => name,
@@ -125,7 +125,7 @@ impl Directory {
                     return Ok(None);
                 };
                 let mut numbers = locked(&self.numbers);
-                if numbers.len() >= MOST_STREAMS {
+                if numbers.len() >= MAX_STREAMS {
                     numbers.clear();
                 }
                 numbers.insert(id, repository.name.clone());
@@ -176,7 +176,7 @@ impl Directory {
             series: RwLock::new(series),
         });
         let mut remembered = locked(&self.streams);
-        if remembered.len() >= MOST_STREAMS {
+        if remembered.len() >= MAX_STREAMS {
             remembered.clear();
         }
         remembered.insert(key, Arc::clone(&entry));
@@ -191,7 +191,7 @@ impl Directory {
         &self,
         database: &Database,
         stream: StreamId,
-        series: impl Iterator<Item = i64> + Send,
+        series: impl Iterator<Item = SeriesId> + Send,
     ) -> Result<Contents, DatabaseError> {
         let known = locked(&self.contents).get(&stream).cloned();
         if let Some(known) = known {
@@ -209,12 +209,12 @@ impl Directory {
             names: Arc::new(
                 series
                     .into_iter()
-                    .map(|series| (series.id.0, series.name))
+                    .map(|series| (series.id, series.name))
                     .collect(),
             ),
         };
         let mut remembered = locked(&self.contents);
-        if remembered.len() >= MOST_CONTENTS {
+        if remembered.len() >= MAX_CONTENTS {
             remembered.clear();
         }
         remembered.insert(stream, contents.clone());
@@ -227,12 +227,16 @@ impl StreamEntry {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn series(&self, database: &Database, names: &[SeriesName]) -> Result<Vec<i64>, DatabaseError> {
+    pub async fn series(
+        &self,
+        database: &Database,
+        names: &[SeriesName],
+    ) -> Result<Vec<SeriesId>, DatabaseError> {
         loop {
             let missing: Vec<SeriesName> = {
                 let known = self.series.read().unwrap_or_else(PoisonError::into_inner);
-                let numbers: Option<Vec<i64>> =
-                    names.iter().map(|name| known.get(name).map(|id| id.0)).collect();
+                let numbers: Option<Vec<SeriesId>> =
+                    names.iter().map(|name| known.get(name).copied()).collect();
                 match numbers {
                     Some(numbers) => return Ok(numbers),
                     None => names
@@ -264,10 +268,10 @@ impl StreamEntry {
     }
 }
 
-impl Known {
+impl ConfiguredRepository {
     /// A configuration that a newer version wrote may hold what this one does not know; then the defaults apply.
     #[must_use]
-    pub fn of(repository: Repository) -> Self {
+    pub fn from_row(repository: Repository) -> Self {
         let config = serde_json::from_str(&repository.config).unwrap_or_else(|error| {
             tracing::error!(repository = %repository.name, %error, "the stored configuration cannot be read");
             RepoConfig::default()

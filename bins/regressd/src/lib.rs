@@ -9,9 +9,11 @@
 //! A request is answered when what it brought is in the database. All judgement is `regress-core`'s; this crate stores
 //! runs, finds the history each is judged by, and says what came out of it where people look.
 
+pub mod access;
 pub mod analytics;
 pub mod args;
 pub mod auth;
+pub mod backoff;
 pub mod backup;
 pub mod command;
 pub mod database;
@@ -19,11 +21,16 @@ pub mod directory;
 pub mod domain;
 pub mod fake_github;
 pub mod github;
+pub mod job_requests;
 pub mod jobs;
 pub mod judging;
+pub mod load_shedding;
 pub mod maintenance;
 mod pages;
+pub mod problem;
 pub mod reload;
+pub mod request_limits;
+pub mod run_cache;
 pub mod server;
 pub mod settings;
 pub mod simulate;

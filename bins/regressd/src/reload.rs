@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::server::Limits;
+use crate::request_limits::RequestLimits;
 use crate::settings::Settings;
 use crate::state::{AppState, webhook_keys};
 use crate::telemetry::LogLevel;
@@ -63,7 +63,7 @@ fn reload(state: &AppState, log: &LogLevel) {
         tracing::error!(%error, "the old level stays");
     }
     if old.server != settings.server {
-        state.limits.store(Arc::new(Limits::new(&settings.server)));
+        state.limits.store(Arc::new(RequestLimits::new(&settings.server)));
     }
     let waiting = needs_restart(&old, &settings);
     if !waiting.is_empty() {

@@ -16,9 +16,10 @@ use crate::github::{
     AppCredentials, BreakerSettings, Breakers, ContentLimits, CredentialsError, GitHub, GitHubError,
     GitHubSettings, MetricsObserver,
 };
-use crate::judging::Remembered;
-use crate::server::{Limits, Pressure};
-use crate::settings::{Layers, Secret, Settings, SettingsError};
+use crate::load_shedding::LoadShedding;
+use crate::request_limits::RequestLimits;
+use crate::run_cache::RunCache;
+use crate::settings::{Secret, Settings, SettingsError, SettingsSources};
 use crate::webhook::WebhookKeys;
 
 /// The running service. Cheap to clone.
@@ -28,16 +29,16 @@ pub struct AppState(Arc<App>);
 /// The parts of the running service.
 #[derive(Debug)]
 pub struct App {
-    /// The settings as last read; see [`crate::settings::Layers`].
+    /// The settings as last read; see [`crate::settings::SettingsSources`].
     pub settings: ArcSwap<Settings>,
     /// Where they are read from.
-    pub layers: Layers,
+    pub layers: SettingsSources,
     /// The database.
     pub database: Database,
     /// Repositories, streams and series by name.
     pub directory: Directory,
     /// Runs that were read a moment ago.
-    pub remembered: Remembered,
+    pub run_cache: RunCache,
     /// Tokens that were looked up a moment ago.
     pub tokens: TokenCache,
     /// Checks workflow tokens, if the settings name an issuer.
@@ -49,11 +50,11 @@ pub struct App {
     /// The program that looks at histories, if the settings name one.
     pub analytics: Analytics,
     /// How often one may ask.
-    pub limits: ArcSwap<Limits>,
+    pub limits: ArcSwap<RequestLimits>,
     /// Places for uploads that are judged within their request.
     pub judging: Arc<Semaphore>,
     /// How far judging lags behind.
-    pub pressure: Pressure,
+    pub load_shedding: LoadShedding,
     /// What is still done after its request was answered; waited for before the service ends.
     pub background: TaskTracker,
     /// Tells the workers of this process that there is work.
@@ -77,23 +78,23 @@ impl AppState {
     ///
     /// # Errors
     /// When a secret cannot be read or used.
-    pub fn new(layers: Layers, settings: Settings, database: Database) -> Result<Self, StateError> {
+    pub fn new(layers: SettingsSources, settings: Settings, database: Database) -> Result<Self, StateError> {
         let github = github(&layers, &settings, &database)?;
         let keys = webhook_keys(&layers, &settings)?;
         Ok(Self(Arc::new(App {
             github,
             webhook_keys: ArcSwap::from_pointee(keys),
-            limits: ArcSwap::from_pointee(Limits::new(&settings.server)),
+            limits: ArcSwap::from_pointee(RequestLimits::new(&settings.server)),
             oidc: Oidc::new(&settings.oidc)?,
             judging: Arc::new(Semaphore::new(settings.server.judged_at_once)),
             settings: ArcSwap::from_pointee(settings),
             layers,
             database,
             directory: Directory::default(),
-            remembered: Remembered::default(),
+            run_cache: RunCache::default(),
             analytics: Analytics::default(),
             tokens: TokenCache::default(),
-            pressure: Pressure::default(),
+            load_shedding: LoadShedding::default(),
             background: TaskTracker::new(),
             work: Notify::new(),
             to_judge: Notify::new(),
@@ -124,7 +125,11 @@ pub enum StateError {
     Oidc(#[from] OidcError),
 }
 
-fn github(layers: &Layers, settings: &Settings, database: &Database) -> Result<Option<GitHub>, StateError> {
+fn github(
+    layers: &SettingsSources,
+    settings: &Settings,
+    database: &Database,
+) -> Result<Option<GitHub>, StateError> {
     let Some(app_id) = settings.github.app_id else {
         return Ok(None);
     };
@@ -159,7 +164,7 @@ fn github(layers: &Layers, settings: &Settings, database: &Database) -> Result<O
 ///
 /// # Errors
 /// When the file cannot be read.
-pub fn webhook_keys(layers: &Layers, settings: &Settings) -> Result<WebhookKeys, SettingsError> {
+pub fn webhook_keys(layers: &SettingsSources, settings: &Settings) -> Result<WebhookKeys, SettingsError> {
     let file = settings.github.webhook_secret_file.as_deref();
     let secret = layers.secret("REGRESSD_GITHUB_WEBHOOK_SECRET", file)?;
     // Two lines are two secrets: the old one and the new one, while they are changed.

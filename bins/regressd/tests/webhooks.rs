@@ -7,7 +7,7 @@ use axum::extract::FromRef;
 use axum::http::{Request, StatusCode};
 use axum::routing::post;
 use http_body_util::BodyExt as _;
-use regressd::webhook::{Delivery, Event, MOST_BYTES, PullRequestAction, WebhookKeys, read, sign};
+use regressd::webhook::{Delivery, Event, MAX_BYTES, PullRequestAction, WebhookKeys, read, sign};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -266,11 +266,11 @@ async fn bodies_that_are_not_taken() {
 
 #[tokio::test]
 async fn bodies_over_the_limit() {
-    let length = (MOST_BYTES + 1).to_string();
+    let length = (MAX_BYTES + 1).to_string();
     let signature = ("x-hub-signature-256", "sha256=00");
     let said = [ID, JSON, PING, signature, ("content-length", length.as_str())];
     assert_eq!(refused(&said, "{}").await.0, 413, "refused before it is read");
-    let body = vec![b' '; MOST_BYTES + 1];
+    let body = vec![b' '; MAX_BYTES + 1];
     assert_eq!(
         refused(&[ID, JSON, PING, signature], body).await.0,
         413,

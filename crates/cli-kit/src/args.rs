@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Output options")]
 pub struct OutputArgs {
-    /// Write the answer to FILE instead of standard output
+    /// Write the answer to FILE instead of standard output; - is standard output
     #[arg(long, short, global = true, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
@@ -32,7 +32,7 @@ pub struct OutputArgs {
 /// When to use colour.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum ColorChoice {
-    /// On a terminal, unless NO_COLOR is set or TERM is dumb
+    /// On a terminal, unless NO_COLOR is set or TERM is dumb; anywhere if CLICOLOR_FORCE is set
     #[default]
     Auto,
     /// Also into files and pipes
@@ -75,7 +75,9 @@ impl ColorChoice {
             ColorChoice::Auto => {
                 let no_color = environment("NO_COLOR").is_some_and(|value| !value.is_empty());
                 let dumb = environment("TERM").is_some_and(|value| value == "dumb");
-                is_terminal && !no_color && !dumb
+                let forced =
+                    environment("CLICOLOR_FORCE").is_some_and(|value| !matches!(value.as_str(), "" | "0"));
+                !no_color && (forced || is_terminal && !dumb)
             }
         }
     }
@@ -126,6 +128,13 @@ mod tests {
             "the flag wins"
         );
         assert!(!ColorChoice::Never.wants_color(true, nothing));
+        let forced = |name: &str| (name == "CLICOLOR_FORCE").then(|| "1".into());
+        assert!(auto.wants_color(false, forced));
+        assert!(!auto.wants_color(false, |name| (name == "CLICOLOR_FORCE").then(|| "0".into())));
+        assert!(
+            !auto.wants_color(false, |_| Some("1".into())),
+            "NO_COLOR is stronger"
+        );
     }
 
     #[test]

@@ -1,9 +1,10 @@
-//! Ctrl-C: the first asks the command to stop and keep what it has, the second ends it at once.
+//! Ctrl-C and a closed terminal: the first asks the command to stop and keep what it has, the second ends it at once.
 
+use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
@@ -39,16 +40,21 @@ impl CancelToken {
     }
 }
 
-/// From now on SIGINT and SIGTERM set the token, and `message` is printed to standard error; the
-/// second such signal ends the process at once with code 130. Call it once, early in `main`.
+/// From now on SIGINT, SIGTERM and SIGHUP set the token, and `message` is printed to standard error; the
+/// second such signal ends the process at once with code 130. A SIGHUP that was ignored from the start, as under
+/// `nohup`, stays ignored. Call it once, early in `main`.
 ///
 /// # Errors
 /// When the system does not take the handlers.
 pub fn on_interrupt(message: &'static str) -> Result<CancelToken, Failure> {
     let token = CancelToken::new();
     let failed = "cannot handle Ctrl-C";
-    let mut signals = Signals::new([SIGINT, SIGTERM]).or_fail(failed)?;
-    for signal in [SIGINT, SIGTERM] {
+    let mut handled = vec![SIGINT, SIGTERM];
+    if !ignores_hangup() {
+        handled.push(SIGHUP);
+    }
+    let mut signals = Signals::new(&handled).or_fail(failed)?;
+    for signal in handled {
         // The order matters: the handler that ends the process looks at the flag first, so that it
         // acts on the second signal, even when every thread of ours is stuck.
         let code = i32::from(ExitStatus::Interrupted.code());
@@ -60,11 +66,22 @@ pub fn on_interrupt(message: &'static str) -> Result<CancelToken, Failure> {
         .spawn(move || {
             // Not by the printer: whoever holds that may be what the user wants to get out of.
             if signals.forever().next().is_some() {
-                anstream::eprintln!("\n{WARNING}interrupted{WARNING:#}: {message}");
+                let mut other = anstream::stderr();
+                // After a hang-up there may be no terminal to write to, and nobody to tell so.
+                drop(writeln!(other, "\n{WARNING}interrupted{WARNING:#}: {message}"));
             }
         })
         .or_fail(failed)?;
     Ok(token)
+}
+
+/// Whether whoever started this process lets it ignore SIGHUP. The system says so in a mask of signals, the first of
+/// which is SIGHUP.
+fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & 1 == 1)
 }
 
 #[cfg(test)]

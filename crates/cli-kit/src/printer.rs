@@ -7,6 +7,7 @@
 
 use std::fmt::{self, Display};
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anstream::StripStream;
@@ -48,24 +49,27 @@ impl Printer {
         let environment = |name: &str| std::env::var(name).ok();
         let choice = args.color_choice();
         let stdout_is_terminal = io::stdout().is_terminal();
-        let (sink, name, live, color): (Sink, _, _, _) = match &args.output {
-            None => {
-                let color = choice.wants_color(stdout_is_terminal, environment);
-                (
-                    Box::new(io::stdout()),
-                    "standard output".to_owned(),
-                    stdout_is_terminal,
-                    color,
-                )
-            }
-            Some(path) => {
-                let name = path.display().to_string();
-                let file = LateFile::create(path)
-                    .or_fail_with(|| format!("cannot write {name}"))
-                    .map_err(|failure| failure.hint("name a file that you may write with --output FILE"))?;
-                (Box::new(file), name, false, choice == ColorChoice::Always)
-            }
-        };
+        let (sink, name, live, color): (Sink, _, _, _) =
+            match args.output.as_deref().filter(|path| *path != Path::new("-")) {
+                None => {
+                    let color = choice.wants_color(stdout_is_terminal, environment);
+                    (
+                        Box::new(io::stdout()),
+                        "standard output".to_owned(),
+                        stdout_is_terminal,
+                        color,
+                    )
+                }
+                Some(path) => {
+                    let name = path.display().to_string();
+                    let file = LateFile::create(path)
+                        .or_fail_with(|| format!("cannot write {name}"))
+                        .map_err(|failure| {
+                            failure.hint("name a file that you may write with --output FILE")
+                        })?;
+                    (Box::new(file), name, false, choice == ColorChoice::Always)
+                }
+            };
         let stderr_is_terminal = io::stderr().is_terminal();
         let show_bars = stderr_is_terminal && args.progress == ProgressChoice::Auto && !args.quiet;
         Ok(Printer {

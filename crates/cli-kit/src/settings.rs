@@ -174,20 +174,38 @@ impl<T: Serialize + DeserializeOwned + Default> Layers<T> {
         let Some(text) = environment(name) else {
             return Ok(());
         };
-        // `8`, `true` and `[1, 2]` are meant as what they look like, if the setting takes that.
+        self.typed(key, &text, &Origin::Variable(name.to_owned()))
+            .map_err(|error| {
+                Failure::new(format!("{name}={text}: {}", error.message()))
+                    .hint(format!("correct {name} or unset it"))
+            })
+    }
+
+    /// Lays a value that was typed as text, for a setting that was named with it (`--set KEY=VALUE`), over the setting
+    /// `key`. `flag` is what to call it.
+    ///
+    /// # Errors
+    /// When the text does not fit the setting.
+    pub fn typed_flag(&mut self, flag: &str, key: &str, text: &str) -> Result<(), Failure> {
+        self.typed(key, text, &Origin::Flag(flag.to_owned()))
+            .map_err(|error| Failure::new(format!("{flag}: {}", error.message())))
+    }
+
+    /// Takes a text as what it looks like, if the setting takes that, else as the text it is.
+    fn typed(&mut self, key: &str, text: &str, origin: &Origin) -> Result<(), toml::de::Error> {
+        // `8`, `true` and `[1, 2]` are meant as what they look like.
         let literal = toml::from_str::<Table>(&format!("value = {text}"))
             .ok()
             .filter(|table| table.len() == 1)
             .and_then(|mut table| table.remove("value"));
-        let mut refusal = None;
-        for value in literal.into_iter().chain([Value::String(text.clone())]) {
-            match self.set(key, value, &Origin::Variable(name.to_owned())) {
-                Ok(()) => return Ok(()),
-                Err(error) => refusal = refusal.or(Some(error)),
-            }
-        }
-        let reason = refusal.map_or_else(String::new, |error| error.message().to_owned());
-        Err(Failure::new(format!("{name}={text}: {reason}")).hint(format!("correct {name} or unset it")))
+        let refusal = match literal.map(|value| self.set(key, value, origin)) {
+            Some(Ok(())) => return Ok(()),
+            Some(Err(error)) => Some(error),
+            None => None,
+        };
+        // What the literal was refused for says more than that a text is none.
+        self.set(key, Value::String(text.to_owned()), origin)
+            .map_err(|error| refusal.unwrap_or(error))
     }
 
     /// Lays the value of a flag, if it was given, over the setting `key`.

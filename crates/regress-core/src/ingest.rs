@@ -1,14 +1,14 @@
 //! From the output of a benchmark tool to process runs: one adapter per tool, one file each.
 //!
 //! The caller reads the files (and walks `target/criterion`) and hands over paths and bytes. Each adapter knows
-//! one format, says whether a source is in it, and passes every entry through one door, which names,
+//! one format, says whether a source is in it, and passes every entry through one collector, which names,
 //! converts, checks and counts. Ingest never fails as a whole and never panics: what cannot be used becomes a
 //! [`Problem`] that names the source and the entry.
 //!
 //! It does not judge, does not compare, and does not trust: sizes and counts are bounded by [`Limits`].
 
 mod adapters;
-mod door;
+mod collector;
 mod json;
 mod text;
 mod tool;
@@ -23,7 +23,7 @@ use crate::measurement::{
 };
 use crate::stats::median;
 use adapters::ADAPTERS;
-use door::Door;
+use collector::MeasurementCollector;
 use text::Opened;
 
 /// A file or captured output, as the caller read it.
@@ -169,16 +169,16 @@ trait Adapter: Sync {
     }
 
     /// Reads the sources this adapter recognised, all at once since a Criterion result is several files.
-    fn read(&self, sources: &[&Opened<'_>], door: &mut Door<'_>);
+    fn read(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>);
 }
 
 /// Reads the output of one run of a benchmark command.
 #[must_use]
 pub fn ingest(sources: &[Source<'_>], options: &Options) -> Ingested {
-    let mut door = Door::new(options);
+    let mut collector = MeasurementCollector::new(options);
     let opened: Vec<Opened<'_>> = sources
         .iter()
-        .filter_map(|source| text::open(source, &mut door))
+        .filter_map(|source| text::open(source, &mut collector))
         .collect();
     let mut claimed = vec![false; opened.len()];
     let mut tools = Vec::new();
@@ -196,24 +196,24 @@ pub fn ingest(sources: &[Source<'_>], options: &Options) -> Ingested {
             }
         }
         if !mine.is_empty() {
-            adapter.read(&mine, &mut door);
+            adapter.read(&mine, &mut collector);
         }
     }
     for (source, claimed) in opened.iter().zip(claimed) {
         let as_criterion = options.tool.is_none_or(|tool| tool == Tool::Criterion);
         let is_of_tree = claimed && as_criterion && adapters::is_criterion_file(source);
-        if is_of_tree || door.has_heard_of(source.path) {
+        if is_of_tree || collector.has_heard_of(source.path) {
             continue;
         }
-        door.enter(source.path);
+        collector.enter(source.path);
         if claimed || adapters::is_test_output(source) {
-            door.reject_source(ProblemKind::NoBenchmarks, "");
+            collector.reject_source(ProblemKind::NoBenchmarks, "");
         } else {
-            door.reject_source(ProblemKind::Unrecognised, "name the tool if you know it");
+            collector.reject_source(ProblemKind::Unrecognised, "name the tool if you know it");
         }
     }
     Ingested {
-        processes: door.finish(),
+        processes: collector.finish(),
         tools,
     }
 }

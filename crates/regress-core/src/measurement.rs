@@ -13,7 +13,7 @@ pub(crate) use admission::{Admission, audit};
 pub use name::{BenchmarkId, CommitSha, Measure, NameError, SeriesKey};
 pub use problem::{Problem, ProblemKind};
 pub use run::{Commit, ProcessRun, RUN_FILE_VERSION, Replicates, RunFile, RunFileError};
-pub use unit::{Direction, Scale, Unit};
+pub use unit::{Direction, Scale, Unit, UnknownDirection};
 
 use serde::{Deserialize, Serialize};
 

@@ -7,7 +7,7 @@ use regress_core::detect::{
     divisive::{DivisiveSettings, divisive},
     judge, judge_history,
     kernel::by_the_book,
-    machine_shift::machine_course,
+    machine_shift::machine_trend,
     rolling::Limit,
     season::season,
 };
@@ -56,7 +56,7 @@ proptest! {
         prop_assert!(points.is_sorted_by(|a, b| a.index < b.index));
         prop_assert!(points.iter().all(|point| point.index < values.len() && (0.0..=1.0).contains(&point.p)));
         let _ = (divisive(&values, &DivisiveSettings::default()), by_the_book(&values), season(&values, &[0, 1, 7]));
-        let _ = (creep(&values, way, 5.0, 10), machine_course(&vec![values.clone(); 6], &settings));
+        let _ = (creep(&values, way, 5.0, 10), machine_trend(&vec![values.clone(); 6], &settings));
         let _ = Gate::new(&values, way, 5.0, 0, &GateSettings::default());
         for limit in [Limit::Student(0.99), Limit::DeltaIqr(2.0), Limit::Fence(1.5), Limit::Percent(f64::NAN), Limit::Highest(0)] {
             prop_assert!(limit.above(&values).is_none_or(f64::is_finite));

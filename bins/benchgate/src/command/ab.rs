@@ -17,7 +17,7 @@ use crate::worktrees::{self, Place};
 use crate::{history, measure, show};
 
 /// Fewer pairs are not looked at: the first look must not be a lucky one.
-const LEAST_PAIRS: u32 = 5;
+const MIN_PAIRS: u32 = 5;
 
 /// Runs the command.
 pub(crate) fn run(app: &App<'_>, args: &AbArgs) -> Result<ExitStatus, Failure> {
@@ -91,7 +91,7 @@ pub(crate) fn interleave(
                 .note(format_args!("the budget is used up after {} pairs", pair + 1));
             break;
         }
-        if pair + 1 >= LEAST_PAIRS && judge(app, base, head, "", "", false)?.rows.iter().all(is_decided) {
+        if pair + 1 >= MIN_PAIRS && judge(app, base, head, "", "", false)?.rows.iter().all(is_decided) {
             app.printer.note(format_args!(
                 "every benchmark is decided after {} pairs",
                 pair + 1

@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::args::CheckArgs;
 use crate::baseline_file::{self, How};
 use crate::measure::{self, Subject};
-use crate::{files, judging, show};
+use crate::{files, judged_runs, judging, show};
 
 /// Runs the command.
 pub(crate) fn run(app: &App<'_>, args: &CheckArgs) -> Result<ExitStatus, Failure> {
@@ -35,9 +35,9 @@ pub(crate) fn run(app: &App<'_>, args: &CheckArgs) -> Result<ExitStatus, Failure
     }
     let candidate = run.into_candidate();
     // From here on the run may not become the baseline, also not by another call.
-    if let Err(failure) = files::write(&file, &candidate.run().to_json()) {
+    if let Err(failure) = judged_runs::remember(app, candidate.run()) {
         app.printer
-            .warn(format_args!("the run cannot be marked as judged: {failure}"));
+            .warn(format_args!("the run cannot be remembered as judged: {failure}"));
     }
     let comparison = judging::check(app, candidate.run(), args.judge.across_environments)?;
     let judged = comparison.judge(app)?;

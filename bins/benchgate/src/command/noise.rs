@@ -86,13 +86,13 @@ pub(crate) fn run(app: &App<'_>, args: &NoiseArgs) -> Result<ExitStatus, Failure
 }
 
 fn noise(app: &App<'_>, run: &RunFile) -> Result<Vec<Noise>, Failure> {
-    const LEAST: usize = 8;
-    if run.processes.len() < LEAST {
+    const MIN_RUNS: usize = 8;
+    if run.processes.len() < MIN_RUNS {
         return Err(Failure::new(format!(
             "{} processes are too few to be split into two sides",
             run.processes.len()
         ))
-        .hint(format!("measure at least {LEAST}; 16 say more: --runs 16")));
+        .hint(format!("measure at least {MIN_RUNS}; 16 say more: --runs 16")));
     }
     let alarms: Vec<BTreeMap<SeriesKey, VerdictKind>> = DEALS
         .iter()

@@ -8,8 +8,8 @@ use regress_core::stats;
 
 use crate::app::App;
 use crate::args::{Format, RunArgs};
-use crate::files;
 use crate::measure::{self, Subject};
+use crate::{files, judged_runs};
 
 /// Runs the command.
 pub(crate) fn run(app: &App<'_>, args: &RunArgs) -> Result<ExitStatus, Failure> {
@@ -40,7 +40,7 @@ fn resume(app: &App<'_>, file: PathBuf) -> Result<Subject, Failure> {
     if !file.exists() {
         return Subject::here(app, file);
     }
-    let old = files::read_run(&file)?;
+    let old = judged_runs::marked(app, files::read_run(&file)?)?;
     let command = if app.settings.command.is_empty() {
         old.command.clone()
     } else {

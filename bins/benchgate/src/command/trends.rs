@@ -2,7 +2,7 @@
 
 use cli_kit::{ExitStatus, Failure};
 use regress_core::detect::creep::creep;
-use regress_core::detect::machine_shift::machine_course;
+use regress_core::detect::machine_shift::machine_trend;
 use regress_core::detect::season::season;
 use regress_core::detect::{ChangePointSettings, VerdictKind};
 use regress_core::environment::Environment;
@@ -193,8 +193,8 @@ fn machine_shifts(pasts: &Pasts) -> Vec<String> {
     let (series, commits): (Vec<_>, Vec<_>) = of_times
         .map(|(.., past)| (past.values.clone(), &past.commits))
         .unzip();
-    let course = machine_course(&series, &ChangePointSettings::default());
-    let shifts = course.map(|course| course.shifts).unwrap_or_default();
+    let trend = machine_trend(&series, &ChangePointSettings::default());
+    let shifts = trend.map(|trend| trend.shifts).unwrap_or_default();
     let told = shifts.iter().map(|shift| {
         let commit = commits
             .first()

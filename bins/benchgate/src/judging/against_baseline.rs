@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::{files, history};
 
 /// Fewer process runs a side make no two samples.
-const LEAST_PROCESSES: usize = 4;
+const MIN_PROCESSES: usize = 4;
 
 /// Puts the comparison of a run together: with the baseline where both have enough processes, else with the history.
 pub(crate) fn check(app: &App<'_>, run: &RunFile, across: bool) -> Result<Comparison, Failure> {
@@ -27,7 +27,7 @@ pub(crate) fn check(app: &App<'_>, run: &RunFile, across: bool) -> Result<Compar
     let has_history = comparison
         .pasts
         .values()
-        .any(|(.., past)| past.values.len() >= LEAST_PROCESSES);
+        .any(|(.., past)| past.values.len() >= MIN_PROCESSES);
     match baselines.lookup(&run.environment) {
         Lookup::Same(baseline) if !(has_history && is_thin(run, baseline)) => {
             comparison.before = values(baseline);
@@ -54,7 +54,7 @@ fn is_thin(run: &RunFile, baseline: &EnvironmentBaseline) -> bool {
         .map(|entry| entry.values.len())
         .max()
         .unwrap_or(0);
-    run.processes.len().min(most) < LEAST_PROCESSES
+    run.processes.len().min(most) < MIN_PROCESSES
 }
 
 fn values(baseline: &EnvironmentBaseline) -> SeriesValues {
@@ -181,7 +181,7 @@ pub(crate) fn confirm(
             comparison.before.retain(|key, _| picked(key));
             comparison.after = fresh.into_iter().filter(|(key, _)| picked(key)).collect();
         }
-        // The gate counts confirmations itself, and the machine's course needs all benchmarks.
+        // The gate counts confirmations itself, and the machine's trend needs all benchmarks.
         Mode::History => {
             for (key, more) in medians(&fresh) {
                 if let Some(one) = comparison.after.get_mut(&key).filter(|one| one.unit == more.unit) {

@@ -280,7 +280,7 @@ pub(crate) fn side(label: &str, run: &RunFile) -> Side {
 /// is not judged, unless something else is slower anyway.
 pub(crate) fn conclude(report: &mut Report, failed: &[String]) {
     report.sort();
-    report.outcome = outcome_of(report.rows.iter().map(|row| row.verdict));
+    report.outcome = Outcome::of_verdicts(report.rows.iter().map(|row| row.verdict));
     let passes = matches!(report.outcome, Outcome::Improvement | Outcome::Unchanged);
     if let Some(first) = failed.first().filter(|_| passes) {
         report.outcome = Outcome::NotJudged;
@@ -292,19 +292,6 @@ pub(crate) fn conclude(report: &mut Report, failed: &[String]) {
         report.summary = format!("{first}{more} failed in this run");
     } else {
         report.summary = summary(report);
-    }
-}
-
-/// The outcome that verdicts have together.
-fn outcome_of(verdicts: impl Iterator<Item = VerdictKind>) -> Outcome {
-    let kinds: Vec<VerdictKind> = verdicts.collect();
-    let any = |kind| kinds.contains(&kind);
-    match (any(VerdictKind::Regression), any(VerdictKind::Improvement)) {
-        (true, true) => Outcome::Mixed,
-        (true, false) => Outcome::Regression,
-        (false, true) => Outcome::Improvement,
-        (false, false) if any(VerdictKind::Unchanged) => Outcome::Unchanged,
-        (false, false) => Outcome::NotJudged,
     }
 }
 

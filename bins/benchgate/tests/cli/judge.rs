@@ -53,7 +53,7 @@ fn a_judged_run_cannot_become_the_baseline() {
         .run("record target/benchgate/run.json")
         .exits(2)
         .says(&["was judged", "measure again"]);
-    // The plan's way to update: the run is recorded instead of judged.
+    // The way to update: the run is recorded instead of judged.
     let update = [("UPDATE_BASELINES", "1"), ("SLOW", "1200")];
     project
         .run_with("check -- ./bench.sh", &update)
@@ -66,6 +66,22 @@ fn a_judged_run_cannot_become_the_baseline() {
         .run_with("check -- ./bench.sh", &[("UPDATE_BASELINES", "0")])
         .exits(0)
         .answers(&["improvement"]);
+}
+
+#[test]
+fn a_check_leaves_the_run_file_as_it_is_and_remembers_it() {
+    let project = Project::new();
+    project.run("record -- ./bench.sh").exits(0);
+    project.run("run -- ./bench.sh").exits(0);
+    let path = project.path("target/benchgate/run.json");
+    let before = std::fs::read(&path).unwrap();
+    project.run("check target/benchgate/run.json").exits(0);
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+    project.run("check target/benchgate/run.json").exits(0);
+    project
+        .run("record target/benchgate/run.json")
+        .exits(2)
+        .says(&["was judged"]);
 }
 
 #[test]
@@ -364,7 +380,7 @@ fn the_answer_is_a_table_and_a_sentence() {
     snapbox::assert_data_eq!(
         answer.out,
         snapbox::str![[r#"
- benchmark  course              before       now   change     95 % interval  verdict
+ benchmark  trend               before       now   change     95 % interval  verdict
  beta       ▁▁▁▁▁▁▁▁████████  100.7 µs  120.0 µs  +19.2 %  [+18.8, +19.5] %  regression
  alpha      ▁███▇▇▇▆▆▆▅▅▅▄▄▄  100.6 µs  100.0 µs   -0.6 %    [-0.9, -0.3] %  unchanged
  gamma      ▁███▇▇▇▆▆▆▅▅▅▄▄▄  100.6 µs  100.0 µs   -0.6 %    [-0.9, -0.3] %  unchanged

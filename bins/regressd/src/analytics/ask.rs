@@ -3,11 +3,11 @@
 use regress_core::measurement::Direction;
 use regress_report::benchmarks::{Report, Row};
 
-use super::{Analytics, Finding, MOST_SERIES, MOST_VALUES, Request, SeriesValues};
+use super::{Analytics, Finding, MAX_SERIES, MAX_VALUES, Request, SeriesValues};
 use crate::settings;
 
 /// Values below which a history says nothing.
-const LEAST_VALUES: usize = 8;
+const MIN_VALUES: usize = 8;
 
 impl Analytics {
     /// What the process sees in the histories of a report, the strongest first; nothing when there is no process or it
@@ -32,15 +32,15 @@ impl Analytics {
 
 /// The rows with a history, as the process reads them. Rows are in order of severity, so the cut leaves what matters.
 fn request(report: &Report) -> Request {
-    let usable = |row: &&Row| row.history.iter().filter(|value| value.is_finite()).count() >= LEAST_VALUES;
-    let series = report.rows.iter().filter(usable).take(MOST_SERIES);
+    let usable = |row: &&Row| row.history.iter().filter(|value| value.is_finite()).count() >= MIN_VALUES;
+    let series = report.rows.iter().filter(usable).take(MAX_SERIES);
     Request {
         series: series.map(series_values).collect(),
     }
 }
 
 fn series_values(row: &Row) -> SeriesValues {
-    let newest = &row.history[row.history.len().saturating_sub(MOST_VALUES)..];
+    let newest = &row.history[row.history.len().saturating_sub(MAX_VALUES)..];
     SeriesValues {
         name: row.name.clone(),
         unit: row.unit.symbol().to_owned(),

@@ -19,7 +19,7 @@ mod tests;
 use std::sync::{Arc, Mutex};
 
 pub use pool::Pool;
-pub use protocol::{Finding, MOST_FINDINGS, MOST_SERIES, MOST_VALUES, PROTOCOL, Request, SeriesValues};
+pub use protocol::{Finding, MAX_FINDINGS, MAX_SERIES, MAX_VALUES, PROTOCOL, Request, SeriesValues};
 use serde::Serialize;
 use utoipa::ToSchema;
 

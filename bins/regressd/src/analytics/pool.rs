@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 
 use super::process::Process;
 use super::{AnalyticsError, Finding, Request, Status, protocol};
-use crate::jobs::Backoff;
+use crate::backoff::Backoff;
 use crate::settings;
 
 const BACKOFF: Backoff = Backoff {

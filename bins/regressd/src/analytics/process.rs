@@ -11,7 +11,7 @@ use super::AnalyticsError;
 /// Bytes of an answer at most.
 const LONGEST_ANSWER: usize = 1 << 20;
 /// Lines of its standard error that are logged, of each process.
-const MOST_LOG_LINES: usize = 20;
+const MAX_LOG_LINES: usize = 20;
 /// The variables it gets. All others stay here: some are secrets.
 const ENVIRONMENT: [&str; 6] = ["PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH"];
 
@@ -101,7 +101,7 @@ async fn log(errors: ChildStderr) {
     let mut lines = BufReader::new(errors.take(64 << 10)).lines();
     let mut logged = 0;
     while let Ok(Some(line)) = lines.next_line().await {
-        if logged < MOST_LOG_LINES {
+        if logged < MAX_LOG_LINES {
             logged += 1;
             let line: String = line.chars().take(500).collect();
             tracing::warn!(%line, "the analytics process says");

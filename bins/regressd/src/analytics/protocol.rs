@@ -7,13 +7,13 @@ use super::AnalyticsError;
 /// The version of the lines.
 pub const PROTOCOL: u32 = 1;
 /// Series of one request at most.
-pub const MOST_SERIES: usize = 200;
+pub const MAX_SERIES: usize = 200;
 /// Values of a series at most: the newest.
-pub const MOST_VALUES: usize = 500;
+pub const MAX_VALUES: usize = 500;
 /// Findings that are taken from one answer.
-pub const MOST_FINDINGS: usize = 50;
+pub const MAX_FINDINGS: usize = 50;
 /// Characters of a finding that are kept.
-const MOST_TEXT: usize = 300;
+const MAX_TEXT: usize = 300;
 
 /// What the process is asked.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -89,14 +89,14 @@ pub(super) fn read(id: u64, line: &[u8]) -> Result<Vec<Finding>, AnalyticsError>
             .text
             .chars()
             .filter(|c| !c.is_control())
-            .take(MOST_TEXT)
+            .take(MAX_TEXT)
             .collect(),
         ..finding
     };
     let usable = |finding: &Finding| finding.score.is_finite() && !finding.text.trim().is_empty();
     let mut findings: Vec<Finding> = answer.findings.into_iter().filter(usable).map(clean).collect();
     findings.sort_by(|a, b| b.score.total_cmp(&a.score));
-    findings.truncate(MOST_FINDINGS);
+    findings.truncate(MAX_FINDINGS);
     Ok(findings)
 }
 
@@ -130,6 +130,6 @@ mod tests {
             format!("{{\"id\":1,\"findings\":[{}]}}", all.join(",")).as_bytes(),
         )
         .unwrap();
-        assert_eq!((findings.len(), findings[0].score), (MOST_FINDINGS, 199.0));
+        assert_eq!((findings.len(), findings[0].score), (MAX_FINDINGS, 199.0));
     }
 }

@@ -18,7 +18,7 @@ use crate::settings;
 const KEYS_LIVE: Duration = Duration::from_secs(3600);
 const ASK_AGAIN: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(5);
-const MOST_BYTES: usize = 1 << 20;
+const MAX_BYTES: usize = 1 << 20;
 /// Clocks differ.
 const LEEWAY_SECONDS: u64 = 30;
 
@@ -156,7 +156,7 @@ impl Oidc {
         let answer = answer.error_for_status().map_err(failed)?;
         if answer
             .content_length()
-            .is_some_and(|length| length > MOST_BYTES as u64)
+            .is_some_and(|length| length > MAX_BYTES as u64)
         {
             return Err(OidcError::Keys("the answer is too large".to_owned()));
         }

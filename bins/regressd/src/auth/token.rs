@@ -19,7 +19,7 @@ const PREFIX: &str = "rgd_";
 /// For how long a token is believed before it is looked up again: so long a revoked one may still work.
 const FRESH: Duration = Duration::from_secs(2);
 /// Tokens remembered at most.
-const MOST: usize = 10_000;
+const MAX_CACHED_TOKENS: usize = 10_000;
 
 /// A new token.
 ///
@@ -66,7 +66,7 @@ impl TokenCache {
         let found = tokens::by_hash(&mut connection, &hash).await?;
         let principal = found.as_ref().and_then(valid);
         let mut remembered = self.locked();
-        if remembered.len() >= MOST {
+        if remembered.len() >= MAX_CACHED_TOKENS {
             remembered.retain(|_, (_, at)| at.elapsed() < FRESH);
         }
         remembered.insert(hash, (principal.clone(), Instant::now()));

@@ -90,7 +90,7 @@ async fn retry(database: &Database, letter: Job) -> Result<(), DatabaseError> {
     database
         .write(move |connection| {
             let letter = letter.clone();
-            Box::pin(async move { jobs::revive(connection, &letter).await })
+            Box::pin(async move { jobs::requeue(connection, &letter).await })
         })
         .await?;
     Ok(())

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use crate::args::{Cli, Command};
 use crate::database::{self, Database, DatabaseError};
 use crate::server;
-use crate::settings::{Layers, Settings, SettingsError};
+use crate::settings::{Settings, SettingsError, SettingsSources};
 use crate::telemetry::TelemetryError;
 
 /// What ends a command: a message that says what to do about it.
@@ -90,7 +90,7 @@ fn run(cli: &Cli) -> Result<(), CommandError> {
     })
 }
 
-async fn migrate(layers: &Layers, settings: &Settings) -> Result<(), CommandError> {
+async fn migrate(layers: &SettingsSources, settings: &Settings) -> Result<(), CommandError> {
     let location = layers.location(settings)?;
     let before = database::migrate(&location).await?;
     let after = database::LATEST;
@@ -102,7 +102,7 @@ async fn migrate(layers: &Layers, settings: &Settings) -> Result<(), CommandErro
 }
 
 /// Opens the database of the settings.
-pub(crate) async fn open(layers: &Layers, settings: &Settings) -> Result<Database, CommandError> {
+pub(crate) async fn open(layers: &SettingsSources, settings: &Settings) -> Result<Database, CommandError> {
     Ok(Database::open(&layers.location(settings)?).await?)
 }
 

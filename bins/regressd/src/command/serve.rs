@@ -4,7 +4,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{CommandError, open};
-use crate::settings::{Layers, Settings};
+use crate::settings::{Settings, SettingsSources};
 use crate::state::AppState;
 use crate::{backup, jobs, maintenance, reload, server, telemetry};
 
@@ -31,7 +31,11 @@ impl Roles {
 }
 
 /// Runs the service.
-pub(super) async fn run(layers: Layers, settings: Settings, roles: Roles) -> Result<(), CommandError> {
+pub(super) async fn run(
+    layers: SettingsSources,
+    settings: Settings,
+    roles: Roles,
+) -> Result<(), CommandError> {
     let telemetry = telemetry::start(&settings.logging)?;
     let counting = server::metrics::start();
     let database = open(&layers, &settings).await?;
@@ -67,7 +71,14 @@ pub(super) async fn run(layers: Layers, settings: Settings, roles: Roles) -> Res
         .worker
         .then(|| tokio::spawn(jobs::run_workers(state.clone())));
     let served = if roles.api {
-        tokio::spawn(server::watch_pressure(state.clone()));
+        let watching = state.clone();
+        tokio::spawn(async move {
+            let state = &watching;
+            state
+                .load_shedding
+                .watch_queue(&state.database, &state.ending)
+                .await;
+        });
         let router = server::router(state.clone());
         server::serve(state.clone(), router, |address| {
             tracing::info!(%address, "listening");

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use super::{CommandError, say};
 use crate::args::SimulateArgs;
-use crate::settings::{Layers, Secret, Settings};
+use crate::settings::{Secret, Settings, SettingsSources};
 use crate::simulate::{Act, Scene, Sender, Stage, play, scenes};
 
 /// How long the service may take for all that was sent.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) async fn run(
-    layers: &Layers,
+    layers: &SettingsSources,
     settings: &Settings,
     args: &SimulateArgs,
 ) -> Result<(), CommandError> {
@@ -31,7 +31,7 @@ pub(super) async fn run(
 
 /// Sends everything to a service that runs, which has a GitHub of its own.
 async fn send(
-    layers: &Layers,
+    layers: &SettingsSources,
     settings: &Settings,
     args: &SimulateArgs,
     url: &str,

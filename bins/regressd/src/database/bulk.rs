@@ -6,7 +6,8 @@ use sqlx::{AnyConnection, AssertSqlSafe};
 
 use super::jobs::Job;
 use super::judgements::Judgement;
-use super::runs::{self, Run, RunId};
+use super::runs::{self, Run};
+use crate::domain::RunId;
 
 /// Numbers in one statement.
 const NUMBERS: usize = 64;
@@ -114,7 +115,7 @@ async fn put(connection: &mut AnyConnection, judgements: &[&Judgement]) -> sqlx:
             .bind(judgement.stream.0)
             .bind(judgement.branch.clone())
             .bind(i64::from(judgement.accepted))
-            .bind(judgement.outcome.clone())
+            .bind(judgement.outcome.as_str())
             .bind(judgement.judged.0)
             .bind(judgement.verdicts.clone());
     }

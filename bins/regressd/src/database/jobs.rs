@@ -6,16 +6,17 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
 
 use super::Dialect;
-use crate::domain::Moment;
+use crate::domain::{JobKind, Moment};
 
 /// Work to be enqueued.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewJob {
-    /// Which kind of work; see [`crate::jobs::Kind`].
-    pub kind: &'static str,
+    /// Which kind of work.
+    pub kind: JobKind,
     /// What two jobs share that are the same work.
     pub key: String,
     /// What the work is about, as JSON.
@@ -24,6 +25,29 @@ pub struct NewJob {
     pub correlation: String,
     /// Not before.
     pub due: Moment,
+}
+
+impl NewJob {
+    /// A job that is due at once. Its key is told from those of other kinds by the kind.
+    ///
+    /// # Panics
+    /// When the payload is not plain data.
+    #[must_use]
+    pub fn due_now(kind: JobKind, key: &str, payload: &impl Serialize, correlation: &str) -> Self {
+        Self {
+            kind,
+            key: key_of_kind(kind, key),
+            payload: serde_json::to_string(payload).expect("a payload is plain data"),
+            correlation: correlation.to_owned(),
+            due: Moment::now(),
+        }
+    }
+}
+
+/// The key that jobs of this kind about the same thing share.
+#[must_use]
+pub fn key_of_kind(kind: JobKind, key: &str) -> String {
+    format!("{kind}:{key}")
 }
 
 /// A job in hand or looked at.
@@ -62,7 +86,7 @@ pub async fn enqueue(connection: &mut AnyConnection, job: &NewJob) -> sqlx::Resu
                VALUES ($1, $2, $3, $4, 'waiting', $5, $6)
                ON CONFLICT (key) WHERE state = 'waiting' DO NOTHING";
     let query = sqlx::query(sql)
-        .bind(job.kind)
+        .bind(job.kind.as_str())
         .bind(job.key.clone())
         .bind(job.payload.clone())
         .bind(job.correlation.clone())
@@ -216,7 +240,7 @@ pub async fn retry_at(
 ///
 /// # Errors
 /// The driver's.
-pub async fn uncount(connection: &mut AnyConnection, id: i64) -> sqlx::Result<()> {
+pub async fn refund_attempt(connection: &mut AnyConnection, id: i64) -> sqlx::Result<()> {
     let sql = "UPDATE jobs SET attempts = attempts - 1 WHERE id = $1 AND attempts > 0";
     sqlx::query(sql).bind(id).execute(connection).await?;
     Ok(())
@@ -226,7 +250,7 @@ pub async fn uncount(connection: &mut AnyConnection, id: i64) -> sqlx::Result<()
 ///
 /// # Errors
 /// The driver's.
-pub async fn bury(connection: &mut AnyConnection, id: i64, error: &str) -> sqlx::Result<()> {
+pub async fn move_to_dead_letter(connection: &mut AnyConnection, id: i64, error: &str) -> sqlx::Result<()> {
     let sql = "UPDATE jobs SET state = 'dead', worker = '', error = $1 WHERE id = $2";
     sqlx::query(sql)
         .bind(error.to_owned())
@@ -263,7 +287,7 @@ pub async fn dead_letters(connection: &mut AnyConnection, after: i64, limit: u32
 ///
 /// # Errors
 /// The driver's.
-pub async fn revive(connection: &mut AnyConnection, job: &Job) -> sqlx::Result<bool> {
+pub async fn requeue(connection: &mut AnyConnection, job: &Job) -> sqlx::Result<bool> {
     let superseded = "DELETE FROM jobs WHERE id = $1 AND state = 'dead'
          AND EXISTS (SELECT 1 FROM jobs other WHERE other.key = $2 AND other.state = 'waiting')";
     let query = sqlx::query(superseded).bind(job.id).bind(job.key.clone());

@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use regress_core::detect::Outcome;
 use sqlx::{AnyConnection, Row};
 
 use super::bulk;
-use super::runs::RunId;
-use super::streams::{SeriesId, StreamId};
-use crate::domain::Moment;
+use crate::domain::{Moment, RepositoryId, RunId, SeriesId, StreamId};
 
 /// The judgement on a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,8 +19,8 @@ pub struct Judgement {
     pub branch: String,
     /// Whether it belongs to the history of the branch.
     pub accepted: bool,
-    /// `regression`, `improvement`, `mixed`, `unchanged` or `not-judged`.
-    pub outcome: String,
+    /// What all verdicts come to.
+    pub outcome: Outcome,
     /// When it was judged.
     pub judged: Moment,
     /// The verdicts, as JSON: see [`crate::judging::RunVerdicts`].
@@ -61,6 +60,41 @@ pub async fn of_run(connection: &mut AnyConnection, run: RunId) -> sqlx::Result<
     let sql = "SELECT run_id, stream_id, branch, accepted, outcome, judged, verdicts FROM judgements WHERE run_id = $1";
     let row = sqlx::query(sql).bind(run.0).fetch_optional(connection).await?;
     row.as_ref().map(read).transpose()
+}
+
+/// The judgement on the newest judged run of a commit in a stream.
+///
+/// # Errors
+/// The driver's.
+pub async fn newest_of_commit(
+    connection: &mut AnyConnection,
+    stream: StreamId,
+    commit: &str,
+) -> sqlx::Result<Option<Judgement>> {
+    let sql = "SELECT j.run_id, j.stream_id, j.branch, j.accepted, j.outcome, j.judged, j.verdicts
+               FROM runs r JOIN judgements j ON j.run_id = r.id
+               WHERE r.stream_id = $1 AND r.commit_sha = $2 ORDER BY r.id DESC LIMIT 1";
+    let query = sqlx::query(sql).bind(stream.0).bind(commit.to_owned());
+    let row = query.fetch_optional(connection).await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// Whether any run of a pull request was judged slower or faster.
+///
+/// # Errors
+/// The driver's.
+pub async fn pull_request_has_change(
+    connection: &mut AnyConnection,
+    repository: RepositoryId,
+    number: u32,
+) -> sqlx::Result<bool> {
+    let sql = "SELECT CAST(COUNT(*) AS BIGINT) FROM (
+                   SELECT 1 FROM runs r JOIN judgements j ON j.run_id = r.id
+                   WHERE r.repository_id = $1 AND r.pull_request = $2
+                       AND j.outcome NOT IN ('unchanged', 'not-judged') LIMIT 1) AS some";
+    let query = sqlx::query_scalar(sql).bind(repository.0).bind(i64::from(number));
+    let found: i64 = query.fetch_one(connection).await?;
+    Ok(found > 0)
 }
 
 /// The newest judgement on an accepted run of any stream of the repository on this branch.
@@ -143,9 +177,9 @@ pub async fn rejected_in(connection: &mut AnyConnection, run: RunId) -> sqlx::Re
 #[derive(Clone, Debug, Default)]
 pub struct Marks {
     /// Where the baseline of a series begins.
-    pub epochs: HashMap<i64, i64>,
+    pub epochs: HashMap<SeriesId, RunId>,
     /// Values that must not count: (series, run).
-    pub rejected: BTreeSet<(i64, i64)>,
+    pub rejected: BTreeSet<(SeriesId, RunId)>,
 }
 
 /// The epochs of a stream on a branch, and its rejected values from `from` on, before `before`.
@@ -171,7 +205,8 @@ pub async fn marks(
         .bind(before.0);
     let mut marks = Marks::default();
     for row in query.fetch_all(connection).await? {
-        let (series, run): (i64, i64) = (row.try_get("series_id")?, row.try_get("run_id")?);
+        let series = SeriesId(row.try_get("series_id")?);
+        let run = RunId(row.try_get("run_id")?);
         if row.try_get::<i64, _>("epoch")? == 0 {
             marks.rejected.insert((series, run));
         } else {
@@ -293,13 +328,20 @@ pub async fn ask_confirmation(
     Ok(query.execute(connection).await?.rows_affected() > 0)
 }
 
+fn read_outcome(row: &sqlx::any::AnyRow) -> sqlx::Result<Outcome> {
+    let stored: String = row.try_get("outcome")?;
+    stored
+        .parse()
+        .map_err(|error| sqlx::Error::Decode(Box::new(error)))
+}
+
 fn read(row: &sqlx::any::AnyRow) -> sqlx::Result<Judgement> {
     Ok(Judgement {
         run: RunId(row.try_get("run_id")?),
         stream: StreamId(row.try_get("stream_id")?),
         branch: row.try_get("branch")?,
         accepted: row.try_get::<i64, _>("accepted")? != 0,
-        outcome: row.try_get("outcome")?,
+        outcome: read_outcome(row)?,
         judged: Moment(row.try_get("judged")?),
         verdicts: row.try_get("verdicts")?,
     })

@@ -2,8 +2,7 @@
 
 use sqlx::AnyConnection;
 
-use super::repositories::RepositoryId;
-use crate::domain::Moment;
+use crate::domain::{Moment, RepositoryId};
 
 /// Notes that a push made `commit` the head of `branch`.
 ///

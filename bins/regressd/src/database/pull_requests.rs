@@ -1,8 +1,7 @@
 //! Pull requests, as far as webhooks told of them.
 
+use crate::domain::RepositoryId;
 use sqlx::{AnyConnection, Row};
-
-use super::repositories::RepositoryId;
 
 /// A stored pull request.
 #[derive(Clone, Debug, PartialEq, Eq)]

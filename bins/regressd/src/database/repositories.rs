@@ -2,11 +2,7 @@
 
 use sqlx::{AnyConnection, Row};
 
-use crate::domain::{Moment, RepoName};
-
-/// The number of a repository in this database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RepositoryId(pub i64);
+use crate::domain::{Moment, RepoName, RepositoryId};
 
 /// A stored repository.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,13 +2,7 @@
 
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
 
-use super::repositories::RepositoryId;
-use super::streams::StreamId;
-use crate::domain::Moment;
-
-/// The number of a run; later runs have higher ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RunId(pub i64);
+use crate::domain::{Moment, RepositoryId, RunId, StreamId};
 
 /// A run as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -250,7 +244,7 @@ pub async fn history_ids(
 ///
 /// # Errors
 /// The driver's.
-pub async fn adopt(
+pub async fn attach_pull_request(
     connection: &mut AnyConnection,
     repository: RepositoryId,
     commit: &str,

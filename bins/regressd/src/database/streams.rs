@@ -1,16 +1,8 @@
 //! Environments, streams and series: what a value is compared with.
 
+use crate::domain::{RepositoryId, SeriesId, StreamId};
+use regress_core::measurement::Direction;
 use sqlx::{AnyConnection, Row};
-
-use super::repositories::RepositoryId;
-
-/// The number of a stream: a component of a repository in one environment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct StreamId(pub i64);
-
-/// The number of a series: a benchmark's measure in a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SeriesId(pub i64);
 
 /// What a series is about, as text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -21,8 +13,8 @@ pub struct SeriesName {
     pub measure: String,
     /// The base unit.
     pub unit: String,
-    /// `smaller-is-better` or `bigger-is-better`.
-    pub direction: String,
+    /// Which way is better.
+    pub direction: Direction,
 }
 
 /// A stored stream.
@@ -104,7 +96,7 @@ pub async fn insert_series(
         .bind(name.benchmark.clone())
         .bind(name.measure.clone())
         .bind(name.unit.clone())
-        .bind(name.direction.clone());
+        .bind(name.direction.as_str());
     query.fetch_one(connection).await.map(SeriesId)
 }
 
@@ -178,6 +170,13 @@ pub async fn by_id(connection: &mut AnyConnection, id: StreamId) -> sqlx::Result
     row.as_ref().map(read_stream).transpose()
 }
 
+fn read_direction(row: &sqlx::any::AnyRow) -> sqlx::Result<Direction> {
+    let stored: String = row.try_get("direction")?;
+    stored
+        .parse()
+        .map_err(|error| sqlx::Error::Decode(Box::new(error)))
+}
+
 fn read_series(row: &sqlx::any::AnyRow) -> sqlx::Result<Series> {
     Ok(Series {
         id: SeriesId(row.try_get("id")?),
@@ -186,7 +185,7 @@ fn read_series(row: &sqlx::any::AnyRow) -> sqlx::Result<Series> {
             benchmark: row.try_get("benchmark")?,
             measure: row.try_get("measure")?,
             unit: row.try_get("unit")?,
-            direction: row.try_get("direction")?,
+            direction: read_direction(row)?,
         },
     })
 }

@@ -6,8 +6,7 @@ use regress_core::detect::{Rule, Threshold, Thresholds};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::object;
-use crate::settings::Judging;
+use super::{JudgingDefaults, object};
 
 /// A repository's configuration. What is left out comes from the service's settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -177,7 +176,7 @@ impl RepoConfig {
                 )));
             }
         }
-        self.thresholds(&Judging::default(), "")?;
+        self.thresholds(&JudgingDefaults::default(), "")?;
         self.branches()?;
         Ok(())
     }
@@ -196,7 +195,7 @@ impl RepoConfig {
     ///
     /// # Errors
     /// When a pattern is no glob.
-    pub fn thresholds(&self, settings: &Judging, component: &str) -> Result<Thresholds, ConfigError> {
+    pub fn thresholds(&self, settings: &JudgingDefaults, component: &str) -> Result<Thresholds, ConfigError> {
         let own = self
             .components
             .get(component)
@@ -264,7 +263,7 @@ mod tests {
         .unwrap();
         let percent = |component| {
             config
-                .thresholds(&Judging::default(), component)
+                .thresholds(&JudgingDefaults::default(), component)
                 .unwrap()
                 .of("x")
                 .percent

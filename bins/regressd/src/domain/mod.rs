@@ -1,11 +1,19 @@
 //! The nouns of the service, as plain types: what comes in is checked once, where it becomes one of these.
 
 mod config;
+mod ids;
+mod job_kind;
+mod judging_defaults;
 mod names;
 pub mod object;
+mod results;
 mod time;
 
 pub use config::{BenchmarkRule, CommentRule, ComponentConfig, ConfigError, Notifications, RepoConfig};
+pub use ids::{RepositoryId, RunId, SeriesId, StreamId};
+pub use job_kind::{JobKind, UnknownJobKind};
+pub use judging_defaults::JudgingDefaults;
 pub use names::{BranchName, Component, NameError, PullNumber, RepoName, RunKey};
 pub use regress_core::measurement::CommitSha;
+pub use results::{Medians, Results};
 pub use time::Moment;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::trouble::Troubles;
 
 /// Calls that are remembered.
-const MOST_CALLS: usize = 20_000;
+const MAX_CALLS: usize = 20_000;
 
 /// A pull request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -161,7 +161,7 @@ impl State {
 
     /// Notes a call.
     pub(super) fn log(&mut self, method: &str, path: &str, status: u16) {
-        if self.calls.len() >= MOST_CALLS {
+        if self.calls.len() >= MAX_CALLS {
             self.calls.pop_front();
         }
         let at_ms = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -16,10 +16,10 @@ use tracing::Instrument as _;
 use super::Failure;
 use super::worker::{LOOK_AGAIN, lease, note, observe};
 use crate::database::jobs::{self, Job, Queue, Taker};
-use crate::database::runs::RunId;
-use crate::database::streams::StreamId;
 use crate::database::{DatabaseError, bulk};
-use crate::judging::{AboutRun, Candidate, Consequences, Sitting, judge_candidate};
+use crate::domain::{RunId, StreamId};
+use crate::job_requests::AboutRun;
+use crate::judging::{Candidate, Consequences, JudgingBatch, judge_candidate};
 use crate::state::AppState;
 
 /// Jobs that are taken at once.
@@ -110,7 +110,7 @@ async fn judge_all(state: &AppState, taken: &[Job]) {
     let mut jobs: BTreeMap<RunId, Job> = BTreeMap::new();
     for job in taken {
         match serde_json::from_str::<AboutRun>(&job.payload) {
-            Ok(about) => drop(jobs.insert(RunId(about.run), job.clone())),
+            Ok(about) => drop(jobs.insert(about.run, job.clone())),
             Err(error) => done.push((job.clone(), Err(error.into()))),
         }
     }
@@ -216,20 +216,19 @@ async fn judge_stream(
     stream: StreamId,
     of_stream: Vec<(Job, Candidate)>,
 ) -> Vec<(Job, Outcome)> {
-    let mut sitting = Sitting::default();
-    if let Err(error) = prepare(&state, &mut sitting, stream, &of_stream).await {
+    let mut batch = JudgingBatch::default();
+    if let Err(error) = prepare(&state, &mut batch, stream, &of_stream).await {
         // Then each run reads its history by itself.
         tracing::warn!(%error, "the history of several runs cannot be read at once");
     }
-    let mut sitting = Arc::new(sitting);
+    let mut batch = Arc::new(batch);
     let mut done = Vec::with_capacity(of_stream.len());
     for (job, candidate) in of_stream {
         let span = tracing::info_span!("job", id = job.id, kind = %job.kind, correlation = %job.correlation, attempt = job.attempts);
         // On a task of its own: a panic is a failure of this job alone.
         let judging = tokio::spawn({
-            let (state, sitting, correlation) =
-                (state.clone(), Arc::clone(&sitting), job.correlation.clone());
-            async move { judge_candidate(&state, &candidate, &sitting, &correlation).await }.instrument(span)
+            let (state, batch, correlation) = (state.clone(), Arc::clone(&batch), job.correlation.clone());
+            async move { judge_candidate(&state, &candidate, &batch, &correlation).await }.instrument(span)
         });
         let outcome: Outcome = match judging.await {
             Ok(Ok(judged)) => Ok(judged.map(|judged| judged.consequences)),
@@ -237,7 +236,7 @@ async fn judge_stream(
             Err(error) => Err(Failure::again(format!("the work broke off: {error}"))),
         };
         if let Ok(Some(consequences)) = &outcome {
-            consequences.note(Arc::make_mut(&mut sitting));
+            consequences.note(Arc::make_mut(&mut batch));
         }
         done.push((job, outcome));
     }
@@ -247,7 +246,7 @@ async fn judge_stream(
 /// Reads the histories by which more than one of these runs is judged.
 async fn prepare(
     state: &AppState,
-    sitting: &mut Sitting,
+    batch: &mut JudgingBatch,
     stream: StreamId,
     of_stream: &[(Job, Candidate)],
 ) -> Result<(), DatabaseError> {
@@ -265,9 +264,7 @@ async fn prepare(
             let mut connection = state.database.read().await?;
             // Some of the runs between them are judged by others.
             let limit = most.saturating_add(2 * count);
-            sitting
-                .read(&mut connection, (stream, target), last, limit)
-                .await?;
+            batch.read(&mut connection, (stream, target), last, limit).await?;
         }
     }
     Ok(())

@@ -1,26 +1,18 @@
 //! Acts on a webhook: notes what it says about repositories and pull requests, and tells again what is known already.
 
-use serde::{Deserialize, Serialize};
 use sqlx::AnyConnection;
 
-use super::{Failure, Kind, job};
+use super::Failure;
 use crate::database::jobs::{self, Job};
 use crate::database::pull_requests::{self, PullRequest};
-use crate::database::repositories::{self, RepositoryId};
+use crate::database::repositories;
 use crate::database::runs::NewRun;
 use crate::database::{deliveries, landed, runs, streams};
-use crate::directory::Known;
-use crate::domain::{BranchName, CommitSha, RepoName};
-use crate::judging::{AboutCommit, AboutPull, AboutRun};
+use crate::directory::ConfiguredRepository;
+use crate::domain::{BranchName, CommitSha, RepoName, RepositoryId};
+use crate::job_requests::{self, AboutDelivery};
 use crate::state::AppState;
 use crate::webhook::{Event, InstallationEvent, PullRequestAction, PullRequestEvent, PushEvent};
-
-/// Payload of the job.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AboutDelivery {
-    /// The delivery's id.
-    pub delivery: String,
-}
 
 pub(super) async fn act(state: &AppState, job: &Job) -> Result<(), Failure> {
     let about: AboutDelivery = serde_json::from_str(&job.payload)?;
@@ -76,12 +68,12 @@ async fn apply(
         Event::Rerequested(event) => {
             let id = note(connection, &event.repository, event.installation, None).await?;
             judge_again(connection, id, &event.head, correlation, |_| true).await?;
-            tell(connection, id, &event.head, correlation).await
+            notify_about_commit(connection, id, &event.head, correlation).await
         }
         Event::WorkflowRun(event) => {
             let id = note(connection, &event.repository, event.installation, None).await?;
             // Its results came by upload, maybe before the pull request was known here.
-            tell(connection, id, &event.head, correlation).await
+            notify_about_commit(connection, id, &event.head, correlation).await
         }
         Event::Installation(event) => installation(connection, event).await,
         Event::Ping | Event::Ignored { .. } => Ok(()),
@@ -107,7 +99,7 @@ async fn push(connection: &mut AnyConnection, event: &PushEvent, correlation: &s
     let Some(repository) = repositories::by_id(connection, id).await? else {
         return Ok(());
     };
-    let known = Known::of(repository);
+    let known = ConfiguredRepository::from_row(repository);
     let (branch, commit) = (event.branch.as_str(), event.after.as_str());
     if !known
         .config
@@ -141,9 +133,9 @@ async fn pull_request(
         judge_again(connection, id, &event.head, correlation, lands).await?;
     }
     if stored.open {
-        tell(connection, id, &event.head, correlation).await?;
+        notify_about_commit(connection, id, &event.head, correlation).await?;
         // Until there are results, the check says that they are awaited.
-        check(connection, id, &event.head, correlation).await?;
+        request_check_run(connection, id, &event.head, correlation).await?;
     }
     Ok(())
 }
@@ -162,13 +154,12 @@ async fn installation(connection: &mut AnyConnection, event: &InstallationEvent)
 }
 
 /// Lets comment and check say what is known about a commit, if anything is.
-async fn tell(
+async fn notify_about_commit(
     connection: &mut AnyConnection,
     id: RepositoryId,
     commit: &CommitSha,
     correlation: &str,
 ) -> sqlx::Result<()> {
-    let RepositoryId(repository) = id;
     let mut known = false;
     for stream in streams::of_repository(connection, id).await? {
         known = known
@@ -180,28 +171,20 @@ async fn tell(
         return Ok(());
     }
     if let Some(pull) = pull_requests::by_head(connection, id, commit.as_str()).await? {
-        let about = AboutPull {
-            repository,
-            number: pull.number,
-        };
-        let key = format!("{repository}:{}", pull.number);
-        jobs::enqueue(connection, &job(Kind::Comment, &key, &about, correlation)).await?;
+        let comment = job_requests::write_comment(id, pull.number, correlation);
+        jobs::enqueue(connection, &comment).await?;
     }
-    check(connection, id, commit, correlation).await
+    request_check_run(connection, id, commit, correlation).await
 }
 
-async fn check(
+async fn request_check_run(
     connection: &mut AnyConnection,
-    RepositoryId(repository): RepositoryId,
+    repository: RepositoryId,
     commit: &CommitSha,
     correlation: &str,
 ) -> sqlx::Result<()> {
-    let commit = commit.as_str().to_owned();
-    let key = format!("{repository}:{commit}");
-    let about = AboutCommit { repository, commit };
-    jobs::enqueue(connection, &job(Kind::Check, &key, &about, correlation))
-        .await
-        .map(drop)
+    let check = job_requests::write_check_run(repository, commit.as_str(), correlation);
+    jobs::enqueue(connection, &check).await.map(drop)
 }
 
 /// Judges these runs of a commit anew: rules or baselines may have changed since.
@@ -215,12 +198,7 @@ async fn judge_again(
     for stream in streams::of_repository(connection, id).await? {
         let runs = runs::of_commit(connection, stream.id, commit.as_str()).await?;
         for run in runs.into_iter().filter(|run| which(&run.run)) {
-            let about = AboutRun { run: run.id.0 };
-            jobs::enqueue(
-                connection,
-                &job(Kind::Judge, &run.id.0.to_string(), &about, correlation),
-            )
-            .await?;
+            jobs::enqueue(connection, &job_requests::judge_run(run.id, correlation)).await?;
         }
     }
     Ok(())

@@ -7,10 +7,12 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
-use super::{AboutDelivery, Backoff, Kind, backoff, judge, tell, webhook};
+use super::{judge, notify, webhook};
+use crate::backoff::{self, Backoff};
 use crate::database::jobs::{self, Job, Queue, Taker};
 use crate::database::{DatabaseError, deliveries};
-use crate::domain::Moment;
+use crate::domain::{JobKind, Moment};
+use crate::job_requests::AboutDelivery;
 use crate::state::AppState;
 
 /// How long workers sleep when nothing is due and nobody wakes them: other processes enqueue too.
@@ -210,18 +212,18 @@ async fn holding_lease(
 
 /// The one place that knows which function does which kind of work.
 async fn act(state: AppState, job: Job) -> Result<(), Failure> {
-    let kind: Kind = job
+    let kind: JobKind = job
         .kind
         .parse()
         .map_err(|error| Failure::Never(format!("{error}")))?;
     match kind {
-        Kind::Webhook => webhook::act(&state, &job).await,
+        JobKind::Webhook => webhook::act(&state, &job).await,
         // These are taken by `judge::run`.
-        Kind::Judge => Err(Failure::again("a run is judged with others")),
-        Kind::Comment => tell::comment(&state, &job).await,
-        Kind::Check => tell::check(&state, &job).await,
-        Kind::Confirm => tell::confirm(&state, &job).await,
-        Kind::Issue => tell::issue(&state, &job).await,
+        JobKind::Judge => Err(Failure::again("a run is judged with others")),
+        JobKind::Comment => notify::write_comment(&state, &job).await,
+        JobKind::Check => notify::write_check_run(&state, &job).await,
+        JobKind::Confirm => notify::request_confirmation(&state, &job).await,
+        JobKind::Issue => notify::update_issue(&state, &job).await,
     }
 }
 
@@ -266,7 +268,7 @@ pub(super) async fn note(
                 let (job, reason) = (job.clone(), reason.clone());
                 Box::pin(async move {
                     if waited {
-                        jobs::uncount(connection, job.id).await?;
+                        jobs::refund_attempt(connection, job.id).await?;
                     }
                     jobs::retry_at(connection, &job, due, &reason).await
                 })
@@ -280,7 +282,7 @@ pub(super) async fn note(
             let about = serde_json::from_str::<AboutDelivery>(&job.payload);
             let delivery = about
                 .ok()
-                .filter(|_| job.kind == Kind::Webhook.as_str())
+                .filter(|_| job.kind == JobKind::Webhook.as_str())
                 .map(|about| about.delivery);
             let write = state.database.write(move |connection| {
                 let (id, reason, delivery) = (job.id, reason.clone(), delivery.clone());
@@ -288,7 +290,7 @@ pub(super) async fn note(
                     if let Some(delivery) = delivery {
                         deliveries::set_state(connection, &delivery, "failed").await?;
                     }
-                    jobs::bury(connection, id, &reason).await
+                    jobs::move_to_dead_letter(connection, id, &reason).await
                 })
             });
             write.await

@@ -1,4 +1,4 @@
-//! From a case file to verdicts. Pure: every judgement is `regress-core`'s, this only lines up the values.
+//! From a judging input to verdicts. Pure: every judgement is `regress-core`'s, this only lines up the values.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -9,15 +9,16 @@ use regress_core::detect::{
 };
 use regress_core::measurement::{BenchmarkId, Direction, Measure, SeriesKey};
 
-use super::{Medians, Results, RunVerdicts, StoredVerdict};
+use super::{RunVerdicts, StoredVerdict};
 use crate::database::streams::SeriesName;
 use crate::directory::Names;
+use crate::domain::{Medians, Results, RunId, SeriesId};
 
 /// Everything that a run is judged by.
 #[derive(Clone, Debug, Default)]
-pub struct CaseFile {
+pub struct JudgingInput {
     /// The runs of the commit, oldest first, up to the one that is judged: the number of each and its values.
-    pub runs: Vec<(i64, Results)>,
+    pub runs: Vec<(RunId, Results)>,
     /// Whether the judged run is itself part of the history of its target branch: it was measured there, or its commit
     /// landed there as it was.
     pub of_history: bool,
@@ -25,41 +26,41 @@ pub struct CaseFile {
     pub base: Option<Results>,
     /// The history of the target branch, oldest first: the number of each run and its values. Without runs of the
     /// judged commit.
-    pub history: Vec<(i64, Arc<Medians>)>,
+    pub history: Vec<(RunId, Arc<Medians>)>,
     /// Values that must not count: (series, run).
-    pub rejected: BTreeSet<(i64, i64)>,
+    pub rejected: BTreeSet<(SeriesId, RunId)>,
     /// Where the baseline of a series begins.
-    pub epochs: HashMap<i64, i64>,
+    pub epochs: HashMap<SeriesId, RunId>,
     /// What the series are about.
     pub names: Arc<Names>,
     /// The values of a baseline, at most; all if nothing is said.
     pub most: Option<usize>,
 }
 
-impl CaseFile {
+impl JudgingInput {
     /// The values of a series that make its baseline, oldest first, each with the number of its run.
     #[must_use]
-    pub fn baseline(&self, series: i64) -> Vec<(i64, f64)> {
+    pub fn baseline(&self, series: SeriesId) -> Vec<(RunId, f64)> {
         let start = self.epochs.get(&series).copied();
-        let counts = |run: i64| match start {
+        let counts = |run: RunId| match start {
             // What came before an accepted shift is of the past; the shift itself is what was accepted.
             Some(start) if run < start => false,
             Some(start) if run == start => true,
             _ => !self.rejected.contains(&(series, run)),
         };
-        let value = |(run, medians): &(i64, Arc<Medians>)| {
+        let value = |(run, medians): &(RunId, Arc<Medians>)| {
             let value = medians.get(series).filter(|_| counts(*run))?;
             Some((*run, value))
         };
         let newest = self.history.iter().rev().filter_map(value);
-        let mut newest: Vec<(i64, f64)> = newest.take(self.most.unwrap_or(usize::MAX)).collect();
+        let mut newest: Vec<(RunId, f64)> = newest.take(self.most.unwrap_or(usize::MAX)).collect();
         newest.reverse();
         newest
     }
 
     /// The value of a series in each run of the commit, oldest first.
     #[must_use]
-    pub fn of_commit(&self, series: i64) -> Vec<f64> {
+    pub fn of_commit(&self, series: SeriesId) -> Vec<f64> {
         self.runs
             .iter()
             .filter_map(|(_, run)| run.median(series))
@@ -73,8 +74,8 @@ impl CaseFile {
     }
 
     /// The runs of the history, newest first, in which a series was rejected without one between that was not.
-    fn streak(&self, series: i64) -> impl Iterator<Item = (i64, f64)> {
-        let start = self.epochs.get(&series).copied().unwrap_or(i64::MIN);
+    fn streak(&self, series: SeriesId) -> impl Iterator<Item = (RunId, f64)> {
+        let start = self.epochs.get(&series).copied().unwrap_or(RunId(i64::MIN));
         let measured = self.history.iter().rev();
         let values = measured.filter_map(move |(run, medians)| Some((*run, medians.get(series)?)));
         values.take_while(move |(run, _)| *run > start && self.rejected.contains(&(series, *run)))
@@ -83,7 +84,7 @@ impl CaseFile {
     /// What is judged of a series: the runs of the commit; and on a branch with a history the runs just before that
     /// were slow too. They confirm a suspicion as a second run of the commit does: had nothing changed, any of them
     /// might as well have come out on top of the history.
-    fn to_judge(&self, series: i64) -> Vec<f64> {
+    fn to_judge(&self, series: SeriesId) -> Vec<f64> {
         let own = self.of_commit(series).into_iter();
         let before = self
             .of_history
@@ -92,64 +93,64 @@ impl CaseFile {
     }
 
     /// The series that the newest run has, with their names.
-    fn judged(&self) -> impl Iterator<Item = (i64, &SeriesName)> {
+    fn judged(&self) -> impl Iterator<Item = (SeriesId, &SeriesName)> {
         let series = self.newest().into_iter().flat_map(|results| results.0.keys());
         series.filter_map(|series| Some((*series, self.names.get(series)?)))
     }
 }
 
-/// One benchmark, lined up for judgement.
-struct Lined {
-    series: i64,
+/// One benchmark, aligned up for judgement.
+struct AlignedSeries {
+    series: SeriesId,
     key: SeriesKey,
     direction: Direction,
     before: Vec<f64>,
     after: Vec<f64>,
 }
 
-/// Judges the newest run of the case file.
+/// Judges the newest run of the judging input.
 #[must_use]
-pub fn judge_case(case: &CaseFile, thresholds: &Thresholds) -> RunVerdicts {
-    match &case.base {
-        Some(base) => judge_pair(case, base, thresholds),
-        None => judge_by_history(case, thresholds),
+pub fn judge_input(input: &JudgingInput, thresholds: &Thresholds) -> RunVerdicts {
+    match &input.base {
+        Some(base) => judge_pair(input, base, thresholds),
+        None => judge_by_history(input, thresholds),
     }
 }
 
-fn judge_by_history(case: &CaseFile, thresholds: &Thresholds) -> RunVerdicts {
-    let lined: Vec<Lined> = case
+fn judge_by_history(input: &JudgingInput, thresholds: &Thresholds) -> RunVerdicts {
+    let aligned: Vec<AlignedSeries> = input
         .judged()
         .filter_map(|(series, name)| {
-            let before = case
+            let before = input
                 .baseline(series)
                 .into_iter()
                 .map(|(_, value)| value)
                 .collect();
-            line_up(series, name, before, case.to_judge(series))
+            align_series(series, name, before, input.to_judge(series))
         })
-        .filter(|lined| thresholds.of(lined.key.benchmark.as_str()).enabled)
+        .filter(|aligned| thresholds.of(aligned.key.benchmark.as_str()).enabled)
         .collect();
-    let pasts: Vec<Past<'_>> = lined
+    let pasts: Vec<Past<'_>> = aligned
         .iter()
-        .map(|lined| Past {
-            key: lined.key.clone(),
-            direction: lined.direction,
-            history: &lined.before,
-            runs: &lined.after,
+        .map(|aligned| Past {
+            key: aligned.key.clone(),
+            direction: aligned.direction,
+            history: &aligned.before,
+            runs: &aligned.after,
             // A stream has one environment.
             comparable: true,
-            threshold: thresholds.of(lined.key.benchmark.as_str()),
+            threshold: thresholds.of(aligned.key.benchmark.as_str()),
         })
         .collect();
     let settings = GateSettings::default();
     let judged = judge_history(&pasts, &settings);
-    let verdicts = judged.verdicts.iter().zip(&pasts).zip(&lined);
-    let verdicts = verdicts.map(|((verdict, past), lined)| {
+    let verdicts = judged.verdicts.iter().zip(&pasts).zip(&aligned);
+    let verdicts = verdicts.map(|((verdict, past), aligned)| {
         // Only what is above its threshold can be suspected; asking costs as much as judging.
         let may_be = verdict.kind == VerdictKind::Unchanged
             && verdict.percent.is_some_and(|percent| percent > verdict.threshold);
         let suspected = may_be && !suspects(std::slice::from_ref(past), &settings).is_empty();
-        stored(lined.series, verdict, suspected, case)
+        stored(aligned.series, verdict, suspected, input)
     });
     RunVerdicts {
         machine: judged.machine,
@@ -158,70 +159,65 @@ fn judge_by_history(case: &CaseFile, thresholds: &Thresholds) -> RunVerdicts {
     }
 }
 
-fn judge_pair(case: &CaseFile, base: &Results, thresholds: &Thresholds) -> RunVerdicts {
-    let values = |results: Option<&Results>, series: i64| {
+fn judge_pair(input: &JudgingInput, base: &Results, thresholds: &Thresholds) -> RunVerdicts {
+    let values = |results: Option<&Results>, series: SeriesId| {
         results
             .and_then(|results| results.0.get(&series))
             .cloned()
             .unwrap_or_default()
     };
-    let lined: Vec<Lined> = case
+    let aligned: Vec<AlignedSeries> = input
         .judged()
         .filter_map(|(series, name)| {
-            let after = values(case.newest(), series);
-            line_up(series, name, values(Some(base), series), after)
+            let after = values(input.newest(), series);
+            align_series(series, name, values(Some(base), series), after)
         })
-        .filter(|lined| thresholds.of(lined.key.benchmark.as_str()).enabled)
+        .filter(|aligned| thresholds.of(aligned.key.benchmark.as_str()).enabled)
         .collect();
-    let pairs: Vec<Pair<'_>> = lined
+    let pairs: Vec<Pair<'_>> = aligned
         .iter()
-        .map(|lined| Pair {
-            key: lined.key.clone(),
-            direction: lined.direction,
-            before: &lined.before,
-            after: &lined.after,
+        .map(|aligned| Pair {
+            key: aligned.key.clone(),
+            direction: aligned.direction,
+            before: &aligned.before,
+            after: &aligned.after,
             comparable: true,
-            threshold: thresholds.of(lined.key.benchmark.as_str()),
+            threshold: thresholds.of(aligned.key.benchmark.as_str()),
         })
         .collect();
     let judged = judge(&pairs);
-    let verdicts = judged.verdicts.iter().zip(&lined);
+    let verdicts = judged.verdicts.iter().zip(&aligned);
     RunVerdicts {
         machine: judged.machine,
         paired: true,
         verdicts: verdicts
-            .map(|(verdict, lined)| stored(lined.series, verdict, false, case))
+            .map(|(verdict, aligned)| stored(aligned.series, verdict, false, input))
             .collect(),
     }
 }
 
 /// `None` for a name that ingest would not have let through.
-fn line_up(series: i64, name: &SeriesName, before: Vec<f64>, after: Vec<f64>) -> Option<Lined> {
+fn align_series(
+    series: SeriesId,
+    name: &SeriesName,
+    before: Vec<f64>,
+    after: Vec<f64>,
+) -> Option<AlignedSeries> {
     let key = SeriesKey {
         benchmark: BenchmarkId::new(&name.benchmark).ok()?,
         measure: Measure::new(&name.measure).ok()?,
     };
-    Some(Lined {
+    Some(AlignedSeries {
         series,
         key,
-        direction: direction(&name.direction),
+        direction: name.direction,
         before,
         after,
     })
 }
 
-/// The direction by its stored name.
-#[must_use]
-pub fn direction(name: &str) -> Direction {
-    if name == "bigger-is-better" {
-        Direction::BiggerIsBetter
-    } else {
-        Direction::SmallerIsBetter
-    }
-}
-
-fn stored(series: i64, verdict: &Verdict, suspected: bool, case: &CaseFile) -> StoredVerdict {
-    let first = verdict.runs.0 == 0 && case.base.is_none();
+fn stored(series: SeriesId, verdict: &Verdict, suspected: bool, input: &JudgingInput) -> StoredVerdict {
+    let first = verdict.runs.0 == 0 && input.base.is_none();
     StoredVerdict {
         series,
         kind: verdict.kind,
@@ -256,13 +252,13 @@ fn short(value: f64) -> f64 {
 
 /// The benchmarks that were slower in each of the last `least` runs of the history and in the judged one.
 #[must_use]
-pub fn persistent(case: &CaseFile, verdicts: &RunVerdicts, least: usize) -> BTreeMap<i64, i64> {
+pub fn persistent(input: &JudgingInput, verdicts: &RunVerdicts, least: usize) -> BTreeMap<SeriesId, RunId> {
     let slower = verdicts
         .verdicts
         .iter()
         .filter(|verdict| verdict.kind == VerdictKind::Regression);
     let first_of = |verdict: &StoredVerdict| {
-        let in_a_row: Vec<i64> = case.streak(verdict.series).map(|(run, _)| run).collect();
+        let in_a_row: Vec<RunId> = input.streak(verdict.series).map(|(run, _)| run).collect();
         // The judged run is one of them.
         let first = in_a_row.last().filter(|_| in_a_row.len() + 1 >= least)?;
         Some((verdict.series, *first))
@@ -272,46 +268,49 @@ pub fn persistent(case: &CaseFile, verdicts: &RunVerdicts, least: usize) -> BTre
 
 /// The benchmarks that were slower in each of the last `least` runs of the history, and are not in the judged one.
 #[must_use]
-pub fn recovered(case: &CaseFile, verdicts: &RunVerdicts, least: usize) -> Vec<i64> {
+pub fn recovered(input: &JudgingInput, verdicts: &RunVerdicts, least: usize) -> Vec<SeriesId> {
     let fine = verdicts.verdicts.iter().filter(|verdict| {
         matches!(verdict.kind, VerdictKind::Unchanged | VerdictKind::Improvement) && !verdict.suspected
     });
     fine.map(|verdict| verdict.series)
-        .filter(|series| case.streak(*series).count() >= least.max(1))
+        .filter(|series| input.streak(*series).count() >= least.max(1))
         .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use regress_core::detect::Threshold;
+    use regress_core::detect::{Outcome, Threshold};
 
     fn name(benchmark: &str) -> SeriesName {
         SeriesName {
             benchmark: benchmark.to_owned(),
             measure: "latency".to_owned(),
             unit: "ns".to_owned(),
-            direction: "smaller-is-better".to_owned(),
+            direction: Direction::SmallerIsBetter,
         }
     }
 
     fn one(series: i64, value: f64) -> Results {
-        Results(BTreeMap::from([(series, vec![value])]))
+        Results(BTreeMap::from([(SeriesId(series), vec![value])]))
     }
 
-    fn past(run: i64, value: f64) -> (i64, Arc<Medians>) {
-        (run, Arc::new(Medians::of(&one(1, value))))
+    fn past(run: i64, value: f64) -> (RunId, Arc<Medians>) {
+        (RunId(run), Arc::new(Medians::of(&one(1, value))))
     }
 
     /// Thirty runs around 1000, and then the runs to judge.
-    fn case(runs: &[f64]) -> CaseFile {
-        CaseFile {
-            runs: (100..).zip(runs.iter().map(|value| one(1, *value))).collect(),
+    fn input(runs: &[f64]) -> JudgingInput {
+        JudgingInput {
+            runs: (100..)
+                .map(RunId)
+                .zip(runs.iter().map(|value| one(1, *value)))
+                .collect(),
             history: (1..=30)
                 .map(|run| past(run, 1000.0 + f64::from(run as i32 % 7)))
                 .collect(),
-            names: Arc::new(HashMap::from([(1, name("sort"))])),
-            ..CaseFile::default()
+            names: Arc::new(HashMap::from([(SeriesId(1), name("sort"))])),
+            ..JudgingInput::default()
         }
     }
 
@@ -321,78 +320,85 @@ mod tests {
 
     #[test]
     fn a_slow_run_is_suspected_and_a_second_one_confirms_it() {
-        let first = judge_case(&case(&[1300.0]), &thresholds());
-        assert_eq!(first.outcome(), "unchanged");
+        let first = judge_input(&input(&[1300.0]), &thresholds());
+        assert_eq!(first.outcome(), Outcome::Unchanged);
         assert!(first.needs_confirmation(), "{first:?}");
-        let second = judge_case(&case(&[1300.0, 1290.0]), &thresholds());
-        assert_eq!(second.outcome(), "regression");
+        let second = judge_input(&input(&[1300.0, 1290.0]), &thresholds());
+        assert_eq!(second.outcome(), Outcome::Regression);
         assert_eq!(second.verdicts[0].runs, (30, 2));
-        let cleared = judge_case(&case(&[1300.0, 1001.0]), &thresholds());
-        assert_eq!(cleared.outcome(), "unchanged");
+        let cleared = judge_input(&input(&[1300.0, 1001.0]), &thresholds());
+        assert_eq!(cleared.outcome(), Outcome::Unchanged);
         assert!(!cleared.needs_confirmation());
     }
 
     #[test]
     fn rejected_values_do_not_move_the_baseline_until_they_are_accepted() {
-        let mut case = case(&[1300.0, 1300.0]);
-        case.history.extend((31..=40).map(|run| past(run, 1300.0)));
-        case.rejected = (31..=40).map(|run| (1, run)).collect();
-        let judged = judge_case(&case, &thresholds());
-        assert_eq!(judged.outcome(), "regression");
+        let mut input = input(&[1300.0, 1300.0]);
+        input.history.extend((31..=40).map(|run| past(run, 1300.0)));
+        input.rejected = (31..=40).map(|run| (SeriesId(1), RunId(run))).collect();
+        let judged = judge_input(&input, &thresholds());
+        assert_eq!(judged.outcome(), Outcome::Regression);
         assert_eq!(judged.verdicts[0].before, Some(1003.0));
-        assert_eq!(persistent(&case, &judged, 3), BTreeMap::from([(1, 31)]));
-        case.epochs.insert(1, 31);
-        case.rejected = BTreeSet::from([(1, 31)]);
-        let judged = judge_case(&case, &thresholds());
-        assert_eq!(judged.outcome(), "unchanged");
+        assert_eq!(
+            persistent(&input, &judged, 3),
+            BTreeMap::from([(SeriesId(1), RunId(31))])
+        );
+        input.epochs.insert(SeriesId(1), RunId(31));
+        input.rejected = BTreeSet::from([(SeriesId(1), RunId(31))]);
+        let judged = judge_input(&input, &thresholds());
+        assert_eq!(judged.outcome(), Outcome::Unchanged);
         assert_eq!(judged.verdicts[0].runs.0, 10);
     }
 
     #[test]
     fn a_baseline_is_no_longer_than_it_may_be() {
-        let mut case = case(&[1000.0]);
-        case.rejected = (20..=30).map(|run| (1, run)).collect();
-        case.most = Some(15);
-        let runs: Vec<i64> = case.baseline(1).into_iter().map(|(run, _)| run).collect();
+        let mut input = input(&[1000.0]);
+        input.rejected = (20..=30).map(|run| (SeriesId(1), RunId(run))).collect();
+        input.most = Some(15);
+        let runs: Vec<i64> = input
+            .baseline(SeriesId(1))
+            .into_iter()
+            .map(|(run, _)| run.0)
+            .collect();
         assert_eq!(runs, (5..=19).collect::<Vec<i64>>(), "the newest that count");
     }
 
     #[test]
     fn the_next_commit_of_a_branch_confirms_a_suspicion() {
-        let mut case = case(&[1300.0]);
-        case.of_history = true;
-        case.history.push(past(31, 1310.0));
-        case.rejected.insert((1, 31));
-        let judged = judge_case(&case, &thresholds());
-        assert_eq!(judged.outcome(), "regression");
-        case.runs = vec![(100, one(1, 1001.0))];
+        let mut input = input(&[1300.0]);
+        input.of_history = true;
+        input.history.push(past(31, 1310.0));
+        input.rejected.insert((SeriesId(1), RunId(31)));
+        let judged = judge_input(&input, &thresholds());
+        assert_eq!(judged.outcome(), Outcome::Regression);
+        input.runs = vec![(RunId(100), one(1, 1001.0))];
         assert_eq!(
-            judge_case(&case, &thresholds()).outcome(),
-            "unchanged",
+            judge_input(&input, &thresholds()).outcome(),
+            Outcome::Unchanged,
             "it recovered"
         );
-        case.runs = vec![(100, one(1, 1300.0))];
-        case.of_history = false;
+        input.runs = vec![(RunId(100), one(1, 1300.0))];
+        input.of_history = false;
         assert!(
-            judge_case(&case, &thresholds()).needs_confirmation(),
+            judge_input(&input, &thresholds()).needs_confirmation(),
             "a pull request is another commit"
         );
     }
 
     #[test]
     fn the_first_time_is_told_from_too_few() {
-        let mut first = case(&[5.0]);
+        let mut first = input(&[5.0]);
         first.history.clear();
-        let judged = judge_case(&first, &thresholds());
+        let judged = judge_input(&first, &thresholds());
         assert!(
             judged.verdicts[0]
                 .reason
                 .starts_with("measured for the first time")
         );
-        assert_eq!(judged.outcome(), "not-judged");
-        let mut few = case(&[5.0]);
+        assert_eq!(judged.outcome(), Outcome::NotJudged);
+        let mut few = input(&[5.0]);
         few.history.truncate(2);
-        let judged = judge_case(&few, &thresholds());
+        let judged = judge_input(&few, &thresholds());
         assert!(
             judged.verdicts[0].reason.contains("2 runs of history"),
             "{judged:?}"
@@ -401,22 +407,22 @@ mod tests {
 
     #[test]
     fn a_base_measured_beside_the_run_wins_over_history() {
-        let mut paired = case(&[]);
+        let mut paired = input(&[]);
         let values = vec![1200.0, 1201.0, 1199.0, 1202.0, 1198.0];
-        paired.runs = vec![(100, Results(BTreeMap::from([(1, values)])))];
+        paired.runs = vec![(RunId(100), Results(BTreeMap::from([(SeriesId(1), values)])))];
         paired.base = Some(Results(BTreeMap::from([(
-            1,
+            SeriesId(1),
             vec![1200.5, 1201.5, 1199.5, 1198.5, 1200.0],
         )])));
-        let judged = judge_case(&paired, &thresholds());
+        let judged = judge_input(&paired, &thresholds());
         assert!(judged.paired);
-        assert_eq!(judged.outcome(), "unchanged", "{judged:?}");
+        assert_eq!(judged.outcome(), Outcome::Unchanged, "{judged:?}");
         assert!(judged.verdicts[0].interval.is_some());
     }
 
     #[test]
     fn verdicts_survive_their_stored_form() {
-        let judged = judge_case(&case(&[1300.0, 1290.0]), &thresholds());
+        let judged = judge_input(&input(&[1300.0, 1290.0]), &thresholds());
         assert_eq!(RunVerdicts::read(&judged.write()).unwrap(), judged);
         let public = judged.verdicts[0].public(&name("sort"));
         assert!(public.is_regression && public.percent_change.unwrap() > 25.0);

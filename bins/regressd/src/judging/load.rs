@@ -1,17 +1,17 @@
-//! Reads the case file of a run.
+//! Reads the judging input of a run.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sqlx::AnyConnection;
 
-use super::remembered::{PastRun, Remembered};
-use super::sitting::Sitting;
-use super::{CaseFile, Medians, Results};
-use crate::database::runs::{self, Run, RunId};
-use crate::database::streams::StreamId;
+use super::JudgingInput;
+use super::judging_batch::JudgingBatch;
+use crate::database::runs::{self, Run};
 use crate::database::{bulk, judgements, landed};
 use crate::directory::Names;
+use crate::domain::{Medians, Results, RunId, StreamId};
+use crate::run_cache::{PastRun, RunCache};
 
 /// A run, and the runs of its commit that were sent before it for the same purpose: a branch may be the head of a pull
 /// request too.
@@ -29,7 +29,7 @@ pub struct Candidate {
 #[derive(Clone, Copy, Debug)]
 pub struct Histories<'a> {
     /// What was read before.
-    pub remembered: &'a Remembered,
+    pub run_cache: &'a RunCache,
     /// The runs of a history.
     pub baseline_runs: u32,
 }
@@ -78,13 +78,13 @@ impl Candidate {
 ///
 /// # Errors
 /// The driver's, or stored results that cannot be read.
-pub(super) async fn load_case(
+pub(super) async fn read_judging_input(
     connection: &mut AnyConnection,
     histories: Histories<'_>,
     candidate: &Candidate,
     names: Arc<Names>,
-    sitting: &Sitting,
-) -> sqlx::Result<CaseFile> {
+    batch: &JudgingBatch,
+) -> sqlx::Result<JudgingInput> {
     let run = &candidate.run;
     let of_history = run.run.is_of_history()
         || landed::counts(
@@ -95,93 +95,85 @@ pub(super) async fn load_case(
             run.run.pull_request,
         )
         .await?;
-    let mut case = CaseFile {
+    let mut input = JudgingInput {
         base: run.run.base.as_deref().map(read).transpose()?,
         of_history,
         names,
-        ..CaseFile::default()
+        ..JudgingInput::default()
     };
     for one in &candidate.earlier {
-        case.runs.push((one.id.0, read(&one.run.results)?));
+        input.runs.push((one.id, read(&one.run.results)?));
     }
-    case.runs.push((run.id.0, candidate.results.clone()));
+    input.runs.push((run.id, candidate.results.clone()));
     let past = PastRun {
         commit: run.run.commit.as_str().into(),
         medians: Arc::new(Medians::of(&candidate.results)),
     };
-    histories.remembered.keep(run.id.0, past);
+    histories.run_cache.keep(run.id, past);
     let whose = (run.run.stream, run.run.target.as_str());
     let until = (run.id, run.run.commit.as_str());
-    fill(connection, histories, &mut case, whose, until, sitting).await?;
-    Ok(case)
+    fill(connection, histories, &mut input, whose, until, batch).await?;
+    Ok(input)
 }
 
 /// What the next run of a stream on a branch would be judged by.
 ///
 /// # Errors
 /// The driver's, or stored results that cannot be read.
-pub async fn baseline_case(
+pub async fn load_baseline_input(
     connection: &mut AnyConnection,
     histories: Histories<'_>,
     stream: StreamId,
     branch: &str,
-) -> sqlx::Result<CaseFile> {
-    let mut case = CaseFile::default();
+) -> sqlx::Result<JudgingInput> {
+    let mut input = JudgingInput::default();
     let until = (RunId(i64::MAX), "");
-    let sitting = Sitting::default();
-    fill(
-        connection,
-        histories,
-        &mut case,
-        (stream, branch),
-        until,
-        &sitting,
-    )
-    .await?;
-    Ok(case)
+    let batch = JudgingBatch::default();
+    fill(connection, histories, &mut input, (stream, branch), until, &batch).await?;
+    Ok(input)
 }
 
 /// Adds the history of a branch before a run, without runs of its commit.
 async fn fill(
     connection: &mut AnyConnection,
     histories: Histories<'_>,
-    case: &mut CaseFile,
+    input: &mut JudgingInput,
     (stream, branch): (StreamId, &str),
     (before, commit): (RunId, &str),
-    sitting: &Sitting,
+    batch: &JudgingBatch,
 ) -> sqlx::Result<()> {
     let most = histories.baseline_runs as usize;
-    case.most = Some(most);
-    let newest = match sitting.newest(branch, before, most) {
+    input.most = Some(most);
+    let newest = match batch.newest(branch, before, most) {
         Some(newest) => newest,
         None => {
             let limit = histories.baseline_runs;
             let stored = runs::history_ids(connection, stream, branch, before, limit).await?;
-            sitting.with_unsaved(stored, branch, before, most)
+            batch.with_unsaved(stored, branch, before, most)
         }
     };
     let oldest = newest.last().copied().unwrap_or(before);
-    let marks = match sitting.marks(branch, oldest, before) {
+    let marks = match batch.marks(branch, oldest, before) {
         Some(marks) => marks,
         None => judgements::marks(connection, stream, branch, oldest, before).await?,
     };
-    case.epochs = marks.epochs;
-    case.rejected = marks.rejected;
-    add(connection, histories, case, (stream, branch), &newest, commit).await?;
+    input.epochs = marks.epochs;
+    input.rejected = marks.rejected;
+    add(connection, histories, input, (stream, branch), &newest, commit).await?;
     // Values that were rejected leave room for older ones: a baseline must not dry up because nobody accepts a shift.
-    if !case.rejected.is_empty() && case.history.len() >= most {
+    if !input.rejected.is_empty() && input.history.len() >= most {
         let first = judgements::first_rejection(connection, stream, oldest).await?;
         let end = first.unwrap_or(oldest);
         let older = runs::history_ids(connection, stream, branch, end, histories.baseline_runs).await?;
         if let Some(id) = older.last() {
             let marks = judgements::marks(connection, stream, branch, *id, oldest).await?;
-            case.rejected.extend(marks.rejected);
+            input.rejected.extend(marks.rejected);
         }
-        add(connection, histories, case, (stream, branch), &older, commit).await?;
+        add(connection, histories, input, (stream, branch), &older, commit).await?;
     }
-    sitting.correct(&mut case.rejected);
-    case.history.sort_unstable_by_key(|(run, _)| *run);
-    case.history.dedup_by_key(|(run, _)| *run);
+    batch.correct(&mut input.rejected);
+    input.history.sort_unstable_by_key(|(run, _)| *run);
+    input.history.dedup_by_key(|(run, _)| *run);
     Ok(())
 }
 
@@ -189,19 +181,20 @@ async fn fill(
 async fn add(
     connection: &mut AnyConnection,
     histories: Histories<'_>,
-    case: &mut CaseFile,
+    input: &mut JudgingInput,
     (stream, branch): (StreamId, &str),
     ids: &[RunId],
     commit: &str,
 ) -> sqlx::Result<()> {
-    let numbers: Vec<i64> = ids.iter().map(|id| id.0).collect();
-    let known = match histories.remembered.all(&numbers) {
+    let known = match histories.run_cache.all(ids) {
         Some(known) => known,
         None => look_up(connection, histories, (stream, branch), ids).await?,
     };
-    let others = numbers.into_iter().zip(known);
+    let others = ids.iter().copied().zip(known);
     let others = others.filter(|(_, past)| *past.commit != *commit);
-    case.history.extend(others.map(|(run, past)| (run, past.medians)));
+    input
+        .history
+        .extend(others.map(|(run, past)| (run, past.medians)));
     Ok(())
 }
 
@@ -219,7 +212,7 @@ async fn look_up(
     let rows = runs::history(connection, stream, branch, before, limit).await?;
     let mut found = Vec::with_capacity(ids.len());
     for id in ids {
-        if let Some(past) = histories.remembered.one(id.0) {
+        if let Some(past) = histories.run_cache.one(*id) {
             found.push(past);
             continue;
         }
@@ -239,7 +232,7 @@ async fn look_up(
             commit: commit.into(),
             medians: Arc::new(Medians::of(&read(&results)?)),
         };
-        histories.remembered.keep(id.0, past.clone());
+        histories.run_cache.keep(*id, past.clone());
         found.push(past);
     }
     Ok(found)

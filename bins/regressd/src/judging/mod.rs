@@ -1,7 +1,7 @@
 //! From a stored run to its verdicts.
 //!
 //! ```text
-//! run --load--> case file --judge (regress-core)--> verdicts --save--> judgement, rejections, jobs that tell people
+//! run --load--> judging input --judge (regress-core)--> verdicts --save--> judgement, rejections, jobs that tell people
 //! ```
 //!
 //! The history of a run is what its target branch measured before it: the last runs that were judged, without values
@@ -9,21 +9,17 @@
 //! of it, nor is any other run of its commit.
 
 mod judge;
+mod judging_batch;
 mod load;
-mod remembered;
 mod report;
-mod results;
 mod save;
-mod sitting;
 mod stored;
 mod verdicts;
 
-pub use judge::{CaseFile, direction, judge_case, persistent, recovered};
-pub use load::{Candidate, Histories, baseline_case};
-pub use remembered::Remembered;
+pub use judge::{JudgingInput, judge_input, persistent, recovered};
+pub use judging_batch::JudgingBatch;
+pub use load::{Candidate, Histories, load_baseline_input};
 pub use report::{Part, report};
-pub use results::{Medians, Results};
-pub use save::{AboutCommit, AboutPull, AboutRun, AboutSeries, Consequences};
-pub use sitting::Sitting;
-pub use stored::{Judged, case_of, judge_candidate, judge_stored};
+pub use save::Consequences;
+pub use stored::{Judged, judge_candidate, judge_stored, load_judging_input};
 pub use verdicts::{PercentInterval, RegressionResult, RunVerdicts, StoredVerdict};

@@ -5,8 +5,9 @@ use regress_core::detect::{ChangePointSettings, change_points};
 use regress_core::measurement::{BenchmarkId, Measure, SeriesKey, Unit};
 use regress_report::benchmarks::{Outcome, REPORT_VERSION, Report, Row, Shift, Side};
 
-use super::{CaseFile, Results, RunVerdicts, StoredVerdict, direction};
+use super::{JudgingInput, RunVerdicts, StoredVerdict};
 use crate::database::runs::Run;
+use crate::domain::Results;
 
 /// One judged run of the report.
 #[derive(Clone, Debug)]
@@ -18,7 +19,7 @@ pub struct Part {
     /// Its environment in words.
     pub environment: String,
     /// What it was judged by.
-    pub case: CaseFile,
+    pub input: JudgingInput,
     /// What came out.
     pub verdicts: RunVerdicts,
 }
@@ -87,7 +88,7 @@ pub fn report(parts: &[Part], title: &str, threshold: f64) -> Report {
         problems: parts.iter().flat_map(|part| problems(&part.run)).collect(),
     };
     report.sort();
-    report.outcome = outcome(&report);
+    report.outcome = Outcome::of_verdicts(report.rows.iter().map(|row| row.verdict));
     report.summary = summary(&report);
     report
 }
@@ -100,12 +101,12 @@ fn problems(run: &Run) -> Vec<String> {
 }
 
 fn row(part: &Part, verdict: &StoredVerdict, prefix: &str) -> Option<Row> {
-    let name = part.case.names.get(&verdict.series)?;
+    let name = part.input.names.get(&verdict.series)?;
     let key = SeriesKey {
         benchmark: BenchmarkId::new(&name.benchmark).ok()?,
         measure: Measure::new(&name.measure).ok()?,
     };
-    let baseline = part.case.baseline(verdict.series);
+    let baseline = part.input.baseline(verdict.series);
     let history: Vec<f64> = baseline.iter().map(|(_, value)| *value).collect();
     let points = change_points(&history, &ChangePointSettings::default());
     let shifts = points.iter().map(|point| Shift {
@@ -121,16 +122,16 @@ fn row(part: &Part, verdict: &StoredVerdict, prefix: &str) -> Option<Row> {
             .unwrap_or_default()
     };
     let (base, now) = if part.verdicts.paired {
-        (values(part.case.base.as_ref()), values(part.case.newest()))
+        (values(part.input.base.as_ref()), values(part.input.newest()))
     } else {
-        (Vec::new(), part.case.of_commit(verdict.series))
+        (Vec::new(), part.input.of_commit(verdict.series))
     };
     let low = history.iter().copied().fold(f64::INFINITY, f64::min);
     let high = history.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     Some(Row {
         name: format!("{prefix}{key}"),
         unit: Unit::from(name.unit.clone()),
-        direction: direction(&name.direction),
+        direction: name.direction,
         verdict: verdict.kind,
         reason: verdict.reason.clone(),
         before: verdict.before,
@@ -149,17 +150,6 @@ fn row(part: &Part, verdict: &StoredVerdict, prefix: &str) -> Option<Row> {
         band: (low <= high).then_some((low, high)),
         history,
     })
-}
-
-fn outcome(report: &Report) -> Outcome {
-    let any = |kind| report.count(kind) > 0;
-    match (any(VerdictKind::Regression), any(VerdictKind::Improvement)) {
-        (true, true) => Outcome::Mixed,
-        (true, false) => Outcome::Regression,
-        (false, true) => Outcome::Improvement,
-        (false, false) if any(VerdictKind::Unchanged) => Outcome::Unchanged,
-        (false, false) => Outcome::NotJudged,
-    }
 }
 
 fn summary(report: &Report) -> String {

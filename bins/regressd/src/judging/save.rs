@@ -4,20 +4,17 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use regress_core::detect::VerdictKind;
-use serde::{Deserialize, Serialize};
 use sqlx::AnyConnection;
 
-use super::{CaseFile, RunVerdicts, Sitting, StoredVerdict, persistent, recovered};
+use super::{JudgingBatch, JudgingInput, RunVerdicts, StoredVerdict, persistent, recovered};
 use crate::database::DatabaseError;
 use crate::database::bulk;
 use crate::database::jobs::{self as job_table, Job, NewJob};
 use crate::database::judgements::{self, Judgement};
-use crate::database::repositories::RepositoryId;
-use crate::database::runs::{Run, RunId};
-use crate::database::streams::SeriesId;
-use crate::directory::Known;
-use crate::domain::{CommentRule, Moment};
-use crate::jobs::{Kind, job};
+use crate::database::runs::{NewRun, Run};
+use crate::directory::ConfiguredRepository;
+use crate::domain::{CommentRule, JobKind, Moment, RunId, SeriesId};
+use crate::job_requests::{self, AboutSeries};
 use crate::state::AppState;
 
 /// What a judgement changes.
@@ -26,57 +23,21 @@ pub struct Consequences {
     judgement: Judgement,
     rejected: Vec<SeriesId>,
     /// Series that are fine, and the earlier runs of the commit in which they may have been suspected.
-    fine: BTreeSet<i64>,
+    fine: BTreeSet<SeriesId>,
     earlier: Vec<RunId>,
     jobs: Vec<NewJob>,
 }
 
-/// Payload of the jobs about a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AboutRun {
-    /// The run.
-    pub run: i64,
-}
-
-/// Payload of the jobs about a pull request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AboutPull {
-    /// The repository.
-    pub repository: i64,
-    /// The pull request.
-    pub number: u32,
-}
-
-/// Payload of the jobs about a commit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AboutCommit {
-    /// The repository.
-    pub repository: i64,
-    /// The commit.
-    pub commit: String,
-}
-
-/// Payload of the jobs about a persistent regression.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AboutSeries {
-    /// The series.
-    pub series: i64,
-    /// The branch.
-    pub branch: String,
-    /// The first run of the regression; `None` when it is over.
-    pub first_run: Option<i64>,
-}
-
 /// What follows from these verdicts.
 pub(super) fn consequences(
-    known: &Known,
+    known: &ConfiguredRepository,
     run: &Run,
-    case: &CaseFile,
+    input: &JudgingInput,
     verdicts: &RunVerdicts,
     (least, tells): (usize, bool),
     correlation: &str,
 ) -> Consequences {
-    let history = case.of_history;
+    let history = input.of_history;
     let slower = |verdict: &&StoredVerdict| verdict.kind == VerdictKind::Regression || verdict.suspected;
     let (slow, fine): (Vec<&StoredVerdict>, Vec<&StoredVerdict>) = verdicts.verdicts.iter().partition(slower);
     let branch = if history { &run.run.target } else { &run.run.branch };
@@ -85,72 +46,74 @@ pub(super) fn consequences(
         stream: run.run.stream,
         branch: branch.clone(),
         accepted: history,
-        outcome: verdicts.outcome().to_owned(),
+        outcome: verdicts.outcome(),
         judged: Moment::now(),
         verdicts: verdicts.write(),
     };
-    let mut jobs = Vec::new();
-    let RepositoryId(repository) = run.run.repository;
-    let rules = &known.config.notifications;
-    if tells && !verdicts.verdicts.is_empty() {
-        if let Some(number) = run
-            .run
-            .pull_request
-            .filter(|_| rules.comment != CommentRule::Never)
-        {
-            let about = AboutPull { repository, number };
-            jobs.push(job(
-                Kind::Comment,
-                &format!("{repository}:{number}"),
-                &about,
-                correlation,
-            ));
-        }
-        let commit = run.run.commit.clone();
-        if rules.check_run {
-            let key = format!("{repository}:{commit}");
-            let about = AboutCommit { repository, commit };
-            jobs.push(job(Kind::Check, &key, &about, correlation));
-        }
-        if rules.confirm && verdicts.needs_confirmation() {
-            let about = AboutRun { run: run.id.0 };
-            let key = format!("{}:{}", run.run.stream.0, run.run.commit);
-            jobs.push(job(Kind::Confirm, &key, &about, correlation));
-        }
-        if rules.tracking_issue && history {
-            let lasting = persistent(case, verdicts, least)
-                .into_iter()
-                .map(|(series, first)| (series, Some(first)));
-            let over = recovered(case, verdicts, least)
-                .into_iter()
-                .map(|series| (series, None));
-            for (series, first_run) in lasting.chain(over) {
-                let about = AboutSeries {
-                    series,
-                    branch: run.run.target.clone(),
-                    first_run,
-                };
-                jobs.push(job(
-                    Kind::Issue,
-                    &format!("{series}:{}", about.branch),
-                    &about,
-                    correlation,
-                ));
-            }
-        }
-    }
+    let told = tells && !verdicts.verdicts.is_empty();
+    let jobs = told.then(|| jobs_that_tell(known, run, input, verdicts, least, correlation));
     Consequences {
         judgement,
-        rejected: slow.iter().map(|verdict| SeriesId(verdict.series)).collect(),
+        rejected: slow.iter().map(|verdict| verdict.series).collect(),
         fine: fine.iter().map(|verdict| verdict.series).collect(),
-        earlier: case
+        earlier: input
             .runs
             .iter()
-            .map(|(id, _)| RunId(*id))
+            .map(|(id, _)| *id)
             .filter(|id| *id != run.id)
             .collect(),
-        jobs,
+        jobs: jobs.unwrap_or_default(),
     }
+}
+
+/// The jobs that let people know, as far as the repository wants that.
+fn jobs_that_tell(
+    known: &ConfiguredRepository,
+    run: &Run,
+    input: &JudgingInput,
+    verdicts: &RunVerdicts,
+    least: usize,
+    correlation: &str,
+) -> Vec<NewJob> {
+    let NewRun {
+        repository, commit, ..
+    } = &run.run;
+    let rules = &known.config.notifications;
+    let mut jobs = Vec::new();
+    let pull_request = run.run.pull_request;
+    if let Some(number) = pull_request.filter(|_| rules.comment != CommentRule::Never) {
+        jobs.push(job_requests::write_comment(*repository, number, correlation));
+    }
+    if rules.check_run {
+        jobs.push(job_requests::write_check_run(*repository, commit, correlation));
+    }
+    if rules.confirm && verdicts.needs_confirmation() {
+        let confirm = job_requests::confirm_run(run.id, run.run.stream, commit, correlation);
+        jobs.push(confirm);
+    }
+    if rules.tracking_issue && input.of_history {
+        let issues = issues_to_update(input, verdicts, least, &run.run.target);
+        jobs.extend(issues.map(|about| job_requests::update_issue(&about, correlation)));
+    }
+    jobs
+}
+
+/// The regressions that last, and those that are over.
+fn issues_to_update(
+    input: &JudgingInput,
+    verdicts: &RunVerdicts,
+    least: usize,
+    branch: &str,
+) -> impl Iterator<Item = AboutSeries> {
+    let lasting = persistent(input, verdicts, least).into_iter();
+    let lasting = lasting.map(|(series, first)| (series, Some(first)));
+    let over = recovered(input, verdicts, least).into_iter();
+    let over = over.map(|series| (series, None));
+    lasting.chain(over).map(move |(series, first_run)| AboutSeries {
+        series,
+        branch: branch.to_owned(),
+        first_run,
+    })
 }
 
 impl Consequences {
@@ -166,8 +129,9 @@ impl Consequences {
             Box::pin(async move {
                 judgements::put(connection, &consequences.judgement).await?;
                 consequences.store_rest(connection).await?;
-                let RunId(run) = consequences.judgement.run;
-                job_table::finish_waiting(connection, &format!("{}:{run}", Kind::Judge)).await
+                let run = consequences.judgement.run.0.to_string();
+                let key = job_table::key_of_kind(JobKind::Judge, &run);
+                job_table::finish_waiting(connection, &key).await
             })
         });
         save.await?;
@@ -204,7 +168,7 @@ impl Consequences {
     async fn store_rest(&self, connection: &mut AnyConnection) -> sqlx::Result<()> {
         for run in &self.earlier {
             for series in judgements::rejected_in(connection, *run).await? {
-                if self.fine.contains(&series.0) {
+                if self.fine.contains(&series) {
                     judgements::unreject(connection, series, *run).await?;
                 }
             }
@@ -219,14 +183,14 @@ impl Consequences {
     }
 
     /// Lets the runs that are judged next see this one, before it is saved.
-    pub(crate) fn note(&self, sitting: &mut Sitting) {
+    pub(crate) fn note(&self, batch: &mut JudgingBatch) {
         if self.judgement.accepted {
-            let rejected = self.rejected.iter().map(|series| series.0);
-            sitting.accept(self.judgement.run, &self.judgement.branch, rejected);
+            let rejected = self.rejected.iter().copied();
+            batch.accept(self.judgement.run, &self.judgement.branch, rejected);
         }
         for earlier in &self.earlier {
             for series in &self.fine {
-                sitting.clear(*series, *earlier);
+                batch.clear(*series, *earlier);
             }
         }
     }

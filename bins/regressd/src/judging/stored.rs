@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use super::load::{Candidate, Histories, load_case};
+use super::load::{Candidate, Histories, read_judging_input};
 use super::save::{Consequences, consequences};
-use super::{CaseFile, RunVerdicts, Sitting, judge_case};
+use super::{JudgingBatch, JudgingInput, RunVerdicts, judge_input};
 use crate::database::DatabaseError;
-use crate::database::runs::{Run, RunId};
+use crate::database::runs::Run;
 use crate::directory::Names;
+use crate::domain::RunId;
 use crate::state::AppState;
 
 /// A run with more benchmarks is judged on a thread of its own: others must not wait for it.
@@ -40,19 +41,19 @@ pub async fn judge_stored(
     let candidate = Candidate::load(&mut connection, id).await?;
     drop(connection);
     match candidate {
-        Some(candidate) => judge_candidate(state, &candidate, &Sitting::default(), correlation).await,
+        Some(candidate) => judge_candidate(state, &candidate, &JudgingBatch::default(), correlation).await,
         None => Ok(None),
     }
 }
 
-/// The same for a run that was read already, in a sitting with others of its stream.
+/// The same for a run that was read already, in a batch with others of its stream.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn judge_candidate(
     state: &AppState,
     candidate: &Candidate,
-    sitting: &Sitting,
+    batch: &JudgingBatch,
     correlation: &str,
 ) -> Result<Option<Judged>, DatabaseError> {
     let settings = state.settings.load_full();
@@ -64,23 +65,23 @@ pub async fn judge_candidate(
     let series = candidate.results.0.keys().copied();
     let contents = directory.contents(database, run.run.stream, series).await?;
     let histories = Histories {
-        remembered: &state.remembered,
+        run_cache: &state.run_cache,
         baseline_runs: settings.judging.baseline_runs,
     };
     let mut connection = database.read().await?;
     let names = Arc::clone(&contents.names);
-    let case = load_case(&mut connection, histories, candidate, names, sitting).await?;
+    let input = read_judging_input(&mut connection, histories, candidate, names, batch).await?;
     drop(connection);
-    let case = Arc::new(case);
+    let input = Arc::new(input);
     let verdicts = match known.config.thresholds(&settings.judging, &contents.component) {
         Ok(thresholds) if known.config.judges(&contents.component) => {
-            if case.newest().is_some_and(|results| results.0.len() > LARGE) {
-                let case = Arc::clone(&case);
-                tokio::task::spawn_blocking(move || judge_case(&case, &thresholds))
+            if input.newest().is_some_and(|results| results.0.len() > LARGE) {
+                let input = Arc::clone(&input);
+                tokio::task::spawn_blocking(move || judge_input(&input, &thresholds))
                     .await
                     .map_err(|_| DatabaseError::Closed)?
             } else {
-                judge_case(&case, &thresholds)
+                judge_input(&input, &thresholds)
             }
         }
         _ => RunVerdicts {
@@ -91,7 +92,7 @@ pub async fn judge_candidate(
     };
     let least = settings.judging.persistent_runs as usize;
     let tells = settings.github.app_id.is_some();
-    let consequences = consequences(&known, run, &case, &verdicts, (least, tells), correlation);
+    let consequences = consequences(&known, run, &input, &verdicts, (least, tells), correlation);
     Ok(Some(Judged {
         run: run.clone(),
         verdicts,
@@ -104,15 +105,18 @@ pub async fn judge_candidate(
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn case_of(state: &AppState, candidate: &Candidate) -> Result<CaseFile, DatabaseError> {
+pub async fn load_judging_input(
+    state: &AppState,
+    candidate: &Candidate,
+) -> Result<JudgingInput, DatabaseError> {
     let series = candidate.results.0.keys().copied();
     let stream = candidate.run.run.stream;
     let contents = state.directory.contents(&state.database, stream, series).await?;
     let histories = Histories {
-        remembered: &state.remembered,
+        run_cache: &state.run_cache,
         baseline_runs: state.settings.load().judging.baseline_runs,
     };
     let mut connection = state.database.read().await?;
-    let sitting = Sitting::default();
-    Ok(load_case(&mut connection, histories, candidate, contents.names, &sitting).await?)
+    let batch = JudgingBatch::default();
+    Ok(read_judging_input(&mut connection, histories, candidate, contents.names, &batch).await?)
 }

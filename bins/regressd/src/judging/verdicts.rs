@@ -1,10 +1,11 @@
 //! Verdicts: as clients read them, and as they are stored.
 
-use regress_core::detect::VerdictKind;
+use regress_core::detect::{Outcome, VerdictKind};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::database::streams::SeriesName;
+use crate::domain::SeriesId;
 
 /// An interval in percent.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -76,7 +77,7 @@ pub struct RunVerdicts {
 pub struct StoredVerdict {
     /// The series.
     #[serde(rename = "s")]
-    pub series: i64,
+    pub series: SeriesId,
     /// What became of it.
     #[serde(rename = "k")]
     pub kind: VerdictKind,
@@ -145,19 +146,10 @@ impl RunVerdicts {
         self.verdicts.iter().any(|verdict| verdict.suspected)
     }
 
-    /// The run as a whole in a word: `regression`, `improvement`, `mixed`, `unchanged` or `not-judged`.
+    /// The run as a whole.
     #[must_use]
-    pub fn outcome(&self) -> &'static str {
-        match (
-            self.any(VerdictKind::Regression),
-            self.any(VerdictKind::Improvement),
-        ) {
-            (true, true) => "mixed",
-            (true, false) => "regression",
-            (false, true) => "improvement",
-            (false, false) if self.any(VerdictKind::Unchanged) => "unchanged",
-            (false, false) => "not-judged",
-        }
+    pub fn outcome(&self) -> Outcome {
+        Outcome::of_verdicts(self.verdicts.iter().map(|verdict| verdict.kind))
     }
 }
 
@@ -166,11 +158,11 @@ impl StoredVerdict {
     #[must_use]
     pub fn public(&self, name: &SeriesName) -> RegressionResult {
         RegressionResult {
-            series: self.series,
+            series: self.series.0,
             benchmark: name.benchmark.clone(),
             measure: name.measure.clone(),
             unit: name.unit.clone(),
-            direction: name.direction.clone(),
+            direction: name.direction.as_str().to_owned(),
             verdict: self.kind.as_str().replace(' ', "-"),
             is_regression: self.kind == VerdictKind::Regression,
             needs_confirmation: self.suspected,

@@ -3,13 +3,14 @@
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use regress_core::detect::VerdictKind;
 use regress_report::pages::badge::Badge;
 
 use super::reader::Reader;
 use super::repositories::newest_state;
+use crate::access::Access;
 use crate::domain::RepoName;
-use crate::server::access::Access;
-use crate::server::problem::Problem;
+use crate::problem::Problem;
 use crate::state::AppState;
 
 /// The badge of a repository: `passing`, `N regressions`, `no data`, or `unknown` where there is no such repository or
@@ -86,7 +87,7 @@ async fn find(state: &AppState, reader: &Reader, name: &RepoName) -> Result<(Bad
     let newest = newest_state(&mut connection, &known).await?;
     let badge = match newest.outcome() {
         None => Badge::NoData,
-        Some(_) if newest.slower > 0 => Badge::Regression(newest.slower),
+        Some(outcome) if outcome.has_regression() => Badge::Regression(newest.count(VerdictKind::Regression)),
         Some(_) => Badge::Passing,
     };
     Ok((badge, for_all))

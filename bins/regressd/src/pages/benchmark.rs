@@ -3,7 +3,7 @@
 use axum::extract::{OriginalUri, Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use regress_core::detect::machine_shift::machine_course;
+use regress_core::detect::machine_shift::machine_trend;
 use regress_core::detect::{ChangePointSettings, change_points};
 use regress_core::measurement::Unit;
 use regress_report::pages::{
@@ -17,21 +17,21 @@ use super::reader::Reader;
 use super::repositories::usual_branch;
 use super::repository::shown_name;
 use super::{links, queries, shell};
+use crate::access::Access;
 use crate::database::judgements::{self, Epoch};
 use crate::database::repositories;
-use crate::database::runs::RunId;
-use crate::database::streams::{self, Series, SeriesId, Stream};
-use crate::directory::Known;
-use crate::judging::{Histories, RunVerdicts, StoredVerdict, baseline_case, direction};
-use crate::server::access::Access;
-use crate::server::problem::Problem;
+use crate::database::streams::{self, Series, Stream};
+use crate::directory::ConfiguredRepository;
+use crate::domain::{RunId, SeriesId};
+use crate::judging::{Histories, RunVerdicts, StoredVerdict, load_baseline_input};
+use crate::problem::Problem;
 use crate::state::AppState;
 
 /// Lengths of a history to choose from; the second is the usual one.
 const SPANS: [u32; 3] = [100, 300, 1000];
-/// Series that are looked at to tell a shift of the machine.
-const MOST_NEIGHBOURS: usize = 60;
-/// How far from a shift of the machine a change point is still its doing.
+/// Series that are looked at to tell a machine-wide shift.
+const MAX_NEIGHBOURS: usize = 60;
+/// How far from a machine-wide shift a change point is still its doing.
 const REACH: usize = 3;
 
 #[derive(Debug, Deserialize)]
@@ -81,7 +81,7 @@ async fn find(
     state: &AppState,
     reader: &Reader,
     id: SeriesId,
-) -> Result<Option<(Known, Series, Stream)>, Problem> {
+) -> Result<Option<(ConfiguredRepository, Series, Stream)>, Problem> {
     let mut connection = state.database.read().await?;
     let Some(series) = streams::series(&mut connection, id).await? else {
         return Ok(None);
@@ -96,7 +96,7 @@ async fn find(
 
 async fn view(
     state: &AppState,
-    known: &Known,
+    known: &ConfiguredRepository,
     series: &Series,
     stream: &Stream,
     choice: &Choice,
@@ -118,15 +118,15 @@ async fn view(
     let rejected = judgements::rejections(&mut connection, stream.id, first, RunId(i64::MAX)).await?;
     let epochs = judgements::epochs(&mut connection, stream.id, &branch).await?;
     let histories = Histories {
-        remembered: &state.remembered,
+        run_cache: &state.run_cache,
         baseline_runs: settings.judging.baseline_runs,
     };
-    let baseline = baseline_case(&mut connection, histories, stream.id, &branch).await?;
+    let baseline = load_baseline_input(&mut connection, histories, stream.id, &branch).await?;
     let verdict = newest_verdict(&mut connection, stream, &branch, series.id).await?;
     let others = elsewhere(&mut connection, known, series, &branch).await?;
     drop(connection);
 
-    let number = series.id.0;
+    let number = series.id;
     let (past, values): (Vec<Past>, Vec<f64>) = all
         .iter()
         .filter_map(|past| past.results.median(number).map(|value| (past.clone(), value)))
@@ -162,7 +162,7 @@ async fn view(
     let unit = Unit::from(series.name.unit.clone());
     Ok(BenchmarkPage {
         name: shown_name(&series.name),
-        direction: direction(&series.name.direction),
+        direction: series.name.direction,
         places: places(known, stream, &branch),
         verdict: verdict.as_ref().map(|verdict| verdict.kind),
         reason: verdict
@@ -190,10 +190,10 @@ async fn newest_verdict(
 ) -> Result<Option<StoredVerdict>, Problem> {
     let judgement = judgements::newest_of_branch(connection, stream.id, branch).await?;
     let verdicts = judgement.and_then(|judgement| RunVerdicts::read(&judgement.verdicts).ok());
-    Ok(verdicts.and_then(|all| all.verdicts.into_iter().find(|one| one.series == series.0)))
+    Ok(verdicts.and_then(|all| all.verdicts.into_iter().find(|one| one.series == series)))
 }
 
-fn places(known: &Known, stream: &Stream, branch: &str) -> Vec<Link> {
+fn places(known: &ConfiguredRepository, stream: &Stream, branch: &str) -> Vec<Link> {
     let mut places = vec![Link::new(branch, links::branch(&known.repository.name, branch))];
     if stream.component != "default" {
         places.push(Link::new(stream.component.as_str(), ""));
@@ -203,9 +203,9 @@ fn places(known: &Known, stream: &Stream, branch: &str) -> Vec<Link> {
 }
 
 /// The lowest and the highest value of the baseline, and where among the shown values it begins.
-fn band(baseline: &[(i64, f64)], past: &[Past]) -> Option<(f64, f64, usize)> {
+fn band(baseline: &[(RunId, f64)], past: &[Past]) -> Option<(f64, f64, usize)> {
     let first = baseline.first()?.0;
-    let from = past.iter().position(|past| past.id.0 >= first).unwrap_or(0);
+    let from = past.iter().position(|past| past.id >= first).unwrap_or(0);
     let values = baseline.iter().map(|(_, value)| *value);
     let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
         (low.min(value), high.max(value))
@@ -213,14 +213,14 @@ fn band(baseline: &[(i64, f64)], past: &[Past]) -> Option<(f64, f64, usize)> {
     Some((low, high, from))
 }
 
-/// Change points, told apart from shifts of the machine by the other benchmarks of the same runs, and accepted shifts.
-fn changes(all: &[Past], series: i64, past: &[Past], values: &[f64], epochs: &[Epoch]) -> Vec<Change> {
+/// Change points, told apart from machine-wide shifts by the other benchmarks of the same runs, and accepted shifts.
+fn changes(all: &[Past], series: SeriesId, past: &[Past], values: &[f64], epochs: &[Epoch]) -> Vec<Change> {
     let settings = ChangePointSettings::default();
     let points = change_points(values, &settings);
     let machine = if points.is_empty() {
         None
     } else {
-        machine_course(&neighbours(all, past, series), &settings)
+        machine_trend(&neighbours(all, past, series), &settings)
     };
     let own = points.into_iter().map(|point| Change {
         index: point.index,
@@ -246,13 +246,13 @@ fn changes(all: &[Past], series: i64, past: &[Past], values: &[f64], epochs: &[E
 }
 
 /// The values of the stream's benchmarks in the runs that have the series, NaN where one was not measured.
-fn neighbours(all: &[Past], past: &[Past], series: i64) -> Vec<Vec<f64>> {
+fn neighbours(all: &[Past], past: &[Past], series: SeriesId) -> Vec<Vec<f64>> {
     let Some(newest) = all.last() else {
         return Vec::new();
     };
     let others = newest.results.0.keys().copied().filter(|other| *other != series);
     std::iter::once(series)
-        .chain(others.take(MOST_NEIGHBOURS))
+        .chain(others.take(MAX_NEIGHBOURS))
         .map(|one| {
             let value = |past: &Past| past.results.median(one).unwrap_or(f64::NAN);
             past.iter().map(value).collect()
@@ -303,7 +303,7 @@ fn spans(series: SeriesId, branch: &str, shown: u32) -> Vec<Link> {
 /// The same benchmark in other environments and components.
 async fn elsewhere(
     connection: &mut AnyConnection,
-    known: &Known,
+    known: &ConfiguredRepository,
     series: &Series,
     branch: &str,
 ) -> Result<Vec<Link>, Problem> {

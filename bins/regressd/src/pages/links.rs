@@ -1,8 +1,6 @@
 //! Where things are: our own pages, and GitHub's.
 
-use crate::database::runs::RunId;
-use crate::database::streams::SeriesId;
-use crate::domain::RepoName;
+use crate::domain::{RepoName, RunId, SeriesId};
 
 pub(super) fn repository(name: &RepoName) -> String {
     format!("/repositories/{name}")

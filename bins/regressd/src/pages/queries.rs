@@ -3,11 +3,8 @@
 
 use sqlx::{AnyConnection, Row as _};
 
-use crate::database::repositories::RepositoryId;
-use crate::database::runs::RunId;
-use crate::database::streams::{Series, SeriesId, StreamId};
-use crate::domain::Moment;
-use crate::judging::Results;
+use crate::database::streams::Series;
+use crate::domain::{Moment, RepositoryId, Results, RunId, SeriesId, StreamId};
 
 /// A run of a history.
 #[derive(Clone, Debug, PartialEq)]

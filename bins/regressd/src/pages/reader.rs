@@ -4,12 +4,12 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::shell;
+use crate::access::Access;
 use crate::auth::Role;
 use crate::database::repositories::Repository;
-use crate::directory::Known;
+use crate::directory::ConfiguredRepository;
 use crate::domain::RepoName;
-use crate::server::access::Access;
-use crate::server::problem::Problem;
+use crate::problem::Problem;
 use crate::state::AppState;
 
 /// Somebody with a token, or nobody known.
@@ -35,7 +35,7 @@ impl Reader {
     }
 
     /// Whether they may see this repository.
-    pub(super) fn may_see(&self, known: &Known) -> bool {
+    pub(super) fn may_see(&self, known: &ConfiguredRepository) -> bool {
         let token = self.0.as_ref();
         known.config.public || token.is_some_and(|access| access.0.may(Role::Read, &known.repository.name))
     }
@@ -45,16 +45,16 @@ impl Reader {
         &self,
         state: &AppState,
         name: &RepoName,
-    ) -> Result<Option<Known>, Problem> {
+    ) -> Result<Option<ConfiguredRepository>, Problem> {
         let found = state.directory.repository(&state.database, name).await?;
         Ok(found
-            .map(|known| Known::clone(&known))
+            .map(|known| ConfiguredRepository::clone(&known))
             .filter(|known| self.may_see(known)))
     }
 
     /// The same for a row that was read already.
-    pub(super) fn allowed(&self, row: Repository) -> Option<Known> {
-        Some(Known::of(row)).filter(|known| self.may_see(known))
+    pub(super) fn allowed(&self, row: Repository) -> Option<ConfiguredRepository> {
+        Some(ConfiguredRepository::from_row(row)).filter(|known| self.may_see(known))
     }
 
     /// What those get who may not see a page, or ask for one that is not there.

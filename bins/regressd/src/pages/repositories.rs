@@ -10,18 +10,19 @@ use sqlx::AnyConnection;
 
 use super::reader::Reader;
 use super::{links, queries, shell};
-use crate::database::repositories::{self, RepositoryId};
+use crate::access::Access;
+use crate::database::repositories;
 use crate::database::{judgements, streams};
-use crate::directory::Known;
+use crate::directory::ConfiguredRepository;
+use crate::domain::RepositoryId;
 use crate::judging::RunVerdicts;
-use crate::server::access::Access;
-use crate::server::problem::Problem;
+use crate::problem::Problem;
 use crate::state::AppState;
 
 /// Repositories on a page.
-const MOST: u32 = 60;
+const MAX_REPOSITORIES: u32 = 60;
 /// Streams of a repository that its state is made of.
-const MOST_STREAMS: usize = 20;
+const MAX_STREAMS: usize = 20;
 
 #[derive(Debug, Deserialize)]
 pub(super) struct After {
@@ -53,8 +54,8 @@ async fn view(state: &AppState, reader: &Reader, after: i64) -> Result<Repositor
     let mut last = after;
     // A reader who may see few of many repositories gets a full page all the same, from a bounded number of rows.
     for _ in 0..20 {
-        let rows = repositories::list(&mut connection, RepositoryId(last), MOST).await?;
-        let full = rows.len() == MOST as usize;
+        let rows = repositories::list(&mut connection, RepositoryId(last), MAX_REPOSITORIES).await?;
+        let full = rows.len() == MAX_REPOSITORIES as usize;
         for row in rows {
             last = row.id.0;
             if let Some(known) = reader.allowed(row) {
@@ -64,7 +65,7 @@ async fn view(state: &AppState, reader: &Reader, after: i64) -> Result<Repositor
         if !full {
             return Ok(page);
         }
-        if page.repositories.len() >= MOST as usize {
+        if page.repositories.len() >= MAX_REPOSITORIES as usize {
             break;
         }
     }
@@ -89,7 +90,7 @@ fn empty() -> MessagePage {
     }
 }
 
-async fn card(connection: &mut AnyConnection, known: &Known) -> sqlx::Result<RepositoryCard> {
+async fn card(connection: &mut AnyConnection, known: &ConfiguredRepository) -> sqlx::Result<RepositoryCard> {
     let repository = &known.repository;
     let state = newest_state(connection, known).await?;
     let updated = queries::newest_run(connection, repository.id).await?;
@@ -102,40 +103,44 @@ async fn card(connection: &mut AnyConnection, known: &Known) -> sqlx::Result<Rep
     })
 }
 
-/// The newest judgements of a repository's target branch, all its streams together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// The newest verdicts on a repository's target branch, all its streams together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct NewestState {
-    judged: usize,
-    pub(super) slower: usize,
-    faster: usize,
-    unchanged: usize,
+    verdicts: Vec<VerdictKind>,
 }
 
 impl NewestState {
+    /// What they come to; `None` when there are none.
     pub(super) fn outcome(&self) -> Option<Outcome> {
-        match (self.slower > 0, self.faster > 0) {
-            _ if self.judged == 0 => None,
-            (true, true) => Some(Outcome::Mixed),
-            (true, false) => Some(Outcome::Regression),
-            (false, true) => Some(Outcome::Improvement),
-            (false, false) if self.unchanged > 0 => Some(Outcome::Unchanged),
-            (false, false) => Some(Outcome::NotJudged),
-        }
+        let any = !self.verdicts.is_empty();
+        any.then(|| Outcome::of_verdicts(self.verdicts.iter().copied()))
+    }
+
+    /// How many benchmarks have this verdict.
+    pub(super) fn count(&self, kind: VerdictKind) -> usize {
+        self.verdicts.iter().filter(|verdict| **verdict == kind).count()
     }
 
     fn words(&self) -> String {
-        match self.judged {
+        let (slower, faster) = (
+            self.count(VerdictKind::Regression),
+            self.count(VerdictKind::Improvement),
+        );
+        match self.verdicts.len() {
             0 => "nothing was judged yet".to_owned(),
-            1 => format!("1 benchmark: {} slower, {} faster", self.slower, self.faster),
-            all => format!("{all} benchmarks: {} slower, {} faster", self.slower, self.faster),
+            1 => format!("1 benchmark: {slower} slower, {faster} faster"),
+            all => format!("{all} benchmarks: {slower} slower, {faster} faster"),
         }
     }
 }
 
-pub(super) async fn newest_state(connection: &mut AnyConnection, known: &Known) -> sqlx::Result<NewestState> {
+pub(super) async fn newest_state(
+    connection: &mut AnyConnection,
+    known: &ConfiguredRepository,
+) -> sqlx::Result<NewestState> {
     let mut state = NewestState::default();
     let streams = streams::of_repository(connection, known.repository.id).await?;
-    for stream in streams.iter().rev().take(MOST_STREAMS) {
+    for stream in streams.iter().rev().take(MAX_STREAMS) {
         let branches = queries::branches(connection, stream.id, 50).await?;
         let Some(branch) = usual_branch(known, &branches) else {
             continue;
@@ -145,21 +150,14 @@ pub(super) async fn newest_state(connection: &mut AnyConnection, known: &Known) 
         };
         let verdicts =
             RunVerdicts::read(&judgement.verdicts).map_err(|error| sqlx::Error::Decode(error.into()))?;
-        state.judged += verdicts.verdicts.len();
-        for verdict in &verdicts.verdicts {
-            match verdict.kind {
-                VerdictKind::Regression => state.slower += 1,
-                VerdictKind::Improvement => state.faster += 1,
-                VerdictKind::Unchanged => state.unchanged += 1,
-                VerdictKind::NotEnoughData | VerdictKind::EnvironmentChanged => {}
-            }
-        }
+        let kinds = verdicts.verdicts.iter().map(|verdict| verdict.kind);
+        state.verdicts.extend(kinds);
     }
     Ok(state)
 }
 
 /// The branch that is shown when none was chosen.
-pub(super) fn usual_branch(known: &Known, branches: &[String]) -> Option<String> {
+pub(super) fn usual_branch(known: &ConfiguredRepository, branches: &[String]) -> Option<String> {
     let default = known.repository.default_branch.as_deref();
     default
         .into_iter()
@@ -177,11 +175,11 @@ mod tests {
     fn one_slow_benchmark_makes_a_regression_of_the_whole() {
         let mut state = NewestState::default();
         assert_eq!(state.outcome(), None);
-        state.judged = 3;
+        state.verdicts = vec![VerdictKind::NotEnoughData];
         assert_eq!(state.outcome(), Some(Outcome::NotJudged));
-        state.unchanged = 2;
+        state.verdicts.push(VerdictKind::Unchanged);
         assert_eq!(state.outcome(), Some(Outcome::Unchanged));
-        state.slower = 1;
+        state.verdicts.push(VerdictKind::Regression);
         assert_eq!(state.outcome(), Some(Outcome::Regression));
         assert_eq!(state.words(), "3 benchmarks: 1 slower, 0 faster");
     }

@@ -12,25 +12,24 @@ use sqlx::AnyConnection;
 use super::queries::Past;
 use super::reader::Reader;
 use super::repositories::usual_branch;
-use super::run::outcome;
 use super::{links, queries, shell};
-use crate::database::runs::{self, RunId};
+use crate::access::Access;
+use crate::database::judgements;
+use crate::database::runs;
 use crate::database::streams::{self, Series, SeriesName, Stream};
-use crate::database::{judgements, repositories::RepositoryId};
-use crate::directory::Known;
-use crate::domain::RepoName;
-use crate::judging::{RunVerdicts, direction};
-use crate::server::access::Access;
-use crate::server::problem::Problem;
+use crate::directory::ConfiguredRepository;
+use crate::domain::{RepoName, RepositoryId, RunId};
+use crate::judging::RunVerdicts;
+use crate::problem::Problem;
 use crate::state::AppState;
 
 /// Streams shown, newest first.
-const MOST_STREAMS: usize = 12;
+const MAX_STREAMS: usize = 12;
 /// Benchmarks of a stream shown; the search finds the others.
-const MOST_ROWS: usize = 300;
+const MAX_ROWS: usize = 300;
 /// Runs that a small line shows.
 const COURSE: u32 = 60;
-const MOST_BRANCHES: u32 = 30;
+const MAX_BRANCHES: u32 = 30;
 const NEWEST_RUNS: u32 = 20;
 
 #[derive(Debug, Default, Deserialize)]
@@ -69,15 +68,19 @@ pub(super) async fn show(
     }
 }
 
-async fn view(state: &AppState, known: &Known, choice: &Choice) -> Result<RepositoryPage, Problem> {
+async fn view(
+    state: &AppState,
+    known: &ConfiguredRepository,
+    choice: &Choice,
+) -> Result<RepositoryPage, Problem> {
     let name = &known.repository.name;
     let github = links::on_github(&state.settings.load().github.api_url, name);
     let mut connection = state.database.read().await?;
     let mut all = streams::of_repository(&mut connection, known.repository.id).await?;
     all.reverse();
     let mut branches: Vec<String> = Vec::new();
-    for stream in all.iter().take(MOST_STREAMS) {
-        branches.extend(queries::branches(&mut connection, stream.id, MOST_BRANCHES).await?);
+    for stream in all.iter().take(MAX_STREAMS) {
+        branches.extend(queries::branches(&mut connection, stream.id, MAX_BRANCHES).await?);
     }
     branches.sort();
     branches.dedup();
@@ -88,7 +91,7 @@ async fn view(state: &AppState, known: &Known, choice: &Choice) -> Result<Reposi
         .unwrap_or_default();
     let mut sections = Vec::new();
     let several = all.len() > 1;
-    for stream in all.iter().take(MOST_STREAMS) {
+    for stream in all.iter().take(MAX_STREAMS) {
         sections.push(section(&mut connection, stream, &branch, &choice.q, several).await?);
     }
     let newest = newest_runs(&mut connection, known.repository.id, &all, &github, several).await?;
@@ -148,29 +151,27 @@ async fn section(
             String::new()
         },
         environment: stream.environment.clone(),
-        outcome: judgement
-            .as_ref()
-            .and_then(|judgement| outcome(&judgement.outcome)),
+        outcome: judgement.as_ref().map(|judgement| judgement.outcome),
         judged: judgement.map(|judgement| shell::when(judgement.judged)),
         more: 0,
         rows: std::mem::take(&mut rows),
     };
     section.sort();
-    section.more = section.rows.len().saturating_sub(MOST_ROWS);
-    section.rows.truncate(MOST_ROWS);
+    section.more = section.rows.len().saturating_sub(MAX_ROWS);
+    section.rows.truncate(MAX_ROWS);
     Ok(section)
 }
 
 fn line(series: &Series, branch: &str, history: &[Past], verdicts: Option<&RunVerdicts>) -> SeriesLine {
-    let verdict = verdicts.and_then(|all| all.verdicts.iter().find(|one| one.series == series.id.0));
+    let verdict = verdicts.and_then(|all| all.verdicts.iter().find(|one| one.series == series.id));
     SeriesLine {
         name: shown_name(&series.name),
         href: links::series(series.id, branch),
         unit: Unit::from(series.name.unit.clone()),
-        direction: direction(&series.name.direction),
+        direction: series.name.direction,
         history: history
             .iter()
-            .filter_map(|past| past.results.median(series.id.0))
+            .filter_map(|past| past.results.median(series.id))
             .collect(),
         percent: verdict.and_then(|verdict| verdict.percent),
         verdict: verdict.map(|verdict| verdict.kind),
@@ -207,7 +208,7 @@ async fn newest_runs(
             },
             place: place.filter(|_| several).unwrap_or_default(),
             received: shell::when(run.run.received),
-            outcome: judgement.and_then(|judgement| outcome(&judgement.outcome)),
+            outcome: judgement.map(|judgement| judgement.outcome),
         });
     }
     Ok(lines)

@@ -4,19 +4,20 @@ use std::collections::HashMap;
 
 use axum::extract::{OriginalUri, Path, State};
 use axum::response::Response;
-use regress_report::benchmarks::{Outcome, short_commit};
+use regress_report::benchmarks::short_commit;
 use regress_report::pages::{Link, RunPage, run as draw};
 
 use super::reader::Reader;
 use super::repository::shown_name;
 use super::{links, shell};
-use crate::database::runs::{self, Run, RunId};
-use crate::database::streams::{self, SeriesId};
+use crate::access::Access;
+use crate::database::runs::{self, Run};
+use crate::database::streams;
 use crate::database::{judgements, repositories};
-use crate::directory::Known;
-use crate::judging::{Candidate, Part, RunVerdicts, case_of, report};
-use crate::server::access::Access;
-use crate::server::problem::Problem;
+use crate::directory::ConfiguredRepository;
+use crate::domain::{RunId, SeriesId};
+use crate::judging::{Candidate, Part, RunVerdicts, load_judging_input, report};
+use crate::problem::Problem;
 use crate::state::AppState;
 
 pub(super) async fn show(
@@ -55,7 +56,11 @@ pub(super) async fn show(
     }
 }
 
-async fn find(state: &AppState, reader: &Reader, id: RunId) -> Result<Option<(Known, Run)>, Problem> {
+async fn find(
+    state: &AppState,
+    reader: &Reader,
+    id: RunId,
+) -> Result<Option<(ConfiguredRepository, Run)>, Problem> {
     let mut connection = state.database.read().await?;
     let Some(run) = runs::by_id(&mut connection, id).await? else {
         return Ok(None);
@@ -64,7 +69,7 @@ async fn find(state: &AppState, reader: &Reader, id: RunId) -> Result<Option<(Kn
     Ok(row.and_then(|row| reader.allowed(row)).map(|known| (known, run)))
 }
 
-async fn view(state: &AppState, known: &Known, run: Run) -> Result<RunPage, Problem> {
+async fn view(state: &AppState, known: &ConfiguredRepository, run: Run) -> Result<RunPage, Problem> {
     let settings = state.settings.load_full();
     let github = links::on_github(&settings.github.api_url, &known.repository.name);
     let mut connection = state.database.read().await?;
@@ -107,7 +112,7 @@ async fn view(state: &AppState, known: &Known, run: Run) -> Result<RunPage, Prob
     };
     drop(connection);
     let part = Part {
-        case: case_of(state, &candidate).await?,
+        input: load_judging_input(state, &candidate).await?,
         verdicts: RunVerdicts::read(&judgement.verdicts)
             .map_err(|error| sqlx::Error::Decode(error.into()))?,
         component: stream.component,
@@ -127,16 +132,4 @@ async fn view(state: &AppState, known: &Known, run: Run) -> Result<RunPage, Prob
         .collect();
     page.report = Some(report);
     Ok(page)
-}
-
-/// The outcome by its stored word.
-pub(super) fn outcome(word: &str) -> Option<Outcome> {
-    Some(match word {
-        "regression" => Outcome::Regression,
-        "improvement" => Outcome::Improvement,
-        "mixed" => Outcome::Mixed,
-        "unchanged" => Outcome::Unchanged,
-        "not-judged" => Outcome::NotJudged,
-        _ => return None,
-    })
 }

@@ -9,7 +9,7 @@ use regress_report::STYLE;
 use regress_report::pages::{Frame, Link, MessagePage, TokenForm, When, message};
 
 use crate::domain::Moment;
-use crate::server::problem::Problem;
+use crate::problem::Problem;
 
 /// The style sheet's address changes with its content, so that browsers may keep it for good.
 static STYLE_HREF: LazyLock<String> = LazyLock::new(|| {

@@ -1,5 +1,5 @@
 //! A token kept in a cookie, so that a browser can show it. The cookie only opens what is read: see
-//! [`crate::server::access`].
+//! [`crate::access`].
 
 use axum::Form;
 use axum::extract::{Query, State};
@@ -11,8 +11,8 @@ use serde::Deserialize;
 
 use super::reader::Reader;
 use super::shell;
-use crate::server::access::{self, Access, COOKIE};
-use crate::server::problem::Problem;
+use crate::access::{self, Access, COOKIE};
+use crate::problem::Problem;
 use crate::state::AppState;
 
 /// For how long a browser keeps the token.

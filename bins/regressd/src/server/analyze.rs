@@ -15,20 +15,20 @@ use axum::http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::access::Access;
 use super::body;
 use super::correlation::Correlation;
-use super::problem::Problem;
 use super::upload::{AnalyzeRequest, Upload, understand};
+use crate::access::Access;
 use crate::auth::{Principal, Role};
 use crate::database::jobs as job_table;
-use crate::database::runs::{self, NewRun, Run, RunId};
+use crate::database::runs::{self, NewRun, Run};
 use crate::database::streams::SeriesName;
 use crate::database::{judgements, pull_requests};
-use crate::directory::Known;
-use crate::domain::Moment;
-use crate::jobs::{Kind, job};
-use crate::judging::{AboutRun, RegressionResult, RunVerdicts, judge_stored};
+use crate::directory::ConfiguredRepository;
+use crate::domain::{Moment, RunId, SeriesId};
+use crate::job_requests;
+use crate::judging::{RegressionResult, RunVerdicts, judge_stored};
+use crate::problem::Problem;
 use crate::state::AppState;
 
 /// How long a worker leaves a run alone that its request is judging.
@@ -188,7 +188,7 @@ async fn accept(
     }
     if place.is_none() {
         state.to_judge.notify_one();
-        tokio::time::sleep(state.pressure.delay()).await;
+        tokio::time::sleep(state.load_shedding.delay()).await;
         return Ok(response(None));
     }
     let Some(judged) = judge_stored(state, id, correlation).await? else {
@@ -209,7 +209,7 @@ async fn accept(
 /// The pull request of an upload, and the branch by whose history it is judged.
 async fn purpose(
     state: &AppState,
-    known: &Known,
+    known: &ConfiguredRepository,
     request: &AnalyzeRequest,
 ) -> Result<(Option<u32>, String), Problem> {
     let default = known.repository.default_branch.as_deref();
@@ -250,12 +250,7 @@ async fn store(
             let Some(id) = runs::insert(connection, &run).await? else {
                 return Ok(None);
             };
-            let mut job = job(
-                Kind::Judge,
-                &id.0.to_string(),
-                &AboutRun { run: id.0 },
-                &correlation,
-            );
+            let mut job = job_requests::judge_run(id, &correlation);
             job.due = job.due.after(head_start);
             job_table::enqueue(connection, &job).await?;
             Ok(Some(id))
@@ -288,7 +283,7 @@ fn answer(
     RunId(run): RunId,
     already_stored: bool,
     verdicts: Option<&RunVerdicts>,
-    names: &HashMap<i64, SeriesName>,
+    names: &HashMap<SeriesId, SeriesName>,
     problems: &[String],
 ) -> (StatusCode, Json<AnalyzeResponse>) {
     let stored = verdicts.into_iter().flat_map(|verdicts| &verdicts.verdicts);
@@ -297,7 +292,7 @@ fn answer(
         run,
         state: if verdicts.is_some() { "judged" } else { "queued" },
         already_stored,
-        outcome: verdicts.map(RunVerdicts::outcome),
+        outcome: verdicts.map(|verdicts| verdicts.outcome().as_str()),
         needs_confirmation: verdicts.is_some_and(RunVerdicts::needs_confirmation),
         machine_factor: verdicts.and_then(|verdicts| verdicts.machine),
         results: results.collect(),

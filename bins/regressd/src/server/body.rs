@@ -5,8 +5,8 @@ use axum::http::StatusCode;
 use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
 
-use super::problem::Problem;
 use crate::domain::object::Object;
+use crate::problem::Problem;
 
 /// All bytes of a body, if they are not more than `limit`; `setting` names what to change.
 ///

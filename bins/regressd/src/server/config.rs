@@ -6,13 +6,13 @@ use axum::extract::{Path, State};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::access::Access;
 use super::body;
-use super::problem::Problem;
 use super::repo_path::RepoPath;
+use crate::access::Access;
 use crate::auth::Role;
 use crate::database::{audit, repositories};
 use crate::domain::{RepoConfig, RepoName};
+use crate::problem::Problem;
 use crate::state::AppState;
 
 /// Largest configuration.

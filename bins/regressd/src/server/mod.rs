@@ -1,26 +1,20 @@
 //! The HTTP side: what is asked, who may ask, what is answered. Handlers store and read; work is left to [`crate::jobs`].
 
-pub mod access;
 mod analyze;
 mod body;
 mod config;
 pub mod correlation;
 mod headers;
 mod health;
-mod limits;
 mod listen;
 pub mod metrics;
 mod plain_errors;
-mod pressure;
-pub mod problem;
 mod repo_path;
 mod upload;
 mod v1;
 mod webhook;
 
-pub use limits::Limits;
 pub use listen::{ServeError, serve};
-pub use pressure::{Pressure, watch as watch_pressure};
 
 use std::time::Duration;
 
@@ -29,7 +23,6 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use problem::Problem;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
@@ -37,6 +30,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::pages;
+use crate::problem::Problem;
 use crate::state::AppState;
 
 /// The description of the interface, but for its paths, which come from the routes.

@@ -7,10 +7,10 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt as _, Limited};
 
-use super::problem::Problem;
+use crate::problem::Problem;
 
 /// The framework's sentences are short.
-const MOST_BYTES: usize = 4096;
+const MAX_BYTES: usize = 4096;
 
 /// Makes problems of errors in plain text; pages and problems pass.
 pub(super) async fn middleware(request: Request, next: Next) -> Response {
@@ -21,7 +21,7 @@ pub(super) async fn middleware(request: Request, next: Next) -> Response {
     if !is_plain || !(status.is_client_error() || status.is_server_error()) {
         return response;
     }
-    let text = match Limited::new(response.into_body(), MOST_BYTES).collect().await {
+    let text = match Limited::new(response.into_body(), MAX_BYTES).collect().await {
         Ok(body) => String::from_utf8_lossy(&body.to_bytes()).into_owned(),
         Err(_) => String::new(),
     };

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::access::Access;
-use super::problem::Problem;
+use crate::access::Access;
 use crate::auth::Role;
-use crate::directory::Known;
+use crate::directory::ConfiguredRepository;
 use crate::domain::RepoName;
+use crate::problem::Problem;
 use crate::state::AppState;
 
 /// A repository in a path.
@@ -28,7 +28,11 @@ impl RepoPath {
     }
 
     /// The repository, if it is known and `access` may read it.
-    pub(super) async fn known(&self, state: &AppState, access: &Access) -> Result<Arc<Known>, Problem> {
+    pub(super) async fn known(
+        &self,
+        state: &AppState,
+        access: &Access,
+    ) -> Result<Arc<ConfiguredRepository>, Problem> {
         let name = self.name()?;
         access.require(Role::Read, &name)?;
         let known = state.directory.repository(&state.database, &name).await?;

@@ -4,22 +4,20 @@ use std::collections::{BTreeMap, HashMap};
 
 use regress_core::environment::Environment;
 use regress_core::ingest::{self, Options, Source, Tool};
-use regress_core::measurement::{Direction, ProcessRun, RunFile};
+use regress_core::measurement::{ProcessRun, RunFile};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
-use super::problem::Problem;
 use crate::database::streams::SeriesName;
-use crate::domain::object;
-use crate::domain::{BranchName, CommitSha, Component, RepoName, RunKey};
-use crate::judging::Results;
+use crate::domain::{BranchName, CommitSha, Component, RepoName, Results, RunKey, SeriesId, object};
+use crate::problem::Problem;
 
 /// Measurements of one upload at most.
-const MOST_MEASUREMENTS: usize = 100_000;
+const MAX_MEASUREMENTS: usize = 100_000;
 /// Problems of one upload that are kept.
-const MOST_PROBLEMS: usize = 100;
+const MAX_PROBLEMS: usize = 100;
 
 /// The body of `POST /analyze`.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -131,12 +129,12 @@ pub(super) struct Values {
 
 impl Values {
     /// The values under the numbers of their series.
-    pub(super) fn numbered(&self, numbers: &[i64]) -> Results {
+    pub(super) fn numbered(&self, numbers: &[SeriesId]) -> Results {
         Results(numbers.iter().copied().zip(self.values.iter().cloned()).collect())
     }
 
     /// What the numbers stand for.
-    pub(super) fn names(&self, numbers: &[i64]) -> HashMap<i64, SeriesName> {
+    pub(super) fn names(&self, numbers: &[SeriesId]) -> HashMap<SeriesId, SeriesName> {
         numbers.iter().copied().zip(self.names.iter().cloned()).collect()
     }
 }
@@ -199,10 +197,10 @@ fn ingest(
         tool,
         ..Options::default()
     };
-    options.limits.measurements = MOST_MEASUREMENTS;
-    options.limits.problems = MOST_PROBLEMS;
+    options.limits.measurements = MAX_MEASUREMENTS;
+    options.limits.problems = MAX_PROBLEMS;
     let ingested = ingest::ingest(&sources?, &options);
-    problems.extend(ingested.problems().map(ToString::to_string).take(MOST_PROBLEMS));
+    problems.extend(ingested.problems().map(ToString::to_string).take(MAX_PROBLEMS));
     if ingested.is_empty() {
         let why = problems.first().map_or("there is no file", String::as_str);
         return Err(Problem::unprocessable(format!(
@@ -217,15 +215,11 @@ fn values(processes: &[ProcessRun], problems: &mut Vec<String>) -> Values {
     let mut values = Values::default();
     let mut places: HashMap<(String, String), usize> = HashMap::new();
     for measurement in processes.iter().flat_map(|process| &process.measurements) {
-        let direction = match measurement.direction {
-            Direction::SmallerIsBetter => "smaller-is-better",
-            Direction::BiggerIsBetter => "bigger-is-better",
-        };
         let name = SeriesName {
             benchmark: measurement.benchmark.as_str().to_owned(),
             measure: measurement.measure.as_str().to_owned(),
             unit: measurement.unit.symbol().to_owned(),
-            direction: direction.to_owned(),
+            direction: measurement.direction,
         };
         let key = (name.benchmark.clone(), name.measure.clone());
         let place = *places.entry(key).or_insert_with(|| {

@@ -9,10 +9,10 @@ use std::net::SocketAddr;
 use utoipa::ToSchema;
 
 use super::correlation::Correlation;
-use super::problem::Problem;
 use crate::database::deliveries;
 use crate::database::jobs as job_table;
-use crate::jobs::{AboutDelivery, Kind, job};
+use crate::job_requests;
+use crate::problem::Problem;
 use crate::state::AppState;
 use crate::webhook::{Delivery, Event, Rejection, WebhookKeys};
 
@@ -58,7 +58,7 @@ pub(super) async fn webhook(
         Ok(delivery) => delivery,
         Err(rejection) => {
             let trusted = state.settings.load().server.trust_proxy;
-            let address = super::access::address_of(peer, &headers, trusted);
+            let address = crate::access::address_of(peer, &headers, trusted);
             state
                 .limits
                 .load()
@@ -98,10 +98,8 @@ async fn store(state: &AppState, delivery: Delivery, correlation: String) -> Res
         Box::pin(async move {
             let accepted = deliveries::insert(connection, &stored).await?;
             if accepted {
-                let about = AboutDelivery {
-                    delivery: stored.id.clone(),
-                };
-                job_table::enqueue(connection, &job(Kind::Webhook, &stored.id, &about, &correlation)).await?;
+                let job = job_requests::act_on_delivery(&stored.id, &correlation);
+                job_table::enqueue(connection, &job).await?;
             }
             Ok(accepted)
         })

@@ -1,20 +1,22 @@
-//! What the operator decides: one struct, read from a file, the environment and flags, in this order (see `layers`).
+//! What the operator decides: one struct, read from a file, the environment and flags, in this order (see `sources`).
 //!
 //! Secrets are not part of it: they come from environment variables or from files that the settings name.
 
-mod layers;
 mod secret;
 mod sections;
+mod sources;
 
-pub use layers::{Layers, SettingsError};
 pub use secret::Secret;
 pub use sections::{
-    Analytics, Backup, DatabaseSettings, GitHub, Jobs, Judging, LogFormat, Logging, Oidc, Retention, Server,
+    Analytics, Backup, DatabaseSettings, GitHub, Jobs, LogFormat, Logging, Oidc, Retention, Server,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+pub use sources::{SettingsError, SettingsSources};
+
+use crate::domain::JudgingDefaults;
 
 /// All settings, each section with its defaults.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Addresses, limits, TLS.
@@ -28,7 +30,7 @@ pub struct Settings {
     /// Workers and retries.
     pub jobs: Jobs,
     /// What applies where a repository says nothing.
-    pub judging: Judging,
+    pub judging: JudgingDefaults,
     /// An optional command that looks at each run.
     pub analytics: Analytics,
     /// Scheduled backups.

@@ -3,10 +3,10 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// `[server]`
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Server {
     /// Where requests are answered.
@@ -55,7 +55,7 @@ impl Default for Server {
 }
 
 /// `[database]`
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DatabaseSettings {
     /// A path, or `postgres://USER@HOST/NAME`. A URL with a password is a secret: give it by `REGRESSD_DATABASE_URL`
@@ -76,7 +76,7 @@ impl Default for DatabaseSettings {
 
 /// `[github]`. The private key and the webhook secret come from `REGRESSD_GITHUB_PRIVATE_KEY` and
 /// `REGRESSD_GITHUB_WEBHOOK_SECRET`, or from the files named here.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GitHub {
     /// The App's id; without it nothing is sent to GitHub.
@@ -120,7 +120,7 @@ impl Default for GitHub {
 }
 
 /// `[oidc]`
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Oidc {
     /// Who may upload without a token: `https://token.actions.githubusercontent.com`. Empty for nobody.
@@ -142,7 +142,7 @@ impl Default for Oidc {
 }
 
 /// `[jobs]`
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Jobs {
     /// Jobs done at once.
@@ -169,33 +169,8 @@ impl Default for Jobs {
     }
 }
 
-/// `[judging]`: defaults of a repository's configuration.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Judging {
-    /// Changes below this percentage do not matter.
-    pub threshold_percent: f64,
-    /// Runs of history needed for a judgement.
-    pub min_samples: usize,
-    /// Runs of the target branch that make a baseline.
-    pub baseline_runs: u32,
-    /// Runs in a row on a target branch that must be slower before an issue is opened.
-    pub persistent_runs: u32,
-}
-
-impl Default for Judging {
-    fn default() -> Self {
-        Self {
-            threshold_percent: 5.0,
-            min_samples: 4,
-            baseline_runs: 30,
-            persistent_runs: 3,
-        }
-    }
-}
-
 /// `[analytics]`
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Analytics {
     /// The command and its arguments; empty for none.
@@ -217,7 +192,7 @@ impl Default for Analytics {
 }
 
 /// `[backup]`
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Backup {
     /// Folder for scheduled backups; without it there are none.
@@ -239,7 +214,7 @@ impl Default for Backup {
 }
 
 /// `[retention]`
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Retention {
     /// Days after which runs are removed, but for those a baseline needs; 0 keeps all.
@@ -258,7 +233,7 @@ impl Default for Retention {
 }
 
 /// `[logging]`
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Logging {
     /// `pretty` or `json`.
@@ -270,7 +245,7 @@ pub struct Logging {
 }
 
 /// How log lines look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LogFormat {
     /// For people.

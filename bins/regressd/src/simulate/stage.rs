@@ -9,7 +9,7 @@ use super::play::{Act, Scene};
 use super::sender::{SendError, Sender};
 use crate::database::{Database, DatabaseError, Location};
 use crate::fake_github::{Comment, FakeGitHub, FakeSettings, Pull, signing_key};
-use crate::settings::{Layers, Settings, SettingsError};
+use crate::settings::{Settings, SettingsError, SettingsSources};
 use crate::state::{AppState, StateError};
 use crate::{jobs, server};
 
@@ -68,7 +68,7 @@ impl Stage {
         };
         let app = relaxed.app_id;
         let github = FakeGitHub::start(([127, 0, 0, 1], 0).into(), relaxed, &key).await?;
-        let layers = Layers {
+        let layers = SettingsSources {
             file: None,
             environment: [
                 ("REGRESSD_GITHUB_PRIVATE_KEY".to_owned(), key.pem().to_owned()),

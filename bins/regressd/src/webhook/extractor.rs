@@ -9,12 +9,12 @@ use axum::extract::{FromRef, FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
-use super::{Event, MOST_BYTES, Rejection, SignatureError, payload, signature};
+use super::{Event, MAX_BYTES, Rejection, SignatureError, payload, signature};
 
 /// GitHub gives up after ten seconds; nobody honest needs longer to send.
-const MOST_TIME: Duration = Duration::from_secs(10);
+const MAX_TIME: Duration = Duration::from_secs(10);
 /// A delivery's name is a UUID.
-const MOST_ID_BYTES: usize = 100;
+const MAX_ID_BYTES: usize = 100;
 
 /// The secrets that deliveries may be signed with: one, or two while it is being replaced. They never show in logs.
 #[derive(Clone)]
@@ -28,7 +28,7 @@ impl WebhookKeys {
     pub fn new(secrets: impl IntoIterator<Item = Vec<u8>>) -> Self {
         Self {
             secrets: secrets.into_iter().filter(|secret| !secret.is_empty()).collect(),
-            patience: MOST_TIME,
+            patience: MAX_TIME,
         }
     }
 
@@ -78,7 +78,7 @@ where
         let length = text(&parts.headers, header::CONTENT_LENGTH.as_str());
         if length
             .and_then(|length| length.parse::<u64>().ok())
-            .is_some_and(|length| length > MOST_BYTES as u64)
+            .is_some_and(|length| length > MAX_BYTES as u64)
         {
             return Err(Rejection::TooLarge);
         }
@@ -93,7 +93,7 @@ where
             }
             .into());
         }
-        let body = tokio::time::timeout(keys.patience, Limited::new(body, MOST_BYTES).collect());
+        let body = tokio::time::timeout(keys.patience, Limited::new(body, MAX_BYTES).collect());
         let body = match body.await {
             Err(_) => return Err(Rejection::Slow),
             Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(Rejection::TooLarge),
@@ -111,7 +111,7 @@ where
         }
         let name = text(&parts.headers, "x-github-event").ok_or(Rejection::Header("X-GitHub-Event"))?;
         let id = text(&parts.headers, "x-github-delivery")
-            .filter(|id| !id.is_empty() && id.len() <= MOST_ID_BYTES)
+            .filter(|id| !id.is_empty() && id.len() <= MAX_ID_BYTES)
             .ok_or(Rejection::Header("X-GitHub-Delivery"))?;
         Ok(Self {
             id: id.to_owned(),

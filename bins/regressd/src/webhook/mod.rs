@@ -23,4 +23,4 @@ pub use rejection::Rejection;
 pub use signature::{SignatureError, sign, verify};
 
 /// The largest payload GitHub sends.
-pub const MOST_BYTES: usize = 25 * 1024 * 1024;
+pub const MAX_BYTES: usize = 25 * 1024 * 1024;

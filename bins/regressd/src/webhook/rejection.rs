@@ -3,8 +3,8 @@
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use super::{MOST_BYTES, PayloadError, SignatureError};
-use crate::server::problem::Problem;
+use super::{MAX_BYTES, PayloadError, SignatureError};
+use crate::problem::Problem;
 
 /// A delivery that was refused.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +24,7 @@ pub enum Rejection {
     #[error("the body is not application/json; choose that content type in the webhook's settings on GitHub")]
     NotJson,
     /// More than GitHub sends.
-    #[error("the body is larger than {MOST_BYTES} bytes")]
+    #[error("the body is larger than {MAX_BYTES} bytes")]
     TooLarge,
     /// The client stopped sending.
     #[error("the body did not arrive in time")]

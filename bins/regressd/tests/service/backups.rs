@@ -5,9 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use regressd::backup::{BackupError, restore, run_schedule, verify, verify_by_restoring, write};
-use regressd::database::runs::{self, RunId};
+use regressd::database::runs;
 use regressd::database::{Database, tokens};
-use regressd::domain::Moment;
+use regressd::domain::{Moment, RepositoryId, RunId, StreamId};
 
 use crate::databases::{accepted, new_run, stream};
 use crate::place::Place;
@@ -27,10 +27,7 @@ async fn filled(place: &Place) -> Database {
 
 async fn history(database: &Database) -> Vec<(RunId, String, String)> {
     let mut connection = database.read().await.unwrap();
-    let streams = regressd::database::streams::of_repository(
-        &mut connection,
-        regressd::database::repositories::RepositoryId(1),
-    );
+    let streams = regressd::database::streams::of_repository(&mut connection, RepositoryId(1));
     let stream = streams.await.unwrap()[0].id;
     runs::history(&mut connection, stream, "main", RunId(i64::MAX), 1000)
         .await
@@ -42,10 +39,7 @@ pub(crate) async fn a_backup_holds_everything_and_fits_both_databases(place: Pla
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("backup.jsonl");
     // Somebody writes meanwhile.
-    let whose = (
-        regressd::database::repositories::RepositoryId(1),
-        regressd::database::streams::StreamId(1),
-    );
+    let whose = (RepositoryId(1), StreamId(1));
     let writing = tokio::spawn({
         let database = database.clone();
         async move {

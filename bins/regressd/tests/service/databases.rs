@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use regressd::database::judgements::{self, Judgement};
-use regressd::database::repositories::RepositoryId;
-use regressd::database::runs::{self, NewRun, RunId};
-use regressd::database::streams::{self, SeriesName, StreamId};
+use regressd::database::runs::{self, NewRun};
+use regressd::database::streams::{self, SeriesName};
 use regressd::database::{Database, deliveries, repositories, retention};
-use regressd::domain::{Moment, RepoName};
+use regressd::domain::{Moment, RepoName, RepositoryId, RunId, StreamId};
 use regressd::github::{ContentLimits, ContentRateLimiter as _, Leases as _};
 
 use crate::place::Place;
@@ -61,7 +60,7 @@ pub(crate) async fn accepted(database: &Database, run: NewRun) -> RunId {
                 stream: run.stream,
                 branch: run.branch,
                 accepted: true,
-                outcome: "unchanged".to_owned(),
+                outcome: regress_core::detect::Outcome::Unchanged,
                 judged: Moment::now(),
                 verdicts: "{\"verdicts\":[]}".to_owned(),
             };
@@ -82,7 +81,7 @@ pub(crate) async fn repositories_and_series_are_stored_once(place: Place) {
                 benchmark: "sort".to_owned(),
                 measure: "latency".to_owned(),
                 unit: "ns".to_owned(),
-                direction: "smaller-is-better".to_owned(),
+                direction: regress_core::measurement::Direction::SmallerIsBetter,
             };
             let one = streams::insert_series(connection, first.1, &name).await?;
             let again = streams::insert_series(connection, first.1, &name).await?;

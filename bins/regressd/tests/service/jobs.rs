@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use regressd::database::jobs::{self, Job, Queue, Taker};
+use regressd::database::jobs::{self, Job, NewJob, Queue, Taker};
 use regressd::database::{Database, DatabaseError};
-use regressd::domain::Moment;
-use regressd::jobs::{Kind, job};
+use regressd::domain::{JobKind, Moment};
 use serde_json::json;
 
 use crate::place::Place;
@@ -15,7 +14,7 @@ use crate::running::Running;
 const LEASE: Duration = Duration::from_secs(30);
 
 async fn enqueue(database: &Database, key: &str) -> bool {
-    let job = job(Kind::Judge, key, &json!({ "run": 1 }), "test");
+    let job = NewJob::due_now(JobKind::Judge, key, &json!({ "run": 1 }), "test");
     let write = database.write(move |connection| {
         let job = job.clone();
         Box::pin(async move { jobs::enqueue(connection, &job).await })
@@ -114,7 +113,7 @@ pub(crate) async fn failures_end_as_dead_letters_that_can_be_revived(place: Plac
     let mut service = Running::with(place, &settings).await;
     let database = service.state.database.clone();
     // A payload that nobody can read is given up at once; a delivery that is none is done.
-    let broken = job(Kind::Judge, "x", &json!("nonsense"), "request-7");
+    let broken = NewJob::due_now(JobKind::Judge, "x", &json!("nonsense"), "request-7");
     let write = database.write(move |connection| {
         let job = broken.clone();
         Box::pin(async move { jobs::enqueue(connection, &job).await })
@@ -136,13 +135,13 @@ pub(crate) async fn failures_end_as_dead_letters_that_can_be_revived(place: Plac
     let ready = service.get("/ready", "").await.1;
     assert_eq!((&ready["dead_letters"], &ready["queue"]), (&json!(1), &json!(0)));
     service.end().await;
-    let revive = |letter: Job| {
+    let requeue = |letter: Job| {
         database.write(move |connection| {
             let letter = letter.clone();
-            Box::pin(async move { jobs::revive(connection, &letter).await })
+            Box::pin(async move { jobs::requeue(connection, &letter).await })
         })
     };
-    assert!(revive(letter.clone()).await.unwrap());
+    assert!(requeue(letter.clone()).await.unwrap());
     let again = take(&database, "w", LEASE, 1).await.pop().unwrap();
     assert_eq!(again.attempts, 1, "it starts anew");
     let later = Moment::now().after(Duration::from_secs(60));
@@ -154,9 +153,10 @@ pub(crate) async fn failures_end_as_dead_letters_that_can_be_revived(place: Plac
     write.await.unwrap();
     assert!(take(&database, "w", LEASE, 1).await.is_empty(), "it is not due");
     let id = letter.id;
-    let bury = database.write(move |connection| Box::pin(jobs::bury(connection, id, "enough")));
-    bury.await.unwrap();
+    let move_to_dead_letter =
+        database.write(move |connection| Box::pin(jobs::move_to_dead_letter(connection, id, "enough")));
+    move_to_dead_letter.await.unwrap();
     let drop_it = database.write(move |connection| Box::pin(jobs::drop_dead(connection, id)));
     assert!(drop_it.await.unwrap());
-    assert!(!revive(letter).await.unwrap(), "it is gone");
+    assert!(!requeue(letter).await.unwrap(), "it is gone");
 }

@@ -1,9 +1,9 @@
 //! Runs that wait are judged many at a time, as if they had been judged one by one.
 
+use regressd::database::jobs::NewJob;
 use regressd::database::runs::{self, NewRun};
 use regressd::database::{jobs as job_table, streams};
-use regressd::domain::Moment;
-use regressd::jobs::{Kind, job};
+use regressd::domain::{JobKind, Moment, RepositoryId, RunId};
 use serde_json::{Value, json};
 
 use crate::place::Place;
@@ -17,7 +17,7 @@ async fn store(service: &Running, runs: Vec<NewRun>) -> Vec<i64> {
             let mut ids = Vec::new();
             for run in &runs {
                 let id = runs::insert(connection, run).await?.unwrap().0;
-                let job = job(Kind::Judge, &id.to_string(), &json!({ "run": id }), "bulk");
+                let job = NewJob::due_now(JobKind::Judge, &id.to_string(), &json!({ "run": id }), "bulk");
                 job_table::enqueue(connection, &job).await?;
                 ids.push(id);
             }
@@ -40,13 +40,7 @@ pub(crate) async fn runs_judged_together_see_each_other(place: Place) {
     let token = service.token("*", "admin").await;
     service.history(&token, "octo/hello").await;
     let mut connection = service.state.database.read().await.unwrap();
-    let template = runs::of_repository(
-        &mut connection,
-        regressd::database::repositories::RepositoryId(1),
-        None,
-        runs::RunId(i64::MAX),
-        1,
-    );
+    let template = runs::of_repository(&mut connection, RepositoryId(1), None, RunId(i64::MAX), 1);
     let template = template.await.unwrap().remove(0).run;
     let series = streams::series_of(&mut connection, template.stream)
         .await
@@ -111,13 +105,7 @@ pub(crate) async fn a_suspicion_is_cleared_within_one_batch(place: Place) {
     let token = service.token("*", "admin").await;
     service.history(&token, "octo/hello").await;
     let mut connection = service.state.database.read().await.unwrap();
-    let all = runs::of_repository(
-        &mut connection,
-        regressd::database::repositories::RepositoryId(1),
-        None,
-        runs::RunId(i64::MAX),
-        1,
-    );
+    let all = runs::of_repository(&mut connection, RepositoryId(1), None, RunId(i64::MAX), 1);
     let template = all.await.unwrap().remove(0).run;
     let series = streams::series_of(&mut connection, template.stream)
         .await

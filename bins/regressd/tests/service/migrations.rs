@@ -1,10 +1,9 @@
 //! The schema's versions.
 
-use regressd::database::repositories::{self, RepositoryId};
-use regressd::database::runs::{self, RunId};
-use regressd::database::streams::StreamId;
+use regressd::database::repositories;
+use regressd::database::runs;
 use regressd::database::{self, Database, DatabaseError, LATEST, Location, jobs, pull_requests};
-use regressd::domain::Moment;
+use regressd::domain::{Moment, RepositoryId, RunId, StreamId};
 
 use crate::databases::{accepted, new_run, stream};
 use crate::place::Place;

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use regressd::database::jobs::{self, Queue, Taker};
+use regressd::database::jobs::{self, NewJob, Queue, Taker};
 use regressd::database::runs;
+use regressd::domain::JobKind;
 use reqwest::Method;
 use serde_json::json;
 
@@ -59,12 +60,7 @@ pub(crate) async fn what_a_dead_process_left_is_done_by_another(place: Place) {
         Box::pin(async move {
             let run = new_run(whose, "abcd", regressd::domain::Moment::now());
             let id = runs::insert(connection, &run).await?.unwrap().0;
-            let job = regressd::jobs::job(
-                regressd::jobs::Kind::Judge,
-                &id.to_string(),
-                &json!({ "run": id }),
-                "x",
-            );
+            let job = NewJob::due_now(JobKind::Judge, &id.to_string(), &json!({ "run": id }), "x");
             jobs::enqueue(connection, &job).await?;
             let lease = Duration::from_millis(300);
             let taker = Taker {

@@ -7,7 +7,7 @@ use regressd::auth::{hash, new_token};
 use regressd::database::tokens::{self, Token};
 use regressd::database::{Database, Location};
 use regressd::domain::Moment;
-use regressd::settings::Layers;
+use regressd::settings::SettingsSources;
 use regressd::state::AppState;
 use regressd::{jobs, server};
 use reqwest::Method;
@@ -58,7 +58,7 @@ impl Running {
             .iter()
             .chain(settings)
             .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
-        let layers = Layers {
+        let layers = SettingsSources {
             file: Some("/dev/null".into()),
             environment: BTreeMap::from([(
                 "REGRESSD_GITHUB_WEBHOOK_SECRET".to_owned(),

@@ -1,9 +1,8 @@
 //! Writes that are committed together.
 
 use regressd::database::Database;
-use regressd::database::repositories::RepositoryId;
-use regressd::database::runs::{self, RunId};
-use regressd::domain::Moment;
+use regressd::database::runs;
+use regressd::domain::{Moment, RepositoryId, RunId};
 
 use crate::databases::{new_run, stream};
 use crate::place::Place;

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use regressd::webhook::{MOST_BYTES, sign};
+use regressd::webhook::{MAX_BYTES, sign};
 use serde_json::{Value, json};
 
 use crate::service::{SECRET, Service};
@@ -100,7 +100,7 @@ async fn the_webhook_believes_nobody() {
         send(&service, Some((header, &right)), "1", body.clone()).await,
         (200, json!({ "event": "push", "accepted": false }))
     );
-    let huge = format!("content-length: {}", MOST_BYTES + 1);
+    let huge = format!("content-length: {}", MAX_BYTES + 1);
     assert!(
         raw(&service, &huge, "").await.starts_with("HTTP/1.1 413"),
         "before it is read"

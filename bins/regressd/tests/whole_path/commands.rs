@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use regressd::database::jobs as job_table;
-use regressd::jobs::{Kind, job};
+use regressd::database::jobs::NewJob;
+use regressd::domain::JobKind;
 use serde_json::json;
 
 use crate::service::Service;
@@ -93,8 +94,8 @@ async fn dead_letters_are_listed_shown_retried_and_dropped() {
     // Work that can never be done: it is about a run, and does not say which.
     let database = service.database().await;
     for number in 0..3 {
-        let job = job(
-            Kind::Judge,
+        let job = NewJob::due_now(
+            JobKind::Judge,
             &format!("odd {number}"),
             &json!({ "odd": number }),
             "a-request",

@@ -44,10 +44,10 @@ async fn findings_courses_and_the_badge_are_in_the_comment() {
     );
     assert!(said.contains("8 values before, and now "), "{said}");
     assert!(!said.contains("<b>") && !said.contains("@octocat"), "{said}");
-    // The course of the benchmark that got slower: eight runs, and this one above them all.
-    let course = said.lines().find(|line| line.contains('█')).unwrap_or_default();
+    // The trend of the benchmark that got slower: eight runs, and this one above them all.
+    let trend = said.lines().find(|line| line.contains('█')).unwrap_or_default();
     assert!(
-        course.contains("Large") && course.trim_end().ends_with("█ |"),
+        trend.contains("Large") && trend.trim_end().ends_with("█ |"),
         "{said}"
     );
     let name = &scenes("octo")[0].repository;

@@ -9,9 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use regressd::database::runs::RunId;
 use regressd::database::{deliveries, jobs, runs};
-use regressd::domain::RepoName;
+use regressd::domain::{RepoName, RunId};
 use regressd::fake_github::Pull;
 use regressd::simulate::{Act, Kind, Language, Sender, Upload, play, samples, scenes};
 use serde_json::json;

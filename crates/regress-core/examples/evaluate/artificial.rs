@@ -112,8 +112,8 @@ fn one_series(noise: Noise, rng: &mut Rng) -> Series {
             walk(rng, kept, spread * (1.0 - kept * kept).sqrt())
         }
         Noise::Drift => {
-            let course = walk(rng, 1.0, spread / 10.0);
-            course.iter().map(|level| level + spread * rng.normal()).collect()
+            let trend = walk(rng, 1.0, spread / 10.0);
+            trend.iter().map(|level| level + spread * rng.normal()).collect()
         }
         Noise::ShiftingMachine => shifting_machine(rng, spread),
     };

@@ -14,7 +14,7 @@
 //! of the machine's shifts there. In shuffled windows +10 % goes in at 35, and in the second count +50 % at 65 too; the
 //! percentage is that of windows in which a point within five of 35 is reported.
 //!
-//! "machine removed" takes the machine's course, estimated over all series of the file at the window's commits, out of
+//! "machine removed" takes the machine's trend, estimated over all series of the file at the window's commits, out of
 //! the window first. The other detectors are there to compare with.
 
 use std::collections::HashMap;
@@ -23,7 +23,7 @@ use regress_core::detect::{
     ChangePointSettings, change_points,
     divisive::{DivisiveSettings, divisive},
     kernel::by_the_book,
-    machine_shift::machine_course,
+    machine_shift::machine_trend,
 };
 use regress_core::stats::rng::Rng;
 use serde_json::{Value, json};
@@ -191,8 +191,8 @@ impl<'a> Window<'a> {
             .iter()
             .filter_map(|series| at_commits(series, self.commits))
             .collect();
-        match machine_course(&aligned, &ChangePointSettings::default()) {
-            Some(course) => course.remove_from(&values),
+        match machine_trend(&aligned, &ChangePointSettings::default()) {
+            Some(trend) => trend.remove_from(&values),
             None => values,
         }
     }

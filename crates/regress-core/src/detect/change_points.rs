@@ -11,7 +11,7 @@
 //! 4. An excursion of fewer than ten points that returns to where it came from is an episode, not a change; and a change
 //!    below 2.5 % (half the default threshold) is not worth a line.
 //!
-//! What it cannot do: tell a lasting shift of the machine from one of the code. [`super::machine_shift`] does that with
+//! What it cannot do: tell a lasting machine-wide shift from one of the code. [`super::machine_shift`] does that with
 //! the other benchmarks' help.
 
 use super::kernel::{Kernel, levels, median_distance};
@@ -109,11 +109,11 @@ fn segment(values: &[f64], settings: &ChangePointSettings) -> Vec<usize> {
 
 /// Removes the weakest split until every one saves the penalty times the dependence around it.
 fn drop_dependent(kernel: &Kernel, starts: &mut Vec<usize>, penalty: f64, n: usize) {
-    const MOST_DEPENDENCE: f64 = 2.0;
+    const MAX_DEPENDENCE: f64 = 2.0;
     let worth = |starts: &[usize], index: usize| {
         let from = if index == 0 { 0 } else { starts[index - 1] };
         let gain = kernel.gain(from, starts[index], starts.get(index + 1).copied().unwrap_or(n));
-        gain.saved / (penalty * gain.dependence.min(MOST_DEPENDENCE))
+        gain.saved / (penalty * gain.dependence.min(MAX_DEPENDENCE))
     };
     let mut worths: Vec<f64> = (0..starts.len()).map(|index| worth(starts, index)).collect();
     while let Some((weakest, _)) = worths

@@ -5,7 +5,7 @@
 //! benchmarks of the run, says q <= 0.05.
 
 use super::threshold::Threshold;
-use super::two_sample::{LEAST_RUNS, TwoSample, compare};
+use super::two_sample::{MIN_RUNS, TwoSample, compare};
 use super::verdict::{RunVerdict, Verdict, VerdictKind};
 use crate::measurement::{Direction, SeriesKey};
 use crate::stats::{Interval, benjamini_hochberg, bootstrap::probability_above};
@@ -127,7 +127,7 @@ fn conclude(pair: &Pair<'_>, compared: Option<&TwoSample>, q: Option<f64>) -> (V
     let (Some(ratio), Some(interval)) = (compared.cost_ratio, compared.interval) else {
         return without_ratio(compared);
     };
-    if pair.before.len().min(pair.after.len()) < LEAST_RUNS {
+    if pair.before.len().min(pair.after.len()) < MIN_RUNS {
         return by_size_alone(ratio, threshold);
     }
     let real = compared.rank_p <= RANK_LEVEL && q.is_some_and(|q| q <= FALSE_DISCOVERY_RATE);
@@ -230,7 +230,7 @@ fn by_size_alone(ratio: f64, threshold: &Threshold) -> (VerdictKind, f64, String
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::verdict::RunVerdictKind;
+    use crate::detect::Outcome;
     use crate::measurement::{BenchmarkId, Measure};
 
     fn pair<'a>(name: &str, before: &'a [f64], after: &'a [f64]) -> Pair<'a> {
@@ -267,7 +267,7 @@ mod tests {
             kinds,
             [Regression, Improvement, Unchanged, Unchanged, NotEnoughData]
         );
-        assert_eq!(run.kind, RunVerdictKind::Mixed);
+        assert_eq!(run.kind, Outcome::Mixed);
         let slow = &run.verdicts[0];
         assert!(
             (slow.percent.unwrap() - 10.0).abs() < 0.01 && slow.confidence > 0.99,
@@ -335,7 +335,7 @@ mod tests {
         assert_eq!(kinds, [EnvironmentChanged, Regression, Regression]);
         assert!(run.has_regression() && !run.could_not_judge());
         assert!(judge(&[pair("few", &BASE[..2], &SLOW)]).could_not_judge());
-        assert_eq!(judge(&[]).kind, RunVerdictKind::None);
+        assert_eq!(judge(&[]).kind, Outcome::NotJudged);
     }
 
     #[test]

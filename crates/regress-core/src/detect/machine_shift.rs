@@ -1,6 +1,6 @@
 //! Shifts of the machine: when most benchmarks of an environment move at one point, the code is not the cause.
 //!
-//! Series that were measured in the same runs share what the machine did. The machine's course is the median over the
+//! Series that were measured in the same runs share what the machine did. The machine's trend is the median over the
 //! series of each value's logarithm against its own series' median; taking it out leaves what the code did. It needs
 //! several series of which fewer than half change at the same point.
 
@@ -8,18 +8,18 @@ use super::change_points::{ChangePoint, ChangePointSettings, change_points};
 use crate::stats::median;
 
 /// Fewer series have no majority worth the name.
-pub const LEAST_SERIES: usize = 5;
+pub const MIN_SERIES: usize = 5;
 
 /// What the machine did over the runs.
 #[derive(Debug, Clone, PartialEq)]
-pub struct MachineCourse {
+pub struct MachineTrend {
     /// Per run: how much slower the machine was than usual, as a ratio of values.
     pub factors: Vec<f64>,
     /// The runs at which the machine went to another level.
     pub shifts: Vec<ChangePoint>,
 }
 
-impl MachineCourse {
+impl MachineTrend {
     /// `series` without the machine's part.
     #[must_use]
     pub fn remove_from(&self, series: &[f64]) -> Vec<f64> {
@@ -39,10 +39,10 @@ impl MachineCourse {
     }
 }
 
-/// The machine's course over series of equal length, one value per run (NaN where a benchmark was not run), all of the
-/// same direction. `None` with fewer than [`LEAST_SERIES`] usable series or if lengths differ.
+/// The machine's trend over series of equal length, one value per run (NaN where a benchmark was not run), all of the
+/// same direction. `None` with fewer than [`MIN_SERIES`] usable series or if lengths differ.
 #[must_use]
-pub fn machine_course(series: &[Vec<f64>], settings: &ChangePointSettings) -> Option<MachineCourse> {
+pub fn machine_trend(series: &[Vec<f64>], settings: &ChangePointSettings) -> Option<MachineTrend> {
     let runs = series.first()?.len();
     if series.iter().any(|values| values.len() != runs) {
         return None;
@@ -51,14 +51,14 @@ pub fn machine_course(series: &[Vec<f64>], settings: &ChangePointSettings) -> Op
         .iter()
         .filter_map(|values| against_own_median(values))
         .collect();
-    if relative.len() < LEAST_SERIES {
+    if relative.len() < MIN_SERIES {
         return None;
     }
     let factors: Vec<f64> = (0..runs)
         .map(|run| {
             let here: Vec<f64> = relative.iter().filter_map(|values| values[run]).collect();
             // A run that few benchmarks were part of says nothing about the machine.
-            if here.len() < LEAST_SERIES {
+            if here.len() < MIN_SERIES {
                 1.0
             } else {
                 median(&here).map_or(1.0, f64::exp)
@@ -66,23 +66,23 @@ pub fn machine_course(series: &[Vec<f64>], settings: &ChangePointSettings) -> Op
         })
         .collect();
     let shifts = change_points(&factors, settings);
-    Some(MachineCourse { factors, shifts })
+    Some(MachineTrend { factors, shifts })
 }
 
 /// The factor by which most benchmarks of one run cost more (above 1) or less than their history, given each one's ratio
-/// of costs; `None` unless more than half, and at least [`LEAST_SERIES`], moved the same way by more than 2.5 %.
+/// of costs; `None` unless more than half, and at least [`MIN_SERIES`], moved the same way by more than 2.5 %.
 #[must_use]
 pub fn common_factor(cost_ratios: &[f64]) -> Option<f64> {
-    const LEAST: f64 = 1.025;
+    const MIN_FACTOR: f64 = 1.025;
     let usable: Vec<f64> = cost_ratios
         .iter()
         .copied()
         .filter(|ratio| *ratio > 0.0 && ratio.is_finite())
         .collect();
-    let slower = usable.iter().filter(|ratio| **ratio > LEAST).count();
-    let faster = usable.iter().filter(|ratio| **ratio < 1.0 / LEAST).count();
+    let slower = usable.iter().filter(|ratio| **ratio > MIN_FACTOR).count();
+    let faster = usable.iter().filter(|ratio| **ratio < 1.0 / MIN_FACTOR).count();
     let most = slower.max(faster);
-    if most < LEAST_SERIES || 2 * most <= usable.len() {
+    if most < MIN_SERIES || 2 * most <= usable.len() {
         None
     } else {
         median(&usable)
@@ -125,12 +125,12 @@ mod tests {
     #[test]
     fn the_machine_is_taken_out_and_the_code_stays() {
         let (series, settings) = (fleet(), ChangePointSettings::default());
-        let course = machine_course(&series, &settings).unwrap();
-        assert_eq!(course.shifts.len(), 1);
-        assert!(course.shifts_near(40, 1) && !course.shifts_near(70, 5));
-        let rest = change_points(&course.remove_from(&series[0]), &settings);
+        let trend = machine_trend(&series, &settings).unwrap();
+        assert_eq!(trend.shifts.len(), 1);
+        assert!(trend.shifts_near(40, 1) && !trend.shifts_near(70, 5));
+        let rest = change_points(&trend.remove_from(&series[0]), &settings);
         assert!(rest.len() == 1 && rest[0].index.abs_diff(70) <= 1, "{rest:?}");
-        assert!(change_points(&course.remove_from(&series[1]), &settings).is_empty());
+        assert!(change_points(&trend.remove_from(&series[1]), &settings).is_empty());
     }
 
     #[test]
@@ -147,11 +147,11 @@ mod tests {
     #[test]
     fn a_few_or_unequal_series_have_no_course() {
         let settings = ChangePointSettings::default();
-        assert_eq!(machine_course(&fleet()[..3], &settings), None);
+        assert_eq!(machine_trend(&fleet()[..3], &settings), None);
         let mut unequal = fleet();
         unequal[3].pop();
-        assert_eq!(machine_course(&unequal, &settings), None);
-        assert_eq!(machine_course(&vec![vec![f64::NAN; 20]; 9], &settings), None);
-        assert_eq!(machine_course(&[], &settings), None);
+        assert_eq!(machine_trend(&unequal, &settings), None);
+        assert_eq!(machine_trend(&vec![vec![f64::NAN; 20]; 9], &settings), None);
+        assert_eq!(machine_trend(&[], &settings), None);
     }
 }

@@ -35,7 +35,7 @@ impl Default for Threshold {
     fn default() -> Self {
         Self {
             percent: 5.0,
-            least_runs: super::two_sample::LEAST_RUNS,
+            least_runs: super::two_sample::MIN_RUNS,
             enabled: true,
             limit: None,
         }

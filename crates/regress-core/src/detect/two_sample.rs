@@ -12,7 +12,7 @@ use crate::stats::{
 };
 
 /// Fewer process runs a side cannot reach p < 0.05 in the rank test.
-pub const LEAST_RUNS: usize = 4;
+pub const MIN_RUNS: usize = 4;
 
 /// How two samples differ.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::Outcome;
 use crate::measurement::SeriesKey;
 use crate::stats::Interval;
 
@@ -79,26 +80,12 @@ pub struct Verdict {
     pub reason: String,
 }
 
-/// What became of the run as a whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RunVerdictKind {
-    /// At least one regression, no improvement.
-    Regression,
-    /// At least one improvement, no regression.
-    Improvement,
-    /// Both.
-    Mixed,
-    /// Neither.
-    None,
-}
-
 /// The judgement on all benchmarks of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunVerdict {
     /// The run as a whole.
-    pub kind: RunVerdictKind,
+    pub kind: Outcome,
     /// How much slower most benchmarks were at once, as a ratio of costs, if that was taken for the machine's doing.
     pub machine: Option<f64>,
     /// Every judged benchmark, in the order given.
@@ -107,13 +94,7 @@ pub struct RunVerdict {
 
 impl RunVerdict {
     pub(crate) fn of(verdicts: Vec<Verdict>, machine: Option<f64>) -> Self {
-        let any = |kind| verdicts.iter().any(|verdict| verdict.kind == kind);
-        let kind = match (any(VerdictKind::Regression), any(VerdictKind::Improvement)) {
-            (true, true) => RunVerdictKind::Mixed,
-            (true, false) => RunVerdictKind::Regression,
-            (false, true) => RunVerdictKind::Improvement,
-            (false, false) => RunVerdictKind::None,
-        };
+        let kind = Outcome::of_verdicts(verdicts.iter().map(|verdict| verdict.kind));
         Self {
             kind,
             machine,
@@ -133,7 +114,7 @@ impl RunVerdict {
     /// Whether something regressed: the reason to fail a build.
     #[must_use]
     pub fn has_regression(&self) -> bool {
-        matches!(self.kind, RunVerdictKind::Regression | RunVerdictKind::Mixed)
+        self.kind.has_regression()
     }
 
     /// Whether there were benchmarks and none of them could be judged.

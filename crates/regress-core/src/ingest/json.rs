@@ -184,7 +184,7 @@ pub(crate) fn members(text: &str) -> Result<Vec<(String, &RawValue)>, serde_json
                 fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs<'de>, A::Error> {
                     let mut pairs = Vec::new();
                     while let Some(pair) = map.next_entry()? {
-                        if pairs.len() >= MOST_ENTRIES {
+                        if pairs.len() >= MAX_ENTRIES {
                             return Err(too_many());
                         }
                         pairs.push(pair);
@@ -206,10 +206,10 @@ pub(crate) fn members(text: &str) -> Result<Vec<(String, &RawValue)>, serde_json
 pub(super) struct Elements<'a>(pub(super) Vec<&'a RawValue>);
 
 /// Most elements of an array or members of an object that are looked at.
-const MOST_ENTRIES: usize = 2_000_000;
+const MAX_ENTRIES: usize = 2_000_000;
 
 fn too_many<E: Error>() -> E {
-    E::custom(format_args!("more than {MOST_ENTRIES} entries; split the file"))
+    E::custom(format_args!("more than {MAX_ENTRIES} entries; split the file"))
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Elements<'a> {
@@ -226,7 +226,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Elements<'a> {
             fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Self::Value, A::Error> {
                 let mut elements = Vec::new();
                 while let Some(element) = array.next_element()? {
-                    if elements.len() >= MOST_ENTRIES {
+                    if elements.len() >= MAX_ENTRIES {
                         return Err(too_many());
                     }
                     elements.push(element);

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::json::Shape;
-use super::{Door, Source};
+use super::{MeasurementCollector, Source};
 use crate::measurement::ProblemKind;
 
 /// A source as text.
@@ -18,16 +18,16 @@ pub(super) struct Opened<'a> {
 }
 
 /// Decodes a source. Windows shells redirect as UTF-16 with a byte order mark, so that is read too.
-pub(super) fn open<'a>(source: &Source<'a>, door: &mut Door<'_>) -> Option<Opened<'a>> {
+pub(super) fn open<'a>(source: &Source<'a>, collector: &mut MeasurementCollector<'_>) -> Option<Opened<'a>> {
     let bytes = source.bytes;
-    let limit = door.limits().source_bytes;
+    let limit = collector.limits().source_bytes;
     if bytes.len() > limit {
-        door.enter(source.path);
+        collector.enter(source.path);
         let detail = format!(
             "{} bytes, the limit is {limit}; split it or raise the limit",
             bytes.len()
         );
-        door.reject_source(ProblemKind::TooLarge, &detail);
+        collector.reject_source(ProblemKind::TooLarge, &detail);
         return None;
     }
     let text = match bytes {
@@ -37,8 +37,8 @@ pub(super) fn open<'a>(source: &Source<'a>, door: &mut Door<'_>) -> Option<Opene
         _ => String::from_utf8_lossy(bytes),
     };
     if matches!(text, Cow::Owned(_)) && text.contains('\u{fffd}') {
-        door.enter(source.path);
-        door.reject_source(ProblemKind::Encoding, "unreadable characters are replaced");
+        collector.enter(source.path);
+        collector.reject_source(ProblemKind::Encoding, "unreadable characters are replaced");
     }
     let shape = Shape::of(&text);
     Some(Opened {

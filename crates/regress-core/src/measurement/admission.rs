@@ -13,7 +13,7 @@ pub(crate) struct Admission {
 
 impl Admission {
     /// Adds `measurement`, or says why not. A zero is added and reported.
-    pub(crate) fn admit(&mut self, measurement: Measurement) -> Result<(), (ProblemKind, String)> {
+    pub(crate) fn add(&mut self, measurement: Measurement) -> Result<(), (ProblemKind, String)> {
         let value = measurement.value;
         if !value.is_finite() {
             return Err((
@@ -82,7 +82,7 @@ pub(crate) fn audit(run: ProcessRun, source: &str) -> ProcessRun {
     admission.run.problems = run.problems;
     for measurement in run.measurements {
         let entry = measurement.benchmark.to_string();
-        if let Err((kind, detail)) = admission.admit(measurement) {
+        if let Err((kind, detail)) = admission.add(measurement) {
             let problem = Problem {
                 source: source.to_owned(),
                 entry: Some(entry),

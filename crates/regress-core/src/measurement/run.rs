@@ -113,6 +113,26 @@ impl RunFile {
         self.judged
     }
 
+    /// A number that tells this run from others, whether it was judged or not: equal runs have equal numbers, and
+    /// different ones as good as never. It is for telling a run again, not against forgery.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        let Self {
+            environment,
+            commit,
+            time,
+            command,
+            processes,
+            ..
+        } = self;
+        let text = serde_json::to_string(&(environment, commit, time, command, processes))
+            .expect("a run file holds only strings, numbers and lists");
+        // FNV-1a, since the standard library's hash may change between versions.
+        text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        })
+    }
+
     pub(crate) fn mark_judged(&mut self) {
         self.judged = true;
     }

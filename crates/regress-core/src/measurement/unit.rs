@@ -2,6 +2,7 @@
 //! of two runs can be compared.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -155,7 +156,31 @@ pub enum Direction {
     BiggerIsBetter,
 }
 
+/// A text that names no direction.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no direction; give smaller-is-better or bigger-is-better")]
+pub struct UnknownDirection(String);
+
+impl FromStr for Direction {
+    type Err = UnknownDirection;
+
+    fn from_str(text: &str) -> Result<Self, UnknownDirection> {
+        let all = [Self::SmallerIsBetter, Self::BiggerIsBetter];
+        let found = all.into_iter().find(|direction| direction.as_str() == text);
+        found.ok_or_else(|| UnknownDirection(text.to_owned()))
+    }
+}
+
 impl Direction {
+    /// Its name where programs read it: `smaller-is-better`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SmallerIsBetter => "smaller-is-better",
+            Self::BiggerIsBetter => "bigger-is-better",
+        }
+    }
+
     /// Whether going from `before` to `after` is a change for the worse.
     #[must_use]
     pub fn is_worse(self, before: f64, after: f64) -> bool {

@@ -32,7 +32,7 @@ pub(super) fn of_row(row: &Row) -> Chart {
         name: row.name.clone(),
         unit: row.unit.clone(),
         direction: row.direction,
-        points: row.course().into_iter().enumerate().map(point).collect(),
+        points: row.trend().into_iter().enumerate().map(point).collect(),
         marks: row
             .shifts
             .iter()

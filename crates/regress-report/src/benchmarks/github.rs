@@ -5,10 +5,11 @@ use std::fmt::Write as _;
 use regress_core::detect::VerdictKind;
 
 use super::escape::workflow_command as escape;
+use super::words::outcome_heading;
 use super::{Report, Row};
 
 /// GitHub shows ten annotations of a level and step; the last of ours says how many more there are.
-const MOST: usize = 10;
+const MAX_ANNOTATIONS: usize = 10;
 
 /// The report as workflow commands, one a line: an error a regression, a warning what could not be judged, and a
 /// notice with the outcome.
@@ -28,14 +29,18 @@ pub fn render(report: &Report) -> String {
     let _ = writeln!(
         out,
         "::notice title=Benchmarks%3A {}::{text}",
-        report.outcome.word()
+        outcome_heading(report.outcome)
     );
     out
 }
 
 fn annotate(out: &mut String, report: &Report, level: &str, wanted: impl Fn(&Row) -> bool) {
     let rows: Vec<&Row> = report.rows.iter().filter(|row| wanted(row)).collect();
-    let shown = if rows.len() > MOST { MOST - 1 } else { rows.len() };
+    let shown = if rows.len() > MAX_ANNOTATIONS {
+        MAX_ANNOTATIONS - 1
+    } else {
+        rows.len()
+    };
     for row in &rows[..shown] {
         let title = escape(&format!("{} {}", row.name, row.change()), true);
         let text = format!("{} → {}: {}", row.before_text(), row.after_text(), row.reason);

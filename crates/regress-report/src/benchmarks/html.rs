@@ -5,15 +5,15 @@ use std::fmt::Write as _;
 use regress_core::detect::VerdictKind;
 
 use super::escape::html as escape;
-use super::words::is_loud;
-use super::{Outcome, Report, Row, chart};
+use super::words::{is_loud, outcome_heading};
+use super::{Report, Row, chart};
 use crate::STYLE;
 use crate::chart::{Size, full, spark};
 
 /// Rows with a full chart; drawings of thousands would make the file too heavy for a phone.
-const MOST_CHARTS: usize = 300;
+const MAX_CHARTS: usize = 300;
 /// Rows shown at all.
-const MOST_ROWS: usize = 5000;
+const MAX_ROWS: usize = 5000;
 
 /// The report as an HTML document.
 #[must_use]
@@ -23,7 +23,7 @@ pub fn render(report: &Report) -> String {
         out,
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <title>Benchmarks: {}</title><style>\n{STYLE}</style></head><body><main>\n",
-        report.outcome.word()
+        outcome_heading(report.outcome)
     );
     body(&mut out, report, &[]);
     out.push_str("</main></body></html>\n");
@@ -33,7 +33,7 @@ pub fn render(report: &Report) -> String {
 /// What the document says. `links` are the places with more about each row, in the order of the rows; there may be
 /// none.
 pub(crate) fn body(out: &mut String, report: &Report, links: &[String]) {
-    let class = outcome_class(report.outcome);
+    let class = report.outcome.as_str();
     let _ = write!(
         out,
         "<h1>Benchmarks: <span class=\"{class}\">{word}</span></h1>\n<p>{}</p>\n<p class=\"faint\">{}</p>\n<p class=\"faint\">{}: {}<br>{}<br>threshold {} %, one value a process run</p>\n",
@@ -43,7 +43,7 @@ pub(crate) fn body(out: &mut String, report: &Report, links: &[String]) {
         escape(&report.sides()),
         escape(&report.environment),
         report.threshold,
-        word = report.outcome.word(),
+        word = outcome_heading(report.outcome),
     );
     list(out, "Notes", &report.notes);
     let linked = report.rows.iter().enumerate();
@@ -61,9 +61,9 @@ pub(crate) fn body(out: &mut String, report: &Report, links: &[String]) {
 }
 
 fn rows(out: &mut String, rows: &[(&Row, Option<&str>)], before: usize) {
-    let shown = rows.len().min(MOST_ROWS.saturating_sub(before));
+    let shown = rows.len().min(MAX_ROWS.saturating_sub(before));
     for (index, (row, link)) in rows[..shown].iter().enumerate() {
-        section(out, row, *link, before + index < MOST_CHARTS);
+        section(out, row, *link, before + index < MAX_CHARTS);
     }
     if rows.len() > shown {
         let _ = writeln!(
@@ -138,16 +138,16 @@ fn fact(out: &mut String, name: &str, value: &str) {
 }
 
 fn list(out: &mut String, title: &str, lines: &[String]) {
-    const MOST: usize = 100;
+    const MAX_ENTRIES: usize = 100;
     if lines.is_empty() {
         return;
     }
     let _ = write!(out, "<h2>{title}</h2>\n<ul class=\"faint\">");
-    for line in lines.iter().take(MOST) {
+    for line in lines.iter().take(MAX_ENTRIES) {
         let _ = write!(out, "<li>{}</li>", escape(line));
     }
-    if lines.len() > MOST {
-        let _ = write!(out, "<li>and {} more</li>", lines.len() - MOST);
+    if lines.len() > MAX_ENTRIES {
+        let _ = write!(out, "<li>and {} more</li>", lines.len() - MAX_ENTRIES);
     }
     out.push_str("</ul>\n");
 }
@@ -159,16 +159,6 @@ pub(crate) fn verdict_class(verdict: VerdictKind) -> &'static str {
         VerdictKind::Unchanged => "unchanged",
         VerdictKind::NotEnoughData => "not-enough-data",
         VerdictKind::EnvironmentChanged => "environment-changed",
-    }
-}
-
-pub(crate) fn outcome_class(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Regression => "regression",
-        Outcome::Mixed => "mixed",
-        Outcome::Improvement => "improvement",
-        Outcome::Unchanged => "unchanged",
-        Outcome::NotJudged => "not-judged",
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::words::is_loud;
+use super::words::{is_loud, outcome_heading};
 use super::{Outcome, Report, Row};
 
 /// Text of a stranger's as it can stand in a comment: no markup, no mention of a person, no link.
@@ -19,7 +19,7 @@ pub fn render(report: &Report, limit: usize) -> String {
         out,
         "### {} Benchmarks: {}\n",
         sign(report.outcome),
-        report.outcome.word()
+        outcome_heading(report.outcome)
     );
     let _ = writeln!(
         out,

@@ -14,5 +14,6 @@ pub mod terminal;
 mod view;
 pub(crate) mod words;
 
-pub use view::{Outcome, REPORT_VERSION, Report, ReportError, Row, Shift, Side};
+pub use regress_core::detect::Outcome;
+pub use view::{REPORT_VERSION, Report, ReportError, Row, Shift, Side};
 pub use words::short as short_commit;

@@ -6,7 +6,7 @@ use anstyle::{AnsiColor, Style};
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use regress_core::detect::VerdictKind;
 
-use super::words::{is_loud, percent, severity, short};
+use super::words::{is_loud, outcome_heading, percent, severity, short};
 use super::{Outcome, Report, Row};
 
 const BOLD: Style = Style::new().bold();
@@ -23,11 +23,11 @@ pub struct Options {
 }
 
 /// More rows than this that did not change are counted instead of shown.
-const MOST_UNCHANGED: usize = 30;
+const MAX_UNCHANGED: usize = 30;
 /// Rows of the others that are shown; a screen holds fewer.
-const MOST_ROWS: usize = 200;
+const MAX_ROWS: usize = 200;
 /// Rows whose reason is told below the table.
-const MOST_REASONS: usize = 20;
+const MAX_REASONS: usize = 20;
 
 /// The report as text with colours, ending in a line feed.
 #[must_use]
@@ -35,7 +35,7 @@ pub fn render(report: &Report, options: Options) -> String {
     let style = outcome_style(report.outcome);
     let mut out = String::new();
     let (loud, quiet): (Vec<&Row>, Vec<&Row>) = report.rows.iter().partition(|row| is_loud(row));
-    let quiet_shown = if options.all || quiet.len() <= MOST_UNCHANGED {
+    let quiet_shown = if options.all || quiet.len() <= MAX_UNCHANGED {
         quiet.len()
     } else {
         0
@@ -43,7 +43,7 @@ pub fn render(report: &Report, options: Options) -> String {
     let loud_shown = if options.all {
         loud.len()
     } else {
-        loud.len().min(MOST_ROWS)
+        loud.len().min(MAX_ROWS)
     };
     let shown: Vec<&Row> = loud[..loud_shown]
         .iter()
@@ -68,14 +68,14 @@ pub fn render(report: &Report, options: Options) -> String {
         .into_iter()
         .filter(|row| severity(row.verdict) < 3)
         .collect();
-    for row in asking.iter().take(MOST_REASONS) {
+    for row in asking.iter().take(MAX_REASONS) {
         let _ = writeln!(out, "{BOLD}{}{BOLD:#}: {}", row.name, row.reason);
     }
-    if asking.len() > MOST_REASONS {
+    if asking.len() > MAX_REASONS {
         let _ = writeln!(
             out,
             "{FAINT}reasons of {} more: see --format html{FAINT:#}",
-            asking.len() - MOST_REASONS
+            asking.len() - MAX_REASONS
         );
     }
     for note in &report.notes {
@@ -85,7 +85,7 @@ pub fn render(report: &Report, options: Options) -> String {
     let _ = writeln!(
         out,
         "{style}{}{style:#}: {} ({})",
-        report.outcome.word(),
+        outcome_heading(report.outcome),
         report.summary,
         report.counts()
     );
@@ -104,7 +104,7 @@ fn table(rows: &[&Row], width: Option<u16>) -> String {
     }
     let names = [
         "benchmark",
-        "course",
+        "trend",
         "before",
         "now",
         "change",
@@ -116,7 +116,7 @@ fn table(rows: &[&Row], width: Option<u16>) -> String {
         let style = verdict_style(row.verdict);
         table.add_row([
             row.name.clone(),
-            sparkline(&row.course(), 16),
+            sparkline(&row.trend(), 16),
             row.before_text(),
             row.after_text(),
             format!("{style}{}{style:#}", row.change()),
@@ -155,10 +155,10 @@ fn level(share: f64, count: usize) -> usize {
 #[must_use]
 pub fn trend(row: &Row, width: Option<u16>) -> String {
     const HEIGHT: usize = 8;
-    let course = row.course();
+    let trend = row.trend();
     let columns = usize::from(width.unwrap_or(80)).saturating_sub(14).clamp(10, 120);
-    let from = course.len().saturating_sub(columns);
-    let values = &course[from..];
+    let from = trend.len().saturating_sub(columns);
+    let values = &trend[from..];
     let mut out = format!("{BOLD}{}{BOLD:#}\n", row.name);
     let finite = || values.iter().copied().filter(|value| value.is_finite());
     let (low, high) = (

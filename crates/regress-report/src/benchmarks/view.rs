@@ -1,6 +1,6 @@
 //! The view of a benchmark report: what a person should know, as plain values in base units.
 
-use regress_core::detect::VerdictKind;
+use regress_core::detect::{Outcome, VerdictKind};
 use regress_core::measurement::{Direction, Unit};
 use serde::{Deserialize, Serialize};
 
@@ -31,8 +31,8 @@ pub struct Report {
     pub summary: String,
     /// One row a benchmark and measure, most severe first.
     pub rows: Vec<Row>,
-    /// What the reader should know beside the rows: values of another environment, a dirty tree, a shift of the
-    /// machine.
+    /// What the reader should know beside the rows: values of another environment, a dirty tree, a
+    /// machine-wide shift.
     pub notes: Vec<String>,
     /// Entries of result files that could not be used, each naming file and entry.
     pub problems: Vec<String>,
@@ -48,22 +48,6 @@ pub struct Side {
     pub commit: Option<String>,
     /// Process runs.
     pub runs: usize,
-}
-
-/// The verdict over all benchmarks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Outcome {
-    /// At least one benchmark is slower, none faster.
-    Regression,
-    /// Some are slower, some faster.
-    Mixed,
-    /// At least one is faster, none slower.
-    Improvement,
-    /// Nothing changed.
-    Unchanged,
-    /// Nothing could be judged.
-    NotJudged,
 }
 
 /// One measure of one benchmark.

@@ -21,17 +21,12 @@ pub(super) fn is_loud(row: &Row) -> bool {
     row.verdict != VerdictKind::Unchanged
 }
 
-impl Outcome {
-    /// The word for headings.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Outcome::Regression => "regression",
-            Outcome::Mixed => "mixed",
-            Outcome::Improvement => "improvement",
-            Outcome::Unchanged => "no change",
-            Outcome::NotJudged => "could not judge",
-        }
+/// What headings say of an outcome.
+pub(crate) fn outcome_heading(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Unchanged => "no change",
+        Outcome::NotJudged => "could not judge",
+        Outcome::Regression | Outcome::Mixed | Outcome::Improvement => outcome.as_str(),
     }
 }
 
@@ -66,7 +61,7 @@ impl Row {
     }
 
     /// What the sparkline and the chart show: the history and, as its end, this run; else the two samples.
-    pub(super) fn course(&self) -> Vec<f64> {
+    pub(super) fn trend(&self) -> Vec<f64> {
         if self.shows_history() {
             self.history.iter().copied().chain(self.after).collect()
         } else {
@@ -90,15 +85,15 @@ impl Report {
             VerdictKind::NotEnoughData,
             VerdictKind::EnvironmentChanged,
         ];
-        let told = all.map(|verdict| (self.count(verdict), verdict));
-        let told = told.iter().filter(|(count, _)| *count > 0);
-        let told: Vec<_> = told
+        let counts = all.map(|verdict| (self.count(verdict), verdict));
+        let counts = counts.iter().filter(|(count, _)| *count > 0);
+        let counts: Vec<_> = counts
             .map(|(count, verdict)| format!("{count} {verdict}"))
             .collect();
-        if told.is_empty() {
+        if counts.is_empty() {
             "no benchmarks".to_owned()
         } else {
-            told.join(", ")
+            counts.join(", ")
         }
     }
 

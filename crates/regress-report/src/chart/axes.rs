@@ -3,7 +3,7 @@
 use super::{Chart, PointKind, Size};
 
 /// Fewer values are shown from the lowest to the highest, whatever they are.
-const LEAST_TO_CUT: usize = 20;
+const MIN_TO_CUT: usize = 20;
 
 /// The places of values.
 #[derive(Debug, Clone, Copy)]
@@ -88,7 +88,7 @@ impl Axes {
 /// The range of most of these sorted values: a few outliers must not flatten the rest.
 fn most(values: &[f64]) -> (f64, f64) {
     let (lowest, highest) = (values[0], values[values.len() - 1]);
-    if values.len() < LEAST_TO_CUT {
+    if values.len() < MIN_TO_CUT {
         return (lowest, highest);
     }
     let beyond = values.len() / 33;

@@ -27,7 +27,7 @@ pub(crate) struct Chart {
     pub(crate) marks: Vec<Mark>,
     /// The baseline.
     pub(crate) band: Option<Band>,
-    /// Whether the points are one course in time that a line may join.
+    /// Whether the points are one trend in time that a line may join.
     pub(crate) joined: bool,
 }
 

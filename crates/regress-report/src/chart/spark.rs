@@ -3,14 +3,14 @@
 use super::{Chart, PointKind};
 
 /// Points that fit into the width.
-const MOST: usize = 60;
+const MAX_POINTS: usize = 60;
 const WIDTH: f64 = 120.0;
 const HEIGHT: f64 = 28.0;
 const MARGIN: f64 = 2.5;
 
 /// A small line, the newest value as a dot; empty when there are fewer than two values.
 pub(crate) fn spark(chart: &Chart) -> String {
-    let shown = &chart.points[chart.points.len().saturating_sub(MOST)..];
+    let shown = &chart.points[chart.points.len().saturating_sub(MAX_POINTS)..];
     let finite = || {
         shown
             .iter()

@@ -12,7 +12,7 @@ use crate::benchmarks::words::{percent, short};
 use crate::chart::{Band, Chart, Mark, Point, PointKind, Size, full};
 
 /// Values listed below the drawing.
-const MOST_LISTED: usize = 50;
+const MAX_LISTED: usize = 50;
 
 /// The view.
 #[derive(Debug, Clone, PartialEq)]
@@ -278,7 +278,7 @@ fn values(out: &mut String, page: &BenchmarkPage) {
         return;
     }
     out.push_str("<h2>Newest values</h2>\n<div class=\"scroll\"><table><thead><tr><th>commit</th><th>when</th><th class=\"number\">value</th><th class=\"number\">to the one before</th><th></th></tr></thead><tbody>\n");
-    for (index, point) in page.points.iter().enumerate().rev().take(MOST_LISTED) {
+    for (index, point) in page.points.iter().enumerate().rev().take(MAX_LISTED) {
         let before = index.checked_sub(1).and_then(|before| page.points.get(before));
         let step = before.map(|before| 100.0 * (page.direction.cost_ratio(before.value, point.value) - 1.0));
         let state = match point.state {

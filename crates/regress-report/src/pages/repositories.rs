@@ -6,7 +6,7 @@ use super::frame::{Frame, When, name, pill, time};
 use super::message::{self, MessagePage};
 use crate::benchmarks::Outcome;
 use crate::benchmarks::escape::html as escape;
-use crate::benchmarks::html::outcome_class;
+use crate::benchmarks::words::outcome_heading;
 
 /// The view.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -59,7 +59,7 @@ pub fn repositories(frame: &Frame, page: &RepositoriesPage) -> String {
 
 fn one(out: &mut String, card: &RepositoryCard) {
     let pill = card.outcome.map_or_else(String::new, |outcome| {
-        pill(outcome_class(outcome), outcome.word())
+        pill(outcome.as_str(), outcome_heading(outcome))
     });
     let updated = card.updated.as_ref().map_or_else(
         || "no runs yet".to_owned(),

@@ -1,4 +1,4 @@
-//! One repository: every benchmark with its recent course, and the newest runs.
+//! One repository: every benchmark with its recent trend, and the newest runs.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,8 @@ use super::message::{self, MessagePage};
 use super::run::{RunLine, run_lines};
 use crate::benchmarks::Outcome;
 use crate::benchmarks::escape::html as escape;
-use crate::benchmarks::html::{outcome_class, verdict_class};
+use crate::benchmarks::html::verdict_class;
+use crate::benchmarks::words::outcome_heading;
 use crate::benchmarks::words::{percent, severity};
 use crate::chart::{Chart, Point, PointKind, spark};
 
@@ -147,7 +148,7 @@ fn section(out: &mut String, stream: &StreamSection) {
         stream.component.as_str()
     };
     let outcome = stream.outcome.map_or_else(String::new, |outcome| {
-        pill(outcome_class(outcome), outcome.word())
+        pill(outcome.as_str(), outcome_heading(outcome))
     });
     let judged = stream
         .judged

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use super::frame::{Frame, Link, When, link, pill, time};
 use crate::benchmarks::escape::html as escape;
-use crate::benchmarks::html::{body, outcome_class};
+use crate::benchmarks::html::body;
+use crate::benchmarks::words::outcome_heading;
 use crate::benchmarks::words::short;
 use crate::benchmarks::{Outcome, Report};
 
@@ -62,7 +63,7 @@ pub(super) fn run_lines(out: &mut String, runs: &[RunLine]) {
     for run in runs {
         let pill = run.outcome.map_or_else(
             || pill("not-judged", "waiting"),
-            |outcome| pill(outcome_class(outcome), outcome.word()),
+            |outcome| pill(outcome.as_str(), outcome_heading(outcome)),
         );
         let _ = write!(
             out,

@@ -19,7 +19,7 @@ use super::server::Shared;
 use super::state::{Pull, Repository};
 
 /// GitHub's limit for the text of a comment.
-const MOST_CHARACTERS: usize = 65_536;
+const MAX_CHARACTERS: usize = 65_536;
 
 pub(super) fn routes() -> Router<Shared> {
     Router::new()
@@ -239,7 +239,7 @@ fn by(app: Option<u64>) -> (Value, Value) {
 
 fn checked(body: &Value) -> Result<&str, Box<Response>> {
     let text = text(body, "body").ok_or_else(|| invalid("Body is missing"))?;
-    if text.is_empty() || text.chars().count() >= MOST_CHARACTERS {
+    if text.is_empty() || text.chars().count() >= MAX_CHARACTERS {
         return Err(invalid("Body is too long (maximum is 65536 characters)"));
     }
     Ok(text)

@@ -9,18 +9,16 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::series::find;
+use crate::access::Access;
 use crate::auth::Role;
 use crate::database::judgements::{self, Epoch};
 use crate::database::repositories::Repository;
-use crate::database::runs::RunId;
 use crate::database::{audit, jobs as job_table};
-use crate::domain::{BranchName, Moment};
-use crate::jobs::{Kind, job};
-use crate::judging::AboutSeries;
-use crate::server::access::Access;
+use crate::domain::{BranchName, Moment, RunId};
+use crate::job_requests::{self, AboutSeries};
+use crate::problem::Problem;
 use crate::server::body;
 use crate::server::correlation::Correlation;
-use crate::server::problem::Problem;
 use crate::state::AppState;
 
 /// An accepted shift.
@@ -130,16 +128,11 @@ async fn save(
     let detail = serde_json::json!({ "from_run": epoch.from_run.0, "justification": epoch.justification });
     // An issue that was opened for this is done with.
     let about = AboutSeries {
-        series: epoch.series.0,
+        series: epoch.series,
         branch: epoch.branch.clone(),
         first_run: None,
     };
-    let close = job(
-        Kind::Issue,
-        &format!("{}:{}", about.series, about.branch),
-        &about,
-        correlation,
-    );
+    let close = job_requests::update_issue(&about, correlation);
     let close = state.settings.load().github.app_id.map(|_| close);
     let (epoch, detail) = (epoch.clone(), detail.to_string());
     let write = state.database.write(move |connection| {

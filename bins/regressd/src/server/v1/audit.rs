@@ -6,10 +6,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Listed, Page};
+use crate::access::Access;
 use crate::auth::Role;
 use crate::database::audit;
-use crate::server::access::Access;
-use crate::server::problem::Problem;
+use crate::problem::Problem;
 use crate::state::AppState;
 
 /// A change of configuration, tokens or baselines.

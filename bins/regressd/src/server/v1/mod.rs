@@ -12,11 +12,11 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::problem::Problem;
+use crate::problem::Problem;
 use crate::state::AppState;
 
 const USUAL: u32 = 50;
-const MOST: u32 = 500;
+const MAX_PAGE: u32 = 500;
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
@@ -96,9 +96,9 @@ fn plain(branch: Option<&str>) -> Result<Option<&str>, Problem> {
 impl Page {
     fn limit(&self) -> Result<u32, Problem> {
         match self.limit.unwrap_or(USUAL) {
-            limit @ 1..=MOST => Ok(limit),
+            limit @ 1..=MAX_PAGE => Ok(limit),
             limit => Err(Problem::bad_request(format!(
-                "limit is {limit}; give 1 to {MOST}"
+                "limit is {limit}; give 1 to {MAX_PAGE}"
             ))),
         }
     }

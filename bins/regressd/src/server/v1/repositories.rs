@@ -6,10 +6,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Listed, Page};
+use crate::access::Access;
 use crate::auth::Role;
-use crate::database::repositories::{self, RepositoryId};
-use crate::server::access::Access;
-use crate::server::problem::Problem;
+use crate::database::repositories;
+use crate::domain::RepositoryId;
+use crate::problem::Problem;
 use crate::state::AppState;
 
 /// A repository.

@@ -8,14 +8,15 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{BranchPage, Listed};
+use crate::access::Access;
 use crate::auth::Role;
 use crate::database::judgements::{self, Judgement};
 use crate::database::repositories;
-use crate::database::runs::{self, Run, RunId};
-use crate::database::streams::{self, StreamId};
+use crate::database::runs::{self, Run};
+use crate::database::streams;
+use crate::domain::{RunId, SeriesId, StreamId};
 use crate::judging::{RegressionResult, RunVerdicts};
-use crate::server::access::Access;
-use crate::server::problem::Problem;
+use crate::problem::Problem;
 use crate::server::repo_path::RepoPath;
 use crate::state::AppState;
 
@@ -132,9 +133,9 @@ pub(super) async fn one(
     let stream = streams::by_id(&mut connection, run.run.stream).await?;
     let judgement = judgements::of_run(&mut connection, run.id).await?;
     let series = streams::series_of(&mut connection, run.run.stream).await?;
-    let names: HashMap<i64, _> = series
+    let names: HashMap<SeriesId, _> = series
         .into_iter()
-        .map(|series| (series.id.0, series.name))
+        .map(|series| (series.id, series.name))
         .collect();
     let verdicts = judgement
         .as_ref()
@@ -167,7 +168,7 @@ fn item(run: &Run, stream: Option<&streams::Stream>, judgement: Option<&Judgemen
         run_id: run.run.key.clone(),
         received: run.run.received.to_string(),
         state: if judgement.is_some() { "judged" } else { "queued" },
-        outcome: judgement.map(|judgement| judgement.outcome.clone()),
+        outcome: judgement.map(|judgement| judgement.outcome.to_string()),
         accepted: judgement.is_some_and(|judgement| judgement.accepted),
     }
 }

@@ -11,14 +11,15 @@ use utoipa::ToSchema;
 
 use super::accept::EpochItem;
 use super::{BranchChoice, BranchPage, Listed, Page};
+use crate::access::Access;
 use crate::auth::Role;
 use crate::database::judgements;
 use crate::database::repositories::{self, Repository};
-use crate::database::runs::{self, RunId};
-use crate::database::streams::{self, Series, SeriesId};
-use crate::judging::{Histories, Results, baseline_case};
-use crate::server::access::Access;
-use crate::server::problem::Problem;
+use crate::database::runs;
+use crate::database::streams::{self, Series};
+use crate::domain::{Results, RunId, SeriesId};
+use crate::judging::{Histories, load_baseline_input};
+use crate::problem::Problem;
 use crate::server::repo_path::RepoPath;
 use crate::state::AppState;
 
@@ -145,7 +146,7 @@ pub(super) async fn history(
     let value = |results: &str| {
         Results::read(results)
             .ok()
-            .and_then(|results| results.median(number))
+            .and_then(|results| results.median(series.id))
     };
     let listed = Listed::of(
         rows,
@@ -184,14 +185,14 @@ pub(super) async fn baseline(
     let (series, repository) = find(&mut connection, &access, Role::Read, number).await?;
     let branch = branch.unwrap_or_else(|| default_branch(&repository)).to_owned();
     let histories = Histories {
-        remembered: &state.remembered,
+        run_cache: &state.run_cache,
         baseline_runs: state.settings.load().judging.baseline_runs,
     };
-    let case = baseline_case(&mut connection, histories, series.stream, &branch).await?;
+    let case = load_baseline_input(&mut connection, histories, series.stream, &branch).await?;
     let epochs = judgements::epochs(&mut connection, series.stream, &branch).await?;
     let epoch = epochs.into_iter().rfind(|epoch| epoch.series == series.id);
     let stream = streams::by_id(&mut connection, series.stream).await?;
-    let values = case.baseline(number);
+    let values = case.baseline(series.id);
     let plain: Vec<f64> = values.iter().map(|(_, value)| *value).collect();
     Ok(Json(BaselineResponse {
         series: item(&series, stream.as_ref()),
@@ -205,7 +206,7 @@ pub(super) async fn baseline(
         epoch: epoch.map(EpochItem::from),
         values: values
             .into_iter()
-            .map(|(run, value)| BaselineValue { run, value })
+            .map(|(run, value)| BaselineValue { run: run.0, value })
             .collect(),
     }))
 }
@@ -244,7 +245,7 @@ fn item(series: &Series, stream: Option<&streams::Stream>) -> SeriesItem {
         benchmark: series.name.benchmark.clone(),
         measure: series.name.measure.clone(),
         unit: series.name.unit.clone(),
-        direction: series.name.direction.clone(),
+        direction: series.name.direction.as_str().to_owned(),
         component: stream.map(|stream| stream.component.clone()).unwrap_or_default(),
         environment: stream
             .map(|stream| stream.environment.clone())

@@ -3,7 +3,7 @@
 //! The environment above the lines becomes a part of the name, since asv runs each benchmark in several.
 //! Names say what is measured: `time_` a time, `mem_` and `peakmem_` bytes, `track_` a number of the user's own.
 
-use crate::ingest::door::{Door, Entry};
+use crate::ingest::collector::{Entry, MeasurementCollector};
 use crate::ingest::text::{Opened, number};
 use crate::ingest::{Adapter, Tool};
 use crate::measurement::{Estimator, Measure, ProblemKind, Scale, Unit};
@@ -19,16 +19,16 @@ impl Adapter for Asv {
         source.lines().any(|line| progress(&line).is_some())
     }
 
-    fn read(&self, sources: &[&Opened<'_>], door: &mut Door<'_>) {
+    fn read(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
         for source in sources {
-            door.enter(source.path);
+            collector.enter(source.path);
             let mut environment = String::new();
             for line in source.lines() {
                 let Some(line) = progress(&line) else { continue };
                 if let Some(name) = line.strip_prefix("·· Benchmarking ") {
                     name.trim().clone_into(&mut environment);
                 } else if let Some(row) = line.strip_prefix("··· ") {
-                    read_row(row, &environment, door);
+                    read_row(row, &environment, collector);
                 }
             }
         }
@@ -41,7 +41,7 @@ fn progress(line: &str) -> Option<&str> {
     number(percent).filter(|_| rest.starts_with('·')).map(|_| rest)
 }
 
-fn read_row(row: &str, environment: &str, door: &mut Door<'_>) {
+fn read_row(row: &str, environment: &str, collector: &mut MeasurementCollector<'_>) {
     let Some((name, outcome)) = row.trim_end().rsplit_once(' ') else {
         return;
     };
@@ -55,11 +55,11 @@ fn read_row(row: &str, environment: &str, door: &mut Door<'_>) {
         format!("{name} ({environment})")
     };
     match outcome {
-        "failed" | "n/a" => door.report(&full, ProblemKind::Failed, outcome),
+        "failed" | "n/a" => collector.report(&full, ProblemKind::Failed, outcome),
         "ok" | "skipped" => {}
         value => match parse(value) {
-            Some((value, deviation, scale)) => admit(name, &full, value, deviation, scale, door),
-            None => door.report(&full, ProblemKind::Malformed, value),
+            Some((value, deviation, scale)) => push_entry(name, &full, value, deviation, scale, collector),
+            None => collector.report(&full, ProblemKind::Malformed, value),
         },
     }
 }
@@ -86,7 +86,14 @@ fn parse(text: &str) -> Option<(f64, Option<f64>, &str)> {
     }
 }
 
-fn admit(name: &str, full: &str, value: f64, deviation: Option<f64>, unit: &str, door: &mut Door<'_>) {
+fn push_entry(
+    name: &str,
+    full: &str,
+    value: f64,
+    deviation: Option<f64>,
+    unit: &str,
+    collector: &mut MeasurementCollector<'_>,
+) {
     let function = name.rsplit('.').next().unwrap_or(name);
     let (measure, scale) = if function.starts_with("mem_") || function.starts_with("peakmem_") {
         let peak = function.starts_with("peakmem_");
@@ -118,7 +125,7 @@ fn admit(name: &str, full: &str, value: f64, deviation: Option<f64>, unit: &str,
         std_dev: deviation,
         ..Entry::new(full, measure, scale, value)
     };
-    door.admit(entry);
+    collector.push(entry);
 }
 
 /// asv prints large numbers with a decimal prefix and no unit.

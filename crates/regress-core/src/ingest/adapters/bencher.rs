@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::ingest::door::{Door, Entry};
+use crate::ingest::collector::{Entry, MeasurementCollector};
 use crate::ingest::json::{Number, members, quote_not_finite};
 use crate::ingest::text::{Opened, slug};
 use crate::ingest::{Adapter, Tool};
@@ -33,40 +33,40 @@ impl Adapter for Bencher {
             .is_some_and(|shape| !shape.is_array && shape.has(3, "value"))
     }
 
-    fn read(&self, sources: &[&Opened<'_>], door: &mut Door<'_>) {
+    fn read(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
         for source in sources {
-            door.enter(source.path);
+            collector.enter(source.path);
             let text = quote_not_finite(&source.text);
             match members(&text) {
                 Ok(benchmarks) => benchmarks
                     .iter()
-                    .for_each(|(name, raw)| read_benchmark(name, raw, door)),
-                Err(error) => door.reject_source(ProblemKind::Malformed, &error.to_string()),
+                    .for_each(|(name, raw)| read_benchmark(name, raw, collector)),
+                Err(error) => collector.reject_source(ProblemKind::Malformed, &error.to_string()),
             }
         }
     }
 }
 
-fn read_benchmark(name: &str, raw: &RawValue, door: &mut Door<'_>) {
+fn read_benchmark(name: &str, raw: &RawValue, collector: &mut MeasurementCollector<'_>) {
     let measures = match members(raw.get()) {
         Ok(measures) => measures,
-        Err(error) => return door.report(name, ProblemKind::Malformed, error.to_string()),
+        Err(error) => return collector.report(name, ProblemKind::Malformed, error.to_string()),
     };
     for (label, raw) in measures {
         let (metric, measure) = match (serde_json::from_str::<Metric>(raw.get()), Measure::new(&label)) {
             (Ok(metric), Ok(measure)) => (metric, measure),
             (Err(error), _) => {
-                door.report(name, ProblemKind::Malformed, format!("{label}: {error}"));
+                collector.report(name, ProblemKind::Malformed, format!("{label}: {error}"));
                 continue;
             }
             (_, Err(error)) => {
-                door.report(name, ProblemKind::BadName, format!("{label:?}: {error}"));
+                collector.report(name, ProblemKind::BadName, format!("{label:?}: {error}"));
                 continue;
             }
         };
         let (unit, direction) = unit_of(&label);
         let bounds = metric.lower_value.zip(metric.upper_value);
-        door.admit(Entry {
+        collector.push(Entry {
             direction,
             interval: bounds.map(|(low, high)| Interval {
                 low: low.0,

@@ -3,7 +3,7 @@
 //! What it says of environment and commit is not looked at here: who needs that reads the file with
 //! [`RunFile::from_json`].
 
-use crate::ingest::door::{Door, Entry};
+use crate::ingest::collector::{Entry, MeasurementCollector};
 use crate::ingest::text::Opened;
 use crate::ingest::{Adapter, Tool};
 use crate::measurement::{Measurement, ProblemKind, RunFile, RunFileError, Scale};
@@ -22,14 +22,14 @@ impl Adapter for Benchgate {
             .is_some_and(|shape| shape.has(1, "format") && source.text.contains("\"benchgate-run\""))
     }
 
-    fn read(&self, sources: &[&Opened<'_>], door: &mut Door<'_>) {
+    fn read(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
         for source in sources {
-            door.enter(source.path);
+            collector.enter(source.path);
             match RunFile::from_json(source.text.as_bytes()) {
                 Ok(file) => {
                     for (index, run) in file.processes.iter().enumerate() {
                         for problem in &run.problems {
-                            door.report(
+                            collector.report(
                                 problem.entry.as_deref().unwrap_or(""),
                                 problem.kind,
                                 &problem.detail,
@@ -37,20 +37,20 @@ impl Adapter for Benchgate {
                         }
                         run.measurements
                             .iter()
-                            .for_each(|measurement| admit(index, measurement, door));
+                            .for_each(|measurement| push_entry(index, measurement, collector));
                     }
                 }
                 Err(error @ RunFileError::Newer { .. }) => {
-                    door.reject_source(ProblemKind::Malformed, &error.to_string());
+                    collector.reject_source(ProblemKind::Malformed, &error.to_string());
                 }
-                Err(error) => door.reject_source(ProblemKind::Malformed, &error.to_string()),
+                Err(error) => collector.reject_source(ProblemKind::Malformed, &error.to_string()),
             }
         }
     }
 }
 
-fn admit(process: usize, measurement: &Measurement, door: &mut Door<'_>) {
-    door.admit(Entry {
+fn push_entry(process: usize, measurement: &Measurement, collector: &mut MeasurementCollector<'_>) {
+    collector.push(Entry {
         name: measurement.benchmark.as_str(),
         measure: measurement.measure.clone(),
         scale: Scale::base(measurement.unit.clone()),

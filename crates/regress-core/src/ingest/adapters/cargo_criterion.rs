@@ -5,7 +5,7 @@
 
 use serde::Deserialize;
 
-use crate::ingest::door::{Door, Entry, measure_of_unit};
+use crate::ingest::collector::{Entry, MeasurementCollector, measure_of_unit};
 use crate::ingest::json::{Document, Number, each_object, quote_not_finite};
 use crate::ingest::text::Opened;
 use crate::ingest::{Adapter, Tool};
@@ -46,37 +46,37 @@ impl Adapter for CargoCriterion {
         source.text.contains("\"benchmark-complete\"") || source.text.contains("\"group-complete\"")
     }
 
-    fn read(&self, sources: &[&Opened<'_>], door: &mut Door<'_>) {
+    fn read(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
         for source in sources {
-            door.enter(source.path);
+            collector.enter(source.path);
             each_object(&quote_not_finite(&source.text), |document| match document {
-                Document::Object(object) => read_message(object.get(), door),
-                Document::Broken(error) => door.report("message", ProblemKind::Malformed, error),
+                Document::Object(object) => read_message(object.get(), collector),
+                Document::Broken(error) => collector.report("message", ProblemKind::Malformed, error),
             });
         }
     }
 }
 
-fn read_message(text: &str, door: &mut Door<'_>) {
+fn read_message(text: &str, collector: &mut MeasurementCollector<'_>) {
     let message: Message = match serde_json::from_str(text) {
         Ok(message) => message,
-        Err(error) => return door.report("message", ProblemKind::Malformed, error.to_string()),
+        Err(error) => return collector.report("message", ProblemKind::Malformed, error.to_string()),
     };
     // Other messages are cargo's own or of later versions; the book allows for them.
     if message.reason.as_deref() != Some("benchmark-complete") {
         return;
     }
     let Some(id) = message.id else {
-        return door.report("message", ProblemKind::Missing, "id");
+        return collector.report("message", ProblemKind::Missing, "id");
     };
     let result: BenchmarkComplete = match serde_json::from_str(text) {
         Ok(result) => result,
-        Err(error) => return door.report(&id, ProblemKind::Malformed, error.to_string()),
+        Err(error) => return collector.report(&id, ProblemKind::Malformed, error.to_string()),
     };
     let scale = Scale::parse_or_custom(&result.typical.unit);
     let measure = measure_of_unit(&result.typical.unit);
     let totals = result.measured_values.iter().zip(&result.iteration_count);
-    door.admit(Entry {
+    collector.push(Entry {
         estimator: if result.slope.is_some() {
             Estimator::Slope
         } else {

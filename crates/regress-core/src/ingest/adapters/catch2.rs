@@ -4,7 +4,7 @@
 //! A long name goes on in the second line's first column. The test case above the table is put in front of the
 //! name, as several test cases may repeat one. Lines of the table are cut where at least two spaces stand.
 
-use crate::ingest::door::{Door, Entry};
+use crate::ingest::collector::{Entry, MeasurementCollector};
 use crate::ingest::text::{Opened, number};
 use crate::ingest::{Adapter, Tool};
 use crate::measurement::{Estimator, Interval, Measure, ProblemKind, Scale, Unit};
@@ -20,10 +20,10 @@ impl Adapter for Catch2 {
         source.lines().any(|line| is_heading(&line))
     }
 
-    fn read(&self, sources: &[&Opened<'_>], door: &mut Door<'_>) {
+    fn read(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
         for source in sources {
-            door.enter(source.path);
-            read_lines(source, door);
+            collector.enter(source.path);
+            read_lines(source, collector);
         }
     }
 }
@@ -50,7 +50,7 @@ enum Place {
     Deviations(String, u64, [f64; 3]),
 }
 
-fn read_lines(source: &Opened<'_>, door: &mut Door<'_>) {
+fn read_lines(source: &Opened<'_>, collector: &mut MeasurementCollector<'_>) {
     let mut place = Place::Outside;
     let mut case = String::new();
     for line in source.lines() {
@@ -69,17 +69,17 @@ fn read_lines(source: &Opened<'_>, door: &mut Door<'_>) {
             Place::Means(name, samples) => match times(line) {
                 Some((more, means)) => Place::Deviations(format!("{name} {more}"), samples, means),
                 None => {
-                    door.report(&name, ProblemKind::Failed, line.trim());
+                    collector.report(&name, ProblemKind::Failed, line.trim());
                     Place::Table
                 }
             },
             Place::Deviations(name, samples, means) => {
-                admit(
+                push_entry(
                     &name,
                     samples,
                     means,
                     times(line).map(|(_, deviations)| deviations[0]),
-                    door,
+                    collector,
                 );
                 Place::Table
             }
@@ -93,8 +93,10 @@ fn read_lines(source: &Opened<'_>, door: &mut Door<'_>) {
         };
     }
     match place {
-        Place::Means(name, _) => door.report(&name, ProblemKind::Missing, "the output ends before its mean"),
-        Place::Deviations(name, samples, means) => admit(&name, samples, means, None, door),
+        Place::Means(name, _) => {
+            collector.report(&name, ProblemKind::Missing, "the output ends before its mean")
+        }
+        Place::Deviations(name, samples, means) => push_entry(&name, samples, means, None, collector),
         _ => {}
     }
 }
@@ -124,9 +126,15 @@ fn times(line: &str) -> Option<(String, [f64; 3])> {
     ))
 }
 
-fn admit(name: &str, samples: u64, means: [f64; 3], deviation: Option<f64>, door: &mut Door<'_>) {
+fn push_entry(
+    name: &str,
+    samples: u64,
+    means: [f64; 3],
+    deviation: Option<f64>,
+    collector: &mut MeasurementCollector<'_>,
+) {
     let [mean, low, high] = means;
-    door.admit(Entry {
+    collector.push(Entry {
         estimator: Estimator::Mean,
         std_dev: deviation,
         interval: Some(Interval {

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::ingest::door::{Door, Entry, measure_of_unit};
+use crate::ingest::collector::{Entry, MeasurementCollector, measure_of_unit};
 use crate::ingest::json::{Number, quote_not_finite};
 use crate::ingest::text::Opened;
 use crate::ingest::{Adapter, Tool};
@@ -78,7 +78,7 @@ impl Adapter for Criterion {
         }
     }
 
-    fn read(&self, sources: &[&Opened<'_>], door: &mut Door<'_>) {
+    fn read(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
         let mut folders: BTreeMap<&str, Folder<'_>> = BTreeMap::new();
         for &source in sources {
             let (path, file) = split(source.path);
@@ -96,14 +96,14 @@ impl Adapter for Criterion {
             }
         }
         if folders.is_empty() {
-            door.enter(sources.first().map_or("", |source| source.path));
-            door.reject_source(
+            collector.enter(sources.first().map_or("", |source| source.path));
+            collector.reject_source(
                 ProblemKind::NoBenchmarks,
                 "there is no folder `new` among Criterion's files",
             );
         }
         for (path, folder) in folders {
-            read_folder(path, &folder, door);
+            read_folder(path, &folder, collector);
         }
     }
 }
@@ -113,19 +113,19 @@ fn split(path: &str) -> (&str, &str) {
     path.rsplit_once(['/', '\\']).unwrap_or(("", path))
 }
 
-fn read_folder(path: &str, folder: &Folder<'_>, door: &mut Door<'_>) {
-    door.enter(path);
+fn read_folder(path: &str, folder: &Folder<'_>, collector: &mut MeasurementCollector<'_>) {
+    collector.enter(path);
     let Some(benchmark) = folder.benchmark else {
-        return door.reject_source(ProblemKind::Missing, "new/benchmark.json, which holds the name");
+        return collector.reject_source(ProblemKind::Missing, "new/benchmark.json, which holds the name");
     };
     let name = match serde_json::from_str::<Benchmark>(&benchmark.text) {
         Ok(benchmark) => full_name(benchmark),
         Err(error) => {
-            return door.reject_source(ProblemKind::Malformed, &format!("new/benchmark.json: {error}"));
+            return collector.reject_source(ProblemKind::Malformed, &format!("new/benchmark.json: {error}"));
         }
     };
     let Some(estimates) = folder.estimates else {
-        return door.report(
+        return collector.report(
             &name,
             ProblemKind::Missing,
             "new/estimates.json, which holds the value",
@@ -134,7 +134,7 @@ fn read_folder(path: &str, folder: &Folder<'_>, door: &mut Door<'_>) {
     let estimates: Estimates = match serde_json::from_str(&quote_not_finite(&estimates.text)) {
         Ok(estimates) => estimates,
         Err(error) => {
-            return door.report(
+            return collector.report(
                 &name,
                 ProblemKind::Malformed,
                 format!("new/estimates.json: {error}"),
@@ -152,7 +152,7 @@ fn read_folder(path: &str, folder: &Folder<'_>, door: &mut Door<'_>) {
         .map_or_else(Vec::new, |sample| match per_iteration(&sample.text) {
             Ok(iterations) => iterations,
             Err(error) => {
-                door.report(
+                collector.report(
                     &name,
                     ProblemKind::Doubtful,
                     format!("new/sample.json is left out: {error}"),
@@ -160,7 +160,7 @@ fn read_folder(path: &str, folder: &Folder<'_>, door: &mut Door<'_>) {
                 Vec::new()
             }
         });
-    door.admit(Entry {
+    collector.push(Entry {
         estimator,
         std_dev: estimates
             .std_dev

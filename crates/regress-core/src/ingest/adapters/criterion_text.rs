@@ -2,7 +2,7 @@
 //! long. Changes against Criterion's own earlier run are printed alike but in percent (with U+2212 for minus) and
 //! are passed over, as are throughputs, which follow from the times.
 
-use crate::ingest::door::{Door, Entry, measure_of_unit};
+use crate::ingest::collector::{Entry, MeasurementCollector, measure_of_unit};
 use crate::ingest::text::{Opened, number};
 use crate::ingest::{Adapter, Tool};
 use crate::measurement::{Interval, ProblemKind, Scale};
@@ -27,15 +27,15 @@ impl Adapter for CriterionText {
         true
     }
 
-    fn read(&self, sources: &[&Opened<'_>], door: &mut Door<'_>) {
+    fn read(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
         for source in sources {
-            door.enter(source.path);
-            read_lines(source, door);
+            collector.enter(source.path);
+            read_lines(source, collector);
         }
     }
 }
 
-fn read_lines(source: &Opened<'_>, door: &mut Door<'_>) {
+fn read_lines(source: &Opened<'_>, collector: &mut MeasurementCollector<'_>) {
     let mut previous = String::new();
     let mut running: Option<String> = None;
     let mut samples = None;
@@ -59,15 +59,15 @@ fn read_lines(source: &Opened<'_>, door: &mut Door<'_>) {
                 } else {
                     name.trim().to_owned()
                 };
-                admit(&name, [&low, &value, &high], samples.take(), door);
+                push_entry(&name, [&low, &value, &high], samples.take(), collector);
                 running = None;
             }
             continue;
         }
         if line.starts_with("thread '") && line.contains("panicked at") {
             match running.take() {
-                Some(name) => door.report(&name, ProblemKind::Failed, line),
-                None => door.reject_source(ProblemKind::Failed, line),
+                Some(name) => collector.report(&name, ProblemKind::Failed, line),
+                None => collector.reject_source(ProblemKind::Failed, line),
             }
         }
         if !line.trim().is_empty() {
@@ -75,11 +75,16 @@ fn read_lines(source: &Opened<'_>, door: &mut Door<'_>) {
         }
     }
     if let Some(name) = running {
-        door.report(&name, ProblemKind::Missing, "the output ends before its result");
+        collector.report(&name, ProblemKind::Missing, "the output ends before its result");
     }
 }
 
-fn admit(name: &str, values: [&Printed; 3], samples: Option<u64>, door: &mut Door<'_>) {
+fn push_entry(
+    name: &str,
+    values: [&Printed; 3],
+    samples: Option<u64>,
+    collector: &mut MeasurementCollector<'_>,
+) {
     let [low, value, high] = values;
     let scale = value.scale();
     // The three are scaled apart: 990 ns beside 1.01 us.
@@ -90,7 +95,7 @@ fn admit(name: &str, values: [&Printed; 3], samples: Option<u64>, door: &mut Doo
         level: None,
     };
     let entry = Entry::new(name, measure_of_unit(&value.unit), scale.clone(), value.number);
-    door.admit(Entry {
+    collector.push(Entry {
         interval: Some(interval),
         samples,
         ..entry

@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::ingest::door::{Door, Entry, measure_of_unit};
+use crate::ingest::collector::{Entry, MeasurementCollector, measure_of_unit};
 use crate::ingest::json::{Elements, Number, quote_not_finite};
 use crate::ingest::text::{Opened, number};
 use crate::ingest::{Adapter, Tool};
@@ -58,40 +58,40 @@ impl Adapter for Custom {
             })
     }
 
-    fn read(&self, sources: &[&Opened<'_>], door: &mut Door<'_>) {
+    fn read(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
         for source in sources {
-            door.enter(source.path);
+            collector.enter(source.path);
             let text = quote_not_finite(&source.text);
             match serde_json::from_str::<Elements<'_>>(&text) {
                 Ok(Elements(items)) => {
                     for (index, item) in items.iter().enumerate() {
-                        self.read_item(index, item.get(), door);
+                        self.read_item(index, item.get(), collector);
                     }
                 }
-                Err(error) => door.reject_source(ProblemKind::Malformed, &error.to_string()),
+                Err(error) => collector.reject_source(ProblemKind::Malformed, &error.to_string()),
             }
         }
     }
 }
 
 impl Custom {
-    fn read_item(&self, index: usize, text: &str, door: &mut Door<'_>) {
+    fn read_item(&self, index: usize, text: &str, collector: &mut MeasurementCollector<'_>) {
         let name = match serde_json::from_str::<Head>(text) {
             Ok(head) => head.name,
             Err(error) => {
-                return door.report(&format!("[{index}]"), ProblemKind::Malformed, error.to_string());
+                return collector.report(&format!("[{index}]"), ProblemKind::Malformed, error.to_string());
             }
         };
         let item: Item<'_> = match serde_json::from_str(text) {
             Ok(item) => item,
-            Err(error) => return door.report(&name, ProblemKind::Malformed, error.to_string()),
+            Err(error) => return collector.report(&name, ProblemKind::Malformed, error.to_string()),
         };
         let scale = scale_of(&item.unit);
         let measure = match &scale.unit {
             Unit::Bytes => Measure::MEMORY,
             _ => measure_of_unit(&item.unit),
         };
-        door.admit(Entry {
+        collector.push(Entry {
             direction: self.direction,
             std_dev: item.range.and_then(|range| spread(range, item.value.0)),
             ..Entry::new(&name, measure, scale, item.value.0)

@@ -3,7 +3,7 @@
 //! The median is the value. Rows of counters (`12 MB/s`) and allocations stand below a benchmark without a name
 //! and are passed over.
 
-use crate::ingest::door::{Door, Entry};
+use crate::ingest::collector::{Entry, MeasurementCollector};
 use crate::ingest::text::{Opened, number};
 use crate::ingest::{Adapter, Tool};
 use crate::measurement::{Estimator, Interval, Measure, ProblemKind, Scale, Unit};
@@ -23,10 +23,10 @@ impl Adapter for Divan {
         true
     }
 
-    fn read(&self, sources: &[&Opened<'_>], door: &mut Door<'_>) {
+    fn read(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
         for source in sources {
-            door.enter(source.path);
-            read_lines(source, door);
+            collector.enter(source.path);
+            read_lines(source, collector);
         }
     }
 }
@@ -36,7 +36,7 @@ fn is_heading(line: &str) -> bool {
         .is_some_and(|(_, rest)| rest.contains("│ slowest") && rest.contains("│ median"))
 }
 
-fn read_lines(source: &Opened<'_>, door: &mut Door<'_>) {
+fn read_lines(source: &Opened<'_>, collector: &mut MeasurementCollector<'_>) {
     let mut path: Vec<String> = Vec::new();
     for line in source.lines() {
         if is_heading(&line) {
@@ -59,7 +59,7 @@ fn read_lines(source: &Opened<'_>, door: &mut Door<'_>) {
         }
         let median = cells.get(2).copied().unwrap_or_default();
         if let Some(fastest) = fastest {
-            admit(&path.join("::"), fastest, median, &cells, door);
+            push_entry(&path.join("::"), fastest, median, &cells, collector);
         }
     }
 }
@@ -90,14 +90,20 @@ fn value(text: &str) -> Option<f64> {
     Some(number(digits)? * scale.factor)
 }
 
-fn admit(name: &str, fastest: &str, median: &str, cells: &[&str], door: &mut Door<'_>) {
+fn push_entry(
+    name: &str,
+    fastest: &str,
+    median: &str,
+    cells: &[&str],
+    collector: &mut MeasurementCollector<'_>,
+) {
     let Some(middle) = value(median) else {
-        return door.report(name, ProblemKind::Malformed, format!("median {median:?}"));
+        return collector.report(name, ProblemKind::Malformed, format!("median {median:?}"));
     };
     let low = value(fastest);
     let high = cells.get(1).and_then(|cell| value(cell));
     let samples = cells.get(4).and_then(|cell| number(cell)).map(|n| n as u64);
-    door.admit(Entry {
+    collector.push(Entry {
         estimator: Estimator::Median,
         interval: low.zip(high).map(|(low, high)| Interval {
             low,

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
-use crate::ingest::door::{Door, Entry};
+use crate::ingest::collector::{Entry, MeasurementCollector};
 use crate::ingest::text::{Opened, number};
 use crate::ingest::{Adapter, Tool};
 use crate::measurement::{Direction, Estimator, Measure, ProblemKind, Scale, Unit};
@@ -48,14 +48,14 @@ impl Adapter for Go {
             })
     }
 
-    fn read(&self, sources: &[&Opened<'_>], door: &mut Door<'_>) {
+    fn read(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
         for source in sources {
-            door.enter(source.path);
+            collector.enter(source.path);
             if source.shape.is_some() {
                 let output: String = source.text.lines().filter_map(output_of).collect();
-                read_lines(|| output.lines().map(Cow::Borrowed), door);
+                read_lines(|| output.lines().map(Cow::Borrowed), collector);
             } else {
-                read_lines(|| source.lines(), door);
+                read_lines(|| source.lines(), collector);
             }
         }
     }
@@ -98,7 +98,10 @@ fn result(line: &str) -> Option<Result<ResultLine<'_>, String>> {
     })
 }
 
-fn read_lines<'l, I: Iterator<Item = Cow<'l, str>>>(lines: impl Fn() -> I, door: &mut Door<'_>) {
+fn read_lines<'l, I: Iterator<Item = Cow<'l, str>>>(
+    lines: impl Fn() -> I,
+    collector: &mut MeasurementCollector<'_>,
+) {
     let suffix = common_suffix(lines());
     let mut package = String::new();
     let mut directions: BTreeMap<String, Direction> = BTreeMap::new();
@@ -121,15 +124,15 @@ fn read_lines<'l, I: Iterator<Item = Cow<'l, str>>>(lines: impl Fn() -> I, door:
             value.trim().clone_into(&mut package);
         } else if let Some(failed) = line.trim_start().strip_prefix("--- FAIL: ") {
             let name = failed.split_whitespace().next().unwrap_or(failed);
-            door.report(&full_name(name), ProblemKind::Failed, "");
+            collector.report(&full_name(name), ProblemKind::Failed, "");
         } else if let Some(message) = line.strip_prefix("panic: ") {
-            door.report(&package, ProblemKind::Failed, format!("panic: {message}"));
+            collector.report(&package, ProblemKind::Failed, format!("panic: {message}"));
         } else if let Some(metadata) = line.strip_prefix("Unit ") {
             directions.extend(unit_metadata(metadata));
         } else {
             match result(line) {
                 None => {}
-                Some(Err(error)) => door.report(line, ProblemKind::Malformed, error),
+                Some(Err(error)) => collector.report(line, ProblemKind::Malformed, error),
                 Some(Ok((name, pairs))) => {
                     let name = full_name(name);
                     for (value, unit) in pairs {
@@ -148,7 +151,7 @@ fn read_lines<'l, I: Iterator<Item = Cow<'l, str>>>(lines: impl Fn() -> I, door:
         }
     }
     for Series { name, unit, values } in series {
-        admit(&name, &unit, values, directions.get(&unit).copied(), door);
+        push_entry(&name, &unit, values, directions.get(&unit).copied(), collector);
     }
 }
 
@@ -189,7 +192,13 @@ fn unit_metadata(line: &str) -> Option<(String, Direction)> {
     Some((unit.to_owned(), direction))
 }
 
-fn admit(name: &str, unit: &str, values: Vec<f64>, direction: Option<Direction>, door: &mut Door<'_>) {
+fn push_entry(
+    name: &str,
+    unit: &str,
+    values: Vec<f64>,
+    direction: Option<Direction>,
+    collector: &mut MeasurementCollector<'_>,
+) {
     let (measure, scale) = match unit {
         "ns/op" => (Ok(Measure::LATENCY), Scale::base(Unit::Nanoseconds)),
         "MB/s" => (
@@ -205,21 +214,21 @@ fn admit(name: &str, unit: &str, values: Vec<f64>, direction: Option<Direction>,
     };
     let measure = match measure {
         Ok(measure) => measure,
-        Err(error) => return door.report(name, ProblemKind::BadName, error.to_string()),
+        Err(error) => return collector.report(name, ProblemKind::BadName, error.to_string()),
     };
     let entry = Entry {
         direction,
         ..Entry::new(name, measure, scale, f64::NAN)
     };
     match values.as_slice() {
-        [value] => door.admit(Entry {
+        [value] => collector.push(Entry {
             value: *value,
             estimator: Estimator::Mean,
             ..entry
         }),
         many => {
             let value = median(many).unwrap_or(f64::NAN);
-            door.admit(Entry {
+            collector.push(Entry {
                 value,
                 estimator: Estimator::Median,
                 iterations: values,

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::ingest::door::{Door, Entry};
+use crate::ingest::collector::{Entry, MeasurementCollector};
 use crate::ingest::json::{Elements, quote_not_finite};
 use crate::ingest::text::Opened;
 use crate::ingest::{Adapter, Tool};
@@ -70,25 +70,25 @@ impl Adapter for GoogleBenchmark {
         })
     }
 
-    fn read(&self, sources: &[&Opened<'_>], door: &mut Door<'_>) {
+    fn read(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
         for source in sources {
-            door.enter(source.path);
-            read_report(&quote_not_finite(&source.text), door);
+            collector.enter(source.path);
+            read_report(&quote_not_finite(&source.text), collector);
         }
     }
 }
 
-fn read_report(text: &str, door: &mut Door<'_>) {
+fn read_report(text: &str, collector: &mut MeasurementCollector<'_>) {
     let report: Report<'_> = match serde_json::from_str(text) {
         Ok(report) => report,
-        Err(error) => return door.reject_source(ProblemKind::Malformed, &error.to_string()),
+        Err(error) => return collector.reject_source(ProblemKind::Malformed, &error.to_string()),
     };
     if let Some(version) = report
         .context
         .and_then(|context| context.json_schema_version)
         .filter(|v| *v != 1)
     {
-        door.reject_source(
+        collector.reject_source(
             ProblemKind::UnknownVersion,
             &format!("json_schema_version {version}, known is 1"),
         );
@@ -98,13 +98,13 @@ fn read_report(text: &str, door: &mut Door<'_>) {
     for (index, row) in report.benchmarks.0.iter().enumerate() {
         if row.get().len() > LONGEST_ROW {
             let detail = format!("{} bytes, the limit is {LONGEST_ROW}", row.get().len());
-            door.report(&format!("benchmarks[{index}]"), ProblemKind::TooLarge, detail);
+            collector.report(&format!("benchmarks[{index}]"), ProblemKind::TooLarge, detail);
             continue;
         }
         let row: Row = match serde_json::from_str(row.get()) {
             Ok(row) => row,
             Err(error) => {
-                door.report(
+                collector.report(
                     &format!("benchmarks[{index}]"),
                     ProblemKind::Malformed,
                     error.to_string(),
@@ -116,11 +116,11 @@ fn read_report(text: &str, door: &mut Door<'_>) {
             .or_else(|| text_of(&row, "name"))
             .map(str::to_owned)
         else {
-            door.report(&format!("benchmarks[{index}]"), ProblemKind::Missing, "name");
+            collector.report(&format!("benchmarks[{index}]"), ProblemKind::Missing, "name");
             continue;
         };
         if let Some(failure) = failure(&row) {
-            door.report(&name, ProblemKind::Failed, failure);
+            collector.report(&name, ProblemKind::Failed, failure);
             continue;
         }
         let group = groups.entry(name.clone()).or_insert_with(|| {
@@ -133,7 +133,7 @@ fn read_report(text: &str, door: &mut Door<'_>) {
         }
     }
     for name in order {
-        read_group(&name, &groups[&name], door);
+        read_group(&name, &groups[&name], collector);
     }
 }
 
@@ -169,7 +169,7 @@ fn failure(row: &Row) -> Option<String> {
     }
 }
 
-fn read_group(name: &str, group: &Group, door: &mut Door<'_>) {
+fn read_group(name: &str, group: &Group, collector: &mut MeasurementCollector<'_>) {
     let aggregate = group
         .aggregates
         .get("median")
@@ -194,10 +194,10 @@ fn read_group(name: &str, group: &Group, door: &mut Door<'_>) {
             other if FIELDS.contains(&other) || number_of(first, other).is_none() => continue,
             counter => (named(counter), Scale::base(Unit::Ratio)),
         };
-        admit(name, group, aggregate, field, measure, scale, door);
+        push_entry(name, group, aggregate, field, measure, scale, collector);
     }
     if !first.contains_key("real_time") {
-        door.report(name, ProblemKind::Missing, "real_time");
+        collector.report(name, ProblemKind::Missing, "real_time");
     }
 }
 
@@ -205,14 +205,14 @@ fn named(counter: &str) -> Measure {
     Measure::new(counter).unwrap_or_else(|_| Measure::new("unnamed-counter").expect("a plain word is a name"))
 }
 
-fn admit(
+fn push_entry(
     name: &str,
     group: &Group,
     aggregate: Option<&Row>,
     field: &str,
     measure: Measure,
     scale: Scale,
-    door: &mut Door<'_>,
+    collector: &mut MeasurementCollector<'_>,
 ) {
     let values: Vec<f64> = group
         .repetitions
@@ -235,7 +235,7 @@ fn admit(
             } else {
                 Estimator::Mean
             };
-            door.admit(Entry {
+            collector.push(Entry {
                 value,
                 estimator,
                 std_dev,
@@ -243,15 +243,15 @@ fn admit(
                 ..entry
             });
         }
-        ([], None) => door.report(name, ProblemKind::Malformed, format!("{field} is no number")),
-        ([value], _) => door.admit(Entry {
+        ([], None) => collector.report(name, ProblemKind::Malformed, format!("{field} is no number")),
+        ([value], _) => collector.push(Entry {
             value: *value,
             estimator: Estimator::Mean,
             ..entry
         }),
         (many, _) => {
             let value = median(many).unwrap_or(f64::NAN);
-            door.admit(Entry {
+            collector.push(Entry {
                 value,
                 estimator: Estimator::Median,
                 std_dev,

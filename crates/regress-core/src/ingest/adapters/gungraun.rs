@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::iai::admit_count;
-use crate::ingest::door::Door;
+use crate::ingest::collector::MeasurementCollector;
 use crate::ingest::json::{Document, Elements, Number, each_object, quote_not_finite};
 use crate::ingest::text::{Opened, slug};
 use crate::ingest::{Adapter, Tool};
@@ -99,31 +99,31 @@ impl Adapter for Gungraun {
         text.contains("\"benchmark_exe\"") && text.contains("\"module_path\"")
     }
 
-    fn read(&self, sources: &[&Opened<'_>], door: &mut Door<'_>) {
+    fn read(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
         for source in sources {
-            door.enter(source.path);
+            collector.enter(source.path);
             let text = quote_not_finite(&source.text);
             if source.shape.as_ref().is_some_and(|shape| shape.is_array) {
                 match serde_json::from_str::<Elements<'_>>(&text) {
                     Ok(Elements(summaries)) => summaries
                         .iter()
-                        .for_each(|summary| read_summary(summary.get(), door)),
-                    Err(error) => door.reject_source(ProblemKind::Malformed, &error.to_string()),
+                        .for_each(|summary| read_summary(summary.get(), collector)),
+                    Err(error) => collector.reject_source(ProblemKind::Malformed, &error.to_string()),
                 }
             } else {
                 each_object(&text, |document| match document {
-                    Document::Object(object) => read_summary(object.get(), door),
-                    Document::Broken(error) => door.report("summary", ProblemKind::Malformed, error),
+                    Document::Object(object) => read_summary(object.get(), collector),
+                    Document::Broken(error) => collector.report("summary", ProblemKind::Malformed, error),
                 });
             }
         }
     }
 }
 
-fn read_summary(text: &str, door: &mut Door<'_>) {
+fn read_summary(text: &str, collector: &mut MeasurementCollector<'_>) {
     let head: Head = match serde_json::from_str(text) {
         Ok(head) => head,
-        Err(error) => return door.report("summary", ProblemKind::Malformed, error.to_string()),
+        Err(error) => return collector.report("summary", ProblemKind::Malformed, error.to_string()),
     };
     // A stream may hold other tools' objects.
     let Some(module_path) = head.module_path else {
@@ -136,20 +136,20 @@ fn read_summary(text: &str, door: &mut Door<'_>) {
     let version = head.version.unwrap_or_default();
     if !VERSIONS.contains(&version.as_str()) {
         let detail = format!("schema {version:?}, known are {}", VERSIONS.join(", "));
-        door.report(&name, ProblemKind::UnknownVersion, detail);
+        collector.report(&name, ProblemKind::UnknownVersion, detail);
     }
     match serde_json::from_str::<Summary>(text) {
         Ok(summary) => summary
             .profiles
             .iter()
-            .for_each(|profile| read_profile(&name, profile, door)),
-        Err(error) => door.report(&name, ProblemKind::Malformed, error.to_string()),
+            .for_each(|profile| read_profile(&name, profile, collector)),
+        Err(error) => collector.report(&name, ProblemKind::Malformed, error.to_string()),
     }
 }
 
-fn read_profile(name: &str, profile: &Profile, door: &mut Door<'_>) {
+fn read_profile(name: &str, profile: &Profile, collector: &mut MeasurementCollector<'_>) {
     let Some(Totals { total }) = profile.data.as_ref().or(profile.summaries.as_ref()) else {
-        return door.report(
+        return collector.report(
             name,
             ProblemKind::Missing,
             format!("the totals of {}", profile.tool),
@@ -173,8 +173,8 @@ fn read_profile(name: &str, profile: &Profile, door: &mut Door<'_>) {
     for (event, value) in metrics {
         let measure = measure_of(&profile.tool, event);
         match value {
-            Some(value) => admit_count(name, &measure, value, door),
-            None => door.report(
+            Some(value) => admit_count(name, &measure, value, collector),
+            None => collector.report(
                 name,
                 ProblemKind::Missing,
                 format!("{measure} was not measured in this run"),

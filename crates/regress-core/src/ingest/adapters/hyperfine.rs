@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::ingest::door::{Door, Entry};
+use crate::ingest::collector::{Entry, MeasurementCollector};
 use crate::ingest::json::{Elements, Number, quote_not_finite};
 use crate::ingest::text::Opened;
 use crate::ingest::{Adapter, Tool};
@@ -56,27 +56,27 @@ impl Adapter for Hyperfine {
         })
     }
 
-    fn read(&self, sources: &[&Opened<'_>], door: &mut Door<'_>) {
+    fn read(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
         for source in sources {
-            door.enter(source.path);
+            collector.enter(source.path);
             let text = quote_not_finite(&source.text);
             match serde_json::from_str::<Export<'_>>(&text) {
                 Ok(export) => {
                     for (index, result) in export.results.0.iter().enumerate() {
-                        read_result(index, result.get(), door);
+                        read_result(index, result.get(), collector);
                     }
                 }
-                Err(error) => door.reject_source(ProblemKind::Malformed, &error.to_string()),
+                Err(error) => collector.reject_source(ProblemKind::Malformed, &error.to_string()),
             }
         }
     }
 }
 
-fn read_result(index: usize, text: &str, door: &mut Door<'_>) {
+fn read_result(index: usize, text: &str, collector: &mut MeasurementCollector<'_>) {
     let head: Head = match serde_json::from_str(text) {
         Ok(head) => head,
         Err(error) => {
-            return door.report(
+            return collector.report(
                 &format!("results[{index}]"),
                 ProblemKind::Malformed,
                 error.to_string(),
@@ -86,7 +86,7 @@ fn read_result(index: usize, text: &str, door: &mut Door<'_>) {
     let name = name_of(&head);
     let result: Times = match serde_json::from_str(text) {
         Ok(result) => result,
-        Err(error) => return door.report(&name, ProblemKind::Malformed, error.to_string()),
+        Err(error) => return collector.report(&name, ProblemKind::Malformed, error.to_string()),
     };
     let seconds = Scale {
         unit: Unit::Nanoseconds,
@@ -100,7 +100,7 @@ fn read_result(index: usize, text: &str, door: &mut Door<'_>) {
         .filter(|code| code.is_none())
         .count();
     if killed > 0 {
-        door.report(
+        collector.report(
             &name,
             ProblemKind::Failed,
             format!("{killed} of {runs} runs were killed and are left out"),
@@ -115,13 +115,13 @@ fn read_result(index: usize, text: &str, door: &mut Door<'_>) {
         .count();
     if failed > 0 {
         let detail = format!("{failed} of {runs} runs did not exit with 0; their times are kept");
-        door.report(&name, ProblemKind::Doubtful, detail);
+        collector.report(&name, ProblemKind::Doubtful, detail);
     }
     for (process, time) in result.times.iter().enumerate() {
         if let Some(None) = result.exit_codes.get(process) {
             continue;
         }
-        door.admit(Entry {
+        collector.push(Entry {
             process,
             ..Entry::new(&name, Measure::LATENCY, seconds.clone(), time.0)
         });
@@ -131,7 +131,7 @@ fn read_result(index: usize, text: &str, door: &mut Door<'_>) {
             .filter(|memory| memory.0 > 0.0)
         {
             let entry = Entry::new(&name, Measure::PEAK_MEMORY, Scale::base(Unit::Bytes), memory.0);
-            door.admit(Entry { process, ..entry });
+            collector.push(Entry { process, ..entry });
         }
     }
     if runs == 0 {
@@ -139,13 +139,13 @@ fn read_result(index: usize, text: &str, door: &mut Door<'_>) {
             Some(mean) => {
                 let std_dev = result.stddev.map(|deviation| deviation.0);
                 let entry = Entry::new(&name, Measure::LATENCY, seconds.clone(), mean.0);
-                door.admit(Entry {
+                collector.push(Entry {
                     estimator: Estimator::Mean,
                     std_dev,
                     ..entry
                 });
             }
-            None => door.report(&name, ProblemKind::Missing, "times and mean"),
+            None => collector.report(&name, ProblemKind::Missing, "times and mean"),
         }
     }
     for (measure, value) in [
@@ -154,7 +154,7 @@ fn read_result(index: usize, text: &str, door: &mut Door<'_>) {
     ] {
         if let Some(value) = value {
             let entry = Entry::new(&name, measure, seconds.clone(), value.0);
-            door.admit(Entry {
+            collector.push(Entry {
                 estimator: Estimator::Mean,
                 samples: Some(runs as u64),
                 ..entry

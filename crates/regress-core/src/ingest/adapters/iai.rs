@@ -4,7 +4,7 @@
 //! stands before the first colon after the identifier counts, which is also the name of the JSON summary. Counts
 //! of the same label from other tools than callgrind and DHAT get the tool's name in front.
 
-use crate::ingest::door::{Door, Entry};
+use crate::ingest::collector::{Entry, MeasurementCollector};
 use crate::ingest::text::{Opened, number, slug};
 use crate::ingest::{Adapter, Tool};
 use crate::measurement::{Direction, Measure, ProblemKind, Scale, Unit};
@@ -26,10 +26,10 @@ impl Adapter for Iai {
         true
     }
 
-    fn read(&self, sources: &[&Opened<'_>], door: &mut Door<'_>) {
+    fn read(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
         for source in sources {
-            door.enter(source.path);
-            read_lines(source, door);
+            collector.enter(source.path);
+            read_lines(source, collector);
         }
     }
 }
@@ -44,7 +44,7 @@ const KNOWN: &[&str] = &[
     "LL Hits",
 ];
 
-fn read_lines(source: &Opened<'_>, door: &mut Door<'_>) {
+fn read_lines(source: &Opened<'_>, collector: &mut MeasurementCollector<'_>) {
     let mut name: Option<String> = None;
     let mut section = String::new();
     let mut in_metrics = false;
@@ -58,7 +58,7 @@ fn read_lines(source: &Opened<'_>, door: &mut Door<'_>) {
         } else if let Some((label, value)) = metric(line) {
             in_metrics = true;
             if let Some(name) = &name {
-                admit(name, &section, label, value, door);
+                push_entry(name, &section, label, value, collector);
             }
         } else if !line.starts_with(' ') && (in_metrics || name.is_none()) {
             in_metrics = false;
@@ -86,12 +86,12 @@ fn metric(line: &str) -> Option<(&str, &str)> {
     starts_well.then_some((label, value))
 }
 
-fn admit(name: &str, section: &str, label: &str, value: &str, door: &mut Door<'_>) {
+fn push_entry(name: &str, section: &str, label: &str, value: &str, collector: &mut MeasurementCollector<'_>) {
     let new = value.split(['|', ' ']).next().unwrap_or(value);
     let measure = measure_of(section, label);
     match number(new) {
-        Some(value) => admit_count(name, &measure, value, door),
-        None => door.report(
+        Some(value) => admit_count(name, &measure, value, collector),
+        None => collector.report(
             name,
             ProblemKind::Missing,
             format!("{measure} was not measured in this run"),
@@ -108,7 +108,7 @@ fn measure_of(section: &str, label: &str) -> String {
 }
 
 /// Takes a count in; bytes and rates are told by the measure's name. Shared with the JSON summaries.
-pub(super) fn admit_count(name: &str, measure: &str, value: f64, door: &mut Door<'_>) {
+pub(super) fn admit_count(name: &str, measure: &str, value: f64, collector: &mut MeasurementCollector<'_>) {
     let scale = if measure.ends_with("rate") {
         Scale {
             unit: Unit::Ratio,
@@ -125,10 +125,10 @@ pub(super) fn admit_count(name: &str, measure: &str, value: f64, door: &mut Door
         Direction::SmallerIsBetter
     };
     match Measure::new(measure) {
-        Ok(measure) => door.admit(Entry {
+        Ok(measure) => collector.push(Entry {
             direction: Some(direction),
             ..Entry::new(name, measure, scale, value)
         }),
-        Err(error) => door.report(name, ProblemKind::BadName, error.to_string()),
+        Err(error) => collector.report(name, ProblemKind::BadName, error.to_string()),
     }
 }

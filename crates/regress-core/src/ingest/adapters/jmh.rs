@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::ingest::door::{Door, Entry};
+use crate::ingest::collector::{Entry, MeasurementCollector};
 use crate::ingest::json::{Elements, Number, quote_not_finite};
 use crate::ingest::text::Opened;
 use crate::ingest::{Adapter, Tool};
@@ -55,39 +55,41 @@ impl Adapter for Jmh {
         })
     }
 
-    fn read(&self, sources: &[&Opened<'_>], door: &mut Door<'_>) {
+    fn read(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
         for source in sources {
-            door.enter(source.path);
+            collector.enter(source.path);
             let text = quote_not_finite(&source.text);
             match serde_json::from_str::<Elements<'_>>(&text) {
                 Ok(Elements(results)) => {
                     for (index, result) in results.iter().enumerate() {
-                        read_result(index, result.get(), door);
+                        read_result(index, result.get(), collector);
                     }
                 }
-                Err(error) => door.reject_source(ProblemKind::Malformed, &error.to_string()),
+                Err(error) => collector.reject_source(ProblemKind::Malformed, &error.to_string()),
             }
         }
     }
 }
 
-fn read_result(index: usize, text: &str, door: &mut Door<'_>) {
+fn read_result(index: usize, text: &str, collector: &mut MeasurementCollector<'_>) {
     let head: Head = match serde_json::from_str(text) {
         Ok(head) => head,
-        Err(error) => return door.report(&format!("[{index}]"), ProblemKind::Malformed, error.to_string()),
+        Err(error) => {
+            return collector.report(&format!("[{index}]"), ProblemKind::Malformed, error.to_string());
+        }
     };
     let name = name_of(&head);
     let metrics: Metrics<'_> = match serde_json::from_str(text) {
         Ok(metrics) => metrics,
-        Err(error) => return door.report(&name, ProblemKind::Malformed, error.to_string()),
+        Err(error) => return collector.report(&name, ProblemKind::Malformed, error.to_string()),
     };
     match metrics.primary {
-        Some(primary) => read_metric(&name, &head.mode, None, primary.get(), door),
-        None => door.report(&name, ProblemKind::Missing, "primaryMetric"),
+        Some(primary) => read_metric(&name, &head.mode, None, primary.get(), collector),
+        None => collector.report(&name, ProblemKind::Missing, "primaryMetric"),
     }
     for (label, metric) in &metrics.secondary {
         let label = label.trim_start_matches(['·', ' ']);
-        read_metric(&name, &head.mode, Some(label), metric.get(), door);
+        read_metric(&name, &head.mode, Some(label), metric.get(), collector);
     }
 }
 
@@ -105,12 +107,18 @@ fn name_of(head: &Head) -> String {
     }
 }
 
-fn read_metric(name: &str, mode: &str, label: Option<&str>, text: &str, door: &mut Door<'_>) {
+fn read_metric(
+    name: &str,
+    mode: &str,
+    label: Option<&str>,
+    text: &str,
+    collector: &mut MeasurementCollector<'_>,
+) {
     let metric: Metric = match serde_json::from_str(text) {
         Ok(metric) => metric,
         Err(error) => {
             let detail = format!("{}: {error}", label.unwrap_or("primaryMetric"));
-            return door.report(name, ProblemKind::Malformed, detail);
+            return collector.report(name, ProblemKind::Malformed, detail);
         }
     };
     // Profilers with text for a result (stack, perfasm) write `---` for the unit and no score.
@@ -124,7 +132,7 @@ fn read_metric(name: &str, mode: &str, label: Option<&str>, text: &str, door: &m
     };
     let measure = match measure {
         Ok(measure) => measure,
-        Err(error) => return door.report(name, ProblemKind::BadName, error.to_string()),
+        Err(error) => return collector.report(name, ProblemKind::BadName, error.to_string()),
     };
     // An allocation rate is a cost, though its unit is one of throughput.
     let of_collector = label.is_some_and(|label| label.starts_with("gc."));
@@ -141,12 +149,12 @@ fn read_metric(name: &str, mode: &str, label: Option<&str>, text: &str, door: &m
             level: Some(0.999),
         });
         let interval = interval.filter(|interval| interval.low.is_finite() && interval.high.is_finite());
-        return door.admit(Entry { interval, ..entry });
+        return collector.push(Entry { interval, ..entry });
     }
     for (process, fork) in metric.raw.iter().enumerate() {
         let iterations: Vec<f64> = fork.iter().map(|number| number.0).collect();
         if iterations.is_empty() {
-            door.report(
+            collector.report(
                 name,
                 ProblemKind::Missing,
                 format!("iterations of fork {}", process + 1),
@@ -154,7 +162,7 @@ fn read_metric(name: &str, mode: &str, label: Option<&str>, text: &str, door: &m
             continue;
         }
         let value = iterations.iter().sum::<f64>() / iterations.len() as f64;
-        door.admit(Entry {
+        collector.push(Entry {
             process,
             value,
             iterations,

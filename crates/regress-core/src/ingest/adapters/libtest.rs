@@ -5,7 +5,7 @@
 //! deviation for Criterion, and the line does not say which: it is taken only from Criterion, which prints no
 //! `running N tests` and no `test result`.
 
-use crate::ingest::door::{Door, Entry};
+use crate::ingest::collector::{Entry, MeasurementCollector};
 use crate::ingest::text::{Opened, number};
 use crate::ingest::{Adapter, Tool};
 use crate::measurement::{Estimator, Measure, ProblemKind, Scale};
@@ -30,12 +30,12 @@ impl Adapter for Libtest {
         true
     }
 
-    fn read(&self, sources: &[&Opened<'_>], door: &mut Door<'_>) {
+    fn read(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
         for source in sources {
-            door.enter(source.path);
+            collector.enter(source.path);
             let of_libtest = is_of_libtest(source);
             for line in source.lines() {
-                read_line(line.trim_end(), of_libtest, door);
+                read_line(line.trim_end(), of_libtest, collector);
             }
         }
     }
@@ -45,21 +45,21 @@ pub(super) fn is_of_libtest(source: &Opened<'_>) -> bool {
     source.lines().any(|line| line.starts_with("test result: "))
 }
 
-fn read_line(line: &str, of_libtest: bool, door: &mut Door<'_>) {
+fn read_line(line: &str, of_libtest: bool, collector: &mut MeasurementCollector<'_>) {
     let Some(test) = line.strip_prefix("test ") else {
         return;
     };
     if let Some((name, outcome)) = test.rsplit_once(" ... bench:") {
         match parse(outcome) {
-            Some((value, scale, spread)) => door.admit(Entry {
+            Some((value, scale, spread)) => collector.push(Entry {
                 estimator: Estimator::Median,
                 std_dev: spread.filter(|_| !of_libtest),
                 ..Entry::new(name, Measure::LATENCY, scale, value)
             }),
-            None => door.report(name, ProblemKind::Malformed, outcome.trim()),
+            None => collector.report(name, ProblemKind::Malformed, outcome.trim()),
         }
     } else if let Some(name) = test.strip_suffix(" ... FAILED") {
-        door.report(name, ProblemKind::Failed, "");
+        collector.report(name, ProblemKind::Failed, "");
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::ingest::door::{Door, Entry};
+use crate::ingest::collector::{Entry, MeasurementCollector};
 use crate::ingest::json::{Elements, Number, quote_not_finite};
 use crate::ingest::text::Opened;
 use crate::ingest::{Adapter, Tool};
@@ -59,37 +59,39 @@ impl Adapter for PytestBenchmark {
         })
     }
 
-    fn read(&self, sources: &[&Opened<'_>], door: &mut Door<'_>) {
+    fn read(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
         for source in sources {
-            door.enter(source.path);
-            read_report(&quote_not_finite(&source.text), door);
+            collector.enter(source.path);
+            read_report(&quote_not_finite(&source.text), collector);
         }
     }
 }
 
-fn read_report(text: &str, door: &mut Door<'_>) {
+fn read_report(text: &str, collector: &mut MeasurementCollector<'_>) {
     let report: Report<'_> = match serde_json::from_str(text) {
         Ok(report) => report,
-        Err(error) => return door.reject_source(ProblemKind::Malformed, &error.to_string()),
+        Err(error) => return collector.reject_source(ProblemKind::Malformed, &error.to_string()),
     };
     if let Some(version) = &report.version {
         let major = version.split('.').next().unwrap_or_default();
         if !VERSIONS.contains(&major) {
             let detail = format!("pytest-benchmark {version}, known are {}", VERSIONS.join(", "));
-            door.reject_source(ProblemKind::UnknownVersion, &detail);
+            collector.reject_source(ProblemKind::UnknownVersion, &detail);
         }
     }
     for (index, benchmark) in report.benchmarks.0.iter().enumerate() {
-        read_benchmark(index, benchmark.get(), door);
+        read_benchmark(index, benchmark.get(), collector);
     }
 }
 
-fn read_benchmark(index: usize, text: &str, door: &mut Door<'_>) {
+fn read_benchmark(index: usize, text: &str, collector: &mut MeasurementCollector<'_>) {
     let name = match serde_json::from_str::<Head>(text).map(|head| head.fullname.or(head.name)) {
         Ok(Some(name)) => name,
-        Ok(None) => return door.report(&format!("benchmarks[{index}]"), ProblemKind::Missing, "fullname"),
+        Ok(None) => {
+            return collector.report(&format!("benchmarks[{index}]"), ProblemKind::Missing, "fullname");
+        }
         Err(error) => {
-            return door.report(
+            return collector.report(
                 &format!("benchmarks[{index}]"),
                 ProblemKind::Malformed,
                 error.to_string(),
@@ -98,18 +100,18 @@ fn read_benchmark(index: usize, text: &str, door: &mut Door<'_>) {
     };
     let Benchmark { stats } = match serde_json::from_str(text) {
         Ok(benchmark) => benchmark,
-        Err(error) => return door.report(&name, ProblemKind::Malformed, error.to_string()),
+        Err(error) => return collector.report(&name, ProblemKind::Malformed, error.to_string()),
     };
     let (value, estimator) = match (stats.median, stats.mean) {
         (Some(median), _) => (median.0, Estimator::Median),
         (None, Some(mean)) => (mean.0, Estimator::Mean),
-        (None, None) => return door.report(&name, ProblemKind::Missing, "stats.median and stats.mean"),
+        (None, None) => return collector.report(&name, ProblemKind::Missing, "stats.median and stats.mean"),
     };
     let iterations = stats.data.map_or_else(Vec::new, |data| {
         match serde_json::from_str::<Vec<Number>>(data.get()) {
             Ok(data) => data.iter().map(|number| number.0).collect(),
             Err(error) => {
-                door.report(
+                collector.report(
                     &name,
                     ProblemKind::Doubtful,
                     format!("stats.data is left out: {error}"),
@@ -119,7 +121,7 @@ fn read_benchmark(index: usize, text: &str, door: &mut Door<'_>) {
         }
     });
     let quartiles = stats.q1.zip(stats.q3).filter(|_| estimator == Estimator::Median);
-    door.admit(Entry {
+    collector.push(Entry {
         estimator,
         std_dev: stats.stddev.map(|deviation| deviation.0),
         interval: quartiles.map(|(q1, q3)| Interval {

@@ -8,8 +8,9 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use crate::database::jobs;
-use crate::state::AppState;
+use tokio_util::sync::CancellationToken;
+
+use crate::database::{Database, jobs};
 
 /// Runs that may wait without any delay.
 const UNNOTICED: u32 = 1_000;
@@ -23,11 +24,11 @@ const LOOK: Duration = Duration::from_millis(250);
 
 /// How many runs wait to be judged, as last seen.
 #[derive(Debug, Default)]
-pub struct Pressure(AtomicU32);
+pub struct LoadShedding(AtomicU32);
 
-impl Pressure {
+impl LoadShedding {
     /// For how long an answer is held back.
-    pub(super) fn delay(&self) -> Duration {
+    pub(crate) fn delay(&self) -> Duration {
         let over = self
             .0
             .load(Ordering::Relaxed)
@@ -35,19 +36,19 @@ impl Pressure {
             .min(REACH);
         LONGEST.mul_f64(f64::from(over) / f64::from(REACH))
     }
-}
 
-/// Looks at the queue until the service is to end.
-pub async fn watch(state: AppState) {
-    loop {
-        if let Ok(mut connection) = state.database.read().await
-            && let Ok(waiting) = jobs::count_to_judge(&mut connection, UNNOTICED + REACH).await
-        {
-            state.pressure.0.store(waiting, Ordering::Relaxed);
-        }
-        tokio::select! {
-            () = state.ending.cancelled() => return,
-            () = tokio::time::sleep(LOOK) => {}
+    /// Looks at the queue until the service is to end.
+    pub(crate) async fn watch_queue(&self, database: &Database, ending: &CancellationToken) {
+        loop {
+            if let Ok(mut connection) = database.read().await
+                && let Ok(waiting) = jobs::count_to_judge(&mut connection, UNNOTICED + REACH).await
+            {
+                self.0.store(waiting, Ordering::Relaxed);
+            }
+            tokio::select! {
+                () = ending.cancelled() => return,
+                () = tokio::time::sleep(LOOK) => {}
+            }
         }
     }
 }
@@ -58,10 +59,10 @@ mod tests {
 
     #[test]
     fn the_delay_grows_with_the_queue_and_ends() {
-        let pressure = Pressure::default();
+        let shedding = LoadShedding::default();
         let delays = [0, 1_000, 3_000, 5_000, u32::MAX].map(|waiting| {
-            pressure.0.store(waiting, Ordering::Relaxed);
-            pressure.delay().as_millis()
+            shedding.0.store(waiting, Ordering::Relaxed);
+            shedding.delay().as_millis()
         });
         assert_eq!(delays, [0, 0, 10, 20, 20]);
     }

@@ -1,11 +1,11 @@
-//! The kinds of work there are.
+//! The kinds of work that are done after a request was answered.
 
 use std::fmt;
 use std::str::FromStr;
 
 /// A kind of job. The comment says what its key is made of: two jobs with the same key are never done at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum JobKind {
     /// Act on a webhook (its delivery id).
     Webhook,
     /// Judge a run (its number).
@@ -20,7 +20,7 @@ pub enum Kind {
     Issue,
 }
 
-impl Kind {
+impl JobKind {
     /// All kinds.
     pub const ALL: [Self; 6] = [
         Self::Webhook,
@@ -45,7 +45,7 @@ impl Kind {
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for JobKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
@@ -54,13 +54,13 @@ impl fmt::Display for Kind {
 /// A kind of job that this program does not know: a newer one enqueued it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there is no work of the kind {0:?} in this version")]
-pub struct UnknownKind(String);
+pub struct UnknownJobKind(String);
 
-impl FromStr for Kind {
-    type Err = UnknownKind;
+impl FromStr for JobKind {
+    type Err = UnknownJobKind;
 
-    fn from_str(text: &str) -> Result<Self, UnknownKind> {
+    fn from_str(text: &str) -> Result<Self, UnknownJobKind> {
         let found = Self::ALL.into_iter().find(|kind| kind.as_str() == text);
-        found.ok_or_else(|| UnknownKind(text.to_owned()))
+        found.ok_or_else(|| UnknownJobKind(text.to_owned()))
     }
 }

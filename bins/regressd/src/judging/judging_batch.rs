@@ -8,17 +8,17 @@ use std::collections::{BTreeSet, HashMap};
 use sqlx::AnyConnection;
 
 use crate::database::judgements::{self, Marks};
-use crate::database::runs::{self, RunId};
-use crate::database::streams::StreamId;
+use crate::database::runs;
+use crate::domain::{RunId, SeriesId, StreamId};
 
-/// What the runs of a sitting have in common.
+/// What the runs of a batch have in common.
 #[derive(Clone, Debug, Default)]
-pub struct Sitting {
+pub struct JudgingBatch {
     read: HashMap<String, History>,
     /// Runs that are part of a history now: number and branch.
     accepted: Vec<(RunId, String)>,
-    rejected: BTreeSet<(i64, i64)>,
-    cleared: BTreeSet<(i64, i64)>,
+    rejected: BTreeSet<(SeriesId, RunId)>,
+    cleared: BTreeSet<(SeriesId, RunId)>,
 }
 
 /// The newest runs of a branch, and what makes their values count or not.
@@ -33,7 +33,7 @@ struct History {
     marks: Marks,
 }
 
-impl Sitting {
+impl JudgingBatch {
     /// Reads the history of a branch that runs before `before` are judged by, `limit` runs of it.
     ///
     /// # Errors
@@ -90,7 +90,7 @@ impl Sitting {
         if oldest < from {
             return None;
         }
-        let within = |(_, run): &&(i64, i64)| (oldest.0..before.0).contains(run);
+        let within = |(_, run): &&(SeriesId, RunId)| (oldest..before).contains(run);
         Some(Marks {
             epochs: history.marks.epochs.clone(),
             rejected: history.marks.rejected.iter().filter(within).copied().collect(),
@@ -98,20 +98,20 @@ impl Sitting {
     }
 
     /// Adds what is not saved yet to what must not count.
-    pub(super) fn correct(&self, rejected: &mut BTreeSet<(i64, i64)>) {
+    pub(super) fn correct(&self, rejected: &mut BTreeSet<(SeriesId, RunId)>) {
         rejected.extend(&self.rejected);
         rejected.retain(|value| !self.cleared.contains(value));
     }
 
     /// Notes a run that is part of the history of `branch` now, and its values that must not count.
-    pub(super) fn accept(&mut self, run: RunId, branch: &str, rejected: impl Iterator<Item = i64>) {
+    pub(super) fn accept(&mut self, run: RunId, branch: &str, rejected: impl Iterator<Item = SeriesId>) {
         self.accepted.push((run, branch.to_owned()));
-        self.rejected.extend(rejected.map(|series| (series, run.0)));
+        self.rejected.extend(rejected.map(|series| (series, run)));
     }
 
     /// Notes that a value counts after all.
-    pub(super) fn clear(&mut self, series: i64, run: RunId) {
-        self.rejected.remove(&(series, run.0));
-        self.cleared.insert((series, run.0));
+    pub(super) fn clear(&mut self, series: SeriesId, run: RunId) {
+        self.rejected.remove(&(series, run));
+        self.cleared.insert((series, run));
     }
 }

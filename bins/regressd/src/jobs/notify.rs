@@ -1,28 +1,25 @@
-//! Tells people: comments, check runs, issues, and workflows that are asked to measure again.
+//! Notifies people: comments, check runs, issues, and workflows that are asked to measure again.
 
 use crate::database::jobs::{self, Job};
-use crate::database::repositories::{self, RepositoryId};
+use crate::database::repositories;
 use crate::database::runs;
-use crate::database::streams::{self, SeriesId};
+use crate::database::streams;
 use crate::database::{judgements, pull_requests};
-use crate::directory::Known;
-use crate::domain::{CommentRule, CommitSha, PullNumber};
+use crate::directory::ConfiguredRepository;
+use crate::domain::{CommentRule, CommitSha, PullNumber, RepositoryId};
 use crate::github::{
     Again, Badge, CheckRun, CheckState, Conclusion, Extras, GitHubError, Repository, TrackingIssue,
     annotations, comment_room, comment_text, conclusion, marker, pull_requests_of, put_check_run,
     put_comment, put_tracking_issue, rerun_workflow,
 };
-use crate::judging::{
-    AboutCommit, AboutPull, AboutRun, AboutSeries, Candidate, Part, RunVerdicts, case_of, report,
-};
+use crate::job_requests::{self, AboutCommit, AboutPullRequest, AboutRun, AboutSeries};
+use crate::judging::{Candidate, Part, RunVerdicts, load_judging_input, report};
 use crate::state::AppState;
 
-use super::{Failure, Kind, job};
+use super::Failure;
 
 /// The name of the check run on GitHub.
 const CHECK_NAME: &str = "benchmarks";
-/// Runs of a pull request that are looked at for what was said before.
-const RUNS_OF_PULL: u32 = 200;
 
 impl From<GitHubError> for Failure {
     fn from(error: GitHubError) -> Self {
@@ -40,38 +37,36 @@ impl From<GitHubError> for Failure {
 }
 
 /// The repository of a job here and on GitHub; `None` when nothing is sent there.
-async fn place(state: &AppState, id: i64) -> Result<Option<(Known, Repository)>, Failure> {
+async fn find_destination(
+    state: &AppState,
+    id: RepositoryId,
+) -> Result<Option<(ConfiguredRepository, Repository)>, Failure> {
     let Some(github) = &state.github else {
         return Ok(None);
     };
     let mut connection = state.database.read().await?;
-    let Some(stored) = repositories::by_id(&mut connection, RepositoryId(id)).await? else {
+    let Some(stored) = repositories::by_id(&mut connection, id).await? else {
         return Ok(None);
     };
     drop(connection);
     let remote = github.repository(&stored.name, stored.installation).await?;
-    Ok(Some((Known::of(stored), remote)))
+    Ok(Some((ConfiguredRepository::from_row(stored), remote)))
 }
 
 /// Writes the comment of a pull request.
-pub(super) async fn comment(state: &AppState, job: &Job) -> Result<(), Failure> {
-    let about: AboutPull = serde_json::from_str(&job.payload)?;
-    let Some((known, remote)) = place(state, about.repository).await? else {
+pub(super) async fn write_comment(state: &AppState, job: &Job) -> Result<(), Failure> {
+    let about: AboutPullRequest = serde_json::from_str(&job.payload)?;
+    let Some((known, remote)) = find_destination(state, about.repository).await? else {
         return Ok(());
     };
     let mut connection = state.database.read().await?;
     let id = known.repository.id;
-    let of_pull = runs::of_pull_request(&mut connection, id, about.number, RUNS_OF_PULL).await?;
     let pull = pull_requests::find(&mut connection, id, about.number).await?;
+    let newest = runs::of_pull_request(&mut connection, id, about.number, 1).await?;
+    let has_change = judgements::pull_request_has_change(&mut connection, id, about.number).await?;
     // The newest commit that there are results of: the head's may still be on their way.
     let head = pull.map(|pull| pull.head_sha);
-    let newest = of_pull.first().map(|run| run.run.commit.clone());
-    let mut said_before = false;
-    for run in &of_pull {
-        let judgement = judgements::of_run(&mut connection, run.id).await?;
-        said_before |=
-            judgement.is_some_and(|one| !matches!(one.outcome.as_str(), "unchanged" | "not-judged"));
-    }
+    let newest = newest.into_iter().map(|run| run.run.commit);
     drop(connection);
     let mut parts = Vec::new();
     for commit in head.into_iter().chain(newest) {
@@ -85,7 +80,7 @@ pub(super) async fn comment(state: &AppState, job: &Job) -> Result<(), Failure> 
     };
     match known.config.notifications.comment {
         CommentRule::Never => return Ok(()),
-        CommentRule::OnChange if !said_before => return Ok(()),
+        CommentRule::OnChange if !has_change => return Ok(()),
         CommentRule::OnChange | CommentRule::Always => {}
     }
     let report = report(&parts, "Benchmarks", threshold(state, &known));
@@ -101,17 +96,17 @@ pub(super) async fn comment(state: &AppState, job: &Job) -> Result<(), Failure> 
 }
 
 /// Writes the check run of a commit: judged, or awaited while there are no results.
-pub(super) async fn check(state: &AppState, job: &Job) -> Result<(), Failure> {
+pub(super) async fn write_check_run(state: &AppState, job: &Job) -> Result<(), Failure> {
     let about: AboutCommit = serde_json::from_str(&job.payload)?;
-    let Some((known, remote)) = place(state, about.repository).await? else {
+    let Some((known, remote)) = find_destination(state, about.repository).await? else {
         return Ok(());
     };
     let parts = parts_of(state, known.repository.id, &about.commit).await?;
     let head = CommitSha::new(&about.commit).map_err(|error| Failure::Never(error.to_string()))?;
     if known.config.notifications.check_run {
         let check = match parts.first() {
-            Some(first) => judged(state, &known, &head, &parts, first.run.id.0),
-            None => awaited(&head),
+            Some(first) => judged_check_run(state, &known, &head, &parts, first.run.id.0),
+            None => awaited_check_run(&head),
         };
         let number = put_check_run(&remote, &state.database, &check).await?;
         tracing::info!(number, commit = %about.commit, "the check run is written");
@@ -119,12 +114,12 @@ pub(super) async fn check(state: &AppState, job: &Job) -> Result<(), Failure> {
     // The upload of a fork may have come without the number of its pull request, and before any webhook.
     let orphan = |part: &Part| part.run.run.pull_request.is_none() && !part.run.run.is_of_history();
     if known.config.notifications.comment != CommentRule::Never && parts.iter().any(orphan) {
-        adopt(state, known.repository.id, &remote, &head, &job.correlation).await?;
+        attach_pull_requests(state, known.repository.id, &remote, &head, &job.correlation).await?;
     }
     Ok(())
 }
 
-fn awaited(head: &CommitSha) -> CheckRun {
+fn awaited_check_run(head: &CommitSha) -> CheckRun {
     CheckRun {
         head: head.to_string(),
         name: CHECK_NAME.to_owned(),
@@ -136,7 +131,13 @@ fn awaited(head: &CommitSha) -> CheckRun {
     }
 }
 
-fn judged(state: &AppState, known: &Known, head: &CommitSha, parts: &[Part], run: i64) -> CheckRun {
+fn judged_check_run(
+    state: &AppState,
+    known: &ConfiguredRepository,
+    head: &CommitSha,
+    parts: &[Part],
+    run: i64,
+) -> CheckRun {
     let report = report(parts, "Benchmarks", threshold(state, known));
     let extras = extras(state, known, run);
     let concluded = match conclusion(report.outcome) {
@@ -155,7 +156,7 @@ fn judged(state: &AppState, known: &Known, head: &CommitSha, parts: &[Part], run
 }
 
 /// Finds the pull requests of a commit that was measured without one, and lets each have its comment.
-async fn adopt(
+async fn attach_pull_requests(
     state: &AppState,
     id: RepositoryId,
     remote: &Repository,
@@ -173,20 +174,13 @@ async fn adopt(
             .map(|PullNumber(number)| number)
             .collect(),
     };
-    let RepositoryId(repository) = id;
     for number in numbers {
-        let about = AboutPull { repository, number };
-        let (about, head) = (about, head.as_str().to_owned());
-        let comment = job(
-            Kind::Comment,
-            &format!("{repository}:{number}"),
-            &about,
-            correlation,
-        );
+        let comment = job_requests::write_comment(id, number, correlation);
+        let head = head.as_str().to_owned();
         let write = state.database.write(move |connection| {
             let (comment, head) = (comment.clone(), head.clone());
             Box::pin(async move {
-                runs::adopt(connection, id, &head, number).await?;
+                runs::attach_pull_request(connection, id, &head, number).await?;
                 jobs::enqueue(connection, &comment).await
             })
         });
@@ -197,10 +191,10 @@ async fn adopt(
 }
 
 /// Asks the workflow that measured a suspected run to measure again, once a commit.
-pub(super) async fn confirm(state: &AppState, job: &Job) -> Result<(), Failure> {
+pub(super) async fn request_confirmation(state: &AppState, job: &Job) -> Result<(), Failure> {
     let about: AboutRun = serde_json::from_str(&job.payload)?;
     let mut connection = state.database.read().await?;
-    let Some(run) = runs::by_id(&mut connection, runs::RunId(about.run)).await? else {
+    let Some(run) = runs::by_id(&mut connection, about.run).await? else {
         return Ok(());
     };
     let asked = judgements::was_asked(&mut connection, run.run.stream, &run.run.commit).await?;
@@ -208,7 +202,7 @@ pub(super) async fn confirm(state: &AppState, job: &Job) -> Result<(), Failure> 
     let Some(workflow) = run.run.workflow_run.filter(|_| !asked) else {
         return Ok(());
     };
-    let Some((_, remote)) = place(state, run.run.repository.0).await? else {
+    let Some((_, remote)) = find_destination(state, run.run.repository).await? else {
         return Ok(());
     };
     rerun_workflow(&remote, workflow).await?;
@@ -222,21 +216,21 @@ pub(super) async fn confirm(state: &AppState, job: &Job) -> Result<(), Failure> 
 }
 
 /// Opens, updates or closes the issue of a regression that stays.
-pub(super) async fn issue(state: &AppState, job: &Job) -> Result<(), Failure> {
+pub(super) async fn update_issue(state: &AppState, job: &Job) -> Result<(), Failure> {
     let about: AboutSeries = serde_json::from_str(&job.payload)?;
     let mut connection = state.database.read().await?;
-    let Some(series) = streams::series(&mut connection, SeriesId(about.series)).await? else {
+    let Some(series) = streams::series(&mut connection, about.series).await? else {
         return Ok(());
     };
     let Some(stream) = streams::by_id(&mut connection, series.stream).await? else {
         return Ok(());
     };
     let first = match about.first_run {
-        Some(first) => runs::by_id(&mut connection, runs::RunId(first)).await?,
+        Some(first) => runs::by_id(&mut connection, first).await?,
         None => None,
     };
     drop(connection);
-    let Some((_, remote)) = place(state, stream.repository.0).await? else {
+    let Some((_, remote)) = find_destination(state, stream.repository).await? else {
         return Ok(());
     };
     // Names are the text of strangers; code spans show them as they are.
@@ -251,12 +245,12 @@ pub(super) async fn issue(state: &AppState, job: &Job) -> Result<(), Failure> {
             plain(&stream.component),
             plain(&stream.environment),
             run.run.commit,
-            about.series
+            about.series.0
         ),
         None => format!("`{name}` is back within its limits on `{branch}`.\n"),
     };
     let wanted = TrackingIssue {
-        marker: marker("issue", &[&about.series.to_string(), &about.branch]),
+        marker: marker("issue", &[&about.series.0.to_string(), &about.branch]),
         title: format!("Benchmark {name} got slower on {branch}")
             .chars()
             .take(250)
@@ -265,16 +259,16 @@ pub(super) async fn issue(state: &AppState, job: &Job) -> Result<(), Failure> {
         open: about.first_run.is_some(),
     };
     let change = put_tracking_issue(&remote, &state.database, &wanted).await?;
-    tracing::info!(?change, series = about.series, "the issue is up to date");
+    tracing::info!(?change, series = about.series.0, "the issue is up to date");
     Ok(())
 }
 
-fn threshold(state: &AppState, known: &Known) -> f64 {
+fn threshold(state: &AppState, known: &ConfiguredRepository) -> f64 {
     let default = state.settings.load().judging.threshold_percent;
     known.config.threshold_percent.unwrap_or(default)
 }
 
-fn extras(state: &AppState, known: &Known, run: i64) -> Extras {
+fn extras(state: &AppState, known: &ConfiguredRepository, run: i64) -> Extras {
     let settings = state.settings.load();
     let Some(url) = settings.server.public_url.as_deref() else {
         return Extras::default();
@@ -298,21 +292,18 @@ async fn parts_of(state: &AppState, repository: RepositoryId, commit: &str) -> R
     let mut connection = state.database.read().await?;
     let mut newest = Vec::new();
     for stream in streams::of_repository(&mut connection, repository).await? {
-        let of_commit = runs::of_commit(&mut connection, stream.id, commit).await?;
-        for run in of_commit.into_iter().rev() {
-            if let Some(judgement) = judgements::of_run(&mut connection, run.id).await? {
-                let verdicts = RunVerdicts::read(&judgement.verdicts)?;
-                let candidate = Candidate::load(&mut connection, run.id).await?;
-                newest.extend(candidate.map(|candidate| (stream, candidate, verdicts)));
-                break;
-            }
+        let judgement = judgements::newest_of_commit(&mut connection, stream.id, commit).await?;
+        if let Some(judgement) = judgement {
+            let verdicts = RunVerdicts::read(&judgement.verdicts)?;
+            let candidate = Candidate::load(&mut connection, judgement.run).await?;
+            newest.extend(candidate.map(|candidate| (stream, candidate, verdicts)));
         }
     }
     drop(connection);
     let mut parts = Vec::new();
     for (stream, candidate, verdicts) in newest {
         parts.push(Part {
-            case: case_of(state, &candidate).await?,
+            input: load_judging_input(state, &candidate).await?,
             run: candidate.run,
             component: stream.component,
             environment: stream.environment,

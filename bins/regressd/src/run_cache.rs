@@ -4,48 +4,48 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::Medians;
+use crate::domain::{Medians, RunId};
 
 /// Values of one generation at most: with both generations that is 8 MiB.
-const MOST_VALUES: usize = 250_000;
+const MAX_VALUES: usize = 250_000;
 /// A run costs some room whatever it holds.
 const RUN: usize = 8;
 
 /// What a history needs of a run.
 #[derive(Clone, Debug, Default)]
-pub(super) struct PastRun {
+pub(crate) struct PastRun {
     /// The commit.
-    pub(super) commit: Arc<str>,
+    pub(crate) commit: Arc<str>,
     /// Its values.
-    pub(super) medians: Arc<Medians>,
+    pub(crate) medians: Arc<Medians>,
 }
 
 /// Runs that were read a while ago, in a room that does not grow: when the young generation is full it becomes the old
 /// one, and what nobody asked for meanwhile is forgotten.
 #[derive(Debug, Default)]
-pub struct Remembered(Mutex<Generations>);
+pub struct RunCache(Mutex<Generations>);
 
 #[derive(Debug, Default)]
 struct Generations {
-    young: HashMap<i64, PastRun>,
-    old: HashMap<i64, PastRun>,
+    young: HashMap<RunId, PastRun>,
+    old: HashMap<RunId, PastRun>,
     values: usize,
 }
 
-impl Remembered {
+impl RunCache {
     /// All of these runs, in their order; `None` when one of them is not known.
-    pub(super) fn all(&self, runs: &[i64]) -> Option<Vec<PastRun>> {
+    pub(crate) fn all(&self, runs: &[RunId]) -> Option<Vec<PastRun>> {
         let mut generations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         runs.iter().map(|run| generations.find(*run)).collect()
     }
 
     /// One run.
-    pub(super) fn one(&self, run: i64) -> Option<PastRun> {
+    pub(crate) fn one(&self, run: RunId) -> Option<PastRun> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).find(run)
     }
 
     /// Keeps a run.
-    pub(super) fn keep(&self, run: i64, past: PastRun) {
+    pub(crate) fn keep(&self, run: RunId, past: PastRun) {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -54,7 +54,7 @@ impl Remembered {
 }
 
 impl Generations {
-    fn find(&mut self, run: i64) -> Option<PastRun> {
+    fn find(&mut self, run: RunId) -> Option<PastRun> {
         if let Some(past) = self.young.get(&run) {
             return Some(past.clone());
         }
@@ -63,13 +63,13 @@ impl Generations {
         Some(past)
     }
 
-    fn keep(&mut self, run: i64, past: PastRun) {
+    fn keep(&mut self, run: RunId, past: PastRun) {
         let room = past.medians.count() + RUN;
         // One run that is larger than all of it would push out everything else.
-        if room > MOST_VALUES / 4 {
+        if room > MAX_VALUES / 4 {
             return;
         }
-        if self.values + room > MOST_VALUES {
+        if self.values + room > MAX_VALUES {
             self.old = std::mem::take(&mut self.young);
             self.values = 0;
         }
@@ -84,12 +84,12 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::judging::Results;
+    use crate::domain::{Results, SeriesId};
 
     fn past(values: i64) -> PastRun {
         let results = Results(
             (0..values)
-                .map(|series| (series, vec![1.0]))
+                .map(|series| (SeriesId(series), vec![1.0]))
                 .collect::<BTreeMap<_, _>>(),
         );
         PastRun {
@@ -100,19 +100,22 @@ mod tests {
 
     #[test]
     fn it_keeps_what_is_asked_for_and_never_outgrows_its_room() {
-        let remembered = Remembered::default();
-        for run in 0..2000 {
-            remembered.keep(run, past(1000));
-            assert!(remembered.one(7).is_some() || run < 7, "asked for all the time");
+        let cache = RunCache::default();
+        for run in (0..2000).map(RunId) {
+            cache.keep(run, past(1000));
+            assert!(
+                cache.one(RunId(7)).is_some() || run < RunId(7),
+                "asked for all the time"
+            );
         }
-        let generations = remembered.0.lock().unwrap();
+        let generations = cache.0.lock().unwrap();
         let all = generations.young.len() + generations.old.len();
         assert!((200..=500).contains(&all), "{all}");
         drop(generations);
-        assert!(remembered.one(8).is_none() && remembered.one(1999).is_some());
-        assert!(remembered.all(&[1999, 8]).is_none());
-        assert_eq!(remembered.all(&[1998, 1999]).unwrap().len(), 2);
-        remembered.keep(5000, past(200_000));
-        assert!(remembered.one(5000).is_none(), "too large to be kept");
+        assert!(cache.one(RunId(8)).is_none() && cache.one(RunId(1999)).is_some());
+        assert!(cache.all(&[1999, 8].map(RunId)).is_none());
+        assert_eq!(cache.all(&[1998, 1999].map(RunId)).unwrap().len(), 2);
+        cache.keep(RunId(5000), past(200_000));
+        assert!(cache.one(RunId(5000)).is_none(), "too large to be kept");
     }
 }

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use regress_core::stats::median;
 
+use super::SeriesId;
+
 /// The values of each series, one a process run.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Results(pub BTreeMap<i64, Vec<f64>>);
+pub struct Results(pub BTreeMap<SeriesId, Vec<f64>>);
 
 impl Results {
     /// Reads the stored form.
@@ -14,27 +16,28 @@ impl Results {
     /// # Errors
     /// When it is none.
     pub fn read(text: &str) -> serde_json::Result<Self> {
-        let pairs: Vec<(i64, Vec<f64>)> = serde_json::from_str(text)?;
+        let pairs: Vec<(SeriesId, Vec<f64>)> = serde_json::from_str(text)?;
         Ok(Self(pairs.into_iter().collect()))
     }
 
     /// The stored form.
     #[must_use]
     pub fn write(&self) -> String {
-        let pairs: Vec<(i64, &Vec<f64>)> = self.0.iter().map(|(series, values)| (*series, values)).collect();
+        let pairs: Vec<(SeriesId, &Vec<f64>)> =
+            self.0.iter().map(|(series, values)| (*series, values)).collect();
         serde_json::to_string(&pairs).expect("numbers can be written as JSON")
     }
 
     /// The number that stands for the run in a history.
     #[must_use]
-    pub fn median(&self, series: i64) -> Option<f64> {
+    pub fn median(&self, series: SeriesId) -> Option<f64> {
         median(self.0.get(&series)?)
     }
 }
 
 /// What a history needs of a run: one number a series, by the series' numbers.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Medians(Box<[(i64, f64)]>);
+pub struct Medians(Box<[(SeriesId, f64)]>);
 
 impl Medians {
     /// The medians of a run.
@@ -50,13 +53,13 @@ impl Medians {
 
     /// The median of a series.
     #[must_use]
-    pub fn get(&self, series: i64) -> Option<f64> {
+    pub fn get(&self, series: SeriesId) -> Option<f64> {
         let place = self.0.binary_search_by_key(&series, |(series, _)| *series).ok()?;
         self.0.get(place).map(|(_, value)| *value)
     }
 
     /// How many there are.
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.0.len()
     }
 }
@@ -67,13 +70,20 @@ mod tests {
 
     #[test]
     fn the_stored_form_is_exact() {
-        let results = Results(BTreeMap::from([(7, vec![0.1 + 0.2, 1e300]), (9, vec![5.0])]));
+        let results = Results(BTreeMap::from([
+            (SeriesId(7), vec![0.1 + 0.2, 1e300]),
+            (SeriesId(9), vec![5.0]),
+        ]));
         assert_eq!(Results::read(&results.write()).unwrap(), results);
         let odd = Results::read("[[1,[2,3,10]],[4,[]]]").unwrap();
-        assert_eq!(odd.median(1), Some(3.0));
+        assert_eq!(odd.median(SeriesId(1)), Some(3.0));
         let medians = Medians::of(&odd);
         assert_eq!(
-            (medians.get(1), medians.get(4), medians.get(2)),
+            (
+                medians.get(SeriesId(1)),
+                medians.get(SeriesId(4)),
+                medians.get(SeriesId(2))
+            ),
             (Some(3.0), None, None)
         );
         assert!(Results::read("{}").is_err());

@@ -1,10 +1,12 @@
-//! Settings from their sources. Each later source wins: the file, `REGRESSD_SECTION_KEY` variables, flags.
+//! Where settings come from. Each later source wins: the file, `REGRESSD_SECTION_KEY` variables, flags. How layers are
+//! laid over each other is `cli-kit`'s.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-use toml::{Table, Value};
+use cli_kit::Failure;
+use cli_kit::settings::{Layers, Resolved};
+use database_kit::LocationError;
 
 use super::{Secret, Settings};
 use crate::database::Location;
@@ -33,27 +35,17 @@ pub enum SettingsError {
         /// The system's answer.
         source: std::io::Error,
     },
-    /// The file is not TOML.
-    #[error("{path} is not TOML: {source}")]
-    Syntax {
-        /// Its path.
-        path: PathBuf,
-        /// Where and what.
-        source: Box<toml::de::Error>,
-    },
-    /// A setting is unknown or has a value it cannot have.
-    #[error("{source_name}: {message}")]
-    Value {
-        /// The file, the variable or the flag.
-        source_name: String,
-        /// What is wrong.
-        message: String,
-    },
+    /// A setting is unknown or has a value it cannot have; the text names the file and line, the variable or the flag.
+    #[error("{0}")]
+    Value(Failure),
+    /// The place of the database cannot be understood.
+    #[error("database.url: {0}")]
+    Location(#[from] LocationError),
 }
 
 /// Where settings come from. Kept, so that they can be read again while the service runs.
 #[derive(Clone, Debug, Default)]
-pub struct Layers {
+pub struct SettingsSources {
     /// The file that was asked for.
     pub file: Option<PathBuf>,
     /// The environment.
@@ -62,7 +54,13 @@ pub struct Layers {
     pub flags: Vec<(String, String)>,
 }
 
-impl Layers {
+impl From<Failure> for SettingsError {
+    fn from(failure: Failure) -> Self {
+        Self::Value(failure)
+    }
+}
+
+impl SettingsSources {
     /// The file that is read: the one asked for, or `regressd.toml` if there is one.
     #[must_use]
     pub fn path(&self) -> Option<PathBuf> {
@@ -81,38 +79,31 @@ impl Layers {
     /// # Errors
     /// When one cannot be read, or holds a setting that there is not.
     pub fn read(&self) -> Result<Settings, SettingsError> {
-        let mut table = Table::new();
+        Ok(self.resolve()?.value)
+    }
+
+    /// Reads all sources, and says of each setting where it comes from.
+    ///
+    /// # Errors
+    /// When one cannot be read, or holds a setting that there is not.
+    pub fn resolve(&self) -> Result<Resolved<Settings>, SettingsError> {
+        let mut layers = Layers::new()?;
         if let Some(path) = self.path() {
             let text = std::fs::read_to_string(&path).map_err(|source| SettingsError::File {
                 path: path.clone(),
                 source,
             })?;
-            table = text.parse().map_err(|source| SettingsError::Syntax {
-                path: path.clone(),
-                source: Box::new(source),
-            })?;
-            check(&table, &path.display().to_string())?;
+            layers.text(&path.display().to_string(), &text)?;
         }
-        for (variable, value) in &self.environment {
-            let Some(name) = variable.strip_prefix(PREFIX).filter(|_| !is_reserved(variable)) else {
-                continue;
-            };
-            let Some((section, key)) = name.split_once('_') else {
-                continue;
-            };
-            set(
-                &mut table,
-                &section.to_lowercase(),
-                &key.to_lowercase(),
-                value,
-                variable,
-            )?;
+        for variable in self.environment.keys() {
+            if let Some(key) = setting_of_variable(variable) {
+                layers.variable(variable, &key, |name| self.environment.get(name).cloned())?;
+            }
         }
-        for (path, value) in &self.flags {
-            let (section, key) = path.split_once('.').unwrap_or((path, ""));
-            set(&mut table, section, key, value, &format!("--set {path}"))?;
+        for (key, value) in &self.flags {
+            layers.typed_flag(&format!("--set {key}"), key, value)?;
         }
-        check(&table, "settings")
+        Ok(layers.resolve()?)
     }
 
     /// The secret of a variable, or of the file that the settings name.
@@ -141,62 +132,25 @@ impl Layers {
         let text = from_file
             .as_ref()
             .map_or(settings.database.url.as_str(), Secret::expose);
-        text.parse().map_err(|error| SettingsError::Value {
-            source_name: "database.url".to_owned(),
-            message: format!("{error}"),
-        })
+        Ok(text.parse()?)
     }
 }
 
-fn is_reserved(variable: &str) -> bool {
-    NOT_SETTINGS.contains(&variable)
-}
-
-fn check(table: &Table, source_name: &str) -> Result<Settings, SettingsError> {
-    Settings::deserialize(table.clone()).map_err(|error| SettingsError::Value {
-        source_name: source_name.to_owned(),
-        message: error.message().to_owned(),
-    })
-}
-
-/// Sets one value and looks at once whether it can be, so that an error names its source. A text that is a number, a
-/// list or a truth value in TOML is tried as that, then as a text.
-fn set(
-    table: &mut Table,
-    section: &str,
-    key: &str,
-    text: &str,
-    source_name: &str,
-) -> Result<(), SettingsError> {
-    let literal = format!("value = {text}").parse::<Table>().ok();
-    let literal = literal.and_then(|mut table| table.remove("value"));
-    let mut outcome = Ok(());
-    for value in literal.into_iter().chain([Value::String(text.to_owned())]) {
-        let mut changed = table.clone();
-        let place = changed
-            .entry(section.to_owned())
-            .or_insert_with(|| Value::Table(Table::new()));
-        if let Value::Table(place) = place {
-            place.insert(key.to_owned(), value);
-        }
-        match check(&changed, source_name) {
-            Ok(_) => {
-                *table = changed;
-                return Ok(());
-            }
-            Err(error) => outcome = Err(error),
-        }
-    }
-    outcome
+/// `REGRESSD_SECTION_KEY` is `section.key`; `None` for what is no setting.
+fn setting_of_variable(variable: &str) -> Option<String> {
+    let name = variable.strip_prefix(PREFIX)?;
+    let (section, key) = name.split_once('_')?;
+    let is_setting = !NOT_SETTINGS.contains(&variable);
+    is_setting.then(|| format!("{}.{}", section.to_lowercase(), key.to_lowercase()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn layers(environment: &[(&str, &str)], flags: &[(&str, &str)]) -> Layers {
+    fn sources(environment: &[(&str, &str)], flags: &[(&str, &str)]) -> SettingsSources {
         let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
-        Layers {
+        SettingsSources {
             file: None,
             environment: environment.iter().map(own).collect(),
             flags: flags.iter().map(own).collect(),
@@ -212,12 +166,12 @@ mod tests {
             "[jobs]\nworkers = 2\nattempts = 3\n[server]\npublic_read = true\n",
         )
         .unwrap();
-        let mut layers = layers(
+        let mut sources = sources(
             &[("REGRESSD_JOBS_WORKERS", "5"), ("REGRESSD_DATABASE_URL", "a.db")],
             &[("jobs.workers", "7")],
         );
-        layers.file = Some(path);
-        let settings = layers.read().unwrap();
+        sources.file = Some(path);
+        let settings = sources.read().unwrap();
         assert_eq!((settings.jobs.workers, settings.jobs.attempts), (7, 3));
         assert!(settings.server.public_read);
         assert_eq!(settings.database.url, "a.db");
@@ -225,20 +179,20 @@ mod tests {
 
     #[test]
     fn an_error_names_its_source() {
-        let error = layers(&[("REGRESSD_JOBS_WORKERS", "many")], &[])
+        let error = sources(&[("REGRESSD_JOBS_WORKERS", "many")], &[])
             .read()
             .unwrap_err();
         assert!(
-            error.to_string().starts_with("REGRESSD_JOBS_WORKERS: "),
+            error.to_string().starts_with("REGRESSD_JOBS_WORKERS=many: "),
             "{error}"
         );
-        let error = layers(&[], &[("server.colour", "red")]).read().unwrap_err();
+        let error = sources(&[], &[("server.colour", "red")]).read().unwrap_err();
         assert!(error.to_string().contains("unknown field `colour`"), "{error}");
     }
 
     #[test]
     fn secrets_are_not_shown() {
-        let layers = layers(&[("REGRESSD_GITHUB_WEBHOOK_SECRET", "hush")], &[]);
+        let layers = sources(&[("REGRESSD_GITHUB_WEBHOOK_SECRET", "hush")], &[]);
         let secret = layers
             .secret("REGRESSD_GITHUB_WEBHOOK_SECRET", None)
             .unwrap()

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
-use super::problem::Problem;
+use crate::problem::Problem;
 use crate::settings::Server;
 
 /// Keys that are remembered before those that did not ask lately are forgotten.
@@ -15,12 +15,12 @@ const MANY: usize = 10_000;
 
 /// The limits that the settings ask for.
 #[derive(Debug, Default)]
-pub struct Limits {
+pub struct RequestLimits {
     principals: Option<DefaultKeyedRateLimiter<String>>,
     addresses: Option<DefaultKeyedRateLimiter<IpAddr>>,
 }
 
-impl Limits {
+impl RequestLimits {
     /// The limits of the settings; everybody starts anew.
     #[must_use]
     pub fn new(settings: &Server) -> Self {
@@ -32,12 +32,12 @@ impl Limits {
     }
 
     /// Counts a request of somebody known.
-    pub(super) fn principal(&self, name: &str) -> Result<(), Problem> {
+    pub(crate) fn principal(&self, name: &str) -> Result<(), Problem> {
         check(self.principals.as_ref(), &name.to_owned(), "token")
     }
 
     /// Counts a request of an address without a valid token.
-    pub(super) fn address(&self, address: IpAddr) -> Result<(), Problem> {
+    pub(crate) fn address(&self, address: IpAddr) -> Result<(), Problem> {
         check(self.addresses.as_ref(), &address, "address")
     }
 }
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn one_token_does_not_use_up_the_others() {
-        let limits = Limits::new(&Server {
+        let limits = RequestLimits::new(&Server {
             requests_per_token_minute: 2,
             ..Server::default()
         });
@@ -75,6 +75,6 @@ mod tests {
         let problem = limits.principal("a").unwrap_err();
         assert!(problem.status == 429 && problem.retry_after.is_some());
         assert!(limits.principal("b").is_ok());
-        assert!(Limits::default().principal("a").is_ok(), "no limit");
+        assert!(RequestLimits::default().principal("a").is_ok(), "no limit");
     }
 }

@@ -6,9 +6,9 @@ use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, Method, StatusCode, header};
 
-use super::problem::Problem;
 use crate::auth::{Grant, Oidc, OidcError, Principal, Role};
 use crate::domain::RepoName;
+use crate::problem::Problem;
 use crate::state::AppState;
 
 /// The cookie that a browser keeps a token in; it opens pages, and changes nothing.
@@ -151,7 +151,7 @@ pub fn address(extensions: &Extensions, headers: &HeaderMap, trust_proxy: bool) 
 }
 
 /// The address of a peer, or behind a proxy the last one that it added: earlier ones are anybody's word.
-pub(super) fn address_of(peer: SocketAddr, headers: &HeaderMap, trust_proxy: bool) -> IpAddr {
+pub(crate) fn address_of(peer: SocketAddr, headers: &HeaderMap, trust_proxy: bool) -> IpAddr {
     let forwarded = headers.get_all("x-forwarded-for").iter().next_back();
     let forwarded = forwarded.and_then(|value| value.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
     forwarded.filter(|_| trust_proxy).unwrap_or(peer.ip())

@@ -1,4 +1,4 @@
-//! The door every entry passes: names are cleaned, units converted, directions settled, values checked, limits
+//! Collects what adapters read. Every entry passes here: names are cleaned, units converted, directions settled, values checked, limits
 //! kept. Adapters only read; what is admissible is decided here, once.
 
 use std::collections::BTreeSet;
@@ -70,7 +70,7 @@ impl<'a> Entry<'a> {
 
 /// Collects process runs over all sources of one call.
 #[derive(Debug)]
-pub(super) struct Door<'o> {
+pub(super) struct MeasurementCollector<'o> {
     options: &'o Options,
     source: String,
     processes: Vec<Admission>,
@@ -81,7 +81,7 @@ pub(super) struct Door<'o> {
     refused: usize,
 }
 
-impl<'o> Door<'o> {
+impl<'o> MeasurementCollector<'o> {
     pub(super) fn new(options: &'o Options) -> Self {
         Self {
             options,
@@ -143,7 +143,7 @@ impl<'o> Door<'o> {
     }
 
     /// Takes an entry in, or reports why not.
-    pub(super) fn admit(&mut self, entry: Entry<'_>) {
+    pub(super) fn push(&mut self, entry: Entry<'_>) {
         if self.admitted >= self.limits().measurements {
             self.refused += 1;
             return;
@@ -166,7 +166,7 @@ impl<'o> Door<'o> {
             .processes
             .get_mut(process)
             .expect("process runs were added up to this one");
-        match admission.admit(measurement) {
+        match admission.add(measurement) {
             Ok(()) => self.count(),
             Err((kind, detail)) => {
                 if kind.keeps_value() {
@@ -189,8 +189,8 @@ impl<'o> Door<'o> {
     }
 
     fn direction_of(&mut self, benchmark: &BenchmarkId, entry: &Entry<'_>) -> Direction {
-        let told = self.options.directions.get(&entry.measure).copied();
-        let direction = told
+        let chosen = self.options.directions.get(&entry.measure).copied();
+        let direction = chosen
             .or(entry.direction)
             .or_else(|| entry.scale.unit.usual_direction());
         match (direction, &entry.scale.unit) {

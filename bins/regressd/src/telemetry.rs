@@ -107,8 +107,21 @@ pub fn start(settings: &Logging) -> Result<Telemetry, TelemetryError> {
     })
 }
 
+/// What is said about `regressd`, or its part for GitHub, goes for the GitHub client too, which is a crate of its own.
+fn with_github_kit(level: &str) -> String {
+    let level_of_github = |directive: &str| {
+        let (target, level) = directive.trim().split_once('=')?;
+        let is_meant = target == "regressd" || target.starts_with("regressd::github");
+        is_meant.then(|| format!("github_kit={level}"))
+    };
+    let added = level.split(',').filter_map(level_of_github);
+    // The last directive of a target counts, so that one for the client itself comes last.
+    let all: Vec<String> = added.chain([level.to_owned()]).collect();
+    all.join(",")
+}
+
 fn filter(level: &str) -> Result<EnvFilter, TelemetryError> {
-    EnvFilter::try_new(level).map_err(|error| TelemetryError::Level {
+    EnvFilter::try_new(with_github_kit(level)).map_err(|error| TelemetryError::Level {
         level: level.to_owned(),
         reason: error.to_string(),
     })

@@ -94,7 +94,7 @@ fn read_lines(source: &Opened<'_>, collector: &mut MeasurementCollector<'_>) {
     }
     match place {
         Place::Means(name, _) => {
-            collector.report(&name, ProblemKind::Missing, "the output ends before its mean")
+            collector.report(&name, ProblemKind::Missing, "the output ends before its mean");
         }
         Place::Deviations(name, samples, means) => push_entry(&name, samples, means, None, collector),
         _ => {}

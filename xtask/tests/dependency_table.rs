@@ -25,6 +25,10 @@ const TABLE: &[(&str, &[&str])] = &[
         ],
     ),
     ("snippex-store", &["snippex-core", "snippex-triage"]),
+    (
+        "snippex-report",
+        &["cli-kit", "snippex-blocks", "snippex-core", "snippex-triage"],
+    ),
     ("regress-core", &[]),
     ("regress-report", &["regress-core"]),
     ("cli-kit", &[]),
@@ -36,6 +40,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "snippex-core",
             "snippex-exec",
             "snippex-formats",
+            "snippex-report",
             "snippex-store",
             "snippex-triage",
         ],
@@ -53,6 +58,8 @@ const TABLE: &[(&str, &[&str])] = &[
 const APART: &[(&str, &str)] = &[
     ("snippex-exec", "snippex-store"),
     ("snippex-store", "snippex-exec"),
+    ("snippex-report", "snippex-exec"),
+    ("snippex-report", "snippex-store"),
     ("benchgate", "snippex-exec"),
     ("benchgate", "snippex-store"),
     ("regressd", "snippex-exec"),

@@ -4,11 +4,11 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use cli_kit::Failure;
-use serde::Serialize;
 use snippex_core::diff::Tolerance;
 use snippex_exec::engine::{
     Engine, EngineError, EngineIdentity, EngineSpec, EngineTable, MockEngine, RunnerEngine,
 };
+use snippex_report::EngineView;
 use snippex_store::Guest;
 
 use crate::args::EngineArgs;
@@ -103,28 +103,14 @@ pub(crate) fn tolerance_of(name: &str) -> Tolerance {
     table().tolerance(name)
 }
 
-/// An engine in answers for programs.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct EngineView {
-    pub(crate) name: String,
-    pub(crate) version: String,
-    /// Parts of the machine state that it covers.
-    pub(crate) features: Vec<&'static str>,
-    /// `reference` or `tested`.
-    pub(crate) role: &'static str,
-    /// Command line, and environment variables that change what it does.
-    pub(crate) configuration: Vec<String>,
-}
-
-impl EngineView {
-    pub(crate) fn new(identity: &EngineIdentity, role: &'static str) -> Self {
-        Self {
-            name: identity.name.clone(),
-            version: identity.version.clone(),
-            features: identity.features(),
-            role,
-            configuration: identity.configuration.clone(),
-        }
+/// An engine in answers for programs, with the part it has.
+pub(crate) fn engine_view(identity: &EngineIdentity, role: &'static str) -> EngineView {
+    EngineView {
+        name: identity.name.clone(),
+        version: identity.version.clone(),
+        features: identity.features(),
+        role,
+        configuration: identity.configuration.clone(),
     }
 }
 

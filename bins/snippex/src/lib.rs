@@ -8,7 +8,9 @@ mod app;
 mod args;
 mod binary_file;
 mod blocks;
+mod bug_views;
 mod bugs;
+mod check_views;
 mod checking;
 mod command;
 mod conformance;
@@ -23,7 +25,6 @@ mod source;
 mod spawn;
 mod stored_path;
 mod tell;
-mod view;
 
 use std::process::ExitCode;
 

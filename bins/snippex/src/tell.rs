@@ -8,6 +8,7 @@ use snippex_blocks::binary::ImageError;
 use snippex_blocks::generate::RequestError;
 use snippex_blocks::select::FilterError;
 use snippex_exec::engine::{EngineError, SpecError};
+use snippex_report::disassembly::DecoderError;
 use snippex_store::StoreError;
 
 /// An error of a library that users can be told about.
@@ -91,6 +92,12 @@ impl Tell for EngineError {
             Self::Prepare { .. } | Self::Talk { .. } => failure.hint("free memory, and try again"),
             Self::Batch(_) => failure.hint("give fewer --states"),
         }
+    }
+}
+
+impl Tell for DecoderError {
+    fn tell(&self) -> Failure {
+        chain(self)
     }
 }
 

@@ -20,8 +20,7 @@ pub(crate) use filter::{FilterArgs, SelectArgs};
 pub(crate) use generate::{FormArgs, GenerateArgs};
 pub(crate) use repro::ReproArgs;
 pub(crate) use stored::{
-    AnalyzeArgs, CompareArgs, DEFAULT_LIMIT, DisasmArgs, ListArgs, RemoveArgs, SimulateArgs, Syntax,
-    ValidateArgs,
+    AnalyzeArgs, CompareArgs, DEFAULT_LIMIT, DisasmArgs, ListArgs, RemoveArgs, SimulateArgs, ValidateArgs,
 };
 pub(crate) use values::PartitionArg;
 

@@ -13,11 +13,8 @@ use snippex_triage::cause::{BugName, CauseId, Share, of_signature, shares};
 use snippex_triage::ruling::Evidence;
 use snippex_triage::signature::{Signature, SignatureId};
 
-use crate::args::Syntax;
 use crate::engines::tolerance_of;
 use crate::tell::OrTell;
-use crate::view::bugs::{BugView, KnownView, SeenOn, SignatureView};
-use crate::view::disassembly::Disassembler;
 
 /// What stands in the database about engines and known bugs.
 pub(crate) struct Bugs<'s> {
@@ -25,7 +22,63 @@ pub(crate) struct Bugs<'s> {
     engines: HashMap<EngineId, Engine>,
     known: Vec<KnownBug>,
     examples: HashMap<(CauseId, SignatureId), Vec<ExampleEntry>>,
-    disassembler: Disassembler,
+}
+
+/// A bug with all that is stored of it.
+#[derive(Clone, Debug)]
+pub(crate) struct ListedBug {
+    /// What is behind it, which names it.
+    pub(crate) cause: CauseId,
+    /// Diverging runs.
+    pub(crate) runs: u64,
+    /// In how many ways it shows: forms of instructions with the fields that differ.
+    pub(crate) signatures: usize,
+    /// Forms of instructions that show it.
+    pub(crate) forms: usize,
+    /// When it was met for the first time.
+    pub(crate) first_seen: Timestamp,
+    /// The engines that it showed on.
+    pub(crate) engines: Vec<SeenOn>,
+    /// Why it is known; `None` when it is new on one of these engines.
+    pub(crate) known: Option<KnownBug>,
+    /// Its plainest case, with the signature that this is of.
+    pub(crate) example: Option<(Signature, BugExample)>,
+}
+
+/// One way in which a bug shows.
+#[derive(Clone, Debug)]
+pub(crate) struct ListedSignature {
+    /// The bug that it is of.
+    pub(crate) bug: CauseId,
+    /// What differs at which instruction.
+    pub(crate) signature: Signature,
+    /// Diverging runs.
+    pub(crate) runs: u64,
+    /// Blocks with such runs.
+    pub(crate) blocks: u64,
+    /// When it was met for the first time.
+    pub(crate) first_seen: Timestamp,
+    /// The engines that it showed on.
+    pub(crate) engines: Vec<SeenOn>,
+    /// Why it is known; `None` when it is new on one of these engines.
+    pub(crate) known: Option<KnownBug>,
+    /// Whether its example was reduced.
+    pub(crate) reduced: bool,
+    /// In how many fresh processes the example showed.
+    pub(crate) confirmations: u32,
+}
+
+/// An engine that a bug showed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SeenOn {
+    /// What the user calls it.
+    pub(crate) name: String,
+    /// As it says itself.
+    pub(crate) version: String,
+    /// What it was started with.
+    pub(crate) configuration: Vec<String>,
+    /// Runs that diverged by the bug.
+    pub(crate) runs: u64,
 }
 
 /// Which bugs are meant.
@@ -47,7 +100,6 @@ impl<'s> Bugs<'s> {
             engines: engines.into_iter().collect(),
             known,
             examples: HashMap::new(),
-            disassembler: Disassembler::new(Syntax::Intel)?,
         };
         bugs.sort()?;
         let entries = store
@@ -117,26 +169,26 @@ impl<'s> Bugs<'s> {
     }
 
     /// The bugs that are meant, each once, the most frequent first.
-    pub(crate) fn views(&self, wanted: Wanted<'_>) -> Result<Vec<BugView>, Failure> {
+    pub(crate) fn listed(&self, wanted: Wanted<'_>) -> Result<Vec<ListedBug>, Failure> {
         self.grouped(&self.stored(wanted)?)
     }
 
     /// The bugs behind `stored`, the most frequent first.
-    pub(crate) fn grouped(&self, stored: &[StoredBug]) -> Result<Vec<BugView>, Failure> {
+    pub(crate) fn grouped(&self, stored: &[StoredBug]) -> Result<Vec<ListedBug>, Failure> {
         let mut causes: BTreeMap<&CauseId, Vec<&StoredBug>> = BTreeMap::new();
         for bug in stored {
             causes.entry(&bug.share.cause).or_default().push(bug);
         }
-        let mut views = causes
+        let mut listed = causes
             .into_iter()
-            .map(|(cause, bugs)| self.view(cause, &bugs))
+            .map(|(cause, bugs)| self.of_cause(cause, &bugs))
             .collect::<Result<Vec<_>, _>>()?;
-        views.sort_by_key(|view| std::cmp::Reverse(view.runs));
-        Ok(views)
+        listed.sort_by_key(|bug| std::cmp::Reverse(bug.runs));
+        Ok(listed)
     }
 
     /// A bug with all that is stored of it.
-    pub(crate) fn view(&self, cause: &CauseId, bugs: &[&StoredBug]) -> Result<BugView, Failure> {
+    pub(crate) fn of_cause(&self, cause: &CauseId, bugs: &[&StoredBug]) -> Result<ListedBug, Failure> {
         let engines = self.seen_on(bugs.iter().copied());
         let ids = || bugs.iter().map(|bug| bug.share.signature.id());
         let own = self.known_as(&BugName::Cause(cause.clone()), &engines);
@@ -150,25 +202,20 @@ impl<'s> Bugs<'s> {
             .iter()
             .map(|bug| bug.share.signature.form.text.as_str())
             .collect();
-        let ruling = cause.ruling();
-        let best = self.best(bugs)?;
-        Ok(BugView {
-            id: cause.clone(),
-            title: cause.title(),
+        Ok(ListedBug {
+            cause: cause.clone(),
             runs: runs(bugs.iter().copied()),
             signatures: bugs.len(),
             forms: forms.len(),
-            first_seen: bugs.iter().map(|bug| bug.first_seen.0).min().unwrap_or_default(),
-            known: own.or_else(each).map(KnownView::new),
+            first_seen: first_seen(bugs),
+            known: own.or_else(each).cloned(),
+            example: self.best(bugs)?,
             engines,
-            example: best.map(|(signature, example)| self.example(&signature, &example)),
-            ruling,
-            right: ruling.map(|_| "reference"),
         })
     }
 
     /// One signature of a bug.
-    pub(crate) fn signature_view(&self, bug: &StoredBug) -> SignatureView {
+    pub(crate) fn of_signature(&self, bug: &StoredBug) -> ListedSignature {
         let engines = self.seen_on([bug]);
         let names = [
             BugName::Signature(bug.share.signature.id()),
@@ -176,21 +223,16 @@ impl<'s> Bugs<'s> {
         ];
         let known = names.iter().find_map(|name| self.known_as(name, &engines));
         let entry = self.best_entry(&[bug]);
-        SignatureView {
-            id: bug.share.signature.id(),
+        ListedSignature {
             bug: bug.share.cause.clone(),
-            kind: bug.share.signature.kind.name(),
-            instruction: bug.share.signature.form.text.clone(),
-            encoding: bug.share.signature.form.encoding.clone(),
-            fields: bug.share.signature.fields.clone(),
+            signature: bug.share.signature.clone(),
             runs: runs([bug]),
             blocks: bug.sightings.iter().map(|seen| seen.blocks).sum(),
-            first_seen: bug.first_seen.0,
+            first_seen: bug.first_seen,
+            known: known.cloned(),
             engines,
-            known: known.map(KnownView::new),
             reduced: entry.is_some_and(|(_, entry)| entry.reduced),
             confirmations: entry.map_or(0, |(_, entry)| entry.confirmations),
-            signature: bug.share.signature.clone(),
         }
     }
 
@@ -331,15 +373,9 @@ fn runs<'b>(bugs: impl IntoIterator<Item = &'b StoredBug>) -> u64 {
     sightings.map(|seen| seen.runs).sum()
 }
 
-impl KnownView {
-    fn new(known: &KnownBug) -> Self {
-        let Timestamp(added) = known.added;
-        Self {
-            issue: known.issue.clone(),
-            note: known.note.clone(),
-            added,
-        }
-    }
+fn first_seen(bugs: &[&StoredBug]) -> Timestamp {
+    let times = bugs.iter().map(|bug| bug.first_seen.0);
+    Timestamp(times.min().unwrap_or_default())
 }
 
 /// Whether an engine is the one called `wanted`, or a configuration of it (`fex-emu:multiblock`).

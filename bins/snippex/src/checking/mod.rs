@@ -5,6 +5,7 @@
 
 mod engine_pool;
 mod recorder;
+mod tally;
 mod target;
 
 use std::collections::BTreeMap;
@@ -17,20 +18,22 @@ use cli_kit::{CancelToken, ExitStatus, Failure, Format, Progress, units};
 use snippex_blocks::generate::{Coverage, Form, form_of};
 use snippex_core::seed::Style;
 use snippex_exec::check::{BlockReport, CheckOptions, Job, Report as Progressed, check};
-use snippex_store::{BlockNumber, EngineId, NewRun, Partition, RunEnd, StoreHandle, Timestamp};
+use snippex_store::{BlockNumber, EngineId, NewRun, Partition, RunEnd, RunId, StoreHandle, Timestamp};
 
 pub(crate) use engine_pool::EnginePool;
-pub(crate) use recorder::new_bug;
-pub(crate) use target::Target;
+pub(crate) use recorder::{inconclusive_word, new_bug};
+pub(crate) use tally::{DivergenceGroup, Tally};
+pub(crate) use target::{Target, TargetSummary};
 
 use crate::app::App;
 use crate::args::{EngineArgs, RunArgs};
+use crate::bug_views::bug_views;
 use crate::bugs::{Bugs, Wanted};
-use crate::engines::{EngineChoice, EngineView, record, tolerance_of};
+use crate::check_views::{Asked, block_outcome, check_summary};
+use crate::engines::{EngineChoice, engine_view, record, tolerance_of};
 use crate::generating;
 use crate::host::this_host;
 use crate::tell::OrTell;
-use crate::view::report::{BlockOutcome, Report, SummaryInputs};
 use recorder::Recorder;
 
 /// Findings of a signature that are kept when blocks are generated.
@@ -67,7 +70,7 @@ pub(crate) fn run(
     command: &str,
     engines: &Engines,
     args: &RunArgs,
-    targets: &[Target],
+    targets: Vec<Target>,
 ) -> Result<ExitStatus, Failure> {
     let cancel = app.cancel_token()?;
     let settings = &app.settings.value;
@@ -103,15 +106,17 @@ pub(crate) fn run(
         recorder: Recorder::new(store, run, reference_id, subject_id),
         store,
         subject: subject_id,
-        report: Report::default(),
+        tally: Tally::default(),
+        kept: Vec::new(),
         ran: BTreeMap::new(),
         started: Instant::now(),
     };
-    let done = session.all(engines, args, targets);
+    let done = session.all(engines, args, &targets);
     let elapsed = session.started.elapsed();
     let Session {
         recorder,
-        mut report,
+        mut tally,
+        kept,
         ran,
         ..
     } = session;
@@ -125,35 +130,64 @@ pub(crate) fn run(
     let finished = store.finish_run(run, end, Timestamp::now()).or_tell();
     // The engine's failure explains more than what followed from it.
     done.and(saved).and(finished)?;
-    report.find_examples(store, run)?;
-    let inputs = SummaryInputs {
+    tally.find_examples(store, run)?;
+    let outcome = CheckOutcome {
         run,
         complete,
         elapsed,
+        tally,
+        coverage: coverage(&targets, &ran, engines),
+        targets: targets.into_iter().map(TargetSummary::from).collect(),
+    };
+    let asked = Asked {
         seed: args.seed,
         states: settings.states,
         threads: settings.threads,
-        partition: args.partition,
-        engines: vec![
-            EngineView::new(reference, "reference"),
-            EngineView::new(subject, "tested"),
-        ],
-        targets,
-        coverage: coverage(targets, &ran, engines),
+        partition,
     };
+    let engines = vec![
+        engine_view(reference, "reference"),
+        engine_view(subject, "tested"),
+    ];
     let wanted = Wanted {
         run: Some(run),
         emulator: None,
     };
-    let bugs = Bugs::read(store)?.views(wanted)?;
-    report.print(app, &inputs, &bugs)?;
+    let bugs = bug_views(&Bugs::read(store)?.listed(wanted)?).or_tell()?;
     // What is known is no news. A divergence without any bug is one whose instruction could not be told.
     let news = bugs.is_empty() || bugs.iter().any(|bug| bug.known.is_none());
+    let summary = check_summary(outcome, &asked, engines, bugs);
+    match app.format {
+        Format::Human => app
+            .printer
+            .text(snippex_report::check::text(&summary, app.printer.width()))?,
+        Format::Jsonl => app.printer.json_line(&summary)?,
+        Format::Json => app
+            .printer
+            .json(&snippex_report::check::document(kept, &summary))?,
+    }
     Ok(if cancel.is_cancelled() {
         ExitStatus::Interrupted
     } else {
-        ExitStatus::found(report.summary.diverged > 0 && news)
+        ExitStatus::found(summary.diverged > 0 && news)
     })
+}
+
+/// What a check found.
+#[derive(Debug)]
+pub(crate) struct CheckOutcome {
+    /// Its number in the database.
+    pub(crate) run: RunId,
+    /// Whether every block was done.
+    pub(crate) complete: bool,
+    /// How long blocks were run for.
+    pub(crate) elapsed: Duration,
+    /// What was counted.
+    pub(crate) tally: Tally,
+    /// Which instruction forms were run, when blocks were generated.
+    pub(crate) coverage: Option<Coverage>,
+    /// What was checked.
+    pub(crate) targets: Vec<TargetSummary>,
 }
 
 /// Which instruction forms were run, when blocks were generated.
@@ -176,7 +210,9 @@ struct Session<'a> {
     store: &'a StoreHandle,
     /// The engine under test.
     subject: EngineId,
-    report: Report,
+    tally: Tally,
+    /// Blocks with divergences, kept for an answer in one document.
+    kept: Vec<serde_json::Value>,
     /// Of generated blocks: how many of each form were run on both engines.
     ran: BTreeMap<Form, u64>,
     started: Instant,
@@ -292,13 +328,17 @@ impl Session<'_> {
                 .or_default() += 1;
         }
         self.recorder.add(number, report, SAVE_EVERY)?;
-        self.report.add(number, report);
+        self.tally.add(number, report);
         if !report.findings.is_empty() {
             let (_, block) = &target.blocks[report.index];
-            let outcome = BlockOutcome::new(number, block, target.name(), report);
+            let name = target.name();
+            let outcome = block_outcome(number, block, &name, report);
             match self.app.format {
                 Format::Jsonl => self.app.printer.json_line(&outcome)?,
-                Format::Json => self.report.keep(&outcome),
+                Format::Json => {
+                    let outcome = serde_json::to_value(&outcome).expect("plain data is JSON");
+                    self.kept.push(outcome);
+                }
                 Format::Human => {}
             }
             if self.app.printer.reader_is_gone() {
@@ -306,7 +346,7 @@ impl Session<'_> {
             }
         }
         progress.advance(report.runs);
-        let summary = &self.report.summary;
+        let summary = &self.tally.summary;
         let rate = summary.runs as f64 / self.started.elapsed().as_secs_f64().max(1e-9);
         let diverged = units::count(summary.diverged);
         progress.say(format_args!("{}, {diverged} diverged", units::rate(rate)));

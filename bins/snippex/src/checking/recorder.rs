@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use cli_kit::Failure;
-use snippex_exec::check::{BlockReport, Finding};
+use snippex_exec::check::{BlockReport, Finding, Inconclusive};
 use snippex_exec::reduce::Bug;
 use snippex_store::{
     Batch, BlockNumber, BlockResult, Counts, EngineId, NewBug, NewDivergence, NewSighting, RunId,
@@ -12,8 +12,7 @@ use snippex_store::{
 };
 
 use crate::tell::OrTell;
-use crate::view::report::reason;
-use crate::view::word;
+use snippex_core::words::kebab_case;
 
 /// Blocks in a batch.
 const BATCH: usize = 256;
@@ -116,7 +115,7 @@ impl<'s> Recorder<'s> {
             expected: (&finding.expected).into(),
             actual: (&finding.actual).into(),
             differences: serde_json::to_string(&divergence.differences).expect("plain data is JSON"),
-            class: word(&divergence.class.kind),
+            class: kebab_case(&divergence.class.kind),
             culprit: divergence
                 .class
                 .culprit
@@ -152,7 +151,7 @@ pub(crate) fn new_bug(
 fn counts(report: &BlockReport) -> Counts {
     let mut inconclusive = BTreeMap::new();
     for (why, runs) in &report.inconclusive {
-        *inconclusive.entry(reason(why)).or_default() += runs;
+        *inconclusive.entry(inconclusive_word(why)).or_default() += runs;
     }
     Counts {
         runs: report.runs,
@@ -162,5 +161,13 @@ fn counts(report: &BlockReport) -> Counts {
         diverged: report.diverged,
         unsupported: report.unsupported.as_ref().map_or(0, |(_, runs)| *runs),
         inconclusive,
+    }
+}
+
+/// Why a run was inconclusive, as it is stored and shown.
+pub(crate) fn inconclusive_word(reason: &Inconclusive) -> String {
+    match reason {
+        Inconclusive::Deviation(id) => format!("documented: {id}"),
+        other => kebab_case(other),
     }
 }

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use snippex_core::block::Block;
+use snippex_core::block::{Block, Unrunnable};
 use snippex_store::BlockNumber;
 
 use crate::args::PartitionArg;
 use crate::generating::Forms;
 use crate::source::Source;
-use crate::view::selection::SelectionView;
-use crate::view::word;
+use snippex_report::selection::SelectionView;
 
 /// A program, or what stands for one, and the blocks of it that are run.
 #[derive(Debug)]
@@ -20,7 +19,7 @@ pub(crate) struct Target {
     /// Of generated blocks: the forms they are of, in order; else none.
     pub(crate) forms: Forms,
     /// Blocks that are not run, by reason.
-    pub(crate) left_out: BTreeMap<String, u64>,
+    pub(crate) left_out: BTreeMap<Unrunnable, u64>,
     /// Why the blocks were chosen, when that was asked for.
     pub(crate) selection: Option<SelectionView>,
 }
@@ -44,7 +43,7 @@ impl Target {
                 continue;
             }
             match &block.unrunnable {
-                Some(reason) => *target.left_out.entry(word(reason)).or_default() += 1,
+                Some(reason) => *target.left_out.entry(*reason).or_default() += 1,
                 None => target.blocks.push((number, Arc::new(block))),
             }
         }
@@ -54,5 +53,26 @@ impl Target {
     /// Name of the program.
     pub(crate) fn name(&self) -> String {
         self.source.name()
+    }
+}
+
+/// What stays of a target when its blocks are done.
+#[derive(Debug)]
+pub(crate) struct TargetSummary {
+    /// Absolute path of the program, or the request that its blocks were made of.
+    pub(crate) path: String,
+    /// Blocks that are not run, by reason.
+    pub(crate) left_out: BTreeMap<Unrunnable, u64>,
+    /// Why the blocks were chosen, when that was asked for.
+    pub(crate) selection: Option<SelectionView>,
+}
+
+impl From<Target> for TargetSummary {
+    fn from(target: Target) -> Self {
+        Self {
+            path: target.source.path(),
+            left_out: target.left_out,
+            selection: target.selection,
+        }
     }
 }

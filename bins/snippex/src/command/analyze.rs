@@ -9,11 +9,11 @@ use crate::args::AnalyzeArgs;
 use crate::binary_file::BinaryFile;
 use crate::blocks;
 use crate::tell::OrTell;
-use crate::view::analysis::{Analysis, Analyzer};
+use snippex_report::analysis::{Analysis, Analyzer};
 
 pub(crate) fn run(app: &App<'_>, args: &AnalyzeArgs) -> Result<ExitStatus, Failure> {
     let filter = args.filter.options().check().or_tell()?;
-    let mut analyzer = Analyzer::new()?;
+    let mut analyzer = Analyzer::new().or_tell()?;
     match selection(args) {
         Some(selection) => {
             let store = app.existing_store()?;

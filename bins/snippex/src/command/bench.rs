@@ -15,10 +15,11 @@ use snippex_exec::{CaseMaker, MemorySource, affinity};
 use crate::app::App;
 use crate::args::BenchArgs;
 use crate::binary_file::BinaryFile;
-use crate::engines::{EngineChoice, EngineView};
+use crate::engines::{EngineChoice, engine_view};
 use crate::spawn::{self, SpawnError};
 use crate::tell::OrTell;
-use crate::view::{grouped, percent, several};
+use snippex_report::EngineView;
+use snippex_report::{grouped, percent, several};
 
 /// Blocks in a batch, as in a check.
 const BATCH: usize = 32;
@@ -133,8 +134,8 @@ pub(crate) fn run(app: &App<'_>, args: &BenchArgs) -> Result<ExitStatus, Failure
         completed: total.completed,
         same_bits: total.same,
         engines: vec![
-            EngineView::new(native.identity(), "reference"),
-            EngineView::new(subject.identity(), "tested"),
+            engine_view(native.identity(), "reference"),
+            engine_view(subject.identity(), "tested"),
         ],
         measurements,
         times_spawn_per_block: times,

@@ -16,8 +16,8 @@ use crate::checking::{self, Engines, Target};
 use crate::generating::{self, Generated};
 use crate::source::Source;
 use crate::tell::OrTell;
-use crate::view::selection::SelectionView;
-use crate::view::{self, several};
+use snippex_report::selection::SelectionView;
+use snippex_report::{self as report, several};
 
 pub(crate) fn run(app: &App<'_>, args: &CheckArgs) -> Result<ExitStatus, Failure> {
     if args.generated {
@@ -37,7 +37,7 @@ pub(crate) fn run(app: &App<'_>, args: &CheckArgs) -> Result<ExitStatus, Failure
         .into_iter()
         .map(|file| target(app, args, &database, file))
         .collect::<Result<Vec<_>, _>>()?;
-    checking::run(app, &database, "check", &engines, &args.run, &targets)
+    checking::run(app, &database, "check", &engines, &args.run, targets)
 }
 
 /// Blocks made from the instruction set instead of a program's.
@@ -52,7 +52,7 @@ fn generated(app: &App<'_>, args: &CheckArgs) -> Result<ExitStatus, Failure> {
         several(made.forms.len() as u64, "instruction form")
     ));
     let target = made.into_target(&database, args.run.partition)?;
-    checking::run(app, &database, "check", &engines, &args.run, &[target])
+    checking::run(app, &database, "check", &engines, &args.run, vec![target])
 }
 
 /// The files that can be used, each content once: blocks that were run twice would count twice.
@@ -103,10 +103,10 @@ fn target(
         "{}: {}, {} selected",
         file.path(),
         several(index.len() as u64, "block"),
-        view::grouped(blocks.len() as u64)
+        report::grouped(blocks.len() as u64)
     ));
     if args.select.selection_report && app.format == Format::Human {
-        let report = view::selection::text(&selection.report, app.printer.width());
+        let report = report::selection::text(&selection.report, app.printer.width());
         app.printer.text(format_args!("{report}\n"))?;
     }
     progress.say(format_args!("{}: storing", file.path()));

@@ -10,14 +10,15 @@ use snippex_core::observation::Observation;
 use snippex_store::{BlockNumber, EngineId, StoreHandle};
 
 use crate::app::App;
-use crate::args::{CompareArgs, Syntax};
+use crate::args::CompareArgs;
 use crate::engines::tolerance_of;
 use crate::tell::OrTell;
-use crate::view::difference::sentence;
-use crate::view::disassembly::Disassembler;
-use crate::view::ends::EndsView;
-use crate::view::state::View;
-use crate::view::{several, word};
+use snippex_core::words::difference_sentence;
+use snippex_core::words::kebab_case;
+use snippex_report::disassembly::{Disassembler, Syntax};
+use snippex_report::ends::EndsView;
+use snippex_report::several;
+use snippex_report::state::View;
 
 /// The answer for programs.
 #[derive(Debug, Serialize)]
@@ -72,7 +73,7 @@ pub(crate) fn run(app: &App<'_>, args: &CompareArgs) -> Result<ExitStatus, Failu
             "block {} at {:#x}, start state {}",
             sides.block, block.address, sides.state_index
         ))?;
-        for line in Disassembler::new(Syntax::Intel)?.lines(block) {
+        for line in Disassembler::new(Syntax::Intel).or_tell()?.lines(block) {
             app.printer
                 .line(format_args!("  {FAINT}{}{FAINT:#}  {}", line.address, line.text))?;
         }
@@ -178,7 +179,7 @@ fn told(comparison: &Comparison, found: Option<&Found>) -> String {
         Comparison::Inconclusive(reason) => format!("{UNSURE}inconclusive{UNSURE:#}: {}", why(reason)),
         Comparison::Diverged(divergence) => {
             let class = &divergence.class;
-            let kind = found.map_or_else(|| word(&class.kind), |found| found.kind.clone());
+            let kind = found.map_or_else(|| kebab_case(&class.kind), |found| found.kind.clone());
             // Without a check the last writer is a guess.
             let begins_at = found.and_then(|found| found.begins_at.as_ref());
             let culprit = match (begins_at, &class.culprit) {
@@ -195,7 +196,7 @@ fn told(comparison: &Comparison, found: Option<&Found>) -> String {
             let count = several(divergence.differences.len() as u64, "difference");
             let mut text = format!("{BAD}diverged{BAD:#}: {kind}{culprit}; {BAD}!{BAD:#} marks {count}");
             for difference in &divergence.differences {
-                text += &format!("\n  {}", sentence(difference));
+                text += &format!("\n  {}", difference_sentence(difference));
             }
             for rule in divergence.noted.rules.keys() {
                 text += &format!(

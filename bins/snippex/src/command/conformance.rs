@@ -20,9 +20,10 @@ use crate::conformance::files::{self, TestFile};
 use crate::conformance::junit;
 use crate::conformance::known::KnownFailures;
 use crate::conformance::report::{Status, SuiteView, TestView};
-use crate::engines::{EngineChoice, EngineView, tolerance_of};
+use crate::engines::{EngineChoice, engine_view, tolerance_of};
 use crate::install;
 use crate::tell::OrTell;
+use snippex_report::EngineView;
 
 /// Reports that wait to be received.
 const WAITING: usize = 256;
@@ -137,7 +138,7 @@ pub(crate) fn run(app: &App<'_>, args: &ConformanceArgs, format: FormatArg) -> R
     let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
     warn_of_strangers(app.printer, &known, &names);
 
-    let suite = SuiteView::new(EngineView::new(&identity, "tested"), views, started.elapsed());
+    let suite = SuiteView::new(engine_view(&identity, "tested"), views, started.elapsed());
     print(app, &suite, format)?;
     if let Some(failure) = failure {
         return Err(failure);

@@ -12,8 +12,9 @@ use snippex_exec::engine::{EngineEntry, SignalStyle};
 use crate::app::App;
 use crate::args::{AddEngineArgs, EnginesCommand};
 use crate::engine_file;
-use crate::engines::{EngineChoice, EngineView, table, tolerance_of};
+use crate::engines::{EngineChoice, engine_view, table, tolerance_of};
 use crate::tell::OrTell;
+use snippex_report::EngineView;
 
 pub(crate) fn run(app: &App<'_>, command: Option<&EnginesCommand>) -> Result<ExitStatus, Failure> {
     match command {
@@ -254,7 +255,7 @@ fn test(app: &App<'_>, name: &str) -> Result<ExitStatus, Failure> {
     let identity = engine.identity();
     let cpu = &identity.cpu;
     let tested = Tested {
-        engine: EngineView::new(identity, "tested"),
+        engine: engine_view(identity, "tested"),
         guest: GuestView {
             vendor: cpu.vendor.clone(),
             brand: cpu.brand.clone(),

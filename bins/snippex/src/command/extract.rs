@@ -8,14 +8,14 @@ use serde::Serialize;
 use snippex_blocks::extract::{BlockIndex, Statistics, extract};
 use snippex_blocks::select::{Request, Selection, select};
 use snippex_core::block::Block;
-use snippex_store::{Added, BlockNumber, NewBinary, StoreHandle};
+use snippex_store::{Added, NewBinary, StoreHandle};
 
 use crate::app::App;
 use crate::args::{ExtractArgs, FilterArgs, SelectArgs};
 use crate::binary_file::BinaryFile;
 use crate::tell::OrTell;
-use crate::view::selection::SelectionView;
-use crate::view::{self, BlockView, grouped, several};
+use snippex_report::selection::SelectionView;
+use snippex_report::{self as report, BlockView, grouped, several};
 
 /// The answer for programs.
 #[derive(Debug, Serialize)]
@@ -102,7 +102,7 @@ pub(crate) fn run(app: &App<'_>, args: &ExtractArgs) -> Result<ExitStatus, Failu
             app.printer.line(origins(&index))?;
             app.printer.line(told(&answer, args.dry_run))?;
             if args.select.selection_report {
-                let report = view::selection::text(&selection.report, app.printer.width());
+                let report = report::selection::text(&selection.report, app.printer.width());
                 app.printer.text(format_args!("\n{report}"))?;
             }
         }
@@ -140,8 +140,10 @@ pub(crate) fn choose(
 }
 
 /// The number in the database of each chosen block, by its number in the index.
-pub(crate) fn stored_as(selection: &Selection, added: Option<&Added>) -> BTreeMap<usize, BlockNumber> {
-    let numbers = added.iter().flat_map(|added| added.numbers.iter().copied());
+pub(crate) fn stored_as(selection: &Selection, added: Option<&Added>) -> BTreeMap<usize, i64> {
+    let numbers = added
+        .iter()
+        .flat_map(|added| added.numbers.iter().map(|number| number.0));
     selection.numbers.iter().copied().zip(numbers).collect()
 }
 
@@ -161,7 +163,7 @@ pub(crate) fn store(
 
 fn origins(index: &BlockIndex<'_, '_>) -> String {
     let statistics = index.statistics();
-    let share = view::percent(statistics.sweep_bytes, statistics.code_bytes);
+    let share = report::percent(statistics.sweep_bytes, statistics.code_bytes);
     let unrunnable = index.entries().filter(|entry| entry.unrunnable.is_some()).count() as u64;
     format!(
         "  {}, {}, {}\n  {share} of the code found by linear sweep; {} cannot be run",

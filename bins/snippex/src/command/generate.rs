@@ -8,8 +8,8 @@ use crate::args::GenerateArgs;
 use crate::engines::EngineChoice;
 use crate::generating::{self, Generated};
 use crate::tell::OrTell;
-use crate::view::coverage::{self, CoverageView};
-use crate::view::{BlockView, grouped, several};
+use snippex_report::coverage::{self, CoverageView};
+use snippex_report::{BlockView, grouped, several};
 
 /// The answer for programs.
 #[derive(Debug, Serialize)]

@@ -17,8 +17,8 @@ use crate::args::ReduceArgs;
 use crate::checking::new_bug;
 use crate::engines::{EngineChoice, record, tolerance_of};
 use crate::tell::OrTell;
-use crate::view::difference::sentence;
-use crate::view::several;
+use snippex_core::words::difference_sentence;
+use snippex_report::several;
 
 /// What is reduced.
 struct Subject {
@@ -229,7 +229,7 @@ fn print(app: &App<'_>, bug: &Bug) -> Result<(), Failure> {
         ))?;
         line(format!("  shows   {} ({})", bug.signature, bug.signature.id()))?;
         for difference in differences {
-            line(format!("  wrong   {}", sentence(difference)))?;
+            line(format!("  wrong   {}", difference_sentence(difference)))?;
         }
         line(match ruling {
             Some(ruling) => format!(

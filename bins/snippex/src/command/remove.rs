@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::args::RemoveArgs;
 use crate::blocks::find_binary;
 use crate::tell::OrTell;
-use crate::view::several;
+use snippex_report::several;
 
 pub(crate) fn run(app: &App<'_>, args: &RemoveArgs) -> Result<ExitStatus, Failure> {
     let store = app.existing_store()?;

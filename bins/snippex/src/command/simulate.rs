@@ -21,13 +21,14 @@ use super::validate::{by_binary, file_of};
 use crate::app::App;
 use crate::args::SimulateArgs;
 use crate::blocks;
-use crate::engines::{EngineChoice, EngineView, record};
+use crate::engines::{EngineChoice, engine_view, record};
 use crate::host::this_host;
 use crate::source::Source;
 use crate::tell::OrTell;
-use crate::view::ends::EndsView;
-use crate::view::state::View;
-use crate::view::{grouped, percent, several, untitled};
+use snippex_report::EngineView;
+use snippex_report::ends::EndsView;
+use snippex_report::state::View;
+use snippex_report::{grouped, percent, several, untitled};
 
 /// Blocks in a batch: their end states stay in the cache.
 const BATCH: usize = 16;
@@ -328,7 +329,7 @@ fn print(
         unsupported: counts.unsupported,
         endpoints: &tally.endpoints,
         unsupported_by_reason: &tally.unsupported,
-        engines: [EngineView::new(identity, "simulated")],
+        engines: [engine_view(identity, "simulated")],
         observations: kept,
         first: first.as_ref().map(|(case, observation)| {
             EndsView::new(case, identity.components, [(identity.name.clone(), *observation)])

@@ -29,7 +29,7 @@ pub(crate) fn run(app: &App<'_>, args: &ValidateArgs) -> Result<ExitStatus, Fail
             Ok(Target::new(file, blocks, args.run.partition))
         })
         .collect::<Result<Vec<_>, Failure>>()?;
-    checking::run(app, &database, "validate", &engines, &args.run, &targets)
+    checking::run(app, &database, "validate", &engines, &args.run, targets)
 }
 
 /// Blocks by the binary that they come from.

@@ -6,7 +6,7 @@ use snippex_core::observation::{Endpoint, signal_name};
 use snippex_formats::repro::{Form, Spelling};
 
 use super::{Judged, Subject};
-use crate::view::difference::sentence;
+use snippex_core::words::difference_sentence;
 
 /// `MNEMONIC: WHAT wrong`; the file's own title where it has one.
 pub(crate) fn title(subject: &Subject, judged: &Judged) -> String {
@@ -87,7 +87,7 @@ pub(crate) fn notes(subject: &Subject, judged: &Judged, form: Form) -> Vec<Strin
                 .differences
                 .iter()
                 .take(12)
-                .map(|difference| format!("  {}", sentence(difference))),
+                .map(|difference| format!("  {}", difference_sentence(difference))),
         );
         let flags: Vec<&str> = divergence
             .differences

@@ -9,8 +9,10 @@ use snippex_store::{EngineId, StoredBug};
 
 use super::{as_json, signature_views};
 use crate::app::App;
+use crate::bug_views::bug_views;
 use crate::bugs::{Bugs, Wanted};
-use crate::view::bugs::{list, signatures};
+use crate::tell::OrTell;
+use snippex_report::bugs::{list, signatures};
 
 /// Bugs of one set of engines that the other does not show, and the other way round.
 pub(super) fn run(
@@ -59,7 +61,7 @@ pub(super) fn run(
         Ok(if by_signature {
             as_json(&signature_views(bugs, stored))
         } else {
-            as_json(&bugs.grouped(stored)?)
+            as_json(&bug_views(&bugs.grouped(stored)?).or_tell()?)
         })
     };
     let document = json!({"before": old, "after": new, "fixed": views(&fixed)?, "new": views(&appeared)?,
@@ -74,7 +76,7 @@ pub(super) fn run(
             app.printer
                 .line(format_args!("{FAINT}to{FAINT:#}   {}", joined(new)))?;
             for (style, title, stored) in [(GOOD, "fixed", &fixed), (BAD, "new", &appeared)] {
-                let grouped = bugs.grouped(stored)?;
+                let grouped = bug_views(&bugs.grouped(stored)?).or_tell()?;
                 let count = if by_signature { stored.len() } else { grouped.len() };
                 app.printer
                     .line(format_args!("\n{style}{title}{style:#}: {count}"))?;

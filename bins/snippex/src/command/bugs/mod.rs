@@ -13,10 +13,12 @@ use snippex_triage::cause::BugName;
 
 use crate::app::App;
 use crate::args::{BugsArgs, BugsCommand, KnownCommand};
+use crate::bug_views::{bug_views, signature_view};
 use crate::bugs::{Bugs, Wanted};
-use crate::view::bugs::{SignatureView, count, full, full_signature, list, parts, signatures};
-use crate::view::difference::sentence;
-use crate::view::several;
+use crate::tell::OrTell;
+use snippex_core::words::difference_sentence;
+use snippex_report::bugs::{SignatureView, count, full, full_signature, list, parts, signatures};
+use snippex_report::several;
 
 /// Signatures of a bug that is shown in full.
 const PARTS: usize = 12;
@@ -69,7 +71,7 @@ fn wanted(args: &BugsArgs) -> Wanted<'_> {
 }
 
 fn print_list(app: &App<'_>, bugs: &Bugs<'_>, args: &BugsArgs) -> Result<ExitStatus, Failure> {
-    let views = bugs.views(wanted(args))?;
+    let views = bug_views(&bugs.listed(wanted(args))?).or_tell()?;
     match app.format {
         Format::Json => app.printer.json(&views)?,
         Format::Jsonl => views.iter().try_for_each(|view| app.printer.json_line(view))?,
@@ -102,7 +104,10 @@ fn print_signatures(app: &App<'_>, bugs: &Bugs<'_>, args: &BugsArgs) -> Result<E
 
 /// The most frequent first.
 fn signature_views(bugs: &Bugs<'_>, stored: &[StoredBug]) -> Vec<SignatureView> {
-    let mut views: Vec<SignatureView> = stored.iter().map(|bug| bugs.signature_view(bug)).collect();
+    let mut views: Vec<SignatureView> = stored
+        .iter()
+        .map(|bug| signature_view(&bugs.of_signature(bug)))
+        .collect();
     views.sort_by_key(|view| std::cmp::Reverse((view.runs, view.reduced)));
     views
 }
@@ -126,15 +131,15 @@ fn show(app: &App<'_>, bugs: &Bugs<'_>, text: &str, emulator: Option<&str>) -> R
         .unwrap_or_default();
     let snip = example.map(|example| as_snip(example, first));
     let width = app.printer.width();
-    let sentences: Vec<String> = differences.iter().map(sentence).collect();
+    let sentences: Vec<String> = differences.iter().map(difference_sentence).collect();
     let views = signature_views(bugs, &stored);
     let (text, view) = match &name {
         BugName::Cause(cause) => {
-            let view = bugs.view(cause, &all)?;
-            let text = full(&view, &sentences, width);
+            let view = &bug_views(&[bugs.of_cause(cause, &all)?]).or_tell()?[0];
+            let text = full(view, &sentences, width);
             let parts = parts(&views, PARTS);
             let text = format!("{text}\n{HEADING}Where it shows{HEADING:#}\n{parts}\n");
-            (text, as_json(&view))
+            (text, as_json(view))
         }
         BugName::Signature(_) => (full_signature(&views[0], &sentences, width), as_json(&views[0])),
     };

@@ -12,7 +12,8 @@ use crate::app::App;
 use crate::args::{DEFAULT_LIMIT, ListArgs};
 use crate::blocks;
 use crate::tell::OrTell;
-use crate::view::{BlockView, grouped, several, word};
+use snippex_core::words::kebab_case;
+use snippex_report::{BlockView, grouped, several};
 
 pub(super) fn list(
     app: &App<'_>,
@@ -134,7 +135,7 @@ fn table(blocks: &[StoredBlock], width: Option<u16>) -> Table {
 fn row(stored: &StoredBlock) -> [String; 8] {
     let block = &stored.block;
     let features = features(&block.bytes, block.address);
-    let end = word(&block.terminator);
+    let end = kebab_case(&block.terminator);
     let kinds: Vec<&str> = features.kinds.names().filter(|kind| *kind != "branch").collect();
     [
         stored.number.to_string(),
@@ -142,10 +143,10 @@ fn row(stored: &StoredBlock) -> [String; 8] {
         block.bytes.len().to_string(),
         block.instruction_count.to_string(),
         match &block.unrunnable {
-            Some(reason) => format!("{end} ({})", word(reason)),
+            Some(reason) => format!("{end} ({})", kebab_case(reason)),
             None => end,
         },
-        word(&block.origin),
+        kebab_case(&block.origin),
         kinds.join(","),
         features.memory_operands.to_string(),
     ]

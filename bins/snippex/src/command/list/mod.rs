@@ -11,7 +11,7 @@ use snippex_store::StoreHandle;
 use crate::app::App;
 use crate::args::ListArgs;
 use crate::tell::OrTell;
-use crate::view::grouped;
+use snippex_report::grouped;
 
 pub(crate) fn run(app: &App<'_>, args: &ListArgs) -> Result<ExitStatus, Failure> {
     let store = app.existing_store()?;

@@ -11,7 +11,8 @@ use snippex_store::{RunId, StoreHandle, Timestamp};
 use super::{answer_program, say_if_more};
 use crate::app::App;
 use crate::tell::OrTell;
-use crate::view::{grouped, word};
+use snippex_core::words::kebab_case;
+use snippex_report::grouped;
 
 pub(super) fn runs(app: &App<'_>, store: &StoreHandle, limit: usize) -> Result<(), Failure> {
     let mut runs = store
@@ -53,7 +54,7 @@ pub(super) fn runs(app: &App<'_>, store: &StoreHandle, limit: usize) -> Result<(
             run.id.to_string(),
             run.run.command.clone(),
             units::duration(Duration::from_secs(ago.unsigned_abs() / 1000).max(Duration::from_secs(1))),
-            word(&run.status),
+            kebab_case(&run.status),
             engines.join(", "),
             grouped(done),
             grouped(diverged),

@@ -9,8 +9,7 @@ use snippex_core::decode::decoder;
 use snippex_core::diff::{Comparison, Difference, Field};
 use snippex_core::observation::{Line, Observation};
 use snippex_core::state::{Components, GPR_NAMES, MachineState, rflags};
-
-use super::difference::endpoint;
+use snippex_core::words::endpoint_words;
 
 /// Bytes of memory and vectors in a row.
 const ROW: usize = 8;
@@ -25,25 +24,27 @@ struct Row {
 
 /// Where and how the ends of a case differ.
 #[derive(Debug)]
-pub(crate) struct View<'a> {
-    pub(crate) case: &'a Case,
+pub struct View<'a> {
+    /// What was run.
+    pub case: &'a Case,
     /// Title and observation; one or two.
-    pub(crate) ends: Vec<(String, &'a Observation)>,
+    pub ends: Vec<(String, &'a Observation)>,
     /// Parts of the state that all engines cover.
-    pub(crate) covered: Components,
+    pub covered: Components,
     /// Their comparison, of two.
-    pub(crate) comparison: Option<&'a Comparison>,
+    pub comparison: Option<&'a Comparison>,
     /// Also rows in which nothing changed.
-    pub(crate) all: bool,
+    pub all: bool,
     /// Whether colour can mark what differs; else a line below does.
-    pub(crate) color: bool,
+    pub color: bool,
     /// Columns of the terminal.
-    pub(crate) width: Option<u16>,
+    pub width: Option<u16>,
 }
 
 impl View<'_> {
     /// The table: changed rows, and in them what differs.
-    pub(crate) fn text(&self) -> String {
+    #[must_use]
+    pub fn text(&self) -> String {
         let rows = self.rows();
         let title = |index: usize| self.ends.get(index).map_or("", |(title, _)| title.as_str());
         let columns = 1 + self.ends.len();
@@ -128,7 +129,7 @@ impl View<'_> {
             ends: self
                 .ends
                 .iter()
-                .map(|(_, observation)| endpoint(&observation.endpoint))
+                .map(|(_, observation)| endpoint_words(&observation.endpoint))
                 .collect(),
             field: Some(Field::Endpoint),
         }];
@@ -259,13 +260,13 @@ impl View<'_> {
 
     /// What the case has in a row of memory.
     fn initial(&self, address: u64) -> String {
-        self.digits(super::ends::before(self.case, address, ROW))
+        self.digits(crate::ends::before(self.case, address, ROW))
     }
 
     /// Bytes as pairs of digits, in memory order; apart where there is room.
     fn digits(&self, bytes: &[u8]) -> String {
         const ROOM: u16 = 100;
-        let text = super::hex(bytes);
+        let text = crate::hex(bytes);
         if self.width.is_none_or(|width| width >= ROOM) {
             text
         } else {

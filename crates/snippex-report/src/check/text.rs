@@ -1,27 +1,24 @@
 //! The summary of a check for people.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use cli_kit::style::{BAD, FAINT, GOOD, HEADING, UNSURE};
 use cli_kit::{Table, units};
 
-use super::bugs::{self, BugView};
-use super::report::{Report, SummaryInputs, reason};
-use super::{grouped, percent, several, untitled};
-use crate::engines::EngineView;
+use super::CheckSummary;
+use crate::engine::EngineView;
+use crate::{bugs, coverage, grouped, percent, several, untitled};
 
 /// Bugs that are shown.
 const BUGS: usize = 25;
 /// Groups of divergences, and reasons, that are shown.
 const SHOWN: usize = 10;
 
-/// The summary.
-pub(crate) fn text(
-    report: &Report,
-    inputs: &SummaryInputs<'_>,
-    bugs: &[BugView],
-    width: Option<u16>,
-) -> String {
+/// The summary, in at most so many columns.
+#[must_use]
+pub fn text(summary: &CheckSummary, width: Option<u16>) -> String {
     let mut text = String::new();
     let mut part = |title: &str, body: String| {
         if !body.is_empty() {
@@ -30,51 +27,29 @@ pub(crate) fn text(
                 .expect("writing to a string cannot fail");
         }
     };
-    part("Engines", engines(inputs, width));
-    part("Runs", runs(report, inputs));
-    part("Divergences by kind", kinds(report));
-    part("Divergences by instruction", divergences(report, width));
-    part(
-        "Inconclusive",
-        reasons(
-            report
-                .summary
-                .inconclusive
-                .iter()
-                .map(|(why, runs)| (reason(why), *runs)),
-        ),
-    );
-    part(
-        "Unsupported",
-        reasons(
-            report
-                .summary
-                .unsupported
-                .iter()
-                .map(|(why, runs)| (why.clone(), *runs)),
-        ),
-    );
-    part("Blocks not run", left_out(inputs));
-    if let Some(coverage) = &inputs.coverage {
-        part("Instruction forms", super::coverage::text(coverage, width));
+    part("Engines", engines(&summary.engines, width));
+    part("Runs", runs(summary));
+    part("Divergences by kind", kinds(summary));
+    part("Divergences by instruction", divergences(summary, width));
+    part("Inconclusive", reasons(&summary.inconclusive_by_reason));
+    part("Unsupported", reasons(&summary.unsupported_by_reason));
+    part("Blocks not run", reasons(&summary.blocks_not_run));
+    if let Some(coverage) = &summary.coverage {
+        part("Instruction forms", coverage::text(coverage, width));
     }
-    part("Bugs", bugs::table(bugs, BUGS, width));
-    text + "\n" + &verdict(report, inputs, bugs)
+    part("Bugs", bugs::table(&summary.bugs, BUGS, width));
+    text + "\n" + &verdict(summary)
 }
 
-fn engines(inputs: &SummaryInputs<'_>, width: Option<u16>) -> String {
+fn engines(engines: &[EngineView], width: Option<u16>) -> String {
     let mut table = Table::new(Vec::<String>::new()).fit(width);
-    for engine in &inputs.engines {
+    for engine in engines {
         table.row([
             format!("{} {FAINT}({}){FAINT:#}", engine.name, engine.role),
             engine.version.clone(),
         ]);
     }
-    format!(
-        "{}\n {FAINT}{}{FAINT:#}",
-        untitled(&table),
-        compared(&inputs.engines)
-    )
+    format!("{}\n {FAINT}{}{FAINT:#}", untitled(&table), compared(engines))
 }
 
 /// Which parts of the state both engines have, and which are left out because one of them has not.
@@ -96,9 +71,7 @@ fn compared(engines: &[EngineView]) -> String {
     text
 }
 
-fn runs(report: &Report, inputs: &SummaryInputs<'_>) -> String {
-    let summary = &report.summary;
-    let rate = summary.runs as f64 / inputs.elapsed.as_secs_f64().max(1e-9);
+fn runs(summary: &CheckSummary) -> String {
     let mut table = Table::new(Vec::<String>::new()).right(1).right(2);
     let mut row = |name: &str, runs: u64, what: String| {
         table.row([
@@ -121,26 +94,26 @@ fn runs(report: &Report, inputs: &SummaryInputs<'_>) -> String {
     );
     row(
         "inconclusive",
-        summary.inconclusive_runs(),
+        summary.inconclusive,
         "nothing can be said".to_owned(),
     );
-    row("unsupported", summary.unsupported_runs(), "not run".to_owned());
-    let done = summary.runs - summary.unsupported_runs();
+    row("unsupported", summary.unsupported, "not run".to_owned());
+    let done = summary.runs - summary.unsupported;
     let table = untitled(&table);
     format!(
         "{table}\n {} of {}, {} each\n in {} ({}); {} reached their terminator, {} ended in a signal",
         several(summary.runs, "run"),
         several(summary.blocks, "block"),
-        several(u64::from(inputs.states), "start state"),
-        units::duration(inputs.elapsed),
-        units::rate(rate),
+        several(u64::from(summary.states), "start state"),
+        units::duration(Duration::from_secs_f64(summary.elapsed_s)),
+        units::rate(summary.runs_per_second),
         percent(summary.completed, done),
         percent(summary.faulted, done),
     )
 }
 
-fn kinds(report: &Report) -> String {
-    let mut kinds: Vec<_> = report.kinds().iter().collect();
+fn kinds(summary: &CheckSummary) -> String {
+    let mut kinds: Vec<_> = summary.kinds.iter().collect();
     if kinds.is_empty() {
         return String::new();
     }
@@ -152,8 +125,8 @@ fn kinds(report: &Report) -> String {
     table.to_string()
 }
 
-fn divergences(report: &Report, width: Option<u16>) -> String {
-    let groups = report.groups();
+fn divergences(summary: &CheckSummary, width: Option<u16>) -> String {
+    let groups = &summary.divergences;
     if groups.is_empty() {
         return String::new();
     }
@@ -188,12 +161,13 @@ fn divergences(report: &Report, width: Option<u16>) -> String {
     text
 }
 
-fn reasons(reasons: impl Iterator<Item = (String, u64)>) -> String {
-    let mut rows: Vec<(String, u64)> = reasons.collect();
+/// The most frequent reasons.
+fn reasons(reasons: &BTreeMap<String, u64>) -> String {
+    let mut rows: Vec<(&String, u64)> = reasons.iter().map(|(reason, runs)| (reason, *runs)).collect();
     rows.sort_by_key(|(_, runs)| std::cmp::Reverse(*runs));
     let mut table = Table::new(Vec::<String>::new()).right(0);
     for (reason, runs) in rows.iter().take(SHOWN) {
-        table.row([grouped(*runs), reason.clone()]);
+        table.row([&grouped(*runs), *reason]);
     }
     if rows.is_empty() {
         return String::new();
@@ -207,32 +181,25 @@ fn reasons(reasons: impl Iterator<Item = (String, u64)>) -> String {
     text
 }
 
-fn left_out(inputs: &SummaryInputs<'_>) -> String {
-    let mut sums = std::collections::BTreeMap::<String, u64>::new();
-    for (reason, count) in inputs.targets.iter().flat_map(|target| &target.left_out) {
-        *sums.entry(reason.clone()).or_default() += count;
-    }
-    reasons(sums.into_iter())
-}
-
-fn verdict(report: &Report, inputs: &SummaryInputs<'_>, bugs: &[BugView]) -> String {
-    let tested = inputs
+fn verdict(summary: &CheckSummary) -> String {
+    let bugs = &summary.bugs;
+    let tested = summary
         .engines
         .last()
         .map_or("the engine", |engine| engine.name.as_str());
-    let reference = inputs
+    let reference = summary
         .engines
         .first()
         .map_or("the reference", |engine| engine.name.as_str());
-    let run = inputs.run;
-    let mut text = if !inputs.complete {
+    let run = summary.run;
+    let mut text = if !summary.complete {
         format!("{UNSURE}stopped early{UNSURE:#}: this is what run {run} found until then\n")
-    } else if report.summary.runs == 0 {
+    } else if summary.runs == 0 {
         format!("{UNSURE}nothing was run{UNSURE:#} (run {run})\n")
-    } else if report.summary.diverged == 0 {
+    } else if summary.diverged == 0 {
         format!("{GOOD}no divergence{GOOD:#}: {tested} computes what {reference} computes (run {run})\n")
     } else {
-        let blocks = several(report.summary.diverging_blocks, "block");
+        let blocks = several(summary.diverging_blocks, "block");
         let count = if bugs.is_empty() {
             String::new()
         } else {
@@ -243,7 +210,11 @@ fn verdict(report: &Report, inputs: &SummaryInputs<'_>, bugs: &[BugView]) -> Str
     if let Some(bug) = bugs.iter().find(|bug| bug.known.is_none()) {
         text += &format!("{FAINT}one bug in full:{FAINT:#} snippex bugs show {}\n", bug.id);
     }
-    if let Some(id) = report.groups().iter().find_map(|group| group.example.divergence) {
+    if let Some(id) = summary
+        .divergences
+        .iter()
+        .find_map(|group| group.example.divergence)
+    {
         text += &format!("{FAINT}look at an example:{FAINT:#} snippex compare --divergence {id}\n");
     }
     text

@@ -13,7 +13,7 @@ use snippex_core::state::{Components, GPR_NAMES, MachineState, rflags};
 
 /// A case and how it ended, on one engine or more.
 #[derive(Debug, Serialize)]
-pub(crate) struct EndsView {
+pub struct EndsView {
     /// The components that all engines have: the rest of an end is what the start has there.
     covered: Vec<&'static str>,
     /// The state it began with.
@@ -87,7 +87,8 @@ struct LineView {
 
 impl EndsView {
     /// `case`, and the name of each engine with how it ended there.
-    pub(crate) fn new<'o>(
+    #[must_use]
+    pub fn new<'o>(
         case: &Case,
         covered: Components,
         ends: impl IntoIterator<Item = (String, &'o Observation)>,
@@ -174,7 +175,7 @@ impl LineView {
 }
 
 /// What `case` has in `size` bytes at `address` that lie in one page.
-pub(super) fn before(case: &Case, address: u64, size: usize) -> &[u8] {
+pub(crate) fn before(case: &Case, address: u64, size: usize) -> &[u8] {
     const NOTHING: [u8; LINE_SIZE] = [0; LINE_SIZE];
     let page = case
         .pages

@@ -1,35 +1,38 @@
-//! How things are shown: plain values in, text or JSON-ready values out.
+//! What snippex found, as people and programs read it.
+//!
+//! Each module holds plain data that whoever found something fills in, serialised for programs, and functions that
+//! make text of it for people: [`check`] a check's summary, [`bugs`] the list of bugs, [`state`] and [`ends`] how runs
+//! ended, [`disassembly`] and [`analysis`] blocks, [`selection`] and [`coverage`] which blocks there are and why.
+//!
+//! The last stage of the flow. It prints nothing, asks no database and runs no engine; text is given back, with the
+//! colours of [`cli_kit::style`], which printers leave out where they are not wanted.
 
-pub(crate) mod analysis;
-pub(crate) mod bugs;
-pub(crate) mod coverage;
-pub(crate) mod difference;
-pub(crate) mod disassembly;
-pub(crate) mod ends;
-pub(crate) mod report;
-pub(crate) mod selection;
-pub(crate) mod state;
-mod summary;
+pub mod analysis;
+pub mod bugs;
+pub mod check;
+pub mod coverage;
+pub mod disassembly;
+pub mod ends;
+mod engine;
+pub mod selection;
+pub mod state;
 
 use cli_kit::Table;
 use serde::Serialize;
 use snippex_core::block::Block;
+use snippex_core::words::kebab_case;
 
-/// The word that an enum value is stored and shown as, such as `fall-through`.
-pub(crate) fn word(value: &impl Serialize) -> String {
-    match serde_json::to_value(value) {
-        Ok(serde_json::Value::String(word)) => word,
-        _ => String::new(),
-    }
-}
+pub use engine::EngineView;
 
 /// A table without a line of column names.
-pub(crate) fn untitled(table: &Table) -> String {
+#[must_use]
+pub fn untitled(table: &Table) -> String {
     table.to_string().trim_start_matches('\n').to_owned()
 }
 
 /// A number with its thousands apart: `1,234,567`.
-pub(crate) fn grouped(number: u64) -> String {
+#[must_use]
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
@@ -42,7 +45,8 @@ pub(crate) fn grouped(number: u64) -> String {
 }
 
 /// A share in percent: `12.3 %`; nothing of nothing is 0.
-pub(crate) fn percent(part: u64, whole: u64) -> String {
+#[must_use]
+pub fn percent(part: u64, whole: u64) -> String {
     let share = if whole == 0 {
         0.0
     } else {
@@ -58,50 +62,62 @@ pub(crate) fn percent(part: u64, whole: u64) -> String {
 }
 
 /// `1 block`, `2 blocks`.
-pub(crate) fn several(count: u64, thing: &str) -> String {
+#[must_use]
+pub fn several(count: u64, thing: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{} {thing}{plural}", grouped(count))
 }
 
 /// Bytes as digits: `48 89 e5`.
-pub(crate) fn hex(bytes: &[u8]) -> String {
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
     let words: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     words.join(" ")
 }
 
+/// Bytes as digits without spaces: `4889e5`.
+#[must_use]
+pub fn digits(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A block for programs.
 #[derive(Debug, Serialize)]
-pub(crate) struct BlockView<'a> {
-    pub(crate) number: i64,
+pub struct BlockView<'a> {
+    /// In the database.
+    number: i64,
     /// Address in the file, as `0x401000`.
-    pub(crate) address: String,
-    pub(crate) size: usize,
-    pub(crate) instructions: u32,
-    pub(crate) terminator: String,
-    pub(crate) origin: String,
+    address: String,
+    /// In bytes.
+    size: usize,
+    instructions: u32,
+    terminator: String,
+    origin: String,
     /// Kinds of its instructions.
-    pub(crate) kinds: Vec<&'static str>,
-    pub(crate) memory_operands: u32,
+    kinds: Vec<&'static str>,
+    memory_operands: u32,
     /// Addresses that control can go to.
-    pub(crate) successors: Vec<String>,
+    successors: Vec<String>,
     /// Why it is not run.
-    pub(crate) unrunnable: Option<String>,
+    unrunnable: Option<String>,
     /// Hexadecimal.
-    pub(crate) bytes: String,
+    bytes: String,
     /// Name of the binary.
-    pub(crate) binary: &'a str,
+    binary: &'a str,
 }
 
 impl<'a> BlockView<'a> {
-    pub(crate) fn new(number: i64, block: &Block, binary: &'a str) -> Self {
+    /// Block `number` of `binary`.
+    #[must_use]
+    pub fn new(number: i64, block: &Block, binary: &'a str) -> Self {
         let features = snippex_blocks::select::features(&block.bytes, block.address);
         Self {
             number,
             address: format!("{:#x}", block.address),
             size: block.bytes.len(),
             instructions: block.instruction_count,
-            terminator: word(&block.terminator),
-            origin: word(&block.origin),
+            terminator: kebab_case(&block.terminator),
+            origin: kebab_case(&block.origin),
             kinds: features.kinds.names().collect(),
             memory_operands: features.memory_operands,
             successors: block
@@ -109,8 +125,8 @@ impl<'a> BlockView<'a> {
                 .iter()
                 .map(|address| format!("{address:#x}"))
                 .collect(),
-            unrunnable: block.unrunnable.as_ref().map(word),
-            bytes: block.bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+            unrunnable: block.unrunnable.as_ref().map(kebab_case),
+            bytes: digits(&block.bytes),
             binary,
         }
     }

@@ -5,17 +5,17 @@ use std::fmt::Write as _;
 
 use cli_kit::Table;
 use cli_kit::style::FAINT;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use snippex_blocks::generate::{Coverage, ExtensionCoverage};
 
-use super::{grouped, percent, several};
+use crate::{grouped, percent, several};
 
 /// Names of forms in a line; `--format json` has all.
 const NAMES: usize = 8;
 
 /// The coverage for programs.
 #[derive(Debug, Serialize)]
-pub(crate) struct CoverageView<'a> {
+pub struct CoverageView<'a> {
     total: Counts<'a>,
     /// By extension.
     extensions: BTreeMap<&'a str, Counts<'a>>,
@@ -32,7 +32,9 @@ struct Counts<'a> {
 }
 
 impl<'a> CoverageView<'a> {
-    pub(crate) fn new(coverage: &'a Coverage) -> Self {
+    /// The view of `coverage`.
+    #[must_use]
+    pub fn new(coverage: &'a Coverage) -> Self {
         let counts = |counts: std::borrow::Cow<'a, ExtensionCoverage>| Counts {
             executable: counts.executable(),
             covered: counts.run + counts.reference_only,
@@ -49,8 +51,14 @@ impl<'a> CoverageView<'a> {
     }
 }
 
-/// The coverage for people.
-pub(crate) fn text(coverage: &Coverage, width: Option<u16>) -> String {
+/// Writes the coverage as [`CoverageView`] has it.
+pub(crate) fn serialize<S: Serializer>(coverage: &Option<Coverage>, to: S) -> Result<S::Ok, S::Error> {
+    coverage.as_ref().map(CoverageView::new).serialize(to)
+}
+
+/// The coverage for people, in at most so many columns.
+#[must_use]
+pub fn text(coverage: &Coverage, width: Option<u16>) -> String {
     let head = [
         "extension",
         "forms",

@@ -5,14 +5,14 @@ mod full;
 use cli_kit::Table;
 use cli_kit::style::{BAD, FAINT, GOOD, HEADING, UNSURE};
 use serde::Serialize;
-use snippex_exec::reduce::CONFIRMATIONS;
 use snippex_triage::cause::CauseId;
+use snippex_triage::reduce::CONFIRMATIONS;
 use snippex_triage::ruling::Ruling;
 use snippex_triage::signature::{Signature, SignatureId};
 
-use super::{grouped, several};
+use crate::{grouped, several};
 
-pub(crate) use full::{full, full_signature, parts};
+pub use full::{full, full_signature, parts};
 
 /// Columns when the output is no terminal.
 const WIDTH: u16 = 100;
@@ -21,83 +21,106 @@ const LONGEST_STATE: usize = 160;
 
 /// An engine that a bug shows in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct SeenOn {
-    pub(crate) name: String,
-    pub(crate) version: String,
-    pub(crate) configuration: Vec<String>,
-    pub(crate) runs: u64,
+pub struct SeenOn {
+    /// What the user calls it.
+    pub name: String,
+    /// As it says itself.
+    pub version: String,
+    /// What it was started with.
+    pub configuration: Vec<String>,
+    /// Runs that diverged by it.
+    pub runs: u64,
 }
 
 /// Why a bug is known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct KnownView {
-    pub(crate) issue: String,
-    pub(crate) note: String,
+pub struct KnownView {
+    /// Where it is reported.
+    pub issue: String,
+    /// What else was said.
+    pub note: String,
     /// Milliseconds since the Unix epoch.
-    pub(crate) added: i64,
+    pub added: i64,
 }
 
 /// A case that shows a bug.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct ExampleView {
-    pub(crate) signature: SignatureId,
+pub struct ExampleView {
+    /// The signature that it shows.
+    pub signature: SignatureId,
     /// Its instructions.
-    pub(crate) code: Vec<String>,
+    pub code: Vec<String>,
     /// Their bytes, which tell encodings and prefixes.
-    pub(crate) bytes: String,
+    pub bytes: String,
     /// What it starts with, where that is not zero or as after reset.
-    pub(crate) state: Vec<String>,
+    pub state: Vec<String>,
     /// Its content address.
-    pub(crate) case: String,
-    /// Whether it was reduced, and in how many fresh processes it showed.
-    pub(crate) reduced: bool,
-    pub(crate) confirmations: u32,
+    pub case: String,
+    /// Whether it was reduced.
+    pub reduced: bool,
+    /// In how many fresh processes the example showed.
+    pub confirmations: u32,
 }
 
 /// A bug for programs.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct BugView {
+pub struct BugView {
     /// Its name.
-    pub(crate) id: CauseId,
-    pub(crate) title: String,
+    pub id: CauseId,
+    /// What is wrong, in words.
+    pub title: String,
     /// Diverging runs.
-    pub(crate) runs: u64,
+    pub runs: u64,
     /// In how many ways it shows: forms of instructions with the fields that differ.
-    pub(crate) signatures: usize,
+    pub signatures: usize,
     /// Forms of instructions that show it.
-    pub(crate) forms: usize,
+    pub forms: usize,
     /// Milliseconds since the Unix epoch.
-    pub(crate) first_seen: i64,
-    pub(crate) engines: Vec<SeenOn>,
-    pub(crate) known: Option<KnownView>,
-    pub(crate) example: Option<ExampleView>,
-    /// The sentence of the manual that decides, and who is right by it.
-    pub(crate) ruling: Option<&'static Ruling>,
-    pub(crate) right: Option<&'static str>,
+    pub first_seen: i64,
+    /// The engines that it showed on.
+    pub engines: Vec<SeenOn>,
+    /// Missing when it is new.
+    pub known: Option<KnownView>,
+    /// Its plainest case.
+    pub example: Option<ExampleView>,
+    /// The sentence of the manual that decides.
+    pub ruling: Option<&'static Ruling>,
+    /// `reference` when the manual decides.
+    pub right: Option<&'static str>,
 }
 
 /// One way in which a bug shows, for programs.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct SignatureView {
-    pub(crate) id: SignatureId,
+pub struct SignatureView {
+    /// Names it.
+    pub id: SignatureId,
     /// The bug that it is of.
-    pub(crate) bug: CauseId,
-    pub(crate) kind: &'static str,
+    pub bug: CauseId,
+    /// What kind of divergence it is.
+    pub kind: &'static str,
     /// Mnemonic and operand kinds of the instruction at fault.
-    pub(crate) instruction: String,
-    pub(crate) encoding: String,
-    pub(crate) fields: Vec<String>,
-    /// Diverging runs and blocks.
-    pub(crate) runs: u64,
-    pub(crate) blocks: u64,
+    pub instruction: String,
+    /// Encoding and prefixes of that instruction.
+    pub encoding: String,
+    /// What differs.
+    pub fields: Vec<String>,
+    /// Diverging runs.
+    pub runs: u64,
+    /// Blocks that show it.
+    pub blocks: u64,
     /// Milliseconds since the Unix epoch.
-    pub(crate) first_seen: i64,
-    pub(crate) engines: Vec<SeenOn>,
-    pub(crate) known: Option<KnownView>,
-    pub(crate) reduced: bool,
-    pub(crate) confirmations: u32,
+    pub first_seen: i64,
+    /// The engines that it showed on.
+    pub engines: Vec<SeenOn>,
+    /// Missing when it is new.
+    pub known: Option<KnownView>,
+    /// Whether its example was reduced.
+    pub reduced: bool,
+    /// In how many fresh processes the example showed.
+    pub confirmations: u32,
+    /// All of it.
     #[serde(skip)]
-    pub(crate) signature: Signature,
+    pub signature: Signature,
 }
 
 /// How sure an example is, in words.
@@ -111,14 +134,16 @@ fn certainty(reduced: bool, confirmations: u32) -> String {
 
 impl BugView {
     /// Whether there is a reduced example that showed each time.
-    pub(crate) fn is_confirmed(&self) -> bool {
+    #[must_use]
+    pub fn is_confirmed(&self) -> bool {
         let example = self.example.as_ref();
         example.is_some_and(|example| example.reduced && example.confirmations == CONFIRMATIONS)
     }
 }
 
 /// The list, at most `limit` bugs of it (0 for all), known ones apart.
-pub(crate) fn list(bugs: &[BugView], limit: usize, width: Option<u16>) -> String {
+#[must_use]
+pub fn list(bugs: &[BugView], limit: usize, width: Option<u16>) -> String {
     let (known, new): (Vec<&BugView>, Vec<&BugView>) = bugs.iter().partition(|bug| bug.known.is_some());
     let width = usize::from(width.unwrap_or(WIDTH));
     let shown = if limit == 0 { new.len() } else { limit };
@@ -207,7 +232,8 @@ fn wrapped(text: &str, width: usize, indent: usize) -> String {
 }
 
 /// The list in a line each, at most `limit` of them, for the end of a check.
-pub(crate) fn table(bugs: &[BugView], limit: usize, width: Option<u16>) -> String {
+#[must_use]
+pub fn table(bugs: &[BugView], limit: usize, width: Option<u16>) -> String {
     if bugs.is_empty() {
         return String::new();
     }
@@ -244,7 +270,8 @@ pub(crate) fn table(bugs: &[BugView], limit: usize, width: Option<u16>) -> Strin
 }
 
 /// Signatures in a line each, at most `limit` of them (0 for all).
-pub(crate) fn signatures(views: &[SignatureView], limit: usize, width: Option<u16>) -> String {
+#[must_use]
+pub fn signatures(views: &[SignatureView], limit: usize, width: Option<u16>) -> String {
     let shown = if limit == 0 { views.len() } else { limit };
     let mut table = Table::new(["signature", "what differs", "runs", "bug", ""])
         .right(2)
@@ -271,7 +298,8 @@ pub(crate) fn signatures(views: &[SignatureView], limit: usize, width: Option<u1
 }
 
 /// How many there are, in words.
-pub(crate) fn count(bugs: &[BugView]) -> String {
+#[must_use]
+pub fn count(bugs: &[BugView]) -> String {
     let (known, new): (Vec<&BugView>, Vec<&BugView>) = bugs.iter().partition(|bug| bug.known.is_some());
     let mut text = several(new.len() as u64, "bug");
     if !new.is_empty() {

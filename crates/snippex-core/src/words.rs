@@ -1,13 +1,28 @@
-//! One difference in words: `ZF is 1, not 0`.
+//! Values of this crate as people read them: the word for an enum's value, a difference in a sentence.
+//!
+//! Views, titles of reproducers and stored results all say the same thing in the same words, which are these. Nothing
+//! here knows of tables, colours or languages.
 
-use snippex_core::diff::{Difference, Field, Value};
-use snippex_core::observation::{Endpoint, Signal, signal_name};
+use serde::Serialize;
 
-/// What differs, in a sentence without a full stop. The engine under test comes first.
-pub(crate) fn sentence(difference: &Difference) -> String {
+use crate::diff::{Difference, Field, Value};
+use crate::observation::{Endpoint, Signal, signal_name};
+
+/// The word that a value of an enum is stored and shown as, such as `fall-through`; empty when it is more than a word.
+#[must_use]
+pub fn kebab_case(value: &impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => String::new(),
+    }
+}
+
+/// What differs, in a sentence without a full stop: `ZF is 1, not 0`. The engine under test comes first.
+#[must_use]
+pub fn difference_sentence(difference: &Difference) -> String {
     match (&difference.expected, &difference.actual) {
         (Value::Endpoint(expected), Value::Endpoint(actual)) => {
-            format!("{}, not {}", endpoint(actual), without_verb(expected))
+            format!("{}, not {}", endpoint_words(actual), without_verb(expected))
         }
         (expected, actual) => {
             let (actual, expected) = (value(difference, actual), value(difference, expected));
@@ -21,7 +36,8 @@ pub(crate) fn sentence(difference: &Difference) -> String {
 }
 
 /// How a run ended: `goes to 0x...`, `SIGSEGV at 0x...`.
-pub(crate) fn endpoint(endpoint: &Endpoint) -> String {
+#[must_use]
+pub fn endpoint_words(endpoint: &Endpoint) -> String {
     match endpoint {
         Endpoint::Exit { target } => format!("goes to {target:#x}"),
         Endpoint::Signal(signal) => raised(signal),
@@ -64,7 +80,7 @@ fn value(difference: &Difference, value: &Value) -> String {
         Value::None => "nothing".to_owned(),
         Value::Number(number) if matches!(difference.field, Field::Flag { .. }) => number.to_string(),
         Value::Number(number) => format!("{number:#x}"),
-        Value::Endpoint(found) => endpoint(found),
+        Value::Endpoint(found) => endpoint_words(found),
         Value::Bytes(bytes) => {
             let shown = match difference.field {
                 Field::Vector { first, last, .. } => {
@@ -92,7 +108,7 @@ mod tests {
     fn registers_are_written_as_numbers_and_memory_as_it_lies() {
         let bytes = |byte| Value::Bytes(vec![byte, 0, 0xc0]);
         let said = |field, name: &str| {
-            sentence(&Difference {
+            difference_sentence(&Difference {
                 field,
                 name: name.to_owned(),
                 expected: bytes(1),

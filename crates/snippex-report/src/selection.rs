@@ -6,9 +6,9 @@ use cli_kit::Table;
 use cli_kit::style::HEADING;
 use serde::Serialize;
 use snippex_blocks::select::{Category, ComplexityBucket, Reason, SelectionReport};
-use snippex_store::BlockNumber;
+use snippex_core::words::kebab_case;
 
-use super::{grouped, percent, word};
+use crate::{grouped, percent};
 
 /// Chosen blocks that are shown one by one.
 const SHOWN: usize = 50;
@@ -17,7 +17,7 @@ const REASONS: usize = 3;
 
 /// The report for programs.
 #[derive(Debug, Serialize)]
-pub(crate) struct SelectionView {
+pub struct SelectionView {
     blocks: usize,
     matching: usize,
     /// In the order of choice.
@@ -29,7 +29,7 @@ pub(crate) struct SelectionView {
 #[derive(Debug, Serialize)]
 struct ChosenView {
     /// Number in the database; missing in a dry run.
-    block: Option<BlockNumber>,
+    block: Option<i64>,
     /// Address in the file, as `0x401000`.
     address: String,
     complexity: u32,
@@ -44,7 +44,8 @@ struct CategoryView {
 
 impl SelectionView {
     /// `stored` has the number in the database of each chosen block that was stored, by its number in the index.
-    pub(crate) fn new(report: &SelectionReport, stored: &BTreeMap<usize, BlockNumber>) -> Self {
+    #[must_use]
+    pub fn new(report: &SelectionReport, stored: &BTreeMap<usize, i64>) -> Self {
         let chosen = report.chosen.iter().map(|chosen| ChosenView {
             block: stored.get(&chosen.number).copied(),
             address: format!("{:#x}", chosen.address),
@@ -65,13 +66,18 @@ impl SelectionView {
     }
 }
 
-/// The report for people.
-pub(crate) fn text(report: &SelectionReport, width: Option<u16>) -> String {
+/// The report for people, in at most so many columns.
+#[must_use]
+pub fn text(report: &SelectionReport, width: Option<u16>) -> String {
     let mut categories = Table::new(["category of known problems", "matching", "chosen"])
         .right(1)
         .right(2);
     for (category, (matching, chosen)) in &report.categories {
-        categories.row([word(category), grouped(*matching as u64), grouped(*chosen as u64)]);
+        categories.row([
+            kebab_case(category),
+            grouped(*matching as u64),
+            grouped(*chosen as u64),
+        ]);
     }
     let mut complexity = Table::new(["complexity", "matching", "share", "chosen", "share"])
         .right(1)
@@ -128,6 +134,6 @@ fn reason(reason: &Reason) -> String {
         Reason::ScaledOperand => "[base + index*scale + displacement]".to_owned(),
         Reason::SeveralMemoryOperands => "several memory operands".to_owned(),
         Reason::MixedWidths => "mixed operand sizes".to_owned(),
-        Reason::KnownProblem(category) => format!("known problem: {}", word(category)),
+        Reason::KnownProblem(category) => format!("known problem: {}", kebab_case(category)),
     }
 }

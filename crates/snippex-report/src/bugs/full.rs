@@ -2,14 +2,15 @@
 
 use cli_kit::Table;
 use cli_kit::style::{FAINT, GOOD, HEADING, UNSURE};
-use snippex_exec::reduce::CONFIRMATIONS;
+use snippex_triage::reduce::CONFIRMATIONS;
 use snippex_triage::ruling::Ruling;
 
-use super::super::{grouped, several, untitled};
 use super::{BugView, KnownView, SeenOn, SignatureView, WIDTH, wrapped};
+use crate::{grouped, several, untitled};
 
 /// One bug in full, but its case.
-pub(crate) fn full(bug: &BugView, differences: &[String], width: Option<u16>) -> String {
+#[must_use]
+pub fn full(bug: &BugView, differences: &[String], width: Option<u16>) -> String {
     let mut text = format!("{HEADING}{}{HEADING:#}  {}\n", bug.id, bug.title);
     let met = format!(
         "in {} of {}, in {}",
@@ -30,7 +31,8 @@ pub(crate) fn full(bug: &BugView, differences: &[String], width: Option<u16>) ->
 }
 
 /// One signature in full, but its case.
-pub(crate) fn full_signature(view: &SignatureView, differences: &[String], width: Option<u16>) -> String {
+#[must_use]
+pub fn full_signature(view: &SignatureView, differences: &[String], width: Option<u16>) -> String {
     let mut text = format!("{HEADING}{}{HEADING:#}  {}\n", view.id, view.signature);
     text += &row("bug", &format!("{}  {}", view.bug, view.bug.title()));
     text += &row("encoding", &view.encoding);
@@ -90,7 +92,8 @@ fn manual(ruling: Option<&Ruling>, width: Option<u16>) -> String {
 }
 
 /// The signatures of a bug that is shown in full.
-pub(crate) fn parts(views: &[SignatureView], limit: usize) -> String {
+#[must_use]
+pub fn parts(views: &[SignatureView], limit: usize) -> String {
     let mut table = Table::new(Vec::<String>::new()).right(1);
     for view in views.iter().take(limit) {
         table.row([

@@ -3,23 +3,26 @@
 use std::collections::BTreeMap;
 
 use capstone::prelude::*;
+use cli_kit::Table;
 use cli_kit::style::{FAINT, HEADING};
-use cli_kit::{Failure, OrFail, Table};
 use iced_x86::{Instruction, MemorySize, Register};
 use serde::Serialize;
 use snippex_blocks::select::{Category, features};
 use snippex_core::block::Block;
 use snippex_core::decode::{accesses_memory, decoder, kinds};
+use snippex_core::words::kebab_case;
 
-use super::{grouped, percent, several, word};
+use crate::disassembly::DecoderError;
+use crate::{grouped, percent, several};
 
 /// Disagreements of the decoders that are shown.
 const EXAMPLES: usize = 10;
 
 /// Counts over blocks.
 #[derive(Debug, Default, Serialize)]
-pub(crate) struct Analysis {
-    pub(crate) blocks: u64,
+pub struct Analysis {
+    /// How many there were.
+    pub blocks: u64,
     runnable: u64,
     bytes: u64,
     instructions: u64,
@@ -60,22 +63,30 @@ struct Disagreement {
 }
 
 /// Counts block by block.
-pub(crate) struct Analyzer {
+#[derive(Debug)]
+pub struct Analyzer {
     analysis: Analysis,
     second: Capstone,
 }
 
 impl Analyzer {
-    pub(crate) fn new() -> Result<Self, Failure> {
+    /// Sets one up that has counted nothing.
+    ///
+    /// # Errors
+    /// When capstone, the second decoder, cannot be used.
+    pub fn new() -> Result<Self, DecoderError> {
         let second = Capstone::new().x86().mode(arch::x86::ArchMode::Mode64).build();
         Ok(Self {
             analysis: Analysis::default(),
-            second: second.or_fail("cannot set up the second decoder")?,
+            second: second.map_err(|source| DecoderError {
+                what: "second decoder",
+                source,
+            })?,
         })
     }
 
     /// Counts a block.
-    pub(crate) fn add(&mut self, block: &Block) {
+    pub fn add(&mut self, block: &Block) {
         let analysis = &mut self.analysis;
         analysis.blocks += 1;
         analysis.bytes += block.bytes.len() as u64;
@@ -84,18 +95,21 @@ impl Analyzer {
             .sizes
             .entry(block.instruction_count.max(1).ilog2())
             .or_default() += 1;
-        *analysis.terminators.entry(word(&block.terminator)).or_default() += 1;
-        *analysis.origins.entry(word(&block.origin)).or_default() += 1;
+        *analysis
+            .terminators
+            .entry(kebab_case(&block.terminator))
+            .or_default() += 1;
+        *analysis.origins.entry(kebab_case(&block.origin)).or_default() += 1;
         match &block.unrunnable {
             None => analysis.runnable += 1,
-            Some(reason) => *analysis.unrunnable.entry(word(reason)).or_default() += 1,
+            Some(reason) => *analysis.unrunnable.entry(kebab_case(reason)).or_default() += 1,
         }
         let features = features(&block.bytes, block.address);
         for category in Category::ALL
             .iter()
             .filter(|category| features.categories & category.bit() != 0)
         {
-            *analysis.categories.entry(word(category)).or_default() += 1;
+            *analysis.categories.entry(kebab_case(category)).or_default() += 1;
         }
         for instruction in &mut decoder(&block.bytes, block.address) {
             self.instruction(block, &instruction);
@@ -103,7 +117,8 @@ impl Analyzer {
     }
 
     /// What was counted.
-    pub(crate) fn finish(self) -> Analysis {
+    #[must_use]
+    pub fn finish(self) -> Analysis {
         self.analysis
     }
 
@@ -136,7 +151,7 @@ impl Analyzer {
         if decoders.examples.len() < EXAMPLES {
             decoders.examples.push(Disagreement {
                 address: format!("{:#x}", instruction.ip()),
-                bytes: super::hex(&block.bytes[start..start + instruction.len()]),
+                bytes: crate::hex(&block.bytes[start..start + instruction.len()]),
                 length: instruction.len(),
                 capstone: length,
             });
@@ -167,7 +182,8 @@ fn form(instruction: &Instruction) -> &'static str {
 
 impl Analysis {
     /// For people; long tables are cut to `top` rows.
-    pub(crate) fn text(&self, top: usize) -> String {
+    #[must_use]
+    pub fn text(&self, top: usize) -> String {
         let mut parts = vec![format!(
             "{}, {} of them can be run, {} in {}",
             several(self.blocks, "block"),

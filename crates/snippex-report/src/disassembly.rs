@@ -1,40 +1,59 @@
 //! Instructions as people read them, by capstone.
 
 use capstone::prelude::*;
-use cli_kit::{Failure, OrFail};
 use iced_x86::{Formatter, IntelFormatter};
 use serde::Serialize;
 use snippex_core::block::{Block, Terminator};
 use snippex_core::decode::decoder;
 
-use crate::args::Syntax;
+/// How instructions are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Syntax {
+    /// `mov rax, rbx`
+    #[default]
+    Intel,
+    /// `movq %rbx, %rax`
+    Att,
+}
+
+/// Capstone cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot set up the {what}")]
+pub struct DecoderError {
+    pub(crate) what: &'static str,
+    pub(crate) source: capstone::Error,
+}
 
 /// One instruction.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Line {
+pub struct Line {
     /// Address in the file, as `0x401000`.
-    pub(crate) address: String,
+    pub address: String,
     /// Hexadecimal, without spaces.
-    pub(crate) bytes: String,
+    pub bytes: String,
     /// Mnemonic and operands.
-    pub(crate) text: String,
+    pub text: String,
 }
 
 /// Where control goes at the end of a block.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Exit {
+pub struct Exit {
     /// `taken`, `falls through`, `jumps`, `calls`.
-    pub(crate) kind: &'static str,
+    pub kind: &'static str,
     /// Address in the file; missing when only the run tells.
-    pub(crate) address: Option<String>,
+    pub address: Option<String>,
 }
 
 /// Writes instructions.
 #[derive(Debug)]
-pub(crate) struct Disassembler(Capstone);
+pub struct Disassembler(Capstone);
 
 impl Disassembler {
-    pub(crate) fn new(syntax: Syntax) -> Result<Self, Failure> {
+    /// Sets one up.
+    ///
+    /// # Errors
+    /// When capstone was built without x86, or is out of memory.
+    pub fn new(syntax: Syntax) -> Result<Self, DecoderError> {
         let syntax = match syntax {
             Syntax::Intel => arch::x86::ArchSyntax::Intel,
             Syntax::Att => arch::x86::ArchSyntax::Att,
@@ -44,11 +63,15 @@ impl Disassembler {
             .mode(arch::x86::ArchMode::Mode64)
             .syntax(syntax)
             .build();
-        build.or_fail("cannot set up the disassembler").map(Self)
+        build.map(Self).map_err(|source| DecoderError {
+            what: "disassembler",
+            source,
+        })
     }
 
     /// The instructions of a block. Where capstone does not know one, the block's own decoder writes it.
-    pub(crate) fn lines(&self, block: &Block) -> Vec<Line> {
+    #[must_use]
+    pub fn lines(&self, block: &Block) -> Vec<Line> {
         let mut lines = Vec::new();
         for instruction in &mut decoder(&block.bytes, block.address) {
             let start = (instruction.ip() - block.address) as usize;
@@ -60,7 +83,7 @@ impl Disassembler {
             });
             lines.push(Line {
                 address: format!("{:#x}", instruction.ip()),
-                bytes: bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+                bytes: crate::digits(bytes),
                 text,
             });
         }
@@ -80,7 +103,8 @@ impl Disassembler {
 }
 
 /// Where control goes at the end of `block`.
-pub(crate) fn exits(block: &Block) -> Vec<Exit> {
+#[must_use]
+pub fn exits(block: &Block) -> Vec<Exit> {
     let exit = |kind, address: Option<&u64>| Exit {
         kind,
         address: address.map(|address| format!("{address:#x}")),

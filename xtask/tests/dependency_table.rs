@@ -26,6 +26,16 @@ const TABLE: &[(&str, &[&str])] = &[
     ),
     ("snippex-store", &["snippex-core", "snippex-triage"]),
     (
+        "snippex-session",
+        &[
+            "snippex-blocks",
+            "snippex-core",
+            "snippex-exec",
+            "snippex-store",
+            "snippex-triage",
+        ],
+    ),
+    (
         "snippex-report",
         &["cli-kit", "snippex-blocks", "snippex-core", "snippex-triage"],
     ),
@@ -41,6 +51,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "snippex-exec",
             "snippex-formats",
             "snippex-report",
+            "snippex-session",
             "snippex-store",
             "snippex-triage",
         ],
@@ -59,6 +70,8 @@ const APART: &[(&str, &str)] = &[
     ("snippex-exec", "snippex-store"),
     ("snippex-store", "snippex-exec"),
     ("snippex-report", "snippex-exec"),
+    ("snippex-session", "cli-kit"),
+    ("snippex-session", "snippex-report"),
     ("snippex-report", "snippex-store"),
     ("benchgate", "snippex-exec"),
     ("benchgate", "snippex-store"),

@@ -2,6 +2,7 @@
 
 use cli_kit::settings::Resolved;
 use cli_kit::{CancelToken, Failure, Format, Printer, on_interrupt};
+use snippex_exec::engine::EngineTable;
 use snippex_store::{Location, StoreHandle};
 
 use crate::settings::Settings;
@@ -13,6 +14,8 @@ pub(crate) struct App<'p> {
     pub(crate) printer: &'p Printer,
     pub(crate) format: Format,
     pub(crate) settings: Resolved<Settings>,
+    /// The engines that can be named: presets and what the settings add.
+    pub(crate) engines: EngineTable,
 }
 
 impl App<'_> {

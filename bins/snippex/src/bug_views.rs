@@ -6,10 +6,9 @@ use snippex_formats::snip::Snip;
 use snippex_report::bugs::{BugView, ExampleView, KnownView, SeenOn, SignatureView};
 use snippex_report::disassembly::{DecoderError, Disassembler, Syntax};
 use snippex_report::hex;
+use snippex_session::{self as session, ListedBug, ListedSignature};
 use snippex_store::{BugExample, KnownBug, Timestamp};
 use snippex_triage::signature::Signature;
-
-use crate::bugs::{self, ListedBug, ListedSignature};
 
 /// Instructions of a case as it was met, that is long: a glimpse.
 const SHOWN: usize = 3;
@@ -59,7 +58,7 @@ pub(crate) fn signature_view(listed: &ListedSignature) -> SignatureView {
     }
 }
 
-fn seen_on(seen: &bugs::SeenOn) -> SeenOn {
+fn seen_on(seen: &session::SeenOn) -> SeenOn {
     SeenOn {
         name: seen.name.clone(),
         version: seen.version.clone(),

@@ -9,9 +9,10 @@ use snippex_exec::check::{BlockReport, Finding};
 use snippex_report::bugs::BugView;
 use snippex_report::check::{BlockOutcome, CheckSummary, FindingView, GroupExample, GroupView};
 use snippex_report::{EngineView, digits};
+use snippex_session::{CheckOutcome, DivergenceGroup, TargetSummary, inconclusive_word};
 use snippex_store::{BlockNumber, Partition};
 
-use crate::checking::{CheckOutcome, DivergenceGroup, TargetSummary, inconclusive_word};
+use crate::choosing::selection_view;
 
 /// What was asked for, as the summary repeats it.
 #[derive(Debug)]
@@ -131,7 +132,7 @@ pub(crate) fn check_summary(
         selection: outcome
             .targets
             .into_iter()
-            .filter_map(|target| Some((target.path, target.selection?)))
+            .filter_map(|target| Some((target.path, selection_view(&target.selection?))))
             .collect(),
         coverage: outcome.coverage,
     }

@@ -6,24 +6,19 @@
 
 mod app;
 mod args;
-mod binary_file;
-mod blocks;
 mod bug_views;
-mod bugs;
 mod check_views;
 mod checking;
+mod choosing;
 mod command;
 mod conformance;
 mod engine_file;
 mod engines;
 mod generating;
-mod host;
 mod install;
 mod reproducing;
 mod settings;
-mod source;
 mod spawn;
-mod stored_path;
 mod tell;
 
 use std::process::ExitCode;

@@ -22,7 +22,6 @@ pub(crate) use repro::ReproArgs;
 pub(crate) use stored::{
     AnalyzeArgs, CompareArgs, DEFAULT_LIMIT, DisasmArgs, ListArgs, RemoveArgs, SimulateArgs, ValidateArgs,
 };
-pub(crate) use values::PartitionArg;
 
 use clap::{ArgAction, Args, Parser, ValueEnum};
 use cli_kit::{Format, OutputArgs};

@@ -14,12 +14,12 @@ use snippex_exec::{CaseMaker, MemorySource, affinity};
 
 use crate::app::App;
 use crate::args::BenchArgs;
-use crate::binary_file::BinaryFile;
-use crate::engines::{EngineChoice, engine_view};
+use crate::engines::{engine_view, tested_engine};
 use crate::spawn::{self, SpawnError};
 use crate::tell::OrTell;
 use snippex_report::EngineView;
 use snippex_report::{grouped, percent, several};
+use snippex_session::{BinaryFile, EngineChoice};
 
 /// Blocks in a batch, as in a check.
 const BATCH: usize = 32;
@@ -66,12 +66,12 @@ struct Answer {
 }
 
 pub(crate) fn run(app: &App<'_>, args: &BenchArgs) -> Result<ExitStatus, Failure> {
-    let file = BinaryFile::read(&args.binary)?;
-    let image = file.image()?;
-    let placement = file.placement(&image)?;
+    let file = BinaryFile::read(&args.binary).or_tell()?;
+    let image = file.image().or_tell()?;
+    let placement = file.placement(&image).or_tell()?;
     let choices = [
-        EngineChoice::preset("native")?,
-        EngineChoice::tested(&app.settings.value, &args.engine)?,
+        EngineChoice::named(&app.engines, "native").or_tell()?,
+        tested_engine(app, &args.engine)?,
     ];
     affinity::stay_here();
     let [mut native, mut subject] = [choices[0].start().or_tell()?, choices[1].start().or_tell()?];

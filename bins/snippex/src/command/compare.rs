@@ -11,7 +11,6 @@ use snippex_store::{BlockNumber, EngineId, StoreHandle};
 
 use crate::app::App;
 use crate::args::CompareArgs;
-use crate::engines::tolerance_of;
 use crate::tell::OrTell;
 use snippex_core::words::difference_sentence;
 use snippex_core::words::kebab_case;
@@ -59,7 +58,7 @@ pub(crate) fn run(app: &App<'_>, args: &CompareArgs) -> Result<ExitStatus, Failu
         .call(async move |store| Ok((store.engine(reference).await?, store.engine(subject).await?)))
         .or_tell()?;
     let covered = reference.components.intersection(subject.components);
-    let tolerance = tolerance_of(&subject.name);
+    let tolerance = app.engines.tolerance(&subject.name);
     let comparison = compare(
         &sides.case,
         &sides.expected.1,

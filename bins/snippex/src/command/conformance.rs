@@ -20,10 +20,11 @@ use crate::conformance::files::{self, TestFile};
 use crate::conformance::junit;
 use crate::conformance::known::KnownFailures;
 use crate::conformance::report::{Status, SuiteView, TestView};
-use crate::engines::{EngineChoice, engine_view, tolerance_of};
+use crate::engines::{engine_view, tested_engine};
 use crate::install;
 use crate::tell::OrTell;
 use snippex_report::EngineView;
+use snippex_session::EngineChoice;
 
 /// Reports that wait to be received.
 const WAITING: usize = 256;
@@ -47,8 +48,13 @@ pub(crate) fn run(app: &App<'_>, args: &ConformanceArgs, format: FormatArg) -> R
     let patience = args
         .timeout
         .map(|seconds| Duration::from_secs(u64::from(seconds)));
-    let choice = EngineChoice::tested(settings, &args.engine)?.with_patience(patience);
-    let reference = args.match_with.as_deref().map(EngineChoice::preset).transpose()?;
+    let choice = tested_engine(app, &args.engine)?.with_patience(patience);
+    let reference = args
+        .match_with
+        .as_deref()
+        .map(|name| EngineChoice::named(&app.engines, name))
+        .transpose()
+        .or_tell()?;
     let engine = choice.start().or_tell()?;
     let identity = engine.identity().clone();
     drop(engine);
@@ -56,7 +62,7 @@ pub(crate) fn run(app: &App<'_>, args: &ConformanceArgs, format: FormatArg) -> R
     let started = Instant::now();
 
     let threads = settings.threads as usize;
-    let tolerance = tolerance_of(&identity.name);
+    let tolerance = app.engines.tolerance(&identity.name);
     let make = |file: &TestFile| match &assembler {
         Some(assembler) if !file.is_case() => assembler.make(file),
         _ => case_file::make(file, &tolerance),

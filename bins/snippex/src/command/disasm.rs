@@ -9,11 +9,11 @@ use snippex_store::StoredBlock;
 
 use crate::app::App;
 use crate::args::DisasmArgs;
-use crate::blocks;
 use crate::tell::OrTell;
 use snippex_core::words::kebab_case;
 use snippex_report::disassembly::{Disassembler, Exit, Line, exits};
 use snippex_report::{BlockView, several};
+use snippex_session::load_blocks;
 
 /// A block with its instructions, for programs.
 #[derive(Debug, Serialize)]
@@ -25,7 +25,7 @@ struct Answer<'a> {
 
 pub(crate) fn run(app: &App<'_>, args: &DisasmArgs) -> Result<ExitStatus, Failure> {
     let store = app.existing_store()?;
-    let blocks = blocks::load(&store, &args.blocks.selection, args.blocks.binary.as_deref())?;
+    let blocks = load_blocks(&store, &args.blocks.selection, args.blocks.binary.as_deref()).or_tell()?;
     let binaries = store.call(async |store| store.binaries().await).or_tell()?;
     let names: HashMap<_, _> = binaries
         .into_iter()

@@ -12,9 +12,10 @@ use snippex_exec::engine::{EngineEntry, SignalStyle};
 use crate::app::App;
 use crate::args::{AddEngineArgs, EnginesCommand};
 use crate::engine_file;
-use crate::engines::{EngineChoice, engine_view, table, tolerance_of};
+use crate::engines::engine_view;
 use crate::tell::OrTell;
 use snippex_report::EngineView;
+use snippex_session::EngineChoice;
 
 pub(crate) fn run(app: &App<'_>, command: Option<&EnginesCommand>) -> Result<ExitStatus, Failure> {
     match command {
@@ -48,10 +49,11 @@ struct Listed<'e> {
 
 fn list(app: &App<'_>) -> Result<ExitStatus, Failure> {
     let own = &app.settings.value.engines;
-    let engines: Vec<Listed<'_>> = table()
+    let engines: Vec<Listed<'_>> = app
+        .engines
         .iter()
         .map(|(name, entry)| {
-            let problem = table().spec(name).err().map(|error| error.to_string());
+            let problem = app.engines.spec(name).err().map(|error| error.to_string());
             Listed {
                 name,
                 origin: if own.contains_key(name) {
@@ -121,8 +123,8 @@ fn deviations(tolerance: Tolerance) -> Vec<DeviationView> {
 
 fn show(app: &App<'_>, name: &str) -> Result<ExitStatus, Failure> {
     // What cannot be started can be shown, unless it is not known at all.
-    let spec = table().spec(name);
-    let Some(entry) = table().entry(name) else {
+    let spec = app.engines.spec(name);
+    let Some(entry) = app.engines.entry(name) else {
         return Err(spec
             .or_tell()
             .map_or_else(|failure| failure, |_| Failure::new("no such engine")));
@@ -136,7 +138,7 @@ fn show(app: &App<'_>, name: &str) -> Result<ExitStatus, Failure> {
             let set = spec.environment.iter();
             set.map(|(name, value)| format!("{name}={value}")).collect()
         }),
-        deviations: deviations(tolerance_of(name)),
+        deviations: deviations(app.engines.tolerance(name)),
     };
     match app.format {
         Format::Json => app.printer.json(&shown)?,
@@ -242,8 +244,11 @@ struct FailureView {
 }
 
 fn test(app: &App<'_>, name: &str) -> Result<ExitStatus, Failure> {
-    let mut engine = EngineChoice::preset(name)?.start().or_tell()?;
-    let failures: Vec<FailureView> = conformance_under(engine.as_mut(), &tolerance_of(name))
+    let mut engine = EngineChoice::named(&app.engines, name)
+        .or_tell()?
+        .start()
+        .or_tell()?;
+    let failures: Vec<FailureView> = conformance_under(engine.as_mut(), &app.engines.tolerance(name))
         .or_tell()?
         .into_iter()
         .map(|failure| FailureView {
@@ -266,11 +271,12 @@ fn test(app: &App<'_>, name: &str) -> Result<ExitStatus, Failure> {
         conforms: failures.is_empty(),
         failures,
         abilities,
-        limits: table()
+        limits: app
+            .engines
             .entry(name)
             .map(|entry| entry.limits.clone())
             .unwrap_or_default(),
-        deviations: deviations(tolerance_of(name)),
+        deviations: deviations(app.engines.tolerance(name)),
     };
     match app.format {
         Format::Json => app.printer.json(&tested)?,

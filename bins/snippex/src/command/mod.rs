@@ -10,7 +10,7 @@ mod config;
 mod conformance;
 mod disasm;
 mod engines;
-pub(crate) mod extract;
+mod extract;
 mod generate;
 mod list;
 mod reduce;
@@ -20,6 +20,7 @@ mod simulate;
 mod validate;
 
 use cli_kit::{ExitStatus, Failure, Format, Printer};
+use snippex_exec::engine::EngineTable;
 use tracing_subscriber::EnvFilter;
 
 use crate::app::App;
@@ -30,7 +31,6 @@ use crate::settings::{self, Flags};
 pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<ExitStatus, Failure> {
     log(cli.global.verbose);
     let settings = settings::resolve(flags(cli))?;
-    crate::engines::use_settings(&settings.value);
     let format = cli.global.format;
     let app = App {
         printer,
@@ -44,6 +44,7 @@ pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<ExitStatus, Failure> {
                 );
             }
         },
+        engines: EngineTable::new(settings.value.engines.clone()),
         settings,
     };
     match &cli.command {

@@ -14,11 +14,11 @@ use snippex_store::{Batch, BlockNumber, DivergenceId, NewSighting, RunId, StoreH
 
 use crate::app::App;
 use crate::args::ReduceArgs;
-use crate::checking::new_bug;
-use crate::engines::{EngineChoice, record, tolerance_of};
+use crate::engines::tested_engine;
 use crate::tell::OrTell;
 use snippex_core::words::difference_sentence;
 use snippex_report::several;
+use snippex_session::{EngineChoice, engine_record, new_bug};
 
 /// What is reduced.
 struct Subject {
@@ -60,20 +60,23 @@ fn one(app: &App<'_>, args: &ReduceArgs, name: &str) -> Result<bool, Failure> {
     let choice = match &subject.stored {
         // Without a word about it, the engine that showed it.
         Some(stored) if args.engine.emulator.is_none() && args.engine.engine_command.is_none() => {
-            EngineChoice::preset(&stored.engine).map_err(|failure| {
-                failure.hint(format!(
+            EngineChoice::named(&app.engines, &stored.engine)
+                .or_tell()
+                .map_err(|failure| {
+                    failure.hint(format!(
                     "divergence {name} was found on {}: give the engine with --emulator or --engine-command",
                     stored.engine
                 ))
-            })?
+                })?
         }
-        _ => EngineChoice::tested(&app.settings.value, &args.engine)?,
+        _ => tested_engine(app, &args.engine)?,
     };
     let mut tested = choice.start().or_tell()?;
-    let mut reference = EngineChoice::preset(&app.settings.value.reference)?
+    let mut reference = EngineChoice::named(&app.engines, &app.settings.value.reference)
+        .or_tell()?
         .start()
         .or_tell()?;
-    let tolerance = tolerance_of(&tested.identity().name);
+    let tolerance = app.engines.tolerance(&tested.identity().name);
     let limits = Limits {
         time: Duration::from_secs(args.seconds),
     };
@@ -184,7 +187,10 @@ fn save(
     tested: &dyn Engine,
     bugs: &[Bug],
 ) -> Result<(), Failure> {
-    let (reference, tested) = (record(reference.identity()), record(tested.identity()));
+    let (reference, tested) = (
+        engine_record(reference.identity()),
+        engine_record(tested.identity()),
+    );
     let run = stored.run;
     let (reference, tested, met) = store
         .call(async move |store| {

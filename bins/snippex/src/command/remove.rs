@@ -6,14 +6,14 @@ use snippex_store::Removed;
 
 use crate::app::App;
 use crate::args::RemoveArgs;
-use crate::blocks::find_binary;
 use crate::tell::OrTell;
 use snippex_report::several;
+use snippex_session::find_binary;
 
 pub(crate) fn run(app: &App<'_>, args: &RemoveArgs) -> Result<ExitStatus, Failure> {
     let store = app.existing_store()?;
     let removed = if let Some(named) = &args.binary {
-        let id = find_binary(&store, named)?.id;
+        let id = find_binary(&store, named).or_tell()?.id;
         store.call(async move |store| store.remove_binary(id).await)
     } else if let Some(run) = args.run {
         store.call(async move |store| store.remove_run(run).await)

@@ -7,16 +7,15 @@ use snippex_formats::repro::{Form, Reproducer};
 
 use crate::app::App;
 use crate::args::ReproArgs;
-use crate::engines::EngineChoice;
+use crate::engines::tested_engine;
 use crate::install;
 use crate::reproducing::{Judged, Subject, Tried, build_and_run, builders, notes, spelling, title};
+use snippex_session::EngineChoice;
 
 pub(crate) fn run(app: &App<'_>, args: &ReproArgs) -> Result<ExitStatus, Failure> {
     let form = Form::from(args.form);
     let named = args.engine.emulator.is_some() || args.engine.engine_command.is_some();
-    let emulator = named
-        .then(|| EngineChoice::tested(&app.settings.value, &args.engine))
-        .transpose()?;
+    let emulator = named.then(|| tested_engine(app, &args.engine)).transpose()?;
     if args.try_it && !matches!(form, Form::C | Form::Nasm) {
         return Err(
             Failure::new("--try builds and runs programs: --as c or --as nasm")
@@ -27,7 +26,7 @@ pub(crate) fn run(app: &App<'_>, args: &ReproArgs) -> Result<ExitStatus, Failure
         install::ensure(app.printer, builders(form), !args.no_install)?;
     }
     let subject = Subject::load(app, &args.subject)?;
-    let judged = subject.judge(emulator.as_ref())?;
+    let judged = subject.judge(&app.engines, emulator.as_ref())?;
     let spelled = match form {
         Form::FexAsm => {
             // Instructions as text are worth nasm, but can do without.

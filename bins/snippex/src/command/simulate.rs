@@ -12,18 +12,18 @@ use snippex_core::observation::{Endpoint, Observation, signal_name};
 use snippex_exec::batch::split;
 use snippex_exec::engine::{Engine, EngineError};
 use snippex_exec::{CaseMaker, MemorySource, Outcome};
+use snippex_session::{
+    EngineChoice, SessionError, Source, blocks_by_binary, engine_record, load_blocks, source_of_binary,
+    this_host,
+};
 use snippex_store::{
     Batch, BlockNumber, BlockResult, Counts, EngineId, NewObservation, NewRun, ObservationId, RunEnd, RunId,
     StoreHandle, Timestamp,
 };
 
-use super::validate::{by_binary, file_of};
 use crate::app::App;
 use crate::args::SimulateArgs;
-use crate::blocks;
-use crate::engines::{EngineChoice, engine_view, record};
-use crate::host::this_host;
-use crate::source::Source;
+use crate::engines::{engine_view, tested_engine};
 use crate::tell::OrTell;
 use snippex_report::EngineView;
 use snippex_report::ends::EndsView;
@@ -68,10 +68,10 @@ struct Tally {
 
 pub(crate) fn run(app: &App<'_>, args: &SimulateArgs) -> Result<ExitStatus, Failure> {
     let store = app.existing_store()?;
-    let stored = blocks::load(&store, &args.blocks.selection, args.blocks.binary.as_deref())?;
+    let stored = load_blocks(&store, &args.blocks.selection, args.blocks.binary.as_deref()).or_tell()?;
     let count = stored.len();
     warn_of_size(app, count as u64 * u64::from(args.states));
-    let choice = EngineChoice::tested(&app.settings.value, &args.engine)?;
+    let choice = tested_engine(app, &args.engine)?;
     let mut engine = choice.start().or_tell()?;
     let mut scout = scout(app, &choice);
     let cancel = app.cancel_token()?;
@@ -81,8 +81,8 @@ pub(crate) fn run(app: &App<'_>, args: &SimulateArgs) -> Result<ExitStatus, Fail
     let progress = app
         .printer
         .progress("simulating", Some(count as u64 * u64::from(args.states)));
-    for (binary, blocks) in by_binary(stored) {
-        let file = match file_of(&store, binary) {
+    for (binary, blocks) in blocks_by_binary(stored) {
+        let file = match source_of_binary(&store, binary).or_tell() {
             Ok(file) => file,
             Err(failure) => {
                 done = Err(failure);
@@ -151,7 +151,11 @@ fn scout(app: &App<'_>, choice: &EngineChoice) -> Option<Box<dyn Engine>> {
     if choice.is_native() {
         return None;
     }
-    match EngineChoice::preset("native").and_then(|native| native.start().or_tell()) {
+    match EngineChoice::named(&app.engines, "native")
+        .map_err(SessionError::from)
+        .and_then(|native| Ok(native.start()?))
+        .or_tell()
+    {
         Ok(native) => Some(native),
         Err(failure) => {
             app.printer.warn(format_args!(
@@ -167,7 +171,7 @@ fn start(
     args: &SimulateArgs,
     engine: &dyn Engine,
 ) -> Result<(RunId, EngineId), Failure> {
-    let record = record(engine.identity());
+    let record = engine_record(engine.identity());
     let (host, id) = store
         .call(async move |store| {
             Ok((
@@ -211,8 +215,8 @@ impl Work<'_> {
         tally: &mut Tally,
         advance: &dyn Fn(u64),
     ) -> Result<(), Failure> {
-        let image = self.file.image()?;
-        let placement = self.file.placement(image.as_ref())?;
+        let image = self.file.image().or_tell()?;
+        let placement = self.file.placement(image.as_ref()).or_tell()?;
         let source = MemorySource::new(image.as_ref(), placement, self.args.seed);
         let mut maker = CaseMaker::new(source, placement, self.args.seed, self.args.states as usize)
             .in_style(self.file.style());

@@ -10,9 +10,9 @@ use snippex_exec::Outcome;
 use snippex_exec::engine::{Engine, EngineIdentity};
 
 use super::{Subject, provenance};
-use crate::engines::{EngineChoice, tolerance_of};
-use crate::host::this_host;
 use crate::tell::OrTell;
+use snippex_exec::engine::EngineTable;
+use snippex_session::{EngineChoice, this_host};
 
 /// A case with its right end and, where an emulator was asked, what it does otherwise.
 pub(crate) struct Judged {
@@ -28,7 +28,11 @@ pub(crate) struct Judged {
 
 impl Subject {
     /// Finds out how the case ends: from the file or the database, else on this CPU; and on `emulator`, if one is named.
-    pub(crate) fn judge(&self, emulator: Option<&EngineChoice>) -> Result<Judged, Failure> {
+    pub(crate) fn judge(
+        &self,
+        table: &EngineTable,
+        emulator: Option<&EngineChoice>,
+    ) -> Result<Judged, Failure> {
         let mut ran_on = Vec::new();
         let (expected, covered, cpu) = match &self.expected {
             Some((expected, covered)) => {
@@ -39,7 +43,7 @@ impl Subject {
                 (expected.clone(), *covered, cpu)
             }
             None => {
-                let (expected, identity) = run(&EngineChoice::preset("native")?, &self.case)?;
+                let (expected, identity) = run(&EngineChoice::named(table, "native").or_tell()?, &self.case)?;
                 ran_on.push(provenance::machine(&this_host()));
                 (
                     expected,
@@ -74,7 +78,7 @@ impl Subject {
                 });
             }
         };
-        match compare(&self.case, &expected, &actual, both, &tolerance_of(&name)) {
+        match compare(&self.case, &expected, &actual, both, &table.tolerance(&name)) {
             Comparison::Diverged(divergence) => Ok(Judged {
                 expected,
                 covered,

@@ -4,9 +4,7 @@ use std::path::Path;
 
 use snippex_store::{Binary, Host, StoredBlock};
 
-use crate::binary_file::BinaryFile;
-use crate::source::Source;
-use crate::stored_path;
+use snippex_session::{BinaryFile, Source, read_stored_path};
 
 /// The place of a block: its file with the function, or the request that made it.
 pub(crate) fn place(block: &StoredBlock, binary: &Binary) -> String {
@@ -15,7 +13,7 @@ pub(crate) fn place(block: &StoredBlock, binary: &Binary) -> String {
     if Source::is_generated(of) {
         return format!("Block at {address:#x} of {}.", of.name);
     }
-    let function = function(&stored_path::read(&of.path), &of.sha256, address)
+    let function = function(&read_stored_path(&of.path), &of.sha256, address)
         .map_or_else(String::new, |function| format!(", in {function}"));
     format!(
         "Block at {address:#x} of {} (SHA-256 {}){function}.",

@@ -12,8 +12,8 @@ use snippex_triage::cause::CauseId;
 
 use super::provenance;
 use crate::app::App;
-use crate::bugs::{Bugs, Wanted};
 use crate::tell::OrTell;
+use snippex_session::{Bugs, Wanted};
 
 /// Largest file that is read; a case with a thousand full pages is smaller.
 const LARGEST: u64 = 64 << 20;
@@ -125,10 +125,10 @@ impl Subject {
     /// The plainest case of a bug.
     fn bug(app: &App<'_>, id: &str) -> Result<Self, Failure> {
         let store = app.existing_store()?;
-        let bugs = Bugs::read(&store)?;
-        let name = bugs.find(id)?;
-        let stored = bugs.of_name(&name, Wanted::default())?;
-        let best = bugs.best(&stored.iter().collect::<Vec<_>>())?;
+        let bugs = Bugs::read(&store, &app.engines).or_tell()?;
+        let name = bugs.find(id).or_tell()?;
+        let stored = bugs.of_name(&name, Wanted::default()).or_tell()?;
+        let best = bugs.best(&stored.iter().collect::<Vec<_>>()).or_tell()?;
         let (_, example) = best.ok_or_else(|| {
             Failure::new(format!("bug {id} has no case in the database"))
                 .hint("run the check again, without --no-reduce")

@@ -8,8 +8,8 @@ use snippex_store::{KnownBug, StoreHandle};
 use snippex_triage::cause::BugName;
 
 use crate::app::App;
-use crate::bugs::{Bugs, Wanted};
 use crate::tell::OrTell;
+use snippex_session::{Bugs, Wanted};
 
 /// Prints it.
 pub(super) fn list(app: &App<'_>, bugs: &Bugs<'_>) -> Result<ExitStatus, Failure> {
@@ -95,7 +95,7 @@ fn scope(engine: &str) -> &str {
 
 /// The signatures of a bug, or the bugs that a signature is of.
 fn related(bugs: &Bugs<'_>, name: &BugName) -> Result<Vec<BugName>, Failure> {
-    let stored = bugs.of_name(name, Wanted::default())?;
+    let stored = bugs.of_name(name, Wanted::default()).or_tell()?;
     Ok(stored
         .into_iter()
         .map(|bug| match name {

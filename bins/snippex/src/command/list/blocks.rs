@@ -10,10 +10,10 @@ use snippex_store::{BinaryId, Selection, StoreHandle, StoredBlock};
 use super::answer_program;
 use crate::app::App;
 use crate::args::{DEFAULT_LIMIT, ListArgs};
-use crate::blocks;
 use crate::tell::OrTell;
 use snippex_core::words::kebab_case;
 use snippex_report::{BlockView, grouped, several};
+use snippex_session::{page_of_blocks, scope_of_selection};
 
 pub(super) fn list(
     app: &App<'_>,
@@ -22,7 +22,7 @@ pub(super) fn list(
     filter: &Filter,
     limit: usize,
 ) -> Result<(), Failure> {
-    let binary = blocks::scope(store, &args.selection, args.binary.as_deref())?;
+    let binary = scope_of_selection(store, &args.selection, args.binary.as_deref()).or_tell()?;
     let names = names(store)?;
     let total = {
         let selection = args.selection.clone();
@@ -84,7 +84,7 @@ fn first_matching(
     let mut found = Vec::new();
     let mut after = None;
     loop {
-        let page = blocks::page(store, selection, binary, after)?;
+        let page = page_of_blocks(store, selection, binary, after).or_tell()?;
         let Some(last) = page.last() else {
             return Ok((found, false));
         };

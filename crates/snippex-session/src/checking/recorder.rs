@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use cli_kit::Failure;
 use snippex_exec::check::{BlockReport, Finding, Inconclusive};
 use snippex_exec::reduce::Bug;
 use snippex_store::{
@@ -11,14 +10,14 @@ use snippex_store::{
     StoreHandle, Timestamp,
 };
 
-use crate::tell::OrTell;
+use crate::SessionError;
 use snippex_core::words::kebab_case;
 
 /// Blocks in a batch.
 const BATCH: usize = 256;
 
 /// Saves the results of one run.
-pub(crate) struct Recorder<'s> {
+pub(super) struct Recorder<'s> {
     store: &'s StoreHandle,
     run: RunId,
     reference: EngineId,
@@ -28,7 +27,7 @@ pub(crate) struct Recorder<'s> {
 }
 
 impl<'s> Recorder<'s> {
-    pub(crate) fn new(store: &'s StoreHandle, run: RunId, reference: EngineId, subject: EngineId) -> Self {
+    pub(super) fn new(store: &'s StoreHandle, run: RunId, reference: EngineId, subject: EngineId) -> Self {
         Self {
             store,
             run,
@@ -40,12 +39,12 @@ impl<'s> Recorder<'s> {
     }
 
     /// Takes a report; saves what has gathered when it is much, or older than `age`.
-    pub(crate) fn add(
+    pub(super) fn add(
         &mut self,
         block: BlockNumber,
         report: &BlockReport,
         age: Duration,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), SessionError> {
         self.batch.results.push(BlockResult {
             block,
             engine: self.subject,
@@ -70,7 +69,7 @@ impl<'s> Recorder<'s> {
     }
 
     /// Takes bugs of a block that was reported before.
-    pub(crate) fn add_bugs(&mut self, block: BlockNumber, bugs: &[Bug]) -> Result<(), Failure> {
+    pub(super) fn add_bugs(&mut self, block: BlockNumber, bugs: &[Bug]) -> Result<(), SessionError> {
         self.push_bugs(block, bugs);
         self.save()
     }
@@ -91,17 +90,15 @@ impl<'s> Recorder<'s> {
     }
 
     /// Hands over what has gathered.
-    pub(crate) fn save(&mut self) -> Result<(), Failure> {
+    pub(super) fn save(&mut self) -> Result<(), SessionError> {
         self.since = Instant::now();
-        self.store
-            .save(self.run, std::mem::take(&mut self.batch))
-            .or_tell()
+        Ok(self.store.save(self.run, std::mem::take(&mut self.batch))?)
     }
 
     /// Saves the rest and waits until it is.
-    pub(crate) fn finish(mut self) -> Result<(), Failure> {
+    pub(super) fn finish(mut self) -> Result<(), SessionError> {
         self.save()?;
-        self.store.flush().or_tell()
+        Ok(self.store.flush()?)
     }
 
     fn divergence(&self, block: BlockNumber, finding: &Finding) -> NewDivergence {
@@ -127,12 +124,8 @@ impl<'s> Recorder<'s> {
 }
 
 /// A bug as the database keeps it.
-pub(crate) fn new_bug(
-    bug: &Bug,
-    reference: EngineId,
-    engine: EngineId,
-    block: Option<BlockNumber>,
-) -> NewBug {
+#[must_use]
+pub fn new_bug(bug: &Bug, reference: EngineId, engine: EngineId, block: Option<BlockNumber>) -> NewBug {
     NewBug {
         share: bug.share(),
         engine,
@@ -165,7 +158,8 @@ fn counts(report: &BlockReport) -> Counts {
 }
 
 /// Why a run was inconclusive, as it is stored and shown.
-pub(crate) fn inconclusive_word(reason: &Inconclusive) -> String {
+#[must_use]
+pub fn inconclusive_word(reason: &Inconclusive) -> String {
     match reason {
         Inconclusive::Deviation(id) => format!("documented: {id}"),
         other => kebab_case(other),

@@ -6,7 +6,8 @@ use std::thread::available_parallelism;
 use snippex_store::Host;
 
 /// What `/proc` says; unknown where it says nothing.
-pub(crate) fn this_host() -> Host {
+#[must_use]
+pub fn this_host() -> Host {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpuinfo.lines().find_map(|line| {
         let (key, value) = line.split_once(':')?;

@@ -4,8 +4,8 @@ mod example;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use cli_kit::Failure;
 use snippex_core::diff::{Comparison, Difference, compare};
+use snippex_exec::engine::EngineTable;
 use snippex_store::{
     BugExample, Engine, EngineId, ExampleEntry, KnownBug, RunId, StoreHandle, StoredBug, Timestamp,
 };
@@ -13,12 +13,14 @@ use snippex_triage::cause::{BugName, CauseId, Share, of_signature, shares};
 use snippex_triage::ruling::Evidence;
 use snippex_triage::signature::{Signature, SignatureId};
 
-use crate::engines::tolerance_of;
-use crate::tell::OrTell;
+use crate::SessionError;
 
 /// What stands in the database about engines and known bugs.
-pub(crate) struct Bugs<'s> {
+#[derive(Debug)]
+pub struct Bugs<'s> {
     store: &'s StoreHandle,
+    /// What engines document to do otherwise.
+    table: &'s EngineTable,
     engines: HashMap<EngineId, Engine>,
     known: Vec<KnownBug>,
     examples: HashMap<(CauseId, SignatureId), Vec<ExampleEntry>>,
@@ -26,85 +28,87 @@ pub(crate) struct Bugs<'s> {
 
 /// A bug with all that is stored of it.
 #[derive(Clone, Debug)]
-pub(crate) struct ListedBug {
+pub struct ListedBug {
     /// What is behind it, which names it.
-    pub(crate) cause: CauseId,
+    pub cause: CauseId,
     /// Diverging runs.
-    pub(crate) runs: u64,
+    pub runs: u64,
     /// In how many ways it shows: forms of instructions with the fields that differ.
-    pub(crate) signatures: usize,
+    pub signatures: usize,
     /// Forms of instructions that show it.
-    pub(crate) forms: usize,
+    pub forms: usize,
     /// When it was met for the first time.
-    pub(crate) first_seen: Timestamp,
+    pub first_seen: Timestamp,
     /// The engines that it showed on.
-    pub(crate) engines: Vec<SeenOn>,
+    pub engines: Vec<SeenOn>,
     /// Why it is known; `None` when it is new on one of these engines.
-    pub(crate) known: Option<KnownBug>,
+    pub known: Option<KnownBug>,
     /// Its plainest case, with the signature that this is of.
-    pub(crate) example: Option<(Signature, BugExample)>,
+    pub example: Option<(Signature, BugExample)>,
 }
 
 /// One way in which a bug shows.
 #[derive(Clone, Debug)]
-pub(crate) struct ListedSignature {
+pub struct ListedSignature {
     /// The bug that it is of.
-    pub(crate) bug: CauseId,
+    pub bug: CauseId,
     /// What differs at which instruction.
-    pub(crate) signature: Signature,
+    pub signature: Signature,
     /// Diverging runs.
-    pub(crate) runs: u64,
+    pub runs: u64,
     /// Blocks with such runs.
-    pub(crate) blocks: u64,
+    pub blocks: u64,
     /// When it was met for the first time.
-    pub(crate) first_seen: Timestamp,
+    pub first_seen: Timestamp,
     /// The engines that it showed on.
-    pub(crate) engines: Vec<SeenOn>,
+    pub engines: Vec<SeenOn>,
     /// Why it is known; `None` when it is new on one of these engines.
-    pub(crate) known: Option<KnownBug>,
+    pub known: Option<KnownBug>,
     /// Whether its example was reduced.
-    pub(crate) reduced: bool,
+    pub reduced: bool,
     /// In how many fresh processes the example showed.
-    pub(crate) confirmations: u32,
+    pub confirmations: u32,
 }
 
 /// An engine that a bug showed on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct SeenOn {
+pub struct SeenOn {
     /// What the user calls it.
-    pub(crate) name: String,
+    pub name: String,
     /// As it says itself.
-    pub(crate) version: String,
+    pub version: String,
     /// What it was started with.
-    pub(crate) configuration: Vec<String>,
+    pub configuration: Vec<String>,
     /// Runs that diverged by the bug.
-    pub(crate) runs: u64,
+    pub runs: u64,
 }
 
 /// Which bugs are meant.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Wanted<'w> {
+pub struct Wanted<'w> {
     /// Only those that this run has met.
-    pub(crate) run: Option<RunId>,
+    pub run: Option<RunId>,
     /// Only those of the engine with this name, or of its configurations.
-    pub(crate) emulator: Option<&'w str>,
+    pub emulator: Option<&'w str>,
 }
 
 impl<'s> Bugs<'s> {
-    pub(crate) fn read(store: &'s StoreHandle) -> Result<Self, Failure> {
-        let (engines, known) = store
-            .call(async |store| Ok((store.engines().await?, store.known_bugs().await?)))
-            .or_tell()?;
+    /// Reads what all bugs have in common. Engines' documented deviations are those of `table`.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn read(store: &'s StoreHandle, table: &'s EngineTable) -> Result<Self, SessionError> {
+        let (engines, known) =
+            store.call(async |store| Ok((store.engines().await?, store.known_bugs().await?)))?;
         let mut bugs = Self {
             store,
+            table,
             engines: engines.into_iter().collect(),
             known,
             examples: HashMap::new(),
         };
         bugs.sort()?;
-        let entries = store
-            .call(async |store| store.example_entries().await)
-            .or_tell()?;
+        let entries = store.call(async |store| store.example_entries().await)?;
         for entry in entries {
             let share = (entry.cause.clone(), entry.signature);
             bugs.examples.entry(share).or_default().push(entry);
@@ -113,11 +117,8 @@ impl<'s> Bugs<'s> {
     }
 
     /// Looks for the causes of bugs that were stored before there were any.
-    fn sort(&self) -> Result<(), Failure> {
-        let unsorted = self
-            .store
-            .call(async |store| store.unsorted_bugs().await)
-            .or_tell()?;
+    fn sort(&self) -> Result<(), SessionError> {
+        let unsorted = self.store.call(async |store| store.unsorted_bugs().await)?;
         if unsorted.is_empty() {
             return Ok(());
         }
@@ -138,8 +139,8 @@ impl<'s> Bugs<'s> {
             })
             .collect();
         self.store
-            .call(async move |store| store.sort_bugs(&sorted).await)
-            .or_tell()
+            .call(async move |store| store.sort_bugs(&sorted).await)?;
+        Ok(())
     }
 
     /// The first of the causes that an example shows.
@@ -150,12 +151,12 @@ impl<'s> Bugs<'s> {
     }
 
     /// What is stored of the bugs that are meant, by cause and signature.
-    pub(crate) fn stored(&self, wanted: Wanted<'_>) -> Result<Vec<StoredBug>, Failure> {
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn stored(&self, wanted: Wanted<'_>) -> Result<Vec<StoredBug>, SessionError> {
         let run = wanted.run;
-        let stored = self
-            .store
-            .call(async move |store| store.bugs("", run).await)
-            .or_tell()?;
+        let stored = self.store.call(async move |store| store.bugs("", run).await)?;
         let met = |mut bug: StoredBug| {
             if let Some(name) = wanted.emulator {
                 bug.sightings.retain(|seen| {
@@ -169,12 +170,18 @@ impl<'s> Bugs<'s> {
     }
 
     /// The bugs that are meant, each once, the most frequent first.
-    pub(crate) fn listed(&self, wanted: Wanted<'_>) -> Result<Vec<ListedBug>, Failure> {
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn listed(&self, wanted: Wanted<'_>) -> Result<Vec<ListedBug>, SessionError> {
         self.grouped(&self.stored(wanted)?)
     }
 
     /// The bugs behind `stored`, the most frequent first.
-    pub(crate) fn grouped(&self, stored: &[StoredBug]) -> Result<Vec<ListedBug>, Failure> {
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn grouped(&self, stored: &[StoredBug]) -> Result<Vec<ListedBug>, SessionError> {
         let mut causes: BTreeMap<&CauseId, Vec<&StoredBug>> = BTreeMap::new();
         for bug in stored {
             causes.entry(&bug.share.cause).or_default().push(bug);
@@ -188,7 +195,10 @@ impl<'s> Bugs<'s> {
     }
 
     /// A bug with all that is stored of it.
-    pub(crate) fn of_cause(&self, cause: &CauseId, bugs: &[&StoredBug]) -> Result<ListedBug, Failure> {
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn of_cause(&self, cause: &CauseId, bugs: &[&StoredBug]) -> Result<ListedBug, SessionError> {
         let engines = self.seen_on(bugs.iter().copied());
         let ids = || bugs.iter().map(|bug| bug.share.signature.id());
         let own = self.known_as(&BugName::Cause(cause.clone()), &engines);
@@ -215,7 +225,8 @@ impl<'s> Bugs<'s> {
     }
 
     /// One signature of a bug.
-    pub(crate) fn of_signature(&self, bug: &StoredBug) -> ListedSignature {
+    #[must_use]
+    pub fn of_signature(&self, bug: &StoredBug) -> ListedSignature {
         let engines = self.seen_on([bug]);
         let names = [
             BugName::Signature(bug.share.signature.id()),
@@ -237,7 +248,10 @@ impl<'s> Bugs<'s> {
     }
 
     /// What `text` names: a bug by its name or the beginning of it, or a signature by the beginning of its id.
-    pub(crate) fn find(&self, text: &str) -> Result<BugName, Failure> {
+    ///
+    /// # Errors
+    /// When the database cannot be read, or nothing is called so.
+    pub fn find(&self, text: &str) -> Result<BugName, SessionError> {
         let stored = self.stored(Wanted::default())?;
         let causes: BTreeSet<&CauseId> = stored.iter().map(|bug| &bug.share.cause).collect();
         if let Some(cause) = causes.iter().find(|cause| cause.as_str() == text) {
@@ -257,19 +271,20 @@ impl<'s> Bugs<'s> {
         }
         match found.len() {
             1 => Ok(found.remove(0)),
-            0 => Err(Failure::new(format!("there is no bug {text} in the database"))
-                .hint("see `snippex bugs`, and `snippex bugs --signatures` for ids of signatures")),
-            count => {
-                let names: Vec<String> = found.iter().take(8).map(BugName::to_string).collect();
-                let more = if count > names.len() { ", ..." } else { "" };
-                Err(Failure::new(format!("{text} is the beginning of {count} bugs"))
-                    .hint(format!("write more of one of {}{more}", names.join(", "))))
-            }
+            0 => Err(SessionError::UnknownBug(text.to_owned())),
+            count => Err(SessionError::AmbiguousBug {
+                text: text.to_owned(),
+                count,
+                names: found.iter().take(8).map(BugName::to_string).collect(),
+            }),
         }
     }
 
     /// What is stored of the bug called `name`.
-    pub(crate) fn of_name(&self, name: &BugName, wanted: Wanted<'_>) -> Result<Vec<StoredBug>, Failure> {
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn of_name(&self, name: &BugName, wanted: Wanted<'_>) -> Result<Vec<StoredBug>, SessionError> {
         let mut stored = self.stored(wanted)?;
         stored.retain(|bug| match name {
             BugName::Cause(cause) => bug.share.cause == *cause,
@@ -279,7 +294,8 @@ impl<'s> Bugs<'s> {
     }
 
     /// What differs in an example.
-    pub(crate) fn differences(&self, example: &BugExample) -> Vec<Difference> {
+    #[must_use]
+    pub fn differences(&self, example: &BugExample) -> Vec<Difference> {
         let engine = |id: &EngineId| self.engines.get(id);
         let (Some(reference), Some(subject)) = (engine(&example.reference), engine(&example.engine)) else {
             return Vec::new();
@@ -289,7 +305,7 @@ impl<'s> Bugs<'s> {
             &example.expected,
             &example.actual,
             reference.components.intersection(subject.components),
-            &tolerance_of(&subject.name),
+            &self.table.tolerance(&subject.name),
         );
         match compared {
             Comparison::Diverged(divergence) => divergence.differences,
@@ -298,7 +314,10 @@ impl<'s> Bugs<'s> {
     }
 
     /// Engines whose name, version or configuration holds `text`, or whose number is `#text`.
-    pub(crate) fn engines_like(&self, text: &str) -> Result<Vec<EngineId>, Failure> {
+    ///
+    /// # Errors
+    /// When the database cannot be read, or nothing is called so.
+    pub fn engines_like(&self, text: &str) -> Result<Vec<EngineId>, SessionError> {
         let mut found: Vec<EngineId> = match text.strip_prefix('#').map(str::parse) {
             Some(Ok(number)) => vec![EngineId(number)],
             _ => self
@@ -321,24 +340,31 @@ impl<'s> Bugs<'s> {
                 .map(|(id, engine)| format!("#{id} {} {}", engine.name, engine.version))
                 .collect();
             all.sort();
-            return Err(Failure::new(format!("no run was done on an engine like {text}"))
-                .hint(format!("there are: {}", all.join("; "))));
+            return Err(SessionError::UnknownEngine {
+                text: text.to_owned(),
+                engines: all,
+            });
         }
         Ok(found)
     }
 
     /// Name and version of an engine.
-    pub(crate) fn engine_name(&self, id: EngineId) -> String {
+    #[must_use]
+    pub fn engine_name(&self, id: EngineId) -> String {
         self.engines.get(&id).map_or_else(String::new, |engine| {
             format!("{} {}", engine.name, engine.version)
         })
     }
 
-    pub(crate) fn known(&self) -> &[KnownBug] {
+    /// The bugs that are known, of whatever engine.
+    #[must_use]
+    pub fn known(&self) -> &[KnownBug] {
         &self.known
     }
 
-    pub(crate) fn seen_on<'b>(&self, bugs: impl IntoIterator<Item = &'b StoredBug>) -> Vec<SeenOn> {
+    /// The engines that some bugs showed on, each once.
+    #[must_use]
+    pub fn seen_on<'b>(&self, bugs: impl IntoIterator<Item = &'b StoredBug>) -> Vec<SeenOn> {
         let mut runs: BTreeMap<EngineId, u64> = BTreeMap::new();
         for seen in bugs.into_iter().flat_map(|bug| &bug.sightings) {
             *runs.entry(seen.engine).or_default() += seen.runs;

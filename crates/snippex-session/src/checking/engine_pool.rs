@@ -4,10 +4,10 @@ use std::sync::{Mutex, PoisonError};
 
 use snippex_exec::engine::{Engine, EngineError, EngineIdentity};
 
-use crate::engines::EngineChoice;
+use crate::EngineChoice;
 
 /// Starts engines of one kind.
-pub(crate) struct EnginePool {
+pub(super) struct EnginePool {
     choice: EngineChoice,
     identity: EngineIdentity,
     spare: Mutex<Option<Box<dyn Engine>>>,
@@ -23,7 +23,7 @@ impl std::fmt::Debug for EnginePool {
 
 impl EnginePool {
     /// Starts the first.
-    pub(crate) fn start(choice: EngineChoice) -> Result<Self, EngineError> {
+    pub(super) fn start(choice: EngineChoice) -> Result<Self, EngineError> {
         let engine = choice.start()?;
         Ok(Self {
             choice,
@@ -33,7 +33,7 @@ impl EnginePool {
     }
 
     /// An engine for one thread.
-    pub(crate) fn take(&self) -> Result<Box<dyn Engine>, EngineError> {
+    pub(super) fn take(&self) -> Result<Box<dyn Engine>, EngineError> {
         let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(engine) = spare {
             return Ok(engine);
@@ -51,7 +51,7 @@ impl EnginePool {
     }
 
     /// What the engine says it is.
-    pub(crate) fn identity(&self) -> &EngineIdentity {
+    pub(super) fn identity(&self) -> &EngineIdentity {
         &self.identity
     }
 }

@@ -19,15 +19,17 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 /// The text of an absolute path.
-pub(crate) fn write(path: &Path) -> String {
+#[must_use]
+pub fn write_stored_path(path: &Path) -> String {
     match path.to_str() {
         Some(text) => text.to_owned(),
         None => format!("{SCHEME}{}", percent_encode(path.as_os_str().as_bytes(), ENCODED)),
     }
 }
 
-/// The path that [`write()`] made `text` of.
-pub(crate) fn read(text: &str) -> PathBuf {
+/// The path that [`write_stored_path`] made `text` of.
+#[must_use]
+pub fn read_stored_path(text: &str) -> PathBuf {
     match text.strip_prefix(SCHEME) {
         Some(encoded) => OsString::from_vec(percent_decode_str(encoded).collect()).into(),
         None => text.into(),
@@ -46,8 +48,8 @@ mod tests {
             (b"/tmp/\xff %41/a-b", "file:///tmp/%FF%20%2541/a-b"),
         ] {
             let path = PathBuf::from(OsString::from_vec(bytes.to_vec()));
-            assert_eq!(write(&path), text);
-            assert_eq!(read(text), path);
+            assert_eq!(write_stored_path(&path), text);
+            assert_eq!(read_stored_path(text), path);
         }
     }
 }

@@ -1,23 +1,24 @@
-//! The example of a bug that is shown.
+//! The example of a bug: which of its cases is the plainest.
 
-use cli_kit::Failure;
 use snippex_store::{BugExample, ExampleEntry, StoredBug};
 use snippex_triage::signature::Signature;
 
 use super::Bugs;
-use crate::tell::OrTell;
+use crate::SessionError;
 
 impl Bugs<'_> {
     /// The best example of `bugs`, with the signature that it is of: a reduced one that is certain, of a plain encoding.
-    pub(crate) fn best(&self, bugs: &[&StoredBug]) -> Result<Option<(Signature, BugExample)>, Failure> {
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn best(&self, bugs: &[&StoredBug]) -> Result<Option<(Signature, BugExample)>, SessionError> {
         let Some((bug, entry)) = self.best_entry(bugs) else {
             return Ok(None);
         };
         let (cause, id, engine) = (bug.share.cause.clone(), bug.share.signature.id(), entry.engine);
         let examples = self
             .store
-            .call(async move |store| store.bug_examples(&cause, id).await)
-            .or_tell()?;
+            .call(async move |store| store.bug_examples(&cause, id).await)?;
         let example = examples.into_iter().find(|example| example.engine == engine);
         Ok(example.map(|example| (bug.share.signature.clone(), example)))
     }

@@ -2,40 +2,39 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cli_kit::Failure;
 use snippex_core::diff::Class;
 use snippex_core::words::{difference_sentence, kebab_case};
 use snippex_exec::check::{BlockReport, Finding, Summary};
 use snippex_store::{BlockNumber, DivergenceId, RunId, StoreHandle};
 
-use crate::tell::OrTell;
+use crate::SessionError;
 
 /// Divergences of one kind, put down to one instruction.
 #[derive(Clone, Debug)]
-pub(crate) struct DivergenceGroup {
+pub struct DivergenceGroup {
     /// What kind of divergence it is.
-    pub(crate) kind: String,
+    pub kind: String,
     /// Mnemonic and operand kinds of the instruction at which the engines part.
-    pub(crate) instruction: Option<String>,
+    pub instruction: Option<String>,
     /// Runs that diverge so.
-    pub(crate) runs: u64,
+    pub runs: u64,
     /// Blocks with such runs.
-    pub(crate) blocks: u64,
+    pub blocks: u64,
     /// One of them.
-    pub(crate) example: DivergenceExample,
+    pub example: DivergenceExample,
 }
 
 /// One divergence of a group: that of the lowest block and state.
 #[derive(Clone, Debug)]
-pub(crate) struct DivergenceExample {
+pub struct DivergenceExample {
     /// Its number in the database, once that is known.
-    pub(crate) divergence: Option<DivergenceId>,
+    pub divergence: Option<DivergenceId>,
     /// The block that showed it.
-    pub(crate) block: BlockNumber,
+    pub block: BlockNumber,
     /// Number of the start state, from 0.
-    pub(crate) state: u32,
+    pub state: u32,
     /// Its first difference in words.
-    pub(crate) what: String,
+    pub what: String,
 }
 
 /// What makes divergences a group: their kind, and the instruction at which they begin.
@@ -43,16 +42,16 @@ type GroupKey = (String, Option<String>);
 
 /// Totals of a check, and its divergences in groups.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Tally {
+pub struct Tally {
     /// Totals.
-    pub(crate) summary: Summary,
+    pub summary: Summary,
     groups: BTreeMap<GroupKey, DivergenceGroup>,
     kinds: BTreeMap<String, (u64, u64)>,
 }
 
 impl Tally {
     /// Counts a report.
-    pub(crate) fn add(&mut self, number: BlockNumber, report: &BlockReport) {
+    pub(super) fn add(&mut self, number: BlockNumber, report: &BlockReport) {
         self.summary.add(report);
         self.add_counted(report);
         let mut seen = BTreeSet::new();
@@ -102,12 +101,11 @@ impl Tally {
     }
 
     /// Asks the database for the numbers of the examples.
-    pub(super) fn find_examples(&mut self, store: &StoreHandle, run: RunId) -> Result<(), Failure> {
+    pub(super) fn find_examples(&mut self, store: &StoreHandle, run: RunId) -> Result<(), SessionError> {
         for group in self.groups.values_mut() {
             let block = group.example.block;
             let stored = store
-                .call(async move |store| store.divergences(Some(run), Some(block), None, u32::MAX).await)
-                .or_tell()?;
+                .call(async move |store| store.divergences(Some(run), Some(block), None, u32::MAX).await)?;
             let found = stored
                 .iter()
                 .find(|stored| stored.state_index == group.example.state);
@@ -117,12 +115,14 @@ impl Tally {
     }
 
     /// Blocks and runs by kind of divergence.
-    pub(crate) fn kinds(&self) -> &BTreeMap<String, (u64, u64)> {
+    #[must_use]
+    pub fn kinds(&self) -> &BTreeMap<String, (u64, u64)> {
         &self.kinds
     }
 
     /// Groups, those with the most blocks first.
-    pub(crate) fn groups(&self) -> Vec<&DivergenceGroup> {
+    #[must_use]
+    pub fn groups(&self) -> Vec<&DivergenceGroup> {
         let mut groups: Vec<&DivergenceGroup> = self.groups.values().collect();
         groups.sort_by_key(|group| std::cmp::Reverse((group.blocks, group.runs)));
         groups

@@ -31,6 +31,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "snippex-blocks",
             "snippex-core",
             "snippex-exec",
+            "snippex-formats",
             "snippex-store",
             "snippex-triage",
         ],

@@ -29,7 +29,8 @@ impl App<'_> {
         StoreHandle::open_existing(&self.location()?).or_tell()
     }
 
-    fn location(&self) -> Result<Location, Failure> {
+    /// Where the database is.
+    pub(crate) fn location(&self) -> Result<Location, Failure> {
         let text = self.settings.value.database.as_deref().ok_or_else(|| {
             Failure::new("there is no home folder to keep the database in")
                 .hint("name a file with --database or SNIPPEX_DATABASE")

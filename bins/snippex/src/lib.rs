@@ -16,10 +16,10 @@ mod engine_file;
 mod engines;
 mod generating;
 mod install;
-mod reproducing;
 mod settings;
 mod spawn;
 mod tell;
+mod toolchain;
 
 use std::process::ExitCode;
 

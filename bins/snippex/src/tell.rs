@@ -7,7 +7,7 @@ use snippex_blocks::generate::RequestError;
 use snippex_blocks::select::FilterError;
 use snippex_exec::engine::{EngineError, SpecError};
 use snippex_report::disassembly::DecoderError;
-use snippex_session::SessionError;
+use snippex_session::{ReproduceError, SessionError};
 use snippex_store::StoreError;
 
 /// An error of a library that users can be told about.
@@ -54,6 +54,16 @@ impl Tell for SpecError {
 impl Tell for EngineError {
     fn tell(&self) -> Failure {
         chain(self).hint(self.hint())
+    }
+}
+
+impl Tell for ReproduceError {
+    fn tell(&self) -> Failure {
+        let failure = chain(self);
+        match self.hint() {
+            None => failure,
+            Some(hint) => failure.hint(hint),
+        }
     }
 }
 

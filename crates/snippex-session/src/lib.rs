@@ -11,7 +11,7 @@
 //!
 //! In the order of the flow: [`BinaryFile`] and [`Generated`] are where blocks come from, [`Subject`] is what is to be
 //! checked, [`Session::check`] works subjects off one after another and stores what it finds, [`Bugs`] reads the list of
-//! bugs. Blocks of one subject only are held at a time.
+//! bugs, [`ReproducedCase`] is the case of one of them. Blocks of one subject only are held at a time.
 
 mod binary_file;
 mod bugs;
@@ -20,6 +20,7 @@ mod engine_choice;
 mod error;
 mod generating;
 mod host;
+mod reproducing;
 mod source;
 mod stored_blocks;
 mod stored_path;
@@ -34,6 +35,9 @@ pub use engine_choice::{EngineChoice, engine_record};
 pub use error::{FileGone, SessionError};
 pub use generating::{Forms, Generated, Has, coverage_of_forms};
 pub use host::this_host;
+pub use reproducing::{
+    CaseName, JudgedCase, ReproduceError, ReproducedCase, SideNames, reproducer_notes, reproducer_title,
+};
 pub use source::Source;
 pub use stored_blocks::{
     blocks_by_binary, find_binary, load_blocks, page_of_blocks, scope_of_selection, source_of_binary,

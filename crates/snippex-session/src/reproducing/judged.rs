@@ -1,6 +1,5 @@
 //! How a case has to end, and what an emulator does otherwise.
 
-use cli_kit::Failure;
 use snippex_core::case::Case;
 use snippex_core::diff::{Comparison, Divergence, compare};
 use snippex_core::group::Group;
@@ -9,30 +8,35 @@ use snippex_core::state::Components;
 use snippex_exec::Outcome;
 use snippex_exec::engine::{Engine, EngineIdentity};
 
-use super::{Subject, provenance};
-use crate::tell::OrTell;
+use super::{ReproduceError, ReproducedCase, provenance};
+use crate::{EngineChoice, this_host};
 use snippex_exec::engine::EngineTable;
-use snippex_session::{EngineChoice, this_host};
 
 /// A case with its right end and, where an emulator was asked, what it does otherwise.
-pub(crate) struct Judged {
-    pub(crate) expected: Observation,
-    pub(crate) covered: Components,
+#[derive(Debug)]
+pub struct JudgedCase {
+    /// How it has to end.
+    pub expected: Observation,
+    /// The parts of the state that this speaks of.
+    pub covered: Components,
     /// Which CPU says so; `None` when a file does.
-    pub(crate) cpu: Option<String>,
+    pub cpu: Option<String>,
     /// The emulator, and how it differs.
-    pub(crate) divergence: Option<(String, Divergence)>,
+    pub divergence: Option<(String, Divergence)>,
     /// What it just ran on, in lines.
-    pub(crate) ran_on: Vec<String>,
+    pub ran_on: Vec<String>,
 }
 
-impl Subject {
+impl ReproducedCase {
     /// Finds out how the case ends: from the file or the database, else on this CPU; and on `emulator`, if one is named.
-    pub(crate) fn judge(
+    ///
+    /// # Errors
+    /// When an engine cannot run it, or there is nothing wrong.
+    pub fn judge(
         &self,
         table: &EngineTable,
         emulator: Option<&EngineChoice>,
-    ) -> Result<Judged, Failure> {
+    ) -> Result<JudgedCase, ReproduceError> {
         let mut ran_on = Vec::new();
         let (expected, covered, cpu) = match &self.expected {
             Some((expected, covered)) => {
@@ -43,7 +47,7 @@ impl Subject {
                 (expected.clone(), *covered, cpu)
             }
             None => {
-                let (expected, identity) = run(&EngineChoice::named(table, "native").or_tell()?, &self.case)?;
+                let (expected, identity) = run(&EngineChoice::named(table, "native")?, &self.case)?;
                 ran_on.push(provenance::machine(&this_host()));
                 (
                     expected,
@@ -69,7 +73,7 @@ impl Subject {
                 engines.actual.clone(),
             ),
             (None, None) => {
-                return Ok(Judged {
+                return Ok(JudgedCase {
                     expected,
                     covered,
                     cpu,
@@ -79,35 +83,29 @@ impl Subject {
             }
         };
         match compare(&self.case, &expected, &actual, both, &table.tolerance(&name)) {
-            Comparison::Diverged(divergence) => Ok(Judged {
+            Comparison::Diverged(divergence) => Ok(JudgedCase {
                 expected,
                 covered,
                 cpu,
                 divergence: Some((shown, divergence)),
                 ran_on,
             }),
-            Comparison::Match(_) => Err(Failure::new(format!(
-                "the case ends on {shown} as it has to: there is no bug to reproduce"
-            ))
-            .hint("leave --emulator out for a program that compares all that the case changes")),
-            Comparison::Inconclusive(_) => Err(Failure::new(format!(
-                "how the case ends on {shown} is no bug by the manuals, or cannot be judged"
-            ))
-            .hint("leave --emulator out for a program that compares all that the case changes")),
+            Comparison::Match(_) => Err(ReproduceError::NoBug(shown)),
+            Comparison::Inconclusive(_) => Err(ReproduceError::Unjudged(shown)),
         }
     }
 }
 
 /// Runs a case once.
-fn run(choice: &EngineChoice, case: &Case) -> Result<(Observation, EngineIdentity), Failure> {
-    let mut engine: Box<dyn Engine> = choice.start().or_tell()?;
+fn run(choice: &EngineChoice, case: &Case) -> Result<(Observation, EngineIdentity), ReproduceError> {
+    let mut engine: Box<dyn Engine> = choice.start()?;
     let identity = engine.identity().clone();
     let groups = [Group::of(case)];
-    match engine.run(&groups).or_tell()?.outcome(0, 0) {
+    match engine.run(&groups)?.outcome(0, 0) {
         Outcome::Ran(observation) => Ok((*observation, identity)),
-        Outcome::Unsupported(reason) => Err(Failure::new(format!(
-            "{} cannot run the case: {reason}",
-            identity.name
-        ))),
+        Outcome::Unsupported(reason) => Err(ReproduceError::Unsupported {
+            engine: identity.name,
+            reason: reason.to_string(),
+        }),
     }
 }

@@ -5,11 +5,12 @@ use snippex_core::effects::BlockEffects;
 use snippex_core::observation::{Endpoint, signal_name};
 use snippex_formats::repro::{Form, Spelling};
 
-use super::{Judged, Subject};
+use super::{JudgedCase, ReproducedCase};
 use snippex_core::words::difference_sentence;
 
 /// `MNEMONIC: WHAT wrong`; the file's own title where it has one.
-pub(crate) fn title(subject: &Subject, judged: &Judged) -> String {
+#[must_use]
+pub fn reproducer_title(subject: &ReproducedCase, judged: &JudgedCase) -> String {
     if !subject.title.is_empty() {
         return subject.title.clone();
     }
@@ -31,7 +32,7 @@ pub(crate) fn title(subject: &Subject, judged: &Judged) -> String {
     )
 }
 
-fn wrong(judged: &Judged, kind: Kind, differences: &[Difference]) -> String {
+fn wrong(judged: &JudgedCase, kind: Kind, differences: &[Difference]) -> String {
     let signal = |endpoint: &Endpoint| match endpoint {
         Endpoint::Signal(signal) => signal_name(i32::from(signal.number)),
         _ => "a signal".to_owned(),
@@ -61,7 +62,8 @@ fn wrong(judged: &Judged, kind: Kind, differences: &[Difference]) -> String {
 }
 
 /// Who made it, where from, on what, and what differs. A `.snip` made of a `.snip` keeps its own notes.
-pub(crate) fn notes(subject: &Subject, judged: &Judged, form: Form) -> Vec<String> {
+#[must_use]
+pub fn reproducer_notes(subject: &ReproducedCase, judged: &JudgedCase, form: Form) -> Vec<String> {
     if subject.is_file && form == Form::Case {
         return subject.notes.clone();
     }

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use snippex_store::{Binary, Host, StoredBlock};
 
-use snippex_session::{BinaryFile, Source, read_stored_path};
+use crate::{BinaryFile, Source, read_stored_path};
 
 /// The place of a block: its file with the function, or the request that made it.
-pub(crate) fn place(block: &StoredBlock, binary: &Binary) -> String {
+pub(super) fn place(block: &StoredBlock, binary: &Binary) -> String {
     let of = &binary.binary;
     let address = block.block.address;
     if Source::is_generated(of) {
@@ -37,7 +37,7 @@ fn function(path: &Path, sha256: &str, address: u64) -> Option<String> {
 }
 
 /// The machine.
-pub(crate) fn machine(host: &Host) -> String {
+pub(super) fn machine(host: &Host) -> String {
     format!(
         "Host: {}, {}, {}, pages of {} bytes.",
         host.cpu_model, host.architecture, host.kernel, host.page_size
@@ -45,7 +45,7 @@ pub(crate) fn machine(host: &Host) -> String {
 }
 
 /// An engine with its version and what else decides what it computes.
-pub(crate) fn engine(name: &str, version: &str, configuration: &[String]) -> String {
+pub(super) fn engine(name: &str, version: &str, configuration: &[String]) -> String {
     let configuration = match configuration {
         [] => String::new(),
         parts => format!(" as {}", parts.join("; ")),

@@ -5,8 +5,8 @@ use cli_kit::{CancelToken, Failure, Format, Printer, on_interrupt};
 use snippex_exec::engine::EngineTable;
 use snippex_store::{Location, StoreHandle};
 
+use crate::hints::OrUserError;
 use crate::settings::Settings;
-use crate::tell::OrTell;
 
 /// The surroundings of a command.
 #[derive(Debug)]
@@ -21,12 +21,12 @@ pub(crate) struct App<'p> {
 impl App<'_> {
     /// The database, made if it is not there.
     pub(crate) fn open_store(&self) -> Result<StoreHandle, Failure> {
-        StoreHandle::open(&self.location()?).or_tell()
+        StoreHandle::open(&self.location()?).or_user_error()
     }
 
     /// The database, which has to be there.
     pub(crate) fn existing_store(&self) -> Result<StoreHandle, Failure> {
-        StoreHandle::open_existing(&self.location()?).or_tell()
+        StoreHandle::open_existing(&self.location()?).or_user_error()
     }
 
     /// Where the database is.
@@ -35,7 +35,7 @@ impl App<'_> {
             Failure::new("there is no home folder to keep the database in")
                 .hint("name a file with --database or SNIPPEX_DATABASE")
         })?;
-        text.parse().or_tell()
+        text.parse().or_user_error()
     }
 
     /// From now on the first Ctrl-C asks to stop and the second ends the process.

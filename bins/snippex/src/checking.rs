@@ -19,13 +19,13 @@ use crate::bug_views::bug_views;
 use crate::check_views::{Asked, block_outcome, check_summary};
 use crate::choosing::warn_if_nothing;
 use crate::engines::{engine_view, tested_engine};
-use crate::tell::OrTell;
+use crate::hints::OrUserError;
 
 /// Starts both engines of a check.
 pub(crate) fn start_engines(app: &App<'_>, args: &EngineArgs) -> Result<EnginePair, Failure> {
     let tested = tested_engine(app, args)?;
-    let reference = EngineChoice::named(&app.engines, &app.settings.value.reference).or_tell()?;
-    EnginePair::start(reference, tested).or_tell()
+    let reference = EngineChoice::named(&app.engines, &app.settings.value.reference).or_user_error()?;
+    EnginePair::start(reference, tested).or_user_error()
 }
 
 /// Checks `subjects` and prints the answer.
@@ -67,7 +67,7 @@ pub(crate) fn run<'a>(
     };
     let outcome = session.check(subjects, &mut shown);
     let Shown { kept, failure, .. } = shown;
-    let outcome = outcome.or_tell()?;
+    let outcome = outcome.or_user_error()?;
     match failure {
         Some(failure) => Err(failure),
         None => answer(&session, app, outcome, kept),
@@ -85,8 +85,8 @@ fn answer(
         run: Some(outcome.run),
         emulator: None,
     };
-    let bugs = Bugs::read(session.store, session.table).or_tell()?;
-    let bugs = bug_views(&bugs.listed(wanted).or_tell()?).or_tell()?;
+    let bugs = Bugs::read(session.store, session.table).or_user_error()?;
+    let bugs = bug_views(&bugs.listed(wanted).or_user_error()?).or_user_error()?;
     // What is known is no news. A divergence without any bug is one whose instruction could not be told.
     let news = bugs.is_empty() || bugs.iter().any(|bug| bug.known.is_none());
     let asked = Asked {
@@ -131,7 +131,7 @@ struct Shown<'a> {
 
 impl Observer for Shown<'_> {
     fn observe(&mut self, event: Event<'_>) {
-        if let Err(failure) = self.show(event) {
+        if let Err(failure) = self.show(&event) {
             self.failure.get_or_insert(failure);
             self.cancel.cancel();
         }
@@ -139,9 +139,9 @@ impl Observer for Shown<'_> {
 }
 
 impl Shown<'_> {
-    fn show(&mut self, event: Event<'_>) -> Result<(), Failure> {
+    fn show(&mut self, event: &Event<'_>) -> Result<(), Failure> {
         let printer = self.app.printer;
-        match event {
+        match *event {
             Event::Extracting(file) => {
                 let progress = printer.progress("extracting", None);
                 progress.say(file.path());

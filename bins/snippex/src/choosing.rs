@@ -8,7 +8,7 @@ use snippex_session::{BinaryFile, Choice, StoredSelection};
 
 use crate::app::App;
 use crate::args::{FilterArgs, SelectArgs};
-use crate::tell::OrTell;
+use crate::hints::OrUserError;
 
 /// What was typed, checked.
 pub(crate) fn choice(filter: &FilterArgs, select: &SelectArgs, seed: u64) -> Result<Choice, Failure> {
@@ -16,7 +16,7 @@ pub(crate) fn choice(filter: &FilterArgs, select: &SelectArgs, seed: u64) -> Res
         .count
         .map(|count| usize::try_from(count).unwrap_or(usize::MAX));
     Ok(Choice {
-        filter: filter.options().check().or_tell()?,
+        filter: filter.options().check().or_user_error()?,
         request: Request {
             strategy: select.select_strategy.into(),
             smart: select.smart_select,

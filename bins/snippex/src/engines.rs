@@ -7,14 +7,14 @@ use snippex_session::EngineChoice;
 
 use crate::app::App;
 use crate::args::EngineArgs;
-use crate::tell::OrTell;
+use crate::hints::OrUserError;
 
 /// The engine to test: what was typed, else that of the settings.
 pub(crate) fn tested_engine(app: &App<'_>, args: &EngineArgs) -> Result<EngineChoice, Failure> {
     let Some(command) = &args.engine_command else {
-        return EngineChoice::named(&app.engines, &app.settings.value.emulator).or_tell();
+        return EngineChoice::named(&app.engines, &app.settings.value.emulator).or_user_error();
     };
-    let mut spec = EngineSpec::from_command("", command).or_tell()?;
+    let mut spec = EngineSpec::from_command("", command).or_user_error()?;
     spec.name = match &args.engine_name {
         Some(name) => name.clone(),
         None => spec.command[0].rsplit('/').next().unwrap_or_default().to_owned(),

@@ -4,7 +4,7 @@ use cli_kit::Failure;
 use snippex_blocks::generate::Request;
 
 use crate::args::FormArgs;
-use crate::tell::OrTell;
+use crate::hints::OrUserError;
 
 /// What was asked for, checked.
 pub(crate) fn request(args: &FormArgs, seed: u64) -> Result<Request, Failure> {
@@ -16,6 +16,6 @@ pub(crate) fn request(args: &FormArgs, seed: u64) -> Result<Request, Failure> {
         sequence: args.sequence,
         seed,
     };
-    request.check().or_tell()?;
+    request.check().or_user_error()?;
     Ok(request)
 }

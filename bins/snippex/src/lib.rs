@@ -15,10 +15,10 @@ mod conformance;
 mod engine_file;
 mod engines;
 mod generating;
+mod hints;
 mod install;
 mod settings;
 mod spawn;
-mod tell;
 mod toolchain;
 
 use std::process::ExitCode;

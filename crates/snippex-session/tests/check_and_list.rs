@@ -1,5 +1,7 @@
 //! The calls of the example, on engines that every machine has: extract, check, store, list the bugs.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 

@@ -6,7 +6,7 @@ use snippex_session::{Generated, Subject, read_programs};
 
 use crate::app::App;
 use crate::args::CheckArgs;
-use crate::tell::OrTell;
+use crate::hints::OrUserError;
 use crate::{checking, choosing, generating};
 
 pub(crate) fn run(app: &App<'_>, args: &CheckArgs) -> Result<ExitStatus, Failure> {
@@ -20,7 +20,7 @@ pub(crate) fn run(app: &App<'_>, args: &CheckArgs) -> Result<ExitStatus, Failure
         );
     }
     let choice = choosing::choice(&args.filter, &args.select, args.run.seed)?;
-    let read = read_programs(&args.binaries).or_tell()?;
+    let read = read_programs(&args.binaries).or_user_error()?;
     for same in &read.same {
         app.printer.warn(format_args!(
             "{} is left out: it is the same as {}",

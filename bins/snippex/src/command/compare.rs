@@ -11,7 +11,7 @@ use snippex_store::{BlockNumber, EngineId, StoreHandle};
 
 use crate::app::App;
 use crate::args::CompareArgs;
-use crate::tell::OrTell;
+use crate::hints::OrUserError;
 use snippex_core::words::difference_sentence;
 use snippex_core::words::kebab_case;
 use snippex_report::disassembly::{Disassembler, Syntax};
@@ -56,7 +56,7 @@ pub(crate) fn run(app: &App<'_>, args: &CompareArgs) -> Result<ExitStatus, Failu
     let (reference, subject) = (sides.expected.0, sides.actual.0);
     let (reference, subject) = store
         .call(async move |store| Ok((store.engine(reference).await?, store.engine(subject).await?)))
-        .or_tell()?;
+        .or_user_error()?;
     let covered = reference.components.intersection(subject.components);
     let tolerance = app.engines.tolerance(&subject.name);
     let comparison = compare(
@@ -72,7 +72,7 @@ pub(crate) fn run(app: &App<'_>, args: &CompareArgs) -> Result<ExitStatus, Failu
             "block {} at {:#x}, start state {}",
             sides.block, block.address, sides.state_index
         ))?;
-        for line in Disassembler::new(Syntax::Intel).or_tell()?.lines(block) {
+        for line in Disassembler::new(Syntax::Intel).or_user_error()?.lines(block) {
             app.printer
                 .line(format_args!("  {FAINT}{}{FAINT:#}  {}", line.address, line.text))?;
         }
@@ -125,7 +125,7 @@ fn sides(store: &StoreHandle, args: &CompareArgs) -> Result<Sides, Failure> {
     if let Some(id) = args.divergence {
         let found = store
             .call(async move |store| store.divergence(id).await)
-            .or_tell()?;
+            .or_user_error()?;
         return Ok(Sides {
             block: found.summary.block,
             state_index: found.summary.state_index,
@@ -145,7 +145,7 @@ fn sides(store: &StoreHandle, args: &CompareArgs) -> Result<Sides, Failure> {
     let read = |id| {
         store
             .call(async move |store| store.observation(id).await)
-            .or_tell()
+            .or_user_error()
     };
     let (expected, actual) = (read(a)?, read(b)?);
     if expected.summary.case_id != actual.summary.case_id {

@@ -21,8 +21,8 @@ use crate::conformance::junit;
 use crate::conformance::known::KnownFailures;
 use crate::conformance::report::{Status, SuiteView, TestView};
 use crate::engines::{engine_view, tested_engine};
+use crate::hints::OrUserError;
 use crate::install;
-use crate::tell::OrTell;
 use snippex_report::EngineView;
 use snippex_session::EngineChoice;
 
@@ -54,8 +54,8 @@ pub(crate) fn run(app: &App<'_>, args: &ConformanceArgs, format: FormatArg) -> R
         .as_deref()
         .map(|name| EngineChoice::named(&app.engines, name))
         .transpose()
-        .or_tell()?;
-    let engine = choice.start().or_tell()?;
+        .or_user_error()?;
+    let engine = choice.start().or_user_error()?;
     let identity = engine.identity().clone();
     drop(engine);
     let cancel = app.cancel_token()?;
@@ -126,7 +126,7 @@ pub(crate) fn run(app: &App<'_>, args: &ConformanceArgs, format: FormatArg) -> R
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     });
     drop(progress);
-    let failure = ran.or_tell().err();
+    let failure = ran.or_user_error().err();
     let not_run = match &failure {
         Some(failure) => format!("the engine could not go on: {failure}"),
         None => "interrupted".to_owned(),

@@ -9,7 +9,7 @@ use snippex_store::StoredBlock;
 
 use crate::app::App;
 use crate::args::DisasmArgs;
-use crate::tell::OrTell;
+use crate::hints::OrUserError;
 use snippex_core::words::kebab_case;
 use snippex_report::disassembly::{Disassembler, Exit, Line, exits};
 use snippex_report::{BlockView, several};
@@ -25,13 +25,14 @@ struct Answer<'a> {
 
 pub(crate) fn run(app: &App<'_>, args: &DisasmArgs) -> Result<ExitStatus, Failure> {
     let store = app.existing_store()?;
-    let blocks = load_blocks(&store, &args.blocks.selection, args.blocks.binary.as_deref()).or_tell()?;
-    let binaries = store.call(async |store| store.binaries().await).or_tell()?;
+    let blocks =
+        load_blocks(&store, &args.blocks.selection, args.blocks.binary.as_deref()).or_user_error()?;
+    let binaries = store.call(async |store| store.binaries().await).or_user_error()?;
     let names: HashMap<_, _> = binaries
         .into_iter()
         .map(|binary| (binary.id, binary.binary.name))
         .collect();
-    let disassembler = Disassembler::new(args.syntax.into()).or_tell()?;
+    let disassembler = Disassembler::new(args.syntax.into()).or_user_error()?;
     let answer = |stored: &StoredBlock| {
         let lines = disassembler.lines(&stored.block);
         (

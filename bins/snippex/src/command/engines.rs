@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::args::{AddEngineArgs, EnginesCommand};
 use crate::engine_file;
 use crate::engines::engine_view;
-use crate::tell::OrTell;
+use crate::hints::OrUserError;
 use snippex_report::EngineView;
 use snippex_session::EngineChoice;
 
@@ -126,7 +126,7 @@ fn show(app: &App<'_>, name: &str) -> Result<ExitStatus, Failure> {
     let spec = app.engines.spec(name);
     let Some(entry) = app.engines.entry(name) else {
         return Err(spec
-            .or_tell()
+            .or_user_error()
             .map_or_else(|failure| failure, |_| Failure::new("no such engine")));
     };
     let started = spec.as_ref().ok();
@@ -203,7 +203,7 @@ fn add(app: &App<'_>, args: &AddEngineArgs) -> Result<ExitStatus, Failure> {
     let alone = snippex_exec::engine::EngineTable::new([(name.clone(), entry.clone())]);
     for configuration in [None].into_iter().chain(entry.configurations.keys().map(Some)) {
         let whole = configuration.map_or_else(|| name.clone(), |wanted| format!("{name}/{wanted}"));
-        alone.spec(&whole).or_tell()?;
+        alone.spec(&whole).or_user_error()?;
     }
     let path = engine_file::path(args.user)?;
     engine_file::add(&path, name, &entry)?;
@@ -245,18 +245,18 @@ struct FailureView {
 
 fn test(app: &App<'_>, name: &str) -> Result<ExitStatus, Failure> {
     let mut engine = EngineChoice::named(&app.engines, name)
-        .or_tell()?
+        .or_user_error()?
         .start()
-        .or_tell()?;
+        .or_user_error()?;
     let failures: Vec<FailureView> = conformance_under(engine.as_mut(), &app.engines.tolerance(name))
-        .or_tell()?
+        .or_user_error()?
         .into_iter()
         .map(|failure| FailureView {
             what: failure.name,
             problem: failure.problem,
         })
         .collect();
-    let abilities = abilities(engine.as_mut()).or_tell()?;
+    let abilities = abilities(engine.as_mut()).or_user_error()?;
     let identity = engine.identity();
     let cpu = &identity.cpu;
     let tested = Tested {

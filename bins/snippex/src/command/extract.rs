@@ -11,7 +11,7 @@ use snippex_core::block::Block;
 use crate::app::App;
 use crate::args::ExtractArgs;
 use crate::choosing::{choice, selection_view, warn_if_nothing};
-use crate::tell::OrTell;
+use crate::hints::OrUserError;
 use snippex_report::selection::SelectionView;
 use snippex_report::{self as report, BlockView, grouped, several};
 use snippex_session::{BinaryFile, StoredSelection, store_blocks};
@@ -37,8 +37,8 @@ struct Answer<'a> {
 }
 
 pub(crate) fn run(app: &App<'_>, args: &ExtractArgs) -> Result<ExitStatus, Failure> {
-    let file = BinaryFile::read(&args.binary).or_tell()?;
-    let image = file.image().or_tell()?;
+    let file = BinaryFile::read(&args.binary).or_user_error()?;
+    let image = file.image().or_user_error()?;
     let progress = app.printer.progress("extracting", None);
     progress.say(file.path());
     let started = Instant::now();
@@ -57,7 +57,7 @@ pub(crate) fn run(app: &App<'_>, args: &ExtractArgs) -> Result<ExitStatus, Failu
         (None, blocks)
     } else {
         progress.say(format_args!("storing {}", several(blocks.len() as u64, "block")));
-        let (added, blocks) = store_blocks(&app.open_store()?, &binary, blocks).or_tell()?;
+        let (added, blocks) = store_blocks(&app.open_store()?, &binary, blocks).or_user_error()?;
         (Some(added), blocks)
     };
     drop(progress);

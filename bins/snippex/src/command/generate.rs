@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::app::App;
 use crate::args::GenerateArgs;
 use crate::generating;
-use crate::tell::OrTell;
+use crate::hints::OrUserError;
 use snippex_report::coverage::{self, CoverageView};
 use snippex_report::{BlockView, grouped, several};
 use snippex_session::{EngineChoice, Generated, coverage_of_forms};
@@ -31,9 +31,9 @@ pub(crate) fn run(app: &App<'_>, args: &GenerateArgs) -> Result<ExitStatus, Fail
     let request = generating::request(&args.forms, args.seed)?;
     // Which forms can be run is the reference's to say.
     let reference = EngineChoice::named(&app.engines, &app.settings.value.reference)
-        .or_tell()?
+        .or_user_error()?
         .start()
-        .or_tell()?;
+        .or_user_error()?;
     let cpu = &reference.identity().cpu;
     let mut made = Generated::new(request);
     let coverage = coverage_of_forms(&made.forms, None, &|feature| cpu.has(feature), None);
@@ -41,7 +41,7 @@ pub(crate) fn run(app: &App<'_>, args: &GenerateArgs) -> Result<ExitStatus, Fail
     let added = if args.dry_run {
         None
     } else {
-        made.store(&app.open_store()?).or_tell()?
+        made.store(&app.open_store()?).or_user_error()?
     };
     let numbers = added
         .as_ref()

@@ -15,7 +15,7 @@ use snippex_store::{Batch, BlockNumber, DivergenceId, NewSighting, RunId, StoreH
 use crate::app::App;
 use crate::args::ReduceArgs;
 use crate::engines::tested_engine;
-use crate::tell::OrTell;
+use crate::hints::OrUserError;
 use snippex_core::words::difference_sentence;
 use snippex_report::several;
 use snippex_session::{EngineChoice, engine_record, new_bug};
@@ -61,7 +61,7 @@ fn one(app: &App<'_>, args: &ReduceArgs, name: &str) -> Result<bool, Failure> {
         // Without a word about it, the engine that showed it.
         Some(stored) if args.engine.emulator.is_none() && args.engine.engine_command.is_none() => {
             EngineChoice::named(&app.engines, &stored.engine)
-                .or_tell()
+                .or_user_error()
                 .map_err(|failure| {
                     failure.hint(format!(
                     "divergence {name} was found on {}: give the engine with --emulator or --engine-command",
@@ -71,11 +71,11 @@ fn one(app: &App<'_>, args: &ReduceArgs, name: &str) -> Result<bool, Failure> {
         }
         _ => tested_engine(app, &args.engine)?,
     };
-    let mut tested = choice.start().or_tell()?;
+    let mut tested = choice.start().or_user_error()?;
     let mut reference = EngineChoice::named(&app.engines, &app.settings.value.reference)
-        .or_tell()?
+        .or_user_error()?
         .start()
-        .or_tell()?;
+        .or_user_error()?;
     let tolerance = app.engines.tolerance(&tested.identity().name);
     let limits = Limits {
         time: Duration::from_secs(args.seconds),
@@ -87,7 +87,7 @@ fn one(app: &App<'_>, args: &ReduceArgs, name: &str) -> Result<bool, Failure> {
         &tolerance,
         limits,
     )
-    .or_tell()?;
+    .or_user_error()?;
     let bugs = match reduced {
         Reduced::Bugs(bugs) => bugs,
         other => return Err(refused(&subject, tested.as_ref(), other)),
@@ -109,7 +109,7 @@ fn read(app: &App<'_>, name: &str) -> Result<(Subject, Option<StoreHandle>), Fai
                 let engine = store.engine(found.summary.engine).await?;
                 Ok((found, engine))
             })
-            .or_tell()?;
+            .or_user_error()?;
         let stored = Stored {
             run: found.summary.run,
             block: found.summary.block,
@@ -201,7 +201,7 @@ fn save(
                 store.bugs("", Some(run)).await?,
             ))
         })
-        .or_tell()?;
+        .or_user_error()?;
     let mut batch = Batch::default();
     for bug in bugs {
         batch
@@ -217,8 +217,8 @@ fn save(
             });
         }
     }
-    store.save(run, batch).or_tell()?;
-    store.flush().or_tell()
+    store.save(run, batch).or_user_error()?;
+    store.flush().or_user_error()
 }
 
 fn print(app: &App<'_>, bug: &Bug) -> Result<(), Failure> {

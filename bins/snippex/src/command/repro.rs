@@ -9,8 +9,8 @@ use snippex_store::StoreHandle;
 use crate::app::App;
 use crate::args::ReproArgs;
 use crate::engines::tested_engine;
+use crate::hints::OrUserError;
 use crate::install;
-use crate::tell::OrTell;
 use crate::toolchain::{Tried, build_and_run, builders, spelling};
 use snippex_session::{
     CaseName, EngineChoice, JudgedCase, ReproducedCase, reproducer_notes, reproducer_title,
@@ -30,7 +30,7 @@ pub(crate) fn run(app: &App<'_>, args: &ReproArgs) -> Result<ExitStatus, Failure
         install::ensure(app.printer, builders(form), !args.no_install)?;
     }
     let subject = load(app, &args.subject)?;
-    let judged = subject.judge(&app.engines, emulator.as_ref()).or_tell()?;
+    let judged = subject.judge(&app.engines, emulator.as_ref()).or_user_error()?;
     let spelled = match form {
         Form::FexAsm => {
             // Instructions as text are worth nasm, but can do without.
@@ -79,7 +79,7 @@ fn load(app: &App<'_>, text: &str) -> Result<ReproducedCase, Failure> {
         _ => Some(app.location()?),
     };
     let store = || StoreHandle::open_existing(&location.expect("only files need no database"));
-    ReproducedCase::load(&name, &app.engines, store).or_tell()
+    ReproducedCase::load(&name, &app.engines, store).or_user_error()
 }
 
 /// What the reproducer compares: what was found to differ, else everything.

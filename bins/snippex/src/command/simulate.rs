@@ -24,7 +24,7 @@ use snippex_store::{
 use crate::app::App;
 use crate::args::SimulateArgs;
 use crate::engines::{engine_view, tested_engine};
-use crate::tell::OrTell;
+use crate::hints::OrUserError;
 use snippex_report::EngineView;
 use snippex_report::ends::EndsView;
 use snippex_report::state::View;
@@ -68,11 +68,12 @@ struct Tally {
 
 pub(crate) fn run(app: &App<'_>, args: &SimulateArgs) -> Result<ExitStatus, Failure> {
     let store = app.existing_store()?;
-    let stored = load_blocks(&store, &args.blocks.selection, args.blocks.binary.as_deref()).or_tell()?;
+    let stored =
+        load_blocks(&store, &args.blocks.selection, args.blocks.binary.as_deref()).or_user_error()?;
     let count = stored.len();
     warn_of_size(app, count as u64 * u64::from(args.states));
     let choice = tested_engine(app, &args.engine)?;
-    let mut engine = choice.start().or_tell()?;
+    let mut engine = choice.start().or_user_error()?;
     let mut scout = scout(app, &choice);
     let cancel = app.cancel_token()?;
     let (run, id) = start(&store, args, engine.as_ref())?;
@@ -82,7 +83,7 @@ pub(crate) fn run(app: &App<'_>, args: &SimulateArgs) -> Result<ExitStatus, Fail
         .printer
         .progress("simulating", Some(count as u64 * u64::from(args.states)));
     for (binary, blocks) in blocks_by_binary(stored) {
-        let file = match source_of_binary(&store, binary).or_tell() {
+        let file = match source_of_binary(&store, binary).or_user_error() {
             Ok(file) => file,
             Err(failure) => {
                 done = Err(failure);
@@ -121,7 +122,7 @@ pub(crate) fn run(app: &App<'_>, args: &SimulateArgs) -> Result<ExitStatus, Fail
     } else {
         RunEnd::Interrupted
     };
-    let finished = store.finish_run(run, end, Timestamp::now()).or_tell();
+    let finished = store.finish_run(run, end, Timestamp::now()).or_user_error();
     done.and(finished)?;
     print(app, &store, run, complete, engine.as_ref(), &tally)?;
     Ok(if complete {
@@ -154,7 +155,7 @@ fn scout(app: &App<'_>, choice: &EngineChoice) -> Option<Box<dyn Engine>> {
     match EngineChoice::named(&app.engines, "native")
         .map_err(SessionError::from)
         .and_then(|native| Ok(native.start()?))
-        .or_tell()
+        .or_user_error()
     {
         Ok(native) => Some(native),
         Err(failure) => {
@@ -179,7 +180,7 @@ fn start(
                 store.add_engine(&record).await?,
             ))
         })
-        .or_tell()?;
+        .or_user_error()?;
     let run = store
         .start_run(NewRun {
             command: "simulate".to_owned(),
@@ -192,7 +193,7 @@ fn start(
             engines: vec![id],
             started: Timestamp::now(),
         })
-        .or_tell()?;
+        .or_user_error()?;
     Ok((run, id))
 }
 
@@ -215,8 +216,8 @@ impl Work<'_> {
         tally: &mut Tally,
         advance: &dyn Fn(u64),
     ) -> Result<(), Failure> {
-        let image = self.file.image().or_tell()?;
-        let placement = self.file.placement(image.as_ref()).or_tell()?;
+        let image = self.file.image().or_user_error()?;
+        let placement = self.file.placement(image.as_ref()).or_user_error()?;
         let source = MemorySource::new(image.as_ref(), placement, self.args.seed);
         let mut maker = CaseMaker::new(source, placement, self.args.seed, self.args.states as usize)
             .in_style(self.file.style());
@@ -232,10 +233,10 @@ impl Work<'_> {
                 Some(scout) => &mut **scout,
                 None => &mut *engine,
             };
-            let groups = maker.make(&chosen, finder).or_tell()?;
-            let results = self.groups(&numbers, &groups, engine, tally).or_tell()?;
+            let groups = maker.make(&chosen, finder).or_user_error()?;
+            let results = self.groups(&numbers, &groups, engine, tally).or_user_error()?;
             advance(groups.iter().map(|group| group.starts.len() as u64).sum());
-            self.store.save(self.run, results).or_tell()?;
+            self.store.save(self.run, results).or_user_error()?;
         }
         Ok(())
     }
@@ -316,7 +317,7 @@ fn print(
     if counts.runs <= u64::from(FEW) {
         let found = store
             .call(async move |store| store.observations(Some(run), None, None, None, FEW).await)
-            .or_tell()?;
+            .or_user_error()?;
         kept.extend(found.iter().map(|observation| observation.id));
         kept.sort_unstable();
     }

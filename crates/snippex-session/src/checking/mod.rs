@@ -306,8 +306,9 @@ impl Work<'_> {
             let (sender, receiver) = sync_channel(WAITING);
             let (job, blocks) = (&job, &blocks);
             let work = scope.spawn(move || check(job, blocks, &sender, session.stop));
+            let received = self.receive(&receiver, target, started);
             // Without a receiver the work ends by itself.
-            let received = self.receive(receiver, target, started);
+            drop(receiver);
             let worked = match work.join() {
                 Ok(result) => result.map_err(SessionError::from),
                 Err(panic) => std::panic::resume_unwind(panic),
@@ -319,7 +320,7 @@ impl Work<'_> {
     /// Takes reports until there are no more.
     fn receive(
         &mut self,
-        reports: Receiver<Report>,
+        reports: &Receiver<Report>,
         target: &Target,
         started: Instant,
     ) -> Result<(), SessionError> {

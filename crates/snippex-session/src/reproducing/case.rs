@@ -7,7 +7,7 @@ use snippex_core::observation::Observation;
 use snippex_core::state::Components;
 use snippex_exec::engine::EngineTable;
 use snippex_formats::snip::Snip;
-use snippex_store::{DivergenceId, StoreError, StoreHandle};
+use snippex_store::{DivergenceId, Engine, StoreError, StoreHandle};
 use snippex_triage::cause::CauseId;
 
 use super::{ReproduceError, provenance};
@@ -50,6 +50,16 @@ pub struct SideNames {
 const BUG_DIGITS: usize = 10;
 /// Digits that name a case, when they begin the id of no bug.
 const CASE_DIGITS: usize = 6;
+
+impl SideNames {
+    fn new(reference: &Engine, engine: &Engine) -> Self {
+        Self {
+            expected: format!("{} ({})", reference.name, reference.guest.brand),
+            actual: format!("{} ({})", engine.name, engine.version),
+            actual_name: engine.name.clone(),
+        }
+    }
+}
 
 /// A case as it was named.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -204,11 +214,7 @@ impl ReproducedCase {
         if let Some(ruling) = ruling {
             notes.push(format!("{} ({}).", ruling.what, ruling.reference));
         }
-        let engines = SideNames {
-            expected: format!("{} ({})", reference.name, reference.guest.brand),
-            actual: format!("{} ({})", engine.name, engine.version),
-            actual_name: engine.name,
-        };
+        let engines = SideNames::new(&reference, &engine);
         Ok(Self {
             title: String::new(),
             notes,
@@ -273,11 +279,7 @@ impl ReproducedCase {
             provenance::machine(&host),
             provenance::engine(&engine.name, &engine.version, &configuration),
         ];
-        let engines = SideNames {
-            expected: format!("{} ({})", reference.name, reference.guest.brand),
-            actual: format!("{} ({})", engine.name, engine.version),
-            actual_name: engine.name,
-        };
+        let engines = SideNames::new(&reference, &engine);
         Ok(Self {
             title: String::new(),
             notes,

@@ -10,7 +10,7 @@ use snippex_store::{EngineId, StoredBug};
 use super::{as_json, signature_views};
 use crate::app::App;
 use crate::bug_views::bug_views;
-use crate::tell::OrTell;
+use crate::hints::OrUserError;
 use snippex_report::bugs::{list, signatures};
 use snippex_session::{Bugs, Wanted};
 
@@ -23,8 +23,8 @@ pub(super) fn run(
     by_signature: bool,
 ) -> Result<ExitStatus, Failure> {
     let (old, new) = (
-        bugs.engines_like(before).or_tell()?,
-        bugs.engines_like(after).or_tell()?,
+        bugs.engines_like(before).or_user_error()?,
+        bugs.engines_like(after).or_user_error()?,
     );
     if let Some(both) = old.iter().find(|id| new.contains(id)) {
         return Err(Failure::new(format!(
@@ -33,7 +33,7 @@ pub(super) fn run(
         ))
         .hint("write more of the versions, or numbers such as #2; `snippex bugs diff x y` lists engines"));
     }
-    let stored = bugs.stored(Wanted::default()).or_tell()?;
+    let stored = bugs.stored(Wanted::default()).or_user_error()?;
     // What makes two of them the same.
     let key = |bug: &StoredBug| {
         let id = by_signature.then(|| bug.share.signature.id());
@@ -64,7 +64,7 @@ pub(super) fn run(
         Ok(if by_signature {
             as_json(&signature_views(bugs, stored))
         } else {
-            as_json(&bug_views(&bugs.grouped(stored).or_tell()?).or_tell()?)
+            as_json(&bug_views(&bugs.grouped(stored).or_user_error()?).or_user_error()?)
         })
     };
     let document = json!({"before": old, "after": new, "fixed": views(&fixed)?, "new": views(&appeared)?,
@@ -79,7 +79,7 @@ pub(super) fn run(
             app.printer
                 .line(format_args!("{FAINT}to{FAINT:#}   {}", joined(new)))?;
             for (style, title, stored) in [(GOOD, "fixed", &fixed), (BAD, "new", &appeared)] {
-                let grouped = bug_views(&bugs.grouped(stored).or_tell()?).or_tell()?;
+                let grouped = bug_views(&bugs.grouped(stored).or_user_error()?).or_user_error()?;
                 let count = if by_signature { stored.len() } else { grouped.len() };
                 app.printer
                     .line(format_args!("\n{style}{title}{style:#}: {count}"))?;

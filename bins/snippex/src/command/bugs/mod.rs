@@ -14,7 +14,7 @@ use snippex_triage::cause::BugName;
 use crate::app::App;
 use crate::args::{BugsArgs, BugsCommand, KnownCommand};
 use crate::bug_views::{bug_views, signature_view};
-use crate::tell::OrTell;
+use crate::hints::OrUserError;
 use snippex_core::words::difference_sentence;
 use snippex_report::bugs::{SignatureView, count, full, full_signature, list, parts, signatures};
 use snippex_report::several;
@@ -25,7 +25,7 @@ const PARTS: usize = 12;
 
 pub(crate) fn run(app: &App<'_>, args: &BugsArgs) -> Result<ExitStatus, Failure> {
     let store = app.existing_store()?;
-    let bugs = Bugs::read(&store, &app.engines).or_tell()?;
+    let bugs = Bugs::read(&store, &app.engines).or_user_error()?;
     let emulator = args.emulator.as_deref();
     match &args.command {
         None if args.signatures => print_signatures(app, &bugs, args),
@@ -52,7 +52,7 @@ pub(crate) fn run(app: &App<'_>, args: &BugsArgs) -> Result<ExitStatus, Failure>
                 added: Timestamp::now(),
             };
             known::each(app, names, "added", |name| {
-                known::add(&store, &bugs, &entry(bugs.find(name).or_tell()?), *replace)
+                known::add(&store, &bugs, &entry(bugs.find(name).or_user_error()?), *replace)
             })
         }
         Some(BugsCommand::Known {
@@ -71,7 +71,7 @@ fn wanted(args: &BugsArgs) -> Wanted<'_> {
 }
 
 fn print_list(app: &App<'_>, bugs: &Bugs<'_>, args: &BugsArgs) -> Result<ExitStatus, Failure> {
-    let views = bug_views(&bugs.listed(wanted(args)).or_tell()?).or_tell()?;
+    let views = bug_views(&bugs.listed(wanted(args)).or_user_error()?).or_user_error()?;
     match app.format {
         Format::Json => app.printer.json(&views)?,
         Format::Jsonl => views.iter().try_for_each(|view| app.printer.json_line(view))?,
@@ -88,7 +88,7 @@ fn print_list(app: &App<'_>, bugs: &Bugs<'_>, args: &BugsArgs) -> Result<ExitSta
 }
 
 fn print_signatures(app: &App<'_>, bugs: &Bugs<'_>, args: &BugsArgs) -> Result<ExitStatus, Failure> {
-    let views = signature_views(bugs, &bugs.stored(wanted(args)).or_tell()?);
+    let views = signature_views(bugs, &bugs.stored(wanted(args)).or_user_error()?);
     match app.format {
         Format::Json => app.printer.json(&views)?,
         Format::Jsonl => views.iter().try_for_each(|view| app.printer.json_line(view))?,
@@ -113,9 +113,9 @@ fn signature_views(bugs: &Bugs<'_>, stored: &[StoredBug]) -> Vec<SignatureView> 
 }
 
 fn show(app: &App<'_>, bugs: &Bugs<'_>, text: &str, emulator: Option<&str>) -> Result<ExitStatus, Failure> {
-    let name = bugs.find(text).or_tell()?;
+    let name = bugs.find(text).or_user_error()?;
     let wanted = Wanted { run: None, emulator };
-    let stored = bugs.of_name(&name, wanted).or_tell()?;
+    let stored = bugs.of_name(&name, wanted).or_user_error()?;
     let Some(first) = stored.first() else {
         return Err(Failure::new(format!(
             "bug {name} was not met on {}",
@@ -124,7 +124,7 @@ fn show(app: &App<'_>, bugs: &Bugs<'_>, text: &str, emulator: Option<&str>) -> R
         .hint("leave --emulator out"));
     };
     let all: Vec<&StoredBug> = stored.iter().collect();
-    let example = bugs.best(&all).or_tell()?.map(|(_, example)| example);
+    let example = bugs.best(&all).or_user_error()?.map(|(_, example)| example);
     let differences = example
         .as_ref()
         .map(|example| bugs.differences(example))
@@ -135,7 +135,7 @@ fn show(app: &App<'_>, bugs: &Bugs<'_>, text: &str, emulator: Option<&str>) -> R
     let views = signature_views(bugs, &stored);
     let (text, view) = match &name {
         BugName::Cause(cause) => {
-            let view = &bug_views(&[bugs.of_cause(cause, &all).or_tell()?]).or_tell()?[0];
+            let view = &bug_views(&[bugs.of_cause(cause, &all).or_user_error()?]).or_user_error()?[0];
             let text = full(view, &sentences, width);
             let parts = parts(&views, PARTS);
             let text = format!("{text}\n{HEADING}Where it shows{HEADING:#}\n{parts}\n");

@@ -10,7 +10,7 @@ use snippex_store::{BinaryId, Selection, StoreHandle, StoredBlock};
 use super::answer_program;
 use crate::app::App;
 use crate::args::{DEFAULT_LIMIT, ListArgs};
-use crate::tell::OrTell;
+use crate::hints::OrUserError;
 use snippex_core::words::kebab_case;
 use snippex_report::{BlockView, grouped, several};
 use snippex_session::{page_of_blocks, scope_of_selection};
@@ -22,13 +22,13 @@ pub(super) fn list(
     filter: &Filter,
     limit: usize,
 ) -> Result<(), Failure> {
-    let binary = scope_of_selection(store, &args.selection, args.binary.as_deref()).or_tell()?;
+    let binary = scope_of_selection(store, &args.selection, args.binary.as_deref()).or_user_error()?;
     let names = names(store)?;
     let total = {
         let selection = args.selection.clone();
         store
             .call(async move |store| store.count_blocks(&selection, binary).await)
-            .or_tell()?
+            .or_user_error()?
     };
     let (found, more) = first_matching(store, &args.selection, binary, filter, limit)?;
     let name = |block: &StoredBlock| names.get(&block.binary).map_or("?", String::as_str);
@@ -84,7 +84,7 @@ fn first_matching(
     let mut found = Vec::new();
     let mut after = None;
     loop {
-        let page = page_of_blocks(store, selection, binary, after).or_tell()?;
+        let page = page_of_blocks(store, selection, binary, after).or_user_error()?;
         let Some(last) = page.last() else {
             return Ok((found, false));
         };
@@ -169,7 +169,7 @@ fn mnemonics(bytes: &[u8], room: usize) -> String {
 }
 
 fn names(store: &StoreHandle) -> Result<HashMap<BinaryId, String>, Failure> {
-    let binaries = store.call(async |store| store.binaries().await).or_tell()?;
+    let binaries = store.call(async |store| store.binaries().await).or_user_error()?;
     Ok(binaries
         .into_iter()
         .map(|binary| (binary.id, binary.binary.name))

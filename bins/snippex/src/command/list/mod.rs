@@ -10,7 +10,7 @@ use snippex_store::StoreHandle;
 
 use crate::app::App;
 use crate::args::ListArgs;
-use crate::tell::OrTell;
+use crate::hints::OrUserError;
 use snippex_report::grouped;
 
 pub(crate) fn run(app: &App<'_>, args: &ListArgs) -> Result<ExitStatus, Failure> {
@@ -29,14 +29,14 @@ pub(crate) fn run(app: &App<'_>, args: &ListArgs) -> Result<ExitStatus, Failure>
     } else if let Some(run) = args.observations {
         results::observations(app, &store, run, limit)?;
     } else {
-        let filter = args.filter.options().check().or_tell()?;
+        let filter = args.filter.options().check().or_user_error()?;
         blocks::list(app, &store, args, &filter, limit)?;
     }
     Ok(ExitStatus::NothingFound)
 }
 
 fn binaries(app: &App<'_>, store: &StoreHandle, limit: usize) -> Result<(), Failure> {
-    let mut binaries = store.call(async |store| store.binaries().await).or_tell()?;
+    let mut binaries = store.call(async |store| store.binaries().await).or_user_error()?;
     let more = binaries.len() > limit;
     binaries.truncate(limit);
     let views = binaries.iter().map(|binary| {

@@ -10,7 +10,7 @@ use snippex_store::{RunId, StoreHandle, Timestamp};
 
 use super::{answer_program, say_if_more};
 use crate::app::App;
-use crate::tell::OrTell;
+use crate::hints::OrUserError;
 use snippex_core::words::kebab_case;
 use snippex_report::grouped;
 
@@ -28,7 +28,7 @@ pub(super) fn runs(app: &App<'_>, store: &StoreHandle, limit: usize) -> Result<(
             }
             Ok(rows)
         })
-        .or_tell()?;
+        .or_user_error()?;
     let more = runs.len() > limit;
     runs.truncate(limit);
     let views = runs.iter().map(|(run, totals, engines)| {
@@ -87,7 +87,7 @@ pub(super) fn divergences(
             };
             store.divergences(Some(run), None, None, one_more(limit)).await
         })
-        .or_tell()?;
+        .or_user_error()?;
     let more = found.len() > limit;
     found.truncate(limit);
     let views = found.iter().map(|divergence| {
@@ -143,7 +143,7 @@ pub(super) fn observations(
             }
             Ok((found, engines))
         })
-        .or_tell()?;
+        .or_user_error()?;
     let more = found.len() > limit;
     found.truncate(limit);
     let views = found.iter().map(|observation| {

@@ -2,10 +2,11 @@
 
 use cli_kit::settings::Resolved;
 use cli_kit::{CancelToken, Failure, Format, Printer, on_interrupt};
+use snippex_exec::engine::EngineTable;
 use snippex_store::{Location, StoreError, StoreHandle};
 
+use crate::hints::OrUserError;
 use crate::settings::Settings;
-use crate::tell::OrTell;
 
 /// The surroundings of a command.
 #[derive(Debug)]
@@ -13,25 +14,28 @@ pub(crate) struct App<'p> {
     pub(crate) printer: &'p Printer,
     pub(crate) format: Format,
     pub(crate) settings: Resolved<Settings>,
+    /// The engines that can be named: presets and what the settings add.
+    pub(crate) engines: EngineTable,
 }
 
 impl App<'_> {
     /// The database, made if it is not there.
     pub(crate) fn open_store(&self) -> Result<StoreHandle, Failure> {
-        StoreHandle::open(&self.location()?).or_tell()
+        StoreHandle::open(&self.location()?).or_user_error()
     }
 
     /// The database, which has to be there.
     pub(crate) fn existing_store(&self) -> Result<StoreHandle, Failure> {
-        StoreHandle::open_existing(&self.location()?).or_tell()
+        StoreHandle::open_existing(&self.location()?).or_user_error()
     }
 
-    fn location(&self) -> Result<Location, Failure> {
+    /// Where the database is.
+    pub(crate) fn location(&self) -> Result<Location, Failure> {
         let text = self.settings.value.database.as_deref().ok_or_else(|| {
             Failure::new("there is no home folder to keep the database in")
                 .hint("name a file with --database or SNIPPEX_DATABASE")
         })?;
-        text.parse::<Location>().map_err(StoreError::from).or_tell()
+        text.parse::<Location>().map_err(StoreError::from).or_user_error()
     }
 
     /// From now on the first Ctrl-C asks to stop and the second ends the process.

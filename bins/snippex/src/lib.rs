@@ -6,25 +6,21 @@
 
 mod app;
 mod args;
-mod binary_file;
-mod blocks;
-mod bugs;
+mod bug_views;
+mod check_views;
 mod checking;
+mod choosing;
 mod command;
 mod completing;
 mod conformance;
 mod engine_file;
 mod engines;
 mod generating;
-mod host;
+mod hints;
 mod install;
-mod reproducing;
 mod settings;
-mod source;
 mod spawn;
-mod stored_path;
-mod tell;
-mod view;
+mod toolchain;
 
 use std::process::ExitCode;
 

@@ -64,6 +64,11 @@ impl<'a> Progress<'a> {
         }
     }
 
+    /// So much more is to be done than was known.
+    pub fn expect(&self, more: u64) {
+        self.bar.inc_length(more);
+    }
+
     /// Shows a word on how it goes, such as a rate or what was found so far.
     pub fn say(&self, message: impl Display) {
         self.bar.set_message(message.to_string());

@@ -29,3 +29,4 @@ pub mod observation;
 pub mod random;
 pub mod seed;
 pub mod state;
+pub mod words;

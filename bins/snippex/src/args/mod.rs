@@ -22,9 +22,8 @@ pub(crate) use filter::{FilterArgs, SelectArgs};
 pub(crate) use generate::{FormArgs, GenerateArgs};
 pub(crate) use repro::ReproArgs;
 pub(crate) use stored::{
-    AnalyzeArgs, CompareArgs, DisasmArgs, ListArgs, RemoveArgs, SimulateArgs, Syntax, ValidateArgs,
+    AnalyzeArgs, CompareArgs, DisasmArgs, ListArgs, RemoveArgs, SimulateArgs, ValidateArgs,
 };
-pub(crate) use values::PartitionArg;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, CommandFactory, Parser, ValueEnum};

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use clap_complete::ArgValueCandidates;
+use snippex_report::disassembly::Syntax;
 use snippex_store::{DivergenceId, ObservationId, RunId, Selection};
 
 use super::{BlocksArgs, EngineArgs, FilterArgs, ReferenceArgs, RunArgs};
@@ -63,17 +64,26 @@ pub(crate) struct DisasmArgs {
     pub(crate) blocks: BlocksArgs,
     /// How instructions are written
     #[arg(long, value_enum, default_value_t)]
-    pub(crate) syntax: Syntax,
+    pub(crate) syntax: SyntaxArg,
 }
 
 /// How instructions are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Syntax {
+pub(crate) enum SyntaxArg {
     /// mov rax, rbx
     #[default]
     Intel,
     /// movq %rbx, %rax
     Att,
+}
+
+impl From<SyntaxArg> for Syntax {
+    fn from(syntax: SyntaxArg) -> Self {
+        match syntax {
+            SyntaxArg::Intel => Self::Intel,
+            SyntaxArg::Att => Self::Att,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

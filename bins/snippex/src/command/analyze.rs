@@ -6,25 +6,24 @@ use snippex_store::Selection;
 
 use crate::app::App;
 use crate::args::AnalyzeArgs;
-use crate::binary_file::BinaryFile;
-use crate::blocks;
-use crate::tell::OrTell;
-use crate::view::analysis::{Analysis, Analyzer};
+use crate::hints::OrUserError;
+use snippex_report::analysis::{Analysis, Analyzer};
+use snippex_session::{BinaryFile, load_blocks};
 
 pub(crate) fn run(app: &App<'_>, args: &AnalyzeArgs) -> Result<ExitStatus, Failure> {
-    let filter = args.filter.options().check().or_tell()?;
-    let mut analyzer = Analyzer::new()?;
+    let filter = args.filter.options().check().or_user_error()?;
+    let mut analyzer = Analyzer::new().or_user_error()?;
     match selection(args) {
         Some(selection) => {
             let store = app.existing_store()?;
-            let stored = blocks::load(&store, &selection, args.binary.as_deref())?;
+            let stored = load_blocks(&store, &selection, args.binary.as_deref()).or_user_error()?;
             for stored in stored.iter().filter(|stored| filter.matches(&stored.block)) {
                 analyzer.add(&stored.block);
             }
         }
         None => {
-            let file = BinaryFile::read(&args.subject)?;
-            let image = file.image()?;
+            let file = BinaryFile::read(&args.subject).or_user_error()?;
+            let image = file.image().or_user_error()?;
             let index = extract(&image);
             for block in index.iter().filter(|block| filter.matches(block)) {
                 analyzer.add(&block);

@@ -14,11 +14,12 @@ use snippex_exec::{CaseMaker, MemorySource, affinity};
 
 use crate::app::App;
 use crate::args::BenchArgs;
-use crate::binary_file::BinaryFile;
-use crate::engines::{EngineChoice, EngineView};
+use crate::engines::{engine_view, tested_engine};
+use crate::hints::OrUserError;
 use crate::spawn::{self, SpawnError};
-use crate::tell::OrTell;
-use crate::view::{grouped, percent, several};
+use snippex_report::EngineView;
+use snippex_report::{grouped, percent, several};
+use snippex_session::{BinaryFile, EngineChoice};
 
 /// Blocks in a batch, as in a check.
 const BATCH: usize = 32;
@@ -65,21 +66,24 @@ struct Answer {
 }
 
 pub(crate) fn run(app: &App<'_>, args: &BenchArgs) -> Result<ExitStatus, Failure> {
-    let file = BinaryFile::read(&args.binary)?;
-    let image = file.image()?;
-    let placement = file.placement(&image)?;
+    let file = BinaryFile::read(&args.binary).or_user_error()?;
+    let image = file.image().or_user_error()?;
+    let placement = file.placement(&image).or_user_error()?;
     let choices = [
-        EngineChoice::preset("native")?,
-        EngineChoice::tested(&app.settings.value, &args.engine)?,
+        EngineChoice::named(&app.engines, "native").or_user_error()?,
+        tested_engine(app, &args.engine)?,
     ];
     affinity::stay_here();
-    let [mut native, mut subject] = [choices[0].start().or_tell()?, choices[1].start().or_tell()?];
+    let [mut native, mut subject] = [
+        choices[0].start().or_user_error()?,
+        choices[1].start().or_user_error()?,
+    ];
     let mut thorough = EngineChoice::Process(EngineSpec {
         shortcuts: false,
         ..EngineSpec::native()
     })
     .start()
-    .or_tell()?;
+    .or_user_error()?;
     let index = extract(&image);
     let runnable = || index.iter().filter(|block| block.unrunnable.is_none());
     let count = if args.count == 0 { usize::MAX } else { args.count };
@@ -99,7 +103,7 @@ pub(crate) fn run(app: &App<'_>, args: &BenchArgs) -> Result<ExitStatus, Failure
         let chosen: Vec<_> = blocks.iter().skip(batch).step_by(batches).cloned().collect();
         total
             .batch(&mut maker, &chosen, [&mut *native, &mut *thorough, &mut *subject])
-            .or_tell()?;
+            .or_user_error()?;
         progress.advance(chosen.len() as u64);
     }
     drop(progress);
@@ -133,8 +137,8 @@ pub(crate) fn run(app: &App<'_>, args: &BenchArgs) -> Result<ExitStatus, Failure
         completed: total.completed,
         same_bits: total.same,
         engines: vec![
-            EngineView::new(native.identity(), "reference"),
-            EngineView::new(subject.identity(), "tested"),
+            engine_view(native.identity(), "reference"),
+            engine_view(subject.identity(), "tested"),
         ],
         measurements,
         times_spawn_per_block: times,

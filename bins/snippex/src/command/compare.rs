@@ -10,14 +10,14 @@ use snippex_core::observation::Observation;
 use snippex_store::{BlockNumber, EngineId, StoreHandle};
 
 use crate::app::App;
-use crate::args::{CompareArgs, Syntax};
-use crate::engines::tolerance_of;
-use crate::tell::OrTell;
-use crate::view::difference::sentence;
-use crate::view::disassembly::Disassembler;
-use crate::view::ends::EndsView;
-use crate::view::state::View;
-use crate::view::{several, word};
+use crate::args::CompareArgs;
+use crate::hints::OrUserError;
+use snippex_core::words::difference_sentence;
+use snippex_core::words::kebab_case;
+use snippex_report::disassembly::{Disassembler, Syntax};
+use snippex_report::ends::EndsView;
+use snippex_report::several;
+use snippex_report::state::View;
 
 /// The answer for programs.
 #[derive(Debug, Serialize)]
@@ -56,9 +56,9 @@ pub(crate) fn run(app: &App<'_>, args: &CompareArgs) -> Result<ExitStatus, Failu
     let (reference, subject) = (sides.expected.0, sides.actual.0);
     let (reference, subject) = store
         .call(async move |store| Ok((store.engine(reference).await?, store.engine(subject).await?)))
-        .or_tell()?;
+        .or_user_error()?;
     let covered = reference.components.intersection(subject.components);
-    let tolerance = tolerance_of(&subject.name);
+    let tolerance = app.engines.tolerance(&subject.name);
     let comparison = compare(
         &sides.case,
         &sides.expected.1,
@@ -72,7 +72,7 @@ pub(crate) fn run(app: &App<'_>, args: &CompareArgs) -> Result<ExitStatus, Failu
             "block {} at {:#x}, start state {}",
             sides.block, block.address, sides.state_index
         ))?;
-        for line in Disassembler::new(Syntax::Intel)?.lines(block) {
+        for line in Disassembler::new(Syntax::Intel).or_user_error()?.lines(block) {
             app.printer
                 .line(format_args!("  {FAINT}{}{FAINT:#}  {}", line.address, line.text))?;
         }
@@ -125,7 +125,7 @@ fn sides(store: &StoreHandle, args: &CompareArgs) -> Result<Sides, Failure> {
     if let Some(id) = args.divergence {
         let found = store
             .call(async move |store| store.divergence(id).await)
-            .or_tell()?;
+            .or_user_error()?;
         return Ok(Sides {
             block: found.summary.block,
             state_index: found.summary.state_index,
@@ -145,7 +145,7 @@ fn sides(store: &StoreHandle, args: &CompareArgs) -> Result<Sides, Failure> {
     let read = |id| {
         store
             .call(async move |store| store.observation(id).await)
-            .or_tell()
+            .or_user_error()
     };
     let (expected, actual) = (read(a)?, read(b)?);
     if expected.summary.case_id != actual.summary.case_id {
@@ -178,7 +178,7 @@ fn told(comparison: &Comparison, found: Option<&Found>) -> String {
         Comparison::Inconclusive(reason) => format!("{UNSURE}inconclusive{UNSURE:#}: {}", why(reason)),
         Comparison::Diverged(divergence) => {
             let class = &divergence.class;
-            let kind = found.map_or_else(|| word(&class.kind), |found| found.kind.clone());
+            let kind = found.map_or_else(|| kebab_case(&class.kind), |found| found.kind.clone());
             // Without a check the last writer is a guess.
             let begins_at = found.and_then(|found| found.begins_at.as_ref());
             let culprit = match (begins_at, &class.culprit) {
@@ -195,7 +195,7 @@ fn told(comparison: &Comparison, found: Option<&Found>) -> String {
             let count = several(divergence.differences.len() as u64, "difference");
             let mut text = format!("{BAD}diverged{BAD:#}: {kind}{culprit}; {BAD}!{BAD:#} marks {count}");
             for difference in &divergence.differences {
-                text += &format!("\n  {}", sentence(difference));
+                text += &format!("\n  {}", difference_sentence(difference));
             }
             for rule in divergence.noted.rules.keys() {
                 text += &format!(

@@ -20,9 +20,11 @@ use crate::conformance::files::{self, TestFile};
 use crate::conformance::junit;
 use crate::conformance::known::KnownFailures;
 use crate::conformance::report::{Status, SuiteView, TestView};
-use crate::engines::{EngineChoice, EngineView, tolerance_of};
+use crate::engines::{engine_view, tested_engine};
+use crate::hints::OrUserError;
 use crate::install;
-use crate::tell::OrTell;
+use snippex_report::EngineView;
+use snippex_session::EngineChoice;
 
 /// Reports that wait to be received.
 const WAITING: usize = 256;
@@ -46,16 +48,21 @@ pub(crate) fn run(app: &App<'_>, args: &ConformanceArgs, format: FormatArg) -> R
     let patience = args
         .timeout
         .map(|seconds| Duration::from_secs(u64::from(seconds)));
-    let choice = EngineChoice::tested(settings, &args.engine)?.with_patience(patience);
-    let reference = args.match_with.as_deref().map(EngineChoice::preset).transpose()?;
-    let engine = choice.start().or_tell()?;
+    let choice = tested_engine(app, &args.engine)?.with_patience(patience);
+    let reference = args
+        .match_with
+        .as_deref()
+        .map(|name| EngineChoice::named(&app.engines, name))
+        .transpose()
+        .or_user_error()?;
+    let engine = choice.start().or_user_error()?;
     let identity = engine.identity().clone();
     drop(engine);
     let cancel = app.cancel_token()?;
     let started = Instant::now();
 
     let threads = settings.threads as usize;
-    let tolerance = tolerance_of(&identity.name);
+    let tolerance = app.engines.tolerance(&identity.name);
     let make = |file: &TestFile| match &assembler {
         Some(assembler) if !file.is_case() => assembler.make(file),
         _ => case_file::make(file, &tolerance),
@@ -119,7 +126,7 @@ pub(crate) fn run(app: &App<'_>, args: &ConformanceArgs, format: FormatArg) -> R
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     });
     drop(progress);
-    let failure = ran.or_tell().err();
+    let failure = ran.or_user_error().err();
     let not_run = match &failure {
         Some(failure) => format!("the engine could not go on: {failure}"),
         None => "interrupted".to_owned(),
@@ -137,7 +144,7 @@ pub(crate) fn run(app: &App<'_>, args: &ConformanceArgs, format: FormatArg) -> R
     let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
     warn_of_strangers(app.printer, &known, &names);
 
-    let suite = SuiteView::new(EngineView::new(&identity, "tested"), views, started.elapsed());
+    let suite = SuiteView::new(engine_view(&identity, "tested"), views, started.elapsed());
     print(app, &suite, format)?;
     if let Some(failure) = failure {
         return Err(failure);

@@ -9,10 +9,11 @@ use snippex_store::StoredBlock;
 
 use crate::app::App;
 use crate::args::DisasmArgs;
-use crate::blocks;
-use crate::tell::OrTell;
-use crate::view::disassembly::{Disassembler, Exit, Line, exits};
-use crate::view::{BlockView, several, word};
+use crate::hints::OrUserError;
+use snippex_core::words::kebab_case;
+use snippex_report::disassembly::{Disassembler, Exit, Line, exits};
+use snippex_report::{BlockView, several};
+use snippex_session::load_blocks;
 
 /// A block with its instructions, for programs.
 #[derive(Debug, Serialize)]
@@ -24,13 +25,14 @@ struct Answer<'a> {
 
 pub(crate) fn run(app: &App<'_>, args: &DisasmArgs) -> Result<ExitStatus, Failure> {
     let store = app.existing_store()?;
-    let blocks = blocks::load(&store, &args.blocks.selection, args.blocks.binary.as_deref())?;
-    let binaries = store.call(async |store| store.binaries().await).or_tell()?;
+    let blocks =
+        load_blocks(&store, &args.blocks.selection, args.blocks.binary.as_deref()).or_user_error()?;
+    let binaries = store.call(async |store| store.binaries().await).or_user_error()?;
     let names: HashMap<_, _> = binaries
         .into_iter()
         .map(|binary| (binary.id, binary.binary.name))
         .collect();
-    let disassembler = Disassembler::new(args.syntax)?;
+    let disassembler = Disassembler::new(args.syntax.into()).or_user_error()?;
     let answer = |stored: &StoredBlock| {
         let lines = disassembler.lines(&stored.block);
         (
@@ -79,7 +81,7 @@ fn text(stored: &StoredBlock, lines: &[Line], exits: &[Exit], name: &str) -> Str
         block.address,
         several(u64::from(block.instruction_count), "instruction"),
         several(block.bytes.len() as u64, "byte"),
-        word(&block.origin),
+        kebab_case(&block.origin),
     );
     let digits = lines.iter().map(|line| line.address.len() - 2).max().unwrap_or(0);
     let longest = lines
@@ -111,7 +113,7 @@ fn text(stored: &StoredBlock, lines: &[Line], exits: &[Exit], name: &str) -> Str
         .collect();
     text += &format!("  {FAINT}->{FAINT:#} {}\n", exits.join(", "));
     if let Some(reason) = &block.unrunnable {
-        text += &format!("  {UNSURE}not run{UNSURE:#}: {}\n", word(reason));
+        text += &format!("  {UNSURE}not run{UNSURE:#}: {}\n", kebab_case(reason));
     }
     text
 }

@@ -12,8 +12,10 @@ use snippex_exec::engine::{EngineEntry, SignalStyle};
 use crate::app::App;
 use crate::args::{AddEngineArgs, EnginesCommand};
 use crate::engine_file;
-use crate::engines::{EngineChoice, EngineView, table, tolerance_of};
-use crate::tell::OrTell;
+use crate::engines::engine_view;
+use crate::hints::OrUserError;
+use snippex_report::EngineView;
+use snippex_session::EngineChoice;
 
 pub(crate) fn run(app: &App<'_>, command: Option<&EnginesCommand>) -> Result<ExitStatus, Failure> {
     match command {
@@ -47,10 +49,11 @@ struct Listed<'e> {
 
 fn list(app: &App<'_>) -> Result<ExitStatus, Failure> {
     let own = &app.settings.value.engines;
-    let engines: Vec<Listed<'_>> = table()
+    let engines: Vec<Listed<'_>> = app
+        .engines
         .iter()
         .map(|(name, entry)| {
-            let problem = table().spec(name).err().map(|error| error.to_string());
+            let problem = app.engines.spec(name).err().map(|error| error.to_string());
             Listed {
                 name,
                 origin: if own.contains_key(name) {
@@ -120,10 +123,10 @@ fn deviations(tolerance: Tolerance) -> Vec<DeviationView> {
 
 fn show(app: &App<'_>, name: &str) -> Result<ExitStatus, Failure> {
     // What cannot be started can be shown, unless it is not known at all.
-    let spec = table().spec(name);
-    let Some(entry) = table().entry(name) else {
+    let spec = app.engines.spec(name);
+    let Some(entry) = app.engines.entry(name) else {
         return Err(spec
-            .or_tell()
+            .or_user_error()
             .map_or_else(|failure| failure, |_| Failure::new("no such engine")));
     };
     let started = spec.as_ref().ok();
@@ -135,7 +138,7 @@ fn show(app: &App<'_>, name: &str) -> Result<ExitStatus, Failure> {
             let set = spec.environment.iter();
             set.map(|(name, value)| format!("{name}={value}")).collect()
         }),
-        deviations: deviations(tolerance_of(name)),
+        deviations: deviations(app.engines.tolerance(name)),
     };
     match app.format {
         Format::Json => app.printer.json(&shown)?,
@@ -200,7 +203,7 @@ fn add(app: &App<'_>, args: &AddEngineArgs) -> Result<ExitStatus, Failure> {
     let alone = snippex_exec::engine::EngineTable::new([(name.clone(), entry.clone())]);
     for configuration in [None].into_iter().chain(entry.configurations.keys().map(Some)) {
         let whole = configuration.map_or_else(|| name.clone(), |wanted| format!("{name}/{wanted}"));
-        alone.spec(&whole).or_tell()?;
+        alone.spec(&whole).or_user_error()?;
     }
     let path = engine_file::path(args.user)?;
     engine_file::add(&path, name, &entry)?;
@@ -241,20 +244,23 @@ struct FailureView {
 }
 
 fn test(app: &App<'_>, name: &str) -> Result<ExitStatus, Failure> {
-    let mut engine = EngineChoice::preset(name)?.start().or_tell()?;
-    let failures: Vec<FailureView> = conformance_under(engine.as_mut(), &tolerance_of(name))
-        .or_tell()?
+    let mut engine = EngineChoice::named(&app.engines, name)
+        .or_user_error()?
+        .start()
+        .or_user_error()?;
+    let failures: Vec<FailureView> = conformance_under(engine.as_mut(), &app.engines.tolerance(name))
+        .or_user_error()?
         .into_iter()
         .map(|failure| FailureView {
             what: failure.name,
             problem: failure.problem,
         })
         .collect();
-    let abilities = abilities(engine.as_mut()).or_tell()?;
+    let abilities = abilities(engine.as_mut()).or_user_error()?;
     let identity = engine.identity();
     let cpu = &identity.cpu;
     let tested = Tested {
-        engine: EngineView::new(identity, "tested"),
+        engine: engine_view(identity, "tested"),
         guest: GuestView {
             vendor: cpu.vendor.clone(),
             brand: cpu.brand.clone(),
@@ -265,11 +271,12 @@ fn test(app: &App<'_>, name: &str) -> Result<ExitStatus, Failure> {
         conforms: failures.is_empty(),
         failures,
         abilities,
-        limits: table()
+        limits: app
+            .engines
             .entry(name)
             .map(|entry| entry.limits.clone())
             .unwrap_or_default(),
-        deviations: deviations(tolerance_of(name)),
+        deviations: deviations(app.engines.tolerance(name)),
     };
     match app.format {
         Format::Json => app.printer.json(&tested)?,

@@ -1,21 +1,20 @@
 //! `snippex extract`: find the blocks of a program and store them.
 
-use std::collections::BTreeMap;
 use std::time::Instant;
 
 use cli_kit::{ExitStatus, Failure, Format, units};
 use serde::Serialize;
 use snippex_blocks::extract::{BlockIndex, Statistics, extract};
-use snippex_blocks::select::{Request, Selection, select};
+use snippex_blocks::select::select;
 use snippex_core::block::Block;
-use snippex_store::{Added, BlockNumber, NewBinary, StoreHandle};
 
 use crate::app::App;
-use crate::args::{ExtractArgs, FilterArgs, SelectArgs};
-use crate::binary_file::BinaryFile;
-use crate::tell::OrTell;
-use crate::view::selection::SelectionView;
-use crate::view::{self, BlockView, grouped, several};
+use crate::args::ExtractArgs;
+use crate::choosing::{choice, selection_view, warn_if_nothing};
+use crate::hints::OrUserError;
+use snippex_report::selection::SelectionView;
+use snippex_report::{self as report, BlockView, grouped, several};
+use snippex_session::{BinaryFile, StoredSelection, store_blocks};
 
 /// The answer for programs.
 #[derive(Debug, Serialize)]
@@ -38,14 +37,16 @@ struct Answer<'a> {
 }
 
 pub(crate) fn run(app: &App<'_>, args: &ExtractArgs) -> Result<ExitStatus, Failure> {
-    let file = BinaryFile::read(&args.binary)?;
-    let image = file.image()?;
+    let file = BinaryFile::read(&args.binary).or_user_error()?;
+    let image = file.image().or_user_error()?;
     let progress = app.printer.progress("extracting", None);
     progress.say(file.path());
     let started = Instant::now();
     let index = extract(&image);
     let elapsed = started.elapsed();
-    let selection = choose(app, &index, &args.filter, &args.select, args.seed, &file)?;
+    let choice = choice(&args.filter, &args.select, args.seed)?;
+    let selection = select(&index, &choice.filter, &choice.request);
+    warn_if_nothing(app, &file, index.len(), selection.numbers.len());
     let binary = file.describe(&image);
     let blocks: Vec<Block> = selection
         .numbers
@@ -56,14 +57,12 @@ pub(crate) fn run(app: &App<'_>, args: &ExtractArgs) -> Result<ExitStatus, Failu
         (None, blocks)
     } else {
         progress.say(format_args!("storing {}", several(blocks.len() as u64, "block")));
-        let (added, blocks) = store(&app.open_store()?, &binary, blocks)?;
+        let (added, blocks) = store_blocks(&app.open_store()?, &binary, blocks).or_user_error()?;
         (Some(added), blocks)
     };
     drop(progress);
-    let view = args
-        .select
-        .selection_report
-        .then(|| SelectionView::new(&selection.report, &stored_as(&selection, added.as_ref())));
+    let selection = StoredSelection::new(selection, added.as_ref());
+    let view = choice.keep_report.then(|| selection_view(&selection));
     let numbers = added
         .as_ref()
         .map(|added| added.numbers.iter().map(|number| number.0));
@@ -102,7 +101,7 @@ pub(crate) fn run(app: &App<'_>, args: &ExtractArgs) -> Result<ExitStatus, Failu
             app.printer.line(origins(&index))?;
             app.printer.line(told(&answer, args.dry_run))?;
             if args.select.selection_report {
-                let report = view::selection::text(&selection.report, app.printer.width());
+                let report = report::selection::text(&selection.report, app.printer.width());
                 app.printer.text(format_args!("\n{report}"))?;
             }
         }
@@ -110,58 +109,9 @@ pub(crate) fn run(app: &App<'_>, args: &ExtractArgs) -> Result<ExitStatus, Failu
     Ok(ExitStatus::NothingFound)
 }
 
-/// Filters and selects; warns when nothing is left.
-pub(crate) fn choose(
-    app: &App<'_>,
-    index: &BlockIndex<'_, '_>,
-    filter: &FilterArgs,
-    select_args: &SelectArgs,
-    seed: u64,
-    file: &BinaryFile,
-) -> Result<Selection, Failure> {
-    let filter = filter.options().check().or_tell()?;
-    let request = Request {
-        strategy: select_args.select_strategy.into(),
-        smart: select_args.smart_select,
-        count: select_args
-            .count
-            .map(|count| usize::try_from(count).unwrap_or(usize::MAX)),
-        seed,
-    };
-    let selection = select(index, &filter, &request);
-    if selection.numbers.is_empty() {
-        let of = several(index.len() as u64, "block");
-        app.printer.warn(format_args!(
-            "none of the {of} of {} match; relax the filters",
-            file.path()
-        ));
-    }
-    Ok(selection)
-}
-
-/// The number in the database of each chosen block, by its number in the index.
-pub(crate) fn stored_as(selection: &Selection, added: Option<&Added>) -> BTreeMap<usize, BlockNumber> {
-    let numbers = added.iter().flat_map(|added| added.numbers.iter().copied());
-    selection.numbers.iter().copied().zip(numbers).collect()
-}
-
-/// Stores a binary and blocks of it; gives the blocks back, of which there may be millions.
-pub(crate) fn store(
-    store: &StoreHandle,
-    binary: &NewBinary,
-    blocks: Vec<Block>,
-) -> Result<(Added, Vec<Block>), Failure> {
-    let binary = binary.clone();
-    let add = async move |store: &snippex_store::Store| {
-        let added = store.add_binary_with_blocks(&binary, &blocks).await?;
-        Ok((added, blocks))
-    };
-    store.call(add).or_tell()
-}
-
 fn origins(index: &BlockIndex<'_, '_>) -> String {
     let statistics = index.statistics();
-    let share = view::percent(statistics.sweep_bytes, statistics.code_bytes);
+    let share = report::percent(statistics.sweep_bytes, statistics.code_bytes);
     let unrunnable = index.entries().filter(|entry| entry.unrunnable.is_some()).count() as u64;
     format!(
         "  {}, {}, {}\n  {share} of the code found by linear sweep; {} cannot be run",

@@ -5,11 +5,11 @@ use serde::Serialize;
 
 use crate::app::App;
 use crate::args::GenerateArgs;
-use crate::engines::EngineChoice;
-use crate::generating::{self, Generated};
-use crate::tell::OrTell;
-use crate::view::coverage::{self, CoverageView};
-use crate::view::{BlockView, grouped, several};
+use crate::generating;
+use crate::hints::OrUserError;
+use snippex_report::coverage::{self, CoverageView};
+use snippex_report::{BlockView, grouped, several};
+use snippex_session::{EngineChoice, Generated, coverage_of_forms};
 
 /// The answer for programs.
 #[derive(Debug, Serialize)]
@@ -30,17 +30,18 @@ struct Answer<'a> {
 pub(crate) fn run(app: &App<'_>, args: &GenerateArgs) -> Result<ExitStatus, Failure> {
     let request = generating::request(&args.forms, args.seed)?;
     // Which forms can be run is the reference's to say.
-    let reference = EngineChoice::preset(&app.settings.value.reference)?
+    let reference = EngineChoice::named(&app.engines, &app.settings.value.reference)
+        .or_user_error()?
         .start()
-        .or_tell()?;
+        .or_user_error()?;
     let cpu = &reference.identity().cpu;
     let mut made = Generated::new(request);
-    let coverage = generating::coverage(&made.forms, None, &|feature| cpu.has(feature), None);
+    let coverage = coverage_of_forms(&made.forms, None, &|feature| cpu.has(feature), None);
     let binary = made.describe();
     let added = if args.dry_run {
         None
     } else {
-        made.store(&app.open_store()?)?
+        made.store(&app.open_store()?).or_user_error()?
     };
     let numbers = added
         .as_ref()

@@ -10,7 +10,7 @@ mod config;
 mod conformance;
 mod disasm;
 mod engines;
-pub(crate) mod extract;
+mod extract;
 mod generate;
 mod list;
 mod man;
@@ -22,6 +22,7 @@ mod validate;
 
 use cli_kit::settings::Resolved;
 use cli_kit::{ExitStatus, Failure, Format, Printer};
+use snippex_exec::engine::EngineTable;
 use tracing::{debug, info};
 use tracing_subscriber::EnvFilter;
 
@@ -34,11 +35,11 @@ pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<ExitStatus, Failure> {
     log(cli.global.verbose);
     let settings = settings::resolve(flags(cli))?;
     say_settings(&settings);
-    crate::engines::use_settings(&settings.value);
     let app = App {
         printer,
         // Without one it is JUnit XML, which conformance writes by itself.
         format: cli.global.format.common().unwrap_or(Format::Human),
+        engines: EngineTable::new(settings.value.engines.clone()),
         settings,
     };
     match &cli.command {

@@ -14,11 +14,11 @@ use snippex_store::{Batch, BlockNumber, DivergenceId, NewSighting, RunId, StoreH
 
 use crate::app::App;
 use crate::args::ReduceArgs;
-use crate::checking::new_bug;
-use crate::engines::{EngineChoice, record, tolerance_of};
-use crate::tell::OrTell;
-use crate::view::difference::sentence;
-use crate::view::several;
+use crate::engines::tested_engine;
+use crate::hints::OrUserError;
+use snippex_core::words::difference_sentence;
+use snippex_report::several;
+use snippex_session::{EngineChoice, engine_record, new_bug};
 
 /// What is reduced.
 struct Subject {
@@ -60,20 +60,23 @@ fn one(app: &App<'_>, args: &ReduceArgs, name: &str) -> Result<bool, Failure> {
     let choice = match &subject.stored {
         // Without a word about it, the engine that showed it.
         Some(stored) if args.engine.emulator.is_none() && args.engine.engine_command.is_none() => {
-            EngineChoice::preset(&stored.engine).map_err(|failure| {
-                failure.hint(format!(
+            EngineChoice::named(&app.engines, &stored.engine)
+                .or_user_error()
+                .map_err(|failure| {
+                    failure.hint(format!(
                     "divergence {name} was found on {}: give the engine with --emulator or --engine-command",
                     stored.engine
                 ))
-            })?
+                })?
         }
-        _ => EngineChoice::tested(&app.settings.value, &args.engine)?,
+        _ => tested_engine(app, &args.engine)?,
     };
-    let mut tested = choice.start().or_tell()?;
-    let mut reference = EngineChoice::preset(&app.settings.value.reference)?
+    let mut tested = choice.start().or_user_error()?;
+    let mut reference = EngineChoice::named(&app.engines, &app.settings.value.reference)
+        .or_user_error()?
         .start()
-        .or_tell()?;
-    let tolerance = tolerance_of(&tested.identity().name);
+        .or_user_error()?;
+    let tolerance = app.engines.tolerance(&tested.identity().name);
     let limits = Limits {
         time: Duration::from_secs(args.seconds),
     };
@@ -84,7 +87,7 @@ fn one(app: &App<'_>, args: &ReduceArgs, name: &str) -> Result<bool, Failure> {
         &tolerance,
         limits,
     )
-    .or_tell()?;
+    .or_user_error()?;
     let bugs = match reduced {
         Reduced::Bugs(bugs) => bugs,
         other => return Err(refused(&subject, tested.as_ref(), other)),
@@ -106,7 +109,7 @@ fn read(app: &App<'_>, name: &str) -> Result<(Subject, Option<StoreHandle>), Fai
                 let engine = store.engine(found.summary.engine).await?;
                 Ok((found, engine))
             })
-            .or_tell()?;
+            .or_user_error()?;
         let stored = Stored {
             run: found.summary.run,
             block: found.summary.block,
@@ -184,7 +187,10 @@ fn save(
     tested: &dyn Engine,
     bugs: &[Bug],
 ) -> Result<(), Failure> {
-    let (reference, tested) = (record(reference.identity()), record(tested.identity()));
+    let (reference, tested) = (
+        engine_record(reference.identity()),
+        engine_record(tested.identity()),
+    );
     let run = stored.run;
     let (reference, tested, met) = store
         .call(async move |store| {
@@ -195,7 +201,7 @@ fn save(
                 store.bugs("", Some(run)).await?,
             ))
         })
-        .or_tell()?;
+        .or_user_error()?;
     let mut batch = Batch::default();
     for bug in bugs {
         batch
@@ -211,8 +217,8 @@ fn save(
             });
         }
     }
-    store.save(run, batch).or_tell()?;
-    store.flush().or_tell()
+    store.save(run, batch).or_user_error()?;
+    store.flush().or_user_error()
 }
 
 fn print(app: &App<'_>, bug: &Bug) -> Result<(), Failure> {
@@ -229,7 +235,7 @@ fn print(app: &App<'_>, bug: &Bug) -> Result<(), Failure> {
         ))?;
         line(format!("  shows   {} ({})", bug.signature, bug.signature.id()))?;
         for difference in differences {
-            line(format!("  wrong   {}", sentence(difference)))?;
+            line(format!("  wrong   {}", difference_sentence(difference)))?;
         }
         line(match ruling {
             Some(ruling) => format!(

@@ -6,14 +6,14 @@ use snippex_store::Removed;
 
 use crate::app::App;
 use crate::args::RemoveArgs;
-use crate::blocks::find_binary;
-use crate::tell::OrTell;
-use crate::view::several;
+use crate::hints::OrUserError;
+use snippex_report::several;
+use snippex_session::find_binary;
 
 pub(crate) fn run(app: &App<'_>, args: &RemoveArgs) -> Result<ExitStatus, Failure> {
     let store = app.existing_store()?;
     let removed = if let Some(named) = &args.binary {
-        let id = find_binary(&store, named)?.id;
+        let id = find_binary(&store, named).or_user_error()?.id;
         store.call(async move |store| store.remove_binary(id).await)
     } else if let Some(run) = args.run {
         store.call(async move |store| store.remove_run(run).await)
@@ -21,7 +21,7 @@ pub(crate) fn run(app: &App<'_>, args: &RemoveArgs) -> Result<ExitStatus, Failur
         let selection = args.selection.clone().expect("clap asks for one of the three");
         store.call(async move |store| store.remove_blocks(&selection).await)
     };
-    let removed = removed.or_tell()?;
+    let removed = removed.or_user_error()?;
     if let Some(selection) = args.selection.as_ref().filter(|_| removed.blocks == 0) {
         return Err(
             Failure::new(format!("there is no block {selection} in the database"))

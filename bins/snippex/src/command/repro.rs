@@ -4,19 +4,22 @@ use cli_kit::style::{BAD, FAINT, GOOD};
 use cli_kit::{ExitStatus, Failure, Format, OrFail};
 use serde_json::json;
 use snippex_formats::repro::{Form, Reproducer};
+use snippex_store::StoreHandle;
 
 use crate::app::App;
 use crate::args::ReproArgs;
-use crate::engines::EngineChoice;
+use crate::engines::tested_engine;
+use crate::hints::OrUserError;
 use crate::install;
-use crate::reproducing::{Judged, Subject, Tried, build_and_run, builders, notes, spelling, title};
+use crate::toolchain::{Tried, build_and_run, builders, spelling};
+use snippex_session::{
+    CaseName, EngineChoice, JudgedCase, ReproducedCase, reproducer_notes, reproducer_title,
+};
 
 pub(crate) fn run(app: &App<'_>, args: &ReproArgs) -> Result<ExitStatus, Failure> {
     let form = Form::from(args.form);
     let named = args.engine.emulator.is_some() || args.engine.engine_command.is_some();
-    let emulator = named
-        .then(|| EngineChoice::tested(&app.settings.value, &args.engine))
-        .transpose()?;
+    let emulator = named.then(|| tested_engine(app, &args.engine)).transpose()?;
     if args.try_it && !matches!(form, Form::C | Form::Nasm) {
         return Err(
             Failure::new("--try builds and runs programs: --as c or --as nasm")
@@ -26,8 +29,8 @@ pub(crate) fn run(app: &App<'_>, args: &ReproArgs) -> Result<ExitStatus, Failure
     if args.try_it {
         install::ensure(app.printer, builders(form), !args.no_install)?;
     }
-    let subject = Subject::load(app, &args.subject)?;
-    let judged = subject.judge(emulator.as_ref())?;
+    let subject = load(app, &args.subject)?;
+    let judged = subject.judge(&app.engines, emulator.as_ref()).or_user_error()?;
     let spelled = match form {
         Form::FexAsm => {
             // Instructions as text are worth nasm, but can do without.
@@ -41,8 +44,8 @@ pub(crate) fn run(app: &App<'_>, args: &ReproArgs) -> Result<ExitStatus, Failure
         _ => Some(Vec::new()),
     };
     let reproducer = Reproducer {
-        title: title(&subject, &judged),
-        notes: notes(&subject, &judged, form),
+        title: reproducer_title(&subject, &judged),
+        notes: reproducer_notes(&subject, &judged, form),
         needs: subject.needs.clone(),
         case: &subject.case,
         expected: &judged.expected,
@@ -68,8 +71,19 @@ pub(crate) fn run(app: &App<'_>, args: &ReproArgs) -> Result<ExitStatus, Failure
     verdict(&tried)
 }
 
+/// The case that was named; the database is opened only for one that is stored.
+fn load(app: &App<'_>, text: &str) -> Result<ReproducedCase, Failure> {
+    let name = CaseName::new(text);
+    let location = match name {
+        CaseName::File(_) => None,
+        _ => Some(app.location()?),
+    };
+    let store = || StoreHandle::open_existing(&location.expect("only files need no database"));
+    ReproducedCase::load(&name, &app.engines, store).or_user_error()
+}
+
 /// What the reproducer compares: what was found to differ, else everything.
-fn fields(judged: &Judged) -> Vec<snippex_core::diff::Field> {
+fn fields(judged: &JudgedCase) -> Vec<snippex_core::diff::Field> {
     let differences = judged
         .divergence
         .iter()

@@ -12,22 +12,23 @@ use snippex_core::observation::{Endpoint, Observation, signal_name};
 use snippex_exec::batch::split;
 use snippex_exec::engine::{Engine, EngineError};
 use snippex_exec::{CaseMaker, MemorySource, Outcome};
+use snippex_session::{
+    EngineChoice, SessionError, Source, blocks_by_binary, engine_record, load_blocks, source_of_binary,
+    this_host,
+};
 use snippex_store::{
     Batch, BlockNumber, BlockResult, Counts, EngineId, NewObservation, NewRun, ObservationId, RunEnd, RunId,
     StoreHandle, Timestamp,
 };
 
-use super::validate::{by_binary, file_of};
 use crate::app::App;
 use crate::args::SimulateArgs;
-use crate::blocks;
-use crate::engines::{EngineChoice, EngineView, record};
-use crate::host::this_host;
-use crate::source::Source;
-use crate::tell::OrTell;
-use crate::view::ends::EndsView;
-use crate::view::state::View;
-use crate::view::{grouped, percent, several, untitled};
+use crate::engines::{engine_view, tested_engine};
+use crate::hints::OrUserError;
+use snippex_report::EngineView;
+use snippex_report::ends::EndsView;
+use snippex_report::state::View;
+use snippex_report::{grouped, percent, several, untitled};
 
 /// Blocks in a batch: their end states stay in the cache.
 const BATCH: usize = 16;
@@ -67,11 +68,12 @@ struct Tally {
 
 pub(crate) fn run(app: &App<'_>, args: &SimulateArgs) -> Result<ExitStatus, Failure> {
     let store = app.existing_store()?;
-    let stored = blocks::load(&store, &args.blocks.selection, args.blocks.binary.as_deref())?;
+    let stored =
+        load_blocks(&store, &args.blocks.selection, args.blocks.binary.as_deref()).or_user_error()?;
     let count = stored.len();
     warn_of_size(app, count as u64 * u64::from(args.states));
-    let choice = EngineChoice::tested(&app.settings.value, &args.engine)?;
-    let mut engine = choice.start().or_tell()?;
+    let choice = tested_engine(app, &args.engine)?;
+    let mut engine = choice.start().or_user_error()?;
     let mut scout = scout(app, &choice);
     let cancel = app.cancel_token()?;
     let (run, id) = start(&store, args, engine.as_ref())?;
@@ -80,8 +82,8 @@ pub(crate) fn run(app: &App<'_>, args: &SimulateArgs) -> Result<ExitStatus, Fail
     let progress = app
         .printer
         .progress("simulating", Some(count as u64 * u64::from(args.states)));
-    for (binary, blocks) in by_binary(stored) {
-        let file = match file_of(&store, binary) {
+    for (binary, blocks) in blocks_by_binary(stored) {
+        let file = match source_of_binary(&store, binary).or_user_error() {
             Ok(file) => file,
             Err(failure) => {
                 done = Err(failure);
@@ -120,7 +122,7 @@ pub(crate) fn run(app: &App<'_>, args: &SimulateArgs) -> Result<ExitStatus, Fail
     } else {
         RunEnd::Interrupted
     };
-    let finished = store.finish_run(run, end, Timestamp::now()).or_tell();
+    let finished = store.finish_run(run, end, Timestamp::now()).or_user_error();
     done.and(finished)?;
     print(app, &store, run, complete, engine.as_ref(), &tally)?;
     Ok(if complete {
@@ -150,7 +152,11 @@ fn scout(app: &App<'_>, choice: &EngineChoice) -> Option<Box<dyn Engine>> {
     if choice.is_native() {
         return None;
     }
-    match EngineChoice::preset("native").and_then(|native| native.start().or_tell()) {
+    match EngineChoice::named(&app.engines, "native")
+        .map_err(SessionError::from)
+        .and_then(|native| Ok(native.start()?))
+        .or_user_error()
+    {
         Ok(native) => Some(native),
         Err(failure) => {
             app.printer.warn(format_args!(
@@ -166,7 +172,7 @@ fn start(
     args: &SimulateArgs,
     engine: &dyn Engine,
 ) -> Result<(RunId, EngineId), Failure> {
-    let record = record(engine.identity());
+    let record = engine_record(engine.identity());
     let (host, id) = store
         .call(async move |store| {
             Ok((
@@ -174,7 +180,7 @@ fn start(
                 store.add_engine(&record).await?,
             ))
         })
-        .or_tell()?;
+        .or_user_error()?;
     let run = store
         .start_run(NewRun {
             command: "simulate".to_owned(),
@@ -187,7 +193,7 @@ fn start(
             engines: vec![id],
             started: Timestamp::now(),
         })
-        .or_tell()?;
+        .or_user_error()?;
     Ok((run, id))
 }
 
@@ -210,8 +216,8 @@ impl Work<'_> {
         tally: &mut Tally,
         advance: &dyn Fn(u64),
     ) -> Result<(), Failure> {
-        let image = self.file.image()?;
-        let placement = self.file.placement(image.as_ref())?;
+        let image = self.file.image().or_user_error()?;
+        let placement = self.file.placement(image.as_ref()).or_user_error()?;
         let source = MemorySource::new(image.as_ref(), placement, self.args.seed);
         let mut maker = CaseMaker::new(source, placement, self.args.seed, self.args.states as usize)
             .in_style(self.file.style());
@@ -227,10 +233,10 @@ impl Work<'_> {
                 Some(scout) => &mut **scout,
                 None => &mut *engine,
             };
-            let groups = maker.make(&chosen, finder).or_tell()?;
-            let results = self.groups(&numbers, &groups, engine, tally).or_tell()?;
+            let groups = maker.make(&chosen, finder).or_user_error()?;
+            let results = self.groups(&numbers, &groups, engine, tally).or_user_error()?;
             advance(groups.iter().map(|group| group.starts.len() as u64).sum());
-            self.store.save(self.run, results).or_tell()?;
+            self.store.save(self.run, results).or_user_error()?;
         }
         Ok(())
     }
@@ -311,7 +317,7 @@ fn print(
     if counts.runs <= u64::from(FEW) {
         let found = store
             .call(async move |store| store.observations(Some(run), None, None, None, FEW).await)
-            .or_tell()?;
+            .or_user_error()?;
         kept.extend(found.iter().map(|observation| observation.id));
         kept.sort_unstable();
     }
@@ -328,7 +334,7 @@ fn print(
         unsupported: counts.unsupported,
         endpoints: &tally.endpoints,
         unsupported_by_reason: &tally.unsupported,
-        engines: [EngineView::new(identity, "simulated")],
+        engines: [engine_view(identity, "simulated")],
         observations: kept,
         first: first.as_ref().map(|(case, observation)| {
             EndsView::new(case, identity.components, [(identity.name.clone(), *observation)])

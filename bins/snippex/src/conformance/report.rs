@@ -10,9 +10,9 @@ use snippex_core::observation::Endpoint;
 use snippex_exec::suite::{Failure, Verdict};
 use snippex_formats::conformance::Mismatch;
 
-use crate::engines::EngineView;
-use crate::view::difference::sentence;
-use crate::view::{several, untitled};
+use snippex_core::words::difference_sentence;
+use snippex_report::EngineView;
+use snippex_report::{several, untitled};
 
 /// Mismatches that are shown to people for a test; the others are counted.
 const SHOWN: usize = 4;
@@ -99,7 +99,8 @@ impl TestView {
                 Self::new(name, Status::Failed, Some(ended(*endpoint)))
             }
             Verdict::Failed(Failure::Diverged(differences)) => {
-                let mut words: Vec<String> = differences.iter().take(SHOWN).map(sentence).collect();
+                let mut words: Vec<String> =
+                    differences.iter().take(SHOWN).map(difference_sentence).collect();
                 if differences.len() > SHOWN {
                     words.push(format!("and {} more", differences.len() - SHOWN));
                 }

@@ -65,3 +65,23 @@ pub(super) fn looks_like(data: &[u8]) -> &'static str {
         _ => "other data",
     }
 }
+
+impl ImageError {
+    /// What a user can do about a file that is not a program we can read.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::UnknownFormat { .. } | Self::NotLinked { .. } => {
+                "name an x86-64 program or shared library, such as /bin/bash"
+            }
+            Self::WrongMachine { .. } => "name a program for x86-64, whatever machine this is",
+            Self::Truncated { .. } => "the copy is incomplete: fetch the file again",
+            Self::Malformed { .. } => {
+                "the file is damaged or made to mislead; no loader would take it either"
+            }
+            Self::NoCode => {
+                "name a program with code; if this is debug information, the program that it is of"
+            }
+        }
+    }
+}

@@ -60,6 +60,19 @@ pub enum RequestError {
     },
 }
 
+impl RequestError {
+    /// What mends it, in the words of the command line.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Extension { .. } => "see `snippex generate --dry-run` for the names of all extensions",
+            Self::Mnemonic { .. } => "give mnemonics as the manuals write them, separated by commas",
+            Self::Nothing => "relax --isa or --instruction",
+            Self::Range { .. } => "correct --per-form or --sequence",
+        }
+    }
+}
+
 fn nearest(near: &[String]) -> String {
     if near.is_empty() {
         String::new()

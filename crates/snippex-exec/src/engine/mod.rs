@@ -6,6 +6,7 @@ mod captured;
 mod decoded;
 mod entry;
 mod features;
+mod hint;
 mod identity;
 mod mock;
 mod own_folder;

@@ -19,6 +19,7 @@ use snippex_triage::signature::{BugKind, Signature};
 
 pub(crate) use culprit::shares_of;
 pub use culprit::{Parting, part};
+pub use snippex_triage::reduce::CONFIRMATIONS;
 #[cfg(test)]
 pub(crate) use trial::nop;
 pub use trial::{Seen, Trial};
@@ -26,8 +27,6 @@ pub use trial::{Seen, Trial};
 use crate::engine::{Engine, EngineError};
 use crate::results::Unsupported;
 
-/// Confirmations of a reduced case, each in fresh processes of both engines.
-pub const CONFIRMATIONS: u32 = 3;
 /// Bugs looked for in one case.
 const MAX_BUGS: usize = 8;
 /// MXCSR exception flags.

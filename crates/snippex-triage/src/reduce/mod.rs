@@ -25,6 +25,9 @@ use edit::Edit;
 use snippex_core::case::Case;
 use snippex_core::state::MachineState;
 
+/// Runs of a reduced case, each in fresh processes of both engines, that a bug counts as confirmed after.
+pub const CONFIRMATIONS: u32 = 3;
+
 /// Passes over all stages: a later stage seldom makes an earlier one possible again more than once.
 const MAX_PASSES: usize = 4;
 /// Cases proposed at a time.

@@ -9,8 +9,10 @@ use snippex_store::{EngineId, StoredBug};
 
 use super::{as_json, signature_views};
 use crate::app::App;
-use crate::bugs::{Bugs, Wanted};
-use crate::view::bugs::{list, signatures};
+use crate::bug_views::bug_views;
+use crate::hints::OrUserError;
+use snippex_report::bugs::{list, signatures};
+use snippex_session::{Bugs, Wanted};
 
 /// Bugs of one set of engines that the other does not show, and the other way round.
 pub(super) fn run(
@@ -20,7 +22,10 @@ pub(super) fn run(
     after: &str,
     by_signature: bool,
 ) -> Result<ExitStatus, Failure> {
-    let (old, new) = (bugs.engines_like(before)?, bugs.engines_like(after)?);
+    let (old, new) = (
+        bugs.engines_like(before).or_user_error()?,
+        bugs.engines_like(after).or_user_error()?,
+    );
     if let Some(both) = old.iter().find(|id| new.contains(id)) {
         return Err(Failure::new(format!(
             "{before} and {after} both name {}",
@@ -28,7 +33,7 @@ pub(super) fn run(
         ))
         .hint("write more of the versions, or numbers such as #2; `snippex bugs diff x y` lists engines"));
     }
-    let stored = bugs.stored(Wanted::default())?;
+    let stored = bugs.stored(Wanted::default()).or_user_error()?;
     // What makes two of them the same.
     let key = |bug: &StoredBug| {
         let id = by_signature.then(|| bug.share.signature.id());
@@ -59,7 +64,7 @@ pub(super) fn run(
         Ok(if by_signature {
             as_json(&signature_views(bugs, stored))
         } else {
-            as_json(&bugs.grouped(stored)?)
+            as_json(&bug_views(&bugs.grouped(stored).or_user_error()?).or_user_error()?)
         })
     };
     let document = json!({"before": old, "after": new, "fixed": views(&fixed)?, "new": views(&appeared)?,
@@ -74,7 +79,7 @@ pub(super) fn run(
             app.printer
                 .line(format_args!("{FAINT}to{FAINT:#}   {}", joined(new)))?;
             for (style, title, stored) in [(GOOD, "fixed", &fixed), (BAD, "new", &appeared)] {
-                let grouped = bugs.grouped(stored)?;
+                let grouped = bug_views(&bugs.grouped(stored).or_user_error()?).or_user_error()?;
                 let count = if by_signature { stored.len() } else { grouped.len() };
                 app.printer
                     .line(format_args!("\n{style}{title}{style:#}: {count}"))?;

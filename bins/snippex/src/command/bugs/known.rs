@@ -8,8 +8,8 @@ use snippex_store::{KnownBug, StoreHandle};
 use snippex_triage::cause::BugName;
 
 use crate::app::App;
-use crate::bugs::{Bugs, Wanted};
-use crate::tell::OrTell;
+use crate::hints::OrUserError;
+use snippex_session::{Bugs, Wanted};
 
 /// Prints it.
 pub(super) fn list(app: &App<'_>, bugs: &Bugs<'_>) -> Result<ExitStatus, Failure> {
@@ -69,7 +69,7 @@ pub(super) fn add(
         let entry = entry.clone();
         store
             .call(async move |store| store.add_known(&entry, replace).await)
-            .or_tell()?
+            .or_user_error()?
     };
     added.map_err(|contradiction| {
         let known = contradiction.known;
@@ -95,7 +95,7 @@ fn scope(engine: &str) -> &str {
 
 /// The signatures of a bug, or the bugs that a signature is of.
 fn related(bugs: &Bugs<'_>, name: &BugName) -> Result<Vec<BugName>, Failure> {
-    let stored = bugs.of_name(name, Wanted::default())?;
+    let stored = bugs.of_name(name, Wanted::default()).or_user_error()?;
     Ok(stored
         .into_iter()
         .map(|bug| match name {
@@ -130,7 +130,7 @@ pub(super) fn remove(
     let (engine, removing) = (emulator.map(str::to_owned), name.clone());
     let removed = store
         .call(async move |store| store.remove_known(&removing, engine.as_deref()).await)
-        .or_tell()?;
+        .or_user_error()?;
     if removed == 0 {
         return Err(Failure::new(format!("{text} is not known for this engine")).hint("leave --emulator out"));
     }

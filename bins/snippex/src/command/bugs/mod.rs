@@ -13,17 +13,19 @@ use snippex_triage::cause::BugName;
 
 use crate::app::App;
 use crate::args::{BugsArgs, BugsCommand, KnownCommand};
-use crate::bugs::{Bugs, Wanted};
-use crate::view::bugs::{SignatureView, count, full, full_signature, list, parts, signatures};
-use crate::view::difference::sentence;
-use crate::view::several;
+use crate::bug_views::{bug_views, signature_view};
+use crate::hints::OrUserError;
+use snippex_core::words::difference_sentence;
+use snippex_report::bugs::{SignatureView, count, full, full_signature, list, parts, signatures};
+use snippex_report::several;
+use snippex_session::{Bugs, Wanted};
 
 /// Signatures of a bug that is shown in full.
 const PARTS: usize = 12;
 
 pub(crate) fn run(app: &App<'_>, args: &BugsArgs) -> Result<ExitStatus, Failure> {
     let store = app.existing_store()?;
-    let bugs = Bugs::read(&store)?;
+    let bugs = Bugs::read(&store, &app.engines).or_user_error()?;
     let emulator = args.emulator.as_deref();
     match &args.command {
         None if args.signatures => print_signatures(app, &bugs, args),
@@ -50,7 +52,7 @@ pub(crate) fn run(app: &App<'_>, args: &BugsArgs) -> Result<ExitStatus, Failure>
                 added: Timestamp::now(),
             };
             known::each(app, names, "added", |name| {
-                known::add(&store, &bugs, &entry(bugs.find(name)?), *replace)
+                known::add(&store, &bugs, &entry(bugs.find(name).or_user_error()?), *replace)
             })
         }
         Some(BugsCommand::Known {
@@ -69,7 +71,7 @@ fn wanted(args: &BugsArgs) -> Wanted<'_> {
 }
 
 fn print_list(app: &App<'_>, bugs: &Bugs<'_>, args: &BugsArgs) -> Result<ExitStatus, Failure> {
-    let views = bugs.views(wanted(args))?;
+    let views = bug_views(&bugs.listed(wanted(args)).or_user_error()?).or_user_error()?;
     match app.format {
         Format::Json => app.printer.json(&views)?,
         Format::Jsonl => views.iter().try_for_each(|view| app.printer.json_line(view))?,
@@ -86,7 +88,7 @@ fn print_list(app: &App<'_>, bugs: &Bugs<'_>, args: &BugsArgs) -> Result<ExitSta
 }
 
 fn print_signatures(app: &App<'_>, bugs: &Bugs<'_>, args: &BugsArgs) -> Result<ExitStatus, Failure> {
-    let views = signature_views(bugs, &bugs.stored(wanted(args))?);
+    let views = signature_views(bugs, &bugs.stored(wanted(args)).or_user_error()?);
     match app.format {
         Format::Json => app.printer.json(&views)?,
         Format::Jsonl => views.iter().try_for_each(|view| app.printer.json_line(view))?,
@@ -102,15 +104,18 @@ fn print_signatures(app: &App<'_>, bugs: &Bugs<'_>, args: &BugsArgs) -> Result<E
 
 /// The most frequent first.
 fn signature_views(bugs: &Bugs<'_>, stored: &[StoredBug]) -> Vec<SignatureView> {
-    let mut views: Vec<SignatureView> = stored.iter().map(|bug| bugs.signature_view(bug)).collect();
+    let mut views: Vec<SignatureView> = stored
+        .iter()
+        .map(|bug| signature_view(&bugs.of_signature(bug)))
+        .collect();
     views.sort_by_key(|view| std::cmp::Reverse((view.runs, view.reduced)));
     views
 }
 
 fn show(app: &App<'_>, bugs: &Bugs<'_>, text: &str, emulator: Option<&str>) -> Result<ExitStatus, Failure> {
-    let name = bugs.find(text)?;
+    let name = bugs.find(text).or_user_error()?;
     let wanted = Wanted { run: None, emulator };
-    let stored = bugs.of_name(&name, wanted)?;
+    let stored = bugs.of_name(&name, wanted).or_user_error()?;
     let Some(first) = stored.first() else {
         return Err(Failure::new(format!(
             "bug {name} was not met on {}",
@@ -119,22 +124,22 @@ fn show(app: &App<'_>, bugs: &Bugs<'_>, text: &str, emulator: Option<&str>) -> R
         .hint("leave --emulator out"));
     };
     let all: Vec<&StoredBug> = stored.iter().collect();
-    let example = bugs.best(&all)?.map(|(_, example)| example);
+    let example = bugs.best(&all).or_user_error()?.map(|(_, example)| example);
     let differences = example
         .as_ref()
         .map(|example| bugs.differences(example))
         .unwrap_or_default();
     let snip = example.map(|example| as_snip(example, first));
     let width = app.printer.width();
-    let sentences: Vec<String> = differences.iter().map(sentence).collect();
+    let sentences: Vec<String> = differences.iter().map(difference_sentence).collect();
     let views = signature_views(bugs, &stored);
     let (text, view) = match &name {
         BugName::Cause(cause) => {
-            let view = bugs.view(cause, &all)?;
-            let text = full(&view, &sentences, width);
+            let view = &bug_views(&[bugs.of_cause(cause, &all).or_user_error()?]).or_user_error()?[0];
+            let text = full(view, &sentences, width);
             let parts = parts(&views, PARTS);
             let text = format!("{text}\n{HEADING}Where it shows{HEADING:#}\n{parts}\n");
-            (text, as_json(&view))
+            (text, as_json(view))
         }
         BugName::Signature(_) => (full_signature(&views[0], &sentences, width), as_json(&views[0])),
     };

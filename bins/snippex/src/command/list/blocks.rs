@@ -10,9 +10,10 @@ use snippex_store::{BinaryId, Selection, StoreHandle, StoredBlock};
 use super::answer_program;
 use crate::app::App;
 use crate::args::ListArgs;
-use crate::blocks;
-use crate::tell::OrTell;
-use crate::view::{BlockView, grouped, several, word};
+use crate::hints::OrUserError;
+use snippex_core::words::kebab_case;
+use snippex_report::{BlockView, grouped, several};
+use snippex_session::{page_of_blocks, scope_of_selection};
 
 pub(super) fn list(
     app: &App<'_>,
@@ -21,13 +22,13 @@ pub(super) fn list(
     filter: &Filter,
     limit: usize,
 ) -> Result<(), Failure> {
-    let binary = blocks::scope(store, &args.selection, args.binary.as_deref())?;
+    let binary = scope_of_selection(store, &args.selection, args.binary.as_deref()).or_user_error()?;
     let names = names(store)?;
     let total = {
         let selection = args.selection.clone();
         store
             .call(async move |store| store.count_blocks(&selection, binary).await)
-            .or_tell()?
+            .or_user_error()?
     };
     let (found, more) = first_matching(store, &args.selection, binary, filter, limit)?;
     let name = |block: &StoredBlock| names.get(&block.binary).map_or("?", String::as_str);
@@ -80,7 +81,7 @@ fn first_matching(
     let mut found = Vec::new();
     let mut after = None;
     loop {
-        let page = blocks::page(store, selection, binary, after)?;
+        let page = page_of_blocks(store, selection, binary, after).or_user_error()?;
         let Some(last) = page.last() else {
             return Ok((found, false));
         };
@@ -131,7 +132,7 @@ fn table(blocks: &[StoredBlock], width: Option<u16>) -> Table {
 fn row(stored: &StoredBlock) -> [String; 8] {
     let block = &stored.block;
     let features = features(&block.bytes, block.address);
-    let end = word(&block.terminator);
+    let end = kebab_case(&block.terminator);
     let kinds: Vec<&str> = features.kinds.names().filter(|kind| *kind != "branch").collect();
     [
         stored.number.to_string(),
@@ -139,10 +140,10 @@ fn row(stored: &StoredBlock) -> [String; 8] {
         block.bytes.len().to_string(),
         block.instruction_count.to_string(),
         match &block.unrunnable {
-            Some(reason) => format!("{end} ({})", word(reason)),
+            Some(reason) => format!("{end} ({})", kebab_case(reason)),
             None => end,
         },
-        word(&block.origin),
+        kebab_case(&block.origin),
         kinds.join(","),
         features.memory_operands.to_string(),
     ]
@@ -165,7 +166,7 @@ fn mnemonics(bytes: &[u8], room: usize) -> String {
 }
 
 fn names(store: &StoreHandle) -> Result<HashMap<BinaryId, String>, Failure> {
-    let binaries = store.call(async |store| store.binaries().await).or_tell()?;
+    let binaries = store.call(async |store| store.binaries().await).or_user_error()?;
     Ok(binaries
         .into_iter()
         .map(|binary| (binary.id, binary.binary.name))

@@ -10,8 +10,8 @@ use snippex_store::StoreHandle;
 
 use crate::app::App;
 use crate::args::ListArgs;
-use crate::tell::OrTell;
-use crate::view::grouped;
+use crate::hints::OrUserError;
+use snippex_report::grouped;
 
 pub(crate) fn run(app: &App<'_>, args: &ListArgs) -> Result<ExitStatus, Failure> {
     let store = app.existing_store()?;
@@ -25,7 +25,7 @@ pub(crate) fn run(app: &App<'_>, args: &ListArgs) -> Result<ExitStatus, Failure>
     } else if let Some(run) = args.observations {
         results::observations(app, &store, run, limit)?;
     } else {
-        let filter = args.filter.options().check().or_tell()?;
+        let filter = args.filter.options().check().or_user_error()?;
         blocks::list(app, &store, args, &filter, limit)?;
     }
     Ok(ExitStatus::NothingFound)
@@ -45,7 +45,7 @@ fn row_limit(format: Format, typed: Option<u32>) -> usize {
 }
 
 fn binaries(app: &App<'_>, store: &StoreHandle, limit: usize) -> Result<(), Failure> {
-    let mut binaries = store.call(async |store| store.binaries().await).or_tell()?;
+    let mut binaries = store.call(async |store| store.binaries().await).or_user_error()?;
     let more = binaries.len() > limit;
     binaries.truncate(limit);
     let views = binaries.iter().map(|binary| {

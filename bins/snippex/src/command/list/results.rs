@@ -10,8 +10,9 @@ use snippex_store::{RunId, StoreHandle, Timestamp};
 
 use super::{answer_program, say_if_more};
 use crate::app::App;
-use crate::tell::OrTell;
-use crate::view::{grouped, word};
+use crate::hints::OrUserError;
+use snippex_core::words::kebab_case;
+use snippex_report::grouped;
 
 pub(super) fn runs(app: &App<'_>, store: &StoreHandle, limit: usize) -> Result<(), Failure> {
     let mut runs = store
@@ -27,7 +28,7 @@ pub(super) fn runs(app: &App<'_>, store: &StoreHandle, limit: usize) -> Result<(
             }
             Ok(rows)
         })
-        .or_tell()?;
+        .or_user_error()?;
     let more = runs.len() > limit;
     runs.truncate(limit);
     let views = runs.iter().map(|(run, totals, engines)| {
@@ -53,7 +54,7 @@ pub(super) fn runs(app: &App<'_>, store: &StoreHandle, limit: usize) -> Result<(
             run.id.to_string(),
             run.run.command.clone(),
             units::duration(Duration::from_secs(ago.unsigned_abs() / 1000).max(Duration::from_secs(1))),
-            word(&run.status),
+            kebab_case(&run.status),
             engines.join(", "),
             grouped(done),
             grouped(diverged),
@@ -86,7 +87,7 @@ pub(super) fn divergences(
             };
             store.divergences(Some(run), None, None, one_more(limit)).await
         })
-        .or_tell()?;
+        .or_user_error()?;
     let more = found.len() > limit;
     found.truncate(limit);
     let views = found.iter().map(|divergence| {
@@ -142,7 +143,7 @@ pub(super) fn observations(
             }
             Ok((found, engines))
         })
-        .or_tell()?;
+        .or_user_error()?;
     let more = found.len() > limit;
     found.truncate(limit);
     let views = found.iter().map(|observation| {

@@ -1,0 +1,234 @@
+//! A check as the command line shows it: what `check` and `validate` share.
+//!
+//! The session does the work; here it is told what was typed, its events are shown, and its outcome is printed.
+
+use std::time::Duration;
+
+use cli_kit::{CancelToken, ExitStatus, Failure, Format, Progress, units};
+use snippex_core::block::Block;
+use snippex_exec::check::{BlockReport, Summary};
+use snippex_report::{grouped, several};
+use snippex_session::{
+    Bugs, CheckOptions, CheckOutcome, EngineChoice, EnginePair, Event, Observer, Session, Subject, Wanted,
+};
+use snippex_store::{BlockNumber, StoreHandle};
+
+use crate::app::App;
+use crate::args::{EngineArgs, RunArgs};
+use crate::bug_views::bug_views;
+use crate::check_views::{Asked, block_outcome, check_summary};
+use crate::choosing::warn_if_nothing;
+use crate::engines::{engine_view, tested_engine};
+use crate::hints::OrUserError;
+
+/// Starts both engines of a check.
+pub(crate) fn start_engines(app: &App<'_>, args: &EngineArgs) -> Result<EnginePair, Failure> {
+    let tested = tested_engine(app, args)?;
+    let reference = EngineChoice::named(&app.engines, &app.settings.value.reference).or_user_error()?;
+    EnginePair::start(reference, tested).or_user_error()
+}
+
+/// Checks `subjects` and prints the answer.
+pub(crate) fn run<'a>(
+    app: &App<'_>,
+    store: &StoreHandle,
+    command: &str,
+    engines: &EnginePair,
+    args: &RunArgs,
+    subjects: impl IntoIterator<Item = Subject<'a>>,
+    show_selection: bool,
+) -> Result<ExitStatus, Failure> {
+    let cancel = app.cancel_token()?;
+    let settings = &app.settings.value;
+    let options = CheckOptions {
+        command: command.to_owned(),
+        arguments: crate::app::typed(),
+        seed: args.seed,
+        states: settings.states,
+        threads: settings.threads,
+        partition: args.partition.map(Into::into),
+        reduce: (!args.no_reduce).then(|| Duration::from_secs(args.reduce_time)),
+    };
+    let mut shown = Shown {
+        app,
+        cancel: &cancel,
+        show_selection,
+        extracting: None,
+        checking: None,
+        kept: Vec::new(),
+        failure: None,
+    };
+    let session = Session {
+        store,
+        engines,
+        table: &app.engines,
+        options: &options,
+        stop: &cancel.flag(),
+    };
+    let outcome = session.check(subjects, &mut shown);
+    let Shown { kept, failure, .. } = shown;
+    let outcome = outcome.or_user_error()?;
+    match failure {
+        Some(failure) => Err(failure),
+        None => answer(&session, app, outcome, kept),
+    }
+}
+
+/// Prints what was found, and says how the process ends.
+fn answer(
+    session: &Session<'_>,
+    app: &App<'_>,
+    outcome: CheckOutcome,
+    kept: Vec<serde_json::Value>,
+) -> Result<ExitStatus, Failure> {
+    let wanted = Wanted {
+        run: Some(outcome.run),
+        emulator: None,
+    };
+    let bugs = Bugs::read(session.store, session.table).or_user_error()?;
+    let bugs = bug_views(&bugs.listed(wanted).or_user_error()?).or_user_error()?;
+    // What is known is no news. A divergence without any bug is one whose instruction could not be told.
+    let news = bugs.is_empty() || bugs.iter().any(|bug| bug.known.is_none());
+    let asked = Asked {
+        seed: session.options.seed,
+        states: session.options.states,
+        threads: session.options.threads,
+        partition: session.options.partition,
+    };
+    let engines = vec![
+        engine_view(session.engines.reference(), "reference"),
+        engine_view(session.engines.tested(), "tested"),
+    ];
+    let summary = check_summary(outcome, &asked, engines, bugs);
+    match app.format {
+        Format::Human => app
+            .printer
+            .text(snippex_report::check::text(&summary, app.printer.width()))?,
+        Format::Jsonl => app.printer.json_line(&summary)?,
+        Format::Json => app
+            .printer
+            .json(&snippex_report::check::document(kept, &summary))?,
+    }
+    Ok(if session.stop.load(std::sync::atomic::Ordering::Relaxed) {
+        ExitStatus::Interrupted
+    } else {
+        ExitStatus::found(summary.diverged > 0 && news)
+    })
+}
+
+/// What the user sees while a check is under way.
+struct Shown<'a> {
+    app: &'a App<'a>,
+    cancel: &'a CancelToken,
+    show_selection: bool,
+    extracting: Option<Progress<'a>>,
+    checking: Option<Progress<'a>>,
+    /// Blocks with divergences, kept for an answer in one document.
+    kept: Vec<serde_json::Value>,
+    /// Why nothing more can be printed; the check stops then.
+    failure: Option<Failure>,
+}
+
+impl Observer for Shown<'_> {
+    fn observe(&mut self, event: Event<'_>) {
+        if let Err(failure) = self.show(&event) {
+            self.failure.get_or_insert(failure);
+            self.cancel.cancel();
+        }
+    }
+}
+
+impl Shown<'_> {
+    fn show(&mut self, event: &Event<'_>) -> Result<(), Failure> {
+        let printer = self.app.printer;
+        match *event {
+            Event::Extracting(file) => {
+                let progress = printer.progress("extracting", None);
+                progress.say(file.path());
+                self.extracting = Some(progress);
+            }
+            Event::Chosen {
+                file,
+                found,
+                selection,
+            } => {
+                let chosen = selection.numbers.len();
+                warn_if_nothing(self.app, file, found, chosen);
+                printer.note(format_args!(
+                    "{}: {}, {} selected",
+                    file.path(),
+                    several(found as u64, "block"),
+                    grouped(chosen as u64)
+                ));
+                if self.show_selection && self.app.format == Format::Human {
+                    let report = snippex_report::selection::text(&selection.report, printer.width());
+                    printer.text(format_args!("{report}\n"))?;
+                }
+            }
+            Event::Storing(file) => {
+                if let Some(progress) = &self.extracting {
+                    progress.say(format_args!("{}: storing", file.path()));
+                }
+            }
+            Event::Running { runs } => {
+                self.extracting = None;
+                match &self.checking {
+                    Some(progress) => progress.expect(runs),
+                    None => self.checking = Some(printer.progress("checking", Some(runs))),
+                }
+            }
+            Event::Block {
+                number,
+                block,
+                binary,
+                report,
+                summary,
+                elapsed,
+            } => {
+                self.show_block(number, block, binary, report)?;
+                self.show_progress(report.runs, summary, elapsed);
+            }
+            Event::Reduced => {
+                if let Some(progress) = &self.checking {
+                    progress.say("reducing what was found");
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn show_block(
+        &mut self,
+        number: BlockNumber,
+        block: &Block,
+        binary: &str,
+        report: &BlockReport,
+    ) -> Result<(), Failure> {
+        if report.findings.is_empty() {
+            return Ok(());
+        }
+        let outcome = block_outcome(number, block, binary, report);
+        match self.app.format {
+            Format::Jsonl => self.app.printer.json_line(&outcome)?,
+            Format::Json => {
+                let outcome = serde_json::to_value(&outcome).expect("plain data is JSON");
+                self.kept.push(outcome);
+            }
+            Format::Human => {}
+        }
+        if self.app.printer.reader_is_gone() {
+            self.cancel.cancel();
+        }
+        Ok(())
+    }
+
+    fn show_progress(&self, runs: u64, summary: &Summary, elapsed: Duration) {
+        if let Some(progress) = &self.checking {
+            progress.advance(runs);
+            let rate = summary.runs as f64 / elapsed.as_secs_f64().max(1e-9);
+            let diverged = units::count(summary.diverged);
+            progress.say(format_args!("{}, {diverged} diverged", units::rate(rate)));
+        }
+    }
+}

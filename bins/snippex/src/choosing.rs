@@ -1,0 +1,45 @@
+//! Which blocks of a program are taken, as it was typed.
+
+use cli_kit::Failure;
+use snippex_blocks::select::Request;
+use snippex_report::selection::SelectionView;
+use snippex_report::several;
+use snippex_session::{BinaryFile, Choice, StoredSelection};
+
+use crate::app::App;
+use crate::args::{FilterArgs, SelectArgs};
+use crate::hints::OrUserError;
+
+/// What was typed, checked.
+pub(crate) fn choice(filter: &FilterArgs, select: &SelectArgs, seed: u64) -> Result<Choice, Failure> {
+    let count = select
+        .count
+        .map(|count| usize::try_from(count).unwrap_or(usize::MAX));
+    Ok(Choice {
+        filter: filter.options().check().or_user_error()?,
+        request: Request {
+            strategy: select.select_strategy.into(),
+            smart: select.smart_select,
+            count,
+            seed,
+        },
+        keep_report: select.selection_report,
+    })
+}
+
+/// Warns when nothing is left of the blocks of a program.
+pub(crate) fn warn_if_nothing(app: &App<'_>, file: &BinaryFile, found: usize, chosen: usize) {
+    if chosen == 0 {
+        app.printer.warn(format_args!(
+            "none of the {} of {} match; relax the filters",
+            several(found as u64, "block"),
+            file.path()
+        ));
+    }
+}
+
+/// Why blocks were chosen.
+pub(crate) fn selection_view(selection: &StoredSelection) -> SelectionView {
+    let numbers = selection.numbers.iter().map(|(&index, number)| (index, number.0));
+    SelectionView::new(&selection.report, &numbers.collect())
+}

@@ -1,0 +1,128 @@
+//! Values of this crate as people read them: the word for an enum's value, a difference in a sentence.
+//!
+//! Views, titles of reproducers and stored results all say the same thing in the same words, which are these. Nothing
+//! here knows of tables, colours or languages.
+
+use serde::Serialize;
+
+use crate::diff::{Difference, Field, Value};
+use crate::observation::{Endpoint, Signal, signal_name};
+
+/// The word that a value of an enum is stored and shown as, such as `fall-through`; empty when it is more than a word.
+#[must_use]
+pub fn kebab_case(value: &impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => String::new(),
+    }
+}
+
+/// What differs, in a sentence without a full stop: `ZF is 1, not 0`. The engine under test comes first.
+#[must_use]
+pub fn difference_sentence(difference: &Difference) -> String {
+    match (&difference.expected, &difference.actual) {
+        (Value::Endpoint(expected), Value::Endpoint(actual)) => {
+            format!("{}, not {}", endpoint_words(actual), without_verb(expected))
+        }
+        (expected, actual) => {
+            let (actual, expected) = (value(difference, actual), value(difference, expected));
+            format!(
+                "{}{} is {actual}, not {expected}",
+                difference.name,
+                lane(difference)
+            )
+        }
+    }
+}
+
+/// How a run ended: `goes to 0x...`, `SIGSEGV at 0x...`.
+#[must_use]
+pub fn endpoint_words(endpoint: &Endpoint) -> String {
+    match endpoint {
+        Endpoint::Exit { target } => format!("goes to {target:#x}"),
+        Endpoint::Signal(signal) => raised(signal),
+        Endpoint::Hung => "does not end".to_owned(),
+        Endpoint::EngineDied { signal: Some(number) } => format!("dies of {}", signal_name(*number)),
+        Endpoint::EngineDied { signal: None } => "dies".to_owned(),
+    }
+}
+
+fn without_verb(endpoint: &Endpoint) -> String {
+    match endpoint {
+        Endpoint::Exit { target } => format!("to {target:#x}"),
+        Endpoint::Signal(signal) => raised(signal),
+        Endpoint::Hung => "hangs".to_owned(),
+        Endpoint::EngineDied { .. } => "dies".to_owned(),
+    }
+}
+
+fn raised(signal: &Signal) -> String {
+    let name = signal_name(i32::from(signal.number));
+    let address = match signal.number {
+        7 | 11 => format!(" for {:#x}", signal.address),
+        _ => String::new(),
+    };
+    format!("{name} at {:#x}{address}", signal.rip)
+}
+
+/// Which bytes of a vector register are shown.
+fn lane(difference: &Difference) -> String {
+    match difference.field {
+        Field::Vector { first, last, .. } => format!("[{first}..={last}]"),
+        _ => String::new(),
+    }
+}
+
+/// A value, of a vector only the bytes that differ.
+fn value(difference: &Difference, value: &Value) -> String {
+    const MOST: usize = 16;
+    match value {
+        Value::None => "nothing".to_owned(),
+        Value::Number(number) if matches!(difference.field, Field::Flag { .. }) => number.to_string(),
+        Value::Number(number) => format!("{number:#x}"),
+        Value::Endpoint(found) => endpoint_words(found),
+        Value::Bytes(bytes) => {
+            let shown = match difference.field {
+                Field::Vector { first, last, .. } => {
+                    bytes.get(usize::from(first)..=usize::from(last)).unwrap_or(bytes)
+                }
+                _ => bytes,
+            };
+            let more = if shown.len() > MOST { ".." } else { "" };
+            let digits = shown.iter().take(MOST).map(|byte| format!("{byte:02x}"));
+            // A register is a number, and written as the table writes it: the highest byte first.
+            let digits: String = match difference.field {
+                Field::X87Register { .. } => digits.rev().collect(),
+                _ => digits.collect(),
+            };
+            format!("{digits}{more}")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn registers_are_written_as_numbers_and_memory_as_it_lies() {
+        let bytes = |byte| Value::Bytes(vec![byte, 0, 0xc0]);
+        let said = |field, name: &str| {
+            difference_sentence(&Difference {
+                field,
+                name: name.to_owned(),
+                expected: bytes(1),
+                actual: bytes(2),
+                differing: bytes(3),
+            })
+        };
+        assert_eq!(
+            said(Field::X87Register { index: 7 }, "st(7)"),
+            "st(7) is c00002, not c00001"
+        );
+        assert_eq!(
+            said(Field::Memory { address: 0x10 }, "[0x10]"),
+            "[0x10] is 0200c0, not 0100c0"
+        );
+    }
+}

@@ -1,0 +1,51 @@
+//! Checks a program: this CPU against an emulator, everything stored, its bugs listed.
+//!
+//! ```sh
+//! cargo run --example check_a_file -- /bin/ls found.db
+//! ```
+
+use std::error::Error;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use snippex_blocks::select::{FilterOptions, Request};
+use snippex_exec::engine::EngineTable;
+use snippex_session::{
+    BinaryFile, Bugs, CheckOptions, Choice, EngineChoice, EnginePair, Session, Subject, Wanted,
+};
+use snippex_store::StoreHandle;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let program = arguments.next().ok_or("name a program")?;
+    let database = arguments.next().ok_or("name a database")?;
+
+    let table = EngineTable::default();
+    let reference = EngineChoice::named(&table, "native")?;
+    let tested = EngineChoice::named(&table, "qemu-x86_64")?;
+    let store = StoreHandle::open(&database.parse()?)?;
+    let session = Session {
+        store: &store,
+        engines: &EnginePair::start(reference, tested)?,
+        table: &table,
+        options: &CheckOptions::default(),
+        stop: &AtomicBool::new(false),
+    };
+
+    let choice = Choice {
+        filter: FilterOptions::default().check()?,
+        request: Request::default(),
+        keep_report: false,
+    };
+    let file = BinaryFile::read(Path::new(&program))?;
+    let outcome = session.check([Subject::Program(file, &choice)], &mut ())?;
+    let summary = &outcome.tally.summary;
+    println!("{} runs, {} diverged", summary.runs, summary.diverged);
+
+    let bugs = Bugs::read(&store, &table)?;
+    let run = Some(outcome.run);
+    for bug in bugs.listed(Wanted { run, emulator: None })? {
+        println!("{}: {} in {} runs", bug.cause, bug.cause.title(), bug.runs);
+    }
+    Ok(())
+}

@@ -1,0 +1,366 @@
+//! The main job: blocks of programs on two engines, results saved as they arrive, summed up at the end.
+//!
+//! The work itself is `snippex_exec::check`; here its reports are received, stored, told and counted, one subject after
+//! another. What is said about it, and to whom, is the observer's.
+
+mod engine_pool;
+mod events;
+mod recorder;
+mod tally;
+mod target;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use snippex_blocks::generate::{Coverage, Form, form_of};
+use snippex_core::block::Block;
+use snippex_core::seed::Style;
+use snippex_exec::check::{BlockReport, CheckOptions as ExecOptions, Job, Report, check};
+use snippex_exec::engine::{EngineError, EngineIdentity, EngineTable};
+use snippex_store::{EngineId, NewRun, Partition, RunEnd, RunId, StoreHandle, Timestamp};
+use snippex_triage::cause::Share;
+
+use crate::{EngineChoice, SessionError, coverage_of_forms, engine_record, this_host};
+use engine_pool::EnginePool;
+use recorder::Recorder;
+use target::Target;
+
+pub use events::{Event, Observer};
+pub use recorder::{inconclusive_word, new_bug};
+pub use tally::{DivergenceExample, DivergenceGroup, Tally};
+pub use target::{Choice, StoredSelection, Subject, TargetSummary};
+
+/// Findings of a signature that are kept when blocks are generated.
+const KEPT: u32 = 2;
+/// Reports that wait to be received.
+const WAITING: usize = 1024;
+/// Longest time that a result stays unsaved while others come.
+const SAVE_EVERY: Duration = Duration::from_millis(500);
+
+/// What is asked of a check.
+#[derive(Clone, Debug)]
+pub struct CheckOptions {
+    /// What the run is called in the database, such as `check`.
+    pub command: String,
+    /// What was typed, for the database.
+    pub arguments: String,
+    /// Source of all start states and made-up memory.
+    pub seed: u64,
+    /// Start states for each block.
+    pub states: u32,
+    /// Threads, each with engines of its own.
+    pub threads: u32,
+    /// Only this part of the blocks.
+    pub partition: Option<Partition>,
+    /// Time that reducing new bugs of a subject may take, summed over threads; `None` reduces nothing.
+    pub reduce: Option<Duration>,
+}
+
+impl Default for CheckOptions {
+    /// Seed 1, 64 states, one thread, all blocks, a minute for reducing.
+    fn default() -> Self {
+        Self {
+            command: "check".to_owned(),
+            arguments: String::new(),
+            seed: 1,
+            states: 64,
+            threads: 1,
+            partition: None,
+            reduce: Some(Duration::from_secs(60)),
+        }
+    }
+}
+
+/// The engines of a run, started.
+#[derive(Debug)]
+pub struct EnginePair {
+    reference: EnginePool,
+    subject: EnginePool,
+}
+
+impl EnginePair {
+    /// Starts one process of each, so that what is missing is told before anything else is done. `reference` is taken
+    /// as right, `tested` is what is tested.
+    ///
+    /// # Errors
+    /// When one of them cannot be started.
+    pub fn start(reference: EngineChoice, tested: EngineChoice) -> Result<Self, EngineError> {
+        Ok(Self {
+            subject: EnginePool::start(tested)?,
+            reference: EnginePool::start(reference)?,
+        })
+    }
+
+    /// What the engine that is taken as right says it is.
+    #[must_use]
+    pub fn reference(&self) -> &EngineIdentity {
+        self.reference.identity()
+    }
+
+    /// What the engine under test says it is.
+    #[must_use]
+    pub fn tested(&self) -> &EngineIdentity {
+        self.subject.identity()
+    }
+}
+
+/// What a check found.
+#[derive(Debug)]
+pub struct CheckOutcome {
+    /// Its number in the database.
+    pub run: RunId,
+    /// Whether every block was done.
+    pub complete: bool,
+    /// How long blocks were run for.
+    pub elapsed: Duration,
+    /// What was counted.
+    pub tally: Tally,
+    /// Which instruction forms were run, when blocks were generated.
+    pub coverage: Option<Coverage>,
+    /// What was checked.
+    pub targets: Vec<TargetSummary>,
+}
+
+/// What a check works with.
+#[derive(Debug)]
+pub struct Session<'s> {
+    /// Where everything is stored.
+    pub store: &'s StoreHandle,
+    /// Both engines.
+    pub engines: &'s EnginePair,
+    /// What engines document to do otherwise.
+    pub table: &'s EngineTable,
+    /// What is asked.
+    pub options: &'s CheckOptions,
+    /// Once set, the check stops; what was found so far is kept.
+    pub stop: &'s AtomicBool,
+}
+
+impl Session<'_> {
+    /// Checks `subjects` one after another and stores what is found, block by block.
+    ///
+    /// # Errors
+    /// When an engine, a subject or the database cannot be used. What was found before is kept.
+    pub fn check<'a>(
+        &self,
+        subjects: impl IntoIterator<Item = Subject<'a>>,
+        observer: &mut dyn Observer,
+    ) -> Result<CheckOutcome, SessionError> {
+        let (run, reference, subject) = self.start_run()?;
+        let mut work = Work {
+            session: self,
+            observer,
+            recorder: Recorder::new(self.store, run, reference, subject),
+            subject,
+            tally: Tally::default(),
+            ran: BTreeMap::new(),
+            elapsed: Duration::ZERO,
+            targets: Vec::new(),
+        };
+        let done = subjects.into_iter().try_for_each(|subject| work.one(subject));
+        let Work {
+            recorder,
+            mut tally,
+            ran,
+            elapsed,
+            targets,
+            ..
+        } = work;
+        let saved = recorder.finish();
+        let complete = done.is_ok() && saved.is_ok() && !self.is_stopped();
+        let end = if complete {
+            RunEnd::Finished
+        } else {
+            RunEnd::Interrupted
+        };
+        let finished = self.store.finish_run(run, end, Timestamp::now());
+        // The engine's failure explains more than what followed from it.
+        done.and(saved)?;
+        finished?;
+        tally.find_examples(self.store, run)?;
+        Ok(CheckOutcome {
+            run,
+            complete,
+            elapsed,
+            tally,
+            coverage: self.coverage(&targets, &ran),
+            targets,
+        })
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Records the run, and gives its number and those of both engines.
+    fn start_run(&self) -> Result<(RunId, EngineId, EngineId), SessionError> {
+        let reference = engine_record(self.engines.reference());
+        let subject = engine_record(self.engines.tested());
+        let (host, reference, subject) = self.store.call(async move |store| {
+            let host = store.add_host(&this_host()).await?;
+            let reference = store.add_engine(&reference).await?;
+            Ok((host, reference, store.add_engine(&subject).await?))
+        })?;
+        let options = self.options;
+        let run = self.store.start_run(NewRun {
+            command: options.command.clone(),
+            arguments: options.arguments.clone(),
+            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+            seed: options.seed,
+            states_per_block: options.states,
+            partition: options.partition,
+            host,
+            engines: vec![reference, subject],
+            started: Timestamp::now(),
+        })?;
+        Ok((run, reference, subject))
+    }
+
+    /// How one target is checked.
+    fn exec_options(&self, style: Style, known: Vec<Share>) -> ExecOptions {
+        ExecOptions {
+            seed: self.options.seed,
+            states: self.options.states as usize,
+            threads: self.options.threads as usize,
+            tolerance: self.table.tolerance(&self.engines.tested().name),
+            reduce: self.options.reduce,
+            known,
+            keep: (style == Style::Corners).then_some(KEPT),
+            ..ExecOptions::default()
+        }
+    }
+
+    /// Which instruction forms were run, when blocks were generated.
+    fn coverage(&self, targets: &[TargetSummary], ran: &BTreeMap<Form, u64>) -> Option<Coverage> {
+        let generated = targets.iter().find(|target| !target.forms.is_empty())?;
+        let (reference, subject) = (&self.engines.reference().cpu, &self.engines.tested().cpu);
+        Some(coverage_of_forms(
+            &generated.forms,
+            Some(ran),
+            &|feature| reference.has(feature),
+            Some(&|feature| subject.has(feature)),
+        ))
+    }
+}
+
+/// A check under way.
+struct Work<'w> {
+    session: &'w Session<'w>,
+    observer: &'w mut dyn Observer,
+    recorder: Recorder<'w>,
+    /// The engine under test.
+    subject: EngineId,
+    tally: Tally,
+    /// Of generated blocks: how many of each form were run on both engines.
+    ran: BTreeMap<Form, u64>,
+    /// How long the targets before this one were run for.
+    elapsed: Duration,
+    targets: Vec<TargetSummary>,
+}
+
+impl Work<'_> {
+    /// Gets hold of the blocks of a subject, runs them, and lets go of them.
+    fn one(&mut self, subject: Subject<'_>) -> Result<(), SessionError> {
+        let session = self.session;
+        if session.is_stopped() {
+            self.targets.push(subject.untouched());
+            return Ok(());
+        }
+        let target = subject.prepare(session.store, session.options.partition, self.observer)?;
+        let started = Instant::now();
+        let done = self.target(&target, started);
+        self.elapsed += started.elapsed();
+        self.targets.push(target.summary);
+        done
+    }
+
+    fn target(&mut self, target: &Target, started: Instant) -> Result<(), SessionError> {
+        let session = self.session;
+        if target.blocks.is_empty() {
+            return Ok(());
+        }
+        self.observer.observe(Event::Running {
+            runs: target.blocks.len() as u64 * u64::from(session.options.states),
+        });
+        // Bugs of programs before this one count as known, too.
+        self.recorder.save()?;
+        let subject = self.subject;
+        let known = session
+            .store
+            .call(async move |store| store.reduced_bugs(subject).await)?;
+        let image = target.source.image()?;
+        let job = Job {
+            image: image.as_ref(),
+            placement: target.source.placement(image.as_ref())?,
+            style: target.source.style(),
+            reference: &|| session.engines.reference.take(),
+            subject: &|| session.engines.subject.take(),
+            options: session.exec_options(target.source.style(), known),
+        };
+        let blocks: Vec<Arc<Block>> = target.blocks.iter().map(|(_, block)| Arc::clone(block)).collect();
+        thread::scope(|scope| {
+            let (sender, receiver) = sync_channel(WAITING);
+            let (job, blocks) = (&job, &blocks);
+            let work = scope.spawn(move || check(job, blocks, &sender, session.stop));
+            let received = self.receive(&receiver, target, started);
+            // Without a receiver the work ends by itself.
+            drop(receiver);
+            let worked = match work.join() {
+                Ok(result) => result.map_err(SessionError::from),
+                Err(panic) => std::panic::resume_unwind(panic),
+            };
+            received.and(worked)
+        })
+    }
+
+    /// Takes reports until there are no more.
+    fn receive(
+        &mut self,
+        reports: &Receiver<Report>,
+        target: &Target,
+        started: Instant,
+    ) -> Result<(), SessionError> {
+        let name = target.source.name();
+        loop {
+            match reports.recv_timeout(SAVE_EVERY) {
+                Ok(Report::Block(report)) => self.take_block(target, &name, &report, started)?,
+                Ok(Report::Bugs { index, bugs }) => {
+                    self.observer.observe(Event::Reduced);
+                    self.recorder.add_bugs(target.blocks[index].0, &bugs)?;
+                }
+                Err(RecvTimeoutError::Timeout) => self.recorder.save()?,
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+        }
+    }
+
+    /// Stores, counts and tells what was found out about a block.
+    fn take_block(
+        &mut self,
+        target: &Target,
+        binary: &str,
+        report: &BlockReport,
+        started: Instant,
+    ) -> Result<(), SessionError> {
+        let (number, block) = &target.blocks[report.index];
+        if report.unsupported.is_none() && !target.summary.forms.is_empty() {
+            let form = form_of(block).expect("a generated block is of a form");
+            *self.ran.entry(form).or_default() += 1;
+        }
+        self.recorder.add(*number, report, SAVE_EVERY)?;
+        self.tally.add(*number, report);
+        self.observer.observe(Event::Block {
+            number: *number,
+            block,
+            binary,
+            report,
+            summary: &self.tally.summary,
+            elapsed: self.elapsed + started.elapsed(),
+        });
+        Ok(())
+    }
+}

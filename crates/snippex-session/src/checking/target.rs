@@ -1,0 +1,221 @@
+//! What is checked: a subject before its turn, a target while it is run, a summary afterwards.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use snippex_blocks::extract::extract;
+use snippex_blocks::select::{Filter, Request, Selection, SelectionReport, select};
+use snippex_core::block::{Block, Unrunnable};
+use snippex_store::{Added, BlockNumber, Partition, StoreHandle, StoredBlock};
+
+use super::{Event, Observer};
+use crate::{BinaryFile, Forms, Generated, SessionError, Source, store_blocks};
+
+/// Which blocks of a program are run.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    /// Blocks that count.
+    pub filter: Filter,
+    /// Which of them are taken.
+    pub request: Request,
+    /// Whether the reasons are kept, which takes memory for each block.
+    pub keep_report: bool,
+}
+
+/// What is to be checked, before its blocks are held.
+#[derive(Debug)]
+pub enum Subject<'s> {
+    /// A program, whose blocks are extracted, chosen and stored when it is its turn.
+    Program(BinaryFile, &'s Choice),
+    /// Blocks made from the instruction set, stored when it is their turn.
+    Generated(Generated),
+    /// Blocks that the database has.
+    Stored(Source, Vec<StoredBlock>),
+}
+
+/// Why blocks were chosen, with their numbers.
+#[derive(Debug)]
+pub struct StoredSelection {
+    /// The reasons.
+    pub report: SelectionReport,
+    /// The number in the database of each chosen block, by its number among all of the program.
+    pub numbers: BTreeMap<usize, BlockNumber>,
+}
+
+impl StoredSelection {
+    /// The reasons of `selection`, whose blocks were stored as `added` says.
+    #[must_use]
+    pub fn new(selection: Selection, added: Option<&Added>) -> Self {
+        let numbers = added.iter().flat_map(|added| added.numbers.iter().copied());
+        Self {
+            numbers: selection.numbers.iter().copied().zip(numbers).collect(),
+            report: selection.report,
+        }
+    }
+}
+
+/// What stays of a subject when its blocks are done.
+#[derive(Debug)]
+pub struct TargetSummary {
+    /// Absolute path of the program, or the request that its blocks were made of.
+    pub path: String,
+    /// Blocks that are not run, by reason.
+    pub left_out: BTreeMap<Unrunnable, u64>,
+    /// Of generated blocks: the forms they are of, in order; else none.
+    pub forms: Forms,
+    /// Why the blocks were chosen, when that was asked for.
+    pub selection: Option<StoredSelection>,
+}
+
+/// A subject with the blocks of it that are run.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) source: Source,
+    pub(super) blocks: Vec<(BlockNumber, Arc<Block>)>,
+    pub(super) summary: TargetSummary,
+}
+
+impl Target {
+    /// Of `blocks`, each with its number and its place among those of the source, those of `part` that can run.
+    fn new(
+        source: Source,
+        blocks: impl IntoIterator<Item = (BlockNumber, u64, Block)>,
+        part: Option<Partition>,
+    ) -> Self {
+        let mut target = Self {
+            blocks: Vec::new(),
+            summary: TargetSummary {
+                path: source.path(),
+                left_out: BTreeMap::new(),
+                forms: Forms::new(),
+                selection: None,
+            },
+            source,
+        };
+        for (number, place, block) in blocks {
+            if part.is_some_and(|part| !is_of_part(part, place)) {
+                continue;
+            }
+            match block.unrunnable {
+                Some(reason) => *target.summary.left_out.entry(reason).or_default() += 1,
+                None => target.blocks.push((number, Arc::new(block))),
+            }
+        }
+        target
+    }
+}
+
+/// Whether the item at `place` (from 0) belongs to a part.
+fn is_of_part(part: Partition, place: u64) -> bool {
+    place % u64::from(part.count) == u64::from(part.index - 1)
+}
+
+impl Subject<'_> {
+    /// Gets hold of the blocks.
+    pub(super) fn prepare(
+        self,
+        store: &StoreHandle,
+        part: Option<Partition>,
+        observer: &mut dyn Observer,
+    ) -> Result<Target, SessionError> {
+        match self {
+            Self::Program(file, choice) => of_program(file, choice, store, part, observer),
+            Self::Generated(generated) => of_generated(generated, store, part),
+            Self::Stored(source, blocks) => {
+                let blocks = blocks.into_iter().map(|stored| {
+                    let place = stored.number.0.unsigned_abs();
+                    (stored.number, place, stored.block)
+                });
+                Ok(Target::new(source, blocks, part))
+            }
+        }
+    }
+
+    /// What is said of a subject whose turn never came.
+    pub(super) fn untouched(self) -> TargetSummary {
+        let source = match self {
+            Self::Program(file, _) => Source::File(file),
+            Self::Generated(generated) => Source::generated_as(generated.request.describe()),
+            Self::Stored(source, _) => source,
+        };
+        Target::new(source, [], None).summary
+    }
+}
+
+/// Extracts, selects and stores the blocks of one program.
+fn of_program(
+    file: BinaryFile,
+    choice: &Choice,
+    store: &StoreHandle,
+    part: Option<Partition>,
+    observer: &mut dyn Observer,
+) -> Result<Target, SessionError> {
+    let image = file.image()?;
+    observer.observe(Event::Extracting(&file));
+    let index = extract(&image);
+    let selection = select(&index, &choice.filter, &choice.request);
+    observer.observe(Event::Chosen {
+        file: &file,
+        found: index.len(),
+        selection: &selection,
+    });
+    let blocks: Vec<Block> = selection
+        .numbers
+        .iter()
+        .filter_map(|&number| index.get(number))
+        .collect();
+    let described = file.describe(&image);
+    drop(index);
+    observer.observe(Event::Storing(&file));
+    let (added, blocks) = if blocks.is_empty() {
+        (None, blocks)
+    } else {
+        let (added, blocks) = store_blocks(store, &described, blocks)?;
+        (Some(added), blocks)
+    };
+    // The place in the program's own list does not depend on the selection.
+    let places = selection.numbers.iter().map(|&place| place as u64);
+    let numbers = added.iter().flat_map(|added| added.numbers.iter().copied());
+    let numbered = numbers.zip(places).zip(blocks);
+    let numbered: Vec<_> = numbered
+        .map(|((number, place), block)| (number, place, block))
+        .collect();
+    drop(image);
+    let mut target = Target::new(Source::File(file), numbered, part);
+    target.summary.selection = choice
+        .keep_report
+        .then(|| StoredSelection::new(selection, added.as_ref()));
+    Ok(target)
+}
+
+/// Stores generated blocks and makes them ready to be run.
+fn of_generated(
+    mut generated: Generated,
+    store: &StoreHandle,
+    part: Option<Partition>,
+) -> Result<Target, SessionError> {
+    let added = generated.store(store)?;
+    let numbers = added.map(|added| added.numbers).unwrap_or_default();
+    let blocks = numbers
+        .into_iter()
+        .zip(generated.blocks)
+        .enumerate()
+        .map(|(place, (number, block))| (number, place as u64, block));
+    let source = Source::generated_as(generated.request.describe());
+    let mut target = Target::new(source, blocks, part);
+    target.summary.forms = generated.forms;
+    Ok(target)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_cover_everything_once() {
+        for place in 0..12 {
+            let parts = (1..=5).filter(|&index| is_of_part(Partition { index, count: 5 }, place));
+            assert_eq!(parts.count(), 1);
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! What can go wrong in a session, and what mends it.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use snippex_blocks::binary::ImageError;
+use snippex_blocks::generate::RequestError;
+use snippex_core::address_space::PlacementError;
+use snippex_exec::engine::{EngineError, SpecError};
+use snippex_store::StoreError;
+
+/// What can go wrong in a session.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// There is no such file.
+    #[error("cannot read {}", path.display())]
+    NoFile {
+        /// As it was named.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A device or a pipe could go on for ever.
+    #[error("cannot read {}: it is {what}", path.display())]
+    NotAFile {
+        /// As it was named.
+        path: PathBuf,
+        /// What it is instead.
+        what: &'static str,
+    },
+    /// It is there, but cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// As it was named.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// It is no program that can be read.
+    #[error("cannot use {}", path.display())]
+    Image {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: ImageError,
+    },
+    /// Its blocks have no place to run at.
+    #[error("cannot run the blocks of {}", path.display())]
+    Placement {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: PlacementError,
+    },
+    /// The file that stored blocks are of cannot be used any more.
+    #[error(transparent)]
+    Gone(FileGone),
+    /// The file that stored blocks are of is another one now.
+    #[error("{path} has changed since its blocks were extracted")]
+    Changed {
+        /// Name of the binary.
+        name: String,
+        /// Where it was.
+        path: String,
+    },
+    /// No stored binary is called so.
+    #[error("there is no binary called {0} in the database")]
+    UnknownBinary(String),
+    /// More than one stored binary is called so.
+    #[error("several binaries are called {named}")]
+    AmbiguousBinary {
+        /// What was asked for.
+        named: String,
+        /// How the SHA-256 of each begins.
+        digests: Vec<String>,
+    },
+    /// Nothing was extracted yet.
+    #[error("there are no blocks in the database")]
+    NoBlocks,
+    /// None of the blocks that are meant is there.
+    #[error("there {what} in the database")]
+    NoSuchBlocks {
+        /// `is no block 7`, `are no blocks of bash`.
+        what: String,
+    },
+    /// No bug is called so.
+    #[error("there is no bug {0} in the database")]
+    UnknownBug(String),
+    /// More than one bug is called so.
+    #[error("{text} is the beginning of {count} bugs")]
+    AmbiguousBug {
+        /// What was asked for.
+        text: String,
+        /// How many there are.
+        count: usize,
+        /// The first of them.
+        names: Vec<String>,
+    },
+    /// Nothing was run on such an engine.
+    #[error("no run was done on an engine like {text}")]
+    UnknownEngine {
+        /// What was asked for.
+        text: String,
+        /// Those that something was run on.
+        engines: Vec<String>,
+    },
+    /// What to generate makes no sense.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// An engine cannot be named so.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// An engine cannot be used.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A file that is wanted because blocks of it are stored; it says what the error about the file says.
+#[derive(Debug)]
+pub struct FileGone {
+    /// Name of the binary.
+    pub name: String,
+    /// Why it cannot be used.
+    pub error: Box<SessionError>,
+}
+
+impl fmt::Display for FileGone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl Error for FileGone {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.error.source()
+    }
+}
+
+impl SessionError {
+    /// What a user can do about it, in the words of the command line.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::NoFile { .. } | Self::NotAFile { .. } => {
+                "name an x86-64 program or shared library, such as /bin/bash".to_owned()
+            }
+            Self::Read { .. } => "check that you may read it".to_owned(),
+            Self::Image { source, .. } => source.hint().to_owned(),
+            Self::Placement { .. } => {
+                "its blocks can still be looked at: snippex extract, list, disasm, analyze".to_owned()
+            }
+            Self::Gone(FileGone { name, .. }) | Self::Changed { name, .. } => {
+                format!("restore it, or run `snippex extract` on the file as it is now (blocks of {name})")
+            }
+            Self::UnknownBinary(_) => {
+                "see `snippex list --binaries`, or run `snippex extract` on it first".to_owned()
+            }
+            Self::AmbiguousBinary { digests, .. } => {
+                format!("name one by the beginning of its SHA-256: {}", digests.join(", "))
+            }
+            Self::NoBlocks => "run `snippex extract BINARY` first".to_owned(),
+            Self::NoSuchBlocks { .. } => {
+                "see `snippex list` and `snippex list --binaries` for what is there".to_owned()
+            }
+            Self::UnknownBug(_) => {
+                "see `snippex bugs`, and `snippex bugs --signatures` for ids of signatures".to_owned()
+            }
+            Self::AmbiguousBug { count, names, .. } => {
+                let more = if *count > names.len() { ", ..." } else { "" };
+                format!("write more of one of {}{more}", names.join(", "))
+            }
+            Self::UnknownEngine { engines, .. } => format!("there are: {}", engines.join("; ")),
+            Self::Request(error) => error.hint().to_owned(),
+            Self::Spec(error) => error.hint(),
+            Self::Engine(error) => error.hint(),
+            Self::Store(error) => return error.hint().map(str::to_owned),
+        })
+    }
+}

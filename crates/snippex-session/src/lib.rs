@@ -1,0 +1,46 @@
+//! A session of snippex as a library: extract or generate blocks, check an emulator on them, store what was found, list
+//! the bugs.
+//!
+//! Plain options go in, an [`Observer`] hears of what happens, and plain values come out. Nothing is printed and nothing
+//! is read from the environment; the command line is one user of this crate, and
+//! `crates/snippex-session/examples/check_a_file.rs` is another:
+//!
+//! ```no_run
+#![doc = include_str!("../examples/check_a_file.rs")]
+//! ```
+//!
+//! In the order of the flow: [`BinaryFile`] and [`Generated`] are where blocks come from, [`Subject`] is what is to be
+//! checked, [`Session::check`] works subjects off one after another and stores what it finds, [`Bugs`] reads the list of
+//! bugs, [`ReproducedCase`] is the case of one of them. Blocks of one subject only are held at a time.
+
+mod binary_file;
+mod bugs;
+mod checking;
+mod engine_choice;
+mod error;
+mod generating;
+mod host;
+mod reproducing;
+mod source;
+mod stored_blocks;
+mod stored_path;
+
+pub use binary_file::{BinaryFile, ReadPrograms, SameProgram, read_programs};
+pub use bugs::{Bugs, ListedBug, ListedSignature, SeenOn, Wanted};
+pub use checking::{
+    CheckOptions, CheckOutcome, Choice, DivergenceExample, DivergenceGroup, EnginePair, Event, Observer,
+    Session, StoredSelection, Subject, Tally, TargetSummary, inconclusive_word, new_bug,
+};
+pub use engine_choice::{EngineChoice, engine_record};
+pub use error::{FileGone, SessionError};
+pub use generating::{Forms, Generated, Has, coverage_of_forms};
+pub use host::this_host;
+pub use reproducing::{
+    CaseName, JudgedCase, ReproduceError, ReproducedCase, SideNames, reproducer_notes, reproducer_title,
+};
+pub use source::Source;
+pub use stored_blocks::{
+    blocks_by_binary, find_binary, load_blocks, page_of_blocks, scope_of_selection, source_of_binary,
+    store_blocks,
+};
+pub use stored_path::{read_stored_path, write_stored_path};

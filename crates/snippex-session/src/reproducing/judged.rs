@@ -1,0 +1,111 @@
+//! How a case has to end, and what an emulator does otherwise.
+
+use snippex_core::case::Case;
+use snippex_core::diff::{Comparison, Divergence, compare};
+use snippex_core::group::Group;
+use snippex_core::observation::Observation;
+use snippex_core::state::Components;
+use snippex_exec::Outcome;
+use snippex_exec::engine::{Engine, EngineIdentity};
+
+use super::{ReproduceError, ReproducedCase, provenance};
+use crate::{EngineChoice, this_host};
+use snippex_exec::engine::EngineTable;
+
+/// A case with its right end and, where an emulator was asked, what it does otherwise.
+#[derive(Debug)]
+pub struct JudgedCase {
+    /// How it has to end.
+    pub expected: Observation,
+    /// The parts of the state that this speaks of.
+    pub covered: Components,
+    /// Which CPU says so; `None` when a file does.
+    pub cpu: Option<String>,
+    /// The emulator, and how it differs.
+    pub divergence: Option<(String, Divergence)>,
+    /// What it just ran on, in lines.
+    pub ran_on: Vec<String>,
+}
+
+impl ReproducedCase {
+    /// Finds out how the case ends: from the file or the database, else on this CPU; and on `emulator`, if one is named.
+    ///
+    /// # Errors
+    /// When an engine cannot run it, or there is nothing wrong.
+    pub fn judge(
+        &self,
+        table: &EngineTable,
+        emulator: Option<&EngineChoice>,
+    ) -> Result<JudgedCase, ReproduceError> {
+        let mut ran_on = Vec::new();
+        let (expected, covered, cpu) = match &self.expected {
+            Some((expected, covered)) => {
+                let cpu = self
+                    .actual
+                    .as_ref()
+                    .map(|(_, _, engines)| engines.expected.clone());
+                (expected.clone(), *covered, cpu)
+            }
+            None => {
+                let (expected, identity) = run(&EngineChoice::named(table, "native")?, &self.case)?;
+                ran_on.push(provenance::machine(&this_host()));
+                (
+                    expected,
+                    identity.components,
+                    Some(format!("native ({})", identity.cpu.brand)),
+                )
+            }
+        };
+        let (actual, both, name, shown) = match (emulator, &self.actual) {
+            (Some(choice), _) => {
+                let (actual, identity) = run(choice, &self.case)?;
+                ran_on = vec![
+                    provenance::machine(&this_host()),
+                    provenance::engine(&identity.name, &identity.version, &identity.configuration),
+                ];
+                let both = covered.intersection(identity.components);
+                (actual, both, identity.name.clone(), identity.describe())
+            }
+            (None, Some((actual, both, engines))) => (
+                actual.clone(),
+                *both,
+                engines.actual_name.clone(),
+                engines.actual.clone(),
+            ),
+            (None, None) => {
+                return Ok(JudgedCase {
+                    expected,
+                    covered,
+                    cpu,
+                    divergence: None,
+                    ran_on,
+                });
+            }
+        };
+        match compare(&self.case, &expected, &actual, both, &table.tolerance(&name)) {
+            Comparison::Diverged(divergence) => Ok(JudgedCase {
+                expected,
+                covered,
+                cpu,
+                divergence: Some((shown, divergence)),
+                ran_on,
+            }),
+            Comparison::Match(_) => Err(ReproduceError::NoBug(shown)),
+            Comparison::Inconclusive(_) => Err(ReproduceError::Unjudged(shown)),
+        }
+    }
+}
+
+/// Runs a case once.
+fn run(choice: &EngineChoice, case: &Case) -> Result<(Observation, EngineIdentity), ReproduceError> {
+    let mut engine: Box<dyn Engine> = choice.start()?;
+    let identity = engine.identity().clone();
+    let groups = [Group::of(case)];
+    match engine.run(&groups)?.outcome(0, 0) {
+        Outcome::Ran(observation) => Ok((*observation, identity)),
+        Outcome::Unsupported(reason) => Err(ReproduceError::Unsupported {
+            engine: identity.name,
+            reason: reason.to_string(),
+        }),
+    }
+}

@@ -1,0 +1,158 @@
+//! Stored blocks by what the user types.
+
+use std::collections::BTreeMap;
+
+use snippex_core::block::Block;
+use snippex_store::{Added, Binary, BinaryId, BlockNumber, NewBinary, Selection, StoreHandle, StoredBlock};
+
+use crate::{BinaryFile, FileGone, SessionError, Source, read_stored_path};
+
+const PAGE: u32 = 20_000;
+
+/// The binary that a user names: by name, path or the beginning of its SHA-256.
+///
+/// # Errors
+/// When there is none, or more than one.
+pub fn find_binary(store: &StoreHandle, named: &str) -> Result<Binary, SessionError> {
+    let mut binaries = store.call(async |store| store.binaries().await)?;
+    let exact = |binary: &Binary| binary.binary.name == named || binary.binary.path == named;
+    let digits = named.len() >= 4 && named.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if binaries.iter().any(exact) {
+        binaries.retain(exact);
+    } else {
+        binaries.retain(|binary| digits && binary.binary.sha256.starts_with(&named.to_lowercase()));
+    }
+    match binaries.len() {
+        1 => Ok(binaries.remove(0)),
+        0 => Err(SessionError::UnknownBinary(named.to_owned())),
+        _ => Err(SessionError::AmbiguousBinary {
+            named: named.to_owned(),
+            digests: binaries
+                .iter()
+                .map(|binary| binary.binary.sha256[..12].to_owned())
+                .collect(),
+        }),
+    }
+}
+
+/// The binary that a selection is about, `None` for all of them: the named one; else the most recent one if the
+/// selection has no end.
+///
+/// # Errors
+/// When there is no such binary, or none at all.
+pub fn scope_of_selection(
+    store: &StoreHandle,
+    selection: &Selection,
+    named: Option<&str>,
+) -> Result<Option<BinaryId>, SessionError> {
+    if let Some(named) = named {
+        return Ok(Some(find_binary(store, named)?.id));
+    }
+    let open = selection.ranges().any(|(_, last)| last.0 == i64::MAX);
+    if !open {
+        return Ok(None);
+    }
+    let binaries = store.call(async |store| store.binaries().await)?;
+    // A binary whose blocks were all removed is no answer.
+    match binaries.iter().rfind(|binary| binary.blocks > 0) {
+        Some(latest) => Ok(Some(latest.id)),
+        None => Err(SessionError::NoBlocks),
+    }
+}
+
+/// The next page of selected blocks above `after`; empty at the end.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn page_of_blocks(
+    store: &StoreHandle,
+    selection: &Selection,
+    binary: Option<BinaryId>,
+    after: Option<BlockNumber>,
+) -> Result<Vec<StoredBlock>, SessionError> {
+    let selection = selection.clone();
+    Ok(store.call(async move |store| store.blocks(&selection, binary, after, PAGE).await)?)
+}
+
+/// All selected blocks.
+///
+/// # Errors
+/// When there are none.
+pub fn load_blocks(
+    store: &StoreHandle,
+    selection: &Selection,
+    named: Option<&str>,
+) -> Result<Vec<StoredBlock>, SessionError> {
+    let binary = scope_of_selection(store, selection, named)?;
+    let mut blocks: Vec<StoredBlock> = Vec::new();
+    loop {
+        let next = page_of_blocks(store, selection, binary, blocks.last().map(|block| block.number))?;
+        if next.is_empty() {
+            break;
+        }
+        blocks.extend(next);
+    }
+    if blocks.is_empty() {
+        let of = named.map_or_else(String::new, |named| format!(" of {named}"));
+        let what = if *selection == Selection::all() {
+            "are no blocks".to_owned()
+        } else {
+            format!("is no block {selection}")
+        };
+        return Err(SessionError::NoSuchBlocks {
+            what: format!("{what}{of}"),
+        });
+    }
+    Ok(blocks)
+}
+
+/// Blocks by the binary that they come from.
+#[must_use]
+pub fn blocks_by_binary(blocks: Vec<StoredBlock>) -> BTreeMap<BinaryId, Vec<StoredBlock>> {
+    let mut binaries: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for block in blocks {
+        binaries.entry(block.binary).or_default().push(block);
+    }
+    binaries
+}
+
+/// What stored blocks come from. Their memory is filled from the file, so it has to be the same to the byte.
+///
+/// # Errors
+/// When it is not, or is not there any more.
+pub fn source_of_binary(store: &StoreHandle, binary: BinaryId) -> Result<Source, SessionError> {
+    let binary = store.call(async move |store| store.binary(binary).await)?.binary;
+    if Source::is_generated(&binary) {
+        return Ok(Source::generated_as(binary.path));
+    }
+    let file = BinaryFile::read(&read_stored_path(&binary.path)).map_err(|error| {
+        SessionError::Gone(FileGone {
+            name: binary.name.clone(),
+            error: Box::new(error),
+        })
+    })?;
+    if file.sha256() != binary.sha256 {
+        return Err(SessionError::Changed {
+            name: binary.name,
+            path: binary.path,
+        });
+    }
+    Ok(Source::File(file))
+}
+
+/// Stores a binary and blocks of it; gives the blocks back, of which there may be millions.
+///
+/// # Errors
+/// When the database cannot take them.
+pub fn store_blocks(
+    store: &StoreHandle,
+    binary: &NewBinary,
+    blocks: Vec<Block>,
+) -> Result<(Added, Vec<Block>), SessionError> {
+    let binary = binary.clone();
+    let add = async move |store: &snippex_store::Store| {
+        let added = store.add_binary_with_blocks(&binary, &blocks).await?;
+        Ok((added, blocks))
+    };
+    Ok(store.call(add)?)
+}

@@ -1,0 +1,117 @@
+//! The calls of the example, on engines that every machine has: extract, check, store, list the bugs.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use snippex_blocks::select::{FilterOptions, Request};
+use snippex_exec::engine::EngineTable;
+use snippex_session::{
+    BinaryFile, Bugs, CheckOptions, CheckOutcome, Choice, EngineChoice, EnginePair, Event, ListedBug,
+    Observer, Session, Subject, Wanted, read_programs,
+};
+use snippex_store::StoreHandle;
+
+/// Programs in turn, and how many blocks were run of each.
+#[derive(Default)]
+struct Heard(Vec<(String, u64)>);
+
+impl Observer for Heard {
+    fn observe(&mut self, event: Event<'_>) {
+        match event {
+            Event::Extracting(file) => self.0.push((file.name(), 0)),
+            Event::Block { binary, .. } => {
+                let (name, blocks) = self
+                    .0
+                    .last_mut()
+                    .expect("blocks are run after they are extracted");
+                assert_eq!(
+                    name, binary,
+                    "one program's blocks are run before the next is extracted"
+                );
+                *blocks += 1;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Checks some blocks of `files` on `tested`, beside this CPU.
+fn checked(
+    tested: &str,
+    files: Vec<BinaryFile>,
+    observer: &mut dyn Observer,
+) -> (CheckOutcome, Vec<ListedBug>) {
+    let table = EngineTable::default();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("found.db");
+    let store = StoreHandle::open(&path.to_str().unwrap().parse().unwrap()).unwrap();
+    let engine = |name| EngineChoice::named(&table, name).unwrap();
+    let session = Session {
+        store: &store,
+        engines: &EnginePair::start(engine("native"), engine(tested)).unwrap(),
+        table: &table,
+        options: &CheckOptions {
+            states: 8,
+            ..CheckOptions::default()
+        },
+        stop: &AtomicBool::new(false),
+    };
+    let choice = Choice {
+        filter: FilterOptions::default().check().unwrap(),
+        request: Request {
+            count: Some(60),
+            ..Request::default()
+        },
+        keep_report: false,
+    };
+    let subjects = files.into_iter().map(|file| Subject::Program(file, &choice));
+    let outcome = session.check(subjects, observer).unwrap();
+    let bugs = Bugs::read(&store, &table).unwrap();
+    let run = Some(outcome.run);
+    let listed = bugs.listed(Wanted { run, emulator: None }).unwrap();
+    (outcome, listed)
+}
+
+/// Two small programs that are there whenever this test is: itself would be large.
+fn programs() -> Vec<BinaryFile> {
+    let paths = ["/bin/true", "/bin/cat", "/bin/true"].map(PathBuf::from);
+    let read = read_programs(&paths).unwrap();
+    assert_eq!(read.same.len(), 1, "the same content is taken once");
+    read.files
+}
+
+#[test]
+fn a_cpu_against_itself_has_no_bugs() {
+    let mut heard = Heard::default();
+    let (outcome, bugs) = checked("native", programs(), &mut heard);
+    assert!(outcome.complete);
+    assert_eq!(outcome.targets.len(), 2);
+    assert!(outcome.tally.summary.runs > 0);
+    assert_eq!(outcome.tally.summary.diverged, 0);
+    assert!(bugs.is_empty(), "{bugs:?}");
+    assert!(heard.0.iter().all(|(_, blocks)| *blocks > 0), "{:?}", heard.0);
+}
+
+#[test]
+fn a_planted_bug_is_found_stored_and_listed() {
+    let (outcome, bugs) = checked("mock", programs(), &mut ());
+    assert!(outcome.tally.summary.diverged > 0);
+    assert!(outcome.tally.groups()[0].example.divergence.is_some());
+    let bug = bugs.first().expect("the planted bug is listed");
+    assert!(bug.known.is_none() && bug.runs > 0 && bug.example.is_some());
+    assert_eq!(bug.engines[0].name, "mock");
+}
+
+#[test]
+fn a_file_that_is_no_program_is_told_with_a_remedy() {
+    let error = BinaryFile::read(Path::new("/")).unwrap_err();
+    assert_eq!(error.to_string(), "cannot read /: it is a folder");
+    let error = read_programs(&[PathBuf::from("/etc/passwd")]).unwrap_err();
+    assert!(error.to_string().starts_with("cannot use /etc/passwd"), "{error}");
+    assert!(
+        error.hint().unwrap().contains("name an x86-64 program"),
+        "{error}"
+    );
+}

@@ -90,6 +90,8 @@ impl Tell for EngineError {
             )),
             Self::Prepare { .. } | Self::Talk { .. } => failure.hint("free memory, and try again"),
             Self::Batch(_) => failure.hint("give fewer --states"),
+            // The text says what to do.
+            Self::Results(_) => failure,
         }
     }
 }

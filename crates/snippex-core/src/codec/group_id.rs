@@ -45,8 +45,11 @@ impl fmt::Debug for GroupId {
 /// costs more than running it.
 #[derive(Debug, Default)]
 pub struct GroupHasher {
-    palette: Option<(Arc<[VectorState]>, Vec<[u8; 32]>)>,
+    palette: Option<KnownPalette>,
 }
+
+/// A palette, which is held so that none other can lie where it does, and the digests of its entries.
+type KnownPalette = (Arc<[VectorState]>, Vec<[u8; 32]>);
 
 impl GroupHasher {
     /// Content address of `group`.

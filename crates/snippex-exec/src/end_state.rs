@@ -10,7 +10,36 @@ use crate::results::EXIT_DIED;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EndStates<'s> {
     pub(crate) outputs: &'s [RunOutput],
-    pub(crate) vectors: &'s [VectorFile],
+    pub(crate) vectors: Vectors<'s>,
+}
+
+/// x87, MXCSR, vector and opmask registers of a batch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Vectors<'s> {
+    /// One file a run.
+    OfEachRun(&'s [VectorFile]),
+    /// Only those that something was stored in, and for each run the index of its own, which is beyond the end where
+    /// nothing was stored.
+    Stored {
+        index: &'s [u32],
+        files: &'s [VectorFile],
+    },
+}
+
+/// Where a run has stored nothing: never looked at.
+static NOTHING_STORED: VectorFile = VectorFile {
+    fx: [0; 512],
+    zmm: [[0; 64]; 32],
+    opmask: [0; 8],
+};
+
+impl<'s> Vectors<'s> {
+    pub(crate) fn of_run(self, run: usize) -> &'s VectorFile {
+        match self {
+            Self::OfEachRun(files) => &files[run],
+            Self::Stored { index, files } => files.get(index[run] as usize).unwrap_or(&NOTHING_STORED),
+        }
+    }
 }
 
 impl<'s> EndStates<'s> {
@@ -18,7 +47,7 @@ impl<'s> EndStates<'s> {
     pub(crate) fn get(self, run: usize) -> EndState<'s> {
         EndState {
             output: &self.outputs[run],
-            vectors: &self.vectors[run],
+            vectors: self.vectors.of_run(run),
         }
     }
 }
@@ -27,7 +56,7 @@ impl<'s> EndStates<'s> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EndState<'s> {
     pub(crate) output: &'s RunOutput,
-    vectors: &'s VectorFile,
+    pub(crate) vectors: &'s VectorFile,
 }
 
 impl<'s> EndState<'s> {

@@ -68,7 +68,7 @@ mod warm_up;
 pub use discovery::CaseMaker;
 pub use lower::{LowerError, Lowered, lower};
 pub use memory_source::MemorySource;
-pub use results::{Outcome, Results, Unsupported};
+pub use results::{Outcome, OwnedResults, Results, ResultsError, Unsupported};
 
 /// Both sides must mean the same by "the runner's own addresses".
 const _: () = {

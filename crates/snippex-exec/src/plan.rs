@@ -12,7 +12,7 @@ use snippex_runner::layout::{
 
 use crate::code_window::CodeWindow;
 use crate::contents::Contents;
-use crate::end_state::EndStates;
+use crate::end_state::{EndStates, Vectors};
 use crate::guest_space::{AddressSpace, Entry, Keep, PlannedPage};
 use crate::leaves::Left;
 use crate::loaded_palettes::LoadedPalettes;
@@ -287,7 +287,7 @@ impl Plan {
     pub(crate) fn ends<'s>(&self, shared: &'s Shared) -> EndStates<'s> {
         EndStates {
             outputs: self.outputs(shared),
-            vectors: shared.slice(END_VECTORS_OFFSET, self.run_count),
+            vectors: Vectors::OfEachRun(shared.slice(END_VECTORS_OFFSET, self.run_count)),
         }
     }
 

@@ -9,7 +9,7 @@ use snippex_runner::layout::{
     ALL, KIND_PROGRAM, MapStep, PAGE, PRIVATE, RunInput, RunOutput, UNMAP, VectorFile, WireBlock, ZERO,
 };
 
-use crate::end_state::EndStates;
+use crate::end_state::{EndStates, Vectors};
 use crate::loaded_palettes::vector_file;
 use crate::shared::{INPUT_OFFSET, INPUT_SIZE, OUTPUT_OFFSET, Shared};
 
@@ -189,7 +189,7 @@ impl ProgramPlan {
     pub(crate) fn ends<'s>(&self, shared: &'s Shared) -> EndStates<'s> {
         EndStates {
             outputs: shared.slice(OUTPUT_OFFSET, self.blocks.len()),
-            vectors: shared.slice(END_VECTORS_OFFSET, self.blocks.len()),
+            vectors: Vectors::OfEachRun(shared.slice(END_VECTORS_OFFSET, self.blocks.len())),
         }
     }
 

@@ -6,7 +6,7 @@
 //! offset size
 //!      0    4  magic "SNPX"
 //!      4    2  format version
-//!      6    2  kind: 1 case, 2 observation, 3 machine state
+//!      6    2  kind: 1 case, 2 observation, 3 machine state, 4 results of a batch
 //!      8    4  length of the payload in bytes
 //!     12    8  first bytes of the digest
 //!     20    -  payload: fixed-width integers in declaration order
@@ -40,6 +40,8 @@ pub enum Kind {
     Observation = 2,
     /// A [`MachineState`](crate::state::MachineState).
     State = 3,
+    /// Results of a batch on an engine, whose form `snippex-exec` has.
+    Results = 4,
 }
 
 /// Why bytes could not be decoded.
@@ -87,12 +89,18 @@ pub enum CodecError {
     Invalid(&'static str),
 }
 
+/// The payload of `value`, without an envelope.
+pub(super) fn payload<T: Serialize>(value: &T) -> Vec<u8> {
+    bincode::serde::encode_to_vec(value, CONFIG.with_no_limit())
+        .expect("plain data always encodes into memory")
+}
+
 /// Encodes `value`; returns the digest and the envelope.
 pub(super) fn seal<T: Serialize>(kind: Kind, value: &T) -> ([u8; 32], Vec<u8>) {
     let mut bytes = vec![0; HEADER];
     bincode::serde::encode_into_std_write(value, &mut bytes, CONFIG.with_no_limit())
         .expect("plain data always encodes into memory");
-    let length = u32::try_from(bytes.len() - HEADER).expect("a case is far smaller than 4 GiB");
+    let length = u32::try_from(bytes.len() - HEADER).expect("a case or a batch is far smaller than 4 GiB");
     bytes[..4].copy_from_slice(&MAGIC);
     bytes[4..6].copy_from_slice(&VERSION.to_le_bytes());
     bytes[6..8].copy_from_slice(&(kind as u16).to_le_bytes());

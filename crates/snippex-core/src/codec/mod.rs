@@ -18,17 +18,36 @@
 //! ```
 
 mod frame;
+mod group_id;
 mod id;
 #[cfg(test)]
 pub(crate) mod tests;
 mod wire;
+
+use serde::{Deserialize, Serialize};
 
 use crate::case::Case;
 use crate::observation::Observation;
 use crate::state::MachineState;
 
 pub use frame::{CodecError, Kind, MAX_PAYLOAD, VERSION};
+pub use group_id::{GroupHasher, GroupId};
 pub use id::{CaseId, ParseCaseIdError};
+pub use wire::Bytes;
+
+/// `value` in the envelope of all that is encoded here. The order of its fields is the format.
+#[must_use]
+pub fn encode<T: Serialize>(kind: Kind, value: &T) -> Vec<u8> {
+    frame::seal(kind, value).1
+}
+
+/// The value that [`encode`] made `bytes` from; what it borrows, such as [`Bytes`], lies in them.
+///
+/// # Errors
+/// When `bytes` is anything else, see [`CodecError`]. Whether the value makes sense is for the caller to say.
+pub fn decode<'a, T: Deserialize<'a>>(kind: Kind, bytes: &'a [u8]) -> Result<T, CodecError> {
+    frame::open(kind, bytes)
+}
 
 /// The canonical bytes of a case, with the case's content address: equal cases have equal bytes.
 #[must_use]

@@ -9,7 +9,7 @@ use crate::arbitrary::{cases, observations, states};
 use crate::block::{Block, Origin, Terminator};
 use crate::case::{Access, PAGE_SIZE, Page, Placement};
 
-fn known_case() -> Case {
+pub(crate) fn known_case() -> Case {
     let block = Block {
         address: 0x40_1000,
         bytes: vec![0x48, 0x01, 0xd8, 0x74, 0x02],

@@ -207,10 +207,15 @@ fn is_ascending(addresses: impl Iterator<Item = u64>) -> bool {
 }
 
 /// A byte string that is written at once and read without a copy.
-struct Bytes<'a>(&'a [u8]);
+#[derive(Clone, Copy, Debug)]
+pub struct Bytes<'a>(pub &'a [u8]);
 
 impl Bytes<'_> {
-    fn to_array<const N: usize>(&self, otherwise: &'static str) -> Result<[u8; N], CodecError> {
+    /// The bytes as an array.
+    ///
+    /// # Errors
+    /// [`CodecError::Invalid`] with the text `otherwise` when they are not as many.
+    pub fn to_array<const N: usize>(&self, otherwise: &'static str) -> Result<[u8; N], CodecError> {
         self.0.try_into().map_err(|_| CodecError::Invalid(otherwise))
     }
 }

@@ -273,6 +273,11 @@ pub fn feature_named(feature: &str) -> Option<CpuidFeature> {
     CpuidFeature::values().find(|known| name(*known) == feature)
 }
 
+/// The text of an [`crate::Unsupported::Feature`] that reads like `text`.
+pub(crate) fn feature_text(text: &str) -> Option<&'static str> {
+    feature_named(text).map(name)
+}
+
 /// `Debug` of iced's enum is the name, but not `'static`; these are few.
 fn name(feature: CpuidFeature) -> &'static str {
     use std::collections::BTreeMap;

@@ -51,6 +51,7 @@ impl EngineError {
             ),
             Self::Prepare { .. } | Self::Talk { .. } => "free memory, and try again".to_owned(),
             Self::Batch(_) => "give fewer --states".to_owned(),
+            Self::Results(_) => "have the engine run the batch again".to_owned(),
         }
     }
 }

@@ -20,6 +20,7 @@ mod table;
 
 pub use entry::{Configuration, Deviations, EngineEntry, MemoryStyle, Part, SignalStyle};
 pub use features::feature_named;
+pub(crate) use features::feature_text;
 pub use identity::{EngineIdentity, GuestCpu};
 pub use mock::MockEngine;
 pub use programs::ProgramOutcome;
@@ -32,7 +33,7 @@ use snippex_formats::conformance::Program;
 use thiserror::Error;
 
 use crate::batch::BatchError;
-use crate::results::{Results, Unsupported};
+use crate::results::{Results, ResultsError, Unsupported};
 
 /// Executes cases and reports how they ended.
 ///
@@ -43,6 +44,8 @@ pub trait Engine: Send {
     fn identity(&self) -> &EngineIdentity;
 
     /// Runs every start of every group. The groups must fit a batch: see [`crate::batch::split`].
+    ///
+    /// The results may lie in the engine's memory, or be kept by it as [`crate::OwnedResults`]: both are compared alike.
     ///
     /// # Errors
     /// When the groups do not fit or are not valid, or the engine cannot be started (again).
@@ -84,6 +87,9 @@ pub enum EngineError {
     /// The batch is at fault.
     #[error(transparent)]
     Batch(#[from] BatchError),
+    /// Results that the engine keeps or was sent do not fit the batch.
+    #[error(transparent)]
+    Results(#[from] ResultsError),
     /// Preparing shared memory or the runner's file failed; the source says which.
     #[error("failed to prepare engine {engine}")]
     Prepare {

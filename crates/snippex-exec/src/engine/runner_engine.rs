@@ -21,7 +21,7 @@ use crate::guest_space::AddressSpace;
 use crate::places::MEMORY_OFFSET;
 use crate::plan::{self, Library, Plan};
 use crate::process::{Answer, GuestProcess, describe};
-use crate::results::{EXIT_X87_TOP, Kind, Results};
+use crate::results::{EXIT_X87_TOP, Results};
 use crate::shared::Shared;
 use crate::warm_up;
 
@@ -219,21 +219,16 @@ impl RunnerEngine {
 
     /// What [`RunnerEngine::run_batch`] has left in the shared file.
     fn results<'e>(&'e self, groups: &'e [Group], space: &'e AddressSpace) -> Results<'e> {
-        Results {
-            groups,
-            lowered: &self.decoded.lowered,
-            unsupported: &self.decoded.unsupported,
-            components: self.identity.components,
-            kind: Kind::Raw {
-                blocks: &self.plan.blocks,
-                ends: self.plan.ends(&self.shared),
-                lines: match self.spec.memory {
-                    MemoryMode::Scan => self.shared.slice(MEMORY_OFFSET, self.line_count as usize),
-                    MemoryMode::Copy => &self.lines,
-                },
-                space,
-            },
-        }
+        let lines = match self.spec.memory {
+            MemoryMode::Scan => self.shared.slice(MEMORY_OFFSET, self.line_count as usize),
+            MemoryMode::Copy => &self.lines,
+        };
+        Results::in_shared_file(
+            (groups, &self.decoded.lowered, &self.decoded.unsupported),
+            self.identity.components,
+            (&self.plan.blocks, self.plan.ends(&self.shared), lines),
+            space,
+        )
     }
 
     /// What the guest is told that blocks leave alone.

@@ -1,14 +1,26 @@
 //! What the runs of a batch came to.
+//!
+//! [`Results`] are as the guest has left them and read where they lie, [`OwnedResults`] a copy that has its own bytes, to
+//! be kept or sent: `ending` reads both alike, `wire` gives the copy a form for files. Nothing here compares beyond equal
+//! bits; that is for `snippex_core::diff`.
 
-use snippex_core::block::Terminator;
+mod ending;
+mod owned;
+mod wire;
+
+use std::borrow::Cow;
+
 use snippex_core::group::Group;
-use snippex_core::observation::{Endpoint, Line, Observation, Signal};
+use snippex_core::observation::{Endpoint, Observation};
 use snippex_core::state::Components;
-use snippex_runner::layout::{EXIT_FAULT, EXIT_NONE, PAGE, RunOutput, WireBlock, WireLine};
+use snippex_runner::layout::{RunOutput, WireBlock, WireLine};
 
-use crate::end_state::{EndState, EndStates};
+use crate::end_state::EndStates;
 use crate::guest_space::AddressSpace;
-use crate::lower::{EXIT_NEXT, EXIT_PADS, EXIT_TAKEN, LowerError, Lowered};
+use crate::lower::{LowerError, Lowered};
+use ending::{ParkedPages, endpoint, observe};
+
+pub use owned::{OwnedResults, ResultsError};
 
 /// Set by the host: the guest process died in this run; `fault.signal` holds the signal, 0 for an exit.
 pub(crate) const EXIT_DIED: u32 = 0xffff_ff00;
@@ -22,11 +34,8 @@ pub(crate) const EXIT_X87_TOP: u32 = 0xffff_ff03;
 /// Set by the host: the engine died in other runs of the block, so that this one was not tried.
 pub(crate) const EXIT_ABANDONED: u32 = 0xffff_ff04;
 
-const SIGTRAP: u32 = 5;
-const SIGSEGV: u32 = 11;
-const TRAP_TRACE: i32 = 2;
-const SEGV_MAPERR: i32 = 1;
-const SEGV_ACCERR: i32 = 2;
+/// Why an engine that cannot load such a state did not run it.
+const X87_TOP: &str = "x87 TOP is not 0";
 
 /// Why an engine did not run a case.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize)]
@@ -41,7 +50,7 @@ pub enum Unsupported {
     /// The engine runs cases only.
     Programs,
     /// The engine cannot load such a start state, for the reason given.
-    State(&'static str),
+    State(Cow<'static, str>),
     /// The engine died in other runs of the block; this one was not tried.
     Abandoned,
 }
@@ -81,19 +90,47 @@ pub struct Results<'e> {
 /// Where the results are.
 #[derive(Debug)]
 pub(crate) enum Kind<'e> {
-    /// In the shared file, as the guest left them.
+    /// As the guest left them, in the shared file or a copy.
     Raw {
         blocks: &'e [WireBlock],
         ends: EndStates<'e>,
         lines: &'e [WireLine],
-        /// Tells pages that were out of reach for blocks that do not have them, though something was mapped there.
-        space: &'e AddressSpace,
+        /// Tells a page that is not there from one that was out of reach.
+        parked: ParkedPages<'e>,
     },
     /// Made by an engine in this process, group by group.
     Made(&'e [Vec<Outcome>]),
 }
 
 impl<'e> Results<'e> {
+    /// What the guest has left in the shared file, `space` being what it had mapped.
+    pub(crate) fn in_shared_file(
+        (groups, lowered, unsupported): (&'e [Group], &'e [Option<Lowered>], &'e [Option<Unsupported>]),
+        components: Components,
+        (blocks, ends, lines): (&'e [WireBlock], EndStates<'e>, &'e [WireLine]),
+        space: &'e AddressSpace,
+    ) -> Self {
+        let parked = ParkedPages::Space(space);
+        Self {
+            groups,
+            lowered,
+            unsupported,
+            components,
+            kind: Kind::Raw {
+                blocks,
+                ends,
+                lines,
+                parked,
+            },
+        }
+    }
+
+    /// A copy that stays valid when the engine runs another batch: bytes are copied, no end state is decoded.
+    #[must_use]
+    pub fn copy(&self) -> OwnedResults {
+        OwnedResults::of(self)
+    }
+
     /// Parts of the state that the engine loads and stores.
     #[must_use]
     pub fn components(&self) -> Components {
@@ -115,7 +152,7 @@ impl<'e> Results<'e> {
                 blocks,
                 ends,
                 lines,
-                space,
+                parked,
             } => {
                 let end = ends.get(blocks[group].first_run as usize + index);
                 let lowered = self.lowered[group]
@@ -127,7 +164,7 @@ impl<'e> Results<'e> {
                     lowered,
                     end,
                     changed(end.output, lines),
-                    space,
+                    *parked,
                     self.components,
                 )
             }
@@ -146,13 +183,13 @@ impl<'e> Results<'e> {
                 Outcome::Unsupported(_) => None,
             },
             Kind::Raw {
-                blocks, ends, space, ..
+                blocks, ends, parked, ..
             } => {
                 let output = &ends.outputs[blocks[group].first_run as usize + index];
                 let lowered = self.lowered[group]
                     .as_ref()
                     .expect("supported groups are lowered");
-                endpoint(&self.groups[group], lowered, output, space)
+                endpoint(&self.groups[group], lowered, output, *parked)
             }
         }
     }
@@ -214,103 +251,3 @@ pub(crate) fn changed<'l>(output: &RunOutput, lines: &'l [WireLine]) -> &'l [Wir
         .get(first..first + output.line_count as usize)
         .unwrap_or(&[])
 }
-
-fn endpoint(group: &Group, lowered: &Lowered, output: &RunOutput, space: &AddressSpace) -> Option<Endpoint> {
-    Some(match output.exit {
-        EXIT_UNMAPPABLE | EXIT_X87_TOP | EXIT_ABANDONED => return None,
-        EXIT_HUNG => Endpoint::Hung,
-        EXIT_DIED => Endpoint::EngineDied {
-            signal: (output.fault.signal != 0).then_some(output.fault.signal as i32),
-        },
-        EXIT_NONE => Endpoint::EngineDied { signal: None },
-        EXIT_FAULT => signal(group, lowered, output, space),
-        exit => match lowered.target(exit) {
-            Some(target) => Endpoint::Exit { target },
-            // No stub says so: something else wrote there.
-            None => Endpoint::EngineDied { signal: None },
-        },
-    })
-}
-
-fn signal(group: &Group, lowered: &Lowered, output: &RunOutput, space: &AddressSpace) -> Endpoint {
-    let fault = &output.fault;
-    let end = lowered.address + lowered.stubs as u64;
-    let inside = (lowered.address..end).contains(&fault.rip);
-    let indirect = matches!(
-        group.block.terminator,
-        Terminator::Ret | Terminator::IndirectCall | Terminator::IndirectJmp
-    );
-    // Fetching the first instruction at the target faulted: the jump itself was done, and where to is known.
-    if indirect && fault.signal == SIGSEGV && fault.address == fault.rip && !inside {
-        return Endpoint::Exit { target: fault.rip };
-    }
-    // All around the blocks of a batch is INT3, where a case has nothing: the same.
-    let before = fault.rip.wrapping_sub(1);
-    if indirect
-        && fault.signal == SIGTRAP
-        && fault.code != TRAP_TRACE
-        && !(lowered.address..lowered.end()).contains(&before)
-    {
-        return Endpoint::Exit { target: before };
-    }
-    let mut rip = fault.rip;
-    if fault.signal == SIGTRAP && rip >= end && rip < lowered.end() {
-        // TF, set by the block, traps on the first instruction of a stub: in the program, at the exit's target.
-        let stub = (rip - end) as usize / snippex_runner::layout::STUB_SIZE;
-        rip = lowered.targets[if stub == 0 { EXIT_NEXT } else { EXIT_TAKEN } as usize];
-    }
-    let mut code = fault.code;
-    let page = fault.address & !(PAGE - 1);
-    if fault.signal == SIGSEGV
-        && code == SEGV_ACCERR
-        && space.was_parked(page)
-        && group
-            .pages
-            .binary_search_by_key(&page, |page| page.address)
-            .is_err()
-    {
-        // For the case nothing is mapped there.
-        code = SEGV_MAPERR;
-    }
-    Endpoint::Signal(Signal {
-        number: fault.signal as u8,
-        code,
-        rip,
-        address: fault.address,
-        write: fault.signal == SIGSEGV && fault.error & 2 != 0,
-    })
-}
-
-fn observe(
-    group: &Group,
-    index: usize,
-    lowered: &Lowered,
-    end: EndState<'_>,
-    lines: &[WireLine],
-    space: &AddressSpace,
-    components: Components,
-) -> Outcome {
-    let Some(endpoint) = endpoint(group, lowered, end.output, space) else {
-        return Outcome::Unsupported(match end.output.exit {
-            EXIT_X87_TOP => Unsupported::State("x87 TOP is not 0"),
-            EXIT_ABANDONED => Unsupported::Abandoned,
-            _ => Unsupported::Address,
-        });
-    };
-    let mut state = group.state(index);
-    let mut memory = Vec::new();
-    if matches!(endpoint, Endpoint::Exit { .. } | Endpoint::Signal(_)) {
-        end.read(&mut state, components);
-        memory.extend(lines.iter().map(|line| Line {
-            address: line.address,
-            bytes: line.bytes,
-        }));
-    }
-    Outcome::Ran(Box::new(Observation {
-        endpoint,
-        state,
-        memory,
-    }))
-}
-
-const _: () = assert!(EXIT_PADS > EXIT_TAKEN);

@@ -1,7 +1,7 @@
 //! Uploads that come faster than they can be judged are held back a little.
 //!
 //! Storing a run costs less than judging it, so clients that post as fast as they are answered would outrun the workers
-//! for as long as they go on. Their answers are therefore delayed by up to [`LONGEST`], the more the longer the queue:
+//! for as long as they go on. Their answers are therefore delayed by up to 20 ms, the more the longer the queue:
 //! what is stored and what is judged meet where the queue stays as it is. Nothing is refused, and a run is as safe
 //! before the delay as after it.
 

@@ -317,7 +317,7 @@ pub async fn drop_dead(connection: &mut AnyConnection, id: i64) -> sqlx::Result<
 /// The driver's.
 pub async fn count_to_judge(connection: &mut AnyConnection, most: u32) -> sqlx::Result<u32> {
     let sql = "SELECT COUNT(*) FROM
-               (SELECT 1 FROM jobs WHERE state = 'waiting' AND kind = 'judge' AND due <= $1 LIMIT $2) AS some";
+               (SELECT 1 FROM jobs WHERE state = 'waiting' AND kind = 'judge' AND due <= $1 LIMIT $2) AS found";
     let query = sqlx::query_scalar(sql)
         .bind(Moment::now().0)
         .bind(i64::from(most));

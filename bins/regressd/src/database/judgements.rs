@@ -91,7 +91,7 @@ pub async fn pull_request_has_change(
     let sql = "SELECT CAST(COUNT(*) AS BIGINT) FROM (
                    SELECT 1 FROM runs r JOIN judgements j ON j.run_id = r.id
                    WHERE r.repository_id = $1 AND r.pull_request = $2
-                       AND j.outcome NOT IN ('unchanged', 'not-judged') LIMIT 1) AS some";
+                       AND j.outcome NOT IN ('unchanged', 'not-judged') LIMIT 1) AS found";
     let query = sqlx::query_scalar(sql).bind(repository.0).bind(i64::from(number));
     let found: i64 = query.fetch_one(connection).await?;
     Ok(found > 0)

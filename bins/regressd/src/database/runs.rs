@@ -27,7 +27,7 @@ pub struct NewRun {
     pub uploader: String,
     /// The workflow run that sent it, if it said so: that can be asked to run again.
     pub workflow_run: Option<u64>,
-    /// The values, see [`crate::judging::Results`].
+    /// The values, see [`crate::domain::Results`].
     pub results: String,
     /// The values of the base commit measured beside it, in the same form.
     pub base: Option<String>,

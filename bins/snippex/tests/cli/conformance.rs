@@ -146,7 +146,7 @@ fn what_is_missing_is_named() {
         (&["conformance", ".", "-e", "native"], "there is no test below ."),
         (
             &["list", "--format", "junit"],
-            "only conformance answers in JUnit XML",
+            "[possible values: human, json, jsonl]",
         ),
     ] {
         let ended = sandbox.run(arguments);

@@ -95,8 +95,13 @@ fn a_case_gets_its_end_and_stays_as_it_is() {
     );
     let file = file.to_str().unwrap();
     let first = sandbox.ok(&["repro", file, "--as", "case"]).stdout;
+    // A CPU without AVX-512 says which components its end covers; one that has everything need not.
+    let lines: Vec<&str> = first
+        .lines()
+        .filter(|line| !line.starts_with("  covers "))
+        .collect();
     assert!(
-        first.ends_with("end exit 0x2_1d60_1003\n  rax = 0x2a\n"),
+        lines.ends_with(&["end exit 0x2_1d60_1003", "  rax = 0x2a"]),
         "{first}"
     );
     // In place: the file is read before it is written.

@@ -1,7 +1,6 @@
 //! Where things lie when a block runs: the same on every engine and every host.
 //!
-//! All fixed areas are below 2^36, at or above 0x10000, aligned to 64 KiB and away from qemu-user's and FEX's own
-//! (BUGS.md, section 3).
+//! All fixed areas are below 2^36, at or above 0x10000, aligned to 64 KiB and away from qemu-user's and FEX's own.
 
 use std::ops::Range;
 
@@ -112,7 +111,7 @@ pub fn is_mappable(address: u64) -> bool {
     (USER_START..USER_END).contains(&address)
         && !RUNNER.iter().any(|area| area.contains(&address))
         && !(PADS..PADS + 0x1_0000).contains(&address)
-        // qemu-user keeps its own memory there (BUGS.md, section 3).
+        // qemu-user keeps its own memory there.
         && !(0x40_0000_0000..0x41_0000_0000).contains(&address)
 }
 

@@ -31,7 +31,7 @@ pub struct Page {
 
 /// Where a block lies when it runs.
 ///
-/// Data and code are apart (EXECUTION.md, trap 13: code pages hold code only): what the file has at address `a`
+/// Data and code are apart (code pages hold code only, since FEX write-protects what it has translated): what the file has at address `a`
 /// is readable at `a + image_base`, and the block executes at `address + code_base`. References relative to RIP
 /// are adjusted so that they still reach the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]

@@ -1,4 +1,4 @@
-//! An engine with FEX-Emu's habits (BUGS.md sections 2 and 3, EXECUTION.md section 6), made of this processor: none of
+//! An engine with FEX-Emu's habits, made of this processor: none of
 //! them is taken for a bug, and a bug planted among them is found.
 #![expect(clippy::unwrap_used, reason = "tests")]
 

@@ -2,7 +2,7 @@
 //! then sees every register as the block left it.
 //!
 //! Resuming by `sigreturn` instead of jumping out of the handler costs 0.4 us more and is right everywhere: FEX
-//! leaks host stack otherwise (EXECUTION.md, trap 9), and vectors need not be picked out of the frame (trap 3). On a
+//! leaks host stack otherwise, and vectors need not be picked out of the frame. On a
 //! CPU most runs have to do with general registers only: those are jumped out of.
 
 use crate::cpu;

@@ -75,7 +75,7 @@ pub fn write(fd: i32, buffer: *const u8, length: u64) -> i64 {
 }
 
 /// Maps a part of the shared file at exactly `address`; false when something is there already or the engine puts
-/// it elsewhere (qemu-user may, EXECUTION.md section 6).
+/// it elsewhere (qemu-user may).
 pub fn map_shared(address: u64, length: u64, protection: u64, fd: i32, offset: u64) -> bool {
     map(
         address,

@@ -1,8 +1,8 @@
 //! Start states: made so that blocks run to their end and meet the values at which emulators go wrong.
 //!
 //! [`Roles`] says what each register is used for. [`starts()`] gives base registers addresses in the arena, index and
-//! count registers small numbers, and all others data with many edge values (EXECUTION.md, section 2: this is the
-//! strategy under which most blocks complete). [`palette()`] does the same for vector and x87 registers, and
+//! count registers small numbers, and all others data with many edge values, which is the
+//! strategy under which most blocks complete. [`palette()`] does the same for vector and x87 registers, and
 //! [`memory`] for the content of pages. Generated blocks are started in another [`Style`]: from the corners that
 //! compiled code seldom meets. Everything comes from one seed, by [`crate::random::Random`].
 

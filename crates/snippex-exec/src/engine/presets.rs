@@ -76,7 +76,7 @@ fn qemu() -> EngineEntry {
     }
 }
 
-/// BUGS.md, sections 2 and 3.
+/// What FEX documents to do otherwise than hardware, and its configurations that change what it computes.
 fn fex() -> EngineEntry {
     let mut configurations = configurations(&[
         (

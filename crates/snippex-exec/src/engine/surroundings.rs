@@ -1,7 +1,7 @@
 //! What an engine finds around itself: an empty home of its own, and the server it wants to talk to.
 //!
 //! FEX always contacts a FEXServer, one for each HOME, and reads its configuration from there: so a run has a home of
-//! its own, and one server that lives as long as any engine of the run (BUGS.md, section 3).
+//! its own, and one server that lives as long as any engine of the run.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -6,7 +6,7 @@
 //! one byte for each byte of code plus 16 bytes a block.
 //!
 //! ```no_run
-//! use snippex_core::{binary::Image, extract::extract};
+//! use snippex_blocks::{binary::Image, extract::extract};
 //!
 //! let data = std::fs::read("/bin/bash")?;
 //! let image = Image::parse(&data)?;

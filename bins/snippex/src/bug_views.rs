@@ -20,7 +20,7 @@ pub(crate) fn bug_views(bugs: &[ListedBug]) -> Result<Vec<BugView>, DecoderError
 }
 
 fn bug_view(bug: &ListedBug, disassembler: &Disassembler) -> BugView {
-    let ruling = bug.cause.ruling();
+    let pattern = bug.cause.pattern();
     let example = bug.example.as_ref();
     BugView {
         id: bug.cause.clone(),
@@ -32,8 +32,8 @@ fn bug_view(bug: &ListedBug, disassembler: &Disassembler) -> BugView {
         engines: bug.engines.iter().map(seen_on).collect(),
         known: bug.known.as_ref().map(known_view),
         example: example.map(|(signature, example)| example_view(signature, example, disassembler)),
-        ruling,
-        right: ruling.map(|_| "reference"),
+        pattern,
+        right: pattern.map(|_| "reference"),
     }
 }
 

@@ -50,8 +50,13 @@ fn finding_view(finding: &Finding) -> FindingView<'_> {
         case: CaseId::of(&finding.case).to_string(),
         runs: finding.runs,
         differences: &finding.divergence.differences,
-        bugs: each_once(finding.shares.iter().map(|share| &share.cause)),
-        signatures: each_once(finding.shares.iter().map(|share| share.signature.id())),
+        bugs: each_once(finding.attributions.iter().map(|attribution| &attribution.cause)),
+        signatures: each_once(
+            finding
+                .attributions
+                .iter()
+                .map(|attribution| attribution.signature.id()),
+        ),
     }
 }
 

@@ -49,7 +49,7 @@ pub(crate) fn bugs() -> Vec<CompletionCandidate> {
     let mut names: Vec<String> = found
         .unwrap_or_default()
         .into_iter()
-        .map(|bug| bug.share.cause.to_string())
+        .map(|bug| bug.attribution.cause.to_string())
         .collect();
     names.sort_unstable();
     names.dedup();

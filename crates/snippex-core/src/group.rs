@@ -1,7 +1,7 @@
 //! The cases of one block that share their memory: what is run together and stored compactly.
 //!
 //! Vector and x87 registers are most of a state's size (2.6 KB of 2.8 KB) and few blocks look at them, so starts
-//! name an entry of a palette instead of carrying their own.
+//! name an entry of a vector pool instead of carrying their own.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ impl VectorState {
     }
 }
 
-/// General registers at the start of a run, and which [`VectorState`] of the palette goes with them.
+/// General registers at the start of a run, and which [`VectorState`] of the vector pool goes with them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Start {
     /// General-purpose registers in encoding order.
@@ -43,7 +43,7 @@ pub struct Start {
     pub fs_base: u64,
     /// GS base.
     pub gs_base: u64,
-    /// Index into [`Group::palette`].
+    /// Index into [`Group::vector_pool`].
     pub vectors: u32,
 }
 
@@ -56,10 +56,10 @@ pub struct Group {
     pub placement: Placement,
     /// Every page that is mapped, in ascending order of address.
     pub pages: Arc<[Page]>,
-    /// Start states; `starts[i].vectors < palette.len()`.
+    /// Start states; `starts[i].vectors < vector_pool.len()`.
     pub starts: Vec<Start>,
     /// What the starts choose their vector registers from. Usually one for all groups of a session.
-    pub palette: Arc<[VectorState]>,
+    pub vector_pool: Arc<[VectorState]>,
 }
 
 impl Group {
@@ -85,7 +85,7 @@ impl Group {
             placement: case.placement,
             pages: Arc::clone(&case.pages),
             starts: vec![start],
-            palette: [vectors].into(),
+            vector_pool: [vectors].into(),
         }
     }
 
@@ -96,7 +96,7 @@ impl Group {
     #[must_use]
     pub fn state(&self, index: usize) -> MachineState {
         let start = &self.starts[index];
-        let vectors = &self.palette[start.vectors as usize];
+        let vectors = &self.vector_pool[start.vectors as usize];
         MachineState {
             gpr: start.gpr,
             rflags: start.rflags,

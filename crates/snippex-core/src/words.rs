@@ -75,7 +75,7 @@ fn lane(difference: &Difference) -> String {
 
 /// A value, of a vector only the bytes that differ.
 fn value(difference: &Difference, value: &Value) -> String {
-    const MOST: usize = 16;
+    const MAX: usize = 16;
     match value {
         Value::None => "nothing".to_owned(),
         Value::Number(number) if matches!(difference.field, Field::Flag { .. }) => number.to_string(),
@@ -88,8 +88,8 @@ fn value(difference: &Difference, value: &Value) -> String {
                 }
                 _ => bytes,
             };
-            let more = if shown.len() > MOST { ".." } else { "" };
-            let digits = shown.iter().take(MOST).map(|byte| format!("{byte:02x}"));
+            let more = if shown.len() > MAX { ".." } else { "" };
+            let digits = shown.iter().take(MAX).map(|byte| format!("{byte:02x}"));
             // A register is a number, and written as the table writes it: the highest byte first.
             let digits: String = match difference.field {
                 Field::X87Register { .. } => digits.rev().collect(),

@@ -1,7 +1,7 @@
 //! What an engine can and cannot do, in words: one small case for each thing in which emulators are known to stay
 //! behind a processor.
 //!
-//! None of it keeps an engine from being compared; that is for [`crate::conformance`].
+//! None of it keeps an engine from being compared; that is for [`crate::engine_check`].
 
 use snippex_core::address_space::ARENA;
 use snippex_core::block::Terminator;
@@ -11,8 +11,8 @@ use snippex_core::observation::{Endpoint, Observation};
 use snippex_core::state::{Components, rflags};
 use snippex_formats::conformance::Program;
 
-use crate::conformance::case;
 use crate::engine::{Engine, EngineError, ProgramOutcome};
+use crate::engine_check::case;
 use crate::results::Outcome;
 
 const SIGBUS: u8 = 7;

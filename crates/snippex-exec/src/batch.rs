@@ -49,14 +49,14 @@ struct Room {
     captured: usize,
     code_pages: usize,
     vectors: usize,
-    palettes: Vec<usize>,
+    pools: Vec<usize>,
     /// Start to end of lowered code.
     code: BTreeMap<u64, u64>,
 }
 
 impl Room {
-    fn has_palette(&self, group: &Group) -> bool {
-        self.palettes.contains(&(group.palette.as_ptr() as usize))
+    fn has_vector_pool(&self, group: &Group) -> bool {
+        self.pools.contains(&(group.vector_pool.as_ptr() as usize))
     }
 
     fn add(&mut self, group: &Group, lowered: Option<&Lowered>) -> Result<(), BatchError> {
@@ -65,10 +65,10 @@ impl Room {
             .iter()
             .filter(|page| page.access == Access::ReadWrite)
             .count();
-        let new_vectors = if self.has_palette(group) {
+        let new_vectors = if self.has_vector_pool(group) {
             0
         } else {
-            group.palette.len()
+            group.vector_pool.len()
         };
         let limits = [
             (self.groups + 1, MAX_GROUPS, "256 blocks"),
@@ -95,7 +95,7 @@ impl Room {
             self.code_pages += lowered.bytes.len() / PAGE_SIZE + 2;
         }
         if new_vectors != 0 {
-            self.palettes.push(group.palette.as_ptr() as usize);
+            self.pools.push(group.vector_pool.as_ptr() as usize);
         }
         self.groups += 1;
         self.runs += group.starts.len();
@@ -114,8 +114,8 @@ pub(crate) fn check(groups: &[Group], lowered: &[Option<Lowered>]) -> Result<(),
             problem,
         };
         validate(group).map_err(invalid)?;
-        if !room.has_palette(group) {
-            validate_palette(group).map_err(invalid)?;
+        if !room.has_vector_pool(group) {
+            validate_vector_pool(group).map_err(invalid)?;
         }
         room.add(group, lowered.as_ref())?;
     }
@@ -139,9 +139,9 @@ fn validate(group: &Group) -> Result<(), &'static str> {
     if group
         .starts
         .iter()
-        .any(|start| start.vectors as usize >= group.palette.len())
+        .any(|start| start.vectors as usize >= group.vector_pool.len())
     {
-        return Err("a start names a vector state that the palette does not have");
+        return Err("a start names a vector state that the vector_pool does not have");
     }
     const CHANGEABLE: u64 = 0x24_4dd5 | 0x202;
     if group
@@ -155,8 +155,12 @@ fn validate(group: &Group) -> Result<(), &'static str> {
 }
 
 /// Most groups of a batch have the same, which is large.
-fn validate_palette(group: &Group) -> Result<(), &'static str> {
-    if group.palette.iter().any(|vectors| vectors.mxcsr & !0xffff != 0) {
+fn validate_vector_pool(group: &Group) -> Result<(), &'static str> {
+    if group
+        .vector_pool
+        .iter()
+        .any(|vectors| vectors.mxcsr & !0xffff != 0)
+    {
         return Err("MXCSR has reserved bits set");
     }
     Ok(())

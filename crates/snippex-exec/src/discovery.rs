@@ -13,7 +13,7 @@ use snippex_core::case::{Access, PAGE_SIZE, Page, Placement};
 use snippex_core::group::{Group, VectorState};
 use snippex_core::observation::Endpoint;
 use snippex_core::seed::memory::Filling;
-use snippex_core::seed::{MemoryUse, Roles, Style, landing_pad, palette, starts};
+use snippex_core::seed::{MemoryUse, Roles, Style, landing_pad, starts, vector_pool};
 
 use crate::batch::{MAX_PAGES, split};
 use crate::engine::{Engine, EngineError};
@@ -29,7 +29,7 @@ const SIGSEGV: u8 = 11;
 pub struct CaseMaker<'i> {
     source: MemorySource<'i>,
     placement: Placement,
-    palette: Arc<[VectorState]>,
+    vector_pool: Arc<[VectorState]>,
     seed: u64,
     states: usize,
     style: Style,
@@ -54,7 +54,7 @@ impl<'i> CaseMaker<'i> {
         Self {
             source,
             placement,
-            palette: palette(seed, Style::Compiled),
+            vector_pool: vector_pool(seed, Style::Compiled),
             seed,
             states,
             style: Style::Compiled,
@@ -65,7 +65,7 @@ impl<'i> CaseMaker<'i> {
     #[must_use]
     pub fn in_style(self, style: Style) -> Self {
         Self {
-            palette: palette(self.seed, style),
+            vector_pool: vector_pool(self.seed, style),
             style,
             ..self
         }
@@ -123,7 +123,7 @@ impl<'i> CaseMaker<'i> {
             placement: self.placement,
             pages: [].into(),
             starts,
-            palette: Arc::clone(&self.palette),
+            vector_pool: Arc::clone(&self.vector_pool),
         };
         let filling = if roles.follows_pointers {
             Filling::Pointers

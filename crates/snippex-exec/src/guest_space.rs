@@ -10,12 +10,12 @@ use snippex_runner::layout::{
 };
 
 use crate::code_window::CodeWindow;
-use crate::contents::Kept;
+use crate::page_cache::CachedPage;
 use crate::shared::{FRAME_COUNT, FRAMES_OFFSET};
 
 const PAGE: u64 = PAGE_SIZE as u64;
 const CHUNK_PAGES: u32 = (CODE_CHUNK / PAGE) as u32;
-/// [`Kept::id`] of no content.
+/// [`CachedPage::id`] of no content.
 const NO_CONTENT: u64 = 0;
 
 /// A page of a group, whose content is in the file.
@@ -23,7 +23,7 @@ const NO_CONTENT: u64 = 0;
 pub(crate) struct PlannedPage {
     pub(crate) address: u64,
     pub(crate) access: Access,
-    pub(crate) kept: Kept,
+    pub(crate) kept: CachedPage,
 }
 
 /// The memory behind a page.

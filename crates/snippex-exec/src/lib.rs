@@ -33,7 +33,7 @@
 //!
 //! [`engine`] has the engines and the trait they share; [`CaseMaker`] makes cases of blocks found in a file; [`check`]
 //! is the whole pipeline over two engines; [`reduce`] makes what it finds small. An engine of one's own implements
-//! [`engine::Engine`] or is made by [`engine::MockEngine`]; [`conformance`] says whether it is wired up right. [`suite`]
+//! [`engine::Engine`] or is made by [`engine::MockEngine`]; [`engine_check`] says whether it is wired up right. [`conformance_suite`]
 //! runs tests that are whole programs.
 //!
 //! This crate knows no database and no command line.
@@ -43,26 +43,26 @@ pub mod affinity;
 pub mod batch;
 pub mod check;
 mod code_window;
-pub mod conformance;
-mod contents;
+pub mod conformance_suite;
 mod discovery;
 mod end_state;
 pub mod engine;
+pub mod engine_check;
 mod guest_space;
-mod leaves;
-mod loaded_palettes;
+mod loaded_pools;
 mod lower;
 mod memory_source;
-mod places;
+mod page_cache;
 mod plan;
 mod process;
 mod program_plan;
-mod reached;
 pub mod reduce;
 mod results;
 mod shared;
+mod shared_layout;
+mod store_targets;
 mod stores;
-pub mod suite;
+mod untouched;
 mod warm_up;
 
 pub use discovery::CaseMaker;

@@ -6,41 +6,41 @@ use std::ops::Range;
 use snippex_core::case::{Access, PAGE_SIZE};
 use snippex_core::group::Group;
 use snippex_runner::layout::{
-    CODE_CHUNK, EXECUTE, KIND_BLOCK, KIND_SEGMENTS, LEAVES_MEMORY, LEAVES_OTHER_LINES, MapStep, RunInput,
-    RunOutput, WireBlock,
+    CODE_CHUNK, EXECUTE, KIND_BLOCK, KIND_SEGMENTS, MapStep, RunInput, RunOutput, SKIP_MEMORY,
+    SKIP_OTHER_LINES, WireBlock,
 };
 
 use crate::code_window::CodeWindow;
-use crate::contents::Contents;
 use crate::end_state::{EndStates, Vectors};
 use crate::guest_space::{AddressSpace, Entry, Keep, PlannedPage};
-use crate::leaves::Left;
-use crate::loaded_palettes::LoadedPalettes;
+use crate::loaded_pools::LoadedPools;
 use crate::lower::{Lowered, pads};
-use crate::places::{
+use crate::page_cache::PageCache;
+use crate::shared::Shared;
+use crate::shared_layout::{
     BLOCKS_OFFSET, CODE_OFFSET, CONTENTS, CONTENTS_OFFSET, END_VECTORS_OFFSET, FILLS_OFFSET, LINES_OFFSET,
     MAX_REACHED, MEMORY_OFFSET, OUTPUTS_OFFSET, PADS_OFFSET, PRISTINE_OFFSET, REACHED_OFFSET, RUNS_OFFSET,
     STEPS_OFFSET, VECTORS_OFFSET, WRITABLE_OFFSET,
 };
-use crate::reached::Reached;
-use crate::shared::Shared;
+use crate::store_targets::StoreTargets;
 use crate::stores::Store;
+use crate::untouched::Untouched;
 
 const PAGE: u64 = PAGE_SIZE as u64;
 
 /// What stays in the file from batch to batch.
 #[derive(Debug)]
 pub(crate) struct Library {
-    palettes: LoadedPalettes,
-    contents: Contents,
+    pools: LoadedPools,
+    contents: PageCache,
     window: CodeWindow,
 }
 
 impl Library {
     pub(crate) fn new() -> Self {
         Self {
-            palettes: LoadedPalettes::default(),
-            contents: Contents::new(CONTENTS_OFFSET, CONTENTS),
+            pools: LoadedPools::default(),
+            contents: PageCache::new(CONTENTS_OFFSET, CONTENTS),
             window: CodeWindow::default(),
         }
     }
@@ -56,8 +56,8 @@ pub(crate) struct Options {
     /// All pages are mapped from frames that the guest fills (scan mode): contents change from block to block, and filling a
     /// page costs less than mapping one.
     pub(crate) framed: bool,
-    /// Which `LEAVES_*` the guest is told of.
-    pub(crate) leaves: u32,
+    /// Which `SKIP_*` the guest is told of.
+    pub(crate) untouched: u32,
 }
 
 /// A batch in the shared file, mapping apart.
@@ -99,10 +99,10 @@ impl Plan {
         library: &mut Library,
         groups: &[Group],
         lowered: &[Option<Lowered>],
-        left: &[Left],
+        left: &[Untouched],
         options: Options,
     ) -> Self {
-        library.palettes.load(shared, VECTORS_OFFSET, groups);
+        library.pools.load(shared, VECTORS_OFFSET, groups);
         let in_window = options.keep_code && write_window(shared, &mut library.window, groups, lowered);
         let code = if in_window {
             Vec::new()
@@ -124,8 +124,11 @@ impl Plan {
             pages: vec![Vec::new(); groups.len()],
             order: Vec::new(),
         };
-        let leaves: Vec<u32> = left.iter().map(|left| left.leaves & options.leaves).collect();
-        plan.order = by_pages(groups, &leaves);
+        let untouched: Vec<u32> = left
+            .iter()
+            .map(|left| left.untouched & options.untouched)
+            .collect();
+        plan.order = by_pages(groups, &untouched);
         let mut lines = 0;
         let mut pristine = PRISTINE_OFFSET;
         let mut captured = MEMORY_OFFSET;
@@ -157,12 +160,12 @@ impl Plan {
                     .collect();
                 block.run_count = group.starts.len() as u32;
                 block.writable_count = writable.len() as u32;
-                block.leaves = leaves[index];
-                if block.leaves & LEAVES_OTHER_LINES != 0 {
+                block.untouched = untouched[index];
+                if block.untouched & SKIP_OTHER_LINES != 0 {
                     let of_a_run: usize = left[index].stores.iter().map(Store::most_lines).sum();
                     lines += of_a_run * group.starts.len();
                     if lines > MAX_REACHED {
-                        block.leaves &= !LEAVES_OTHER_LINES;
+                        block.untouched &= !SKIP_OTHER_LINES;
                     }
                 }
                 pristine += writable.len() as u64 * PAGE;
@@ -173,24 +176,24 @@ impl Plan {
             }
             plan.blocks[index] = block;
         }
-        plan.write_starts(shared, &library.palettes, groups, lowered, left);
+        plan.write_starts(shared, &library.pools, groups, lowered, left);
         plan
     }
 
     fn write_starts(
         &self,
         shared: &mut Shared,
-        palettes: &LoadedPalettes,
+        pools: &LoadedPools,
         groups: &[Group],
         lowered: &[Option<Lowered>],
-        left: &[Left],
+        left: &[Untouched],
     ) {
-        let mut reached = Reached::default();
+        let mut reached = StoreTargets::default();
         let slots = shared.slice_mut::<RunInput>(RUNS_OFFSET, self.run_count);
         for (index, (group, block)) in groups.iter().zip(&self.blocks).enumerate() {
             let Some(lowered) = &lowered[index] else { continue };
-            let loaded = palettes.find(&group.palette).expect("loaded before");
-            let stores = match block.leaves & LEAVES_OTHER_LINES {
+            let loaded = pools.find(&group.vector_pool).expect("loaded before");
+            let stores = match block.untouched & SKIP_OTHER_LINES {
                 0 => &[],
                 _ => &left[index].stores[..],
             };
@@ -251,7 +254,7 @@ impl Plan {
                 let keep = Keep {
                     park: self.park,
                     framed: self.framed,
-                    stores_nothing: block.leaves & LEAVES_MEMORY != 0,
+                    stores_nothing: block.untouched & SKIP_MEMORY != 0,
                 };
                 space.enter(&self.pages[index], keep, &mut entry);
                 block.writable_count = entry.writable.len() as u32 - block.first_writable;
@@ -307,14 +310,14 @@ impl Plan {
             .blocks
             .iter_mut()
             .find(|block| (block.first_run..block.first_run + block.run_count).contains(&run))?;
-        (std::mem::take(&mut block.leaves) != 0).then_some(block.first_run)
+        (std::mem::take(&mut block.untouched) != 0).then_some(block.first_run)
     }
 
     /// Has all blocks done in full from now on; whether that is news.
     pub(crate) fn distrust_all(&mut self) -> bool {
-        let news = self.blocks.iter().any(|block| block.leaves != 0);
+        let news = self.blocks.iter().any(|block| block.untouched != 0);
         for block in &mut self.blocks {
-            block.leaves = 0;
+            block.untouched = 0;
         }
         news
     }
@@ -340,11 +343,11 @@ pub(crate) const NO_BLOCK: WireBlock = WireBlock {
     pristine: 0,
     captured: 0,
     kind: KIND_BLOCK,
-    leaves: 0,
+    untouched: 0,
 };
 
 /// The order in which the fewest pages change between one group and the next.
-fn by_pages(groups: &[Group], leaves: &[u32]) -> Vec<usize> {
+fn by_pages(groups: &[Group], untouched: &[u32]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..groups.len()).collect();
     let layout = |index: &usize| {
         groups[*index]
@@ -352,7 +355,7 @@ fn by_pages(groups: &[Group], leaves: &[u32]) -> Vec<usize> {
             .iter()
             .map(|page| (page.address, page.access))
     };
-    let stores = |index: &usize| leaves[*index] & LEAVES_MEMORY == 0;
+    let stores = |index: &usize| untouched[*index] & SKIP_MEMORY == 0;
     order.sort_by(|a, b| stores(a).cmp(&stores(b)).then_with(|| layout(a).cmp(layout(b))));
     order
 }

@@ -10,7 +10,7 @@ use snippex_runner::layout::{
 };
 
 use crate::end_state::{EndStates, Vectors};
-use crate::loaded_palettes::vector_file;
+use crate::loaded_pools::vector_file;
 use crate::shared::{INPUT_OFFSET, INPUT_SIZE, OUTPUT_OFFSET, Shared};
 
 /// Most programs in a batch.
@@ -137,7 +137,7 @@ impl ProgramPlan {
                 pristine: 0,
                 captured: BYTES_OFFSET + 8 * index as u64,
                 kind: KIND_PROGRAM,
-                leaves: 0,
+                untouched: 0,
             });
         }
         plan

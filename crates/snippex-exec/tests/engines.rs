@@ -1,8 +1,8 @@
 //! Every engine that this machine can run passes the conformance test.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use snippex_exec::conformance::conformance;
 use snippex_exec::engine::{Engine, EngineSpec, MockEngine, RunnerEngine};
+use snippex_exec::engine_check::conformance;
 
 fn passes(engine: &mut dyn Engine) {
     let failures = conformance(engine).unwrap();

@@ -17,8 +17,8 @@ use snippex_core::observation::{Endpoint, Line, Observation};
 use snippex_core::state::{Components, rflags};
 use snippex_exec::Outcome;
 use snippex_exec::check::{BlockReport, CheckOptions, Job, Report, Summary, check};
-use snippex_exec::conformance::conformance_under;
 use snippex_exec::engine::{Engine, EngineError, EngineSpec, MockEngine, RunnerEngine};
+use snippex_exec::engine_check::check_engine_under;
 
 const SIGTRAP: u8 = 5;
 const SIGBUS: u8 = 7;
@@ -349,6 +349,6 @@ fn without_the_list_of_deviations_the_habits_do_show() {
 #[test]
 fn it_conforms_under_what_it_documents() {
     let mut engine = fex_like().unwrap();
-    let failures = conformance_under(engine.as_mut(), &Tolerance::fex()).unwrap();
+    let failures = check_engine_under(engine.as_mut(), &Tolerance::fex()).unwrap();
     assert!(failures.is_empty(), "{failures:#?}");
 }

@@ -2,8 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use snippex_core::observation::Endpoint;
-use snippex_exec::conformance::conformance;
 use snippex_exec::engine::{Engine, EngineSpec, ProgramOutcome, RunnerEngine};
+use snippex_exec::engine_check::conformance;
 use snippex_formats::conformance::{Area, Program, ProgramEnd};
 
 fn engines() -> [RunnerEngine; 2] {

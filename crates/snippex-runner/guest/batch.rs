@@ -3,8 +3,8 @@
 use crate::cpu::{self, Bases};
 use crate::layout::{
     AT_RIP_READ, CAPTURED_PAGES, CHANGE, COMPONENT_AVX, COMPONENT_AVX512, EXECUTE_CHUNK, EXIT_FAULT,
-    EXIT_NONE, Header, KIND_BLOCK, KIND_PROGRAM, KIND_SEGMENTS, LEAVES_MEMORY, LEAVES_OTHER_LINES,
-    LEAVES_VECTORS, LEAVES_X87, MODE_SCAN, MapStep, PAGE, PRIVATE, PROTECTION, RunInput, RunOutput,
+    EXIT_NONE, Header, KIND_BLOCK, KIND_PROGRAM, KIND_SEGMENTS, SKIP_MEMORY, SKIP_OTHER_LINES,
+    SKIP_VECTORS, SKIP_X87, MODE_SCAN, MapStep, PAGE, PRIVATE, PROTECTION, RunInput, RunOutput,
     SHARED_BASE, UNMAP, VectorFile, WireBlock, WireFill, WireLine, WirePage, WireReached, ZERO,
 };
 use crate::memory::{self, Width};
@@ -135,7 +135,7 @@ impl Batch {
         let end = (block.first_run + block.run_count).min(view.run_count);
         for run in first..end {
             // The last run of all is done in full, for the host to see whether the others could leave anything out.
-            let leaves = if run + 1 == end { 0 } else { block.leaves };
+            let untouched = if run + 1 == end { 0 } else { block.untouched };
             // SAFETY: the header is mapped; runs, vectors and outputs are in the input and output parts.
             unsafe {
                 (&raw mut (*self.header).current_run).write_volatile(run);
@@ -143,14 +143,14 @@ impl Batch {
                 let output = at::<RunOutput>(view.outputs).add(run as usize);
                 (*output).exit = EXIT_NONE;
                 (*output).stray_lines = 0;
-                let looks_back = run + 1 == end && run != first && block.leaves & LEAVES_OTHER_LINES != 0;
+                let looks_back = run + 1 == end && run != first && block.untouched & SKIP_OTHER_LINES != 0;
                 if looks_back {
                     (*output).stray_lines = self.stray_lines(view, block, pages, pieces);
                 }
                 let vectors = at::<VectorFile>(view.vectors).add((*input).vectors as usize);
                 let end_vectors = at::<VectorFile>(view.end_vectors).add(run as usize);
-                let path = self.path_for(&*input, leaves);
-                let resets_itself = block.leaves & (LEAVES_MEMORY | LEAVES_OTHER_LINES) != 0;
+                let path = self.path_for(&*input, untouched);
+                let resets_itself = block.untouched & (SKIP_MEMORY | SKIP_OTHER_LINES) != 0;
                 let reset = run == first || looks_back || !resets_itself;
                 if reset && self.mode != MODE_SCAN && count != 0 {
                     sys::preadv(self.fd, pieces.as_ptr(), count as u64, block.pristine);
@@ -184,10 +184,10 @@ impl Batch {
                 }
                 let first_line = self.line_count;
                 (*output).first_line = first_line;
-                (*output).line_count = if leaves & LEAVES_OTHER_LINES != 0 {
+                (*output).line_count = if untouched & SKIP_OTHER_LINES != 0 {
                     self.capture_reached(view, &*input);
                     self.line_count - first_line
-                } else if leaves & LEAVES_MEMORY != 0 {
+                } else if untouched & SKIP_MEMORY != 0 {
                     0
                 } else if self.mode == MODE_SCAN {
                     self.line_count += self.scan(view, pages, pieces);
@@ -203,7 +203,7 @@ impl Batch {
     }
 
     /// How a run is entered and left.
-    fn path_for(&self, input: &RunInput, leaves: u32) -> u64 {
+    fn path_for(&self, input: &RunInput, untouched: u32) -> u64 {
         if self.path == PATH_SSE {
             return PATH_SSE;
         }
@@ -211,8 +211,8 @@ impl Batch {
         if input.clean != 0 {
             path |= PATH_CLEAN;
         }
-        if leaves & LEAVES_X87 != 0 {
-            path |= if leaves & LEAVES_VECTORS != 0 {
+        if untouched & SKIP_X87 != 0 {
+            path |= if untouched & SKIP_VECTORS != 0 {
                 PATH_GENERAL
             } else {
                 PATH_NO_X87

@@ -224,16 +224,16 @@ pub const AT_RIP_READ: u32 = 0x100;
 
 /// [`WireBlock::leaves`]: no instruction stores to memory. Pages are reset before the first run and looked at after the
 /// last one.
-pub const LEAVES_MEMORY: u32 = 1;
+pub const SKIP_MEMORY: u32 = 1;
 /// [`WireBlock::leaves`]: no instruction has to do with x87 or MMX state. All runs but the last neither load nor store it.
-pub const LEAVES_X87: u32 = 2;
+pub const SKIP_X87: u32 = 2;
 /// [`WireBlock::leaves`]: no instruction has to do with vector or opmask registers or MXCSR. All runs but the last
 /// neither load nor store them.
-pub const LEAVES_VECTORS: u32 = 4;
+pub const SKIP_VECTORS: u32 = 4;
 /// [`WireBlock::leaves`]: no instruction stores to other lines than the run's [`WireReached`]s name. In all runs but the last
 /// the guest looks at those alone and puts them back; before the last one all lines are looked at, for the host to see whether
 /// another one has changed.
-pub const LEAVES_OTHER_LINES: u32 = 8;
+pub const SKIP_OTHER_LINES: u32 = 8;
 
 /// [`RunOutput::stored`]: the x87 part of [`VectorFile::fx`] is in the output.
 pub const STORED_X87: u64 = 1 << 32;
@@ -263,13 +263,13 @@ pub struct WireBlock {
     /// File offset of what the writable pages hold before each run, one after the other (copy mode).
     pub pristine: u64,
     /// File offset where the writable pages go (copy mode), page after page: first those before the last run, when the
-    /// block has [`LEAVES_OTHER_LINES`], then those after each run. For a program, where the byte at RIP goes.
+    /// block has [`SKIP_OTHER_LINES`], then those after each run. For a program, where the byte at RIP goes.
     pub captured: u64,
     /// One of `KIND_*`.
     pub kind: u32,
-    /// Set of `LEAVES_*`: what the block, by its instructions, neither reads nor changes. The last run that is done
+    /// Set of `SKIP_*`: what the block, by its instructions, neither reads nor changes. The last run that is done
     /// is done in full all the same, so that the host sees whether that is true.
-    pub leaves: u32,
+    pub untouched: u32,
 }
 
 /// A writable page of a block.
@@ -321,7 +321,7 @@ pub struct RunInput {
     /// 1 when bits 128 and up of vector registers 0..15 are zero: they are then cleared, not loaded, which spares
     /// legacy SSE code the penalty for dirty upper halves.
     pub clean: u32,
-    /// Index of the first line that it may store to, with [`LEAVES_OTHER_LINES`].
+    /// Index of the first line that it may store to, with [`SKIP_OTHER_LINES`].
     pub first_reached: u32,
     /// Number of these lines, which are in ascending order.
     pub reached_count: u32,
@@ -386,7 +386,7 @@ pub struct RunOutput {
     pub stored: u64,
     /// Meaningful when `exit` is [`EXIT_FAULT`].
     pub fault: Fault,
-    /// Lines that earlier runs of the block have changed against [`LEAVES_OTHER_LINES`] (in the last run, scan mode).
+    /// Lines that earlier runs of the block have changed against [`SKIP_OTHER_LINES`] (in the last run, scan mode).
     pub stray_lines: u64,
 }
 

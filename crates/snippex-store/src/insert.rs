@@ -9,7 +9,7 @@ use sqlx::{Any, AnyConnection, AssertSqlSafe};
 use database_kit::Dialect;
 
 /// Bound by the 32,766 parameters that SQLite takes and by what still gains speed.
-const MOST_ROWS: usize = 256;
+const MAX_ROWS: usize = 256;
 
 pub(crate) type Statement = Query<'static, Any, AnyArguments>;
 
@@ -31,7 +31,7 @@ impl Insert {
     ) -> sqlx::Result<()> {
         let dialect = Dialect::of_connection(connection);
         while !rows.is_empty() {
-            let count = 1 << rows.len().min(MOST_ROWS).ilog2();
+            let count = 1 << rows.len().min(MAX_ROWS).ilog2();
             // Safe: the text is made of constants and parameter signs only.
             let (now, later) = rows.split_at(count);
             let statement = now

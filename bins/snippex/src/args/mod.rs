@@ -139,7 +139,7 @@ mod tests {
     /// Clap wraps what stands below the options as it does everything else; a table of examples bears that badly.
     #[test]
     fn examples_fit_a_line() {
-        const MOST: usize = 100;
+        const MAX: usize = 100;
         let mut commands = vec![super::command()];
         while let Some(command) = commands.pop() {
             let below = command
@@ -147,7 +147,7 @@ mod tests {
                 .map(ToString::to_string)
                 .unwrap_or_default();
             for line in below.lines().filter(|line| line.starts_with("  ")) {
-                assert!(line.chars().count() <= MOST, "{}: {line}", command.get_name());
+                assert!(line.chars().count() <= MAX, "{}: {line}", command.get_name());
             }
             commands.extend(command.get_subcommands().cloned());
         }

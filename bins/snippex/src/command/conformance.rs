@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use cli_kit::{CancelToken, ExitStatus, Failure, Printer};
-use snippex_exec::suite::{self, ConformanceTest, Engines, SuiteReport};
+use snippex_exec::conformance_suite::{self, ConformanceTest, Engines, SuiteReport};
 
 use crate::app::App;
 use crate::args::{ConformanceArgs, FormatArg};
@@ -100,13 +100,13 @@ pub(crate) fn run(app: &App<'_>, args: &ConformanceArgs, format: FormatArg) -> R
         subject: &|environment| choice.start_in(environment),
         reference: reference
             .is_some()
-            .then_some(&start_reference as &suite::Reference<'_>),
+            .then_some(&start_reference as &conformance_suite::Reference<'_>),
     };
     let stop = cancel.flag();
     let ran = thread::scope(|scope| {
         let (sender, receiver) = sync_channel::<SuiteReport>(WAITING);
         let (tests, stop) = (&tests, &stop);
-        let work = scope.spawn(move || suite::run(tests, threads, engines, &sender, stop));
+        let work = scope.spawn(move || conformance_suite::run(tests, threads, engines, &sender, stop));
         let mut failed = 0;
         for report in receiver {
             let test = &tests[report.index];

@@ -6,8 +6,8 @@ use cli_kit::{ExitStatus, Failure, Format, Table};
 use serde::Serialize;
 use snippex_core::diff::Tolerance;
 use snippex_exec::abilities::{Ability, abilities};
-use snippex_exec::conformance::conformance_under;
 use snippex_exec::engine::{EngineEntry, SignalStyle};
+use snippex_exec::engine_check::check_engine_under;
 
 use crate::app::App;
 use crate::args::{AddEngineArgs, EnginesCommand};
@@ -248,7 +248,7 @@ fn test(app: &App<'_>, name: &str) -> Result<ExitStatus, Failure> {
         .or_user_error()?
         .start()
         .or_user_error()?;
-    let failures: Vec<FailureView> = conformance_under(engine.as_mut(), &app.engines.tolerance(name))
+    let failures: Vec<FailureView> = check_engine_under(engine.as_mut(), &app.engines.tolerance(name))
         .or_user_error()?
         .into_iter()
         .map(|failure| FailureView {

@@ -208,9 +208,9 @@ fn save(
             .bugs
             .push(new_bug(bug, reference, tested, Some(stored.block)));
         // A check counts what it meets; this one it did not name so.
-        if met.iter().all(|known| known.share != bug.share()) {
+        if met.iter().all(|known| known.attribution != bug.attribution()) {
             batch.sightings.push(NewSighting {
-                share: bug.share(),
+                attribution: bug.attribution(),
                 engine: tested,
                 runs: 1,
                 blocks: 1,
@@ -223,7 +223,7 @@ fn save(
 
 fn print(app: &App<'_>, bug: &Bug) -> Result<(), Failure> {
     let differences = &bug.divergence.differences;
-    let ruling = bug.cause.ruling();
+    let pattern = bug.cause.pattern();
     let mut snip = Snip::of(bug.case.clone());
     snip.title = bug.cause.title();
     if app.format == Format::Human {
@@ -237,10 +237,10 @@ fn print(app: &App<'_>, bug: &Bug) -> Result<(), Failure> {
         for difference in differences {
             line(format!("  wrong   {}", difference_sentence(difference)))?;
         }
-        line(match ruling {
-            Some(ruling) => format!(
+        line(match pattern {
+            Some(pattern) => format!(
                 "  manual  the reference is right: {} ({})",
-                ruling.what, ruling.reference
+                pattern.what, pattern.reference
             ),
             None => {
                 "  manual  no sentence that snippex knows decides; the reference is taken as right".to_owned()
@@ -264,8 +264,8 @@ fn print(app: &App<'_>, bug: &Bug) -> Result<(), Failure> {
         return app.printer.text(format_args!("\n{}\n", snip.text()));
     }
     let document = json!({"id": bug.cause, "title": bug.cause.title(), "signature_id": bug.signature.id(),
-        "signature": bug.signature, "differences": differences, "ruling": ruling,
-        "right": ruling.map(|_| "reference"),
+        "signature": bug.signature, "differences": differences, "pattern": pattern,
+        "right": pattern.map(|_| "reference"),
         "confirmations": bug.confirmed, "flaky": bug.is_flaky(), "complete": bug.complete,
         "instructions_before": bug.instructions, "tried": bug.tried, "snip": snip.text()});
     app.printer.json_line(&document)

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use cli_kit::Failure;
-use snippex_exec::suite::{ConformanceTest, Subject};
+use snippex_exec::conformance_suite::{ConformanceTest, Subject};
 use snippex_formats::conformance::header::{self, Mode};
 use snippex_formats::conformance::{MAX_CODE, Program};
 

@@ -1,8 +1,8 @@
 //! From a `.snip` file to a test.
 
 use snippex_core::diff::Tolerance;
+use snippex_exec::conformance_suite::{CaseTest, ConformanceTest, Subject};
 use snippex_exec::engine::feature_named;
-use snippex_exec::suite::{CaseTest, ConformanceTest, Subject};
 use snippex_formats::snip::Snip;
 
 use super::assemble::{Made, read};

@@ -1,6 +1,6 @@
 //! Conformance tests as files: found, assembled, run, judged against lists of known failures, reported.
 //!
-//! What a test is and how it is judged are for `snippex_formats::conformance` and `snippex_exec::suite`.
+//! What a test is and how it is judged are for `snippex_formats::conformance` and `snippex_exec::conformance_suite`.
 
 pub(crate) mod assemble;
 pub(crate) mod case_file;

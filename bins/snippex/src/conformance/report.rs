@@ -7,7 +7,7 @@ use std::time::Duration;
 use cli_kit::{Table, units};
 use serde::Serialize;
 use snippex_core::observation::Endpoint;
-use snippex_exec::suite::{Failure, Verdict};
+use snippex_exec::conformance_suite::{Failure, Verdict};
 use snippex_formats::conformance::Mismatch;
 
 use snippex_core::words::difference_sentence;

@@ -14,7 +14,7 @@ use crate::group::{Group, Start, VectorState};
 const DOMAIN: &[u8] = b"snippex group 1\0";
 
 /// SHA-256 over a group's block, placement, pages and start states. Two groups have the same id exactly when they make
-/// the same cases in the same order; how a palette is arranged does not matter.
+/// the same cases in the same order; how a vector pool is arranged does not matter.
 ///
 /// It names no engine, and says nothing of how the cases came to be.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,15 +41,15 @@ impl fmt::Debug for GroupId {
     }
 }
 
-/// Makes ids of groups, and keeps the digests of the palette that they share: hashing vector registers anew for each group
+/// Makes ids of groups, and keeps the digests of the vector pool that they share: hashing vector registers anew for each group
 /// costs more than running it.
 #[derive(Debug, Default)]
 pub struct GroupHasher {
-    palette: Option<KnownPalette>,
+    vector_pool: Option<KnownVectorPool>,
 }
 
-/// A palette, which is held so that none other can lie where it does, and the digests of its entries.
-type KnownPalette = (Arc<[VectorState]>, Vec<[u8; 32]>);
+/// A vector pool, which is held so that none other can lie where it does, and the digests of its entries.
+type KnownVectorPool = (Arc<[VectorState]>, Vec<[u8; 32]>);
 
 impl GroupHasher {
     /// Content address of `group`.
@@ -64,25 +64,28 @@ impl GroupHasher {
         add_length(&mut hash, group.pages.len());
         group.pages.iter().for_each(|page| add_page(&mut hash, page));
         add_length(&mut hash, group.starts.len());
-        let palette = self.digests(&group.palette);
+        let vector_pool = self.digests(&group.vector_pool);
         for start in &group.starts {
             add_start(&mut hash, start);
-            hash.update(palette[start.vectors as usize]);
+            hash.update(vector_pool[start.vectors as usize]);
         }
         GroupId(hash.finalize().into())
     }
 
-    fn digests(&mut self, palette: &Arc<[VectorState]>) -> &[[u8; 32]] {
+    fn digests(&mut self, vector_pool: &Arc<[VectorState]>) -> &[[u8; 32]] {
         if !self
-            .palette
+            .vector_pool
             .as_ref()
-            .is_some_and(|(known, _)| Arc::ptr_eq(known, palette))
+            .is_some_and(|(known, _)| Arc::ptr_eq(known, vector_pool))
         {
-            self.palette = None;
+            self.vector_pool = None;
         }
-        let (_, digests) = self
-            .palette
-            .get_or_insert_with(|| (Arc::clone(palette), palette.iter().map(digest_vectors).collect()));
+        let (_, digests) = self.vector_pool.get_or_insert_with(|| {
+            (
+                Arc::clone(vector_pool),
+                vector_pool.iter().map(digest_vectors).collect(),
+            )
+        });
         digests
     }
 }
@@ -154,19 +157,19 @@ mod tests {
     ];
 
     fn change_vectors(group: &mut Group, change: fn(&mut VectorState)) {
-        let mut palette = group.palette.to_vec();
-        palette.iter_mut().for_each(change);
-        group.palette = palette.into();
+        let mut vector_pool = group.vector_pool.to_vec();
+        vector_pool.iter_mut().for_each(change);
+        group.vector_pool = vector_pool.into();
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn equal_groups_have_equal_ids_however_the_palette_lies(case in cases()) {
+        fn equal_groups_have_equal_ids_however_the_vector_pool_lies(case in cases()) {
             let group = Group::of(&case);
             let mut arranged = Group::of(&case.clone());
-            arranged.palette = [arranged.palette[0].clone(), arranged.palette[0].clone()].into();
+            arranged.vector_pool = [arranged.vector_pool[0].clone(), arranged.vector_pool[0].clone()].into();
             arranged.starts[0].vectors = 1;
             let mut hasher = GroupHasher::default();
             prop_assert_eq!(hasher.id(&group), GroupId::of(&arranged));

@@ -9,24 +9,24 @@ use crate::group::VectorState;
 use crate::random::Random;
 use crate::state::{MXCSR_INITIAL, Vector, X87State};
 
-/// Entries of a palette. The kind of lanes of an entry is its number modulo [`KINDS`].
+/// Entries of a vector pool. The kind of lanes of an entry is its number modulo [`KINDS`].
 const SIZE: u64 = 256;
 const KINDS: u64 = 16;
 /// The kind whose lanes are small numbers, as an index wants them.
 const INDICES: u64 = 12;
 
-/// Sub-stream of the seed that palettes come from.
+/// Sub-stream of the seed that pools come from.
 const STREAM: u64 = 0x636f_726e_6572_7300;
 
-/// The palette of `seed`.
-pub(super) fn palette(seed: u64) -> Arc<[VectorState]> {
+/// The vector pool of `seed`.
+pub(super) fn vector_pool(seed: u64) -> Arc<[VectorState]> {
     let random = Random::new(seed).derive(&[STREAM]);
     (0..SIZE)
         .map(|index| entry(&mut random.derive(&[index]), index))
         .collect()
 }
 
-/// An entry of the palette for a start.
+/// An entry of the vector pool for a start.
 pub(super) fn choose(random: &mut Random, roles: &Roles) -> u32 {
     let any = random.below(SIZE);
     if roles.vector_index && random.below(4) != 0 {
@@ -246,10 +246,10 @@ mod tests {
 
     #[test]
     fn every_corner_of_the_control_words_is_there() {
-        let palette = palette(1);
-        assert_eq!(palette, super::palette(1));
+        let vector_pool = vector_pool(1);
+        assert_eq!(vector_pool, super::vector_pool(1));
         let all = |found: &dyn Fn(&VectorState) -> u32, count: usize| {
-            let mut seen: Vec<u32> = palette.iter().map(found).collect();
+            let mut seen: Vec<u32> = vector_pool.iter().map(found).collect();
             seen.sort_unstable();
             seen.dedup();
             assert_eq!(seen.len(), count, "{seen:?}");
@@ -260,13 +260,16 @@ mod tests {
         all(&|entry| u32::from(entry.x87.control) >> 8 & 3, 3);
         all(&|entry| u32::from(entry.x87.control) >> 10 & 3, 4);
         assert!(
-            palette.iter().any(|entry| entry.x87.tags == 0)
-                && palette.iter().any(|entry| entry.x87.tags == 0xff)
+            vector_pool.iter().any(|entry| entry.x87.tags == 0)
+                && vector_pool.iter().any(|entry| entry.x87.tags == 0xff)
         );
-        assert!(palette.iter().any(|entry| entry.mxcsr & 0x1f80 != 0x1f80));
-        assert!(palette.iter().any(|entry| entry.x87.control & 0x3f != 0x3f));
-        assert!(palette.iter().any(VectorState::is_clean) && palette.iter().any(|entry| !entry.is_clean()));
-        for entry in palette.iter() {
+        assert!(vector_pool.iter().any(|entry| entry.mxcsr & 0x1f80 != 0x1f80));
+        assert!(vector_pool.iter().any(|entry| entry.x87.control & 0x3f != 0x3f));
+        assert!(
+            vector_pool.iter().any(VectorState::is_clean)
+                && vector_pool.iter().any(|entry| !entry.is_clean())
+        );
+        for entry in vector_pool.iter() {
             assert_eq!(entry.mxcsr & !0xffff, 0, "reserved bits would fault");
             let pending = entry.x87.status & !entry.x87.control & 0x3f != 0;
             assert_eq!(entry.x87.status & 0x8080, if pending { 0x8080 } else { 0 });

@@ -2,21 +2,21 @@
 //!
 //! [`Roles`] says what each register is used for. [`starts()`] gives base registers addresses in the arena, index and
 //! count registers small numbers, and all others data with many edge values, which is the
-//! strategy under which most blocks complete. [`palette()`] does the same for vector and x87 registers, and
+//! strategy under which most blocks complete. [`vector_pool()`] does the same for vector and x87 registers, and
 //! [`memory`] for the content of pages. Generated blocks are started in another [`Style`]: from the corners that
 //! compiled code seldom meets. Everything comes from one seed, by [`crate::random::Random`].
 
 mod corners;
 mod linear;
 pub mod memory;
-mod palette;
 mod roles;
 mod starts;
 mod style;
 mod values;
+mod vector_pool;
 
 pub use linear::Linear;
-pub use palette::palette;
 pub use roles::{MemoryUse, Role, Roles};
 pub use starts::{landing_pad, starts};
 pub use style::Style;
+pub use vector_pool::vector_pool;

@@ -1,7 +1,7 @@
 //! General registers and flags at the start of each run of a block.
 
 use super::values;
-use super::{Role, Roles, Style, corners, palette};
+use super::{Role, Roles, Style, corners, vector_pool};
 use crate::address_space::{ARENA, FS_BASE, GS_BASE, PAD_COUNT, PAD_SIZE, PADS, STACK};
 use crate::block::Block;
 use crate::case::PAGE_SIZE;
@@ -42,7 +42,9 @@ pub fn starts(seed: u64, style: Style, block: &Block, roles: &Roles, count: usiz
                 fs_base: FS_BASE,
                 gs_base: GS_BASE,
                 vectors: match style {
-                    Style::Compiled => ((block.address as usize >> 1) + index) as u32 % palette::SIZE as u32,
+                    Style::Compiled => {
+                        ((block.address as usize >> 1) + index) as u32 % vector_pool::SIZE as u32
+                    }
                     Style::Corners => corners::choose(&mut random, roles),
                 },
             }

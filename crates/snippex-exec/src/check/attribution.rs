@@ -7,9 +7,9 @@ use snippex_core::diff::{Comparison, Divergence, Tolerance, compare_with};
 use snippex_core::effects::BlockEffects;
 use snippex_core::observation::{Endpoint, Observation};
 use snippex_core::state::Components;
-use snippex_triage::cause::{Share, of_signature, shares};
+use snippex_triage::cause::{Attribution, attribute, of_signature};
+use snippex_triage::pattern::DivergenceFacts;
 use snippex_triage::reduce::{instruction_ends, prefix};
-use snippex_triage::ruling::Evidence;
 use snippex_triage::signature::Signature;
 
 use super::Finding;
@@ -30,7 +30,7 @@ pub(super) fn at_once(
     case: &Case,
     ends: Ends<'_>,
     divergence: &Divergence,
-) -> Option<Vec<Share>> {
+) -> Option<Vec<Attribution>> {
     match case.block.instruction_count {
         1 => of(effects, case, ends.expected, divergence),
         2 => {
@@ -75,11 +75,11 @@ fn of(
     case: &Case,
     expected: &Observation,
     divergence: &Divergence,
-) -> Option<Vec<Share>> {
+) -> Option<Vec<Attribution>> {
     let last = effects.instruction_count().checked_sub(1)?;
     let signature = Signature::of(&case.block, last, divergence)?;
-    let evidence = Evidence::of(effects, &signature, case, expected, &divergence.differences)?;
-    Some(shares(&evidence))
+    let facts = DivergenceFacts::of(effects, &signature, case, expected, &divergence.differences)?;
+    Some(attribute(&facts))
 }
 
 /// Length of the first instruction, if the second is WAIT.
@@ -105,7 +105,7 @@ fn ends_at(case: &Case, first: usize, ends: Ends<'_>) -> bool {
 
 /// What is behind a finding of which runs of its beginnings do not tell the instruction: judged as if the state that
 /// it met were that of the start.
-pub(super) fn guessed(finding: &Finding) -> Vec<Share> {
+pub(super) fn guessed(finding: &Finding) -> Vec<Attribution> {
     let Some(met) = as_met(finding) else {
         return Vec::new();
     };
@@ -118,8 +118,8 @@ pub(super) fn guessed(finding: &Finding) -> Vec<Share> {
             ..finding.case.clone()
         };
         let differences = &finding.divergence.differences;
-        let evidence = Evidence::new(&met, &case, &finding.expected, differences)?;
-        Some(shares(&evidence))
+        let facts = DivergenceFacts::new(&met, &case, &finding.expected, differences)?;
+        Some(attribute(&facts))
     });
     judged.unwrap_or_else(|| of_signature(&met))
 }

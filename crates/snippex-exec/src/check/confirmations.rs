@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use snippex_triage::cause::{CauseId, Share};
+use snippex_triage::cause::{Attribution, CauseId};
 use snippex_triage::signature::{BugKind, Form};
 
 /// What has been confirmed so far.
@@ -15,23 +15,24 @@ pub(super) struct Confirmations {
 
 impl Confirmations {
     /// Whether `keep` findings of each of `shares` were kept, whatever fields differed.
-    pub(super) fn has(&self, keep: u32, shares: &[Share]) -> bool {
+    pub(super) fn has(&self, keep: u32, attributions: &[Attribution]) -> bool {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        shares
-            .iter()
-            .all(|share| kept.get(&Self::key(share)).is_some_and(|&kept| kept >= keep))
+        attributions.iter().all(|attribution| {
+            kept.get(&Self::key(attribution))
+                .is_some_and(|&kept| kept >= keep)
+        })
     }
 
     /// Notes that a finding is kept.
-    pub(super) fn kept(&self, shares: &[Share]) {
+    pub(super) fn kept(&self, attributions: &[Attribution]) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        for share in shares {
-            *kept.entry(Self::key(share)).or_default() += 1;
+        for attribution in attributions {
+            *kept.entry(Self::key(attribution)).or_default() += 1;
         }
     }
 
-    fn key(share: &Share) -> (CauseId, Form, BugKind) {
-        let signature = &share.signature;
-        (share.cause.clone(), signature.form.clone(), signature.kind)
+    fn key(attribution: &Attribution) -> (CauseId, Form, BugKind) {
+        let signature = &attribution.signature;
+        (attribution.cause.clone(), signature.form.clone(), signature.kind)
     }
 }

@@ -7,7 +7,7 @@
 
 mod attribution;
 mod confirmations;
-mod ledger;
+mod reduction_queue;
 mod report;
 
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use snippex_core::effects::BlockEffects;
 use snippex_core::group::Group;
 use snippex_core::observation::Endpoint;
 use snippex_core::seed::Style;
-use snippex_triage::cause::Share;
+use snippex_triage::cause::Attribution;
 use tracing::debug;
 
 use crate::affinity;
@@ -31,11 +31,11 @@ use crate::batch::split;
 use crate::discovery::CaseMaker;
 use crate::engine::{Engine, EngineError};
 use crate::memory_source::MemorySource;
-use crate::reduce::{Parting, Trial, part};
+use crate::reduce::{FirstDivergence, Trial, locate_first_divergence};
 use crate::results::{Outcome, Results};
 use attribution::{Ends, as_met, at_once};
 use confirmations::Confirmations;
-use ledger::Ledger;
+use reduction_queue::ReductionQueue;
 
 pub use report::{BlockReport, Finding, Inconclusive, Report, Summary};
 
@@ -58,7 +58,7 @@ pub struct CheckOptions {
     /// Time that reducing new bugs may take in all, summed over threads; `None` leaves every case as it was met.
     pub reduce: Option<Duration>,
     /// Bugs of the engine under test that have been reduced before.
-    pub known: Vec<Share>,
+    pub known: Vec<Attribution>,
     /// How many findings of each bug in a form of an instruction are repeated and kept; those after them are only
     /// counted. Without it, all are: a program shows a bug in a few blocks, every form of an instruction in all.
     pub keep: Option<u32>,
@@ -118,7 +118,7 @@ pub fn check(
     let options = &job.options;
     let batches = blocks.len().div_ceil(options.batch.max(1));
     let confirmations = Confirmations::default();
-    let ledger = Ledger::new(options.known.iter().cloned(), options.reduce);
+    let reduction_queue = ReductionQueue::new(options.known.iter().cloned(), options.reduce);
     let next = AtomicUsize::new(0);
     let failed = AtomicBool::new(false);
     let work = || -> Result<(), EngineError> {
@@ -134,7 +134,7 @@ pub fn check(
             subject: (job.subject)()?,
             options,
             confirmations: &confirmations,
-            ledger: &ledger,
+            reduction_queue: &reduction_queue,
         };
         loop {
             if cancel.load(Ordering::Relaxed) || failed.load(Ordering::Relaxed) {
@@ -191,7 +191,7 @@ struct Worker<'w> {
     subject: Box<dyn Engine>,
     options: &'w CheckOptions,
     confirmations: &'w Confirmations,
-    ledger: &'w Ledger,
+    reduction_queue: &'w ReductionQueue,
 }
 
 impl Worker<'_> {
@@ -222,33 +222,39 @@ impl Worker<'_> {
         let mut replaced = false;
         for report in reports {
             for finding in std::mem::take(&mut report.findings) {
-                if let Some(shares) = self.enough(&finding) {
-                    report.count(&finding, &shares);
+                if let Some(attributions) = self.enough(&finding) {
+                    report.count(&finding, &attributions);
                     continue;
                 }
                 let (reference, subject) = (self.reference.as_mut(), self.subject.as_mut());
                 if repeats(&finding, reference, subject, &self.options.tolerance)? {
                     let mut trial = Trial::new(reference, subject, &self.options.tolerance);
-                    let parting = match &finding.shares[..] {
-                        [] => part(&finding.case, &finding.divergence, &mut trial)?,
+                    let first_divergence = match &finding.attributions[..] {
+                        [] => locate_first_divergence(&finding.case, &finding.divergence, &mut trial)?,
                         _ => None,
                     };
-                    if parting
+                    if first_divergence
                         .as_ref()
-                        .is_some_and(|parting| parting.reaches_runner(&finding.case))
+                        .is_some_and(|first_divergence| first_divergence.reaches_runner(&finding.case))
                     {
                         report.set_aside(&finding, Inconclusive::RunnerMemory);
                         continue;
                     }
-                    let class = parting
+                    let class = first_divergence
                         .as_ref()
-                        .map_or_else(|| finding.divergence.class.clone(), Parting::class);
-                    let shares = self.ledger.shares(&finding, parting.as_ref());
-                    let new = self
-                        .ledger
-                        .bugs(report.index, &finding, parting.as_ref(), &shares, trial)?;
-                    self.confirmations.kept(&shares);
-                    report.add(finding, class, shares, new);
+                        .map_or_else(|| finding.divergence.class.clone(), FirstDivergence::class);
+                    let attributions = self
+                        .reduction_queue
+                        .attribute(&finding, first_divergence.as_ref());
+                    let new = self.reduction_queue.bugs(
+                        report.index,
+                        &finding,
+                        first_divergence.as_ref(),
+                        &attributions,
+                        trial,
+                    )?;
+                    self.confirmations.kept(&attributions);
+                    report.add(finding, class, attributions, new);
                 } else {
                     debug!(
                         block = format_args!("{:#x} {:02x?}", finding.case.block.address, finding.case.block.bytes),
@@ -272,13 +278,15 @@ impl Worker<'_> {
 
 impl Worker<'_> {
     /// What is behind a finding that is like enough others, which then need not be repeated.
-    fn enough(&self, finding: &Finding) -> Option<Vec<Share>> {
+    fn enough(&self, finding: &Finding) -> Option<Vec<Attribution>> {
         let keep = self.options.keep?;
-        let shares = match &finding.shares[..] {
-            [] => self.ledger.settled(&as_met(finding)?)?,
-            shares => shares.to_vec(),
+        let attributions = match &finding.attributions[..] {
+            [] => self.reduction_queue.known_attributions(&as_met(finding)?)?,
+            attributions => attributions.to_vec(),
         };
-        self.confirmations.has(keep, &shares).then_some(shares)
+        self.confirmations
+            .has(keep, &attributions)
+            .then_some(attributions)
     }
 
     /// Reduces a bug that waits for it, when all blocks are done.
@@ -288,7 +296,7 @@ impl Worker<'_> {
             self.subject.as_mut(),
             &self.options.tolerance,
         );
-        let reduced = self.ledger.next(trial)?;
+        let reduced = self.reduction_queue.next(trial)?;
         Ok(reduced.map(|(index, bugs)| Report::Bugs { index, bugs }))
     }
 }
@@ -331,7 +339,7 @@ fn judge(
 ) -> BlockReport {
     let mut report = BlockReport::new(index, group.starts.len() as u64);
     let mut effects = None;
-    let mut known: Vec<(Class, Vec<Field>, Vec<Share>)> = Vec::new();
+    let mut known: Vec<(Class, Vec<Field>, Vec<Attribution>)> = Vec::new();
     let covered = expected.components().intersection(actual.components());
     for start in 0..group.starts.len() {
         // What the engine under test does not support was not compared.
@@ -376,9 +384,9 @@ fn judge(
                     covered,
                     tolerance: &options.tolerance,
                 };
-                let shares = at_once(effects, &case, ends, &divergence).unwrap_or_default();
+                let attributions = at_once(effects, &case, ends, &divergence).unwrap_or_default();
                 // What is behind it says more than the fields, if it is known.
-                let fields = match &shares[..] {
+                let fields = match &attributions[..] {
                     [] => divergence
                         .differences
                         .iter()
@@ -386,7 +394,7 @@ fn judge(
                         .collect(),
                     _ => Vec::new(),
                 };
-                let key = (divergence.class.clone(), fields, shares.clone());
+                let key = (divergence.class.clone(), fields, attributions.clone());
                 if let Some(found) = known.iter().position(|known| *known == key) {
                     report.findings[found].runs += 1;
                 } else {
@@ -398,7 +406,7 @@ fn judge(
                         actual: *b,
                         divergence,
                         runs: 1,
-                        shares,
+                        attributions,
                     };
                     report.findings.push(finding);
                 }

@@ -6,7 +6,7 @@ use snippex_core::case::Case;
 use snippex_core::diff::{Class, Divergence, Reason};
 use snippex_core::effects::Rule;
 use snippex_core::observation::Observation;
-use snippex_triage::cause::Share;
+use snippex_triage::cause::Attribution;
 
 use crate::reduce::Bug;
 use crate::results::Unsupported;
@@ -27,7 +27,7 @@ pub struct Finding {
     /// Runs of the block whose divergence begins at the same instruction in the same way.
     pub runs: u64,
     /// What is behind it, each cause with what shows of it.
-    pub shares: Vec<Share>,
+    pub attributions: Vec<Attribution>,
 }
 
 /// What a check sends as it goes.
@@ -101,7 +101,7 @@ pub struct BlockReport {
     /// One entry for each class.
     pub findings: Vec<Finding>,
     /// Runs of the block in which each bug showed.
-    pub sightings: BTreeMap<Share, u64>,
+    pub sightings: BTreeMap<Attribution, u64>,
     /// Shares of bugs that were met for the first time, each with its case.
     pub bugs: Vec<Bug>,
     /// Runs that diverge like findings that were kept before (see [`super::CheckOptions::keep`]), by class.
@@ -135,8 +135,8 @@ impl BlockReport {
     }
 
     /// Counts a finding that is like others, by what is behind it.
-    pub(super) fn count(&mut self, finding: &Finding, shares: &[Share]) {
-        self.sight(finding, shares);
+    pub(super) fn count(&mut self, finding: &Finding, attributions: &[Attribution]) {
+        self.sight(finding, attributions);
         let class = &finding.divergence.class;
         match self.counted.iter_mut().find(|(known, _)| known == class) {
             Some((_, runs)) => *runs += finding.runs,
@@ -146,9 +146,15 @@ impl BlockReport {
 
     /// Adds a confirmed finding whose divergence begins as `class` says. Findings that begin alike are one: what
     /// differs at the end of the block depends on the start state.
-    pub(super) fn add(&mut self, mut finding: Finding, class: Class, shares: Vec<Share>, new: Vec<Bug>) {
+    pub(super) fn add(
+        &mut self,
+        mut finding: Finding,
+        class: Class,
+        attributions: Vec<Attribution>,
+        new: Vec<Bug>,
+    ) {
         finding.divergence.class = class;
-        self.sight(&finding, &shares);
+        self.sight(&finding, &attributions);
         self.bugs.extend(new);
         match self
             .findings
@@ -157,20 +163,20 @@ impl BlockReport {
         {
             Some(known) => {
                 known.runs += finding.runs;
-                known.shares.extend(shares);
-                known.shares.sort_unstable();
-                known.shares.dedup();
+                known.attributions.extend(attributions);
+                known.attributions.sort_unstable();
+                known.attributions.dedup();
             }
             None => {
-                finding.shares = shares;
+                finding.attributions = attributions;
                 self.findings.push(finding);
             }
         }
     }
 
-    fn sight(&mut self, finding: &Finding, shares: &[Share]) {
-        for share in shares {
-            *self.sightings.entry(share.clone()).or_default() += finding.runs;
+    fn sight(&mut self, finding: &Finding, attributions: &[Attribution]) {
+        for attribution in attributions {
+            *self.sightings.entry(attribution.clone()).or_default() += finding.runs;
         }
     }
 }

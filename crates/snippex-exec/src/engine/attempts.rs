@@ -7,9 +7,9 @@ use super::runner_engine::RunnerEngine;
 use super::{EngineError, MemoryMode};
 use crate::batch;
 use crate::guest_space::AddressSpace;
-use crate::places::MAX_REACHED;
 use crate::process::Answer;
 use crate::results::{EXIT_ABANDONED, EXIT_DIED, EXIT_HUNG, EXIT_UNMAPPABLE};
+use crate::shared_layout::MAX_REACHED;
 
 /// Every line of every page that a batch may capture.
 const MAX_LINES: u32 = (batch::MAX_CAPTURED * PAGE as usize / LINE) as u32;

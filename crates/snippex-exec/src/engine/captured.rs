@@ -3,14 +3,14 @@
 use snippex_core::case::PAGE_SIZE;
 use snippex_core::group::Group;
 use snippex_runner::layout::{
-    CAPTURED_PAGES, EXIT_FAULT, LEAVES_MEMORY, LEAVES_OTHER_LINES, LEAVES_VECTORS, LEAVES_X87, LINE, PAGE,
-    WireBlock, WireLine,
+    CAPTURED_PAGES, EXIT_FAULT, LINE, PAGE, SKIP_MEMORY, SKIP_OTHER_LINES, SKIP_VECTORS, SKIP_X87, WireBlock,
+    WireLine,
 };
 
 use super::runner_engine::RunnerEngine;
 use super::{EngineError, MemoryMode};
-use crate::places::LINES_OFFSET;
 use crate::results::{self, EXIT_DIED};
+use crate::shared_layout::LINES_OFFSET;
 use tracing::debug;
 
 impl RunnerEngine {
@@ -18,7 +18,7 @@ impl RunnerEngine {
     pub(super) fn redo_surprises(&mut self, groups: &[Group]) -> Result<(), EngineError> {
         for (index, group) in groups.iter().enumerate() {
             let block = self.plan.blocks[index];
-            if block.run_count != 0 && block.leaves != 0 && self.is_surprise(index, &block, group) {
+            if block.run_count != 0 && block.untouched != 0 && self.is_surprise(index, &block, group) {
                 debug!(
                     engine = self.spec.name,
                     address = group.block.address,
@@ -44,7 +44,7 @@ impl RunnerEngine {
         let Some(before) = group
             .starts
             .last()
-            .map(|start| &group.palette[start.vectors as usize])
+            .map(|start| &group.vector_pool[start.vectors as usize])
         else {
             return false;
         };
@@ -56,10 +56,10 @@ impl RunnerEngine {
             MemoryMode::Scan => output.stray_lines != 0,
             MemoryMode::Copy => last != 0 && self.differs(index, group, 0),
         };
-        block.leaves & LEAVES_MEMORY != 0 && memory()
-            || block.leaves & LEAVES_OTHER_LINES != 0 && other_lines()
-            || block.leaves & LEAVES_X87 != 0 && !end.same_x87(before)
-            || block.leaves & LEAVES_VECTORS != 0 && !end.same_vectors(before, self.identity.components)
+        block.untouched & SKIP_MEMORY != 0 && memory()
+            || block.untouched & SKIP_OTHER_LINES != 0 && other_lines()
+            || block.untouched & SKIP_X87 != 0 && !end.same_x87(before)
+            || block.untouched & SKIP_VECTORS != 0 && !end.same_vectors(before, self.identity.components)
     }
 
     /// What the writable pages of a group hold before each run.
@@ -156,8 +156,8 @@ mod tests {
 
     use super::*;
     use crate::engine::{Engine, EngineSpec};
-    use crate::leaves::{Left, lies};
     use crate::results::Outcome;
+    use crate::untouched::{Untouched, lies};
 
     const FLD1: &[u8] = &[0xd9, 0xe8];
     const ADDSD: &[u8] = &[0xf2, 0x0f, 0x58, 0xc1];
@@ -232,10 +232,10 @@ mod tests {
         for spec in specs {
             let mut engine = RunnerEngine::start(spec).unwrap();
             let right = outcomes(&mut engine, &groups);
-            let registers = LEAVES_X87 | LEAVES_VECTORS;
-            for leaves in [LEAVES_MEMORY | registers, LEAVES_OTHER_LINES | registers] {
-                lies::tell(Some(Left {
-                    leaves,
+            let registers = SKIP_X87 | SKIP_VECTORS;
+            for untouched in [SKIP_MEMORY | registers, SKIP_OTHER_LINES | registers] {
+                lies::tell(Some(Untouched {
+                    untouched,
                     stores: Vec::new(),
                 }));
                 // Other copies of the blocks, so that they are decoded anew.

@@ -8,9 +8,9 @@ use snippex_core::case::Placement;
 use snippex_core::group::Group;
 
 use super::{GuestCpu, features};
-use crate::leaves::{Left, leaves};
 use crate::lower::{Lowered, lower};
 use crate::results::Unsupported;
+use crate::untouched::{Untouched, untouched};
 
 /// What is known of each group of a batch. It is kept for the next, which often has the same blocks: pages are found
 /// by running them several times.
@@ -22,7 +22,7 @@ pub(super) struct Decoded {
     /// Why it cannot.
     pub(super) unsupported: Vec<Option<Unsupported>>,
     /// What it leaves alone.
-    pub(super) left: Vec<Left>,
+    pub(super) left: Vec<Untouched>,
 }
 
 impl Decoded {
@@ -55,12 +55,16 @@ impl Decoded {
     }
 }
 
-fn decode(group: &Group, cpu: &GuestCpu, lacks: &[String]) -> (Option<Lowered>, Option<Unsupported>, Left) {
+fn decode(
+    group: &Group,
+    cpu: &GuestCpu,
+    lacks: &[String],
+) -> (Option<Lowered>, Option<Unsupported>, Untouched) {
     match lower(&group.block, group.placement) {
-        Err(error) => (None, Some(Unsupported::Block(error)), Left::default()),
+        Err(error) => (None, Some(Unsupported::Block(error)), Untouched::default()),
         Ok(lowered) => match features::missing(&group.block, cpu, lacks) {
-            Some(feature) => (None, Some(Unsupported::Feature(feature)), Left::default()),
-            None => (Some(lowered), None, leaves(&group.block, group.placement)),
+            Some(feature) => (None, Some(Unsupported::Feature(feature)), Untouched::default()),
+            None => (Some(lowered), None, untouched(&group.block, group.placement)),
         },
     }
 }

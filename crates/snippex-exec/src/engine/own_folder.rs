@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 const PREFIX: &str = "snippex-";
 /// A younger one may be between being made and being locked.
-const LEAST_AGE: Duration = Duration::from_secs(3600);
+const MIN_AGE: Duration = Duration::from_secs(3600);
 
 /// Goes away when it is dropped; when the process is killed before that, the next one removes it.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ impl OwnFolder {
     /// A fresh one, with `kind` in its name.
     pub(crate) fn new(kind: &str) -> io::Result<Self> {
         static SWEPT: Once = Once::new();
-        SWEPT.call_once(|| sweep(&std::env::temp_dir(), LEAST_AGE));
+        SWEPT.call_once(|| sweep(&std::env::temp_dir(), MIN_AGE));
         let prefix = format!("{PREFIX}{kind}");
         let folder = tempfile::Builder::new().prefix(&prefix).tempdir()?;
         let lock = File::open(folder.path())?;
@@ -85,7 +85,7 @@ mod tests {
         });
         let user = File::open(&used).unwrap();
         user.try_lock().unwrap();
-        sweep(place.path(), LEAST_AGE);
+        sweep(place.path(), MIN_AGE);
         assert!(left.exists(), "too young");
         sweep(place.path(), Duration::ZERO);
         assert!(!left.exists() && used.exists() && foreign.exists());

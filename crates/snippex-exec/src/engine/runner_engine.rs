@@ -6,7 +6,7 @@ use std::sync::Arc;
 use snippex_core::group::Group;
 use snippex_formats::conformance::Program;
 use snippex_runner::layout::{
-    EXIT_NONE, Header, LEAVES_MEMORY, LEAVES_OTHER_LINES, LEAVES_VECTORS, LEAVES_X87, MapStep, WireLine,
+    EXIT_NONE, Header, MapStep, SKIP_MEMORY, SKIP_OTHER_LINES, SKIP_VECTORS, SKIP_X87, WireLine,
 };
 use tracing::debug;
 
@@ -18,11 +18,11 @@ use super::{
 };
 use crate::batch;
 use crate::guest_space::AddressSpace;
-use crate::places::MEMORY_OFFSET;
 use crate::plan::{self, Library, Plan};
 use crate::process::{Answer, GuestProcess, describe};
 use crate::results::{EXIT_X87_TOP, Results};
 use crate::shared::Shared;
+use crate::shared_layout::MEMORY_OFFSET;
 use crate::warm_up;
 
 /// An engine that runs the runner in a process of its own, replaced whenever it dies, hangs or is corrupted. What is to
@@ -185,7 +185,7 @@ impl RunnerEngine {
             keep_code: self.spec.native && keep,
             park: keep,
             framed: self.spec.memory == MemoryMode::Scan,
-            leaves: self.leaves(),
+            untouched: self.untouched(),
         };
         self.plan = Plan::write(
             &mut self.shared,
@@ -232,15 +232,15 @@ impl RunnerEngine {
     }
 
     /// What the guest is told that blocks leave alone.
-    fn leaves(&self) -> u32 {
+    fn untouched(&self) -> u32 {
         if !self.spec.shortcuts {
             return 0;
         }
         // A CPU changes nothing that the instruction does not name. An emulator might, by a register that it uses for
         // something else: then it does so in every run of the block, the last one included. Vector registers are at stake
         // in any code, and cost it little.
-        let vectors = if self.spec.native { LEAVES_VECTORS } else { 0 };
-        LEAVES_MEMORY | LEAVES_OTHER_LINES | LEAVES_X87 | vectors
+        let vectors = if self.spec.native { SKIP_VECTORS } else { 0 };
+        SKIP_MEMORY | SKIP_OTHER_LINES | SKIP_X87 | vectors
     }
 
     /// Marks the runs whose x87 state the engine did not load as the case has it.
@@ -249,7 +249,7 @@ impl RunnerEngine {
         let outputs = self.plan.outputs_mut(&mut self.shared);
         for (block, group) in blocks.iter().zip(groups) {
             for (start, output) in group.starts.iter().zip(&mut outputs[block.first_run as usize..]) {
-                if block.run_count != 0 && group.palette[start.vectors as usize].x87.top() != 0 {
+                if block.run_count != 0 && group.vector_pool[start.vectors as usize].x87.top() != 0 {
                     output.exit = EXIT_X87_TOP;
                     output.line_count = 0;
                 }

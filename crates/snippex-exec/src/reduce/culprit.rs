@@ -9,9 +9,9 @@ use snippex_core::address_space::RUNNER;
 use snippex_core::case::Case;
 use snippex_core::diff::{Class, Comparison, Culprit, Divergence, Field};
 use snippex_core::observation::{Endpoint, Observation};
-use snippex_triage::cause::{Share, of_signature, shares};
+use snippex_triage::cause::{Attribution, attribute, of_signature};
+use snippex_triage::pattern::DivergenceFacts;
 use snippex_triage::reduce::{instruction_ends, prefix, starting_at};
-use snippex_triage::ruling::Evidence;
 use snippex_triage::signature::{BugKind, Signature};
 
 use super::trial::{Seen, Trial};
@@ -22,7 +22,7 @@ const BATCH: usize = 32;
 
 /// Where two engines part.
 #[derive(Clone, Debug)]
-pub struct Parting {
+pub struct FirstDivergence {
     /// The instruction.
     pub instruction: usize,
     /// What differs right behind it.
@@ -32,10 +32,10 @@ pub struct Parting {
     /// The reference's state right before it; `None` at the first instruction.
     pub before: Option<Observation>,
     /// What is behind it: of the instruction alone, from the reference's state, where that shows anything.
-    pub shares: Vec<Share>,
+    pub attributions: Vec<Attribution>,
 }
 
-impl Parting {
+impl FirstDivergence {
     /// Kind and culprit as reports group by them.
     #[must_use]
     pub fn class(&self) -> Class {
@@ -89,7 +89,11 @@ impl Parting {
 ///
 /// # Errors
 /// When an engine cannot be used.
-pub fn part(case: &Case, whole: &Divergence, trial: &mut Trial<'_>) -> Result<Option<Parting>, EngineError> {
+pub fn locate_first_divergence(
+    case: &Case,
+    whole: &Divergence,
+    trial: &mut Trial<'_>,
+) -> Result<Option<FirstDivergence>, EngineError> {
     let ends = instruction_ends(&case.block);
     let sticky = is_sticky(whole);
     // Where the engine dies or hangs, each beginning that is too long costs a process, or all of its patience.
@@ -98,7 +102,7 @@ pub fn part(case: &Case, whole: &Divergence, trial: &mut Trial<'_>) -> Result<Op
         _ => BATCH,
     };
     let mut before: Option<Observation> = None;
-    let mut first_sticky: Option<Parting> = None;
+    let mut first_sticky: Option<FirstDivergence> = None;
     // The whole block is known to diverge, but what it looks like at its end need not be where it begins.
     for first in (0..ends.len()).step_by(batch) {
         let indices = first..ends.len().min(first + batch);
@@ -120,23 +124,23 @@ pub fn part(case: &Case, whole: &Divergence, trial: &mut Trial<'_>) -> Result<Op
                 let Some(signature) = Signature::of(&case.block, index, &divergence) else {
                     return Ok(None);
                 };
-                let parting = Parting {
+                let first_divergence = FirstDivergence {
                     instruction: index,
                     divergence,
                     signature,
                     before: before.clone(),
-                    shares: Vec::new(),
+                    attributions: Vec::new(),
                 };
                 if sticky || !is_sticky {
                     let chosen = match first_sticky {
-                        Some(first) if alone(case, &parting, &ends, trial)?.is_none() => first,
-                        _ => parting,
+                        Some(first) if alone(case, &first_divergence, &ends, trial)?.is_none() => first,
+                        _ => first_divergence,
                     };
                     return attributed(case, chosen, &ends, trial).map(Some);
                 }
                 // Exception flags stay set: when they are not what this is about, another bug has set them before. But
                 // what reads them (FNSTSW) is wrong because of that other bug.
-                first_sticky.get_or_insert(parting);
+                first_sticky.get_or_insert(first_divergence);
             }
             if !ran_through {
                 return Ok(None);
@@ -147,35 +151,35 @@ pub fn part(case: &Case, whole: &Divergence, trial: &mut Trial<'_>) -> Result<Op
     Ok(None)
 }
 
-/// `parting` with what is behind it.
+/// `first_divergence` with what is behind it.
 fn attributed(
     case: &Case,
-    mut parting: Parting,
+    mut first_divergence: FirstDivergence,
     ends: &[usize],
     trial: &mut Trial<'_>,
-) -> Result<Parting, EngineError> {
-    let shown = match alone(case, &parting, ends, trial)? {
+) -> Result<FirstDivergence, EngineError> {
+    let shown = match alone(case, &first_divergence, ends, trial)? {
         Some(shown) => Some(shown),
         None => {
-            let whole = up_to(case, parting.instruction, ends);
+            let whole = up_to(case, first_divergence.instruction, ends);
             trial.one(&whole)?.ok().map(|seen| (whole, seen))
         }
     };
-    parting.shares = shown
+    first_divergence.attributions = shown
         .and_then(|(case, seen)| shares_of(&case, &seen))
-        .unwrap_or_else(|| of_signature(&parting.signature));
-    Ok(parting)
+        .unwrap_or_else(|| of_signature(&first_divergence.signature));
+    Ok(first_divergence)
 }
 
 /// What is behind a divergence that begins at the last instruction of `case`.
-pub(crate) fn shares_of(case: &Case, seen: &Seen) -> Option<Vec<Share>> {
+pub(crate) fn shares_of(case: &Case, seen: &Seen) -> Option<Vec<Attribution>> {
     let Comparison::Diverged(divergence) = &seen.comparison else {
         return None;
     };
     let last = (case.block.instruction_count as usize).checked_sub(1)?;
     let signature = Signature::of(&case.block, last, divergence)?;
-    let evidence = Evidence::new(&signature, case, &seen.expected, &divergence.differences)?;
-    Some(shares(&evidence))
+    let facts = DivergenceFacts::new(&signature, case, &seen.expected, &divergence.differences)?;
+    Some(attribute(&facts))
 }
 
 /// The block of `case` up to and including instruction `index`.
@@ -189,13 +193,13 @@ fn up_to(case: &Case, index: usize, ends: &[usize]) -> Case {
 /// The instruction where two runs part by itself, from the reference's state, if it diverges so.
 fn alone(
     case: &Case,
-    parting: &Parting,
+    first_divergence: &FirstDivergence,
     ends: &[usize],
     trial: &mut Trial<'_>,
 ) -> Result<Option<(Case, Seen)>, EngineError> {
-    let index = parting.instruction;
+    let index = first_divergence.instruction;
     let whole = up_to(case, index, ends);
-    let alone = match &parting.before {
+    let alone = match &first_divergence.before {
         Some(before) => starting_at(&whole, ends[index - 1], index, before),
         None => whole,
     };
@@ -262,14 +266,14 @@ mod tests {
         };
         let mut reaches = |instruction, r8, rax| {
             (case.state.gpr[8], case.state.gpr[0]) = (r8, rax);
-            let parting = Parting {
+            let first_divergence = FirstDivergence {
                 instruction,
                 signature: Signature::of(&case.block, instruction, &divergence).expect("a register differs"),
                 divergence: divergence.clone(),
                 before: None,
-                shares: Vec::new(),
+                attributions: Vec::new(),
             };
-            parting.reaches_runner(&case)
+            first_divergence.reaches_runner(&case)
         };
         assert!(reaches(1, 0xc_0400_0000, 0));
         assert!(reaches(1, RUNNER[1].start - 9, 0));

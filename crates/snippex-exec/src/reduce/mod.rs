@@ -13,12 +13,12 @@ use snippex_core::case::Case;
 use snippex_core::diff::{Comparison, Divergence, Reason, Tolerance};
 use snippex_core::observation::Observation;
 use snippex_core::state::MachineState;
-use snippex_triage::cause::{CauseId, Share, of_signature};
+use snippex_triage::cause::{Attribution, CauseId, of_signature};
 use snippex_triage::reduce::{Reducer, instruction_ends, prefix, starting_at};
 use snippex_triage::signature::{BugKind, Signature};
 
 pub(crate) use culprit::shares_of;
-pub use culprit::{Parting, part};
+pub use culprit::{FirstDivergence, locate_first_divergence};
 pub use snippex_triage::reduce::CONFIRMATIONS;
 #[cfg(test)]
 pub(crate) use trial::nop;
@@ -119,10 +119,10 @@ pub fn reduce(
         Comparison::Inconclusive(reason) => return Ok(Reduced::Inconclusive(reason)),
         Comparison::Diverged(divergence) => divergence,
     };
-    let Some(parting) = part(case, &divergence, &mut trial)? else {
+    let Some(first_divergence) = locate_first_divergence(case, &divergence, &mut trial)? else {
         return Ok(Reduced::NoCulprit(Box::new(divergence)));
     };
-    Search::bugs_of(case, &parting, trial, limits, &|_| true)
+    Search::bugs_of(case, &first_divergence, trial, limits, &|_| true)
 }
 
 /// A case with what it shows.
@@ -130,15 +130,17 @@ pub fn reduce(
 struct Shown {
     case: Case,
     signature: Signature,
-    shares: Vec<Share>,
+    attributions: Vec<Attribution>,
     seen: Seen,
     divergence: Divergence,
 }
 
 impl Shown {
     /// The part of one cause.
-    fn share(&self, cause: &CauseId) -> Option<&Share> {
-        self.shares.iter().find(|share| share.cause == *cause)
+    fn attribution(&self, cause: &CauseId) -> Option<&Attribution> {
+        self.attributions
+            .iter()
+            .find(|attribution| attribution.cause == *cause)
     }
 }
 
@@ -158,21 +160,24 @@ impl<'t> Search<'t> {
     /// Reduces `case`, whose culprit is known, once for each cause that `wants`.
     pub(crate) fn bugs_of(
         case: &Case,
-        parting: &Parting,
+        first_divergence: &FirstDivergence,
         trial: Trial<'t>,
         limits: Limits,
         wants: &dyn Fn(&CauseId) -> bool,
     ) -> Result<Reduced, EngineError> {
-        let kind = BugKind::of(&parting.divergence);
+        let kind = BugKind::of(&first_divergence.divergence);
         let search = Search {
             trial,
             started: Instant::now(),
             limits,
             careful: matches!(kind, BugKind::EngineDied | BugKind::EngineHung),
-            before: parting.before.as_ref().map(|before| before.state.clone()),
+            before: first_divergence
+                .before
+                .as_ref()
+                .map(|before| before.state.clone()),
             tried: 0,
         };
-        let bugs = search.bugs(case, parting, wants)?;
+        let bugs = search.bugs(case, first_divergence, wants)?;
         Ok(if bugs.is_empty() {
             Reduced::Agrees
         } else {
@@ -183,18 +188,23 @@ impl<'t> Search<'t> {
     fn bugs(
         mut self,
         case: &Case,
-        parting: &Parting,
+        first_divergence: &FirstDivergence,
         wants: &dyn Fn(&CauseId) -> bool,
     ) -> Result<Vec<Bug>, EngineError> {
         let mut bugs: Vec<Bug> = Vec::new();
-        let was_met = |cause: &CauseId| parting.shares.iter().any(|share| share.cause == *cause);
-        for (index, base) in self.bases(case, parting)?.into_iter().enumerate() {
-            for share in &base.shares {
+        let was_met = |cause: &CauseId| {
+            first_divergence
+                .attributions
+                .iter()
+                .any(|attribution| attribution.cause == *cause)
+        };
+        for (index, base) in self.bases(case, first_divergence)?.into_iter().enumerate() {
+            for attribution in &base.attributions {
                 // The plainest base may show more than what was met, another one shows what the plainest does not.
-                let is_new = bugs.iter().all(|bug| bug.cause != share.cause);
-                let is_meant = index == 0 || was_met(&share.cause);
-                if is_new && is_meant && wants(&share.cause) && bugs.len() < MAX_BUGS {
-                    bugs.extend(self.bug(case, &base, share)?);
+                let is_new = bugs.iter().all(|bug| bug.cause != attribution.cause);
+                let is_meant = index == 0 || was_met(&attribution.cause);
+                if is_new && is_meant && wants(&attribution.cause) && bugs.len() < MAX_BUGS {
+                    bugs.extend(self.bug(case, &base, attribution)?);
                 }
             }
         }
@@ -202,14 +212,19 @@ impl<'t> Search<'t> {
     }
 
     /// The bug behind a `share` of what `base` shows.
-    fn bug(&mut self, case: &Case, base: &Shown, share: &Share) -> Result<Option<Bug>, EngineError> {
-        let (shown, complete) = self.reduced(base, share)?;
-        let Some(share) = shown.share(&share.cause).cloned() else {
+    fn bug(
+        &mut self,
+        case: &Case,
+        base: &Shown,
+        attribution: &Attribution,
+    ) -> Result<Option<Bug>, EngineError> {
+        let (shown, complete) = self.reduced(base, attribution)?;
+        let Some(attribution) = shown.attribution(&attribution.cause).cloned() else {
             return Ok(None);
         };
         let mut bug = Bug {
-            cause: share.cause,
-            signature: share.signature,
+            cause: attribution.cause,
+            signature: attribution.signature,
             case: shown.case,
             expected: shown.seen.expected,
             actual: shown.seen.actual,
@@ -226,16 +241,16 @@ impl<'t> Search<'t> {
     /// Where the search may begin, the plainest first: the instruction at fault alone, or the block up to it; without
     /// exception flags that were set before, which would hide that they are missing, or with them, since they could be
     /// missed when they are to be cleared.
-    fn bases(&mut self, case: &Case, parting: &Parting) -> Result<Vec<Shown>, EngineError> {
+    fn bases(&mut self, case: &Case, first_divergence: &FirstDivergence) -> Result<Vec<Shown>, EngineError> {
         let ends = instruction_ends(&case.block);
-        let (index, end) = (parting.instruction, ends[parting.instruction]);
+        let (index, end) = (first_divergence.instruction, ends[first_divergence.instruction]);
         let whole = Case {
             block: prefix(&case.block, end, index + 1).into(),
             ..case.clone()
         };
         let mut starts = Vec::new();
         // The plainest first.
-        if let Some(before) = &parting.before {
+        if let Some(before) = &first_divergence.before {
             starts.extend(with_and_without_flags(starting_at(
                 &whole,
                 ends[index - 1],
@@ -244,7 +259,7 @@ impl<'t> Search<'t> {
             )));
         }
         starts.extend(with_and_without_flags(whole));
-        let met = &parting.signature;
+        let met = &first_divergence.signature;
         let shown = self.show(starts)?;
         let alike = |shown: &Shown| {
             let signature = &shown.signature;
@@ -257,16 +272,16 @@ impl<'t> Search<'t> {
 
     /// The plainest case that still shows some of `share`, and nothing of causes that `base` does not show; and whether
     /// the search came to its end.
-    fn reduced(&mut self, base: &Shown, share: &Share) -> Result<(Shown, bool), EngineError> {
+    fn reduced(&mut self, base: &Shown, attribution: &Attribution) -> Result<(Shown, bool), EngineError> {
         let keeps = |shown: &Shown| {
-            let still = shown.share(&share.cause);
-            let fields = &share.signature.fields;
+            let still = shown.attribution(&attribution.cause);
+            let fields = &attribution.signature.fields;
             shown.signature.form.text == base.signature.form.text
                 && shown.signature.kind.is_like(base.signature.kind)
                 && shown
-                    .shares
+                    .attributions
                     .iter()
-                    .all(|found| base.share(&found.cause).is_some())
+                    .all(|found| base.attribution(&found.cause).is_some())
                 && still
                     .is_some_and(|still| still.signature.fields.iter().all(|field| fields.contains(field)))
         };
@@ -334,11 +349,11 @@ impl<'t> Search<'t> {
                 let divergence = divergence.clone();
                 let last = (case.block.instruction_count as usize).checked_sub(1)?;
                 let signature = Signature::of(&case.block, last, &divergence)?;
-                let shares = shares_of(&case, &seen).unwrap_or_else(|| of_signature(&signature));
+                let attributions = shares_of(&case, &seen).unwrap_or_else(|| of_signature(&signature));
                 Some(Shown {
                     case,
                     signature,
-                    shares,
+                    attributions,
                     seen,
                     divergence,
                 })
@@ -354,8 +369,8 @@ impl<'t> Search<'t> {
             let shown = self.show(vec![bug.case.clone()])?.pop().flatten();
             let again = |shown: Shown| {
                 shown
-                    .share(&bug.cause)
-                    .is_some_and(|share| share.signature == bug.signature)
+                    .attribution(&bug.cause)
+                    .is_some_and(|attribution| attribution.signature == bug.signature)
             };
             confirmed += u32::from(shown.is_some_and(again));
         }

@@ -218,7 +218,7 @@ impl<'e> Results<'e> {
         let a = ends.get(blocks[group].first_run as usize + index);
         let b = other_ends.get(other_blocks[group].first_run as usize + index);
         let group = &self.groups[group];
-        let before = &group.palette[group.starts[index].vectors as usize];
+        let before = &group.vector_pool[group.starts[index].vectors as usize];
         a.same_bits(b, before, self.components.intersection(other.components))
             && changed(a.output, lines).eq_lines(changed(b.output, other_lines))
     }

@@ -384,12 +384,12 @@ fn the_document_names_every_example() {
 
 /// What `snippex bugs` calls a bug stands in the document, and has an example.
 #[test]
-fn every_ruling_has_an_example() {
+fn every_pattern_has_an_example() {
     let names: Vec<String> = examples()
         .iter()
         .map(|example| capitalised(example.name))
         .collect();
-    for rule in snippex_triage::ruling::rules() {
+    for rule in snippex_triage::pattern::rules() {
         assert!(
             names.iter().any(|name| name == rule.title),
             "{}: {}",
@@ -399,14 +399,15 @@ fn every_ruling_has_an_example() {
     }
 }
 
-/// The example of a ruling shows what the ruling is about: where qemu differs, it is sorted so.
+/// The example of a pattern shows what the pattern is about: where qemu differs, it is sorted so.
 #[test]
-fn examples_are_sorted_by_their_rulings() {
+fn examples_are_sorted_by_their_patterns() {
     let mut native = RunnerEngine::start(EngineSpec::native()).unwrap();
     let spec = EngineSpec::preset("qemu-x86_64").expect("install it: cargo xtask test does");
     let mut qemu = RunnerEngine::start(spec).unwrap();
     for example in examples() {
-        let Some(rule) = snippex_triage::ruling::rules().find(|rule| rule.title == capitalised(example.name))
+        let Some(rule) =
+            snippex_triage::pattern::rules().find(|rule| rule.title == capitalised(example.name))
         else {
             continue;
         };

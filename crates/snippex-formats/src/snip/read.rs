@@ -15,8 +15,8 @@ use snippex_core::observation::{Endpoint, LINE_SIZE, Observation, Signal};
 use snippex_core::state::{Components, MachineState};
 
 /// Bytes of code, pages and addresses that are read; blocks and cases have far fewer.
-const MOST_CODE: usize = 1 << 16;
-const MOST_PAGES: usize = 4096;
+const MAX_CODE: usize = 1 << 16;
+const MAX_PAGES: usize = 4096;
 
 pub(super) fn parse(text: &str) -> Result<Snip, SnipError> {
     let lines = lines(text)?;
@@ -136,10 +136,10 @@ impl<'l, 't> Reader<'l, 't> {
         ]) {
             if line.words[0] == "code" {
                 bytes.extend(line.bytes(&line.words[1..])?);
-                if bytes.len() > MOST_CODE {
+                if bytes.len() > MAX_CODE {
                     return Err(line.error(Problem::TooMany {
                         what: "bytes of code",
-                        most: MOST_CODE,
+                        most: MAX_CODE,
                     }));
                 }
             } else if said.insert(line.words[0], line).is_some() {
@@ -201,10 +201,10 @@ impl<'l, 't> Reader<'l, 't> {
     fn pages(&mut self) -> Result<Vec<Page>, SnipError> {
         let mut pages: Vec<Page> = Vec::new();
         while let Some(line) = self.take(&["page"]) {
-            if pages.len() == MOST_PAGES {
+            if pages.len() == MAX_PAGES {
                 return Err(line.error(Problem::TooMany {
                     what: "pages",
-                    most: MOST_PAGES,
+                    most: MAX_PAGES,
                 }));
             }
             let wrong = |what| line.error(Problem::Place(what));

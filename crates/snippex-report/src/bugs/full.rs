@@ -2,8 +2,8 @@
 
 use cli_kit::Table;
 use cli_kit::style::{FAINT, GOOD, HEADING, UNSURE};
+use snippex_triage::pattern::BugPattern;
 use snippex_triage::reduce::CONFIRMATIONS;
-use snippex_triage::ruling::Ruling;
 
 use super::{BugView, KnownView, SeenOn, SignatureView, WIDTH, wrapped};
 use crate::{grouped, several, untitled};
@@ -27,7 +27,7 @@ pub fn full(bug: &BugView, differences: &[String], width: Option<u16>) -> String
             .map(|example| (example.reduced, example.confirmations)),
     );
     text += &wrong(differences);
-    text + &manual(bug.ruling, width)
+    text + &manual(bug.pattern, width)
 }
 
 /// One signature in full, but its case.
@@ -44,7 +44,7 @@ pub fn full_signature(view: &SignatureView, differences: &[String], width: Optio
     let certain = Some((view.reduced, view.confirmations));
     text += &rows(&met, &view.engines, view.known.as_ref(), certain);
     text += &wrong(differences);
-    text + &manual(view.bug.ruling(), width)
+    text + &manual(view.bug.pattern(), width)
 }
 
 fn row(name: &str, value: &str) -> String {
@@ -82,9 +82,9 @@ fn wrong(differences: &[String]) -> String {
         .collect()
 }
 
-fn manual(ruling: Option<&Ruling>, width: Option<u16>) -> String {
-    let text = match ruling {
-        Some(ruling) => format!("the reference is right: {} ({})", ruling.what, ruling.reference),
+fn manual(pattern: Option<&BugPattern>, width: Option<u16>) -> String {
+    let text = match pattern {
+        Some(pattern) => format!("the reference is right: {} ({})", pattern.what, pattern.reference),
         None => "no sentence that snippex knows decides; the reference is taken as right".to_owned(),
     };
     let wrapped = wrapped(&text, usize::from(width.unwrap_or(WIDTH)), 13);

@@ -6,8 +6,8 @@ use cli_kit::Table;
 use cli_kit::style::{BAD, FAINT, GOOD, HEADING, UNSURE};
 use serde::Serialize;
 use snippex_triage::cause::CauseId;
+use snippex_triage::pattern::BugPattern;
 use snippex_triage::reduce::CONFIRMATIONS;
-use snippex_triage::ruling::Ruling;
 use snippex_triage::signature::{Signature, SignatureId};
 
 use crate::{grouped, several};
@@ -84,7 +84,7 @@ pub struct BugView {
     /// Its plainest case.
     pub example: Option<ExampleView>,
     /// The sentence of the manual that decides.
-    pub ruling: Option<&'static Ruling>,
+    pub pattern: Option<&'static BugPattern>,
     /// `reference` when the manual decides.
     pub right: Option<&'static str>,
 }
@@ -178,8 +178,8 @@ fn entry(number: usize, bug: &BugView, width: usize) -> String {
         counts += &format!(", {}", certainty(example.reduced, example.confirmations));
         text += &wrapped(&shortly(example), width, 5);
     }
-    if let Some(ruling) = bug.ruling {
-        text += &wrapped(&format!("{} ({})", ruling.what, ruling.reference), width, 5);
+    if let Some(pattern) = bug.pattern {
+        text += &wrapped(&format!("{} ({})", pattern.what, pattern.reference), width, 5);
     }
     text + &format!("     {FAINT}{counts}{FAINT:#}")
 }

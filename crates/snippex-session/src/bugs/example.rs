@@ -15,12 +15,16 @@ impl Bugs<'_> {
         let Some((bug, entry)) = self.best_entry(bugs) else {
             return Ok(None);
         };
-        let (cause, id, engine) = (bug.share.cause.clone(), bug.share.signature.id(), entry.engine);
+        let (cause, id, engine) = (
+            bug.attribution.cause.clone(),
+            bug.attribution.signature.id(),
+            entry.engine,
+        );
         let examples = self
             .store
             .call(async move |store| store.bug_examples(&cause, id).await)?;
         let example = examples.into_iter().find(|example| example.engine == engine);
-        Ok(example.map(|example| (bug.share.signature.clone(), example)))
+        Ok(example.map(|example| (bug.attribution.signature.clone(), example)))
     }
 
     pub(super) fn best_entry<'b>(
@@ -28,7 +32,7 @@ impl Bugs<'_> {
         bugs: &[&'b StoredBug],
     ) -> Option<(&'b StoredBug, &'b ExampleEntry)> {
         let entries = bugs.iter().flat_map(|bug| {
-            let key = (bug.share.cause.clone(), bug.share.signature.id());
+            let key = (bug.attribution.cause.clone(), bug.attribution.signature.id());
             let entries = self.examples.get(&key).map_or(&[][..], Vec::as_slice);
             entries.iter().map(move |entry| (*bug, entry))
         });
@@ -37,14 +41,14 @@ impl Bugs<'_> {
             bug.sightings.iter().any(|seen| seen.engine == entry.engine)
         };
         entries.filter(asked).max_by_key(|(bug, entry)| {
-            let form = &bug.share.signature.form;
+            let form = &bug.attribution.signature.form;
             let plain = !form.encoding.contains('+');
             (
                 entry.reduced,
                 entry.confirmations,
                 plain,
                 std::cmp::Reverse(form.text.len()),
-                bug.share.signature.fields.len(),
+                bug.attribution.signature.fields.len(),
                 entry.found,
             )
         })

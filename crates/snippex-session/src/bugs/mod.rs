@@ -9,8 +9,8 @@ use snippex_exec::engine::EngineTable;
 use snippex_store::{
     BugExample, Engine, EngineId, ExampleEntry, KnownBug, RunId, StoreHandle, StoredBug, Timestamp,
 };
-use snippex_triage::cause::{BugName, CauseId, Share, of_signature, shares};
-use snippex_triage::ruling::Evidence;
+use snippex_triage::cause::{Attribution, BugName, CauseId, attribute, of_signature};
+use snippex_triage::pattern::DivergenceFacts;
 use snippex_triage::signature::{Signature, SignatureId};
 
 use crate::SessionError;
@@ -110,8 +110,8 @@ impl<'s> Bugs<'s> {
         bugs.sort()?;
         let entries = store.call(async |store| store.example_entries().await)?;
         for entry in entries {
-            let share = (entry.cause.clone(), entry.signature);
-            bugs.examples.entry(share).or_default().push(entry);
+            let attribution = (entry.cause.clone(), entry.signature);
+            bugs.examples.entry(attribution).or_default().push(entry);
         }
         Ok(bugs)
     }
@@ -122,7 +122,7 @@ impl<'s> Bugs<'s> {
         if unsorted.is_empty() {
             return Ok(());
         }
-        let sorted: Vec<Share> = unsorted
+        let sorted: Vec<Attribution> = unsorted
             .into_iter()
             .filter_map(|(signature, example)| {
                 let seen = example.and_then(|example| self.causes(&signature, &example));
@@ -130,9 +130,9 @@ impl<'s> Bugs<'s> {
                     of_signature(&signature)
                         .into_iter()
                         .next()
-                        .map(|share| share.cause)
+                        .map(|attribution| attribution.cause)
                 });
-                Some(Share {
+                Some(Attribution {
                     cause: cause?,
                     signature,
                 })
@@ -146,8 +146,11 @@ impl<'s> Bugs<'s> {
     /// The first of the causes that an example shows.
     fn causes(&self, signature: &Signature, example: &BugExample) -> Option<CauseId> {
         let differences = self.differences(example);
-        let evidence = Evidence::new(signature, &example.case, &example.expected, &differences)?;
-        shares(&evidence).into_iter().next().map(|share| share.cause)
+        let facts = DivergenceFacts::new(signature, &example.case, &example.expected, &differences)?;
+        attribute(&facts)
+            .into_iter()
+            .next()
+            .map(|attribution| attribution.cause)
     }
 
     /// What is stored of the bugs that are meant, by cause and signature.
@@ -184,7 +187,7 @@ impl<'s> Bugs<'s> {
     pub fn grouped(&self, stored: &[StoredBug]) -> Result<Vec<ListedBug>, SessionError> {
         let mut causes: BTreeMap<&CauseId, Vec<&StoredBug>> = BTreeMap::new();
         for bug in stored {
-            causes.entry(&bug.share.cause).or_default().push(bug);
+            causes.entry(&bug.attribution.cause).or_default().push(bug);
         }
         let mut listed = causes
             .into_iter()
@@ -200,7 +203,7 @@ impl<'s> Bugs<'s> {
     /// When the database cannot be read.
     pub fn of_cause(&self, cause: &CauseId, bugs: &[&StoredBug]) -> Result<ListedBug, SessionError> {
         let engines = self.seen_on(bugs.iter().copied());
-        let ids = || bugs.iter().map(|bug| bug.share.signature.id());
+        let ids = || bugs.iter().map(|bug| bug.attribution.signature.id());
         let own = self.known_as(&BugName::Cause(cause.clone()), &engines);
         // As good as known is a bug of which every signature is.
         let each = || {
@@ -210,7 +213,7 @@ impl<'s> Bugs<'s> {
         };
         let forms: BTreeSet<&str> = bugs
             .iter()
-            .map(|bug| bug.share.signature.form.text.as_str())
+            .map(|bug| bug.attribution.signature.form.text.as_str())
             .collect();
         Ok(ListedBug {
             cause: cause.clone(),
@@ -229,14 +232,14 @@ impl<'s> Bugs<'s> {
     pub fn of_signature(&self, bug: &StoredBug) -> ListedSignature {
         let engines = self.seen_on([bug]);
         let names = [
-            BugName::Signature(bug.share.signature.id()),
-            BugName::Cause(bug.share.cause.clone()),
+            BugName::Signature(bug.attribution.signature.id()),
+            BugName::Cause(bug.attribution.cause.clone()),
         ];
         let known = names.iter().find_map(|name| self.known_as(name, &engines));
         let entry = self.best_entry(&[bug]);
         ListedSignature {
-            bug: bug.share.cause.clone(),
-            signature: bug.share.signature.clone(),
+            bug: bug.attribution.cause.clone(),
+            signature: bug.attribution.signature.clone(),
             runs: runs([bug]),
             blocks: bug.sightings.iter().map(|seen| seen.blocks).sum(),
             first_seen: bug.first_seen,
@@ -253,12 +256,12 @@ impl<'s> Bugs<'s> {
     /// When the database cannot be read, or nothing is called so.
     pub fn find(&self, text: &str) -> Result<BugName, SessionError> {
         let stored = self.stored(Wanted::default())?;
-        let causes: BTreeSet<&CauseId> = stored.iter().map(|bug| &bug.share.cause).collect();
+        let causes: BTreeSet<&CauseId> = stored.iter().map(|bug| &bug.attribution.cause).collect();
         if let Some(cause) = causes.iter().find(|cause| cause.as_str() == text) {
             return Ok(BugName::Cause((*cause).clone()));
         }
         let lower = text.to_lowercase();
-        let ids: BTreeSet<SignatureId> = stored.iter().map(|bug| bug.share.signature.id()).collect();
+        let ids: BTreeSet<SignatureId> = stored.iter().map(|bug| bug.attribution.signature.id()).collect();
         let digits = lower.bytes().all(|byte| byte.is_ascii_hexdigit());
         let mut found: Vec<BugName> = Vec::new();
         if !lower.is_empty() {
@@ -287,8 +290,8 @@ impl<'s> Bugs<'s> {
     pub fn of_name(&self, name: &BugName, wanted: Wanted<'_>) -> Result<Vec<StoredBug>, SessionError> {
         let mut stored = self.stored(wanted)?;
         stored.retain(|bug| match name {
-            BugName::Cause(cause) => bug.share.cause == *cause,
-            BugName::Signature(id) => bug.share.signature.id() == *id,
+            BugName::Cause(cause) => bug.attribution.cause == *cause,
+            BugName::Signature(id) => bug.attribution.signature.id() == *id,
         });
         Ok(stored)
     }

@@ -22,7 +22,7 @@ use snippex_core::seed::Style;
 use snippex_exec::check::{BlockReport, CheckOptions as ExecOptions, Job, Report, check};
 use snippex_exec::engine::{EngineError, EngineIdentity, EngineTable};
 use snippex_store::{EngineId, NewRun, Partition, RunEnd, RunId, StoreHandle, Timestamp};
-use snippex_triage::cause::Share;
+use snippex_triage::cause::Attribution;
 
 use crate::{EngineChoice, SessionError, coverage_of_forms, engine_record, this_host};
 use engine_pool::EnginePool;
@@ -221,7 +221,7 @@ impl Session<'_> {
     }
 
     /// How one target is checked.
-    fn exec_options(&self, style: Style, known: Vec<Share>) -> ExecOptions {
+    fn exec_options(&self, style: Style, known: Vec<Attribution>) -> ExecOptions {
         ExecOptions {
             seed: self.options.seed,
             states: self.options.states as usize,

@@ -54,9 +54,9 @@ impl<'s> Recorder<'s> {
             self.batch.divergences.push(self.divergence(block, finding));
         }
         self.push_bugs(block, &report.bugs);
-        for (share, runs) in &report.sightings {
+        for (attribution, runs) in &report.sightings {
             self.batch.sightings.push(NewSighting {
-                share: share.clone(),
+                attribution: attribution.clone(),
                 engine: self.subject,
                 runs: *runs,
                 blocks: 1,
@@ -81,7 +81,7 @@ impl<'s> Recorder<'s> {
                 .push(new_bug(bug, self.reference, self.subject, Some(block)));
             // A reduced case may show less than any that was met: it belongs to this run all the same.
             self.batch.sightings.push(NewSighting {
-                share: bug.share(),
+                attribution: bug.attribution(),
                 engine: self.subject,
                 runs: 0,
                 blocks: 0,
@@ -127,7 +127,7 @@ impl<'s> Recorder<'s> {
 #[must_use]
 pub fn new_bug(bug: &Bug, reference: EngineId, engine: EngineId, block: Option<BlockNumber>) -> NewBug {
     NewBug {
-        share: bug.share(),
+        attribution: bug.attribution(),
         engine,
         reference,
         block,

@@ -210,9 +210,9 @@ impl ReproducedCase {
         for seen in bugs.seen_on(&stored) {
             notes.push(provenance::engine(&seen.name, &seen.version, &seen.configuration));
         }
-        let ruling = stored.first().and_then(|bug| bug.share.cause.ruling());
-        if let Some(ruling) = ruling {
-            notes.push(format!("{} ({}).", ruling.what, ruling.reference));
+        let pattern = stored.first().and_then(|bug| bug.attribution.cause.pattern());
+        if let Some(pattern) = pattern {
+            notes.push(format!("{} ({}).", pattern.what, pattern.reference));
         }
         let engines = SideNames::new(&reference, &engine);
         Ok(Self {

@@ -10,7 +10,7 @@ pub use known::{Contradiction, KnownBug};
 pub use read::{BugExample, ExampleEntry, Sighting, StoredBug};
 pub(crate) use save::{add_bugs, add_sightings};
 
-use snippex_triage::cause::Share;
+use snippex_triage::cause::Attribution;
 
 use crate::evidence::{EncodedCase, EncodedObservation};
 use crate::ids::{BlockNumber, EngineId, Timestamp};
@@ -19,7 +19,7 @@ use crate::ids::{BlockNumber, EngineId, Timestamp};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewBug {
     /// Its cause, and what the case shows of it.
-    pub share: Share,
+    pub attribution: Attribution,
     /// The engine that is wrong.
     pub engine: EngineId,
     /// The engine that it is compared with.
@@ -46,7 +46,7 @@ pub struct NewBug {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewSighting {
     /// The bug's cause, and what showed of it.
-    pub share: Share,
+    pub attribution: Attribution,
     /// On which engine.
     pub engine: EngineId,
     /// Diverging runs.

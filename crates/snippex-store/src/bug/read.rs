@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use snippex_core::case::Case;
 use snippex_core::observation::Observation;
-use snippex_triage::cause::{CauseId, Share, of_signature};
+use snippex_triage::cause::{Attribution, CauseId, of_signature};
 use snippex_triage::signature::{BugKind, Form, Signature, SignatureId};
 use sqlx::Row;
 use sqlx::any::AnyRow;
@@ -18,7 +18,7 @@ use crate::open::Store;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredBug {
     /// Its cause, and what showed of it.
-    pub share: Share,
+    pub attribution: Attribution,
     /// When the signature was first met.
     pub first_seen: Timestamp,
     /// Where it was met, by run and engine.
@@ -121,11 +121,11 @@ impl Store {
             };
             let cause = self.read_cause(row, signature)?;
             match bugs.last_mut() {
-                Some(bug) if bug.share.cause == cause && bug.share.signature == *signature => {
+                Some(bug) if bug.attribution.cause == cause && bug.attribution.signature == *signature => {
                     bug.sightings.push(sighting);
                 }
                 _ => bugs.push(StoredBug {
-                    share: Share {
+                    attribution: Attribution {
                         cause,
                         signature: signature.clone(),
                     },
@@ -204,7 +204,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn reduced_bugs(&self, engine: EngineId) -> Result<Vec<Share>, StoreError> {
+    pub async fn reduced_bugs(&self, engine: EngineId) -> Result<Vec<Attribution>, StoreError> {
         let sql = "SELECT cause, kind, form, encoding, fields FROM bugs JOIN bug_examples
                        ON bug_examples.signature = bugs.signature
                    WHERE engine_id = $1 AND reduced = 1 ORDER BY cause, bugs.signature";
@@ -214,7 +214,7 @@ impl Store {
             .map(|row| {
                 let signature = self.read_signature(row)?;
                 let cause = self.read_cause(row, &signature)?;
-                Ok(Share { cause, signature })
+                Ok(Attribution { cause, signature })
             })
             .collect()
     }
@@ -229,7 +229,7 @@ impl Store {
         };
         if name.is_empty() {
             let guess = of_signature(signature).into_iter().next();
-            return guess.map(|share| share.cause).ok_or_else(invalid);
+            return guess.map(|attribution| attribution.cause).ok_or_else(invalid);
         }
         name.parse().map_err(|_| invalid())
     }

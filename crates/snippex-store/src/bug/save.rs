@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use snippex_triage::cause::Share;
+use snippex_triage::cause::Attribution;
 use snippex_triage::signature::Signature;
 use sqlx::AnyConnection;
 
@@ -12,7 +12,7 @@ use crate::insert::{Insert, Statement};
 
 /// Adds examples; their cases must be there.
 pub(crate) async fn add_bugs(connection: &mut AnyConnection, bugs: &[NewBug]) -> sqlx::Result<()> {
-    let signatures = bugs.iter().map(|bug| (&bug.share.signature, bug.found));
+    let signatures = bugs.iter().map(|bug| (&bug.attribution.signature, bug.found));
     add_signatures(connection, signatures.collect()).await?;
     let insert = Insert {
         head: "INSERT INTO bug_examples (cause, signature, engine_id, reference_id, block, case_id, reduced, confirmations,
@@ -28,8 +28,8 @@ pub(crate) async fn add_bugs(connection: &mut AnyConnection, bugs: &[NewBug]) ->
     };
     let bind = |statement: Statement, bug: &&NewBug| {
         statement
-            .bind(bug.share.cause.as_str().to_owned())
-            .bind(bug.share.signature.id().to_string())
+            .bind(bug.attribution.cause.as_str().to_owned())
+            .bind(bug.attribution.signature.id().to_string())
             .bind(bug.engine.0)
             .bind(bug.reference.0)
             .bind(bug.block.map(|block| block.0))
@@ -44,7 +44,7 @@ pub(crate) async fn add_bugs(connection: &mut AnyConnection, bugs: &[NewBug]) ->
     // A statement may touch a row only once: of several of the same bug the plainest is kept.
     let mut best: BTreeMap<_, &NewBug> = BTreeMap::new();
     for bug in bugs {
-        let kept = best.entry((&bug.share, bug.engine)).or_insert(bug);
+        let kept = best.entry((&bug.attribution, bug.engine)).or_insert(bug);
         if (bug.reduced, bug.confirmations) > (kept.reduced, kept.confirmations) {
             *kept = bug;
         }
@@ -60,11 +60,13 @@ pub(crate) async fn add_sightings(
     sightings: &[NewSighting],
     at: Timestamp,
 ) -> sqlx::Result<()> {
-    let signatures = sightings.iter().map(|sighting| (&sighting.share.signature, at));
+    let signatures = sightings
+        .iter()
+        .map(|sighting| (&sighting.attribution.signature, at));
     add_signatures(connection, signatures.collect()).await?;
     let mut sums: BTreeMap<_, (u64, u64)> = BTreeMap::new();
     for sighting in sightings {
-        let sum = sums.entry((&sighting.share, sighting.engine)).or_default();
+        let sum = sums.entry((&sighting.attribution, sighting.engine)).or_default();
         sum.0 += sighting.runs;
         sum.1 += sighting.blocks;
     }
@@ -75,11 +77,12 @@ pub(crate) async fn add_sightings(
                runs = bug_sightings.runs + excluded.runs, blocks = bug_sightings.blocks + excluded.blocks",
     };
     let rows: Vec<_> = sums.into_iter().collect();
-    let bind = |statement: Statement, ((share, engine), (runs, blocks)): &((&Share, _), (u64, u64))| {
+    let bind = |statement: Statement,
+                ((attribution, engine), (runs, blocks)): &((&Attribution, _), (u64, u64))| {
         let engine: &crate::ids::EngineId = engine;
         statement
-            .bind(share.cause.as_str().to_owned())
-            .bind(share.signature.id().to_string())
+            .bind(attribution.cause.as_str().to_owned())
+            .bind(attribution.signature.id().to_string())
             .bind(run.0)
             .bind(engine.0)
             .bind(runs.cast_signed())

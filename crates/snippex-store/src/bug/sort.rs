@@ -1,6 +1,6 @@
 //! Causes for bugs that were stored before there were any.
 
-use snippex_triage::cause::Share;
+use snippex_triage::cause::Attribution;
 use snippex_triage::signature::Signature;
 
 use super::BugExample;
@@ -31,10 +31,10 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub async fn sort_bugs(&self, shares: &[Share]) -> Result<(), StoreError> {
+    pub async fn sort_bugs(&self, attributions: &[Attribution]) -> Result<(), StoreError> {
         let failed = self.failed("sort bugs");
         let mut transaction = self.begin("sort bugs").await?;
-        for share in shares {
+        for attribution in attributions {
             // What a newer run has stored under that cause stays.
             let statements = [
                 "UPDATE bug_sightings SET cause = $1 WHERE signature = $2 AND cause = ''",
@@ -44,8 +44,8 @@ impl Store {
             ];
             for sql in statements {
                 sqlx::query(sql)
-                    .bind(share.cause.as_str().to_owned())
-                    .bind(share.signature.id().to_string())
+                    .bind(attribution.cause.as_str().to_owned())
+                    .bind(attribution.signature.id().to_string())
                     .execute(&mut *transaction)
                     .await
                     .map_err(&failed)?;

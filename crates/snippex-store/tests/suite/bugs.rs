@@ -1,7 +1,7 @@
 //! Bugs, the list of known ones, and databases from before there were any.
 
 use snippex_store::*;
-use snippex_triage::cause::{BugName, CauseId, Share};
+use snippex_triage::cause::{Attribution, BugName, CauseId};
 use snippex_triage::signature::{BugKind, Form, Signature, SignatureId};
 
 use super::samples::*;
@@ -18,8 +18,8 @@ fn signature(form: &str, fields: &[&str]) -> Signature {
 }
 
 /// Of the cause that most tests need.
-fn share(signature: &Signature) -> Share {
-    Share {
+fn attribution(signature: &Signature) -> Attribution {
+    Attribution {
         cause: "mxcsr-de".parse().unwrap(),
         signature: signature.clone(),
     }
@@ -27,7 +27,7 @@ fn share(signature: &Signature) -> Share {
 
 fn bug(signature: &Signature, engines: (EngineId, EngineId), seed: u64, reduced: bool) -> NewBug {
     NewBug {
-        share: share(signature),
+        attribution: attribution(signature),
         engine: engines.1,
         reference: engines.0,
         block: None,
@@ -43,7 +43,7 @@ fn bug(signature: &Signature, engines: (EngineId, EngineId), seed: u64, reduced:
 
 fn sighting(signature: &Signature, engine: EngineId, runs: u64) -> NewSighting {
     NewSighting {
-        share: share(signature),
+        attribution: attribution(signature),
         engine,
         runs,
         blocks: 1,
@@ -58,9 +58,13 @@ fn bugs(store: &StoreHandle, prefix: &str, run: Option<RunId>) -> Vec<StoredBug>
 }
 
 fn examples(store: &StoreHandle, signature: &Signature) -> Vec<BugExample> {
-    let share = share(signature);
+    let attribution = attribution(signature);
     store
-        .call(async move |store| store.bug_examples(&share.cause, share.signature.id()).await)
+        .call(async move |store| {
+            store
+                .bug_examples(&attribution.cause, attribution.signature.id())
+                .await
+        })
         .unwrap()
 }
 
@@ -97,7 +101,7 @@ pub(crate) fn bugs_come_back_with_counts_and_examples(location: &Location) {
     let id = one.id().to_string();
     let found = bugs(&store, &id[..6], Some(run));
     let [found] = &found[..] else { panic!("{found:?}") };
-    assert_eq!(found.share, share(&one));
+    assert_eq!(found.attribution, attribution(&one));
     assert_eq!((found.sightings[0].runs, found.sightings[0].blocks), (20, 4));
     assert_eq!(bugs(&store, "%", None).len(), 2);
     assert_eq!(bugs(&store, "", Some(RunId(run.0 + 1))), []);
@@ -113,7 +117,7 @@ pub(crate) fn bugs_come_back_with_counts_and_examples(location: &Location) {
             .call(async move |store| store.reduced_bugs(engine).await)
             .unwrap()
     };
-    assert_eq!(reduced(qemu), [share(&one)]);
+    assert_eq!(reduced(qemu), [attribution(&one)]);
     assert_eq!(reduced(native), []);
     let entries = store.call(async |store| store.example_entries().await).unwrap();
     let [entry] = &entries[..] else {
@@ -130,16 +134,16 @@ pub(crate) fn one_signature_can_have_two_causes(location: &Location) {
     let (run, native, qemu) = start_run(&store);
     let both = signature("maxsd xmm, xmm", &["op0"]);
     let of = |cause: &str, seed: u64| {
-        let share = Share {
+        let attribution = Attribution {
             cause: cause.parse().unwrap(),
             signature: both.clone(),
         };
         let example = NewBug {
-            share: share.clone(),
+            attribution: attribution.clone(),
             ..bug(&both, (native, qemu), seed, true)
         };
         let sighting = NewSighting {
-            share,
+            attribution,
             ..sighting(&both, qemu, seed)
         };
         (example, sighting)
@@ -155,7 +159,7 @@ pub(crate) fn one_signature_can_have_two_causes(location: &Location) {
     let found = bugs(&store, "", None);
     let causes: Vec<_> = found
         .iter()
-        .map(|bug| (bug.share.cause.as_str(), bug.sightings[0].runs))
+        .map(|bug| (bug.attribution.cause.as_str(), bug.sightings[0].runs))
         .collect();
     assert_eq!(causes, [("max-min-daz", 3), ("nan-operand", 4)]);
     let cause: CauseId = "nan-operand".parse().unwrap();
@@ -206,7 +210,9 @@ pub(crate) fn bugs_go_with_the_last_run_that_met_them(location: &Location) {
     assert_eq!((removed.runs, removed.cases), (1, 1));
     let left = bugs(&store, "", None);
     assert_eq!(
-        left.iter().map(|bug| &bug.share.signature).collect::<Vec<_>>(),
+        left.iter()
+            .map(|bug| &bug.attribution.signature)
+            .collect::<Vec<_>>(),
         [&both]
     );
     assert_eq!(
@@ -354,7 +360,7 @@ pub(crate) fn bugs_of_an_older_database_get_causes(location: &Location) {
         let found = bugs(&store, "", None);
         let mut causes: Vec<_> = found
             .into_iter()
-            .map(|bug| (bug.share.cause.to_string(), bug.sightings[0].runs))
+            .map(|bug| (bug.attribution.cause.to_string(), bug.sightings[0].runs))
             .collect();
         causes.sort();
         causes
@@ -375,8 +381,8 @@ pub(crate) fn bugs_of_an_older_database_get_causes(location: &Location) {
 
     let fprem: CauseId = "fprem.result".parse().unwrap();
     let sorted = [
-        share(&one),
-        Share {
+        attribution(&one),
+        Attribution {
             cause: fprem,
             signature: two,
         },

@@ -5,17 +5,17 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-use crate::ruling::{Ruling, rules};
+use crate::pattern::{BugPattern, rules};
 use crate::signature::SignatureId;
 
-/// The name of a cause: the id of a ruling (`mxcsr-de`), or the family of an instruction and what is wrong with it
+/// The name of a cause: the id of a pattern (`mxcsr-de`), or the family of an instruction and what is wrong with it
 /// (`fprem.result`). Lower case, no spaces, and never ten hexadecimal digits as names of signatures are.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CauseId(String);
 
 impl CauseId {
-    pub(super) fn of_ruling(ruling: &Ruling) -> Self {
-        Self(ruling.id.to_owned())
+    pub(super) fn of_pattern(pattern: &BugPattern) -> Self {
+        Self(pattern.id.to_owned())
     }
 
     pub(super) fn of_family(family: &str, aspect: &str) -> Self {
@@ -24,15 +24,15 @@ impl CauseId {
 
     /// The sentence of the manual behind it. `None` when there is none, or none that this version has.
     #[must_use]
-    pub fn ruling(&self) -> Option<&'static Ruling> {
+    pub fn pattern(&self) -> Option<&'static BugPattern> {
         rules().find(|rule| rule.id == self.0)
     }
 
     /// What is wrong, in a few words.
     #[must_use]
     pub fn title(&self) -> String {
-        if let Some(ruling) = self.ruling() {
-            return ruling.title.to_owned();
+        if let Some(pattern) = self.pattern() {
+            return pattern.title.to_owned();
         }
         match self.0.split_once('.') {
             Some((family, aspect)) => format!("{}: {}", family.to_uppercase(), words(aspect)),

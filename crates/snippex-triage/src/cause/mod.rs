@@ -1,9 +1,9 @@
 //! Causes: what makes many signatures one bug.
 //!
 //! A case of one instruction can show several bugs at a time, and one bug shows in hundreds of signatures: for each
-//! operand form, each width, each combination of fields. [`shares`] sorts the differing fields of a divergence by what
-//! is behind them: the sentence of the manual that they contradict ([`crate::ruling`]), or, where no ruling claims
-//! them, the family of the instruction and the aspect in which it is wrong. Each [`Share`] is a signature of its own,
+//! operand form, each width, each combination of fields. [`attribute`] sorts the differing fields of a divergence by what
+//! is behind them: the sentence of the manual that they contradict ([`crate::pattern`]), or, where no pattern matches
+//! them, the family of the instruction and the aspect in which it is wrong. Each [`Attribution`] is a signature of its own,
 //! with the fields of its cause only.
 //!
 //! A [`CauseId`] is a word that says what it is about (`mxcsr-de`, `fprem.result`): the same for the same cause in every
@@ -20,41 +20,44 @@ mod tests;
 
 pub use id::{BugName, CauseId, ParseCauseIdError};
 
-use crate::ruling::{Evidence, rules};
+use crate::pattern::{DivergenceFacts, rules};
 use crate::signature::{BugKind, Signature};
 
 /// What of a divergence comes from one cause.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Share {
+pub struct Attribution {
     /// What is behind it.
     pub cause: CauseId,
     /// The signature with the fields of this cause.
     pub signature: Signature,
 }
 
-/// The causes behind what `evidence` shows, each with its fields, in the order of their ids. Never empty.
+/// The causes behind what `facts` shows, each with its fields, in the order of their ids. Never empty.
 #[must_use]
-pub fn shares(evidence: &Evidence<'_>) -> Vec<Share> {
-    gathered(evidence.signature(), |field| {
+pub fn attribute(facts: &DivergenceFacts<'_>) -> Vec<Attribution> {
+    gathered(facts.signature(), |field| {
         rules()
-            .find(|rule| rule.claims(evidence, field))
-            .map(CauseId::of_ruling)
+            .find(|rule| rule.matches(facts, field))
+            .map(CauseId::of_pattern)
     })
 }
 
 /// The same for who has nothing but the signature: only family and aspect are known.
 #[must_use]
-pub fn of_signature(signature: &Signature) -> Vec<Share> {
+pub fn of_signature(signature: &Signature) -> Vec<Attribution> {
     gathered(signature, |_| None)
 }
 
-fn gathered(signature: &Signature, ruled: impl Fn(&str) -> Option<CauseId>) -> Vec<Share> {
-    let mut shares: Vec<Share> = Vec::new();
+fn gathered(signature: &Signature, ruled: impl Fn(&str) -> Option<CauseId>) -> Vec<Attribution> {
+    let mut attributions: Vec<Attribution> = Vec::new();
     for field in &signature.fields {
         let cause = ruled(field).unwrap_or_else(|| family::cause(signature, field));
-        match shares.iter_mut().find(|share| share.cause == cause) {
-            Some(share) => share.signature.fields.push(field.clone()),
-            None => shares.push(Share {
+        match attributions
+            .iter_mut()
+            .find(|attribution| attribution.cause == cause)
+        {
+            Some(attribution) => attribution.signature.fields.push(field.clone()),
+            None => attributions.push(Attribution {
                 cause,
                 signature: Signature {
                     fields: vec![field.clone()],
@@ -63,11 +66,11 @@ fn gathered(signature: &Signature, ruled: impl Fn(&str) -> Option<CauseId>) -> V
             }),
         }
     }
-    for share in &mut shares {
-        share.signature.kind = kind(share.signature.kind, &share.signature.fields);
+    for attribution in &mut attributions {
+        attribution.signature.kind = kind(attribution.signature.kind, &attribution.signature.fields);
     }
-    shares.sort_unstable();
-    shares
+    attributions.sort_unstable();
+    attributions
 }
 
 /// The kind of a part of what differs.

@@ -48,10 +48,15 @@ fn causes(
         panic!("{compared:?}");
     };
     let signature = Signature::of(&case.block, 0, &divergence).unwrap();
-    let evidence = Evidence::new(&signature, &case, &expected, &divergence.differences).unwrap();
-    shares(&evidence)
+    let facts = DivergenceFacts::new(&signature, &case, &expected, &divergence.differences).unwrap();
+    attribute(&facts)
         .into_iter()
-        .map(|share| (share.cause.to_string(), share.signature.fields.join(" ")))
+        .map(|attribution| {
+            (
+                attribution.cause.to_string(),
+                attribution.signature.fields.join(" "),
+            )
+        })
         .collect()
 }
 
@@ -164,7 +169,7 @@ fn a_stack_fault_is_behind_all_that_differs() {
 }
 
 #[test]
-fn only_a_locked_access_that_faults_on_memory_loses_flags_by_its_ruling() {
+fn only_a_locked_access_that_faults_on_memory_loses_flags_by_its_pattern() {
     let signal = |number, rip| {
         Endpoint::Signal(Signal {
             number,
@@ -221,10 +226,10 @@ fn without_evidence_the_signature_has_to_do() {
         fields: fields.iter().map(|field| (*field).to_owned()).collect(),
     };
     let names = |signature: &Signature| {
-        let shares = of_signature(signature);
-        shares
+        let attributions = of_signature(signature);
+        attributions
             .into_iter()
-            .map(|share| (share.cause.to_string(), share.signature.kind))
+            .map(|attribution| (attribution.cause.to_string(), attribution.signature.kind))
             .collect::<Vec<_>>()
     };
     let mixed = signature(BugKind::WrongValue, "fisubr m16", &["no fsw.IE", "st(0)"]);
@@ -249,7 +254,7 @@ fn without_evidence_the_signature_has_to_do() {
 fn names_say_what_they_are_about_and_are_read_back() {
     let cause: CauseId = "mxcsr-de".parse().unwrap();
     assert_eq!(cause.title(), "MXCSR.DE is not set");
-    assert!(cause.ruling().is_some());
+    assert!(cause.pattern().is_some());
     for (name, title) in [
         ("fprem.result", "FPREM: wrong result"),
         ("cmp.no-sigsegv", "CMP: no SIGSEGV"),

@@ -6,7 +6,7 @@
 //! in short.
 //!
 //! Place in the flow: made of a divergence and its culprit, best after reduction, when only one bug shows. This module
-//! decides nothing about who is right (that is [`crate::ruling`]) and runs nothing.
+//! decides nothing about who is right (that is [`crate::pattern`]) and runs nothing.
 //!
 //! ```
 //! use std::sync::Arc;

@@ -36,8 +36,8 @@ pub(super) fn run(
     let stored = bugs.stored(Wanted::default()).or_user_error()?;
     // What makes two of them the same.
     let key = |bug: &StoredBug| {
-        let id = by_signature.then(|| bug.share.signature.id());
-        (bug.share.cause.clone(), id)
+        let id = by_signature.then(|| bug.attribution.signature.id());
+        (bug.attribution.cause.clone(), id)
     };
     let met = |engines: &[EngineId]| -> BTreeSet<_> {
         let seen = |bug: &&StoredBug| bug.sightings.iter().any(|seen| engines.contains(&seen.engine));

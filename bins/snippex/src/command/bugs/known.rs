@@ -99,8 +99,8 @@ fn related(bugs: &Bugs<'_>, name: &BugName) -> Result<Vec<BugName>, Failure> {
     Ok(stored
         .into_iter()
         .map(|bug| match name {
-            BugName::Cause(_) => BugName::Signature(bug.share.signature.id()),
-            BugName::Signature(_) => BugName::Cause(bug.share.cause),
+            BugName::Cause(_) => BugName::Signature(bug.attribution.signature.id()),
+            BugName::Signature(_) => BugName::Cause(bug.attribution.cause),
         })
         .collect())
 }

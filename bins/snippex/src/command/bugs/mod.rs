@@ -168,6 +168,6 @@ fn as_json(view: &impl Serialize) -> serde_json::Value {
 
 fn as_snip(example: BugExample, bug: &StoredBug) -> String {
     let mut snip = Snip::of(example.case);
-    snip.title = bug.share.cause.title();
+    snip.title = bug.attribution.cause.title();
     snip.text()
 }

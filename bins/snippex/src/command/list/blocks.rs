@@ -102,7 +102,7 @@ fn table(blocks: &[StoredBlock], width: Option<u16>) -> Table {
     ];
     const NUMBERS: [usize; 5] = [0, 1, 2, 3, 7];
     /// Fewer characters say nothing.
-    const LEAST: usize = 16;
+    const MIN: usize = 16;
     let rows: Vec<[String; 8]> = blocks.iter().map(row).collect();
     let taken: usize = (0..NAMES.len())
         .map(|column| {
@@ -115,7 +115,7 @@ fn table(blocks: &[StoredBlock], width: Option<u16>) -> Table {
         })
         .sum();
     let room = width.map_or(60, |width| usize::from(width).saturating_sub(taken + 2));
-    let code = (room >= LEAST).then_some("code");
+    let code = (room >= MIN).then_some("code");
     let mut table = Table::new(NAMES.into_iter().chain(code));
     for column in NUMBERS {
         table = table.right(column);

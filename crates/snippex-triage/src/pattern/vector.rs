@@ -3,7 +3,7 @@
 use iced_x86::{Mnemonic as M, Register};
 
 use super::integer::{SI_KERNEL, missing};
-use super::{Evidence, Ruling};
+use super::{BugPattern, DivergenceFacts};
 use crate::signature::BugKind;
 
 const SIGFPE: u8 = 8;
@@ -11,56 +11,56 @@ const SIGSEGV: u8 = 11;
 const MXCSR_DAZ: u32 = 1 << 6;
 const MXCSR_FTZ: u32 = 1 << 15;
 
-/// Every ruling of this table.
-pub(super) const RULES: &[Ruling] = &[
-    Ruling {
+/// Every pattern of this table.
+pub(super) const RULES: &[BugPattern] = &[
+    BugPattern {
         id: "mxcsr-reserved",
         title: "LDMXCSR accepts reserved bits",
         what: "loading reserved bits into MXCSR raises #GP(0)",
         reference: "SDM vol. 2, LDMXCSR and FXRSTOR, Protected Mode Exceptions; vol. 1, section 11.6.6",
-        claims: |e, _| {
+        matches: |e, _| {
             let loads = matches!(e.mnemonic(), M::Ldmxcsr | M::Vldmxcsr | M::Fxrstor | M::Fxrstor64);
             loads && missing(e, SIGSEGV)
         },
     },
-    Ruling {
+    BugPattern {
         id: "sse-unmasked",
         title: "Unmasked SSE exceptions are not delivered",
         what: "an unmasked SIMD floating-point exception is delivered as #XM",
         reference: "SDM vol. 1, section 11.5.3.2",
-        claims: |e, _| e.is_vector() && missing(e, SIGFPE),
+        matches: |e, _| e.is_vector() && missing(e, SIGFPE),
     },
-    Ruling {
+    BugPattern {
         id: "sse-alignment",
         title: "Misaligned SSE operands do not fault",
         what: "a misaligned operand of an instruction that wants it aligned raises #GP(0)",
         reference: "SDM vol. 2, section 2.4, exceptions types 1, 2 and 4; vol. 1, section 10.4.1.1",
-        claims: |e, _| {
+        matches: |e, _| {
             let kernel = |number, code| number == SIGSEGV && code == SI_KERNEL;
             let missing = e.missing_signal();
             (e.is_vector() || e.is_mmx()) && missing.is_some_and(|signal| kernel(signal.number, signal.code))
         },
     },
-    Ruling {
+    BugPattern {
         id: "mxcsr-de",
         title: "MXCSR.DE is not set",
         what: "an operation on a denormal operand sets DE",
         reference: "SDM vol. 1, section 11.5.2.2",
-        claims: |_, field| field == "no mxcsr.DE",
+        matches: |_, field| field == "no mxcsr.DE",
     },
-    Ruling {
+    BugPattern {
         id: "round-abort",
         title: "VROUNDSS and VROUNDSD with VEX.L make qemu abort",
         what: "no instruction of a program ends the emulator",
         reference: "SDM vol. 2, ROUNDSS and ROUNDSD (VEX.LIG)",
-        claims: |e, _| matches!(e.mnemonic(), M::Vroundss | M::Vroundsd) && e.is(BugKind::EngineDied),
+        matches: |e, _| matches!(e.mnemonic(), M::Vroundss | M::Vroundsd) && e.is(BugKind::EngineDied),
     },
-    Ruling {
+    BugPattern {
         id: "lost-rex",
         title: "REX counts in front of another prefix",
         what: "a REX prefix counts only right in front of the opcode",
         reference: "SDM vol. 2, section 2.2.1",
-        claims: |e, field| {
+        matches: |e, field| {
             if !e.signature.form.encoding.contains("+lost-rex") || e.in_state() && e.stack_fault() {
                 return false;
             }
@@ -74,100 +74,100 @@ pub(super) const RULES: &[Ruling] = &[
             !(e.in_state() && same)
         },
     },
-    Ruling {
+    BugPattern {
         id: "string-lengths",
         title: "PCMPESTRI and PCMPESTRM ignore REX.W",
         what: "with REX.W the lengths are RAX and RDX",
         reference: "SDM vol. 2, PCMPESTRI and PCMPESTRM, Description",
-        claims: |e, _| {
+        matches: |e, _| {
             let name = e.name();
             name.contains("pcmpestr") && name.ends_with("64") && e.in_state()
         },
     },
-    Ruling {
+    BugPattern {
         id: "extrq-operand",
         title: "EXTRQ with immediates works on another register",
         what: "the register of EXTRQ with immediates is named by ModRM.rm",
         reference: "APM vol. 4, EXTRQ",
-        claims: |e, _| e.mnemonic() == M::Extrq && e.in_state(),
+        matches: |e, _| e.mnemonic() == M::Extrq && e.in_state(),
     },
-    Ruling {
+    BugPattern {
         id: "aes-halves",
         title: "VAESDEC and VAESENC mix the halves of YMM",
         what: "each half is a block of its own",
         reference: "SDM vol. 2, AESDEC and AESENC, Operation",
-        claims: |e, _| {
+        matches: |e, _| {
             let halves = e.registers().any(Register::is_ymm);
             halves && matches!(e.mnemonic(), M::Vaesdec | M::Vaesenc) && e.in_state()
         },
     },
-    Ruling {
+    BugPattern {
         id: "mxcsr-at-fault",
         title: "MXCSR flags are set by a store that faults",
         what: "a fault leaves MXCSR as it was before the instruction",
         reference: "SDM vol. 3, section 6.5",
-        claims: |e, field| e.signal().is_some() && e.in_state() && field.starts_with("extra mxcsr."),
+        matches: |e, field| e.signal().is_some() && e.in_state() && field.starts_with("extra mxcsr."),
     },
-    Ruling {
+    BugPattern {
         id: "half-daz",
         title: "VCVTPH2PS heeds DAZ",
         what: "denormal halves are converted whatever DAZ is",
         reference: "SDM vol. 2, VCVTPH2PS, Description",
-        claims: |e, field| {
+        matches: |e, field| {
             let daz = e.case.state.mxcsr & MXCSR_DAZ != 0;
             daz && e.mnemonic() == M::Vcvtph2ps && field == "op0" && e.in_state()
         },
     },
-    Ruling {
+    BugPattern {
         id: "half-ftz",
         title: "VCVTPS2PH heeds FTZ",
         what: "denormal halves are results whatever FTZ is",
         reference: "SDM vol. 2, VCVTPS2PH, Description",
-        claims: |e, field| {
+        matches: |e, field| {
             let ftz = e.case.state.mxcsr & MXCSR_FTZ != 0;
             ftz && e.mnemonic() == M::Vcvtps2ph && is_result(field) && e.in_state()
         },
     },
-    Ruling {
+    BugPattern {
         id: "max-min-daz",
         title: "MAX and MIN ignore DAZ",
         what: "with DAZ, a denormal source is a zero of its sign; of two zeros MAX and MIN give the second source",
         reference: "SDM vol. 1, section 10.2.3.4; vol. 2, MAXPS and relatives, Description",
-        claims: |e, field| {
+        matches: |e, field| {
             let name = e.name();
             let applies = name.contains("max") || name.contains("min");
             let daz = e.case.state.mxcsr & MXCSR_DAZ != 0;
             daz && applies && float_result(e, field, |_, actual, size| is_denormal(actual, size))
         },
     },
-    Ruling {
+    BugPattern {
         id: "reciprocal-denormal",
         title: "Reciprocal estimates of denormals",
         what: "RCP and RSQRT treat a denormal source as zero and flush tiny results to zero",
         reference: "SDM vol. 2, RCPPS, RSQRTPS and relatives, Description",
-        claims: |e, field| is_estimate(e) && e.in_state() && is_result(field),
+        matches: |e, field| is_estimate(e) && e.in_state() && is_result(field),
     },
-    Ruling {
+    BugPattern {
         id: "ftz-rounding",
         title: "FTZ flushes what rounds up to a normal number",
         what: "a result is tiny when it is so after rounding with an unbounded exponent",
         reference: "SDM vol. 1, section 4.9.1.5",
-        claims: |e, field| {
+        matches: |e, field| {
             let flushed =
                 |expected, actual, size| is_smallest_normal(expected, size) && is_zero(actual, size);
             field == "extra mxcsr.UE" && e.in_state() || float_result(e, field, flushed)
         },
     },
-    Ruling {
+    BugPattern {
         id: "nan-operand",
         title: "NaN operands are chosen by the x87 rule",
         what: "of two NaN operands SSE and AVX take the first source",
         reference: "SDM vol. 1, section 4.8.3.5, table 4-7",
-        claims: |e, field| float_result(e, field, |a, b, size| is_nan(a, size) && is_nan(b, size)),
+        matches: |e, field| float_result(e, field, |a, b, size| is_nan(a, size) && is_nan(b, size)),
     },
 ];
 
-fn is_estimate(e: &Evidence<'_>) -> bool {
+fn is_estimate(e: &DivergenceFacts<'_>) -> bool {
     let name = e.name();
     matches!(
         name.trim_start_matches('v'),
@@ -181,7 +181,7 @@ fn is_result(field: &str) -> bool {
 
 /// Whether `field` is the result of a float operation of which every element that differs passes `test`: of expected
 /// and actual value and the size of elements.
-fn float_result(e: &Evidence<'_>, field: &str, test: impl Fn(u64, u64, usize) -> bool) -> bool {
+fn float_result(e: &DivergenceFacts<'_>, field: &str, test: impl Fn(u64, u64, usize) -> bool) -> bool {
     let size = if e.name().ends_with('d') { 8 } else { 4 };
     let mut found = e.elements(size).peekable();
     let some = found.peek().is_some();

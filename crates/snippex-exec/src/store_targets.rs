@@ -11,13 +11,13 @@ const PAGE: u64 = PAGE_SIZE as u64;
 
 /// Lines of all runs, one run after the other.
 #[derive(Debug, Default)]
-pub(crate) struct Reached {
+pub(crate) struct StoreTargets {
     pub(crate) all: Vec<WireReached>,
     /// Those of a run.
     lines: Vec<u64>,
 }
 
-impl Reached {
+impl StoreTargets {
     /// Adds the lines of `pages` that `stores` touch in a run from `start`, in ascending order. Returns where they begin, and
     /// how many they are.
     pub(crate) fn add(&mut self, stores: &[Store], start: &Start, pages: &[PlannedPage]) -> (u32, u32) {

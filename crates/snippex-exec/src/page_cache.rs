@@ -11,7 +11,7 @@ type Content = Arc<[u8; PAGE_SIZE]>;
 
 /// Where a content is.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Kept {
+pub(crate) struct CachedPage {
     /// Never given twice, though its place in the file may be.
     pub(crate) id: u64,
     /// File offset.
@@ -20,16 +20,16 @@ pub(crate) struct Kept {
 
 /// A part of the shared file that fills with contents, and starts again when it is full.
 #[derive(Debug)]
-pub(crate) struct Contents {
+pub(crate) struct PageCache {
     start: u64,
     capacity: usize,
     /// By address in this process, which stays taken while the content is in `held`.
-    known: HashMap<usize, Kept>,
+    known: HashMap<usize, CachedPage>,
     held: Vec<Content>,
     last_id: u64,
 }
 
-impl Contents {
+impl PageCache {
     /// Room for `capacity` pages from file offset `start` on.
     pub(crate) fn new(start: u64, capacity: usize) -> Self {
         Self {
@@ -54,14 +54,14 @@ impl Contents {
     }
 
     /// Where `content` is, after writing it there if it is new. What was asked for since the last
-    /// [`Contents::reserve`] stays where it is.
-    pub(crate) fn keep(&mut self, shared: &mut Shared, content: &Content) -> Kept {
+    /// [`PageCache::reserve`] stays where it is.
+    pub(crate) fn keep(&mut self, shared: &mut Shared, content: &Content) -> CachedPage {
         let key = Arc::as_ptr(content) as usize;
         if let Some(&kept) = self.known.get(&key) {
             return kept;
         }
         self.last_id += 1;
-        let kept = Kept {
+        let kept = CachedPage {
             id: self.last_id,
             offset: self.start + (self.held.len() * PAGE_SIZE) as u64,
         };

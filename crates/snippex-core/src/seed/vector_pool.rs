@@ -7,18 +7,18 @@ use crate::group::VectorState;
 use crate::random::Random;
 use crate::state::{FCW_INITIAL, MXCSR_INITIAL, Vector, X87State};
 
-/// Entries of a palette for compiled code: enough that each of a block's 64 starts has its own.
+/// Entries of a vector pool for compiled code: enough that each of a block's 64 starts has its own.
 pub(super) const SIZE: usize = 64;
 
-/// Sub-stream of the seed that palettes come from.
+/// Sub-stream of the seed that pools come from.
 const STREAM: u64 = 0x7061_6c65_7474_6500;
 
-/// The palette of `seed` for code of a style.
+/// The vector pool of `seed` for code of a style.
 #[must_use]
-pub fn palette(seed: u64, style: Style) -> Arc<[VectorState]> {
+pub fn vector_pool(seed: u64, style: Style) -> Arc<[VectorState]> {
     match style {
         Style::Compiled => compiled(seed),
-        Style::Corners => corners::palette(seed),
+        Style::Corners => corners::vector_pool(seed),
     }
 }
 
@@ -130,15 +130,18 @@ mod tests {
 
     #[test]
     fn depends_on_the_seed_alone() {
-        assert_eq!(palette(1, Style::Compiled), palette(1, Style::Compiled));
-        assert_ne!(palette(1, Style::Compiled), palette(2, Style::Compiled));
+        assert_eq!(vector_pool(1, Style::Compiled), vector_pool(1, Style::Compiled));
+        assert_ne!(vector_pool(1, Style::Compiled), vector_pool(2, Style::Compiled));
     }
 
     #[test]
     fn half_is_clean_and_nothing_is_unmasked() {
-        let palette = palette(3, Style::Compiled);
-        assert_eq!(palette.iter().filter(|entry| entry.is_clean()).count(), SIZE / 2);
-        for entry in palette.iter() {
+        let vector_pool = vector_pool(3, Style::Compiled);
+        assert_eq!(
+            vector_pool.iter().filter(|entry| entry.is_clean()).count(),
+            SIZE / 2
+        );
+        for entry in vector_pool.iter() {
             assert_eq!(entry.mxcsr & 0x1f80, 0x1f80);
             assert_eq!(entry.mxcsr & !0xffff, 0, "reserved bits would fault");
             assert_eq!(entry.x87.control & 0x3f, 0x3f);

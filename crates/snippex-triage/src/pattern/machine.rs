@@ -2,32 +2,32 @@
 
 use iced_x86::Mnemonic as M;
 
-use super::Ruling;
+use super::BugPattern;
 use super::integer::missing;
 
 const SIGSEGV: u8 = 11;
 
-/// Every ruling of this table.
-pub(super) const RULES: &[Ruling] = &[
-    Ruling {
+/// Every pattern of this table.
+pub(super) const RULES: &[BugPattern] = &[
+    BugPattern {
         id: "base-not-canonical",
         title: "WRFSBASE and WRGSBASE take addresses that are not canonical",
         what: "a base that is not canonical raises #GP(0)",
         reference: "SDM vol. 2, WRFSBASE/WRGSBASE, 64-Bit Mode Exceptions",
-        claims: |e, _| matches!(e.mnemonic(), M::Wrfsbase | M::Wrgsbase) && missing(e, SIGSEGV),
+        matches: |e, _| matches!(e.mnemonic(), M::Wrfsbase | M::Wrgsbase) && missing(e, SIGSEGV),
     },
-    Ruling {
+    BugPattern {
         id: "xsave-mxcsr",
         title: "XSAVE of AVX alone leaves MXCSR out",
         what: "MXCSR is saved when SSE or AVX is asked for",
         reference: "SDM vol. 1, section 13.7",
-        claims: |e, field| matches!(e.mnemonic(), M::Xsave | M::Xsave64) && field == "memory",
+        matches: |e, field| matches!(e.mnemonic(), M::Xsave | M::Xsave64) && field == "memory",
     },
-    Ruling {
+    BugPattern {
         id: "xrstor-mxcsr",
         title: "XRSTOR takes MXCSR from the image only with SSE",
         what: "the standard form of XRSTOR loads MXCSR when SSE or AVX is asked for, whatever XSTATE_BV says",
         reference: "SDM vol. 1, section 13.8.1",
-        claims: |e, field| matches!(e.mnemonic(), M::Xrstor | M::Xrstor64) && field.contains("mxcsr"),
+        matches: |e, field| matches!(e.mnemonic(), M::Xrstor | M::Xrstor64) && field.contains("mxcsr"),
     },
 ];

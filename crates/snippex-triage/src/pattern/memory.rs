@@ -2,46 +2,46 @@
 
 use iced_x86::Mnemonic as M;
 
-use super::{Evidence, Ruling};
+use super::{BugPattern, DivergenceFacts};
 use crate::signature::BugKind;
 
-/// Every ruling of this table.
-pub(super) const RULES: &[Ruling] = &[
-    Ruling {
+/// Every pattern of this table.
+pub(super) const RULES: &[BugPattern] = &[
+    BugPattern {
         id: "fma-over-read",
         title: "Scalar FMA loads sixteen bytes",
         what: "a scalar operation loads one element",
         reference: "SDM vol. 2, VFMADD132SD and relatives",
-        claims: |e, _| {
+        matches: |e, _| {
             let name = e.name();
             let scalar = name.starts_with("vf") && (name.ends_with("sd") || name.ends_with("ss"));
             scalar && over_reads(e)
         },
     },
-    Ruling {
+    BugPattern {
         id: "cvtdq2pd-over-read",
         title: "CVTDQ2PD loads sixteen bytes",
         what: "CVTDQ2PD loads eight bytes",
         reference: "SDM vol. 2, CVTDQ2PD",
-        claims: |e, _| matches!(e.mnemonic(), M::Cvtdq2pd | M::Vcvtdq2pd) && over_reads(e),
+        matches: |e, _| matches!(e.mnemonic(), M::Cvtdq2pd | M::Vcvtdq2pd) && over_reads(e),
     },
-    Ruling {
+    BugPattern {
         id: "partial-store",
         title: "A store that faults has stored a part",
         what: "a fault leaves memory as it was before the instruction",
         reference: "SDM vol. 3, section 6.5",
-        claims: |e, field| e.signal().is_some() && e.in_state() && field == "memory",
+        matches: |e, field| e.signal().is_some() && e.in_state() && field == "memory",
     },
-    Ruling {
+    BugPattern {
         id: "gather-wrap",
         title: "Gathers do not wrap addresses at 32 bits",
         what: "an effective address is truncated to the address size",
         reference: "SDM vol. 1, section 3.3.7",
-        claims: |e, _| e.name().contains("gather") && e.prefixed("a32"),
+        matches: |e, _| e.name().contains("gather") && e.prefixed("a32"),
     },
 ];
 
 /// Whether the engine under test faults where the reference does not, or elsewhere.
-fn over_reads(e: &Evidence<'_>) -> bool {
+fn over_reads(e: &DivergenceFacts<'_>) -> bool {
     e.is(BugKind::SpuriousFault) || e.is(BugKind::DifferentFault)
 }

@@ -10,33 +10,33 @@ use iced_x86::{
 };
 use snippex_core::block::Block;
 use snippex_core::case::Placement;
-use snippex_runner::layout::{LEAVES_MEMORY, LEAVES_OTHER_LINES, LEAVES_VECTORS, LEAVES_X87};
+use snippex_runner::layout::{SKIP_MEMORY, SKIP_OTHER_LINES, SKIP_VECTORS, SKIP_X87};
 
 use crate::stores::{Store, stores};
 
 /// What a block leaves alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Left {
-    /// Set of `LEAVES_*`.
-    pub(crate) leaves: u32,
-    /// Where it stores to, with `LEAVES_OTHER_LINES`.
+pub(crate) struct Untouched {
+    /// Set of `SKIP_*`.
+    pub(crate) untouched: u32,
+    /// Where it stores to, with `SKIP_OTHER_LINES`.
     pub(crate) stores: Vec<Store>,
 }
 
 /// What `block` leaves alone when it lies at `placement`.
-pub(crate) fn leaves(block: &Block, placement: Placement) -> Left {
+pub(crate) fn untouched(block: &Block, placement: Placement) -> Untouched {
     #[cfg(test)]
     if let Some(left) = lies::told() {
         return left;
     }
-    let mut left = Left {
-        leaves: units(block),
+    let mut left = Untouched {
+        untouched: units(block),
         stores: Vec::new(),
     };
-    if left.leaves & LEAVES_MEMORY == 0
+    if left.untouched & SKIP_MEMORY == 0
         && let Some(stores) = stores(block, placement)
     {
-        left.leaves |= LEAVES_OTHER_LINES;
+        left.untouched |= SKIP_OTHER_LINES;
         left.stores = stores;
     }
     left
@@ -44,7 +44,7 @@ pub(crate) fn leaves(block: &Block, placement: Placement) -> Left {
 
 /// Parts of the state that no instruction of `block` has to do with.
 fn units(block: &Block) -> u32 {
-    let mut left = LEAVES_MEMORY | LEAVES_X87 | LEAVES_VECTORS;
+    let mut left = SKIP_MEMORY | SKIP_X87 | SKIP_VECTORS;
     let mut factory = InstructionInfoFactory::new();
     let mut instruction = Instruction::default();
     let mut decoder = Decoder::with_ip(64, &block.bytes, block.address, DecoderOptions::NONE);
@@ -52,11 +52,11 @@ fn units(block: &Block) -> u32 {
         decoder.decode_out(&mut instruction);
         match unit(&instruction) {
             Unit::Integer => {}
-            Unit::Vector => left &= !LEAVES_VECTORS,
-            Unit::Other => left &= !(LEAVES_VECTORS | LEAVES_X87),
+            Unit::Vector => left &= !SKIP_VECTORS,
+            Unit::Other => left &= !(SKIP_VECTORS | SKIP_X87),
         }
-        if left & LEAVES_MEMORY != 0 && may_store(&instruction, &mut factory) {
-            left &= !LEAVES_MEMORY;
+        if left & SKIP_MEMORY != 0 && may_store(&instruction, &mut factory) {
+            left &= !SKIP_MEMORY;
         }
     }
     left
@@ -160,16 +160,16 @@ fn names_mmx(instruction: &Instruction) -> bool {
 pub(crate) mod lies {
     use std::cell::RefCell;
 
-    use super::Left;
+    use super::Untouched;
 
-    thread_local!(static TOLD: RefCell<Option<Left>> = const { RefCell::new(None) });
+    thread_local!(static TOLD: RefCell<Option<Untouched>> = const { RefCell::new(None) });
 
-    pub(super) fn told() -> Option<Left> {
+    pub(super) fn told() -> Option<Untouched> {
         TOLD.with_borrow(Clone::clone)
     }
 
     /// What every block is said to leave alone from now on, in this thread.
-    pub(crate) fn tell(lie: Option<Left>) {
+    pub(crate) fn tell(lie: Option<Untouched>) {
         TOLD.set(lie);
     }
 }
@@ -194,22 +194,22 @@ mod tests {
 
     #[test]
     fn integer_code_leaves_vectors_alone() {
-        let registers = LEAVES_X87 | LEAVES_VECTORS;
+        let registers = SKIP_X87 | SKIP_VECTORS;
         let cases: [(&[u8], u32); 14] = [
-            (&[0x01, 0xd8], registers | LEAVES_MEMORY), // add eax, ebx
-            (&[0x8b, 0x07], registers | LEAVES_MEMORY), // mov eax, [rdi]
-            (&[0x89, 0x07], registers),                 // mov [rdi], eax
-            (&[0x50], registers),                       // push rax
-            (&[0xe8, 0, 0, 0, 0], registers),           // call
-            (&[0xc3], registers | LEAVES_MEMORY),       // ret
-            (&[0xaa], registers),                       // stosb
-            (&[0x66, 0x0f, 0xef, 0xc0], LEAVES_X87 | LEAVES_MEMORY), // pxor xmm0, xmm0
-            (&[0x0f, 0x11, 0x07], LEAVES_X87),          // movups [rdi], xmm0
-            (&[0xd9, 0xe8], LEAVES_MEMORY),             // fld1
-            (&[0x0f, 0xef, 0xc0], LEAVES_MEMORY),       // pxor mm0, mm0
-            (&[0xf3, 0x0f, 0xd6, 0xc0], LEAVES_MEMORY), // movq2dq xmm0, mm0
-            (&[0x0f, 0xae, 0x07], 0),                   // fxsave [rdi]
-            (&[0x66, 0x0f, 0xf7, 0xc1], LEAVES_X87),    // maskmovdqu xmm0, xmm1
+            (&[0x01, 0xd8], registers | SKIP_MEMORY),            // add eax, ebx
+            (&[0x8b, 0x07], registers | SKIP_MEMORY),            // mov eax, [rdi]
+            (&[0x89, 0x07], registers),                          // mov [rdi], eax
+            (&[0x50], registers),                                // push rax
+            (&[0xe8, 0, 0, 0, 0], registers),                    // call
+            (&[0xc3], registers | SKIP_MEMORY),                  // ret
+            (&[0xaa], registers),                                // stosb
+            (&[0x66, 0x0f, 0xef, 0xc0], SKIP_X87 | SKIP_MEMORY), // pxor xmm0, xmm0
+            (&[0x0f, 0x11, 0x07], SKIP_X87),                     // movups [rdi], xmm0
+            (&[0xd9, 0xe8], SKIP_MEMORY),                        // fld1
+            (&[0x0f, 0xef, 0xc0], SKIP_MEMORY),                  // pxor mm0, mm0
+            (&[0xf3, 0x0f, 0xd6, 0xc0], SKIP_MEMORY),            // movq2dq xmm0, mm0
+            (&[0x0f, 0xae, 0x07], 0),                            // fxsave [rdi]
+            (&[0x66, 0x0f, 0xf7, 0xc1], SKIP_X87),               // maskmovdqu xmm0, xmm1
         ];
         for (bytes, expected) in cases {
             assert_eq!(of(bytes), expected, "{bytes:02x?}");
@@ -218,6 +218,6 @@ mod tests {
 
     #[test]
     fn one_instruction_decides_for_the_block() {
-        assert_eq!(of(&[0x01, 0xd8, 0xd9, 0xe8]), LEAVES_MEMORY);
+        assert_eq!(of(&[0x01, 0xd8, 0xd9, 0xe8]), SKIP_MEMORY);
     }
 }

@@ -1,4 +1,4 @@
-//! A divergence as rulings see it: the instruction at fault, the state it met, its right end and what differs from it.
+//! A divergence as patterns see it: the instruction at fault, the state it met, its right end and what differs from it.
 
 use std::borrow::Cow;
 
@@ -22,7 +22,7 @@ const STACK_FAULT: u16 = 0x41;
 /// A divergence of a case whose last instruction is at fault. Rulings are sure of themselves when it is the only one:
 /// then the case's state is the one that the instruction met.
 #[derive(Debug)]
-pub struct Evidence<'e> {
+pub struct DivergenceFacts<'e> {
     pub(super) instruction: Instruction,
     effects: Cow<'e, BlockEffects>,
     index: usize,
@@ -32,8 +32,8 @@ pub struct Evidence<'e> {
     differences: &'e [Difference],
 }
 
-impl<'e> Evidence<'e> {
-    /// The evidence of `case`, at fault in its last instruction. `None` when that does not decode.
+impl<'e> DivergenceFacts<'e> {
+    /// The facts of `case`, at fault in its last instruction. `None` when that does not decode.
     #[must_use]
     pub fn new(
         signature: &'e Signature,

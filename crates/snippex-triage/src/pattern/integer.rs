@@ -2,7 +2,7 @@
 
 use iced_x86::{Mnemonic as M, OpKind};
 
-use super::{Evidence, Ruling};
+use super::{BugPattern, DivergenceFacts};
 use crate::signature::BugKind;
 use snippex_core::state::rflags;
 
@@ -11,138 +11,138 @@ const SIGSEGV: u8 = 11;
 /// A fault without an address: #GP.
 pub(super) const SI_KERNEL: i32 = 128;
 
-/// Every ruling of this table.
-pub(super) const RULES: &[Ruling] = &[
-    Ruling {
+/// Every pattern of this table.
+pub(super) const RULES: &[BugPattern] = &[
+    BugPattern {
         id: "alignment-check",
         title: "Alignment checking is ignored",
         what: "with RFLAGS.AC set, a misaligned access in user mode raises #AC",
         reference: "SDM vol. 3, section 6.15, interrupt 17",
-        claims: |e, _| {
+        matches: |e, _| {
             let on = e.case.state.rflags & rflags::AC != 0 || e.expected.state.rflags & rflags::AC != 0;
             on && missing(e, SIGBUS)
         },
     },
-    Ruling {
+    BugPattern {
         id: "test-second-encoding",
         title: "F6 /1 and F7 /1 are refused",
         what: "F6 /1 and F7 /1 are TEST, as /0 is",
         reference: "APM vol. 3, appendix A, ModRM.reg extensions of the primary opcode map (group 3)",
-        claims: |e, _| {
+        matches: |e, _| {
             let encoding = &e.signature.form.encoding;
             let second = encoding.contains("_F6r1") || encoding.contains("_F7r1");
             second && e.is(BugKind::SpuriousFault)
         },
     },
-    Ruling {
+    BugPattern {
         id: "reserved-nop",
         title: "0F 18 /3 with a register is refused",
         what: "0F 18 with a register operand is a reserved NOP",
         reference: "APM vol. 3, appendix A (group 16); SDM vol. 2, table A-6",
-        claims: |e, _| e.name().starts_with("reservednop") && e.is(BugKind::SpuriousFault),
+        matches: |e, _| e.name().starts_with("reservednop") && e.is(BugKind::SpuriousFault),
     },
-    Ruling {
+    BugPattern {
         id: "operand-size-rex-w",
         title: "An operand-size prefix beats REX.W in MOVBE and CRC32",
         what: "with REX.W an operand-size prefix is ignored",
         reference: "SDM vol. 2, section 2.2.1.2",
-        claims: |e, _| matches!(e.mnemonic(), M::Movbe | M::Crc32) && e.prefixed("66"),
+        matches: |e, _| matches!(e.mnemonic(), M::Movbe | M::Crc32) && e.prefixed("66"),
     },
-    Ruling {
+    BugPattern {
         id: "base-operand-size",
         title: "RDFSBASE with an operand-size prefix reads 64 bits",
         what: "without REX.W the operand size of RDFSBASE and RDGSBASE is 32 bits",
         reference: "SDM vol. 2, RDFSBASE/RDGSBASE, Description",
-        claims: |e, _| matches!(e.mnemonic(), M::Rdfsbase | M::Rdgsbase) && e.prefixed("66"),
+        matches: |e, _| matches!(e.mnemonic(), M::Rdfsbase | M::Rdgsbase) && e.prefixed("66"),
     },
-    Ruling {
+    BugPattern {
         id: "rip-relative-immediate",
         title: "RIP-relative operands of SHLD and SHRD forget the immediate",
         what: "an address relative to RIP counts from the end of the instruction, its immediate included",
         reference: "SDM vol. 2, section 2.2.1.6",
-        claims: |e, _| matches!(e.mnemonic(), M::Shld | M::Shrd) && e.instruction.is_ip_rel_memory_operand(),
+        matches: |e, _| matches!(e.mnemonic(), M::Shld | M::Shrd) && e.instruction.is_ip_rel_memory_operand(),
     },
-    Ruling {
+    BugPattern {
         id: "locked-fault-flags",
         title: "Flags are lost when an unaligned locked access faults",
         what: "a fault leaves the flags as they were before the instruction",
         reference: "SDM vol. 3, section 6.5",
-        claims: |e, field| {
+        matches: |e, field| {
             e.is_locked() && e.faults_on_memory() && e.in_state() && field.starts_with("flags.")
         },
     },
-    Ruling {
+    BugPattern {
         id: "rotate-fault-flags",
         title: "Flags are lost when RCL or RCR faults",
         what: "a fault leaves the flags as they were before the instruction",
         reference: "SDM vol. 3, section 6.5",
-        claims: |e, field| {
+        matches: |e, field| {
             let rotates = matches!(e.mnemonic(), M::Rcl | M::Rcr);
             rotates && e.faults_on_memory() && e.in_state() && field.starts_with("flags.")
         },
     },
-    Ruling {
+    BugPattern {
         id: "adx-flags",
         title: "ADCX and ADOX spoil other flags",
         what: "ADCX changes no flag but CF, ADOX none but OF",
         reference: "SDM vol. 2, ADCX and ADOX, Flags Affected",
-        claims: |e, field| {
+        matches: |e, field| {
             let applies = matches!(e.mnemonic(), M::Adcx | M::Adox);
             let dies = e.is(BugKind::EngineDied) || e.is(BugKind::EngineHung);
             applies && (field.starts_with("flags.") || dies || e.is(BugKind::SpuriousFault))
         },
     },
-    Ruling {
+    BugPattern {
         id: "blsi-carry",
         title: "BLSI inverts the carry",
         what: "CF is set if the source is not zero",
         reference: "SDM vol. 2, BLSI, Flags Affected",
-        claims: |e, field| e.mnemonic() == M::Blsi && field == "flags.CF" && e.in_state(),
+        matches: |e, field| e.mnemonic() == M::Blsi && field == "flags.CF" && e.in_state(),
     },
-    Ruling {
+    BugPattern {
         id: "bit-scan-zero",
         title: "BSF and BSR of zero clear the upper half",
         what: "with a source of zero the destination stays what it was",
         reference: "APM vol. 3, BSF and BSR; SDM vol. 2, BSF and BSR, Description",
-        claims: |e, field| {
+        matches: |e, field| {
             let zero = e.expected.state.rflags & rflags::ZF != 0;
             matches!(e.mnemonic(), M::Bsf | M::Bsr) && zero && field == "op0.upper" && e.in_state()
         },
     },
-    Ruling {
+    BugPattern {
         id: "ret-imm16",
         title: "RET imm16 is sign-extended",
         what: "the immediate of RET is an unsigned number of bytes",
         reference: "SDM vol. 2, RET",
-        claims: |e, _| {
+        matches: |e, _| {
             let releases = e.mnemonic() == M::Ret && e.instruction.op0_kind() == OpKind::Immediate16;
             releases && e.in_state() && e.has("rsp")
         },
     },
-    Ruling {
+    BugPattern {
         id: "enter-probe",
         title: "ENTER does not check the new top of the stack",
         what: "ENTER faults when a write at the final stack pointer would",
         reference: "SDM vol. 2, ENTER, Operation and 64-Bit Mode Exceptions",
-        claims: |e, _| e.mnemonic() == M::Enter && missing(e, SIGSEGV),
+        matches: |e, _| e.mnemonic() == M::Enter && missing(e, SIGSEGV),
     },
-    Ruling {
+    BugPattern {
         id: "not-canonical-branch",
         title: "Indirect branches to addresses that are not canonical",
         what: "a near branch to an address that is not canonical raises #GP(0) at the branch",
         reference: "SDM vol. 2, JMP, CALL and RET, 64-Bit Mode Exceptions",
-        claims: |e, _| {
+        matches: |e, _| {
             let branch = matches!(e.mnemonic(), M::Jmp | M::Call | M::Ret);
             let signal = e.signal();
             branch && signal.is_some_and(|signal| signal.number == SIGSEGV && signal.code == SI_KERNEL)
         },
     },
-    Ruling {
+    BugPattern {
         id: "flush-fault",
         title: "CLFLUSH does not touch memory",
         what: "flushing a line faults where a load of a byte would",
         reference: "SDM vol. 2, CLFLUSH, CLFLUSHOPT and CLWB, Description",
-        claims: |e, _| {
+        matches: |e, _| {
             let flushes = matches!(e.mnemonic(), M::Clflush | M::Clflushopt | M::Clwb);
             flushes && e.is(BugKind::MissingFault)
         },
@@ -150,6 +150,6 @@ pub(super) const RULES: &[Ruling] = &[
 ];
 
 /// Whether the reference raises signal `number` and the engine under test does not, or not so.
-pub(super) fn missing(e: &Evidence<'_>, number: u8) -> bool {
+pub(super) fn missing(e: &DivergenceFacts<'_>, number: u8) -> bool {
     e.missing_signal().is_some_and(|signal| signal.number == number)
 }

@@ -2,7 +2,7 @@
 
 use iced_x86::Mnemonic as M;
 
-use super::{Evidence, Ruling};
+use super::{BugPattern, DivergenceFacts};
 
 /// x87 status and control: invalid operation, denormal operand, division by zero.
 const IE: u16 = 1;
@@ -11,31 +11,31 @@ const ZE: u16 = 4;
 /// Overflow and underflow.
 const OE_UE: u16 = 0x18;
 
-/// Every ruling of this table.
-pub(super) const RULES: &[Ruling] = &[
-    Ruling {
+/// Every pattern of this table.
+pub(super) const RULES: &[BugPattern] = &[
+    BugPattern {
         id: "environment-at-fault",
         title: "FLDENV that faults has loaded a part",
         what: "a fault leaves the x87 state as it was before the instruction",
         reference: "SDM vol. 3, section 6.5",
-        claims: |e, _| {
+        matches: |e, _| {
             let loads = matches!(e.mnemonic(), M::Fldenv | M::Frstor | M::Fldcw);
             loads && e.signal().is_some() && e.in_state()
         },
     },
-    Ruling {
+    BugPattern {
         id: "x87-flags-at-fault",
         title: "Exception flags are set by an instruction that faults",
         what: "an x87 store that page-faults leaves the status word as it was",
         reference: "SDM vol. 3, section 6.5 (faults), and section 6.15, interrupt 14, Program State Change",
-        claims: |e, field| e.signal().is_some() && e.in_state() && field.contains("fsw."),
+        matches: |e, field| e.signal().is_some() && e.in_state() && field.contains("fsw."),
     },
-    Ruling {
+    BugPattern {
         id: "store-environment-masks",
         title: "FNSTENV does not mask exceptions",
         what: "storing the environment masks all exceptions",
         reference: "SDM vol. 2, FSTENV/FNSTENV, Description",
-        claims: |e, field| {
+        matches: |e, field| {
             let result = matches!(
                 field,
                 "fcw" | "no fsw.ES" | "no fsw.B" | "extra fsw.ES" | "extra fsw.B"
@@ -43,43 +43,43 @@ pub(super) const RULES: &[Ruling] = &[
             e.mnemonic() == M::Fnstenv && result && e.in_state()
         },
     },
-    Ruling {
+    BugPattern {
         id: "x87-image-rex-w",
         title: "FRSTOR with REX.W expects another layout",
         what: "with REX.W the image has the 32-bit layout of 108 bytes all the same",
         reference: "SDM vol. 2, FRSTOR and FSAVE/FNSAVE, Description; vol. 1, section 8.1.10",
-        claims: |e, _| {
+        matches: |e, _| {
             let image = matches!(e.mnemonic(), M::Frstor | M::Fnsave | M::Fldenv | M::Fnstenv);
             image && e.rex(8)
         },
     },
-    Ruling {
+    BugPattern {
         id: "fcomi-flags",
         title: "FCOMI and FUCOMI leave OF, SF and AF",
         what: "FCOMI, FUCOMI and their popping forms clear OF, SF and AF",
         reference: "SDM vol. 2, FCOMI/FCOMIP/FUCOMI/FUCOMIP, Flags Affected",
-        claims: |e, field| {
+        matches: |e, field| {
             let compares = matches!(e.mnemonic(), M::Fcomi | M::Fcomip | M::Fucomi | M::Fucomip);
             compares && matches!(field, "flags.OF" | "flags.SF" | "flags.AF")
         },
     },
-    Ruling {
+    BugPattern {
         id: "x87-denormal",
         title: "X87 denormal operands are not reported",
         what: "an arithmetic x87 instruction sets DE for a denormal operand; unmasked, it does nothing else",
         reference: "SDM vol. 1, section 8.5.2",
-        claims: |e, field| {
+        matches: |e, field| {
             let unmasked = e.is_x87() && e.in_state() && e.unmasked_x87() & DE != 0 && e.has("no fsw.DE");
             field == "no fsw.DE" || unmasked
         },
     },
-    Ruling {
+    BugPattern {
         id: "x87-unmasked-result",
         title: "Unmasked x87 exceptions change the operands",
         what: "unmasked, an exception of the operands stores no result, and over- and underflow none to memory and one with \
                its exponent scaled in a register",
         reference: "SDM vol. 1, sections 8.5.1 to 8.5.5",
-        claims: |e, field| {
+        matches: |e, field| {
             let operands = e.unmasked_x87() & (IE | DE | ZE | OE_UE) != 0;
             let result = is_register(field) || matches!(field, "ftw" | "fsw.TOP" | "memory");
             let rounded = matches!(field, "extra fsw.PE" | "no fsw.PE" | "fsw.C1");
@@ -87,58 +87,58 @@ pub(super) const RULES: &[Ruling] = &[
             e.is_x87() && e.in_state() && (operands && result || scaled && rounded)
         },
     },
-    Ruling {
+    BugPattern {
         id: "fsin-infinity",
         title: "FSIN and its like accept infinities",
         what: "an infinity is an invalid operand",
         reference: "SDM vol. 2, FSIN, FCOS, FSINCOS and FPTAN, Floating-Point Exceptions",
-        claims: |e, _| is_trigonometric(e) && e.in_state() && is_infinity(e.x87().st[0]),
+        matches: |e, _| is_trigonometric(e) && e.in_state() && is_infinity(e.x87().st[0]),
     },
-    Ruling {
+    BugPattern {
         id: "fsin-unsupported",
         title: "FSIN and its like accept unsupported encodings",
         what: "an operand in an unsupported encoding is invalid",
         reference: "SDM vol. 1, section 8.2.2",
-        claims: |e, _| is_trigonometric(e) && e.in_state() && is_unsupported(e.x87().st[0]),
+        matches: |e, _| is_trigonometric(e) && e.in_state() && is_unsupported(e.x87().st[0]),
     },
-    Ruling {
+    BugPattern {
         id: "fsin-nan",
         title: "FSIN and its like cut NaNs to doubles",
         what: "a NaN operand is the result, made quiet",
         reference: "SDM vol. 1, section 4.8.3.5",
-        claims: |e, field| {
+        matches: |e, field| {
             let transcendental =
                 matches!(e.mnemonic(), M::F2xm1 | M::Fyl2x | M::Fyl2xp1 | M::Fpatan) || is_trigonometric(e);
             let nan = is_nan(e.x87().st[0]) || is_nan(e.x87().st[1]);
             transcendental && nan && e.in_state() && field != "fsw.C1"
         },
     },
-    Ruling {
+    BugPattern {
         id: "fscale-nan",
         title: "FSCALE takes the NaN of ST(1)",
         what: "of two NaNs of a kind an x87 instruction takes the one with the larger significand",
         reference: "SDM vol. 1, section 4.8.3.5, table 4-7",
-        claims: |e, field| {
+        matches: |e, field| {
             let [first, second, ..] = e.x87().st;
             e.mnemonic() == M::Fscale && is_register(field) && e.in_state() && is_nan(first) && is_nan(second)
         },
     },
-    Ruling {
+    BugPattern {
         id: "x87-memory-nan",
         title: "Signalling NaNs in memory are made quiet before one is chosen",
         what: "of a signalling and a quiet NaN an x87 instruction takes the quiet one",
         reference: "SDM vol. 1, section 4.8.3.5, table 4-7",
-        claims: |e, field| {
+        matches: |e, field| {
             let both = is_nan(e.x87().st[0]) && is_nan(e.expected.state.x87.st[0]);
             e.is_x87() && e.has_memory() && is_register(field) && e.in_state() && both
         },
     },
-    Ruling {
+    BugPattern {
         id: "x87-precision-operands",
         title: "The precision control rounds what it does not apply to",
         what: "the precision control applies to results of FADD, FSUB, FMUL, FDIV and FSQRT, not to operands, loads and others",
         reference: "SDM vol. 1, section 8.1.5.2",
-        claims: |e, field| {
+        matches: |e, field| {
             let reduced = e.x87().control & 0x300 != 0x300;
             let flags = ["extra fsw.PE", "no fsw.PE", "extra fsw.UE", "extra fsw.OE"];
             // An unmasked exception shows in the summary, too.
@@ -147,24 +147,24 @@ pub(super) const RULES: &[Ruling] = &[
             e.is_x87() && e.in_state() && reduced && (e.has_memory() || !is_basic(e)) && rounded
         },
     },
-    Ruling {
+    BugPattern {
         id: "x87-summary",
         title: "ES and B do not follow the control word",
         what: "ES says whether an unmasked exception flag is set, and B mirrors it",
         reference: "SDM vol. 1, section 8.1.3.3",
-        claims: |e, field| is_summary(field) && e.in_state(),
+        matches: |e, field| is_summary(field) && e.in_state(),
     },
-    Ruling {
+    BugPattern {
         id: "x87-c1",
         title: "C1 is not cleared",
         what: "C1 is set when the result was rounded up or the stack overflowed, and cleared otherwise",
         reference: "SDM vol. 1, section 8.1.3.2, and vol. 2, FPU Flags Affected of each instruction",
-        claims: |e, field| e.is_x87() && e.in_state() && field == "fsw.C1",
+        matches: |e, field| e.is_x87() && e.in_state() && field == "fsw.C1",
     },
 ];
 
 /// Arithmetic whose result the precision control applies to.
-fn is_basic(e: &Evidence<'_>) -> bool {
+fn is_basic(e: &DivergenceFacts<'_>) -> bool {
     let name = e.name();
     ["fadd", "fsub", "fmul", "fdiv", "fsqrt"]
         .iter()
@@ -180,7 +180,7 @@ fn is_register(field: &str) -> bool {
     matches!(field.trim_end_matches(".exponent"), "st(0)" | "st(i)")
 }
 
-fn is_trigonometric(e: &Evidence<'_>) -> bool {
+fn is_trigonometric(e: &DivergenceFacts<'_>) -> bool {
     matches!(e.mnemonic(), M::Fsin | M::Fcos | M::Fsincos | M::Fptan)
 }
 

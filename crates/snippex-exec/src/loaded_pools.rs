@@ -1,4 +1,4 @@
-//! The palettes of vector states that are in the shared file.
+//! The pools of vector states that are in the shared file.
 
 use std::sync::Arc;
 
@@ -9,47 +9,49 @@ use snippex_runner::layout::VectorFile;
 use crate::batch::MAX_VECTORS;
 use crate::shared::Shared;
 
-/// The palettes that are in the file, in order.
+/// The pools that are in the file, in order.
 #[derive(Debug, Default)]
-pub(crate) struct LoadedPalettes(Vec<LoadedPalette>);
+pub(crate) struct LoadedPools(Vec<LoadedVectorPool>);
 
 #[derive(Debug)]
-pub(crate) struct LoadedPalette {
-    palette: Arc<[VectorState]>,
+pub(crate) struct LoadedVectorPool {
+    vector_pool: Arc<[VectorState]>,
     /// Index of its first entry in the file.
     pub(crate) first: u32,
     /// [`VectorState::is_clean`] of each entry.
     pub(crate) clean: Vec<bool>,
 }
 
-impl LoadedPalettes {
-    /// Makes sure that the palettes of all groups are in the file, from file offset `vectors` on.
+impl LoadedPools {
+    /// Makes sure that the pools of all groups are in the file, from file offset `vectors` on.
     pub(crate) fn load(&mut self, shared: &mut Shared, vectors: u64, groups: &[Group]) {
         for group in groups {
-            if self.find(&group.palette).is_some() {
+            if self.find(&group.vector_pool).is_some() {
                 continue;
             }
             let first = self
                 .0
                 .last()
-                .map_or(0, |last| last.first as usize + last.palette.len());
-            if first + group.palette.len() > MAX_VECTORS {
-                // Start again; the palettes of one batch fit together.
+                .map_or(0, |last| last.first as usize + last.vector_pool.len());
+            if first + group.vector_pool.len() > MAX_VECTORS {
+                // Start again; the pools of one batch fit together.
                 self.0.clear();
                 return self.load(shared, vectors, groups);
             }
-            let files: Vec<VectorFile> = group.palette.iter().map(vector_file).collect();
+            let files: Vec<VectorFile> = group.vector_pool.iter().map(vector_file).collect();
             shared.write(vectors + (first * size_of::<VectorFile>()) as u64, &files);
-            self.0.push(LoadedPalette {
-                palette: Arc::clone(&group.palette),
+            self.0.push(LoadedVectorPool {
+                vector_pool: Arc::clone(&group.vector_pool),
                 first: first as u32,
-                clean: group.palette.iter().map(VectorState::is_clean).collect(),
+                clean: group.vector_pool.iter().map(VectorState::is_clean).collect(),
             });
         }
     }
 
-    pub(crate) fn find(&self, palette: &Arc<[VectorState]>) -> Option<&LoadedPalette> {
-        self.0.iter().find(|loaded| Arc::ptr_eq(&loaded.palette, palette))
+    pub(crate) fn find(&self, vector_pool: &Arc<[VectorState]>) -> Option<&LoadedVectorPool> {
+        self.0
+            .iter()
+            .find(|loaded| Arc::ptr_eq(&loaded.vector_pool, vector_pool))
     }
 }
 

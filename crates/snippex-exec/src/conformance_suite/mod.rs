@@ -4,7 +4,7 @@
 //! environment get engines of their own. A test that fails is tried again alone in a fresh process before it is said to
 //! fail. What an engine lacks makes a test unsupported, which is neither passed nor failed.
 //!
-//! This is not [`crate::conformance`], which says whether an engine is wired up right at all.
+//! This is not [`crate::engine_check`], which says whether an engine is wired up right at all.
 
 mod run;
 mod test;

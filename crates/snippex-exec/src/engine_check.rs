@@ -12,7 +12,7 @@ use snippex_core::case::{Access, Case, PAGE_SIZE, Page, Placement};
 use snippex_core::diff::{ExcusedBits, Tolerance};
 use snippex_core::group::Group;
 use snippex_core::observation::{Endpoint, Observation};
-use snippex_core::seed::{Style, palette};
+use snippex_core::seed::{Style, vector_pool};
 use snippex_core::state::{Components, MachineState, RSP, rflags};
 
 use crate::engine::{Engine, EngineError};
@@ -48,14 +48,14 @@ struct Test {
 /// # Errors
 /// When the engine cannot be used.
 pub fn conformance(engine: &mut dyn Engine) -> Result<Vec<Failure>, EngineError> {
-    conformance_under(engine, &Tolerance::none())
+    check_engine_under(engine, &Tolerance::none())
 }
 
-/// As [`conformance`], for an engine that documents to do some things otherwise.
+/// As [`engine_check`], for an engine that documents to do some things otherwise.
 ///
 /// # Errors
 /// When the engine cannot be used.
-pub fn conformance_under(
+pub fn check_engine_under(
     engine: &mut dyn Engine,
     tolerance: &Tolerance,
 ) -> Result<Vec<Failure>, EngineError> {
@@ -95,9 +95,9 @@ pub fn conformance_under(
     }
     // Every vector, x87 and opmask register survives the way in and out.
     let nop = case(Terminator::FallThrough, &[0x90], |_| ());
-    let starts = palette(1, Style::Compiled).len();
+    let starts = vector_pool(1, Style::Compiled).len();
     let group = Group {
-        palette: palette(1, Style::Compiled),
+        vector_pool: vector_pool(1, Style::Compiled),
         ..Group::of(&nop)
     };
     let group = Group {

@@ -1,14 +1,14 @@
 //! Rulings: what a sentence of the manual says about a divergence, where one decides.
 //!
-//! A [`Ruling`] claims those differing parts of the state that contradict its sentence. It is what makes many
+//! A [`BugPattern`] matches those differing parts of the state that contradict its sentence. It is what makes many
 //! signatures one bug: an engine that never sets MXCSR.DE has one bug for its developer, and a signature for each
-//! instruction and operand form. All rulings hold against the engine under test; where none is found, the engine that
+//! instruction and operand form. All patterns hold against the engine under test; where none is found, the engine that
 //! is taken as right is the only judge.
 //!
-//! Place in the flow: `cause` asks the rulings about the fields of a divergence. Undefined results never reach this
+//! Place in the flow: `cause` asks the patterns about the fields of a divergence. Undefined results never reach this
 //! point (`effects`), nothing is run here.
 
-mod evidence;
+mod facts;
 mod integer;
 mod machine;
 mod memory;
@@ -18,11 +18,11 @@ mod x87;
 
 use serde::Serialize;
 
-pub use evidence::Evidence;
+pub use facts::DivergenceFacts;
 
 /// A sentence of the manual.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub struct Ruling {
+pub struct BugPattern {
     /// Stable name; the id of the bug that it makes.
     pub id: &'static str,
     /// The bug in a few words.
@@ -33,19 +33,19 @@ pub struct Ruling {
     pub reference: &'static str,
     /// Whether a differing field, by the name that it has in signatures, contradicts the sentence.
     #[serde(skip)]
-    claims: fn(&Evidence<'_>, &str) -> bool,
+    matches: fn(&DivergenceFacts<'_>, &str) -> bool,
 }
 
-impl Ruling {
-    /// Whether `field` of what `evidence` shows contradicts the sentence.
-    pub(crate) fn claims(&self, evidence: &Evidence<'_>, field: &str) -> bool {
-        (self.claims)(evidence, field)
+impl BugPattern {
+    /// Whether `field` of what `facts` shows contradicts the sentence.
+    pub(crate) fn matches(&self, facts: &DivergenceFacts<'_>, field: &str) -> bool {
+        (self.matches)(facts, field)
     }
 }
 
-/// Every ruling, in the order in which they are tried: the first that claims a field has it, so narrow ones stand
+/// Every pattern, in the order in which they are tried: the first that matches a field has it, so narrow ones stand
 /// before wide ones.
-pub fn rules() -> impl Iterator<Item = &'static Ruling> {
+pub fn rules() -> impl Iterator<Item = &'static BugPattern> {
     [
         machine::RULES,
         integer::RULES,

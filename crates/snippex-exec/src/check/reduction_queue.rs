@@ -5,13 +5,13 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use snippex_triage::cause::{CauseId, Share};
+use snippex_triage::cause::{Attribution, CauseId};
 use snippex_triage::signature::Signature;
 
 use super::Finding;
 use super::attribution::{as_met, guessed};
 use crate::engine::EngineError;
-use crate::reduce::{Bug, Limits, Parting, Reduced, Search, Trial, part};
+use crate::reduce::{Bug, FirstDivergence, Limits, Reduced, Search, Trial, locate_first_divergence};
 
 /// Cases of a cause that are reduced while blocks are still coming, if none of them gives an example.
 const TRIES: u32 = 3;
@@ -20,18 +20,18 @@ const WAITING: usize = 24;
 
 /// Bugs of a check, and the time spent on them.
 #[derive(Debug)]
-pub(super) struct Ledger {
-    met: Mutex<Met>,
+pub(super) struct ReductionQueue {
+    met: Mutex<QueueState>,
     budget: Option<Duration>,
 }
 
 #[derive(Debug, Default)]
-struct Met {
+struct QueueState {
     causes: HashMap<CauseId, Progress>,
     /// Shares that have been met or reduced.
-    seen: HashSet<Share>,
+    seen: HashSet<Attribution>,
     /// What each signature that was met has come to, where more than a look is needed to say it.
-    settled: HashMap<Signature, Vec<Share>>,
+    known_attributions: HashMap<Signature, Vec<Attribution>>,
     waiting: Vec<Waiting>,
     spent: Duration,
 }
@@ -54,15 +54,15 @@ struct Waiting {
     /// Position of its block.
     index: usize,
     finding: Finding,
-    share: Share,
+    attribution: Attribution,
 }
 
-impl Ledger {
-    pub(super) fn new(known: impl IntoIterator<Item = Share>, budget: Option<Duration>) -> Self {
-        let mut met = Met::default();
-        for share in known {
-            met.causes.entry(share.cause.clone()).or_default().examples += 1;
-            met.seen.insert(share);
+impl ReductionQueue {
+    pub(super) fn new(known: impl IntoIterator<Item = Attribution>, budget: Option<Duration>) -> Self {
+        let mut met = QueueState::default();
+        for attribution in known {
+            met.causes.entry(attribution.cause.clone()).or_default().examples += 1;
+            met.seen.insert(attribution);
         }
         Self {
             met: Mutex::new(met),
@@ -76,25 +76,25 @@ impl Ledger {
         &self,
         index: usize,
         finding: &Finding,
-        parting: Option<&Parting>,
-        shares: &[Share],
+        first_divergence: Option<&FirstDivergence>,
+        attributions: &[Attribution],
         trial: Trial<'_>,
     ) -> Result<Vec<Bug>, EngineError> {
         let wanted: Vec<CauseId> = {
             let mut met = self.lock();
             let in_time = self.budget.is_some_and(|budget| met.spent < budget);
-            let causes = shares.iter().map(|share| &share.cause);
+            let causes = attributions.iter().map(|attribution| &attribution.cause);
             causes
                 .filter(|cause| in_time && met.claim(cause))
                 .cloned()
                 .collect()
         };
-        let mut new = self.search(finding, parting, &wanted, trial)?;
+        let mut new = self.search(finding, first_divergence, &wanted, trial)?;
         let mut met = self.lock();
-        for share in shares {
-            if met.seen.insert(share.clone()) {
-                new.push(Bug::unreduced(share, finding));
-                met.wait(index, finding, share, self.budget.is_some());
+        for attribution in attributions {
+            if met.seen.insert(attribution.clone()) {
+                new.push(Bug::unreduced(attribution, finding));
+                met.wait(index, finding, attribution, self.budget.is_some());
             }
         }
         Ok(new)
@@ -106,7 +106,7 @@ impl Ledger {
         let Some(waiting) = self.lock().next(self.budget) else {
             return Ok(None);
         };
-        let wanted = [waiting.share.cause.clone()];
+        let wanted = [waiting.attribution.cause.clone()];
         let bugs = self.search(&waiting.finding, None, &wanted, trial)?;
         Ok(Some((waiting.index, bugs)))
     }
@@ -115,7 +115,7 @@ impl Ledger {
     fn search(
         &self,
         finding: &Finding,
-        parting: Option<&Parting>,
+        first_divergence: Option<&FirstDivergence>,
         wanted: &[CauseId],
         mut trial: Trial<'_>,
     ) -> Result<Vec<Bug>, EngineError> {
@@ -123,15 +123,15 @@ impl Ledger {
             return Ok(Vec::new());
         }
         let started = Instant::now();
-        let parting = match parting {
-            Some(parting) => Some(parting.clone()),
-            None => part(&finding.case, &finding.divergence, &mut trial)?,
+        let first_divergence = match first_divergence {
+            Some(first_divergence) => Some(first_divergence.clone()),
+            None => locate_first_divergence(&finding.case, &finding.divergence, &mut trial)?,
         };
         let wants = |cause: &CauseId| wanted.contains(cause);
-        let bugs = match &parting {
+        let bugs = match &first_divergence {
             None => Vec::new(),
-            Some(parting) => {
-                match Search::bugs_of(&finding.case, parting, trial, Limits::default(), &wants)? {
+            Some(first_divergence) => {
+                match Search::bugs_of(&finding.case, first_divergence, trial, Limits::default(), &wants)? {
                     Reduced::Bugs(bugs) => bugs,
                     _ => Vec::new(),
                 }
@@ -148,35 +148,42 @@ impl Ledger {
             progress.failed += u32::from(certain == 0);
         }
         for bug in &bugs {
-            met.seen.insert(bug.share());
+            met.seen.insert(bug.attribution());
         }
         Ok(bugs)
     }
 
     /// What is behind a finding that showed again.
-    pub(super) fn shares(&self, finding: &Finding, parting: Option<&Parting>) -> Vec<Share> {
-        if !finding.shares.is_empty() {
-            return finding.shares.clone();
+    pub(super) fn attribute(
+        &self,
+        finding: &Finding,
+        first_divergence: Option<&FirstDivergence>,
+    ) -> Vec<Attribution> {
+        if !finding.attributions.is_empty() {
+            return finding.attributions.clone();
         }
         let met = as_met(finding);
-        let shares = parting.map_or_else(|| guessed(finding), |parting| parting.shares.clone());
+        let attributions = first_divergence.map_or_else(
+            || guessed(finding),
+            |first_divergence| first_divergence.attributions.clone(),
+        );
         if let Some(met) = met {
-            self.lock().settled.insert(met, shares.clone());
+            self.lock().known_attributions.insert(met, attributions.clone());
         }
-        shares
+        attributions
     }
 
     /// What a signature that was met before comes from.
-    pub(super) fn settled(&self, met: &Signature) -> Option<Vec<Share>> {
-        self.lock().settled.get(met).cloned()
+    pub(super) fn known_attributions(&self, met: &Signature) -> Option<Vec<Attribution>> {
+        self.lock().known_attributions.get(met).cloned()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Met> {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.met.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Met {
+impl QueueState {
     /// Whether `cause` is to be reduced at once, which is then up to the caller.
     fn claim(&mut self, cause: &CauseId) -> bool {
         let progress = self.causes.entry(cause.clone()).or_default();
@@ -186,14 +193,14 @@ impl Met {
     }
 
     /// Keeps a finding for later.
-    fn wait(&mut self, index: usize, finding: &Finding, share: &Share, reducing: bool) {
-        let progress = self.causes.entry(share.cause.clone()).or_default();
+    fn wait(&mut self, index: usize, finding: &Finding, attribution: &Attribution, reducing: bool) {
+        let progress = self.causes.entry(attribution.cause.clone()).or_default();
         if reducing && progress.waiting < WAITING {
             progress.waiting += 1;
             self.waiting.push(Waiting {
                 index,
                 finding: finding.clone(),
-                share: share.clone(),
+                attribution: attribution.clone(),
             });
         }
     }
@@ -203,11 +210,15 @@ impl Met {
             return None;
         }
         let rank = |waiting: &Waiting| {
-            let progress = self.causes.get(&waiting.share.cause).copied().unwrap_or_default();
+            let progress = self
+                .causes
+                .get(&waiting.attribution.cause)
+                .copied()
+                .unwrap_or_default();
             (progress.examples + progress.failed, waiting.index)
         };
         let free = |waiting: &Waiting| {
-            let progress = self.causes.get(&waiting.share.cause);
+            let progress = self.causes.get(&waiting.attribution.cause);
             progress.is_none_or(|progress| !progress.busy)
         };
         let (place, _) = self
@@ -217,7 +228,10 @@ impl Met {
             .filter(|(_, waiting)| free(waiting))
             .min_by_key(|(_, waiting)| rank(waiting))?;
         let waiting = self.waiting.swap_remove(place);
-        self.causes.entry(waiting.share.cause.clone()).or_default().busy = true;
+        self.causes
+            .entry(waiting.attribution.cause.clone())
+            .or_default()
+            .busy = true;
         Some(waiting)
     }
 }
@@ -225,18 +239,18 @@ impl Met {
 impl Bug {
     /// What it is a case of.
     #[must_use]
-    pub fn share(&self) -> Share {
-        Share {
+    pub fn attribution(&self) -> Attribution {
+        Attribution {
             cause: self.cause.clone(),
             signature: self.signature.clone(),
         }
     }
 
     /// A bug with the case in which it was met.
-    fn unreduced(share: &Share, finding: &Finding) -> Self {
+    fn unreduced(attribution: &Attribution, finding: &Finding) -> Self {
         Self {
-            cause: share.cause.clone(),
-            signature: share.signature.clone(),
+            cause: attribution.cause.clone(),
+            signature: attribution.signature.clone(),
             case: finding.case.clone(),
             expected: finding.expected.clone(),
             actual: finding.actual.clone(),
@@ -283,12 +297,12 @@ mod tests {
                 noted: Noted::default(),
             },
             runs: 1,
-            shares: Vec::new(),
+            attributions: Vec::new(),
         }
     }
 
-    fn share(cause: &str) -> Share {
-        Share {
+    fn attribution(cause: &str) -> Attribution {
+        Attribution {
             cause: cause.parse().expect("a name"),
             signature: Signature {
                 kind: BugKind::Flag,
@@ -303,12 +317,12 @@ mod tests {
 
     #[test]
     fn a_cause_is_reduced_at_once_until_it_has_an_example() {
-        let mut met = Met::default();
-        let cause = share("a.flags").cause;
+        let mut met = QueueState::default();
+        let cause = attribution("a.flags").cause;
         assert!(met.claim(&cause));
         // Another thread is at it.
         assert!(!met.claim(&cause));
-        let after = |met: &mut Met, examples, failed| {
+        let after = |met: &mut QueueState, examples, failed| {
             met.causes.insert(
                 cause.clone(),
                 Progress {
@@ -323,28 +337,28 @@ mod tests {
         assert!(!after(&mut met, 0, TRIES));
         assert!(!after(&mut met, 1, 0));
         // What an earlier run has reduced has one.
-        let ledger = Ledger::new([share("b.flags")], Some(Duration::from_secs(1)));
-        assert!(!ledger.lock().claim(&share("b.flags").cause));
+        let reduction_queue = ReductionQueue::new([attribution("b.flags")], Some(Duration::from_secs(1)));
+        assert!(!reduction_queue.lock().claim(&attribution("b.flags").cause));
     }
 
     #[test]
     fn what_waits_is_taken_by_the_need_of_its_cause() {
-        let mut met = Met::default();
+        let mut met = QueueState::default();
         let budget = Some(Duration::from_secs(1));
         for (index, cause) in ["many.flags", "few.flags", "busy.flags", "many.flags"]
             .into_iter()
             .enumerate()
         {
-            met.wait(index, &finding(), &share(cause), true);
+            met.wait(index, &finding(), &attribution(cause), true);
         }
-        let progress = |met: &mut Met, cause: &str, examples, busy| {
-            let progress = met.causes.entry(share(cause).cause).or_default();
+        let progress = |met: &mut QueueState, cause: &str, examples, busy| {
+            let progress = met.causes.entry(attribution(cause).cause).or_default();
             (progress.examples, progress.busy) = (examples, busy);
         };
         progress(&mut met, "many.flags", 2, false);
         progress(&mut met, "few.flags", 1, false);
         progress(&mut met, "busy.flags", 0, true);
-        let next = |met: &mut Met| met.next(budget).map(|waiting| waiting.index);
+        let next = |met: &mut QueueState| met.next(budget).map(|waiting| waiting.index);
         assert_eq!(next(&mut met), Some(1));
         assert_eq!(next(&mut met), Some(0));
         // That cause is busy now, too.
@@ -357,12 +371,12 @@ mod tests {
 
     #[test]
     fn not_more_waits_than_can_be_reduced() {
-        let mut met = Met::default();
+        let mut met = QueueState::default();
         for index in 0..2 * WAITING {
-            met.wait(index, &finding(), &share("a.flags"), true);
+            met.wait(index, &finding(), &attribution("a.flags"), true);
         }
-        met.wait(0, &finding(), &share("b.flags"), true);
-        met.wait(0, &finding(), &share("b.flags"), false);
+        met.wait(0, &finding(), &attribution("b.flags"), true);
+        met.wait(0, &finding(), &attribution("b.flags"), false);
         assert_eq!(met.waiting.len(), WAITING + 1);
     }
 }

@@ -9,7 +9,7 @@ use snippex_core::block::Block;
 use snippex_exec::check::{BlockReport, Summary};
 use snippex_report::{grouped, several};
 use snippex_session::{
-    Bugs, CheckOptions, CheckOutcome, EngineChoice, EnginePair, Event, Observer, Session, Subject, Wanted,
+    Bugs, CheckOptions, CheckOutcome, EngineChoice, EnginePair, Event, Observer, Session, Target, Wanted,
 };
 use snippex_store::{BlockNumber, StoreHandle};
 
@@ -18,24 +18,24 @@ use crate::args::{EngineArgs, RunArgs};
 use crate::bug_views::bug_views;
 use crate::check_views::{Asked, block_outcome, check_summary};
 use crate::choosing::warn_if_nothing;
-use crate::engines::{engine_view, tested_engine};
+use crate::engines::{engine_view, subject_engine};
 use crate::hints::OrUserError;
 
 /// Starts both engines of a check.
 pub(crate) fn start_engines(app: &App<'_>, args: &EngineArgs) -> Result<EnginePair, Failure> {
-    let tested = tested_engine(app, args)?;
+    let subject = subject_engine(app, args)?;
     let reference = EngineChoice::named(&app.engines, &app.settings.value.reference).or_user_error()?;
-    EnginePair::start(reference, tested).or_user_error()
+    EnginePair::start(reference, subject).or_user_error()
 }
 
-/// Checks `subjects` and prints the answer.
+/// Checks `targets` and prints the answer.
 pub(crate) fn run<'a>(
     app: &App<'_>,
     store: &StoreHandle,
     command: &str,
     engines: &EnginePair,
     args: &RunArgs,
-    subjects: impl IntoIterator<Item = Subject<'a>>,
+    targets: impl IntoIterator<Item = Target<'a>>,
     show_selection: bool,
 ) -> Result<ExitStatus, Failure> {
     let cancel = app.cancel_token()?;
@@ -65,7 +65,7 @@ pub(crate) fn run<'a>(
         options: &options,
         stop: &cancel.flag(),
     };
-    let outcome = session.check(subjects, &mut shown);
+    let outcome = session.check(targets, &mut shown);
     let Shown { kept, failure, .. } = shown;
     let outcome = outcome.or_user_error()?;
     match failure {
@@ -97,7 +97,7 @@ fn answer(
     };
     let engines = vec![
         engine_view(session.engines.reference(), "reference"),
-        engine_view(session.engines.tested(), "tested"),
+        engine_view(session.engines.subject(), "subject"),
     ];
     let summary = check_summary(outcome, &asked, engines, bugs);
     match app.format {

@@ -10,7 +10,7 @@ use crate::args::EngineArgs;
 use crate::hints::OrUserError;
 
 /// The engine to test: what was typed, else that of the settings.
-pub(crate) fn tested_engine(app: &App<'_>, args: &EngineArgs) -> Result<EngineChoice, Failure> {
+pub(crate) fn subject_engine(app: &App<'_>, args: &EngineArgs) -> Result<EngineChoice, Failure> {
     let Some(command) = &args.engine_command else {
         return EngineChoice::named(&app.engines, &app.settings.value.emulator).or_user_error();
     };
@@ -35,6 +35,7 @@ pub(crate) fn engine_view(identity: &EngineIdentity, role: &'static str) -> Engi
         name: identity.name.clone(),
         version: identity.version.clone(),
         features: identity.features(),
+        host_cpu: identity.host_cpu.clone(),
         role,
         configuration: identity.configuration.clone(),
     }

@@ -24,6 +24,7 @@ pub mod decode;
 pub mod diff;
 pub mod effects;
 pub mod group;
+pub mod host_cpu;
 pub mod lower;
 pub mod observation;
 pub mod random;

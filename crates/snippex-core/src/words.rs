@@ -17,7 +17,7 @@ pub fn kebab_case(value: &impl Serialize) -> String {
     }
 }
 
-/// What differs, in a sentence without a full stop: `ZF is 1, not 0`. The engine under test comes first.
+/// What differs, in a sentence without a full stop: `ZF is 1, not 0`. The subject comes first.
 #[must_use]
 pub fn difference_sentence(difference: &Difference) -> String {
     match (&difference.expected, &difference.actual) {

@@ -1,6 +1,7 @@
 //! An engine in answers for programs.
 
 use serde::Serialize;
+use snippex_core::host_cpu::HostCpu;
 
 /// What an engine says it is, and the part it had.
 #[derive(Clone, Debug, Serialize)]
@@ -11,7 +12,9 @@ pub struct EngineView {
     pub version: String,
     /// Parts of the machine state that it covers.
     pub features: Vec<&'static str>,
-    /// `reference`, `tested` or `simulated`.
+    /// The CPU that it ran on.
+    pub host_cpu: HostCpu,
+    /// `reference`, `subject` or `simulated`.
     pub role: &'static str,
     /// Command line, and environment variables that change what it does.
     pub configuration: Vec<String>,

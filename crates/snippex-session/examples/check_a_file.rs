@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicBool;
 use snippex_blocks::select::{FilterOptions, Request};
 use snippex_exec::engine::EngineTable;
 use snippex_session::{
-    BinaryFile, Bugs, CheckOptions, Choice, EngineChoice, EnginePair, Session, Subject, Wanted,
+    Bugs, CheckOptions, Choice, EngineChoice, EnginePair, Program, Session, Target, Wanted,
 };
 use snippex_store::StoreHandle;
 
@@ -22,11 +22,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let table = EngineTable::default();
     let reference = EngineChoice::named(&table, "native")?;
-    let tested = EngineChoice::named(&table, "qemu-x86_64")?;
+    let subject = EngineChoice::named(&table, "qemu-x86_64")?;
     let store = StoreHandle::open(&database.parse()?)?;
     let session = Session {
         store: &store,
-        engines: &EnginePair::start(reference, tested)?,
+        engines: &EnginePair::start(reference, subject)?,
         table: &table,
         options: &CheckOptions::default(),
         stop: &AtomicBool::new(false),
@@ -37,8 +37,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         request: Request::default(),
         keep_report: false,
     };
-    let file = BinaryFile::read(Path::new(&program))?;
-    let outcome = session.check([Subject::Program(file, &choice)], &mut ())?;
+    let program = Program::read_first(Path::new(&program))?;
+    let outcome = session.check([Target::Program(program, &choice)], &mut ())?;
     let summary = &outcome.tally.summary;
     println!("{} runs, {} diverged", summary.runs, summary.diverged);
 

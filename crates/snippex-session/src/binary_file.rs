@@ -130,11 +130,53 @@ impl BinaryFile {
     }
 }
 
+/// A program that was read once and found usable. Its bytes are read again when it is its turn: of two hundred programs
+/// that are checked, those of one are held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    path: PathBuf,
+    sha256: String,
+}
+
+impl Program {
+    /// Reads a file and sees whether it can be used.
+    ///
+    /// # Errors
+    /// When it cannot be read, is no program or has no place to run at.
+    pub fn read_first(path: &Path) -> Result<Self, SessionError> {
+        let file = BinaryFile::read(path)?;
+        file.placement(&file.image()?)?;
+        Ok(Self {
+            sha256: file.sha256(),
+            path: file.path,
+        })
+    }
+
+    /// Absolute path, for people.
+    #[must_use]
+    pub fn path(&self) -> std::path::Display<'_> {
+        self.path.display()
+    }
+
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// When it cannot be read, or holds something else than before.
+    pub fn read(&self) -> Result<BinaryFile, SessionError> {
+        let file = BinaryFile::read(&self.path)?;
+        if file.sha256() == self.sha256 {
+            Ok(file)
+        } else {
+            Err(SessionError::ChangedMeanwhile(self.path.clone()))
+        }
+    }
+}
+
 /// Programs that can be used, each content once: blocks that were run twice would count twice.
 #[derive(Debug)]
 pub struct ReadPrograms {
     /// In the order in which they were named.
-    pub files: Vec<BinaryFile>,
+    pub programs: Vec<Program>,
     /// What was left out.
     pub same: Vec<SameProgram>,
 }
@@ -154,19 +196,18 @@ pub struct SameProgram {
 /// When one of them cannot be read, is no program or has no place to run at.
 pub fn read_programs(paths: &[PathBuf]) -> Result<ReadPrograms, SessionError> {
     let mut read = ReadPrograms {
-        files: Vec::new(),
+        programs: Vec::new(),
         same: Vec::new(),
     };
     let mut seen = BTreeMap::new();
     for path in paths {
-        let file = BinaryFile::read(path)?;
-        file.placement(&file.image()?)?;
-        match seen.insert(file.sha256(), path) {
+        let program = Program::read_first(path)?;
+        match seen.insert(program.sha256.clone(), path) {
             Some(earlier) => read.same.push(SameProgram {
                 path: path.clone(),
                 earlier: earlier.clone(),
             }),
-            None => read.files.push(file),
+            None => read.programs.push(program),
         }
     }
     Ok(read)

@@ -82,5 +82,6 @@ pub fn engine_record(identity: &EngineIdentity) -> snippex_store::Engine {
             xcr0: identity.cpu.xcr0,
             features: identity.features().into_iter().map(str::to_owned).collect(),
         },
+        host_cpu: serde_json::to_string(&identity.host_cpu).expect("plain data is JSON"),
     }
 }

@@ -66,6 +66,9 @@ pub enum SessionError {
         /// Where it was.
         path: String,
     },
+    /// A program holds something else than when it was first read.
+    #[error("{} has changed since this check began", .0.display())]
+    ChangedMeanwhile(PathBuf),
     /// No stored binary is called so.
     #[error("there is no binary called {0} in the database")]
     UnknownBinary(String),
@@ -158,6 +161,7 @@ impl SessionError {
             Self::Gone(FileGone { name, .. }) | Self::Changed { name, .. } => {
                 format!("restore it, or run `snippex extract` on the file as it is now (blocks of {name})")
             }
+            Self::ChangedMeanwhile(_) => "check it again, once nothing writes to it".to_owned(),
             Self::UnknownBinary(_) => {
                 "see `snippex list --binaries`, or run `snippex extract` on it first".to_owned()
             }

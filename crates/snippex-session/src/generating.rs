@@ -81,13 +81,14 @@ impl Generated {
 /// What a processor has.
 pub type Has<'h> = dyn Fn(CpuidFeature) -> bool + 'h;
 
-/// The coverage of `forms`: `ran` says how many blocks of a form were run; without it, all of them count. `tested` is the engine under test, if there is one.
+/// The coverage of `forms`: `ran` says how many blocks of a form were run; without it, all of them count. `subject` is the engine
+/// that is compared with the reference, if there is one.
 #[must_use]
 pub fn coverage_of_forms(
     forms: &Forms,
     ran: Option<&BTreeMap<Form, u64>>,
     reference: &Has<'_>,
-    tested: Option<&Has<'_>>,
+    subject: Option<&Has<'_>>,
 ) -> Coverage {
     let mut coverage = Coverage::default();
     for &(form, count) in forms {
@@ -99,7 +100,7 @@ pub fn coverage_of_forms(
             Some(skip) => FormFate::Skipped(skip),
             None if lacks(reference) => FormFate::Missing,
             None if count == 0 => FormFate::Empty,
-            None if tested.is_some_and(lacks) => FormFate::ReferenceOnly,
+            None if subject.is_some_and(lacks) => FormFate::ReferenceOnly,
             None if ran == 0 => FormFate::NotRun,
             None => FormFate::Run,
         };

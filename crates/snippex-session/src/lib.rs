@@ -9,9 +9,9 @@
 #![doc = include_str!("../examples/check_a_file.rs")]
 //! ```
 //!
-//! In the order of the flow: [`BinaryFile`] and [`Generated`] are where blocks come from, [`Subject`] is what is to be
-//! checked, [`Session::check`] works subjects off one after another and stores what it finds, [`Bugs`] reads the list of
-//! bugs, [`ReproducedCase`] is the case of one of them. Blocks of one subject only are held at a time.
+//! In the order of the flow: [`BinaryFile`] and [`Generated`] are where blocks come from, [`Target`] is what is to be
+//! checked, [`Session::check`] works targets off one after another and stores what it finds, [`Bugs`] reads the list of
+//! bugs, [`ReproducedCase`] is the case of one of them. Blocks of one target only are held at a time.
 
 mod binary_file;
 mod bugs;
@@ -25,11 +25,11 @@ mod source;
 mod stored_blocks;
 mod stored_path;
 
-pub use binary_file::{BinaryFile, ReadPrograms, SameProgram, read_programs};
+pub use binary_file::{BinaryFile, Program, ReadPrograms, SameProgram, read_programs};
 pub use bugs::{Bugs, ListedBug, ListedSignature, SeenOn, Wanted};
 pub use checking::{
     CheckOptions, CheckOutcome, Choice, DivergenceExample, DivergenceGroup, EnginePair, Event, Observer,
-    Session, StoredSelection, Subject, Tally, TargetSummary, inconclusive_word, new_bug,
+    Session, StoredSelection, Tally, Target, TargetSummary, inconclusive_word, new_bug,
 };
 pub use engine_choice::{EngineChoice, engine_record};
 pub use error::{FileGone, SessionError};
@@ -40,7 +40,7 @@ pub use reproducing::{
 };
 pub use source::Source;
 pub use stored_blocks::{
-    blocks_by_binary, find_binary, load_blocks, page_of_blocks, scope_of_selection, source_of_binary,
-    store_blocks,
+    StoredTarget, find_binary, load_blocks, page_of_blocks, scope_of_selection, source_of_binary,
+    store_blocks, stored_targets,
 };
 pub use stored_path::{read_stored_path, write_stored_path};

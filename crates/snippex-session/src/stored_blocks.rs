@@ -1,7 +1,5 @@
 //! Stored blocks by what the user types.
 
-use std::collections::BTreeMap;
-
 use snippex_core::block::Block;
 use snippex_store::{Added, Binary, BinaryId, BlockNumber, NewBinary, Selection, StoreHandle, StoredBlock};
 
@@ -74,6 +72,58 @@ pub fn page_of_blocks(
     Ok(store.call(async move |store| store.blocks(&selection, binary, after, PAGE).await)?)
 }
 
+/// Blocks of one binary that the database has, before they are read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredTarget {
+    /// The binary that they are of.
+    pub binary: BinaryId,
+    /// Which of its blocks.
+    pub selection: Selection,
+    /// How many there are.
+    pub count: u64,
+    /// Absolute path of the binary, or the request that its blocks were made of.
+    pub path: String,
+}
+
+/// The selected blocks, those of each binary apart, in the order in which the binaries were added.
+///
+/// # Errors
+/// When there are none, or the file that some are of is gone or another one now.
+pub fn stored_targets(
+    store: &StoreHandle,
+    selection: &Selection,
+    named: Option<&str>,
+) -> Result<Vec<StoredTarget>, SessionError> {
+    let scope = scope_of_selection(store, selection, named)?;
+    let asked = selection.clone();
+    let mut binaries = store.call(async move |store| store.binaries_of_blocks(&asked).await)?;
+    binaries.retain(|binary| scope.is_none_or(|scope| scope == *binary));
+    if binaries.is_empty() {
+        return Err(no_such_blocks(selection, named));
+    }
+    let targets = binaries.into_iter().map(|binary| {
+        let asked = selection.clone();
+        Ok(StoredTarget {
+            binary,
+            count: store.call(async move |store| store.count_blocks(&asked, Some(binary)).await)?,
+            selection: selection.clone(),
+            path: source_of_binary(store, binary)?.path(),
+        })
+    });
+    targets.collect()
+}
+
+impl StoredTarget {
+    /// What the blocks are of, and the blocks.
+    ///
+    /// # Errors
+    /// When the file is gone or another one now, or the database cannot be read.
+    pub fn read(&self, store: &StoreHandle) -> Result<(Source, Vec<StoredBlock>), SessionError> {
+        let source = source_of_binary(store, self.binary)?;
+        Ok((source, all_pages(store, &self.selection, Some(self.binary))?))
+    }
+}
+
 /// All selected blocks.
 ///
 /// # Errors
@@ -84,36 +134,38 @@ pub fn load_blocks(
     named: Option<&str>,
 ) -> Result<Vec<StoredBlock>, SessionError> {
     let binary = scope_of_selection(store, selection, named)?;
-    let mut blocks: Vec<StoredBlock> = Vec::new();
-    loop {
-        let next = page_of_blocks(store, selection, binary, blocks.last().map(|block| block.number))?;
-        if next.is_empty() {
-            break;
-        }
-        blocks.extend(next);
-    }
+    let blocks = all_pages(store, selection, binary)?;
     if blocks.is_empty() {
-        let of = named.map_or_else(String::new, |named| format!(" of {named}"));
-        let what = if *selection == Selection::all() {
-            "are no blocks".to_owned()
-        } else {
-            format!("is no block {selection}")
-        };
-        return Err(SessionError::NoSuchBlocks {
-            what: format!("{what}{of}"),
-        });
+        return Err(no_such_blocks(selection, named));
     }
     Ok(blocks)
 }
 
-/// Blocks by the binary that they come from.
-#[must_use]
-pub fn blocks_by_binary(blocks: Vec<StoredBlock>) -> BTreeMap<BinaryId, Vec<StoredBlock>> {
-    let mut binaries: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for block in blocks {
-        binaries.entry(block.binary).or_default().push(block);
+fn all_pages(
+    store: &StoreHandle,
+    selection: &Selection,
+    binary: Option<BinaryId>,
+) -> Result<Vec<StoredBlock>, SessionError> {
+    let mut blocks: Vec<StoredBlock> = Vec::new();
+    loop {
+        let next = page_of_blocks(store, selection, binary, blocks.last().map(|block| block.number))?;
+        if next.is_empty() {
+            return Ok(blocks);
+        }
+        blocks.extend(next);
     }
-    binaries
+}
+
+fn no_such_blocks(selection: &Selection, named: Option<&str>) -> SessionError {
+    let of = named.map_or_else(String::new, |named| format!(" of {named}"));
+    let what = if *selection == Selection::all() {
+        "are no blocks".to_owned()
+    } else {
+        format!("is no block {selection}")
+    };
+    SessionError::NoSuchBlocks {
+        what: format!("{what}{of}"),
+    }
 }
 
 /// What stored blocks come from. Their memory is filled from the file, so it has to be the same to the byte.

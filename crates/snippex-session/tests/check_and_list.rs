@@ -5,11 +5,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
+use snippex_blocks::generate;
 use snippex_blocks::select::{FilterOptions, Request};
 use snippex_exec::engine::EngineTable;
 use snippex_session::{
-    BinaryFile, Bugs, CheckOptions, CheckOutcome, Choice, EngineChoice, EnginePair, Event, ListedBug,
-    Observer, Session, Subject, Wanted, read_programs,
+    BinaryFile, Bugs, CheckOptions, CheckOutcome, Choice, EngineChoice, EnginePair, Event, Generated,
+    ListedBug, Observer, Program, Session, SessionError, Target, Wanted, read_programs,
 };
 use snippex_store::StoreHandle;
 
@@ -37,10 +38,10 @@ impl Observer for Heard {
     }
 }
 
-/// Checks some blocks of `files` on `tested`, beside this CPU.
+/// Checks some blocks of `programs` on `subject`, beside this CPU.
 fn checked(
-    tested: &str,
-    files: Vec<BinaryFile>,
+    subject: &str,
+    programs: Vec<Program>,
     observer: &mut dyn Observer,
 ) -> (CheckOutcome, Vec<ListedBug>) {
     let table = EngineTable::default();
@@ -50,7 +51,7 @@ fn checked(
     let engine = |name| EngineChoice::named(&table, name).unwrap();
     let session = Session {
         store: &store,
-        engines: &EnginePair::start(engine("native"), engine(tested)).unwrap(),
+        engines: &EnginePair::start(engine("native"), engine(subject)).unwrap(),
         table: &table,
         options: &CheckOptions {
             states: 8,
@@ -66,8 +67,10 @@ fn checked(
         },
         keep_report: false,
     };
-    let subjects = files.into_iter().map(|file| Subject::Program(file, &choice));
-    let outcome = session.check(subjects, observer).unwrap();
+    let targets = programs
+        .into_iter()
+        .map(|program| Target::Program(program, &choice));
+    let outcome = session.check(targets, observer).unwrap();
     let bugs = Bugs::read(&store, &table).unwrap();
     let run = Some(outcome.run);
     let listed = bugs.listed(Wanted { run, emulator: None }).unwrap();
@@ -75,11 +78,11 @@ fn checked(
 }
 
 /// Two small programs that are there whenever this test is: itself would be large.
-fn programs() -> Vec<BinaryFile> {
+fn programs() -> Vec<Program> {
     let paths = ["/bin/true", "/bin/cat", "/bin/true"].map(PathBuf::from);
     let read = read_programs(&paths).unwrap();
     assert_eq!(read.same.len(), 1, "the same content is taken once");
-    read.files
+    read.programs
 }
 
 #[test]
@@ -113,5 +116,61 @@ fn a_file_that_is_no_program_is_told_with_a_remedy() {
     assert!(
         error.hint().unwrap().contains("name an x86-64 program"),
         "{error}"
+    );
+}
+
+#[test]
+fn a_program_that_is_written_to_meanwhile_is_not_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("program");
+    std::fs::copy("/bin/true", &path).unwrap();
+    let program = Program::read_first(&path).unwrap();
+    assert!(program.read().is_ok());
+    std::fs::copy("/bin/cat", &path).unwrap();
+    let error = program.read().unwrap_err();
+    assert!(matches!(error, SessionError::ChangedMeanwhile(_)), "{error}");
+    assert!(error.hint().is_some());
+}
+
+#[test]
+fn what_a_check_came_to_is_kept() {
+    let table = EngineTable::default();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("found.db");
+    let store = StoreHandle::open(&path.to_str().unwrap().parse().unwrap()).unwrap();
+    let engine = |name| EngineChoice::named(&table, name).unwrap();
+    let session = Session {
+        store: &store,
+        engines: &EnginePair::start(engine("native"), engine("native")).unwrap(),
+        table: &table,
+        options: &CheckOptions {
+            states: 2,
+            ..CheckOptions::default()
+        },
+        stop: &AtomicBool::new(false),
+    };
+    let request = generate::Request {
+        isa: Vec::new(),
+        mnemonics: vec!["and".to_owned()],
+        per_form: Some(1),
+        sequence: None,
+        seed: 1,
+    };
+    request.check().unwrap();
+    let generated = Generated::new(request);
+    let outcome = session.check([Target::Generated(generated)], &mut ()).unwrap();
+    let run = outcome.run;
+    let (summary, engines) = store
+        .call(async move |store| {
+            let summary = store.summary(run).await?.expect("kept");
+            Ok((summary, store.engines().await?))
+        })
+        .unwrap();
+    assert_eq!(summary.runs, outcome.tally.summary.runs);
+    assert!(summary.details.coverage.values().any(|forms| forms.run > 0));
+    assert!(
+        engines[0].1.host_cpu.contains("\"stepping\""),
+        "{}",
+        engines[0].1.host_cpu
     );
 }

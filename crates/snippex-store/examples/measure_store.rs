@@ -87,6 +87,7 @@ fn start_run(store: &StoreHandle) -> Result<(RunId, EngineId), Box<dyn Error>> {
         configuration: "{}".to_owned(),
         components: Components::ALL,
         guest: Guest::default(),
+        host_cpu: String::new(),
     };
     let host = Host {
         name: "here".to_owned(),

@@ -121,6 +121,7 @@ mod tests {
             configuration: String::new(),
             components: Components::ALL,
             guest: Guest::default(),
+            host_cpu: String::new(),
         };
         let host = Host {
             name: String::new(),

@@ -1,6 +1,6 @@
 //! Blocks and the numbers by which users name them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use snippex_core::block::Block;
 use sqlx::any::AnyRow;
@@ -100,6 +100,21 @@ impl Store {
             }
         }
         Ok(page)
+    }
+
+    /// The binaries that selected blocks are of, each once, in the order in which they were added.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn binaries_of_blocks(&self, selection: &Selection) -> Result<Vec<BinaryId>, StoreError> {
+        let mut binaries = BTreeSet::new();
+        let sql = "SELECT DISTINCT binary_id FROM blocks WHERE number BETWEEN $1 AND $2";
+        for (first, last) in selection.ranges() {
+            let query = sqlx::query_scalar(sql).bind(first.0).bind(last.0);
+            let found: sqlx::Result<Vec<i64>> = query.fetch_all(&self.pool).await;
+            binaries.extend(found.map_err(self.failed("list the binaries of blocks"))?);
+        }
+        Ok(binaries.into_iter().map(BinaryId).collect())
     }
 
     /// How many blocks are selected and there; only those of `binary` if it is given.

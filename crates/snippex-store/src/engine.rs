@@ -23,6 +23,8 @@ pub struct Engine {
     pub components: Components,
     /// What the guest itself sees.
     pub guest: Guest,
+    /// The CPU that it runs on, with stepping and microcode, as JSON; empty for engines from before it was recorded.
+    pub host_cpu: String,
 }
 
 /// What a guest program sees of its CPU through CPUID and XGETBV.
@@ -76,7 +78,7 @@ impl Store {
     /// [`StoreError::Missing`] when there is none with this id.
     pub async fn engine(&self, id: EngineId) -> Result<Engine, StoreError> {
         let sql = "SELECT id, name, version, configuration, components, guest_vendor, guest_brand,
-                       guest_hypervisor, guest_xcr0, guest_features
+                       guest_hypervisor, guest_xcr0, guest_features, host_cpu
                    FROM engines WHERE id = $1";
         let row = sqlx::query(sql).bind(id.0).fetch_optional(&self.pool).await;
         let engine = row.and_then(|row| row.as_ref().map(read_engine).transpose());
@@ -92,7 +94,7 @@ impl Store {
     /// When the database cannot be read.
     pub async fn engines(&self) -> Result<Vec<(EngineId, Engine)>, StoreError> {
         let sql = "SELECT id, name, version, configuration, components, guest_vendor, guest_brand,
-                       guest_hypervisor, guest_xcr0, guest_features
+                       guest_hypervisor, guest_xcr0, guest_features, host_cpu
                    FROM engines ORDER BY id";
         let rows = sqlx::query(sql).fetch_all(&self.pool).await;
         let engines = rows.and_then(|rows| rows.iter().map(read_engine).collect());
@@ -127,8 +129,8 @@ impl Store {
 
 async fn insert_engine(connection: &mut AnyConnection, engine: &Engine) -> sqlx::Result<EngineId> {
     let sql = "INSERT INTO engines (fingerprint, name, version, configuration, components, guest_vendor,
-                   guest_brand, guest_hypervisor, guest_xcr0, guest_features)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                   guest_brand, guest_hypervisor, guest_xcr0, guest_features, host_cpu)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
                ON CONFLICT (fingerprint) DO UPDATE SET name = excluded.name RETURNING id";
     let components = i64::from(engine.components.0);
     let guest = &engine.guest;
@@ -143,6 +145,7 @@ async fn insert_engine(connection: &mut AnyConnection, engine: &Engine) -> sqlx:
         &guest.hypervisor,
         &guest.xcr0.to_string(),
         &features,
+        &engine.host_cpu,
     ]);
     let query = sqlx::query_scalar(sql)
         .bind(fingerprint)
@@ -154,7 +157,8 @@ async fn insert_engine(connection: &mut AnyConnection, engine: &Engine) -> sqlx:
         .bind(&guest.brand)
         .bind(&guest.hypervisor)
         .bind(guest.xcr0.cast_signed())
-        .bind(features);
+        .bind(features)
+        .bind(&engine.host_cpu);
     query.fetch_one(connection).await.map(EngineId)
 }
 
@@ -207,6 +211,7 @@ fn read_engine(row: &AnyRow) -> sqlx::Result<(EngineId, Engine)> {
         configuration: row.try_get("configuration")?,
         components: Components(column::small(row, "components")?),
         guest,
+        host_cpu: row.try_get("host_cpu")?,
     };
     Ok((EngineId(row.try_get("id")?), engine))
 }

@@ -24,5 +24,6 @@ pub(crate) const SCHEMA: Schema = Schema {
         include_str!("migrations/0001_initial.sql"),
         include_str!("migrations/0002_bugs.sql"),
         include_str!("migrations/0003_causes.sql"),
+        include_str!("migrations/0004_run_summaries.sql"),
     ],
 };

@@ -143,6 +143,7 @@ fn prepare(store: &StoreHandle) -> (RunId, EngineId, Vec<BlockNumber>) {
         configuration: "{}".to_owned(),
         components: Components::ALL,
         guest: Guest::default(),
+        host_cpu: String::new(),
     };
     let host = Host {
         name: "here".to_owned(),

@@ -94,7 +94,7 @@ Examples:
 pub(crate) struct ReduceArgs {
     /// Stored divergences by number, or files with a case (.snip)
     #[arg(value_name = "DIVERGENCE|FILE", required = true)]
-    pub(crate) subjects: Vec<String>,
+    pub(crate) targets: Vec<String>,
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
     #[command(flatten)]

@@ -14,7 +14,7 @@ use snippex_exec::{CaseMaker, MemorySource, affinity};
 
 use crate::app::App;
 use crate::args::BenchArgs;
-use crate::engines::{engine_view, tested_engine};
+use crate::engines::{engine_view, subject_engine};
 use crate::hints::OrUserError;
 use crate::spawn::{self, SpawnError};
 use snippex_report::EngineView;
@@ -71,7 +71,7 @@ pub(crate) fn run(app: &App<'_>, args: &BenchArgs) -> Result<ExitStatus, Failure
     let placement = file.placement(&image).or_user_error()?;
     let choices = [
         EngineChoice::named(&app.engines, "native").or_user_error()?,
-        tested_engine(app, &args.engine)?,
+        subject_engine(app, &args.engine)?,
     ];
     affinity::stay_here();
     let [mut native, mut subject] = [

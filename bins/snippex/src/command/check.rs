@@ -2,7 +2,7 @@
 
 use cli_kit::{ExitStatus, Failure};
 use snippex_report::several;
-use snippex_session::{Generated, Subject, read_programs};
+use snippex_session::{Generated, Target, read_programs};
 
 use crate::app::App;
 use crate::args::CheckArgs;
@@ -30,8 +30,8 @@ pub(crate) fn run(app: &App<'_>, args: &CheckArgs) -> Result<ExitStatus, Failure
     }
     let engines = checking::start_engines(app, &args.engine)?;
     let database = app.open_store()?;
-    let programs = read.files.into_iter();
-    let subjects = programs.map(|file| Subject::Program(file, &choice));
+    let programs = read.programs.into_iter();
+    let targets = programs.map(|program| Target::Program(program, &choice));
     let show_selection = args.select.selection_report;
     checking::run(
         app,
@@ -39,7 +39,7 @@ pub(crate) fn run(app: &App<'_>, args: &CheckArgs) -> Result<ExitStatus, Failure
         "check",
         &engines,
         &args.run,
-        subjects,
+        targets,
         show_selection,
     )
 }
@@ -55,6 +55,6 @@ fn generated(app: &App<'_>, args: &CheckArgs) -> Result<ExitStatus, Failure> {
         several(made.blocks.len() as u64, "block"),
         several(made.forms.len() as u64, "instruction form")
     ));
-    let subjects = [Subject::Generated(made)];
-    checking::run(app, &database, "check", &engines, &args.run, subjects, false)
+    let targets = [Target::Generated(made)];
+    checking::run(app, &database, "check", &engines, &args.run, targets, false)
 }

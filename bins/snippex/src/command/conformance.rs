@@ -20,7 +20,7 @@ use crate::conformance::files::{self, TestFile};
 use crate::conformance::junit;
 use crate::conformance::known::KnownFailures;
 use crate::conformance::report::{Status, SuiteView, TestView};
-use crate::engines::{engine_view, tested_engine};
+use crate::engines::{engine_view, subject_engine};
 use crate::hints::OrUserError;
 use crate::install;
 use snippex_report::EngineView;
@@ -48,7 +48,7 @@ pub(crate) fn run(app: &App<'_>, args: &ConformanceArgs, format: FormatArg) -> R
     let patience = args
         .timeout
         .map(|seconds| Duration::from_secs(u64::from(seconds)));
-    let choice = tested_engine(app, &args.engine)?.with_patience(patience);
+    let choice = subject_engine(app, &args.engine)?.with_patience(patience);
     let reference = args
         .match_with
         .as_deref()
@@ -144,7 +144,7 @@ pub(crate) fn run(app: &App<'_>, args: &ConformanceArgs, format: FormatArg) -> R
     let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
     warn_of_strangers(app.printer, &known, &names);
 
-    let suite = SuiteView::new(engine_view(&identity, "tested"), views, started.elapsed());
+    let suite = SuiteView::new(engine_view(&identity, "subject"), views, started.elapsed());
     print(app, &suite, format)?;
     if let Some(failure) = failure {
         return Err(failure);

@@ -14,14 +14,14 @@ use snippex_store::{Batch, BlockNumber, DivergenceId, NewSighting, RunId, StoreH
 
 use crate::app::App;
 use crate::args::ReduceArgs;
-use crate::engines::tested_engine;
+use crate::engines::subject_engine;
 use crate::hints::OrUserError;
 use snippex_core::words::difference_sentence;
 use snippex_report::several;
 use snippex_session::{EngineChoice, engine_record, new_bug};
 
 /// What is reduced.
-struct Subject {
+struct CaseToReduce {
     name: String,
     case: Case,
     /// Where a stored divergence is from.
@@ -39,7 +39,7 @@ struct Stored {
 pub(crate) fn run(app: &App<'_>, args: &ReduceArgs) -> Result<ExitStatus, Failure> {
     let mut found = false;
     let mut failed = Vec::new();
-    for name in &args.subjects {
+    for name in &args.targets {
         match one(app, args, name) {
             Ok(bugs) => found |= bugs,
             Err(failure) => failed.push(failure),
@@ -56,8 +56,8 @@ pub(crate) fn run(app: &App<'_>, args: &ReduceArgs) -> Result<ExitStatus, Failur
 }
 
 fn one(app: &App<'_>, args: &ReduceArgs, name: &str) -> Result<bool, Failure> {
-    let (subject, store) = read(app, name)?;
-    let choice = match &subject.stored {
+    let (target, store) = read(app, name)?;
+    let choice = match &target.stored {
         // Without a word about it, the engine that showed it.
         Some(stored) if args.engine.emulator.is_none() && args.engine.engine_command.is_none() => {
             EngineChoice::named(&app.engines, &stored.engine)
@@ -69,38 +69,38 @@ fn one(app: &App<'_>, args: &ReduceArgs, name: &str) -> Result<bool, Failure> {
                 ))
                 })?
         }
-        _ => tested_engine(app, &args.engine)?,
+        _ => subject_engine(app, &args.engine)?,
     };
-    let mut tested = choice.start().or_user_error()?;
+    let mut subject = choice.start().or_user_error()?;
     let mut reference = EngineChoice::named(&app.engines, &app.settings.value.reference)
         .or_user_error()?
         .start()
         .or_user_error()?;
-    let tolerance = app.engines.tolerance(&tested.identity().name);
+    let tolerance = app.engines.tolerance(&subject.identity().name);
     let limits = Limits {
         time: Duration::from_secs(args.seconds),
     };
     let reduced = reduce(
-        &subject.case,
+        &target.case,
         reference.as_mut(),
-        tested.as_mut(),
+        subject.as_mut(),
         &tolerance,
         limits,
     )
     .or_user_error()?;
     let bugs = match reduced {
         Reduced::Bugs(bugs) => bugs,
-        other => return Err(refused(&subject, tested.as_ref(), other)),
+        other => return Err(refused(&target, subject.as_ref(), other)),
     };
-    if let (Some(store), Some(stored)) = (&store, &subject.stored) {
-        save(store, stored, reference.as_ref(), tested.as_ref(), &bugs)?;
+    if let (Some(store), Some(stored)) = (&store, &target.stored) {
+        save(store, stored, reference.as_ref(), subject.as_ref(), &bugs)?;
     }
     bugs.iter().try_for_each(|bug| print(app, bug))?;
     Ok(true)
 }
 
 /// A stored divergence by number, or a file.
-fn read(app: &App<'_>, name: &str) -> Result<(Subject, Option<StoreHandle>), Failure> {
+fn read(app: &App<'_>, name: &str) -> Result<(CaseToReduce, Option<StoreHandle>), Failure> {
     if let Ok(number @ 1..) = name.parse::<i64>() {
         let store = app.existing_store()?;
         let (found, engine) = store
@@ -116,12 +116,12 @@ fn read(app: &App<'_>, name: &str) -> Result<(Subject, Option<StoreHandle>), Fai
             engine: engine.name,
             version: engine.version,
         };
-        let subject = Subject {
+        let target = CaseToReduce {
             name: format!("divergence {number}"),
             case: found.case,
             stored: Some(stored),
         };
-        return Ok((subject, Some(store)));
+        return Ok((target, Some(store)));
     }
     let hint = "name a divergence by its number (see `snippex list --divergences`) or a .snip file";
     let text = std::fs::read_to_string(name)
@@ -130,22 +130,22 @@ fn read(app: &App<'_>, name: &str) -> Result<(Subject, Option<StoreHandle>), Fai
     let snip = Snip::parse(&text)
         .or_fail_with(|| format!("{name} is not a case"))
         .map_err(|failure| failure.hint(hint))?;
-    let subject = Subject {
+    let target = CaseToReduce {
         name: name.to_owned(),
         case: snip.case,
         stored: None,
     };
-    Ok((subject, None))
+    Ok((target, None))
 }
 
 /// Why there is nothing to reduce.
-fn refused(subject: &Subject, tested: &dyn Engine, reduced: Reduced) -> Failure {
-    let identity = tested.identity();
-    let (name, engine) = (&subject.name, format!("{} ({})", identity.name, identity.version));
+fn refused(target: &CaseToReduce, subject: &dyn Engine, reduced: Reduced) -> Failure {
+    let identity = subject.identity();
+    let (name, engine) = (&target.name, format!("{} ({})", identity.name, identity.version));
     match reduced {
         Reduced::Agrees | Reduced::Bugs(_) => {
             let failure = Failure::new(format!("{name} does not diverge on {engine} any more"));
-            match subject
+            match target
                 .stored
                 .as_ref()
                 .filter(|stored| (&stored.engine, &stored.version) != (&identity.name, &identity.version))
@@ -184,20 +184,20 @@ fn save(
     store: &StoreHandle,
     stored: &Stored,
     reference: &dyn Engine,
-    tested: &dyn Engine,
+    subject: &dyn Engine,
     bugs: &[Bug],
 ) -> Result<(), Failure> {
-    let (reference, tested) = (
+    let (reference, subject) = (
         engine_record(reference.identity()),
-        engine_record(tested.identity()),
+        engine_record(subject.identity()),
     );
     let run = stored.run;
-    let (reference, tested, met) = store
+    let (reference, subject, met) = store
         .call(async move |store| {
             let reference = store.add_engine(&reference).await?;
             Ok((
                 reference,
-                store.add_engine(&tested).await?,
+                store.add_engine(&subject).await?,
                 store.bugs("", Some(run)).await?,
             ))
         })
@@ -206,12 +206,12 @@ fn save(
     for bug in bugs {
         batch
             .bugs
-            .push(new_bug(bug, reference, tested, Some(stored.block)));
+            .push(new_bug(bug, reference, subject, Some(stored.block)));
         // A check counts what it meets; this one it did not name so.
         if met.iter().all(|known| known.attribution != bug.attribution()) {
             batch.sightings.push(NewSighting {
                 attribution: bug.attribution(),
-                engine: tested,
+                engine: subject,
                 runs: 1,
                 blocks: 1,
             });

@@ -8,7 +8,7 @@ use snippex_store::StoreHandle;
 
 use crate::app::App;
 use crate::args::ReproArgs;
-use crate::engines::tested_engine;
+use crate::engines::subject_engine;
 use crate::hints::OrUserError;
 use crate::install;
 use crate::toolchain::{Tried, build_and_run, builders, spelling};
@@ -19,7 +19,7 @@ use snippex_session::{
 pub(crate) fn run(app: &App<'_>, args: &ReproArgs) -> Result<ExitStatus, Failure> {
     let form = Form::from(args.form);
     let named = args.engine.emulator.is_some() || args.engine.engine_command.is_some();
-    let emulator = named.then(|| tested_engine(app, &args.engine)).transpose()?;
+    let emulator = named.then(|| subject_engine(app, &args.engine)).transpose()?;
     if args.try_it && !matches!(form, Form::C | Form::Nasm) {
         return Err(
             Failure::new("--try builds and runs programs: --as c or --as nasm")

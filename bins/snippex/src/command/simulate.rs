@@ -12,10 +12,7 @@ use snippex_core::observation::{Endpoint, Observation, signal_name};
 use snippex_exec::batch::split;
 use snippex_exec::engine::{Engine, EngineError};
 use snippex_exec::{CaseMaker, MemorySource, Outcome};
-use snippex_session::{
-    EngineChoice, SessionError, Source, blocks_by_binary, engine_record, load_blocks, source_of_binary,
-    this_host,
-};
+use snippex_session::{EngineChoice, SessionError, Source, engine_record, stored_targets, this_host};
 use snippex_store::{
     Batch, BlockNumber, BlockResult, Counts, EngineId, NewObservation, NewRun, ObservationId, RunEnd, RunId,
     StoreHandle, Timestamp,
@@ -23,7 +20,7 @@ use snippex_store::{
 
 use crate::app::App;
 use crate::args::SimulateArgs;
-use crate::engines::{engine_view, tested_engine};
+use crate::engines::{engine_view, subject_engine};
 use crate::hints::OrUserError;
 use snippex_report::EngineView;
 use snippex_report::ends::EndsView;
@@ -68,11 +65,11 @@ struct Tally {
 
 pub(crate) fn run(app: &App<'_>, args: &SimulateArgs) -> Result<ExitStatus, Failure> {
     let store = app.existing_store()?;
-    let stored =
-        load_blocks(&store, &args.blocks.selection, args.blocks.binary.as_deref()).or_user_error()?;
-    let count = stored.len();
-    warn_of_size(app, count as u64 * u64::from(args.states));
-    let choice = tested_engine(app, &args.engine)?;
+    let targets =
+        stored_targets(&store, &args.blocks.selection, args.blocks.binary.as_deref()).or_user_error()?;
+    let count: u64 = targets.iter().map(|target| target.count).sum();
+    warn_of_size(app, count * u64::from(args.states));
+    let choice = subject_engine(app, &args.engine)?;
     let mut engine = choice.start().or_user_error()?;
     let mut scout = scout(app, &choice);
     let cancel = app.cancel_token()?;
@@ -81,10 +78,10 @@ pub(crate) fn run(app: &App<'_>, args: &SimulateArgs) -> Result<ExitStatus, Fail
     let mut done = Ok(());
     let progress = app
         .printer
-        .progress("simulating", Some(count as u64 * u64::from(args.states)));
-    for (binary, blocks) in blocks_by_binary(stored) {
-        let file = match source_of_binary(&store, binary).or_user_error() {
-            Ok(file) => file,
+        .progress("simulating", Some(count * u64::from(args.states)));
+    for target in &targets {
+        let (file, blocks) = match target.read(&store).or_user_error() {
+            Ok(read) => read,
             Err(failure) => {
                 done = Err(failure);
                 break;
@@ -116,7 +113,7 @@ pub(crate) fn run(app: &App<'_>, args: &SimulateArgs) -> Result<ExitStatus, Fail
     }
     drop(progress);
     // Ctrl-C after the last block stops nothing.
-    let complete = done.is_ok() && tally.blocks == count as u64;
+    let complete = done.is_ok() && tally.blocks == count;
     let end = if complete {
         RunEnd::Finished
     } else {

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use cli_kit::Failure;
-use snippex_exec::conformance_suite::{ConformanceTest, Subject};
+use snippex_exec::conformance_suite::{ConformanceTest, TestBody};
 use snippex_formats::conformance::header::{self, Mode};
 use snippex_formats::conformance::{MAX_CODE, Program};
 
@@ -99,7 +99,7 @@ impl Assembler {
             name: file.name.clone(),
             environment,
             features: header.features,
-            subject: Subject::Program {
+            body: TestBody::Program {
                 program,
                 expected: header.expected,
                 agreed: header.agreed,

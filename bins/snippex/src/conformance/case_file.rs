@@ -1,7 +1,7 @@
 //! From a `.snip` file to a test.
 
 use snippex_core::diff::Tolerance;
-use snippex_exec::conformance_suite::{CaseTest, ConformanceTest, Subject};
+use snippex_exec::conformance_suite::{CaseTest, ConformanceTest, TestBody};
 use snippex_exec::engine::feature_named;
 use snippex_formats::snip::Snip;
 
@@ -30,7 +30,7 @@ pub(crate) fn make(file: &TestFile, tolerance: &Tolerance) -> Made {
         name: file.name.clone(),
         environment: Vec::new(),
         features: Vec::new(),
-        subject: Subject::Case(Box::new(CaseTest {
+        body: TestBody::Case(Box::new(CaseTest {
             case: snip.case,
             end,
             needs: snip.needs,

@@ -86,7 +86,7 @@ fn redacted(line: &str) -> String {
     let (head, tail) = match line {
         _ if line.starts_with(" in ") => (" in [TIME]", line.split_once(';').map(|(_, rest)| rest)),
         _ if line.starts_with(" compared:") => (" compared: [STATE]", None),
-        _ if line.contains("(reference)") || line.contains("(tested)") => {
+        _ if line.contains("(reference)") || line.contains("(subject)") => {
             return line.split(')').next().unwrap().to_owned() + ") [CPU]";
         }
         _ if line.contains(", found in ") => {

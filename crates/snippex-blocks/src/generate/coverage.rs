@@ -12,7 +12,7 @@ use super::form::{Form, Skip};
 pub enum FormFate {
     /// Blocks of it were run.
     Run,
-    /// Blocks of it were run on the reference only: the engine under test lacks a feature.
+    /// Blocks of it were run on the reference only: the subject lacks a feature.
     ReferenceOnly,
     /// Blocks of it were made but not run.
     NotRun,
@@ -31,7 +31,7 @@ pub struct ExtensionCoverage {
     pub forms: u64,
     /// Forms of which blocks are run.
     pub run: u64,
-    /// Forms that are run on the reference only, because the engine under test lacks a feature.
+    /// Forms that are run on the reference only, because the subject lacks a feature.
     pub reference_only: u64,
     /// Blocks that are run.
     pub blocks: u64,

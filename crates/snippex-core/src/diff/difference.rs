@@ -100,7 +100,7 @@ pub struct Difference {
     pub name: String,
     /// Value on the engine that is taken as right.
     pub expected: Value,
-    /// Value on the engine under test.
+    /// Value on the subject.
     pub actual: Value,
     /// The bits that differ and are defined; for endpoints [`Value::None`].
     pub differing: Value,

@@ -16,7 +16,7 @@ const SIGBUS: u8 = 7;
 /// This CPU and an emulator.
 pub(crate) struct Both {
     pub(crate) native: Box<dyn Engine>,
-    pub(crate) tested: Box<dyn Engine>,
+    pub(crate) subject: Box<dyn Engine>,
     pub(crate) tolerance: Tolerance,
 }
 
@@ -79,8 +79,8 @@ impl Both {
             .native
             .identity()
             .components
-            .intersection(self.tested.identity().components);
-        let divergence = match self.tested.run(&groups)?.outcome(0, 0) {
+            .intersection(self.subject.identity().components);
+        let divergence = match self.subject.run(&groups)?.outcome(0, 0) {
             Outcome::Unsupported(_) => None,
             Outcome::Ran(actual) => match compare(&case, &end, &actual, covered, &self.tolerance) {
                 Comparison::Match(_) => None,

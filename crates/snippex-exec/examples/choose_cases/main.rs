@@ -72,7 +72,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = Path::new(&folder);
     let mut engines = Both {
         native: Box::new(RunnerEngine::start(EngineSpec::native())?),
-        tested: Box::new(RunnerEngine::start(EngineSpec::preset("qemu-x86_64")?)?),
+        subject: Box::new(RunnerEngine::start(EngineSpec::preset("qemu-x86_64")?)?),
         tolerance: Tolerance::qemu_user(),
     };
     let sweep = folder.join("sweep");

@@ -1,4 +1,4 @@
-//! The main job on one image: make cases of blocks, run them on a reference engine and on the engine under test,
+//! The main job on one image: make cases of blocks, run them on a reference engine and on the subject,
 //! compare, repeat every divergence alone, and reduce what is not known yet.
 //!
 //! Work is spread over threads, each with engine processes of its own. What is found goes into a bounded channel,
@@ -53,11 +53,11 @@ pub struct CheckOptions {
     pub threads: usize,
     /// Blocks in a batch; see [`CheckOptions::default`].
     pub batch: usize,
-    /// What the engine under test documents to do otherwise.
+    /// What the subject documents to do otherwise.
     pub tolerance: Tolerance,
     /// Time that reducing new bugs may take in all, summed over threads; `None` leaves every case as it was met.
     pub reduce: Option<Duration>,
-    /// Bugs of the engine under test that have been reduced before.
+    /// Bugs of the subject that have been reduced before.
     pub known: Vec<Attribution>,
     /// How many findings of each bug in a form of an instruction are repeated and kept; those after them are only
     /// counted. Without it, all are: a program shows a bug in a few blocks, every form of an instruction in all.
@@ -88,7 +88,7 @@ pub struct Job<'j> {
     pub placement: Placement,
     /// Makes the engine that is taken as right.
     pub reference: &'j EngineFactory<'j>,
-    /// Makes the engine under test.
+    /// Makes the subject.
     pub subject: &'j EngineFactory<'j>,
     /// What kind of code the blocks are, which decides how they are started.
     pub style: Style,
@@ -342,7 +342,7 @@ fn judge(
     let mut known: Vec<(Class, Vec<Field>, Vec<Attribution>)> = Vec::new();
     let covered = expected.components().intersection(actual.components());
     for start in 0..group.starts.len() {
-        // What the engine under test does not support was not compared.
+        // What the subject does not support was not compared.
         if actual.endpoint(position, start).is_some() {
             match expected.endpoint(position, start) {
                 Some(Endpoint::Exit { .. }) => report.completed += 1,

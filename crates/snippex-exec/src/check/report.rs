@@ -20,7 +20,7 @@ pub struct Finding {
     pub case: Case,
     /// On the reference engine.
     pub expected: Observation,
-    /// On the engine under test.
+    /// On the subject.
     pub actual: Observation,
     /// What differs.
     pub divergence: Divergence,

@@ -10,4 +10,4 @@ mod run;
 mod test;
 
 pub use run::{EngineIn, Engines, Reference, SuiteReport, run};
-pub use test::{CaseTest, ConformanceTest, Failure, Subject, Verdict};
+pub use test::{CaseTest, ConformanceTest, Failure, TestBody, Verdict};

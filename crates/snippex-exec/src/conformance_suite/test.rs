@@ -24,7 +24,7 @@ pub struct ConformanceTest {
     /// Features that the engine's processor has to have.
     pub features: Vec<Feature>,
     /// What runs, and what has to come out.
-    pub subject: Subject,
+    pub body: TestBody,
 }
 
 /// What a test runs.
@@ -33,7 +33,7 @@ pub struct ConformanceTest {
     clippy::large_enum_variant,
     reason = "most tests are programs: a box would be one more allocation for each"
 )]
-pub enum Subject {
+pub enum TestBody {
     /// A program that runs until `hlt`.
     Program {
         /// Code and memory.
@@ -99,7 +99,7 @@ impl ConformanceTest {
         if let Some(feature) = missing {
             return Some(format!("the engine has no {}", feature.name()));
         }
-        let Subject::Case(test) = &self.subject else {
+        let TestBody::Case(test) = &self.body else {
             return None;
         };
         let missing = test.needs.iter().find(|name| cpu.has_named(name) != Some(true));
@@ -108,18 +108,18 @@ impl ConformanceTest {
 
     /// Registers in which two engines have to agree.
     fn agreed(&self) -> &[Register] {
-        match &self.subject {
-            Subject::Program { agreed, .. } => agreed,
-            Subject::Case(_) => &[],
+        match &self.body {
+            TestBody::Program { agreed, .. } => agreed,
+            TestBody::Case(_) => &[],
         }
     }
 
     fn judge(&self, ended: &Ended, covered: Components, cpu: &GuestCpu) -> Verdict {
-        match (&self.subject, ended) {
-            (Subject::Program { expected, .. }, Ended::Program(outcome)) => {
+        match (&self.body, ended) {
+            (TestBody::Program { expected, .. }, Ended::Program(outcome)) => {
                 self.judge_program(expected, outcome, covered, cpu)
             }
-            (Subject::Case(test), Ended::Case(outcome)) => test.judge(outcome, covered),
+            (TestBody::Case(test), Ended::Case(outcome)) => test.judge(outcome, covered),
             _ => unreachable!("a test ends as what it is"),
         }
     }
@@ -247,9 +247,9 @@ fn run_all(
 ) -> Result<Vec<Ended>, EngineError> {
     let programs: Vec<Program> = indices
         .iter()
-        .filter_map(|&index| match &tests[index].subject {
-            Subject::Program { program, .. } => Some(program.clone()),
-            Subject::Case(_) => None,
+        .filter_map(|&index| match &tests[index].body {
+            TestBody::Program { program, .. } => Some(program.clone()),
+            TestBody::Case(_) => None,
         })
         .collect();
     let outcomes = if programs.is_empty() {
@@ -260,13 +260,13 @@ fn run_all(
     let mut outcomes = outcomes.into_iter();
     indices
         .iter()
-        .map(|&index| match &tests[index].subject {
-            Subject::Program { .. } => {
+        .map(|&index| match &tests[index].body {
+            TestBody::Program { .. } => {
                 let outcome = outcomes.next();
                 let outcome = outcome.expect("an engine says for each program how it ended");
                 Ok(Ended::Program(Box::new(outcome)))
             }
-            Subject::Case(test) => {
+            TestBody::Case(test) => {
                 let group = [Group::of(&test.case)];
                 Ok(Ended::Case(engine.run(&group)?.outcome(0, 0)))
             }

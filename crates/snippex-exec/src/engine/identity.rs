@@ -6,11 +6,12 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
+use snippex_core::host_cpu::HostCpu;
 use snippex_core::state::Components;
 use snippex_runner::layout::{COMPONENT_AVX, COMPONENT_AVX512, COMPONENT_FSGSBASE, Header, Leaf};
 
-use super::EngineSpec;
 use super::surroundings::Surroundings;
+use super::{EngineSpec, this_cpu};
 
 /// What the guest sees of its CPU.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -57,6 +58,8 @@ pub struct EngineIdentity {
     pub cpu: GuestCpu,
     /// Parts of the state it loads and stores.
     pub components: Components,
+    /// The CPU that it runs on; what the guest sees may be another one.
+    pub host_cpu: HostCpu,
 }
 
 impl EngineIdentity {
@@ -81,6 +84,7 @@ impl EngineIdentity {
             configuration,
             components: components(header.components).difference(spec.leaves_out),
             cpu,
+            host_cpu: this_cpu().clone(),
         }
     }
 

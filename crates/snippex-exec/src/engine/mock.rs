@@ -7,7 +7,7 @@ use snippex_core::group::Group;
 use snippex_core::observation::{Endpoint, Observation};
 use snippex_core::state::{Components, rflags};
 
-use super::{Engine, EngineError, EngineIdentity, EngineSpec, GuestCpu, RunnerEngine};
+use super::{Engine, EngineError, EngineIdentity, EngineSpec, GuestCpu, RunnerEngine, this_cpu};
 use crate::lower::{Lowered, lower};
 use crate::results::{Kind, Outcome, Results, Unsupported};
 
@@ -49,6 +49,7 @@ impl MockEngine {
             version: env!("CARGO_PKG_VERSION").into(),
             configuration: vec!["in-process".into()],
             cpu: GuestCpu::default(),
+            host_cpu: this_cpu().clone(),
             components: Components::ALL,
         };
         Self::with(identity, Source::Model(Box::new(model)))

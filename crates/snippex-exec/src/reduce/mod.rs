@@ -61,7 +61,7 @@ pub struct Bug {
     pub case: Case,
     /// How it ended on the reference engine.
     pub expected: Observation,
-    /// How it ended on the engine under test.
+    /// How it ended on the subject.
     pub actual: Observation,
     /// What differs.
     pub divergence: Divergence,

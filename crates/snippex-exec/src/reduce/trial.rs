@@ -19,7 +19,7 @@ const SPACING: u64 = 0x400;
 pub struct Seen {
     /// How it ended on the reference engine.
     pub expected: Observation,
-    /// How it ended on the engine under test.
+    /// How it ended on the subject.
     pub actual: Observation,
     /// What they say about each other.
     pub comparison: Comparison,

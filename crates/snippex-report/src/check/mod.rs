@@ -115,7 +115,7 @@ pub struct CheckSummary {
     pub inconclusive: u64,
     /// Runs that an engine does not support.
     pub unsupported: u64,
-    /// The reference first, the tested engine last.
+    /// The reference first, the subject last.
     pub engines: Vec<EngineView>,
     /// Blocks that were run.
     pub blocks: u64,

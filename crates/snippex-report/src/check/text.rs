@@ -136,7 +136,7 @@ fn divergences(summary: &CheckSummary, width: Option<u16>) -> String {
         "blocks",
         "runs",
         "example",
-        "there, in the tested engine",
+        "there, in the subject",
     ])
     .right(2)
     .right(3)
@@ -183,7 +183,7 @@ fn reasons(reasons: &BTreeMap<String, u64>) -> String {
 
 fn verdict(summary: &CheckSummary) -> String {
     let bugs = &summary.bugs;
-    let tested = summary
+    let subject = summary
         .engines
         .last()
         .map_or("the engine", |engine| engine.name.as_str());
@@ -197,7 +197,7 @@ fn verdict(summary: &CheckSummary) -> String {
     } else if summary.runs == 0 {
         format!("{UNSURE}nothing was run{UNSURE:#} (run {run})\n")
     } else if summary.diverged == 0 {
-        format!("{GOOD}no divergence{GOOD:#}: {tested} computes what {reference} computes (run {run})\n")
+        format!("{GOOD}no divergence{GOOD:#}: {subject} computes what {reference} computes (run {run})\n")
     } else {
         let blocks = several(summary.diverging_blocks, "block");
         let count = if bugs.is_empty() {
@@ -205,7 +205,7 @@ fn verdict(summary: &CheckSummary) -> String {
         } else {
             format!(": {}", bugs::count(bugs))
         };
-        format!("{BAD}{tested} differs from {reference} in {blocks}{BAD:#}{count} (run {run})\n")
+        format!("{BAD}{subject} differs from {reference} in {blocks}{BAD:#}{count} (run {run})\n")
     };
     if let Some(bug) = bugs.iter().find(|bug| bug.known.is_none()) {
         text += &format!("{FAINT}one bug in full:{FAINT:#} snippex bugs show {}\n", bug.id);

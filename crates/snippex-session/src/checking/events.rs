@@ -26,7 +26,7 @@ pub enum Event<'e> {
     },
     /// The chosen ones are being stored.
     Storing(&'e BinaryFile),
-    /// The blocks of a subject are ready to be run; nothing else is done until they are.
+    /// The blocks of a target are ready to be run; nothing else is done until they are.
     Running {
         /// Runs that this adds to all there are.
         runs: u64,

@@ -1,11 +1,12 @@
 //! The main job: blocks of programs on two engines, results saved as they arrive, summed up at the end.
 //!
-//! The work itself is `snippex_exec::check`; here its reports are received, stored, told and counted, one subject after
+//! The work itself is `snippex_exec::check`; here its reports are received, stored, told and counted, one target after
 //! another. What is said about it, and to whom, is the observer's.
 
 mod engine_pool;
 mod events;
 mod recorder;
+mod stored_summary;
 mod tally;
 mod target;
 
@@ -27,12 +28,12 @@ use snippex_triage::cause::Attribution;
 use crate::{EngineChoice, SessionError, coverage_of_forms, engine_record, this_host};
 use engine_pool::EnginePool;
 use recorder::Recorder;
-use target::Target;
+use target::PreparedTarget;
 
 pub use events::{Event, Observer};
 pub use recorder::{inconclusive_word, new_bug};
 pub use tally::{DivergenceExample, DivergenceGroup, Tally};
-pub use target::{Choice, StoredSelection, Subject, TargetSummary};
+pub use target::{Choice, StoredSelection, Target, TargetSummary};
 
 /// Findings of a signature that are kept when blocks are generated.
 const KEPT: u32 = 2;
@@ -56,7 +57,7 @@ pub struct CheckOptions {
     pub threads: u32,
     /// Only this part of the blocks.
     pub partition: Option<Partition>,
-    /// Time that reducing new bugs of a subject may take, summed over threads; `None` reduces nothing.
+    /// Time that reducing new bugs of a target may take, summed over threads; `None` reduces nothing.
     pub reduce: Option<Duration>,
 }
 
@@ -84,13 +85,13 @@ pub struct EnginePair {
 
 impl EnginePair {
     /// Starts one process of each, so that what is missing is told before anything else is done. `reference` is taken
-    /// as right, `tested` is what is tested.
+    /// as right, `subject` is compared with it.
     ///
     /// # Errors
     /// When one of them cannot be started.
-    pub fn start(reference: EngineChoice, tested: EngineChoice) -> Result<Self, EngineError> {
+    pub fn start(reference: EngineChoice, subject: EngineChoice) -> Result<Self, EngineError> {
         Ok(Self {
-            subject: EnginePool::start(tested)?,
+            subject: EnginePool::start(subject)?,
             reference: EnginePool::start(reference)?,
         })
     }
@@ -101,9 +102,9 @@ impl EnginePair {
         self.reference.identity()
     }
 
-    /// What the engine under test says it is.
+    /// What the engine that is compared with it says it is.
     #[must_use]
-    pub fn tested(&self) -> &EngineIdentity {
+    pub fn subject(&self) -> &EngineIdentity {
         self.subject.identity()
     }
 }
@@ -141,13 +142,13 @@ pub struct Session<'s> {
 }
 
 impl Session<'_> {
-    /// Checks `subjects` one after another and stores what is found, block by block.
+    /// Checks `targets` one after another and stores what is found, block by block.
     ///
     /// # Errors
-    /// When an engine, a subject or the database cannot be used. What was found before is kept.
+    /// When an engine, a target or the database cannot be used. What was found before is kept.
     pub fn check<'a>(
         &self,
-        subjects: impl IntoIterator<Item = Subject<'a>>,
+        targets: impl IntoIterator<Item = Target<'a>>,
         observer: &mut dyn Observer,
     ) -> Result<CheckOutcome, SessionError> {
         let (run, reference, subject) = self.start_run()?;
@@ -161,7 +162,9 @@ impl Session<'_> {
             elapsed: Duration::ZERO,
             targets: Vec::new(),
         };
-        let done = subjects.into_iter().try_for_each(|subject| work.one(subject));
+        let done = targets
+            .into_iter()
+            .try_for_each(|target| work.check_target(target));
         let Work {
             recorder,
             mut tally,
@@ -177,9 +180,15 @@ impl Session<'_> {
         } else {
             RunEnd::Interrupted
         };
+        let coverage = self.coverage(&targets, &ran);
+        let summary = stored_summary::of(&tally.summary, elapsed, &targets, coverage.as_ref());
+        let kept = self
+            .store
+            .call(async move |store| store.save_summary(run, &summary).await);
         let finished = self.store.finish_run(run, end, Timestamp::now());
         // The engine's failure explains more than what followed from it.
         done.and(saved)?;
+        kept?;
         finished?;
         tally.find_examples(self.store, run)?;
         Ok(CheckOutcome {
@@ -187,7 +196,7 @@ impl Session<'_> {
             complete,
             elapsed,
             tally,
-            coverage: self.coverage(&targets, &ran),
+            coverage,
             targets,
         })
     }
@@ -199,7 +208,7 @@ impl Session<'_> {
     /// Records the run, and gives its number and those of both engines.
     fn start_run(&self) -> Result<(RunId, EngineId, EngineId), SessionError> {
         let reference = engine_record(self.engines.reference());
-        let subject = engine_record(self.engines.tested());
+        let subject = engine_record(self.engines.subject());
         let (host, reference, subject) = self.store.call(async move |store| {
             let host = store.add_host(&this_host()).await?;
             let reference = store.add_engine(&reference).await?;
@@ -226,7 +235,7 @@ impl Session<'_> {
             seed: self.options.seed,
             states: self.options.states as usize,
             threads: self.options.threads as usize,
-            tolerance: self.table.tolerance(&self.engines.tested().name),
+            tolerance: self.table.tolerance(&self.engines.subject().name),
             reduce: self.options.reduce,
             known,
             keep: (style == Style::Corners).then_some(KEPT),
@@ -237,7 +246,7 @@ impl Session<'_> {
     /// Which instruction forms were run, when blocks were generated.
     fn coverage(&self, targets: &[TargetSummary], ran: &BTreeMap<Form, u64>) -> Option<Coverage> {
         let generated = targets.iter().find(|target| !target.forms.is_empty())?;
-        let (reference, subject) = (&self.engines.reference().cpu, &self.engines.tested().cpu);
+        let (reference, subject) = (&self.engines.reference().cpu, &self.engines.subject().cpu);
         Some(coverage_of_forms(
             &generated.forms,
             Some(ran),
@@ -252,7 +261,6 @@ struct Work<'w> {
     session: &'w Session<'w>,
     observer: &'w mut dyn Observer,
     recorder: Recorder<'w>,
-    /// The engine under test.
     subject: EngineId,
     tally: Tally,
     /// Of generated blocks: how many of each form were run on both engines.
@@ -263,22 +271,22 @@ struct Work<'w> {
 }
 
 impl Work<'_> {
-    /// Gets hold of the blocks of a subject, runs them, and lets go of them.
-    fn one(&mut self, subject: Subject<'_>) -> Result<(), SessionError> {
+    /// Gets hold of the blocks of a target, runs them, and lets go of them.
+    fn check_target(&mut self, target: Target<'_>) -> Result<(), SessionError> {
         let session = self.session;
         if session.is_stopped() {
-            self.targets.push(subject.untouched());
+            self.targets.push(target.skipped());
             return Ok(());
         }
-        let target = subject.prepare(session.store, session.options.partition, self.observer)?;
+        let target = target.prepare(session.store, session.options.partition, self.observer)?;
         let started = Instant::now();
-        let done = self.target(&target, started);
+        let done = self.run_blocks(&target, started);
         self.elapsed += started.elapsed();
         self.targets.push(target.summary);
         done
     }
 
-    fn target(&mut self, target: &Target, started: Instant) -> Result<(), SessionError> {
+    fn run_blocks(&mut self, target: &PreparedTarget, started: Instant) -> Result<(), SessionError> {
         let session = self.session;
         if target.blocks.is_empty() {
             return Ok(());
@@ -321,7 +329,7 @@ impl Work<'_> {
     fn receive(
         &mut self,
         reports: &Receiver<Report>,
-        target: &Target,
+        target: &PreparedTarget,
         started: Instant,
     ) -> Result<(), SessionError> {
         let name = target.source.name();
@@ -341,7 +349,7 @@ impl Work<'_> {
     /// Stores, counts and tells what was found out about a block.
     fn take_block(
         &mut self,
-        target: &Target,
+        target: &PreparedTarget,
         binary: &str,
         report: &BlockReport,
         started: Instant,

@@ -1,4 +1,4 @@
-//! What is checked: a subject before its turn, a target while it is run, a summary afterwards.
+//! What is checked: a target before its turn, its blocks while they are run, a summary afterwards.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,10 +6,10 @@ use std::sync::Arc;
 use snippex_blocks::extract::extract;
 use snippex_blocks::select::{Filter, Request, Selection, SelectionReport, select};
 use snippex_core::block::{Block, Unrunnable};
-use snippex_store::{Added, BlockNumber, Partition, StoreHandle, StoredBlock};
+use snippex_store::{Added, BlockNumber, Partition, StoreHandle};
 
 use super::{Event, Observer};
-use crate::{BinaryFile, Forms, Generated, SessionError, Source, store_blocks};
+use crate::{BinaryFile, Forms, Generated, Program, SessionError, Source, StoredTarget, store_blocks};
 
 /// Which blocks of a program are run.
 #[derive(Clone, Debug)]
@@ -24,13 +24,13 @@ pub struct Choice {
 
 /// What is to be checked, before its blocks are held.
 #[derive(Debug)]
-pub enum Subject<'s> {
+pub enum Target<'s> {
     /// A program, whose blocks are extracted, chosen and stored when it is its turn.
-    Program(BinaryFile, &'s Choice),
+    Program(Program, &'s Choice),
     /// Blocks made from the instruction set, stored when it is their turn.
     Generated(Generated),
-    /// Blocks that the database has.
-    Stored(Source, Vec<StoredBlock>),
+    /// Blocks of one binary that the database has, read when it is their turn.
+    Stored(StoredTarget),
 }
 
 /// Why blocks were chosen, with their numbers.
@@ -54,7 +54,7 @@ impl StoredSelection {
     }
 }
 
-/// What stays of a subject when its blocks are done.
+/// What stays of a target when its blocks are done.
 #[derive(Debug)]
 pub struct TargetSummary {
     /// Absolute path of the program, or the request that its blocks were made of.
@@ -67,15 +67,26 @@ pub struct TargetSummary {
     pub selection: Option<StoredSelection>,
 }
 
-/// A subject with the blocks of it that are run.
+impl TargetSummary {
+    fn new(path: String) -> Self {
+        Self {
+            path,
+            left_out: BTreeMap::new(),
+            forms: Forms::new(),
+            selection: None,
+        }
+    }
+}
+
+/// A target with the blocks of it that are run.
 #[derive(Debug)]
-pub(super) struct Target {
+pub(super) struct PreparedTarget {
     pub(super) source: Source,
     pub(super) blocks: Vec<(BlockNumber, Arc<Block>)>,
     pub(super) summary: TargetSummary,
 }
 
-impl Target {
+impl PreparedTarget {
     /// Of `blocks`, each with its number and its place among those of the source, those of `part` that can run.
     fn new(
         source: Source,
@@ -84,12 +95,7 @@ impl Target {
     ) -> Self {
         let mut target = Self {
             blocks: Vec::new(),
-            summary: TargetSummary {
-                path: source.path(),
-                left_out: BTreeMap::new(),
-                forms: Forms::new(),
-                selection: None,
-            },
+            summary: TargetSummary::new(source.path()),
             source,
         };
         for (number, place, block) in blocks {
@@ -110,35 +116,35 @@ fn is_of_part(part: Partition, place: u64) -> bool {
     place % u64::from(part.count) == u64::from(part.index - 1)
 }
 
-impl Subject<'_> {
+impl Target<'_> {
     /// Gets hold of the blocks.
     pub(super) fn prepare(
         self,
         store: &StoreHandle,
         part: Option<Partition>,
         observer: &mut dyn Observer,
-    ) -> Result<Target, SessionError> {
+    ) -> Result<PreparedTarget, SessionError> {
         match self {
-            Self::Program(file, choice) => of_program(file, choice, store, part, observer),
+            Self::Program(program, choice) => of_program(program.read()?, choice, store, part, observer),
             Self::Generated(generated) => of_generated(generated, store, part),
-            Self::Stored(source, blocks) => {
+            Self::Stored(stored) => {
+                let (source, blocks) = stored.read(store)?;
                 let blocks = blocks.into_iter().map(|stored| {
                     let place = stored.number.0.unsigned_abs();
                     (stored.number, place, stored.block)
                 });
-                Ok(Target::new(source, blocks, part))
+                Ok(PreparedTarget::new(source, blocks, part))
             }
         }
     }
 
-    /// What is said of a subject whose turn never came.
-    pub(super) fn untouched(self) -> TargetSummary {
-        let source = match self {
-            Self::Program(file, _) => Source::File(file),
-            Self::Generated(generated) => Source::generated_as(generated.request.describe()),
-            Self::Stored(source, _) => source,
-        };
-        Target::new(source, [], None).summary
+    /// What is said of a target whose turn never came.
+    pub(super) fn skipped(self) -> TargetSummary {
+        TargetSummary::new(match self {
+            Self::Program(program, _) => program.path().to_string(),
+            Self::Generated(generated) => generated.request.describe(),
+            Self::Stored(stored) => stored.path,
+        })
     }
 }
 
@@ -149,7 +155,7 @@ fn of_program(
     store: &StoreHandle,
     part: Option<Partition>,
     observer: &mut dyn Observer,
-) -> Result<Target, SessionError> {
+) -> Result<PreparedTarget, SessionError> {
     let image = file.image()?;
     observer.observe(Event::Extracting(&file));
     let index = extract(&image);
@@ -181,7 +187,7 @@ fn of_program(
         .map(|((number, place), block)| (number, place, block))
         .collect();
     drop(image);
-    let mut target = Target::new(Source::File(file), numbered, part);
+    let mut target = PreparedTarget::new(Source::File(file), numbered, part);
     target.summary.selection = choice
         .keep_report
         .then(|| StoredSelection::new(selection, added.as_ref()));
@@ -193,7 +199,7 @@ fn of_generated(
     mut generated: Generated,
     store: &StoreHandle,
     part: Option<Partition>,
-) -> Result<Target, SessionError> {
+) -> Result<PreparedTarget, SessionError> {
     let added = generated.store(store)?;
     let numbers = added.map(|added| added.numbers).unwrap_or_default();
     let blocks = numbers
@@ -202,7 +208,7 @@ fn of_generated(
         .enumerate()
         .map(|(place, (number, block))| (number, place as u64, block));
     let source = Source::generated_as(generated.request.describe());
-    let mut target = Target::new(source, blocks, part);
+    let mut target = PreparedTarget::new(source, blocks, part);
     target.summary.forms = generated.forms;
     Ok(target)
 }

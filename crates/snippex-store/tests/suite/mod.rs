@@ -37,6 +37,7 @@ macro_rules! every_test {
             runs {
                 engines_and_hosts_are_stored_once,
                 a_run_comes_back,
+                a_summary_comes_back_and_goes_with_its_run,
                 results_add_up,
                 inconclusive_reasons_stay_with_their_block,
                 a_batch_is_saved_whole_or_not_at_all,

@@ -1,5 +1,7 @@
 //! Engines, hosts, runs and their results.
 
+use std::time::Duration;
+
 use snippex_core::state::Components;
 use snippex_store::*;
 
@@ -22,6 +24,13 @@ pub(crate) fn engines_and_hosts_are_stored_once(location: &Location) {
     assert_ne!(other, native);
     assert_ne!(
         add(Engine {
+            host_cpu: "{}".to_owned(),
+            ..engine("native")
+        }),
+        native
+    );
+    assert_ne!(
+        add(Engine {
             components: Components::SSE,
             ..engine("native")
         }),
@@ -31,7 +40,7 @@ pub(crate) fn engines_and_hosts_are_stored_once(location: &Location) {
         store.call(async move |store| store.engine(native).await).unwrap(),
         engine("native")
     );
-    assert_eq!(store.call(async |store| store.engines().await).unwrap().len(), 3);
+    assert_eq!(store.call(async |store| store.engines().await).unwrap().len(), 4);
     let hosts =
         store.call(async |store| Ok((store.add_host(&host()).await?, store.add_host(&host()).await?)));
     let (here, again) = hosts.unwrap();
@@ -81,6 +90,50 @@ pub(crate) fn a_run_comes_back(location: &Location) {
             .len(),
         1
     );
+}
+
+pub(crate) fn a_summary_comes_back_and_goes_with_its_run(location: &Location) {
+    let store = open(location);
+    let (id, ..) = start_run(&store);
+    let read = || store.call(async move |store| store.summary(id).await).unwrap();
+    assert_eq!(read(), None);
+    let mut summary = RunSummary {
+        elapsed: Duration::from_micros(1_500_001),
+        blocks: 3,
+        diverging_blocks: 1,
+        runs: 192,
+        completed: 150,
+        faulted: 42,
+        matched: 190,
+        diverged: 1,
+        inconclusive: 1,
+        unsupported: 0,
+        details: SummaryDetails::default(),
+    };
+    summary.details.excused.insert("and-af".to_owned(), u64::MAX);
+    let forms = FormCounts {
+        forms: 9,
+        run: 8,
+        executable: 9,
+        blocks: 800,
+    };
+    summary.details.coverage.insert("AVX".to_owned(), forms);
+    for runs in [1, 192] {
+        summary.runs = runs;
+        let saved = summary.clone();
+        store
+            .call(async move |store| store.save_summary(id, &saved).await)
+            .unwrap();
+        assert_eq!(read(), Some(summary.clone()));
+    }
+    let unknown = RunId(id.0 + 1);
+    assert!(
+        store
+            .call(async move |store| store.save_summary(unknown, &summary).await)
+            .is_err()
+    );
+    super::execute(location, "DELETE FROM runs");
+    assert_eq!(read(), None);
 }
 
 pub(crate) fn results_add_up(location: &Location) {

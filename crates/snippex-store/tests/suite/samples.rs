@@ -50,6 +50,7 @@ pub(crate) fn engine(name: &str) -> Engine {
         configuration,
         components: Components::ALL,
         guest,
+        host_cpu: r#"{"stepping":"1"}"#.to_owned(),
     }
 }
 

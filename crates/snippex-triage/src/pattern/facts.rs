@@ -194,7 +194,7 @@ impl<'e> DivergenceFacts<'e> {
         }
     }
 
-    /// The signal of the reference that the engine under test does not raise, or raises otherwise.
+    /// The signal of the reference that the subject does not raise, or raises otherwise.
     pub(super) fn missing_signal(&self) -> Option<Signal> {
         let missing = matches!(
             self.signature.kind,

@@ -149,7 +149,7 @@ pub(super) const RULES: &[BugPattern] = &[
     },
 ];
 
-/// Whether the reference raises signal `number` and the engine under test does not, or not so.
+/// Whether the reference raises signal `number` and the subject does not, or not so.
 pub(super) fn missing(e: &DivergenceFacts<'_>, number: u8) -> bool {
     e.missing_signal().is_some_and(|signal| signal.number == number)
 }

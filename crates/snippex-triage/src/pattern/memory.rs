@@ -41,7 +41,7 @@ pub(super) const RULES: &[BugPattern] = &[
     },
 ];
 
-/// Whether the engine under test faults where the reference does not, or elsewhere.
+/// Whether the subject faults where the reference does not, or elsewhere.
 fn over_reads(e: &DivergenceFacts<'_>) -> bool {
     e.is(BugKind::SpuriousFault) || e.is(BugKind::DifferentFault)
 }

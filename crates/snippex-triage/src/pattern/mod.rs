@@ -2,7 +2,7 @@
 //!
 //! A [`BugPattern`] matches those differing parts of the state that contradict its sentence. It is what makes many
 //! signatures one bug: an engine that never sets MXCSR.DE has one bug for its developer, and a signature for each
-//! instruction and operand form. All patterns hold against the engine under test; where none is found, the engine that
+//! instruction and operand form. All patterns hold against the subject; where none is found, the engine that
 //! is taken as right is the only judge.
 //!
 //! Place in the flow: `cause` asks the patterns about the fields of a divergence. Undefined results never reach this

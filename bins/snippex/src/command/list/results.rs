@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cli_kit::{Failure, Table, units};
 use serde_json::json;
-use snippex_store::{RunId, StoreHandle, Timestamp};
+use snippex_store::{RunId, RunSummary, StoreHandle, Timestamp};
 
 use super::{answer_program, say_if_more};
 use crate::app::App;
@@ -20,33 +20,38 @@ pub(super) fn runs(app: &App<'_>, store: &StoreHandle, limit: usize) -> Result<(
             let mut rows = Vec::new();
             for run in store.runs(None, one_more(limit)).await? {
                 let totals = store.totals(run.id).await?;
+                let summary = store.summary(run.id).await?;
                 let mut engines = Vec::new();
                 for engine in &run.run.engines {
                     engines.push(store.engine(*engine).await?.name);
                 }
-                rows.push((run, totals, engines));
+                rows.push((run, totals, engines, summary));
             }
             Ok(rows)
         })
         .or_user_error()?;
     let more = runs.len() > limit;
     runs.truncate(limit);
-    let views = runs.iter().map(|(run, totals, engines)| {
+    let views = runs.iter().map(|(run, totals, engines, summary)| {
         let sum = |of: fn(&snippex_store::Counts) -> u64| totals.iter().map(|(_, _, counts)| of(counts)).sum::<u64>();
         json!({"run": run.id, "command": run.run.command, "arguments": run.run.arguments, "status": run.status,
             "started_ms": run.run.started, "engines": engines, "seed": run.run.seed, "states": run.run.states_per_block,
             "runs": sum(|counts| counts.runs), "matched": sum(|counts| counts.matched),
-            "diverged": sum(|counts| counts.diverged)})
+            "diverged": sum(|counts| counts.diverged),
+            "summary": summary.as_ref().map(summary_view)})
     });
     if answer_program(app, views)? {
         return Ok(());
     }
-    let mut table = Table::new(["run", "command", "ago", "status", "engines", "runs", "diverged"])
-        .right(0)
-        .right(2)
-        .right(5)
-        .right(6);
-    for (run, totals, engines) in &runs {
+    let mut table = Table::new([
+        "run", "command", "ago", "status", "engines", "runs", "diverged", "took",
+    ])
+    .right(0)
+    .right(2)
+    .right(5)
+    .right(6)
+    .right(7);
+    for (run, totals, engines, summary) in &runs {
         let done: u64 = totals.iter().map(|(_, _, counts)| counts.runs).sum();
         let diverged: u64 = totals.iter().map(|(_, _, counts)| counts.diverged).sum();
         let ago = Timestamp::now().0.saturating_sub(run.run.started.0);
@@ -58,11 +63,23 @@ pub(super) fn runs(app: &App<'_>, store: &StoreHandle, limit: usize) -> Result<(
             engines.join(", "),
             grouped(done),
             grouped(diverged),
+            summary
+                .as_ref()
+                .map_or_else(String::new, |summary| units::duration(summary.elapsed)),
         ]);
     }
     app.printer.line(table)?;
     say_if_more(app, more);
     Ok(())
+}
+
+/// What a run came to, for programs.
+fn summary_view(summary: &RunSummary) -> serde_json::Value {
+    json!({"elapsed_s": summary.elapsed.as_secs_f64(), "blocks": summary.blocks,
+        "diverging_blocks": summary.diverging_blocks, "runs": summary.runs, "completed": summary.completed,
+        "faulted": summary.faulted, "matched": summary.matched, "diverged": summary.diverged,
+        "inconclusive": summary.inconclusive, "unsupported": summary.unsupported,
+        "by_reason": summary.details})
 }
 
 /// Asks for one row more than is shown, to know whether there are more.

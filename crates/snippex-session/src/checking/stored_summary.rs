@@ -1,0 +1,64 @@
+//! The summary of a check as the database keeps it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use snippex_blocks::generate::Coverage;
+use snippex_core::words::kebab_case;
+use snippex_exec::check::Summary;
+use snippex_store::{FormCounts, RunSummary, SummaryDetails};
+
+use super::{TargetSummary, inconclusive_word};
+
+/// What is kept of a check whose blocks ran for `elapsed`.
+pub(super) fn of(
+    summary: &Summary,
+    elapsed: Duration,
+    targets: &[TargetSummary],
+    coverage: Option<&Coverage>,
+) -> RunSummary {
+    let mut blocks_not_run = BTreeMap::new();
+    for (reason, count) in targets.iter().flat_map(|target| &target.left_out) {
+        *blocks_not_run.entry(kebab_case(reason)).or_default() += count;
+    }
+    let inconclusive = summary.inconclusive.iter();
+    let excused = summary.excused.iter();
+    RunSummary {
+        elapsed,
+        blocks: summary.blocks,
+        diverging_blocks: summary.diverging_blocks,
+        runs: summary.runs,
+        completed: summary.completed,
+        faulted: summary.faulted,
+        matched: summary.matched,
+        diverged: summary.diverged,
+        inconclusive: summary.inconclusive_runs(),
+        unsupported: summary.unsupported_runs(),
+        details: SummaryDetails {
+            inconclusive: inconclusive
+                .map(|(why, runs)| (inconclusive_word(why), *runs))
+                .collect(),
+            unsupported: summary.unsupported.clone(),
+            excused: excused
+                .map(|(rule, runs)| (rule.info().id.to_owned(), *runs))
+                .collect(),
+            deviations: summary.deviations.clone(),
+            blocks_not_run,
+            coverage: coverage.map(form_counts).unwrap_or_default(),
+        },
+    }
+}
+
+fn form_counts(coverage: &Coverage) -> BTreeMap<String, FormCounts> {
+    let extensions = coverage.extensions.iter();
+    let counts = extensions.map(|(name, forms)| {
+        let counts = FormCounts {
+            forms: forms.forms,
+            run: forms.run,
+            executable: forms.executable(),
+            blocks: forms.blocks,
+        };
+        (name.clone(), counts)
+    });
+    counts.collect()
+}

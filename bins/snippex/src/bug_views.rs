@@ -5,7 +5,7 @@ use snippex_core::codec::CaseId;
 use snippex_formats::snip::Snip;
 use snippex_report::bugs::{BugView, ExampleView, KnownView, SeenOn, SignatureView};
 use snippex_report::disassembly::{DecoderError, Disassembler, Syntax};
-use snippex_report::hex;
+use snippex_report::spaced_hex;
 use snippex_session::{self as session, ListedBug, ListedSignature};
 use snippex_store::{BugExample, KnownBug, Timestamp};
 use snippex_triage::signature::Signature;
@@ -85,7 +85,7 @@ fn example_view(signature: &Signature, example: &BugExample, disassembler: &Disa
             .into_iter()
             .map(|line| line.text.split_whitespace().collect::<Vec<_>>().join(" "))
             .collect(),
-        bytes: hex(&example.case.block.bytes),
+        bytes: spaced_hex(&example.case.block.bytes),
         state: start(&example.case),
         case: CaseId::of(&example.case).to_string(),
         reduced: example.reduced,

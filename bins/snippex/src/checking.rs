@@ -49,7 +49,7 @@ pub(crate) fn run<'a>(
         partition: args.partition.map(Into::into),
         reduce: (!args.no_reduce).then(|| Duration::from_secs(args.reduce_time)),
     };
-    let mut shown = Shown {
+    let mut shown = ShownProgress {
         app,
         cancel: &cancel,
         show_selection,
@@ -66,7 +66,7 @@ pub(crate) fn run<'a>(
         stop: &cancel.flag(),
     };
     let outcome = session.check(targets, &mut shown);
-    let Shown { kept, failure, .. } = shown;
+    let ShownProgress { kept, failure, .. } = shown;
     let outcome = outcome.or_user_error()?;
     match failure {
         Some(failure) => Err(failure),
@@ -117,7 +117,7 @@ fn answer(
 }
 
 /// What the user sees while a check is under way.
-struct Shown<'a> {
+struct ShownProgress<'a> {
     app: &'a App<'a>,
     cancel: &'a CancelToken,
     show_selection: bool,
@@ -129,7 +129,7 @@ struct Shown<'a> {
     failure: Option<Failure>,
 }
 
-impl Observer for Shown<'_> {
+impl Observer for ShownProgress<'_> {
     fn observe(&mut self, event: Event<'_>) {
         if let Err(failure) = self.show(&event) {
             self.failure.get_or_insert(failure);
@@ -138,7 +138,7 @@ impl Observer for Shown<'_> {
     }
 }
 
-impl Shown<'_> {
+impl ShownProgress<'_> {
     fn show(&mut self, event: &Event<'_>) -> Result<(), Failure> {
         let printer = self.app.printer;
         match *event {

@@ -7,6 +7,8 @@ use crate::state::MachineState;
 
 /// Bytes in a page of guest memory.
 pub const PAGE_SIZE: usize = 4096;
+/// The same as an amount of addresses.
+pub const PAGE: u64 = PAGE_SIZE as u64;
 
 /// What the block may do with a page of its memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]

@@ -43,6 +43,17 @@ pub struct Signal {
     pub write: bool,
 }
 
+/// Illegal instruction (Linux's number, as all that follow).
+pub const SIGILL: u8 = 4;
+/// Breakpoint or single step.
+pub const SIGTRAP: u8 = 5;
+/// Memory that is mapped but not there, or a stack fault.
+pub const SIGBUS: u8 = 7;
+/// Division, or an unmasked floating-point exception.
+pub const SIGFPE: u8 = 8;
+/// Memory that may not be accessed, or a general protection fault.
+pub const SIGSEGV: u8 = 11;
+
 /// The Linux name of a signal: `SIGSEGV`.
 #[must_use]
 pub fn signal_name(number: i32) -> String {

@@ -8,16 +8,13 @@ use snippex_core::block::Terminator;
 use snippex_core::case::{Access, Case};
 use snippex_core::group::Group;
 use snippex_core::observation::{Endpoint, Observation};
+use snippex_core::observation::{SIGBUS, SIGFPE, SIGSEGV};
 use snippex_core::state::{Components, rflags};
 use snippex_formats::conformance::Program;
 
 use crate::engine::{Engine, EngineError, ProgramOutcome};
 use crate::engine_check::case;
 use crate::results::Outcome;
-
-const SIGBUS: u8 = 7;
-const SIGFPE: u8 = 8;
-const SIGSEGV: u8 = 11;
 
 /// One thing that an engine can or cannot do.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]

@@ -4,12 +4,14 @@
 //! faults of a run on the reference engine: the page is added and the block run again, until it needs no more or
 //! has too many.
 
+use snippex_core::case::PAGE;
+use snippex_core::observation::SIGSEGV;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use snippex_core::address_space::{ARENA, RUNNER, is_mappable};
 use snippex_core::block::Block;
-use snippex_core::case::{Access, PAGE_SIZE, Page, Placement};
+use snippex_core::case::{Access, Page, Placement};
 use snippex_core::group::{Group, VectorState};
 use snippex_core::observation::Endpoint;
 use snippex_core::seed::memory::Filling;
@@ -18,11 +20,8 @@ use snippex_core::seed::{MemoryUse, Roles, Style, landing_pad, starts, vector_po
 use crate::batch::{MAX_PAGES, split};
 use crate::engine::{Engine, EngineError};
 use crate::memory_source::MemorySource;
-
-const PAGE: u64 = PAGE_SIZE as u64;
 /// Rounds of adding pages: a chain of pointers needs one for each link.
 const MAX_ROUNDS: usize = 16;
-const SIGSEGV: u8 = 11;
 
 /// Makes groups of cases out of blocks.
 #[derive(Debug)]

@@ -1,10 +1,11 @@
 //! What a guest process has mapped for blocks, and the steps from there to what the next batch or block needs.
 
+use snippex_core::case::PAGE;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use snippex_core::address_space::PADS;
-use snippex_core::case::{Access, PAGE_SIZE};
+use snippex_core::case::Access;
 use snippex_runner::layout::{
     CHANGE, CODE_CHUNK, EXECUTE, EXECUTE_CHUNK, MapStep, READ, READ_WRITE, UNMAP, WireFill, WirePage,
 };
@@ -12,8 +13,6 @@ use snippex_runner::layout::{
 use crate::code_window::CodeWindow;
 use crate::page_cache::CachedPage;
 use crate::shared::{FRAME_COUNT, FRAMES_OFFSET};
-
-const PAGE: u64 = PAGE_SIZE as u64;
 const CHUNK_PAGES: u32 = (CODE_CHUNK / PAGE) as u32;
 /// [`CachedPage::id`] of no content.
 const NO_CONTENT: u64 = 0;
@@ -70,7 +69,7 @@ struct Mapped {
 
 /// What a block needs done before it runs.
 #[derive(Debug, Default)]
-pub(crate) struct Entry {
+pub(crate) struct MappedPage {
     pub(crate) steps: Vec<MapStep>,
     /// Pages that stores reach.
     pub(crate) writable: Vec<WirePage>,
@@ -233,7 +232,7 @@ impl AddressSpace {
 
     /// Adds what has to be done to get from what is mapped to what a group has: nothing more that can be reached, so that
     /// any other access faults.
-    pub(crate) fn enter(&mut self, pages: &[PlannedPage], keep: Keep, entry: &mut Entry) {
+    pub(crate) fn enter(&mut self, pages: &[PlannedPage], keep: Keep, entry: &mut MappedPage) {
         let steps = &mut entry.steps;
         self.blocks += 1;
         // Steps before are those of other blocks.

@@ -1,5 +1,6 @@
 //! Writing a batch into the shared file: code, mapping steps, start states, page contents.
 
+use snippex_core::case::PAGE;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -12,7 +13,7 @@ use snippex_runner::layout::{
 
 use crate::code_window::CodeWindow;
 use crate::end_state::{EndStates, Vectors};
-use crate::guest_space::{AddressSpace, Entry, Keep, PlannedPage};
+use crate::guest_space::{AddressSpace, Keep, MappedPage, PlannedPage};
 use crate::loaded_pools::LoadedPools;
 use crate::lower::{Lowered, pads};
 use crate::page_cache::PageCache;
@@ -25,8 +26,6 @@ use crate::shared_layout::{
 use crate::store_targets::StoreTargets;
 use crate::stores::Store;
 use crate::untouched::Untouched;
-
-const PAGE: u64 = PAGE_SIZE as u64;
 
 /// What stays in the file from batch to batch.
 #[derive(Debug)]
@@ -234,7 +233,7 @@ impl Plan {
         space: &mut AddressSpace,
         runs: Range<u32>,
     ) {
-        let mut entry = Entry::default();
+        let mut entry = MappedPage::default();
         let steps = &mut entry.steps;
         let window = self.in_window.then_some(&library.window);
         space.map_code(window, &self.code, steps);

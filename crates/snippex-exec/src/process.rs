@@ -27,7 +27,7 @@ const STDERR_LIMIT: usize = 16 << 10;
 
 /// How a wait for the guest ended.
 #[derive(Debug)]
-pub(crate) enum Answer {
+pub(crate) enum GuestAnswer {
     /// The batch is done.
     Done,
     /// The process is gone.
@@ -85,26 +85,30 @@ impl GuestProcess {
     }
 
     /// Runs the batch that the header describes. `patience` is the longest time without progress.
-    pub(crate) fn run(&mut self, shared: &mut Shared, patience: Duration) -> io::Result<Answer> {
+    pub(crate) fn run(&mut self, shared: &mut Shared, patience: Duration) -> io::Result<GuestAnswer> {
         shared.header().child = ITSELF;
         self.ring(shared, patience)
     }
 
     /// As [`GuestProcess::run`], in a child of the guest, which itself stays as it is.
-    pub(crate) fn run_in_child(&mut self, shared: &mut Shared, patience: Duration) -> io::Result<Answer> {
+    pub(crate) fn run_in_child(
+        &mut self,
+        shared: &mut Shared,
+        patience: Duration,
+    ) -> io::Result<GuestAnswer> {
         shared.header().child = CHILD_WANTED;
         let answer = self.ring(shared, patience)?;
-        if !matches!(answer, Answer::Done) {
+        if !matches!(answer, GuestAnswer::Done) {
             return Ok(answer);
         }
         Ok(match shared.header().child {
-            CHILD_DONE => Answer::Done,
-            CHILD_WANTED => Answer::NoChild,
-            status => Answer::ChildDied(ExitStatus::from_raw(status.cast_signed())),
+            CHILD_DONE => GuestAnswer::Done,
+            CHILD_WANTED => GuestAnswer::NoChild,
+            status => GuestAnswer::ChildDied(ExitStatus::from_raw(status.cast_signed())),
         })
     }
 
-    fn ring(&mut self, shared: &Shared, patience: Duration) -> io::Result<Answer> {
+    fn ring(&mut self, shared: &Shared, patience: Duration) -> io::Result<GuestAnswer> {
         self.place.follow(self.child.id());
         self.token += 1;
         if self.input.write_all(&self.token.to_le_bytes()).is_err() {
@@ -130,7 +134,7 @@ impl GuestProcess {
                     progress = (current, Instant::now());
                 } else if progress.1.elapsed() > patience {
                     self.kill();
-                    return Ok(Answer::Hung);
+                    return Ok(GuestAnswer::Hung);
                 }
                 continue;
             }
@@ -142,24 +146,24 @@ impl GuestProcess {
             }
         }
         if u64::from_le_bytes(answer) == self.token {
-            Ok(Answer::Done)
+            Ok(GuestAnswer::Done)
         } else {
-            Ok(Answer::Garbage(answer.into()))
+            Ok(GuestAnswer::Garbage(answer.into()))
         }
     }
 
     /// The output is closed: wait for the process, which is about to be gone, or make it so.
-    fn died(&mut self) -> io::Result<Answer> {
+    fn died(&mut self) -> io::Result<GuestAnswer> {
         let deadline = Instant::now() + Duration::from_secs(2);
         while Instant::now() < deadline {
             if let Some(status) = self.child.try_wait()? {
                 self.gone = true;
-                return Ok(Answer::Died(status));
+                return Ok(GuestAnswer::Died(status));
             }
             std::thread::sleep(Duration::from_millis(1));
         }
         self.kill();
-        Ok(Answer::Died(self.child.wait()?))
+        Ok(GuestAnswer::Died(self.child.wait()?))
     }
 
     fn kill(&mut self) {

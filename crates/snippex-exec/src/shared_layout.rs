@@ -1,5 +1,6 @@
 //! Where the parts of a batch lie in the shared file.
 
+use snippex_core::case::PAGE;
 use snippex_core::case::PAGE_SIZE;
 use snippex_runner::layout::{
     LINE, MapStep, RunInput, RunOutput, VectorFile, WireBlock, WireFill, WireLine, WirePage, WireReached,
@@ -7,8 +8,6 @@ use snippex_runner::layout::{
 
 use crate::batch::{MAX_CAPTURED, MAX_CODE_PAGES, MAX_GROUPS, MAX_PAGES, MAX_RUNS, MAX_VECTORS};
 use crate::shared::{FRAME_COUNT, INPUT_OFFSET, INPUT_SIZE, OUTPUT_OFFSET, OUTPUT_SIZE};
-
-const PAGE: u64 = PAGE_SIZE as u64;
 /// More steps than a batch can need: every page of every group mapped, parked and unmapped, those that earlier batches have
 /// left unmapped, and the code.
 const MAX_STEPS: u64 = (3 * MAX_GROUPS * MAX_PAGES + FRAME_COUNT + 4 * MAX_CODE_PAGES) as u64;

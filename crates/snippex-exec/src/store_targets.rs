@@ -1,13 +1,12 @@
 //! The lines that the runs of a batch may store to, for the guest to look at.
 
-use snippex_core::case::{Access, PAGE_SIZE};
+use snippex_core::case::Access;
+use snippex_core::case::PAGE;
 use snippex_core::group::Start;
 use snippex_runner::layout::WireReached;
 
 use crate::guest_space::PlannedPage;
 use crate::stores::Store;
-
-const PAGE: u64 = PAGE_SIZE as u64;
 
 /// Lines of all runs, one run after the other.
 #[derive(Debug, Default)]

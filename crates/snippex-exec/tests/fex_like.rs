@@ -2,6 +2,7 @@
 //! them is taken for a bug, and a bug planted among them is found.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use snippex_core::observation::{SIGBUS, SIGFPE, SIGSEGV, SIGTRAP};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -20,10 +21,6 @@ use snippex_exec::check::{BlockReport, CheckOptions, Job, Report, Summary, check
 use snippex_exec::engine::{Engine, EngineError, EngineSpec, MockEngine, RunnerEngine};
 use snippex_exec::engine_check::check_engine_under;
 
-const SIGTRAP: u8 = 5;
-const SIGBUS: u8 = 7;
-const SIGFPE: u8 = 8;
-const SIGSEGV: u8 = 11;
 const SI_KERNEL: i32 = 128;
 /// IE, C0 to C3 and TOP: what FEX keeps of the x87 status word.
 const X87_STATUS_KEPT: u16 = 0x7f01;

@@ -151,7 +151,7 @@ impl Analyzer {
         if decoders.examples.len() < EXAMPLES {
             decoders.examples.push(Disagreement {
                 address: format!("{:#x}", instruction.ip()),
-                bytes: crate::hex(&block.bytes[start..start + instruction.len()]),
+                bytes: crate::spaced_hex(&block.bytes[start..start + instruction.len()]),
                 length: instruction.len(),
                 capstone: length,
             });

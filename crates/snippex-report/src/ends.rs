@@ -155,10 +155,10 @@ impl StateView {
                 control: number(state.x87.control.into()),
                 status: number(state.x87.status.into()),
                 tags: number(state.x87.tags.into()),
-                st: state.x87.st.iter().map(|bytes| digits(bytes)).collect(),
+                st: state.x87.st.iter().map(|bytes| hex::encode(bytes)).collect(),
             },
             mxcsr: number(state.mxcsr.into()),
-            vectors: state.vectors.iter().map(|bytes| digits(bytes)).collect(),
+            vectors: state.vectors.iter().map(|bytes| hex::encode(bytes)).collect(),
             opmask: state.opmask.into_iter().map(number).collect(),
         }
     }
@@ -168,8 +168,8 @@ impl LineView {
     fn new(case: &Case, line: &Line) -> Self {
         Self {
             address: number(line.address),
-            before: digits(before(case, line.address, LINE_SIZE)),
-            after: digits(&line.bytes),
+            before: hex::encode(before(case, line.address, LINE_SIZE)),
+            after: hex::encode(&line.bytes),
         }
     }
 }
@@ -189,8 +189,4 @@ pub(crate) fn before(case: &Case, address: u64, size: usize) -> &[u8] {
 
 fn number(value: u64) -> String {
     format!("{value:#x}")
-}
-
-fn digits(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -70,7 +70,7 @@ pub fn several(count: u64, thing: &str) -> String {
 
 /// Bytes as digits: `48 89 e5`.
 #[must_use]
-pub fn hex(bytes: &[u8]) -> String {
+pub fn spaced_hex(bytes: &[u8]) -> String {
     let words: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     words.join(" ")
 }
@@ -78,7 +78,7 @@ pub fn hex(bytes: &[u8]) -> String {
 /// Bytes as digits without spaces: `4889e5`.
 #[must_use]
 pub fn digits(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(bytes)
 }
 
 /// A block for programs.

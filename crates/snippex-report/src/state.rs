@@ -266,7 +266,7 @@ impl View<'_> {
     /// Bytes as pairs of digits, in memory order; apart where there is room.
     fn digits(&self, bytes: &[u8]) -> String {
         const ROOM: u16 = 100;
-        let text = crate::hex(bytes);
+        let text = crate::spaced_hex(bytes);
         if self.width.is_none_or(|width| width >= ROOM) {
             text
         } else {

@@ -91,10 +91,7 @@ impl BinaryFile {
     /// SHA-256 in lower-case hexadecimal digits.
     #[must_use]
     pub fn sha256(&self) -> String {
-        Sha256::digest(&self.data)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        hex::encode(Sha256::digest(&self.data))
     }
 
     /// Name of the file without its folder.

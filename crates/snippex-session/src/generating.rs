@@ -56,11 +56,7 @@ impl Generated {
         }
         let request = self.request.describe();
         digest.update(&request);
-        let digest = digest
-            .finalize()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let digest = hex::encode(digest.finalize());
         Source::describe_generated(&request, digest, size)
     }
 

@@ -193,7 +193,7 @@ fn fingerprint(fields: &[&str]) -> String {
         hash.update((field.len() as u64).to_le_bytes());
         hash.update(field);
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(hash.finalize())
 }
 
 fn read_engine(row: &AnyRow) -> sqlx::Result<(EngineId, Engine)> {

@@ -50,7 +50,7 @@ impl Measurement {
 
 /// The answer for programs.
 #[derive(Debug, Serialize)]
-struct Answer {
+struct BenchReport {
     binary: String,
     blocks: usize,
     states: u32,
@@ -128,7 +128,7 @@ pub(crate) fn run(app: &App<'_>, args: &BenchArgs) -> Result<ExitStatus, Failure
             .into_iter()
             .flat_map(|(prebuilt, whole)| [whole, prebuilt]),
     );
-    let answer = Answer {
+    let answer = BenchReport {
         binary: file.path().to_string(),
         blocks: blocks.len(),
         states: args.states,
@@ -224,7 +224,7 @@ fn spawned(app: &App<'_>, blocks: &[Arc<Block>], count: usize) -> Option<(Measur
     }
 }
 
-fn print(app: &App<'_>, answer: &Answer) -> Result<(), Failure> {
+fn print(app: &App<'_>, answer: &BenchReport) -> Result<(), Failure> {
     app.printer.line(format_args!(
         "{}: {}, {} each\n  state: {}",
         answer.binary,

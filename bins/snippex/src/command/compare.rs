@@ -21,7 +21,7 @@ use snippex_report::state::View;
 
 /// The answer for programs.
 #[derive(Debug, Serialize)]
-struct Answer {
+struct CompareReport {
     block: BlockNumber,
     state: u32,
     /// The engine that is taken as right; the first of the ends.
@@ -40,11 +40,11 @@ struct Sides {
     expected: (EngineId, Observation),
     actual: (EngineId, Observation),
     /// What a check found out.
-    found: Option<Found>,
+    found: Option<ComparedCase>,
 }
 
 /// What a check that ran the block's prefixes knows better than a comparison of the ends can guess.
-struct Found {
+struct ComparedCase {
     kind: String,
     /// Form of the instruction at which the engines part.
     begins_at: Option<String>,
@@ -105,7 +105,7 @@ pub(crate) fn run(app: &App<'_>, args: &CompareArgs) -> Result<ExitStatus, Failu
             (reference.name.clone(), &sides.expected.1),
             (subject.name.clone(), &sides.actual.1),
         ];
-        let document = Answer {
+        let document = CompareReport {
             block: sides.block,
             state: sides.state_index,
             expected: reference.name,
@@ -132,7 +132,7 @@ fn sides(store: &StoreHandle, args: &CompareArgs) -> Result<Sides, Failure> {
             case: found.case,
             expected: (found.summary.reference, found.expected),
             actual: (found.summary.engine, found.actual),
-            found: Some(Found {
+            found: Some(ComparedCase {
                 kind: found.summary.class,
                 begins_at: found.summary.culprit,
             }),
@@ -165,7 +165,7 @@ fn sides(store: &StoreHandle, args: &CompareArgs) -> Result<Sides, Failure> {
 }
 
 /// The verdict in words, and what the marks mean.
-fn told(comparison: &Comparison, found: Option<&Found>) -> String {
+fn told(comparison: &Comparison, found: Option<&ComparedCase>) -> String {
     match comparison {
         Comparison::Match(noted) if noted.is_empty() => format!("{GOOD}match{GOOD:#}: every bit agrees"),
         Comparison::Match(noted) => {

@@ -17,7 +17,7 @@ use snippex_session::load_blocks;
 
 /// A block with its instructions, for programs.
 #[derive(Debug, Serialize)]
-struct Answer<'a> {
+struct DisasmReport<'a> {
     block: BlockView<'a>,
     instructions: Vec<Line>,
     exits: Vec<Exit>,
@@ -53,7 +53,7 @@ pub(crate) fn run(app: &App<'_>, args: &DisasmArgs) -> Result<ExitStatus, Failur
             continue;
         }
         let block = BlockView::new(stored.number.0, &stored.block, &name);
-        let document = Answer {
+        let document = DisasmReport {
             block,
             instructions,
             exits,

@@ -35,7 +35,7 @@ pub(crate) fn run(app: &App<'_>, command: Option<&EnginesCommand>) -> Result<Exi
 
 /// An engine in a list.
 #[derive(Debug, Serialize)]
-struct Listed<'e> {
+struct EngineListing<'e> {
     name: &'e str,
     /// `preset` or `settings`.
     origin: &'static str,
@@ -49,12 +49,12 @@ struct Listed<'e> {
 
 fn list(app: &App<'_>) -> Result<ExitStatus, Failure> {
     let own = &app.settings.value.engines;
-    let engines: Vec<Listed<'_>> = app
+    let engines: Vec<EngineListing<'_>> = app
         .engines
         .iter()
         .map(|(name, entry)| {
             let problem = app.engines.spec(name).err().map(|error| error.to_string());
-            Listed {
+            EngineListing {
                 name,
                 origin: if own.contains_key(name) {
                     "settings"
@@ -96,7 +96,7 @@ fn list(app: &App<'_>) -> Result<ExitStatus, Failure> {
 
 /// Everything about an engine.
 #[derive(Debug, Serialize)]
-struct Shown<'e> {
+struct EngineRow<'e> {
     name: &'e str,
     /// As settings would have it, presets included.
     entry: &'e EngineEntry,
@@ -130,7 +130,7 @@ fn show(app: &App<'_>, name: &str) -> Result<ExitStatus, Failure> {
             .map_or_else(|failure| failure, |_| Failure::new("no such engine")));
     };
     let started = spec.as_ref().ok();
-    let shown = Shown {
+    let shown = EngineRow {
         name,
         entry,
         command: started.map(|spec| spec.command.clone()),

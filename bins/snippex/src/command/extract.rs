@@ -18,7 +18,7 @@ use snippex_session::{BinaryFile, StoredSelection, store_blocks};
 
 /// The answer for programs.
 #[derive(Debug, Serialize)]
-struct Answer<'a> {
+struct ExtractReport<'a> {
     binary: &'a str,
     path: &'a str,
     sha256: &'a str,
@@ -66,7 +66,7 @@ pub(crate) fn run(app: &App<'_>, args: &ExtractArgs) -> Result<ExitStatus, Failu
     let numbers = added
         .as_ref()
         .map(|added| added.numbers.iter().map(|number| number.0));
-    let answer = Answer {
+    let answer = ExtractReport {
         binary: &binary.name,
         path: &binary.path,
         sha256: &binary.sha256,
@@ -99,7 +99,7 @@ pub(crate) fn run(app: &App<'_>, args: &ExtractArgs) -> Result<ExitStatus, Failu
                 several(index.len() as u64, "block")
             ))?;
             app.printer.line(origins(&index))?;
-            app.printer.line(told(&answer, args.dry_run))?;
+            app.printer.line(summary_text(&answer, args.dry_run))?;
             if args.select.selection_report {
                 let report = report::selection::text(&selection.report, app.printer.width());
                 app.printer.text(format_args!("\n{report}"))?;
@@ -122,7 +122,7 @@ fn origins(index: &BlockIndex<'_, '_>) -> String {
     )
 }
 
-fn told(answer: &Answer<'_>, dry_run: bool) -> String {
+fn summary_text(answer: &ExtractReport<'_>, dry_run: bool) -> String {
     let (matching, chosen) = (
         grouped(answer.matching as u64),
         several(answer.chosen as u64, "block"),

@@ -13,7 +13,7 @@ use snippex_session::{EngineChoice, Generated, coverage_of_forms};
 
 /// The answer for programs.
 #[derive(Debug, Serialize)]
-struct Answer<'a> {
+struct GenerateReport<'a> {
     binary: &'a str,
     sha256: &'a str,
     forms: usize,
@@ -46,7 +46,7 @@ pub(crate) fn run(app: &App<'_>, args: &GenerateArgs) -> Result<ExitStatus, Fail
     let numbers = added
         .as_ref()
         .map(|added| added.numbers.iter().map(|number| number.0));
-    let answer = Answer {
+    let answer = GenerateReport {
         binary: &binary.name,
         sha256: &binary.sha256,
         forms: made.forms.len(),
@@ -68,13 +68,13 @@ pub(crate) fn run(app: &App<'_>, args: &GenerateArgs) -> Result<ExitStatus, Fail
         }
         Format::Human => {
             app.printer.line(coverage::text(&coverage, app.printer.width()))?;
-            app.printer.line(told(&answer))?;
+            app.printer.line(summary_text(&answer))?;
         }
     }
     Ok(ExitStatus::NothingFound)
 }
 
-fn told(answer: &Answer<'_>) -> String {
+fn summary_text(answer: &GenerateReport<'_>) -> String {
     let (blocks, forms) = (
         several(answer.blocks as u64, "block"),
         several(answer.forms as u64, "form"),

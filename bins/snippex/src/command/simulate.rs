@@ -32,7 +32,7 @@ const BATCH: usize = 16;
 
 /// The answer for programs.
 #[derive(Debug, Serialize)]
-struct Answer<'a> {
+struct SimulateReport<'a> {
     run: RunId,
     /// Whether every block was done.
     complete: bool,
@@ -54,7 +54,7 @@ struct Answer<'a> {
 
 /// Counts of a simulation under way.
 #[derive(Default)]
-struct Tally {
+struct SimulateTally {
     blocks: u64,
     counts: Counts,
     endpoints: BTreeMap<String, u64>,
@@ -74,7 +74,7 @@ pub(crate) fn run(app: &App<'_>, args: &SimulateArgs) -> Result<ExitStatus, Fail
     let mut scout = scout(app, &choice);
     let cancel = app.cancel_token()?;
     let (run, id) = start(&store, args, engine.as_ref())?;
-    let mut tally = Tally::default();
+    let mut tally = SimulateTally::default();
     let mut done = Ok(());
     let progress = app
         .printer
@@ -91,7 +91,7 @@ pub(crate) fn run(app: &App<'_>, args: &SimulateArgs) -> Result<ExitStatus, Fail
             .into_iter()
             .map(|stored| (stored.number, Arc::new(stored.block)))
             .collect();
-        let work = Work {
+        let work = SimulateWork {
             args,
             file: &file,
             cancel: &cancel,
@@ -195,7 +195,7 @@ fn start(
 }
 
 /// What the blocks of one binary are run with.
-struct Work<'w> {
+struct SimulateWork<'w> {
     args: &'w SimulateArgs,
     file: &'w Source,
     cancel: &'w CancelToken,
@@ -204,13 +204,13 @@ struct Work<'w> {
     id: EngineId,
 }
 
-impl Work<'_> {
+impl SimulateWork<'_> {
     fn blocks(
         &self,
         blocks: &[(BlockNumber, Arc<Block>)],
         engine: &mut (dyn Engine + 'static),
         mut scout: Option<&mut (dyn Engine + 'static)>,
-        tally: &mut Tally,
+        tally: &mut SimulateTally,
         advance: &dyn Fn(u64),
     ) -> Result<(), Failure> {
         let image = self.file.image().or_user_error()?;
@@ -243,7 +243,7 @@ impl Work<'_> {
         numbers: &[BlockNumber],
         groups: &[Group],
         engine: &mut dyn Engine,
-        tally: &mut Tally,
+        tally: &mut SimulateTally,
     ) -> Result<Batch, EngineError> {
         let mut batch = Batch::default();
         for range in split(groups) {
@@ -306,7 +306,7 @@ fn print(
     run: RunId,
     complete: bool,
     engine: &dyn Engine,
-    tally: &Tally,
+    tally: &SimulateTally,
 ) -> Result<(), Failure> {
     const FEW: u32 = 1000;
     let (blocks, counts) = (tally.blocks, &tally.counts);
@@ -321,7 +321,7 @@ fn print(
     let first = tally.first.as_ref().filter(|_| blocks == 1);
     let first = first.map(|(group, observation)| (group.case(0), observation));
     let identity = engine.identity();
-    let answer = Answer {
+    let answer = SimulateReport {
         run,
         complete,
         blocks,

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use cli_kit::{Failure, OrFail};
+use walkdir::WalkDir;
 
 /// A file that is a test.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,7 +39,7 @@ pub(crate) fn find(paths: &[PathBuf]) -> Result<Vec<TestFile>, Failure> {
             continue;
         }
         let before = found.len();
-        below(path, path, &mut found)?;
+        add_tests_below(path, &mut found)?;
         if found.len() == before {
             return Err(Failure::new(format!("there is no test below {}", path.display()))
                 .hint("tests are files called *.asm or *.snip"));
@@ -49,21 +50,18 @@ pub(crate) fn find(paths: &[PathBuf]) -> Result<Vec<TestFile>, Failure> {
     Ok(found)
 }
 
-fn below(root: &Path, folder: &Path, found: &mut Vec<TestFile>) -> Result<(), Failure> {
-    let cannot = || format!("cannot read {}", folder.display());
-    for entry in fs::read_dir(folder).or_fail_with(cannot)? {
-        let entry = entry.or_fail_with(cannot)?;
+fn add_tests_below(root: &Path, found: &mut Vec<TestFile>) -> Result<(), Failure> {
+    for entry in WalkDir::new(root) {
+        let entry = entry.or_fail_with(|| format!("cannot read {}", root.display()))?;
         let path = entry.path();
         // Links to folders are not followed: they may lead in a circle. One that leads nowhere is a broken test.
-        let kind = entry.file_type().or_fail_with(cannot)?;
+        let kind = entry.file_type();
         let may_be_test = kind.is_file() || kind.is_symlink() && !path.is_dir();
-        if kind.is_dir() {
-            below(root, &path, found)?;
-        } else if may_be_test && (has_extension(&path, "asm") || has_extension(&path, "snip")) {
-            let name = path.strip_prefix(root).unwrap_or(&path);
+        if may_be_test && (has_extension(path, "asm") || has_extension(path, "snip")) {
+            let name = path.strip_prefix(root).unwrap_or(path);
             found.push(TestFile {
                 name: name.to_string_lossy().into_owned(),
-                path,
+                path: path.to_owned(),
             });
         }
     }

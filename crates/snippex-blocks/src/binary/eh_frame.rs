@@ -1,5 +1,10 @@
 //! Function ranges and exception handlers from `.eh_frame` (LSB Core, "Exception Frames"; the Itanium C++ ABI's
-//! exception tables for the handlers). Reads only what names code; unwinding rules are skipped.
+//! exception tables for the handlers). Reads only what names code; unwinding rules are skipped. The frames are gimli's to
+//! read; it knows no exception tables, nor the header in a form that names no search table.
+
+use gimli::{
+    BaseAddresses, CieOrFde, CommonInformationEntry, EhFrame, LittleEndian, Pointer, UnwindSection as _,
+};
 
 use super::image::{FunctionRange, Image};
 use snippex_core::block::Origin;
@@ -15,56 +20,44 @@ pub(super) fn address_from_header(image: &Image<'_>, address: u64) -> Option<u64
     cursor.pointer(encoding)
 }
 
-/// What a CIE says about its FDEs.
-#[derive(Clone, Copy)]
-struct Common {
-    pointer_encoding: u8,
-    handler_encoding: u8,
-    has_augmentation: bool,
-}
-
 /// Reads all frame descriptions from `address` on.
 pub(super) fn read(image: &mut Image<'_>, address: u64) {
     let (mut functions, mut landing_pads) = (Vec::new(), Vec::new());
-    let start = image.bytes_from(address);
-    let mut cursor = Cursor {
-        image,
-        address,
-        bytes: start,
-    };
+    let frame = EhFrame::new(image.bytes_from(address), LittleEndian);
+    let bases = BaseAddresses::default().set_eh_frame(address);
+    // Most functions of a unit share one common entry.
     let mut last_common = None;
     // Exception tables are shared or apart; a hostile file must not have the same one read a million times.
     let mut budget = image.data.len();
-    while let Some(mut record) = cursor.record() {
-        let id_address = record.address;
-        let Some(id) = record.u32() else { break };
-        if id == 0 {
-            continue;
-        }
-        let common_address = id_address.wrapping_sub(u64::from(id));
-        let common = match last_common {
-            Some((known, common)) if known == common_address => common,
+    let mut entries = frame.entries(&bases);
+    while let Ok(Some(entry)) = entries.next() {
+        let CieOrFde::Fde(partial) = entry else { continue };
+        let described = partial.parse(|section, bases, offset| match &last_common {
+            Some((known, common)) if *known == offset => Ok(CommonInformationEntry::clone(common)),
             _ => {
-                let bytes = image.bytes_from(common_address);
-                let mut at = Cursor {
-                    image,
-                    address: common_address,
-                    bytes,
-                };
-                let Some(common) = at.record().and_then(|mut record| record.common()) else {
-                    continue;
-                };
-                last_common = Some((common_address, common));
-                common
+                let common = section.cie_from_offset(bases, offset)?;
+                last_common = Some((offset, common.clone()));
+                Ok(common)
             }
-        };
-        let Some((range, handler)) = record.description(common) else {
+        });
+        let Ok(described) = described else { continue };
+        let function = described.initial_address();
+        let Some(end) = function.checked_add(described.len()) else {
             continue;
         };
-        if let Some(table) = handler {
-            read_landing_pads(image, table, range.address, &mut landing_pads, &mut budget);
+        let table = match described.lsda() {
+            Some(Pointer::Direct(table)) => Some(table),
+            Some(Pointer::Indirect(place)) => image.u64_at(place),
+            None => None,
+        };
+        if let Some(table) = table.filter(|&table| table != 0) {
+            read_landing_pads(image, table, function, &mut landing_pads, &mut budget);
         }
-        functions.push(range);
+        functions.push(FunctionRange {
+            address: function,
+            end,
+            origin: Origin::UnwindInfo,
+        });
     }
     image.functions.append(&mut functions);
     image.landing_pads.append(&mut landing_pads);
@@ -123,86 +116,12 @@ struct Cursor<'i, 'a> {
     bytes: &'a [u8],
 }
 
-impl<'i, 'a> Cursor<'i, 'a> {
+impl Cursor<'_, '_> {
     fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (head, rest) = self.bytes.split_first_chunk()?;
         self.bytes = rest;
         self.address = self.address.wrapping_add(N as u64);
         Some(*head)
-    }
-
-    fn u32(&mut self) -> Option<u32> {
-        self.take().map(u32::from_le_bytes)
-    }
-
-    /// Splits off the next length-prefixed record; `None` at the terminator or the end.
-    fn record(&mut self) -> Option<Cursor<'i, 'a>> {
-        let mut length = u64::from(self.u32()?);
-        if length == 0xffff_ffff {
-            length = self.take().map(u64::from_le_bytes)?;
-        }
-        let length = usize::try_from(length).ok().filter(|&length| length > 0)?;
-        let (bytes, rest) = self.bytes.split_at_checked(length)?;
-        let record = Cursor { bytes, ..*self };
-        self.bytes = rest;
-        self.address = self.address.wrapping_add(length as u64);
-        Some(record)
-    }
-
-    /// A CIE, from its zero id on.
-    fn common(&mut self) -> Option<Common> {
-        if self.u32()? != 0 {
-            return None;
-        }
-        let [_version] = self.take()?;
-        let end = self.bytes.iter().take(16).position(|&byte| byte == 0)?;
-        let augmentation = &self.bytes[..end];
-        self.address = self.address.wrapping_add(end as u64 + 1);
-        self.bytes = &self.bytes[end + 1..];
-        for _ in 0..3 {
-            self.uleb()?; // code alignment, data alignment (SLEB128 has the same length), return register
-        }
-        let mut common = Common {
-            pointer_encoding: 0,
-            handler_encoding: OMITTED,
-            has_augmentation: false,
-        };
-        for letter in augmentation {
-            match letter {
-                b'z' => {
-                    self.uleb()?;
-                    common.has_augmentation = true;
-                }
-                b'R' => common.pointer_encoding = self.take::<1>()?[0],
-                b'L' => common.handler_encoding = self.take::<1>()?[0],
-                b'P' => {
-                    let [encoding] = self.take()?;
-                    self.value(encoding)?;
-                }
-                b'S' | b'B' => {}
-                _ => return None,
-            }
-        }
-        Some(common)
-    }
-
-    /// An FDE after its CIE pointer: the range of code, and the address of its exception table.
-    fn description(&mut self, common: Common) -> Option<(FunctionRange, Option<u64>)> {
-        let address = self.pointer(common.pointer_encoding)?;
-        let length = self.value(common.pointer_encoding & 0x0f)?;
-        let end = address.checked_add(length)?;
-        let mut handler = None;
-        if common.has_augmentation && self.uleb()? > 0 && common.handler_encoding != OMITTED {
-            handler = self.pointer(common.handler_encoding).filter(|&table| table != 0);
-        }
-        Some((
-            FunctionRange {
-                address,
-                end,
-                origin: Origin::UnwindInfo,
-            },
-            handler,
-        ))
     }
 
     /// A value of a DW_EH_PE format, sign extended where the format is signed.

@@ -2,9 +2,7 @@
 //! binary search in tables made once.
 
 use super::image::{FileFormat, Image, Segment};
-
-/// Bytes in a page.
-const PAGE: u64 = 4096;
+use snippex_core::case::PAGE;
 
 impl Image<'_> {
     /// The page of file address `address` (page aligned; lower bits are ignored) in a program loaded at `base`.

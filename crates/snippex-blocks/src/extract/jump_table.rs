@@ -21,14 +21,14 @@ const LONGEST: u64 = 0x1_0000;
 
 /// What an entry of a table is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Entry {
+enum TableEntry {
     /// 8 bytes: the address.
     Absolute,
     /// 4 bytes, signed: relative to this address.
     Relative(u64),
 }
 
-impl Entry {
+impl TableEntry {
     fn size(self) -> u64 {
         match self {
             Self::Absolute => 8,
@@ -39,10 +39,10 @@ impl Entry {
 
 /// A jump through a table.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Table {
+pub(super) struct JumpTable {
     pub(super) jump: Position,
     address: u64,
-    entry: Entry,
+    entry: TableEntry,
 }
 
 /// What is known of an indirect jump.
@@ -59,7 +59,7 @@ pub(super) enum Resolved {
 #[derive(Debug)]
 pub(super) struct Tables {
     pub(super) found: u64,
-    unbounded: Vec<Table>,
+    unbounded: Vec<JumpTable>,
     /// Data addresses that code takes, and starts of tables: no table reaches across one. Relative to `lowest`.
     references: Vec<u32>,
     lowest: u64,
@@ -95,7 +95,7 @@ impl Tables {
         }
     }
 
-    pub(super) fn take_unbounded(&mut self) -> Vec<Table> {
+    pub(super) fn take_unbounded(&mut self) -> Vec<JumpTable> {
         self.references.sort_unstable();
         self.references.dedup();
         std::mem::take(&mut self.unbounded)
@@ -141,7 +141,7 @@ impl Tables {
         &mut self,
         image: &Image<'_>,
         code: &mut Code<'_>,
-        table: &Table,
+        table: &JumpTable,
         function: Range<Position>,
     ) -> Vec<Position> {
         let offset = table.address.wrapping_sub(self.lowest);
@@ -162,7 +162,7 @@ impl Tables {
         &mut self,
         image: &Image<'_>,
         code: &mut Code<'_>,
-        table: &Table,
+        table: &JumpTable,
         count: u64,
         allowed: impl Fn(Position) -> bool,
     ) -> Vec<Position> {
@@ -172,8 +172,8 @@ impl Tables {
         for index in 0..count.min(LONGEST).min(self.budget) {
             let address = table.address.wrapping_add(index * size);
             let target = match table.entry {
-                Entry::Absolute => image.u64_at(address),
-                Entry::Relative(base) => image
+                TableEntry::Absolute => image.u64_at(address),
+                TableEntry::Relative(base) => image
                     .i32_at(address)
                     .map(|entry| base.wrapping_add(i64::from(entry) as u64)),
             };
@@ -222,7 +222,7 @@ fn recognise(
     search: Search<'_, '_>,
     jump: &Instruction,
     budget: &mut u64,
-) -> Option<(Table, Register, usize)> {
+) -> Option<(JumpTable, Register, usize)> {
     if jump.op0_kind() == OpKind::Memory {
         return absolute(image, search, jump, budget).map(|(table, index)| (table, index, 0));
     }
@@ -267,7 +267,12 @@ fn recognise(
 }
 
 /// `[base + i*4 + displacement]`, relative to `added`.
-fn relative(search: Search<'_, '_>, load: &Instruction, added: Register, budget: &mut u64) -> Option<Table> {
+fn relative(
+    search: Search<'_, '_>,
+    load: &Instruction,
+    added: Register,
+    budget: &mut u64,
+) -> Option<JumpTable> {
     if load.memory_index() == Register::None || load.memory_index_scale() != 4 {
         return None;
     }
@@ -278,10 +283,10 @@ fn relative(search: Search<'_, '_>, load: &Instruction, added: Register, budget:
         register => search.address(register, budget)?,
     };
     let address = table.wrapping_add(load.memory_displacement64());
-    Some(Table {
+    Some(JumpTable {
         jump: search.position,
         address,
-        entry: Entry::Relative(base),
+        entry: TableEntry::Relative(base),
     })
 }
 
@@ -291,7 +296,7 @@ fn absolute(
     search: Search<'_, '_>,
     load: &Instruction,
     budget: &mut u64,
-) -> Option<(Table, Register)> {
+) -> Option<(JumpTable, Register)> {
     if load.memory_index() == Register::None || load.memory_index_scale() != 8 {
         return None;
     }
@@ -303,10 +308,10 @@ fn absolute(
     // Its first entry must lead into code, or it is an array of something else.
     image.u64_at(address).filter(|&target| image.is_code(target))?;
     Some((
-        Table {
+        JumpTable {
             jump: search.position,
             address,
-            entry: Entry::Absolute,
+            entry: TableEntry::Absolute,
         },
         load.memory_index(),
     ))

@@ -38,7 +38,7 @@ enum Key {
 }
 
 /// The reasons of all candidates, one after the other.
-struct Table {
+struct FeatureTable {
     keys: Vec<Key>,
     /// For each candidate the end of its keys, and its complexity.
     ends: Vec<(usize, u32)>,
@@ -77,7 +77,7 @@ pub(super) fn smart(
     chosen
 }
 
-fn table(index: &BlockIndex<'_, '_>, candidates: &[usize], strategy: Strategy) -> Table {
+fn table(index: &BlockIndex<'_, '_>, candidates: &[usize], strategy: Strategy) -> FeatureTable {
     let mut occurrences = vec![0_u64; Code::values().len()];
     for &number in candidates {
         for opcode in of(index, number).opcodes {
@@ -85,7 +85,7 @@ fn table(index: &BlockIndex<'_, '_>, candidates: &[usize], strategy: Strategy) -
         }
     }
     let total: u64 = occurrences.iter().sum();
-    let mut table = Table {
+    let mut table = FeatureTable {
         keys: Vec::new(),
         ends: Vec::with_capacity(candidates.len()),
         worth: BTreeMap::new(),
@@ -110,7 +110,7 @@ fn table(index: &BlockIndex<'_, '_>, candidates: &[usize], strategy: Strategy) -
     table
 }
 
-impl Table {
+impl FeatureTable {
     fn add(&mut self, features: &Features, total: u64) {
         let forms = [
             (Key::Scaled, features.scaled_operands > 0),

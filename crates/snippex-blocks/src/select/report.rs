@@ -77,12 +77,12 @@ const BUCKETS: [u32; 7] = [0, 5, 10, 20, 40, 80, 160];
 
 /// Counts for a report while blocks are looked at.
 #[derive(Debug)]
-pub(super) struct Tally {
+pub(super) struct SelectionTally {
     categories: BTreeMap<Category, (usize, usize)>,
     complexity: Vec<ComplexityBucket>,
 }
 
-impl Tally {
+impl SelectionTally {
     pub(super) fn new() -> Self {
         Self {
             categories: Category::ALL.map(|category| (category, (0, 0))).into(),

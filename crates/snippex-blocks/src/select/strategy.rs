@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::features::{Features, features};
 use super::filter::Filter;
 use super::greedy::smart;
-use super::report::{Chosen, Reason, SelectionReport, Tally};
+use super::report::{Chosen, Reason, SelectionReport, SelectionTally};
 use crate::extract::BlockIndex;
 use snippex_core::block::Terminator;
 use snippex_core::decode::Kinds;
@@ -60,7 +60,7 @@ pub fn matching(index: &BlockIndex<'_, '_>, filter: &Filter) -> Vec<usize> {
 pub fn select(index: &BlockIndex<'_, '_>, filter: &Filter, request: &Request) -> Selection {
     let candidates = matching(index, filter);
     let count = request.count.unwrap_or(candidates.len()).min(candidates.len());
-    let mut tally = Tally::new();
+    let mut tally = SelectionTally::new();
     let mut order: Vec<(usize, Vec<Reason>)> = if count == candidates.len() {
         candidates
             .iter()

@@ -28,7 +28,7 @@ impl fmt::Display for CaseId {
 }
 
 pub(super) fn write_hex(digest: &[u8; 32], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    digest.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    f.write_str(&hex::encode(digest))
 }
 
 impl fmt::Debug for CaseId {

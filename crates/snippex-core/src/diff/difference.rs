@@ -180,9 +180,7 @@ impl Serialize for Value {
         match self {
             Self::None => serializer.serialize_none(),
             Self::Number(number) => serializer.collect_str(&format_args!("{number:#x}")),
-            Self::Bytes(bytes) => {
-                serializer.serialize_str(&bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
-            }
+            Self::Bytes(bytes) => serializer.serialize_str(&hex::encode(bytes)),
             Self::Endpoint(endpoint) => endpoint.serialize(serializer),
         }
     }

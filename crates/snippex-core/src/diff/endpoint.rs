@@ -6,11 +6,11 @@ use super::tolerance::{Deviates, FaultingUnit, Tolerance};
 use crate::address_space::USER_START;
 use crate::case::Case;
 use crate::effects::{BlockEffects, RuleSet};
+use crate::observation::SIGSEGV;
 use crate::observation::{Endpoint, Observation, Signal};
 
 /// `si_code` of page faults: SEGV_MAPERR and SEGV_ACCERR of Linux.
 const PAGE_FAULT_CODES: std::ops::RangeInclusive<i32> = 1..=2;
-const SIGSEGV: u8 = 11;
 
 /// Whether a signal reports a page fault, whose address can be compared.
 pub(super) fn is_page_fault(signal: &Signal) -> bool {

@@ -4,6 +4,7 @@
 //! the rest of the state was compared and says something. One in the endpoint makes the run inconclusive: from
 //! there on the two runs have nothing in common.
 
+use crate::observation::{SIGBUS, SIGFPE, SIGSEGV};
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
@@ -96,9 +97,6 @@ pub enum FaultingUnit {
 
 /// `si_code` of a fault that is not a page fault (SI_KERNEL of Linux).
 const SI_KERNEL: i32 = 128;
-const SIGBUS: u8 = 7;
-const SIGFPE: u8 = 8;
-const SIGSEGV: u8 = 11;
 
 impl Tolerance {
     /// Nothing is excused: for hardware against hardware.

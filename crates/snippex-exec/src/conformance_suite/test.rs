@@ -4,6 +4,7 @@ use snippex_core::case::Case;
 use snippex_core::diff::{Comparison, Difference, Reason, Tolerance, compare};
 use snippex_core::group::Group;
 use snippex_core::observation::Endpoint;
+use snippex_core::observation::SIGILL;
 use snippex_core::state::Components;
 use snippex_formats::conformance::header::Feature;
 use snippex_formats::conformance::{Expected, Mismatch, Program, ProgramEnd, Register, mismatches};
@@ -11,8 +12,6 @@ use snippex_formats::snip::Expectation;
 
 use crate::engine::{Engine, EngineError, GuestCpu, ProgramOutcome};
 use crate::results::Outcome;
-
-const SIGILL: u8 = 4;
 
 /// A test that any engine can be put to.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use super::runner_engine::RunnerEngine;
 use super::{EngineError, MemoryMode};
 use crate::batch;
 use crate::guest_space::AddressSpace;
-use crate::process::Answer;
+use crate::process::GuestAnswer;
 use crate::results::{EXIT_ABANDONED, EXIT_DIED, EXIT_HUNG, EXIT_UNMAPPABLE};
 use crate::shared_layout::MAX_REACHED;
 
@@ -188,14 +188,14 @@ impl RunnerEngine {
             MemoryMode::Copy => MAX_REACHED as u32,
         };
         self.line_count = header.line_count.clamp(self.line_count, most);
-        if matches!(answer, Answer::Done) {
+        if matches!(answer, GuestAnswer::Done) {
             return Ok(self.done(by, &header, end));
         }
         let run = header.current_run.clamp(first, end - 1);
         self.lost(by, &answer, run, run != first)?;
         let (exit, signal) = match answer {
-            Answer::Hung => (EXIT_HUNG, 0),
-            Answer::Died(status) | Answer::ChildDied(status) => (
+            GuestAnswer::Hung => (EXIT_HUNG, 0),
+            GuestAnswer::Died(status) | GuestAnswer::ChildDied(status) => (
                 EXIT_DIED,
                 std::os::unix::process::ExitStatusExt::signal(&status).unwrap_or(0) as u32,
             ),
@@ -226,12 +226,12 @@ impl RunnerEngine {
     }
 
     /// The process that was at `run` is gone, after others were done if `others` says so.
-    fn lost(&mut self, by: By, answer: &Answer, run: u32, others: bool) -> Result<(), EngineError> {
+    fn lost(&mut self, by: By, answer: &GuestAnswer, run: u32, others: bool) -> Result<(), EngineError> {
         let guest = match by {
             By::Process => &mut self.process,
             By::Child => &mut self.parent,
         };
-        let only_a_child = matches!(answer, Answer::ChildDied(_));
+        let only_a_child = matches!(answer, GuestAnswer::ChildDied(_));
         let stderr = match guest {
             Some(parent) if only_a_child => parent.stderr(),
             guest => guest
@@ -246,7 +246,7 @@ impl RunnerEngine {
             run,
             "engine process lost"
         );
-        self.forks &= !matches!(answer, Answer::NoChild);
+        self.forks &= !matches!(answer, GuestAnswer::NoChild);
         if only_a_child {
             return Ok(());
         }

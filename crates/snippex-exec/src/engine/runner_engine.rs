@@ -19,7 +19,7 @@ use super::{
 use crate::batch;
 use crate::guest_space::AddressSpace;
 use crate::plan::{self, Library, Plan};
-use crate::process::{Answer, GuestProcess, describe};
+use crate::process::{GuestAnswer, GuestProcess, describe};
 use crate::results::{EXIT_X87_TOP, Results};
 use crate::shared::Shared;
 use crate::shared_layout::MEMORY_OFFSET;
@@ -127,7 +127,7 @@ impl RunnerEngine {
             let warm = process.run(&mut self.shared, patience);
             // The same once more shows whether a child comes back.
             match warm.and_then(|_| process.run_in_child(&mut self.shared, patience)) {
-                Ok(Answer::Done) => self.parent = Some(process),
+                Ok(GuestAnswer::Done) => self.parent = Some(process),
                 answer => {
                     debug!(
                         engine = self.spec.name,
@@ -319,13 +319,13 @@ fn spawn(
     };
     // An empty batch is the handshake.
     match process.run(shared, spec.start_patience) {
-        Ok(Answer::Done) if shared.header().ready == 1 => Ok(process),
-        Ok(Answer::Done | Answer::ChildDied(_) | Answer::NoChild) => {
+        Ok(GuestAnswer::Done) if shared.header().ready == 1 => Ok(process),
+        Ok(GuestAnswer::Done | GuestAnswer::ChildDied(_) | GuestAnswer::NoChild) => {
             Err(fail(&mut process, "it answered without having run it".into()))
         }
-        Ok(Answer::Died(status)) => Err(fail(&mut process, format!("it {}", describe(status)))),
-        Ok(Answer::Hung) => Err(fail(&mut process, "it did not answer in time".into())),
-        Ok(Answer::Garbage(bytes)) => {
+        Ok(GuestAnswer::Died(status)) => Err(fail(&mut process, format!("it {}", describe(status)))),
+        Ok(GuestAnswer::Hung) => Err(fail(&mut process, "it did not answer in time".into())),
+        Ok(GuestAnswer::Garbage(bytes)) => {
             let text = String::from_utf8_lossy(&bytes).into_owned();
             Err(fail(
                 &mut process,

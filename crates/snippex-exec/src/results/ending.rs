@@ -3,6 +3,7 @@
 use snippex_core::block::Terminator;
 use snippex_core::group::Group;
 use snippex_core::observation::{Endpoint, Line, Observation, Signal};
+use snippex_core::observation::{SIGSEGV, SIGTRAP};
 use snippex_core::state::Components;
 use snippex_runner::layout::{EXIT_FAULT, EXIT_NONE, PAGE, RunOutput, WireLine};
 
@@ -13,8 +14,6 @@ use crate::end_state::EndState;
 use crate::guest_space::AddressSpace;
 use crate::lower::{EXIT_NEXT, EXIT_PADS, EXIT_TAKEN, Lowered};
 
-const SIGTRAP: u32 = 5;
-const SIGSEGV: u32 = 11;
 const TRAP_TRACE: i32 = 2;
 const SEGV_MAPERR: i32 = 1;
 const SEGV_ACCERR: i32 = 2;
@@ -51,7 +50,7 @@ impl ParkedPages<'_> {
 
 /// Whether the run ended at a page that is mapped and out of reach.
 fn is_access_fault(output: &RunOutput) -> bool {
-    output.exit == EXIT_FAULT && output.fault.signal == SIGSEGV && output.fault.code == SEGV_ACCERR
+    output.exit == EXIT_FAULT && output.fault.signal == u32::from(SIGSEGV) && output.fault.code == SEGV_ACCERR
 }
 
 pub(super) fn endpoint(
@@ -85,27 +84,27 @@ fn signal(group: &Group, lowered: &Lowered, output: &RunOutput, parked: ParkedPa
         Terminator::Ret | Terminator::IndirectCall | Terminator::IndirectJmp
     );
     // Fetching the first instruction at the target faulted: the jump itself was done, and where to is known.
-    if indirect && fault.signal == SIGSEGV && fault.address == fault.rip && !inside {
+    if indirect && fault.signal == u32::from(SIGSEGV) && fault.address == fault.rip && !inside {
         return Endpoint::Exit { target: fault.rip };
     }
     // All around the blocks of a batch is INT3, where a case has nothing: the same.
     let before = fault.rip.wrapping_sub(1);
     if indirect
-        && fault.signal == SIGTRAP
+        && fault.signal == u32::from(SIGTRAP)
         && fault.code != TRAP_TRACE
         && !(lowered.address..lowered.end()).contains(&before)
     {
         return Endpoint::Exit { target: before };
     }
     let mut rip = fault.rip;
-    if fault.signal == SIGTRAP && rip >= end && rip < lowered.end() {
+    if fault.signal == u32::from(SIGTRAP) && rip >= end && rip < lowered.end() {
         // TF, set by the block, traps on the first instruction of a stub: in the program, at the exit's target.
         let stub = (rip - end) as usize / snippex_runner::layout::STUB_SIZE;
         rip = lowered.targets[if stub == 0 { EXIT_NEXT } else { EXIT_TAKEN } as usize];
     }
     let mut code = fault.code;
     let page = fault.address & !(PAGE - 1);
-    if fault.signal == SIGSEGV
+    if fault.signal == u32::from(SIGSEGV)
         && code == SEGV_ACCERR
         && parked.contain(page)
         && group
@@ -121,7 +120,7 @@ fn signal(group: &Group, lowered: &Lowered, output: &RunOutput, parked: ParkedPa
         code,
         rip,
         address: fault.address,
-        write: fault.signal == SIGSEGV && fault.error & 2 != 0,
+        write: fault.signal == u32::from(SIGSEGV) && fault.error & 2 != 0,
     })
 }
 

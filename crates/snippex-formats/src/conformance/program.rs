@@ -1,5 +1,7 @@
 //! A program: flat code at an address of its own, with memory of its own, that runs until `hlt`.
 
+use snippex_core::case::PAGE;
+use snippex_core::observation::{SIGILL, SIGSEGV};
 use std::collections::BTreeMap;
 
 use thiserror::Error;
@@ -11,9 +13,6 @@ use snippex_core::state::{MachineState, RSP};
 
 /// Opcode of HLT, which a user program may not execute: it ends a test.
 const HLT: u8 = 0xf4;
-const SIGILL: u8 = 4;
-const SIGSEGV: u8 = 11;
-const PAGE: u64 = PAGE_SIZE as u64;
 /// Most bytes of code in a program.
 pub const MAX_CODE: usize = 8 << 20;
 /// Most bytes that all areas together may span: they are taken only as they are used.

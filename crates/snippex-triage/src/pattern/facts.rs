@@ -1,5 +1,6 @@
 //! A divergence as patterns see it: the instruction at fault, the state it met, its right end and what differs from it.
 
+use snippex_core::observation::{SIGBUS, SIGSEGV};
 use std::borrow::Cow;
 
 use iced_x86::{
@@ -14,8 +15,6 @@ use snippex_core::effects::BlockEffects;
 use snippex_core::observation::{Endpoint, Observation, Signal};
 use snippex_core::state::X87State;
 
-const SIGBUS: u8 = 7;
-const SIGSEGV: u8 = 11;
 /// x87 status: invalid operation and stack fault.
 const STACK_FAULT: u16 = 0x41;
 

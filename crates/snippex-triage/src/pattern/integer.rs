@@ -1,13 +1,12 @@
 //! Rulings on encodings, integer instructions and control flow.
 
 use iced_x86::{Mnemonic as M, OpKind};
+use snippex_core::observation::{SIGBUS, SIGSEGV};
 
 use super::{BugPattern, DivergenceFacts};
 use crate::signature::BugKind;
 use snippex_core::state::rflags;
 
-const SIGBUS: u8 = 7;
-const SIGSEGV: u8 = 11;
 /// A fault without an address: #GP.
 pub(super) const SI_KERNEL: i32 = 128;
 

@@ -1,11 +1,10 @@
 //! Rulings on segment bases and images of the extended state.
 
 use iced_x86::Mnemonic as M;
+use snippex_core::observation::SIGSEGV;
 
 use super::BugPattern;
 use super::integer::missing;
-
-const SIGSEGV: u8 = 11;
 
 /// Every pattern of this table.
 pub(super) const RULES: &[BugPattern] = &[

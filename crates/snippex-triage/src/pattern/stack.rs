@@ -1,11 +1,11 @@
 //! Rulings on the x87 stack and the MMX registers, which share it.
 
 use iced_x86::Mnemonic as M;
+use snippex_core::observation::SIGFPE;
 
 use super::BugPattern;
 use super::integer::missing;
 
-const SIGFPE: u8 = 8;
 const C1: u16 = 1 << 9;
 
 /// Every pattern of this table.

@@ -1,13 +1,12 @@
 //! Rulings on SSE and AVX.
 
 use iced_x86::{Mnemonic as M, Register};
+use snippex_core::observation::{SIGFPE, SIGSEGV};
 
 use super::integer::{SI_KERNEL, missing};
 use super::{BugPattern, DivergenceFacts};
 use crate::signature::BugKind;
 
-const SIGFPE: u8 = 8;
-const SIGSEGV: u8 = 11;
 const MXCSR_DAZ: u32 = 1 << 6;
 const MXCSR_FTZ: u32 = 1 << 15;
 

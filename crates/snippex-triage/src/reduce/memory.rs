@@ -1,5 +1,6 @@
 //! Pages of a case, changed.
 
+use snippex_core::case::PAGE;
 use std::sync::Arc;
 
 use snippex_core::address_space::{ARENA, STACK};
@@ -43,7 +44,6 @@ pub(super) fn is_plain(address: u64) -> bool {
 /// Moves the page at `from`, and the page behind it if there is one, to a plain place, with all registers that point
 /// into them or close by. `None` when there is nothing to move.
 pub(super) fn moved(case: &Case, from: u64) -> Option<Case> {
-    const PAGE: u64 = PAGE_SIZE as u64;
     let index = case.pages.iter().position(|page| page.address == from)?;
     let pair = case
         .pages

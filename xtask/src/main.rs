@@ -38,6 +38,11 @@ const COMMANDS: &[Command] = &[
         run: evaluate::run,
     },
     Command {
+        name: "install",
+        about: "install what the tests need, and show where each program is and its version",
+        run: install::run,
+    },
+    Command {
         name: "test",
         about: "install what the tests need and run all of them (--list, --only A,B, --skip A,B)",
         run: test::run,

@@ -1,7 +1,7 @@
 //! Install the distribution's packages that are missing, and only those.
 //!
-//! Debian 12 and Ubuntu 22.04 or later are known; on other systems the programs to install by hand
-//! are named. The list is data: to need another program, add a line to [`DEMO`] or [`TESTS`].
+//! Tried on Debian 12, Debian 13 and Ubuntu 24.04 as debootstrap makes them (`cargo xtask fresh`); on systems without apt-get
+//! the programs to install by hand are named. The list is data: to need another program, add a line to [`DEMO`] or [`TESTS`].
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
@@ -26,6 +26,13 @@ pub(crate) const DEMO: &[Need] = &[need(
     &["qemu-x86_64", "qemu-x86_64-static"],
     &["qemu-user"],
     "the emulator the demo checks",
+)];
+
+/// What `cargo xtask fresh` needs.
+pub(crate) const FRESH: &[Need] = &[need(
+    &["debootstrap"],
+    &["debootstrap"],
+    "makes a new system in a folder",
 )];
 
 /// What `cargo xtask test` needs.
@@ -248,7 +255,7 @@ mod tests {
 
     #[test]
     fn every_need_can_be_installed() {
-        for need in DEMO.iter().chain(TESTS) {
+        for need in DEMO.iter().chain(FRESH).chain(TESTS) {
             assert!(
                 !need.programs.is_empty() && !need.packages.is_empty(),
                 "{}",

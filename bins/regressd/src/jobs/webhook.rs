@@ -3,11 +3,12 @@
 use sqlx::AnyConnection;
 
 use super::Failure;
+use crate::database::deliveries::{self, DeliveryState};
 use crate::database::jobs::{self, Job};
 use crate::database::pull_requests::{self, PullRequest};
 use crate::database::repositories;
 use crate::database::runs::NewRun;
-use crate::database::{deliveries, landed, runs, streams};
+use crate::database::{landed, runs, streams};
 use crate::directory::ConfiguredRepository;
 use crate::domain::{BranchName, CommitSha, RepoName, RepositoryId};
 use crate::job_requests::{self, AboutDelivery};
@@ -32,7 +33,7 @@ pub(super) async fn act(state: &AppState, job: &Job) -> Result<(), Failure> {
             let (event, id, correlation) = (event.clone(), delivery.id.clone(), correlation.clone());
             Box::pin(async move {
                 apply(connection, &event, app, &correlation).await?;
-                deliveries::set_state(connection, &id, "done").await
+                deliveries::set_state(connection, &id, DeliveryState::Done).await
             })
         })
         .await?;

@@ -9,9 +9,10 @@ use tracing::Instrument as _;
 
 use super::{judge, notify, webhook};
 use crate::backoff::{self, Backoff};
+use crate::database::DatabaseError;
+use crate::database::deliveries::{self, DeliveryState};
 use crate::database::jobs::{self, Job, Queue, Taker};
-use crate::database::{DatabaseError, deliveries};
-use crate::domain::{JobKind, Moment};
+use crate::domain::{JobKind, Moment, StoredJobKind};
 use crate::job_requests::AboutDelivery;
 use crate::state::AppState;
 
@@ -173,7 +174,7 @@ pub(super) fn observe(job: &Job, outcome: &Result<(), Failure>, seconds: f64) {
         Err(Failure::Again { .. }) => "failed",
         Err(Failure::Never(_)) => "given-up",
     };
-    metrics::histogram!("regressd_job_seconds", "kind" => job.kind.clone(), "outcome" => word)
+    metrics::histogram!("regressd_job_seconds", "kind" => job.kind.as_str().to_owned(), "outcome" => word)
         .record(seconds);
 }
 
@@ -212,11 +213,8 @@ async fn holding_lease(
 
 /// The one place that knows which function does which kind of work.
 async fn act(state: AppState, job: Job) -> Result<(), Failure> {
-    let kind: JobKind = job
-        .kind
-        .parse()
-        .map_err(|error| Failure::Never(format!("{error}")))?;
-    match kind {
+    let kind = job.kind.known();
+    match kind.map_err(|error| Failure::Never(error.to_string()))? {
         JobKind::Webhook => webhook::act(&state, &job).await,
         // These are taken by `judge::run`.
         JobKind::Judge => Err(Failure::again("a run is judged with others")),
@@ -277,18 +275,19 @@ pub(super) async fn note(
         }
         None => {
             tracing::error!(%reason, "the job is a dead letter now; see regressd dead-letters list");
-            metrics::counter!("regressd_dead_letters_total", "kind" => job.kind.clone()).increment(1);
+            metrics::counter!("regressd_dead_letters_total", "kind" => job.kind.as_str().to_owned())
+                .increment(1);
             // A delivery that failed may be sent again by GitHub, and is then done anew.
             let about = serde_json::from_str::<AboutDelivery>(&job.payload);
             let delivery = about
                 .ok()
-                .filter(|_| job.kind == JobKind::Webhook.as_str())
+                .filter(|_| job.kind == StoredJobKind::Known(JobKind::Webhook))
                 .map(|about| about.delivery);
             let write = state.database.write(move |connection| {
                 let (id, reason, delivery) = (job.id, reason.clone(), delivery.clone());
                 Box::pin(async move {
                     if let Some(delivery) = delivery {
-                        deliveries::set_state(connection, &delivery, "failed").await?;
+                        deliveries::set_state(connection, &delivery, DeliveryState::Failed).await?;
                     }
                     jobs::move_to_dead_letter(connection, id, &reason).await
                 })

@@ -5,10 +5,9 @@ use axum::response::Response;
 
 use super::shell;
 use crate::access::Access;
-use crate::auth::Role;
 use crate::database::repositories::Repository;
 use crate::directory::ConfiguredRepository;
-use crate::domain::RepoName;
+use crate::domain::{RepoName, Role};
 use crate::problem::Problem;
 use crate::state::AppState;
 

@@ -30,6 +30,9 @@ struct KeptToken {
 type Slot = Arc<AsyncMutex<Option<KeptToken>>>;
 
 /// The tokens in use. They never show in logs.
+///
+/// Not a cache crate's: each token says itself how long it lasts, and forgetting one must compare it and remove it
+/// while nobody makes another.
 #[derive(Default)]
 pub(super) struct Tokens {
     slots: Mutex<HashMap<Caller, Slot>>,

@@ -7,8 +7,8 @@ use utoipa::ToSchema;
 
 use super::{Listed, Page};
 use crate::access::Access;
-use crate::auth::Role;
 use crate::database::audit;
+use crate::domain::Role;
 use crate::problem::Problem;
 use crate::state::AppState;
 

@@ -7,9 +7,8 @@ use utoipa::ToSchema;
 
 use super::{Listed, Page};
 use crate::access::Access;
-use crate::auth::Role;
 use crate::database::repositories;
-use crate::domain::RepositoryId;
+use crate::domain::{RepositoryId, Role};
 use crate::problem::Problem;
 use crate::state::AppState;
 

@@ -9,12 +9,11 @@ use utoipa::ToSchema;
 
 use super::{BranchPage, Listed};
 use crate::access::Access;
-use crate::auth::Role;
 use crate::database::judgements::{self, Judgement};
 use crate::database::repositories;
 use crate::database::runs::{self, Run};
 use crate::database::streams;
-use crate::domain::{RunId, SeriesId, StreamId};
+use crate::domain::{Role, RunId, SeriesId, StreamId};
 use crate::judging::{RegressionResult, RunVerdicts};
 use crate::problem::Problem;
 use crate::server::repo_path::RepoPath;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 
 use crate::domain::Role;
 use crate::settings::SettingsSources;
@@ -53,6 +54,14 @@ pub enum Command {
     Migrate,
     /// Print the OpenAPI document
     Openapi,
+    /// Look at the settings
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print a completion script for a shell
+    Completions {
+        /// Shell
+        shell: Shell,
+    },
     /// Make, list and revoke access tokens
     #[command(subcommand)]
     Token(TokenCommand),
@@ -105,6 +114,13 @@ pub struct Addresses {
     /// Address to answer Prometheus on [default: 127.0.0.1:9780]
     #[arg(long, value_name = "ADDRESS:PORT")]
     metrics_listen: Option<String>,
+}
+
+/// `regressd config ...`
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Show every setting that has a value, and where that comes from; secrets are hidden
+    Show,
 }
 
 /// `regressd token ...`

@@ -71,7 +71,7 @@ impl From<serde_json::Error> for Failure {
 pub async fn run_workers(state: AppState) {
     let worker = uuid::Uuid::now_v7().to_string();
     let judging = tokio::spawn(judge::run(state.clone(), worker.clone()));
-    let places = state.settings.load().jobs.workers.max(1);
+    let places = state.settings.load().jobs.workers;
     let free = Arc::new(Semaphore::new(places));
     let mut in_hand = JoinSet::new();
     let mut last_release: Option<Instant> = None;
@@ -114,7 +114,7 @@ pub async fn run_workers(state: AppState) {
 }
 
 pub(super) fn lease(state: &AppState) -> Duration {
-    Duration::from_secs(state.settings.load().jobs.lease_seconds.max(1))
+    Duration::from_secs(state.settings.load().jobs.lease_seconds)
 }
 
 async fn release_abandoned(state: &AppState) {

@@ -28,7 +28,7 @@ const MAX_STREAMS: usize = 12;
 /// Benchmarks of a stream shown; the search finds the others.
 const MAX_ROWS: usize = 300;
 /// Runs that a small line shows.
-const COURSE: u32 = 60;
+const SPARK_RUNS: u32 = 60;
 const MAX_BRANCHES: u32 = 30;
 const NEWEST_RUNS: u32 = 20;
 
@@ -130,7 +130,7 @@ async fn section(
     search: &str,
     several: bool,
 ) -> Result<StreamSection, Problem> {
-    let history = queries::history(connection, stream.id, branch, COURSE).await?;
+    let history = queries::history(connection, stream.id, branch, SPARK_RUNS).await?;
     let judgement = judgements::newest_of_branch(connection, stream.id, branch).await?;
     let verdicts = judgement
         .as_ref()

@@ -87,7 +87,7 @@ pub(super) async fn read_judging_input(
 ) -> sqlx::Result<JudgingInput> {
     let run = &candidate.run;
     let of_history = run.run.is_of_history()
-        || landed::counts(
+        || landed::counts_as_history(
             connection,
             run.run.repository,
             &run.run.target,

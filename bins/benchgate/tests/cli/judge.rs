@@ -332,7 +332,7 @@ fn a_report_is_shown_again_in_every_format() {
     project
         .run("report --format junit")
         .exits(0)
-        .answers(&["<failure type=\"regression\"", "failures=\"1\""]);
+        .answers(&["<failure message=", "type=\"regression\"", "failures=\"1\""]);
     let summary = project.path("summary.md").display().to_string();
     let answer = project
         .run_with("report --format github", &[("GITHUB_STEP_SUMMARY", &summary)])

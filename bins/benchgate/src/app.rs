@@ -7,7 +7,7 @@ use cli_kit::{CancelToken, Failure, OrFail, Printer, paths};
 use regress_core::detect::Thresholds;
 use regress_core::environment::Environment;
 
-use crate::args::{FileArgs, Format};
+use crate::args::{Format, GlobalArgs};
 use crate::machine;
 use crate::settings::{self, Flags, Settings};
 
@@ -18,6 +18,8 @@ pub(crate) struct App<'a> {
     pub(crate) format: Format,
     /// Whether rows that did not change are always shown.
     pub(crate) all: bool,
+    /// Whether what happens inside is said.
+    pub(crate) verbose: bool,
     pub(crate) settings: Settings,
     pub(crate) cancel: CancelToken,
     /// The folder of the settings file, else of the repository, else the current one: what relative paths of the
@@ -33,14 +35,12 @@ impl<'a> App<'a> {
     /// Reads the settings.
     pub(crate) fn new(
         printer: &'a Printer,
-        format: Format,
-        all: bool,
-        files: &FileArgs,
+        global: &GlobalArgs,
         flags: Flags<'_>,
         cancel: CancelToken,
     ) -> Result<Self, Failure> {
         let here = std::env::current_dir().or_fail("cannot tell the current folder")?;
-        let project = match &files.config {
+        let project = match &global.files.config {
             Some(path) if path.is_file() => Some(here.join(path)),
             Some(path) => {
                 return Err(Failure::new(format!(
@@ -53,7 +53,11 @@ impl<'a> App<'a> {
         let repository = || here.ancestors().find(|folder| folder.join(".git").exists());
         let folder = project.as_deref().and_then(Path::parent).or_else(repository);
         let root = folder.unwrap_or(&here).to_path_buf();
-        let Resolved { mut value, origins } = settings::resolve(project.as_deref(), flags)?;
+        let resolved = settings::resolve(project.as_deref(), flags)?;
+        if global.verbose > 1 {
+            printer.note(resolved.view());
+        }
+        let Resolved { mut value, origins } = resolved;
         for (key, path) in [
             ("baseline", &mut value.baseline),
             ("history", &mut value.history),
@@ -69,16 +73,29 @@ impl<'a> App<'a> {
                 root.join(&*path)
             };
         }
-        Ok(Self {
+        let app = Self {
             printer,
-            format,
-            all,
+            format: global.format,
+            all: global.all,
+            verbose: global.verbose > 0,
             settings: value,
             cancel,
             root,
             project,
             here,
-        })
+        };
+        app.detail(|| match &app.project {
+            Some(path) => format!("settings: {}", app.short(path)),
+            None => "settings: no benchgate.toml from here upward".to_owned(),
+        });
+        Ok(app)
+    }
+
+    /// Says with `--verbose` what happens inside.
+    pub(crate) fn detail(&self, text: impl FnOnce() -> String) {
+        if self.verbose {
+            self.printer.note(text());
+        }
     }
 
     /// A file of the state folder.

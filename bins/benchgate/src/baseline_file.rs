@@ -26,12 +26,12 @@ pub(crate) fn run_to_record(app: &App<'_>, file: Option<&Path>) -> Result<RunFil
 }
 
 /// Takes a run into the baseline file and the history, and tells what changed.
-pub(crate) fn take(app: &App<'_>, run: RunFile, how: &How<'_>) -> Result<Recorded, Failure> {
+pub(crate) fn record_run(app: &App<'_>, run: RunFile, how: &How<'_>) -> Result<Recorded, Failure> {
     if run.processes.is_empty() {
         return Err(Failure::new("the run has no finished process").hint("measure again"));
     }
     let path = &app.settings.baseline;
-    let recording = judged_runs::marked(app, run)?
+    let recording = judged_runs::mark_if_judged(app, run)?
         .into_recording()
         .map_err(|error| Failure::because("cannot record the run", &error))?;
     let (mut baselines, problems) = files::read_baselines(path)?;
@@ -74,12 +74,12 @@ fn change(baselines: &mut Baselines, recording: &Recording, how: &How<'_>) -> Re
 }
 
 /// Why a run of a dirty work tree is not recorded.
-pub(crate) fn dirty() -> Failure {
+pub(crate) fn refuse_dirty_tree() -> Failure {
     Failure::new("the work tree has changes that are in no commit, so nobody could measure this again")
         .hint("commit or stash them and measure again, or give --allow-dirty")
 }
 
 /// Reads a justification as typed.
-pub(crate) fn reason(text: &str) -> Result<Justification, Failure> {
+pub(crate) fn read_justification(text: &str) -> Result<Justification, Failure> {
     Justification::new(text).or_fail("cannot take --reason")
 }

@@ -111,7 +111,7 @@ pub(crate) fn append(path: &Path, lines: &[Line]) -> Result<(), Failure> {
 /// Reads the history, oldest run first, and what is wrong with it.
 pub(crate) fn read(path: &Path) -> Result<(Vec<Line>, Vec<String>), Failure> {
     #[derive(Deserialize)]
-    struct Head {
+    struct LineVersion {
         version: u32,
     }
     let Some(bytes) = files::read_if_there(path)? else {
@@ -124,7 +124,7 @@ pub(crate) fn read(path: &Path) -> Result<(Vec<Line>, Vec<String>), Failure> {
         .filter(|(_, line)| !line.is_empty())
     {
         let place = format!("{}:{}", path.display(), index + 1);
-        match serde_json::from_slice::<Head>(line) {
+        match serde_json::from_slice::<LineVersion>(line) {
             Ok(head) if head.version > VERSION => {
                 return Err(Failure::new(format!(
                     "{place} has version {}, this benchgate reads up to {VERSION}",

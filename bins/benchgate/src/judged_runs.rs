@@ -16,7 +16,7 @@ const FILE: &str = "judged-runs.txt";
 const MAX_RUNS: usize = 10_000;
 
 /// Remembers that a run was judged.
-pub(crate) fn remember(app: &App<'_>, run: &RunFile) -> Result<(), Failure> {
+pub(crate) fn remember_judged_run(app: &App<'_>, run: &RunFile) -> Result<(), Failure> {
     let mut lines = read(app)?;
     let line = name_of(run);
     if lines.contains(&line) {
@@ -31,7 +31,7 @@ pub(crate) fn remember(app: &App<'_>, run: &RunFile) -> Result<(), Failure> {
 }
 
 /// The run, marked as judged if it is remembered to have been.
-pub(crate) fn marked(app: &App<'_>, run: RunFile) -> Result<RunFile, Failure> {
+pub(crate) fn mark_if_judged(app: &App<'_>, run: RunFile) -> Result<RunFile, Failure> {
     if read(app)?.contains(&name_of(&run)) {
         return Ok(run.into_candidate().into_run_file());
     }

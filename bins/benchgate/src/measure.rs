@@ -84,6 +84,7 @@ impl Subject {
             variables: &variables,
             timeout,
         };
+        app.detail(|| format!("{}: starts in {}", self.nth(), app.short(&self.directory)));
         let started = SystemTime::now();
         let printed = job.run(&app.cancel).map_err(|error| self.stopped(app, &error))?;
         let places = Places {
@@ -93,6 +94,15 @@ impl Subject {
             options,
         };
         let run = places.collect(&printed.stdout, started)?;
+        app.detail(|| {
+            format!(
+                "{}: {} measurements in {}, {} of output",
+                self.nth(),
+                run.measurements.len(),
+                units::duration(printed.elapsed),
+                units::bytes(printed.stdout.len() as u64)
+            )
+        });
         if run.measurements.is_empty() {
             let why = run
                 .problems

@@ -10,7 +10,7 @@ use regress_core::ingest::{self, Tool};
 use regress_core::measurement::{Direction, Measure, Scale};
 use serde::{Deserialize, Serialize};
 
-use crate::args::{FileArgs, JudgeArgs, MeasureArgs, Percent, Span};
+use crate::args::{FileArgs, JudgeArgs, MeasureArgs, Percent, RUNS, Span};
 
 /// What can be set in files, in the environment and by flags. The commands' own flags come on top.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -150,11 +150,13 @@ pub(crate) fn resolve(
     layers.flag("--budget", "budget", flags.budget)?;
     layers.flag("--confirm", "confirm", flags.confirm)?;
     let resolved = layers.resolve()?;
-    if !(1..=1000).contains(&resolved.value.runs) {
+    if !RUNS.contains(&resolved.value.runs) {
         let origin = &resolved.origins["runs"].origin;
         return Err(Failure::new(format!(
-            "runs = {} in {origin} is not between 1 and 1000",
-            resolved.value.runs
+            "runs = {} in {origin} is not between {} and {}",
+            resolved.value.runs,
+            RUNS.start(),
+            RUNS.end()
         )));
     }
     resolved.value.thresholds()?;

@@ -77,6 +77,13 @@ fn build(app: &App<'_>, subject: &Subject, label: &str) -> Result<(), Failure> {
     let Some(command) = build_command(app) else {
         return Ok(());
     };
+    app.detail(|| {
+        format!(
+            "building {label}: `{}` in {}",
+            command.join(" "),
+            app.short(&subject.directory)
+        )
+    });
     let progress = app.printer.progress(&format!("building {label}"), None);
     let target: Option<&PathBuf> = subject.target.as_ref();
     let variables: Vec<(String, OsString)> = target

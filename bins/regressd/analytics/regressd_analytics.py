@@ -14,9 +14,9 @@ import sys
 
 import numpy as np
 
-LEAST_VALUES = 8
+MIN_VALUES = 8
 # Pairs are all taken into account up to here; beyond, the newest values speak.
-MOST_VALUES = 500
+MAX_VALUES = 500
 
 
 def trend(values):
@@ -83,9 +83,9 @@ def anomaly(values, current):
 
 def findings_of(series):
     """What is worth saying about one series."""
-    values = np.array(series["history"][-MOST_VALUES:], dtype=float)
+    values = np.array(series["history"][-MAX_VALUES:], dtype=float)
     values = values[np.isfinite(values)]
-    if len(values) < LEAST_VALUES:
+    if len(values) < MIN_VALUES:
         return []
     name, found = series["name"], []
     smaller = series.get("direction") != "bigger-is-better"

@@ -6,8 +6,8 @@ use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, Method, StatusCode, header};
 
-use crate::auth::{Grant, Oidc, OidcError, Principal, Role};
-use crate::domain::RepoName;
+use crate::auth::{Oidc, OidcError, Principal};
+use crate::domain::{Grant, RepoName, Role};
 use crate::problem::Problem;
 use crate::state::AppState;
 

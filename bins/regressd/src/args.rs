@@ -3,8 +3,11 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 
+use crate::domain::Role;
 use crate::settings::SettingsSources;
 
 /// Judges the benchmarks of every pull request.
@@ -51,6 +54,14 @@ pub enum Command {
     Migrate,
     /// Print the OpenAPI document
     Openapi,
+    /// Look at the settings
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print a completion script for a shell
+    Completions {
+        /// Shell
+        shell: Shell,
+    },
     /// Make, list and revoke access tokens
     #[command(subcommand)]
     Token(TokenCommand),
@@ -105,6 +116,13 @@ pub struct Addresses {
     metrics_listen: Option<String>,
 }
 
+/// `regressd config ...`
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Show every setting that has a value, and where that comes from; secrets are hidden
+    Show,
+}
+
 /// `regressd token ...`
 #[derive(Debug, Subcommand)]
 pub enum TokenCommand {
@@ -113,8 +131,8 @@ pub enum TokenCommand {
         /// What it is for: OWNER/NAME, OWNER/*, or * for every repository
         repository: String,
         /// What it may do
-        #[arg(long, default_value = "upload", value_parser = ["read", "upload", "admin"])]
-        role: String,
+        #[arg(long, default_value = "upload", value_parser = role())]
+        role: Role,
         /// What it is called in lists
         #[arg(long, default_value = "")]
         name: String,
@@ -204,6 +222,11 @@ impl Cli {
             flags,
         }
     }
+}
+
+/// Reads the roles, and offers them.
+fn role() -> impl TypedValueParser<Value = Role> {
+    PossibleValuesParser::new(Role::ALL.map(Role::as_str)).try_map(|name| name.parse())
 }
 
 fn setting(text: &str) -> Result<(String, String), String> {

@@ -24,7 +24,7 @@ impl Backoff {
 }
 
 /// A number in 0..=1 that nobody can foresee.
-pub(crate) fn chance() -> f64 {
+pub(crate) fn random_fraction() -> f64 {
     getrandom::u32().map_or(0.5, |number| f64::from(number) / f64::from(u32::MAX))
 }
 

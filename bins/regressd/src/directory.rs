@@ -2,9 +2,10 @@
 //! change. Configurations are remembered for a moment only: another process may change them.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
+use moka::sync::Cache;
 use regress_core::environment::Environment;
 
 use crate::database::repositories::{self, Repository};
@@ -14,10 +15,12 @@ use crate::domain::{Component, RepoConfig, RepoName, RepositoryId, SeriesId, Str
 
 /// For how long a repository's row is believed.
 const FRESH: Duration = Duration::from_secs(2);
-/// Streams remembered at most; beyond, all are forgotten and looked up again.
-const MAX_STREAMS: usize = 10_000;
+/// Repositories remembered at most.
+const MAX_REPOSITORIES: u64 = 10_000;
+/// Streams remembered at most.
+const MAX_STREAMS: u64 = 10_000;
 /// Streams whose series are remembered by number.
-const MAX_CONTENTS: usize = 500;
+const MAX_CONTENTS: u64 = 500;
 
 /// What series are about, by their numbers.
 pub type Names = HashMap<SeriesId, SeriesName>;
@@ -32,17 +35,31 @@ pub struct ConfiguredRepository {
 }
 
 /// What is remembered.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Directory {
-    repositories: Mutex<HashMap<RepoName, (Arc<ConfiguredRepository>, Instant)>>,
-    numbers: Mutex<HashMap<RepositoryId, RepoName>>,
-    streams: Mutex<HashMap<StreamKey, Arc<StreamEntry>>>,
-    contents: Mutex<HashMap<StreamId, Contents>>,
+    repositories: Cache<RepoName, Arc<ConfiguredRepository>>,
+    names: Cache<RepositoryId, RepoName>,
+    streams: Cache<StreamKey, Arc<StreamEntry>>,
+    contents: Cache<StreamId, StreamContents>,
+}
+
+impl Default for Directory {
+    fn default() -> Self {
+        let repositories = Cache::builder()
+            .max_capacity(MAX_REPOSITORIES)
+            .time_to_live(FRESH);
+        Self {
+            repositories: repositories.build(),
+            names: Cache::new(MAX_REPOSITORIES),
+            streams: Cache::new(MAX_STREAMS),
+            contents: Cache::new(MAX_CONTENTS),
+        }
+    }
 }
 
 /// What a stream holds.
 #[derive(Clone, Debug)]
-pub struct Contents {
+pub struct StreamContents {
     /// Its component.
     pub component: Arc<str>,
     /// Its series.
@@ -56,6 +73,7 @@ type StreamKey = (RepositoryId, String, Component);
 pub struct StreamEntry {
     /// Its number.
     pub id: StreamId,
+    /// All of them, and no cache: that a name is missing here is what says that the series is new.
     series: RwLock<HashMap<SeriesName, SeriesId>>,
 }
 
@@ -69,19 +87,15 @@ impl Directory {
         database: &Database,
         name: &RepoName,
     ) -> Result<Option<Arc<ConfiguredRepository>>, DatabaseError> {
-        if let Some((known, at)) = locked(&self.repositories).get(name)
-            && at.elapsed() < FRESH
-        {
-            return Ok(Some(Arc::clone(known)));
+        if let Some(known) = self.repositories.get(name) {
+            return Ok(Some(known));
         }
         let mut connection = database.read().await?;
         let Some(repository) = repositories::find(&mut connection, name).await? else {
             return Ok(None);
         };
         let known = Arc::new(ConfiguredRepository::from_row(repository));
-        let mut remembered = locked(&self.repositories);
-        remembered.retain(|_, (_, at)| at.elapsed() < FRESH);
-        remembered.insert(name.clone(), (Arc::clone(&known), Instant::now()));
+        self.repositories.insert(name.clone(), Arc::clone(&known));
         Ok(Some(known))
     }
 
@@ -116,19 +130,14 @@ impl Directory {
         database: &Database,
         id: RepositoryId,
     ) -> Result<Option<Arc<ConfiguredRepository>>, DatabaseError> {
-        let name = locked(&self.numbers).get(&id).cloned();
-        let name = match name {
+        let name = match self.names.get(&id) {
             Some(name) => name,
             None => {
                 let mut connection = database.read().await?;
                 let Some(repository) = repositories::by_id(&mut connection, id).await? else {
                     return Ok(None);
                 };
-                let mut numbers = locked(&self.numbers);
-                if numbers.len() >= MAX_STREAMS {
-                    numbers.clear();
-                }
-                numbers.insert(id, repository.name.clone());
+                self.names.insert(id, repository.name.clone());
                 repository.name
             }
         };
@@ -137,7 +146,7 @@ impl Directory {
 
     /// Forgets a repository whose row was changed.
     pub fn forget(&self, name: &RepoName) {
-        locked(&self.repositories).remove(name);
+        self.repositories.invalidate(name);
     }
 
     /// The stream of a component in an environment, added if it is new.
@@ -152,8 +161,8 @@ impl Directory {
         component: &Component,
     ) -> Result<Arc<StreamEntry>, DatabaseError> {
         let key = (repository, environment.canonical(), component.clone());
-        if let Some(entry) = locked(&self.streams).get(&key) {
-            return Ok(Arc::clone(entry));
+        if let Some(entry) = self.streams.get(&key) {
+            return Ok(entry);
         }
         let parts = serde_json::to_string(environment).expect("an environment is plain data");
         let (canonical, component) = (key.1.clone(), component.clone());
@@ -175,11 +184,7 @@ impl Directory {
             id,
             series: RwLock::new(series),
         });
-        let mut remembered = locked(&self.streams);
-        if remembered.len() >= MAX_STREAMS {
-            remembered.clear();
-        }
-        remembered.insert(key, Arc::clone(&entry));
+        self.streams.insert(key, Arc::clone(&entry));
         Ok(entry)
     }
 
@@ -192,9 +197,8 @@ impl Directory {
         database: &Database,
         stream: StreamId,
         series: impl Iterator<Item = SeriesId> + Send,
-    ) -> Result<Contents, DatabaseError> {
-        let known = locked(&self.contents).get(&stream).cloned();
-        if let Some(known) = known {
+    ) -> Result<StreamContents, DatabaseError> {
+        if let Some(known) = self.contents.get(&stream) {
             let mut series = series;
             if series.all(|series| known.names.contains_key(&series)) {
                 return Ok(known);
@@ -204,7 +208,7 @@ impl Directory {
         let row = streams::by_id(&mut connection, stream).await?;
         let series = streams::series_of(&mut connection, stream).await?;
         drop(connection);
-        let contents = Contents {
+        let contents = StreamContents {
             component: row.map(|row| row.component).unwrap_or_default().into(),
             names: Arc::new(
                 series
@@ -213,11 +217,7 @@ impl Directory {
                     .collect(),
             ),
         };
-        let mut remembered = locked(&self.contents);
-        if remembered.len() >= MAX_CONTENTS {
-            remembered.clear();
-        }
-        remembered.insert(stream, contents.clone());
+        self.contents.insert(stream, contents.clone());
         Ok(contents)
     }
 }
@@ -278,8 +278,4 @@ impl ConfiguredRepository {
         });
         Self { repository, config }
     }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

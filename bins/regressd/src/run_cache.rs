@@ -1,15 +1,19 @@
 //! What was read of runs before. Rows of runs never change, so what is remembered of one is true for as long as the run
 //! is there; and a run of a history is asked for again by each of the thirty that follow it.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use moka::policy::EvictionPolicy;
+use moka::sync::Cache;
 
 use crate::domain::{Medians, RunId};
 
-/// Values of one generation at most: with both generations that is 8 MiB.
-const MAX_VALUES: usize = 250_000;
+/// Values that are remembered at most: 8 MiB.
+const MAX_VALUES: u32 = 500_000;
+/// One run that is larger than this would push out too much else.
+const MAX_VALUES_OF_RUN: u32 = MAX_VALUES / 8;
 /// A run costs some room whatever it holds.
-const RUN: usize = 8;
+const ROOM_OF_RUN: u32 = 8;
 
 /// What a history needs of a run.
 #[derive(Clone, Debug, Default)]
@@ -20,61 +24,45 @@ pub(crate) struct PastRun {
     pub(crate) medians: Arc<Medians>,
 }
 
-/// Runs that were read a while ago, in a room that does not grow: when the young generation is full it becomes the old
-/// one, and what nobody asked for meanwhile is forgotten.
-#[derive(Debug, Default)]
-pub struct RunCache(Mutex<Generations>);
+impl PastRun {
+    fn room(&self) -> u32 {
+        u32::try_from(self.medians.count())
+            .unwrap_or(u32::MAX)
+            .saturating_add(ROOM_OF_RUN)
+    }
+}
 
-#[derive(Debug, Default)]
-struct Generations {
-    young: HashMap<RunId, PastRun>,
-    old: HashMap<RunId, PastRun>,
-    values: usize,
+/// Runs that were read a while ago, in a room that does not grow: what nobody asked for the longest is forgotten.
+#[derive(Debug)]
+pub struct RunCache(Cache<RunId, PastRun>);
+
+impl Default for RunCache {
+    fn default() -> Self {
+        let cache = Cache::builder()
+            .max_capacity(MAX_VALUES.into())
+            .weigher(|_, past: &PastRun| past.room())
+            // Every new run is asked for soon; a policy that lets in what was asked for often would refuse it.
+            .eviction_policy(EvictionPolicy::lru())
+            .build();
+        Self(cache)
+    }
 }
 
 impl RunCache {
     /// All of these runs, in their order; `None` when one of them is not known.
-    pub(crate) fn all(&self, runs: &[RunId]) -> Option<Vec<PastRun>> {
-        let mut generations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        runs.iter().map(|run| generations.find(*run)).collect()
+    pub(crate) fn find_all(&self, runs: &[RunId]) -> Option<Vec<PastRun>> {
+        runs.iter().map(|run| self.0.get(run)).collect()
     }
 
     /// One run.
-    pub(crate) fn one(&self, run: RunId) -> Option<PastRun> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).find(run)
+    pub(crate) fn find(&self, run: RunId) -> Option<PastRun> {
+        self.0.get(&run)
     }
 
     /// Keeps a run.
     pub(crate) fn keep(&self, run: RunId, past: PastRun) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .keep(run, past);
-    }
-}
-
-impl Generations {
-    fn find(&mut self, run: RunId) -> Option<PastRun> {
-        if let Some(past) = self.young.get(&run) {
-            return Some(past.clone());
-        }
-        let past = self.old.remove(&run)?;
-        self.keep(run, past.clone());
-        Some(past)
-    }
-
-    fn keep(&mut self, run: RunId, past: PastRun) {
-        let room = past.medians.count() + RUN;
-        // One run that is larger than all of it would push out everything else.
-        if room > MAX_VALUES / 4 {
-            return;
-        }
-        if self.values + room > MAX_VALUES {
-            self.old = std::mem::take(&mut self.young);
-            self.values = 0;
-        }
-        if self.young.insert(run, past).is_none() {
-            self.values += room;
+        if past.room() <= MAX_VALUES_OF_RUN {
+            self.0.insert(run, past);
         }
     }
 }
@@ -104,18 +92,17 @@ mod tests {
         for run in (0..2000).map(RunId) {
             cache.keep(run, past(1000));
             assert!(
-                cache.one(RunId(7)).is_some() || run < RunId(7),
+                cache.find(RunId(7)).is_some() || run < RunId(7),
                 "asked for all the time"
             );
         }
-        let generations = cache.0.lock().unwrap();
-        let all = generations.young.len() + generations.old.len();
-        assert!((200..=500).contains(&all), "{all}");
-        drop(generations);
-        assert!(cache.one(RunId(8)).is_none() && cache.one(RunId(1999)).is_some());
-        assert!(cache.all(&[1999, 8].map(RunId)).is_none());
-        assert_eq!(cache.all(&[1998, 1999].map(RunId)).unwrap().len(), 2);
+        cache.0.run_pending_tasks();
+        assert!((400..=500).contains(&cache.0.entry_count()), "{cache:?}");
+        assert!(cache.0.weighted_size() <= MAX_VALUES.into(), "{cache:?}");
+        assert!(cache.find(RunId(8)).is_none() && cache.find(RunId(1999)).is_some());
+        assert!(cache.find_all(&[1999, 8].map(RunId)).is_none());
+        assert_eq!(cache.find_all(&[1998, 1999].map(RunId)).unwrap().len(), 2);
         cache.keep(RunId(5000), past(200_000));
-        assert!(cache.one(RunId(5000)).is_none(), "too large to be kept");
+        assert!(cache.find(RunId(5000)).is_none(), "too large to be kept");
     }
 }

@@ -139,17 +139,17 @@ fn github(
         .ok_or(StateError::NoKey)?;
     let credentials = AppCredentials::new(app_id, key.expose().as_bytes())?;
     let settings = &settings.github;
-    let pause = Duration::from_millis(settings.breaker_pause_milliseconds.max(1));
+    let pause = Duration::from_millis(settings.breaker_pause_milliseconds);
     let breakers = Breakers::new(BreakerSettings {
-        failures: settings.breaker_failures.max(1),
+        failures: settings.breaker_failures,
         pause,
         longest_pause: pause.saturating_mul(12),
     });
     let api = GitHubSettings {
         api: settings.api_url.clone(),
         user_agent: concat!("regressd/", env!("CARGO_PKG_VERSION")).to_owned(),
-        timeout: Duration::from_secs(settings.request_timeout_seconds.max(1)),
-        lease: Duration::from_secs(settings.lease_seconds.max(1)),
+        timeout: Duration::from_secs(settings.request_timeout_seconds),
+        lease: Duration::from_secs(settings.lease_seconds),
         limits: ContentLimits {
             a_minute: settings.content_per_minute,
             an_hour: settings.content_per_hour,

@@ -88,7 +88,7 @@ pub fn start(settings: &Logging) -> Result<Telemetry, TelemetryError> {
             .boxed(),
     };
     let mut layers = vec![lines];
-    let mut spans = Spans::default();
+    let mut spans: Spans = Default::default();
     if let Some(url) = &settings.opentelemetry {
         let (layer, sending) = collector(url)?;
         layers.push(layer);

@@ -31,6 +31,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
@@ -217,6 +218,16 @@ impl<T: Serialize + DeserializeOwned + Default> Layers<T> {
         let value = Value::try_from(value).or_fail_with(|| format!("cannot take the value of {name}"))?;
         self.set(key, value, &Origin::Flag(name.to_owned()))
             .map_err(|error| Failure::new(format!("{name}: {}", error.message())))
+    }
+
+    /// Takes the whole number at `key` as the nearest one in `range`, wherever it comes from.
+    pub fn clamp(&mut self, key: &str, range: &RangeInclusive<i64>) {
+        let mut parts = key.split('.');
+        let first = parts.next().and_then(|part| self.merged.get_mut(part));
+        let found = parts.fold(first, |value, part| value?.get_mut(part));
+        if let Some(Value::Integer(number)) = found {
+            *number = (*number).clamp(*range.start(), *range.end());
+        }
     }
 
     /// The settings in force and the origin of each.
@@ -453,6 +464,19 @@ mod tests {
         assert_eq!(origins["cache.days"].origin, Origin::Variable("APP_CACHE".into()));
         assert_eq!(origins["cache.enabled"].origin, Origin::File("f".into(), 2));
         assert_eq!(origins["threads"].origin, Origin::Default);
+    }
+
+    #[test]
+    fn a_number_out_of_range_is_the_nearest_one() {
+        let mut layers = Layers::<Settings>::new().unwrap();
+        layers.text("f", "threads = 90").unwrap();
+        for key in ["threads", "cache.days", "nothing.here"] {
+            layers.clamp(key, &(1..=64));
+        }
+        let resolved = layers.resolve().unwrap();
+        assert_eq!((resolved.value.threads, resolved.value.cache.days), (64, 7.0));
+        assert_eq!(resolved.origins["threads"].value, Value::Integer(64));
+        assert_eq!(resolved.origins["threads"].origin, Origin::File("f".into(), 1));
     }
 
     #[test]

@@ -40,5 +40,5 @@ mod schema;
 
 pub use dialect::Dialect;
 pub use error::{LocationError, MigrationError, is_busy};
-pub use location::Location;
+pub use location::{Location, without_secrets};
 pub use schema::{ConnectionSetup, Schema};

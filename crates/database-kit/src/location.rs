@@ -125,7 +125,8 @@ impl fmt::Display for Location {
 
 /// A URL without what may be secret: its password, and its query, which may hold one too. Of a URL that cannot be read
 /// only the scheme is left, since nobody can say where in it the password is.
-fn without_secrets(text: &str) -> String {
+#[must_use]
+pub fn without_secrets(text: &str) -> String {
     let Some((scheme, _)) = text.split_once("://") else {
         return text.to_owned();
     };

@@ -78,7 +78,7 @@ pub struct CheckRun {
 }
 
 #[derive(Deserialize)]
-struct Listed {
+struct CheckRunList {
     check_runs: Vec<Made>,
 }
 
@@ -145,7 +145,7 @@ async fn find(repository: &Repository, check: &CheckRun) -> Result<Option<Made>,
     if let Some(app) = app {
         route = format!("{route}&app_id={app}");
     }
-    let listed: Listed = repository.get(&route).await?;
+    let listed: CheckRunList = repository.get(&route).await?;
     let ours = |made: &Made| {
         made.name == check.name
             && made

@@ -45,7 +45,7 @@ pub trait ContentRateLimiter: fmt::Debug + Send + Sync {
     ) -> BoxFuture<'_, Result<Option<u64>, SharedStateError>>;
 }
 
-/// Counted within this process alone.
+/// Counted within this process alone, for as many installations as there are: forgetting one would pass its limit.
 #[derive(Debug, Default)]
 pub struct MemoryContentRate(Mutex<HashMap<u64, Vec<i64>>>);
 

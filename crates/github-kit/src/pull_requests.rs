@@ -11,11 +11,11 @@ const MAX_PAGES: u32 = 10;
 struct PullRequest {
     number: u64,
     state: String,
-    head: Head,
+    head: PullRequestHead,
 }
 
 #[derive(Deserialize)]
-struct Head {
+struct PullRequestHead {
     sha: String,
 }
 

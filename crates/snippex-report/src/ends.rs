@@ -155,10 +155,10 @@ impl StateView {
                 control: number(state.x87.control.into()),
                 status: number(state.x87.status.into()),
                 tags: number(state.x87.tags.into()),
-                st: state.x87.st.iter().map(|bytes| hex::encode(bytes)).collect(),
+                st: state.x87.st.iter().map(hex::encode).collect(),
             },
             mxcsr: number(state.mxcsr.into()),
-            vectors: state.vectors.iter().map(|bytes| hex::encode(bytes)).collect(),
+            vectors: state.vectors.iter().map(hex::encode).collect(),
             opmask: state.opmask.into_iter().map(number).collect(),
         }
     }
@@ -169,7 +169,7 @@ impl LineView {
         Self {
             address: number(line.address),
             before: hex::encode(before(case, line.address, LINE_SIZE)),
-            after: hex::encode(&line.bytes),
+            after: hex::encode(line.bytes),
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{ArgAction, Args};
 use cli_kit::OutputArgs;
 
-use super::{Format, Percent, Span};
+use super::{Format, Percent, RUNS, Span};
 
 /// Options of every command.
 #[derive(Debug, Args)]
@@ -24,6 +24,9 @@ pub(crate) struct GlobalArgs {
     /// Also show the benchmarks that did not change, however many they are
     #[arg(long, global = true, env = "BENCHGATE_ALL", value_parser = clap::builder::FalseyValueParser::new(), help_heading = "Output options")]
     pub(crate) all: bool,
+    /// Say on standard error which files are read and what each process gave; twice also every setting and its origin
+    #[arg(long, short, global = true, action = ArgAction::Count, conflicts_with = "quiet", help_heading = "Output options")]
+    pub(crate) verbose: u8,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
     #[command(flatten)]
@@ -56,7 +59,7 @@ pub(crate) struct MeasureArgs {
     #[arg(last = true, value_name = "COMMAND")]
     pub(crate) command: Vec<String>,
     /// Processes to run (of each side in an A/B comparison) [default: 8]
-    #[arg(long, short = 'n', value_name = "N", env = "BENCHGATE_RUNS", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, short = 'n', value_name = "N", env = "BENCHGATE_RUNS", value_parser = clap::value_parser!(u32).range(i64::from(*RUNS.start())..=i64::from(*RUNS.end())))]
     pub(crate) runs: Option<u32>,
     /// Give up on a process after this time, for example 10m [default: 1h]
     #[arg(long, value_name = "TIME", env = "BENCHGATE_TIMEOUT")]

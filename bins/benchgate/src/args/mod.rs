@@ -12,7 +12,7 @@ pub(crate) use commands::{
     RecordArgs, ReportArgs, RunArgs, ShowArgs, TrendsArgs,
 };
 pub(crate) use groups::{FileArgs, GlobalArgs, JudgeArgs, MeasureArgs};
-pub(crate) use values::{Format, Percent, Span};
+pub(crate) use values::{Format, Percent, RUNS, Span};
 
 use clap::Parser;
 
@@ -57,9 +57,9 @@ mod tests {
     #[test]
     fn every_option_has_an_environment_variable() {
         fn missing(command: &clap::Command, found: &mut Vec<String>) {
-            // These three are of cli-kit and are about the terminal at hand.
+            // These are about the terminal at hand.
             let kit = [
-                "color", "no_color", "progress", "quiet", "output", "help", "version",
+                "color", "no_color", "progress", "quiet", "verbose", "output", "help", "version",
             ];
             for argument in command
                 .get_arguments()

@@ -1,12 +1,16 @@
 //! Values of options and settings that are more than a word or a number.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::ValueEnum;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Processes that a run may have.
+pub(crate) const RUNS: RangeInclusive<u32> = 1..=1000;
 
 /// The form of an answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]

@@ -26,7 +26,7 @@ pub(crate) fn run(app: &App<'_>, command: &BaselineCommand) -> Result<ExitStatus
 
 fn list(app: &App<'_>) -> Result<(), Failure> {
     #[derive(Serialize)]
-    struct Listed<'a> {
+    struct ListedBaseline<'a> {
         hash: String,
         environment: &'a Environment,
         benchmarks: usize,
@@ -34,7 +34,7 @@ fn list(app: &App<'_>) -> Result<(), Failure> {
     let (baselines, problems) = files::read_baselines(&app.settings.baseline)?;
     problems.iter().for_each(|problem| app.printer.warn(problem));
     if app.format == Format::Json {
-        let listed = baselines.environments().map(|one| Listed {
+        let listed = baselines.environments().map(|one| ListedBaseline {
             hash: one.environment.short_hash(),
             environment: &one.environment,
             benchmarks: one.entries.len(),
@@ -170,12 +170,12 @@ fn prune(app: &App<'_>, args: &PruneArgs) -> Result<(), Failure> {
 }
 
 fn accept(app: &App<'_>, args: &AcceptArgs) -> Result<(), Failure> {
-    let reason = baseline_file::reason(&args.reason)?;
+    let reason = baseline_file::read_justification(&args.reason)?;
     let globs = globs(&args.benchmarks)?;
     let file = args.run_file.as_ref().map(|path| app.here.join(path));
     let run = baseline_file::run_to_record(app, file.as_deref())?;
     let picked = |key: &SeriesKey| args.benchmarks.is_empty() || globs.is_match(key.benchmark.as_str());
-    let recorded = baseline_file::take(app, run, &How::Accept(&reason, &picked))?;
+    let recorded = baseline_file::record_run(app, run, &How::Accept(&reason, &picked))?;
     if recorded.added.is_empty() && recorded.replaced.is_empty() {
         return Err(Failure::new("the run has none of these benchmarks")
             .hint("`benchgate baseline show` lists their names"));

@@ -17,7 +17,7 @@ use crate::{measure, show};
 
 /// What was found, as JSON.
 #[derive(Debug, Serialize)]
-struct Found {
+struct Culprit {
     commit: String,
     subject: String,
     benchmarks: Vec<String>,
@@ -115,7 +115,7 @@ fn search(
         }
     }
     let commit = candidates[0];
-    let found = Found {
+    let found = Culprit {
         commit: commit.as_str().to_owned(),
         subject: repository.subject(commit),
         benchmarks: slow,

@@ -12,7 +12,7 @@ use crate::files;
 
 /// A change point as it is printed.
 #[derive(Debug, Serialize)]
-struct Found {
+struct FoundChange {
     index: usize,
     before: f64,
     after: f64,
@@ -35,7 +35,7 @@ pub(crate) fn run(app: &App<'_>, args: &ChangepointsArgs) -> Result<ExitStatus, 
         .map(|(name, values)| (name.as_str(), change_points(values, &settings)))
         .collect();
     if app.format == Format::Json {
-        let listed = |point: &ChangePoint| Found {
+        let listed = |point: &ChangePoint| FoundChange {
             index: point.index,
             before: point.before,
             after: point.after,

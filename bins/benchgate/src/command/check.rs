@@ -24,7 +24,7 @@ pub(crate) fn run(app: &App<'_>, args: &CheckArgs) -> Result<ExitStatus, Failure
     if args.update_baselines {
         app.printer
             .note("UPDATE_BASELINES is set: the run is recorded and not judged");
-        baseline_file::take(app, run, &How::Record)?;
+        baseline_file::record_run(app, run, &How::Record)?;
         return Ok(ExitStatus::NothingFound);
     }
     if run.processes.is_empty() {
@@ -35,7 +35,7 @@ pub(crate) fn run(app: &App<'_>, args: &CheckArgs) -> Result<ExitStatus, Failure
     }
     let candidate = run.into_candidate();
     // From here on the run may not become the baseline, also not by another call.
-    if let Err(failure) = judged_runs::remember(app, candidate.run()) {
+    if let Err(failure) = judged_runs::remember_judged_run(app, candidate.run()) {
         app.printer
             .warn(format_args!("the run cannot be remembered as judged: {failure}"));
     }

@@ -26,7 +26,7 @@ enum State {
 
 /// One check.
 #[derive(Debug, Serialize)]
-struct Check {
+struct DoctorCheck {
     name: &'static str,
     state: State,
     what: String,
@@ -71,15 +71,15 @@ pub(crate) fn run(app: &App<'_>) -> Result<ExitStatus, Failure> {
     })
 }
 
-fn check(name: &'static str, state: State, what: impl Into<String>) -> Check {
-    Check {
+fn check(name: &'static str, state: State, what: impl Into<String>) -> DoctorCheck {
+    DoctorCheck {
         name,
         state,
         what: what.into(),
     }
 }
 
-fn settings(app: &App<'_>) -> Check {
+fn settings(app: &App<'_>) -> DoctorCheck {
     match &app.project {
         Some(path) => check("settings", State::Good, app.short(path).to_string()),
         None => check(
@@ -90,7 +90,7 @@ fn settings(app: &App<'_>) -> Check {
     }
 }
 
-fn command(app: &App<'_>) -> Check {
+fn command(app: &App<'_>) -> DoctorCheck {
     let Some(program) = app.settings.command.first() else {
         return check(
             "command",
@@ -114,7 +114,7 @@ fn command(app: &App<'_>) -> Check {
     }
 }
 
-fn git(app: &App<'_>) -> Check {
+fn git(app: &App<'_>) -> DoctorCheck {
     if Command::new("git").arg("--version").output().is_err() {
         return check(
             "git",
@@ -139,7 +139,7 @@ fn git(app: &App<'_>) -> Check {
     check("git", State::Good, repository.root().display().to_string())
 }
 
-fn state_folder(app: &App<'_>) -> Check {
+fn state_folder(app: &App<'_>) -> DoctorCheck {
     let probe = app.state("doctor");
     let written = files::write(&probe, "");
     // What was only a probe should not stay; if it cannot be removed, no harm is done.
@@ -158,7 +158,7 @@ fn state_folder(app: &App<'_>) -> Check {
     }
 }
 
-fn baseline(app: &App<'_>) -> Check {
+fn baseline(app: &App<'_>) -> DoctorCheck {
     let path = app.short(&app.settings.baseline).to_string();
     let (baselines, problems) = match files::read_baselines(&app.settings.baseline) {
         Ok(read) => read,
@@ -202,7 +202,7 @@ fn baseline(app: &App<'_>) -> Check {
     }
 }
 
-fn history(app: &App<'_>) -> Check {
+fn history(app: &App<'_>) -> DoctorCheck {
     let path = app.short(&app.settings.history).to_string();
     match history::read(&app.settings.history) {
         Ok((lines, problems)) if problems.is_empty() => {
@@ -213,7 +213,7 @@ fn history(app: &App<'_>) -> Check {
     }
 }
 
-fn governor() -> Check {
+fn governor() -> DoctorCheck {
     let path = Path::new("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
     match std::fs::read_to_string(path).as_deref().map(str::trim) {
         Ok("performance") => check("frequency", State::Good, "the governor is performance"),
@@ -230,7 +230,7 @@ fn governor() -> Check {
     }
 }
 
-fn load() -> Check {
+fn load() -> DoctorCheck {
     let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     match text
         .split_whitespace()
@@ -247,7 +247,7 @@ fn load() -> Check {
     }
 }
 
-fn cores() -> Check {
+fn cores() -> DoctorCheck {
     match std::thread::available_parallelism() {
         Ok(count) if count.get() == 1 => check(
             "cores",

@@ -10,7 +10,7 @@ use crate::files;
 
 /// Benchmarks that were found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Found {
+struct FoundBenches {
     /// What, for the person.
     what: String,
     /// The command that runs them and prints what benchgate reads.
@@ -55,14 +55,14 @@ pub(crate) fn run(app: &App<'_>, args: &InitArgs) -> Result<ExitStatus, Failure>
     Ok(ExitStatus::NothingFound)
 }
 
-fn find(folder: &Path) -> Vec<Found> {
+fn find(folder: &Path) -> Vec<FoundBenches> {
     [cargo(folder), go(folder), python(folder)]
         .into_iter()
         .flatten()
         .collect()
 }
 
-fn cargo(folder: &Path) -> Option<Found> {
+fn cargo(folder: &Path) -> Option<FoundBenches> {
     let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).ok()?;
     let mut manifests = vec![manifest.clone()];
     // Members of a workspace, one or two folders down.
@@ -102,7 +102,7 @@ fn cargo(folder: &Path) -> Option<Found> {
     } else {
         vec!["cargo", "bench", "--benches"]
     };
-    Some(Found {
+    Some(FoundBenches {
         what,
         command,
         results: Vec::new(),
@@ -110,8 +110,8 @@ fn cargo(folder: &Path) -> Option<Found> {
     })
 }
 
-fn go(folder: &Path) -> Option<Found> {
-    folder.join("go.mod").is_file().then(|| Found {
+fn go(folder: &Path) -> Option<FoundBenches> {
+    folder.join("go.mod").is_file().then(|| FoundBenches {
         what: "a Go module".to_owned(),
         command: vec!["go", "test", "-run=^$", "-bench=.", "-count=1", "./..."],
         results: Vec::new(),
@@ -119,7 +119,7 @@ fn go(folder: &Path) -> Option<Found> {
     })
 }
 
-fn python(folder: &Path) -> Option<Found> {
+fn python(folder: &Path) -> Option<FoundBenches> {
     let names = [
         "pyproject.toml",
         "setup.cfg",
@@ -130,7 +130,7 @@ fn python(folder: &Path) -> Option<Found> {
     let mentions = |name: &&str| {
         std::fs::read_to_string(folder.join(name)).is_ok_and(|text| text.contains("pytest-benchmark"))
     };
-    names.iter().any(mentions).then(|| Found {
+    names.iter().any(mentions).then(|| FoundBenches {
         what: "pytest-benchmark".to_owned(),
         command: vec![
             "pytest",
@@ -142,7 +142,7 @@ fn python(folder: &Path) -> Option<Found> {
     })
 }
 
-fn settings_text(found: &Found) -> String {
+fn settings_text(found: &FoundBenches) -> String {
     let quoted = |words: &[&str]| {
         words
             .iter()
@@ -174,7 +174,7 @@ fn settings_text(found: &Found) -> String {
 
 /// Two jobs of which the second may write: code of a fork runs only in the first. The comment is made by a second
 /// workflow, as docs/benchgate.md describes.
-fn workflow(found: &Found) -> String {
+fn workflow(found: &FoundBenches) -> String {
     format!(
         "# Compares every pull request with its base, on one machine, interleaved.\n\
          name: benchmarks\n\

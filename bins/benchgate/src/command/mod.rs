@@ -29,15 +29,7 @@ use crate::settings::Flags;
 /// Runs the command that was typed.
 pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<ExitStatus, Failure> {
     let cancel = on_interrupt("stopping; finished runs are kept")?;
-    let global = &cli.global;
-    let app = App::new(
-        printer,
-        global.format,
-        global.all,
-        &global.files,
-        flags(cli),
-        cancel,
-    )?;
+    let app = App::new(printer, &cli.global, flags(cli), cancel)?;
     match &cli.command {
         Command::Ab(args) => ab::run(&app, args),
         Command::Run(args) => run::run(&app, args),

@@ -40,7 +40,7 @@ fn resume(app: &App<'_>, file: PathBuf) -> Result<Subject, Failure> {
     if !file.exists() {
         return Subject::here(app, file);
     }
-    let old = judged_runs::marked(app, files::read_run(&file)?)?;
+    let old = judged_runs::mark_if_judged(app, files::read_run(&file)?)?;
     let command = if app.settings.command.is_empty() {
         old.command.clone()
     } else {

@@ -20,6 +20,15 @@ pub(crate) fn check(app: &App<'_>, run: &RunFile, across: bool) -> Result<Compar
     let mut comparison = Comparison::with_head("check", run, "this run");
     let (baselines, unread) = files::read_baselines(&app.settings.baseline)?;
     let (lines, broken) = history::read(&app.settings.history)?;
+    app.detail(|| {
+        format!(
+            "baseline: {}, {} environments; history: {}, {} runs",
+            app.short(&app.settings.baseline),
+            baselines.environments().count(),
+            app.short(&app.settings.history),
+            lines.len()
+        )
+    });
     comparison.problems.extend(unread.into_iter().chain(broken));
     // A run that was recorded before it was judged must not be its own history.
     let own = |line: &history::Line| line.time.is_some() && line.time == run.time;

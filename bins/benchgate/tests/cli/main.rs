@@ -4,6 +4,7 @@
 
 #[cfg(feature = "github")]
 mod comment;
+mod completions;
 mod hostile;
 mod judge;
 mod measure;

@@ -78,7 +78,7 @@ fn change_points_of_any_series() {
 #[test]
 fn completions_and_manual_pages() {
     let project = Project::new();
-    for shell in ["bash", "zsh", "fish"] {
+    for shell in ["elvish", "powershell"] {
         project
             .run(&format!("completions {shell}"))
             .exits(0)
@@ -87,7 +87,26 @@ fn completions_and_manual_pages() {
     project.run("man").exits(0).answers(&[".TH benchgate 1"]);
     project.run("man pages").exits(0);
     assert!(project.read("pages/benchgate-ab.1").contains("interleaved"));
+    assert!(project.path("pages/benchgate-baseline-accept.1").exists());
     assert!(!project.path("pages/benchgate-help.1").exists());
+}
+
+#[test]
+fn verbose_says_what_is_read_and_measured() {
+    let project = Project::new();
+    project.write("benchgate.toml", "runs = 2\n");
+    let quiet = project.run("run -- ./bench.sh").exits(0);
+    assert!(!quiet.err.contains("settings:"), "{quiet:#?}");
+    project.run("run -v -- ./bench.sh").exits(0).says(&[
+        "settings: benchgate.toml",
+        "run 1 of `./bench.sh`: starts in",
+        "measurements in",
+    ]);
+    project
+        .run("run -vv -- ./bench.sh")
+        .exits(0)
+        .says(&["benchgate.toml:1", "threshold", "default"]);
+    project.run("run -v --quiet -- ./bench.sh").exits(2);
 }
 
 #[test]

@@ -45,8 +45,8 @@ impl Pool {
     pub fn new(settings: &settings::Analytics) -> Self {
         Self {
             command: settings.command.clone(),
-            timeout: Duration::from_millis(settings.timeout_milliseconds.max(1)),
-            places: Semaphore::new(settings.processes.clamp(1, 64)),
+            timeout: Duration::from_millis(settings.timeout_milliseconds),
+            places: Semaphore::new(settings.processes),
             shared: Mutex::default(),
             next_id: AtomicU64::new(1),
         }

@@ -51,7 +51,7 @@ pub struct Finding {
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct RequestLine<'a> {
     protocol: u32,
     id: u64,
     #[serde(flatten)]
@@ -59,14 +59,14 @@ struct Line<'a> {
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct AnalyticsAnswer {
     id: u64,
     findings: Vec<Finding>,
 }
 
 /// The request as a line.
 pub(super) fn write(id: u64, request: &Request) -> Vec<u8> {
-    let line = Line {
+    let line = RequestLine {
         protocol: PROTOCOL,
         id,
         request,
@@ -78,7 +78,7 @@ pub(super) fn write(id: u64, request: &Request) -> Vec<u8> {
 
 /// The findings of an answer to request `id`.
 pub(super) fn read(id: u64, line: &[u8]) -> Result<Vec<Finding>, AnalyticsError> {
-    let answer: Answer =
+    let answer: AnalyticsAnswer =
         serde_json::from_slice(line).map_err(|error| AnalyticsError::Garbage(error.to_string()))?;
     if answer.id != id {
         let reason = format!("it answered request {} instead of {id}", answer.id);

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::{hash, new_token};
-use crate::database::tokens::{self, Token};
+use super::{hash_token, new_token};
+use crate::database::tokens::{self, StoredToken};
 use crate::database::{Database, DatabaseError, audit};
-use crate::domain::Moment;
+use crate::domain::{Grant, Moment, Role};
 
 /// A new token for the repositories of `grant`, made by `actor`.
 ///
@@ -13,27 +13,28 @@ use crate::domain::Moment;
 /// When the database does not answer.
 pub async fn issue_token(
     database: &Database,
-    grant: &str,
-    role: &str,
+    grant: Grant,
+    role: Role,
     name: &str,
     life: Option<Duration>,
     actor: &str,
 ) -> Result<String, DatabaseError> {
     let secret = new_token();
     let created = Moment::now();
+    let detail = serde_json::json!({ "repository": grant.to_string(), "role": role.as_str(), "name": name });
+    let detail = detail.to_string();
     let id = uuid::Uuid::now_v7().simple().to_string();
-    let token = Token {
+    let token = StoredToken {
         // The end of a UUID is chance; its start is the time.
         id: id[20..].to_owned(),
         name: name.to_owned(),
-        hash: hash(&secret),
-        repository: grant.to_owned(),
-        role: role.to_owned(),
+        hash: hash_token(&secret),
+        grant,
+        role,
         created,
         expires: life.map(|life| created.after(life)),
         revoked: None,
     };
-    let detail = serde_json::json!({ "repository": grant, "role": role, "name": name }).to_string();
     let actor = actor.to_owned();
     let write = database.write(move |connection| {
         let (token, detail, actor) = (token.clone(), detail.clone(), actor.clone());

@@ -11,5 +11,5 @@ mod token;
 
 pub use issue::issue_token;
 pub use oidc::{Oidc, OidcError};
-pub use principal::{Claims, Grant, Principal, Role};
-pub use token::{TokenCache, hash, new_token};
+pub use principal::{Principal, WorkflowClaims};
+pub use token::{TokenCache, hash_token, new_token};

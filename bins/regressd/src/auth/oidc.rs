@@ -11,8 +11,8 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-use super::{Claims, Grant, Principal, Role};
-use crate::domain::RepoName;
+use super::{Principal, WorkflowClaims};
+use crate::domain::{Grant, RepoName, Role};
 use crate::settings;
 
 const KEYS_LIVE: Duration = Duration::from_secs(3600);
@@ -40,6 +40,7 @@ pub struct Oidc {
     audience: String,
     keys_url: String,
     client: reqwest::Client,
+    /// One set, and no cache of many: when it is old, but the issuer is away, it is still used.
     keys: Mutex<Option<Keys>>,
 }
 
@@ -119,7 +120,7 @@ impl Oidc {
             name: format!("workflow:{repository}"),
             role: Role::Upload,
             grant: Grant::One(repository),
-            claims: Some(Claims {
+            claims: Some(WorkflowClaims {
                 reference: payload.reference,
                 event: payload.event_name,
             }),

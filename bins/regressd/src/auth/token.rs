@@ -1,16 +1,14 @@
 //! Access tokens: 256 bits of chance, of which only a hash is kept.
 
-use std::collections::HashMap;
-use std::fmt::Write as _;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use moka::sync::Cache;
 use sha2::{Digest, Sha256};
 
 use super::Principal;
-use crate::database::tokens::{self, Token};
+use crate::database::tokens::{self, StoredToken};
 use crate::database::{Database, DatabaseError};
 use crate::domain::Moment;
 
@@ -19,7 +17,7 @@ const PREFIX: &str = "rgd_";
 /// For how long a token is believed before it is looked up again: so long a revoked one may still work.
 const FRESH: Duration = Duration::from_secs(2);
 /// Tokens remembered at most.
-const MAX_CACHED_TOKENS: usize = 10_000;
+const MAX_CACHED_TOKENS: u64 = 10_000;
 
 /// A new token.
 ///
@@ -34,17 +32,22 @@ pub fn new_token() -> String {
 
 /// What is stored of a token. A plain hash will do: 256 bits of chance cannot be guessed.
 #[must_use]
-pub fn hash(token: &str) -> String {
-    let mut text = String::with_capacity(64);
-    for byte in Sha256::digest(token.as_bytes()) {
-        write!(text, "{byte:02x}").expect("writing to a string cannot fail");
-    }
-    text
+pub fn hash_token(token: &str) -> String {
+    hex::encode(Sha256::digest(token.as_bytes()))
 }
 
 /// Tokens that were looked up a moment ago, by hash.
-#[derive(Debug, Default)]
-pub struct TokenCache(Mutex<HashMap<String, (Option<Principal>, Instant)>>);
+#[derive(Debug)]
+pub struct TokenCache(Cache<String, Option<Principal>>);
+
+impl Default for TokenCache {
+    fn default() -> Self {
+        let cache = Cache::builder()
+            .max_capacity(MAX_CACHED_TOKENS)
+            .time_to_live(FRESH);
+        Self(cache.build())
+    }
+}
 
 impl TokenCache {
     /// Who the token belongs to; `None` for one that is unknown, revoked or expired.
@@ -56,37 +59,27 @@ impl TokenCache {
         database: &Database,
         token: &str,
     ) -> Result<Option<Principal>, DatabaseError> {
-        let hash = hash(token);
-        if let Some((principal, at)) = self.locked().get(&hash)
-            && at.elapsed() < FRESH
-        {
-            return Ok(principal.clone());
+        let hash = hash_token(token);
+        if let Some(principal) = self.0.get(&hash) {
+            return Ok(principal);
         }
         let mut connection = database.read().await?;
         let found = tokens::by_hash(&mut connection, &hash).await?;
         let principal = found.as_ref().and_then(valid);
-        let mut remembered = self.locked();
-        if remembered.len() >= MAX_CACHED_TOKENS {
-            remembered.retain(|_, (_, at)| at.elapsed() < FRESH);
-        }
-        remembered.insert(hash, (principal.clone(), Instant::now()));
+        self.0.insert(hash, principal.clone());
         Ok(principal)
-    }
-
-    fn locked(&self) -> std::sync::MutexGuard<'_, HashMap<String, (Option<Principal>, Instant)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn valid(token: &Token) -> Option<Principal> {
+fn valid(token: &StoredToken) -> Option<Principal> {
     let expired = token.expires.is_some_and(|at| at <= Moment::now());
     if token.revoked.is_some() || expired {
         return None;
     }
     Some(Principal {
         name: format!("token:{}", token.id),
-        role: token.role.parse().ok()?,
-        grant: token.repository.parse().ok()?,
+        role: token.role,
+        grant: token.grant.clone(),
         claims: None,
     })
 }
@@ -100,7 +93,7 @@ mod tests {
         let (one, other) = (new_token(), new_token());
         assert!(one.starts_with(PREFIX) && one.len() == 4 + 43 && one != other);
         assert_eq!(
-            hash("abc"),
+            hash_token("abc"),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
         );
     }

@@ -24,7 +24,7 @@ pub struct Summary {
 }
 
 #[derive(Deserialize)]
-struct Head {
+struct BackupHeader {
     regressd_backup: u32,
     schema: i64,
     version: String,
@@ -59,7 +59,7 @@ pub(super) struct Reader<'a> {
     number: u64,
     current: Option<(String, usize)>,
     rows: BTreeMap<String, u64>,
-    head: Head,
+    head: BackupHeader,
 }
 
 /// Looks at every line of a backup: form, checksum, counts, version.
@@ -86,7 +86,7 @@ impl<'a> Reader<'a> {
             number: 0,
             current: None,
             rows: TABLES.iter().map(|table| ((*table).to_owned(), 0)).collect(),
-            head: Head {
+            head: BackupHeader {
                 regressd_backup: 0,
                 schema: 0,
                 version: String::new(),
@@ -94,7 +94,7 @@ impl<'a> Reader<'a> {
             },
         };
         let first = reader.line()?;
-        let head: Head = serde_json::from_str(first.trim_end())
+        let head: BackupHeader = serde_json::from_str(first.trim_end())
             .map_err(|_| BackupError::damaged(path, "its first line is not that of a backup of regressd"))?;
         let newer = |what| BackupError::Newer {
             path: path.to_owned(),

@@ -98,7 +98,7 @@ pub(super) fn backup_is_due(settings: &settings::Backup, now: Moment) -> bool {
     let Some(folder) = &settings.directory else {
         return false;
     };
-    let oldest_wanted = name(now.before(Duration::from_secs(settings.every_hours.max(1) * 3600)));
+    let oldest_wanted = name(now.before(Duration::from_secs(settings.every_hours * 3600)));
     let newest = backups(folder).pop();
     let newest = newest
         .as_deref()

@@ -4,6 +4,7 @@ use super::{CommandError, say};
 use crate::args::DeadLettersCommand;
 use crate::database::jobs::{self, Job};
 use crate::database::{Database, DatabaseError};
+use crate::domain::JobState;
 
 /// Letters read at once.
 const PAGE: u32 = 500;
@@ -43,7 +44,10 @@ async fn list(database: &Database) -> Result<(), CommandError> {
         let error = letter.error.unwrap_or_default();
         say(format_args!(
             "{:>8}  {:<8} {}  {} attempts: {error}",
-            letter.id, letter.kind, letter.created, letter.attempts
+            letter.id,
+            letter.kind.as_str(),
+            letter.created,
+            letter.attempts
         ))?;
     }
     Ok(())
@@ -79,7 +83,7 @@ async fn all(database: &Database) -> Result<Vec<Job>, DatabaseError> {
 async fn find(database: &Database, id: i64) -> Result<Job, CommandError> {
     let mut connection = database.read().await?;
     let found = jobs::find(&mut connection, id).await.map_err(CommandError::new)?;
-    found.filter(|job| job.state == "dead").ok_or_else(|| {
+    found.filter(|job| job.state == JobState::Dead).ok_or_else(|| {
         CommandError::new(format!(
             "there is no dead letter {id}; see regressd dead-letters list"
         ))

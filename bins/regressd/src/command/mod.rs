@@ -1,6 +1,8 @@
 //! What each subcommand does.
 
 mod backup;
+mod completions;
+mod config;
 mod dead_letters;
 mod serve;
 mod simulate;
@@ -10,7 +12,7 @@ use std::fmt::Display;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, ConfigCommand};
 use crate::database::{self, Database, DatabaseError};
 use crate::server;
 use crate::settings::{Settings, SettingsError, SettingsSources};
@@ -62,7 +64,11 @@ pub fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<(), CommandError> {
     let layers = cli.layers();
-    let settings = layers.read()?;
+    let settings = match &cli.command {
+        // A script can be made where the settings are no good.
+        Command::Completions { .. } => Settings::default(),
+        _ => layers.read()?,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match &cli.command {
@@ -74,6 +80,8 @@ fn run(cli: &Cli) -> Result<(), CommandError> {
                 let document = server::document().to_pretty_json().map_err(CommandError::new)?;
                 say(format_args!("{document}"))
             }
+            Command::Config(ConfigCommand::Show) => config::show(&layers),
+            Command::Completions { shell } => completions::print(*shell),
             Command::Simulate(args) => simulate::run(&layers, &settings, args).await,
             Command::Token(command) => token::run(&open(&layers, &settings).await?, command).await,
             Command::DeadLetters(command) => {

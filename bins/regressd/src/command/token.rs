@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::{CommandError, say};
 use crate::args::TokenCommand;
-use crate::auth::{Grant, issue_token};
+use crate::auth::issue_token;
 use crate::database::tokens;
 use crate::database::{Database, audit};
-use crate::domain::Moment;
+use crate::domain::{Grant, Moment, Role};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -18,7 +18,7 @@ pub(super) async fn run(database: &Database, command: &TokenCommand) -> Result<(
             role,
             name,
             expires,
-        } => create(database, repository, role, name, *expires).await,
+        } => create(database, repository, *role, name, *expires).await,
         TokenCommand::List => list(database).await,
         TokenCommand::Revoke { id } => revoke(database, id).await,
     }
@@ -27,13 +27,13 @@ pub(super) async fn run(database: &Database, command: &TokenCommand) -> Result<(
 async fn create(
     database: &Database,
     repository: &str,
-    role: &str,
+    role: Role,
     name: &str,
     expires: Option<u32>,
 ) -> Result<(), CommandError> {
     let grant: Grant = repository.parse().map_err(CommandError::new)?;
     let expires = expires.map(|days| DAY * days);
-    let secret = issue_token(database, &grant.to_string(), role, name, expires, &operator()).await?;
+    let secret = issue_token(database, grant, role, name, expires, &operator()).await?;
     say(format_args!("{secret}"))?;
     eprintln!("This token is not stored and will not be shown again.");
     Ok(())
@@ -55,7 +55,10 @@ async fn list(database: &Database) -> Result<(), CommandError> {
         let created = token.created.to_string();
         say(format_args!(
             "{:<14} {:<7} {:<30} {state:<8} {created:<24} {}",
-            token.id, token.role, token.repository, token.name
+            token.id,
+            token.role.as_str(),
+            token.grant.to_string(),
+            token.name
         ))?;
     }
     Ok(())

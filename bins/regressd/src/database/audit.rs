@@ -6,7 +6,7 @@ use crate::domain::Moment;
 
 /// One change.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct AuditEntry {
     /// Its number; 0 before it is stored.
     pub id: i64,
     /// When.
@@ -47,12 +47,12 @@ pub async fn insert(
 ///
 /// # Errors
 /// The driver's.
-pub async fn list(connection: &mut AnyConnection, before: i64, limit: u32) -> sqlx::Result<Vec<Entry>> {
+pub async fn list(connection: &mut AnyConnection, before: i64, limit: u32) -> sqlx::Result<Vec<AuditEntry>> {
     let sql =
         "SELECT id, at, actor, action, subject, detail FROM audit WHERE id < $1 ORDER BY id DESC LIMIT $2";
     let query = sqlx::query(sql).bind(before).bind(i64::from(limit));
     let read = |row: &sqlx::any::AnyRow| {
-        Ok(Entry {
+        Ok(AuditEntry {
             id: row.try_get("id")?,
             at: Moment(row.try_get("at")?),
             actor: row.try_get("actor")?,

@@ -4,6 +4,25 @@ use sqlx::{AnyConnection, Row};
 
 use crate::domain::Moment;
 
+/// What became of a delivery. One that nobody has acted on yet is `received` in the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeliveryState {
+    /// It was acted on.
+    Done,
+    /// Its job became a dead letter; a redelivery is acted on anew.
+    Failed,
+}
+
+impl DeliveryState {
+    /// Its name in the table.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// A delivery as it came, after its signature was verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
@@ -52,14 +71,14 @@ pub async fn find(connection: &mut AnyConnection, id: &str) -> sqlx::Result<Opti
     row.map(read).transpose()
 }
 
-/// Notes what became of a delivery: `done` or `failed`.
+/// Notes what became of a delivery.
 ///
 /// # Errors
 /// The driver's.
-pub async fn set_state(connection: &mut AnyConnection, id: &str, state: &'static str) -> sqlx::Result<()> {
+pub async fn set_state(connection: &mut AnyConnection, id: &str, state: DeliveryState) -> sqlx::Result<()> {
     let sql = "UPDATE deliveries SET state = $1 WHERE id = $2";
     sqlx::query(sql)
-        .bind(state)
+        .bind(state.as_str())
         .bind(id.to_owned())
         .execute(connection)
         .await?;

@@ -1,5 +1,8 @@
 //! The job table: work that is promised, and kept until it is done or a dead letter.
 //!
+//! The statements write the words of [`JobState`] out, because the indexes are of single states and are found by them
+//! alone.
+//!
 //! A job is `waiting` until it is due, `running` while a worker holds its lease, `dead` after its last attempt, and
 //! gone when it is done. Of jobs with the same key one waits and one runs at most, so that work on one pull request is
 //! never done twice at once, and asking twice for work that has not begun is asking once.
@@ -10,7 +13,8 @@ use serde::Serialize;
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
 
 use super::Dialect;
-use crate::domain::{JobKind, Moment};
+use super::columns::parsed;
+use crate::domain::{JobKind, JobState, Moment, StoredJobKind};
 
 /// Work to be enqueued.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,15 +60,15 @@ pub struct Job {
     /// Its number.
     pub id: i64,
     /// Which kind of work.
-    pub kind: String,
+    pub kind: StoredJobKind,
     /// What two jobs share that are the same work.
     pub key: String,
     /// What the work is about, as JSON.
     pub payload: String,
     /// The id of the request that led to it.
     pub correlation: String,
-    /// `waiting`, `running` or `dead`.
-    pub state: String,
+    /// What it is doing.
+    pub state: JobState,
     /// How often it was begun.
     pub attempts: i64,
     /// Not before.
@@ -325,29 +329,54 @@ pub async fn count_to_judge(connection: &mut AnyConnection, most: u32) -> sqlx::
     Ok(u32::try_from(count).unwrap_or(most))
 }
 
-/// How many jobs are in each state that has some: `waiting`, `running`, `dead`.
+/// How many jobs are in each state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct JobCounts {
+    /// Those that wait.
+    pub waiting: i64,
+    /// Those that a worker has.
+    pub running: i64,
+    /// The dead letters.
+    pub dead: i64,
+}
+
+impl JobCounts {
+    /// Those in one state.
+    #[must_use]
+    pub fn in_state(self, state: JobState) -> i64 {
+        match state {
+            JobState::Waiting => self.waiting,
+            JobState::Running => self.running,
+            JobState::Dead => self.dead,
+        }
+    }
+}
+
+/// How many jobs are in each state.
 ///
 /// # Errors
 /// The driver's.
-pub async fn count(connection: &mut AnyConnection) -> sqlx::Result<Vec<(String, i64)>> {
+pub async fn count_by_state(connection: &mut AnyConnection) -> sqlx::Result<JobCounts> {
     // Each is counted by an index of that state alone.
-    let sql = "SELECT 'dead' AS state, COUNT(*) AS jobs FROM jobs WHERE state = 'dead'
-               UNION ALL SELECT 'running', COUNT(*) FROM jobs WHERE state = 'running'
-               UNION ALL SELECT 'waiting', COUNT(*) FROM jobs WHERE state = 'waiting'";
-    let rows = sqlx::query(sql).fetch_all(connection).await?;
-    let read = |row: &sqlx::any::AnyRow| Ok((row.try_get("state")?, row.try_get("jobs")?));
-    let counts: sqlx::Result<Vec<(String, i64)>> = rows.iter().map(read).collect();
-    Ok(counts?.into_iter().filter(|(_, count)| *count > 0).collect())
+    let sql = "SELECT (SELECT COUNT(*) FROM jobs WHERE state = 'waiting') AS waiting,
+               (SELECT COUNT(*) FROM jobs WHERE state = 'running') AS running,
+               (SELECT COUNT(*) FROM jobs WHERE state = 'dead') AS dead";
+    let row = sqlx::query(sql).fetch_one(connection).await?;
+    Ok(JobCounts {
+        waiting: row.try_get("waiting")?,
+        running: row.try_get("running")?,
+        dead: row.try_get("dead")?,
+    })
 }
 
 fn read(row: &sqlx::any::AnyRow) -> sqlx::Result<Job> {
     Ok(Job {
         id: row.try_get("id")?,
-        kind: row.try_get("kind")?,
+        kind: row.try_get::<String, _>("kind")?.into(),
         key: row.try_get("key")?,
         payload: row.try_get("payload")?,
         correlation: row.try_get("correlation")?,
-        state: row.try_get("state")?,
+        state: parsed(row, "state")?,
         attempts: row.try_get("attempts")?,
         due: Moment(row.try_get("due")?),
         created: Moment(row.try_get("created")?),

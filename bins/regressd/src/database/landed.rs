@@ -31,7 +31,7 @@ pub async fn insert(
 ///
 /// # Errors
 /// The driver's.
-pub async fn counts(
+pub async fn counts_as_history(
     connection: &mut AnyConnection,
     repository: RepositoryId,
     branch: &str,

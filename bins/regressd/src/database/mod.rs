@@ -4,6 +4,7 @@
 //! read with, [`Database::write`] runs a few of them in a transaction that is committed together with whatever else is
 //! being written (see `writer`).
 
+mod columns;
 mod error;
 mod writer;
 

@@ -2,21 +2,22 @@
 
 use sqlx::{AnyConnection, Row};
 
-use crate::domain::Moment;
+use super::columns::parsed;
+use crate::domain::{Grant, Moment, Role};
 
 /// A stored token.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Token {
+pub struct StoredToken {
     /// Its public id, for lists, logs and revocation.
     pub id: String,
     /// What its owner calls it.
     pub name: String,
     /// SHA-256 of the token, in hexadecimal.
     pub hash: String,
-    /// What it is for: `owner/name`, `owner/*` or `*`.
-    pub repository: String,
-    /// `read`, `upload` or `admin`.
-    pub role: String,
+    /// The repositories that it is for.
+    pub grant: Grant,
+    /// What it may do there.
+    pub role: Role,
     /// When it was made.
     pub created: Moment,
     /// From when on it is refused.
@@ -29,15 +30,15 @@ pub struct Token {
 ///
 /// # Errors
 /// The driver's.
-pub async fn insert(connection: &mut AnyConnection, token: &Token) -> sqlx::Result<()> {
+pub async fn insert(connection: &mut AnyConnection, token: &StoredToken) -> sqlx::Result<()> {
     let sql = "INSERT INTO tokens (id, name, hash, repository, role, created, expires)
                VALUES ($1, $2, $3, $4, $5, $6, $7)";
     let query = sqlx::query(sql)
         .bind(token.id.clone())
         .bind(token.name.clone())
         .bind(token.hash.clone())
-        .bind(token.repository.clone())
-        .bind(token.role.clone())
+        .bind(token.grant.to_string())
+        .bind(token.role.as_str())
         .bind(token.created.0)
         .bind(token.expires.map(|moment| moment.0));
     query.execute(connection).await?;
@@ -48,7 +49,7 @@ pub async fn insert(connection: &mut AnyConnection, token: &Token) -> sqlx::Resu
 ///
 /// # Errors
 /// The driver's.
-pub async fn by_hash(connection: &mut AnyConnection, hash: &str) -> sqlx::Result<Option<Token>> {
+pub async fn by_hash(connection: &mut AnyConnection, hash: &str) -> sqlx::Result<Option<StoredToken>> {
     let sql =
         "SELECT id, name, hash, repository, role, created, expires, revoked FROM tokens WHERE hash = $1";
     let row = sqlx::query(sql)
@@ -62,7 +63,7 @@ pub async fn by_hash(connection: &mut AnyConnection, hash: &str) -> sqlx::Result
 ///
 /// # Errors
 /// The driver's.
-pub async fn list(connection: &mut AnyConnection) -> sqlx::Result<Vec<Token>> {
+pub async fn list(connection: &mut AnyConnection) -> sqlx::Result<Vec<StoredToken>> {
     let sql =
         "SELECT id, name, hash, repository, role, created, expires, revoked FROM tokens ORDER BY created, id";
     sqlx::query(sql)
@@ -83,13 +84,13 @@ pub async fn revoke(connection: &mut AnyConnection, id: &str) -> sqlx::Result<bo
     Ok(query.execute(connection).await?.rows_affected() > 0)
 }
 
-fn read(row: &sqlx::any::AnyRow) -> sqlx::Result<Token> {
-    Ok(Token {
+fn read(row: &sqlx::any::AnyRow) -> sqlx::Result<StoredToken> {
+    Ok(StoredToken {
         id: row.try_get("id")?,
         name: row.try_get("name")?,
         hash: row.try_get("hash")?,
-        repository: row.try_get("repository")?,
-        role: row.try_get("role")?,
+        grant: parsed(row, "repository")?,
+        role: parsed(row, "role")?,
         created: Moment(row.try_get("created")?),
         expires: row.try_get::<Option<i64>, _>("expires")?.map(Moment),
         revoked: row.try_get::<Option<i64>, _>("revoked")?.map(Moment),

@@ -1,12 +1,20 @@
 //! What a repository's owner decides: thresholds, components, notifications. The body of `/config/{owner}/{repo}`.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use regress_core::detect::{Rule, Threshold, Thresholds};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{JudgingDefaults, object};
+
+/// What a threshold may be. The attributes of the schema take no constants; a test holds them against these.
+const PERCENTAGES: RangeInclusive<f64> = 0.0..=10_000.0;
+/// How many runs of history may be asked for.
+const SAMPLES: RangeInclusive<usize> = 1..=1000;
+/// Rules, components and branches together.
+const MAX_ENTRIES: usize = 1000;
 
 /// A repository's configuration. What is left out comes from the service's settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -140,23 +148,27 @@ impl RepoConfig {
     /// When one makes no sense; the text names it.
     pub fn check(&self) -> Result<(), ConfigError> {
         let percent = |name: &str, value: Option<f64>| match value {
-            Some(value) if !(0.0..=10_000.0).contains(&value) => Err(ConfigError(format!(
-                "{name} is {value}; give a percentage from 0 to 10000"
+            Some(value) if !PERCENTAGES.contains(&value) => Err(ConfigError(format!(
+                "{name} is {value}; give a percentage from {} to {}",
+                PERCENTAGES.start(),
+                PERCENTAGES.end()
             ))),
             _ => Ok(()),
         };
         let samples = |name: &str, value: Option<usize>| match value {
-            Some(value) if !(1..=1000).contains(&value) => Err(ConfigError(format!(
-                "{name} is {value}; give a number from 1 to 1000"
+            Some(value) if !SAMPLES.contains(&value) => Err(ConfigError(format!(
+                "{name} is {value}; give a number from {} to {}",
+                SAMPLES.start(),
+                SAMPLES.end()
             ))),
             _ => Ok(()),
         };
         percent("threshold_percent", self.threshold_percent)?;
         samples("min_samples", self.min_samples)?;
-        if self.rules.len() + self.components.len() + self.baseline_branches.len() > 1000 {
-            return Err(ConfigError(
-                "there are more than 1000 rules, components and branches".to_owned(),
-            ));
+        if self.rules.len() + self.components.len() + self.baseline_branches.len() > MAX_ENTRIES {
+            return Err(ConfigError(format!(
+                "there are more than {MAX_ENTRIES} rules, components and branches"
+            )));
         }
         for (name, component) in &self.components {
             percent(
@@ -287,6 +299,29 @@ mod tests {
             let error = config(json).unwrap_err();
             assert!(error.contains(name), "{error}");
         }
+    }
+
+    #[test]
+    fn the_schema_has_the_ranges_that_are_checked() {
+        use utoipa::PartialSchema as _;
+        let of = |schema: serde_json::Result<serde_json::Value>, field: &str| {
+            let schema = schema.unwrap();
+            let field = &schema["properties"][field];
+            (
+                field["minimum"].as_f64().unwrap(),
+                field["maximum"].as_f64().unwrap(),
+            )
+        };
+        let percentages = (*PERCENTAGES.start(), *PERCENTAGES.end());
+        let samples = (*SAMPLES.start() as f64, *SAMPLES.end() as f64);
+        let repository = || serde_json::to_value(RepoConfig::schema());
+        let rule = || serde_json::to_value(BenchmarkRule::schema());
+        let component = serde_json::to_value(ComponentConfig::schema());
+        assert_eq!(of(repository(), "threshold_percent"), percentages);
+        assert_eq!(of(rule(), "threshold_percent"), percentages);
+        assert_eq!(of(component, "custom_threshold"), percentages);
+        assert_eq!(of(repository(), "min_samples"), samples);
+        assert_eq!(of(rule(), "min_samples"), samples);
     }
 
     #[test]

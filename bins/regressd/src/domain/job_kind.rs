@@ -51,7 +51,7 @@ impl fmt::Display for JobKind {
     }
 }
 
-/// A kind of job that this program does not know: a newer one enqueued it.
+/// A text that is no kind of job.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there is no work of the kind {0:?} in this version")]
 pub struct UnknownJobKind(String);
@@ -62,5 +62,49 @@ impl FromStr for JobKind {
     fn from_str(text: &str) -> Result<Self, UnknownJobKind> {
         let found = Self::ALL.into_iter().find(|kind| kind.as_str() == text);
         found.ok_or_else(|| UnknownJobKind(text.to_owned()))
+    }
+}
+
+/// A kind as it stands in the database. While a service is upgraded, a newer process may enqueue kinds that an older
+/// one does not know: such a job fails by itself, and keeps none of the others from being read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoredJobKind {
+    /// One of ours.
+    Known(JobKind),
+    /// One of another version.
+    Unknown(String),
+}
+
+impl StoredJobKind {
+    /// Its name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Known(kind) => kind.as_str(),
+            Self::Unknown(name) => name,
+        }
+    }
+
+    /// The kind of work.
+    ///
+    /// # Errors
+    /// When this version has no such work.
+    pub fn known(&self) -> Result<JobKind, UnknownJobKind> {
+        match self {
+            Self::Known(kind) => Ok(*kind),
+            Self::Unknown(name) => Err(UnknownJobKind(name.clone())),
+        }
+    }
+}
+
+impl From<String> for StoredJobKind {
+    fn from(name: String) -> Self {
+        name.parse().map_or_else(|_| Self::Unknown(name), Self::Known)
+    }
+}
+
+impl fmt::Display for StoredJobKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }

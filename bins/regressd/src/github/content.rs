@@ -1,4 +1,4 @@
-//! What a comment and a check run say: the report that benchgate shows too, with the course of each changed
+//! What a comment and a check run say: the report that benchgate shows too, with the history of each changed
 //! benchmark and links to the service's pages.
 //!
 //! Names of benchmarks and findings are the text of strangers: they are escaped, here and in
@@ -11,9 +11,9 @@ use regress_report::benchmarks::{Outcome, Report, Row, markdown};
 
 use super::{Annotation, Conclusion, sparkline};
 
-/// Rows of which the course is drawn.
-const MAX_COURSES: usize = 20;
-/// Values that a course shows.
+/// Rows of which the history is drawn.
+const MAX_HISTORIES: usize = 20;
+/// Values that a history shows.
 const MAX_VALUES: usize = 40;
 /// Findings that are shown.
 const MAX_FINDINGS: usize = 20;
@@ -43,7 +43,7 @@ pub struct Badge {
 pub fn comment_text(report: &Report, extras: &Extras, room: usize) -> String {
     let tail = format!(
         "{}{}{}",
-        courses(report),
+        histories(report),
         findings(&extras.findings),
         links(extras)
     );
@@ -65,10 +65,10 @@ fn is_changed(row: &&Row) -> bool {
     matches!(row.verdict, VerdictKind::Regression | VerdictKind::Improvement)
 }
 
-/// The course of each changed benchmark, oldest value first and this run's last.
-fn courses(report: &Report) -> String {
+/// The history of each changed benchmark, oldest value first and this run's last.
+fn histories(report: &Report) -> String {
     let mut out = String::new();
-    for row in report.rows.iter().filter(is_changed).take(MAX_COURSES) {
+    for row in report.rows.iter().filter(is_changed).take(MAX_HISTORIES) {
         let values: Vec<f64> = row.history.iter().copied().chain(row.after).collect();
         let line = sparkline(&values, MAX_VALUES);
         if !line.is_empty() {
@@ -78,7 +78,7 @@ fn courses(report: &Report) -> String {
     if out.is_empty() {
         return out;
     }
-    format!("| benchmark | course, this run last |\n| --- | --- |\n{out}\n")
+    format!("| benchmark | history, this run last |\n| --- | --- |\n{out}\n")
 }
 
 fn findings(findings: &[String]) -> String {

@@ -13,7 +13,7 @@ use futures_util::StreamExt as _;
 use sqlx::AnyConnection;
 use tracing::Instrument as _;
 
-use super::Failure;
+use super::JobFailure;
 use super::worker::{LOOK_AGAIN, lease, note, observe};
 use crate::database::jobs::{self, Job, Queue, Taker};
 use crate::database::{DatabaseError, bulk};
@@ -28,7 +28,7 @@ const BATCH: u32 = 128;
 const ROOM: usize = 16 << 20;
 
 /// What became of a job: what is to be saved, if its run is still there, or why not.
-type Outcome = Result<Option<Consequences>, Failure>;
+type JudgingOutcome = Result<Option<Consequences>, JobFailure>;
 
 /// Judges until the service is to end, and then what is in hand.
 pub(super) async fn run(state: AppState, worker: String) {
@@ -106,7 +106,7 @@ async fn renew(
 
 /// Judges and saves in portions, so that large runs do not fill the memory.
 async fn judge_all(state: &AppState, taken: &[Job]) {
-    let mut done: Vec<(Job, Outcome)> = Vec::new();
+    let mut done: Vec<(Job, JudgingOutcome)> = Vec::new();
     let mut jobs: BTreeMap<RunId, Job> = BTreeMap::new();
     for job in taken {
         match serde_json::from_str::<AboutRun>(&job.payload) {
@@ -124,7 +124,7 @@ async fn judge_all(state: &AppState, taken: &[Job]) {
             done.extend(jobs.into_values().map(|job| (job, Ok(None))));
         }
         Err(error) => {
-            let failed = |job| (job, Err(Failure::again(error.to_string())));
+            let failed = |job| (job, Err(JobFailure::again(error.to_string())));
             done.extend(jobs.into_values().map(failed));
         }
     }
@@ -158,7 +158,7 @@ fn portions(sizes: &[(RunId, usize)]) -> Vec<Vec<RunId>> {
 /// Judges some runs and saves what follows; their jobs are taken out of `jobs`.
 async fn judge_portion(state: &AppState, portion: &[RunId], jobs: &mut BTreeMap<RunId, Job>) {
     let begun = Instant::now();
-    let mut done: Vec<(Job, Outcome)> = Vec::new();
+    let mut done: Vec<(Job, JudgingOutcome)> = Vec::new();
     let mut streams: BTreeMap<StreamId, Vec<(Job, Candidate)>> = BTreeMap::new();
     for (id, candidate) in load(state, portion).await {
         let Some(job) = jobs.remove(&id) else {
@@ -190,12 +190,16 @@ async fn judge_portion(state: &AppState, portion: &[RunId], jobs: &mut BTreeMap<
 }
 
 /// Reads runs, all at once; when that fails, one by one, so that one that cannot be read fails alone.
-async fn load(state: &AppState, portion: &[RunId]) -> Vec<(RunId, Result<Candidate, Failure>)> {
+async fn load(state: &AppState, portion: &[RunId]) -> Vec<(RunId, Result<Candidate, JobFailure>)> {
     let read = async |ids: &[RunId]| {
         let mut connection = state.database.read().await?;
         let found = Candidate::load_all(&mut connection, ids).await?;
         let found = found.into_iter();
-        Ok::<Vec<_>, Failure>(found.map(|(id, one)| (id, one.map_err(Failure::from))).collect())
+        Ok::<Vec<_>, JobFailure>(
+            found
+                .map(|(id, one)| (id, one.map_err(JobFailure::from)))
+                .collect(),
+        )
     };
     if let Ok(found) = read(portion).await {
         return found;
@@ -215,7 +219,7 @@ async fn judge_stream(
     state: AppState,
     stream: StreamId,
     of_stream: Vec<(Job, Candidate)>,
-) -> Vec<(Job, Outcome)> {
+) -> Vec<(Job, JudgingOutcome)> {
     let mut batch = JudgingBatch::default();
     if let Err(error) = prepare(&state, &mut batch, stream, &of_stream).await {
         // Then each run reads its history by itself.
@@ -230,10 +234,10 @@ async fn judge_stream(
             let (state, batch, correlation) = (state.clone(), Arc::clone(&batch), job.correlation.clone());
             async move { judge_candidate(&state, &candidate, &batch, &correlation).await }.instrument(span)
         });
-        let outcome: Outcome = match judging.await {
+        let outcome: JudgingOutcome = match judging.await {
             Ok(Ok(judged)) => Ok(judged.map(|judged| judged.consequences)),
             Ok(Err(error)) => Err(error.into()),
-            Err(error) => Err(Failure::again(format!("the work broke off: {error}"))),
+            Err(error) => Err(JobFailure::again(format!("the work broke off: {error}"))),
         };
         if let Ok(Some(consequences)) = &outcome {
             consequences.note(Arc::make_mut(&mut batch));
@@ -271,7 +275,7 @@ async fn prepare(
 }
 
 /// Saves all that can be saved in one transaction; when that fails, one by one.
-async fn save(state: &AppState, done: Vec<(Job, Outcome)>, begun: Instant) {
+async fn save(state: &AppState, done: Vec<(Job, JudgingOutcome)>, begun: Instant) {
     let (mut judged, mut failed) = (Vec::new(), Vec::new());
     for (job, outcome) in done {
         match outcome {

@@ -14,4 +14,4 @@ mod notify;
 mod webhook;
 mod worker;
 
-pub use worker::{Failure, run_workers};
+pub use worker::{JobFailure, run_workers};

@@ -16,12 +16,12 @@ use crate::job_requests::{self, AboutCommit, AboutPullRequest, AboutRun, AboutSe
 use crate::judging::{Candidate, Part, RunVerdicts, load_judging_input, report};
 use crate::state::AppState;
 
-use super::Failure;
+use super::JobFailure;
 
 /// The name of the check run on GitHub.
 const CHECK_NAME: &str = "benchmarks";
 
-impl From<GitHubError> for Failure {
+impl From<GitHubError> for JobFailure {
     fn from(error: GitHubError) -> Self {
         let (again, reason) = (error.again(), error.to_string());
         match again {
@@ -40,7 +40,7 @@ impl From<GitHubError> for Failure {
 async fn find_destination(
     state: &AppState,
     id: RepositoryId,
-) -> Result<Option<(ConfiguredRepository, Repository)>, Failure> {
+) -> Result<Option<(ConfiguredRepository, Repository)>, JobFailure> {
     let Some(github) = &state.github else {
         return Ok(None);
     };
@@ -54,7 +54,7 @@ async fn find_destination(
 }
 
 /// Writes the comment of a pull request.
-pub(super) async fn write_comment(state: &AppState, job: &Job) -> Result<(), Failure> {
+pub(super) async fn write_comment(state: &AppState, job: &Job) -> Result<(), JobFailure> {
     let about: AboutPullRequest = serde_json::from_str(&job.payload)?;
     let Some((known, remote)) = find_destination(state, about.repository).await? else {
         return Ok(());
@@ -96,13 +96,13 @@ pub(super) async fn write_comment(state: &AppState, job: &Job) -> Result<(), Fai
 }
 
 /// Writes the check run of a commit: judged, or awaited while there are no results.
-pub(super) async fn write_check_run(state: &AppState, job: &Job) -> Result<(), Failure> {
+pub(super) async fn write_check_run(state: &AppState, job: &Job) -> Result<(), JobFailure> {
     let about: AboutCommit = serde_json::from_str(&job.payload)?;
     let Some((known, remote)) = find_destination(state, about.repository).await? else {
         return Ok(());
     };
     let parts = parts_of(state, known.repository.id, &about.commit).await?;
-    let head = CommitSha::new(&about.commit).map_err(|error| Failure::Never(error.to_string()))?;
+    let head = CommitSha::new(&about.commit).map_err(|error| JobFailure::Never(error.to_string()))?;
     if known.config.notifications.check_run {
         let check = match parts.first() {
             Some(first) => judged_check_run(state, &known, &head, &parts, first.run.id.0),
@@ -162,7 +162,7 @@ async fn attach_pull_requests(
     remote: &Repository,
     head: &CommitSha,
     correlation: &str,
-) -> Result<(), Failure> {
+) -> Result<(), JobFailure> {
     let mut connection = state.database.read().await?;
     let known = pull_requests::by_head(&mut connection, id, head.as_str()).await?;
     drop(connection);
@@ -191,7 +191,7 @@ async fn attach_pull_requests(
 }
 
 /// Asks the workflow that measured a suspected run to measure again, once a commit.
-pub(super) async fn request_confirmation(state: &AppState, job: &Job) -> Result<(), Failure> {
+pub(super) async fn request_confirmation(state: &AppState, job: &Job) -> Result<(), JobFailure> {
     let about: AboutRun = serde_json::from_str(&job.payload)?;
     let mut connection = state.database.read().await?;
     let Some(run) = runs::by_id(&mut connection, about.run).await? else {
@@ -216,7 +216,7 @@ pub(super) async fn request_confirmation(state: &AppState, job: &Job) -> Result<
 }
 
 /// Opens, updates or closes the issue of a regression that stays.
-pub(super) async fn update_issue(state: &AppState, job: &Job) -> Result<(), Failure> {
+pub(super) async fn update_issue(state: &AppState, job: &Job) -> Result<(), JobFailure> {
     let about: AboutSeries = serde_json::from_str(&job.payload)?;
     let mut connection = state.database.read().await?;
     let Some(series) = streams::series(&mut connection, about.series).await? else {
@@ -288,7 +288,7 @@ fn extras(state: &AppState, known: &ConfiguredRepository, run: i64) -> Extras {
 }
 
 /// The newest judged run of a commit in each stream.
-async fn parts_of(state: &AppState, repository: RepositoryId, commit: &str) -> Result<Vec<Part>, Failure> {
+async fn parts_of(state: &AppState, repository: RepositoryId, commit: &str) -> Result<Vec<Part>, JobFailure> {
     let mut connection = state.database.read().await?;
     let mut newest = Vec::new();
     for stream in streams::of_repository(&mut connection, repository).await? {

@@ -2,19 +2,20 @@
 
 use sqlx::AnyConnection;
 
-use super::Failure;
+use super::JobFailure;
+use crate::database::deliveries::{self, DeliveryState};
 use crate::database::jobs::{self, Job};
 use crate::database::pull_requests::{self, PullRequest};
 use crate::database::repositories;
 use crate::database::runs::NewRun;
-use crate::database::{deliveries, landed, runs, streams};
+use crate::database::{landed, runs, streams};
 use crate::directory::ConfiguredRepository;
 use crate::domain::{BranchName, CommitSha, RepoName, RepositoryId};
 use crate::job_requests::{self, AboutDelivery};
 use crate::state::AppState;
 use crate::webhook::{Event, InstallationEvent, PullRequestAction, PullRequestEvent, PushEvent};
 
-pub(super) async fn act(state: &AppState, job: &Job) -> Result<(), Failure> {
+pub(super) async fn act(state: &AppState, job: &Job) -> Result<(), JobFailure> {
     let about: AboutDelivery = serde_json::from_str(&job.payload)?;
     let mut connection = state.database.read().await?;
     let Some(delivery) = deliveries::find(&mut connection, &about.delivery).await? else {
@@ -32,7 +33,7 @@ pub(super) async fn act(state: &AppState, job: &Job) -> Result<(), Failure> {
             let (event, id, correlation) = (event.clone(), delivery.id.clone(), correlation.clone());
             Box::pin(async move {
                 apply(connection, &event, app, &correlation).await?;
-                deliveries::set_state(connection, &id, "done").await
+                deliveries::set_state(connection, &id, DeliveryState::Done).await
             })
         })
         .await?;
@@ -128,7 +129,7 @@ async fn pull_request(
     pull_requests::put(connection, id, &stored).await?;
     // The push that merged it may have come first, when it was not known yet that no fork had brought it.
     let number = Some(stored.number);
-    if landed::counts(connection, id, &stored.base_branch, &stored.head_sha, number).await? {
+    if landed::counts_as_history(connection, id, &stored.base_branch, &stored.head_sha, number).await? {
         let lands = |run: &NewRun| run.target == stored.base_branch && !run.is_of_history();
         judge_again(connection, id, &event.head, correlation, lands).await?;
     }

@@ -9,9 +9,10 @@ use tracing::Instrument as _;
 
 use super::{judge, notify, webhook};
 use crate::backoff::{self, Backoff};
+use crate::database::DatabaseError;
+use crate::database::deliveries::{self, DeliveryState};
 use crate::database::jobs::{self, Job, Queue, Taker};
-use crate::database::{DatabaseError, deliveries};
-use crate::domain::{JobKind, Moment};
+use crate::domain::{JobKind, Moment, StoredJobKind};
 use crate::job_requests::AboutDelivery;
 use crate::state::AppState;
 
@@ -20,7 +21,7 @@ pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Why a job was not done.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub enum JobFailure {
     /// Trying again may help; not before the wait, if one is given.
     #[error("{reason}")]
     Again {
@@ -36,7 +37,7 @@ pub enum Failure {
     Never(String),
 }
 
-impl Failure {
+impl JobFailure {
     /// A failure that may pass.
     #[must_use]
     pub fn again(reason: impl Into<String>) -> Self {
@@ -48,19 +49,19 @@ impl Failure {
     }
 }
 
-impl From<DatabaseError> for Failure {
+impl From<DatabaseError> for JobFailure {
     fn from(error: DatabaseError) -> Self {
         Self::again(error.to_string())
     }
 }
 
-impl From<sqlx::Error> for Failure {
+impl From<sqlx::Error> for JobFailure {
     fn from(error: sqlx::Error) -> Self {
         DatabaseError::from(error).into()
     }
 }
 
-impl From<serde_json::Error> for Failure {
+impl From<serde_json::Error> for JobFailure {
     fn from(error: serde_json::Error) -> Self {
         Self::Never(format!("the payload cannot be read: {error}"))
     }
@@ -70,7 +71,7 @@ impl From<serde_json::Error> for Failure {
 pub async fn run_workers(state: AppState) {
     let worker = uuid::Uuid::now_v7().to_string();
     let judging = tokio::spawn(judge::run(state.clone(), worker.clone()));
-    let places = state.settings.load().jobs.workers.max(1);
+    let places = state.settings.load().jobs.workers;
     let free = Arc::new(Semaphore::new(places));
     let mut in_hand = JoinSet::new();
     let mut last_release: Option<Instant> = None;
@@ -113,7 +114,7 @@ pub async fn run_workers(state: AppState) {
 }
 
 pub(super) fn lease(state: &AppState) -> Duration {
-    Duration::from_secs(state.settings.load().jobs.lease_seconds.max(1))
+    Duration::from_secs(state.settings.load().jobs.lease_seconds)
 }
 
 async fn release_abandoned(state: &AppState) {
@@ -167,13 +168,13 @@ async fn do_job(state: &AppState, worker: &str, job: Job) {
 }
 
 /// Counts what became of a job, and how long it took.
-pub(super) fn observe(job: &Job, outcome: &Result<(), Failure>, seconds: f64) {
+pub(super) fn observe(job: &Job, outcome: &Result<(), JobFailure>, seconds: f64) {
     let word = match outcome {
         Ok(()) => "done",
-        Err(Failure::Again { .. }) => "failed",
-        Err(Failure::Never(_)) => "given-up",
+        Err(JobFailure::Again { .. }) => "failed",
+        Err(JobFailure::Never(_)) => "given-up",
     };
-    metrics::histogram!("regressd_job_seconds", "kind" => job.kind.clone(), "outcome" => word)
+    metrics::histogram!("regressd_job_seconds", "kind" => job.kind.as_str().to_owned(), "outcome" => word)
         .record(seconds);
 }
 
@@ -182,13 +183,13 @@ async fn holding_lease(
     state: &AppState,
     worker: &str,
     job: &Job,
-    mut work: tokio::task::JoinHandle<Result<(), Failure>>,
-) -> Result<(), Failure> {
+    mut work: tokio::task::JoinHandle<Result<(), JobFailure>>,
+) -> Result<(), JobFailure> {
     let lease = lease(state);
     loop {
         tokio::select! {
             done = &mut work => {
-                return done.unwrap_or_else(|error| Err(Failure::again(format!("the work broke off: {error}"))));
+                return done.unwrap_or_else(|error| Err(JobFailure::again(format!("the work broke off: {error}"))));
             }
             () = tokio::time::sleep(lease / 3) => {
                 let (id, worker) = (job.id, worker.to_owned());
@@ -211,15 +212,12 @@ async fn holding_lease(
 }
 
 /// The one place that knows which function does which kind of work.
-async fn act(state: AppState, job: Job) -> Result<(), Failure> {
-    let kind: JobKind = job
-        .kind
-        .parse()
-        .map_err(|error| Failure::Never(format!("{error}")))?;
-    match kind {
+async fn act(state: AppState, job: Job) -> Result<(), JobFailure> {
+    let kind = job.kind.known();
+    match kind.map_err(|error| JobFailure::Never(error.to_string()))? {
         JobKind::Webhook => webhook::act(&state, &job).await,
         // These are taken by `judge::run`.
-        JobKind::Judge => Err(Failure::again("a run is judged with others")),
+        JobKind::Judge => Err(JobFailure::again("a run is judged with others")),
         JobKind::Comment => notify::write_comment(&state, &job).await,
         JobKind::Check => notify::write_check_run(&state, &job).await,
         JobKind::Confirm => notify::request_confirmation(&state, &job).await,
@@ -231,7 +229,7 @@ async fn act(state: AppState, job: Job) -> Result<(), Failure> {
 pub(super) async fn note(
     state: &AppState,
     job: Job,
-    outcome: Result<(), Failure>,
+    outcome: Result<(), JobFailure>,
 ) -> Result<(), DatabaseError> {
     let settings = state.settings.load();
     let backoff = Backoff {
@@ -239,7 +237,7 @@ pub(super) async fn note(
         longest: Duration::from_secs(settings.jobs.longest_backoff_seconds),
     };
     let attempts = u32::try_from(job.attempts).unwrap_or(u32::MAX);
-    let waited = matches!(outcome, Err(Failure::Again { counts: false, .. }));
+    let waited = matches!(outcome, Err(JobFailure::Again { counts: false, .. }));
     let (reason, wait) = match outcome {
         Ok(()) => {
             let write = state.database.write(move |connection| {
@@ -249,16 +247,19 @@ pub(super) async fn note(
             return write.await;
         }
         // What the job waited for says when it is over, however often the job was begun.
-        Err(Failure::Again {
+        Err(JobFailure::Again {
             reason,
             wait: Some(wait),
             counts: false,
-        }) => (reason, Some(wait.mul_f64(1.0 + 0.25 * backoff::chance()))),
-        Err(Failure::Again { reason, wait, counts }) if !counts || attempts < settings.jobs.attempts => {
-            let own = backoff.wait(attempts, backoff::chance());
+        }) => (
+            reason,
+            Some(wait.mul_f64(1.0 + 0.25 * backoff::random_fraction())),
+        ),
+        Err(JobFailure::Again { reason, wait, counts }) if !counts || attempts < settings.jobs.attempts => {
+            let own = backoff.wait(attempts, backoff::random_fraction());
             (reason, Some(wait.map_or(own, |wait| wait.max(own))))
         }
-        Err(Failure::Again { reason, .. } | Failure::Never(reason)) => (reason, None),
+        Err(JobFailure::Again { reason, .. } | JobFailure::Never(reason)) => (reason, None),
     };
     match wait {
         Some(wait) => {
@@ -277,18 +278,19 @@ pub(super) async fn note(
         }
         None => {
             tracing::error!(%reason, "the job is a dead letter now; see regressd dead-letters list");
-            metrics::counter!("regressd_dead_letters_total", "kind" => job.kind.clone()).increment(1);
+            metrics::counter!("regressd_dead_letters_total", "kind" => job.kind.as_str().to_owned())
+                .increment(1);
             // A delivery that failed may be sent again by GitHub, and is then done anew.
             let about = serde_json::from_str::<AboutDelivery>(&job.payload);
             let delivery = about
                 .ok()
-                .filter(|_| job.kind == JobKind::Webhook.as_str())
+                .filter(|_| job.kind == StoredJobKind::Known(JobKind::Webhook))
                 .map(|about| about.delivery);
             let write = state.database.write(move |connection| {
                 let (id, reason, delivery) = (job.id, reason.clone(), delivery.clone());
                 Box::pin(async move {
                     if let Some(delivery) = delivery {
-                        deliveries::set_state(connection, &delivery, "failed").await?;
+                        deliveries::set_state(connection, &delivery, DeliveryState::Failed).await?;
                     }
                     jobs::move_to_dead_letter(connection, id, &reason).await
                 })

@@ -87,7 +87,7 @@ pub(super) async fn read_judging_input(
 ) -> sqlx::Result<JudgingInput> {
     let run = &candidate.run;
     let of_history = run.run.is_of_history()
-        || landed::counts(
+        || landed::counts_as_history(
             connection,
             run.run.repository,
             &run.run.target,
@@ -186,7 +186,7 @@ async fn add(
     ids: &[RunId],
     commit: &str,
 ) -> sqlx::Result<()> {
-    let known = match histories.run_cache.all(ids) {
+    let known = match histories.run_cache.find_all(ids) {
         Some(known) => known,
         None => look_up(connection, histories, (stream, branch), ids).await?,
     };
@@ -212,7 +212,7 @@ async fn look_up(
     let rows = runs::history(connection, stream, branch, before, limit).await?;
     let mut found = Vec::with_capacity(ids.len());
     for id in ids {
-        if let Some(past) = histories.run_cache.one(*id) {
+        if let Some(past) = histories.run_cache.find(*id) {
             found.push(past);
             continue;
         }

@@ -35,7 +35,7 @@ const MAX_NEIGHBOURS: usize = 60;
 const REACH: usize = 3;
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Choice {
+pub(super) struct BenchmarkQuery {
     branch: Option<String>,
     runs: Option<u32>,
 }
@@ -45,7 +45,7 @@ pub(super) async fn show(
     access: Result<Access, Problem>,
     OriginalUri(uri): OriginalUri,
     Path(number): Path<String>,
-    Query(choice): Query<Choice>,
+    Query(choice): Query<BenchmarkQuery>,
 ) -> Response {
     let reader = match Reader::of(access) {
         Ok(reader) => reader,
@@ -59,7 +59,7 @@ pub(super) async fn show(
     let (known, series, stream) = match found {
         Ok(Some(found)) => found,
         Ok(None) => return reader.refused(path),
-        Err(problem) => return shell::trouble(&problem),
+        Err(problem) => return shell::trouble_page(&problem),
     };
     match view(&state, &known, &series, &stream, &choice).await {
         Ok(page) => {
@@ -73,7 +73,7 @@ pub(super) async fn show(
                 &page,
             ))
         }
-        Err(problem) => shell::trouble(&problem),
+        Err(problem) => shell::trouble_page(&problem),
     }
 }
 
@@ -99,7 +99,7 @@ async fn view(
     known: &ConfiguredRepository,
     series: &Series,
     stream: &Stream,
-    choice: &Choice,
+    choice: &BenchmarkQuery,
 ) -> Result<BenchmarkPage, Problem> {
     let settings = state.settings.load_full();
     let github = links::on_github(&settings.github.api_url, &known.repository.name);
@@ -152,7 +152,7 @@ async fn view(
         commit: past.commit.clone(),
         commit_href: links::commit(&github, &past.commit),
         run_href: links::run(past.id),
-        when: shell::when(past.received),
+        when: shell::time_text(past.received),
         state: if rejected.contains(&(series.id, past.id)) {
             PointState::Rejected
         } else {

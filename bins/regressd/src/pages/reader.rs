@@ -5,10 +5,9 @@ use axum::response::Response;
 
 use super::shell;
 use crate::access::Access;
-use crate::auth::Role;
 use crate::database::repositories::Repository;
 use crate::directory::ConfiguredRepository;
-use crate::domain::RepoName;
+use crate::domain::{RepoName, Role};
 use crate::problem::Problem;
 use crate::state::AppState;
 
@@ -25,7 +24,7 @@ impl Reader {
         match access {
             Ok(access) => Ok(Self(Some(access))),
             Err(problem) if problem.status == StatusCode::UNAUTHORIZED.as_u16() => Ok(Self(None)),
-            Err(problem) => Err(Box::new(shell::trouble(&problem))),
+            Err(problem) => Err(Box::new(shell::trouble_page(&problem))),
         }
     }
 
@@ -60,7 +59,7 @@ impl Reader {
     /// What those get who may not see a page, or ask for one that is not there.
     pub(super) fn refused(&self, path: &str) -> Response {
         if self.is_known() {
-            shell::missing()
+            shell::not_found_page()
         } else {
             shell::asks_for_token(path)
         }

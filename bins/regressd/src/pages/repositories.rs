@@ -41,7 +41,7 @@ pub(super) async fn show(
     match view(&state, &reader, after.after.unwrap_or(0)).await {
         Ok(page) if page.repositories.is_empty() && !reader.is_known() => shell::asks_for_token("/"),
         Ok(page) => shell::page(draw(&shell::frame("Repositories", Vec::new()), &page)).into_response(),
-        Err(problem) => shell::trouble(&problem),
+        Err(problem) => shell::trouble_page(&problem),
     }
 }
 
@@ -99,7 +99,7 @@ async fn card(connection: &mut AnyConnection, known: &ConfiguredRepository) -> s
         href: links::repository(&repository.name),
         outcome: state.outcome(),
         summary: state.words(),
-        updated: updated.map(shell::when),
+        updated: updated.map(shell::time_text),
     })
 }
 

@@ -28,12 +28,12 @@ const MAX_STREAMS: usize = 12;
 /// Benchmarks of a stream shown; the search finds the others.
 const MAX_ROWS: usize = 300;
 /// Runs that a small line shows.
-const COURSE: u32 = 60;
+const SPARK_RUNS: u32 = 60;
 const MAX_BRANCHES: u32 = 30;
 const NEWEST_RUNS: u32 = 20;
 
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct Choice {
+pub(super) struct RepositoryQuery {
     branch: Option<String>,
     #[serde(default)]
     q: String,
@@ -44,7 +44,7 @@ pub(super) async fn show(
     access: Result<Access, Problem>,
     OriginalUri(uri): OriginalUri,
     Path((owner, repo)): Path<(String, String)>,
-    Query(choice): Query<Choice>,
+    Query(choice): Query<RepositoryQuery>,
 ) -> Response {
     let reader = match Reader::of(access) {
         Ok(reader) => reader,
@@ -61,17 +61,17 @@ pub(super) async fn show(
                 let way = vec![Link::new(page.name.as_str(), "")];
                 shell::page(draw(&shell::frame(&page.name, way), &page))
             }
-            Err(problem) => shell::trouble(&problem),
+            Err(problem) => shell::trouble_page(&problem),
         },
         Ok(None) => reader.refused(path),
-        Err(problem) => shell::trouble(&problem),
+        Err(problem) => shell::trouble_page(&problem),
     }
 }
 
 async fn view(
     state: &AppState,
     known: &ConfiguredRepository,
-    choice: &Choice,
+    choice: &RepositoryQuery,
 ) -> Result<RepositoryPage, Problem> {
     let name = &known.repository.name;
     let github = links::on_github(&state.settings.load().github.api_url, name);
@@ -130,7 +130,7 @@ async fn section(
     search: &str,
     several: bool,
 ) -> Result<StreamSection, Problem> {
-    let history = queries::history(connection, stream.id, branch, COURSE).await?;
+    let history = queries::history(connection, stream.id, branch, SPARK_RUNS).await?;
     let judgement = judgements::newest_of_branch(connection, stream.id, branch).await?;
     let verdicts = judgement
         .as_ref()
@@ -152,7 +152,7 @@ async fn section(
         },
         environment: stream.environment.clone(),
         outcome: judgement.as_ref().map(|judgement| judgement.outcome),
-        judged: judgement.map(|judgement| shell::when(judgement.judged)),
+        judged: judgement.map(|judgement| shell::time_text(judgement.judged)),
         more: 0,
         rows: std::mem::take(&mut rows),
     };
@@ -207,7 +207,7 @@ async fn newest_runs(
                 None => Link::new(run.run.branch.as_str(), ""),
             },
             place: place.filter(|_| several).unwrap_or_default(),
-            received: shell::when(run.run.received),
+            received: shell::time_text(run.run.received),
             outcome: judgement.map(|judgement| judgement.outcome),
         });
     }

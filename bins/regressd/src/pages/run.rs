@@ -52,7 +52,7 @@ pub(super) async fn show(
             ))
         }
         Ok(None) => reader.refused(uri.path()),
-        Err(problem) => shell::trouble(&problem),
+        Err(problem) => shell::trouble_page(&problem),
     }
 }
 
@@ -88,7 +88,7 @@ async fn view(state: &AppState, known: &ConfiguredRepository, run: Run) -> Resul
             ),
             of,
         ],
-        received: shell::when(run.run.received),
+        received: shell::time_text(run.run.received),
         report: None,
         links: Vec::new(),
     };

@@ -36,7 +36,7 @@ pub(super) fn frame(title: &str, path: Vec<Link>) -> Frame {
 }
 
 /// A moment to the minute.
-pub(super) fn when(moment: Moment) -> When {
+pub(super) fn time_text(moment: Moment) -> When {
     let iso = moment.to_string();
     let text = iso.get(..16).unwrap_or(&iso).replace('T', " ");
     When { text, iso }
@@ -55,7 +55,7 @@ fn with_status(status: StatusCode, page: &MessagePage) -> Response {
 }
 
 /// There is no such page, or it is none of the reader's business.
-pub(super) fn missing() -> Response {
+pub(super) fn not_found_page() -> Response {
     with_status(
         StatusCode::NOT_FOUND,
         &MessagePage {
@@ -106,7 +106,7 @@ pub(super) fn sign_in_page(status: StatusCode, page: &MessagePage) -> Response {
 }
 
 /// A problem, for people.
-pub(super) fn trouble(problem: &Problem) -> Response {
+pub(super) fn trouble_page(problem: &Problem) -> Response {
     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = with_status(
         status,
@@ -127,7 +127,7 @@ pub(super) fn trouble(problem: &Problem) -> Response {
 pub(crate) async fn not_found(headers: HeaderMap) -> Response {
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
     if accept.is_some_and(|accept| accept.contains("text/html")) {
-        missing()
+        not_found_page()
     } else {
         Problem::not_found("there is nothing here; see /openapi.json").into_response()
     }

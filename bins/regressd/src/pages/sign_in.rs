@@ -25,7 +25,7 @@ pub(super) struct Next {
 }
 
 #[derive(Deserialize)]
-pub(super) struct Entry {
+pub(super) struct SignInForm {
     token: String,
     #[serde(default)]
     next: String,
@@ -66,7 +66,11 @@ pub(super) async fn show(
 }
 
 /// Takes the token if it is valid.
-pub(super) async fn enter(State(state): State<AppState>, parts: Parts, Form(entry): Form<Entry>) -> Response {
+pub(super) async fn enter(
+    State(state): State<AppState>,
+    parts: Parts,
+    Form(entry): Form<SignInForm>,
+) -> Response {
     let (token, next) = (entry.token.trim(), own_path(&entry.next));
     let plain = !token.is_empty()
         && token
@@ -88,7 +92,7 @@ pub(super) async fn enter(State(state): State<AppState>, parts: Parts, Form(entr
             let page = shell::sign_in_message(next, Some("This token is unknown, revoked or expired."));
             shell::sign_in_page(StatusCode::UNAUTHORIZED, &page)
         }
-        Err(problem) => shell::trouble(&problem),
+        Err(problem) => shell::trouble_page(&problem),
     }
 }
 

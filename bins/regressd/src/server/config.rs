@@ -9,9 +9,8 @@ use utoipa::ToSchema;
 use super::body;
 use super::repo_path::RepoPath;
 use crate::access::Access;
-use crate::auth::Role;
 use crate::database::{audit, repositories};
-use crate::domain::{RepoConfig, RepoName};
+use crate::domain::{RepoConfig, RepoName, Role};
 use crate::problem::Problem;
 use crate::state::AppState;
 

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::database::jobs;
+use crate::database::jobs::{self, JobCounts};
 use crate::github::GitHub;
 use crate::state::AppState;
 
@@ -56,19 +56,14 @@ pub(super) struct Readiness {
 )]
 pub(super) async fn ready(State(state): State<AppState>) -> (StatusCode, Json<Readiness>) {
     let counts = count(&state).await;
-    let of = |wanted: &[&str]| {
-        let counts = counts.iter().flatten();
-        counts
-            .filter(|(state, _)| wanted.contains(&state.as_str()))
-            .map(|(_, count)| count)
-            .sum()
-    };
-    let ready = counts.is_some() && !state.ending.is_cancelled();
+    let database = counts.is_some();
+    let counts = counts.unwrap_or_default();
+    let ready = database && !state.ending.is_cancelled();
     let readiness = Readiness {
         ready,
-        database: counts.is_some(),
-        queue: of(&["waiting", "running"]),
-        dead_letters: of(&["dead"]),
+        database,
+        queue: counts.waiting + counts.running,
+        dead_letters: counts.dead,
         github: match state.github.as_ref().map(GitHub::authenticated) {
             None => "off",
             Some(None) => "unknown",
@@ -93,7 +88,7 @@ pub(super) async fn ready(State(state): State<AppState>) -> (StatusCode, Json<Re
     (status, Json(readiness))
 }
 
-async fn count(state: &AppState) -> Option<Vec<(String, i64)>> {
+async fn count(state: &AppState) -> Option<JobCounts> {
     let mut connection = state.database.read().await.ok()?;
-    jobs::count(&mut connection).await.ok()
+    jobs::count_by_state(&mut connection).await.ok()
 }

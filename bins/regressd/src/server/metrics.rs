@@ -10,6 +10,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use super::ServeError;
 use crate::database::jobs;
+use crate::domain::JobState;
 use crate::state::AppState;
 
 /// Seconds that answers and jobs are sorted by.
@@ -64,16 +65,14 @@ pub async fn serve(state: AppState, handle: PrometheusHandle, address: SocketAdd
 
 /// What is looked up when it is asked for.
 async fn observe(state: &AppState) {
-    for name in ["waiting", "running", "dead"] {
-        metrics::gauge!("regressd_jobs", "state" => name).set(0.0);
-    }
     let counts = match state.database.read().await {
-        Ok(mut connection) => jobs::count(&mut connection).await.map_err(Into::into),
+        Ok(mut connection) => jobs::count_by_state(&mut connection).await.map_err(Into::into),
         Err(error) => Err(error),
     };
     metrics::gauge!("regressd_database_up").set(if counts.is_ok() { 1.0 } else { 0.0 });
-    for (name, count) in counts.unwrap_or_default() {
-        metrics::gauge!("regressd_jobs", "state" => name).set(count as f64);
+    let counts = counts.unwrap_or_default();
+    for state in JobState::ALL {
+        metrics::gauge!("regressd_jobs", "state" => state.as_str()).set(counts.in_state(state) as f64);
     }
     if let Some(github) = &state.github {
         let open = github.breaker().state() != crate::github::BreakerState::Closed;

@@ -83,7 +83,7 @@ pub fn document() -> utoipa::openapi::OpenApi {
 
 /// Everything the service answers.
 pub fn router(state: AppState) -> Router {
-    let patience = Duration::from_secs(state.settings.load().server.request_timeout_seconds.max(1));
+    let patience = Duration::from_secs(state.settings.load().server.request_timeout_seconds);
     routes_and_document()
         .0
         .merge(pages::routes())

@@ -6,9 +6,8 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::access::Access;
-use crate::auth::Role;
 use crate::directory::ConfiguredRepository;
-use crate::domain::RepoName;
+use crate::domain::{RepoName, Role};
 use crate::problem::Problem;
 use crate::state::AppState;
 

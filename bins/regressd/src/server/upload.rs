@@ -278,7 +278,6 @@ fn content_key(request: &AnalyzeRequest) -> Result<RunKey, Problem> {
         hash.update(bytes.len().to_le_bytes());
         hash.update(bytes);
     }
-    let digest = hash.finalize();
-    let text: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let text = hex::encode(&hash.finalize()[..16]);
     RunKey::new(&format!("sha256:{text}")).map_err(|error| Problem::unprocessable(error.to_string()))
 }

@@ -2,8 +2,10 @@
 //!
 //! Secrets are not part of it: they come from environment variables or from files that the settings name.
 
+mod ranges;
 mod secret;
 mod sections;
+mod shown;
 mod sources;
 
 pub use secret::Secret;

@@ -8,6 +8,7 @@ use cli_kit::Failure;
 use cli_kit::settings::{Layers, Resolved};
 use database_kit::LocationError;
 
+use super::ranges::RANGES;
 use super::{Secret, Settings};
 use crate::database::Location;
 
@@ -103,6 +104,9 @@ impl SettingsSources {
         for (key, value) in &self.flags {
             layers.typed_flag(&format!("--set {key}"), key, value)?;
         }
+        for (key, range) in &RANGES {
+            layers.clamp(key, range);
+        }
         Ok(layers.resolve()?)
     }
 
@@ -188,6 +192,23 @@ mod tests {
         );
         let error = sources(&[], &[("server.colour", "red")]).read().unwrap_err();
         assert!(error.to_string().contains("unknown field `colour`"), "{error}");
+    }
+
+    #[test]
+    fn what_is_out_of_range_is_the_nearest_value_within() {
+        let defaults = sources(&[], &[]).resolve().unwrap();
+        for (key, range) in &RANGES {
+            assert!(defaults.origins.contains_key(*key), "{key}");
+            let below = (range.start() - 1).to_string();
+            let resolved = sources(&[], &[(key, &below)]).resolve().unwrap();
+            assert_eq!(
+                resolved.origins[*key].value.as_integer(),
+                Some(*range.start()),
+                "{key}"
+            );
+        }
+        let settings = sources(&[], &[("analytics.processes", "500")]).read().unwrap();
+        assert_eq!(settings.analytics.processes, 64);
     }
 
     #[test]

@@ -7,7 +7,9 @@ use tokio::task::JoinHandle;
 
 use super::play::{Act, Scene};
 use super::sender::{SendError, Sender};
+use crate::auth::issue_token;
 use crate::database::{Database, DatabaseError, Location};
+use crate::domain::{Grant, Role};
 use crate::fake_github::{Comment, FakeGitHub, FakeSettings, Pull, signing_key};
 use crate::settings::{Settings, SettingsError, SettingsSources};
 use crate::state::{AppState, StateError};
@@ -86,7 +88,7 @@ impl Stage {
         settings.github.content_per_minute = 10_000;
         settings.github.content_per_hour = 10_000;
         let database = Database::open(&Location::Sqlite(folder.path().join("regressd.db"))).await?;
-        let token = crate::auth::issue_token(&database, "*", "upload", "simulate", None, "simulate").await?;
+        let token = issue_token(&database, Grant::All, Role::Upload, "simulate", None, "simulate").await?;
         let state = AppState::new(layers, settings, database)?;
         let (address, listening) = tokio::sync::oneshot::channel();
         let serving = tokio::spawn({
@@ -146,14 +148,10 @@ impl Stage {
 
     async fn open_jobs(&self) -> Option<i64> {
         let mut connection = self.state.database.read().await.ok()?;
-        let counts = crate::database::jobs::count(&mut connection).await.ok()?;
-        Some(
-            counts
-                .iter()
-                .filter(|(state, _)| state != "dead")
-                .map(|(_, count)| count)
-                .sum(),
-        )
+        let counts = crate::database::jobs::count_by_state(&mut connection)
+            .await
+            .ok()?;
+        Some(counts.waiting + counts.running)
     }
 
     /// The comment of a pull request.

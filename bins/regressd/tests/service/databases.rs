@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use regressd::database::deliveries::{self, DeliveryState};
 use regressd::database::judgements::{self, Judgement};
 use regressd::database::runs::{self, NewRun};
 use regressd::database::streams::{self, SeriesName};
-use regressd::database::{Database, deliveries, repositories, retention};
+use regressd::database::{Database, repositories, retention};
 use regressd::domain::{Moment, RepoName, RepositoryId, RunId, StreamId};
 use regressd::github::{ContentLimits, ContentRateLimiter as _, Leases as _};
 
@@ -119,14 +120,14 @@ pub(crate) async fn deliveries_are_done_once(place: Place) {
         });
         write.await.unwrap()
     };
-    let set = |state: &'static str| {
+    let set = |state: DeliveryState| {
         database.write(move |connection| Box::pin(deliveries::set_state(connection, "1", state)))
     };
     assert!(insert().await);
     assert!(!insert().await, "it waits");
-    set("done").await.unwrap();
+    set(DeliveryState::Done).await.unwrap();
     assert!(!insert().await, "it is done");
-    set("failed").await.unwrap();
+    set(DeliveryState::Failed).await.unwrap();
     assert!(insert().await, "a redelivery of a failed one works");
 }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use regressd::auth::{hash, new_token};
-use regressd::database::tokens::{self, Token};
+use regressd::auth::{hash_token, new_token};
+use regressd::database::tokens::{self, StoredToken};
 use regressd::database::{Database, Location};
 use regressd::domain::Moment;
 use regressd::settings::SettingsSources;
@@ -104,12 +104,12 @@ impl Running {
         expires: Option<Moment>,
     ) -> (String, String) {
         let secret = new_token();
-        let token = Token {
-            id: hash(&secret)[..12].to_owned(),
+        let token = StoredToken {
+            id: hash_token(&secret)[..12].to_owned(),
             name: String::new(),
-            hash: hash(&secret),
-            repository: repository.to_owned(),
-            role: role.to_owned(),
+            hash: hash_token(&secret),
+            grant: repository.parse().unwrap(),
+            role: role.parse().unwrap(),
             created: Moment::now(),
             expires,
             revoked: None,

@@ -85,6 +85,31 @@ async fn tokens_are_made_listed_and_revoked() {
 }
 
 #[tokio::test]
+async fn settings_are_shown_without_secrets_and_shells_complete() {
+    let service = Service::start(&[]).await;
+    let shown = service.run(&["config", "show", "--set", "jobs.workers=0"]);
+    assert_eq!(shown.status, 0, "{}", shown.error);
+    let workers = shown.output.lines().find(|line| line.contains("jobs.workers"));
+    let words: Vec<&str> = workers.unwrap().split_whitespace().collect();
+    assert_eq!(words, ["jobs.workers", "1", "flag", "--set", "jobs.workers"]);
+    let secret = shown
+        .output
+        .lines()
+        .find(|line| line.contains("github.webhook_secret "));
+    assert!(
+        secret.is_none_or(|line| line.contains("(hidden)")),
+        "{}",
+        shown.output
+    );
+    for shell in ["bash", "zsh", "fish"] {
+        // It is no matter that a setting is wrong.
+        let script = service.run(&["completions", shell, "--set", "jobs.workers=many"]);
+        assert_eq!(script.status, 0, "{}", script.error);
+        assert!(script.output.contains("dead-letters"), "{}", script.output);
+    }
+}
+
+#[tokio::test]
 async fn dead_letters_are_listed_shown_retried_and_dropped() {
     let service = Service::start(&[]).await;
     assert_eq!(

@@ -32,7 +32,7 @@ async fn said(command: &[&str]) -> (Service, String) {
 }
 
 #[tokio::test]
-async fn findings_courses_and_the_badge_are_in_the_comment() {
+async fn findings_histories_and_the_badge_are_in_the_comment() {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("analyse.py");
     std::fs::write(&program, PROGRAM).unwrap();

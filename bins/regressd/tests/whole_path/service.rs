@@ -170,6 +170,7 @@ impl Service {
     }
 
     /// Whether the service ends, as it should, within `patience`.
+    #[cfg(feature = "opentelemetry")]
     pub(crate) fn ended(&mut self, patience: Duration) -> bool {
         let begun = Instant::now();
         while begun.elapsed() < patience {

@@ -8,7 +8,7 @@ use http::Method;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::tokens::Token;
+use super::tokens::NewToken;
 use super::{Call, Caller, GitHub};
 use crate::{AppCredentials, GitHubError};
 
@@ -18,7 +18,7 @@ struct AccessToken {
     expires_at: Timestamp,
 }
 
-impl From<AccessToken> for Token {
+impl From<AccessToken> for NewToken {
     fn from(made: AccessToken) -> Self {
         let life = made.expires_at.duration_since(Timestamp::now());
         Self {
@@ -40,7 +40,7 @@ impl GitHub {
             Caller::Installation(id) => tokens.get(caller, self.make_installation_token(id)).await,
             Caller::App | Caller::TokenOwner => {
                 let sign = async {
-                    Ok(Token {
+                    Ok(NewToken {
                         text: app.token(Timestamp::now())?,
                         life: AppCredentials::REUSE,
                     })
@@ -51,7 +51,7 @@ impl GitHub {
     }
 
     /// Boxed, because a call as an installation contains this call as the app.
-    fn make_installation_token(&self, installation: u64) -> BoxFuture<'_, Result<Token, GitHubError>> {
+    fn make_installation_token(&self, installation: u64) -> BoxFuture<'_, Result<NewToken, GitHubError>> {
         Box::pin(async move {
             let route = format!("/app/installations/{installation}/access_tokens");
             let call = Call {

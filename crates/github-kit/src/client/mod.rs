@@ -103,6 +103,7 @@ struct Inner {
     waits: RequestedWaits,
     limiter: Arc<dyn ContentRateLimiter>,
     breaker: Arc<Breaker>,
+    /// By repository; a plain map, since there are no more than the app is installed on.
     installations: Mutex<HashMap<String, u64>>,
     authenticated: Mutex<Option<bool>>,
 }

@@ -51,7 +51,8 @@ pub(super) fn requested_wait(
     }
 }
 
-/// Until when nothing is asked, by installation. GitHub bans those who go on asking.
+/// Until when nothing is asked, by installation. GitHub bans those who go on asking, so this is no cache: nothing may
+/// be forgotten for want of room.
 #[derive(Debug, Default)]
 pub(super) struct RequestedWaits {
     of: Mutex<HashMap<Option<u64>, Wait>>,

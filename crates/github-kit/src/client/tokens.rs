@@ -15,7 +15,7 @@ use crate::GitHubError;
 const EARLY: Duration = Duration::from_secs(300);
 
 /// A token that was made.
-pub(super) struct Token {
+pub(super) struct NewToken {
     pub(super) text: String,
     /// How long GitHub takes it.
     pub(super) life: Duration,
@@ -30,6 +30,9 @@ struct KeptToken {
 type Slot = Arc<AsyncMutex<Option<KeptToken>>>;
 
 /// The tokens in use. They never show in logs.
+///
+/// Not a cache crate's: each token says itself how long it lasts, and forgetting one must compare it and remove it
+/// while nobody makes another.
 #[derive(Default)]
 pub(super) struct Tokens {
     slots: Mutex<HashMap<Caller, Slot>>,
@@ -51,14 +54,14 @@ impl Tokens {
     pub(super) async fn get(
         &self,
         caller: Caller,
-        make: impl Future<Output = Result<Token, GitHubError>> + Send,
+        make: impl Future<Output = Result<NewToken, GitHubError>> + Send,
     ) -> Result<Arc<str>, GitHubError> {
         let slot = self.slot(caller);
         let mut slot = slot.lock().await;
         if let Some(token) = slot.as_ref().filter(|token| token.until > Instant::now()) {
             return Ok(Arc::clone(&token.text));
         }
-        let Token { text, life } = make.await?;
+        let NewToken { text, life } = make.await?;
         let text: Arc<str> = text.into();
         // A token of a few seconds (as in tests) is used for most of them.
         let until = Instant::now() + life.saturating_sub(EARLY.min(life / 4));
@@ -92,7 +95,7 @@ mod tests {
         let get = || {
             tokens.get(Caller::Installation(1), async {
                 tokio::time::sleep(Duration::from_millis(1)).await;
-                Ok(Token {
+                Ok(NewToken {
                     text: format!("t{}", made.fetch_add(1, Ordering::Relaxed)),
                     life,
                 })

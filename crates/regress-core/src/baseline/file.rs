@@ -51,7 +51,7 @@ pub enum BaselineError {
 }
 
 #[derive(Deserialize)]
-struct Head<'a> {
+struct BaselineHeader<'a> {
     #[serde(borrow)]
     version: Option<&'a RawValue>,
 }
@@ -112,7 +112,7 @@ impl Baselines {
     /// # Errors
     /// When the text is no baseline file or has a newer version. A bad entry is not an error but a problem.
     pub fn from_json(bytes: &[u8]) -> Result<Loaded, BaselineError> {
-        let head: Head<'_> = serde_json::from_slice(bytes)?;
+        let head: BaselineHeader<'_> = serde_json::from_slice(bytes)?;
         let version = head.version.map_or("missing", RawValue::get);
         match version.trim_matches('"') {
             "2" => Ok(from_v2(serde_json::from_slice(bytes)?)),

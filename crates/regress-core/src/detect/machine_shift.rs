@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_few_or_unequal_series_have_no_course() {
+    fn a_few_or_unequal_series_have_no_trend() {
         let settings = ChangePointSettings::default();
         assert_eq!(machine_trend(&fleet()[..3], &settings), None);
         let mut unequal = fleet();

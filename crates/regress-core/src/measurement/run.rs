@@ -144,12 +144,12 @@ impl RunFile {
     /// When the bytes are not a run file, or one of a newer version.
     pub fn from_json(bytes: &[u8]) -> Result<Self, RunFileError> {
         #[derive(Deserialize)]
-        struct Head {
+        struct RunFileHeader {
             #[serde(rename = "format")]
             _format: RunFileFormat,
             version: u64,
         }
-        let head: Head = serde_json::from_slice(bytes).map_err(RunFileError::Malformed)?;
+        let head: RunFileHeader = serde_json::from_slice(bytes).map_err(RunFileError::Malformed)?;
         if head.version > u64::from(RUN_FILE_VERSION) {
             return Err(RunFileError::Newer { found: head.version });
         }

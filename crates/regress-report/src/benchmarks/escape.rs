@@ -1,6 +1,6 @@
 //! Untrusted text in other languages: names of benchmarks come from pull requests of strangers.
 
-/// Text for HTML and XML, also within quoted attributes.
+/// Text for HTML and SVG, also within quoted attributes.
 pub(crate) fn html(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

@@ -161,10 +161,10 @@ impl Report {
     /// When the bytes are no report, or one of a newer version.
     pub fn from_json(bytes: &[u8]) -> Result<Report, ReportError> {
         #[derive(Deserialize)]
-        struct Head {
+        struct ReportHeader {
             version: u32,
         }
-        let head: Head = serde_json::from_slice(bytes)?;
+        let head: ReportHeader = serde_json::from_slice(bytes)?;
         if head.version > REPORT_VERSION {
             return Err(ReportError::Newer { found: head.version });
         }

@@ -10,11 +10,10 @@ use utoipa::ToSchema;
 
 use super::series::find;
 use crate::access::Access;
-use crate::auth::Role;
 use crate::database::judgements::{self, Epoch};
 use crate::database::repositories::Repository;
 use crate::database::{audit, jobs as job_table};
-use crate::domain::{BranchName, Moment, RunId};
+use crate::domain::{BranchName, Moment, Role, RunId};
 use crate::job_requests::{self, AboutSeries};
 use crate::problem::Problem;
 use crate::server::body;

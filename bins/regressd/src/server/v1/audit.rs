@@ -5,10 +5,10 @@ use axum::extract::{Query, State};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Listed, Page};
+use super::{ListResponse, Page};
 use crate::access::Access;
-use crate::auth::Role;
 use crate::database::audit;
+use crate::domain::Role;
 use crate::problem::Problem;
 use crate::state::AppState;
 
@@ -31,7 +31,7 @@ pub(super) struct AuditItem {
 #[utoipa::path(
     get, path = "/v1/audit", tag = "reading", params(Page),
     responses(
-        (status = 200, body = Listed<AuditItem>),
+        (status = 200, body = ListResponse<AuditItem>),
         (status = 400, description = "A parameter that cannot be", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "No admin token for all repositories", body = Problem, content_type = "application/problem+json"),
@@ -43,17 +43,17 @@ pub(super) async fn list(
     State(state): State<AppState>,
     access: Access,
     Query(page): Query<Page>,
-) -> Result<Json<Listed<AuditItem>>, Problem> {
+) -> Result<Json<ListResponse<AuditItem>>, Problem> {
     access.require_all(Role::Admin)?;
     let (limit, before) = (page.limit()?, page.cursor(i64::MAX)?);
     let mut connection = state.database.read().await?;
     let rows = audit::list(&mut connection, before, limit).await?;
-    let item = |entry: audit::Entry| AuditItem {
+    let item = |entry: audit::AuditEntry| AuditItem {
         at: entry.at.to_string(),
         actor: entry.actor,
         action: entry.action,
         subject: entry.subject,
         detail: entry.detail,
     };
-    Ok(Json(Listed::of(rows, limit, |entry| entry.id, item)))
+    Ok(Json(ListResponse::of(rows, limit, |entry| entry.id, item)))
 }

@@ -115,7 +115,7 @@ impl Page {
 
 /// A page of a list.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Listed<T> {
+pub(super) struct ListResponse<T> {
     /// The entries.
     items: Vec<T>,
     /// The cursor of the next page; not there on the last.
@@ -123,7 +123,7 @@ pub(super) struct Listed<T> {
     next: Option<String>,
 }
 
-impl<T> Listed<T> {
+impl<T> ListResponse<T> {
     /// A page made of rows, of which the last one tells where the next page begins.
     fn of<R>(rows: Vec<R>, limit: u32, number: impl Fn(&R) -> i64, item: impl FnMut(R) -> T) -> Self {
         let full = rows.len() >= limit as usize;

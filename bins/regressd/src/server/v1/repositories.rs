@@ -5,11 +5,10 @@ use axum::extract::{Query, State};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Listed, Page};
+use super::{ListResponse, Page};
 use crate::access::Access;
-use crate::auth::Role;
 use crate::database::repositories;
-use crate::domain::RepositoryId;
+use crate::domain::{RepositoryId, Role};
 use crate::problem::Problem;
 use crate::state::AppState;
 
@@ -27,7 +26,7 @@ pub(super) struct RepositoryItem {
 #[utoipa::path(
     get, path = "/v1/repositories", tag = "reading", params(Page),
     responses(
-        (status = 200, body = Listed<RepositoryItem>),
+        (status = 200, body = ListResponse<RepositoryItem>),
         (status = 400, description = "A parameter that cannot be", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "Too many requests", body = Problem, content_type = "application/problem+json"),
@@ -38,17 +37,17 @@ pub(super) async fn list(
     State(state): State<AppState>,
     access: Access,
     Query(page): Query<Page>,
-) -> Result<Json<Listed<RepositoryItem>>, Problem> {
+) -> Result<Json<ListResponse<RepositoryItem>>, Problem> {
     let (limit, after) = (page.limit()?, page.cursor(0)?);
     let mut connection = state.database.read().await?;
     let rows = repositories::list(&mut connection, RepositoryId(after), limit).await?;
-    let mut listed = Listed::of(rows, limit, |row| row.id.0, |row| row);
+    let mut listed = ListResponse::of(rows, limit, |row| row.id.0, |row| row);
     listed.items.retain(|row| access.0.may(Role::Read, &row.name));
     let item = |row: repositories::Repository| RepositoryItem {
         repository: row.name.to_string(),
         default_branch: row.default_branch,
     };
-    Ok(Json(Listed {
+    Ok(Json(ListResponse {
         items: listed.items.into_iter().map(item).collect(),
         next: listed.next,
     }))

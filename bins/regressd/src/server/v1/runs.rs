@@ -7,14 +7,13 @@ use axum::extract::{Path, Query, State};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{BranchPage, Listed};
+use super::{BranchPage, ListResponse};
 use crate::access::Access;
-use crate::auth::Role;
 use crate::database::judgements::{self, Judgement};
 use crate::database::repositories;
 use crate::database::runs::{self, Run};
 use crate::database::streams;
-use crate::domain::{RunId, SeriesId, StreamId};
+use crate::domain::{Role, RunId, SeriesId, StreamId};
 use crate::judging::{RegressionResult, RunVerdicts};
 use crate::problem::Problem;
 use crate::server::repo_path::RepoPath;
@@ -66,7 +65,7 @@ pub(super) struct RunWithVerdicts {
 #[utoipa::path(
     get, path = "/v1/repositories/{owner}/{repo}/runs", tag = "reading", params(RepoPath, BranchPage),
     responses(
-        (status = 200, body = Listed<RunItem>),
+        (status = 200, body = ListResponse<RunItem>),
         (status = 400, description = "A parameter that cannot be", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "The token is for another repository", body = Problem, content_type = "application/problem+json"),
@@ -80,7 +79,7 @@ pub(super) async fn list(
     access: Access,
     Path(path): Path<RepoPath>,
     Query(query): Query<BranchPage>,
-) -> Result<Json<Listed<RunItem>>, Problem> {
+) -> Result<Json<ListResponse<RunItem>>, Problem> {
     let page = query.page();
     let (limit, before, branch) = (page.limit()?, page.cursor(i64::MAX)?, query.branch()?);
     let known = path.known(&state, &access).await?;
@@ -98,7 +97,7 @@ pub(super) async fn list(
         );
     }
     let show = |run: Run| item(&run, streams.get(&run.run.stream), judged.get(&run.id));
-    Ok(Json(Listed::of(rows, limit, |run| run.id.0, show)))
+    Ok(Json(ListResponse::of(rows, limit, |run| run.id.0, show)))
 }
 
 /// One run with its verdicts.

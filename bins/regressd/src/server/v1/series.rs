@@ -10,14 +10,13 @@ use sqlx::AnyConnection;
 use utoipa::ToSchema;
 
 use super::accept::EpochItem;
-use super::{BranchChoice, BranchPage, Listed, Page};
+use super::{BranchChoice, BranchPage, ListResponse, Page};
 use crate::access::Access;
-use crate::auth::Role;
 use crate::database::judgements;
 use crate::database::repositories::{self, Repository};
 use crate::database::runs;
 use crate::database::streams::{self, Series};
-use crate::domain::{Results, RunId, SeriesId};
+use crate::domain::{Results, Role, RunId, SeriesId};
 use crate::judging::{Histories, load_baseline_input};
 use crate::problem::Problem;
 use crate::server::repo_path::RepoPath;
@@ -92,7 +91,7 @@ pub(super) struct BaselineValue {
 #[utoipa::path(
     get, path = "/v1/repositories/{owner}/{repo}/series", tag = "reading", params(RepoPath, Page),
     responses(
-        (status = 200, body = Listed<SeriesItem>),
+        (status = 200, body = ListResponse<SeriesItem>),
         (status = 400, description = "A parameter that cannot be", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "The token is for another repository", body = Problem, content_type = "application/problem+json"),
@@ -106,7 +105,7 @@ pub(super) async fn list(
     access: Access,
     Path(path): Path<RepoPath>,
     Query(page): Query<Page>,
-) -> Result<Json<Listed<SeriesItem>>, Problem> {
+) -> Result<Json<ListResponse<SeriesItem>>, Problem> {
     let (limit, after) = (page.limit()?, page.cursor(0)?);
     let known = path.known(&state, &access).await?;
     let mut connection = state.database.read().await?;
@@ -115,7 +114,7 @@ pub(super) async fn list(
     let all = streams::of_repository(&mut connection, id).await?;
     let streams: HashMap<_, _> = all.into_iter().map(|stream| (stream.id, stream)).collect();
     let show = |series: Series| item(&series, streams.get(&series.stream));
-    Ok(Json(Listed::of(rows, limit, |series| series.id.0, show)))
+    Ok(Json(ListResponse::of(rows, limit, |series| series.id.0, show)))
 }
 
 /// The history of a series on a branch, newest first.
@@ -123,7 +122,7 @@ pub(super) async fn list(
     get, path = "/v1/series/{series}/history", tag = "reading",
     params(("series" = i64, Path, description = "The series' number"), BranchPage),
     responses(
-        (status = 200, body = Listed<HistoryItem>),
+        (status = 200, body = ListResponse<HistoryItem>),
         (status = 400, description = "A parameter that cannot be", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such series, or not for this token", body = Problem, content_type = "application/problem+json"),
@@ -136,7 +135,7 @@ pub(super) async fn history(
     access: Access,
     Path(number): Path<i64>,
     Query(query): Query<BranchPage>,
-) -> Result<Json<Listed<HistoryItem>>, Problem> {
+) -> Result<Json<ListResponse<HistoryItem>>, Problem> {
     let page = query.page();
     let (limit, before, branch) = (page.limit()?, page.cursor(i64::MAX)?, query.branch()?);
     let mut connection = state.database.read().await?;
@@ -148,13 +147,13 @@ pub(super) async fn history(
             .ok()
             .and_then(|results| results.median(series.id))
     };
-    let listed = Listed::of(
+    let listed = ListResponse::of(
         rows,
         limit,
         |(run, ..)| run.0,
         |(RunId(run), commit, results)| value(&results).map(|value| HistoryItem { run, commit, value }),
     );
-    Ok(Json(Listed {
+    Ok(Json(ListResponse {
         // Runs without the benchmark have no value of it.
         items: listed.items.into_iter().flatten().collect(),
         next: listed.next,

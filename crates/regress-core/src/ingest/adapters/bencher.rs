@@ -15,7 +15,7 @@ use crate::measurement::{Direction, Interval, Measure, ProblemKind, Scale, Unit}
 pub(super) struct Bencher;
 
 #[derive(Deserialize)]
-struct Metric {
+struct BencherMetric {
     value: Number,
     lower_value: Option<Number>,
     upper_value: Option<Number>,
@@ -53,7 +53,10 @@ fn read_benchmark(name: &str, raw: &RawValue, collector: &mut MeasurementCollect
         Err(error) => return collector.report(name, ProblemKind::Malformed, error.to_string()),
     };
     for (label, raw) in measures {
-        let (metric, measure) = match (serde_json::from_str::<Metric>(raw.get()), Measure::new(&label)) {
+        let (metric, measure) = match (
+            serde_json::from_str::<BencherMetric>(raw.get()),
+            Measure::new(&label),
+        ) {
             (Ok(metric), Ok(measure)) => (metric, measure),
             (Err(error), _) => {
                 collector.report(name, ProblemKind::Malformed, format!("{label}: {error}"));

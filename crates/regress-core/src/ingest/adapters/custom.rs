@@ -34,7 +34,7 @@ pub(super) static BIGGER: Custom = Custom {
 };
 
 #[derive(Deserialize)]
-struct Head {
+struct CustomHeader {
     name: String,
 }
 
@@ -76,7 +76,7 @@ impl Adapter for Custom {
 
 impl Custom {
     fn read_item(&self, index: usize, text: &str, collector: &mut MeasurementCollector<'_>) {
-        let name = match serde_json::from_str::<Head>(text) {
+        let name = match serde_json::from_str::<CustomHeader>(text) {
             Ok(head) => head.name,
             Err(error) => {
                 return collector.report(&format!("[{index}]"), ProblemKind::Malformed, error.to_string());

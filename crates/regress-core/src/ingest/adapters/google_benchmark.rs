@@ -19,7 +19,7 @@ use crate::stats::median;
 pub(super) struct GoogleBenchmark;
 
 #[derive(Deserialize)]
-struct Report<'a> {
+struct GoogleReport<'a> {
     context: Option<Context>,
     #[serde(borrow)]
     benchmarks: Elements<'a>,
@@ -79,7 +79,7 @@ impl Adapter for GoogleBenchmark {
 }
 
 fn read_report(text: &str, collector: &mut MeasurementCollector<'_>) {
-    let report: Report<'_> = match serde_json::from_str(text) {
+    let report: GoogleReport<'_> = match serde_json::from_str(text) {
         Ok(report) => report,
         Err(error) => return collector.reject_source(ProblemKind::Malformed, &error.to_string()),
     };

@@ -23,14 +23,14 @@ pub(super) struct Gungraun;
 const VERSIONS: [&str; 3] = ["5", "6", "7"];
 
 #[derive(Deserialize)]
-struct Head {
+struct GungraunHeader {
     version: Option<String>,
     module_path: Option<String>,
     id: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct Summary {
+struct GungraunSummary {
     profiles: Vec<Profile>,
 }
 
@@ -51,11 +51,11 @@ struct Totals {
 #[derive(Deserialize)]
 struct Total {
     summary: Option<ToolSummary>,
-    metrics: Option<BTreeMap<String, Change>>,
+    metrics: Option<BTreeMap<String, GungraunChange>>,
 }
 
 #[derive(Deserialize)]
-struct Change {
+struct GungraunChange {
     values: Values,
 }
 
@@ -78,13 +78,13 @@ struct Difference {
 
 #[derive(Deserialize)]
 enum Sides {
-    Left(Metric),
+    Left(GungraunMetric),
     Right(serde::de::IgnoredAny),
-    Both(Metric, serde::de::IgnoredAny),
+    Both(GungraunMetric, serde::de::IgnoredAny),
 }
 
 #[derive(Deserialize)]
-enum Metric {
+enum GungraunMetric {
     Int(u64),
     Float(f64),
 }
@@ -121,7 +121,7 @@ impl Adapter for Gungraun {
 }
 
 fn read_summary(text: &str, collector: &mut MeasurementCollector<'_>) {
-    let head: Head = match serde_json::from_str(text) {
+    let head: GungraunHeader = match serde_json::from_str(text) {
         Ok(head) => head,
         Err(error) => return collector.report("summary", ProblemKind::Malformed, error.to_string()),
     };
@@ -138,7 +138,7 @@ fn read_summary(text: &str, collector: &mut MeasurementCollector<'_>) {
         let detail = format!("schema {version:?}, known are {}", VERSIONS.join(", "));
         collector.report(&name, ProblemKind::UnknownVersion, detail);
     }
-    match serde_json::from_str::<Summary>(text) {
+    match serde_json::from_str::<GungraunSummary>(text) {
         Ok(summary) => summary
             .profiles
             .iter()
@@ -192,7 +192,7 @@ impl Sides {
     }
 }
 
-impl Metric {
+impl GungraunMetric {
     fn value(&self) -> f64 {
         match self {
             Self::Int(count) => *count as f64,

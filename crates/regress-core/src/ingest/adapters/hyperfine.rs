@@ -24,7 +24,7 @@ struct Export<'a> {
 }
 
 #[derive(Deserialize)]
-struct Head {
+struct HyperfineHeader {
     command: String,
     #[serde(default)]
     parameters: BTreeMap<String, String>,
@@ -73,7 +73,7 @@ impl Adapter for Hyperfine {
 }
 
 fn read_result(index: usize, text: &str, collector: &mut MeasurementCollector<'_>) {
-    let head: Head = match serde_json::from_str(text) {
+    let head: HyperfineHeader = match serde_json::from_str(text) {
         Ok(head) => head,
         Err(error) => {
             return collector.report(
@@ -163,7 +163,7 @@ fn read_result(index: usize, text: &str, collector: &mut MeasurementCollector<'_
     }
 }
 
-fn name_of(head: &Head) -> String {
+fn name_of(head: &HyperfineHeader) -> String {
     let hidden: Vec<String> = head
         .parameters
         .iter()

@@ -18,7 +18,7 @@ use crate::measurement::{Direction, Estimator, Interval, Measure, ProblemKind, S
 pub(super) struct Jmh;
 
 #[derive(Deserialize)]
-struct Head {
+struct JmhHeader {
     benchmark: String,
     mode: String,
     params: Option<BTreeMap<String, String>>,
@@ -33,7 +33,7 @@ struct Metrics<'a> {
 }
 
 #[derive(Deserialize)]
-struct Metric {
+struct JmhMetric {
     score: Number,
     #[serde(rename = "scoreConfidence")]
     confidence: Option<(Number, Number)>,
@@ -72,7 +72,7 @@ impl Adapter for Jmh {
 }
 
 fn read_result(index: usize, text: &str, collector: &mut MeasurementCollector<'_>) {
-    let head: Head = match serde_json::from_str(text) {
+    let head: JmhHeader = match serde_json::from_str(text) {
         Ok(head) => head,
         Err(error) => {
             return collector.report(&format!("[{index}]"), ProblemKind::Malformed, error.to_string());
@@ -93,7 +93,7 @@ fn read_result(index: usize, text: &str, collector: &mut MeasurementCollector<'_
     }
 }
 
-fn name_of(head: &Head) -> String {
+fn name_of(head: &JmhHeader) -> String {
     let params = head
         .params
         .iter()
@@ -114,7 +114,7 @@ fn read_metric(
     text: &str,
     collector: &mut MeasurementCollector<'_>,
 ) {
-    let metric: Metric = match serde_json::from_str(text) {
+    let metric: JmhMetric = match serde_json::from_str(text) {
         Ok(metric) => metric,
         Err(error) => {
             let detail = format!("{}: {error}", label.unwrap_or("primaryMetric"));

@@ -15,20 +15,20 @@ pub(super) struct PytestBenchmark;
 const VERSIONS: [&str; 4] = ["2", "3", "4", "5"];
 
 #[derive(Deserialize)]
-struct Report<'a> {
+struct PytestReport<'a> {
     #[serde(borrow)]
     benchmarks: Elements<'a>,
     version: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct Head {
+struct PytestHeader {
     fullname: Option<String>,
     name: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct Benchmark<'a> {
+struct PytestEntry<'a> {
     #[serde(borrow)]
     stats: Stats<'a>,
 }
@@ -68,7 +68,7 @@ impl Adapter for PytestBenchmark {
 }
 
 fn read_report(text: &str, collector: &mut MeasurementCollector<'_>) {
-    let report: Report<'_> = match serde_json::from_str(text) {
+    let report: PytestReport<'_> = match serde_json::from_str(text) {
         Ok(report) => report,
         Err(error) => return collector.reject_source(ProblemKind::Malformed, &error.to_string()),
     };
@@ -85,7 +85,7 @@ fn read_report(text: &str, collector: &mut MeasurementCollector<'_>) {
 }
 
 fn read_benchmark(index: usize, text: &str, collector: &mut MeasurementCollector<'_>) {
-    let name = match serde_json::from_str::<Head>(text).map(|head| head.fullname.or(head.name)) {
+    let name = match serde_json::from_str::<PytestHeader>(text).map(|head| head.fullname.or(head.name)) {
         Ok(Some(name)) => name,
         Ok(None) => {
             return collector.report(&format!("benchmarks[{index}]"), ProblemKind::Missing, "fullname");
@@ -98,7 +98,7 @@ fn read_benchmark(index: usize, text: &str, collector: &mut MeasurementCollector
             );
         }
     };
-    let Benchmark { stats } = match serde_json::from_str(text) {
+    let PytestEntry { stats } = match serde_json::from_str(text) {
         Ok(benchmark) => benchmark,
         Err(error) => return collector.report(&name, ProblemKind::Malformed, error.to_string()),
     };

@@ -5,7 +5,8 @@
 //! condition is what matters), a call still pushes its return address, an indirect branch goes where it goes. What a
 //! stub is made of is for whoever executes the code to say.
 
-use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind};
+use crate::decode::block_decoder;
+use iced_x86::{FlowControl, Instruction, Mnemonic, OpKind};
 use thiserror::Error;
 
 use crate::block::{Block, Terminator, Unrunnable};
@@ -67,7 +68,7 @@ pub fn lower(block: &Block, placement: Placement, stub: Stub) -> Result<Code, Lo
     }
     let address = block.address.wrapping_add(placement.code_base);
     let mut bytes = block.bytes.clone();
-    let mut decoder = Decoder::with_ip(64, &block.bytes, block.address, DecoderOptions::NONE);
+    let mut decoder = block_decoder(&block);
     let mut instruction = Instruction::default();
     let mut last = 0;
     let mut loads_segments = false;

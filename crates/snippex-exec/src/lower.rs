@@ -98,9 +98,9 @@ const _: () = assert!(
 
 #[cfg(test)]
 mod tests {
-    use iced_x86::Decoder;
     use iced_x86::code_asm::*;
     use snippex_core::block::{Origin, Terminator};
+    use snippex_core::decode::decoder;
 
     use super::*;
 
@@ -146,7 +146,7 @@ mod tests {
             ..block(Terminator::FallThrough, |_| ())
         };
         let lowered = lower(&block, placement()).unwrap();
-        let instruction = Decoder::with_ip(64, &lowered.bytes, lowered.address, 0).decode();
+        let instruction = decoder(&lowered.bytes, lowered.address).decode();
         assert_eq!(instruction.ip_rel_memory_address(), 0x2_0000_1007 + 0x2000);
     }
 

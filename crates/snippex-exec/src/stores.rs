@@ -1,8 +1,9 @@
 //! Where a block stores to, as far as its start state says.
 
-use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic, OpKind, Register};
+use iced_x86::{Instruction, Mnemonic, OpKind, Register};
 use snippex_core::block::Block;
 use snippex_core::case::Placement;
+use snippex_core::decode::block_decoder;
 use snippex_core::group::Start;
 use snippex_core::seed::{Linear, MemoryUse, Roles};
 use snippex_runner::layout::LINE;
@@ -89,7 +90,7 @@ pub(crate) fn stores(block: &Block, placement: Placement) -> Option<Vec<Store>> 
 /// Whether an instruction stores more or elsewhere than its operand says.
 fn reaches_further(block: &Block) -> bool {
     use Mnemonic::{Btc, Btr, Bts, Enter};
-    let mut decoder = Decoder::with_ip(64, &block.bytes, block.address, DecoderOptions::NONE);
+    let mut decoder = block_decoder(&block);
     let mut instruction = Instruction::default();
     while decoder.can_decode() {
         decoder.decode_out(&mut instruction);

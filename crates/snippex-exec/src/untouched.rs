@@ -4,12 +4,10 @@
 //! x87 and vector state. Nobody has to believe the decoder: the last run of a block is done in full, and when that
 //! shows a change where none can be, all runs of the block are done again in full.
 
-use iced_x86::{
-    CpuidFeature, Decoder, DecoderOptions, Instruction, InstructionInfoFactory, InstructionInfoOptions,
-    OpAccess, OpKind,
-};
+use iced_x86::{CpuidFeature, Instruction, InstructionInfoFactory, InstructionInfoOptions, OpAccess, OpKind};
 use snippex_core::block::Block;
 use snippex_core::case::Placement;
+use snippex_core::decode::block_decoder;
 use snippex_runner::layout::{SKIP_MEMORY, SKIP_OTHER_LINES, SKIP_VECTORS, SKIP_X87};
 
 use crate::stores::{Store, stores};
@@ -47,7 +45,7 @@ fn units(block: &Block) -> u32 {
     let mut left = SKIP_MEMORY | SKIP_X87 | SKIP_VECTORS;
     let mut factory = InstructionInfoFactory::new();
     let mut instruction = Instruction::default();
-    let mut decoder = Decoder::with_ip(64, &block.bytes, block.address, DecoderOptions::NONE);
+    let mut decoder = block_decoder(&block);
     while left != 0 && decoder.can_decode() {
         decoder.decode_out(&mut instruction);
         match unit(&instruction) {

@@ -1,6 +1,7 @@
 //! Instruction forms: what there is to generate, by the decoder's own list.
 
-use iced_x86::{Code, CpuidFeature, Decoder, DecoderOptions};
+use iced_x86::{Code, CpuidFeature, DecoderOptions};
+use snippex_core::decode::decoder;
 
 use snippex_core::block::Unrunnable;
 use snippex_core::decode::unrunnable_form;
@@ -160,7 +161,7 @@ impl Form {
 
     /// Whether `bytes` are exactly one instruction of this form.
     pub(super) fn is_of(self, bytes: &[u8], address: u64) -> bool {
-        let instruction = Decoder::with_ip(64, bytes, address, DecoderOptions::NONE).decode();
+        let instruction = decoder(bytes, address).decode();
         instruction.code() == self.0 && instruction.len() == bytes.len()
     }
 }

@@ -1,6 +1,7 @@
 //! Blocks of one instruction, with what it needs around it to show its effect.
 
-use iced_x86::{Code, Decoder, DecoderOptions, Encoder, Instruction, Mnemonic, OpKind, Register};
+use iced_x86::{Code, Encoder, Instruction, Mnemonic, OpKind, Register};
+use snippex_core::decode::decoder;
 
 use super::encode::encode;
 use super::form::Form;
@@ -91,7 +92,7 @@ pub(super) fn one(
     } else {
         bytes
     };
-    let decoded = Decoder::with_ip(64, &bytes, address, DecoderOptions::NONE).decode();
+    let decoded = decoder(&bytes, address).decode();
     Some((decoded, bytes))
 }
 
@@ -137,7 +138,7 @@ fn around(form: Form, variant: u32, address: u64, instruction: &Instruction, byt
 pub(super) fn assemble(address: u64, bytes: Vec<u8>, count: u32, terminator: Terminator) -> Block {
     let end = address + bytes.len() as u64;
     let mut last = Instruction::default();
-    let mut decoder = Decoder::with_ip(64, &bytes, address, DecoderOptions::NONE);
+    let mut decoder = decoder(&bytes, address);
     let mut reason = None;
     while decoder.can_decode() {
         decoder.decode_out(&mut last);

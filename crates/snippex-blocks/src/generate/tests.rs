@@ -1,6 +1,7 @@
+use snippex_core::decode::block_decoder;
 use std::collections::BTreeSet;
 
-use iced_x86::{Decoder, DecoderOptions, OpKind, Register};
+use iced_x86::{OpKind, Register};
 
 use super::*;
 
@@ -12,9 +13,7 @@ fn request() -> Request {
 }
 
 fn instructions(block: &Block) -> Vec<iced_x86::Instruction> {
-    Decoder::with_ip(64, &block.bytes, block.address, DecoderOptions::NONE)
-        .into_iter()
-        .collect()
+    block_decoder(&block).into_iter().collect()
 }
 
 #[test]

@@ -15,8 +15,26 @@ pub use runnable::{
 
 use iced_x86::{Decoder, DecoderOptions};
 
-/// A 64-bit decoder over `bytes`, which lie at `address`.
+use crate::block::Block;
+
+/// Bits of the mode that code is decoded in. All code is 64-bit code today; what decodes does so through this file, so
+/// that another mode has one place to come in.
+const MODE: u32 = 64;
+
+/// A decoder over `bytes`, which lie at `address`: as Intel's processors read them.
 #[must_use]
 pub fn decoder(bytes: &[u8], address: u64) -> Decoder<'_> {
-    Decoder::with_ip(64, bytes, address, DecoderOptions::NONE)
+    Decoder::with_ip(MODE, bytes, address, DecoderOptions::NONE)
+}
+
+/// A decoder over `bytes`, which lie at `address`: as AMD's processors read them.
+#[must_use]
+pub fn amd_decoder(bytes: &[u8], address: u64) -> Decoder<'_> {
+    Decoder::with_ip(MODE, bytes, address, DecoderOptions::AMD)
+}
+
+/// A decoder over the code of `block`, at the address that it has in its file.
+#[must_use]
+pub fn block_decoder(block: &Block) -> Decoder<'_> {
+    decoder(&block.bytes, block.address)
 }

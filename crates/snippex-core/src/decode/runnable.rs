@@ -5,11 +5,9 @@
 
 use std::sync::OnceLock;
 
-use iced_x86::{
-    Code, CpuidFeature, Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpCodeOperandKind,
-    OpKind, Register,
-};
+use iced_x86::{Code, CpuidFeature, FlowControl, Instruction, Mnemonic, OpCodeOperandKind, OpKind, Register};
 
+use super::amd_decoder;
 use crate::block::Unrunnable;
 
 /// Why a block with `instruction` is not run; `None` when it can be.
@@ -107,7 +105,7 @@ pub fn differs_by_vendor(bytes: &[u8], instruction: &Instruction) -> bool {
     if !bytes.contains(&OPERAND_SIZE) {
         return false;
     }
-    let amd = Decoder::with_ip(64, bytes, instruction.ip(), DecoderOptions::AMD).decode();
+    let amd = amd_decoder(bytes, instruction.ip()).decode();
     amd.code() != instruction.code() || amd.len() != instruction.len()
 }
 
@@ -207,20 +205,12 @@ mod tests {
     use super::*;
 
     fn differs(bytes: &[u8]) -> bool {
-        differs_by_vendor(
-            bytes,
-            &Decoder::with_ip(64, bytes, 0x1000, DecoderOptions::NONE).decode(),
-        )
+        differs_by_vendor(bytes, &crate::decode::decoder(bytes, 0x1000).decode())
     }
 
     #[test]
     fn reserved_encodings_are_told_from_usual_ones() {
-        let reserved = |bytes: &[u8]| {
-            is_reserved(
-                bytes,
-                &Decoder::with_ip(64, bytes, 0x1000, DecoderOptions::NONE).decode(),
-            )
-        };
+        let reserved = |bytes: &[u8]| is_reserved(bytes, &crate::decode::decoder(bytes, 0x1000).decode());
         assert!(reserved(&[0xf2, 0xe1, 0x02]), "repne loope");
         assert!(!reserved(&[0xe1, 0x02]), "loope");
         assert!(reserved(&[0x65, 0x3e, 0x3b, 0x1b]), "cmp ebx, gs:ds:[rbx]");

@@ -1,7 +1,8 @@
 //! A documented deviation in a status register that a block has copied elsewhere: `stmxcsr`, `fnstsw` and their like
 //! turn it into data, and from there on it shows anywhere.
 
-use iced_x86::{Decoder, DecoderOptions, Mnemonic};
+use crate::decode::block_decoder;
+use iced_x86::Mnemonic;
 
 use super::tolerance::{Deviates, Deviation, Tolerance};
 use crate::block::Block;
@@ -17,7 +18,7 @@ pub(super) fn leaked<'t>(block: &Block, tolerance: &'t Tolerance) -> Option<&'t 
     if !tolerance.deviations.iter().any(|deviation| of_status(&deviation)) {
         return None;
     }
-    let decoder = Decoder::with_ip(64, &block.bytes, block.address, DecoderOptions::NONE);
+    let decoder = block_decoder(&block);
     decoder.into_iter().find_map(|instruction| {
         let mnemonic = instruction.mnemonic();
         tolerance

@@ -1,10 +1,11 @@
 //! The instructions of a block with everything about them that no start state changes.
 
+use crate::decode::block_decoder;
 use std::sync::LazyLock;
 
 use iced_x86::{
-    CpuidFeature, Decoder, DecoderOptions, EncodingKind, FlowControl, Instruction, InstructionInfoFactory,
-    Mnemonic, Register, RflagsBits, UsedMemory, UsedRegister,
+    CpuidFeature, EncodingKind, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, Register,
+    RflagsBits, UsedMemory, UsedRegister,
 };
 
 use super::vector::Shape;
@@ -79,7 +80,7 @@ pub(super) struct Decoded {
 
 /// Decodes the whole block. Bytes that do not decode end it.
 pub(super) fn decode(block: &Block) -> Vec<Decoded> {
-    let mut decoder = Decoder::with_ip(64, &block.bytes, block.address, DecoderOptions::NONE);
+    let mut decoder = block_decoder(&block);
     let mut factory = InstructionInfoFactory::new();
     // The count is what a file says; there is at most an instruction a byte.
     let count = (block.instruction_count as usize).min(block.bytes.len());

@@ -1,8 +1,9 @@
 //! What is behind a finding, where a look at it is enough.
 
-use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic};
+use iced_x86::{Instruction, Mnemonic};
 use snippex_core::block::Block;
 use snippex_core::case::Case;
+use snippex_core::decode::block_decoder;
 use snippex_core::diff::{Comparison, Divergence, Tolerance, compare_with};
 use snippex_core::effects::BlockEffects;
 use snippex_core::observation::{Endpoint, Observation};
@@ -84,7 +85,7 @@ fn of(
 
 /// Length of the first instruction, if the second is WAIT.
 fn before_wait(block: &Block) -> Option<usize> {
-    let mut decoder = Decoder::with_ip(64, &block.bytes, block.address, DecoderOptions::NONE);
+    let mut decoder = block_decoder(&block);
     let mut instruction = Instruction::default();
     decoder.decode_out(&mut instruction);
     let first = decoder.position();

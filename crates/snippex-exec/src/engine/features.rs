@@ -1,7 +1,8 @@
 //! Whether an engine's CPU has what a block needs.
 
-use iced_x86::{CpuidFeature, Decoder, DecoderOptions, Instruction};
+use iced_x86::{CpuidFeature, Instruction};
 use snippex_core::block::Block;
+use snippex_core::decode::block_decoder;
 
 use super::GuestCpu;
 use snippex_formats::conformance::header::Feature;
@@ -185,7 +186,7 @@ fn has(cpu: &GuestCpu, feature: CpuidFeature) -> bool {
 
 /// The first feature that `block` needs and `cpu` lacks, or is said to lack, by the name iced-x86 gives it.
 pub(super) fn missing(block: &Block, cpu: &GuestCpu, lacks: &[String]) -> Option<&'static str> {
-    let mut decoder = Decoder::with_ip(64, &block.bytes, block.address, DecoderOptions::NONE);
+    let mut decoder = block_decoder(&block);
     let mut instruction = Instruction::default();
     while decoder.can_decode() {
         decoder.decode_out(&mut instruction);

@@ -1,8 +1,9 @@
 //! Engines of this process: a function as a model, or another engine with its outcomes altered. For tests, and to try
 //! a comparison against a model of one's own.
 
-use iced_x86::{Decoder, DecoderOptions, Mnemonic};
+use iced_x86::Mnemonic;
 use snippex_core::case::Case;
+use snippex_core::decode::block_decoder;
 use snippex_core::group::Group;
 use snippex_core::observation::{Endpoint, Observation};
 use snippex_core::state::{Components, rflags};
@@ -109,7 +110,7 @@ impl MockEngine {
 
 fn last_flag_writer_is_imul(case: &Case) -> bool {
     let block = &case.block;
-    Decoder::with_ip(64, &block.bytes, block.address, DecoderOptions::NONE)
+    block_decoder(&block)
         .into_iter()
         .filter(|instruction| instruction.rflags_modified() != 0)
         .last()

@@ -4,9 +4,10 @@
 //! This finds the instruction at which the states part, which is the one computed wrongly unless an earlier one had
 //! an effect that no component of the state shows.
 
-use iced_x86::{Decoder, DecoderOptions, InstructionInfoFactory, Register};
+use iced_x86::{InstructionInfoFactory, Register};
 use snippex_core::address_space::RUNNER;
 use snippex_core::case::Case;
+use snippex_core::decode::decoder;
 use snippex_core::diff::{Class, Comparison, Culprit, Divergence, Field};
 use snippex_core::observation::{Endpoint, Observation};
 use snippex_triage::cause::{Attribution, attribute, of_signature};
@@ -54,7 +55,7 @@ impl FirstDivergence {
     pub fn reaches_runner(&self, case: &Case) -> bool {
         let state = self.before.as_ref().map_or(&case.state, |before| &before.state);
         let ip = case.block.address.wrapping_add(case.placement.image_base);
-        let decoder = Decoder::with_ip(64, &case.block.bytes, ip, DecoderOptions::NONE);
+        let decoder = decoder(&case.block.bytes, ip);
         let Some(instruction) = decoder.into_iter().nth(self.instruction) else {
             return false;
         };

@@ -1,12 +1,10 @@
 //! A divergence as patterns see it: the instruction at fault, the state it met, its right end and what differs from it.
 
+use snippex_core::decode::block_decoder;
 use snippex_core::observation::{SIGBUS, SIGSEGV};
 use std::borrow::Cow;
 
-use iced_x86::{
-    CpuidFeature, Decoder, DecoderOptions, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind,
-    Register,
-};
+use iced_x86::{CpuidFeature, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register};
 
 use crate::signature::{BugKind, Signature};
 use snippex_core::case::Case;
@@ -64,7 +62,7 @@ impl<'e> DivergenceFacts<'e> {
         differences: &'e [Difference],
     ) -> Option<Self> {
         let block = &case.block;
-        let instruction = Decoder::with_ip(64, &block.bytes, block.address, DecoderOptions::NONE)
+        let instruction = block_decoder(&block)
             .into_iter()
             .last()
             .filter(|instruction| !instruction.is_invalid())?;

@@ -1,9 +1,10 @@
 //! Edits: single steps to a plainer case, and which of them a case allows.
 
+use snippex_core::decode::{block_decoder, decoder};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use iced_x86::{ConstantOffsets, Decoder, DecoderOptions};
+use iced_x86::ConstantOffsets;
 
 use super::cell::Cell;
 use super::{Stage, code, memory, simpler};
@@ -181,7 +182,7 @@ fn encoding(case: &Case) -> Vec<Edit> {
         let byte = shorter.remove(at);
         let is_prefix =
             matches!(byte, 0x26 | 0x2e | 0x36 | 0x3e | 0x40..=0x4f | 0x64..=0x67 | 0xf0 | 0xf2 | 0xf3);
-        let mut decoder = Decoder::with_ip(64, &shorter, instruction.ip(), DecoderOptions::NONE);
+        let mut decoder = decoder(&shorter, instruction.ip());
         let without = decoder.decode();
         if is_prefix && without.code() == instruction.code() && without.len() == shorter.len() {
             edits.push(Edit::DropByte(start + at));
@@ -192,7 +193,7 @@ fn encoding(case: &Case) -> Vec<Edit> {
 
 /// Bits of immediates and displacements.
 fn constants(case: &Case) -> Vec<Edit> {
-    let mut decoder = Decoder::with_ip(64, &case.block.bytes, case.block.address, DecoderOptions::NONE);
+    let mut decoder = block_decoder(&case.block);
     let mut edits = Vec::new();
     while decoder.can_decode() {
         let start = decoder.position();

@@ -1,3 +1,4 @@
+use snippex_core::decode::block_decoder;
 use std::sync::Arc;
 
 use iced_x86::code_asm::*;
@@ -76,7 +77,7 @@ fn reduce(case: Case, shows: impl Fn(&Case) -> bool) -> (Case, usize, usize) {
 }
 
 fn lines(case: &Case) -> Vec<String> {
-    let mut decoder = iced_x86::Decoder::with_ip(64, &case.block.bytes, case.block.address, 0);
+    let mut decoder = block_decoder(&case.block);
     decoder
         .iter()
         .map(|instruction| instruction.to_string())

@@ -1,8 +1,9 @@
 //! The form of an instruction: what is left of it without register numbers and values.
 
+use snippex_core::decode::{block_decoder, decoder};
 use std::fmt;
 
-use iced_x86::{Decoder, DecoderOptions, Instruction};
+use iced_x86::Instruction;
 use serde::Serialize;
 
 use snippex_core::block::Block;
@@ -31,7 +32,7 @@ impl fmt::Display for Form {
 
 /// Form of instruction `index` of `block`, and the instruction.
 pub(super) fn of(block: &Block, index: usize) -> Option<(Form, Instruction)> {
-    let mut decoder = Decoder::with_ip(64, &block.bytes, block.address, DecoderOptions::NONE);
+    let mut decoder = block_decoder(&block);
     for _ in 0..index {
         if decoder.can_decode() {
             let _ = decoder.decode();
@@ -118,7 +119,7 @@ fn name(byte: u8) -> Option<&'static str> {
 fn is_redundant(bytes: &[u8], at: usize, instruction: &Instruction) -> bool {
     let mut shorter = bytes.to_vec();
     shorter.remove(at);
-    let mut decoder = Decoder::with_ip(64, &shorter, instruction.ip(), DecoderOptions::NONE);
+    let mut decoder = decoder(&shorter, instruction.ip());
     let without = decoder.decode();
     without.code() == instruction.code() && without.len() == shorter.len()
 }

@@ -9,7 +9,8 @@ mod tests;
 
 pub use role::{MemoryUse, Role};
 
-use iced_x86::{Decoder, DecoderOptions, Instruction};
+use crate::decode::block_decoder;
+use iced_x86::Instruction;
 
 use crate::block::{Block, Terminator};
 use crate::case::Placement;
@@ -37,7 +38,7 @@ impl Roles {
     #[must_use]
     pub fn of(block: &Block, placement: Placement) -> Self {
         let mut analysis = Analysis::new(placement);
-        let mut decoder = Decoder::with_ip(64, &block.bytes, block.address, DecoderOptions::NONE);
+        let mut decoder = block_decoder(&block);
         let mut instruction = Instruction::default();
         while decoder.can_decode() {
             decoder.decode_out(&mut instruction);

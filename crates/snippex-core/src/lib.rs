@@ -26,6 +26,7 @@ pub mod effects;
 pub mod group;
 pub mod host_cpu;
 pub mod lower;
+pub mod named_bits;
 pub mod observation;
 pub mod random;
 pub mod seed;

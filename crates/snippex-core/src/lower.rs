@@ -68,7 +68,7 @@ pub fn lower(block: &Block, placement: Placement, stub: Stub) -> Result<Code, Lo
     }
     let address = block.address.wrapping_add(placement.code_base);
     let mut bytes = block.bytes.clone();
-    let mut decoder = block_decoder(&block);
+    let mut decoder = block_decoder(block);
     let mut instruction = Instruction::default();
     let mut last = 0;
     let mut loads_segments = false;

@@ -6,6 +6,7 @@
 use serde::Serialize;
 
 use crate::diff::{Difference, Field, Value};
+use crate::named_bits::{MXCSR, NamedField, X87_CONTROL, X87_STATUS, differing_fields};
 use crate::observation::{Endpoint, Signal, signal_name};
 
 /// The word that a value of an enum is stored and shown as, such as `fall-through`; empty when it is more than a word.
@@ -17,9 +18,13 @@ pub fn kebab_case(value: &impl Serialize) -> String {
     }
 }
 
-/// What differs, in a sentence without a full stop: `ZF is 1, not 0`. The subject comes first.
+/// What differs, in a sentence without a full stop: `ZF is 1, not 0`. The subject comes first. Of a register whose bits
+/// have names those are named that count.
 #[must_use]
 pub fn difference_sentence(difference: &Difference) -> String {
+    if let Some(sentence) = named_bits_sentence(difference) {
+        return sentence;
+    }
     match (&difference.expected, &difference.actual) {
         (Value::Endpoint(expected), Value::Endpoint(actual)) => {
             format!("{}, not {}", endpoint_words(actual), without_verb(expected))
@@ -33,6 +38,26 @@ pub fn difference_sentence(difference: &Difference) -> String {
             )
         }
     }
+}
+
+/// `C1 is 1, not 0; TOP is 5, not 6`; `None` of what has no bits with names.
+fn named_bits_sentence(difference: &Difference) -> Option<String> {
+    let fields: &[NamedField] = match difference.field {
+        Field::X87Status => &X87_STATUS,
+        Field::X87Control => &X87_CONTROL,
+        Field::Mxcsr => &MXCSR,
+        _ => return None,
+    };
+    let (Value::Number(expected), Value::Number(actual), Value::Number(counted)) =
+        (&difference.expected, &difference.actual, &difference.differing)
+    else {
+        return None;
+    };
+    let sentences: Vec<String> = differing_fields(fields, *expected, *actual)
+        .filter(|(field, _)| field.mask() & counted != 0)
+        .map(|(_, sentence)| sentence)
+        .collect();
+    (!sentences.is_empty()).then(|| format!("{}: {}", difference.name, sentences.join("; ")))
 }
 
 /// How a run ended: `goes to 0x...`, `SIGSEGV at 0x...`.
@@ -124,5 +149,21 @@ mod tests {
             said(Field::Memory { address: 0x10 }, "[0x10]"),
             "[0x10] is 0200c0, not 0100c0"
         );
+    }
+
+    #[test]
+    fn bits_that_count_are_called_by_their_names() {
+        let difference = |differing| Difference {
+            field: Field::X87Status,
+            name: "fsw".to_owned(),
+            expected: Value::Number(0x3800),
+            actual: Value::Number(0x2a00),
+            differing: Value::Number(differing),
+        };
+        assert_eq!(
+            difference_sentence(&difference(0x1200)),
+            "fsw: C1 is 1, not 0; TOP is 5, not 7"
+        );
+        assert_eq!(difference_sentence(&difference(0x0200)), "fsw: C1 is 1, not 0");
     }
 }

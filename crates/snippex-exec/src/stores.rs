@@ -90,7 +90,7 @@ pub(crate) fn stores(block: &Block, placement: Placement) -> Option<Vec<Store>> 
 /// Whether an instruction stores more or elsewhere than its operand says.
 fn reaches_further(block: &Block) -> bool {
     use Mnemonic::{Btc, Btr, Bts, Enter};
-    let mut decoder = block_decoder(&block);
+    let mut decoder = block_decoder(block);
     let mut instruction = Instruction::default();
     while decoder.can_decode() {
         decoder.decode_out(&mut instruction);

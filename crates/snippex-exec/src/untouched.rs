@@ -45,7 +45,7 @@ fn units(block: &Block) -> u32 {
     let mut left = SKIP_MEMORY | SKIP_X87 | SKIP_VECTORS;
     let mut factory = InstructionInfoFactory::new();
     let mut instruction = Instruction::default();
-    let mut decoder = block_decoder(&block);
+    let mut decoder = block_decoder(block);
     while left != 0 && decoder.can_decode() {
         decoder.decode_out(&mut instruction);
         match unit(&instruction) {

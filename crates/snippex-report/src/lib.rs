@@ -47,12 +47,12 @@ pub fn grouped(number: u64) -> String {
 /// A share in percent: `12.3 %`; nothing of nothing is 0.
 #[must_use]
 pub fn percent(part: u64, whole: u64) -> String {
-    let attribution = if whole == 0 {
+    let share = if whole == 0 {
         0.0
     } else {
         part as f64 / whole as f64 * 100.0
     };
-    let shown = format!("{attribution:.1}");
+    let shown = format!("{share:.1}");
     match shown.as_str() {
         // What is not all must not look like all, and what is there must not look like nothing.
         "100.0" if part < whole => "> 99.9 %".to_owned(),

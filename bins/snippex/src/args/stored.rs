@@ -1,10 +1,12 @@
 //! What commands take that begin with what the database holds: blocks, runs, observations, divergences.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use clap_complete::ArgValueCandidates;
 use snippex_report::disassembly::Syntax;
+use snippex_report::state::HexFormat;
 use snippex_store::{DivergenceId, ObservationId, RunId, Selection};
 
 use super::{BlocksArgs, EngineArgs, FilterArgs, ReferenceArgs, RunArgs};
@@ -170,9 +172,58 @@ pub(crate) struct CompareArgs {
     /// Both sides of a stored divergence instead
     #[arg(long, value_name = "N", conflicts_with_all = ["expected", "actual"], value_parser = divergence)]
     pub(crate) divergence: Option<DivergenceId>,
-    /// Show everything, not only what differs or changed
-    #[arg(long, short)]
-    pub(crate) all: bool,
+    /// Show every register, not only those that differ, changed or are used
+    #[arg(long, short = 'a', visible_alias = "all")]
+    pub(crate) show_all_registers: bool,
+    /// Show each flag in a line of its own, with what it means
+    #[arg(long)]
+    pub(crate) flag_detail: bool,
+    /// Form in which memory is shown
+    #[arg(long, value_name = "FORM", default_value = "unified")]
+    pub(crate) hex_format: HexFormatArg,
+    /// Show memory at these addresses only: 0x7fff0000-0x7fff00ff
+    #[arg(long, value_name = "A-B", value_parser = memory_region)]
+    pub(crate) memory_region: Option<RangeInclusive<u64>>,
+    /// Show memory only where the ends differ, not where both changed it alike
+    #[arg(long)]
+    pub(crate) memory_diff_only: bool,
+}
+
+/// How memory is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum HexFormatArg {
+    /// A line for each end, one below the other
+    #[default]
+    Unified,
+    /// The ends side by side
+    Split,
+    /// JSON, for programs that read what people see
+    Json,
+}
+
+impl From<HexFormatArg> for HexFormat {
+    fn from(format: HexFormatArg) -> Self {
+        match format {
+            HexFormatArg::Unified => Self::Unified,
+            HexFormatArg::Split => Self::Split,
+            HexFormatArg::Json => Self::Json,
+        }
+    }
+}
+
+fn memory_region(text: &str) -> Result<RangeInclusive<u64>, String> {
+    let address = |text: &str| {
+        let digits = text.trim().trim_start_matches("0x");
+        u64::from_str_radix(digits, 16).map_err(|_| format!("{text:?} is no hexadecimal address"))
+    };
+    let (first, last) = text
+        .split_once('-')
+        .ok_or("write the first and the last address: 0x1000-0x10ff")?;
+    let (first, last) = (address(first)?, address(last)?);
+    if first > last {
+        return Err(format!("{first:#x} is above {last:#x}"));
+    }
+    Ok(first..=last)
 }
 
 #[derive(Debug, Args)]

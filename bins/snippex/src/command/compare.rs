@@ -5,7 +5,7 @@ use cli_kit::{ExitStatus, Failure, Format};
 use serde::Serialize;
 use serde_json::json;
 use snippex_core::case::Case;
-use snippex_core::diff::{Comparison, Reason, compare};
+use snippex_core::diff::{Comparison, Difference, Reason, Value, compare};
 use snippex_core::observation::Observation;
 use snippex_store::{BlockNumber, EngineId, StoreHandle};
 
@@ -17,7 +17,7 @@ use snippex_core::words::kebab_case;
 use snippex_report::disassembly::{Disassembler, Syntax};
 use snippex_report::ends::EndsView;
 use snippex_report::several;
-use snippex_report::state::View;
+use snippex_report::state::{MemoryLine, MemoryOptions, View, memory_lines};
 
 /// The answer for programs.
 #[derive(Debug, Serialize)]
@@ -28,8 +28,36 @@ struct CompareReport {
     expected: String,
     actual: String,
     comparison: serde_json::Value,
+    /// The bits of each difference that count.
+    differing_bits: Vec<DifferingBits>,
+    /// Lines of memory that an end changed.
+    memory: Vec<MemoryLine>,
     #[serde(flatten)]
     ends: EndsView,
+}
+
+/// The bits of one difference that count.
+#[derive(Debug, Serialize)]
+struct DifferingBits {
+    /// The part of the state, such as `rax`.
+    name: String,
+    /// Their positions, from 0, the lowest; in bytes, from the lowest of the first.
+    bits: Vec<u32>,
+}
+
+impl DifferingBits {
+    fn of(difference: &Difference) -> Self {
+        let bytes = match &difference.differing {
+            Value::Number(number) => number.to_le_bytes().to_vec(),
+            Value::Bytes(bytes) => bytes.clone(),
+            Value::None | Value::Endpoint(_) => Vec::new(),
+        };
+        let set = |bit: &u32| bytes[*bit as usize / 8] >> (bit % 8) & 1 != 0;
+        Self {
+            name: difference.name.clone(),
+            bits: (0..bytes.len() as u32 * 8).filter(set).collect(),
+        }
+    }
 }
 
 /// What is compared.
@@ -66,6 +94,11 @@ pub(crate) fn run(app: &App<'_>, args: &CompareArgs) -> Result<ExitStatus, Failu
         covered,
         &tolerance,
     );
+    let memory = MemoryOptions {
+        format: args.hex_format.into(),
+        region: args.memory_region.clone(),
+        differing_only: args.memory_diff_only,
+    };
     if app.format == Format::Human {
         let block = &sides.case.block;
         app.printer.line(format_args!(
@@ -73,8 +106,10 @@ pub(crate) fn run(app: &App<'_>, args: &CompareArgs) -> Result<ExitStatus, Failu
             sides.block, block.address, sides.state_index
         ))?;
         for line in Disassembler::new(Syntax::Intel).or_user_error()?.lines(block) {
-            app.printer
-                .line(format_args!("  {FAINT}{}{FAINT:#}  {}", line.address, line.text))?;
+            app.printer.line(format_args!(
+                "  {FAINT}{}  {:22}{FAINT:#}  {}",
+                line.address, line.bytes, line.text
+            ))?;
         }
         let view = View {
             case: &sides.case,
@@ -84,7 +119,9 @@ pub(crate) fn run(app: &App<'_>, args: &CompareArgs) -> Result<ExitStatus, Failu
             ],
             covered,
             comparison: Some(&comparison),
-            all: args.all,
+            all: args.show_all_registers,
+            flag_detail: args.flag_detail,
+            memory: memory.clone(),
             color: app.printer.has_color(),
             width: app.printer.width(),
         };
@@ -94,6 +131,12 @@ pub(crate) fn run(app: &App<'_>, args: &CompareArgs) -> Result<ExitStatus, Failu
             told(&comparison, sides.found.as_ref())
         ))?;
     } else {
+        let differing_bits = match &comparison {
+            Comparison::Diverged(divergence) => {
+                divergence.differences.iter().map(DifferingBits::of).collect()
+            }
+            _ => Vec::new(),
+        };
         let mut compared = json!(comparison);
         if let Some(found) = &sides.found
             && let Some(class) = compared.pointer_mut("/detail/class")
@@ -111,6 +154,13 @@ pub(crate) fn run(app: &App<'_>, args: &CompareArgs) -> Result<ExitStatus, Failu
             expected: reference.name,
             actual: subject.name,
             comparison: compared,
+            differing_bits,
+            memory: memory_lines(
+                &sides.case,
+                &[&sides.expected.1, &sides.actual.1],
+                Some(&comparison),
+                &memory,
+            ),
             ends: EndsView::new(&sides.case, covered, ends),
         };
         match app.format {

@@ -24,7 +24,7 @@ use crate::engines::{engine_view, subject_engine};
 use crate::hints::OrUserError;
 use snippex_report::EngineView;
 use snippex_report::ends::EndsView;
-use snippex_report::state::View;
+use snippex_report::state::{MemoryOptions, View};
 use snippex_report::{grouped, percent, several, untitled};
 
 /// Blocks in a batch: their end states stay in the cache.
@@ -360,6 +360,8 @@ fn print(
             covered: identity.components,
             comparison: None,
             all: false,
+            flag_detail: false,
+            memory: MemoryOptions::default(),
             color: app.printer.has_color(),
             width: app.printer.width(),
         };

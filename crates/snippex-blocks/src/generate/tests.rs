@@ -13,7 +13,7 @@ fn request() -> Request {
 }
 
 fn instructions(block: &Block) -> Vec<iced_x86::Instruction> {
-    block_decoder(&block).into_iter().collect()
+    block_decoder(block).into_iter().collect()
 }
 
 #[test]

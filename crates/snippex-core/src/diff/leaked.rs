@@ -18,7 +18,7 @@ pub(super) fn leaked<'t>(block: &Block, tolerance: &'t Tolerance) -> Option<&'t 
     if !tolerance.deviations.iter().any(|deviation| of_status(&deviation)) {
         return None;
     }
-    let decoder = block_decoder(&block);
+    let decoder = block_decoder(block);
     decoder.into_iter().find_map(|instruction| {
         let mnemonic = instruction.mnemonic();
         tolerance

@@ -80,7 +80,7 @@ pub(super) struct Decoded {
 
 /// Decodes the whole block. Bytes that do not decode end it.
 pub(super) fn decode(block: &Block) -> Vec<Decoded> {
-    let mut decoder = block_decoder(&block);
+    let mut decoder = block_decoder(block);
     let mut factory = InstructionInfoFactory::new();
     // The count is what a file says; there is at most an instruction a byte.
     let count = (block.instruction_count as usize).min(block.bytes.len());

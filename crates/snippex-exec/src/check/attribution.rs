@@ -85,7 +85,7 @@ fn of(
 
 /// Length of the first instruction, if the second is WAIT.
 fn before_wait(block: &Block) -> Option<usize> {
-    let mut decoder = block_decoder(&block);
+    let mut decoder = block_decoder(block);
     let mut instruction = Instruction::default();
     decoder.decode_out(&mut instruction);
     let first = decoder.position();

@@ -186,7 +186,7 @@ fn has(cpu: &GuestCpu, feature: CpuidFeature) -> bool {
 
 /// The first feature that `block` needs and `cpu` lacks, or is said to lack, by the name iced-x86 gives it.
 pub(super) fn missing(block: &Block, cpu: &GuestCpu, lacks: &[String]) -> Option<&'static str> {
-    let mut decoder = block_decoder(&block);
+    let mut decoder = block_decoder(block);
     let mut instruction = Instruction::default();
     while decoder.can_decode() {
         decoder.decode_out(&mut instruction);

@@ -110,7 +110,7 @@ impl MockEngine {
 
 fn last_flag_writer_is_imul(case: &Case) -> bool {
     let block = &case.block;
-    block_decoder(&block)
+    block_decoder(block)
         .into_iter()
         .filter(|instruction| instruction.rflags_modified() != 0)
         .last()

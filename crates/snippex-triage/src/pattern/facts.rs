@@ -62,7 +62,7 @@ impl<'e> DivergenceFacts<'e> {
         differences: &'e [Difference],
     ) -> Option<Self> {
         let block = &case.block;
-        let instruction = block_decoder(&block)
+        let instruction = block_decoder(block)
             .into_iter()
             .last()
             .filter(|instruction| !instruction.is_invalid())?;

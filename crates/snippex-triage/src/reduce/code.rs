@@ -19,7 +19,7 @@ const STARTABLE: u64 = 0x24_4cd5 | rflags::INITIAL;
 /// Offset behind each instruction of `block`.
 #[must_use]
 pub fn instruction_ends(block: &Block) -> Vec<usize> {
-    let mut decoder = block_decoder(&block);
+    let mut decoder = block_decoder(block);
     let mut ends = Vec::new();
     while decoder.can_decode() {
         let _ = decoder.decode();
@@ -71,7 +71,7 @@ pub(super) fn rewritten(
     left_out: &[usize],
     replaced: &BTreeMap<usize, &[u8]>,
 ) -> Option<Block> {
-    let mut decoder = block_decoder(&block);
+    let mut decoder = block_decoder(block);
     let mut bytes = Vec::with_capacity(block.bytes.len());
     let mut count = 0;
     let mut index = 0;
@@ -136,7 +136,7 @@ pub(super) fn rebuilt(block: &Block, bytes: Vec<u8>, count: u32) -> Option<Block
 
 /// The last instruction of `block`, with its offset and its decoder.
 pub(super) fn last(block: &Block) -> Option<(usize, Instruction, iced_x86::ConstantOffsets)> {
-    let mut decoder = block_decoder(&block);
+    let mut decoder = block_decoder(block);
     let mut found = None;
     while decoder.can_decode() {
         let start = decoder.position();

@@ -32,7 +32,7 @@ impl fmt::Display for Form {
 
 /// Form of instruction `index` of `block`, and the instruction.
 pub(super) fn of(block: &Block, index: usize) -> Option<(Form, Instruction)> {
-    let mut decoder = block_decoder(&block);
+    let mut decoder = block_decoder(block);
     for _ in 0..index {
         if decoder.can_decode() {
             let _ = decoder.decode();

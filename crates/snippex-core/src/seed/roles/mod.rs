@@ -38,7 +38,7 @@ impl Roles {
     #[must_use]
     pub fn of(block: &Block, placement: Placement) -> Self {
         let mut analysis = Analysis::new(placement);
-        let mut decoder = block_decoder(&block);
+        let mut decoder = block_decoder(block);
         let mut instruction = Instruction::default();
         while decoder.can_decode() {
             decoder.decode_out(&mut instruction);

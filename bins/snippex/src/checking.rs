@@ -58,11 +58,13 @@ pub(crate) fn run<'a>(
         kept: Vec::new(),
         failure: None,
     };
+    let cache = app.open_cache(args.cache.cache_refresh);
     let session = Session {
         store,
         engines,
         table: &app.engines,
         options: &options,
+        cache: cache.as_ref(),
         stop: &cancel.flag(),
     };
     let outcome = session.check(targets, &mut shown);
@@ -99,6 +101,10 @@ fn answer(
         engine_view(session.engines.reference(), "reference"),
         engine_view(session.engines.subject(), "subject"),
     ];
+    if let Some(trouble) = outcome.cache.as_ref().and_then(|cache| cache.trouble.as_ref()) {
+        app.printer
+            .warn(format_args!("the cache was not of full use: {trouble}"));
+    }
     let summary = check_summary(outcome, &asked, engines, bugs);
     match app.format {
         Format::Human => app

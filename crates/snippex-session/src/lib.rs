@@ -15,6 +15,7 @@
 
 mod binary_file;
 mod bugs;
+mod caching;
 mod checking;
 mod engine_choice;
 mod error;
@@ -27,6 +28,7 @@ mod stored_path;
 
 pub use binary_file::{BinaryFile, Program, ReadPrograms, SameProgram, read_programs};
 pub use bugs::{Bugs, ListedBug, ListedSignature, SeenOn, Wanted};
+pub use caching::{CacheAnswer, CacheOptions, CacheUse, Explanation, OtherContext, VerdictCache};
 pub use checking::{
     CheckOptions, CheckOutcome, Choice, DivergenceExample, DivergenceGroup, EnginePair, Event, Observer,
     Session, StoredSelection, Tally, Target, TargetSummary, inconclusive_word, new_bug,

@@ -53,6 +53,7 @@ mod binary;
 mod block;
 pub mod blocking;
 mod bug;
+mod cache;
 mod case;
 mod column;
 mod divergence;
@@ -79,6 +80,9 @@ pub use binary::{Binary, NewBinary};
 pub use block::{Added, StoredBlock};
 pub use blocking::StoreHandle;
 pub use bug::{BugExample, Contradiction, ExampleEntry, KnownBug, NewBug, NewSighting, Sighting, StoredBug};
+pub use cache::{
+    CacheFile, CacheTotals, CachedContext, NewSegment, PruneLimits, Pruned, StoredSegment, remove_cache_file,
+};
 pub use database_kit::{Location, LocationError};
 pub use divergence::{Divergence, DivergenceGroup, DivergenceSummary, NewDivergence};
 pub use driver_error::DriverError;

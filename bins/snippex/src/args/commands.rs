@@ -6,9 +6,9 @@ use clap::{Args, Subcommand};
 use clap_complete::ArgValueCandidates;
 
 use super::{
-    AnalyzeArgs, BugsArgs, CompareArgs, DisasmArgs, EngineArgs, EnginesCommand, FilterArgs, FormArgs,
-    FormatArg, GenerateArgs, ListArgs, ReduceArgs, ReferenceArgs, RemoveArgs, ReproArgs, RunArgs, SelectArgs,
-    SimulateArgs, ValidateArgs,
+    AnalyzeArgs, BugsArgs, CacheCommand, CompareArgs, DisasmArgs, EngineArgs, EnginesCommand, FilterArgs,
+    FormArgs, FormatArg, GenerateArgs, ListArgs, ReduceArgs, ReferenceArgs, RemoveArgs, ReproArgs, RunArgs,
+    SelectArgs, SimulateArgs, ValidateArgs,
 };
 use crate::completing::engines;
 
@@ -46,6 +46,12 @@ pub(crate) enum Command {
     Bench(BenchArgs),
     /// Remove blocks, a binary or a run from the database
     Remove(RemoveArgs),
+    /// The cache of verdicts: blocks that were found to be right are not run again
+    Cache {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: CacheCommand,
+    },
     /// The engines that can be named, and what each can do
     Engines {
         /// Without one they are listed.

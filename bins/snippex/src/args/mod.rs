@@ -2,6 +2,7 @@
 
 mod blocks;
 mod bugs;
+mod cache;
 mod commands;
 mod engine;
 mod engines;
@@ -9,10 +10,11 @@ mod filter;
 mod generate;
 mod repro;
 mod stored;
-mod values;
+pub(crate) mod values;
 
 pub(crate) use blocks::BlocksArgs;
 pub(crate) use bugs::{BugsArgs, BugsCommand, KnownCommand, ReduceArgs};
+pub(crate) use cache::{CacheArgs, CacheCommand, ExplainArgs, PruneArgs, WarmArgs};
 pub(crate) use commands::{
     BenchArgs, CheckArgs, Command, CompletionsArgs, ConformanceArgs, ExtractArgs, ManArgs,
 };

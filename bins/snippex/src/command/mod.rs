@@ -3,6 +3,7 @@
 mod analyze;
 mod bench;
 mod bugs;
+mod cache;
 mod check;
 mod compare;
 mod completions;
@@ -27,7 +28,7 @@ use tracing::{debug, info};
 use tracing_subscriber::EnvFilter;
 
 use crate::app::App;
-use crate::args::{Cli, Command};
+use crate::args::{CacheCommand, Cli, Command};
 use crate::settings::{self, Flags, Settings};
 
 /// Runs the command that was typed.
@@ -58,6 +59,7 @@ pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<ExitStatus, Failure> {
         Command::Reduce(args) => reduce::run(&app, args),
         Command::Bench(args) => bench::run(&app, args),
         Command::Remove(args) => remove::run(&app, args),
+        Command::Cache { command } => cache::run(&app, command),
         Command::Engines { command } => engines::run(&app, command.as_ref()),
         Command::Config { .. } => config::run(&app),
         Command::Completions(args) => completions::run(&app, args),
@@ -79,6 +81,22 @@ fn flags(cli: &Cli) -> Flags<'_> {
             ..flags
         },
         Command::Validate(args) => Flags {
+            engine: Some(&args.engine),
+            reference: Some(&args.reference),
+            run: Some(&args.run),
+            ..flags
+        },
+        Command::Cache {
+            command: CacheCommand::Explain(args),
+        } => Flags {
+            engine: Some(&args.engine),
+            reference: Some(&args.reference),
+            run: Some(&args.run),
+            ..flags
+        },
+        Command::Cache {
+            command: CacheCommand::Warm(args),
+        } => Flags {
             engine: Some(&args.engine),
             reference: Some(&args.reference),
             run: Some(&args.run),

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod bugs;
+mod cache;
 mod cases;
 mod checks;
 mod completions;

@@ -31,6 +31,7 @@ fn help() {
         "reduce",
         "bench",
         "remove",
+        "cache",
         "config",
         "completions",
     ];

@@ -13,6 +13,7 @@
 //! checked, [`Session::check`] works targets off one after another and stores what it finds, [`Bugs`] reads the list of
 //! bugs, [`ReproducedCase`] is the case of one of them. Blocks of one target only are held at a time.
 
+mod baseline;
 mod binary_file;
 mod bugs;
 mod caching;
@@ -26,6 +27,10 @@ mod source;
 mod stored_blocks;
 mod stored_path;
 
+pub use baseline::{
+    Approval, Approved, Baseline, BaselineComparison, BaselineError, BlockVerdict, Change, ChangeKind,
+    ContentKey, ObservedVerdicts, Section, SectionKey, SeenAt, today,
+};
 pub use binary_file::{BinaryFile, Program, ReadPrograms, SameProgram, read_programs};
 pub use bugs::{Bugs, ListedBug, ListedSignature, SeenOn, Wanted};
 pub use caching::{CacheAnswer, CacheOptions, CacheUse, Explanation, OtherContext, VerdictCache};

@@ -7,8 +7,8 @@ use clap_complete::ArgValueCandidates;
 
 use super::{
     AnalyzeArgs, BugsArgs, CacheCommand, CompareArgs, DisasmArgs, EngineArgs, EnginesCommand, FilterArgs,
-    FormArgs, FormatArg, GenerateArgs, ListArgs, ReduceArgs, ReferenceArgs, RemoveArgs, ReproArgs, RunArgs,
-    SelectArgs, SimulateArgs, ValidateArgs,
+    FormArgs, FormatArg, GenerateArgs, ListArgs, ReduceArgs, ReferenceArgs, RegressionCommand, RemoveArgs,
+    ReproArgs, RunArgs, SelectArgs, SimulateArgs, ValidateArgs,
 };
 use crate::completing::engines;
 
@@ -46,6 +46,12 @@ pub(crate) enum Command {
     Bench(BenchArgs),
     /// Remove blocks, a binary or a run from the database
     Remove(RemoveArgs),
+    /// Compare a check with a baseline that is kept in a repository
+    Regression {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: RegressionCommand,
+    },
     /// The cache of verdicts: blocks that were found to be right are not run again
     Cache {
         /// What to do with it.

@@ -8,6 +8,7 @@ mod engine;
 mod engines;
 mod filter;
 mod generate;
+mod regression;
 mod repro;
 mod stored;
 pub(crate) mod values;
@@ -22,6 +23,7 @@ pub(crate) use engine::{EngineArgs, ReferenceArgs, RunArgs};
 pub(crate) use engines::{AddEngineArgs, EnginesCommand};
 pub(crate) use filter::{FilterArgs, SelectArgs};
 pub(crate) use generate::{FormArgs, GenerateArgs};
+pub(crate) use regression::{ApproveArgs, BaselineRunArgs, BaselineTestArgs, RegressionCommand};
 pub(crate) use repro::ReproArgs;
 pub(crate) use stored::{
     AnalyzeArgs, CompareArgs, DisasmArgs, ListArgs, RemoveArgs, SimulateArgs, ValidateArgs,

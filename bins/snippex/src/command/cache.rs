@@ -9,8 +9,8 @@ use snippex_report::cache::{
 };
 use snippex_report::several;
 use snippex_session::{
-    CacheAnswer, CheckOptions, Choice, Explanation, Session, Target, VerdictCache, read_programs,
-    source_of_binary, stored_targets,
+    CacheAnswer, Choice, Explanation, Session, Target, VerdictCache, read_programs, source_of_binary,
+    stored_targets,
 };
 use snippex_store::{CacheFile, PruneLimits, Timestamp, remove_cache_file};
 
@@ -79,7 +79,7 @@ fn explain(app: &App<'_>, args: &ExplainArgs) -> Result<ExitStatus, Failure> {
     let targets = stored_targets(&store, &asked.selection, asked.binary.as_deref()).or_user_error()?;
     let engines = checking::start_engines(app, &args.engine)?;
     let cache = VerdictCache::open(&app.cache_file()?, app.cache_options()).or_user_error()?;
-    let options = check_options(app, &args.run);
+    let options = checking::check_options(app, "cache explain", &args.run);
     let session = Session {
         store: &store,
         engines: &engines,
@@ -105,14 +105,6 @@ fn explain(app: &App<'_>, args: &ExplainArgs) -> Result<ExitStatus, Failure> {
         app.printer.json(&views)?;
     }
     Ok(ExitStatus::NothingFound)
-}
-
-fn check_options(app: &App<'_>, args: &RunArgs) -> CheckOptions {
-    CheckOptions {
-        seed: args.seed,
-        states: app.settings.value.states,
-        ..CheckOptions::default()
-    }
 }
 
 fn explanation_view(block: i64, explanation: Explanation) -> ExplanationView {

@@ -16,6 +16,7 @@ mod generate;
 mod list;
 mod man;
 mod reduce;
+mod regression;
 mod remove;
 mod repro;
 mod simulate;
@@ -28,7 +29,7 @@ use tracing::{debug, info};
 use tracing_subscriber::EnvFilter;
 
 use crate::app::App;
-use crate::args::{CacheCommand, Cli, Command};
+use crate::args::{BaselineTestArgs, CacheCommand, Cli, Command, RegressionCommand};
 use crate::settings::{self, Flags, Settings};
 
 /// Runs the command that was typed.
@@ -59,6 +60,7 @@ pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<ExitStatus, Failure> {
         Command::Reduce(args) => reduce::run(&app, args),
         Command::Bench(args) => bench::run(&app, args),
         Command::Remove(args) => remove::run(&app, args),
+        Command::Regression { command } => regression::run(&app, command),
         Command::Cache { command } => cache::run(&app, command),
         Command::Engines { command } => engines::run(&app, command.as_ref()),
         Command::Config { .. } => config::run(&app),
@@ -96,6 +98,17 @@ fn flags(cli: &Cli) -> Flags<'_> {
         },
         Command::Cache {
             command: CacheCommand::Warm(args),
+        } => Flags {
+            engine: Some(&args.engine),
+            reference: Some(&args.reference),
+            run: Some(&args.run),
+            ..flags
+        },
+        Command::Regression {
+            command:
+                RegressionCommand::Record(args)
+                | RegressionCommand::Update(args)
+                | RegressionCommand::Test(BaselineTestArgs { with: args, .. }),
         } => Flags {
             engine: Some(&args.engine),
             reference: Some(&args.reference),

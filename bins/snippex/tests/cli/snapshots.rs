@@ -31,6 +31,7 @@ fn help() {
         "reduce",
         "bench",
         "remove",
+        "regression",
         "cache",
         "config",
         "completions",

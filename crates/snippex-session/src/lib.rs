@@ -24,6 +24,7 @@ mod generating;
 mod host;
 mod reproducing;
 mod source;
+mod statistics;
 mod stored_blocks;
 mod stored_path;
 
@@ -46,6 +47,9 @@ pub use reproducing::{
     CaseName, JudgedCase, ReproduceError, ReproducedCase, SideNames, reproducer_notes, reproducer_title,
 };
 pub use source::Source;
+pub use statistics::{
+    Grouping, RunGroup, Trend, day_start, failure_modes, group_runs, newest_runs, runs_by_day,
+};
 pub use stored_blocks::{
     StoredTarget, find_binary, load_blocks, page_of_blocks, scope_of_selection, source_of_binary,
     store_blocks, stored_targets,

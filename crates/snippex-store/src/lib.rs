@@ -74,6 +74,7 @@ mod run_summary;
 mod schema;
 mod selection;
 mod space;
+mod statistics;
 
 pub use batch::Batch;
 pub use binary::{Binary, NewBinary};
@@ -95,5 +96,6 @@ pub use open::{BUSY_TIMEOUT, Store};
 pub use remove::Removed;
 pub use result::{BlockResult, Counts};
 pub use run::{NewRun, Partition, Run, RunEnd, RunStatus};
-pub use run_summary::{FormCounts, RunSummary, SummaryDetails};
+pub use run_summary::{FormCounts, GroupCounts, RunSummary, SummaryDetails};
 pub use selection::{ParseSelectionError, Selection};
+pub use statistics::{FailingBlock, FlakyBlock, SummedRun};

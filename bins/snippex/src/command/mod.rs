@@ -15,11 +15,13 @@ mod extract;
 mod generate;
 mod list;
 mod man;
+mod metrics;
 mod reduce;
 mod regression;
 mod remove;
 mod repro;
 mod simulate;
+mod stats;
 mod validate;
 
 use cli_kit::settings::Resolved;
@@ -60,6 +62,8 @@ pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<ExitStatus, Failure> {
         Command::Reduce(args) => reduce::run(&app, args),
         Command::Bench(args) => bench::run(&app, args),
         Command::Remove(args) => remove::run(&app, args),
+        Command::Stats(args) => stats::run(&app, args),
+        Command::Metrics(args) => metrics::run(&app, args),
         Command::Regression { command } => regression::run(&app, command),
         Command::Cache { command } => cache::run(&app, command),
         Command::Engines { command } => engines::run(&app, command.as_ref()),

@@ -17,4 +17,5 @@ mod regression;
 mod repro;
 mod sandbox;
 mod snapshots;
+mod stats;
 mod stored_blocks;

@@ -31,6 +31,8 @@ fn help() {
         "reduce",
         "bench",
         "remove",
+        "stats",
+        "metrics",
         "regression",
         "cache",
         "config",

@@ -200,7 +200,7 @@ impl Session<'_> {
             RunEnd::Interrupted
         };
         let coverage = self.coverage(&targets, &ran);
-        let summary = stored_summary::of(&tally.summary, elapsed, &targets, coverage.as_ref());
+        let summary = stored_summary::of(&tally, elapsed, &targets, coverage.as_ref());
         let kept = self
             .store
             .call(async move |store| store.save_summary(run, &summary).await);
@@ -431,6 +431,7 @@ impl Work<'_> {
         }
         self.recorder.add(*number, report, SAVE_EVERY)?;
         self.tally.add(*number, report);
+        self.tally.add_to_groups(binary, block, report);
         self.observer.observe(Event::Block {
             number: *number,
             block,

@@ -1,10 +1,14 @@
 //! What every command works with: the printer, the form of the answer, the settings, the database.
 
+use std::path::PathBuf;
+
 use cli_kit::settings::Resolved;
 use cli_kit::{CancelToken, Failure, Format, Printer, on_interrupt};
 use snippex_exec::engine::EngineTable;
+use snippex_session::{CacheOptions, VerdictCache};
 use snippex_store::{Location, StoreError, StoreHandle};
 
+use crate::args::values;
 use crate::hints::OrUserError;
 use crate::settings::Settings;
 
@@ -36,6 +40,48 @@ impl App<'_> {
                 .hint("name a file with --database or SNIPPEX_DATABASE")
         })?;
         text.parse::<Location>().map_err(StoreError::from).or_user_error()
+    }
+
+    /// The file of the cache.
+    pub(crate) fn cache_file(&self) -> Result<PathBuf, Failure> {
+        let file = self.settings.value.cache_file.as_deref();
+        file.map(PathBuf::from).ok_or_else(|| {
+            Failure::new("there is no home folder to keep the cache in")
+                .hint("name a file with SNIPPEX_CACHE_FILE, or as cache_file in the settings")
+        })
+    }
+
+    /// What the settings say about the cache.
+    pub(crate) fn cache_options(&self) -> CacheOptions {
+        let settings = &self.settings.value;
+        CacheOptions {
+            refresh: false,
+            ttl: values::age(&settings.cache_ttl).expect("it was read when the settings were"),
+            max_size: values::size(&settings.cache_max_size).expect("it was read when the settings were"),
+        }
+    }
+
+    /// The cache for a check; `None`, with a warning, when it cannot be used.
+    pub(crate) fn open_cache(&self, refresh: bool) -> Option<VerdictCache> {
+        if !self.settings.value.cache {
+            return None;
+        }
+        let options = CacheOptions {
+            refresh,
+            ..self.cache_options()
+        };
+        let opened = self
+            .cache_file()
+            .and_then(|path| VerdictCache::open(&path, options).or_user_error());
+        match opened {
+            Ok(cache) => Some(cache),
+            Err(failure) => {
+                self.printer.warn(format_args!(
+                    "the cache is not used: {failure}; `snippex cache clear` removes it, --no-cache leaves it alone"
+                ));
+                None
+            }
+        }
     }
 
     /// From now on the first Ctrl-C asks to stop and the second ends the process.

@@ -7,9 +7,10 @@ use snippex_core::codec::CaseId;
 use snippex_core::words::kebab_case;
 use snippex_exec::check::{BlockReport, Finding};
 use snippex_report::bugs::BugView;
+use snippex_report::cache::CacheUseView;
 use snippex_report::check::{BlockOutcome, CheckSummary, FindingView, GroupExample, GroupView};
 use snippex_report::{EngineView, digits};
-use snippex_session::{CheckOutcome, DivergenceGroup, TargetSummary, inconclusive_word};
+use snippex_session::{CacheUse, CheckOutcome, DivergenceGroup, TargetSummary, inconclusive_word};
 use snippex_store::{BlockNumber, Partition};
 
 use crate::choosing::selection_view;
@@ -140,6 +141,16 @@ pub(crate) fn check_summary(
             .filter_map(|target| Some((target.path, selection_view(&target.selection?))))
             .collect(),
         coverage: outcome.coverage,
+        cache: outcome.cache.as_ref().map(cache_use_view),
+    }
+}
+
+fn cache_use_view(cache: &CacheUse) -> CacheUseView {
+    CacheUseView {
+        looked_up: cache.looked_up,
+        hits: cache.hits,
+        stored: cache.stored,
+        saved_s: cache.saved.as_secs_f64(),
     }
 }
 

@@ -39,16 +39,7 @@ pub(crate) fn run<'a>(
     show_selection: bool,
 ) -> Result<ExitStatus, Failure> {
     let cancel = app.cancel_token()?;
-    let settings = &app.settings.value;
-    let options = CheckOptions {
-        command: command.to_owned(),
-        arguments: crate::app::typed(),
-        seed: args.seed,
-        states: settings.states,
-        threads: settings.threads,
-        partition: args.partition.map(Into::into),
-        reduce: (!args.no_reduce).then(|| Duration::from_secs(args.reduce_time)),
-    };
+    let options = check_options(app, command, args);
     let mut shown = ShownProgress {
         app,
         cancel: &cancel,
@@ -58,11 +49,13 @@ pub(crate) fn run<'a>(
         kept: Vec::new(),
         failure: None,
     };
+    let cache = app.open_cache(args.cache.cache_refresh);
     let session = Session {
         store,
         engines,
         table: &app.engines,
         options: &options,
+        cache: cache.as_ref(),
         stop: &cancel.flag(),
     };
     let outcome = session.check(targets, &mut shown);
@@ -71,6 +64,28 @@ pub(crate) fn run<'a>(
     match failure {
         Some(failure) => Err(failure),
         None => answer(&session, app, outcome, kept),
+    }
+}
+
+/// What is asked of the session.
+pub(crate) fn check_options(app: &App<'_>, command: &str, args: &RunArgs) -> CheckOptions {
+    let settings = &app.settings.value;
+    CheckOptions {
+        command: command.to_owned(),
+        arguments: crate::app::typed(),
+        seed: args.seed,
+        states: settings.states,
+        threads: settings.threads,
+        partition: args.partition.map(Into::into),
+        reduce: (!args.no_reduce).then(|| Duration::from_secs(args.reduce_time)),
+    }
+}
+
+/// Says why the cache could not help, if so.
+pub(crate) fn warn_of_cache(app: &App<'_>, outcome: &CheckOutcome) {
+    if let Some(trouble) = outcome.cache.as_ref().and_then(|cache| cache.trouble.as_ref()) {
+        app.printer
+            .warn(format_args!("the cache was not of full use: {trouble}"));
     }
 }
 
@@ -99,6 +114,7 @@ fn answer(
         engine_view(session.engines.reference(), "reference"),
         engine_view(session.engines.subject(), "subject"),
     ];
+    warn_of_cache(app, &outcome);
     let summary = check_summary(outcome, &asked, engines, bugs);
     match app.format {
         Format::Human => app

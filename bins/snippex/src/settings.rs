@@ -9,7 +9,7 @@ use cli_kit::{Failure, paths};
 use serde::{Deserialize, Serialize};
 use snippex_exec::engine::EngineEntry;
 
-use crate::args::{EngineArgs, ReferenceArgs, RunArgs};
+use crate::args::{EngineArgs, ReferenceArgs, RunArgs, values};
 
 /// What can be set in files, in the environment and by flags.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -25,6 +25,14 @@ pub(crate) struct Settings {
     pub(crate) states: u32,
     /// Threads of a run.
     pub(crate) threads: u32,
+    /// Whether verdicts of earlier checks are used.
+    pub(crate) cache: bool,
+    /// File of the cache. Missing only where not even a home folder is known.
+    pub(crate) cache_file: Option<String>,
+    /// Oldest verdict that is believed.
+    pub(crate) cache_ttl: String,
+    /// Largest size of the cache.
+    pub(crate) cache_max_size: String,
     /// Engines by name, laid over the presets.
     pub(crate) engines: BTreeMap<String, EngineEntry>,
 }
@@ -32,6 +40,7 @@ pub(crate) struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         let database = paths::data("snippex", paths::environment).map(|folder| folder.join("snippex.db"));
+        let cache = paths::cache("snippex", paths::environment).map(|folder| folder.join("verdicts.db"));
         let emulator = if cfg!(target_arch = "x86_64") {
             "qemu-x86_64"
         } else {
@@ -43,6 +52,10 @@ impl Default for Settings {
             reference: "native".to_owned(),
             states: 64,
             threads: available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(1)),
+            cache: true,
+            cache_file: cache.map(|path| path.display().to_string()),
+            cache_ttl: "30d".to_owned(),
+            cache_max_size: "1GiB".to_owned(),
             engines: BTreeMap::new(),
         }
     }
@@ -74,7 +87,17 @@ pub(crate) fn resolve(flags: Flags<'_>) -> Result<Resolved<Settings>, Failure> {
     for path in [user_file(), project_file()].into_iter().flatten() {
         layers.file(&path)?;
     }
-    for key in ["database", "emulator", "reference", "states", "threads"] {
+    for key in [
+        "database",
+        "emulator",
+        "reference",
+        "states",
+        "threads",
+        "cache",
+        "cache_file",
+        "cache_ttl",
+        "cache_max_size",
+    ] {
         let variable = format!("SNIPPEX_{}", key.to_uppercase());
         layers.variable(&variable, key, paths::environment)?;
     }
@@ -91,7 +114,28 @@ pub(crate) fn resolve(flags: Flags<'_>) -> Result<Resolved<Settings>, Failure> {
     )?;
     layers.flag("--states", "states", flags.run.and_then(|run| run.states))?;
     layers.flag("--threads", "threads", flags.run.and_then(|run| run.threads))?;
+    if let Some(cache) = flags.run.map(|run| &run.cache) {
+        layers.flag("--no-cache", "cache", cache.no_cache.then_some(false))?;
+        layers.flag("--cache-ttl", "cache_ttl", cache.cache_ttl.as_ref())?;
+        layers.flag(
+            "--cache-max-size",
+            "cache_max_size",
+            cache.cache_max_size.as_ref(),
+        )?;
+    }
     let resolved = layers.resolve()?;
+    for (key, wrong) in [
+        ("cache_ttl", values::age(&resolved.value.cache_ttl).err()),
+        (
+            "cache_max_size",
+            values::size(&resolved.value.cache_max_size).err(),
+        ),
+    ] {
+        if let Some(wrong) = wrong {
+            let origin = &resolved.origins[key].origin;
+            return Err(Failure::new(format!("{key} in {origin} cannot be read")).hint(wrong));
+        }
+    }
     for (key, value, limit) in [
         ("states", resolved.value.states, 4096),
         ("threads", resolved.value.threads, 1024),

@@ -29,6 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         engines: &EnginePair::start(reference, subject)?,
         table: &table,
         options: &CheckOptions::default(),
+        cache: None,
         stop: &AtomicBool::new(false),
     };
 

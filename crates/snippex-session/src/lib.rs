@@ -13,8 +13,10 @@
 //! checked, [`Session::check`] works targets off one after another and stores what it finds, [`Bugs`] reads the list of
 //! bugs, [`ReproducedCase`] is the case of one of them. Blocks of one target only are held at a time.
 
+mod baseline;
 mod binary_file;
 mod bugs;
+mod caching;
 mod checking;
 mod engine_choice;
 mod error;
@@ -22,11 +24,17 @@ mod generating;
 mod host;
 mod reproducing;
 mod source;
+mod statistics;
 mod stored_blocks;
 mod stored_path;
 
+pub use baseline::{
+    Approval, Approved, Baseline, BaselineComparison, BaselineError, BlockVerdict, Change, ChangeKind,
+    ContentKey, ObservedVerdicts, Section, SectionKey, SeenAt, today,
+};
 pub use binary_file::{BinaryFile, Program, ReadPrograms, SameProgram, read_programs};
 pub use bugs::{Bugs, ListedBug, ListedSignature, SeenOn, Wanted};
+pub use caching::{CacheAnswer, CacheOptions, CacheUse, Explanation, OtherContext, VerdictCache};
 pub use checking::{
     CheckOptions, CheckOutcome, Choice, DivergenceExample, DivergenceGroup, EnginePair, Event, Observer,
     Session, StoredSelection, Tally, Target, TargetSummary, inconclusive_word, new_bug,
@@ -39,6 +47,9 @@ pub use reproducing::{
     CaseName, JudgedCase, ReproduceError, ReproducedCase, SideNames, reproducer_notes, reproducer_title,
 };
 pub use source::Source;
+pub use statistics::{
+    Grouping, RunGroup, Trend, day_start, failure_modes, group_runs, newest_runs, runs_by_day,
+};
 pub use stored_blocks::{
     StoredTarget, find_binary, load_blocks, page_of_blocks, scope_of_selection, source_of_binary,
     store_blocks, stored_targets,

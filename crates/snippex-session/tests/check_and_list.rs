@@ -57,6 +57,7 @@ fn checked(
             states: 8,
             ..CheckOptions::default()
         },
+        cache: None,
         stop: &AtomicBool::new(false),
     };
     let choice = Choice {
@@ -147,6 +148,7 @@ fn what_a_check_came_to_is_kept() {
             states: 2,
             ..CheckOptions::default()
         },
+        cache: None,
         stop: &AtomicBool::new(false),
     };
     let request = generate::Request {

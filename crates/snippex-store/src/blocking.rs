@@ -241,7 +241,8 @@ impl Writer {
     }
 }
 
-fn runtime() -> Result<Runtime, StoreError> {
+/// A runtime for one thread.
+pub(crate) fn runtime() -> Result<Runtime, StoreError> {
     let runtime: io::Result<Runtime> = Builder::new_current_thread().enable_all().build();
     runtime.map_err(StoreError::Start)
 }

@@ -53,6 +53,7 @@ mod binary;
 mod block;
 pub mod blocking;
 mod bug;
+mod cache;
 mod case;
 mod column;
 mod divergence;
@@ -73,12 +74,16 @@ mod run_summary;
 mod schema;
 mod selection;
 mod space;
+mod statistics;
 
 pub use batch::Batch;
 pub use binary::{Binary, NewBinary};
 pub use block::{Added, StoredBlock};
 pub use blocking::StoreHandle;
 pub use bug::{BugExample, Contradiction, ExampleEntry, KnownBug, NewBug, NewSighting, Sighting, StoredBug};
+pub use cache::{
+    CacheFile, CacheTotals, CachedContext, NewSegment, PruneLimits, Pruned, StoredSegment, remove_cache_file,
+};
 pub use database_kit::{Location, LocationError};
 pub use divergence::{Divergence, DivergenceGroup, DivergenceSummary, NewDivergence};
 pub use driver_error::DriverError;
@@ -91,5 +96,6 @@ pub use open::{BUSY_TIMEOUT, Store};
 pub use remove::Removed;
 pub use result::{BlockResult, Counts};
 pub use run::{NewRun, Partition, Run, RunEnd, RunStatus};
-pub use run_summary::{FormCounts, RunSummary, SummaryDetails};
+pub use run_summary::{FormCounts, GroupCounts, RunSummary, SummaryDetails};
 pub use selection::{ParseSelectionError, Selection};
+pub use statistics::{FailingBlock, FlakyBlock, SummedRun};

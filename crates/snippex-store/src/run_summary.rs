@@ -55,6 +55,26 @@ pub struct SummaryDetails {
     pub blocks_not_run: BTreeMap<String, u64>,
     /// Instruction forms by extension; empty unless blocks were generated.
     pub coverage: BTreeMap<String, FormCounts>,
+    /// By binary.
+    pub binaries: BTreeMap<String, GroupCounts>,
+    /// By kind of instruction; a block counts for each kind that it has.
+    pub kinds: BTreeMap<String, GroupCounts>,
+    /// Divergences by kind.
+    pub divergences: BTreeMap<String, GroupCounts>,
+}
+
+/// Counts of blocks that have something in common.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GroupCounts {
+    /// Blocks that were run.
+    pub blocks: u64,
+    /// Those with a divergence.
+    pub diverging_blocks: u64,
+    /// Runs in all.
+    pub runs: u64,
+    /// Runs that diverge.
+    pub diverged: u64,
 }
 
 /// Instruction forms of one extension.
@@ -119,7 +139,7 @@ impl Store {
     }
 }
 
-fn read_summary(row: &AnyRow) -> sqlx::Result<RunSummary> {
+pub(crate) fn read_summary(row: &AnyRow) -> sqlx::Result<RunSummary> {
     let details: String = row.try_get("details")?;
     let details = serde_json::from_str(&details).map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
     Ok(RunSummary {

@@ -6,9 +6,9 @@ use clap::{Args, Subcommand};
 use clap_complete::ArgValueCandidates;
 
 use super::{
-    AnalyzeArgs, BugsArgs, CompareArgs, DisasmArgs, EngineArgs, EnginesCommand, FilterArgs, FormArgs,
-    FormatArg, GenerateArgs, ListArgs, ReduceArgs, ReferenceArgs, RemoveArgs, ReproArgs, RunArgs, SelectArgs,
-    SimulateArgs, ValidateArgs,
+    AnalyzeArgs, BugsArgs, CacheCommand, CompareArgs, DisasmArgs, EngineArgs, EnginesCommand, FilterArgs,
+    FormArgs, FormatArg, GenerateArgs, ListArgs, MetricsArgs, ReduceArgs, ReferenceArgs, RegressionCommand,
+    RemoveArgs, ReproArgs, RunArgs, SelectArgs, SimulateArgs, StatsArgs, ValidateArgs,
 };
 use crate::completing::engines;
 
@@ -46,6 +46,22 @@ pub(crate) enum Command {
     Bench(BenchArgs),
     /// Remove blocks, a binary or a run from the database
     Remove(RemoveArgs),
+    /// Success, speed and failures of all runs that are stored
+    Stats(StatsArgs),
+    /// Success over time, for dashboards and alerts
+    Metrics(MetricsArgs),
+    /// Compare a check with a baseline that is kept in a repository
+    Regression {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: RegressionCommand,
+    },
+    /// The cache of verdicts: blocks that were found to be right are not run again
+    Cache {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: CacheCommand,
+    },
     /// The engines that can be named, and what each can do
     Engines {
         /// Without one they are listed.
@@ -154,8 +170,8 @@ pub(crate) struct ConformanceArgs {
     /// Form of the answer
     #[arg(
         long,
-        value_enum,
-        default_value_t,
+        value_parser = super::formats(["human", "json", "jsonl", "junit"]),
+        default_value = "human",
         value_name = "FORMAT",
         help_heading = "Output options"
     )]

@@ -3,6 +3,7 @@
 use clap::Args;
 use clap_complete::ArgValueCandidates;
 
+use super::CacheArgs;
 use super::values::{self, PartitionArg};
 use crate::completing::engines;
 
@@ -59,4 +60,6 @@ pub(crate) struct RunArgs {
         conflicts_with = "no_reduce"
     )]
     pub(crate) reduce_time: u64,
+    #[command(flatten)]
+    pub(crate) cache: CacheArgs,
 }

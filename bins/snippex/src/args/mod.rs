@@ -2,17 +2,22 @@
 
 mod blocks;
 mod bugs;
+mod cache;
 mod commands;
 mod engine;
 mod engines;
 mod filter;
 mod generate;
+mod metrics;
+mod regression;
 mod repro;
+mod stats;
 mod stored;
-mod values;
+pub(crate) mod values;
 
 pub(crate) use blocks::BlocksArgs;
 pub(crate) use bugs::{BugsArgs, BugsCommand, KnownCommand, ReduceArgs};
+pub(crate) use cache::{CacheArgs, CacheCommand, ExplainArgs, PruneArgs, WarmArgs};
 pub(crate) use commands::{
     BenchArgs, CheckArgs, Command, CompletionsArgs, ConformanceArgs, ExtractArgs, ManArgs,
 };
@@ -20,7 +25,10 @@ pub(crate) use engine::{EngineArgs, ReferenceArgs, RunArgs};
 pub(crate) use engines::{AddEngineArgs, EnginesCommand};
 pub(crate) use filter::{FilterArgs, SelectArgs};
 pub(crate) use generate::{FormArgs, GenerateArgs};
+pub(crate) use metrics::{MetricsArgs, MetricsCommand};
+pub(crate) use regression::{ApproveArgs, BaselineRunArgs, BaselineTestArgs, RegressionCommand};
 pub(crate) use repro::ReproArgs;
+pub(crate) use stats::{GroupingArg, StatsArgs, StatsCommand};
 pub(crate) use stored::{
     AnalyzeArgs, CompareArgs, DisasmArgs, ListArgs, RemoveArgs, SimulateArgs, ValidateArgs,
 };
@@ -96,11 +104,18 @@ pub(crate) enum FormatArg {
     Jsonl,
     /// JUnit XML, for CI
     Junit,
+    /// Comma-separated values, for spreadsheets
+    Csv,
 }
 
 /// Reads the forms that every command knows, and offers no other.
 fn common_formats() -> impl TypedValueParser<Value = FormatArg> {
-    PossibleValuesParser::new(["human", "json", "jsonl"])
+    formats(["human", "json", "jsonl"])
+}
+
+/// Reads forms by name.
+fn formats<const N: usize>(names: [&'static str; N]) -> impl TypedValueParser<Value = FormatArg> {
+    PossibleValuesParser::new(names)
         .map(|name| FormatArg::from_str(&name, false).expect("each is the name of a form"))
 }
 
@@ -124,7 +139,7 @@ impl FormatArg {
             Self::Human => Some(Format::Human),
             Self::Json => Some(Format::Json),
             Self::Jsonl => Some(Format::Jsonl),
-            Self::Junit => None,
+            Self::Junit | Self::Csv => None,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::str::FromStr;
+use std::time::Duration;
 
 use snippex_blocks::select::{self, FilterError};
 use snippex_core::decode::Kinds;
@@ -45,6 +46,49 @@ pub(crate) fn seed(text: &str) -> Result<u64, &'static str> {
         None => text.parse(),
     };
     number.map_err(|_| "write a number below 2^64, decimal or hexadecimal with 0x")
+}
+
+/// An age in words, `90s`, `15m`, `12h` or `7d`.
+pub(crate) fn age(text: &str) -> Result<Duration, &'static str> {
+    let wrong = "write a number and s, m, h or d, for example 7d";
+    let unit = text.char_indices().next_back().map_or(0, |(index, _)| index);
+    let (number, unit) = text.split_at(unit);
+    let seconds: u64 = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return Err(wrong),
+    };
+    let number: u64 = number.parse().map_err(|_| wrong)?;
+    let age = number.checked_mul(seconds).ok_or("it is too long")?;
+    Ok(Duration::from_secs(age))
+}
+
+/// A size in words, `500MiB` or `2GiB`; without a unit in bytes.
+pub(crate) fn size(text: &str) -> Result<u64, &'static str> {
+    let wrong = "write a number and KiB, MiB or GiB, for example 2GiB";
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let bytes: u64 = match unit.trim() {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return Err(wrong),
+    };
+    let number: u64 = number.parse().map_err(|_| wrong)?;
+    number.checked_mul(bytes).ok_or("it is too large")
+}
+
+/// The text of an [`age`].
+pub(crate) fn age_text(text: &str) -> Result<String, &'static str> {
+    age(text).map(|_| text.to_owned())
+}
+
+/// The text of a [`size`].
+pub(crate) fn size_text(text: &str) -> Result<String, &'static str> {
+    size(text).map(|_| text.to_owned())
 }
 
 /// `NAME=VALUE`.
@@ -97,6 +141,30 @@ mod tests {
             assert!(text.parse::<PartitionArg>().is_err(), "{text}");
         }
         assert_eq!("2/8".parse(), Ok(PartitionArg { index: 2, count: 8 }));
+    }
+
+    #[test]
+    fn ages_and_sizes_have_units() {
+        assert_eq!(age("7d"), Ok(Duration::from_secs(604_800)));
+        assert_eq!(age("0s"), Ok(Duration::ZERO));
+        assert_eq!(size("2GiB"), Ok(2 << 30));
+        assert_eq!((size("512"), size("3 MiB")), (Ok(512), Ok(3 << 20)));
+        for text in [
+            "",
+            "7",
+            "-7d",
+            "d",
+            "7w",
+            "1.5h",
+            "99999999999999999999d",
+            "7\u{e4}",
+            "\u{20ac}",
+        ] {
+            assert!(age(text).is_err(), "{text}");
+        }
+        for text in ["", "GiB", "-1GiB", "2GB", "99999999999GiB", "\u{20ac}"] {
+            assert!(size(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -235,7 +235,7 @@ fn warn_of_strangers(printer: &Printer, known: &KnownFailures, names: &[&str]) {
 
 fn print(app: &App<'_>, suite: &SuiteView, format: FormatArg) -> Result<(), Failure> {
     match format {
-        FormatArg::Human => app.printer.line(suite.text(app.printer.width())),
+        FormatArg::Human | FormatArg::Csv => app.printer.line(suite.text(app.printer.width())),
         FormatArg::Json => app.printer.json(suite),
         FormatArg::Jsonl => {
             for test in &suite.tests {

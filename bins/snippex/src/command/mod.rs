@@ -3,6 +3,7 @@
 mod analyze;
 mod bench;
 mod bugs;
+mod cache;
 mod check;
 mod compare;
 mod completions;
@@ -14,10 +15,13 @@ mod extract;
 mod generate;
 mod list;
 mod man;
+mod metrics;
 mod reduce;
+mod regression;
 mod remove;
 mod repro;
 mod simulate;
+mod stats;
 mod validate;
 
 use cli_kit::settings::Resolved;
@@ -27,7 +31,7 @@ use tracing::{debug, info};
 use tracing_subscriber::EnvFilter;
 
 use crate::app::App;
-use crate::args::{Cli, Command};
+use crate::args::{BaselineTestArgs, CacheCommand, Cli, Command, RegressionCommand};
 use crate::settings::{self, Flags, Settings};
 
 /// Runs the command that was typed.
@@ -58,6 +62,10 @@ pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<ExitStatus, Failure> {
         Command::Reduce(args) => reduce::run(&app, args),
         Command::Bench(args) => bench::run(&app, args),
         Command::Remove(args) => remove::run(&app, args),
+        Command::Stats(args) => stats::run(&app, args),
+        Command::Metrics(args) => metrics::run(&app, args),
+        Command::Regression { command } => regression::run(&app, command),
+        Command::Cache { command } => cache::run(&app, command),
         Command::Engines { command } => engines::run(&app, command.as_ref()),
         Command::Config { .. } => config::run(&app),
         Command::Completions(args) => completions::run(&app, args),
@@ -79,6 +87,33 @@ fn flags(cli: &Cli) -> Flags<'_> {
             ..flags
         },
         Command::Validate(args) => Flags {
+            engine: Some(&args.engine),
+            reference: Some(&args.reference),
+            run: Some(&args.run),
+            ..flags
+        },
+        Command::Cache {
+            command: CacheCommand::Explain(args),
+        } => Flags {
+            engine: Some(&args.engine),
+            reference: Some(&args.reference),
+            run: Some(&args.run),
+            ..flags
+        },
+        Command::Cache {
+            command: CacheCommand::Warm(args),
+        } => Flags {
+            engine: Some(&args.engine),
+            reference: Some(&args.reference),
+            run: Some(&args.run),
+            ..flags
+        },
+        Command::Regression {
+            command:
+                RegressionCommand::Record(args)
+                | RegressionCommand::Update(args)
+                | RegressionCommand::Test(BaselineTestArgs { with: args, .. }),
+        } => Flags {
             engine: Some(&args.engine),
             reference: Some(&args.reference),
             run: Some(&args.run),

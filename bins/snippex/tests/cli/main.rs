@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod bugs;
+mod cache;
 mod cases;
 mod checks;
 mod completions;
@@ -12,7 +13,9 @@ mod engines;
 mod generated;
 mod interrupted;
 mod observations;
+mod regression;
 mod repro;
 mod sandbox;
 mod snapshots;
+mod stats;
 mod stored_blocks;

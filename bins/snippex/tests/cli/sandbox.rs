@@ -40,6 +40,7 @@ impl Sandbox {
             .env("HOME", self.0.path())
             .env_remove("XDG_DATA_HOME")
             .env_remove("XDG_CONFIG_HOME")
+            .env_remove("XDG_CACHE_HOME")
             .env_remove("SNIPPEX_DATABASE")
             .env_remove("NO_COLOR")
             .stdin(Stdio::null())

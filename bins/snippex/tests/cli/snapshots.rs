@@ -31,6 +31,10 @@ fn help() {
         "reduce",
         "bench",
         "remove",
+        "stats",
+        "metrics",
+        "regression",
+        "cache",
         "config",
         "completions",
     ];

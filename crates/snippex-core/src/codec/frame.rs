@@ -6,7 +6,7 @@
 //! offset size
 //!      0    4  magic "SNPX"
 //!      4    2  format version
-//!      6    2  kind: 1 case, 2 observation, 3 machine state, 4 results of a batch
+//!      6    2  kind: 1 case, 2 observation, 3 machine state, 4 results of a batch, 16 cached verdicts
 //!      8    4  length of the payload in bytes
 //!     12    8  first bytes of the digest
 //!     20    -  payload: fixed-width integers in declaration order
@@ -42,6 +42,8 @@ pub enum Kind {
     State = 3,
     /// Results of a batch on an engine, whose form `snippex-exec` has.
     Results = 4,
+    /// Verdicts on blocks in a cache, whose form `snippex-session` has.
+    Verdicts = 16,
 }
 
 /// Why bytes could not be decoded.

@@ -338,6 +338,7 @@ fn judge(
     options: &CheckOptions,
 ) -> BlockReport {
     let mut report = BlockReport::new(index, group.starts.len() as u64);
+    report.pages = group.pages.iter().map(|page| page.address).collect();
     let mut effects = None;
     let mut known: Vec<(Class, Vec<Field>, Vec<Attribution>)> = Vec::new();
     let covered = expected.components().intersection(actual.components());

@@ -80,6 +80,8 @@ pub enum Inconclusive {
 pub struct BlockReport {
     /// Position in the list of blocks that was given.
     pub index: usize,
+    /// Run-time addresses of the pages that its cases have, in ascending order.
+    pub pages: Vec<u64>,
     /// Cases that were made.
     pub runs: u64,
     /// Runs that reached the terminator on the reference engine, its target known.
@@ -109,9 +111,12 @@ pub struct BlockReport {
 }
 
 impl BlockReport {
-    pub(super) fn new(index: usize, runs: u64) -> Self {
+    /// A report on the block at `index` in which nothing is counted yet but its `runs`.
+    #[must_use]
+    pub fn new(index: usize, runs: u64) -> Self {
         Self {
             index,
+            pages: Vec::new(),
             runs,
             completed: 0,
             faulted: 0,

@@ -14,6 +14,7 @@ use snippex_triage::cause::CauseId;
 use snippex_triage::signature::SignatureId;
 
 use crate::bugs::BugView;
+use crate::cache::CacheUseView;
 use crate::coverage;
 use crate::engine::EngineView;
 use crate::selection::SelectionView;
@@ -155,6 +156,9 @@ pub struct CheckSummary {
         serialize_with = "coverage::serialize"
     )]
     pub coverage: Option<Coverage>,
+    /// What the cache did; nothing without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<CacheUseView>,
 }
 
 /// One document of blocks that diverge, in the order of their numbers, and the summary.

@@ -9,7 +9,7 @@ use cli_kit::{Table, units};
 
 use super::CheckSummary;
 use crate::engine::EngineView;
-use crate::{bugs, coverage, grouped, percent, several, untitled};
+use crate::{bugs, cache, coverage, grouped, percent, several, untitled};
 
 /// Bugs that are shown.
 const BUGS: usize = 25;
@@ -100,8 +100,10 @@ fn runs(summary: &CheckSummary) -> String {
     row("unsupported", summary.unsupported, "not run".to_owned());
     let done = summary.runs - summary.unsupported;
     let table = untitled(&table);
+    let cached = summary.cache.as_ref().and_then(cache::use_text);
+    let cached = cached.map_or_else(String::new, |text| format!("\n {text}"));
     format!(
-        "{table}\n {} of {}, {} each\n in {} ({}); {} reached their terminator, {} ended in a signal",
+        "{table}\n {} of {}, {} each\n in {} ({}); {} reached their terminator, {} ended in a signal{cached}",
         several(summary.runs, "run"),
         several(summary.blocks, "block"),
         several(u64::from(summary.states), "start state"),

@@ -50,6 +50,11 @@ impl EnginePool {
         Ok(engine)
     }
 
+    /// How it is started.
+    pub(super) fn choice(&self) -> &EngineChoice {
+        &self.choice
+    }
+
     /// What the engine says it is.
     pub(super) fn identity(&self) -> &EngineIdentity {
         &self.identity

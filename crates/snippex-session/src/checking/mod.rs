@@ -25,7 +25,10 @@ use snippex_exec::engine::{EngineError, EngineIdentity, EngineTable};
 use snippex_store::{EngineId, NewRun, Partition, RunEnd, RunId, StoreHandle, Timestamp};
 use snippex_triage::cause::Attribution;
 
-use crate::{EngineChoice, SessionError, coverage_of_forms, engine_record, this_host};
+use crate::caching::TargetCache;
+use crate::{
+    CacheUse, EngineChoice, SessionError, VerdictCache, coverage_of_forms, engine_record, this_host,
+};
 use engine_pool::EnginePool;
 use recorder::Recorder;
 use target::PreparedTarget;
@@ -107,6 +110,16 @@ impl EnginePair {
     pub fn subject(&self) -> &EngineIdentity {
         self.subject.identity()
     }
+
+    /// How the reference is started, and what it says it is.
+    pub(crate) fn reference_choice(&self) -> (&EngineChoice, &EngineIdentity) {
+        (self.reference.choice(), self.reference.identity())
+    }
+
+    /// How the subject is started, and what it says it is.
+    pub(crate) fn subject_choice(&self) -> (&EngineChoice, &EngineIdentity) {
+        (self.subject.choice(), self.subject.identity())
+    }
 }
 
 /// What a check found.
@@ -124,6 +137,8 @@ pub struct CheckOutcome {
     pub coverage: Option<Coverage>,
     /// What was checked.
     pub targets: Vec<TargetSummary>,
+    /// What the cache did; `None` without one.
+    pub cache: Option<CacheUse>,
 }
 
 /// What a check works with.
@@ -137,6 +152,8 @@ pub struct Session<'s> {
     pub table: &'s EngineTable,
     /// What is asked.
     pub options: &'s CheckOptions,
+    /// Verdicts of earlier checks; without them everything is run.
+    pub cache: Option<&'s VerdictCache>,
     /// Once set, the check stops; what was found so far is kept.
     pub stop: &'s AtomicBool,
 }
@@ -161,6 +178,7 @@ impl Session<'_> {
             ran: BTreeMap::new(),
             elapsed: Duration::ZERO,
             targets: Vec::new(),
+            cache: CacheUse::default(),
         };
         let done = targets
             .into_iter()
@@ -171,6 +189,7 @@ impl Session<'_> {
             ran,
             elapsed,
             targets,
+            mut cache,
             ..
         } = work;
         let saved = recorder.finish();
@@ -181,7 +200,7 @@ impl Session<'_> {
             RunEnd::Interrupted
         };
         let coverage = self.coverage(&targets, &ran);
-        let summary = stored_summary::of(&tally.summary, elapsed, &targets, coverage.as_ref());
+        let summary = stored_summary::of(&tally, elapsed, &targets, coverage.as_ref());
         let kept = self
             .store
             .call(async move |store| store.save_summary(run, &summary).await);
@@ -191,6 +210,9 @@ impl Session<'_> {
         kept?;
         finished?;
         tally.find_examples(self.store, run)?;
+        if let Some(verdicts) = self.cache {
+            verdicts.tidy(&mut cache);
+        }
         Ok(CheckOutcome {
             run,
             complete,
@@ -198,6 +220,7 @@ impl Session<'_> {
             tally,
             coverage,
             targets,
+            cache: self.cache.map(|_| cache),
         })
     }
 
@@ -268,6 +291,8 @@ struct Work<'w> {
     /// How long the targets before this one were run for.
     elapsed: Duration,
     targets: Vec<TargetSummary>,
+    /// What the cache did so far.
+    cache: CacheUse,
 }
 
 impl Work<'_> {
@@ -301,20 +326,32 @@ impl Work<'_> {
             .store
             .call(async move |store| store.reduced_bugs(subject).await)?;
         let image = target.source.image()?;
+        let placement = target.source.placement(image.as_ref())?;
+        let mut cache = session.cache.and_then(|cache| {
+            let (source, image) = (&target.source, image.as_ref());
+            TargetCache::open(cache, session, source, image, placement, &mut self.cache)
+        });
+        let left = self.take_cached(target, cache.as_mut(), started)?;
+        if left.is_empty() {
+            return Ok(());
+        }
         let job = Job {
             image: image.as_ref(),
-            placement: target.source.placement(image.as_ref())?,
+            placement,
             style: target.source.style(),
             reference: &|| session.engines.reference.take(),
             subject: &|| session.engines.subject.take(),
             options: session.exec_options(target.source.style(), known),
         };
-        let blocks: Vec<Arc<Block>> = target.blocks.iter().map(|(_, block)| Arc::clone(block)).collect();
-        thread::scope(|scope| {
+        let blocks: Vec<Arc<Block>> = left
+            .iter()
+            .map(|&index| Arc::clone(&target.blocks[index].1))
+            .collect();
+        let done = thread::scope(|scope| {
             let (sender, receiver) = sync_channel(WAITING);
             let (job, blocks) = (&job, &blocks);
             let work = scope.spawn(move || check(job, blocks, &sender, session.stop));
-            let received = self.receive(&receiver, target, started);
+            let received = self.receive(&receiver, target, &left, cache.as_mut(), started);
             // Without a receiver the work ends by itself.
             drop(receiver);
             let worked = match work.join() {
@@ -322,23 +359,56 @@ impl Work<'_> {
                 Err(panic) => std::panic::resume_unwind(panic),
             };
             received.and(worked)
-        })
+        });
+        if let Some(cache) = &mut cache {
+            cache.save(&mut self.cache);
+        }
+        done
     }
 
-    /// Takes reports until there are no more.
+    /// Takes what the cache knows of the blocks of a target, and gives the indices of the others.
+    fn take_cached(
+        &mut self,
+        target: &PreparedTarget,
+        cache: Option<&mut TargetCache<'_>>,
+        started: Instant,
+    ) -> Result<Vec<usize>, SessionError> {
+        let reports = match cache {
+            Some(cache) => cache.look_up(&target.blocks, &mut self.cache),
+            None => Vec::new(),
+        };
+        let mut is_known = vec![false; target.blocks.len()];
+        let name = target.source.name();
+        for report in &reports {
+            is_known[report.index] = true;
+            self.take_block(target, &name, report, started)?;
+        }
+        let left = (0..target.blocks.len()).filter(|&index| !is_known[index]);
+        Ok(left.collect())
+    }
+
+    /// Takes reports until there are no more; `left` says which blocks of the target they are on.
     fn receive(
         &mut self,
         reports: &Receiver<Report>,
         target: &PreparedTarget,
+        left: &[usize],
+        mut cache: Option<&mut TargetCache<'_>>,
         started: Instant,
     ) -> Result<(), SessionError> {
         let name = target.source.name();
         loop {
             match reports.recv_timeout(SAVE_EVERY) {
-                Ok(Report::Block(report)) => self.take_block(target, &name, &report, started)?,
+                Ok(Report::Block(mut report)) => {
+                    report.index = left[report.index];
+                    if let Some(cache) = cache.as_deref_mut() {
+                        cache.add(&target.blocks[report.index].1, &report, &mut self.cache);
+                    }
+                    self.take_block(target, &name, &report, started)?;
+                }
                 Ok(Report::Bugs { index, bugs }) => {
                     self.observer.observe(Event::Reduced);
-                    self.recorder.add_bugs(target.blocks[index].0, &bugs)?;
+                    self.recorder.add_bugs(target.blocks[left[index]].0, &bugs)?;
                 }
                 Err(RecvTimeoutError::Timeout) => self.recorder.save()?,
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
@@ -361,6 +431,7 @@ impl Work<'_> {
         }
         self.recorder.add(*number, report, SAVE_EVERY)?;
         self.tally.add(*number, report);
+        self.tally.add_to_groups(binary, block, report);
         self.observer.observe(Event::Block {
             number: *number,
             block,

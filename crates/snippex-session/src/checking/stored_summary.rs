@@ -5,18 +5,18 @@ use std::time::Duration;
 
 use snippex_blocks::generate::Coverage;
 use snippex_core::words::kebab_case;
-use snippex_exec::check::Summary;
-use snippex_store::{FormCounts, RunSummary, SummaryDetails};
+use snippex_store::{FormCounts, GroupCounts, RunSummary, SummaryDetails};
 
-use super::{TargetSummary, inconclusive_word};
+use super::{Tally, TargetSummary, inconclusive_word};
 
 /// What is kept of a check whose blocks ran for `elapsed`.
 pub(super) fn of(
-    summary: &Summary,
+    tally: &Tally,
     elapsed: Duration,
     targets: &[TargetSummary],
     coverage: Option<&Coverage>,
 ) -> RunSummary {
+    let summary = &tally.summary;
     let mut blocks_not_run = BTreeMap::new();
     for (reason, count) in targets.iter().flat_map(|target| &target.left_out) {
         *blocks_not_run.entry(kebab_case(reason)).or_default() += count;
@@ -45,6 +45,25 @@ pub(super) fn of(
             deviations: summary.deviations.clone(),
             blocks_not_run,
             coverage: coverage.map(form_counts).unwrap_or_default(),
+            binaries: tally.of_binaries().clone(),
+            kinds: tally
+                .of_instructions()
+                .iter()
+                .map(|(&name, counts)| (name.to_owned(), *counts))
+                .collect(),
+            divergences: tally
+                .kinds()
+                .iter()
+                .map(|(kind, &(blocks, runs))| {
+                    let counts = GroupCounts {
+                        blocks,
+                        diverging_blocks: blocks,
+                        runs,
+                        diverged: runs,
+                    };
+                    (kind.clone(), counts)
+                })
+                .collect(),
         },
     }
 }

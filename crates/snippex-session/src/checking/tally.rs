@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use snippex_blocks::select::features;
+use snippex_core::block::Block;
 use snippex_core::diff::Class;
 use snippex_core::words::{difference_sentence, kebab_case};
 use snippex_exec::check::{BlockReport, Finding, Summary};
-use snippex_store::{BlockNumber, DivergenceId, RunId, StoreHandle};
+use snippex_store::{BlockNumber, DivergenceId, GroupCounts, RunId, StoreHandle};
 
 use crate::SessionError;
 
@@ -47,9 +49,39 @@ pub struct Tally {
     pub summary: Summary,
     groups: BTreeMap<GroupKey, DivergenceGroup>,
     kinds: BTreeMap<String, (u64, u64)>,
+    of_binaries: BTreeMap<String, GroupCounts>,
+    of_instructions: BTreeMap<&'static str, GroupCounts>,
 }
 
 impl Tally {
+    /// Counts a report for the binary that its block is of, and for the kinds of instructions in it.
+    pub(super) fn add_to_groups(&mut self, binary: &str, block: &Block, report: &BlockReport) {
+        let is_diverging = report.diverged > 0;
+        let count = |counts: &mut GroupCounts| {
+            counts.blocks += 1;
+            counts.diverging_blocks += u64::from(is_diverging);
+            counts.runs += report.runs;
+            counts.diverged += report.diverged;
+        };
+        match self.of_binaries.get_mut(binary) {
+            Some(counts) => count(counts),
+            None => count(self.of_binaries.entry(binary.to_owned()).or_default()),
+        }
+        for kind in features(&block.bytes, block.address).kinds.names() {
+            count(self.of_instructions.entry(kind).or_default());
+        }
+    }
+
+    /// Counts by binary.
+    pub(super) fn of_binaries(&self) -> &BTreeMap<String, GroupCounts> {
+        &self.of_binaries
+    }
+
+    /// Counts by kind of instruction.
+    pub(super) fn of_instructions(&self) -> &BTreeMap<&'static str, GroupCounts> {
+        &self.of_instructions
+    }
+
     /// Counts a report.
     pub(super) fn add(&mut self, number: BlockNumber, report: &BlockReport) {
         self.summary.add(report);

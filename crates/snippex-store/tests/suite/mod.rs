@@ -11,6 +11,7 @@ pub(crate) mod processes;
 pub(crate) mod removal;
 pub(crate) mod runs;
 mod samples;
+pub(crate) mod statistics;
 
 /// Makes a test of every function that is listed: `fresh` gives a location, and what keeps it alive.
 macro_rules! tests {
@@ -56,6 +57,11 @@ macro_rules! every_test {
                 an_older_database_is_brought_up_to_date,
                 bugs_of_an_older_database_get_causes,
                 one_signature_can_have_two_causes,
+            }
+            statistics {
+                summaries_come_with_their_engines,
+                failing_blocks_are_counted,
+                a_block_is_flaky_when_its_cases_end_otherwise,
             }
             removal {
                 removal_counts_and_takes_what_belongs,

@@ -1,0 +1,411 @@
+//! `snippex regression`: checks against a baseline that is kept in a repository.
+
+mod json;
+mod junit;
+
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::Path;
+use std::sync::atomic::Ordering;
+
+use cli_kit::{CancelToken, ExitStatus, Failure, Format, OrFail, Progress};
+use serde_json::json;
+use snippex_report::regression::{ChangeName, ChangeView, RegressionView, annotations, text};
+use snippex_report::several;
+use snippex_session::{
+    Approval, Approved, Baseline, BaselineComparison, Change, ChangeKind, CheckOutcome, Choice, Event,
+    ObservedVerdicts, Observer, Section, SectionKey, Session, Target, read_programs, today,
+};
+
+use crate::app::App;
+use crate::args::{ApproveArgs, BaselineRunArgs, BaselineTestArgs, RegressionCommand};
+use crate::checking;
+use crate::hints::OrUserError;
+
+/// How the runs of `regression` are called in the database.
+const RUNS: &str = "regression ";
+
+pub(crate) fn run(app: &App<'_>, command: &RegressionCommand) -> Result<ExitStatus, Failure> {
+    match command {
+        RegressionCommand::Record(args) => record(app, args),
+        RegressionCommand::Test(args) => test(app, args),
+        RegressionCommand::Update(args) => update(app, args),
+        RegressionCommand::History { limit } => history(app, *limit),
+        RegressionCommand::Export(file) => {
+            app.printer.json(&json::write(&read(&file.baseline)?))?;
+            Ok(ExitStatus::NothingFound)
+        }
+        RegressionCommand::Import { from, file } => import(app, from, &file.baseline),
+        RegressionCommand::Approve(args) => approve(app, args),
+    }
+}
+
+fn read(path: &Path) -> Result<Baseline, Failure> {
+    let text = fs::read_to_string(path)
+        .or_fail_with(|| format!("cannot read the baseline {}", path.display()))
+        .map_err(|failure| failure.hint("`snippex regression record` makes one; --baseline names another"))?;
+    Baseline::parse(&text).map_err(|error| {
+        Failure::because(format!("{} is no baseline", path.display()), &error).hint(error.hint())
+    })
+}
+
+/// Reads a baseline, or begins one where there is none.
+fn read_or_begin(path: &Path) -> Result<Baseline, Failure> {
+    if path.exists() {
+        read(path)
+    } else {
+        Ok(Baseline::default())
+    }
+}
+
+/// Writes beside the file and renames, so that nobody reads half of it.
+fn write(path: &Path, baseline: &Baseline) -> Result<(), Failure> {
+    let failed = || format!("cannot write the baseline {}", path.display());
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or_else(|| Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder).or_fail_with(failed)?;
+    io::Write::write_all(&mut file, baseline.text().as_bytes()).or_fail_with(failed)?;
+    if let Ok(metadata) = fs::metadata(path) {
+        fs::set_permissions(file.path(), metadata.permissions()).or_fail_with(failed)?;
+    } else {
+        let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+        fs::set_permissions(file.path(), permissions).or_fail_with(failed)?;
+    }
+    file.persist(path)
+        .map_err(|error| error.error)
+        .or_fail_with(failed)?;
+    Ok(())
+}
+
+/// Verdicts of a check that was done to its end.
+struct Observed {
+    key: SectionKey,
+    verdicts: ObservedVerdicts,
+    outcome: CheckOutcome,
+}
+
+/// Checks programs; `None` when that was stopped.
+fn check(app: &App<'_>, command: &str, args: &BaselineRunArgs) -> Result<Option<Observed>, Failure> {
+    let choice = Choice {
+        filter: snippex_blocks::select::FilterOptions::default()
+            .check()
+            .or_user_error()?,
+        request: snippex_blocks::select::Request::default(),
+        keep_report: false,
+    };
+    let read = read_programs(&args.binaries).or_user_error()?;
+    let engines = checking::start_engines(app, &args.engine)?;
+    let store = app.open_store()?;
+    let cache = app.open_cache(args.run.cache.cache_refresh);
+    let cancel = app.cancel_token()?;
+    let options = checking::check_options(app, &format!("{RUNS}{command}"), &args.run);
+    let session = Session {
+        store: &store,
+        engines: &engines,
+        table: &app.engines,
+        options: &options,
+        cache: cache.as_ref(),
+        stop: &cancel.flag(),
+    };
+    let mut shown = ShownVerdicts {
+        app,
+        cancel: &cancel,
+        verdicts: ObservedVerdicts::default(),
+        progress: None,
+    };
+    let targets = read.programs.into_iter();
+    let targets = targets.map(|program| Target::Program(program, &choice));
+    let outcome = session.check(targets, &mut shown).or_user_error()?;
+    checking::warn_of_cache(app, &outcome);
+    if session.stop.load(Ordering::Relaxed) {
+        return Ok(None);
+    }
+    Ok(Some(Observed {
+        key: SectionKey {
+            engine: engines.subject().name.clone(),
+            reference: engines.reference().name.clone(),
+            seed: options.seed,
+            states: options.states,
+        },
+        verdicts: shown.verdicts,
+        outcome,
+    }))
+}
+
+/// What the user sees while blocks are run.
+struct ShownVerdicts<'a> {
+    app: &'a App<'a>,
+    cancel: &'a CancelToken,
+    verdicts: ObservedVerdicts,
+    progress: Option<Progress<'a>>,
+}
+
+impl Observer for ShownVerdicts<'_> {
+    fn observe(&mut self, event: Event<'_>) {
+        match &event {
+            Event::Running { runs } => match &self.progress {
+                Some(progress) => progress.expect(*runs),
+                None => self.progress = Some(self.app.printer.progress("checking", Some(*runs))),
+            },
+            Event::Block { report, .. } => {
+                if let Some(progress) = &self.progress {
+                    progress.advance(report.runs);
+                }
+            }
+            _ => {}
+        }
+        if self.app.printer.reader_is_gone() {
+            self.cancel.cancel();
+        }
+        self.verdicts.observe(event);
+    }
+}
+
+fn record(app: &App<'_>, args: &BaselineRunArgs) -> Result<ExitStatus, Failure> {
+    let mut baseline = read_or_begin(&args.file.baseline)?;
+    let Some(observed) = check(app, "record", args)? else {
+        return Ok(ExitStatus::Interrupted);
+    };
+    let section = baseline.sections.entry(observed.key).or_default();
+    section.verdicts = observed.verdicts.verdicts;
+    let count = section.verdicts.len() as u64;
+    write(&args.file.baseline, &baseline)?;
+    say_written(app, &args.file.baseline, count, observed.outcome.run.0)
+}
+
+fn update(app: &App<'_>, args: &BaselineRunArgs) -> Result<ExitStatus, Failure> {
+    let mut baseline = read(&args.file.baseline)?;
+    let Some(observed) = check(app, "update", args)? else {
+        return Ok(ExitStatus::Interrupted);
+    };
+    let section = baseline.sections.entry(observed.key).or_default();
+    let differs = observed.verdicts.verdicts.iter();
+    let differs = differs.filter(|(block, verdict)| section.verdicts.get(*block) != Some(*verdict));
+    let count = differs.count() as u64;
+    section.verdicts.extend(observed.verdicts.verdicts);
+    write(&args.file.baseline, &baseline)?;
+    say_written(app, &args.file.baseline, count, observed.outcome.run.0)
+}
+
+fn say_written(app: &App<'_>, path: &Path, blocks: u64, run: i64) -> Result<ExitStatus, Failure> {
+    let view = json!({"baseline": path.display().to_string(), "blocks": blocks, "run": run});
+    match app.format {
+        Format::Human => app.printer.line(format_args!(
+            "wrote {} into {}",
+            several(blocks, "block"),
+            path.display()
+        ))?,
+        Format::Json => app.printer.json(&view)?,
+        Format::Jsonl => app.printer.json_line(&view)?,
+    }
+    Ok(ExitStatus::NothingFound)
+}
+
+fn test(app: &App<'_>, args: &BaselineTestArgs) -> Result<ExitStatus, Failure> {
+    let path = &args.with.file.baseline;
+    let baseline = read(path)?;
+    let Some(observed) = check(app, "test", &args.with)? else {
+        return Ok(ExitStatus::Interrupted);
+    };
+    let section = section(&baseline, &observed.key, path)?;
+    let comparison = BaselineComparison::of(section, &observed.verdicts, today());
+    let passed = !comparison.fails(args.allow_fixed);
+    let changes = comparison.changes.iter();
+    let view = RegressionView {
+        section: observed.key.to_string(),
+        run: observed.outcome.run.0,
+        passed,
+        changes: changes
+            .map(|change| change_view(change, &observed.verdicts))
+            .collect(),
+        stable: comparison.stable,
+        new: comparison.new,
+        gone: comparison.gone,
+        idle_approvals: comparison.idle_approvals,
+    };
+    if let Some(path) = &args.junit {
+        fs::write(path, junit::document(&view, args.allow_fixed))
+            .or_fail_with(|| format!("cannot write {}", path.display()))?;
+    }
+    match app.format {
+        Format::Human if args.annotations => app.printer.text(annotations(&view) + &text(&view, None))?,
+        Format::Human => app.printer.text(text(&view, app.printer.width()))?,
+        Format::Json => app.printer.json(&view)?,
+        Format::Jsonl => app.printer.json_line(&view)?,
+    }
+    Ok(ExitStatus::found(!passed))
+}
+
+/// The section of what was checked.
+fn section<'b>(baseline: &'b Baseline, key: &SectionKey, path: &Path) -> Result<&'b Section, Failure> {
+    baseline.sections.get(key).ok_or_else(|| {
+        let there: Vec<String> = baseline.sections.keys().map(ToString::to_string).collect();
+        Failure::new(format!("{} has nothing about {key}", path.display())).hint(format!(
+            "`snippex regression record` adds it; there is: {}",
+            there.join("; ")
+        ))
+    })
+}
+
+fn change_view(change: &Change, observed: &ObservedVerdicts) -> ChangeView {
+    let place = &observed.places[&change.block];
+    ChangeView {
+        change: match change.kind {
+            ChangeKind::Regressed => ChangeName::Regressed,
+            ChangeKind::OtherCause => ChangeName::OtherCause,
+            ChangeKind::NewBug => ChangeName::NewBug,
+            ChangeKind::Fixed => ChangeName::Fixed,
+            ChangeKind::Accepted => ChangeName::Accepted,
+        },
+        key: change.block.to_string(),
+        block: place.number,
+        binary: place.binary.clone(),
+        address: format!("{:#x}", place.address),
+        before: change.before.clone(),
+        now: change.now.clone(),
+        expired: change.expired.clone(),
+    }
+}
+
+fn approve(app: &App<'_>, args: &ApproveArgs) -> Result<ExitStatus, Failure> {
+    if args.until.is_some_and(|until| until < today()) {
+        return Err(Failure::new("--until is over already").hint("name a day to come"));
+    }
+    let path = &args.file.baseline;
+    let mut baseline = read(path)?;
+    let approval = Approval {
+        reason: args.reason.clone(),
+        issue: args.issue.clone(),
+        until: args.until,
+    };
+    let mut sections = 0;
+    for (key, section) in &mut baseline.sections {
+        if args.engine.as_ref().is_some_and(|engine| *engine != key.engine) {
+            continue;
+        }
+        sections += 1;
+        for name in &args.names {
+            if name.is_empty() || name.contains(char::is_whitespace) {
+                return Err(Failure::new(format!("{name:?} is no block and no bug"))
+                    .hint("take the keys that `snippex regression test` shows, or names of `snippex bugs`"));
+            }
+            let approved = match name.parse() {
+                Ok(block) => Approved::Block(block),
+                Err(_) => Approved::Bug(name.clone()),
+            };
+            section.approvals.insert(approved, approval.clone());
+        }
+    }
+    if sections == 0 {
+        let there: Vec<&str> = baseline.sections.keys().map(|key| key.engine.as_str()).collect();
+        return Err(
+            Failure::new(format!("{} has no section to accept it in", path.display()))
+                .hint(format!("engines in it: {}", there.join(", "))),
+        );
+    }
+    write(path, &baseline)?;
+    let count = args.names.len() as u64 * sections;
+    let view = json!({"baseline": path.display().to_string(), "approvals": count});
+    match app.format {
+        Format::Human => app.printer.line(format_args!(
+            "wrote {} into {}",
+            several(count, "approval"),
+            path.display()
+        ))?,
+        Format::Json => app.printer.json(&view)?,
+        Format::Jsonl => app.printer.json_line(&view)?,
+    }
+    Ok(ExitStatus::NothingFound)
+}
+
+fn import(app: &App<'_>, from: &Path, path: &Path) -> Result<ExitStatus, Failure> {
+    let failed = || format!("cannot read {}", from.display());
+    let text = if from == Path::new("-") {
+        let mut text = String::new();
+        io::stdin().read_to_string(&mut text).or_fail_with(failed)?;
+        text
+    } else {
+        fs::read_to_string(from).or_fail_with(failed)?
+    };
+    let taken = json::read(&text)?;
+    let count = taken
+        .sections
+        .values()
+        .map(|section| section.verdicts.len() as u64)
+        .sum();
+    let mut baseline = read_or_begin(path)?;
+    baseline.merge(taken);
+    write(path, &baseline)?;
+    let view = json!({"baseline": path.display().to_string(), "blocks": count});
+    match app.format {
+        Format::Human => app.printer.line(format_args!(
+            "took {} into {}",
+            several(count, "block"),
+            path.display()
+        ))?,
+        Format::Json => app.printer.json(&view)?,
+        Format::Jsonl => app.printer.json_line(&view)?,
+    }
+    Ok(ExitStatus::NothingFound)
+}
+
+fn history(app: &App<'_>, limit: u32) -> Result<ExitStatus, Failure> {
+    let store = app.existing_store()?;
+    let rows = store
+        .call(async move |store| {
+            let mut rows = Vec::new();
+            let mut before = None;
+            while rows.len() < limit as usize {
+                let runs = store.runs(before, 200).await?;
+                let Some(last) = runs.last() else { break };
+                before = Some(last.id);
+                for run in runs {
+                    if rows.len() < limit as usize && run.run.command.starts_with(RUNS) {
+                        let summary = store.summary(run.id).await?.unwrap_or_default();
+                        rows.push((run, summary));
+                    }
+                }
+            }
+            Ok(rows)
+        })
+        .or_user_error()?;
+    let rows: Vec<serde_json::Value> = rows
+        .into_iter()
+        .map(|(run, summary)| {
+            json!({"run": run.id.0, "command": run.run.command.trim_start_matches(RUNS),
+                "arguments": run.run.arguments, "started": run.run.started.0, "blocks": summary.blocks,
+                "failing_blocks": summary.diverging_blocks, "status": run.status})
+        })
+        .collect();
+    match app.format {
+        Format::Json => app.printer.json(&rows)?,
+        Format::Jsonl => rows.iter().try_for_each(|row| app.printer.json_line(row))?,
+        Format::Human if rows.is_empty() => app.printer.line("no baseline was recorded or tested yet")?,
+        Format::Human => {
+            let mut table = cli_kit::Table::new(["run", "day", "what", "blocks", "failing", "typed"])
+                .right(0)
+                .right(3)
+                .right(4)
+                .fit(app.printer.width());
+            for row in &rows {
+                let started = row["started"].as_i64().unwrap_or_default();
+                let day = jiff::Timestamp::from_millisecond(started);
+                let day = day.map_or_else(
+                    |_| String::new(),
+                    |day| day.strftime("%Y-%m-%d %H:%M").to_string(),
+                );
+                let word = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
+                table.row([
+                    row["run"].to_string(),
+                    day,
+                    word("command"),
+                    row["blocks"].to_string(),
+                    row["failing_blocks"].to_string(),
+                    word("arguments"),
+                ]);
+            }
+            app.printer.line(table)?;
+        }
+    }
+    Ok(ExitStatus::NothingFound)
+}

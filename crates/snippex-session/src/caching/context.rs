@@ -1,0 +1,291 @@
+//! What verdicts depend on apart from the block and its memory: the part of a key that all blocks of a target share.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+use snippex_core::case::Placement;
+use snippex_core::seed::Style;
+use snippex_exec::engine::{EngineIdentity, EngineSpec};
+use snippex_store::CacheFile;
+
+use crate::EngineChoice;
+
+/// Programs that start another one elsewhere, which nobody here can look at.
+const ELSEWHERE: [&str; 5] = ["ssh", "docker", "podman", "nerdctl", "kubectl"];
+/// The version of the keys: another number makes all entries strangers.
+const VERSION: &str = "1";
+
+/// The parts by name, and their digest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Context {
+    pub(super) digest: String,
+    /// JSON.
+    pub(super) parts: String,
+}
+
+/// What the parts of a context are made of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Surroundings<'s> {
+    pub(super) seed: u64,
+    pub(super) states: u32,
+    pub(super) style: Style,
+    pub(super) placement: Placement,
+    /// JSON of what the subject documents to do otherwise.
+    pub(super) deviations: &'s str,
+    pub(super) reference: (&'s EngineChoice, &'s EngineIdentity),
+    pub(super) subject: (&'s EngineChoice, &'s EngineIdentity),
+}
+
+impl Context {
+    /// The context of these surroundings; `Err` says why nothing may be cached in them.
+    pub(super) fn of(surroundings: &Surroundings<'_>, file: &CacheFile) -> Result<Self, String> {
+        let mut parts = BTreeMap::new();
+        let mut put = |name: &str, value: String| drop(parts.insert(name.to_owned(), value));
+        put("key version", VERSION.to_owned());
+        // What makes cases and judges them, masks and runner included.
+        let program =
+            std::env::current_exe().map_err(|error| format!("this program cannot be found: {error}"))?;
+        put("snippex", digest_of_file(&program, file)?);
+        put("seed", surroundings.seed.to_string());
+        put("states", surroundings.states.to_string());
+        put("kind of code", format!("{:?}", surroundings.style));
+        let placement = surroundings.placement;
+        put(
+            "placement",
+            format!("{:#x} {:#x}", placement.image_base, placement.code_base),
+        );
+        put(
+            "documented deviations",
+            digest_of(surroundings.deviations.as_bytes()),
+        );
+        for (role, (choice, identity)) in [
+            ("reference", surroundings.reference),
+            ("subject", surroundings.subject),
+        ] {
+            for (name, value) in engine_parts(choice, identity, file)? {
+                put(&format!("{role}: {name}"), value);
+            }
+        }
+        let parts = serde_json::to_string(&parts).expect("a map of strings is JSON");
+        Ok(Self {
+            digest: digest_of(parts.as_bytes()),
+            parts,
+        })
+    }
+}
+
+/// The names of the parts in which two contexts differ.
+pub(super) fn differing_parts(one: &str, other: &str) -> Vec<String> {
+    let read = |text: &str| serde_json::from_str::<BTreeMap<String, String>>(text).unwrap_or_default();
+    let (one, other) = (read(one), read(other));
+    let mut names: Vec<&String> = one.keys().chain(other.keys()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let differing = names
+        .into_iter()
+        .filter(|name| one.get(*name) != other.get(*name));
+    differing.cloned().collect()
+}
+
+fn engine_parts(
+    choice: &EngineChoice,
+    identity: &EngineIdentity,
+    file: &CacheFile,
+) -> Result<Vec<(&'static str, String)>, String> {
+    let json = |value: serde_json::Result<String>| value.expect("plain data is JSON");
+    let mut parts = vec![
+        ("name", identity.name.clone()),
+        ("version", identity.version.clone()),
+        (
+            "configuration",
+            json(serde_json::to_string(&identity.configuration)),
+        ),
+        (
+            "guest",
+            digest_of(json(serde_json::to_string(&identity.cpu)).as_bytes()),
+        ),
+        ("components", format!("{:?}", identity.components)),
+        ("CPU", json(serde_json::to_string(&identity.host_cpu))),
+    ];
+    if let EngineChoice::Process(spec) = choice {
+        parts.push(("settings", settings(spec)));
+        parts.push(("programs", programs(spec, file)?));
+    }
+    Ok(parts)
+}
+
+/// How it is started and what is known about it. How long it may take decides no verdict that is kept.
+fn settings(spec: &EngineSpec) -> String {
+    let EngineSpec {
+        server,
+        environment,
+        isolated,
+        memory,
+        native,
+        shortcuts,
+        loads_x87_top,
+        leaves_out,
+        lacks,
+        ..
+    } = spec;
+    format!(
+        "{server:?} {environment:?} {isolated} {memory:?} {native} {shortcuts} {loads_x87_top} {leaves_out:?} {lacks:?}"
+    )
+}
+
+/// Digests of the files that an engine's command names.
+fn programs(spec: &EngineSpec, cache: &CacheFile) -> Result<String, String> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let find = |word: &str| -> Option<PathBuf> {
+        let places = if word.contains('/') {
+            vec![PathBuf::from(word)]
+        } else {
+            std::env::split_paths(&path)
+                .map(|folder| folder.join(word))
+                .collect()
+        };
+        places.into_iter().find(|place| place.is_file())
+    };
+    let words = spec.command.iter().chain(spec.server.iter().flatten());
+    let words = words.filter(|word| !word.contains("{runner}"));
+    let files: Vec<PathBuf> = words.filter_map(|word| find(word)).collect();
+    let own_runner = spec.command.first().is_some_and(|word| word.contains("{runner}"));
+    if files.is_empty() && !own_runner {
+        return Err(format!("the program of {} cannot be found", spec.name));
+    }
+    let hides_runner = spec
+        .command
+        .iter()
+        .any(|word| word.contains("{runner}") && word.contains(char::is_whitespace));
+    if hides_runner {
+        return Err(format!(
+            "{} is started by a shell, which may start anything",
+            spec.name
+        ));
+    }
+    let mut digests = Vec::new();
+    for file in &files {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        if ELSEWHERE.contains(&name.as_ref()) {
+            return Err(format!("{} runs elsewhere, by {name}", spec.name));
+        }
+        if starts_with(file, b"#!") {
+            return Err(format!(
+                "{} is started by a script, which may start anything",
+                spec.name
+            ));
+        }
+        digests.push(format!("{name} {}", digest_of_file(file, cache)?));
+    }
+    Ok(digests.join(", "))
+}
+
+fn starts_with(path: &Path, bytes: &[u8; 2]) -> bool {
+    let mut found = [0; 2];
+    File::open(path)
+        .and_then(|mut file| file.read_exact(&mut found))
+        .is_ok()
+        && found == *bytes
+}
+
+/// SHA-256 of a file, from the notes of the cache if it was not replaced since.
+fn digest_of_file(path: &Path, cache: &CacheFile) -> Result<String, String> {
+    let failed = |error: io::Error| format!("{} cannot be read: {error}", path.display());
+    let stamp = stamp(&fs::metadata(path).map_err(failed)?);
+    if let Ok(Some(known)) = cache.file_digest(&stamp) {
+        return Ok(known);
+    }
+    let mut hash = Sha256::new();
+    let mut file = File::open(path).map_err(failed)?;
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer).map_err(failed)? {
+            0 => break,
+            read => hash.update(&buffer[..read]),
+        }
+    }
+    let digest = hex::encode(hash.finalize());
+    // Not noted is read again next time.
+    let _ = cache.note_file_digest(&stamp, &digest);
+    Ok(digest)
+}
+
+/// What tells whether a file was replaced or changed: device, inode, size, and the time of its last change of any kind, which
+/// nobody can set back.
+fn stamp(file: &Metadata) -> String {
+    format!(
+        "{} {} {} {} {} {}.{:09}",
+        file.dev(),
+        file.ino(),
+        file.size(),
+        file.mtime(),
+        file.mtime_nsec(),
+        file.ctime(),
+        file.ctime_nsec()
+    )
+}
+
+fn digest_of(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(command: &[&str]) -> EngineSpec {
+        let mut spec = EngineSpec::from_command("mine", "true {runner}").unwrap();
+        spec.command = command.iter().map(|&word| word.to_owned()).collect();
+        spec
+    }
+
+    #[test]
+    fn what_may_start_anything_is_not_cached() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = CacheFile::open(&folder.path().join("cache.db")).unwrap();
+        let script = folder.path().join("emulator");
+        fs::write(&script, "#!/bin/sh\n").unwrap();
+        let script = script.to_str().unwrap();
+        let of = |command: &[&str]| programs(&spec(command), &cache);
+        assert!(of(&["true", "{runner}"]).unwrap().starts_with("true "));
+        assert!(
+            of(&["env", "X=1", "true", "{runner}"])
+                .unwrap()
+                .contains(", true ")
+        );
+        assert!(of(&["{runner}"]).is_ok());
+        assert!(
+            of(&["sh", "-c", "exec true {runner}"])
+                .unwrap_err()
+                .contains("shell")
+        );
+        assert!(of(&[script, "{runner}"]).unwrap_err().contains("script"));
+        assert!(of(&["no-such-program", "{runner}"]).is_err());
+    }
+
+    #[test]
+    fn a_changed_file_has_another_digest() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = CacheFile::open(&folder.path().join("cache.db")).unwrap();
+        let file = folder.path().join("engine");
+        fs::write(&file, "one").unwrap();
+        let before = digest_of_file(&file, &cache).unwrap();
+        assert_eq!(digest_of_file(&file, &cache).unwrap(), before);
+        fs::write(&file, "two").unwrap();
+        assert_ne!(digest_of_file(&file, &cache).unwrap(), before);
+    }
+
+    #[test]
+    fn parts_that_differ_are_named() {
+        let one = r#"{"seed":"1","states":"64"}"#;
+        assert_eq!(differing_parts(one, one), Vec::<String>::new());
+        assert_eq!(
+            differing_parts(one, r#"{"seed":"2","states":"64","x":""}"#),
+            ["seed", "x"]
+        );
+    }
+}

@@ -1,0 +1,108 @@
+//! The file of the cache.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::fs;
+use std::time::Duration;
+
+use snippex_store::{CacheFile, NewSegment, PruneLimits, Pruned, StoreError, Timestamp, remove_cache_file};
+
+fn segment(bucket: i64, created: i64, size: usize) -> NewSegment {
+    NewSegment {
+        bucket,
+        created: Timestamp(created),
+        entries: 10,
+        cost: Duration::from_millis(5),
+        bytes: vec![7; size],
+        replaces: Vec::new(),
+    }
+}
+
+#[test]
+fn segments_are_found_by_context_and_range() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a/cache.db");
+    assert!(CacheFile::open_existing(&path).unwrap().is_none());
+    let cache = CacheFile::open(&path).unwrap();
+    assert_eq!(cache.context("one").unwrap(), None);
+    let segments = [segment(1, 5, 100), segment(2, 6, 200), segment(9, 7, 300)];
+    cache.save("one", "parts", &segments, Timestamp(10)).unwrap();
+    cache
+        .save("two", "other parts", &[segment(1, 8, 50)], Timestamp(11))
+        .unwrap();
+    let one = cache.context("one").unwrap().unwrap();
+    let found = cache.segments(one, 2, 9).unwrap();
+    assert_eq!(found.iter().map(|found| found.bucket).collect::<Vec<_>>(), [2, 9]);
+    let replacing = NewSegment {
+        replaces: vec![found[0].id],
+        ..segment(2, 6, 150)
+    };
+    cache.save("one", "parts", &[replacing], Timestamp(12)).unwrap();
+    assert_eq!(cache.segments(one, 2, 2).unwrap()[0].bytes.len(), 150);
+    let totals = cache.totals().unwrap();
+    assert_eq!(
+        (totals.contexts, totals.segments, totals.entries, totals.bytes),
+        (2, 4, 40, 600)
+    );
+    assert_eq!(totals.cost, Duration::from_millis(20));
+    let contexts = cache.contexts().unwrap();
+    assert_eq!((contexts[0].parts.as_str(), contexts[0].bytes), ("parts", 550));
+    drop(cache);
+    assert!(CacheFile::open_existing(&path).unwrap().is_some());
+    assert!(remove_cache_file(&path).unwrap());
+    assert!(!remove_cache_file(&path).unwrap());
+}
+
+#[test]
+fn what_was_not_used_for_longest_goes_first() {
+    const MINUTE: i64 = 60_000;
+    let folder = tempfile::tempdir().unwrap();
+    let cache = CacheFile::open(&folder.path().join("cache.db")).unwrap();
+    for bucket in 0..4 {
+        let at = Timestamp(bucket * MINUTE);
+        cache.save("one", "", &[segment(bucket, at.0, 100)], at).unwrap();
+    }
+    let one = cache.context("one").unwrap().unwrap();
+    let oldest = cache.segments(one, 0, 0).unwrap()[0].id;
+    cache.touch(&[oldest], Timestamp(9 * MINUTE)).unwrap();
+    let limits = PruneLimits {
+        created_since: None,
+        max_bytes: Some(250),
+    };
+    let pruned = cache.prune(limits).unwrap();
+    assert_eq!(
+        pruned,
+        Pruned {
+            entries: 20,
+            bytes: 200
+        }
+    );
+    let left = cache.segments(one, 0, 9).unwrap();
+    assert_eq!(left.iter().map(|left| left.bucket).collect::<Vec<_>>(), [0, 3]);
+    let limits = PruneLimits {
+        created_since: Some(Timestamp(MINUTE)),
+        max_bytes: None,
+    };
+    assert_eq!(cache.prune(limits).unwrap().entries, 10);
+    let limits = PruneLimits {
+        created_since: Some(Timestamp(i64::MAX)),
+        max_bytes: None,
+    };
+    assert_eq!(cache.prune(limits).unwrap().entries, 10);
+    assert_eq!(cache.context("one").unwrap(), None, "nothing is left in it");
+}
+
+#[test]
+fn what_is_no_cache_is_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cache.db");
+    fs::write(&path, "x".repeat(5000)).unwrap();
+    let error = CacheFile::open(&path).unwrap_err();
+    assert!(matches!(error, StoreError::NotADatabase { .. }), "{error:?}");
+    assert_eq!(fs::read(&path).unwrap().len(), 5000);
+    // A database of results is none either.
+    let database = folder.path().join("snippex.db");
+    drop(snippex_store::StoreHandle::open(&database.as_path().into()).unwrap());
+    let error = CacheFile::open(&database).unwrap_err();
+    assert!(matches!(error, StoreError::Foreign { .. }), "{error:?}");
+}

@@ -110,7 +110,7 @@ impl<'a> App<'a> {
 
     /// This machine, as the settings want it described.
     pub(crate) fn environment(&self) -> Result<Environment, Failure> {
-        machine::environment(&self.settings.tags, &self.settings.ignore_parts)
+        machine::environment(&self.settings.tags, &self.settings.ignore_parts, &self.cancel)
     }
 
     /// `path` as a person here would type it.

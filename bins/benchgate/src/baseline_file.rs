@@ -34,6 +34,8 @@ pub(crate) fn record_run(app: &App<'_>, run: RunFile, how: &How<'_>) -> Result<R
     let recording = judged_runs::mark_if_judged(app, run)?
         .into_recording()
         .map_err(|error| Failure::because("cannot record the run", &error))?;
+    // Read, change and write are one step: another process that records waits.
+    let _lock = files::lock(path)?;
     let (mut baselines, problems) = files::read_baselines(path)?;
     if !problems.is_empty() {
         // To write the file would remove what could not be read.

@@ -75,6 +75,19 @@ pub(crate) fn write(path: &Path, text: &str) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Waits until no other process changes the file at `path`; it stays so until what is returned is dropped. The lock is on
+/// the folder, since the file is replaced as a whole.
+pub(crate) fn lock(path: &Path) -> Result<File, Failure> {
+    let failed = || format!("cannot lock {}", path.display());
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).or_fail_with(failed)?;
+    // A folder can be locked like a file, and nothing is left behind.
+    let file = File::open(folder).or_fail_with(failed)?;
+    file.lock().or_fail_with(failed)?;
+    Ok(file)
+}
+
 fn shared_permissions() -> fs::Permissions {
     use std::os::unix::fs::PermissionsExt as _;
     fs::Permissions::from_mode(0o644)

@@ -1,10 +1,16 @@
 //! This machine, in the words of [`Environment`].
 
 use std::collections::BTreeMap;
-use std::process::Command;
+use std::path::Path;
+use std::time::Duration;
 
-use cli_kit::Failure;
+use cli_kit::{CancelToken, Failure};
 use regress_core::environment::Environment;
+
+use crate::process::Job;
+
+/// How long a toolchain may take to tell its version.
+const VERSION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The parts that can be ignored.
 const PARTS: [&str; 7] = ["os", "arch", "cpu", "cores", "memory", "kernel", "compiler"];
@@ -13,6 +19,7 @@ const PARTS: [&str; 7] = ["os", "arch", "cpu", "cores", "memory", "kernel", "com
 pub(crate) fn environment(
     tags: &BTreeMap<String, String>,
     ignored: &[String],
+    cancel: &CancelToken,
 ) -> Result<Environment, Failure> {
     if let Some(unknown) = ignored.iter().find(|part| !PARTS.contains(&part.as_str())) {
         return Err(Failure::new(format!(
@@ -38,7 +45,7 @@ pub(crate) fn environment(
         kernel: read("/proc/sys/kernel/osrelease")
             .map(|text| text.trim().to_owned())
             .filter(|_| counts("kernel")),
-        compiler: compiler().filter(|_| counts("compiler")),
+        compiler: compiler(cancel).filter(|_| counts("compiler")),
         tags: tags.clone(),
     })
 }
@@ -89,13 +96,17 @@ fn memory(meminfo: &str) -> Option<u64> {
     Some(kib.div_ceil(1 << 20) * 1024)
 }
 
-fn compiler() -> Option<String> {
-    let output = Command::new("rustc")
-        .arg("--version")
-        .output()
-        .ok()
-        .filter(|output| output.status.success())?;
-    let text = String::from_utf8_lossy(&output.stdout);
+/// The compiler; a toolchain that does not answer is as good as none.
+fn compiler(cancel: &CancelToken) -> Option<String> {
+    let command = ["rustc", "--version"].map(str::to_owned);
+    let job = Job {
+        command: &command,
+        directory: Path::new("."),
+        variables: &[],
+        timeout: VERSION_TIMEOUT,
+    };
+    let printed = job.run(cancel).ok()?;
+    let text = String::from_utf8_lossy(&printed.stdout);
     let words: Vec<&str> = text.split_whitespace().take(2).collect();
     Some(words.join(" ")).filter(|text| !text.is_empty())
 }
@@ -128,8 +139,13 @@ mod tests {
 
     #[test]
     fn parts_can_be_left_out() {
-        let found = environment(&BTreeMap::new(), &["kernel".into(), "os".into()]).unwrap();
+        let found = environment(
+            &BTreeMap::new(),
+            &["kernel".into(), "os".into()],
+            &CancelToken::default(),
+        )
+        .unwrap();
         assert_eq!((found.kernel, found.os), (None, None));
-        assert!(environment(&BTreeMap::new(), &["moon".into()]).is_err());
+        assert!(environment(&BTreeMap::new(), &["moon".into()], &CancelToken::default()).is_err());
     }
 }

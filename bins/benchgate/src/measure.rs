@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use cli_kit::{Failure, units};
+use cli_kit::{Failure, OrFail as _, units};
 use jiff::Timestamp;
 use regress_core::ingest;
 use regress_core::measurement::{Commit, ProcessRun, RunFile};
@@ -72,11 +72,8 @@ impl Subject {
     }
 
     fn one(&self, app: &App<'_>, options: &ingest::Options) -> Result<(ProcessRun, Duration), Failure> {
-        let variables: Vec<(String, OsString)> = self
-            .target
-            .iter()
-            .map(|target| ("CARGO_TARGET_DIR".to_owned(), target.into()))
-            .collect();
+        let variables = self.variables();
+        self.make_folders(app)?;
         let timeout = app.settings.timeout.0;
         let job = Job {
             command: &self.command,
@@ -113,6 +110,42 @@ impl Subject {
             ));
         }
         Ok((run, printed.elapsed))
+    }
+
+    /// Variables by which a side of a comparison is the commit's own: where Cargo builds, and where Python looks for
+    /// modules before it looks at what is installed. A package that is installed as editable is another checkout's.
+    pub(crate) fn variables(&self) -> Vec<(String, OsString)> {
+        let Some(target) = &self.target else {
+            return Vec::new();
+        };
+        let mut variables = vec![("CARGO_TARGET_DIR".to_owned(), target.into())];
+        let is_python = |name: &&str| self.directory.join(name).is_file();
+        if ["pyproject.toml", "setup.py", "setup.cfg"]
+            .iter()
+            .any(|name| is_python(&name))
+        {
+            let own = [self.directory.join("src"), self.directory.clone()];
+            let inherited = std::env::var_os("PYTHONPATH").unwrap_or_default();
+            let all = own.into_iter().chain(std::env::split_paths(&inherited));
+            if let Ok(path) = std::env::join_paths(all.filter(|path| !path.as_os_str().is_empty())) {
+                variables.push(("PYTHONPATH".to_owned(), path));
+            }
+        }
+        variables
+    }
+
+    /// Makes the folders that result files are to be written into: a fresh work tree has none of them.
+    fn make_folders(&self, app: &App<'_>) -> Result<(), Failure> {
+        for pattern in &app.settings.results {
+            let folder = Path::new(pattern).parent().unwrap_or(Path::new(""));
+            let is_plain = !folder.to_string_lossy().contains(['*', '?', '[', '{']);
+            if is_plain && folder.is_relative() {
+                let folder = self.directory.join(folder);
+                std::fs::create_dir_all(&folder)
+                    .or_fail_with(|| format!("cannot make {}", app.short(&folder)))?;
+            }
+        }
+        Ok(())
     }
 
     /// Which process this is about, and what of it is kept.

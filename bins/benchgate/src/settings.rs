@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use cli_kit::settings::{Layers, Resolved};
 use cli_kit::{Failure, paths};
-use regress_core::detect::{Rule, Threshold, Thresholds};
+use regress_core::detect::{AbsoluteLimit, Rule, Threshold, Thresholds};
 use regress_core::ingest::{self, Tool};
-use regress_core::measurement::{Direction, Measure, Scale};
+use regress_core::measurement::{Direction, Measure};
 use serde::{Deserialize, Serialize};
 
 use crate::args::{FileArgs, JudgeArgs, MeasureArgs, Percent, RUNS, Span};
@@ -60,8 +60,10 @@ pub(crate) struct RuleSettings {
     /// Process runs (or runs of history) needed.
     least_runs: Option<usize>,
     enabled: Option<bool>,
-    /// An absolute limit with its unit, `2 ms`.
+    /// An absolute limit with its unit, `2 ms`: for measures of that unit.
     limit: Option<String>,
+    /// Whether the benchmark is a control: it shows what the machine does.
+    control: Option<bool>,
 }
 
 impl Default for Settings {
@@ -234,7 +236,7 @@ impl Settings {
 impl RuleSettings {
     fn rule(&self) -> Result<Rule, Failure> {
         let limit = self.limit.as_deref().map(|text| {
-            limit(text).ok_or_else(|| {
+            AbsoluteLimit::parse(text).ok_or_else(|| {
                 Failure::new(format!(
                     "rule for {:?} has the limit {text:?}, which is not a number with a unit",
                     self.benchmark
@@ -248,29 +250,15 @@ impl RuleSettings {
             least_runs: self.least_runs,
             enabled: self.enabled,
             limit: limit.transpose()?,
+            control: self.control,
         })
     }
-}
-
-/// `2 ms` in the base unit.
-fn limit(text: &str) -> Option<f64> {
-    let text = text.trim();
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let factor = if unit.trim().is_empty() {
-        1.0
-    } else {
-        Scale::parse(unit)?.factor
-    };
-    let limit = number.parse::<f64>().ok()? * factor;
-    (limit.is_finite() && limit > 0.0).then_some(limit)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use regress_core::measurement::Unit;
 
     #[test]
     fn a_project_file_sets_rules() {
@@ -291,9 +279,16 @@ mod tests {
         let path = folder.path().join("benchgate.toml");
         std::fs::write(&path, text).unwrap();
         let settings = resolve(Some(&path), Flags::default()).unwrap().value;
-        let parse = settings.thresholds().unwrap().of("parse/x");
+        let parse = settings.thresholds().unwrap().of("parse/x", &Unit::Nanoseconds);
         assert_eq!((parse.percent, parse.limit), (2.5, Some(2e6)));
-        assert_eq!(settings.thresholds().unwrap().of("sort").percent, 10.0);
+        assert_eq!(
+            settings.thresholds().unwrap().of("parse/x", &Unit::Bytes).limit,
+            None
+        );
+        assert_eq!(
+            settings.thresholds().unwrap().of("sort", &Unit::Bytes).percent,
+            10.0
+        );
         assert_eq!(settings.timeout.0.as_secs(), 300);
     }
 

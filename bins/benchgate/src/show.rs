@@ -63,7 +63,8 @@ fn summarise(report: &Report) -> Result<(), Failure> {
 pub(crate) fn status(report: &Report, exit_zero: bool) -> ExitStatus {
     let status = match report.outcome {
         Outcome::Regression | Outcome::Mixed => ExitStatus::Found,
-        Outcome::NotJudged => ExitStatus::CouldNot,
+        // What is not decided must not pass.
+        Outcome::Suspected | Outcome::NotJudged => ExitStatus::CouldNot,
         Outcome::Improvement | Outcome::Unchanged => ExitStatus::NothingFound,
     };
     if exit_zero {

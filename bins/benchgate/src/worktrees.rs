@@ -2,8 +2,7 @@
 //!
 //! The paths of the two have the same length: where a program lies can change how fast it runs.
 
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use cli_kit::{Failure, units};
 use regress_core::measurement::{Commit, CommitSha, RunFile};
@@ -37,7 +36,8 @@ pub(crate) fn prepare(
     commit: &CommitSha,
     label: &str,
 ) -> Result<Subject, Failure> {
-    let tree = app.state(&format!("ab/{}", place.name()));
+    // Test runners search the project for tests, this folder among it, and leave out what begins with a dot.
+    let tree = app.state(&format!("ab/.{}", place.name()));
     repository.check_out(commit, &tree)?;
     let inside = app.here.strip_prefix(repository.root()).unwrap_or(Path::new(""));
     let directory = tree.join(inside);
@@ -85,11 +85,7 @@ fn build(app: &App<'_>, subject: &Subject, label: &str) -> Result<(), Failure> {
         )
     });
     let progress = app.printer.progress(&format!("building {label}"), None);
-    let target: Option<&PathBuf> = subject.target.as_ref();
-    let variables: Vec<(String, OsString)> = target
-        .iter()
-        .map(|target| ("CARGO_TARGET_DIR".to_owned(), target.as_os_str().to_owned()))
-        .collect();
+    let variables = subject.variables();
     let timeout = app.settings.timeout.0;
     let job = Job {
         command: &command,

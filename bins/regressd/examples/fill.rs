@@ -149,6 +149,7 @@ fn judgement(of: &Whose, id: RunId, run: &NewRun) -> Judgement {
         series: *series,
         kind: VerdictKind::Unchanged,
         suspected: false,
+        since: None,
         before: Some(1000.5),
         after: Some(1001.25),
         runs: (30, 1),
@@ -165,6 +166,8 @@ fn judgement(of: &Whose, id: RunId, run: &NewRun) -> Judgement {
         machine: None,
         paired: false,
         verdicts: of.series.iter().map(verdict).collect(),
+        shifts: Vec::new(),
+        missing: Vec::new(),
     };
     Judgement {
         run: id,

@@ -113,15 +113,12 @@ fn one_pair(
     Ok(first.measure_once(app, options)? + second.measure_once(app, options)?)
 }
 
-/// Whether more pairs would not matter: it changed, or its interval excludes a change of the threshold's size.
+/// Whether more pairs would not matter: it changed, or its interval excludes that it is slower by the threshold.
 fn is_decided(row: &Row) -> bool {
     match row.verdict {
         VerdictKind::Regression | VerdictKind::Improvement | VerdictKind::EnvironmentChanged => true,
-        VerdictKind::Unchanged => row.interval.is_none_or(|(low, high)| {
-            let faster = 100.0 * (1.0 / (1.0 + row.threshold / 100.0) - 1.0);
-            low > faster && high < row.threshold
-        }),
-        VerdictKind::NotEnoughData => false,
+        VerdictKind::Unchanged => row.interval.is_none_or(|(_, high)| high < row.threshold),
+        VerdictKind::Suspected | VerdictKind::NotEnoughData => false,
     }
 }
 

@@ -6,16 +6,21 @@ use regress_core::measurement::RunFile;
 use crate::app::App;
 use crate::args::CheckArgs;
 use crate::baseline_file::{self, How};
+use crate::judging::Mode;
 use crate::measure::{self, Subject};
 use crate::{files, judged_runs, judging, show};
 
 /// Runs the command.
 pub(crate) fn run(app: &App<'_>, args: &CheckArgs) -> Result<ExitStatus, Failure> {
-    let measures = args.run.is_none() && !args.measure.command.is_empty();
+    let measures = args.run.is_none() && !app.settings.command.is_empty();
     let file = args
         .run
         .as_ref()
         .map_or_else(|| app.state("run.json"), |path| app.here.join(path));
+    if measures && !args.update_baselines {
+        // Before hours of measuring are in vain.
+        judging::refuse_without_baseline(app)?;
+    }
     let run = if measures {
         measure::measure_here(app, file.clone())?
     } else {
@@ -42,11 +47,21 @@ pub(crate) fn run(app: &App<'_>, args: &CheckArgs) -> Result<ExitStatus, Failure
     let comparison = judging::check(app, candidate.run(), args.judge.across_environments)?;
     let judged = comparison.judge(app)?;
     let count = judged.suspects.len();
-    let report = match app.settings.confirm.as_ref().filter(|_| count > 0) {
+    // Against a history a single run proves nothing: what was measured here is measured once more.
+    let confirm = match &app.settings.confirm {
+        Some(command) => Some(["sh", "-c", command].map(str::to_owned).to_vec()),
+        None if measures && comparison.mode == Mode::History => Some(app.settings.command.clone()),
+        None => None,
+    };
+    let report = match confirm.filter(|_| count > 0) {
         Some(command) => {
-            app.printer.note(format_args!(
-                "{count} benchmarks look slower and are measured again"
-            ));
+            let (what, are) = if count == 1 {
+                ("benchmark looks", "is")
+            } else {
+                ("benchmarks look", "are")
+            };
+            app.printer
+                .note(format_args!("{count} {what} slower and {are} measured again"));
             let again = measure_again(app, command, candidate.run())?;
             judging::confirm(app, comparison, judged, &again)?
         }
@@ -57,11 +72,11 @@ pub(crate) fn run(app: &App<'_>, args: &CheckArgs) -> Result<ExitStatus, Failure
 }
 
 /// As many processes as the first run had, by the confirming command.
-fn measure_again(app: &App<'_>, command: &str, first: &RunFile) -> Result<RunFile, Failure> {
+fn measure_again(app: &App<'_>, command: Vec<String>, first: &RunFile) -> Result<RunFile, Failure> {
     let mut run = RunFile::new(app.environment()?);
     run.commit.clone_from(&first.commit);
     run.time = Some(measure::now());
-    run.command = ["sh", "-c", command].map(str::to_owned).to_vec();
+    run.command = command;
     let mut subject = Subject {
         name: "confirming run",
         command: run.command.clone(),

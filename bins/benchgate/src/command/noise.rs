@@ -155,18 +155,19 @@ fn verdicts(
             };
             let before: Vec<f64> = first.into_iter().map(|(_, value)| *value).collect();
             let after: Vec<f64> = second.into_iter().map(|(_, value)| value * slower).collect();
-            (key, replicates.direction, before, after)
+            let threshold = thresholds.of(key.benchmark.as_str(), &replicates.unit);
+            (key, replicates.direction, before, after, threshold)
         })
         .collect();
     let pairs: Vec<Pair<'_>> = sides
         .iter()
-        .map(|(key, direction, before, after)| Pair {
+        .map(|(key, direction, before, after, threshold)| Pair {
             key: key.clone(),
             direction: *direction,
             before,
             after,
             comparable: true,
-            threshold: thresholds.of(key.benchmark.as_str()),
+            threshold: *threshold,
         })
         .collect();
     Ok(judge(&pairs)

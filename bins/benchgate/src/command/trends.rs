@@ -45,7 +45,7 @@ pub(crate) fn run(app: &App<'_>, args: &TrendsArgs) -> Result<ExitStatus, Failur
                 unit,
                 *direction,
                 past,
-                thresholds.of(key.benchmark.as_str()).percent,
+                thresholds.of(key.benchmark.as_str(), unit).percent,
             ));
         }
     }
@@ -176,6 +176,7 @@ fn row(key: &SeriesKey, unit: &Unit, direction: Direction, past: &Past, percent:
         shifts: shifts(values),
         history: values.clone(),
         commits: past.commits.clone(),
+        noisy: false,
         band: None,
     }
 }

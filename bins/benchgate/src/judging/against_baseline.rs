@@ -38,21 +38,48 @@ pub(crate) fn check(app: &App<'_>, run: &RunFile, across: bool) -> Result<Compar
         .values()
         .any(|(.., past)| past.values.len() >= MIN_PROCESSES);
     match baselines.lookup(&run.environment) {
+        Lookup::Same(baseline) if is_made_of(run, baseline) => {
+            return Err(
+                Failure::new("the run is the baseline: it cannot be judged against itself")
+                    .hint("measure again: benchgate check -- COMMAND, or set `command` in benchgate.toml"),
+            );
+        }
         Lookup::Same(baseline) if !(has_history && is_thin(run, baseline)) => {
             comparison.before = values(baseline);
             comparison.base = baseline_side(baseline);
         }
         _ if has_history => by_history(&mut comparison),
         Lookup::Same(_) | Lookup::Nothing => {
-            return Err(Failure::new(format!(
-                "there is no baseline in {} and no history to compare with",
-                app.short(&app.settings.baseline)
-            ))
-            .hint("record one on this machine, at a commit that is good: benchgate record -- COMMAND; or compare two commits: benchgate ab"));
+            return Err(nothing_to_compare(app));
         }
         Lookup::Other(others) => by_another(&mut comparison, &others, across),
     }
     Ok(comparison)
+}
+
+/// Refuses a check that could not end in a judgement, before anything is measured.
+pub(crate) fn refuse_without_baseline(app: &App<'_>) -> Result<(), Failure> {
+    let (baselines, _) = files::read_baselines(&app.settings.baseline)?;
+    if baselines.environments().count() > 0 {
+        return Ok(());
+    }
+    let (lines, _) = history::read(&app.settings.history)?;
+    let pasts = history::of_environment(&lines, &app.environment()?, |_| false);
+    if pasts
+        .values()
+        .any(|(.., past)| past.values.len() >= MIN_PROCESSES)
+    {
+        return Ok(());
+    }
+    Err(nothing_to_compare(app))
+}
+
+fn nothing_to_compare(app: &App<'_>) -> Failure {
+    Failure::new(format!(
+        "there is no baseline in {} and no history to compare with",
+        app.short(&app.settings.baseline)
+    ))
+    .hint("record one on this machine, at a commit that is good: benchgate record -- COMMAND; or compare two commits: benchgate ab")
 }
 
 /// Whether the two have too few processes for a test of two samples.
@@ -64,6 +91,17 @@ fn is_thin(run: &RunFile, baseline: &EnvironmentBaseline) -> bool {
         .max()
         .unwrap_or(0);
     run.processes.len().min(most) < MIN_PROCESSES
+}
+
+/// Whether the baseline was recorded from this very run.
+fn is_made_of(run: &RunFile, baseline: &EnvironmentBaseline) -> bool {
+    let (replicates, _) = run.replicates();
+    let same = |(key, one): (&SeriesKey, &Replicates)| {
+        let entry = baseline.entries.get(key);
+        entry
+            .is_some_and(|entry| entry.time.is_some() && entry.time == run.time && entry.values == one.values)
+    };
+    !replicates.is_empty() && replicates.iter().all(same)
 }
 
 fn values(baseline: &EnvironmentBaseline) -> SeriesValues {

@@ -6,7 +6,6 @@ use cli_kit::Failure;
 use regress_core::detect::judge_history::Past as CorePast;
 use regress_core::detect::{
     ChangePointSettings, GateSettings, Pair, Verdict, VerdictKind, change_points, judge, judge_history,
-    suspects,
 };
 use regress_core::measurement::{ProblemKind, Replicates, RunFile, SeriesKey};
 use regress_report::benchmarks::{Outcome, REPORT_VERSION, Report, Row, Shift, Side};
@@ -90,13 +89,15 @@ impl Comparison {
         let mut left_out = 0;
         let enabled: Vec<(&Sample<'_>, _)> = samples
             .iter()
-            .map(|sample| (sample, thresholds.of(sample.key.benchmark.as_str())))
+            .map(|sample| {
+                let threshold = thresholds.of(sample.key.benchmark.as_str(), &sample.shown.unit);
+                (sample, threshold)
+            })
             .filter(|(_, threshold)| {
                 left_out += usize::from(!threshold.enabled);
                 threshold.enabled
             })
             .collect();
-        let mut waiting = Vec::new();
         let verdict = match self.mode {
             Mode::Samples => {
                 let pairs = enabled.iter().map(|(sample, threshold)| Pair {
@@ -119,7 +120,6 @@ impl Comparison {
                     threshold: *threshold,
                 });
                 let pasts: Vec<CorePast<'_>> = pasts.collect();
-                waiting = suspects(&pasts, &GateSettings::default());
                 judge_history(&pasts, &GateSettings::default())
             }
         };
@@ -130,12 +130,7 @@ impl Comparison {
             .map(|(verdict, (sample, _))| self.row(verdict, sample))
             .collect();
         let mut notes = self.notes.clone();
-        notes.extend(verdict.machine.map(|factor| {
-            format!(
-                "most benchmarks moved by {:+.1} % at once, which is taken for the machine",
-                100.0 * (factor - 1.0)
-            )
-        }));
+        notes.extend(verdict.shifts.iter().map(ToString::to_string));
         notes.extend((left_out > 0).then(|| format!("{left_out} benchmarks are left out by rules")));
         let mut report = Report {
             version: REPORT_VERSION,
@@ -150,15 +145,10 @@ impl Comparison {
             notes,
             problems: self.problems.iter().cloned().collect(),
         };
-        let slower = verdict
-            .verdicts
-            .iter()
-            .filter(|verdict| verdict.kind == VerdictKind::Regression);
-        let suspects = slower
-            .map(|verdict| &verdict.key)
-            .chain(&waiting)
-            .map(ToString::to_string)
-            .collect();
+        let slower =
+            |verdict: &&Verdict| matches!(verdict.kind, VerdictKind::Regression | VerdictKind::Suspected);
+        let slower = verdict.verdicts.iter().filter(slower);
+        let suspects = slower.map(|verdict| verdict.key.to_string()).collect();
         let failed = samples
             .iter()
             .filter(|sample| sample.failed)
@@ -223,6 +213,7 @@ impl Comparison {
             q: verdict.q,
             effect: verdict.effect,
             confidence: Some(verdict.confidence),
+            noisy: verdict.noisy,
             threshold: verdict.threshold,
             before_values: sample.before.to_vec(),
             after_values: sample.after.to_vec(),
@@ -300,7 +291,15 @@ fn summary(report: &Report) -> String {
     let count = report.count(VerdictKind::Regression);
     let total = report.rows.len();
     let plural = if total == 1 { "benchmark" } else { "benchmarks" };
+    let suspected = report.count(VerdictKind::Suspected);
+    let noisy = report.noisy();
     match (count, report.outcome) {
+        (_, Outcome::Suspected) => format!(
+            "{suspected} of {total} {plural} may be slower by more than the threshold; another run of the commit would decide: give --confirm, or measure again"
+        ),
+        (0, Outcome::Unchanged) if noisy > 0 => format!(
+            "none of {total} {plural} was shown to be slower, but {noisy} vary too much to tell a change of the threshold's size; more processes (--runs) would tell"
+        ),
         (_, Outcome::NotJudged) => match report.rows.first() {
             Some(row) => format!("nothing could be judged: {}: {}", row.name, row.reason),
             None => "there is nothing to judge".to_owned(),

@@ -174,6 +174,24 @@ fn single_runs_are_judged_against_the_history() {
         output.status.code() == Some(1) && text.contains("confirmed"),
         "{output:?}"
     );
+    // Without --confirm the command itself measures again, and ten times as slow needs no second opinion.
+    let slow = [("SLOW", "1200")];
+    let answer = project.run_with("check --runs 1 -- ./bench.sh", &slow).exits(1);
+    answer
+        .answers(&["beta", "confirmed by a second run"])
+        .says(&["1 benchmark looks slower and is measured again"]);
+    let slow = [("SLOW", "10000")];
+    project.run_with("run --runs 1 -- ./bench.sh", &slow).exits(0);
+    project
+        .run("check target/benchgate/run.json")
+        .exits(1)
+        .answers(&["far beyond every value that was ever seen"]);
+    let slow = [("SLOW", "1120")];
+    project.run_with("run --runs 1 -- ./bench.sh", &slow).exits(0);
+    project
+        .run("check target/benchgate/run.json")
+        .exits(2)
+        .answers(&["suspected: 1 of 3 benchmarks may be slower", "--confirm"]);
     project
         .run("trends alpha")
         .exits(0)
@@ -251,7 +269,7 @@ fn two_commits_are_built_and_measured_side_by_side() {
     let answer = answer.answers(&["beta", "regression: 1 of 3", &slow[..10]]);
     assert!(answer.err.contains("no build command is known"), "{answer:?}");
     assert_eq!(
-        project.read("target/benchgate/ab/base/.count").trim(),
+        project.read("target/benchgate/ab/.base/.count").trim(),
         "9",
         "eight and one to warm up"
     );
@@ -392,4 +410,135 @@ regression: 1 of 3 benchmarks is slower by more than its threshold (1 regression
 
 "#]]
     );
+}
+
+#[test]
+fn a_check_measures_and_never_judges_the_baseline_by_itself() {
+    let project = Project::new();
+    project.write("benchgate.toml", "command = [\"./bench.sh\"]\n");
+    project.commit("settings");
+    project.run("record").exits(0);
+    project
+        .run("check target/benchgate/run.json")
+        .exits(2)
+        .says(&["the run is the baseline", "measure again"]);
+    project.write("slow", "3000");
+    project.commit("three times slower");
+    project.run("check --runs 8").exits(1).answers(&["beta"]);
+}
+
+#[test]
+fn a_check_without_a_baseline_is_refused_before_anything_is_measured() {
+    let project = Project::new();
+    project
+        .run("check -- ./bench.sh")
+        .exits(2)
+        .says(&["there is no baseline", "benchgate record"]);
+    assert!(!project.path(".count").exists(), "nothing was run");
+}
+
+#[test]
+fn baselines_that_are_recorded_at_once_are_all_kept() {
+    let project = Project::new();
+    project.write("bench2.sh", "echo 'test a ... bench: 10 ns/iter (+/- 1)'\n");
+    project.commit("bench");
+    let recording: Vec<_> = (0..20)
+        .map(|number| {
+            let (state, tag) = (
+                format!("../state-{}-{number}", std::process::id()),
+                format!("t={number}"),
+            );
+            let mut record = project.program();
+            record.args([
+                "--state",
+                &state,
+                "record",
+                "--allow-dirty",
+                "-n",
+                "4",
+                "-q",
+                "--tag",
+                &tag,
+            ]);
+            let child = record.args(["--", "sh", "bench2.sh"]).spawn().unwrap();
+            (project.path(&state), child)
+        })
+        .collect();
+    for (state, mut child) in recording {
+        assert!(child.wait().unwrap().success());
+        std::fs::remove_dir_all(state).unwrap();
+    }
+    let kept = project.read("benches/baselines.json");
+    assert_eq!(kept.matches("\"environment\": {").count(), 20);
+}
+
+#[test]
+fn a_limit_applies_to_measures_of_its_unit() {
+    let project = Project::new();
+    project.write(
+        "go.sh",
+        "echo 'pkg: m'; echo 'BenchmarkParse-8 1000 100100 ns/op 3000000 B/op 12 allocs/op'\n",
+    );
+    project.write(
+        "benchgate.toml",
+        "[[rules]]\nbenchmark = \"*Parse*\"\nlimit = \"2 ms\"\n",
+    );
+    project.run("run -n 5 --run-file r.json -- sh go.sh").exits(0);
+    project.run("compare r.json r.json").exits(0);
+    project.write(
+        "benchgate.toml",
+        "[[rules]]\nbenchmark = \"*Parse*\"\nlimit = \"50 us\"\n",
+    );
+    let answer = project.run("compare r.json r.json").exits(1);
+    assert!(
+        answer
+            .answers(&["regression: 1 of 3"])
+            .out
+            .contains("absolute limit")
+    );
+}
+
+#[test]
+fn each_side_of_a_python_project_imports_its_own_modules() {
+    let project = Project::new();
+    project.write("pyproject.toml", "[project]\nname = \"p\"\n");
+    project.write("src/p/time.txt", "1000");
+    // What an editable install would do: the checkout's modules, unless the side brings its own.
+    project.write(
+        "bench2.sh",
+        "mkdir out 2>/dev/null; echo \"test a ... bench: $(cat ${PYTHONPATH%%:*}/p/time.txt) ns/iter (+/- 1)\" > target/benchgate/out.txt\n",
+    );
+    project.write(
+        "benchgate.toml",
+        "command = [\"sh\", \"bench2.sh\"]\nresults = [\"target/benchgate/out.txt\"]\n",
+    );
+    project.commit("python");
+    project.write("src/p/time.txt", "2000");
+    project.commit("twice as slow");
+    project
+        .run("ab --base HEAD~1 --runs 5")
+        .exits(1)
+        .answers(&["regression: 1 of 1"]);
+    assert!(
+        project.path("target/benchgate/ab/.base/src").is_dir(),
+        "out of sight of test runners"
+    );
+}
+
+#[test]
+fn a_toolchain_that_does_not_answer_holds_nothing_up() {
+    let project = Project::new();
+    project.write("bin/rustc", "#!/bin/sh\nsleep 600\n");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(project.path("bin/rustc"), mode).unwrap();
+    let path = format!(
+        "{}:{}",
+        project.path("bin").display(),
+        std::env::var("PATH").unwrap()
+    );
+    let begun = std::time::Instant::now();
+    project
+        .run_with("run -n 1 -- ./bench.sh", &[("PATH", &path)])
+        .exits(0);
+    assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());
 }

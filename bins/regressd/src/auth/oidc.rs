@@ -3,7 +3,7 @@
 //! The issuer's keys are fetched and kept for an hour; a token signed with a key that is not among them makes us look
 //! again, at most once a minute, so that forged tokens cannot make us ask all the time.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use jsonwebtoken::jwk::JwkSet;
@@ -18,6 +18,8 @@ use crate::settings;
 const KEYS_LIVE: Duration = Duration::from_secs(3600);
 const ASK_AGAIN: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long an issuer that gave no answer is not asked.
+const AWAY: Duration = Duration::from_secs(30);
 const MAX_BYTES: usize = 1 << 20;
 /// Clocks differ.
 const LEEWAY_SECONDS: u64 = 30;
@@ -40,8 +42,12 @@ pub struct Oidc {
     audience: String,
     keys_url: String,
     client: reqwest::Client,
+    /// Who may upload; anybody whom the issuer knows where it is empty.
+    allowed: Vec<Grant>,
     /// One set, and no cache of many: when it is old, but the issuer is away, it is still used.
     keys: Mutex<Option<Keys>>,
+    /// When the issuer last gave no answer: those who waited meanwhile do not each ask it again.
+    failed: std::sync::Mutex<Option<Instant>>,
 }
 
 #[derive(Debug)]
@@ -67,6 +73,8 @@ impl Oidc {
         let Some(issuer) = &settings.issuer else {
             return Ok(None);
         };
+        let allowed: Result<Vec<Grant>, _> = settings.allow.iter().map(|text| text.parse()).collect();
+        let allowed = allowed.map_err(|error| OidcError::Keys(format!("oidc.allow: {error}")))?;
         let client = reqwest::Client::builder()
             .timeout(PATIENCE)
             .redirect(reqwest::redirect::Policy::none())
@@ -76,9 +84,11 @@ impl Oidc {
         Ok(Some(Self {
             issuer: issuer.clone(),
             audience: settings.audience.clone(),
+            allowed,
             keys_url: settings.keys_url.clone().unwrap_or_else(default),
             client,
             keys: Mutex::new(None),
+            failed: std::sync::Mutex::new(None),
         }))
     }
 
@@ -116,6 +126,9 @@ impl Oidc {
             .repository
             .parse()
             .map_err(|error| OidcError::Invalid(format!("{error}")))?;
+        if !self.allowed.is_empty() && !self.allowed.iter().any(|grant| grant.covers(&repository)) {
+            return Err(OidcError::Invalid(format!("{repository} is not in oidc.allow")));
+        }
         Ok(Principal {
             name: format!("workflow:{repository}"),
             role: Role::Upload,
@@ -134,7 +147,7 @@ impl Oidc {
         let stale = age.is_none_or(|age| age > KEYS_LIVE);
         let missing = known(&keys).is_none() && age.is_none_or(|age| age > ASK_AGAIN);
         if stale || missing {
-            match self.fetch().await {
+            match self.fetch_unless_away().await {
                 Ok(set) => {
                     *keys = Some(Keys {
                         set: Arc::new(set),
@@ -149,6 +162,20 @@ impl Oidc {
         let found =
             known(&keys).ok_or_else(|| OidcError::Invalid("it is signed with an unknown key".to_owned()))?;
         DecodingKey::from_jwk(&found).map_err(|error| OidcError::Invalid(error.to_string()))
+    }
+
+    /// The keys; an issuer that gave no answer is left alone for a while.
+    async fn fetch_unless_away(&self) -> Result<JwkSet, OidcError> {
+        let failed = || self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        if failed().is_some_and(|at| at.elapsed() < AWAY) {
+            return Err(OidcError::Keys(format!(
+                "it gave no answer less than {} s ago; try again later",
+                AWAY.as_secs()
+            )));
+        }
+        let fetched = self.fetch().await;
+        *failed() = fetched.is_err().then(Instant::now);
+        fetched
     }
 
     async fn fetch(&self) -> Result<JwkSet, OidcError> {

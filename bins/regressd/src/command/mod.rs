@@ -83,7 +83,16 @@ fn run(cli: &Cli) -> Result<(), CommandError> {
             Command::Config(ConfigCommand::Show) => config::show(&layers),
             Command::Completions { shell } => completions::print(*shell),
             Command::Simulate(args) => simulate::run(&layers, &settings, args).await,
-            Command::Token(command) => token::run(&open(&layers, &settings).await?, command).await,
+            Command::Token(command) => {
+                // A typing mistake must not make a new database, for which the service would not know the token.
+                let location = layers.location(&settings)?;
+                if location.file().is_some_and(|file| !file.exists()) {
+                    return Err(CommandError::new(format!(
+                        "there is no database {location}; name the service's with --database, or make one with regressd migrate"
+                    )));
+                }
+                token::run(&open(&layers, &settings).await?, command).await
+            }
             Command::DeadLetters(command) => {
                 dead_letters::run(&open(&layers, &settings).await?, command).await
             }

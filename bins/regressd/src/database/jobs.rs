@@ -99,6 +99,11 @@ pub async fn enqueue(connection: &mut AnyConnection, job: &NewJob) -> sqlx::Resu
     Ok(query.execute(connection).await?.rows_affected() > 0)
 }
 
+/// How far the clocks of machines that work together may be apart.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(60);
+/// No lease is longer.
+const LONGEST_LEASE: Duration = Duration::from_secs(24 * 3600);
+
 /// Which jobs are looked for: each has an index of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Queue {
@@ -150,6 +155,21 @@ pub async fn take(
         .bind(now.0)
         .bind(i64::from(limit));
     query.fetch_all(connection).await?.iter().map(read).collect()
+}
+
+/// Lets jobs that were made in the future be due: the clock was set back since, by more than clocks of several machines
+/// differ. Returns how many.
+///
+/// # Errors
+/// The driver's.
+pub async fn follow_clock(connection: &mut AnyConnection) -> sqlx::Result<u64> {
+    let now = Moment::now();
+    let sql = "UPDATE jobs SET due = $1, created = $1 WHERE state = 'waiting' AND created > $2";
+    let query = sqlx::query(sql).bind(now.0).bind(now.after(CLOCKS_DIFFER).0);
+    let waiting = query.execute(&mut *connection).await?.rows_affected();
+    let sql = "UPDATE jobs SET leased_until = $1 WHERE state = 'running' AND leased_until > $2";
+    let query = sqlx::query(sql).bind(now.0).bind(now.after(LONGEST_LEASE).0);
+    Ok(waiting + query.execute(connection).await?.rows_affected())
 }
 
 /// Gives jobs back whose worker let the lease run out: it died. Returns how many.

@@ -6,7 +6,7 @@ use regress_core::detect::Outcome;
 use sqlx::{AnyConnection, Row};
 
 use super::bulk;
-use crate::domain::{Moment, RepositoryId, RunId, SeriesId, StreamId};
+use crate::domain::{Moment, RepoConfig, RepositoryId, RunId, SeriesId, StreamId};
 
 /// The judgement on a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,21 +62,56 @@ pub async fn of_run(connection: &mut AnyConnection, run: RunId) -> sqlx::Result<
     row.as_ref().map(read).transpose()
 }
 
-/// The judgement on the newest judged run of a commit in a stream.
+/// The judgements on all judged runs of a commit in a stream, the newest first.
 ///
 /// # Errors
 /// The driver's.
-pub async fn newest_of_commit(
+pub async fn of_commit(
     connection: &mut AnyConnection,
     stream: StreamId,
     commit: &str,
-) -> sqlx::Result<Option<Judgement>> {
+) -> sqlx::Result<Vec<Judgement>> {
     let sql = "SELECT j.run_id, j.stream_id, j.branch, j.accepted, j.outcome, j.judged, j.verdicts
                FROM runs r JOIN judgements j ON j.run_id = r.id
-               WHERE r.stream_id = $1 AND r.commit_sha = $2 ORDER BY r.id DESC LIMIT 1";
+               WHERE r.stream_id = $1 AND r.commit_sha = $2 ORDER BY r.id DESC LIMIT 100";
     let query = sqlx::query(sql).bind(stream.0).bind(commit.to_owned());
-    let row = query.fetch_optional(connection).await?;
-    row.as_ref().map(read).transpose()
+    query.fetch_all(connection).await?.iter().map(read).collect()
+}
+
+/// The newest judgements on the histories of other repositories of the same owner in the same environment, since a
+/// moment: the name of each that may be told, and its verdicts.
+///
+/// # Errors
+/// The driver's.
+pub async fn of_neighbours(
+    connection: &mut AnyConnection,
+    stream: StreamId,
+    since: Moment,
+    limit: u32,
+) -> sqlx::Result<Vec<(String, String)>> {
+    let sql = "SELECT o.owner AS owner, o.name AS name, o.config AS config, j.verdicts AS verdicts
+               FROM streams mine JOIN repositories me ON me.id = mine.repository_id
+               JOIN repositories o ON o.owner = me.owner AND o.id <> me.id
+               JOIN streams t ON t.repository_id = o.id AND t.environment_id = mine.environment_id
+               JOIN judgements j ON j.stream_id = t.id
+               WHERE mine.id = $1 AND j.accepted = 1 AND j.judged >= $2
+               ORDER BY j.run_id DESC LIMIT $3";
+    let query = sqlx::query(sql)
+        .bind(stream.0)
+        .bind(since.0)
+        .bind(i64::from(limit));
+    let read = |row: &sqlx::any::AnyRow| {
+        let (owner, name): (String, String) = (row.try_get("owner")?, row.try_get("name")?);
+        let config: RepoConfig =
+            serde_json::from_str(&row.try_get::<String, _>("config")?).unwrap_or_default();
+        let told = if config.public {
+            format!("{owner}/{name}")
+        } else {
+            "another repository".to_owned()
+        };
+        Ok((told, row.try_get("verdicts")?))
+    };
+    query.fetch_all(connection).await?.iter().map(read).collect()
 }
 
 /// Whether any run of a pull request was judged slower or faster.
@@ -91,13 +126,13 @@ pub async fn pull_request_has_change(
     let sql = "SELECT CAST(COUNT(*) AS BIGINT) FROM (
                    SELECT 1 FROM runs r JOIN judgements j ON j.run_id = r.id
                    WHERE r.repository_id = $1 AND r.pull_request = $2
-                       AND j.outcome NOT IN ('unchanged', 'not-judged') LIMIT 1) AS found";
+                       AND j.outcome NOT IN ('unchanged', 'suspected', 'not-judged') LIMIT 1) AS found";
     let query = sqlx::query_scalar(sql).bind(repository.0).bind(i64::from(number));
     let found: i64 = query.fetch_one(connection).await?;
     Ok(found > 0)
 }
 
-/// The newest judgement on an accepted run of any stream of the repository on this branch.
+/// The judgements on the accepted runs of the newest commit of a stream on this branch, the newest first.
 ///
 /// # Errors
 /// The driver's.
@@ -105,16 +140,17 @@ pub async fn newest_of_branch(
     connection: &mut AnyConnection,
     stream: StreamId,
     branch: &str,
-) -> sqlx::Result<Option<Judgement>> {
-    let sql = "SELECT run_id, stream_id, branch, accepted, outcome, judged, verdicts FROM judgements
-               WHERE stream_id = $1 AND branch = $2 AND accepted = 1 ORDER BY run_id DESC LIMIT 1";
-    let query = sqlx::query(sql).bind(stream.0).bind(branch.to_owned());
-    query
-        .fetch_optional(connection)
-        .await?
-        .as_ref()
-        .map(read)
-        .transpose()
+) -> sqlx::Result<Vec<Judgement>> {
+    let sql = "SELECT r.commit_sha FROM judgements j JOIN runs r ON r.id = j.run_id
+               WHERE j.stream_id = $1 AND j.branch = $2 AND j.accepted = 1 ORDER BY j.run_id DESC LIMIT 1";
+    let query = sqlx::query_scalar(sql).bind(stream.0).bind(branch.to_owned());
+    let commit: Option<String> = query.fetch_optional(&mut *connection).await?;
+    let Some(commit) = commit else {
+        return Ok(Vec::new());
+    };
+    let mut all = of_commit(connection, stream, &commit).await?;
+    all.retain(|judgement| judgement.accepted && judgement.branch == branch);
+    Ok(all)
 }
 
 /// Keeps the values of `series` in `run` out of the baseline.

@@ -52,6 +52,25 @@ pub async fn counts_as_history(
     Ok(count > 0)
 }
 
+/// Whether a push made `commit` the head of `branch`.
+///
+/// # Errors
+/// The driver's.
+pub async fn is_on(
+    connection: &mut AnyConnection,
+    repository: RepositoryId,
+    branch: &str,
+    commit: &str,
+) -> sqlx::Result<bool> {
+    let sql = "SELECT COUNT(*) FROM landed WHERE repository_id = $1 AND branch = $2 AND commit_sha = $3";
+    let query = sqlx::query_scalar(sql)
+        .bind(repository.0)
+        .bind(branch.to_owned())
+        .bind(commit.to_owned());
+    let count: i64 = query.fetch_one(connection).await?;
+    Ok(count > 0)
+}
+
 /// Forgets what landed before `moment` and has no runs any more.
 ///
 /// # Errors

@@ -110,6 +110,12 @@ impl Database {
         self.writer.write(work).await
     }
 
+    /// Whether the last write failed for a reason that concerns all of them, as a full disk does.
+    #[must_use]
+    pub fn is_failing_to_write(&self) -> bool {
+        self.writer.is_failing()
+    }
+
     /// Waits for the connections to end.
     pub async fn close(self) {
         self.writers.close().await;

@@ -12,6 +12,8 @@ pub struct PullRequest {
     pub head_sha: String,
     /// The branch it is to go into.
     pub base_branch: String,
+    /// The commit of that branch it was made against; `None` for what older versions stored.
+    pub base_sha: Option<String>,
     /// Whether it is open.
     pub open: bool,
     /// Whether its head lies in another repository; `None` when version 1 of the schema did not ask.
@@ -27,17 +29,20 @@ pub async fn put(
     repository: RepositoryId,
     pull_request: &PullRequest,
 ) -> sqlx::Result<()> {
-    let sql = "INSERT INTO pull_requests (repository_id, number, head_sha, base_branch, open, from_fork)
-               VALUES ($1, $2, $3, $4, $5, $6)
+    let sql =
+        "INSERT INTO pull_requests (repository_id, number, head_sha, base_branch, open, from_fork, base_sha)
+               VALUES ($1, $2, $3, $4, $5, $6, $7)
                ON CONFLICT (repository_id, number) DO UPDATE SET head_sha = excluded.head_sha,
-                   base_branch = excluded.base_branch, open = excluded.open, from_fork = excluded.from_fork";
+                   base_branch = excluded.base_branch, open = excluded.open, from_fork = excluded.from_fork,
+                   base_sha = excluded.base_sha";
     let query = sqlx::query(sql)
         .bind(repository.0)
         .bind(i64::from(pull_request.number))
         .bind(pull_request.head_sha.clone())
         .bind(pull_request.base_branch.clone())
         .bind(i64::from(pull_request.open))
-        .bind(pull_request.from_fork.map(i64::from));
+        .bind(pull_request.from_fork.map(i64::from))
+        .bind(pull_request.base_sha.clone());
     query.execute(connection).await?;
     Ok(())
 }
@@ -51,7 +56,7 @@ pub async fn find(
     repository: RepositoryId,
     number: u32,
 ) -> sqlx::Result<Option<PullRequest>> {
-    let sql = "SELECT number, head_sha, base_branch, open, from_fork FROM pull_requests
+    let sql = "SELECT number, head_sha, base_branch, base_sha, open, from_fork FROM pull_requests
                WHERE repository_id = $1 AND number = $2";
     let query = sqlx::query(sql).bind(repository.0).bind(i64::from(number));
     query
@@ -71,7 +76,7 @@ pub async fn by_head(
     repository: RepositoryId,
     head_sha: &str,
 ) -> sqlx::Result<Option<PullRequest>> {
-    let sql = "SELECT number, head_sha, base_branch, open, from_fork FROM pull_requests
+    let sql = "SELECT number, head_sha, base_branch, base_sha, open, from_fork FROM pull_requests
                WHERE repository_id = $1 AND head_sha = $2 AND open = 1 ORDER BY number DESC LIMIT 1";
     let query = sqlx::query(sql).bind(repository.0).bind(head_sha.to_owned());
     query
@@ -88,6 +93,7 @@ fn read(row: &sqlx::any::AnyRow) -> sqlx::Result<PullRequest> {
         number: u32::try_from(number).map_err(|error| sqlx::Error::Decode(error.into()))?,
         head_sha: row.try_get("head_sha")?,
         base_branch: row.try_get("base_branch")?,
+        base_sha: row.try_get("base_sha")?,
         open: row.try_get::<i64, _>("open")? != 0,
         from_fork: row.try_get::<Option<i64>, _>("from_fork")?.map(|fork| fork != 0),
     })

@@ -260,6 +260,28 @@ pub async fn attach_pull_request(
     Ok(())
 }
 
+/// Takes the runs of a commit that turned out to be a fork's out of the history of a branch, and gives them to the pull
+/// request. Returns how many.
+///
+/// # Errors
+/// The driver's.
+pub async fn leave_history(
+    connection: &mut AnyConnection,
+    repository: RepositoryId,
+    commit: &str,
+    branch: &str,
+    number: u32,
+) -> sqlx::Result<u64> {
+    let sql = "UPDATE runs SET pull_request = $1
+               WHERE repository_id = $2 AND commit_sha = $3 AND pull_request IS NULL AND target = $4";
+    let query = sqlx::query(sql)
+        .bind(i64::from(number))
+        .bind(repository.0)
+        .bind(commit.to_owned())
+        .bind(branch.to_owned());
+    Ok(query.execute(connection).await?.rows_affected())
+}
+
 pub(super) fn read(row: &sqlx::any::AnyRow) -> sqlx::Result<Run> {
     let pull_request: Option<i64> = row.try_get("pull_request")?;
     Ok(Run {

@@ -19,6 +19,7 @@ pub(super) const SCHEMA: Schema = Schema {
     migrations: &[
         include_str!("migrations/0001_initial.sql"),
         include_str!("migrations/0002_landed_and_pace.sql"),
+        include_str!("migrations/0003_base_commit.sql"),
     ],
 };
 

@@ -8,9 +8,11 @@
 //! fail another: operations are functions that can be called twice.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::BoxFuture;
-use sqlx::{AnyConnection, AnyPool};
+use sqlx::error::ErrorKind;
+use sqlx::{AnyConnection, AnyPool, Connection as _};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::{DatabaseError, Dialect};
@@ -27,6 +29,7 @@ pub type Written<'c, T> = BoxFuture<'c, sqlx::Result<T>>;
 #[derive(Clone, Debug)]
 pub(super) struct Writer {
     queue: mpsc::Sender<Box<dyn Pending>>,
+    failing: Arc<AtomicBool>,
 }
 
 /// An operation that waits, with the place its outcome goes to.
@@ -74,10 +77,21 @@ impl Writer {
     pub(super) fn start(pool: &AnyPool, dialect: Dialect, lanes: u32) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let waiting = Arc::new(Mutex::new(waiting));
+        let failing = Arc::new(AtomicBool::new(false));
         for _ in 0..lanes {
-            tokio::spawn(lane(pool.clone(), dialect, Arc::clone(&waiting)));
+            tokio::spawn(lane(
+                pool.clone(),
+                dialect,
+                Arc::clone(&waiting),
+                Arc::clone(&failing),
+            ));
         }
-        Self { queue }
+        Self { queue, failing }
+    }
+
+    /// Whether the last write failed for a reason that concerns all of them: a full disk, a server that is away.
+    pub(super) fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::Relaxed)
     }
 
     /// Runs `work` in a transaction and returns when it is durable. `work` may be called twice.
@@ -100,14 +114,26 @@ impl Writer {
     }
 }
 
-async fn lane(pool: AnyPool, dialect: Dialect, queue: Arc<Mutex<mpsc::Receiver<Box<dyn Pending>>>>) {
+async fn lane(
+    pool: AnyPool,
+    dialect: Dialect,
+    queue: Arc<Mutex<mpsc::Receiver<Box<dyn Pending>>>>,
+    failing: Arc<AtomicBool>,
+) {
+    let note = |outcome: &Result<(), DatabaseError>| match outcome {
+        Ok(()) => failing.store(false, Ordering::Relaxed),
+        Err(error) if says_that_writing_fails(error) => failing.store(true, Ordering::Relaxed),
+        Err(_) => {}
+    };
     loop {
         let mut batch = Vec::new();
         if queue.lock().await.recv_many(&mut batch, BATCH).await == 0 {
             return;
         }
         metrics::histogram!("regressd_write_batch").record(batch.len() as f64);
-        match commit(&pool, dialect, &mut batch).await {
+        let outcome = commit(&pool, dialect, &mut batch).await;
+        note(&outcome);
+        match outcome {
             Ok(()) => batch.into_iter().for_each(|operation| operation.answer(Ok(()))),
             Err(error) if batch.len() == 1 => {
                 batch
@@ -118,6 +144,7 @@ async fn lane(pool: AnyPool, dialect: Dialect, queue: Arc<Mutex<mpsc::Receiver<B
                 for operation in batch {
                     let mut alone = vec![operation];
                     let outcome = commit(&pool, dialect, &mut alone).await;
+                    note(&outcome);
                     alone
                         .into_iter()
                         .for_each(|operation| operation.answer(outcome.clone()));
@@ -127,14 +154,42 @@ async fn lane(pool: AnyPool, dialect: Dialect, queue: Arc<Mutex<mpsc::Receiver<B
     }
 }
 
+/// Runs a batch in a transaction. A connection on which that failed is closed: a disk that is full ends the transaction
+/// by itself, so that it cannot be rolled back, and the connection would be of no use for ever after.
 async fn commit(
     pool: &AnyPool,
     dialect: Dialect,
     batch: &mut [Box<dyn Pending>],
 ) -> Result<(), DatabaseError> {
-    let mut transaction = pool.begin_with(dialect.begin()).await?;
+    let mut connection = pool.acquire().await?;
+    let outcome = within_transaction(&mut connection, dialect, batch).await;
+    if let Err(error) = &outcome {
+        if let Err(closing) = connection.close().await {
+            tracing::warn!(%error, %closing, "a connection that failed to write cannot be closed in order");
+        }
+    }
+    Ok(outcome?)
+}
+
+async fn within_transaction(
+    connection: &mut AnyConnection,
+    dialect: Dialect,
+    batch: &mut [Box<dyn Pending>],
+) -> sqlx::Result<()> {
+    let mut transaction = connection.begin_with(dialect.begin()).await?;
     for operation in batch {
         operation.run(&mut transaction).await?;
     }
-    Ok(transaction.commit().await?)
+    transaction.commit().await
+}
+
+/// Whether an error says that nothing can be written, rather than that one operation was refused.
+fn says_that_writing_fails(error: &DatabaseError) -> bool {
+    match error {
+        DatabaseError::Driver(error) => match error.as_database_error() {
+            Some(error) => matches!(error.kind(), ErrorKind::Other) && !error.is_check_violation(),
+            None => !matches!(**error, sqlx::Error::RowNotFound | sqlx::Error::Decode(_)),
+        },
+        _ => false,
+    }
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use regress_core::detect::{Rule, Threshold, Thresholds};
+use regress_core::detect::{AbsoluteLimit, Rule, Threshold, Thresholds};
+use regress_core::measurement::{Scale, Unit};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -75,9 +76,28 @@ pub struct BenchmarkRule {
     /// Whether it is judged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
-    /// A value beyond this, in the base unit, is a regression whatever the history says.
+    /// A value beyond this is a regression whatever the history says. It applies to measures of `unit` only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<f64>,
+    /// The unit of `limit`: `ms`, `MiB`, `allocs/op`. What was stored without one is in nanoseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    /// Whether it is a control: the code under test has no part in it, so it shows what the machine does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub control: Option<bool>,
+}
+
+impl BenchmarkRule {
+    fn absolute_limit(&self) -> Option<AbsoluteLimit> {
+        let scale = match &self.unit {
+            Some(unit) => Scale::parse(unit)?,
+            None => Scale::base(Unit::Nanoseconds),
+        };
+        Some(AbsoluteLimit {
+            value: self.limit? * scale.factor,
+            unit: scale.unit,
+        })
+    }
 }
 
 /// When a pull request gets a comment.
@@ -182,9 +202,15 @@ impl RepoConfig {
                 rule.threshold_percent,
             )?;
             samples(&format!("rules[{index}].min_samples"), rule.min_samples)?;
-            if rule.limit.is_some_and(|limit| !limit.is_finite()) {
+            if rule.limit.is_some_and(|limit| !limit.is_finite() || limit < 0.0) {
                 return Err(ConfigError(format!(
-                    "rules[{index}].limit is not a finite number"
+                    "rules[{index}].limit is not a finite number of at least 0"
+                )));
+            }
+            let unit = rule.unit.as_deref();
+            if rule.limit.is_some() && unit.and_then(Scale::parse).is_none() {
+                return Err(ConfigError(format!(
+                    "rules[{index}].limit needs a unit that is known: add \"unit\": \"ms\", \"MiB\" or \"allocs/op\""
                 )));
             }
         }
@@ -227,7 +253,8 @@ impl RepoConfig {
                 percent: rule.threshold_percent,
                 least_runs: rule.min_samples,
                 enabled: rule.enabled,
-                limit: rule.limit,
+                limit: rule.absolute_limit(),
+                control: rule.control,
             })
             .collect();
         Thresholds::new(fallback, &rules).map_err(|error| ConfigError(error.to_string()))
@@ -238,7 +265,9 @@ impl RepoConfig {
     pub fn has_baseline(&self, branch: &str, default_branch: Option<&str>) -> bool {
         let usual = |branch: &str| matches!(branch, "main" | "master" | "trunk");
         default_branch.map_or_else(|| usual(branch), |default| default == branch)
-            || self.branches().is_ok_and(|rules| rules.of(branch).enabled)
+            || self
+                .branches()
+                .is_ok_and(|rules| rules.of(branch, &Unit::Ratio).enabled)
     }
 
     /// The patterns of branches, as rules of which only `enabled` counts: one kind of glob in the whole program.
@@ -277,7 +306,7 @@ mod tests {
             config
                 .thresholds(&JudgingDefaults::default(), component)
                 .unwrap()
-                .of("x")
+                .of("x", &Unit::Bytes)
                 .percent
         };
         assert_eq!((percent("parser"), percent("lexer")), (8.0, 3.0));
@@ -294,6 +323,14 @@ mod tests {
                 "components.a.custom_threshold",
             ),
             (r#"{"rules": [{"pattern": "[", "enabled": true}]}"#, "["),
+            (
+                r#"{"rules": [{"pattern": "*", "limit": 5}]}"#,
+                "rules[0].limit needs a unit",
+            ),
+            (
+                r#"{"rules": [{"pattern": "*", "limit": 5, "unit": "parsec"}]}"#,
+                "rules[0].limit needs a unit",
+            ),
             (r#"{"colour": 1}"#, "colour"),
         ] {
             let error = config(json).unwrap_err();

@@ -168,6 +168,26 @@ macro_rules! text_name {
     };
 }
 
+impl BranchName {
+    /// Takes a branch as it is called, or as git writes it in full: `refs/heads/main` is `main`, and
+    /// `refs/pull/12/merge` is `12/merge`.
+    ///
+    /// # Errors
+    /// When it is not one printable line of allowed length.
+    pub fn of_reference(text: &str) -> Result<Self, NameError> {
+        let short = text
+            .strip_prefix("refs/heads/")
+            .or_else(|| text.strip_prefix("refs/pull/"));
+        Self::new(short.unwrap_or(text))
+    }
+
+    /// The pull request whose merge it is: 12 of `12/merge`.
+    #[must_use]
+    pub fn merged_pull_request(&self) -> Option<u32> {
+        self.as_str().strip_suffix("/merge")?.parse().ok()
+    }
+}
+
 text_name!(
     /// A branch, without `refs/heads/`.
     BranchName,
@@ -213,6 +233,13 @@ mod tests {
             BranchName::new("feature/ä'; DROP TABLE runs").is_ok(),
             "odd, and harmless"
         );
+        let named = |text| BranchName::of_reference(text).unwrap();
+        assert_eq!(named("refs/heads/release/1").as_str(), "release/1");
+        assert_eq!(
+            (named("main").as_str(), named("main").merged_pull_request()),
+            ("main", None)
+        );
+        assert_eq!(named("refs/pull/12/merge").merged_pull_request(), Some(12));
         assert!(BranchName::new("").is_err() && BranchName::new("a\nb").is_err());
         assert!(Component::new(&"x".repeat(101)).is_err());
     }

@@ -28,6 +28,13 @@ impl Results {
         serde_json::to_string(&pairs).expect("numbers can be written as JSON")
     }
 
+    /// Adds the values of other process runs.
+    pub fn add(&mut self, other: &Self) {
+        for (series, values) in &other.0 {
+            self.0.entry(*series).or_default().extend(values);
+        }
+    }
+
     /// The number that stands for the run in a history.
     #[must_use]
     pub fn median(&self, series: SeriesId) -> Option<f64> {
@@ -56,6 +63,11 @@ impl Medians {
     pub fn get(&self, series: SeriesId) -> Option<f64> {
         let place = self.0.binary_search_by_key(&series, |(series, _)| *series).ok()?;
         self.0.get(place).map(|(_, value)| *value)
+    }
+
+    /// The series that there are medians of.
+    pub fn series(&self) -> impl Iterator<Item = SeriesId> {
+        self.0.iter().map(|(series, _)| *series)
     }
 
     /// How many there are.

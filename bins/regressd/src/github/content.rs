@@ -62,7 +62,10 @@ pub fn comment_text(report: &Report, extras: &Extras, room: usize) -> String {
 }
 
 fn is_changed(row: &&Row) -> bool {
-    matches!(row.verdict, VerdictKind::Regression | VerdictKind::Improvement)
+    matches!(
+        row.verdict,
+        VerdictKind::Regression | VerdictKind::Suspected | VerdictKind::Improvement
+    )
 }
 
 /// The history of each changed benchmark, oldest value first and this run's last.
@@ -121,7 +124,8 @@ pub fn conclusion(outcome: Outcome) -> Conclusion {
     match outcome {
         Outcome::Regression | Outcome::Mixed => Conclusion::Failure,
         Outcome::Improvement | Outcome::Unchanged => Conclusion::Success,
-        Outcome::NotJudged => Conclusion::Neutral,
+        // What is only suspected is neither: another run of the commit decides.
+        Outcome::Suspected | Outcome::NotJudged => Conclusion::Neutral,
     }
 }
 
@@ -134,6 +138,7 @@ pub fn annotations(report: &Report, path: &str) -> Vec<Annotation> {
         end_line: 1,
         annotation_level: match row.verdict {
             VerdictKind::Regression => "failure",
+            VerdictKind::Suspected => "warning",
             _ => "notice",
         }
         .to_owned(),
@@ -174,6 +179,7 @@ mod tests {
             history: vec![100.0, 101.0, 100.0, 99.0],
             commits: vec![],
             shifts: vec![],
+            noisy: false,
             band: None,
         }
     }

@@ -15,6 +15,7 @@ use crate::github::{
 use crate::job_requests::{self, AboutCommit, AboutPullRequest, AboutRun, AboutSeries};
 use crate::judging::{Candidate, Part, RunVerdicts, load_judging_input, report};
 use crate::state::AppState;
+use regress_report::benchmarks::Outcome;
 
 use super::JobFailure;
 
@@ -144,10 +145,18 @@ fn judged_check_run(
         Conclusion::Failure if !known.config.notifications.fail_check => Conclusion::Neutral,
         other => other,
     };
+    // A confirming run was asked for: until it is judged, nothing is decided.
+    let awaits = |part: &Part| part.run.run.workflow_run.is_some() && part.verdicts.needs_confirmation();
+    let awaited = report.outcome == Outcome::Suspected
+        && known.config.notifications.confirm
+        && parts.iter().any(awaits);
     CheckRun {
         head: head.to_string(),
         name: CHECK_NAME.to_owned(),
-        state: CheckState::Completed(concluded),
+        state: match awaited {
+            true => CheckState::InProgress,
+            false => CheckState::Completed(concluded),
+        },
         title: report.summary.clone(),
         summary: comment_text(&report, &extras, comment_room("")),
         details_url: extras.page.clone(),
@@ -287,17 +296,23 @@ fn extras(state: &AppState, known: &ConfiguredRepository, run: i64) -> Extras {
     }
 }
 
-/// The newest judged run of a commit in each stream.
+/// The newest judged run of a commit in each stream, with the verdicts on all runs of the commit together.
 async fn parts_of(state: &AppState, repository: RepositoryId, commit: &str) -> Result<Vec<Part>, JobFailure> {
     let mut connection = state.database.read().await?;
     let mut newest = Vec::new();
     for stream in streams::of_repository(&mut connection, repository).await? {
-        let judgement = judgements::newest_of_commit(&mut connection, stream.id, commit).await?;
-        if let Some(judgement) = judgement {
-            let verdicts = RunVerdicts::read(&judgement.verdicts)?;
-            let candidate = Candidate::load(&mut connection, judgement.run).await?;
-            newest.extend(candidate.map(|candidate| (stream, candidate, verdicts)));
-        }
+        let judged = judgements::of_commit(&mut connection, stream.id, commit).await?;
+        let Some(run) = judged.first().map(|judgement| judgement.run) else {
+            continue;
+        };
+        let all: Result<Vec<_>, _> = judged
+            .iter()
+            .map(|run| RunVerdicts::read(&run.verdicts))
+            .collect();
+        let verdicts = RunVerdicts::together(all?);
+        let candidate = Candidate::load(&mut connection, run).await?;
+        let found = candidate.zip(verdicts);
+        newest.extend(found.map(|(candidate, verdicts)| (stream, candidate, verdicts)));
     }
     drop(connection);
     let mut parts = Vec::new();

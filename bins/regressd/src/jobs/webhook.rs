@@ -123,10 +123,18 @@ async fn pull_request(
         number: event.number.0,
         head_sha: event.head.as_str().to_owned(),
         base_branch: event.base.to_string(),
+        base_sha: Some(event.base_commit.as_str().to_owned()),
         open: event.action != PullRequestAction::Closed,
         from_fork: Some(event.from_fork),
     };
     pull_requests::put(connection, id, &stored).await?;
+    // A fork may call its branch main, and its results may have come before this was known to be a fork's commit.
+    if event.from_fork && !landed::is_on(connection, id, &stored.base_branch, &stored.head_sha).await? {
+        let head = &stored.head_sha;
+        if runs::leave_history(connection, id, head, &stored.base_branch, stored.number).await? > 0 {
+            judge_again(connection, id, &event.head, correlation, |_| true).await?;
+        }
+    }
     // The push that merged it may have come first, when it was not known yet that no fork had brought it.
     let number = Some(stored.number);
     if landed::counts_as_history(connection, id, &stored.base_branch, &stored.head_sha, number).await? {

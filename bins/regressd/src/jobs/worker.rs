@@ -120,7 +120,12 @@ pub(super) fn lease(state: &AppState) -> Duration {
 async fn release_abandoned(state: &AppState) {
     let released = state
         .database
-        .write(|connection| Box::pin(jobs::release_abandoned(connection)))
+        .write(|connection| {
+            Box::pin(async move {
+                jobs::follow_clock(connection).await?;
+                jobs::release_abandoned(connection).await
+            })
+        })
         .await;
     match released {
         Ok(0) => {}

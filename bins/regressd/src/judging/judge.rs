@@ -5,14 +5,25 @@ use std::sync::Arc;
 
 use regress_core::detect::judge_history::Past;
 use regress_core::detect::{
-    GateSettings, Pair, Thresholds, Verdict, VerdictKind, judge, judge_history, suspects,
+    Evidence, GateSettings, Pair, Threshold, Thresholds, Verdict, VerdictKind, judge, judge_history,
+    judge_history_with,
 };
-use regress_core::measurement::{BenchmarkId, Direction, Measure, SeriesKey};
+use regress_core::measurement::{BenchmarkId, Direction, Measure, SeriesKey, Unit};
+use regress_core::stats::median;
 
 use super::{RunVerdicts, StoredVerdict};
 use crate::database::streams::SeriesName;
 use crate::directory::Names;
 use crate::domain::{Medians, Results, RunId, SeriesId};
+
+/// The commit whose level a pull request is held against.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseCommit {
+    /// The newest commit of the history that counts.
+    pub commit: Arc<str>,
+    /// The base of the pull request, when it was not measured and the other stands in for it.
+    pub instead_of: Option<String>,
+}
 
 /// Everything that a run is judged by.
 #[derive(Clone, Debug, Default)]
@@ -22,8 +33,18 @@ pub struct JudgingInput {
     /// Whether the judged run is itself part of the history of its target branch: it was measured there, or its commit
     /// landed there as it was.
     pub of_history: bool,
-    /// The base commit's values measured beside the newest run, if it brought some.
+    /// The base commit's values measured beside runs of the commit, if some brought them: those of all runs together.
     pub base: Option<Results>,
+    /// The values of the runs that brought those of the base.
+    pub beside: Results,
+    /// The commit that a pull request's run is compared with.
+    pub base_commit: Option<BaseCommit>,
+    /// The branch by whose history the run is judged.
+    pub target: String,
+    /// The commits of the history.
+    pub commits: BTreeMap<RunId, Arc<str>>,
+    /// What is known from elsewhere of a machine that moved.
+    pub outside: BTreeMap<Measure, Evidence>,
     /// The history of the target branch, oldest first: the number of each run and its values. Without runs of the
     /// judged commit.
     pub history: Vec<(RunId, Arc<Medians>)>,
@@ -73,6 +94,34 @@ impl JudgingInput {
         self.runs.last().map(|(_, results)| results)
     }
 
+    /// The series that the newest commit of the history has and the judged one does not.
+    fn missing(&self) -> Vec<SeriesId> {
+        let Some(newest) = self.history.last().and_then(|(run, _)| self.commits.get(run)) else {
+            return Vec::new();
+        };
+        let of_newest = self
+            .history
+            .iter()
+            .rev()
+            .take_while(|(run, _)| self.commits.get(run) == Some(newest));
+        let had: BTreeSet<SeriesId> = of_newest.flat_map(|(_, medians)| medians.series()).collect();
+        let has = |series: &SeriesId| {
+            self.runs
+                .iter()
+                .any(|(_, results)| results.0.contains_key(series))
+        };
+        had.into_iter().filter(|series| !has(series)).collect()
+    }
+
+    /// All values of the history of a series, whether they count or not: for showing.
+    #[must_use]
+    pub fn whole_history(&self, series: SeriesId) -> Vec<f64> {
+        self.history
+            .iter()
+            .filter_map(|(_, medians)| medians.get(series))
+            .collect()
+    }
+
     /// The runs of the history, newest first, in which a series was rejected without one between that was not.
     fn streak(&self, series: SeriesId) -> impl Iterator<Item = (RunId, f64)> {
         let start = self.epochs.get(&series).copied().unwrap_or(RunId(i64::MIN));
@@ -103,18 +152,58 @@ impl JudgingInput {
 struct AlignedSeries {
     series: SeriesId,
     key: SeriesKey,
+    unit: Unit,
     direction: Direction,
     before: Vec<f64>,
     after: Vec<f64>,
 }
 
-/// Judges the newest run of the judging input.
+impl AlignedSeries {
+    fn threshold(&self, thresholds: &Thresholds) -> Threshold {
+        thresholds.of(self.key.benchmark.as_str(), &self.unit)
+    }
+
+    fn past(&self, thresholds: &Thresholds) -> Past<'_> {
+        Past {
+            key: self.key.clone(),
+            direction: self.direction,
+            history: &self.before,
+            runs: &self.after,
+            // A stream has one environment.
+            comparable: true,
+            threshold: self.threshold(thresholds),
+        }
+    }
+}
+
+/// Judges the newest run of the judging input. What the base measured beside it has too few values for is judged by the
+/// history.
 #[must_use]
 pub fn judge_input(input: &JudgingInput, thresholds: &Thresholds) -> RunVerdicts {
-    match &input.base {
-        Some(base) => judge_pair(input, base, thresholds),
-        None => judge_by_history(input, thresholds),
-    }
+    let by_history = judge_by_history(input, thresholds);
+    let mut verdicts = match &input.base {
+        Some(base) => {
+            let mut paired = judge_pair(input, base, thresholds);
+            for verdict in &mut paired.verdicts {
+                let other = by_history
+                    .verdicts
+                    .iter()
+                    .find(|one| one.series == verdict.series);
+                let judged = other.filter(|one| one.kind != VerdictKind::NotEnoughData);
+                if let Some(judged) = judged.filter(|_| verdict.kind == VerdictKind::NotEnoughData) {
+                    let reason = format!("{}; beside the base: {}", judged.reason, verdict.reason);
+                    *verdict = StoredVerdict {
+                        reason,
+                        ..judged.clone()
+                    };
+                }
+            }
+            paired
+        }
+        None => by_history,
+    };
+    verdicts.missing = input.missing();
+    verdicts
 }
 
 fn judge_by_history(input: &JudgingInput, thresholds: &Thresholds) -> RunVerdicts {
@@ -128,51 +217,79 @@ fn judge_by_history(input: &JudgingInput, thresholds: &Thresholds) -> RunVerdict
                 .collect();
             align_series(series, name, before, input.to_judge(series))
         })
-        .filter(|aligned| thresholds.of(aligned.key.benchmark.as_str()).enabled)
+        .filter(|aligned| aligned.threshold(thresholds).enabled)
         .collect();
-    let pasts: Vec<Past<'_>> = aligned
-        .iter()
-        .map(|aligned| Past {
-            key: aligned.key.clone(),
-            direction: aligned.direction,
-            history: &aligned.before,
-            runs: &aligned.after,
-            // A stream has one environment.
-            comparable: true,
-            threshold: thresholds.of(aligned.key.benchmark.as_str()),
-        })
-        .collect();
-    let settings = GateSettings::default();
-    let judged = judge_history(&pasts, &settings);
+    let pasts: Vec<Past<'_>> = aligned.iter().map(|aligned| aligned.past(thresholds)).collect();
+    let judged = judge_history_with(&pasts, &GateSettings::default(), &input.outside);
     let verdicts = judged.verdicts.iter().zip(&pasts).zip(&aligned);
     let verdicts = verdicts.map(|((verdict, past), aligned)| {
-        // Only what is above its threshold can be suspected; asking costs as much as judging.
-        let may_be = verdict.kind == VerdictKind::Unchanged
-            && verdict.percent.is_some_and(|percent| percent > verdict.threshold);
-        let suspected = may_be && !suspects(std::slice::from_ref(past), &settings).is_empty();
-        stored(aligned.series, verdict, suspected, input)
+        let known = already_known(input, aligned.series, past, verdict);
+        let verdict = stored(aligned.series, aligned.direction, verdict, input);
+        match known {
+            Some(since) => verdict.known_since(since, input),
+            None => verdict,
+        }
     });
     RunVerdicts {
-        machine: judged.machine,
+        machine: judged
+            .shifts
+            .iter()
+            .find_map(|shift| Some(shift.evidence.as_ref()?.factor())),
         paired: false,
         verdicts: verdicts.collect(),
+        shifts: judged.shifts,
+        missing: Vec::new(),
     }
 }
 
-fn judge_pair(input: &JudgingInput, base: &Results, thresholds: &Thresholds) -> RunVerdicts {
-    let values = |results: Option<&Results>, series: SeriesId| {
-        results
-            .and_then(|results| results.0.get(&series))
-            .cloned()
-            .unwrap_or_default()
+/// Whether what looks slower is so on the target branch already, and not worse than there: since which run. The branch is
+/// slower when two of its last runs in a row were, or one was by so much that this alone was enough.
+fn already_known(
+    input: &JudgingInput,
+    series: SeriesId,
+    past: &Past<'_>,
+    verdict: &Verdict,
+) -> Option<RunId> {
+    if !matches!(verdict.kind, VerdictKind::Regression | VerdictKind::Suspected) {
+        return None;
+    }
+    let streak: Vec<(RunId, f64)> = input.streak(series).collect();
+    let slower = |runs: &[f64], history: &[f64]| {
+        let past = Past {
+            runs,
+            history,
+            ..past.clone()
+        };
+        let judged = judge_history(&[past], &GateSettings::default());
+        judged.verdicts.first().map(|verdict| verdict.kind)
     };
+    let (first, _) = streak.last()?;
+    let newest = streak.first()?.1;
+    if streak.len() < 2 && slower(&[newest], past.history) != Some(VerdictKind::Regression) {
+        return None;
+    }
+    // The level of the branch now, with the noise of the level before.
+    let now: Vec<f64> = streak.iter().rev().map(|(_, value)| *value).collect();
+    let factor = match (median(past.history), median(&now)) {
+        (Some(before), Some(now)) if before > 0.0 => now / before,
+        _ => 0.0,
+    };
+    let moved = past.history.iter().map(|value| value * factor);
+    let level: Vec<f64> = moved.filter(|value| *value > 0.0).chain(now).collect();
+    let still = slower(&input.of_commit(series), &level);
+    let worse = matches!(still, Some(VerdictKind::Regression | VerdictKind::Suspected));
+    (!worse).then_some(*first)
+}
+
+fn judge_pair(input: &JudgingInput, base: &Results, thresholds: &Thresholds) -> RunVerdicts {
+    let values = |results: &Results, series: SeriesId| results.0.get(&series).cloned().unwrap_or_default();
     let aligned: Vec<AlignedSeries> = input
         .judged()
         .filter_map(|(series, name)| {
-            let after = values(input.newest(), series);
-            align_series(series, name, values(Some(base), series), after)
+            let after = values(&input.beside, series);
+            align_series(series, name, values(base, series), after)
         })
-        .filter(|aligned| thresholds.of(aligned.key.benchmark.as_str()).enabled)
+        .filter(|aligned| aligned.threshold(thresholds).enabled)
         .collect();
     let pairs: Vec<Pair<'_>> = aligned
         .iter()
@@ -182,17 +299,26 @@ fn judge_pair(input: &JudgingInput, base: &Results, thresholds: &Thresholds) -> 
             before: &aligned.before,
             after: &aligned.after,
             comparable: true,
-            threshold: thresholds.of(aligned.key.benchmark.as_str()),
+            threshold: aligned.threshold(thresholds),
         })
         .collect();
     let judged = judge(&pairs);
-    let verdicts = judged.verdicts.iter().zip(&aligned);
+    let verdicts = judged.verdicts.iter().zip(&aligned).map(|(verdict, aligned)| {
+        let mut verdict = stored(aligned.series, aligned.direction, verdict, input);
+        if verdict.kind == VerdictKind::NotEnoughData && verdict.runs.0 > 0 {
+            verdict.reason = format!(
+                "{}: send what each process printed as one entry of `results` and of `base`, or upload the commit once a process",
+                verdict.reason
+            );
+        }
+        verdict
+    });
     RunVerdicts {
-        machine: judged.machine,
+        machine: None,
         paired: true,
-        verdicts: verdicts
-            .map(|(verdict, aligned)| stored(aligned.series, verdict, false, input))
-            .collect(),
+        verdicts: verdicts.collect(),
+        shifts: judged.shifts,
+        missing: Vec::new(),
     }
 }
 
@@ -210,22 +336,37 @@ fn align_series(
     Some(AlignedSeries {
         series,
         key,
+        unit: Unit::from(name.unit.clone()),
         direction: name.direction,
         before,
         after,
     })
 }
 
-fn stored(series: SeriesId, verdict: &Verdict, suspected: bool, input: &JudgingInput) -> StoredVerdict {
+fn stored(series: SeriesId, direction: Direction, verdict: &Verdict, input: &JudgingInput) -> StoredVerdict {
     let first = verdict.runs.0 == 0 && input.base.is_none();
+    // What is shown is of this run, also where earlier ones helped to judge it.
+    let after = match &input.base {
+        Some(_) => verdict.after,
+        None => input.newest().and_then(|results| results.median(series)),
+    };
+    let ratio = verdict
+        .before
+        .zip(after)
+        .filter(|(before, after)| *before > 0.0 && *after > 0.0);
+    let percent = match &input.base {
+        Some(_) => verdict.percent,
+        None => ratio.map(|(before, after)| (direction.cost_ratio(before, after) - 1.0) * 100.0),
+    };
     StoredVerdict {
         series,
         kind: verdict.kind,
-        suspected,
+        suspected: verdict.kind == VerdictKind::Suspected,
+        since: None,
         before: verdict.before,
-        after: verdict.after,
+        after,
         runs: verdict.runs,
-        percent: verdict.percent.map(short),
+        percent: percent.map(short),
         interval: verdict
             .interval
             .map(|interval| (short(interval.low), short(interval.high))),
@@ -256,7 +397,7 @@ pub fn persistent(input: &JudgingInput, verdicts: &RunVerdicts, least: usize) ->
     let slower = verdicts
         .verdicts
         .iter()
-        .filter(|verdict| verdict.kind == VerdictKind::Regression);
+        .filter(|verdict| verdict.kind == VerdictKind::Regression || verdict.since.is_some());
     let first_of = |verdict: &StoredVerdict| {
         let in_a_row: Vec<RunId> = input.streak(verdict.series).map(|(run, _)| run).collect();
         // The judged run is one of them.
@@ -270,7 +411,7 @@ pub fn persistent(input: &JudgingInput, verdicts: &RunVerdicts, least: usize) ->
 #[must_use]
 pub fn recovered(input: &JudgingInput, verdicts: &RunVerdicts, least: usize) -> Vec<SeriesId> {
     let fine = verdicts.verdicts.iter().filter(|verdict| {
-        matches!(verdict.kind, VerdictKind::Unchanged | VerdictKind::Improvement) && !verdict.suspected
+        matches!(verdict.kind, VerdictKind::Unchanged | VerdictKind::Improvement) && verdict.since.is_none()
     });
     fine.map(|verdict| verdict.series)
         .filter(|series| input.streak(*series).count() >= least.max(1))
@@ -321,7 +462,7 @@ mod tests {
     #[test]
     fn a_slow_run_is_suspected_and_a_second_one_confirms_it() {
         let first = judge_input(&input(&[1300.0]), &thresholds());
-        assert_eq!(first.outcome(), Outcome::Unchanged);
+        assert_eq!(first.outcome(), Outcome::Suspected, "never a success");
         assert!(first.needs_confirmation(), "{first:?}");
         let second = judge_input(&input(&[1300.0, 1290.0]), &thresholds());
         assert_eq!(second.outcome(), Outcome::Regression);
@@ -337,7 +478,12 @@ mod tests {
         input.history.extend((31..=40).map(|run| past(run, 1300.0)));
         input.rejected = (31..=40).map(|run| (SeriesId(1), RunId(run))).collect();
         let judged = judge_input(&input, &thresholds());
-        assert_eq!(judged.outcome(), Outcome::Regression);
+        assert_eq!(judged.outcome(), Outcome::Unchanged, "said before");
+        assert_eq!(judged.verdicts[0].since, Some(RunId(31)));
+        assert!(
+            judged.verdicts[0].reason.contains("already on main since run 31"),
+            "{judged:?}"
+        );
         assert_eq!(judged.verdicts[0].before, Some(1003.0));
         assert_eq!(
             persistent(&input, &judged, 3),
@@ -386,6 +532,97 @@ mod tests {
     }
 
     #[test]
+    fn what_main_has_already_fails_nobody_and_more_than_that_does() {
+        let mut input = input(&[1300.0, 1302.0]);
+        input.history.extend((31..=33).map(|run| past(run, 1300.0)));
+        input.rejected = (31..=33).map(|run| (SeriesId(1), RunId(run))).collect();
+        input.commits.insert(RunId(31), Arc::from("abc1234567890def"));
+        let known = judge_input(&input, &thresholds());
+        assert_eq!(known.outcome(), Outcome::Unchanged);
+        assert!(
+            known.verdicts[0]
+                .reason
+                .contains("already on main since abc1234567"),
+            "{known:?}"
+        );
+        input.runs = vec![(RunId(100), one(1, 1700.0)), (RunId(101), one(1, 1710.0))];
+        assert_eq!(
+            judge_input(&input, &thresholds()).outcome(),
+            Outcome::Regression,
+            "worse still"
+        );
+        input.runs = vec![(RunId(100), one(1, 1000.0)), (RunId(101), one(1, 1002.0))];
+        assert_eq!(judge_input(&input, &thresholds()).outcome(), Outcome::Unchanged);
+    }
+
+    #[test]
+    fn one_run_ten_times_as_slow_fails_at_once() {
+        let judged = judge_input(&input(&[10_020.0]), &thresholds());
+        assert_eq!(judged.outcome(), Outcome::Regression);
+        assert!(!judged.needs_confirmation());
+    }
+
+    #[test]
+    fn what_main_gained_is_held_from_the_second_run_on() {
+        for runs in 2..12 {
+            let mut input = input(&[1000.0, 1001.0]);
+            input
+                .history
+                .extend((31..31 + runs).map(|run| past(run, 700.0 + (run % 3) as f64)));
+            let judged = judge_input(&input, &thresholds());
+            assert_eq!(
+                judged.outcome(),
+                Outcome::Regression,
+                "after {runs} runs: {judged:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_current_value_is_this_runs() {
+        let mut input = input(&[1290.0]);
+        input.of_history = true;
+        input.history.push(past(31, 1310.0));
+        input.rejected.insert((SeriesId(1), RunId(31)));
+        let judged = judge_input(&input, &thresholds());
+        assert_eq!(judged.verdicts[0].after, Some(1290.0));
+    }
+
+    #[test]
+    fn what_is_no_longer_measured_is_named() {
+        let mut input = input(&[1000.0]);
+        let both = Results(BTreeMap::from([
+            (SeriesId(1), vec![1000.0]),
+            (SeriesId(2), vec![5.0]),
+        ]));
+        input.history.push((RunId(31), Arc::new(Medians::of(&both))));
+        input.commits.insert(RunId(31), Arc::from("abc"));
+        assert_eq!(judge_input(&input, &thresholds()).missing, [SeriesId(2)]);
+        input.runs[0].1.0.insert(SeriesId(2), vec![5.0]);
+        assert!(judge_input(&input, &thresholds()).missing.is_empty());
+    }
+
+    #[test]
+    fn values_beside_the_base_are_those_of_all_runs_of_the_commit() {
+        let of = |values: &[f64]| Results(BTreeMap::from([(SeriesId(1), values.to_vec())]));
+        let mut few = input(&[]);
+        few.history.clear();
+        few.runs = vec![(RunId(100), of(&[1400.0]))];
+        few.base = Some(of(&[1000.0]));
+        few.beside = of(&[1400.0]);
+        let judged = judge_input(&few, &thresholds());
+        assert_eq!(judged.outcome(), Outcome::NotJudged);
+        assert!(
+            judged.verdicts[0].reason.contains("one entry of `results`"),
+            "{judged:?}"
+        );
+        assert_eq!(judged.verdicts[0].confidence, 0.0);
+        few.base = Some(of(&[1000.0, 1001.0, 1002.0, 1003.0, 1004.0]));
+        few.beside = of(&[1400.0, 1401.0, 1402.0, 1403.0, 1404.0]);
+        assert_eq!(judge_input(&few, &thresholds()).outcome(), Outcome::Regression);
+    }
+
+    #[test]
     fn the_first_time_is_told_from_too_few() {
         let mut first = input(&[5.0]);
         first.history.clear();
@@ -409,7 +646,8 @@ mod tests {
     fn a_base_measured_beside_the_run_wins_over_history() {
         let mut paired = input(&[]);
         let values = vec![1200.0, 1201.0, 1199.0, 1202.0, 1198.0];
-        paired.runs = vec![(RunId(100), Results(BTreeMap::from([(SeriesId(1), values)])))];
+        paired.beside = Results(BTreeMap::from([(SeriesId(1), values)]));
+        paired.runs = vec![(RunId(100), paired.beside.clone())];
         paired.base = Some(Results(BTreeMap::from([(
             SeriesId(1),
             vec![1200.5, 1201.5, 1199.5, 1198.5, 1200.0],

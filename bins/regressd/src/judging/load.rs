@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use sqlx::AnyConnection;
 
-use super::JudgingInput;
 use super::judging_batch::JudgingBatch;
+use super::{BaseCommit, JudgingInput};
 use crate::database::runs::{self, Run};
-use crate::database::{bulk, judgements, landed};
+use crate::database::{bulk, judgements, landed, pull_requests};
 use crate::directory::Names;
 use crate::domain::{Medians, Results, RunId, StreamId};
 use crate::run_cache::{PastRun, RunCache};
@@ -96,15 +96,23 @@ pub(super) async fn read_judging_input(
         )
         .await?;
     let mut input = JudgingInput {
-        base: run.run.base.as_deref().map(read).transpose()?,
         of_history,
         names,
+        target: run.run.target.clone(),
         ..JudgingInput::default()
     };
     for one in &candidate.earlier {
         input.runs.push((one.id, read(&one.run.results)?));
     }
     input.runs.push((run.id, candidate.results.clone()));
+    // A job may upload each process by itself: what was measured beside the base is taken together.
+    let all = candidate.earlier.iter().chain([run]);
+    for (one, (_, results)) in all.zip(&input.runs) {
+        if let Some(base) = &one.run.base {
+            input.base.get_or_insert_default().add(&read(base)?);
+            input.beside.add(results);
+        }
+    }
     let past = PastRun {
         commit: run.run.commit.as_str().into(),
         medians: Arc::new(Medians::of(&candidate.results)),
@@ -113,7 +121,30 @@ pub(super) async fn read_judging_input(
     let whose = (run.run.stream, run.run.target.as_str());
     let until = (run.id, run.run.commit.as_str());
     fill(connection, histories, &mut input, whose, until, batch).await?;
+    if let Some(number) = run.run.pull_request.filter(|_| !input.of_history) {
+        let pull = pull_requests::find(connection, run.run.repository, number).await?;
+        hold_against_base(&mut input, pull.and_then(|pull| pull.base_sha));
+    }
     Ok(input)
+}
+
+/// A pull request does not hold what its target branch got after the commit it is based on: the history ends there. Where
+/// that was not measured, the newest commit that was stands in for it.
+fn hold_against_base(input: &mut JudgingInput, base: Option<String>) {
+    let is_base = |run: &RunId| {
+        let commit = input.commits.get(run);
+        base.as_deref()
+            .is_some_and(|base| commit.is_some_and(|commit| **commit == *base))
+    };
+    let at = input.history.iter().rposition(|(run, _)| is_base(run));
+    if let Some(at) = at {
+        input.history.truncate(at + 1);
+    }
+    let newest = input.history.last().and_then(|(run, _)| input.commits.get(run));
+    input.base_commit = newest.map(|commit| BaseCommit {
+        commit: Arc::clone(commit),
+        instead_of: base.filter(|_| at.is_none()),
+    });
 }
 
 /// What the next run of a stream on a branch would be judged by.
@@ -191,10 +222,10 @@ async fn add(
         None => look_up(connection, histories, (stream, branch), ids).await?,
     };
     let others = ids.iter().copied().zip(known);
-    let others = others.filter(|(_, past)| *past.commit != *commit);
-    input
-        .history
-        .extend(others.map(|(run, past)| (run, past.medians)));
+    for (run, past) in others.filter(|(_, past)| *past.commit != *commit) {
+        input.commits.insert(run, past.commit);
+        input.history.push((run, past.medians));
+    }
     Ok(())
 }
 

@@ -8,6 +8,7 @@
 //! that regressed and that nobody accepted, since the last accepted shift. A run that is being judged is never part
 //! of it, nor is any other run of its commit.
 
+mod evidence;
 mod judge;
 mod judging_batch;
 mod load;
@@ -16,7 +17,7 @@ mod save;
 mod stored;
 mod verdicts;
 
-pub use judge::{JudgingInput, judge_input, persistent, recovered};
+pub use judge::{BaseCommit, JudgingInput, judge_input, persistent, recovered};
 pub use judging_batch::JudgingBatch;
 pub use load::{Candidate, Histories, load_baseline_input};
 pub use report::{Part, report};

@@ -3,11 +3,11 @@
 use regress_core::detect::VerdictKind;
 use regress_core::detect::{ChangePointSettings, change_points};
 use regress_core::measurement::{BenchmarkId, Measure, SeriesKey, Unit};
-use regress_report::benchmarks::{Outcome, REPORT_VERSION, Report, Row, Shift, Side};
+use regress_report::benchmarks::{Outcome, REPORT_VERSION, Report, Row, Shift, Side, short_commit};
 
 use super::{JudgingInput, RunVerdicts, StoredVerdict};
 use crate::database::runs::Run;
-use crate::domain::Results;
+use crate::domain::{Results, SeriesId};
 
 /// One judged run of the report.
 #[derive(Clone, Debug)]
@@ -43,23 +43,11 @@ pub fn report(parts: &[Part], title: &str, threshold: f64) -> Report {
                 .iter()
                 .filter_map(|verdict| row(part, verdict, &prefix)),
         );
-        notes.extend(part.verdicts.machine.map(|factor| {
-            let percent = 100.0 * (factor - 1.0);
-            format!(
-                "{prefix}most benchmarks moved by {percent:+.1} % at once, which is taken for the machine"
-            )
-        }));
-        let suspected = part
-            .verdicts
-            .verdicts
-            .iter()
-            .filter(|verdict| verdict.suspected)
-            .count();
-        if suspected > 0 {
-            notes.push(format!(
-                "{prefix}{suspected} benchmark(s) look slower; another run of this commit would confirm or clear them"
-            ));
-        }
+        notes.extend(
+            remarks(part)
+                .into_iter()
+                .map(|remark| format!("{prefix}{remark}")),
+        );
     }
     let mut environments: Vec<&str> = parts.iter().map(|part| part.environment.as_str()).collect();
     environments.dedup();
@@ -71,7 +59,7 @@ pub fn report(parts: &[Part], title: &str, threshold: f64) -> Report {
         title: title.to_owned(),
         base: Side {
             label: target.to_owned(),
-            commit: None,
+            commit: first.and_then(|part| Some(part.input.base_commit.as_ref()?.commit.to_string())),
             runs: runs(|verdict| verdict.runs.0),
         },
         head: Side {
@@ -93,6 +81,59 @@ pub fn report(parts: &[Part], title: &str, threshold: f64) -> Report {
     report
 }
 
+/// What is told of a run beside its rows.
+fn remarks(part: &Part) -> Vec<String> {
+    const SHOWN: usize = 10;
+    let verdicts = &part.verdicts;
+    let mut remarks: Vec<String> = verdicts.shifts.iter().map(ToString::to_string).collect();
+    let suspected = verdicts
+        .verdicts
+        .iter()
+        .filter(|verdict| verdict.suspected)
+        .count();
+    if suspected > 0 {
+        let (what, them) = if suspected == 1 {
+            ("benchmark looks", "it")
+        } else {
+            ("benchmarks look", "them")
+        };
+        remarks.push(format!(
+            "{suspected} {what} slower; another run of this commit would confirm or clear {them}"
+        ));
+    }
+    let target = &part.run.run.target;
+    let names = |series: &mut dyn Iterator<Item = SeriesId>| {
+        let names: Vec<String> = series
+            .filter_map(|series| Some(part.input.names.get(&series)?.benchmark.clone()))
+            .collect();
+        let more = match names.len().saturating_sub(SHOWN) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let shown: Vec<&str> = names.iter().take(SHOWN).map(String::as_str).collect();
+        (!names.is_empty()).then(|| format!("{}{more}", shown.join(", ")))
+    };
+    let known = verdicts.verdicts.iter().filter(|verdict| verdict.since.is_some());
+    remarks.extend(
+        names(&mut known.map(|verdict| verdict.series))
+            .map(|names| format!("slower on {target} already, and not by this commit: {names}")),
+    );
+    remarks.extend(
+        names(&mut verdicts.missing.iter().copied())
+            .map(|names| format!("measured on {target} last, and not in this commit's results: {names}")),
+    );
+    if let Some(base) = &part.input.base_commit
+        && let Some(missing) = &base.instead_of
+    {
+        remarks.push(format!(
+            "the base commit {} was not measured; {} of {target} stands in for it",
+            short_commit(missing),
+            short_commit(&base.commit)
+        ));
+    }
+    remarks
+}
+
 fn problems(run: &Run) -> Vec<String> {
     let stored = run.run.problems.as_deref();
     stored
@@ -107,7 +148,9 @@ fn row(part: &Part, verdict: &StoredVerdict, prefix: &str) -> Option<Row> {
         measure: Measure::new(&name.measure).ok()?,
     };
     let baseline = part.input.baseline(verdict.series);
-    let history: Vec<f64> = baseline.iter().map(|(_, value)| *value).collect();
+    let counted = || baseline.iter().map(|(_, value)| *value);
+    // The values that do not count are shown all the same.
+    let history = part.input.whole_history(verdict.series);
     let points = change_points(&history, &ChangePointSettings::default());
     let shifts = points.iter().map(|point| Shift {
         index: point.index,
@@ -122,12 +165,12 @@ fn row(part: &Part, verdict: &StoredVerdict, prefix: &str) -> Option<Row> {
             .unwrap_or_default()
     };
     let (base, now) = if part.verdicts.paired {
-        (values(part.input.base.as_ref()), values(part.input.newest()))
+        (values(part.input.base.as_ref()), values(Some(&part.input.beside)))
     } else {
         (Vec::new(), part.input.of_commit(verdict.series))
     };
-    let low = history.iter().copied().fold(f64::INFINITY, f64::min);
-    let high = history.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let low = counted().fold(f64::INFINITY, f64::min);
+    let high = counted().fold(f64::NEG_INFINITY, f64::max);
     Some(Row {
         name: format!("{prefix}{key}"),
         unit: Unit::from(name.unit.clone()),
@@ -142,6 +185,7 @@ fn row(part: &Part, verdict: &StoredVerdict, prefix: &str) -> Option<Row> {
         q: verdict.q,
         effect: verdict.effect,
         confidence: Some(verdict.confidence),
+        noisy: false,
         threshold: verdict.threshold,
         before_values: base,
         after_values: now,
@@ -160,6 +204,10 @@ fn summary(report: &Report) -> String {
             Some(row) => format!("nothing could be judged: {}: {}", row.name, row.reason),
             None => "there is nothing to judge".to_owned(),
         },
+        Outcome::Suspected => format!(
+            "suspected: of {all} benchmarks, {} may be slower; another run of this commit would decide",
+            report.count(VerdictKind::Suspected)
+        ),
         Outcome::Unchanged => format!("none of {all} benchmarks changed by more than its threshold"),
         _ => format!(
             "of {all} benchmarks, {slower} got slower and {faster} got faster by more than their thresholds"

@@ -38,7 +38,9 @@ pub(super) fn consequences(
     correlation: &str,
 ) -> Consequences {
     let history = input.of_history;
-    let slower = |verdict: &&StoredVerdict| verdict.kind == VerdictKind::Regression || verdict.suspected;
+    let slower = |verdict: &&StoredVerdict| {
+        verdict.kind == VerdictKind::Regression || verdict.suspected || verdict.since.is_some()
+    };
     let (slow, fine): (Vec<&StoredVerdict>, Vec<&StoredVerdict>) = verdicts.verdicts.iter().partition(slower);
     let branch = if history { &run.run.target } else { &run.run.branch };
     let judgement = Judgement {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::load::{Candidate, Histories, read_judging_input};
 use super::save::{Consequences, consequences};
-use super::{JudgingBatch, JudgingInput, RunVerdicts, judge_input};
+use super::{JudgingBatch, JudgingInput, RunVerdicts, evidence, judge_input};
 use crate::database::DatabaseError;
 use crate::database::runs::Run;
-use crate::directory::Names;
+use crate::directory::{ConfiguredRepository, Names, StreamContents};
 use crate::domain::RunId;
 use crate::state::AppState;
 
@@ -70,26 +70,18 @@ pub async fn judge_candidate(
     };
     let mut connection = database.read().await?;
     let names = Arc::clone(&contents.names);
-    let input = read_judging_input(&mut connection, histories, candidate, names, batch).await?;
+    let mut input = read_judging_input(&mut connection, histories, candidate, names, batch).await?;
     drop(connection);
-    let input = Arc::new(input);
-    let verdicts = match known.config.thresholds(&settings.judging, &contents.component) {
-        Ok(thresholds) if known.config.judges(&contents.component) => {
-            if input.newest().is_some_and(|results| results.0.len() > LARGE) {
-                let input = Arc::clone(&input);
-                tokio::task::spawn_blocking(move || judge_input(&input, &thresholds))
-                    .await
-                    .map_err(|_| DatabaseError::Closed)?
-            } else {
-                judge_input(&input, &thresholds)
-            }
+    let mut verdicts = judge_with(state, &known, &contents, &input).await?;
+    // Only what has no evidence yet needs a look at what others measured.
+    if verdicts.shifts.iter().any(|shift| shift.evidence.is_none()) {
+        let mut connection = database.read().await?;
+        input.outside = evidence::of_neighbours(&mut connection, run.run.stream, &verdicts.shifts).await?;
+        drop(connection);
+        if !input.outside.is_empty() {
+            verdicts = judge_with(state, &known, &contents, &input).await?;
         }
-        _ => RunVerdicts {
-            machine: None,
-            paired: false,
-            verdicts: Vec::new(),
-        },
-    };
+    }
     let least = settings.judging.persistent_runs as usize;
     let tells = settings.github.app_id.is_some();
     let consequences = consequences(&known, run, &input, &verdicts, (least, tells), correlation);
@@ -99,6 +91,37 @@ pub async fn judge_candidate(
         names: contents.names,
         consequences,
     }))
+}
+
+/// Judges what was read; large runs on a thread of their own.
+async fn judge_with(
+    state: &AppState,
+    known: &ConfiguredRepository,
+    contents: &StreamContents,
+    input: &JudgingInput,
+) -> Result<RunVerdicts, DatabaseError> {
+    let settings = state.settings.load_full();
+    Ok(
+        match known.config.thresholds(&settings.judging, &contents.component) {
+            Ok(thresholds) if known.config.judges(&contents.component) => {
+                if input.newest().is_some_and(|results| results.0.len() > LARGE) {
+                    let input = input.clone();
+                    tokio::task::spawn_blocking(move || judge_input(&input, &thresholds))
+                        .await
+                        .map_err(|_| DatabaseError::Closed)?
+                } else {
+                    judge_input(input, &thresholds)
+                }
+            }
+            _ => RunVerdicts {
+                machine: None,
+                paired: false,
+                verdicts: Vec::new(),
+                shifts: Vec::new(),
+                missing: Vec::new(),
+            },
+        },
+    )
 }
 
 /// What a stored run is judged by, for showing it.

@@ -1,11 +1,15 @@
 //! Verdicts: as clients read them, and as they are stored.
 
-use regress_core::detect::{Outcome, VerdictKind};
+use std::collections::BTreeSet;
+
+use regress_core::detect::{Outcome, SuiteShift, VerdictKind};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::database::streams::SeriesName;
-use crate::domain::SeriesId;
+use crate::domain::{RunId, SeriesId};
+
+use super::JudgingInput;
 
 /// An interval in percent.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -29,13 +33,13 @@ pub struct RegressionResult {
     pub unit: String,
     /// `smaller-is-better` or `bigger-is-better`.
     pub direction: String,
-    /// `regression`, `improvement`, `unchanged`, `not-enough-data` or `environment-changed`.
+    /// `regression`, `suspected`, `improvement`, `unchanged`, `not-enough-data` or `environment-changed`.
     pub verdict: String,
     /// Whether the benchmark got worse by more than its threshold, and not by chance.
     pub is_regression: bool,
     /// Whether it looks so, and another run of the commit would decide.
     pub needs_confirmation: bool,
-    /// Median of the judged runs, in the base unit.
+    /// Median of this run, in the base unit.
     pub current_value: Option<f64>,
     /// Median of the baseline.
     pub baseline_value: Option<f64>,
@@ -62,7 +66,7 @@ pub struct RegressionResult {
 /// The verdicts of a run, as they are stored: numbers, without the names of the series.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunVerdicts {
-    /// The factor by which most benchmarks moved at once, if that was taken for the machine.
+    /// The factor by which the machine moved, where something showed that it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine: Option<f64>,
     /// Whether the base commit was measured beside the run, rather than taken from the history.
@@ -70,6 +74,12 @@ pub struct RunVerdicts {
     pub paired: bool,
     /// One a benchmark and measure.
     pub verdicts: Vec<StoredVerdict>,
+    /// The measures of which most benchmarks moved at once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shifts: Vec<SuiteShift>,
+    /// Series that the target branch measured last, and this commit did not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<SeriesId>,
 }
 
 /// One verdict. The names are short because there are many.
@@ -84,6 +94,9 @@ pub struct StoredVerdict {
     /// Whether a confirmation is needed.
     #[serde(rename = "c", default, skip_serializing_if = "std::ops::Not::not")]
     pub suspected: bool,
+    /// The run since which the target branch is as slow: then this run is not what made it so.
+    #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<RunId>,
     /// Median before.
     #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
     pub before: Option<f64>,
@@ -146,6 +159,24 @@ impl RunVerdicts {
         self.verdicts.iter().any(|verdict| verdict.suspected)
     }
 
+    /// The verdicts on runs of one commit together, the newest run first: of each series the newest verdict. What one
+    /// upload did not measure another may have.
+    #[must_use]
+    pub fn together(runs: Vec<Self>) -> Option<Self> {
+        let mut runs = runs.into_iter();
+        let mut all = runs.next()?;
+        let mut seen: BTreeSet<SeriesId> = all.verdicts.iter().map(|verdict| verdict.series).collect();
+        for older in runs {
+            let unseen = older
+                .verdicts
+                .into_iter()
+                .filter(|verdict| seen.insert(verdict.series));
+            all.verdicts.extend(unseen);
+        }
+        all.missing.retain(|series| !seen.contains(series));
+        Some(all)
+    }
+
     /// The run as a whole.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
@@ -154,6 +185,27 @@ impl RunVerdicts {
 }
 
 impl StoredVerdict {
+    /// The same where the target branch is as slow since a run: told, and no reason to fail.
+    #[must_use]
+    pub(super) fn known_since(self, since: RunId, input: &JudgingInput) -> Self {
+        let place = match input.commits.get(&since) {
+            Some(commit) => commit.chars().take(10).collect(),
+            None => format!("run {}", since.0),
+        };
+        let branch = if input.target.is_empty() {
+            "main"
+        } else {
+            input.target.as_str()
+        };
+        Self {
+            kind: VerdictKind::Unchanged,
+            suspected: false,
+            since: Some(since),
+            reason: format!("already on {branch} since {place}: {}", self.reason),
+            ..self
+        }
+    }
+
     /// The verdict as clients read it.
     #[must_use]
     pub fn public(&self, name: &SeriesName) -> RegressionResult {

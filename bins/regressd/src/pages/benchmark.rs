@@ -188,8 +188,11 @@ async fn newest_verdict(
     branch: &str,
     series: SeriesId,
 ) -> Result<Option<StoredVerdict>, Problem> {
-    let judgement = judgements::newest_of_branch(connection, stream.id, branch).await?;
-    let verdicts = judgement.and_then(|judgement| RunVerdicts::read(&judgement.verdicts).ok());
+    let runs = judgements::newest_of_branch(connection, stream.id, branch).await?;
+    let runs = runs
+        .iter()
+        .filter_map(|run| RunVerdicts::read(&run.verdicts).ok());
+    let verdicts = RunVerdicts::together(runs.collect());
     Ok(verdicts.and_then(|all| all.verdicts.into_iter().find(|one| one.series == series)))
 }
 

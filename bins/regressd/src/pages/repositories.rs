@@ -145,13 +145,17 @@ pub(super) async fn newest_state(
         let Some(branch) = usual_branch(known, &branches) else {
             continue;
         };
-        let Some(judgement) = judgements::newest_of_branch(connection, stream.id, &branch).await? else {
-            continue;
-        };
-        let verdicts =
-            RunVerdicts::read(&judgement.verdicts).map_err(|error| sqlx::Error::Decode(error.into()))?;
-        let kinds = verdicts.verdicts.iter().map(|verdict| verdict.kind);
-        state.verdicts.extend(kinds);
+        let runs = judgements::newest_of_branch(connection, stream.id, &branch).await?;
+        let runs: Result<Vec<_>, _> = runs.iter().map(|run| RunVerdicts::read(&run.verdicts)).collect();
+        let runs = runs.map_err(|error| sqlx::Error::Decode(error.into()))?;
+        let verdicts = RunVerdicts::together(runs)
+            .into_iter()
+            .flat_map(|all| all.verdicts);
+        // What the branch has had for a while is no longer news, and still there.
+        state.verdicts.extend(verdicts.map(|verdict| match verdict.since {
+            Some(_) => VerdictKind::Regression,
+            None => verdict.kind,
+        }));
     }
     Ok(state)
 }

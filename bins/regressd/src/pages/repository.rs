@@ -131,10 +131,11 @@ async fn section(
     several: bool,
 ) -> Result<StreamSection, Problem> {
     let history = queries::history(connection, stream.id, branch, SPARK_RUNS).await?;
-    let judgement = judgements::newest_of_branch(connection, stream.id, branch).await?;
-    let verdicts = judgement
-        .as_ref()
-        .and_then(|judgement| RunVerdicts::read(&judgement.verdicts).ok());
+    let runs = judgements::newest_of_branch(connection, stream.id, branch).await?;
+    let verdicts = runs
+        .iter()
+        .filter_map(|run| RunVerdicts::read(&run.verdicts).ok());
+    let verdicts = RunVerdicts::together(verdicts.collect());
     let search = search.to_lowercase();
     let series = streams::series_of(connection, stream.id).await?;
     let mut rows: Vec<SeriesLine> = series
@@ -151,8 +152,8 @@ async fn section(
             String::new()
         },
         environment: stream.environment.clone(),
-        outcome: judgement.as_ref().map(|judgement| judgement.outcome),
-        judged: judgement.map(|judgement| shell::time_text(judgement.judged)),
+        outcome: verdicts.as_ref().map(RunVerdicts::outcome),
+        judged: runs.first().map(|judgement| shell::time_text(judgement.judged)),
         more: 0,
         rows: std::mem::take(&mut rows),
     };

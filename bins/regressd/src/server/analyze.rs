@@ -25,7 +25,7 @@ use crate::database::runs::{self, NewRun, Run};
 use crate::database::streams::SeriesName;
 use crate::database::{judgements, pull_requests};
 use crate::directory::ConfiguredRepository;
-use crate::domain::{Moment, Role, RunId, SeriesId};
+use crate::domain::{BranchName, Moment, Role, RunId, SeriesId};
 use crate::job_requests;
 use crate::judging::{RegressionResult, RunVerdicts, judge_stored};
 use crate::problem::Problem;
@@ -45,16 +45,18 @@ pub(super) struct AnalyzeResponse {
     state: &'static str,
     /// Whether this upload was stored before.
     already_stored: bool,
-    /// `regression`, `improvement`, `mixed`, `unchanged` or `not-judged`; not there while queued.
+    /// `regression`, `improvement`, `mixed`, `suspected`, `unchanged` or `not-judged`; not there while queued.
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<&'static str>,
     /// Whether a regression is suspected that another run of the commit would confirm or clear.
     needs_confirmation: bool,
-    /// The factor by which most benchmarks moved at once, if that was taken for the machine.
+    /// The factor by which the machine moved, where something showed that it did.
     #[serde(skip_serializing_if = "Option::is_none")]
     machine_factor: Option<f64>,
     /// One verdict a benchmark and measure.
     results: Vec<RegressionResult>,
+    /// Measures of which most benchmarks moved at once, each with what says that it was the machine, or that nothing does.
+    shifts: Vec<String>,
     /// What was wrong with single entries.
     problems: Vec<String>,
 }
@@ -113,10 +115,17 @@ fn check_claims(principal: &Principal, request: &AnalyzeRequest) -> Result<(), P
     let Some(claims) = &principal.claims else {
         return Ok(());
     };
+    // A workflow that follows another runs what lies on the default branch, for the results of a fork's pull request.
+    let follows = claims.event.as_deref() == Some("workflow_run");
     let fits = match (claims.pull_request(), claims.branch()) {
+        _ if follows && request.pull_request.is_some() => true,
         (Some(number), _) => request.pull_request == Some(number),
-        (None, Some(branch)) => request.pull_request.is_none() && request.branch.as_str() == branch,
-        (None, None) => request.pull_request.is_some(),
+        (None, Some(branch)) => {
+            let named = BranchName::of_reference(request.branch.as_str());
+            request.pull_request.is_none() && named.is_ok_and(|named| named.as_str() == branch)
+        }
+        // A tag's workflow, or one that says nothing of what it runs for, speaks for no pull request.
+        (None, None) => false,
     };
     if fits {
         return Ok(());
@@ -135,6 +144,7 @@ async fn accept(
     upload: Upload,
 ) -> Result<(StatusCode, Json<AnalyzeResponse>), Problem> {
     let database = &state.database;
+    let branch = of_reference(&request.branch)?;
     let known = state
         .directory
         .repository_or_new(database, &request.repository)
@@ -152,15 +162,15 @@ async fn accept(
         ),
         None => None,
     };
-    let (pull_request, target) = purpose(state, &known, request).await?;
+    let purpose = purpose(state, &known, request, &branch).await?;
     let problems = (!upload.problems.is_empty()).then(|| serde_json::json!(upload.problems).to_string());
     let run = NewRun {
         repository,
         stream: stream.id,
-        branch: request.branch.as_str().to_owned(),
-        target,
-        commit: request.commit.as_str().to_owned(),
-        pull_request,
+        branch: branch.as_str().to_owned(),
+        target: purpose.target,
+        commit: purpose.commit,
+        pull_request: purpose.pull_request,
         key: upload.key.as_str().to_owned(),
         received: Moment::now(),
         uploader: principal.name.clone(),
@@ -206,33 +216,64 @@ async fn accept(
     Ok(answer)
 }
 
-/// The pull request of an upload, and the branch by whose history it is judged.
+/// What a run is for.
+struct Purpose {
+    /// The pull request that it belongs to.
+    pull_request: Option<u32>,
+    /// The branch by whose history it is judged.
+    target: String,
+    /// The commit that its verdicts are about.
+    commit: String,
+}
+
+fn of_reference(branch: &BranchName) -> Result<BranchName, Problem> {
+    BranchName::of_reference(branch.as_str()).map_err(|error| Problem::unprocessable(error.to_string()))
+}
+
 async fn purpose(
     state: &AppState,
     known: &ConfiguredRepository,
     request: &AnalyzeRequest,
-) -> Result<(Option<u32>, String), Problem> {
+    branch: &BranchName,
+) -> Result<Purpose, Problem> {
     let default = known.repository.default_branch.as_deref();
-    let branch = request.branch.as_str();
-    let has_baseline = known.config.has_baseline(branch, default);
-    let mut pull_request = request.pull_request;
-    let mut target = request
-        .target_branch
-        .as_ref()
-        .map(|branch| branch.as_str().to_owned());
-    if pull_request.is_some() || !has_baseline {
-        let mut connection = state.database.read().await?;
-        let repository = known.repository.id;
-        let pull = match pull_request {
-            Some(number) => pull_requests::find(&mut connection, repository, number).await?,
-            None => pull_requests::by_head(&mut connection, repository, request.commit.as_str()).await?,
-        };
-        pull_request = pull_request.or(pull.as_ref().map(|pull| pull.number));
-        target = target.or(pull.map(|pull| pull.base_branch));
+    let has_baseline = known.config.has_baseline(branch.as_str(), default);
+    let mut target = match &request.target_branch {
+        Some(target) => Some(of_reference(target)?.as_str().to_owned()),
+        None => None,
+    };
+    let measured = request.head_commit.as_ref().unwrap_or(&request.commit);
+    let mut commit = measured.as_str().to_owned();
+    let merged = branch.merged_pull_request();
+    let mut connection = state.database.read().await?;
+    let repository = known.repository.id;
+    let pull = match request.pull_request.or(merged) {
+        Some(number) => pull_requests::find(&mut connection, repository, number).await?,
+        None => pull_requests::by_head(&mut connection, repository, &commit).await?,
+    };
+    drop(connection);
+    // What main measured of itself is its history, though its head may be that of a pull request as well; but a fork may
+    // call its branch main.
+    let given = request.pull_request.or(merged).is_some();
+    let pull = pull.filter(|pull| given || !has_baseline || pull.from_fork != Some(false));
+    let pull_request = request
+        .pull_request
+        .or(merged)
+        .or(pull.as_ref().map(|pull| pull.number));
+    if let Some(pull) = pull {
+        // A workflow for a pull request measures a commit of GitHub's own, which nobody looks at.
+        if merged.is_some() && request.head_commit.is_none() {
+            commit = pull.head_sha;
+        }
+        target = target.or(Some(pull.base_branch));
     }
-    let own = (has_baseline && pull_request.is_none()).then(|| branch.to_owned());
+    let own = (has_baseline && pull_request.is_none()).then(|| branch.as_str().to_owned());
     let target = target.or(own).or(known.repository.default_branch.clone());
-    Ok((pull_request, target.unwrap_or_else(|| "main".to_owned())))
+    Ok(Purpose {
+        pull_request,
+        target: target.unwrap_or_else(|| "main".to_owned()),
+        commit,
+    })
 }
 
 /// Stores the run and the job to judge it; or finds that they were stored before.
@@ -296,6 +337,9 @@ fn answer(
         needs_confirmation: verdicts.is_some_and(RunVerdicts::needs_confirmation),
         machine_factor: verdicts.and_then(|verdicts| verdicts.machine),
         results: results.collect(),
+        shifts: verdicts.map_or_else(Vec::new, |all| {
+            all.shifts.iter().map(ToString::to_string).collect()
+        }),
         problems: problems.to_vec(),
     };
     let status = if verdicts.is_some() {

@@ -35,6 +35,8 @@ pub(super) struct Readiness {
     ready: bool,
     /// Whether the database answers.
     database: bool,
+    /// Whether it takes writes: not while its disk is full.
+    writes: bool,
     /// Jobs that wait or run.
     queue: i64,
     /// Jobs that were given up.
@@ -58,10 +60,12 @@ pub(super) async fn ready(State(state): State<AppState>) -> (StatusCode, Json<Re
     let counts = count(&state).await;
     let database = counts.is_some();
     let counts = counts.unwrap_or_default();
-    let ready = database && !state.ending.is_cancelled();
+    let writes = !state.database.is_failing_to_write();
+    let ready = database && writes && !state.ending.is_cancelled();
     let readiness = Readiness {
         ready,
         database,
+        writes,
         queue: counts.waiting + counts.running,
         dead_letters: counts.dead,
         github: match state.github.as_ref().map(GitHub::authenticated) {

@@ -14,7 +14,7 @@ use crate::state::AppState;
 /// How long requests in hand may take when the service is to end.
 const FAREWELL: Duration = Duration::from_secs(20);
 /// How long the headers of a request may take, and a connection may say nothing.
-const HEADERS: Duration = Duration::from_secs(30);
+const HEADERS: Duration = Duration::from_secs(10);
 
 /// Why the service cannot listen.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +87,10 @@ pub async fn serve(
         None => {
             let mut server = axum_server::from_tcp(listener).map_err(failed)?;
             be_impatient(server.http_builder());
+            // Without TLS everybody speaks HTTP/1. To find out which of the two it is, the first bytes would be waited for
+            // without any limit, and a connection that never says anything would stay for ever.
+            let builder = server.http_builder();
+            *builder = std::mem::replace(builder, Builder::new(TokioExecutor::new())).http1_only();
             server.handle(handle).serve(service).await
         }
     };

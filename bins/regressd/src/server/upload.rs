@@ -1,6 +1,6 @@
 //! An upload, from its text to what is stored: checked, ingested, given numbers.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use regress_core::environment::Environment;
 use regress_core::ingest::{self, Options, Source, Tool};
@@ -32,7 +32,13 @@ pub(super) struct AnalyzeRequest {
     /// The commit that was measured.
     #[schema(value_type = String, example = "0123456789abcdef0123456789abcdef01234567")]
     pub(super) commit: CommitSha,
-    /// The pull request it belongs to. Without it, the pull request with this head commit is taken, if there is one.
+    /// The head of the pull request that was measured, where `commit` is the commit that GitHub makes to merge it
+    /// (`GITHUB_SHA` of a workflow for `pull_request`): checks and comments go to it.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub(super) head_commit: Option<CommitSha>,
+    /// The pull request it belongs to. Without it, the one whose merge the branch names (`12/merge`), else the one
+    /// with this head commit, if there is one.
     #[serde(default)]
     pub(super) pull_request: Option<u32>,
     /// The branch whose history the run is judged by. Without it: the base of the pull request, else the branch itself
@@ -199,7 +205,8 @@ fn ingest(
     };
     options.limits.measurements = MAX_MEASUREMENTS;
     options.limits.problems = MAX_PROBLEMS;
-    let ingested = ingest::ingest(&sources?, &options);
+    let sources = sources?;
+    let ingested = processes_apart(&sources, &options).unwrap_or_else(|| ingest::ingest(&sources, &options));
     problems.extend(ingested.problems().map(ToString::to_string).take(MAX_PROBLEMS));
     if ingested.is_empty() {
         let why = problems.first().map_or("there is no file", String::as_str);
@@ -208,6 +215,34 @@ fn ingest(
         )));
     }
     Ok(values(&ingested.processes, problems))
+}
+
+/// Several files that hold the same benchmarks are the output of as many processes. `None` if they are no such files:
+/// those of a Criterion tree belong together, and packages have benchmarks of their own.
+fn processes_apart(sources: &[Source<'_>], options: &Options) -> Option<ingest::Ingested> {
+    if sources.len() < 2 {
+        return None;
+    }
+    let mut all = ingest::Ingested::default();
+    let (mut seen, mut repeated) = (BTreeSet::new(), false);
+    for source in sources {
+        let one = ingest::ingest(std::slice::from_ref(source), options);
+        if one.is_empty() {
+            return None;
+        }
+        let measured = one.processes.iter().flat_map(|process| &process.measurements);
+        let keys: BTreeSet<_> = measured.map(|measurement| measurement.key()).collect();
+        repeated |= keys.iter().any(|key| seen.contains(key));
+        seen.extend(keys);
+        all.processes.extend(one.processes);
+        all.tools.extend(one.tools);
+    }
+    let count: usize = all
+        .processes
+        .iter()
+        .map(|process| process.measurements.len())
+        .sum();
+    (repeated && count <= options.limits.measurements).then_some(all)
 }
 
 /// The values by series; a series whose unit changes between process runs keeps those of its first.

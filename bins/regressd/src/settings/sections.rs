@@ -127,6 +127,8 @@ pub struct Oidc {
     pub issuer: Option<String>,
     /// The audience that workflows must ask for.
     pub audience: String,
+    /// Owners and repositories whose workflows may upload: `octo/*`, `octo/hello`. Empty for all that the issuer knows.
+    pub allow: Vec<String>,
     /// Where the issuer's keys are, if not at `/.well-known/jwks` below it.
     pub keys_url: Option<String>,
 }
@@ -136,6 +138,7 @@ impl Default for Oidc {
         Self {
             issuer: None,
             audience: "regressd".to_owned(),
+            allow: Vec::new(),
             keys_url: None,
         }
     }

@@ -4,12 +4,26 @@
 //! only if another run of the same commit repeats it. If run, confirmation and 30 runs of history are exchangeable, the
 //! run is among the two highest with the history and the confirmation above it all with probability
 //! 3 / (31 * 32) = 0.3 %, whatever the noise looks like. The history ends at the last change point, so that an older,
-//! slower level does not hide a regression, provided that 15 runs remain.
+//! slower level does not hide a regression, provided that 15 runs remain. Of a younger level (two runs that are faster
+//! than all before them, four that are slower) there are too few values for an order statistic: the older ones are moved
+//! to it by the ratio of medians, and lend it their noise.
+//!
+//! A run needs no confirmation when it is far beyond: six times the threshold above the median, above every value that
+//! was ever seen, and above the highest of the level by more than the level's whole range.
 
 use super::change_points::{ChangePointSettings, change_points};
 use super::rolling::Limit;
 use crate::measurement::Direction;
 use crate::stats::median;
+
+/// A run that lies this many thresholds beyond the median may be far beyond.
+const FAR: f64 = 6.0;
+/// Runs that are faster than all before them make a level of their own.
+const MIN_FASTER: usize = 2;
+/// Runs that are slower than all before them make a level of their own: later, for it hides regressions.
+const MIN_SLOWER: usize = 4;
+/// Runs that lie before a young level.
+const MIN_BEFORE: usize = 4;
 
 /// How the gate looks at the history.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -40,6 +54,7 @@ impl Default for GateSettings {
 struct Limits {
     first: f64,
     confirming: f64,
+    far: f64,
     sign: f64,
 }
 
@@ -87,17 +102,24 @@ impl Gate {
         if recent.len() < least_runs.max(1) {
             return None;
         }
-        let level = current_level(recent, settings.least_level);
-        let centre = median(level).filter(|centre| *centre > 0.0)?;
-        let ratio = 1.0 + percent / 100.0;
-        let (sign, least) = match direction {
-            Direction::SmallerIsBetter => (1.0, centre * ratio),
-            Direction::BiggerIsBetter => (-1.0, -centre / ratio),
+        let level = current_level(recent, direction, percent, settings.least_level);
+        let centre = median(&level).filter(|centre| *centre > 0.0)?;
+        let (sign, at) = match direction {
+            Direction::SmallerIsBetter => (1.0, [percent, FAR * percent].map(|one| centre * ratio(one))),
+            Direction::BiggerIsBetter => (-1.0, [percent, FAR * percent].map(|one| -centre / ratio(one))),
         };
+        let [least, far] = at;
         let costs: Vec<f64> = level.iter().map(|value| sign * value).collect();
         let full = costs.len() >= settings.history;
         let place = 1 + if full { settings.allowed_above } else { 0 };
+        let highest = |values: &mut dyn Iterator<Item = f64>| values.fold(f64::NEG_INFINITY, f64::max);
+        let (top, bottom) = (
+            highest(&mut costs.iter().copied()),
+            -highest(&mut costs.iter().map(|cost| -cost)),
+        );
+        let ever = highest(&mut finite.iter().map(|value| sign * value));
         let limits = Limits {
+            far: far.max(ever).max(top + (top - bottom)),
             first: Limit::Highest(place).above(&costs)?.max(least),
             confirming: Limit::Highest(1).above(&costs)?.max(least),
             sign,
@@ -107,6 +129,12 @@ impl Gate {
             needed: settings.confirmations,
             state: GateState::Waiting,
         })
+    }
+
+    /// Whether a value is so far beyond the history that no second run is needed to say so.
+    #[must_use]
+    pub fn is_far_beyond(&self, value: f64) -> bool {
+        self.limits.sign * value > self.limits.far
     }
 
     /// Where the benchmark stands.
@@ -150,13 +178,49 @@ fn suspected(needed: usize) -> GateState {
     }
 }
 
-/// The history since its last change point, if enough of it remains.
-fn current_level(history: &[f64], least: usize) -> &[f64] {
+fn ratio(percent: f64) -> f64 {
+    1.0 + percent / 100.0
+}
+
+/// The values that stand for the level which the history is on: those since its last change point, if enough of them
+/// remain; and of these, when the newest are on another level by more than `percent`, all of them moved to that.
+pub(super) fn current_level(history: &[f64], direction: Direction, percent: f64, least: usize) -> Vec<f64> {
     let points = change_points(history, &ChangePointSettings::default());
-    match points.last() {
+    let level = match points.last() {
         Some(point) if history.len() - point.index >= least => &history[point.index..],
         _ => history,
-    }
+    };
+    let Some(start) = young_level(level, direction, percent) else {
+        return level.to_vec();
+    };
+    let (old, new) = level.split_at(start);
+    let factor = match (median(old), median(new)) {
+        (Some(old), Some(new)) if old > 0.0 && new > 0.0 => new / old,
+        _ => return new.to_vec(),
+    };
+    let moved = old.iter().map(|value| value * factor);
+    moved.chain(new.iter().copied()).collect()
+}
+
+/// Where the newest values began to differ from all before them by more than `percent`; the longest such level.
+fn young_level(history: &[f64], direction: Direction, percent: f64) -> Option<usize> {
+    let starts = MIN_BEFORE..(history.len() + 1).saturating_sub(MIN_FASTER);
+    starts.into_iter().find(|&start| {
+        let (old, new) = history.split_at(start);
+        let all =
+            |test: &dyn Fn(f64, f64) -> bool| new.iter().all(|new| old.iter().all(|old| test(*old, *new)));
+        let slower = all(&|old, new| direction.is_worse(old, new));
+        if !(slower && new.len() >= MIN_SLOWER || all(&|old, new| direction.is_worse(new, old))) {
+            return false;
+        }
+        match (median(old), median(new)) {
+            (Some(old), Some(new)) if old > 0.0 && new > 0.0 => {
+                let change = direction.cost_ratio(old, new);
+                change > ratio(percent) || change < 1.0 / ratio(percent)
+            }
+            (old, new) => old != new,
+        }
+    })
 }
 
 #[cfg(test)]
@@ -206,6 +270,35 @@ mod tests {
         assert!(gate.limit() < 110.0);
         gate.observe(120.0);
         assert_eq!(gate.observe(121.0), GateState::Confirmed);
+    }
+
+    #[test]
+    fn what_became_faster_is_held_from_the_second_run_on() {
+        for runs in 2..15_i32 {
+            let mut values: Vec<f64> = (0..30).map(|i| 1000.0 + f64::from(i * 7 % 10)).collect();
+            values.extend((0..runs).map(|i| 700.0 + f64::from(i * 5 % 8)));
+            let mut gate = gate(&values, Direction::SmallerIsBetter);
+            assert!(gate.limit() < 740.0, "{runs}: {}", gate.limit());
+            gate.observe(1000.0);
+            assert_eq!(gate.observe(1003.0), GateState::Confirmed, "{runs}");
+            assert!(!gate.is_far_beyond(1000.0), "it was seen before");
+        }
+    }
+
+    #[test]
+    fn only_what_lies_far_beyond_needs_no_second_run() {
+        let gate = gate(&history(), Direction::SmallerIsBetter);
+        assert!(gate.is_far_beyond(1000.0) && !gate.is_far_beyond(125.0) && !gate.is_far_beyond(100.0));
+        let noisy: Vec<f64> = (0..30).map(|i| 100.0 + f64::from(i * 7 % 10) * 20.0).collect();
+        let wide = Gate::new(
+            &noisy,
+            Direction::SmallerIsBetter,
+            5.0,
+            5,
+            &GateSettings::default(),
+        )
+        .unwrap();
+        assert!(!wide.is_far_beyond(400.0), "the history varies by as much");
     }
 
     #[test]

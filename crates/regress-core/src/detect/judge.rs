@@ -2,12 +2,13 @@
 //!
 //! A benchmark changed if four things hold: the ratio of medians is beyond the threshold, its bootstrap interval excludes
 //! "no change", the rank test says p <= 0.05, and the p of both tests together (see [`compare`]), corrected over all
-//! benchmarks of the run, says q <= 0.05.
+//! benchmarks of the run that are beyond their threshold, says q <= 0.05. Those within it are no candidates: counting them
+//! as tests would cost the others their power. A measure that is counted needs no test: see [`by_count`].
 
 use super::threshold::Threshold;
 use super::two_sample::{MIN_RUNS, TwoSample, compare};
 use super::verdict::{RunVerdict, Verdict, VerdictKind};
-use crate::measurement::{Direction, SeriesKey};
+use crate::measurement::{Direction, Measure, SeriesKey};
 use crate::stats::{Interval, benjamini_hochberg, bootstrap::probability_above};
 
 /// The share of false discoveries among the reported changes of a run.
@@ -44,7 +45,8 @@ pub fn judge(pairs: &[Pair<'_>]) -> RunVerdict {
         .iter()
         .zip(&compared)
         .map(|(pair, compared)| {
-            if pair.comparable && enough(pair) {
+            let beyond = |ratio: f64| ratio > pair.threshold.ratio() || ratio < 1.0 / pair.threshold.ratio();
+            if pair.comparable && enough(pair) && compared.as_ref()?.cost_ratio.is_some_and(beyond) {
                 compared.as_ref()?.p
             } else {
                 None
@@ -58,7 +60,7 @@ pub fn judge(pairs: &[Pair<'_>]) -> RunVerdict {
         .zip(&compared)
         .zip(q_of)
         .map(|((pair, compared), q)| judge_one(pair, compared.as_ref(), q));
-    RunVerdict::of(verdicts.collect(), None)
+    RunVerdict::of(verdicts.collect(), Vec::new())
 }
 
 fn enough(pair: &Pair<'_>) -> bool {
@@ -67,6 +69,11 @@ fn enough(pair: &Pair<'_>) -> bool {
 
 fn judge_one(pair: &Pair<'_>, compared: Option<&TwoSample>, q: Option<f64>) -> Verdict {
     let (kind, confidence, reason) = conclude(pair, compared, q);
+    let wide = |interval: Interval| interval.high > pair.threshold.ratio();
+    let noisy = kind == VerdictKind::Unchanged
+        && !pair.key.measure.is_exact()
+        && compared
+            .is_some_and(|compared| compared.rank_p > RANK_LEVEL && compared.interval.is_some_and(wide));
     let percent = |ratio: f64| (ratio - 1.0) * 100.0;
     Verdict {
         key: pair.key.clone(),
@@ -88,6 +95,7 @@ fn judge_one(pair: &Pair<'_>, compared: Option<&TwoSample>, q: Option<f64>) -> V
             .and_then(|compared| compared.normalised_difference)
             .filter(|difference| difference.is_finite()),
         threshold: pair.threshold.percent,
+        noisy,
         confidence,
         reason,
     }
@@ -98,7 +106,7 @@ fn conclude(pair: &Pair<'_>, compared: Option<&TwoSample>, q: Option<f64>) -> (V
     let Some(compared) = compared else {
         return (
             VerdictKind::NotEnoughData,
-            1.0,
+            0.0,
             "a side has no usable values".to_owned(),
         );
     };
@@ -119,10 +127,16 @@ fn conclude(pair: &Pair<'_>, compared: Option<&TwoSample>, q: Option<f64>) -> (V
         );
         return (VerdictKind::Regression, 1.0, reason);
     }
+    if pair.key.measure.is_exact()
+        && let Some(exact) = by_count(pair, compared)
+    {
+        return exact;
+    }
     if !enough(pair) {
         let (before, after, least) = (pair.before.len(), pair.after.len(), threshold.least_runs);
-        let reason = format!("{before} and {after} process runs, {least} a side are needed");
-        return (VerdictKind::NotEnoughData, 1.0, reason);
+        let plural = if after == 1 { "run" } else { "runs" };
+        let reason = format!("{before} and {after} process {plural}, {least} a side are needed");
+        return (VerdictKind::NotEnoughData, 0.0, reason);
     }
     let (Some(ratio), Some(interval)) = (compared.cost_ratio, compared.interval) else {
         return without_ratio(compared);
@@ -133,7 +147,7 @@ fn conclude(pair: &Pair<'_>, compared: Option<&TwoSample>, q: Option<f64>) -> (V
     let real = compared.rank_p <= RANK_LEVEL && q.is_some_and(|q| q <= FALSE_DISCOVERY_RATE);
     let worse = real && interval.low > 1.0 && ratio > threshold.ratio();
     let better = real && interval.high < 1.0 && ratio < 1.0 / threshold.ratio();
-    let size = describe_size(ratio, interval);
+    let size = describe_size(&pair.key.measure, ratio, interval);
     let sure = 1.0 - q.unwrap_or(1.0);
     if worse || better {
         let kind = if worse {
@@ -154,6 +168,8 @@ fn conclude(pair: &Pair<'_>, compared: Option<&TwoSample>, q: Option<f64>) -> (V
         return (kind, (sure * side).clamp(0.0, 1.0), reason);
     }
     let beyond = interval_side(pair, threshold.ratio()) + 1.0 - interval_side(pair, 1.0 / threshold.ratio());
+    let within = ratio <= threshold.ratio() && ratio >= 1.0 / threshold.ratio();
+    let real = real || compared.rank_p <= RANK_LEVEL && within;
     let why = if real {
         format!(
             "{size}: real, but within the threshold of {} %",
@@ -189,9 +205,75 @@ fn interval_side(pair: &Pair<'_>, ratio: f64) -> f64 {
     probability_above(cheap, dear, ratio).unwrap_or(0.5)
 }
 
-fn describe_size(ratio: f64, interval: Interval) -> String {
+/// What more of a measure is called: only what takes time is slower.
+fn word(measure: &Measure, ratio: f64) -> &'static str {
+    let takes_time = [
+        Measure::LATENCY,
+        Measure::THROUGHPUT,
+        Measure::CPU_TIME,
+        Measure::USER_TIME,
+        Measure::SYSTEM_TIME,
+    ];
+    match (takes_time.contains(measure), ratio >= 1.0) {
+        (true, true) => "slower",
+        (true, false) => "faster",
+        (false, true) => "more",
+        (false, false) => "less",
+    }
+}
+
+/// A measure that is counted: when all values of a side lie on one side of all of the other's, that is what the code does,
+/// and only the threshold is asked; from zero, any change is larger than any percentage. `None` when the two overlap.
+fn by_count(pair: &Pair<'_>, compared: &TwoSample) -> Option<(VerdictKind, f64, String)> {
+    let all = |test: &dyn Fn(f64, f64) -> bool| {
+        pair.after
+            .iter()
+            .all(|after| pair.before.iter().all(|before| test(*before, *after)))
+    };
+    let (before, after, limit) = (compared.before, compared.after, pair.threshold.ratio());
+    let size = match compared.cost_ratio {
+        Some(ratio) => format!(
+            "{:.1} % {}",
+            (ratio - 1.0).abs() * 100.0,
+            word(&pair.key.measure, ratio)
+        ),
+        None => format!("from {before} to {after}"),
+    };
+    let (worse, better) = (
+        all(&|before, after| pair.direction.is_worse(before, after)),
+        all(&|before, after| pair.direction.is_worse(after, before)),
+    );
+    let beyond = compared
+        .cost_ratio
+        .is_none_or(|ratio| ratio > limit || ratio < 1.0 / limit);
+    match (worse, better, beyond) {
+        (true, _, true) => Some((
+            VerdictKind::Regression,
+            1.0,
+            format!("{size}; the measure is exact"),
+        )),
+        (_, true, true) => Some((
+            VerdictKind::Improvement,
+            1.0,
+            format!("{size}; the measure is exact"),
+        )),
+        (true, _, _) | (_, true, _) => {
+            let reason = format!(
+                "{size}: within the threshold of {} %; the measure is exact",
+                pair.threshold.percent
+            );
+            Some((VerdictKind::Unchanged, 1.0, reason))
+        }
+        _ if all(&|before, after| before == after) => {
+            Some((VerdictKind::Unchanged, 1.0, "all values are the same".to_owned()))
+        }
+        _ => None,
+    }
+}
+
+fn describe_size(measure: &Measure, ratio: f64, interval: Interval) -> String {
     let percent = |ratio: f64| (ratio - 1.0) * 100.0;
-    let word = if ratio >= 1.0 { "slower" } else { "faster" };
+    let word = word(measure, ratio);
     let (low, high) = (percent(interval.low), percent(interval.high));
     format!(
         "{:.1} % {word} (95 % interval {low:+.1} % to {high:+.1} %)",
@@ -208,7 +290,7 @@ fn without_ratio(compared: &TwoSample) -> (VerdictKind, f64, String) {
         );
     }
     let reason = "a value is not above zero, so there is no percentage; set an absolute limit".to_owned();
-    (VerdictKind::NotEnoughData, 1.0, reason)
+    (VerdictKind::NotEnoughData, 0.0, reason)
 }
 
 fn by_size_alone(ratio: f64, threshold: &Threshold) -> (VerdictKind, f64, String) {
@@ -231,7 +313,7 @@ fn by_size_alone(ratio: f64, threshold: &Threshold) -> (VerdictKind, f64, String
 mod tests {
     use super::*;
     use crate::detect::Outcome;
-    use crate::measurement::{BenchmarkId, Measure};
+    use crate::measurement::BenchmarkId;
 
     fn pair<'a>(name: &str, before: &'a [f64], after: &'a [f64]) -> Pair<'a> {
         Pair {
@@ -336,6 +418,49 @@ mod tests {
         assert!(run.has_regression() && !run.could_not_judge());
         assert!(judge(&[pair("few", &BASE[..2], &SLOW)]).could_not_judge());
         assert_eq!(judge(&[]).kind, Outcome::NotJudged);
+    }
+
+    #[test]
+    fn the_correction_counts_only_those_beyond_the_threshold() {
+        let mut pairs: Vec<Pair<'_>> = (0..19).map(|i| pair(&format!("b{i}"), &BASE, &BASE)).collect();
+        pairs.push(pair("slow", &BASE, &SLOW));
+        let run = judge(&pairs);
+        assert_eq!(
+            run.verdicts[19].q, run.verdicts[19].p,
+            "one candidate, nothing to correct for"
+        );
+        assert!(run.verdicts[..19].iter().all(|verdict| verdict.q.is_none()));
+    }
+
+    #[test]
+    fn counts_need_no_test_and_may_start_at_zero() {
+        let of = |before: &[f64], after: &[f64]| {
+            let key = SeriesKey {
+                measure: Measure::ALLOCATIONS,
+                ..pair("a", &[], &[]).key
+            };
+            judge(&[Pair {
+                key,
+                ..pair("a", before, after)
+            }])
+            .verdicts
+            .remove(0)
+        };
+        assert_eq!(of(&[0.0], &[3.0]).kind, VerdictKind::Regression);
+        assert_eq!(of(&[3.0; 4], &[0.0; 4]).kind, VerdictKind::Improvement);
+        let more = of(&[100.0], &[110.0]);
+        assert!(
+            more.kind == VerdictKind::Regression && more.reason.contains("10.0 % more"),
+            "{}",
+            more.reason
+        );
+        assert_eq!(of(&[100.0], &[103.0]).kind, VerdictKind::Unchanged);
+    }
+
+    #[test]
+    fn what_varies_too_much_says_so() {
+        let run = judge(&[pair("noisy", &BASE, &NOISY), pair("calm", &BASE, &BASE)]);
+        assert_eq!((run.verdicts[0].noisy, run.verdicts[1].noisy), (true, false));
     }
 
     #[test]

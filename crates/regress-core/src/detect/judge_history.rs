@@ -1,14 +1,18 @@
 //! Judging a run against the history of each benchmark: the mode of `benchgate check`.
 //!
-//! Each benchmark passes its [`Gate`]. When more than half of the benchmarks are slower (or faster) at once, that is the
-//! machine: a benchmark is then judged by what is left after the common factor, and where that is within the threshold
-//! the verdict is "environment changed".
+//! Each benchmark passes its [`Gate`]; a measure that is counted (see [`Measure::is_exact`]) is compared as it is. When
+//! most benchmarks of a measure move at once, that is told as a [`SuiteShift`]. It is the machine's doing only if
+//! something from outside says so: control benchmarks, or another repository in the same environment. Then a benchmark is
+//! judged by what is left after the machine's factor, and where that is within the threshold the verdict is "environment
+//! changed". Without evidence every one of them is judged as it is.
 
-use super::gate::{Gate, GateSettings, GateState};
-use super::machine_shift::common_factor;
+use std::collections::BTreeMap;
+
+use super::gate::{Gate, GateSettings, GateState, current_level};
+use super::machine_shift::{Evidence, SuiteShift, common_factor, controls};
 use super::threshold::Threshold;
 use super::verdict::{RunVerdict, Verdict, VerdictKind};
-use crate::measurement::{Direction, SeriesKey};
+use crate::measurement::{Direction, Measure, SeriesKey};
 use crate::stats::{benjamini_hochberg, cliffs_delta, mann_whitney, median, normalised_difference};
 
 /// One benchmark's history and the runs of the commit to judge.
@@ -28,14 +32,22 @@ pub struct Past<'a> {
     pub threshold: Threshold,
 }
 
-/// Judges all benchmarks of a run. Benchmarks whose threshold is not enabled are left out. A benchmark that is suspected
-/// and lacks confirmations is [`VerdictKind::Unchanged`]; [`suspects`] names those to run again.
+/// Judges all benchmarks of a run. Benchmarks whose threshold is not enabled are left out.
 #[must_use]
 pub fn judge_history(pasts: &[Past<'_>], settings: &GateSettings) -> RunVerdict {
+    judge_history_with(pasts, settings, &BTreeMap::new())
+}
+
+/// The same with what is known from outside of a machine that moved, by measure. It counts where most benchmarks of the
+/// measure moved, too, and control benchmarks did not say more.
+#[must_use]
+pub fn judge_history_with(
+    pasts: &[Past<'_>],
+    settings: &GateSettings,
+    outside: &BTreeMap<Measure, Evidence>,
+) -> RunVerdict {
     let enabled: Vec<&Past<'_>> = pasts.iter().filter(|past| past.threshold.enabled).collect();
-    let ratios: Vec<Option<f64>> = enabled.iter().map(|past| cost_ratio(past)).collect();
-    let comparable = enabled.iter().zip(&ratios).filter(|(past, _)| past.comparable);
-    let machine = common_factor(&comparable.filter_map(|(_, ratio)| *ratio).collect::<Vec<_>>());
+    let shifts = suite_shifts(&enabled, outside);
     let p_values: Vec<Option<f64>> = enabled
         .iter()
         .map(|past| {
@@ -48,58 +60,115 @@ pub fn judge_history(pasts: &[Past<'_>], settings: &GateSettings) -> RunVerdict 
         .collect();
     let mut q_values =
         benjamini_hochberg(&p_values.iter().flatten().copied().collect::<Vec<_>>()).into_iter();
-    let verdicts = enabled
-        .iter()
-        .zip(ratios)
-        .zip(&p_values)
-        .map(|((past, ratio), p)| {
-            let (kind, confidence, reason) = conclude(past, ratio, machine, settings);
-            Verdict {
-                key: past.key.clone(),
-                kind,
-                before: median(past.history),
-                after: median(past.runs),
-                runs: (past.history.len(), past.runs.len()),
-                percent: ratio.map(|ratio| (ratio - 1.0) * 100.0),
-                interval: None,
-                p: *p,
-                q: p.and_then(|_| q_values.next()),
-                effect: cliffs_delta(past.history, past.runs),
-                normalised_difference: normalised_difference(past.history, past.runs)
-                    .filter(|difference| difference.is_finite())
-                    .map(|difference| {
-                        if past.direction == Direction::BiggerIsBetter {
-                            -difference
-                        } else {
-                            difference
-                        }
-                    }),
-                threshold: past.threshold.percent,
-                confidence,
-                reason,
-            }
-        });
-    RunVerdict::of(verdicts.collect(), machine)
+    let verdicts = enabled.iter().zip(&p_values).map(|(past, p)| {
+        let evidence = shifts
+            .iter()
+            .find(|shift| shift.measure == past.key.measure && !past.key.measure.is_exact())
+            .and_then(|shift| shift.evidence.as_ref());
+        let ratio = cost_ratio(past);
+        let (kind, confidence, reason) = conclude(past, ratio, evidence, settings);
+        Verdict {
+            key: past.key.clone(),
+            kind,
+            before: before(past, settings),
+            after: median(past.runs),
+            runs: (past.history.len(), past.runs.len()),
+            percent: ratio.map(|ratio| (ratio - 1.0) * 100.0),
+            interval: None,
+            p: *p,
+            q: p.and_then(|_| q_values.next()),
+            effect: cliffs_delta(past.history, past.runs),
+            normalised_difference: normalised_difference(past.history, past.runs)
+                .filter(|difference| difference.is_finite())
+                .map(|difference| {
+                    if past.direction == Direction::BiggerIsBetter {
+                        -difference
+                    } else {
+                        difference
+                    }
+                }),
+            threshold: past.threshold.percent,
+            noisy: false,
+            confidence,
+            reason,
+        }
+    });
+    let verdicts = verdicts.collect();
+    RunVerdict::of(verdicts, shifts)
 }
 
-/// The benchmarks whose first run is above its limit and that need this run's commit measured again.
-#[must_use]
-pub fn suspects(pasts: &[Past<'_>], settings: &GateSettings) -> Vec<SeriesKey> {
-    let judged = pasts
+/// The measures of which most benchmarks moved at once, and those of which control benchmarks say that the machine did.
+fn suite_shifts(pasts: &[&Past<'_>], outside: &BTreeMap<Measure, Evidence>) -> Vec<SuiteShift> {
+    let mut ratios: BTreeMap<&Measure, (Vec<f64>, Vec<f64>)> = BTreeMap::new();
+    for past in pasts
         .iter()
-        .filter(|past| past.threshold.enabled && past.comparable);
-    let suspected =
-        judged.filter(|past| matches!(walk(past, 1.0, settings), Some(GateState::Suspected { .. })));
-    suspected.map(|past| past.key.clone()).collect()
+        .filter(|past| past.comparable && !past.key.measure.is_exact())
+    {
+        let (judged, controls) = ratios.entry(&past.key.measure).or_default();
+        let side = if past.threshold.control { controls } else { judged };
+        side.extend(cost_ratio(past));
+    }
+    let shift = |(measure, (judged, controlled)): (&Measure, (Vec<f64>, Vec<f64>))| {
+        let common = common_factor(&judged);
+        let by_controls = controls(&controlled);
+        let agrees = |evidence: &&Evidence| {
+            common.is_some_and(|(factor, _)| (factor > 1.0) == (evidence.factor() > 1.0))
+        };
+        let evidence = match controlled.is_empty() {
+            true => outside.get(measure).filter(agrees).cloned(),
+            // Controls that stayed where they were outweigh what others saw.
+            false => by_controls,
+        };
+        if common.is_none() && evidence.is_none() {
+            return None;
+        }
+        let (factor, moved) = common.or_else(|| Some((median(&judged)?, 0)))?;
+        Some(SuiteShift {
+            measure: measure.clone(),
+            factor,
+            moved,
+            of: judged.len(),
+            evidence,
+        })
+    };
+    ratios.into_iter().filter_map(shift).collect()
+}
+
+/// The values that stand for the level which the history is on.
+fn level(past: &Past<'_>, settings: &GateSettings) -> Vec<f64> {
+    let finite: Vec<f64> = past
+        .history
+        .iter()
+        .copied()
+        .filter(|value| value.is_finite())
+        .collect();
+    let recent = &finite[finite.len().saturating_sub(settings.history)..];
+    current_level(
+        recent,
+        past.direction,
+        past.threshold.percent,
+        settings.least_level,
+    )
+}
+
+fn before(past: &Past<'_>, settings: &GateSettings) -> Option<f64> {
+    median(&level(past, settings)).or_else(|| median(past.history))
 }
 
 fn cost_ratio(past: &Past<'_>) -> Option<f64> {
-    let (before, after) = (median(past.history)?, median(past.runs)?);
+    let (before, after) = (before(past, &GateSettings::default())?, median(past.runs)?);
     (before > 0.0 && after > 0.0).then(|| past.direction.cost_ratio(before, after))
 }
 
+/// Where the runs of a benchmark come out.
+struct Walk {
+    state: GateState,
+    /// Whether every run is so far beyond that no confirmation is needed.
+    far: bool,
+}
+
 /// Sends the runs, with the machine's factor taken out of their cost, through the gate.
-fn walk(past: &Past<'_>, machine: f64, settings: &GateSettings) -> Option<GateState> {
+fn walk(past: &Past<'_>, machine: f64, settings: &GateSettings) -> Option<Walk> {
     let threshold = &past.threshold;
     let mut gate = Gate::new(
         past.history,
@@ -108,19 +177,25 @@ fn walk(past: &Past<'_>, machine: f64, settings: &GateSettings) -> Option<GateSt
         threshold.least_runs,
         settings,
     )?;
+    let mut far = !past.runs.is_empty();
     for value in past.runs {
-        gate.observe(match past.direction {
+        let value = match past.direction {
             Direction::SmallerIsBetter => value / machine,
             Direction::BiggerIsBetter => value * machine,
-        });
+        };
+        far &= gate.is_far_beyond(value);
+        gate.observe(value);
     }
-    Some(gate.state())
+    Some(Walk {
+        state: gate.state(),
+        far,
+    })
 }
 
 fn conclude(
     past: &Past<'_>,
     ratio: Option<f64>,
-    machine: Option<f64>,
+    evidence: Option<&Evidence>,
     settings: &GateSettings,
 ) -> (VerdictKind, f64, String) {
     let after = median(past.runs);
@@ -131,6 +206,20 @@ fn conclude(
             "the history comes from another environment".to_owned(),
         );
     }
+    if past.threshold.control {
+        let change = ratio.map_or_else(|| "it cannot be told by how much".to_owned(), signed_percent);
+        let moved = evidence.is_some();
+        let kind = if moved {
+            VerdictKind::EnvironmentChanged
+        } else {
+            VerdictKind::Unchanged
+        };
+        return (
+            kind,
+            1.0,
+            format!("a control benchmark: it shows what the machine does ({change})"),
+        );
+    }
     let beyond = |limit: &f64| after.is_some_and(|after| past.direction.is_worse(*limit, after));
     if let Some(limit) = past.threshold.limit.filter(beyond) {
         return (
@@ -139,37 +228,106 @@ fn conclude(
             format!("beyond the absolute limit {limit}"),
         );
     }
-    let (Some(ratio), Some(state)) = (ratio, walk(past, machine.unwrap_or(1.0), settings)) else {
+    if past.key.measure.is_exact()
+        && let Some(exact) = by_count(past, ratio, settings)
+    {
+        return exact;
+    }
+    let machine = evidence.map_or(1.0, Evidence::factor);
+    let (Some(ratio), Some(Walk { state, far })) = (ratio, walk(past, machine, settings)) else {
         let reason = format!(
-            "{} runs of history and {} runs to judge; {} of history with values above zero are needed",
-            past.history.len(),
-            past.runs.len(),
+            "{} and {} to judge; {} of history with values above zero are needed",
+            runs_of(past.history.len(), "of history"),
+            runs_of(past.runs.len(), "").trim_end(),
             past.threshold.least_runs
         );
-        return (VerdictKind::NotEnoughData, 1.0, reason);
+        return (VerdictKind::NotEnoughData, 0.0, reason);
     };
-    let change = (ratio - 1.0) * 100.0;
-    let own = ratio / machine.unwrap_or(1.0);
+    let change = signed_percent(ratio);
+    let own = ratio / machine;
     let count = past.history.len() as f64;
-    match state {
-        GateState::Confirmed => {
+    let beyond = ratio > past.threshold.ratio();
+    match (state, evidence) {
+        (GateState::Confirmed, _) if beyond => {
             // The chance that exchangeable runs all come out on top of the history.
             let chance =
                 (1..=past.runs.len()).fold(1.0, |product, i| product * i as f64 / (count + i as f64));
-            let reason = format!("{change:+.1} % against the history's median, above its limit in every run");
+            let reason = format!("{change} against the history's median, above its limit in every run");
             (VerdictKind::Regression, 1.0 - chance, reason)
         }
-        _ if machine.is_some() && own < past.threshold.ratio() && ratio > past.threshold.ratio() => {
-            let reason = format!("{change:+.1} %, but most benchmarks moved by as much: the machine");
+        (GateState::Suspected { .. }, _) if beyond && far => {
+            let reason =
+                format!("{change} against the history's median, far beyond every value that was ever seen");
+            (VerdictKind::Regression, 1.0 - 1.0 / (count + 1.0), reason)
+        }
+        (_, Some(evidence)) if own < past.threshold.ratio() && beyond => {
+            let reason = format!("{change}, and so did the machine: {evidence}");
             (VerdictKind::EnvironmentChanged, 0.5, reason)
         }
-        GateState::Suspected { needed } => {
-            let reason =
-                format!("{change:+.1} %: suspected, {needed} more run(s) of the commit would decide");
-            (VerdictKind::Unchanged, 0.5, reason)
+        (GateState::Suspected { needed }, _) if beyond => {
+            let plural = if needed == 1 { "" } else { "s" };
+            let reason = format!("{change}: suspected, {needed} more run{plural} of the commit would decide");
+            (VerdictKind::Suspected, 0.5, reason)
         }
         _ => improvement_or_not(past, ratio, own, settings),
     }
+}
+
+/// `+8.1 %` of a ratio of costs.
+fn signed_percent(ratio: f64) -> String {
+    format!("{:+.1} %", (ratio - 1.0) * 100.0)
+}
+
+/// `1 run`, `2 runs of history`.
+fn runs_of(count: usize, what: &str) -> String {
+    let plural = if count == 1 { "run" } else { "runs" };
+    format!("{count} {plural} {what}")
+}
+
+/// An exact measure needs no statistics, and no least number of runs: a value beyond all of the level, and beyond the
+/// threshold or up from zero, is what the code does. `None` without a value on either side, or where the runs of the
+/// commit differ so that one of them lies within.
+fn by_count(
+    past: &Past<'_>,
+    ratio: Option<f64>,
+    settings: &GateSettings,
+) -> Option<(VerdictKind, f64, String)> {
+    let level = level(past, settings);
+    let (before, after) = (median(&level)?, median(past.runs)?);
+    let all = |test: &dyn Fn(f64, f64) -> bool| {
+        past.runs
+            .iter()
+            .all(|run| level.iter().all(|before| test(*before, *run)))
+    };
+    let limit = past.threshold.ratio();
+    let change = ratio.map_or_else(|| format!("from {before} to {after}"), signed_percent);
+    let told = format!("{change} against the history's median; the measure is exact");
+    if all(&|before, run| past.direction.is_worse(before, run)) {
+        // Without a ratio one of the two is zero: any change is larger than any percentage.
+        return ratio
+            .is_none_or(|ratio| ratio > limit)
+            .then_some((VerdictKind::Regression, 1.0, told.clone()))
+            .or_else(|| {
+                Some((
+                    VerdictKind::Unchanged,
+                    1.0,
+                    format!("{change}, within the threshold; the measure is exact"),
+                ))
+            });
+    }
+    if all(&|before, run| past.direction.is_worse(run, before))
+        && ratio.is_none_or(|ratio| ratio < 1.0 / limit)
+    {
+        return Some((VerdictKind::Improvement, 1.0, told));
+    }
+    let within = all(&|before, run| before == run) || past.runs.len() == 1;
+    within.then(|| {
+        (
+            VerdictKind::Unchanged,
+            1.0,
+            format!("{change}, within the history's range or the threshold; the measure is exact"),
+        )
+    })
 }
 
 /// The gate the other way round: a run that stays faster than the history.
@@ -188,9 +346,11 @@ fn improvement_or_not(
         direction: opposite,
         ..past.clone()
     };
-    // A rate's machine factor is the inverse of a time's.
-    let fast_enough = own < 1.0 / past.threshold.ratio();
-    if fast_enough && walk(&mirrored, own / ratio, settings) == Some(GateState::Confirmed) {
+    // What the machine did is never the code's: both the value as it is and what is left of it have to be faster. A rate's
+    // machine factor is the inverse of a time's.
+    let fast_enough = own.max(ratio) < 1.0 / past.threshold.ratio();
+    let confirmed = |walk: Walk| walk.state == GateState::Confirmed;
+    if fast_enough && walk(&mirrored, own / ratio, settings).is_some_and(confirmed) {
         let reason = format!("{change:+.1} % against the history's median, beyond all of it in every run");
         return (VerdictKind::Improvement, 0.95, reason);
     }
@@ -236,28 +396,135 @@ mod tests {
         ];
         let run = judge_history(&pasts, &settings);
         let kinds: Vec<VerdictKind> = run.verdicts.iter().map(|verdict| verdict.kind).collect();
-        use VerdictKind::{Improvement, NotEnoughData, Regression, Unchanged};
+        use VerdictKind::{Improvement, NotEnoughData, Regression, Suspected, Unchanged};
         assert_eq!(
             kinds,
-            [Regression, Unchanged, Unchanged, Improvement, NotEnoughData]
+            [Regression, Unchanged, Suspected, Improvement, NotEnoughData]
         );
         assert!(run.verdicts[0].confidence > 0.99 && run.verdicts[2].reason.contains("suspected"));
-        assert_eq!(suspects(&pasts, &settings), [pasts[2].key.clone()]);
+        assert_eq!(run.verdicts[4].confidence, 0.0, "no data has no confidence");
+    }
+
+    fn fleet<'a>(names: &'a [String], history: &'a [f64], runs: &'a [f64]) -> Vec<Past<'a>> {
+        names.iter().map(|name| past(name, history, runs)).collect()
+    }
+
+    fn ten() -> Vec<String> {
+        (0..10).map(|i| format!("b{i}")).collect()
+    }
+
+    fn latency_of(name: &str, factor: f64) -> BTreeMap<Measure, Evidence> {
+        let name = name.to_owned();
+        BTreeMap::from([(Measure::LATENCY, Evidence::OtherRepository { name, factor })])
     }
 
     #[test]
-    fn a_slow_machine_is_not_a_slow_commit() {
-        let history = history();
-        let names: Vec<String> = (0..10).map(|i| format!("b{i}")).collect();
-        let mut pasts: Vec<Past<'_>> = names
-            .iter()
-            .map(|name| past(name, &history, &[130.0, 131.0]))
-            .collect();
+    fn a_suite_twice_as_slow_is_a_regression_unless_something_shows_that_it_was_the_machine() {
+        let (history, names, settings) = (history(), ten(), GateSettings::default());
+        let pasts = fleet(&names, &history, &[209.0, 210.0]);
+        let alone = judge_history(&pasts, &settings);
+        assert_eq!(alone.count(VerdictKind::Regression), 10);
+        assert!(
+            alone.shifts[0].evidence.is_none() && alone.shifts[0].to_string().contains("taken for the code")
+        );
+
+        let seen = judge_history_with(&pasts, &settings, &latency_of("octo/other", 2.0));
+        assert_eq!(seen.count(VerdictKind::EnvironmentChanged), 10);
+        assert!(
+            seen.shifts[0]
+                .to_string()
+                .contains("octo/other moved by +100.0 %"),
+            "{}",
+            seen.shifts[0]
+        );
+        let less = judge_history_with(&pasts, &settings, &latency_of("octo/other", 1.2));
+        assert_eq!(
+            less.count(VerdictKind::Regression),
+            10,
+            "the machine explains a part"
+        );
+    }
+
+    #[test]
+    fn control_benchmarks_show_what_the_machine_did() {
+        let (history, names, settings) = (history(), ten(), GateSettings::default());
+        let mut pasts = fleet(&names, &history, &[130.0, 131.0]);
         pasts.push(past("really", &history, &[190.0, 191.0]));
-        let run = judge_history(&pasts, &GateSettings::default());
-        assert!(run.machine.is_some_and(|factor| factor > 1.2 && factor < 1.3));
-        assert_eq!(run.count(VerdictKind::EnvironmentChanged), 10);
+        pasts.push(past("same", &history, &[104.0, 105.0]));
+        let mut control = past("control/spin", &history, &[130.0, 131.0]);
+        control.threshold.control = true;
+        pasts.push(control);
+        let run = judge_history(&pasts, &settings);
+        assert_eq!(run.count(VerdictKind::EnvironmentChanged), 11);
         assert_eq!(run.verdicts[10].kind, VerdictKind::Regression);
+        assert_eq!(
+            run.verdicts[11].kind,
+            VerdictKind::Unchanged,
+            "never an improvement: {:?}",
+            run.verdicts[11]
+        );
+
+        pasts[12].runs = &[104.0, 104.0];
+        let calm = judge_history_with(&pasts, &settings, &latency_of("octo/other", 1.25));
+        assert_eq!(
+            calm.count(VerdictKind::Regression),
+            11,
+            "the control did not move"
+        );
+    }
+
+    #[test]
+    fn counts_are_not_the_machine() {
+        let (history, names) = (history(), ten());
+        let seven = [7.0; 12];
+        let mut pasts = fleet(&names, &history, &[104.0]);
+        let mut counts: Vec<Past<'_>> = fleet(&names, &seven, &[14.0]);
+        counts
+            .iter_mut()
+            .for_each(|past| past.key.measure = Measure::ALLOCATIONS);
+        pasts.append(&mut counts);
+        let run = judge_history_with(&pasts, &GateSettings::default(), &latency_of("octo/other", 2.0));
+        assert_eq!(run.count(VerdictKind::Regression), 10, "at once, and all of them");
+        assert_eq!(run.count(VerdictKind::Unchanged), 10);
+        assert!(run.shifts.is_empty(), "{:?}", run.shifts);
+    }
+
+    #[test]
+    fn counts_from_zero_and_with_little_history_are_judged() {
+        let of = |history: &[f64], runs: &[f64]| {
+            let mut past = past("b", history, runs);
+            past.key.measure = Measure::ALLOCATIONS;
+            judge_history(&[past], &GateSettings::default())
+                .verdicts
+                .remove(0)
+        };
+        let risen = of(&[0.0; 12], &[3.0]);
+        assert_eq!((risen.kind, risen.percent), (VerdictKind::Regression, None));
+        assert!(risen.reason.contains("from 0 to 3"), "{}", risen.reason);
+        assert_eq!(of(&[3.0; 12], &[0.0]).kind, VerdictKind::Improvement);
+        assert_eq!(of(&[0.0], &[0.0]).kind, VerdictKind::Unchanged);
+        assert_eq!(of(&[100.0], &[120.0]).kind, VerdictKind::Regression);
+        assert_eq!(
+            of(&[100.0, 100.0], &[103.0]).kind,
+            VerdictKind::Unchanged,
+            "below the threshold"
+        );
+        assert_eq!(of(&[], &[3.0]).kind, VerdictKind::NotEnoughData);
+    }
+
+    #[test]
+    fn ten_times_as_slow_needs_no_second_run() {
+        let history = history();
+        let kind = |runs: &[f64]| {
+            judge_history(&[past("b", &history, runs)], &GateSettings::default()).verdicts[0].kind
+        };
+        assert_eq!(kind(&[1040.0]), VerdictKind::Regression);
+        assert_eq!(
+            kind(&[1040.0, 104.0]),
+            VerdictKind::Unchanged,
+            "the second run clears it"
+        );
+        assert_eq!(kind(&[120.0]), VerdictKind::Suspected);
     }
 
     #[test]

@@ -1,14 +1,100 @@
-//! Shifts of the machine: when most benchmarks of an environment move at one point, the code is not the cause.
+//! Shifts of the whole suite: when most benchmarks of an environment move at one point, the machine may be the cause, and
+//! so may code that all of them share. Only evidence from outside tells: see [`Evidence`].
 //!
 //! Series that were measured in the same runs share what the machine did. The machine's trend is the median over the
 //! series of each value's logarithm against its own series' median; taking it out leaves what the code did. It needs
 //! several series of which fewer than half change at the same point.
 
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
 use super::change_points::{ChangePoint, ChangePointSettings, change_points};
+use crate::measurement::Measure;
 use crate::stats::median;
 
 /// Fewer series have no majority worth the name.
 pub const MIN_SERIES: usize = 5;
+/// A smaller ratio of costs is no move.
+const MIN_FACTOR: f64 = 1.025;
+
+/// Most benchmarks of one measure moved the same way at once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SuiteShift {
+    /// What is measured about them.
+    pub measure: Measure,
+    /// How much more they cost, as a ratio: the median over the benchmarks.
+    pub factor: f64,
+    /// How many moved.
+    pub moved: usize,
+    /// How many there are.
+    pub of: usize,
+    /// What says that it was the machine. Without it the shift is taken for the code's doing.
+    pub evidence: Option<Evidence>,
+}
+
+/// What shows from outside of the judged benchmarks that the machine moved.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Evidence {
+    /// Benchmarks that the code under test has no part in moved, too: how many, and their median ratio of costs.
+    Controls {
+        /// How many.
+        count: usize,
+        /// Their median ratio of costs.
+        factor: f64,
+    },
+    /// Another repository that is measured in the same environment moved, too.
+    OtherRepository {
+        /// Its name.
+        name: String,
+        /// By what ratio of costs.
+        factor: f64,
+    },
+}
+
+impl Evidence {
+    /// The ratio by which the machine made everything cost more (above 1) or less.
+    #[must_use]
+    pub fn factor(&self) -> f64 {
+        match self {
+            Self::Controls { factor, .. } | Self::OtherRepository { factor, .. } => *factor,
+        }
+    }
+}
+
+impl fmt::Display for Evidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let percent = (self.factor() - 1.0) * 100.0;
+        match self {
+            Self::Controls { count: 1, .. } => write!(f, "the control benchmark moved by {percent:+.1} %"),
+            Self::Controls { count, .. } => write!(f, "{count} control benchmarks moved by {percent:+.1} %"),
+            Self::OtherRepository { name, .. } => {
+                write!(f, "{name} moved by {percent:+.1} % in the same environment")
+            }
+        }
+    }
+}
+
+impl fmt::Display for SuiteShift {
+    /// What is told to people, the evidence or what would be evidence included.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (moved, of, percent) = (self.moved, self.of, (self.factor - 1.0) * 100.0);
+        write!(
+            f,
+            "{moved} of {of} benchmarks moved by about {percent:+.1} % at once ({})",
+            self.measure
+        )?;
+        match &self.evidence {
+            Some(evidence) => write!(f, ": the machine, for {evidence}"),
+            None => write!(
+                f,
+                ", and nothing shows that it was the machine: it is taken for the code. Measuring the base commit again beside this one would tell, or a control benchmark"
+            ),
+        }
+    }
+}
 
 /// What the machine did over the runs.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,10 +156,10 @@ pub fn machine_trend(series: &[Vec<f64>], settings: &ChangePointSettings) -> Opt
 }
 
 /// The factor by which most benchmarks of one run cost more (above 1) or less than their history, given each one's ratio
-/// of costs; `None` unless more than half, and at least [`MIN_SERIES`], moved the same way by more than 2.5 %.
+/// of costs, and how many moved; `None` unless more than half, and at least [`MIN_SERIES`], moved the same way by more
+/// than 2.5 %.
 #[must_use]
-pub fn common_factor(cost_ratios: &[f64]) -> Option<f64> {
-    const MIN_FACTOR: f64 = 1.025;
+pub fn common_factor(cost_ratios: &[f64]) -> Option<(f64, usize)> {
     let usable: Vec<f64> = cost_ratios
         .iter()
         .copied()
@@ -85,8 +171,22 @@ pub fn common_factor(cost_ratios: &[f64]) -> Option<f64> {
     if most < MIN_SERIES || 2 * most <= usable.len() {
         None
     } else {
-        median(&usable)
+        median(&usable).map(|factor| (factor, most))
     }
+}
+
+/// What control benchmarks, given each one's ratio of costs, say of the machine; `None` if their median did not move by
+/// more than 2.5 %.
+pub(super) fn controls(cost_ratios: &[f64]) -> Option<Evidence> {
+    let factor = median(cost_ratios).filter(|factor| moved(*factor))?;
+    Some(Evidence::Controls {
+        count: cost_ratios.len(),
+        factor,
+    })
+}
+
+fn moved(factor: f64) -> bool {
+    !(1.0 / MIN_FACTOR..=MIN_FACTOR).contains(&factor)
 }
 
 fn against_own_median(values: &[f64]) -> Option<Vec<Option<f64>>> {
@@ -135,7 +235,10 @@ mod tests {
 
     #[test]
     fn a_factor_is_common_when_most_share_it() {
-        assert_eq!(common_factor(&[1.2, 1.21, 1.19, 1.2, 1.2, 1.0, 1.01]), Some(1.2));
+        assert_eq!(
+            common_factor(&[1.2, 1.21, 1.19, 1.2, 1.2, 1.0, 1.01]),
+            Some((1.2, 5))
+        );
         assert_eq!(
             common_factor(&[1.2, 1.2, 1.2, 1.2, 1.2, 1.0, 1.0, 1.0, 1.0, 1.0]),
             None

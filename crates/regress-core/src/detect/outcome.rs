@@ -17,6 +17,8 @@ pub enum Outcome {
     Mixed,
     /// At least one is faster, none slower.
     Improvement,
+    /// None is known to be slower, at least one is suspected: another run of the commit would decide. Never a success.
+    Suspected,
     /// Nothing changed.
     Unchanged,
     /// Nothing could be judged.
@@ -25,10 +27,11 @@ pub enum Outcome {
 
 impl Outcome {
     /// All outcomes.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Regression,
         Self::Mixed,
         Self::Improvement,
+        Self::Suspected,
         Self::Unchanged,
         Self::NotJudged,
     ];
@@ -36,15 +39,17 @@ impl Outcome {
     /// The outcome that these verdicts have together.
     #[must_use]
     pub fn of_verdicts(verdicts: impl IntoIterator<Item = VerdictKind>) -> Self {
-        let (mut slower, mut faster, mut unchanged) = (false, false, false);
+        let (mut slower, mut faster, mut suspected, mut unchanged) = (false, false, false, false);
         for verdict in verdicts {
             slower |= verdict == VerdictKind::Regression;
+            suspected |= verdict == VerdictKind::Suspected;
             faster |= verdict == VerdictKind::Improvement;
             unchanged |= verdict == VerdictKind::Unchanged;
         }
         match (slower, faster) {
             (true, true) => Self::Mixed,
             (true, false) => Self::Regression,
+            (false, _) if suspected => Self::Suspected,
             (false, true) => Self::Improvement,
             (false, false) if unchanged => Self::Unchanged,
             (false, false) => Self::NotJudged,
@@ -70,6 +75,7 @@ impl Outcome {
             Self::Regression => "regression",
             Self::Mixed => "mixed",
             Self::Improvement => "improvement",
+            Self::Suspected => "suspected",
             Self::Unchanged => "unchanged",
             Self::NotJudged => "not-judged",
         }
@@ -84,7 +90,7 @@ impl fmt::Display for Outcome {
 
 /// A text that names no outcome.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no outcome; those are regression, mixed, improvement, unchanged and not-judged")]
+#[error("{0:?} is no outcome; those are regression, mixed, improvement, suspected, unchanged and not-judged")]
 pub struct UnknownOutcome(String);
 
 impl FromStr for Outcome {
@@ -110,6 +116,9 @@ mod tests {
         assert_eq!(of(&[Unchanged, Regression, NotEnoughData]), "regression");
         assert_eq!(of(&[Unchanged, Improvement]), "improvement");
         assert_eq!(of(&[Regression, Improvement]), "mixed");
+        let suspected = VerdictKind::Suspected;
+        assert_eq!(of(&[Unchanged, Improvement, suspected]), "suspected");
+        assert_eq!(of(&[suspected, Regression]), "regression");
     }
 
     #[test]

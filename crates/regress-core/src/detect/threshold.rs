@@ -2,6 +2,34 @@
 
 use globset::{GlobBuilder, GlobMatcher};
 
+use crate::measurement::{Scale, Unit};
+
+/// An absolute limit with its unit: it applies to measures of that unit, and to no other.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AbsoluteLimit {
+    /// The limit, in `unit`.
+    pub value: f64,
+    /// The base unit of the measures that it applies to.
+    pub unit: Unit,
+}
+
+impl AbsoluteLimit {
+    /// Reads `2 ms`, `5 MiB` or `1000 ops/s`. `None` without a unit that is known, or unless the number is finite and not
+    /// negative.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let end = text.find(|c: char| !c.is_ascii_digit() && c != '.');
+        let (number, unit) = text.split_at(end?);
+        let scale = Scale::parse(unit)?;
+        let value = number.parse::<f64>().ok()? * scale.factor;
+        value.is_finite().then_some(Self {
+            value,
+            unit: scale.unit,
+        })
+    }
+}
+
 /// What the user says about the benchmarks whose name matches. Fields left out come from less specific rules.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Rule {
@@ -13,8 +41,10 @@ pub struct Rule {
     pub least_runs: Option<usize>,
     /// Whether the benchmark is judged at all.
     pub enabled: Option<bool>,
-    /// A value beyond this, in the base unit and in the worse direction, is a regression whatever the history says.
-    pub limit: Option<f64>,
+    /// A value beyond this, in the worse direction, is a regression whatever the history says.
+    pub limit: Option<AbsoluteLimit>,
+    /// Whether the code under test has no part in the benchmark, so that it shows what the machine does.
+    pub control: Option<bool>,
 }
 
 /// What applies to one benchmark.
@@ -26,8 +56,10 @@ pub struct Threshold {
     pub least_runs: usize,
     /// Whether the benchmark is judged at all.
     pub enabled: bool,
-    /// The absolute limit, in the base unit.
+    /// The absolute limit, in the base unit of the measure.
     pub limit: Option<f64>,
+    /// Whether the benchmark shows what the machine does, and is no subject of judgement itself.
+    pub control: bool,
 }
 
 impl Default for Threshold {
@@ -38,6 +70,7 @@ impl Default for Threshold {
             least_runs: super::two_sample::MIN_RUNS,
             enabled: true,
             limit: None,
+            control: false,
         }
     }
 }
@@ -114,15 +147,17 @@ impl Thresholds {
         })
     }
 
-    /// What applies to the benchmark of this full name.
+    /// What applies to the benchmark of this full name, where its values have this unit.
     #[must_use]
-    pub fn of(&self, benchmark: &str) -> Threshold {
+    pub fn of(&self, benchmark: &str, unit: &Unit) -> Threshold {
         let mut threshold = self.fallback;
         for (_, rule) in self.rules.iter().filter(|(glob, _)| glob.is_match(benchmark)) {
             threshold.percent = rule.percent.unwrap_or(threshold.percent);
             threshold.least_runs = rule.least_runs.unwrap_or(threshold.least_runs);
             threshold.enabled = rule.enabled.unwrap_or(threshold.enabled);
-            threshold.limit = rule.limit.or(threshold.limit);
+            let limit = rule.limit.as_ref().filter(|limit| limit.unit == *unit);
+            threshold.limit = limit.map(|limit| limit.value).or(threshold.limit);
+            threshold.control = rule.control.unwrap_or(threshold.control);
         }
         threshold
     }
@@ -163,19 +198,36 @@ mod tests {
                 ..rule("*flaky*")
             },
             Rule {
-                limit: Some(1e6),
+                limit: AbsoluteLimit::parse("1 ms"),
                 ..rule("parse/json/large")
             },
         ];
         let thresholds = Thresholds::new(Threshold::default(), &rules).unwrap();
-        let large = thresholds.of("parse/json/large");
+        let large = thresholds.of("parse/json/large", &Unit::Nanoseconds);
         assert_eq!(
             (large.percent, large.least_runs, large.limit, large.enabled),
             (2.0, 8, Some(1e6), true)
         );
-        assert_eq!(thresholds.of("parse/yaml").percent, 20.0);
-        assert!(!thresholds.of("net/flaky/x").enabled);
-        assert_eq!(thresholds.of("other"), Threshold::default());
+        assert_eq!(thresholds.of("parse/yaml", &Unit::Nanoseconds).percent, 20.0);
+        assert!(!thresholds.of("net/flaky/x", &Unit::Nanoseconds).enabled);
+        assert_eq!(thresholds.of("other", &Unit::Nanoseconds), Threshold::default());
+    }
+
+    #[test]
+    fn a_limit_applies_to_measures_of_its_unit_only() {
+        let rules = [Rule {
+            limit: AbsoluteLimit::parse("2 ms"),
+            ..rule("*Parse*")
+        }];
+        let thresholds = Thresholds::new(Threshold::default(), &rules).unwrap();
+        let limit = |unit| thresholds.of("m.BenchmarkParse", &unit).limit;
+        assert_eq!(limit(Unit::Nanoseconds), Some(2e6));
+        assert_eq!((limit(Unit::Bytes), limit(Unit::Count)), (None, None));
+        for text in ["2000000", "much", "-2 ms", "2 parsecs"] {
+            assert_eq!(AbsoluteLimit::parse(text), None, "{text}");
+        }
+        let zero = AbsoluteLimit::parse("0 allocs/op").unwrap();
+        assert_eq!((zero.value, zero.unit), (0.0, Unit::Count));
     }
 
     #[test]

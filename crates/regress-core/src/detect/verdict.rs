@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::Outcome;
+use super::machine_shift::SuiteShift;
 use crate::measurement::SeriesKey;
 use crate::stats::Interval;
 
@@ -14,6 +15,8 @@ use crate::stats::Interval;
 pub enum VerdictKind {
     /// Slower (larger, costlier) by more than the threshold, and not by chance.
     Regression,
+    /// Slower by more than the threshold, which one more run of the commit would confirm or clear. Never a success.
+    Suspected,
     /// Faster by more than the threshold, and not by chance.
     Improvement,
     /// No such change was shown. Its confidence says how well a change of the threshold's size is excluded.
@@ -30,6 +33,7 @@ impl VerdictKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Regression => "regression",
+            Self::Suspected => "suspected",
             Self::Improvement => "improvement",
             Self::Unchanged => "unchanged",
             Self::NotEnoughData => "not enough data",
@@ -73,8 +77,11 @@ pub struct Verdict {
     pub normalised_difference: Option<f64>,
     /// The threshold that applied, in percent.
     pub threshold: f64,
+    /// Whether the runs differ so much that a change of the threshold's size could not be told from none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub noisy: bool,
     /// How sure the verdict is, 0..=1: for a change, the probability that it is real and above zero; for unchanged,
-    /// that the change is within the threshold.
+    /// that the change is within the threshold; 0 without enough data.
     pub confidence: f64,
     /// Why, in words.
     pub reason: String,
@@ -86,18 +93,18 @@ pub struct Verdict {
 pub struct RunVerdict {
     /// The run as a whole.
     pub kind: Outcome,
-    /// How much slower most benchmarks were at once, as a ratio of costs, if that was taken for the machine's doing.
-    pub machine: Option<f64>,
+    /// The measures of which most benchmarks moved at once.
+    pub shifts: Vec<SuiteShift>,
     /// Every judged benchmark, in the order given.
     pub verdicts: Vec<Verdict>,
 }
 
 impl RunVerdict {
-    pub(crate) fn of(verdicts: Vec<Verdict>, machine: Option<f64>) -> Self {
+    pub(crate) fn of(verdicts: Vec<Verdict>, shifts: Vec<SuiteShift>) -> Self {
         let kind = Outcome::of_verdicts(verdicts.iter().map(|verdict| verdict.kind));
         Self {
             kind,
-            machine,
+            shifts,
             verdicts,
         }
     }

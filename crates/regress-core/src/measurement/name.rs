@@ -124,6 +124,27 @@ impl Measure {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether the code alone decides the value: allocations, instructions and bytes are counted, and come out the same
+    /// on a machine that is slower today. Times, rates, cycles and the largest memory in use depend on the machine, and
+    /// so does, for all that is known, a measure of the tool's own.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        const EXACT: [&str; 11] = [
+            "instructions",
+            "allocations",
+            "allocated-bytes",
+            "file-size",
+            "total-read-write",
+            "total-bytes",
+            "total-blocks",
+            "reads-bytes",
+            "writes-bytes",
+            "at-t-gmax-bytes",
+            "at-t-gmax-blocks",
+        ];
+        EXACT.contains(&self.as_str())
+    }
 }
 
 /// A benchmark and one of its measures: what a baseline entry, a history and a verdict are about.

@@ -22,7 +22,7 @@ pub fn render(report: &Report) -> String {
     annotate(&mut out, report, "warning", |row| {
         matches!(
             row.verdict,
-            VerdictKind::EnvironmentChanged | VerdictKind::NotEnoughData
+            VerdictKind::Suspected | VerdictKind::EnvironmentChanged | VerdictKind::NotEnoughData
         )
     });
     let text = escape(&format!("{} ({})", report.summary, report.counts()), false);

@@ -155,6 +155,7 @@ fn list(out: &mut String, title: &str, lines: &[String]) {
 pub(crate) fn verdict_class(verdict: VerdictKind) -> &'static str {
     match verdict {
         VerdictKind::Regression => "regression",
+        VerdictKind::Suspected => "suspected",
         VerdictKind::Improvement => "improvement",
         VerdictKind::Unchanged => "unchanged",
         VerdictKind::NotEnoughData => "not-enough-data",

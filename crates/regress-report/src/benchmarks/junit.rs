@@ -43,7 +43,7 @@ fn status(row: &Row) -> TestCaseStatus {
             ));
             failure
         }
-        VerdictKind::EnvironmentChanged | VerdictKind::NotEnoughData => {
+        VerdictKind::Suspected | VerdictKind::EnvironmentChanged | VerdictKind::NotEnoughData => {
             let mut skipped = TestCaseStatus::skipped();
             skipped.set_message(row.reason.as_str());
             skipped

@@ -59,7 +59,7 @@ fn table(out: &mut String, rows: &[&Row], budget: usize) {
             escape(&row.after_text()),
             row.change(),
             row.range().replace('[', "\\["),
-            row.verdict
+            row.verdict_text()
         );
         if out.len() + line.len() > budget {
             let _ = writeln!(out, "\n{} more rows do not fit here.", rows.len() - index);
@@ -119,7 +119,7 @@ fn sign(outcome: Outcome) -> &'static str {
         Outcome::Regression | Outcome::Mixed => "🔴",
         Outcome::Improvement => "🟢",
         Outcome::Unchanged => "⚪",
-        Outcome::NotJudged => "🟡",
+        Outcome::Suspected | Outcome::NotJudged => "🟡",
     }
 }
 

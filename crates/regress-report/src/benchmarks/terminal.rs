@@ -66,7 +66,7 @@ pub fn render(report: &Report, options: Options) -> String {
     }
     let asking: Vec<&Row> = shown
         .into_iter()
-        .filter(|row| severity(row.verdict) < 3)
+        .filter(|row| severity(row.verdict) < 4)
         .collect();
     for row in asking.iter().take(MAX_REASONS) {
         let _ = writeln!(out, "{BOLD}{}{BOLD:#}: {}", row.name, row.reason);
@@ -121,7 +121,7 @@ fn table(rows: &[&Row], width: Option<u16>) -> String {
             row.after_text(),
             format!("{style}{}{style:#}", row.change()),
             row.range(),
-            format!("{style}{}{style:#}", row.verdict),
+            format!("{style}{}{style:#}", row.verdict_text()),
         ]);
     }
     for index in 2..6 {
@@ -210,7 +210,9 @@ fn verdict_style(verdict: VerdictKind) -> Style {
     match verdict {
         VerdictKind::Regression => AnsiColor::Red.on_default(),
         VerdictKind::Improvement => AnsiColor::Green.on_default(),
-        VerdictKind::EnvironmentChanged | VerdictKind::NotEnoughData => AnsiColor::Yellow.on_default(),
+        VerdictKind::Suspected | VerdictKind::EnvironmentChanged | VerdictKind::NotEnoughData => {
+            AnsiColor::Yellow.on_default()
+        }
         VerdictKind::Unchanged => Style::new(),
     }
 }
@@ -220,7 +222,7 @@ fn outcome_style(outcome: Outcome) -> Style {
         Outcome::Regression | Outcome::Mixed => AnsiColor::Red.on_default().bold(),
         Outcome::Improvement => AnsiColor::Green.on_default().bold(),
         Outcome::Unchanged => BOLD,
-        Outcome::NotJudged => AnsiColor::Yellow.on_default().bold(),
+        Outcome::Suspected | Outcome::NotJudged => AnsiColor::Yellow.on_default().bold(),
     }
 }
 

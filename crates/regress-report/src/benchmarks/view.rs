@@ -80,6 +80,9 @@ pub struct Row {
     pub effect: Option<f64>,
     /// How sure the verdict is, 0 to 1.
     pub confidence: Option<f64>,
+    /// Whether the values vary so much that a change of the threshold's size could not be told from none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub noisy: bool,
     /// The percentage above which this benchmark counts as changed.
     pub threshold: f64,
     /// Process-level values before.

@@ -9,16 +9,17 @@ use super::{Outcome, Report, Row};
 pub(crate) fn severity(verdict: VerdictKind) -> u8 {
     match verdict {
         VerdictKind::Regression => 0,
-        VerdictKind::EnvironmentChanged => 1,
-        VerdictKind::NotEnoughData => 2,
-        VerdictKind::Improvement => 3,
-        VerdictKind::Unchanged => 4,
+        VerdictKind::Suspected => 1,
+        VerdictKind::EnvironmentChanged => 2,
+        VerdictKind::NotEnoughData => 3,
+        VerdictKind::Improvement => 4,
+        VerdictKind::Unchanged => 5,
     }
 }
 
 /// Whether the row belongs into the short form of a report.
 pub(super) fn is_loud(row: &Row) -> bool {
-    row.verdict != VerdictKind::Unchanged
+    row.verdict != VerdictKind::Unchanged || row.noisy
 }
 
 /// What headings say of an outcome.
@@ -26,11 +27,19 @@ pub(crate) fn outcome_heading(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Unchanged => "no change",
         Outcome::NotJudged => "could not judge",
-        Outcome::Regression | Outcome::Mixed | Outcome::Improvement => outcome.as_str(),
+        Outcome::Regression | Outcome::Mixed | Outcome::Improvement | Outcome::Suspected => outcome.as_str(),
     }
 }
 
 impl Row {
+    /// The verdict in a word or two; what is too noisy is not called unchanged.
+    pub(super) fn verdict_text(&self) -> &'static str {
+        match self.verdict {
+            VerdictKind::Unchanged if self.noisy => "too noisy",
+            verdict => verdict.as_str(),
+        }
+    }
+
     /// `+8.1 %`, or a dash where there is no percentage.
     pub(super) fn change(&self) -> String {
         self.percent.map_or_else(|| "–".to_owned(), percent)
@@ -80,6 +89,7 @@ impl Report {
     pub fn counts(&self) -> String {
         let all = [
             VerdictKind::Regression,
+            VerdictKind::Suspected,
             VerdictKind::Improvement,
             VerdictKind::Unchanged,
             VerdictKind::NotEnoughData,
@@ -87,14 +97,22 @@ impl Report {
         ];
         let counts = all.map(|verdict| (self.count(verdict), verdict));
         let counts = counts.iter().filter(|(count, _)| *count > 0);
-        let counts: Vec<_> = counts
+        let mut counts: Vec<_> = counts
             .map(|(count, verdict)| format!("{count} {verdict}"))
             .collect();
+        let noisy = self.noisy();
+        counts.extend((noisy > 0).then(|| format!("{noisy} of these too noisy to tell")));
         if counts.is_empty() {
             "no benchmarks".to_owned()
         } else {
             counts.join(", ")
         }
+    }
+
+    /// How many benchmarks vary so much that a change of their threshold's size could not be told from none.
+    #[must_use]
+    pub fn noisy(&self) -> usize {
+        self.rows.iter().filter(|row| row.noisy).count()
     }
 
     /// `main (a1b2c3d4e5), 8 runs against HEAD (…), 8 runs`.
@@ -153,6 +171,7 @@ pub(crate) mod tests {
             q: Some(0.02),
             effect: Some(0.9),
             confidence: Some(0.97),
+            noisy: false,
             threshold: 5.0,
             before_values: vec![before * 0.99, before, before * 1.02],
             after_values: vec![after * 0.99, after, after * 1.01],
@@ -207,6 +226,18 @@ pub(crate) mod tests {
             notes: vec!["the work tree had changes that are not in the commit".to_owned()],
             problems: vec!["stdout: sort/nan: is not a finite number".to_owned()],
         }
+    }
+
+    #[test]
+    fn what_is_too_noisy_says_so() {
+        let mut report = example();
+        report.rows.truncate(0);
+        report.rows.push(Row {
+            noisy: true,
+            ..example().rows.remove(4)
+        });
+        assert_eq!(report.counts(), "1 unchanged, 1 of these too noisy to tell");
+        assert_eq!(report.rows[0].verdict_text(), "too noisy");
     }
 
     #[test]

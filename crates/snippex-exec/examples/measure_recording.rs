@@ -38,13 +38,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         seed: 1,
         states: STATES,
     };
-    let maker = || CaseMaker::new(MemorySource::new(Some(&image), placement, 1), placement, 1, STATES as usize);
+    let maker = || {
+        CaseMaker::new(
+            MemorySource::new(Some(&image), placement, 1),
+            placement,
+            1,
+            STATES as usize,
+        )
+    };
     let run = |engine: &mut dyn Engine| -> Result<Duration, Box<dyn std::error::Error>> {
         let started = Instant::now();
         let mut maker = maker();
         let batches = blocks.len().div_ceil(32);
         for batch in 0..batches {
-            let chosen: Vec<_> = (blocks.iter().skip(batch).step_by(batches)).map(Arc::clone).collect();
+            let chosen: Vec<_> = (blocks.iter().skip(batch).step_by(batches))
+                .map(Arc::clone)
+                .collect();
             let groups = maker.make(&chosen, engine)?;
             for range in split(&groups) {
                 engine.run(&groups[range])?;
@@ -67,8 +76,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let read = run(&mut RecordedEngine::new(Arc::new(Recording::of_bytes(file)?)))?;
     println!("{runs} runs on one thread");
     println!("run:    {:.0} runs/s", rate(alone));
-    println!("record: {:.0} runs/s, {:.2} of that", rate(recording), alone.as_secs_f64() / recording.as_secs_f64());
-    println!("read:   {:.0} runs/s, {:.2} of that", rate(read), alone.as_secs_f64() / read.as_secs_f64());
+    println!(
+        "record: {:.0} runs/s, {:.2} of that",
+        rate(recording),
+        alone.as_secs_f64() / recording.as_secs_f64()
+    );
+    println!(
+        "read:   {:.0} runs/s, {:.2} of that",
+        rate(read),
+        alone.as_secs_f64() / read.as_secs_f64()
+    );
     println!(
         "{} bytes, {:.2} a run",
         recorded.bytes,

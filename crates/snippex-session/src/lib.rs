@@ -20,10 +20,12 @@ mod engine_choice;
 mod error;
 mod generating;
 mod host;
+mod recording;
 mod reproducing;
 mod source;
 mod stored_blocks;
 mod stored_path;
+mod vectors;
 
 pub use binary_file::{BinaryFile, Program, ReadPrograms, SameProgram, read_programs};
 pub use bugs::{Bugs, ListedBug, ListedSignature, SeenOn, Wanted};
@@ -35,6 +37,7 @@ pub use engine_choice::{EngineChoice, engine_record};
 pub use error::{FileGone, SessionError};
 pub use generating::{Forms, Generated, Has, coverage_of_forms};
 pub use host::this_host;
+pub use recording::{RecordOptions, RecordProgress, RecordedAs, open_recording, record};
 pub use reproducing::{
     CaseName, JudgedCase, ReproduceError, ReproducedCase, SideNames, reproducer_notes, reproducer_title,
 };
@@ -44,3 +47,4 @@ pub use stored_blocks::{
     store_blocks, stored_targets,
 };
 pub use stored_path::{read_stored_path, write_stored_path};
+pub use vectors::Vectors;

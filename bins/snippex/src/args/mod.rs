@@ -7,6 +7,7 @@ mod engine;
 mod engines;
 mod filter;
 mod generate;
+mod recordings;
 mod repro;
 mod stored;
 mod values;
@@ -20,6 +21,7 @@ pub(crate) use engine::{EngineArgs, ReferenceArgs, RunArgs};
 pub(crate) use engines::{AddEngineArgs, EnginesCommand};
 pub(crate) use filter::{FilterArgs, SelectArgs};
 pub(crate) use generate::{FormArgs, GenerateArgs};
+pub(crate) use recordings::{ExportCommand, RecordArgs, ReplayArgs, VectorsArgs};
 pub(crate) use repro::ReproArgs;
 pub(crate) use stored::{
     AnalyzeArgs, CompareArgs, DisasmArgs, ListArgs, RemoveArgs, SimulateArgs, ValidateArgs,
@@ -115,7 +117,7 @@ pub(crate) fn command() -> clap::Command {
 }
 
 /// Commands that open no database.
-const NO_DATABASE: [&str; 4] = ["bench", "completions", "conformance", "man"];
+const NO_DATABASE: [&str; 6] = ["bench", "completions", "conformance", "export", "man", "record"];
 
 impl FormatArg {
     /// The form that every command knows.

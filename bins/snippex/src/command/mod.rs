@@ -10,12 +10,15 @@ mod config;
 mod conformance;
 mod disasm;
 mod engines;
+mod export;
 mod extract;
 mod generate;
 mod list;
 mod man;
+mod record;
 mod reduce;
 mod remove;
+mod replay;
 mod repro;
 mod simulate;
 mod validate;
@@ -44,6 +47,9 @@ pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<ExitStatus, Failure> {
     };
     match &cli.command {
         Command::Check(args) => check::run(&app, args),
+        Command::Record(args) => record::run(&app, args),
+        Command::Replay(args) => replay::run(&app, args),
+        Command::Export { command } => export::run(&app, command),
         Command::Extract(args) => extract::run(&app, args),
         Command::Generate(args) => generate::run(&app, args),
         Command::List(args) => list::run(&app, args),
@@ -94,6 +100,14 @@ fn flags(cli: &Cli) -> Flags<'_> {
             ..flags
         },
         Command::Conformance(args) => Flags {
+            engine: Some(&args.engine),
+            ..flags
+        },
+        Command::Record(args) => Flags {
+            reference: Some(&args.reference),
+            ..flags
+        },
+        Command::Replay(args) => Flags {
             engine: Some(&args.engine),
             ..flags
         },

@@ -12,6 +12,7 @@ mod engines;
 mod generated;
 mod interrupted;
 mod observations;
+mod recordings;
 mod repro;
 mod sandbox;
 mod snapshots;

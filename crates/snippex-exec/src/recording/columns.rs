@@ -240,12 +240,7 @@ pub(super) fn read(
 }
 
 /// The formula that gives most of the `open` values, and which of them; `None` when none gives two.
-fn best(
-    values: &[u64],
-    open: &[usize],
-    shape: Shape,
-    terms: &Terms<'_>,
-) -> Option<(Formula, Vec<bool>)> {
+fn best(values: &[u64], open: &[usize], shape: Shape, terms: &Terms<'_>) -> Option<(Formula, Vec<bool>)> {
     let mut best: Option<(usize, Formula, Vec<bool>)> = None;
     let samples = [(open[0], open[1]), (open[open.len() / 2], open[open.len() - 1])];
     let distinct = if open.len() > 3 { 2 } else { 1 };
@@ -334,8 +329,12 @@ fn candidates(
         true => (x & LOW, y & LOW) == (va, vb),
         false => ((x ^ va) | (y ^ vb)) & mask == 0,
     };
-    for &(first, fa, fb) in &all {
-        for &(second, sa, sb) in &all {
+    let combined: Vec<(usize, u64, u64)> = terms
+        .combined()
+        .map(|term| (term, terms.value(term, a), terms.value(term, b)))
+        .collect();
+    for &(first, fa, fb) in &combined {
+        for &(second, sa, sb) in &combined {
             if first == second {
                 continue;
             }
@@ -366,7 +365,11 @@ fn candidates(
                 if first > second {
                     continue;
                 }
-                for (operation, x, y) in [(XOR, fa ^ sa, fb ^ sb), (AND, fa & sa, fb & sb), (OR, fa | sa, fb | sb)] {
+                for (operation, x, y) in [
+                    (XOR, fa ^ sa, fb ^ sb),
+                    (AND, fa & sa, fb & sb),
+                    (OR, fa | sa, fb | sb),
+                ] {
                     if fits(cut, x, y) && found(formula(operation, cut, first, second, 0)) {
                         return;
                     }
@@ -374,7 +377,7 @@ fn candidates(
             }
         }
     }
-    for &(term, ta, tb) in &all {
+    for &(term, ta, tb) in &combined {
         for operation in SHIFTED {
             for by in 1..64 {
                 for cut in [false, true] {

@@ -181,7 +181,8 @@ impl<W: Write> Writer<W> {
     /// Begins a recording; `program` is what its blocks come from.
     pub(super) fn new(mut file: W, about: &About, program: Option<&[u8]>) -> Result<Self, RecordingError> {
         let header = codec::encode(Kind::Recording, about);
-        let length = u32::try_from(header.len()).map_err(|_| RecordingError::Invalid("its header is too long"))?;
+        let length =
+            u32::try_from(header.len()).map_err(|_| RecordingError::Invalid("its header is too long"))?;
         file.write_all(&MAGIC)?;
         file.write_all(&VERSION.to_le_bytes())?;
         file.write_all(&length.to_le_bytes())?;
@@ -314,15 +315,22 @@ impl Recording {
         }
         let long = |at: usize| u64::from_le_bytes(*trailer[at..].first_chunk().expect("within the trailer"));
         let (at, length) = (long(0), long(8));
-        let expected = at.checked_add(length).and_then(|end| end.checked_add(TRAILER as u64));
+        let expected = at
+            .checked_add(length)
+            .and_then(|end| end.checked_add(TRAILER as u64));
         if expected != Some(bytes.len() as u64) {
             return Err(RecordingError::Damaged("its end"));
         }
         let header_end = FRONT + word(12).ok_or(RecordingError::Truncated)? as usize;
-        let header = bytes.get(FRONT..header_end).ok_or(RecordingError::Damaged("its header"))?;
+        let header = bytes
+            .get(FRONT..header_end)
+            .ok_or(RecordingError::Damaged("its header"))?;
         let encoded = &bytes[at as usize..bytes.len() - TRAILER];
         let id: [u8; 32] = *trailer[16..].first_chunk().expect("within the trailer");
-        let digest: [u8; 32] = Sha256::new_with_prefix(header).chain_update(encoded).finalize().into();
+        let digest: [u8; 32] = Sha256::new_with_prefix(header)
+            .chain_update(encoded)
+            .finalize()
+            .into();
         if digest != id {
             return Err(RecordingError::Damaged("its header or its index"));
         }
@@ -349,7 +357,10 @@ impl Recording {
             for (position, recorded) in blocks.into_iter().enumerate() {
                 let at = u32::try_from(self.blocks.len())
                     .map_err(|_| RecordingError::Invalid("it has too many blocks"))?;
-                self.by_address.entry(recorded.block.address).or_default().push(at);
+                self.by_address
+                    .entry(recorded.block.address)
+                    .or_default()
+                    .push(at);
                 self.blocks.push(Entry {
                     recorded,
                     batch,
@@ -452,7 +463,11 @@ impl Recording {
         let packed = self.part(&self.index.batches[batch].1, "the ends of a batch")?;
         let bytes = decompress(packed, MAX_BATCH)?;
         let mut rest = &bytes[..];
-        let mut number = || take_number(&mut rest).and_then(|number| usize::try_from(number).ok()).ok_or(WHAT);
+        let mut number = || {
+            take_number(&mut rest)
+                .and_then(|number| usize::try_from(number).ok())
+                .ok_or(WHAT)
+        };
         let mut streams = [0; COUNT];
         let mut lengths = [0; COUNT];
         for length in &mut lengths {
@@ -463,14 +478,20 @@ impl Recording {
         let mut ends = [0usize; COUNT];
         for _ in 0..blocks {
             for (end, length) in ends.iter_mut().zip(lengths) {
-                *end = end.checked_add(number()?).filter(|end| *end <= length).ok_or(WHAT)?;
+                *end = end
+                    .checked_add(number()?)
+                    .filter(|end| *end <= length)
+                    .ok_or(WHAT)?;
             }
             places.push(ends);
         }
         let mut at = bytes.len() - rest.len();
         for (stream, length) in streams.iter_mut().zip(lengths) {
             *stream = at;
-            at = at.checked_add(length).filter(|end| *end <= bytes.len()).ok_or(WHAT)?;
+            at = at
+                .checked_add(length)
+                .filter(|end| *end <= bytes.len())
+                .ok_or(WHAT)?;
         }
         Ok(Batch {
             bytes,
@@ -486,7 +507,9 @@ impl Recording {
             .places
             .get(position)
             .ok_or(RecordingError::Invalid("the ends of a block are not there"))?;
-        let begins = position.checked_sub(1).map_or([0; COUNT], |before| batch.places[before]);
+        let begins = position
+            .checked_sub(1)
+            .map_or([0; COUNT], |before| batch.places[before]);
         let parts = std::array::from_fn(|stream| {
             let start = batch.streams[stream];
             &batch.bytes[start + begins[stream]..start + ends[stream]]
@@ -499,4 +522,3 @@ impl Recording {
         }
     }
 }
-

@@ -91,7 +91,11 @@ impl End {
                 output.fault.code = SEGV_MAPERR;
             }
         } else {
-            let signal = if output.exit == EXIT_DIED { output.fault.signal } else { 0 };
+            let signal = if output.exit == EXIT_DIED {
+                output.fault.signal
+            } else {
+                0
+            };
             output.fault = Fault { signal, ..NO_FAULT };
         }
         if !components.contains(Components::SEGMENT_BASES) {
@@ -192,6 +196,7 @@ pub(super) fn pack(group: &Group, ends: &[End], components: Components, streams:
             runs.any(|(end, start)| end.output.gpr[register] != start.gpr[register])
         })
         .fold(0u16, |changed, register| changed | 1 << register);
+    terms.combine(changed);
     streams.models.extend(changed.to_le_bytes());
     for register in (0..16).filter(|register| changed & (1 << register) != 0) {
         terms.known = register;
@@ -363,9 +368,8 @@ fn unpack_flags(group: &Group, reader: &mut Reader<'_>) -> Result<Vec<u64>, Reco
 
 fn pack_bases(group: &Group, ends: &[End], terms: &Terms<'_>, streams: &mut Streams) {
     let mut pairs = ends.iter().zip(&group.starts);
-    let same = pairs.all(|(end, start)| {
-        (end.output.fs_base, end.output.gs_base) == (start.fs_base, start.gs_base)
-    });
+    let same =
+        pairs.all(|(end, start)| (end.output.fs_base, end.output.gs_base) == (start.fs_base, start.gs_base));
     streams.models.push(u8::from(!same));
     if same {
         return;
@@ -537,7 +541,9 @@ fn unpack_odd_lines(group: &Group, reader: &mut Reader<'_>) -> Result<Vec<WireLi
         let mut bytes = line_before(group, address);
         for part in bytes.chunks_mut(8) {
             let differ = reader.sparse()?.to_le_bytes();
-            part.iter_mut().zip(differ).for_each(|(byte, differs)| *byte ^= differs);
+            part.iter_mut()
+                .zip(differ)
+                .for_each(|(byte, differs)| *byte ^= differs);
         }
         lines.push(WireLine { address, bytes });
     }
@@ -640,7 +646,10 @@ fn unpack_vectors(
             Ok(())
         };
         for register in (0..registers).filter(|&register| is_stored(stored, register)) {
-            differ(&mut file.zmm[register][..width], &before.vectors[register][..width])?;
+            differ(
+                &mut file.zmm[register][..width],
+                &before.vectors[register][..width],
+            )?;
         }
         if stored & STORED_X87 != 0 {
             differ(&mut file.fx[..8], &x87_bytes(&before.x87)[..8])?;
@@ -659,4 +668,135 @@ fn unpack_vectors(
         all.push((stored, Some(file)));
     }
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use iced_x86::code_asm::*;
+    use proptest::prelude::*;
+    use snippex_core::address_space::{CODE_DISTANCE, place};
+    use snippex_core::block::{Block, Origin, Terminator};
+    use snippex_core::seed::Style;
+
+    use super::*;
+    use crate::discovery::CaseMaker;
+    use crate::engine::{Engine, EngineSpec, RunnerEngine};
+    use crate::memory_source::MemorySource;
+
+    /// A block that moves, computes, loads, stores and may fault, and its group.
+    fn group() -> Group {
+        let mut a = CodeAssembler::new(64).unwrap();
+        a.mov(qword_ptr(rdi + 8), rax).unwrap();
+        a.movzx(ecx, byte_ptr(rsi)).unwrap();
+        a.lea(rdx, qword_ptr(rax + rcx * 4 + 3)).unwrap();
+        a.push(rdx).unwrap();
+        let bytes = a.assemble(0x1000).unwrap();
+        let block = Block {
+            address: 0x1000,
+            instruction_count: 4,
+            terminator: Terminator::FallThrough,
+            successors: vec![0x1000 + bytes.len() as u64],
+            bytes,
+            origin: Origin::Entry,
+            unrunnable: None,
+        };
+        let placement = place(&(0..CODE_DISTANCE), true).unwrap();
+        let mut engine = RunnerEngine::start(EngineSpec::native()).unwrap();
+        let maker = CaseMaker::new(MemorySource::new(None, placement, 1), placement, 1, 8);
+        let mut maker = maker.in_style(Style::Compiled);
+        let mut groups = maker
+            .make(&[Arc::new(block)], &mut engine as &mut dyn Engine)
+            .unwrap();
+        groups.remove(0)
+    }
+
+    prop_compose! {
+        fn any_end()(
+            gpr in any::<[u64; 16]>(),
+            keep in any::<u16>(),
+            words in any::<[u64; 6]>(),
+            exit in prop_oneof![Just(0), Just(1), Just(EXIT_FAULT), Just(EXIT_DIED)],
+            stored in any::<u64>(),
+            byte in any::<u8>(),
+            line in 0..128usize,
+        ) -> (u16, End) {
+            let [rflags, fs_base, gs_base, address, rip, error] = words;
+            let signal = if exit == EXIT_FAULT { 11 } else { 0 };
+            let fault = Fault { signal, code: 1, address, rip, rflags, error: error & 2 };
+            let output = RunOutput {
+                gpr, rflags, fs_base, gs_base, exit, line_count: 0, first_line: 0, at_rip: 0, stored, fault, stray_lines: 0,
+            };
+            let mut vectors = NO_VECTORS;
+            vectors.fx.fill(byte);
+            vectors.zmm[3] = [byte; 64];
+            vectors.zmm[17][5] = byte;
+            vectors.opmask[2] = address;
+            let lines = vec![WireLine { address: line as u64, bytes: [byte; LINE] }];
+            (keep, End { output, vectors: Some(Box::new(vectors)), lines })
+        }
+    }
+
+    /// The ends that `found` are when they are those of `group`: some registers as at the start.
+    fn canonical(group: &Group, found: &[(u16, End)], components: Components) -> Vec<End> {
+        let one = |(run, (keep, end)): (usize, &(u16, End))| {
+            let mut output = end.output;
+            for register in (0..16).filter(|register| keep & (1 << register) != 0) {
+                output.gpr[register] = group.starts[run].gpr[register];
+            }
+            let page = &group.pages[end.lines[0].address as usize % group.pages.len()];
+            let address = page.address + end.lines[0].address % 64 * LINE as u64;
+            let lines = [WireLine {
+                address,
+                ..end.lines[0]
+            }];
+            let lines = if line_before(group, address) == lines[0].bytes {
+                &lines[..0]
+            } else {
+                &lines[..]
+            };
+            let state = EndState {
+                output: &output,
+                vectors: end.vectors.as_deref().unwrap(),
+            };
+            End::canonical(group, run, state, lines, false, components)
+        };
+        found.iter().enumerate().map(one).collect()
+    }
+
+    fn text(ends: &[End]) -> Vec<String> {
+        ends.iter().map(|end| format!("{end:?}")).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn any_ends_come_back_and_forged_streams_are_read_or_refused(
+            found in prop::collection::vec(any_end(), 8),
+            at in any::<prop::sample::Index>(),
+            value in any::<u8>(),
+            stream in 0..4usize,
+        ) {
+            let group = group();
+            let components = [Components::ALL, Components::ALL.difference(Components::AVX512), Components::GENERAL];
+            for components in components {
+                let ends = canonical(&group, &found, components);
+                let mut streams = Streams::default();
+                pack(&group, &ends, components, &mut streams);
+                let mut reader = Reader::new(streams.parts());
+                let read = unpack(&group, components, &mut reader).unwrap();
+                prop_assert!(reader.is_empty());
+                prop_assert_eq!(text(&read), text(&ends));
+                let mut parts = streams.parts().map(<[u8]>::to_vec);
+                if !parts[stream].is_empty() {
+                    let at = at.index(parts[stream].len());
+                    parts[stream][at] = value;
+                }
+                let forged = [&parts[0][..], &parts[1], &parts[2], &parts[3]];
+                let _ = unpack(&group, components, &mut Reader::new(forged));
+            }
+        }
+    }
 }

@@ -92,7 +92,8 @@ impl RecordedEngine {
         };
         let vectors = &group.vector_pool[start.vectors as usize];
         let of_block = self.recent.iter().rev().filter(|(kept, _)| *kept == at);
-        let mut same = of_block.filter(|(_, kept)| kept.placement == group.placement && kept.pages == group.pages);
+        let mut same =
+            of_block.filter(|(_, kept)| kept.placement == group.placement && kept.pages == group.pages);
         same.find_map(|(_, kept)| {
             let run = kept.starts.iter().position(|known| {
                 (known.gpr, known.rflags, known.fs_base, known.gs_base)
@@ -157,7 +158,9 @@ fn identity(recording: &Recording) -> EngineIdentity {
     if !identity.name.ends_with("/recorded") {
         identity.name += "/recorded";
     }
-    identity.configuration.push(format!("recording {}", recording.id()));
+    identity
+        .configuration
+        .push(format!("recording {}", recording.id()));
     identity
 }
 

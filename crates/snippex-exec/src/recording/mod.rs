@@ -54,7 +54,9 @@ pub enum RecordingError {
     #[error("the recording is not valid")]
     Codec(#[from] CodecError),
     /// A block of it is started otherwise here.
-    #[error("the recording has other cases of the block at {address:#x} than snippex {here} makes: it is of snippex {there}")]
+    #[error(
+        "the recording has other cases of the block at {address:#x} than snippex {here} makes: it is of snippex {there}"
+    )]
     OtherCases {
         /// Address of the block in its file.
         address: u64,

@@ -195,7 +195,11 @@ impl Worker<'_> {
                     place: indices[range.start + position] as u64,
                     block: (*group.block).clone(),
                     group: *id.first_chunk().expect("an id has 32 bytes"),
-                    pages: group.pages.iter().map(|page| (page.address, page.access)).collect(),
+                    pages: group
+                        .pages
+                        .iter()
+                        .map(|page| (page.address, page.access))
+                        .collect(),
                     unsupported,
                 });
             }

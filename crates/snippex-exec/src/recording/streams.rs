@@ -122,7 +122,10 @@ impl<'r> Reader<'r> {
         Ok(self.take::<3>(1)?[0])
     }
 
-    pub(super) fn bits(&mut self, count: usize) -> Result<impl Iterator<Item = bool> + use<'r>, RecordingError> {
+    pub(super) fn bits(
+        &mut self,
+        count: usize,
+    ) -> Result<impl Iterator<Item = bool> + use<'r>, RecordingError> {
         let bytes = self.take::<1>(count.div_ceil(8))?;
         Ok((0..count).map(|index| bytes[index / 8] & (1 << (index % 8)) != 0))
     }

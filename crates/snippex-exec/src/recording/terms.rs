@@ -1,5 +1,6 @@
 //! What values at the end of a run may be made of: registers at the start, memory at the start, registers at the end.
 
+use iced_x86::{Decoder, DecoderOptions, InstructionInfoFactory, OpAccess};
 use snippex_core::case::{PAGE, Page};
 use snippex_core::group::{Group, Start};
 use snippex_core::seed::{MemoryUse, Roles};
@@ -21,6 +22,8 @@ pub(super) struct Terms<'g> {
     /// Registers at the end that may be used: those below.
     pub(super) known: usize,
     loads: Vec<Vec<u64>>,
+    /// Registers that a combination of two is looked for among, at the start and at the end: a set bit is one.
+    combined: (u16, u16),
     pub(super) stores: Vec<Piece>,
 }
 
@@ -44,7 +47,10 @@ impl<'g> Terms<'g> {
             let size = memory.size.min(32);
             for at in (0..size).step_by(8) {
                 let piece = Piece {
-                    addresses: addresses.iter().map(|base| base.wrapping_add(at as u64)).collect(),
+                    addresses: addresses
+                        .iter()
+                        .map(|base| base.wrapping_add(at as u64))
+                        .collect(),
                     size: (size - at).min(8),
                 };
                 loads.push(
@@ -64,14 +70,52 @@ impl<'g> Terms<'g> {
             ends: vec![[0; 16]; group.starts.len()],
             known: 0,
             loads,
+            combined: (0, 0),
             stores,
         }
     }
 
+    /// Says which registers a combination of two may be of: those that the block reads, and those that it has `changed`.
+    pub(super) fn combine(&mut self, changed: u16) {
+        let block = &self.group.block;
+        let mut factory = InstructionInfoFactory::new();
+        let mut read = 0;
+        for instruction in Decoder::with_ip(64, &block.bytes, block.address, DecoderOptions::NONE) {
+            for used in factory.info(&instruction).used_registers() {
+                let full = used.register().full_register();
+                if full.is_gpr() && used.access() != OpAccess::Write {
+                    read |= 1 << full.number();
+                }
+            }
+        }
+        self.combined = (read, changed);
+    }
+
+    /// The terms that a combination of two is looked for among.
+    pub(super) fn combined(&self) -> impl Iterator<Item = usize> + Clone + use<> {
+        let (read, changed) = self.combined;
+        let known = self.known;
+        (0..ENDS)
+            .filter(move |register| read & (1 << register) != 0)
+            .chain(
+                (0..known)
+                    .filter(move |register| changed & (1 << register) != 0)
+                    .map(|at| ENDS + at),
+            )
+            .chain(LOADS..LOADS + self.loads.len())
+    }
+
     /// Every term that may be used now.
     pub(super) fn all(&self) -> impl Iterator<Item = usize> + Clone + use<> {
+        let (_, changed) = self.combined;
+        let known = self.known;
         (0..ENDS)
-            .chain(ENDS..ENDS + self.known)
+            // What did not change is there already.
+            .chain(
+                (0..known)
+                    .filter(move |register| changed & (1 << register) != 0)
+                    .map(|at| ENDS + at),
+            )
             .chain(LOADS..LOADS + self.loads.len())
     }
 
@@ -97,7 +141,10 @@ fn address(memory: &MemoryUse, start: &Start) -> u64 {
         Some(iced_x86::Register::FS) => start.fs_base,
         Some(_) => start.gs_base,
     };
-    let linear = memory.address.as_ref().map_or(0, |linear| linear.value(&start.gpr));
+    let linear = memory
+        .address
+        .as_ref()
+        .map_or(0, |linear| linear.value(&start.gpr));
     linear.wrapping_add(base)
 }
 

@@ -20,9 +20,9 @@ use crate::guest_space::AddressSpace;
 use crate::lower::{LowerError, Lowered};
 use ending::{ParkedPages, endpoint, observe};
 
-pub use owned::{OwnedResults, ResultsError};
 #[cfg(feature = "recordings")]
 pub(crate) use owned::RawResults;
+pub use owned::{OwnedResults, ResultsError};
 #[cfg(feature = "recordings")]
 pub(crate) use wire::UnsupportedWire;
 

@@ -24,7 +24,8 @@ use crate::hints::OrUserError;
 /// Starts both engines of a check.
 pub(crate) fn start_engines(app: &App<'_>, args: &EngineArgs) -> Result<EnginePair, Failure> {
     let subject = subject_engine(app, args)?;
-    let reference = EngineChoice::named(&app.engines, &app.settings.value.reference).or_user_error()?;
+    let reference =
+        EngineChoice::named_or_recorded(&app.engines, &app.settings.value.reference).or_user_error()?;
     EnginePair::start(reference, subject).or_user_error()
 }
 
@@ -74,8 +75,8 @@ pub(crate) fn check_options(app: &App<'_>, command: &str, args: &RunArgs) -> Che
         command: command.to_owned(),
         arguments: crate::app::typed(),
         seed: args.seed,
-        states: settings.states,
-        threads: settings.threads,
+        states: args.states.unwrap_or(settings.states),
+        threads: args.threads.unwrap_or(settings.threads),
         partition: args.partition.map(Into::into),
         reduce: (!args.no_reduce).then(|| Duration::from_secs(args.reduce_time)),
     }

@@ -80,6 +80,15 @@ impl<'i> CaseMaker<'i> {
         engine: &mut dyn Engine,
     ) -> Result<Vec<Group>, EngineError> {
         let mut drafts: Vec<Draft> = blocks.iter().map(|block| self.draft(block)).collect();
+        for draft in drafts.iter_mut().filter(|draft| !draft.settled) {
+            draft.group.pages = draft.pages.values().cloned().collect();
+            if let Some(pages) = engine.remembered_pages(&draft.group) {
+                for (address, access) in pages {
+                    self.add(draft, address, access == Access::ReadWrite);
+                }
+                draft.settled = true;
+            }
+        }
         for _ in 0..MAX_ROUNDS {
             let open: Vec<usize> = (0..drafts.len())
                 .filter(|&index| !drafts[index].settled)

@@ -206,7 +206,7 @@ impl<'s> EndState<'s> {
 }
 
 /// Number of vector registers and their bytes.
-fn vector_shape(covered: Components) -> (usize, usize) {
+pub(crate) fn vector_shape(covered: Components) -> (usize, usize) {
     if covered.contains(Components::AVX512) {
         (32, 64)
     } else if covered.contains(Components::AVX) {

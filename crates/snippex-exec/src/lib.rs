@@ -56,6 +56,8 @@ mod page_cache;
 mod plan;
 mod process;
 mod program_plan;
+#[cfg(feature = "recordings")]
+pub mod recording;
 pub mod reduce;
 mod results;
 mod shared;

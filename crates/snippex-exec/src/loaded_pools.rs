@@ -4,10 +4,33 @@ use std::sync::Arc;
 
 use snippex_core::group::{Group, VectorState};
 use snippex_core::state::X87State;
-use snippex_runner::layout::VectorFile;
+use snippex_runner::layout::{Header, VectorFile, X87_PHYSICAL, X87_STACK};
 
 use crate::batch::MAX_VECTORS;
 use crate::shared::Shared;
+
+/// In which order FXRSTOR takes the x87 registers of its image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum X87Order {
+    /// From the top of the stack, as processors do.
+    #[default]
+    Stack,
+    /// As they are numbered: FEX.
+    Physical,
+    /// It loads them in no way that is known, unless TOP is 0.
+    Unknown,
+}
+
+impl X87Order {
+    /// What the guest has found out.
+    pub(crate) fn of(header: &Header) -> Self {
+        match header.x87_order {
+            X87_STACK => Self::Stack,
+            X87_PHYSICAL => Self::Physical,
+            _ => Self::Unknown,
+        }
+    }
+}
 
 /// The pools that are in the file, in order.
 #[derive(Debug, Default)]
@@ -24,7 +47,7 @@ pub(crate) struct LoadedVectorPool {
 
 impl LoadedPools {
     /// Makes sure that the pools of all groups are in the file, from file offset `vectors` on.
-    pub(crate) fn load(&mut self, shared: &mut Shared, vectors: u64, groups: &[Group]) {
+    pub(crate) fn load(&mut self, shared: &mut Shared, vectors: u64, groups: &[Group], order: X87Order) {
         for group in groups {
             if self.find(&group.vector_pool).is_some() {
                 continue;
@@ -36,9 +59,13 @@ impl LoadedPools {
             if first + group.vector_pool.len() > MAX_VECTORS {
                 // Start again; the pools of one batch fit together.
                 self.0.clear();
-                return self.load(shared, vectors, groups);
+                return self.load(shared, vectors, groups, order);
             }
-            let files: Vec<VectorFile> = group.vector_pool.iter().map(vector_file).collect();
+            let files: Vec<VectorFile> = group
+                .vector_pool
+                .iter()
+                .map(|state| vector_file(state, order))
+                .collect();
             shared.write(vectors + (first * size_of::<VectorFile>()) as u64, &files);
             self.0.push(LoadedVectorPool {
                 vector_pool: Arc::clone(&group.vector_pool),
@@ -55,8 +82,9 @@ impl LoadedPools {
     }
 }
 
-/// The wire form of a vector state (Intel SDM volume 1, table 10-2 for the first 512 bytes).
-pub(crate) fn vector_file(state: &VectorState) -> VectorFile {
+/// The wire form of a vector state (Intel SDM volume 1, table 10-2 for the first 512 bytes), for an engine that takes x87
+/// registers in `order`.
+pub(crate) fn vector_file(state: &VectorState, order: X87Order) -> VectorFile {
     let mut fx = [0; 512];
     let X87State {
         control,
@@ -68,7 +96,12 @@ pub(crate) fn vector_file(state: &VectorState) -> VectorFile {
     fx[2..4].copy_from_slice(&status.to_le_bytes());
     fx[4] = tags;
     fx[24..28].copy_from_slice(&state.mxcsr.to_le_bytes());
+    let first = match order {
+        X87Order::Physical => usize::from(state.x87.top()),
+        X87Order::Stack | X87Order::Unknown => 0,
+    };
     for (index, register) in st.iter().enumerate() {
+        let index = (first + index) % 8;
         fx[32 + 16 * index..][..10].copy_from_slice(register);
     }
     for (index, vector) in state.vectors[..16].iter().enumerate() {
@@ -78,5 +111,33 @@ pub(crate) fn vector_file(state: &VectorState) -> VectorFile {
         fx,
         zmm: state.vectors,
         opmask: state.opmask,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use snippex_core::state::MXCSR_INITIAL;
+
+    #[test]
+    fn where_images_begin_with_register_0_the_top_of_the_stack_lies_behind_it() {
+        let mut state = VectorState {
+            x87: X87State::INITIAL,
+            mxcsr: MXCSR_INITIAL,
+            vectors: [[0; 64]; 32],
+            opmask: [0; 8],
+        };
+        state.x87.status = 5 << 11;
+        state.x87.st = std::array::from_fn(|index| [index as u8; 10]);
+        let registers = |order| -> [u8; 8] {
+            let file = vector_file(&state, order);
+            std::array::from_fn(|slot| file.fx[32 + 16 * slot])
+        };
+        assert_eq!(registers(X87Order::Stack), [0, 1, 2, 3, 4, 5, 6, 7]);
+        // ST(0) is R5 where TOP is 5.
+        assert_eq!(registers(X87Order::Physical), [3, 4, 5, 6, 7, 0, 1, 2]);
+        state.x87.status = 0;
+        let plain = vector_file(&state, X87Order::Physical);
+        assert_eq!(plain.fx, vector_file(&state, X87Order::Stack).fx);
     }
 }

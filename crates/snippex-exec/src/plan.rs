@@ -14,7 +14,7 @@ use snippex_runner::layout::{
 use crate::code_window::CodeWindow;
 use crate::end_state::{EndStates, Vectors};
 use crate::guest_space::{AddressSpace, Keep, MappedPage, PlannedPage};
-use crate::loaded_pools::LoadedPools;
+use crate::loaded_pools::{LoadedPools, X87Order};
 use crate::lower::{Lowered, pads};
 use crate::page_cache::PageCache;
 use crate::shared::Shared;
@@ -57,6 +57,8 @@ pub(crate) struct Options {
     pub(crate) framed: bool,
     /// Which `SKIP_*` the guest is told of.
     pub(crate) untouched: u32,
+    /// How the guest takes x87 registers.
+    pub(crate) x87_order: X87Order,
 }
 
 /// A batch in the shared file, mapping apart.
@@ -101,7 +103,9 @@ impl Plan {
         left: &[Untouched],
         options: Options,
     ) -> Self {
-        library.pools.load(shared, VECTORS_OFFSET, groups);
+        library
+            .pools
+            .load(shared, VECTORS_OFFSET, groups, options.x87_order);
         let in_window = options.keep_code && write_window(shared, &mut library.window, groups, lowered);
         let code = if in_window {
             Vec::new()

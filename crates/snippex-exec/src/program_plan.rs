@@ -10,7 +10,7 @@ use snippex_runner::layout::{
 };
 
 use crate::end_state::{EndStates, Vectors};
-use crate::loaded_pools::vector_file;
+use crate::loaded_pools::{X87Order, vector_file};
 use crate::shared::{INPUT_OFFSET, INPUT_SIZE, OUTPUT_OFFSET, Shared};
 
 /// Most programs in a batch.
@@ -94,7 +94,7 @@ impl ProgramPlan {
                 opmask: state.opmask,
             };
             let file_offset = VECTORS_OFFSET + (index * size_of::<VectorFile>()) as u64;
-            shared.write(file_offset, &[vector_file(&vectors)]);
+            shared.write(file_offset, &[vector_file(&vectors, X87Order::Stack)]);
             let input = RunInput {
                 gpr: state.gpr,
                 rflags: state.rflags,

@@ -10,6 +10,45 @@ const AT_HWCAP2: u64 = 26;
 /// Minimum size of a signal stack (Linux 5.14 and newer).
 const AT_MINSIGSTKSZ: u64 = 51;
 
+/// An FXRSTOR image with TOP = 1, register n of which is 2 to the power of n.
+#[repr(C, align(16))]
+struct X87Image([u8; 512]);
+
+static POWERS: X87Image = {
+    let mut image = [0; 512];
+    // FCW 0x37f, FSW with TOP = 1, no register empty, MXCSR 0x1f80.
+    image[0] = 0x7f;
+    image[1] = 0x03;
+    image[3] = 0x08;
+    image[4] = 0xff;
+    image[24] = 0x80;
+    image[25] = 0x1f;
+    let mut register = 0;
+    while register < 8 {
+        // 1.0 has the exponent 0x3fff, the integer bit is explicit.
+        image[32 + 16 * register + 7] = 0x80;
+        let exponent = 0x3fff + register as u16;
+        image[32 + 16 * register + 8] = exponent as u8;
+        image[32 + 16 * register + 9] = (exponent >> 8) as u8;
+        register += 1;
+    }
+    X87Image(image)
+};
+
+/// Which register of an image FXRSTOR makes ST(0) when TOP is 1: 0 by the manual; anything above 7 when it is none.
+fn x87_order() -> u64 {
+    let mut top = [0_u64; 2];
+    // SAFETY: the image is one, `top` has room for ten bytes, and all that is loaded is said to be lost.
+    unsafe {
+        core::arch::asm!(
+            "fxrstor64 [{image}]", "fstp tbyte ptr [{top}]", "fninit",
+            image = in(reg) &raw const POWERS, top = in(reg) &raw mut top,
+            clobber_abi("sysv64"), options(nostack)
+        );
+    }
+    if top[0] == 1 << 63 { (top[1] & 0xffff).wrapping_sub(0x3fff) } else { u64::MAX }
+}
+
 fn leaf(result: CpuidResult) -> Leaf {
     [result.eax, result.ebx, result.ecx, result.edx]
 }
@@ -40,6 +79,7 @@ pub fn minimum_signal_stack(auxv: *const u64) -> u64 {
 pub fn identify(header: &mut Header, auxv: *const u64) {
     header.page_size = auxiliary(auxv, AT_PAGESZ) as u32;
     header.hwcap2 = auxiliary(auxv, AT_HWCAP2);
+    header.x87_order = x87_order();
     header.leaf0 = leaf(__cpuid(0));
     header.leaf1 = leaf(__cpuid(1));
     if header.leaf0[0] >= 7 {

@@ -15,7 +15,7 @@
 /// First eight bytes of the header.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"snippex\n");
 /// Changes with every change of this file.
-pub const VERSION: u32 = 6;
+pub const VERSION: u32 = 7;
 
 /// Where the runner itself is linked. Below 2 GiB so that code anywhere can reach it by 32-bit absolute addresses.
 pub const RUNNER_BASE: u64 = 0x7000_0000;
@@ -111,6 +111,9 @@ pub struct Header {
     pub hypervisor1: [Leaf; 4],
     /// AT_HWCAP2.
     pub hwcap2: u64,
+    /// Which register of an FXRSTOR image is ST(0) when TOP is 1: one of `X87_*`, or anything else where the registers are
+    /// not loaded at all.
+    pub x87_order: u64,
 
     /// One of `MODE_*`.
     pub mode: u32,
@@ -163,6 +166,11 @@ pub struct Header {
     /// [`MAGIC`] again; a different value after a batch means that a block wrote over the header.
     pub canary: u64,
 }
+
+/// [`Header::x87_order`]: the first, as the manual says (Intel SDM volume 1, table 10-2): images begin with ST(0).
+pub const X87_STACK: u64 = 0;
+/// [`Header::x87_order`]: the second: images are taken to begin with the physical register 0.
+pub const X87_PHYSICAL: u64 = 1;
 
 /// [`Header::child`]: the guest does the batch itself.
 pub const ITSELF: u32 = 0;

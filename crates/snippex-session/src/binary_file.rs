@@ -64,6 +64,21 @@ impl BinaryFile {
         Ok(Self { path, data })
     }
 
+    /// A program that came another way, under the name that it has for people.
+    #[must_use]
+    pub fn of_bytes(name: &str, data: Vec<u8>) -> Self {
+        Self {
+            path: name.into(),
+            data,
+        }
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.data
+    }
+
     /// The program in it.
     ///
     /// # Errors

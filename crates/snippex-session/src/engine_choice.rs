@@ -1,11 +1,16 @@
 //! Engines that can be started as often as it takes, and as the database records them.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use snippex_exec::engine::{
     Engine, EngineError, EngineIdentity, EngineSpec, EngineTable, MockEngine, RunnerEngine, SpecError,
 };
+use snippex_exec::recording::{RecordedEngine, Recording};
 use snippex_store::Guest;
+
+use crate::{SessionError, open_recording};
 
 /// An engine that can be started, as often as it takes.
 #[derive(Clone, Debug)]
@@ -14,6 +19,8 @@ pub enum EngineChoice {
     Process(EngineSpec),
     /// This CPU with a planted bug.
     Mock,
+    /// What a recording says.
+    Recorded(Arc<Recording>),
 }
 
 impl EngineChoice {
@@ -25,6 +32,28 @@ impl EngineChoice {
         match name {
             "mock" => Ok(Self::Mock),
             name => table.spec(name).map(Self::Process),
+        }
+    }
+
+    /// The same, or the recording in the file of that name.
+    ///
+    /// # Errors
+    /// As [`EngineChoice::named`], and when there is such a file and it cannot be used.
+    pub fn named_or_recorded(table: &EngineTable, name: &str) -> Result<Self, SessionError> {
+        let path = Path::new(name);
+        let is_file = path.extension().is_some_and(|extension| extension == "rec") || Recording::is_at(path);
+        if is_file && table.entry(name).is_none() {
+            return Ok(Self::Recorded(Arc::new(open_recording(path)?)));
+        }
+        Ok(Self::named(table, name)?)
+    }
+
+    /// The recording, if it is one.
+    #[must_use]
+    pub fn recording(&self) -> Option<&Arc<Recording>> {
+        match self {
+            Self::Recorded(recording) => Some(recording),
+            _ => None,
         }
     }
 
@@ -57,6 +86,7 @@ impl EngineChoice {
         Ok(match self {
             Self::Mock => Box::new(MockEngine::planted()?),
             Self::Process(spec) => Box::new(RunnerEngine::start(spec.clone())?),
+            Self::Recorded(recording) => Box::new(RecordedEngine::new(Arc::clone(recording))),
         })
     }
 

@@ -9,6 +9,7 @@ use snippex_blocks::binary::ImageError;
 use snippex_blocks::generate::RequestError;
 use snippex_core::address_space::PlacementError;
 use snippex_exec::engine::{EngineError, SpecError};
+use snippex_exec::recording::RecordingError;
 use snippex_store::StoreError;
 
 /// What can go wrong in a session.
@@ -119,6 +120,24 @@ pub enum SessionError {
     /// An engine cannot be used.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// A recording cannot be made or read.
+    #[error("cannot use the recording {}", path.display())]
+    Recording {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: RecordingError,
+    },
+    /// A recording is of other start states than are asked for.
+    #[error("the recording of {name} is of seed {seed} and {states} start states a block")]
+    OtherStarts {
+        /// What was recorded.
+        name: String,
+        /// Its seed.
+        seed: u64,
+        /// Its number of start states.
+        states: u32,
+    },
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -183,6 +202,8 @@ impl SessionError {
             Self::Request(error) => error.hint().to_owned(),
             Self::Spec(error) => error.hint(),
             Self::Engine(error) => error.hint(),
+            Self::Recording { source, .. } => source.hint(),
+            Self::OtherStarts { seed, states, .. } => format!("give --seed {seed} --states {states}"),
             Self::Store(error) => return error.hint().map(str::to_owned),
         })
     }

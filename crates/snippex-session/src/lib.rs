@@ -22,11 +22,13 @@ mod engine_choice;
 mod error;
 mod generating;
 mod host;
+mod recording;
 mod reproducing;
 mod source;
 mod statistics;
 mod stored_blocks;
 mod stored_path;
+mod vectors;
 
 pub use baseline::{
     Approval, Approved, Baseline, BaselineComparison, BaselineError, BlockVerdict, Change, ChangeKind,
@@ -43,6 +45,7 @@ pub use engine_choice::{EngineChoice, engine_record};
 pub use error::{FileGone, SessionError};
 pub use generating::{Forms, Generated, Has, coverage_of_forms};
 pub use host::this_host;
+pub use recording::{RecordOptions, RecordProgress, RecordedAs, open_recording, record};
 pub use reproducing::{
     CaseName, JudgedCase, ReproduceError, ReproducedCase, SideNames, reproducer_notes, reproducer_title,
 };
@@ -55,3 +58,4 @@ pub use stored_blocks::{
     store_blocks, stored_targets,
 };
 pub use stored_path::{read_stored_path, write_stored_path};
+pub use vectors::Vectors;

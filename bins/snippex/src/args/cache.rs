@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use super::{BlocksArgs, EngineArgs, ReferenceArgs, RunArgs};
 
 /// How a check uses the cache.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Cache options")]
 pub(crate) struct CacheArgs {
     /// Run every block, and leave the cache alone

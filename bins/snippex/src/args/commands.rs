@@ -6,9 +6,10 @@ use clap::{Args, Subcommand};
 use clap_complete::ArgValueCandidates;
 
 use super::{
-    AnalyzeArgs, BugsArgs, CacheCommand, CompareArgs, DisasmArgs, EngineArgs, EnginesCommand, FilterArgs,
-    FormArgs, FormatArg, GenerateArgs, ListArgs, MetricsArgs, ReduceArgs, ReferenceArgs, RegressionCommand,
-    RemoveArgs, ReproArgs, RunArgs, SelectArgs, SimulateArgs, StatsArgs, ValidateArgs,
+    AnalyzeArgs, BugsArgs, CacheCommand, CompareArgs, DisasmArgs, EngineArgs, EnginesCommand, ExportCommand,
+    FilterArgs, FormArgs, FormatArg, GenerateArgs, ListArgs, MetricsArgs, RecordArgs, ReduceArgs,
+    ReferenceArgs, RegressionCommand, RemoveArgs, ReplayArgs, ReproArgs, RunArgs, SelectArgs, SimulateArgs,
+    StatsArgs, ValidateArgs,
 };
 use crate::completing::engines;
 
@@ -17,6 +18,10 @@ use crate::completing::engines;
 pub(crate) enum Command {
     /// Check an emulator on the blocks of programs: extract, select, run, compare, store, sum up
     Check(CheckArgs),
+    /// Write how a reference ends the blocks of a program to a file, to compare with it anywhere
+    Record(RecordArgs),
+    /// Check an emulator against a recording instead of a CPU
+    Replay(ReplayArgs),
     /// Find the blocks of a program and store them
     Extract(ExtractArgs),
     /// Make blocks from the instruction set instead of from a program, and store them
@@ -44,6 +49,12 @@ pub(crate) enum Command {
     Reduce(ReduceArgs),
     /// Measure how fast engines run the blocks of a program
     Bench(BenchArgs),
+    /// Write what snippex knows for other programs
+    Export {
+        /// What to write.
+        #[command(subcommand)]
+        command: ExportCommand,
+    },
     /// Remove blocks, a binary or a run from the database
     Remove(RemoveArgs),
     /// Success, speed and failures of all runs that are stored

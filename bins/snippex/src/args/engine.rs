@@ -28,7 +28,7 @@ pub(crate) struct EngineArgs {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Engine options")]
 pub(crate) struct ReferenceArgs {
-    /// Engine that is taken as right [default: native]
+    /// Engine that is taken as right, or the file of a recording [default: native]
     #[arg(long, value_name = "ENGINE", add = ArgValueCandidates::new(engines))]
     pub(crate) reference: Option<String>,
 }

@@ -9,6 +9,7 @@ mod engines;
 mod filter;
 mod generate;
 mod metrics;
+mod recordings;
 mod regression;
 mod repro;
 mod stats;
@@ -26,6 +27,7 @@ pub(crate) use engines::{AddEngineArgs, EnginesCommand};
 pub(crate) use filter::{FilterArgs, SelectArgs};
 pub(crate) use generate::{FormArgs, GenerateArgs};
 pub(crate) use metrics::{MetricsArgs, MetricsCommand};
+pub(crate) use recordings::{ExportCommand, RecordArgs, ReplayArgs, VectorsArgs};
 pub(crate) use regression::{ApproveArgs, BaselineRunArgs, BaselineTestArgs, RegressionCommand};
 pub(crate) use repro::ReproArgs;
 pub(crate) use stats::{GroupingArg, StatsArgs, StatsCommand};
@@ -130,7 +132,7 @@ pub(crate) fn command() -> clap::Command {
 }
 
 /// Commands that open no database.
-const NO_DATABASE: [&str; 4] = ["bench", "completions", "conformance", "man"];
+const NO_DATABASE: [&str; 6] = ["bench", "completions", "conformance", "export", "man", "record"];
 
 impl FormatArg {
     /// The form that every command knows.

@@ -11,14 +11,17 @@ mod config;
 mod conformance;
 mod disasm;
 mod engines;
+mod export;
 mod extract;
 mod generate;
 mod list;
 mod man;
 mod metrics;
+mod record;
 mod reduce;
 mod regression;
 mod remove;
+mod replay;
 mod repro;
 mod simulate;
 mod stats;
@@ -48,6 +51,9 @@ pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<ExitStatus, Failure> {
     };
     match &cli.command {
         Command::Check(args) => check::run(&app, args),
+        Command::Record(args) => record::run(&app, args),
+        Command::Replay(args) => replay::run(&app, args),
+        Command::Export { command } => export::run(&app, command),
         Command::Extract(args) => extract::run(&app, args),
         Command::Generate(args) => generate::run(&app, args),
         Command::List(args) => list::run(&app, args),
@@ -129,6 +135,14 @@ fn flags(cli: &Cli) -> Flags<'_> {
             ..flags
         },
         Command::Conformance(args) => Flags {
+            engine: Some(&args.engine),
+            ..flags
+        },
+        Command::Record(args) => Flags {
+            reference: Some(&args.reference),
+            ..flags
+        },
+        Command::Replay(args) => Flags {
             engine: Some(&args.engine),
             ..flags
         },

@@ -112,6 +112,9 @@ fn commands(emulator: Option<&EngineChoice>) -> Result<Vec<(String, Vec<String>)
             }
             Ok(vec![(spec.name.clone(), words)])
         }
+        EngineChoice::Recorded(_) => {
+            Err(Failure::new("a recording runs no programs").hint("leave --try out"))
+        }
         EngineChoice::Mock => Err(Failure::new("the mock engine runs no programs").hint("leave --try out")),
     }
 }

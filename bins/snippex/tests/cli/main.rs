@@ -13,6 +13,7 @@ mod engines;
 mod generated;
 mod interrupted;
 mod observations;
+mod recordings;
 mod regression;
 mod repro;
 mod sandbox;

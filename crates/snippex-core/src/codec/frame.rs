@@ -6,7 +6,8 @@
 //! offset size
 //!      0    4  magic "SNPX"
 //!      4    2  format version
-//!      6    2  kind: 1 case, 2 observation, 3 machine state, 4 results of a batch, 16 cached verdicts
+//!      6    2  kind: 1 case, 2 observation, 3 machine state, 4 results of a batch, 5 part of a recording,
+//!                    16 cached verdicts
 //!      8    4  length of the payload in bytes
 //!     12    8  first bytes of the digest
 //!     20    -  payload: fixed-width integers in declaration order
@@ -42,6 +43,8 @@ pub enum Kind {
     State = 3,
     /// Results of a batch on an engine, whose form `snippex-exec` has.
     Results = 4,
+    /// A part of a recording, whose form `snippex-exec` has.
+    Recording = 5,
     /// Verdicts on blocks in a cache, whose form `snippex-session` has.
     Verdicts = 16,
 }

@@ -9,6 +9,7 @@ use snippex_runner::layout::{
 
 use super::runner_engine::RunnerEngine;
 use super::{EngineError, MemoryMode};
+use crate::loaded_pools::X87Order;
 use crate::results::{self, EXIT_DIED};
 use crate::shared_layout::LINES_OFFSET;
 use tracing::debug;
@@ -56,9 +57,10 @@ impl RunnerEngine {
             MemoryMode::Scan => output.stray_lines != 0,
             MemoryMode::Copy => last != 0 && self.differs(index, group, 0),
         };
+        let loads_x87 = self.x87_order() != X87Order::Unknown || before.x87.top() == 0;
         block.untouched & SKIP_MEMORY != 0 && memory()
             || block.untouched & SKIP_OTHER_LINES != 0 && other_lines()
-            || block.untouched & SKIP_X87 != 0 && !end.same_x87(before)
+            || block.untouched & SKIP_X87 != 0 && loads_x87 && !end.same_x87(before)
             || block.untouched & SKIP_VECTORS != 0 && !end.same_vectors(before, self.identity.components)
     }
 

@@ -58,7 +58,8 @@ pub struct EngineEntry {
     /// The list of documented deviations that are noted and not counted as bugs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deviations: Option<Deviations>,
-    /// Whether FXRSTOR loads x87 registers rightly when TOP is not 0.
+    /// `false` where runs that start with another x87 TOP than 0 are to be left out of blocks that use x87. Else the runner
+    /// finds out in which order FXRSTOR takes the registers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub loads_x87_top: Option<bool>,
     /// Parts of the machine state that it does not keep, and that are not compared: x87, avx, avx512, segment-bases.
@@ -71,6 +72,10 @@ pub struct EngineEntry {
     /// Longest time of a run, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<u32>,
+    /// Longest time from starting a process to the runner's first answer, in seconds [default: 20]. A start that fails is tried
+    /// again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_patience: Option<u32>,
     /// What it is known not to do, in words.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub limits: Vec<String>,
@@ -203,6 +208,7 @@ impl EngineEntry {
         list(&mut self.leaves_out, &over.leaves_out);
         list(&mut self.lacks, &over.lacks);
         value(&mut self.patience, &over.patience);
+        value(&mut self.start_patience, &over.start_patience);
         list(&mut self.limits, &over.limits);
         value(&mut self.hint, &over.hint);
         self.configurations.extend(over.configurations.clone());

@@ -51,6 +51,8 @@ impl EngineError {
             ),
             Self::Prepare { .. } | Self::Talk { .. } => "free memory, and try again".to_owned(),
             Self::Batch(_) => "give fewer --states".to_owned(),
+            #[cfg(feature = "recordings")]
+            Self::Recording(error) => error.hint(),
             Self::Results(_) => "have the engine run the batch again".to_owned(),
         }
     }

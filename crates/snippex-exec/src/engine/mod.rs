@@ -30,6 +30,7 @@ pub use runner_engine::RunnerEngine;
 pub use spec::{EngineSpec, MemoryMode, SpecError};
 pub use table::EngineTable;
 
+use snippex_core::case::Access;
 use snippex_core::group::Group;
 use snippex_formats::conformance::Program;
 use thiserror::Error;
@@ -76,6 +77,13 @@ pub trait Engine: Send {
         ])
     }
 
+    /// Every page that the cases of `draft` need, from an engine that remembers them. `None`, as from all engines that run
+    /// cases: discovery runs them to find out.
+    fn remembered_pages(&mut self, draft: &Group) -> Option<Vec<(u64, Access)>> {
+        let _ = draft;
+        None
+    }
+
     /// Makes the next run start in a fresh process, free of anything earlier runs may have done to it.
     ///
     /// # Errors
@@ -101,6 +109,10 @@ pub enum EngineError {
         #[source]
         source: std::io::Error,
     },
+    /// The recording that stands in for the engine cannot be used.
+    #[cfg(feature = "recordings")]
+    #[error(transparent)]
+    Recording(Box<crate::recording::RecordingError>),
     /// The program is missing or may not be executed.
     #[error("failed to start {program} for engine {engine}")]
     Start {

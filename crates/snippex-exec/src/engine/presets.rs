@@ -144,7 +144,6 @@ fn fex() -> EngineEntry {
         memory: Some(MemoryStyle::Host),
         signals: Some(SignalStyle::RipOnly),
         deviations: Some(Deviations::Fex),
-        loads_x87_top: Some(false),
         limits: strings(&[
             "no AVX-512",
             "no SIGFPE: division by zero gives 0",

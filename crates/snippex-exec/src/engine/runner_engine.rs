@@ -2,13 +2,14 @@
 
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use snippex_core::group::Group;
 use snippex_formats::conformance::Program;
 use snippex_runner::layout::{
-    EXIT_NONE, Header, MapStep, SKIP_MEMORY, SKIP_OTHER_LINES, SKIP_VECTORS, SKIP_X87, WireLine,
+    EXIT_NONE, Header, MapStep, SKIP_MEMORY, SKIP_OTHER_LINES, SKIP_VECTORS, SKIP_X87, STORED_X87, WireLine,
 };
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::decoded::Decoded;
 use super::runner_file::RunnerFile;
@@ -18,6 +19,7 @@ use super::{
 };
 use crate::batch;
 use crate::guest_space::AddressSpace;
+use crate::loaded_pools::X87Order;
 use crate::plan::{self, Library, Plan};
 use crate::process::{GuestAnswer, GuestProcess, describe};
 use crate::results::{EXIT_X87_TOP, Results};
@@ -58,6 +60,8 @@ pub struct RunnerEngine {
     pub(super) deaths: u32,
     /// What programs have mapped in the process.
     pub(super) mapped: Vec<MapStep>,
+    /// Starts that failed and were tried again.
+    failed_starts: u32,
 }
 
 impl RunnerEngine {
@@ -73,7 +77,13 @@ impl RunnerEngine {
         let runner = RunnerFile::get().map_err(prepare)?;
         let mut shared = Shared::new().map_err(prepare)?;
         let surroundings = Surroundings::get(&spec).map_err(prepare)?;
-        let process = spawn(&spec, &runner, surroundings.as_deref(), &mut shared)?;
+        let mut failed_starts = 0;
+        let process = start_process(
+            (&spec, &runner, surroundings.as_deref()),
+            &mut shared,
+            FIRST_STARTS,
+            &mut failed_starts,
+        )?;
         let version = identity::version(&spec, surroundings.as_deref());
         let identity = EngineIdentity::new(&spec, shared.header(), version);
         if let Some(found) = identity.cpu.emulator().filter(|_| spec.native) {
@@ -102,6 +112,7 @@ impl RunnerEngine {
             line_count: 0,
             deaths: 0,
             mapped: Vec::new(),
+            failed_starts,
         })
     }
 
@@ -145,7 +156,12 @@ impl RunnerEngine {
     /// Starts a process, and makes sure that the engine is still what it was.
     fn start_another(&mut self) -> Result<GuestProcess, EngineError> {
         let surroundings = self.surroundings.as_deref();
-        let process = spawn(&self.spec, &self.runner, surroundings, &mut self.shared)?;
+        let process = start_process(
+            (&self.spec, &self.runner, surroundings),
+            &mut self.shared,
+            LATER_STARTS,
+            &mut self.failed_starts,
+        )?;
         // Asking for the version costs a process: only when the engine's files have changed.
         let stamps = identity::stamps(&self.spec);
         let version = if stamps == self.stamps {
@@ -186,6 +202,7 @@ impl RunnerEngine {
             park: keep,
             framed: self.spec.memory == MemoryMode::Scan,
             untouched: self.untouched(),
+            x87_order: self.x87_order(),
         };
         self.plan = Plan::write(
             &mut self.shared,
@@ -202,7 +219,7 @@ impl RunnerEngine {
         let count = self.plan.run_count as u32;
         self.run_range(0, count)?;
         self.redo_surprises(groups)?;
-        if !self.spec.loads_x87_top {
+        if self.x87_order() == X87Order::Unknown {
             self.exclude_x87_top(groups);
         }
         if self.spec.memory == MemoryMode::Copy {
@@ -243,15 +260,31 @@ impl RunnerEngine {
         SKIP_MEMORY | SKIP_OTHER_LINES | SKIP_X87 | vectors
     }
 
-    /// Marks the runs whose x87 state the engine did not load as the case has it.
+    /// How the guest takes x87 registers.
+    pub(super) fn x87_order(&self) -> X87Order {
+        match self.spec.loads_x87_top {
+            true => X87Order::of(&self.greeting),
+            false => X87Order::Unknown,
+        }
+    }
+
+    /// Marks the runs whose x87 state the engine did not load as the case has it, where the block has to do with it; elsewhere
+    /// that state is not looked at.
     fn exclude_x87_top(&mut self, groups: &[Group]) {
         let blocks = self.plan.blocks.clone();
+        let uses_x87 = |index: usize| self.decoded.left[index].untouched & SKIP_X87 == 0;
+        let uses_x87: Vec<bool> = (0..groups.len()).map(uses_x87).collect();
         let outputs = self.plan.outputs_mut(&mut self.shared);
-        for (block, group) in blocks.iter().zip(groups) {
+        for ((block, group), uses_x87) in blocks.iter().zip(groups).zip(uses_x87) {
             for (start, output) in group.starts.iter().zip(&mut outputs[block.first_run as usize..]) {
-                if block.run_count != 0 && group.vector_pool[start.vectors as usize].x87.top() != 0 {
+                if block.run_count == 0 || group.vector_pool[start.vectors as usize].x87.top() == 0 {
+                    continue;
+                }
+                if uses_x87 {
                     output.exit = EXIT_X87_TOP;
                     output.line_count = 0;
+                } else {
+                    output.stored &= !STORED_X87;
                 }
             }
         }
@@ -288,6 +321,39 @@ impl Engine for RunnerEngine {
         self.process = None;
         self.process()
     }
+}
+
+/// How often the first process of an engine is started at most: a command that is wrong is to be told soon.
+const FIRST_STARTS: u32 = 2;
+/// The same for processes after it. Of FEX's one in forty does not come up on a busy machine.
+const LATER_STARTS: u32 = 5;
+/// Wait before the second start; each wait after it is three times as long.
+const FIRST_WAIT: Duration = Duration::from_millis(50);
+
+/// As [`spawn`], which is tried up to `most` times; `failed` counts what did not come up.
+fn start_process(
+    (spec, runner, surroundings): (&EngineSpec, &RunnerFile, Option<&Surroundings>),
+    shared: &mut Shared,
+    most: u32,
+    failed: &mut u32,
+) -> Result<GuestProcess, EngineError> {
+    let mut wait = FIRST_WAIT;
+    for start in 1.. {
+        let error = match spawn(spec, runner, surroundings, shared) {
+            Err(error @ (EngineError::Handshake { .. } | EngineError::Talk { .. })) if start < most => error,
+            done => return done,
+        };
+        *failed += 1;
+        warn!(
+            engine = spec.name,
+            %error,
+            failed_starts = *failed,
+            "a process of the engine did not come up; it is started again"
+        );
+        std::thread::sleep(wait);
+        wait *= 3;
+    }
+    unreachable!("the last start is returned")
 }
 
 /// Starts a guest and waits until it has filled the header.

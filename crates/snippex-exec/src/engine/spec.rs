@@ -45,8 +45,8 @@ pub struct EngineSpec {
     /// instructions has to do with: memory and x87, on a CPU vectors as well. When the last run shows a change there, the
     /// block is done again without.
     pub shortcuts: bool,
-    /// FXRSTOR puts x87 registers where they belong when TOP is not 0. Where it does not (FEX), runs that start so
-    /// are reported as unsupported.
+    /// x87 registers can be loaded when TOP is not 0, in an order that the runner finds out (FEX has its own). Where they
+    /// cannot, runs that start so are unsupported in blocks that use x87.
     pub loads_x87_top: bool,
     /// Parts of the state that it does not keep.
     pub leaves_out: Components,

@@ -53,7 +53,8 @@ impl EngineTable {
     /// What the engine called `name` documents to do otherwise than hardware; nothing for an unknown one.
     #[must_use]
     pub fn tolerance(&self, name: &str) -> Tolerance {
-        match self.resolve(name) {
+        // What a recording says of an engine deviates as the engine does.
+        match self.resolve(name.strip_suffix("/recorded").unwrap_or(name)) {
             Ok((entry, configurations)) => entry.tolerance(&configurations),
             Err(_) => Tolerance::none(),
         }
@@ -105,6 +106,9 @@ impl EngineTable {
             patience: entry
                 .patience
                 .map_or(own.patience, |seconds| Duration::from_secs(u64::from(seconds))),
+            start_patience: entry.start_patience.map_or(own.start_patience, |seconds| {
+                Duration::from_secs(u64::from(seconds))
+            }),
             ..own
         })
     }

@@ -28,7 +28,7 @@ pub(crate) enum ParkedPages<'e> {
 }
 
 impl ParkedPages<'_> {
-    fn contain(self, page: u64) -> bool {
+    pub(crate) fn contain(self, page: u64) -> bool {
         match self {
             Self::Space(space) => space.was_parked(page),
             Self::Listed(pages) => pages.binary_search(&page).is_ok(),

@@ -20,7 +20,11 @@ use crate::guest_space::AddressSpace;
 use crate::lower::{LowerError, Lowered};
 use ending::{ParkedPages, endpoint, observe};
 
+#[cfg(feature = "recordings")]
+pub(crate) use owned::RawResults;
 pub use owned::{OwnedResults, ResultsError};
+#[cfg(feature = "recordings")]
+pub(crate) use wire::UnsupportedWire;
 
 /// Set by the host: the guest process died in this run; `fault.signal` holds the signal, 0 for an exit.
 pub(crate) const EXIT_DIED: u32 = 0xffff_ff00;
@@ -53,6 +57,8 @@ pub enum Unsupported {
     State(Cow<'static, str>),
     /// The engine died in other runs of the block; this one was not tried.
     Abandoned,
+    /// The recording that stands in for the engine does not have it.
+    NotRecorded,
 }
 
 impl std::fmt::Display for Unsupported {
@@ -63,6 +69,7 @@ impl std::fmt::Display for Unsupported {
             Self::Address => formatter.write_str("the engine cannot map a page where the case wants it"),
             Self::Programs => formatter.write_str("the engine runs cases only, not whole programs"),
             Self::Abandoned => formatter.write_str("the engine died in other runs of the block"),
+            Self::NotRecorded => formatter.write_str("the recording does not have it"),
             Self::State(reason) => write!(formatter, "the engine cannot load the start state: {reason}"),
         }
     }

@@ -12,6 +12,8 @@ use super::ending::ParkedPages;
 use super::{Kind, Outcome, Results, Unsupported};
 use crate::end_state::{EndStates, Vectors};
 use crate::lower::{Lowered, lower};
+#[cfg(feature = "recordings")]
+use crate::plan::NO_BLOCK;
 
 /// Results of one batch on one engine, with bytes of their own.
 #[derive(Clone, Debug)]
@@ -32,7 +34,7 @@ pub(super) enum OwnedKind {
 
 /// A copy of what matters in the shared file.
 #[derive(Clone, Debug, Default)]
-pub(super) struct RawResults {
+pub(crate) struct RawResults {
     pub(super) blocks: Vec<WireBlock>,
     pub(super) outputs: Vec<RunOutput>,
     /// Of each run, its place in `vectors`; beyond the end when it stored nothing there.
@@ -100,6 +102,22 @@ impl OwnedResults {
         Ok(results)
     }
 
+    /// Results that an engine has kept as a guest would have left them.
+    #[cfg(feature = "recordings")]
+    pub(crate) fn of_raw(
+        lowered: Vec<Option<Lowered>>,
+        unsupported: Vec<Option<Unsupported>>,
+        components: Components,
+        raw: RawResults,
+    ) -> Self {
+        Self {
+            lowered,
+            unsupported,
+            components,
+            kind: OwnedKind::Raw(raw),
+        }
+    }
+
     /// The results, to be asked and compared as an engine's own; `groups` are those that were run. They are not compared
     /// with what was run beyond their number and that of their starts.
     ///
@@ -151,6 +169,29 @@ impl RawResults {
             raw.push_vectors(file);
         }
         raw
+    }
+
+    /// Adds the next group, how each of its runs ended.
+    #[cfg(feature = "recordings")]
+    pub(crate) fn push_group<'r>(
+        &mut self,
+        runs: impl ExactSizeIterator<Item = (RunOutput, Option<&'r VectorFile>, &'r [WireLine])>,
+    ) {
+        let number = |length: usize| u32::try_from(length).expect("a batch has few runs");
+        self.blocks.push(WireBlock {
+            first_run: number(self.outputs.len()),
+            run_count: number(runs.len()),
+            ..NO_BLOCK
+        });
+        for (output, file, lines) in runs {
+            self.outputs.push(RunOutput {
+                first_line: number(self.lines.len()),
+                line_count: number(lines.len()),
+                ..output
+            });
+            self.push_vectors(file);
+            self.lines.extend_from_slice(lines);
+        }
     }
 
     /// Adds what the next run has stored of x87 and vectors.

@@ -41,8 +41,9 @@ enum OutcomeWire {
     Unsupported(UnsupportedWire),
 }
 
+/// Why something was not run, as it is written.
 #[derive(Serialize, Deserialize)]
-enum UnsupportedWire {
+pub(crate) enum UnsupportedWire {
     /// Why follows from the block.
     Block,
     Feature(String),
@@ -50,6 +51,7 @@ enum UnsupportedWire {
     Programs,
     Abandoned,
     State(String),
+    NotRecorded,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -187,7 +189,7 @@ impl OutcomeWire {
 }
 
 impl UnsupportedWire {
-    fn of(reason: &Unsupported) -> Self {
+    pub(crate) fn of(reason: &Unsupported) -> Self {
         match reason {
             Unsupported::Block(_) => Self::Block,
             Unsupported::Feature(name) => Self::Feature((*name).to_owned()),
@@ -195,22 +197,24 @@ impl UnsupportedWire {
             Unsupported::Programs => Self::Programs,
             Unsupported::State(reason) => Self::State(reason.clone().into_owned()),
             Unsupported::Abandoned => Self::Abandoned,
+            Unsupported::NotRecorded => Self::NotRecorded,
         }
     }
 
-    fn read(self, group: &Group) -> Result<Unsupported, ResultsError> {
+    pub(crate) fn read(&self, group: &Group) -> Result<Unsupported, ResultsError> {
         Ok(match self {
             Self::Block => match lower(&group.block, group.placement) {
                 Err(error) => Unsupported::Block(error),
                 Ok(_) => return Err(ResultsError::OtherBatch("a block of it cannot be executed")),
             },
             Self::Feature(name) => Unsupported::Feature(
-                feature_text(&name).ok_or(CodecError::Invalid("a CPU feature is not known"))?,
+                feature_text(name).ok_or(CodecError::Invalid("a CPU feature is not known"))?,
             ),
             Self::Address => Unsupported::Address,
             Self::Programs => Unsupported::Programs,
-            Self::State(reason) => Unsupported::State(reason.into()),
+            Self::State(reason) => Unsupported::State(reason.clone().into()),
             Self::Abandoned => Unsupported::Abandoned,
+            Self::NotRecorded => Unsupported::NotRecorded,
         })
     }
 }

@@ -111,9 +111,13 @@ fn engine_parts(
         ("components", format!("{:?}", identity.components)),
         ("CPU", json(serde_json::to_string(&identity.host_cpu))),
     ];
-    if let EngineChoice::Process(spec) = choice {
-        parts.push(("settings", settings(spec)));
-        parts.push(("programs", programs(spec, file)?));
+    match choice {
+        EngineChoice::Process(spec) => {
+            parts.push(("settings", settings(spec)));
+            parts.push(("programs", programs(spec, file)?));
+        }
+        EngineChoice::Recorded(recording) => parts.push(("recording", recording.id().to_string())),
+        EngineChoice::Mock => {}
     }
     Ok(parts)
 }

@@ -4,6 +4,8 @@ use std::sync::{Mutex, PoisonError};
 
 use snippex_exec::engine::{Engine, EngineError, EngineIdentity};
 
+use snippex_exec::recording::Recording;
+
 use crate::EngineChoice;
 
 /// Starts engines of one kind.
@@ -53,6 +55,11 @@ impl EnginePool {
     /// How it is started.
     pub(super) fn choice(&self) -> &EngineChoice {
         &self.choice
+    }
+
+    /// The recording that answers, if one does.
+    pub(super) fn recording(&self) -> Option<&Recording> {
+        self.choice.recording().map(|recording| &**recording)
     }
 
     /// What the engine says it is.

@@ -22,6 +22,7 @@ use snippex_core::block::Block;
 use snippex_core::seed::Style;
 use snippex_exec::check::{BlockReport, CheckOptions as ExecOptions, Job, Report, check};
 use snippex_exec::engine::{EngineError, EngineIdentity, EngineTable};
+use snippex_exec::recording::Recording;
 use snippex_store::{EngineId, NewRun, Partition, RunEnd, RunId, StoreHandle, Timestamp};
 use snippex_triage::cause::Attribution;
 
@@ -99,6 +100,23 @@ impl EnginePair {
         })
     }
 
+    /// Sees whether recordings among them are of the start states that `options` ask for.
+    fn fit(&self, options: &CheckOptions) -> Result<(), SessionError> {
+        let recordings = [&self.reference, &self.subject]
+            .into_iter()
+            .filter_map(EnginePool::recording);
+        for about in recordings.map(Recording::about) {
+            if (about.seed, about.states) != (options.seed, options.states) {
+                return Err(SessionError::OtherStarts {
+                    name: about.source.name().to_owned(),
+                    seed: about.seed,
+                    states: about.states,
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// What the engine that is taken as right says it is.
     #[must_use]
     pub fn reference(&self) -> &EngineIdentity {
@@ -168,6 +186,7 @@ impl Session<'_> {
         targets: impl IntoIterator<Item = Target<'a>>,
         observer: &mut dyn Observer,
     ) -> Result<CheckOutcome, SessionError> {
+        self.engines.fit(self.options)?;
         let (run, reference, subject) = self.start_run()?;
         let mut work = Work {
             session: self,

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use snippex_blocks::extract::extract;
 use snippex_blocks::select::{Filter, Request, Selection, SelectionReport, select};
 use snippex_core::block::{Block, Unrunnable};
+use snippex_exec::recording::Recording;
 use snippex_store::{Added, BlockNumber, Partition, StoreHandle};
 
 use super::{Event, Observer};
+use crate::recording::source_of_recording;
 use crate::{BinaryFile, Forms, Generated, Program, SessionError, Source, StoredTarget, store_blocks};
 
 /// Which blocks of a program are run.
@@ -31,6 +33,8 @@ pub enum Target<'s> {
     Generated(Generated),
     /// Blocks of one binary that the database has, read when it is their turn.
     Stored(StoredTarget),
+    /// The blocks of a recording, stored when it is their turn.
+    Recorded(Arc<Recording>),
 }
 
 /// Why blocks were chosen, with their numbers.
@@ -127,6 +131,7 @@ impl Target<'_> {
         match self {
             Self::Program(program, choice) => of_program(program.read()?, choice, store, part, observer),
             Self::Generated(generated) => of_generated(generated, store, part),
+            Self::Recorded(recording) => of_recording(&recording, store, part),
             Self::Stored(stored) => {
                 let (source, blocks) = stored.read(store)?;
                 let blocks = blocks.into_iter().map(|stored| {
@@ -144,6 +149,7 @@ impl Target<'_> {
             Self::Program(program, _) => program.path().to_string(),
             Self::Generated(generated) => generated.request.describe(),
             Self::Stored(stored) => stored.path,
+            Self::Recorded(recording) => recording.about().source.name().to_owned(),
         })
     }
 }
@@ -211,6 +217,25 @@ fn of_generated(
     let mut target = PreparedTarget::new(source, blocks, part);
     target.summary.forms = generated.forms;
     Ok(target)
+}
+
+/// Stores the blocks of a recording and makes them ready to be run.
+fn of_recording(
+    recording: &Recording,
+    store: &StoreHandle,
+    part: Option<Partition>,
+) -> Result<PreparedTarget, SessionError> {
+    let source = source_of_recording(recording)?;
+    let described = match &source {
+        Source::File(file) => file.describe(&file.image()?),
+        Source::Generated(request) => {
+            Source::describe_generated(request, recording.id().to_string(), recording.len() as u64)
+        }
+    };
+    let (added, blocks) = store_blocks(store, &described, recording.blocks())?;
+    let blocks = (added.numbers.into_iter().zip(blocks).enumerate())
+        .map(|(place, (number, block))| (number, place as u64, block));
+    Ok(PreparedTarget::new(source, blocks, part))
 }
 
 #[cfg(test)]

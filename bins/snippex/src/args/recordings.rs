@@ -1,0 +1,93 @@
+//! What commands take that write and read recordings.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::{EngineArgs, FilterArgs, FormArgs, ReferenceArgs, SelectArgs, values};
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  snippex record /bin/bash -o bash.rec           on an x86-64 machine
+  snippex replay bash.rec -e fex-emu             anywhere
+  snippex record --generated -o sweep.rec        what this CPU makes of every instruction
+  snippex record /bin/ls -o qemu.rec --reference qemu-x86_64
+
+A recording holds the program, and how every run of its blocks ended; start states follow from the seed.")]
+pub(crate) struct RecordArgs {
+    /// An x86-64 program or shared library, ELF or PE
+    #[arg(required_unless_present = "generated", value_name = "BINARY")]
+    pub(crate) binary: Option<PathBuf>,
+    /// File to write
+    #[arg(long = "recording", short = 'o', value_name = "FILE")]
+    pub(crate) recording: PathBuf,
+    /// Make the blocks from the instruction set instead of taking a program's
+    #[arg(long, conflicts_with_all = ["binary", "SelectArgs", "FilterArgs"], help_heading = "Generation")]
+    pub(crate) generated: bool,
+    #[command(flatten)]
+    pub(crate) generate: FormArgs,
+    #[command(flatten)]
+    pub(crate) reference: ReferenceArgs,
+    /// Start states for each block [default: 64]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096), help_heading = "Run options")]
+    pub(crate) states: Option<u32>,
+    /// Decides start states, memory and every random choice
+    #[arg(long, value_name = "SEED", default_value = "1", value_parser = values::seed, help_heading = "Run options")]
+    pub(crate) seed: u64,
+    /// Threads, each with its own engine processes [default: one for each CPU]
+    #[arg(long, short = 'j', value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024), help_heading = "Run options")]
+    pub(crate) threads: Option<u32>,
+    #[command(flatten)]
+    pub(crate) select: SelectArgs,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  snippex replay bash.rec -e fex-emu             what check /bin/bash -e fex-emu finds, without an x86-64 CPU
+  snippex replay intel.rec -e amd.rec            where two CPUs differ
+  snippex check /bin/bash --reference bash.rec   the same for a part of the blocks, chosen here
+
+Seed and start states are those of the recording. Which of several instructions is at fault is guessed, since the
+reference cannot run a part of a block.")]
+pub(crate) struct ReplayArgs {
+    /// A file that snippex record has written; it takes the place of the reference
+    #[arg(value_name = "FILE")]
+    pub(crate) recording: PathBuf,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+    /// Threads, each with its own engine processes [default: one for each CPU]
+    #[arg(long, short = 'j', value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024), help_heading = "Run options")]
+    pub(crate) threads: Option<u32>,
+    /// Do only part K of N, for work that is divided over N processes or machines
+    #[arg(long, value_name = "K/N", help_heading = "Run options")]
+    pub(crate) partition: Option<values::PartitionArg>,
+}
+
+/// What to write for other programs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ExportCommand {
+    /// Write the cases of a recording as JSON: start, end, and which bits of the end are defined
+    Vectors(VectorsArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  snippex export vectors sweep.rec -o vectors.jsonl
+  snippex export vectors bash.rec --count 100 | jq .
+
+The first line says what was recorded and has the x87 and vector states that starts choose from; then each block is
+a line with its code, its memory and its cases. Numbers of 64 bits are hexadecimal strings, bytes are in order of address. A bit
+that is set in a mask is undefined, or decided by the machine; what is not listed is as at the start.")]
+pub(crate) struct VectorsArgs {
+    /// A file that snippex record has written
+    #[arg(value_name = "FILE")]
+    pub(crate) recording: PathBuf,
+    /// Only the first N blocks
+    #[arg(long, short = 'n', value_name = "N")]
+    pub(crate) count: Option<usize>,
+}

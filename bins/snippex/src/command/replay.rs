@@ -1,0 +1,37 @@
+//! `snippex replay`: an emulator against a recording.
+
+use std::sync::Arc;
+
+use cli_kit::{ExitStatus, Failure};
+use snippex_session::{EngineChoice, EnginePair, Target, open_recording};
+
+use crate::app::App;
+use crate::args::{CacheArgs, ReplayArgs, RunArgs};
+use crate::checking;
+use crate::engines::subject_engine;
+use crate::hints::OrUserError;
+
+pub(crate) fn run(app: &App<'_>, args: &ReplayArgs) -> Result<ExitStatus, Failure> {
+    let recording = Arc::new(open_recording(&args.recording).or_user_error()?);
+    let about = recording.about();
+    let asked = RunArgs {
+        states: Some(about.states),
+        seed: about.seed,
+        threads: args.threads,
+        partition: args.partition,
+        // Without the reference nothing smaller can be run.
+        no_reduce: true,
+        reduce_time: 0,
+        // A recording answers faster than the cache.
+        cache: CacheArgs {
+            no_cache: true,
+            ..CacheArgs::default()
+        },
+    };
+    let subject = subject_engine(app, &args.engine)?;
+    let reference = EngineChoice::Recorded(Arc::clone(&recording));
+    let engines = EnginePair::start(reference, subject).or_user_error()?;
+    let database = app.open_store()?;
+    let targets = [Target::Recorded(recording)];
+    checking::run(app, &database, "replay", &engines, &asked, targets, false)
+}

@@ -9,10 +9,10 @@ use super::{EngineArgs, FilterArgs, FormArgs, ReferenceArgs, SelectArgs, values}
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  snippex record /bin/bash -o bash.rec           on an x86-64 machine
+  snippex record /bin/bash --to bash.rec         on an x86-64 machine
   snippex replay bash.rec -e fex-emu             anywhere
-  snippex record --generated -o sweep.rec        what this CPU makes of every instruction
-  snippex record /bin/ls -o qemu.rec --reference qemu-x86_64
+  snippex record --generated --to sweep.rec      what this CPU makes of every instruction
+  snippex record /bin/ls --to qemu.rec --reference qemu-x86_64
 
 A recording holds the program, and how every run of its blocks ended; start states follow from the seed.")]
 pub(crate) struct RecordArgs {
@@ -20,7 +20,7 @@ pub(crate) struct RecordArgs {
     #[arg(required_unless_present = "generated", value_name = "BINARY")]
     pub(crate) binary: Option<PathBuf>,
     /// File to write
-    #[arg(long = "recording", short = 'o', value_name = "FILE")]
+    #[arg(long = "to", value_name = "FILE")]
     pub(crate) recording: PathBuf,
     /// Make the blocks from the instruction set instead of taking a program's
     #[arg(long, conflicts_with_all = ["binary", "SelectArgs", "FilterArgs"], help_heading = "Generation")]

@@ -53,7 +53,12 @@ fn list(app: &App<'_>) -> Result<ExitStatus, Failure> {
         .engines
         .iter()
         .map(|(name, entry)| {
-            let problem = app.engines.spec(name).err().map(|error| error.to_string());
+            let problem = match app.engines.spec(name) {
+                Err(error) => Some(error.to_string()),
+                // Whether there is a processor shows when it is used, and costs a few milliseconds.
+                Ok(_) if name == "native" => native_problem(app),
+                Ok(_) => None,
+            };
             EngineListing {
                 name,
                 origin: if own.contains_key(name) {
@@ -92,6 +97,13 @@ fn list(app: &App<'_>) -> Result<ExitStatus, Failure> {
         }
     }
     Ok(ExitStatus::NothingFound)
+}
+
+/// Why this machine cannot be an engine, if so.
+fn native_problem(app: &App<'_>) -> Option<String> {
+    let native = EngineChoice::named(&app.engines, "native").ok()?;
+    let error = native.start().err()?;
+    Some(format!("{error}; {}", error.hint()))
 }
 
 /// Everything about an engine.
@@ -189,6 +201,7 @@ fn add(app: &App<'_>, args: &AddEngineArgs) -> Result<ExitStatus, Failure> {
             .hint("choose a name without spaces, quotes and /, other than native and mock"));
     }
     let entry = EngineEntry {
+        like: args.like.clone(),
         command: Some(args.command.clone()),
         version: args.version.clone(),
         environment: args.environment.iter().cloned().collect(),

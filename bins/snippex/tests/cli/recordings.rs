@@ -24,7 +24,7 @@ fn verdicts(document: &str) -> Vec<Value> {
 fn a_replay_says_what_a_check_says() {
     let sandbox = Sandbox::new();
     let record = [
-        "record", PROGRAM, "-n", "300", "--states", "16", "-o", "prog.rec", "--format", "json",
+        "record", PROGRAM, "-n", "300", "--states", "16", "--to", "prog.rec", "--format", "json",
     ];
     let recorded: Value = serde_json::from_str(&sandbox.ok(&record).stdout).unwrap();
     assert_eq!(recorded["complete"], true);
@@ -60,7 +60,7 @@ fn a_replay_says_what_a_check_says() {
         "300",
         "--states",
         "16",
-        "-o",
+        "--to",
         "again.rec",
         "-j",
         "1",
@@ -84,7 +84,7 @@ fn vectors_name_start_end_and_what_is_undefined() {
         "--states",
         "4",
     ];
-    sandbox.ok(&[&record[..], &["-o", "shl.rec"]].concat());
+    sandbox.ok(&[&record[..], &["--to", "shl.rec"]].concat());
     let vectors = sandbox.ok(&["export", "vectors", "shl.rec", "-n", "6"]).stdout;
     let lines: Vec<Value> = vectors
         .lines()
@@ -113,7 +113,7 @@ fn vectors_name_start_end_and_what_is_undefined() {
 #[test]
 fn what_is_no_whole_recording_is_refused_with_what_to_do() {
     let sandbox = Sandbox::new();
-    sandbox.ok(&["record", PROGRAM, "-n", "40", "--states", "4", "-o", "prog.rec"]);
+    sandbox.ok(&["record", PROGRAM, "-n", "40", "--states", "4", "--to", "prog.rec"]);
     let bytes = std::fs::read(sandbox.path("prog.rec")).unwrap();
     let refused = |name: &str, bytes: &[u8], message: &str| {
         sandbox.file(name, bytes);

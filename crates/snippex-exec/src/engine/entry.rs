@@ -25,6 +25,9 @@ use snippex_core::state::Components;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EngineEntry {
+    /// The preset that it is like in all that it does not say itself [default: the one of its name].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub like: Option<String>,
     /// Program and arguments. `{runner}` stands for the x86-64 program to run (at the end when it is not named),
     /// `{program}` for the first of `programs` that is there, `{arguments}` for those of the configuration (before
     /// `{runner}` when it is not named).
@@ -207,6 +210,7 @@ impl EngineEntry {
         value(&mut self.loads_x87_top, &over.loads_x87_top);
         list(&mut self.leaves_out, &over.leaves_out);
         list(&mut self.lacks, &over.lacks);
+        value(&mut self.like, &over.like);
         value(&mut self.patience, &over.patience);
         value(&mut self.start_patience, &over.start_patience);
         list(&mut self.limits, &over.limits);

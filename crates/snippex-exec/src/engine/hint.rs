@@ -40,7 +40,11 @@ impl EngineError {
                  input and output on; try the command by hand"
                     .to_owned()
             }
-            Self::NotNative { .. } => "run this on an x86-64 machine, or name another engine".to_owned(),
+            Self::NoCpu | Self::NotNative { .. } => {
+                "compare with a recording: snippex record BINARY --to FILE on an x86-64 machine, then snippex replay FILE \
+                 here, or --reference FILE; or take an emulator as right with --reference"
+                    .to_owned()
+            }
             Self::Changed { .. } => "do not update the engine while it is in use".to_owned(),
             Self::KeepsDying { .. } => {
                 "the engine is broken, or its machine is out of memory; try it with --count 1".to_owned()

@@ -134,6 +134,9 @@ pub enum EngineError {
         /// Last lines of its standard error.
         stderr: String,
     },
+    /// `native` has no processor: the system runs no x86-64 programs.
+    #[error("this machine has no x86-64 processor, which engine native needs")]
+    NoCpu,
     /// `native` is an emulator in disguise (binfmt_misc).
     #[error("this machine runs x86-64 programs under {found}: engine native needs a real x86-64 CPU")]
     NotNative {

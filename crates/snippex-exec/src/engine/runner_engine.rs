@@ -373,10 +373,15 @@ fn spawn(
     command
         .args(rest)
         .envs(spec.environment.iter().map(|(name, value)| (name, value)));
-    let mut process = GuestProcess::start(command).map_err(|source| EngineError::Start {
-        engine: spec.name.clone(),
-        program: program.clone(),
-        source,
+    let mut process = GuestProcess::start(command).map_err(|source| {
+        if spec.native && source.raw_os_error() == Some(libc::ENOEXEC) {
+            return EngineError::NoCpu;
+        }
+        EngineError::Start {
+            engine: spec.name.clone(),
+            program: program.clone(),
+            source,
+        }
     })?;
     let fail = |process: &mut GuestProcess, problem: String| EngineError::Handshake {
         engine: spec.name.clone(),

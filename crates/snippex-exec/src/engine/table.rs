@@ -11,7 +11,7 @@ use snippex_core::state::Components;
 use super::entry::{Configuration, EngineEntry, MemoryStyle};
 use super::presets::presets;
 use super::spec::{find, split_words};
-use super::{EngineSpec, MemoryMode, SpecError};
+use super::{EngineIdentity, EngineSpec, MemoryMode, SpecError};
 
 /// Engines by name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,8 +31,11 @@ impl EngineTable {
     #[must_use]
     pub fn new(own: impl IntoIterator<Item = (String, EngineEntry)>) -> Self {
         let mut entries = presets();
+        let presets = entries.clone();
         for (name, entry) in own {
-            let under = entries.remove(&name).unwrap_or_default();
+            let like = entry.like.as_ref().and_then(|like| presets.get(like).cloned());
+            let of_its_name = entries.remove(&name);
+            let under = like.or(of_its_name).unwrap_or_default();
             entries.insert(name, under.overlaid(&entry));
         }
         Self { entries }
@@ -60,6 +63,20 @@ impl EngineTable {
         }
     }
 
+    /// As [`EngineTable::tolerance`], for an engine that was started: one that is not in the table is what it says to the
+    /// guest that it is.
+    #[must_use]
+    pub fn tolerance_of(&self, engine: &EngineIdentity) -> Tolerance {
+        let name = match engine.cpu.emulator() {
+            Some(found) if self.entry(&engine.name).is_none() => match found.starts_with("FEX") {
+                true => "fex-emu",
+                false => "qemu-x86_64",
+            },
+            _ => &engine.name,
+        };
+        self.tolerance(name)
+    }
+
     /// How the engine called `name` is started.
     ///
     /// # Errors
@@ -72,7 +89,8 @@ impl EngineTable {
         let Some(template) = &entry.command else {
             return Err(SpecError::NoCommand(name.into()));
         };
-        let program = match entry.programs.is_empty() {
+        // A command that names its program itself needs none of them.
+        let program = match entry.programs.is_empty() || !template.contains("{program}") {
             true => None,
             false => Some(find(name, &entry.programs, entry.hint.as_deref())?),
         };
@@ -285,6 +303,45 @@ mod tests {
         );
         assert!(problem("mine/one+other").contains("both set A"));
         assert!(problem("native/one").contains("it has none"));
+    }
+
+    #[test]
+    fn an_engine_from_a_build_folder_is_like_the_preset_that_it_names() {
+        let own = |like: Option<&str>| EngineEntry {
+            like: like.map(str::to_owned),
+            command: Some("/build/bin/FEX {runner}".into()),
+            ..EngineEntry::default()
+        };
+        let table = EngineTable::new([
+            ("built".to_owned(), own(Some("fex-emu"))),
+            ("fex-emu".to_owned(), own(None)),
+            ("stranger".to_owned(), own(None)),
+        ]);
+        assert_eq!(
+            table.tolerance("built/reduced-x87"),
+            Tolerance::fex_reduced_precision()
+        );
+        // The program is named: that none is on the PATH does not matter.
+        for name in ["built/maxinst1", "fex-emu/maxinst1"] {
+            let spec = table.spec(name).unwrap();
+            assert_eq!(spec.command, ["/build/bin/FEX", "{runner}"]);
+            assert_eq!(spec.environment, [("FEX_MAXINST".to_owned(), "1".to_owned())]);
+            assert!(spec.isolated);
+        }
+        assert_eq!(table.tolerance("stranger"), Tolerance::none());
+        let mut identity = EngineIdentity {
+            name: "stranger".into(),
+            version: String::new(),
+            configuration: Vec::new(),
+            cpu: super::super::GuestCpu::default(),
+            components: Components::ALL,
+            host_cpu: super::super::this_cpu().clone(),
+        };
+        identity.cpu.hypervisor = "FEXIFEXIEMU".into();
+        // What the settings say counts more than what the guest sees.
+        assert_eq!(table.tolerance_of(&identity), Tolerance::none());
+        identity.name = "FEX".into();
+        assert_eq!(table.tolerance_of(&identity), table.tolerance("fex-emu/maxinst1"));
     }
 
     #[test]

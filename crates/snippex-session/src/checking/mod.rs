@@ -277,7 +277,7 @@ impl Session<'_> {
             seed: self.options.seed,
             states: self.options.states as usize,
             threads: self.options.threads as usize,
-            tolerance: self.table.tolerance(&self.engines.subject().name),
+            tolerance: self.table.tolerance_of(self.engines.subject()),
             reduce: self.options.reduce,
             known,
             keep: (style == Style::Corners).then_some(KEPT),

@@ -363,10 +363,10 @@ fn a_start_state_excludes_an_engine_only_from_blocks_that_touch_what_it_cannot_l
     let blocks = [
         block(50, Terminator::FallThrough, |a| a.add(rax, rbx).unwrap()),
         block(51, Terminator::FallThrough, |a| {
-            a.mov(qword_ptr(rdi), rax).unwrap()
+            a.mov(qword_ptr(rdi), rax).unwrap();
         }),
         block(52, Terminator::FallThrough, |a| {
-            a.vpaddd(ymm1, ymm2, ymm3).unwrap()
+            a.vpaddd(ymm1, ymm2, ymm3).unwrap();
         }),
         block(53, Terminator::FallThrough, |a| a.fadd_2(st0, st1).unwrap()),
     ];

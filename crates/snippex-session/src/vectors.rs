@@ -46,7 +46,7 @@ impl<'r> Vectors<'r> {
                 json!({
                     "x87": x87(&state.x87),
                     "mxcsr": number(state.mxcsr.into()),
-                    "zmm": state.vectors.iter().map(|vector| hex::encode(vector)).collect::<Vec<_>>(),
+                    "zmm": state.vectors.iter().map(hex::encode).collect::<Vec<_>>(),
                     "k": state.opmask.map(number),
                 })
             })

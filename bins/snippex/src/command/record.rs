@@ -80,7 +80,7 @@ pub(crate) fn run(app: &App<'_>, args: &RecordArgs) -> Result<ExitStatus, Failur
     }
     if !report.complete {
         app.printer.warn(format_args!(
-            "stopped: the recording has the first {} blocks only",
+            "stopped: the recording has {} blocks only",
             grouped(report.blocks)
         ));
         return Ok(ExitStatus::Interrupted);

@@ -620,7 +620,7 @@ fn unpack_vectors(
     reader: &mut Reader<'_>,
 ) -> Result<Vec<Vectors>, RecordingError> {
     let (registers, width) = vector_shape(components);
-    let known = (1u64 << registers) - 1 | STORED_X87 | STORED_CONTROL;
+    let known = ((1u64 << registers) - 1) | STORED_X87 | STORED_CONTROL;
     let any = reader.number()?;
     if any & !known != 0 {
         return Err(RecordingError::Invalid("a register is not there"));

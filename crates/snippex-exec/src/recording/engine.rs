@@ -129,7 +129,7 @@ impl RecordedEngine {
             let made = lower(&group.block, group.placement);
             let ends = match &made {
                 Ok(_) => self.look_up(group)?,
-                Err(error) => Err(Unsupported::Block(error.clone())),
+                Err(error) => Err(Unsupported::Block(*error)),
             };
             let (ends, reason) = match ends {
                 Ok(ends) => (ends, None),

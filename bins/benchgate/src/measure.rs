@@ -119,10 +119,10 @@ impl Subject {
             return Vec::new();
         };
         let mut variables = vec![("CARGO_TARGET_DIR".to_owned(), target.into())];
-        let is_python = |name: &&str| self.directory.join(name).is_file();
+        let is_python = |name: &str| self.directory.join(name).is_file();
         if ["pyproject.toml", "setup.py", "setup.cfg"]
-            .iter()
-            .any(|name| is_python(&name))
+            .into_iter()
+            .any(is_python)
         {
             let own = [self.directory.join("src"), self.directory.clone()];
             let inherited = std::env::var_os("PYTHONPATH").unwrap_or_default();

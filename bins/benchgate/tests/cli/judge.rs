@@ -404,7 +404,7 @@ fn the_answer_is_a_table_and_a_sentence() {
  alpha      ▁███▇▇▇▆▆▆▅▅▅▄▄▄  100.6 µs  100.0 µs   -0.6 %    [-0.9, -0.3] %  unchanged
  gamma      ▁███▇▇▇▆▆▆▅▅▅▄▄▄  100.6 µs  100.0 µs   -0.6 %    [-0.9, -0.3] %  unchanged
 
-beta: 19.2 % slower (95 % interval +18.8 % to +19.5 %), beyond the threshold of 5 %, q = 8.5e-24
+beta: 19.2 % slower (95 % interval +18.8 % to +19.5 %), beyond the threshold of 5 %, q = 2.8e-24
 this run ([..]), 8 runs against baseline ([..]), 8 runs
 regression: 1 of 3 benchmarks is slower by more than its threshold (1 regression, 2 unchanged)
 

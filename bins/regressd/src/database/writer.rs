@@ -163,10 +163,10 @@ async fn commit(
 ) -> Result<(), DatabaseError> {
     let mut connection = pool.acquire().await?;
     let outcome = within_transaction(&mut connection, dialect, batch).await;
-    if let Err(error) = &outcome {
-        if let Err(closing) = connection.close().await {
-            tracing::warn!(%error, %closing, "a connection that failed to write cannot be closed in order");
-        }
+    if let Err(error) = &outcome
+        && let Err(closing) = connection.close().await
+    {
+        tracing::warn!(%error, %closing, "a connection that failed to write cannot be closed in order");
     }
     Ok(outcome?)
 }

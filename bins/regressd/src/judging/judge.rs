@@ -513,7 +513,7 @@ mod tests {
     fn the_next_commit_of_a_branch_confirms_a_suspicion() {
         let mut input = input(&[1300.0]);
         input.of_history = true;
-        input.history.push(past(31, 1310.0));
+        input.history.push(past(31, 1290.0));
         input.rejected.insert((SeriesId(1), RunId(31)));
         let judged = judge_input(&input, &thresholds());
         assert_eq!(judged.outcome(), Outcome::Regression);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use regress_core::environment::Environment;
 use regress_core::ingest::{self, Options, Source, Tool};
-use regress_core::measurement::{ProcessRun, RunFile};
+use regress_core::measurement::{Measurement, ProcessRun, RunFile};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
@@ -231,7 +231,7 @@ fn processes_apart(sources: &[Source<'_>], options: &Options) -> Option<ingest::
             return None;
         }
         let measured = one.processes.iter().flat_map(|process| &process.measurements);
-        let keys: BTreeSet<_> = measured.map(|measurement| measurement.key()).collect();
+        let keys: BTreeSet<_> = measured.map(Measurement::key).collect();
         repeated |= keys.iter().any(|key| seen.contains(key));
         seen.extend(keys);
         all.processes.extend(one.processes);

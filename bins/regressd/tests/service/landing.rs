@@ -8,7 +8,7 @@ use crate::running::{Running, run};
 
 const SECRET: &[u8] = b"It's a Secret to Everybody";
 
-async fn deliver(service: &Running, event: &str, id: &str, payload: &Value) {
+pub(crate) async fn deliver(service: &Running, event: &str, id: &str, payload: &Value) {
     let body = payload.to_string();
     let request = service
         .client
@@ -22,7 +22,7 @@ async fn deliver(service: &Running, event: &str, id: &str, payload: &Value) {
     assert_eq!(response.status().as_u16(), 200, "{event} {id}");
 }
 
-async fn opened(service: &Running, number: u32, head: &str, fork: bool) {
+pub(crate) async fn opened(service: &Running, number: u32, head: &str, fork: bool) {
     let repository = json!({ "full_name": "octo/hello", "default_branch": "main" });
     let home = if fork {
         json!({ "full_name": "stranger/hello" })
@@ -41,7 +41,7 @@ async fn opened(service: &Running, number: u32, head: &str, fork: bool) {
     deliver(service, "pull_request", &format!("opened-{number}"), &payload).await;
 }
 
-async fn pushed(service: &Running, branch: &str, commit: &str, id: &str) {
+pub(crate) async fn pushed(service: &Running, branch: &str, commit: &str, id: &str) {
     let payload = json!({
         "ref": format!("refs/heads/{branch}"),
         "after": commit,
@@ -51,7 +51,7 @@ async fn pushed(service: &Running, branch: &str, commit: &str, id: &str) {
 }
 
 /// Waits until no job is left.
-async fn settle(service: &Running) {
+pub(crate) async fn settle(service: &Running) {
     for _ in 0..400 {
         let (_, ready) = service.get("/ready", "").await;
         if ready["queue"] == 0 {

@@ -16,6 +16,7 @@ mod place;
 mod processes;
 mod running;
 mod uploads;
+mod verdicts;
 mod workflows;
 mod writer;
 
@@ -94,6 +95,18 @@ on_both! {
         an_accepted_shift_begins_an_epoch,
         a_base_in_the_same_upload_is_compared_directly,
         pages_of_lists_follow_each_other;
+    verdicts:
+        counts_are_not_the_machine,
+        the_first_allocation_is_a_regression,
+        a_suite_twice_as_slow_is_a_regression,
+        ten_times_as_slow_fails_at_once,
+        what_main_gained_must_not_be_given_back,
+        full_names_of_branches_are_the_branches,
+        results_of_a_merge_commit_are_the_heads,
+        a_forks_main_is_never_history,
+        the_base_is_compared_over_all_processes,
+        a_pull_request_is_held_against_its_base,
+        one_upload_does_not_hide_another_of_the_commit;
     workflows:
         a_workflow_uploads_for_its_own_repository,
         forged_workflow_tokens_are_refused;

@@ -120,7 +120,7 @@ pub(crate) async fn a_suspicion_is_confirmed_by_a_second_run(place: Place) {
     let first = verdict(&judged, "A");
     assert_eq!(
         (&first["verdict"], &first["needs_confirmation"]),
-        (&json!("unchanged"), &json!(true)),
+        (&json!("suspected"), &json!(true)),
         "{first}"
     );
     let (_, answer) = service.upload(&token, &slow("2", 1390)).await;
@@ -157,6 +157,7 @@ pub(crate) async fn an_accepted_shift_begins_an_epoch(place: Place) {
     service.history(&token, "octo/hello").await;
     let mut first_slow = Value::Null;
     let mut last = Value::Null;
+    let mut outcomes = Vec::new();
     for number in 0..4_u64 {
         let body = run(
             "octo/hello",
@@ -166,14 +167,23 @@ pub(crate) async fn an_accepted_shift_begins_an_epoch(place: Place) {
         );
         let (_, answer) = service.upload(&token, &body).await;
         last = service.judged(&answer["run"], &token).await;
+        outcomes.push(last["run"]["outcome"].as_str().unwrap().to_owned());
         if number == 0 {
             first_slow = answer["run"].clone();
         }
     }
     let slow = verdict(&last, "A");
     assert_eq!(
-        slow["is_regression"], true,
-        "the commits before confirm it: {slow}"
+        outcomes,
+        ["suspected", "regression", "unchanged", "unchanged"],
+        "said once"
+    );
+    assert!(
+        slow["reason"]
+            .as_str()
+            .unwrap()
+            .starts_with("already on main since"),
+        "{slow}"
     );
     assert_eq!(slow["sample_size"], 10, "its own values never moved the baseline");
     let path = format!("/v1/series/{}", slow["series"]);

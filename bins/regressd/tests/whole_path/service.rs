@@ -109,6 +109,9 @@ impl Service {
             all.push(format!("database.url={url}"));
         }
         all.extend(settings.iter().map(|text| (*text).to_owned()));
+        // A token is made in a database that is there: a mistyped name is refused.
+        let migrated = command(&folder, &all).arg("migrate").output().unwrap();
+        assert!(migrated.status.success(), "{migrated:?}");
         let token = command(&folder, &all)
             .args(["token", "create", "*", "--role", "admin", "--name", "tests"])
             .output()

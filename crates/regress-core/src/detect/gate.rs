@@ -8,7 +8,7 @@
 //! than all before them, four that are slower) there are too few values for an order statistic: the older ones are moved
 //! to it by the ratio of medians, and lend it their noise.
 //!
-//! A run needs no confirmation when it is far beyond: six times the threshold above the median, above every value that
+//! A run needs no confirmation when it is far beyond: eight times the threshold above the median, above every value that
 //! was ever seen, and above the highest of the level by more than the level's whole range.
 
 use super::change_points::{ChangePointSettings, change_points};
@@ -17,7 +17,7 @@ use crate::measurement::Direction;
 use crate::stats::median;
 
 /// A run that lies this many thresholds beyond the median may be far beyond.
-const FAR: f64 = 6.0;
+const FAR: f64 = 8.0;
 /// Runs that are faster than all before them make a level of their own.
 const MIN_FASTER: usize = 2;
 /// Runs that are slower than all before them make a level of their own: later, for it hides regressions.

@@ -249,15 +249,15 @@ mod tests {
         let changes: [Change; 6] = [
             |report| report.diverged = 1,
             |report| report.unsupported = Some((snippex_exec::Unsupported::Address, 1)),
-            |report| drop(report.inconclusive.insert(Inconclusive::ReferenceHung, 1)),
-            |report| drop(report.inconclusive.insert(Inconclusive::ReferenceDied, 1)),
-            |report| drop(report.inconclusive.insert(Inconclusive::NotRepeated, 1)),
+            |report| report.inconclusive.extend([(Inconclusive::ReferenceHung, 1)]),
+            |report| report.inconclusive.extend([(Inconclusive::ReferenceDied, 1)]),
+            |report| report.inconclusive.extend([(Inconclusive::NotRepeated, 1)]),
             |report| report.matched -= 1,
         ];
         for change in changes {
-            let mut report = self::report();
-            change(&mut report);
-            assert_eq!(Verdict::of(&report), None, "{report:?}");
+            let mut changed = report();
+            change(&mut changed);
+            assert_eq!(Verdict::of(&changed), None, "{changed:?}");
         }
     }
 

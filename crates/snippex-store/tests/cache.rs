@@ -1,7 +1,5 @@
 //! The file of the cache.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
 use std::fs;
 use std::time::Duration;
 

@@ -164,18 +164,21 @@ fn dashboard(
     Ok(ExitStatus::found(!alerts.is_empty()))
 }
 
+/// A figure of a run.
+type Measured = fn(&SummedRun) -> f64;
+
 /// What the newest run of each engine came to, and sums over all runs that are counted.
 fn exposition(runs: &[SummedRun]) -> String {
     let mut text = Exposition::default();
     let newest = newest_runs(runs);
-    let gauge = |value: fn(&SummedRun) -> f64| {
+    let gauge = |value: Measured| {
         let samples = newest.iter().map(move |(run, _)| {
             let labels = vec![("engine", run.engine.as_str()), ("version", run.version.as_str())];
             (labels, value(run))
         });
         samples.collect::<Vec<_>>()
     };
-    let gauges: [(&str, &str, fn(&SummedRun) -> f64); 9] = [
+    let gauges: [(&str, &str, Measured); 9] = [
         (
             "snippex_run_success_ratio",
             "Share of blocks of the newest run that have no divergence, from 0 to 1.",

@@ -249,19 +249,9 @@ mod tests {
         let changes: [Change; 6] = [
             |report| report.diverged = 1,
             |report| report.unsupported = Some((snippex_exec::Unsupported::Address, 1)),
-            |report| {
-                *report
-                    .inconclusive
-                    .entry(Inconclusive::ReferenceHung)
-                    .or_default() += 1
-            },
-            |report| {
-                *report
-                    .inconclusive
-                    .entry(Inconclusive::ReferenceDied)
-                    .or_default() += 1
-            },
-            |report| *report.inconclusive.entry(Inconclusive::NotRepeated).or_default() += 1,
+            |report| report.inconclusive.extend([(Inconclusive::ReferenceHung, 1)]),
+            |report| report.inconclusive.extend([(Inconclusive::ReferenceDied, 1)]),
+            |report| report.inconclusive.extend([(Inconclusive::NotRepeated, 1)]),
             |report| report.matched -= 1,
         ];
         for change in changes {

@@ -43,15 +43,15 @@ struct Test {
     expect: Expectation,
 }
 
-/// Runs all conformance tests on `engine`; empty when it passes.
+/// Runs all tests of the engine check on `engine`; empty when it passes.
 ///
 /// # Errors
 /// When the engine cannot be used.
-pub fn conformance(engine: &mut dyn Engine) -> Result<Vec<Failure>, EngineError> {
+pub fn check_engine(engine: &mut dyn Engine) -> Result<Vec<Failure>, EngineError> {
     check_engine_under(engine, &Tolerance::none())
 }
 
-/// As [`engine_check`], for an engine that documents to do some things otherwise.
+/// As [`check_engine`], for an engine that documents to do some things otherwise.
 ///
 /// # Errors
 /// When the engine cannot be used.

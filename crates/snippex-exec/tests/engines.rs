@@ -2,10 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use snippex_exec::engine::{Engine, EngineSpec, MockEngine, RunnerEngine};
-use snippex_exec::engine_check::conformance;
+use snippex_exec::engine_check::check_engine;
 
 fn passes(engine: &mut dyn Engine) {
-    let failures = conformance(engine).unwrap();
+    let failures = check_engine(engine).unwrap();
     assert!(
         failures.is_empty(),
         "{}: {failures:#?}",
@@ -47,5 +47,5 @@ fn an_altered_engine_conforms_when_nothing_is_altered() {
 
 #[test]
 fn a_wrong_engine_does_not() {
-    assert!(!conformance(&mut MockEngine::idle()).unwrap().is_empty());
+    assert!(!check_engine(&mut MockEngine::idle()).unwrap().is_empty());
 }

@@ -3,7 +3,7 @@
 
 use snippex_core::observation::Endpoint;
 use snippex_exec::engine::{Engine, EngineSpec, ProgramOutcome, RunnerEngine};
-use snippex_exec::engine_check::conformance;
+use snippex_exec::engine_check::check_engine;
 use snippex_formats::conformance::{Area, Program, ProgramEnd};
 
 fn engines() -> [RunnerEngine; 2] {
@@ -73,7 +73,7 @@ fn programs_at_one_address_do_not_see_each_other_and_a_bad_one_costs_only_itself
             );
         }
         // The same engine still runs blocks, and programs after them.
-        assert!(conformance(engine).unwrap().is_empty());
+        assert!(check_engine(engine).unwrap().is_empty());
         assert_eq!(self::ends(engine, &[returns(9)])[0].state.gpr[0], 9);
     }
 }

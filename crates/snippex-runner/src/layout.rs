@@ -230,15 +230,15 @@ pub const KIND_SEGMENTS: u32 = 2;
 /// [`RunOutput::at_rip`]: the lowest eight bits are the byte that RIP pointed at.
 pub const AT_RIP_READ: u32 = 0x100;
 
-/// [`WireBlock::leaves`]: no instruction stores to memory. Pages are reset before the first run and looked at after the
+/// [`WireBlock::untouched`]: no instruction stores to memory. Pages are reset before the first run and looked at after the
 /// last one.
 pub const SKIP_MEMORY: u32 = 1;
-/// [`WireBlock::leaves`]: no instruction has to do with x87 or MMX state. All runs but the last neither load nor store it.
+/// [`WireBlock::untouched`]: no instruction has to do with x87 or MMX state. All runs but the last neither load nor store it.
 pub const SKIP_X87: u32 = 2;
-/// [`WireBlock::leaves`]: no instruction has to do with vector or opmask registers or MXCSR. All runs but the last
+/// [`WireBlock::untouched`]: no instruction has to do with vector or opmask registers or MXCSR. All runs but the last
 /// neither load nor store them.
 pub const SKIP_VECTORS: u32 = 4;
-/// [`WireBlock::leaves`]: no instruction stores to other lines than the run's [`WireReached`]s name. In all runs but the last
+/// [`WireBlock::untouched`]: no instruction stores to other lines than the run's [`WireReached`]s name. In all runs but the last
 /// the guest looks at those alone and puts them back; before the last one all lines are looked at, for the host to see whether
 /// another one has changed.
 pub const SKIP_OTHER_LINES: u32 = 8;

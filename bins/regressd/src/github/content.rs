@@ -130,6 +130,8 @@ pub fn conclusion(outcome: Outcome) -> Conclusion {
 }
 
 /// A remark for each changed benchmark, on `path`: results do not say in which file a benchmark stands.
+///
+/// What is only suspected has none: GitHub adds remarks to those that are there, and a confirmed one would stand twice.
 #[must_use]
 pub fn annotations(report: &Report, path: &str) -> Vec<Annotation> {
     let remark = |row: &Row| Annotation {
@@ -138,7 +140,6 @@ pub fn annotations(report: &Report, path: &str) -> Vec<Annotation> {
         end_line: 1,
         annotation_level: match row.verdict {
             VerdictKind::Regression => "failure",
-            VerdictKind::Suspected => "warning",
             _ => "notice",
         }
         .to_owned(),
@@ -148,7 +149,8 @@ pub fn annotations(report: &Report, path: &str) -> Vec<Annotation> {
             .take(2000)
             .collect(),
     };
-    report.rows.iter().filter(is_changed).map(remark).collect()
+    let decided = |row: &&Row| is_changed(row) && row.verdict != VerdictKind::Suspected;
+    report.rows.iter().filter(decided).map(remark).collect()
 }
 
 #[cfg(test)]

@@ -47,7 +47,7 @@ pub(crate) struct RecordArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  snippex replay bash.rec -e fex-emu             what check /bin/bash -e fex-emu finds, without an x86-64 CPU
+  snippex replay bash.rec -e fex-emu             what check finds, without an x86-64 CPU
   snippex replay intel.rec -e amd.rec            where two CPUs differ
   snippex check /bin/bash --reference bash.rec   the same for a part of the blocks, chosen here
 

@@ -1,7 +1,8 @@
 //! What values at the end of a run may be made of: registers at the start, memory at the start, registers at the end.
 
-use iced_x86::{Decoder, DecoderOptions, InstructionInfoFactory, OpAccess};
+use iced_x86::{InstructionInfoFactory, OpAccess};
 use snippex_core::case::{PAGE, Page};
+use snippex_core::decode::block_decoder;
 use snippex_core::group::{Group, Start};
 use snippex_core::seed::{MemoryUse, Roles};
 
@@ -80,7 +81,7 @@ impl<'g> Terms<'g> {
         let block = &self.group.block;
         let mut factory = InstructionInfoFactory::new();
         let mut read = 0;
-        for instruction in Decoder::with_ip(64, &block.bytes, block.address, DecoderOptions::NONE) {
+        for instruction in block_decoder(block) {
             for used in factory.info(&instruction).used_registers() {
                 let full = used.register().full_register();
                 if full.is_gpr() && used.access() != OpAccess::Write {

@@ -1,7 +1,5 @@
 //! What a check found as the views show it.
 
-use std::collections::BTreeMap;
-
 use snippex_core::block::Block;
 use snippex_core::codec::CaseId;
 use snippex_core::words::kebab_case;
@@ -10,7 +8,7 @@ use snippex_report::bugs::BugView;
 use snippex_report::cache::CacheUseView;
 use snippex_report::check::{BlockOutcome, CheckSummary, FindingView, GroupExample, GroupView};
 use snippex_report::{EngineView, digits};
-use snippex_session::{CacheUse, CheckOutcome, DivergenceGroup, TargetSummary, inconclusive_word};
+use snippex_session::{CacheUse, CheckOutcome, DivergenceGroup, blocks_not_run, inconclusive_word};
 use snippex_store::{BlockNumber, Partition};
 
 use crate::choosing::selection_view;
@@ -51,8 +49,8 @@ fn finding_view(finding: &Finding) -> FindingView<'_> {
         case: CaseId::of(&finding.case).to_string(),
         runs: finding.runs,
         differences: &finding.divergence.differences,
-        bugs: each_once(finding.attributions.iter().map(|attribution| &attribution.cause)),
-        signatures: each_once(
+        bugs: dedup_in_order(finding.attributions.iter().map(|attribution| &attribution.cause)),
+        signatures: dedup_in_order(
             finding
                 .attributions
                 .iter()
@@ -62,7 +60,7 @@ fn finding_view(finding: &Finding) -> FindingView<'_> {
 }
 
 /// Without what came before, in the same order.
-fn each_once<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
+fn dedup_in_order<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
     let mut once = Vec::new();
     for item in items {
         if !once.contains(&item) {
@@ -113,7 +111,7 @@ pub(crate) fn check_summary(
         engines,
         blocks: summary.blocks,
         diverging_blocks: summary.diverging_blocks,
-        blocks_not_run: left_out(&outcome.targets),
+        blocks_not_run: blocks_not_run(&outcome.targets),
         divergences: tally.groups().into_iter().map(group_view).collect(),
         kinds: tally.kinds().clone(),
         bugs,
@@ -152,12 +150,4 @@ fn cache_use_view(cache: &CacheUse) -> CacheUseView {
         stored: cache.stored,
         saved_s: cache.saved.as_secs_f64(),
     }
-}
-
-fn left_out(targets: &[TargetSummary]) -> BTreeMap<String, u64> {
-    let mut sums = BTreeMap::new();
-    for (reason, count) in targets.iter().flat_map(|target| &target.left_out) {
-        *sums.entry(kebab_case(reason)).or_default() += count;
-    }
-    sums
 }

@@ -39,7 +39,7 @@ pub use bugs::{Bugs, ListedBug, ListedSignature, SeenOn, Wanted};
 pub use caching::{CacheAnswer, CacheOptions, CacheUse, Explanation, OtherContext, VerdictCache};
 pub use checking::{
     CheckOptions, CheckOutcome, Choice, DivergenceExample, DivergenceGroup, EnginePair, Event, Observer,
-    Session, StoredSelection, Tally, Target, TargetSummary, inconclusive_word, new_bug,
+    Session, StoredSelection, Tally, Target, TargetSummary, blocks_not_run, inconclusive_word, new_bug,
 };
 pub use engine_choice::{EngineChoice, engine_record};
 pub use error::{FileGone, SessionError};

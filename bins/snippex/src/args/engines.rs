@@ -27,7 +27,7 @@ pub(crate) enum EnginesCommand {
         #[arg(long)]
         user: bool,
     },
-    /// Run the engine conformance test, and say what the engine can and cannot do
+    /// Run the engine check, and say what the engine can and cannot do
     Test {
         /// Name of the engine, perhaps with a configuration
         #[arg(value_name = "ENGINE", add = ArgValueCandidates::new(engines))]

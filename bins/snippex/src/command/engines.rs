@@ -320,12 +320,12 @@ fn words(tested: &Tested) -> String {
     if tested.conforms {
         let _ = writeln!(
             text,
-            "\nIt runs blocks and can be compared: the engine conformance test passes."
+            "\nIt runs blocks and can be compared: the engine check passes."
         );
     } else {
         let _ = writeln!(
             text,
-            "\nIt fails the engine conformance test; what it does is not to be trusted:"
+            "\nIt fails the engine check; what it does is not to be trusted:"
         );
         for failure in &tested.failures {
             let _ = writeln!(text, "  {}: {}", failure.what, failure.problem);

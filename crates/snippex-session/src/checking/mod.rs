@@ -37,7 +37,7 @@ use target::PreparedTarget;
 pub use events::{Event, Observer};
 pub use recorder::{inconclusive_word, new_bug};
 pub use tally::{DivergenceExample, DivergenceGroup, Tally};
-pub use target::{Choice, StoredSelection, Target, TargetSummary};
+pub use target::{Choice, StoredSelection, Target, TargetSummary, blocks_not_run};
 
 /// Findings of a signature that are kept when blocks are generated.
 const KEPT: u32 = 2;

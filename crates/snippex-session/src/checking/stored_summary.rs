@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use snippex_blocks::generate::Coverage;
-use snippex_core::words::kebab_case;
 use snippex_store::{FormCounts, GroupCounts, RunSummary, SummaryDetails};
 
+use super::blocks_not_run;
 use super::{Tally, TargetSummary, inconclusive_word};
 
 /// What is kept of a check whose blocks ran for `elapsed`.
@@ -17,10 +17,6 @@ pub(super) fn of(
     coverage: Option<&Coverage>,
 ) -> RunSummary {
     let summary = &tally.summary;
-    let mut blocks_not_run = BTreeMap::new();
-    for (reason, count) in targets.iter().flat_map(|target| &target.left_out) {
-        *blocks_not_run.entry(kebab_case(reason)).or_default() += count;
-    }
     let inconclusive = summary.inconclusive.iter();
     let excused = summary.excused.iter();
     RunSummary {
@@ -43,7 +39,7 @@ pub(super) fn of(
                 .map(|(rule, runs)| (rule.info().id.to_owned(), *runs))
                 .collect(),
             deviations: summary.deviations.clone(),
-            blocks_not_run,
+            blocks_not_run: blocks_not_run(targets),
             coverage: coverage.map(form_counts).unwrap_or_default(),
             binaries: tally.of_binaries().clone(),
             kinds: tally

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use snippex_blocks::extract::extract;
 use snippex_blocks::select::{Filter, Request, Selection, SelectionReport, select};
 use snippex_core::block::{Block, Unrunnable};
+use snippex_core::words::kebab_case;
 use snippex_exec::recording::Recording;
 use snippex_store::{Added, BlockNumber, Partition, StoreHandle};
 
@@ -69,6 +70,16 @@ pub struct TargetSummary {
     pub forms: Forms,
     /// Why the blocks were chosen, when that was asked for.
     pub selection: Option<StoredSelection>,
+}
+
+/// Blocks of `targets` that are not run, by reason.
+#[must_use]
+pub fn blocks_not_run(targets: &[TargetSummary]) -> BTreeMap<String, u64> {
+    let mut sums = BTreeMap::new();
+    for (reason, count) in targets.iter().flat_map(|target| &target.left_out) {
+        *sums.entry(kebab_case(reason)).or_default() += count;
+    }
+    sums
 }
 
 impl TargetSummary {

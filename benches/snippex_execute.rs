@@ -1,6 +1,7 @@
 //! Running blocks: bash's blocks at 64 states each, complete state, memory reset and compared, one core. To hold on a
 //! quiet machine: native 1.5 M runs/s, qemu-x86_64 300 k runs/s. Criterion's "elem/s" are runs/s.
 
+use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use snippex_core::block::Block;
 use snippex_core::group::Group;
 use snippex_exec::batch::split;
 use snippex_exec::engine::{Engine, EngineSpec, RunnerEngine};
-use snippex_exec::{CaseMaker, MemorySource, affinity};
+use snippex_exec::{CaseMaker, MemorySource, Results, affinity};
 
 const STATES: usize = 64;
 /// Blocks in a batch, as in a check.
@@ -77,5 +78,31 @@ fn execution(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, execution);
+/// What it costs that results outlive their batch: read where the guest left them, copied, and copied and encoded as a
+/// recording or another host gets them. The three are to be compared with each other within one run.
+fn results(criterion: &mut Criterion) {
+    affinity::stay_here();
+    let mut native = RunnerEngine::start(EngineSpec::native()).expect("an x86-64 machine");
+    let batches = batches(&mut native);
+    let runs: usize = batches.iter().flatten().map(|group| group.starts.len()).sum();
+    let mut group = criterion.benchmark_group("results");
+    group
+        .sample_size(10)
+        .measurement_time(Duration::from_secs(5))
+        .throughput(Throughput::Elements(runs as u64));
+    let mut measure = |name: &str, use_results: fn(&Results<'_>) -> usize| {
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                let each = |batch: &Vec<Group>| use_results(&native.run(batch).expect("the engine runs"));
+                batches.iter().map(each).sum::<usize>()
+            });
+        });
+    };
+    measure("borrowed", |_| 0);
+    measure("owned", |results| size_of_val(&black_box(results.copy())));
+    measure("encoded", |results| results.copy().encode().len());
+    group.finish();
+}
+
+criterion_group!(benches, execution, results);
 criterion_main!(benches);

@@ -17,7 +17,7 @@ use regressd::database::judgements::{self, Judgement};
 use regressd::database::runs::{self, NewRun};
 use regressd::database::streams::{self, SeriesName};
 use regressd::database::{Database, repositories};
-use regressd::domain::{Moment, RepositoryId, Results, RunId, SeriesId, StreamId};
+use regressd::domain::{RepositoryId, Results, RunId, SeriesId, StreamId, UnixMillis};
 use regressd::judging::{RunVerdicts, StoredVerdict};
 
 /// Runs of one transaction.
@@ -134,7 +134,7 @@ fn new_run(of: &Whose, number: u64) -> NewRun {
         commit: format!("f111{number:036x}"),
         pull_request: None,
         key: "1".to_owned(),
-        received: Moment::now(),
+        received: UnixMillis::now(),
         uploader: "fill".to_owned(),
         workflow_run: None,
         results: Results(values.collect::<BTreeMap<_, _>>()).write(),
@@ -175,7 +175,7 @@ fn judgement(of: &Whose, id: RunId, run: &NewRun) -> Judgement {
         branch: run.branch.clone(),
         accepted: true,
         outcome: Outcome::Unchanged,
-        judged: Moment::now(),
+        judged: UnixMillis::now(),
         verdicts: verdicts.write(),
     }
 }

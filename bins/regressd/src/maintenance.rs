@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::database::{Database, DatabaseError, deliveries, landed, retention};
-use crate::domain::Moment;
+use crate::domain::UnixMillis;
 use crate::settings::Settings;
 use crate::state::AppState;
 
@@ -32,7 +32,7 @@ pub async fn run(state: AppState) {
 /// # Errors
 /// When the database does not answer.
 pub async fn once(database: &Database, settings: &Settings) -> Result<(u64, u64), DatabaseError> {
-    let before = |days: u32| Moment::now().before(DAY * days);
+    let before = |days: u32| UnixMillis::now().before(DAY * days);
     let mut old_runs = 0;
     if settings.retention.runs_days > 0 {
         let moment = before(settings.retention.runs_days);

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use cli_kit::settings::Resolved;
 use cli_kit::{CancelToken, Failure, Format, Printer, on_interrupt};
+use serde::Serialize;
 use snippex_exec::engine::EngineTable;
 use snippex_session::{CacheOptions, VerdictCache};
 use snippex_store::{Location, StoreError, StoreHandle};
@@ -81,6 +82,32 @@ impl App<'_> {
                 ));
                 None
             }
+        }
+    }
+
+    /// Prints an answer: by `text` for people, else `value` as one JSON document or one line of it.
+    pub(crate) fn print_answer(
+        &self,
+        value: &impl Serialize,
+        text: impl FnOnce() -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        match self.format {
+            Format::Human => text(),
+            Format::Json => self.printer.json(value),
+            Format::Jsonl => self.printer.json_line(value),
+        }
+    }
+
+    /// Prints a list: by `text` for people, else `rows` as one JSON document or a line each.
+    pub(crate) fn print_list<T: Serialize>(
+        &self,
+        rows: &[T],
+        text: impl FnOnce() -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        match self.format {
+            Format::Human => text(),
+            Format::Json => self.printer.json(&rows),
+            Format::Jsonl => rows.iter().try_for_each(|row| self.printer.json_line(row)),
         }
     }
 

@@ -7,7 +7,7 @@ use snippex_report::bugs::{BugView, ExampleView, KnownView, SeenOn, SignatureVie
 use snippex_report::disassembly::{DecoderError, Disassembler, Syntax};
 use snippex_report::spaced_hex;
 use snippex_session::{self as session, ListedBug, ListedSignature};
-use snippex_store::{BugExample, KnownBug, Timestamp};
+use snippex_store::{BugExample, KnownBug, UnixMillis};
 use snippex_triage::signature::Signature;
 
 /// Instructions of a case as it was met, that is long: a glimpse.
@@ -68,7 +68,7 @@ fn seen_on(seen: &session::SeenOn) -> SeenOn {
 }
 
 fn known_view(known: &KnownBug) -> KnownView {
-    let Timestamp(added) = known.added;
+    let UnixMillis(added) = known.added;
     KnownView {
         issue: known.issue.clone(),
         note: known.note.clone(),

@@ -1,5 +1,5 @@
-//! What the databases of this workspace share: where one is ([`Location`]), which of the two it is ([`Dialect`]), and
-//! which version its tables have ([`Schema`]).
+//! What the databases of this workspace share: where one is ([`Location`]), which of the two it is ([`Dialect`]),
+//! which version its tables have ([`Schema`]), and the times that stand in them ([`UnixMillis`]).
 //!
 //! ```
 //! use std::time::Duration;
@@ -37,8 +37,10 @@ mod error;
 mod file;
 mod location;
 mod schema;
+mod time;
 
 pub use dialect::Dialect;
 pub use error::{LocationError, MigrationError, is_busy};
 pub use location::{Location, without_secrets};
 pub use schema::{ConnectionSetup, Schema};
+pub use time::UnixMillis;

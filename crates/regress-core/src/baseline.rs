@@ -9,8 +9,8 @@
 
 mod entry;
 mod file;
-mod plan;
 mod recording;
+mod version_1;
 
 pub use entry::{Entry, Epoch, Justification, JustificationError, Summary};
 pub use file::{BASELINE_VERSION, BaselineError, Loaded};

@@ -11,7 +11,7 @@ use snippex_blocks::generate::{Form, Request, of_form};
 use snippex_core::address_space::{ARENA, CODE_DISTANCE, FS_BASE, GS_BASE, IMAGE_BASE};
 use snippex_core::block::{Block, Origin, Terminator};
 use snippex_core::case::{Access, Case, PAGE_SIZE, Page, Placement};
-use snippex_core::decode::asks_the_machine;
+use snippex_core::decode::machine_part;
 use snippex_core::diff::Tolerance;
 use snippex_core::group::Group;
 use snippex_core::observation::{Endpoint, Observation};
@@ -160,7 +160,7 @@ fn sweep(
         ..Request::default()
     };
     let forms: Vec<Form> = Form::all()
-        .filter(|form| asks_the_machine(form.code()) && form.skip().is_none())
+        .filter(|form| machine_part(form.code()).is_some() && form.skip().is_none())
         .collect();
     let blocks: Vec<Arc<Block>> = forms
         .iter()

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use snippex_store::{GroupCounts, SummedRun, Timestamp};
+use snippex_store::{GroupCounts, SummedRun, UnixMillis};
 
 /// Milliseconds of a day.
 const DAY: i64 = 24 * 3600 * 1000;
@@ -29,7 +29,7 @@ pub struct RunGroup {
     /// How long blocks were run for; zero where that is not known apart.
     pub elapsed: Duration,
     /// The latest.
-    pub last: Option<Timestamp>,
+    pub last: Option<UnixMillis>,
 }
 
 impl RunGroup {
@@ -152,8 +152,8 @@ fn trend(now: &GroupCounts, before: &GroupCounts) -> Trend {
 
 /// The first moment of a day.
 #[must_use]
-pub fn day_start(day: i64) -> Timestamp {
-    Timestamp(day * DAY)
+pub fn day_start(day: i64) -> UnixMillis {
+    UnixMillis(day * DAY)
 }
 
 /// Ways to fail, each with its blocks (0 where only runs are known) and runs: divergences by kind, and what was not judged by

@@ -6,7 +6,7 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use snippex_store::{CacheFile, NewSegment, PruneLimits, Timestamp, remove_cache_file};
+use snippex_store::{CacheFile, NewSegment, PruneLimits, UnixMillis, remove_cache_file};
 
 const SEGMENTS: i64 = 1000;
 const ENTRIES: u64 = 1000;
@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let cache = CacheFile::open(&path)?;
     let segment = |bucket| NewSegment {
         bucket,
-        created: Timestamp(bucket),
+        created: UnixMillis(bucket),
         entries: ENTRIES,
         cost: Duration::from_millis(1),
         bytes: vec![bucket as u8; ENTRIES as usize * BYTES],
@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let start = Instant::now();
     for first in (0..SEGMENTS).step_by(50) {
         let segments: Vec<NewSegment> = (first..first + 50).map(segment).collect();
-        cache.save("measured", "{}", &segments, Timestamp(first))?;
+        cache.save("measured", "{}", &segments, UnixMillis(first))?;
     }
     println!("stored 1,000,000 entries: {:.2?}", start.elapsed());
     println!(

@@ -12,7 +12,7 @@ use snippex_core::observation::{Endpoint, Observation};
 use snippex_core::state::{Components, MachineState};
 use snippex_store::{
     Batch, BlockNumber, BlockResult, Counts, EncodedCase, EncodedObservation, Engine, EngineId, Guest, Host,
-    Location, NewBinary, NewDivergence, NewRun, RunEnd, RunId, Selection, StoreHandle, Timestamp,
+    Location, NewBinary, NewDivergence, NewRun, RunEnd, RunId, Selection, StoreHandle, UnixMillis,
 };
 
 const BLOCKS: u64 = 60_000;
@@ -37,7 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let started = Instant::now();
     let removed = store.call(async |store| store.remove_blocks(&Selection::all()).await)?;
     report("remove everything", started, removed.blocks);
-    store.finish_run(run, RunEnd::Finished, Timestamp::now())?;
+    store.finish_run(run, RunEnd::Finished, UnixMillis::now())?;
     Ok(())
 }
 
@@ -108,7 +108,7 @@ fn start_run(store: &StoreHandle) -> Result<(RunId, EngineId), Box<dyn Error>> {
         partition: None,
         host,
         engines: vec![engine],
-        started: Timestamp::now(),
+        started: UnixMillis::now(),
     };
     Ok((store.start_run(run)?, engine))
 }

@@ -4,7 +4,7 @@ use crate::bug::{self, NewBug, NewSighting};
 use crate::divergence::{self, NewDivergence};
 use crate::error::StoreError;
 use crate::evidence;
-use crate::ids::{RunId, Timestamp};
+use crate::ids::{RunId, UnixMillis};
 use crate::observation::{self, NewObservation};
 use crate::open::Store;
 use crate::result::{self, BlockResult};
@@ -61,7 +61,7 @@ impl Store {
         observation::add(&mut transaction, run, &batch.observations)
             .await
             .map_err(&failed)?;
-        let now = Timestamp::now();
+        let now = UnixMillis::now();
         bug::add_bugs(&mut transaction, &batch.bugs)
             .await
             .map_err(&failed)?;
@@ -144,7 +144,7 @@ mod tests {
             partition: None,
             host: store.add_host(&host).await.unwrap(),
             engines: vec![engine],
-            started: Timestamp::now(),
+            started: UnixMillis::now(),
         };
         (store.start_run(&run).await.unwrap(), engine, numbers)
     }

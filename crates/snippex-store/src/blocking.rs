@@ -16,7 +16,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::batch::Batch;
 use crate::error::StoreError;
-use crate::ids::{RunId, Timestamp};
+use crate::ids::{RunId, UnixMillis};
 use crate::open::Store;
 use crate::run::{NewRun, RunEnd};
 use database_kit::Location;
@@ -103,7 +103,7 @@ impl StoreHandle {
     ///
     /// # Errors
     /// [`StoreError::Unsaved`] when a batch could not be saved; otherwise as [`Store::finish_run`].
-    pub fn finish_run(&self, run: RunId, end: RunEnd, at: Timestamp) -> Result<(), StoreError> {
+    pub fn finish_run(&self, run: RunId, end: RunEnd, at: UnixMillis) -> Result<(), StoreError> {
         self.send(Job::Unwatch(run))?;
         let unsaved = self.flush();
         let end = if unsaved.is_err() {
@@ -235,7 +235,7 @@ impl Writer {
         for run in &self.watched {
             let _ = self
                 .runtime
-                .block_on(self.store.heartbeat(*run, Timestamp::now()));
+                .block_on(self.store.heartbeat(*run, UnixMillis::now()));
         }
         self.beaten = Instant::now();
     }

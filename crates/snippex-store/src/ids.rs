@@ -1,8 +1,8 @@
 //! Identities of rows and the times that are stored with them.
 
 use std::fmt;
-use std::time::{SystemTime, UNIX_EPOCH};
 
+pub use database_kit::UnixMillis;
 use serde::{Deserialize, Serialize};
 
 macro_rules! id {
@@ -47,18 +47,4 @@ id! {
 id! {
     /// A stored observation.
     ObservationId
-}
-
-/// A point in time: milliseconds since the Unix epoch, UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Timestamp(pub i64);
-
-impl Timestamp {
-    /// The host's clock.
-    #[must_use]
-    pub fn now() -> Self {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-    }
 }

@@ -90,7 +90,7 @@ pub use driver_error::DriverError;
 pub use engine::{Engine, Guest, Host};
 pub use error::StoreError;
 pub use evidence::{EncodedCase, EncodedObservation};
-pub use ids::{BinaryId, BlockNumber, DivergenceId, EngineId, HostId, ObservationId, RunId, Timestamp};
+pub use ids::{BinaryId, BlockNumber, DivergenceId, EngineId, HostId, ObservationId, RunId, UnixMillis};
 pub use observation::{NewObservation, ObservationSummary, StoredObservation};
 pub use open::{BUSY_TIMEOUT, Store};
 pub use remove::Removed;

@@ -6,7 +6,7 @@
 
 use std::fs;
 
-use crate::ids::Timestamp;
+use crate::ids::UnixMillis;
 
 /// How old a heartbeat may be before a run on another machine counts as interrupted. Much longer than
 /// [`HEARTBEAT`](crate::blocking::HEARTBEAT), because clocks differ and databases are busy.
@@ -26,7 +26,7 @@ pub(crate) fn this_process() -> String {
 }
 
 /// Whether the run of `owner` still works.
-pub(crate) fn is_alive(owner: &str, heartbeat: Timestamp, now: Timestamp) -> bool {
+pub(crate) fn is_alive(owner: &str, heartbeat: UnixMillis, now: UnixMillis) -> bool {
     looked_up(owner).unwrap_or(now.0.saturating_sub(heartbeat.0) < LEASE_MS)
 }
 
@@ -59,11 +59,11 @@ fn start_time(process: u32) -> Option<String> {
 mod tests {
     use super::*;
 
-    const NOW: Timestamp = Timestamp(1_000_000);
+    const NOW: UnixMillis = UnixMillis(1_000_000);
 
     #[test]
     fn this_process_is_alive_whatever_its_heartbeat() {
-        assert!(is_alive(&this_process(), Timestamp(0), NOW));
+        assert!(is_alive(&this_process(), UnixMillis(0), NOW));
     }
 
     #[test]
@@ -76,8 +76,8 @@ mod tests {
     #[test]
     fn elsewhere_the_heartbeat_decides() {
         for owner in ["", "another-boot pid:[1] 1 5"] {
-            assert!(is_alive(owner, Timestamp(NOW.0 - LEASE_MS + 1), NOW));
-            assert!(!is_alive(owner, Timestamp(NOW.0 - LEASE_MS), NOW));
+            assert!(is_alive(owner, UnixMillis(NOW.0 - LEASE_MS + 1), NOW));
+            assert!(!is_alive(owner, UnixMillis(NOW.0 - LEASE_MS), NOW));
         }
     }
 }

@@ -6,7 +6,7 @@ use sqlx::{AnyConnection, Row};
 
 use crate::column;
 use crate::error::StoreError;
-use crate::ids::{EngineId, HostId, RunId, Timestamp};
+use crate::ids::{EngineId, HostId, RunId, UnixMillis};
 use crate::insert::{Insert, Statement};
 use crate::names;
 use crate::open::Store;
@@ -32,7 +32,7 @@ pub struct NewRun {
     /// The reference engine, then those that are compared with it.
     pub engines: Vec<EngineId>,
     /// When it started.
-    pub started: Timestamp,
+    pub started: UnixMillis,
 }
 
 /// Part `index` (1..=`count`) of `count` parts.
@@ -75,9 +75,9 @@ pub struct Run {
     /// How far it got. A run whose process died is [`RunStatus::Interrupted`].
     pub status: RunStatus,
     /// When it ended; `None` while it works and when its process died.
-    pub finished: Option<Timestamp>,
+    pub finished: Option<UnixMillis>,
     /// When its process last wrote.
-    pub heartbeat: Timestamp,
+    pub heartbeat: UnixMillis,
 }
 
 impl Store {
@@ -100,7 +100,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be written, or the run is not there.
-    pub async fn finish_run(&self, id: RunId, end: RunEnd, at: Timestamp) -> Result<(), StoreError> {
+    pub async fn finish_run(&self, id: RunId, end: RunEnd, at: UnixMillis) -> Result<(), StoreError> {
         let status = match end {
             RunEnd::Finished => RunStatus::Finished,
             RunEnd::Interrupted => RunStatus::Interrupted,
@@ -122,7 +122,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub async fn heartbeat(&self, id: RunId, at: Timestamp) -> Result<(), StoreError> {
+    pub async fn heartbeat(&self, id: RunId, at: UnixMillis) -> Result<(), StoreError> {
         let mut connection = self
             .pool
             .acquire()
@@ -159,7 +159,7 @@ impl Store {
             .bind(i64::from(limit))
             .fetch_all(&self.pool)
             .await;
-        let now = Timestamp::now();
+        let now = UnixMillis::now();
         let mut runs = Vec::new();
         for row in &rows.map_err(self.failed("list runs"))? {
             let mut run = read(row, now).map_err(self.failed("read a run"))?;
@@ -209,13 +209,13 @@ async fn insert_engines(connection: &mut AnyConnection, id: RunId, engines: &[En
     insert.run(connection, &rows, bind).await
 }
 
-pub(crate) async fn beat(connection: &mut AnyConnection, id: RunId, at: Timestamp) -> sqlx::Result<()> {
+pub(crate) async fn beat(connection: &mut AnyConnection, id: RunId, at: UnixMillis) -> sqlx::Result<()> {
     let sql = "UPDATE runs SET heartbeat = $1 WHERE id = $2";
     sqlx::query(sql).bind(at.0).bind(id.0).execute(connection).await?;
     Ok(())
 }
 
-fn read(row: &AnyRow, now: Timestamp) -> sqlx::Result<Run> {
+fn read(row: &AnyRow, now: UnixMillis) -> sqlx::Result<Run> {
     let index: Option<i64> = row.try_get("partition_index")?;
     let partition = match index {
         Some(_) => Some(Partition {
@@ -224,7 +224,7 @@ fn read(row: &AnyRow, now: Timestamp) -> sqlx::Result<Run> {
         }),
         None => None,
     };
-    let heartbeat = Timestamp(row.try_get("heartbeat")?);
+    let heartbeat = UnixMillis(row.try_get("heartbeat")?);
     let owner: String = row.try_get("owner")?;
     let status = match names::variant(&row.try_get::<String, _>("status")?) {
         Some(RunStatus::Running) if owner::is_alive(&owner, heartbeat, now) => RunStatus::Running,
@@ -240,9 +240,9 @@ fn read(row: &AnyRow, now: Timestamp) -> sqlx::Result<Run> {
         partition,
         host: HostId(row.try_get("host_id")?),
         engines: Vec::new(),
-        started: Timestamp(row.try_get("started")?),
+        started: UnixMillis(row.try_get("started")?),
     };
-    let finished = row.try_get::<Option<i64>, _>("finished")?.map(Timestamp);
+    let finished = row.try_get::<Option<i64>, _>("finished")?.map(UnixMillis);
     Ok(Run {
         id: RunId(row.try_get("id")?),
         run,

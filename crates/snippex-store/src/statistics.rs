@@ -5,7 +5,7 @@ use sqlx::any::AnyRow;
 
 use crate::column;
 use crate::error::StoreError;
-use crate::ids::{BlockNumber, RunId, Timestamp};
+use crate::ids::{BlockNumber, RunId, UnixMillis};
 use crate::names;
 use crate::open::Store;
 use crate::run::RunStatus;
@@ -19,7 +19,7 @@ pub struct SummedRun {
     /// Its command.
     pub command: String,
     /// When it started.
-    pub started: Timestamp,
+    pub started: UnixMillis,
     /// Whether it did everything.
     pub finished: bool,
     /// What start states follow from.
@@ -195,7 +195,7 @@ fn read_run(row: &AnyRow) -> sqlx::Result<SummedRun> {
     Ok(SummedRun {
         run: RunId(row.try_get("id")?),
         command: row.try_get("command")?,
-        started: Timestamp(row.try_get("started")?),
+        started: UnixMillis(row.try_get("started")?),
         finished: names::variant(&status) == Some(RunStatus::Finished),
         seed: column::wide(row, "seed")?,
         states: column::small(row, "states_per_block")?,

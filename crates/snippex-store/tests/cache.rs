@@ -3,12 +3,12 @@
 use std::fs;
 use std::time::Duration;
 
-use snippex_store::{CacheFile, NewSegment, PruneLimits, Pruned, StoreError, Timestamp, remove_cache_file};
+use snippex_store::{CacheFile, NewSegment, PruneLimits, Pruned, StoreError, UnixMillis, remove_cache_file};
 
 fn segment(bucket: i64, created: i64, size: usize) -> NewSegment {
     NewSegment {
         bucket,
-        created: Timestamp(created),
+        created: UnixMillis(created),
         entries: 10,
         cost: Duration::from_millis(5),
         bytes: vec![7; size],
@@ -24,9 +24,9 @@ fn segments_are_found_by_context_and_range() {
     let cache = CacheFile::open(&path).unwrap();
     assert_eq!(cache.context("one").unwrap(), None);
     let segments = [segment(1, 5, 100), segment(2, 6, 200), segment(9, 7, 300)];
-    cache.save("one", "parts", &segments, Timestamp(10)).unwrap();
+    cache.save("one", "parts", &segments, UnixMillis(10)).unwrap();
     cache
-        .save("two", "other parts", &[segment(1, 8, 50)], Timestamp(11))
+        .save("two", "other parts", &[segment(1, 8, 50)], UnixMillis(11))
         .unwrap();
     let one = cache.context("one").unwrap().unwrap();
     let found = cache.segments(one, 2, 9).unwrap();
@@ -35,7 +35,7 @@ fn segments_are_found_by_context_and_range() {
         replaces: vec![found[0].id],
         ..segment(2, 6, 150)
     };
-    cache.save("one", "parts", &[replacing], Timestamp(12)).unwrap();
+    cache.save("one", "parts", &[replacing], UnixMillis(12)).unwrap();
     assert_eq!(cache.segments(one, 2, 2).unwrap()[0].bytes.len(), 150);
     let totals = cache.totals().unwrap();
     assert_eq!(
@@ -57,12 +57,12 @@ fn what_was_not_used_for_longest_goes_first() {
     let folder = tempfile::tempdir().unwrap();
     let cache = CacheFile::open(&folder.path().join("cache.db")).unwrap();
     for bucket in 0..4 {
-        let at = Timestamp(bucket * MINUTE);
+        let at = UnixMillis(bucket * MINUTE);
         cache.save("one", "", &[segment(bucket, at.0, 100)], at).unwrap();
     }
     let one = cache.context("one").unwrap().unwrap();
     let oldest = cache.segments(one, 0, 0).unwrap()[0].id;
-    cache.touch(&[oldest], Timestamp(9 * MINUTE)).unwrap();
+    cache.touch(&[oldest], UnixMillis(9 * MINUTE)).unwrap();
     let limits = PruneLimits {
         created_since: None,
         max_bytes: Some(250),
@@ -78,12 +78,12 @@ fn what_was_not_used_for_longest_goes_first() {
     let left = cache.segments(one, 0, 9).unwrap();
     assert_eq!(left.iter().map(|left| left.bucket).collect::<Vec<_>>(), [0, 3]);
     let limits = PruneLimits {
-        created_since: Some(Timestamp(MINUTE)),
+        created_since: Some(UnixMillis(MINUTE)),
         max_bytes: None,
     };
     assert_eq!(cache.prune(limits).unwrap().entries, 10);
     let limits = PruneLimits {
-        created_since: Some(Timestamp(i64::MAX)),
+        created_since: Some(UnixMillis(i64::MAX)),
         max_bytes: None,
     };
     assert_eq!(cache.prune(limits).unwrap().entries, 10);

@@ -174,7 +174,7 @@ fn prepare(store: &StoreHandle) -> (RunId, EngineId, Vec<BlockNumber>) {
         partition: None,
         host,
         engines: vec![engine],
-        started: Timestamp::now(),
+        started: UnixMillis::now(),
     };
     (store.start_run(run).unwrap(), engine, numbers)
 }

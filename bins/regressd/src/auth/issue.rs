@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{hash_token, new_token};
 use crate::database::tokens::{self, StoredToken};
 use crate::database::{Database, DatabaseError, audit};
-use crate::domain::{Grant, Moment, Role};
+use crate::domain::{Grant, Role, UnixMillis};
 
 /// A new token for the repositories of `grant`, made by `actor`.
 ///
@@ -20,7 +20,7 @@ pub async fn issue_token(
     actor: &str,
 ) -> Result<String, DatabaseError> {
     let secret = new_token();
-    let created = Moment::now();
+    let created = UnixMillis::now();
     let detail = serde_json::json!({ "repository": grant.to_string(), "role": role.as_str(), "name": name });
     let detail = detail.to_string();
     let id = uuid::Uuid::now_v7().simple().to_string();

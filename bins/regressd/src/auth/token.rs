@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::Principal;
 use crate::database::tokens::{self, StoredToken};
 use crate::database::{Database, DatabaseError};
-use crate::domain::Moment;
+use crate::domain::UnixMillis;
 
 /// What every token begins with, so that scanners find one that leaked.
 const PREFIX: &str = "rgd_";
@@ -72,7 +72,7 @@ impl TokenCache {
 }
 
 fn valid(token: &StoredToken) -> Option<Principal> {
-    let expired = token.expires.is_some_and(|at| at <= Moment::now());
+    let expired = token.expires.is_some_and(|at| at <= UnixMillis::now());
     if token.revoked.is_some() || expired {
         return None;
     }

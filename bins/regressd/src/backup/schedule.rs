@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{BackupError, write};
-use crate::domain::Moment;
+use crate::domain::UnixMillis;
 use crate::github::Leases;
 use crate::settings;
 use crate::state::AppState;
@@ -22,9 +22,9 @@ pub async fn run(state: AppState) {
     let holder = uuid::Uuid::now_v7().to_string();
     loop {
         let settings = state.settings.load_full();
-        if backup_is_due(&settings.backup, Moment::now()) && held(&state, &holder).await {
+        if backup_is_due(&settings.backup, UnixMillis::now()) && held(&state, &holder).await {
             // Another process may have made it while this one waited.
-            if backup_is_due(&settings.backup, Moment::now()) {
+            if backup_is_due(&settings.backup, UnixMillis::now()) {
                 make_backup(&state, &settings.backup).await;
             }
             release(&state, &holder).await;
@@ -50,7 +50,7 @@ async fn make_backup(state: &AppState, settings: &settings::Backup) {
     let Some(folder) = &settings.directory else {
         return;
     };
-    let path = folder.join(name(Moment::now()));
+    let path = folder.join(name(UnixMillis::now()));
     let made = match std::fs::create_dir_all(folder) {
         Ok(()) => write(&state.database, &path).await,
         Err(source) => Err(BackupError::Write {
@@ -72,7 +72,7 @@ async fn make_backup(state: &AppState, settings: &settings::Backup) {
 }
 
 /// The name of a backup, which sorts by time.
-pub(crate) fn name(now: Moment) -> String {
+pub(crate) fn name(now: UnixMillis) -> String {
     let time: String = now
         .to_string()
         .chars()
@@ -94,7 +94,7 @@ fn backups(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-pub(super) fn backup_is_due(settings: &settings::Backup, now: Moment) -> bool {
+pub(super) fn backup_is_due(settings: &settings::Backup, now: UnixMillis) -> bool {
     let Some(folder) = &settings.directory else {
         return false;
     };

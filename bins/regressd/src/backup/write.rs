@@ -11,7 +11,7 @@ use sqlx::{AnyConnection, AssertSqlSafe, Column as _, Connection as _, Row as _,
 use super::file::Whole;
 use super::{BackupError, FORM, TABLES};
 use crate::database::{Database, Dialect, LATEST};
-use crate::domain::Moment;
+use crate::domain::UnixMillis;
 
 /// Writes a backup of `database` to `path`, from one snapshot. Returns how many rows it has.
 ///
@@ -23,7 +23,7 @@ pub async fn write(database: &Database, path: &Path) -> Result<u64, BackupError>
         "regressd_backup": FORM,
         "schema": LATEST,
         "version": env!("CARGO_PKG_VERSION"),
-        "created": Moment::now().to_string(),
+        "created": UnixMillis::now().to_string(),
     });
     file.line(&head.to_string())?;
     let mut connection = database.read().await?;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{CommandError, say};
 use crate::backup::{self, Summary};
 use crate::database::Database;
-use crate::domain::Moment;
+use crate::domain::UnixMillis;
 use crate::settings::Settings;
 
 /// Makes a backup.
@@ -20,7 +20,7 @@ pub(super) async fn make(
             .directory
             .clone()
             .unwrap_or_else(|| PathBuf::from("."));
-        folder.join(backup::name(Moment::now()))
+        folder.join(backup::name(UnixMillis::now()))
     };
     let path = file.map_or_else(named, Path::to_owned);
     let rows = backup::write(database, &path).await.map_err(CommandError::new)?;

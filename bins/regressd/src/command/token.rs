@@ -7,7 +7,7 @@ use crate::args::TokenCommand;
 use crate::auth::issue_token;
 use crate::database::tokens;
 use crate::database::{Database, audit};
-use crate::domain::{Grant, Moment, Role};
+use crate::domain::{Grant, Role, UnixMillis};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -41,7 +41,7 @@ async fn create(
 
 async fn list(database: &Database) -> Result<(), CommandError> {
     let mut connection = database.read().await?;
-    let now = Moment::now();
+    let now = UnixMillis::now();
     say(format_args!(
         "{:<14} {:<7} {:<30} {:<8} {:<24} name",
         "id", "role", "repository", "state", "created"

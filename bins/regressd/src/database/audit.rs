@@ -2,7 +2,7 @@
 
 use sqlx::{AnyConnection, Row};
 
-use crate::domain::Moment;
+use crate::domain::UnixMillis;
 
 /// One change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub struct AuditEntry {
     /// Its number; 0 before it is stored.
     pub id: i64,
     /// When.
-    pub at: Moment,
+    pub at: UnixMillis,
     /// Who: a token by its id, a repository's workflow, or a user of the machine.
     pub actor: String,
     /// What was done: `token.create`, `config.put`, `baseline.accept`.
@@ -34,7 +34,7 @@ pub async fn insert(
 ) -> sqlx::Result<()> {
     let sql = "INSERT INTO audit (at, actor, action, subject, detail) VALUES ($1, $2, $3, $4, $5)";
     let query = sqlx::query(sql)
-        .bind(Moment::now().0)
+        .bind(UnixMillis::now().0)
         .bind(actor.to_owned())
         .bind(action)
         .bind(subject.to_owned())
@@ -54,7 +54,7 @@ pub async fn list(connection: &mut AnyConnection, before: i64, limit: u32) -> sq
     let read = |row: &sqlx::any::AnyRow| {
         Ok(AuditEntry {
             id: row.try_get("id")?,
-            at: Moment(row.try_get("at")?),
+            at: UnixMillis(row.try_get("at")?),
             actor: row.try_get("actor")?,
             action: row.try_get("action")?,
             subject: row.try_get("subject")?,

@@ -2,7 +2,7 @@
 
 use sqlx::{AnyConnection, Row};
 
-use crate::domain::Moment;
+use crate::domain::UnixMillis;
 
 /// What became of a delivery. One that nobody has acted on yet is `received` in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ pub async fn insert(connection: &mut AnyConnection, delivery: &Delivery) -> sqlx
     let query = sqlx::query(sql)
         .bind(delivery.id.clone())
         .bind(delivery.event.clone())
-        .bind(Moment::now().0)
+        .bind(UnixMillis::now().0)
         .bind(delivery.payload.clone());
     Ok(query.execute(connection).await?.rows_affected() > 0)
 }
@@ -89,7 +89,7 @@ pub async fn set_state(connection: &mut AnyConnection, id: &str, state: Delivery
 ///
 /// # Errors
 /// The driver's.
-pub async fn remove_older(connection: &mut AnyConnection, moment: Moment) -> sqlx::Result<u64> {
+pub async fn remove_older(connection: &mut AnyConnection, moment: UnixMillis) -> sqlx::Result<u64> {
     let sql = "DELETE FROM deliveries WHERE received < $1 AND state = 'done'";
     Ok(sqlx::query(sql)
         .bind(moment.0)

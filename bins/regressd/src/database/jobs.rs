@@ -14,7 +14,7 @@ use sqlx::{AnyConnection, AssertSqlSafe, Row};
 
 use super::Dialect;
 use super::columns::parsed;
-use crate::domain::{JobKind, JobState, Moment, StoredJobKind};
+use crate::domain::{JobKind, JobState, StoredJobKind, UnixMillis};
 
 /// Work to be enqueued.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub struct NewJob {
     /// The id of the request that led to it.
     pub correlation: String,
     /// Not before.
-    pub due: Moment,
+    pub due: UnixMillis,
 }
 
 impl NewJob {
@@ -43,7 +43,7 @@ impl NewJob {
             key: key_of_kind(kind, key),
             payload: serde_json::to_string(payload).expect("a payload is plain data"),
             correlation: correlation.to_owned(),
-            due: Moment::now(),
+            due: UnixMillis::now(),
         }
     }
 }
@@ -72,9 +72,9 @@ pub struct Job {
     /// How often it was begun.
     pub attempts: i64,
     /// Not before.
-    pub due: Moment,
+    pub due: UnixMillis,
     /// When it was enqueued.
-    pub created: Moment,
+    pub created: UnixMillis,
     /// How the last attempt failed.
     pub error: Option<String>,
 }
@@ -95,7 +95,7 @@ pub async fn enqueue(connection: &mut AnyConnection, job: &NewJob) -> sqlx::Resu
         .bind(job.payload.clone())
         .bind(job.correlation.clone())
         .bind(job.due.0)
-        .bind(Moment::now().0);
+        .bind(UnixMillis::now().0);
     Ok(query.execute(connection).await?.rows_affected() > 0)
 }
 
@@ -138,7 +138,7 @@ pub async fn take(
         Queue::Judging => "kind = 'judge'",
         Queue::Rest => "kind <> 'judge'",
     };
-    let now = Moment::now();
+    let now = UnixMillis::now();
     let sql = format!(
         "UPDATE jobs SET state = 'running', attempts = attempts + 1, leased_until = $1, worker = $2
          WHERE id IN (
@@ -163,7 +163,7 @@ pub async fn take(
 /// # Errors
 /// The driver's.
 pub async fn follow_clock(connection: &mut AnyConnection) -> sqlx::Result<u64> {
-    let now = Moment::now();
+    let now = UnixMillis::now();
     let sql = "UPDATE jobs SET due = $1, created = $1 WHERE state = 'waiting' AND created > $2";
     let query = sqlx::query(sql).bind(now.0).bind(now.after(CLOCKS_DIFFER).0);
     let waiting = query.execute(&mut *connection).await?.rows_affected();
@@ -180,7 +180,7 @@ pub async fn release_abandoned(connection: &mut AnyConnection) -> sqlx::Result<u
     drop_superseded(connection, "state = 'running' AND leased_until < $1").await?;
     let sql = "UPDATE jobs SET state = 'waiting', worker = '' WHERE state = 'running' AND leased_until < $1";
     Ok(sqlx::query(sql)
-        .bind(Moment::now().0)
+        .bind(UnixMillis::now().0)
         .execute(connection)
         .await?
         .rows_affected())
@@ -194,7 +194,7 @@ async fn drop_superseded(connection: &mut AnyConnection, which: &'static str) ->
     );
     // Safe: the text is made of constants.
     sqlx::query(AssertSqlSafe(sql))
-        .bind(Moment::now().0)
+        .bind(UnixMillis::now().0)
         .execute(connection)
         .await?;
     Ok(())
@@ -207,7 +207,7 @@ async fn drop_superseded(connection: &mut AnyConnection, which: &'static str) ->
 pub async fn renew(connection: &mut AnyConnection, id: i64, taker: Taker<'_>) -> sqlx::Result<()> {
     let sql = "UPDATE jobs SET leased_until = $1 WHERE id = $2 AND worker = $3 AND state = 'running'";
     let query = sqlx::query(sql)
-        .bind(Moment::now().after(taker.lease).0)
+        .bind(UnixMillis::now().after(taker.lease).0)
         .bind(id)
         .bind(taker.worker.to_owned());
     query.execute(connection).await?;
@@ -244,7 +244,7 @@ pub async fn finish_waiting(connection: &mut AnyConnection, key: &str) -> sqlx::
 pub async fn retry_at(
     connection: &mut AnyConnection,
     job: &Job,
-    due: Moment,
+    due: UnixMillis,
     error: &str,
 ) -> sqlx::Result<()> {
     let superseded = "DELETE FROM jobs WHERE id = $1
@@ -317,7 +317,7 @@ pub async fn requeue(connection: &mut AnyConnection, job: &Job) -> sqlx::Result<
     let query = sqlx::query(superseded).bind(job.id).bind(job.key.clone());
     let gone = query.execute(&mut *connection).await?.rows_affected();
     let sql = "UPDATE jobs SET state = 'waiting', attempts = 0, due = $1 WHERE id = $2 AND state = 'dead'";
-    let query = sqlx::query(sql).bind(Moment::now().0).bind(job.id);
+    let query = sqlx::query(sql).bind(UnixMillis::now().0).bind(job.id);
     Ok(gone + query.execute(connection).await?.rows_affected() > 0)
 }
 
@@ -343,7 +343,7 @@ pub async fn count_to_judge(connection: &mut AnyConnection, most: u32) -> sqlx::
     let sql = "SELECT COUNT(*) FROM
                (SELECT 1 FROM jobs WHERE state = 'waiting' AND kind = 'judge' AND due <= $1 LIMIT $2) AS found";
     let query = sqlx::query_scalar(sql)
-        .bind(Moment::now().0)
+        .bind(UnixMillis::now().0)
         .bind(i64::from(most));
     let count: i64 = query.fetch_one(connection).await?;
     Ok(u32::try_from(count).unwrap_or(most))
@@ -398,8 +398,8 @@ fn read(row: &sqlx::any::AnyRow) -> sqlx::Result<Job> {
         correlation: row.try_get("correlation")?,
         state: parsed(row, "state")?,
         attempts: row.try_get("attempts")?,
-        due: Moment(row.try_get("due")?),
-        created: Moment(row.try_get("created")?),
+        due: UnixMillis(row.try_get("due")?),
+        created: UnixMillis(row.try_get("created")?),
         error: row.try_get("error")?,
     })
 }

@@ -6,7 +6,7 @@ use regress_core::detect::Outcome;
 use sqlx::{AnyConnection, Row};
 
 use super::bulk;
-use crate::domain::{Moment, RepoConfig, RepositoryId, RunId, SeriesId, StreamId};
+use crate::domain::{RepoConfig, RepositoryId, RunId, SeriesId, StreamId, UnixMillis};
 
 /// The judgement on a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct Judgement {
     /// What all verdicts come to.
     pub outcome: Outcome,
     /// When it was judged.
-    pub judged: Moment,
+    pub judged: UnixMillis,
     /// The verdicts, as JSON: see [`crate::judging::RunVerdicts`].
     pub verdicts: String,
 }
@@ -41,7 +41,7 @@ pub struct Epoch {
     /// Who accepted it.
     pub actor: String,
     /// When.
-    pub at: Moment,
+    pub at: UnixMillis,
 }
 
 /// Stores a judgement; a second judgement of the same run replaces the first.
@@ -86,7 +86,7 @@ pub async fn of_commit(
 pub async fn of_neighbours(
     connection: &mut AnyConnection,
     stream: StreamId,
-    since: Moment,
+    since: UnixMillis,
     limit: u32,
 ) -> sqlx::Result<Vec<(String, String)>> {
     let sql = "SELECT o.owner AS owner, o.name AS name, o.config AS config, j.verdicts AS verdicts
@@ -329,7 +329,7 @@ pub async fn epochs(
             from_run: RunId(row.try_get("from_run")?),
             justification: row.try_get("justification")?,
             actor: row.try_get("actor")?,
-            at: Moment(row.try_get("at")?),
+            at: UnixMillis(row.try_get("at")?),
         })
     };
     query.fetch_all(connection).await?.iter().map(read).collect()
@@ -360,7 +360,7 @@ pub async fn ask_confirmation(
     let query = sqlx::query(sql)
         .bind(stream.0)
         .bind(commit.to_owned())
-        .bind(Moment::now().0);
+        .bind(UnixMillis::now().0);
     Ok(query.execute(connection).await?.rows_affected() > 0)
 }
 
@@ -378,7 +378,7 @@ fn read(row: &sqlx::any::AnyRow) -> sqlx::Result<Judgement> {
         branch: row.try_get("branch")?,
         accepted: row.try_get::<i64, _>("accepted")? != 0,
         outcome: read_outcome(row)?,
-        judged: Moment(row.try_get("judged")?),
+        judged: UnixMillis(row.try_get("judged")?),
         verdicts: row.try_get("verdicts")?,
     })
 }

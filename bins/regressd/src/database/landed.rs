@@ -2,7 +2,7 @@
 
 use sqlx::AnyConnection;
 
-use crate::domain::{Moment, RepositoryId};
+use crate::domain::{RepositoryId, UnixMillis};
 
 /// Notes that a push made `commit` the head of `branch`.
 ///
@@ -20,7 +20,7 @@ pub async fn insert(
         .bind(repository.0)
         .bind(branch.to_owned())
         .bind(commit.to_owned())
-        .bind(Moment::now().0);
+        .bind(UnixMillis::now().0);
     query.execute(connection).await?;
     Ok(())
 }
@@ -75,7 +75,7 @@ pub async fn is_on(
 ///
 /// # Errors
 /// The driver's.
-pub async fn remove_older(connection: &mut AnyConnection, moment: Moment) -> sqlx::Result<()> {
+pub async fn remove_older(connection: &mut AnyConnection, moment: UnixMillis) -> sqlx::Result<()> {
     let sql = "DELETE FROM landed WHERE at < $1 AND NOT EXISTS (
                    SELECT 1 FROM streams t JOIN runs r ON r.stream_id = t.id
                    WHERE t.repository_id = landed.repository_id AND r.commit_sha = landed.commit_sha)";

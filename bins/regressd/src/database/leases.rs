@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::AnyConnection;
 
 use super::{Database, DatabaseError};
-use crate::domain::Moment;
+use crate::domain::UnixMillis;
 use crate::github::{Leases, SharedStateError};
 
 impl Leases for Database {
@@ -23,7 +23,7 @@ impl Leases for Database {
                     return Ok(None);
                 }
                 let until = until(connection, &name).await?.unwrap_or_default();
-                let left = until.0.saturating_sub(Moment::now().0).max(1);
+                let left = until.0.saturating_sub(UnixMillis::now().0).max(1);
                 Ok(Some(Duration::from_millis(left.unsigned_abs())))
             })
         });
@@ -53,7 +53,7 @@ async fn take(
     let sql = "INSERT INTO leases (name, holder, until) VALUES ($1, $2, $3)
                ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until
                WHERE leases.until <= $4 OR leases.holder = excluded.holder";
-    let now = Moment::now();
+    let now = UnixMillis::now();
     let query = sqlx::query(sql)
         .bind(name.to_owned())
         .bind(holder.to_owned())
@@ -62,13 +62,13 @@ async fn take(
     Ok(query.execute(connection).await?.rows_affected() > 0)
 }
 
-async fn until(connection: &mut AnyConnection, name: &str) -> sqlx::Result<Option<Moment>> {
+async fn until(connection: &mut AnyConnection, name: &str) -> sqlx::Result<Option<UnixMillis>> {
     let sql = "SELECT until FROM leases WHERE name = $1";
     let until: Option<i64> = sqlx::query_scalar(sql)
         .bind(name.to_owned())
         .fetch_optional(connection)
         .await?;
-    Ok(until.map(Moment))
+    Ok(until.map(UnixMillis))
 }
 
 async fn give_back(connection: &mut AnyConnection, name: &str, holder: &str) -> sqlx::Result<()> {

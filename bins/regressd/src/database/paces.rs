@@ -4,7 +4,7 @@ use futures_util::future::BoxFuture;
 use sqlx::AnyConnection;
 
 use super::Database;
-use crate::domain::Moment;
+use crate::domain::UnixMillis;
 use crate::github::{ContentLimits, ContentRateLimiter, SharedStateError, reserve_request};
 
 impl ContentRateLimiter for Database {
@@ -35,7 +35,7 @@ async fn take(
         .fetch_one(&mut *connection)
         .await?;
     let mut made: Vec<i64> = serde_json::from_str(&text).unwrap_or_default();
-    let wait = reserve_request(&mut made, limits, Moment::now().0);
+    let wait = reserve_request(&mut made, limits, UnixMillis::now().0);
     if wait.is_none() {
         let text = serde_json::to_string(&made).unwrap_or_default();
         sqlx::query("UPDATE paces SET made = $1 WHERE installation = $2")

@@ -2,7 +2,7 @@
 
 use sqlx::{AnyConnection, Row};
 
-use crate::domain::{Moment, RepoName, RepositoryId};
+use crate::domain::{RepoName, RepositoryId, UnixMillis};
 
 /// A stored repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub async fn insert(connection: &mut AnyConnection, name: &RepoName) -> sqlx::Re
     let query = sqlx::query_scalar(sql)
         .bind(name.owner().to_owned())
         .bind(name.name().to_owned())
-        .bind(Moment::now().0);
+        .bind(UnixMillis::now().0);
     query.fetch_one(connection).await.map(RepositoryId)
 }
 

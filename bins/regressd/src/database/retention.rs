@@ -3,7 +3,7 @@
 use sqlx::AnyConnection;
 
 use super::{Database, DatabaseError};
-use crate::domain::Moment;
+use crate::domain::UnixMillis;
 
 /// Runs of one transaction, so that uploads never wait long.
 const AT_ONCE: i64 = 200;
@@ -14,7 +14,11 @@ const AT_ONCE: i64 = 200;
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn sweep(database: &Database, moment: Moment, baseline_runs: u32) -> Result<u64, DatabaseError> {
+pub async fn sweep(
+    database: &Database,
+    moment: UnixMillis,
+    baseline_runs: u32,
+) -> Result<u64, DatabaseError> {
     let (mut after, mut removed) = (0, 0);
     loop {
         // Looked for on a connection that reads: writers do not wait for the search.
@@ -43,7 +47,7 @@ pub async fn sweep(database: &Database, moment: Moment, baseline_runs: u32) -> R
 async fn removable(
     connection: &mut AnyConnection,
     after: i64,
-    moment: Moment,
+    moment: UnixMillis,
     baseline_runs: u32,
 ) -> sqlx::Result<Vec<i64>> {
     let sql = "SELECT r.id FROM runs r LEFT JOIN judgements own ON own.run_id = r.id AND own.accepted = 1

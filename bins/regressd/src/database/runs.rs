@@ -2,7 +2,7 @@
 
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
 
-use crate::domain::{Moment, RepositoryId, RunId, StreamId};
+use crate::domain::{RepositoryId, RunId, StreamId, UnixMillis};
 
 /// A run as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct NewRun {
     /// What tells it from other uploads of the same commit.
     pub key: String,
     /// When it arrived.
-    pub received: Moment,
+    pub received: UnixMillis,
     /// Who sent it.
     pub uploader: String,
     /// The workflow run that sent it, if it said so: that can be asked to run again.
@@ -294,7 +294,7 @@ pub(super) fn read(row: &sqlx::any::AnyRow) -> sqlx::Result<Run> {
             commit: row.try_get("commit_sha")?,
             pull_request: pull_request.and_then(|number| u32::try_from(number).ok()),
             key: row.try_get("run_key")?,
-            received: Moment(row.try_get("received")?),
+            received: UnixMillis(row.try_get("received")?),
             uploader: row.try_get("uploader")?,
             workflow_run: row
                 .try_get::<Option<i64>, _>("workflow_run")?

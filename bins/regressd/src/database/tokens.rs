@@ -3,7 +3,7 @@
 use sqlx::{AnyConnection, Row};
 
 use super::columns::parsed;
-use crate::domain::{Grant, Moment, Role};
+use crate::domain::{Grant, Role, UnixMillis};
 
 /// A stored token.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,11 +19,11 @@ pub struct StoredToken {
     /// What it may do there.
     pub role: Role,
     /// When it was made.
-    pub created: Moment,
+    pub created: UnixMillis,
     /// From when on it is refused.
-    pub expires: Option<Moment>,
+    pub expires: Option<UnixMillis>,
     /// When it was revoked.
-    pub revoked: Option<Moment>,
+    pub revoked: Option<UnixMillis>,
 }
 
 /// Stores a token.
@@ -80,7 +80,7 @@ pub async fn list(connection: &mut AnyConnection) -> sqlx::Result<Vec<StoredToke
 /// The driver's.
 pub async fn revoke(connection: &mut AnyConnection, id: &str) -> sqlx::Result<bool> {
     let sql = "UPDATE tokens SET revoked = $1 WHERE id = $2 AND revoked IS NULL";
-    let query = sqlx::query(sql).bind(Moment::now().0).bind(id.to_owned());
+    let query = sqlx::query(sql).bind(UnixMillis::now().0).bind(id.to_owned());
     Ok(query.execute(connection).await?.rows_affected() > 0)
 }
 
@@ -91,8 +91,8 @@ fn read(row: &sqlx::any::AnyRow) -> sqlx::Result<StoredToken> {
         hash: row.try_get("hash")?,
         grant: parsed(row, "repository")?,
         role: parsed(row, "role")?,
-        created: Moment(row.try_get("created")?),
-        expires: row.try_get::<Option<i64>, _>("expires")?.map(Moment),
-        revoked: row.try_get::<Option<i64>, _>("revoked")?.map(Moment),
+        created: UnixMillis(row.try_get("created")?),
+        expires: row.try_get::<Option<i64>, _>("expires")?.map(UnixMillis),
+        revoked: row.try_get::<Option<i64>, _>("revoked")?.map(UnixMillis),
     })
 }

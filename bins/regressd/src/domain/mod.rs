@@ -10,9 +10,9 @@ mod names;
 pub mod object;
 mod results;
 mod role;
-mod time;
 
 pub use config::{BenchmarkRule, CommentRule, ComponentConfig, ConfigError, Notifications, RepoConfig};
+pub use database_kit::UnixMillis;
 pub use grant::Grant;
 pub use ids::{RepositoryId, RunId, SeriesId, StreamId};
 pub use job_kind::{JobKind, StoredJobKind, UnknownJobKind};
@@ -22,4 +22,3 @@ pub use names::{BranchName, Component, NameError, PullNumber, RepoName, RunKey};
 pub use regress_core::measurement::CommitSha;
 pub use results::{Medians, Results};
 pub use role::{Role, UnknownRole};
-pub use time::Moment;

@@ -12,7 +12,7 @@ use crate::backoff::{self, Backoff};
 use crate::database::DatabaseError;
 use crate::database::deliveries::{self, DeliveryState};
 use crate::database::jobs::{self, Job, Queue, Taker};
-use crate::domain::{JobKind, Moment, StoredJobKind};
+use crate::domain::{JobKind, StoredJobKind, UnixMillis};
 use crate::job_requests::AboutDelivery;
 use crate::state::AppState;
 
@@ -269,7 +269,7 @@ pub(super) async fn note(
     match wait {
         Some(wait) => {
             tracing::warn!(%reason, wait_seconds = wait.as_secs_f64(), "the job failed and will be tried again");
-            let due = Moment::now().after(wait);
+            let due = UnixMillis::now().after(wait);
             let write = state.database.write(move |connection| {
                 let (job, reason) = (job.clone(), reason.clone());
                 Box::pin(async move {

@@ -9,7 +9,7 @@ use sqlx::AnyConnection;
 
 use super::RunVerdicts;
 use crate::database::judgements;
-use crate::domain::{Moment, StreamId};
+use crate::domain::{StreamId, UnixMillis};
 
 /// What happened longer ago says nothing of the machine now.
 const RECENT: Duration = Duration::from_secs(24 * 3600);
@@ -27,7 +27,7 @@ pub(super) async fn of_neighbours(
     stream: StreamId,
     shifts: &[SuiteShift],
 ) -> sqlx::Result<BTreeMap<Measure, Evidence>> {
-    let since = Moment::now().before(RECENT);
+    let since = UnixMillis::now().before(RECENT);
     let neighbours = judgements::of_neighbours(connection, stream, since, MAX_NEIGHBOURS).await?;
     let mut found = BTreeMap::new();
     for (name, verdicts) in neighbours {

@@ -13,7 +13,7 @@ use crate::database::jobs::{self as job_table, Job, NewJob};
 use crate::database::judgements::{self, Judgement};
 use crate::database::runs::{NewRun, Run};
 use crate::directory::ConfiguredRepository;
-use crate::domain::{CommentRule, JobKind, Moment, RunId, SeriesId};
+use crate::domain::{CommentRule, JobKind, RunId, SeriesId, UnixMillis};
 use crate::job_requests::{self, AboutSeries};
 use crate::state::AppState;
 
@@ -49,7 +49,7 @@ pub(super) fn consequences(
         branch: branch.clone(),
         accepted: history,
         outcome: verdicts.outcome(),
-        judged: Moment::now(),
+        judged: UnixMillis::now(),
         verdicts: verdicts.write(),
     };
     let told = tells && !verdicts.verdicts.is_empty();

@@ -4,7 +4,7 @@
 use sqlx::{AnyConnection, Row as _};
 
 use crate::database::streams::Series;
-use crate::domain::{Moment, RepositoryId, Results, RunId, SeriesId, StreamId};
+use crate::domain::{RepositoryId, Results, RunId, SeriesId, StreamId, UnixMillis};
 
 /// A run of a history.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,7 +14,7 @@ pub(super) struct Past {
     /// Its commit.
     pub(super) commit: String,
     /// When it arrived.
-    pub(super) received: Moment,
+    pub(super) received: UnixMillis,
     /// Its values.
     pub(super) results: Results,
 }
@@ -40,7 +40,7 @@ pub(super) async fn history(
         Ok(Past {
             id: RunId(row.try_get("id")?),
             commit: row.try_get("commit_sha")?,
-            received: Moment(row.try_get("received")?),
+            received: UnixMillis(row.try_get("received")?),
             results: Results::read(&text).map_err(|error| sqlx::Error::Decode(error.into()))?,
         })
     };
@@ -68,10 +68,10 @@ pub(super) async fn branches(
 pub(super) async fn newest_run(
     connection: &mut AnyConnection,
     repository: RepositoryId,
-) -> sqlx::Result<Option<Moment>> {
+) -> sqlx::Result<Option<UnixMillis>> {
     let sql = "SELECT received FROM runs WHERE repository_id = $1 ORDER BY id DESC LIMIT 1";
     let query = sqlx::query_scalar(sql).bind(repository.0);
-    Ok(query.fetch_optional(connection).await?.map(Moment))
+    Ok(query.fetch_optional(connection).await?.map(UnixMillis))
 }
 
 /// The same benchmark and measure in other streams of the repository: number, component, environment.

@@ -8,7 +8,7 @@ use axum::response::{Html, IntoResponse, Response};
 use regress_report::STYLE;
 use regress_report::pages::{Frame, Link, MessagePage, TokenForm, When, message};
 
-use crate::domain::Moment;
+use crate::domain::UnixMillis;
 use crate::problem::Problem;
 
 /// The style sheet's address changes with its content, so that browsers may keep it for good.
@@ -36,7 +36,7 @@ pub(super) fn frame(title: &str, path: Vec<Link>) -> Frame {
 }
 
 /// A moment to the minute.
-pub(super) fn time_text(moment: Moment) -> When {
+pub(super) fn time_text(moment: UnixMillis) -> When {
     let iso = moment.to_string();
     let text = iso.get(..16).unwrap_or(&iso).replace('T', " ");
     When { text, iso }

@@ -25,7 +25,7 @@ use crate::database::runs::{self, NewRun, Run};
 use crate::database::streams::SeriesName;
 use crate::database::{judgements, pull_requests};
 use crate::directory::ConfiguredRepository;
-use crate::domain::{BranchName, Moment, Role, RunId, SeriesId};
+use crate::domain::{BranchName, Role, RunId, SeriesId, UnixMillis};
 use crate::job_requests;
 use crate::judging::{RegressionResult, RunVerdicts, judge_stored};
 use crate::problem::Problem;
@@ -172,7 +172,7 @@ async fn accept(
         commit: purpose.commit,
         pull_request: purpose.pull_request,
         key: upload.key.as_str().to_owned(),
-        received: Moment::now(),
+        received: UnixMillis::now(),
         uploader: principal.name.clone(),
         workflow_run: request.workflow_run,
         results: upload.values.numbered(&numbers).write(),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use regressd::database::tokens;
-use regressd::domain::Moment;
+use regressd::domain::UnixMillis;
 use reqwest::Method;
 use serde_json::json;
 
@@ -49,7 +49,7 @@ pub(crate) async fn a_token_works_for_its_repository_until_it_is_revoked(place: 
             .0,
         403
     );
-    let yesterday = Moment::now().before(Duration::from_secs(86_400));
+    let yesterday = UnixMillis::now().before(Duration::from_secs(86_400));
     let (_, expired) = service
         .token_with_id("octo/hello", "upload", Some(yesterday))
         .await;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use regressd::backup::{BackupError, restore, run_schedule, verify, verify_by_restoring, write};
 use regressd::database::runs;
 use regressd::database::{Database, tokens};
-use regressd::domain::{Moment, RepositoryId, RunId, StreamId};
+use regressd::domain::{RepositoryId, RunId, StreamId, UnixMillis};
 
 use crate::databases::{accepted, new_run, stream};
 use crate::place::Place;
@@ -18,7 +18,7 @@ async fn filled(place: &Place) -> Database {
     let database = Database::open(&place.location).await.unwrap();
     let whose = stream(&database).await;
     for number in 0..150 {
-        let mut run = new_run(whose, &format!("{number:040x}"), Moment::now());
+        let mut run = new_run(whose, &format!("{number:040x}"), UnixMillis::now());
         run.key = format!("it's \"odd\" \n\u{1F980} {number}");
         accepted(&database, run).await;
     }
@@ -46,7 +46,7 @@ pub(crate) async fn a_backup_holds_everything_and_fits_both_databases(place: Pla
             for number in 1000..1050 {
                 accepted(
                     &database,
-                    new_run(whose, &format!("{number:040x}"), Moment::now()),
+                    new_run(whose, &format!("{number:040x}"), UnixMillis::now()),
                 )
                 .await;
             }
@@ -69,7 +69,7 @@ pub(crate) async fn a_backup_holds_everything_and_fits_both_databases(place: Pla
         let (old, new) = (history(&database).await, history(&restored).await);
         assert_eq!(new[..], old[old.len() - new.len()..]);
         // New rows get new numbers.
-        let next = accepted(&restored, new_run(whose, &"f".repeat(40), Moment::now())).await;
+        let next = accepted(&restored, new_run(whose, &"f".repeat(40), UnixMillis::now())).await;
         assert!(next > new[0].0, "{next:?}");
         restored.close().await;
     }

@@ -7,7 +7,7 @@ use regressd::database::judgements::{self, Judgement};
 use regressd::database::runs::{self, NewRun};
 use regressd::database::streams::{self, SeriesName};
 use regressd::database::{Database, repositories, retention};
-use regressd::domain::{Moment, RepoName, RepositoryId, RunId, StreamId};
+use regressd::domain::{RepoName, RepositoryId, RunId, StreamId, UnixMillis};
 use regressd::github::{ContentLimits, ContentRateLimiter as _, Leases as _};
 
 use crate::place::Place;
@@ -31,7 +31,7 @@ pub(crate) async fn stream(database: &Database) -> (RepositoryId, StreamId) {
 pub(crate) fn new_run(
     (repository, stream): (RepositoryId, StreamId),
     commit: &str,
-    received: Moment,
+    received: UnixMillis,
 ) -> NewRun {
     NewRun {
         repository,
@@ -62,7 +62,7 @@ pub(crate) async fn accepted(database: &Database, run: NewRun) -> RunId {
                 branch: run.branch,
                 accepted: true,
                 outcome: regress_core::detect::Outcome::Unchanged,
-                judged: Moment::now(),
+                judged: UnixMillis::now(),
                 verdicts: "{\"verdicts\":[]}".to_owned(),
             };
             judgements::put(connection, &judgement).await?;
@@ -174,13 +174,13 @@ pub(crate) async fn processes_share_the_pace_of_content(place: Place) {
 pub(crate) async fn old_runs_go_and_baselines_stay(place: Place) {
     let database = Database::open(&place.location).await.unwrap();
     let whose = stream(&database).await;
-    let long_ago = Moment::now().before(Duration::from_secs(400 * 86_400));
+    let long_ago = UnixMillis::now().before(Duration::from_secs(400 * 86_400));
     let mut ids = Vec::new();
     for number in 0..10 {
-        let time = if number < 8 { long_ago } else { Moment::now() };
+        let time = if number < 8 { long_ago } else { UnixMillis::now() };
         ids.push(accepted(&database, new_run(whose, &format!("{number:040x}"), time)).await);
     }
-    let month = Moment::now().before(Duration::from_secs(30 * 86_400));
+    let month = UnixMillis::now().before(Duration::from_secs(30 * 86_400));
     let removed = retention::sweep(&database, month, 5).await.unwrap();
     assert_eq!(removed, 5, "five stay for the baseline");
     let mut connection = database.read().await.unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use regressd::database::jobs::{self, Job, NewJob, Queue, Taker};
 use regressd::database::{Database, DatabaseError};
-use regressd::domain::{JobKind, Moment};
+use regressd::domain::{JobKind, UnixMillis};
 use serde_json::json;
 
 use crate::place::Place;
@@ -144,7 +144,7 @@ pub(crate) async fn failures_end_as_dead_letters_that_can_be_revived(place: Plac
     assert!(requeue(letter.clone()).await.unwrap());
     let again = take(&database, "w", LEASE, 1).await.pop().unwrap();
     assert_eq!(again.attempts, 1, "it starts anew");
-    let later = Moment::now().after(Duration::from_secs(60));
+    let later = UnixMillis::now().after(Duration::from_secs(60));
     let retry = again.clone();
     let write = database.write(move |connection| {
         let job = retry.clone();

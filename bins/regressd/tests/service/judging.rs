@@ -3,7 +3,7 @@
 use regressd::database::jobs::NewJob;
 use regressd::database::runs::{self, NewRun};
 use regressd::database::{jobs as job_table, streams};
-use regressd::domain::{JobKind, Moment, RepositoryId, RunId};
+use regressd::domain::{JobKind, RepositoryId, RunId, UnixMillis};
 use serde_json::{Value, json};
 
 use crate::place::Place;
@@ -49,7 +49,7 @@ pub(crate) async fn runs_judged_together_see_each_other(place: Place) {
     let (a, b) = (series[0].id.0, series[1].id.0);
     let new = |commit: &str, results: String| NewRun {
         commit: commit.to_owned(),
-        received: Moment::now(),
+        received: UnixMillis::now(),
         results,
         ..template.clone()
     };
@@ -110,7 +110,7 @@ pub(crate) async fn a_suspicion_is_cleared_within_one_batch(place: Place) {
     let new = |key: &str, commit: &str, of_a: u32| NewRun {
         commit: commit.to_owned(),
         key: key.to_owned(),
-        received: Moment::now(),
+        received: UnixMillis::now(),
         results: format!("[[{a},[{of_a}]],[{b},[503]]]"),
         ..template.clone()
     };

@@ -3,7 +3,7 @@
 use regressd::database::repositories;
 use regressd::database::runs;
 use regressd::database::{self, Database, DatabaseError, LATEST, Location, jobs, pull_requests};
-use regressd::domain::{Moment, RepositoryId, RunId, StreamId};
+use regressd::domain::{RepositoryId, RunId, StreamId, UnixMillis};
 
 use crate::databases::{accepted, new_run, stream};
 use crate::place::Place;
@@ -23,7 +23,7 @@ pub(crate) async fn a_filled_database_is_migrated_once(place: Place) {
     for number in 0..50 {
         accepted(
             &database,
-            new_run(whose, &format!("{number:040x}"), Moment::now()),
+            new_run(whose, &format!("{number:040x}"), UnixMillis::now()),
         )
         .await;
     }

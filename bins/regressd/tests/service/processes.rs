@@ -58,7 +58,7 @@ pub(crate) async fn what_a_dead_process_left_is_done_by_another(place: Place) {
     let dialect = database.dialect();
     let write = database.write(move |connection| {
         Box::pin(async move {
-            let run = new_run(whose, "abcd", regressd::domain::Moment::now());
+            let run = new_run(whose, "abcd", regressd::domain::UnixMillis::now());
             let id = runs::insert(connection, &run).await?.unwrap().0;
             let job = NewJob::due_now(JobKind::Judge, &id.to_string(), &json!({ "run": id }), "x");
             jobs::enqueue(connection, &job).await?;

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use regressd::auth::{hash_token, new_token};
 use regressd::database::tokens::{self, StoredToken};
 use regressd::database::{Database, Location};
-use regressd::domain::Moment;
+use regressd::domain::UnixMillis;
 use regressd::settings::SettingsSources;
 use regressd::state::AppState;
 use regressd::{jobs, server};
@@ -101,7 +101,7 @@ impl Running {
         &self,
         repository: &str,
         role: &str,
-        expires: Option<Moment>,
+        expires: Option<UnixMillis>,
     ) -> (String, String) {
         let secret = new_token();
         let token = StoredToken {
@@ -110,7 +110,7 @@ impl Running {
             hash: hash_token(&secret),
             grant: repository.parse().unwrap(),
             role: role.parse().unwrap(),
-            created: Moment::now(),
+            created: UnixMillis::now(),
             expires,
             revoked: None,
         };

@@ -1,7 +1,7 @@
 //! Workflows of GitHub Actions that upload without a token of ours.
 
 use jsonwebtoken::{EncodingKey, Header};
-use regressd::domain::Moment;
+use regressd::domain::UnixMillis;
 use regressd::fake_github::{FakeGitHub, FakeSettings, signing_key};
 use serde_json::{Value, json};
 
@@ -65,7 +65,7 @@ pub(crate) async fn forged_workflow_tokens_are_refused(place: Place) {
         claims[field] = value;
         claims
     };
-    let now = Moment::now().0 / 1000;
+    let now = UnixMillis::now().0 / 1000;
     let mut tokens = vec![
         fake.workflow_token(with("iss", json!("https://evil.example"))),
         fake.workflow_token(with("aud", json!("another service"))),

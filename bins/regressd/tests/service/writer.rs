@@ -2,7 +2,7 @@
 
 use regressd::database::Database;
 use regressd::database::runs;
-use regressd::domain::{Moment, RepositoryId, RunId};
+use regressd::domain::{RepositoryId, RunId, UnixMillis};
 
 use crate::databases::{new_run, stream};
 use crate::place::Place;
@@ -17,7 +17,7 @@ pub(crate) async fn one_failed_operation_leaves_the_others_alone(place: Place) {
         } else {
             repository
         };
-        let run = new_run((repository, stream), &format!("{number:040x}"), Moment::now());
+        let run = new_run((repository, stream), &format!("{number:040x}"), UnixMillis::now());
         database.write(move |connection| {
             let run = run.clone();
             Box::pin(async move { runs::insert(connection, &run).await })
@@ -44,7 +44,7 @@ pub(crate) async fn many_writers_lose_nothing(place: Place) {
         } else {
             &other
         };
-        let run = new_run(whose, &format!("{:040x}", number / 2), Moment::now());
+        let run = new_run(whose, &format!("{:040x}", number / 2), UnixMillis::now());
         database.write(move |connection| {
             let run = run.clone();
             Box::pin(async move { runs::insert(connection, &run).await })

@@ -1,6 +1,6 @@
 //! `snippex analyze`: what the blocks of a file, or stored blocks, are made of.
 
-use cli_kit::{ExitStatus, Failure, Format};
+use cli_kit::{ExitStatus, Failure};
 use snippex_blocks::extract::extract;
 use snippex_store::Selection;
 
@@ -46,9 +46,5 @@ fn print(app: &App<'_>, analysis: &Analysis, top: usize) -> Result<(), Failure> 
     if analysis.blocks == 0 {
         app.printer.warn("no block matches; relax the filters");
     }
-    match app.format {
-        Format::Human => app.printer.line(analysis.text(top)),
-        Format::Json => app.printer.json(analysis),
-        Format::Jsonl => app.printer.json_line(analysis),
-    }
+    app.print_answer(analysis, || app.printer.line(analysis.text(top)))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cli_kit::{ExitStatus, Failure, Format, Table, units};
+use cli_kit::{ExitStatus, Failure, Table, units};
 use serde::Serialize;
 use snippex_blocks::extract::extract;
 use snippex_core::block::Block;
@@ -143,11 +143,7 @@ pub(crate) fn run(app: &App<'_>, args: &BenchArgs) -> Result<ExitStatus, Failure
         measurements,
         times_spawn_per_block: times,
     };
-    match app.format {
-        Format::Human => print(app, &answer)?,
-        Format::Json => app.printer.json(&answer)?,
-        Format::Jsonl => app.printer.json_line(&answer)?,
-    }
+    app.print_answer(&answer, || print(app, &answer))?;
     Ok(ExitStatus::NothingFound)
 }
 

@@ -12,7 +12,7 @@ use snippex_session::{
     CacheAnswer, Choice, Explanation, Session, Target, VerdictCache, read_programs, source_of_binary,
     stored_targets,
 };
-use snippex_store::{CacheFile, PruneLimits, Timestamp, remove_cache_file};
+use snippex_store::{CacheFile, PruneLimits, UnixMillis, remove_cache_file};
 
 use crate::app::App;
 use crate::args::{CacheCommand, ExplainArgs, PruneArgs, RunArgs, WarmArgs, values};
@@ -60,17 +60,15 @@ fn stats(app: &App<'_>) -> Result<ExitStatus, Failure> {
             });
         }
     }
-    match app.format {
-        Format::Human => app.printer.text(stats_text(&view, app.printer.width()) + "\n")?,
-        Format::Json => app.printer.json(&view)?,
-        Format::Jsonl => app.printer.json_line(&view)?,
-    }
+    app.print_answer(&view, || {
+        app.printer.text(stats_text(&view, app.printer.width()) + "\n")
+    })?;
     Ok(ExitStatus::NothingFound)
 }
 
 /// Seconds since then; nothing when the clock was set back.
-fn age_s(then: Timestamp) -> f64 {
-    (Timestamp::now().0 - then.0).max(0) as f64 / 1000.0
+fn age_s(then: UnixMillis) -> f64 {
+    (UnixMillis::now().0 - then.0).max(0) as f64 / 1000.0
 }
 
 fn explain(app: &App<'_>, args: &ExplainArgs) -> Result<ExitStatus, Failure> {
@@ -149,11 +147,11 @@ fn prune(app: &App<'_>, args: &PruneArgs) -> Result<ExitStatus, Failure> {
         Some(text) => Some(values::size(text).expect("clap has read it")),
         None => (!given).then_some(options.max_size),
     };
-    let now = Timestamp::now().0;
+    let now = UnixMillis::now().0;
     let limits = PruneLimits {
         created_since: age.map(|age| {
             let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
-            Timestamp(now.saturating_sub(age))
+            UnixMillis(now.saturating_sub(age))
         }),
         max_bytes: size,
     };
@@ -180,22 +178,19 @@ fn clear(app: &App<'_>) -> Result<ExitStatus, Failure> {
     let removed =
         remove_cache_file(&path).or_fail_with(|| format!("cannot remove the cache {}", path.display()))?;
     let view = json!({"path": path.display().to_string(), "removed": removed});
-    match app.format {
-        Format::Human if removed => app.printer.line(format_args!("removed {}", path.display()))?,
-        Format::Human => app.printer.line("there is no cache")?,
-        Format::Json => app.printer.json(&view)?,
-        Format::Jsonl => app.printer.json_line(&view)?,
-    }
+    app.print_answer(&view, || {
+        if removed {
+            app.printer.line(format_args!("removed {}", path.display()))
+        } else {
+            app.printer.line("there is no cache")
+        }
+    })?;
     Ok(ExitStatus::NothingFound)
 }
 
 fn path(app: &App<'_>) -> Result<ExitStatus, Failure> {
     let path = app.cache_file()?.display().to_string();
-    match app.format {
-        Format::Human => app.printer.line(&path)?,
-        Format::Json => app.printer.json(&json!({"path": path}))?,
-        Format::Jsonl => app.printer.json_line(&json!({"path": path}))?,
-    }
+    app.print_answer(&json!({"path": path}), || app.printer.line(&path))?;
     Ok(ExitStatus::NothingFound)
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use cli_kit::{ExitStatus, Failure, Format, Table};
+use cli_kit::{ExitStatus, Failure, Table};
 use serde::Serialize;
 use snippex_core::diff::Tolerance;
 use snippex_exec::abilities::{Ability, abilities};
@@ -72,30 +72,23 @@ fn list(app: &App<'_>) -> Result<ExitStatus, Failure> {
             }
         })
         .collect();
-    match app.format {
-        Format::Json => app.printer.json(&engines)?,
-        Format::Jsonl => {
-            for engine in &engines {
-                app.printer.json_line(engine)?;
-            }
+    app.print_list(&engines, || {
+        let mut rows = Table::new(["engine", "from", "here", "configurations"]).fit(app.printer.width());
+        for engine in &engines {
+            rows.row([
+                engine.name.to_owned(),
+                engine.origin.to_owned(),
+                if engine.available { "yes" } else { "no" }.to_owned(),
+                engine.configurations.join(" "),
+            ]);
         }
-        Format::Human => {
-            let mut rows = Table::new(["engine", "from", "here", "configurations"]).fit(app.printer.width());
-            for engine in &engines {
-                rows.row([
-                    engine.name.to_owned(),
-                    engine.origin.to_owned(),
-                    if engine.available { "yes" } else { "no" }.to_owned(),
-                    engine.configurations.join(" "),
-                ]);
-            }
-            app.printer.line(&rows)?;
-            for engine in engines.iter().filter(|engine| !engine.available) {
-                let problem = engine.problem.as_deref().unwrap_or_default();
-                app.printer.note(format_args!("{problem}"));
-            }
+        app.printer.line(&rows)?;
+        for engine in engines.iter().filter(|engine| !engine.available) {
+            let problem = engine.problem.as_deref().unwrap_or_default();
+            app.printer.note(format_args!("{problem}"));
         }
-    }
+        Ok(())
+    })?;
     Ok(ExitStatus::NothingFound)
 }
 
@@ -152,41 +145,38 @@ fn show(app: &App<'_>, name: &str) -> Result<ExitStatus, Failure> {
         }),
         deviations: deviations(app.engines.tolerance(name)),
     };
-    match app.format {
-        Format::Json => app.printer.json(&shown)?,
-        Format::Jsonl => app.printer.json_line(&shown)?,
-        Format::Human => {
-            let mut text = String::new();
-            let sections = toml::Table::from_iter([(
-                "engines".to_owned(),
-                toml::Value::Table(toml::Table::from_iter([(
-                    name.split('/').next().unwrap_or(name).to_owned(),
-                    toml::Value::try_from(entry).unwrap_or_else(|_| toml::Table::new().into()),
-                )])),
-            )]);
+    app.print_answer(&shown, || {
+        let mut text = String::new();
+        let sections = toml::Table::from_iter([(
+            "engines".to_owned(),
+            toml::Value::Table(toml::Table::from_iter([(
+                name.split('/').next().unwrap_or(name).to_owned(),
+                toml::Value::try_from(entry).unwrap_or_else(|_| toml::Table::new().into()),
+            )])),
+        )]);
+        let _ = writeln!(
+            text,
+            "{}",
+            toml::to_string(&sections).unwrap_or_default().trim_end()
+        );
+        if let Some(command) = &shown.command {
+            let _ = writeln!(text, "\n# {name} is started as: {}", command.join(" "));
+        }
+        for variable in &shown.environment {
+            let _ = writeln!(text, "#   with {variable}");
+        }
+        if !shown.deviations.is_empty() {
             let _ = writeln!(
                 text,
-                "{}",
-                toml::to_string(&sections).unwrap_or_default().trim_end()
+                "\n# documented deviations, noted and never counted as bugs:"
             );
-            if let Some(command) = &shown.command {
-                let _ = writeln!(text, "\n# {name} is started as: {}", command.join(" "));
-            }
-            for variable in &shown.environment {
-                let _ = writeln!(text, "#   with {variable}");
-            }
-            if !shown.deviations.is_empty() {
-                let _ = writeln!(
-                    text,
-                    "\n# documented deviations, noted and never counted as bugs:"
-                );
-            }
-            for deviation in &shown.deviations {
-                let _ = writeln!(text, "#   {}: {}", deviation.id, deviation.what);
-            }
-            app.printer.line(text.trim_end())?;
         }
-    }
+        for deviation in &shown.deviations {
+            let _ = writeln!(text, "#   {}: {}", deviation.id, deviation.what);
+        }
+        app.printer.line(text.trim_end())?;
+        Ok(())
+    })?;
     if let Err(error) = spec {
         app.printer.warn(error);
     }
@@ -291,11 +281,7 @@ fn test(app: &App<'_>, name: &str) -> Result<ExitStatus, Failure> {
             .unwrap_or_default(),
         deviations: deviations(app.engines.tolerance(name)),
     };
-    match app.format {
-        Format::Json => app.printer.json(&tested)?,
-        Format::Jsonl => app.printer.json_line(&tested)?,
-        Format::Human => app.printer.line(words(&tested))?,
-    }
+    app.print_answer(&tested, || app.printer.line(words(&tested)))?;
     Ok(ExitStatus::found(!tested.conforms))
 }
 

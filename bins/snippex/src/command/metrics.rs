@@ -46,11 +46,9 @@ fn record(app: &App<'_>, runs: &[SummedRun]) -> Result<ExitStatus, Failure> {
     if table.is_empty() {
         return Err(Failure::new("no run has come to an end yet").hint("run `snippex check PROGRAM` first"));
     }
-    match app.format {
-        Format::Human => app.printer.line(table.text(app.printer.width()))?,
-        Format::Json => app.printer.json(&table.objects()[0])?,
-        Format::Jsonl => app.printer.json_line(&table.objects()[0])?,
-    }
+    app.print_answer(&table.objects()[0], || {
+        app.printer.line(table.text(app.printer.width()))
+    })?;
     Ok(ExitStatus::NothingFound)
 }
 

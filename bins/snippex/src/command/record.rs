@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use cli_kit::{ExitStatus, Failure, Format, Progress, units};
+use cli_kit::{ExitStatus, Failure, Progress, units};
 use serde::Serialize;
 use snippex_report::{grouped, several};
 use snippex_session::{
@@ -66,18 +66,16 @@ pub(crate) fn run(app: &App<'_>, args: &RecordArgs) -> Result<ExitStatus, Failur
         runs: recorded.runs,
         complete: !cancel.is_cancelled(),
     };
-    match app.format {
-        Format::Json => app.printer.json(&report)?,
-        Format::Jsonl => app.printer.json_line(&report)?,
-        Format::Human => app.printer.line(format_args!(
+    app.print_answer(&report, || {
+        app.printer.line(format_args!(
             "{}: {} of {} in {}, recording {}",
             report.recording,
             several(report.runs, "run"),
             several(report.blocks, "block"),
             units::bytes(report.bytes),
             &report.id[..12]
-        ))?,
-    }
+        ))
+    })?;
     if !report.complete {
         app.printer.warn(format_args!(
             "stopped: the recording has {} blocks only",

@@ -1,6 +1,6 @@
 //! `snippex remove`: blocks, a binary or a run, with everything that belongs to them.
 
-use cli_kit::{ExitStatus, Failure, Format, units};
+use cli_kit::{ExitStatus, Failure, units};
 use serde_json::json;
 use snippex_store::Removed;
 
@@ -40,11 +40,7 @@ pub(crate) fn run(app: &App<'_>, args: &RemoveArgs) -> Result<ExitStatus, Failur
     let document = json!({"binaries": removed.binaries, "blocks": removed.blocks, "runs": removed.runs,
         "results": removed.results, "divergences": removed.divergences, "observations": removed.observations,
         "cases": removed.cases, "bytes_freed": freed});
-    match app.format {
-        Format::Human => app.printer.line(text(&removed, freed))?,
-        Format::Json => app.printer.json(&document)?,
-        Format::Jsonl => app.printer.json_line(&document)?,
-    }
+    app.print_answer(&document, || app.printer.line(text(&removed, freed)))?;
     Ok(ExitStatus::NothingFound)
 }
 

@@ -15,7 +15,7 @@ use snippex_exec::{CaseMaker, MemorySource, Outcome};
 use snippex_session::{EngineChoice, SessionError, Source, engine_record, stored_targets, this_host};
 use snippex_store::{
     Batch, BlockNumber, BlockResult, Counts, EngineId, NewObservation, NewRun, ObservationId, RunEnd, RunId,
-    StoreHandle, Timestamp,
+    StoreHandle, UnixMillis,
 };
 
 use crate::app::App;
@@ -119,7 +119,7 @@ pub(crate) fn run(app: &App<'_>, args: &SimulateArgs) -> Result<ExitStatus, Fail
     } else {
         RunEnd::Interrupted
     };
-    let finished = store.finish_run(run, end, Timestamp::now()).or_user_error();
+    let finished = store.finish_run(run, end, UnixMillis::now()).or_user_error();
     done.and(finished)?;
     print(app, &store, run, complete, engine.as_ref(), &tally)?;
     Ok(if complete {
@@ -188,7 +188,7 @@ fn start(
             partition: None,
             host,
             engines: vec![id],
-            started: Timestamp::now(),
+            started: UnixMillis::now(),
         })
         .or_user_error()?;
     Ok((run, id))

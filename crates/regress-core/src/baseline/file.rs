@@ -9,14 +9,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::entry::rounded;
-use super::{Baselines, Entry, EnvironmentBaseline, Epoch, plan};
+use super::{Baselines, Entry, EnvironmentBaseline, Epoch, version_1};
 use crate::environment::Environment;
 use crate::ingest::members;
 use crate::measurement::{
     BenchmarkId, Commit, Direction, Interval, Measure, Problem, ProblemKind, SeriesKey, Unit,
 };
 
-/// The version this library writes and the newest it reads. Version 1.0 is the plan's own form.
+/// The version this library writes and the newest it reads. Version 1.0 had the figures of single processes.
 pub const BASELINE_VERSION: u64 = 2;
 
 /// Baselines read from a file.
@@ -107,7 +107,7 @@ struct BlockV2 {
 }
 
 impl Baselines {
-    /// Reads a baseline file of version 2, or of the plan's version 1.0.
+    /// Reads a baseline file of version 2, or of version 1.0.
     ///
     /// # Errors
     /// When the text is no baseline file or has a newer version. A bad entry is not an error but a problem.
@@ -116,7 +116,7 @@ impl Baselines {
         let version = head.version.map_or("missing", RawValue::get);
         match version.trim_matches('"') {
             "2" => Ok(from_v2(serde_json::from_slice(bytes)?)),
-            "1" | "1.0" => plan::from_plan(bytes),
+            "1" | "1.0" => version_1::read_version_1(bytes),
             found if is_newer(found) => Err(BaselineError::Newer {
                 found: found.to_owned(),
             }),

@@ -4,7 +4,7 @@ use iced_x86::{Instruction, Mnemonic, OpKind, Register};
 
 use super::code::{Code, Position};
 use snippex_core::block::Terminator;
-use snippex_core::decode::{Control, asks_the_machine, control, decoder, unrunnable};
+use snippex_core::decode::{Control, control, decoder, machine_part, unrunnable};
 
 /// Instructions looked at.
 const LIMIT: usize = 48;
@@ -132,7 +132,7 @@ fn odd(instruction: &Instruction) -> bool {
         || zeros
         || short_stack
         || unrunnable(instruction).is_some_and(|why| why != snippex_core::block::Unrunnable::Syscall)
-        || asks_the_machine(instruction.code()) && !is_asked_by_programs(instruction)
+        || machine_part(instruction.code()).is_some() && !is_asked_by_programs(instruction)
 }
 
 /// Whether programs ask the machine in this way: for its identity, the time, random numbers.

@@ -13,7 +13,7 @@ use super::operands::{Choice, Registers};
 use super::request::Request;
 use super::single::{assemble, one};
 use snippex_core::block::{Block, Terminator};
-use snippex_core::decode::{Control, asks_the_machine, control};
+use snippex_core::decode::{Control, control, machine_part};
 use snippex_core::random::Random;
 
 /// Sub-stream of the seed that sequences come from.
@@ -198,7 +198,7 @@ fn is_plain(form: Form) -> bool {
             | Mnemonic::Enter
             | Mnemonic::Std
             | Mnemonic::Clflush
-    ) || asks_the_machine(form.code());
+    ) || machine_part(form.code()).is_some();
     matches!(info.encoding(), EncodingKind::Legacy | EncodingKind::VEX)
         && form.features().iter().all(level)
         && matches!(form.code().flow_control(), FlowControl::Next)

@@ -5,13 +5,13 @@
 
 mod control;
 mod kind;
+mod machine_part;
 mod runnable;
 
 pub use control::{Control, control};
 pub use kind::{Kinds, accesses_memory, kinds};
-pub use runnable::{
-    asks_the_machine, differs_by_vendor, is_reserved, loads_segment, unrunnable, unrunnable_form,
-};
+pub use machine_part::{MachinePart, machine_part};
+pub use runnable::{differs_by_vendor, is_reserved, loads_segment, unrunnable, unrunnable_form};
 
 use iced_x86::{Decoder, DecoderOptions};
 

@@ -5,7 +5,7 @@
 
 use std::sync::OnceLock;
 
-use iced_x86::{Code, CpuidFeature, FlowControl, Instruction, Mnemonic, OpCodeOperandKind, OpKind, Register};
+use iced_x86::{Code, CpuidFeature, FlowControl, Instruction, Mnemonic, OpKind, Register};
 
 use super::amd_decoder;
 use crate::block::Unrunnable;
@@ -47,53 +47,6 @@ fn acts_by_vendor(instruction: &Instruction) -> bool {
 #[must_use]
 pub fn unrunnable_form(code: Code) -> Option<Unrunnable> {
     table()[code as usize]
-}
-
-/// Whether instructions of the form `code` read or change what describes the machine or its tables: identity, time,
-/// random numbers, selectors, descriptors, images of the extended state.
-#[must_use]
-pub fn asks_the_machine(code: Code) -> bool {
-    use CpuidFeature as F;
-    use Mnemonic as M;
-    let info = code.op_code();
-    let segment = |kind: &OpCodeOperandKind| {
-        use OpCodeOperandKind as K;
-        matches!(kind, K::seg_reg | K::es | K::cs | K::ss | K::ds | K::fs | K::gs)
-    };
-    let feature = |feature: &F| matches!(feature, F::FSGSBASE | F::CET_SS | F::PKU);
-    let listed = matches!(
-        code.mnemonic(),
-        M::Cpuid
-            | M::Rdtsc
-            | M::Rdtscp
-            | M::Rdpmc
-            | M::Rdrand
-            | M::Rdseed
-            | M::Rdpid
-            | M::Rdpru
-            | M::Xgetbv
-            | M::Sgdt
-            | M::Sidt
-            | M::Sldt
-            | M::Str
-            | M::Smsw
-            | M::Lar
-            | M::Lsl
-            | M::Verr
-            | M::Verw
-            | M::Lss
-            | M::Lfs
-            | M::Lgs
-            | M::Xsave
-            | M::Xsave64
-            | M::Xsavec
-            | M::Xsavec64
-            | M::Xsaveopt
-            | M::Xsaveopt64
-            | M::Xrstor
-            | M::Xrstor64
-    );
-    listed || info.op_kinds().iter().any(segment) || code.cpuid_features().iter().any(feature)
 }
 
 /// Whether AMD processors decode the branch `instruction`, made of `bytes`, as another one than Intel's do: a near

@@ -10,6 +10,7 @@ use super::flow::{Access, Flow, Inputs};
 use super::known;
 use super::mask::Bits;
 use super::rules::{Rule, RuleSet};
+use crate::decode::{MachinePart, machine_part};
 use crate::state::rflags;
 
 const ALL: u64 = u64::MAX;
@@ -19,45 +20,11 @@ const INDEX: u64 = 0xfffc;
 
 /// The rule for what an instruction takes from the machine; `None` for those that compute.
 pub(super) fn rule(instruction: &Instruction) -> Option<Rule> {
-    use Mnemonic as M;
-    Some(match instruction.mnemonic() {
-        M::Cpuid
-        | M::Rdtsc
-        | M::Rdtscp
-        | M::Rdpmc
-        | M::Rdrand
-        | M::Rdseed
-        | M::Rdpid
-        | M::Xgetbv
-        | M::Rdpkru
-        | M::Sgdt
-        | M::Sidt
-        | M::Rdpru
-        | M::Rdfsbase
-        | M::Rdgsbase
-        | M::Wrfsbase
-        | M::Wrgsbase => Rule::HostIdentity,
-        M::Lar | M::Lsl | M::Verr | M::Verw | M::Sldt | M::Str | M::Smsw | M::Lss | M::Lfs | M::Lgs => {
-            Rule::Selector
-        }
-        M::Mov | M::Push | M::Pop if segment(instruction).is_some() => Rule::Selector,
-        M::Rdsspd
-        | M::Rdsspq
-        | M::Incsspd
-        | M::Incsspq
-        | M::Saveprevssp
-        | M::Rstorssp
-        | M::Wrssd
-        | M::Wrssq => Rule::ShadowStack,
-        M::Xsave
-        | M::Xsave64
-        | M::Xsavec
-        | M::Xsavec64
-        | M::Xsaveopt
-        | M::Xsaveopt64
-        | M::Xrstor
-        | M::Xrstor64 => Rule::XsaveLayout,
-        _ => return None,
+    machine_part(instruction.code()).map(|part| match part {
+        MachinePart::Identity => Rule::HostIdentity,
+        MachinePart::Selectors => Rule::Selector,
+        MachinePart::ShadowStack => Rule::ShadowStack,
+        MachinePart::ExtendedState => Rule::XsaveLayout,
     })
 }
 

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use iced_x86::{CpuidFeature, InstructionInfoFactory, Register};
+use iced_x86::{CpuidFeature, InstructionInfoFactory, Mnemonic as M, Register};
 
 use super::checks::{Check, Place};
 use snippex_core::block::Block;
-use snippex_core::decode::{Kinds, decoder, kinds, loads_segment};
+use snippex_core::decode::{Kinds, MachinePart, decoder, kinds, loads_segment, machine_part};
 
 /// Which parts of the state matter, beyond general registers, flags and XMM.
 #[derive(Clone, Debug, Default)]
@@ -42,23 +42,9 @@ impl Needs {
             for used in factory.info(&instruction).used_memory() {
                 needs.bases |= matches!(used.segment(), Register::FS | Register::GS);
             }
-            use iced_x86::Mnemonic as M;
-            needs.bases |= loads_segment(&instruction)
-                || matches!(
-                    instruction.mnemonic(),
-                    M::Rdfsbase | M::Rdgsbase | M::Wrfsbase | M::Wrgsbase
-                );
-            let extended = matches!(
-                instruction.mnemonic(),
-                M::Xsave
-                    | M::Xsave64
-                    | M::Xsavec
-                    | M::Xsavec64
-                    | M::Xsaveopt
-                    | M::Xsaveopt64
-                    | M::Xrstor
-                    | M::Xrstor64
-            );
+            needs.bases |=
+                loads_segment(&instruction) || instruction.cpuid_features().contains(&CpuidFeature::FSGSBASE);
+            let extended = machine_part(instruction.code()) == Some(MachinePart::ExtendedState);
             let image = extended
                 || matches!(
                     instruction.mnemonic(),

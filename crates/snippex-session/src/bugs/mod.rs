@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use snippex_core::diff::{Comparison, Difference, compare};
 use snippex_exec::engine::EngineTable;
 use snippex_store::{
-    BugExample, Engine, EngineId, ExampleEntry, KnownBug, RunId, StoreHandle, StoredBug, Timestamp,
+    BugExample, Engine, EngineId, ExampleEntry, KnownBug, RunId, StoreHandle, StoredBug, UnixMillis,
 };
 use snippex_triage::cause::{Attribution, BugName, CauseId, attribute, of_signature};
 use snippex_triage::pattern::DivergenceFacts;
@@ -38,7 +38,7 @@ pub struct ListedBug {
     /// Forms of instructions that show it.
     pub forms: usize,
     /// When it was met for the first time.
-    pub first_seen: Timestamp,
+    pub first_seen: UnixMillis,
     /// The engines that it showed on.
     pub engines: Vec<SeenOn>,
     /// Why it is known; `None` when it is new on one of these engines.
@@ -59,7 +59,7 @@ pub struct ListedSignature {
     /// Blocks with such runs.
     pub blocks: u64,
     /// When it was met for the first time.
-    pub first_seen: Timestamp,
+    pub first_seen: UnixMillis,
     /// The engines that it showed on.
     pub engines: Vec<SeenOn>,
     /// Why it is known; `None` when it is new on one of these engines.
@@ -402,9 +402,9 @@ fn runs<'b>(bugs: impl IntoIterator<Item = &'b StoredBug>) -> u64 {
     sightings.map(|seen| seen.runs).sum()
 }
 
-fn first_seen(bugs: &[&StoredBug]) -> Timestamp {
+fn first_seen(bugs: &[&StoredBug]) -> UnixMillis {
     let times = bugs.iter().map(|bug| bug.first_seen.0);
-    Timestamp(times.min().unwrap_or_default())
+    UnixMillis(times.min().unwrap_or_default())
 }
 
 /// Whether an engine is the one called `wanted`, or a configuration of it (`fex-emu:multiblock`).

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use snippex_core::block::Block;
-use snippex_store::Timestamp;
+use snippex_store::UnixMillis;
 
 use super::context::differing_parts;
 use super::{CacheUse, TargetCache, VerdictCache, block_key, bucket, segment};
@@ -28,7 +28,7 @@ pub enum CacheAnswer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OtherContext {
     /// When the oldest of the verdicts that it lies with was found out.
-    pub created: Timestamp,
+    pub created: UnixMillis,
     /// Names of the parts of the key that differ.
     pub differing: Vec<String>,
 }
@@ -67,7 +67,7 @@ impl VerdictCache {
             });
         };
         let (key, bucket) = (block_key(block), bucket(block));
-        let oldest = self.oldest(Timestamp::now());
+        let oldest = self.oldest(UnixMillis::now());
         let mut answer = CacheAnswer::Missing;
         let mut others = Vec::new();
         let own = self.file.context(&target.context.digest)?;

@@ -26,7 +26,7 @@ use snippex_core::seed::memory::Filling;
 use snippex_core::words::kebab_case;
 use snippex_exec::MemorySource;
 use snippex_exec::check::BlockReport;
-use snippex_store::{BlockNumber, CacheFile, NewSegment, PruneLimits, StoreError, Timestamp};
+use snippex_store::{BlockNumber, CacheFile, NewSegment, PruneLimits, StoreError, UnixMillis};
 
 use context::{Context, Surroundings};
 use segment::{BlockKey, Entry, MAX_ENTRIES, PageDigest, Verdict};
@@ -100,7 +100,7 @@ impl VerdictCache {
 
     /// Removes what is too old or too much.
     pub(crate) fn tidy(&self, done: &mut CacheUse) {
-        let now = Timestamp::now();
+        let now = UnixMillis::now();
         let pruned = self.file.totals().and_then(|totals| {
             let limits = PruneLimits {
                 created_since: Some(self.oldest(now)),
@@ -117,9 +117,9 @@ impl VerdictCache {
     }
 
     /// What was made before is not believed. After a clock was set back entries come from the future; they are new.
-    fn oldest(&self, now: Timestamp) -> Timestamp {
+    fn oldest(&self, now: UnixMillis) -> UnixMillis {
         let ttl = i64::try_from(self.options.ttl.as_millis()).unwrap_or(i64::MAX);
-        Timestamp(now.0.saturating_sub(ttl))
+        UnixMillis(now.0.saturating_sub(ttl))
     }
 }
 
@@ -158,7 +158,7 @@ pub(crate) struct TargetCache<'c> {
 #[derive(Debug)]
 struct OldSegment {
     id: i64,
-    created: Timestamp,
+    created: UnixMillis,
     cost: Duration,
     entries: Vec<(BlockKey, Entry)>,
 }
@@ -210,7 +210,7 @@ impl<'c> TargetCache<'c> {
         let Some(stored) = note(done, self.read_segments(blocks)) else {
             return Vec::new();
         };
-        let now = Timestamp::now();
+        let now = UnixMillis::now();
         let oldest = self.cache.oldest(now);
         let mut entries: HashMap<BlockKey, (Entry, usize)> = HashMap::new();
         let mut segments = Vec::new();
@@ -283,7 +283,7 @@ impl<'c> TargetCache<'c> {
         &mut self,
         bucket: i64,
         id: i64,
-        created: Timestamp,
+        created: UnixMillis,
         cost: Duration,
         entries: Vec<(BlockKey, Entry)>,
     ) {
@@ -318,7 +318,7 @@ impl<'c> TargetCache<'c> {
     pub(crate) fn save(&mut self, done: &mut CacheUse) {
         let each = self.since.elapsed() / u32::try_from(self.reports.max(1)).unwrap_or(u32::MAX);
         (self.reports, self.since) = (0, Instant::now());
-        let now = Timestamp::now();
+        let now = UnixMillis::now();
         let mut segments = Vec::new();
         let mut count = 0;
         for (bucket, mut entries) in std::mem::take(&mut self.new) {

@@ -23,7 +23,7 @@ use snippex_core::seed::Style;
 use snippex_exec::check::{BlockReport, CheckOptions as ExecOptions, Job, Report, check};
 use snippex_exec::engine::{EngineError, EngineIdentity, EngineTable};
 use snippex_exec::recording::Recording;
-use snippex_store::{EngineId, NewRun, Partition, RunEnd, RunId, StoreHandle, Timestamp};
+use snippex_store::{EngineId, NewRun, Partition, RunEnd, RunId, StoreHandle, UnixMillis};
 use snippex_triage::cause::Attribution;
 
 use crate::caching::TargetCache;
@@ -223,7 +223,7 @@ impl Session<'_> {
         let kept = self
             .store
             .call(async move |store| store.save_summary(run, &summary).await);
-        let finished = self.store.finish_run(run, end, Timestamp::now());
+        let finished = self.store.finish_run(run, end, UnixMillis::now());
         // The engine's failure explains more than what followed from it.
         done.and(saved)?;
         kept?;
@@ -266,7 +266,7 @@ impl Session<'_> {
             partition: options.partition,
             host,
             engines: vec![reference, subject],
-            started: Timestamp::now(),
+            started: UnixMillis::now(),
         })?;
         Ok((run, reference, subject))
     }

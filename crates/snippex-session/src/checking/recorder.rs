@@ -7,7 +7,7 @@ use snippex_exec::check::{BlockReport, Finding, Inconclusive};
 use snippex_exec::reduce::Bug;
 use snippex_store::{
     Batch, BlockNumber, BlockResult, Counts, EngineId, NewBug, NewDivergence, NewSighting, RunId,
-    StoreHandle, Timestamp,
+    StoreHandle, UnixMillis,
 };
 
 use crate::SessionError;
@@ -137,7 +137,7 @@ pub fn new_bug(bug: &Bug, reference: EngineId, engine: EngineId, block: Option<B
         differences: serde_json::to_string(&bug.divergence.differences).expect("plain data is JSON"),
         reduced: bug.complete || bug.tried > 0,
         confirmations: bug.confirmed,
-        found: Timestamp::now(),
+        found: UnixMillis::now(),
     }
 }
 

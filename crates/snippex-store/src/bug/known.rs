@@ -5,7 +5,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 
 use crate::error::StoreError;
-use crate::ids::Timestamp;
+use crate::ids::UnixMillis;
 use crate::open::Store;
 
 /// An entry of the list of known bugs.
@@ -20,7 +20,7 @@ pub struct KnownBug {
     /// What there is to say.
     pub note: String,
     /// When it was added.
-    pub added: Timestamp,
+    pub added: UnixMillis,
 }
 
 impl KnownBug {
@@ -130,7 +130,7 @@ impl Store {
             engine: text("engine")?,
             issue: text("issue")?,
             note: text("note")?,
-            added: Timestamp(row.try_get("added").map_err(&failed)?),
+            added: UnixMillis(row.try_get("added").map_err(&failed)?),
         })
     }
 }

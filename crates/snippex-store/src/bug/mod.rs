@@ -13,7 +13,7 @@ pub(crate) use save::{add_bugs, add_sightings};
 use snippex_triage::cause::Attribution;
 
 use crate::evidence::{EncodedCase, EncodedObservation};
-use crate::ids::{BlockNumber, EngineId, Timestamp};
+use crate::ids::{BlockNumber, EngineId, UnixMillis};
 
 /// A bug that was met on an engine, with the plainest case so far. A reduced one replaces one that is not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub struct NewBug {
     /// How often it was repeated in fresh processes.
     pub confirmations: u32,
     /// When it was found.
-    pub found: Timestamp,
+    pub found: UnixMillis,
 }
 
 /// How often a bug was met.

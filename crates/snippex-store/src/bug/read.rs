@@ -11,7 +11,7 @@ use sqlx::any::AnyRow;
 
 use crate::column;
 use crate::error::StoreError;
-use crate::ids::{BlockNumber, EngineId, RunId, Timestamp};
+use crate::ids::{BlockNumber, EngineId, RunId, UnixMillis};
 use crate::open::Store;
 
 /// A stored bug.
@@ -20,7 +20,7 @@ pub struct StoredBug {
     /// Its cause, and what showed of it.
     pub attribution: Attribution,
     /// When the signature was first met.
-    pub first_seen: Timestamp,
+    pub first_seen: UnixMillis,
     /// Where it was met, by run and engine.
     pub sightings: Vec<Sighting>,
 }
@@ -52,7 +52,7 @@ pub struct ExampleEntry {
     /// How often it was repeated in fresh processes.
     pub confirmations: u32,
     /// When it was found.
-    pub found: Timestamp,
+    pub found: UnixMillis,
 }
 
 /// The plainest case of a bug on an engine.
@@ -77,7 +77,7 @@ pub struct BugExample {
     /// How often it was repeated in fresh processes.
     pub confirmations: u32,
     /// When it was found.
-    pub found: Timestamp,
+    pub found: UnixMillis,
 }
 
 impl Store {
@@ -98,10 +98,10 @@ impl Store {
             .fetch_all(&self.pool)
             .await
             .map_err(&failed)?;
-        let mut signatures: BTreeMap<String, (Signature, Timestamp)> = BTreeMap::new();
+        let mut signatures: BTreeMap<String, (Signature, UnixMillis)> = BTreeMap::new();
         for row in &rows {
             let id: String = row.try_get("signature").map_err(&failed)?;
-            let first_seen = Timestamp(row.try_get("first_seen").map_err(&failed)?);
+            let first_seen = UnixMillis(row.try_get("first_seen").map_err(&failed)?);
             signatures.insert(id, (self.read_signature(row)?, first_seen));
         }
         let sql = "SELECT cause, signature, run_id, engine_id, runs, blocks FROM bug_sightings
@@ -163,7 +163,7 @@ impl Store {
                 engine: EngineId(number("engine_id")?),
                 reduced: number("reduced")? != 0,
                 confirmations: column::small(row, "confirmations").map_err(&failed)?,
-                found: Timestamp(number("found")?),
+                found: UnixMillis(number("found")?),
             })
         };
         rows.iter().map(entry).collect()
@@ -270,7 +270,7 @@ impl Store {
             differences: row.try_get("differences").map_err(&failed)?,
             reduced: number("reduced")? != 0,
             confirmations: column::small(row, "confirmations").map_err(&failed)?,
-            found: Timestamp(number("found")?),
+            found: UnixMillis(number("found")?),
         })
     }
 }

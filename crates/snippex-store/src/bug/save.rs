@@ -7,7 +7,7 @@ use snippex_triage::signature::Signature;
 use sqlx::AnyConnection;
 
 use super::{NewBug, NewSighting};
-use crate::ids::{RunId, Timestamp};
+use crate::ids::{RunId, UnixMillis};
 use crate::insert::{Insert, Statement};
 
 /// Adds examples; their cases must be there.
@@ -58,7 +58,7 @@ pub(crate) async fn add_sightings(
     connection: &mut AnyConnection,
     run: RunId,
     sightings: &[NewSighting],
-    at: Timestamp,
+    at: UnixMillis,
 ) -> sqlx::Result<()> {
     let signatures = sightings
         .iter()
@@ -95,7 +95,7 @@ pub(crate) async fn add_sightings(
 /// each other; the update takes the row's lock, so that nobody removes it before it is referred to.
 async fn add_signatures(
     connection: &mut AnyConnection,
-    mut signatures: Vec<(&Signature, Timestamp)>,
+    mut signatures: Vec<(&Signature, UnixMillis)>,
 ) -> sqlx::Result<()> {
     signatures.sort_unstable_by_key(|(signature, at)| (signature.id(), at.0));
     signatures.dedup_by_key(|(signature, _)| signature.id());
@@ -104,7 +104,7 @@ async fn add_signatures(
         columns: 6,
         tail: "ON CONFLICT (signature) DO UPDATE SET kind = excluded.kind",
     };
-    let bind = |statement: Statement, (signature, at): &(&Signature, Timestamp)| {
+    let bind = |statement: Statement, (signature, at): &(&Signature, UnixMillis)| {
         statement
             .bind(signature.id().to_string())
             .bind(signature.kind.name())

@@ -21,7 +21,7 @@ use tokio::runtime::Runtime;
 use crate::blocking;
 use crate::column;
 use crate::error::StoreError;
-use crate::ids::Timestamp;
+use crate::ids::UnixMillis;
 
 pub use prune::{PruneLimits, Pruned};
 
@@ -60,7 +60,7 @@ pub struct StoredSegment {
     /// Where the blocks lie: their address divided by the size of a bucket.
     pub bucket: i64,
     /// When the oldest of its entries was made.
-    pub created: Timestamp,
+    pub created: UnixMillis,
     /// How many entries it has.
     pub entries: u64,
     /// How long it took to find out what is in it.
@@ -75,7 +75,7 @@ pub struct NewSegment {
     /// Where the blocks lie.
     pub bucket: i64,
     /// When the oldest of its entries was made.
-    pub created: Timestamp,
+    pub created: UnixMillis,
     /// How many entries it has.
     pub entries: u64,
     /// How long it took to find out what is in it.
@@ -98,7 +98,7 @@ pub struct CachedContext {
     /// Size of the entries in bytes.
     pub bytes: u64,
     /// When an entry was last used; `None` when it has none.
-    pub used: Option<Timestamp>,
+    pub used: Option<UnixMillis>,
 }
 
 /// How much a cache holds.
@@ -115,9 +115,9 @@ pub struct CacheTotals {
     /// How long it took to find out what is there.
     pub cost: Duration,
     /// When the oldest entry was made.
-    pub oldest: Option<Timestamp>,
+    pub oldest: Option<UnixMillis>,
     /// When an entry was last used.
-    pub used: Option<Timestamp>,
+    pub used: Option<UnixMillis>,
 }
 
 impl CacheFile {
@@ -212,7 +212,7 @@ impl CacheFile {
                 parts: row.try_get("parts")?,
                 entries: column::wide(row, "entries")?,
                 bytes: column::wide(row, "bytes")?,
-                used: row.try_get::<Option<i64>, _>("used")?.map(Timestamp),
+                used: row.try_get::<Option<i64>, _>("used")?.map(UnixMillis),
             })
         };
         self.run("list the contexts of", async {
@@ -244,7 +244,7 @@ impl CacheFile {
         digest: &str,
         parts: &str,
         segments: &[NewSegment],
-        now: Timestamp,
+        now: UnixMillis,
     ) -> Result<(), StoreError> {
         let add = "INSERT INTO contexts (digest, parts) VALUES ($1, $2) ON CONFLICT (digest) DO NOTHING";
         let find = "SELECT id FROM contexts WHERE digest = $1";
@@ -283,7 +283,7 @@ impl CacheFile {
     ///
     /// # Errors
     /// When the cache cannot be written.
-    pub fn touch(&self, segments: &[i64], now: Timestamp) -> Result<(), StoreError> {
+    pub fn touch(&self, segments: &[i64], now: UnixMillis) -> Result<(), StoreError> {
         let sql = "UPDATE segments SET used = $1 WHERE id = $2 AND used < $1 - 60000";
         self.run("write to", async {
             let mut transaction = self.pool.begin_with(Dialect::Sqlite.begin()).await?;
@@ -313,8 +313,8 @@ impl CacheFile {
                 entries: column::wide(&row, "entries")?,
                 bytes: column::wide(&row, "bytes")?,
                 cost: Duration::from_micros(column::wide(&row, "cost_us")?),
-                oldest: row.try_get::<Option<i64>, _>("oldest")?.map(Timestamp),
-                used: row.try_get::<Option<i64>, _>("used")?.map(Timestamp),
+                oldest: row.try_get::<Option<i64>, _>("oldest")?.map(UnixMillis),
+                used: row.try_get::<Option<i64>, _>("used")?.map(UnixMillis),
             })
         })
     }
@@ -387,7 +387,7 @@ fn read_segment(row: &AnyRow) -> sqlx::Result<StoredSegment> {
     Ok(StoredSegment {
         id: row.try_get("id")?,
         bucket: row.try_get("bucket")?,
-        created: Timestamp(row.try_get("created")?),
+        created: UnixMillis(row.try_get("created")?),
         entries: column::wide(row, "entries")?,
         cost: Duration::from_micros(column::wide(row, "cost_us")?),
         bytes: row.try_get("bytes")?,

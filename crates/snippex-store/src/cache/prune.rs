@@ -5,7 +5,7 @@ use sqlx::Row;
 use super::CacheFile;
 use crate::column;
 use crate::error::StoreError;
-use crate::ids::Timestamp;
+use crate::ids::UnixMillis;
 
 /// Segments that are removed in one statement.
 const AT_ONCE: usize = 256;
@@ -14,7 +14,7 @@ const AT_ONCE: usize = 256;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PruneLimits {
     /// What was made before goes.
-    pub created_since: Option<Timestamp>,
+    pub created_since: Option<UnixMillis>,
     /// Largest size of all entries in bytes.
     pub max_bytes: Option<u64>,
 }

@@ -37,7 +37,7 @@ fn bug(signature: &Signature, engines: (EngineId, EngineId), seed: u64, reduced:
         differences: "[]".to_owned(),
         reduced,
         confirmations: 3,
-        found: Timestamp(5_000),
+        found: UnixMillis(5_000),
     }
 }
 
@@ -197,7 +197,7 @@ pub(crate) fn bugs_go_with_the_last_run_that_met_them(location: &Location) {
         engine: String::new(),
         issue: "https://example.org/1".to_owned(),
         note: String::new(),
-        added: Timestamp(1),
+        added: UnixMillis(1),
     };
     let adding = entry.clone();
     store
@@ -233,7 +233,7 @@ pub(crate) fn known_bugs_do_not_contradict_each_other(location: &Location) {
         engine: engine.to_owned(),
         issue: issue.to_owned(),
         note: "note".to_owned(),
-        added: Timestamp(7),
+        added: UnixMillis(7),
     };
     let add = |entry: KnownBug, replace| {
         store
@@ -338,7 +338,7 @@ pub(crate) fn bugs_of_an_older_database_get_causes(location: &Location) {
         engine: String::new(),
         issue: "https://example.org/1".to_owned(),
         note: String::new(),
-        added: Timestamp(1),
+        added: UnixMillis(1),
     };
     let batch = Batch {
         bugs: vec![

@@ -65,7 +65,9 @@ pub(crate) fn many_writers_lose_nothing(location: &Location) {
                 )
                 .unwrap();
         }
-        store.finish_run(run, RunEnd::Finished, Timestamp::now()).unwrap();
+        store
+            .finish_run(run, RunEnd::Finished, UnixMillis::now())
+            .unwrap();
         let totals = store.call(async move |store| store.totals(run).await).unwrap();
         assert_eq!(totals, [(qemu, 50, counts(50 * BATCHES, 50 * BATCHES, 0, &[]))]);
         assert_eq!(

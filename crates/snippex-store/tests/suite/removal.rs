@@ -157,7 +157,7 @@ pub(crate) fn what_is_not_there_is_missing(location: &Location) {
             store.divergence(DivergenceId(1)).await.unwrap_err(),
             store.observation(ObservationId(-1)).await.unwrap_err(),
             store
-                .finish_run(RunId(1), RunEnd::Finished, Timestamp(0))
+                .finish_run(RunId(1), RunEnd::Finished, UnixMillis(0))
                 .await
                 .unwrap_err(),
         ])

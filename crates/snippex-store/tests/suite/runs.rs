@@ -60,22 +60,22 @@ pub(crate) fn a_run_comes_back(location: &Location) {
     assert_eq!(run.run.partition, Some(Partition { index: 2, count: 3 }));
     assert_eq!(run.run.engines, [native, qemu]);
     store
-        .call(async move |store| store.heartbeat(id, Timestamp(4_000)).await)
+        .call(async move |store| store.heartbeat(id, UnixMillis(4_000)).await)
         .unwrap();
     let run = store.call(async move |store| store.run(id).await).unwrap();
     assert_eq!(
         (run.run.started, run.heartbeat),
-        (Timestamp(1_000), Timestamp(4_000))
+        (UnixMillis(1_000), UnixMillis(4_000))
     );
-    store.finish_run(id, RunEnd::Finished, Timestamp(5_000)).unwrap();
+    store.finish_run(id, RunEnd::Finished, UnixMillis(5_000)).unwrap();
     let run = store.call(async move |store| store.run(id).await).unwrap();
     assert_eq!(
         (run.status, run.finished),
-        (RunStatus::Finished, Some(Timestamp(5_000)))
+        (RunStatus::Finished, Some(UnixMillis(5_000)))
     );
     let (second, ..) = start_run(&store);
     store
-        .finish_run(second, RunEnd::Interrupted, Timestamp(6_000))
+        .finish_run(second, RunEnd::Interrupted, UnixMillis(6_000))
         .unwrap();
     let runs = store.call(async |store| store.runs(None, 10).await).unwrap();
     let listed: Vec<_> = runs.iter().map(|run| (run.id, run.status)).collect();
@@ -238,7 +238,7 @@ pub(crate) fn a_batch_is_saved_whole_or_not_at_all(location: &Location) {
             partition: None,
             host,
             engines: vec![native],
-            started: Timestamp::now(),
+            started: UnixMillis::now(),
         };
         let run = store.start_run(&run).await.unwrap();
         let good = BlockResult {
@@ -288,7 +288,11 @@ pub(crate) fn a_failed_batch_is_told_and_stops_the_run(location: &Location) {
     assert!(matches!(error, StoreError::Unsaved(_)), "{error:?}");
     assert!(error.hint().is_some());
     assert!(store.save(run, batch(numbers[1])).is_err());
-    assert!(store.finish_run(run, RunEnd::Finished, Timestamp::now()).is_err());
+    assert!(
+        store
+            .finish_run(run, RunEnd::Finished, UnixMillis::now())
+            .is_err()
+    );
     let stored = store.call(async move |store| store.run(run).await).unwrap();
     assert_eq!(stored.status, RunStatus::Interrupted);
     let totals = store.call(async move |store| store.totals(run).await).unwrap();

@@ -94,7 +94,7 @@ pub(crate) fn start_run(store: &StoreHandle) -> (RunId, EngineId, EngineId) {
         partition: Some(Partition { index: 2, count: 3 }),
         host,
         engines: vec![native, qemu],
-        started: Timestamp(1_000),
+        started: UnixMillis(1_000),
     };
     (store.start_run(run).unwrap(), native, qemu)
 }

@@ -25,7 +25,7 @@ fn run(store: &StoreHandle, numbers: &[BlockNumber], results: [Counts; 2], end: 
     store
         .call(async move |store| store.save_summary(run, &summary).await)
         .unwrap();
-    store.finish_run(run, end, Timestamp(2_000)).unwrap();
+    store.finish_run(run, end, UnixMillis(2_000)).unwrap();
     run
 }
 

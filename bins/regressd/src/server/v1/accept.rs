@@ -13,7 +13,7 @@ use crate::access::Access;
 use crate::database::judgements::{self, Epoch};
 use crate::database::repositories::Repository;
 use crate::database::{audit, jobs as job_table};
-use crate::domain::{BranchName, Moment, Role, RunId};
+use crate::domain::{BranchName, Role, RunId, UnixMillis};
 use crate::job_requests::{self, AboutSeries};
 use crate::problem::Problem;
 use crate::server::body;
@@ -108,7 +108,7 @@ pub(super) async fn accept(
         from_run: run,
         justification: justification.as_str().to_owned(),
         actor: access.0.name.clone(),
-        at: Moment::now(),
+        at: UnixMillis::now(),
     };
     save(&state, &epoch, &repository, &correlation).await?;
     Ok(Json(epoch.into()))

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use cli_kit::style::{BAD, FAINT, GOOD};
-use cli_kit::{ExitStatus, Failure, Format};
+use cli_kit::{ExitStatus, Failure};
 use serde_json::json;
 use snippex_store::{EngineId, StoredBug};
 
@@ -69,30 +69,29 @@ pub(super) fn run(
     };
     let document = json!({"before": old, "after": new, "fixed": views(&fixed)?, "new": views(&appeared)?,
         "in_both": stayed});
-    match app.format {
-        Format::Json => app.printer.json(&document)?,
-        Format::Jsonl => app.printer.json_line(&document)?,
-        Format::Human => {
-            let joined = |names: BTreeSet<String>| names.into_iter().collect::<Vec<_>>().join(", ");
+    app.print_answer(&document, || {
+        let joined = |names: BTreeSet<String>| names.into_iter().collect::<Vec<_>>().join(", ");
+        app.printer
+            .line(format_args!("{FAINT}from{FAINT:#} {}", joined(old)))?;
+        app.printer
+            .line(format_args!("{FAINT}to{FAINT:#}   {}", joined(new)))?;
+        for (style, title, stored) in [(GOOD, "fixed", &fixed), (BAD, "new", &appeared)] {
+            let grouped = bug_views(&bugs.grouped(stored).or_user_error()?).or_user_error()?;
+            let count = if by_signature { stored.len() } else { grouped.len() };
             app.printer
-                .line(format_args!("{FAINT}from{FAINT:#} {}", joined(old)))?;
-            app.printer
-                .line(format_args!("{FAINT}to{FAINT:#}   {}", joined(new)))?;
-            for (style, title, stored) in [(GOOD, "fixed", &fixed), (BAD, "new", &appeared)] {
-                let grouped = bug_views(&bugs.grouped(stored).or_user_error()?).or_user_error()?;
-                let count = if by_signature { stored.len() } else { grouped.len() };
-                app.printer
-                    .line(format_args!("\n{style}{title}{style:#}: {count}"))?;
-                if by_signature && count > 0 {
-                    let views = signature_views(bugs, stored);
-                    app.printer.line(signatures(&views, 0, app.printer.width()))?;
-                } else if count > 0 {
-                    app.printer.line(list(&grouped, 0, app.printer.width()))?;
-                }
+                .line(format_args!("\n{style}{title}{style:#}: {count}"))?;
+            if by_signature && count > 0 {
+                let views = signature_views(bugs, stored);
+                app.printer.line(signatures(&views, 0, app.printer.width()))?;
+            } else if count > 0 {
+                app.printer.line(list(&grouped, 0, app.printer.width()))?;
             }
-            app.printer.line(format_args!("\nin both: {stayed}"))?;
-            app.printer.note("a bug counts as fixed when no run on the newer engine has met it: run the same checks on both");
         }
-    }
+        app.printer.line(format_args!("\nin both: {stayed}"))?;
+        app.printer.note(
+            "a bug counts as fixed when no run on the newer engine has met it: run the same checks on both",
+        );
+        Ok(())
+    })?;
     Ok(ExitStatus::found(!appeared.is_empty()))
 }

@@ -8,7 +8,7 @@ use cli_kit::{ExitStatus, Failure, Format};
 use serde::Serialize;
 use serde_json::json;
 use snippex_formats::snip::Snip;
-use snippex_store::{BugExample, KnownBug, StoredBug, Timestamp};
+use snippex_store::{BugExample, KnownBug, StoredBug, UnixMillis};
 use snippex_triage::cause::BugName;
 
 use crate::app::App;
@@ -49,7 +49,7 @@ pub(crate) fn run(app: &App<'_>, args: &BugsArgs) -> Result<ExitStatus, Failure>
                 engine: emulator.unwrap_or_default().to_owned(),
                 issue: issue.clone(),
                 note: note.clone(),
-                added: Timestamp::now(),
+                added: UnixMillis::now(),
             };
             known::each(app, names, "added", |name| {
                 known::add(&store, &bugs, &entry(bugs.find(name).or_user_error()?), *replace)
@@ -72,33 +72,33 @@ fn wanted(args: &BugsArgs) -> Wanted<'_> {
 
 fn print_list(app: &App<'_>, bugs: &Bugs<'_>, args: &BugsArgs) -> Result<ExitStatus, Failure> {
     let views = bug_views(&bugs.listed(wanted(args)).or_user_error()?).or_user_error()?;
-    match app.format {
-        Format::Json => app.printer.json(&views)?,
-        Format::Jsonl => views.iter().try_for_each(|view| app.printer.json_line(view))?,
-        Format::Human if views.is_empty() => app.printer.line("no bug was found yet")?,
-        Format::Human => {
+    app.print_list(&views, || {
+        if views.is_empty() {
+            app.printer.line("no bug was found yet")
+        } else {
             app.printer.line(list(&views, args.limit, app.printer.width()))?;
             app.printer.note(format_args!(
                 "{}; one in full: snippex bugs show NAME",
                 count(&views)
             ));
+            Ok(())
         }
-    }
+    })?;
     Ok(ExitStatus::NothingFound)
 }
 
 fn print_signatures(app: &App<'_>, bugs: &Bugs<'_>, args: &BugsArgs) -> Result<ExitStatus, Failure> {
     let views = signature_views(bugs, &bugs.stored(wanted(args)).or_user_error()?);
-    match app.format {
-        Format::Json => app.printer.json(&views)?,
-        Format::Jsonl => views.iter().try_for_each(|view| app.printer.json_line(view))?,
-        Format::Human if views.is_empty() => app.printer.line("no bug was found yet")?,
-        Format::Human => {
+    app.print_list(&views, || {
+        if views.is_empty() {
+            app.printer.line("no bug was found yet")
+        } else {
             app.printer
                 .line(signatures(&views, args.limit, app.printer.width()))?;
             app.printer.note(several(views.len() as u64, "signature"));
+            Ok(())
         }
-    }
+    })?;
     Ok(ExitStatus::NothingFound)
 }
 

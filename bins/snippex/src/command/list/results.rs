@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cli_kit::{Failure, Table, units};
 use serde_json::json;
-use snippex_store::{RunId, RunSummary, StoreHandle, Timestamp};
+use snippex_store::{RunId, RunSummary, StoreHandle, UnixMillis};
 
 use super::{answer_program, say_if_more};
 use crate::app::App;
@@ -54,7 +54,7 @@ pub(super) fn runs(app: &App<'_>, store: &StoreHandle, limit: usize) -> Result<(
     for (run, totals, engines, summary) in &runs {
         let done: u64 = totals.iter().map(|(_, _, counts)| counts.runs).sum();
         let diverged: u64 = totals.iter().map(|(_, _, counts)| counts.diverged).sum();
-        let ago = Timestamp::now().0.saturating_sub(run.run.started.0);
+        let ago = UnixMillis::now().0.saturating_sub(run.run.started.0);
         table.row([
             run.id.to_string(),
             run.run.command.clone(),

@@ -8,7 +8,7 @@ use std::io::{self, Read as _};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
-use cli_kit::{CancelToken, ExitStatus, Failure, Format, OrFail, Progress};
+use cli_kit::{CancelToken, ExitStatus, Failure, OrFail, Progress};
 use serde_json::json;
 use snippex_report::regression::{ChangeName, ChangeView, RegressionView, annotations, text};
 use snippex_report::several;
@@ -189,15 +189,13 @@ fn update(app: &App<'_>, args: &BaselineRunArgs) -> Result<ExitStatus, Failure> 
 
 fn say_written(app: &App<'_>, path: &Path, blocks: u64, run: i64) -> Result<ExitStatus, Failure> {
     let view = json!({"baseline": path.display().to_string(), "blocks": blocks, "run": run});
-    match app.format {
-        Format::Human => app.printer.line(format_args!(
+    app.print_answer(&view, || {
+        app.printer.line(format_args!(
             "wrote {} into {}",
             several(blocks, "block"),
             path.display()
-        ))?,
-        Format::Json => app.printer.json(&view)?,
-        Format::Jsonl => app.printer.json_line(&view)?,
-    }
+        ))
+    })?;
     Ok(ExitStatus::NothingFound)
 }
 
@@ -227,12 +225,13 @@ fn test(app: &App<'_>, args: &BaselineTestArgs) -> Result<ExitStatus, Failure> {
         fs::write(path, junit::document(&view, args.allow_fixed))
             .or_fail_with(|| format!("cannot write {}", path.display()))?;
     }
-    match app.format {
-        Format::Human if args.annotations => app.printer.text(annotations(&view) + &text(&view, None))?,
-        Format::Human => app.printer.text(text(&view, app.printer.width()))?,
-        Format::Json => app.printer.json(&view)?,
-        Format::Jsonl => app.printer.json_line(&view)?,
-    }
+    app.print_answer(&view, || {
+        if args.annotations {
+            app.printer.text(annotations(&view) + &text(&view, None))
+        } else {
+            app.printer.text(text(&view, app.printer.width()))
+        }
+    })?;
     Ok(ExitStatus::found(!passed))
 }
 
@@ -306,15 +305,13 @@ fn approve(app: &App<'_>, args: &ApproveArgs) -> Result<ExitStatus, Failure> {
     write(path, &baseline)?;
     let count = args.names.len() as u64 * sections;
     let view = json!({"baseline": path.display().to_string(), "approvals": count});
-    match app.format {
-        Format::Human => app.printer.line(format_args!(
+    app.print_answer(&view, || {
+        app.printer.line(format_args!(
             "wrote {} into {}",
             several(count, "approval"),
             path.display()
-        ))?,
-        Format::Json => app.printer.json(&view)?,
-        Format::Jsonl => app.printer.json_line(&view)?,
-    }
+        ))
+    })?;
     Ok(ExitStatus::NothingFound)
 }
 
@@ -337,15 +334,13 @@ fn import(app: &App<'_>, from: &Path, path: &Path) -> Result<ExitStatus, Failure
     baseline.merge(taken);
     write(path, &baseline)?;
     let view = json!({"baseline": path.display().to_string(), "blocks": count});
-    match app.format {
-        Format::Human => app.printer.line(format_args!(
+    app.print_answer(&view, || {
+        app.printer.line(format_args!(
             "took {} into {}",
             several(count, "block"),
             path.display()
-        ))?,
-        Format::Json => app.printer.json(&view)?,
-        Format::Jsonl => app.printer.json_line(&view)?,
-    }
+        ))
+    })?;
     Ok(ExitStatus::NothingFound)
 }
 
@@ -377,11 +372,10 @@ fn history(app: &App<'_>, limit: u32) -> Result<ExitStatus, Failure> {
                 "failing_blocks": summary.diverging_blocks, "status": run.status})
         })
         .collect();
-    match app.format {
-        Format::Json => app.printer.json(&rows)?,
-        Format::Jsonl => rows.iter().try_for_each(|row| app.printer.json_line(row))?,
-        Format::Human if rows.is_empty() => app.printer.line("no baseline was recorded or tested yet")?,
-        Format::Human => {
+    app.print_list(&rows, || {
+        if rows.is_empty() {
+            app.printer.line("no baseline was recorded or tested yet")
+        } else {
             let mut table = cli_kit::Table::new(["run", "day", "what", "blocks", "failing", "typed"])
                 .right(0)
                 .right(3)
@@ -405,7 +399,8 @@ fn history(app: &App<'_>, limit: u32) -> Result<ExitStatus, Failure> {
                 ]);
             }
             app.printer.line(table)?;
+            Ok(())
         }
-    }
+    })?;
     Ok(ExitStatus::NothingFound)
 }

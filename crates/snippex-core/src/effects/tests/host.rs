@@ -1,7 +1,7 @@
 //! What the machine decides is open, and nothing else of the same instruction.
 
 use super::*;
-use crate::decode::asks_the_machine;
+use crate::decode::machine_part;
 use crate::observation::Signal;
 use crate::state::rflags::{CF, ZF};
 
@@ -36,9 +36,9 @@ fn open(mask: &Mask) -> Vec<(usize, u64)> {
 }
 
 #[test]
-fn every_form_that_asks_the_machine_has_a_rule() {
+fn every_form_that_is_about_the_machine_has_a_rule() {
     use iced_x86::{Code, OpCodeOperandKind as K, OpKind, Register};
-    for code in Code::values().filter(|&code| code.op_code().mode64() && asks_the_machine(code)) {
+    for code in Code::values().filter(|&code| code.op_code().mode64() && machine_part(code).is_some()) {
         if crate::decode::unrunnable_form(code).is_some() || code.mnemonic() == iced_x86::Mnemonic::Fsetpm {
             continue;
         }

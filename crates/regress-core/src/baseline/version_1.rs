@@ -1,4 +1,4 @@
-//! Reads the plan's baseline form, version 1.0:
+//! Reads baseline files of version 1.0:
 //! `{"version": "1.0", "platform": "linux-x86_64", "cpu", "timestamp", "baselines": {name: {"mean_ns",
 //! "std_dev_ns", "sample_size"}}}`.
 //!
@@ -17,7 +17,7 @@ use crate::ingest::members;
 use crate::measurement::{BenchmarkId, Direction, Measure, Problem, ProblemKind, SeriesKey, Unit};
 
 #[derive(Deserialize)]
-struct Plan<'a> {
+struct VersionOneFile<'a> {
     platform: Option<String>,
     cpu: Option<String>,
     timestamp: Option<String>,
@@ -32,13 +32,13 @@ struct Figures {
     sample_size: Option<u64>,
 }
 
-pub(super) fn from_plan(bytes: &[u8]) -> Result<Loaded, BaselineError> {
-    let plan: Plan<'_> = serde_json::from_slice(bytes)?;
-    let (os, arch) = split_platform(plan.platform.as_deref());
+pub(super) fn read_version_1(bytes: &[u8]) -> Result<Loaded, BaselineError> {
+    let file: VersionOneFile<'_> = serde_json::from_slice(bytes)?;
+    let (os, arch) = split_platform(file.platform.as_deref());
     let environment = Environment {
         os,
         arch,
-        cpu: plan.cpu,
+        cpu: file.cpu,
         ..Environment::default()
     };
     let mut problems = Vec::new();
@@ -51,7 +51,7 @@ pub(super) fn from_plan(bytes: &[u8]) -> Result<Loaded, BaselineError> {
             detail,
         });
     };
-    let time = plan.timestamp.as_deref().and_then(|text| {
+    let time = file.timestamp.as_deref().and_then(|text| {
         let time = text.parse::<Timestamp>();
         if time.is_err() {
             report(
@@ -63,7 +63,7 @@ pub(super) fn from_plan(bytes: &[u8]) -> Result<Loaded, BaselineError> {
         time.ok()
     });
     let mut entries = BTreeMap::new();
-    for (name, raw) in members(plan.baselines.get())? {
+    for (name, raw) in members(file.baselines.get())? {
         match entry(&name, raw, time) {
             Ok((key, entry)) => {
                 if entry.median() == 0.0 {

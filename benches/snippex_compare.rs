@@ -11,7 +11,7 @@ use snippex_core::address_space::place;
 use snippex_core::block::Block;
 use snippex_core::effects::BlockEffects;
 use snippex_exec::engine::{Engine, EngineSpec, RunnerEngine};
-use snippex_exec::{CaseMaker, MemorySource, Outcome};
+use snippex_exec::{CaseMaker, MemorySource, RunOutcome};
 
 const STATES: usize = 64;
 const BLOCKS: usize = 16;
@@ -51,8 +51,8 @@ fn comparison(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(groups.len() as u64));
     let ends: Vec<_> = (0..groups.len())
         .map(|index| match expected.outcome(index, 0) {
-            Outcome::Ran(observation) => (groups[index].case(0), observation),
-            Outcome::Unsupported(reason) => panic!("{reason}"),
+            RunOutcome::Ran(observation) => (groups[index].case(0), observation),
+            RunOutcome::Unsupported(reason) => panic!("{reason}"),
         })
         .collect();
     group.bench_function("effects and mask", |bencher| {

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use cli_kit::{CancelToken, ExitStatus, Failure, Format, Progress, units};
 use snippex_core::block::Block;
-use snippex_exec::check::{BlockReport, Summary};
+use snippex_exec::check::{BlockReport, CheckSummary};
 use snippex_report::{grouped, several};
 use snippex_session::{
-    Bugs, CheckOptions, CheckOutcome, EngineChoice, EnginePair, Event, Observer, Session, Target, Wanted,
+    Bugs, CheckOutcome, CheckTarget, EngineChoice, EnginePair, Session, SessionEvent, SessionObserver,
+    SessionOptions, Wanted,
 };
 use snippex_store::{BlockNumber, StoreHandle};
 
@@ -36,7 +37,7 @@ pub(crate) fn run<'a>(
     command: &str,
     engines: &EnginePair,
     args: &RunArgs,
-    targets: impl IntoIterator<Item = Target<'a>>,
+    targets: impl IntoIterator<Item = CheckTarget<'a>>,
     show_selection: bool,
 ) -> Result<ExitStatus, Failure> {
     let cancel = app.cancel_token()?;
@@ -69,9 +70,9 @@ pub(crate) fn run<'a>(
 }
 
 /// What is asked of the session.
-pub(crate) fn check_options(app: &App<'_>, command: &str, args: &RunArgs) -> CheckOptions {
+pub(crate) fn check_options(app: &App<'_>, command: &str, args: &RunArgs) -> SessionOptions {
     let settings = &app.settings.value;
-    CheckOptions {
+    SessionOptions {
         command: command.to_owned(),
         arguments: crate::app::typed(),
         seed: args.seed,
@@ -146,8 +147,8 @@ struct ShownProgress<'a> {
     failure: Option<Failure>,
 }
 
-impl Observer for ShownProgress<'_> {
-    fn observe(&mut self, event: Event<'_>) {
+impl SessionObserver for ShownProgress<'_> {
+    fn observe(&mut self, event: SessionEvent<'_>) {
         if let Err(failure) = self.show(&event) {
             self.failure.get_or_insert(failure);
             self.cancel.cancel();
@@ -156,15 +157,15 @@ impl Observer for ShownProgress<'_> {
 }
 
 impl ShownProgress<'_> {
-    fn show(&mut self, event: &Event<'_>) -> Result<(), Failure> {
+    fn show(&mut self, event: &SessionEvent<'_>) -> Result<(), Failure> {
         let printer = self.app.printer;
         match *event {
-            Event::Extracting(file) => {
+            SessionEvent::Extracting(file) => {
                 let progress = printer.progress("extracting", None);
                 progress.say(file.path());
                 self.extracting = Some(progress);
             }
-            Event::Chosen {
+            SessionEvent::Chosen {
                 file,
                 found,
                 selection,
@@ -182,19 +183,19 @@ impl ShownProgress<'_> {
                     printer.text(format_args!("{report}\n"))?;
                 }
             }
-            Event::Storing(file) => {
+            SessionEvent::Storing(file) => {
                 if let Some(progress) = &self.extracting {
                     progress.say(format_args!("{}: storing", file.path()));
                 }
             }
-            Event::Running { runs } => {
+            SessionEvent::Running { runs } => {
                 self.extracting = None;
                 match &self.checking {
                     Some(progress) => progress.expect(runs),
                     None => self.checking = Some(printer.progress("checking", Some(runs))),
                 }
             }
-            Event::Block {
+            SessionEvent::Block {
                 number,
                 block,
                 binary,
@@ -205,7 +206,7 @@ impl ShownProgress<'_> {
                 self.show_block(number, block, binary, report)?;
                 self.show_progress(report.runs, summary, elapsed);
             }
-            Event::Reduced => {
+            SessionEvent::Reduced => {
                 if let Some(progress) = &self.checking {
                     progress.say("reducing what was found");
                 }
@@ -240,7 +241,7 @@ impl ShownProgress<'_> {
         Ok(())
     }
 
-    fn show_progress(&self, runs: u64, summary: &Summary, elapsed: Duration) {
+    fn show_progress(&self, runs: u64, summary: &CheckSummary, elapsed: Duration) {
         if let Some(progress) = &self.checking {
             progress.advance(runs);
             let rate = summary.runs as f64 / elapsed.as_secs_f64().max(1e-9);

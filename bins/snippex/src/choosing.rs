@@ -1,23 +1,23 @@
 //! Which blocks of a program are taken, as it was typed.
 
 use cli_kit::Failure;
-use snippex_blocks::select::Request;
+use snippex_blocks::select::SelectionRequest;
 use snippex_report::selection::SelectionView;
 use snippex_report::several;
-use snippex_session::{BinaryFile, Choice, StoredSelection};
+use snippex_session::{BinaryFile, StoredSelection, TargetChoice};
 
 use crate::app::App;
 use crate::args::{FilterArgs, SelectArgs};
 use crate::hints::OrUserError;
 
 /// What was typed, checked.
-pub(crate) fn choice(filter: &FilterArgs, select: &SelectArgs, seed: u64) -> Result<Choice, Failure> {
+pub(crate) fn choice(filter: &FilterArgs, select: &SelectArgs, seed: u64) -> Result<TargetChoice, Failure> {
     let count = select
         .count
         .map(|count| usize::try_from(count).unwrap_or(usize::MAX));
-    Ok(Choice {
+    Ok(TargetChoice {
         filter: filter.options().check().or_user_error()?,
-        request: Request {
+        request: SelectionRequest {
             strategy: select.select_strategy.into(),
             smart: select.smart_select,
             count,

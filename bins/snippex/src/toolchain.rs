@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use cli_kit::{Failure, OrFail};
 use snippex_core::block::Block;
-use snippex_formats::repro::{Form, Spelling};
+use snippex_formats::repro::{ReproForm, Spelling};
 
 use crate::install::exists;
 
 /// The programs that build a reproducer.
-pub(crate) fn builders(form: Form) -> &'static [&'static str] {
+pub(crate) fn builders(form: ReproForm) -> &'static [&'static str] {
     match form {
-        Form::C => &["gcc"],
+        ReproForm::C => &["gcc"],
         _ => &["nasm", "ld"],
     }
 }
@@ -62,7 +62,7 @@ pub(crate) fn spelling(block: &Block) -> Result<Option<Vec<Spelling>>, Failure> 
 
 /// Builds the program whose source `text` is and runs it directly and with each of `emulators`.
 pub(crate) fn build_and_run(
-    form: Form,
+    form: ReproForm,
     text: &str,
     emulators: &[(String, Vec<String>)],
 ) -> Result<Vec<Tried>, Failure> {
@@ -86,11 +86,11 @@ pub(crate) fn build_and_run(
         .collect()
 }
 
-fn build(form: Form, text: &str, folder: &Path) -> Result<PathBuf, Failure> {
+fn build(form: ReproForm, text: &str, folder: &Path) -> Result<PathBuf, Failure> {
     let program = folder.join("repro");
     let object = folder.join("repro.o");
     let (source, steps): (_, Vec<Command>) = match form {
-        Form::C => {
+        ReproForm::C => {
             let source = folder.join("repro.c");
             let mut gcc = Command::new("gcc");
             gcc.args(["-O1", "-Wall", "-o"]).arg(&program).arg(&source);

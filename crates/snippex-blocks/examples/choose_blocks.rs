@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use snippex_blocks::binary::Image;
 use snippex_blocks::extract::extract;
-use snippex_blocks::select::{FilterOptions, Request, Strategy, select};
+use snippex_blocks::select::{FilterOptions, SelectionRequest, Strategy, select};
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -41,7 +41,7 @@ fn choose(path: &str, count: u64, seed: u64) -> Result<String, Box<dyn std::erro
         skip_sweep: true,
         ..FilterOptions::default()
     };
-    let request = Request {
+    let request = SelectionRequest {
         strategy: Strategy::Diverse,
         smart: true,
         count: Some(usize::try_from(count)?),

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use crate::block::{Block, Origin, Terminator, Unrunnable};
-use crate::case::{Access, Case, PAGE_SIZE, Page, Placement};
-use crate::observation::{Endpoint, LINE_SIZE, Line, Observation, Signal};
+use crate::case::{Case, PAGE_SIZE, Page, PageAccess, Placement};
+use crate::observation::{ChangedLine, Endpoint, LINE_SIZE, Observation, Signal};
 use crate::state::{MachineState, X87State};
 
 /// Machine states of any content, reserved bits included.
@@ -81,7 +81,11 @@ fn pages() -> impl Strategy<Value = Vec<Page>> {
     prop::collection::btree_map(0..u64::MAX / 4096, (any::<bool>(), any::<u8>()), 0..4).prop_map(|pages| {
         let page = |(number, (write, fill)): (u64, (bool, u8))| Page {
             address: number * PAGE_SIZE as u64,
-            access: if write { Access::ReadWrite } else { Access::Read },
+            access: if write {
+                PageAccess::ReadWrite
+            } else {
+                PageAccess::Read
+            },
             content: Arc::new([fill; PAGE_SIZE]),
         };
         pages.into_iter().map(page).collect()
@@ -131,7 +135,7 @@ fn endpoints() -> impl Strategy<Value = Endpoint> {
 /// Observations of any content, with memory in the order of addresses.
 pub fn observations() -> impl Strategy<Value = Observation> {
     let memory = prop::collection::btree_map(0..u64::MAX / 64, any::<u8>(), 0..5).prop_map(|lines| {
-        let line = |(number, fill): (u64, u8)| Line {
+        let line = |(number, fill): (u64, u8)| ChangedLine {
             address: number * LINE_SIZE as u64,
             bytes: [fill; LINE_SIZE],
         };

@@ -13,7 +13,7 @@ pub const PAGE: u64 = PAGE_SIZE as u64;
 /// What the block may do with a page of its memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Access {
+pub enum PageAccess {
     /// A store faults.
     Read,
     /// Loads and stores succeed.
@@ -26,7 +26,7 @@ pub struct Page {
     /// Page-aligned run-time address.
     pub address: u64,
     /// Loads only, or stores too.
-    pub access: Access,
+    pub access: PageAccess,
     /// Content before the run. Shared between the cases of a block.
     pub content: Arc<[u8; PAGE_SIZE]>,
 }

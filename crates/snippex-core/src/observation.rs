@@ -72,7 +72,7 @@ pub fn signal_name(number: i32) -> String {
 
 /// A 64-byte line of memory whose content after the run is not what the case had there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Line {
+pub struct ChangedLine {
     /// Run-time address, a multiple of [`LINE_SIZE`].
     pub address: u64,
     /// Content after the run.
@@ -87,5 +87,5 @@ pub struct Observation {
     /// Registers at the end. Components that the engine does not support hold the start values.
     pub state: MachineState,
     /// Changed memory in ascending order of address.
-    pub memory: Vec<Line>,
+    pub memory: Vec<ChangedLine>,
 }

@@ -11,7 +11,7 @@ use snippex_blocks::binary::Image;
 use snippex_blocks::extract::extract;
 use snippex_core::address_space::place;
 use snippex_core::diff::Tolerance;
-use snippex_exec::check::{CheckOptions, Job, Report, Summary, check};
+use snippex_exec::check::{CheckJob, CheckOptions, CheckReport, CheckSummary, check};
 use snippex_exec::engine::{Engine, EngineError, EngineSpec, RunnerEngine};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     } else {
         Tolerance::none()
     };
-    let job = Job {
+    let job = CheckJob {
         image: Some(&image),
         placement: place(&image.address_range(), image.position_independent())?,
         reference: &|| start(EngineSpec::native()),
@@ -52,7 +52,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         },
     };
 
-    let mut summary = Summary::default();
+    let mut summary = CheckSummary::default();
     let mut classes: BTreeMap<String, (u64, String)> = BTreeMap::new();
     let begin = std::time::Instant::now();
     let (sender, receiver) = sync_channel(64);
@@ -61,7 +61,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let sender = sender;
             check(&job, &blocks, &sender, &AtomicBool::new(false))
         });
-        for report in receiver.into_iter().filter_map(Report::block) {
+        for report in receiver.into_iter().filter_map(CheckReport::block) {
             summary.add(&report);
             for finding in &report.findings {
                 let class = &finding.divergence.class;

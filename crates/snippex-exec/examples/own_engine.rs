@@ -12,10 +12,10 @@ use snippex_core::diff::{Comparison, Tolerance, compare};
 use snippex_core::observation::{Endpoint, Observation};
 use snippex_core::state::{Components, rflags};
 use snippex_exec::engine::{Engine, EngineSpec, MockEngine, RunnerEngine};
-use snippex_exec::{CaseMaker, MemorySource, Outcome};
+use snippex_exec::{CaseMaker, MemorySource, RunOutcome};
 
 /// `adc rax, rbx`, nearly right.
-fn model(case: &Case) -> Outcome {
+fn model(case: &Case) -> RunOutcome {
     let mut state = case.state.clone();
     let (a, b) = (state.gpr[0], state.gpr[3]);
     let carry = state.rflags & rflags::CF;
@@ -37,7 +37,7 @@ fn model(case: &Case) -> Outcome {
         .filter(|(_, set)| *set)
         .fold(0, |all, (bit, _)| all | bit);
     let target = case.code_address() + case.block.bytes.len() as u64;
-    Outcome::Ran(Box::new(Observation {
+    RunOutcome::Ran(Box::new(Observation {
         endpoint: Endpoint::Exit { target },
         state,
         memory: vec![],
@@ -67,7 +67,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (expected, actual) = (native.run(&groups)?, mine.run(&groups)?);
     let mut wrong = 0;
     for index in 0..states {
-        let (Outcome::Ran(expected), Outcome::Ran(actual)) =
+        let (RunOutcome::Ran(expected), RunOutcome::Ran(actual)) =
             (expected.outcome(0, index), actual.outcome(0, index))
         else {
             continue;

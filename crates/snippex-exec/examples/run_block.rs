@@ -8,7 +8,7 @@ use snippex_core::block::{Block, Origin, Terminator};
 use snippex_core::case::{Case, Placement};
 use snippex_core::group::Group;
 use snippex_core::state::{GPR_NAMES, MachineState, rflags};
-use snippex_exec::Outcome;
+use snippex_exec::RunOutcome;
 use snippex_exec::engine::{Engine, EngineSpec, RunnerEngine};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -44,8 +44,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let groups = [Group::of(&case)];
     let results = engine.run(&groups)?;
     match results.outcome(0, 0) {
-        Outcome::Unsupported(reason) => println!("not run: {reason:?}"),
-        Outcome::Ran(observation) => {
+        RunOutcome::Unsupported(reason) => println!("not run: {reason:?}"),
+        RunOutcome::Ran(observation) => {
             println!("endpoint: {:x?}", observation.endpoint);
             for (name, value) in GPR_NAMES.iter().zip(observation.state.gpr) {
                 println!("{name:4} {value:016x}");

@@ -5,16 +5,16 @@
 
 use snippex_core::address_space::ARENA;
 use snippex_core::block::Terminator;
-use snippex_core::case::{Access, Case};
+use snippex_core::case::{Case, PageAccess};
 use snippex_core::group::Group;
 use snippex_core::observation::{Endpoint, Observation};
 use snippex_core::observation::{SIGBUS, SIGFPE, SIGSEGV};
 use snippex_core::state::{Components, rflags};
-use snippex_formats::conformance::Program;
+use snippex_formats::conformance::TestProgram;
 
 use crate::engine::{Engine, EngineError, ProgramOutcome};
 use crate::engine_check::case;
-use crate::results::Outcome;
+use crate::results::RunOutcome;
 
 /// One thing that an engine can or cannot do.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -62,8 +62,8 @@ pub fn abilities(engine: &mut dyn Engine) -> Result<Vec<Ability>, EngineError> {
     for probe in probes() {
         let groups = [Group::of(&probe.case)];
         let (can, instead) = match engine.run(&groups)?.outcome(0, 0) {
-            Outcome::Unsupported(reason) => (false, reason.to_string()),
-            Outcome::Ran(observation) => ((probe.check)(&observation), describe(&observation)),
+            RunOutcome::Unsupported(reason) => (false, reason.to_string()),
+            RunOutcome::Ran(observation) => ((probe.check)(&observation), describe(&observation)),
         };
         found.push(Ability {
             what: probe.what,
@@ -120,7 +120,7 @@ fn probes() -> Vec<Probe> {
         "reserved bits in LDMXCSR raise SIGSEGV",
         case(fall, &[0x0f, 0xae, 0x17], |b| {
             b.set(7, ARENA);
-            b.page(ARENA, Access::Read, 0xff);
+            b.page(ARENA, PageAccess::Read, 0xff);
         }),
         |o| signals(o, SIGSEGV),
     );
@@ -128,7 +128,7 @@ fn probes() -> Vec<Probe> {
         "a misaligned SSE operand raises SIGSEGV",
         case(fall, &[0x0f, 0x28, 0x07], |b| {
             b.set(7, ARENA + 1);
-            b.page(ARENA, Access::Read, 0);
+            b.page(ARENA, PageAccess::Read, 0);
         }),
         |o| signals(o, SIGSEGV),
     );
@@ -136,7 +136,7 @@ fn probes() -> Vec<Probe> {
         "a misaligned operand with the AC flag raises SIGBUS",
         case(fall, &[0x8b, 0x07], |b| {
             b.set(7, ARENA + 1);
-            b.page(ARENA, Access::Read, 0);
+            b.page(ARENA, PageAccess::Read, 0);
             b.state.rflags |= rflags::AC;
         }),
         |o| signals(o, SIGBUS),
@@ -187,11 +187,14 @@ fn programs(engine: &mut dyn Engine) -> Result<Vec<Ability>, EngineError> {
     let tried = [
         (
             "whole programs run until hlt",
-            Program::flat(vec![0xb8, 2, 0, 0, 0, 0xf4]),
+            TestProgram::flat(vec![0xb8, 2, 0, 0, 0, 0xf4]),
         ),
-        ("code that changes itself runs", Program::flat(changes.to_vec())),
+        (
+            "code that changes itself runs",
+            TestProgram::flat(changes.to_vec()),
+        ),
     ];
-    let list: Vec<Program> = tried.iter().map(|(_, program)| program.clone()).collect();
+    let list: Vec<TestProgram> = tried.iter().map(|(_, program)| program.clone()).collect();
     let outcomes = engine.run_programs(&list)?;
     let judged = tried.into_iter().zip(outcomes).map(|((what, _), outcome)| {
         let instead = match outcome {

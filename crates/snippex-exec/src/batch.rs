@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use snippex_core::address_space::is_mappable;
-use snippex_core::case::{Access, PAGE_SIZE};
+use snippex_core::case::{PAGE_SIZE, PageAccess};
 use snippex_core::group::Group;
 use thiserror::Error;
 
@@ -63,7 +63,7 @@ impl Room {
         let writable = group
             .pages
             .iter()
-            .filter(|page| page.access == Access::ReadWrite)
+            .filter(|page| page.access == PageAccess::ReadWrite)
             .count();
         let new_vectors = if self.has_vector_pool(group) {
             0

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use snippex_core::address_space::{ARENA, RUNNER, is_mappable};
 use snippex_core::block::Block;
-use snippex_core::case::{Access, Page, Placement};
+use snippex_core::case::{Page, PageAccess, Placement};
 use snippex_core::group::{Group, VectorState};
 use snippex_core::observation::Endpoint;
 use snippex_core::seed::memory::Filling;
@@ -84,7 +84,7 @@ impl<'i> CaseMaker<'i> {
             draft.group.pages = draft.pages.values().cloned().collect();
             if let Some(pages) = engine.remembered_pages(&draft.group) {
                 for (address, access) in pages {
-                    self.add(draft, address, access == Access::ReadWrite);
+                    self.add(draft, address, access == PageAccess::ReadWrite);
                 }
                 draft.settled = true;
             }
@@ -183,7 +183,7 @@ impl<'i> CaseMaker<'i> {
             return false;
         }
         let known = draft.pages.get(&address).map(|page| page.access);
-        if known == Some(Access::ReadWrite) || (known == Some(Access::Read) && !write) {
+        if known == Some(PageAccess::ReadWrite) || (known == Some(PageAccess::Read) && !write) {
             return false;
         }
         if known.is_none() && draft.pages.len() == MAX_PAGES {
@@ -192,10 +192,10 @@ impl<'i> CaseMaker<'i> {
         let Some((mut content, limit)) = self.source.page(address, draft.filling) else {
             return false;
         };
-        let access = if write && limit == Access::ReadWrite {
-            Access::ReadWrite
+        let access = if write && limit == PageAccess::ReadWrite {
+            PageAccess::ReadWrite
         } else {
-            Access::Read
+            PageAccess::Read
         };
         if known == Some(access) {
             return false;

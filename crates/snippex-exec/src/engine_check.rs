@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use snippex_core::address_space::{ARENA, CODE_DISTANCE, IMAGE_BASE, STACK};
 use snippex_core::block::{Block, Origin, Terminator};
-use snippex_core::case::{Access, Case, PAGE_SIZE, Page, Placement};
+use snippex_core::case::{Case, PAGE_SIZE, Page, PageAccess, Placement};
 use snippex_core::diff::{ExcusedBits, Tolerance};
 use snippex_core::group::Group;
 use snippex_core::observation::{Endpoint, Observation};
@@ -16,7 +16,7 @@ use snippex_core::seed::{Style, vector_pool};
 use snippex_core::state::{Components, MachineState, RSP, rflags};
 
 use crate::engine::{Engine, EngineError};
-use crate::results::Outcome;
+use crate::results::RunOutcome;
 
 const PLACEMENT: Placement = Placement {
     image_base: IMAGE_BASE,
@@ -28,7 +28,7 @@ pub(crate) const CODE: u64 = PLACEMENT.code_base + ADDRESS;
 
 /// One thing an engine must do.
 #[derive(Clone, Debug)]
-pub struct Failure {
+pub struct CheckFailure {
     /// What was tried.
     pub name: &'static str,
     /// What happened instead.
@@ -47,7 +47,7 @@ struct Test {
 ///
 /// # Errors
 /// When the engine cannot be used.
-pub fn check_engine(engine: &mut dyn Engine) -> Result<Vec<Failure>, EngineError> {
+pub fn check_engine(engine: &mut dyn Engine) -> Result<Vec<CheckFailure>, EngineError> {
     check_engine_under(engine, &Tolerance::none())
 }
 
@@ -58,7 +58,7 @@ pub fn check_engine(engine: &mut dyn Engine) -> Result<Vec<Failure>, EngineError
 pub fn check_engine_under(
     engine: &mut dyn Engine,
     tolerance: &Tolerance,
-) -> Result<Vec<Failure>, EngineError> {
+) -> Result<Vec<CheckFailure>, EngineError> {
     let components = engine.identity().components;
     let mut excused = tolerance.excused_bits();
     // Bits without a name are not compared anywhere.
@@ -76,15 +76,15 @@ pub fn check_engine_under(
             engine.run(&group)?
         };
         let result = match results.outcome(0, 0) {
-            Outcome::Ran(mut observation) => {
+            RunOutcome::Ran(mut observation) => {
                 let before = test.case.state.rflags;
                 let found = &mut observation.state.rflags;
                 *found = *found & !excused.flags | before & excused.flags;
                 (test.expect)(&test.case, &observation)
             }
-            Outcome::Unsupported(reason) => Err(reason.to_string()),
+            RunOutcome::Unsupported(reason) => Err(reason.to_string()),
         };
-        failures.extend(result.err().map(|problem| Failure {
+        failures.extend(result.err().map(|problem| CheckFailure {
             name: test.name,
             problem: if fresh {
                 format!("in a process of its own: {problem}")
@@ -113,10 +113,10 @@ pub fn check_engine_under(
     let results = engine.run(&groups)?;
     for index in 0..starts {
         // An engine may say that it cannot load a state; if it runs, all it covers must be there.
-        if let Outcome::Ran(observation) = results.outcome(0, index)
+        if let RunOutcome::Ran(observation) = results.outcome(0, index)
             && let Err(problem) = same_state(&groups[0].state(index), &observation.state, components, excused)
         {
-            failures.push(Failure {
+            failures.push(CheckFailure {
                 name: "a state goes in and comes out unchanged",
                 problem,
             });
@@ -162,7 +162,7 @@ impl Builder {
         self.state.gpr[register] = value;
     }
 
-    pub(crate) fn page(&mut self, address: u64, access: Access, fill: u8) {
+    pub(crate) fn page(&mut self, address: u64, access: PageAccess, fill: u8) {
         self.pages.push(Page {
             address,
             access,
@@ -276,7 +276,7 @@ fn tests() -> Vec<Test> {
     add(
         "a call pushes its return address",
         case(Terminator::Call, &[0xe8, 0x00, 0x01, 0, 0], |b| {
-            b.page(STACK, Access::ReadWrite, 0);
+            b.page(STACK, PageAccess::ReadWrite, 0);
         }),
         |_, o| {
             exits_to(o, CODE + 0x105)?;
@@ -288,7 +288,9 @@ fn tests() -> Vec<Test> {
     );
     add(
         "a return to where nothing is",
-        case(Terminator::Ret, &[0xc3], |b| b.page(STACK, Access::Read, 0x11)),
+        case(Terminator::Ret, &[0xc3], |b| {
+            b.page(STACK, PageAccess::Read, 0x11)
+        }),
         |_, o| {
             let target = 0x1111_1111_1111_1111;
             // Not canonical: hardware faults in RET, some emulators at the target.
@@ -310,7 +312,7 @@ fn tests() -> Vec<Test> {
             Terminator::FallThrough,
             &[0x48, 0x8b, 0x05, 0xf9, 0x0f, 0, 0],
             |b| {
-                b.page(IMAGE_BASE + 0x2000, Access::Read, 0x5a);
+                b.page(IMAGE_BASE + 0x2000, PageAccess::Read, 0x5a);
             },
         ),
         |_, o| {
@@ -324,8 +326,8 @@ fn tests() -> Vec<Test> {
         case(Terminator::FallThrough, &[0x48, 0x89, 0x07], |b| {
             b.set(0, u64::MAX);
             b.set(7, ARENA + 0xffc);
-            b.page(ARENA, Access::ReadWrite, 0);
-            b.page(ARENA + 0x1000, Access::ReadWrite, 0);
+            b.page(ARENA, PageAccess::ReadWrite, 0);
+            b.page(ARENA + 0x1000, PageAccess::ReadWrite, 0);
         }),
         |_, o| {
             let found: Vec<_> = o.memory.iter().map(|line| line.address).collect();
@@ -345,7 +347,7 @@ fn tests() -> Vec<Test> {
         "a store to a read-only page faults",
         case(Terminator::FallThrough, &[0x90, 0x89, 0x07], |b| {
             b.set(7, ARENA);
-            b.page(ARENA, Access::Read, 0);
+            b.page(ARENA, PageAccess::Read, 0);
         }),
         |_, o| signals(o, 11, CODE + 1),
     );

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use snippex_core::address_space::PADS;
-use snippex_core::case::Access;
+use snippex_core::case::PageAccess;
 use snippex_runner::layout::{
     CHANGE, CODE_CHUNK, EXECUTE, EXECUTE_CHUNK, MapStep, READ, READ_WRITE, UNMAP, WireFill, WirePage,
 };
@@ -21,7 +21,7 @@ const NO_CONTENT: u64 = 0;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PlannedPage {
     pub(crate) address: u64,
-    pub(crate) access: Access,
+    pub(crate) access: PageAccess,
     pub(crate) kept: CachedPage,
 }
 
@@ -296,12 +296,12 @@ impl AddressSpace {
             access,
             kept,
         } = *page;
-        let in_frame = keep.framed || access == Access::ReadWrite;
+        let in_frame = keep.framed || access == PageAccess::ReadWrite;
         let serves = |backing| match backing {
             Backing::Content(id) => !in_frame && id == kept.id,
             Backing::Frame(_) => in_frame,
         };
-        let asked = if access == Access::ReadWrite {
+        let asked = if access == PageAccess::ReadWrite {
             READ_WRITE
         } else {
             READ

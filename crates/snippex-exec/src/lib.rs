@@ -6,7 +6,7 @@
 //! use snippex_core::case::{Case, Placement};
 //! use snippex_core::group::Group;
 //! use snippex_core::state::MachineState;
-//! use snippex_exec::Outcome;
+//! use snippex_exec::RunOutcome;
 //! use snippex_exec::engine::{Engine, EngineSpec, RunnerEngine};
 //!
 //! // add rax, rbx
@@ -26,7 +26,7 @@
 //!
 //! let mut engine = RunnerEngine::start(EngineSpec::native())?;
 //! let groups = [Group::of(&case)];
-//! let Outcome::Ran(observation) = engine.run(&groups)?.outcome(0, 0) else { panic!("not supported") };
+//! let RunOutcome::Ran(observation) = engine.run(&groups)?.outcome(0, 0) else { panic!("not supported") };
 //! assert_eq!(observation.state.gpr[0], 42);
 //! # Ok::<(), snippex_exec::engine::EngineError>(())
 //! ```
@@ -70,7 +70,7 @@ mod warm_up;
 pub use discovery::CaseMaker;
 pub use lower::{LowerError, Lowered, lower};
 pub use memory_source::MemorySource;
-pub use results::{Outcome, OwnedResults, Results, ResultsError, Unsupported};
+pub use results::{OwnedResults, Results, ResultsError, RunOutcome, Unsupported};
 
 /// Both sides must mean the same by "the runner's own addresses".
 const _: () = {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use snippex_blocks::binary::Image;
 use snippex_core::address_space::{ARENA, FS_BASE, GS_BASE, STACK, is_mappable};
-use snippex_core::case::{Access, PAGE_SIZE, Placement};
+use snippex_core::case::{PAGE_SIZE, PageAccess, Placement};
 use snippex_core::seed::memory::{self, Filling};
 
 type Content = Arc<[u8; PAGE_SIZE]>;
@@ -17,7 +17,7 @@ pub struct MemorySource<'i> {
     placement: Placement,
     seed: u64,
     /// Pages of the image and of the fixed areas; others are met once.
-    kept: HashMap<(u64, Filling), Option<(Content, Access)>>,
+    kept: HashMap<(u64, Filling), Option<(Content, PageAccess)>>,
 }
 
 impl<'i> MemorySource<'i> {
@@ -34,7 +34,7 @@ impl<'i> MemorySource<'i> {
 
     /// Content of the page at run-time address `address`, and the most that may be done with it. `None` when no
     /// page of a case may be there.
-    pub fn page(&mut self, address: u64, filling: Filling) -> Option<(Content, Access)> {
+    pub fn page(&mut self, address: u64, filling: Filling) -> Option<(Content, PageAccess)> {
         if !is_mappable(address) {
             return None;
         }
@@ -49,7 +49,11 @@ impl<'i> MemorySource<'i> {
                     && segment.address < file_address + PAGE_SIZE as u64
                     && file_address < segment.end()
             });
-            let access = if writable { Access::ReadWrite } else { Access::Read };
+            let access = if writable {
+                PageAccess::ReadWrite
+            } else {
+                PageAccess::Read
+            };
             Some((Arc::from(bytes), access))
         });
         let fixed = [STACK, ARENA, FS_BASE, GS_BASE]
@@ -59,7 +63,7 @@ impl<'i> MemorySource<'i> {
         let page = found.or_else(|| {
             Some((
                 Arc::new(memory::page(self.seed, address, filling)),
-                Access::ReadWrite,
+                PageAccess::ReadWrite,
             ))
         });
         if keep {

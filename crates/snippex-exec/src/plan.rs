@@ -4,7 +4,7 @@ use snippex_core::case::PAGE;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use snippex_core::case::{Access, PAGE_SIZE};
+use snippex_core::case::{PAGE_SIZE, PageAccess};
 use snippex_core::group::Group;
 use snippex_runner::layout::{
     CODE_CHUNK, EXECUTE, KIND_BLOCK, KIND_SEGMENTS, MapStep, RunInput, RunOutput, SKIP_MEMORY,
@@ -47,7 +47,7 @@ impl Library {
 
 /// How a batch may be done.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Options {
+pub(crate) struct PlanOptions {
     /// Code goes where it need not be mapped anew, if it can.
     pub(crate) keep_code: bool,
     /// Pages that one block needs and the next does not may stay mapped, out of reach.
@@ -63,7 +63,7 @@ pub(crate) struct Options {
 
 /// A batch in the shared file, mapping apart.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub(crate) struct BatchPlan {
     pub(crate) blocks: Vec<WireBlock>,
     pub(crate) run_count: usize,
     /// Run-time addresses of each group's writable pages.
@@ -79,7 +79,7 @@ pub(crate) struct Plan {
     order: Vec<usize>,
 }
 
-impl Plan {
+impl BatchPlan {
     pub(crate) fn empty() -> Self {
         Self {
             blocks: Vec::new(),
@@ -101,7 +101,7 @@ impl Plan {
         groups: &[Group],
         lowered: &[Option<Lowered>],
         left: &[Untouched],
-        options: Options,
+        options: PlanOptions,
     ) -> Self {
         library
             .pools
@@ -158,7 +158,7 @@ impl Plan {
                 plan.pages[index] = planned.collect();
                 let pages = group.pages.iter();
                 let writable: Vec<u64> = pages
-                    .filter(|page| page.access == Access::ReadWrite)
+                    .filter(|page| page.access == PageAccess::ReadWrite)
                     .map(|page| page.address)
                     .collect();
                 block.run_count = group.starts.len() as u32;
@@ -221,7 +221,10 @@ impl Plan {
     /// Writes what writable pages hold one after the other, for one `preadv` a run.
     pub(crate) fn write_pristine(&self, shared: &mut Shared, groups: &[Group]) {
         for (block, group) in self.blocks.iter().zip(groups) {
-            let pages = group.pages.iter().filter(|page| page.access == Access::ReadWrite);
+            let pages = group
+                .pages
+                .iter()
+                .filter(|page| page.access == PageAccess::ReadWrite);
             for (index, page) in pages.take(block.writable_count as usize).enumerate() {
                 shared.write(block.pristine + index as u64 * PAGE, &page.content[..]);
             }
@@ -302,7 +305,7 @@ impl Plan {
         shared.slice(OUTPUTS_OFFSET, self.run_count)
     }
 
-    /// As [`Plan::outputs`], to be changed.
+    /// As [`BatchPlan::outputs`], to be changed.
     pub(crate) fn outputs_mut<'s>(&self, shared: &'s mut Shared) -> &'s mut [RunOutput] {
         shared.slice_mut(OUTPUTS_OFFSET, self.run_count)
     }

@@ -4,7 +4,7 @@
 //! So each has its pages to itself while it runs: private copies of what the file holds, gone with the next program.
 
 use snippex_core::group::VectorState;
-use snippex_formats::conformance::{Extent, Program};
+use snippex_formats::conformance::{Extent, TestProgram};
 use snippex_runner::layout::{
     ALL, KIND_PROGRAM, MapStep, PAGE, PRIVATE, RunInput, RunOutput, UNMAP, VectorFile, WireBlock, ZERO,
 };
@@ -39,7 +39,7 @@ const _: () = {
 /// A program and its pages.
 #[derive(Debug)]
 pub(crate) struct LaidOut<'p> {
-    pub(crate) program: &'p Program,
+    pub(crate) program: &'p TestProgram,
     pub(crate) extents: Vec<Extent>,
 }
 

@@ -1,7 +1,7 @@
 //! The lines that the runs of a batch may store to, for the guest to look at.
 
-use snippex_core::case::Access;
 use snippex_core::case::PAGE;
+use snippex_core::case::PageAccess;
 use snippex_core::group::Start;
 use snippex_runner::layout::WireReached;
 
@@ -30,7 +30,7 @@ impl StoreTargets {
         for &line in &self.lines {
             let page = line & !(PAGE - 1);
             if let Ok(index) = pages.binary_search_by_key(&page, |planned| planned.address)
-                && pages[index].access == Access::ReadWrite
+                && pages[index].access == PageAccess::ReadWrite
             {
                 self.all.push(WireReached {
                     address: line,

@@ -14,7 +14,7 @@ use snippex_core::observation::Endpoint;
 use snippex_core::state::MachineState;
 use snippex_exec::batch::split;
 use snippex_exec::engine::{Engine, EngineSpec, RunnerEngine};
-use snippex_exec::{CaseMaker, MemorySource, Outcome};
+use snippex_exec::{CaseMaker, MemorySource, RunOutcome};
 
 const BLOCKS: usize = 640;
 const BATCH: usize = 16;
@@ -42,7 +42,7 @@ fn batches(program: &str) -> Vec<Vec<Group>> {
     batches
 }
 
-fn outcomes(engine: &mut RunnerEngine, groups: &[Group]) -> Vec<Vec<Outcome>> {
+fn outcomes(engine: &mut RunnerEngine, groups: &[Group]) -> Vec<Vec<RunOutcome>> {
     let results = engine.run(groups).unwrap();
     groups
         .iter()
@@ -128,7 +128,7 @@ fn a_jump_beside_the_blocks_goes_to_its_target() {
             let together = outcomes(&mut engine, &groups);
             let alone = outcomes(&mut engine, &groups[..1]);
             for outcome in [&together[0][0], &together[1][0], &alone[0][0]] {
-                let Outcome::Ran(observation) = outcome else {
+                let RunOutcome::Ran(observation) = outcome else {
                     panic!("{name}: {outcome:?}");
                 };
                 assert_eq!(observation.endpoint, Endpoint::Exit { target }, "{name}");

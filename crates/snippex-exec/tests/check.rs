@@ -10,14 +10,14 @@ use snippex_blocks::binary::Image;
 use snippex_blocks::extract::extract;
 use snippex_core::address_space::place;
 use snippex_core::block::Block;
-use snippex_core::diff::{Kind, Tolerance};
+use snippex_core::diff::{DivergenceKind, Tolerance};
 use snippex_core::group::Group;
 use snippex_core::state::rflags;
 use snippex_exec::check::{
-    BlockReport, CheckOptions, EngineFactory, Inconclusive, Job, Report, Summary, check,
+    BlockReport, CheckJob, CheckOptions, CheckReport, CheckSummary, EngineFactory, Inconclusive, check,
 };
 use snippex_exec::engine::{Engine, EngineError, EngineIdentity, EngineSpec, MockEngine, RunnerEngine};
-use snippex_exec::{Outcome, Results};
+use snippex_exec::{Results, RunOutcome};
 
 fn native() -> Result<Box<dyn Engine>, EngineError> {
     Ok(Box::new(RunnerEngine::start(EngineSpec::native())?))
@@ -48,7 +48,7 @@ fn run(
         .map(Arc::new)
         .collect();
     assert!(blocks.len() > 50, "{path} has blocks");
-    let job = Job {
+    let job = CheckJob {
         image: Some(&image),
         placement: place(&image.address_range(), image.position_independent()).unwrap(),
         reference: &native,
@@ -64,7 +64,7 @@ fn run(
         });
         let reports = receiver
             .into_iter()
-            .filter_map(Report::block)
+            .filter_map(CheckReport::block)
             .map(|report| (report.index, report))
             .collect();
         checker.join().unwrap().unwrap();
@@ -72,8 +72,8 @@ fn run(
     })
 }
 
-fn summary(reports: &BTreeMap<usize, BlockReport>) -> Summary {
-    let mut summary = Summary::default();
+fn summary(reports: &BTreeMap<usize, BlockReport>) -> CheckSummary {
+    let mut summary = CheckSummary::default();
     reports.values().for_each(|report| summary.add(report));
     summary
 }
@@ -138,7 +138,7 @@ fn a_planted_bug_is_found_and_nothing_else() {
     assert!(!findings.is_empty());
     for finding in findings {
         let class = &finding.divergence.class;
-        assert_eq!(class.kind, Kind::Flag, "{class:?}");
+        assert_eq!(class.kind, DivergenceKind::Flag, "{class:?}");
         let form = &class.culprit.as_ref().expect("a flag has a last writer").form;
         assert!(form.starts_with("imul"), "{form}");
     }
@@ -178,7 +178,7 @@ fn clears_zf() -> Result<Box<dyn Engine>, EngineError> {
         "clears-zf",
         native()?,
         |_, outcome| {
-            if let Outcome::Ran(observation) = outcome {
+            if let RunOutcome::Ran(observation) = outcome {
                 observation.state.rflags &= !rflags::ZF;
             }
         },
@@ -237,6 +237,6 @@ fn qemu_is_caught_with_mxcsr() {
     let mxcsr = reports
         .values()
         .flat_map(|report| &report.findings)
-        .filter(|f| f.divergence.class.kind == Kind::Mxcsr);
+        .filter(|f| f.divergence.class.kind == DivergenceKind::Mxcsr);
     assert!(mxcsr.count() > 0);
 }

@@ -9,7 +9,7 @@ use snippex_core::case::{Case, Placement};
 use snippex_core::group::Group;
 use snippex_core::observation::Endpoint;
 use snippex_core::state::MachineState;
-use snippex_exec::Outcome;
+use snippex_exec::RunOutcome;
 use snippex_exec::engine::{Engine, EngineError, EngineSpec, RunnerEngine};
 
 fn start(command: &str) -> String {
@@ -96,7 +96,7 @@ fn among_innocents(guilty: &Case) -> Endpoint {
     let groups: Vec<Group> = cases.iter().map(Group::of).collect();
     let results = engine.run(&groups).unwrap();
     for index in [0, 2] {
-        let Outcome::Ran(observation) = results.outcome(index, 0) else {
+        let RunOutcome::Ran(observation) = results.outcome(index, 0) else {
             panic!("supported")
         };
         assert_eq!(observation.state.gpr[0], 42);

@@ -12,12 +12,12 @@ use iced_x86::code_asm::*;
 use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic};
 use snippex_core::address_space::{CODE_DISTANCE, IMAGE_BASE};
 use snippex_core::block::{Block, Origin, Terminator};
-use snippex_core::case::{Access, Case, PAGE_SIZE, Page, Placement};
+use snippex_core::case::{Case, PAGE_SIZE, Page, PageAccess, Placement};
 use snippex_core::diff::Tolerance;
-use snippex_core::observation::{Endpoint, Line, Observation};
+use snippex_core::observation::{ChangedLine, Endpoint, Observation};
 use snippex_core::state::{Components, rflags};
-use snippex_exec::Outcome;
-use snippex_exec::check::{BlockReport, CheckOptions, Job, Report, Summary, check};
+use snippex_exec::RunOutcome;
+use snippex_exec::check::{BlockReport, CheckJob, CheckOptions, CheckReport, CheckSummary, check};
 use snippex_exec::engine::{Engine, EngineError, EngineSpec, MockEngine, RunnerEngine};
 use snippex_exec::engine_check::check_engine_under;
 
@@ -43,7 +43,7 @@ fn fex_like() -> Result<Box<dyn Engine>, EngineError> {
         "fex-like",
         host()?,
         |case, outcome| {
-            if let Outcome::Ran(observation) = outcome {
+            if let RunOutcome::Ran(observation) = outcome {
                 cannot_reset(case, observation);
                 habits(case, observation);
             }
@@ -58,9 +58,9 @@ fn cannot_reset(case: &Case, observation: &mut Observation) {
     let shared = case
         .pages
         .iter()
-        .find(|page| page.access == Access::ReadWrite && code.contains(&page.address));
+        .find(|page| page.access == PageAccess::ReadWrite && code.contains(&page.address));
     if let Some(page) = shared {
-        observation.memory = vec![Line {
+        observation.memory = vec![ChangedLine {
             address: page.address,
             bytes: [0xee; 64],
         }];
@@ -73,7 +73,7 @@ fn with_a_bug() -> Result<Box<dyn Engine>, EngineError> {
         "fex-like",
         host()?,
         |case, outcome| {
-            if let Outcome::Ran(observation) = outcome {
+            if let RunOutcome::Ran(observation) = outcome {
                 if decode(case).last().map(Instruction::mnemonic) == Some(Mnemonic::Imul) {
                     observation.state.rflags &= !(rflags::CF | rflags::OF);
                 }
@@ -222,7 +222,7 @@ fn run_blocks(
     tolerance: Tolerance,
     blocks: &[Arc<Block>],
 ) -> Vec<BlockReport> {
-    let job = Job {
+    let job = CheckJob {
         image: None,
         placement: Placement {
             image_base: IMAGE_BASE,
@@ -240,7 +240,7 @@ fn run_blocks(
     let (sender, receiver) = sync_channel(64);
     check(&job, blocks, &sender, &AtomicBool::new(false)).unwrap();
     drop(sender);
-    let mut reports: Vec<BlockReport> = receiver.into_iter().filter_map(Report::block).collect();
+    let mut reports: Vec<BlockReport> = receiver.into_iter().filter_map(CheckReport::block).collect();
     reports.sort_by_key(|report| report.index);
     reports
 }
@@ -259,7 +259,7 @@ fn culprits(reports: &[BlockReport]) -> BTreeSet<String> {
 fn no_habit_is_a_bug_and_each_is_listed() {
     let reports = run(fex_like, Tolerance::fex());
     assert_eq!(culprits(&reports), BTreeSet::new());
-    let mut summary = Summary::default();
+    let mut summary = CheckSummary::default();
     reports.iter().for_each(|report| summary.add(report));
     assert_eq!(summary.diverged, 0);
     let listed: BTreeSet<String> = summary
@@ -315,7 +315,7 @@ fn no_case_asks_the_kernel_to_write_into_a_page_of_code() {
         state: snippex_core::state::MachineState::default(),
         pages: [Page {
             address: (IMAGE_BASE + stores_beside_itself().address) & !0xfff,
-            access: Access::ReadWrite,
+            access: PageAccess::ReadWrite,
             content: Arc::new([0; PAGE_SIZE]),
         }]
         .into(),

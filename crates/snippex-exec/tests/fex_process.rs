@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use snippex_exec::engine::{Configuration, Engine, EngineEntry, EngineError, EngineTable, RunnerEngine};
-use snippex_formats::conformance::Program;
+use snippex_formats::conformance::TestProgram;
 
 fn script(folder: &Path, name: &str, text: &str) -> PathBuf {
     let path = folder.join(name);
@@ -40,8 +40,8 @@ fn table(folder: &Path) -> EngineTable {
     EngineTable::new([("fex-emu".to_owned(), entry)])
 }
 
-fn returns(number: u8) -> Program {
-    Program::flat(vec![0xb8, number, 0, 0, 0, 0xf4])
+fn returns(number: u8) -> TestProgram {
+    TestProgram::flat(vec![0xb8, number, 0, 0, 0, 0xf4])
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn the_program_the_server_and_the_home_are_as_fex_wants_them() {
     );
     // Many programs in a process: its start is paid once.
     let started = Instant::now();
-    let programs: Vec<Program> = (0..200).map(returns).collect();
+    let programs: Vec<TestProgram> = (0..200).map(returns).collect();
     assert_eq!(plain.run_programs(&programs).unwrap().len(), 200);
     assert!(
         started.elapsed() < Duration::from_secs(3),

@@ -14,7 +14,7 @@ use snippex_core::group::Group;
 use snippex_core::observation::Endpoint;
 use snippex_core::state::MachineState;
 use snippex_exec::engine::{Engine, EngineError, EngineSpec, MemoryMode, RunnerEngine};
-use snippex_exec::{Outcome, Results};
+use snippex_exec::{Results, RunOutcome};
 use tempfile::TempDir;
 
 const ADDRESS: u64 = 0x1000;
@@ -71,8 +71,8 @@ fn endless() -> Group {
 
 fn counted(results: Result<Results<'_>, EngineError>) -> u64 {
     match results.unwrap().outcome(0, 0) {
-        Outcome::Ran(observation) => observation.state.gpr[0],
-        Outcome::Unsupported(reason) => panic!("{reason}"),
+        RunOutcome::Ran(observation) => observation.state.gpr[0],
+        RunOutcome::Unsupported(reason) => panic!("{reason}"),
     }
 }
 
@@ -330,8 +330,8 @@ fn many_groups_can_share_a_fresh_process() {
             let results = engine.run_fresh(&groups).unwrap();
             let counts: BTreeSet<u64> = (0..3)
                 .map(|index| match results.outcome(index, 0) {
-                    Outcome::Ran(observation) => observation.state.gpr[0],
-                    Outcome::Unsupported(reason) => panic!("{reason}"),
+                    RunOutcome::Ran(observation) => observation.state.gpr[0],
+                    RunOutcome::Unsupported(reason) => panic!("{reason}"),
                 })
                 .collect();
             assert_eq!(counts, [1, 2, 3].into());

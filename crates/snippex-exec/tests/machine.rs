@@ -7,18 +7,18 @@ use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::sync_channel;
 
 use iced_x86::code_asm::*;
-use snippex_blocks::generate::{Form, Request, of_form};
+use snippex_blocks::generate::{Form, GenerationRequest, of_form};
 use snippex_core::address_space::{ARENA, CODE_DISTANCE, FS_BASE, GS_BASE, IMAGE_BASE};
 use snippex_core::block::{Block, Origin, Terminator};
-use snippex_core::case::{Access, Case, PAGE_SIZE, Page, Placement};
+use snippex_core::case::{Case, PAGE_SIZE, Page, PageAccess, Placement};
 use snippex_core::decode::machine_part;
 use snippex_core::diff::Tolerance;
 use snippex_core::group::Group;
 use snippex_core::observation::{Endpoint, Observation};
 use snippex_core::seed::Style;
 use snippex_core::state::MachineState;
-use snippex_exec::Outcome;
-use snippex_exec::check::{CheckOptions, Job, Report, Summary, check};
+use snippex_exec::RunOutcome;
+use snippex_exec::check::{CheckJob, CheckOptions, CheckReport, CheckSummary, check};
 use snippex_exec::engine::{Engine, EngineError, EngineSpec, RunnerEngine};
 
 const PLACEMENT: Placement = Placement {
@@ -50,7 +50,7 @@ fn case(number: u64, accumulator: u64, build: impl FnOnce(&mut CodeAssembler)) -
     state.gpr[7] = ARENA;
     let page = |address: u64| Page {
         address,
-        access: Access::ReadWrite,
+        access: PageAccess::ReadWrite,
         content: Arc::new([0x11; PAGE_SIZE]),
     };
     Case {
@@ -74,8 +74,8 @@ fn run(engine: &mut dyn Engine, cases: &[Case]) -> Vec<Observation> {
     let results = engine.run(&groups).unwrap();
     (0..cases.len())
         .map(|index| match results.outcome(index, 0) {
-            Outcome::Ran(observation) => *observation,
-            Outcome::Unsupported(reason) => panic!("{reason}"),
+            RunOutcome::Ran(observation) => *observation,
+            RunOutcome::Unsupported(reason) => panic!("{reason}"),
         })
         .collect()
 }
@@ -152,12 +152,12 @@ fn a_written_base_is_part_of_the_end_state_and_of_no_other_run() {
 fn sweep(
     subject: fn() -> Result<Box<dyn Engine>, EngineError>,
     tolerance: Tolerance,
-) -> (Summary, usize, Vec<String>) {
+) -> (CheckSummary, usize, Vec<String>) {
     const SIGBUS: u8 = 7;
-    let request = Request {
+    let request = GenerationRequest {
         seed: 3,
         per_form: Some(12),
-        ..Request::default()
+        ..GenerationRequest::default()
     };
     let forms: Vec<Form> = Form::all()
         .filter(|form| machine_part(form.code()).is_some() && form.skip().is_none())
@@ -167,7 +167,7 @@ fn sweep(
         .flat_map(|&form| of_form(&request, form))
         .map(Arc::new)
         .collect();
-    let job = Job {
+    let job = CheckJob {
         image: None,
         placement: PLACEMENT,
         style: Style::Corners,
@@ -180,11 +180,11 @@ fn sweep(
         },
     };
     let (sender, receiver) = sync_channel(64);
-    let mut summary = Summary::default();
+    let mut summary = CheckSummary::default();
     let mut culprits = Vec::new();
     std::thread::scope(|scope| {
         let work = scope.spawn(|| check(&job, &blocks, &{ sender }, &AtomicBool::new(false)));
-        for report in receiver.into_iter().filter_map(Report::block) {
+        for report in receiver.into_iter().filter_map(CheckReport::block) {
             summary.add(&report);
             let real = report.findings.iter().filter(|finding| {
                 !matches!(finding.expected.endpoint, Endpoint::Signal(signal) if signal.number == SIGBUS)

@@ -14,7 +14,7 @@ use snippex_core::block::Block;
 use snippex_core::group::Group;
 use snippex_core::seed::Style;
 use snippex_exec::batch::split;
-use snippex_exec::check::{BlockReport, CheckOptions, EngineFactory, Job, Report, check};
+use snippex_exec::check::{BlockReport, CheckJob, CheckOptions, CheckReport, EngineFactory, check};
 use snippex_exec::engine::{Engine, EngineError, EngineIdentity, EngineSpec, MockEngine, RunnerEngine};
 use snippex_exec::{CaseMaker, MemorySource, OwnedResults, Results, ResultsError};
 
@@ -129,7 +129,7 @@ fn copying() -> Result<Box<dyn Engine>, EngineError> {
 
 fn counts(reference: &EngineFactory<'_>, engine: &EngineFactory<'_>) -> BTreeMap<usize, [u64; 5]> {
     with_blocks(|image, blocks| {
-        let job = Job {
+        let job = CheckJob {
             image: Some(image),
             placement: place(&image.address_range(), image.position_independent()).unwrap(),
             reference,
@@ -152,7 +152,7 @@ fn counts(reference: &EngineFactory<'_>, engine: &EngineFactory<'_>) -> BTreeMap
         };
         receiver
             .into_iter()
-            .filter_map(Report::block)
+            .filter_map(CheckReport::block)
             .map(verdicts)
             .collect()
     })

@@ -4,7 +4,7 @@
 use snippex_core::observation::Endpoint;
 use snippex_exec::engine::{Engine, EngineSpec, ProgramOutcome, RunnerEngine};
 use snippex_exec::engine_check::check_engine;
-use snippex_formats::conformance::{Area, Program, ProgramEnd};
+use snippex_formats::conformance::{Area, ProgramEnd, TestProgram};
 
 fn engines() -> [RunnerEngine; 2] {
     let qemu = EngineSpec::preset("qemu-x86_64").unwrap();
@@ -15,7 +15,7 @@ fn engines() -> [RunnerEngine; 2] {
     [start(EngineSpec::native()), start(qemu)]
 }
 
-fn ends(engine: &mut RunnerEngine, programs: &[Program]) -> Vec<ProgramEnd> {
+fn ends(engine: &mut RunnerEngine, programs: &[TestProgram]) -> Vec<ProgramEnd> {
     let outcomes = engine.run_programs(programs).unwrap();
     let ended = |outcome| match outcome {
         ProgramOutcome::Ended(end) => *end,
@@ -25,8 +25,8 @@ fn ends(engine: &mut RunnerEngine, programs: &[Program]) -> Vec<ProgramEnd> {
 }
 
 /// `mov eax, N; hlt`
-fn returns(number: u8) -> Program {
-    Program::flat(vec![0xb8, number, 0, 0, 0, 0xf4])
+fn returns(number: u8) -> TestProgram {
+    TestProgram::flat(vec![0xb8, number, 0, 0, 0, 0xf4])
 }
 
 #[test]
@@ -36,18 +36,18 @@ fn programs_at_one_address_do_not_see_each_other_and_a_bad_one_costs_only_itself
         0xff, 0x04, 0x25, 0x20, 0, 1, 0, 0x8b, 0x04, 0x25, 0x20, 0, 1, 0, 0x89, 0x04, 0x25, 0, 0, 0, 0xe0,
         0xf4,
     ];
-    let mut stores = Program::flat(changes);
+    let mut stores = TestProgram::flat(changes);
     stores.areas.push(Area {
         address: 0x5_0000_0000,
         size: 1 << 32,
     });
     // mov eax, [0xe0000000]; hlt
-    let loads = Program::flat(vec![0x8b, 0x04, 0x25, 0, 0, 0, 0xe0, 0xf4]);
-    let forever = Program::flat(vec![0xeb, 0xfe]);
+    let loads = TestProgram::flat(vec![0x8b, 0x04, 0x25, 0, 0, 0, 0xe0, 0xf4]);
+    let forever = TestProgram::flat(vec![0xeb, 0xfe]);
     // xor edi, edi; mov eax, 231; syscall
-    let exits = Program::flat(vec![0x31, 0xff, 0xb8, 231, 0, 0, 0, 0x0f, 0x05]);
+    let exits = TestProgram::flat(vec![0x31, 0xff, 0xb8, 231, 0, 0, 0, 0x0f, 0x05]);
     // mov [0x70100000], eax (the header of the runner); hlt
-    let corrupts = Program::flat(vec![0x89, 0x04, 0x25, 0, 0, 0x10, 0x70, 0xf4]);
+    let corrupts = TestProgram::flat(vec![0x89, 0x04, 0x25, 0, 0, 0x10, 0x70, 0xf4]);
     let mut programs = vec![
         returns(1),
         stores.clone(),

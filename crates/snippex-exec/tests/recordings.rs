@@ -10,18 +10,18 @@ use std::sync::{Arc, LazyLock};
 use proptest::prelude::*;
 use snippex_blocks::binary::Image;
 use snippex_blocks::extract::extract;
-use snippex_blocks::generate::{self, Request};
+use snippex_blocks::generate::{self, GenerationRequest};
 use snippex_core::address_space::{CODE_DISTANCE, place};
 use snippex_core::block::Block;
 use snippex_core::case::Placement;
 use snippex_core::diff::Divergence;
 use snippex_exec::batch::split;
-use snippex_exec::check::{BlockReport, CheckOptions, EngineFactory, Job, Report, check};
+use snippex_exec::check::{BlockReport, CheckJob, CheckOptions, CheckReport, EngineFactory, check};
 use snippex_exec::engine::{Engine, EngineSpec, MockEngine, RunnerEngine};
 use snippex_exec::recording::{
     About, Recorded, RecordedEngine, RecordedSource, Recorder, Recording, RecordingError,
 };
-use snippex_exec::{CaseMaker, MemorySource, Outcome, Unsupported};
+use snippex_exec::{CaseMaker, MemorySource, RunOutcome, Unsupported};
 
 const STATES: u32 = 24;
 
@@ -91,7 +91,7 @@ impl Blocks<'_> {
         reference: &EngineFactory<'_>,
         subject: &EngineFactory<'_>,
     ) -> BTreeMap<usize, String> {
-        let job = Job {
+        let job = CheckJob {
             image: self.program.map(|(image, _)| image),
             placement: self.placement,
             reference,
@@ -138,7 +138,7 @@ impl Blocks<'_> {
         };
         receiver
             .into_iter()
-            .filter_map(Report::block)
+            .filter_map(CheckReport::block)
             .map(verdict)
             .collect()
     }
@@ -192,7 +192,7 @@ fn of_bash<T>(work: impl FnOnce(&Blocks<'_>) -> T) -> T {
 
 /// Two blocks of every twentieth form of an instruction.
 fn generated() -> Blocks<'static> {
-    let request = Request {
+    let request = GenerationRequest {
         isa: Vec::new(),
         mnemonics: Vec::new(),
         per_form: Some(2),
@@ -306,7 +306,7 @@ fn what_was_not_recorded_is_unsupported_and_other_cases_of_a_block_are_refused()
         let results = recorded.run(&groups).unwrap();
         assert_eq!(
             results.outcome(0, 0),
-            Outcome::Unsupported(Unsupported::NotRecorded)
+            RunOutcome::Unsupported(Unsupported::NotRecorded)
         );
         let mut groups = bash.maker().make(&bash.blocks[..1], live.as_mut()).unwrap();
         groups[0].starts[3].gpr[0] ^= 1;

@@ -7,14 +7,14 @@ use std::time::Instant;
 use iced_x86::code_asm::*;
 use snippex_core::address_space::{ARENA, STACK};
 use snippex_core::block::{Block, Origin, Terminator};
-use snippex_core::case::{Access, Case, PAGE_SIZE, Page, Placement};
+use snippex_core::case::{Case, PAGE_SIZE, Page, PageAccess, Placement};
 use snippex_core::diff::Tolerance;
 use snippex_core::observation::Endpoint;
 use snippex_core::random::Random;
 use snippex_core::state::{MachineState, RSP, rflags};
-use snippex_exec::Outcome;
+use snippex_exec::RunOutcome;
 use snippex_exec::engine::{Engine, EngineSpec, MockEngine, RunnerEngine};
-use snippex_exec::reduce::{Bug, CONFIRMATIONS, Limits, Reduced, reduce};
+use snippex_exec::reduce::{Bug, CONFIRMATIONS, Reduced, ReductionLimits, reduce};
 
 /// A case of `block` in which every register and all memory is random, and pointers lead to memory.
 fn noisy(build: impl FnOnce(&mut CodeAssembler)) -> Case {
@@ -41,7 +41,7 @@ fn noisy(build: impl FnOnce(&mut CodeAssembler)) -> Case {
         random.fill(&mut content);
         Page {
             address,
-            access: Access::ReadWrite,
+            access: PageAccess::ReadWrite,
             content: Arc::new(content),
         }
     };
@@ -72,7 +72,7 @@ fn bugs(case: &Case, subject: &mut dyn Engine) -> Vec<Bug> {
         &mut native(),
         subject,
         &Tolerance::qemu_user(),
-        Limits::default(),
+        ReductionLimits::default(),
     )
     .unwrap()
     {
@@ -199,7 +199,7 @@ fn what_prepares_a_bug_is_made_simple() {
                 .map_or("", |(_, rest)| rest.split(',').next().unwrap_or(""));
             matches!(destination, "rcx" | "ecx")
         });
-        if let Outcome::Ran(observation) = outcome
+        if let RunOutcome::Ran(observation) = outcome
             && lines.last().is_some_and(|line| line.starts_with("imul"))
             && computed
         {
@@ -284,7 +284,7 @@ fn engines_that_agree_leave_nothing_to_reduce() {
         &mut native(),
         &mut qemu(),
         &Tolerance::none(),
-        Limits::default(),
+        ReductionLimits::default(),
     )
     .unwrap();
     assert!(matches!(reduced, Reduced::Agrees), "{reduced:?}");
@@ -297,7 +297,7 @@ fn a_bug_that_comes_and_goes_is_said_to_be_flaky() {
     let mut plain = 0;
     let mut subject = MockEngine::over("flaky", Box::new(native()), move |case, outcome| {
         plain += u32::from(case.state == MachineState::default());
-        if let Outcome::Ran(observation) = outcome
+        if let RunOutcome::Ran(observation) = outcome
             && plain % 3 != 2
         {
             observation.state.gpr[0] ^= 1 << 7;
@@ -316,7 +316,7 @@ fn a_case_that_kills_the_engine_is_reduced_without_giving_the_engine_up() {
     });
     let mut subject = MockEngine::over("dying", Box::new(native()), |case, outcome| {
         let bswap = case.block.bytes.windows(2).any(|bytes| bytes == [0x0f, 0xca]);
-        if let Outcome::Ran(observation) = outcome
+        if let RunOutcome::Ran(observation) = outcome
             && bswap
         {
             observation.endpoint = Endpoint::EngineDied { signal: Some(6) };

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use snippex_core::case::{Case, PAGE_SIZE};
-use snippex_core::observation::{Endpoint, LINE_SIZE, Line, Observation, signal_name};
+use snippex_core::observation::{ChangedLine, Endpoint, LINE_SIZE, Observation, signal_name};
 use snippex_core::state::{Components, GPR_NAMES, MachineState, rflags};
 
 /// A case and how it ended, on one engine or more.
@@ -165,7 +165,7 @@ impl StateView {
 }
 
 impl LineView {
-    fn new(case: &Case, line: &Line) -> Self {
+    fn new(case: &Case, line: &ChangedLine) -> Self {
         Self {
             address: number(line.address),
             before: hex::encode(before(case, line.address, LINE_SIZE)),

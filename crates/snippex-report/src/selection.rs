@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cli_kit::Table;
 use cli_kit::style::HEADING;
 use serde::Serialize;
-use snippex_blocks::select::{Category, ComplexityBucket, Reason, SelectionReport};
+use snippex_blocks::select::{Category, ComplexityBucket, ExclusionReason, SelectionReport};
 use snippex_core::words::kebab_case;
 
 use crate::{grouped, percent};
@@ -33,7 +33,7 @@ struct ChosenView {
     /// Address in the file, as `0x401000`.
     address: String,
     complexity: u32,
-    reasons: Vec<Reason>,
+    reasons: Vec<ExclusionReason>,
 }
 
 #[derive(Debug, Serialize)]
@@ -122,18 +122,18 @@ pub fn text(report: &SelectionReport, width: Option<u16>) -> String {
     text
 }
 
-fn reason(reason: &Reason) -> String {
+fn reason(reason: &ExclusionReason) -> String {
     match reason {
-        Reason::Drawn => "drawn at random".to_owned(),
-        Reason::All => "all that match are taken".to_owned(),
-        Reason::Shape(shape) => format!("its shape: {shape}"),
-        Reason::Complexity(_) => "among the most complex".to_owned(),
-        Reason::RareInstruction { form, occurrences } => {
+        ExclusionReason::Drawn => "drawn at random".to_owned(),
+        ExclusionReason::All => "all that match are taken".to_owned(),
+        ExclusionReason::Shape(shape) => format!("its shape: {shape}"),
+        ExclusionReason::Complexity(_) => "among the most complex".to_owned(),
+        ExclusionReason::RareInstruction { form, occurrences } => {
             format!("rare instruction {form} ({occurrences} in all)")
         }
-        Reason::ScaledOperand => "[base + index*scale + displacement]".to_owned(),
-        Reason::SeveralMemoryOperands => "several memory operands".to_owned(),
-        Reason::MixedWidths => "mixed operand sizes".to_owned(),
-        Reason::KnownProblem(category) => format!("known problem: {}", kebab_case(category)),
+        ExclusionReason::ScaledOperand => "[base + index*scale + displacement]".to_owned(),
+        ExclusionReason::SeveralMemoryOperands => "several memory operands".to_owned(),
+        ExclusionReason::MixedWidths => "mixed operand sizes".to_owned(),
+        ExclusionReason::KnownProblem(category) => format!("known problem: {}", kebab_case(category)),
     }
 }

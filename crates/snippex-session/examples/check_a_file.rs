@@ -8,10 +8,10 @@ use std::error::Error;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use snippex_blocks::select::{FilterOptions, Request};
+use snippex_blocks::select::{FilterOptions, SelectionRequest};
 use snippex_exec::engine::EngineTable;
 use snippex_session::{
-    Bugs, CheckOptions, Choice, EngineChoice, EnginePair, Program, Session, Target, Wanted,
+    Bugs, CheckTarget, EngineChoice, EnginePair, ProgramFile, Session, SessionOptions, TargetChoice, Wanted,
 };
 use snippex_store::StoreHandle;
 
@@ -28,18 +28,18 @@ fn main() -> Result<(), Box<dyn Error>> {
         store: &store,
         engines: &EnginePair::start(reference, subject)?,
         table: &table,
-        options: &CheckOptions::default(),
+        options: &SessionOptions::default(),
         cache: None,
         stop: &AtomicBool::new(false),
     };
 
-    let choice = Choice {
+    let choice = TargetChoice {
         filter: FilterOptions::default().check()?,
-        request: Request::default(),
+        request: SelectionRequest::default(),
         keep_report: false,
     };
-    let program = Program::read_first(Path::new(&program))?;
-    let outcome = session.check([Target::Program(program, &choice)], &mut ())?;
+    let program = ProgramFile::read_first(Path::new(&program))?;
+    let outcome = session.check([CheckTarget::Program(program, &choice)], &mut ())?;
     let summary = &outcome.tally.summary;
     println!("{} runs, {} diverged", summary.runs, summary.diverged);
 

@@ -145,12 +145,12 @@ impl BinaryFile {
 /// A program that was read once and found usable. Its bytes are read again when it is its turn: of two hundred programs
 /// that are checked, those of one are held.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Program {
+pub struct ProgramFile {
     path: PathBuf,
     sha256: String,
 }
 
-impl Program {
+impl ProgramFile {
     /// Reads a file and sees whether it can be used.
     ///
     /// # Errors
@@ -188,7 +188,7 @@ impl Program {
 #[derive(Debug)]
 pub struct ReadPrograms {
     /// In the order in which they were named.
-    pub programs: Vec<Program>,
+    pub programs: Vec<ProgramFile>,
     /// What was left out.
     pub same: Vec<SameProgram>,
 }
@@ -213,7 +213,7 @@ pub fn read_programs(paths: &[PathBuf]) -> Result<ReadPrograms, SessionError> {
     };
     let mut seen = BTreeMap::new();
     for path in paths {
-        let program = Program::read_first(path)?;
+        let program = ProgramFile::read_first(path)?;
         match seen.insert(program.sha256.clone(), path) {
             Some(earlier) => read.same.push(SameProgram {
                 path: path.clone(),

@@ -99,8 +99,8 @@ impl EngineChoice {
 
 /// As the database keeps it.
 #[must_use]
-pub fn engine_record(identity: &EngineIdentity) -> snippex_store::Engine {
-    snippex_store::Engine {
+pub fn engine_record(identity: &EngineIdentity) -> snippex_store::StoredEngine {
+    snippex_store::StoredEngine {
         name: identity.name.clone(),
         version: identity.version.clone(),
         configuration: serde_json::to_string(&identity.configuration).expect("a list of strings is JSON"),

@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 
 use iced_x86::CpuidFeature;
 use sha2::{Digest, Sha256};
-use snippex_blocks::generate::{self, Coverage, Form, FormFate, Request};
+use snippex_blocks::generate::{self, Coverage, Form, FormFate, GenerationRequest};
 use snippex_core::block::Block;
 use snippex_store::{Added, NewBinary, StoreHandle};
 
-use crate::{SessionError, Source, store_blocks};
+use crate::{BlockSource, SessionError, store_blocks};
 
 /// The blocks of a request.
 #[derive(Debug)]
 pub struct Generated {
     /// What was asked for.
-    pub request: Request,
+    pub request: GenerationRequest,
     /// Each form asked for, with how many of the blocks are its own, in the order of the blocks.
     pub forms: Forms,
     /// All of them.
@@ -27,7 +27,7 @@ pub type Forms = Vec<(Form, usize)>;
 impl Generated {
     /// Makes them.
     #[must_use]
-    pub fn new(request: Request) -> Self {
+    pub fn new(request: GenerationRequest) -> Self {
         let mut blocks = Vec::new();
         let mut forms = Vec::new();
         for form in request.forms() {
@@ -57,7 +57,7 @@ impl Generated {
         let request = self.request.describe();
         digest.update(&request);
         let digest = hex::encode(digest.finalize());
-        Source::describe_generated(&request, digest, size)
+        BlockSource::describe_generated(&request, digest, size)
     }
 
     /// Stores them.

@@ -1,7 +1,7 @@
 //! A session of snippex as a library: extract or generate blocks, check an emulator on them, store what was found, list
 //! the bugs.
 //!
-//! Plain options go in, an [`Observer`] hears of what happens, and plain values come out. Nothing is printed and nothing
+//! Plain options go in, an [`SessionObserver`] hears of what happens, and plain values come out. Nothing is printed and nothing
 //! is read from the environment; the command line is one user of this crate, and
 //! `crates/snippex-session/examples/check_a_file.rs` is another:
 //!
@@ -9,7 +9,7 @@
 #![doc = include_str!("../examples/check_a_file.rs")]
 //! ```
 //!
-//! In the order of the flow: [`BinaryFile`] and [`Generated`] are where blocks come from, [`Target`] is what is to be
+//! In the order of the flow: [`BinaryFile`] and [`Generated`] are where blocks come from, [`CheckTarget`] is what is to be
 //! checked, [`Session::check`] works targets off one after another and stores what it finds, [`Bugs`] reads the list of
 //! bugs, [`ReproducedCase`] is the case of one of them. Blocks of one target only are held at a time.
 
@@ -31,15 +31,16 @@ mod stored_path;
 mod vectors;
 
 pub use baseline::{
-    Approval, Approved, Baseline, BaselineComparison, BaselineError, BlockVerdict, Change, ChangeKind,
-    ContentKey, ObservedVerdicts, Section, SectionKey, SeenAt, today,
+    Approval, Approved, Baseline, BaselineChange, BaselineComparison, BaselineError, BlockVerdict,
+    ChangeKind, ContentKey, ObservedVerdicts, Section, SectionKey, SeenAt, today,
 };
-pub use binary_file::{BinaryFile, Program, ReadPrograms, SameProgram, read_programs};
+pub use binary_file::{BinaryFile, ProgramFile, ReadPrograms, SameProgram, read_programs};
 pub use bugs::{Bugs, ListedBug, ListedSignature, SeenOn, Wanted};
 pub use caching::{CacheAnswer, CacheOptions, CacheUse, Explanation, OtherContext, VerdictCache};
 pub use checking::{
-    CheckOptions, CheckOutcome, Choice, DivergenceExample, DivergenceGroup, EnginePair, Event, Observer,
-    Session, StoredSelection, Tally, Target, TargetSummary, blocks_not_run, inconclusive_word, new_bug,
+    CheckOutcome, CheckTarget, DivergenceExample, DivergenceGroup, EnginePair, Session, SessionEvent,
+    SessionObserver, SessionOptions, StoredSelection, Tally, TargetChoice, TargetSummary, blocks_not_run,
+    inconclusive_word, new_bug,
 };
 pub use engine_choice::{EngineChoice, engine_record};
 pub use error::{FileGone, SessionError};
@@ -49,7 +50,7 @@ pub use recording::{RecordOptions, RecordProgress, RecordedAs, open_recording, r
 pub use reproducing::{
     CaseName, JudgedCase, ReproduceError, ReproducedCase, SideNames, reproducer_notes, reproducer_title,
 };
-pub use source::Source;
+pub use source::BlockSource;
 pub use statistics::{
     Grouping, RunGroup, Trend, day_start, failure_modes, group_runs, newest_runs, runs_by_day,
 };

@@ -11,13 +11,13 @@ use snippex_blocks::select::select;
 use snippex_core::block::Block;
 use snippex_exec::recording::{About, Recorded, RecordedSource, Recorder, Recording, RecordingError};
 
-use crate::{BinaryFile, Choice, EngineChoice, Generated, SessionError, Source};
+use crate::{BinaryFile, BlockSource, EngineChoice, Generated, SessionError, TargetChoice};
 
 /// What is recorded.
 #[derive(Debug)]
 pub enum RecordedAs<'r> {
     /// The chosen blocks of a program.
-    Program(&'r BinaryFile, &'r Choice),
+    Program(&'r BinaryFile, &'r TargetChoice),
     /// Generated blocks.
     Generated(Generated),
 }
@@ -96,7 +96,7 @@ pub fn record(
     let image = file.map(BinaryFile::image).transpose()?;
     let placement = match (file, &image) {
         (Some(file), Some(image)) => file.placement(image)?,
-        _ => Source::generated_as(String::new()).placement(None)?,
+        _ => BlockSource::generated_as(String::new()).placement(None)?,
     };
     // The first engine says what is recorded, and is the one of the first thread.
     let first = engine.start()?;
@@ -162,14 +162,14 @@ fn allow_reading(file: &fs::File) -> io::Result<()> {
 ///
 /// # Errors
 /// When the copy is damaged.
-pub(crate) fn source_of_recording(recording: &Recording) -> Result<Source, SessionError> {
+pub(crate) fn source_of_recording(recording: &Recording) -> Result<BlockSource, SessionError> {
     let name = recording.about().source.name();
     let program = recording.program().map_err(|source| SessionError::Recording {
         path: name.into(),
         source,
     })?;
     Ok(match program {
-        Some(bytes) => Source::File(BinaryFile::of_bytes(name, bytes)),
-        None => Source::generated_as(name.to_owned()),
+        Some(bytes) => BlockSource::File(BinaryFile::of_bytes(name, bytes)),
+        None => BlockSource::generated_as(name.to_owned()),
     })
 }

@@ -13,14 +13,14 @@ const GENERATED: &str = "generated";
 
 /// What blocks come from.
 #[derive(Debug)]
-pub enum Source {
+pub enum BlockSource {
     /// A program.
     File(BinaryFile),
     /// The instruction set; the request in words.
     Generated(String),
 }
 
-impl Source {
+impl BlockSource {
     /// Whether a stored binary stands for generated blocks.
     #[must_use]
     pub fn is_generated(binary: &NewBinary) -> bool {

@@ -3,7 +3,7 @@
 use snippex_core::block::Block;
 use snippex_store::{Added, Binary, BinaryId, BlockNumber, NewBinary, Selection, StoreHandle, StoredBlock};
 
-use crate::{BinaryFile, FileGone, SessionError, Source, read_stored_path};
+use crate::{BinaryFile, BlockSource, FileGone, SessionError, read_stored_path};
 
 const PAGE: u32 = 20_000;
 
@@ -118,7 +118,7 @@ impl StoredTarget {
     ///
     /// # Errors
     /// When the file is gone or another one now, or the database cannot be read.
-    pub fn read(&self, store: &StoreHandle) -> Result<(Source, Vec<StoredBlock>), SessionError> {
+    pub fn read(&self, store: &StoreHandle) -> Result<(BlockSource, Vec<StoredBlock>), SessionError> {
         let source = source_of_binary(store, self.binary)?;
         Ok((source, all_pages(store, &self.selection, Some(self.binary))?))
     }
@@ -172,10 +172,10 @@ fn no_such_blocks(selection: &Selection, named: Option<&str>) -> SessionError {
 ///
 /// # Errors
 /// When it is not, or is not there any more.
-pub fn source_of_binary(store: &StoreHandle, binary: BinaryId) -> Result<Source, SessionError> {
+pub fn source_of_binary(store: &StoreHandle, binary: BinaryId) -> Result<BlockSource, SessionError> {
     let binary = store.call(async move |store| store.binary(binary).await)?.binary;
-    if Source::is_generated(&binary) {
-        return Ok(Source::generated_as(binary.path));
+    if BlockSource::is_generated(&binary) {
+        return Ok(BlockSource::generated_as(binary.path));
     }
     let file = BinaryFile::read(&read_stored_path(&binary.path)).map_err(|error| {
         SessionError::Gone(FileGone {
@@ -189,7 +189,7 @@ pub fn source_of_binary(store: &StoreHandle, binary: BinaryId) -> Result<Source,
             path: binary.path,
         });
     }
-    Ok(Source::File(file))
+    Ok(BlockSource::File(file))
 }
 
 /// Stores a binary and blocks of it; gives the blocks back, of which there may be millions.

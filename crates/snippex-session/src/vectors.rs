@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use snippex_core::block::Block;
-use snippex_core::case::{Access, Case};
+use snippex_core::case::{Case, PageAccess};
 use snippex_core::effects::{BlockEffects, Mask, Precision};
 use snippex_core::group::Group;
 use snippex_core::observation::{Endpoint, Observation, signal_name};
@@ -12,7 +12,7 @@ use snippex_core::seed::vector_pool;
 use snippex_core::state::{GPR_NAMES, MachineState, Vector, X87State};
 use snippex_exec::engine::Engine;
 use snippex_exec::recording::{RecordedEngine, Recording};
-use snippex_exec::{CaseMaker, MemorySource, Outcome};
+use snippex_exec::{CaseMaker, MemorySource, RunOutcome};
 
 use crate::SessionError;
 use crate::recording::source_of_recording;
@@ -107,12 +107,12 @@ fn x87(state: &X87State) -> Value {
     })
 }
 
-fn of_group(group: &Group, outcomes: impl Iterator<Item = Outcome>) -> Value {
+fn of_group(group: &Group, outcomes: impl Iterator<Item = RunOutcome>) -> Value {
     let effects = BlockEffects::new(&group.block);
     let pages = group.pages.iter().map(|page| {
         json!({
             "address": number(page.address),
-            "writable": page.access == Access::ReadWrite,
+            "writable": page.access == PageAccess::ReadWrite,
             "bytes": hex::encode(&page.content[..]),
         })
     });
@@ -129,8 +129,8 @@ fn of_group(group: &Group, outcomes: impl Iterator<Item = Outcome>) -> Value {
         registers.insert("vector_state".to_owned(), start.vectors.into());
         let mut case = json!({ "start": registers });
         match outcome {
-            Outcome::Unsupported(reason) => case["unsupported"] = reason.to_string().into(),
-            Outcome::Ran(end) => {
+            RunOutcome::Unsupported(reason) => case["unsupported"] = reason.to_string().into(),
+            RunOutcome::Ran(end) => {
                 let started = group.case(index);
                 case["end"] = end_of(&started.state, &end);
                 let mask = mask_of(&effects, &started, &end);

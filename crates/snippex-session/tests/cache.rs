@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use snippex_blocks::select::{FilterOptions, Request};
+use snippex_blocks::select::{FilterOptions, SelectionRequest};
 use snippex_exec::engine::EngineTable;
 use snippex_session::{
-    CacheAnswer, CacheOptions, CheckOptions, CheckOutcome, Choice, EngineChoice, EnginePair, Session, Target,
-    VerdictCache, read_programs, source_of_binary, stored_targets,
+    CacheAnswer, CacheOptions, CheckOutcome, CheckTarget, EngineChoice, EnginePair, Session, SessionOptions,
+    TargetChoice, VerdictCache, read_programs, source_of_binary, stored_targets,
 };
 use snippex_store::{RunSummary, Selection, StoreHandle};
 
@@ -44,26 +44,26 @@ impl Sandbox {
             store: &store,
             engines: &EnginePair::start(engine("native"), engine(subject)).unwrap(),
             table: &table,
-            options: &CheckOptions {
+            options: &SessionOptions {
                 states: 8,
                 seed,
-                ..CheckOptions::default()
+                ..SessionOptions::default()
             },
             cache: Some(&cache),
             stop: &AtomicBool::new(false),
         };
-        let choice = Choice {
+        let choice = TargetChoice {
             filter: FilterOptions::default().check().unwrap(),
-            request: Request {
+            request: SelectionRequest {
                 count: Some(80),
-                ..Request::default()
+                ..SelectionRequest::default()
             },
             keep_report: false,
         };
         let programs = read_programs(&[program.to_owned()]).unwrap().programs;
         let targets = programs
             .into_iter()
-            .map(|program| Target::Program(program, &choice));
+            .map(|program| CheckTarget::Program(program, &choice));
         let outcome = session.check(targets, &mut ()).unwrap();
         let run = outcome.run;
         let stored = store
@@ -281,10 +281,10 @@ fn a_miss_is_explained() {
             store: &store,
             engines: &EnginePair::start(engine(), engine()).unwrap(),
             table: &table,
-            options: &CheckOptions {
+            options: &SessionOptions {
                 states: 8,
                 seed,
-                ..CheckOptions::default()
+                ..SessionOptions::default()
             },
             cache: None,
             stop: &AtomicBool::new(false),

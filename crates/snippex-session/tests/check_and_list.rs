@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use snippex_blocks::generate;
-use snippex_blocks::select::{FilterOptions, Request};
+use snippex_blocks::select::{FilterOptions, SelectionRequest};
 use snippex_exec::engine::EngineTable;
 use snippex_session::{
-    BinaryFile, Bugs, CheckOptions, CheckOutcome, Choice, EngineChoice, EnginePair, Event, Generated,
-    ListedBug, Observer, Program, Session, SessionError, Target, Wanted, read_programs,
+    BinaryFile, Bugs, CheckOutcome, CheckTarget, EngineChoice, EnginePair, Generated, ListedBug, ProgramFile,
+    Session, SessionError, SessionEvent, SessionObserver, SessionOptions, TargetChoice, Wanted,
+    read_programs,
 };
 use snippex_store::StoreHandle;
 
@@ -18,11 +19,11 @@ use snippex_store::StoreHandle;
 #[derive(Default)]
 struct Heard(Vec<(String, u64)>);
 
-impl Observer for Heard {
-    fn observe(&mut self, event: Event<'_>) {
+impl SessionObserver for Heard {
+    fn observe(&mut self, event: SessionEvent<'_>) {
         match event {
-            Event::Extracting(file) => self.0.push((file.name(), 0)),
-            Event::Block { binary, .. } => {
+            SessionEvent::Extracting(file) => self.0.push((file.name(), 0)),
+            SessionEvent::Block { binary, .. } => {
                 let (name, blocks) = self
                     .0
                     .last_mut()
@@ -41,8 +42,8 @@ impl Observer for Heard {
 /// Checks some blocks of `programs` on `subject`, beside this CPU.
 fn checked(
     subject: &str,
-    programs: Vec<Program>,
-    observer: &mut dyn Observer,
+    programs: Vec<ProgramFile>,
+    observer: &mut dyn SessionObserver,
 ) -> (CheckOutcome, Vec<ListedBug>) {
     let table = EngineTable::default();
     let folder = tempfile::tempdir().unwrap();
@@ -53,24 +54,24 @@ fn checked(
         store: &store,
         engines: &EnginePair::start(engine("native"), engine(subject)).unwrap(),
         table: &table,
-        options: &CheckOptions {
+        options: &SessionOptions {
             states: 8,
-            ..CheckOptions::default()
+            ..SessionOptions::default()
         },
         cache: None,
         stop: &AtomicBool::new(false),
     };
-    let choice = Choice {
+    let choice = TargetChoice {
         filter: FilterOptions::default().check().unwrap(),
-        request: Request {
+        request: SelectionRequest {
             count: Some(60),
-            ..Request::default()
+            ..SelectionRequest::default()
         },
         keep_report: false,
     };
     let targets = programs
         .into_iter()
-        .map(|program| Target::Program(program, &choice));
+        .map(|program| CheckTarget::Program(program, &choice));
     let outcome = session.check(targets, observer).unwrap();
     let bugs = Bugs::read(&store, &table).unwrap();
     let run = Some(outcome.run);
@@ -79,7 +80,7 @@ fn checked(
 }
 
 /// Two small programs that are there whenever this test is: itself would be large.
-fn programs() -> Vec<Program> {
+fn programs() -> Vec<ProgramFile> {
     let paths = ["/bin/true", "/bin/cat", "/bin/true"].map(PathBuf::from);
     let read = read_programs(&paths).unwrap();
     assert_eq!(read.same.len(), 1, "the same content is taken once");
@@ -125,7 +126,7 @@ fn a_program_that_is_written_to_meanwhile_is_not_checked() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("program");
     std::fs::copy("/bin/true", &path).unwrap();
-    let program = Program::read_first(&path).unwrap();
+    let program = ProgramFile::read_first(&path).unwrap();
     assert!(program.read().is_ok());
     std::fs::copy("/bin/cat", &path).unwrap();
     let error = program.read().unwrap_err();
@@ -144,14 +145,14 @@ fn what_a_check_came_to_is_kept() {
         store: &store,
         engines: &EnginePair::start(engine("native"), engine("native")).unwrap(),
         table: &table,
-        options: &CheckOptions {
+        options: &SessionOptions {
             states: 2,
-            ..CheckOptions::default()
+            ..SessionOptions::default()
         },
         cache: None,
         stop: &AtomicBool::new(false),
     };
-    let request = generate::Request {
+    let request = generate::GenerationRequest {
         isa: Vec::new(),
         mnemonics: vec!["and".to_owned()],
         per_form: Some(1),
@@ -160,7 +161,9 @@ fn what_a_check_came_to_is_kept() {
     };
     request.check().unwrap();
     let generated = Generated::new(request);
-    let outcome = session.check([Target::Generated(generated)], &mut ()).unwrap();
+    let outcome = session
+        .check([CheckTarget::Generated(generated)], &mut ())
+        .unwrap();
     let run = outcome.run;
     let (summary, engines) = store
         .call(async move |store| {

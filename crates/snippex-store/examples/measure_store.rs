@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use snippex_core::block::{Block, Origin, Terminator};
-use snippex_core::case::{Access, Case, PAGE_SIZE, Page, Placement};
+use snippex_core::case::{Case, PAGE_SIZE, Page, PageAccess, Placement};
 use snippex_core::observation::{Endpoint, Observation};
 use snippex_core::state::{Components, MachineState};
 use snippex_store::{
-    Batch, BlockNumber, BlockResult, Counts, EncodedCase, EncodedObservation, Engine, EngineId, Guest, Host,
-    Location, NewBinary, NewDivergence, NewRun, RunEnd, RunId, Selection, StoreHandle, UnixMillis,
+    BlockBatch, BlockNumber, BlockResult, EncodedCase, EncodedObservation, EngineId, Guest, Host, Location,
+    NewBinary, NewDivergence, NewRun, ResultCounts, RunEnd, RunId, Selection, StoreHandle, StoredEngine,
+    UnixMillis,
 };
 
 const BLOCKS: u64 = 60_000;
@@ -81,7 +82,7 @@ fn block(address: u64) -> Block {
 }
 
 fn start_run(store: &StoreHandle) -> Result<(RunId, EngineId), Box<dyn Error>> {
-    let engine = Engine {
+    let engine = StoredEngine {
         name: "mock".to_owned(),
         version: "1".to_owned(),
         configuration: "{}".to_owned(),
@@ -119,11 +120,11 @@ fn save_results(
     engine: EngineId,
     numbers: &[BlockNumber],
 ) -> Result<(), Box<dyn Error>> {
-    let counts = Counts {
+    let counts = ResultCounts {
         runs: 64,
         completed: 64,
         matched: 64,
-        ..Counts::default()
+        ..ResultCounts::default()
     };
     for what in ["save results", "add to the same results"] {
         let started = Instant::now();
@@ -135,9 +136,9 @@ fn save_results(
             };
             store.save(
                 run,
-                Batch {
+                BlockBatch {
                     results: blocks.iter().map(result).collect(),
-                    ..Batch::default()
+                    ..BlockBatch::default()
                 },
             )?;
         }
@@ -180,9 +181,9 @@ fn save_divergences(
     let started = Instant::now();
     store.save(
         run,
-        Batch {
+        BlockBatch {
             divergences,
-            ..Batch::default()
+            ..BlockBatch::default()
         },
     )?;
     store.flush()?;
@@ -195,7 +196,7 @@ fn case(seed: u32) -> Case {
     state.gpr[0] = seed.into();
     let page = |index: u64| Page {
         address: index * PAGE_SIZE as u64,
-        access: Access::ReadWrite,
+        access: PageAccess::ReadWrite,
         content: Arc::new([index as u8; PAGE_SIZE]),
     };
     Case {

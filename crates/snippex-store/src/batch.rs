@@ -12,7 +12,7 @@ use crate::run;
 
 /// Results that arrived together. When [`Store::save`] has returned they survive the death of the process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Batch {
+pub struct BlockBatch {
     /// Counts; they are added to those of the run.
     pub results: Vec<BlockResult>,
     /// Divergences in full.
@@ -25,7 +25,7 @@ pub struct Batch {
     pub sightings: Vec<NewSighting>,
 }
 
-impl Batch {
+impl BlockBatch {
     /// Whether there is nothing to save.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -42,7 +42,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be written; nothing of the batch is saved then.
-    pub async fn save(&self, run: RunId, batch: &Batch) -> Result<(), StoreError> {
+    pub async fn save(&self, run: RunId, batch: &BlockBatch) -> Result<(), StoreError> {
         let failed = self.failed("save results");
         let mut transaction = self.begin("save results").await?;
         let of_divergences = batch.divergences.iter().map(|divergence| &divergence.case);
@@ -81,9 +81,9 @@ mod tests {
     use snippex_core::state::Components;
 
     use super::*;
-    use crate::engine::{Engine, Guest, Host};
+    use crate::engine::{Guest, Host, StoredEngine};
     use crate::ids::{BlockNumber, EngineId};
-    use crate::result::Counts;
+    use crate::result::ResultCounts;
     use crate::run::NewRun;
     use crate::{NewBinary, StoreError};
     use database_kit::Location;
@@ -115,7 +115,7 @@ mod tests {
             origin: Origin::Entry,
             unrunnable: None,
         };
-        let engine = Engine {
+        let engine = StoredEngine {
             name: "mock".to_owned(),
             version: String::new(),
             configuration: String::new(),
@@ -150,21 +150,21 @@ mod tests {
     }
 
     /// A result for each block; the reason takes the space that fills the disk.
-    fn batch(engine: EngineId, numbers: &[BlockNumber], index: usize) -> Batch {
+    fn batch(engine: EngineId, numbers: &[BlockNumber], index: usize) -> BlockBatch {
         let reason = format!("{index} {}", "reason ".repeat(20));
-        let counts = Counts {
+        let counts = ResultCounts {
             runs: 1,
             inconclusive: BTreeMap::from([(reason, 1)]),
-            ..Counts::default()
+            ..ResultCounts::default()
         };
         let result = |&block| BlockResult {
             block,
             engine,
             counts: counts.clone(),
         };
-        Batch {
+        BlockBatch {
             results: numbers.iter().map(result).collect(),
-            ..Batch::default()
+            ..BlockBatch::default()
         }
     }
 

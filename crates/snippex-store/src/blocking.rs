@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
 
-use crate::batch::Batch;
+use crate::batch::BlockBatch;
 use crate::error::StoreError;
 use crate::ids::{RunId, UnixMillis};
 use crate::open::Store;
@@ -41,7 +41,7 @@ type Failure = Arc<OnceLock<Arc<StoreError>>>;
 type Call = Box<dyn FnOnce(&Runtime, &Store) + Send>;
 
 enum Job {
-    Save(RunId, Batch),
+    Save(RunId, BlockBatch),
     Watch(RunId),
     Unwatch(RunId),
     Call(Call),
@@ -70,7 +70,7 @@ impl StoreHandle {
     ///
     /// # Errors
     /// [`StoreError::Unsaved`] when an earlier batch could not be saved.
-    pub fn save(&self, run: RunId, batch: Batch) -> Result<(), StoreError> {
+    pub fn save(&self, run: RunId, batch: BlockBatch) -> Result<(), StoreError> {
         self.check()?;
         if batch.is_empty() {
             Ok(())

@@ -69,7 +69,7 @@ pub struct DivergenceSummary {
 
 /// A stored divergence with its evidence.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Divergence {
+pub struct StoredDivergence {
     /// What lists show.
     pub summary: DivergenceSummary,
     /// What ran.
@@ -134,7 +134,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Missing`] when there is none with this id, [`StoreError::Codec`] when its evidence is
     /// damaged.
-    pub async fn divergence(&self, id: DivergenceId) -> Result<Divergence, StoreError> {
+    pub async fn divergence(&self, id: DivergenceId) -> Result<StoredDivergence, StoreError> {
         let sql = "SELECT divergences.id, run_id, block, engine_id, reference_id, state_index, case_id,
                        differences, class, culprit, confirmations, expected, actual, cases.bytes AS case_bytes
                    FROM divergences JOIN cases ON cases.id = case_id WHERE divergences.id = $1";
@@ -146,7 +146,7 @@ impl Store {
             .map_err(&failed)?;
         let row = row.ok_or_else(|| self.missing("divergence", id.0))?;
         let bytes = |column: &str| row.try_get::<Vec<u8>, _>(column).map_err(&failed);
-        Ok(Divergence {
+        Ok(StoredDivergence {
             summary: self.read_divergence(&row)?,
             case: self.decode_case(&bytes("case_bytes")?)?,
             expected: self.decode_observation(&bytes("expected")?)?,

@@ -12,7 +12,7 @@ use crate::open::Store;
 
 /// An engine as it ran: any difference in these fields makes another engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Engine {
+pub struct StoredEngine {
     /// `native`, `qemu-x86_64`, `fex-emu` or the name of the user's own.
     pub name: String,
     /// As the engine says it.
@@ -64,7 +64,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub async fn add_engine(&self, engine: &Engine) -> Result<EngineId, StoreError> {
+    pub async fn add_engine(&self, engine: &StoredEngine) -> Result<EngineId, StoreError> {
         let failed = self.failed("add an engine");
         let mut transaction = self.begin("add an engine").await?;
         let id = insert_engine(&mut transaction, engine).await.map_err(&failed)?;
@@ -76,7 +76,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Missing`] when there is none with this id.
-    pub async fn engine(&self, id: EngineId) -> Result<Engine, StoreError> {
+    pub async fn engine(&self, id: EngineId) -> Result<StoredEngine, StoreError> {
         let sql = "SELECT id, name, version, configuration, components, guest_vendor, guest_brand,
                        guest_hypervisor, guest_xcr0, guest_features, host_cpu
                    FROM engines WHERE id = $1";
@@ -92,7 +92,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn engines(&self) -> Result<Vec<(EngineId, Engine)>, StoreError> {
+    pub async fn engines(&self) -> Result<Vec<(EngineId, StoredEngine)>, StoreError> {
         let sql = "SELECT id, name, version, configuration, components, guest_vendor, guest_brand,
                        guest_hypervisor, guest_xcr0, guest_features, host_cpu
                    FROM engines ORDER BY id";
@@ -127,7 +127,7 @@ impl Store {
     }
 }
 
-async fn insert_engine(connection: &mut AnyConnection, engine: &Engine) -> sqlx::Result<EngineId> {
+async fn insert_engine(connection: &mut AnyConnection, engine: &StoredEngine) -> sqlx::Result<EngineId> {
     let sql = "INSERT INTO engines (fingerprint, name, version, configuration, components, guest_vendor,
                    guest_brand, guest_hypervisor, guest_xcr0, guest_features, host_cpu)
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
@@ -196,7 +196,7 @@ fn fingerprint(fields: &[&str]) -> String {
     hex::encode(hash.finalize())
 }
 
-fn read_engine(row: &AnyRow) -> sqlx::Result<(EngineId, Engine)> {
+fn read_engine(row: &AnyRow) -> sqlx::Result<(EngineId, StoredEngine)> {
     let features: String = row.try_get("guest_features")?;
     let guest = Guest {
         vendor: row.try_get("guest_vendor")?,
@@ -205,7 +205,7 @@ fn read_engine(row: &AnyRow) -> sqlx::Result<(EngineId, Engine)> {
         xcr0: column::wide(row, "guest_xcr0")?,
         features: features.split_whitespace().map(str::to_owned).collect(),
     };
-    let engine = Engine {
+    let engine = StoredEngine {
         name: row.try_get("name")?,
         version: row.try_get("version")?,
         configuration: row.try_get("configuration")?,

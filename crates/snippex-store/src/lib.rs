@@ -76,7 +76,7 @@ mod selection;
 mod space;
 mod statistics;
 
-pub use batch::Batch;
+pub use batch::BlockBatch;
 pub use binary::{Binary, NewBinary};
 pub use block::{Added, StoredBlock};
 pub use blocking::StoreHandle;
@@ -85,17 +85,17 @@ pub use cache::{
     CacheFile, CacheTotals, CachedContext, NewSegment, PruneLimits, Pruned, StoredSegment, remove_cache_file,
 };
 pub use database_kit::{Location, LocationError};
-pub use divergence::{Divergence, DivergenceGroup, DivergenceSummary, NewDivergence};
+pub use divergence::{DivergenceGroup, DivergenceSummary, NewDivergence, StoredDivergence};
 pub use driver_error::DriverError;
-pub use engine::{Engine, Guest, Host};
+pub use engine::{Guest, Host, StoredEngine};
 pub use error::StoreError;
 pub use evidence::{EncodedCase, EncodedObservation};
 pub use ids::{BinaryId, BlockNumber, DivergenceId, EngineId, HostId, ObservationId, RunId, UnixMillis};
 pub use observation::{NewObservation, ObservationSummary, StoredObservation};
 pub use open::{BUSY_TIMEOUT, Store};
 pub use remove::Removed;
-pub use result::{BlockResult, Counts};
-pub use run::{NewRun, Partition, Run, RunEnd, RunStatus};
+pub use result::{BlockResult, ResultCounts};
+pub use run::{NewRun, Partition, RunEnd, RunStatus, StoredRun};
 pub use run_summary::{FormCounts, GroupCounts, RunSummary, SummaryDetails};
 pub use selection::{ParseSelectionError, Selection};
 pub use statistics::{FailingBlock, FlakyBlock, SummedRun};

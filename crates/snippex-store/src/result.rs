@@ -13,7 +13,7 @@ use crate::open::Store;
 
 /// How runs ended, counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct ResultCounts {
     /// Runs on the engine.
     pub runs: u64,
     /// Runs that reached the terminator.
@@ -30,7 +30,7 @@ pub struct Counts {
     pub inconclusive: BTreeMap<String, u64>,
 }
 
-impl Counts {
+impl ResultCounts {
     /// Adds the counts of `other`.
     pub fn add(&mut self, other: &Self) {
         self.runs += other.runs;
@@ -59,7 +59,7 @@ pub struct BlockResult {
     /// The engine that is compared with the run's reference, or the only one.
     pub engine: EngineId,
     /// The counts.
-    pub counts: Counts,
+    pub counts: ResultCounts,
 }
 
 impl Store {
@@ -67,7 +67,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn totals(&self, run: RunId) -> Result<Vec<(EngineId, u64, Counts)>, StoreError> {
+    pub async fn totals(&self, run: RunId) -> Result<Vec<(EngineId, u64, ResultCounts)>, StoreError> {
         let sql = "SELECT engine_id, COUNT(*) AS blocks, CAST(SUM(runs) AS BIGINT) AS runs,
                        CAST(SUM(completed) AS BIGINT) AS completed, CAST(SUM(faulted) AS BIGINT) AS faulted,
                        CAST(SUM(matched) AS BIGINT) AS matched, CAST(SUM(diverged) AS BIGINT) AS diverged,
@@ -172,7 +172,7 @@ pub(crate) async fn add(
     results: &[BlockResult],
 ) -> sqlx::Result<()> {
     // A statement may touch a row only once, so what belongs together is added up first.
-    let mut merged: BTreeMap<(i64, i64), Counts> = BTreeMap::new();
+    let mut merged: BTreeMap<(i64, i64), ResultCounts> = BTreeMap::new();
     for result in results {
         merged
             .entry((result.block.0, result.engine.0))
@@ -184,7 +184,7 @@ pub(crate) async fn add(
         .map(|(&(block, engine), counts)| (block, engine, counts))
         .collect();
     add_counts(connection, run, &rows).await?;
-    let reason = |&(block, engine, counts): &(i64, i64, &'_ Counts)| -> Vec<(i64, i64, String, u64)> {
+    let reason = |&(block, engine, counts): &(i64, i64, &'_ ResultCounts)| -> Vec<(i64, i64, String, u64)> {
         counts
             .inconclusive
             .iter()
@@ -198,7 +198,7 @@ pub(crate) async fn add(
 async fn add_counts(
     connection: &mut AnyConnection,
     run: RunId,
-    rows: &[(i64, i64, &Counts)],
+    rows: &[(i64, i64, &ResultCounts)],
 ) -> sqlx::Result<()> {
     let insert = Insert {
         head:
@@ -213,7 +213,7 @@ async fn add_counts(
                diverged = block_results.diverged + excluded.diverged,
                unsupported = block_results.unsupported + excluded.unsupported",
     };
-    let bind = |statement: Statement, (block, engine, counts): &(i64, i64, &Counts)| {
+    let bind = |statement: Statement, (block, engine, counts): &(i64, i64, &ResultCounts)| {
         statement
             .bind(run.0)
             .bind(*block)
@@ -258,8 +258,8 @@ fn read_result(row: &AnyRow) -> sqlx::Result<BlockResult> {
     })
 }
 
-fn read_counts(row: &AnyRow) -> sqlx::Result<Counts> {
-    Ok(Counts {
+fn read_counts(row: &AnyRow) -> sqlx::Result<ResultCounts> {
+    Ok(ResultCounts {
         runs: column::wide(row, "runs")?,
         completed: column::wide(row, "completed")?,
         faulted: column::wide(row, "faulted")?,

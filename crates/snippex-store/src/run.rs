@@ -67,7 +67,7 @@ pub enum RunEnd {
 
 /// A stored run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Run {
+pub struct StoredRun {
     /// Its identity.
     pub id: RunId,
     /// What it was asked to do.
@@ -137,7 +137,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Missing`] when there is none with this id.
-    pub async fn run(&self, id: RunId) -> Result<Run, StoreError> {
+    pub async fn run(&self, id: RunId) -> Result<StoredRun, StoreError> {
         let found = self.runs(Some(RunId(id.0.saturating_add(1))), 1).await?;
         found
             .into_iter()
@@ -149,7 +149,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn runs(&self, before: Option<RunId>, limit: u32) -> Result<Vec<Run>, StoreError> {
+    pub async fn runs(&self, before: Option<RunId>, limit: u32) -> Result<Vec<StoredRun>, StoreError> {
         let sql = "SELECT id, command, arguments, tool_version, seed, states_per_block, partition_index,
                        partition_count, host_id, owner, status, started, heartbeat, finished
                    FROM runs WHERE id < $1 ORDER BY id DESC LIMIT $2";
@@ -215,7 +215,7 @@ pub(crate) async fn beat(connection: &mut AnyConnection, id: RunId, at: UnixMill
     Ok(())
 }
 
-fn read(row: &AnyRow, now: UnixMillis) -> sqlx::Result<Run> {
+fn read(row: &AnyRow, now: UnixMillis) -> sqlx::Result<StoredRun> {
     let index: Option<i64> = row.try_get("partition_index")?;
     let partition = match index {
         Some(_) => Some(Partition {
@@ -243,7 +243,7 @@ fn read(row: &AnyRow, now: UnixMillis) -> sqlx::Result<Run> {
         started: UnixMillis(row.try_get("started")?),
     };
     let finished = row.try_get::<Option<i64>, _>("finished")?.map(UnixMillis);
-    Ok(Run {
+    Ok(StoredRun {
         id: RunId(row.try_get("id")?),
         run,
         status,

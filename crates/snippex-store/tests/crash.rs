@@ -89,10 +89,10 @@ fn write(path: PathBuf) {
     let (run, engine, numbers) = prepare(&store);
     for batch in 0_u64.. {
         let result = |&block: &BlockNumber| {
-            let mut counts = Counts {
+            let mut counts = ResultCounts {
                 runs: 1,
                 completed: 1,
-                ..Counts::default()
+                ..ResultCounts::default()
             };
             if block.0 % 2 == 0 {
                 counts.inconclusive.insert("reason".to_owned(), 1);
@@ -107,9 +107,9 @@ fn write(path: PathBuf) {
         store
             .save(
                 run,
-                Batch {
+                BlockBatch {
                     results,
-                    ..Batch::default()
+                    ..BlockBatch::default()
                 },
             )
             .unwrap();
@@ -137,7 +137,7 @@ fn prepare(store: &StoreHandle) -> (RunId, EngineId, Vec<BlockNumber>) {
         origin: Origin::Entry,
         unrunnable: None,
     };
-    let engine = Engine {
+    let engine = StoredEngine {
         name: "mock".to_owned(),
         version: "1".to_owned(),
         configuration: "{}".to_owned(),

@@ -55,7 +55,7 @@ pub(crate) enum FormArg {
     Case,
 }
 
-impl From<FormArg> for repro::Form {
+impl From<FormArg> for repro::ReproForm {
     fn from(form: FormArg) -> Self {
         match form {
             FormArg::FexAsm => Self::FexAsm,

@@ -9,8 +9,8 @@ use snippex_report::cache::{
 };
 use snippex_report::several;
 use snippex_session::{
-    CacheAnswer, Choice, Explanation, Session, Target, VerdictCache, read_programs, source_of_binary,
-    stored_targets,
+    CacheAnswer, CheckTarget, Explanation, Session, TargetChoice, VerdictCache, read_programs,
+    source_of_binary, stored_targets,
 };
 use snippex_store::{CacheFile, PruneLimits, UnixMillis, remove_cache_file};
 
@@ -195,18 +195,18 @@ fn path(app: &App<'_>) -> Result<ExitStatus, Failure> {
 }
 
 fn warm(app: &App<'_>, args: &WarmArgs) -> Result<ExitStatus, Failure> {
-    let choice = Choice {
+    let choice = TargetChoice {
         filter: snippex_blocks::select::FilterOptions::default()
             .check()
             .or_user_error()?,
-        request: snippex_blocks::select::Request::default(),
+        request: snippex_blocks::select::SelectionRequest::default(),
         keep_report: false,
     };
     let read = read_programs(&args.binaries).or_user_error()?;
     let engines = checking::start_engines(app, &args.engine)?;
     let database = app.open_store()?;
     let targets = read.programs.into_iter();
-    let targets = targets.map(|program| Target::Program(program, &choice));
+    let targets = targets.map(|program| CheckTarget::Program(program, &choice));
     let run = RunArgs {
         no_reduce: true,
         ..args.run.clone()

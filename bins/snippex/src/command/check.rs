@@ -2,7 +2,7 @@
 
 use cli_kit::{ExitStatus, Failure};
 use snippex_report::several;
-use snippex_session::{Generated, Target, read_programs};
+use snippex_session::{CheckTarget, Generated, read_programs};
 
 use crate::app::App;
 use crate::args::CheckArgs;
@@ -31,7 +31,7 @@ pub(crate) fn run(app: &App<'_>, args: &CheckArgs) -> Result<ExitStatus, Failure
     let engines = checking::start_engines(app, &args.engine)?;
     let database = app.open_store()?;
     let programs = read.programs.into_iter();
-    let targets = programs.map(|program| Target::Program(program, &choice));
+    let targets = programs.map(|program| CheckTarget::Program(program, &choice));
     let show_selection = args.select.selection_report;
     checking::run(
         app,
@@ -55,6 +55,6 @@ fn generated(app: &App<'_>, args: &CheckArgs) -> Result<ExitStatus, Failure> {
         several(made.blocks.len() as u64, "block"),
         several(made.forms.len() as u64, "instruction form")
     ));
-    let targets = [Target::Generated(made)];
+    let targets = [CheckTarget::Generated(made)];
     checking::run(app, &database, "check", &engines, &args.run, targets, false)
 }

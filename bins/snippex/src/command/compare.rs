@@ -5,7 +5,7 @@ use cli_kit::{ExitStatus, Failure, Format};
 use serde::Serialize;
 use serde_json::json;
 use snippex_core::case::Case;
-use snippex_core::diff::{Comparison, Difference, Reason, Value, compare};
+use snippex_core::diff::{Comparison, Difference, InconclusiveReason, Value, compare};
 use snippex_core::observation::Observation;
 use snippex_store::{BlockNumber, EngineId, StoreHandle};
 
@@ -259,16 +259,18 @@ fn told(comparison: &Comparison, found: Option<&ComparedCase>) -> String {
     }
 }
 
-fn why(reason: &Reason) -> String {
+fn why(reason: &InconclusiveReason) -> String {
     match reason {
-        Reason::ExpectedHung => "the run taken as right did not end".to_owned(),
-        Reason::ExpectedDied => "the engine taken as right died".to_owned(),
-        Reason::OpenEndpoint { .. } => {
+        InconclusiveReason::ExpectedHung => "the run taken as right did not end".to_owned(),
+        InconclusiveReason::ExpectedDied => "the engine taken as right died".to_owned(),
+        InconclusiveReason::OpenEndpoint { .. } => {
             "a bit that the manuals leave open decides where the run ends".to_owned()
         }
-        Reason::OpenMemory { .. } => {
+        InconclusiveReason::OpenMemory { .. } => {
             "data that the manuals leave open was stored where it cannot be followed".to_owned()
         }
-        Reason::Deviation { id, .. } => format!("the engine documents that it ends otherwise ({id})"),
+        InconclusiveReason::Deviation { id, .. } => {
+            format!("the engine documents that it ends otherwise ({id})")
+        }
     }
 }

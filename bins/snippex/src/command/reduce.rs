@@ -6,11 +6,11 @@ use cli_kit::style::HEADING;
 use cli_kit::{ExitStatus, Failure, Format, OrFail};
 use serde_json::json;
 use snippex_core::case::Case;
-use snippex_core::diff::Reason;
+use snippex_core::diff::InconclusiveReason;
 use snippex_exec::engine::Engine;
-use snippex_exec::reduce::{Bug, CONFIRMATIONS, Limits, Reduced, reduce};
+use snippex_exec::reduce::{Bug, CONFIRMATIONS, Reduced, ReductionLimits, reduce};
 use snippex_formats::snip::Snip;
-use snippex_store::{Batch, BlockNumber, DivergenceId, NewSighting, RunId, StoreHandle};
+use snippex_store::{BlockBatch, BlockNumber, DivergenceId, NewSighting, RunId, StoreHandle};
 
 use crate::app::App;
 use crate::args::ReduceArgs;
@@ -77,7 +77,7 @@ fn one(app: &App<'_>, args: &ReduceArgs, name: &str) -> Result<bool, Failure> {
         .start()
         .or_user_error()?;
     let tolerance = app.engines.tolerance(&subject.identity().name);
-    let limits = Limits {
+    let limits = ReductionLimits {
         time: Duration::from_secs(args.seconds),
     };
     let reduced = reduce(
@@ -159,10 +159,12 @@ fn refused(target: &CaseToReduce, subject: &dyn Engine, reduced: Reduced) -> Fai
         }
         Reduced::Inconclusive(reason) => {
             let why = match reason {
-                Reason::ExpectedHung => "the reference does not end".to_owned(),
-                Reason::ExpectedDied => "the reference dies".to_owned(),
-                Reason::Deviation { id, .. } => format!("the engine documents that it ends otherwise ({id})"),
-                Reason::OpenEndpoint { .. } | Reason::OpenMemory { .. } => {
+                InconclusiveReason::ExpectedHung => "the reference does not end".to_owned(),
+                InconclusiveReason::ExpectedDied => "the reference dies".to_owned(),
+                InconclusiveReason::Deviation { id, .. } => {
+                    format!("the engine documents that it ends otherwise ({id})")
+                }
+                InconclusiveReason::OpenEndpoint { .. } | InconclusiveReason::OpenMemory { .. } => {
                     "what differs is left open by the manuals".to_owned()
                 }
             };
@@ -202,7 +204,7 @@ fn save(
             ))
         })
         .or_user_error()?;
-    let mut batch = Batch::default();
+    let mut batch = BlockBatch::default();
     for bug in bugs {
         batch
             .bugs

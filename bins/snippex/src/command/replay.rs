@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cli_kit::{ExitStatus, Failure};
-use snippex_session::{EngineChoice, EnginePair, Target, open_recording};
+use snippex_session::{CheckTarget, EngineChoice, EnginePair, open_recording};
 
 use crate::app::App;
 use crate::args::{CacheArgs, ReplayArgs, RunArgs};
@@ -32,6 +32,6 @@ pub(crate) fn run(app: &App<'_>, args: &ReplayArgs) -> Result<ExitStatus, Failur
     let reference = EngineChoice::Recorded(Arc::clone(&recording));
     let engines = EnginePair::start(reference, subject).or_user_error()?;
     let database = app.open_store()?;
-    let targets = [Target::Recorded(recording)];
+    let targets = [CheckTarget::Recorded(recording)];
     checking::run(app, &database, "replay", &engines, &asked, targets, false)
 }

@@ -3,7 +3,7 @@
 use cli_kit::style::{BAD, FAINT, GOOD};
 use cli_kit::{ExitStatus, Failure, Format, OrFail};
 use serde_json::json;
-use snippex_formats::repro::{Form, Reproducer};
+use snippex_formats::repro::{ReproForm, Reproducer};
 use snippex_store::StoreHandle;
 
 use crate::app::App;
@@ -17,10 +17,10 @@ use snippex_session::{
 };
 
 pub(crate) fn run(app: &App<'_>, args: &ReproArgs) -> Result<ExitStatus, Failure> {
-    let form = Form::from(args.form);
+    let form = ReproForm::from(args.form);
     let named = args.engine.emulator.is_some() || args.engine.engine_command.is_some();
     let emulator = named.then(|| subject_engine(app, &args.engine)).transpose()?;
-    if args.try_it && !matches!(form, Form::C | Form::Nasm) {
+    if args.try_it && !matches!(form, ReproForm::C | ReproForm::Nasm) {
         return Err(
             Failure::new("--try builds and runs programs: --as c or --as nasm")
                 .hint("tests in FEX-Emu's form and .snip files run with: snippex conformance FILE"),
@@ -32,7 +32,7 @@ pub(crate) fn run(app: &App<'_>, args: &ReproArgs) -> Result<ExitStatus, Failure
     let subject = load(app, &args.subject)?;
     let judged = subject.judge(&app.engines, emulator.as_ref()).or_user_error()?;
     let spelled = match form {
-        Form::FexAsm => {
+        ReproForm::FexAsm => {
             // Instructions as text are worth nasm, but can do without.
             if let Err(failure) = install::ensure(app.printer, &["nasm"], !args.no_install) {
                 app.printer.warn(format_args!(
@@ -58,7 +58,7 @@ pub(crate) fn run(app: &App<'_>, args: &ReproArgs) -> Result<ExitStatus, Failure
         .or_fail("cannot write the case in this form")
         .map_err(|failure| {
             failure.hint(match form {
-                Form::FexAsm => "--as c and --as nasm can say everything",
+                ReproForm::FexAsm => "--as c and --as nasm can say everything",
                 _ => "--as case keeps every case",
             })
         })?;

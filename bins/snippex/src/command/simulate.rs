@@ -11,11 +11,11 @@ use snippex_core::group::Group;
 use snippex_core::observation::{Endpoint, Observation, signal_name};
 use snippex_exec::batch::split;
 use snippex_exec::engine::{Engine, EngineError};
-use snippex_exec::{CaseMaker, MemorySource, Outcome};
-use snippex_session::{EngineChoice, SessionError, Source, engine_record, stored_targets, this_host};
+use snippex_exec::{CaseMaker, MemorySource, RunOutcome};
+use snippex_session::{BlockSource, EngineChoice, SessionError, engine_record, stored_targets, this_host};
 use snippex_store::{
-    Batch, BlockNumber, BlockResult, Counts, EngineId, NewObservation, NewRun, ObservationId, RunEnd, RunId,
-    StoreHandle, UnixMillis,
+    BlockBatch, BlockNumber, BlockResult, EngineId, NewObservation, NewRun, ObservationId, ResultCounts,
+    RunEnd, RunId, StoreHandle, UnixMillis,
 };
 
 use crate::app::App;
@@ -56,7 +56,7 @@ struct SimulateReport<'a> {
 #[derive(Default)]
 struct SimulateTally {
     blocks: u64,
-    counts: Counts,
+    counts: ResultCounts,
     endpoints: BTreeMap<String, u64>,
     unsupported: BTreeMap<String, u64>,
     /// The end of the first run, to be shown.
@@ -197,7 +197,7 @@ fn start(
 /// What the blocks of one binary are run with.
 struct SimulateWork<'w> {
     args: &'w SimulateArgs,
-    file: &'w Source,
+    file: &'w BlockSource,
     cancel: &'w CancelToken,
     store: &'w StoreHandle,
     run: RunId,
@@ -244,21 +244,21 @@ impl SimulateWork<'_> {
         groups: &[Group],
         engine: &mut dyn Engine,
         tally: &mut SimulateTally,
-    ) -> Result<Batch, EngineError> {
-        let mut batch = Batch::default();
+    ) -> Result<BlockBatch, EngineError> {
+        let mut batch = BlockBatch::default();
         for range in split(groups) {
             let results = engine.run(&groups[range.clone()])?;
             for (position, index) in range.enumerate() {
                 let (group, block) = (&groups[index], numbers[index]);
-                let mut counts = Counts::default();
+                let mut counts = ResultCounts::default();
                 for start in 0..group.starts.len() {
                     counts.runs += 1;
                     match results.outcome(position, start) {
-                        Outcome::Unsupported(reason) => {
+                        RunOutcome::Unsupported(reason) => {
                             counts.unsupported += 1;
                             *tally.unsupported.entry(reason.to_string()).or_default() += 1;
                         }
-                        Outcome::Ran(observation) => {
+                        RunOutcome::Ran(observation) => {
                             count(&mut counts, &mut tally.endpoints, &observation.endpoint);
                             batch.observations.push(NewObservation {
                                 block,
@@ -284,7 +284,7 @@ impl SimulateWork<'_> {
     }
 }
 
-fn count(counts: &mut Counts, endpoints: &mut BTreeMap<String, u64>, endpoint: &Endpoint) {
+fn count(counts: &mut ResultCounts, endpoints: &mut BTreeMap<String, u64>, endpoint: &Endpoint) {
     let name = match endpoint {
         Endpoint::Exit { .. } => {
             counts.completed += 1;

@@ -1,7 +1,7 @@
 //! `snippex validate`: stored blocks on an emulator and on the reference.
 
 use cli_kit::{ExitStatus, Failure};
-use snippex_session::{Target, stored_targets};
+use snippex_session::{CheckTarget, stored_targets};
 
 use crate::app::App;
 use crate::args::ValidateArgs;
@@ -13,6 +13,6 @@ pub(crate) fn run(app: &App<'_>, args: &ValidateArgs) -> Result<ExitStatus, Fail
     let stored =
         stored_targets(&database, &args.blocks.selection, args.blocks.binary.as_deref()).or_user_error()?;
     let engines = checking::start_engines(app, &args.engine)?;
-    let targets = stored.into_iter().map(Target::Stored);
+    let targets = stored.into_iter().map(CheckTarget::Stored);
     checking::run(app, &database, "validate", &engines, &args.run, targets, false)
 }

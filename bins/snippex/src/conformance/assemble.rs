@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use cli_kit::Failure;
 use snippex_exec::conformance_suite::{ConformanceTest, TestBody};
-use snippex_formats::conformance::header::{self, Mode};
-use snippex_formats::conformance::{MAX_CODE, Program};
+use snippex_formats::conformance::header::{self, TestMode};
+use snippex_formats::conformance::{MAX_CODE, TestProgram};
 
 use super::files::{TestFile, include_folders};
 
@@ -73,7 +73,7 @@ impl Assembler {
             Ok(header) => header,
             Err(error) => return Made::Broken(error.to_string()),
         };
-        if header.mode == Mode::Bits32 {
+        if header.mode == TestMode::Bits32 {
             return Made::Unsupported("32-bit code; engines run 64-bit programs".into());
         }
         if let Some(reason) = header.unsupported {
@@ -83,7 +83,7 @@ impl Assembler {
             Ok(code) => code,
             Err(problem) => return Made::Broken(problem),
         };
-        let mut program = Program::flat(code);
+        let mut program = TestProgram::flat(code);
         if let Some(size) = header.stack_size {
             program = program.with_stack(size);
         }

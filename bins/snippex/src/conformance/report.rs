@@ -7,7 +7,7 @@ use std::time::Duration;
 use cli_kit::{Table, units};
 use serde::Serialize;
 use snippex_core::observation::Endpoint;
-use snippex_exec::conformance_suite::{Failure, Verdict};
+use snippex_exec::conformance_suite::{TestFailure, TestVerdict};
 use snippex_formats::conformance::Mismatch;
 
 use snippex_core::words::difference_sentence;
@@ -91,14 +91,14 @@ impl TestView {
     }
 
     /// A test with its verdict, known failures apart.
-    pub(crate) fn judged(name: &str, verdict: &Verdict) -> Self {
+    pub(crate) fn judged(name: &str, verdict: &TestVerdict) -> Self {
         match verdict {
-            Verdict::Passed => Self::new(name, Status::Passed, None),
-            Verdict::Unsupported(reason) => Self::new(name, Status::Unsupported, Some(reason.clone())),
-            Verdict::Failed(Failure::Ended(endpoint)) => {
+            TestVerdict::Passed => Self::new(name, Status::Passed, None),
+            TestVerdict::Unsupported(reason) => Self::new(name, Status::Unsupported, Some(reason.clone())),
+            TestVerdict::Failed(TestFailure::Ended(endpoint)) => {
                 Self::new(name, Status::Failed, Some(ended(*endpoint)))
             }
-            Verdict::Failed(Failure::Diverged(differences)) => {
+            TestVerdict::Failed(TestFailure::Diverged(differences)) => {
                 let mut words: Vec<String> =
                     differences.iter().take(SHOWN).map(difference_sentence).collect();
                 if differences.len() > SHOWN {
@@ -106,7 +106,7 @@ impl TestView {
                 }
                 Self::new(name, Status::Failed, Some(words.join("; ")))
             }
-            Verdict::Failed(Failure::Differs(mismatches)) => {
+            TestVerdict::Failed(TestFailure::Differs(mismatches)) => {
                 let mut words: Vec<String> = mismatches.iter().take(SHOWN).map(ToString::to_string).collect();
                 if mismatches.len() > SHOWN {
                     words.push(format!("and {} more", mismatches.len() - SHOWN));

@@ -3,10 +3,10 @@
 
 use iced_x86::{Instruction, Mnemonic, OpKind, Register};
 
-use super::history::Past;
+use super::history::PastInstructions;
 
 /// The number of values `index` can have, from the comparison and branch that guard the jump.
-pub(super) fn bound(index: Register, past: &[Past]) -> Option<u64> {
+pub(super) fn bound(index: Register, past: &[PastInstructions]) -> Option<u64> {
     let mut index = Index {
         registers: vec![index.full_register()],
         memory: None,
@@ -14,7 +14,7 @@ pub(super) fn bound(index: Register, past: &[Past]) -> Option<u64> {
     };
     let mut guard = None;
     let mut compared: Vec<(Register, u64)> = Vec::new();
-    for Past { instruction, taken } in past {
+    for PastInstructions { instruction, taken } in past {
         let destination = instruction.op0_register().full_register();
         let to_register = instruction.op0_kind() == OpKind::Register;
         match instruction.mnemonic() {

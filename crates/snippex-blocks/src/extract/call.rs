@@ -5,7 +5,7 @@ use iced_x86::{Instruction, Mnemonic, OpKind, Register};
 use super::code::Position;
 use super::function::{FunctionId, Waiter};
 use super::noreturn::never_returns;
-use super::trace::{Run, Tracer};
+use super::trace::{TracedRun, Tracer};
 use snippex_core::block::Origin;
 use snippex_core::decode::decoder;
 
@@ -19,7 +19,7 @@ enum Stub<'a> {
 
 impl<'a> Tracer<'_, 'a> {
     /// A direct call: true when the callee is known to return.
-    pub(super) fn call(&mut self, run: &Run<'a>, next: Position, instruction: &Instruction) -> bool {
+    pub(super) fn call(&mut self, run: &TracedRun<'a>, next: Position, instruction: &Instruction) -> bool {
         let address = instruction.near_branch_target();
         let Some(target) = self.code.position(address) else {
             return true;

@@ -23,7 +23,7 @@ impl Region<'_> {
 
 /// What is known of each byte of code.
 #[derive(Debug)]
-pub(super) struct Code<'a> {
+pub(super) struct CodeRegions<'a> {
     pub(super) regions: Vec<Region<'a>>,
     marks: Vec<u8>,
 }
@@ -52,7 +52,7 @@ const ORIGINS: [Origin; 11] = [
     Origin::Sweep,
 ];
 
-impl<'a> Code<'a> {
+impl<'a> CodeRegions<'a> {
     pub(super) fn new(image: &Image<'a>) -> Self {
         let mut regions = Vec::new();
         let mut base = 0_u32;

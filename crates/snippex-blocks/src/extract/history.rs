@@ -2,12 +2,12 @@
 
 use iced_x86::{Instruction, Register};
 
-use super::code::{Code, Position};
+use super::code::{CodeRegions, Position};
 use snippex_core::decode::decoder;
 
 /// An instruction that ran before, newest first.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Past {
+pub(super) struct PastInstructions {
     pub(super) instruction: Instruction,
     /// Control came from here by a taken branch.
     pub(super) taken: bool,
@@ -18,7 +18,12 @@ pub(super) type Path = (Position, Option<Position>);
 
 /// Up to `limit` instructions on the path to `position`, newest first: the straight run itself, then the code that
 /// branched to it. Beyond that, in order of address.
-pub(super) fn path(code: &Code<'_>, position: Position, (start, from): Path, limit: usize) -> Vec<Past> {
+pub(super) fn path(
+    code: &CodeRegions<'_>,
+    position: Position,
+    (start, from): Path,
+    limit: usize,
+) -> Vec<PastInstructions> {
     let mut found = Vec::new();
     let (mut at, mut from) = (position, from);
     while found.len() < limit {
@@ -27,7 +32,7 @@ pub(super) fn path(code: &Code<'_>, position: Position, (start, from): Path, lim
         let Some(previous) = step.or_else(|| previous(code, at, 15)) else {
             break;
         };
-        found.push(Past {
+        found.push(PastInstructions {
             instruction: decode(code, previous),
             taken,
         });
@@ -42,7 +47,7 @@ pub(super) fn path(code: &Code<'_>, position: Position, (start, from): Path, lim
 /// Looks back to `lowest` and over as many bytes as `budget` still has: what lies between may not have been traced
 /// yet, so that gaps do not end the search.
 pub(super) fn nearest_address(
-    code: &Code<'_>,
+    code: &CodeRegions<'_>,
     position: Position,
     register: Register,
     lowest: Position,
@@ -84,11 +89,11 @@ pub(super) fn loaded_address(instruction: &Instruction, register: Register) -> O
     }
 }
 
-fn previous(code: &Code<'_>, position: Position, reach: Position) -> Option<Position> {
+fn previous(code: &CodeRegions<'_>, position: Position, reach: Position) -> Option<Position> {
     let lowest = code.region(position).base.max(position.saturating_sub(reach));
     code.previous_instruction(position, lowest)
 }
 
-fn decode(code: &Code<'_>, position: Position) -> Instruction {
+fn decode(code: &CodeRegions<'_>, position: Position) -> Instruction {
     decoder(code.bytes_from(position), code.address(position)).decode()
 }

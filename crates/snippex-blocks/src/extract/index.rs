@@ -2,7 +2,7 @@
 
 use iced_x86::Instruction;
 
-use super::code::{Code, Position};
+use super::code::{CodeRegions, Position};
 use super::trace::Tracer;
 use crate::binary::Image;
 use snippex_core::block::{Block, Origin, Terminator, Unrunnable};
@@ -223,7 +223,7 @@ pub(super) fn build<'i, 'a>(tracer: Tracer<'i, 'a>) -> BlockIndex<'i, 'a> {
 }
 
 /// The block that begins at `position`.
-fn cut(code: &Code<'_>, end: Position, position: Position) -> Compact {
+fn cut(code: &CodeRegions<'_>, end: Position, position: Position) -> Compact {
     let mut decoder = decoder(code.bytes_from(position), code.address(position));
     let mut instruction = Instruction::default();
     let mut block = Compact {

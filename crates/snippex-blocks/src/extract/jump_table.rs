@@ -10,8 +10,8 @@ use std::ops::Range;
 use iced_x86::{Instruction, Mnemonic, OpKind, Register};
 
 use super::bound::bound;
-use super::code::{Code, Position};
-use super::history::{Past, Path, loaded_address, nearest_address, path};
+use super::code::{CodeRegions, Position};
+use super::history::{PastInstructions, Path, loaded_address, nearest_address, path};
 use crate::binary::Image;
 
 /// Instructions looked back over.
@@ -106,7 +106,7 @@ impl Tables {
     pub(super) fn resolve(
         &mut self,
         image: &Image<'_>,
-        code: &mut Code<'_>,
+        code: &mut CodeRegions<'_>,
         position: Position,
         jump: &Instruction,
         run: Path,
@@ -140,7 +140,7 @@ impl Tables {
     pub(super) fn unbounded_targets(
         &mut self,
         image: &Image<'_>,
-        code: &mut Code<'_>,
+        code: &mut CodeRegions<'_>,
         table: &JumpTable,
         function: Range<Position>,
     ) -> Vec<Position> {
@@ -161,7 +161,7 @@ impl Tables {
     fn read(
         &mut self,
         image: &Image<'_>,
-        code: &mut Code<'_>,
+        code: &mut CodeRegions<'_>,
         table: &JumpTable,
         count: u64,
         allowed: impl Fn(Position) -> bool,
@@ -198,10 +198,10 @@ impl Tables {
 /// Where values of registers are looked for.
 #[derive(Clone, Copy)]
 struct Search<'s, 'a> {
-    code: &'s Code<'a>,
+    code: &'s CodeRegions<'a>,
     /// The jump.
     position: Position,
-    past: &'s [Past],
+    past: &'s [PastInstructions],
     lowest: Position,
 }
 
@@ -228,7 +228,7 @@ fn recognise(
     }
     let mut wanted = jump.op0_register().full_register();
     let mut other = None;
-    for (number, Past { instruction, .. }) in search.past.iter().enumerate() {
+    for (number, PastInstructions { instruction, .. }) in search.past.iter().enumerate() {
         let written = instruction.op0_register().full_register();
         if instruction.op0_kind() != OpKind::Register || (written != wanted && Some(written) != other) {
             continue;

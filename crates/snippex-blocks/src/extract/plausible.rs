@@ -2,7 +2,7 @@
 
 use iced_x86::{Instruction, Mnemonic, OpKind, Register};
 
-use super::code::{Code, Position};
+use super::code::{CodeRegions, Position};
 use snippex_core::block::Terminator;
 use snippex_core::decode::{Control, control, decoder, machine_part, unrunnable};
 
@@ -11,7 +11,7 @@ const LIMIT: usize = 48;
 
 /// Whether the code at `position` decodes, up to its first way out, to instructions that compilers write and that
 /// agree with what is already known to be code.
-pub(super) fn plausible_function(code: &Code<'_>, position: Position) -> bool {
+pub(super) fn plausible_function(code: &CodeRegions<'_>, position: Position) -> bool {
     if code.is_instruction(position) {
         return true;
     }

@@ -2,7 +2,7 @@
 
 use iced_x86::{Instruction, Mnemonic};
 
-use super::code::{Code, Position};
+use super::code::{CodeRegions, Position};
 use super::trace::Tracer;
 use snippex_core::block::{Origin, Terminator};
 use snippex_core::decode::{Control, control, decoder};
@@ -16,7 +16,7 @@ pub(super) fn fill(tracer: &mut Tracer<'_, '_>) {
             let start = tracer
                 .code
                 .find(position, region.end(), |code, at| !code.is_covered(at));
-            let end = tracer.code.find(start, region.end(), Code::is_covered);
+            let end = tracer.code.find(start, region.end(), CodeRegions::is_covered);
             fill_gap(&mut tracer.code, start, end, &mut targets);
             position = end;
         }
@@ -31,7 +31,7 @@ pub(super) fn fill(tracer: &mut Tracer<'_, '_>) {
 
 /// Decodes one gap block by block. A block that runs into bytes which do not decode, or out of the gap into the
 /// middle of an instruction, is dropped: it is data, most likely.
-fn fill_gap(code: &mut Code<'_>, start: Position, end: Position, targets: &mut Vec<Position>) {
+fn fill_gap(code: &mut CodeRegions<'_>, start: Position, end: Position, targets: &mut Vec<Position>) {
     let mut block: Vec<(Position, usize)> = Vec::new();
     let mut position = start;
     let mut decoder = decoder(

@@ -2,7 +2,7 @@
 
 use iced_x86::{Code as Opcode, Instruction, Mnemonic, OpKind, Register};
 
-use super::code::{Code, Position, Region};
+use super::code::{CodeRegions, Position, Region};
 use super::function::{FunctionId, Functions, Waiter};
 use super::jump_table::{Resolved, Tables};
 use crate::binary::Image;
@@ -22,7 +22,7 @@ struct Work {
 #[derive(Debug)]
 pub(super) struct Tracer<'i, 'a> {
     pub(super) image: &'i Image<'a>,
-    pub(super) code: Code<'a>,
+    pub(super) code: CodeRegions<'a>,
     pub(super) functions: Functions,
     /// Code addresses that code loads as values.
     pub(super) taken: Vec<Position>,
@@ -33,7 +33,7 @@ pub(super) struct Tracer<'i, 'a> {
 }
 
 /// Where one straight run of a trace is.
-pub(super) struct Run<'a> {
+pub(super) struct TracedRun<'a> {
     pub(super) region: Region<'a>,
     pub(super) function: FunctionId,
     /// First position of the run, and the branch that led there.
@@ -43,7 +43,7 @@ pub(super) struct Run<'a> {
 
 impl<'i, 'a> Tracer<'i, 'a> {
     pub(super) fn new(image: &'i Image<'a>) -> Self {
-        let code = Code::new(image);
+        let code = CodeRegions::new(image);
         let known = image.functions().iter().filter_map(|function| {
             let start = code.position(function.address)?;
             let limit = code.region(start).end();
@@ -151,7 +151,7 @@ impl<'i, 'a> Tracer<'i, 'a> {
     /// Decodes from one position until control leaves or joins what is known.
     fn trace(&mut self, work: Work) {
         let region = self.code.region(work.position);
-        let mut run = Run {
+        let mut run = TracedRun {
             region,
             function: work.function,
             start: work.position,
@@ -215,7 +215,7 @@ impl<'i, 'a> Tracer<'i, 'a> {
     /// Queues where a terminator leads; whether control also goes on behind it.
     fn leave(
         &mut self,
-        run: &Run<'a>,
+        run: &TracedRun<'a>,
         position: Position,
         next: Position,
         instruction: &Instruction,
@@ -249,7 +249,7 @@ impl<'i, 'a> Tracer<'i, 'a> {
         }
     }
 
-    fn branch(&mut self, run: &Run<'a>, position: Position, instruction: &Instruction) {
+    fn branch(&mut self, run: &TracedRun<'a>, position: Position, instruction: &Instruction) {
         let Some(target) = self.code.position(instruction.near_branch_target()) else {
             return self.set_returns(run.function);
         };
@@ -267,7 +267,7 @@ impl<'i, 'a> Tracer<'i, 'a> {
         self.queue(target, Origin::BranchTarget, function, Some(position));
     }
 
-    fn indirect_jump(&mut self, run: &Run<'a>, position: Position, instruction: &Instruction) {
+    fn indirect_jump(&mut self, run: &TracedRun<'a>, position: Position, instruction: &Instruction) {
         if self.leads_nowhere(instruction) {
             return;
         }

@@ -2,7 +2,7 @@
 //!
 //! Real programs contain few of the instructions there are. [`Form::all`] lists every instruction form the decoder
 //! knows, [`blocks`] makes blocks of it that vary operands, addressing, immediates and prefixes, alone or in random
-//! sequences, and [`Coverage`] says which forms a [`Request`] reaches and why others are left out. What is generated
+//! sequences, and [`Coverage`] says which forms a [`GenerationRequest`] reaches and why others are left out. What is generated
 //! goes the same way as blocks of a binary from here on; start states come from [`snippex_core::seed`] in its style for
 //! corners ([`snippex_core::seed::Style::Corners`]).
 //!
@@ -22,13 +22,13 @@ mod single;
 
 pub use coverage::{Coverage, ExtensionCoverage, FormFate};
 pub use form::{Form, Skip};
-pub use request::{Request, RequestError};
+pub use request::{GenerationRequest, RequestError};
 
 use snippex_core::block::Block;
 
 /// The blocks of `request`, in ascending order of address. The same request gives the same blocks everywhere.
 #[must_use]
-pub fn blocks(request: &Request) -> Vec<Block> {
+pub fn blocks(request: &GenerationRequest) -> Vec<Block> {
     request
         .forms()
         .filter(|form| form.skip().is_none())
@@ -38,7 +38,7 @@ pub fn blocks(request: &Request) -> Vec<Block> {
 
 /// The blocks of one form.
 #[must_use]
-pub fn of_form(request: &Request, form: Form) -> Vec<Block> {
+pub fn of_form(request: &GenerationRequest, form: Form) -> Vec<Block> {
     match request.sequence {
         None => single::blocks(request, form),
         Some(length) => sequence::blocks(request, form, length),

@@ -13,7 +13,7 @@ pub(super) const MAX_SEQUENCES: u32 = 32;
 
 /// What to generate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Request {
+pub struct GenerationRequest {
     /// Extensions by name; empty for all.
     pub isa: Vec<String>,
     /// Mnemonics in lower case; empty for all.
@@ -81,7 +81,7 @@ fn nearest(near: &[String]) -> String {
     }
 }
 
-impl Request {
+impl GenerationRequest {
     /// Checks that every name is known and every number in range.
     ///
     /// # Errors

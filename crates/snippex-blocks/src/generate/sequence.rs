@@ -10,7 +10,7 @@ use iced_x86::{Code, CpuidFeature, EncodingKind, FlowControl, Mnemonic};
 
 use super::form::Form;
 use super::operands::{Choice, Registers};
-use super::request::Request;
+use super::request::GenerationRequest;
 use super::single::{assemble, one};
 use snippex_core::block::{Block, Terminator};
 use snippex_core::decode::{Control, control, machine_part};
@@ -28,7 +28,7 @@ const DEFAULT: u32 = 4;
 const BASES: &[u8] = &[3, 6, 7];
 
 /// Sequences of `length` instructions with one of `form` among them.
-pub(super) fn blocks(request: &Request, form: Form, length: u32) -> Vec<Block> {
+pub(super) fn blocks(request: &GenerationRequest, form: Form, length: u32) -> Vec<Block> {
     let count = request.per_form.unwrap_or(DEFAULT);
     (0..count)
         .filter_map(|number| block(request.seed, form, number, length))

@@ -8,7 +8,7 @@ use super::form::Form;
 use super::immediates;
 use super::operands::{self, Choice, Registers};
 use super::prefixes;
-use super::request::{MAX_PER_FORM, Request};
+use super::request::{GenerationRequest, MAX_PER_FORM};
 use snippex_core::block::{Block, Origin, Terminator};
 use snippex_core::decode::{Control, control, unrunnable};
 use snippex_core::random::Random;
@@ -30,7 +30,7 @@ const SOME: u32 = 64;
 const ATTEMPTS: u64 = 16;
 
 /// The blocks of `form`.
-pub(super) fn blocks(request: &Request, form: Form) -> Vec<Block> {
+pub(super) fn blocks(request: &GenerationRequest, form: Form) -> Vec<Block> {
     let count = request.per_form.unwrap_or_else(|| default_count(form));
     (0..count)
         .filter_map(|variant| block(request.seed, form, variant))

@@ -5,10 +5,10 @@ use iced_x86::{OpKind, Register};
 
 use super::*;
 
-fn request() -> Request {
-    Request {
+fn request() -> GenerationRequest {
+    GenerationRequest {
         seed: 1,
-        ..Request::default()
+        ..GenerationRequest::default()
     }
 }
 
@@ -50,7 +50,7 @@ fn blocks_hold_what_they_say_and_do_not_overlap() {
 
 #[test]
 fn the_same_request_gives_the_same_blocks_whatever_else_is_asked_for() {
-    let some = Request {
+    let some = GenerationRequest {
         isa: vec!["bmi2".into()],
         ..request()
     };
@@ -64,7 +64,7 @@ fn the_same_request_gives_the_same_blocks_whatever_else_is_asked_for() {
         some.iter()
             .all(|block| all.contains(&(block.address, block.bytes.clone())))
     );
-    let other = Request {
+    let other = GenerationRequest {
         isa: vec!["bmi2".into()],
         seed: 2,
         ..request()
@@ -75,7 +75,7 @@ fn the_same_request_gives_the_same_blocks_whatever_else_is_asked_for() {
 #[test]
 fn operands_meet_their_corners() {
     let of = |mnemonic: &str| {
-        let request = Request {
+        let request = GenerationRequest {
             mnemonics: vec![mnemonic.into()],
             ..request()
         };
@@ -129,7 +129,7 @@ fn operands_meet_their_corners() {
 
 #[test]
 fn sequences_have_the_length_asked_for_and_hold_their_form() {
-    let request = Request {
+    let request = GenerationRequest {
         sequence: Some(12),
         mnemonics: vec!["adc".into(), "jb".into(), "vpaddd".into()],
         ..request()
@@ -149,34 +149,34 @@ fn sequences_have_the_length_asked_for_and_hold_their_form() {
 
 #[test]
 fn requests_that_cannot_be_met_say_why() {
-    let check = |request: Request| request.check().unwrap_err().to_string();
+    let check = |request: GenerationRequest| request.check().unwrap_err().to_string();
     assert_eq!(
-        check(Request {
+        check(GenerationRequest {
             isa: vec!["bmi3".into()],
             ..request()
         }),
         "there is no instruction set extension called bmi3; there is bmi1, bmi2"
     );
-    let mnemonic = Request {
+    let mnemonic = GenerationRequest {
         mnemonics: vec!["bzhx".into()],
         ..request()
     };
     assert!(check(mnemonic).contains("there is bzhi"));
-    let nothing = Request {
+    let nothing = GenerationRequest {
         isa: vec!["x87".into()],
         mnemonics: vec!["bzhi".into()],
         ..request()
     };
     assert_eq!(nothing.check(), Err(RequestError::Nothing));
     assert!(
-        check(Request {
+        check(GenerationRequest {
             sequence: Some(65),
             ..request()
         })
         .contains("not between 1 and 64")
     );
     assert!(
-        check(Request {
+        check(GenerationRequest {
             per_form: Some(0),
             ..request()
         })

@@ -8,8 +8,8 @@ use iced_x86::Code;
 
 use super::category::Category;
 use super::features::Features;
-use super::report::Reason;
-use super::strategy::{Request, Shape, Strategy, of, shape, shape_name};
+use super::report::ExclusionReason;
+use super::strategy::{BlockShape, SelectionRequest, Strategy, of, shape, shape_name};
 use crate::extract::BlockIndex;
 use snippex_core::random::Random;
 
@@ -44,16 +44,16 @@ struct FeatureTable {
     ends: Vec<(usize, u32)>,
     worth: BTreeMap<Key, u64>,
     occurrences: Vec<u64>,
-    shapes: Vec<Shape>,
+    shapes: Vec<BlockShape>,
 }
 
 /// The `count` most promising of the candidates, with reasons.
 pub(super) fn smart(
     index: &BlockIndex<'_, '_>,
     candidates: &[usize],
-    request: &Request,
+    request: &SelectionRequest,
     count: usize,
-) -> Vec<(usize, Vec<Reason>)> {
+) -> Vec<(usize, Vec<ExclusionReason>)> {
     let mut table = table(index, candidates, request.strategy);
     let root = Random::new(request.seed);
     let mut queue: BinaryHeap<(u64, u64, usize)> = (0..candidates.len())
@@ -92,7 +92,7 @@ fn table(index: &BlockIndex<'_, '_>, candidates: &[usize], strategy: Strategy) -
         occurrences,
         shapes: Vec::new(),
     };
-    let mut shapes: BTreeMap<Shape, u32> = BTreeMap::new();
+    let mut shapes: BTreeMap<BlockShape, u32> = BTreeMap::new();
     for &number in candidates {
         let features = of(index, number);
         table.add(&features, total);
@@ -150,43 +150,43 @@ impl FeatureTable {
     }
 
     /// Halves what the block's reasons are worth, and says what they were, weightiest first.
-    fn take(&mut self, at: usize, strategy: Strategy) -> Vec<Reason> {
+    fn take(&mut self, at: usize, strategy: Strategy) -> Vec<ExclusionReason> {
         let mut reasons: Vec<(u64, Key)> = self.keys(at).iter().map(|&key| (self.worth[&key], key)).collect();
         reasons.sort_by_key(|&(worth, key)| (std::cmp::Reverse(worth), key));
         for (_, key) in &reasons {
             self.worth.entry(*key).and_modify(|worth| *worth /= 2);
         }
-        let mut named: Vec<Reason> = reasons
+        let mut named: Vec<ExclusionReason> = reasons
             .into_iter()
             .filter(|&(worth, _)| worth > 0)
             .map(|(_, key)| self.reason(key))
             .collect();
         if strategy == Strategy::Complex {
-            named.push(Reason::Complexity(self.ends[at].1));
+            named.push(ExclusionReason::Complexity(self.ends[at].1));
         }
         if named.is_empty() {
-            named.push(Reason::Drawn);
+            named.push(ExclusionReason::Drawn);
         }
         named
     }
 
-    fn reason(&self, key: Key) -> Reason {
+    fn reason(&self, key: Key) -> ExclusionReason {
         match key {
             Key::Opcode(opcode) => {
                 let form = Code::try_from(usize::from(opcode)).map_or_else(
                     |_| String::new(),
                     |code| code.op_code().instruction_string().to_owned(),
                 );
-                Reason::RareInstruction {
+                ExclusionReason::RareInstruction {
                     form,
                     occurrences: self.occurrences[usize::from(opcode)],
                 }
             }
-            Key::Category(category) => Reason::KnownProblem(Category::ALL[usize::from(category)]),
-            Key::Scaled => Reason::ScaledOperand,
-            Key::SeveralMemory => Reason::SeveralMemoryOperands,
-            Key::MixedWidths => Reason::MixedWidths,
-            Key::Shape(shape) => Reason::Shape(shape_name(self.shapes[shape as usize])),
+            Key::Category(category) => ExclusionReason::KnownProblem(Category::ALL[usize::from(category)]),
+            Key::Scaled => ExclusionReason::ScaledOperand,
+            Key::SeveralMemory => ExclusionReason::SeveralMemoryOperands,
+            Key::MixedWidths => ExclusionReason::MixedWidths,
+            Key::Shape(shape) => ExclusionReason::Shape(shape_name(self.shapes[shape as usize])),
         }
     }
 }

@@ -15,5 +15,5 @@ mod strategy;
 pub use category::Category;
 pub use features::{Features, features};
 pub use filter::{Filter, FilterError, FilterOptions, address_range, instruction_types};
-pub use report::{Chosen, ComplexityBucket, Reason, SelectionReport};
-pub use strategy::{Request, Selection, Strategy, matching, select};
+pub use report::{Chosen, ComplexityBucket, ExclusionReason, SelectionReport};
+pub use strategy::{Selection, SelectionRequest, Strategy, matching, select};

@@ -7,7 +7,7 @@ use super::category::Category;
 /// A reason to choose a block.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Reason {
+pub enum ExclusionReason {
     /// Drawn at random from those that match.
     Drawn,
     /// All that match were taken.
@@ -43,7 +43,7 @@ pub struct Chosen {
     /// Complexity score, see [`super::Features::complexity`].
     pub complexity: u32,
     /// Why, weightiest first.
-    pub reasons: Vec<Reason>,
+    pub reasons: Vec<ExclusionReason>,
 }
 
 /// How many blocks have a complexity from `from` on, up to the next bucket.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::features::{Features, features};
 use super::filter::Filter;
 use super::greedy::smart;
-use super::report::{Chosen, Reason, SelectionReport, SelectionTally};
+use super::report::{Chosen, ExclusionReason, SelectionReport, SelectionTally};
 use crate::extract::BlockIndex;
 use snippex_core::block::Terminator;
 use snippex_core::decode::Kinds;
@@ -26,7 +26,7 @@ pub enum Strategy {
 
 /// What to choose.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Request {
+pub struct SelectionRequest {
     /// The order of preference.
     pub strategy: Strategy,
     /// Prefer what is likely to show a bug: rare instructions, scaled operands, several memory operands, mixed
@@ -57,14 +57,14 @@ pub fn matching(index: &BlockIndex<'_, '_>, filter: &Filter) -> Vec<usize> {
 
 /// Chooses blocks. Empty when nothing matches; whether that deserves a warning is the caller's to say.
 #[must_use]
-pub fn select(index: &BlockIndex<'_, '_>, filter: &Filter, request: &Request) -> Selection {
+pub fn select(index: &BlockIndex<'_, '_>, filter: &Filter, request: &SelectionRequest) -> Selection {
     let candidates = matching(index, filter);
     let count = request.count.unwrap_or(candidates.len()).min(candidates.len());
     let mut tally = SelectionTally::new();
-    let mut order: Vec<(usize, Vec<Reason>)> = if count == candidates.len() {
+    let mut order: Vec<(usize, Vec<ExclusionReason>)> = if count == candidates.len() {
         candidates
             .iter()
-            .map(|&number| (number, vec![Reason::All]))
+            .map(|&number| (number, vec![ExclusionReason::All]))
             .collect()
     } else if request.smart {
         smart(index, &candidates, request, count)
@@ -124,21 +124,21 @@ fn shuffle(items: &mut [usize], random: &mut Random, count: usize) {
     }
 }
 
-fn random(candidates: &[usize], seed: u64, count: usize) -> Vec<(usize, Vec<Reason>)> {
+fn random(candidates: &[usize], seed: u64, count: usize) -> Vec<(usize, Vec<ExclusionReason>)> {
     let mut numbers = candidates.to_vec();
     shuffle(&mut numbers, &mut Random::new(seed), count);
     numbers.truncate(count);
     numbers
         .into_iter()
-        .map(|number| (number, vec![Reason::Drawn]))
+        .map(|number| (number, vec![ExclusionReason::Drawn]))
         .collect()
 }
 
 /// What blocks of one shape have in common.
-pub(super) type Shape = (Terminator, Kinds, bool, u32);
+pub(super) type BlockShape = (Terminator, Kinds, bool, u32);
 
 /// The shape of a block: terminator, kinds of instructions, memory operands or none, power of two of its size.
-pub(super) fn shape(index: &BlockIndex<'_, '_>, number: usize, features: &Features) -> Shape {
+pub(super) fn shape(index: &BlockIndex<'_, '_>, number: usize, features: &Features) -> BlockShape {
     let terminator = index
         .entry(number)
         .map_or(Terminator::FallThrough, |entry| entry.terminator);
@@ -150,7 +150,7 @@ pub(super) fn shape(index: &BlockIndex<'_, '_>, number: usize, features: &Featur
     )
 }
 
-pub(super) fn shape_name((terminator, kinds, memory, size): Shape) -> String {
+pub(super) fn shape_name((terminator, kinds, memory, size): BlockShape) -> String {
     let kinds: Vec<_> = kinds.names().collect();
     let memory = if memory { "with memory" } else { "no memory" };
     format!(
@@ -167,8 +167,8 @@ fn diverse(
     candidates: &[usize],
     seed: u64,
     count: usize,
-) -> Vec<(usize, Vec<Reason>)> {
-    let mut shapes: BTreeMap<Shape, Vec<usize>> = BTreeMap::new();
+) -> Vec<(usize, Vec<ExclusionReason>)> {
+    let mut shapes: BTreeMap<BlockShape, Vec<usize>> = BTreeMap::new();
     for &number in candidates {
         shapes
             .entry(shape(index, number, &of(index, number)))
@@ -176,7 +176,7 @@ fn diverse(
             .push(number);
     }
     let root = Random::new(seed);
-    let mut groups: Vec<(Shape, Vec<usize>)> = shapes.into_iter().collect();
+    let mut groups: Vec<(BlockShape, Vec<usize>)> = shapes.into_iter().collect();
     for (number, (_, members)) in groups.iter_mut().enumerate() {
         shuffle(members, &mut root.derive(&[number as u64]), count);
     }
@@ -185,7 +185,10 @@ fn diverse(
     (0..rounds)
         .flat_map(|round| {
             groups.iter().filter_map(move |(shape, members)| {
-                Some((*members.get(round)?, vec![Reason::Shape(shape_name(*shape))]))
+                Some((
+                    *members.get(round)?,
+                    vec![ExclusionReason::Shape(shape_name(*shape))],
+                ))
             })
         })
         .take(count)
@@ -197,7 +200,7 @@ fn complex(
     candidates: &[usize],
     seed: u64,
     count: usize,
-) -> Vec<(usize, Vec<Reason>)> {
+) -> Vec<(usize, Vec<ExclusionReason>)> {
     let root = Random::new(seed);
     let mut scored: Vec<_> = candidates
         .iter()
@@ -208,6 +211,6 @@ fn complex(
         .collect();
     scored.sort_unstable();
     let best = scored.into_iter().take(count);
-    best.map(|(score, _, number)| (number, vec![Reason::Complexity(score.0)]))
+    best.map(|(score, _, number)| (number, vec![ExclusionReason::Complexity(score.0)]))
         .collect()
 }

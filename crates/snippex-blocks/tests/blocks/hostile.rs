@@ -7,7 +7,7 @@ use crate::support::{CODE, Elf, RODATA, WORDS};
 use proptest::prelude::*;
 use snippex_blocks::binary::Image;
 use snippex_blocks::extract::extract;
-use snippex_blocks::select::{Filter, Request, Strategy as Choice, select};
+use snippex_blocks::select::{Filter, SelectionRequest, Strategy as Choice, select};
 use snippex_core::decode::decoder;
 
 /// An ELF file with one of everything the reader looks at.
@@ -137,7 +137,7 @@ fn examine(file: &[u8]) -> Result<(), TestCaseError> {
         let decoded = decoder(&block.bytes, block.address).iter().count();
         prop_assert_eq!(decoded as u32, block.instruction_count);
     }
-    let request = Request {
+    let request = SelectionRequest {
         strategy: Choice::Diverse,
         smart: true,
         count: Some(3),

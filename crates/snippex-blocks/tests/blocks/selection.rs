@@ -4,7 +4,7 @@ use iced_x86::code_asm::*;
 use snippex_blocks::binary::Image;
 use snippex_blocks::extract::{BlockIndex, extract};
 use snippex_blocks::select::{
-    Category, Filter, FilterError, FilterOptions, Reason, Request, Strategy, address_range,
+    Category, ExclusionReason, Filter, FilterError, FilterOptions, SelectionRequest, Strategy, address_range,
     instruction_types, matching, select,
 };
 use snippex_core::decode::Kinds;
@@ -217,7 +217,7 @@ fn the_seed_decides_and_nothing_else() {
     with_index(|index| {
         for strategy in [Strategy::Random, Strategy::Diverse, Strategy::Complex] {
             for smart in [false, true] {
-                let request = |seed| Request {
+                let request = |seed| SelectionRequest {
                     strategy,
                     smart,
                     count: Some(10),
@@ -237,11 +237,11 @@ fn the_seed_decides_and_nothing_else() {
 #[test]
 fn smart_selection_prefers_what_is_special_and_says_why() {
     with_index(|index| {
-        let request = Request {
+        let request = SelectionRequest {
             smart: true,
             count: Some(5),
             seed: 9,
-            ..Request::default()
+            ..SelectionRequest::default()
         };
         let selection = select(index, &Filter::default(), &request);
         let special: Vec<usize> = (40..44).collect();
@@ -250,14 +250,14 @@ fn smart_selection_prefers_what_is_special_and_says_why() {
             .filter(|number| selection.numbers.contains(number))
             .count();
         assert!(taken >= 3, "{:#?}", selection.report.chosen);
-        let reasons: Vec<&Reason> = selection
+        let reasons: Vec<&ExclusionReason> = selection
             .report
             .chosen
             .iter()
             .flat_map(|chosen| &chosen.reasons)
             .collect();
-        assert!(reasons.contains(&&Reason::KnownProblem(Category::X87)));
-        assert!(reasons.contains(&&Reason::ScaledOperand));
+        assert!(reasons.contains(&&ExclusionReason::KnownProblem(Category::X87)));
+        assert!(reasons.contains(&&ExclusionReason::ScaledOperand));
         let report = &selection.report;
         assert_eq!((report.blocks, report.matching), (46, 46));
         assert_eq!(report.categories[&Category::X87], (1, 1));
@@ -283,10 +283,10 @@ fn smart_selection_prefers_what_is_special_and_says_why() {
 #[test]
 fn diverse_takes_one_of_each_shape_first() {
     with_index(|index| {
-        let request = Request {
+        let request = SelectionRequest {
             strategy: Strategy::Diverse,
             count: Some(7),
-            ..Request::default()
+            ..SelectionRequest::default()
         };
         let selection = select(index, &Filter::default(), &request);
         // Plain, x87, AVX, memory, system call, return: six shapes (BSF has the shape of the plain ones).
@@ -307,9 +307,9 @@ fn nothing_matches_is_no_error() {
         let selection = select(
             index,
             &options.check().unwrap(),
-            &Request {
+            &SelectionRequest {
                 count: Some(3),
-                ..Request::default()
+                ..SelectionRequest::default()
             },
         );
         assert!(selection.numbers.is_empty());

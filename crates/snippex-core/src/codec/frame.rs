@@ -34,7 +34,7 @@ const CONFIG: Configuration<LittleEndian, Fixint, Limit<MAX_PAYLOAD>> = bincode:
 
 /// What an envelope holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum FrameKind {
     /// A [`Case`](crate::case::Case).
     Case = 1,
     /// An [`Observation`](crate::observation::Observation).
@@ -65,7 +65,7 @@ pub enum CodecError {
     #[error("data is of kind {found}, not {expected:?}")]
     Kind {
         /// The kind that was asked for.
-        expected: Kind,
+        expected: FrameKind,
         /// The kind in the header.
         found: u16,
     },
@@ -101,7 +101,7 @@ pub(super) fn payload<T: Serialize>(value: &T) -> Vec<u8> {
 }
 
 /// Encodes `value`; returns the digest and the envelope.
-pub(super) fn seal<T: Serialize>(kind: Kind, value: &T) -> ([u8; 32], Vec<u8>) {
+pub(super) fn seal<T: Serialize>(kind: FrameKind, value: &T) -> ([u8; 32], Vec<u8>) {
     let mut bytes = vec![0; HEADER];
     bincode::serde::encode_into_std_write(value, &mut bytes, CONFIG.with_no_limit())
         .expect("plain data always encodes into memory");
@@ -116,7 +116,7 @@ pub(super) fn seal<T: Serialize>(kind: Kind, value: &T) -> ([u8; 32], Vec<u8>) {
 }
 
 /// Checks the envelope and decodes the payload.
-pub(super) fn open<'a, T: Deserialize<'a>>(kind: Kind, bytes: &'a [u8]) -> Result<T, CodecError> {
+pub(super) fn open<'a, T: Deserialize<'a>>(kind: FrameKind, bytes: &'a [u8]) -> Result<T, CodecError> {
     let Some((header, payload)) = bytes.split_first_chunk::<HEADER>() else {
         return Err(CodecError::Length {
             expected: HEADER as u64,
@@ -135,7 +135,7 @@ pub(super) fn open<'a, T: Deserialize<'a>>(kind: Kind, bytes: &'a [u8]) -> Resul
     Ok(value)
 }
 
-fn check_header(kind: Kind, header: &[u8; HEADER], payload: usize) -> Result<(), CodecError> {
+fn check_header(kind: FrameKind, header: &[u8; HEADER], payload: usize) -> Result<(), CodecError> {
     if header[..4] != MAGIC {
         return Err(CodecError::Magic);
     }

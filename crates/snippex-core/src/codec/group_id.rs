@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::frame;
 use super::id::write_hex;
-use crate::case::{Access, Page};
+use crate::case::{Page, PageAccess};
 use crate::group::{Group, Start, VectorState};
 
 /// Separates these digests from all others of this program; the number is the version of what is hashed.
@@ -97,8 +97,8 @@ fn add_length(hash: &mut Sha256, length: usize) {
 fn add_page(hash: &mut Sha256, page: &Page) {
     hash.update(page.address.to_le_bytes());
     hash.update([match page.access {
-        Access::Read => 0,
-        Access::ReadWrite => 1,
+        PageAccess::Read => 0,
+        PageAccess::ReadWrite => 1,
     }]);
     hash.update(&page.content[..]);
 }

@@ -30,14 +30,14 @@ use crate::case::Case;
 use crate::observation::Observation;
 use crate::state::MachineState;
 
-pub use frame::{CodecError, Kind, MAX_PAYLOAD, VERSION};
+pub use frame::{CodecError, FrameKind, MAX_PAYLOAD, VERSION};
 pub use group_id::{GroupHasher, GroupId};
 pub use id::{CaseId, ParseCaseIdError};
 pub use wire::Bytes;
 
 /// `value` in the envelope of all that is encoded here. The order of its fields is the format.
 #[must_use]
-pub fn encode<T: Serialize>(kind: Kind, value: &T) -> Vec<u8> {
+pub fn encode<T: Serialize>(kind: FrameKind, value: &T) -> Vec<u8> {
     frame::seal(kind, value).1
 }
 
@@ -45,14 +45,14 @@ pub fn encode<T: Serialize>(kind: Kind, value: &T) -> Vec<u8> {
 ///
 /// # Errors
 /// When `bytes` is anything else, see [`CodecError`]. Whether the value makes sense is for the caller to say.
-pub fn decode<'a, T: Deserialize<'a>>(kind: Kind, bytes: &'a [u8]) -> Result<T, CodecError> {
+pub fn decode<'a, T: Deserialize<'a>>(kind: FrameKind, bytes: &'a [u8]) -> Result<T, CodecError> {
     frame::open(kind, bytes)
 }
 
 /// The canonical bytes of a case, with the case's content address: equal cases have equal bytes.
 #[must_use]
 pub fn encode_case(case: &Case) -> (CaseId, Vec<u8>) {
-    let (digest, bytes) = frame::seal(Kind::Case, &wire::CaseWire::of(case));
+    let (digest, bytes) = frame::seal(FrameKind::Case, &wire::CaseWire::of(case));
     (CaseId(digest), bytes)
 }
 
@@ -61,13 +61,13 @@ pub fn encode_case(case: &Case) -> (CaseId, Vec<u8>) {
 /// # Errors
 /// When `bytes` is anything else, see [`CodecError`].
 pub fn decode_case(bytes: &[u8]) -> Result<Case, CodecError> {
-    frame::open::<wire::CaseWire<'_>>(Kind::Case, bytes)?.into_case()
+    frame::open::<wire::CaseWire<'_>>(FrameKind::Case, bytes)?.into_case()
 }
 
 /// The canonical bytes of an observation.
 #[must_use]
 pub fn encode_observation(observation: &Observation) -> Vec<u8> {
-    frame::seal(Kind::Observation, &wire::ObservationWire::of(observation)).1
+    frame::seal(FrameKind::Observation, &wire::ObservationWire::of(observation)).1
 }
 
 /// The observation that [`encode_observation`] made `bytes` from.
@@ -75,13 +75,13 @@ pub fn encode_observation(observation: &Observation) -> Vec<u8> {
 /// # Errors
 /// When `bytes` is anything else, see [`CodecError`].
 pub fn decode_observation(bytes: &[u8]) -> Result<Observation, CodecError> {
-    frame::open::<wire::ObservationWire<'_>>(Kind::Observation, bytes)?.into_observation()
+    frame::open::<wire::ObservationWire<'_>>(FrameKind::Observation, bytes)?.into_observation()
 }
 
 /// The canonical bytes of a machine state.
 #[must_use]
 pub fn encode_state(state: &MachineState) -> Vec<u8> {
-    frame::seal(Kind::State, &wire::StateWire::of(state)).1
+    frame::seal(FrameKind::State, &wire::StateWire::of(state)).1
 }
 
 /// The state that [`encode_state`] made `bytes` from.
@@ -89,5 +89,5 @@ pub fn encode_state(state: &MachineState) -> Vec<u8> {
 /// # Errors
 /// When `bytes` is anything else, see [`CodecError`].
 pub fn decode_state(bytes: &[u8]) -> Result<MachineState, CodecError> {
-    frame::open::<wire::StateWire<'_>>(Kind::State, bytes)?.into_state()
+    frame::open::<wire::StateWire<'_>>(FrameKind::State, bytes)?.into_state()
 }

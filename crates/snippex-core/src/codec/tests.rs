@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::arbitrary::{cases, observations, states};
 use crate::block::{Block, Origin, Terminator};
-use crate::case::{Access, PAGE_SIZE, Page, Placement};
+use crate::case::{PAGE_SIZE, Page, PageAccess, Placement};
 
 pub(crate) fn known_case() -> Case {
     let block = Block {
@@ -28,7 +28,7 @@ pub(crate) fn known_case() -> Case {
         state: MachineState::default(),
         pages: Arc::new([Page {
             address: 0x7000,
-            access: Access::ReadWrite,
+            access: PageAccess::ReadWrite,
             content: Arc::new([7; PAGE_SIZE]),
         }]),
     }

@@ -1,7 +1,7 @@
 //! The shapes that are written: the contract types with their large arrays as borrowed byte strings.
 //!
 //! The order of fields here, and the order of variants in [`Terminator`](crate::block::Terminator),
-//! [`Origin`](crate::block::Origin), [`Unrunnable`](crate::block::Unrunnable), [`Access`] and [`Endpoint`], is
+//! [`Origin`](crate::block::Origin), [`Unrunnable`](crate::block::Unrunnable), [`PageAccess`] and [`Endpoint`], is
 //! the format. Whoever changes it raises [`VERSION`](super::VERSION); a test holds the digest of a known case.
 //!
 //! Byte strings borrow from the input when they are read, so a forged length can never ask for memory.
@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 
 use super::CodecError;
 use crate::block::Block;
-use crate::case::{Access, Case, PAGE_SIZE, Page, Placement};
-use crate::observation::{Endpoint, LINE_SIZE, Line, Observation};
+use crate::case::{Case, PAGE_SIZE, Page, PageAccess, Placement};
+use crate::observation::{ChangedLine, Endpoint, LINE_SIZE, Observation};
 use crate::state::{MachineState, X87State};
 
 #[derive(Serialize, Deserialize)]
@@ -33,7 +33,7 @@ pub(super) struct CaseWire<'a> {
 #[derive(Serialize, Deserialize)]
 struct PageWire<'a> {
     address: u64,
-    access: Access,
+    access: PageAccess,
     #[serde(borrow)]
     content: Bytes<'a>,
 }
@@ -137,7 +137,7 @@ impl<'a> ObservationWire<'a> {
     }
 
     pub(super) fn into_observation(self) -> Result<Observation, CodecError> {
-        let memory: Vec<Line> = self
+        let memory: Vec<ChangedLine> = self
             .memory
             .iter()
             .map(LineWire::to_line)
@@ -154,13 +154,13 @@ impl<'a> ObservationWire<'a> {
 }
 
 impl LineWire<'_> {
-    fn to_line(&self) -> Result<Line, CodecError> {
+    fn to_line(&self) -> Result<ChangedLine, CodecError> {
         if !self.address.is_multiple_of(LINE_SIZE as u64) {
             return Err(CodecError::Invalid(
                 "a line of memory does not start at a multiple of its size",
             ));
         }
-        Ok(Line {
+        Ok(ChangedLine {
             address: self.address,
             bytes: self.bytes.to_array("a line of memory is not 64 bytes long")?,
         })

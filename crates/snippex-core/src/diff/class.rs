@@ -8,7 +8,7 @@ use crate::effects::{BlockEffects, Location};
 /// Kind of a divergence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
+pub enum DivergenceKind {
     /// The hardware faults, the engine goes on.
     MissingFault,
     /// The engine faults, the hardware goes on.
@@ -54,7 +54,7 @@ pub struct Culprit {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Class {
     /// Kind of that difference.
-    pub kind: Kind,
+    pub kind: DivergenceKind,
     /// A *guess*: of the instructions that wrote the differing parts last, the first in the block. It is wrong when
     /// that instruction only passes on what an earlier one computed; reduction finds the real one.
     pub culprit: Option<Culprit>,
@@ -72,7 +72,7 @@ impl Class {
                 (kind, writer(effects, completed, location))
             })
             .min_by_key(|(_, writer)| writer.unwrap_or(usize::MAX))
-            .unwrap_or((Kind::WrongBranch, None));
+            .unwrap_or((DivergenceKind::WrongBranch, None));
         Self {
             kind,
             culprit: writer.and_then(|index| culprit(effects, index)),
@@ -81,9 +81,9 @@ impl Class {
 
     /// The class of a divergence in the endpoint, put down to instruction `index`; a wrong branch to what
     /// decided it.
-    pub(super) fn of_endpoint(effects: &BlockEffects, index: usize, kind: Kind) -> Self {
+    pub(super) fn of_endpoint(effects: &BlockEffects, index: usize, kind: DivergenceKind) -> Self {
         let index = index.min(effects.instruction_count().saturating_sub(1));
-        let decider = (kind == Kind::WrongBranch)
+        let decider = (kind == DivergenceKind::WrongBranch)
             .then(|| effects.decider(index))
             .flatten();
         Self {
@@ -94,26 +94,35 @@ impl Class {
 }
 
 /// Kind and place of a difference in the state.
-fn part(difference: &Difference) -> (Kind, Option<Location>) {
+fn part(difference: &Difference) -> (DivergenceKind, Option<Location>) {
     match difference.field {
-        Field::Gpr { register } => (Kind::Register, Some(Location::Gpr(usize::from(register)))),
-        Field::Flag { flag } => (Kind::Flag, Some(Location::Flags(flag))),
-        Field::FsBase | Field::GsBase => (Kind::SegmentBase, Some(Location::SegmentBase)),
-        Field::Vector { register, .. } => (Kind::Vector, Some(Location::Vector(usize::from(register)))),
-        Field::Opmask { register } => (Kind::Opmask, Some(Location::Opmask(usize::from(register)))),
-        Field::Mxcsr => (Kind::Mxcsr, Some(Location::Mxcsr)),
-        Field::X87Control => (Kind::X87, Some(Location::X87Control)),
+        Field::Gpr { register } => (
+            DivergenceKind::Register,
+            Some(Location::Gpr(usize::from(register))),
+        ),
+        Field::Flag { flag } => (DivergenceKind::Flag, Some(Location::Flags(flag))),
+        Field::FsBase | Field::GsBase => (DivergenceKind::SegmentBase, Some(Location::SegmentBase)),
+        Field::Vector { register, .. } => (
+            DivergenceKind::Vector,
+            Some(Location::Vector(usize::from(register))),
+        ),
+        Field::Opmask { register } => (
+            DivergenceKind::Opmask,
+            Some(Location::Opmask(usize::from(register))),
+        ),
+        Field::Mxcsr => (DivergenceKind::Mxcsr, Some(Location::Mxcsr)),
+        Field::X87Control => (DivergenceKind::X87, Some(Location::X87Control)),
         Field::X87Status => {
             let bits = match difference.differing {
                 Value::Number(bits) => bits as u16,
                 _ => u16::MAX,
             };
-            (Kind::X87, Some(Location::X87Status(bits)))
+            (DivergenceKind::X87, Some(Location::X87Status(bits)))
         }
-        Field::X87Tags | Field::X87Register { .. } => (Kind::X87, Some(Location::X87Registers)),
-        Field::Memory { .. } => (Kind::Memory, Some(Location::Memory)),
-        Field::FaultAddress => (Kind::FaultAddress, None),
-        Field::Endpoint => (Kind::WrongBranch, None),
+        Field::X87Tags | Field::X87Register { .. } => (DivergenceKind::X87, Some(Location::X87Registers)),
+        Field::Memory { .. } => (DivergenceKind::Memory, Some(Location::Memory)),
+        Field::FaultAddress => (DivergenceKind::FaultAddress, None),
+        Field::Endpoint => (DivergenceKind::WrongBranch, None),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The comparison itself: endpoint, registers, memory.
 
 use super::class::Class;
-use super::difference::{Comparison, Difference, Divergence, Field, Noted, Reason, Value};
+use super::difference::{Comparison, Difference, Divergence, Field, InconclusiveReason, Noted, Value};
 use super::endpoint;
 use super::leaked::leaked;
 use super::memory;
@@ -81,7 +81,7 @@ pub fn compare_with(
     let memory = memory::differences(case, &expected.memory, &actual.memory, &mask, &mut noted);
     if !memory.is_empty() && !mask.anywhere.is_empty() {
         if differences.is_empty() {
-            return Comparison::Inconclusive(Reason::OpenMemory {
+            return Comparison::Inconclusive(InconclusiveReason::OpenMemory {
                 rules: mask.anywhere,
                 differences: memory,
             });
@@ -91,7 +91,7 @@ pub fn compare_with(
         differences.extend(memory);
     }
     if let (Some(first), Some(deviation)) = (differences.first(), leaked(&case.block, tolerance)) {
-        return Comparison::Inconclusive(Reason::Deviation {
+        return Comparison::Inconclusive(InconclusiveReason::Deviation {
             id: deviation.id.clone(),
             difference: Box::new(first.clone()),
         });
@@ -102,8 +102,8 @@ pub fn compare_with(
 /// The verdict on observations that are the same to the bit, and on those that never ended.
 fn equal(expected: &Observation, actual: &Observation) -> Option<Comparison> {
     match expected.endpoint {
-        Endpoint::Hung => Some(Comparison::Inconclusive(Reason::ExpectedHung)),
-        Endpoint::EngineDied { .. } => Some(Comparison::Inconclusive(Reason::ExpectedDied)),
+        Endpoint::Hung => Some(Comparison::Inconclusive(InconclusiveReason::ExpectedHung)),
+        Endpoint::EngineDied { .. } => Some(Comparison::Inconclusive(InconclusiveReason::ExpectedDied)),
         _ if expected == actual => Some(Comparison::Match(Noted::default())),
         _ => None,
     }

@@ -19,7 +19,7 @@ pub enum Comparison {
     /// At least one defined bit differs.
     Diverged(Divergence),
     /// The two cannot be held against each other.
-    Inconclusive(Reason),
+    Inconclusive(InconclusiveReason),
 }
 
 /// Differences that do not count, by what excuses them: how many fields each excused (of memory: bytes).
@@ -63,7 +63,7 @@ pub struct Divergence {
 /// Why no verdict is possible.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "reason")]
-pub enum Reason {
+pub enum InconclusiveReason {
     /// The engine that is taken as right did not end.
     ExpectedHung,
     /// The engine that is taken as right died.

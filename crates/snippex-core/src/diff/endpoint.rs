@@ -1,7 +1,7 @@
 //! Whether two runs ended alike.
 
-use super::class::{Class, Kind};
-use super::difference::{Comparison, Difference, Divergence, Field, Noted, Reason, Value};
+use super::class::{Class, DivergenceKind};
+use super::difference::{Comparison, Difference, Divergence, Field, InconclusiveReason, Noted, Value};
 use super::tolerance::{Deviates, FaultingUnit, Tolerance};
 use crate::address_space::USER_START;
 use crate::case::Case;
@@ -35,8 +35,8 @@ pub(super) fn judge(
     tolerance: &Tolerance,
 ) -> Comparison {
     match expected.endpoint {
-        Endpoint::Hung => return Comparison::Inconclusive(Reason::ExpectedHung),
-        Endpoint::EngineDied { .. } => return Comparison::Inconclusive(Reason::ExpectedDied),
+        Endpoint::Hung => return Comparison::Inconclusive(InconclusiveReason::ExpectedHung),
+        Endpoint::EngineDied { .. } => return Comparison::Inconclusive(InconclusiveReason::ExpectedDied),
         Endpoint::Exit { .. } | Endpoint::Signal(_) => {}
     }
     let difference = Difference {
@@ -49,7 +49,7 @@ pub(super) fn judge(
     let parting = parting(effects, case, expected, actual);
     let rules = open_rules(effects, case, expected, actual, parting);
     if !rules.is_empty() {
-        return Comparison::Inconclusive(Reason::OpenEndpoint {
+        return Comparison::Inconclusive(InconclusiveReason::OpenEndpoint {
             rules,
             difference: Box::new(difference),
         });
@@ -64,7 +64,7 @@ pub(super) fn judge(
         )
     });
     if let Some(deviation) = excuse {
-        return Comparison::Inconclusive(Reason::Deviation {
+        return Comparison::Inconclusive(InconclusiveReason::Deviation {
             id: deviation.id.clone(),
             difference: Box::new(difference),
         });
@@ -159,13 +159,13 @@ fn excuses(
     }
 }
 
-fn kind(expected: &Endpoint, actual: &Endpoint) -> Kind {
+fn kind(expected: &Endpoint, actual: &Endpoint) -> DivergenceKind {
     match (expected, actual) {
-        (_, Endpoint::Hung) => Kind::EngineHung,
-        (_, Endpoint::EngineDied { .. }) => Kind::EngineDied,
-        (Endpoint::Signal(_), Endpoint::Signal(_)) => Kind::DifferentFault,
-        (Endpoint::Signal(_), _) => Kind::MissingFault,
-        (_, Endpoint::Signal(_)) => Kind::SpuriousFault,
-        _ => Kind::WrongBranch,
+        (_, Endpoint::Hung) => DivergenceKind::EngineHung,
+        (_, Endpoint::EngineDied { .. }) => DivergenceKind::EngineDied,
+        (Endpoint::Signal(_), Endpoint::Signal(_)) => DivergenceKind::DifferentFault,
+        (Endpoint::Signal(_), _) => DivergenceKind::MissingFault,
+        (_, Endpoint::Signal(_)) => DivergenceKind::SpuriousFault,
+        _ => DivergenceKind::WrongBranch,
     }
 }

@@ -5,13 +5,13 @@ use std::borrow::Cow;
 use super::difference::{Difference, Field, Noted, Value};
 use crate::case::{Case, PAGE_SIZE};
 use crate::effects::Mask;
-use crate::observation::{LINE_SIZE, Line};
+use crate::observation::{ChangedLine, LINE_SIZE};
 
 /// Every run of bytes that differ in defined bits. Excused ones are noted.
 pub(super) fn differences(
     case: &Case,
-    expected: &[Line],
-    actual: &[Line],
+    expected: &[ChangedLine],
+    actual: &[ChangedLine],
     mask: &Mask,
     noted: &mut Noted,
 ) -> Vec<Difference> {
@@ -42,8 +42,8 @@ pub(super) fn differences(
 /// Lines that either run changed, with the content after both: what one did not change, the case has.
 fn paired<'a>(
     case: &'a Case,
-    mut expected: &'a [Line],
-    mut actual: &'a [Line],
+    mut expected: &'a [ChangedLine],
+    mut actual: &'a [ChangedLine],
 ) -> impl Iterator<Item = (u64, Cow<'a, [u8]>, Cow<'a, [u8]>)> {
     std::iter::from_fn(move || {
         let address = match (expected.first(), actual.first()) {
@@ -51,7 +51,7 @@ fn paired<'a>(
             (Some(line), None) | (None, Some(line)) => line.address,
             (None, None) => return None,
         };
-        let take = |lines: &mut &'a [Line]| match lines.split_first() {
+        let take = |lines: &mut &'a [ChangedLine]| match lines.split_first() {
             Some((line, rest)) if line.address == address => {
                 *lines = rest;
                 Cow::Borrowed(&line.bytes[..])

@@ -68,7 +68,7 @@ mod x87;
 #[cfg(test)]
 mod tests;
 
-pub use class::{Class, Culprit, Kind};
+pub use class::{Class, Culprit, DivergenceKind};
 pub use compare::{compare, compare_with};
-pub use difference::{Comparison, Difference, Divergence, Field, Noted, Reason, Value};
+pub use difference::{Comparison, Difference, Divergence, Field, InconclusiveReason, Noted, Value};
 pub use tolerance::{Deviates, Deviation, ExcusedBits, FaultingUnit, Tolerance};

@@ -7,7 +7,7 @@ use super::*;
 use crate::case::Case;
 use crate::effects::Rule;
 use crate::effects::tests::{DATA, block, case};
-use crate::observation::{Endpoint, LINE_SIZE, Line, Observation, Signal};
+use crate::observation::{ChangedLine, Endpoint, LINE_SIZE, Observation, Signal};
 use crate::state::{Components, rflags};
 
 fn made(write: impl FnOnce(&mut CodeAssembler) -> Result<(), IcedError>) -> Case {
@@ -53,7 +53,7 @@ fn a_register_that_differs_is_named_with_its_writer() {
     let mut actual = expected.clone();
     actual.state.gpr[0] = 8;
     let divergence = divergence(verdict(&case, &expected, &actual));
-    assert_eq!(divergence.class.kind, Kind::Register);
+    assert_eq!(divergence.class.kind, DivergenceKind::Register);
     assert_eq!(
         divergence.class.culprit,
         Some(Culprit {
@@ -89,7 +89,7 @@ fn the_culprit_is_the_earliest_writer_and_no_copy() {
     let class = divergence(verdict(&case, &expected, &actual)).class;
     assert_eq!(
         (class.kind, class.culprit.unwrap().form.as_str()),
-        (Kind::Vector, "mulss xmm, xmm")
+        (DivergenceKind::Vector, "mulss xmm, xmm")
     );
 }
 
@@ -123,28 +123,28 @@ fn endpoints_come_first_and_have_kinds() {
     };
     let kind =
         |expected: &Observation, actual: &Observation| divergence(verdict(&case, expected, actual)).class;
-    assert_eq!(kind(&exit, &fault).kind, Kind::SpuriousFault);
+    assert_eq!(kind(&exit, &fault).kind, DivergenceKind::SpuriousFault);
     assert_eq!(kind(&exit, &fault).culprit.unwrap().instruction, 1);
-    assert_eq!(kind(&fault, &exit).kind, Kind::MissingFault);
+    assert_eq!(kind(&fault, &exit).kind, DivergenceKind::MissingFault);
     let other = Observation {
         endpoint: signal(&case, 7, 3),
         ..exit.clone()
     };
-    assert_eq!(kind(&fault, &other).kind, Kind::DifferentFault);
+    assert_eq!(kind(&fault, &other).kind, DivergenceKind::DifferentFault);
     let hung = Observation {
         endpoint: Endpoint::Hung,
         ..exit.clone()
     };
-    assert_eq!(kind(&exit, &hung).kind, Kind::EngineHung);
+    assert_eq!(kind(&exit, &hung).kind, DivergenceKind::EngineHung);
     assert_eq!(
         verdict(&case, &hung, &exit),
-        Comparison::Inconclusive(Reason::ExpectedHung)
+        Comparison::Inconclusive(InconclusiveReason::ExpectedHung)
     );
     let elsewhere = Observation {
         endpoint: Endpoint::Exit { target: 1 },
         ..exit.clone()
     };
-    assert_eq!(kind(&exit, &elsewhere).kind, Kind::WrongBranch);
+    assert_eq!(kind(&exit, &elsewhere).kind, DivergenceKind::WrongBranch);
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn a_wrong_branch_is_put_down_to_what_decided_it() {
             ..expected.clone()
         };
         let class = divergence(verdict(&case, &expected, &actual)).class;
-        assert_eq!(class.kind, Kind::WrongBranch);
+        assert_eq!(class.kind, DivergenceKind::WrongBranch);
         class.culprit.unwrap().form
     };
     let compared = wrong(|a| {
@@ -186,7 +186,8 @@ fn a_branch_on_an_undefined_flag_is_inconclusive() {
         endpoint: Endpoint::Exit { target: 1 },
         ..expected.clone()
     };
-    let Comparison::Inconclusive(Reason::OpenEndpoint { rules, .. }) = verdict(&case, &expected, &actual)
+    let Comparison::Inconclusive(InconclusiveReason::OpenEndpoint { rules, .. }) =
+        verdict(&case, &expected, &actual)
     else {
         panic!("ZF is undefined after MUL");
     };
@@ -214,7 +215,7 @@ fn the_address_of_a_page_fault_counts_beyond_the_operand() {
     ));
     assert_eq!(
         divergence(verdict(&case, &at(0x1000), &at(0x1008))).class.kind,
-        Kind::FaultAddress
+        DivergenceKind::FaultAddress
     );
 }
 
@@ -225,14 +226,14 @@ fn memory_differences_are_runs_of_bytes() {
     let mut bytes = [0x11; LINE_SIZE];
     bytes[3..5].fill(0x22);
     let actual = Observation {
-        memory: vec![Line {
+        memory: vec![ChangedLine {
             address: DATA + 0x100,
             bytes,
         }],
         ..expected.clone()
     };
     let divergence = divergence(verdict(&case, &expected, &actual));
-    assert_eq!(divergence.class.kind, Kind::Memory);
+    assert_eq!(divergence.class.kind, DivergenceKind::Memory);
     assert_eq!(divergence.differences.len(), 1);
     assert_eq!(
         divergence.differences[0].field,
@@ -242,7 +243,7 @@ fn memory_differences_are_runs_of_bytes() {
     );
     assert_eq!(divergence.differences[0].expected, Value::Bytes(vec![0x11, 0x11]));
     // A line that is reported although nothing in it changed makes no difference.
-    let untouched = Line {
+    let untouched = ChangedLine {
         address: DATA,
         bytes: [0x11; LINE_SIZE],
     };
@@ -267,7 +268,7 @@ fn documented_deviations_are_not_divergences() {
     expected.endpoint = signal(&case, 8, 0);
     let comparison = compare(&case, &expected, &actual, Components::ALL, &fex);
     assert!(
-        matches!(comparison, Comparison::Inconclusive(Reason::Deviation { id, .. }) if id == "fex-no-sigfpe")
+        matches!(comparison, Comparison::Inconclusive(InconclusiveReason::Deviation { id, .. }) if id == "fex-no-sigfpe")
     );
     // qemu does deliver the divide error.
     let comparison = compare(
@@ -277,7 +278,7 @@ fn documented_deviations_are_not_divergences() {
         Components::ALL,
         &Tolerance::qemu_user(),
     );
-    assert_eq!(divergence(comparison).class.kind, Kind::MissingFault);
+    assert_eq!(divergence(comparison).class.kind, DivergenceKind::MissingFault);
     // At a signal FEX promises number and RIP only.
     actual = Observation {
         endpoint: expected.endpoint,
@@ -342,13 +343,13 @@ fn approximations_agree_within_their_bounds_and_diverge_beyond() {
     assert!(matches!(near, Comparison::Match(noted) if noted.rules.contains_key(&Rule::Reciprocal11)));
     assert_eq!(
         divergence(verdict(&case, &with(0.5), &with(0.51))).class.kind,
-        Kind::Vector
+        DivergenceKind::Vector
     );
     let mut upper = with(0.5);
     upper.state.vectors[3][4] = 1;
     assert_eq!(
         divergence(verdict(&case, &with(0.5), &upper)).class.kind,
-        Kind::Vector
+        DivergenceKind::Vector
     );
 }
 
@@ -363,7 +364,10 @@ fn an_x87_result_agrees_in_its_first_bits_only_when_it_approximates() {
         verdict(&case, &expected, &actual)
     };
     assert!(matches!(last_bit(CodeAssembler::f2xm1), Comparison::Match(_)));
-    assert_eq!(divergence(last_bit(CodeAssembler::fsqrt)).class.kind, Kind::X87);
+    assert_eq!(
+        divergence(last_bit(CodeAssembler::fsqrt)).class.kind,
+        DivergenceKind::X87
+    );
 }
 
 #[test]
@@ -392,13 +396,13 @@ fn memory_that_open_data_may_have_reached_is_inconclusive() {
     let mut bytes = [0x11; LINE_SIZE];
     bytes[0] = 0;
     let mut actual = Observation {
-        memory: vec![Line { address: DATA, bytes }],
+        memory: vec![ChangedLine { address: DATA, bytes }],
         ..expected.clone()
     };
     let comparison = verdict(&case, &expected, &actual);
     assert!(matches!(
         comparison,
-        Comparison::Inconclusive(Reason::OpenMemory { .. })
+        Comparison::Inconclusive(InconclusiveReason::OpenMemory { .. })
     ));
     // Another difference still counts.
     actual.state.gpr[5] = 1;
@@ -431,7 +435,7 @@ fn memory_that_an_engine_needs_itself_is_no_missing_fault() {
             &Tolerance::qemu_user(),
         )
     };
-    let excused = |comparison| matches!(comparison, Comparison::Inconclusive(Reason::Deviation { id, .. }) if id == "qemu-own-memory");
+    let excused = |comparison| matches!(comparison, Comparison::Inconclusive(InconclusiveReason::Deviation { id, .. }) if id == "qemu-own-memory");
     assert!(excused(judge(0x40_0000_4000, 1)));
     assert!(excused(judge(0x40_ffff_ffff, 2)));
     // Next to it, and where no page is at fault.
@@ -463,10 +467,13 @@ fn a_missing_alignment_fault_is_excused_for_vector_instructions_only() {
     };
     let vector = made(|a| a.movaps(xmm1, xmmword_ptr(rsi + 1)));
     assert!(
-        matches!(judge(&vector), Comparison::Inconclusive(Reason::Deviation { id, .. }) if id == "fex-no-sse-alignment")
+        matches!(judge(&vector), Comparison::Inconclusive(InconclusiveReason::Deviation { id, .. }) if id == "fex-no-sse-alignment")
     );
     let integer = made(|a| a.mov(rax, qword_ptr(rsi + 1)));
-    assert_eq!(divergence(judge(&integer)).class.kind, Kind::MissingFault);
+    assert_eq!(
+        divergence(judge(&integer)).class.kind,
+        DivergenceKind::MissingFault
+    );
 }
 
 #[test]
@@ -501,7 +508,7 @@ fn signals_are_compared_by_number_and_place_with_the_state_before_them() {
     actual.state.gpr[0] = 1;
     assert_eq!(
         divergence(verdict(&case, &expected, &actual)).class.kind,
-        Kind::Register
+        DivergenceKind::Register
     );
 }
 

@@ -8,7 +8,7 @@ use iced_x86::{
     RflagsBits, UsedMemory, UsedRegister,
 };
 
-use super::vector::Shape;
+use super::vector::VectorShape;
 use crate::block::Block;
 use crate::state::rflags;
 
@@ -65,7 +65,7 @@ pub(super) struct Decoded {
     pub(super) registers: Box<[UsedRegister]>,
     pub(super) memory: Box<[UsedMemory]>,
     pub(super) unit: Unit,
-    pub(super) shape: Shape,
+    pub(super) shape: VectorShape,
     /// RFLAGS bits that it reads, that it computes or leaves open, and that it sets or clears.
     pub(super) flags_read: u64,
     pub(super) flags_computed: u64,
@@ -96,7 +96,7 @@ pub(super) fn decode(block: &Block) -> Vec<Decoded> {
         instructions.push(Decoded {
             offset,
             unit: unit(&instruction, &registers),
-            shape: Shape::of(&instruction),
+            shape: VectorShape::of(&instruction),
             raises: raises(&instruction, &registers),
             narrow_branch: is_narrow_branch(&instruction, &block.bytes[offset..]),
             long_scalar: is_long_scalar(&instruction, &block.bytes[offset..]),

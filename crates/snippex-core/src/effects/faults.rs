@@ -4,7 +4,7 @@
 use iced_x86::{Mnemonic, Register};
 
 use super::decoded::{Decoded, Unit};
-use super::flow::{Access, Flow, Inputs, writes};
+use super::flow::{Flow, Inputs, MemoryAccess, writes};
 use super::host;
 use super::mask::OpenFault;
 use super::rules::{Rule, RuleSet};
@@ -18,7 +18,7 @@ const X87_MASKS: u16 = 0x3f;
 impl Flow<'_> {
     /// Marks what an instruction that faults may have changed all the same.
     pub(super) fn fault(&mut self, decoded: &Decoded, page_fault: Option<u64>) {
-        let accesses: Vec<Access> = decoded
+        let accesses: Vec<MemoryAccess> = decoded
             .memory
             .iter()
             .map(|memory| self.access(decoded, memory))
@@ -59,7 +59,7 @@ impl Flow<'_> {
     }
 
     /// Whether the instruction faults may depend on open bits.
-    pub(super) fn note_fault(&mut self, decoded: &Decoded, accesses: &[Access], inputs: Inputs) {
+    pub(super) fn note_fault(&mut self, decoded: &Decoded, accesses: &[MemoryAccess], inputs: Inputs) {
         let instruction = &decoded.instruction;
         let unmasked = |all_masked: bool| !all_masked || self.controls_changed;
         let traps = match instruction.mnemonic() {
@@ -105,7 +105,7 @@ impl Flow<'_> {
     }
 
     /// With an operand-size prefix the vendors differ in where a near branch goes and what it pushes or pops.
-    pub(super) fn narrow_branch(&mut self, decoded: &Decoded, accesses: &[Access]) {
+    pub(super) fn narrow_branch(&mut self, decoded: &Decoded, accesses: &[MemoryAccess]) {
         let rules = RuleSet::of(Rule::NarrowBranch);
         self.mask.target |= rules;
         if decoded.instruction.is_stack_instruction() {

@@ -43,7 +43,7 @@ pub(super) struct Flow<'a> {
 
 /// One memory access of an instruction with its address, when that is known.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Access {
+pub(super) struct MemoryAccess {
     pub(super) address: Option<u64>,
     /// Bytes; 0 when unknown.
     pub(super) size: usize,
@@ -81,7 +81,7 @@ impl<'a> Flow<'a> {
 
     /// Carries the state over one instruction that completes.
     pub(super) fn step(&mut self, decoded: &Decoded) {
-        let accesses: Vec<Access> = decoded
+        let accesses: Vec<MemoryAccess> = decoded
             .memory
             .iter()
             .map(|memory| self.access(decoded, memory))
@@ -125,7 +125,7 @@ impl<'a> Flow<'a> {
     }
 
     /// The coarse rule, for everything that no finer one takes.
-    pub(super) fn general(&mut self, decoded: &Decoded, accesses: &[Access], inputs: Inputs) {
+    pub(super) fn general(&mut self, decoded: &Decoded, accesses: &[MemoryAccess], inputs: Inputs) {
         let rules = inputs.all;
         if self.dirty || !rules.is_empty() {
             for used in decoded.registers.iter().filter(|used| writes(used.access())) {
@@ -178,7 +178,7 @@ impl<'a> Flow<'a> {
     }
 
     /// Marks an undefined destination.
-    pub(super) fn open_destination(&mut self, decoded: &Decoded, accesses: &[Access]) {
+    pub(super) fn open_destination(&mut self, decoded: &Decoded, accesses: &[MemoryAccess]) {
         let instruction = &decoded.instruction;
         let address = accesses.first().and_then(|access| access.address);
         let open = undefined::open_destination(instruction, |operand| {

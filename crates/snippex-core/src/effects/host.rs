@@ -6,7 +6,7 @@
 use iced_x86::{Instruction, Mnemonic, OpKind, Register};
 
 use super::decoded::Decoded;
-use super::flow::{Access, Flow, Inputs};
+use super::flow::{Flow, Inputs, MemoryAccess};
 use super::known;
 use super::mask::Bits;
 use super::rules::{Rule, RuleSet};
@@ -61,7 +61,7 @@ fn loaded(instruction: &Instruction) -> Option<Register> {
 
 impl Flow<'_> {
     /// Carries open bits over an instruction that asks the machine. Whether it was one.
-    pub(super) fn host(&mut self, decoded: &Decoded, accesses: &[Access], inputs: Inputs) -> bool {
+    pub(super) fn host(&mut self, decoded: &Decoded, accesses: &[MemoryAccess], inputs: Inputs) -> bool {
         use Mnemonic as M;
         let instruction = &decoded.instruction;
         let Some(rule) = rule(instruction) else {
@@ -131,7 +131,7 @@ impl Flow<'_> {
     }
 
     /// Why the machine decides whether an instruction faults.
-    pub(super) fn host_fault(&self, decoded: &Decoded, accesses: &[Access]) -> RuleSet {
+    pub(super) fn host_fault(&self, decoded: &Decoded, accesses: &[MemoryAccess]) -> RuleSet {
         use Mnemonic as M;
         let instruction = &decoded.instruction;
         let Some(rule) = rule(instruction) else {
@@ -170,7 +170,7 @@ impl Flow<'_> {
     }
 
     /// The selector that an instruction loads or asks about, if it is known.
-    fn selector(&self, instruction: &Instruction, accesses: &[Access]) -> Option<u64> {
+    fn selector(&self, instruction: &Instruction, accesses: &[MemoryAccess]) -> Option<u64> {
         use Mnemonic as M;
         let read = accesses.iter().find(|access| access.reads).copied();
         let address = read.and_then(|access| access.address);
@@ -215,7 +215,7 @@ impl Flow<'_> {
     }
 
     /// Opens the first operand.
-    fn open_result(&mut self, instruction: &Instruction, accesses: &[Access], open: RuleSet) {
+    fn open_result(&mut self, instruction: &Instruction, accesses: &[MemoryAccess], open: RuleSet) {
         if instruction.op0_kind() == OpKind::Register {
             let register = instruction.op0_register();
             self.open_register(register, known::truncate(ALL, register.size()), open);
@@ -225,7 +225,7 @@ impl Flow<'_> {
     }
 
     /// Opens the first `count` bytes of what is stored.
-    fn open_memory(&mut self, accesses: &[Access], count: usize, open: RuleSet) {
+    fn open_memory(&mut self, accesses: &[MemoryAccess], count: usize, open: RuleSet) {
         if let Some(access) = accesses.iter().find(|access| access.writes) {
             self.write_memory(*access, |at| {
                 if at < count {

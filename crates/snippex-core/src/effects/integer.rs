@@ -6,7 +6,7 @@
 use iced_x86::{Instruction, Mnemonic, OpKind, Register};
 
 use super::decoded::Decoded;
-use super::flow::{Access, FLAG_IMAGE, Flow, Inputs};
+use super::flow::{FLAG_IMAGE, Flow, Inputs, MemoryAccess};
 use super::known::{self, truncate};
 use super::mask::Bits;
 use super::rules::RuleSet;
@@ -15,7 +15,7 @@ use crate::state::rflags;
 
 impl Flow<'_> {
     /// Carries open bits over an instruction exactly. False when it has no exact rule here.
-    pub(super) fn integer(&mut self, decoded: &Decoded, accesses: &[Access], inputs: Inputs) -> bool {
+    pub(super) fn integer(&mut self, decoded: &Decoded, accesses: &[MemoryAccess], inputs: Inputs) -> bool {
         use Mnemonic as M;
         let instruction = &decoded.instruction;
         if inputs.all.is_empty() || !inputs.address.is_empty() {
@@ -155,7 +155,7 @@ impl Flow<'_> {
     }
 
     /// Open bits of an operand of up to 8 bytes.
-    fn operand_bits(&self, instruction: &Instruction, operand: u32, accesses: &[Access]) -> Bits {
+    fn operand_bits(&self, instruction: &Instruction, operand: u32, accesses: &[MemoryAccess]) -> Bits {
         match instruction.op_kind(operand) {
             OpKind::Register => self.read_register(instruction.op_register(operand)),
             OpKind::Memory => accesses
@@ -167,7 +167,7 @@ impl Flow<'_> {
     }
 
     /// Open bits of memory of up to 8 bytes.
-    pub(super) fn load_bits(&self, access: Access) -> Bits {
+    pub(super) fn load_bits(&self, access: MemoryAccess) -> Bits {
         match access.address {
             Some(address) if self.mask.anywhere.is_empty() && access.size > 0 => {
                 self.mask.memory_bits(address, access.size)
@@ -177,7 +177,7 @@ impl Flow<'_> {
     }
 
     /// Stores open bits at the one place that the instruction writes.
-    pub(super) fn store_bits(&mut self, accesses: &[Access], bits: Bits) {
+    pub(super) fn store_bits(&mut self, accesses: &[MemoryAccess], bits: Bits) {
         if let Some(access) = accesses.iter().find(|access| access.writes) {
             self.write_memory(*access, |at| {
                 let mask = bits.mask.checked_shr(8 * at as u32).unwrap_or(0) as u8;
@@ -186,7 +186,7 @@ impl Flow<'_> {
         }
     }
 
-    fn write_operand(&mut self, instruction: &Instruction, accesses: &[Access], bits: Bits) {
+    fn write_operand(&mut self, instruction: &Instruction, accesses: &[MemoryAccess], bits: Bits) {
         if instruction.op0_kind() == OpKind::Register {
             self.write_register(instruction.op0_register(), bits.mask, bits.rules);
         } else {

@@ -3,17 +3,17 @@
 use iced_x86::{Mnemonic, OpKind};
 
 use super::decoded::Decoded;
-use super::flow::{Access, Flow, Inputs, MXCSR_FLAGS, reads};
+use super::flow::{Flow, Inputs, MXCSR_FLAGS, MemoryAccess, reads};
 use super::mask::{Approximation, Bits};
 use super::rules::{Rule, RuleSet};
 use super::undefined;
-use super::vector::{self, Shape};
+use super::vector::{self, VectorShape};
 
 impl Flow<'_> {
-    pub(super) fn vector(&mut self, decoded: &Decoded, accesses: &[Access], inputs: Inputs) {
+    pub(super) fn vector(&mut self, decoded: &Decoded, accesses: &[MemoryAccess], inputs: Inputs) {
         let instruction = &decoded.instruction;
         let destination = instruction.op0_register();
-        let fine = decoded.shape != Shape::Generic && instruction.op0_kind() == OpKind::Register;
+        let fine = decoded.shape != VectorShape::Generic && instruction.op0_kind() == OpKind::Register;
         if !fine || instruction.is_broadcast() && self.dirty {
             if !self.store_vector(decoded, accesses) {
                 self.general(decoded, accesses, inputs);
@@ -70,7 +70,7 @@ impl Flow<'_> {
         let source = vector::place(instruction.op1_register());
         match source {
             Some((source, _))
-                if decoded.shape == Shape::Copy && instruction.op1_kind() == OpKind::Register =>
+                if decoded.shape == VectorShape::Copy && instruction.op1_kind() == OpKind::Register =>
             {
                 self.mask
                     .approximations
@@ -84,12 +84,12 @@ impl Flow<'_> {
     }
 
     /// Open bytes of the first source (the one that gives a scalar its upper bytes) and of the others.
-    fn vector_sources(&self, decoded: &Decoded, accesses: &[Access]) -> (Bits, Bits) {
+    fn vector_sources(&self, decoded: &Decoded, accesses: &[MemoryAccess]) -> (Bits, Bits) {
         let instruction = &decoded.instruction;
         let operand = |index| match instruction.op_kind(index) {
             OpKind::Register => {
                 let register = instruction.op_register(index);
-                let exact = decoded.shape == Shape::Copy;
+                let exact = decoded.shape == VectorShape::Copy;
                 match vector::place(register) {
                     Some((number, bytes)) if exact => self.mask.vectors[number].within(bytes),
                     _ => self.read_register(register),
@@ -108,7 +108,7 @@ impl Flow<'_> {
             _ => {
                 let scalar = matches!(
                     decoded.shape,
-                    Shape::Scalar(_) | Shape::Approximates { scalar: true, .. }
+                    VectorShape::Scalar(_) | VectorShape::Approximates { scalar: true, .. }
                 );
                 let reads_first = scalar
                     || decoded
@@ -121,11 +121,11 @@ impl Flow<'_> {
     }
 
     /// Stores of vector registers keep their open bytes apart. Whether it was one.
-    fn store_vector(&mut self, decoded: &Decoded, accesses: &[Access]) -> bool {
+    fn store_vector(&mut self, decoded: &Decoded, accesses: &[MemoryAccess]) -> bool {
         let instruction = &decoded.instruction;
         let [access] = accesses else { return false };
         if !self.dirty
-            || decoded.shape != Shape::Copy
+            || decoded.shape != VectorShape::Copy
             || !access.writes
             || access.partial
             || access.address.is_none()

@@ -3,12 +3,12 @@
 use iced_x86::{Code, Mnemonic, OpKind, Register};
 
 use super::decoded::Decoded;
-use super::flow::{Access, Flow, writes};
+use super::flow::{Flow, MemoryAccess, writes};
 use crate::decode::loads_segment;
 
 impl Flow<'_> {
     /// Follows the values that later addresses and counts may need.
-    pub(super) fn learn(&mut self, decoded: &Decoded, accesses: &[Access]) {
+    pub(super) fn learn(&mut self, decoded: &Decoded, accesses: &[MemoryAccess]) {
         let instruction = &decoded.instruction;
         let address = accesses.first().and_then(|access| access.address);
         let result = self.known.result(instruction, address);

@@ -6,12 +6,12 @@
 use iced_x86::Mnemonic;
 
 use super::decoded::Decoded;
-use super::flow::{Access, Flow, writes};
+use super::flow::{Flow, MemoryAccess, writes};
 use crate::state::X87State;
 
 impl Flow<'_> {
     /// Exponent of ST(0) after a load, where it can be told.
-    pub(super) fn moved_exponent(&self, decoded: &Decoded, accesses: &[Access]) -> Option<i32> {
+    pub(super) fn moved_exponent(&self, decoded: &Decoded, accesses: &[MemoryAccess]) -> Option<i32> {
         let instruction = &decoded.instruction;
         match (instruction.mnemonic(), accesses.first()) {
             (Mnemonic::Fld, Some(access)) => {

@@ -3,14 +3,14 @@
 use iced_x86::{MemorySize, Mnemonic, OpAccess, OpKind, Register, UsedMemory};
 
 use super::decoded::{Decoded, Unit};
-use super::flow::{Access, Flow, Inputs, MXCSR_FLAGS, open_precision, reads, writes};
+use super::flow::{Flow, Inputs, MXCSR_FLAGS, MemoryAccess, open_precision, reads, writes};
 use super::known;
 use super::mask::Bits;
 use super::rules::RuleSet;
 use super::vector;
 
 impl Flow<'_> {
-    pub(super) fn access(&self, decoded: &Decoded, memory: &UsedMemory) -> Access {
+    pub(super) fn access(&self, decoded: &Decoded, memory: &UsedMemory) -> MemoryAccess {
         let instruction = &decoded.instruction;
         let repeated = instruction.is_string_instruction()
             && (instruction.has_rep_prefix() || instruction.has_repne_prefix());
@@ -20,7 +20,7 @@ impl Flow<'_> {
             MemorySize::Xsave | MemorySize::Xsave64 => self.xsave_size(),
             size => size.size(),
         };
-        Access {
+        MemoryAccess {
             address: self.bit_string_address(decoded, memory),
             size,
             reads: reads(memory.access()),
@@ -48,7 +48,7 @@ impl Flow<'_> {
         Some(address.wrapping_add((index.div_euclid(unit) * size as i64).cast_unsigned()))
     }
 
-    pub(super) fn inputs(&self, decoded: &Decoded, accesses: &[Access]) -> Inputs {
+    pub(super) fn inputs(&self, decoded: &Decoded, accesses: &[MemoryAccess]) -> Inputs {
         let mut inputs = Inputs::default();
         for memory in &decoded.memory {
             for register in [memory.base(), memory.index()] {
@@ -114,7 +114,7 @@ impl Flow<'_> {
     }
 
     /// Open bytes of a memory access.
-    pub(super) fn read_memory(&self, access: Access) -> Bits {
+    pub(super) fn read_memory(&self, access: MemoryAccess) -> Bits {
         let everywhere = Bits::new(u64::MAX, self.mask.anywhere);
         match access.address {
             Some(address) if access.size > 0 => {
@@ -127,7 +127,7 @@ impl Flow<'_> {
     }
 
     /// Replaces the open bits of a memory access; `open` gives those of each byte.
-    pub(super) fn write_memory(&mut self, access: Access, open: impl Fn(usize) -> (u8, RuleSet)) {
+    pub(super) fn write_memory(&mut self, access: MemoryAccess, open: impl Fn(usize) -> (u8, RuleSet)) {
         match access.address {
             Some(address) if access.size > 0 && !access.partial => {
                 self.mask.set_memory(address, access.size, open);

@@ -7,11 +7,11 @@
 use iced_x86::{MemorySize, Mnemonic, Register};
 
 use super::decoded::Decoded;
-use super::flow::{Access, Flow, open_precision};
+use super::flow::{Flow, MemoryAccess, open_precision};
 use super::mask::Bits;
 use super::rules::{Rule, RuleSet};
 use super::x87_control::word;
-use crate::case::{Access as AccessRights, PAGE_SIZE};
+use crate::case::{PAGE_SIZE, PageAccess};
 
 /// Bytes of an XSAVE area: the legacy region, header, and components up to PKRU (SDM volume 1, section 13.4, with the
 /// offsets that processors report).
@@ -67,7 +67,12 @@ fn xsave_rule(at: usize, plain: bool) -> Option<Rule> {
 
 impl Flow<'_> {
     /// Stores and loads of state images. Whether the instruction was one.
-    pub(super) fn stored_image(&mut self, decoded: &Decoded, accesses: &[Access], inputs: RuleSet) -> bool {
+    pub(super) fn stored_image(
+        &mut self,
+        decoded: &Decoded,
+        accesses: &[MemoryAccess],
+        inputs: RuleSet,
+    ) -> bool {
         use Mnemonic as M;
         let Some(access) = accesses.first() else {
             return false;
@@ -153,7 +158,7 @@ impl Flow<'_> {
 
     /// Whether all of an image lies in memory that may be accessed. Where it does not, whether an instruction of the
     /// XSAVE family faults depends on which components there are, and on how far the processor looks.
-    pub(super) fn is_accessible(&self, accesses: &[Access], write: bool) -> bool {
+    pub(super) fn is_accessible(&self, accesses: &[MemoryAccess], write: bool) -> bool {
         let Some(start) = accesses.first().and_then(|access| access.address) else {
             return false;
         };
@@ -162,13 +167,13 @@ impl Flow<'_> {
         (start / page..=last).all(|number| {
             let pages = &self.case.pages;
             let found = pages.binary_search_by_key(&(number * page), |page| page.address);
-            found.is_ok_and(|index| !write || pages[index].access == AccessRights::ReadWrite)
+            found.is_ok_and(|index| !write || pages[index].access == PageAccess::ReadWrite)
         })
     }
 
     /// Whether the header of the image that XRSTOR is about to load is judged alike by every processor: it is not
     /// compact, and either wrong, or has nothing but x87 and SSE (SDM volume 1, section 13.8.1).
-    pub(super) fn header_is_plain(&self, accesses: &[Access]) -> bool {
+    pub(super) fn header_is_plain(&self, accesses: &[MemoryAccess]) -> bool {
         const COMPACT: u64 = 1 << 63;
         let word = |at: u64| {
             let address = accesses.first()?.address?.wrapping_add(HEADER as u64 + at);
@@ -182,7 +187,7 @@ impl Flow<'_> {
     }
 
     /// TOP of an image whose status word lies at `at`, if it is known.
-    fn stored_top(&self, access: Access, at: u32) -> Option<u8> {
+    fn stored_top(&self, access: MemoryAccess, at: u32) -> Option<u8> {
         let status = self.known.load(access.address?.wrapping_add(u64::from(at)), 2)?;
         Some((status >> 11) as u8 & 7)
     }
@@ -232,7 +237,7 @@ impl Flow<'_> {
     }
 
     /// Why fields of a stored image other than pointers and reserved bytes are open.
-    fn loaded(&self, access: Access, mnemonic: Mnemonic, long: bool) -> RuleSet {
+    fn loaded(&self, access: MemoryAccess, mnemonic: Mnemonic, long: bool) -> RuleSet {
         let Some(address) = access.address else {
             return self.read_memory(access).rules;
         };

@@ -7,7 +7,7 @@ use super::rules::Rule;
 
 /// How the bytes of a vector result depend on the bytes of its sources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shape {
+pub(super) enum VectorShape {
     /// Every byte of the result may depend on every byte of every source.
     Generic,
     /// The result is the last operand, byte for byte.
@@ -22,7 +22,7 @@ pub(super) enum Shape {
     DotProduct(u8),
 }
 
-impl Shape {
+impl VectorShape {
     pub(super) fn of(instruction: &Instruction) -> Self {
         use Mnemonic as M;
         let approximates = |element, scalar, rule| Self::Approximates {

@@ -6,7 +6,7 @@ use iced_x86::{FlowControl, Instruction, Mnemonic, OpKind, Register};
 
 use super::decoded::{Decoded, Unit, to_codes};
 use super::flow::writes as is_write;
-use super::vector::Shape;
+use super::vector::VectorShape;
 
 /// A part of the state that a divergence may show in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +102,7 @@ pub(super) fn copied(decoded: &Decoded) -> Option<Location> {
         | Mnemonic::Movsd
         | Mnemonic::Vmovd
         | Mnemonic::Vmovq => 1,
-        _ if decoded.shape == Shape::Copy => 1,
+        _ if decoded.shape == VectorShape::Copy => 1,
         _ => return None,
     };
     if instruction.op_count() <= operand || instruction.op_kind(operand) != OpKind::Register {

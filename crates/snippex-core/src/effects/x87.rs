@@ -3,7 +3,7 @@
 use iced_x86::{Mnemonic, OpAccess, OpKind, Register, UsedRegister};
 
 use super::decoded::{Decoded, to_codes};
-use super::flow::{Access, Flow, open_precision, reads, writes};
+use super::flow::{Flow, MemoryAccess, open_precision, reads, writes};
 use super::mask::Precision;
 use super::rules::{Rule, RuleSet};
 
@@ -51,7 +51,7 @@ impl Flow<'_> {
     }
 
     /// Carries the state over one x87 instruction.
-    pub(super) fn x87(&mut self, decoded: &Decoded, accesses: &[Access], inputs: RuleSet) {
+    pub(super) fn x87(&mut self, decoded: &Decoded, accesses: &[MemoryAccess], inputs: RuleSet) {
         if self.x87_control(decoded, accesses, inputs) || self.stored_image(decoded, accesses, inputs) {
             return self.codes(decoded, RuleSet::EMPTY);
         }
@@ -100,7 +100,7 @@ impl Flow<'_> {
     }
 
     /// Inputs that a table of registers does not show.
-    fn unseen_inputs(&self, decoded: &Decoded, accesses: &[Access]) -> RuleSet {
+    fn unseen_inputs(&self, decoded: &Decoded, accesses: &[MemoryAccess]) -> RuleSet {
         let steering = self.mask.control.within(!super::x87_control::RESERVED).rules;
         // Empty registers raise a stack fault, and TOP says which ones are meant.
         let stack = self.mask.tags.rules.union(self.mask.status_rules(TOP));
@@ -140,7 +140,7 @@ impl Flow<'_> {
         ordinary(0) && ordinary(1)
     }
 
-    fn is_valid_bcd(&self, accesses: &[Access]) -> bool {
+    fn is_valid_bcd(&self, accesses: &[MemoryAccess]) -> bool {
         let Some(address) = accesses.first().and_then(|access| access.address) else {
             return false;
         };

@@ -3,7 +3,7 @@
 use iced_x86::{Mnemonic, OpKind, Register};
 
 use super::decoded::Decoded;
-use super::flow::{Access, Flow, open_precision};
+use super::flow::{Flow, MemoryAccess, open_precision};
 use super::mask::Bits;
 use super::rules::{Rule, RuleSet};
 use super::vector;
@@ -26,7 +26,12 @@ impl Flow<'_> {
     }
 
     /// Instructions on control and status words and tags. Whether it was one.
-    pub(super) fn x87_control(&mut self, decoded: &Decoded, accesses: &[Access], inputs: RuleSet) -> bool {
+    pub(super) fn x87_control(
+        &mut self,
+        decoded: &Decoded,
+        accesses: &[MemoryAccess],
+        inputs: RuleSet,
+    ) -> bool {
         let status = Bits::new(
             u64::from(self.mask.status_bits()),
             self.mask.status_rules(u16::MAX),

@@ -8,7 +8,7 @@ use snippex_core::case::Case;
 use snippex_core::diff::{Comparison, Divergence, Tolerance, compare};
 use snippex_core::group::Group;
 use snippex_core::observation::{Endpoint, Observation};
-use snippex_exec::Outcome;
+use snippex_exec::RunOutcome;
 use snippex_exec::engine::Engine;
 
 const SIGBUS: u8 = 7;
@@ -72,7 +72,7 @@ impl Both {
     /// How `case` ends natively, and what the emulator does otherwise; `None` when it says nothing.
     pub(crate) fn run(&mut self, case: Case) -> Result<Option<Candidate>, Box<dyn Error>> {
         let groups = [Group::of(&case)];
-        let Outcome::Ran(end) = self.native.run(&groups)?.outcome(0, 0) else {
+        let RunOutcome::Ran(end) = self.native.run(&groups)?.outcome(0, 0) else {
             return Ok(None);
         };
         let covered = self
@@ -81,8 +81,8 @@ impl Both {
             .components
             .intersection(self.subject.identity().components);
         let divergence = match self.subject.run(&groups)?.outcome(0, 0) {
-            Outcome::Unsupported(_) => None,
-            Outcome::Ran(actual) => match compare(&case, &end, &actual, covered, &self.tolerance) {
+            RunOutcome::Unsupported(_) => None,
+            RunOutcome::Ran(actual) => match compare(&case, &end, &actual, covered, &self.tolerance) {
                 Comparison::Match(_) => None,
                 Comparison::Diverged(divergence) => Some(divergence),
                 Comparison::Inconclusive(_) => return Ok(None),

@@ -17,13 +17,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use choice::{Both, Candidate, candidates};
-use snippex_blocks::generate::{Form, Request, of_form};
+use snippex_blocks::generate::{Form, GenerationRequest, of_form};
 use snippex_core::address_space::{CODE_DISTANCE, place};
 use snippex_core::diff::{Divergence, Tolerance};
 use snippex_core::seed::Style;
 use snippex_exec::engine::{Engine, EngineSpec, RunnerEngine};
 use snippex_exec::{CaseMaker, MemorySource};
-use snippex_formats::snip::{Expectation, Snip};
+use snippex_formats::snip::{Snip, SnipExpectation};
 
 /// Decides blocks, states and memory.
 const SEED: u64 = 1;
@@ -161,10 +161,10 @@ fn groups(
     forms: &[Form],
     native: &mut dyn Engine,
 ) -> Result<Vec<snippex_core::group::Group>, Box<dyn Error>> {
-    let request = Request {
+    let request = GenerationRequest {
         per_form: Some(BLOCKS),
         seed: SEED,
-        ..Request::default()
+        ..GenerationRequest::default()
     };
     let placement = place(&(0..CODE_DISTANCE), true)?;
     let source = MemorySource::new(None, placement, SEED);
@@ -185,7 +185,7 @@ fn snip(mnemonic: &str, candidate: &Candidate, native: &dyn Engine) -> Snip {
     };
     Snip {
         title: what,
-        end: Some(Expectation::settled(
+        end: Some(SnipExpectation::settled(
             &candidate.case,
             candidate.end.clone(),
             covered,

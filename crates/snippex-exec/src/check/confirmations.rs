@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use snippex_triage::cause::{Attribution, CauseId};
-use snippex_triage::signature::{BugKind, Form};
+use snippex_triage::signature::{BugKind, CodeForm};
 
 /// What has been confirmed so far.
 #[derive(Debug, Default)]
 pub(super) struct Confirmations {
     /// How many findings of each cause in a form of an instruction were kept.
-    kept: Mutex<HashMap<(CauseId, Form, BugKind), u32>>,
+    kept: Mutex<HashMap<(CauseId, CodeForm, BugKind), u32>>,
 }
 
 impl Confirmations {
@@ -31,7 +31,7 @@ impl Confirmations {
         }
     }
 
-    fn key(attribution: &Attribution) -> (CauseId, Form, BugKind) {
+    fn key(attribution: &Attribution) -> (CauseId, CodeForm, BugKind) {
         let signature = &attribution.signature;
         (attribution.cause.clone(), signature.form.clone(), signature.kind)
     }

@@ -32,12 +32,12 @@ use crate::discovery::CaseMaker;
 use crate::engine::{Engine, EngineError};
 use crate::memory_source::MemorySource;
 use crate::reduce::{FirstDivergence, Trial, locate_first_divergence};
-use crate::results::{Outcome, Results};
+use crate::results::{Results, RunOutcome};
 use attribution::{Ends, as_met, at_once};
 use confirmations::Confirmations;
 use reduction_queue::ReductionQueue;
 
-pub use report::{BlockReport, Finding, Inconclusive, Report, Summary};
+pub use report::{BlockReport, CheckReport, CheckSummary, Finding, Inconclusive};
 
 /// Makes an engine for a worker thread.
 pub type EngineFactory<'f> = dyn Fn() -> Result<Box<dyn Engine>, EngineError> + Sync + 'f;
@@ -81,7 +81,7 @@ impl Default for CheckOptions {
 }
 
 /// One image, two engines, and how to check it.
-pub struct Job<'j> {
+pub struct CheckJob<'j> {
     /// Where the blocks are from; without it all memory is made up.
     pub image: Option<&'j Image<'j>>,
     /// Where its blocks lie when they run.
@@ -96,7 +96,7 @@ pub struct Job<'j> {
     pub options: CheckOptions,
 }
 
-impl std::fmt::Debug for Job<'_> {
+impl std::fmt::Debug for CheckJob<'_> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
             .debug_struct("Job")
@@ -110,9 +110,9 @@ impl std::fmt::Debug for Job<'_> {
 /// # Errors
 /// When an engine cannot be used. Reports sent before stay valid.
 pub fn check(
-    job: &Job<'_>,
+    job: &CheckJob<'_>,
     blocks: &[Arc<Block>],
-    reports: &SyncSender<Report>,
+    reports: &SyncSender<CheckReport>,
     cancel: &AtomicBool,
 ) -> Result<(), EngineError> {
     let options = &job.options;
@@ -153,7 +153,7 @@ pub fn check(
             let chosen: Vec<Arc<Block>> = indices.iter().map(|&index| Arc::clone(&blocks[index])).collect();
             for report in worker.batch(&indices, &chosen)? {
                 // The receiver has gone: nobody wants the rest.
-                if reports.send(Report::Block(Box::new(report))).is_err() {
+                if reports.send(CheckReport::Block(Box::new(report))).is_err() {
                     return Ok(());
                 }
             }
@@ -290,14 +290,14 @@ impl Worker<'_> {
     }
 
     /// Reduces a bug that waits for it, when all blocks are done.
-    fn reduce_next(&mut self) -> Result<Option<Report>, EngineError> {
+    fn reduce_next(&mut self) -> Result<Option<CheckReport>, EngineError> {
         let trial = Trial::new(
             self.reference.as_mut(),
             self.subject.as_mut(),
             &self.options.tolerance,
         );
         let reduced = self.reduction_queue.next(trial)?;
-        Ok(reduced.map(|(index, bugs)| Report::Bugs { index, bugs }))
+        Ok(reduced.map(|(index, bugs)| CheckReport::Bugs { index, bugs }))
     }
 }
 
@@ -316,7 +316,7 @@ pub fn repeats(
     let expected = reference.run_fresh(&groups)?;
     let actual = subject.run_fresh(&groups)?;
     let covered = expected.components().intersection(actual.components());
-    let (Outcome::Ran(expected), Outcome::Ran(actual)) = (expected.outcome(0, 0), actual.outcome(0, 0))
+    let (RunOutcome::Ran(expected), RunOutcome::Ran(actual)) = (expected.outcome(0, 0), actual.outcome(0, 0))
     else {
         return Ok(false);
     };
@@ -356,8 +356,8 @@ fn judge(
             continue;
         }
         let (a, b) = match (expected.outcome(position, start), actual.outcome(position, start)) {
-            (Outcome::Ran(a), Outcome::Ran(b)) => (a, b),
-            (Outcome::Unsupported(reason), _) | (_, Outcome::Unsupported(reason)) => {
+            (RunOutcome::Ran(a), RunOutcome::Ran(b)) => (a, b),
+            (RunOutcome::Unsupported(reason), _) | (_, RunOutcome::Unsupported(reason)) => {
                 report.unsupported.get_or_insert((reason, 0)).1 += 1;
                 continue;
             }

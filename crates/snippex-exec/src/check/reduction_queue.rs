@@ -11,7 +11,7 @@ use snippex_triage::signature::Signature;
 use super::Finding;
 use super::attribution::{as_met, guessed};
 use crate::engine::EngineError;
-use crate::reduce::{Bug, FirstDivergence, Limits, Reduced, Search, Trial, locate_first_divergence};
+use crate::reduce::{Bug, FirstDivergence, Reduced, ReductionLimits, Search, Trial, locate_first_divergence};
 
 /// Cases of a cause that are reduced while blocks are still coming, if none of them gives an example.
 const TRIES: u32 = 3;
@@ -131,7 +131,13 @@ impl ReductionQueue {
         let bugs = match &first_divergence {
             None => Vec::new(),
             Some(first_divergence) => {
-                match Search::bugs_of(&finding.case, first_divergence, trial, Limits::default(), &wants)? {
+                match Search::bugs_of(
+                    &finding.case,
+                    first_divergence,
+                    trial,
+                    ReductionLimits::default(),
+                    &wants,
+                )? {
                     Reduced::Bugs(bugs) => bugs,
                     _ => Vec::new(),
                 }
@@ -266,10 +272,10 @@ impl Bug {
 #[cfg(test)]
 mod tests {
     use snippex_core::case::Placement;
-    use snippex_core::diff::{Class, Divergence, Kind, Noted};
+    use snippex_core::diff::{Class, Divergence, DivergenceKind, Noted};
     use snippex_core::observation::{Endpoint, Observation};
     use snippex_core::state::MachineState;
-    use snippex_triage::signature::{BugKind, Form};
+    use snippex_triage::signature::{BugKind, CodeForm};
 
     use super::*;
 
@@ -291,7 +297,7 @@ mod tests {
             divergence: Divergence {
                 differences: Vec::new(),
                 class: Class {
-                    kind: Kind::Flag,
+                    kind: DivergenceKind::Flag,
                     culprit: None,
                 },
                 noted: Noted::default(),
@@ -306,7 +312,7 @@ mod tests {
             cause: cause.parse().expect("a name"),
             signature: Signature {
                 kind: BugKind::Flag,
-                form: Form {
+                form: CodeForm {
                     text: "nop".to_owned(),
                     encoding: "Nopd".to_owned(),
                 },

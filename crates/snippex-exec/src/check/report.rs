@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use snippex_core::case::Case;
-use snippex_core::diff::{Class, Divergence, Reason};
+use snippex_core::diff::{Class, Divergence, InconclusiveReason};
 use snippex_core::effects::Rule;
 use snippex_core::observation::Observation;
 use snippex_triage::cause::Attribution;
@@ -32,7 +32,7 @@ pub struct Finding {
 
 /// What a check sends as it goes.
 #[derive(Clone, Debug)]
-pub enum Report {
+pub enum CheckReport {
     /// A block is done.
     Block(Box<BlockReport>),
     /// A bug that was met before has been reduced.
@@ -44,7 +44,7 @@ pub enum Report {
     },
 }
 
-impl Report {
+impl CheckReport {
     /// The report on a block, if it is one.
     #[must_use]
     pub fn block(self) -> Option<BlockReport> {
@@ -186,21 +186,21 @@ impl BlockReport {
     }
 }
 
-impl From<Reason> for Inconclusive {
-    fn from(reason: Reason) -> Self {
+impl From<InconclusiveReason> for Inconclusive {
+    fn from(reason: InconclusiveReason) -> Self {
         match reason {
-            Reason::ExpectedHung => Self::ReferenceHung,
-            Reason::ExpectedDied => Self::ReferenceDied,
-            Reason::OpenEndpoint { .. } => Self::OpenEndpoint,
-            Reason::OpenMemory { .. } => Self::OpenMemory,
-            Reason::Deviation { id, .. } => Self::Deviation(id.into_owned()),
+            InconclusiveReason::ExpectedHung => Self::ReferenceHung,
+            InconclusiveReason::ExpectedDied => Self::ReferenceDied,
+            InconclusiveReason::OpenEndpoint { .. } => Self::OpenEndpoint,
+            InconclusiveReason::OpenMemory { .. } => Self::OpenMemory,
+            InconclusiveReason::Deviation { id, .. } => Self::Deviation(id.into_owned()),
         }
     }
 }
 
 /// Totals over all reports of a check.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Summary {
+pub struct CheckSummary {
     /// Blocks reported.
     pub blocks: u64,
     /// Runs in all.
@@ -225,7 +225,7 @@ pub struct Summary {
     pub deviations: BTreeMap<String, u64>,
 }
 
-impl Summary {
+impl CheckSummary {
     /// Adds a block's counts.
     pub fn add(&mut self, report: &BlockReport) {
         self.blocks += 1;

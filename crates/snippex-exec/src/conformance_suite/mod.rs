@@ -10,4 +10,4 @@ mod run;
 mod test;
 
 pub use run::{EngineIn, Engines, Reference, SuiteReport, run};
-pub use test::{CaseTest, ConformanceTest, Failure, TestBody, Verdict};
+pub use test::{CaseTest, ConformanceTest, TestBody, TestFailure, TestVerdict};

@@ -7,7 +7,7 @@ use std::sync::mpsc::SyncSender;
 use snippex_core::observation::Endpoint;
 
 use super::test::judge_all;
-use super::{ConformanceTest, Failure, Verdict};
+use super::{ConformanceTest, TestFailure, TestVerdict};
 use crate::engine::{Engine, EngineError};
 
 /// Tests that go to an engine together.
@@ -43,7 +43,7 @@ pub struct SuiteReport {
     /// Position in the list of tests that was given.
     pub index: usize,
     /// The verdict.
-    pub verdict: Verdict,
+    pub verdict: TestVerdict,
     /// It failed among others and passed alone: an engine that keeps something from one program to the next, or a test
     /// that does not always end alike.
     pub only_alone: bool,
@@ -133,14 +133,14 @@ impl<'t> Worker<'t> {
                 only_alone: false,
             };
             // What hung has had the process to itself for as long as it may, and what died has been alone.
-            if let Verdict::Failed(
-                Failure::Differs(_) | Failure::Diverged(_) | Failure::Ended(Endpoint::Signal(_)),
+            if let TestVerdict::Failed(
+                TestFailure::Differs(_) | TestFailure::Diverged(_) | TestFailure::Ended(Endpoint::Signal(_)),
             ) = report.verdict
             {
                 let (_, subject) = self.subject.as_mut().expect("made above");
                 subject.restart()?;
                 report.verdict = self.judge(&[index])?.pop().expect("one test, one verdict");
-                report.only_alone = report.verdict == Verdict::Passed;
+                report.only_alone = report.verdict == TestVerdict::Passed;
             }
             if reports.send(report).is_err() {
                 return Ok(false);
@@ -149,7 +149,7 @@ impl<'t> Worker<'t> {
         Ok(true)
     }
 
-    fn judge(&mut self, indices: &[usize]) -> Result<Vec<Verdict>, EngineError> {
+    fn judge(&mut self, indices: &[usize]) -> Result<Vec<TestVerdict>, EngineError> {
         let tests: Vec<&ConformanceTest> = indices.iter().map(|&index| &self.tests[index]).collect();
         let (_, subject) = self.subject.as_mut().expect("made before");
         judge_all(&tests, subject.as_mut(), self.reference.as_deref_mut())

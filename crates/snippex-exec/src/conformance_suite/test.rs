@@ -1,17 +1,17 @@
 //! A conformance test and its verdict.
 
 use snippex_core::case::Case;
-use snippex_core::diff::{Comparison, Difference, Reason, Tolerance, compare};
+use snippex_core::diff::{Comparison, Difference, InconclusiveReason, Tolerance, compare};
 use snippex_core::group::Group;
 use snippex_core::observation::Endpoint;
 use snippex_core::observation::SIGILL;
 use snippex_core::state::Components;
 use snippex_formats::conformance::header::Feature;
-use snippex_formats::conformance::{Expected, Mismatch, Program, ProgramEnd, Register, mismatches};
-use snippex_formats::snip::Expectation;
+use snippex_formats::conformance::{Expected, Mismatch, ProgramEnd, Register, TestProgram, mismatches};
+use snippex_formats::snip::SnipExpectation;
 
 use crate::engine::{Engine, EngineError, GuestCpu, ProgramOutcome};
-use crate::results::Outcome;
+use crate::results::RunOutcome;
 
 /// A test that any engine can be put to.
 #[derive(Clone, Debug)]
@@ -36,7 +36,7 @@ pub enum TestBody {
     /// A program that runs until `hlt`.
     Program {
         /// Code and memory.
-        program: Program,
+        program: TestProgram,
         /// Registers at the end.
         expected: Vec<Expected>,
         /// Registers in which two engines have to agree, whatever they hold.
@@ -52,7 +52,7 @@ pub struct CaseTest {
     /// What runs.
     pub case: Case,
     /// How it has to end. What the manuals leave open is not compared.
-    pub end: Expectation,
+    pub end: SnipExpectation,
     /// CPU features it needs beyond those its instructions tell, as iced-x86 calls them, in lower case.
     pub needs: Vec<String>,
     /// What the engine documents to do otherwise.
@@ -62,23 +62,23 @@ pub struct CaseTest {
 /// How a test ended.
 enum Ended {
     Program(Box<ProgramOutcome>),
-    Case(Outcome),
+    Case(RunOutcome),
 }
 
 /// Whether an engine passes a test.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum TestVerdict {
     /// Everything that is listed is as expected.
     Passed,
     /// Something is not.
-    Failed(Failure),
+    Failed(TestFailure),
     /// The engine lacks what the test needs, in words.
     Unsupported(String),
 }
 
 /// How a test failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Failure {
+pub enum TestFailure {
     /// Registers have other values.
     Differs(Vec<Mismatch>),
     /// It did not come to its end.
@@ -113,7 +113,7 @@ impl ConformanceTest {
         }
     }
 
-    fn judge(&self, ended: &Ended, covered: Components, cpu: &GuestCpu) -> Verdict {
+    fn judge(&self, ended: &Ended, covered: Components, cpu: &GuestCpu) -> TestVerdict {
         match (&self.body, ended) {
             (TestBody::Program { expected, .. }, Ended::Program(outcome)) => {
                 self.judge_program(expected, outcome, covered, cpu)
@@ -129,23 +129,23 @@ impl ConformanceTest {
         outcome: &ProgramOutcome,
         covered: Components,
         cpu: &GuestCpu,
-    ) -> Verdict {
+    ) -> TestVerdict {
         let end = match outcome {
-            ProgramOutcome::Unsupported(reason) => return Verdict::Unsupported(reason.to_string()),
+            ProgramOutcome::Unsupported(reason) => return TestVerdict::Unsupported(reason.to_string()),
             ProgramOutcome::Ended(end) => end,
         };
         if !end.halted() {
             return self.judge_end(end, cpu);
         }
         match mismatches(expected, end, covered) {
-            Err(uncovered) => Verdict::Unsupported(uncovered.to_string()),
-            Ok(found) if found.is_empty() => Verdict::Passed,
-            Ok(found) => Verdict::Failed(Failure::Differs(found)),
+            Err(uncovered) => TestVerdict::Unsupported(uncovered.to_string()),
+            Ok(found) if found.is_empty() => TestVerdict::Passed,
+            Ok(found) => TestVerdict::Failed(TestFailure::Differs(found)),
         }
     }
 
     /// It ended where it should not.
-    fn judge_end(&self, end: &ProgramEnd, cpu: &GuestCpu) -> Verdict {
+    fn judge_end(&self, end: &ProgramEnd, cpu: &GuestCpu) -> TestVerdict {
         // Whether the processor has some features is not announced where the runner looks: the instruction tells.
         let unknown = match end.endpoint {
             Endpoint::Signal(signal) if signal.number == SIGILL => self
@@ -156,18 +156,18 @@ impl ConformanceTest {
         };
         match unknown {
             Some(feature) => {
-                Verdict::Unsupported(format!("the engine has no {}: it raises SIGILL", feature.name()))
+                TestVerdict::Unsupported(format!("the engine has no {}: it raises SIGILL", feature.name()))
             }
-            None => Verdict::Failed(Failure::Ended(end.endpoint)),
+            None => TestVerdict::Failed(TestFailure::Ended(end.endpoint)),
         }
     }
 }
 
 impl CaseTest {
-    fn judge(&self, outcome: &Outcome, covered: Components) -> Verdict {
+    fn judge(&self, outcome: &RunOutcome, covered: Components) -> TestVerdict {
         let actual = match outcome {
-            Outcome::Unsupported(reason) => return Verdict::Unsupported(reason.to_string()),
-            Outcome::Ran(observation) => observation,
+            RunOutcome::Unsupported(reason) => return TestVerdict::Unsupported(reason.to_string()),
+            RunOutcome::Ran(observation) => observation,
         };
         let covered = covered.intersection(self.end.covered);
         match compare(
@@ -177,17 +177,19 @@ impl CaseTest {
             covered,
             &self.tolerance,
         ) {
-            Comparison::Match(_) => Verdict::Passed,
-            Comparison::Diverged(divergence) => Verdict::Failed(Failure::Diverged(divergence.differences)),
-            Comparison::Inconclusive(Reason::Deviation { id, .. }) => {
-                Verdict::Unsupported(format!("the engine documents that it ends otherwise ({id})"))
+            Comparison::Match(_) => TestVerdict::Passed,
+            Comparison::Diverged(divergence) => {
+                TestVerdict::Failed(TestFailure::Diverged(divergence.differences))
             }
-            Comparison::Inconclusive(Reason::ExpectedHung | Reason::ExpectedDied) => {
-                Verdict::Unsupported("the case says no end that can be compared".into())
+            Comparison::Inconclusive(InconclusiveReason::Deviation { id, .. }) => {
+                TestVerdict::Unsupported(format!("the engine documents that it ends otherwise ({id})"))
             }
-            Comparison::Inconclusive(Reason::OpenEndpoint { .. } | Reason::OpenMemory { .. }) => {
-                Verdict::Unsupported("what the manuals leave open decides how the case ends".into())
+            Comparison::Inconclusive(InconclusiveReason::ExpectedHung | InconclusiveReason::ExpectedDied) => {
+                TestVerdict::Unsupported("the case says no end that can be compared".into())
             }
+            Comparison::Inconclusive(
+                InconclusiveReason::OpenEndpoint { .. } | InconclusiveReason::OpenMemory { .. },
+            ) => TestVerdict::Unsupported("what the manuals leave open decides how the case ends".into()),
         }
     }
 }
@@ -200,12 +202,12 @@ pub(super) fn judge_all(
     tests: &[&ConformanceTest],
     subject: &mut dyn Engine,
     reference: Option<&mut (dyn Engine + 'static)>,
-) -> Result<Vec<Verdict>, EngineError> {
+) -> Result<Vec<TestVerdict>, EngineError> {
     let covered = subject.identity().components;
     let cpu = subject.identity().cpu.clone();
-    let mut verdicts: Vec<Option<Verdict>> = tests
+    let mut verdicts: Vec<Option<TestVerdict>> = tests
         .iter()
-        .map(|test| test.lacks(&cpu).map(Verdict::Unsupported))
+        .map(|test| test.lacks(&cpu).map(TestVerdict::Unsupported))
         .collect();
     let runnable: Vec<usize> = (0..tests.len())
         .filter(|&index| verdicts[index].is_none())
@@ -215,7 +217,7 @@ pub(super) fn judge_all(
         verdicts[index] = Some(tests[index].judge(outcome, covered, &cpu));
     }
     if let Some(reference) = reference {
-        let passed = |index: &usize| verdicts[*index] == Some(Verdict::Passed);
+        let passed = |index: &usize| verdicts[*index] == Some(TestVerdict::Passed);
         let (shared, ends): (Vec<usize>, Vec<&Ended>) = runnable
             .iter()
             .copied()
@@ -227,7 +229,7 @@ pub(super) fn judge_all(
         for ((index, actual), expected) in shared.into_iter().zip(ends).zip(&expected) {
             let differing = disagreements(tests[index].agreed(), expected, actual, covered);
             if !differing.is_empty() {
-                verdicts[index] = Some(Verdict::Failed(Failure::Differs(differing)));
+                verdicts[index] = Some(TestVerdict::Failed(TestFailure::Differs(differing)));
             }
         }
     }
@@ -244,7 +246,7 @@ fn run_all(
     indices: &[usize],
     engine: &mut dyn Engine,
 ) -> Result<Vec<Ended>, EngineError> {
-    let programs: Vec<Program> = indices
+    let programs: Vec<TestProgram> = indices
         .iter()
         .filter_map(|&index| match &tests[index].body {
             TestBody::Program { program, .. } => Some(program.clone()),

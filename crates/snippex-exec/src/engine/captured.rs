@@ -153,12 +153,12 @@ mod tests {
 
     use snippex_core::address_space::ARENA;
     use snippex_core::block::{Block, Origin, Terminator};
-    use snippex_core::case::{Access, Case, Page, Placement};
+    use snippex_core::case::{Case, Page, PageAccess, Placement};
     use snippex_core::state::MachineState;
 
     use super::*;
     use crate::engine::{Engine, EngineSpec};
-    use crate::results::Outcome;
+    use crate::results::RunOutcome;
     use crate::untouched::{Untouched, lies};
 
     const FLD1: &[u8] = &[0xd9, 0xe8];
@@ -191,7 +191,7 @@ mod tests {
             state,
             pages: [Page {
                 address: ARENA,
-                access: Access::ReadWrite,
+                access: PageAccess::ReadWrite,
                 content: Arc::new([7; PAGE_SIZE]),
             }]
             .into(),
@@ -206,7 +206,7 @@ mod tests {
         group
     }
 
-    fn outcomes(engine: &mut RunnerEngine, groups: &[Group]) -> Vec<Outcome> {
+    fn outcomes(engine: &mut RunnerEngine, groups: &[Group]) -> Vec<RunOutcome> {
         let results = engine.run(groups).unwrap();
         let each = |index: usize| (0..groups[index].starts.len()).map(move |start| (index, start));
         (0..groups.len())
@@ -246,8 +246,8 @@ mod tests {
                 assert_eq!(after_lies, right);
             }
             let changed = |index: usize| match &right[3 * index] {
-                Outcome::Ran(observation) => !observation.memory.is_empty(),
-                Outcome::Unsupported(_) => false,
+                RunOutcome::Ran(observation) => !observation.memory.is_empty(),
+                RunOutcome::Unsupported(_) => false,
             };
             assert_eq!([0, 3, 4].map(changed), [false, true, true]);
         }

@@ -10,14 +10,14 @@ use snippex_core::state::{Components, rflags};
 
 use super::{Engine, EngineError, EngineIdentity, EngineSpec, GuestCpu, RunnerEngine, this_cpu};
 use crate::lower::{Lowered, lower};
-use crate::results::{Kind, Outcome, Results, Unsupported};
+use crate::results::{Results, ResultsKind, RunOutcome, Unsupported};
 
-type Model = Box<dyn FnMut(&Case) -> Outcome + Send>;
+type Model = Box<dyn FnMut(&Case) -> RunOutcome + Send>;
 
-type Alter = Box<dyn FnMut(&Case, &mut Outcome) + Send>;
+type Alter = Box<dyn FnMut(&Case, &mut RunOutcome) + Send>;
 
 /// Outcome of the case that start `.1` of group `.0` makes.
-type IndexedModel<'m> = Box<dyn FnMut(usize, usize, &Case) -> Outcome + 'm>;
+type IndexedModel<'m> = Box<dyn FnMut(usize, usize, &Case) -> RunOutcome + 'm>;
 
 enum Source {
     Model(Model),
@@ -30,7 +30,7 @@ pub struct MockEngine {
     source: Source,
     lowered: Vec<Option<Lowered>>,
     unsupported: Vec<Option<Unsupported>>,
-    outcomes: Vec<Vec<Outcome>>,
+    outcomes: Vec<Vec<RunOutcome>>,
 }
 
 impl std::fmt::Debug for MockEngine {
@@ -44,7 +44,7 @@ impl std::fmt::Debug for MockEngine {
 
 impl MockEngine {
     /// An engine called `name` that computes outcomes by `model`.
-    pub fn new(name: &str, model: impl FnMut(&Case) -> Outcome + Send + 'static) -> Self {
+    pub fn new(name: &str, model: impl FnMut(&Case) -> RunOutcome + Send + 'static) -> Self {
         let identity = EngineIdentity {
             name: name.into(),
             version: env!("CARGO_PKG_VERSION").into(),
@@ -60,7 +60,7 @@ impl MockEngine {
     pub fn over(
         name: &str,
         engine: Box<dyn Engine>,
-        alter: impl FnMut(&Case, &mut Outcome) + Send + 'static,
+        alter: impl FnMut(&Case, &mut RunOutcome) + Send + 'static,
     ) -> Self {
         let mut identity = engine.identity().clone();
         identity.configuration.push(format!("altered {}", identity.name));
@@ -76,7 +76,7 @@ impl MockEngine {
     pub fn planted() -> Result<Self, EngineError> {
         let native = RunnerEngine::start(EngineSpec::native())?;
         Ok(Self::over("mock", Box::new(native), |case, outcome| {
-            if let Outcome::Ran(observation) = outcome
+            if let RunOutcome::Ran(observation) = outcome
                 && last_flag_writer_is_imul(case)
             {
                 observation.state.rflags &= !(rflags::CF | rflags::OF);
@@ -89,7 +89,7 @@ impl MockEngine {
     pub fn idle() -> Self {
         Self::new("idle", |case| {
             let target = case.block.end().wrapping_add(case.placement.code_base);
-            Outcome::Ran(Box::new(Observation {
+            RunOutcome::Ran(Box::new(Observation {
                 endpoint: Endpoint::Exit { target },
                 state: case.state.clone(),
                 memory: Vec::new(),
@@ -183,7 +183,7 @@ impl MockEngine {
             lowered: &self.lowered,
             unsupported: &self.unsupported,
             components: self.identity.components,
-            kind: Kind::Made(&self.outcomes),
+            kind: ResultsKind::Made(&self.outcomes),
         })
     }
 }

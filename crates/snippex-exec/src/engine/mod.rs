@@ -30,9 +30,9 @@ pub use runner_engine::RunnerEngine;
 pub use spec::{EngineSpec, MemoryMode, SpecError};
 pub use table::EngineTable;
 
-use snippex_core::case::Access;
+use snippex_core::case::PageAccess;
 use snippex_core::group::Group;
-use snippex_formats::conformance::Program;
+use snippex_formats::conformance::TestProgram;
 use thiserror::Error;
 
 use crate::batch::BatchError;
@@ -70,7 +70,7 @@ pub trait Engine: Send {
     ///
     /// # Errors
     /// When the engine cannot be started (again).
-    fn run_programs(&mut self, programs: &[Program]) -> Result<Vec<ProgramOutcome>, EngineError> {
+    fn run_programs(&mut self, programs: &[TestProgram]) -> Result<Vec<ProgramOutcome>, EngineError> {
         Ok(vec![
             ProgramOutcome::Unsupported(Unsupported::Programs);
             programs.len()
@@ -79,7 +79,7 @@ pub trait Engine: Send {
 
     /// Every page that the cases of `draft` need, from an engine that remembers them. `None`, as from all engines that run
     /// cases: discovery runs them to find out.
-    fn remembered_pages(&mut self, draft: &Group) -> Option<Vec<(u64, Access)>> {
+    fn remembered_pages(&mut self, draft: &Group) -> Option<Vec<(u64, PageAccess)>> {
         let _ = draft;
         None
     }

@@ -2,7 +2,7 @@
 
 use snippex_core::observation::{Endpoint, Signal};
 use snippex_core::state::Components;
-use snippex_formats::conformance::{Program, ProgramEnd};
+use snippex_formats::conformance::{ProgramEnd, TestProgram};
 use snippex_runner::layout::{AT_RIP_READ, EXIT_FAULT};
 
 use super::attempts::{Attempt, By};
@@ -25,7 +25,7 @@ pub enum ProgramOutcome {
 /// As [`super::Engine::run_programs`].
 pub(super) fn run(
     engine: &mut RunnerEngine,
-    programs: &[Program],
+    programs: &[TestProgram],
 ) -> Result<Vec<ProgramOutcome>, EngineError> {
     if !engine.space.is_empty() {
         // Blocks have mapped what programs may want.
@@ -122,7 +122,7 @@ fn mark(engine: &mut RunnerEngine, plan: &ProgramPlan, program: u32, exit: u32, 
     output.fault.signal = signal;
 }
 
-fn outcome(run: EndState<'_>, program: &Program, components: Components) -> ProgramOutcome {
+fn outcome(run: EndState<'_>, program: &TestProgram, components: Components) -> ProgramOutcome {
     let output = run.output;
     let endpoint = match output.exit {
         EXIT_UNMAPPABLE => return ProgramOutcome::Unsupported(Unsupported::Address),

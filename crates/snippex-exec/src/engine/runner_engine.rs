@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use snippex_core::group::Group;
-use snippex_formats::conformance::Program;
+use snippex_formats::conformance::TestProgram;
 use snippex_runner::layout::{
     EXIT_NONE, Header, MapStep, SKIP_MEMORY, SKIP_OTHER_LINES, SKIP_VECTORS, SKIP_X87, STORED_X87, WireLine,
 };
@@ -20,7 +20,7 @@ use super::{
 use crate::batch;
 use crate::guest_space::AddressSpace;
 use crate::loaded_pools::X87Order;
-use crate::plan::{self, Library, Plan};
+use crate::plan::{self, BatchPlan, Library};
 use crate::process::{GuestAnswer, GuestProcess, describe};
 use crate::results::{EXIT_X87_TOP, Results};
 use crate::shared::Shared;
@@ -52,7 +52,7 @@ pub struct RunnerEngine {
     pub(super) child_space: AddressSpace,
     pub(super) library: Library,
     decoded: Decoded,
-    pub(super) plan: Plan,
+    pub(super) plan: BatchPlan,
     /// Changed lines found here, in copy mode.
     pub(super) lines: Vec<WireLine>,
     /// Lines found by the guest so far in this batch; outlives its process.
@@ -107,7 +107,7 @@ impl RunnerEngine {
             child_space: AddressSpace::default(),
             library: Library::new(),
             decoded: Decoded::default(),
-            plan: Plan::empty(),
+            plan: BatchPlan::empty(),
             lines: Vec::new(),
             line_count: 0,
             deaths: 0,
@@ -197,14 +197,14 @@ impl RunnerEngine {
         batch::check(groups, &self.decoded.lowered)?;
         // A single group is alone: nothing but its own pages is mapped. A fresh process has nothing that could be kept.
         let keep = groups.len() > 1 && !self.fresh;
-        let options = plan::Options {
+        let options = plan::PlanOptions {
             keep_code: self.spec.native && keep,
             park: keep,
             framed: self.spec.memory == MemoryMode::Scan,
             untouched: self.untouched(),
             x87_order: self.x87_order(),
         };
-        self.plan = Plan::write(
+        self.plan = BatchPlan::write(
             &mut self.shared,
             &mut self.library,
             groups,
@@ -313,7 +313,7 @@ impl Engine for RunnerEngine {
         Ok(self.results(groups, &self.child_space))
     }
 
-    fn run_programs(&mut self, programs: &[Program]) -> Result<Vec<ProgramOutcome>, EngineError> {
+    fn run_programs(&mut self, programs: &[TestProgram]) -> Result<Vec<ProgramOutcome>, EngineError> {
         programs::run(self, programs)
     }
 

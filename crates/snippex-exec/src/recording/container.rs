@@ -18,8 +18,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use snippex_core::block::Block;
-use snippex_core::case::{Access, Placement};
-use snippex_core::codec::{self, Kind};
+use snippex_core::case::{PageAccess, Placement};
+use snippex_core::codec::{self, FrameKind};
 use snippex_core::group::Group;
 use snippex_core::seed::Style;
 
@@ -123,7 +123,7 @@ pub(super) struct RecordedBlock {
     /// First half of the id of its group.
     pub(super) group: [u8; 16],
     /// Every page of its cases.
-    pub(super) pages: Vec<(u64, Access)>,
+    pub(super) pages: Vec<(u64, PageAccess)>,
     /// Why it was not run.
     pub(super) unsupported: Option<UnsupportedWire>,
 }
@@ -180,7 +180,7 @@ fn decompress(bytes: &[u8], limit: u64) -> Result<Vec<u8>, RecordingError> {
 impl<W: Write> Writer<W> {
     /// Begins a recording; `program` is what its blocks come from.
     pub(super) fn new(mut file: W, about: &About, program: Option<&[u8]>) -> Result<Self, RecordingError> {
-        let header = codec::encode(Kind::Recording, about);
+        let header = codec::encode(FrameKind::Recording, about);
         let length =
             u32::try_from(header.len()).map_err(|_| RecordingError::Invalid("its header is too long"))?;
         file.write_all(&MAGIC)?;
@@ -221,7 +221,7 @@ impl<W: Write> Writer<W> {
 
     /// Ends the recording; returns its name and its length in bytes.
     pub(super) fn finish(mut self) -> Result<(W, RecordingId, u64), RecordingError> {
-        let index = codec::encode(Kind::Recording, &self.index);
+        let index = codec::encode(FrameKind::Recording, &self.index);
         self.digest.update(&index);
         let digest: [u8; 32] = self.digest.finalize().into();
         self.file.write_all(&index)?;
@@ -263,7 +263,7 @@ impl fmt::Debug for Recording {
 }
 
 /// The ends of a batch, unpacked as far as all blocks have that in common.
-pub(super) struct Batch {
+pub(super) struct RecordedBatch {
     bytes: Vec<u8>,
     /// Where the streams begin.
     streams: [usize; COUNT],
@@ -334,8 +334,8 @@ impl Recording {
         if digest != id {
             return Err(RecordingError::Damaged("its header or its index"));
         }
-        let about: About = codec::decode(Kind::Recording, header)?;
-        let index: Index = codec::decode(Kind::Recording, encoded)?;
+        let about: About = codec::decode(FrameKind::Recording, header)?;
+        let index: Index = codec::decode(FrameKind::Recording, encoded)?;
         let mut recording = Self {
             bytes: Vec::new(),
             id: RecordingId(id),
@@ -353,7 +353,7 @@ impl Recording {
         for batch in 0..self.index.batches.len() {
             let packed = self.part(&self.index.batches[batch].0, "a list of blocks")?;
             let unpacked = decompress(packed, MAX_BATCH)?;
-            let blocks: Vec<RecordedBlock> = codec::decode(Kind::Recording, &unpacked)?;
+            let blocks: Vec<RecordedBlock> = codec::decode(FrameKind::Recording, &unpacked)?;
             for (position, recorded) in blocks.into_iter().enumerate() {
                 let at = u32::try_from(self.blocks.len())
                     .map_err(|_| RecordingError::Invalid("it has too many blocks"))?;
@@ -458,7 +458,7 @@ impl Recording {
     }
 
     /// The ends of a batch.
-    pub(super) fn batch(&self, batch: usize) -> Result<Batch, RecordingError> {
+    pub(super) fn batch(&self, batch: usize) -> Result<RecordedBatch, RecordingError> {
         const WHAT: RecordingError = RecordingError::Invalid("the streams of a batch are not there");
         let packed = self.part(&self.index.batches[batch].1, "the ends of a batch")?;
         let bytes = decompress(packed, MAX_BATCH)?;
@@ -493,7 +493,7 @@ impl Recording {
                 .filter(|end| *end <= bytes.len())
                 .ok_or(WHAT)?;
         }
-        Ok(Batch {
+        Ok(RecordedBatch {
             bytes,
             streams,
             places,
@@ -501,7 +501,12 @@ impl Recording {
     }
 
     /// The ends of block `at`, of `batch`, whose group `group` is.
-    pub(super) fn ends(&self, at: usize, batch: &Batch, group: &Group) -> Result<Vec<End>, RecordingError> {
+    pub(super) fn ends(
+        &self,
+        at: usize,
+        batch: &RecordedBatch,
+        group: &Group,
+    ) -> Result<Vec<End>, RecordingError> {
         let position = self.blocks[at].position;
         let ends = batch
             .places

@@ -3,11 +3,11 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use snippex_core::case::Access;
+use snippex_core::case::PageAccess;
 use snippex_core::codec::{GroupHasher, GroupId};
 use snippex_core::group::Group;
 
-use super::container::{Batch, Recording};
+use super::container::{RecordedBatch, Recording};
 use super::ends::End;
 use super::{RecordingError, container};
 use crate::engine::{Engine, EngineError, EngineIdentity};
@@ -27,7 +27,7 @@ pub struct RecordedEngine {
     recording: Arc<Recording>,
     identity: EngineIdentity,
     hasher: GroupHasher,
-    batches: HashMap<usize, Batch>,
+    batches: HashMap<usize, RecordedBatch>,
     recent: VecDeque<(usize, Group)>,
     results: Option<OwnedResults>,
 }
@@ -174,7 +174,7 @@ impl Engine for RecordedEngine {
         Ok(self.results.insert(results).view(groups)?)
     }
 
-    fn remembered_pages(&mut self, draft: &Group) -> Option<Vec<(u64, Access)>> {
+    fn remembered_pages(&mut self, draft: &Group) -> Option<Vec<(u64, PageAccess)>> {
         let at = self.recording.find(&draft.block)?;
         Some(self.recording.recorded(at).pages.clone())
     }

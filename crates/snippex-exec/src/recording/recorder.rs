@@ -8,7 +8,7 @@ use std::sync::mpsc::sync_channel;
 
 use snippex_blocks::binary::Image;
 use snippex_core::block::Block;
-use snippex_core::codec::{self, GroupHasher, GroupId, Kind as CodecKind};
+use snippex_core::codec::{self, FrameKind, GroupHasher, GroupId};
 use snippex_core::group::Group;
 
 use super::RecordingError;
@@ -21,7 +21,7 @@ use crate::check::EngineFactory;
 use crate::discovery::CaseMaker;
 use crate::engine::{Engine, EngineError};
 use crate::memory_source::MemorySource;
-use crate::results::{Kind, Results, UnsupportedWire, changed};
+use crate::results::{Results, ResultsKind, UnsupportedWire, changed};
 
 /// Blocks in a batch: as many as a check runs at a time, so that a replay unpacks each batch once.
 const BATCH: usize = 32;
@@ -205,7 +205,7 @@ impl Worker<'_> {
             }
         }
         Ok(PackedBatch {
-            blocks: compress(&codec::encode(CodecKind::Recording, &recorded))?,
+            blocks: compress(&codec::encode(FrameKind::Recording, &recorded))?,
             ends: compress(&joined(&streams, &places))?,
         })
     }
@@ -213,7 +213,7 @@ impl Worker<'_> {
 
 /// How all runs of a group ended, `None` of an engine that has computed that.
 fn ends(results: &Results<'_>, position: usize, group: &Group) -> Option<Vec<End>> {
-    let Kind::Raw {
+    let ResultsKind::Raw {
         blocks,
         ends,
         lines,

@@ -15,7 +15,7 @@ use snippex_triage::pattern::DivergenceFacts;
 use snippex_triage::reduce::{instruction_ends, prefix, starting_at};
 use snippex_triage::signature::{BugKind, Signature};
 
-use super::trial::{Seen, Trial};
+use super::trial::{Trial, TrialOutcome};
 use crate::engine::EngineError;
 
 /// Beginnings that are run at a time.
@@ -173,7 +173,7 @@ fn attributed(
 }
 
 /// What is behind a divergence that begins at the last instruction of `case`.
-pub(crate) fn shares_of(case: &Case, seen: &Seen) -> Option<Vec<Attribution>> {
+pub(crate) fn shares_of(case: &Case, seen: &TrialOutcome) -> Option<Vec<Attribution>> {
     let Comparison::Diverged(divergence) = &seen.comparison else {
         return None;
     };
@@ -197,7 +197,7 @@ fn alone(
     first_divergence: &FirstDivergence,
     ends: &[usize],
     trial: &mut Trial<'_>,
-) -> Result<Option<(Case, Seen)>, EngineError> {
+) -> Result<Option<(Case, TrialOutcome)>, EngineError> {
     let index = first_divergence.instruction;
     let whole = up_to(case, index, ends);
     let alone = match &first_divergence.before {

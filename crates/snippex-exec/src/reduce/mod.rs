@@ -10,7 +10,7 @@ mod trial;
 use std::time::{Duration, Instant};
 
 use snippex_core::case::Case;
-use snippex_core::diff::{Comparison, Divergence, Reason, Tolerance};
+use snippex_core::diff::{Comparison, Divergence, InconclusiveReason, Tolerance};
 use snippex_core::observation::Observation;
 use snippex_core::state::MachineState;
 use snippex_triage::cause::{Attribution, CauseId, of_signature};
@@ -22,7 +22,7 @@ pub use culprit::{FirstDivergence, locate_first_divergence};
 pub use snippex_triage::reduce::CONFIRMATIONS;
 #[cfg(test)]
 pub(crate) use trial::nop;
-pub use trial::{Seen, Trial};
+pub use trial::{Trial, TrialOutcome};
 
 use crate::engine::{Engine, EngineError};
 use crate::results::Unsupported;
@@ -36,12 +36,12 @@ const X87_FLAGS: u16 = !(7 << 11);
 
 /// How much may be spent.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct ReductionLimits {
     /// Time for one case. What was reached by then is the result.
     pub time: Duration,
 }
 
-impl Default for Limits {
+impl Default for ReductionLimits {
     /// Five seconds: ten times what a typical block takes.
     fn default() -> Self {
         Self {
@@ -91,7 +91,7 @@ pub enum Reduced {
     /// Both engines end alike: there is nothing to reduce.
     Agrees,
     /// The two runs cannot be compared.
-    Inconclusive(Reason),
+    Inconclusive(InconclusiveReason),
     /// An engine does not run it.
     Unsupported(Unsupported),
     /// It diverges, but no single instruction can be found at fault.
@@ -107,7 +107,7 @@ pub fn reduce(
     reference: &mut dyn Engine,
     subject: &mut dyn Engine,
     tolerance: &Tolerance,
-    limits: Limits,
+    limits: ReductionLimits,
 ) -> Result<Reduced, EngineError> {
     let mut trial = Trial::new(reference, subject, tolerance);
     let seen = match trial.one(case)? {
@@ -131,7 +131,7 @@ struct Shown {
     case: Case,
     signature: Signature,
     attributions: Vec<Attribution>,
-    seen: Seen,
+    seen: TrialOutcome,
     divergence: Divergence,
 }
 
@@ -148,7 +148,7 @@ impl Shown {
 pub(crate) struct Search<'t> {
     trial: Trial<'t>,
     started: Instant,
-    limits: Limits,
+    limits: ReductionLimits,
     /// Candidates may kill the engine or keep it from ending.
     careful: bool,
     /// The state that the instruction at fault met.
@@ -162,7 +162,7 @@ impl<'t> Search<'t> {
         case: &Case,
         first_divergence: &FirstDivergence,
         trial: Trial<'t>,
-        limits: Limits,
+        limits: ReductionLimits,
         wants: &dyn Fn(&CauseId) -> bool,
     ) -> Result<Reduced, EngineError> {
         let kind = BugKind::of(&first_divergence.divergence);

@@ -9,14 +9,14 @@ use snippex_core::state::MachineState;
 
 use crate::batch::split;
 use crate::engine::{Engine, EngineError};
-use crate::results::{Outcome, Unsupported};
+use crate::results::{RunOutcome, Unsupported};
 
 /// From one case's code to the next one's: more than a block with its exits takes.
 const SPACING: u64 = 0x400;
 
 /// Both ends of a case.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub struct TrialOutcome {
     /// How it ended on the reference engine.
     pub expected: Observation,
     /// How it ended on the subject.
@@ -61,16 +61,16 @@ impl<'e> Trial<'e> {
     ///
     /// # Errors
     /// When an engine cannot be used.
-    pub fn one(&mut self, case: &Case) -> Result<Result<Seen, Unsupported>, EngineError> {
+    pub fn one(&mut self, case: &Case) -> Result<Result<TrialOutcome, Unsupported>, EngineError> {
         let groups = [Group::of(case)];
         let expected = self.reference.run(&groups)?;
         let actual = self.subject.run(&groups)?;
         let covered = expected.components().intersection(actual.components());
         Ok(match (expected.outcome(0, 0), actual.outcome(0, 0)) {
-            (Outcome::Unsupported(reason), _) | (_, Outcome::Unsupported(reason)) => Err(reason),
-            (Outcome::Ran(expected), Outcome::Ran(actual)) => {
+            (RunOutcome::Unsupported(reason), _) | (_, RunOutcome::Unsupported(reason)) => Err(reason),
+            (RunOutcome::Ran(expected), RunOutcome::Ran(actual)) => {
                 let comparison = compare(case, &expected, &actual, covered, self.tolerance);
-                Ok(Seen {
+                Ok(TrialOutcome {
                     expected: *expected,
                     actual: *actual,
                     comparison,
@@ -85,7 +85,7 @@ impl<'e> Trial<'e> {
     ///
     /// # Errors
     /// When an engine cannot be used.
-    pub fn all(&mut self, cases: &[Case], careful: bool) -> Result<Vec<Option<Seen>>, EngineError> {
+    pub fn all(&mut self, cases: &[Case], careful: bool) -> Result<Vec<Option<TrialOutcome>>, EngineError> {
         if let ([case], false) = (cases, careful) {
             return Ok(vec![self.one(case)?.ok()]);
         }
@@ -126,7 +126,7 @@ impl<'e> Trial<'e> {
                 let back = |end: Observation| move_back(end, case, distance(index / step));
                 seen.push(
                     match (expected.outcome(position, 0), actual.outcome(position, 0)) {
-                        (Outcome::Ran(expected), Outcome::Ran(actual)) => Some(Seen {
+                        (RunOutcome::Ran(expected), RunOutcome::Ran(actual)) => Some(TrialOutcome {
                             comparison: compare(case, &expected, &actual, covered, self.tolerance),
                             expected: back(*expected),
                             actual: back(*actual),

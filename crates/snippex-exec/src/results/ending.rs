@@ -2,13 +2,13 @@
 
 use snippex_core::block::Terminator;
 use snippex_core::group::Group;
-use snippex_core::observation::{Endpoint, Line, Observation, Signal};
+use snippex_core::observation::{ChangedLine, Endpoint, Observation, Signal};
 use snippex_core::observation::{SIGSEGV, SIGTRAP};
 use snippex_core::state::Components;
 use snippex_runner::layout::{EXIT_FAULT, EXIT_NONE, PAGE, RunOutput, WireLine};
 
 use super::{
-    EXIT_ABANDONED, EXIT_DIED, EXIT_HUNG, EXIT_UNMAPPABLE, EXIT_X87_TOP, Outcome, Unsupported, X87_TOP,
+    EXIT_ABANDONED, EXIT_DIED, EXIT_HUNG, EXIT_UNMAPPABLE, EXIT_X87_TOP, RunOutcome, Unsupported, X87_TOP,
 };
 use crate::end_state::EndState;
 use crate::guest_space::AddressSpace;
@@ -132,9 +132,9 @@ pub(super) fn observe(
     lines: &[WireLine],
     parked: ParkedPages<'_>,
     components: Components,
-) -> Outcome {
+) -> RunOutcome {
     let Some(endpoint) = endpoint(group, lowered, end.output, parked) else {
-        return Outcome::Unsupported(match end.output.exit {
+        return RunOutcome::Unsupported(match end.output.exit {
             EXIT_X87_TOP => Unsupported::State(X87_TOP.into()),
             EXIT_ABANDONED => Unsupported::Abandoned,
             _ => Unsupported::Address,
@@ -144,12 +144,12 @@ pub(super) fn observe(
     let mut memory = Vec::new();
     if matches!(endpoint, Endpoint::Exit { .. } | Endpoint::Signal(_)) {
         end.read(&mut state, components);
-        memory.extend(lines.iter().map(|line| Line {
+        memory.extend(lines.iter().map(|line| ChangedLine {
             address: line.address,
             bytes: line.bytes,
         }));
     }
-    Outcome::Ran(Box::new(Observation {
+    RunOutcome::Ran(Box::new(Observation {
         endpoint,
         state,
         memory,

@@ -77,7 +77,7 @@ impl std::fmt::Display for Unsupported {
 
 /// What an engine made of a case.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum RunOutcome {
     /// It ran, for better or worse.
     Ran(Box<Observation>),
     /// It was not run: neither an error nor a difference.
@@ -91,12 +91,12 @@ pub struct Results<'e> {
     pub(crate) lowered: &'e [Option<Lowered>],
     pub(crate) unsupported: &'e [Option<Unsupported>],
     pub(crate) components: Components,
-    pub(crate) kind: Kind<'e>,
+    pub(crate) kind: ResultsKind<'e>,
 }
 
 /// Where the results are.
 #[derive(Debug)]
-pub(crate) enum Kind<'e> {
+pub(crate) enum ResultsKind<'e> {
     /// As the guest left them, in the shared file or a copy.
     Raw {
         blocks: &'e [WireBlock],
@@ -106,7 +106,7 @@ pub(crate) enum Kind<'e> {
         parked: ParkedPages<'e>,
     },
     /// Made by an engine in this process, group by group.
-    Made(&'e [Vec<Outcome>]),
+    Made(&'e [Vec<RunOutcome>]),
 }
 
 impl<'e> Results<'e> {
@@ -123,7 +123,7 @@ impl<'e> Results<'e> {
             lowered,
             unsupported,
             components,
-            kind: Kind::Raw {
+            kind: ResultsKind::Raw {
                 blocks,
                 ends,
                 lines,
@@ -149,13 +149,13 @@ impl<'e> Results<'e> {
     /// # Panics
     /// When there is no such group or start.
     #[must_use]
-    pub fn outcome(&self, group: usize, index: usize) -> Outcome {
+    pub fn outcome(&self, group: usize, index: usize) -> RunOutcome {
         if let Some(reason) = &self.unsupported[group] {
-            return Outcome::Unsupported(reason.clone());
+            return RunOutcome::Unsupported(reason.clone());
         }
         match &self.kind {
-            Kind::Made(outcomes) => outcomes[group][index].clone(),
-            Kind::Raw {
+            ResultsKind::Made(outcomes) => outcomes[group][index].clone(),
+            ResultsKind::Raw {
                 blocks,
                 ends,
                 lines,
@@ -185,11 +185,11 @@ impl<'e> Results<'e> {
             return None;
         }
         match &self.kind {
-            Kind::Made(outcomes) => match &outcomes[group][index] {
-                Outcome::Ran(observation) => Some(observation.endpoint),
-                Outcome::Unsupported(_) => None,
+            ResultsKind::Made(outcomes) => match &outcomes[group][index] {
+                RunOutcome::Ran(observation) => Some(observation.endpoint),
+                RunOutcome::Unsupported(_) => None,
             },
-            Kind::Raw {
+            ResultsKind::Raw {
                 blocks, ends, parked, ..
             } => {
                 let output = &ends.outputs[blocks[group].first_run as usize + index];
@@ -206,10 +206,10 @@ impl<'e> Results<'e> {
     #[must_use]
     pub fn same_bits(&self, other: &Results<'_>, group: usize, index: usize) -> bool {
         let (
-            Kind::Raw {
+            ResultsKind::Raw {
                 blocks, ends, lines, ..
             },
-            Kind::Raw {
+            ResultsKind::Raw {
                 blocks: other_blocks,
                 ends: other_ends,
                 lines: other_lines,

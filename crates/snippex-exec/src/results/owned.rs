@@ -9,7 +9,7 @@ use snippex_runner::layout::{RunOutput, VectorFile, WireBlock, WireLine};
 use thiserror::Error;
 
 use super::ending::ParkedPages;
-use super::{Kind, Outcome, Results, Unsupported};
+use super::{Results, ResultsKind, RunOutcome, Unsupported};
 use crate::end_state::{EndStates, Vectors};
 use crate::lower::{Lowered, lower};
 #[cfg(feature = "recordings")]
@@ -29,7 +29,7 @@ pub(super) enum OwnedKind {
     /// As the guest left them.
     Raw(RawResults),
     /// Made by an engine in this process, group by group.
-    Made(Vec<Vec<Outcome>>),
+    Made(Vec<Vec<RunOutcome>>),
 }
 
 /// A copy of what matters in the shared file.
@@ -59,8 +59,8 @@ pub enum ResultsError {
 impl OwnedResults {
     pub(super) fn of(results: &Results<'_>) -> Self {
         let kind = match &results.kind {
-            Kind::Made(outcomes) => OwnedKind::Made(outcomes.to_vec()),
-            Kind::Raw {
+            ResultsKind::Made(outcomes) => OwnedKind::Made(outcomes.to_vec()),
+            ResultsKind::Raw {
                 blocks,
                 ends,
                 lines,
@@ -83,7 +83,7 @@ impl OwnedResults {
     pub fn of_outcomes(
         groups: &[Group],
         components: Components,
-        outcomes: Vec<Vec<Outcome>>,
+        outcomes: Vec<Vec<RunOutcome>>,
     ) -> Result<Self, ResultsError> {
         let lowered = groups.iter().map(|group| lower(&group.block, group.placement));
         let (lowered, unsupported) = lowered
@@ -126,7 +126,7 @@ impl OwnedResults {
     pub fn view<'e>(&'e self, groups: &'e [Group]) -> Result<Results<'e>, ResultsError> {
         self.check(groups)?;
         let kind = match &self.kind {
-            OwnedKind::Made(outcomes) => Kind::Made(outcomes),
+            OwnedKind::Made(outcomes) => ResultsKind::Made(outcomes),
             OwnedKind::Raw(raw) => raw.view(),
         };
         Ok(Results {
@@ -203,8 +203,8 @@ impl RawResults {
         self.vectors.extend(file);
     }
 
-    fn view(&self) -> Kind<'_> {
-        Kind::Raw {
+    fn view(&self) -> ResultsKind<'_> {
+        ResultsKind::Raw {
             blocks: &self.blocks,
             ends: self.ends(),
             lines: &self.lines,

@@ -10,7 +10,7 @@ use snippex_core::state::Components;
 use snippex_runner::layout::{Fault, LINE, RunOutput, VectorFile, WireBlock, WireLine};
 
 use super::owned::{OwnedKind, OwnedResults, RawResults, ResultsError};
-use super::{Outcome, Unsupported, changed};
+use super::{RunOutcome, Unsupported, changed};
 use crate::engine::feature_text;
 use crate::lower::{Lowered, lower};
 use crate::plan::NO_BLOCK;
@@ -117,7 +117,7 @@ impl OwnedResults {
             unsupported: unsupported.collect(),
             runs,
         };
-        codec::encode(codec::Kind::Results, &wire)
+        codec::encode(codec::FrameKind::Results, &wire)
     }
 
     /// The results that [`OwnedResults::encode`] made `bytes` from; `groups` are those that were run.
@@ -125,7 +125,7 @@ impl OwnedResults {
     /// # Errors
     /// When `bytes` is anything else, or of other groups as far as [`OwnedResults::view`] sees that.
     pub fn decode(bytes: &[u8], groups: &[Group]) -> Result<Self, ResultsError> {
-        let wire: ResultsWire<'_> = codec::decode(codec::Kind::Results, bytes)?;
+        let wire: ResultsWire<'_> = codec::decode(codec::FrameKind::Results, bytes)?;
         if wire.unsupported.len() != groups.len() {
             return Err(ResultsError::OtherBatch("it has more or fewer groups"));
         }
@@ -173,17 +173,17 @@ impl<'a> RunsWire<'a> {
 }
 
 impl OutcomeWire {
-    fn of(outcome: &Outcome) -> Self {
+    fn of(outcome: &RunOutcome) -> Self {
         match outcome {
-            Outcome::Ran(observation) => Self::Ran(codec::encode_observation(observation)),
-            Outcome::Unsupported(reason) => Self::Unsupported(UnsupportedWire::of(reason)),
+            RunOutcome::Ran(observation) => Self::Ran(codec::encode_observation(observation)),
+            RunOutcome::Unsupported(reason) => Self::Unsupported(UnsupportedWire::of(reason)),
         }
     }
 
-    fn read(self, group: &Group) -> Result<Outcome, ResultsError> {
+    fn read(self, group: &Group) -> Result<RunOutcome, ResultsError> {
         Ok(match self {
-            Self::Ran(bytes) => Outcome::Ran(Box::new(codec::decode_observation(&bytes)?)),
-            Self::Unsupported(reason) => Outcome::Unsupported(reason.read(group)?),
+            Self::Ran(bytes) => RunOutcome::Ran(Box::new(codec::decode_observation(&bytes)?)),
+            Self::Unsupported(reason) => RunOutcome::Unsupported(reason.read(group)?),
         })
     }
 }

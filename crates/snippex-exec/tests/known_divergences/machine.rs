@@ -1,6 +1,6 @@
 //! Examples among the instructions that ask the machine: segment bases and images of the extended state.
 
-use snippex_core::diff::Kind;
+use snippex_core::diff::DivergenceKind;
 
 use super::{Example, FALL, signal};
 
@@ -15,7 +15,7 @@ pub(super) fn examples() -> Vec<Example> {
             terminator: FALL,
             prepare: |s, _| s.gpr[0] = 1 << 63,
             right: |o| signal(o, 11),
-            kind: Kind::MissingFault,
+            kind: DivergenceKind::MissingFault,
         },
         Example {
             name: "XSAVE of AVX alone leaves MXCSR out",
@@ -30,7 +30,7 @@ pub(super) fn examples() -> Vec<Example> {
                 let first = o.memory.iter().find(|line| line.address & 0xfff == 0);
                 first.is_some_and(|line| line.bytes[MXCSR..MXCSR + 2] == 0x1f80_u16.to_le_bytes())
             },
-            kind: Kind::Memory,
+            kind: DivergenceKind::Memory,
         },
         Example {
             name: "XRSTOR takes MXCSR from the image only with SSE",
@@ -43,7 +43,7 @@ pub(super) fn examples() -> Vec<Example> {
                 page[MXCSR..MXCSR + 2].copy_from_slice(&0x1fc0_u16.to_le_bytes());
             },
             right: |o| o.state.mxcsr == 0x1fc0,
-            kind: Kind::Mxcsr,
+            kind: DivergenceKind::Mxcsr,
         },
     ]
 }

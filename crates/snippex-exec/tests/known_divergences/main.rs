@@ -10,15 +10,15 @@ use std::sync::Arc;
 
 use snippex_core::address_space::{ARENA, CODE_DISTANCE, IMAGE_BASE, STACK};
 use snippex_core::block::{Block, Origin, Terminator};
-use snippex_core::case::{Access, Case, PAGE_SIZE, Page, Placement};
+use snippex_core::case::{Case, PAGE_SIZE, Page, PageAccess, Placement};
 use snippex_core::decode::decoder;
-use snippex_core::diff::{Comparison, Kind, Tolerance, compare};
+use snippex_core::diff::{Comparison, DivergenceKind, Tolerance, compare};
 use snippex_core::group::Group;
 use snippex_core::observation::{Endpoint, Observation};
 use snippex_core::state::{MachineState, RSP, rflags};
-use snippex_exec::Outcome;
+use snippex_exec::RunOutcome;
 use snippex_exec::engine::{Engine, EngineSpec, RunnerEngine};
-use snippex_exec::reduce::{Limits, Reduced, reduce};
+use snippex_exec::reduce::{Reduced, ReductionLimits, reduce};
 
 const PLACEMENT: Placement = Placement {
     image_base: IMAGE_BASE,
@@ -35,7 +35,7 @@ struct Example {
     /// What the CPU does.
     right: fn(&Observation) -> bool,
     /// What differs where an emulator is wrong.
-    kind: Kind,
+    kind: DivergenceKind,
 }
 
 fn signal(observation: &Observation, number: u8) -> bool {
@@ -70,7 +70,7 @@ fn met() -> Vec<Example> {
             terminator: FALL,
             prepare: |s, _| s.vectors[1][..8].copy_from_slice(&1_u64.to_le_bytes()),
             right: |o| o.state.mxcsr == 0x1f82,
-            kind: Kind::Mxcsr,
+            kind: DivergenceKind::Mxcsr,
         },
         Example {
             name: "LDMXCSR accepts reserved bits",
@@ -78,7 +78,7 @@ fn met() -> Vec<Example> {
             terminator: FALL,
             prepare: |_, page| page[0x800..0x804].copy_from_slice(&0x1_1f80_u32.to_le_bytes()),
             right: |o| signal(o, 11),
-            kind: Kind::MissingFault,
+            kind: DivergenceKind::MissingFault,
         },
         Example {
             name: "unmasked SSE exceptions are not delivered",
@@ -89,7 +89,7 @@ fn met() -> Vec<Example> {
                 s.vectors[0][..8].copy_from_slice(&1_f64.to_le_bytes());
             },
             right: |o| signal(o, 8),
-            kind: Kind::MissingFault,
+            kind: DivergenceKind::MissingFault,
         },
         Example {
             name: "NaN operands are chosen by the x87 rule",
@@ -100,7 +100,7 @@ fn met() -> Vec<Example> {
                 s.vectors[1][..8].copy_from_slice(&0x7ff8_0000_0000_0002_u64.to_le_bytes());
             },
             right: |o| o.state.vectors[0][..8] == 0x7ff8_0000_0000_0001_u64.to_le_bytes(),
-            kind: Kind::Vector,
+            kind: DivergenceKind::Vector,
         },
         Example {
             name: "MAX and MIN ignore DAZ",
@@ -113,7 +113,7 @@ fn met() -> Vec<Example> {
             },
             // Both are zeros, and then the second operand is the result, as zero.
             right: |o| o.state.vectors[0][..4] == 0x8000_0000_u32.to_le_bytes(),
-            kind: Kind::Vector,
+            kind: DivergenceKind::Vector,
         },
         Example {
             name: "reciprocal estimates of denormals",
@@ -121,7 +121,7 @@ fn met() -> Vec<Example> {
             terminator: FALL,
             prepare: |s, _| s.vectors[1][..4].copy_from_slice(&1_u32.to_le_bytes()),
             right: |o| o.state.vectors[0][..4] == f32::INFINITY.to_le_bytes(),
-            kind: Kind::Vector,
+            kind: DivergenceKind::Vector,
         },
         Example {
             name: "misaligned SSE operands do not fault",
@@ -129,7 +129,7 @@ fn met() -> Vec<Example> {
             terminator: FALL,
             prepare: |_, _| (),
             right: |o| signal(o, 11),
-            kind: Kind::MissingFault,
+            kind: DivergenceKind::MissingFault,
         },
         Example {
             name: "FCOMI and FUCOMI leave OF, SF and AF",
@@ -140,7 +140,7 @@ fn met() -> Vec<Example> {
                 s.rflags |= rflags::OF | rflags::SF | rflags::AF;
             },
             right: |o| o.state.rflags & rflags::STATUS == rflags::ZF,
-            kind: Kind::Flag,
+            kind: DivergenceKind::Flag,
         },
         Example {
             name: "x87 stack underflow is not detected",
@@ -149,7 +149,7 @@ fn met() -> Vec<Example> {
             prepare: |_, _| (),
             // IE and SF set, C1 clear, and the default NaN as result.
             right: |o| o.state.x87.status & 0x241 == 0x41 && o.state.x87.st[0][7..] == [0xc0, 0xff, 0xff],
-            kind: Kind::X87,
+            kind: DivergenceKind::X87,
         },
         Example {
             name: "x87 stack overflow is not detected",
@@ -160,7 +160,7 @@ fn met() -> Vec<Example> {
                 s.x87.st = [ONE; 8];
             },
             right: |o| o.state.x87.status & 0x241 == 0x241,
-            kind: Kind::X87,
+            kind: DivergenceKind::X87,
         },
         Example {
             name: "x87 denormal operands are not reported",
@@ -171,7 +171,7 @@ fn met() -> Vec<Example> {
                 page[0x800] = 1;
             },
             right: |o| o.state.x87.status & 2 != 0,
-            kind: Kind::X87,
+            kind: DivergenceKind::X87,
         },
         Example {
             name: "unmasked x87 exceptions are not delivered",
@@ -180,7 +180,7 @@ fn met() -> Vec<Example> {
             // IE is set, not masked, and not delivered yet.
             prepare: |s, _| (s.x87.status, s.x87.control) = (0x8081, 0x37e),
             right: |o| signal(o, 8),
-            kind: Kind::MissingFault,
+            kind: DivergenceKind::MissingFault,
         },
         Example {
             name: "MMX writes leave the exponent",
@@ -188,7 +188,7 @@ fn met() -> Vec<Example> {
             terminator: FALL,
             prepare: |_, _| (),
             right: |o| o.state.x87.st[0][8..] == [0xff, 0xff],
-            kind: Kind::X87,
+            kind: DivergenceKind::X87,
         },
         Example {
             name: "RET imm16 is sign-extended",
@@ -196,7 +196,7 @@ fn met() -> Vec<Example> {
             terminator: Terminator::Ret,
             prepare: |_, _| (),
             right: |o| o.state.gpr[RSP] == STACK + 0x800 + 8 + 0x8000,
-            kind: Kind::Register,
+            kind: DivergenceKind::Register,
         },
         Example {
             name: "REX counts in front of another prefix",
@@ -204,7 +204,7 @@ fn met() -> Vec<Example> {
             terminator: FALL,
             prepare: |s, _| s.gpr[0] = 0xffff_ffff,
             right: |o| o.state.gpr[0] == 0,
-            kind: Kind::Register,
+            kind: DivergenceKind::Register,
         },
         Example {
             name: "F6 /1 and F7 /1 are refused",
@@ -212,7 +212,7 @@ fn met() -> Vec<Example> {
             terminator: FALL,
             prepare: |_, _| (),
             right: |o| o.state.rflags & rflags::ZF != 0,
-            kind: Kind::SpuriousFault,
+            kind: DivergenceKind::SpuriousFault,
         },
         Example {
             name: "indirect branches to addresses that are not canonical",
@@ -220,7 +220,7 @@ fn met() -> Vec<Example> {
             terminator: Terminator::IndirectJmp,
             prepare: |s, _| s.gpr[0] = 1 << 60,
             right: |o| signal(o, 11),
-            kind: Kind::MissingFault,
+            kind: DivergenceKind::MissingFault,
         },
         Example {
             name: "alignment checking is ignored",
@@ -228,7 +228,7 @@ fn met() -> Vec<Example> {
             terminator: FALL,
             prepare: |_, _| (),
             right: |o| matches!(o.endpoint, Endpoint::Signal(signal) if signal.number == 7),
-            kind: Kind::MissingFault,
+            kind: DivergenceKind::MissingFault,
         },
         Example {
             name: "exception flags are set by an instruction that faults",
@@ -239,7 +239,7 @@ fn met() -> Vec<Example> {
                 s.gpr[3] = 8;
             },
             right: |o| signal(o, 11) && o.state.x87.status & 0x20 == 0,
-            kind: Kind::X87,
+            kind: DivergenceKind::X87,
         },
         Example {
             name: "the precision control rounds what it does not apply to",
@@ -250,7 +250,7 @@ fn met() -> Vec<Example> {
                 (page[0x802], page[0x806]) = (0x10, 0x10);
             },
             right: |o| o.state.x87.status & 0x20 == 0 && o.state.x87.st[0][3] == 0x80,
-            kind: Kind::X87,
+            kind: DivergenceKind::X87,
         },
         Example {
             name: "FST and FSTP leave the destination's tag empty",
@@ -258,7 +258,7 @@ fn met() -> Vec<Example> {
             terminator: FALL,
             prepare: |s, _| push(s, ONE),
             right: |o| o.state.x87.tags == 0xc0,
-            kind: Kind::X87,
+            kind: DivergenceKind::X87,
         },
         Example {
             name: "ENTER does not check the new top of the stack",
@@ -266,7 +266,7 @@ fn met() -> Vec<Example> {
             terminator: FALL,
             prepare: |s, _| s.gpr[RSP] = STACK + 0x80,
             right: |o| signal(o, 11),
-            kind: Kind::MissingFault,
+            kind: DivergenceKind::MissingFault,
         },
         Example {
             name: "Flags are lost when RCL or RCR faults",
@@ -278,7 +278,7 @@ fn met() -> Vec<Example> {
                 let faults = matches!(o.endpoint, Endpoint::Signal(signal) if signal.rip == CODE + 5);
                 faults && o.state.rflags & LOST == LOST
             },
-            kind: Kind::Flag,
+            kind: DivergenceKind::Flag,
         },
     ]
 }
@@ -294,7 +294,7 @@ fn case(example: &Example) -> Case {
     stack[0x800..0x808].copy_from_slice(&(rflags::AC | rflags::INITIAL).to_le_bytes());
     let page = |address, content| Page {
         address,
-        access: Access::ReadWrite,
+        access: PageAccess::ReadWrite,
         content: Arc::new(content),
     };
     let block = Block {
@@ -322,8 +322,8 @@ fn case(example: &Example) -> Case {
 fn run(engine: &mut dyn Engine, case: &Case) -> Observation {
     let groups = [Group::of(case)];
     match engine.run(&groups).unwrap().outcome(0, 0) {
-        Outcome::Ran(observation) => *observation,
-        Outcome::Unsupported(reason) => panic!("{reason}"),
+        RunOutcome::Ran(observation) => *observation,
+        RunOutcome::Unsupported(reason) => panic!("{reason}"),
     }
 }
 
@@ -416,7 +416,7 @@ fn examples_are_sorted_by_their_patterns() {
             &mut native,
             &mut qemu,
             &Tolerance::qemu_user(),
-            Limits::default(),
+            ReductionLimits::default(),
         );
         match found.unwrap() {
             Reduced::Bugs(bugs) => assert!(

@@ -1,7 +1,7 @@
 //! Examples of what the generated sweep shows rarely: faults half-way, NaNs, unusual encodings.
 
 use snippex_core::address_space::{ARENA, IMAGE_BASE};
-use snippex_core::diff::Kind;
+use snippex_core::diff::DivergenceKind;
 use snippex_core::observation::Endpoint;
 
 use super::{Example, FALL, push, signal};
@@ -25,7 +25,7 @@ fn faults() -> Vec<Example> {
             terminator: FALL,
             prepare: |s, _| s.vectors[1][0] = 1,
             right: |o| signal(o, 11) && o.state.mxcsr == 0x1f80,
-            kind: Kind::Mxcsr,
+            kind: DivergenceKind::Mxcsr,
         },
         Example {
             name: "a store that faults has stored a part",
@@ -38,7 +38,7 @@ fn faults() -> Vec<Example> {
                 (s.x87.st[3][1], s.x87.st[3][3]) = (0x80, 0x80);
             },
             right: |o| signal(o, 11) && o.memory.is_empty(),
-            kind: Kind::Memory,
+            kind: DivergenceKind::Memory,
         },
         Example {
             name: "FLDENV that faults has loaded a part",
@@ -46,7 +46,7 @@ fn faults() -> Vec<Example> {
             terminator: FALL,
             prepare: |s, _| s.gpr[7] = ARENA + 0xffc,
             right: |o| signal(o, 11) && o.state.x87.control == 0x37f,
-            kind: Kind::X87,
+            kind: DivergenceKind::X87,
         },
     ]
 }
@@ -59,7 +59,7 @@ fn x87() -> Vec<Example> {
             terminator: FALL,
             prepare: |s, _| s.x87.status = 6 << 11,
             right: |o| o.state.x87.status == 0 && o.state.x87.tags == 0,
-            kind: Kind::X87,
+            kind: DivergenceKind::X87,
         },
         Example {
             name: "unmasked x87 exceptions change the operands",
@@ -70,7 +70,7 @@ fn x87() -> Vec<Example> {
                 s.x87.control &= !1;
             },
             right: |o| o.state.x87.st[0] == MINUS_ONE && o.state.x87.status & 0x8081 == 0x8081,
-            kind: Kind::X87,
+            kind: DivergenceKind::X87,
         },
         Example {
             name: "FSIN and its like accept unsupported encodings",
@@ -79,7 +79,7 @@ fn x87() -> Vec<Example> {
             // An unnormal: an exponent without the integer bit.
             prepare: |s, _| push(s, [0, 0, 0, 0, 0, 0, 0, 0, 2, 0]),
             right: |o| o.state.x87.status & 1 == 1 && o.state.x87.st[0][7..] == [0xc0, 0xff, 0xff],
-            kind: Kind::X87,
+            kind: DivergenceKind::X87,
         },
         Example {
             name: "FSCALE takes the NaN of ST(1)",
@@ -92,7 +92,7 @@ fn x87() -> Vec<Example> {
             },
             // The one with the larger significand, made quiet.
             right: |o| o.state.x87.st[0] == [0, 0, 0, 0, 0, 0, 0, 0xc4, 0xff, 0x7f],
-            kind: Kind::X87,
+            kind: DivergenceKind::X87,
         },
         Example {
             name: "signalling NaNs in memory are made quiet before one is chosen",
@@ -103,7 +103,7 @@ fn x87() -> Vec<Example> {
                 page[0x800..0x804].copy_from_slice(&0x7fa0_0000_u32.to_le_bytes());
             },
             right: |o| o.state.x87.st[0] == QUIET,
-            kind: Kind::X87,
+            kind: DivergenceKind::X87,
         },
     ]
 }
@@ -120,7 +120,7 @@ fn encodings() -> Vec<Example> {
                 let [line] = &o.memory[..] else { return false };
                 line.address == IMAGE_BASE + 0x2800 && line.bytes[..4] == [0xff, 0xff, 7, 0]
             },
-            kind: Kind::Memory,
+            kind: DivergenceKind::Memory,
         },
         Example {
             name: "RDFSBASE with an operand-size prefix reads 64 bits",
@@ -128,7 +128,7 @@ fn encodings() -> Vec<Example> {
             terminator: FALL,
             prepare: |s, _| s.gs_base = 0x1_2345_6789,
             right: |o| o.state.gpr[7] == 0x2345_6789,
-            kind: Kind::Register,
+            kind: DivergenceKind::Register,
         },
         Example {
             name: "0F 18 /3 with a register is refused",
@@ -136,7 +136,7 @@ fn encodings() -> Vec<Example> {
             terminator: FALL,
             prepare: |_, _| (),
             right: |o| matches!(o.endpoint, Endpoint::Exit { .. }),
-            kind: Kind::SpuriousFault,
+            kind: DivergenceKind::SpuriousFault,
         },
         Example {
             name: "EXTRQ with immediates works on another register",
@@ -148,7 +148,7 @@ fn encodings() -> Vec<Example> {
                 let extracted = u64::from_le_bytes(std::array::from_fn(|at| o.state.vectors[1][at]));
                 extracted == 0x789a_bcde || signal(o, 4)
             },
-            kind: Kind::Vector,
+            kind: DivergenceKind::Vector,
         },
     ]
 }

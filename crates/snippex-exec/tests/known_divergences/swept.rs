@@ -1,6 +1,6 @@
 //! Examples that the generated sweep found: `snippex check --generated`.
 
-use snippex_core::diff::Kind;
+use snippex_core::diff::DivergenceKind;
 use snippex_core::observation::Endpoint;
 use snippex_core::state::rflags::{AF, CF, OF, PF, SF, ZF};
 
@@ -29,7 +29,7 @@ fn integer() -> Vec<Example> {
                 s.rflags |= CF | PF | SF | OF;
             },
             right: |o| o.state.rflags == 0x202 | PF | SF | OF && o.state.gpr[12] == 0x0e60_58a9,
-            kind: Kind::Flag,
+            kind: DivergenceKind::Flag,
         },
         Example {
             name: "BLSI inverts the carry",
@@ -37,7 +37,7 @@ fn integer() -> Vec<Example> {
             terminator: FALL,
             prepare: |s, _| s.gpr[3] = 6,
             right: |o| o.state.rflags & CF != 0 && o.state.gpr[2] == 2,
-            kind: Kind::Flag,
+            kind: DivergenceKind::Flag,
         },
         Example {
             name: "BSF and BSR of zero clear the upper half",
@@ -45,7 +45,7 @@ fn integer() -> Vec<Example> {
             terminator: FALL,
             prepare: |s, _| s.gpr[0] = 0x1234_5678_8765_4321,
             right: |o| o.state.gpr[0] == 0x1234_5678_8765_4321 && o.state.rflags & ZF != 0,
-            kind: Kind::Register,
+            kind: DivergenceKind::Register,
         },
         Example {
             name: "an operand-size prefix beats REX.W in MOVBE and CRC32",
@@ -53,7 +53,7 @@ fn integer() -> Vec<Example> {
             terminator: FALL,
             prepare: |_, page| page[0x800..0x808].copy_from_slice(&[1, 2, 3, 4, 5, 6, 7, 8]),
             right: |o| o.state.gpr[0] == 0x0102_0304_0506_0708,
-            kind: Kind::Register,
+            kind: DivergenceKind::Register,
         },
         Example {
             name: "flags are lost when an unaligned locked access faults",
@@ -61,7 +61,7 @@ fn integer() -> Vec<Example> {
             terminator: FALL,
             prepare: |s, _| s.rflags |= CF | AF | ZF | SF,
             right: |o| signal(o, 11) && o.state.rflags & (CF | AF | ZF | SF) == CF | AF | ZF | SF,
-            kind: Kind::Flag,
+            kind: DivergenceKind::Flag,
         },
         Example {
             name: "CLFLUSH does not touch memory",
@@ -69,7 +69,7 @@ fn integer() -> Vec<Example> {
             terminator: FALL,
             prepare: |_, _| (),
             right: |o| signal(o, 11),
-            kind: Kind::MissingFault,
+            kind: DivergenceKind::MissingFault,
         },
     ]
 }
@@ -86,7 +86,7 @@ fn vector() -> Vec<Example> {
                 s.gpr[2] = 16;
             },
             right: |o| o.state.gpr[1] == 0 && o.state.rflags & CF != 0,
-            kind: Kind::Register,
+            kind: DivergenceKind::Register,
         },
         Example {
             name: "REX.B counts in MMX register operands",
@@ -94,7 +94,7 @@ fn vector() -> Vec<Example> {
             terminator: FALL,
             prepare: |s, _| s.x87.st[4][..2].copy_from_slice(&[0x34, 0x12]),
             right: |o| o.state.gpr[2] == 0x1234,
-            kind: Kind::Register,
+            kind: DivergenceKind::Register,
         },
         Example {
             name: "MMX shifts with REX.B write past the registers",
@@ -102,7 +102,7 @@ fn vector() -> Vec<Example> {
             terminator: FALL,
             prepare: |s, _| s.x87.st[5] = [0, 0, 0, 0x80, 0, 0, 0, 0x80, 0, 0],
             right: |o| o.state.x87.st[5] == [0xff; 10] && o.state.mxcsr == 0x1f80,
-            kind: Kind::X87,
+            kind: DivergenceKind::X87,
         },
         Example {
             name: "CVTPI2PD from memory enters the MMX state",
@@ -110,7 +110,7 @@ fn vector() -> Vec<Example> {
             terminator: FALL,
             prepare: |s, _| push(s, ONE),
             right: |o| o.state.x87.status == TOP_7 && o.state.x87.tags == 0x80,
-            kind: Kind::X87,
+            kind: DivergenceKind::X87,
         },
         Example {
             name: "MMX instructions that fault have entered the MMX state",
@@ -118,7 +118,7 @@ fn vector() -> Vec<Example> {
             terminator: FALL,
             prepare: |s, _| push(s, ONE),
             right: |o| signal(o, 11) && o.state.x87.status == TOP_7 && o.state.x87.tags == 0x80,
-            kind: Kind::X87,
+            kind: DivergenceKind::X87,
         },
         Example {
             name: "scalar FMA loads sixteen bytes",
@@ -126,7 +126,7 @@ fn vector() -> Vec<Example> {
             terminator: FALL,
             prepare: |_, _| (),
             right: |o| matches!(o.endpoint, Endpoint::Exit { .. }),
-            kind: Kind::SpuriousFault,
+            kind: DivergenceKind::SpuriousFault,
         },
         Example {
             name: "CVTDQ2PD loads sixteen bytes",
@@ -134,7 +134,7 @@ fn vector() -> Vec<Example> {
             terminator: FALL,
             prepare: |_, _| (),
             right: |o| matches!(o.endpoint, Endpoint::Exit { .. }),
-            kind: Kind::SpuriousFault,
+            kind: DivergenceKind::SpuriousFault,
         },
         Example {
             name: "gathers do not wrap addresses at 32 bits",
@@ -145,7 +145,7 @@ fn vector() -> Vec<Example> {
                 s.vectors[3][..16].fill(0xff);
             },
             right: |o| matches!(o.endpoint, Endpoint::Signal(signal) if signal.address == 0xf000_0800),
-            kind: Kind::FaultAddress,
+            kind: DivergenceKind::FaultAddress,
         },
         Example {
             name: "VCVTPH2PS heeds DAZ",
@@ -156,7 +156,7 @@ fn vector() -> Vec<Example> {
                 s.vectors[2][0] = 1;
             },
             right: |o| o.state.vectors[1][..4] == 2_f32.powi(-24).to_le_bytes(),
-            kind: Kind::Vector,
+            kind: DivergenceKind::Vector,
         },
         Example {
             name: "VCVTPS2PH heeds FTZ",
@@ -167,7 +167,7 @@ fn vector() -> Vec<Example> {
                 s.vectors[2][..4].copy_from_slice(&2_f32.powi(-24).to_le_bytes());
             },
             right: |o| o.state.vectors[1][..2] == [1, 0],
-            kind: Kind::Vector,
+            kind: DivergenceKind::Vector,
         },
         Example {
             name: "FTZ flushes what rounds up to a normal number",
@@ -180,7 +180,7 @@ fn vector() -> Vec<Example> {
                 s.vectors[1][..4].copy_from_slice(&0x0080_0001_u32.to_le_bytes());
             },
             right: |o| o.state.vectors[0][..4] == f32::MIN_POSITIVE.to_le_bytes(),
-            kind: Kind::Vector,
+            kind: DivergenceKind::Vector,
         },
         Example {
             name: "VAESDEC and VAESENC mix the halves of YMM",
@@ -197,7 +197,7 @@ fn vector() -> Vec<Example> {
                 ];
                 o.state.vectors[1][16..32] == UPPER
             },
-            kind: Kind::Vector,
+            kind: DivergenceKind::Vector,
         },
         Example {
             name: "VROUNDSS and VROUNDSD with VEX.L make qemu abort",
@@ -205,7 +205,7 @@ fn vector() -> Vec<Example> {
             terminator: FALL,
             prepare: |_, _| (),
             right: |o| matches!(o.endpoint, Endpoint::Exit { .. }),
-            kind: Kind::EngineDied,
+            kind: DivergenceKind::EngineDied,
         },
     ]
 }
@@ -219,7 +219,7 @@ fn x87() -> Vec<Example> {
             prepare: |s, _| push(s, INFINITY),
             // IE, C2 clear, and the default NaN.
             right: |o| o.state.x87.status & 0x401 == 1 && o.state.x87.st[0][7..] == [0xc0, 0xff, 0xff],
-            kind: Kind::X87,
+            kind: DivergenceKind::X87,
         },
         Example {
             name: "FSIN and its like cut NaNs to doubles",
@@ -227,7 +227,7 @@ fn x87() -> Vec<Example> {
             terminator: FALL,
             prepare: |s, _| push(s, [1, 0, 0, 0, 0, 0, 0, 0xc0, 0xff, 0x7f]),
             right: |o| o.state.x87.st[0] == [1, 0, 0, 0, 0, 0, 0, 0xc0, 0xff, 0x7f],
-            kind: Kind::X87,
+            kind: DivergenceKind::X87,
         },
         Example {
             name: "C1 is not cleared",
@@ -238,7 +238,7 @@ fn x87() -> Vec<Example> {
                 s.x87.status |= 1 << 9;
             },
             right: |o| o.state.x87.status & (1 << 9) == 0,
-            kind: Kind::X87,
+            kind: DivergenceKind::X87,
         },
         Example {
             name: "ES and B do not follow the control word",
@@ -250,7 +250,7 @@ fn x87() -> Vec<Example> {
                 page[0x800..0x802].copy_from_slice(&0x037e_u16.to_le_bytes());
             },
             right: |o| o.state.x87.status & 0x8080 == 0x8080,
-            kind: Kind::X87,
+            kind: DivergenceKind::X87,
         },
         Example {
             name: "FNSTENV does not mask exceptions",
@@ -258,7 +258,7 @@ fn x87() -> Vec<Example> {
             terminator: FALL,
             prepare: |s, _| s.x87.control &= !4,
             right: |o| o.state.x87.control & 0x3f == 0x3f,
-            kind: Kind::X87,
+            kind: DivergenceKind::X87,
         },
         Example {
             name: "FRSTOR with REX.W expects another layout",
@@ -269,7 +269,7 @@ fn x87() -> Vec<Example> {
                 page[0x81c..0x826].copy_from_slice(&ONE);
             },
             right: |o| o.state.x87.st[0] == ONE,
-            kind: Kind::X87,
+            kind: DivergenceKind::X87,
         },
     ]
 }

@@ -11,5 +11,5 @@ mod register;
 
 pub use expected::{Expected, Mismatch, Uncovered, mismatches};
 pub use header::{HeaderError, TestHeader};
-pub use program::{Area, Extent, MAX_CODE, Program, ProgramEnd, ProgramError};
+pub use program::{Area, Extent, MAX_CODE, ProgramEnd, ProgramError, TestProgram};
 pub use register::Register;

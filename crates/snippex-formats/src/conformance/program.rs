@@ -29,7 +29,7 @@ pub struct Area {
 
 /// What runs: code and memory may be read, written and executed alike.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Program {
+pub struct TestProgram {
     /// Where the code lies and starts.
     pub address: u64,
     /// Flat machine code.
@@ -75,7 +75,7 @@ pub enum ProgramError {
     Outside(u64),
 }
 
-impl Program {
+impl TestProgram {
     /// A program as FEX-Emu's harness starts it: code at 0x10000, ten pages of scratch memory at 0xe0000000, a page on
     /// either side of 0xe8000000, all registers zero (RSP, too), flags and x87 as after FNINIT.
     #[must_use]
@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn code_scratch_and_data_become_disjoint_extents() {
-        let mut program = Program::flat(vec![0x90; 5000]);
+        let mut program = TestProgram::flat(vec![0x90; 5000]);
         program.areas.push(Area {
             address: 0x1000_0010,
             size: 4096,
@@ -288,7 +288,7 @@ mod tests {
     #[test]
     fn memory_where_it_cannot_be_is_refused() {
         let with = |address, size| {
-            let mut program = Program::flat(vec![0xf4]);
+            let mut program = TestProgram::flat(vec![0xf4]);
             program.areas.push(Area { address, size });
             program.extents()
         };
@@ -310,9 +310,9 @@ mod tests {
             with(0x5_0000_0000, 0x1_0000_0000).is_ok(),
             "4 GiB that nobody fills"
         );
-        let mut program = Program::flat(vec![0xf4]);
+        let mut program = TestProgram::flat(vec![0xf4]);
         program.data.push((0x2000_0000, vec![1]));
         assert_eq!(program.extents(), Err(ProgramError::Outside(0x2000_0000)));
-        assert_eq!(Program::flat(vec![]).extents(), Err(ProgramError::Empty));
+        assert_eq!(TestProgram::flat(vec![]).extents(), Err(ProgramError::Empty));
     }
 }

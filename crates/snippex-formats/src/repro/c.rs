@@ -3,16 +3,16 @@
 use std::fmt::Write as _;
 
 use super::Reproducer;
-use super::checks::Place;
+use super::checks::CheckedPlace;
 use super::impossible::Impossible;
 use super::memory::{PIECE, listed, pieces, protection};
 use super::program::name_of;
-use super::program::{Program, Syntax};
+use super::program::{ReproProgram, Syntax};
 
 const TEMPLATE: &str = include_str!("template.c");
 
 pub(super) fn write(reproducer: &Reproducer<'_>) -> Result<String, Impossible> {
-    let program = Program::new(reproducer)?;
+    let program = ReproProgram::new(reproducer)?;
     let pieces = pieces(reproducer.case);
     let (area, area_size) = program.code_area();
     let targets: Vec<String> = program
@@ -83,7 +83,7 @@ fn quoted(routine: &str) -> String {
         .collect()
 }
 
-fn environment(program: &Program<'_, '_>) -> String {
+fn environment(program: &ReproProgram<'_, '_>) -> String {
     program.environment.map_or_else(String::new, |bytes| {
         format!(
             "// For FLDENV: the x87 status word with TOP.\nunsigned char repro_environment[28] = {{ {} }};\n",
@@ -92,7 +92,7 @@ fn environment(program: &Program<'_, '_>) -> String {
     })
 }
 
-fn start(program: &Program<'_, '_>) -> String {
+fn start(program: &ReproProgram<'_, '_>) -> String {
     let mut text = String::new();
     for (offset, value) in program.start_words() {
         writeln!(
@@ -105,7 +105,7 @@ fn start(program: &Program<'_, '_>) -> String {
     text
 }
 
-fn code(program: &Program<'_, '_>) -> String {
+fn code(program: &ReproProgram<'_, '_>) -> String {
     let mut text = String::new();
     for line in program.code_lines() {
         let hole = if line.exit.is_some() {
@@ -126,12 +126,12 @@ fn pages(reproducer: &Reproducer<'_>) -> String {
     reproducer.case.pages.iter().map(page).collect()
 }
 
-fn checks(program: &Program<'_, '_>) -> String {
+fn checks(program: &ReproProgram<'_, '_>) -> String {
     let mut text = String::new();
     for check in &program.checks {
-        let at = match (Program::offset(check), check.place) {
+        let at = match (ReproProgram::offset(check), check.place) {
             (Some(offset), _) => format!("repro_end + {offset:#x}"),
-            (None, Place::Memory(address)) => format!("(const void *){address:#x}"),
+            (None, CheckedPlace::Memory(address)) => format!("(const void *){address:#x}"),
             (None, _) => continue,
         };
         writeln!(

@@ -8,7 +8,7 @@ use snippex_core::state::{Components, GPR_NAMES, rflags};
 
 /// Where a value is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum CheckedPlace {
     Gpr(usize),
     Flags,
     Control,
@@ -26,9 +26,9 @@ pub(super) enum Place {
 
 /// One comparison.
 #[derive(Clone, Debug)]
-pub(super) struct Check {
+pub(super) struct ReproCheck {
     pub(super) name: String,
-    pub(super) place: Place,
+    pub(super) place: CheckedPlace,
     /// Bytes from the beginning of the place; a multiple of 8.
     pub(super) offset: usize,
     /// The bits that count.
@@ -38,7 +38,7 @@ pub(super) struct Check {
 }
 
 /// What `reproducer` compares, the end itself apart.
-pub(super) fn checks(reproducer: &Reproducer<'_>) -> Vec<Check> {
+pub(super) fn checks(reproducer: &Reproducer<'_>) -> Vec<ReproCheck> {
     let end = &reproducer.expected.state;
     let effects = BlockEffects::new(&reproducer.case.block);
     let mask = effects.mask(reproducer.case, &reproducer.expected.endpoint, end);
@@ -63,7 +63,7 @@ pub(super) fn checks(reproducer: &Reproducer<'_>) -> Vec<Check> {
 struct Builder<'r, 'a> {
     reproducer: &'r Reproducer<'a>,
     mask: &'r Mask,
-    checks: Vec<Check>,
+    checks: Vec<ReproCheck>,
 }
 
 impl Builder<'_, '_> {
@@ -90,7 +90,7 @@ impl Builder<'_, '_> {
                 {
                     self.push(
                         "fault address".into(),
-                        Place::FaultAddress,
+                        CheckedPlace::FaultAddress,
                         0,
                         u64::MAX,
                         signal.address,
@@ -132,12 +132,12 @@ impl Builder<'_, '_> {
         }
     }
 
-    fn push(&mut self, name: String, place: Place, offset: usize, mask: u64, expected: u64) {
-        let same = |check: &Check| check.place == place && check.offset == offset;
+    fn push(&mut self, name: String, place: CheckedPlace, offset: usize, mask: u64, expected: u64) {
+        let same = |check: &ReproCheck| check.place == place && check.offset == offset;
         match self.checks.iter_mut().find(|check| same(check)) {
             // Flags come one by one.
             Some(check) => check.mask |= mask,
-            None => self.checks.push(Check {
+            None => self.checks.push(ReproCheck {
                 name,
                 place,
                 offset,
@@ -152,7 +152,7 @@ impl Builder<'_, '_> {
         let value = self.reproducer.expected.state.gpr[register];
         self.push(
             GPR_NAMES[register].to_owned(),
-            Place::Gpr(register),
+            CheckedPlace::Gpr(register),
             0,
             !open,
             value,
@@ -162,31 +162,37 @@ impl Builder<'_, '_> {
     fn flags(&mut self, flags: u64) {
         let value = self.reproducer.expected.state.rflags;
         let defined = flags & !self.mask.flag_bits();
-        self.push("flags".to_owned(), Place::Flags, 0, defined, value);
+        self.push("flags".to_owned(), CheckedPlace::Flags, 0, defined, value);
     }
 
     fn mxcsr(&mut self) {
         let open = self.mask.mxcsr.mask;
         let value = u64::from(self.reproducer.expected.state.mxcsr);
-        self.push("mxcsr".to_owned(), Place::Mxcsr, 0, 0xffff_ffff & !open, value);
+        self.push(
+            "mxcsr".to_owned(),
+            CheckedPlace::Mxcsr,
+            0,
+            0xffff_ffff & !open,
+            value,
+        );
     }
 
     fn control(&mut self) {
         let value = u64::from(self.reproducer.expected.state.x87.control);
         let defined = 0xffff & !self.mask.control.mask;
-        self.push("fcw".to_owned(), Place::Control, 0, defined, value);
+        self.push("fcw".to_owned(), CheckedPlace::Control, 0, defined, value);
     }
 
     fn status(&mut self) {
         let value = u64::from(self.reproducer.expected.state.x87.status);
         let defined = 0xffff & !u64::from(self.mask.status_bits());
-        self.push("fsw".to_owned(), Place::Status, 0, defined, value);
+        self.push("fsw".to_owned(), CheckedPlace::Status, 0, defined, value);
     }
 
     fn tags(&mut self) {
         let value = u64::from(self.reproducer.expected.state.x87.tags);
         let defined = 0xff & !self.mask.tags.mask;
-        self.push("ftw".to_owned(), Place::Tags, 0, defined, value);
+        self.push("ftw".to_owned(), CheckedPlace::Tags, 0, defined, value);
     }
 
     fn stack(&mut self, index: usize) {
@@ -204,14 +210,14 @@ impl Builder<'_, '_> {
         let name = format!("st{index}");
         self.push(
             format!("{name} significand"),
-            Place::Stack(index),
+            CheckedPlace::Stack(index),
             0,
             significand,
             low,
         );
         self.push(
             format!("{name} sign and exponent"),
-            Place::Stack(index),
+            CheckedPlace::Stack(index),
             8,
             0xffff,
             high,
@@ -237,7 +243,7 @@ impl Builder<'_, '_> {
             let value = u64::from_le_bytes(bytes[8 * chunk..8 * chunk + 8].try_into().expect("eight bytes"));
             let high = 64 * chunk + 63;
             let name = format!("{kind}{register} bits {}..{high}", 64 * chunk);
-            self.push(name, Place::Vector(register), 8 * chunk, mask, value);
+            self.push(name, CheckedPlace::Vector(register), 8 * chunk, mask, value);
         }
     }
 
@@ -267,7 +273,13 @@ impl Builder<'_, '_> {
     fn opmask(&mut self, register: usize) {
         let open = self.mask.opmask[register].mask;
         let value = self.reproducer.expected.state.opmask[register];
-        self.push(format!("k{register}"), Place::Opmask(register), 0, !open, value);
+        self.push(
+            format!("k{register}"),
+            CheckedPlace::Opmask(register),
+            0,
+            !open,
+            value,
+        );
     }
 
     fn memory(&mut self, address: u64) {
@@ -292,7 +304,7 @@ impl Builder<'_, '_> {
             .any(|page| page.address == address & !0xfff);
         self.push(
             format!("[{address:#x}]"),
-            Place::Memory(address),
+            CheckedPlace::Memory(address),
             0,
             if mapped { mask } else { 0 },
             value,

@@ -1,18 +1,18 @@
 //! The memory of a case as pages and the few bytes in them that are not zero.
 
-use snippex_core::case::{Access, Case};
+use snippex_core::case::{Case, PageAccess};
 
 /// Bytes of memory in one piece.
 pub(super) const PIECE: usize = 16;
 
 /// A piece of memory that is not all zero, without the zeros at its ends.
-pub(super) struct Piece<'c> {
+pub(super) struct MemoryPiece<'c> {
     pub(super) address: u64,
     pub(super) bytes: &'c [u8],
 }
 
 /// The pieces of all pages.
-pub(super) fn pieces(case: &Case) -> Vec<Piece<'_>> {
+pub(super) fn pieces(case: &Case) -> Vec<MemoryPiece<'_>> {
     let mut pieces = Vec::new();
     for page in case.pages.iter() {
         for (index, row) in page.content.chunks_exact(PIECE).enumerate() {
@@ -20,7 +20,7 @@ pub(super) fn pieces(case: &Case) -> Vec<Piece<'_>> {
                 continue;
             };
             let last = row.iter().rposition(|byte| *byte != 0).unwrap_or(first);
-            pieces.push(Piece {
+            pieces.push(MemoryPiece {
                 address: page.address + (index * PIECE + first) as u64,
                 bytes: &row[first..=last],
             });
@@ -36,10 +36,10 @@ pub(super) fn listed(bytes: &[u8]) -> String {
 }
 
 /// PROT_* of Linux.
-pub(super) fn protection(access: Access) -> u32 {
+pub(super) fn protection(access: PageAccess) -> u32 {
     match access {
-        Access::Read => 1,
-        Access::ReadWrite => 3,
+        PageAccess::Read => 1,
+        PageAccess::ReadWrite => 3,
     }
 }
 

@@ -22,7 +22,7 @@ mod spelling;
 pub use impossible::Impossible;
 pub use spelling::Spelling;
 
-use crate::snip::{Expectation, Snip};
+use crate::snip::{Snip, SnipExpectation};
 use snippex_core::case::Case;
 use snippex_core::diff::Field;
 use snippex_core::observation::Observation;
@@ -30,7 +30,7 @@ use snippex_core::state::Components;
 
 /// The form of a reproducer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum ReproForm {
     /// A test as FEX-Emu's own: NASM source with a JSON header.
     FexAsm,
     /// One C file for x86-64.
@@ -67,12 +67,12 @@ impl Reproducer<'_> {
     ///
     /// # Errors
     /// When this form cannot say what the case says.
-    pub fn write(&self, form: Form) -> Result<String, Impossible> {
+    pub fn write(&self, form: ReproForm) -> Result<String, Impossible> {
         match form {
-            Form::FexAsm => fex::write(self),
-            Form::C => c::write(self),
-            Form::Nasm => nasm::write(self),
-            Form::Case => Ok(self.snip().text()),
+            ReproForm::FexAsm => fex::write(self),
+            ReproForm::C => c::write(self),
+            ReproForm::Nasm => nasm::write(self),
+            ReproForm::Case => Ok(self.snip().text()),
         }
     }
 
@@ -82,7 +82,7 @@ impl Reproducer<'_> {
             notes: self.notes.clone(),
             needs: self.needs.clone(),
             case: self.case.clone(),
-            end: Some(Expectation::settled(
+            end: Some(SnipExpectation::settled(
                 self.case,
                 self.expected.clone(),
                 self.covered,

@@ -3,15 +3,15 @@
 use std::fmt::Write as _;
 
 use super::Reproducer;
-use super::checks::Place;
+use super::checks::CheckedPlace;
 use super::impossible::Impossible;
 use super::memory::{listed, pieces, protection};
-use super::program::{Program, Syntax, at, name_of};
+use super::program::{ReproProgram, Syntax, at, name_of};
 
 const TEMPLATE: &str = include_str!("template.asm");
 
 pub(super) fn write(reproducer: &Reproducer<'_>) -> Result<String, Impossible> {
-    let program = Program::new(reproducer)?;
+    let program = ReproProgram::new(reproducer)?;
     let targets: Vec<String> = program
         .code
         .targets
@@ -55,7 +55,7 @@ pub(super) fn write(reproducer: &Reproducer<'_>) -> Result<String, Impossible> {
 }
 
 /// The start state, a word or a run of zeros a line.
-fn start(program: &Program<'_, '_>) -> String {
+fn start(program: &ReproProgram<'_, '_>) -> String {
     let mut text = String::new();
     let mut reached = 0;
     for (offset, value) in program.start_words() {
@@ -68,7 +68,7 @@ fn start(program: &Program<'_, '_>) -> String {
     text + &format!("    times {} dq 0\n", (at::SIZE - reached) / 8)
 }
 
-fn code(program: &Program<'_, '_>) -> String {
+fn code(program: &ReproProgram<'_, '_>) -> String {
     let mut text = String::new();
     for line in program.code_lines() {
         writeln!(text, "    db {} ; {}", listed(&line.bytes), line.comment)
@@ -81,7 +81,7 @@ fn code(program: &Program<'_, '_>) -> String {
 }
 
 /// The pages of the case, and those of the code.
-fn pages(program: &Program<'_, '_>) -> String {
+fn pages(program: &ReproProgram<'_, '_>) -> String {
     let (area, size) = program.code_area();
     let mut text = format!("    dq {area:#x}, {size:#x}, 5 ; code\n");
     for page in program.reproducer.case.pages.iter() {
@@ -111,7 +111,7 @@ fn memory(reproducer: &Reproducer<'_>) -> (String, String) {
 }
 
 /// The table of comparisons, and the names in it. How it ended comes first.
-fn checks(program: &Program<'_, '_>) -> (String, String) {
+fn checks(program: &ReproProgram<'_, '_>) -> (String, String) {
     let ends = [
         (at::KIND, "end (0: it goes on, 1: signal)"),
         (at::SIGNAL, "signal"),
@@ -127,9 +127,9 @@ fn checks(program: &Program<'_, '_>) -> (String, String) {
         ));
     }
     for check in &program.checks {
-        let at = match (Program::offset(check), check.place) {
+        let at = match (ReproProgram::offset(check), check.place) {
             (Some(offset), _) => format!("repro_end + {offset:#x}"),
-            (None, Place::Memory(address)) => format!("{address:#x}"),
+            (None, CheckedPlace::Memory(address)) => format!("{address:#x}"),
             (None, _) => continue,
         };
         rows.push((at, check.mask, check.expected, check.name.clone()));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use iced_x86::{CpuidFeature, InstructionInfoFactory, Mnemonic as M, Register};
 
-use super::checks::{Check, Place};
+use super::checks::{CheckedPlace, ReproCheck};
 use snippex_core::block::Block;
 use snippex_core::decode::{Kinds, MachinePart, decoder, kinds, loads_segment, machine_part};
 
@@ -26,7 +26,7 @@ pub(super) struct Needs {
 }
 
 impl Needs {
-    pub(super) fn of(block: &Block, checks: &[Check]) -> Self {
+    pub(super) fn of(block: &Block, checks: &[ReproCheck]) -> Self {
         let mut needs = Self::default();
         let mut factory = InstructionInfoFactory::new();
         for instruction in &mut decoder(&block.bytes, block.address) {
@@ -57,15 +57,21 @@ impl Needs {
         }
         for check in checks {
             match check.place {
-                Place::Vector(register) => {
+                CheckedPlace::Vector(register) => {
                     needs.sse = true;
                     needs.avx |= check.offset >= 16;
                     needs.avx512 |= check.offset >= 32 || register >= 16;
                 }
-                Place::Opmask(_) => needs.avx512 = true,
-                Place::Mxcsr => needs.sse = true,
-                Place::Control | Place::Status | Place::Tags | Place::Stack(_) => needs.x87 = true,
-                Place::Gpr(_) | Place::Flags | Place::Memory(_) | Place::FaultAddress => {}
+                CheckedPlace::Opmask(_) => needs.avx512 = true,
+                CheckedPlace::Mxcsr => needs.sse = true,
+                CheckedPlace::Control
+                | CheckedPlace::Status
+                | CheckedPlace::Tags
+                | CheckedPlace::Stack(_) => needs.x87 = true,
+                CheckedPlace::Gpr(_)
+                | CheckedPlace::Flags
+                | CheckedPlace::Memory(_)
+                | CheckedPlace::FaultAddress => {}
             }
         }
         needs.avx |= needs.avx512;

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::checks::{Check, Place, checks};
+use super::checks::{CheckedPlace, ReproCheck, checks};
 use super::impossible::Impossible;
 use super::needs::Needs;
 use super::{Reproducer, registers};
@@ -32,10 +32,10 @@ pub(super) mod at {
 }
 
 /// A reproducer, taken apart for a program.
-pub(super) struct Program<'r, 'a> {
+pub(super) struct ReproProgram<'r, 'a> {
     pub(super) reproducer: &'r Reproducer<'a>,
     pub(super) code: Code,
-    pub(super) checks: Vec<Check>,
+    pub(super) checks: Vec<ReproCheck>,
     pub(super) needs: Needs,
     pub(super) environment: Option<[u8; 28]>,
     /// Kind (0 an exit, 1 a signal), signal, RIP.
@@ -50,7 +50,7 @@ pub(super) struct CodeLine {
     pub(super) exit: Option<usize>,
 }
 
-impl<'r, 'a> Program<'r, 'a> {
+impl<'r, 'a> ReproProgram<'r, 'a> {
     pub(super) fn new(reproducer: &'r Reproducer<'a>) -> Result<Self, Impossible> {
         let case = reproducer.case;
         let stub = Stub {
@@ -136,23 +136,23 @@ impl<'r, 'a> Program<'r, 'a> {
     }
 
     /// Offset of a check's value in the state; `None` when it is in memory.
-    pub(super) fn offset(check: &Check) -> Option<usize> {
+    pub(super) fn offset(check: &ReproCheck) -> Option<usize> {
         Some(match check.place {
-            Place::Gpr(register) => 8 * register,
-            Place::Flags => at::RFLAGS,
-            Place::FaultAddress => at::ADDRESS,
-            Place::Control => at::FX,
-            Place::Status => at::FX + 2,
-            Place::Tags => at::FX + 4,
-            Place::Mxcsr => at::FX + 24,
-            Place::Stack(index) => at::FX + 32 + 16 * index + check.offset,
+            CheckedPlace::Gpr(register) => 8 * register,
+            CheckedPlace::Flags => at::RFLAGS,
+            CheckedPlace::FaultAddress => at::ADDRESS,
+            CheckedPlace::Control => at::FX,
+            CheckedPlace::Status => at::FX + 2,
+            CheckedPlace::Tags => at::FX + 4,
+            CheckedPlace::Mxcsr => at::FX + 24,
+            CheckedPlace::Stack(index) => at::FX + 32 + 16 * index + check.offset,
             // What FXSAVE stores is there on every CPU.
-            Place::Vector(register) if register < 16 && check.offset < 16 => {
+            CheckedPlace::Vector(register) if register < 16 && check.offset < 16 => {
                 at::FX + 160 + 16 * register + check.offset
             }
-            Place::Vector(register) => at::VECTORS + 64 * register + check.offset,
-            Place::Opmask(register) => at::OPMASK + 8 * register,
-            Place::Memory(_) => return None,
+            CheckedPlace::Vector(register) => at::VECTORS + 64 * register + check.offset,
+            CheckedPlace::Opmask(register) => at::OPMASK + 8 * register,
+            CheckedPlace::Memory(_) => return None,
         })
     }
 

@@ -9,12 +9,12 @@ pub struct SnipError {
     /// Line, from 1; one beyond the last when something is missing at the end.
     pub line: usize,
     /// What is wrong there.
-    pub problem: Problem,
+    pub problem: SnipProblem,
 }
 
 /// What is wrong with a line.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum Problem {
+pub enum SnipProblem {
     /// The first line is something else.
     #[error("a .snip file begins with `snip 1`")]
     Header,

@@ -1,6 +1,6 @@
 //! One line of a `.snip` file, as words.
 
-use super::error::{Problem, SnipError};
+use super::error::{SnipError, SnipProblem};
 
 /// A line that says something: its number, the words, and for `title` and `note` the text.
 #[derive(Clone, Debug)]
@@ -22,7 +22,7 @@ pub(super) fn lines(text: &str) -> Result<Vec<Line<'_>>, SnipError> {
         if whole.len() > LONGEST {
             return Err(SnipError {
                 line: number,
-                problem: Problem::TooMany {
+                problem: SnipProblem::TooMany {
                     what: "bytes in a line",
                     most: LONGEST,
                 },
@@ -50,7 +50,7 @@ pub(super) fn lines(text: &str) -> Result<Vec<Line<'_>>, SnipError> {
 
 impl Line<'_> {
     /// An error in this line.
-    pub(super) fn error(&self, problem: Problem) -> SnipError {
+    pub(super) fn error(&self, problem: SnipProblem) -> SnipError {
         SnipError {
             line: self.number,
             problem,
@@ -60,9 +60,9 @@ impl Line<'_> {
     /// The words after the first; exactly one.
     pub(super) fn only(&self, what: &'static str) -> Result<&str, SnipError> {
         match self.words[1..] {
-            [] => Err(self.error(Problem::Missing(what))),
+            [] => Err(self.error(SnipProblem::Missing(what))),
             [word] => Ok(word),
-            [_, surplus, ..] => Err(self.error(Problem::Surplus(surplus.to_owned()))),
+            [_, surplus, ..] => Err(self.error(SnipProblem::Surplus(surplus.to_owned()))),
         }
     }
 
@@ -70,14 +70,14 @@ impl Line<'_> {
     pub(super) fn ends_after(&self, count: usize) -> Result<(), SnipError> {
         match self.words.get(count) {
             None => Ok(()),
-            Some(surplus) => Err(self.error(Problem::Surplus((*surplus).to_owned()))),
+            Some(surplus) => Err(self.error(SnipProblem::Surplus((*surplus).to_owned()))),
         }
     }
 
     /// Bytes in `words`, each two hexadecimal digits.
     pub(super) fn bytes(&self, words: &[&str]) -> Result<Vec<u8>, SnipError> {
         let byte = |word: &&str| {
-            let wrong = || self.error(Problem::Byte((*word).to_owned()));
+            let wrong = || self.error(SnipProblem::Byte((*word).to_owned()));
             match word.as_bytes() {
                 [high, low] => {
                     let digit = |digit: u8| char::from(digit).to_digit(16).ok_or_else(wrong);
@@ -91,8 +91,8 @@ impl Line<'_> {
 }
 
 /// A number of 64 bits.
-pub(super) fn number(word: &str) -> Result<u64, Problem> {
-    let wrong = || Problem::Number(word.to_owned());
+pub(super) fn number(word: &str) -> Result<u64, SnipProblem> {
+    let wrong = || SnipProblem::Number(word.to_owned());
     let (digits, radix) = match word.strip_prefix("0x") {
         Some(digits) => (digits, 16),
         None => (word, 10),
@@ -104,7 +104,7 @@ pub(super) fn number(word: &str) -> Result<u64, Problem> {
         value = value
             .checked_mul(u64::from(radix))
             .and_then(|value| value.checked_add(u64::from(digit)))
-            .ok_or_else(|| Problem::Width {
+            .ok_or_else(|| SnipProblem::Width {
                 value: word.chars().take(80).collect(),
                 bits: 64,
             })?;

@@ -64,7 +64,7 @@ mod words;
 mod write;
 
 pub(crate) use derived::before;
-pub use error::{Problem, SnipError};
+pub use error::{SnipError, SnipProblem};
 pub(crate) use registers::{flag_names, hex};
 pub(crate) use write::instructions;
 
@@ -84,12 +84,12 @@ pub struct Snip {
     /// What runs.
     pub case: Case,
     /// How it ends, where that is known.
-    pub end: Option<Expectation>,
+    pub end: Option<SnipExpectation>,
 }
 
 /// How a case has to end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Expectation {
+pub struct SnipExpectation {
     /// End of a run on an engine that is taken as right.
     pub observation: Observation,
     /// The parts of the state that this engine covered. Others are as at the start and say nothing.
@@ -124,7 +124,7 @@ impl Snip {
     }
 }
 
-impl Expectation {
+impl SnipExpectation {
     /// What `observation` says about `case` on every CPU: bits that the manuals leave open are as at the start, since
     /// they would differ from CPU to CPU and are never compared.
     #[must_use]

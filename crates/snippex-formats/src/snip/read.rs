@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
-use super::error::{Problem, SnipError};
+use super::error::{SnipError, SnipProblem};
 use super::line::{Line, lines, number};
 use super::registers::Place;
 use super::words::Named;
-use super::{Expectation, Snip, derived};
+use super::{Snip, SnipExpectation, derived};
 use snippex_core::address_space::{CODE_DISTANCE, IMAGE_BASE};
 use snippex_core::block::Block;
-use snippex_core::case::{Access, Case, PAGE_SIZE, Page, Placement};
+use snippex_core::case::{Case, PAGE_SIZE, Page, PageAccess, Placement};
 use snippex_core::observation::{Endpoint, LINE_SIZE, Observation, Signal};
 use snippex_core::state::{Components, MachineState};
 
@@ -55,7 +55,7 @@ impl<'l, 't> Reader<'l, 't> {
     fn missing(&self, what: &'static str) -> SnipError {
         SnipError {
             line: self.peek().map_or(self.after, |line| line.number),
-            problem: Problem::Missing(what),
+            problem: SnipProblem::Missing(what),
         }
     }
 
@@ -64,7 +64,7 @@ impl<'l, 't> Reader<'l, 't> {
         let (mut title, mut notes, mut needs) = (None, Vec::new(), Vec::new());
         while let Some(line) = self.take(&["title", "note", "needs"]) {
             match line.words[0] {
-                "title" if title.is_some() => return Err(line.error(Problem::Twice("the title".into()))),
+                "title" if title.is_some() => return Err(line.error(SnipProblem::Twice("the title".into()))),
                 "title" => title = Some(super::write::one_line(line.text)),
                 "note" => notes.push(super::write::one_line(line.text)),
                 _ => needs.extend(line.words[1..].iter().map(|word| (*word).to_owned())),
@@ -92,7 +92,7 @@ impl<'l, 't> Reader<'l, 't> {
                 case,
                 end,
             }),
-            Some(line) => Err(line.error(Problem::Keyword {
+            Some(line) => Err(line.error(SnipProblem::Keyword {
                 word: line.words[0].to_owned(),
                 expected: "a register of this section, or the next of block, start, page, end",
             })),
@@ -102,19 +102,19 @@ impl<'l, 't> Reader<'l, 't> {
     fn header(&mut self) -> Result<(), SnipError> {
         let line = self.next().ok_or(SnipError {
             line: 1,
-            problem: Problem::Header,
+            problem: SnipProblem::Header,
         })?;
         match line.words[..] {
             ["snip", "1"] => Ok(()),
-            ["snip", version] => Err(line.error(Problem::Version(version.to_owned()))),
-            _ => Err(line.error(Problem::Header)),
+            ["snip", version] => Err(line.error(SnipProblem::Version(version.to_owned()))),
+            _ => Err(line.error(SnipProblem::Header)),
         }
     }
 
     fn block(&mut self) -> Result<(Block, Placement), SnipError> {
         let Some(line) = self.take(&["block"]) else {
             return Err(match self.peek() {
-                Some(line) => line.error(Problem::Keyword {
+                Some(line) => line.error(SnipProblem::Keyword {
                     word: line.words[0].to_owned(),
                     expected: "title, note, needs or block",
                 }),
@@ -137,13 +137,13 @@ impl<'l, 't> Reader<'l, 't> {
             if line.words[0] == "code" {
                 bytes.extend(line.bytes(&line.words[1..])?);
                 if bytes.len() > MAX_CODE {
-                    return Err(line.error(Problem::TooMany {
+                    return Err(line.error(SnipProblem::TooMany {
                         what: "bytes of code",
                         most: MAX_CODE,
                     }));
                 }
             } else if said.insert(line.words[0], line).is_some() {
-                return Err(line.error(Problem::Twice(format!("`{}`", line.words[0]))));
+                return Err(line.error(SnipProblem::Twice(format!("`{}`", line.words[0]))));
             }
         }
         let mut block = derived::block(address, bytes);
@@ -157,7 +157,7 @@ impl<'l, 't> Reader<'l, 't> {
         if let Some(line) = said.get("instructions") {
             let count = one_number(line, "the number of instructions")?;
             block.instruction_count = u32::try_from(count).map_err(|_| {
-                line.error(Problem::Width {
+                line.error(SnipProblem::Width {
                     value: count.to_string(),
                     bits: 32,
                 })
@@ -187,9 +187,10 @@ impl<'l, 't> Reader<'l, 't> {
         while let Some(line) = self.peek().filter(|line| line.words.get(1) == Some(&"=")) {
             self.at += 1;
             let name = line.words[0];
-            let place = Place::named(name).ok_or_else(|| line.error(Problem::Register(name.to_owned())))?;
+            let place =
+                Place::named(name).ok_or_else(|| line.error(SnipProblem::Register(name.to_owned())))?;
             if !seen.insert(place.register()) {
-                return Err(line.error(Problem::Twice(format!("`{name}`"))));
+                return Err(line.error(SnipProblem::Twice(format!("`{name}`"))));
             }
             place
                 .set(state, &line.words[2..])
@@ -202,16 +203,16 @@ impl<'l, 't> Reader<'l, 't> {
         let mut pages: Vec<Page> = Vec::new();
         while let Some(line) = self.take(&["page"]) {
             if pages.len() == MAX_PAGES {
-                return Err(line.error(Problem::TooMany {
+                return Err(line.error(SnipProblem::TooMany {
                     what: "pages",
                     most: MAX_PAGES,
                 }));
             }
-            let wrong = |what| line.error(Problem::Place(what));
+            let wrong = |what| line.error(SnipProblem::Place(what));
             let address = line
                 .words
                 .get(1)
-                .ok_or_else(|| line.error(Problem::Missing("the address")))?;
+                .ok_or_else(|| line.error(SnipProblem::Missing("the address")))?;
             let address = number(address).map_err(|problem| line.error(problem))?;
             if !address.is_multiple_of(PAGE_SIZE as u64) {
                 return Err(wrong("a page begins at a multiple of 0x1000"));
@@ -220,9 +221,9 @@ impl<'l, 't> Reader<'l, 't> {
                 return Err(wrong("pages come in ascending order, each once"));
             }
             let access = match line.words.get(2) {
-                None => Access::ReadWrite,
-                Some(word) => Access::named(word).ok_or_else(|| {
-                    line.error(Problem::Name {
+                None => PageAccess::ReadWrite,
+                Some(word) => PageAccess::named(word).ok_or_else(|| {
+                    line.error(SnipProblem::Name {
                         word: (*word).to_owned(),
                         what: "access to a page (read, read-write)",
                     })
@@ -247,9 +248,9 @@ impl<'l, 't> Reader<'l, 't> {
                 number(line.words[0].trim_end_matches(':')).map_err(|problem| line.error(problem))?;
             for (at, byte) in (offset..).zip(line.bytes(&line.words[1..])?) {
                 let at = usize::try_from(at).ok().filter(|at| *at < PAGE_SIZE);
-                let at = at.ok_or_else(|| line.error(Problem::Place("this reaches beyond the page")))?;
+                let at = at.ok_or_else(|| line.error(SnipProblem::Place("this reaches beyond the page")))?;
                 if std::mem::replace(&mut given[at], true) {
-                    return Err(line.error(Problem::Twice(format!("the byte at {at:#x}"))));
+                    return Err(line.error(SnipProblem::Twice(format!("the byte at {at:#x}"))));
                 }
                 content[at] = byte;
             }
@@ -257,7 +258,7 @@ impl<'l, 't> Reader<'l, 't> {
         Ok(content)
     }
 
-    fn end(&mut self, case: &Case) -> Result<Option<Expectation>, SnipError> {
+    fn end(&mut self, case: &Case) -> Result<Option<SnipExpectation>, SnipError> {
         let Some(line) = self.take(&["end"]) else {
             return Ok(None);
         };
@@ -268,7 +269,7 @@ impl<'l, 't> Reader<'l, 't> {
                 let mut known = Components::NAMES.iter();
                 let found = known.find(|(name, _)| name == word);
                 let (_, part) = found.ok_or_else(|| {
-                    line.error(Problem::Name {
+                    line.error(SnipProblem::Name {
                         word: (*word).to_owned(),
                         what: "part of the state (general, segment-bases, x87, sse, avx, avx512)",
                     })
@@ -279,7 +280,7 @@ impl<'l, 't> Reader<'l, 't> {
         let mut state = case.state.clone();
         self.registers(&mut state)?;
         let memory = self.memory(case)?;
-        Ok(Some(Expectation {
+        Ok(Some(SnipExpectation {
             observation: Observation {
                 endpoint,
                 state,
@@ -290,24 +291,24 @@ impl<'l, 't> Reader<'l, 't> {
     }
 
     /// The `memory ADDRESS: BYTES` lines.
-    fn memory(&mut self, case: &Case) -> Result<Vec<snippex_core::observation::Line>, SnipError> {
+    fn memory(&mut self, case: &Case) -> Result<Vec<snippex_core::observation::ChangedLine>, SnipError> {
         let mut changed: BTreeMap<u64, [u8; LINE_SIZE]> = BTreeMap::new();
         let mut given = BTreeSet::new();
         while let Some(line) = self.take(&["memory"]) {
             let word = line
                 .words
                 .get(1)
-                .ok_or_else(|| line.error(Problem::Missing("the address")))?;
+                .ok_or_else(|| line.error(SnipProblem::Missing("the address")))?;
             let word = word
                 .strip_suffix(':')
-                .ok_or_else(|| line.error(Problem::Missing("`:` after the address")))?;
+                .ok_or_else(|| line.error(SnipProblem::Missing("`:` after the address")))?;
             let address = number(word).map_err(|problem| line.error(problem))?;
             for (offset, byte) in (0..).zip(line.bytes(&line.words[2..])?) {
                 let at = address
                     .checked_add(offset)
-                    .ok_or_else(|| line.error(Problem::Place("this reaches beyond the address space")))?;
+                    .ok_or_else(|| line.error(SnipProblem::Place("this reaches beyond the address space")))?;
                 if !given.insert(at) {
-                    return Err(line.error(Problem::Twice(format!("the byte at {at:#x}"))));
+                    return Err(line.error(SnipProblem::Twice(format!("the byte at {at:#x}"))));
                 }
                 let start = at & !(LINE_SIZE as u64 - 1);
                 let bytes = changed
@@ -316,7 +317,7 @@ impl<'l, 't> Reader<'l, 't> {
                 bytes[(at - start) as usize] = byte;
             }
         }
-        let line = |(address, bytes)| snippex_core::observation::Line { address, bytes };
+        let line = |(address, bytes)| snippex_core::observation::ChangedLine { address, bytes };
         Ok(changed.into_iter().map(line).collect())
     }
 }
@@ -325,7 +326,7 @@ impl<'l, 't> Reader<'l, 't> {
 fn endpoint(line: &Line<'_>) -> Result<Endpoint, SnipError> {
     let read = |word: &str| number(word).map_err(|problem| line.error(problem));
     let narrow = |word: &str, bits| {
-        line.error(Problem::Width {
+        line.error(SnipProblem::Width {
             value: word.to_owned(),
             bits,
         })
@@ -352,19 +353,19 @@ fn endpoint(line: &Line<'_>) -> Result<Endpoint, SnipError> {
                 let mut word = || {
                     details
                         .next()
-                        .ok_or_else(|| line.error(Problem::Missing("a number at the end")))
+                        .ok_or_else(|| line.error(SnipProblem::Missing("a number at the end")))
                 };
                 match *detail {
                     "code" => signal.code = signed(line, word()?)?,
                     "address" => signal.address = read(word()?)?,
                     "write" => signal.write = true,
-                    surplus => return Err(line.error(Problem::Surplus(surplus.to_owned()))),
+                    surplus => return Err(line.error(SnipProblem::Surplus(surplus.to_owned()))),
                 }
             }
             Ok(Endpoint::Signal(signal))
         }
-        [] => Err(line.error(Problem::Missing("how it ends: exit, signal, hung or died,"))),
-        [word, ..] => Err(line.error(Problem::Keyword {
+        [] => Err(line.error(SnipProblem::Missing("how it ends: exit, signal, hung or died,"))),
+        [word, ..] => Err(line.error(SnipProblem::Keyword {
             word: word.to_owned(),
             expected: "exit ADDRESS, signal N at ADDRESS, hung or died",
         })),
@@ -373,7 +374,7 @@ fn endpoint(line: &Line<'_>) -> Result<Endpoint, SnipError> {
 
 fn signed(line: &Line<'_>, word: &str) -> Result<i32, SnipError> {
     word.parse()
-        .map_err(|_| line.error(Problem::Number(word.to_owned())))
+        .map_err(|_| line.error(SnipProblem::Number(word.to_owned())))
 }
 
 /// The only word after the first, as a number.
@@ -385,7 +386,7 @@ fn one_number(line: &Line<'_>, what: &'static str) -> Result<u64, SnipError> {
 fn named<T: Named>(line: &Line<'_>, what: &'static str) -> Result<T, SnipError> {
     let word = line.only("a name")?;
     T::named(word).ok_or_else(|| {
-        line.error(Problem::Name {
+        line.error(SnipProblem::Name {
             word: word.to_owned(),
             what,
         })

@@ -1,6 +1,6 @@
 //! Registers by name: `NAME = VALUE` into a machine state, and the lines for where two states differ.
 
-use super::error::Problem;
+use super::error::SnipProblem;
 use snippex_core::state::{GPR_NAMES, MachineState, X87State, rflags};
 
 /// What a name stands for.
@@ -80,16 +80,16 @@ impl Place {
     }
 
     /// Puts `words`, as they stand after the `=`, into `state`.
-    pub(super) fn set(self, state: &mut MachineState, words: &[&str]) -> Result<(), Problem> {
+    pub(super) fn set(self, state: &mut MachineState, words: &[&str]) -> Result<(), SnipProblem> {
         if self == Self::Flags {
             state.rflags = flags(words)?;
             return Ok(());
         }
         let &[word, ..] = words else {
-            return Err(Problem::Missing("a value after `=`"));
+            return Err(SnipProblem::Missing("a value after `=`"));
         };
         if let Some(surplus) = words.get(1) {
-            return Err(Problem::Surplus((*surplus).to_owned()));
+            return Err(SnipProblem::Surplus((*surplus).to_owned()));
         }
         let bytes = wide_number(word, self.bits())?;
         let number = u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes"));
@@ -111,17 +111,17 @@ impl Place {
 }
 
 /// RFLAGS of a user thread in which these flags are set, and the interrupt flag, which always is.
-fn flags(words: &[&str]) -> Result<u64, Problem> {
+fn flags(words: &[&str]) -> Result<u64, SnipProblem> {
     match words {
-        [] => Err(Problem::Missing("a flag after `=`, or `none`,")),
+        [] => Err(SnipProblem::Missing("a flag after `=`, or `none`,")),
         ["none"] => Ok(rflags::INITIAL),
         names => names.iter().try_fold(rflags::INITIAL, |all, name| {
             let known = rflags::NAMES
                 .iter()
                 .find(|(known, _)| known == name)
-                .ok_or_else(|| Problem::Flag((*name).to_owned()))?;
+                .ok_or_else(|| SnipProblem::Flag((*name).to_owned()))?;
             if all & known.1 != 0 && known.1 != rflags::IF {
-                return Err(Problem::Twice((*name).to_owned()));
+                return Err(SnipProblem::Twice((*name).to_owned()));
             }
             Ok(all | known.1)
         }),
@@ -129,8 +129,8 @@ fn flags(words: &[&str]) -> Result<u64, Problem> {
 }
 
 /// A number of up to 512 bits, lowest byte first.
-fn wide_number(word: &str, bits: u32) -> Result<[u8; 64], Problem> {
-    let wrong = || Problem::Number(word.to_owned());
+fn wide_number(word: &str, bits: u32) -> Result<[u8; 64], SnipProblem> {
+    let wrong = || SnipProblem::Number(word.to_owned());
     let mut bytes = [0; 64];
     let Some(digits) = word.strip_prefix("0x") else {
         let number = super::line::number(word)?;
@@ -154,8 +154,8 @@ fn wide_number(word: &str, bits: u32) -> Result<[u8; 64], Problem> {
     if count == 0 { Err(wrong()) } else { Ok(bytes) }
 }
 
-fn too_wide(word: &str, bits: u32) -> Problem {
-    Problem::Width {
+fn too_wide(word: &str, bits: u32) -> SnipProblem {
+    SnipProblem::Width {
         value: word.chars().take(80).collect(),
         bits,
     }

@@ -20,7 +20,7 @@ fn snips() -> impl Strategy<Value = Snip> {
             notes,
             needs,
             case,
-            end: end.map(|(observation, covered)| Expectation { observation, covered }),
+            end: end.map(|(observation, covered)| SnipExpectation { observation, covered }),
         })
 }
 
@@ -254,6 +254,6 @@ fn what_is_undefined_is_not_expected() {
         state,
         memory: vec![],
     };
-    let end = Expectation::settled(&snip.case, observation, Components::ALL);
+    let end = SnipExpectation::settled(&snip.case, observation, Components::ALL);
     assert_eq!(end.observation.state.rflags, 0x256);
 }

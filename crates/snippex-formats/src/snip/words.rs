@@ -3,7 +3,7 @@
 //! Each name is in a `match` without a rest, so that a new variant cannot be forgotten.
 
 use snippex_core::block::{Origin, Terminator, Unrunnable};
-use snippex_core::case::Access;
+use snippex_core::case::PageAccess;
 
 /// A type whose values have names.
 pub(super) trait Named: Copy + 'static {
@@ -70,7 +70,7 @@ named! { Unrunnable:
     Invalid = "invalid",
 }
 
-named! { Access:
+named! { PageAccess:
     Read = "read",
     ReadWrite = "read-write",
 }
@@ -89,6 +89,6 @@ mod tests {
         check::<Terminator>();
         check::<Origin>();
         check::<Unrunnable>();
-        check::<Access>();
+        check::<PageAccess>();
     }
 }

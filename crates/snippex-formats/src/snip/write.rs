@@ -6,7 +6,7 @@ use iced_x86::{Formatter, IntelFormatter};
 
 use super::registers::{flag_names, hex, lines};
 use super::words::Named;
-use super::{Expectation, Snip, derived};
+use super::{Snip, SnipExpectation, derived};
 use snippex_core::address_space::{CODE_DISTANCE, IMAGE_BASE};
 use snippex_core::block::Block;
 use snippex_core::case::Case;
@@ -130,7 +130,7 @@ fn write_registers(text: &mut Text, before: &MachineState, state: &MachineState)
     }
 }
 
-fn write_end(text: &mut Text, case: &Case, end: &Expectation) {
+fn write_end(text: &mut Text, case: &Case, end: &SnipExpectation) {
     let observation = &end.observation;
     match observation.endpoint {
         Endpoint::Exit { target } => text.line(format_args!("end exit {}", hex(target))),

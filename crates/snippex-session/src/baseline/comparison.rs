@@ -23,7 +23,7 @@ pub enum ChangeKind {
 
 /// A block that differs from what was expected of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
+pub struct BaselineChange {
     /// How.
     pub kind: ChangeKind,
     /// The block.
@@ -40,7 +40,7 @@ pub struct Change {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BaselineComparison {
     /// Blocks that differ, the worst first.
-    pub changes: Vec<Change>,
+    pub changes: Vec<BaselineChange>,
     /// Blocks that are as expected.
     pub stable: u64,
     /// Blocks of which nothing is recorded; those that bring a new bug are changes as well.
@@ -82,7 +82,7 @@ impl BaselineComparison {
                     continue;
                 }
             };
-            let mut change = Change {
+            let mut change = BaselineChange {
                 kind,
                 block,
                 before,
@@ -132,7 +132,7 @@ impl BaselineComparison {
 }
 
 /// The approvals that together accept a change: that of the block, or one for each of its causes; none when one is missing.
-fn approvals<'s>(section: &'s Section, change: &Change) -> Vec<&'s Approved> {
+fn approvals<'s>(section: &'s Section, change: &BaselineChange) -> Vec<&'s Approved> {
     let find = |approved: &Approved| section.approvals.get_key_value(approved).map(|(key, _)| key);
     if let Some(block) = find(&Approved::Block(change.block)) {
         return vec![block];

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use snippex_core::block::Block;
 
-pub use comparison::{BaselineComparison, Change, ChangeKind};
+pub use comparison::{BaselineChange, BaselineComparison, ChangeKind};
 pub use observed::{ObservedVerdicts, SeenAt};
 pub use text::BaselineError;
 

@@ -6,7 +6,7 @@ use snippex_core::block::Block;
 use snippex_exec::check::BlockReport;
 
 use super::{BlockVerdict, ContentKey};
-use crate::{Event, Observer};
+use crate::{SessionEvent, SessionObserver};
 
 /// One of the places where a block was seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,9 +46,9 @@ impl ObservedVerdicts {
     }
 }
 
-impl Observer for ObservedVerdicts {
-    fn observe(&mut self, event: Event<'_>) {
-        if let Event::Block {
+impl SessionObserver for ObservedVerdicts {
+    fn observe(&mut self, event: SessionEvent<'_>) {
+        if let SessionEvent::Block {
             number,
             block,
             binary,

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use snippex_core::diff::{Comparison, Difference, compare};
 use snippex_exec::engine::EngineTable;
 use snippex_store::{
-    BugExample, Engine, EngineId, ExampleEntry, KnownBug, RunId, StoreHandle, StoredBug, UnixMillis,
+    BugExample, EngineId, ExampleEntry, KnownBug, RunId, StoreHandle, StoredBug, StoredEngine, UnixMillis,
 };
 use snippex_triage::cause::{Attribution, BugName, CauseId, attribute, of_signature};
 use snippex_triage::pattern::DivergenceFacts;
@@ -21,7 +21,7 @@ pub struct Bugs<'s> {
     store: &'s StoreHandle,
     /// What engines document to do otherwise.
     table: &'s EngineTable,
-    engines: HashMap<EngineId, Engine>,
+    engines: HashMap<EngineId, StoredEngine>,
     known: Vec<KnownBug>,
     examples: HashMap<(CauseId, SignatureId), Vec<ExampleEntry>>,
 }

@@ -29,7 +29,7 @@ pub(super) struct Context {
 
 /// What the parts of a context are made of.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Surroundings<'s> {
+pub(super) struct CacheSurroundings<'s> {
     pub(super) seed: u64,
     pub(super) states: u32,
     pub(super) style: Style,
@@ -42,7 +42,7 @@ pub(super) struct Surroundings<'s> {
 
 impl Context {
     /// The context of these surroundings; `Err` says why nothing may be cached in them.
-    pub(super) fn of(surroundings: &Surroundings<'_>, file: &CacheFile) -> Result<Self, String> {
+    pub(super) fn of(surroundings: &CacheSurroundings<'_>, file: &CacheFile) -> Result<Self, String> {
         let mut parts = BTreeMap::new();
         let mut put = |name: &str, value: String| drop(parts.insert(name.to_owned(), value));
         put("key version", VERSION.to_owned());

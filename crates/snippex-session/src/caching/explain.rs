@@ -7,7 +7,7 @@ use snippex_store::UnixMillis;
 
 use super::context::differing_parts;
 use super::{CacheUse, TargetCache, VerdictCache, block_key, bucket, segment};
-use crate::{Session, SessionError, Source};
+use crate::{BlockSource, Session, SessionError};
 
 /// What the cache says of one block.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl VerdictCache {
     pub fn explain(
         &self,
         session: &Session<'_>,
-        source: &Source,
+        source: &BlockSource,
         block: &Block,
     ) -> Result<Explanation, SessionError> {
         let image = source.image()?;

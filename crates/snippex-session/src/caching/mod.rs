@@ -5,7 +5,7 @@
 //! they are stored with the verdict, and an entry holds when the program has the same there now. By that a rebuilt program
 //! runs the blocks that changed, or whose data did.
 //!
-//! A divergence is never cached, nor is anything else that a machine decides: see [`segment::Verdict::of`]. What the cache
+//! A divergence is never cached, nor is anything else that a machine decides: see [`segment::CachedVerdict::of`]. What the cache
 //! cannot do it leaves to the check: trouble is told ([`CacheUse::trouble`]), and costs time only.
 
 mod context;
@@ -21,19 +21,19 @@ use sha2::{Digest as _, Sha256};
 use snippex_blocks::binary::Image;
 use snippex_core::address_space::{GS_BASE, PADS, STACK};
 use snippex_core::block::Block;
-use snippex_core::case::{Access, Placement};
+use snippex_core::case::{PageAccess, Placement};
 use snippex_core::seed::memory::Filling;
 use snippex_core::words::kebab_case;
 use snippex_exec::MemorySource;
 use snippex_exec::check::BlockReport;
 use snippex_store::{BlockNumber, CacheFile, NewSegment, PruneLimits, StoreError, UnixMillis};
 
-use context::{Context, Surroundings};
-use segment::{BlockKey, Entry, MAX_ENTRIES, PageDigest, Verdict};
+use context::{CacheSurroundings, Context};
+use segment::{BlockKey, CacheEntry, CachedVerdict, MAX_ENTRIES, PageDigest};
 
 pub use explain::{CacheAnswer, Explanation, OtherContext};
 
-use crate::{Session, Source};
+use crate::{BlockSource, Session};
 
 /// Bits of an address that blocks of one bucket may differ in: 256 KiB.
 const BUCKET_BITS: u32 = 18;
@@ -148,7 +148,7 @@ pub(crate) struct TargetCache<'c> {
     /// Segments that were read and may be rewritten, by bucket.
     segments: HashMap<i64, Vec<OldSegment>>,
     /// What is to be stored, by bucket.
-    new: BTreeMap<i64, BTreeMap<BlockKey, Entry>>,
+    new: BTreeMap<i64, BTreeMap<BlockKey, CacheEntry>>,
     /// Reports since the last time that something was stored, and when that was.
     reports: u64,
     since: Instant,
@@ -160,7 +160,7 @@ struct OldSegment {
     id: i64,
     created: UnixMillis,
     cost: Duration,
-    entries: Vec<(BlockKey, Entry)>,
+    entries: Vec<(BlockKey, CacheEntry)>,
 }
 
 impl<'c> TargetCache<'c> {
@@ -168,13 +168,13 @@ impl<'c> TargetCache<'c> {
     pub(crate) fn open(
         cache: &'c VerdictCache,
         session: &Session<'_>,
-        source: &Source,
+        source: &BlockSource,
         image: Option<&'c Image<'c>>,
         placement: Placement,
         done: &mut CacheUse,
     ) -> Option<Self> {
         let deviations = session.table.tolerance(&session.engines.subject().name);
-        let surroundings = Surroundings {
+        let surroundings = CacheSurroundings {
             seed: session.options.seed,
             states: session.options.states,
             style: source.style(),
@@ -212,7 +212,7 @@ impl<'c> TargetCache<'c> {
         };
         let now = UnixMillis::now();
         let oldest = self.cache.oldest(now);
-        let mut entries: HashMap<BlockKey, (Entry, usize)> = HashMap::new();
+        let mut entries: HashMap<BlockKey, (CacheEntry, usize)> = HashMap::new();
         let mut segments = Vec::new();
         for stored in stored {
             let Ok(found) = segment::decode(&stored.bytes) else {
@@ -285,7 +285,7 @@ impl<'c> TargetCache<'c> {
         id: i64,
         created: UnixMillis,
         cost: Duration,
-        entries: Vec<(BlockKey, Entry)>,
+        entries: Vec<(BlockKey, CacheEntry)>,
     ) {
         self.segments.entry(bucket).or_default().push(OldSegment {
             id,
@@ -298,7 +298,7 @@ impl<'c> TargetCache<'c> {
     /// Takes the report on a block that was run, and now and then stores what has gathered.
     pub(crate) fn add(&mut self, block: &Block, report: &BlockReport, done: &mut CacheUse) {
         self.reports += 1;
-        if let Some(verdict) = Verdict::of(report) {
+        if let Some(verdict) = CachedVerdict::of(report) {
             let pages = report.pages.iter().filter_map(|&page| {
                 if is_fixed(page) {
                     return None;
@@ -307,7 +307,7 @@ impl<'c> TargetCache<'c> {
             });
             let pages = pages.collect();
             let bucket = self.new.entry(bucket(block)).or_default();
-            bucket.insert(block_key(block), Entry { verdict, pages });
+            bucket.insert(block_key(block), CacheEntry { verdict, pages });
         }
         if self.since.elapsed() >= SAVE_EVERY {
             self.save(done);
@@ -339,9 +339,9 @@ impl<'c> TargetCache<'c> {
                     entries.entry(key).or_insert(entry);
                 }
             }
-            let all: Vec<(BlockKey, Entry)> = entries.into_iter().collect();
+            let all: Vec<(BlockKey, CacheEntry)> = entries.into_iter().collect();
             for part in all.chunks(MAX_ENTRIES) {
-                let entries: BTreeMap<BlockKey, Entry> = part.iter().cloned().collect();
+                let entries: BTreeMap<BlockKey, CacheEntry> = part.iter().cloned().collect();
                 segments.push(NewSegment {
                     bucket,
                     created,
@@ -390,7 +390,7 @@ impl<'i> Pages<'i> {
         *self.known.entry(address).or_insert_with(|| {
             let (content, access) = source.page(address, Filling::Data)?;
             let mut hash = Sha256::new();
-            hash.update([u8::from(access == Access::ReadWrite)]);
+            hash.update([u8::from(access == PageAccess::ReadWrite)]);
             hash.update(&content[..]);
             hash.finalize().first_chunk().copied()
         })

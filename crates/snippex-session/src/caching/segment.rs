@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
-use snippex_core::codec::{self, Bytes, CodecError, Kind};
+use snippex_core::codec::{self, Bytes, CodecError, FrameKind};
 use snippex_core::effects::Rule;
 use snippex_exec::check::{BlockReport, Inconclusive};
 
@@ -21,7 +21,7 @@ pub(super) const MAX_ENTRIES: usize = 16_384;
 
 /// What was found out about all runs of a block, none of which diverged.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub(super) struct Verdict {
+pub(super) struct CachedVerdict {
     runs: u16,
     completed: u16,
     faulted: u16,
@@ -39,7 +39,7 @@ enum Reason {
     Deviation(String),
 }
 
-impl Verdict {
+impl CachedVerdict {
     /// The verdict of a report; `None` when it has to be found out anew each time: divergences, deaths, time, what did not
     /// show again, and what an engine does not support.
     pub(super) fn of(report: &BlockReport) -> Option<Self> {
@@ -122,8 +122,8 @@ impl Verdict {
 
 /// The verdict on a block, and the pages that it depends on: their file addresses and what was there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) verdict: Verdict,
+pub(super) struct CacheEntry {
+    pub(super) verdict: CachedVerdict,
     pub(super) pages: Vec<(u64, PageDigest)>,
 }
 
@@ -134,13 +134,13 @@ struct SegmentWire<'a> {
     keys: Bytes<'a>,
     /// For each key the numbers of its verdict and of its set of pages.
     entries: Vec<(u16, u16)>,
-    verdicts: Vec<Verdict>,
+    verdicts: Vec<CachedVerdict>,
     page_sets: Vec<Vec<u16>>,
     pages: Vec<(u64, PageDigest)>,
 }
 
 /// Entries by block, as bytes. An entry is left out when there are more pages or verdicts than there are numbers.
-pub(super) fn encode(entries: &BTreeMap<BlockKey, Entry>) -> Vec<u8> {
+pub(super) fn encode(entries: &BTreeMap<BlockKey, CacheEntry>) -> Vec<u8> {
     let (mut verdicts, mut sets, mut pages) = (Numbered::default(), Numbered::default(), Numbered::default());
     let mut keys = Vec::new();
     let mut numbers = Vec::new();
@@ -153,7 +153,7 @@ pub(super) fn encode(entries: &BTreeMap<BlockKey, Entry>) -> Vec<u8> {
         }
     }
     codec::encode(
-        Kind::Verdicts,
+        FrameKind::Verdicts,
         &SegmentWire {
             keys: Bytes(keys.as_flattened()),
             entries: numbers,
@@ -168,8 +168,8 @@ pub(super) fn encode(entries: &BTreeMap<BlockKey, Entry>) -> Vec<u8> {
 ///
 /// # Errors
 /// When they are damaged, or of another version: nothing of them is used then.
-pub(super) fn decode(bytes: &[u8]) -> Result<Vec<(BlockKey, Entry)>, CodecError> {
-    let wire: SegmentWire<'_> = codec::decode(Kind::Verdicts, bytes)?;
+pub(super) fn decode(bytes: &[u8]) -> Result<Vec<(BlockKey, CacheEntry)>, CodecError> {
+    let wire: SegmentWire<'_> = codec::decode(FrameKind::Verdicts, bytes)?;
     let invalid = || CodecError::Invalid("a number leads nowhere");
     let (keys, rest) = wire.keys.0.as_chunks::<KEY>();
     if !rest.is_empty() || keys.len() != wire.entries.len() {
@@ -180,7 +180,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Vec<(BlockKey, Entry)>, CodecError>
         let pages = set
             .iter()
             .map(|&page| wire.pages.get(usize::from(page)).copied().ok_or_else(invalid));
-        let entry = Entry {
+        let entry = CacheEntry {
             verdict: wire
                 .verdicts
                 .get(usize::from(verdict))
@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn a_report_comes_back_as_it_was() {
-        let verdict = Verdict::of(&report()).unwrap();
+        let verdict = CachedVerdict::of(&report()).unwrap();
         let again = verdict.report(3, 64).unwrap();
         assert_eq!(format!("{again:?}"), format!("{:?}", report()));
         // Not what was asked for.
@@ -257,14 +257,14 @@ mod tests {
         for change in changes {
             let mut changed = report();
             change(&mut changed);
-            assert_eq!(Verdict::of(&changed), None, "{changed:?}");
+            assert_eq!(CachedVerdict::of(&changed), None, "{changed:?}");
         }
     }
 
     #[test]
     fn a_segment_comes_back_and_any_damage_is_seen() {
-        let verdict = Verdict::of(&report()).unwrap();
-        let entry = |pages: &[u64]| Entry {
+        let verdict = CachedVerdict::of(&report()).unwrap();
+        let entry = |pages: &[u64]| CacheEntry {
             verdict: verdict.clone(),
             pages: pages.iter().map(|&page| (page, [page as u8; KEY])).collect(),
         };
@@ -286,14 +286,14 @@ mod tests {
     /// What a block costs where many share verdicts and pages, as those of a program do.
     #[test]
     fn an_entry_is_small() {
-        let verdict = Verdict::of(&report()).unwrap();
-        let entries: BTreeMap<BlockKey, Entry> = (0..1000_u16)
+        let verdict = CachedVerdict::of(&report()).unwrap();
+        let entries: BTreeMap<BlockKey, CacheEntry> = (0..1000_u16)
             .map(|number| {
                 let mut key = [7; KEY];
                 key[..2].copy_from_slice(&number.to_le_bytes());
                 let pages = vec![(u64::from(number % 30), [0; KEY])];
                 let verdict = verdict.clone();
-                (key, Entry { verdict, pages })
+                (key, CacheEntry { verdict, pages })
             })
             .collect();
         let size = encode(&entries).len();

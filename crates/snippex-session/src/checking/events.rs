@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use snippex_blocks::select::Selection;
 use snippex_core::block::Block;
-use snippex_exec::check::{BlockReport, Summary};
+use snippex_exec::check::{BlockReport, CheckSummary};
 use snippex_store::BlockNumber;
 
 use crate::BinaryFile;
@@ -12,7 +12,7 @@ use crate::BinaryFile;
 /// Something that happened.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum Event<'e> {
+pub enum SessionEvent<'e> {
     /// The blocks of a program are being looked for.
     Extracting(&'e BinaryFile),
     /// They are found, and those to be run are chosen.
@@ -42,7 +42,7 @@ pub enum Event<'e> {
         /// What was found.
         report: &'e BlockReport,
         /// Totals, with this block.
-        summary: &'e Summary,
+        summary: &'e CheckSummary,
         /// How long blocks have been run for.
         elapsed: Duration,
     },
@@ -51,12 +51,12 @@ pub enum Event<'e> {
 }
 
 /// Hears of what happens. It is called from one thread, between two results, and should not take long.
-pub trait Observer {
+pub trait SessionObserver {
     /// Something happened.
-    fn observe(&mut self, event: Event<'_>);
+    fn observe(&mut self, event: SessionEvent<'_>);
 }
 
 /// For those who want to hear nothing.
-impl Observer for () {
-    fn observe(&mut self, _: Event<'_>) {}
+impl SessionObserver for () {
+    fn observe(&mut self, _: SessionEvent<'_>) {}
 }

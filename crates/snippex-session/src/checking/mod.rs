@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use snippex_blocks::generate::{Coverage, Form, form_of};
 use snippex_core::block::Block;
 use snippex_core::seed::Style;
-use snippex_exec::check::{BlockReport, CheckOptions as ExecOptions, Job, Report, check};
+use snippex_exec::check::{BlockReport, CheckJob, CheckOptions, CheckReport, check};
 use snippex_exec::engine::{EngineError, EngineIdentity, EngineTable};
 use snippex_exec::recording::Recording;
 use snippex_store::{EngineId, NewRun, Partition, RunEnd, RunId, StoreHandle, UnixMillis};
@@ -31,13 +31,13 @@ use crate::{
     CacheUse, EngineChoice, SessionError, VerdictCache, coverage_of_forms, engine_record, this_host,
 };
 use engine_pool::EnginePool;
-use recorder::Recorder;
+use recorder::RunRecorder;
 use target::PreparedTarget;
 
-pub use events::{Event, Observer};
+pub use events::{SessionEvent, SessionObserver};
 pub use recorder::{inconclusive_word, new_bug};
 pub use tally::{DivergenceExample, DivergenceGroup, Tally};
-pub use target::{Choice, StoredSelection, Target, TargetSummary, blocks_not_run};
+pub use target::{CheckTarget, StoredSelection, TargetChoice, TargetSummary, blocks_not_run};
 
 /// Findings of a signature that are kept when blocks are generated.
 const KEPT: u32 = 2;
@@ -48,7 +48,7 @@ const SAVE_EVERY: Duration = Duration::from_millis(500);
 
 /// What is asked of a check.
 #[derive(Clone, Debug)]
-pub struct CheckOptions {
+pub struct SessionOptions {
     /// What the run is called in the database, such as `check`.
     pub command: String,
     /// What was typed, for the database.
@@ -65,7 +65,7 @@ pub struct CheckOptions {
     pub reduce: Option<Duration>,
 }
 
-impl Default for CheckOptions {
+impl Default for SessionOptions {
     /// Seed 1, 64 states, one thread, all blocks, a minute for reducing.
     fn default() -> Self {
         Self {
@@ -101,7 +101,7 @@ impl EnginePair {
     }
 
     /// Sees whether recordings among them are of the start states that `options` ask for.
-    fn fit(&self, options: &CheckOptions) -> Result<(), SessionError> {
+    fn fit(&self, options: &SessionOptions) -> Result<(), SessionError> {
         let recordings = [&self.reference, &self.subject]
             .into_iter()
             .filter_map(EnginePool::recording);
@@ -169,7 +169,7 @@ pub struct Session<'s> {
     /// What engines document to do otherwise.
     pub table: &'s EngineTable,
     /// What is asked.
-    pub options: &'s CheckOptions,
+    pub options: &'s SessionOptions,
     /// Verdicts of earlier checks; without them everything is run.
     pub cache: Option<&'s VerdictCache>,
     /// Once set, the check stops; what was found so far is kept.
@@ -183,15 +183,15 @@ impl Session<'_> {
     /// When an engine, a target or the database cannot be used. What was found before is kept.
     pub fn check<'a>(
         &self,
-        targets: impl IntoIterator<Item = Target<'a>>,
-        observer: &mut dyn Observer,
+        targets: impl IntoIterator<Item = CheckTarget<'a>>,
+        observer: &mut dyn SessionObserver,
     ) -> Result<CheckOutcome, SessionError> {
         self.engines.fit(self.options)?;
         let (run, reference, subject) = self.start_run()?;
         let mut work = Work {
             session: self,
             observer,
-            recorder: Recorder::new(self.store, run, reference, subject),
+            recorder: RunRecorder::new(self.store, run, reference, subject),
             subject,
             tally: Tally::default(),
             ran: BTreeMap::new(),
@@ -272,8 +272,8 @@ impl Session<'_> {
     }
 
     /// How one target is checked.
-    fn exec_options(&self, style: Style, known: Vec<Attribution>) -> ExecOptions {
-        ExecOptions {
+    fn exec_options(&self, style: Style, known: Vec<Attribution>) -> CheckOptions {
+        CheckOptions {
             seed: self.options.seed,
             states: self.options.states as usize,
             threads: self.options.threads as usize,
@@ -281,7 +281,7 @@ impl Session<'_> {
             reduce: self.options.reduce,
             known,
             keep: (style == Style::Corners).then_some(KEPT),
-            ..ExecOptions::default()
+            ..CheckOptions::default()
         }
     }
 
@@ -301,8 +301,8 @@ impl Session<'_> {
 /// A check under way.
 struct Work<'w> {
     session: &'w Session<'w>,
-    observer: &'w mut dyn Observer,
-    recorder: Recorder<'w>,
+    observer: &'w mut dyn SessionObserver,
+    recorder: RunRecorder<'w>,
     subject: EngineId,
     tally: Tally,
     /// Of generated blocks: how many of each form were run on both engines.
@@ -316,7 +316,7 @@ struct Work<'w> {
 
 impl Work<'_> {
     /// Gets hold of the blocks of a target, runs them, and lets go of them.
-    fn check_target(&mut self, target: Target<'_>) -> Result<(), SessionError> {
+    fn check_target(&mut self, target: CheckTarget<'_>) -> Result<(), SessionError> {
         let session = self.session;
         if session.is_stopped() {
             self.targets.push(target.skipped());
@@ -335,7 +335,7 @@ impl Work<'_> {
         if target.blocks.is_empty() {
             return Ok(());
         }
-        self.observer.observe(Event::Running {
+        self.observer.observe(SessionEvent::Running {
             runs: target.blocks.len() as u64 * u64::from(session.options.states),
         });
         // Bugs of programs before this one count as known, too.
@@ -354,7 +354,7 @@ impl Work<'_> {
         if left.is_empty() {
             return Ok(());
         }
-        let job = Job {
+        let job = CheckJob {
             image: image.as_ref(),
             placement,
             style: target.source.style(),
@@ -409,7 +409,7 @@ impl Work<'_> {
     /// Takes reports until there are no more; `left` says which blocks of the target they are on.
     fn receive(
         &mut self,
-        reports: &Receiver<Report>,
+        reports: &Receiver<CheckReport>,
         target: &PreparedTarget,
         left: &[usize],
         mut cache: Option<&mut TargetCache<'_>>,
@@ -418,15 +418,15 @@ impl Work<'_> {
         let name = target.source.name();
         loop {
             match reports.recv_timeout(SAVE_EVERY) {
-                Ok(Report::Block(mut report)) => {
+                Ok(CheckReport::Block(mut report)) => {
                     report.index = left[report.index];
                     if let Some(cache) = cache.as_deref_mut() {
                         cache.add(&target.blocks[report.index].1, &report, &mut self.cache);
                     }
                     self.take_block(target, &name, &report, started)?;
                 }
-                Ok(Report::Bugs { index, bugs }) => {
-                    self.observer.observe(Event::Reduced);
+                Ok(CheckReport::Bugs { index, bugs }) => {
+                    self.observer.observe(SessionEvent::Reduced);
                     self.recorder.add_bugs(target.blocks[left[index]].0, &bugs)?;
                 }
                 Err(RecvTimeoutError::Timeout) => self.recorder.save()?,
@@ -451,7 +451,7 @@ impl Work<'_> {
         self.recorder.add(*number, report, SAVE_EVERY)?;
         self.tally.add(*number, report);
         self.tally.add_to_groups(binary, block, report);
-        self.observer.observe(Event::Block {
+        self.observer.observe(SessionEvent::Block {
             number: *number,
             block,
             binary,

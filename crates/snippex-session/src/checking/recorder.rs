@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use snippex_exec::check::{BlockReport, Finding, Inconclusive};
 use snippex_exec::reduce::Bug;
 use snippex_store::{
-    Batch, BlockNumber, BlockResult, Counts, EngineId, NewBug, NewDivergence, NewSighting, RunId,
+    BlockBatch, BlockNumber, BlockResult, EngineId, NewBug, NewDivergence, NewSighting, ResultCounts, RunId,
     StoreHandle, UnixMillis,
 };
 
@@ -17,23 +17,23 @@ use snippex_core::words::kebab_case;
 const BATCH: usize = 256;
 
 /// Saves the results of one run.
-pub(super) struct Recorder<'s> {
+pub(super) struct RunRecorder<'s> {
     store: &'s StoreHandle,
     run: RunId,
     reference: EngineId,
     subject: EngineId,
-    batch: Batch,
+    batch: BlockBatch,
     since: Instant,
 }
 
-impl<'s> Recorder<'s> {
+impl<'s> RunRecorder<'s> {
     pub(super) fn new(store: &'s StoreHandle, run: RunId, reference: EngineId, subject: EngineId) -> Self {
         Self {
             store,
             run,
             reference,
             subject,
-            batch: Batch::default(),
+            batch: BlockBatch::default(),
             since: Instant::now(),
         }
     }
@@ -141,12 +141,12 @@ pub fn new_bug(bug: &Bug, reference: EngineId, engine: EngineId, block: Option<B
     }
 }
 
-fn counts(report: &BlockReport) -> Counts {
+fn counts(report: &BlockReport) -> ResultCounts {
     let mut inconclusive = BTreeMap::new();
     for (why, runs) in &report.inconclusive {
         *inconclusive.entry(inconclusive_word(why)).or_default() += runs;
     }
-    Counts {
+    ResultCounts {
         runs: report.runs,
         completed: report.completed,
         faulted: report.faulted,

@@ -6,7 +6,7 @@ use snippex_blocks::select::features;
 use snippex_core::block::Block;
 use snippex_core::diff::Class;
 use snippex_core::words::{difference_sentence, kebab_case};
-use snippex_exec::check::{BlockReport, Finding, Summary};
+use snippex_exec::check::{BlockReport, CheckSummary, Finding};
 use snippex_store::{BlockNumber, DivergenceId, GroupCounts, RunId, StoreHandle};
 
 use crate::SessionError;
@@ -46,7 +46,7 @@ type GroupKey = (String, Option<String>);
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     /// Totals.
-    pub summary: Summary,
+    pub summary: CheckSummary,
     groups: BTreeMap<GroupKey, DivergenceGroup>,
     kinds: BTreeMap<String, (u64, u64)>,
     of_binaries: BTreeMap<String, GroupCounts>,

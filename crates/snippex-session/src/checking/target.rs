@@ -4,32 +4,34 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use snippex_blocks::extract::extract;
-use snippex_blocks::select::{Filter, Request, Selection, SelectionReport, select};
+use snippex_blocks::select::{Filter, Selection, SelectionReport, SelectionRequest, select};
 use snippex_core::block::{Block, Unrunnable};
 use snippex_core::words::kebab_case;
 use snippex_exec::recording::Recording;
 use snippex_store::{Added, BlockNumber, Partition, StoreHandle};
 
-use super::{Event, Observer};
+use super::{SessionEvent, SessionObserver};
 use crate::recording::source_of_recording;
-use crate::{BinaryFile, Forms, Generated, Program, SessionError, Source, StoredTarget, store_blocks};
+use crate::{
+    BinaryFile, BlockSource, Forms, Generated, ProgramFile, SessionError, StoredTarget, store_blocks,
+};
 
 /// Which blocks of a program are run.
 #[derive(Clone, Debug)]
-pub struct Choice {
+pub struct TargetChoice {
     /// Blocks that count.
     pub filter: Filter,
     /// Which of them are taken.
-    pub request: Request,
+    pub request: SelectionRequest,
     /// Whether the reasons are kept, which takes memory for each block.
     pub keep_report: bool,
 }
 
 /// What is to be checked, before its blocks are held.
 #[derive(Debug)]
-pub enum Target<'s> {
+pub enum CheckTarget<'s> {
     /// A program, whose blocks are extracted, chosen and stored when it is its turn.
-    Program(Program, &'s Choice),
+    Program(ProgramFile, &'s TargetChoice),
     /// Blocks made from the instruction set, stored when it is their turn.
     Generated(Generated),
     /// Blocks of one binary that the database has, read when it is their turn.
@@ -96,7 +98,7 @@ impl TargetSummary {
 /// A target with the blocks of it that are run.
 #[derive(Debug)]
 pub(super) struct PreparedTarget {
-    pub(super) source: Source,
+    pub(super) source: BlockSource,
     pub(super) blocks: Vec<(BlockNumber, Arc<Block>)>,
     pub(super) summary: TargetSummary,
 }
@@ -104,7 +106,7 @@ pub(super) struct PreparedTarget {
 impl PreparedTarget {
     /// Of `blocks`, each with its number and its place among those of the source, those of `part` that can run.
     fn new(
-        source: Source,
+        source: BlockSource,
         blocks: impl IntoIterator<Item = (BlockNumber, u64, Block)>,
         part: Option<Partition>,
     ) -> Self {
@@ -131,13 +133,13 @@ fn is_of_part(part: Partition, place: u64) -> bool {
     place % u64::from(part.count) == u64::from(part.index - 1)
 }
 
-impl Target<'_> {
+impl CheckTarget<'_> {
     /// Gets hold of the blocks.
     pub(super) fn prepare(
         self,
         store: &StoreHandle,
         part: Option<Partition>,
-        observer: &mut dyn Observer,
+        observer: &mut dyn SessionObserver,
     ) -> Result<PreparedTarget, SessionError> {
         match self {
             Self::Program(program, choice) => of_program(program.read()?, choice, store, part, observer),
@@ -168,16 +170,16 @@ impl Target<'_> {
 /// Extracts, selects and stores the blocks of one program.
 fn of_program(
     file: BinaryFile,
-    choice: &Choice,
+    choice: &TargetChoice,
     store: &StoreHandle,
     part: Option<Partition>,
-    observer: &mut dyn Observer,
+    observer: &mut dyn SessionObserver,
 ) -> Result<PreparedTarget, SessionError> {
     let image = file.image()?;
-    observer.observe(Event::Extracting(&file));
+    observer.observe(SessionEvent::Extracting(&file));
     let index = extract(&image);
     let selection = select(&index, &choice.filter, &choice.request);
-    observer.observe(Event::Chosen {
+    observer.observe(SessionEvent::Chosen {
         file: &file,
         found: index.len(),
         selection: &selection,
@@ -189,7 +191,7 @@ fn of_program(
         .collect();
     let described = file.describe(&image);
     drop(index);
-    observer.observe(Event::Storing(&file));
+    observer.observe(SessionEvent::Storing(&file));
     let (added, blocks) = if blocks.is_empty() {
         (None, blocks)
     } else {
@@ -204,7 +206,7 @@ fn of_program(
         .map(|((number, place), block)| (number, place, block))
         .collect();
     drop(image);
-    let mut target = PreparedTarget::new(Source::File(file), numbered, part);
+    let mut target = PreparedTarget::new(BlockSource::File(file), numbered, part);
     target.summary.selection = choice
         .keep_report
         .then(|| StoredSelection::new(selection, added.as_ref()));
@@ -224,7 +226,7 @@ fn of_generated(
         .zip(generated.blocks)
         .enumerate()
         .map(|(place, (number, block))| (number, place as u64, block));
-    let source = Source::generated_as(generated.request.describe());
+    let source = BlockSource::generated_as(generated.request.describe());
     let mut target = PreparedTarget::new(source, blocks, part);
     target.summary.forms = generated.forms;
     Ok(target)
@@ -238,9 +240,9 @@ fn of_recording(
 ) -> Result<PreparedTarget, SessionError> {
     let source = source_of_recording(recording)?;
     let described = match &source {
-        Source::File(file) => file.describe(&file.image()?),
-        Source::Generated(request) => {
-            Source::describe_generated(request, recording.id().to_string(), recording.len() as u64)
+        BlockSource::File(file) => file.describe(&file.image()?),
+        BlockSource::Generated(request) => {
+            BlockSource::describe_generated(request, recording.id().to_string(), recording.len() as u64)
         }
     };
     let (added, blocks) = store_blocks(store, &described, recording.blocks())?;

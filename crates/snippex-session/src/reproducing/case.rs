@@ -7,7 +7,7 @@ use snippex_core::observation::Observation;
 use snippex_core::state::Components;
 use snippex_exec::engine::EngineTable;
 use snippex_formats::snip::Snip;
-use snippex_store::{DivergenceId, Engine, StoreError, StoreHandle};
+use snippex_store::{DivergenceId, StoreError, StoreHandle, StoredEngine};
 use snippex_triage::cause::CauseId;
 
 use super::{ReproduceError, provenance};
@@ -52,7 +52,7 @@ const BUG_DIGITS: usize = 10;
 const CASE_DIGITS: usize = 6;
 
 impl SideNames {
-    fn new(reference: &Engine, engine: &Engine) -> Self {
+    fn new(reference: &StoredEngine, engine: &StoredEngine) -> Self {
         Self {
             expected: format!("{} ({})", reference.name, reference.guest.brand),
             actual: format!("{} ({})", engine.name, engine.version),

@@ -5,7 +5,7 @@ use snippex_core::diff::{Comparison, Divergence, compare};
 use snippex_core::group::Group;
 use snippex_core::observation::Observation;
 use snippex_core::state::Components;
-use snippex_exec::Outcome;
+use snippex_exec::RunOutcome;
 use snippex_exec::engine::{Engine, EngineIdentity};
 
 use super::{ReproduceError, ReproducedCase, provenance};
@@ -102,8 +102,8 @@ fn run(choice: &EngineChoice, case: &Case) -> Result<(Observation, EngineIdentit
     let identity = engine.identity().clone();
     let groups = [Group::of(case)];
     match engine.run(&groups)?.outcome(0, 0) {
-        Outcome::Ran(observation) => Ok((*observation, identity)),
-        Outcome::Unsupported(reason) => Err(ReproduceError::Unsupported {
+        RunOutcome::Ran(observation) => Ok((*observation, identity)),
+        RunOutcome::Unsupported(reason) => Err(ReproduceError::Unsupported {
             engine: identity.name,
             reason: reason.to_string(),
         }),

@@ -4,13 +4,13 @@ use std::path::Path;
 
 use snippex_store::{Binary, Host, StoredBlock};
 
-use crate::{BinaryFile, Source, read_stored_path};
+use crate::{BinaryFile, BlockSource, read_stored_path};
 
 /// The place of a block: its file with the function, or the request that made it.
 pub(super) fn place(block: &StoredBlock, binary: &Binary) -> String {
     let of = &binary.binary;
     let address = block.block.address;
-    if Source::is_generated(of) {
+    if BlockSource::is_generated(of) {
         return format!("Block at {address:#x} of {}.", of.name);
     }
     let function = function(&read_stored_path(&of.path), &of.sha256, address)

@@ -1,9 +1,9 @@
 //! Title and notes of a reproducer: what an emulator's developer wants to know first.
 
-use snippex_core::diff::{Difference, Field, Kind};
+use snippex_core::diff::{Difference, DivergenceKind, Field};
 use snippex_core::effects::BlockEffects;
 use snippex_core::observation::{Endpoint, signal_name};
-use snippex_formats::repro::{Form, Spelling};
+use snippex_formats::repro::{ReproForm, Spelling};
 
 use super::{JudgedCase, ReproducedCase};
 use snippex_core::words::difference_sentence;
@@ -32,18 +32,18 @@ pub fn reproducer_title(reproduced: &ReproducedCase, judged: &JudgedCase) -> Str
     )
 }
 
-fn wrong(judged: &JudgedCase, kind: Kind, differences: &[Difference]) -> String {
+fn wrong(judged: &JudgedCase, kind: DivergenceKind, differences: &[Difference]) -> String {
     let signal = |endpoint: &Endpoint| match endpoint {
         Endpoint::Signal(signal) => signal_name(i32::from(signal.number)),
         _ => "a signal".to_owned(),
     };
     match kind {
-        Kind::MissingFault => format!("{} is missing", signal(&judged.expected.endpoint)),
-        Kind::SpuriousFault => "faults where the CPU goes on".to_owned(),
-        Kind::DifferentFault => "faults otherwise than the CPU".to_owned(),
-        Kind::WrongBranch => "goes elsewhere".to_owned(),
-        Kind::EngineHung => "does not end".to_owned(),
-        Kind::EngineDied => "kills the emulator".to_owned(),
+        DivergenceKind::MissingFault => format!("{} is missing", signal(&judged.expected.endpoint)),
+        DivergenceKind::SpuriousFault => "faults where the CPU goes on".to_owned(),
+        DivergenceKind::DifferentFault => "faults otherwise than the CPU".to_owned(),
+        DivergenceKind::WrongBranch => "goes elsewhere".to_owned(),
+        DivergenceKind::EngineHung => "does not end".to_owned(),
+        DivergenceKind::EngineDied => "kills the emulator".to_owned(),
         _ => {
             let mut names: Vec<&str> = differences
                 .iter()
@@ -63,8 +63,8 @@ fn wrong(judged: &JudgedCase, kind: Kind, differences: &[Difference]) -> String 
 
 /// Who made it, where from, on what, and what differs. A `.snip` made of a `.snip` keeps its own notes.
 #[must_use]
-pub fn reproducer_notes(reproduced: &ReproducedCase, judged: &JudgedCase, form: Form) -> Vec<String> {
-    if reproduced.is_file && form == Form::Case {
+pub fn reproducer_notes(reproduced: &ReproducedCase, judged: &JudgedCase, form: ReproForm) -> Vec<String> {
+    if reproduced.is_file && form == ReproForm::Case {
         return reproduced.notes.clone();
     }
     let mut notes = vec![format!(

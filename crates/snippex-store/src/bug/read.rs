@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use snippex_core::case::Case;
 use snippex_core::observation::Observation;
 use snippex_triage::cause::{Attribution, CauseId, of_signature};
-use snippex_triage::signature::{BugKind, Form, Signature, SignatureId};
+use snippex_triage::signature::{BugKind, CodeForm, Signature, SignatureId};
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
@@ -245,7 +245,7 @@ impl Store {
         };
         Ok(Signature {
             kind: BugKind::from_name(&kind).ok_or(unknown)?,
-            form: Form {
+            form: CodeForm {
                 text: text("form")?,
                 encoding: text("encoding")?,
             },

@@ -2,14 +2,14 @@
 
 use snippex_store::*;
 use snippex_triage::cause::{Attribution, BugName, CauseId};
-use snippex_triage::signature::{BugKind, Form, Signature, SignatureId};
+use snippex_triage::signature::{BugKind, CodeForm, Signature, SignatureId};
 
 use super::samples::*;
 
 fn signature(form: &str, fields: &[&str]) -> Signature {
     Signature {
         kind: BugKind::WrongValue,
-        form: Form {
+        form: CodeForm {
             text: form.to_owned(),
             encoding: "Code+a32".to_owned(),
         },
@@ -80,7 +80,7 @@ pub(crate) fn bugs_come_back_with_counts_and_examples(location: &Location) {
         block: Some(number),
         ..bug(&one, (native, qemu), 1, false)
     };
-    let batch = Batch {
+    let batch = BlockBatch {
         bugs: vec![
             met,
             bug(&one, (native, qemu), 2, true),
@@ -91,7 +91,7 @@ pub(crate) fn bugs_come_back_with_counts_and_examples(location: &Location) {
             sighting(&one, qemu, 6),
             sighting(&two, qemu, 1),
         ],
-        ..Batch::default()
+        ..BlockBatch::default()
     };
     store.save(run, batch.clone()).unwrap();
     store.save(run, batch).unwrap();
@@ -149,10 +149,10 @@ pub(crate) fn one_signature_can_have_two_causes(location: &Location) {
         (example, sighting)
     };
     let (daz, nan) = (of("max-min-daz", 3), of("nan-operand", 4));
-    let batch = Batch {
+    let batch = BlockBatch {
         bugs: vec![daz.0, nan.0],
         sightings: vec![daz.1, nan.1],
-        ..Batch::default()
+        ..BlockBatch::default()
     };
     store.save(run, batch).unwrap();
     store.flush().unwrap();
@@ -181,15 +181,15 @@ pub(crate) fn bugs_go_with_the_last_run_that_met_them(location: &Location) {
         block: Some(number),
         ..bug(&both, (native, qemu), 1, true)
     };
-    let batch = Batch {
+    let batch = BlockBatch {
         bugs: vec![example, bug(&one, (native, qemu), 2, true)],
         sightings: vec![sighting(&both, qemu, 1), sighting(&one, qemu, 1)],
-        ..Batch::default()
+        ..BlockBatch::default()
     };
     store.save(first, batch).unwrap();
-    let batch = Batch {
+    let batch = BlockBatch {
         sightings: vec![sighting(&both, qemu, 1)],
-        ..Batch::default()
+        ..BlockBatch::default()
     };
     store.save(second, batch).unwrap();
     let entry = KnownBug {
@@ -284,9 +284,9 @@ pub(crate) fn an_older_database_is_brought_up_to_date(location: &Location) {
     let store = open(location);
     let numbers = add_blocks(&store, "a", 2);
     let (run, native, qemu) = start_run(&store);
-    let batch = Batch {
+    let batch = BlockBatch {
         divergences: vec![divergence(numbers[0], 3, (native, qemu))],
-        ..Batch::default()
+        ..BlockBatch::default()
     };
     store.save(run, batch).unwrap();
     drop(store);
@@ -303,10 +303,10 @@ pub(crate) fn an_older_database_is_brought_up_to_date(location: &Location) {
         .unwrap();
     assert_eq!(found.len(), 1);
     let one = signature("fld1", &["ftw"]);
-    let batch = Batch {
+    let batch = BlockBatch {
         bugs: vec![bug(&one, (native, qemu), 1, true)],
         sightings: vec![sighting(&one, qemu, 1)],
-        ..Batch::default()
+        ..BlockBatch::default()
     };
     store.save(run, batch).unwrap();
     store.flush().unwrap();
@@ -340,13 +340,13 @@ pub(crate) fn bugs_of_an_older_database_get_causes(location: &Location) {
         note: String::new(),
         added: UnixMillis(1),
     };
-    let batch = Batch {
+    let batch = BlockBatch {
         bugs: vec![
             bug(&one, (native, qemu), 1, true),
             bug(&two, (native, qemu), 2, false),
         ],
         sightings: vec![sighting(&one, qemu, 5), sighting(&two, qemu, 7)],
-        ..Batch::default()
+        ..BlockBatch::default()
     };
     store.save(run, batch).unwrap();
     store.flush().unwrap();

@@ -21,9 +21,9 @@ pub(crate) fn divergences_come_back_in_full(location: &Location) {
     store
         .save(
             run,
-            Batch {
+            BlockBatch {
                 divergences: vec![weaker, found.clone(), unknown],
-                ..Batch::default()
+                ..BlockBatch::default()
             },
         )
         .unwrap();
@@ -69,9 +69,9 @@ pub(crate) fn cases_are_found_by_the_beginning_of_their_id(location: &Location) 
     store
         .save(
             run,
-            Batch {
+            BlockBatch {
                 divergences,
-                ..Batch::default()
+                ..BlockBatch::default()
             },
         )
         .unwrap();
@@ -134,9 +134,9 @@ pub(crate) fn divergences_are_grouped(location: &Location) {
     store
         .save(
             run,
-            Batch {
+            BlockBatch {
                 divergences,
-                ..Batch::default()
+                ..BlockBatch::default()
             },
         )
         .unwrap();
@@ -176,9 +176,9 @@ pub(crate) fn observations_come_back_newest_first(location: &Location) {
         store
             .save(
                 run,
-                Batch {
+                BlockBatch {
                     observations: observations.collect(),
-                    ..Batch::default()
+                    ..BlockBatch::default()
                 },
             )
             .unwrap();

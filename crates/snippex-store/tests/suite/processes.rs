@@ -57,10 +57,10 @@ pub(crate) fn many_writers_lose_nothing(location: &Location) {
             store
                 .save(
                     run,
-                    Batch {
+                    BlockBatch {
                         results,
                         divergences,
-                        ..Batch::default()
+                        ..BlockBatch::default()
                     },
                 )
                 .unwrap();

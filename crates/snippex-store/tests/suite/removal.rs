@@ -21,14 +21,14 @@ pub(crate) fn removal_counts_and_takes_what_belongs(location: &Location) {
         case: EncodedCase::from(&case(block.0.cast_unsigned())),
         observation: EncodedObservation::from(&observation(0)),
     };
-    let batch = Batch {
+    let batch = BlockBatch {
         results: numbers.iter().map(result).collect(),
         divergences: numbers
             .iter()
             .map(|&block| divergence(block, 3, (native, qemu)))
             .collect(),
         observations: numbers.iter().map(seen).collect(),
-        ..Batch::default()
+        ..BlockBatch::default()
     };
     store.save(run, batch).unwrap();
     let remove = |selection: &str| {
@@ -96,10 +96,10 @@ pub(crate) fn removal_of_a_run_and_a_binary(location: &Location) {
         store
             .save(
                 run,
-                Batch {
+                BlockBatch {
                     results,
                     divergences,
-                    ..Batch::default()
+                    ..BlockBatch::default()
                 },
             )
             .unwrap();

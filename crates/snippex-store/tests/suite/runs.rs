@@ -10,27 +10,27 @@ use super::samples::*;
 
 pub(crate) fn engines_and_hosts_are_stored_once(location: &Location) {
     let store = open(location);
-    let add = |engine: Engine| {
+    let add = |engine: StoredEngine| {
         store
             .call(async move |store| store.add_engine(&engine).await)
             .unwrap()
     };
     let native = add(engine("native"));
     assert_eq!(add(engine("native")), native);
-    let other = add(Engine {
+    let other = add(StoredEngine {
         version: "8".to_owned(),
         ..engine("native")
     });
     assert_ne!(other, native);
     assert_ne!(
-        add(Engine {
+        add(StoredEngine {
             host_cpu: "{}".to_owned(),
             ..engine("native")
         }),
         native
     );
     assert_ne!(
-        add(Engine {
+        add(StoredEngine {
             components: Components::SSE,
             ..engine("native")
         }),
@@ -151,9 +151,9 @@ pub(crate) fn results_add_up(location: &Location) {
     store
         .save(
             run,
-            Batch {
+            BlockBatch {
                 results: results.collect(),
-                ..Batch::default()
+                ..BlockBatch::default()
             },
         )
         .unwrap();
@@ -165,18 +165,18 @@ pub(crate) fn results_add_up(location: &Location) {
     store
         .save(
             run,
-            Batch {
+            BlockBatch {
                 results: vec![more.clone(), more.clone()],
-                ..Batch::default()
+                ..BlockBatch::default()
             },
         )
         .unwrap();
     store
         .save(
             run,
-            Batch {
+            BlockBatch {
                 results: vec![more],
-                ..Batch::default()
+                ..BlockBatch::default()
             },
         )
         .unwrap();
@@ -206,9 +206,9 @@ pub(crate) fn inconclusive_reasons_stay_with_their_block(location: &Location) {
     store
         .save(
             run,
-            Batch {
+            BlockBatch {
                 results: expected.clone(),
-                ..Batch::default()
+                ..BlockBatch::default()
             },
         )
         .unwrap();
@@ -247,10 +247,10 @@ pub(crate) fn a_batch_is_saved_whole_or_not_at_all(location: &Location) {
             counts: counts(1, 1, 0, &[]),
         };
         let nowhere = divergence(BlockNumber(99), 0, (native, native));
-        let batch = Batch {
+        let batch = BlockBatch {
             results: vec![good.clone()],
             divergences: vec![nowhere],
-            ..Batch::default()
+            ..BlockBatch::default()
         };
         let error = store.save(run, &batch).await.unwrap_err();
         assert!(matches!(error, StoreError::Orphan { .. }), "{error:?}");
@@ -258,9 +258,9 @@ pub(crate) fn a_batch_is_saved_whole_or_not_at_all(location: &Location) {
         store
             .save(
                 run,
-                &Batch {
+                &BlockBatch {
                     results: vec![good],
-                    ..Batch::default()
+                    ..BlockBatch::default()
                 },
             )
             .await
@@ -274,13 +274,13 @@ pub(crate) fn a_failed_batch_is_told_and_stops_the_run(location: &Location) {
     let store = open(location);
     let numbers = add_blocks(&store, "a", 2);
     let (run, _, qemu) = start_run(&store);
-    let batch = |block| Batch {
+    let batch = |block| BlockBatch {
         results: vec![BlockResult {
             block,
             engine: qemu,
             counts: counts(1, 1, 0, &[]),
         }],
-        ..Batch::default()
+        ..BlockBatch::default()
     };
     store.save(run, batch(numbers[0])).unwrap();
     store.save(run, batch(BlockNumber(77))).unwrap();

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use snippex_core::block::{Block, Origin, Terminator};
-use snippex_core::case::{Access, Case, PAGE_SIZE, Page, Placement};
-use snippex_core::observation::{Endpoint, LINE_SIZE, Line, Observation, Signal};
+use snippex_core::case::{Case, PAGE_SIZE, Page, PageAccess, Placement};
+use snippex_core::observation::{ChangedLine, Endpoint, LINE_SIZE, Observation, Signal};
 use snippex_core::state::{Components, MachineState};
 use snippex_store::*;
 
@@ -35,7 +35,7 @@ pub(crate) fn binary(name: &str) -> NewBinary {
     }
 }
 
-pub(crate) fn engine(name: &str) -> Engine {
+pub(crate) fn engine(name: &str) -> StoredEngine {
     let guest = Guest {
         vendor: "GenuineIntel".to_owned(),
         brand: "A CPU with \u{ae}".to_owned(),
@@ -44,7 +44,7 @@ pub(crate) fn engine(name: &str) -> Engine {
         features: vec!["sse2".to_owned(), "avx512f".to_owned()],
     };
     let configuration = r#"{"arguments": ["-cpu", "max"]}"#.to_owned();
-    Engine {
+    StoredEngine {
         name: name.to_owned(),
         version: "7.2".to_owned(),
         configuration,
@@ -99,12 +99,12 @@ pub(crate) fn start_run(store: &StoreHandle) -> (RunId, EngineId, EngineId) {
     (store.start_run(run).unwrap(), native, qemu)
 }
 
-pub(crate) fn counts(runs: u64, matched: u64, diverged: u64, reasons: &[(&str, u64)]) -> Counts {
+pub(crate) fn counts(runs: u64, matched: u64, diverged: u64, reasons: &[(&str, u64)]) -> ResultCounts {
     let inconclusive: BTreeMap<_, _> = reasons
         .iter()
         .map(|(name, count)| ((*name).to_owned(), *count))
         .collect();
-    Counts {
+    ResultCounts {
         runs,
         completed: runs,
         faulted: 0,
@@ -128,7 +128,7 @@ pub(crate) fn case(seed: u64) -> Case {
         state,
         pages: Arc::new([Page {
             address: 0x7000,
-            access: Access::ReadWrite,
+            access: PageAccess::ReadWrite,
             content,
         }]),
     }
@@ -147,7 +147,7 @@ pub(crate) fn observation(seed: u64) -> Observation {
             write: true,
         }),
         state,
-        memory: vec![Line {
+        memory: vec![ChangedLine {
             address: 0x7000,
             bytes: [9; LINE_SIZE],
         }],

@@ -5,7 +5,7 @@ use snippex_store::*;
 use super::samples::*;
 
 /// Runs with these results of two blocks each.
-fn run(store: &StoreHandle, numbers: &[BlockNumber], results: [Counts; 2], end: RunEnd) -> RunId {
+fn run(store: &StoreHandle, numbers: &[BlockNumber], results: [ResultCounts; 2], end: RunEnd) -> RunId {
     let (run, _, qemu) = start_run(store);
     let results = numbers.iter().zip(results);
     let results = results.map(|(&block, counts)| BlockResult {
@@ -13,9 +13,9 @@ fn run(store: &StoreHandle, numbers: &[BlockNumber], results: [Counts; 2], end: 
         engine: qemu,
         counts,
     });
-    let batch = Batch {
+    let batch = BlockBatch {
         results: results.collect(),
-        ..Batch::default()
+        ..BlockBatch::default()
     };
     store.save(run, batch).unwrap();
     let summary = RunSummary {

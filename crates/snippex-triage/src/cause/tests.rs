@@ -219,7 +219,7 @@ fn a_lost_rex_prefix_is_not_to_blame_for_exception_flags() {
 fn without_evidence_the_signature_has_to_do() {
     let signature = |kind, text: &str, fields: &[&str]| Signature {
         kind,
-        form: crate::signature::Form {
+        form: crate::signature::CodeForm {
             text: text.to_owned(),
             encoding: "Code".to_owned(),
         },

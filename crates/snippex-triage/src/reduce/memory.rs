@@ -4,8 +4,8 @@ use snippex_core::case::PAGE;
 use std::sync::Arc;
 
 use snippex_core::address_space::{ARENA, STACK};
-use snippex_core::case::{Access, Case, PAGE_SIZE, Page};
-use snippex_core::observation::{LINE_SIZE, Line};
+use snippex_core::case::{Case, PAGE_SIZE, Page, PageAccess};
+use snippex_core::observation::{ChangedLine, LINE_SIZE};
 use snippex_core::state::RSP;
 
 /// Words of a page that are not zero, by address.
@@ -82,13 +82,13 @@ pub(super) fn moved(case: &Case, from: u64) -> Option<Case> {
 }
 
 /// `pages` with the lines that a run changed.
-pub(super) fn after(pages: &[Page], lines: &[Line]) -> Arc<[Page]> {
+pub(super) fn after(pages: &[Page], lines: &[ChangedLine]) -> Arc<[Page]> {
     let mut pages = pages.to_vec();
     for line in lines {
         let base = line.address & !(PAGE_SIZE as u64 - 1);
         if let Some(page) = pages
             .iter_mut()
-            .find(|page| page.address == base && page.access == Access::ReadWrite)
+            .find(|page| page.address == base && page.access == PageAccess::ReadWrite)
         {
             let at = (line.address - base) as usize;
             Arc::make_mut(&mut page.content)[at..at + LINE_SIZE].copy_from_slice(&line.bytes);

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use snippex_core::block::{Block, Origin, Terminator};
-use snippex_core::case::{Access, PAGE_SIZE, Page, Placement};
+use snippex_core::case::{PAGE_SIZE, Page, PageAccess, Placement};
 use snippex_core::random::Random;
 use snippex_core::state::{MachineState, X87State, rflags};
 
@@ -42,7 +42,7 @@ fn noisy(block: Block) -> Case {
     };
     let page = |address| Page {
         address,
-        access: Access::ReadWrite,
+        access: PageAccess::ReadWrite,
         content: Arc::new([0xa5; PAGE_SIZE]),
     };
     Case {
@@ -285,7 +285,7 @@ fn a_block_can_be_cut_at_both_ends() {
     let observation = snippex_core::observation::Observation {
         endpoint: snippex_core::observation::Endpoint::Exit { target: 0 },
         state: MachineState::default(),
-        memory: vec![snippex_core::observation::Line {
+        memory: vec![snippex_core::observation::ChangedLine {
             address: 0x6_0000_0040,
             bytes: [1; 64],
         }],

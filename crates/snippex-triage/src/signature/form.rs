@@ -11,7 +11,7 @@ use snippex_core::effects::BlockEffects;
 
 /// What an instruction is apart from register numbers and values.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub struct Form {
+pub struct CodeForm {
     /// Mnemonic and operand kinds with their widths: `shl r32, cl`.
     pub text: String,
     /// The encoding, named as the decoder library does (`Test_rm8_imm8_F6r1`), and the prefixes that do not belong to
@@ -19,7 +19,7 @@ pub struct Form {
     pub encoding: String,
 }
 
-impl fmt::Display for Form {
+impl fmt::Display for CodeForm {
     /// The text, with what is unusual about the encoding.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)?;
@@ -31,7 +31,7 @@ impl fmt::Display for Form {
 }
 
 /// Form of instruction `index` of `block`, and the instruction.
-pub(super) fn of(block: &Block, index: usize) -> Option<(Form, Instruction)> {
+pub(super) fn of(block: &Block, index: usize) -> Option<(CodeForm, Instruction)> {
     let mut decoder = block_decoder(block);
     for _ in 0..index {
         if decoder.can_decode() {
@@ -64,7 +64,7 @@ pub(super) fn of(block: &Block, index: usize) -> Option<(Form, Instruction)> {
         encoding.push('+');
         encoding.push_str(prefix);
     }
-    Some((Form { text, encoding }, instruction))
+    Some((CodeForm { text, encoding }, instruction))
 }
 
 /// Prefixes without which it would be the same instruction, each named once, in alphabetical order.

@@ -53,7 +53,7 @@ mod id;
 #[cfg(test)]
 mod tests;
 
-pub use form::Form;
+pub use form::CodeForm;
 pub use id::{ParseSignatureIdError, SignatureId};
 
 use std::fmt;
@@ -61,7 +61,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use snippex_core::block::Block;
-use snippex_core::diff::{Divergence, Field, Kind};
+use snippex_core::diff::{Divergence, DivergenceKind, Field};
 
 /// How an engine is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -105,12 +105,12 @@ impl BugKind {
     #[must_use]
     pub fn of(divergence: &Divergence) -> Self {
         match divergence.class.kind {
-            Kind::MissingFault => return Self::MissingFault,
-            Kind::SpuriousFault => return Self::SpuriousFault,
-            Kind::DifferentFault | Kind::FaultAddress => return Self::DifferentFault,
-            Kind::WrongBranch => return Self::WrongBranch,
-            Kind::EngineHung => return Self::EngineHung,
-            Kind::EngineDied => return Self::EngineDied,
+            DivergenceKind::MissingFault => return Self::MissingFault,
+            DivergenceKind::SpuriousFault => return Self::SpuriousFault,
+            DivergenceKind::DifferentFault | DivergenceKind::FaultAddress => return Self::DifferentFault,
+            DivergenceKind::WrongBranch => return Self::WrongBranch,
+            DivergenceKind::EngineHung => return Self::EngineHung,
+            DivergenceKind::EngineDied => return Self::EngineDied,
             _ => {}
         }
         let all = |test: fn(&Field) -> bool| divergence.differences.iter().all(|found| test(&found.field));
@@ -156,7 +156,7 @@ pub struct Signature {
     /// How the engine is wrong.
     pub kind: BugKind,
     /// The instruction at fault.
-    pub form: Form,
+    pub form: CodeForm,
     /// In which parts of the state it shows, named by their part in the instruction (`op0`, `flags.CF`,
     /// `no mxcsr.DE`); sorted, none twice.
     pub fields: Vec<String>,

@@ -33,7 +33,7 @@ pub(super) fn runs(app: &App<'_>, store: &StoreHandle, limit: usize) -> Result<(
     let more = runs.len() > limit;
     runs.truncate(limit);
     let views = runs.iter().map(|(run, totals, engines, summary)| {
-        let sum = |of: fn(&snippex_store::Counts) -> u64| totals.iter().map(|(_, _, counts)| of(counts)).sum::<u64>();
+        let sum = |of: fn(&snippex_store::ResultCounts) -> u64| totals.iter().map(|(_, _, counts)| of(counts)).sum::<u64>();
         json!({"run": run.id, "command": run.run.command, "arguments": run.run.arguments, "status": run.status,
             "started_ms": run.run.started, "engines": engines, "seed": run.run.seed, "states": run.run.states_per_block,
             "runs": sum(|counts| counts.runs), "matched": sum(|counts| counts.matched),

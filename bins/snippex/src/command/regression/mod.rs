@@ -13,8 +13,9 @@ use serde_json::json;
 use snippex_report::regression::{ChangeName, ChangeView, RegressionView, annotations, text};
 use snippex_report::several;
 use snippex_session::{
-    Approval, Approved, Baseline, BaselineComparison, Change, ChangeKind, CheckOutcome, Choice, Event,
-    ObservedVerdicts, Observer, Section, SectionKey, Session, Target, read_programs, today,
+    Approval, Approved, Baseline, BaselineChange, BaselineComparison, ChangeKind, CheckOutcome, CheckTarget,
+    ObservedVerdicts, Section, SectionKey, Session, SessionEvent, SessionObserver, TargetChoice,
+    read_programs, today,
 };
 
 use crate::app::App;
@@ -86,11 +87,11 @@ struct Observed {
 
 /// Checks programs; `None` when that was stopped.
 fn check(app: &App<'_>, command: &str, args: &BaselineRunArgs) -> Result<Option<Observed>, Failure> {
-    let choice = Choice {
+    let choice = TargetChoice {
         filter: snippex_blocks::select::FilterOptions::default()
             .check()
             .or_user_error()?,
-        request: snippex_blocks::select::Request::default(),
+        request: snippex_blocks::select::SelectionRequest::default(),
         keep_report: false,
     };
     let read = read_programs(&args.binaries).or_user_error()?;
@@ -114,7 +115,7 @@ fn check(app: &App<'_>, command: &str, args: &BaselineRunArgs) -> Result<Option<
         progress: None,
     };
     let targets = read.programs.into_iter();
-    let targets = targets.map(|program| Target::Program(program, &choice));
+    let targets = targets.map(|program| CheckTarget::Program(program, &choice));
     let outcome = session.check(targets, &mut shown).or_user_error()?;
     checking::warn_of_cache(app, &outcome);
     if session.stop.load(Ordering::Relaxed) {
@@ -140,14 +141,14 @@ struct ShownVerdicts<'a> {
     progress: Option<Progress<'a>>,
 }
 
-impl Observer for ShownVerdicts<'_> {
-    fn observe(&mut self, event: Event<'_>) {
+impl SessionObserver for ShownVerdicts<'_> {
+    fn observe(&mut self, event: SessionEvent<'_>) {
         match &event {
-            Event::Running { runs } => match &self.progress {
+            SessionEvent::Running { runs } => match &self.progress {
                 Some(progress) => progress.expect(*runs),
                 None => self.progress = Some(self.app.printer.progress("checking", Some(*runs))),
             },
-            Event::Block { report, .. } => {
+            SessionEvent::Block { report, .. } => {
                 if let Some(progress) = &self.progress {
                     progress.advance(report.runs);
                 }
@@ -246,7 +247,7 @@ fn section<'b>(baseline: &'b Baseline, key: &SectionKey, path: &Path) -> Result<
     })
 }
 
-fn change_view(change: &Change, observed: &ObservedVerdicts) -> ChangeView {
+fn change_view(change: &BaselineChange, observed: &ObservedVerdicts) -> ChangeView {
     let place = &observed.places[&change.block];
     ChangeView {
         change: match change.kind {

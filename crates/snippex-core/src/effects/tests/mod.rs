@@ -14,7 +14,7 @@ use iced_x86::code_asm::*;
 
 use super::*;
 use crate::block::{Origin, Terminator};
-use crate::case::{Access, PAGE_SIZE, Page, Placement};
+use crate::case::{PAGE_SIZE, Page, PageAccess, Placement};
 
 pub(crate) const ADDRESS: u64 = 0x40_1000;
 pub(crate) const DATA: u64 = 0x10_0000;
@@ -39,7 +39,7 @@ pub(crate) fn block(write: impl FnOnce(&mut CodeAssembler) -> Result<(), IcedErr
 pub(crate) fn case(block: Block, count: u64) -> Case {
     let page = |address| Page {
         address,
-        access: Access::ReadWrite,
+        access: PageAccess::ReadWrite,
         content: Arc::new([0x11; PAGE_SIZE]),
     };
     let mut state = MachineState::default();

@@ -19,7 +19,7 @@ const MAX_STACK: u64 = 8 << 20;
 
 /// Whether a test is 64-bit or 32-bit code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Mode {
+pub enum TestMode {
     /// 64-bit code.
     #[default]
     Bits64,
@@ -73,7 +73,7 @@ pub struct TestHeader {
     /// `DisabledHostFeatures`: what FEX's host is to do without, in FEX's own names.
     pub disabled_features: Vec<String>,
     /// `Mode`.
-    pub mode: Mode,
+    pub mode: TestMode,
     /// `Env`: variables of the engine's environment.
     pub environment: Vec<(String, String)>,
     /// `StackSize`: bytes of the stack that RSP points behind at the start.
@@ -201,8 +201,8 @@ impl TestHeader {
             }
             "MODE" => {
                 self.mode = match text(value).map_err(wrong)?.to_ascii_uppercase().as_str() {
-                    "64BIT" => Mode::Bits64,
-                    "32BIT" => Mode::Bits32,
+                    "64BIT" => TestMode::Bits64,
+                    "32BIT" => TestMode::Bits32,
                     other => return Err(wrong(format!("{other} is neither 64BIT nor 32BIT"))),
                 }
             }

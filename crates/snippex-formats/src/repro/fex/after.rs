@@ -1,7 +1,7 @@
 //! What is compared, brought into registers that the harness compares.
 
 use super::super::Reproducer;
-use super::super::checks::{Check, Place};
+use super::super::checks::{CheckedPlace, ReproCheck};
 use super::super::impossible::Impossible;
 use super::SCRATCH;
 use super::block::BlockText;
@@ -18,22 +18,22 @@ pub(super) struct After {
 }
 
 /// Whether a general register is checked that stays as it is.
-pub(super) fn is_unchanged(check: &Check, start: &MachineState) -> bool {
+pub(super) fn is_unchanged(check: &ReproCheck, start: &MachineState) -> bool {
     match check.place {
-        Place::Gpr(register) => (start.gpr[register] ^ check.expected) & check.mask == 0,
+        CheckedPlace::Gpr(register) => (start.gpr[register] ^ check.expected) & check.mask == 0,
         _ => false,
     }
 }
 
 pub(super) fn write(
     reproducer: &Reproducer<'_>,
-    checks: &[Check],
+    checks: &[ReproCheck],
     block: &BlockText,
 ) -> Result<After, Impossible> {
     let listed = |register: &usize| {
         checks
             .iter()
-            .any(|check| check.place == Place::Gpr(*register) && *register != RSP)
+            .any(|check| check.place == CheckedPlace::Gpr(*register) && *register != RSP)
     };
     let mut after = After {
         free: (0..16)
@@ -83,17 +83,17 @@ impl After {
     fn all(
         &mut self,
         reproducer: &Reproducer<'_>,
-        checks: &[Check],
+        checks: &[ReproCheck],
         block: &BlockText,
     ) -> Result<(), Impossible> {
         // RSP first, since the test then uses a stack of its own; flags next, since masking changes them.
-        if let Some(check) = checks.iter().find(|check| check.place == Place::Gpr(RSP)) {
+        if let Some(check) = checks.iter().find(|check| check.place == CheckedPlace::Gpr(RSP)) {
             let register = self.take()?;
             self.line(&format!("mov {}, rsp", GPR_NAMES[register]));
             self.list(register, check.expected);
         }
         self.line(&format!("mov rsp, {SCRATCH:#x}"));
-        if let Some(check) = checks.iter().find(|check| check.place == Place::Flags) {
+        if let Some(check) = checks.iter().find(|check| check.place == CheckedPlace::Flags) {
             let register = self.take()?;
             let name = GPR_NAMES[register];
             let names = |bits| {
@@ -112,16 +112,16 @@ impl After {
         let mut stack = Vec::new();
         for check in checks {
             match check.place {
-                Place::Gpr(RSP) | Place::Flags => {}
-                Place::Gpr(register) => {
+                CheckedPlace::Gpr(RSP) | CheckedPlace::Flags => {}
+                CheckedPlace::Gpr(register) => {
                     self.masked(register, check.mask)?;
                     self.list(register, check.expected);
                 }
-                Place::Mxcsr => self.word(check, "stmxcsr [rsp]", "mov", "[rsp]")?,
-                Place::Control => self.word(check, "fnstcw [rsp]", "movzx", "word [rsp]")?,
-                Place::Status => self.word(check, "fnstsw [rsp]", "movzx", "word [rsp]")?,
-                Place::Tags => self.word(check, "fxsave64 [rsp]", "movzx", "byte [rsp + 4]")?,
-                Place::Memory(address) => {
+                CheckedPlace::Mxcsr => self.word(check, "stmxcsr [rsp]", "mov", "[rsp]")?,
+                CheckedPlace::Control => self.word(check, "fnstcw [rsp]", "movzx", "word [rsp]")?,
+                CheckedPlace::Status => self.word(check, "fnstsw [rsp]", "movzx", "word [rsp]")?,
+                CheckedPlace::Tags => self.word(check, "fxsave64 [rsp]", "movzx", "byte [rsp + 4]")?,
+                CheckedPlace::Memory(address) => {
                     let register = self.take()?;
                     let name = GPR_NAMES[register];
                     self.line(&format!(
@@ -131,17 +131,17 @@ impl After {
                     self.masked(register, check.mask)?;
                     self.list(register, check.expected);
                 }
-                Place::Vector(register) if !vectors.contains(&register) => {
+                CheckedPlace::Vector(register) if !vectors.contains(&register) => {
                     vectors.push(register);
                     self.vector(reproducer, checks, register)?;
                 }
-                Place::Stack(index) if !stack.contains(&index) => {
+                CheckedPlace::Stack(index) if !stack.contains(&index) => {
                     stack.push(index);
                     self.stack(reproducer, checks, index)?;
                 }
-                Place::Vector(_) | Place::Stack(_) => {}
-                Place::Opmask(_) => return Err(Impossible::State("an opmask register")),
-                Place::FaultAddress => return Err(Impossible::State("the address of a fault")),
+                CheckedPlace::Vector(_) | CheckedPlace::Stack(_) => {}
+                CheckedPlace::Opmask(_) => return Err(Impossible::State("an opmask register")),
+                CheckedPlace::FaultAddress => return Err(Impossible::State("the address of a fault")),
             }
         }
         Ok(())
@@ -164,7 +164,7 @@ impl After {
     }
 
     /// A value that an instruction stores at RSP.
-    fn word(&mut self, check: &Check, store: &str, load: &str, operand: &str) -> Result<(), Impossible> {
+    fn word(&mut self, check: &ReproCheck, store: &str, load: &str, operand: &str) -> Result<(), Impossible> {
         let register = self.take()?;
         let name = narrow(register);
         self.line(&format!(
@@ -178,12 +178,12 @@ impl After {
     fn vector(
         &mut self,
         reproducer: &Reproducer<'_>,
-        checks: &[Check],
+        checks: &[ReproCheck],
         register: usize,
     ) -> Result<(), Impossible> {
-        let chunks: Vec<&Check> = checks
+        let chunks: Vec<&ReproCheck> = checks
             .iter()
-            .filter(|check| check.place == Place::Vector(register))
+            .filter(|check| check.place == CheckedPlace::Vector(register))
             .collect();
         let high = chunks.iter().any(|check| check.offset >= 16);
         if register >= 16 || chunks.iter().any(|check| check.offset >= 32) {
@@ -228,7 +228,7 @@ impl After {
     }
 
     /// Eight bytes of what was stored at RSP.
-    fn chunk(&mut self, check: &Check, offset: usize) -> Result<(), Impossible> {
+    fn chunk(&mut self, check: &ReproCheck, offset: usize) -> Result<(), Impossible> {
         let register = self.take()?;
         self.line(&format!("mov {}, [rsp + {offset}]", GPR_NAMES[register]));
         self.masked(register, check.mask)?;
@@ -240,12 +240,12 @@ impl After {
     fn stack(
         &mut self,
         reproducer: &Reproducer<'_>,
-        checks: &[Check],
+        checks: &[ReproCheck],
         index: usize,
     ) -> Result<(), Impossible> {
-        let parts: Vec<&Check> = checks
+        let parts: Vec<&ReproCheck> = checks
             .iter()
-            .filter(|check| check.place == Place::Stack(index))
+            .filter(|check| check.place == CheckedPlace::Stack(index))
             .collect();
         if let [low, high] = parts[..]
             && low.mask == u64::MAX

@@ -80,6 +80,15 @@ pub(crate) const TESTS: &[Need] = &[
     ),
     need(&["gcc"], &["gcc"], "compiles the C programs that reproduce bugs"),
     need(&["git"], &["git"], "benchgate works on repositories"),
+    need(
+        &["chromium", "chromium-browser"],
+        &["chromium", "chromium-browser"],
+        "the browser that reports are opened in",
+    ),
+    need(&["node"], &["nodejs"], "drives it"),
+    need(&["npm"], &["npm"], "brings what node needs for that"),
+    need(&["qpdf"], &["qpdf"], "checks PDF files"),
+    need(&["pdffonts"], &["poppler-utils"], "reads them"),
     need(&["zsh"], &["zsh"], "a shell that completes command lines"),
     need(&["fish"], &["fish"], "another one"),
     // numpy's own program stands for the library.

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use crate::postgres::{Postgres, VARIABLES};
 use crate::summary::{self, Ended, Outcome};
-use crate::{Failure, deny, install, shell, toolchain};
+use crate::{Failure, browser, deny, install, shell, toolchain};
 
 /// One check.
 struct Step {
@@ -56,6 +56,12 @@ const STEPS: &[Step] = &[
         about: "the example programs build",
         run: examples,
         runs_tests: false,
+    },
+    Step {
+        name: "browser",
+        about: "reports in a real browser, and PDF files in other programs",
+        run: browser,
+        runs_tests: true,
     },
     Step {
         name: "deny",
@@ -226,6 +232,11 @@ fn examples(_: Option<&Postgres>) -> Result<Outcome, Failure> {
         "--all-features",
         "--examples",
     ]))?;
+    Ok(Outcome::Passed)
+}
+
+fn browser(_: Option<&Postgres>) -> Result<Outcome, Failure> {
+    browser::check()?;
     Ok(Outcome::Passed)
 }
 

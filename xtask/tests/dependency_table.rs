@@ -53,6 +53,7 @@ const TABLE: &[(&str, &[&str])] = &[
         "snippex",
         &[
             "cli-kit",
+            "github-kit",
             "snippex-blocks",
             "snippex-core",
             "snippex-exec",
@@ -97,7 +98,6 @@ const APART: &[(&str, &str)] = &[
     ("regressd", "snippex-exec"),
     ("regressd", "snippex-store"),
     ("benchgate", "database-kit"),
-    ("snippex", "github-kit"),
 ];
 
 /// Crates that do no IO and know no async, and what would give it away.

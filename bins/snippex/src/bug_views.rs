@@ -76,7 +76,11 @@ fn known_view(known: &KnownBug) -> KnownView {
     }
 }
 
-fn example_view(signature: &Signature, example: &BugExample, disassembler: &Disassembler) -> ExampleView {
+pub(crate) fn example_view(
+    signature: &Signature,
+    example: &BugExample,
+    disassembler: &Disassembler,
+) -> ExampleView {
     let mut lines = disassembler.lines(&example.case.block);
     lines.truncate(SHOWN);
     ExampleView {

@@ -19,6 +19,7 @@ use crate::args::{EngineArgs, RunArgs};
 use crate::bug_views::bug_views;
 use crate::check_views::{Asked, block_outcome, check_summary};
 use crate::choosing::warn_if_nothing;
+use crate::command::report::write_exports;
 use crate::engines::{engine_view, subject_engine};
 use crate::hints::OrUserError;
 
@@ -65,7 +66,12 @@ pub(crate) fn run<'a>(
     let outcome = outcome.or_user_error()?;
     match failure {
         Some(failure) => Err(failure),
-        None => answer(&session, app, outcome, kept),
+        None => {
+            let run = outcome.run;
+            let status = answer(&session, app, outcome, kept)?;
+            write_exports(app, store, run, &args.exports)?;
+            Ok(status)
+        }
     }
 }
 

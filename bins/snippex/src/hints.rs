@@ -7,6 +7,7 @@ use snippex_blocks::generate::RequestError;
 use snippex_blocks::select::FilterError;
 use snippex_exec::engine::{EngineError, SpecError};
 use snippex_report::disassembly::DecoderError;
+use snippex_report::report::{PdfError, TemplateError};
 use snippex_session::{ReproduceError, SessionError};
 use snippex_store::StoreError;
 
@@ -75,6 +76,18 @@ impl UserError for SessionError {
 }
 
 impl UserError for DecoderError {
+    fn user_error(&self) -> Failure {
+        chain(self)
+    }
+}
+
+impl UserError for TemplateError {
+    fn user_error(&self) -> Failure {
+        chain(self)
+    }
+}
+
+impl UserError for PdfError {
     fn user_error(&self) -> Failure {
         chain(self)
     }

@@ -18,6 +18,11 @@ mod engines;
 mod generating;
 mod hints;
 mod install;
+#[cfg(feature = "github")]
+mod issue_draft;
+#[cfg(feature = "github")]
+mod issue_reporting;
+mod reporting;
 mod settings;
 mod spawn;
 mod toolchain;

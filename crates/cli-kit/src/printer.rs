@@ -138,6 +138,21 @@ impl Printer {
         }
     }
 
+    /// Writes bytes of the answer that are no text, such as a PDF.
+    ///
+    /// # Errors
+    /// As for [`text`](Printer::text); also when a terminal would get them.
+    pub fn bytes(&self, bytes: &[u8]) -> Result<(), Failure> {
+        let mut answer = lock(&self.answer);
+        if answer.live {
+            return Err(
+                Failure::new("this answer is no text, and a terminal would show rubbish")
+                    .hint("name a file with --output FILE, or pipe it"),
+            );
+        }
+        answer.write_bytes(bytes)
+    }
+
     /// Writes a line of the answer.
     ///
     /// # Errors
@@ -253,6 +268,14 @@ impl Stream {
             StripStream::new(&mut self.sink).write_fmt(text)
         };
         let written = written.and_then(|()| if self.live { self.sink.flush() } else { Ok(()) });
+        self.settle(written)
+    }
+
+    fn write_bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        if self.gone {
+            return Ok(());
+        }
+        let written = self.sink.write_all(bytes);
         self.settle(written)
     }
 

@@ -23,11 +23,12 @@
 //! ```
 //!
 //! Nothing here sleeps for long: when GitHub asks to wait, or does not answer, [`GitHubError::again`] says when to try
-//! again, and the program does the waiting. Nothing here judges benchmarks, reads a database or makes up what a comment
+//! again, and the program does the waiting, by [`Patience`] if it has nothing better. Nothing here judges benchmarks, reads a database or makes up what a comment
 //! says; what is counted across processes goes through [`ContentRateLimiter`], and what is measured through
 //! [`Observer`]. Two that write the same comment, check or issue at the same moment are kept apart by the program.
 
 mod breaker;
+mod bug_issue;
 mod check_run;
 mod client;
 mod comment;
@@ -37,12 +38,14 @@ mod credentials;
 mod error;
 mod marker;
 mod observer;
+mod patience;
 mod pull_requests;
 mod repository;
 mod rerun;
 mod tracking_issue;
 
 pub use breaker::{Breaker, BreakerSettings, BreakerState, Breakers};
+pub use bug_issue::{FoundIssue, NewIssue, list_issues, open_issue, read_issue, search_issues};
 pub use check_run::{Annotation, CheckRun, CheckState, Conclusion, put_check_run};
 pub use client::{Credentials, GitHub, GitHubSettings};
 pub use comment::{Written, comment_room, put_comment};
@@ -52,6 +55,7 @@ pub use credentials::{AppCredentials, CredentialsError};
 pub use error::{Again, GitHubError, SharedStateError};
 pub use marker::hidden_marker;
 pub use observer::Observer;
+pub use patience::Patience;
 pub use pull_requests::open_pull_requests_of;
 pub use repository::Repository;
 pub use rerun::rerun_workflow;

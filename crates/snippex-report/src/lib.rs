@@ -2,7 +2,9 @@
 //!
 //! Each module holds plain data that whoever found something fills in, serialised for programs, and functions that
 //! make text of it for people: [`check`] a check's summary, [`bugs`] the list of bugs, [`state`] and [`ends`] how runs
-//! ended, [`disassembly`] and [`analysis`] blocks, [`cache`] what earlier checks left, [`regression`] what differs from a baseline, [`data_table`] and [`prometheus`] figures, [`selection`] and [`coverage`] which blocks there are and why.
+//! ended, [`disassembly`] and [`analysis`] blocks, [`cache`] what earlier checks left, [`regression`] what differs from a
+//! baseline, [`data_table`] and [`prometheus`] figures, [`selection`] and [`coverage`] which blocks there are and why,
+//! [`report`] all of it in a file.
 //!
 //! The last stage of the flow. It prints nothing, asks no database and runs no engine; text is given back, with the
 //! colours of [`cli_kit::style`], which printers leave out where they are not wanted.
@@ -18,6 +20,7 @@ pub mod ends;
 mod engine;
 pub mod prometheus;
 pub mod regression;
+pub mod report;
 pub mod selection;
 pub mod state;
 

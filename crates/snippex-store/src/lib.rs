@@ -68,6 +68,7 @@ mod observation;
 mod open;
 mod owner;
 mod remove;
+mod reported_issue;
 mod result;
 mod run;
 mod run_summary;
@@ -94,6 +95,7 @@ pub use ids::{BinaryId, BlockNumber, DivergenceId, EngineId, HostId, Observation
 pub use observation::{NewObservation, ObservationSummary, StoredObservation};
 pub use open::{BUSY_TIMEOUT, Store};
 pub use remove::Removed;
+pub use reported_issue::ReportedIssue;
 pub use result::{BlockResult, ResultCounts};
 pub use run::{NewRun, Partition, RunEnd, RunStatus, StoredRun};
 pub use run_summary::{FormCounts, GroupCounts, RunSummary, SummaryDetails};

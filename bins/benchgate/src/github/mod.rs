@@ -2,7 +2,6 @@
 
 mod error;
 mod event;
-mod patience;
 mod sticky;
 
 pub(crate) use error::CommentError;

@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use github_kit::{
-    BreakerSettings, Breakers, Credentials, GitHub, GitHubError, GitHubSettings, MemoryContentRate,
+    BreakerSettings, Breakers, Credentials, GitHub, GitHubError, GitHubSettings, MemoryContentRate, Patience,
     Repository, comment_room, open_pull_requests_of, put_comment,
 };
 
 use super::CommentError;
-use super::patience::Patience;
 
 /// For one request. The budget of all of them is the user's.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);

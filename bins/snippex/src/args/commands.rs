@@ -8,8 +8,8 @@ use clap_complete::ArgValueCandidates;
 use super::{
     AnalyzeArgs, BugsArgs, CacheCommand, CompareArgs, DisasmArgs, EngineArgs, EnginesCommand, ExportCommand,
     FilterArgs, FormArgs, FormatArg, GenerateArgs, ListArgs, MetricsArgs, RecordArgs, ReduceArgs,
-    ReferenceArgs, RegressionCommand, RemoveArgs, ReplayArgs, ReproArgs, RunArgs, SelectArgs, SimulateArgs,
-    StatsArgs, ValidateArgs,
+    ReferenceArgs, RegressionCommand, RemoveArgs, ReplayArgs, ReportArgs, ReproArgs, RunArgs, SelectArgs,
+    SimulateArgs, StatsArgs, ValidateArgs,
 };
 use crate::completing::engines;
 
@@ -55,6 +55,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: ExportCommand,
     },
+    /// Make a report: for browsers, printers, GitHub, spreadsheets, programs, or by a template of your own
+    Report(ReportArgs),
     /// Remove blocks, a binary or a run from the database
     Remove(RemoveArgs),
     /// Success, speed and failures of all runs that are stored

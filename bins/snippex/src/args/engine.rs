@@ -3,8 +3,8 @@
 use clap::Args;
 use clap_complete::ArgValueCandidates;
 
-use super::CacheArgs;
 use super::values::{self, PartitionArg};
+use super::{CacheArgs, ExportArgs};
 use crate::completing::engines;
 
 /// Which engine is tested.
@@ -62,4 +62,6 @@ pub(crate) struct RunArgs {
     pub(crate) reduce_time: u64,
     #[command(flatten)]
     pub(crate) cache: CacheArgs,
+    #[command(flatten)]
+    pub(crate) exports: ExportArgs,
 }

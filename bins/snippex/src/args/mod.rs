@@ -11,6 +11,7 @@ mod generate;
 mod metrics;
 mod recordings;
 mod regression;
+mod report;
 mod repro;
 mod stats;
 mod stored;
@@ -29,6 +30,12 @@ pub(crate) use generate::{FormArgs, GenerateArgs};
 pub(crate) use metrics::{MetricsArgs, MetricsCommand};
 pub(crate) use recordings::{ExportCommand, RecordArgs, ReplayArgs, VectorsArgs};
 pub(crate) use regression::{ApproveArgs, BaselineRunArgs, BaselineTestArgs, RegressionCommand};
+#[cfg(feature = "github")]
+pub(crate) use report::GithubArgs;
+pub(crate) use report::{
+    BadgeForm, BuiltInTemplate, ExportArgs, PaperArg, ReportArgs, ReportCommand, ReportScopeArgs,
+    TemplateCommand,
+};
 pub(crate) use repro::ReproArgs;
 pub(crate) use stats::{GroupingArg, StatsArgs, StatsCommand};
 pub(crate) use stored::{

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{EngineArgs, FilterArgs, FormArgs, ReferenceArgs, SelectArgs, values};
+use super::{EngineArgs, ExportArgs, FilterArgs, FormArgs, ReferenceArgs, SelectArgs, values};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -65,6 +65,8 @@ pub(crate) struct ReplayArgs {
     /// Do only part K of N, for work that is divided over N processes or machines
     #[arg(long, value_name = "K/N", help_heading = "Run options")]
     pub(crate) partition: Option<values::PartitionArg>,
+    #[command(flatten)]
+    pub(crate) exports: ExportArgs,
 }
 
 /// What to write for other programs.

@@ -22,6 +22,7 @@ mod reduce;
 mod regression;
 mod remove;
 mod replay;
+pub(crate) mod report;
 mod repro;
 mod simulate;
 mod stats;
@@ -67,6 +68,7 @@ pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<ExitStatus, Failure> {
         Command::Bugs(args) => bugs::run(&app, args),
         Command::Reduce(args) => reduce::run(&app, args),
         Command::Bench(args) => bench::run(&app, args),
+        Command::Report(args) => report::run(&app, args),
         Command::Remove(args) => remove::run(&app, args),
         Command::Stats(args) => stats::run(&app, args),
         Command::Metrics(args) => metrics::run(&app, args),

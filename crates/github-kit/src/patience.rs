@@ -2,22 +2,22 @@
 
 use std::time::{Duration, Instant};
 
-use github_kit::{Again, GitHubError};
+use crate::{Again, GitHubError};
 
 /// What a failure that says nothing about waiting costs at first, and at most.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const MAX_PAUSE: Duration = Duration::from_secs(60);
 
-/// A budget of time.
+/// A budget of time for a piece of work that asks GitHub several times.
 #[derive(Debug)]
-pub(super) struct Patience {
+pub struct Patience {
     until: Instant,
     pause: Duration,
 }
 
 impl Patience {
     /// One that ends after `budget`.
-    pub(super) fn of(budget: Duration) -> Self {
+    pub fn of(budget: Duration) -> Self {
         Self {
             until: Instant::now() + budget,
             pause: FIRST_PAUSE,
@@ -28,7 +28,7 @@ impl Patience {
     ///
     /// # Errors
     /// With `error` when that never is, or not within the budget.
-    pub(super) async fn wait_after(&mut self, error: GitHubError) -> Result<(), GitHubError> {
+    pub async fn wait_after(&mut self, error: GitHubError) -> Result<(), GitHubError> {
         let wait = match error.again() {
             Again::After(wait) => wait,
             Again::Later if is_passing(&error) => self.growing_pause(),

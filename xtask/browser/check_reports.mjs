@@ -81,8 +81,8 @@ for (const name of readdirSync(folder).filter((name) => name.endsWith(".html")).
   console.log(`large.html: ${readFileSync(join(folder, "large.html")).length} bytes, drawn after ${Date.now() - start} ms`);
   check((await page.locator("#count").innerText()) === "10,000 findings", "the number of findings is wrong");
   check((await page.locator(".row").count()) < 40, "all rows are drawn at once");
-  await page.fill("#search", "number 77 ");
-  check(/^\d+ of 10,000/.test(await page.locator("#count").innerText()), "the search finds nothing or all");
+  await page.fill("#search", "entry00077");
+  check((await page.locator("#count").innerText()) === "1 of 10,000 findings", "the search does not find the one");
   await page.locator(".row button").first().click();
   check((await page.locator(".detail").count()) === 1, "a finding does not open");
   check((await page.locator(".row button").first().getAttribute("aria-expanded")) === "true", "an open finding is not said to be");

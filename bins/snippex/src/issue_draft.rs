@@ -135,9 +135,10 @@ fn differences(judged: &JudgedCase) -> String {
 
 /// A test in FEX-Emu's form, which runs anywhere that nasm does; else the case.
 fn test(reproduced: &ReproducedCase, judged: &JudgedCase) -> Result<String, Failure> {
-    let reproducer = |form| Reproducer {
+    let reproducer = || Reproducer {
         title: reproducer_title(reproduced, judged),
-        notes: reproducer_notes(reproduced, judged, form),
+        // They stand in the text.
+        notes: Vec::new(),
         needs: reproduced.needs.clone(),
         case: &reproduced.case,
         expected: &judged.expected,
@@ -151,11 +152,9 @@ fn test(reproduced: &ReproducedCase, judged: &JudgedCase) -> Result<String, Fail
         spelling: Vec::new(),
     };
     // Not everything can be said in that form.
-    let assembler = reproducer(ReproForm::FexAsm).write(ReproForm::FexAsm).ok();
+    let assembler = reproducer().write(ReproForm::FexAsm).ok();
     let short = assembler.filter(|text| text.lines().count() <= MAX_TEST_LINES);
-    let case = reproducer(ReproForm::Case)
-        .write(ReproForm::Case)
-        .unwrap_or_default();
+    let case = reproducer().write(ReproForm::Case).unwrap_or_default();
     let mut text = String::new();
     if let Some(assembler) = &short {
         text += &format!(

@@ -12,9 +12,12 @@ mod databases;
 mod engines;
 mod generated;
 mod interrupted;
+#[cfg(feature = "github")]
+mod issues;
 mod observations;
 mod recordings;
 mod regression;
+mod reports;
 mod repro;
 mod sandbox;
 mod snapshots;

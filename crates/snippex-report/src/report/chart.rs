@@ -5,15 +5,15 @@ use std::fmt::Write as _;
 use super::escape::escape_html;
 
 /// Width of a drawing, in user units.
-const WIDTH: f64 = 640.0;
+const WIDTH: f64 = 460.0;
 /// Height of a row of a bar chart.
 const ROW: f64 = 24.0;
 /// Where bars begin.
-const LABELS: f64 = 190.0;
+const LABELS: f64 = 176.0;
 /// Room for the figure behind the longest bar.
-const FIGURES: f64 = 110.0;
+const FIGURES: f64 = 76.0;
 /// Letters of a label; the rest is in its tooltip.
-const MAX_LABEL: usize = 26;
+const MAX_LABEL: usize = 22;
 /// Height of a line chart, and of the room below it.
 const HEIGHT: f64 = 170.0;
 const MARGIN: f64 = 26.0;

@@ -46,7 +46,7 @@ fn success(report: &ReportModel) -> String {
         .iter()
         .take(MAX_BARS)
         .map(|engine| Bar {
-            label: format!("{} {}", engine.name, engine.version),
+            label: engine_label(&engine.name, &engine.version),
             share: engine.success,
             figure: crate::percent(
                 engine.blocks - engine.diverging_blocks.min(engine.blocks),
@@ -56,6 +56,13 @@ fn success(report: &ReportModel) -> String {
         })
         .collect();
     drawn("Share of blocks without a divergence, by engine", &bars)
+}
+
+/// Name and version; versions often begin with the name.
+pub(super) fn engine_label(name: &str, version: &str) -> String {
+    let version = version.strip_prefix(name).unwrap_or(version).trim_start();
+    let version = version.strip_prefix("version ").unwrap_or(version);
+    format!("{name} {version}")
 }
 
 fn counts(name: &str, counts: &[NamedCount]) -> String {

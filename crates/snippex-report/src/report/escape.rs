@@ -27,12 +27,14 @@ pub fn escape_html(text: &str) -> String {
 pub fn escape_markdown(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     let mut before = ' ';
-    for letter in text.chars() {
+    for (at, letter) in text.char_indices() {
         match letter {
-            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '(' | ')' | '|' | '~' | '!' | '$' => {
+            '\\' | '`' | '*' | '[' | ']' | '|' | '~' | '$' => {
                 escaped.push('\\');
                 escaped.push(letter);
             }
+            // Within a word it is no emphasis.
+            '_' if !before.is_alphanumeric() => escaped.push_str("\\_"),
             // Headings, lists and references to issues begin so.
             '#' | '+' | '-' if before == ' ' => {
                 escaped.push('\\');
@@ -44,18 +46,18 @@ pub fn escape_markdown(text: &str) -> String {
             // A mention notifies somebody; GitHub does not see one behind a character of no width.
             '@' => escaped.push_str("@\u{200b}"),
             // So that neither `https://` nor `www.` becomes a link.
-            ':' if text_follows(text, "//") => escaped.push_str(":\u{200b}"),
+            ':' if text[at..].starts_with("://") => escaped.push_str(":\u{200b}"),
             '\n' | '\r' | '\t' => escaped.push(' '),
             letter if letter.is_control() => escaped.push('\u{fffd}'),
             _ => escaped.push(letter),
         }
-        before = letter;
+        before = if matches!(letter, '\n' | '\r' | '\t') {
+            ' '
+        } else {
+            letter
+        };
     }
     escaped.replace("www.", "www\u{200b}.")
-}
-
-fn text_follows(text: &str, next: &str) -> bool {
-    text.contains(next)
 }
 
 /// Text as code in a line of Markdown: whatever it holds, it stays code. Also in a cell of a table.
@@ -106,7 +108,7 @@ mod tests {
 
     #[test]
     fn nothing_of_a_name_is_markdown_or_notifies_anybody() {
-        assert_eq!(escape_markdown("a|b_c*d"), "a\\|b\\_c\\*d");
+        assert_eq!(escape_markdown("a|b_c*d _e_"), "a\\|b_c\\*d \\_e_");
         assert_eq!(escape_markdown("@user"), "@\u{200b}user");
         assert_eq!(escape_markdown("# x\n- y"), "\\# x \\- y");
         assert_eq!(escape_markdown("see #12"), "see \\#12");

@@ -51,7 +51,6 @@ fn render_sections(report: &ReportModel, sections: &[String]) -> Result<String, 
     context.insert("sections", sections);
     context.insert("left_out", &(report.bugs.len() - sections.len()));
     context.insert("diagram", &kinds_diagram(&report.kinds));
-    context.insert("badge", &badge_color(report));
     render_with(&[template], report, context)
 }
 
@@ -64,14 +63,6 @@ fn cut_to(mut text: String, max_size: usize) -> String {
         text.truncate(end);
     }
     text
-}
-
-fn badge_color(report: &ReportModel) -> &'static str {
-    if report.totals.new_bugs > 0 {
-        "red"
-    } else {
-        "brightgreen"
-    }
 }
 
 /// One bug as a section of Markdown.

@@ -5,6 +5,7 @@ use super::fonts::Fonts;
 use super::layout::{
     BAD, BLACK, BODY, GOOD, Layout, MARGIN, PartKind, Placed, Rgb, SMALL, STRONG, Shape, TextStyle,
 };
+use crate::report::charts::engine_label;
 use crate::report::model::{NamedCount, ReportBug, ReportModel};
 use crate::{grouped, percent};
 
@@ -114,7 +115,7 @@ fn body(report: &ReportModel, mut layout: Layout, fonts: &mut Fonts) -> Layout {
         .take(MAX_BARS)
         .map(|engine| {
             let passing = engine.blocks.saturating_sub(engine.diverging_blocks);
-            let name = format!("{} {}", engine.name, engine.version);
+            let name = engine_label(&engine.name, &engine.version);
             (name, engine.success as f32, percent(passing, engine.blocks))
         })
         .collect();
@@ -245,7 +246,7 @@ fn bug_section(layout: &mut Layout, fonts: &mut Fonts, bug: &ReportBug) {
     let engines: Vec<String> = bug
         .engines
         .iter()
-        .map(|engine| format!("{} {}", engine.name, engine.version))
+        .map(|engine| engine_label(&engine.name, &engine.version))
         .collect();
     let met = format!(
         "{} runs, {} instruction forms, {} signatures, first met {}; on {}",

@@ -4,21 +4,24 @@
 
 use std::time::Duration;
 
+use cli_kit::style::HEADING;
 use cli_kit::{CancelToken, ExitStatus, Failure, Format, Progress, units};
 use snippex_core::block::Block;
 use snippex_exec::check::{BlockReport, CheckSummary};
+use snippex_report::check::CheckSummary as SummaryView;
 use snippex_report::{grouped, several};
 use snippex_session::{
     Bugs, CheckOutcome, CheckTarget, EngineChoice, EnginePair, Session, SessionEvent, SessionObserver,
     SessionOptions, Wanted,
 };
-use snippex_store::{BlockNumber, StoreHandle};
+use snippex_store::{BlockNumber, DivergenceId, StoreHandle};
 
 use crate::app::App;
 use crate::args::{EngineArgs, RunArgs};
 use crate::bug_views::bug_views;
 use crate::check_views::{Asked, block_outcome, check_summary};
 use crate::choosing::warn_if_nothing;
+use crate::command::compare::print_divergence;
 use crate::command::report::write_exports;
 use crate::engines::{engine_view, subject_engine};
 use crate::hints::OrUserError;
@@ -68,7 +71,7 @@ pub(crate) fn run<'a>(
         Some(failure) => Err(failure),
         None => {
             let run = outcome.run;
-            let status = answer(&session, app, outcome, kept)?;
+            let status = answer(&session, app, outcome, kept, args.detail)?;
             write_exports(app, store, run, &args.exports)?;
             Ok(status)
         }
@@ -103,6 +106,7 @@ fn answer(
     app: &App<'_>,
     outcome: CheckOutcome,
     kept: Vec<serde_json::Value>,
+    detail: bool,
 ) -> Result<ExitStatus, Failure> {
     let wanted = Wanted {
         run: Some(outcome.run),
@@ -127,7 +131,11 @@ fn answer(
     match app.format {
         Format::Human => app
             .printer
-            .text(snippex_report::check::text(&summary, app.printer.width()))?,
+            .text(snippex_report::check::text(&summary, app.printer.width()))
+            .and_then(|()| match detail {
+                true => print_examples(app, session.store, &summary),
+                false => Ok(()),
+            })?,
         Format::Jsonl => app.printer.json_line(&summary)?,
         Format::Json => app
             .printer
@@ -138,6 +146,30 @@ fn answer(
     } else {
         ExitStatus::found(summary.diverged > 0 && news)
     })
+}
+
+/// Groups of divergences whose examples are shown.
+const MAX_EXAMPLES: usize = 20;
+
+/// Shows the example of each group of divergences on both engines.
+fn print_examples(app: &App<'_>, store: &StoreHandle, summary: &SummaryView) -> Result<(), Failure> {
+    let examples = summary
+        .divergences
+        .iter()
+        .filter_map(|group| group.example.divergence);
+    for id in examples.clone().take(MAX_EXAMPLES) {
+        app.printer
+            .line(format_args!("\n{HEADING}Divergence {id}{HEADING:#}"))?;
+        print_divergence(app, store, DivergenceId(id))?;
+    }
+    let more = examples.count().saturating_sub(MAX_EXAMPLES);
+    if more > 0 {
+        app.printer.note(format_args!(
+            "{} more: snippex list --divergences, snippex compare --divergence N",
+            several(more as u64, "example")
+        ));
+    }
+    Ok(())
 }
 
 /// What the user sees while a check is under way.

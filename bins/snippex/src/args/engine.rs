@@ -62,6 +62,9 @@ pub(crate) struct RunArgs {
     pub(crate) reduce_time: u64,
     #[command(flatten)]
     pub(crate) cache: CacheArgs,
+    /// Also show how an example of each group of divergences ends on both engines, as compare does
+    #[arg(long)]
+    pub(crate) detail: bool,
     #[command(flatten)]
     pub(crate) exports: ExportArgs,
 }

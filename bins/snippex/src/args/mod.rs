@@ -39,7 +39,7 @@ pub(crate) use report::{
 pub(crate) use repro::ReproArgs;
 pub(crate) use stats::{GroupingArg, StatsArgs, StatsCommand};
 pub(crate) use stored::{
-    AnalyzeArgs, CompareArgs, DisasmArgs, ListArgs, RemoveArgs, SimulateArgs, ValidateArgs,
+    AnalyzeArgs, CompareArgs, DisasmArgs, HexFormatArg, ListArgs, RemoveArgs, SimulateArgs, ValidateArgs,
 };
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};

@@ -7,10 +7,10 @@ use serde_json::json;
 use snippex_core::case::Case;
 use snippex_core::diff::{Comparison, Difference, InconclusiveReason, Value, compare};
 use snippex_core::observation::Observation;
-use snippex_store::{BlockNumber, EngineId, StoreHandle};
+use snippex_store::{BlockNumber, DivergenceId, EngineId, StoreHandle};
 
 use crate::app::App;
-use crate::args::CompareArgs;
+use crate::args::{CompareArgs, HexFormatArg};
 use crate::hints::OrUserError;
 use snippex_core::words::difference_sentence;
 use snippex_core::words::kebab_case;
@@ -81,6 +81,30 @@ struct ComparedCase {
 pub(crate) fn run(app: &App<'_>, args: &CompareArgs) -> Result<ExitStatus, Failure> {
     let store = app.existing_store()?;
     let sides = sides(&store, args)?;
+    print_sides(app, &store, sides, args)
+}
+
+/// Prints both sides of a stored divergence as `compare --divergence` does.
+pub(crate) fn print_divergence(app: &App<'_>, store: &StoreHandle, id: DivergenceId) -> Result<(), Failure> {
+    let args = CompareArgs {
+        expected: None,
+        actual: None,
+        divergence: Some(id),
+        show_all_registers: false,
+        flag_detail: false,
+        hex_format: HexFormatArg::default(),
+        memory_region: None,
+        memory_diff_only: false,
+    };
+    print_sides(app, store, sides(store, &args)?, &args).map(drop)
+}
+
+fn print_sides(
+    app: &App<'_>,
+    store: &StoreHandle,
+    sides: Sides,
+    args: &CompareArgs,
+) -> Result<ExitStatus, Failure> {
     let (reference, subject) = (sides.expected.0, sides.actual.0);
     let (reference, subject) = store
         .call(async move |store| Ok((store.engine(reference).await?, store.engine(subject).await?)))

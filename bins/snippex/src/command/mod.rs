@@ -5,7 +5,7 @@ mod bench;
 mod bugs;
 mod cache;
 mod check;
-mod compare;
+pub(crate) mod compare;
 mod completions;
 mod config;
 mod conformance;

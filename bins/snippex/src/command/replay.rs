@@ -27,6 +27,7 @@ pub(crate) fn run(app: &App<'_>, args: &ReplayArgs) -> Result<ExitStatus, Failur
             no_cache: true,
             ..CacheArgs::default()
         },
+        detail: false,
         exports: args.exports.clone(),
     };
     let subject = subject_engine(app, &args.engine)?;

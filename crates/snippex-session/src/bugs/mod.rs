@@ -5,6 +5,7 @@ mod example;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use snippex_core::diff::{Comparison, Difference, compare};
+use snippex_core::state::Components;
 use snippex_exec::engine::EngineTable;
 use snippex_store::{
     BugExample, EngineId, ExampleEntry, KnownBug, RunId, StoreHandle, StoredBug, StoredEngine, UnixMillis,
@@ -81,6 +82,19 @@ pub struct SeenOn {
     pub configuration: Vec<String>,
     /// Runs that diverged by the bug.
     pub runs: u64,
+}
+
+/// How the ends of an example compare.
+#[derive(Clone, Debug)]
+pub struct ComparedExample {
+    /// Name of the engine that is taken as right.
+    pub reference: String,
+    /// Name of the other.
+    pub subject: String,
+    /// Parts of the state that both have.
+    pub covered: Components,
+    /// What came of it.
+    pub comparison: Comparison,
 }
 
 /// Which bugs are meant.
@@ -296,22 +310,32 @@ impl<'s> Bugs<'s> {
         Ok(stored)
     }
 
-    /// What differs in an example.
+    /// An example's ends, compared anew; `None` when an engine of it is no longer in the database.
     #[must_use]
-    pub fn differences(&self, example: &BugExample) -> Vec<Difference> {
-        let engine = |id: &EngineId| self.engines.get(id);
-        let (Some(reference), Some(subject)) = (engine(&example.reference), engine(&example.engine)) else {
-            return Vec::new();
-        };
-        let compared = compare(
+    pub fn compared(&self, example: &BugExample) -> Option<ComparedExample> {
+        let reference = self.engines.get(&example.reference)?;
+        let subject = self.engines.get(&example.engine)?;
+        let covered = reference.components.intersection(subject.components);
+        let comparison = compare(
             &example.case,
             &example.expected,
             &example.actual,
-            reference.components.intersection(subject.components),
+            covered,
             &self.table.tolerance(&subject.name),
         );
-        match compared {
-            Comparison::Diverged(divergence) => divergence.differences,
+        Some(ComparedExample {
+            reference: reference.name.clone(),
+            subject: subject.name.clone(),
+            covered,
+            comparison,
+        })
+    }
+
+    /// What differs in an example.
+    #[must_use]
+    pub fn differences(&self, example: &BugExample) -> Vec<Difference> {
+        match self.compared(example).map(|compared| compared.comparison) {
+            Some(Comparison::Diverged(divergence)) => divergence.differences,
             _ => Vec::new(),
         }
     }

@@ -18,7 +18,8 @@ use crate::hints::OrUserError;
 use snippex_core::words::difference_sentence;
 use snippex_report::bugs::{SignatureView, count, full, full_signature, list, parts, signatures};
 use snippex_report::several;
-use snippex_session::{Bugs, Wanted};
+use snippex_report::state::{MemoryOptions, View};
+use snippex_session::{Bugs, ComparedExample, Wanted};
 
 /// Signatures of a bug that is shown in full.
 const PARTS: usize = 12;
@@ -129,6 +130,10 @@ fn show(app: &App<'_>, bugs: &Bugs<'_>, text: &str, emulator: Option<&str>) -> R
         .as_ref()
         .map(|example| bugs.differences(example))
         .unwrap_or_default();
+    let ends = example
+        .as_ref()
+        .filter(|_| app.format == Format::Human)
+        .and_then(|example| Some(ends_text(app, &bugs.compared(example)?, example)));
     let snip = example.map(|example| as_snip(example, first));
     let width = app.printer.width();
     let sentences: Vec<String> = differences.iter().map(difference_sentence).collect();
@@ -145,6 +150,10 @@ fn show(app: &App<'_>, bugs: &Bugs<'_>, text: &str, emulator: Option<&str>) -> R
     };
     if app.format == Format::Human {
         app.printer.text(text)?;
+        if let Some(ends) = ends {
+            app.printer
+                .line(format_args!("\n{HEADING}How it ends{HEADING:#}\n{ends}"))?;
+        }
         if let Some(snip) = snip {
             app.printer
                 .text(format_args!("\n{HEADING}The case{HEADING:#}\n{snip}"))?;
@@ -160,6 +169,25 @@ fn show(app: &App<'_>, bugs: &Bugs<'_>, text: &str, emulator: Option<&str>) -> R
         }
     }
     Ok(ExitStatus::NothingFound)
+}
+
+/// The example on both engines, side by side.
+fn ends_text(app: &App<'_>, compared: &ComparedExample, example: &BugExample) -> String {
+    let view = View {
+        case: &example.case,
+        ends: vec![
+            (compared.reference.clone(), &example.expected),
+            (compared.subject.clone(), &example.actual),
+        ],
+        covered: compared.covered,
+        comparison: Some(&compared.comparison),
+        all: false,
+        flag_detail: false,
+        memory: MemoryOptions::default(),
+        color: app.printer.has_color(),
+        width: app.printer.width(),
+    };
+    view.text()
 }
 
 fn as_json(view: &impl Serialize) -> serde_json::Value {

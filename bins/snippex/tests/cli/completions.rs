@@ -44,12 +44,15 @@ fn fish(sandbox: &Sandbox, line: &str) -> Vec<String> {
         .collect()
 }
 
-/// What an interactive zsh has on its line after `line` and a Tab. `%` marks where its prompt ends.
-fn zsh(sandbox: &Sandbox, line: &str) -> String {
+/// What an interactive zsh prints after `line` and a Tab, as far as `wanted`, or for ten seconds. `%` marks where its prompt
+/// ends. What is typed is echoed, so that the word that says that it is ready is typed in two parts.
+fn zsh(sandbox: &Sandbox, line: &str, wanted: &str) -> String {
     let script = format!(
         "zmodload zsh/zpty; zpty z zsh -f -i; \
-         zpty -w z 'PS1=%%; autoload -Uz compinit; compinit -u -D; source <(snippex completions zsh)'; sleep 1; \
-         zpty -n -w z $'{line}\\t'; sleep 1; while zpty -r -t z part; do print -rn -- $part; done; zpty -d z"
+         wait_for() {{ all=''; repeat 100; do while zpty -r -t z part; do all+=$part; done; \
+         [[ $all == *$1* ]] && break; sleep 0.1; done }}; \
+         zpty -w z 'PS1=%%; autoload -Uz compinit; compinit -u -D; source <(snippex completions zsh); print READ\"\"Y'; \
+         wait_for READY; zpty -n -w z $'{line}\\t'; wait_for '{wanted}'; print -rn -- $all; zpty -d z"
     );
     said(sandbox, "zsh", &script)
 }
@@ -98,7 +101,7 @@ fn bugs_complete_by_their_name() {
 #[test]
 fn zsh_completes_commands_whose_options_have_braces_in_their_help() {
     let sandbox = Sandbox::new();
-    let line = zsh(&sandbox, "snippex engines add mine --comm");
+    let line = zsh(&sandbox, "snippex engines add mine --comm", "--command");
     assert!(line.contains("--command"), "{line:?}");
     assert!(
         !line.contains("parse error") && !line.contains("bad substitution"),

@@ -9,7 +9,7 @@ use snippex_formats::conformance::TestProgram;
 use snippex_runner::layout::{
     EXIT_NONE, Header, MapStep, SKIP_MEMORY, SKIP_OTHER_LINES, SKIP_VECTORS, SKIP_X87, STORED_X87, WireLine,
 };
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::decoded::Decoded;
 use super::runner_file::RunnerFile;
@@ -89,6 +89,13 @@ impl RunnerEngine {
         if let Some(found) = identity.cpu.emulator().filter(|_| spec.native) {
             return Err(EngineError::NotNative { found: found.into() });
         }
+        info!(
+            engine = spec.name,
+            version = identity.version,
+            cpu = identity.cpu.brand,
+            failed_starts,
+            "engine started"
+        );
         let stamps = identity::stamps(&spec);
         let greeting = *shared.header();
         Ok(Self {

@@ -50,7 +50,8 @@ pub(super) fn runs(app: &App<'_>, store: &StoreHandle, limit: usize) -> Result<(
     .right(2)
     .right(5)
     .right(6)
-    .right(7);
+    .right(7)
+    .fit(app.printer.width());
     for (run, totals, engines, summary) in &runs {
         let done: u64 = totals.iter().map(|(_, _, counts)| counts.runs).sum();
         let diverged: u64 = totals.iter().map(|(_, _, counts)| counts.diverged).sum();
@@ -124,7 +125,8 @@ pub(super) fn divergences(
     let mut table = Table::new(["divergence", "block", "state", "kind", "instruction"])
         .right(0)
         .right(1)
-        .right(2);
+        .right(2)
+        .fit(app.printer.width());
     for divergence in &found {
         table.row([
             divergence.id.to_string(),
@@ -180,7 +182,8 @@ pub(super) fn observations(
         .right(0)
         .right(1)
         .right(2)
-        .right(3);
+        .right(3)
+        .fit(app.printer.width());
     for observation in &found {
         table.row([
             observation.id.to_string(),

@@ -95,6 +95,7 @@ fn measure(sources: &[Source], all: &str) -> Vec<Value> {
                 "doubling": change_points::doubling(source),
                 "gate": gate::rows(source),
                 "two_sample": two_sample::rows(source),
+                "sequential": two_sample::sequential(source),
             })
         })
         .collect()

@@ -36,6 +36,7 @@ fn check_benches(criterion: &mut Criterion) {
             direction: Direction::SmallerIsBetter,
             history,
             runs,
+            told: None,
             comparable: true,
             threshold: Threshold::default(),
         })

@@ -73,3 +73,8 @@ pub(crate) fn status(report: &Report, exit_zero: bool) -> ExitStatus {
         status
     }
 }
+
+/// `1 run`, `3 runs`.
+pub(crate) fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}

@@ -7,6 +7,7 @@ use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, Method, StatusCode, header};
 
 use crate::auth::{Oidc, OidcError, Principal};
+use crate::database::{DatabaseError, repositories};
 use crate::domain::{Grant, RepoName, Role};
 use crate::problem::Problem;
 use crate::state::AppState;
@@ -94,7 +95,7 @@ async fn principal(state: &AppState, token: &str) -> Result<Principal, Problem> 
         let Some(oidc) = &state.oidc else {
             return Err(refused());
         };
-        return oidc.principal(token).await.map_err(|error| {
+        let principal = oidc.principal(token).await.map_err(|error| {
             tracing::warn!(%error, "a workflow was refused");
             match error {
                 OidcError::Invalid(_) => refused(),
@@ -102,13 +103,35 @@ async fn principal(state: &AppState, token: &str) -> Result<Principal, Problem> 
                     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the token cannot be checked now").after(10)
                 }
             }
-        });
+        })?;
+        return allowed_workflow(state, oidc, principal).await;
     }
     let found = state.tokens.principal(&state.database, token).await?;
     found.ok_or_else(|| {
         tracing::warn!("a token was refused");
         refused()
     })
+}
+
+/// The issuer knows every repository there is; here only those may upload that the operator named, or installed the App on.
+async fn allowed_workflow(state: &AppState, oidc: &Oidc, principal: Principal) -> Result<Principal, Problem> {
+    let Grant::One(repository) = &principal.grant else {
+        return Ok(principal);
+    };
+    if oidc.allows(repository) {
+        return Ok(principal);
+    }
+    let mut connection = state.database.read().await?;
+    let known = repositories::find(&mut connection, repository)
+        .await
+        .map_err(DatabaseError::from)?;
+    if known.is_some_and(|known| known.installation.is_some()) {
+        return Ok(principal);
+    }
+    tracing::warn!(%repository, "a workflow was refused: neither in oidc.allow nor an installed repository");
+    let detail =
+        "workflows of this repository may not upload; name it in oidc.allow, or install the App there";
+    Err(Problem::new(StatusCode::FORBIDDEN, detail))
 }
 
 fn anybody() -> Principal {

@@ -3,10 +3,12 @@
 //! Whoever finds that there is something to do makes a request here and enqueues it; `jobs` does the work. Nothing here
 //! touches the database.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::database::jobs::NewJob;
-use crate::domain::{JobKind, RepositoryId, RunId, SeriesId, StreamId};
+use crate::domain::{JobKind, RepositoryId, RunId, StreamId};
 
 /// Payload of a job about a delivery.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,15 +42,36 @@ pub struct AboutCommit {
     pub commit: String,
 }
 
-/// Payload of the jobs about a persistent regression.
+/// Payload of a job about a check that waits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AboutSeries {
-    /// The series.
-    pub series: SeriesId,
+pub struct AboutWaitingCheck {
+    /// The repository.
+    pub repository: RepositoryId,
+    /// The commit.
+    pub commit: String,
+    /// Why it is not to wait any longer.
+    pub end: WaitEnd,
+}
+
+/// Why a check does not wait any longer for results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WaitEnd {
+    /// They did not come in time.
+    Overdue,
+    /// The pull request was closed.
+    Closed,
+}
+
+/// Payload of the jobs about the regressions that came with a commit and stay.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct AboutRegression {
+    /// The repository.
+    pub repository: RepositoryId,
     /// The branch.
     pub branch: String,
-    /// The first run of the regression; `None` when it is over.
-    pub first_run: Option<RunId>,
+    /// The first commit that was slower.
+    pub commit: String,
 }
 
 /// Asks that a webhook be acted on.
@@ -83,6 +106,30 @@ pub fn write_check_run(repository: RepositoryId, commit: &str, correlation: &str
     NewJob::due_now(JobKind::Check, &key, &about, correlation)
 }
 
+/// Asks that the check run of a commit wait no longer, after a while, if it still does then. Meanwhile
+/// it may be written by other jobs.
+#[must_use]
+pub fn end_check_run(
+    repository: RepositoryId,
+    commit: &str,
+    (end, after): (WaitEnd, Duration),
+    correlation: &str,
+) -> NewJob {
+    let reason = match end {
+        WaitEnd::Overdue => "overdue",
+        WaitEnd::Closed => "closed",
+    };
+    let key = format!("{}:{commit}:{reason}", repository.0);
+    let about = AboutWaitingCheck {
+        repository,
+        commit: commit.to_owned(),
+        end,
+    };
+    let mut job = NewJob::due_now(JobKind::EndCheck, &key, &about, correlation);
+    job.due = job.due.after(after);
+    job
+}
+
 /// Asks that a commit be measured again, since a run of it is suspected.
 #[must_use]
 pub fn confirm_run(run: RunId, stream: StreamId, commit: &str, correlation: &str) -> NewJob {
@@ -90,9 +137,9 @@ pub fn confirm_run(run: RunId, stream: StreamId, commit: &str, correlation: &str
     NewJob::due_now(JobKind::Confirm, &key, &AboutRun { run }, correlation)
 }
 
-/// Asks that the issue of a persistent regression be opened, updated or closed.
+/// Asks that the issue of what a commit made slower be opened, updated or closed.
 #[must_use]
-pub fn update_issue(about: &AboutSeries, correlation: &str) -> NewJob {
-    let key = format!("{}:{}", about.series.0, about.branch);
+pub fn update_issue(about: &AboutRegression, correlation: &str) -> NewJob {
+    let key = format!("{}:{}:{}", about.repository.0, about.branch, about.commit);
     NewJob::due_now(JobKind::Issue, &key, about, correlation)
 }

@@ -87,6 +87,8 @@ struct Made {
     id: u64,
     name: String,
     #[serde(default)]
+    status: String,
+    #[serde(default)]
     app: Option<Author>,
     #[serde(default)]
     output: Output,
@@ -127,6 +129,20 @@ pub async fn put_check_run(repository: &Repository, check: &CheckRun) -> Result<
         update(repository, id, &body(check, batch), false).await?;
     }
     Ok(id)
+}
+
+/// Makes a check run that still waits say what `check` says; gives its number. One that is not there, or is completed,
+/// is left alone.
+///
+/// # Errors
+/// When GitHub refuses, asks to wait, or does not answer.
+pub async fn end_check_run(repository: &Repository, check: &CheckRun) -> Result<Option<u64>, GitHubError> {
+    let known = find(repository, check).await?;
+    let Some(waiting) = known.filter(|made| made.status != "completed") else {
+        return Ok(None);
+    };
+    update(repository, waiting.id, &body(check, &[]), true).await?;
+    Ok(Some(waiting.id))
 }
 
 async fn update(repository: &Repository, id: u64, body: &Value, same: bool) -> Result<(), GitHubError> {

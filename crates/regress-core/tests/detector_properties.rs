@@ -63,7 +63,8 @@ proptest! {
             let _ = limit.below(&values);
         }
         let past = Past {
-            key: key(), direction: way, history: &values, runs: &runs, comparable: true, threshold: Threshold::default(),
+            key: key(), direction: way, history: &values, runs: &runs, told: None,
+            comparable: true, threshold: Threshold::default(),
         };
         let run = judge_history(&[past], &GateSettings::default());
         prop_assert!((0.0..=1.0).contains(&run.verdicts[0].confidence));

@@ -82,6 +82,7 @@ fn libtest_and_divan() {
         );
     }
     snapshot("divan", "criterion/divan.txt");
+    snapshot("divan-alloc", "benchmarks-made/divan-alloc.txt");
 }
 
 #[test]
@@ -123,6 +124,46 @@ fn python() {
     snapshot("pytest-5", "benchmarks-made/pytest-benchmark-5.json");
     snapshot("pytest-storage", "pytest-benchmark");
     snapshot("asv", "tool-output/python/asv/six.txt");
+}
+
+#[test]
+fn asv_with_parameters() {
+    snapshot("asv-parameterised", "benchmarks-made/asv-parameterised.txt");
+    snapshot("asv-result", "benchmarks-made/asv-result.json");
+    let names = |path: &str| -> Vec<String> {
+        let ingested = ingest_files(&files(path), &Options::default()).into_one();
+        let names = ingested
+            .measurements
+            .iter()
+            .map(|one| one.benchmark.as_str().to_owned());
+        names.collect()
+    };
+    let mut printed = names("benchmarks-made/asv-parameterised.txt");
+    let mut stored = names("benchmarks-made/asv-result.json");
+    printed.sort_unstable();
+    stored.sort_unstable();
+    assert_eq!(printed, stored, "a benchmark is the same in both");
+    assert_eq!(printed.len(), 11);
+}
+
+#[test]
+fn javascript() {
+    snapshot("vitest", "benchmarks-made/vitest-3.json");
+    snapshot("tinybench", "benchmarks-made/tinybench-6.json");
+    snapshot("tinybench-table", "benchmarks-made/tinybench-table.txt");
+    snapshot("mitata", "benchmarks-made/mitata.json");
+    snapshot("k6-summary-export", "benchmarks-made/k6-summary-export.json");
+    snapshot("k6-handle-summary", "benchmarks-made/k6-handle-summary.json");
+}
+
+#[test]
+fn dotnet_julia_ruby_and_nanobench() {
+    snapshot("benchmark-dotnet", "benchmarks-made/benchmark-dotnet.json");
+    snapshot("benchmark-tools", "benchmarks-made/benchmark-tools.json");
+    snapshot("benchmark-ips", "benchmarks-made/benchmark-ips.txt");
+    snapshot("benchmark-ips-json", "benchmarks-made/benchmark-ips.json");
+    snapshot("nanobench", "benchmarks-made/nanobench.txt");
+    snapshot("nanobench-json", "benchmarks-made/nanobench.json");
 }
 
 #[test]

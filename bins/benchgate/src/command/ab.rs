@@ -113,11 +113,21 @@ fn one_pair(
     Ok(first.measure_once(app, options)? + second.measure_once(app, options)?)
 }
 
-/// Whether more pairs would not matter: it changed, or its interval excludes that it is slower by the threshold.
+/// The rate of false discoveries at which a change ends the measuring early: looking after every pair finds chance many
+/// times, so that each look has to be far surer than the last one (Haybittle and Peto's rule).
+const EARLY_RATE: f64 = 0.005;
+/// How sure it has to be that a change is within the threshold to measure no further.
+const SURE_ENOUGH: f64 = 0.9;
+
+/// Whether more pairs would not matter: it changed, or it is unlikely to have changed by the threshold.
 fn is_decided(row: &Row) -> bool {
     match row.verdict {
-        VerdictKind::Regression | VerdictKind::Improvement | VerdictKind::EnvironmentChanged => true,
-        VerdictKind::Unchanged => row.interval.is_none_or(|(_, high)| high < row.threshold),
+        VerdictKind::EnvironmentChanged => true,
+        VerdictKind::Regression | VerdictKind::Improvement => row.q.is_none_or(|q| q <= EARLY_RATE),
+        VerdictKind::Unchanged => {
+            let excluded = row.interval.is_none_or(|(_, high)| high < row.threshold);
+            excluded || row.confidence.is_some_and(|confidence| confidence >= SURE_ENOUGH)
+        }
         VerdictKind::Suspected | VerdictKind::NotEnoughData => false,
     }
 }

@@ -4,6 +4,7 @@ use cli_kit::{ExitStatus, Failure, Table};
 
 use crate::app::App;
 use crate::args::{Format, HistoryArgs, HistoryCommand};
+use crate::show::counted;
 use crate::{files, history, machine};
 
 /// Runs the command.
@@ -23,8 +24,8 @@ pub(crate) fn run(app: &App<'_>, args: &HistoryArgs) -> Result<ExitStatus, Failu
             let lines: Vec<history::Line> = runs.iter().map(history::Line::of).collect();
             history::append(&app.settings.history, &lines)?;
             app.printer.note(format_args!(
-                "{} runs added to {}",
-                lines.len(),
+                "{} added to {}",
+                counted(lines.len(), "run", "runs"),
                 app.short(&app.settings.history)
             ));
             Ok(())

@@ -7,6 +7,7 @@ use regress_core::measurement::RunFile;
 use super::run::{run_file, show};
 use crate::app::App;
 use crate::args::ImportArgs;
+use crate::show::counted;
 use crate::{files, measure, settings};
 
 /// Runs the command. A file that cannot be read does not keep the others out.
@@ -60,8 +61,8 @@ pub(crate) fn run(app: &App<'_>, args: &ImportArgs) -> Result<ExitStatus, Failur
         measure::warn_of_problems(app, &run);
         show(app, &run)?;
         app.printer.note(format_args!(
-            "{} processes are in {}",
-            run.processes.len(),
+            "{} in {}",
+            counted(run.processes.len(), "process is", "processes are"),
             app.short(&file)
         ));
     }

@@ -9,6 +9,7 @@ use regress_core::stats;
 use crate::app::App;
 use crate::args::{Format, RunArgs};
 use crate::measure::{self, Subject};
+use crate::show::counted;
 use crate::{files, judged_runs};
 
 /// Runs the command.
@@ -23,8 +24,8 @@ pub(crate) fn run(app: &App<'_>, args: &RunArgs) -> Result<ExitStatus, Failure> 
     measure::warn_of_problems(app, &subject.run);
     show(app, &subject.run)?;
     app.printer.note(format_args!(
-        "{} runs are in {}",
-        subject.run.processes.len(),
+        "{} in {}",
+        counted(subject.run.processes.len(), "run is", "runs are"),
         app.short(&subject.file)
     ));
     Ok(ExitStatus::NothingFound)

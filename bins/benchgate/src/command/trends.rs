@@ -4,7 +4,7 @@ use cli_kit::{ExitStatus, Failure};
 use regress_core::detect::creep::creep;
 use regress_core::detect::machine_shift::machine_trend;
 use regress_core::detect::season::season;
-use regress_core::detect::{ChangePointSettings, VerdictKind};
+use regress_core::detect::{ChangePointSettings, VerdictKind, change_points};
 use regress_core::environment::Environment;
 use regress_core::measurement::{Direction, SeriesKey, Unit};
 use regress_core::stats;
@@ -14,8 +14,9 @@ use crate::app::App;
 use crate::args::{Format, TrendsArgs};
 use crate::history::{self, Line, Past, Pasts};
 use crate::judging::shifts;
+use crate::machine;
 use crate::outputs::globs;
-use crate::{machine, show};
+use crate::show::{self, counted};
 
 /// Slow creep is looked for between the first and the last so many runs.
 const CREEP_WINDOW: usize = 10;
@@ -74,7 +75,10 @@ pub(crate) fn run(app: &App<'_>, args: &TrendsArgs) -> Result<ExitStatus, Failur
         } else {
             Outcome::Unchanged
         },
-        summary: format!("{creeping} of {} benchmarks creep", rows.len()),
+        summary: format!(
+            "{creeping} of {} got slower over the history",
+            counted(rows.len(), "benchmark", "benchmarks")
+        ),
         rows,
         notes: machine_shifts(&pasts),
         problems,
@@ -140,8 +144,13 @@ fn row(key: &SeriesKey, unit: &Unit, direction: Direction, past: &Past, percent:
     let mut reason = match (&found, slope) {
         (Some(creep), _) => {
             let total = creep.change.cost_ratio.map_or(0.0, |ratio| 100.0 * (ratio - 1.0));
+            // One step is told as what it is; what has none, or many small ones, creeps.
+            let word = match change_points(values, &ChangePointSettings::default()).as_slice() {
+                [step] => format!("steps at run {}", step.index + 1),
+                _ => "creeps".to_owned(),
+            };
             format!(
-                "creeps: the last {CREEP_WINDOW} runs cost {total:+.1} % against the first {CREEP_WINDOW}"
+                "{word}: the last {CREEP_WINDOW} runs cost {total:+.1} % against the first {CREEP_WINDOW}"
             )
         }
         (None, Some((slope, p))) => format!("{slope:+.2} % a run over {} runs (p = {p:.2})", values.len()),

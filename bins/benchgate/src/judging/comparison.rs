@@ -116,6 +116,7 @@ impl Comparison {
                     direction: sample.shown.direction,
                     history: sample.before,
                     runs: sample.after,
+                    told: None,
                     comparable: self.comparable,
                     threshold: *threshold,
                 });

@@ -160,7 +160,7 @@ fn imported_files_are_processes() {
         .exits(0)
         .answers(&["x", "1.0"])
         .says(&["2 processes are in"]);
-    project.run("history add").exits(0).says(&["1 runs added"]);
+    project.run("history add").exits(0).says(&["1 run added"]);
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn settings_come_from_file_environment_and_flags() {
     project
         .run_with("run --runs 1", &[("BENCHGATE_RUNS", "3")])
         .exits(0)
-        .says(&["1 runs"]);
+        .says(&["1 run is"]);
     project.write("benchgate.toml", "command = [\"./bench.sh\"]\n\nrnus = 2\n");
     project
         .run("run")

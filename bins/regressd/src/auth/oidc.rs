@@ -6,7 +6,8 @@
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use jsonwebtoken::jwk::JwkSet;
+use arc_swap::ArcSwapOption;
+use jsonwebtoken::jwk::{Jwk, JwkSet};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde::Deserialize;
 use tokio::sync::Mutex;
@@ -42,17 +43,19 @@ pub struct Oidc {
     audience: String,
     keys_url: String,
     client: reqwest::Client,
-    /// Who may upload; anybody whom the issuer knows where it is empty.
+    /// Who may upload, beside repositories on which the App is installed.
     allowed: Vec<Grant>,
     /// One set, and no cache of many: when it is old, but the issuer is away, it is still used.
-    keys: Mutex<Option<Keys>>,
+    keys: ArcSwapOption<Keys>,
+    /// Whoever fetches keys; others do not wait for that while they know the key.
+    fetching: Mutex<()>,
     /// When the issuer last gave no answer: those who waited meanwhile do not each ask it again.
     failed: std::sync::Mutex<Option<Instant>>,
 }
 
 #[derive(Debug)]
 struct Keys {
-    set: Arc<JwkSet>,
+    set: JwkSet,
     fetched: Instant,
 }
 
@@ -87,7 +90,8 @@ impl Oidc {
             allowed,
             keys_url: settings.keys_url.clone().unwrap_or_else(default),
             client,
-            keys: Mutex::new(None),
+            keys: ArcSwapOption::empty(),
+            fetching: Mutex::new(()),
             failed: std::sync::Mutex::new(None),
         }))
     }
@@ -126,9 +130,6 @@ impl Oidc {
             .repository
             .parse()
             .map_err(|error| OidcError::Invalid(format!("{error}")))?;
-        if !self.allowed.is_empty() && !self.allowed.iter().any(|grant| grant.covers(&repository)) {
-            return Err(OidcError::Invalid(format!("{repository} is not in oidc.allow")));
-        }
         Ok(Principal {
             name: format!("workflow:{repository}"),
             role: Role::Upload,
@@ -140,28 +141,56 @@ impl Oidc {
         })
     }
 
+    /// Whether `oidc.allow` names the repository.
+    #[must_use]
+    pub fn allows(&self, repository: &RepoName) -> bool {
+        self.allowed.iter().any(|grant| grant.covers(repository))
+    }
+
     async fn key(&self, id: &str) -> Result<DecodingKey, OidcError> {
-        let mut keys = self.keys.lock().await;
-        let known = |keys: &Option<Keys>| keys.as_ref().and_then(|keys| keys.set.find(id).cloned());
-        let age = keys.as_ref().map(|keys| keys.fetched.elapsed());
-        let stale = age.is_none_or(|age| age > KEYS_LIVE);
-        let missing = known(&keys).is_none() && age.is_none_or(|age| age > ASK_AGAIN);
-        if stale || missing {
-            match self.fetch_unless_away().await {
-                Ok(set) => {
-                    *keys = Some(Keys {
-                        set: Arc::new(set),
-                        fetched: Instant::now(),
-                    });
-                }
-                // Old keys are better than none while the issuer is away.
-                Err(error) if known(&keys).is_some() => tracing::warn!(%error, "old keys are used"),
-                Err(error) => return Err(error),
-            }
+        if self.should_ask(id) {
+            self.ask_once(id).await?;
         }
-        let found =
-            known(&keys).ok_or_else(|| OidcError::Invalid("it is signed with an unknown key".to_owned()))?;
+        let found = self
+            .known(id)
+            .ok_or_else(|| OidcError::Invalid("it is signed with an unknown key".to_owned()))?;
         DecodingKey::from_jwk(&found).map_err(|error| OidcError::Invalid(error.to_string()))
+    }
+
+    fn known(&self, id: &str) -> Option<Jwk> {
+        let keys = self.keys.load();
+        keys.as_ref().and_then(|keys| keys.set.find(id).cloned())
+    }
+
+    /// Whether the keys are old, or lack this one and were not asked for just now.
+    fn should_ask(&self, id: &str) -> bool {
+        let age = self.keys.load().as_ref().map(|keys| keys.fetched.elapsed());
+        let stale = age.is_none_or(|age| age > KEYS_LIVE);
+        stale || self.known(id).is_none() && age.is_none_or(|age| age > ASK_AGAIN)
+    }
+
+    /// Asks the issuer, unless somebody else does. Old keys are better than none while it is away, or slow.
+    async fn ask_once(&self, id: &str) -> Result<(), OidcError> {
+        let _fetching = match self.fetching.try_lock() {
+            Ok(first) => first,
+            Err(_) if self.known(id).is_some() => return Ok(()),
+            Err(_) => self.fetching.lock().await,
+        };
+        if !self.should_ask(id) {
+            return Ok(());
+        }
+        match self.fetch_unless_away().await {
+            Ok(set) => {
+                let fetched = Instant::now();
+                self.keys.store(Some(Arc::new(Keys { set, fetched })));
+                Ok(())
+            }
+            Err(error) if self.known(id).is_some() => {
+                tracing::warn!(%error, "old keys are used");
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// The keys; an issuer that gave no answer is left alone for a while.

@@ -377,11 +377,15 @@ impl JobCounts {
 /// # Errors
 /// The driver's.
 pub async fn count_by_state(connection: &mut AnyConnection) -> sqlx::Result<JobCounts> {
-    // Each is counted by an index of that state alone.
-    let sql = "SELECT (SELECT COUNT(*) FROM jobs WHERE state = 'waiting') AS waiting,
+    // Each is counted by an index of that state alone. What is only to be looked at later is no work that waits.
+    let sql = "SELECT (SELECT COUNT(*) FROM jobs WHERE state = 'waiting')
+               - (SELECT COUNT(*) FROM jobs WHERE state = 'waiting' AND kind = 'end-check' AND due > $1) AS waiting,
                (SELECT COUNT(*) FROM jobs WHERE state = 'running') AS running,
                (SELECT COUNT(*) FROM jobs WHERE state = 'dead') AS dead";
-    let row = sqlx::query(sql).fetch_one(connection).await?;
+    let row = sqlx::query(sql)
+        .bind(UnixMillis::now().0)
+        .fetch_one(connection)
+        .await?;
     Ok(JobCounts {
         waiting: row.try_get("waiting")?,
         running: row.try_get("running")?,

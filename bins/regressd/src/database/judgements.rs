@@ -6,6 +6,7 @@ use regress_core::detect::Outcome;
 use sqlx::{AnyConnection, Row};
 
 use super::bulk;
+use super::runs::Run;
 use crate::domain::{RepoConfig, RepositoryId, RunId, SeriesId, StreamId, UnixMillis};
 
 /// The judgement on a run.
@@ -110,6 +111,63 @@ pub async fn of_neighbours(
             "another repository".to_owned()
         };
         Ok((told, row.try_get("verdicts")?))
+    };
+    query.fetch_all(connection).await?.iter().map(read).collect()
+}
+
+/// A judged run of another commit in the same stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherRun {
+    /// Its number.
+    pub run: RunId,
+    /// The branch that was measured.
+    pub branch: String,
+    /// Whether it belongs to the history of its target branch.
+    pub of_history: bool,
+    /// Its pull request.
+    pub pull_request: Option<u32>,
+    /// The commit that the pull request is based on, if a webhook told.
+    pub base: Option<String>,
+    /// Whether the pull request is open.
+    pub open: bool,
+    /// The verdicts, as JSON.
+    pub verdicts: String,
+}
+
+/// The newest judgements on other commits that are judged by the same history, since a moment.
+///
+/// # Errors
+/// The driver's.
+pub async fn of_other_commits(
+    connection: &mut AnyConnection,
+    run: &Run,
+    since: UnixMillis,
+    limit: u32,
+) -> sqlx::Result<Vec<OtherRun>> {
+    let sql = "SELECT r.id AS id, r.branch AS branch, r.pull_request AS pull_request, j.accepted AS accepted,
+                   j.verdicts AS verdicts, p.base_sha AS base_sha, COALESCE(p.open, 0) AS open
+               FROM judgements j JOIN runs r ON r.id = j.run_id
+               LEFT JOIN pull_requests p ON p.repository_id = r.repository_id AND p.number = r.pull_request
+               WHERE j.stream_id = $1 AND r.target = $2 AND r.commit_sha <> $3 AND j.judged >= $4
+                   AND COALESCE(p.head_sha, r.commit_sha) = r.commit_sha
+               ORDER BY j.run_id DESC LIMIT $5";
+    let query = sqlx::query(sql)
+        .bind(run.run.stream.0)
+        .bind(run.run.target.clone())
+        .bind(run.run.commit.clone())
+        .bind(since.0)
+        .bind(i64::from(limit));
+    let read = |row: &sqlx::any::AnyRow| {
+        let number: Option<i64> = row.try_get("pull_request")?;
+        Ok(OtherRun {
+            run: RunId(row.try_get("id")?),
+            branch: row.try_get("branch")?,
+            of_history: row.try_get::<i64, _>("accepted")? != 0,
+            pull_request: number.and_then(|number| u32::try_from(number).ok()),
+            base: row.try_get("base_sha")?,
+            open: row.try_get::<i64, _>("open")? != 0,
+            verdicts: row.try_get("verdicts")?,
+        })
     };
     query.fetch_all(connection).await?.iter().map(read).collect()
 }

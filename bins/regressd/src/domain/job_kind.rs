@@ -14,19 +14,23 @@ pub enum JobKind {
     Comment,
     /// Write the check run of a commit (repository and commit).
     Check,
+    /// End the check run of a commit if it still waits (repository, commit and reason). It is due long after it was asked
+    /// for.
+    EndCheck,
     /// Ask for a confirming run (stream and commit).
     Confirm,
-    /// Open or update the issue of a persistent regression (series and branch).
+    /// Open or update the issue of what a commit made slower for good (repository, branch and commit).
     Issue,
 }
 
 impl JobKind {
     /// All kinds.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Webhook,
         Self::Judge,
         Self::Comment,
         Self::Check,
+        Self::EndCheck,
         Self::Confirm,
         Self::Issue,
     ];
@@ -39,6 +43,7 @@ impl JobKind {
             Self::Judge => "judge",
             Self::Comment => "comment",
             Self::Check => "check",
+            Self::EndCheck => "end-check",
             Self::Confirm => "confirm",
             Self::Issue => "issue",
         }

@@ -38,6 +38,20 @@ pub async fn put_check_run<L: Leases>(
     holding(leases, &name, repository.github().lease(), work).await
 }
 
+/// Makes a check run that still waits say what `check` says; gives its number, or `None` where none waits.
+///
+/// # Errors
+/// When GitHub refuses, asks to wait, or does not answer, or another worker is at it.
+pub async fn end_check_run<L: Leases>(
+    repository: &Repository,
+    leases: &L,
+    check: &CheckRun,
+) -> Result<Option<u64>, GitHubError> {
+    let name = format!("check:{}:{}:{}", repository.name(), check.head, check.name);
+    let work = github_kit::end_check_run(repository, check);
+    holding(leases, &name, repository.github().lease(), work).await
+}
+
 /// Makes the issue known by its marker what `wanted` says.
 ///
 /// # Errors

@@ -25,7 +25,7 @@ pub use github_kit::{
     comment_room, rerun_workflow,
 };
 pub use lease::{Leases, MemoryLeases};
-pub use leased::{put_check_run, put_comment, put_tracking_issue};
+pub use leased::{end_check_run, put_check_run, put_comment, put_tracking_issue};
 pub use observer::MetricsObserver;
 pub use pull_requests::pull_requests_of;
 pub use sparkline::sparkline;

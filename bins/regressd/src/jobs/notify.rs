@@ -1,19 +1,25 @@
 //! Notifies people: comments, check runs, issues, and workflows that are asked to measure again.
 
+use std::collections::BTreeSet;
+
 use crate::database::jobs::{self, Job};
 use crate::database::repositories;
 use crate::database::runs;
 use crate::database::streams;
 use crate::database::{judgements, pull_requests};
 use crate::directory::ConfiguredRepository;
-use crate::domain::{CommentRule, CommitSha, PullNumber, RepositoryId};
+use crate::domain::{CommentRule, CommitSha, PullNumber, RepositoryId, RunId};
 use crate::github::{
     Again, Badge, CheckRun, CheckState, Conclusion, Extras, GitHubError, Repository, TrackingIssue,
-    annotations, comment_room, comment_text, conclusion, marker, pull_requests_of, put_check_run,
-    put_comment, put_tracking_issue, rerun_workflow,
+    annotations, comment_room, comment_text, conclusion, end_check_run, marker, pull_requests_of,
+    put_check_run, put_comment, put_tracking_issue, rerun_workflow,
 };
-use crate::job_requests::{self, AboutCommit, AboutPullRequest, AboutRun, AboutSeries};
-use crate::judging::{Candidate, Part, RunVerdicts, load_judging_input, report};
+use crate::job_requests::{
+    self, AboutCommit, AboutPullRequest, AboutRegression, AboutRun, AboutWaitingCheck, WaitEnd,
+};
+use crate::judging::{
+    Candidate, Histories, Part, RunVerdicts, load_baseline_input, load_judging_input, report,
+};
 use crate::state::AppState;
 use regress_report::benchmarks::Outcome;
 
@@ -102,20 +108,40 @@ pub(super) async fn write_check_run(state: &AppState, job: &Job) -> Result<(), J
     let Some((known, remote)) = find_destination(state, about.repository).await? else {
         return Ok(());
     };
-    let parts = parts_of(state, known.repository.id, &about.commit).await?;
+    let id = known.repository.id;
+    let parts = parts_of(state, id, &about.commit).await?;
     let head = CommitSha::new(&about.commit).map_err(|error| JobFailure::Never(error.to_string()))?;
     if known.config.notifications.check_run {
         let check = match parts.first() {
             Some(first) => judged_check_run(state, &known, &head, &parts, first.run.id.0),
             None => awaited_check_run(&head),
         };
+        if check.state == CheckState::InProgress && !parts.is_empty() {
+            end_later(state, id, &head, &job.correlation).await?;
+        }
         let number = put_check_run(&remote, &state.database, &check).await?;
         tracing::info!(number, commit = %about.commit, "the check run is written");
     }
     // The upload of a fork may have come without the number of its pull request, and before any webhook.
     let orphan = |part: &Part| part.run.run.pull_request.is_none() && !part.run.run.is_of_history();
     if known.config.notifications.comment != CommentRule::Never && parts.iter().any(orphan) {
-        attach_pull_requests(state, known.repository.id, &remote, &head, &job.correlation).await?;
+        attach_pull_requests(state, id, &remote, &head, &job.correlation).await?;
+    }
+    Ok(())
+}
+
+/// Ends the check run of a commit, if it still waits for results or a confirming run.
+pub(super) async fn end_waiting_check(state: &AppState, job: &Job) -> Result<(), JobFailure> {
+    let about: AboutWaitingCheck = serde_json::from_str(&job.payload)?;
+    let Some((known, remote)) = find_destination(state, about.repository).await? else {
+        return Ok(());
+    };
+    let parts = parts_of(state, about.repository, &about.commit).await?;
+    let head = CommitSha::new(&about.commit).map_err(|error| JobFailure::Never(error.to_string()))?;
+    let check = ended_check_run(state, &known, &head, &parts, about.end);
+    let number = end_check_run(&remote, &state.database, &check).await?;
+    if let Some(number) = number {
+        tracing::info!(number, commit = %about.commit, "a check run that waited in vain is ended");
     }
     Ok(())
 }
@@ -130,6 +156,54 @@ fn awaited_check_run(head: &CommitSha) -> CheckRun {
         details_url: None,
         annotations: Vec::new(),
     }
+}
+
+/// Lets the check of a suspected commit end as neutral when its confirming run does not come.
+async fn end_later(
+    state: &AppState,
+    id: RepositoryId,
+    head: &CommitSha,
+    correlation: &str,
+) -> Result<(), JobFailure> {
+    let end = (WaitEnd::Overdue, state.settings.load().github.patience());
+    let later = job_requests::end_check_run(id, head.as_str(), end, correlation);
+    let write = state.database.write(move |connection| {
+        let later = later.clone();
+        Box::pin(async move { jobs::enqueue(connection, &later).await })
+    });
+    write.await?;
+    Ok(())
+}
+
+/// What a check says that waited in vain: never a success.
+fn ended_check_run(
+    state: &AppState,
+    known: &ConfiguredRepository,
+    head: &CommitSha,
+    parts: &[Part],
+    end: WaitEnd,
+) -> CheckRun {
+    let why = match end {
+        WaitEnd::Closed => "the pull request was closed".to_owned(),
+        WaitEnd::Overdue => {
+            let minutes = state.settings.load().github.results_within_minutes;
+            format!("none came within {minutes} minutes")
+        }
+    };
+    let mut check = match parts.first() {
+        Some(first) => judged_check_run(state, known, head, parts, first.run.id.0),
+        None => awaited_check_run(head),
+    };
+    if check.state == CheckState::InProgress {
+        let (title, awaited) = match parts.is_empty() {
+            true => ("No results".to_owned(), "Results of this commit were awaited"),
+            false => (check.title, "A confirming run of this commit was awaited"),
+        };
+        check.title = title;
+        check.summary = format!("{awaited}: {why}.\n\n{}", check.summary);
+        check.state = CheckState::Completed(Conclusion::Neutral);
+    }
+    check
 }
 
 fn judged_check_run(
@@ -224,52 +298,118 @@ pub(super) async fn request_confirmation(state: &AppState, job: &Job) -> Result<
     Ok(())
 }
 
-/// Opens, updates or closes the issue of a regression that stays.
+/// Benchmarks that an issue names.
+const MAX_NAMED: usize = 50;
+
+/// Opens, updates or closes the issue of what a commit made slower: one for all of its benchmarks.
 pub(super) async fn update_issue(state: &AppState, job: &Job) -> Result<(), JobFailure> {
-    let about: AboutSeries = serde_json::from_str(&job.payload)?;
-    let mut connection = state.database.read().await?;
-    let Some(series) = streams::series(&mut connection, about.series).await? else {
+    let about: AboutRegression = serde_json::from_str(&job.payload)?;
+    let slower = slower_benchmarks(state, &about).await?;
+    let Some((_, remote)) = find_destination(state, about.repository).await? else {
         return Ok(());
     };
-    let Some(stream) = streams::by_id(&mut connection, series.stream).await? else {
-        return Ok(());
-    };
-    let first = match about.first_run {
-        Some(first) => runs::by_id(&mut connection, first).await?,
-        None => None,
-    };
-    drop(connection);
-    let Some((_, remote)) = find_destination(state, stream.repository).await? else {
-        return Ok(());
-    };
-    // Names are the text of strangers; code spans show them as they are.
-    let plain = |text: &str| text.replace(['`', '\n'], "'");
-    let (name, branch) = (plain(&series.name.benchmark), plain(&about.branch));
-    let text = match first {
-        Some(run) => format!(
-            "`{name}` ({}, component `{}`, environment `{}`) has been slower on `{branch}` since commit {}.\n\n\
-             Its slow values stay out of the baseline. If the change is meant, accept it: \
-             `POST /v1/series/{}/accept` with a justification.\n",
-            plain(&series.name.measure),
-            plain(&stream.component),
-            plain(&stream.environment),
-            run.run.commit,
-            about.series.0
+    let (branch, commit) = (plain(&about.branch), about.commit.as_str());
+    let short: String = commit.chars().take(10).collect();
+    let (title, text) = match slower.as_slice() {
+        [] => (
+            format!("Benchmarks got slower on {branch} at {short}"),
+            format!("All that got slower at {commit} is back within its limits on `{branch}`.\n"),
         ),
-        None => format!("`{name}` is back within its limits on `{branch}`.\n"),
+        [one] => (
+            format!("Benchmark {} got slower on {branch}", one.name),
+            issue_text(&branch, commit, &slower),
+        ),
+        [one, others @ ..] => (
+            format!(
+                "Benchmark {} and {} more got slower on {branch}",
+                one.name,
+                others.len()
+            ),
+            issue_text(&branch, commit, &slower),
+        ),
     };
     let wanted = TrackingIssue {
-        marker: marker("issue", &[&about.series.0.to_string(), &about.branch]),
-        title: format!("Benchmark {name} got slower on {branch}")
-            .chars()
-            .take(250)
-            .collect(),
+        marker: marker("issue", &[&about.branch, &about.commit]),
+        title: title.chars().take(250).collect(),
         text,
-        open: about.first_run.is_some(),
+        open: !slower.is_empty(),
     };
     let change = put_tracking_issue(&remote, &state.database, &wanted).await?;
-    tracing::info!(?change, series = about.series.0, "the issue is up to date");
+    tracing::info!(
+        ?change,
+        commit,
+        benchmarks = slower.len(),
+        "the issue is up to date"
+    );
     Ok(())
+}
+
+/// A benchmark that an issue names; all of it fit to stand in a code span.
+struct SlowerBenchmark {
+    series: i64,
+    name: String,
+    measure: String,
+    place: String,
+}
+
+/// Names of benchmarks are the text of strangers; code spans show them as they are.
+fn plain(text: &str) -> String {
+    text.replace(['`', '\n'], "'")
+}
+
+/// What is slower on the branch since a commit, in all components and environments.
+async fn slower_benchmarks(
+    state: &AppState,
+    about: &AboutRegression,
+) -> Result<Vec<SlowerBenchmark>, JobFailure> {
+    let mut slower = Vec::new();
+    let mut connection = state.database.read().await?;
+    let histories = Histories {
+        run_cache: &state.run_cache,
+        baseline_runs: state.settings.load().judging.baseline_runs,
+    };
+    for stream in streams::of_repository(&mut connection, about.repository).await? {
+        let runs = runs::of_commit(&mut connection, stream.id, &about.commit).await?;
+        let runs: BTreeSet<RunId> = runs.into_iter().map(|run| run.id).collect();
+        if runs.is_empty() {
+            continue;
+        }
+        let input = load_baseline_input(&mut connection, histories, stream.id, &about.branch).await?;
+        for id in input.slower_since(&runs) {
+            let Some(series) = streams::series(&mut connection, id).await? else {
+                continue;
+            };
+            slower.push(SlowerBenchmark {
+                series: id.0,
+                name: plain(&series.name.benchmark),
+                measure: plain(&series.name.measure),
+                place: format!(
+                    "component `{}`, environment `{}`",
+                    plain(&stream.component),
+                    plain(&stream.environment)
+                ),
+            });
+        }
+    }
+    Ok(slower)
+}
+
+fn issue_text(branch: &str, commit: &str, slower: &[SlowerBenchmark]) -> String {
+    let mut text = format!("Slower on `{branch}` since commit {commit}:\n\n");
+    for one in slower.iter().take(MAX_NAMED) {
+        text.push_str(&format!(
+            "- `{}` ({}, {}; series {})\n",
+            one.name, one.measure, one.place, one.series
+        ));
+    }
+    if slower.len() > MAX_NAMED {
+        text.push_str(&format!("- and {} more\n", slower.len() - MAX_NAMED));
+    }
+    text.push_str(
+        "\nSlow values stay out of the baselines. If a change is meant, accept it: \
+         `POST /v1/series/{series}/accept` with a justification.\n",
+    );
+    text
 }
 
 fn threshold(state: &AppState, known: &ConfiguredRepository) -> f64 {

@@ -1,5 +1,7 @@
 //! Acts on a webhook: notes what it says about repositories and pull requests, and tells again what is known already.
 
+use std::time::Duration;
+
 use sqlx::AnyConnection;
 
 use super::JobFailure;
@@ -11,7 +13,7 @@ use crate::database::runs::NewRun;
 use crate::database::{landed, runs, streams};
 use crate::directory::ConfiguredRepository;
 use crate::domain::{BranchName, CommitSha, RepoName, RepositoryId};
-use crate::job_requests::{self, AboutDelivery};
+use crate::job_requests::{self, AboutDelivery, WaitEnd};
 use crate::state::AppState;
 use crate::webhook::{Event, InstallationEvent, PullRequestAction, PullRequestEvent, PushEvent};
 
@@ -25,14 +27,17 @@ pub(super) async fn act(state: &AppState, job: &Job) -> Result<(), JobFailure> {
     let event: Event = serde_json::from_str(&delivery.payload)?;
     tracing::info!(event = event.name(), delivery = %delivery.id, "acting on a webhook");
     let correlation = job.correlation.clone();
-    let app = state.github.as_ref().and_then(crate::github::GitHub::app_id);
+    let terms = Terms {
+        app: state.github.as_ref().and_then(crate::github::GitHub::app_id),
+        patience: state.settings.load().github.patience(),
+    };
     let touched = repository_of(&event).cloned();
     state
         .database
         .write(move |connection| {
             let (event, id, correlation) = (event.clone(), delivery.id.clone(), correlation.clone());
             Box::pin(async move {
-                apply(connection, &event, app, &correlation).await?;
+                apply(connection, &event, terms, &correlation).await?;
                 deliveries::set_state(connection, &id, DeliveryState::Done).await
             })
         })
@@ -55,17 +60,26 @@ fn repository_of(event: &Event) -> Option<&RepoName> {
     }
 }
 
+/// What events are acted on by.
+#[derive(Clone, Copy)]
+struct Terms {
+    /// The number of our App.
+    app: Option<u64>,
+    /// How long a check waits for results.
+    patience: Duration,
+}
+
 async fn apply(
     connection: &mut AnyConnection,
     event: &Event,
-    app: Option<u64>,
+    terms: Terms,
     correlation: &str,
 ) -> sqlx::Result<()> {
     match event {
-        Event::PullRequest(event) => pull_request(connection, event, correlation).await,
+        Event::PullRequest(event) => pull_request(connection, event, terms.patience, correlation).await,
         Event::Push(event) => push(connection, event, correlation).await,
         // Other apps' checks are theirs.
-        Event::Rerequested(event) if event.app.is_some() && event.app != app => Ok(()),
+        Event::Rerequested(event) if event.app.is_some() && event.app != terms.app => Ok(()),
         Event::Rerequested(event) => {
             let id = note(connection, &event.repository, event.installation, None).await?;
             judge_again(connection, id, &event.head, correlation, |_| true).await?;
@@ -116,9 +130,11 @@ async fn push(connection: &mut AnyConnection, event: &PushEvent, correlation: &s
 async fn pull_request(
     connection: &mut AnyConnection,
     event: &PullRequestEvent,
+    patience: Duration,
     correlation: &str,
 ) -> sqlx::Result<()> {
     let id = note(connection, &event.repository, event.installation, None).await?;
+    let before = pull_requests::find(connection, id, event.number.0).await?;
     let stored = PullRequest {
         number: event.number.0,
         head_sha: event.head.as_str().to_owned(),
@@ -143,8 +159,21 @@ async fn pull_request(
     }
     if stored.open {
         notify_about_commit(connection, id, &event.head, correlation).await?;
-        // Until there are results, the check says that they are awaited.
-        request_check_run(connection, id, &event.head, correlation).await?;
+        // Until there are results, the check says that they are awaited; where nothing was ever measured none are.
+        if !streams::of_repository(connection, id).await?.is_empty() {
+            request_check_run(connection, id, &event.head, correlation).await?;
+            end_check_run(
+                connection,
+                id,
+                stored.head_sha.as_str(),
+                (WaitEnd::Overdue, patience),
+                correlation,
+            )
+            .await?;
+        }
+    } else if let Some(before) = before.filter(|before| before.open) {
+        let end = (WaitEnd::Closed, Duration::ZERO);
+        end_check_run(connection, id, &before.head_sha, end, correlation).await?;
     }
     Ok(())
 }
@@ -184,6 +213,17 @@ async fn notify_about_commit(
         jobs::enqueue(connection, &comment).await?;
     }
     request_check_run(connection, id, commit, correlation).await
+}
+
+async fn end_check_run(
+    connection: &mut AnyConnection,
+    repository: RepositoryId,
+    commit: &str,
+    end: (WaitEnd, Duration),
+    correlation: &str,
+) -> sqlx::Result<()> {
+    let check = job_requests::end_check_run(repository, commit, end, correlation);
+    jobs::enqueue(connection, &check).await.map(drop)
 }
 
 async fn request_check_run(

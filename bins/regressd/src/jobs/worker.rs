@@ -225,6 +225,7 @@ async fn act(state: AppState, job: Job) -> Result<(), JobFailure> {
         JobKind::Judge => Err(JobFailure::again("a run is judged with others")),
         JobKind::Comment => notify::write_comment(&state, &job).await,
         JobKind::Check => notify::write_check_run(&state, &job).await,
+        JobKind::EndCheck => notify::end_waiting_check(&state, &job).await,
         JobKind::Confirm => notify::request_confirmation(&state, &job).await,
         JobKind::Issue => notify::update_issue(&state, &job).await,
     }

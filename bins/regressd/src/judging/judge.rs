@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use regress_core::detect::judge_history::Past;
+use regress_core::detect::machine_shift;
 use regress_core::detect::{
     Evidence, GateSettings, Pair, Threshold, Thresholds, Verdict, VerdictKind, judge, judge_history,
     judge_history_with,
@@ -113,6 +114,44 @@ impl JudgingInput {
         had.into_iter().filter(|series| !has(series)).collect()
     }
 
+    /// What the machine did, where the newest commit of the history is an old one that was measured again: it has an
+    /// earlier run, and its code is the same.
+    fn measured_again(&self) -> BTreeMap<Measure, Evidence> {
+        let commit_of = |run: &RunId| self.commits.get(run);
+        let Some((newest, now)) = self.history.last() else {
+            return BTreeMap::new();
+        };
+        let Some(commit) = commit_of(newest) else {
+            return BTreeMap::new();
+        };
+        let earlier = self
+            .history
+            .iter()
+            .find(|(run, _)| commit_of(run) == Some(commit));
+        let Some((_, then)) = earlier.filter(|(run, _)| run != newest) else {
+            return BTreeMap::new();
+        };
+        let mut ratios: BTreeMap<Measure, Vec<f64>> = BTreeMap::new();
+        for series in now.series() {
+            let values = then.get(series).zip(now.get(series));
+            let measure = |name: &SeriesName| Measure::new(&name.measure).ok();
+            let Some((name, (then, now))) = self.names.get(&series).zip(values) else {
+                continue;
+            };
+            if let Some(measure) = measure(name).filter(|_| then > 0.0 && now > 0.0) {
+                ratios
+                    .entry(measure)
+                    .or_default()
+                    .push(name.direction.cost_ratio(then, now));
+            }
+        }
+        let short: String = commit.chars().take(10).collect();
+        let evidence = ratios.into_iter().filter(|(measure, _)| !measure.is_exact());
+        evidence
+            .filter_map(|(measure, ratios)| Some((measure, machine_shift::measured_again(&short, &ratios)?)))
+            .collect()
+    }
+
     /// All values of the history of a series, whether they count or not: for showing.
     #[must_use]
     pub fn whole_history(&self, series: SeriesId) -> Vec<f64> {
@@ -128,6 +167,25 @@ impl JudgingInput {
         let measured = self.history.iter().rev();
         let values = measured.filter_map(move |(run, medians)| Some((*run, medians.get(series)?)));
         values.take_while(move |(run, _)| *run > start && self.rejected.contains(&(series, *run)))
+    }
+
+    /// The commit since which a series is slower without a break.
+    #[must_use]
+    pub fn slower_since_commit(&self, series: SeriesId) -> Option<&str> {
+        let (first, _) = self.streak(series).last()?;
+        self.commits.get(&first).map(|commit| &**commit)
+    }
+
+    /// The series that are slower without a break since one of these runs, and were fine before.
+    #[must_use]
+    pub fn slower_since(&self, runs: &BTreeSet<RunId>) -> Vec<SeriesId> {
+        let rejected: BTreeSet<SeriesId> = self.rejected.iter().map(|(series, _)| *series).collect();
+        let since = |series: &SeriesId| {
+            self.streak(*series)
+                .last()
+                .is_some_and(|(run, _)| runs.contains(&run))
+        };
+        rejected.into_iter().filter(since).collect()
     }
 
     /// What is judged of a series: the runs of the commit; and on a branch with a history the runs just before that
@@ -156,6 +214,8 @@ struct AlignedSeries {
     direction: Direction,
     before: Vec<f64>,
     after: Vec<f64>,
+    /// The value of the judged run.
+    newest: Option<f64>,
 }
 
 impl AlignedSeries {
@@ -169,6 +229,7 @@ impl AlignedSeries {
             direction: self.direction,
             history: &self.before,
             runs: &self.after,
+            told: self.newest,
             // A stream has one environment.
             comparable: true,
             threshold: self.threshold(thresholds),
@@ -207,20 +268,29 @@ pub fn judge_input(input: &JudgingInput, thresholds: &Thresholds) -> RunVerdicts
 }
 
 fn judge_by_history(input: &JudgingInput, thresholds: &Thresholds) -> RunVerdicts {
+    let again = input.measured_again();
+    let newest_run = input.history.last().map(|(run, _)| *run);
     let aligned: Vec<AlignedSeries> = input
         .judged()
         .filter_map(|(series, name)| {
-            let before = input
-                .baseline(series)
-                .into_iter()
-                .map(|(_, value)| value)
-                .collect();
-            align_series(series, name, before, input.to_judge(series))
+            // What an old commit took on a machine that moved is no level to hold others against.
+            let moved = Measure::new(&name.measure).is_ok_and(|measure| again.contains_key(&measure));
+            let counts = |run: &RunId| !moved || Some(*run) != newest_run;
+            let baseline = input.baseline(series).into_iter();
+            let before = baseline.filter(|(run, _)| counts(run)).map(|(_, value)| value);
+            let before = before.collect();
+            let newest = input.newest().and_then(|results| results.median(series));
+            Some(AlignedSeries {
+                newest,
+                ..align_series(series, name, before, input.to_judge(series))?
+            })
         })
         .filter(|aligned| aligned.threshold(thresholds).enabled)
         .collect();
     let pasts: Vec<Past<'_>> = aligned.iter().map(|aligned| aligned.past(thresholds)).collect();
-    let judged = judge_history_with(&pasts, &GateSettings::default(), &input.outside);
+    let mut outside = input.outside.clone();
+    outside.extend(again);
+    let judged = judge_history_with(&pasts, &GateSettings::default(), &outside);
     let verdicts = judged.verdicts.iter().zip(&pasts).zip(&aligned);
     let verdicts = verdicts.map(|((verdict, past), aligned)| {
         let known = already_known(input, aligned.series, past, verdict);
@@ -258,6 +328,7 @@ fn already_known(
         let past = Past {
             runs,
             history,
+            told: None,
             ..past.clone()
         };
         let judged = judge_history(&[past], &GateSettings::default());
@@ -340,6 +411,7 @@ fn align_series(
         direction: name.direction,
         before,
         after,
+        newest: None,
     })
 }
 
@@ -407,15 +479,19 @@ pub fn persistent(input: &JudgingInput, verdicts: &RunVerdicts, least: usize) ->
     slower.filter_map(first_of).collect()
 }
 
-/// The benchmarks that were slower in each of the last `least` runs of the history, and are not in the judged one.
+/// The benchmarks that were slower in each of the last `least` runs of the history, and are not in the judged one: since
+/// which run they were.
 #[must_use]
-pub fn recovered(input: &JudgingInput, verdicts: &RunVerdicts, least: usize) -> Vec<SeriesId> {
+pub fn recovered(input: &JudgingInput, verdicts: &RunVerdicts, least: usize) -> BTreeMap<SeriesId, RunId> {
     let fine = verdicts.verdicts.iter().filter(|verdict| {
         matches!(verdict.kind, VerdictKind::Unchanged | VerdictKind::Improvement) && verdict.since.is_none()
     });
-    fine.map(|verdict| verdict.series)
-        .filter(|series| input.streak(*series).count() >= least.max(1))
-        .collect()
+    let first_of = |verdict: &StoredVerdict| {
+        let in_a_row: Vec<RunId> = input.streak(verdict.series).map(|(run, _)| run).collect();
+        let first = in_a_row.last().filter(|_| in_a_row.len() >= least.max(1))?;
+        Some((verdict.series, *first))
+    };
+    fine.filter_map(first_of).collect()
 }
 
 #[cfg(test)]

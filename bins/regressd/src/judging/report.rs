@@ -196,6 +196,15 @@ fn row(part: &Part, verdict: &StoredVerdict, prefix: &str) -> Option<Row> {
     })
 }
 
+/// `2 of 18 benchmarks`, `the benchmark`.
+fn share_of(count: usize, all: usize) -> String {
+    match (count, all) {
+        (1, 1) => "the benchmark".to_owned(),
+        (count, all) if count == all => format!("all {all} benchmarks"),
+        (count, all) => format!("{count} of {all} benchmarks"),
+    }
+}
+
 fn summary(report: &Report) -> String {
     let (slower, all) = (report.count(VerdictKind::Regression), report.rows.len());
     let faster = report.count(VerdictKind::Improvement);
@@ -205,12 +214,18 @@ fn summary(report: &Report) -> String {
             None => "there is nothing to judge".to_owned(),
         },
         Outcome::Suspected => format!(
-            "suspected: of {all} benchmarks, {} may be slower; another run of this commit would decide",
-            report.count(VerdictKind::Suspected)
+            "suspected: {} may be worse; another run of this commit would decide",
+            share_of(report.count(VerdictKind::Suspected), all)
         ),
+        Outcome::Unchanged if all == 1 => {
+            "the benchmark did not change by more than its threshold".to_owned()
+        }
         Outcome::Unchanged => format!("none of {all} benchmarks changed by more than its threshold"),
-        _ => format!(
-            "of {all} benchmarks, {slower} got slower and {faster} got faster by more than their thresholds"
+        Outcome::Regression => format!("{} got worse by more than allowed", share_of(slower, all)),
+        Outcome::Improvement => format!("{} got better by more than the threshold", share_of(faster, all)),
+        Outcome::Mixed => format!(
+            "{} got worse and {faster} better by more than allowed",
+            share_of(slower, all)
         ),
     }
 }

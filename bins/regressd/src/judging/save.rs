@@ -14,7 +14,7 @@ use crate::database::judgements::{self, Judgement};
 use crate::database::runs::{NewRun, Run};
 use crate::directory::ConfiguredRepository;
 use crate::domain::{CommentRule, JobKind, RunId, SeriesId, UnixMillis};
-use crate::job_requests::{self, AboutSeries};
+use crate::job_requests::{self, AboutRegression};
 use crate::state::AppState;
 
 /// What a judgement changes.
@@ -94,28 +94,32 @@ fn jobs_that_tell(
         jobs.push(confirm);
     }
     if rules.tracking_issue && input.of_history {
-        let issues = issues_to_update(input, verdicts, least, &run.run.target);
-        jobs.extend(issues.map(|about| job_requests::update_issue(&about, correlation)));
+        let issues = issues_to_update(&run.run, input, verdicts, least);
+        let issues = issues
+            .iter()
+            .map(|about| job_requests::update_issue(about, correlation));
+        jobs.extend(issues);
     }
     jobs
 }
 
-/// The regressions that last, and those that are over.
+/// The commits that made something slower which lasts, and those of which something is over.
 fn issues_to_update(
+    run: &NewRun,
     input: &JudgingInput,
     verdicts: &RunVerdicts,
     least: usize,
-    branch: &str,
-) -> impl Iterator<Item = AboutSeries> {
-    let lasting = persistent(input, verdicts, least).into_iter();
-    let lasting = lasting.map(|(series, first)| (series, Some(first)));
-    let over = recovered(input, verdicts, least).into_iter();
-    let over = over.map(|series| (series, None));
-    lasting.chain(over).map(move |(series, first_run)| AboutSeries {
-        series,
-        branch: branch.to_owned(),
-        first_run,
-    })
+) -> BTreeSet<AboutRegression> {
+    let lasting = persistent(input, verdicts, least).into_values();
+    let over = recovered(input, verdicts, least).into_values();
+    let about = |first: RunId| {
+        Some(AboutRegression {
+            repository: run.repository,
+            branch: run.target.clone(),
+            commit: input.commits.get(&first)?.to_string(),
+        })
+    };
+    lasting.chain(over).filter_map(about).collect()
 }
 
 impl Consequences {
@@ -141,6 +145,12 @@ impl Consequences {
             state.work.notify_one();
         }
         Ok(())
+    }
+
+    /// Lets other runs be judged again when this judgement is saved.
+    pub(super) fn judge_again(&mut self, runs: &BTreeSet<RunId>, correlation: &str) {
+        let jobs = runs.iter().map(|run| job_requests::judge_run(*run, correlation));
+        self.jobs.extend(jobs);
     }
 
     /// Whether people are told of it.

@@ -1,5 +1,6 @@
 //! Judges a run that is in the database.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::load::{Candidate, Histories, read_judging_input};
@@ -73,18 +74,23 @@ pub async fn judge_candidate(
     let mut input = read_judging_input(&mut connection, histories, candidate, names, batch).await?;
     drop(connection);
     let mut verdicts = judge_with(state, &known, &contents, &input).await?;
+    let mut judge_again = BTreeSet::new();
     // Only what has no evidence yet needs a look at what others measured.
     if verdicts.shifts.iter().any(|shift| shift.evidence.is_none()) {
         let mut connection = database.read().await?;
-        input.outside = evidence::of_neighbours(&mut connection, run.run.stream, &verdicts.shifts).await?;
+        let found = evidence::from_outside(&mut connection, run, &input, &verdicts.shifts).await?;
         drop(connection);
-        if !input.outside.is_empty() {
+        if !found.evidence.is_empty() {
+            input.outside.extend(found.evidence);
             verdicts = judge_with(state, &known, &contents, &input).await?;
+            judge_again = found.judge_again;
         }
     }
     let least = settings.judging.persistent_runs as usize;
     let tells = settings.github.app_id.is_some();
-    let consequences = consequences(&known, run, &input, &verdicts, (least, tells), correlation);
+    let mut consequences = consequences(&known, run, &input, &verdicts, (least, tells), correlation);
+    // Each of them is evidence for the other, and was judged when there was none.
+    consequences.judge_again(&judge_again, correlation);
     Ok(Some(Judged {
         run: run.clone(),
         verdicts,

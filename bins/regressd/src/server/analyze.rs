@@ -11,11 +11,11 @@ use std::time::Duration;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::body;
+use super::body::{self, Encoding};
 use super::correlation::Correlation;
 use super::upload::{AnalyzeRequest, Upload, understand};
 use crate::access::Access;
@@ -33,6 +33,8 @@ use crate::state::AppState;
 
 /// How long a worker leaves a run alone that its request is judging.
 const HEAD_START: Duration = Duration::from_secs(10);
+/// The setting that bounds an upload.
+const LIMIT: &str = "server.upload_limit_mib";
 /// Uploads with more bytes are read on a thread of their own.
 const LARGE: usize = 256 << 10;
 
@@ -73,6 +75,7 @@ pub(super) struct AnalyzeResponse {
         (status = 408, description = "The request took too long", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "Another upload has this run id", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "Larger than the limit", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "Compressed in another way than by gzip", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "No measurement in it, or a value that cannot be", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "Too many requests", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The database does not answer", body = Problem, content_type = "application/problem+json"),
@@ -83,6 +86,7 @@ pub(super) async fn analyze(
     State(state): State<AppState>,
     access: Access,
     correlation: Correlation,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<(StatusCode, Json<AnalyzeResponse>), Problem> {
     let limit = state
@@ -91,9 +95,11 @@ pub(super) async fn analyze(
         .server
         .upload_limit_mib
         .saturating_mul(1 << 20);
-    let bytes = body::read(body, limit, "server.upload_limit_mib").await?;
-    let large = bytes.len() > LARGE;
+    let encoding = Encoding::of(&headers)?;
+    let bytes = body::read(body, limit, LIMIT).await?;
+    let large = bytes.len() > LARGE || encoding == Encoding::Gzip;
     let read = move || {
+        let bytes = encoding.decode(bytes, limit, LIMIT)?;
         let request: AnalyzeRequest = body::json(&bytes)?;
         let upload = understand(&request)?;
         Ok::<_, Problem>((request, upload))

@@ -1,7 +1,10 @@
 //! Reading bodies: bounded, and with an answer that says what is wrong.
 
+use std::io::Read as _;
+
 use axum::body::{Body, Bytes};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use flate2::read::MultiGzDecoder;
 use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
 
@@ -31,10 +34,66 @@ pub(super) async fn read(mut body: Body, limit: usize, setting: &str) -> Result<
         }
     }
     if seen > limit {
-        let detail = format!("the body is larger than {limit} bytes; see {setting}");
-        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
+        return Err(too_large(limit, setting));
     }
     Ok(bytes.into())
+}
+
+/// What a body is, beside its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Encoding {
+    /// The bytes themselves.
+    Plain,
+    /// Compressed by gzip.
+    Gzip,
+}
+
+impl Encoding {
+    /// What the header says.
+    ///
+    /// # Errors
+    /// 415 for anything but gzip.
+    pub(super) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
+        let mut values = headers.get_all(header::CONTENT_ENCODING).iter();
+        let (first, more) = (values.next(), values.next());
+        match (first.map(HeaderValue::as_bytes), more) {
+            (None, _) => Ok(Self::Plain),
+            (Some(name), None) if name.eq_ignore_ascii_case(b"identity") => Ok(Self::Plain),
+            (Some(name), None)
+                if [&b"gzip"[..], b"x-gzip"]
+                    .iter()
+                    .any(|one| name.eq_ignore_ascii_case(one)) =>
+            {
+                Ok(Self::Gzip)
+            }
+            _ => {
+                let detail = "the body may be compressed by gzip, and in no other way (Content-Encoding)";
+                Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail))
+            }
+        }
+    }
+
+    /// The bytes themselves, if they are not more than `limit`.
+    pub(super) fn decode(self, bytes: Bytes, limit: usize, setting: &str) -> Result<Bytes, Problem> {
+        if self == Self::Plain {
+            return Ok(bytes);
+        }
+        let mut plain = Vec::new();
+        // One byte more than there may be shows that there are more, however many.
+        let mut decoder = MultiGzDecoder::new(&*bytes).take(limit as u64 + 1);
+        decoder
+            .read_to_end(&mut plain)
+            .map_err(|error| Problem::bad_request(format!("the body is not gzip: {error}")))?;
+        if plain.len() > limit {
+            return Err(too_large(limit, setting));
+        }
+        Ok(plain.into())
+    }
+}
+
+fn too_large(limit: usize, setting: &str) -> Problem {
+    let detail = format!("the body is larger than {limit} bytes; see {setting}");
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
 }
 
 /// A body as a JSON object of a certain form.
@@ -47,4 +106,39 @@ pub(super) fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
             _ => Problem::bad_request(detail),
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    fn gzip(bytes: &[u8]) -> Bytes {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap().into()
+    }
+
+    fn encoding(value: &'static str) -> Result<Encoding, Problem> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(value));
+        Encoding::of(&headers)
+    }
+
+    #[test]
+    fn gzip_is_taken_as_long_as_what_is_in_it_is_not_too_large() {
+        assert_eq!(encoding("GZIP").unwrap(), Encoding::Gzip);
+        assert_eq!(Encoding::of(&HeaderMap::new()).unwrap(), Encoding::Plain);
+        assert!(encoding("br").is_err() && encoding("gzip, gzip").is_err());
+        let decode = |bytes, limit| Encoding::Gzip.decode(bytes, limit, "x");
+        assert_eq!(&*decode(gzip(b"abc"), 3).unwrap(), b"abc");
+        assert!(decode(gzip(b"abcd"), 3).is_err());
+        // 100 MiB of zeros in 100 KiB.
+        assert!(decode(gzip(&vec![0; 100 << 20]), 1 << 20).is_err());
+        assert!(decode(Bytes::from_static(b"no gzip"), 100).is_err());
+    }
 }

@@ -9,6 +9,7 @@ use axum_server::tls_rustls::RustlsConfig;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 
+use super::connections::{Bounded, make_room};
 use crate::state::AppState;
 
 /// How long requests in hand may take when the service is to end.
@@ -78,14 +79,18 @@ pub async fn serve(
         }
     });
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let room = make_room();
+    tracing::debug!(room, "connections at once");
     let served = match tls {
         Some(tls) => {
             let mut server = axum_server::from_tcp_rustls(listener, tls).map_err(failed)?;
             be_impatient(server.http_builder());
+            let server = server.map(|tls| Bounded::new(tls, room, HEADERS));
             server.handle(handle).serve(service).await
         }
         None => {
-            let mut server = axum_server::from_tcp(listener).map_err(failed)?;
+            let server = axum_server::from_tcp(listener).map_err(failed)?;
+            let mut server = server.map(|plain| Bounded::new(plain, room, HEADERS));
             be_impatient(server.http_builder());
             // Without TLS everybody speaks HTTP/1. To find out which of the two it is, the first bytes would be waited for
             // without any limit, and a connection that never says anything would stay for ever.

@@ -3,6 +3,7 @@
 mod analyze;
 mod body;
 mod config;
+mod connections;
 pub mod correlation;
 mod headers;
 mod health;

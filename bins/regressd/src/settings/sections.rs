@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -97,6 +98,8 @@ pub struct GitHub {
     pub breaker_failures: u32,
     /// Milliseconds of that while; it doubles up to twelve times as long.
     pub breaker_pause_milliseconds: u64,
+    /// Minutes after which a check that still waits for results, or for a confirming run, ends as neutral.
+    pub results_within_minutes: u64,
     /// Seconds in which a worker must have written a comment, check or issue. After a request whose end is unknown,
     /// nobody touches the same one for so long.
     pub lease_seconds: u64,
@@ -114,8 +117,17 @@ impl Default for GitHub {
             content_per_hour: 500,
             breaker_failures: 5,
             breaker_pause_milliseconds: 10_000,
+            results_within_minutes: 360,
             lease_seconds: 60,
         }
+    }
+}
+
+impl GitHub {
+    /// How long a check waits for results.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        Duration::from_secs(self.results_within_minutes.saturating_mul(60))
     }
 }
 
@@ -127,7 +139,8 @@ pub struct Oidc {
     pub issuer: Option<String>,
     /// The audience that workflows must ask for.
     pub audience: String,
-    /// Owners and repositories whose workflows may upload: `octo/*`, `octo/hello`. Empty for all that the issuer knows.
+    /// Owners and repositories whose workflows may upload: `octo/*`, `octo/hello`. Beside these, those on which
+    /// the App is installed may.
     pub allow: Vec<String>,
     /// Where the issuer's keys are, if not at `/.well-known/jwks` below it.
     pub keys_url: Option<String>,

@@ -91,6 +91,7 @@ on_both! {
     uploads:
         an_upload_is_judged_by_its_branch,
         the_same_upload_is_stored_once,
+        an_upload_may_be_compressed_by_gzip,
         a_suspicion_is_confirmed_by_a_second_run,
         an_accepted_shift_begins_an_epoch,
         a_base_in_the_same_upload_is_compared_directly,
@@ -99,6 +100,8 @@ on_both! {
         counts_are_not_the_machine,
         the_first_allocation_is_a_regression,
         a_suite_twice_as_slow_is_a_regression,
+        an_old_commit_measured_again_tells_of_the_machine,
+        another_pull_request_that_moved_tells_of_the_machine,
         ten_times_as_slow_fails_at_once,
         what_main_gained_must_not_be_given_back,
         full_names_of_branches_are_the_branches,
@@ -109,6 +112,8 @@ on_both! {
         one_upload_does_not_hide_another_of_the_commit;
     workflows:
         a_workflow_uploads_for_its_own_repository,
+        only_workflows_that_are_known_may_upload,
+        a_hanging_issuer_holds_nobody_up,
         forged_workflow_tokens_are_refused;
     writer:
         one_failed_operation_leaves_the_others_alone,

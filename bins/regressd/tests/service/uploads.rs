@@ -75,6 +75,33 @@ pub(crate) async fn an_upload_is_judged_by_its_branch(place: Place) {
     );
 }
 
+pub(crate) async fn an_upload_may_be_compressed_by_gzip(place: Place) {
+    let service = Running::with(place, &[("server.upload_limit_mib", "1")]).await;
+    let token = service.token("*", "upload").await;
+    let body = run("octo/hello", "main", "abcd", &[1000]).to_string();
+    let gzip = |bytes: &[u8]| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut encoder, bytes).unwrap();
+        encoder.finish().unwrap()
+    };
+    let send = async |encoding: &str, bytes: Vec<u8>| {
+        let request = service
+            .client
+            .post(format!("{}/analyze", service.url))
+            .bearer_auth(&token);
+        let request = request.header("content-encoding", encoding).body(bytes);
+        request.send().await.unwrap().status().as_u16()
+    };
+    assert!(send("gzip", gzip(body.as_bytes())).await < 300);
+    assert_eq!(
+        send("gzip", gzip(&vec![b' '; 30 << 20])).await,
+        413,
+        "30 KB that hold 30 MiB"
+    );
+    assert_eq!(send("gzip", body.clone().into_bytes()).await, 400);
+    assert_eq!(send("br", body.into_bytes()).await, 415);
+}
+
 pub(crate) async fn the_same_upload_is_stored_once(place: Place) {
     let service = Running::start(place).await;
     let token = service.token("*", "upload").await;

@@ -101,6 +101,83 @@ pub(crate) async fn a_suite_twice_as_slow_is_a_regression(place: Place) {
     );
 }
 
+/// An open pull request that is based on a commit of main.
+async fn pull_request(service: &Running, number: u32, head: &str, base: &str) {
+    let repository = json!({ "full_name": "octo/hello", "default_branch": "main" });
+    let payload = json!({
+        "action": "opened", "number": number, "repository": repository,
+        "pull_request": {
+            "head": { "ref": format!("topic-{number}"), "sha": head, "repo": repository },
+            "base": { "ref": "main", "sha": base, "repo": repository },
+        },
+    });
+    deliver(service, "pull_request", &format!("opened-{number}"), &payload).await;
+    settle(service).await;
+}
+
+pub(crate) async fn an_old_commit_measured_again_tells_of_the_machine(place: Place) {
+    let service = Running::start(place).await;
+    let token = service.token("*", "admin").await;
+    past(&service, &token, 8, 7).await;
+    let newest = format!("{:040x}", 2011);
+    let mut again = counted(&newest, &[(2004, 7); 8]);
+    again["run_id"] = json!("again");
+    let judged = send(&service, &token, &again).await;
+    assert_eq!(
+        judged["run"]["outcome"], "unchanged",
+        "its code was measured before: {judged}"
+    );
+    let mut body = counted("a1a1", &[(2010, 7); 8]);
+    body["branch"] = json!("f");
+    let (_, answer) = service.upload(&token, &body).await;
+    assert_eq!(answer["outcome"], "unchanged", "{answer}");
+    let told = answer["shifts"][0].as_str().unwrap();
+    assert!(told.contains("measured again, moved by +100"), "{told}");
+    // What is slower beyond that is the code's all the same.
+    let mut values = [(2010, 7); 8];
+    values[3].0 = 3200;
+    let mut body = counted("a2a2", &values);
+    (body["branch"], body["run_id"]) = (json!("f"), json!("1"));
+    send(&service, &token, &body).await;
+    body["run_id"] = json!("2");
+    let judged = send(&service, &token, &body).await;
+    assert_eq!(judged["run"]["outcome"], "regression", "{judged}");
+}
+
+pub(crate) async fn another_pull_request_that_moved_tells_of_the_machine(place: Place) {
+    let service = Running::start(place).await;
+    let token = service.token("*", "admin").await;
+    past(&service, &token, 8, 7).await;
+    let (one, other, base) = ("a".repeat(40), "b".repeat(40), format!("{:040x}", 2011));
+    pull_request(&service, 1, &one, &base).await;
+    pull_request(&service, 2, &other, &base).await;
+    let judged = send(&service, &token, &counted_on("topic-1", &one, &[(1500, 7); 8])).await;
+    assert_eq!(
+        judged["run"]["outcome"], "regression",
+        "nothing says yet that it was the machine"
+    );
+    let first = judged["run"]["run"].clone();
+    let judged = send(&service, &token, &counted_on("topic-2", &other, &[(1503, 7); 8])).await;
+    assert_eq!(judged["run"]["outcome"], "unchanged", "{judged}");
+    settle(&service).await;
+    let judged = service.judged(&first, &token).await;
+    assert_eq!(
+        judged["run"]["outcome"], "unchanged",
+        "it is judged again: {judged}"
+    );
+    // Another size is another cause.
+    let third = "c".repeat(40);
+    pull_request(&service, 3, &third, &base).await;
+    let judged = send(&service, &token, &counted_on("topic-3", &third, &[(2600, 7); 8])).await;
+    assert_eq!(judged["run"]["outcome"], "regression", "{judged}");
+}
+
+fn counted_on(branch: &str, commit: &str, values: &[(u64, u64)]) -> Value {
+    let mut body = counted(commit, values);
+    body["branch"] = json!(branch);
+    body
+}
+
 pub(crate) async fn ten_times_as_slow_fails_at_once(place: Place) {
     let service = Running::start(place).await;
     let token = service.token("*", "admin").await;

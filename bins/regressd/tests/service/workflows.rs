@@ -12,7 +12,8 @@ async fn start(place: Place) -> (FakeGitHub, Running) {
     let key = signing_key("app");
     let start = FakeGitHub::start(([127, 0, 0, 1], 0).into(), FakeSettings::default(), &key);
     let fake = start.await.unwrap();
-    let service = Running::with(place, &[("oidc.issuer", fake.url())]).await;
+    let allow = r#"["octo/*"]"#;
+    let service = Running::with(place, &[("oidc.issuer", fake.url()), ("oidc.allow", allow)]).await;
     (fake, service)
 }
 
@@ -55,6 +56,59 @@ pub(crate) async fn a_workflow_uploads_for_its_own_repository(place: Place) {
         )
         .await;
     assert_eq!(config.0, 403, "it may upload and no more");
+}
+
+pub(crate) async fn only_workflows_that_are_known_may_upload(place: Place) {
+    let key = signing_key("app");
+    let start = FakeGitHub::start(([127, 0, 0, 1], 0).into(), FakeSettings::default(), &key);
+    let fake = start.await.unwrap();
+    let service = Running::with(place, &[("oidc.issuer", fake.url())]).await;
+    let token = fake.workflow_token(claims("refs/heads/main"));
+    let body = run("octo/hello", "main", "abcd", &[1]);
+    let (status, problem) = service.upload(&token, &body).await;
+    assert_eq!(status, 403, "the issuer knows everybody: {problem}");
+    assert!(
+        problem["detail"].as_str().unwrap().contains("oidc.allow"),
+        "{problem}"
+    );
+    let installed = json!({
+        "action": "created", "installation": { "id": 5 }, "repositories": [{ "full_name": "octo/hello" }],
+    });
+    crate::landing::deliver(&service, "installation", "installed", &installed).await;
+    crate::landing::settle(&service).await;
+    assert!(
+        service.upload(&token, &body).await.0 < 300,
+        "the App is installed there"
+    );
+    let tag = fake.workflow_token(claims("refs/tags/v1"));
+    let mut body = run("octo/hello", "topic", "abce", &[1]);
+    body["pull_request"] = json!(7);
+    assert_eq!(
+        service.upload(&tag, &body).await.0,
+        403,
+        "a tag's workflow speaks for no pull request"
+    );
+}
+
+pub(crate) async fn a_hanging_issuer_holds_nobody_up(place: Place) {
+    // It takes connections and never answers.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let issuer = format!("http://{}", silent.local_addr().unwrap());
+    let service = Running::with(place, &[("oidc.issuer", &issuer)]).await;
+    let ours = service.token("*", "admin").await;
+    let key = signing_key("fake-workflows");
+    let token = key.sign(&json!({ "aud": "regressd", "iss": issuer, "repository": "octo/hello" }));
+    let begun = std::time::Instant::now();
+    let body = run("octo/hello", "main", "abcd", &[1]);
+    let many = (0..20).map(|_| service.upload(&token, &body));
+    let (answers, own) = tokio::join!(futures_util::future::join_all(many), service.upload(&ours, &body));
+    assert!(own.0 < 300, "{own:?}");
+    assert!(answers.iter().all(|(status, _)| *status == 503), "{answers:?}");
+    assert!(
+        begun.elapsed().as_secs() < 9,
+        "together they wait once: {:?}",
+        begun.elapsed()
+    );
 }
 
 pub(crate) async fn forged_workflow_tokens_are_refused(place: Place) {

@@ -113,7 +113,44 @@ async fn a_check_is_awaited_judged_and_judged_again() {
         (check(&head).status.as_str(), check(&head).conclusion),
         ("in_progress", None)
     );
+    // Nothing comes: when its time is over, and when the pull request is closed, the check ends, and not as a success.
+    let database = service.database().await;
+    database
+        .write(move |connection| {
+            Box::pin(async move {
+                let due = sqlx::query("UPDATE jobs SET due = 0 WHERE kind = 'end-check'");
+                due.execute(connection).await.map(drop)
+            })
+        })
+        .await
+        .unwrap();
+    let ended = async |head: &str| {
+        for _ in 0..100 {
+            if check(head).status == "completed" {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        check(head).conclusion
+    };
+    assert_eq!(ended(&head).await.as_deref(), Some("neutral"));
+    let mut closed = opened.clone();
+    (closed["number"], closed["pull_request"]["head"]["sha"]) = (json!(11), json!("f".repeat(40)));
+    sender
+        .deliver("pull_request", "opened-11", &closed)
+        .await
+        .unwrap();
+    service.settle(PATIENCE).await;
+    assert_eq!(check(&"f".repeat(40)).status, "in_progress");
+    closed["action"] = json!("closed");
+    sender
+        .deliver("pull_request", "closed-11", &closed)
+        .await
+        .unwrap();
+    assert_eq!(ended(&"f".repeat(40)).await.as_deref(), Some("neutral"));
+    // What has a verdict keeps it.
     let judged = scene.head(Act::Regression);
+    assert_eq!(check(&judged).conclusion.as_deref(), Some("failure"));
     let edits = check(&judged).edits;
     let again = json!({
         "action": "rerequested",

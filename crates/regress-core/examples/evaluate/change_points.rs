@@ -14,6 +14,10 @@
 //! of the machine's shifts there. In shuffled windows +10 % goes in at 35, and in the second count +50 % at 65 too; the
 //! percentage is that of windows in which a point within five of 35 is reported.
 //!
+//! "doubling" tells how soon and how exactly a large step is placed, in shuffled windows again: of 16 points with the
+//! last 8 doubled, the share in which just that index is reported; and of 50 points followed by doubled ones, after how
+//! many of those a point within one of 50 is reported, as the median and the 95th percentile over the windows.
+//!
 //! "machine removed" takes the machine's trend, estimated over all series of the file at the window's commits, out of
 //! the window first. The other detectors are there to compare with.
 
@@ -151,6 +155,49 @@ pub(crate) fn two_steps(source: &Source) -> Vec<Value> {
         })
     };
     detectors.into_iter().filter_map(count).collect()
+}
+
+/// How exactly a doubling is placed, and how soon it is seen.
+pub(crate) fn doubling(source: &Source) -> Vec<Value> {
+    let detectors: [(&str, Detector); 2] = [("change_points", ours), ("kernel by the book", by_the_book)];
+    let measure = |(detector, detect): (&str, Detector)| {
+        let (mut exact, mut delays) = (0_usize, Vec::new());
+        for seed in SEEDS {
+            let mut rng = Rng::new(seed);
+            for series in source.series().filter(|series| series.values.len() >= WINDOW) {
+                let values = Window::draw(series, Order::Shuffled, &mut rng).values;
+                exact += usize::from(detect(&doubled(&values[..16], 8)) == [8]);
+                delays.push(delay(&values, detect));
+            }
+        }
+        delays.sort_unstable();
+        let windows = delays.len();
+        let at = |share: f64| delays.get((windows as f64 * share) as usize);
+        Some(json!({
+            "detector": detector, "windows": windows,
+            "exact_of_16_percent": round(exact as f64 / windows as f64 * 100.0, 1),
+            "seen_after_median": at(0.5)?, "seen_after_95th_percentile": at(0.95)?,
+        }))
+    };
+    detectors.into_iter().filter_map(measure).collect()
+}
+
+fn doubled(values: &[f64], from: usize) -> Vec<f64> {
+    let factor = |index: usize| if index < from { 1.0 } else { 2.0 };
+    let values = values.iter().enumerate();
+    values.map(|(index, value)| value * factor(index)).collect()
+}
+
+/// After how many doubled points the step is reported; one more than there are if it is not.
+fn delay(values: &[f64], detect: Detector) -> usize {
+    const AT: usize = 50;
+    let seen = |count: &usize| {
+        let found = detect(&doubled(&values[..AT + count], AT));
+        found.iter().any(|index| index.abs_diff(AT) <= 1)
+    };
+    (1..=values.len() - AT)
+        .find(seen)
+        .unwrap_or(values.len() - AT + 1)
 }
 
 pub(crate) fn round(value: f64, digits: i32) -> f64 {

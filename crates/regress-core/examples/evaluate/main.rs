@@ -92,8 +92,10 @@ fn measure(sources: &[Source], all: &str) -> Vec<Value> {
                 "benchmarks_with_processes": source.processes.len(),
                 "change_points": change_points::rows(source),
                 "two_steps": change_points::two_steps(source),
+                "doubling": change_points::doubling(source),
                 "gate": gate::rows(source),
                 "two_sample": two_sample::rows(source),
+                "sequential": two_sample::sequential(source),
             })
         })
         .collect()

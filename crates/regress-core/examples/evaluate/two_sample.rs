@@ -7,7 +7,7 @@
 //! "processes" are those of process files, each with the median of its iterations. "series" takes the points of
 //! unchanged stretches (see [`crate::gate`]) for processes: days, not minutes, lie between them, so they are noisier.
 
-use regress_core::detect::{Pair, Threshold, VerdictKind, judge};
+use regress_core::detect::{Pair, Threshold, Verdict, VerdictKind, judge};
 use regress_core::measurement::{BenchmarkId, Direction, Measure, SeriesKey};
 use regress_core::stats::rng::Rng;
 use serde_json::{Value, json};
@@ -27,6 +27,70 @@ pub(crate) fn rows(source: &Source) -> Vec<Value> {
         .iter()
         .filter_map(|(name, samples)| row(name, samples))
         .collect()
+}
+
+/// Twenty pairs at most, looked at after each from the fifth on as `benchgate ab` does, against all twenty at once: how many
+/// are measured, and what is reported.
+pub(crate) fn sequential(source: &Source) -> Vec<Value> {
+    const PAIRS: usize = 20;
+    const FIRST_LOOK: usize = 5;
+    let Ok(benchmark) = BenchmarkId::new("drawn") else {
+        return Vec::new();
+    };
+    let key = SeriesKey {
+        benchmark,
+        measure: Measure::LATENCY,
+    };
+    let verdict = |before: &[f64], after: &[f64]| {
+        let pair = Pair {
+            key: key.clone(),
+            direction: Direction::SmallerIsBetter,
+            before,
+            after,
+            comparable: true,
+            threshold: Threshold::default(),
+        };
+        judge(&[pair]).verdicts.remove(0)
+    };
+    let decided = |verdict: &Verdict| match verdict.kind {
+        VerdictKind::Regression | VerdictKind::Improvement => verdict.q.is_none_or(|q| q <= 0.005),
+        VerdictKind::Unchanged => verdict.confidence >= 0.9,
+        _ => false,
+    };
+    let measure = |factor: f64| {
+        let (mut draws, mut pairs, mut early, mut late) = (0_usize, 0, 0, 0);
+        for seed in SEEDS {
+            let mut rng = Rng::new(seed);
+            for sample in source.processes.iter().filter(|sample| sample.len() >= 2 * PAIRS) {
+                let mut drawn = sample.clone();
+                rng.shuffle(&mut drawn);
+                let before = &drawn[..PAIRS];
+                let after: Vec<f64> = drawn[PAIRS..2 * PAIRS]
+                    .iter()
+                    .map(|value| value * factor)
+                    .collect();
+                let looks =
+                    (FIRST_LOOK..=PAIRS).map(|count| (count, verdict(&before[..count], &after[..count])));
+                let all = verdict(before, &after);
+                let (count, stopped) = looks
+                    .into_iter()
+                    .find(|(_, verdict)| decided(verdict))
+                    .unwrap_or((PAIRS, all.clone()));
+                draws += 1;
+                pairs += count;
+                early += usize::from(stopped.kind == VerdictKind::Regression);
+                late += usize::from(all.kind == VerdictKind::Regression);
+            }
+        }
+        let percent = |count: usize| round(count as f64 / draws as f64 * 100.0, 2);
+        (draws > 0).then(|| {
+            json!({
+                "slower_percent": round((factor - 1.0) * 100.0, 0), "mean_pairs": round(pairs as f64 / draws as f64, 1),
+                "reported_percent": percent(early), "reported_after_all_20_percent": percent(late),
+            })
+        })
+    };
+    [1.0, 1.1, 1.2].into_iter().filter_map(measure).collect()
 }
 
 fn row(name: &str, samples: &[&[f64]]) -> Option<Value> {

@@ -1,14 +1,17 @@
 //! Change points of one series: the detector to use on a history.
 //!
-//! Kernel change-point detection ([`super::kernel`]) with four additions, each for a reason; their numbers were
+//! Kernel change-point detection ([`super::kernel`]) with five additions, each for a reason; their numbers were
 //! chosen among few round ones, as `examples/evaluate` tells:
 //! 1. It works on logarithms, so that a change is a percentage and the same at every level.
 //! 2. The bandwidth is half the median distance *within* levels, taken from a first pass. The usual median over all
 //!    pairs grows with the step itself and hides it; and two modes of a runner pool are then seen apart.
-//! 3. The penalty is 0.9 ln n. A split must then hold against that penalty times the dependence between neighbouring
+//! 3. A wider kernel of four such distances goes first, for steps that part the values: it sees a doubling after three or
+//!    four runs, where the narrow one needs nine to twelve, and its places are moved to where they part the values best.
+//!    What goes to and fro, or leaves the levels mixed, is left to the narrow kernel.
+//! 4. The penalty is 0.9 ln n. A split must then hold against that penalty times the dependence between neighbouring
 //!    points on its two levels (at most twice): a machine that stays slow for some runs is no change of the code.
 //!    Independent points leave the penalty as it is.
-//! 4. An excursion of fewer than ten points that returns to where it came from is an episode, not a change; and a change
+//! 5. An excursion of fewer than ten points that returns to where it came from is an episode, not a change; and a change
 //!    below 2.5 % (half the default threshold) is not worth a line.
 //!
 //! What it cannot do: tell a lasting machine-wide shift from one of the code. [`super::machine_shift`] does that with
@@ -40,6 +43,8 @@ pub struct ChangePointSettings {
     pub penalty: f64,
     /// Levels have at least this many points.
     pub shortest_level: usize,
+    /// The last level may have as few points as this, if they are far from the level before.
+    pub shortest_end: usize,
     /// An excursion of fewer points that returns is left out.
     pub shortest_excursion: usize,
     /// Changes below this percentage are left out.
@@ -51,6 +56,7 @@ impl Default for ChangePointSettings {
         Self {
             penalty: 0.9,
             shortest_level: 5,
+            shortest_end: 4,
             shortest_excursion: 10,
             least_percent: 2.5,
         }
@@ -83,28 +89,131 @@ pub fn change_points(values: &[f64], settings: &ChangePointSettings) -> Vec<Chan
     describe(&plain, &starts, &kept)
 }
 
+/// Bandwidths of the passes, in median distances within levels: a wide kernel sees a large step after few points, a narrow
+/// one then sees small steps, and both modes of a runner pool, within what the wide one took for one level.
+const SCALES: [f64; 2] = [4.0, 0.5];
+
 fn segment(values: &[f64], settings: &ChangePointSettings) -> Vec<usize> {
     if values.len() < 2 * settings.shortest_level.max(1) {
         return Vec::new();
     }
     let penalty = settings.penalty * (values.len() as f64).ln();
-    let pass = |distance: f64| {
-        let kernel = Kernel::new(values, distance / 2.0)?;
-        let starts = kernel.segment(penalty, settings.shortest_level);
-        Some((kernel, starts))
-    };
     let overall = median_distance(values, &[]).and_then(|distance| usable_distance(distance, values));
-    let Some((_, rough)) = overall.and_then(&pass) else {
-        return Vec::new();
-    };
-    let within = median_distance(values, &rough)
+    let rough = overall
+        .and_then(|distance| Kernel::new(values, distance / 2.0))
+        .map(|kernel| kernel.segment(penalty, settings.shortest_level));
+    let within = rough
+        .and_then(|rough| median_distance(values, &rough))
         .filter(|&distance| distance > 0.0)
         .or(overall);
-    let Some((kernel, mut starts)) = within.and_then(pass) else {
+    let Some(within) = within else {
         return Vec::new();
     };
-    drop_dependent(&kernel, &mut starts, penalty, values.len());
-    starts
+    let [wide, narrow] = SCALES.map(|scale| scale * within);
+    let mut starts = split_levels(values, &[], wide, penalty, settings.shortest_level);
+    starts.extend(late_step(values, &starts, wide, penalty, settings));
+    // A machine with two modes goes to and fro; what returns, however late, is left to the narrow kernel.
+    drop_excursions(values, &mut starts, usize::MAX);
+    place_exactly(values, &mut starts, settings.shortest_end);
+    drop_mixed(values, &mut starts);
+    split_levels(values, &starts, narrow, penalty, settings.shortest_level)
+}
+
+/// The starts of levels, and of those that a kernel of this bandwidth finds within them.
+fn split_levels(
+    values: &[f64],
+    starts: &[usize],
+    bandwidth: f64,
+    penalty: f64,
+    shortest: usize,
+) -> Vec<usize> {
+    let mut all = starts.to_vec();
+    for (from, to) in levels(starts, values.len()) {
+        let Some(kernel) = Kernel::new(&values[from..to], bandwidth) else {
+            continue;
+        };
+        let mut found = kernel.segment(penalty, shortest);
+        drop_dependent(&kernel, &mut found, penalty, to - from);
+        all.extend(found.into_iter().map(|start| from + start));
+    }
+    all.sort_unstable();
+    all
+}
+
+/// A last level that is shorter than others may be, and so far away that few points show it.
+fn late_step(
+    values: &[f64],
+    starts: &[usize],
+    bandwidth: f64,
+    penalty: f64,
+    settings: &ChangePointSettings,
+) -> Option<usize> {
+    let from = starts.last().copied().unwrap_or(0);
+    let level = &values[from..];
+    let kernel = Kernel::new(level, bandwidth)?;
+    let lengths = settings.shortest_end.max(1)..settings.shortest_level;
+    let holds = |at: &usize| {
+        let mut start = vec![*at];
+        drop_dependent(&kernel, &mut start, penalty, level.len());
+        !start.is_empty()
+    };
+    let mut places = lengths
+        .map(|length| level.len().saturating_sub(length))
+        .filter(|at| *at >= settings.shortest_level);
+    places.find(holds).map(|at| from + at)
+}
+
+/// Removes splits whose levels overlap: a large step parts the values, a run of one mode among two does not.
+fn drop_mixed(values: &[f64], starts: &mut Vec<usize>) {
+    const MAX_OVERLAP: f64 = 0.1;
+    let overlaps = |before: &[f64], after: &[f64]| {
+        let (Some(left), Some(right)) = (median(before), median(after)) else {
+            return true;
+        };
+        let middle = (left + right) / 2.0;
+        let misplaced = |level: &[f64], own: f64| {
+            let wrong = |value: &&f64| (**value > middle) != (own > middle);
+            level.iter().filter(wrong).count() as f64 > (MAX_OVERLAP * level.len() as f64).ceil()
+        };
+        misplaced(before, left) || misplaced(after, right)
+    };
+    loop {
+        let bounds: Vec<(usize, usize)> = levels(starts, values.len()).collect();
+        let mixed = bounds
+            .windows(2)
+            .position(|pair| overlaps(&values[pair[0].0..pair[0].1], &values[pair[1].0..pair[1].1]));
+        match mixed {
+            Some(index) => drop(starts.remove(index)),
+            None => return,
+        }
+    }
+}
+
+/// Puts the start of every level where it parts it best from the one before, by least squares. Values beyond the two
+/// medians count as these: an outlier beside the step must not move it.
+fn place_exactly(values: &[f64], starts: &mut [usize], shortest: usize) {
+    for index in 0..starts.len() {
+        let from = if index == 0 { 0 } else { starts[index - 1] };
+        let to = starts.get(index + 1).copied().unwrap_or(values.len());
+        let at = starts[index];
+        let (Some(before), Some(after)) = (median(&values[from..at]), median(&values[at..to])) else {
+            continue;
+        };
+        let (low, high) = (before.min(after), before.max(after));
+        // How much worse it is to count a value with the new level than with the old one.
+        let worse = |value: f64| {
+            let value = value.clamp(low, high);
+            (value - after).powi(2) - (value - before).powi(2)
+        };
+        let (mut sum, mut least, mut best) = (0.0, f64::INFINITY, at);
+        for place in (from + 1..to).rev() {
+            sum += worse(values[place]);
+            if sum < least && place - from >= shortest && to - place >= shortest {
+                (least, best) = (sum, place);
+            }
+        }
+        starts[index] = best;
+    }
 }
 
 /// Removes the weakest split until every one saves the penalty times the dependence around it.
@@ -239,6 +348,35 @@ mod tests {
         let mut episode = noise(4, 100, 0.01);
         episode[50..57].iter_mut().for_each(|value| *value *= 1.3);
         assert!(indices(&episode).is_empty());
+    }
+
+    /// Level 1000 for `before` points and twice that for `after`, with a spread of 2 %.
+    fn doubling(seed: u64, before: usize, after: usize) -> Vec<f64> {
+        let mut values = noise(seed, before + after, 0.02);
+        values[before..].iter_mut().for_each(|value| *value *= 2.0);
+        values
+    }
+
+    #[test]
+    fn a_doubling_is_seen_after_four_runs_and_placed_exactly() {
+        for seed in 1..=100 {
+            assert_eq!(indices(&doubling(seed, 8, 8)), [8], "{seed}");
+            assert_eq!(indices(&doubling(seed, 50, 4)), [50], "{seed}");
+            assert_eq!(indices(&doubling(seed, 50, 7)), [50], "{seed}");
+            assert!(
+                indices(&doubling(seed, 50, 2)).is_empty(),
+                "{seed}: two may be an episode"
+            );
+        }
+    }
+
+    #[test]
+    fn an_outlier_beside_a_step_does_not_move_it() {
+        for at in [5, 6, 9, 10] {
+            let mut values = doubling(7, 8, 8);
+            values[at] *= 6.0;
+            assert_eq!(indices(&values), [8], "{at}");
+        }
     }
 
     #[test]

@@ -72,8 +72,12 @@ fn judge_one(pair: &Pair<'_>, compared: Option<&TwoSample>, q: Option<f64>) -> V
     let wide = |interval: Interval| interval.high > pair.threshold.ratio();
     let noisy = kind == VerdictKind::Unchanged
         && !pair.key.measure.is_exact()
-        && compared
-            .is_some_and(|compared| compared.rank_p > RANK_LEVEL && compared.interval.is_some_and(wide));
+        && compared.is_some_and(|compared| {
+            let beyond = compared
+                .cost_ratio
+                .is_some_and(|ratio| ratio > pair.threshold.ratio());
+            (compared.rank_p > RANK_LEVEL || beyond) && compared.interval.is_some_and(wide)
+        });
     let percent = |ratio: f64| (ratio - 1.0) * 100.0;
     Verdict {
         key: pair.key.clone(),

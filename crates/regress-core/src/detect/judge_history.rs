@@ -2,7 +2,8 @@
 //!
 //! Each benchmark passes its [`Gate`]; a measure that is counted (see [`Measure::is_exact`]) is compared as it is. When
 //! most benchmarks of a measure move at once, that is told as a [`SuiteShift`]. It is the machine's doing only if
-//! something from outside says so: control benchmarks, or another repository in the same environment. Then a benchmark is
+//! something from outside says so: control benchmarks, a commit that was measured before and again, another branch or repository in the same
+//! environment. Then a benchmark is
 //! judged by what is left after the machine's factor, and where that is within the threshold the verdict is "environment
 //! changed". Without evidence every one of them is judged as it is.
 
@@ -26,6 +27,8 @@ pub struct Past<'a> {
     pub history: &'a [f64],
     /// The run to judge and then its confirmations.
     pub runs: &'a [f64],
+    /// The value that words tell of, where it is not the median of `runs`.
+    pub told: Option<f64>,
     /// Whether the history comes from the environment of the runs, or the user asked to compare across.
     pub comparable: bool,
     /// What applies to the benchmark; `least_runs` counts runs of history.
@@ -243,7 +246,7 @@ fn conclude(
         );
         return (VerdictKind::NotEnoughData, 0.0, reason);
     };
-    let change = signed_percent(ratio);
+    let change = change_told(past, ratio, settings);
     let own = ratio / machine;
     let count = past.history.len() as f64;
     let beyond = ratio > past.threshold.ratio();
@@ -271,6 +274,15 @@ fn conclude(
         }
         _ => improvement_or_not(past, ratio, own, settings),
     }
+}
+
+/// The change in words: that of the value that words tell of, or else of all runs.
+fn change_told(past: &Past<'_>, ratio: f64, settings: &GateSettings) -> String {
+    let told = past
+        .told
+        .zip(before(past, settings))
+        .filter(|(told, before)| *told > 0.0 && *before > 0.0);
+    signed_percent(told.map_or(ratio, |(told, before)| past.direction.cost_ratio(before, told)))
 }
 
 /// `+8.1 %` of a ratio of costs.
@@ -341,7 +353,7 @@ fn improvement_or_not(
         Direction::SmallerIsBetter => Direction::BiggerIsBetter,
         Direction::BiggerIsBetter => Direction::SmallerIsBetter,
     };
-    let change = (ratio - 1.0) * 100.0;
+    let change = change_told(past, ratio, settings);
     let mirrored = Past {
         direction: opposite,
         ..past.clone()
@@ -351,13 +363,13 @@ fn improvement_or_not(
     let fast_enough = own.max(ratio) < 1.0 / past.threshold.ratio();
     let confirmed = |walk: Walk| walk.state == GateState::Confirmed;
     if fast_enough && walk(&mirrored, own / ratio, settings).is_some_and(confirmed) {
-        let reason = format!("{change:+.1} % against the history's median, beyond all of it in every run");
+        let reason = format!("{change} against the history's median, beyond all of it in every run");
         return (VerdictKind::Improvement, 0.95, reason);
     }
     (
         VerdictKind::Unchanged,
         0.9,
-        format!("{change:+.1} % against the history's median, within its range or threshold"),
+        format!("{change} against the history's median, within its range or threshold"),
     )
 }
 
@@ -375,6 +387,7 @@ mod tests {
             direction: Direction::SmallerIsBetter,
             history,
             runs,
+            told: None,
             comparable: true,
             threshold: Threshold::default(),
         }

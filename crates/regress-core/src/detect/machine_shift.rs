@@ -45,6 +45,20 @@ pub enum Evidence {
         /// Their median ratio of costs.
         factor: f64,
     },
+    /// A commit that was measured before was measured again, and moved.
+    MeasuredAgain {
+        /// The commit.
+        commit: String,
+        /// Its median ratio of costs, now to then.
+        factor: f64,
+    },
+    /// Another branch of the repository, which does not have the judged code, moved by as much.
+    OtherBranch {
+        /// Its name.
+        name: String,
+        /// By what ratio of costs.
+        factor: f64,
+    },
     /// Another repository that is measured in the same environment moved, too.
     OtherRepository {
         /// Its name.
@@ -59,7 +73,10 @@ impl Evidence {
     #[must_use]
     pub fn factor(&self) -> f64 {
         match self {
-            Self::Controls { factor, .. } | Self::OtherRepository { factor, .. } => *factor,
+            Self::Controls { factor, .. }
+            | Self::MeasuredAgain { factor, .. }
+            | Self::OtherBranch { factor, .. }
+            | Self::OtherRepository { factor, .. } => *factor,
         }
     }
 }
@@ -70,6 +87,18 @@ impl fmt::Display for Evidence {
         match self {
             Self::Controls { count: 1, .. } => write!(f, "the control benchmark moved by {percent:+.1} %"),
             Self::Controls { count, .. } => write!(f, "{count} control benchmarks moved by {percent:+.1} %"),
+            Self::MeasuredAgain { commit, .. } => {
+                write!(
+                    f,
+                    "the old commit {commit}, measured again, moved by {percent:+.1} %"
+                )
+            }
+            Self::OtherBranch { name, .. } => {
+                write!(
+                    f,
+                    "{name}, which does not have this code, moved by {percent:+.1} %"
+                )
+            }
             Self::OtherRepository { name, .. } => {
                 write!(f, "{name} moved by {percent:+.1} % in the same environment")
             }
@@ -173,6 +202,14 @@ pub fn common_factor(cost_ratios: &[f64]) -> Option<(f64, usize)> {
     } else {
         median(&usable).map(|factor| (factor, most))
     }
+}
+
+/// What a commit that was measured before and again, given each benchmark's ratio of costs, says of the machine.
+#[must_use]
+pub fn measured_again(commit: &str, cost_ratios: &[f64]) -> Option<Evidence> {
+    let (factor, _) = common_factor(cost_ratios)?;
+    let commit = commit.to_owned();
+    Some(Evidence::MeasuredAgain { commit, factor })
 }
 
 /// What control benchmarks, given each one's ratio of costs, say of the machine; `None` if their median did not move by

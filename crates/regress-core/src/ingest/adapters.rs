@@ -3,6 +3,9 @@
 mod asv;
 mod bencher;
 mod benchgate;
+mod benchmark_dotnet;
+mod benchmark_ips;
+mod benchmark_tools;
 mod cargo_criterion;
 mod catch2;
 mod criterion;
@@ -15,8 +18,13 @@ mod gungraun;
 mod hyperfine;
 mod iai;
 mod jmh;
+mod k6;
 mod libtest;
+mod mitata;
+mod nanobench;
 mod pytest_benchmark;
+mod tinybench;
+mod vitest;
 
 use super::Adapter;
 use super::text::Opened;
@@ -42,6 +50,14 @@ pub(super) static ADAPTERS: &[&dyn Adapter] = &[
     &pytest_benchmark::PytestBenchmark,
     &hyperfine::Hyperfine,
     &jmh::Jmh,
+    &vitest::Vitest,
+    &mitata::Mitata,
+    &benchmark_dotnet::BenchmarkDotNet,
+    &benchmark_tools::BenchmarkTools,
+    &k6::K6,
+    &nanobench::Nanobench,
+    &benchmark_ips::BenchmarkIps,
+    &tinybench::Tinybench,
     &custom::AUTOMATIC,
     &custom::SMALLER,
     &custom::BIGGER,

@@ -28,12 +28,28 @@ pub enum Tool {
     Go,
     /// pytest-benchmark's JSON.
     PytestBenchmark,
-    /// asv's output for people.
+    /// asv's output for people, and its result files.
     Asv,
     /// hyperfine's `--export-json`.
     Hyperfine,
     /// JMH's `-rf json`.
     Jmh,
+    /// `vitest bench --outputJson`.
+    Vitest,
+    /// tinybench's tasks as JSON, and the table of `console.table(bench.table())`.
+    Tinybench,
+    /// mitata's JSON.
+    Mitata,
+    /// BenchmarkDotNet's JSON exporters.
+    BenchmarkDotNet,
+    /// k6's summary as JSON.
+    K6,
+    /// Julia's `BenchmarkTools.save`.
+    BenchmarkTools,
+    /// Ruby's benchmark-ips: its JSON, and its output for people.
+    BenchmarkIps,
+    /// nanobench's Markdown table and JSON.
+    Nanobench,
     /// Bencher Metric Format.
     Bencher,
     /// github-action-benchmark's custom JSON where the direction follows from each unit.
@@ -48,7 +64,7 @@ pub enum Tool {
 
 impl Tool {
     /// All tools, for help texts.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 27] = [
         Self::Criterion,
         Self::CriterionText,
         Self::CargoCriterion,
@@ -63,6 +79,14 @@ impl Tool {
         Self::Asv,
         Self::Hyperfine,
         Self::Jmh,
+        Self::Vitest,
+        Self::Tinybench,
+        Self::Mitata,
+        Self::BenchmarkDotNet,
+        Self::K6,
+        Self::BenchmarkTools,
+        Self::BenchmarkIps,
+        Self::Nanobench,
         Self::Bencher,
         Self::Custom,
         Self::CustomSmallerIsBetter,
@@ -88,6 +112,14 @@ impl Tool {
             Self::Asv => "asv",
             Self::Hyperfine => "hyperfine",
             Self::Jmh => "jmh",
+            Self::Vitest => "vitest",
+            Self::Tinybench => "tinybench",
+            Self::Mitata => "mitata",
+            Self::BenchmarkDotNet => "benchmark-dotnet",
+            Self::K6 => "k6",
+            Self::BenchmarkTools => "benchmark-tools",
+            Self::BenchmarkIps => "benchmark-ips",
+            Self::Nanobench => "nanobench",
             Self::Bencher => "bencher",
             Self::Custom => "custom",
             Self::CustomSmallerIsBetter => "custom-smaller-is-better",

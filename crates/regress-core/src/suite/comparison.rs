@@ -9,9 +9,9 @@ use crate::measurement::{Direction, Unit};
 /// Baseline process runs needed before one run may be called slower or faster.
 const ENOUGH: usize = 5;
 
-/// How one process run stands to its baseline. A single run cannot be tested for significance: it counts as
-/// changed only when it lies beyond every process run of the baseline, of which there must be five, and beyond
-/// the threshold.
+/// How one process run stands to its baseline. A single run cannot be tested for significance: of six alike, one in six is
+/// the slowest. It counts as changed only when it lies beyond the threshold, and beyond every process run of the baseline,
+/// of which there must be five, by more than those differ among themselves.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Comparison {
     /// Median of the baseline, in nanoseconds.
@@ -27,9 +27,9 @@ pub struct Comparison {
 /// The outcome of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BaselineVerdict {
-    /// Beyond every run of the baseline and slower by more than the threshold.
+    /// Slower by more than the threshold, and beyond every run of the baseline by more than its range.
     Slower,
-    /// Beyond every run of the baseline and faster by more than the threshold.
+    /// Faster by more than the threshold, and beyond every run of the baseline by more than its range.
     Faster,
     /// Neither.
     Unchanged,
@@ -46,11 +46,14 @@ impl Comparison {
             && entry.direction == Direction::SmallerIsBetter
             && entry.values.len() >= ENOUGH
             && baseline > 0.0;
+        let lowest = entry.values.iter().copied().fold(f64::INFINITY, f64::min);
+        let highest = entry.values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let range = highest - lowest;
         let verdict = if !comparable {
             BaselineVerdict::NotEnoughData
-        } else if change > threshold && entry.values.iter().all(|one| value > *one) {
+        } else if change > threshold && value > highest + range {
             BaselineVerdict::Slower
-        } else if change < -threshold && entry.values.iter().all(|one| value < *one) {
+        } else if change < -threshold && value < lowest - range {
             BaselineVerdict::Faster
         } else {
             BaselineVerdict::Unchanged

@@ -12,9 +12,10 @@ use super::series::find;
 use crate::access::Access;
 use crate::database::judgements::{self, Epoch};
 use crate::database::repositories::Repository;
-use crate::database::{audit, jobs as job_table};
+use crate::database::{DatabaseError, audit, jobs as job_table, streams};
 use crate::domain::{BranchName, Role, RunId, UnixMillis};
-use crate::job_requests::{self, AboutSeries};
+use crate::job_requests::{self, AboutRegression};
+use crate::judging::{Histories, load_baseline_input};
 use crate::problem::Problem;
 use crate::server::body;
 use crate::server::correlation::Correlation;
@@ -114,6 +115,20 @@ pub(super) async fn accept(
     Ok(Json(epoch.into()))
 }
 
+/// The commit that made the series slower, as far as that is not accepted yet.
+async fn slower_since(state: &AppState, epoch: &Epoch) -> Result<Option<String>, DatabaseError> {
+    let mut connection = state.database.read().await?;
+    let Some(series) = streams::series(&mut connection, epoch.series).await? else {
+        return Ok(None);
+    };
+    let histories = Histories {
+        run_cache: &state.run_cache,
+        baseline_runs: state.settings.load().judging.baseline_runs,
+    };
+    let input = load_baseline_input(&mut connection, histories, series.stream, &epoch.branch).await?;
+    Ok(input.slower_since_commit(epoch.series).map(str::to_owned))
+}
+
 async fn save(
     state: &AppState,
     epoch: &Epoch,
@@ -126,13 +141,16 @@ async fn save(
     );
     let detail = serde_json::json!({ "from_run": epoch.from_run.0, "justification": epoch.justification });
     // An issue that was opened for this is done with.
-    let about = AboutSeries {
-        series: epoch.series,
-        branch: epoch.branch.clone(),
-        first_run: None,
-    };
-    let close = job_requests::update_issue(&about, correlation);
-    let close = state.settings.load().github.app_id.map(|_| close);
+    let commit = slower_since(state, epoch).await?;
+    let settings = state.settings.load_full();
+    let close = commit.filter(|_| settings.github.app_id.is_some()).map(|commit| {
+        let about = AboutRegression {
+            repository: repository.id,
+            branch: epoch.branch.clone(),
+            commit,
+        };
+        job_requests::update_issue(&about, correlation)
+    });
     let (epoch, detail) = (epoch.clone(), detail.to_string());
     let write = state.database.write(move |connection| {
         let (epoch, subject, detail, close) = (epoch.clone(), subject.clone(), detail.clone(), close.clone());

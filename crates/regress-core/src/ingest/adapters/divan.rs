@@ -1,7 +1,8 @@
 //! divan's table: a tree of names, then `fastest │ slowest │ median │ mean │ samples │ iters`.
 //!
-//! The median is the value. Rows of counters (`12 MB/s`) and allocations stand below a benchmark without a name
-//! and are passed over.
+//! The median is the value. Below a benchmark stand rows without a name: counters (`12 MB/s`), which follow from the time
+//! and are passed over, and what its allocation profiler counted, under `alloc:` first the allocations and then the bytes;
+//! those are measures of their own. Memory that is freed or moved is passed over.
 
 use crate::ingest::collector::{Entry, MeasurementCollector};
 use crate::ingest::text::{Opened, number};
@@ -36,8 +37,15 @@ fn is_heading(line: &str) -> bool {
         .is_some_and(|(_, rest)| rest.contains("│ slowest") && rest.contains("│ median"))
 }
 
+/// Whether a line is one of the allocation profiler's.
+fn is_profile(line: &str) -> bool {
+    line.trim_start_matches(['│', ' ']).starts_with("alloc:")
+}
+
 fn read_lines(source: &Opened<'_>, collector: &mut MeasurementCollector<'_>) {
     let mut path: Vec<String> = Vec::new();
+    let profiled = source.lines().any(|line| is_profile(&line));
+    let mut allocations: Option<Allocations> = None;
     for line in source.lines() {
         if is_heading(&line) {
             let crate_name = line.split("fastest").next().unwrap_or_default().trim();
@@ -45,8 +53,14 @@ fn read_lines(source: &Opened<'_>, collector: &mut MeasurementCollector<'_>) {
             continue;
         }
         let Some((depth, row)) = branch(&line) else {
+            if let Some(allocations) = &mut allocations {
+                allocations.read(&line);
+            }
             continue;
         };
+        if let Some(allocations) = allocations.take() {
+            allocations.push(collector);
+        }
         if path.is_empty() {
             continue;
         }
@@ -59,7 +73,71 @@ fn read_lines(source: &Opened<'_>, collector: &mut MeasurementCollector<'_>) {
         }
         let median = cells.get(2).copied().unwrap_or_default();
         if let Some(fastest) = fastest {
-            push_entry(&path.join("::"), fastest, median, &cells, collector);
+            let name = path.join("::");
+            push_entry(&name, fastest, median, &cells, collector);
+            allocations = profiled.then(|| Allocations::of(name));
+        }
+    }
+    if let Some(allocations) = allocations {
+        allocations.push(collector);
+    }
+}
+
+/// What the allocation profiler counted of the benchmark above.
+struct Allocations {
+    /// The benchmark.
+    name: String,
+    /// Rows after `alloc:` that were read; `None` before it and after both.
+    rows: Option<usize>,
+    /// Median number and bytes.
+    counted: [Option<(f64, Scale)>; 2],
+}
+
+impl Allocations {
+    fn of(name: String) -> Self {
+        Self {
+            name,
+            rows: None,
+            counted: [None, None],
+        }
+    }
+
+    /// Reads a line below a benchmark: bars of the tree, cells of the table.
+    fn read(&mut self, line: &str) {
+        let row = line.trim_start_matches(['│', ' ']);
+        if let Some((what, _)) = row.split_once(':') {
+            self.rows = (what == "alloc").then_some(0);
+            return;
+        }
+        let Some(place) = self.rows else {
+            return;
+        };
+        let median = row.split('│').nth(2).unwrap_or_default().trim();
+        let (digits, unit) = median.split_once(' ').unwrap_or((median, ""));
+        let scale = match place {
+            0 => Some(Scale::base(Unit::Count)),
+            _ => Scale::parse(unit),
+        };
+        self.counted[place] = number(digits).zip(scale);
+        self.rows = (place == 0).then_some(1);
+    }
+
+    /// Pushes what was counted. A benchmark that allocates nothing has no rows, and that is a count as well.
+    fn push(self, collector: &mut MeasurementCollector<'_>) {
+        let nothing = self.counted.iter().all(Option::is_none);
+        let [count, bytes] = self.counted;
+        let zero = |unit| nothing.then(|| (0.0, Scale::base(unit)));
+        let rows = [
+            (Measure::ALLOCATIONS, count.or_else(|| zero(Unit::Count))),
+            (Measure::ALLOCATED_BYTES, bytes.or_else(|| zero(Unit::Bytes))),
+        ];
+        for (measure, counted) in rows {
+            if let Some((value, scale)) = counted {
+                collector.push(Entry {
+                    estimator: Estimator::Median,
+                    ..Entry::new(&self.name, measure, scale, value)
+                });
+            }
         }
     }
 }

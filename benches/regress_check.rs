@@ -4,7 +4,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use regress_core::detect::{GateSettings, Pair, Past, Threshold, judge, judge_history};
+use regress_core::detect::{GateSettings, Pair, PastRuns, Threshold, judge, judge_history};
 use regress_core::measurement::{BenchmarkId, Direction, Measure, SeriesKey};
 use regress_core::stats::rng::Rng;
 
@@ -28,10 +28,10 @@ fn check_benches(criterion: &mut Criterion) {
     let data: Vec<(Vec<f64>, Vec<f64>)> = (0..BENCHMARKS)
         .map(|_| (noise(&mut rng, 30), noise(&mut rng, 2)))
         .collect();
-    let pasts: Vec<Past<'_>> = data
+    let pasts: Vec<PastRuns<'_>> = data
         .iter()
         .enumerate()
-        .map(|(index, (history, runs))| Past {
+        .map(|(index, (history, runs))| PastRuns {
             key: key(index),
             direction: Direction::SmallerIsBetter,
             history,

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use regress_core::ingest::{Options, Source, ingest};
+use regress_core::ingest::{IngestOptions, ResultSource, ingest};
 
 const BENCHMARKS: usize = 1000;
 
@@ -28,8 +28,11 @@ fn tree() -> Vec<(String, Vec<u8>)> {
 
 fn ingest_benches(criterion: &mut Criterion) {
     let files = tree();
-    let sources: Vec<Source<'_>> = files.iter().map(|(path, bytes)| Source { path, bytes }).collect();
-    let options = Options::default();
+    let sources: Vec<ResultSource<'_>> = files
+        .iter()
+        .map(|(path, bytes)| ResultSource { path, bytes })
+        .collect();
+    let options = IngestOptions::default();
     let read = ingest(&sources, &options);
     let count: usize = read.processes.iter().map(|run| run.measurements.len()).sum();
     assert_eq!(count, BENCHMARKS, "every benchmark is read");

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use cli_kit::{Failure, OrFail};
-use regress_core::baseline::{Baselines, Justification, Recorded, Recording};
+use regress_core::baseline::{BaselineRecording, Baselines, Justification, RecordedBaseline};
 use regress_core::measurement::{RunFile, SeriesKey};
 
 use crate::app::App;
@@ -26,7 +26,7 @@ pub(crate) fn run_to_record(app: &App<'_>, file: Option<&Path>) -> Result<RunFil
 }
 
 /// Takes a run into the baseline file and the history, and tells what changed.
-pub(crate) fn record_run(app: &App<'_>, run: RunFile, how: &How<'_>) -> Result<Recorded, Failure> {
+pub(crate) fn record_run(app: &App<'_>, run: RunFile, how: &How<'_>) -> Result<RecordedBaseline, Failure> {
     if run.processes.is_empty() {
         return Err(Failure::new("the run has no finished process").hint("measure again"));
     }
@@ -48,7 +48,10 @@ pub(crate) fn record_run(app: &App<'_>, run: RunFile, how: &How<'_>) -> Result<R
     }
     let recorded = change(&mut baselines, &recording, how);
     files::write(path, &baselines.to_json())?;
-    history::append(&app.settings.history, &[history::Line::of(recording.run())])?;
+    history::append(
+        &app.settings.history,
+        &[history::HistoryLine::of(recording.run())],
+    )?;
     for problem in &recorded.problems {
         app.printer.warn(problem);
     }
@@ -68,7 +71,7 @@ pub(crate) fn record_run(app: &App<'_>, run: RunFile, how: &How<'_>) -> Result<R
     Ok(recorded)
 }
 
-fn change(baselines: &mut Baselines, recording: &Recording, how: &How<'_>) -> Recorded {
+fn change(baselines: &mut Baselines, recording: &BaselineRecording, how: &How<'_>) -> RecordedBaseline {
     match how {
         How::Record => baselines.record(recording),
         How::Accept(reason, picked) => baselines.accept(recording, picked, reason),

@@ -8,11 +8,11 @@ use regress_core::measurement::{Commit, CommitSha};
 
 /// A repository, by the root of its work tree.
 #[derive(Debug, Clone)]
-pub(crate) struct Repository {
+pub(crate) struct GitRepository {
     root: PathBuf,
 }
 
-impl Repository {
+impl GitRepository {
     /// The repository that `folder` is in; `None` outside of any, or without git.
     pub(crate) fn find(folder: &Path) -> Option<Self> {
         let output = git(folder, &["rev-parse", "--show-toplevel"])

@@ -23,20 +23,20 @@ const VERSION: u32 = 1;
 /// One run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Line {
+pub(crate) struct HistoryLine {
     version: u32,
     pub(crate) environment: Environment,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) commit: Option<Commit>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) time: Option<Timestamp>,
-    pub(crate) series: Vec<Series>,
+    pub(crate) series: Vec<HistorySeries>,
 }
 
 /// One benchmark's values in a run, one a process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Series {
+pub(crate) struct HistorySeries {
     benchmark: BenchmarkId,
     measure: Measure,
     unit: Unit,
@@ -46,7 +46,7 @@ pub(crate) struct Series {
 
 /// One benchmark over the runs of an environment.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Past {
+pub(crate) struct HistoryPast {
     /// The median of each run, oldest first.
     pub(crate) values: Vec<f64>,
     /// The commit of each run, empty where it is not known.
@@ -54,13 +54,13 @@ pub(crate) struct Past {
 }
 
 /// The history of an environment by benchmark, with its unit and direction.
-pub(crate) type Pasts = BTreeMap<SeriesKey, (Unit, Direction, Past)>;
+pub(crate) type Pasts = BTreeMap<SeriesKey, (Unit, Direction, HistoryPast)>;
 
-impl Line {
+impl HistoryLine {
     /// A run as a line.
     pub(crate) fn of(run: &RunFile) -> Self {
         let (series, _) = run.replicates();
-        let series = series.into_iter().map(|(key, replicates)| Series {
+        let series = series.into_iter().map(|(key, replicates)| HistorySeries {
             benchmark: key.benchmark,
             measure: key.measure,
             unit: replicates.unit,
@@ -78,7 +78,7 @@ impl Line {
 }
 
 /// Appends lines. Writers wait for each other.
-pub(crate) fn append(path: &Path, lines: &[Line]) -> Result<(), Failure> {
+pub(crate) fn append(path: &Path, lines: &[HistoryLine]) -> Result<(), Failure> {
     let failed = || format!("cannot append to {}", path.display());
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).or_fail_with(failed)?;
@@ -109,7 +109,7 @@ pub(crate) fn append(path: &Path, lines: &[Line]) -> Result<(), Failure> {
 }
 
 /// Reads the history, oldest run first, and what is wrong with it.
-pub(crate) fn read(path: &Path) -> Result<(Vec<Line>, Vec<String>), Failure> {
+pub(crate) fn read(path: &Path) -> Result<(Vec<HistoryLine>, Vec<String>), Failure> {
     #[derive(Deserialize)]
     struct LineVersion {
         version: u32,
@@ -145,12 +145,12 @@ pub(crate) fn read(path: &Path) -> Result<(Vec<Line>, Vec<String>), Failure> {
 /// The medians of the runs in `environment`, by benchmark. Values whose unit or direction differs from the newest are
 /// left out, and so are the runs that `skip` picks.
 pub(crate) fn of_environment(
-    lines: &[Line],
+    lines: &[HistoryLine],
     environment: &Environment,
-    skip: impl Fn(&Line) -> bool,
+    skip: impl Fn(&HistoryLine) -> bool,
 ) -> Pasts {
     let mut pasts = Pasts::new();
-    let mine = |line: &&Line| line.environment.is_like(environment) && !skip(line);
+    let mine = |line: &&HistoryLine| line.environment.is_like(environment) && !skip(line);
     for line in lines.iter().filter(mine) {
         let commit = line
             .commit
@@ -164,7 +164,7 @@ pub(crate) fn of_environment(
                 benchmark: series.benchmark.clone(),
                 measure: series.measure.clone(),
             };
-            let fresh = || (series.unit.clone(), series.direction, Past::default());
+            let fresh = || (series.unit.clone(), series.direction, HistoryPast::default());
             let past = pasts.entry(key).or_insert_with(fresh);
             if (&past.0, past.1) != (&series.unit, series.direction) {
                 *past = fresh();
@@ -180,13 +180,13 @@ pub(crate) fn of_environment(
 mod tests {
     use super::*;
 
-    fn line(value: f64) -> Line {
-        Line {
+    fn line(value: f64) -> HistoryLine {
+        HistoryLine {
             version: VERSION,
             environment: Environment::default(),
             commit: None,
             time: None,
-            series: vec![Series {
+            series: vec![HistorySeries {
                 benchmark: BenchmarkId::new("sort").unwrap(),
                 measure: Measure::LATENCY,
                 unit: Unit::Nanoseconds,

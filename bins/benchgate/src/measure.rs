@@ -11,7 +11,7 @@ use regress_core::measurement::{Commit, ProcessRun, RunFile};
 
 use crate::app::App;
 use crate::files;
-use crate::git::Repository;
+use crate::git::GitRepository;
 use crate::outputs::Places;
 use crate::process::{Job, ProcessError};
 
@@ -58,7 +58,7 @@ impl Subject {
     pub(crate) fn measure_once(
         &mut self,
         app: &App<'_>,
-        options: &ingest::Options,
+        options: &ingest::IngestOptions,
     ) -> Result<Duration, Failure> {
         let (run, elapsed) = self.one(app, options)?;
         self.run.processes.push(run);
@@ -67,11 +67,15 @@ impl Subject {
     }
 
     /// Runs one process without keeping its results.
-    pub(crate) fn warm_up(&self, app: &App<'_>, options: &ingest::Options) -> Result<Duration, Failure> {
+    pub(crate) fn warm_up(
+        &self,
+        app: &App<'_>,
+        options: &ingest::IngestOptions,
+    ) -> Result<Duration, Failure> {
         self.one(app, options).map(|(_, elapsed)| elapsed)
     }
 
-    fn one(&self, app: &App<'_>, options: &ingest::Options) -> Result<(ProcessRun, Duration), Failure> {
+    fn one(&self, app: &App<'_>, options: &ingest::IngestOptions) -> Result<(ProcessRun, Duration), Failure> {
         let variables = self.variables();
         self.make_folders(app)?;
         let timeout = app.settings.timeout.0;
@@ -199,7 +203,7 @@ pub(crate) fn command(app: &App<'_>) -> Result<Vec<String>, Failure> {
 pub(crate) fn current_commit(app: &App<'_>) -> Result<Option<Commit>, Failure> {
     // What benchgate itself writes does not make the tree dirty.
     let own: [&Path; 3] = [&app.settings.baseline, &app.settings.history, &app.settings.state];
-    Repository::find(&app.here).map_or(Ok(None), |repository| repository.current(&own))
+    GitRepository::find(&app.here).map_or(Ok(None), |repository| repository.current(&own))
 }
 
 /// Adds processes until there are `runs`, with progress.

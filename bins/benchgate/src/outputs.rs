@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use cli_kit::{Failure, OrFail};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
-use regress_core::ingest::{self, Source, Tool, ingest};
+use regress_core::ingest::{self, ResultSource, Tool, ingest};
 use regress_core::measurement::{Measurement, Problem, ProblemKind, ProcessRun, SeriesKey};
 
 use crate::files;
@@ -23,7 +23,7 @@ pub(crate) struct Places<'a> {
     pub(crate) target: Option<&'a Path>,
     /// Globs of result files, relative to `directory`.
     pub(crate) results: &'a [String],
-    pub(crate) options: &'a ingest::Options,
+    pub(crate) options: &'a ingest::IngestOptions,
 }
 
 impl Places<'_> {
@@ -49,9 +49,9 @@ impl Places<'_> {
                 }),
             }
         }
-        let sources: Vec<Source<'_>> = contents
+        let sources: Vec<ResultSource<'_>> = contents
             .iter()
-            .map(|(path, bytes)| Source { path, bytes })
+            .map(|(path, bytes)| ResultSource { path, bytes })
             .collect();
         let mut run = if sources.is_empty() {
             ProcessRun::default()
@@ -69,7 +69,7 @@ impl Places<'_> {
             return;
         }
         let printed = ingest(
-            &[Source {
+            &[ResultSource {
                 path: "stdout",
                 bytes: stdout,
             }],
@@ -231,7 +231,7 @@ mod tests {
     const LIBTEST: &[u8] = b"test sort ... bench:       1,234 ns/iter (+/- 12)\n";
 
     fn collect(folder: &Path, results: &[String], stdout: &[u8]) -> ProcessRun {
-        let options = ingest::Options::default();
+        let options = ingest::IngestOptions::default();
         let places = Places {
             directory: folder,
             target: Some(folder),

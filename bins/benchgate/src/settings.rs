@@ -217,7 +217,7 @@ impl Settings {
     }
 
     /// How results are to be read.
-    pub(crate) fn ingest_options(&self) -> Result<ingest::Options, Failure> {
+    pub(crate) fn ingest_options(&self) -> Result<ingest::IngestOptions, Failure> {
         let tool = self.tool.as_deref().map(str::parse::<Tool>).transpose();
         let tool = tool.map_err(|error| Failure::because("cannot use the tool given", &error))?;
         let direction = |(name, direction): (&String, &Direction)| Ok((Measure::new(name)?, *direction));
@@ -225,10 +225,10 @@ impl Settings {
         let directions = directions.map_err(|error: regress_core::measurement::NameError| {
             Failure::because("cannot use a measure of [directions] in benchgate.toml", &error)
         })?;
-        Ok(ingest::Options {
+        Ok(ingest::IngestOptions {
             tool,
             directions,
-            ..ingest::Options::default()
+            ..ingest::IngestOptions::default()
         })
     }
 }

@@ -27,7 +27,7 @@ pub(crate) fn report(app: &App<'_>, report: &Report) -> Result<(), Failure> {
 pub(crate) fn print(app: &App<'_>, report: &Report) -> Result<(), Failure> {
     match app.format {
         Format::Human => {
-            let options = terminal::Options {
+            let options = terminal::TerminalOptions {
                 width: app.printer.width(),
                 all: app.all,
             };

@@ -8,22 +8,22 @@ use cli_kit::{Failure, units};
 use regress_core::measurement::{Commit, CommitSha, RunFile};
 
 use crate::app::App;
-use crate::git::Repository;
+use crate::git::GitRepository;
 use crate::measure::{self, Subject};
 use crate::process::{Job, ProcessError};
 
 /// Where a commit is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum WorktreePlace {
     Base,
     Head,
 }
 
-impl Place {
+impl WorktreePlace {
     fn name(self) -> &'static str {
         match self {
-            Place::Base => "base",
-            Place::Head => "head",
+            WorktreePlace::Base => "base",
+            WorktreePlace::Head => "head",
         }
     }
 }
@@ -31,8 +31,8 @@ impl Place {
 /// Checks a commit out and builds it.
 pub(crate) fn prepare(
     app: &App<'_>,
-    repository: &Repository,
-    place: Place,
+    repository: &GitRepository,
+    place: WorktreePlace,
     commit: &CommitSha,
     label: &str,
 ) -> Result<Subject, Failure> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use moka::sync::Cache;
 use regress_core::environment::Environment;
 
-use crate::database::repositories::{self, Repository};
+use crate::database::repositories::{self, StoredRepository};
 use crate::database::streams::{self, SeriesName};
 use crate::database::{Database, DatabaseError};
 use crate::domain::{Component, RepoConfig, RepoName, RepositoryId, SeriesId, StreamId};
@@ -29,7 +29,7 @@ pub type Names = HashMap<SeriesId, SeriesName>;
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConfiguredRepository {
     /// The row.
-    pub repository: Repository,
+    pub repository: StoredRepository,
     /// Its configuration.
     pub config: RepoConfig,
 }
@@ -271,7 +271,7 @@ impl StreamEntry {
 impl ConfiguredRepository {
     /// A configuration that a newer version wrote may hold what this one does not know; then the defaults apply.
     #[must_use]
-    pub fn from_row(repository: Repository) -> Self {
+    pub fn from_row(repository: StoredRepository) -> Self {
         let config = serde_json::from_str(&repository.config).unwrap_or_else(|error| {
             tracing::error!(repository = %repository.name, %error, "the stored configuration cannot be read");
             RepoConfig::default()

@@ -7,7 +7,7 @@ use axum::extract::FromRef;
 use axum::http::{Request, StatusCode};
 use axum::routing::post;
 use http_body_util::BodyExt as _;
-use regressd::webhook::{Delivery, Event, MAX_BYTES, PullRequestAction, WebhookKeys, read, sign};
+use regressd::webhook::{Event, MAX_BYTES, PullRequestAction, SignedDelivery, WebhookKeys, read, sign};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -140,7 +140,7 @@ fn request(headers: &[(&str, &str)], body: impl Into<Body>) -> Request<Body> {
 }
 
 async fn answer(keys: WebhookKeys, request: Request<Body>) -> (StatusCode, Value) {
-    let handler = |delivery: Delivery| async move { Json(json!({ "event": delivery.event.name() })) };
+    let handler = |delivery: SignedDelivery| async move { Json(json!({ "event": delivery.event.name() })) };
     let router = axum::Router::new()
         .route("/webhook", post(handler))
         .with_state(State(keys));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use regress_core::baseline::{Baselines, Lookup};
 use regress_core::environment::Environment;
 use regress_core::measurement::RunFile;
-use regress_core::suite::{PerfTestSuite, Target, Workload};
+use regress_core::suite::{PerfTestSuite, SuiteTarget, Workload};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let environment = Environment {
@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     if let Lookup::Same(baseline) = baselines.lookup(&environment) {
         suite = suite.with_baseline(baseline.clone(), 0.05);
     }
-    suite.set_target("sort/4096", Target::MaxAtMost(Duration::from_millis(100)));
+    suite.set_target("sort/4096", SuiteTarget::MaxAtMost(Duration::from_millis(100)));
     let suite = measure(suite)?;
     print!("{suite}");
     suite.check()?;

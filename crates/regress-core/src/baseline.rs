@@ -2,8 +2,8 @@
 //!
 //! A baseline changes in two ways only. [`Baselines::record`] replaces values within an epoch and keeps the
 //! epoch's anchor, so that 5 -> 10 -> 20 ms in steps under the limit stays visible. [`Baselines::accept`] starts a
-//! new epoch with a justification. Both take a [`Recording`], and a run that was judged cannot become one
-//! ([`Candidate`]): a change must not become the measure of itself.
+//! new epoch with a justification. Both take a [`BaselineRecording`], and a run that was judged cannot become one
+//! ([`BaselineCandidate`]): a change must not become the measure of itself.
 //!
 //! No statistics beyond the summaries people read in a diff; no files: text comes in and goes out.
 
@@ -12,9 +12,9 @@ mod file;
 mod recording;
 mod version_1;
 
-pub use entry::{Entry, Epoch, Justification, JustificationError, Summary};
+pub use entry::{BaselineEntry, BaselineSummary, Epoch, Justification, JustificationError};
 pub use file::{BASELINE_VERSION, BaselineError, Loaded};
-pub use recording::{AlreadyJudged, Candidate, Recorded, Recording, Replaced};
+pub use recording::{AlreadyJudged, BaselineCandidate, BaselineRecording, RecordedBaseline, Replaced};
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ pub struct EnvironmentBaseline {
     /// Where.
     pub environment: Environment,
     /// The entries, in the order of the file.
-    pub entries: BTreeMap<SeriesKey, Entry>,
+    pub entries: BTreeMap<SeriesKey, BaselineEntry>,
 }
 
 /// What there is to compare a run of some environment with.
@@ -91,7 +91,7 @@ impl Baselines {
     /// Returns what was removed.
     pub fn prune(
         &mut self,
-        mut keep: impl FnMut(&Environment, &SeriesKey, &Entry) -> bool,
+        mut keep: impl FnMut(&Environment, &SeriesKey, &BaselineEntry) -> bool,
     ) -> Vec<(Environment, SeriesKey)> {
         let mut removed = Vec::new();
         for EnvironmentBaseline { environment, entries } in &mut self.environments {
@@ -108,7 +108,7 @@ impl Baselines {
     }
 
     /// The entries of `environment`, made when there are none.
-    fn of(&mut self, environment: &Environment) -> &mut BTreeMap<SeriesKey, Entry> {
+    fn of(&mut self, environment: &Environment) -> &mut BTreeMap<SeriesKey, BaselineEntry> {
         let place = self
             .environments
             .iter()

@@ -5,7 +5,7 @@
 //! converts, checks and counts. Ingest never fails as a whole and never panics: what cannot be used becomes a
 //! [`Problem`] that names the source and the entry.
 //!
-//! It does not judge, does not compare, and does not trust: sizes and counts are bounded by [`Limits`].
+//! It does not judge, does not compare, and does not trust: sizes and counts are bounded by [`IngestLimits`].
 
 mod adapters;
 mod collector;
@@ -28,7 +28,7 @@ use text::Opened;
 
 /// A file or captured output, as the caller read it.
 #[derive(Debug, Clone, Copy)]
-pub struct Source<'a> {
+pub struct ResultSource<'a> {
     /// Its path, or a name such as `stdout`. Only Criterion's tree looks at it, where `/` and `\` both separate.
     pub path: &'a str,
     /// Its contents.
@@ -37,7 +37,7 @@ pub struct Source<'a> {
 
 /// Bounds on untrusted input. What lies beyond is left out and reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct IngestLimits {
     /// Largest source in bytes. Callers should look at a file's length before they read it.
     pub source_bytes: usize,
     /// Most measurements of one call, over all process runs.
@@ -50,7 +50,7 @@ pub struct Limits {
     pub iterations: usize,
 }
 
-impl Default for Limits {
+impl Default for IngestLimits {
     fn default() -> Self {
         Self {
             source_bytes: 64 << 20,
@@ -64,13 +64,13 @@ impl Default for Limits {
 
 /// What the user decides about ingest.
 #[derive(Debug, Clone, Default)]
-pub struct Options {
+pub struct IngestOptions {
     /// The tool all sources come from; `None` tells it from the contents.
     pub tool: Option<Tool>,
     /// Directions of measures whose format does not say; they also win over what a format says.
     pub directions: BTreeMap<Measure, Direction>,
     /// Bounds.
-    pub limits: Limits,
+    pub limits: IngestLimits,
 }
 
 /// The outcome of [`ingest`].
@@ -174,7 +174,7 @@ trait Adapter: Sync {
 
 /// Reads the output of one run of a benchmark command.
 #[must_use]
-pub fn ingest(sources: &[Source<'_>], options: &Options) -> Ingested {
+pub fn ingest(sources: &[ResultSource<'_>], options: &IngestOptions) -> Ingested {
     let mut collector = MeasurementCollector::new(options);
     let opened: Vec<Opened<'_>> = sources
         .iter()

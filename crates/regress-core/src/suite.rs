@@ -2,19 +2,19 @@
 //!
 //! For users of this library who want a check in their own tests, without a benchmark tool. The only module of
 //! the crate that reads a clock. One suite in one process is **one process run**: its iterations do not tell how
-//! much two runs differ, so the comparison here is careful (see [`Comparison`]) and the thorough one belongs to
+//! much two runs differ, so the comparison here is careful (see [`SuiteComparison`]) and the thorough one belongs to
 //! several process runs: write [`PerfTestSuite::process_run`] to a run file in each and let `detect` judge.
 //!
 //! ```
 //! use std::time::Duration;
-//! use regress_core::suite::{PerfTestSuite, Target, Workload};
+//! use regress_core::suite::{PerfTestSuite, SuiteTarget, Workload};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let mut workload = Workload::new(1);
 //! let numbers = workload.shuffled(1_000);
 //!
 //! let mut suite = PerfTestSuite::new("sorting");
-//! suite.set_target("sort/1000", Target::MeanAtMost(Duration::from_millis(50)));
+//! suite.set_target("sort/1000", SuiteTarget::MeanAtMost(Duration::from_millis(50)));
 //! let result = suite.run_test_with("sort/1000", 20, || numbers.clone(), |mut numbers| {
 //!     numbers.sort_unstable();
 //!     numbers
@@ -34,8 +34,8 @@ use std::fmt;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-pub use comparison::{BaselineVerdict, Comparison};
-pub use target::{Missed, Target};
+pub use comparison::{BaselineVerdict, SuiteComparison};
+pub use target::{Missed, SuiteTarget};
 pub use workload::Workload;
 
 use crate::baseline::EnvironmentBaseline;
@@ -49,7 +49,7 @@ pub struct PerfTestSuite {
     name: String,
     warm_up: u32,
     threshold: f64,
-    targets: BTreeMap<String, Vec<Target>>,
+    targets: BTreeMap<String, Vec<SuiteTarget>>,
     baseline: Option<EnvironmentBaseline>,
     clock: Box<dyn FnMut() -> Duration>,
     results: Vec<PerfTestResult>,
@@ -75,7 +75,7 @@ pub struct PerfTestResult {
     /// Targets that were missed.
     pub missed: Vec<Missed>,
     /// How it compares with the baseline; `None` without a baseline of this test.
-    pub comparison: Option<Comparison>,
+    pub comparison: Option<SuiteComparison>,
 }
 
 /// Why a test could not be run.
@@ -157,7 +157,7 @@ impl PerfTestSuite {
     }
 
     /// Adds a target for a test that is run later, by the name given to [`PerfTestSuite::run_test`].
-    pub fn set_target(&mut self, test: &str, target: Target) {
+    pub fn set_target(&mut self, test: &str, target: SuiteTarget) {
         self.targets.entry(test.to_owned()).or_default().push(target);
     }
 
@@ -213,7 +213,7 @@ impl PerfTestSuite {
         Ok(self.results.last().expect("a result was pushed"))
     }
 
-    fn result(&self, name: BenchmarkId, targets: &[Target], times: &[Duration]) -> PerfTestResult {
+    fn result(&self, name: BenchmarkId, targets: &[SuiteTarget], times: &[Duration]) -> PerfTestResult {
         let iterations: Vec<f64> = times.iter().map(|time| time.as_nanos() as f64).collect();
         let nanoseconds = |value: Option<f64>| Duration::from_nanos(value.unwrap_or(0.0).round() as u64);
         let extreme = |fold: fn(f64, f64) -> f64| iterations.iter().copied().reduce(fold);
@@ -240,7 +240,7 @@ impl PerfTestSuite {
             .baseline
             .as_ref()
             .and_then(|baseline| baseline.entries.get(&key));
-        result.comparison = entry.map(|entry| Comparison::of(result.median, entry, self.threshold));
+        result.comparison = entry.map(|entry| SuiteComparison::of(result.median, entry, self.threshold));
         result
     }
 

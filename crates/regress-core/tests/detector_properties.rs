@@ -2,7 +2,7 @@
 
 use proptest::{collection::vec, prelude::*};
 use regress_core::detect::{
-    ChangePointSettings, Gate, GateSettings, Pair, Past, Threshold, VerdictKind, change_points,
+    ChangePointSettings, Gate, GateSettings, Pair, PastRuns, Threshold, VerdictKind, change_points,
     creep::creep,
     divisive::{DivisiveSettings, divisive},
     judge, judge_history,
@@ -62,7 +62,7 @@ proptest! {
             prop_assert!(limit.above(&values).is_none_or(f64::is_finite));
             let _ = limit.below(&values);
         }
-        let past = Past {
+        let past = PastRuns {
             key: key(), direction: way, history: &values, runs: &runs, told: None,
             comparable: true, threshold: Threshold::default(),
         };

@@ -7,7 +7,7 @@ mod common;
 use std::fmt::Write as _;
 
 use common::{files, ingest_files};
-use regress_core::ingest::{Ingested, Options, Tool};
+use regress_core::ingest::{IngestOptions, Ingested, Tool};
 use regress_core::measurement::{Direction, Measure, Measurement, ProblemKind};
 
 /// What a reader of a snapshot needs to check an adapter by eye.
@@ -50,7 +50,7 @@ fn row(m: &Measurement) -> String {
 }
 
 fn snapshot(name: &str, path: &str) {
-    let ingested = ingest_files(&files(path), &Options::default());
+    let ingested = ingest_files(&files(path), &IngestOptions::default());
     insta::assert_snapshot!(name, table(&ingested));
 }
 
@@ -131,7 +131,7 @@ fn asv_with_parameters() {
     snapshot("asv-parameterised", "benchmarks-made/asv-parameterised.txt");
     snapshot("asv-result", "benchmarks-made/asv-result.json");
     let names = |path: &str| -> Vec<String> {
-        let ingested = ingest_files(&files(path), &Options::default()).into_one();
+        let ingested = ingest_files(&files(path), &IngestOptions::default()).into_one();
         let names = ingested
             .measurements
             .iter()
@@ -171,7 +171,7 @@ fn hyperfine() {
     snapshot("hyperfine-made", "benchmarks-made/hyperfine.json");
     let two = ingest_files(
         &files("tool-output/shell/hyperfine/two.json"),
-        &Options::default(),
+        &IngestOptions::default(),
     );
     assert_eq!(two.processes.len(), 27, "every timed run is a process run");
     let one = two.into_one();
@@ -211,9 +211,9 @@ fn bencher_and_custom_json() {
 
 #[test]
 fn the_user_settles_directions() {
-    let options = Options {
+    let options = IngestOptions {
         tool: Some(Tool::CustomBiggerIsBetter),
-        ..Options::default()
+        ..IngestOptions::default()
     };
     let ingested = ingest_files(&files("benchmarks-made/custom-bigger.json"), &options);
     insta::assert_snapshot!("custom-bigger", table(&ingested));
@@ -222,9 +222,9 @@ fn the_user_settles_directions() {
     let directions = [(frames.clone(), Direction::BiggerIsBetter)].into();
     let ingested = ingest_files(
         &files("tool-output/go/bench/three.txt"),
-        &Options {
+        &IngestOptions {
             directions,
-            ..Options::default()
+            ..IngestOptions::default()
         },
     );
     let metric = ingested.processes[0]
@@ -243,7 +243,7 @@ fn the_user_settles_directions() {
 #[test]
 fn criterion_forms_agree_on_the_names() {
     let names = |path: &str| {
-        let mut names: Vec<String> = ingest_files(&files(path), &Options::default()).processes[0]
+        let mut names: Vec<String> = ingest_files(&files(path), &IngestOptions::default()).processes[0]
             .measurements
             .iter()
             .map(|m| m.benchmark.to_string())
@@ -263,7 +263,7 @@ fn windows_paths_and_utf16_are_read() {
         .map(|(path, bytes)| (path.replace('/', "\\"), bytes))
         .collect();
     assert_eq!(
-        ingest_files(&tree, &Options::default()).processes[0]
+        ingest_files(&tree, &IngestOptions::default()).processes[0]
             .measurements
             .len(),
         4
@@ -274,7 +274,7 @@ fn windows_paths_and_utf16_are_read() {
         .into_iter()
         .chain(text.encode_utf16().flat_map(u16::to_le_bytes))
         .collect();
-    let ingested = ingest_files(&[("out.txt".to_owned(), utf16)], &Options::default());
+    let ingested = ingest_files(&[("out.txt".to_owned(), utf16)], &IngestOptions::default());
     assert_eq!(ingested.processes[0].measurements.len(), 6);
 }
 
@@ -283,7 +283,7 @@ fn several_tools_in_one_captured_output_are_all_read() {
     let mut text = files("tool-output/rust/bench/one.txt").remove(0).1;
     text.extend(files("criterion/run3.txt").remove(0).1);
     text.extend(files("tool-output/rust/iai/two.txt").remove(0).1);
-    let ingested = ingest_files(&[("cargo-bench.txt".to_owned(), text)], &Options::default());
+    let ingested = ingest_files(&[("cargo-bench.txt".to_owned(), text)], &IngestOptions::default());
     let tools: Vec<Tool> = ingested.tools.iter().map(|(_, tool)| *tool).collect();
     assert_eq!(tools, [Tool::Libtest, Tool::CriterionText, Tool::Iai]);
     assert_eq!(ingested.processes[0].measurements.len(), 1 + 4 + 10);
@@ -302,7 +302,7 @@ fn what_is_no_benchmark_output_is_named() {
             br#"{"results": [], "command": {"command": 1}}"#.to_vec(),
         ),
     ];
-    let ingested = ingest_files(&sources, &Options::default());
+    let ingested = ingest_files(&sources, &IngestOptions::default());
     insta::assert_snapshot!("not-usable", table(&ingested));
     assert!(ingested.is_empty());
 }

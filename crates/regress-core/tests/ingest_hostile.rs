@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use common::{File, files, ingest_files};
 use proptest::prelude::*;
-use regress_core::ingest::{Ingested, Limits, Options, Tool};
+use regress_core::ingest::{IngestLimits, IngestOptions, Ingested, Tool};
 use regress_core::measurement::{ProblemKind, SeriesKey};
 
 /// What holds of every outcome, whatever came in.
@@ -26,7 +26,7 @@ fn check(ingested: &Ingested, sources: &[File]) {
                 measurement.iterations.iter().all(|value| value.is_finite()),
                 "{measurement:?}"
             );
-            assert!(measurement.iterations.len() <= Limits::default().iterations);
+            assert!(measurement.iterations.len() <= IngestLimits::default().iterations);
             if let Some(interval) = measurement.interval {
                 assert!(interval.low <= measurement.value && measurement.value <= interval.high);
             }
@@ -141,13 +141,13 @@ proptest! {
         for damage in &damages {
             apply(&mut sources[at].1, damage);
         }
-        check(&ingest_files(&sources, &Options::default()), &sources);
+        check(&ingest_files(&sources, &IngestOptions::default()), &sources);
     }
 
     #[test]
     fn any_fixture_read_as_any_tool(which in any::<prop::sample::Index>(), tool in prop::sample::select(&Tool::ALL[..])) {
         let sources = which.get(corpus());
-        check(&ingest_files(sources, &Options { tool: Some(tool), ..Options::default() }), sources);
+        check(&ingest_files(sources, &IngestOptions { tool: Some(tool), ..IngestOptions::default() }), sources);
     }
 
     #[test]
@@ -156,13 +156,13 @@ proptest! {
         tool in prop::option::of(prop::sample::select(&Tool::ALL[..])),
     ) {
         let sources = [("a/new/estimates.json".to_owned(), bytes.clone()), ("out".to_owned(), bytes)];
-        check(&ingest_files(&sources, &Options { tool, ..Options::default() }), &sources);
+        check(&ingest_files(&sources, &IngestOptions { tool, ..IngestOptions::default() }), &sources);
     }
 
     #[test]
     fn arbitrary_text_of_the_formats_words(words in prop::collection::vec(prop::sample::select(WORDS), 0..60)) {
         let sources = [("out".to_owned(), words.concat().into_bytes())];
-        check(&ingest_files(&sources, &Options::default()), &sources);
+        check(&ingest_files(&sources, &IngestOptions::default()), &sources);
     }
 }
 
@@ -249,7 +249,7 @@ fn deeply_nested_json_neither_overflows_nor_takes_long() {
     under(Duration::from_secs(20), || {
         for bytes in bombs.into_iter().chain(known.map(String::into_bytes)) {
             let sources = [("bomb.json".to_owned(), bytes)];
-            check(&ingest_files(&sources, &Options::default()), &sources);
+            check(&ingest_files(&sources, &IngestOptions::default()), &sources);
             for tool in [
                 Tool::Hyperfine,
                 Tool::Gungraun,
@@ -261,9 +261,9 @@ fn deeply_nested_json_neither_overflows_nor_takes_long() {
                 check(
                     &ingest_files(
                         &sources,
-                        &Options {
+                        &IngestOptions {
                             tool: Some(tool),
-                            ..Options::default()
+                            ..IngestOptions::default()
                         },
                     ),
                     &sources,
@@ -281,9 +281,9 @@ fn broken_documents_one_after_the_other_take_linear_time() {
             .repeat(100_000)
             .into_bytes(),
     )];
-    let options = Options {
+    let options = IngestOptions {
         tool: Some(Tool::Gungraun),
-        ..Options::default()
+        ..IngestOptions::default()
     };
     under(Duration::from_secs(5), || {
         check(&ingest_files(&sources, &options), &sources);
@@ -309,9 +309,9 @@ fn files_of_nothing_but_separators_do_not_grow_in_memory_or_time() {
     for (start, part, tool) in floods {
         let flood = [start, &part.repeat((8 << 20) / part.len())].concat();
         let sources = [("flood".to_owned(), flood.into_bytes())];
-        let options = Options {
+        let options = IngestOptions {
             tool: Some(tool),
-            ..Options::default()
+            ..IngestOptions::default()
         };
         let begin = Instant::now();
         under(Duration::from_secs(10), || {
@@ -324,7 +324,7 @@ fn files_of_nothing_but_separators_do_not_grow_in_memory_or_time() {
 #[test]
 fn a_source_over_the_limit_is_named_and_not_read() {
     let sources = [("huge.json".to_owned(), vec![b' '; 200 << 20])];
-    let ingested = ingest_files(&sources, &Options::default());
+    let ingested = ingest_files(&sources, &IngestOptions::default());
     let problem = ingested.problems().next().unwrap();
     assert_eq!(
         (problem.source.as_str(), problem.kind),
@@ -340,16 +340,16 @@ fn floods_are_bounded_and_counted() {
         .collect();
     let failed: String = (0..50_000).map(|n| format!("test f{n} ... FAILED\n")).collect();
     let sources = [("out".to_owned(), (lines + &failed).into_bytes())];
-    let limits = Limits {
+    let limits = IngestLimits {
         measurements: 1000,
         problems: 100,
-        ..Limits::default()
+        ..IngestLimits::default()
     };
     let ingested = ingest_files(
         &sources,
-        &Options {
+        &IngestOptions {
             limits,
-            ..Options::default()
+            ..IngestOptions::default()
         },
     );
     let process = &ingested.processes[0];
@@ -374,7 +374,10 @@ fn many_samples_are_thinned_and_their_number_kept() {
         "{{\"machine_info\":{{}},\"benchmarks\":[{{\"fullname\":\"a\",\"stats\":{{\"median\":5e-5,\"rounds\":100000,\"data\":[{}]}}}}]}}",
         data.join(",")
     );
-    let ingested = ingest_files(&[("out.json".to_owned(), text.into_bytes())], &Options::default());
+    let ingested = ingest_files(
+        &[("out.json".to_owned(), text.into_bytes())],
+        &IngestOptions::default(),
+    );
     let measurement = &ingested.processes[0].measurements[0];
     assert_eq!(
         (measurement.samples, measurement.iterations.len()),
@@ -400,7 +403,7 @@ fn a_thousand_criterion_benchmarks_take_under_a_second() {
         }
     }
     let start = Instant::now();
-    let ingested = ingest_files(&tree, &Options::default());
+    let ingested = ingest_files(&tree, &IngestOptions::default());
     let took = start.elapsed();
     assert_eq!(ingested.processes[0].measurements.len(), 1000);
     assert_eq!(ingested.problems().count(), 0);
@@ -414,7 +417,10 @@ fn a_hundred_thousand_benchmarks_are_read() {
         .map(|n| format!("test module::bench_{n} ... bench: {n}.5 ns/iter (+/- 1)\n"))
         .collect();
     let start = Instant::now();
-    let ingested = ingest_files(&[("out".to_owned(), lines.into_bytes())], &Options::default());
+    let ingested = ingest_files(
+        &[("out".to_owned(), lines.into_bytes())],
+        &IngestOptions::default(),
+    );
     println!("100000 lines of libtest in {:?}", start.elapsed());
     assert_eq!(ingested.processes[0].measurements.len(), 100_000);
     assert_eq!(ingested.problems().count(), 0);

@@ -10,10 +10,10 @@ use regress_report::benchmarks::{Report, Row};
 
 use crate::app::App;
 use crate::args::AbArgs;
-use crate::git::Repository;
+use crate::git::GitRepository;
 use crate::judging::{Comparison, side};
 use crate::measure::Subject;
-use crate::worktrees::{self, Place};
+use crate::worktrees::{self, WorktreePlace};
 use crate::{history, measure, show};
 
 /// Fewer pairs are not looked at: the first look must not be a lucky one.
@@ -21,7 +21,7 @@ const MIN_PAIRS: u32 = 5;
 
 /// Runs the command.
 pub(crate) fn run(app: &App<'_>, args: &AbArgs) -> Result<ExitStatus, Failure> {
-    let repository = Repository::need(&app.here)?;
+    let repository = GitRepository::need(&app.here)?;
     let base = repository.resolve(&args.base)?;
     let head = match &args.head {
         Some(name) => repository.resolve(name)?,
@@ -29,8 +29,8 @@ pub(crate) fn run(app: &App<'_>, args: &AbArgs) -> Result<ExitStatus, Failure> {
     };
     measure::command(app)?;
     let head_label = args.head.as_deref().unwrap_or("HEAD");
-    let mut base = worktrees::prepare(app, &repository, Place::Base, &base, &args.base)?;
-    let mut head = worktrees::prepare(app, &repository, Place::Head, &head, head_label)?;
+    let mut base = worktrees::prepare(app, &repository, WorktreePlace::Base, &base, &args.base)?;
+    let mut head = worktrees::prepare(app, &repository, WorktreePlace::Head, &head, head_label)?;
     warm_up(app, &base, &head)?;
     interleave(
         app,
@@ -107,7 +107,7 @@ fn one_pair(
     base: &mut Subject,
     head: &mut Subject,
     turned: bool,
-    options: &ingest::Options,
+    options: &ingest::IngestOptions,
 ) -> Result<Duration, Failure> {
     let (first, second) = if turned { (head, base) } else { (base, head) };
     Ok(first.measure_once(app, options)? + second.measure_once(app, options)?)

@@ -10,9 +10,9 @@ use serde::Serialize;
 use super::ab;
 use crate::app::App;
 use crate::args::{BisectArgs, Format};
-use crate::git::Repository;
+use crate::git::GitRepository;
 use crate::outputs::globs;
-use crate::worktrees::{self, Place};
+use crate::worktrees::{self, WorktreePlace};
 use crate::{measure, show};
 
 /// What was found, as JSON.
@@ -35,7 +35,7 @@ enum Trial {
 
 /// Runs the command.
 pub(crate) fn run(app: &App<'_>, args: &BisectArgs) -> Result<ExitStatus, Failure> {
-    let repository = Repository::need(&app.here)?;
+    let repository = GitRepository::need(&app.here)?;
     let good = repository.resolve(&args.good)?;
     let bad = repository.resolve(&args.bad)?;
     measure::command(app)?;
@@ -79,7 +79,7 @@ pub(crate) fn run(app: &App<'_>, args: &BisectArgs) -> Result<ExitStatus, Failur
 /// Halves the range until one commit is left. `commits` ends with one that is slow.
 fn search(
     app: &App<'_>,
-    repository: &Repository,
+    repository: &GitRepository,
     good: &CommitSha,
     commits: &[CommitSha],
     asked: &GlobSet,
@@ -143,14 +143,14 @@ fn search(
 /// Compares a commit with the good one. Only benchmarks in `asked` count, if that is given.
 fn try_commit(
     app: &App<'_>,
-    repository: &Repository,
+    repository: &GitRepository,
     good: &CommitSha,
     commit: &CommitSha,
     asked: Option<&GlobSet>,
 ) -> Result<(Trial, Option<Report>), Failure> {
     let measured = (|| {
-        let mut base = worktrees::prepare(app, repository, Place::Base, good, good.short())?;
-        let mut head = worktrees::prepare(app, repository, Place::Head, commit, commit.short())?;
+        let mut base = worktrees::prepare(app, repository, WorktreePlace::Base, good, good.short())?;
+        let mut head = worktrees::prepare(app, repository, WorktreePlace::Head, commit, commit.short())?;
         ab::warm_up(app, &base, &head)?;
         ab::interleave(
             app,

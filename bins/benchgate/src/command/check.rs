@@ -6,7 +6,7 @@ use regress_core::measurement::RunFile;
 use crate::app::App;
 use crate::args::CheckArgs;
 use crate::baseline_file::{self, How};
-use crate::judging::Mode;
+use crate::judging::ComparisonMode;
 use crate::measure::{self, Subject};
 use crate::{files, judged_runs, judging, show};
 
@@ -50,7 +50,7 @@ pub(crate) fn run(app: &App<'_>, args: &CheckArgs) -> Result<ExitStatus, Failure
     // Against a history a single run proves nothing: what was measured here is measured once more.
     let confirm = match &app.settings.confirm {
         Some(command) => Some(["sh", "-c", command].map(str::to_owned).to_vec()),
-        None if measures && comparison.mode == Mode::History => Some(app.settings.command.clone()),
+        None if measures && comparison.mode == ComparisonMode::History => Some(app.settings.command.clone()),
         None => None,
     };
     let report = match confirm.filter(|_| count > 0) {

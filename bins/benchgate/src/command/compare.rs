@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use cli_kit::{ExitStatus, Failure, OrFail};
-use regress_core::ingest::{Source, ingest};
+use regress_core::ingest::{ResultSource, ingest};
 use regress_core::measurement::{RunFile, RunFileError};
 
 use crate::app::App;
@@ -53,7 +53,7 @@ fn read(app: &App<'_>, path: &Path) -> Result<RunFile, Failure> {
         Err(RunFileError::Malformed(_)) => {
             let name = path.display().to_string();
             let read = ingest(
-                &[Source {
+                &[ResultSource {
                     path: &name,
                     bytes: &bytes,
                 }],

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::app::App;
 use crate::args::Format;
-use crate::git::Repository;
+use crate::git::GitRepository;
 use crate::{files, history, machine};
 
 /// How a check ended.
@@ -122,7 +122,7 @@ fn git(app: &App<'_>) -> DoctorCheck {
             "git is not installed: `ab` and `bisect` need it",
         );
     }
-    let Some(repository) = Repository::find(&app.here) else {
+    let Some(repository) = GitRepository::find(&app.here) else {
         return check(
             "git",
             State::Doubtful,

@@ -21,7 +21,7 @@ pub(crate) fn run(app: &App<'_>, args: &HistoryArgs) -> Result<ExitStatus, Failu
                 .iter()
                 .map(|path| files::read_run(path))
                 .collect::<Result<Vec<_>, _>>()?;
-            let lines: Vec<history::Line> = runs.iter().map(history::Line::of).collect();
+            let lines: Vec<history::HistoryLine> = runs.iter().map(history::HistoryLine::of).collect();
             history::append(&app.settings.history, &lines)?;
             app.printer.note(format_args!(
                 "{} added to {}",

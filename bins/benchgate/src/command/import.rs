@@ -1,7 +1,7 @@
 //! `benchgate import`: results that other tools wrote become a run.
 
 use cli_kit::{ExitStatus, Failure};
-use regress_core::ingest::{Source, ingest};
+use regress_core::ingest::{ResultSource, ingest};
 use regress_core::measurement::RunFile;
 
 use super::run::{run_file, show};
@@ -31,7 +31,7 @@ pub(crate) fn run(app: &App<'_>, args: &ImportArgs) -> Result<ExitStatus, Failur
         match files::read(path) {
             Ok(bytes) => {
                 let read = ingest(
-                    &[Source {
+                    &[ResultSource {
                         path: &name,
                         bytes: &bytes,
                     }],

@@ -12,7 +12,7 @@ use regress_report::benchmarks::{Outcome, REPORT_VERSION, Report, Row, Side, ter
 
 use crate::app::App;
 use crate::args::{Format, TrendsArgs};
-use crate::history::{self, Line, Past, Pasts};
+use crate::history::{self, HistoryLine, HistoryPast, Pasts};
 use crate::judging::shifts;
 use crate::machine;
 use crate::outputs::globs;
@@ -104,7 +104,7 @@ pub(crate) fn run(app: &App<'_>, args: &TrendsArgs) -> Result<ExitStatus, Failur
 }
 
 /// The environment asked for, else this machine's, else the one of the newest run.
-fn environment(app: &App<'_>, lines: &[Line], start: Option<&str>) -> Result<Environment, Failure> {
+fn environment(app: &App<'_>, lines: &[HistoryLine], start: Option<&str>) -> Result<Environment, Failure> {
     let newest = |wanted: &dyn Fn(&Environment) -> bool| {
         lines
             .iter()
@@ -134,7 +134,7 @@ fn environment(app: &App<'_>, lines: &[Line], start: Option<&str>) -> Result<Env
     Ok(other)
 }
 
-fn row(key: &SeriesKey, unit: &Unit, direction: Direction, past: &Past, percent: f64) -> Row {
+fn row(key: &SeriesKey, unit: &Unit, direction: Direction, past: &HistoryPast, percent: f64) -> Row {
     let values = &past.values;
     let found = creep(values, direction, percent, CREEP_WINDOW);
     let trend = stats::theil_sen(values)

@@ -8,7 +8,7 @@ use regress_core::measurement::{Replicates, RunFile, SeriesKey};
 use regress_core::stats;
 use regress_report::benchmarks::{Report, Side};
 
-use super::comparison::{Comparison, Judged, Mode, SeriesValues, conclude};
+use super::comparison::{Comparison, ComparisonMode, Judged, SeriesValues, conclude};
 use crate::app::App;
 use crate::{files, history};
 
@@ -31,7 +31,7 @@ pub(crate) fn check(app: &App<'_>, run: &RunFile, across: bool) -> Result<Compar
     });
     comparison.problems.extend(unread.into_iter().chain(broken));
     // A run that was recorded before it was judged must not be its own history.
-    let own = |line: &history::Line| line.time.is_some() && line.time == run.time;
+    let own = |line: &history::HistoryLine| line.time.is_some() && line.time == run.time;
     comparison.pasts = history::of_environment(&lines, &run.environment, own);
     let has_history = comparison
         .pasts
@@ -105,7 +105,7 @@ fn is_made_of(run: &RunFile, baseline: &EnvironmentBaseline) -> bool {
 }
 
 fn values(baseline: &EnvironmentBaseline) -> SeriesValues {
-    let replicates = |(key, entry): (&SeriesKey, &regress_core::baseline::Entry)| {
+    let replicates = |(key, entry): (&SeriesKey, &regress_core::baseline::BaselineEntry)| {
         let (unit, direction, values) = (entry.unit.clone(), entry.direction, entry.values.clone());
         (
             key.clone(),
@@ -140,7 +140,7 @@ fn baseline_side(baseline: &EnvironmentBaseline) -> Side {
 /// The medians of the run against the medians of the history.
 fn by_history(comparison: &mut Comparison) {
     comparison.title = "check against the history".to_owned();
-    comparison.mode = Mode::History;
+    comparison.mode = ComparisonMode::History;
     comparison.before = comparison
         .pasts
         .iter()
@@ -223,13 +223,13 @@ pub(crate) fn confirm(
     } = first;
     let (fresh, _) = again.replicates();
     match comparison.mode {
-        Mode::Samples => {
+        ComparisonMode::Samples => {
             let picked = |key: &SeriesKey| suspects.contains(&key.to_string());
             comparison.before.retain(|key, _| picked(key));
             comparison.after = fresh.into_iter().filter(|(key, _)| picked(key)).collect();
         }
         // The gate counts confirmations itself, and the machine's trend needs all benchmarks.
-        Mode::History => {
+        ComparisonMode::History => {
             for (key, more) in medians(&fresh) {
                 if let Some(one) = comparison.after.get_mut(&key).filter(|one| one.unit == more.unit) {
                     one.values.extend(more.values);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cli_kit::Failure;
-use regress_core::detect::judge_history::Past as CorePast;
+use regress_core::detect::judge_history::PastRuns as CorePast;
 use regress_core::detect::{
     ChangePointSettings, GateSettings, Pair, Verdict, VerdictKind, change_points, judge, judge_history,
 };
@@ -19,7 +19,7 @@ pub(crate) type SeriesValues = BTreeMap<SeriesKey, Replicates>;
 
 /// How to judge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mode {
+pub(crate) enum ComparisonMode {
     /// Two samples, one value a process.
     Samples,
     /// Medians of runs against a history of medians.
@@ -40,7 +40,7 @@ pub(crate) struct Judged {
 #[derive(Debug)]
 pub(crate) struct Comparison {
     pub(crate) title: String,
-    pub(crate) mode: Mode,
+    pub(crate) mode: ComparisonMode,
     pub(crate) base: Side,
     pub(crate) head: Side,
     pub(crate) environment: String,
@@ -67,7 +67,7 @@ impl Comparison {
         let note = "the work tree had changes that are in no commit";
         Self {
             title: title.to_owned(),
-            mode: Mode::Samples,
+            mode: ComparisonMode::Samples,
             base: Side::default(),
             head: side(label, head),
             environment: machine::describe(&head.environment),
@@ -99,7 +99,7 @@ impl Comparison {
             })
             .collect();
         let verdict = match self.mode {
-            Mode::Samples => {
+            ComparisonMode::Samples => {
                 let pairs = enabled.iter().map(|(sample, threshold)| Pair {
                     key: sample.key.clone(),
                     direction: sample.shown.direction,
@@ -110,7 +110,7 @@ impl Comparison {
                 });
                 judge(&pairs.collect::<Vec<_>>())
             }
-            Mode::History => {
+            ComparisonMode::History => {
                 let pasts = enabled.iter().map(|(sample, threshold)| CorePast {
                     key: sample.key.clone(),
                     direction: sample.shown.direction,

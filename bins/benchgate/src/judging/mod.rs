@@ -5,4 +5,4 @@ mod against_baseline;
 mod comparison;
 
 pub(crate) use against_baseline::{check, confirm, refuse_without_baseline};
-pub(crate) use comparison::{Comparison, Mode, shifts, side};
+pub(crate) use comparison::{Comparison, ComparisonMode, shifts, side};

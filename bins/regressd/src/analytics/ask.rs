@@ -12,7 +12,7 @@ const MIN_VALUES: usize = 8;
 impl Analytics {
     /// What the process sees in the histories of a report, the strongest first; nothing when there is no process or it
     /// fails, which is logged.
-    pub async fn findings(&self, settings: &settings::Analytics, report: &Report) -> Vec<String> {
+    pub async fn findings(&self, settings: &settings::AnalyticsSettings, report: &Report) -> Vec<String> {
         let Some(pool) = self.pool(settings) else {
             return Vec::new();
         };

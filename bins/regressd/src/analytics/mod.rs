@@ -75,14 +75,14 @@ pub struct Status {
 /// The processes of the current settings.
 #[derive(Debug, Default)]
 pub struct Analytics {
-    current: Mutex<Option<(settings::Analytics, Arc<Pool>)>>,
+    current: Mutex<Option<(settings::AnalyticsSettings, Arc<Pool>)>>,
 }
 
 impl Analytics {
     /// The pool for these settings, or `None` when there is no command. New settings make a new pool; what the old one
     /// has in hand is finished, then its processes end.
     #[must_use]
-    pub fn pool(&self, settings: &settings::Analytics) -> Option<Arc<Pool>> {
+    pub fn pool(&self, settings: &settings::AnalyticsSettings) -> Option<Arc<Pool>> {
         let mut current = self
             .current
             .lock()
@@ -103,7 +103,7 @@ impl Analytics {
 
     /// How it does.
     #[must_use]
-    pub fn status(&self, settings: &settings::Analytics) -> Status {
+    pub fn status(&self, settings: &settings::AnalyticsSettings) -> Status {
         match self.pool(settings) {
             Some(pool) => pool.status(),
             None => Status {

@@ -42,7 +42,7 @@ struct Shared {
 impl Pool {
     /// A pool; processes are started when they are needed.
     #[must_use]
-    pub fn new(settings: &settings::Analytics) -> Self {
+    pub fn new(settings: &settings::AnalyticsSettings) -> Self {
         Self {
             command: settings.command.clone(),
             timeout: Duration::from_millis(settings.timeout_milliseconds),

@@ -5,15 +5,15 @@ use std::time::{Duration, Instant};
 
 use super::*;
 
-fn settings(command: &[&str], timeout: u64) -> settings::Analytics {
-    settings::Analytics {
+fn settings(command: &[&str], timeout: u64) -> settings::AnalyticsSettings {
+    settings::AnalyticsSettings {
         command: command.iter().map(|word| (*word).to_owned()).collect(),
         processes: 1,
         timeout_milliseconds: timeout,
     }
 }
 
-fn shell(script: &str) -> settings::Analytics {
+fn shell(script: &str) -> settings::AnalyticsSettings {
     settings(&["sh", "-c", script], 1500)
 }
 
@@ -57,12 +57,12 @@ fn python() -> &'static str {
         .expect("no python3 here has numpy: install python3-numpy, or run cargo xtask test, which does")
 }
 
-fn reference() -> settings::Analytics {
+fn reference() -> settings::AnalyticsSettings {
     let program = concat!(env!("CARGO_MANIFEST_DIR"), "/analytics/regressd_analytics.py");
     settings(&[python(), program], 60_000)
 }
 
-async fn fails(settings: settings::Analytics) -> AnalyticsError {
+async fn fails(settings: settings::AnalyticsSettings) -> AnalyticsError {
     let begun = Instant::now();
     let error = Pool::new(&settings).ask(&request()).await.unwrap_err();
     assert!(

@@ -72,7 +72,7 @@ impl Oidc {
     ///
     /// # Errors
     /// When the system has no certificates to check the issuer with.
-    pub fn new(settings: &settings::Oidc) -> Result<Option<Self>, OidcError> {
+    pub fn new(settings: &settings::OidcSettings) -> Result<Option<Self>, OidcError> {
         let Some(issuer) = &settings.issuer else {
             return Ok(None);
         };

@@ -20,7 +20,7 @@ mod schedule;
 mod write;
 
 pub use error::BackupError;
-pub use read::{Summary, verify};
+pub use read::{BackupSummary, verify};
 pub use restore::{restore, verify_by_restoring};
 pub(crate) use schedule::name;
 pub use schedule::run as run_schedule;

@@ -14,7 +14,7 @@ use crate::database::LATEST;
 
 /// What a good backup holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Summary {
+pub struct BackupSummary {
     /// When it was made.
     pub created: String,
     /// The version of the program that made it.
@@ -38,7 +38,7 @@ struct End {
 }
 
 /// What a line of the middle is.
-pub(super) enum Line {
+pub(super) enum BackupLine {
     /// The rows that follow are of this table.
     Table { table: String, columns: Vec<String> },
     /// A row.
@@ -52,7 +52,7 @@ struct TableLine {
 }
 
 /// A backup that is being read.
-pub(super) struct Reader<'a> {
+pub(super) struct BackupReader<'a> {
     path: &'a Path,
     lines: BufReader<File>,
     hasher: Sha256,
@@ -66,13 +66,13 @@ pub(super) struct Reader<'a> {
 ///
 /// # Errors
 /// When anything is not as it should be.
-pub fn verify(path: &Path) -> Result<Summary, BackupError> {
-    let mut reader = Reader::open(path)?;
+pub fn verify(path: &Path) -> Result<BackupSummary, BackupError> {
+    let mut reader = BackupReader::open(path)?;
     while reader.next()?.is_some() {}
     Ok(reader.summary())
 }
 
-impl<'a> Reader<'a> {
+impl<'a> BackupReader<'a> {
     /// Opens the file and looks at its first line.
     pub(super) fn open(path: &'a Path) -> Result<Self, BackupError> {
         let file = File::open(path).map_err(|source| BackupError::Read {
@@ -113,7 +113,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next line; `None` after the last one, when all is well.
-    pub(super) fn next(&mut self) -> Result<Option<Line>, BackupError> {
+    pub(super) fn next(&mut self) -> Result<Option<BackupLine>, BackupError> {
         let text = self.line()?;
         if text.starts_with('[') {
             let values: Vec<Value> =
@@ -126,7 +126,7 @@ impl<'a> Reader<'a> {
             }
             *self.rows.entry(table.clone()).or_default() += 1;
             self.hasher.update(text.as_bytes());
-            return Ok(Some(Line::Values(values)));
+            return Ok(Some(BackupLine::Values(values)));
         }
         if let Ok(end) = serde_json::from_str::<End>(text.trim_end()) {
             return self.end(&end).map(|()| None);
@@ -139,15 +139,15 @@ impl<'a> Reader<'a> {
         }
         self.hasher.update(text.as_bytes());
         self.current = Some((line.table.clone(), line.columns.len()));
-        Ok(Some(Line::Table {
+        Ok(Some(BackupLine::Table {
             table: line.table,
             columns: line.columns,
         }))
     }
 
     /// What was read.
-    pub(super) fn summary(self) -> Summary {
-        Summary {
+    pub(super) fn summary(self) -> BackupSummary {
+        BackupSummary {
             created: self.head.created,
             version: self.head.version,
             rows: self.rows,

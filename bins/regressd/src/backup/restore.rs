@@ -5,8 +5,8 @@ use std::path::Path;
 use serde_json::Value;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
 
-use super::read::{Line, Reader, verify};
-use super::{BackupError, NUMBERED, Summary, TABLES};
+use super::read::{BackupLine, BackupReader, verify};
+use super::{BackupError, BackupSummary, NUMBERED, TABLES};
 use crate::database::{Database, Dialect, Location};
 
 /// Rows of one statement; SQLite takes 32,766 values.
@@ -17,7 +17,7 @@ const ROWS: usize = 100;
 ///
 /// # Errors
 /// When the backup is not good, the database is not empty, or does not answer.
-pub async fn restore(database: &Database, path: &Path) -> Result<Summary, BackupError> {
+pub async fn restore(database: &Database, path: &Path) -> Result<BackupSummary, BackupError> {
     // First all of it is looked at, so that a damaged file fails before hours of work.
     verify(path)?;
     let mut connection = database.read().await?;
@@ -30,15 +30,15 @@ pub async fn restore(database: &Database, path: &Path) -> Result<Summary, Backup
             });
         }
     }
-    let mut reader = Reader::open(path)?;
+    let mut reader = BackupReader::open(path)?;
     let mut batch = Batch::default();
     while let Some(line) = reader.next()? {
         match line {
-            Line::Table { table, columns } => {
+            BackupLine::Table { table, columns } => {
                 batch.flush(&mut transaction).await?;
                 (batch.table, batch.columns) = (table, columns);
             }
-            Line::Values(values) => {
+            BackupLine::Values(values) => {
                 batch.rows.push(values);
                 if batch.rows.len() >= ROWS {
                     batch.flush(&mut transaction).await?;
@@ -66,7 +66,7 @@ pub async fn restore(database: &Database, path: &Path) -> Result<Summary, Backup
 ///
 /// # Errors
 /// When it cannot.
-pub async fn verify_by_restoring(path: &Path) -> Result<Summary, BackupError> {
+pub async fn verify_by_restoring(path: &Path) -> Result<BackupSummary, BackupError> {
     let folder = tempfile::tempdir().map_err(|source| BackupError::Write {
         path: std::env::temp_dir(),
         source,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{CommandError, say};
-use crate::backup::{self, Summary};
+use crate::backup::{self, BackupSummary};
 use crate::database::Database;
 use crate::domain::UnixMillis;
 use crate::settings::Settings;
@@ -43,7 +43,7 @@ pub(super) async fn verify(file: &Path) -> Result<(), CommandError> {
     say(format_args!("{} is whole and can be restored", file.display()))
 }
 
-fn show(summary: &Summary) -> Result<(), CommandError> {
+fn show(summary: &BackupSummary) -> Result<(), CommandError> {
     say(format_args!(
         "made {} by regressd {}",
         summary.created, summary.version

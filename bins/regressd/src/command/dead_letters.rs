@@ -2,7 +2,7 @@
 
 use super::{CommandError, say};
 use crate::args::DeadLettersCommand;
-use crate::database::jobs::{self, Job};
+use crate::database::jobs::{self, QueuedJob};
 use crate::database::{Database, DatabaseError};
 use crate::domain::JobState;
 
@@ -53,7 +53,7 @@ async fn list(database: &Database) -> Result<(), CommandError> {
     Ok(())
 }
 
-fn show(letter: &Job) -> Result<(), CommandError> {
+fn show(letter: &QueuedJob) -> Result<(), CommandError> {
     say(format_args!("number       {}", letter.id))?;
     say(format_args!("kind         {}", letter.kind))?;
     say(format_args!("key          {}", letter.key))?;
@@ -67,9 +67,9 @@ fn show(letter: &Job) -> Result<(), CommandError> {
     say(format_args!("payload      {}", letter.payload))
 }
 
-async fn all(database: &Database) -> Result<Vec<Job>, DatabaseError> {
+async fn all(database: &Database) -> Result<Vec<QueuedJob>, DatabaseError> {
     let mut connection = database.read().await?;
-    let mut letters: Vec<Job> = Vec::new();
+    let mut letters: Vec<QueuedJob> = Vec::new();
     loop {
         let after = letters.last().map_or(0, |letter| letter.id);
         let page = jobs::dead_letters(&mut connection, after, PAGE).await?;
@@ -80,7 +80,7 @@ async fn all(database: &Database) -> Result<Vec<Job>, DatabaseError> {
     }
 }
 
-async fn find(database: &Database, id: i64) -> Result<Job, CommandError> {
+async fn find(database: &Database, id: i64) -> Result<QueuedJob, CommandError> {
     let mut connection = database.read().await?;
     let found = jobs::find(&mut connection, id).await.map_err(CommandError::new)?;
     found.filter(|job| job.state == JobState::Dead).ok_or_else(|| {
@@ -90,7 +90,7 @@ async fn find(database: &Database, id: i64) -> Result<Job, CommandError> {
     })
 }
 
-async fn retry(database: &Database, letter: Job) -> Result<(), DatabaseError> {
+async fn retry(database: &Database, letter: QueuedJob) -> Result<(), DatabaseError> {
     database
         .write(move |connection| {
             let letter = letter.clone();

@@ -4,9 +4,9 @@
 
 use sqlx::{AnyConnection, AssertSqlSafe};
 
-use super::jobs::Job;
+use super::jobs::QueuedJob;
 use super::judgements::Judgement;
-use super::runs::{self, Run};
+use super::runs::{self, MeasuredRun};
 use crate::domain::RunId;
 
 /// Numbers in one statement.
@@ -30,7 +30,10 @@ fn filled<T: Clone>(values: &[T]) -> impl Iterator<Item = T> + '_ {
 ///
 /// # Errors
 /// The driver's.
-pub async fn with_earlier(connection: &mut AnyConnection, ids: &[RunId]) -> sqlx::Result<Vec<(RunId, Run)>> {
+pub async fn with_earlier(
+    connection: &mut AnyConnection,
+    ids: &[RunId],
+) -> sqlx::Result<Vec<(RunId, MeasuredRun)>> {
     let columns = runs::columns_of("r");
     let sql = format!(
         "SELECT own.id AS asked, {columns} FROM runs own
@@ -127,7 +130,7 @@ async fn put(connection: &mut AnyConnection, judgements: &[&Judgement]) -> sqlx:
 ///
 /// # Errors
 /// The driver's.
-pub async fn finish(connection: &mut AnyConnection, jobs: &[&Job]) -> sqlx::Result<()> {
+pub async fn finish(connection: &mut AnyConnection, jobs: &[&QueuedJob]) -> sqlx::Result<()> {
     let done = format!("DELETE FROM jobs WHERE id IN ({})", places(NUMBERS));
     let dead = format!(
         "DELETE FROM jobs WHERE state = 'dead' AND key IN ({})",

@@ -25,8 +25,8 @@ impl DeliveryState {
 
 /// A delivery as it came, after its signature was verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Delivery {
-    /// `X-GitHub-Delivery`.
+pub struct StoredDelivery {
+    /// `X-GitHub-StoredDelivery`.
     pub id: String,
     /// `X-GitHub-Event`.
     pub event: String,
@@ -38,7 +38,7 @@ pub struct Delivery {
 ///
 /// # Errors
 /// The driver's.
-pub async fn insert(connection: &mut AnyConnection, delivery: &Delivery) -> sqlx::Result<bool> {
+pub async fn insert(connection: &mut AnyConnection, delivery: &StoredDelivery) -> sqlx::Result<bool> {
     let sql =
         "INSERT INTO deliveries (id, event, received, state, payload) VALUES ($1, $2, $3, 'received', $4)
                ON CONFLICT (id) DO UPDATE SET state = 'received', received = excluded.received
@@ -55,14 +55,14 @@ pub async fn insert(connection: &mut AnyConnection, delivery: &Delivery) -> sqlx
 ///
 /// # Errors
 /// The driver's.
-pub async fn find(connection: &mut AnyConnection, id: &str) -> sqlx::Result<Option<Delivery>> {
+pub async fn find(connection: &mut AnyConnection, id: &str) -> sqlx::Result<Option<StoredDelivery>> {
     let sql = "SELECT id, event, payload FROM deliveries WHERE id = $1";
     let row = sqlx::query(sql)
         .bind(id.to_owned())
         .fetch_optional(connection)
         .await?;
     let read = |row: sqlx::any::AnyRow| {
-        Ok(Delivery {
+        Ok(StoredDelivery {
             id: row.try_get("id")?,
             event: row.try_get("event")?,
             payload: row.try_get("payload")?,

@@ -56,7 +56,7 @@ pub fn key_of_kind(kind: JobKind, key: &str) -> String {
 
 /// A job in hand or looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Job {
+pub struct QueuedJob {
     /// Its number.
     pub id: i64,
     /// Which kind of work.
@@ -132,7 +132,7 @@ pub async fn take(
     queue: Queue,
     taker: Taker<'_>,
     limit: u32,
-) -> sqlx::Result<Vec<Job>> {
+) -> sqlx::Result<Vec<QueuedJob>> {
     // The words of the indexes, so that they are used.
     let which = match queue {
         Queue::Judging => "kind = 'judge'",
@@ -243,7 +243,7 @@ pub async fn finish_waiting(connection: &mut AnyConnection, key: &str) -> sqlx::
 /// The driver's.
 pub async fn retry_at(
     connection: &mut AnyConnection,
-    job: &Job,
+    job: &QueuedJob,
     due: UnixMillis,
     error: &str,
 ) -> sqlx::Result<()> {
@@ -288,7 +288,7 @@ pub async fn move_to_dead_letter(connection: &mut AnyConnection, id: i64, error:
 ///
 /// # Errors
 /// The driver's.
-pub async fn find(connection: &mut AnyConnection, id: i64) -> sqlx::Result<Option<Job>> {
+pub async fn find(connection: &mut AnyConnection, id: i64) -> sqlx::Result<Option<QueuedJob>> {
     let sql = format!("SELECT {COLUMNS} FROM jobs WHERE id = $1");
     let row = sqlx::query(AssertSqlSafe(sql))
         .bind(id)
@@ -301,7 +301,11 @@ pub async fn find(connection: &mut AnyConnection, id: i64) -> sqlx::Result<Optio
 ///
 /// # Errors
 /// The driver's.
-pub async fn dead_letters(connection: &mut AnyConnection, after: i64, limit: u32) -> sqlx::Result<Vec<Job>> {
+pub async fn dead_letters(
+    connection: &mut AnyConnection,
+    after: i64,
+    limit: u32,
+) -> sqlx::Result<Vec<QueuedJob>> {
     let sql = format!("SELECT {COLUMNS} FROM jobs WHERE state = 'dead' AND id > $1 ORDER BY id LIMIT $2");
     let query = sqlx::query(AssertSqlSafe(sql)).bind(after).bind(i64::from(limit));
     query.fetch_all(connection).await?.iter().map(read).collect()
@@ -311,7 +315,7 @@ pub async fn dead_letters(connection: &mut AnyConnection, after: i64, limit: u32
 ///
 /// # Errors
 /// The driver's.
-pub async fn requeue(connection: &mut AnyConnection, job: &Job) -> sqlx::Result<bool> {
+pub async fn requeue(connection: &mut AnyConnection, job: &QueuedJob) -> sqlx::Result<bool> {
     let superseded = "DELETE FROM jobs WHERE id = $1 AND state = 'dead'
          AND EXISTS (SELECT 1 FROM jobs other WHERE other.key = $2 AND other.state = 'waiting')";
     let query = sqlx::query(superseded).bind(job.id).bind(job.key.clone());
@@ -393,8 +397,8 @@ pub async fn count_by_state(connection: &mut AnyConnection) -> sqlx::Result<JobC
     })
 }
 
-fn read(row: &sqlx::any::AnyRow) -> sqlx::Result<Job> {
-    Ok(Job {
+fn read(row: &sqlx::any::AnyRow) -> sqlx::Result<QueuedJob> {
+    Ok(QueuedJob {
         id: row.try_get("id")?,
         kind: row.try_get::<String, _>("kind")?.into(),
         key: row.try_get("key")?,

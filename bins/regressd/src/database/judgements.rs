@@ -6,7 +6,7 @@ use regress_core::detect::Outcome;
 use sqlx::{AnyConnection, Row};
 
 use super::bulk;
-use super::runs::Run;
+use super::runs::MeasuredRun;
 use crate::domain::{RepoConfig, RepositoryId, RunId, SeriesId, StreamId, UnixMillis};
 
 /// The judgement on a run.
@@ -30,7 +30,7 @@ pub struct Judgement {
 
 /// A shift that somebody accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Epoch {
+pub struct JudgedEpoch {
     /// The series.
     pub series: SeriesId,
     /// The branch.
@@ -140,7 +140,7 @@ pub struct OtherRun {
 /// The driver's.
 pub async fn of_other_commits(
     connection: &mut AnyConnection,
-    run: &Run,
+    run: &MeasuredRun,
     since: UnixMillis,
     limit: u32,
 ) -> sqlx::Result<Vec<OtherRun>> {
@@ -351,7 +351,7 @@ pub async fn first_rejection(
 ///
 /// # Errors
 /// The driver's.
-pub async fn insert_epoch(connection: &mut AnyConnection, epoch: &Epoch) -> sqlx::Result<()> {
+pub async fn insert_epoch(connection: &mut AnyConnection, epoch: &JudgedEpoch) -> sqlx::Result<()> {
     let sql = "INSERT INTO epochs (series_id, branch, from_run, justification, actor, at)
                VALUES ($1, $2, $3, $4, $5, $6)
                ON CONFLICT (series_id, branch, from_run) DO UPDATE SET justification = excluded.justification,
@@ -375,13 +375,13 @@ pub async fn epochs(
     connection: &mut AnyConnection,
     stream: StreamId,
     branch: &str,
-) -> sqlx::Result<Vec<Epoch>> {
+) -> sqlx::Result<Vec<JudgedEpoch>> {
     let sql = "SELECT e.series_id, e.branch, e.from_run, e.justification, e.actor, e.at
                FROM epochs e JOIN series s ON s.id = e.series_id
                WHERE s.stream_id = $1 AND e.branch = $2 ORDER BY e.from_run";
     let query = sqlx::query(sql).bind(stream.0).bind(branch.to_owned());
     let read = |row: &sqlx::any::AnyRow| {
-        Ok(Epoch {
+        Ok(JudgedEpoch {
             series: SeriesId(row.try_get("series_id")?),
             branch: row.try_get("branch")?,
             from_run: RunId(row.try_get("from_run")?),

@@ -6,7 +6,7 @@ use crate::domain::{RepoName, RepositoryId, UnixMillis};
 
 /// A stored repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Repository {
+pub struct StoredRepository {
     /// Its number.
     pub id: RepositoryId,
     /// Its name.
@@ -38,7 +38,7 @@ pub async fn insert(connection: &mut AnyConnection, name: &RepoName) -> sqlx::Re
 ///
 /// # Errors
 /// The driver's.
-pub async fn find(connection: &mut AnyConnection, name: &RepoName) -> sqlx::Result<Option<Repository>> {
+pub async fn find(connection: &mut AnyConnection, name: &RepoName) -> sqlx::Result<Option<StoredRepository>> {
     let sql = "SELECT id, owner, name, installation, default_branch, config FROM repositories
                WHERE owner = $1 AND name = $2";
     let query = sqlx::query(sql)
@@ -56,7 +56,10 @@ pub async fn find(connection: &mut AnyConnection, name: &RepoName) -> sqlx::Resu
 ///
 /// # Errors
 /// The driver's.
-pub async fn by_id(connection: &mut AnyConnection, id: RepositoryId) -> sqlx::Result<Option<Repository>> {
+pub async fn by_id(
+    connection: &mut AnyConnection,
+    id: RepositoryId,
+) -> sqlx::Result<Option<StoredRepository>> {
     let sql = "SELECT id, owner, name, installation, default_branch, config FROM repositories WHERE id = $1";
     let row = sqlx::query(sql).bind(id.0).fetch_optional(connection).await?;
     row.as_ref().map(read).transpose()
@@ -70,7 +73,7 @@ pub async fn list(
     connection: &mut AnyConnection,
     after: RepositoryId,
     limit: u32,
-) -> sqlx::Result<Vec<Repository>> {
+) -> sqlx::Result<Vec<StoredRepository>> {
     let sql = "SELECT id, owner, name, installation, default_branch, config FROM repositories
                WHERE id > $1 ORDER BY id LIMIT $2";
     let query = sqlx::query(sql).bind(after.0).bind(i64::from(limit));
@@ -137,9 +140,9 @@ pub async fn set_config(connection: &mut AnyConnection, id: RepositoryId, config
     Ok(())
 }
 
-fn read(row: &sqlx::any::AnyRow) -> sqlx::Result<Repository> {
+fn read(row: &sqlx::any::AnyRow) -> sqlx::Result<StoredRepository> {
     let (owner, name): (String, String) = (row.try_get("owner")?, row.try_get("name")?);
-    Ok(Repository {
+    Ok(StoredRepository {
         id: RepositoryId(row.try_get("id")?),
         name: RepoName::new(&owner, &name).map_err(|error| sqlx::Error::Decode(error.into()))?,
         installation: row

@@ -46,7 +46,7 @@ impl NewRun {
 
 /// A stored run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Run {
+pub struct MeasuredRun {
     /// Its number.
     pub id: RunId,
     /// What was stored.
@@ -96,7 +96,7 @@ pub async fn insert(connection: &mut AnyConnection, run: &NewRun) -> sqlx::Resul
 ///
 /// # Errors
 /// The driver's.
-pub async fn by_id(connection: &mut AnyConnection, id: RunId) -> sqlx::Result<Option<Run>> {
+pub async fn by_id(connection: &mut AnyConnection, id: RunId) -> sqlx::Result<Option<MeasuredRun>> {
     let sql = format!("SELECT {COLUMNS} FROM runs WHERE id = $1");
     let row = sqlx::query(AssertSqlSafe(sql))
         .bind(id.0)
@@ -114,7 +114,7 @@ pub async fn by_key(
     stream: StreamId,
     commit: &str,
     key: &str,
-) -> sqlx::Result<Option<Run>> {
+) -> sqlx::Result<Option<MeasuredRun>> {
     let sql = format!("SELECT {COLUMNS} FROM runs WHERE stream_id = $1 AND commit_sha = $2 AND run_key = $3");
     let query = sqlx::query(AssertSqlSafe(sql))
         .bind(stream.0)
@@ -136,7 +136,7 @@ pub async fn of_commit(
     connection: &mut AnyConnection,
     stream: StreamId,
     commit: &str,
-) -> sqlx::Result<Vec<Run>> {
+) -> sqlx::Result<Vec<MeasuredRun>> {
     let sql = format!("SELECT {COLUMNS} FROM runs WHERE stream_id = $1 AND commit_sha = $2 ORDER BY id");
     let query = sqlx::query(AssertSqlSafe(sql))
         .bind(stream.0)
@@ -153,7 +153,7 @@ pub async fn of_pull_request(
     repository: RepositoryId,
     number: u32,
     limit: u32,
-) -> sqlx::Result<Vec<Run>> {
+) -> sqlx::Result<Vec<MeasuredRun>> {
     let sql = format!(
         "SELECT {COLUMNS} FROM runs WHERE repository_id = $1 AND pull_request = $2 ORDER BY id DESC LIMIT $3"
     );
@@ -174,7 +174,7 @@ pub async fn of_repository(
     branch: Option<&str>,
     before: RunId,
     limit: u32,
-) -> sqlx::Result<Vec<Run>> {
+) -> sqlx::Result<Vec<MeasuredRun>> {
     let sql = format!(
         "SELECT {COLUMNS} FROM runs WHERE repository_id = $1 AND id < $2 AND branch = COALESCE($3, branch)
          ORDER BY id DESC LIMIT $4"
@@ -282,9 +282,9 @@ pub async fn leave_history(
     Ok(query.execute(connection).await?.rows_affected())
 }
 
-pub(super) fn read(row: &sqlx::any::AnyRow) -> sqlx::Result<Run> {
+pub(super) fn read(row: &sqlx::any::AnyRow) -> sqlx::Result<MeasuredRun> {
     let pull_request: Option<i64> = row.try_get("pull_request")?;
-    Ok(Run {
+    Ok(MeasuredRun {
         id: RunId(row.try_get("id")?),
         run: NewRun {
             repository: RepositoryId(row.try_get("repository_id")?),

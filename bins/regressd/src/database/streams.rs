@@ -32,7 +32,7 @@ pub struct Stream {
 
 /// A stored series.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Series {
+pub struct StoredSeries {
     /// Its number.
     pub id: SeriesId,
     /// Its stream.
@@ -104,7 +104,7 @@ pub async fn insert_series(
 ///
 /// # Errors
 /// The driver's.
-pub async fn series_of(connection: &mut AnyConnection, stream: StreamId) -> sqlx::Result<Vec<Series>> {
+pub async fn series_of(connection: &mut AnyConnection, stream: StreamId) -> sqlx::Result<Vec<StoredSeries>> {
     let sql = "SELECT id, stream_id, benchmark, measure, unit, direction FROM series WHERE stream_id = $1 ORDER BY id";
     let rows = sqlx::query(sql).bind(stream.0).fetch_all(connection).await?;
     rows.iter().map(read_series).collect()
@@ -114,7 +114,7 @@ pub async fn series_of(connection: &mut AnyConnection, stream: StreamId) -> sqlx
 ///
 /// # Errors
 /// The driver's.
-pub async fn series(connection: &mut AnyConnection, id: SeriesId) -> sqlx::Result<Option<Series>> {
+pub async fn series(connection: &mut AnyConnection, id: SeriesId) -> sqlx::Result<Option<StoredSeries>> {
     let sql = "SELECT id, stream_id, benchmark, measure, unit, direction FROM series WHERE id = $1";
     let row = sqlx::query(sql).bind(id.0).fetch_optional(connection).await?;
     row.as_ref().map(read_series).transpose()
@@ -129,7 +129,7 @@ pub async fn series_of_repository(
     repository: RepositoryId,
     after: SeriesId,
     limit: u32,
-) -> sqlx::Result<Vec<Series>> {
+) -> sqlx::Result<Vec<StoredSeries>> {
     let sql = "SELECT s.id, s.stream_id, s.benchmark, s.measure, s.unit, s.direction
                FROM series s JOIN streams t ON t.id = s.stream_id
                WHERE t.repository_id = $1 AND s.id > $2 ORDER BY s.id LIMIT $3";
@@ -177,8 +177,8 @@ fn read_direction(row: &sqlx::any::AnyRow) -> sqlx::Result<Direction> {
         .map_err(|error| sqlx::Error::Decode(Box::new(error)))
 }
 
-fn read_series(row: &sqlx::any::AnyRow) -> sqlx::Result<Series> {
-    Ok(Series {
+fn read_series(row: &sqlx::any::AnyRow) -> sqlx::Result<StoredSeries> {
+    Ok(StoredSeries {
         id: SeriesId(row.try_get("id")?),
         stream: StreamId(row.try_get("stream_id")?),
         name: SeriesName {

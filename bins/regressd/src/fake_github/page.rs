@@ -8,7 +8,7 @@ use axum::response::Html;
 use axum::routing::get;
 
 use super::server::Shared;
-use super::state::Repository;
+use super::state::FakeRepository;
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;\
 color-scheme:light dark}article{border:1px solid #8886;border-radius:.5rem;padding:0 1rem 1rem;margin:1rem 0;\
@@ -35,7 +35,7 @@ async fn page(Extract(shared): Extract<Shared>) -> Html<String> {
     Html(out)
 }
 
-fn show(out: &mut String, repository: &Repository) {
+fn show(out: &mut String, repository: &FakeRepository) {
     for pull in repository.pulls.values() {
         let _ = write!(
             out,

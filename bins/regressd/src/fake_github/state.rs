@@ -92,7 +92,7 @@ pub struct LoggedCall {
 
 /// One repository.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct Repository {
+pub(super) struct FakeRepository {
     pub(super) installation: u64,
     pub(super) pulls: BTreeMap<u64, Pull>,
     pub(super) comments: BTreeMap<u64, Comment>,
@@ -113,7 +113,7 @@ pub(super) struct Usage {
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) start: Instant,
-    pub(super) repositories: BTreeMap<String, Repository>,
+    pub(super) repositories: BTreeMap<String, FakeRepository>,
     pub(super) tokens: HashMap<String, (u64, Instant)>,
     pub(super) usage: HashMap<u64, Usage>,
     pub(super) troubles: Troubles,
@@ -141,18 +141,18 @@ impl State {
     }
 
     /// The repository `name`, which exists from now on. All repositories of an owner share an installation.
-    pub(super) fn repository(&mut self, name: &str) -> &mut Repository {
+    pub(super) fn repository(&mut self, name: &str) -> &mut FakeRepository {
         if !self.repositories.contains_key(name) {
             let owner = name.split('/').next().unwrap_or_default().to_owned();
             let prefix = format!("{owner}/");
-            let same = |(other, repository): (&String, &Repository)| {
+            let same = |(other, repository): (&String, &FakeRepository)| {
                 other.starts_with(&prefix).then_some(repository.installation)
             };
             let installation = self.repositories.iter().find_map(same);
             let installation = installation.unwrap_or_else(|| self.next());
-            let repository = Repository {
+            let repository = FakeRepository {
                 installation,
-                ..Repository::default()
+                ..FakeRepository::default()
             };
             self.repositories.insert(name.to_owned(), repository);
         }

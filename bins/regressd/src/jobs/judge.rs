@@ -15,11 +15,11 @@ use tracing::Instrument as _;
 
 use super::JobFailure;
 use super::worker::{LOOK_AGAIN, lease, note, observe};
-use crate::database::jobs::{self, Job, Queue, Taker};
+use crate::database::jobs::{self, Queue, QueuedJob, Taker};
 use crate::database::{DatabaseError, bulk};
 use crate::domain::{RunId, StreamId};
 use crate::job_requests::AboutRun;
-use crate::judging::{Candidate, Consequences, JudgingBatch, judge_candidate};
+use crate::judging::{Consequences, JudgingBatch, JudgingCandidate, judge_candidate};
 use crate::state::AppState;
 
 /// Jobs that are taken at once.
@@ -49,7 +49,7 @@ pub(super) async fn run(state: AppState, worker: String) {
     }
 }
 
-async fn take(state: &AppState, worker: &str) -> Vec<Job> {
+async fn take(state: &AppState, worker: &str) -> Vec<QueuedJob> {
     let (dialect, lease, worker) = (state.database.dialect(), lease(state), worker.to_owned());
     let taken = state.database.write(move |connection| {
         let worker = worker.clone();
@@ -71,7 +71,7 @@ async fn take(state: &AppState, worker: &str) -> Vec<Job> {
 }
 
 /// Does `work`, and renews the leases of its jobs as long as it takes.
-async fn holding_leases(state: &AppState, worker: &str, taken: &[Job], work: impl Future<Output = ()>) {
+async fn holding_leases(state: &AppState, worker: &str, taken: &[QueuedJob], work: impl Future<Output = ()>) {
     let lease = lease(state);
     let ids: Arc<[i64]> = taken.iter().map(|job| job.id).collect();
     let mut work = std::pin::pin!(work);
@@ -105,9 +105,9 @@ async fn renew(
 }
 
 /// Judges and saves in portions, so that large runs do not fill the memory.
-async fn judge_all(state: &AppState, taken: &[Job]) {
-    let mut done: Vec<(Job, JudgingOutcome)> = Vec::new();
-    let mut jobs: BTreeMap<RunId, Job> = BTreeMap::new();
+async fn judge_all(state: &AppState, taken: &[QueuedJob]) {
+    let mut done: Vec<(QueuedJob, JudgingOutcome)> = Vec::new();
+    let mut jobs: BTreeMap<RunId, QueuedJob> = BTreeMap::new();
     for job in taken {
         match serde_json::from_str::<AboutRun>(&job.payload) {
             Ok(about) => drop(jobs.insert(about.run, job.clone())),
@@ -156,10 +156,10 @@ fn portions(sizes: &[(RunId, usize)]) -> Vec<Vec<RunId>> {
 }
 
 /// Judges some runs and saves what follows; their jobs are taken out of `jobs`.
-async fn judge_portion(state: &AppState, portion: &[RunId], jobs: &mut BTreeMap<RunId, Job>) {
+async fn judge_portion(state: &AppState, portion: &[RunId], jobs: &mut BTreeMap<RunId, QueuedJob>) {
     let begun = Instant::now();
-    let mut done: Vec<(Job, JudgingOutcome)> = Vec::new();
-    let mut streams: BTreeMap<StreamId, Vec<(Job, Candidate)>> = BTreeMap::new();
+    let mut done: Vec<(QueuedJob, JudgingOutcome)> = Vec::new();
+    let mut streams: BTreeMap<StreamId, Vec<(QueuedJob, JudgingCandidate)>> = BTreeMap::new();
     for (id, candidate) in load(state, portion).await {
         let Some(job) = jobs.remove(&id) else {
             continue;
@@ -190,10 +190,10 @@ async fn judge_portion(state: &AppState, portion: &[RunId], jobs: &mut BTreeMap<
 }
 
 /// Reads runs, all at once; when that fails, one by one, so that one that cannot be read fails alone.
-async fn load(state: &AppState, portion: &[RunId]) -> Vec<(RunId, Result<Candidate, JobFailure>)> {
+async fn load(state: &AppState, portion: &[RunId]) -> Vec<(RunId, Result<JudgingCandidate, JobFailure>)> {
     let read = async |ids: &[RunId]| {
         let mut connection = state.database.read().await?;
-        let found = Candidate::load_all(&mut connection, ids).await?;
+        let found = JudgingCandidate::load_all(&mut connection, ids).await?;
         let found = found.into_iter();
         Ok::<Vec<_>, JobFailure>(
             found
@@ -218,8 +218,8 @@ async fn load(state: &AppState, portion: &[RunId]) -> Vec<(RunId, Result<Candida
 async fn judge_stream(
     state: AppState,
     stream: StreamId,
-    of_stream: Vec<(Job, Candidate)>,
-) -> Vec<(Job, JudgingOutcome)> {
+    of_stream: Vec<(QueuedJob, JudgingCandidate)>,
+) -> Vec<(QueuedJob, JudgingOutcome)> {
     let mut batch = JudgingBatch::default();
     if let Err(error) = prepare(&state, &mut batch, stream, &of_stream).await {
         // Then each run reads its history by itself.
@@ -252,7 +252,7 @@ async fn prepare(
     state: &AppState,
     batch: &mut JudgingBatch,
     stream: StreamId,
-    of_stream: &[(Job, Candidate)],
+    of_stream: &[(QueuedJob, JudgingCandidate)],
 ) -> Result<(), DatabaseError> {
     let mut targets: BTreeMap<&str, (RunId, u32)> = BTreeMap::new();
     for (_, candidate) in of_stream {
@@ -275,7 +275,7 @@ async fn prepare(
 }
 
 /// Saves all that can be saved in one transaction; when that fails, one by one.
-async fn save(state: &AppState, done: Vec<(Job, JudgingOutcome)>, begun: Instant) {
+async fn save(state: &AppState, done: Vec<(QueuedJob, JudgingOutcome)>, begun: Instant) {
     let (mut judged, mut failed) = (Vec::new(), Vec::new());
     for (job, outcome) in done {
         match outcome {
@@ -283,7 +283,7 @@ async fn save(state: &AppState, done: Vec<(Job, JudgingOutcome)>, begun: Instant
             Err(failure) => failed.push((job, failure)),
         }
     }
-    let wakes = |(_, consequences): &(Job, Option<Consequences>)| {
+    let wakes = |(_, consequences): &(QueuedJob, Option<Consequences>)| {
         consequences.as_ref().is_some_and(Consequences::has_jobs)
     };
     let wake = judged.iter().any(wakes);
@@ -312,7 +312,10 @@ async fn save(state: &AppState, done: Vec<(Job, JudgingOutcome)>, begun: Instant
     }
 }
 
-async fn store(state: &AppState, judged: Arc<[(Job, Option<Consequences>)]>) -> Result<(), DatabaseError> {
+async fn store(
+    state: &AppState,
+    judged: Arc<[(QueuedJob, Option<Consequences>)]>,
+) -> Result<(), DatabaseError> {
     let write = state.database.write(move |connection| {
         let judged = Arc::clone(&judged);
         Box::pin(async move { Consequences::store_all(connection, &judged).await })

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::database::jobs::{self, Job};
+use crate::database::jobs::{self, QueuedJob};
 use crate::database::repositories;
 use crate::database::runs;
 use crate::database::streams;
@@ -18,7 +18,7 @@ use crate::job_requests::{
     self, AboutCommit, AboutPullRequest, AboutRegression, AboutRun, AboutWaitingCheck, WaitEnd,
 };
 use crate::judging::{
-    Candidate, Histories, Part, RunVerdicts, load_baseline_input, load_judging_input, report,
+    Histories, JudgedPart, JudgingCandidate, RunVerdicts, load_baseline_input, load_judging_input, report,
 };
 use crate::state::AppState;
 use regress_report::benchmarks::Outcome;
@@ -61,7 +61,7 @@ async fn find_destination(
 }
 
 /// Writes the comment of a pull request.
-pub(super) async fn write_comment(state: &AppState, job: &Job) -> Result<(), JobFailure> {
+pub(super) async fn write_comment(state: &AppState, job: &QueuedJob) -> Result<(), JobFailure> {
     let about: AboutPullRequest = serde_json::from_str(&job.payload)?;
     let Some((known, remote)) = find_destination(state, about.repository).await? else {
         return Ok(());
@@ -103,7 +103,7 @@ pub(super) async fn write_comment(state: &AppState, job: &Job) -> Result<(), Job
 }
 
 /// Writes the check run of a commit: judged, or awaited while there are no results.
-pub(super) async fn write_check_run(state: &AppState, job: &Job) -> Result<(), JobFailure> {
+pub(super) async fn write_check_run(state: &AppState, job: &QueuedJob) -> Result<(), JobFailure> {
     let about: AboutCommit = serde_json::from_str(&job.payload)?;
     let Some((known, remote)) = find_destination(state, about.repository).await? else {
         return Ok(());
@@ -123,7 +123,7 @@ pub(super) async fn write_check_run(state: &AppState, job: &Job) -> Result<(), J
         tracing::info!(number, commit = %about.commit, "the check run is written");
     }
     // The upload of a fork may have come without the number of its pull request, and before any webhook.
-    let orphan = |part: &Part| part.run.run.pull_request.is_none() && !part.run.run.is_of_history();
+    let orphan = |part: &JudgedPart| part.run.run.pull_request.is_none() && !part.run.run.is_of_history();
     if known.config.notifications.comment != CommentRule::Never && parts.iter().any(orphan) {
         attach_pull_requests(state, id, &remote, &head, &job.correlation).await?;
     }
@@ -131,7 +131,7 @@ pub(super) async fn write_check_run(state: &AppState, job: &Job) -> Result<(), J
 }
 
 /// Ends the check run of a commit, if it still waits for results or a confirming run.
-pub(super) async fn end_waiting_check(state: &AppState, job: &Job) -> Result<(), JobFailure> {
+pub(super) async fn end_waiting_check(state: &AppState, job: &QueuedJob) -> Result<(), JobFailure> {
     let about: AboutWaitingCheck = serde_json::from_str(&job.payload)?;
     let Some((known, remote)) = find_destination(state, about.repository).await? else {
         return Ok(());
@@ -180,7 +180,7 @@ fn ended_check_run(
     state: &AppState,
     known: &ConfiguredRepository,
     head: &CommitSha,
-    parts: &[Part],
+    parts: &[JudgedPart],
     end: WaitEnd,
 ) -> CheckRun {
     let why = match end {
@@ -210,7 +210,7 @@ fn judged_check_run(
     state: &AppState,
     known: &ConfiguredRepository,
     head: &CommitSha,
-    parts: &[Part],
+    parts: &[JudgedPart],
     run: i64,
 ) -> CheckRun {
     let report = report(parts, "Benchmarks", threshold(state, known));
@@ -220,7 +220,8 @@ fn judged_check_run(
         other => other,
     };
     // A confirming run was asked for: until it is judged, nothing is decided.
-    let awaits = |part: &Part| part.run.run.workflow_run.is_some() && part.verdicts.needs_confirmation();
+    let awaits =
+        |part: &JudgedPart| part.run.run.workflow_run.is_some() && part.verdicts.needs_confirmation();
     let awaited = report.outcome == Outcome::Suspected
         && known.config.notifications.confirm
         && parts.iter().any(awaits);
@@ -274,7 +275,7 @@ async fn attach_pull_requests(
 }
 
 /// Asks the workflow that measured a suspected run to measure again, once a commit.
-pub(super) async fn request_confirmation(state: &AppState, job: &Job) -> Result<(), JobFailure> {
+pub(super) async fn request_confirmation(state: &AppState, job: &QueuedJob) -> Result<(), JobFailure> {
     let about: AboutRun = serde_json::from_str(&job.payload)?;
     let mut connection = state.database.read().await?;
     let Some(run) = runs::by_id(&mut connection, about.run).await? else {
@@ -302,7 +303,7 @@ pub(super) async fn request_confirmation(state: &AppState, job: &Job) -> Result<
 const MAX_NAMED: usize = 50;
 
 /// Opens, updates or closes the issue of what a commit made slower: one for all of its benchmarks.
-pub(super) async fn update_issue(state: &AppState, job: &Job) -> Result<(), JobFailure> {
+pub(super) async fn update_issue(state: &AppState, job: &QueuedJob) -> Result<(), JobFailure> {
     let about: AboutRegression = serde_json::from_str(&job.payload)?;
     let slower = slower_benchmarks(state, &about).await?;
     let Some((_, remote)) = find_destination(state, about.repository).await? else {
@@ -437,7 +438,11 @@ fn extras(state: &AppState, known: &ConfiguredRepository, run: i64) -> Extras {
 }
 
 /// The newest judged run of a commit in each stream, with the verdicts on all runs of the commit together.
-async fn parts_of(state: &AppState, repository: RepositoryId, commit: &str) -> Result<Vec<Part>, JobFailure> {
+async fn parts_of(
+    state: &AppState,
+    repository: RepositoryId,
+    commit: &str,
+) -> Result<Vec<JudgedPart>, JobFailure> {
     let mut connection = state.database.read().await?;
     let mut newest = Vec::new();
     for stream in streams::of_repository(&mut connection, repository).await? {
@@ -450,14 +455,14 @@ async fn parts_of(state: &AppState, repository: RepositoryId, commit: &str) -> R
             .map(|run| RunVerdicts::read(&run.verdicts))
             .collect();
         let verdicts = RunVerdicts::together(all?);
-        let candidate = Candidate::load(&mut connection, run).await?;
+        let candidate = JudgingCandidate::load(&mut connection, run).await?;
         let found = candidate.zip(verdicts);
         newest.extend(found.map(|(candidate, verdicts)| (stream, candidate, verdicts)));
     }
     drop(connection);
     let mut parts = Vec::new();
     for (stream, candidate, verdicts) in newest {
-        parts.push(Part {
+        parts.push(JudgedPart {
             input: load_judging_input(state, &candidate).await?,
             run: candidate.run,
             component: stream.component,

@@ -6,7 +6,7 @@ use sqlx::AnyConnection;
 
 use super::JobFailure;
 use crate::database::deliveries::{self, DeliveryState};
-use crate::database::jobs::{self, Job};
+use crate::database::jobs::{self, QueuedJob};
 use crate::database::pull_requests::{self, PullRequest};
 use crate::database::repositories;
 use crate::database::runs::NewRun;
@@ -17,7 +17,7 @@ use crate::job_requests::{self, AboutDelivery, WaitEnd};
 use crate::state::AppState;
 use crate::webhook::{Event, InstallationEvent, PullRequestAction, PullRequestEvent, PushEvent};
 
-pub(super) async fn act(state: &AppState, job: &Job) -> Result<(), JobFailure> {
+pub(super) async fn act(state: &AppState, job: &QueuedJob) -> Result<(), JobFailure> {
     let about: AboutDelivery = serde_json::from_str(&job.payload)?;
     let mut connection = state.database.read().await?;
     let Some(delivery) = deliveries::find(&mut connection, &about.delivery).await? else {

@@ -11,7 +11,7 @@ use super::{judge, notify, webhook};
 use crate::backoff::{self, Backoff};
 use crate::database::DatabaseError;
 use crate::database::deliveries::{self, DeliveryState};
-use crate::database::jobs::{self, Job, Queue, Taker};
+use crate::database::jobs::{self, Queue, QueuedJob, Taker};
 use crate::domain::{JobKind, StoredJobKind, UnixMillis};
 use crate::job_requests::AboutDelivery;
 use crate::state::AppState;
@@ -134,7 +134,7 @@ async fn release_abandoned(state: &AppState) {
     }
 }
 
-async fn take(state: &AppState, worker: &str, places: usize) -> Vec<Job> {
+async fn take(state: &AppState, worker: &str, places: usize) -> Vec<QueuedJob> {
     let (dialect, lease, worker) = (state.database.dialect(), lease(state), worker.to_owned());
     let limit = u32::try_from(places).unwrap_or(u32::MAX);
     let taken = state
@@ -156,7 +156,7 @@ async fn take(state: &AppState, worker: &str, places: usize) -> Vec<Job> {
     })
 }
 
-async fn do_job(state: &AppState, worker: &str, job: Job) {
+async fn do_job(state: &AppState, worker: &str, job: QueuedJob) {
     let span = tracing::info_span!("job", id = job.id, kind = %job.kind, correlation = %job.correlation, attempt = job.attempts);
     async {
         let begun = Instant::now();
@@ -173,7 +173,7 @@ async fn do_job(state: &AppState, worker: &str, job: Job) {
 }
 
 /// Counts what became of a job, and how long it took.
-pub(super) fn observe(job: &Job, outcome: &Result<(), JobFailure>, seconds: f64) {
+pub(super) fn observe(job: &QueuedJob, outcome: &Result<(), JobFailure>, seconds: f64) {
     let word = match outcome {
         Ok(()) => "done",
         Err(JobFailure::Again { .. }) => "failed",
@@ -187,7 +187,7 @@ pub(super) fn observe(job: &Job, outcome: &Result<(), JobFailure>, seconds: f64)
 async fn holding_lease(
     state: &AppState,
     worker: &str,
-    job: &Job,
+    job: &QueuedJob,
     mut work: tokio::task::JoinHandle<Result<(), JobFailure>>,
 ) -> Result<(), JobFailure> {
     let lease = lease(state);
@@ -217,7 +217,7 @@ async fn holding_lease(
 }
 
 /// The one place that knows which function does which kind of work.
-async fn act(state: AppState, job: Job) -> Result<(), JobFailure> {
+async fn act(state: AppState, job: QueuedJob) -> Result<(), JobFailure> {
     let kind = job.kind.known();
     match kind.map_err(|error| JobFailure::Never(error.to_string()))? {
         JobKind::Webhook => webhook::act(&state, &job).await,
@@ -234,7 +234,7 @@ async fn act(state: AppState, job: Job) -> Result<(), JobFailure> {
 /// Notes how a job went.
 pub(super) async fn note(
     state: &AppState,
-    job: Job,
+    job: QueuedJob,
     outcome: Result<(), JobFailure>,
 ) -> Result<(), DatabaseError> {
     let settings = state.settings.load();

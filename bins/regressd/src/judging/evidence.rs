@@ -9,7 +9,7 @@ use sqlx::AnyConnection;
 
 use super::{JudgingInput, RunVerdicts};
 use crate::database::judgements::{self, OtherRun};
-use crate::database::runs::Run;
+use crate::database::runs::MeasuredRun;
 use crate::domain::{RunId, UnixMillis};
 
 /// What happened longer ago says nothing of the machine now.
@@ -33,7 +33,7 @@ pub(super) struct Outside {
 /// The driver's.
 pub(super) async fn from_outside(
     connection: &mut AnyConnection,
-    run: &Run,
+    run: &MeasuredRun,
     input: &JudgingInput,
     shifts: &[SuiteShift],
 ) -> sqlx::Result<Outside> {
@@ -71,7 +71,7 @@ fn pairs<'a>(
 
 async fn of_branches(
     connection: &mut AnyConnection,
-    run: &Run,
+    run: &MeasuredRun,
     input: &JudgingInput,
     shifts: &[SuiteShift],
     since: UnixMillis,
@@ -104,7 +104,7 @@ async fn of_branches(
 
 /// Whether neither of two runs can have the other's code, as far as webhooks told: open pull requests that are based on
 /// what the target branch measured before either moved; and of that branch itself what came after their base.
-fn is_apart(run: &Run, input: &JudgingInput, other: &OtherRun) -> bool {
+fn is_apart(run: &MeasuredRun, input: &JudgingInput, other: &OtherRun) -> bool {
     let measured = |commit: &str| {
         let runs = input.commits.iter();
         runs.filter(|(_, one)| &***one == commit)

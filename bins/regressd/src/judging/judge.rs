@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use regress_core::detect::judge_history::Past;
+use regress_core::detect::judge_history::PastRuns;
 use regress_core::detect::machine_shift;
 use regress_core::detect::{
     Evidence, GateSettings, Pair, Threshold, Thresholds, Verdict, VerdictKind, judge, judge_history,
@@ -223,8 +223,8 @@ impl AlignedSeries {
         thresholds.of(self.key.benchmark.as_str(), &self.unit)
     }
 
-    fn past(&self, thresholds: &Thresholds) -> Past<'_> {
-        Past {
+    fn past(&self, thresholds: &Thresholds) -> PastRuns<'_> {
+        PastRuns {
             key: self.key.clone(),
             direction: self.direction,
             history: &self.before,
@@ -287,7 +287,7 @@ fn judge_by_history(input: &JudgingInput, thresholds: &Thresholds) -> RunVerdict
         })
         .filter(|aligned| aligned.threshold(thresholds).enabled)
         .collect();
-    let pasts: Vec<Past<'_>> = aligned.iter().map(|aligned| aligned.past(thresholds)).collect();
+    let pasts: Vec<PastRuns<'_>> = aligned.iter().map(|aligned| aligned.past(thresholds)).collect();
     let mut outside = input.outside.clone();
     outside.extend(again);
     let judged = judge_history_with(&pasts, &GateSettings::default(), &outside);
@@ -317,7 +317,7 @@ fn judge_by_history(input: &JudgingInput, thresholds: &Thresholds) -> RunVerdict
 fn already_known(
     input: &JudgingInput,
     series: SeriesId,
-    past: &Past<'_>,
+    past: &PastRuns<'_>,
     verdict: &Verdict,
 ) -> Option<RunId> {
     if !matches!(verdict.kind, VerdictKind::Regression | VerdictKind::Suspected) {
@@ -325,7 +325,7 @@ fn already_known(
     }
     let streak: Vec<(RunId, f64)> = input.streak(series).collect();
     let slower = |runs: &[f64], history: &[f64]| {
-        let past = Past {
+        let past = PastRuns {
             runs,
             history,
             told: None,

@@ -7,7 +7,7 @@ use sqlx::AnyConnection;
 
 use super::judging_batch::JudgingBatch;
 use super::{BaseCommit, JudgingInput};
-use crate::database::runs::{self, Run};
+use crate::database::runs::{self, MeasuredRun};
 use crate::database::{bulk, judgements, landed, pull_requests};
 use crate::directory::Names;
 use crate::domain::{Medians, Results, RunId, StreamId};
@@ -16,13 +16,13 @@ use crate::run_cache::{PastRun, RunCache};
 /// A run, and the runs of its commit that were sent before it for the same purpose: a branch may be the head of a pull
 /// request too.
 #[derive(Clone, Debug)]
-pub struct Candidate {
+pub struct JudgingCandidate {
     /// The run.
-    pub run: Run,
+    pub run: MeasuredRun,
     /// Its values.
     pub results: Results,
     /// Those before it, oldest first.
-    pub earlier: Vec<Run>,
+    pub earlier: Vec<MeasuredRun>,
 }
 
 /// How a history is read.
@@ -34,7 +34,7 @@ pub struct Histories<'a> {
     pub baseline_runs: u32,
 }
 
-impl Candidate {
+impl JudgingCandidate {
     /// Reads the run of this number; `None` when there is none.
     ///
     /// # Errors
@@ -56,11 +56,11 @@ impl Candidate {
         connection: &mut AnyConnection,
         ids: &[RunId],
     ) -> sqlx::Result<Vec<(RunId, sqlx::Result<Self>)>> {
-        let mut commits: BTreeMap<RunId, Vec<Run>> = BTreeMap::new();
+        let mut commits: BTreeMap<RunId, Vec<MeasuredRun>> = BTreeMap::new();
         for (asked, run) in bulk::with_earlier(connection, ids).await? {
             commits.entry(asked).or_default().push(run);
         }
-        let candidate = |(id, mut all): (RunId, Vec<Run>)| {
+        let candidate = |(id, mut all): (RunId, Vec<MeasuredRun>)| {
             let run = all.pop()?;
             all.retain(|one| one.run.target == run.run.target);
             let candidate = read(&run.run.results).map(|results| Self {
@@ -81,7 +81,7 @@ impl Candidate {
 pub(super) async fn read_judging_input(
     connection: &mut AnyConnection,
     histories: Histories<'_>,
-    candidate: &Candidate,
+    candidate: &JudgingCandidate,
     names: Arc<Names>,
     batch: &JudgingBatch,
 ) -> sqlx::Result<JudgingInput> {

@@ -19,8 +19,8 @@ mod verdicts;
 
 pub use judge::{BaseCommit, JudgingInput, judge_input, persistent, recovered};
 pub use judging_batch::JudgingBatch;
-pub use load::{Candidate, Histories, load_baseline_input};
-pub use report::{Part, report};
+pub use load::{Histories, JudgingCandidate, load_baseline_input};
+pub use report::{JudgedPart, report};
 pub use save::Consequences;
 pub use stored::{Judged, judge_candidate, judge_stored, load_judging_input};
 pub use verdicts::{PercentInterval, RegressionResult, RunVerdicts, StoredVerdict};

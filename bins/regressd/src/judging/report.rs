@@ -6,14 +6,14 @@ use regress_core::measurement::{BenchmarkId, Measure, SeriesKey, Unit};
 use regress_report::benchmarks::{Outcome, REPORT_VERSION, Report, Row, Shift, Side, short_commit};
 
 use super::{JudgingInput, RunVerdicts, StoredVerdict};
-use crate::database::runs::Run;
+use crate::database::runs::MeasuredRun;
 use crate::domain::{Results, SeriesId};
 
 /// One judged run of the report.
 #[derive(Clone, Debug)]
-pub struct Part {
+pub struct JudgedPart {
     /// The run.
-    pub run: Run,
+    pub run: MeasuredRun,
     /// Its component; shown when there are several.
     pub component: String,
     /// Its environment in words.
@@ -26,7 +26,7 @@ pub struct Part {
 
 /// The report on judged runs of one commit, one a component and environment.
 #[must_use]
-pub fn report(parts: &[Part], title: &str, threshold: f64) -> Report {
+pub fn report(parts: &[JudgedPart], title: &str, threshold: f64) -> Report {
     let several = parts.len() > 1;
     let first = parts.first();
     let mut rows = Vec::new();
@@ -82,7 +82,7 @@ pub fn report(parts: &[Part], title: &str, threshold: f64) -> Report {
 }
 
 /// What is told of a run beside its rows.
-fn remarks(part: &Part) -> Vec<String> {
+fn remarks(part: &JudgedPart) -> Vec<String> {
     const SHOWN: usize = 10;
     let verdicts = &part.verdicts;
     let mut remarks: Vec<String> = verdicts.shifts.iter().map(ToString::to_string).collect();
@@ -134,14 +134,14 @@ fn remarks(part: &Part) -> Vec<String> {
     remarks
 }
 
-fn problems(run: &Run) -> Vec<String> {
+fn problems(run: &MeasuredRun) -> Vec<String> {
     let stored = run.run.problems.as_deref();
     stored
         .and_then(|text| serde_json::from_str(text).ok())
         .unwrap_or_default()
 }
 
-fn row(part: &Part, verdict: &StoredVerdict, prefix: &str) -> Option<Row> {
+fn row(part: &JudgedPart, verdict: &StoredVerdict, prefix: &str) -> Option<Row> {
     let name = part.input.names.get(&verdict.series)?;
     let key = SeriesKey {
         benchmark: BenchmarkId::new(&name.benchmark).ok()?,

@@ -9,9 +9,9 @@ use sqlx::AnyConnection;
 use super::{JudgingBatch, JudgingInput, RunVerdicts, StoredVerdict, persistent, recovered};
 use crate::database::DatabaseError;
 use crate::database::bulk;
-use crate::database::jobs::{self as job_table, Job, NewJob};
+use crate::database::jobs::{self as job_table, NewJob, QueuedJob};
 use crate::database::judgements::{self, Judgement};
-use crate::database::runs::{NewRun, Run};
+use crate::database::runs::{MeasuredRun, NewRun};
 use crate::directory::ConfiguredRepository;
 use crate::domain::{CommentRule, JobKind, RunId, SeriesId, UnixMillis};
 use crate::job_requests::{self, AboutRegression};
@@ -31,7 +31,7 @@ pub struct Consequences {
 /// What follows from these verdicts.
 pub(super) fn consequences(
     known: &ConfiguredRepository,
-    run: &Run,
+    run: &MeasuredRun,
     input: &JudgingInput,
     verdicts: &RunVerdicts,
     (least, tells): (usize, bool),
@@ -71,7 +71,7 @@ pub(super) fn consequences(
 /// The jobs that let people know, as far as the repository wants that.
 fn jobs_that_tell(
     known: &ConfiguredRepository,
-    run: &Run,
+    run: &MeasuredRun,
     input: &JudgingInput,
     verdicts: &RunVerdicts,
     least: usize,
@@ -161,7 +161,7 @@ impl Consequences {
     /// Saves what follows from several judgements, and the end of the jobs that made them, within a transaction.
     pub(crate) async fn store_all(
         connection: &mut AnyConnection,
-        done: &[(Job, Option<Self>)],
+        done: &[(QueuedJob, Option<Self>)],
     ) -> sqlx::Result<()> {
         let all: Vec<&Self> = done
             .iter()
@@ -172,7 +172,7 @@ impl Consequences {
         for one in all {
             one.store_rest(connection).await?;
         }
-        let jobs: Vec<&Job> = done.iter().map(|(job, _)| job).collect();
+        let jobs: Vec<&QueuedJob> = done.iter().map(|(job, _)| job).collect();
         bulk::finish(connection, &jobs).await
     }
 

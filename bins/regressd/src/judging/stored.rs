@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::load::{Candidate, Histories, read_judging_input};
+use super::load::{Histories, JudgingCandidate, read_judging_input};
 use super::save::{Consequences, consequences};
 use super::{JudgingBatch, JudgingInput, RunVerdicts, evidence, judge_input};
 use crate::database::DatabaseError;
-use crate::database::runs::Run;
+use crate::database::runs::MeasuredRun;
 use crate::directory::{ConfiguredRepository, Names, StreamContents};
 use crate::domain::RunId;
 use crate::state::AppState;
@@ -19,7 +19,7 @@ const LARGE: usize = 64;
 #[derive(Clone, Debug)]
 pub struct Judged {
     /// The run.
-    pub run: Run,
+    pub run: MeasuredRun,
     /// The verdicts.
     pub verdicts: RunVerdicts,
     /// What their series are about.
@@ -39,7 +39,7 @@ pub async fn judge_stored(
     correlation: &str,
 ) -> Result<Option<Judged>, DatabaseError> {
     let mut connection = state.database.read().await?;
-    let candidate = Candidate::load(&mut connection, id).await?;
+    let candidate = JudgingCandidate::load(&mut connection, id).await?;
     drop(connection);
     match candidate {
         Some(candidate) => judge_candidate(state, &candidate, &JudgingBatch::default(), correlation).await,
@@ -53,7 +53,7 @@ pub async fn judge_stored(
 /// When the database does not answer.
 pub async fn judge_candidate(
     state: &AppState,
-    candidate: &Candidate,
+    candidate: &JudgingCandidate,
     batch: &JudgingBatch,
     correlation: &str,
 ) -> Result<Option<Judged>, DatabaseError> {
@@ -136,7 +136,7 @@ async fn judge_with(
 /// When the database does not answer.
 pub async fn load_judging_input(
     state: &AppState,
-    candidate: &Candidate,
+    candidate: &JudgingCandidate,
 ) -> Result<JudgingInput, DatabaseError> {
     let series = candidate.results.0.keys().copied();
     let stream = candidate.run.run.stream;

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use regress_core::detect::VerdictKind;
 use regress_report::pages::badge::Badge;
 
-use super::reader::Reader;
+use super::reader::PageReader;
 use super::repositories::newest_state;
 use crate::access::Access;
 use crate::domain::RepoName;
@@ -39,7 +39,7 @@ pub(crate) async fn badge(
         Err(problem) if problem.status != StatusCode::UNAUTHORIZED.as_u16() => return Err(problem),
         other => other,
     };
-    let reader = Reader::of(access).map_err(|_| Problem::not_found("there is no such badge"))?;
+    let reader = PageReader::of(access).map_err(|_| Problem::not_found("there is no such badge"))?;
     let (badge, for_all) = match RepoName::new(&owner, repo.strip_suffix(".svg").unwrap_or(&repo)) {
         Ok(name) => find(&state, &reader, &name).await?,
         Err(_) => (Badge::Unknown, true),
@@ -78,7 +78,7 @@ pub(crate) async fn badge(
 }
 
 /// The badge, and whether everybody may see it.
-async fn find(state: &AppState, reader: &Reader, name: &RepoName) -> Result<(Badge, bool), Problem> {
+async fn find(state: &AppState, reader: &PageReader, name: &RepoName) -> Result<(Badge, bool), Problem> {
     let Some(known) = reader.repository(state, name).await? else {
         return Ok((Badge::Unknown, true));
     };

@@ -13,14 +13,14 @@ use serde::Deserialize;
 use sqlx::AnyConnection;
 
 use super::queries::Past;
-use super::reader::Reader;
+use super::reader::PageReader;
 use super::repositories::usual_branch;
 use super::repository::shown_name;
 use super::{links, queries, shell};
 use crate::access::Access;
-use crate::database::judgements::{self, Epoch};
+use crate::database::judgements::{self, JudgedEpoch};
 use crate::database::repositories;
-use crate::database::streams::{self, Series, Stream};
+use crate::database::streams::{self, StoredSeries, Stream};
 use crate::directory::ConfiguredRepository;
 use crate::domain::{RunId, SeriesId};
 use crate::judging::{Histories, RunVerdicts, StoredVerdict, load_baseline_input};
@@ -47,7 +47,7 @@ pub(super) async fn show(
     Path(number): Path<String>,
     Query(choice): Query<BenchmarkQuery>,
 ) -> Response {
-    let reader = match Reader::of(access) {
+    let reader = match PageReader::of(access) {
         Ok(reader) => reader,
         Err(response) => return *response,
     };
@@ -79,9 +79,9 @@ pub(super) async fn show(
 
 async fn find(
     state: &AppState,
-    reader: &Reader,
+    reader: &PageReader,
     id: SeriesId,
-) -> Result<Option<(ConfiguredRepository, Series, Stream)>, Problem> {
+) -> Result<Option<(ConfiguredRepository, StoredSeries, Stream)>, Problem> {
     let mut connection = state.database.read().await?;
     let Some(series) = streams::series(&mut connection, id).await? else {
         return Ok(None);
@@ -97,7 +97,7 @@ async fn find(
 async fn view(
     state: &AppState,
     known: &ConfiguredRepository,
-    series: &Series,
+    series: &StoredSeries,
     stream: &Stream,
     choice: &BenchmarkQuery,
 ) -> Result<BenchmarkPage, Problem> {
@@ -132,7 +132,7 @@ async fn view(
         .filter_map(|past| past.results.median(number).map(|value| (past.clone(), value)))
         .unzip();
     let band = band(&baseline.baseline(number), &past);
-    let epochs: Vec<Epoch> = epochs
+    let epochs: Vec<JudgedEpoch> = epochs
         .into_iter()
         .filter(|epoch| epoch.series == series.id)
         .collect();
@@ -217,7 +217,13 @@ fn band(baseline: &[(RunId, f64)], past: &[Past]) -> Option<(f64, f64, usize)> {
 }
 
 /// Change points, told apart from machine-wide shifts by the other benchmarks of the same runs, and accepted shifts.
-fn changes(all: &[Past], series: SeriesId, past: &[Past], values: &[f64], epochs: &[Epoch]) -> Vec<Change> {
+fn changes(
+    all: &[Past],
+    series: SeriesId,
+    past: &[Past],
+    values: &[f64],
+    epochs: &[JudgedEpoch],
+) -> Vec<Change> {
     let settings = ChangePointSettings::default();
     let points = change_points(values, &settings);
     let machine = if points.is_empty() {
@@ -307,7 +313,7 @@ fn spans(series: SeriesId, branch: &str, shown: u32) -> Vec<Link> {
 async fn elsewhere(
     connection: &mut AnyConnection,
     known: &ConfiguredRepository,
-    series: &Series,
+    series: &StoredSeries,
     branch: &str,
 ) -> Result<Vec<Link>, Problem> {
     let same = queries::same_benchmark(connection, known.repository.id, series, 20).await?;

@@ -3,7 +3,7 @@
 
 use sqlx::{AnyConnection, Row as _};
 
-use crate::database::streams::Series;
+use crate::database::streams::StoredSeries;
 use crate::domain::{RepositoryId, Results, RunId, SeriesId, StreamId, UnixMillis};
 
 /// A run of a history.
@@ -78,7 +78,7 @@ pub(super) async fn newest_run(
 pub(super) async fn same_benchmark(
     connection: &mut AnyConnection,
     repository: RepositoryId,
-    series: &Series,
+    series: &StoredSeries,
     limit: u32,
 ) -> sqlx::Result<Vec<(SeriesId, String, String)>> {
     let sql = "SELECT s.id, t.component, e.canonical FROM streams t

@@ -5,7 +5,7 @@ use axum::response::Response;
 
 use super::shell;
 use crate::access::Access;
-use crate::database::repositories::Repository;
+use crate::database::repositories::StoredRepository;
 use crate::directory::ConfiguredRepository;
 use crate::domain::{RepoName, Role};
 use crate::problem::Problem;
@@ -13,9 +13,9 @@ use crate::state::AppState;
 
 /// Somebody with a token, or nobody known.
 #[derive(Clone, Debug)]
-pub(super) struct Reader(Option<Access>);
+pub(super) struct PageReader(Option<Access>);
 
-impl Reader {
+impl PageReader {
     /// Who asks. A token that is not valid any more makes nobody of its bearer.
     ///
     /// # Errors
@@ -52,7 +52,7 @@ impl Reader {
     }
 
     /// The same for a row that was read already.
-    pub(super) fn allowed(&self, row: Repository) -> Option<ConfiguredRepository> {
+    pub(super) fn allowed(&self, row: StoredRepository) -> Option<ConfiguredRepository> {
         Some(ConfiguredRepository::from_row(row)).filter(|known| self.may_see(known))
     }
 

@@ -8,7 +8,7 @@ use regress_report::pages::{Link, MessagePage, RepositoriesPage, RepositoryCard,
 use serde::Deserialize;
 use sqlx::AnyConnection;
 
-use super::reader::Reader;
+use super::reader::PageReader;
 use super::{links, queries, shell};
 use crate::access::Access;
 use crate::database::repositories;
@@ -34,7 +34,7 @@ pub(super) async fn show(
     access: Result<Access, Problem>,
     Query(after): Query<After>,
 ) -> Response {
-    let reader = match Reader::of(access) {
+    let reader = match PageReader::of(access) {
         Ok(reader) => reader,
         Err(response) => return *response,
     };
@@ -45,7 +45,7 @@ pub(super) async fn show(
     }
 }
 
-async fn view(state: &AppState, reader: &Reader, after: i64) -> Result<RepositoriesPage, Problem> {
+async fn view(state: &AppState, reader: &PageReader, after: i64) -> Result<RepositoriesPage, Problem> {
     let mut connection = state.database.read().await?;
     let mut page = RepositoriesPage {
         empty: empty(),

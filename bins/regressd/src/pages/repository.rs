@@ -10,13 +10,13 @@ use serde::Deserialize;
 use sqlx::AnyConnection;
 
 use super::queries::Past;
-use super::reader::Reader;
+use super::reader::PageReader;
 use super::repositories::usual_branch;
 use super::{links, queries, shell};
 use crate::access::Access;
 use crate::database::judgements;
 use crate::database::runs;
-use crate::database::streams::{self, Series, SeriesName, Stream};
+use crate::database::streams::{self, SeriesName, StoredSeries, Stream};
 use crate::directory::ConfiguredRepository;
 use crate::domain::{RepoName, RepositoryId, RunId};
 use crate::judging::RunVerdicts;
@@ -46,7 +46,7 @@ pub(super) async fn show(
     Path((owner, repo)): Path<(String, String)>,
     Query(choice): Query<RepositoryQuery>,
 ) -> Response {
-    let reader = match Reader::of(access) {
+    let reader = match PageReader::of(access) {
         Ok(reader) => reader,
         Err(response) => return *response,
     };
@@ -163,7 +163,7 @@ async fn section(
     Ok(section)
 }
 
-fn line(series: &Series, branch: &str, history: &[Past], verdicts: Option<&RunVerdicts>) -> SeriesLine {
+fn line(series: &StoredSeries, branch: &str, history: &[Past], verdicts: Option<&RunVerdicts>) -> SeriesLine {
     let verdict = verdicts.and_then(|all| all.verdicts.iter().find(|one| one.series == series.id));
     SeriesLine {
         name: shown_name(&series.name),

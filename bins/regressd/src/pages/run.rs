@@ -7,16 +7,16 @@ use axum::response::Response;
 use regress_report::benchmarks::short_commit;
 use regress_report::pages::{Link, RunPage, run as draw};
 
-use super::reader::Reader;
+use super::reader::PageReader;
 use super::repository::shown_name;
 use super::{links, shell};
 use crate::access::Access;
-use crate::database::runs::{self, Run};
+use crate::database::runs::{self, MeasuredRun};
 use crate::database::streams;
 use crate::database::{judgements, repositories};
 use crate::directory::ConfiguredRepository;
 use crate::domain::{RunId, SeriesId};
-use crate::judging::{Candidate, Part, RunVerdicts, load_judging_input, report};
+use crate::judging::{JudgedPart, JudgingCandidate, RunVerdicts, load_judging_input, report};
 use crate::problem::Problem;
 use crate::state::AppState;
 
@@ -26,7 +26,7 @@ pub(super) async fn show(
     OriginalUri(uri): OriginalUri,
     Path(number): Path<String>,
 ) -> Response {
-    let reader = match Reader::of(access) {
+    let reader = match PageReader::of(access) {
         Ok(reader) => reader,
         Err(response) => return *response,
     };
@@ -58,9 +58,9 @@ pub(super) async fn show(
 
 async fn find(
     state: &AppState,
-    reader: &Reader,
+    reader: &PageReader,
     id: RunId,
-) -> Result<Option<(ConfiguredRepository, Run)>, Problem> {
+) -> Result<Option<(ConfiguredRepository, MeasuredRun)>, Problem> {
     let mut connection = state.database.read().await?;
     let Some(run) = runs::by_id(&mut connection, id).await? else {
         return Ok(None);
@@ -69,7 +69,7 @@ async fn find(
     Ok(row.and_then(|row| reader.allowed(row)).map(|known| (known, run)))
 }
 
-async fn view(state: &AppState, known: &ConfiguredRepository, run: Run) -> Result<RunPage, Problem> {
+async fn view(state: &AppState, known: &ConfiguredRepository, run: MeasuredRun) -> Result<RunPage, Problem> {
     let settings = state.settings.load_full();
     let github = links::on_github(&settings.github.api_url, &known.repository.name);
     let mut connection = state.database.read().await?;
@@ -107,11 +107,11 @@ async fn view(state: &AppState, known: &ConfiguredRepository, run: Run) -> Resul
             )
         })
         .collect();
-    let Some(candidate) = Candidate::load(&mut connection, run.id).await? else {
+    let Some(candidate) = JudgingCandidate::load(&mut connection, run.id).await? else {
         return Ok(page);
     };
     drop(connection);
-    let part = Part {
+    let part = JudgedPart {
         input: load_judging_input(state, &candidate).await?,
         verdicts: RunVerdicts::read(&judgement.verdicts)
             .map_err(|error| sqlx::Error::Decode(error.into()))?,

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use regress_report::pages::{MessagePage, TokenForm};
 use serde::Deserialize;
 
-use super::reader::Reader;
+use super::reader::PageReader;
 use super::shell;
 use crate::access::{self, Access, COOKIE};
 use crate::problem::Problem;
@@ -37,7 +37,7 @@ pub(super) async fn show(
     headers: HeaderMap,
     Query(next): Query<Next>,
 ) -> Response {
-    let reader = match Reader::of(access) {
+    let reader = match PageReader::of(access) {
         Ok(reader) => reader,
         Err(response) => return *response,
     };

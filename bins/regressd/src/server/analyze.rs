@@ -21,7 +21,7 @@ use super::upload::{AnalyzeRequest, Upload, understand};
 use crate::access::Access;
 use crate::auth::Principal;
 use crate::database::jobs as job_table;
-use crate::database::runs::{self, NewRun, Run};
+use crate::database::runs::{self, MeasuredRun, NewRun};
 use crate::database::streams::SeriesName;
 use crate::database::{judgements, pull_requests};
 use crate::directory::ConfiguredRepository;
@@ -309,10 +309,10 @@ async fn store(
     }
     let mut connection = state.database.read().await?;
     match runs::by_key(&mut connection, run.stream, &run.commit, &run.key).await? {
-        Some(Run { id, run: stored }) if stored.results == run.results && stored.base == run.base => {
+        Some(MeasuredRun { id, run: stored }) if stored.results == run.results && stored.base == run.base => {
             Ok((id, true))
         }
-        Some(Run { id, .. }) => {
+        Some(MeasuredRun { id, .. }) => {
             let detail = format!(
                 "run {} was stored under this run id with other results; choose another",
                 id.0

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use regress_core::environment::Environment;
-use regress_core::ingest::{self, Options, Source, Tool};
+use regress_core::ingest::{self, IngestOptions, ResultSource, Tool};
 use regress_core::measurement::{Measurement, ProcessRun, RunFile};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -190,18 +190,18 @@ fn ingest(
     field: &str,
     problems: &mut Vec<String>,
 ) -> Result<Values, Problem> {
-    let sources: Result<Vec<Source<'_>>, Problem> = files
+    let sources: Result<Vec<ResultSource<'_>>, Problem> = files
         .iter()
         .map(|file| {
-            Ok(Source {
+            Ok(ResultSource {
                 path: file.path.as_deref().unwrap_or(field),
                 bytes: contents(file)?,
             })
         })
         .collect();
-    let mut options = Options {
+    let mut options = IngestOptions {
         tool,
-        ..Options::default()
+        ..IngestOptions::default()
     };
     options.limits.measurements = MAX_MEASUREMENTS;
     options.limits.problems = MAX_PROBLEMS;
@@ -219,7 +219,7 @@ fn ingest(
 
 /// Several files that hold the same benchmarks are the output of as many processes. `None` if they are no such files:
 /// those of a Criterion tree belong together, and packages have benchmarks of their own.
-fn processes_apart(sources: &[Source<'_>], options: &Options) -> Option<ingest::Ingested> {
+fn processes_apart(sources: &[ResultSource<'_>], options: &IngestOptions) -> Option<ingest::Ingested> {
     if sources.len() < 2 {
         return None;
     }

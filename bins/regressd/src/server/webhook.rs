@@ -14,7 +14,7 @@ use crate::database::jobs as job_table;
 use crate::job_requests;
 use crate::problem::Problem;
 use crate::state::AppState;
-use crate::webhook::{Delivery, Event, Rejection, WebhookKeys};
+use crate::webhook::{Event, Rejection, SignedDelivery, WebhookKeys};
 
 impl FromRef<AppState> for WebhookKeys {
     fn from_ref(state: &AppState) -> Self {
@@ -52,7 +52,7 @@ pub(super) async fn webhook(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Correlation(correlation): Correlation,
     headers: HeaderMap,
-    delivery: Result<Delivery, Rejection>,
+    delivery: Result<SignedDelivery, Rejection>,
 ) -> Result<Json<Received>, Response> {
     let delivery = match delivery {
         Ok(delivery) => delivery,
@@ -85,10 +85,10 @@ pub(super) async fn webhook(
 }
 
 /// Stores the delivery and the job to act on it; whether there is something to do.
-async fn store(state: &AppState, delivery: Delivery, correlation: String) -> Result<bool, Problem> {
+async fn store(state: &AppState, delivery: SignedDelivery, correlation: String) -> Result<bool, Problem> {
     let payload =
         serde_json::to_string(&delivery.event).map_err(|error| Problem::bad_request(error.to_string()))?;
-    let stored = deliveries::Delivery {
+    let stored = deliveries::StoredDelivery {
         id: delivery.id,
         event: delivery.event.name().to_owned(),
         payload,

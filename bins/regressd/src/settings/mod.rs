@@ -10,7 +10,8 @@ mod sources;
 
 pub use secret::Secret;
 pub use sections::{
-    Analytics, Backup, DatabaseSettings, GitHub, Jobs, LogFormat, Logging, Oidc, Retention, Server,
+    AnalyticsSettings, Backup, DatabaseSettings, GitHub, Jobs, LogFormat, Logging, OidcSettings, Retention,
+    Server,
 };
 use serde::{Deserialize, Serialize};
 pub use sources::{SettingsError, SettingsSources};
@@ -28,13 +29,13 @@ pub struct Settings {
     /// The GitHub App.
     pub github: GitHub,
     /// Uploads by GitHub Actions without a token.
-    pub oidc: Oidc,
+    pub oidc: OidcSettings,
     /// Workers and retries.
     pub jobs: Jobs,
     /// What applies where a repository says nothing.
     pub judging: JudgingDefaults,
     /// An optional command that looks at each run.
-    pub analytics: Analytics,
+    pub analytics: AnalyticsSettings,
     /// Scheduled backups.
     pub backup: Backup,
     /// What is kept for how long.

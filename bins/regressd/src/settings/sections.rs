@@ -134,7 +134,7 @@ impl GitHub {
 /// `[oidc]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Oidc {
+pub struct OidcSettings {
     /// Who may upload without a token: `https://token.actions.githubusercontent.com`. Empty for nobody.
     pub issuer: Option<String>,
     /// The audience that workflows must ask for.
@@ -146,7 +146,7 @@ pub struct Oidc {
     pub keys_url: Option<String>,
 }
 
-impl Default for Oidc {
+impl Default for OidcSettings {
     fn default() -> Self {
         Self {
             issuer: None,
@@ -188,7 +188,7 @@ impl Default for Jobs {
 /// `[analytics]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Analytics {
+pub struct AnalyticsSettings {
     /// The command and its arguments; empty for none.
     pub command: Vec<String>,
     /// Processes kept running.
@@ -197,7 +197,7 @@ pub struct Analytics {
     pub timeout_milliseconds: u64,
 }
 
-impl Default for Analytics {
+impl Default for AnalyticsSettings {
     fn default() -> Self {
         Self {
             command: Vec::new(),

@@ -14,6 +14,6 @@ mod sender;
 mod stage;
 
 pub use play::{Act, Scene, play, scenes};
-pub use samples::{Kind, Language, Sample, samples};
-pub use sender::{SendError, Sender, Upload};
+pub use samples::{Language, SampleKind, SimulatedSample, samples};
+pub use sender::{SendError, Sender, SimulatedUpload};
 pub use stage::{Stage, StageError};

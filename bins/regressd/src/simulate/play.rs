@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::samples::{Kind, Language, samples};
-use super::sender::{SendError, Sender, Upload};
+use super::samples::{Language, SampleKind, samples};
+use super::sender::{SendError, Sender, SimulatedUpload};
 use crate::domain::RepoName;
 
 /// What happens in a pull request.
@@ -32,11 +32,11 @@ impl Act {
         }
     }
 
-    fn kind(self) -> Kind {
+    fn kind(self) -> SampleKind {
         match self {
-            Self::Regression => Kind::Slower,
-            Self::Improvement => Kind::Faster,
-            Self::Fork => Kind::Base,
+            Self::Regression => SampleKind::Slower,
+            Self::Improvement => SampleKind::Faster,
+            Self::Fork => SampleKind::Base,
         }
     }
 }
@@ -104,7 +104,7 @@ pub async fn play(
     sender
         .deliver("installation", &id("installation"), &installed)
         .await?;
-    for run in 0..samples(Language::Go, Kind::Base).len() {
+    for run in 0..samples(Language::Go, SampleKind::Base).len() {
         let commit = scene.commit(&format!("main {run}"));
         let push = json!({
             "ref": "refs/heads/main",
@@ -113,7 +113,7 @@ pub async fn play(
             "installation": { "id": installation },
         });
         sender.deliver("push", &id(&format!("push {run}")), &push).await?;
-        upload(sender, scene, "main", &commit, None, (Kind::Base, run)).await?;
+        upload(sender, scene, "main", &commit, None, (SampleKind::Base, run)).await?;
     }
     for act in acts {
         opened(*act);
@@ -154,10 +154,10 @@ async fn upload(
     branch: &str,
     commit: &str,
     pull_request: Option<u32>,
-    (kind, run): (Kind, usize),
+    (kind, run): (SampleKind, usize),
 ) -> Result<(), SendError> {
     for language in &scene.languages {
-        let upload = Upload {
+        let upload = SimulatedUpload {
             repository: &scene.repository,
             branch,
             commit,

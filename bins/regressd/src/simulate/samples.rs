@@ -28,7 +28,7 @@ impl Language {
 
 /// Which code was measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum SampleKind {
     /// The main branch, run after run.
     Base,
     /// A change that makes one benchmark a third slower.
@@ -39,7 +39,7 @@ pub enum Kind {
 
 /// What one run of a benchmark tool printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sample {
+pub struct SimulatedSample {
     /// The file's name; adapters may look at its ending.
     pub path: &'static str,
     /// Its text.
@@ -48,7 +48,7 @@ pub struct Sample {
 
 macro_rules! files {
     ($($path:literal),*) => {
-        &[$(Sample {
+        &[$(SimulatedSample {
             path: $path,
             text: include_str!(concat!("../../../../fixtures/regressd/", $path)),
         }),*]
@@ -57,9 +57,9 @@ macro_rules! files {
 
 /// The runs of a language and kind.
 #[must_use]
-pub fn samples(language: Language, kind: Kind) -> &'static [Sample] {
+pub fn samples(language: Language, kind: SampleKind) -> &'static [SimulatedSample] {
     match (language, kind) {
-        (Language::Go, Kind::Base) => files!(
+        (Language::Go, SampleKind::Base) => files!(
             "go/base-1.txt",
             "go/base-2.txt",
             "go/base-3.txt",
@@ -69,9 +69,9 @@ pub fn samples(language: Language, kind: Kind) -> &'static [Sample] {
             "go/base-7.txt",
             "go/base-8.txt"
         ),
-        (Language::Go, Kind::Slower) => files!("go/slower-1.txt", "go/slower-2.txt"),
-        (Language::Go, Kind::Faster) => files!("go/faster-1.txt", "go/faster-2.txt"),
-        (Language::Rust, Kind::Base) => files!(
+        (Language::Go, SampleKind::Slower) => files!("go/slower-1.txt", "go/slower-2.txt"),
+        (Language::Go, SampleKind::Faster) => files!("go/faster-1.txt", "go/faster-2.txt"),
+        (Language::Rust, SampleKind::Base) => files!(
             "rust/base-1.txt",
             "rust/base-2.txt",
             "rust/base-3.txt",
@@ -81,9 +81,9 @@ pub fn samples(language: Language, kind: Kind) -> &'static [Sample] {
             "rust/base-7.txt",
             "rust/base-8.txt"
         ),
-        (Language::Rust, Kind::Slower) => files!("rust/slower-1.txt", "rust/slower-2.txt"),
-        (Language::Rust, Kind::Faster) => files!("rust/faster-1.txt", "rust/faster-2.txt"),
-        (Language::Python, Kind::Base) => files!(
+        (Language::Rust, SampleKind::Slower) => files!("rust/slower-1.txt", "rust/slower-2.txt"),
+        (Language::Rust, SampleKind::Faster) => files!("rust/faster-1.txt", "rust/faster-2.txt"),
+        (Language::Python, SampleKind::Base) => files!(
             "python/base-1.json",
             "python/base-2.json",
             "python/base-3.json",
@@ -93,7 +93,7 @@ pub fn samples(language: Language, kind: Kind) -> &'static [Sample] {
             "python/base-7.json",
             "python/base-8.json"
         ),
-        (Language::Python, Kind::Slower) => files!("python/slower-1.json", "python/slower-2.json"),
-        (Language::Python, Kind::Faster) => files!("python/faster-1.json", "python/faster-2.json"),
+        (Language::Python, SampleKind::Slower) => files!("python/slower-1.json", "python/slower-2.json"),
+        (Language::Python, SampleKind::Faster) => files!("python/faster-1.json", "python/faster-2.json"),
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use super::samples::Sample;
+use super::samples::SimulatedSample;
 use crate::domain::RepoName;
 use crate::webhook::sign;
 
@@ -51,7 +51,7 @@ impl std::fmt::Debug for Sender {
 
 /// An upload, beside its sample.
 #[derive(Debug, Clone)]
-pub struct Upload<'a> {
+pub struct SimulatedUpload<'a> {
     /// The repository.
     pub repository: &'a RepoName,
     /// The branch.
@@ -110,7 +110,11 @@ impl Sender {
     ///
     /// # Errors
     /// When the service does not take it.
-    pub async fn upload(&self, upload: &Upload<'_>, sample: &Sample) -> Result<Value, SendError> {
+    pub async fn upload(
+        &self,
+        upload: &SimulatedUpload<'_>,
+        sample: &SimulatedSample,
+    ) -> Result<Value, SendError> {
         let url = format!("{}/analyze", self.url);
         let body = json!({
             "repository": upload.repository,

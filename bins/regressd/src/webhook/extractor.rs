@@ -1,4 +1,4 @@
-//! The axum extractor: a handler that takes a [`Delivery`] is only called for bytes that GitHub signed.
+//! The axum extractor: a handler that takes a [`SignedDelivery`] is only called for bytes that GitHub signed.
 
 use std::fmt;
 use std::sync::Arc;
@@ -53,8 +53,8 @@ impl fmt::Debug for WebhookKeys {
 
 /// A delivery that GitHub signed.
 #[derive(Debug, Clone)]
-pub struct Delivery {
-    /// `X-GitHub-Delivery`: the same when GitHub sends it again.
+pub struct SignedDelivery {
+    /// `X-GitHub-SignedDelivery`: the same when GitHub sends it again.
     pub id: String,
     /// What it says.
     pub event: Event,
@@ -62,7 +62,7 @@ pub struct Delivery {
     pub body: Bytes,
 }
 
-impl<S> FromRequest<S> for Delivery
+impl<S> FromRequest<S> for SignedDelivery
 where
     S: Send + Sync,
     WebhookKeys: FromRef<S>,

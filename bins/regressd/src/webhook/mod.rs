@@ -17,7 +17,7 @@ pub use event::{
     Event, InstallationEvent, PullRequestAction, PullRequestEvent, PushEvent, RerequestedEvent,
     WorkflowRunEvent,
 };
-pub use extractor::{Delivery, WebhookKeys};
+pub use extractor::{SignedDelivery, WebhookKeys};
 pub use payload::{PayloadError, read};
 pub use rejection::Rejection;
 pub use signature::{SignatureError, sign, verify};

@@ -111,7 +111,7 @@ pub(crate) async fn deliveries_are_done_once(place: Place) {
     let database = Database::open(&place.location).await.unwrap();
     let insert = || async {
         let write = database.write(|connection| {
-            let delivery = deliveries::Delivery {
+            let delivery = deliveries::StoredDelivery {
                 id: "1".to_owned(),
                 event: "push".to_owned(),
                 payload: "{}".to_owned(),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use regress_core::environment::Environment;
-use regress_core::ingest::{self, Options, Source, Tool};
+use regress_core::ingest::{self, IngestOptions, ResultSource, Tool};
 use regress_core::measurement::RunFile;
 use serde_json::{Value, json};
 
@@ -73,12 +73,12 @@ fn tree() -> Vec<Value> {
 /// What `benchgate run` writes.
 fn run_file() -> String {
     let text = std::fs::read(fixtures().join("benchmarks-made/go.txt")).unwrap();
-    let source = Source {
+    let source = ResultSource {
         path: "go.txt",
         bytes: &text,
     };
     let mut file = RunFile::new(Environment::default());
-    file.processes = ingest::ingest(&[source], &Options::default()).processes;
+    file.processes = ingest::ingest(&[source], &IngestOptions::default()).processes;
     file.to_json()
 }
 

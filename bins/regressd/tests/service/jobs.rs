@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use regressd::database::jobs::{self, Job, NewJob, Queue, Taker};
+use regressd::database::jobs::{self, NewJob, Queue, QueuedJob, Taker};
 use regressd::database::{Database, DatabaseError};
 use regressd::domain::{JobKind, UnixMillis};
 use serde_json::json;
@@ -22,7 +22,7 @@ async fn enqueue(database: &Database, key: &str) -> bool {
     write.await.unwrap()
 }
 
-async fn take(database: &Database, worker: &'static str, lease: Duration, limit: u32) -> Vec<Job> {
+async fn take(database: &Database, worker: &'static str, lease: Duration, limit: u32) -> Vec<QueuedJob> {
     let dialect = database.dialect();
     let write = database.write(move |connection| {
         let taker = Taker { worker, lease };
@@ -31,7 +31,7 @@ async fn take(database: &Database, worker: &'static str, lease: Duration, limit:
     write.await.unwrap()
 }
 
-async fn finish(database: &Database, job: Job) -> Result<(), DatabaseError> {
+async fn finish(database: &Database, job: QueuedJob) -> Result<(), DatabaseError> {
     let write = database.write(move |connection| {
         let (id, key) = (job.id, job.key.clone());
         Box::pin(async move { jobs::finish(connection, id, &key).await })
@@ -135,7 +135,7 @@ pub(crate) async fn failures_end_as_dead_letters_that_can_be_revived(place: Plac
     let ready = service.get("/ready", "").await.1;
     assert_eq!((&ready["dead_letters"], &ready["queue"]), (&json!(1), &json!(0)));
     service.end().await;
-    let requeue = |letter: Job| {
+    let requeue = |letter: QueuedJob| {
         database.write(move |connection| {
             let letter = letter.clone();
             Box::pin(async move { jobs::requeue(connection, &letter).await })

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use regressd::database::{deliveries, jobs, runs};
 use regressd::domain::{RepoName, RunId};
 use regressd::fake_github::Pull;
-use regressd::simulate::{Act, Kind, Language, Sender, Upload, play, samples, scenes};
+use regressd::simulate::{Act, Language, SampleKind, Sender, SimulatedUpload, play, samples, scenes};
 use serde_json::json;
 
 use crate::place::Place;
@@ -79,7 +79,7 @@ impl Loader {
     }
 
     async fn upload(&self, number: u32, id: &str) {
-        let upload = Upload {
+        let upload = SimulatedUpload {
             repository: &self.repository,
             branch: "topic",
             commit: &head(number),
@@ -90,7 +90,7 @@ impl Loader {
         };
         let sent = self
             .sender
-            .upload(&upload, &samples(Language::Go, Kind::Slower)[0])
+            .upload(&upload, &samples(Language::Go, SampleKind::Slower)[0])
             .await;
         let mut promised = self.promised.lock().unwrap();
         match sent {

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use regressd::fake_github::{Pull, Trouble, TroubleKind};
-use regressd::simulate::{Act, Kind, Language, Upload, play, samples, scenes};
+use regressd::simulate::{Act, Language, SampleKind, SimulatedUpload, play, samples, scenes};
 use serde_json::json;
 
 use crate::service::Service;
@@ -55,7 +55,7 @@ async fn an_outage_costs_time_and_nothing_else() {
             .deliver("pull_request", &format!("opened {number}"), &opened)
             .await
             .unwrap();
-        let upload = Upload {
+        let upload = SimulatedUpload {
             repository: &scene.repository,
             branch: "topic",
             commit: &head,
@@ -65,7 +65,7 @@ async fn an_outage_costs_time_and_nothing_else() {
             workflow_run: None,
         };
         sender
-            .upload(&upload, &samples(Language::Go, Kind::Faster)[0])
+            .upload(&upload, &samples(Language::Go, SampleKind::Faster)[0])
             .await
             .unwrap();
         tokio::time::sleep(Duration::from_millis(50)).await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use regressd::simulate::{Act, Kind, Language, Upload, play, samples, scenes};
+use regressd::simulate::{Act, Language, SampleKind, SimulatedUpload, play, samples, scenes};
 
 use crate::service::Service;
 
@@ -16,9 +16,9 @@ async fn one_issue_from_beginning_to_end() {
     play(&sender, scene, installation, &[] as &[Act], |_| ())
         .await
         .unwrap();
-    let measure = async |commit: u32, kind: Kind, run: usize| {
+    let measure = async |commit: u32, kind: SampleKind, run: usize| {
         let commit = format!("{commit:040x}");
-        let upload = Upload {
+        let upload = SimulatedUpload {
             repository: &scene.repository,
             branch: "main",
             commit: &commit,
@@ -34,14 +34,14 @@ async fn one_issue_from_beginning_to_end() {
         service.settle(Duration::from_secs(30)).await;
     };
     for commit in 1..=6 {
-        measure(commit, Kind::Slower, (commit % 2) as usize).await;
+        measure(commit, SampleKind::Slower, (commit % 2) as usize).await;
     }
     let issues = service.github.issues(&name);
     assert_eq!(issues.len(), 1, "{issues:?}");
     assert_eq!(issues[0].state, "open");
     assert!(issues[0].title.contains("Parse/Large"), "{}", issues[0].title);
     for commit in 7..=8 {
-        measure(commit, Kind::Base, commit as usize % 8).await;
+        measure(commit, SampleKind::Base, commit as usize % 8).await;
     }
     let issues = service.github.issues(&name);
     assert_eq!(

@@ -10,7 +10,7 @@ use crate::stats;
 
 /// The baseline of one benchmark and measure.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Entry {
+pub struct BaselineEntry {
     /// Base unit.
     pub unit: Unit,
     /// Which way is better.
@@ -103,7 +103,7 @@ impl fmt::Display for Justification {
 
 /// What people read of an entry's values. Always follows from the values.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Summary {
+pub struct BaselineSummary {
     /// Median over process runs.
     pub median: f64,
     /// Mean over process runs.
@@ -114,14 +114,14 @@ pub struct Summary {
     pub interval: Option<Interval>,
 }
 
-/// Confidence level of [`Summary::interval`].
+/// Confidence level of [`BaselineSummary::interval`].
 const LEVEL: f64 = 0.95;
 
-impl Entry {
+impl BaselineEntry {
     /// The summary of the values.
     #[must_use]
-    pub fn summary(&self) -> Summary {
-        Summary {
+    pub fn summary(&self) -> BaselineSummary {
+        BaselineSummary {
             median: self.median(),
             mean: stats::mean(&self.values).expect("an entry has values, all finite"),
             std_dev: stats::std_dev(&self.values),

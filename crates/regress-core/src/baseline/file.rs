@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::entry::rounded;
-use super::{Baselines, Entry, EnvironmentBaseline, Epoch, version_1};
+use super::{BaselineEntry, Baselines, EnvironmentBaseline, Epoch, version_1};
 use crate::environment::Environment;
 use crate::ingest::members;
 use crate::measurement::{
@@ -208,7 +208,7 @@ fn spaced(json: &str) -> String {
     out
 }
 
-fn block(key: &SeriesKey, entry: &Entry) -> BlockV2 {
+fn block(key: &SeriesKey, entry: &BaselineEntry) -> BlockV2 {
     let summary = entry.summary();
     BlockV2 {
         benchmark: key.benchmark.clone(),
@@ -240,7 +240,7 @@ fn from_v2(file: FileV2<'_>) -> Loaded {
         benchmarks,
     } in file.environments
     {
-        let mut entries: BTreeMap<SeriesKey, Entry> = BTreeMap::new();
+        let mut entries: BTreeMap<SeriesKey, BaselineEntry> = BTreeMap::new();
         for (index, raw) in benchmarks.iter().enumerate() {
             let mut report = |entry: String, kind, detail: String| {
                 problems.push(Problem {
@@ -322,8 +322,8 @@ fn fault(block: &BlockV2) -> Option<(ProblemKind, String)> {
     (median == 0.0).then(|| (ProblemKind::Zero, "median".to_owned()))
 }
 
-fn entry(block: BlockV2) -> Entry {
-    Entry {
+fn entry(block: BlockV2) -> BaselineEntry {
+    BaselineEntry {
         unit: block.unit,
         direction: block.direction,
         values: block.values,

@@ -3,19 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::entry::rounded;
-use super::{Baselines, Entry, Epoch, Justification};
+use super::{BaselineEntry, Baselines, Epoch, Justification};
 use crate::environment::Environment;
 use crate::measurement::{Measurement, Problem, ProblemKind, Replicates, RunFile, SeriesKey};
 use crate::stats;
 
-/// A run on its way to judgement. There is no way from here to a [`Recording`]: the run file it gives back, and
+/// A run on its way to judgement. There is no way from here to a [`BaselineRecording`]: the run file it gives back, and
 /// every copy of it, is marked, also when it was written to disk and read again.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Candidate(RunFile);
+pub struct BaselineCandidate(RunFile);
 
 /// A run that may become a baseline: no judgement has been passed on it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Recording(RunFile);
+pub struct BaselineRecording(RunFile);
 
 /// A judged run was offered as a baseline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -25,25 +25,25 @@ pub struct AlreadyJudged;
 impl RunFile {
     /// Hands the run over to judgement.
     #[must_use]
-    pub fn into_candidate(mut self) -> Candidate {
+    pub fn into_candidate(mut self) -> BaselineCandidate {
         self.mark_judged();
-        Candidate(self)
+        BaselineCandidate(self)
     }
 
     /// Hands the run over to a baseline.
     ///
     /// # Errors
     /// When the run was judged.
-    pub fn into_recording(self) -> Result<Recording, AlreadyJudged> {
+    pub fn into_recording(self) -> Result<BaselineRecording, AlreadyJudged> {
         if self.is_judged() {
             Err(AlreadyJudged)
         } else {
-            Ok(Recording(self))
+            Ok(BaselineRecording(self))
         }
     }
 }
 
-impl Candidate {
+impl BaselineCandidate {
     /// The run, marked as judged.
     #[must_use]
     pub fn run(&self) -> &RunFile {
@@ -57,7 +57,7 @@ impl Candidate {
     }
 }
 
-impl Recording {
+impl BaselineRecording {
     /// The run.
     #[must_use]
     pub fn run(&self) -> &RunFile {
@@ -67,7 +67,7 @@ impl Recording {
 
 /// What recording or accepting did.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Recorded {
+pub struct RecordedBaseline {
     /// Series that had no baseline in this environment.
     pub added: Vec<SeriesKey>,
     /// Series whose values were replaced.
@@ -95,7 +95,7 @@ impl Baselines {
     /// Takes the values of a run as the new baseline of its environment. Epochs go on: their anchors stay.
     ///
     /// A series whose unit or direction changed is not taken; that needs [`Baselines::accept`].
-    pub fn record(&mut self, recording: &Recording) -> Recorded {
+    pub fn record(&mut self, recording: &BaselineRecording) -> RecordedBaseline {
         self.take(recording, None, &|_| true)
     }
 
@@ -103,19 +103,19 @@ impl Baselines {
     /// meant, for the reason given. Series without a baseline are added as by [`Baselines::record`].
     pub fn accept(
         &mut self,
-        recording: &Recording,
+        recording: &BaselineRecording,
         accepted: impl Fn(&SeriesKey) -> bool,
         justification: &Justification,
-    ) -> Recorded {
+    ) -> RecordedBaseline {
         self.take(recording, Some(justification), &accepted)
     }
 
     fn take(
         &mut self,
-        Recording(run): &Recording,
+        BaselineRecording(run): &BaselineRecording,
         justification: Option<&Justification>,
         picked: &dyn Fn(&SeriesKey) -> bool,
-    ) -> Recorded {
+    ) -> RecordedBaseline {
         let (series, problems) = run.replicates();
         let mut measurements: BTreeMap<SeriesKey, Vec<&Measurement>> = BTreeMap::new();
         for measurement in run.processes.iter().flat_map(|process| &process.measurements) {
@@ -125,9 +125,9 @@ impl Baselines {
                 .push(measurement);
         }
         let entries = self.of(&run.environment);
-        let mut recorded = Recorded {
+        let mut recorded = RecordedBaseline {
             problems,
-            ..Recorded::default()
+            ..RecordedBaseline::default()
         };
         let measured: BTreeSet<SeriesKey> = series.keys().filter(|key| picked(key)).cloned().collect();
         recorded.untouched = entries
@@ -166,9 +166,9 @@ impl Baselines {
 }
 
 /// An entry in its first epoch.
-fn fresh_entry(measurements: &[&Measurement], replicates: Replicates, run: &RunFile) -> Entry {
+fn fresh_entry(measurements: &[&Measurement], replicates: Replicates, run: &RunFile) -> BaselineEntry {
     let deviations: Vec<f64> = measurements.iter().filter_map(|m| m.std_dev).collect();
-    let mut entry = Entry {
+    let mut entry = BaselineEntry {
         unit: replicates.unit,
         direction: replicates.direction,
         values: replicates.values.into_iter().map(rounded).collect(),
@@ -188,11 +188,16 @@ fn fresh_entry(measurements: &[&Measurement], replicates: Replicates, run: &RunF
     entry
 }
 
-fn same_kind(left: &Entry, right: &Entry) -> bool {
+fn same_kind(left: &BaselineEntry, right: &BaselineEntry) -> bool {
     left.unit == right.unit && left.direction == right.direction
 }
 
-fn changed_kind(key: &SeriesKey, old: &Entry, new: &Entry, environment: &Environment) -> Problem {
+fn changed_kind(
+    key: &SeriesKey,
+    old: &BaselineEntry,
+    new: &BaselineEntry,
+    environment: &Environment,
+) -> Problem {
     Problem {
         source: format!("baseline of {environment}"),
         entry: Some(key.to_string()),
@@ -204,7 +209,7 @@ fn changed_kind(key: &SeriesKey, old: &Entry, new: &Entry, environment: &Environ
     }
 }
 
-fn replace(entry: &mut Entry, fresh: Entry, justification: Option<&Justification>) {
+fn replace(entry: &mut BaselineEntry, fresh: BaselineEntry, justification: Option<&Justification>) {
     let mut epochs = std::mem::take(&mut entry.epochs);
     if let Some(justification) = justification {
         let started = fresh.epochs.into_iter().next_back();
@@ -213,9 +218,9 @@ fn replace(entry: &mut Entry, fresh: Entry, justification: Option<&Justification
             ..epoch
         }));
     }
-    *entry = Entry {
+    *entry = BaselineEntry {
         epochs,
-        ..Entry {
+        ..BaselineEntry {
             epochs: Vec::new(),
             ..fresh
         }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{BaselineError, Baselines, Entry, Epoch, Loaded};
+use super::{BaselineEntry, BaselineError, Baselines, Epoch, Loaded};
 use crate::environment::Environment;
 use crate::ingest::members;
 use crate::measurement::{BenchmarkId, Direction, Measure, Problem, ProblemKind, SeriesKey, Unit};
@@ -117,7 +117,7 @@ fn entry(
     name: &str,
     raw: &RawValue,
     time: Option<Timestamp>,
-) -> Result<(SeriesKey, Entry), (ProblemKind, String)> {
+) -> Result<(SeriesKey, BaselineEntry), (ProblemKind, String)> {
     let benchmark = BenchmarkId::new(name).map_err(|error| (ProblemKind::BadName, error.to_string()))?;
     let figures: Figures =
         serde_json::from_str(raw.get()).map_err(|error| (ProblemKind::Malformed, error.to_string()))?;
@@ -128,7 +128,7 @@ fn entry(
     if figures.std_dev_ns.is_some_and(|deviation| deviation < 0.0) {
         return Err((ProblemKind::Malformed, "std_dev_ns is negative".to_owned()));
     }
-    let entry = Entry {
+    let entry = BaselineEntry {
         unit: Unit::Nanoseconds,
         direction: Direction::SmallerIsBetter,
         values: vec![mean],

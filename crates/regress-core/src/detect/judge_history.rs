@@ -18,7 +18,7 @@ use crate::stats::{benjamini_hochberg, cliffs_delta, mann_whitney, median, norma
 
 /// One benchmark's history and the runs of the commit to judge.
 #[derive(Debug, Clone)]
-pub struct Past<'a> {
+pub struct PastRuns<'a> {
     /// The benchmark and its measure.
     pub key: SeriesKey,
     /// Which way is better.
@@ -37,7 +37,7 @@ pub struct Past<'a> {
 
 /// Judges all benchmarks of a run. Benchmarks whose threshold is not enabled are left out.
 #[must_use]
-pub fn judge_history(pasts: &[Past<'_>], settings: &GateSettings) -> RunVerdict {
+pub fn judge_history(pasts: &[PastRuns<'_>], settings: &GateSettings) -> RunVerdict {
     judge_history_with(pasts, settings, &BTreeMap::new())
 }
 
@@ -45,11 +45,11 @@ pub fn judge_history(pasts: &[Past<'_>], settings: &GateSettings) -> RunVerdict 
 /// measure moved, too, and control benchmarks did not say more.
 #[must_use]
 pub fn judge_history_with(
-    pasts: &[Past<'_>],
+    pasts: &[PastRuns<'_>],
     settings: &GateSettings,
     outside: &BTreeMap<Measure, Evidence>,
 ) -> RunVerdict {
-    let enabled: Vec<&Past<'_>> = pasts.iter().filter(|past| past.threshold.enabled).collect();
+    let enabled: Vec<&PastRuns<'_>> = pasts.iter().filter(|past| past.threshold.enabled).collect();
     let shifts = suite_shifts(&enabled, outside);
     let p_values: Vec<Option<f64>> = enabled
         .iter()
@@ -101,7 +101,7 @@ pub fn judge_history_with(
 }
 
 /// The measures of which most benchmarks moved at once, and those of which control benchmarks say that the machine did.
-fn suite_shifts(pasts: &[&Past<'_>], outside: &BTreeMap<Measure, Evidence>) -> Vec<SuiteShift> {
+fn suite_shifts(pasts: &[&PastRuns<'_>], outside: &BTreeMap<Measure, Evidence>) -> Vec<SuiteShift> {
     let mut ratios: BTreeMap<&Measure, (Vec<f64>, Vec<f64>)> = BTreeMap::new();
     for past in pasts
         .iter()
@@ -138,7 +138,7 @@ fn suite_shifts(pasts: &[&Past<'_>], outside: &BTreeMap<Measure, Evidence>) -> V
 }
 
 /// The values that stand for the level which the history is on.
-fn level(past: &Past<'_>, settings: &GateSettings) -> Vec<f64> {
+fn level(past: &PastRuns<'_>, settings: &GateSettings) -> Vec<f64> {
     let finite: Vec<f64> = past
         .history
         .iter()
@@ -154,11 +154,11 @@ fn level(past: &Past<'_>, settings: &GateSettings) -> Vec<f64> {
     )
 }
 
-fn before(past: &Past<'_>, settings: &GateSettings) -> Option<f64> {
+fn before(past: &PastRuns<'_>, settings: &GateSettings) -> Option<f64> {
     median(&level(past, settings)).or_else(|| median(past.history))
 }
 
-fn cost_ratio(past: &Past<'_>) -> Option<f64> {
+fn cost_ratio(past: &PastRuns<'_>) -> Option<f64> {
     let (before, after) = (before(past, &GateSettings::default())?, median(past.runs)?);
     (before > 0.0 && after > 0.0).then(|| past.direction.cost_ratio(before, after))
 }
@@ -171,7 +171,7 @@ struct Walk {
 }
 
 /// Sends the runs, with the machine's factor taken out of their cost, through the gate.
-fn walk(past: &Past<'_>, machine: f64, settings: &GateSettings) -> Option<Walk> {
+fn walk(past: &PastRuns<'_>, machine: f64, settings: &GateSettings) -> Option<Walk> {
     let threshold = &past.threshold;
     let mut gate = Gate::new(
         past.history,
@@ -196,7 +196,7 @@ fn walk(past: &Past<'_>, machine: f64, settings: &GateSettings) -> Option<Walk> 
 }
 
 fn conclude(
-    past: &Past<'_>,
+    past: &PastRuns<'_>,
     ratio: Option<f64>,
     evidence: Option<&Evidence>,
     settings: &GateSettings,
@@ -277,7 +277,7 @@ fn conclude(
 }
 
 /// The change in words: that of the value that words tell of, or else of all runs.
-fn change_told(past: &Past<'_>, ratio: f64, settings: &GateSettings) -> String {
+fn change_told(past: &PastRuns<'_>, ratio: f64, settings: &GateSettings) -> String {
     let told = past
         .told
         .zip(before(past, settings))
@@ -300,7 +300,7 @@ fn runs_of(count: usize, what: &str) -> String {
 /// threshold or up from zero, is what the code does. `None` without a value on either side, or where the runs of the
 /// commit differ so that one of them lies within.
 fn by_count(
-    past: &Past<'_>,
+    past: &PastRuns<'_>,
     ratio: Option<f64>,
     settings: &GateSettings,
 ) -> Option<(VerdictKind, f64, String)> {
@@ -344,7 +344,7 @@ fn by_count(
 
 /// The gate the other way round: a run that stays faster than the history.
 fn improvement_or_not(
-    past: &Past<'_>,
+    past: &PastRuns<'_>,
     ratio: f64,
     own: f64,
     settings: &GateSettings,
@@ -354,7 +354,7 @@ fn improvement_or_not(
         Direction::BiggerIsBetter => Direction::SmallerIsBetter,
     };
     let change = change_told(past, ratio, settings);
-    let mirrored = Past {
+    let mirrored = PastRuns {
         direction: opposite,
         ..past.clone()
     };
@@ -378,8 +378,8 @@ mod tests {
     use super::*;
     use crate::measurement::{BenchmarkId, Measure};
 
-    fn past<'a>(name: &str, history: &'a [f64], runs: &'a [f64]) -> Past<'a> {
-        Past {
+    fn past<'a>(name: &str, history: &'a [f64], runs: &'a [f64]) -> PastRuns<'a> {
+        PastRuns {
             key: SeriesKey {
                 benchmark: BenchmarkId::new(name).unwrap(),
                 measure: Measure::LATENCY,
@@ -418,7 +418,7 @@ mod tests {
         assert_eq!(run.verdicts[4].confidence, 0.0, "no data has no confidence");
     }
 
-    fn fleet<'a>(names: &'a [String], history: &'a [f64], runs: &'a [f64]) -> Vec<Past<'a>> {
+    fn fleet<'a>(names: &'a [String], history: &'a [f64], runs: &'a [f64]) -> Vec<PastRuns<'a>> {
         names.iter().map(|name| past(name, history, runs)).collect()
     }
 
@@ -491,7 +491,7 @@ mod tests {
         let (history, names) = (history(), ten());
         let seven = [7.0; 12];
         let mut pasts = fleet(&names, &history, &[104.0]);
-        let mut counts: Vec<Past<'_>> = fleet(&names, &seven, &[14.0]);
+        let mut counts: Vec<PastRuns<'_>> = fleet(&names, &seven, &[14.0]);
         counts
             .iter_mut()
             .for_each(|past| past.key.measure = Measure::ALLOCATIONS);
@@ -547,11 +547,11 @@ mod tests {
             limit: Some(103.0),
             ..Threshold::default()
         };
-        let over = Past {
+        let over = PastRuns {
             threshold: limit,
             ..past("over", &history, &[104.0])
         };
-        let elsewhere = Past {
+        let elsewhere = PastRuns {
             comparable: false,
             ..past("elsewhere", &history, &[150.0, 150.0])
         };

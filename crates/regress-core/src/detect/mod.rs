@@ -28,7 +28,7 @@ pub mod verdict;
 pub use change_points::{ChangePoint, ChangePointSettings, change_points};
 pub use gate::{Gate, GateSettings, GateState};
 pub use judge::{Pair, judge};
-pub use judge_history::{Past, judge_history, judge_history_with};
+pub use judge_history::{PastRuns, judge_history, judge_history_with};
 pub use machine_shift::{Evidence, SuiteShift};
 pub use outcome::{Outcome, UnknownOutcome};
 pub use threshold::{AbsoluteLimit, Rule, RuleError, Threshold, Thresholds};

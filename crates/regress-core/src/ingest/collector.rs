@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Limits, Options};
+use super::{IngestLimits, IngestOptions};
 use crate::measurement::{
     Admission, BenchmarkId, Direction, Estimator, Interval, Measure, Measurement, Problem, ProblemKind,
     ProcessRun, Scale, Unit,
@@ -11,7 +11,7 @@ use crate::measurement::{
 
 /// An entry as the tool printed it, in the tool's unit.
 #[derive(Debug, Clone)]
-pub(super) struct Entry<'a> {
+pub(super) struct CollectedEntry<'a> {
     /// Full name of the benchmark.
     pub(super) name: &'a str,
     /// Measure.
@@ -36,7 +36,7 @@ pub(super) struct Entry<'a> {
     pub(super) process: usize,
 }
 
-impl<'a> Entry<'a> {
+impl<'a> CollectedEntry<'a> {
     /// A bare number of the first process run.
     pub(super) fn new(name: &'a str, measure: Measure, scale: Scale, value: f64) -> Self {
         Self {
@@ -71,7 +71,7 @@ impl<'a> Entry<'a> {
 /// Collects process runs over all sources of one call.
 #[derive(Debug)]
 pub(super) struct MeasurementCollector<'o> {
-    options: &'o Options,
+    options: &'o IngestOptions,
     source: String,
     processes: Vec<Admission>,
     admitted: usize,
@@ -82,7 +82,7 @@ pub(super) struct MeasurementCollector<'o> {
 }
 
 impl<'o> MeasurementCollector<'o> {
-    pub(super) fn new(options: &'o Options) -> Self {
+    pub(super) fn new(options: &'o IngestOptions) -> Self {
         Self {
             options,
             source: String::new(),
@@ -95,7 +95,7 @@ impl<'o> MeasurementCollector<'o> {
         }
     }
 
-    pub(super) fn limits(&self) -> &Limits {
+    pub(super) fn limits(&self) -> &IngestLimits {
         &self.options.limits
     }
 
@@ -143,7 +143,7 @@ impl<'o> MeasurementCollector<'o> {
     }
 
     /// Takes an entry in, or reports why not.
-    pub(super) fn push(&mut self, entry: Entry<'_>) {
+    pub(super) fn push(&mut self, entry: CollectedEntry<'_>) {
         if self.admitted >= self.limits().measurements {
             self.refused += 1;
             return;
@@ -188,7 +188,7 @@ impl<'o> MeasurementCollector<'o> {
         }
     }
 
-    fn direction_of(&mut self, benchmark: &BenchmarkId, entry: &Entry<'_>) -> Direction {
+    fn direction_of(&mut self, benchmark: &BenchmarkId, entry: &CollectedEntry<'_>) -> Direction {
         let chosen = self.options.directions.get(&entry.measure).copied();
         let direction = chosen
             .or(entry.direction)
@@ -212,7 +212,12 @@ impl<'o> MeasurementCollector<'o> {
     }
 
     /// To base units; spread that contradicts the value is reported and left out.
-    fn convert(&mut self, benchmark: BenchmarkId, direction: Direction, entry: Entry<'_>) -> Measurement {
+    fn convert(
+        &mut self,
+        benchmark: BenchmarkId,
+        direction: Direction,
+        entry: CollectedEntry<'_>,
+    ) -> Measurement {
         let factor = entry.scale.factor;
         let scaled = |number: f64| Some(number * factor).filter(|number| number.is_finite());
         let value = entry.value * factor;

@@ -9,19 +9,19 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// How many object keys are kept per level of a [`Shape`].
+/// How many object keys are kept per level of a [`JsonShape`].
 const KEYS_KEPT: usize = 64;
 
 /// The outline of a JSON text: how it begins and which keys its objects have on the first four levels. Made
 /// without parsing, so that a truncated file can still be told.
 #[derive(Debug, Default)]
-pub(super) struct Shape {
+pub(super) struct JsonShape {
     /// Begins with `[`.
     pub(super) is_array: bool,
     levels: [Vec<String>; 4],
 }
 
-impl Shape {
+impl JsonShape {
     /// The outline of `text`; `None` when it does not begin like JSON.
     pub(super) fn of(text: &str) -> Option<Self> {
         let text = text.trim_start();
@@ -302,11 +302,11 @@ mod tests {
 
     #[test]
     fn the_outline_of_a_truncated_file_is_still_seen() {
-        let shape = Shape::of(r#" {"results": [{"command": "a:\"b", "times": [1, 2"#).unwrap();
+        let shape = JsonShape::of(r#" {"results": [{"command": "a:\"b", "times": [1, 2"#).unwrap();
         assert!(
             !shape.is_array && shape.has(1, "results") && shape.has(2, "command") && shape.has(2, "times")
         );
-        assert!(Shape::of("running 3 tests").is_none());
+        assert!(JsonShape::of("running 3 tests").is_none());
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::json::Shape;
-use super::{MeasurementCollector, Source};
+use super::json::JsonShape;
+use super::{MeasurementCollector, ResultSource};
 use crate::measurement::ProblemKind;
 
 /// A source as text.
@@ -14,11 +14,14 @@ pub(super) struct Opened<'a> {
     /// Its text; terminal escapes are still in it.
     pub(super) text: Cow<'a, str>,
     /// What its JSON looks like, if it is any.
-    pub(super) shape: Option<Shape>,
+    pub(super) shape: Option<JsonShape>,
 }
 
 /// Decodes a source. Windows shells redirect as UTF-16 with a byte order mark, so that is read too.
-pub(super) fn open<'a>(source: &Source<'a>, collector: &mut MeasurementCollector<'_>) -> Option<Opened<'a>> {
+pub(super) fn open<'a>(
+    source: &ResultSource<'a>,
+    collector: &mut MeasurementCollector<'_>,
+) -> Option<Opened<'a>> {
     let bytes = source.bytes;
     let limit = collector.limits().source_bytes;
     if bytes.len() > limit {
@@ -40,7 +43,7 @@ pub(super) fn open<'a>(source: &Source<'a>, collector: &mut MeasurementCollector
         collector.enter(source.path);
         collector.reject_source(ProblemKind::Encoding, "unreadable characters are replaced");
     }
-    let shape = Shape::of(&text);
+    let shape = JsonShape::of(&text);
     Some(Opened {
         path: source.path,
         text,

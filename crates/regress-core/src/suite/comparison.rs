@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::baseline::Entry;
+use crate::baseline::BaselineEntry;
 use crate::measurement::{Direction, Unit};
 
 /// Baseline process runs needed before one run may be called slower or faster.
@@ -13,7 +13,7 @@ const ENOUGH: usize = 5;
 /// the slowest. It counts as changed only when it lies beyond the threshold, and beyond every process run of the baseline,
 /// of which there must be five, by more than those differ among themselves.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Comparison {
+pub struct SuiteComparison {
     /// Median of the baseline, in nanoseconds.
     pub baseline: f64,
     /// Relative change of the median: 0.05 is 5 % slower.
@@ -37,8 +37,8 @@ pub enum BaselineVerdict {
     NotEnoughData,
 }
 
-impl Comparison {
-    pub(super) fn of(median: Duration, entry: &Entry, threshold: f64) -> Self {
+impl SuiteComparison {
+    pub(super) fn of(median: Duration, entry: &BaselineEntry, threshold: f64) -> Self {
         let value = median.as_nanos() as f64;
         let baseline = entry.median();
         let change = value / baseline - 1.0;
@@ -67,7 +67,7 @@ impl Comparison {
     }
 }
 
-impl fmt::Display for Comparison {
+impl fmt::Display for SuiteComparison {
     /// `7.1 % slower than the baseline of 10.00 ms (5 runs)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let percent = 100.0 * self.change.abs();

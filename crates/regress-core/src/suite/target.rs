@@ -8,7 +8,7 @@ use crate::measurement::Unit;
 
 /// A limit.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Target {
+pub enum SuiteTarget {
     /// The mean call takes at most this long.
     MeanAtMost(Duration),
     /// The median call takes at most this long.
@@ -23,12 +23,12 @@ pub enum Target {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Missed {
     /// The target.
-    pub target: Target,
+    pub target: SuiteTarget,
     /// What was measured: nanoseconds, or calls per second for a rate.
     pub measured: f64,
 }
 
-impl Target {
+impl SuiteTarget {
     pub(super) fn missed_by(self, result: &PerfTestResult) -> Option<Missed> {
         let measured = match self {
             Self::MeanAtMost(_) => result.mean.as_nanos() as f64,
@@ -58,10 +58,10 @@ impl fmt::Display for Missed {
             write!(f, "{what} {} is over the target of {limit}", time(self.measured))
         };
         match self.target {
-            Target::MeanAtMost(limit) => over(f, "mean", limit),
-            Target::MedianAtMost(limit) => over(f, "median", limit),
-            Target::MaxAtMost(limit) => over(f, "slowest call", limit),
-            Target::RateAtLeast(rate) => {
+            SuiteTarget::MeanAtMost(limit) => over(f, "mean", limit),
+            SuiteTarget::MedianAtMost(limit) => over(f, "median", limit),
+            SuiteTarget::MaxAtMost(limit) => over(f, "slowest call", limit),
+            SuiteTarget::RateAtLeast(rate) => {
                 let rate = Unit::OperationsPerSecond.human(rate);
                 write!(
                     f,

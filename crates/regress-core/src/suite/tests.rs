@@ -86,10 +86,10 @@ fn setup_is_outside_of_the_time() {
 #[test]
 fn missed_targets_are_named() {
     let mut suite = suite(&[10, 30]);
-    suite.set_target("a", Target::MeanAtMost(Duration::from_micros(15)));
-    suite.set_target("a", Target::MedianAtMost(Duration::from_micros(20)));
-    suite.set_target("a", Target::MaxAtMost(Duration::from_micros(29)));
-    suite.set_target("a", Target::RateAtLeast(60_000.0));
+    suite.set_target("a", SuiteTarget::MeanAtMost(Duration::from_micros(15)));
+    suite.set_target("a", SuiteTarget::MedianAtMost(Duration::from_micros(20)));
+    suite.set_target("a", SuiteTarget::MaxAtMost(Duration::from_micros(29)));
+    suite.set_target("a", SuiteTarget::RateAtLeast(60_000.0));
     suite.run_test("a", 2, || ()).unwrap();
     assert_eq!(
         suite.check().unwrap_err().0,

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use regress_core::ingest::{Ingested, Options, Source, ingest};
+use regress_core::ingest::{IngestOptions, Ingested, ResultSource, ingest};
 
 /// A file with its path below `fixtures/`.
 pub(crate) type File = (String, Vec<u8>);
@@ -32,7 +32,10 @@ pub(crate) fn files(path: &str) -> Vec<File> {
     found
 }
 
-pub(crate) fn ingest_files(files: &[File], options: &Options) -> Ingested {
-    let sources: Vec<Source<'_>> = files.iter().map(|(path, bytes)| Source { path, bytes }).collect();
+pub(crate) fn ingest_files(files: &[File], options: &IngestOptions) -> Ingested {
+    let sources: Vec<ResultSource<'_>> = files
+        .iter()
+        .map(|(path, bytes)| ResultSource { path, bytes })
+        .collect();
     ingest(&sources, options)
 }

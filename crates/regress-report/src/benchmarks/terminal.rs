@@ -15,7 +15,7 @@ const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
 
 /// How much of a report to show.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Options {
+pub struct TerminalOptions {
     /// Columns of the terminal; `None` if there is none.
     pub width: Option<u16>,
     /// Also the rows that did not change.
@@ -31,7 +31,7 @@ const MAX_REASONS: usize = 20;
 
 /// The report as text with colours, ending in a line feed.
 #[must_use]
-pub fn render(report: &Report, options: Options) -> String {
+pub fn render(report: &Report, options: TerminalOptions) -> String {
     let style = outcome_style(report.outcome);
     let mut out = String::new();
     let (loud, quiet): (Vec<&Row>, Vec<&Row>) = report.rows.iter().partition(|row| is_loud(row));
@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_report_on_a_terminal() {
-        insta::assert_snapshot!(plain(&render(&example(), Options::default())));
+        insta::assert_snapshot!(plain(&render(&example(), TerminalOptions::default())));
     }
 
     #[test]
@@ -250,13 +250,13 @@ mod tests {
         let mut report = example();
         report.rows = vec![report.rows[0].clone(); 1000];
         report.rows.extend(vec![example().rows[4].clone(); 500]);
-        let text = plain(&render(&report, Options::default()));
+        let text = plain(&render(&report, TerminalOptions::default()));
         assert!(text.lines().count() < 240, "{}", text.lines().count());
         assert!(text.contains("800 more rows are not shown") && text.contains("500 that did not change"));
         assert!(
             plain(&render(
                 &report,
-                Options {
+                TerminalOptions {
                     all: true,
                     width: None
                 }

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::access::{Caller, refuse};
 use super::server::Shared;
-use super::state::{Pull, Repository};
+use super::state::{FakeRepository, Pull};
 
 /// GitHub's limit for the text of a comment.
 const MAX_CHARACTERS: usize = 65_536;
@@ -117,7 +117,7 @@ impl Asker {
         &self,
         owner: &str,
         name: &str,
-        work: impl FnOnce(&mut Repository, u64, &Shared) -> Answer,
+        work: impl FnOnce(&mut FakeRepository, u64, &Shared) -> Answer,
     ) -> Response {
         let mut state = self.shared.lock();
         let id = state.next();

@@ -10,8 +10,8 @@ use utoipa::ToSchema;
 
 use super::series::find;
 use crate::access::Access;
-use crate::database::judgements::{self, Epoch};
-use crate::database::repositories::Repository;
+use crate::database::judgements::{self, JudgedEpoch};
+use crate::database::repositories::StoredRepository;
 use crate::database::{DatabaseError, audit, jobs as job_table, streams};
 use crate::domain::{BranchName, Role, RunId, UnixMillis};
 use crate::job_requests::{self, AboutRegression};
@@ -34,8 +34,8 @@ pub(super) struct EpochItem {
     at: String,
 }
 
-impl From<Epoch> for EpochItem {
-    fn from(epoch: Epoch) -> Self {
+impl From<JudgedEpoch> for EpochItem {
+    fn from(epoch: JudgedEpoch) -> Self {
         Self {
             from_run: epoch.from_run.0,
             justification: epoch.justification,
@@ -103,7 +103,7 @@ pub(super) async fn accept(
         );
         return Err(Problem::new(StatusCode::CONFLICT, detail));
     }
-    let epoch = Epoch {
+    let epoch = JudgedEpoch {
         series: series.id,
         branch: request.branch.as_str().to_owned(),
         from_run: run,
@@ -116,7 +116,7 @@ pub(super) async fn accept(
 }
 
 /// The commit that made the series slower, as far as that is not accepted yet.
-async fn slower_since(state: &AppState, epoch: &Epoch) -> Result<Option<String>, DatabaseError> {
+async fn slower_since(state: &AppState, epoch: &JudgedEpoch) -> Result<Option<String>, DatabaseError> {
     let mut connection = state.database.read().await?;
     let Some(series) = streams::series(&mut connection, epoch.series).await? else {
         return Ok(None);
@@ -131,8 +131,8 @@ async fn slower_since(state: &AppState, epoch: &Epoch) -> Result<Option<String>,
 
 async fn save(
     state: &AppState,
-    epoch: &Epoch,
-    repository: &Repository,
+    epoch: &JudgedEpoch,
+    repository: &StoredRepository,
     correlation: &str,
 ) -> Result<(), Problem> {
     let subject = format!(

@@ -43,7 +43,7 @@ pub(super) async fn list(
     let rows = repositories::list(&mut connection, RepositoryId(after), limit).await?;
     let mut listed = ListResponse::of(rows, limit, |row| row.id.0, |row| row);
     listed.items.retain(|row| access.0.may(Role::Read, &row.name));
-    let item = |row: repositories::Repository| RepositoryItem {
+    let item = |row: repositories::StoredRepository| RepositoryItem {
         repository: row.name.to_string(),
         default_branch: row.default_branch,
     };

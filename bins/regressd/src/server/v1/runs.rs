@@ -11,7 +11,7 @@ use super::{BranchPage, ListResponse};
 use crate::access::Access;
 use crate::database::judgements::{self, Judgement};
 use crate::database::repositories;
-use crate::database::runs::{self, Run};
+use crate::database::runs::{self, MeasuredRun};
 use crate::database::streams;
 use crate::domain::{Role, RunId, SeriesId, StreamId};
 use crate::judging::{RegressionResult, RunVerdicts};
@@ -96,7 +96,7 @@ pub(super) async fn list(
                 .map(|one| (run.id, one)),
         );
     }
-    let show = |run: Run| item(&run, streams.get(&run.run.stream), judged.get(&run.id));
+    let show = |run: MeasuredRun| item(&run, streams.get(&run.run.stream), judged.get(&run.id));
     Ok(Json(ListResponse::of(rows, limit, |run| run.id.0, show)))
 }
 
@@ -153,7 +153,7 @@ pub(super) async fn one(
     }))
 }
 
-fn item(run: &Run, stream: Option<&streams::Stream>, judgement: Option<&Judgement>) -> RunItem {
+fn item(run: &MeasuredRun, stream: Option<&streams::Stream>, judgement: Option<&Judgement>) -> RunItem {
     RunItem {
         run: run.id.0,
         branch: run.run.branch.clone(),

@@ -13,9 +13,9 @@ use super::accept::EpochItem;
 use super::{BranchChoice, BranchPage, ListResponse, Page};
 use crate::access::Access;
 use crate::database::judgements;
-use crate::database::repositories::{self, Repository};
+use crate::database::repositories::{self, StoredRepository};
 use crate::database::runs;
-use crate::database::streams::{self, Series};
+use crate::database::streams::{self, StoredSeries};
 use crate::domain::{Results, Role, RunId, SeriesId};
 use crate::judging::{Histories, load_baseline_input};
 use crate::problem::Problem;
@@ -113,7 +113,7 @@ pub(super) async fn list(
     let rows = streams::series_of_repository(&mut connection, id, SeriesId(after), limit).await?;
     let all = streams::of_repository(&mut connection, id).await?;
     let streams: HashMap<_, _> = all.into_iter().map(|stream| (stream.id, stream)).collect();
-    let show = |series: Series| item(&series, streams.get(&series.stream));
+    let show = |series: StoredSeries| item(&series, streams.get(&series.stream));
     Ok(Json(ListResponse::of(rows, limit, |series| series.id.0, show)))
 }
 
@@ -216,7 +216,7 @@ pub(super) async fn find(
     access: &Access,
     role: Role,
     number: i64,
-) -> Result<(Series, Repository), Problem> {
+) -> Result<(StoredSeries, StoredRepository), Problem> {
     let missing = || Problem::not_found(format!("there is no series {number}"));
     let series = streams::series(connection, SeriesId(number))
         .await?
@@ -234,11 +234,11 @@ pub(super) async fn find(
     }
 }
 
-fn default_branch(repository: &Repository) -> &str {
+fn default_branch(repository: &StoredRepository) -> &str {
     repository.default_branch.as_deref().unwrap_or("main")
 }
 
-fn item(series: &Series, stream: Option<&streams::Stream>) -> SeriesItem {
+fn item(series: &StoredSeries, stream: Option<&streams::Stream>) -> SeriesItem {
     SeriesItem {
         series: series.id.0,
         benchmark: series.name.benchmark.clone(),

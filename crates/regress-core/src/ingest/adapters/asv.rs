@@ -4,7 +4,7 @@
 //! others, if they are not too many, in the heading. Each combination is a benchmark, `name(10, a)`. The environment above the lines becomes a part of the name, since asv runs each benchmark in several.
 //! Names say what is measured: `time_` a time, `mem_` and `peakmem_` bytes, `track_` a number of the user's own.
 
-use crate::ingest::collector::{Entry, MeasurementCollector};
+use crate::ingest::collector::{CollectedEntry, MeasurementCollector};
 use crate::ingest::text::{Opened, number};
 use crate::ingest::{Adapter, Tool};
 use crate::measurement::{Estimator, Measure, ProblemKind, Scale, Unit};
@@ -225,10 +225,10 @@ fn push_entry(
             },
         ),
     };
-    let entry = Entry {
+    let entry = CollectedEntry {
         estimator: Estimator::Median,
         std_dev: deviation,
-        ..Entry::new(full, measure, scale, value)
+        ..CollectedEntry::new(full, measure, scale, value)
     };
     collector.push(entry);
 }

@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::ingest::collector::{Entry, MeasurementCollector};
+use crate::ingest::collector::{CollectedEntry, MeasurementCollector};
 use crate::ingest::json::{Number, members, quote_not_finite};
 use crate::ingest::text::{Opened, slug};
 use crate::ingest::{Adapter, Tool};
@@ -69,14 +69,14 @@ fn read_benchmark(name: &str, raw: &RawValue, collector: &mut MeasurementCollect
         };
         let (unit, direction) = unit_of(&label);
         let bounds = metric.lower_value.zip(metric.upper_value);
-        collector.push(Entry {
+        collector.push(CollectedEntry {
             direction,
             interval: bounds.map(|(low, high)| Interval {
                 low: low.0,
                 high: high.0,
                 level: None,
             }),
-            ..Entry::new(name, measure, Scale::base(unit), metric.value.0)
+            ..CollectedEntry::new(name, measure, Scale::base(unit), metric.value.0)
         });
     }
 }

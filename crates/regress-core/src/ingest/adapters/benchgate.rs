@@ -3,7 +3,7 @@
 //! What it says of environment and commit is not looked at here: who needs that reads the file with
 //! [`RunFile::from_json`].
 
-use crate::ingest::collector::{Entry, MeasurementCollector};
+use crate::ingest::collector::{CollectedEntry, MeasurementCollector};
 use crate::ingest::text::Opened;
 use crate::ingest::{Adapter, Tool};
 use crate::measurement::{Measurement, ProblemKind, RunFile, RunFileError, Scale};
@@ -50,7 +50,7 @@ impl Adapter for Benchgate {
 }
 
 fn push_entry(process: usize, measurement: &Measurement, collector: &mut MeasurementCollector<'_>) {
-    collector.push(Entry {
+    collector.push(CollectedEntry {
         name: measurement.benchmark.as_str(),
         measure: measurement.measure.clone(),
         scale: Scale::base(measurement.unit.clone()),

@@ -5,7 +5,7 @@
 
 use serde::Deserialize;
 
-use crate::ingest::collector::{Entry, MeasurementCollector};
+use crate::ingest::collector::{CollectedEntry, MeasurementCollector};
 use crate::ingest::json::Number;
 use crate::ingest::text::Opened;
 use crate::ingest::{Adapter, Tool};
@@ -73,7 +73,7 @@ fn read_benchmark(benchmark: &DotNetBenchmark, collector: &mut MeasurementCollec
         return collector.report(name, ProblemKind::Failed, "it has no statistics");
     };
     let quartiles = statistics.q1.zip(statistics.q3);
-    collector.push(Entry {
+    collector.push(CollectedEntry {
         estimator: Estimator::Median,
         std_dev: statistics.standard_deviation.map(|deviation| deviation.0),
         samples: statistics.n,
@@ -82,14 +82,14 @@ fn read_benchmark(benchmark: &DotNetBenchmark, collector: &mut MeasurementCollec
             high: high.0,
             level: Some(0.5),
         }),
-        ..Entry::time(name, 1.0, statistics.median.0)
+        ..CollectedEntry::time(name, 1.0, statistics.median.0)
     });
     let bytes = benchmark
         .memory
         .as_ref()
         .and_then(|memory| memory.bytes_allocated_per_operation);
     if let Some(bytes) = bytes {
-        collector.push(Entry::new(
+        collector.push(CollectedEntry::new(
             name,
             Measure::ALLOCATED_BYTES,
             Scale::base(Unit::Bytes),

@@ -5,7 +5,7 @@
 
 use serde::Deserialize;
 
-use crate::ingest::collector::{Entry, MeasurementCollector};
+use crate::ingest::collector::{CollectedEntry, MeasurementCollector};
 use crate::ingest::json::Elements;
 use crate::ingest::text::{Opened, number};
 use crate::ingest::{Adapter, Tool};
@@ -65,10 +65,10 @@ fn read_entry(text: &str, collector: &mut MeasurementCollector<'_>) {
 
 fn push_rate(name: &str, rate: f64, deviation: Option<f64>, collector: &mut MeasurementCollector<'_>) {
     let scale = Scale::base(Unit::OperationsPerSecond);
-    collector.push(Entry {
+    collector.push(CollectedEntry {
         estimator: Estimator::Mean,
         std_dev: deviation,
-        ..Entry::new(name, Measure::THROUGHPUT, scale, rate)
+        ..CollectedEntry::new(name, Measure::THROUGHPUT, scale, rate)
     });
 }
 

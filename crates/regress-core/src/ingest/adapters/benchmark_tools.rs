@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use crate::ingest::collector::{Entry, MeasurementCollector};
+use crate::ingest::collector::{CollectedEntry, MeasurementCollector};
 use crate::ingest::text::Opened;
 use crate::ingest::{Adapter, Tool};
 use crate::measurement::{Estimator, Measure, ProblemKind, Scale, Unit};
@@ -95,14 +95,14 @@ fn push_entries(
     let Some(time) = time else {
         return collector.report(name, ProblemKind::Missing, "times");
     };
-    collector.push(Entry {
+    collector.push(CollectedEntry {
         estimator: if times.is_empty() {
             Estimator::AsPrinted
         } else {
             Estimator::Median
         },
         iterations: times.to_vec(),
-        ..Entry::time(name, 1.0, time)
+        ..CollectedEntry::time(name, 1.0, time)
     });
     let counted = [
         ("memory", Measure::ALLOCATED_BYTES, Unit::Bytes),
@@ -110,7 +110,7 @@ fn push_entries(
     ];
     for (field, measure, unit) in counted {
         if let Some(value) = fields.get(field).and_then(Value::as_f64) {
-            collector.push(Entry::new(name, measure, Scale::base(unit), value));
+            collector.push(CollectedEntry::new(name, measure, Scale::base(unit), value));
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use serde::Deserialize;
 
-use crate::ingest::collector::{Entry, MeasurementCollector, measure_of_unit};
+use crate::ingest::collector::{CollectedEntry, MeasurementCollector, measure_of_unit};
 use crate::ingest::json::{Document, Number, each_object, quote_not_finite};
 use crate::ingest::text::Opened;
 use crate::ingest::{Adapter, Tool};
@@ -76,7 +76,7 @@ fn read_message(text: &str, collector: &mut MeasurementCollector<'_>) {
     let scale = Scale::parse_or_custom(&result.typical.unit);
     let measure = measure_of_unit(&result.typical.unit);
     let totals = result.measured_values.iter().zip(&result.iteration_count);
-    collector.push(Entry {
+    collector.push(CollectedEntry {
         estimator: if result.slope.is_some() {
             Estimator::Slope
         } else {
@@ -88,6 +88,6 @@ fn read_message(text: &str, collector: &mut MeasurementCollector<'_>) {
             level: None,
         }),
         iterations: totals.map(|(total, count)| total.0 / count.0).collect(),
-        ..Entry::new(&id, measure, scale, result.typical.estimate.0)
+        ..CollectedEntry::new(&id, measure, scale, result.typical.estimate.0)
     });
 }

@@ -4,7 +4,7 @@
 //! A long name goes on in the second line's first column. The test case above the table is put in front of the
 //! name, as several test cases may repeat one. Lines of the table are cut where at least two spaces stand.
 
-use crate::ingest::collector::{Entry, MeasurementCollector};
+use crate::ingest::collector::{CollectedEntry, MeasurementCollector};
 use crate::ingest::text::{Opened, number};
 use crate::ingest::{Adapter, Tool};
 use crate::measurement::{Estimator, Interval, Measure, ProblemKind, Scale, Unit};
@@ -134,7 +134,7 @@ fn push_entry(
     collector: &mut MeasurementCollector<'_>,
 ) {
     let [mean, low, high] = means;
-    collector.push(Entry {
+    collector.push(CollectedEntry {
         estimator: Estimator::Mean,
         std_dev: deviation,
         interval: Some(Interval {
@@ -143,7 +143,7 @@ fn push_entry(
             level: Some(0.95),
         }),
         samples: Some(samples),
-        ..Entry::new(
+        ..CollectedEntry::new(
             name.trim(),
             Measure::LATENCY,
             Scale::base(Unit::Nanoseconds),

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::ingest::collector::{Entry, MeasurementCollector, measure_of_unit};
+use crate::ingest::collector::{CollectedEntry, MeasurementCollector, measure_of_unit};
 use crate::ingest::json::{Number, quote_not_finite};
 use crate::ingest::text::Opened;
 use crate::ingest::{Adapter, Tool};
@@ -160,7 +160,7 @@ fn read_folder(path: &str, folder: &Folder<'_>, collector: &mut MeasurementColle
                 Vec::new()
             }
         });
-    collector.push(Entry {
+    collector.push(CollectedEntry {
         estimator,
         std_dev: estimates
             .std_dev
@@ -172,7 +172,7 @@ fn read_folder(path: &str, folder: &Folder<'_>, collector: &mut MeasurementColle
             level: Some(interval.confidence_level.0),
         }),
         iterations,
-        ..Entry::new(&name, measure, scale, typical.point_estimate.0)
+        ..CollectedEntry::new(&name, measure, scale, typical.point_estimate.0)
     });
 }
 

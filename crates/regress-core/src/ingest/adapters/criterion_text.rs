@@ -2,7 +2,7 @@
 //! long. Changes against Criterion's own earlier run are printed alike but in percent (with U+2212 for minus) and
 //! are passed over, as are throughputs, which follow from the times.
 
-use crate::ingest::collector::{Entry, MeasurementCollector, measure_of_unit};
+use crate::ingest::collector::{CollectedEntry, MeasurementCollector, measure_of_unit};
 use crate::ingest::text::{Opened, number};
 use crate::ingest::{Adapter, Tool};
 use crate::measurement::{Interval, ProblemKind, Scale};
@@ -94,8 +94,8 @@ fn push_entry(
         high: alike(high),
         level: None,
     };
-    let entry = Entry::new(name, measure_of_unit(&value.unit), scale.clone(), value.number);
-    collector.push(Entry {
+    let entry = CollectedEntry::new(name, measure_of_unit(&value.unit), scale.clone(), value.number);
+    collector.push(CollectedEntry {
         interval: Some(interval),
         samples,
         ..entry

@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::ingest::collector::{Entry, MeasurementCollector, measure_of_unit};
+use crate::ingest::collector::{CollectedEntry, MeasurementCollector, measure_of_unit};
 use crate::ingest::json::{Elements, Number, quote_not_finite};
 use crate::ingest::text::{Opened, number};
 use crate::ingest::{Adapter, Tool};
@@ -91,10 +91,10 @@ impl Custom {
             Unit::Bytes => Measure::MEMORY,
             _ => measure_of_unit(&item.unit),
         };
-        collector.push(Entry {
+        collector.push(CollectedEntry {
             direction: self.direction,
             std_dev: item.range.and_then(|range| spread(range, item.value.0)),
-            ..Entry::new(&name, measure, scale, item.value.0)
+            ..CollectedEntry::new(&name, measure, scale, item.value.0)
         });
     }
 }

@@ -4,7 +4,7 @@
 //! and are passed over, and what its allocation profiler counted, under `alloc:` first the allocations and then the bytes;
 //! those are measures of their own. Memory that is freed or moved is passed over.
 
-use crate::ingest::collector::{Entry, MeasurementCollector};
+use crate::ingest::collector::{CollectedEntry, MeasurementCollector};
 use crate::ingest::text::{Opened, number};
 use crate::ingest::{Adapter, Tool};
 use crate::measurement::{Estimator, Interval, Measure, ProblemKind, Scale, Unit};
@@ -133,9 +133,9 @@ impl Allocations {
         ];
         for (measure, counted) in rows {
             if let Some((value, scale)) = counted {
-                collector.push(Entry {
+                collector.push(CollectedEntry {
                     estimator: Estimator::Median,
-                    ..Entry::new(&self.name, measure, scale, value)
+                    ..CollectedEntry::new(&self.name, measure, scale, value)
                 });
             }
         }
@@ -181,7 +181,7 @@ fn push_entry(
     let low = value(fastest);
     let high = cells.get(1).and_then(|cell| value(cell));
     let samples = cells.get(4).and_then(|cell| number(cell)).map(|n| n as u64);
-    collector.push(Entry {
+    collector.push(CollectedEntry {
         estimator: Estimator::Median,
         interval: low.zip(high).map(|(low, high)| Interval {
             low,
@@ -189,6 +189,6 @@ fn push_entry(
             level: Some(1.0),
         }),
         samples,
-        ..Entry::new(name, Measure::LATENCY, Scale::base(Unit::Nanoseconds), middle)
+        ..CollectedEntry::new(name, Measure::LATENCY, Scale::base(Unit::Nanoseconds), middle)
     });
 }

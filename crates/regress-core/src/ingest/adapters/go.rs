@@ -11,7 +11,7 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
-use crate::ingest::collector::{Entry, MeasurementCollector};
+use crate::ingest::collector::{CollectedEntry, MeasurementCollector};
 use crate::ingest::text::{Opened, number};
 use crate::ingest::{Adapter, Tool};
 use crate::measurement::{Direction, Estimator, Measure, ProblemKind, Scale, Unit};
@@ -216,19 +216,19 @@ fn push_entry(
         Ok(measure) => measure,
         Err(error) => return collector.report(name, ProblemKind::BadName, error.to_string()),
     };
-    let entry = Entry {
+    let entry = CollectedEntry {
         direction,
-        ..Entry::new(name, measure, scale, f64::NAN)
+        ..CollectedEntry::new(name, measure, scale, f64::NAN)
     };
     match values.as_slice() {
-        [value] => collector.push(Entry {
+        [value] => collector.push(CollectedEntry {
             value: *value,
             estimator: Estimator::Mean,
             ..entry
         }),
         many => {
             let value = median(many).unwrap_or(f64::NAN);
-            collector.push(Entry {
+            collector.push(CollectedEntry {
                 value,
                 estimator: Estimator::Median,
                 iterations: values,

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::ingest::collector::{Entry, MeasurementCollector};
+use crate::ingest::collector::{CollectedEntry, MeasurementCollector};
 use crate::ingest::json::{Elements, quote_not_finite};
 use crate::ingest::text::Opened;
 use crate::ingest::{Adapter, Tool};
@@ -226,7 +226,7 @@ fn push_entry(
     let samples = aggregate
         .and_then(|row| number_of(row, "iterations"))
         .map(|n| n as u64);
-    let entry = Entry::new(name, measure, scale, f64::NAN);
+    let entry = CollectedEntry::new(name, measure, scale, f64::NAN);
     match (values.as_slice(), aggregate.and_then(|row| number_of(row, field))) {
         ([], Some(value)) => {
             let of_median = group.aggregates.contains_key("median");
@@ -235,7 +235,7 @@ fn push_entry(
             } else {
                 Estimator::Mean
             };
-            collector.push(Entry {
+            collector.push(CollectedEntry {
                 value,
                 estimator,
                 std_dev,
@@ -244,14 +244,14 @@ fn push_entry(
             });
         }
         ([], None) => collector.report(name, ProblemKind::Malformed, format!("{field} is no number")),
-        ([value], _) => collector.push(Entry {
+        ([value], _) => collector.push(CollectedEntry {
             value: *value,
             estimator: Estimator::Mean,
             ..entry
         }),
         (many, _) => {
             let value = median(many).unwrap_or(f64::NAN);
-            collector.push(Entry {
+            collector.push(CollectedEntry {
                 value,
                 estimator: Estimator::Median,
                 std_dev,

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::ingest::collector::{Entry, MeasurementCollector};
+use crate::ingest::collector::{CollectedEntry, MeasurementCollector};
 use crate::ingest::json::{Elements, Number, quote_not_finite};
 use crate::ingest::text::Opened;
 use crate::ingest::{Adapter, Tool};
@@ -121,25 +121,25 @@ fn read_result(index: usize, text: &str, collector: &mut MeasurementCollector<'_
         if let Some(None) = result.exit_codes.get(process) {
             continue;
         }
-        collector.push(Entry {
+        collector.push(CollectedEntry {
             process,
-            ..Entry::new(&name, Measure::LATENCY, seconds.clone(), time.0)
+            ..CollectedEntry::new(&name, Measure::LATENCY, seconds.clone(), time.0)
         });
         if let Some(memory) = result
             .memory_usage_byte
             .get(process)
             .filter(|memory| memory.0 > 0.0)
         {
-            let entry = Entry::new(&name, Measure::PEAK_MEMORY, Scale::base(Unit::Bytes), memory.0);
-            collector.push(Entry { process, ..entry });
+            let entry = CollectedEntry::new(&name, Measure::PEAK_MEMORY, Scale::base(Unit::Bytes), memory.0);
+            collector.push(CollectedEntry { process, ..entry });
         }
     }
     if runs == 0 {
         match result.mean {
             Some(mean) => {
                 let std_dev = result.stddev.map(|deviation| deviation.0);
-                let entry = Entry::new(&name, Measure::LATENCY, seconds.clone(), mean.0);
-                collector.push(Entry {
+                let entry = CollectedEntry::new(&name, Measure::LATENCY, seconds.clone(), mean.0);
+                collector.push(CollectedEntry {
                     estimator: Estimator::Mean,
                     std_dev,
                     ..entry
@@ -153,8 +153,8 @@ fn read_result(index: usize, text: &str, collector: &mut MeasurementCollector<'_
         (Measure::SYSTEM_TIME, result.system),
     ] {
         if let Some(value) = value {
-            let entry = Entry::new(&name, measure, seconds.clone(), value.0);
-            collector.push(Entry {
+            let entry = CollectedEntry::new(&name, measure, seconds.clone(), value.0);
+            collector.push(CollectedEntry {
                 estimator: Estimator::Mean,
                 samples: Some(runs as u64),
                 ..entry

@@ -4,7 +4,7 @@
 //! stands before the first colon after the identifier counts, which is also the name of the JSON summary. Counts
 //! of the same label from other tools than callgrind and DHAT get the tool's name in front.
 
-use crate::ingest::collector::{Entry, MeasurementCollector};
+use crate::ingest::collector::{CollectedEntry, MeasurementCollector};
 use crate::ingest::text::{Opened, number, slug};
 use crate::ingest::{Adapter, Tool};
 use crate::measurement::{Direction, Measure, ProblemKind, Scale, Unit};
@@ -125,9 +125,9 @@ pub(super) fn admit_count(name: &str, measure: &str, value: f64, collector: &mut
         Direction::SmallerIsBetter
     };
     match Measure::new(measure) {
-        Ok(measure) => collector.push(Entry {
+        Ok(measure) => collector.push(CollectedEntry {
             direction: Some(direction),
-            ..Entry::new(name, measure, scale, value)
+            ..CollectedEntry::new(name, measure, scale, value)
         }),
         Err(error) => collector.report(name, ProblemKind::BadName, error.to_string()),
     }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::ingest::collector::{Entry, MeasurementCollector};
+use crate::ingest::collector::{CollectedEntry, MeasurementCollector};
 use crate::ingest::json::{Elements, Number, quote_not_finite};
 use crate::ingest::text::Opened;
 use crate::ingest::{Adapter, Tool};
@@ -137,10 +137,10 @@ fn read_metric(
     // An allocation rate is a cost, though its unit is one of throughput.
     let of_collector = label.is_some_and(|label| label.starts_with("gc."));
     let direction = of_collector.then_some(Direction::SmallerIsBetter);
-    let entry = Entry {
+    let entry = CollectedEntry {
         direction,
         estimator: Estimator::Mean,
-        ..Entry::new(name, measure, scale, metric.score.0)
+        ..CollectedEntry::new(name, measure, scale, metric.score.0)
     };
     if metric.raw.iter().all(Vec::is_empty) {
         let interval = metric.confidence.map(|(low, high)| Interval {
@@ -149,7 +149,7 @@ fn read_metric(
             level: Some(0.999),
         });
         let interval = interval.filter(|interval| interval.low.is_finite() && interval.high.is_finite());
-        return collector.push(Entry { interval, ..entry });
+        return collector.push(CollectedEntry { interval, ..entry });
     }
     for (process, fork) in metric.raw.iter().enumerate() {
         let iterations: Vec<f64> = fork.iter().map(|number| number.0).collect();
@@ -162,7 +162,7 @@ fn read_metric(
             continue;
         }
         let value = iterations.iter().sum::<f64>() / iterations.len() as f64;
-        collector.push(Entry {
+        collector.push(CollectedEntry {
             process,
             value,
             iterations,

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::ingest::collector::{Entry, MeasurementCollector};
+use crate::ingest::collector::{CollectedEntry, MeasurementCollector};
 use crate::ingest::json::{Number, members};
 use crate::ingest::text::Opened;
 use crate::ingest::{Adapter, Tool};
@@ -79,7 +79,12 @@ fn read_metric(name: &str, text: &str, collector: &mut MeasurementCollector<'_>)
             } else {
                 Unit::OperationsPerSecond
             };
-            collector.push(Entry::new(name, Measure::THROUGHPUT, Scale::base(unit), rate));
+            collector.push(CollectedEntry::new(
+                name,
+                Measure::THROUGHPUT,
+                Scale::base(unit),
+                rate,
+            ));
         }
         (None, _, Some(share)) if of("passes").is_some() => push_share(name, share, collector),
         // A gauge.
@@ -116,9 +121,9 @@ fn push_trend(
     value: f64,
     collector: &mut MeasurementCollector<'_>,
 ) {
-    collector.push(Entry {
+    collector.push(CollectedEntry {
         estimator: Estimator::Median,
-        ..Entry::new(name, measure, scale.clone(), value)
+        ..CollectedEntry::new(name, measure, scale.clone(), value)
     });
 }
 
@@ -132,8 +137,8 @@ fn push_share(name: &str, share: f64, collector: &mut MeasurementCollector<'_>) 
         true => Direction::SmallerIsBetter,
         false => Direction::BiggerIsBetter,
     };
-    collector.push(Entry {
+    collector.push(CollectedEntry {
         direction: Some(direction),
-        ..Entry::new(name, measure, Scale::base(Unit::Ratio), share)
+        ..CollectedEntry::new(name, measure, Scale::base(Unit::Ratio), share)
     });
 }

@@ -5,7 +5,7 @@
 //! deviation for Criterion, and the line does not say which: it is taken only from Criterion, which prints no
 //! `running N tests` and no `test result`.
 
-use crate::ingest::collector::{Entry, MeasurementCollector};
+use crate::ingest::collector::{CollectedEntry, MeasurementCollector};
 use crate::ingest::text::{Opened, number};
 use crate::ingest::{Adapter, Tool};
 use crate::measurement::{Estimator, Measure, ProblemKind, Scale};
@@ -51,10 +51,10 @@ fn read_line(line: &str, of_libtest: bool, collector: &mut MeasurementCollector<
     };
     if let Some((name, outcome)) = test.rsplit_once(" ... bench:") {
         match parse(outcome) {
-            Some((value, scale, spread)) => collector.push(Entry {
+            Some((value, scale, spread)) => collector.push(CollectedEntry {
                 estimator: Estimator::Median,
                 std_dev: spread.filter(|_| !of_libtest),
-                ..Entry::new(name, Measure::LATENCY, scale, value)
+                ..CollectedEntry::new(name, Measure::LATENCY, scale, value)
             }),
             None => collector.report(name, ProblemKind::Malformed, outcome.trim()),
         }

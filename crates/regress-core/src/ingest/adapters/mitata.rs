@@ -5,7 +5,7 @@
 
 use serde::Deserialize;
 
-use crate::ingest::collector::{Entry, MeasurementCollector};
+use crate::ingest::collector::{CollectedEntry, MeasurementCollector};
 use crate::ingest::text::Opened;
 use crate::ingest::{Adapter, Tool};
 use crate::measurement::{Estimator, Interval, Measure, ProblemKind, Scale, Unit};
@@ -106,7 +106,7 @@ fn read_report(report: &MitataReport, collector: &mut MeasurementCollector<'_>) 
 
 fn push_entries(name: &str, stats: &MitataStats, collector: &mut MeasurementCollector<'_>) {
     let quartiles = stats.p25.zip(stats.p75);
-    collector.push(Entry {
+    collector.push(CollectedEntry {
         estimator: Estimator::Median,
         samples: stats.ticks,
         interval: quartiles.map(|(low, high)| Interval {
@@ -114,12 +114,12 @@ fn push_entries(name: &str, stats: &MitataStats, collector: &mut MeasurementColl
             high,
             level: Some(0.5),
         }),
-        ..Entry::time(name, 1.0, stats.p50)
+        ..CollectedEntry::time(name, 1.0, stats.p50)
     });
     if let Some(bytes) = stats.heap.as_ref().and_then(|heap| heap.avg) {
-        collector.push(Entry {
+        collector.push(CollectedEntry {
             estimator: Estimator::Mean,
-            ..Entry::new(name, Measure::MEMORY, Scale::base(Unit::Bytes), bytes)
+            ..CollectedEntry::new(name, Measure::MEMORY, Scale::base(Unit::Bytes), bytes)
         });
     }
 }

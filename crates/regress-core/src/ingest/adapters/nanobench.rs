@@ -5,7 +5,7 @@
 
 use serde::Deserialize;
 
-use crate::ingest::collector::{Entry, MeasurementCollector};
+use crate::ingest::collector::{CollectedEntry, MeasurementCollector};
 use crate::ingest::text::{Opened, number};
 use crate::ingest::{Adapter, Tool};
 use crate::measurement::{Estimator, Measure, ProblemKind, Scale, Unit};
@@ -68,15 +68,15 @@ fn push_result(result: &NanobenchResult, collector: &mut MeasurementCollector<'_
     let name = full_name(&result.title, &result.name);
     let batch = if result.batch > 0.0 { result.batch } else { 1.0 };
     let time = result.elapsed / batch;
-    collector.push(Entry {
+    collector.push(CollectedEntry {
         estimator: Estimator::Median,
         std_dev: result.error.map(|error| error * time),
         samples: result.epochs,
-        ..Entry::time(&name, 1e9, time)
+        ..CollectedEntry::time(&name, 1e9, time)
     });
     if result.instructions > 0.0 {
         let count = result.instructions / batch;
-        collector.push(Entry::new(
+        collector.push(CollectedEntry::new(
             &name,
             Measure::INSTRUCTIONS,
             Scale::base(Unit::Count),
@@ -147,9 +147,9 @@ fn push_cell(name: &str, column: &str, cell: &str, collector: &mut MeasurementCo
         None => return,
     };
     match number(cell) {
-        Some(value) => collector.push(Entry {
+        Some(value) => collector.push(CollectedEntry {
             estimator: Estimator::Median,
-            ..Entry::new(name, measure, scale, value)
+            ..CollectedEntry::new(name, measure, scale, value)
         }),
         None => collector.report(name, ProblemKind::Malformed, cell),
     }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::ingest::collector::{Entry, MeasurementCollector};
+use crate::ingest::collector::{CollectedEntry, MeasurementCollector};
 use crate::ingest::json::{Elements, Number, quote_not_finite};
 use crate::ingest::text::Opened;
 use crate::ingest::{Adapter, Tool};
@@ -121,7 +121,7 @@ fn read_benchmark(index: usize, text: &str, collector: &mut MeasurementCollector
         }
     });
     let quartiles = stats.q1.zip(stats.q3).filter(|_| estimator == Estimator::Median);
-    collector.push(Entry {
+    collector.push(CollectedEntry {
         estimator,
         std_dev: stats.stddev.map(|deviation| deviation.0),
         interval: quartiles.map(|(q1, q3)| Interval {
@@ -131,6 +131,6 @@ fn read_benchmark(index: usize, text: &str, collector: &mut MeasurementCollector
         }),
         samples: stats.rounds,
         iterations,
-        ..Entry::time(&name, 1e9, value)
+        ..CollectedEntry::time(&name, 1e9, value)
     });
 }

@@ -7,7 +7,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::ingest::collector::{Entry, MeasurementCollector};
+use crate::ingest::collector::{CollectedEntry, MeasurementCollector};
 use crate::ingest::json::Elements;
 use crate::ingest::text::{Opened, number};
 use crate::ingest::{Adapter, Tool};
@@ -103,11 +103,11 @@ fn read_task(text: &str, collector: &mut MeasurementCollector<'_>) {
         (None, Some(mean)) => (mean, Estimator::Mean),
         (None, None) => return collector.report(&task.name, ProblemKind::Failed, "it has no latency"),
     };
-    collector.push(Entry {
+    collector.push(CollectedEntry {
         estimator,
         std_dev: numbers.sd,
         samples: numbers.samples,
-        ..Entry::time(&task.name, MILLISECOND, value)
+        ..CollectedEntry::time(&task.name, MILLISECOND, value)
     });
 }
 
@@ -136,10 +136,10 @@ fn read_table(source: &Opened<'_>, collector: &mut MeasurementCollector<'_>) {
             .next()
             .unwrap_or_default();
         match number(median) {
-            Some(median) => collector.push(Entry {
+            Some(median) => collector.push(CollectedEntry {
                 estimator: Estimator::Median,
                 samples: cell("Samples").and_then(|cell| cell.parse().ok()),
-                ..Entry::time(name, 1.0, median)
+                ..CollectedEntry::time(name, 1.0, median)
             }),
             None => collector.report(
                 name,

@@ -4,7 +4,7 @@
 
 use serde::Deserialize;
 
-use crate::ingest::collector::{Entry, MeasurementCollector};
+use crate::ingest::collector::{CollectedEntry, MeasurementCollector};
 use crate::ingest::text::Opened;
 use crate::ingest::{Adapter, Tool};
 use crate::measurement::{Estimator, ProblemKind};
@@ -76,11 +76,11 @@ fn read_group(group: &VitestGroup, collector: &mut MeasurementCollector<'_>) {
                 continue;
             }
         };
-        collector.push(Entry {
+        collector.push(CollectedEntry {
             estimator,
             std_dev: benchmark.sd,
             samples: benchmark.samples,
-            ..Entry::time(&name, MILLISECOND, value)
+            ..CollectedEntry::time(&name, MILLISECOND, value)
         });
     }
 }

@@ -6,8 +6,8 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::{Kind, in_environment};
-use crate::ingest::collector::{Entry, MeasurementCollector};
-use crate::ingest::json::Shape;
+use crate::ingest::collector::{CollectedEntry, MeasurementCollector};
+use crate::ingest::json::JsonShape;
 use crate::ingest::text::Opened;
 use crate::measurement::{Estimator, Interval, ProblemKind, Scale};
 
@@ -25,7 +25,7 @@ struct ResultFile<'a> {
     version: Option<&'a RawValue>,
 }
 
-pub(super) fn is_result_file(shape: &Shape) -> bool {
+pub(super) fn is_result_file(shape: &JsonShape) -> bool {
     !shape.is_array && shape.has(1, "commit_hash") && shape.has(1, "results") && shape.has(1, "env_name")
 }
 
@@ -124,14 +124,14 @@ fn push_value(
     };
     let kind = Kind::of(name);
     let factor = if kind == Kind::Time { 1e9 } else { 1.0 };
-    collector.push(Entry {
+    collector.push(CollectedEntry {
         estimator: Estimator::Median,
         interval: interval.map(|(low, high)| Interval {
             low,
             high,
             level: Some(0.99),
         }),
-        ..Entry::new(
+        ..CollectedEntry::new(
             full,
             kind.measure(),
             Scale {

@@ -167,7 +167,7 @@ async fn insert_host(connection: &mut AnyConnection, host: &Host) -> sqlx::Resul
 }
 
 /// Equal for two engines when all that is stored of them is.
-pub(crate) fn engine_fingerprint(engine: &Engine) -> String {
+pub(crate) fn engine_fingerprint(engine: &StoredEngine) -> String {
     let guest = &engine.guest;
     fingerprint(&[
         &engine.name,

@@ -59,6 +59,8 @@ pub struct SummaryDetails {
     pub binaries: BTreeMap<String, GroupCounts>,
     /// By kind of instruction; a block counts for each kind that it has.
     pub kinds: BTreeMap<String, GroupCounts>,
+    /// By extension of the instruction set; a block counts for each that it needs.
+    pub extensions: BTreeMap<String, GroupCounts>,
     /// Divergences by kind.
     pub divergences: BTreeMap<String, GroupCounts>,
 }

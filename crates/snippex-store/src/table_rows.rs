@@ -7,7 +7,7 @@ use sqlx::any::AnyRow;
 
 use crate::column;
 use crate::error::StoreError;
-use crate::ids::{BlockNumber, RunId, Timestamp};
+use crate::ids::{BlockNumber, RunId, UnixMillis};
 use crate::open::Store;
 
 /// A stored block with its binary.
@@ -29,7 +29,7 @@ pub struct ResultRow {
     /// The run.
     pub run: RunId,
     /// When it started.
-    pub started: Timestamp,
+    pub started: UnixMillis,
     /// Its command.
     pub command: String,
     /// The block.
@@ -167,7 +167,7 @@ impl Store {
 fn read(row: &AnyRow) -> sqlx::Result<ResultRow> {
     Ok(ResultRow {
         run: RunId(row.try_get("run")?),
-        started: Timestamp(row.try_get("started")?),
+        started: UnixMillis(row.try_get("started")?),
         command: row.try_get("command")?,
         block: BlockNumber(row.try_get("block")?),
         binary: row.try_get("binary")?,

@@ -17,7 +17,7 @@ use super::records::{
 };
 use super::write::{BundleText, Sink};
 use crate::error::StoreError;
-use crate::ids::Timestamp;
+use crate::ids::UnixMillis;
 use crate::open::Store;
 use crate::run::RunStatus;
 use crate::{column, names, owner, run_summary};
@@ -156,12 +156,12 @@ impl Export<'_> {
         let sql = "SELECT id, command, arguments, tool_version, seed, states_per_block, partition_index,
                        partition_count, host_id, owner, status, started, heartbeat, finished, run_summaries.*
                    FROM runs LEFT JOIN run_summaries ON run_id = id ORDER BY id";
-        let now = Timestamp::now();
+        let now = UnixMillis::now();
         let mut running = BTreeSet::new();
         self.section(Section::Runs, sql, |store, _, row| {
             let mut run = read_run(row).map_err(&failed)?;
             let is_working = names::variant(&text(store, row, "status")?) == Some(RunStatus::Running);
-            if is_working && owner::is_alive(&run.owner, Timestamp(run.heartbeat_ms), now) {
+            if is_working && owner::is_alive(&run.owner, UnixMillis(run.heartbeat_ms), now) {
                 running.insert(run.id);
                 return Ok(None);
             }

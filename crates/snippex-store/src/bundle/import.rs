@@ -145,7 +145,7 @@ impl<'i> Import<'i> {
         }
         let first = self.report.sections.entry(section).or_default().records;
         let mut blocks = Vec::new();
-        let mut batch = results::Batch::default();
+        let mut batch = results::ImportBatch::default();
         for (index, record) in (first..).zip(records) {
             self.report.sections.entry(section).or_default().records += 1;
             let place = At { section, index };

@@ -5,7 +5,7 @@ use std::io::Cursor;
 
 use snippex_store::*;
 use snippex_triage::cause::Attribution;
-use snippex_triage::signature::{BugKind, Form, Signature};
+use snippex_triage::signature::{BugKind, CodeForm, Signature};
 use tempfile::TempDir;
 
 use super::samples::*;
@@ -25,7 +25,7 @@ fn attribution() -> Attribution {
         cause: "mxcsr-de".parse().unwrap(),
         signature: Signature {
             kind: BugKind::WrongValue,
-            form: Form {
+            form: CodeForm {
                 text: "addsd xmm, m64".to_owned(),
                 encoding: "Code+a32".to_owned(),
             },
@@ -39,7 +39,7 @@ pub(crate) fn fill(store: &StoreHandle) {
     let numbers = add_blocks(store, BINARY, 5);
     let gone = start_run(store).0;
     store
-        .finish_run(gone, RunEnd::Interrupted, Timestamp(1_500))
+        .finish_run(gone, RunEnd::Interrupted, UnixMillis(1_500))
         .unwrap();
     let (run, native, qemu) = start_run(store);
     let result = |block, reasons: &[(&str, u64)]| BlockResult {
@@ -58,7 +58,7 @@ pub(crate) fn fill(store: &StoreHandle) {
         differences: "[]".to_owned(),
         reduced: true,
         confirmations: 3,
-        found: Timestamp(5_000),
+        found: UnixMillis(5_000),
     };
     let seen = |state_index| NewObservation {
         block: numbers[1],
@@ -67,7 +67,7 @@ pub(crate) fn fill(store: &StoreHandle) {
         case: EncodedCase::from(&case(state_index.into())),
         observation: EncodedObservation::from(&observation(3)),
     };
-    let batch = Batch {
+    let batch = BlockBatch {
         results: vec![
             result(numbers[1], &[("open-memory", 2), ("not-repeated", 1)]),
             result(numbers[2], &[]),
@@ -102,7 +102,7 @@ pub(crate) fn fill(store: &StoreHandle) {
         engine: "qemu-x86_64".to_owned(),
         issue: "https://example.org/1".to_owned(),
         note: "a \"note\"\n\u{e9}".to_owned(),
-        added: Timestamp(7_000),
+        added: UnixMillis(7_000),
     };
     store
         .call(async move |store| {
@@ -112,7 +112,9 @@ pub(crate) fn fill(store: &StoreHandle) {
             store.remove_blocks(&Selection::of([numbers[0]])).await.map(drop)
         })
         .unwrap();
-    store.finish_run(run, RunEnd::Finished, Timestamp(2_000)).unwrap();
+    store
+        .finish_run(run, RunEnd::Finished, UnixMillis(2_000))
+        .unwrap();
 }
 
 pub(crate) fn export(store: &StoreHandle) -> String {
@@ -214,7 +216,7 @@ pub(crate) fn a_known_bug_that_contradicts_the_list_is_left_out(location: &Locat
         engine: String::new(),
         issue: "https://example.org/2".to_owned(),
         note: String::new(),
-        added: Timestamp(1),
+        added: UnixMillis(1),
     };
     store
         .call(async move |store| store.add_known(&known, false).await)
@@ -232,14 +234,14 @@ pub(crate) fn a_run_under_way_is_left_out(location: &Location) {
     fill(&store);
     let before = export(&store);
     let (run, native, qemu) = start_run(&store);
-    let batch = Batch {
+    let batch = BlockBatch {
         divergences: vec![divergence(BlockNumber(2), 30, (native, qemu))],
         results: vec![BlockResult {
             block: BlockNumber(2),
             engine: qemu,
             counts: counts(64, 63, 1, &[("open-memory", 0)]),
         }],
-        ..Batch::default()
+        ..BlockBatch::default()
     };
     store.save(run, batch).unwrap();
     let (text, done) = store

@@ -2,20 +2,25 @@
 
 use snippex_core::codec::{self, CaseId};
 use snippex_triage::cause::{BugName, CauseId};
-use snippex_triage::signature::{Form, Signature};
+use snippex_triage::signature::{CodeForm, Signature};
 use sqlx::Row;
 
 use super::super::records::{BugRecord, CaseRecord, ExampleRecord, KnownBugRecord};
 use super::super::{BundleError, Section};
-use super::results::{Batch, check_observation};
+use super::results::{ImportBatch, check_observation};
 use super::{At, Import};
 use crate::bug::{INSERT_EXAMPLES, KnownBug};
 use crate::evidence::EncodedCase;
-use crate::ids::Timestamp;
+use crate::ids::UnixMillis;
 use crate::insert::Statement;
 
 impl Import<'_> {
-    pub(super) fn case(&mut self, at: At, record: &CaseRecord, batch: &mut Batch) -> Result<(), BundleError> {
+    pub(super) fn case(
+        &mut self,
+        at: At,
+        record: &CaseRecord,
+        batch: &mut ImportBatch,
+    ) -> Result<(), BundleError> {
         let case = codec::decode_case(&record.bytes.0);
         let case = case.map_err(|error| at.invalid(format!("the case cannot be read: {error}")))?;
         let encoded = EncodedCase::from(&case);
@@ -51,7 +56,7 @@ impl Import<'_> {
         at.timed(&[record.first_seen_ms])?;
         let signature = Signature {
             kind: record.kind,
-            form: Form {
+            form: CodeForm {
                 text: record.form.clone(),
                 encoding: record.encoding.clone(),
             },
@@ -149,7 +154,7 @@ impl Import<'_> {
             engine: record.engine,
             issue: record.issue,
             note: record.note,
-            added: Timestamp(record.added_ms),
+            added: UnixMillis(record.added_ms),
         };
         for known in self.known_entries(&entry.bug).await? {
             if known.contradicts(&entry) {
@@ -187,7 +192,7 @@ impl Import<'_> {
                 engine: row.try_get("engine").map_err(&failed)?,
                 issue: row.try_get("issue").map_err(&failed)?,
                 note: row.try_get("note").map_err(&failed)?,
-                added: Timestamp(row.try_get("added").map_err(&failed)?),
+                added: UnixMillis(row.try_get("added").map_err(&failed)?),
             });
         }
         Ok(entries)

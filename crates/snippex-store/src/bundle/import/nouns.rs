@@ -10,7 +10,7 @@ use super::super::records::{
 use super::super::{BundleError, Section};
 use super::{At, Import, KnownBlocks, RunPlace};
 use crate::block;
-use crate::engine::{Engine, Guest, Host, engine_fingerprint, host_fingerprint};
+use crate::engine::{Guest, Host, StoredEngine, engine_fingerprint, host_fingerprint};
 use crate::ids::BinaryId;
 use crate::names;
 use crate::run::RunStatus;
@@ -326,7 +326,7 @@ impl Import<'_> {
     }
 }
 
-fn engine_of(at: At, record: EngineRecord) -> Result<Engine, BundleError> {
+fn engine_of(at: At, record: EngineRecord) -> Result<StoredEngine, BundleError> {
     at.plain(&[
         &record.name,
         &record.version,
@@ -351,7 +351,7 @@ fn engine_of(at: At, record: EngineRecord) -> Result<Engine, BundleError> {
         let (_, component) = known.ok_or_else(|| at.invalid(format!("there is no component {name:?}")))?;
         components = components.union(*component);
     }
-    Ok(Engine {
+    Ok(StoredEngine {
         name: record.name,
         version: record.version,
         configuration: record.configuration,

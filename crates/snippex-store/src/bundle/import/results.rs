@@ -10,7 +10,7 @@ use crate::insert::{Insert, Statement};
 
 /// Records that are inserted together, with the numbers of the database.
 #[derive(Debug, Default)]
-pub(super) struct Batch {
+pub(super) struct ImportBatch {
     results: Vec<(At, ResultRecord)>,
     pub(super) cases: Vec<EncodedCase>,
     divergences: Vec<(At, DivergenceRecord)>,
@@ -26,7 +26,7 @@ impl Import<'_> {
         &mut self,
         at: At,
         mut record: ResultRecord,
-        batch: &mut Batch,
+        batch: &mut ImportBatch,
     ) -> Result<(), BundleError> {
         record.block = at.known(&self.blocks, "block", record.block)?;
         record.engine = at.known(&self.engines, "engine", record.engine)?;
@@ -53,7 +53,7 @@ impl Import<'_> {
         &mut self,
         at: At,
         mut record: DivergenceRecord,
-        batch: &mut Batch,
+        batch: &mut ImportBatch,
     ) -> Result<(), BundleError> {
         at.numbered(record.id)?;
         at.plain(&[
@@ -79,7 +79,7 @@ impl Import<'_> {
         &mut self,
         at: At,
         mut record: ObservationRecord,
-        batch: &mut Batch,
+        batch: &mut ImportBatch,
     ) -> Result<(), BundleError> {
         at.numbered(record.id)?;
         record.block = at.known(&self.blocks, "block", record.block)?;
@@ -97,7 +97,7 @@ impl Import<'_> {
         &mut self,
         at: At,
         mut record: SightingRecord,
-        batch: &mut Batch,
+        batch: &mut ImportBatch,
     ) -> Result<(), BundleError> {
         self.has_signature(at, &record.signature)?;
         super::evidence::check_cause(at, &record.cause)?;
@@ -110,7 +110,7 @@ impl Import<'_> {
         Ok(())
     }
 
-    pub(super) async fn insert_batch(&mut self, batch: Batch) -> Result<(), BundleError> {
+    pub(super) async fn insert_batch(&mut self, batch: ImportBatch) -> Result<(), BundleError> {
         let failed = self.store.failed("import");
         let cases = batch.cases.iter().collect();
         evidence::add_cases(self.connection, cases)

@@ -89,6 +89,11 @@ pub(crate) const TESTS: &[Need] = &[
     need(&["npm"], &["npm"], "brings what node needs for that"),
     need(&["qpdf"], &["qpdf"], "checks PDF files"),
     need(&["pdffonts"], &["poppler-utils"], "reads them"),
+    need(
+        &["promtool"],
+        &["prometheus"],
+        "says whether Prometheus takes our metrics and alert rules",
+    ),
     need(&["zsh"], &["zsh"], "a shell that completes command lines"),
     need(&["fish"], &["fish"], "another one"),
     // numpy's own program stands for the library.

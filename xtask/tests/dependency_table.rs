@@ -32,6 +32,7 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "snippex-session",
         &[
+            "regress-core",
             "snippex-blocks",
             "snippex-core",
             "snippex-exec",

@@ -9,7 +9,7 @@ use snippex_exec::engine::{EngineError, SpecError};
 use snippex_report::disassembly::DecoderError;
 use snippex_report::report::{PdfError, TemplateError};
 use snippex_session::{ReproduceError, SessionError};
-use snippex_store::StoreError;
+use snippex_store::{BundleError, StoreError};
 
 /// An error of a library that users can be told about.
 pub(crate) trait UserError {
@@ -46,6 +46,12 @@ fn with_hint(error: &dyn Error, hint: Option<impl Into<String>>) -> Failure {
 }
 
 impl UserError for StoreError {
+    fn user_error(&self) -> Failure {
+        with_hint(self, self.hint())
+    }
+}
+
+impl UserError for BundleError {
     fn user_error(&self) -> Failure {
         with_hint(self, self.hint())
     }

@@ -6,6 +6,7 @@
 
 mod app;
 mod args;
+mod baseline_file;
 mod bug_views;
 mod check_views;
 mod checking;

@@ -41,21 +41,7 @@ impl<'i> MemorySource<'i> {
         if let Some(known) = self.kept.get(&(address, filling)) {
             return known.clone();
         }
-        let file_address = address.wrapping_sub(self.placement.image_base);
-        let found = self.image.and_then(|image| {
-            let bytes = image.page(file_address, self.placement.image_base)?;
-            let writable = image.segments().iter().any(|segment| {
-                segment.writable
-                    && segment.address < file_address + PAGE_SIZE as u64
-                    && file_address < segment.end()
-            });
-            let access = if writable {
-                PageAccess::ReadWrite
-            } else {
-                PageAccess::Read
-            };
-            Some((Arc::from(bytes), access))
-        });
+        let found = self.image_page(address);
         let fixed = [STACK, ARENA, FS_BASE, GS_BASE]
             .iter()
             .any(|&area| address.abs_diff(area) < 16 * PAGE_SIZE as u64);
@@ -70,5 +56,24 @@ impl<'i> MemorySource<'i> {
             self.kept.insert((address, filling), page.clone());
         }
         page
+    }
+
+    /// The page of the program at run-time address `address`, with its relocations; `None` where the program has none.
+    #[must_use]
+    pub fn image_page(&self, address: u64) -> Option<(Content, PageAccess)> {
+        let image = self.image?;
+        let file_address = address.wrapping_sub(self.placement.image_base);
+        let bytes = image.page(file_address, self.placement.image_base)?;
+        let writable = image.segments().iter().any(|segment| {
+            segment.writable
+                && segment.address < file_address + PAGE_SIZE as u64
+                && file_address < segment.end()
+        });
+        let access = if writable {
+            PageAccess::ReadWrite
+        } else {
+            PageAccess::Read
+        };
+        Some((Arc::from(bytes), access))
     }
 }

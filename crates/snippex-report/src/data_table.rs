@@ -52,6 +52,18 @@ impl DataTable {
         self.rows.push(row);
     }
 
+    /// Names of the columns.
+    #[must_use]
+    pub fn columns(&self) -> &[&'static str] {
+        &self.columns
+    }
+
+    /// The rows, a figure a column each.
+    #[must_use]
+    pub fn rows(&self) -> &[Vec<Figure>] {
+        &self.rows
+    }
+
     /// Whether there are no rows.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -145,7 +157,9 @@ impl Figure {
         }
     }
 
-    fn for_spreadsheets(&self) -> Cow<'_, str> {
+    /// As a field of CSV, before it is quoted.
+    #[must_use]
+    pub fn for_spreadsheets(&self) -> Cow<'_, str> {
         match self {
             Self::Text(text) => text.as_str().into(),
             Self::Count(count) => count.to_string().into(),

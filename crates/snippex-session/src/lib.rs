@@ -52,7 +52,7 @@ pub use reproducing::{
 };
 pub use source::BlockSource;
 pub use statistics::{
-    Grouping, RunGroup, Trend, day_start, failure_modes, group_runs, newest_runs, runs_by_day,
+    Grouping, NewestRun, RunGroup, Trend, day_start, failure_modes, group_runs, newest_runs, runs_by_day,
 };
 pub use stored_blocks::{
     StoredTarget, find_binary, load_blocks, page_of_blocks, scope_of_selection, source_of_binary,

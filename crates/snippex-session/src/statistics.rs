@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use regress_core::detect::{GateSettings, Past, Threshold, VerdictKind, judge_history};
+use regress_core::measurement::{BenchmarkId, Direction, Measure, SeriesKey};
 use snippex_store::{GroupCounts, SummedRun, UnixMillis};
 
 /// Milliseconds of a day.
@@ -17,6 +19,8 @@ pub enum Grouping {
     Binary,
     /// The kind of instruction in a block; a block counts for each kind that it has.
     Kind,
+    /// The extension of the instruction set that an instruction of a block needs; a block counts for each.
+    Extension,
 }
 
 /// Runs that have something in common.
@@ -69,20 +73,24 @@ pub fn group_runs(runs: &[SummedRun], grouping: Grouping) -> BTreeMap<(String, S
                 let group = groups.entry(key).or_default();
                 group.add(run, &counts_of(run), run.summary.elapsed);
             }
-            Grouping::Binary | Grouping::Kind => {
-                let parts = if grouping == Grouping::Binary {
-                    &details.binaries
-                } else {
-                    &details.kinds
-                };
-                for (name, counts) in parts {
-                    let key = (name.clone(), String::new());
-                    groups.entry(key).or_default().add(run, counts, Duration::ZERO);
-                }
-            }
+            Grouping::Binary => add_parts(&mut groups, run, &details.binaries),
+            Grouping::Kind => add_parts(&mut groups, run, &details.kinds),
+            Grouping::Extension => add_parts(&mut groups, run, &details.extensions),
         }
     }
     groups
+}
+
+/// Adds the counts of the parts that a run is divided into.
+fn add_parts(
+    groups: &mut BTreeMap<(String, String), RunGroup>,
+    run: &SummedRun,
+    parts: &BTreeMap<String, GroupCounts>,
+) {
+    for (name, counts) in parts {
+        let key = (name.clone(), String::new());
+        groups.entry(key).or_default().add(run, counts, Duration::ZERO);
+    }
 }
 
 /// Runs by the day (since the Unix epoch, UTC) on which they started.
@@ -99,55 +107,104 @@ pub fn runs_by_day(runs: &[SummedRun]) -> BTreeMap<i64, RunGroup> {
 /// How the newest run of an engine stands to those before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trend {
-    /// More of its blocks pass.
+    /// A smaller share of its blocks fails than in any run before.
     Better,
-    /// Fewer of its blocks pass.
+    /// A larger share of its blocks fails than in any run before.
     Worse,
-    /// No difference that could not be chance.
+    /// Neither, or the change is within the threshold.
     Same,
     /// There is nothing to compare with.
     Unknown,
 }
 
-/// The newest run of each engine and version among `runs` (newest first), and how the share of its blocks that pass stands to
-/// that of the runs before of the same engine, seed and number of states, whatever the version: the difference has to be larger
-/// than chance would make it once in a hundred times (two proportions, pooled).
+/// The newest run of an engine, and how it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewestRun<'r> {
+    /// The run.
+    pub run: &'r SummedRun,
+    /// How it stands.
+    pub trend: Trend,
+    /// By how much the share of failing blocks is larger than the median of those before, in percent of it; `None` where
+    /// there is none, or it is zero.
+    pub change_percent: Option<f64>,
+    /// Runs that it is compared with.
+    pub compared: usize,
+}
+
+/// The newest run of each engine among `runs` (newest first), judged by regress-core against the runs before of the same
+/// engine (whatever its version) on the same binaries with the same seed and number of states. Their cases are the same, so
+/// the share of failing blocks is an exact measure: what lies beyond every run before, by more than `threshold` percent of the
+/// median or up from zero, is a change.
 #[must_use]
-pub fn newest_runs(runs: &[SummedRun]) -> Vec<(&SummedRun, Trend)> {
-    let mut newest: Vec<(&SummedRun, Trend)> = Vec::new();
+pub fn newest_runs(runs: &[SummedRun], threshold: f64) -> Vec<NewestRun<'_>> {
+    let mut newest: Vec<NewestRun<'_>> = Vec::new();
     for (index, run) in runs.iter().enumerate() {
-        let is_same = |other: &SummedRun| other.engine == run.engine;
-        if newest.iter().any(|(other, _)| is_same(other)) {
+        if newest.iter().any(|other| other.run.engine == run.engine) {
             continue;
         }
-        let mut before = RunGroup::default();
-        let earlier = runs[index + 1..].iter().filter(|other| is_same(other));
-        for other in earlier.filter(|other| other.seed == run.seed && other.states == run.states) {
-            before.add(other, &counts_of(other), Duration::ZERO);
-        }
-        newest.push((run, trend(&counts_of(run), &before.counts)));
+        let before = runs[index + 1..].iter().rev();
+        let shares: Vec<f64> = before
+            .filter(|other| is_comparable(run, other))
+            .filter_map(failing_share)
+            .collect();
+        newest.push(judge_run(run, &shares, threshold));
     }
     newest
 }
 
-fn trend(now: &GroupCounts, before: &GroupCounts) -> Trend {
-    /// Of the normal distribution: 1 % in both tails.
-    const Z: f64 = 2.575_829_303_548_901;
-    if now.blocks == 0 || before.blocks == 0 {
-        return Trend::Unknown;
+/// Whether two runs are of the same cases, as far as that can be: a binary may have been rebuilt.
+fn is_comparable(run: &SummedRun, other: &SummedRun) -> bool {
+    let binaries = |run: &SummedRun| run.summary.details.binaries.keys().cloned().collect::<Vec<_>>();
+    run.engine == other.engine
+        && (run.seed, run.states) == (other.seed, other.states)
+        && binaries(run) == binaries(other)
+}
+
+/// Failing blocks in a million; `None` of a run without blocks.
+fn failing_share(run: &SummedRun) -> Option<f64> {
+    let summary = &run.summary;
+    (summary.blocks > 0).then(|| summary.diverging_blocks as f64 * 1e6 / summary.blocks as f64)
+}
+
+/// Judges a run against the shares of those before, the oldest first.
+fn judge_run<'r>(run: &'r SummedRun, before: &[f64], threshold: f64) -> NewestRun<'r> {
+    let now: Vec<f64> = failing_share(run).into_iter().collect();
+    let verdict = failing_blocks(&run.engine).and_then(|key| {
+        let past = Past {
+            key,
+            direction: Direction::SmallerIsBetter,
+            history: before,
+            runs: &now,
+            comparable: true,
+            threshold: Threshold {
+                percent: threshold,
+                least_runs: 1,
+                ..Threshold::default()
+            },
+        };
+        judge_history(&[past], &GateSettings::default()).verdicts.pop()
+    });
+    let trend = match verdict.as_ref().map(|verdict| verdict.kind) {
+        _ if before.is_empty() || now.is_empty() => Trend::Unknown,
+        Some(VerdictKind::Regression | VerdictKind::Suspected) => Trend::Worse,
+        Some(VerdictKind::Improvement) => Trend::Better,
+        Some(VerdictKind::Unchanged) => Trend::Same,
+        Some(VerdictKind::NotEnoughData | VerdictKind::EnvironmentChanged) | None => Trend::Unknown,
+    };
+    NewestRun {
+        run,
+        trend,
+        change_percent: verdict.and_then(|verdict| verdict.percent),
+        compared: before.len(),
     }
-    let share = |counts: &GroupCounts| counts.diverging_blocks as f64 / counts.blocks as f64;
-    let pooled =
-        (now.diverging_blocks + before.diverging_blocks) as f64 / (now.blocks + before.blocks) as f64;
-    let error = pooled * (1.0 - pooled) * (1.0 / now.blocks as f64 + 1.0 / before.blocks as f64);
-    let difference = share(now) - share(before);
-    if difference > Z * error.sqrt() {
-        Trend::Worse
-    } else if -difference > Z * error.sqrt() {
-        Trend::Better
-    } else {
-        Trend::Same
-    }
+}
+
+/// What is judged; `None` for an engine whose name is none of a benchmark.
+fn failing_blocks(engine: &str) -> Option<SeriesKey> {
+    Some(SeriesKey {
+        benchmark: BenchmarkId::new(engine).ok()?,
+        measure: Measure::new("failing-blocks").ok()?,
+    })
 }
 
 /// The first moment of a day.
@@ -194,23 +251,69 @@ fn counts_of(run: &SummedRun) -> GroupCounts {
 
 #[cfg(test)]
 mod tests {
+    use snippex_store::{RunId, RunSummary};
+
     use super::*;
 
-    fn counts(blocks: u64, diverging_blocks: u64) -> GroupCounts {
-        GroupCounts {
-            blocks,
-            diverging_blocks,
-            ..GroupCounts::default()
-        }
+    /// Runs of one engine with so many failing blocks of a thousand each, the newest first.
+    fn runs(failing: &[u64]) -> Vec<SummedRun> {
+        let run = |(index, &diverging_blocks): (usize, &u64)| SummedRun {
+            run: RunId(100 - index as i64),
+            command: "check".to_owned(),
+            started: UnixMillis(0),
+            finished: true,
+            seed: 1,
+            states: 64,
+            reference: "native".to_owned(),
+            engine: "fex-emu/jit 2".to_owned(),
+            version: index.to_string(),
+            summary: RunSummary {
+                blocks: 1000,
+                diverging_blocks,
+                ..RunSummary::default()
+            },
+        };
+        failing.iter().enumerate().map(run).collect()
+    }
+
+    fn trend(failing: &[u64]) -> (Trend, Option<f64>) {
+        let runs = runs(failing);
+        let [newest] = &newest_runs(&runs, 5.0)[..] else {
+            panic!("one engine has one newest run")
+        };
+        (newest.trend, newest.change_percent)
     }
 
     #[test]
-    fn a_trend_is_more_than_chance() {
-        assert_eq!(trend(&counts(1000, 5), &counts(1000, 5)), Trend::Same);
-        assert_eq!(trend(&counts(1000, 7), &counts(1000, 5)), Trend::Same);
-        assert_eq!(trend(&counts(1000, 50), &counts(1000, 5)), Trend::Worse);
-        assert_eq!(trend(&counts(1000, 5), &counts(1000, 50)), Trend::Better);
-        assert_eq!(trend(&counts(1000, 0), &counts(1000, 0)), Trend::Same);
-        assert_eq!(trend(&counts(1000, 5), &counts(0, 0)), Trend::Unknown);
+    fn a_trend_lies_beyond_all_runs_before() {
+        assert_eq!(trend(&[5]), (Trend::Unknown, None));
+        assert_eq!(trend(&[5, 5, 5]), (Trend::Same, Some(0.0)));
+        assert_eq!(trend(&[10, 5]), (Trend::Worse, Some(100.0)));
+        assert_eq!(trend(&[5, 10]), (Trend::Better, Some(-50.0)));
+        // Within what there was, within the threshold, and up from nothing.
+        assert_eq!(trend(&[10, 5, 11]).0, Trend::Same);
+        assert_eq!(trend(&[102, 100, 100]).0, Trend::Same);
+        assert_eq!(trend(&[1, 0, 0]).0, Trend::Worse);
+        assert_eq!(trend(&[0, 0, 0]).0, Trend::Same);
+    }
+
+    #[test]
+    fn only_runs_of_the_same_cases_are_compared() {
+        let mut all = runs(&[10, 5, 5]);
+        all[1].seed = 2;
+        all[2]
+            .summary
+            .details
+            .binaries
+            .insert("other".to_owned(), GroupCounts::default());
+        assert_eq!(newest_runs(&all, 5.0)[0].trend, Trend::Unknown);
+        all[2].summary.details.binaries.clear();
+        assert_eq!(
+            (
+                newest_runs(&all, 5.0)[0].trend,
+                newest_runs(&all, 5.0)[0].compared
+            ),
+            (Trend::Worse, 1)
+        );
     }
 }

@@ -146,7 +146,7 @@ impl Store {
             .ok_or_else(|| self.missing("block", number.0))
     }
 
-    fn read_block(&self, row: &AnyRow) -> Result<StoredBlock, StoreError> {
+    pub(crate) fn read_block(&self, row: &AnyRow) -> Result<StoredBlock, StoreError> {
         let raw = RawBlock::read(row).map_err(self.failed("read a block"))?;
         let number = BlockNumber(raw.number);
         raw.into_block().map_err(|(what, value)| StoreError::Value {
@@ -199,7 +199,8 @@ async fn known_blocks(connection: &mut AnyConnection, binary: BinaryId) -> sqlx:
     Ok(rows.into_iter().map(known).collect())
 }
 
-async fn insert(
+/// Adds blocks that are not there, with their numbers.
+pub(crate) async fn insert(
     connection: &mut AnyConnection,
     binary: BinaryId,
     blocks: &[(i64, &Block)],

@@ -135,20 +135,8 @@ async fn insert_engine(connection: &mut AnyConnection, engine: &StoredEngine) ->
     let components = i64::from(engine.components.0);
     let guest = &engine.guest;
     let features = guest.features.join(" ");
-    let fingerprint = fingerprint(&[
-        &engine.name,
-        &engine.version,
-        &engine.configuration,
-        &components.to_string(),
-        &guest.vendor,
-        &guest.brand,
-        &guest.hypervisor,
-        &guest.xcr0.to_string(),
-        &features,
-        &engine.host_cpu,
-    ]);
     let query = sqlx::query_scalar(sql)
-        .bind(fingerprint)
+        .bind(engine_fingerprint(engine))
         .bind(&engine.name)
         .bind(&engine.version)
         .bind(&engine.configuration)
@@ -167,16 +155,8 @@ async fn insert_host(connection: &mut AnyConnection, host: &Host) -> sqlx::Resul
                VALUES ($1, $2, $3, $4, $5, $6, $7)
                ON CONFLICT (fingerprint) DO UPDATE SET name = excluded.name RETURNING id";
     let (cpu_count, page_size) = (i64::from(host.cpu_count), i64::from(host.page_size));
-    let fingerprint = fingerprint(&[
-        &host.name,
-        &host.architecture,
-        &host.cpu_model,
-        &cpu_count.to_string(),
-        &host.kernel,
-        &page_size.to_string(),
-    ]);
     let query = sqlx::query_scalar(sql)
-        .bind(fingerprint)
+        .bind(host_fingerprint(host))
         .bind(&host.name)
         .bind(&host.architecture)
         .bind(&host.cpu_model)
@@ -184,6 +164,35 @@ async fn insert_host(connection: &mut AnyConnection, host: &Host) -> sqlx::Resul
         .bind(&host.kernel)
         .bind(page_size);
     query.fetch_one(connection).await.map(HostId)
+}
+
+/// Equal for two engines when all that is stored of them is.
+pub(crate) fn engine_fingerprint(engine: &StoredEngine) -> String {
+    let guest = &engine.guest;
+    fingerprint(&[
+        &engine.name,
+        &engine.version,
+        &engine.configuration,
+        &engine.components.0.to_string(),
+        &guest.vendor,
+        &guest.brand,
+        &guest.hypervisor,
+        &guest.xcr0.to_string(),
+        &guest.features.join(" "),
+        &engine.host_cpu,
+    ])
+}
+
+/// Equal for two hosts when all that is stored of them is.
+pub(crate) fn host_fingerprint(host: &Host) -> String {
+    fingerprint(&[
+        &host.name,
+        &host.architecture,
+        &host.cpu_model,
+        &host.cpu_count.to_string(),
+        &host.kernel,
+        &host.page_size.to_string(),
+    ])
 }
 
 /// One value that is equal when all fields are; the lengths keep `["ab", "c"]` and `["a", "bc"]` apart.

@@ -53,6 +53,7 @@ mod binary;
 mod block;
 pub mod blocking;
 mod bug;
+mod bundle;
 mod cache;
 mod case;
 mod column;
@@ -76,12 +77,14 @@ mod schema;
 mod selection;
 mod space;
 mod statistics;
+mod table_rows;
 
 pub use batch::BlockBatch;
 pub use binary::{Binary, NewBinary};
 pub use block::{Added, StoredBlock};
 pub use blocking::StoreHandle;
 pub use bug::{BugExample, Contradiction, ExampleEntry, KnownBug, NewBug, NewSighting, Sighting, StoredBug};
+pub use bundle::{BUNDLE_VERSION, BundleError, ExportedBundle, ImportReport, Section, SectionCounts};
 pub use cache::{
     CacheFile, CacheTotals, CachedContext, NewSegment, PruneLimits, Pruned, StoredSegment, remove_cache_file,
 };
@@ -101,3 +104,4 @@ pub use run::{NewRun, Partition, RunEnd, RunStatus, StoredRun};
 pub use run_summary::{FormCounts, GroupCounts, RunSummary, SummaryDetails};
 pub use selection::{ParseSelectionError, Selection};
 pub use statistics::{FailingBlock, FlakyBlock, SummedRun};
+pub use table_rows::{BlockRow, ResultKind, ResultRow, RunRange};

@@ -194,7 +194,7 @@ async fn delete_unseen_bugs(connection: &mut AnyConnection) -> sqlx::Result<()> 
     Ok(())
 }
 
-async fn delete_unused_cases(connection: &mut AnyConnection) -> sqlx::Result<u64> {
+pub(crate) async fn delete_unused_cases(connection: &mut AnyConnection) -> sqlx::Result<u64> {
     let sql = "DELETE FROM cases
                WHERE NOT EXISTS (SELECT 1 FROM divergences WHERE divergences.case_id = cases.id)
                    AND NOT EXISTS (SELECT 1 FROM observations WHERE observations.case_id = cases.id)

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use sqlx::Row;
 use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Row};
 
 use crate::column;
 use crate::error::StoreError;
@@ -59,6 +59,8 @@ pub struct SummaryDetails {
     pub binaries: BTreeMap<String, GroupCounts>,
     /// By kind of instruction; a block counts for each kind that it has.
     pub kinds: BTreeMap<String, GroupCounts>,
+    /// By extension of the instruction set; a block counts for each that it needs.
+    pub extensions: BTreeMap<String, GroupCounts>,
     /// Divergences by kind.
     pub divergences: BTreeMap<String, GroupCounts>,
 }
@@ -97,32 +99,9 @@ impl Store {
     /// # Errors
     /// When the database cannot be written, or the run is not there.
     pub async fn save_summary(&self, run: RunId, summary: &RunSummary) -> Result<(), StoreError> {
-        let sql = "INSERT INTO run_summaries (run_id, elapsed_us, blocks, diverging_blocks, runs, completed, faulted,
-                       matched, diverged, inconclusive, unsupported, details)
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-                   ON CONFLICT (run_id) DO UPDATE SET elapsed_us = excluded.elapsed_us, blocks = excluded.blocks,
-                       diverging_blocks = excluded.diverging_blocks, runs = excluded.runs,
-                       completed = excluded.completed, faulted = excluded.faulted, matched = excluded.matched,
-                       diverged = excluded.diverged, inconclusive = excluded.inconclusive,
-                       unsupported = excluded.unsupported, details = excluded.details";
-        let elapsed = i64::try_from(summary.elapsed.as_micros()).unwrap_or(i64::MAX);
-        let details = serde_json::to_string(&summary.details).expect("plain data is JSON");
-        let mut query = sqlx::query(sql).bind(run.0).bind(elapsed);
-        for count in [
-            summary.blocks,
-            summary.diverging_blocks,
-            summary.runs,
-            summary.completed,
-            summary.faulted,
-            summary.matched,
-            summary.diverged,
-            summary.inconclusive,
-            summary.unsupported,
-        ] {
-            query = query.bind(count.cast_signed());
-        }
-        let saved = query.bind(details).execute(&self.pool).await;
-        saved.map(drop).map_err(self.failed("save the summary of a run"))
+        let failed = self.failed("save the summary of a run");
+        let mut connection = self.pool.acquire().await.map_err(&failed)?;
+        insert(&mut connection, run.0, summary).await.map_err(failed)
     }
 
     /// What a run came to; `None` while it works, when its process died, and for runs from before this was kept.
@@ -137,6 +116,40 @@ impl Store {
         let summary = row.and_then(|row| row.as_ref().map(read_summary).transpose());
         summary.map_err(self.failed("read the summary of a run"))
     }
+}
+
+/// Keeps a summary in the place of what was kept before.
+pub(crate) async fn insert(
+    connection: &mut AnyConnection,
+    run: i64,
+    summary: &RunSummary,
+) -> sqlx::Result<()> {
+    let sql =
+        "INSERT INTO run_summaries (run_id, elapsed_us, blocks, diverging_blocks, runs, completed, faulted,
+                   matched, diverged, inconclusive, unsupported, details)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+               ON CONFLICT (run_id) DO UPDATE SET elapsed_us = excluded.elapsed_us, blocks = excluded.blocks,
+                   diverging_blocks = excluded.diverging_blocks, runs = excluded.runs,
+                   completed = excluded.completed, faulted = excluded.faulted, matched = excluded.matched,
+                   diverged = excluded.diverged, inconclusive = excluded.inconclusive,
+                   unsupported = excluded.unsupported, details = excluded.details";
+    let elapsed = i64::try_from(summary.elapsed.as_micros()).unwrap_or(i64::MAX);
+    let details = serde_json::to_string(&summary.details).expect("plain data is JSON");
+    let mut query = sqlx::query(sql).bind(run).bind(elapsed);
+    for count in [
+        summary.blocks,
+        summary.diverging_blocks,
+        summary.runs,
+        summary.completed,
+        summary.faulted,
+        summary.matched,
+        summary.diverged,
+        summary.inconclusive,
+        summary.unsupported,
+    ] {
+        query = query.bind(count.cast_signed());
+    }
+    query.bind(details).execute(connection).await.map(drop)
 }
 
 pub(crate) fn read_summary(row: &AnyRow) -> sqlx::Result<RunSummary> {

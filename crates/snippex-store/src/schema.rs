@@ -27,5 +27,6 @@ pub(crate) const SCHEMA: Schema = Schema {
         include_str!("migrations/0004_run_summaries.sql"),
         include_str!("migrations/0005_failing_blocks.sql"),
         include_str!("migrations/0006_reported_issues.sql"),
+        include_str!("migrations/0007_statistics.sql"),
     ],
 };

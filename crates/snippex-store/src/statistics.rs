@@ -148,22 +148,30 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn flaky_blocks(&self, limit: u32) -> Result<Vec<FlakyBlock>, StoreError> {
-        let sql = "SELECT results.block AS block, binaries.name AS binary, address, engines.name AS engine,
-                       engines.version AS version, seed, states_per_block, COUNT(*) AS every_run,
-                       MIN(matched) AS least_matched, MAX(matched) AS most_matched,
-                       MIN(diverged) AS least_diverged, MAX(diverged) AS most_diverged
-                   FROM (SELECT block FROM block_results WHERE diverged > 0 UNION
-                         SELECT block FROM block_inconclusive
-                         WHERE reason IN ('not-repeated', 'reference-hung', 'reference-died')) suspects
-                       JOIN block_results results ON results.block = suspects.block
-                       JOIN runs ON runs.id = results.run_id AND runs.status = 'finished'
-                       JOIN run_engines ON run_engines.run_id = runs.id AND position = 0
-                       JOIN engines ON engines.id = results.engine_id
-                       JOIN blocks ON number = results.block JOIN binaries ON binaries.id = binary_id
-                   GROUP BY results.block, binaries.name, address, results.engine_id, engines.name, engines.version,
-                       run_engines.engine_id, seed, states_per_block
-                   HAVING MIN(matched) <> MAX(matched) OR MIN(diverged) <> MAX(diverged)
-                   ORDER BY results.block, results.engine_id, seed, states_per_block LIMIT $1";
+        // What never differs is left out first, by an index alone; names are looked up for what is left.
+        let sql = "SELECT flaky.block AS block, binaries.name AS binary, address, engines.name AS engine,
+                       engines.version AS version, seed, states_per_block, every_run, least_matched, most_matched,
+                       least_diverged, most_diverged
+                   FROM (SELECT results.block AS block, results.engine_id AS engine_id, seed, states_per_block,
+                             COUNT(*) AS every_run, MIN(matched) AS least_matched, MAX(matched) AS most_matched,
+                             MIN(diverged) AS least_diverged, MAX(diverged) AS most_diverged
+                         FROM (SELECT DISTINCT block FROM (
+                                   SELECT block FROM block_results WHERE block IN (
+                                       SELECT block FROM block_results WHERE diverged > 0 UNION
+                                       SELECT block FROM block_inconclusive
+                                       WHERE reason IN ('not-repeated', 'reference-hung', 'reference-died'))
+                                   GROUP BY block, engine_id
+                                   HAVING MIN(matched) <> MAX(matched) OR MIN(diverged) <> MAX(diverged)) differing
+                              ) suspects
+                             JOIN block_results results ON results.block = suspects.block
+                             JOIN runs ON runs.id = results.run_id AND runs.status = 'finished'
+                             JOIN run_engines ON run_engines.run_id = runs.id AND position = 0
+                         GROUP BY results.block, results.engine_id, run_engines.engine_id, seed, states_per_block
+                         HAVING MIN(matched) <> MAX(matched) OR MIN(diverged) <> MAX(diverged)
+                         ORDER BY results.block, results.engine_id, seed, states_per_block LIMIT $1) flaky
+                       JOIN engines ON engines.id = flaky.engine_id
+                       JOIN blocks ON number = flaky.block JOIN binaries ON binaries.id = binary_id
+                   ORDER BY flaky.block, flaky.engine_id, seed, states_per_block";
         let read = |row: &AnyRow| {
             let range = |least, most| -> sqlx::Result<(u64, u64)> {
                 Ok((column::wide(row, least)?, column::wide(row, most)?))

@@ -117,3 +117,27 @@ fn an_interrupted_first_start_is_taken_up() {
     );
     drop(StoreHandle::open(&location).unwrap());
 }
+
+#[test]
+fn the_schema_of_bundles_describes_real_ones() {
+    let (location, _directory) = plain();
+    let store = StoreHandle::open(&location).unwrap();
+    suite::bundles::fill(&store);
+    let text = suite::bundles::export(&store);
+    let schema = include_str!("../../../docs/export.schema.json");
+    let schema = serde_json::from_str(schema).unwrap();
+    let validator = jsonschema::draft202012::new(&schema).unwrap();
+    let bundle: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let errors: Vec<String> = validator
+        .iter_errors(&bundle)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect();
+    assert_eq!(errors, Vec::<String>::new());
+    // It is no schema that takes everything.
+    let mut other = bundle.clone();
+    other["blocks"][0]["colour"] = 1.into();
+    assert!(!validator.is_valid(&other));
+    other = bundle;
+    other["results"][0]["runs"] = "64".into();
+    assert!(!validator.is_valid(&other));
+}

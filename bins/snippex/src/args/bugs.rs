@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use clap_complete::ArgValueCandidates;
 use snippex_store::RunId;
 
+use super::regression::BaselineFileArgs;
 use super::{EngineArgs, ReferenceArgs};
 use crate::completing::{bugs, engines};
 
@@ -83,6 +84,10 @@ pub(crate) enum KnownCommand {
     },
     /// Print the list
     List,
+    /// Write the list into a baseline of `snippex regression`, as failures that are accepted
+    Write(BaselineFileArgs),
+    /// Add to the list what a baseline accepts, and says an issue of
+    Read(BaselineFileArgs),
 }
 
 #[derive(Debug, Args)]

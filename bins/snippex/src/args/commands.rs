@@ -7,7 +7,7 @@ use clap_complete::ArgValueCandidates;
 
 use super::{
     AnalyzeArgs, BugsArgs, CacheCommand, CompareArgs, DisasmArgs, EngineArgs, EnginesCommand, ExportCommand,
-    FilterArgs, FormArgs, FormatArg, GenerateArgs, ListArgs, MetricsArgs, RecordArgs, ReduceArgs,
+    FilterArgs, FormArgs, FormatArg, GenerateArgs, ImportArgs, ListArgs, MetricsArgs, RecordArgs, ReduceArgs,
     ReferenceArgs, RegressionCommand, RemoveArgs, ReplayArgs, ReportArgs, ReproArgs, RunArgs, SelectArgs,
     SimulateArgs, StatsArgs, ValidateArgs,
 };
@@ -57,6 +57,8 @@ pub(crate) enum Command {
     },
     /// Make a report: for browsers, printers, GitHub, spreadsheets, programs, or by a template of your own
     Report(ReportArgs),
+    /// Take what another database exported
+    Import(ImportArgs),
     /// Remove blocks, a binary or a run from the database
     Remove(RemoveArgs),
     /// Success, speed and failures of all runs that are stored

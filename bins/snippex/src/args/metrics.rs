@@ -23,6 +23,9 @@ pub(crate) struct MetricsArgs {
     /// Only the newest N runs
     #[arg(long, global = true, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) runs: u32,
+    /// The share of failing blocks is better or worse when it changes by more than this
+    #[arg(long, global = true, value_name = "PERCENT", default_value_t = 5.0, value_parser = percent)]
+    pub(crate) threshold: f64,
 }
 
 #[derive(Debug, Subcommand)]

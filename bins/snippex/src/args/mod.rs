@@ -6,6 +6,7 @@ mod cache;
 mod commands;
 mod engine;
 mod engines;
+mod export;
 mod filter;
 mod generate;
 mod metrics;
@@ -25,10 +26,11 @@ pub(crate) use commands::{
 };
 pub(crate) use engine::{EngineArgs, ReferenceArgs, RunArgs};
 pub(crate) use engines::{AddEngineArgs, EnginesCommand};
+pub(crate) use export::{CsvArgs, CsvTableArg, ExportCommand, ImportArgs, VectorsArgs};
 pub(crate) use filter::{FilterArgs, SelectArgs};
 pub(crate) use generate::{FormArgs, GenerateArgs};
 pub(crate) use metrics::{MetricsArgs, MetricsCommand};
-pub(crate) use recordings::{ExportCommand, RecordArgs, ReplayArgs, VectorsArgs};
+pub(crate) use recordings::{RecordArgs, ReplayArgs};
 pub(crate) use regression::{ApproveArgs, BaselineRunArgs, BaselineTestArgs, RegressionCommand};
 #[cfg(feature = "github")]
 pub(crate) use report::GithubArgs;

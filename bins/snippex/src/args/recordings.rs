@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::Args;
 
 use super::{EngineArgs, ExportArgs, FilterArgs, FormArgs, ReferenceArgs, SelectArgs, values};
 
@@ -67,29 +67,4 @@ pub(crate) struct ReplayArgs {
     pub(crate) partition: Option<values::PartitionArg>,
     #[command(flatten)]
     pub(crate) exports: ExportArgs,
-}
-
-/// What to write for other programs.
-#[derive(Debug, Subcommand)]
-pub(crate) enum ExportCommand {
-    /// Write the cases of a recording as JSON: start, end, and which bits of the end are defined
-    Vectors(VectorsArgs),
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  snippex export vectors sweep.rec -o vectors.jsonl
-  snippex export vectors bash.rec --count 100 | jq .
-
-The first line says what was recorded and has the x87 and vector states that starts choose from; then each block is
-a line with its code, its memory and its cases. Numbers of 64 bits are hexadecimal strings, bytes are in order of address. A bit
-that is set in a mask is undefined, or decided by the machine; what is not listed is as at the start.")]
-pub(crate) struct VectorsArgs {
-    /// A file that snippex record has written
-    #[arg(value_name = "FILE")]
-    pub(crate) recording: PathBuf,
-    /// Only the first N blocks
-    #[arg(long, short = 'n', value_name = "N")]
-    pub(crate) count: Option<usize>,
 }

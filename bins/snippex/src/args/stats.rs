@@ -71,4 +71,6 @@ pub(crate) enum GroupingArg {
     Binary,
     /// Kind of instruction
     Kind,
+    /// Extension of the instruction set
+    Extension,
 }

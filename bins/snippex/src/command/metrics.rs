@@ -11,7 +11,7 @@ use serde_json::json;
 use snippex_report::data_table::{DataTable, Figure, wilson_interval};
 use snippex_report::prometheus::{Exposition, MetricKind};
 use snippex_report::{grouped, several};
-use snippex_session::{Grouping, Trend, group_runs, newest_runs};
+use snippex_session::{Grouping, NewestRun, Trend, group_runs, newest_runs};
 use snippex_store::SummedRun;
 
 use super::stats::{each_run, show, summed_runs, trends};
@@ -25,13 +25,24 @@ pub(crate) fn run(app: &App<'_>, args: &MetricsArgs) -> Result<ExitStatus, Failu
         MetricsCommand::Show {
             alert_below,
             alert_worse,
-        } => dashboard(app, &summed_runs(&store, args.runs)?, *alert_below, *alert_worse),
+        } => {
+            let runs = summed_runs(&store, args.runs)?;
+            let newest = newest_runs(&runs, args.threshold);
+            let alerts = alerts(&newest, *alert_below, *alert_worse);
+            dashboard(
+                app,
+                &runs,
+                &newest,
+                &alerts,
+                alert_below.is_some() || *alert_worse,
+            )
+        }
         MetricsCommand::Export { format } => {
             show(app, *format, &each_run(&summed_runs(&store, args.runs)?), None)?;
             Ok(ExitStatus::NothingFound)
         }
         MetricsCommand::Prometheus { file } => {
-            let text = exposition(&summed_runs(&store, args.runs)?);
+            let text = exposition(&summed_runs(&store, args.runs)?, args.threshold);
             match file {
                 Some(path) => write_at_once(path, &text)?,
                 None => app.printer.text(text)?,
@@ -53,7 +64,7 @@ fn record(app: &App<'_>, runs: &[SummedRun]) -> Result<ExitStatus, Failure> {
 }
 
 /// The newest run of each engine.
-fn newest_table(newest: &[(&SummedRun, Trend)]) -> DataTable {
+fn newest_table(newest: &[NewestRun<'_>]) -> DataTable {
     let mut table = DataTable::new([
         "engine",
         "version",
@@ -65,8 +76,11 @@ fn newest_table(newest: &[(&SummedRun, Trend)]) -> DataTable {
         "least",
         "most",
         "trend",
+        "failures_change",
+        "compared_runs",
     ]);
-    for (run, trend) in newest {
+    for newest in newest {
+        let run = newest.run;
         let passing = passing(run);
         let (least, most) = wilson_interval(passing, run.summary.blocks);
         table.push(vec![
@@ -79,7 +93,11 @@ fn newest_table(newest: &[(&SummedRun, Trend)]) -> DataTable {
             Figure::Share(success(run)),
             Figure::Share(least),
             Figure::Share(most),
-            Figure::Text(trend_word(*trend).to_owned()),
+            Figure::Text(trend_word(newest.trend).to_owned()),
+            newest.change_percent.map_or(Figure::Nothing, |percent| {
+                Figure::Text(format!("{percent:+.1} %"))
+            }),
+            Figure::Count(newest.compared as u64),
         ]);
     }
     table
@@ -106,27 +124,33 @@ fn trend_word(trend: Trend) -> &'static str {
     }
 }
 
-fn dashboard(
-    app: &App<'_>,
-    runs: &[SummedRun],
-    alert_below: Option<f64>,
-    alert_worse: bool,
-) -> Result<ExitStatus, Failure> {
-    let newest = newest_runs(runs);
+/// What is to be told of the newest runs.
+fn alerts(newest: &[NewestRun<'_>], below: Option<f64>, if_worse: bool) -> Vec<String> {
     let mut alerts = Vec::new();
-    for (run, trend) in &newest {
+    for newest in newest {
+        let run = newest.run;
         let percent = success(run) * 100.0;
-        if let Some(limit) = alert_below.filter(|limit| percent < *limit) {
+        if let Some(limit) = below.filter(|limit| percent < *limit) {
             alerts.push(format!("{}: {percent:.2} % is below {limit} %", run.engine));
         }
-        if alert_worse && *trend == Trend::Worse {
+        if if_worse && newest.trend == Trend::Worse {
             alerts.push(format!(
                 "{}: run {} is worse than those before",
                 run.engine, run.run
             ));
         }
     }
-    let table = newest_table(&newest);
+    alerts
+}
+
+fn dashboard(
+    app: &App<'_>,
+    runs: &[SummedRun],
+    newest: &[NewestRun<'_>],
+    alerts: &[String],
+    is_watched: bool,
+) -> Result<ExitStatus, Failure> {
+    let table = newest_table(newest);
     let (days, chart) = trends(runs);
     match app.format {
         Format::Human if runs.is_empty() => app.printer.line("no run has come to an end yet")?,
@@ -143,10 +167,10 @@ fn dashboard(
             app.printer.line(format_args!("\n{HEADING}Days{HEADING:#}"))?;
             app.printer.line(days.text(app.printer.width()))?;
             app.printer.line(chart.unwrap_or_default())?;
-            for alert in &alerts {
+            for alert in alerts {
                 app.printer.line(format_args!("{BAD}alert{BAD:#}: {alert}"))?;
             }
-            if alerts.is_empty() && (alert_below.is_some() || alert_worse) {
+            if alerts.is_empty() && is_watched {
                 app.printer.line(format_args!("{GOOD}no alert{GOOD:#}"))?;
             }
         }
@@ -166,11 +190,12 @@ fn dashboard(
 type Measured = fn(&SummedRun) -> f64;
 
 /// What the newest run of each engine came to, and sums over all runs that are counted.
-fn exposition(runs: &[SummedRun]) -> String {
+fn exposition(runs: &[SummedRun], threshold: f64) -> String {
     let mut text = Exposition::default();
-    let newest = newest_runs(runs);
+    let newest = newest_runs(runs, threshold);
     let gauge = |value: Measured| {
-        let samples = newest.iter().map(move |(run, _)| {
+        let samples = newest.iter().map(move |newest| {
+            let run = newest.run;
             let labels = vec![("engine", run.engine.as_str()), ("version", run.version.as_str())];
             (labels, value(run))
         });
@@ -222,9 +247,10 @@ fn exposition(runs: &[SummedRun]) -> String {
     for (name, help, value) in gauges {
         text.family(name, help, MetricKind::Gauge, gauge(value));
     }
-    let worse = newest.iter().map(|(run, trend)| {
+    let worse = newest.iter().map(|newest| {
+        let run = newest.run;
         let labels = vec![("engine", run.engine.as_str()), ("version", run.version.as_str())];
-        (labels, f64::from(u8::from(*trend == Trend::Worse)))
+        (labels, f64::from(u8::from(newest.trend == Trend::Worse)))
     });
     text.family(
         "snippex_run_worse",

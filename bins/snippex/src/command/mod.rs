@@ -14,6 +14,7 @@ mod engines;
 mod export;
 mod extract;
 mod generate;
+mod import;
 mod list;
 mod man;
 mod metrics;
@@ -55,6 +56,7 @@ pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<ExitStatus, Failure> {
         Command::Record(args) => record::run(&app, args),
         Command::Replay(args) => replay::run(&app, args),
         Command::Export { command } => export::run(&app, command),
+        Command::Import(args) => import::run(&app, args),
         Command::Extract(args) => extract::run(&app, args),
         Command::Generate(args) => generate::run(&app, args),
         Command::List(args) => list::run(&app, args),

@@ -79,6 +79,7 @@ fn summary(runs: &[SummedRun], by: GroupingArg) -> DataTable {
         GroupingArg::Engine => Grouping::Engine,
         GroupingArg::Binary => Grouping::Binary,
         GroupingArg::Kind => Grouping::Kind,
+        GroupingArg::Extension => Grouping::Extension,
     };
     let mut table = DataTable::new([
         "name",

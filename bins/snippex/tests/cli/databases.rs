@@ -10,7 +10,7 @@ use crate::sandbox::{BASH, Ended, PROGRAM, Sandbox, TINY, tiny_program};
 /// URL of a server on which this user may create databases.
 const VARIABLE: &str = "SNIPPEX_TEST_POSTGRES";
 
-fn execute(url: &str, sql: &'static str) {
+pub(crate) fn execute(url: &str, sql: &'static str) {
     sqlx::any::install_default_drivers();
     tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -10,6 +10,7 @@ mod completions;
 mod conformance;
 mod databases;
 mod engines;
+mod export;
 mod generated;
 mod interrupted;
 #[cfg(feature = "github")]

@@ -1,6 +1,8 @@
 //! Baselines: recorded, tested, accepted.
 
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 use crate::sandbox::{Sandbox, TINY, elf, tiny_program};
 
@@ -196,4 +198,109 @@ fn a_baseline_goes_through_json_and_what_is_no_baseline_is_refused() {
         .refused(&["line ", "20 hexadecimal digits"]);
     fs::remove_file(sandbox.path(BASELINE)).unwrap();
     sandbox.run(&args("test", &[])).refused(&["regression record"]);
+}
+
+/// What the workflow `regression.yml` does.
+#[test]
+fn the_baseline_of_the_fixtures_holds() {
+    let sandbox = Sandbox::new();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/regression");
+    let make = format!(
+        "nasm -f elf64 {} -o blocks.o && ld -Ttext 0x401000 -Tdata 0x402000 blocks.o -o blocks",
+        folder.join("blocks.asm").display()
+    );
+    let made = Command::new("sh")
+        .args(["-c", &make])
+        .current_dir(sandbox.path(""))
+        .status()
+        .unwrap();
+    assert!(
+        made.success(),
+        "nasm and ld are there: `cargo xtask install` brings them"
+    );
+    let baseline = folder.join("snippex-baseline.txt");
+    let test = [
+        "regression",
+        "test",
+        "blocks",
+        "-e",
+        "qemu-x86_64",
+        "--baseline",
+        baseline.to_str().unwrap(),
+    ];
+    let compared = sandbox.json(&test);
+    assert_eq!(
+        (&compared["passed"], &compared["stable"]),
+        (&true.into(), &20.into()),
+        "{compared}"
+    );
+}
+
+#[test]
+fn known_bugs_go_into_a_baseline_and_come_out_of_it() {
+    let sandbox = recorded();
+    let bugs = sandbox.json(&["bugs"]);
+    let name = bugs[0]["id"].as_str().unwrap().to_owned();
+    sandbox
+        .run(&["bugs", "known", "write", "--baseline", "none.txt"])
+        .refused(&["snippex regression record"]);
+    let add = [
+        "bugs",
+        "known",
+        "add",
+        &name,
+        "--issue",
+        "https://example.org/7",
+        "--note",
+        "fixed in 9.2",
+    ];
+    sandbox.ok(&add);
+    let said = sandbox.ok(&["bugs", "known", "write"]).stdout;
+    assert_eq!(said, format!("wrote 1 known bug into {BASELINE}\n"));
+    let line = format!("accept bug {name} issue https://example.org/7 reason fixed in 9.2");
+    assert!(
+        read(&sandbox).lines().any(|found| found == line),
+        "{}",
+        read(&sandbox)
+    );
+    // An approval keeps its own reason and last day.
+    let day = read(&sandbox).replace(" issue https", " until 2999-01-31 issue https");
+    sandbox.file(BASELINE, day.replace("fixed in 9.2", "another reason").as_bytes());
+    sandbox.ok(&["bugs", "known", "write"]);
+    assert!(read(&sandbox).contains("until 2999-01-31 issue https://example.org/7 reason another reason"));
+    // And back, into another database.
+    let read_it = ["bugs", "known", "read", "--database", "other.db"];
+    sandbox.run(&[
+        "check",
+        TINY,
+        "-e",
+        "mock",
+        "--states",
+        "8",
+        "--database",
+        "other.db",
+    ]);
+    assert_eq!(
+        sandbox.ok(&read_it).stdout,
+        format!("read 1 known bug of {BASELINE}\n")
+    );
+    let known = sandbox.json(&["bugs", "known", "--database", "other.db"]);
+    assert_eq!(
+        (&known[0]["engine"], &known[0]["issue"], &known[0]["note"]),
+        (
+            &"mock".into(),
+            &"https://example.org/7".into(),
+            &"another reason".into()
+        )
+    );
+    // What is over, or says no issue, is none.
+    sandbox.file(
+        BASELINE,
+        read(&sandbox).replace("2999-01-31", "2020-01-31").as_bytes(),
+    );
+    let over = sandbox.ok(&["bugs", "known", "read"]);
+    assert!(
+        over.stderr.contains("is over") && over.stdout.contains("read 0"),
+        "{over:?}"
+    );
 }

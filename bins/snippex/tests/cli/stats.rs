@@ -1,6 +1,9 @@
 //! Statistics and metrics of stored runs.
 
 use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
@@ -126,4 +129,61 @@ fn prometheus_gets_families_with_help_and_type() {
     sandbox
         .run(&["metrics", "prometheus", "no/folder/x.prom"])
         .refused(&["cannot write"]);
+}
+
+/// What promtool says of a command of its own, with `input` as its standard input.
+fn promtool(arguments: &[&str], input: &str) -> (bool, String) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/monitoring");
+    let child = Command::new("promtool")
+        .args(arguments)
+        .current_dir(folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut child = child.expect("promtool is there: `cargo xtask install` brings it");
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    (output.status.success(), said)
+}
+
+#[test]
+fn prometheus_takes_the_metrics_and_the_alert_rules() {
+    let sandbox = checked();
+    let metrics = sandbox.ok(&["metrics", "prometheus"]).stdout;
+    assert_eq!(promtool(&["check", "metrics"], &metrics), (true, String::new()));
+    let (passes, said) = promtool(&["test", "rules", "alerts_test.yml"], "");
+    assert!(passes, "{said}");
+    let (passes, said) = promtool(&["check", "rules", "alerts.yml"], "");
+    assert!(passes, "{said}");
+}
+
+#[test]
+fn the_dashboard_shows_metrics_that_there_are() {
+    let sandbox = checked();
+    let metrics = sandbox.ok(&["metrics", "prometheus"]).stdout;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/monitoring");
+    let dashboard: Value =
+        serde_json::from_str(&fs::read_to_string(folder.join("grafana-dashboard.json")).unwrap()).unwrap();
+    let alerts = fs::read_to_string(folder.join("alerts.yml")).unwrap();
+    let mut texts: Vec<String> = alerts
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("expr: ").map(str::to_owned))
+        .collect();
+    for panel in dashboard["panels"].as_array().unwrap() {
+        for target in panel["targets"].as_array().into_iter().flatten() {
+            texts.push(target["expr"].as_str().unwrap().to_owned());
+        }
+    }
+    let is_of_name = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    let names = texts
+        .iter()
+        .flat_map(|text| text.split(|character| !is_of_name(character)));
+    let names: Vec<&str> = names.filter(|name| name.starts_with("snippex_")).collect();
+    assert!(names.len() >= 10, "{names:?}");
+    for name in names {
+        assert!(metrics.contains(&format!("\n{name}{{")), "there is no {name}");
+    }
 }

@@ -130,7 +130,7 @@ impl Measure {
     /// so does, for all that is known, a measure of the tool's own.
     #[must_use]
     pub fn is_exact(&self) -> bool {
-        const EXACT: [&str; 11] = [
+        const EXACT: [&str; 12] = [
             "instructions",
             "allocations",
             "allocated-bytes",
@@ -142,6 +142,7 @@ impl Measure {
             "writes-bytes",
             "at-t-gmax-bytes",
             "at-t-gmax-blocks",
+            "failing-blocks",
         ];
         EXACT.contains(&self.as_str())
     }

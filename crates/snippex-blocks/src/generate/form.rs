@@ -68,6 +68,12 @@ impl Form {
         Code::try_from(usize::try_from(number).ok()?).ok().map(Self)
     }
 
+    /// The form of an instruction that was decoded.
+    #[must_use]
+    pub const fn of_code(code: Code) -> Self {
+        Self(code)
+    }
+
     /// The decoder's code of it.
     #[must_use]
     pub const fn code(self) -> Code {

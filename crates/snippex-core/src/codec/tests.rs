@@ -8,6 +8,7 @@ use super::*;
 use crate::arbitrary::{cases, observations, states};
 use crate::block::{Block, Origin, Terminator};
 use crate::case::{PAGE_SIZE, Page, PageAccess, Placement};
+use crate::observation::Endpoint;
 
 pub(crate) fn known_case() -> Case {
     let block = Block {
@@ -199,5 +200,52 @@ fn pages_out_of_order_are_refused() {
 fn a_wrong_case_id_is_refused() {
     for text in ["", "12", &"g".repeat(64), &"é".repeat(32), &"0".repeat(65)] {
         assert_eq!(text.parse::<CaseId>(), Err(ParseCaseIdError), "{text}");
+    }
+}
+
+/// What wincode makes of a value, and whether it reads what bincode wrote.
+fn wincode_agrees<T: Serialize + serde::de::DeserializeOwned>(value: &T) -> bool {
+    let ours = frame::payload(value);
+    let theirs = <serde_wincode::SerdeCompat<T> as wincode::Serialize>::serialize(value).unwrap();
+    let read = <serde_wincode::SerdeCompat<T> as wincode::Deserialize<'_>>::deserialize(&ours).unwrap();
+    ours == theirs && frame::payload(&read) == ours
+}
+
+/// bincode is no longer maintained: what it wrote can be written and read without it.
+#[test]
+fn wincode_writes_the_same_bytes() {
+    let case = known_case();
+    let wire = frame::payload(&wire::CaseWire::of(&case));
+    let block = (*case.block).clone();
+    assert!(wincode_agrees(&block));
+    assert!(wincode_agrees(&case.placement));
+    assert!(wincode_agrees(&Endpoint::Exit { target: u64::MAX }));
+    assert!(wincode_agrees(&(
+        Some(1_u8),
+        None::<u16>,
+        "text".to_owned(),
+        vec![(1_u16, 2_u16)],
+        [3_u64; 4]
+    )));
+    // Byte strings are borrowed when they are read, so that this is compared as it is written.
+    let theirs = <serde_wincode::SerdeCompat<wire::CaseWire<'_>> as wincode::Serialize>::serialize(
+        &wire::CaseWire::of(&case),
+    );
+    assert_eq!(theirs.unwrap(), wire);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn wincode_writes_any_case_and_observation_alike(case in cases(), observation in observations()) {
+        let theirs = <serde_wincode::SerdeCompat<wire::CaseWire<'_>> as wincode::Serialize>::serialize(
+            &wire::CaseWire::of(&case),
+        );
+        prop_assert_eq!(theirs.unwrap(), frame::payload(&wire::CaseWire::of(&case)));
+        let theirs = <serde_wincode::SerdeCompat<wire::ObservationWire<'_>> as wincode::Serialize>::serialize(
+            &wire::ObservationWire::of(&observation),
+        );
+        prop_assert_eq!(theirs.unwrap(), frame::payload(&wire::ObservationWire::of(&observation)));
     }
 }

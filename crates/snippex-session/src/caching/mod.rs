@@ -19,10 +19,9 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
 use snippex_blocks::binary::Image;
-use snippex_core::address_space::{GS_BASE, PADS, STACK};
+use snippex_core::address_space::{GS_BASE, PADS, STACK, is_mappable};
 use snippex_core::block::Block;
 use snippex_core::case::{PageAccess, Placement};
-use snippex_core::seed::memory::Filling;
 use snippex_core::words::kebab_case;
 use snippex_exec::MemorySource;
 use snippex_exec::check::BlockReport;
@@ -39,6 +38,8 @@ use crate::{BlockSource, Session};
 const BUCKET_BITS: u32 = 18;
 /// How often what was found out is stored while a check goes on.
 const SAVE_EVERY: Duration = Duration::from_secs(60);
+/// Stands for the digest of any page that is not the program's.
+const MADE_UP: PageDigest = [0; size_of::<PageDigest>()];
 /// Segments that are at most so old are rewritten with new entries; older ones keep their age.
 const MERGED_UP_TO: i64 = 24 * 3600 * 1000;
 
@@ -383,12 +384,17 @@ impl<'i> Pages<'i> {
         }
     }
 
-    /// What a block finds at a run-time address, and what it may do there. Of a page that is made up, the seed decides what
-    /// each block finds; here it only has to be told from one of the program's.
+    /// What a block finds at a run-time address, and what it may do there. Of a page that is made up, seed and block decide
+    /// what is found; here it only has to be told from one of the program's, and making it costs as much as running the block.
     fn digest(&mut self, address: u64) -> Option<PageDigest> {
-        let source = &mut self.source;
+        let source = &self.source;
         *self.known.entry(address).or_insert_with(|| {
-            let (content, access) = source.page(address, Filling::Data)?;
+            if !is_mappable(address) {
+                return None;
+            }
+            let Some((content, access)) = source.image_page(address) else {
+                return Some(MADE_UP);
+            };
             let mut hash = Sha256::new();
             hash.update([u8::from(access == PageAccess::ReadWrite)]);
             hash.update(&content[..]);

@@ -47,6 +47,11 @@ pub(super) fn of(
                 .iter()
                 .map(|(&name, counts)| (name.to_owned(), *counts))
                 .collect(),
+            extensions: tally
+                .of_extensions()
+                .iter()
+                .map(|(name, counts)| (name.to_string(), *counts))
+                .collect(),
             divergences: tally
                 .kinds()
                 .iter()

@@ -1,7 +1,10 @@
 //! What was found so far, counted while reports come.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
+use iced_x86::Code;
+use snippex_blocks::generate::Form;
 use snippex_blocks::select::features;
 use snippex_core::block::Block;
 use snippex_core::diff::Class;
@@ -51,6 +54,9 @@ pub struct Tally {
     kinds: BTreeMap<String, (u64, u64)>,
     of_binaries: BTreeMap<String, GroupCounts>,
     of_instructions: BTreeMap<&'static str, GroupCounts>,
+    of_extensions: BTreeMap<Arc<str>, GroupCounts>,
+    /// Extensions of the instructions that were met, each named once.
+    extensions: HashMap<Code, Arc<str>>,
 }
 
 impl Tally {
@@ -67,9 +73,28 @@ impl Tally {
             Some(counts) => count(counts),
             None => count(self.of_binaries.entry(binary.to_owned()).or_default()),
         }
-        for kind in features(&block.bytes, block.address).kinds.names() {
+        let features = features(&block.bytes, block.address);
+        for kind in features.kinds.names() {
             count(self.of_instructions.entry(kind).or_default());
         }
+        for extension in self.extensions_of(&features.opcodes) {
+            count(self.of_extensions.entry(extension).or_default());
+        }
+    }
+
+    /// The extensions that instructions need, each once.
+    fn extensions_of(&mut self, opcodes: &[Code]) -> Vec<Arc<str>> {
+        let mut found: Vec<Arc<str>> = Vec::new();
+        for &code in opcodes {
+            let name = self
+                .extensions
+                .entry(code)
+                .or_insert_with(|| Form::of_code(code).extension().into());
+            if !found.contains(name) {
+                found.push(Arc::clone(name));
+            }
+        }
+        found
     }
 
     /// Counts by binary.
@@ -80,6 +105,11 @@ impl Tally {
     /// Counts by kind of instruction.
     pub(super) fn of_instructions(&self) -> &BTreeMap<&'static str, GroupCounts> {
         &self.of_instructions
+    }
+
+    /// Counts by extension of the instruction set.
+    pub(super) fn of_extensions(&self) -> &BTreeMap<Arc<str>, GroupCounts> {
+        &self.of_extensions
     }
 
     /// Counts a report.

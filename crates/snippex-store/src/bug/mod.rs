@@ -8,7 +8,7 @@ mod sort;
 
 pub use known::{Contradiction, KnownBug};
 pub use read::{BugExample, ExampleEntry, Sighting, StoredBug};
-pub(crate) use save::{add_bugs, add_sightings};
+pub(crate) use save::{INSERT_EXAMPLES, add_bugs, add_sightings};
 
 use snippex_triage::cause::Attribution;
 

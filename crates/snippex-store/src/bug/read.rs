@@ -234,7 +234,7 @@ impl Store {
         name.parse().map_err(|_| invalid())
     }
 
-    pub(super) fn read_signature(&self, row: &AnyRow) -> Result<Signature, StoreError> {
+    pub(crate) fn read_signature(&self, row: &AnyRow) -> Result<Signature, StoreError> {
         let failed = self.failed("read a bug");
         let text = |column: &str| row.try_get::<String, _>(column).map_err(&failed);
         let kind = text("kind")?;

@@ -10,22 +10,24 @@ use super::{NewBug, NewSighting};
 use crate::ids::{RunId, UnixMillis};
 use crate::insert::{Insert, Statement};
 
+/// Of two examples of a bug on an engine the plainer stays.
+pub(crate) const INSERT_EXAMPLES: Insert = Insert {
+    head: "INSERT INTO bug_examples (cause, signature, engine_id, reference_id, block, case_id, reduced, confirmations,
+           differences, expected, actual, found)",
+    columns: 12,
+    tail: "ON CONFLICT (cause, signature, engine_id) DO UPDATE SET
+           reference_id = excluded.reference_id, block = excluded.block, case_id = excluded.case_id,
+           reduced = excluded.reduced, confirmations = excluded.confirmations,
+           differences = excluded.differences, expected = excluded.expected, actual = excluded.actual,
+           found = excluded.found
+           WHERE excluded.reduced > bug_examples.reduced OR (excluded.reduced = bug_examples.reduced
+               AND excluded.confirmations > bug_examples.confirmations)",
+};
+
 /// Adds examples; their cases must be there.
 pub(crate) async fn add_bugs(connection: &mut AnyConnection, bugs: &[NewBug]) -> sqlx::Result<()> {
     let signatures = bugs.iter().map(|bug| (&bug.attribution.signature, bug.found));
     add_signatures(connection, signatures.collect()).await?;
-    let insert = Insert {
-        head: "INSERT INTO bug_examples (cause, signature, engine_id, reference_id, block, case_id, reduced, confirmations,
-               differences, expected, actual, found)",
-        columns: 12,
-        tail: "ON CONFLICT (cause, signature, engine_id) DO UPDATE SET
-               reference_id = excluded.reference_id, block = excluded.block, case_id = excluded.case_id,
-               reduced = excluded.reduced, confirmations = excluded.confirmations,
-               differences = excluded.differences, expected = excluded.expected, actual = excluded.actual,
-               found = excluded.found
-               WHERE excluded.reduced > bug_examples.reduced OR (excluded.reduced = bug_examples.reduced
-                   AND excluded.confirmations > bug_examples.confirmations)",
-    };
     let bind = |statement: Statement, bug: &&NewBug| {
         statement
             .bind(bug.attribution.cause.as_str().to_owned())
@@ -50,7 +52,7 @@ pub(crate) async fn add_bugs(connection: &mut AnyConnection, bugs: &[NewBug]) ->
         }
     }
     let rows: Vec<&NewBug> = best.into_values().collect();
-    insert.run(connection, &rows, bind).await
+    INSERT_EXAMPLES.run(connection, &rows, bind).await
 }
 
 /// Adds to the counts of a run.

@@ -293,7 +293,8 @@ pub(crate) fn an_older_database_is_brought_up_to_date(location: &Location) {
     super::execute(
         location,
         "DROP TABLE bug_examples; DROP TABLE bug_sightings; DROP TABLE bugs; DROP TABLE known_bugs;
-         DROP TABLE run_summaries; ALTER TABLE engines DROP COLUMN host_cpu; DROP INDEX block_results_diverged;
+         DROP TABLE reported_issues; DROP TABLE run_summaries; ALTER TABLE engines DROP COLUMN host_cpu; DROP INDEX block_results_failing;
+        DROP INDEX block_results_by_block; CREATE INDEX block_results_of_block ON block_results (block);
         DROP INDEX block_inconclusive_by_reason;
          UPDATE snippex_schema SET version = 1",
     );
@@ -321,7 +322,8 @@ const BEFORE_CAUSES: &str = "
     DROP TABLE bug_sightings; DROP TABLE bug_examples;
     ALTER TABLE old_sightings RENAME TO bug_sightings; ALTER TABLE old_examples RENAME TO bug_examples;
     ALTER TABLE known_bugs RENAME COLUMN bug TO signature;
-    DROP TABLE run_summaries; ALTER TABLE engines DROP COLUMN host_cpu; DROP INDEX block_results_diverged;
+    DROP TABLE reported_issues; DROP TABLE run_summaries; ALTER TABLE engines DROP COLUMN host_cpu; DROP INDEX block_results_failing;
+        DROP INDEX block_results_by_block; CREATE INDEX block_results_of_block ON block_results (block);
         DROP INDEX block_inconclusive_by_reason;
     DELETE FROM snippex_schema; INSERT INTO snippex_schema VALUES (2)";
 

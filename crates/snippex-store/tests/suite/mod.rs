@@ -6,6 +6,7 @@ use snippex_store::Location;
 
 pub(crate) mod blocks;
 pub(crate) mod bugs;
+pub(crate) mod bundles;
 pub(crate) mod evidence;
 pub(crate) mod processes;
 pub(crate) mod removal;
@@ -62,6 +63,16 @@ macro_rules! every_test {
                 summaries_come_with_their_engines,
                 failing_blocks_are_counted,
                 a_block_is_flaky_when_its_cases_end_otherwise,
+            }
+            bundles {
+                a_round_trip_is_identical,
+                what_is_there_stays_and_is_not_added_again,
+                a_known_bug_that_contradicts_the_list_is_left_out,
+                a_run_under_way_is_left_out,
+                a_cut_bundle_is_told_and_leaves_nothing,
+                a_forged_bundle_is_told_and_leaves_nothing,
+                a_bundle_of_nonsense_is_told_and_leaves_nothing,
+                a_bundle_that_contradicts_a_block_is_refused,
             }
             removal {
                 removal_counts_and_takes_what_belongs,

@@ -1,5 +1,6 @@
 //! `snippex bugs`: what was found, by cause and by signature.
 
+mod baseline;
 mod diff;
 mod known;
 
@@ -56,6 +57,12 @@ pub(crate) fn run(app: &App<'_>, args: &BugsArgs) -> Result<ExitStatus, Failure>
                 known::add(&store, &bugs, &entry(bugs.find(name).or_user_error()?), *replace)
             })
         }
+        Some(BugsCommand::Known {
+            command: Some(KnownCommand::Write(file)),
+        }) => baseline::write_known(app, &bugs, &file.baseline),
+        Some(BugsCommand::Known {
+            command: Some(KnownCommand::Read(file)),
+        }) => baseline::read_known(app, &store, &bugs, &file.baseline),
         Some(BugsCommand::Known {
             command: Some(KnownCommand::Remove { bugs: names }),
         }) => known::each(app, names, "removed", |name| {

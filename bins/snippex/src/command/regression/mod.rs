@@ -20,6 +20,7 @@ use snippex_session::{
 
 use crate::app::App;
 use crate::args::{ApproveArgs, BaselineRunArgs, BaselineTestArgs, RegressionCommand};
+use crate::baseline_file::{read, read_or_begin, write};
 use crate::checking;
 use crate::hints::OrUserError;
 
@@ -39,43 +40,6 @@ pub(crate) fn run(app: &App<'_>, command: &RegressionCommand) -> Result<ExitStat
         RegressionCommand::Import { from, file } => import(app, from, &file.baseline),
         RegressionCommand::Approve(args) => approve(app, args),
     }
-}
-
-fn read(path: &Path) -> Result<Baseline, Failure> {
-    let text = fs::read_to_string(path)
-        .or_fail_with(|| format!("cannot read the baseline {}", path.display()))
-        .map_err(|failure| failure.hint("`snippex regression record` makes one; --baseline names another"))?;
-    Baseline::parse(&text).map_err(|error| {
-        Failure::because(format!("{} is no baseline", path.display()), &error).hint(error.hint())
-    })
-}
-
-/// Reads a baseline, or begins one where there is none.
-fn read_or_begin(path: &Path) -> Result<Baseline, Failure> {
-    if path.exists() {
-        read(path)
-    } else {
-        Ok(Baseline::default())
-    }
-}
-
-/// Writes beside the file and renames, so that nobody reads half of it.
-fn write(path: &Path, baseline: &Baseline) -> Result<(), Failure> {
-    let failed = || format!("cannot write the baseline {}", path.display());
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or_else(|| Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).or_fail_with(failed)?;
-    io::Write::write_all(&mut file, baseline.text().as_bytes()).or_fail_with(failed)?;
-    if let Ok(metadata) = fs::metadata(path) {
-        fs::set_permissions(file.path(), metadata.permissions()).or_fail_with(failed)?;
-    } else {
-        let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-        fs::set_permissions(file.path(), permissions).or_fail_with(failed)?;
-    }
-    file.persist(path)
-        .map_err(|error| error.error)
-        .or_fail_with(failed)?;
-    Ok(())
 }
 
 /// Verdicts of a check that was done to its end.

@@ -8,6 +8,7 @@ mod engine;
 mod engines;
 mod filter;
 mod generate;
+mod hosts;
 mod metrics;
 mod recordings;
 mod regression;
@@ -27,6 +28,7 @@ pub(crate) use engine::{EngineArgs, ReferenceArgs, RunArgs};
 pub(crate) use engines::{AddEngineArgs, EnginesCommand};
 pub(crate) use filter::{FilterArgs, SelectArgs};
 pub(crate) use generate::{FormArgs, GenerateArgs};
+pub(crate) use hosts::{AddHostArgs, AgentArgs, HostsCommand, SetupHostArgs};
 pub(crate) use metrics::{MetricsArgs, MetricsCommand};
 pub(crate) use recordings::{ExportCommand, RecordArgs, ReplayArgs, VectorsArgs};
 pub(crate) use regression::{ApproveArgs, BaselineRunArgs, BaselineTestArgs, RegressionCommand};
@@ -139,7 +141,15 @@ pub(crate) fn command() -> clap::Command {
 }
 
 /// Commands that open no database.
-const NO_DATABASE: [&str; 6] = ["bench", "completions", "conformance", "export", "man", "record"];
+const NO_DATABASE: [&str; 7] = [
+    "bench",
+    "completions",
+    "conformance",
+    "export",
+    "hosts",
+    "man",
+    "record",
+];
 
 impl FormatArg {
     /// The form that every command knows.

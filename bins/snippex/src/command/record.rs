@@ -6,7 +6,7 @@ use cli_kit::{ExitStatus, Failure, Progress, units};
 use serde::Serialize;
 use snippex_report::{grouped, several};
 use snippex_session::{
-    BinaryFile, EngineChoice, Generated, RecordOptions, RecordProgress, RecordedAs, record,
+    BinaryFile, Generated, RecordOptions, RecordProgress, RecordedAs, record,
 };
 
 use crate::app::App;
@@ -27,7 +27,7 @@ struct RecordReport {
 
 pub(crate) fn run(app: &App<'_>, args: &RecordArgs) -> Result<ExitStatus, Failure> {
     let settings = &app.settings.value;
-    let reference = EngineChoice::named_or_recorded(&app.engines, &settings.reference).or_user_error()?;
+    let reference = app.names().choose(&settings.reference).or_user_error()?;
     let choice = choosing::choice(&args.filter, &args.select, args.seed)?;
     let file = match &args.binary {
         Some(path) => Some(BinaryFile::read(path).or_user_error()?),

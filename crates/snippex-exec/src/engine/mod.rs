@@ -15,6 +15,7 @@ mod presets;
 mod programs;
 mod runner_engine;
 mod runner_file;
+mod shared_engine;
 mod spec;
 mod surroundings;
 mod table;
@@ -27,6 +28,9 @@ pub use identity::{EngineIdentity, GuestCpu};
 pub use mock::MockEngine;
 pub use programs::ProgramOutcome;
 pub use runner_engine::RunnerEngine;
+pub use shared_engine::EngineShare;
+#[cfg(feature = "remote")]
+pub(crate) use spec::split_words;
 pub use spec::{EngineSpec, MemoryMode, SpecError};
 pub use table::EngineTable;
 

@@ -109,14 +109,20 @@ pub(super) fn pack(bytes: &[u8], base: Option<&[u8]>) -> io::Result<Vec<u8>> {
 
 /// What [`pack`] packed against `base`, which is to be `blob`.
 pub(super) fn unpack(packed: &[u8], base: Option<&[u8]>, blob: &BlobId) -> Result<Arc<[u8]>, RemoteError> {
-    let mut decoder = zstd::stream::read::Decoder::with_ref_prefix(packed, base.unwrap_or_default())?;
-    decoder.window_log_max(MAX_WINDOW + 1)?;
-    let mut bytes = Vec::new();
-    decoder.take(MAX_BLOB).read_to_end(&mut bytes)?;
+    let bytes = unpack_any(packed, base.unwrap_or_default())?;
     match id(&bytes) == *blob {
         true => Ok(bytes.into()),
         false => Err(RemoteError::Malformed("a program is not what its name says")),
     }
+}
+
+/// As [`unpack`], whatever it is to be.
+pub(super) fn unpack_any(packed: &[u8], base: &[u8]) -> io::Result<Vec<u8>> {
+    let mut decoder = zstd::stream::read::Decoder::with_ref_prefix(packed, base)?;
+    decoder.window_log_max(MAX_WINDOW + 1)?;
+    let mut bytes = Vec::new();
+    decoder.take(MAX_BLOB).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Writes a file whole or not at all.

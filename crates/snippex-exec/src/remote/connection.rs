@@ -123,11 +123,12 @@ impl Connection {
         thread::Builder::new()
             .name(format!("from {host}"))
             .spawn(move || reading.read(&mut *reader))?;
+        let noise = shared.with_words(&noise);
         shared.greeted.store(true, Ordering::Relaxed);
         let mut connection = Self {
             shared,
             info,
-            noise: String::from_utf8_lossy(&noise).into_owned(),
+            noise,
             round_trip: started.elapsed(),
             engines: Mutex::default(),
             origins: Mutex::default(),

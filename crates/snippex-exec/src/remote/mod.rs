@@ -14,12 +14,16 @@ mod batch;
 mod blobs;
 mod connection;
 mod credit;
+mod deploy;
 mod digest;
 mod engine;
+mod entry;
 mod frame;
 mod host;
 mod message;
 mod output;
+#[cfg(feature = "ssh")]
+mod ssh;
 mod transport;
 
 use std::io;
@@ -32,7 +36,9 @@ use crate::results::ResultsError;
 
 pub use agent::{AgentOptions, serve};
 pub use connection::Traffic;
+pub use deploy::{Deployment, DeploymentPlan, apply_patch};
 pub use engine::{EngineOrder, RemoteEngine};
+pub use entry::{HostDefaults, HostEntry, HostEntryError, SshClient};
 pub use host::{Host, HostOptions};
 pub use message::AgentInfo;
 pub use transport::{CommandTransport, Link, Transport};

@@ -19,13 +19,13 @@ use snippex_core::block::Block;
 use snippex_core::case::Placement;
 use snippex_core::seed::Style;
 use snippex_exec::batch::split;
-use snippex_exec::check::{CheckOptions, EngineFactory, Job, Report, check};
+use snippex_exec::check::{CheckOptions, EngineFactory, CheckJob, CheckReport, check};
 use snippex_exec::engine::{Engine, EngineError, EngineShare, EngineSpec, MockEngine, RunnerEngine};
 use snippex_exec::engine_check::check_engine;
 use snippex_exec::remote::{
     AgentOptions, EngineOrder, Host, HostOptions, Link, RemoteEngine, RemoteError, Transport, serve,
 };
-use snippex_exec::{CaseMaker, MemorySource, Outcome};
+use snippex_exec::{CaseMaker, MemorySource, RunOutcome};
 
 const STATES: usize = 24;
 
@@ -188,7 +188,7 @@ impl Blocks {
         let image = self.image();
         let (blocks, placement) = Self::choose(&image, count);
         let share = EngineShare::new(native(), 2, || Ok(native()));
-        let job = Job {
+        let job = CheckJob {
             image: Some(&image),
             placement,
             reference: &|| Ok(share.join()),
@@ -206,7 +206,7 @@ impl Blocks {
         drop(sender);
         let mut verdicts = BTreeMap::new();
         for report in receiver {
-            if let Report::Block(report) = report {
+            if let CheckReport::Block(report) = report {
                 let mut report = *report;
                 // Which of several threads was the first to meet a bug is no verdict.
                 for finding in &mut report.findings {
@@ -251,7 +251,7 @@ fn every_end_is_the_same_as_here() {
                 if !matches {
                     assert_eq!(told.outcome(position, start), local.outcome(position, start));
                 }
-                ran += usize::from(matches!(local.outcome(position, start), Outcome::Ran(_)));
+                ran += usize::from(matches!(local.outcome(position, start), RunOutcome::Ran(_)));
                 same += usize::from(matches);
             }
         }
@@ -275,12 +275,12 @@ fn a_check_over_any_way_says_what_a_check_here_says() {
         },
         // Cut in the middle of an answer, more than once.
         Way {
-            cut_after: Some(20_000),
+            cut_after: Some(2_000),
             cuts: 2,
             ..Way::default()
         },
         Way {
-            cut_after: Some(10_000),
+            cut_after: Some(2_000),
             cuts: 1,
             silent: true,
             ..Way::default()
@@ -304,7 +304,7 @@ fn a_host_that_dies_is_replaced_by_another_and_none_is_an_error() {
     let blocks = Blocks::read();
     let here = blocks.verdicts(300, 2, &|| Ok(qemu())).unwrap();
     let dies = Way {
-        cut_after: Some(20_000),
+        cut_after: Some(2_000),
         cuts: 1,
         once: true,
         ..Way::default()

@@ -11,6 +11,7 @@ mod conformance;
 mod databases;
 mod engines;
 mod generated;
+mod hosts;
 mod interrupted;
 #[cfg(feature = "github")]
 mod issues;
@@ -21,5 +22,6 @@ mod reports;
 mod repro;
 mod sandbox;
 mod snapshots;
+mod ssh_server;
 mod stats;
 mod stored_blocks;

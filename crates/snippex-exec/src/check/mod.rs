@@ -192,7 +192,7 @@ struct Worker<'w> {
 impl<'w> Worker<'w> {
     /// Starts both engines.
     fn start(
-        job: &'w Job<'_>,
+        job: &'w CheckJob<'_>,
         program: &OnceLock<Option<Arc<[u8]>>>,
         confirmations: &'w Confirmations,
         reduction_queue: &'w ReductionQueue,

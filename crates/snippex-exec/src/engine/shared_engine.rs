@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use snippex_core::case::Access;
+use snippex_core::case::PageAccess;
 use snippex_core::group::Group;
 
 use super::{Engine, EngineError, EngineIdentity};
@@ -147,7 +147,7 @@ impl Engine for SharedEngine {
         self.keep(groups, results)
     }
 
-    fn remembered_pages(&mut self, draft: &Group) -> Option<Vec<(u64, Access)>> {
+    fn remembered_pages(&mut self, draft: &Group) -> Option<Vec<(u64, PageAccess)>> {
         self.share
             .with(|engine| Ok(engine.remembered_pages(draft)))
             .ok()

@@ -13,7 +13,7 @@ use crate::discovery::CaseMaker;
 use crate::lower::lower;
 use crate::recording::ends::{self, End};
 use crate::recording::streams::{Joined, Streams};
-use crate::results::{Kind, OwnedResults, RawResults, Results, UnsupportedWire, changed};
+use crate::results::{ResultsKind, OwnedResults, RawResults, Results, UnsupportedWire, changed};
 
 /// What of a group's expected ends is sent.
 pub(super) struct Expected {
@@ -38,7 +38,7 @@ impl Expected {
 pub(super) fn expect(results: &Results<'_>, covered: Components, digester: &mut Digester) -> Expected {
     let count = results.groups.len();
     let mut expected = Expected::nothing(count);
-    let Kind::Raw {
+    let ResultsKind::Raw {
         blocks, ends, lines, ..
     } = &results.kind
     else {
@@ -173,7 +173,7 @@ impl PackedResults {
             ends: Vec::new(),
             made: None,
         };
-        let Kind::Raw {
+        let ResultsKind::Raw {
             blocks,
             ends,
             lines,
@@ -304,10 +304,10 @@ fn push_runs(
         return Err(RemoteError::Malformed("the ends of a block are too long"));
     }
     let expected = known.and_then(|results| match &results.kind {
-        Kind::Raw {
+        ResultsKind::Raw {
             blocks, ends, lines, ..
         } => Some((blocks[position].first_run as usize, *ends, *lines)),
-        Kind::Made(_) => None,
+        ResultsKind::Made(_) => None,
     });
     let mut ends = ends.iter();
     let rows = matched.iter().enumerate().map(|(run, &matched)| match (matched, expected) {

@@ -3,7 +3,7 @@
 //! rapidhash is portable, so that both ends agree whatever machines they are. It finds accidents; a host trusts its agent.
 
 use rapidhash::v3::rapidhash_v3;
-use snippex_core::case::Access;
+use snippex_core::case::PageAccess;
 use snippex_core::group::{Group, VectorState};
 use snippex_core::state::Components;
 use snippex_runner::layout::{EXIT_FAULT, STORED_CONTROL, STORED_X87};
@@ -87,7 +87,7 @@ impl Digester {
             }
         }
         for page in group.pages.iter() {
-            self.word(page.address | u64::from(page.access == Access::ReadWrite));
+            self.word(page.address | u64::from(page.access == PageAccess::ReadWrite));
             self.word(rapidhash_v3(&page.content[..]));
         }
         rapidhash_v3(&self.buffer)

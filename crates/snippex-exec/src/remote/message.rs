@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use snippex_core::block::Block;
-use snippex_core::case::{Access, Placement};
+use snippex_core::case::{PageAccess, Placement};
 use snippex_core::codec::{self, Bytes, CodecError};
 use snippex_core::seed::Style;
 use snippex_core::state::Components;
@@ -149,7 +149,7 @@ pub(super) enum GroupsWire {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct GroupWire {
     pub(super) block: Block,
-    pub(super) pages: Vec<(u64, Access)>,
+    pub(super) pages: Vec<(u64, PageAccess)>,
     /// Digest of what is made of it.
     pub(super) digest: u64,
     /// Whether its runs are among those that are expected.
@@ -174,7 +174,7 @@ pub(super) struct ResultsWire<'a> {
 
 /// Encodes and packs a message.
 pub(super) fn pack<T: Serialize>(message: &T) -> Vec<u8> {
-    compress(&codec::encode(codec::Kind::Message, message)).expect("memory takes what is written to it")
+    compress(&codec::encode(codec::FrameKind::Message, message)).expect("memory takes what is written to it")
 }
 
 /// Unpacks what [`pack`] packed; to be given to [`decode`].
@@ -184,10 +184,10 @@ pub(super) fn unpack(bytes: &[u8]) -> Result<Vec<u8>, RemoteError> {
 
 /// Encodes a message.
 pub(super) fn encode<T: Serialize>(message: &T) -> Vec<u8> {
-    codec::encode(codec::Kind::Message, message)
+    codec::encode(codec::FrameKind::Message, message)
 }
 
 /// Decodes a message.
 pub(super) fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, CodecError> {
-    codec::decode(codec::Kind::Message, bytes)
+    codec::decode(codec::FrameKind::Message, bytes)
 }

@@ -29,8 +29,10 @@ use crate::hints::OrUserError;
 /// Starts both engines of a check.
 pub(crate) fn start_engines(app: &App<'_>, args: &EngineArgs) -> Result<EnginePair, Failure> {
     let subject = subject_engine(app, args)?;
-    let reference =
-        app.names().choose(&app.settings.value.reference).or_user_error()?;
+    let reference = app
+        .names()
+        .choose(&app.settings.value.reference)
+        .or_user_error()?;
     EnginePair::start(reference, subject).or_user_error()
 }
 

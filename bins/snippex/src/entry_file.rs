@@ -51,12 +51,7 @@ pub(crate) fn path(user: bool) -> Result<PathBuf, Failure> {
 }
 
 /// Adds `entry` at the end of the file.
-pub(crate) fn add(
-    path: &Path,
-    section: Section,
-    name: &str,
-    entry: &impl Serialize,
-) -> Result<(), Failure> {
+pub(crate) fn add(path: &Path, section: Section, name: &str, entry: &impl Serialize) -> Result<(), Failure> {
     let before = read(path)?;
     if !section.has(&mentions(&before, path)?, name) {
         let mut table = toml::Table::new();
@@ -78,14 +73,15 @@ pub(crate) fn add(
         };
         return write(path, &format!("{before}{newline}{gap}{added}"));
     }
-    Err(
-        Failure::new(format!(
-            "{} has the {} {name} already",
-            path.display(),
-            section.word()
-        ))
-        .hint(format!("remove it first: snippex {} remove {name}", section.table())),
-    )
+    Err(Failure::new(format!(
+        "{} has the {} {name} already",
+        path.display(),
+        section.word()
+    ))
+    .hint(format!(
+        "remove it first: snippex {} remove {name}",
+        section.table()
+    )))
 }
 
 /// Removes the lines of the entry called `name`.

@@ -72,7 +72,10 @@ fn carry(mut from: impl Read + Send + 'static, mut to: impl Write + Send + 'stat
     thread::spawn(move || {
         let mut buffer = vec![0; 64 << 10];
         while let Ok(count @ 1..) = from.read(&mut buffer) {
-            if sender.send((Instant::now() + delay, buffer[..count].to_vec())).is_err() {
+            if sender
+                .send((Instant::now() + delay, buffer[..count].to_vec()))
+                .is_err()
+            {
                 return;
             }
         }
@@ -89,7 +92,8 @@ struct Program<'p> {
 impl Program<'_> {
     /// Runs and seconds of a check.
     fn check(&self, threads: usize, subject: &EngineFactory<'_>) -> Fallible<(u64, f64)> {
-        let native = || -> Result<Box<dyn Engine>, _> { Ok(Box::new(RunnerEngine::start(EngineSpec::native())?)) };
+        let native =
+            || -> Result<Box<dyn Engine>, _> { Ok(Box::new(RunnerEngine::start(EngineSpec::native())?)) };
         let share = EngineShare::new(native()?, cpus(), native);
         // As a check on this machine has them: an engine of its own for each thread.
         let own: &EngineFactory<'_> = &native;
@@ -200,7 +204,11 @@ fn main() -> Fallible<()> {
         let options = AgentOptions {
             blobs: Some(folder.into()),
         };
-        return Ok(serve(&mut std::io::stdin(), Box::new(std::io::stdout()), &options)?);
+        return Ok(serve(
+            &mut std::io::stdin(),
+            Box::new(std::io::stdout()),
+            &options,
+        )?);
     }
     let [path, engine, count] = &arguments[..] else {
         return Err("give a program, an engine, and a number of blocks".into());
@@ -214,7 +222,8 @@ fn main() -> Fallible<()> {
     let program = Program {
         image: &image,
         blocks: runnable().step_by(step).take(count).map(Arc::new).collect(),
-        placement: place(&image.address_range(), image.position_independent()).ok_or("there is no place for it")?,
+        placement: place(&image.address_range(), image.position_independent())
+            .ok_or("there is no place for it")?,
     };
     let spec = EngineTable::default().spec(engine)?;
     let (runs, seconds) = program.check(cpus(), &|| Ok(Box::new(RunnerEngine::start(spec.clone())?)))?;

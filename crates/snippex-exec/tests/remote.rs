@@ -19,7 +19,7 @@ use snippex_core::block::Block;
 use snippex_core::case::Placement;
 use snippex_core::seed::Style;
 use snippex_exec::batch::split;
-use snippex_exec::check::{CheckOptions, EngineFactory, CheckJob, CheckReport, check};
+use snippex_exec::check::{CheckJob, CheckOptions, CheckReport, EngineFactory, check};
 use snippex_exec::engine::{Engine, EngineError, EngineShare, EngineSpec, MockEngine, RunnerEngine};
 use snippex_exec::engine_check::check_engine;
 use snippex_exec::remote::{
@@ -76,7 +76,13 @@ impl Transport for Nearby {
         let cut = way.cut_after.filter(|_| number < way.cuts);
         let (ours, outer) = UnixStream::pair().unwrap();
         let (inner, theirs) = UnixStream::pair().unwrap();
-        carry(outer.try_clone().unwrap(), inner.try_clone().unwrap(), way.delay, None, false);
+        carry(
+            outer.try_clone().unwrap(),
+            inner.try_clone().unwrap(),
+            way.delay,
+            None,
+            false,
+        );
         carry(inner, outer, way.delay, cut, way.silent);
         thread::spawn(move || {
             let mut output = theirs.try_clone().unwrap();
@@ -313,7 +319,10 @@ fn a_host_that_dies_is_replaced_by_another_and_none_is_an_error() {
     let turn = AtomicU32::new(0);
     let both = || {
         let turn = turn.fetch_add(1, Ordering::Relaxed);
-        engine_of(if turn.is_multiple_of(2) { &dying } else { &living }, "qemu-x86_64")
+        engine_of(
+            if turn.is_multiple_of(2) { &dying } else { &living },
+            "qemu-x86_64",
+        )
     };
     assert_eq!(blocks.verdicts(300, 4, &both).unwrap(), here);
     let alone = host(dies);

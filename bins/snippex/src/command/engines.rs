@@ -11,8 +11,8 @@ use snippex_exec::engine_check::check_engine_under;
 
 use crate::app::App;
 use crate::args::{AddEngineArgs, EnginesCommand};
-use crate::entry_file::{self, Section};
 use crate::engines::engine_view;
+use crate::entry_file::{self, Section};
 use crate::hints::OrUserError;
 use snippex_report::EngineView;
 use snippex_session::EngineChoice;

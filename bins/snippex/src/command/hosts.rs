@@ -268,7 +268,10 @@ fn setup(app: &App<'_>, args: &SetupHostArgs) -> Result<ExitStatus, Failure> {
             let started = RemoteEngine::start(&order);
             EngineThere {
                 name: engine.to_owned(),
-                version: started.as_ref().ok().map(|engine| engine.identity().version.clone()),
+                version: started
+                    .as_ref()
+                    .ok()
+                    .map(|engine| engine.identity().version.clone()),
                 problem: started.err().map(|error| error.to_string()),
             }
         }));

@@ -5,9 +5,7 @@ use std::sync::Mutex;
 use cli_kit::{ExitStatus, Failure, Progress, units};
 use serde::Serialize;
 use snippex_report::{grouped, several};
-use snippex_session::{
-    BinaryFile, Generated, RecordOptions, RecordProgress, RecordedAs, record,
-};
+use snippex_session::{BinaryFile, Generated, RecordOptions, RecordProgress, RecordedAs, record};
 
 use crate::app::App;
 use crate::args::RecordArgs;

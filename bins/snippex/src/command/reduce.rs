@@ -59,17 +59,16 @@ fn one(app: &App<'_>, args: &ReduceArgs, name: &str) -> Result<bool, Failure> {
     let (target, store) = read(app, name)?;
     let choice = match &target.stored {
         // Without a word about it, the engine that showed it.
-        Some(stored) if args.engine.emulator.is_none() && args.engine.engine_command.is_none() => {
-            app.names()
-                .choose(&stored.engine)
-                .or_user_error()
-                .map_err(|failure| {
-                    failure.hint(format!(
+        Some(stored) if args.engine.emulator.is_none() && args.engine.engine_command.is_none() => app
+            .names()
+            .choose(&stored.engine)
+            .or_user_error()
+            .map_err(|failure| {
+                failure.hint(format!(
                     "divergence {name} was found on {}: give the engine with --emulator or --engine-command",
                     stored.engine
                 ))
-                })?
-        }
+            })?,
         _ => subject_engine(app, &args.engine)?,
     };
     let mut subject = choice.start().or_user_error()?;

@@ -16,7 +16,8 @@ fn run(server: &SshServer, arguments: &[&str]) -> Ended {
 
 /// What of an answer does not depend on time, machine and way.
 fn verdicts(ended: &Ended) -> Vec<Value> {
-    let document: Value = serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}: {ended:?}"));
+    let document: Value =
+        serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}: {ended:?}"));
     let summary = &document["summary"];
     let names = [
         "runs",
@@ -32,7 +33,17 @@ fn verdicts(ended: &Ended) -> Vec<Value> {
 
 fn check<'a>(engine: &'a str, program: &'a str, count: &'a str) -> Vec<&'a str> {
     vec![
-        "check", program, "-e", engine, "-n", count, "--states", "16", "--no-reduce", "--no-cache", "--format",
+        "check",
+        program,
+        "-e",
+        engine,
+        "-n",
+        count,
+        "--states",
+        "16",
+        "--no-reduce",
+        "--no-cache",
+        "--format",
         "json",
     ]
 }
@@ -53,13 +64,27 @@ fn a_check_on_a_host_says_what_a_check_here_says_by_either_ssh() {
     let direct = here("mock", PROGRAM, "300");
     for client in ["built-in", "command"] {
         let arguments = check("pi/mock", PROGRAM, "300");
-        let ended = Ended::of(&server.command(&arguments).env("SNIPPEX_SSH", client).output().unwrap());
-        assert_eq!((ended.code, verdicts(&ended)), direct, "{client}: {ended:?} {}", server.log());
+        let ended = Ended::of(
+            &server
+                .command(&arguments)
+                .env("SNIPPEX_SSH", client)
+                .output()
+                .unwrap(),
+        );
+        assert_eq!(
+            (ended.code, verdicts(&ended)),
+            direct,
+            "{client}: {ended:?} {}",
+            server.log()
+        );
     }
     let tested = run(&server, &["hosts", "test", "pi"]);
     assert_eq!(tested.code, Some(0), "{tested:?}");
     assert!(tested.stdout.contains("pi has an agent of snippex"), "{tested:?}");
-    if fs::read_to_string("/proc/self/status").unwrap().contains("Uid:\t0\t") {
+    if fs::read_to_string("/proc/self/status")
+        .unwrap()
+        .contains("Uid:\t0\t")
+    {
         // The login shell of root is bash everywhere; what others have is not known.
         assert!(tested.stderr.contains("You have mail."), "{tested:?}");
     }
@@ -79,7 +104,10 @@ fn a_second_check_sends_no_program() {
     let without = [&arguments[..], &["--no-transfer-cache"]].concat();
     let before = server.relay.passed();
     assert_eq!(run(&server, &without).code, Some(0));
-    assert!(server.relay.passed() - before > 64 << 10, "it was kept all the same");
+    assert!(
+        server.relay.passed() - before > 64 << 10,
+        "it was kept all the same"
+    );
 }
 
 #[test]
@@ -117,7 +145,9 @@ fn whatever_is_killed_or_cut_costs_batches_and_no_verdict() {
     let direct = here("native", BASH, "4000");
     let server = SshServer::start(None, "");
     let faults: [(&str, &dyn Fn()); 4] = [
-        ("the agent is killed", &|| server.agents().into_iter().for_each(kill)),
+        ("the agent is killed", &|| {
+            server.agents().into_iter().for_each(kill)
+        }),
         ("the server's process is killed", &|| {
             server.connections().into_iter().for_each(kill);
         }),
@@ -172,7 +202,11 @@ fn a_home_that_cannot_be_written_and_a_damaged_agent_do_no_harm() {
     };
     let before = plan(&["--dry-run"]);
     assert_eq!(before["was_there"], false);
-    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0, "a dry run leaves nothing");
+    assert_eq!(
+        fs::read_dir(&folder).unwrap().count(),
+        0,
+        "a dry run leaves nothing"
+    );
     assert_eq!(plan(&[])["was_there"], false);
     assert_eq!(plan(&[])["was_there"], true);
     let agent = fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
@@ -218,7 +252,10 @@ fn hosts_are_added_shown_and_removed() {
             .refused(&["cannot be the name of a host"]);
     }
     let shown = sandbox.ok(&["hosts", "show", "pi"]).stdout;
-    assert!(shown.contains("[hosts.pi]") && shown.contains("ssh = \"me@pi:2222\""), "{shown}");
+    assert!(
+        shown.contains("[hosts.pi]") && shown.contains("ssh = \"me@pi:2222\""),
+        "{shown}"
+    );
     let listed = sandbox.json(&["hosts", "list"]);
     assert_eq!(listed[0]["client"], "command");
     sandbox.ok(&["hosts", "add", "box", "--exec", "env"]);

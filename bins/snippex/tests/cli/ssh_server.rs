@@ -66,11 +66,7 @@ impl SshServer {
             .spawn()
             .unwrap();
         let relay = Relay::to(port);
-        let server = Self {
-            sandbox,
-            sshd,
-            relay,
-        };
+        let server = Self { sandbox, sshd, relay };
         server.know(&folder.join("host_key.pub"));
         server.use_key("user_key");
         // Agents are large, and the same for all tests.
@@ -190,7 +186,10 @@ fn descendants(root: u32, word: &str) -> Vec<u32> {
             let child: u32 = child.parse().unwrap();
             open.push(child);
             let command = fs::read(format!("/proc/{child}/cmdline")).unwrap_or_default();
-            if String::from_utf8_lossy(&command).replace('\0', " ").contains(word) {
+            if String::from_utf8_lossy(&command)
+                .replace('\0', " ")
+                .contains(word)
+            {
                 found.push(child);
             }
         }
@@ -291,7 +290,10 @@ fn carry(mut from: TcpStream, mut to: TcpStream, state: &Arc<RelayState>) {
         let mut buffer = vec![0; 64 << 10];
         while let Ok(count @ 1..) = from.read(&mut buffer) {
             let delay = Duration::from_micros(state.delay.load(Ordering::Relaxed));
-            if sender.send((Instant::now() + delay, buffer[..count].to_vec())).is_err() {
+            if sender
+                .send((Instant::now() + delay, buffer[..count].to_vec()))
+                .is_err()
+            {
                 return;
             }
         }

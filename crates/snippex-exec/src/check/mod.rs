@@ -126,7 +126,10 @@ pub fn check(
     let stopped = || cancel.load(Ordering::Relaxed);
     let work = || -> Result<(), EngineError> {
         let mut worker = Worker::start(job, &program, &confirmations, &reduction_queue)?;
-        while let Some(batch) = work_list.take(worker.is_elsewhere(), &stopped) {
+        if worker.is_elsewhere() {
+            work_list.expect_losses();
+        }
+        while let Some(batch) = work_list.take(&stopped) {
             // Neighbours overlap once exit stubs are added, so a batch takes blocks that are far apart.
             let indices: Vec<usize> = (batch..blocks.len()).step_by(batches).collect();
             let chosen: Vec<Arc<Block>> = indices.iter().map(|&index| Arc::clone(&blocks[index])).collect();

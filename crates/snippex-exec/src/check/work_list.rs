@@ -26,6 +26,8 @@ struct State {
     returned: Vec<usize>,
     under_way: usize,
     stopped: bool,
+    /// Some workers may be lost: what they have is waited for.
+    patient: bool,
     /// Why workers were lost.
     lost: Option<EngineError>,
 }
@@ -48,8 +50,13 @@ impl WorkList {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next batch to be done. When all are taken, one that may come back is waited for if `patient`.
-    pub(super) fn take(&self, patient: bool, cancelled: &dyn Fn() -> bool) -> Option<usize> {
+    /// A worker joins that may be lost.
+    pub(super) fn expect_losses(&self) {
+        self.state().patient = true;
+    }
+
+    /// The next batch to be done. When all are taken, those that may come back are waited for.
+    pub(super) fn take(&self, cancelled: &dyn Fn() -> bool) -> Option<usize> {
         let mut state = self.state();
         loop {
             if state.stopped || cancelled() {
@@ -64,7 +71,7 @@ impl WorkList {
                 state.under_way += 1;
                 return Some(state.next - 1);
             }
-            if state.under_way == 0 || !patient {
+            if state.under_way == 0 || !state.patient {
                 return None;
             }
             let waited = self.changed.wait_timeout(state, GLANCE);
@@ -124,12 +131,13 @@ mod tests {
     fn a_batch_that_comes_back_is_taken_by_whoever_waits() {
         let list = WorkList::new(2);
         let never = || false;
-        assert_eq!(list.take(true, &never), Some(0));
-        assert_eq!(list.take(true, &never), Some(1));
-        assert_eq!(list.take(false, &never), None);
+        assert_eq!(list.take(&never), Some(0));
+        assert_eq!(list.take(&never), Some(1));
+        assert_eq!(list.take(&never), None);
+        list.expect_losses();
         list.settle(1, true);
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| list.take(true, &never));
+            let waiting = scope.spawn(|| list.take(&never));
             list.settle(0, false);
             list.lose(EngineError::NoCpu);
             assert_eq!(waiting.join().unwrap(), Some(0));

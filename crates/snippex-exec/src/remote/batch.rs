@@ -13,7 +13,7 @@ use crate::discovery::CaseMaker;
 use crate::lower::lower;
 use crate::recording::ends::{self, End};
 use crate::recording::streams::{Joined, Streams};
-use crate::results::{ResultsKind, OwnedResults, RawResults, Results, UnsupportedWire, changed};
+use crate::results::{OwnedResults, RawResults, Results, ResultsKind, UnsupportedWire, changed};
 
 /// What of a group's expected ends is sent.
 pub(super) struct Expected {
@@ -53,9 +53,7 @@ pub(super) fn expect(results: &Results<'_>, covered: Components, digester: &mut 
         for run in 0..group.starts.len() {
             let end = ends.get(first + run);
             let digest = digester.end(group, run, end, changed(end.output, lines), covered);
-            expected
-                .digests
-                .extend(digest.unwrap_or_default().to_le_bytes());
+            expected.digests.extend(digest.unwrap_or_default().to_le_bytes());
         }
     }
     expected
@@ -65,7 +63,11 @@ pub(super) fn expect(results: &Results<'_>, covered: Components, digester: &mut 
 pub(super) fn made(groups: &[Group], expected: &[bool], digester: &mut Digester) -> Vec<u8> {
     let wire = |(group, &expected): (&Group, &bool)| GroupWire {
         block: (*group.block).clone(),
-        pages: group.pages.iter().map(|page| (page.address, page.access)).collect(),
+        pages: group
+            .pages
+            .iter()
+            .map(|page| (page.address, page.access))
+            .collect(),
         digest: digester.group(group),
         expected,
     };
@@ -96,7 +98,9 @@ pub(super) fn read_groups(
             Ok(Some((groups, expected)))
         }
         GroupsWire::Made(groups) => {
-            let maker = maker.ok_or(RemoteError::Malformed("a batch does not say where its cases are from"))?;
+            let maker = maker.ok_or(RemoteError::Malformed(
+                "a batch does not say where its cases are from",
+            ))?;
             let mut made = Vec::with_capacity(groups.len());
             let mut expected = Vec::with_capacity(groups.len());
             for wire in groups {
@@ -116,12 +120,16 @@ pub(super) fn read_groups(
 fn group_of(cases: &[Vec<u8>]) -> Result<Group, RemoteError> {
     let cases = cases.iter().map(|bytes| codec::decode_case(bytes));
     let cases = cases.collect::<Result<Vec<_>, _>>()?;
-    let first = cases.first().ok_or(RemoteError::Malformed("a group has no case"))?;
+    let first = cases
+        .first()
+        .ok_or(RemoteError::Malformed("a group has no case"))?;
     let mut whole = Group::of(first);
     let mut pool: Vec<VectorState> = whole.vector_pool.to_vec();
     for case in &cases[1..] {
         if (&case.block, case.placement, &case.pages) != (&first.block, first.placement, &first.pages) {
-            return Err(RemoteError::Malformed("the cases of a group are of several blocks"));
+            return Err(RemoteError::Malformed(
+                "the cases of a group are of several blocks",
+            ));
         }
         let one = Group::of(case);
         let known = pool.iter().position(|known| *known == one.vector_pool[0]);
@@ -215,7 +223,10 @@ impl PackedResults {
                 }
                 let page = end.output.fault.address & !(snippex_core::case::PAGE - 1);
                 let parked = parked.contain(page);
-                differing.push((run, End::canonical(group, run, end, lines, parked, results.components)));
+                differing.push((
+                    run,
+                    End::canonical(group, run, end, lines, parked, results.components),
+                ));
             }
             if !differing.is_empty() {
                 let (runs, ends): (Vec<usize>, Vec<End>) = differing.into_iter().unzip();
@@ -310,17 +321,20 @@ fn push_runs(
         ResultsKind::Made(_) => None,
     });
     let mut ends = ends.iter();
-    let rows = matched.iter().enumerate().map(|(run, &matched)| match (matched, expected) {
-        (true, Some((first, ends, lines))) => {
-            let end = ends.get(first + run);
-            let file = (end.output.stored != 0).then_some(end.vectors);
-            (*end.output, file, changed(end.output, lines))
-        }
-        _ => {
-            let end = ends.next().expect("as many ends as runs that differ");
-            (end.output, end.vectors.as_deref(), &end.lines[..])
-        }
-    });
+    let rows = matched
+        .iter()
+        .enumerate()
+        .map(|(run, &matched)| match (matched, expected) {
+            (true, Some((first, ends, lines))) => {
+                let end = ends.get(first + run);
+                let file = (end.output.stored != 0).then_some(end.vectors);
+                (*end.output, file, changed(end.output, lines))
+            }
+            _ => {
+                let end = ends.next().expect("as many ends as runs that differ");
+                (end.output, end.vectors.as_deref(), &end.lines[..])
+            }
+        });
     raw.push_group(rows.collect::<Vec<_>>().into_iter());
     Ok(())
 }

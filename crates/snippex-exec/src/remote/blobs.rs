@@ -100,7 +100,10 @@ pub(super) fn pack(bytes: &[u8], base: Option<&[u8]>) -> io::Result<Vec<u8>> {
         return zstd::stream::encode_all(bytes, LEVEL);
     };
     let mut encoder = zstd::stream::write::Encoder::with_ref_prefix(Vec::new(), LEVEL, base)?;
-    let whole = (bytes.len() + base.len()).next_power_of_two().ilog2().clamp(10, MAX_WINDOW);
+    let whole = (bytes.len() + base.len())
+        .next_power_of_two()
+        .ilog2()
+        .clamp(10, MAX_WINDOW);
     encoder.set_parameter(CParameter::WindowLog(whole))?;
     encoder.set_parameter(CParameter::EnableLongDistanceMatching(true))?;
     encoder.write_all(bytes)?;
@@ -203,7 +206,9 @@ mod tests {
 
     fn noise(length: usize, mut seed: u64) -> Vec<u8> {
         let mut next = || {
-            seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            seed = seed
+                .wrapping_mul(6364136223846793005)
+                .wrapping_add(1442695040888963407);
             (seed >> 56) as u8
         };
         (0..length).map(|_| next()).collect()

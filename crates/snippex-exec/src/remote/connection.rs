@@ -86,7 +86,7 @@ impl Connection {
         } = link;
         let shared = Arc::new(Shared {
             host: host.to_owned(),
-            output: Output::new(writer),
+            output: Output::new(writer)?,
             waiting: Mutex::new(Some(HashMap::new())),
             next_stream: AtomicU32::new(1),
             heard: Mutex::new(Instant::now() + patience.start.saturating_sub(patience.silence)),
@@ -117,7 +117,7 @@ impl Connection {
             protocol: PROTOCOL,
             keep_blobs,
         };
-        shared.output.begin(&[], &encode(&answer))?;
+        shared.output.begin(&[], &encode(&answer));
         *shared.heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         let reading = Arc::clone(&shared);
         thread::Builder::new()
@@ -325,8 +325,7 @@ impl Shared {
             };
             *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
             let length = frame.payload.len();
-            self.received
-                .fetch_add(frame::length(length), Ordering::Relaxed);
+            self.received.fetch_add(frame::length(length), Ordering::Relaxed);
             match frame.kind {
                 Kind::Credit => match credit_of(&frame) {
                     Ok(bytes) => self.output.may_send(bytes),
@@ -392,7 +391,7 @@ fn watch(shared: &Arc<Shared>, silence: Duration) {
                 return shared.end(&format!("nothing came from it for {} s", silence.as_secs()));
             }
             if pulse.elapsed() > PULSE && shared.greeted.load(Ordering::Relaxed) {
-                shared.output.send_if_idle(Kind::Pulse);
+                shared.output.send_now(0, Kind::Pulse, &[]);
                 pulse = Instant::now();
             }
             drop(shared);

@@ -95,7 +95,10 @@ impl RemoteEngine {
                 Ok(Some(results)) => return Ok(results),
                 Ok(None) if whole => return Err(RemoteError::Malformed("cases were to be made again")),
                 Ok(None) => {
-                    warn!(host = self.host.name(), "the host makes other cases; they are sent as a whole");
+                    warn!(
+                        host = self.host.name(),
+                        "the host makes other cases; they are sent as a whole"
+                    );
                     whole = true;
                 }
                 Err(error) if error.is_lost_host() && trial < TRIALS => {
@@ -118,7 +121,9 @@ impl RemoteEngine {
         let connection = self.host.connection(self.place)?;
         let engine = self.engine_on(&connection)?;
         let components = self.identity.components;
-        let covered = expected.map_or(components, |expected| expected.components.intersection(components));
+        let covered = expected.map_or(components, |expected| {
+            expected.components.intersection(components)
+        });
         let digests = match expected {
             Some(expected) if !whole => expect(expected, covered, &mut self.digester),
             _ => Expected::nothing(groups.len()),

@@ -102,7 +102,8 @@ impl HostEntry {
     pub fn host(&self, name: &str, defaults: &HostDefaults) -> Result<Arc<Host>, HostEntryError> {
         let deployment = self.deployment(name, defaults)?;
         let standard = HostOptions::default();
-        let seconds = |given: Option<u32>, other| given.map_or(other, |given| Duration::from_secs(given.into()));
+        let seconds =
+            |given: Option<u32>, other| given.map_or(other, |given| Duration::from_secs(given.into()));
         let options = HostOptions {
             connections: defaults.pool_size,
             transfer_cache: defaults.transfer_cache,
@@ -135,7 +136,9 @@ impl HostEntry {
             (None, None) => return Err(HostEntryError::NoWay(name.to_owned())),
             (Some(_), Some(_)) => return Err(HostEntryError::TwoWays(name.to_owned())),
             (None, Some(command)) => {
-                let words = crate::engine::split_words(command).ok().filter(|words| !words.is_empty());
+                let words = crate::engine::split_words(command)
+                    .ok()
+                    .filter(|words| !words.is_empty());
                 let words = words.ok_or_else(|| HostEntryError::Command(name.to_owned()))?;
                 words.into_iter().chain(["/bin/sh".to_owned()]).collect()
             }

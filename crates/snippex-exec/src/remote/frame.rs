@@ -12,7 +12,7 @@
 //!     17    -  payload
 //! ```
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read};
 
 use rapidhash::v3::rapidhash_v3;
 
@@ -40,18 +40,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 5] = [
-        Self::Hello,
-        Self::Message,
-        Self::Piece,
-        Self::Credit,
-        Self::Pulse,
-    ];
-
-    /// Whether frames of the kind wait for credit.
-    pub(super) fn needs_credit(self) -> bool {
-        matches!(self, Self::Message | Self::Piece)
-    }
+    const ALL: [Self; 5] = [Self::Hello, Self::Message, Self::Piece, Self::Credit, Self::Pulse];
 }
 
 /// A frame that was received.
@@ -62,20 +51,19 @@ pub(super) struct Frame {
     pub(super) payload: Vec<u8>,
 }
 
-/// Writes one frame, in one piece.
-pub(super) fn write(output: &mut dyn Write, stream: u32, kind: Kind, payload: &[u8]) -> io::Result<()> {
-    let length = u32::try_from(payload.len())
-        .ok()
-        .filter(|length| *length as usize <= MAX_PAYLOAD)
-        .ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "a message is longer than 64 MiB"))?;
+/// The bytes of a frame.
+///
+/// # Panics
+/// When the payload is longer than [`MAX_PAYLOAD`]: what is longer is sent in pieces.
+pub(super) fn bytes(stream: u32, kind: Kind, payload: &[u8]) -> Vec<u8> {
+    assert!(payload.len() <= MAX_PAYLOAD, "a message is longer than 64 MiB");
     let mut bytes = Vec::with_capacity(HEADER + payload.len());
-    bytes.extend(length.to_le_bytes());
+    bytes.extend((payload.len() as u32).to_le_bytes());
     bytes.extend(stream.to_le_bytes());
     bytes.push(kind as u8);
     bytes.extend(checksum(&bytes, payload).to_le_bytes());
     bytes.extend(payload);
-    output.write_all(&bytes)?;
-    output.flush()
+    bytes
 }
 
 /// Bytes of a frame with a payload of `payload` bytes.
@@ -160,7 +148,7 @@ mod tests {
             prop_assume!(!noise.windows(16).any(|window| window == GREETING));
             let mut bytes = noise.clone();
             bytes.extend(GREETING);
-            write(&mut bytes, stream, Kind::Piece, &payload).unwrap();
+            bytes.extend(super::bytes(stream, Kind::Piece, &payload));
             let mut input = &bytes[..];
             prop_assert_eq!(skip_noise(&mut input).unwrap(), noise);
             let frame = read(&mut input).unwrap().unwrap();
@@ -174,8 +162,7 @@ mod tests {
             at in any::<proptest::sample::Index>(),
             bit in 0..8u32,
         ) {
-            let mut bytes = Vec::new();
-            write(&mut bytes, 7, Kind::Message, &payload).unwrap();
+            let mut bytes = super::bytes(7, Kind::Message, &payload);
             let at = at.index(bytes.len());
             prop_assert!(at == 0 || read(&mut &bytes[..at]).is_err());
             bytes[at] ^= 1 << bit;

@@ -140,7 +140,9 @@ impl Host {
         let on_the_way = connection.round_trip().as_millis().div_ceil(BATCH);
         let each = 2 + usize::try_from(on_the_way).unwrap_or(MOST);
         let agents = self.options.connections.max(1);
-        Ok((connection.info().cpus as usize * each).clamp(2, MOST).max(agents))
+        Ok((connection.info().cpus as usize * each)
+            .clamp(2, MOST)
+            .max(agents))
     }
 
     /// What went over all connections so far.
@@ -200,7 +202,11 @@ impl Host {
         let link = self.transport.connect()?;
         let connection = Connection::begin(&self.name, link, patience, self.options.transfer_cache)?;
         if !connection.noise().trim().is_empty() {
-            info!(host = self.name, noise = connection.noise(), "was printed before the agent started");
+            info!(
+                host = self.name,
+                noise = connection.noise(),
+                "was printed before the agent started"
+            );
         }
         Ok(connection)
     }

@@ -14,8 +14,9 @@ use crate::memory_source::MemorySource;
 use crate::remote::RemoteError;
 use crate::remote::batch::{PackedResults, read_groups};
 use crate::remote::digest::Digester;
+use crate::remote::frame::Kind;
+use crate::remote::message::{Answer, BatchWire, Request, decode, pack};
 use crate::remote::output::Output;
-use crate::remote::message::{Answer, BatchWire, Request, decode};
 
 /// What is asked of an engine.
 #[derive(Clone, Copy, Debug)]
@@ -110,7 +111,8 @@ impl EngineQueue {
             Job::Restart => {
                 waiting.restarts += 1;
                 drop(waiting);
-                answer_on(&self.output, stream, &Answer::Done);
+                // Whoever asks is the thread that reads.
+                self.output.send_now(stream, Kind::Message, &pack(&Answer::Done));
             }
         }
     }
@@ -140,7 +142,9 @@ struct Choice {
 impl Choice {
     fn start(&self) -> Result<Box<dyn Engine>, RemoteError> {
         if self.name == "mock" {
-            return Ok(Box::new(MockEngine::planted().map_err(|error| on_engine(&error))?));
+            return Ok(Box::new(
+                MockEngine::planted().map_err(|error| on_engine(&error))?,
+            ));
         }
         let own = match &self.entry {
             None => None,

@@ -18,8 +18,8 @@ use sha2::{Digest, Sha256};
 use super::frame::{GREETING, Kind};
 use super::message::{AgentInfo, PROTOCOL, encode};
 use super::output::Output;
-pub(super) use session::credit_of;
 use session::Session;
+pub(super) use session::credit_of;
 
 /// How often the agent says that it is there.
 pub(super) const PULSE: Duration = Duration::from_secs(2);
@@ -40,13 +40,13 @@ pub fn serve(
     output: Box<dyn Write + Send>,
     options: &AgentOptions,
 ) -> io::Result<()> {
-    let output = Arc::new(Output::new(output));
-    output.begin(&GREETING, &encode(&about_this()?))?;
+    let output = Arc::new(Output::new(output)?);
+    output.begin(&GREETING, &encode(&about_this()?));
     let pulse = {
         let output = Arc::clone(&output);
         // Ends with the process at the latest, or when nobody reads any more.
         move || {
-            while output.send(0, Kind::Pulse, &[]) {
+            while output.send_now(0, Kind::Pulse, &[]) {
                 thread::sleep(PULSE);
             }
         }

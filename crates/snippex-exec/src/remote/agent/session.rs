@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::io::{self, ErrorKind, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::engines::{EngineQueue, Job};
 use super::AgentOptions;
+use super::engines::{EngineQueue, Job};
 use crate::remote::RemoteError;
 use crate::remote::blobs::{self, BlobStore};
 use crate::remote::frame::{self, Frame, Kind};
-use crate::remote::output::Output;
 use crate::remote::message::{Answer, BlobId, HostInfo, OriginWire, PROTOCOL, Request, decode, pack};
+use crate::remote::output::Output;
 
 /// Longest packed blob that is taken, in bytes.
 const MAX_PACKED: u64 = 1 << 30;
@@ -78,7 +78,8 @@ impl Session {
     }
 
     fn answer(&self, stream: u32, answer: &Answer<'_>) {
-        answer_on(&self.output, stream, answer);
+        // Whoever reads does not wait for credit, which it would have to read.
+        let _ = self.output.send_now(stream, Kind::Message, &pack(answer));
     }
 
     fn take_request(&mut self, frame: Frame) -> io::Result<()> {
@@ -136,7 +137,11 @@ impl Session {
             None => None,
             Some(blob) => match self.blobs.get(blob) {
                 Some(program) => Some(program),
-                None => return failed(&RemoteError::Malformed("the program was not sent before its cases")),
+                None => {
+                    return failed(&RemoteError::Malformed(
+                        "the program was not sent before its cases",
+                    ));
+                }
             },
         };
         let mut origins = self.origins.lock().unwrap_or_else(PoisonError::into_inner);
@@ -164,7 +169,11 @@ impl Session {
     fn keep(&mut self, coming: &Coming) -> Result<(), RemoteError> {
         let base = match &coming.base {
             None => None,
-            Some(base) => Some(self.blobs.get(base).ok_or(RemoteError::Malformed("the base is gone"))?),
+            Some(base) => Some(
+                self.blobs
+                    .get(base)
+                    .ok_or(RemoteError::Malformed("the base is gone"))?,
+            ),
         };
         let bytes = blobs::unpack(&coming.packed, base.as_deref(), &coming.blob)?;
         self.blobs.put(coming.blob, bytes);

@@ -5,11 +5,11 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use russh::Preferred;
 use russh::client::{self, AuthResult, Handle, Handler};
 use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
 use russh::keys::{PrivateKeyWithHashAlg, PublicKeyOrCertificate, load_secret_key};
-use russh::Preferred;
 use tokio::process::Command;
 
 use super::known_hosts::{KnownHosts, Verdict, fingerprint};

@@ -39,7 +39,11 @@ impl KnownHosts {
                 .clone()
                 .unwrap_or_else(|| settings.host_name.clone()),
             // A host with a name of its own is known under that, whatever its port is.
-            port: if settings.key_alias.is_some() { 22 } else { settings.port },
+            port: if settings.key_alias.is_some() {
+                22
+            } else {
+                settings.port
+            },
             accept_new: settings.accept_new,
         }
     }

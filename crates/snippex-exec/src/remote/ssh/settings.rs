@@ -52,7 +52,11 @@ pub(super) fn read(to: &str) -> Result<SshSettings, String> {
     }
     let home = std::env::var("HOME").unwrap_or_default();
     let agent = std::env::var("SSH_AUTH_SOCK").ok();
-    Ok(parse(&String::from_utf8_lossy(&answer.stdout), &home, agent.as_deref()))
+    Ok(parse(
+        &String::from_utf8_lossy(&answer.stdout),
+        &home,
+        agent.as_deref(),
+    ))
 }
 
 fn parse(text: &str, home: &str, agent: Option<&str>) -> SshSettings {

@@ -20,7 +20,7 @@ use snippex_core::block::Block;
 use snippex_core::case::Placement;
 use snippex_core::seed::Style;
 use snippex_exec::check::{CheckJob, CheckOptions, CheckReport, EngineFactory, check};
-use snippex_exec::engine::{Engine, EngineShare, EngineSpec, EngineTable, RunnerEngine};
+use snippex_exec::engine::{Engine, EngineShare, EngineSpec, RunnerEngine};
 use snippex_exec::remote::{
     AgentOptions, CommandTransport, EngineOrder, Host, HostOptions, Link, RemoteEngine, RemoteError, Traffic,
     Transport, serve,
@@ -112,10 +112,10 @@ impl Program<'_> {
         let (sender, receiver) = sync_channel(1024);
         let started = Instant::now();
         let runs = thread::scope(|scope| -> Fallible<u64> {
-            let working = scope.spawn(|| check(&job, &self.blocks, &sender, &AtomicBool::new(false)));
+            let (job, blocks) = (&job, &self.blocks);
+            let working = scope.spawn(move || check(job, blocks, &sender, &AtomicBool::new(false)));
             let mut runs = 0;
-            let expected = self.blocks.len();
-            for report in receiver.iter().take(expected) {
+            for report in receiver {
                 if let CheckReport::Block(report) = report {
                     runs += report.runs;
                 }
@@ -222,10 +222,9 @@ fn main() -> Fallible<()> {
     let program = Program {
         image: &image,
         blocks: runnable().step_by(step).take(count).map(Arc::new).collect(),
-        placement: place(&image.address_range(), image.position_independent())
-            .ok_or("there is no place for it")?,
+        placement: place(&image.address_range(), image.position_independent())?,
     };
-    let spec = EngineTable::default().spec(engine)?;
+    let spec = EngineSpec::preset(engine)?;
     let (runs, seconds) = program.check(cpus(), &|| Ok(Box::new(RunnerEngine::start(spec.clone())?)))?;
     let here = runs as f64 / seconds;
     println!("here, {} threads: {here:.0} runs/s, {runs} runs", cpus());

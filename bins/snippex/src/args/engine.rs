@@ -28,16 +28,15 @@ pub(crate) struct EngineArgs {
 
 /// How other hosts are used.
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Host options")]
 pub(crate) struct HostArgs {
     /// Keep connections to hosts, and use them again [default: on]
-    #[arg(long, value_name = "on|off", value_parser = values::on_or_off, num_args = 0..=1, require_equals = true, default_missing_value = "on")]
+    #[arg(long, help_heading = "Host options", value_name = "on|off", value_parser = values::on_or_off, num_args = 0..=1, require_equals = true, default_missing_value = "on")]
     pub(crate) connection_pool: Option<bool>,
     /// Connections to each host, each with an agent of its own [default: 1]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=16))]
+    #[arg(long, help_heading = "Host options", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=16))]
     pub(crate) pool_size: Option<u32>,
     /// Have hosts keep no programs for the next time
-    #[arg(long)]
+    #[arg(long, help_heading = "Host options")]
     pub(crate) no_transfer_cache: bool,
 }
 

@@ -41,6 +41,15 @@ snippex_find_folder() {
     exit 1
 }
 
+# The agents that were used last and are what their names say: one of them makes the wanted one from a patch.
+snippex_older() {
+    for name in $(ls -t "$folder" 2>/dev/null | head -n 3); do
+        if [ -x "$folder/$name" ] && [ "$(snippex_digest "$folder/$name")" = "$name" ]; then
+            printf '%s ' "$name"
+        fi
+    done
+}
+
 snippex_receive() {
     part="$folder/.part$$"
     snippex_say send
@@ -76,9 +85,10 @@ snippex_main() {
         # The time of its last use says which go first.
         touch "$agent" 2>/dev/null
     else
-        # An agent that nobody has used for a month goes.
+        # What is damaged, and what nobody has used for a month, goes.
+        rm -f "$agent"
         find "$folder" -type f -mtime +30 -exec rm -f {} + 2>/dev/null
-        snippex_say need "$(ls -t "$folder" 2>/dev/null | head -n 8 | tr '\n' ' ')"
+        snippex_say need "$(snippex_older)"
         read -r how length base || exit 1
         [ "$how" = whole ] || [ "$how" = patch ] || exit 1
         snippex_receive "$how" "$length" "$base" || exit 1

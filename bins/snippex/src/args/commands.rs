@@ -6,7 +6,10 @@ use clap::{Args, Subcommand};
 use clap_complete::ArgValueCandidates;
 
 use super::{
-    AgentArgs, AnalyzeArgs, BugsArgs, CacheCommand, CompareArgs, DisasmArgs, EngineArgs, EnginesCommand, ExportCommand, FilterArgs, FormArgs, FormatArg, GenerateArgs, HostsCommand, ListArgs, MetricsArgs, RecordArgs, ReduceArgs, ReferenceArgs, RegressionCommand, RemoveArgs, ReplayArgs, ReportArgs, ReproArgs, RunArgs, SelectArgs, SimulateArgs, StatsArgs, ValidateArgs,
+    AgentArgs, AnalyzeArgs, BugsArgs, CacheCommand, CompareArgs, DisasmArgs, EngineArgs, EnginesCommand,
+    ExportCommand, FilterArgs, FormArgs, FormatArg, GenerateArgs, HostsCommand, ListArgs, MetricsArgs,
+    RecordArgs, ReduceArgs, ReferenceArgs, RegressionCommand, RemoveArgs, ReplayArgs, ReportArgs, ReproArgs,
+    RunArgs, SelectArgs, SimulateArgs, StatsArgs, ValidateArgs,
 };
 use crate::completing::engines;
 

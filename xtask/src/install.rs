@@ -44,6 +44,12 @@ pub(crate) const TESTS: &[Need] = &[
     ),
     need(&["valgrind"], &["valgrind"], "another engine, by its entry alone"),
     need(
+        &["sshd"],
+        &["openssh-server"],
+        "the other end of engines on other hosts",
+    ),
+    need(&["ssh"], &["openssh-client"], "what it is asked for by"),
+    need(
         &["nasm"],
         &["nasm"],
         "assembles conformance tests, and checks our encodings",

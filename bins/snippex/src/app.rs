@@ -1,12 +1,15 @@
 //! What every command works with: the printer, the form of the answer, the settings, the database.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use cli_kit::settings::Resolved;
-use cli_kit::{CancelToken, Failure, Format, Printer, on_interrupt};
+use cli_kit::{CancelToken, Failure, Format, Printer, on_interrupt, paths};
 use serde::Serialize;
 use snippex_exec::engine::EngineTable;
-use snippex_session::{CacheOptions, VerdictCache};
+use snippex_exec::remote::{Host, HostDefaults, HostEntry};
+use snippex_session::{CacheOptions, EngineNames, VerdictCache};
 use snippex_store::{Location, StoreError, StoreHandle};
 
 use crate::args::values;
@@ -21,9 +24,24 @@ pub(crate) struct App<'p> {
     pub(crate) settings: Resolved<Settings>,
     /// The engines that can be named: presets and what the settings add.
     pub(crate) engines: EngineTable,
+    /// Hosts whose engines can be named; none is connected before it is used.
+    pub(crate) hosts: BTreeMap<String, Arc<Host>>,
 }
 
 impl App<'_> {
+    /// What can be named as an engine.
+    pub(crate) fn names(&self) -> EngineNames<'_> {
+        EngineNames {
+            table: &self.engines,
+            hosts: &self.hosts,
+        }
+    }
+
+    /// What holds for all hosts.
+    pub(crate) fn host_defaults(&self) -> HostDefaults {
+        host_defaults(&self.settings.value)
+    }
+
     /// The database, made if it is not there.
     pub(crate) fn open_store(&self) -> Result<StoreHandle, Failure> {
         StoreHandle::open(&self.location()?).or_user_error()
@@ -132,4 +150,26 @@ pub(crate) fn typed() -> String {
         });
     }
     words.join(" ")
+}
+
+/// The hosts of the settings.
+pub(crate) fn hosts(settings: &Settings) -> Result<BTreeMap<String, Arc<Host>>, Failure> {
+    let defaults = host_defaults(settings);
+    let host = |(name, entry): (&String, &HostEntry)| {
+        let host = entry.host(name, &defaults).map_err(|error| {
+            Failure::new(error.to_string()).hint(format!("correct [hosts.{name}] in the settings"))
+        })?;
+        Ok((name.clone(), host))
+    };
+    settings.hosts.iter().map(host).collect()
+}
+
+fn host_defaults(settings: &Settings) -> HostDefaults {
+    HostDefaults {
+        client: settings.ssh,
+        pool_size: settings.pool_size as usize,
+        connection_pool: settings.connection_pool,
+        transfer_cache: settings.transfer_cache,
+        sent: paths::cache("snippex", paths::environment).map(|folder| folder.join("sent")),
+    }
 }

@@ -11,8 +11,8 @@ use snippex_exec::check::{BlockReport, CheckSummary};
 use snippex_report::check::CheckSummary as SummaryView;
 use snippex_report::{grouped, several};
 use snippex_session::{
-    Bugs, CheckOutcome, CheckTarget, EngineChoice, EnginePair, Session, SessionEvent, SessionObserver,
-    SessionOptions, Wanted,
+    Bugs, CheckOutcome, CheckTarget, EnginePair, Session, SessionEvent, SessionObserver, SessionOptions,
+    Wanted,
 };
 use snippex_store::{BlockNumber, DivergenceId, StoreHandle};
 
@@ -29,8 +29,10 @@ use crate::hints::OrUserError;
 /// Starts both engines of a check.
 pub(crate) fn start_engines(app: &App<'_>, args: &EngineArgs) -> Result<EnginePair, Failure> {
     let subject = subject_engine(app, args)?;
-    let reference =
-        EngineChoice::named_or_recorded(&app.engines, &app.settings.value.reference).or_user_error()?;
+    let reference = app
+        .names()
+        .choose(&app.settings.value.reference)
+        .or_user_error()?;
     EnginePair::start(reference, subject).or_user_error()
 }
 

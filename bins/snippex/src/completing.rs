@@ -43,6 +43,12 @@ pub(crate) fn added_engines() -> Vec<CompletionCandidate> {
     added.into_keys().map(CompletionCandidate::new).collect()
 }
 
+/// The hosts of the settings.
+pub(crate) fn hosts() -> Vec<CompletionCandidate> {
+    let hosts = settings().map(|settings| settings.hosts).unwrap_or_default();
+    hosts.into_keys().map(CompletionCandidate::new).collect()
+}
+
 /// The causes of the bugs that were found.
 pub(crate) fn bugs() -> Vec<CompletionCandidate> {
     let found = store().and_then(|store| store.call(async |store| store.bugs("", None).await).ok());

@@ -12,7 +12,7 @@ use crate::hints::OrUserError;
 /// The engine to test: what was typed, else that of the settings.
 pub(crate) fn subject_engine(app: &App<'_>, args: &EngineArgs) -> Result<EngineChoice, Failure> {
     let Some(command) = &args.engine_command else {
-        return EngineChoice::named_or_recorded(&app.engines, &app.settings.value.emulator).or_user_error();
+        return app.names().choose(&app.settings.value.emulator).or_user_error();
     };
     let mut spec = EngineSpec::from_command("", command).or_user_error()?;
     spec.name = match &args.engine_name {

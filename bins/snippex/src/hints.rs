@@ -6,6 +6,7 @@ use cli_kit::Failure;
 use snippex_blocks::generate::RequestError;
 use snippex_blocks::select::FilterError;
 use snippex_exec::engine::{EngineError, SpecError};
+use snippex_exec::remote::RemoteError;
 use snippex_report::disassembly::DecoderError;
 use snippex_report::report::{PdfError, TemplateError};
 use snippex_session::{ReproduceError, SessionError};
@@ -64,6 +65,12 @@ impl UserError for SpecError {
 }
 
 impl UserError for EngineError {
+    fn user_error(&self) -> Failure {
+        chain(self).hint(self.hint())
+    }
+}
+
+impl UserError for RemoteError {
     fn user_error(&self) -> Failure {
         chain(self).hint(self.hint())
     }

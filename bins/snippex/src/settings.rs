@@ -8,6 +8,7 @@ use cli_kit::settings::{Layers, Resolved};
 use cli_kit::{Failure, paths};
 use serde::{Deserialize, Serialize};
 use snippex_exec::engine::EngineEntry;
+use snippex_exec::remote::{HostEntry, SshClient};
 
 use crate::args::{EngineArgs, ReferenceArgs, RunArgs, values};
 
@@ -33,8 +34,18 @@ pub(crate) struct Settings {
     pub(crate) cache_ttl: String,
     /// Largest size of the cache.
     pub(crate) cache_max_size: String,
+    /// Which program speaks SSH.
+    pub(crate) ssh: SshClient,
+    /// Whether connections to hosts are kept.
+    pub(crate) connection_pool: bool,
+    /// Connections to each host.
+    pub(crate) pool_size: u32,
+    /// Whether hosts may keep programs for the next time.
+    pub(crate) transfer_cache: bool,
     /// Engines by name, laid over the presets.
     pub(crate) engines: BTreeMap<String, EngineEntry>,
+    /// Hosts by name, whose engines are called HOST/ENGINE.
+    pub(crate) hosts: BTreeMap<String, HostEntry>,
 }
 
 impl Default for Settings {
@@ -56,7 +67,12 @@ impl Default for Settings {
             cache_file: cache.map(|path| path.display().to_string()),
             cache_ttl: "30d".to_owned(),
             cache_max_size: "1GiB".to_owned(),
+            ssh: SshClient::default(),
+            connection_pool: true,
+            pool_size: 1,
+            transfer_cache: true,
             engines: BTreeMap::new(),
+            hosts: BTreeMap::new(),
         }
     }
 }
@@ -97,6 +113,10 @@ pub(crate) fn resolve(flags: Flags<'_>) -> Result<Resolved<Settings>, Failure> {
         "cache_file",
         "cache_ttl",
         "cache_max_size",
+        "ssh",
+        "connection_pool",
+        "pool_size",
+        "transfer_cache",
     ] {
         let variable = format!("SNIPPEX_{}", key.to_uppercase());
         layers.variable(&variable, key, paths::environment)?;
@@ -107,6 +127,19 @@ pub(crate) fn resolve(flags: Flags<'_>) -> Result<Resolved<Settings>, Failure> {
         "emulator",
         flags.engine.and_then(|engine| engine.emulator.as_ref()),
     )?;
+    if let Some(hosts) = flags.engine.map(|engine| &engine.hosts) {
+        layers.flag(
+            "--connection-pool",
+            "connection_pool",
+            hosts.connection_pool.as_ref(),
+        )?;
+        layers.flag("--pool-size", "pool_size", hosts.pool_size)?;
+        layers.flag(
+            "--no-transfer-cache",
+            "transfer_cache",
+            hosts.no_transfer_cache.then_some(false),
+        )?;
+    }
     layers.flag(
         "--reference",
         "reference",
@@ -139,6 +172,7 @@ pub(crate) fn resolve(flags: Flags<'_>) -> Result<Resolved<Settings>, Failure> {
     for (key, value, limit) in [
         ("states", resolved.value.states, 4096),
         ("threads", resolved.value.threads, 1024),
+        ("pool_size", resolved.value.pool_size, 16),
     ] {
         if !(1..=limit).contains(&value) {
             let origin = &resolved.origins[key].origin;

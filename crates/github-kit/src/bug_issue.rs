@@ -164,7 +164,7 @@ fn query_part(text: &str) -> String {
     for byte in text.bytes() {
         match byte {
             b'-' | b'_' | b'.' | b'~' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
-                part.push(char::from(byte))
+                part.push(char::from(byte));
             }
             other => part.push_str(&format!("%{other:02X}")),
         }

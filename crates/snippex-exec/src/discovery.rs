@@ -34,6 +34,19 @@ pub struct CaseMaker<'i> {
     style: Style,
 }
 
+/// Where the cases of groups come from: all that is needed to make them again elsewhere, their blocks and pages apart.
+#[derive(Clone, Debug)]
+pub struct CaseOrigin {
+    /// The file of the program that the blocks are of.
+    pub(crate) program: Option<Arc<[u8]>>,
+    pub(crate) placement: Placement,
+    pub(crate) seed: u64,
+    pub(crate) states: usize,
+    pub(crate) style: Style,
+    /// What all starts choose their vector registers from.
+    pub(crate) vector_pool: Arc<[VectorState]>,
+}
+
 /// A group whose pages are not settled yet.
 struct Draft {
     group: Group,
@@ -68,6 +81,25 @@ impl<'i> CaseMaker<'i> {
             style,
             ..self
         }
+    }
+
+    /// Where the cases that are made come from; `program` is the file of the image.
+    #[must_use]
+    pub fn origin(&self, program: Option<Arc<[u8]>>) -> CaseOrigin {
+        CaseOrigin {
+            program,
+            placement: self.placement,
+            seed: self.seed,
+            states: self.states,
+            style: self.style,
+            vector_pool: Arc::clone(&self.vector_pool),
+        }
+    }
+
+    /// What starts choose their vector registers from.
+    #[cfg(feature = "remote")]
+    pub(crate) fn vector_pool(&self) -> &[VectorState] {
+        &self.vector_pool
     }
 
     /// The groups of `blocks`, in their order, with pages found by running them on `engine`.
@@ -120,6 +152,17 @@ impl<'i> CaseMaker<'i> {
                 draft.group
             })
             .collect())
+    }
+
+    /// The group of `block` as [`CaseMaker::make`] has made it before, where `pages` are those that it had in the end.
+    #[cfg(feature = "remote")]
+    pub(crate) fn make_again(&mut self, block: &Arc<Block>, pages: &[(u64, PageAccess)]) -> Group {
+        let mut draft = self.draft(block);
+        for &(address, access) in pages {
+            self.add(&mut draft, address, access == PageAccess::ReadWrite);
+        }
+        draft.group.pages = draft.pages.into_values().collect();
+        draft.group
     }
 
     /// Start states, and the pages that follow from them.

@@ -289,7 +289,7 @@ fn tests() -> Vec<Test> {
     add(
         "a return to where nothing is",
         case(Terminator::Ret, &[0xc3], |b| {
-            b.page(STACK, PageAccess::Read, 0x11)
+            b.page(STACK, PageAccess::Read, 0x11);
         }),
         |_, o| {
             let target = 0x1111_1111_1111_1111;

@@ -59,6 +59,8 @@ mod program_plan;
 #[cfg(feature = "recordings")]
 pub mod recording;
 pub mod reduce;
+#[cfg(feature = "remote")]
+pub mod remote;
 mod results;
 mod shared;
 mod shared_layout;
@@ -67,7 +69,7 @@ mod stores;
 mod untouched;
 mod warm_up;
 
-pub use discovery::CaseMaker;
+pub use discovery::{CaseMaker, CaseOrigin};
 pub use lower::{LowerError, Lowered, lower};
 pub use memory_source::MemorySource;
 pub use results::{OwnedResults, Results, ResultsError, RunOutcome, Unsupported};

@@ -149,7 +149,7 @@ fn finding(index: usize, bugs: usize) -> ReportFinding {
     // Not one like the other: what repeats would pack better than real findings do.
     let mixed = (index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     ReportFinding {
-        id: format!("{:016x}", mixed),
+        id: format!("{mixed:016x}"),
         bug: format!("bug-{}.flags", index % bugs.max(1)),
         kind: KINDS[index % KINDS.len()].to_owned(),
         instruction: format!("vfmadd{}ps xmm, xmm, [mem{}]", mixed % 997, 8 << (mixed % 6)),

@@ -1,5 +1,6 @@
 //! Engines that can be started as often as it takes, and as the database records them.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,8 +9,10 @@ use snippex_exec::engine::{
     Engine, EngineError, EngineIdentity, EngineSpec, EngineTable, MockEngine, RunnerEngine, SpecError,
 };
 use snippex_exec::recording::{RecordedEngine, Recording};
+use snippex_exec::remote::{EngineOrder, Host, RemoteEngine};
 use snippex_store::Guest;
 
+use crate::team::EngineTeam;
 use crate::{SessionError, open_recording};
 
 /// An engine that can be started, as often as it takes.
@@ -21,6 +24,50 @@ pub enum EngineChoice {
     Mock,
     /// What a recording says.
     Recorded(Arc<Recording>),
+    /// On another host.
+    Remote(EngineOrder),
+    /// On several at once.
+    Team(Arc<EngineTeam>),
+}
+
+/// Everything that can be named as an engine: those of this machine, and hosts that have others.
+#[derive(Clone, Copy, Debug)]
+pub struct EngineNames<'n> {
+    /// Engines by name.
+    pub table: &'n EngineTable,
+    /// Hosts by name.
+    pub hosts: &'n BTreeMap<String, Arc<Host>>,
+}
+
+impl EngineNames<'_> {
+    /// The engine called `name`, which may be of another host (`HOST/ENGINE`), or several, separated by commas, or the recording
+    /// in the file of that name.
+    ///
+    /// # Errors
+    /// As [`EngineChoice::named_or_recorded`].
+    pub fn choose(&self, name: &str) -> Result<EngineChoice, SessionError> {
+        if !name.contains(',') {
+            return self.choose_one(name);
+        }
+        let members = name.split(',').map(|name| self.choose_one(name.trim()));
+        let members = members.collect::<Result<Vec<_>, _>>()?;
+        Ok(EngineChoice::Team(Arc::new(EngineTeam::new(members))))
+    }
+
+    fn choose_one(&self, name: &str) -> Result<EngineChoice, SessionError> {
+        let elsewhere = self
+            .table
+            .split_host(name)
+            .and_then(|(host, engine)| Some((self.hosts.get(host)?, engine)));
+        let Some((host, engine)) = elsewhere else {
+            return EngineChoice::named_or_recorded(self.table, name);
+        };
+        Ok(EngineChoice::Remote(EngineOrder {
+            host: Arc::clone(host),
+            engine: engine.to_owned(),
+            entry: self.table.entry(engine).cloned(),
+        }))
+    }
 }
 
 impl EngineChoice {
@@ -87,7 +134,31 @@ impl EngineChoice {
             Self::Mock => Box::new(MockEngine::planted()?),
             Self::Process(spec) => Box::new(RunnerEngine::start(spec.clone())?),
             Self::Recorded(recording) => Box::new(RecordedEngine::new(Arc::clone(recording))),
+            Self::Remote(order) => Box::new(RemoteEngine::start(order)?),
+            Self::Team(team) => team.start()?,
         })
+    }
+
+    /// Threads that keep it busy, where one of this machine has `threads`.
+    ///
+    /// # Errors
+    /// When its host cannot be reached.
+    pub fn workers(&self, threads: usize) -> Result<usize, EngineError> {
+        match self {
+            Self::Remote(order) => Ok(order.host.workers()?),
+            Self::Team(team) => team.plan(threads),
+            _ => Ok(threads),
+        }
+    }
+
+    /// Whether it is on another host, or one of several is.
+    #[must_use]
+    pub fn is_elsewhere(&self) -> bool {
+        match self {
+            Self::Remote(_) => true,
+            Self::Team(team) => team.members().iter().any(Self::is_elsewhere),
+            _ => false,
+        }
     }
 
     /// Whether it is this CPU.

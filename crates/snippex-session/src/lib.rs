@@ -28,6 +28,7 @@ mod source;
 mod statistics;
 mod stored_blocks;
 mod stored_path;
+mod team;
 mod vectors;
 
 pub use baseline::{
@@ -42,7 +43,7 @@ pub use checking::{
     SessionObserver, SessionOptions, StoredSelection, Tally, TargetChoice, TargetSummary, blocks_not_run,
     inconclusive_word, new_bug,
 };
-pub use engine_choice::{EngineChoice, engine_record};
+pub use engine_choice::{EngineChoice, EngineNames, engine_record};
 pub use error::{FileGone, SessionError};
 pub use generating::{Forms, Generated, Has, coverage_of_forms};
 pub use host::this_host;
@@ -59,4 +60,5 @@ pub use stored_blocks::{
     store_blocks, stored_targets,
 };
 pub use stored_path::{read_stored_path, write_stored_path};
+pub use team::EngineTeam;
 pub use vectors::Vectors;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use regress_core::detect::{GateSettings, Past, Threshold, VerdictKind, judge_history};
+use regress_core::detect::{GateSettings, PastRuns, Threshold, VerdictKind, judge_history};
 use regress_core::measurement::{BenchmarkId, Direction, Measure, SeriesKey};
 use snippex_store::{GroupCounts, SummedRun, UnixMillis};
 
@@ -170,11 +170,12 @@ fn failing_share(run: &SummedRun) -> Option<f64> {
 fn judge_run<'r>(run: &'r SummedRun, before: &[f64], threshold: f64) -> NewestRun<'r> {
     let now: Vec<f64> = failing_share(run).into_iter().collect();
     let verdict = failing_blocks(&run.engine).and_then(|key| {
-        let past = Past {
+        let past = PastRuns {
             key,
             direction: Direction::SmallerIsBetter,
             history: before,
             runs: &now,
+            told: None,
             comparable: true,
             threshold: Threshold {
                 percent: threshold,

@@ -6,10 +6,10 @@ use clap::{Args, Subcommand};
 use clap_complete::ArgValueCandidates;
 
 use super::{
-    AnalyzeArgs, BugsArgs, CacheCommand, CompareArgs, DisasmArgs, EngineArgs, EnginesCommand, ExportCommand,
-    FilterArgs, FormArgs, FormatArg, GenerateArgs, ImportArgs, ListArgs, MetricsArgs, RecordArgs, ReduceArgs,
-    ReferenceArgs, RegressionCommand, RemoveArgs, ReplayArgs, ReportArgs, ReproArgs, RunArgs, SelectArgs,
-    SimulateArgs, StatsArgs, ValidateArgs,
+    AgentArgs, AnalyzeArgs, BugsArgs, CacheCommand, CompareArgs, DisasmArgs, EngineArgs, EnginesCommand,
+    ExportCommand, FilterArgs, FormArgs, FormatArg, GenerateArgs, HostsCommand, ImportArgs, ListArgs,
+    MetricsArgs, RecordArgs, ReduceArgs, ReferenceArgs, RegressionCommand, RemoveArgs, ReplayArgs,
+    ReportArgs, ReproArgs, RunArgs, SelectArgs, SimulateArgs, StatsArgs, ValidateArgs,
 };
 use crate::completing::engines;
 
@@ -83,6 +83,15 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Option<EnginesCommand>,
     },
+    /// Other machines, whose engines can be used as HOST/ENGINE
+    Hosts {
+        /// Without one they are listed.
+        #[command(subcommand)]
+        command: Option<HostsCommand>,
+    },
+    /// Run engines for another host, over standard input and output; started by that host
+    #[command(hide = true)]
+    Agent(AgentArgs),
     /// Show the settings in force and where they come from
     Config {
         /// Without one they are shown.

@@ -12,8 +12,8 @@ use crate::completing::engines;
 #[command(next_help_heading = "Engine options")]
 pub(crate) struct EngineArgs {
     /// Engine to run on, perhaps in a configuration (NAME/CONFIGURATION): native, qemu-x86_64, fex-emu, valgrind, one
-    /// of the settings, or mock (this CPU with a planted bug) [default: qemu-x86_64; for what is stored, the engine
-    /// that showed it]
+    /// of the settings, or mock (this CPU with a planted bug); HOST/ENGINE is one of another host, and several that share
+    /// the work are separated by commas [default: qemu-x86_64; for what is stored, the engine that showed it]
     #[arg(long, short, value_name = "ENGINE", conflicts_with = "engine_command", add = ArgValueCandidates::new(engines))]
     pub(crate) emulator: Option<String>,
     /// Command of an engine of your own; {runner} stands for the x86-64 program that it has to run
@@ -22,6 +22,22 @@ pub(crate) struct EngineArgs {
     /// What to call the engine of --engine-command [default: the name of its program]
     #[arg(long, value_name = "NAME", requires = "engine_command")]
     pub(crate) engine_name: Option<String>,
+    #[command(flatten)]
+    pub(crate) hosts: HostArgs,
+}
+
+/// How other hosts are used.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct HostArgs {
+    /// Keep connections to hosts, and use them again [default: on]
+    #[arg(long, help_heading = "Host options", value_name = "on|off", value_parser = values::on_or_off, num_args = 0..=1, require_equals = true, default_missing_value = "on")]
+    pub(crate) connection_pool: Option<bool>,
+    /// Connections to each host, each with an agent of its own [default: 1]
+    #[arg(long, help_heading = "Host options", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=16))]
+    pub(crate) pool_size: Option<u32>,
+    /// Have hosts keep no programs for the next time
+    #[arg(long, help_heading = "Host options")]
+    pub(crate) no_transfer_cache: bool,
 }
 
 /// Which engine is taken as right.

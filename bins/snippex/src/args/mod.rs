@@ -9,6 +9,7 @@ mod engines;
 mod export;
 mod filter;
 mod generate;
+mod hosts;
 mod metrics;
 mod recordings;
 mod regression;
@@ -29,6 +30,7 @@ pub(crate) use engines::{AddEngineArgs, EnginesCommand};
 pub(crate) use export::{CsvArgs, CsvTableArg, ExportCommand, ImportArgs, VectorsArgs};
 pub(crate) use filter::{FilterArgs, SelectArgs};
 pub(crate) use generate::{FormArgs, GenerateArgs};
+pub(crate) use hosts::{AddHostArgs, AgentArgs, HostsCommand, SetupHostArgs};
 pub(crate) use metrics::{MetricsArgs, MetricsCommand};
 pub(crate) use recordings::{RecordArgs, ReplayArgs};
 pub(crate) use regression::{ApproveArgs, BaselineRunArgs, BaselineTestArgs, RegressionCommand};
@@ -141,7 +143,15 @@ pub(crate) fn command() -> clap::Command {
 }
 
 /// Commands that open no database.
-const NO_DATABASE: [&str; 6] = ["bench", "completions", "conformance", "export", "man", "record"];
+const NO_DATABASE: [&str; 7] = [
+    "bench",
+    "completions",
+    "conformance",
+    "export",
+    "hosts",
+    "man",
+    "record",
+];
 
 impl FormatArg {
     /// The form that every command knows.

@@ -131,6 +131,15 @@ pub(crate) fn instruction_types(text: &str) -> Result<Kinds, FilterError> {
     select::instruction_types(text)
 }
 
+/// A switch.
+pub(crate) fn on_or_off(text: &str) -> Result<bool, String> {
+    match text {
+        "on" | "true" => Ok(true),
+        "off" | "false" => Ok(false),
+        _ => Err("it is on or off".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -81,7 +81,7 @@ struct ComparedCase {
 pub(crate) fn run(app: &App<'_>, args: &CompareArgs) -> Result<ExitStatus, Failure> {
     let store = app.existing_store()?;
     let sides = sides(&store, args)?;
-    print_sides(app, &store, sides, args)
+    print_sides(app, &store, &sides, args)
 }
 
 /// Prints both sides of a stored divergence as `compare --divergence` does.
@@ -96,13 +96,13 @@ pub(crate) fn print_divergence(app: &App<'_>, store: &StoreHandle, id: Divergenc
         memory_region: None,
         memory_diff_only: false,
     };
-    print_sides(app, store, sides(store, &args)?, &args).map(drop)
+    print_sides(app, store, &sides(store, &args)?, &args).map(drop)
 }
 
 fn print_sides(
     app: &App<'_>,
     store: &StoreHandle,
-    sides: Sides,
+    sides: &Sides,
     args: &CompareArgs,
 ) -> Result<ExitStatus, Failure> {
     let (reference, subject) = (sides.expected.0, sides.actual.0);

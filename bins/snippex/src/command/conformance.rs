@@ -24,7 +24,6 @@ use crate::engines::{engine_view, subject_engine};
 use crate::hints::OrUserError;
 use crate::install;
 use snippex_report::EngineView;
-use snippex_session::EngineChoice;
 
 /// Reports that wait to be received.
 const WAITING: usize = 256;
@@ -52,7 +51,7 @@ pub(crate) fn run(app: &App<'_>, args: &ConformanceArgs, format: FormatArg) -> R
     let reference = args
         .match_with
         .as_deref()
-        .map(|name| EngineChoice::named(&app.engines, name))
+        .map(|name| app.names().choose(name))
         .transpose()
         .or_user_error()?;
     let engine = choice.start().or_user_error()?;

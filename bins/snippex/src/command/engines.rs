@@ -11,8 +11,8 @@ use snippex_exec::engine_check::check_engine_under;
 
 use crate::app::App;
 use crate::args::{AddEngineArgs, EnginesCommand};
-use crate::engine_file;
 use crate::engines::engine_view;
+use crate::entry_file::{self, Section};
 use crate::hints::OrUserError;
 use snippex_report::EngineView;
 use snippex_session::EngineChoice;
@@ -23,8 +23,8 @@ pub(crate) fn run(app: &App<'_>, command: Option<&EnginesCommand>) -> Result<Exi
         Some(EnginesCommand::Show { name }) => show(app, name),
         Some(EnginesCommand::Add(args)) => add(app, args),
         Some(EnginesCommand::Remove { name, user }) => {
-            let path = engine_file::path(*user)?;
-            engine_file::remove(&path, name)?;
+            let path = entry_file::path(*user)?;
+            entry_file::remove(&path, Section::Engines, name)?;
             app.printer
                 .note(format_args!("removed {name} from {}", path.display()));
             Ok(ExitStatus::NothingFound)
@@ -208,8 +208,8 @@ fn add(app: &App<'_>, args: &AddEngineArgs) -> Result<ExitStatus, Failure> {
         let whole = configuration.map_or_else(|| name.clone(), |wanted| format!("{name}/{wanted}"));
         alone.spec(&whole).or_user_error()?;
     }
-    let path = engine_file::path(args.user)?;
-    engine_file::add(&path, name, &entry)?;
+    let path = entry_file::path(args.user)?;
+    entry_file::add(&path, Section::Engines, name, &entry)?;
     app.printer.note(format_args!(
         "added {name} to {}; try it: snippex engines test {name}",
         path.display()
@@ -247,7 +247,9 @@ struct FailureView {
 }
 
 fn test(app: &App<'_>, name: &str) -> Result<ExitStatus, Failure> {
-    let mut engine = EngineChoice::named(&app.engines, name)
+    let mut engine = app
+        .names()
+        .choose(name)
         .or_user_error()?
         .start()
         .or_user_error()?;

@@ -9,7 +9,7 @@ use crate::generating;
 use crate::hints::OrUserError;
 use snippex_report::coverage::{self, CoverageView};
 use snippex_report::{BlockView, grouped, several};
-use snippex_session::{EngineChoice, Generated, coverage_of_forms};
+use snippex_session::{Generated, coverage_of_forms};
 
 /// The answer for programs.
 #[derive(Debug, Serialize)]
@@ -30,7 +30,9 @@ struct GenerateReport<'a> {
 pub(crate) fn run(app: &App<'_>, args: &GenerateArgs) -> Result<ExitStatus, Failure> {
     let request = generating::request(&args.forms, args.seed)?;
     // Which forms can be run is the reference's to say.
-    let reference = EngineChoice::named(&app.engines, &app.settings.value.reference)
+    let reference = app
+        .names()
+        .choose(&app.settings.value.reference)
         .or_user_error()?
         .start()
         .or_user_error()?;

@@ -1,5 +1,6 @@
 //! The commands, one file each: they take what was typed, call the libraries, and hand the answer to `view`.
 
+mod agent;
 mod analyze;
 mod bench;
 mod bugs;
@@ -14,6 +15,7 @@ mod engines;
 mod export;
 mod extract;
 mod generate;
+mod hosts;
 mod import;
 mod list;
 mod man;
@@ -42,13 +44,19 @@ use crate::settings::{self, Flags, Settings};
 /// Runs the command that was typed.
 pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<ExitStatus, Failure> {
     log(cli.global.verbose);
+    if let Command::Agent(args) = &cli.command {
+        // Settings are the other host's.
+        return agent::run(args);
+    }
     let settings = settings::resolve(flags(cli))?;
     say_settings(&settings);
     let app = App {
         printer,
         // Without one it is JUnit XML, which conformance writes by itself.
         format: cli.global.format.common().unwrap_or(Format::Human),
-        engines: EngineTable::new(settings.value.engines.clone()),
+        engines: EngineTable::new(settings.value.engines.clone())
+            .with_hosts(settings.value.hosts.keys().cloned()),
+        hosts: crate::app::hosts(&settings.value)?,
         settings,
     };
     match &cli.command {
@@ -77,6 +85,8 @@ pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<ExitStatus, Failure> {
         Command::Regression { command } => regression::run(&app, command),
         Command::Cache { command } => cache::run(&app, command),
         Command::Engines { command } => engines::run(&app, command.as_ref()),
+        Command::Hosts { command } => hosts::run(&app, command.as_ref()),
+        Command::Agent(args) => agent::run(args),
         Command::Config { .. } => config::run(&app),
         Command::Completions(args) => completions::run(&app, args),
         Command::Man(args) => man::run(&app, args),

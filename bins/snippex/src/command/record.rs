@@ -5,9 +5,7 @@ use std::sync::Mutex;
 use cli_kit::{ExitStatus, Failure, Progress, units};
 use serde::Serialize;
 use snippex_report::{grouped, several};
-use snippex_session::{
-    BinaryFile, EngineChoice, Generated, RecordOptions, RecordProgress, RecordedAs, record,
-};
+use snippex_session::{BinaryFile, Generated, RecordOptions, RecordProgress, RecordedAs, record};
 
 use crate::app::App;
 use crate::args::RecordArgs;
@@ -27,7 +25,7 @@ struct RecordReport {
 
 pub(crate) fn run(app: &App<'_>, args: &RecordArgs) -> Result<ExitStatus, Failure> {
     let settings = &app.settings.value;
-    let reference = EngineChoice::named_or_recorded(&app.engines, &settings.reference).or_user_error()?;
+    let reference = app.names().choose(&settings.reference).or_user_error()?;
     let choice = choosing::choice(&args.filter, &args.select, args.seed)?;
     let file = match &args.binary {
         Some(path) => Some(BinaryFile::read(path).or_user_error()?),

@@ -18,7 +18,7 @@ use crate::engines::subject_engine;
 use crate::hints::OrUserError;
 use snippex_core::words::difference_sentence;
 use snippex_report::several;
-use snippex_session::{EngineChoice, engine_record, new_bug};
+use snippex_session::{engine_record, new_bug};
 
 /// What is reduced.
 struct CaseToReduce {
@@ -59,20 +59,22 @@ fn one(app: &App<'_>, args: &ReduceArgs, name: &str) -> Result<bool, Failure> {
     let (target, store) = read(app, name)?;
     let choice = match &target.stored {
         // Without a word about it, the engine that showed it.
-        Some(stored) if args.engine.emulator.is_none() && args.engine.engine_command.is_none() => {
-            EngineChoice::named(&app.engines, &stored.engine)
-                .or_user_error()
-                .map_err(|failure| {
-                    failure.hint(format!(
+        Some(stored) if args.engine.emulator.is_none() && args.engine.engine_command.is_none() => app
+            .names()
+            .choose(&stored.engine)
+            .or_user_error()
+            .map_err(|failure| {
+                failure.hint(format!(
                     "divergence {name} was found on {}: give the engine with --emulator or --engine-command",
                     stored.engine
                 ))
-                })?
-        }
+            })?,
         _ => subject_engine(app, &args.engine)?,
     };
     let mut subject = choice.start().or_user_error()?;
-    let mut reference = EngineChoice::named(&app.engines, &app.settings.value.reference)
+    let mut reference = app
+        .names()
+        .choose(&app.settings.value.reference)
         .or_user_error()?
         .start()
         .or_user_error()?;

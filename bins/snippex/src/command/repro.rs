@@ -115,6 +115,9 @@ fn commands(emulator: Option<&EngineChoice>) -> Result<Vec<(String, Vec<String>)
         EngineChoice::Recorded(_) => {
             Err(Failure::new("a recording runs no programs").hint("leave --try out"))
         }
+        EngineChoice::Remote(_) | EngineChoice::Team(_) => {
+            Err(Failure::new("the engine is on another host").hint("leave --try out, and start it there"))
+        }
         EngineChoice::Mock => Err(Failure::new("the mock engine runs no programs").hint("leave --try out")),
     }
 }

@@ -12,6 +12,7 @@ mod databases;
 mod engines;
 mod export;
 mod generated;
+mod hosts;
 mod interrupted;
 #[cfg(feature = "github")]
 mod issues;
@@ -22,5 +23,6 @@ mod reports;
 mod repro;
 mod sandbox;
 mod snapshots;
+mod ssh_server;
 mod stats;
 mod stored_blocks;

@@ -129,6 +129,12 @@ impl<'a> Image<'a> {
         Ok(image)
     }
 
+    /// The bytes of the file.
+    #[must_use]
+    pub fn file(&self) -> &'a [u8] {
+        self.data
+    }
+
     /// An image with segments only, checked: ascending, no overlap, no address past 2^64, every byte in the file,
     /// and not more than the file's size in all, so that later work is bounded by the length of the file.
     pub(super) fn with_segments(

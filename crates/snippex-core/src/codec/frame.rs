@@ -7,7 +7,7 @@
 //!      0    4  magic "SNPX"
 //!      4    2  format version
 //!      6    2  kind: 1 case, 2 observation, 3 machine state, 4 results of a batch, 5 part of a recording,
-//!                    16 cached verdicts
+//!                    6 message between host and agent, 16 cached verdicts
 //!      8    4  length of the payload in bytes
 //!     12    8  first bytes of the digest
 //!     20    -  payload: fixed-width integers in declaration order
@@ -45,6 +45,8 @@ pub enum FrameKind {
     Results = 4,
     /// A part of a recording, whose form `snippex-exec` has.
     Recording = 5,
+    /// What hosts and agents say to each other, whose form `snippex-exec` has.
+    Message = 6,
     /// Verdicts on blocks in a cache, whose form `snippex-session` has.
     Verdicts = 16,
 }

@@ -9,10 +9,11 @@ mod attribution;
 mod confirmations;
 mod reduction_queue;
 mod report;
+mod work_list;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use snippex_blocks::binary::Image;
@@ -36,6 +37,7 @@ use crate::results::{Results, RunOutcome};
 use attribution::{Ends, as_met, at_once};
 use confirmations::Confirmations;
 use reduction_queue::ReductionQueue;
+use work_list::WorkList;
 
 pub use report::{BlockReport, CheckReport, CheckSummary, Finding, Inconclusive};
 
@@ -116,53 +118,43 @@ pub fn check(
     cancel: &AtomicBool,
 ) -> Result<(), EngineError> {
     let options = &job.options;
-    let batches = blocks.len().div_ceil(options.batch.max(1));
+    let work_list = WorkList::new(blocks.len().div_ceil(options.batch.max(1)));
+    let batches = work_list.len();
     let confirmations = Confirmations::default();
     let reduction_queue = ReductionQueue::new(options.known.iter().cloned(), options.reduce);
-    let next = AtomicUsize::new(0);
-    let failed = AtomicBool::new(false);
+    let program = OnceLock::new();
+    let stopped = || cancel.load(Ordering::Relaxed);
     let work = || -> Result<(), EngineError> {
-        let mut worker = Worker {
-            maker: CaseMaker::new(
-                MemorySource::new(job.image, job.placement, options.seed),
-                job.placement,
-                options.seed,
-                options.states,
-            )
-            .in_style(job.style),
-            reference: (job.reference)()?,
-            subject: (job.subject)()?,
-            options,
-            confirmations: &confirmations,
-            reduction_queue: &reduction_queue,
-        };
-        loop {
-            if cancel.load(Ordering::Relaxed) || failed.load(Ordering::Relaxed) {
-                return Ok(());
-            }
-            let batch = next.fetch_add(1, Ordering::Relaxed);
-            if batch >= batches {
-                let late = worker.reduce_next()?;
-                if late.is_some_and(|late| reports.send(late).is_ok()) {
-                    continue;
-                }
-                return Ok(());
-            }
+        let mut worker = Worker::start(job, &program, &confirmations, &reduction_queue)?;
+        if worker.is_elsewhere() {
+            work_list.expect_losses();
+        }
+        while let Some(batch) = work_list.take(&stopped) {
             // Neighbours overlap once exit stubs are added, so a batch takes blocks that are far apart.
             let indices: Vec<usize> = (batch..blocks.len()).step_by(batches).collect();
             let chosen: Vec<Arc<Block>> = indices.iter().map(|&index| Arc::clone(&blocks[index])).collect();
-            for report in worker.batch(&indices, &chosen)? {
+            let done = worker.batch(&indices, &chosen);
+            work_list.settle(batch, done.is_ok());
+            for report in done? {
                 // The receiver has gone: nobody wants the rest.
                 if reports.send(CheckReport::Block(Box::new(report))).is_err() {
+                    work_list.stop();
                     return Ok(());
                 }
             }
         }
+        while !stopped() && !work_list.is_stopped() {
+            let late = worker.reduce_next()?;
+            if late.is_none_or(|late| reports.send(late).is_err()) {
+                break;
+            }
+        }
+        Ok(())
     };
     let count = options.threads.max(1).min(batches.max(1));
     let places = affinity::one_each(count);
     std::thread::scope(|scope| {
-        let (work, failed) = (&work, &failed);
+        let (work, work_list) = (&work, &work_list);
         let threads: Vec<_> = (0..count)
             .map(|thread| {
                 let place = places.as_ref().map(|places| places[thread]);
@@ -170,11 +162,16 @@ pub fn check(
                     if let Some(place) = place {
                         affinity::stay_on(&place);
                     }
-                    let result = work();
-                    if result.is_err() {
-                        failed.store(true, Ordering::Relaxed);
+                    match work() {
+                        // Others may still do what this one could not.
+                        Err(error) if error.is_lost_host() => work_list.lose(error),
+                        Err(error) => {
+                            work_list.stop();
+                            return Err(error);
+                        }
+                        Ok(()) => {}
                     }
-                    result
+                    Ok(())
                 })
             })
             .collect();
@@ -182,7 +179,8 @@ pub fn check(
             Ok(result) => result,
             Err(panic) => std::panic::resume_unwind(panic),
         })
-    })
+    })?;
+    work_list.finish(&stopped)
 }
 
 struct Worker<'w> {
@@ -194,14 +192,46 @@ struct Worker<'w> {
     reduction_queue: &'w ReductionQueue,
 }
 
-impl Worker<'_> {
+impl<'w> Worker<'w> {
+    /// Starts both engines.
+    fn start(
+        job: &'w CheckJob<'_>,
+        program: &OnceLock<Option<Arc<[u8]>>>,
+        confirmations: &'w Confirmations,
+        reduction_queue: &'w ReductionQueue,
+    ) -> Result<Self, EngineError> {
+        let options = &job.options;
+        let source = MemorySource::new(job.image, job.placement, options.seed);
+        let maker = CaseMaker::new(source, job.placement, options.seed, options.states);
+        let mut worker = Self {
+            maker: maker.in_style(job.style),
+            reference: (job.reference)()?,
+            subject: (job.subject)()?,
+            options,
+            confirmations,
+            reduction_queue,
+        };
+        for engine in [&mut worker.reference, &mut worker.subject] {
+            if engine.makes_cases() {
+                let program = program.get_or_init(|| job.image.map(|image| image.file().into()));
+                engine.cases_come_from(&worker.maker.origin(program.clone()));
+            }
+        }
+        Ok(worker)
+    }
+
+    /// Whether it works with another host, which may be lost.
+    fn is_elsewhere(&self) -> bool {
+        self.reference.makes_cases() || self.subject.makes_cases()
+    }
+
     fn batch(&mut self, indices: &[usize], blocks: &[Arc<Block>]) -> Result<Vec<BlockReport>, EngineError> {
         let groups = self.maker.make(blocks, self.reference.as_mut())?;
         let mut reports = Vec::with_capacity(blocks.len());
         for range in split(&groups) {
             let batch = &groups[range.clone()];
             let expected = self.reference.run(batch)?;
-            let actual = self.subject.run(batch)?;
+            let actual = self.subject.run_expecting(batch, &expected)?;
             for (position, &index) in indices[range].iter().enumerate() {
                 reports.push(judge(
                     &batch[position],

@@ -57,6 +57,8 @@ impl EngineError {
             Self::Batch(_) => "give fewer --states".to_owned(),
             #[cfg(feature = "recordings")]
             Self::Recording(error) => error.hint(),
+            #[cfg(feature = "remote")]
+            Self::Remote(error) => error.hint(),
             Self::Results(_) => "have the engine run the batch again".to_owned(),
         }
     }

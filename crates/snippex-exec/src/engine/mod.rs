@@ -15,6 +15,7 @@ mod presets;
 mod programs;
 mod runner_engine;
 mod runner_file;
+mod shared_engine;
 mod spec;
 mod surroundings;
 mod table;
@@ -27,6 +28,9 @@ pub use identity::{EngineIdentity, GuestCpu};
 pub use mock::MockEngine;
 pub use programs::ProgramOutcome;
 pub use runner_engine::RunnerEngine;
+pub use shared_engine::EngineShare;
+#[cfg(feature = "remote")]
+pub(crate) use spec::split_words;
 pub use spec::{EngineSpec, MemoryMode, SpecError};
 pub use table::EngineTable;
 
@@ -36,6 +40,7 @@ use snippex_formats::conformance::TestProgram;
 use thiserror::Error;
 
 use crate::batch::BatchError;
+use crate::discovery::CaseOrigin;
 use crate::results::{Results, ResultsError, Unsupported};
 
 /// Executes cases and reports how they ended.
@@ -53,6 +58,31 @@ pub trait Engine: Send {
     /// # Errors
     /// When the groups do not fit or are not valid, or the engine cannot be started (again).
     fn run<'e>(&'e mut self, groups: &'e [Group]) -> Result<Results<'e>, EngineError>;
+
+    /// As [`Engine::run`], when it is known how the runs ended on another engine: one that is far away need then not send what is
+    /// the same. What it gives is what [`Engine::run`] would, except that of a run with the same bits as in `expected` nothing
+    /// can be told but that.
+    ///
+    /// # Errors
+    /// As [`Engine::run`].
+    fn run_expecting<'e>(
+        &'e mut self,
+        groups: &'e [Group],
+        expected: &Results<'_>,
+    ) -> Result<Results<'e>, EngineError> {
+        let _ = expected;
+        self.run(groups)
+    }
+
+    /// Whether the engine makes cases again where it is, and so is to be told where they come from.
+    fn makes_cases(&self) -> bool {
+        false
+    }
+
+    /// Tells an engine that makes cases again where those of the groups to come are from. Others are sent to it as a whole.
+    fn cases_come_from(&mut self, origin: &CaseOrigin) {
+        let _ = origin;
+    }
 
     /// As [`Engine::run`], in a process that has run nothing before: what earlier runs may have done to the engine does
     /// not show. An engine that dies or hangs is tried once more in another such process.
@@ -113,6 +143,10 @@ pub enum EngineError {
     #[cfg(feature = "recordings")]
     #[error(transparent)]
     Recording(Box<crate::recording::RecordingError>),
+    /// Its host cannot be used.
+    #[cfg(feature = "remote")]
+    #[error(transparent)]
+    Remote(Box<crate::remote::RemoteError>),
     /// The program is missing or may not be executed.
     #[error("failed to start {program} for engine {engine}")]
     Start {
@@ -172,6 +206,18 @@ pub enum EngineError {
         #[source]
         source: std::io::Error,
     },
+}
+
+impl EngineError {
+    /// Whether its host was lost, so that another may do what it could not.
+    #[must_use]
+    pub fn is_lost_host(&self) -> bool {
+        #[cfg(feature = "remote")]
+        if let Self::Remote(error) = self {
+            return error.is_lost_host();
+        }
+        false
+    }
 }
 
 fn said(stderr: &str) -> String {

@@ -199,7 +199,7 @@ pub(super) fn find(engine: &str, programs: &[String], hint: Option<&str>) -> Res
     })
 }
 
-pub(super) fn split_words(command: &str) -> Result<Vec<String>, SpecError> {
+pub(crate) fn split_words(command: &str) -> Result<Vec<String>, SpecError> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut quote = None;

@@ -2,7 +2,7 @@
 //!
 //! `NAME` is an engine, `NAME/CONFIGURATION` one in a configuration, `NAME/A+B` in two at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use snippex_core::diff::Tolerance;
@@ -17,6 +17,8 @@ use super::{EngineIdentity, EngineSpec, MemoryMode, SpecError};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EngineTable {
     entries: BTreeMap<String, EngineEntry>,
+    /// Names of other hosts, whose engines are called `HOST/ENGINE`.
+    hosts: BTreeSet<String>,
 }
 
 impl Default for EngineTable {
@@ -38,7 +40,31 @@ impl EngineTable {
             let under = like.or(of_its_name).unwrap_or_default();
             entries.insert(name, under.overlaid(&entry));
         }
-        Self { entries }
+        Self {
+            entries,
+            hosts: BTreeSet::new(),
+        }
+    }
+
+    /// The same, where engines of these hosts can be named: what is known of an engine holds for it there, too.
+    #[must_use]
+    pub fn with_hosts(self, hosts: impl IntoIterator<Item = String>) -> Self {
+        Self {
+            hosts: hosts.into_iter().collect(),
+            ..self
+        }
+    }
+
+    /// The host in `name`, and the rest. `None` for an engine of this machine.
+    #[must_use]
+    pub fn split_host<'n>(&self, name: &'n str) -> Option<(&'n str, &'n str)> {
+        let (host, engine) = name.split_once('/')?;
+        (self.hosts.contains(host) && !self.entries.contains_key(host)).then_some((host, engine))
+    }
+
+    /// An engine's name without its host.
+    fn without_host<'n>(&self, name: &'n str) -> &'n str {
+        self.split_host(name).map_or(name, |(_, engine)| engine)
     }
 
     /// Every engine with its entry, in the order of names.
@@ -49,6 +75,7 @@ impl EngineTable {
     /// The entry behind `name`, whatever configuration that names.
     #[must_use]
     pub fn entry(&self, name: &str) -> Option<&EngineEntry> {
+        let name = self.without_host(name);
         let name = name.split_once('/').map_or(name, |(engine, _)| engine);
         self.entries.get(name)
     }
@@ -57,6 +84,7 @@ impl EngineTable {
     #[must_use]
     pub fn tolerance(&self, name: &str) -> Tolerance {
         // What a recording says of an engine deviates as the engine does.
+        let name = self.without_host(name);
         match self.resolve(name.strip_suffix("/recorded").unwrap_or(name)) {
             Ok((entry, configurations)) => entry.tolerance(&configurations),
             Err(_) => Tolerance::none(),

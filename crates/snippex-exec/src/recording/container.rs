@@ -25,7 +25,7 @@ use snippex_core::seed::Style;
 
 use super::RecordingError;
 use super::ends::{End, unpack};
-use super::streams::{COUNT, Places, Reader, take_number};
+use super::streams::Joined;
 use crate::engine::EngineIdentity;
 use crate::results::UnsupportedWire;
 
@@ -158,12 +158,12 @@ pub(super) struct PackedBatch {
 }
 
 /// `bytes` by zstd.
-pub(super) fn compress(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+pub(crate) fn compress(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
     zstd::stream::encode_all(bytes, LEVEL)
 }
 
 /// What [`compress`] was given, if that is at most `limit` bytes long.
-fn decompress(bytes: &[u8], limit: u64) -> Result<Vec<u8>, RecordingError> {
+pub(crate) fn decompress(bytes: &[u8], limit: u64) -> Result<Vec<u8>, RecordingError> {
     const WHAT: RecordingError = RecordingError::Invalid("a part does not unpack");
     let mut unpacked = Vec::new();
     let decoder = zstd::stream::read::Decoder::new(bytes).map_err(|_| WHAT)?;
@@ -260,15 +260,6 @@ impl fmt::Debug for Recording {
             .field("blocks", &self.blocks.len())
             .finish_non_exhaustive()
     }
-}
-
-/// The ends of a batch, unpacked as far as all blocks have that in common.
-pub(super) struct RecordedBatch {
-    bytes: Vec<u8>,
-    /// Where the streams begin.
-    streams: [usize; COUNT],
-    /// Where each block ends in each stream.
-    places: Vec<Places>,
 }
 
 impl Recording {
@@ -458,68 +449,16 @@ impl Recording {
     }
 
     /// The ends of a batch.
-    pub(super) fn batch(&self, batch: usize) -> Result<RecordedBatch, RecordingError> {
-        const WHAT: RecordingError = RecordingError::Invalid("the streams of a batch are not there");
+    pub(super) fn batch(&self, batch: usize) -> Result<Joined, RecordingError> {
         let packed = self.part(&self.index.batches[batch].1, "the ends of a batch")?;
         let bytes = decompress(packed, MAX_BATCH)?;
-        let mut rest = &bytes[..];
-        let mut number = || {
-            take_number(&mut rest)
-                .and_then(|number| usize::try_from(number).ok())
-                .ok_or(WHAT)
-        };
-        let mut streams = [0; COUNT];
-        let mut lengths = [0; COUNT];
-        for length in &mut lengths {
-            *length = number()?;
-        }
-        let blocks = number()?;
-        let mut places = Vec::new();
-        let mut ends = [0usize; COUNT];
-        for _ in 0..blocks {
-            for (end, length) in ends.iter_mut().zip(lengths) {
-                *end = end
-                    .checked_add(number()?)
-                    .filter(|end| *end <= length)
-                    .ok_or(WHAT)?;
-            }
-            places.push(ends);
-        }
-        let mut at = bytes.len() - rest.len();
-        for (stream, length) in streams.iter_mut().zip(lengths) {
-            *stream = at;
-            at = at
-                .checked_add(length)
-                .filter(|end| *end <= bytes.len())
-                .ok_or(WHAT)?;
-        }
-        Ok(RecordedBatch {
-            bytes,
-            streams,
-            places,
-        })
+        Joined::read(bytes)
     }
 
     /// The ends of block `at`, of `batch`, whose group `group` is.
-    pub(super) fn ends(
-        &self,
-        at: usize,
-        batch: &RecordedBatch,
-        group: &Group,
-    ) -> Result<Vec<End>, RecordingError> {
+    pub(super) fn ends(&self, at: usize, batch: &Joined, group: &Group) -> Result<Vec<End>, RecordingError> {
         let position = self.blocks[at].position;
-        let ends = batch
-            .places
-            .get(position)
-            .ok_or(RecordingError::Invalid("the ends of a block are not there"))?;
-        let begins = position
-            .checked_sub(1)
-            .map_or([0; COUNT], |before| batch.places[before]);
-        let parts = std::array::from_fn(|stream| {
-            let start = batch.streams[stream];
-            &batch.bytes[start + begins[stream]..start + ends[stream]]
-        });
-        let mut reader = Reader::new(parts);
+        let mut reader = batch.reader(position)?;
         let ends = unpack(group, self.about.engine.components, &mut reader)?;
         match reader.is_empty() {
             true => Ok(ends),

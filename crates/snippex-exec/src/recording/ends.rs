@@ -30,10 +30,10 @@ const WHOLE: Shape = Shape { bytes: 8 };
 
 /// How one run ended.
 #[derive(Clone, Debug)]
-pub(super) struct End {
-    pub(super) output: RunOutput,
-    pub(super) vectors: Option<Box<VectorFile>>,
-    pub(super) lines: Vec<WireLine>,
+pub(crate) struct End {
+    pub(crate) output: RunOutput,
+    pub(crate) vectors: Option<Box<VectorFile>>,
+    pub(crate) lines: Vec<WireLine>,
 }
 
 /// What many runs of a block have in common about how they end.
@@ -57,13 +57,13 @@ impl Way {
 }
 
 /// Whether a run came to an end whose state means something.
-fn has_state(exit: u32) -> bool {
+pub(crate) fn has_state(exit: u32) -> bool {
     exit == EXIT_FAULT || exit < EXIT_DIED && exit != EXIT_NONE
 }
 
 impl End {
     /// What of an end counts. `parked` says whether something else was mapped at the page of the fault.
-    pub(super) fn canonical(
+    pub(crate) fn canonical(
         group: &Group,
         run: usize,
         end: EndState<'_>,
@@ -184,7 +184,7 @@ fn changed_vectors(
 }
 
 /// Packs the ends of all runs of `group`, which are canonical.
-pub(super) fn pack(group: &Group, ends: &[End], components: Components, streams: &mut Streams) {
+pub(crate) fn pack(group: &Group, ends: &[End], components: Components, streams: &mut Streams) {
     let ways = pack_ways(ends, streams);
     let mut terms = Terms::of(group);
     for (run, end) in ends.iter().enumerate() {
@@ -218,7 +218,7 @@ pub(super) fn pack(group: &Group, ends: &[End], components: Components, streams:
 }
 
 /// Reads what [`pack`] wrote.
-pub(super) fn unpack(
+pub(crate) fn unpack(
     group: &Group,
     components: Components,
     reader: &mut Reader<'_>,

@@ -7,8 +7,9 @@ use snippex_core::case::PageAccess;
 use snippex_core::codec::{GroupHasher, GroupId};
 use snippex_core::group::Group;
 
-use super::container::{RecordedBatch, Recording};
+use super::container::Recording;
 use super::ends::End;
+use super::streams::Joined;
 use super::{RecordingError, container};
 use crate::engine::{Engine, EngineError, EngineIdentity};
 use crate::lower::lower;
@@ -27,7 +28,7 @@ pub struct RecordedEngine {
     recording: Arc<Recording>,
     identity: EngineIdentity,
     hasher: GroupHasher,
-    batches: HashMap<usize, RecordedBatch>,
+    batches: HashMap<usize, Joined>,
     recent: VecDeque<(usize, Group)>,
     results: Option<OwnedResults>,
 }

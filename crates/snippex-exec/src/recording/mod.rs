@@ -10,11 +10,11 @@
 //! judges.
 
 mod columns;
-mod container;
-mod ends;
+pub(crate) mod container;
+pub(crate) mod ends;
 mod engine;
 mod recorder;
-mod streams;
+pub(crate) mod streams;
 mod terms;
 
 pub use container::{About, RecordedSource, Recording, RecordingId};

@@ -14,7 +14,7 @@ use snippex_core::group::Group;
 use super::RecordingError;
 use super::container::{About, PackedBatch, RecordedBlock, RecordingId, Writer, compress};
 use super::ends::{End, pack};
-use super::streams::{COUNT, Places, Streams, push_number};
+use super::streams::{Joined, Places, Streams};
 use crate::affinity;
 use crate::batch::split;
 use crate::check::EngineFactory;
@@ -206,7 +206,7 @@ impl Worker<'_> {
         }
         Ok(PackedBatch {
             blocks: compress(&codec::encode(FrameKind::Recording, &recorded))?,
-            ends: compress(&joined(&streams, &places))?,
+            ends: compress(&Joined::write(&streams, &places))?,
         })
     }
 }
@@ -230,25 +230,6 @@ fn ends(results: &Results<'_>, position: usize, group: &Group) -> Option<Vec<End
         End::canonical(group, run, end, lines, parked.contain(page), results.components)
     };
     Some((0..group.starts.len()).map(canonical).collect())
-}
-
-/// The streams of a batch one after another, with what tells them apart.
-fn joined(streams: &Streams, places: &[Places]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let parts = streams.parts();
-    for part in parts {
-        push_number(&mut bytes, part.len() as u64);
-    }
-    push_number(&mut bytes, places.len() as u64);
-    let mut last = [0; COUNT];
-    for place in places {
-        for (end, before) in place.iter().zip(last) {
-            push_number(&mut bytes, (end - before) as u64);
-        }
-        last = *place;
-    }
-    parts.iter().for_each(|part| bytes.extend_from_slice(part));
-    bytes
 }
 
 impl From<RecordingError> for EngineError {

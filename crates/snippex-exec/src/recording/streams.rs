@@ -3,41 +3,41 @@
 use super::RecordingError;
 
 /// Number of streams.
-pub(super) const COUNT: usize = 4;
+pub(crate) const COUNT: usize = 4;
 
 /// Packed results while they are written.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Streams {
+pub(crate) struct Streams {
     /// How values are made of others, counts, addresses.
-    pub(super) models: Vec<u8>,
+    pub(crate) models: Vec<u8>,
     /// Which bytes of a value follow in `values`, and which runs something is true of.
-    pub(super) masks: Vec<u8>,
+    pub(crate) masks: Vec<u8>,
     /// Bytes that follow from nothing.
-    pub(super) values: Vec<u8>,
+    pub(crate) values: Vec<u8>,
     /// The status flags of each run.
-    pub(super) flags: Vec<u8>,
+    pub(crate) flags: Vec<u8>,
 }
 
 /// A place in each stream.
-pub(super) type Places = [usize; COUNT];
+pub(crate) type Places = [usize; COUNT];
 
 impl Streams {
-    pub(super) fn parts(&self) -> [&[u8]; COUNT] {
+    pub(crate) fn parts(&self) -> [&[u8]; COUNT] {
         [&self.models, &self.masks, &self.values, &self.flags]
     }
 
     /// Where each ends now.
-    pub(super) fn places(&self) -> Places {
+    pub(crate) fn places(&self) -> Places {
         self.parts().map(<[u8]>::len)
     }
 
     /// A number that is mostly small.
-    pub(super) fn number(&mut self, number: u64) {
+    pub(crate) fn number(&mut self, number: u64) {
         push_number(&mut self.models, number);
     }
 
     /// Which of some runs something is true of.
-    pub(super) fn bits(&mut self, bits: impl ExactSizeIterator<Item = bool>) {
+    pub(crate) fn bits(&mut self, bits: impl ExactSizeIterator<Item = bool>) {
         let mut byte = 0;
         let mut used = 0;
         for bit in bits {
@@ -54,12 +54,12 @@ impl Streams {
     }
 
     /// A value, of which only the bytes that are not 0 are written.
-    pub(super) fn sparse(&mut self, value: u64) {
+    pub(crate) fn sparse(&mut self, value: u64) {
         self.sparse_bytes(&value.to_le_bytes());
     }
 
     /// The same for up to eight bytes.
-    pub(super) fn sparse_bytes(&mut self, bytes: &[u8]) {
+    pub(crate) fn sparse_bytes(&mut self, bytes: &[u8]) {
         let set = bytes
             .iter()
             .enumerate()
@@ -71,7 +71,7 @@ impl Streams {
 }
 
 /// Appends a number in groups of seven bits, the lowest first.
-pub(super) fn push_number(bytes: &mut Vec<u8>, mut number: u64) {
+pub(crate) fn push_number(bytes: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         bytes.push(number as u8 | 0x80);
         number >>= 7;
@@ -81,19 +81,106 @@ pub(super) fn push_number(bytes: &mut Vec<u8>, mut number: u64) {
 
 /// Packed results while they are read. Everything is refused that goes beyond an end.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Reader<'r> {
+pub(crate) struct Reader<'r> {
     parts: [&'r [u8]; COUNT],
+}
+
+/// The streams of several blocks one after another, with what tells them apart.
+#[derive(Clone, Debug)]
+pub(crate) struct Joined {
+    bytes: Vec<u8>,
+    /// Where each stream begins.
+    streams: [usize; COUNT],
+    /// By block, where it ends in each stream.
+    places: Vec<Places>,
+}
+
+impl Joined {
+    /// The bytes of `streams`, in which block `i` ends at `places[i]`.
+    pub(crate) fn write(streams: &Streams, places: &[Places]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let parts = streams.parts();
+        for part in parts {
+            push_number(&mut bytes, part.len() as u64);
+        }
+        push_number(&mut bytes, places.len() as u64);
+        let mut last = [0; COUNT];
+        for place in places {
+            for (end, before) in place.iter().zip(last) {
+                push_number(&mut bytes, (end - before) as u64);
+            }
+            last = *place;
+        }
+        parts.iter().for_each(|part| bytes.extend_from_slice(part));
+        bytes
+    }
+
+    /// What [`Joined::write`] made `bytes` from.
+    pub(crate) fn read(bytes: Vec<u8>) -> Result<Self, RecordingError> {
+        const WHAT: RecordingError = RecordingError::Invalid("the streams of a batch are not there");
+        let mut rest = &bytes[..];
+        let mut number = || {
+            take_number(&mut rest)
+                .and_then(|number| usize::try_from(number).ok())
+                .ok_or(WHAT)
+        };
+        let mut streams = [0; COUNT];
+        let mut lengths = [0; COUNT];
+        for length in &mut lengths {
+            *length = number()?;
+        }
+        let blocks = number()?;
+        let mut places = Vec::new();
+        let mut ends = [0usize; COUNT];
+        for _ in 0..blocks {
+            for (end, length) in ends.iter_mut().zip(lengths) {
+                *end = end
+                    .checked_add(number()?)
+                    .filter(|end| *end <= length)
+                    .ok_or(WHAT)?;
+            }
+            places.push(ends);
+        }
+        let mut at = bytes.len() - rest.len();
+        for (stream, length) in streams.iter_mut().zip(lengths) {
+            *stream = at;
+            at = at
+                .checked_add(length)
+                .filter(|end| *end <= bytes.len())
+                .ok_or(WHAT)?;
+        }
+        Ok(Self {
+            bytes,
+            streams,
+            places,
+        })
+    }
+
+    /// Reads the streams of the block at `position`.
+    pub(crate) fn reader(&self, position: usize) -> Result<Reader<'_>, RecordingError> {
+        let ends = self
+            .places
+            .get(position)
+            .ok_or(RecordingError::Invalid("the ends of a block are not there"))?;
+        let begins = position
+            .checked_sub(1)
+            .map_or([0; COUNT], |before| self.places[before]);
+        Ok(Reader::new(std::array::from_fn(|stream| {
+            let start = self.streams[stream];
+            &self.bytes[start + begins[stream]..start + ends[stream]]
+        })))
+    }
 }
 
 const CUT: RecordingError = RecordingError::Invalid("the ends of a block are cut short");
 
 impl<'r> Reader<'r> {
-    pub(super) fn new(parts: [&'r [u8]; COUNT]) -> Self {
+    pub(crate) fn new(parts: [&'r [u8]; COUNT]) -> Self {
         Self { parts }
     }
 
     /// Whether everything was read.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.parts.iter().all(|part| part.is_empty())
     }
 
@@ -103,26 +190,26 @@ impl<'r> Reader<'r> {
         Ok(taken)
     }
 
-    pub(super) fn byte(&mut self) -> Result<u8, RecordingError> {
+    pub(crate) fn byte(&mut self) -> Result<u8, RecordingError> {
         Ok(self.take::<0>(1)?[0])
     }
 
-    pub(super) fn number(&mut self) -> Result<u64, RecordingError> {
+    pub(crate) fn number(&mut self) -> Result<u64, RecordingError> {
         take_number(&mut self.parts[0]).ok_or(CUT)
     }
 
     /// A number below `limit`.
-    pub(super) fn number_below(&mut self, limit: usize) -> Result<usize, RecordingError> {
+    pub(crate) fn number_below(&mut self, limit: usize) -> Result<usize, RecordingError> {
         let number = self.number()?;
         let fits = usize::try_from(number).ok().filter(|number| *number < limit);
         fits.ok_or(RecordingError::Invalid("a number is out of its range"))
     }
 
-    pub(super) fn flags(&mut self) -> Result<u8, RecordingError> {
+    pub(crate) fn flags(&mut self) -> Result<u8, RecordingError> {
         Ok(self.take::<3>(1)?[0])
     }
 
-    pub(super) fn bits(
+    pub(crate) fn bits(
         &mut self,
         count: usize,
     ) -> Result<impl Iterator<Item = bool> + use<'r>, RecordingError> {
@@ -130,13 +217,13 @@ impl<'r> Reader<'r> {
         Ok((0..count).map(|index| bytes[index / 8] & (1 << (index % 8)) != 0))
     }
 
-    pub(super) fn sparse(&mut self) -> Result<u64, RecordingError> {
+    pub(crate) fn sparse(&mut self) -> Result<u64, RecordingError> {
         let mut bytes = [0; 8];
         self.sparse_bytes(&mut bytes)?;
         Ok(u64::from_le_bytes(bytes))
     }
 
-    pub(super) fn sparse_bytes(&mut self, bytes: &mut [u8]) -> Result<(), RecordingError> {
+    pub(crate) fn sparse_bytes(&mut self, bytes: &mut [u8]) -> Result<(), RecordingError> {
         let set = self.take::<1>(1)?[0];
         let mut values = self.take::<2>(set.count_ones() as usize)?.iter();
         for index in 0..8 {
@@ -152,7 +239,7 @@ impl<'r> Reader<'r> {
 }
 
 /// The number at the front of `bytes`, which is taken off. `None` when there is none of 64 bits.
-pub(super) fn take_number(bytes: &mut &[u8]) -> Option<u64> {
+pub(crate) fn take_number(bytes: &mut &[u8]) -> Option<u64> {
     let mut number = 0;
     for shift in (0..64).step_by(7) {
         let (&byte, rest) = bytes.split_first()?;

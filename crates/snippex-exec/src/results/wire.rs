@@ -42,7 +42,7 @@ enum OutcomeWire {
 }
 
 /// Why something was not run, as it is written.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum UnsupportedWire {
     /// Why follows from the block.
     Block,

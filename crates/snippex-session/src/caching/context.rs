@@ -118,6 +118,9 @@ fn engine_parts(
         }
         EngineChoice::Recorded(recording) => parts.push(("recording", recording.id().to_string())),
         EngineChoice::Mock => {}
+        EngineChoice::Remote(_) | EngineChoice::Team(_) => {
+            return Err(format!("{} runs on another host", identity.name));
+        }
     }
     Ok(parts)
 }

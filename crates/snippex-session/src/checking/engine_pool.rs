@@ -1,9 +1,9 @@
 //! Engines for worker threads; the first of them is the one that was started to see whether it can be.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::available_parallelism;
 
-use snippex_exec::engine::{Engine, EngineError, EngineIdentity};
-
+use snippex_exec::engine::{Engine, EngineError, EngineIdentity, EngineShare};
 use snippex_exec::recording::Recording;
 
 use crate::EngineChoice;
@@ -13,6 +13,8 @@ pub(super) struct EnginePool {
     choice: EngineChoice,
     identity: EngineIdentity,
     spare: Mutex<Option<Box<dyn Engine>>>,
+    /// Where threads take turns with a few.
+    share: Option<Arc<EngineShare>>,
 }
 
 impl std::fmt::Debug for EnginePool {
@@ -31,18 +33,34 @@ impl EnginePool {
             choice,
             identity: engine.identity().clone(),
             spare: Mutex::new(Some(engine)),
+            share: None,
         })
+    }
+
+    /// Has threads take turns with an engine a CPU: they are many, and mostly wait for another host.
+    pub(super) fn shared(mut self) -> Self {
+        let spare = self.spare.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(first) = spare.take() {
+            let count = available_parallelism().map_or(1, usize::from);
+            let choice = self.choice.clone();
+            self.share = Some(EngineShare::new(first, count, move || choice.start()));
+        }
+        self
     }
 
     /// An engine for one thread.
     pub(super) fn take(&self) -> Result<Box<dyn Engine>, EngineError> {
+        if let Some(share) = &self.share {
+            return Ok(share.join());
+        }
         let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(engine) = spare {
             return Ok(engine);
         }
         let engine = self.choice.start()?;
         let now = engine.identity();
-        if now.version != self.identity.version {
+        // Several hosts have one engine only if it computes as the same.
+        if (&now.version, &now.cpu) != (&self.identity.version, &self.identity.cpu) {
             return Err(EngineError::Changed {
                 engine: now.name.clone(),
                 before: self.identity.version.clone(),

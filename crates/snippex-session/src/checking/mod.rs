@@ -94,9 +94,18 @@ impl EnginePair {
     /// # Errors
     /// When one of them cannot be started.
     pub fn start(reference: EngineChoice, subject: EngineChoice) -> Result<Self, EngineError> {
-        Ok(Self {
-            subject: EnginePool::start(subject)?,
-            reference: EnginePool::start(reference)?,
+        let (subject, reference) = (EnginePool::start(subject)?, EnginePool::start(reference)?);
+        let elsewhere = |pool: &EnginePool| pool.choice().is_elsewhere();
+        Ok(match (elsewhere(&reference), elsewhere(&subject)) {
+            (false, true) => Self {
+                reference: reference.shared(),
+                subject,
+            },
+            (true, false) => Self {
+                reference,
+                subject: subject.shared(),
+            },
+            _ => Self { reference, subject },
         })
     }
 
@@ -115,6 +124,12 @@ impl EnginePair {
             }
         }
         Ok(())
+    }
+
+    /// Threads that keep both busy, where engines of this machine have `threads`.
+    fn workers(&self, threads: u32) -> Result<usize, EngineError> {
+        let of = |pool: &EnginePool| pool.choice().workers(threads as usize);
+        Ok(of(&self.reference)?.max(of(&self.subject)?))
     }
 
     /// What the engine that is taken as right says it is.
@@ -272,11 +287,11 @@ impl Session<'_> {
     }
 
     /// How one target is checked.
-    fn exec_options(&self, style: Style, known: Vec<Attribution>) -> CheckOptions {
+    fn exec_options(&self, style: Style, known: Vec<Attribution>, threads: usize) -> CheckOptions {
         CheckOptions {
             seed: self.options.seed,
             states: self.options.states as usize,
-            threads: self.options.threads as usize,
+            threads,
             tolerance: self.table.tolerance_of(self.engines.subject()),
             reduce: self.options.reduce,
             known,
@@ -360,7 +375,11 @@ impl Work<'_> {
             style: target.source.style(),
             reference: &|| session.engines.reference.take(),
             subject: &|| session.engines.subject.take(),
-            options: session.exec_options(target.source.style(), known),
+            options: session.exec_options(
+                target.source.style(),
+                known,
+                session.engines.workers(session.options.threads)?,
+            ),
         };
         let blocks: Vec<Arc<Block>> = left
             .iter()

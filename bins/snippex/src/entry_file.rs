@@ -1,12 +1,44 @@
-//! Entries of engines in a settings file: added at its end, removed with their lines, the rest left as it is.
+//! Entries of engines and hosts in a settings file: added at its end, removed with their lines, the rest left as it is.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use cli_kit::{Failure, OrFail};
-use snippex_exec::engine::EngineEntry;
+use serde::Serialize;
 
 use crate::settings::{self, Settings};
+
+/// What an entry is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Section {
+    Engines,
+    Hosts,
+}
+
+impl Section {
+    /// The table's name in the file.
+    fn table(self) -> &'static str {
+        match self {
+            Self::Engines => "engines",
+            Self::Hosts => "hosts",
+        }
+    }
+
+    /// One of them, in words.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Engines => "engine",
+            Self::Hosts => "host",
+        }
+    }
+
+    fn has(self, settings: &Settings, name: &str) -> bool {
+        match self {
+            Self::Engines => settings.engines.contains_key(name),
+            Self::Hosts => settings.hosts.contains_key(name),
+        }
+    }
+}
 
 /// The file that is changed: the user's, or the project's, which is made here when there is none.
 pub(crate) fn path(user: bool) -> Result<PathBuf, Failure> {
@@ -19,13 +51,13 @@ pub(crate) fn path(user: bool) -> Result<PathBuf, Failure> {
 }
 
 /// Adds `entry` at the end of the file.
-pub(crate) fn add(path: &Path, name: &str, entry: &EngineEntry) -> Result<(), Failure> {
+pub(crate) fn add(path: &Path, section: Section, name: &str, entry: &impl Serialize) -> Result<(), Failure> {
     let before = read(path)?;
-    if !mentions(&before, path)?.engines.contains_key(name) {
+    if !section.has(&mentions(&before, path)?, name) {
         let mut table = toml::Table::new();
         let entry = toml::Value::try_from(entry).or_fail("the entry cannot be written as TOML")?;
         table.insert(
-            "engines".into(),
+            section.table().into(),
             toml::Table::from_iter([(name.to_owned(), entry)]).into(),
         );
         let added = toml::to_string(&table).or_fail("the entry cannot be written as TOML")?;
@@ -41,25 +73,32 @@ pub(crate) fn add(path: &Path, name: &str, entry: &EngineEntry) -> Result<(), Fa
         };
         return write(path, &format!("{before}{newline}{gap}{added}"));
     }
-    Err(
-        Failure::new(format!("{} has an engine called {name} already", path.display()))
-            .hint(format!("remove it first: snippex engines remove {name}")),
-    )
+    Err(Failure::new(format!(
+        "{} has the {} {name} already",
+        path.display(),
+        section.word()
+    ))
+    .hint(format!(
+        "remove it first: snippex {} remove {name}",
+        section.table()
+    )))
 }
 
 /// Removes the lines of the entry called `name`.
-pub(crate) fn remove(path: &Path, name: &str) -> Result<(), Failure> {
+pub(crate) fn remove(path: &Path, section: Section, name: &str) -> Result<(), Failure> {
     let before = read(path)?;
-    if !mentions(&before, path)?.engines.contains_key(name) {
+    let (table, word) = (section.table(), section.word());
+    if !section.has(&mentions(&before, path)?, name) {
         return Err(
-            Failure::new(format!("{} has no engine called {name}", path.display()))
-                .hint("snippex engines list shows where each is from; presets cannot be removed"),
+            Failure::new(format!("{} has no {word} called {name}", path.display())).hint(format!(
+                "snippex {table} list shows which there are; presets cannot be removed"
+            )),
         );
     }
-    let after = without(&before, name);
-    if mentions(&after, path)?.engines.contains_key(name) {
+    let after = without(&before, table, name);
+    if section.has(&mentions(&after, path)?, name) {
         return Err(Failure::new(format!(
-            "{} says engine {name} in a way that is not ours",
+            "{} says {word} {name} in a way that is not ours",
             path.display()
         ))
         .hint("remove it by hand"));
@@ -67,15 +106,16 @@ pub(crate) fn remove(path: &Path, name: &str) -> Result<(), Failure> {
     write(path, &after)
 }
 
-/// The text without the sections `[engines.NAME]` and `[engines.NAME.*]`.
-fn without(text: &str, name: &str) -> String {
+/// The text without the sections `[TABLE.NAME]` and `[TABLE.NAME.*]`.
+fn without(text: &str, table: &str, name: &str) -> String {
+    let table = format!("{table}.");
     let quoted = format!("\"{name}\"");
     let mut kept = String::new();
     let mut inside = false;
     for line in text.split_inclusive('\n') {
         if let Some(header) = line.trim().strip_prefix('[') {
             let section = header.split(']').next().unwrap_or_default().trim();
-            let rest = section.strip_prefix("engines.").unwrap_or_default();
+            let rest = section.strip_prefix(&table).unwrap_or_default();
             let rest = rest.strip_prefix(name).or_else(|| rest.strip_prefix(&quoted));
             inside = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
         }
@@ -117,6 +157,9 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
+    use snippex_exec::engine::EngineEntry;
+
+    use super::Section::Engines;
     use super::*;
 
     #[test]
@@ -130,14 +173,14 @@ mod tests {
             environment: [("A".to_owned(), "1".to_owned())].into(),
             ..EngineEntry::default()
         };
-        add(&path, "my.emu", &entry).unwrap();
+        add(&path, Engines, "my.emu", &entry).unwrap();
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.starts_with(before), "{text}");
         let settings: Settings = toml::from_str(&text).unwrap();
         assert_eq!(settings.engines["my.emu"], entry);
-        assert!(add(&path, "my.emu", &entry).is_err());
-        remove(&path, "my.emu").unwrap();
+        assert!(add(&path, Engines, "my.emu", &entry).is_err());
+        remove(&path, Engines, "my.emu").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), before);
-        assert!(remove(&path, "my.emu").is_err());
+        assert!(remove(&path, Engines, "my.emu").is_err());
     }
 }

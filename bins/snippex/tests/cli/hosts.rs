@@ -162,7 +162,7 @@ fn whatever_is_killed_or_cut_costs_batches_and_no_verdict() {
     let server = SshServer::start(None, "");
     let faults: [(&str, &dyn Fn()); 4] = [
         ("the agent is killed", &|| {
-            server.agents().into_iter().for_each(kill)
+            server.agents().into_iter().for_each(kill);
         }),
         ("the server's process is killed", &|| {
             server.connections().into_iter().for_each(kill);

@@ -147,7 +147,7 @@ fn answer(state: &mut GitHubState, method: &str, path: &str, body: &Value) -> (u
             let of = state
                 .comments
                 .iter()
-                .filter(|(issue, _)| issue.to_string() == **number);
+                .filter(|(issue, _)| number.parse() == Ok(*issue));
             let comment = |(_, text): &(u64, String)| json!({"id": 1, "html_url": "c", "body": text});
             (200, json!(of.map(comment).collect::<Vec<_>>()))
         }
@@ -160,7 +160,7 @@ fn answer(state: &mut GitHubState, method: &str, path: &str, body: &Value) -> (u
             let issue = state
                 .issues
                 .iter()
-                .find(|issue| issue["number"].to_string() == **number);
+                .find(|issue| issue["number"].as_u64() == number.parse().ok());
             issue.map_or((404, json!({"message": "Not Found"})), |issue| {
                 (200, issue.clone())
             })

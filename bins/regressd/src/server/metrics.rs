@@ -43,7 +43,11 @@ fn builder() -> Option<PrometheusBuilder> {
 }
 
 /// What is counted, with words for `# HELP`.
-const COUNTERS: [(&str, &str); 9] = [
+const COUNTERS: [(&str, &str); 10] = [
+    (
+        "regressd_connections_refused_total",
+        "Connections that were closed at once, since as many as may be were open.",
+    ),
     ("regressd_runs_total", "Runs of benchmarks that were stored."),
     (
         "regressd_deliveries_total",

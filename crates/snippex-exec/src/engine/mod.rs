@@ -45,7 +45,7 @@ use crate::results::{Results, ResultsError, Unsupported};
 
 /// Executes cases and reports how they ended.
 ///
-/// An engine that cannot run a case says so per group ([`crate::Outcome::Unsupported`]); an engine that dies or
+/// An engine that cannot run a case says so per group ([`crate::RunOutcome::Unsupported`]); an engine that dies or
 /// hangs in a run reports that as the run's endpoint and goes on with a fresh process.
 pub trait Engine: Send {
     /// What the engine is, as it describes itself.

@@ -1,6 +1,6 @@
 //! Conformance tests: whole programs with an expected end state, as emulators' own test suites have them.
 //!
-//! [`header`] reads what a test written for FEX-Emu's unit-test harness says about itself, [`Program`] is what runs,
+//! [`header`] reads what a test written for FEX-Emu's unit-test harness says about itself, [`TestProgram`] is what runs,
 //! [`ProgramEnd`] how that ended, and [`Expected`] what is compared. Assembling the source and running the program are
 //! for other crates.
 

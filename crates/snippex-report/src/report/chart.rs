@@ -13,7 +13,7 @@ const LABELS: f64 = 176.0;
 /// Room for the figure behind the longest bar.
 const FIGURES: f64 = 76.0;
 /// Letters of a label; the rest is in its tooltip.
-const MAX_LABEL: usize = 22;
+const MAX_LABEL: usize = 20;
 /// Height of a line chart, and of the room below it.
 const HEIGHT: f64 = 170.0;
 const MARGIN: f64 = 26.0;

@@ -131,9 +131,9 @@ fn here_long() -> (Option<i32>, Vec<Value>) {
     (ended.code, verdicts(&ended))
 }
 
-/// A check that takes a while: 2.3 MB are sent for its runs.
+/// A check that takes a while: 7 MB are sent for its runs.
 fn long(engine: &str) -> Vec<&str> {
-    let mut arguments = check(engine, BASH, "4000");
+    let mut arguments = check(engine, BASH, "12000");
     for word in &mut arguments {
         if *word == "16" {
             *word = "64";

@@ -60,10 +60,10 @@ pub fn escape_markdown(text: &str) -> String {
     escaped.replace("www.", "www\u{200b}.")
 }
 
-/// Text as code in a line of Markdown: whatever it holds, it stays code. Also in a cell of a table.
+/// Text as code in a line of Markdown: whatever it holds, it stays code. In a cell of a table bars have to be escaped besides.
 #[must_use]
 pub fn code_span(text: &str) -> String {
-    let text = text.replace(['\n', '\r', '\t'], " ").replace('|', "\\|");
+    let text = text.replace(['\n', '\r', '\t'], " ");
     let fence = "`".repeat(longest_run(&text) + 1);
     let pad = if text.starts_with('`') || text.ends_with('`') {
         " "

@@ -13,8 +13,8 @@ pub const MARKDOWN_TEMPLATE: &str = include_str!("assets/report.md");
 /// GitHub shows no larger job summary: 1 MiB, in bytes
 /// (<https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands#adding-a-job-summary>).
 pub const MAX_SUMMARY_SIZE: usize = 1 << 20;
-/// Room for what stands around the bugs.
-const MARGIN: usize = 16 << 10;
+/// Rows of the table of bugs.
+const MAX_ROWS: usize = 100;
 /// Bars in a diagram, so that it stays below the 5,000 letters that keep it readable.
 const MAX_BARS: usize = 10;
 
@@ -25,30 +25,34 @@ const MAX_BARS: usize = 10;
 pub fn render_markdown(report: &ReportModel, max_size: usize) -> Result<String, TemplateError> {
     let sections: Vec<String> = report.bugs.iter().map(bug_markdown).collect();
     let mut shown = sections.len();
+    let mut rows = MAX_ROWS;
     loop {
-        let text = render_sections(report, &sections[..shown])?;
-        if text.len() <= max_size || shown == 0 {
+        let text = render_sections(report, &sections[..shown], rows)?;
+        if text.len() <= max_size || shown == 0 && rows == 0 {
             return Ok(cut_to(text, max_size));
         }
+        if shown == 0 {
+            rows /= 2;
+            continue;
+        }
         // Close at once where most do not fit.
-        let kept = sections[..shown].iter().map(String::len).sum::<usize>();
-        let over = (text.len() + MARGIN / 16).saturating_sub(max_size).max(1);
+        let over = text.len() - max_size;
         let mut dropped = 0;
-        let goal = over.min(kept);
-        while shown > 0 && dropped < goal {
+        while shown > 0 && dropped <= over {
             shown -= 1;
             dropped += sections[shown].len();
         }
     }
 }
 
-fn render_sections(report: &ReportModel, sections: &[String]) -> Result<String, TemplateError> {
+fn render_sections(report: &ReportModel, sections: &[String], rows: usize) -> Result<String, TemplateError> {
     let template = TemplateSource {
         name: "report.md".to_owned(),
         text: MARKDOWN_TEMPLATE.to_owned(),
     };
     let mut context = Context::new();
     context.insert("sections", sections);
+    context.insert("table_rows", &rows);
     context.insert("left_out", &(report.bugs.len() - sections.len()));
     context.insert("diagram", &kinds_diagram(&report.kinds));
     render_with(&[template], report, context)

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use github_kit::{
     BreakerSettings, Breakers, Credentials, FoundIssue, GitHub, GitHubError, GitHubSettings,
-    MemoryContentRate, NewIssue, Patience, Repository, hidden_marker, list_issues, open_issue, put_comment,
-    read_issue, search_issues,
+    MemoryContentRate, NewIssue, Patience, Repository, Written, hidden_marker, list_issues, open_issue,
+    put_comment, read_issue, search_issues,
 };
 use serde::Serialize;
 use snippex_report::report::escape_markdown;
@@ -67,11 +67,11 @@ pub(crate) enum ReportError {
 enum IssueStep {
     /// There is none that still speaks of it; `earlier` was closed as fixed, and the bug is back.
     Open { earlier: Option<u64> },
-    /// It is open and does not know of this version.
+    /// It is open and its text does not know of these versions.
     Comment {
         number: u64,
         url: String,
-        version: String,
+        versions: Vec<String>,
     },
     /// Nothing.
     Leave { url: String, reason: &'static str },
@@ -156,15 +156,28 @@ impl Reporter<'_> {
                 self.settle(draft, &found)?;
                 Ok(told(draft, "left", url, reason.to_owned()))
             }
-            IssueStep::Comment { number, url, version } => {
+            IssueStep::Comment {
+                number,
+                url,
+                versions,
+            } => {
                 self.settle(draft, &found)?;
-                self.comment(draft, number, &version).await?;
-                Ok(told(
-                    draft,
-                    "commented",
-                    url,
-                    format!("it shows in {version}, too"),
-                ))
+                let mut news = Vec::new();
+                for version in versions {
+                    if self.comment(draft, number, &version).await? {
+                        news.push(version);
+                    }
+                }
+                Ok(if news.is_empty() {
+                    told(draft, "left", url, "it is reported".to_owned())
+                } else {
+                    told(
+                        draft,
+                        "commented",
+                        url,
+                        format!("it shows in {}, too", news.join(", ")),
+                    )
+                })
             }
             IssueStep::Open { earlier } => self.open(draft, earlier).await,
         }
@@ -280,13 +293,12 @@ impl Reporter<'_> {
             .call(async move |store| store.save_reported_issue(&row).await)
     }
 
-    /// One comment a version, whoever asks how often.
-    async fn comment(&self, draft: &IssueDraft, number: u64, version: &str) -> Result<(), GitHubError> {
+    /// One comment a version, whoever asks how often. Whether there was none yet.
+    async fn comment(&self, draft: &IssueDraft, number: u64, version: &str) -> Result<bool, GitHubError> {
         let marker = hidden_marker("snippex", "seen", &[&draft.fingerprint, version]);
         let text = format!("It also shows in {}.", escape_markdown(version));
-        put_comment(&self.repository, number, &marker, &text)
-            .await
-            .map(drop)
+        let written = put_comment(&self.repository, number, &marker, &text).await?;
+        Ok(!matches!(written, Written::Unchanged(_)))
     }
 }
 
@@ -305,30 +317,34 @@ fn next_step(draft: &IssueDraft, found: &[FoundIssue]) -> IssueStep {
         return IssueStep::Open { earlier: None };
     };
     // What its text names was known when it was written.
-    let new_version = draft
+    let is_new = |version: &&String| !issue.text.contains(escape_markdown(version).as_str());
+    let mut versions: Vec<String> = draft
         .engines
         .iter()
         .map(|(_, version)| version)
-        .find(|version| !issue.text.contains(escape_markdown(version).as_str()));
+        .filter(is_new)
+        .cloned()
+        .collect();
+    versions.dedup();
     let url = issue.url.clone();
-    match new_version {
-        None if issue.is_open => IssueStep::Leave {
+    match (issue.is_open, versions.is_empty()) {
+        (true, true) => IssueStep::Leave {
             url,
             reason: "it is reported",
         },
-        None => IssueStep::Leave {
+        (false, true) => IssueStep::Leave {
             url,
             reason: "it was reported and closed",
         },
-        Some(version) if issue.is_open => IssueStep::Comment {
+        (true, false) => IssueStep::Comment {
             number: issue.number,
             url,
-            version: version.clone(),
+            versions,
         },
-        Some(_) if issue.is_fixed => IssueStep::Open {
+        (false, false) if issue.is_fixed => IssueStep::Open {
             earlier: Some(issue.number),
         },
-        Some(_) => IssueStep::Leave {
+        (false, false) => IssueStep::Leave {
             url,
             reason: "it was closed as not planned",
         },

@@ -12,7 +12,7 @@ use snippex_report::report::{
     CheckFigures, EngineFigures, EngineRuns, MODEL_VERSION, NamedCount, ReportBug, ReportExample,
     ReportFinding, ReportModel, ReportTotals,
 };
-use snippex_session::{Bugs, Grouping, SessionError, Wanted, failure_modes, group_runs};
+use snippex_session::{Bugs, Grouping, SessionError, Wanted, failure_modes, group_runs, is_called};
 use snippex_store::{BugExample, StoreHandle, StoredBug, SummedRun, UnixMillis};
 use snippex_triage::reduce::CONFIRMATIONS;
 
@@ -83,13 +83,6 @@ pub(crate) fn report_model(
     report.findings = findings;
     report.title = scope.title.map_or_else(|| usual_title(scope), str::to_owned);
     Ok(report)
-}
-
-fn is_called(name: &str, wanted: &str) -> bool {
-    name == wanted
-        || name
-            .strip_prefix(wanted)
-            .is_some_and(|rest| rest.starts_with([':', '/']))
 }
 
 fn usual_title(scope: &ReportScope<'_>) -> String {

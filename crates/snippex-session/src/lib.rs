@@ -36,7 +36,7 @@ pub use baseline::{
     ChangeKind, ContentKey, ObservedVerdicts, Section, SectionKey, SeenAt, today,
 };
 pub use binary_file::{BinaryFile, ProgramFile, ReadPrograms, SameProgram, read_programs};
-pub use bugs::{Bugs, ComparedExample, ListedBug, ListedSignature, SeenOn, Wanted};
+pub use bugs::{Bugs, ComparedExample, ListedBug, ListedSignature, SeenOn, Wanted, is_called};
 pub use caching::{CacheAnswer, CacheOptions, CacheUse, Explanation, OtherContext, VerdictCache};
 pub use checking::{
     CheckOutcome, CheckTarget, DivergenceExample, DivergenceGroup, EnginePair, Session, SessionEvent,

@@ -431,8 +431,9 @@ fn first_seen(bugs: &[&StoredBug]) -> UnixMillis {
     UnixMillis(times.min().unwrap_or_default())
 }
 
-/// Whether an engine is the one called `wanted`, or a configuration of it (`fex-emu:multiblock`).
-fn is_called(name: &str, wanted: &str) -> bool {
+/// Whether an engine is the one called `wanted`, or a configuration of it (`fex-emu/multiblock`).
+#[must_use]
+pub fn is_called(name: &str, wanted: &str) -> bool {
     name.strip_prefix(wanted).is_some_and(|rest| {
         !rest.starts_with(|next: char| next.is_alphanumeric() || next == '_' || next == '-')
     })

@@ -4,13 +4,11 @@
 //! What is about to be opened is written down first: who finds such a row without a number looks whether the issue is there
 //! before opening it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use github_kit::{
-    BreakerSettings, Breakers, Credentials, FoundIssue, GitHub, GitHubError, GitHubSettings,
-    MemoryContentRate, NewIssue, Patience, Repository, Written, hidden_marker, list_issues, open_issue,
-    put_comment, read_issue, search_issues,
+    FoundIssue, GitHub, GitHubError, NewIssue, Patience, Repository, Written, hidden_marker, list_issues,
+    open_issue, put_comment, read_issue, search_issues,
 };
 use serde::Serialize;
 use snippex_report::report::escape_markdown;
@@ -18,8 +16,8 @@ use snippex_store::{ReportedIssue, StoreError, StoreHandle, UnixMillis};
 
 use crate::issue_draft::{IssueDraft, LABEL, has_fingerprint};
 
-/// For one request.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// Who calls, as GitHub's operators see it.
+const USER_AGENT: &str = concat!("snippex/", env!("CARGO_PKG_VERSION"));
 
 /// Where issues belong, and how to open them.
 #[derive(Debug)]
@@ -87,7 +85,7 @@ pub(crate) fn report_bugs(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime of this thread needs no resource that a running program lacks");
     runtime.block_on(async {
-        let github = client(target)?;
+        let github = GitHub::for_command(&target.api, &target.token, USER_AGENT)?;
         let repository = github.repository(&target.repository, None).await?;
         let mut reporter = Reporter {
             target,
@@ -100,27 +98,6 @@ pub(crate) fn report_bugs(
         }
         Ok(())
     })
-}
-
-fn client(target: &IssueTarget) -> Result<GitHub, GitHubError> {
-    let settings = GitHubSettings {
-        api: target.api.clone(),
-        user_agent: concat!("snippex/", env!("CARGO_PKG_VERSION")).to_owned(),
-        timeout: REQUEST_TIMEOUT,
-        ..GitHubSettings::default()
-    };
-    // One program that writes few issues spares GitHub nothing by giving up early.
-    let breakers = Breakers::new(BreakerSettings {
-        failures: u32::MAX,
-        ..BreakerSettings::default()
-    });
-    let credentials = Credentials::Token(target.token.clone());
-    GitHub::new(
-        &settings,
-        credentials,
-        &breakers,
-        Arc::new(MemoryContentRate::default()),
-    )
 }
 
 struct Reporter<'a> {

@@ -1,17 +1,15 @@
 //! One comment a pull request: found by a hidden marker, updated if it is there, else made.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use github_kit::{
-    BreakerSettings, Breakers, Credentials, GitHub, GitHubError, GitHubSettings, MemoryContentRate, Patience,
-    Repository, comment_room, open_pull_requests_of, put_comment,
+    GitHub, GitHubError, Patience, Repository, comment_room, open_pull_requests_of, put_comment,
 };
 
 use super::CommentError;
 
-/// For one request. The budget of all of them is the user's.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// Who calls, as GitHub's operators see it.
+const USER_AGENT: &str = concat!("benchgate/", env!("CARGO_PKG_VERSION"));
 
 /// Where the comment belongs.
 #[derive(Debug, Clone)]
@@ -63,7 +61,7 @@ pub(crate) fn write(target: &Target, text: impl FnOnce(usize) -> String) -> Resu
 
 /// Everything is done anew after a failure: a comment whose answer was lost is found, and not made twice.
 async fn write_patiently(target: &Target, text: &str) -> Result<Written, GitHubError> {
-    let github = client(target)?;
+    let github = GitHub::for_command(&target.api, &target.token, USER_AGENT)?;
     let repository = github.repository(&target.repository, None).await?;
     let mut patience = Patience::of(target.patience);
     let mut may_be_made = false;
@@ -86,27 +84,6 @@ fn may_have_made_comment(error: &GitHubError) -> bool {
         }
         _ => false,
     }
-}
-
-fn client(target: &Target) -> Result<GitHub, GitHubError> {
-    let settings = GitHubSettings {
-        api: target.api.clone(),
-        user_agent: concat!("benchgate/", env!("CARGO_PKG_VERSION")).to_owned(),
-        timeout: REQUEST_TIMEOUT,
-        ..GitHubSettings::default()
-    };
-    // One program that writes one comment spares GitHub nothing by giving up early.
-    let breakers = Breakers::new(BreakerSettings {
-        failures: u32::MAX,
-        ..BreakerSettings::default()
-    });
-    let credentials = Credentials::Token(target.token.clone());
-    GitHub::new(
-        &settings,
-        credentials,
-        &breakers,
-        Arc::new(MemoryContentRate::default()),
-    )
 }
 
 async fn write_once(repository: &Repository, target: &Target, text: &str) -> Result<Written, GitHubError> {

@@ -23,9 +23,15 @@ use serde_json::Value;
 #[cfg(feature = "app")]
 use crate::AppCredentials;
 use crate::observer::NoObserver;
-use crate::{Breaker, Breakers, ContentLimits, ContentRateLimiter, GitHubError, Observer, Repository};
+use crate::{
+    Breaker, BreakerSettings, Breakers, ContentLimits, ContentRateLimiter, GitHubError, MemoryContentRate,
+    Observer, Repository,
+};
 use rate_limit::RequestedWaits;
 use transport::Transport;
+
+/// For one request of a command. The budget of all of them is the user's.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How to reach GitHub, and how patiently.
 #[derive(Debug, Clone)]
@@ -141,6 +147,31 @@ impl GitHub {
         Ok(Self {
             inner: Arc::new(inner),
         })
+    }
+
+    /// A client for a command that acts for the owner of `token`, calls itself `user_agent`, asks little and waits by itself
+    /// ([`Patience`](crate::Patience)): it spares GitHub nothing by giving up early, so that no breaker stops it.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new).
+    pub fn for_command(api: &str, token: &str, user_agent: &str) -> Result<Self, GitHubError> {
+        let settings = GitHubSettings {
+            api: api.to_owned(),
+            user_agent: user_agent.to_owned(),
+            timeout: COMMAND_TIMEOUT,
+            ..GitHubSettings::default()
+        };
+        let breakers = Breakers::new(BreakerSettings {
+            failures: u32::MAX,
+            ..BreakerSettings::default()
+        });
+        let credentials = Credentials::Token(token.to_owned());
+        Self::new(
+            &settings,
+            credentials,
+            &breakers,
+            Arc::new(MemoryContentRate::default()),
+        )
     }
 
     /// The number of the app; `None` for the owner of a token.

@@ -7,9 +7,8 @@
     return JSON.parse(await new Response(stream).text());
   };
   const data = await unpack();
-  const findings = data.findings.map((parts) => {
-    const finding = {};
-    parts.forEach((value, index) => { finding[data.fields[index]] = value; });
+  const findings = data.findings.map((finding) => {
+    finding.fields = finding.fields.join(", ");
     finding.text = [finding.id, finding.bug, finding.kind, finding.instruction, finding.encoding, finding.fields,
       ...finding.differences].join("\n").toLowerCase();
     return finding;

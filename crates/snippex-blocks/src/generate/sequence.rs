@@ -13,7 +13,9 @@ use super::operands::{Choice, Registers};
 use super::request::GenerationRequest;
 use super::single::{assemble, one};
 use snippex_core::block::{Block, Terminator};
-use snippex_core::decode::{Control, control, machine_part};
+use snippex_core::decode::{
+    Control, control, loads_mxcsr, loads_x87_control, machine_part, stores_control_words,
+};
 use snippex_core::random::Random;
 
 /// Sub-stream of the seed that sequences come from.
@@ -181,24 +183,19 @@ fn is_plain(form: Form) -> bool {
             )
     };
     let info = form.code().op_code();
+    let mnemonic = form.code().mnemonic();
     let traps = matches!(
-        form.code().mnemonic(),
+        mnemonic,
         Mnemonic::Div
             | Mnemonic::Idiv
-            | Mnemonic::Ldmxcsr
-            | Mnemonic::Vldmxcsr
-            | Mnemonic::Stmxcsr
-            | Mnemonic::Vstmxcsr
-            | Mnemonic::Fldcw
-            | Mnemonic::Fldenv
-            | Mnemonic::Fnstenv
-            | Mnemonic::Fnsave
-            | Mnemonic::Frstor
             | Mnemonic::Leave
             | Mnemonic::Enter
             | Mnemonic::Std
             | Mnemonic::Clflush
-    ) || machine_part(form.code()).is_some();
+    ) || loads_mxcsr(mnemonic)
+        || loads_x87_control(mnemonic)
+        || stores_control_words(mnemonic)
+        || machine_part(form.code()).is_some();
     matches!(info.encoding(), EncodingKind::Legacy | EncodingKind::VEX)
         && form.features().iter().all(level)
         && matches!(form.code().flow_control(), FlowControl::Next)

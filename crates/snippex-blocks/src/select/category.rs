@@ -2,7 +2,7 @@
 
 use iced_x86::{Instruction, Mnemonic, OpKind, Register};
 
-use snippex_core::decode::{Kinds, accesses_memory, kinds};
+use snippex_core::decode::{Kinds, accesses_memory, kinds, locks_memory};
 
 /// A shape of code in which emulators have had bugs: the table of bug shapes gathered from their issue threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -75,7 +75,7 @@ pub(super) fn of_instruction(instruction: &Instruction) -> u16 {
     if prefixed(instruction) {
         bits |= Category::Prefixes.bit();
     }
-    if instruction.has_lock_prefix() || mnemonic == Mnemonic::Xchg && accesses_memory(instruction) {
+    if locks_memory(instruction) {
         bits |= Category::MemoryEdge.bit();
     }
     bits

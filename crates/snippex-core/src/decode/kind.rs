@@ -162,6 +162,13 @@ pub fn accesses_memory(instruction: &Instruction) -> bool {
     (0..instruction.op_count()).any(|operand| is_memory(instruction.op_kind(operand)))
 }
 
+/// Whether the instruction locks its operand in memory: by the prefix, or as XCHG by itself (SDM vol. 3, section 9.1.2).
+#[must_use]
+pub fn locks_memory(instruction: &Instruction) -> bool {
+    accesses_memory(instruction)
+        && (instruction.has_lock_prefix() || instruction.mnemonic() == Mnemonic::Xchg)
+}
+
 fn is_memory(kind: OpKind) -> bool {
     matches!(
         kind,

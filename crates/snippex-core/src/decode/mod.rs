@@ -4,12 +4,14 @@
 //! kind of instruction it is. Does not know flags or operands' effects (see `effects`).
 
 mod control;
+mod control_words;
 mod kind;
 mod machine_part;
 mod runnable;
 
 pub use control::{Control, control};
-pub use kind::{Kinds, accesses_memory, kinds};
+pub use control_words::{loads_mxcsr, loads_x87_control, loads_x87_status, stores_control_words};
+pub use kind::{Kinds, accesses_memory, kinds, locks_memory};
 pub use machine_part::{MachinePart, machine_part};
 pub use runnable::{differs_by_vendor, is_reserved, loads_segment, unrunnable, unrunnable_form};
 

@@ -9,6 +9,7 @@ use super::host;
 use super::mask::OpenFault;
 use super::rules::{Rule, RuleSet};
 use super::x87::SUMMARY;
+use crate::decode::loads_mxcsr;
 
 /// Exception masks of MXCSR.
 const MXCSR_MASKS: u32 = 0x1f80;
@@ -63,14 +64,8 @@ impl Flow<'_> {
         let instruction = &decoded.instruction;
         let unmasked = |all_masked: bool| !all_masked || self.controls_changed;
         let traps = match instruction.mnemonic() {
-            Mnemonic::Div
-            | Mnemonic::Idiv
-            | Mnemonic::Ldmxcsr
-            | Mnemonic::Vldmxcsr
-            | Mnemonic::Fxrstor
-            | Mnemonic::Fxrstor64
-            | Mnemonic::Xrstor
-            | Mnemonic::Xrstor64 => true,
+            Mnemonic::Div | Mnemonic::Idiv => true,
+            mnemonic if loads_mxcsr(mnemonic) => true,
             _ if is_masked_store(decoded) => true,
             _ => match decoded.unit {
                 Unit::Vector => {

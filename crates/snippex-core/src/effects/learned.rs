@@ -4,7 +4,7 @@ use iced_x86::{Code, Mnemonic, OpKind, Register};
 
 use super::decoded::Decoded;
 use super::flow::{Flow, MemoryAccess, writes};
-use crate::decode::loads_segment;
+use crate::decode::{loads_mxcsr, loads_segment, loads_x87_control};
 
 impl Flow<'_> {
     /// Follows the values that later addresses and counts may need.
@@ -38,15 +38,9 @@ impl Flow<'_> {
             self.known.set_register(used.register(), None);
         }
         match instruction.mnemonic() {
-            Mnemonic::Ldmxcsr
-            | Mnemonic::Vldmxcsr
-            | Mnemonic::Fldcw
-            | Mnemonic::Fldenv
-            | Mnemonic::Frstor
-            | Mnemonic::Fxrstor
-            | Mnemonic::Fxrstor64
-            | Mnemonic::Xrstor
-            | Mnemonic::Xrstor64 => self.controls_changed = true,
+            mnemonic if loads_mxcsr(mnemonic) || loads_x87_control(mnemonic) => {
+                self.controls_changed = true;
+            }
             Mnemonic::Wrfsbase | Mnemonic::Wrgsbase => self.known.forget_bases(),
             _ if loads_segment(instruction) && !instruction.is_stack_instruction() => {
                 self.known.forget_bases();

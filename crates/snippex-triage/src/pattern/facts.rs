@@ -1,6 +1,6 @@
 //! A divergence as patterns see it: the instruction at fault, the state it met, its right end and what differs from it.
 
-use snippex_core::decode::block_decoder;
+use snippex_core::decode::{block_decoder, loads_x87_status, locks_memory};
 use snippex_core::observation::{SIGBUS, SIGSEGV};
 use std::borrow::Cow;
 
@@ -135,7 +135,7 @@ impl<'e> DivergenceFacts<'e> {
 
     /// Whether it locks its operand in memory: by the prefix, or as XCHG by itself.
     pub(super) fn is_locked(&self) -> bool {
-        self.has_memory() && (self.instruction.has_lock_prefix() || self.mnemonic() == Mnemonic::Xchg)
+        locks_memory(&self.instruction)
     }
 
     /// Whether the reference faults at this instruction, on its operand in memory.
@@ -215,11 +215,7 @@ impl<'e> DivergenceFacts<'e> {
     /// or a register that the instruction reads is empty, or one that it pushes to is not.
     pub(super) fn stack_fault(&self) -> bool {
         let (before, after) = (self.x87(), self.expected.state.x87.status);
-        let loads_status = matches!(
-            self.mnemonic(),
-            Mnemonic::Frstor | Mnemonic::Fldenv | Mnemonic::Fxrstor | Mnemonic::Fxrstor64
-        );
-        if after & STACK_FAULT != STACK_FAULT || !self.is_x87() || loads_status {
+        if after & STACK_FAULT != STACK_FAULT || !self.is_x87() || loads_x87_status(self.mnemonic()) {
             return false;
         }
         let is_used = |index: u8| before.tags & (1 << ((before.top() + index) & 7)) != 0;

@@ -10,7 +10,7 @@ use regress_core::stats::rng::Rng;
 fn history(points: usize, step: f64) -> Vec<f64> {
     let mut rng = Rng::new(1);
     (0..points)
-        .map(|i| 1000.0 * (0.05 * rng.normal()).exp() * if i < points / 2 { 1.0 } else { step })
+        .map(|i| 1000.0 * (0.05 * rng.next_normal()).exp() * if i < points / 2 { 1.0 } else { step })
         .collect()
 }
 

@@ -4,14 +4,16 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use regress_core::detect::{GateSettings, Pair, PastRuns, Threshold, judge, judge_history};
+use regress_core::detect::{GateSettings, Pair, PastRuns, Threshold, judge_history, judge_pairs};
 use regress_core::measurement::{BenchmarkId, Direction, Measure, SeriesKey};
 use regress_core::stats::rng::Rng;
 
 const BENCHMARKS: usize = 10_000;
 
 fn noise(rng: &mut Rng, count: usize) -> Vec<f64> {
-    (0..count).map(|_| 1000.0 * (0.05 * rng.normal()).exp()).collect()
+    (0..count)
+        .map(|_| 1000.0 * (0.05 * rng.next_normal()).exp())
+        .collect()
 }
 
 fn key(index: usize) -> SeriesKey {
@@ -59,7 +61,7 @@ fn check_benches(criterion: &mut Criterion) {
         bencher.iter(|| judge_history(black_box(&pasts), &GateSettings::default()));
     });
     group.bench_function("10000 pairs of 8 and 8 processes", |bencher| {
-        bencher.iter(|| judge(black_box(&pairs)));
+        bencher.iter(|| judge_pairs(black_box(&pairs)));
     });
     group.finish();
 }

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use regress_core::ingest::{IngestOptions, ResultSource, ingest};
+use regress_core::ingest::{IngestOptions, ResultSource, ingest_results};
 
 const BENCHMARKS: usize = 1000;
 
@@ -33,13 +33,13 @@ fn ingest_benches(criterion: &mut Criterion) {
         .map(|(path, bytes)| ResultSource { path, bytes })
         .collect();
     let options = IngestOptions::default();
-    let read = ingest(&sources, &options);
+    let read = ingest_results(&sources, &options);
     let count: usize = read.processes.iter().map(|run| run.measurements.len()).sum();
     assert_eq!(count, BENCHMARKS, "every benchmark is read");
     let mut group = criterion.benchmark_group("ingest");
     group.sample_size(10);
     group.bench_function("1000 Criterion benchmarks", |bencher| {
-        bencher.iter(|| ingest(black_box(&sources), &options));
+        bencher.iter(|| ingest_results(black_box(&sources), &options));
     });
     group.finish();
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use snippex_blocks::binary::Image;
-use snippex_blocks::extract::extract;
-use snippex_core::address_space::place;
+use snippex_blocks::extract::extract_blocks;
+use snippex_core::address_space::place_image;
 use snippex_core::block::Block;
 use snippex_core::effects::BlockEffects;
 use snippex_exec::engine::{Engine, EngineSpec, RunnerEngine};
@@ -19,8 +19,8 @@ const BLOCKS: usize = 16;
 fn comparison(criterion: &mut Criterion) {
     let bytes = std::fs::read("/bin/bash").expect("bash is installed");
     let image = Image::parse(&bytes).expect("bash is a program file");
-    let placement = place(&image.address_range(), image.position_independent()).expect("bash is small");
-    let index = extract(&image);
+    let placement = place_image(&image.address_range(), image.position_independent()).expect("bash is small");
+    let index = extract_blocks(&image);
     let step = index.len() / (2 * BLOCKS);
     let blocks: Vec<Arc<Block>> = index
         .iter()
@@ -33,7 +33,7 @@ fn comparison(criterion: &mut Criterion) {
     let (mut first, mut second) = (start(), start());
     let source = MemorySource::new(Some(&image), placement, 1);
     let groups = CaseMaker::new(source, placement, 1, STATES)
-        .make(&blocks, &mut first)
+        .make_groups(&blocks, &mut first)
         .expect("it runs");
     let expected = first.run(&groups).expect("it runs");
     let actual = second.run(&groups).expect("it runs");
@@ -51,14 +51,14 @@ fn comparison(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(groups.len() as u64));
     let ends: Vec<_> = (0..groups.len())
         .map(|index| match expected.outcome(index, 0) {
-            RunOutcome::Ran(observation) => (groups[index].case(0), observation),
+            RunOutcome::Ran(observation) => (groups[index].case_at(0), observation),
             RunOutcome::Unsupported(reason) => panic!("{reason}"),
         })
         .collect();
     group.bench_function("effects and mask", |bencher| {
         bencher.iter(|| {
             for (case, end) in &ends {
-                black_box(BlockEffects::new(&case.block).mask(case, &end.endpoint, &end.state));
+                black_box(BlockEffects::new(&case.block).mask_at_endpoint(case, &end.endpoint, &end.state));
             }
         });
     });

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use snippex_blocks::binary::Image;
-use snippex_blocks::extract::extract;
-use snippex_core::address_space::place;
+use snippex_blocks::extract::extract_blocks;
+use snippex_core::address_space::place_image;
 use snippex_core::block::Block;
 use snippex_core::group::Group;
-use snippex_exec::batch::split;
+use snippex_exec::batch::split_into_batches;
 use snippex_exec::engine::{Engine, EngineSpec, RunnerEngine};
 use snippex_exec::{CaseMaker, MemorySource, Results, affinity};
 
@@ -25,14 +25,14 @@ const BATCHES: usize = 32;
 fn batches(native: &mut RunnerEngine) -> Vec<Vec<Group>> {
     let bytes = std::fs::read("/bin/bash").expect("bash is installed");
     let image = Image::parse(&bytes).expect("bash is a program file");
-    let placement = place(&image.address_range(), image.position_independent()).expect("bash is small");
+    let placement = place_image(&image.address_range(), image.position_independent()).expect("bash is small");
     let mut maker = CaseMaker::new(
         MemorySource::new(Some(&image), placement, 1),
         placement,
         1,
         STATES,
     );
-    let index = extract(&image);
+    let index = extract_blocks(&image);
     let blocks: Vec<Arc<Block>> = index
         .iter()
         .filter(|block| block.unrunnable.is_none())
@@ -43,8 +43,10 @@ fn batches(native: &mut RunnerEngine) -> Vec<Vec<Group>> {
     (0..BATCHES)
         .flat_map(|batch| {
             let blocks: Vec<_> = chosen.iter().skip(batch).step_by(BATCHES).cloned().collect();
-            let groups = maker.make(&blocks, native).expect("the native engine runs");
-            split(&groups)
+            let groups = maker
+                .make_groups(&blocks, native)
+                .expect("the native engine runs");
+            split_into_batches(&groups)
                 .into_iter()
                 .map(|range| groups[range].to_vec())
                 .collect::<Vec<_>>()
@@ -57,7 +59,7 @@ fn execution(criterion: &mut Criterion) {
     let mut native = RunnerEngine::start(EngineSpec::native()).expect("an x86-64 machine");
     let batches = batches(&mut native);
     let runs: usize = batches.iter().flatten().map(|group| group.starts.len()).sum();
-    let qemu = EngineSpec::preset("qemu-x86_64").expect("install it: cargo xtask demo does");
+    let qemu = EngineSpec::from_preset("qemu-x86_64").expect("install it: cargo xtask demo does");
     let qemu = RunnerEngine::start(qemu).expect("qemu-x86_64 runs the runner");
 
     let mut group = criterion.benchmark_group("execute");
@@ -99,8 +101,10 @@ fn results(criterion: &mut Criterion) {
         });
     };
     measure("borrowed", |_| 0);
-    measure("owned", |results| size_of_val(&black_box(results.copy())));
-    measure("encoded", |results| results.copy().encode().len());
+    measure("owned", |results| {
+        size_of_val(&black_box(results.to_owned_results()))
+    });
+    measure("encoded", |results| results.to_owned_results().encode().len());
     group.finish();
 }
 

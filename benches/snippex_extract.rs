@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use snippex_blocks::binary::Image;
-use snippex_blocks::extract::extract;
+use snippex_blocks::extract::extract_blocks;
 
 fn extraction(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("extract");
@@ -17,7 +17,7 @@ fn extraction(criterion: &mut Criterion) {
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 let image = Image::parse(black_box(&bytes)).expect("a program file");
-                extract(&image).len()
+                extract_blocks(&image).len()
             });
         });
     }

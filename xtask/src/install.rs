@@ -215,9 +215,7 @@ pub(crate) fn install(needs: &[Need]) -> Result<(), Failure> {
         ));
     }
     shell::run(&mut apt_get(&["update"])?)?;
-    let packages = chosen(&missing, is_offered)?;
-    let options = ["install", "--yes", "--no-install-recommends"];
-    shell::run(&mut apt_get(&[options.as_slice(), &packages].concat())?)?;
+    install_packages(&chosen(&missing, is_offered)?)?;
     match missing.iter().find(|need| need.found().is_none()) {
         None => Ok(()),
         Some(need) => Err(format!(
@@ -225,6 +223,17 @@ pub(crate) fn install(needs: &[Need]) -> Result<(), Failure> {
             need.programs[0]
         )),
     }
+}
+
+/// Installs one package of the distribution.
+pub(crate) fn install_package(package: &str) -> Result<(), Failure> {
+    shell::run(&mut apt_get(&["update"])?)?;
+    install_packages(&[package])
+}
+
+fn install_packages(packages: &[&str]) -> Result<(), Failure> {
+    let options = ["install", "--yes", "--no-install-recommends"];
+    shell::run(&mut apt_get(&[options.as_slice(), packages].concat())?)
 }
 
 /// One package for each need: the first that `is_offered` knows.

@@ -11,6 +11,7 @@ mod evaluate;
 mod fresh;
 mod install;
 mod postgres;
+mod qemu;
 mod shell;
 mod summary;
 mod test;

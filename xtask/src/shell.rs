@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use crate::Failure;
 
@@ -19,10 +20,26 @@ pub(crate) fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
+/// A folder that comes first on the PATH of what [`cargo`] starts.
+static FIRST_ON_PATH: OnceLock<PathBuf> = OnceLock::new();
+
+/// Puts `folder` first on the PATH of what [`cargo`] starts from now on. Counts once.
+pub(crate) fn put_on_path(folder: PathBuf) {
+    let _ = FIRST_ON_PATH.set(folder);
+}
+
 /// The cargo that started this process, started at the workspace's root.
 pub(crate) fn cargo<const N: usize>(arguments: [&str; N]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root()).args(arguments);
+    if let Some(folder) = FIRST_ON_PATH.get() {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders = std::iter::once(folder.clone()).chain(std::env::split_paths(&path));
+        // A folder with a colon in its name cannot be said; then the PATH stays as it is.
+        if let Ok(path) = std::env::join_paths(folders) {
+            command.env("PATH", path);
+        }
+    }
     command
 }
 

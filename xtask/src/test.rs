@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use crate::postgres::{Postgres, VARIABLES};
 use crate::summary::{self, Ended, Outcome};
-use crate::{Failure, browser, deny, install, shell, toolchain};
+use crate::{Failure, browser, deny, install, qemu, shell, toolchain};
 
 /// One check.
 struct Step {
@@ -145,6 +145,9 @@ fn selection(arguments: &[String]) -> Result<Option<Vec<&'static Step>>, Failure
 fn prepare() -> Result<Option<Postgres>, Failure> {
     println!("== set-up");
     install::install(install::TESTS)?;
+    if let Some(folder) = qemu::folder_of_expected()? {
+        shell::put_on_path(folder);
+    }
     Ok(if VARIABLES.iter().all(|name| std::env::var_os(name).is_some()) {
         println!("{} are set: using that server", VARIABLES.join(" and "));
         None

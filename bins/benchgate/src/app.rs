@@ -53,9 +53,9 @@ impl<'a> App<'a> {
         let repository = || here.ancestors().find(|folder| folder.join(".git").exists());
         let folder = project.as_deref().and_then(Path::parent).or_else(repository);
         let root = folder.unwrap_or(&here).to_path_buf();
-        let resolved = settings::resolve(project.as_deref(), flags)?;
+        let resolved = settings::resolve_settings(project.as_deref(), flags)?;
         if global.verbose > 1 {
-            printer.note(resolved.view());
+            printer.print_note(resolved.origins_view());
         }
         let Resolved { mut value, origins } = resolved;
         for (key, path) in [
@@ -84,22 +84,22 @@ impl<'a> App<'a> {
             project,
             here,
         };
-        app.detail(|| match &app.project {
-            Some(path) => format!("settings: {}", app.short(path)),
+        app.print_detail(|| match &app.project {
+            Some(path) => format!("settings: {}", app.display_path(path)),
             None => "settings: no benchgate.toml from here upward".to_owned(),
         });
         Ok(app)
     }
 
     /// Says with `--verbose` what happens inside.
-    pub(crate) fn detail(&self, text: impl FnOnce() -> String) {
+    pub(crate) fn print_detail(&self, text: impl FnOnce() -> String) {
         if self.verbose {
-            self.printer.note(text());
+            self.printer.print_note(text());
         }
     }
 
     /// A file of the state folder.
-    pub(crate) fn state(&self, name: &str) -> PathBuf {
+    pub(crate) fn state_file(&self, name: &str) -> PathBuf {
         self.settings.state.join(name)
     }
 
@@ -109,12 +109,12 @@ impl<'a> App<'a> {
     }
 
     /// This machine, as the settings want it described.
-    pub(crate) fn environment(&self) -> Result<Environment, Failure> {
-        machine::environment(&self.settings.tags, &self.settings.ignore_parts, &self.cancel)
+    pub(crate) fn detect_environment(&self) -> Result<Environment, Failure> {
+        machine::detect_environment(&self.settings.tags, &self.settings.ignore_parts, &self.cancel)
     }
 
     /// `path` as a person here would type it.
-    pub(crate) fn short<'p>(&self, path: &'p Path) -> std::path::Display<'p> {
+    pub(crate) fn display_path<'p>(&self, path: &'p Path) -> std::path::Display<'p> {
         path.strip_prefix(&self.here).unwrap_or(path).display()
     }
 }

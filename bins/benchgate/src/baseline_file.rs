@@ -21,7 +21,7 @@ pub(crate) enum How<'a> {
 pub(crate) fn run_to_record(app: &App<'_>, file: Option<&Path>) -> Result<RunFile, Failure> {
     match file {
         Some(path) => files::read_run(path),
-        None => measure::measure_here(app, app.state("run.json")),
+        None => measure::measure_here(app, app.state_file("run.json")),
     }
 }
 
@@ -33,37 +33,37 @@ pub(crate) fn record_run(app: &App<'_>, run: RunFile, how: &How<'_>) -> Result<R
     let path = &app.settings.baseline;
     let recording = judged_runs::mark_if_judged(app, run)?
         .into_recording()
-        .map_err(|error| Failure::because("cannot record the run", &error))?;
+        .map_err(|error| Failure::with_cause("cannot record the run", &error))?;
     // Read, change and write are one step: another process that records waits.
-    let _lock = files::lock(path)?;
+    let _lock = files::lock_file(path)?;
     let (mut baselines, problems) = files::read_baselines(path)?;
     if !problems.is_empty() {
         // To write the file would remove what could not be read.
         return Err(Failure::new(format!(
             "cannot update {}: {}",
-            app.short(path),
+            app.display_path(path),
             problems.join("; ")
         ))
         .hint("mend or remove those entries first"));
     }
     let recorded = change(&mut baselines, &recording, how);
-    files::write(path, &baselines.to_json())?;
-    history::append(
+    files::write_file(path, &baselines.to_json())?;
+    history::append_history(
         &app.settings.history,
-        &[history::HistoryLine::of(recording.run())],
+        &[history::HistoryLine::from_run(recording.run_file())],
     )?;
     for problem in &recorded.problems {
-        app.printer.warn(problem);
+        app.printer.print_warning(problem);
     }
     for replaced in &recorded.replaced {
-        app.printer.note(format_args!(
+        app.printer.print_note(format_args!(
             "{}: {} -> {}",
             replaced.key, replaced.before, replaced.after
         ));
     }
-    app.printer.note(format_args!(
+    app.printer.print_note(format_args!(
         "{}: {} added, {} replaced, {} left as they were",
-        app.short(path),
+        app.display_path(path),
         recorded.added.len(),
         recorded.replaced.len(),
         recorded.untouched.len()
@@ -73,8 +73,8 @@ pub(crate) fn record_run(app: &App<'_>, run: RunFile, how: &How<'_>) -> Result<R
 
 fn change(baselines: &mut Baselines, recording: &BaselineRecording, how: &How<'_>) -> RecordedBaseline {
     match how {
-        How::Record => baselines.record(recording),
-        How::Accept(reason, picked) => baselines.accept(recording, picked, reason),
+        How::Record => baselines.record_values(recording),
+        How::Accept(reason, picked) => baselines.accept_series(recording, picked, reason),
     }
 }
 

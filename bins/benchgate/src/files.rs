@@ -14,7 +14,7 @@ pub(crate) const MAX_BYTES: u64 = 64 << 20;
 const MAX_OWN_BYTES: u64 = 2 << 30;
 
 /// Reads a result file of at most [`MAX_BYTES`]; `-` is standard input.
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+pub(crate) fn read_result_file(path: &Path) -> Result<Vec<u8>, Failure> {
     read_within(path, MAX_BYTES)
 }
 
@@ -40,7 +40,7 @@ fn read_within(path: &Path, most: u64) -> Result<Vec<u8>, Failure> {
         .read_to_end(&mut bytes)
         .or_fail_with(|| format!("cannot read {name}"))?;
     if bytes.len() as u64 > most {
-        let limit = cli_kit::units::bytes(most);
+        let limit = cli_kit::units::format_bytes(most);
         return Err(Failure::new(format!("{name} is larger than {limit}"))
             .hint("give the results of one run; raw samples and logs do not belong in it"));
     }
@@ -56,7 +56,7 @@ pub(crate) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
 }
 
 /// Replaces the file at `path` as a whole, and makes the folders it stands in.
-pub(crate) fn write(path: &Path, text: &str) -> Result<(), Failure> {
+pub(crate) fn write_file(path: &Path, text: &str) -> Result<(), Failure> {
     let failed = || format!("cannot write {}", path.display());
     let folder = path
         .parent()
@@ -77,7 +77,7 @@ pub(crate) fn write(path: &Path, text: &str) -> Result<(), Failure> {
 
 /// Waits until no other process changes the file at `path`; it stays so until what is returned is dropped. The lock is on
 /// the folder, since the file is replaced as a whole.
-pub(crate) fn lock(path: &Path) -> Result<File, Failure> {
+pub(crate) fn lock_file(path: &Path) -> Result<File, Failure> {
     let failed = || format!("cannot lock {}", path.display());
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));

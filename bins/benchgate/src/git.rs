@@ -14,7 +14,7 @@ pub(crate) struct GitRepository {
 
 impl GitRepository {
     /// The repository that `folder` is in; `None` outside of any, or without git.
-    pub(crate) fn find(folder: &Path) -> Option<Self> {
+    pub(crate) fn find_containing(folder: &Path) -> Option<Self> {
         let output = git(folder, &["rev-parse", "--show-toplevel"])
             .ok()
             .filter(|output| output.status.success())?;
@@ -23,9 +23,9 @@ impl GitRepository {
     }
 
     /// The repository that `folder` is in.
-    pub(crate) fn need(folder: &Path) -> Result<Self, Failure> {
+    pub(crate) fn require_containing(folder: &Path) -> Result<Self, Failure> {
         git(folder, &["--version"]).map_err(|failure| failure.hint("install git, or add it to PATH"))?;
-        Self::find(folder).ok_or_else(|| {
+        Self::find_containing(folder).ok_or_else(|| {
             Failure::new(format!("{} is in no git repository", folder.display()))
                 .hint("go into one; `run`, `compare` and `check` also work without")
         })
@@ -37,7 +37,7 @@ impl GitRepository {
     }
 
     /// The commit that a name stands for.
-    pub(crate) fn resolve(&self, name: &str) -> Result<CommitSha, Failure> {
+    pub(crate) fn resolve_commit(&self, name: &str) -> Result<CommitSha, Failure> {
         let output = git(
             &self.root,
             &[
@@ -59,8 +59,8 @@ impl GitRepository {
     }
 
     /// The current commit, and whether tracked files differ from it, those in `but` aside. `None` without commits.
-    pub(crate) fn current(&self, but: &[&Path]) -> Result<Option<Commit>, Failure> {
-        let Ok(sha) = self.resolve("HEAD") else {
+    pub(crate) fn current_commit(&self, but: &[&Path]) -> Result<Option<Commit>, Failure> {
+        let Ok(sha) = self.resolve_commit("HEAD") else {
             return Ok(None);
         };
         let mut arguments = vec!["status", "--porcelain", "--untracked-files=no", "--", "."];
@@ -78,7 +78,11 @@ impl GitRepository {
     }
 
     /// The commits after `good` up to `bad`, oldest first, along the first parents.
-    pub(crate) fn between(&self, good: &CommitSha, bad: &CommitSha) -> Result<Vec<CommitSha>, Failure> {
+    pub(crate) fn commits_between(
+        &self,
+        good: &CommitSha,
+        bad: &CommitSha,
+    ) -> Result<Vec<CommitSha>, Failure> {
         let range = format!("{good}..{bad}");
         let output = checked(&self.root, &["rev-list", "--first-parent", "--reverse", &range])?;
         let lines = String::from_utf8_lossy(&output.stdout)
@@ -92,7 +96,7 @@ impl GitRepository {
     }
 
     /// The first line of a commit's message.
-    pub(crate) fn subject(&self, commit: &CommitSha) -> String {
+    pub(crate) fn commit_subject(&self, commit: &CommitSha) -> String {
         git(&self.root, &["log", "-1", "--format=%s", commit.as_str()])
             .map_or_else(|_| String::new(), |output| text(&output))
     }

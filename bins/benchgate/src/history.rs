@@ -58,8 +58,8 @@ pub(crate) type Pasts = BTreeMap<SeriesKey, (Unit, Direction, HistoryPast)>;
 
 impl HistoryLine {
     /// A run as a line.
-    pub(crate) fn of(run: &RunFile) -> Self {
-        let (series, _) = run.replicates();
+    pub(crate) fn from_run(run: &RunFile) -> Self {
+        let (series, _) = run.collect_replicates();
         let series = series.into_iter().map(|(key, replicates)| HistorySeries {
             benchmark: key.benchmark,
             measure: key.measure,
@@ -78,7 +78,7 @@ impl HistoryLine {
 }
 
 /// Appends lines. Writers wait for each other.
-pub(crate) fn append(path: &Path, lines: &[HistoryLine]) -> Result<(), Failure> {
+pub(crate) fn append_history(path: &Path, lines: &[HistoryLine]) -> Result<(), Failure> {
     let failed = || format!("cannot append to {}", path.display());
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).or_fail_with(failed)?;
@@ -109,7 +109,7 @@ pub(crate) fn append(path: &Path, lines: &[HistoryLine]) -> Result<(), Failure> 
 }
 
 /// Reads the history, oldest run first, and what is wrong with it.
-pub(crate) fn read(path: &Path) -> Result<(Vec<HistoryLine>, Vec<String>), Failure> {
+pub(crate) fn read_history(path: &Path) -> Result<(Vec<HistoryLine>, Vec<String>), Failure> {
     #[derive(Deserialize)]
     struct LineVersion {
         version: u32,
@@ -205,12 +205,12 @@ mod tests {
                 let path = &path;
                 scope.spawn(move || {
                     for i in 0..10 {
-                        append(path, &[line(f64::from(writer * 100 + i))]).unwrap();
+                        append_history(path, &[line(f64::from(writer * 100 + i))]).unwrap();
                     }
                 });
             }
         });
-        let (lines, problems) = read(&path).unwrap();
+        let (lines, problems) = read_history(&path).unwrap();
         assert_eq!((lines.len(), problems), (80, Vec::new()));
     }
 
@@ -218,12 +218,12 @@ mod tests {
     fn an_unfinished_line_is_passed_over_and_harms_no_other() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("history.jsonl");
-        append(&path, &[line(1.0)]).unwrap();
+        append_history(&path, &[line(1.0)]).unwrap();
         let mut text = std::fs::read_to_string(&path).unwrap();
         text.push_str(r#"{"version":1,"environment":{"os":"#);
         std::fs::write(&path, text).unwrap();
-        append(&path, &[line(2.0)]).unwrap();
-        let (lines, problems) = read(&path).unwrap();
+        append_history(&path, &[line(2.0)]).unwrap();
+        let (lines, problems) = read_history(&path).unwrap();
         assert_eq!(lines.len(), 2);
         assert!(
             problems.len() == 1 && problems[0].contains("history.jsonl:2"),
@@ -238,6 +238,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("history.jsonl");
         std::fs::write(&path, "{\"version\":7,\"more\":1}\n").unwrap();
-        assert!(read(&path).unwrap_err().to_string().contains("version 7"));
+        assert!(read_history(&path).unwrap_err().to_string().contains("version 7"));
     }
 }

@@ -27,7 +27,7 @@ pub(crate) fn remember_judged_run(app: &App<'_>, run: &RunFile) -> Result<(), Fa
         lines.pop_front();
     }
     let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    files::write(&app.state(FILE), &text)
+    files::write_file(&app.state_file(FILE), &text)
 }
 
 /// The run, marked as judged if it is remembered to have been.
@@ -43,7 +43,7 @@ fn name_of(run: &RunFile) -> String {
 }
 
 fn read(app: &App<'_>) -> Result<VecDeque<String>, Failure> {
-    let bytes = files::read_if_there(&app.state(FILE))?.unwrap_or_default();
+    let bytes = files::read_if_there(&app.state_file(FILE))?.unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
     Ok(text.lines().map(str::to_owned).collect())
 }

@@ -36,5 +36,5 @@ use clap::Parser;
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = args::Cli::parse();
-    cli_kit::run(&cli.global.output, |printer| command::run(&cli, printer))
+    cli_kit::run_command(&cli.global.output, |printer| command::run(&cli, printer))
 }

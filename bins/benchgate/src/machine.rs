@@ -16,7 +16,7 @@ const VERSION_TIMEOUT: Duration = Duration::from_secs(10);
 const PARTS: [&str; 7] = ["os", "arch", "cpu", "cores", "memory", "kernel", "compiler"];
 
 /// What can be found out about this machine, with the user's tags and without the parts that do not count.
-pub(crate) fn environment(
+pub(crate) fn detect_environment(
     tags: &BTreeMap<String, String>,
     ignored: &[String],
     cancel: &CancelToken,
@@ -51,7 +51,7 @@ pub(crate) fn environment(
 }
 
 /// The environment for a heading, the parts people know a machine by.
-pub(crate) fn describe(environment: &Environment) -> String {
+pub(crate) fn describe_environment(environment: &Environment) -> String {
     let cores = environment.cores.map(|cores| format!("{cores} cores"));
     let parts = [
         &environment.os,
@@ -105,7 +105,7 @@ fn compiler(cancel: &CancelToken) -> Option<String> {
         variables: &[],
         timeout: VERSION_TIMEOUT,
     };
-    let printed = job.run(cancel).ok()?;
+    let printed = job.run_to_end(cancel).ok()?;
     let text = String::from_utf8_lossy(&printed.stdout);
     let words: Vec<&str> = text.split_whitespace().take(2).collect();
     Some(words.join(" ")).filter(|text| !text.is_empty())
@@ -139,13 +139,13 @@ mod tests {
 
     #[test]
     fn parts_can_be_left_out() {
-        let found = environment(
+        let found = detect_environment(
             &BTreeMap::new(),
             &["kernel".into(), "os".into()],
             &CancelToken::default(),
         )
         .unwrap();
         assert_eq!((found.kernel, found.os), (None, None));
-        assert!(environment(&BTreeMap::new(), &["moon".into()], &CancelToken::default()).is_err());
+        assert!(detect_environment(&BTreeMap::new(), &["moon".into()], &CancelToken::default()).is_err());
     }
 }

@@ -30,11 +30,11 @@ pub(crate) struct Subject {
 
 impl Subject {
     /// The work tree as it is.
-    pub(crate) fn here(app: &App<'_>, file: PathBuf) -> Result<Self, Failure> {
-        let command = command(app)?;
-        let mut run = RunFile::new(app.environment()?);
+    pub(crate) fn from_work_tree(app: &App<'_>, file: PathBuf) -> Result<Self, Failure> {
+        let command = benchmark_command(app)?;
+        let mut run = RunFile::new(app.detect_environment()?);
         run.commit = current_commit(app)?;
-        run.time = Some(now());
+        run.time = Some(current_time());
         run.command = command.clone();
         let subject = Self {
             name: "run",
@@ -45,13 +45,13 @@ impl Subject {
             run,
         };
         // Before the first process, not after it: a folder that cannot be written to should cost nobody an hour.
-        subject.save()?;
+        subject.save_run()?;
         Ok(subject)
     }
 
     /// Saves what there is.
-    pub(crate) fn save(&self) -> Result<(), Failure> {
-        files::write(&self.file, &self.run.to_json())
+    pub(crate) fn save_run(&self) -> Result<(), Failure> {
+        files::write_file(&self.file, &self.run.to_json())
     }
 
     /// Runs one process, adds it to the run and saves that. Gives the time it took.
@@ -62,7 +62,7 @@ impl Subject {
     ) -> Result<Duration, Failure> {
         let (run, elapsed) = self.one(app, options)?;
         self.run.processes.push(run);
-        self.save()?;
+        self.save_run()?;
         Ok(elapsed)
     }
 
@@ -76,7 +76,7 @@ impl Subject {
     }
 
     fn one(&self, app: &App<'_>, options: &ingest::IngestOptions) -> Result<(ProcessRun, Duration), Failure> {
-        let variables = self.variables();
+        let variables = self.environment_variables();
         self.make_folders(app)?;
         let timeout = app.settings.timeout.0;
         let job = Job {
@@ -85,23 +85,25 @@ impl Subject {
             variables: &variables,
             timeout,
         };
-        app.detail(|| format!("{}: starts in {}", self.nth(), app.short(&self.directory)));
+        app.print_detail(|| format!("{}: starts in {}", self.nth(), app.display_path(&self.directory)));
         let started = SystemTime::now();
-        let printed = job.run(&app.cancel).map_err(|error| self.stopped(app, &error))?;
+        let printed = job
+            .run_to_end(&app.cancel)
+            .map_err(|error| self.stopped(app, &error))?;
         let places = Places {
             directory: &self.directory,
             target: self.target.as_deref(),
             results: &app.settings.results,
             options,
         };
-        let run = places.collect(&printed.stdout, started)?;
-        app.detail(|| {
+        let run = places.collect_results(&printed.stdout, started)?;
+        app.print_detail(|| {
             format!(
                 "{}: {} measurements in {}, {} of output",
                 self.nth(),
                 run.measurements.len(),
-                units::duration(printed.elapsed),
-                units::bytes(printed.stdout.len() as u64)
+                units::format_duration(printed.elapsed),
+                units::format_bytes(printed.stdout.len() as u64)
             )
         });
         if run.measurements.is_empty() {
@@ -118,7 +120,7 @@ impl Subject {
 
     /// Variables by which a side of a comparison is the commit's own: where Cargo builds, and where Python looks for
     /// modules before it looks at what is installed. A package that is installed as editable is another checkout's.
-    pub(crate) fn variables(&self) -> Vec<(String, OsString)> {
+    pub(crate) fn environment_variables(&self) -> Vec<(String, OsString)> {
         let Some(target) = &self.target else {
             return Vec::new();
         };
@@ -146,7 +148,7 @@ impl Subject {
             if is_plain && folder.is_relative() {
                 let folder = self.directory.join(folder);
                 std::fs::create_dir_all(&folder)
-                    .or_fail_with(|| format!("cannot make {}", app.short(&folder)))?;
+                    .or_fail_with(|| format!("cannot make {}", app.display_path(&folder)))?;
             }
         }
         Ok(())
@@ -167,14 +169,14 @@ impl Subject {
             0 => String::new(),
             count => format!(
                 "; {count} finished before it and kept in {}",
-                app.short(&self.file)
+                app.display_path(&self.file)
             ),
         };
         if matches!(error, ProcessError::Interrupted) {
             return Failure::interrupted(format!("interrupted in {}{kept}", self.nth()));
         }
         // The causes are told first, so the message has to hold them.
-        let told = Failure::because(String::new(), error).to_string();
+        let told = Failure::with_cause(String::new(), error).to_string();
         let told = told.trim_start_matches([':', ' ']);
         let failure = Failure::new(format!("{} failed: {told}{kept}", self.nth()));
         match error {
@@ -189,7 +191,7 @@ impl Subject {
 }
 
 /// The command to measure.
-pub(crate) fn command(app: &App<'_>) -> Result<Vec<String>, Failure> {
+pub(crate) fn benchmark_command(app: &App<'_>) -> Result<Vec<String>, Failure> {
     let command = &app.settings.command;
     if command.is_empty() {
         return Err(Failure::new("there is no benchmark command").hint(
@@ -203,17 +205,17 @@ pub(crate) fn command(app: &App<'_>) -> Result<Vec<String>, Failure> {
 pub(crate) fn current_commit(app: &App<'_>) -> Result<Option<Commit>, Failure> {
     // What benchgate itself writes does not make the tree dirty.
     let own: [&Path; 3] = [&app.settings.baseline, &app.settings.history, &app.settings.state];
-    GitRepository::find(&app.here).map_or(Ok(None), |repository| repository.current(&own))
+    GitRepository::find_containing(&app.here).map_or(Ok(None), |repository| repository.current_commit(&own))
 }
 
 /// Adds processes until there are `runs`, with progress.
-pub(crate) fn measure(app: &App<'_>, subject: &mut Subject, runs: u32) -> Result<(), Failure> {
+pub(crate) fn measure_runs(app: &App<'_>, subject: &mut Subject, runs: u32) -> Result<(), Failure> {
     let options = app.settings.ingest_options()?;
     let missing = u64::from(runs).saturating_sub(subject.run.processes.len() as u64);
-    let progress = app.printer.progress("measuring", Some(missing));
+    let progress = app.printer.start_progress("measuring", Some(missing));
     for _ in 0..missing {
         let elapsed = subject.measure_once(app, &options)?;
-        progress.say(format_args!("{} a run", units::duration(elapsed)));
+        progress.set_message(format_args!("{} a run", units::format_duration(elapsed)));
         progress.advance(1);
     }
     Ok(())
@@ -221,8 +223,8 @@ pub(crate) fn measure(app: &App<'_>, subject: &mut Subject, runs: u32) -> Result
 
 /// Measures the work tree as it is, into `file`.
 pub(crate) fn measure_here(app: &App<'_>, file: PathBuf) -> Result<RunFile, Failure> {
-    let mut subject = Subject::here(app, file)?;
-    measure(app, &mut subject, app.settings.runs)?;
+    let mut subject = Subject::from_work_tree(app, file)?;
+    measure_runs(app, &mut subject, app.settings.runs)?;
     warn_of_problems(app, &subject.run);
     Ok(subject.run)
 }
@@ -237,22 +239,22 @@ pub(crate) fn warn_of_problems(app: &App<'_>, run: &RunFile) {
         .filter(|text| told.insert(text.clone()))
         .collect();
     for problem in all.iter().take(SHOWN) {
-        app.printer.warn(problem);
+        app.printer.print_warning(problem);
     }
     if all.len() > SHOWN {
-        app.printer.warn(format_args!(
+        app.printer.print_warning(format_args!(
             "{} more entries could not be used",
             all.len() - SHOWN
         ));
     }
     if run.commit.as_ref().is_some_and(|commit| commit.dirty) {
         app.printer
-            .warn("the work tree has changes that are in no commit; the run is marked as dirty");
+            .print_warning("the work tree has changes that are in no commit; the run is marked as dirty");
     }
 }
 
 /// The time, to the millisecond: runs are told apart by it.
-pub(crate) fn now() -> Timestamp {
+pub(crate) fn current_time() -> Timestamp {
     let now = Timestamp::now();
     Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
 }

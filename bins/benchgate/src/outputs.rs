@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use cli_kit::{Failure, OrFail};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
-use regress_core::ingest::{self, ResultSource, Tool, ingest};
+use regress_core::ingest::{self, ResultSource, Tool, ingest_results};
 use regress_core::measurement::{Measurement, Problem, ProblemKind, ProcessRun, SeriesKey};
 
 use crate::files;
@@ -28,7 +28,7 @@ pub(crate) struct Places<'a> {
 
 impl Places<'_> {
     /// Reads what the process that started at `started` left, as one process run.
-    pub(crate) fn collect(&self, stdout: &[u8], started: SystemTime) -> Result<ProcessRun, Failure> {
+    pub(crate) fn collect_results(&self, stdout: &[u8], started: SystemTime) -> Result<ProcessRun, Failure> {
         // File times lag behind the clock by up to a tick of the kernel.
         let since = started.checked_sub(Duration::from_millis(20)).unwrap_or(started);
         let mut paths = self.named_files(since)?;
@@ -39,7 +39,7 @@ impl Places<'_> {
         let mut contents = Vec::new();
         for path in paths {
             let name = path.display().to_string();
-            match files::read(&path) {
+            match files::read_result_file(&path) {
                 Ok(bytes) => contents.push((name, bytes)),
                 Err(failure) => unread.push(Problem {
                     source: name,
@@ -56,7 +56,7 @@ impl Places<'_> {
         let mut run = if sources.is_empty() {
             ProcessRun::default()
         } else {
-            ingest(&sources, self.options).into_one()
+            ingest_results(&sources, self.options).into_one()
         };
         run.problems.extend(unread);
         self.add_printed(&mut run, stdout);
@@ -68,7 +68,7 @@ impl Places<'_> {
         if stdout.iter().all(u8::is_ascii_whitespace) {
             return;
         }
-        let printed = ingest(
+        let printed = ingest_results(
             &[ResultSource {
                 path: "stdout",
                 bytes: stdout,
@@ -84,12 +84,12 @@ impl Places<'_> {
         if has_files && only_repeats {
             return;
         }
-        let known: BTreeSet<SeriesKey> = run.measurements.iter().map(Measurement::key).collect();
+        let known: BTreeSet<SeriesKey> = run.measurements.iter().map(Measurement::series_key).collect();
         let printed = printed.into_one();
         let new = printed
             .measurements
             .into_iter()
-            .filter(|measurement| !known.contains(&measurement.key()));
+            .filter(|measurement| !known.contains(&measurement.series_key()));
         run.measurements.extend(new);
         let of_the_whole = |problem: &Problem| {
             matches!(
@@ -118,7 +118,7 @@ impl Places<'_> {
                 found.extend(Some(folder).filter(|path| is_fresh(path, since)));
                 continue;
             }
-            let set = globs(std::slice::from_ref(&rest))?;
+            let set = compile_globs(std::slice::from_ref(&rest))?;
             walk(&folder, 16, &mut |path| {
                 let inside = path.strip_prefix(&folder).unwrap_or(path);
                 if set.is_match(inside) && is_fresh(path, since) {
@@ -175,7 +175,7 @@ impl Places<'_> {
 }
 
 /// Globs as they are typed for result files and benchmarks; `*` also matches `/`.
-pub(crate) fn globs(patterns: &[String]) -> Result<GlobSet, Failure> {
+pub(crate) fn compile_globs(patterns: &[String]) -> Result<GlobSet, Failure> {
     let mut set = GlobSetBuilder::new();
     for pattern in patterns {
         set.add(
@@ -238,7 +238,7 @@ mod tests {
             results,
             options: &options,
         };
-        places.collect(stdout, SystemTime::now()).unwrap()
+        places.collect_results(stdout, SystemTime::now()).unwrap()
     }
 
     #[test]
@@ -249,7 +249,11 @@ mod tests {
         std::fs::write(folder.path().join("out/deep/size.json"), json).unwrap();
         let results = ["out/*.json".to_owned()];
         let run = collect(folder.path(), &results, LIBTEST);
-        let names: Vec<String> = run.measurements.iter().map(|one| one.key().to_string()).collect();
+        let names: Vec<String> = run
+            .measurements
+            .iter()
+            .map(|one| one.series_key().to_string())
+            .collect();
         assert_eq!(names.len(), 2, "{run:?}");
         assert!(names.iter().any(|name| name == "sort"));
     }

@@ -46,7 +46,7 @@ pub(crate) enum ProcessError {
     },
     #[error("{status}{}", after(last_lines))]
     Failed { status: ExitStatus, last_lines: String },
-    #[error("it did not end within {} and was stopped", units::duration(*timeout))]
+    #[error("it did not end within {} and was stopped", units::format_duration(*timeout))]
     TimedOut { timeout: Duration },
     #[error("interrupted")]
     Interrupted,
@@ -64,7 +64,7 @@ fn after(last_lines: &str) -> String {
 
 impl Job<'_> {
     /// Runs the job to its end.
-    pub(crate) fn run(&self, cancel: &CancelToken) -> Result<Printed, ProcessError> {
+    pub(crate) fn run_to_end(&self, cancel: &CancelToken) -> Result<Printed, ProcessError> {
         let (program, arguments) = self
             .command
             .split_first()
@@ -194,7 +194,7 @@ mod tests {
             variables: &[],
             timeout,
         }
-        .run(&CancelToken::new())
+        .run_to_end(&CancelToken::new())
     }
 
     const LONG: Duration = Duration::from_secs(60);
@@ -236,7 +236,7 @@ mod tests {
             timeout: LONG,
         };
         assert!(
-            job.run(&CancelToken::new())
+            job.run_to_end(&CancelToken::new())
                 .unwrap_err()
                 .to_string()
                 .contains("/nonexistent/bench")
@@ -254,6 +254,6 @@ mod tests {
             variables: &[],
             timeout: LONG,
         };
-        assert!(matches!(job.run(&cancel), Err(ProcessError::Interrupted)));
+        assert!(matches!(job.run_to_end(&cancel), Err(ProcessError::Interrupted)));
     }
 }

@@ -103,55 +103,55 @@ pub(crate) struct Flags<'a> {
 /// Lays everything over the defaults. clap has read the environment already, so that a flag here may be a variable.
 ///
 /// `project` is the project's settings file.
-pub(crate) fn resolve(
+pub(crate) fn resolve_settings(
     project: Option<&std::path::Path>,
     flags: Flags<'_>,
 ) -> Result<Resolved<Settings>, Failure> {
     let mut layers = Layers::<Settings>::new()?;
-    if let Some(path) = paths::user_settings("benchgate", paths::environment) {
-        layers.file(&path)?;
+    if let Some(path) = paths::user_settings("benchgate", paths::environment_variable) {
+        layers.add_file(&path)?;
     }
     if let Some(path) = project {
-        layers.file(path)?;
+        layers.add_file(path)?;
     }
     if let Some(files) = flags.files {
-        layers.flag("--baseline", "baseline", files.baseline.as_ref())?;
-        layers.flag("--history", "history", files.history.as_ref())?;
-        layers.flag("--state", "state", files.state.as_ref())?;
+        layers.add_flag("--baseline", "baseline", files.baseline.as_ref())?;
+        layers.add_flag("--history", "history", files.history.as_ref())?;
+        layers.add_flag("--state", "state", files.state.as_ref())?;
     }
     if let Some(measure) = flags.measure {
         let given = |list: &[String]| (!list.is_empty()).then(|| list.to_vec());
-        layers.flag("COMMAND", "command", given(&measure.command))?;
-        layers.flag("--runs", "runs", measure.runs)?;
-        layers.flag("--timeout", "timeout", measure.timeout)?;
-        layers.flag("--tool", "tool", measure.tool.as_ref())?;
-        layers.flag("--results", "results", given(&measure.results))?;
-        layers.flag("--ignore-part", "ignore-parts", given(&measure.ignore_part))?;
-        layers.flag(
+        layers.add_flag("COMMAND", "command", given(&measure.command))?;
+        layers.add_flag("--runs", "runs", measure.runs)?;
+        layers.add_flag("--timeout", "timeout", measure.timeout)?;
+        layers.add_flag("--tool", "tool", measure.tool.as_ref())?;
+        layers.add_flag("--results", "results", given(&measure.results))?;
+        layers.add_flag("--ignore-part", "ignore-parts", given(&measure.ignore_part))?;
+        layers.add_flag(
             "--tag",
             "tags",
             (!measure.tag.is_empty())
-                .then(|| tags(&measure.tag))
+                .then(|| parse_tags(&measure.tag))
                 .transpose()?,
         )?;
         let directions = (!measure.direction.is_empty()).then(|| pairs("--direction", &measure.direction));
-        layers.flag("--direction", "directions", directions.transpose()?)?;
+        layers.add_flag("--direction", "directions", directions.transpose()?)?;
     }
-    layers.flag(
+    layers.add_flag(
         "--threshold",
         "threshold",
         flags.judge.and_then(|judge| judge.threshold),
     )?;
     let rules = flags.judge.map_or(&[][..], |judge| &judge.rule);
-    layers.flag(
+    layers.add_flag(
         "--rule",
         "rules",
         (!rules.is_empty()).then(|| typed_rules(rules)).transpose()?,
     )?;
-    layers.flag("--build", "build", flags.build)?;
-    layers.flag("--budget", "budget", flags.budget)?;
-    layers.flag("--confirm", "confirm", flags.confirm)?;
-    let resolved = layers.resolve()?;
+    layers.add_flag("--build", "build", flags.build)?;
+    layers.add_flag("--budget", "budget", flags.budget)?;
+    layers.add_flag("--confirm", "confirm", flags.confirm)?;
+    let resolved = layers.resolve_settings()?;
     if !RUNS.contains(&resolved.value.runs) {
         let origin = &resolved.origins["runs"].origin;
         return Err(Failure::new(format!(
@@ -167,7 +167,7 @@ pub(crate) fn resolve(
 }
 
 /// `name=value` as typed for `--tag`.
-pub(crate) fn tags(given: &[String]) -> Result<BTreeMap<String, String>, Failure> {
+pub(crate) fn parse_tags(given: &[String]) -> Result<BTreeMap<String, String>, Failure> {
     pairs("--tag", given)
 }
 
@@ -213,17 +213,17 @@ impl Settings {
             ..Threshold::default()
         };
         Thresholds::new(fallback, &rules)
-            .map_err(|error| Failure::because("cannot use the rules of benchgate.toml", &error))
+            .map_err(|error| Failure::with_cause("cannot use the rules of benchgate.toml", &error))
     }
 
     /// How results are to be read.
     pub(crate) fn ingest_options(&self) -> Result<ingest::IngestOptions, Failure> {
         let tool = self.tool.as_deref().map(str::parse::<Tool>).transpose();
-        let tool = tool.map_err(|error| Failure::because("cannot use the tool given", &error))?;
+        let tool = tool.map_err(|error| Failure::with_cause("cannot use the tool given", &error))?;
         let direction = |(name, direction): (&String, &Direction)| Ok((Measure::new(name)?, *direction));
         let directions = self.directions.iter().map(direction).collect::<Result<_, _>>();
         let directions = directions.map_err(|error: regress_core::measurement::NameError| {
-            Failure::because("cannot use a measure of [directions] in benchgate.toml", &error)
+            Failure::with_cause("cannot use a measure of [directions] in benchgate.toml", &error)
         })?;
         Ok(ingest::IngestOptions {
             tool,
@@ -278,15 +278,26 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("benchgate.toml");
         std::fs::write(&path, text).unwrap();
-        let settings = resolve(Some(&path), Flags::default()).unwrap().value;
-        let parse = settings.thresholds().unwrap().of("parse/x", &Unit::Nanoseconds);
+        let settings = resolve_settings(Some(&path), Flags::default()).unwrap().value;
+        let parse = settings
+            .thresholds()
+            .unwrap()
+            .for_benchmark("parse/x", &Unit::Nanoseconds);
         assert_eq!((parse.percent, parse.limit), (2.5, Some(2e6)));
         assert_eq!(
-            settings.thresholds().unwrap().of("parse/x", &Unit::Bytes).limit,
+            settings
+                .thresholds()
+                .unwrap()
+                .for_benchmark("parse/x", &Unit::Bytes)
+                .limit,
             None
         );
         assert_eq!(
-            settings.thresholds().unwrap().of("sort", &Unit::Bytes).percent,
+            settings
+                .thresholds()
+                .unwrap()
+                .for_benchmark("sort", &Unit::Bytes)
+                .percent,
             10.0
         );
         assert_eq!(settings.timeout.0.as_secs(), 300);
@@ -307,7 +318,7 @@ mod tests {
             ("runs = 0\n", "not between 1 and 1000"),
         ] {
             std::fs::write(&path, text).unwrap();
-            let failure = resolve(Some(&path), Flags::default()).unwrap_err();
+            let failure = resolve_settings(Some(&path), Flags::default()).unwrap_err();
             assert!(failure.to_string().contains(expected), "{failure}");
         }
     }

@@ -14,32 +14,34 @@ use crate::files;
 const SUMMARY_BYTES: usize = 1_000_000;
 
 /// Saves the report and shows it.
-pub(crate) fn report(app: &App<'_>, report: &Report) -> Result<(), Failure> {
-    if let Err(failure) = files::write(&app.state("report.json"), &report.to_json()) {
+pub(crate) fn save_and_print_report(app: &App<'_>, report: &Report) -> Result<(), Failure> {
+    if let Err(failure) = files::write_file(&app.state_file("report.json"), &report.to_json()) {
         // The answer matters more than its copy.
         app.printer
-            .warn(format_args!("the report is not saved: {failure}"));
+            .print_warning(format_args!("the report is not saved: {failure}"));
     }
-    print(app, report)
+    print_report(app, report)
 }
 
 /// Shows the report.
-pub(crate) fn print(app: &App<'_>, report: &Report) -> Result<(), Failure> {
+pub(crate) fn print_report(app: &App<'_>, report: &Report) -> Result<(), Failure> {
     match app.format {
         Format::Human => {
             let options = terminal::TerminalOptions {
                 width: app.printer.width(),
                 all: app.all,
             };
-            app.printer.text(terminal::render(report, options))
+            app.printer.print_text(terminal::render_terminal(report, options))
         }
-        Format::Json => app.printer.text(report.to_json()),
-        Format::Markdown => app.printer.text(markdown::render(report, SUMMARY_BYTES)),
-        Format::Html => app.printer.text(html::render(report)),
-        Format::Junit => app.printer.text(junit::render(report)),
+        Format::Json => app.printer.print_text(report.to_json()),
+        Format::Markdown => app
+            .printer
+            .print_text(markdown::render_markdown(report, SUMMARY_BYTES)),
+        Format::Html => app.printer.print_text(html::render_html(report)),
+        Format::Junit => app.printer.print_text(junit::render_junit(report)),
         Format::Github => {
             summarise(report)?;
-            app.printer.text(github::render(report))
+            app.printer.print_text(github::render_workflow_commands(report))
         }
     }
 }
@@ -55,12 +57,12 @@ fn summarise(report: &Report) -> Result<(), Failure> {
         .create(true)
         .open(path)
         .or_fail(failed)?;
-    file.write_all(markdown::render(report, SUMMARY_BYTES).as_bytes())
+    file.write_all(markdown::render_markdown(report, SUMMARY_BYTES).as_bytes())
         .or_fail(failed)
 }
 
 /// How the command ends with this report.
-pub(crate) fn status(report: &Report, exit_zero: bool) -> ExitStatus {
+pub(crate) fn exit_status(report: &Report, exit_zero: bool) -> ExitStatus {
     let status = match report.outcome {
         Outcome::Regression | Outcome::Mixed => ExitStatus::Found,
         // What is not decided must not pass.
@@ -75,6 +77,6 @@ pub(crate) fn status(report: &Report, exit_zero: bool) -> ExitStatus {
 }
 
 /// `1 run`, `3 runs`.
-pub(crate) fn counted(count: usize, one: &str, many: &str) -> String {
+pub(crate) fn format_counted_noun(count: usize, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }

@@ -29,7 +29,7 @@ impl WorktreePlace {
 }
 
 /// Checks a commit out and builds it.
-pub(crate) fn prepare(
+pub(crate) fn prepare_worktree(
     app: &App<'_>,
     repository: &GitRepository,
     place: WorktreePlace,
@@ -37,7 +37,7 @@ pub(crate) fn prepare(
     label: &str,
 ) -> Result<Subject, Failure> {
     // Test runners search the project for tests, this folder among it, and leave out what begins with a dot.
-    let tree = app.state(&format!("ab/.{}", place.name()));
+    let tree = app.state_file(&format!("ab/.{}", place.name()));
     repository.check_out(commit, &tree)?;
     let inside = app.here.strip_prefix(repository.root()).unwrap_or(Path::new(""));
     let directory = tree.join(inside);
@@ -47,23 +47,23 @@ pub(crate) fn prepare(
                 .hint("run benchgate from the repository's root"),
         );
     }
-    let command = measure::command(app)?;
-    let mut run = RunFile::new(app.environment()?);
+    let command = measure::benchmark_command(app)?;
+    let mut run = RunFile::new(app.detect_environment()?);
     run.commit = Some(Commit {
         sha: commit.clone(),
         dirty: false,
     });
-    run.time = Some(measure::now());
+    run.time = Some(measure::current_time());
     run.command = command.clone();
     let subject = Subject {
         name: place.name(),
         command,
         directory,
-        target: Some(app.state(&format!("ab/target-{}", place.name()))),
-        file: app.state(&format!("ab/{}.json", place.name())),
+        target: Some(app.state_file(&format!("ab/target-{}", place.name()))),
+        file: app.state_file(&format!("ab/{}.json", place.name())),
         run,
     };
-    subject.save()?;
+    subject.save_run()?;
     build(app, &subject, label)?;
     Ok(subject)
 }
@@ -77,15 +77,15 @@ fn build(app: &App<'_>, subject: &Subject, label: &str) -> Result<(), Failure> {
     let Some(command) = build_command(app) else {
         return Ok(());
     };
-    app.detail(|| {
+    app.print_detail(|| {
         format!(
             "building {label}: `{}` in {}",
             command.join(" "),
-            app.short(&subject.directory)
+            app.display_path(&subject.directory)
         )
     });
-    let progress = app.printer.progress(&format!("building {label}"), None);
-    let variables = subject.variables();
+    let progress = app.printer.start_progress(&format!("building {label}"), None);
+    let variables = subject.environment_variables();
     let timeout = app.settings.timeout.0;
     let job = Job {
         command: &command,
@@ -93,25 +93,25 @@ fn build(app: &App<'_>, subject: &Subject, label: &str) -> Result<(), Failure> {
         variables: &variables,
         timeout,
     };
-    match job.run(&app.cancel) {
+    match job.run_to_end(&app.cancel) {
         Ok(printed) => {
             drop(progress);
-            app.printer.note(format_args!(
+            app.printer.print_note(format_args!(
                 "built {label} in {}",
-                units::duration(printed.elapsed)
+                units::format_duration(printed.elapsed)
             ));
             Ok(())
         }
         Err(ProcessError::Interrupted) => Err(Failure::interrupted(format!(
             "interrupted while building {label}"
         ))),
-        Err(error) => Err(Failure::because(
+        Err(error) => Err(Failure::with_cause(
             format!("cannot build {label} with `{}`", command.join(" ")),
             &error,
         )
         .hint(format!(
             "try it in {}, or give --build",
-            app.short(&subject.directory)
+            app.display_path(&subject.directory)
         ))),
     }
 }

@@ -54,14 +54,14 @@ async fn main() {
     while done < runs {
         let (first, last) = (done, (done + AT_ONCE).min(runs));
         let whose = Arc::clone(&whose);
-        let write = database.write(move |connection| {
+        let write = database.run_in_transaction(move |connection| {
             let whose = Arc::clone(&whose);
             Box::pin(async move {
                 for number in first..last {
                     let of = &whose[(number % whose.len() as u64) as usize];
                     let run = new_run(of, number);
-                    if let Some(id) = runs::insert(connection, &run).await? {
-                        judgements::put(connection, &judgement(of, id, &run)).await?;
+                    if let Some(id) = runs::insert_run(connection, &run).await? {
+                        judgements::put_judgement(connection, &judgement(of, id, &run)).await?;
                     }
                 }
                 Ok(())
@@ -85,13 +85,13 @@ struct Whose {
 }
 
 async fn prepare(database: &Database, number: u64, benchmarks: u64) -> Whose {
-    let write = database.write(move |connection| {
+    let write = database.run_in_transaction(move |connection| {
         Box::pin(async move {
             let name = format!("load/r{number}").parse().unwrap();
-            let repository = repositories::insert(connection, &name).await?;
+            let repository = repositories::insert_repository(connection, &name).await?;
             let parts = r#"{"tags":{"name":"load"}}"#;
             let environment = streams::insert_environment(connection, "tag name=load", parts).await?;
-            let stream = streams::insert(connection, repository, environment, "default").await?;
+            let stream = streams::insert_stream(connection, repository, environment, "default").await?;
             let mut series = Vec::new();
             for benchmark in 0..benchmarks {
                 let name = SeriesName {
@@ -137,7 +137,7 @@ fn new_run(of: &Whose, number: u64) -> NewRun {
         received: UnixMillis::now(),
         uploader: "fill".to_owned(),
         workflow_run: None,
-        results: Results(values.collect::<BTreeMap<_, _>>()).write(),
+        results: Results(values.collect::<BTreeMap<_, _>>()).to_json(),
         base: None,
         problems: None,
     }
@@ -176,6 +176,6 @@ fn judgement(of: &Whose, id: RunId, run: &NewRun) -> Judgement {
         accepted: true,
         outcome: Outcome::Unchanged,
         judged: UnixMillis::now(),
-        verdicts: verdicts.write(),
+        verdicts: verdicts.to_json(),
     }
 }

@@ -24,8 +24,8 @@ impl Access {
     ///
     /// # Errors
     /// 403 when they may not.
-    pub fn require(&self, role: Role, repository: &RepoName) -> Result<(), Problem> {
-        if self.0.may(role, repository) {
+    pub fn require_role(&self, role: Role, repository: &RepoName) -> Result<(), Problem> {
+        if self.0.has_role_in(role, repository) {
             return Ok(());
         }
         tracing::warn!(principal = %self.0.name, %repository, %role, "refused");
@@ -51,12 +51,12 @@ impl FromRequestParts<AppState> for Access {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
         let settings = state.settings.load();
-        let address = address(&parts.extensions, &parts.headers, settings.server.trust_proxy);
+        let address = client_address(&parts.extensions, &parts.headers, settings.server.trust_proxy);
         let reads = matches!(parts.method, Method::GET | Method::HEAD);
         // A browser sends a cookie wherever it is told to go; so a cookie may only look.
         let token = bearer(&parts.headers).or_else(|| cookie(&parts.headers).filter(|_| reads));
         let Some(token) = token else {
-            state.limits.load().address(address)?;
+            state.limits.load().check_address_limit(address)?;
             if settings.server.public_read && reads {
                 return Ok(Self(anybody()));
             }
@@ -66,11 +66,11 @@ impl FromRequestParts<AppState> for Access {
         let principal = match principal(state, token).await {
             Ok(principal) => principal,
             Err(problem) => {
-                state.limits.load().address(address)?;
+                state.limits.load().check_address_limit(address)?;
                 return Err(problem);
             }
         };
-        state.limits.load().principal(&principal.name)?;
+        state.limits.load().check_principal_limit(&principal.name)?;
         Ok(Self(principal))
     }
 }
@@ -81,8 +81,8 @@ impl FromRequestParts<AppState> for Access {
 /// 401 when it is not, 429 after too many tries.
 pub(crate) async fn check_token(state: &AppState, parts: &Parts, token: &str) -> Result<(), Problem> {
     let trust_proxy = state.settings.load().server.trust_proxy;
-    let address = address(&parts.extensions, &parts.headers, trust_proxy);
-    state.limits.load().address(address)?;
+    let address = client_address(&parts.extensions, &parts.headers, trust_proxy);
+    state.limits.load().check_address_limit(address)?;
     principal(state, token).await.map(drop)
 }
 
@@ -95,18 +95,19 @@ async fn principal(state: &AppState, token: &str) -> Result<Principal, Problem> 
         let Some(oidc) = &state.oidc else {
             return Err(refused());
         };
-        let principal = oidc.principal(token).await.map_err(|error| {
+        let principal = oidc.verify_workflow_token(token).await.map_err(|error| {
             tracing::warn!(%error, "a workflow was refused");
             match error {
                 OidcError::Invalid(_) => refused(),
                 OidcError::Keys(_) => {
-                    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the token cannot be checked now").after(10)
+                    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the token cannot be checked now")
+                        .with_retry_after(10)
                 }
             }
         })?;
         return allowed_workflow(state, oidc, principal).await;
     }
-    let found = state.tokens.principal(&state.database, token).await?;
+    let found = state.tokens.find_principal(&state.database, token).await?;
     found.ok_or_else(|| {
         tracing::warn!("a token was refused");
         refused()
@@ -121,8 +122,8 @@ async fn allowed_workflow(state: &AppState, oidc: &Oidc, principal: Principal) -
     if oidc.allows(repository) {
         return Ok(principal);
     }
-    let mut connection = state.database.read().await?;
-    let known = repositories::find(&mut connection, repository)
+    let mut connection = state.database.acquire_reader().await?;
+    let known = repositories::find_repository(&mut connection, repository)
         .await
         .map_err(DatabaseError::from)?;
     if known.is_some_and(|known| known.installation.is_some()) {
@@ -163,7 +164,7 @@ fn cookie(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// Where a request comes from.
-pub fn address(extensions: &Extensions, headers: &HeaderMap, trust_proxy: bool) -> IpAddr {
+pub fn client_address(extensions: &Extensions, headers: &HeaderMap, trust_proxy: bool) -> IpAddr {
     let peer = extensions.get::<ConnectInfo<SocketAddr>>();
     let unknown = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
     address_of(
@@ -209,7 +210,13 @@ mod tests {
     fn only_a_trusted_proxy_names_addresses() {
         let forwarded = headers(&[("x-forwarded-for", "6.6.6.6, 10.0.0.7")]);
         let extensions = Extensions::new();
-        assert_eq!(address(&extensions, &forwarded, true).to_string(), "10.0.0.7");
-        assert_eq!(address(&extensions, &forwarded, false).to_string(), "0.0.0.0");
+        assert_eq!(
+            client_address(&extensions, &forwarded, true).to_string(),
+            "10.0.0.7"
+        );
+        assert_eq!(
+            client_address(&extensions, &forwarded, false).to_string(),
+            "0.0.0.0"
+        );
     }
 }

@@ -202,7 +202,7 @@ impl Cli {
 
     /// The sources of settings, with this process's environment.
     #[must_use]
-    pub fn layers(&self) -> SettingsSources {
+    pub fn settings_sources(&self) -> SettingsSources {
         let mut flags = self.sources.set.clone();
         let mut flag = |key: &str, value: Option<&String>| {
             flags.extend(value.map(|value| (key.to_owned(), value.clone())));
@@ -251,7 +251,7 @@ mod tests {
     fn settings_on_both_sides_of_the_command_count() {
         let line = "regressd --set jobs.workers=2 worker --set=jobs.attempts=3 --database x.db";
         let cli = Cli::parse_from(gathered(line.split(' ').map(OsString::from)));
-        let flags = cli.layers().flags;
+        let flags = cli.settings_sources().flags;
         let own = |key: &str, value: &str| (key.to_owned(), value.to_owned());
         let all = [
             own("jobs.workers", "2"),

@@ -14,7 +14,7 @@ pub struct Backoff {
 impl Backoff {
     /// The wait after `failures` of them; `chance` in 0..=1 picks within the half that jitter takes.
     #[must_use]
-    pub fn wait(&self, failures: u32, chance: f64) -> Duration {
+    pub fn wait_after_failures(&self, failures: u32, chance: f64) -> Duration {
         let doubled = self
             .first
             .saturating_mul(1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX));
@@ -38,8 +38,9 @@ mod tests {
             first: Duration::from_millis(500),
             longest: Duration::from_secs(60),
         };
-        let waits = [1, 2, 3, 8, 40, u32::MAX].map(|failures| backoff.wait(failures, 1.0).as_millis());
+        let waits =
+            [1, 2, 3, 8, 40, u32::MAX].map(|failures| backoff.wait_after_failures(failures, 1.0).as_millis());
         assert_eq!(waits, [500, 1000, 2000, 60_000, 60_000, 60_000]);
-        assert_eq!(backoff.wait(1, 0.0).as_millis(), 250);
+        assert_eq!(backoff.wait_after_failures(1, 0.0).as_millis(), 250);
     }
 }

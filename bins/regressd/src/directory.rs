@@ -82,7 +82,7 @@ impl Directory {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn repository(
+    pub async fn find_repository(
         &self,
         database: &Database,
         name: &RepoName,
@@ -90,8 +90,8 @@ impl Directory {
         if let Some(known) = self.repositories.get(name) {
             return Ok(Some(known));
         }
-        let mut connection = database.read().await?;
-        let Some(repository) = repositories::find(&mut connection, name).await? else {
+        let mut connection = database.acquire_reader().await?;
+        let Some(repository) = repositories::find_repository(&mut connection, name).await? else {
             return Ok(None);
         };
         let known = Arc::new(ConfiguredRepository::from_row(repository));
@@ -109,13 +109,13 @@ impl Directory {
         name: &RepoName,
     ) -> Result<Arc<ConfiguredRepository>, DatabaseError> {
         loop {
-            if let Some(known) = self.repository(database, name).await? {
+            if let Some(known) = self.find_repository(database, name).await? {
                 return Ok(known);
             }
             let name = name.clone();
-            let add = database.write(move |connection| {
+            let add = database.run_in_transaction(move |connection| {
                 let name = name.clone();
-                Box::pin(async move { repositories::insert(connection, &name).await })
+                Box::pin(async move { repositories::insert_repository(connection, &name).await })
             });
             add.await?;
         }
@@ -133,7 +133,7 @@ impl Directory {
         let name = match self.names.get(&id) {
             Some(name) => name,
             None => {
-                let mut connection = database.read().await?;
+                let mut connection = database.acquire_reader().await?;
                 let Some(repository) = repositories::by_id(&mut connection, id).await? else {
                     return Ok(None);
                 };
@@ -141,11 +141,11 @@ impl Directory {
                 repository.name
             }
         };
-        self.repository(database, &name).await
+        self.find_repository(database, &name).await
     }
 
     /// Forgets a repository whose row was changed.
-    pub fn forget(&self, name: &RepoName) {
+    pub fn forget_repository(&self, name: &RepoName) {
         self.repositories.invalidate(name);
     }
 
@@ -153,25 +153,26 @@ impl Directory {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn stream(
+    pub async fn find_or_insert_stream(
         &self,
         database: &Database,
         repository: RepositoryId,
         environment: &Environment,
         component: &Component,
     ) -> Result<Arc<StreamEntry>, DatabaseError> {
-        let key = (repository, environment.canonical(), component.clone());
+        let key = (repository, environment.canonical_text(), component.clone());
         if let Some(entry) = self.streams.get(&key) {
             return Ok(entry);
         }
         let parts = serde_json::to_string(environment).expect("an environment is plain data");
         let (canonical, component) = (key.1.clone(), component.clone());
         let (id, series) = database
-            .write(move |connection| {
+            .run_in_transaction(move |connection| {
                 let (canonical, parts, component) = (canonical.clone(), parts.clone(), component.clone());
                 Box::pin(async move {
                     let environment = streams::insert_environment(connection, &canonical, &parts).await?;
-                    let id = streams::insert(connection, repository, environment, component.as_str()).await?;
+                    let id = streams::insert_stream(connection, repository, environment, component.as_str())
+                        .await?;
                     Ok((id, streams::series_of(connection, id).await?))
                 })
             })
@@ -192,7 +193,7 @@ impl Directory {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn contents(
+    pub async fn load_stream_contents(
         &self,
         database: &Database,
         stream: StreamId,
@@ -204,7 +205,7 @@ impl Directory {
                 return Ok(known);
             }
         }
-        let mut connection = database.read().await?;
+        let mut connection = database.acquire_reader().await?;
         let row = streams::by_id(&mut connection, stream).await?;
         let series = streams::series_of(&mut connection, stream).await?;
         drop(connection);
@@ -227,7 +228,7 @@ impl StreamEntry {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn series(
+    pub async fn find_or_insert_series(
         &self,
         database: &Database,
         names: &[SeriesName],
@@ -248,7 +249,7 @@ impl StreamEntry {
             };
             let stream = self.id;
             let added = database
-                .write(move |connection| {
+                .run_in_transaction(move |connection| {
                     let missing = missing.clone();
                     Box::pin(async move {
                         let mut added = Vec::with_capacity(missing.len());

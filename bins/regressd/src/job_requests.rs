@@ -126,7 +126,7 @@ pub fn end_check_run(
         end,
     };
     let mut job = NewJob::due_now(JobKind::EndCheck, &key, &about, correlation);
-    job.due = job.due.after(after);
+    job.due = job.due.saturating_add(after);
     job
 }
 

@@ -40,7 +40,7 @@ impl LoadShedding {
     /// Looks at the queue until the service is to end.
     pub(crate) async fn watch_queue(&self, database: &Database, ending: &CancellationToken) {
         loop {
-            if let Ok(mut connection) = database.read().await
+            if let Ok(mut connection) = database.acquire_reader().await
                 && let Ok(waiting) = jobs::count_to_judge(&mut connection, UNNOTICED + REACH).await
             {
                 self.0.store(waiting, Ordering::Relaxed);

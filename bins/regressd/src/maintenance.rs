@@ -11,10 +11,10 @@ const OFTEN: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// Keeps house until the service is to end.
-pub async fn run(state: AppState) {
+pub async fn run_maintenance(state: AppState) {
     loop {
         let settings = state.settings.load_full();
-        match once(&state.database, &settings).await {
+        match remove_old_data(&state.database, &settings).await {
             Ok((0, 0)) => {}
             Ok((runs, deliveries)) => tracing::info!(runs, deliveries, "what was old is removed"),
             Err(error) => tracing::error!(%error, "what is old cannot be removed"),
@@ -31,19 +31,21 @@ pub async fn run(state: AppState) {
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn once(database: &Database, settings: &Settings) -> Result<(u64, u64), DatabaseError> {
-    let before = |days: u32| UnixMillis::now().before(DAY * days);
+pub async fn remove_old_data(database: &Database, settings: &Settings) -> Result<(u64, u64), DatabaseError> {
+    let before = |days: u32| UnixMillis::now().saturating_sub(DAY * days);
     let mut old_runs = 0;
     if settings.retention.runs_days > 0 {
         let moment = before(settings.retention.runs_days);
-        old_runs = retention::sweep(database, moment, settings.judging.baseline_runs).await?;
+        old_runs = retention::remove_old_runs(database, moment, settings.judging.baseline_runs).await?;
     }
     let mut old_deliveries = 0;
     if settings.retention.deliveries_days > 0 {
         let moment = before(settings.retention.deliveries_days);
-        let remove = database.write(move |connection| Box::pin(deliveries::remove_older(connection, moment)));
+        let remove = database
+            .run_in_transaction(move |connection| Box::pin(deliveries::remove_older(connection, moment)));
         old_deliveries = remove.await?;
-        let remove = database.write(move |connection| Box::pin(landed::remove_older(connection, moment)));
+        let remove =
+            database.run_in_transaction(move |connection| Box::pin(landed::remove_older(connection, moment)));
         remove.await?;
     }
     Ok((old_runs, old_deliveries))

@@ -58,7 +58,7 @@ impl Problem {
 
     /// The same problem, to be tried again after so many seconds.
     #[must_use]
-    pub fn after(mut self, seconds: u64) -> Self {
+    pub fn with_retry_after(mut self, seconds: u64) -> Self {
         self.retry_after = Some(seconds);
         self
     }
@@ -89,7 +89,7 @@ impl From<DatabaseError> for Problem {
     fn from(error: DatabaseError) -> Self {
         tracing::error!(%error, "the database failed");
         let detail = "the database does not answer; nothing was stored, try again";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).after(5)
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).with_retry_after(5)
     }
 }
 

@@ -17,7 +17,7 @@ use crate::telemetry::LogLevel;
 const LOOK: Duration = Duration::from_secs(2);
 
 /// Watches until the service is to end.
-pub async fn watch(state: AppState, log: LogLevel) {
+pub async fn watch_settings(state: AppState, log: LogLevel) {
     let Ok(mut hangup) = signal(SignalKind::hangup()) else {
         tracing::error!("SIGHUP cannot be received; settings are read again when their file changes");
         return;
@@ -47,7 +47,7 @@ fn stamp(state: &AppState) -> Option<(PathBuf, SystemTime, u64)> {
 }
 
 fn reload(state: &AppState, log: &LogLevel) {
-    let settings = match state.layers.read() {
+    let settings = match state.layers.read_settings() {
         Ok(settings) => settings,
         Err(error) => {
             tracing::error!(%error, "the settings cannot be used; the old ones stay");
@@ -59,7 +59,7 @@ fn reload(state: &AppState, log: &LogLevel) {
         Err(error) => tracing::error!(%error, "the webhook secret cannot be read; the old one stays"),
     }
     let old = state.settings.load_full();
-    if let Err(error) = log.set(&settings.logging.level) {
+    if let Err(error) = log.set_filter(&settings.logging.level) {
         tracing::error!(%error, "the old level stays");
     }
     if old.server != settings.server {

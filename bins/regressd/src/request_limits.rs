@@ -32,12 +32,12 @@ impl RequestLimits {
     }
 
     /// Counts a request of somebody known.
-    pub(crate) fn principal(&self, name: &str) -> Result<(), Problem> {
+    pub(crate) fn check_principal_limit(&self, name: &str) -> Result<(), Problem> {
         check(self.principals.as_ref(), &name.to_owned(), "token")
     }
 
     /// Counts a request of an address without a valid token.
-    pub(crate) fn address(&self, address: IpAddr) -> Result<(), Problem> {
+    pub(crate) fn check_address_limit(&self, address: IpAddr) -> Result<(), Problem> {
         check(self.addresses.as_ref(), &address, "address")
     }
 }
@@ -57,7 +57,7 @@ fn check<K: Clone + std::hash::Hash + Eq>(
         let wait = until.wait_time_from(DefaultClock::default().now()).as_secs() + 1;
         metrics::counter!("regressd_rate_limited_total", "by" => what).increment(1);
         let detail = format!("too many requests of this {what}; wait {wait} s");
-        Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).after(wait)
+        Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).with_retry_after(wait)
     })
 }
 
@@ -71,10 +71,13 @@ mod tests {
             requests_per_token_minute: 2,
             ..Server::default()
         });
-        assert!(limits.principal("a").is_ok() && limits.principal("a").is_ok());
-        let problem = limits.principal("a").unwrap_err();
+        assert!(limits.check_principal_limit("a").is_ok() && limits.check_principal_limit("a").is_ok());
+        let problem = limits.check_principal_limit("a").unwrap_err();
         assert!(problem.status == 429 && problem.retry_after.is_some());
-        assert!(limits.principal("b").is_ok());
-        assert!(RequestLimits::default().principal("a").is_ok(), "no limit");
+        assert!(limits.check_principal_limit("b").is_ok());
+        assert!(
+            RequestLimits::default().check_principal_limit("a").is_ok(),
+            "no limit"
+        );
     }
 }

@@ -55,12 +55,12 @@ impl RunCache {
     }
 
     /// One run.
-    pub(crate) fn find(&self, run: RunId) -> Option<PastRun> {
+    pub(crate) fn find_run(&self, run: RunId) -> Option<PastRun> {
         self.0.get(&run)
     }
 
     /// Keeps a run.
-    pub(crate) fn keep(&self, run: RunId, past: PastRun) {
+    pub(crate) fn keep_run(&self, run: RunId, past: PastRun) {
         if past.room() <= MAX_VALUES_OF_RUN {
             self.0.insert(run, past);
         }
@@ -82,7 +82,7 @@ mod tests {
         );
         PastRun {
             commit: "c".into(),
-            medians: Arc::new(Medians::of(&results)),
+            medians: Arc::new(Medians::from_results(&results)),
         }
     }
 
@@ -90,19 +90,19 @@ mod tests {
     fn it_keeps_what_is_asked_for_and_never_outgrows_its_room() {
         let cache = RunCache::default();
         for run in (0..2000).map(RunId) {
-            cache.keep(run, past(1000));
+            cache.keep_run(run, past(1000));
             assert!(
-                cache.find(RunId(7)).is_some() || run < RunId(7),
+                cache.find_run(RunId(7)).is_some() || run < RunId(7),
                 "asked for all the time"
             );
         }
         cache.0.run_pending_tasks();
         assert!((400..=500).contains(&cache.0.entry_count()), "{cache:?}");
         assert!(cache.0.weighted_size() <= MAX_VALUES.into(), "{cache:?}");
-        assert!(cache.find(RunId(8)).is_none() && cache.find(RunId(1999)).is_some());
+        assert!(cache.find_run(RunId(8)).is_none() && cache.find_run(RunId(1999)).is_some());
         assert!(cache.find_all(&[1999, 8].map(RunId)).is_none());
         assert_eq!(cache.find_all(&[1998, 1999].map(RunId)).unwrap().len(), 2);
-        cache.keep(RunId(5000), past(200_000));
-        assert!(cache.find(RunId(5000)).is_none(), "too large to be kept");
+        cache.keep_run(RunId(5000), past(200_000));
+        assert!(cache.find_run(RunId(5000)).is_none(), "too large to be kept");
     }
 }

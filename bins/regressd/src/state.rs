@@ -135,7 +135,7 @@ fn github(
     };
     let file = settings.github.private_key_file.as_deref();
     let key = layers
-        .secret("REGRESSD_GITHUB_PRIVATE_KEY", file)?
+        .read_secret("REGRESSD_GITHUB_PRIVATE_KEY", file)?
         .ok_or(StateError::NoKey)?;
     let credentials = AppCredentials::new(app_id, key.expose().as_bytes())?;
     let settings = &settings.github;
@@ -166,7 +166,7 @@ fn github(
 /// When the file cannot be read.
 pub fn webhook_keys(layers: &SettingsSources, settings: &Settings) -> Result<WebhookKeys, SettingsError> {
     let file = settings.github.webhook_secret_file.as_deref();
-    let secret = layers.secret("REGRESSD_GITHUB_WEBHOOK_SECRET", file)?;
+    let secret = layers.read_secret("REGRESSD_GITHUB_WEBHOOK_SECRET", file)?;
     // Two lines are two secrets: the old one and the new one, while they are changed.
     let lines = secret.iter().flat_map(|secret| Secret::expose(secret).lines());
     Ok(WebhookKeys::new(

@@ -28,7 +28,7 @@ pub struct Telemetry {
 
 impl Telemetry {
     /// Sends the spans that are left to the collector. Takes as long as that takes, at most a few seconds.
-    pub fn end(self) {
+    pub fn send_remaining_spans(self) {
         self.spans.end();
     }
 }
@@ -61,7 +61,7 @@ impl LogLevel {
     ///
     /// # Errors
     /// When it cannot be understood.
-    pub fn set(&self, level: &str) -> Result<(), TelemetryError> {
+    pub fn set_filter(&self, level: &str) -> Result<(), TelemetryError> {
         let filter = filter(level)?;
         self.0.reload(filter).map_err(|error| TelemetryError::Level {
             level: level.to_owned(),
@@ -74,7 +74,7 @@ impl LogLevel {
 ///
 /// # Errors
 /// When level or collector cannot be used.
-pub fn start(settings: &Logging) -> Result<Telemetry, TelemetryError> {
+pub fn start_telemetry(settings: &Logging) -> Result<Telemetry, TelemetryError> {
     let (filter, handle) = reload::Layer::new(filter(&settings.level)?);
     let lines: BoxedLayer = match settings.format {
         LogFormat::Pretty => fmt::layer()

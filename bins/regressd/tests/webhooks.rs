@@ -7,7 +7,9 @@ use axum::extract::FromRef;
 use axum::http::{Request, StatusCode};
 use axum::routing::post;
 use http_body_util::BodyExt as _;
-use regressd::webhook::{Event, MAX_BYTES, PullRequestAction, SignedDelivery, WebhookKeys, read, sign};
+use regressd::webhook::{
+    Event, MAX_BYTES, PullRequestAction, SignedDelivery, WebhookKeys, read_event, sign_body,
+};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -20,7 +22,7 @@ fn fixture(name: &str) -> Vec<u8> {
 
 fn event(file: &str) -> Event {
     let name = file.split('.').next().unwrap();
-    let event = read(name, &fixture(file)).unwrap();
+    let event = read_event(name, &fixture(file)).unwrap();
     let stored = serde_json::to_string(&event).unwrap();
     assert_eq!(
         serde_json::from_str::<Event>(&stored).unwrap(),
@@ -59,7 +61,8 @@ fn a_head_in_another_repository_is_a_fork_even_if_that_is_gone() {
     let mut payload: Value = serde_json::from_slice(&fixture("pull_request.opened")).unwrap();
     for repository in [json!({ "full_name": "stranger/Hello-World" }), Value::Null] {
         payload["pull_request"]["head"]["repo"] = repository;
-        let Event::PullRequest(event) = read("pull_request", payload.to_string().as_bytes()).unwrap() else {
+        let Event::PullRequest(event) = read_event("pull_request", payload.to_string().as_bytes()).unwrap()
+        else {
             panic!()
         };
         assert!(event.from_fork);
@@ -71,7 +74,7 @@ fn a_new_title_is_ignored_and_a_new_base_is_not() {
     let mut payload: Value = serde_json::from_slice(&fixture("pull_request.opened")).unwrap();
     payload["action"] = json!("edited");
     payload["changes"] = json!({ "title": { "from": "x" } });
-    let read = |payload: &Value| read("pull_request", payload.to_string().as_bytes()).unwrap();
+    let read = |payload: &Value| read_event("pull_request", payload.to_string().as_bytes()).unwrap();
     assert!(matches!(read(&payload), Event::Ignored { .. }));
     payload["changes"] = json!({ "base": { "ref": { "from": "x" } } });
     assert!(matches!(read(&payload), Event::PullRequest(_)));
@@ -176,7 +179,7 @@ const PING: (&str, &str) = ("x-github-event", "ping");
 #[tokio::test]
 async fn a_signed_delivery_is_taken() {
     let body = fixture("ping");
-    let signature = sign(SECRET, &body);
+    let signature = sign_body(SECRET, &body);
     let headers = [ID, JSON, PING, ("x-hub-signature-256", signature.as_str())];
     let (status, said) = answer(keys(), request(&headers, body)).await;
     assert_eq!((status, &said["event"]), (StatusCode::OK, &json!("ping")));
@@ -185,8 +188,8 @@ async fn a_signed_delivery_is_taken() {
 #[tokio::test]
 async fn signatures_that_do_not_hold() {
     let body = fixture("ping");
-    let right = sign(SECRET, &body);
-    let wrong = sign(b"guess", &body);
+    let right = sign_body(SECRET, &body);
+    let wrong = sign_body(b"guess", &body);
     assert_eq!(refused(&[ID, JSON, PING], body.clone()).await.0, 401);
     let old = ("x-hub-signature", "sha1=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
     let (status, detail) = refused(&[ID, JSON, PING, old], body.clone()).await;
@@ -211,7 +214,7 @@ async fn signatures_that_do_not_hold() {
         401
     );
     let empty = WebhookKeys::new([Vec::new()]);
-    let guess = sign(b"", &body);
+    let guess = sign_body(b"", &body);
     let headers = [ID, JSON, PING, ("x-hub-signature-256", guess.as_str())];
     assert_eq!(
         answer(empty, request(&headers, body)).await.0,
@@ -235,7 +238,7 @@ async fn bodies_that_are_not_taken() {
         no_commit,
         b"\xff\xfe",
     ] {
-        let signature = sign(SECRET, body);
+        let signature = sign_body(SECRET, body);
         let headers = [
             ID,
             JSON,
@@ -250,11 +253,11 @@ async fn bodies_that_are_not_taken() {
         );
     }
     let form = b"payload=%7B%7D";
-    let signature = sign(SECRET, form);
+    let signature = sign_body(SECRET, form);
     let kind = ("content-type", "application/x-www-form-urlencoded");
     let headers = [ID, kind, PING, ("x-hub-signature-256", &signature)];
     assert_eq!(refused(&headers, form.to_vec()).await.0, 415);
-    let signature = sign(SECRET, b"{}");
+    let signature = sign_body(SECRET, b"{}");
     let signature = ("x-hub-signature-256", signature.as_str());
     assert_eq!(
         refused(&[JSON, PING, signature], "{}").await.0,

@@ -30,7 +30,7 @@ pub(crate) struct App<'p> {
 
 impl App<'_> {
     /// What can be named as an engine.
-    pub(crate) fn names(&self) -> EngineNames<'_> {
+    pub(crate) fn engine_names(&self) -> EngineNames<'_> {
         EngineNames {
             table: &self.engines,
             hosts: &self.hosts,
@@ -44,16 +44,16 @@ impl App<'_> {
 
     /// The database, made if it is not there.
     pub(crate) fn open_store(&self) -> Result<StoreHandle, Failure> {
-        StoreHandle::open(&self.location()?).or_user_error()
+        StoreHandle::open(&self.database_location()?).or_user_error()
     }
 
     /// The database, which has to be there.
     pub(crate) fn existing_store(&self) -> Result<StoreHandle, Failure> {
-        StoreHandle::open_existing(&self.location()?).or_user_error()
+        StoreHandle::open_existing(&self.database_location()?).or_user_error()
     }
 
     /// Where the database is.
-    pub(crate) fn location(&self) -> Result<Location, Failure> {
+    pub(crate) fn database_location(&self) -> Result<Location, Failure> {
         let text = self.settings.value.database.as_deref().ok_or_else(|| {
             Failure::new("there is no home folder to keep the database in")
                 .hint("name a file with --database or SNIPPEX_DATABASE")
@@ -75,8 +75,9 @@ impl App<'_> {
         let settings = &self.settings.value;
         CacheOptions {
             refresh: false,
-            ttl: values::age(&settings.cache_ttl).expect("it was read when the settings were"),
-            max_size: values::size(&settings.cache_max_size).expect("it was read when the settings were"),
+            ttl: values::parse_age(&settings.cache_ttl).expect("it was read when the settings were"),
+            max_size: values::parse_size(&settings.cache_max_size)
+                .expect("it was read when the settings were"),
         }
     }
 
@@ -95,7 +96,7 @@ impl App<'_> {
         match opened {
             Ok(cache) => Some(cache),
             Err(failure) => {
-                self.printer.warn(format_args!(
+                self.printer.print_warning(format_args!(
                     "the cache is not used: {failure}; `snippex cache clear` removes it, --no-cache leaves it alone"
                 ));
                 None
@@ -111,8 +112,8 @@ impl App<'_> {
     ) -> Result<(), Failure> {
         match self.format {
             Format::Human => text(),
-            Format::Json => self.printer.json(value),
-            Format::Jsonl => self.printer.json_line(value),
+            Format::Json => self.printer.print_json(value),
+            Format::Jsonl => self.printer.print_json_line(value),
         }
     }
 
@@ -124,8 +125,8 @@ impl App<'_> {
     ) -> Result<(), Failure> {
         match self.format {
             Format::Human => text(),
-            Format::Json => self.printer.json(&rows),
-            Format::Jsonl => rows.iter().try_for_each(|row| self.printer.json_line(row)),
+            Format::Json => self.printer.print_json(&rows),
+            Format::Jsonl => rows.iter().try_for_each(|row| self.printer.print_json_line(row)),
         }
     }
 
@@ -136,7 +137,7 @@ impl App<'_> {
 }
 
 /// The command line, without what may hold a password. File names need not be UTF-8.
-pub(crate) fn typed() -> String {
+pub(crate) fn redacted_command_line() -> String {
     let mut words = Vec::new();
     let mut hide = false;
     for word in std::env::args_os().skip(1) {
@@ -153,10 +154,10 @@ pub(crate) fn typed() -> String {
 }
 
 /// The hosts of the settings.
-pub(crate) fn hosts(settings: &Settings) -> Result<BTreeMap<String, Arc<Host>>, Failure> {
+pub(crate) fn hosts_from_settings(settings: &Settings) -> Result<BTreeMap<String, Arc<Host>>, Failure> {
     let defaults = host_defaults(settings);
     let host = |(name, entry): (&String, &HostEntry)| {
-        let host = entry.host(name, &defaults).map_err(|error| {
+        let host = entry.build_host(name, &defaults).map_err(|error| {
             Failure::new(error.to_string()).hint(format!("correct [hosts.{name}] in the settings"))
         })?;
         Ok((name.clone(), host))
@@ -170,6 +171,6 @@ fn host_defaults(settings: &Settings) -> HostDefaults {
         pool_size: settings.pool_size as usize,
         connection_pool: settings.connection_pool,
         transfer_cache: settings.transfer_cache,
-        sent: paths::cache("snippex", paths::environment).map(|folder| folder.join("sent")),
+        sent: paths::cache_folder("snippex", paths::environment_variable).map(|folder| folder.join("sent")),
     }
 }

@@ -81,7 +81,7 @@ pub(crate) fn example_view(
     example: &BugExample,
     disassembler: &Disassembler,
 ) -> ExampleView {
-    let mut lines = disassembler.lines(&example.case.block);
+    let mut lines = disassembler.disassemble_block(&example.case.block);
     lines.truncate(SHOWN);
     ExampleView {
         signature: signature.id(),
@@ -91,7 +91,7 @@ pub(crate) fn example_view(
             .collect(),
         bytes: spaced_hex(&example.case.block.bytes),
         state: start(&example.case),
-        case: CaseId::of(&example.case).to_string(),
+        case: CaseId::from_case(&example.case).to_string(),
         reduced: example.reduced,
         confirmations: example.confirmations,
     }
@@ -99,7 +99,7 @@ pub(crate) fn example_view(
 
 /// What a case starts with, as its text has it: registers, then pages.
 fn start(case: &Case) -> Vec<String> {
-    let text = Snip::of(case.clone()).text();
+    let text = Snip::from_case(case.clone()).render_text();
     let lines = text.lines().skip_while(|line| *line != "start").skip(1);
     let lines = lines.map(|line| line.split('#').next().unwrap_or_default().trim());
     let mut start = Vec::new();

@@ -7,7 +7,7 @@ use snippex_exec::check::{BlockReport, Finding};
 use snippex_report::bugs::BugView;
 use snippex_report::cache::CacheUseView;
 use snippex_report::check::{BlockOutcome, CheckSummary, FindingView, GroupExample, GroupView};
-use snippex_report::{EngineView, digits};
+use snippex_report::{EngineView, format_hex};
 use snippex_session::{CacheUse, CheckOutcome, DivergenceGroup, blocks_not_run, inconclusive_word};
 use snippex_store::{BlockNumber, Partition};
 
@@ -33,7 +33,7 @@ pub(crate) fn block_outcome<'a>(
         block: number.0,
         binary,
         address: format!("{:#x}", block.address),
-        bytes: digits(&block.bytes),
+        bytes: format_hex(&block.bytes),
         runs: report.runs,
         diverged: report.diverged,
         findings: report.findings.iter().map(finding_view).collect(),
@@ -46,7 +46,7 @@ fn finding_view(finding: &Finding) -> FindingView<'_> {
         kind: kebab_case(&class.kind),
         instruction: class.culprit.as_ref().map(|culprit| culprit.form.as_str()),
         state: finding.start,
-        case: CaseId::of(&finding.case).to_string(),
+        case: CaseId::from_case(&finding.case).to_string(),
         runs: finding.runs,
         differences: &finding.divergence.differences,
         bugs: dedup_in_order(finding.attributions.iter().map(|attribution| &attribution.cause)),
@@ -112,7 +112,7 @@ pub(crate) fn check_summary(
         blocks: summary.blocks,
         diverging_blocks: summary.diverging_blocks,
         blocks_not_run: blocks_not_run(&outcome.targets),
-        divergences: tally.groups().into_iter().map(group_view).collect(),
+        divergences: tally.sorted_groups().into_iter().map(group_view).collect(),
         kinds: tally.kinds().clone(),
         bugs,
         inconclusive_by_reason: summary

@@ -9,7 +9,7 @@ use cli_kit::{CancelToken, ExitStatus, Failure, Format, Progress, units};
 use snippex_core::block::Block;
 use snippex_exec::check::{BlockReport, CheckSummary};
 use snippex_report::check::CheckSummary as SummaryView;
-use snippex_report::{grouped, several};
+use snippex_report::{format_count, format_number};
 use snippex_session::{
     Bugs, CheckOutcome, CheckTarget, EnginePair, Session, SessionEvent, SessionObserver, SessionOptions,
     Wanted,
@@ -30,14 +30,14 @@ use crate::hints::OrUserError;
 pub(crate) fn start_engines(app: &App<'_>, args: &EngineArgs) -> Result<EnginePair, Failure> {
     let subject = subject_engine(app, args)?;
     let reference = app
-        .names()
-        .choose(&app.settings.value.reference)
+        .engine_names()
+        .choose_engine(&app.settings.value.reference)
         .or_user_error()?;
-    EnginePair::start(reference, subject).or_user_error()
+    EnginePair::start_engines(reference, subject).or_user_error()
 }
 
 /// Checks `targets` and prints the answer.
-pub(crate) fn run<'a>(
+pub(crate) fn check_and_print<'a>(
     app: &App<'_>,
     store: &StoreHandle,
     command: &str,
@@ -66,7 +66,7 @@ pub(crate) fn run<'a>(
         cache: cache.as_ref(),
         stop: &cancel.flag(),
     };
-    let outcome = session.check(targets, &mut shown);
+    let outcome = session.check_targets(targets, &mut shown);
     let ShownProgress { kept, failure, .. } = shown;
     let outcome = outcome.or_user_error()?;
     match failure {
@@ -85,7 +85,7 @@ pub(crate) fn check_options(app: &App<'_>, command: &str, args: &RunArgs) -> Ses
     let settings = &app.settings.value;
     SessionOptions {
         command: command.to_owned(),
-        arguments: crate::app::typed(),
+        arguments: crate::app::redacted_command_line(),
         seed: args.seed,
         states: args.states.unwrap_or(settings.states),
         threads: args.threads.unwrap_or(settings.threads),
@@ -98,7 +98,7 @@ pub(crate) fn check_options(app: &App<'_>, command: &str, args: &RunArgs) -> Ses
 pub(crate) fn warn_of_cache(app: &App<'_>, outcome: &CheckOutcome) {
     if let Some(trouble) = outcome.cache.as_ref().and_then(|cache| cache.trouble.as_ref()) {
         app.printer
-            .warn(format_args!("the cache was not of full use: {trouble}"));
+            .print_warning(format_args!("the cache was not of full use: {trouble}"));
     }
 }
 
@@ -114,8 +114,8 @@ fn answer(
         run: Some(outcome.run),
         emulator: None,
     };
-    let bugs = Bugs::read(session.store, session.table).or_user_error()?;
-    let bugs = bug_views(&bugs.listed(wanted).or_user_error()?).or_user_error()?;
+    let bugs = Bugs::load_from_store(session.store, session.table).or_user_error()?;
+    let bugs = bug_views(&bugs.list_bugs(wanted).or_user_error()?).or_user_error()?;
     // What is known is no news. A divergence without any bug is one whose instruction could not be told.
     let news = bugs.is_empty() || bugs.iter().any(|bug| bug.known.is_none());
     let asked = Asked {
@@ -125,28 +125,31 @@ fn answer(
         partition: session.options.partition,
     };
     let engines = vec![
-        engine_view(session.engines.reference(), "reference"),
-        engine_view(session.engines.subject(), "subject"),
+        engine_view(session.engines.reference_identity(), "reference"),
+        engine_view(session.engines.subject_identity(), "subject"),
     ];
     warn_of_cache(app, &outcome);
     let summary = check_summary(outcome, &asked, engines, bugs);
     match app.format {
         Format::Human => app
             .printer
-            .text(snippex_report::check::text(&summary, app.printer.width()))
+            .print_text(snippex_report::check::render_check_summary(
+                &summary,
+                app.printer.width(),
+            ))
             .and_then(|()| match detail {
                 true => print_examples(app, session.store, &summary),
                 false => Ok(()),
             })?,
-        Format::Jsonl => app.printer.json_line(&summary)?,
+        Format::Jsonl => app.printer.print_json_line(&summary)?,
         Format::Json => app
             .printer
-            .json(&snippex_report::check::document(kept, &summary))?,
+            .print_json(&snippex_report::check::build_check_document(kept, &summary))?,
     }
     Ok(if session.stop.load(std::sync::atomic::Ordering::Relaxed) {
         ExitStatus::Interrupted
     } else {
-        ExitStatus::found(summary.diverged > 0 && news)
+        ExitStatus::from_found(summary.diverged > 0 && news)
     })
 }
 
@@ -161,14 +164,14 @@ fn print_examples(app: &App<'_>, store: &StoreHandle, summary: &SummaryView) -> 
         .filter_map(|group| group.example.divergence);
     for id in examples.clone().take(MAX_EXAMPLES) {
         app.printer
-            .line(format_args!("\n{HEADING}Divergence {id}{HEADING:#}"))?;
+            .print_line(format_args!("\n{HEADING}Divergence {id}{HEADING:#}"))?;
         print_divergence(app, store, DivergenceId(id))?;
     }
     let more = examples.count().saturating_sub(MAX_EXAMPLES);
     if more > 0 {
-        app.printer.note(format_args!(
+        app.printer.print_note(format_args!(
             "{} more: snippex list --divergences, snippex compare --divergence N",
-            several(more as u64, "example")
+            format_count(more as u64, "example")
         ));
     }
     Ok(())
@@ -188,7 +191,7 @@ struct ShownProgress<'a> {
 }
 
 impl SessionObserver for ShownProgress<'_> {
-    fn observe(&mut self, event: SessionEvent<'_>) {
+    fn on_event(&mut self, event: SessionEvent<'_>) {
         if let Err(failure) = self.show(&event) {
             self.failure.get_or_insert(failure);
             self.cancel.cancel();
@@ -201,8 +204,8 @@ impl ShownProgress<'_> {
         let printer = self.app.printer;
         match *event {
             SessionEvent::Extracting(file) => {
-                let progress = printer.progress("extracting", None);
-                progress.say(file.path());
+                let progress = printer.start_progress("extracting", None);
+                progress.set_message(file.path());
                 self.extracting = Some(progress);
             }
             SessionEvent::Chosen {
@@ -212,27 +215,30 @@ impl ShownProgress<'_> {
             } => {
                 let chosen = selection.numbers.len();
                 warn_if_nothing(self.app, file, found, chosen);
-                printer.note(format_args!(
+                printer.print_note(format_args!(
                     "{}: {}, {} selected",
                     file.path(),
-                    several(found as u64, "block"),
-                    grouped(chosen as u64)
+                    format_count(found as u64, "block"),
+                    format_number(chosen as u64)
                 ));
                 if self.show_selection && self.app.format == Format::Human {
-                    let report = snippex_report::selection::text(&selection.report, printer.width());
-                    printer.text(format_args!("{report}\n"))?;
+                    let report = snippex_report::selection::render_selection_report(
+                        &selection.report,
+                        printer.width(),
+                    );
+                    printer.print_text(format_args!("{report}\n"))?;
                 }
             }
             SessionEvent::Storing(file) => {
                 if let Some(progress) = &self.extracting {
-                    progress.say(format_args!("{}: storing", file.path()));
+                    progress.set_message(format_args!("{}: storing", file.path()));
                 }
             }
             SessionEvent::Running { runs } => {
                 self.extracting = None;
                 match &self.checking {
-                    Some(progress) => progress.expect(runs),
-                    None => self.checking = Some(printer.progress("checking", Some(runs))),
+                    Some(progress) => progress.expect_more(runs),
+                    None => self.checking = Some(printer.start_progress("checking", Some(runs))),
                 }
             }
             SessionEvent::Block {
@@ -248,7 +254,7 @@ impl ShownProgress<'_> {
             }
             SessionEvent::Reduced => {
                 if let Some(progress) = &self.checking {
-                    progress.say("reducing what was found");
+                    progress.set_message("reducing what was found");
                 }
             }
             _ => {}
@@ -268,7 +274,7 @@ impl ShownProgress<'_> {
         }
         let outcome = block_outcome(number, block, binary, report);
         match self.app.format {
-            Format::Jsonl => self.app.printer.json_line(&outcome)?,
+            Format::Jsonl => self.app.printer.print_json_line(&outcome)?,
             Format::Json => {
                 let outcome = serde_json::to_value(&outcome).expect("plain data is JSON");
                 self.kept.push(outcome);
@@ -285,8 +291,8 @@ impl ShownProgress<'_> {
         if let Some(progress) = &self.checking {
             progress.advance(runs);
             let rate = summary.runs as f64 / elapsed.as_secs_f64().max(1e-9);
-            let diverged = units::count(summary.diverged);
-            progress.say(format_args!("{}, {diverged} diverged", units::rate(rate)));
+            let diverged = units::format_count(summary.diverged);
+            progress.set_message(format_args!("{}, {diverged} diverged", units::format_rate(rate)));
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use cli_kit::Failure;
 use snippex_blocks::select::SelectionRequest;
+use snippex_report::format_count;
 use snippex_report::selection::SelectionView;
-use snippex_report::several;
 use snippex_session::{BinaryFile, StoredSelection, TargetChoice};
 
 use crate::app::App;
@@ -11,12 +11,16 @@ use crate::args::{FilterArgs, SelectArgs};
 use crate::hints::OrUserError;
 
 /// What was typed, checked.
-pub(crate) fn choice(filter: &FilterArgs, select: &SelectArgs, seed: u64) -> Result<TargetChoice, Failure> {
+pub(crate) fn build_target_choice(
+    filter: &FilterArgs,
+    select: &SelectArgs,
+    seed: u64,
+) -> Result<TargetChoice, Failure> {
     let count = select
         .count
         .map(|count| usize::try_from(count).unwrap_or(usize::MAX));
     Ok(TargetChoice {
-        filter: filter.options().check().or_user_error()?,
+        filter: filter.to_filter_options().into_filter().or_user_error()?,
         request: SelectionRequest {
             strategy: select.select_strategy.into(),
             smart: select.smart_select,
@@ -30,9 +34,9 @@ pub(crate) fn choice(filter: &FilterArgs, select: &SelectArgs, seed: u64) -> Res
 /// Warns when nothing is left of the blocks of a program.
 pub(crate) fn warn_if_nothing(app: &App<'_>, file: &BinaryFile, found: usize, chosen: usize) {
     if chosen == 0 {
-        app.printer.warn(format_args!(
+        app.printer.print_warning(format_args!(
             "none of the {} of {} match; relax the filters",
-            several(found as u64, "block"),
+            format_count(found as u64, "block"),
             file.path()
         ));
     }

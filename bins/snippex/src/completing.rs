@@ -18,11 +18,13 @@ const MAX_BINARIES: usize = 200;
 
 /// Answers a shell that asks for candidates, and ends the process then.
 pub(crate) fn answer_shell() {
-    CompleteEnv::with_factory(args::command).var(VARIABLE).complete();
+    CompleteEnv::with_factory(args::build_clap_command)
+        .var(VARIABLE)
+        .complete();
 }
 
 /// Every engine that can be named, with its configurations.
-pub(crate) fn engines() -> Vec<CompletionCandidate> {
+pub(crate) fn complete_engines() -> Vec<CompletionCandidate> {
     let table = EngineTable::new(settings().map(|settings| settings.engines).unwrap_or_default());
     let mut names = vec!["mock".to_owned()];
     for (name, entry) in table.iter() {
@@ -44,14 +46,18 @@ pub(crate) fn added_engines() -> Vec<CompletionCandidate> {
 }
 
 /// The hosts of the settings.
-pub(crate) fn hosts() -> Vec<CompletionCandidate> {
+pub(crate) fn complete_hosts() -> Vec<CompletionCandidate> {
     let hosts = settings().map(|settings| settings.hosts).unwrap_or_default();
     hosts.into_keys().map(CompletionCandidate::new).collect()
 }
 
 /// The causes of the bugs that were found.
-pub(crate) fn bugs() -> Vec<CompletionCandidate> {
-    let found = store().and_then(|store| store.call(async |store| store.bugs("", None).await).ok());
+pub(crate) fn complete_bugs() -> Vec<CompletionCandidate> {
+    let found = store().and_then(|store| {
+        store
+            .call_and_wait(async |store| store.list_bugs("", None).await)
+            .ok()
+    });
     let mut names: Vec<String> = found
         .unwrap_or_default()
         .into_iter()
@@ -63,8 +69,12 @@ pub(crate) fn bugs() -> Vec<CompletionCandidate> {
 }
 
 /// The binaries whose blocks are stored.
-pub(crate) fn binaries() -> Vec<CompletionCandidate> {
-    let binaries = store().and_then(|store| store.call(async |store| store.binaries().await).ok());
+pub(crate) fn complete_binaries() -> Vec<CompletionCandidate> {
+    let binaries = store().and_then(|store| {
+        store
+            .call_and_wait(async |store| store.list_binaries().await)
+            .ok()
+    });
     binaries
         .unwrap_or_default()
         .into_iter()
@@ -74,12 +84,12 @@ pub(crate) fn binaries() -> Vec<CompletionCandidate> {
 }
 
 /// Selections of blocks.
-pub(crate) fn blocks() -> Vec<CompletionCandidate> {
+pub(crate) fn complete_block_selections() -> Vec<CompletionCandidate> {
     vec![CompletionCandidate::new("all").help(Some("every block of the most recent binary".into()))]
 }
 
 fn settings() -> Option<Settings> {
-    settings::resolve(Flags::default())
+    settings::resolve_settings(Flags::default())
         .ok()
         .map(|resolved| resolved.value)
 }

@@ -12,14 +12,17 @@ use crate::hints::OrUserError;
 /// The engine to test: what was typed, else that of the settings.
 pub(crate) fn subject_engine(app: &App<'_>, args: &EngineArgs) -> Result<EngineChoice, Failure> {
     let Some(command) = &args.engine_command else {
-        return app.names().choose(&app.settings.value.emulator).or_user_error();
+        return app
+            .engine_names()
+            .choose_engine(&app.settings.value.emulator)
+            .or_user_error();
     };
     let mut spec = EngineSpec::from_command("", command).or_user_error()?;
     spec.name = match &args.engine_name {
         Some(name) => name.clone(),
         None => spec.command[0].rsplit('/').next().unwrap_or_default().to_owned(),
     };
-    let taken = spec.name == "mock" || app.engines.entry(&spec.name).is_some();
+    let taken = spec.name == "mock" || app.engines.find_entry(&spec.name).is_some();
     if taken && args.engine_name.is_some() {
         return Err(
             Failure::new(format!("--engine-name {}: an engine is called so", spec.name))
@@ -34,7 +37,7 @@ pub(crate) fn engine_view(identity: &EngineIdentity, role: &'static str) -> Engi
     EngineView {
         name: identity.name.clone(),
         version: identity.version.clone(),
-        features: identity.features(),
+        features: identity.component_names(),
         host_cpu: identity.host_cpu.clone(),
         role,
         configuration: identity.configuration.clone(),

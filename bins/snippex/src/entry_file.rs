@@ -41,7 +41,7 @@ impl Section {
 }
 
 /// The file that is changed: the user's, or the project's, which is made here when there is none.
-pub(crate) fn path(user: bool) -> Result<PathBuf, Failure> {
+pub(crate) fn find_settings_file(user: bool) -> Result<PathBuf, Failure> {
     if user {
         return settings::user_file().ok_or_else(|| {
             Failure::new("there is no home folder to keep settings in").hint("leave --user out, or set HOME")
@@ -51,7 +51,12 @@ pub(crate) fn path(user: bool) -> Result<PathBuf, Failure> {
 }
 
 /// Adds `entry` at the end of the file.
-pub(crate) fn add(path: &Path, section: Section, name: &str, entry: &impl Serialize) -> Result<(), Failure> {
+pub(crate) fn add_settings_entry(
+    path: &Path,
+    section: Section,
+    name: &str,
+    entry: &impl Serialize,
+) -> Result<(), Failure> {
     let before = read(path)?;
     if !section.has(&mentions(&before, path)?, name) {
         let mut table = toml::Table::new();
@@ -85,7 +90,7 @@ pub(crate) fn add(path: &Path, section: Section, name: &str, entry: &impl Serial
 }
 
 /// Removes the lines of the entry called `name`.
-pub(crate) fn remove(path: &Path, section: Section, name: &str) -> Result<(), Failure> {
+pub(crate) fn remove_settings_entry(path: &Path, section: Section, name: &str) -> Result<(), Failure> {
     let before = read(path)?;
     let (table, word) = (section.table(), section.word());
     if !section.has(&mentions(&before, path)?, name) {
@@ -135,7 +140,7 @@ fn read(path: &Path) -> Result<String, Failure> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(text),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
-        Err(error) => Err(Failure::because(
+        Err(error) => Err(Failure::with_cause(
             format!("cannot read {}", path.display()),
             &error,
         )),
@@ -173,14 +178,14 @@ mod tests {
             environment: [("A".to_owned(), "1".to_owned())].into(),
             ..EngineEntry::default()
         };
-        add(&path, Engines, "my.emu", &entry).unwrap();
+        add_settings_entry(&path, Engines, "my.emu", &entry).unwrap();
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.starts_with(before), "{text}");
         let settings: Settings = toml::from_str(&text).unwrap();
         assert_eq!(settings.engines["my.emu"], entry);
-        assert!(add(&path, Engines, "my.emu", &entry).is_err());
-        remove(&path, Engines, "my.emu").unwrap();
+        assert!(add_settings_entry(&path, Engines, "my.emu", &entry).is_err());
+        remove_settings_entry(&path, Engines, "my.emu").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), before);
-        assert!(remove(&path, Engines, "my.emu").is_err());
+        assert!(remove_settings_entry(&path, Engines, "my.emu").is_err());
     }
 }

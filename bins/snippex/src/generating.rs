@@ -7,7 +7,7 @@ use crate::args::FormArgs;
 use crate::hints::OrUserError;
 
 /// What was asked for, checked.
-pub(crate) fn request(args: &FormArgs, seed: u64) -> Result<GenerationRequest, Failure> {
+pub(crate) fn build_generation_request(args: &FormArgs, seed: u64) -> Result<GenerationRequest, Failure> {
     let lower = |names: &[String]| names.iter().map(|name| name.trim().to_lowercase()).collect();
     let request = GenerationRequest {
         isa: lower(&args.isa),
@@ -16,6 +16,6 @@ pub(crate) fn request(args: &FormArgs, seed: u64) -> Result<GenerationRequest, F
         sequence: args.sequence,
         seed,
     };
-    request.check().or_user_error()?;
+    request.check_validity().or_user_error()?;
     Ok(request)
 }

@@ -33,7 +33,7 @@ impl<T, E: UserError> OrUserError<T> for Result<T, E> {
 fn chain(error: &dyn Error) -> Failure {
     match error.source() {
         None => Failure::new(error.to_string()),
-        Some(source) => Failure::because(error.to_string(), source),
+        Some(source) => Failure::with_cause(error.to_string(), source),
     }
 }
 

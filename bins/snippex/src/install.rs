@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use cli_kit::{Failure, OrFail, Printer};
 
 /// Whether there is such a program on the PATH.
-pub(crate) fn exists(program: &str) -> bool {
+pub(crate) fn is_program_on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
@@ -23,11 +23,15 @@ fn package(program: &str) -> &str {
 }
 
 /// Sees to it that every one of `programs` is there; installs those that are missing, if that is `allowed`.
-pub(crate) fn ensure(printer: &Printer, programs: &[&str], allowed: bool) -> Result<(), Failure> {
+pub(crate) fn ensure_programs_installed(
+    printer: &Printer,
+    programs: &[&str],
+    allowed: bool,
+) -> Result<(), Failure> {
     let missing: Vec<&str> = programs
         .iter()
         .copied()
-        .filter(|program| !exists(program))
+        .filter(|program| !is_program_on_path(program))
         .collect();
     if missing.is_empty() {
         return Ok(());
@@ -41,12 +45,16 @@ pub(crate) fn ensure(printer: &Printer, programs: &[&str], allowed: bool) -> Res
     if !allowed {
         return Err(Failure::new(absent).hint(format!("{by_hand}, or leave --no-install out")));
     }
-    let Some(start) = start(is_root(), exists("apt-get"), exists("sudo")) else {
+    let Some(start) = start(
+        is_root(),
+        is_program_on_path("apt-get"),
+        is_program_on_path("sudo"),
+    ) else {
         return Err(Failure::new(absent).hint(format!(
             "{by_hand}, as root or with the system's own package manager"
         )));
     };
-    printer.note(format_args!("{absent}: installing"));
+    printer.print_note(format_args!("{absent}: installing"));
     // Lists of packages may be old: then the first attempt fails, and they are fetched.
     let install = ["install", "--yes", "--no-install-recommends"].map(String::from);
     let install: Vec<String> = install
@@ -59,7 +67,7 @@ pub(crate) fn ensure(printer: &Printer, programs: &[&str], allowed: bool) -> Res
         return Err(Failure::new(format!("{absent}, and cannot be installed"))
             .hint(format!("see what apt-get says above; {by_hand} by hand")));
     }
-    match missing.into_iter().find(|program| !exists(program)) {
+    match missing.into_iter().find(|program| !is_program_on_path(program)) {
         None => Ok(()),
         Some(program) => Err(
             Failure::new(format!("{program} is not on the PATH after its installation"))
@@ -89,7 +97,7 @@ fn apt_get(printer: &Printer, start: &[&str], arguments: &[String]) -> Result<bo
         .iter()
         .map(|word| word.to_string_lossy().into_owned())
         .collect();
-    printer.note(format_args!("$ {}", shown.join(" ")));
+    printer.print_note(format_args!("$ {}", shown.join(" ")));
     let status = Command::new(&words[0])
         .args(&words[1..])
         .stdout(Stdio::from(std::io::stderr()))

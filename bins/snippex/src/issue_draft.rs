@@ -37,11 +37,11 @@ pub(crate) struct IssueDraft {
 
 impl IssueDraft {
     /// The issue about `bug`.
-    pub(crate) fn of(app: &App<'_>, bug: &ReportBug) -> Result<Self, Failure> {
-        let (name, location) = (CaseName::new(&bug.id), app.location()?);
+    pub(crate) fn for_bug(app: &App<'_>, bug: &ReportBug) -> Result<Self, Failure> {
+        let (name, location) = (CaseName::new(&bug.id), app.database_location()?);
         let store = || StoreHandle::open_existing(&location);
-        let reproduced = ReproducedCase::load(&name, &app.engines, store).or_user_error()?;
-        let judged = reproduced.judge(&app.engines, None).or_user_error()?;
+        let reproduced = ReproducedCase::load_by_name(&name, &app.engines, store).or_user_error()?;
+        let judged = reproduced.judge_case(&app.engines, None).or_user_error()?;
         let engines: Vec<(String, String)> = bug
             .engines
             .iter()
@@ -106,8 +106,8 @@ fn text(
             "confirmed" => "It was confirmed in fresh processes".to_owned(),
             other => format!("It is {other}"),
         },
-        snippex_report::grouped(bug.runs),
-        snippex_report::grouped(bug.forms),
+        snippex_report::format_number(bug.runs),
+        snippex_report::format_number(bug.forms),
         code_span(fingerprint)
     );
     Ok(text)
@@ -152,9 +152,9 @@ fn test(reproduced: &ReproducedCase, judged: &JudgedCase) -> Result<String, Fail
         spelling: Vec::new(),
     };
     // Not everything can be said in that form.
-    let assembler = reproducer().write(ReproForm::FexAsm).ok();
+    let assembler = reproducer().render_text(ReproForm::FexAsm).ok();
     let short = assembler.filter(|text| text.lines().count() <= MAX_TEST_LINES);
-    let case = reproducer().write(ReproForm::Case).unwrap_or_default();
+    let case = reproducer().render_text(ReproForm::Case).unwrap_or_default();
     let mut text = String::new();
     if let Some(assembler) = &short {
         text += &format!(

@@ -86,12 +86,12 @@ pub(crate) fn report_bugs(
     let runtime = runtime.expect("a runtime of this thread needs no resource that a running program lacks");
     runtime.block_on(async {
         let github = GitHub::for_command(&target.api, &target.token, USER_AGENT)?;
-        let repository = github.repository(&target.repository, None).await?;
+        let repository = github.find_repository(&target.repository, None).await?;
         let mut reporter = Reporter {
             target,
             store,
             repository,
-            patience: Patience::of(target.patience),
+            patience: Patience::with_budget(target.patience),
         };
         for draft in drafts {
             done(reporter.report(draft).await?);
@@ -163,7 +163,7 @@ impl Reporter<'_> {
     fn written(&self, draft: &IssueDraft) -> Result<Option<ReportedIssue>, StoreError> {
         let (repository, fingerprint) = (self.target.repository.clone(), draft.fingerprint.clone());
         self.store
-            .call(async move |store| store.reported_issue(&repository, &fingerprint).await)
+            .call_and_wait(async move |store| store.reported_issue(&repository, &fingerprint).await)
     }
 
     /// How long to wait for what may have been made.
@@ -267,7 +267,7 @@ impl Reporter<'_> {
             intended,
         };
         self.store
-            .call(async move |store| store.save_reported_issue(&row).await)
+            .call_and_wait(async move |store| store.save_reported_issue(&row).await)
     }
 
     /// One comment a version, whoever asks how often. Whether there was none yet.

@@ -36,7 +36,7 @@ use clap::FromArgMatches;
 #[must_use]
 pub fn main() -> ExitCode {
     completing::answer_shell();
-    let typed = args::command().get_matches();
+    let typed = args::build_clap_command().get_matches();
     let cli = args::Cli::from_arg_matches(&typed).unwrap_or_else(|error| error.exit());
-    cli_kit::run(&cli.global.output, |printer| command::run(&cli, printer))
+    cli_kit::run_command(&cli.global.output, |printer| command::run(&cli, printer))
 }

@@ -54,7 +54,7 @@ pub(crate) fn report_model(
         scope.checks
     };
     let mut runs = store
-        .call(async move |store| store.summed_runs(limit).await)
+        .call_and_wait(async move |store| store.summed_runs(limit).await)
         .or_user_error()?;
     runs.retain(|run| scope.run.is_none_or(|wanted| wanted == run.run));
     runs.retain(|run| scope.emulator.is_none_or(|wanted| is_called(&run.engine, wanted)));
@@ -62,9 +62,9 @@ pub(crate) fn report_model(
         run: scope.run,
         emulator: scope.emulator,
     };
-    let bugs = Bugs::read(store, &app.engines).or_user_error()?;
-    let stored = bugs.stored(wanted).or_user_error()?;
-    let listed = bugs.grouped(&stored).or_user_error()?;
+    let bugs = Bugs::load_from_store(store, &app.engines).or_user_error()?;
+    let stored = bugs.load_stored_bugs(wanted).or_user_error()?;
+    let listed = bugs.group_by_cause(&stored).or_user_error()?;
     let mut views = bug_views(&listed).or_user_error()?;
     views.sort_by_key(|bug| bug.known.is_some());
     let examples: HashMap<String, BugExample> = listed
@@ -128,14 +128,14 @@ fn engine_figures(runs: &[SummedRun]) -> Vec<EngineFigures> {
     group_runs(runs, Grouping::Engine)
         .into_iter()
         .map(|((name, version), group)| {
-            let (least, most) = wilson_interval(group.passing(), group.counts.blocks);
+            let (least, most) = wilson_interval(group.passing_blocks(), group.counts.blocks);
             EngineFigures {
                 name,
                 version,
                 checks: group.checks,
                 blocks: group.counts.blocks,
                 diverging_blocks: group.counts.diverging_blocks,
-                success: share(group.passing(), group.counts.blocks),
+                success: share(group.passing_blocks(), group.counts.blocks),
                 success_least: least,
                 success_most: most,
                 runs: group.counts.runs,
@@ -227,9 +227,9 @@ fn report_bug(view: &BugView, bugs: &Bugs<'_>, examples: &HashMap<String, BugExa
 }
 
 fn snip_text(example: &BugExample, title: &str) -> String {
-    let mut snip = Snip::of(example.case.clone());
+    let mut snip = Snip::from_case(example.case.clone());
     snip.title = title.to_owned();
-    snip.text()
+    snip.render_text()
 }
 
 fn status(is_known: bool) -> String {
@@ -255,7 +255,7 @@ fn engine_runs(seen: &SeenOn) -> EngineRuns {
 }
 
 fn sentences(bugs: &Bugs<'_>, example: &BugExample, limit: usize) -> Vec<String> {
-    let differences = bugs.differences(example);
+    let differences = bugs.example_differences(example);
     differences.iter().take(limit).map(difference_sentence).collect()
 }
 
@@ -274,7 +274,7 @@ fn findings(bugs: &Bugs<'_>, stored: &[StoredBug], limit: usize) -> Result<Vec<R
         .into_iter()
         .take(limit)
         .map(|(bug, finding)| {
-            let example = bugs.best(&[bug])?;
+            let example = bugs.best_example(&[bug])?;
             let example = example.as_ref().map(|(_, example)| example);
             let signature = &finding.signature;
             let code = example.zip(disassembler.as_ref()).map(|(example, disassembler)| {

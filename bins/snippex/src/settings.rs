@@ -50,8 +50,10 @@ pub(crate) struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        let database = paths::data("snippex", paths::environment).map(|folder| folder.join("snippex.db"));
-        let cache = paths::cache("snippex", paths::environment).map(|folder| folder.join("verdicts.db"));
+        let database = paths::data_folder("snippex", paths::environment_variable)
+            .map(|folder| folder.join("snippex.db"));
+        let cache = paths::cache_folder("snippex", paths::environment_variable)
+            .map(|folder| folder.join("verdicts.db"));
         let emulator = if cfg!(target_arch = "x86_64") {
             "qemu-x86_64"
         } else {
@@ -88,7 +90,7 @@ pub(crate) struct Flags<'a> {
 
 /// The user's settings file, whether it is there or not.
 pub(crate) fn user_file() -> Option<PathBuf> {
-    paths::user_settings("snippex", paths::environment)
+    paths::user_settings("snippex", paths::environment_variable)
 }
 
 /// The project's settings file, if there is one here or in a folder above.
@@ -98,10 +100,10 @@ pub(crate) fn project_file() -> Option<PathBuf> {
 }
 
 /// Lays everything over the defaults.
-pub(crate) fn resolve(flags: Flags<'_>) -> Result<Resolved<Settings>, Failure> {
+pub(crate) fn resolve_settings(flags: Flags<'_>) -> Result<Resolved<Settings>, Failure> {
     let mut layers = Layers::<Settings>::new()?;
     for path in [user_file(), project_file()].into_iter().flatten() {
-        layers.file(&path)?;
+        layers.add_file(&path)?;
     }
     for key in [
         "database",
@@ -119,49 +121,49 @@ pub(crate) fn resolve(flags: Flags<'_>) -> Result<Resolved<Settings>, Failure> {
         "transfer_cache",
     ] {
         let variable = format!("SNIPPEX_{}", key.to_uppercase());
-        layers.variable(&variable, key, paths::environment)?;
+        layers.add_variable(&variable, key, paths::environment_variable)?;
     }
-    layers.flag("--database", "database", flags.database)?;
-    layers.flag(
+    layers.add_flag("--database", "database", flags.database)?;
+    layers.add_flag(
         "--emulator",
         "emulator",
         flags.engine.and_then(|engine| engine.emulator.as_ref()),
     )?;
     if let Some(hosts) = flags.engine.map(|engine| &engine.hosts) {
-        layers.flag(
+        layers.add_flag(
             "--connection-pool",
             "connection_pool",
             hosts.connection_pool.as_ref(),
         )?;
-        layers.flag("--pool-size", "pool_size", hosts.pool_size)?;
-        layers.flag(
+        layers.add_flag("--pool-size", "pool_size", hosts.pool_size)?;
+        layers.add_flag(
             "--no-transfer-cache",
             "transfer_cache",
             hosts.no_transfer_cache.then_some(false),
         )?;
     }
-    layers.flag(
+    layers.add_flag(
         "--reference",
         "reference",
         flags.reference.and_then(|args| args.reference.as_ref()),
     )?;
-    layers.flag("--states", "states", flags.run.and_then(|run| run.states))?;
-    layers.flag("--threads", "threads", flags.run.and_then(|run| run.threads))?;
+    layers.add_flag("--states", "states", flags.run.and_then(|run| run.states))?;
+    layers.add_flag("--threads", "threads", flags.run.and_then(|run| run.threads))?;
     if let Some(cache) = flags.run.map(|run| &run.cache) {
-        layers.flag("--no-cache", "cache", cache.no_cache.then_some(false))?;
-        layers.flag("--cache-ttl", "cache_ttl", cache.cache_ttl.as_ref())?;
-        layers.flag(
+        layers.add_flag("--no-cache", "cache", cache.no_cache.then_some(false))?;
+        layers.add_flag("--cache-ttl", "cache_ttl", cache.cache_ttl.as_ref())?;
+        layers.add_flag(
             "--cache-max-size",
             "cache_max_size",
             cache.cache_max_size.as_ref(),
         )?;
     }
-    let resolved = layers.resolve()?;
+    let resolved = layers.resolve_settings()?;
     for (key, wrong) in [
-        ("cache_ttl", values::age(&resolved.value.cache_ttl).err()),
+        ("cache_ttl", values::parse_age(&resolved.value.cache_ttl).err()),
         (
             "cache_max_size",
-            values::size(&resolved.value.cache_max_size).err(),
+            values::parse_size(&resolved.value.cache_max_size).err(),
         ),
     ] {
         if let Some(wrong) = wrong {

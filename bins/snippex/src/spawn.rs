@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use snippex_core::block::{Block, Terminator};
-use snippex_core::decode::decoder;
+use snippex_core::decode::intel_decoder;
 
 /// Why it could not be measured.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ pub(crate) struct SpawnTimes {
 }
 
 /// Does it for each block. How the programs end does not matter.
-pub(crate) fn measure(blocks: &[&Block]) -> Result<SpawnTimes, SpawnError> {
+pub(crate) fn measure_spawn_times(blocks: &[&Block]) -> Result<SpawnTimes, SpawnError> {
     let assembler = ["nasm", "as"]
         .into_iter()
         .find(|program| exists(program))
@@ -146,7 +146,7 @@ fn text(assembler: &str, block: &Block) -> String {
     for (index, register) in REGISTERS.iter().enumerate() {
         line(format_args!("lea {register}, [buffer + {}]", 32768 + 64 * index));
     }
-    let mut instructions: Vec<_> = decoder(&block.bytes, block.address).into_iter().collect();
+    let mut instructions: Vec<_> = intel_decoder(&block.bytes, block.address).into_iter().collect();
     if block.terminator != Terminator::FallThrough {
         instructions.pop();
     }

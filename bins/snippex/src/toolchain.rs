@@ -9,10 +9,10 @@ use cli_kit::{Failure, OrFail};
 use snippex_core::block::Block;
 use snippex_formats::repro::{ReproForm, Spelling};
 
-use crate::install::exists;
+use crate::install::is_program_on_path;
 
 /// The programs that build a reproducer.
-pub(crate) fn builders(form: ReproForm) -> &'static [&'static str] {
+pub(crate) fn required_build_tools(form: ReproForm) -> &'static [&'static str] {
     match form {
         ReproForm::C => &["gcc"],
         _ => &["nasm", "ld"],
@@ -34,12 +34,12 @@ pub(crate) struct Tried {
 }
 
 /// How each instruction can be spelled so that nasm gives its bytes; `None` without nasm.
-pub(crate) fn spelling(block: &Block) -> Result<Option<Vec<Spelling>>, Failure> {
-    if !exists("nasm") {
+pub(crate) fn find_nasm_spellings(block: &Block) -> Result<Option<Vec<Spelling>>, Failure> {
+    if !is_program_on_path("nasm") {
         return Ok(None);
     }
     let folder = temporary()?;
-    let spelled = Spelling::candidates(block).into_iter().map(|(text, bytes)| {
+    let spelled = Spelling::candidates_for(block).into_iter().map(|(text, bytes)| {
         let Some(text) = text else {
             return Ok(Spelling::Bytes);
         };

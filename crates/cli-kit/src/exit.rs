@@ -31,7 +31,7 @@ impl ExitStatus {
 
     /// [`Found`](ExitStatus::Found) if `found`, else [`NothingFound`](ExitStatus::NothingFound).
     #[must_use]
-    pub fn found(found: bool) -> ExitStatus {
+    pub fn from_found(found: bool) -> ExitStatus {
         if found {
             ExitStatus::Found
         } else {
@@ -48,11 +48,14 @@ impl From<ExitStatus> for ExitCode {
 
 /// Runs a command with a printer made from `args`, prints its failure if it fails, and gives the exit
 /// code for `main` to return.
-pub fn run(args: &OutputArgs, command: impl FnOnce(&Printer) -> Result<ExitStatus, Failure>) -> ExitCode {
+pub fn run_command(
+    args: &OutputArgs,
+    command: impl FnOnce(&Printer) -> Result<ExitStatus, Failure>,
+) -> ExitCode {
     let printer = match Printer::new(args) {
         Ok(printer) => printer,
         Err(failure) => {
-            Printer::standard().failure(&failure);
+            Printer::on_standard_streams().print_failure(&failure);
             return failure.status().into();
         }
     };
@@ -62,7 +65,7 @@ pub fn run(args: &OutputArgs, command: impl FnOnce(&Printer) -> Result<ExitStatu
     match ended.and_then(|status| flushed.map(|()| status)) {
         Ok(status) => status.into(),
         Err(failure) => {
-            printer.failure(&failure);
+            printer.print_failure(&failure);
             failure.status().into()
         }
     }
@@ -79,7 +82,7 @@ mod tests {
             [NothingFound, Found, CouldNot, Interrupted].map(ExitStatus::code),
             [0, 1, 2, 130]
         );
-        assert_eq!(ExitStatus::found(true), Found);
-        assert_eq!(ExitStatus::found(false), NothingFound);
+        assert_eq!(ExitStatus::from_found(true), Found);
+        assert_eq!(ExitStatus::from_found(false), NothingFound);
     }
 }

@@ -31,7 +31,7 @@ impl Failure {
 
     /// As [`new`](Failure::new), with `cause` and everything that caused it.
     #[must_use]
-    pub fn because(message: impl Into<String>, cause: &dyn Error) -> Failure {
+    pub fn with_cause(message: impl Into<String>, cause: &dyn Error) -> Failure {
         let mut failure = Failure::new(message);
         let mut next = Some(cause);
         while let Some(error) = next {
@@ -102,11 +102,11 @@ pub trait OrFail<T> {
 
 impl<T, E: Error + 'static> OrFail<T> for Result<T, E> {
     fn or_fail(self, message: impl Into<String>) -> Result<T, Failure> {
-        self.map_err(|error| Failure::because(message, &error))
+        self.map_err(|error| Failure::with_cause(message, &error))
     }
 
     fn or_fail_with<M: Into<String>>(self, message: impl FnOnce() -> M) -> Result<T, Failure> {
-        self.map_err(|error| Failure::because(message(), &error))
+        self.map_err(|error| Failure::with_cause(message(), &error))
     }
 }
 
@@ -169,7 +169,7 @@ mod tests {
             Some(Box::new(Layered("end of file", None))),
         );
         assert_eq!(
-            Failure::because("failed", &error).to_string(),
+            Failure::with_cause("failed", &error).to_string(),
             "failed: cannot read x: end of file"
         );
     }

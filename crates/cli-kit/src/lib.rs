@@ -1,7 +1,7 @@
 //! What the command lines of this workspace share.
 //!
 //! A command is a function that is handed a [`Printer`] and answers with an [`ExitStatus`] or a
-//! [`Failure`]; [`run`] turns either into the exit code of the process:
+//! [`Failure`]; [`run_command`] turns either into the exit code of the process:
 //!
 //! ```
 //! use clap::Parser;
@@ -25,7 +25,7 @@
 //! }
 //!
 //! let args = Args::parse_from(["count", "--color", "never", "one", "two"]);
-//! let code = cli_kit::run(&args.output, |printer| count(&args, printer));
+//! let code = cli_kit::run_command(&args.output, |printer| count(&args, printer));
 //! assert_eq!(code, std::process::ExitCode::SUCCESS);
 //! ```
 //!
@@ -52,7 +52,7 @@ mod table;
 pub mod units;
 
 pub use args::{ColorChoice, Format, OutputArgs, ProgressChoice};
-pub use exit::{ExitStatus, run};
+pub use exit::{ExitStatus, run_command};
 pub use failure::{Failure, OrFail};
 pub use interrupt::{CancelToken, on_interrupt};
 pub use manual::manual_pages;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// The environment of this process, to be handed to the other functions.
 #[must_use]
-pub fn environment(name: &str) -> Option<String> {
+pub fn environment_variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
@@ -21,12 +21,12 @@ pub fn user_settings(program: &str, environment: impl Fn(&str) -> Option<String>
 }
 
 /// Where `program` keeps what it makes for the user: `~/.local/share/{program}`.
-pub fn data(program: &str, environment: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
+pub fn data_folder(program: &str, environment: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
     Some(base("XDG_DATA_HOME", ".local/share", environment)?.join(program))
 }
 
 /// Where `program` keeps what it can make again: `~/.cache/{program}`.
-pub fn cache(program: &str, environment: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
+pub fn cache_folder(program: &str, environment: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
     Some(base("XDG_CACHE_HOME", ".cache", environment)?.join(program))
 }
 
@@ -53,7 +53,10 @@ mod tests {
     #[test]
     fn variables_win_over_the_home_folder_if_they_are_absolute() {
         let home = |name: &str| (name == "HOME").then(|| "/home/u".to_owned());
-        assert_eq!(data("snippex", home), Some("/home/u/.local/share/snippex".into()));
+        assert_eq!(
+            data_folder("snippex", home),
+            Some("/home/u/.local/share/snippex".into())
+        );
         assert_eq!(
             user_settings("snippex", home),
             Some("/home/u/.config/snippex/config.toml".into())
@@ -64,9 +67,12 @@ mod tests {
                 _ => home(name),
             }
         };
-        assert_eq!(cache("snippex", with("/c")), Some("/c/snippex".into()));
-        assert_eq!(cache("snippex", with("c")), Some("/home/u/.cache/snippex".into()));
-        assert_eq!(cache("snippex", |_| None), None);
+        assert_eq!(cache_folder("snippex", with("/c")), Some("/c/snippex".into()));
+        assert_eq!(
+            cache_folder("snippex", with("c")),
+            Some("/home/u/.cache/snippex".into())
+        );
+        assert_eq!(cache_folder("snippex", |_| None), None);
     }
 
     #[test]

@@ -99,13 +99,13 @@ impl Printer {
 
     /// A printer on the process's own streams with every option at its default.
     #[must_use]
-    pub fn standard() -> Printer {
+    pub fn on_standard_streams() -> Printer {
         Printer::new(&OutputArgs::default()).expect("without a file to make, nothing can fail")
     }
 
     /// A printer without colour on streams of the caller's own, for tests.
     #[must_use]
-    pub fn on(answer: Sink, other: Sink) -> Printer {
+    pub fn on_streams(answer: Sink, other: Sink) -> Printer {
         let stream = |sink, name: &str| {
             Mutex::new(Stream {
                 sink,
@@ -128,7 +128,7 @@ impl Printer {
     ///
     /// # Errors
     /// When the stream does not take it, for example because the disk is full. A closed pipe is none.
-    pub fn text(&self, text: impl Display) -> Result<(), Failure> {
+    pub fn print_text(&self, text: impl Display) -> Result<(), Failure> {
         let mut answer = lock(&self.answer);
         if answer.live {
             // Bars stand on the same terminal and have to make room.
@@ -141,8 +141,8 @@ impl Printer {
     /// Writes bytes of the answer that are no text, such as a PDF.
     ///
     /// # Errors
-    /// As for [`text`](Printer::text); also when a terminal would get them.
-    pub fn bytes(&self, bytes: &[u8]) -> Result<(), Failure> {
+    /// As for [`print_text`](Printer::print_text); also when a terminal would get them.
+    pub fn print_bytes(&self, bytes: &[u8]) -> Result<(), Failure> {
         let mut answer = lock(&self.answer);
         if answer.live {
             return Err(
@@ -156,41 +156,41 @@ impl Printer {
     /// Writes a line of the answer.
     ///
     /// # Errors
-    /// As for [`text`](Printer::text).
-    pub fn line(&self, line: impl Display) -> Result<(), Failure> {
-        self.text(format_args!("{line}\n"))
+    /// As for [`print_text`](Printer::print_text).
+    pub fn print_line(&self, line: impl Display) -> Result<(), Failure> {
+        self.print_text(format_args!("{line}\n"))
     }
 
     /// Writes `value` as one JSON document, indented.
     ///
     /// # Errors
-    /// As for [`text`](Printer::text), or when the value cannot be written as JSON.
-    pub fn json(&self, value: &impl Serialize) -> Result<(), Failure> {
-        self.line(serde_json::to_string_pretty(value).or_fail("cannot write the answer as JSON")?)
+    /// As for [`print_text`](Printer::print_text), or when the value cannot be written as JSON.
+    pub fn print_json(&self, value: &impl Serialize) -> Result<(), Failure> {
+        self.print_line(serde_json::to_string_pretty(value).or_fail("cannot write the answer as JSON")?)
     }
 
     /// Writes `value` as one line of JSON.
     ///
     /// # Errors
-    /// As for [`json`](Printer::json).
-    pub fn json_line(&self, value: &impl Serialize) -> Result<(), Failure> {
-        self.line(serde_json::to_string(value).or_fail("cannot write the answer as JSON")?)
+    /// As for [`print_json`](Printer::print_json).
+    pub fn print_json_line(&self, value: &impl Serialize) -> Result<(), Failure> {
+        self.print_line(serde_json::to_string(value).or_fail("cannot write the answer as JSON")?)
     }
 
     /// Tells the user something that is not part of the answer; `--quiet` leaves it out.
-    pub fn note(&self, note: impl Display) {
+    pub fn print_note(&self, note: impl Display) {
         if !self.quiet {
             self.tell(format_args!("{note}\n"));
         }
     }
 
     /// Warns of something that does not stop the command.
-    pub fn warn(&self, warning: impl Display) {
+    pub fn print_warning(&self, warning: impl Display) {
         self.tell(format_args!("{WARNING}warning{WARNING:#}: {warning}\n"));
     }
 
     /// Prints a failure and its hint.
-    pub fn failure(&self, failure: &Failure) {
+    pub fn print_failure(&self, failure: &Failure) {
         self.tell(format_args!("{ERROR}error{ERROR:#}: {failure}\n"));
         if let Some(hint) = failure.hint_text() {
             self.tell(format_args!("{HINT}hint{HINT:#}: {hint}\n"));
@@ -199,14 +199,14 @@ impl Printer {
 
     /// Starts to show how far a task is; `total` is nothing where it is not known.
     #[must_use]
-    pub fn progress(&self, task: &str, total: Option<u64>) -> Progress<'_> {
+    pub fn start_progress(&self, task: &str, total: Option<u64>) -> Progress<'_> {
         Progress::start(self, task, total)
     }
 
     /// Writes out what is still in the buffer.
     ///
     /// # Errors
-    /// As for [`text`](Printer::text).
+    /// As for [`print_text`](Printer::print_text).
     pub fn flush(&self) -> Result<(), Failure> {
         let mut answer = lock(&self.answer);
         let flushed = answer.sink.flush();
@@ -338,11 +338,11 @@ mod tests {
     #[test]
     fn the_answer_and_the_rest_go_apart() {
         let (answer, other) = (Memory::default(), Memory::default());
-        let printer = Printer::on(Box::new(answer.clone()), Box::new(other.clone()));
-        printer.line(format_args!("{GOOD}match{GOOD:#}")).unwrap();
-        printer.json_line(&[1, 2]).unwrap();
-        printer.warn("slow disk");
-        printer.failure(&Failure::new("no such file").hint("name another"));
+        let printer = Printer::on_streams(Box::new(answer.clone()), Box::new(other.clone()));
+        printer.print_line(format_args!("{GOOD}match{GOOD:#}")).unwrap();
+        printer.print_json_line(&[1, 2]).unwrap();
+        printer.print_warning("slow disk");
+        printer.print_failure(&Failure::new("no such file").hint("name another"));
         assert_eq!(answer.text(), "match\n[1,2]\n");
         assert_eq!(
             other.text(),
@@ -352,17 +352,17 @@ mod tests {
 
     #[test]
     fn a_closed_pipe_is_no_error_and_is_remembered() {
-        let printer = Printer::on(Box::new(Broken(ErrorKind::BrokenPipe)), Box::new(io::sink()));
+        let printer = Printer::on_streams(Box::new(Broken(ErrorKind::BrokenPipe)), Box::new(io::sink()));
         assert!(!printer.reader_is_gone());
-        printer.line("one").unwrap();
-        printer.line("two").unwrap();
+        printer.print_line("one").unwrap();
+        printer.print_line("two").unwrap();
         assert!(printer.reader_is_gone());
     }
 
     #[test]
     fn a_full_disk_is_an_error() {
-        let printer = Printer::on(Box::new(Broken(ErrorKind::StorageFull)), Box::new(io::sink()));
-        let failure = printer.line("one").unwrap_err();
+        let printer = Printer::on_streams(Box::new(Broken(ErrorKind::StorageFull)), Box::new(io::sink()));
+        let failure = printer.print_line("one").unwrap_err();
         assert!(
             failure.to_string().starts_with("cannot write to the answer: "),
             "{failure}"
@@ -378,7 +378,7 @@ mod tests {
             ..OutputArgs::default()
         };
         let printer = Printer::new(&args).unwrap();
-        printer.line(format_args!("{GOOD}match{GOOD:#}")).unwrap();
+        printer.print_line(format_args!("{GOOD}match{GOOD:#}")).unwrap();
         printer.flush().unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "match\n");
 

@@ -59,24 +59,24 @@ impl<'a> Progress<'a> {
             let Ok(mut due) = next.try_lock() else { return };
             if Instant::now() >= *due {
                 *due += LINE_EVERY;
-                self.printer.note(self.text());
+                self.printer.print_note(self.text());
             }
         }
     }
 
     /// So much more is to be done than was known.
-    pub fn expect(&self, more: u64) {
+    pub fn expect_more(&self, more: u64) {
         self.bar.inc_length(more);
     }
 
     /// Shows a word on how it goes, such as a rate or what was found so far.
-    pub fn say(&self, message: impl Display) {
+    pub fn set_message(&self, message: impl Display) {
         self.bar.set_message(message.to_string());
     }
 
     /// How much is done.
     #[must_use]
-    pub fn done(&self) -> u64 {
+    pub fn amount_done(&self) -> u64 {
         self.bar.position()
     }
 
@@ -87,12 +87,12 @@ impl<'a> Progress<'a> {
     }
 
     fn text(&self) -> String {
-        let done = units::count(self.bar.position());
+        let done = units::format_count(self.bar.position());
         let of = self
             .bar
             .length()
-            .map_or_else(String::new, |total| format!(" of {}", units::count(total)));
-        let elapsed = units::duration(self.elapsed());
+            .map_or_else(String::new, |total| format!(" of {}", units::format_count(total)));
+        let elapsed = units::format_duration(self.elapsed());
         let message = self.bar.message();
         let gap = if message.is_empty() { "" } else { "  " };
         format!("{}: {done}{of} in {elapsed}{gap}{message}", self.task)
@@ -139,11 +139,11 @@ mod tests {
 
     #[test]
     fn a_hidden_task_counts_and_prints_nothing() {
-        let printer = Printer::on(Box::new(std::io::sink()), Box::new(std::io::sink()));
-        let progress = printer.progress("runs", Some(2000));
+        let printer = Printer::on_streams(Box::new(std::io::sink()), Box::new(std::io::sink()));
+        let progress = printer.start_progress("runs", Some(2000));
         progress.advance(1500);
-        progress.say("3 diverged");
-        assert_eq!(progress.done(), 1500);
+        progress.set_message("3 diverged");
+        assert_eq!(progress.amount_done(), 1500);
         let text = progress.text();
         assert!(text.starts_with("runs: 1.50 k of 2.00 k in "), "{text}");
         assert!(text.ends_with("  3 diverged"), "{text}");

@@ -93,10 +93,10 @@ pub struct Resolved<T> {
 impl<T> Resolved<T> {
     /// Every value with its origin, as `config show` prints it.
     #[must_use]
-    pub fn view(&self) -> View {
+    pub fn origins_view(&self) -> View {
         let mut view = View::new(["setting", "value", "origin"]);
         for (key, Entry { value, origin }) in &self.origins {
-            view.row([key, &value.to_string(), &origin.to_string()]);
+            view.add_row([key, &value.to_string(), &origin.to_string()]);
         }
         view
     }
@@ -129,11 +129,11 @@ impl<T: Serialize + DeserializeOwned + Default> Layers<T> {
     ///
     /// # Errors
     /// When the file cannot be read or is wrong, with the line.
-    pub fn file(&mut self, path: &Path) -> Result<(), Failure> {
+    pub fn add_file(&mut self, path: &Path) -> Result<(), Failure> {
         match std::fs::read_to_string(path) {
-            Ok(text) => self.text(&path.display().to_string(), &text),
+            Ok(text) => self.add_text(&path.display().to_string(), &text),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(Failure::because(
+            Err(error) => Err(Failure::with_cause(
                 format!("cannot read {}", path.display()),
                 &error,
             )),
@@ -144,7 +144,7 @@ impl<T: Serialize + DeserializeOwned + Default> Layers<T> {
     ///
     /// # Errors
     /// When the text is no TOML or does not fit `T`, with the line.
-    pub fn text(&mut self, name: &str, text: &str) -> Result<(), Failure> {
+    pub fn add_text(&mut self, name: &str, text: &str) -> Result<(), Failure> {
         let wrong = |error: &toml::de::Error| {
             let line = error.span().map_or(1, |span| line_of(text, span.start));
             Failure::new(format!("{name}:{line}: {}", error.message()))
@@ -166,7 +166,7 @@ impl<T: Serialize + DeserializeOwned + Default> Layers<T> {
     ///
     /// # Errors
     /// When its text does not fit the setting.
-    pub fn variable(
+    pub fn add_variable(
         &mut self,
         name: &str,
         key: &str,
@@ -213,7 +213,7 @@ impl<T: Serialize + DeserializeOwned + Default> Layers<T> {
     ///
     /// # Errors
     /// When the value does not fit the setting.
-    pub fn flag(&mut self, name: &str, key: &str, value: Option<impl Serialize>) -> Result<(), Failure> {
+    pub fn add_flag(&mut self, name: &str, key: &str, value: Option<impl Serialize>) -> Result<(), Failure> {
         let Some(value) = value else { return Ok(()) };
         let value = Value::try_from(value).or_fail_with(|| format!("cannot take the value of {name}"))?;
         self.set(key, value, &Origin::Flag(name.to_owned()))
@@ -234,7 +234,7 @@ impl<T: Serialize + DeserializeOwned + Default> Layers<T> {
     ///
     /// # Errors
     /// When the layers do not fit together, which the checks of each layer leave little room for.
-    pub fn resolve(self) -> Result<Resolved<T>, Failure> {
+    pub fn resolve_settings(self) -> Result<Resolved<T>, Failure> {
         let mut origins = BTreeMap::new();
         flatten(&self.merged, "", &mut |key, value| {
             let origin = self.origins.get(&key).cloned().unwrap_or(Origin::Default);
@@ -353,15 +353,15 @@ mod tests {
     fn later_layers_win_and_every_value_knows_its_origin() {
         let mut layers = Layers::<Settings>::new().unwrap();
         layers
-            .text("user.toml", "threads = 3\n[cache]\nenabled = false\ndays = 1.5\n")
+            .add_text("user.toml", "threads = 3\n[cache]\nenabled = false\ndays = 1.5\n")
             .unwrap();
         layers
-            .text("project.toml", "engines = ['a', 'b']\n\ncache.days = 2.5\n")
+            .add_text("project.toml", "engines = ['a', 'b']\n\ncache.days = 2.5\n")
             .unwrap();
-        layers.variable("APP_THREADS", "threads", set("4")).unwrap();
-        layers.variable("APP_NOTHING", "threads", |_| None).unwrap();
-        layers.flag("--database", "database", Some("x.db")).unwrap();
-        let resolved = layers.resolve().unwrap();
+        layers.add_variable("APP_THREADS", "threads", set("4")).unwrap();
+        layers.add_variable("APP_NOTHING", "threads", |_| None).unwrap();
+        layers.add_flag("--database", "database", Some("x.db")).unwrap();
+        let resolved = layers.resolve_settings().unwrap();
         assert_eq!(
             resolved.value,
             Settings {
@@ -374,7 +374,7 @@ mod tests {
                 engines: vec!["a".into(), "b".into()],
             }
         );
-        let view = anstream::adapter::strip_str(&resolved.view().to_string()).to_string();
+        let view = anstream::adapter::strip_str(&resolved.origins_view().to_string()).to_string();
         let words: Vec<Vec<&str>> = view
             .lines()
             .map(|line| line.split_whitespace().collect())
@@ -398,7 +398,7 @@ mod tests {
     fn an_unknown_key_is_named_with_its_line() {
         let mut layers = Layers::<Settings>::new().unwrap();
         let failure = layers
-            .text("project.toml", "threads = 1\n\n[cache]\ndais = 2\n")
+            .add_text("project.toml", "threads = 1\n\n[cache]\ndais = 2\n")
             .unwrap_err();
         assert!(
             failure
@@ -406,17 +406,17 @@ mod tests {
                 .starts_with("project.toml:4: unknown field `dais`"),
             "{failure}"
         );
-        let failure = layers.text("project.toml", "threads = 'many'").unwrap_err();
+        let failure = layers.add_text("project.toml", "threads = 'many'").unwrap_err();
         assert!(
             failure.to_string().starts_with("project.toml:1: invalid type"),
             "{failure}"
         );
         let failure = layers
-            .text("project.toml", "threads = 1\nthreads = \n")
+            .add_text("project.toml", "threads = 1\nthreads = \n")
             .unwrap_err();
         assert!(failure.to_string().starts_with("project.toml:2: "), "{failure}");
         assert_eq!(
-            layers.resolve().unwrap().value,
+            layers.resolve_settings().unwrap().value,
             Settings::default(),
             "a refused layer leaves no trace"
         );
@@ -425,21 +425,23 @@ mod tests {
     #[test]
     fn a_variable_is_taken_as_what_the_setting_wants() {
         let mut layers = Layers::<Settings>::new().unwrap();
-        layers.variable("APP_DATABASE", "database", set("2026")).unwrap();
         layers
-            .variable("APP_CACHE", "cache.enabled", set("false"))
+            .add_variable("APP_DATABASE", "database", set("2026"))
             .unwrap();
         layers
-            .variable("APP_ENGINES", "engines", set("['x', 'y']"))
+            .add_variable("APP_CACHE", "cache.enabled", set("false"))
+            .unwrap();
+        layers
+            .add_variable("APP_ENGINES", "engines", set("['x', 'y']"))
             .unwrap();
         let failure = layers
-            .variable("APP_THREADS", "threads", set("many"))
+            .add_variable("APP_THREADS", "threads", set("many"))
             .unwrap_err();
         assert!(
             failure.to_string().starts_with("APP_THREADS=many: invalid type"),
             "{failure}"
         );
-        let value = layers.resolve().unwrap().value;
+        let value = layers.resolve_settings().unwrap().value;
         assert_eq!(value.database.as_deref(), Some("2026"));
         assert!(!value.cache.enabled);
         assert_eq!(value.engines, ["x", "y"]);
@@ -449,18 +451,20 @@ mod tests {
     #[test]
     fn a_variable_for_a_whole_section_owns_only_what_it_says() {
         let mut layers = Layers::<Settings>::new().unwrap();
-        layers.text("f", "[cache]\nenabled = false\ndays = 1").unwrap();
         layers
-            .variable("APP_CACHE", "cache", set("{ days = 2.0 }"))
+            .add_text("f", "[cache]\nenabled = false\ndays = 1")
+            .unwrap();
+        layers
+            .add_variable("APP_CACHE", "cache", set("{ days = 2.0 }"))
             .unwrap();
         let refused = layers
-            .variable("APP_DAYS", "cache.days", set("3.0\nthreads = 4"))
+            .add_variable("APP_DAYS", "cache.days", set("3.0\nthreads = 4"))
             .unwrap_err();
         assert!(
             refused.to_string().contains("invalid type: string"),
             "one value only: {refused}"
         );
-        let origins = layers.resolve().unwrap().origins;
+        let origins = layers.resolve_settings().unwrap().origins;
         assert_eq!(origins["cache.days"].origin, Origin::Variable("APP_CACHE".into()));
         assert_eq!(origins["cache.enabled"].origin, Origin::File("f".into(), 2));
         assert_eq!(origins["threads"].origin, Origin::Default);
@@ -469,11 +473,11 @@ mod tests {
     #[test]
     fn a_number_out_of_range_is_the_nearest_one() {
         let mut layers = Layers::<Settings>::new().unwrap();
-        layers.text("f", "threads = 90").unwrap();
+        layers.add_text("f", "threads = 90").unwrap();
         for key in ["threads", "cache.days", "nothing.here"] {
             layers.clamp(key, &(1..=64));
         }
-        let resolved = layers.resolve().unwrap();
+        let resolved = layers.resolve_settings().unwrap();
         assert_eq!((resolved.value.threads, resolved.value.cache.days), (64, 7.0));
         assert_eq!(resolved.origins["threads"].value, Value::Integer(64));
         assert_eq!(resolved.origins["threads"].origin, Origin::File("f".into(), 1));
@@ -483,9 +487,9 @@ mod tests {
     fn a_missing_file_changes_nothing_and_an_unreadable_one_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let mut layers = Layers::<Settings>::new().unwrap();
-        layers.file(&folder.path().join("none.toml")).unwrap();
-        let failure = layers.file(folder.path()).unwrap_err();
+        layers.add_file(&folder.path().join("none.toml")).unwrap();
+        let failure = layers.add_file(folder.path()).unwrap_err();
         assert!(failure.to_string().starts_with("cannot read "), "{failure}");
-        assert_eq!(layers.resolve().unwrap().value, Settings::default());
+        assert_eq!(layers.resolve_settings().unwrap().value, Settings::default());
     }
 }

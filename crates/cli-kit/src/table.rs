@@ -44,7 +44,7 @@ impl Table {
 
     /// Sets the column with this index (from 0) to the right, as numbers want it.
     #[must_use]
-    pub fn right(mut self, column: usize) -> Table {
+    pub fn align_right(mut self, column: usize) -> Table {
         self.right.push(column);
         self
     }
@@ -61,7 +61,7 @@ impl Table {
     }
 
     /// Adds a row.
-    pub fn row<I: IntoIterator<Item: fmt::Display>>(&mut self, cells: I) {
+    pub fn add_row<I: IntoIterator<Item: fmt::Display>>(&mut self, cells: I) {
         self.table
             .add_row(cells.into_iter().map(|cell| Cell::new(cell.to_string())));
     }
@@ -102,17 +102,17 @@ mod tests {
 
     #[test]
     fn columns_line_up_also_with_colour() {
-        let mut table = Table::new(["name", "runs"]).right(1);
+        let mut table = Table::new(["name", "runs"]).align_right(1);
         assert!(table.is_empty());
-        table.row(["native", "5"]);
-        table.row([format!("{BAD}qemu{BAD:#}"), "1200".to_owned()]);
+        table.add_row(["native", "5"]);
+        table.add_row([format!("{BAD}qemu{BAD:#}"), "1200".to_owned()]);
         assert_eq!(plain(&table), " name    runs\n native     5\n qemu    1200");
     }
 
     #[test]
     fn a_narrow_terminal_wraps_instead_of_overflowing() {
         let mut table = Table::new(["a", "b"]).fit(Some(20));
-        table.row(["x", "many words that do not fit into it"]);
+        table.add_row(["x", "many words that do not fit into it"]);
         assert!(
             plain(&table).lines().all(|line| line.len() <= 20),
             "{}",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// A number of things: `999`, `1.52 k`, `2.10 M`.
 #[must_use]
-pub fn count(count: u64) -> String {
+pub fn format_count(count: u64) -> String {
     if count < 1000 {
         count.to_string()
     } else {
@@ -14,14 +14,14 @@ pub fn count(count: u64) -> String {
 
 /// Things a second: `12.0 /s`, `1.52 M/s`.
 #[must_use]
-pub fn rate(per_second: f64) -> String {
+pub fn format_rate(per_second: f64) -> String {
     let prefixed = scaled(per_second, 1000.0, &[" ", " k", " M", " G", " T"]);
     format!("{prefixed}/s")
 }
 
 /// A size: `512 B`, `1.50 KiB`, `20.0 MiB`.
 #[must_use]
-pub fn bytes(bytes: u64) -> String {
+pub fn format_bytes(bytes: u64) -> String {
     if bytes < 1024 {
         format!("{bytes} B")
     } else {
@@ -31,7 +31,7 @@ pub fn bytes(bytes: u64) -> String {
 
 /// A time span: `850 ns`, `12.0 µs`, `3.20 s`, `2 m 05 s`, `1 h 02 m`.
 #[must_use]
-pub fn duration(duration: Duration) -> String {
+pub fn format_duration(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
     // Rounded first, so that 59.999 s becomes a minute and not `60.0 s`.
     let whole = seconds.round() as u64;
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn counts() {
-        let text = [0, 999, 1000, 1_523_000, 999_499, 999_999, u64::MAX].map(count);
+        let text = [0, 999, 1000, 1_523_000, 999_499, 999_999, u64::MAX].map(format_count);
         assert_eq!(
             text,
             ["0", "999", "1.00 k", "1.52 M", "999 k", "1.00 M", "18446744 T"]
@@ -82,14 +82,14 @@ mod tests {
     #[test]
     fn rates() {
         assert_eq!(
-            [12.0, 1_523_000.0, 0.25].map(rate),
+            [12.0, 1_523_000.0, 0.25].map(format_rate),
             ["12.0 /s", "1.52 M/s", "0.25 /s"]
         );
     }
 
     #[test]
     fn sizes() {
-        let text = [0, 1023, 1024, 1536, 20 << 20, 1 << 40].map(bytes);
+        let text = [0, 1023, 1024, 1536, 20 << 20, 1 << 40].map(format_bytes);
         assert_eq!(
             text,
             ["0 B", "1023 B", "1.00 KiB", "1.50 KiB", "20.0 MiB", "1.00 TiB"]
@@ -99,20 +99,20 @@ mod tests {
     #[test]
     fn durations() {
         let nanos = [0, 850, 12_000, 999_999, 3_200_000_000, 59_999_000_000];
-        let text = nanos.map(|nanos| duration(Duration::from_nanos(nanos)));
+        let text = nanos.map(|nanos| format_duration(Duration::from_nanos(nanos)));
         assert_eq!(
             text,
             ["0 ns", "850 ns", "12.0 µs", "1.00 ms", "3.20 s", "1 m 00 s"]
         );
-        assert_eq!(duration(Duration::from_secs(125)), "2 m 05 s");
-        assert_eq!(duration(Duration::from_secs(3725)), "1 h 02 m");
+        assert_eq!(format_duration(Duration::from_secs(125)), "2 m 05 s");
+        assert_eq!(format_duration(Duration::from_secs(3725)), "1 h 02 m");
     }
 
     proptest! {
         #[test]
         fn nothing_is_longer_than_a_column(value in 0u64..1_000_000_000_000_000) {
-            prop_assert!(count(value).len() <= 6, "{}", count(value));
-            prop_assert!(bytes(value).len() <= 8, "{}", bytes(value));
+            prop_assert!(format_count(value).len() <= 6, "{}", format_count(value));
+            prop_assert!(format_bytes(value).len() <= 8, "{}", format_bytes(value));
         }
     }
 }

@@ -26,10 +26,10 @@ fn command() {
         output,
         ..OutputArgs::default()
     };
-    let code = cli_kit::run(&args, |printer| match role.as_str() {
+    let code = cli_kit::run_command(&args, |printer| match role.as_str() {
         "many lines" | "many lines, full disk" => {
             for number in 0..200_000 {
-                printer.line(number)?;
+                printer.print_line(number)?;
                 if printer.reader_is_gone() {
                     return Ok(ExitStatus::Found);
                 }
@@ -38,7 +38,7 @@ fn command() {
         }
         "obeys" => {
             let cancelled = on_interrupt("keeping what is finished; once more ends at once")?;
-            printer.note("ready");
+            printer.print_note("ready");
             while !cancelled.is_cancelled() {
                 std::thread::sleep(Duration::from_millis(5));
             }
@@ -46,7 +46,7 @@ fn command() {
         }
         "does not obey" => {
             on_interrupt("once more ends at once")?;
-            printer.note("ready");
+            printer.print_note("ready");
             loop {
                 std::thread::sleep(Duration::from_millis(50));
             }

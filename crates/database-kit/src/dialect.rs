@@ -16,7 +16,7 @@ pub enum Dialect {
 impl Dialect {
     /// That of the database at `location`.
     #[must_use]
-    pub fn of(location: &Location) -> Self {
+    pub fn of_location(location: &Location) -> Self {
         match location {
             Location::Sqlite(_) => Self::Sqlite,
             Location::Postgres(_) => Self::Postgres,
@@ -36,7 +36,7 @@ impl Dialect {
     /// Starts a transaction that will write. SQLite has to be told at once: a lock that is asked for after the first
     /// read fails instead of waiting.
     #[must_use]
-    pub fn begin(self) -> &'static str {
+    pub fn begin_statement(self) -> &'static str {
         match self {
             Self::Sqlite => "BEGIN IMMEDIATE",
             Self::Postgres => "BEGIN",

@@ -52,7 +52,7 @@ impl MigrationError {
     /// Whether another process has the database at this moment, so that trying again makes sense.
     pub(crate) fn is_busy(&self) -> bool {
         match self {
-            Self::Driver { location, source, .. } => is_busy(Dialect::of(location), source),
+            Self::Driver { location, source, .. } => is_busy(Dialect::of_location(location), source),
             Self::Foreign { .. } | Self::Newer { .. } => false,
         }
     }

@@ -42,7 +42,7 @@ pub struct ConnectionSetup {
 impl ConnectionSetup {
     /// The statements for a dialect.
     #[must_use]
-    pub fn of(&self, dialect: Dialect) -> &'static str {
+    pub fn statements_for(&self, dialect: Dialect) -> &'static str {
         match dialect {
             Dialect::Sqlite => self.sqlite,
             Dialect::Postgres => self.postgres,
@@ -53,7 +53,7 @@ impl ConnectionSetup {
 impl Schema {
     /// The newest schema version that this build knows.
     #[must_use]
-    pub const fn latest(&self) -> i64 {
+    pub const fn latest_version(&self) -> i64 {
         self.migrations.len() as i64
     }
 
@@ -72,7 +72,7 @@ impl Schema {
         let migration = Migration {
             schema: self,
             location,
-            dialect: Dialect::of(location),
+            dialect: Dialect::of_location(location),
         };
         let give_up = Instant::now() + patience;
         loop {
@@ -98,7 +98,7 @@ impl Migration<'_> {
     async fn connect_and_migrate(&self, options: &AnyConnectOptions) -> Result<i64, MigrationError> {
         let failed = self.failed("open");
         let mut connection = AnyConnection::connect_with(options).await.map_err(&failed)?;
-        let setup = self.schema.setup.of(self.dialect);
+        let setup = self.schema.setup.statements_for(self.dialect);
         sqlx::raw_sql(setup)
             .execute(&mut connection)
             .await
@@ -138,7 +138,7 @@ impl Migration<'_> {
         }
         let failed = self.failed("create the tables");
         let mut transaction = connection
-            .begin_with(self.dialect.begin())
+            .begin_with(self.dialect.begin_statement())
             .await
             .map_err(&failed)?;
         self.lock_and_create_version(&mut transaction)
@@ -156,7 +156,7 @@ impl Migration<'_> {
     }
 
     fn is_current(&self, found: i64) -> Result<bool, MigrationError> {
-        let latest = self.schema.latest();
+        let latest = self.schema.latest_version();
         if found > latest {
             return Err(MigrationError::Newer {
                 location: self.location.clone(),
@@ -185,7 +185,7 @@ impl Migration<'_> {
             execute(&mut *connection, self.translate(migration)).await?;
         }
         let insert = format!("INSERT INTO {} (version) VALUES ($1)", self.version_table());
-        let insert = sqlx::query(AssertSqlSafe(insert)).bind(self.schema.latest());
+        let insert = sqlx::query(AssertSqlSafe(insert)).bind(self.schema.latest_version());
         insert.execute(connection).await.map(drop)
     }
 

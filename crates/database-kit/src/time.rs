@@ -21,13 +21,13 @@ impl UnixMillis {
 
     /// This time and `wait` more, to whole milliseconds; stays within the range.
     #[must_use]
-    pub fn after(self, wait: Duration) -> Self {
+    pub fn saturating_add(self, wait: Duration) -> Self {
         Self(self.0.saturating_add(whole_milliseconds(wait)))
     }
 
     /// This time less `back`, to whole milliseconds; stays within the range.
     #[must_use]
-    pub fn before(self, back: Duration) -> Self {
+    pub fn saturating_sub(self, back: Duration) -> Self {
         Self(self.0.saturating_sub(whole_milliseconds(back)))
     }
 }
@@ -54,8 +54,17 @@ mod tests {
     fn a_time_is_shown_in_utc_and_stays_in_its_range() {
         assert_eq!(UnixMillis(0).to_string(), "1970-01-01T00:00:00Z");
         assert_eq!(UnixMillis(i64::MAX).to_string(), "9223372036854775807 ms");
-        assert_eq!(UnixMillis(1).before(Duration::from_millis(3)), UnixMillis(-2));
-        assert_eq!(UnixMillis(i64::MAX).after(Duration::MAX), UnixMillis(i64::MAX));
-        assert_eq!(UnixMillis(i64::MIN).before(Duration::MAX), UnixMillis(i64::MIN));
+        assert_eq!(
+            UnixMillis(1).saturating_sub(Duration::from_millis(3)),
+            UnixMillis(-2)
+        );
+        assert_eq!(
+            UnixMillis(i64::MAX).saturating_add(Duration::MAX),
+            UnixMillis(i64::MAX)
+        );
+        assert_eq!(
+            UnixMillis(i64::MIN).saturating_sub(Duration::MAX),
+            UnixMillis(i64::MIN)
+        );
     }
 }

@@ -64,7 +64,7 @@ async fn a_new_database_gets_all_tables_once() {
     let folder = tempfile::tempdir().unwrap();
     let location = location(folder.path());
     assert_eq!(migrate(&location).await.unwrap(), 0);
-    assert_eq!(migrate(&location).await.unwrap(), SCHEMA.latest());
+    assert_eq!(migrate(&location).await.unwrap(), SCHEMA.latest_version());
     assert_eq!(count(&location, "SELECT COUNT(*) FROM notes_schema").await, 1);
     assert_eq!(count(&location, "PRAGMA application_id").await, 0x4e4f_5445);
     let blobs = "SELECT COUNT(*) FROM pragma_table_info('notes') WHERE type = 'BLOB'";

@@ -117,7 +117,7 @@ impl Breaker {
 
     /// How long it lets nothing through; `None` when it is not open.
     #[must_use]
-    pub fn left(&self) -> Option<Duration> {
+    pub fn remaining_pause(&self) -> Option<Duration> {
         let (since, pause) = self.lock().open?;
         let left = pause.saturating_sub(since.elapsed());
         (!left.is_zero()).then_some(left)
@@ -125,7 +125,7 @@ impl Breaker {
 
     /// How often it opened.
     #[must_use]
-    pub fn opened(&self) -> u64 {
+    pub fn times_opened(&self) -> u64 {
         self.lock().opened
     }
 
@@ -133,7 +133,7 @@ impl Breaker {
     ///
     /// # Errors
     /// When it is open: how long to wait before asking again.
-    pub fn enter(&self) -> Result<(), Duration> {
+    pub fn admit_call(&self) -> Result<(), Duration> {
         self.enter_at(Instant::now())
     }
 
@@ -158,7 +158,7 @@ impl Breaker {
     }
 
     /// The host answered.
-    pub fn succeeded(&self) {
+    pub fn record_success(&self) {
         let mut inner = self.lock();
         if inner.open.take().is_some() {
             tracing::info!(host = %self.host, "the host answers again, the breaker is closed");
@@ -168,7 +168,7 @@ impl Breaker {
     }
 
     /// The host did not answer, or with an error of its own. Whether that opens the breaker.
-    pub fn failed(&self) -> bool {
+    pub fn record_failure(&self) -> bool {
         self.failed_at(Instant::now())
     }
 
@@ -209,7 +209,7 @@ impl Breakers {
 
     /// The breaker of `host`.
     #[must_use]
-    pub fn of(&self, host: &str) -> Arc<Breaker> {
+    pub fn breaker_for_host(&self, host: &str) -> Arc<Breaker> {
         let mut of = self.of.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(
             of.entry(host.to_owned())
@@ -247,7 +247,7 @@ mod tests {
         let (breaker, now) = (breaker(), Instant::now());
         breaker.failed_at(now);
         breaker.failed_at(now);
-        breaker.succeeded();
+        breaker.record_success();
         breaker.failed_at(now);
         breaker.failed_at(now);
         assert_eq!(
@@ -262,12 +262,12 @@ mod tests {
         assert_eq!(breaker.state_at(now), BreakerState::HalfOpen);
         assert_eq!(breaker.enter_at(now), Ok(()));
         assert!(breaker.enter_at(now).is_err(), "one call is let through, no more");
-        breaker.succeeded();
+        breaker.record_success();
         assert_eq!(
             (breaker.state_at(now), breaker.enter_at(now)),
             (BreakerState::Closed, Ok(()))
         );
-        assert_eq!(breaker.opened(), 1);
+        assert_eq!(breaker.times_opened(), 1);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::client::{Call, Caller};
-use crate::comment::cut;
+use crate::comment::truncate_text;
 use crate::{GitHubError, Repository};
 
 /// GitHub takes fewer than 65,536 characters.
@@ -138,7 +138,7 @@ pub async fn search_issues(repository: &Repository, words: &str) -> Result<Vec<F
     ));
     let route = format!("/search/issues?q={query}&per_page={MAX_FOUND}");
     let call = Call::get(Caller::TokenOwner, &route);
-    let answer: SearchAnswer = repository.github().call(call).await?;
+    let answer: SearchAnswer = repository.github().execute_call(call).await?;
     Ok(answer.items.into_iter().map(FoundIssue::from).collect())
 }
 
@@ -149,8 +149,8 @@ pub async fn search_issues(repository: &Repository, words: &str) -> Result<Vec<F
 /// When GitHub refuses, asks to wait, or does not answer.
 pub async fn open_issue(repository: &Repository, issue: &NewIssue) -> Result<FoundIssue, GitHubError> {
     let body = json!({
-        "title": cut(&issue.title, MAX_TITLE),
-        "body": cut(&issue.text, MAX_BYTES),
+        "title": truncate_text(&issue.title, MAX_TITLE),
+        "body": truncate_text(&issue.text, MAX_BYTES),
         "labels": issue.labels,
         "assignees": issue.assignees,
     });

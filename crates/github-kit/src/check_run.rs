@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::client::Repeat;
-use crate::comment::{Author, cut};
+use crate::comment::{Author, truncate_text};
 use crate::{GitHubError, Repository};
 
 /// Annotations in one request.
@@ -190,8 +190,8 @@ fn body(check: &CheckRun, annotations: &[&Annotation]) -> Value {
     let mut body = json!({
         "name": check.name,
         "output": {
-            "title": cut(&check.title, 255),
-            "summary": cut(&check.summary, MAX_TEXT_BYTES),
+            "title": truncate_text(&check.title, 255),
+            "summary": truncate_text(&check.summary, MAX_TEXT_BYTES),
             "annotations": annotations,
         },
     });

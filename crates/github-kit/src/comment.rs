@@ -76,7 +76,7 @@ pub async fn put_comment(
     marker: &str,
     text: &str,
 ) -> Result<Written, GitHubError> {
-    let body = format!("{marker}\n{}", cut(text, comment_room(marker)));
+    let body = format!("{marker}\n{}", truncate_text(text, comment_room(marker)));
     if let Some(old) = find(repository, number, marker).await? {
         // GitHub may store line feeds as it likes.
         let same = old
@@ -122,7 +122,7 @@ async fn find(repository: &Repository, number: u64, marker: &str) -> Result<Opti
 }
 
 /// The last guard: the text fits, whoever made it.
-pub(crate) fn cut(text: &str, room: usize) -> &str {
+pub(crate) fn truncate_text(text: &str, room: usize) -> &str {
     let mut end = room.min(text.len());
     while !text.is_char_boundary(end) {
         end -= 1;
@@ -136,8 +136,8 @@ mod tests {
 
     #[test]
     fn texts_are_cut_between_characters() {
-        assert_eq!(cut("aé", 2), "a");
-        assert_eq!(cut("aé", 3), "aé");
-        assert_eq!(cut("aé", 30), "aé");
+        assert_eq!(truncate_text("aé", 2), "a");
+        assert_eq!(truncate_text("aé", 3), "aé");
+        assert_eq!(truncate_text("aé", 30), "aé");
     }
 }

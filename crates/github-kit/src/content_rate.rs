@@ -38,7 +38,7 @@ pub trait ContentRateLimiter: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// The future fails when it cannot be counted.
-    fn take(
+    fn reserve_content_request(
         &self,
         installation: u64,
         limits: ContentLimits,
@@ -50,7 +50,7 @@ pub trait ContentRateLimiter: fmt::Debug + Send + Sync {
 pub struct MemoryContentRate(Mutex<HashMap<u64, Vec<i64>>>);
 
 impl ContentRateLimiter for MemoryContentRate {
-    fn take(
+    fn reserve_content_request(
         &self,
         installation: u64,
         limits: ContentLimits,
@@ -112,14 +112,14 @@ mod tests {
             a_minute: 1,
             an_hour: 5,
         };
-        assert_eq!(limiter.take(7, one).await.unwrap(), None);
+        assert_eq!(limiter.reserve_content_request(7, one).await.unwrap(), None);
         assert!(
             limiter
-                .take(7, one)
+                .reserve_content_request(7, one)
                 .await
                 .unwrap()
                 .is_some_and(|wait| wait > 50_000)
         );
-        assert_eq!(limiter.take(8, one).await.unwrap(), None);
+        assert_eq!(limiter.reserve_content_request(8, one).await.unwrap(), None);
     }
 }

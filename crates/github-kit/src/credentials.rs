@@ -65,7 +65,7 @@ impl AppCredentials {
     ///
     /// # Errors
     /// When the key cannot sign.
-    pub fn token(&self, now: Timestamp) -> Result<String, CredentialsError> {
+    pub fn sign_app_token(&self, now: Timestamp) -> Result<String, CredentialsError> {
         let now = now.as_second();
         let claims = Claims {
             iat: now - BACKDATED,

@@ -118,7 +118,7 @@ pub enum Again {
 impl GitHubError {
     /// When to try again.
     #[must_use]
-    pub fn again(&self) -> Again {
+    pub fn when_to_retry(&self) -> Again {
         match self {
             Self::RateLimit { wait }
             | Self::BreakerOpen { wait, .. }

@@ -22,7 +22,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Nothing here sleeps for long: when GitHub asks to wait, or does not answer, [`GitHubError::again`] says when to try
+//! Nothing here sleeps for long: when GitHub asks to wait, or does not answer, [`GitHubError::when_to_retry`] says when to try
 //! again, and the program does the waiting, by [`Patience`] if it has nothing better. Nothing here judges benchmarks, reads a database or makes up what a comment
 //! says; what is counted across processes goes through [`ContentRateLimiter`], and what is measured through
 //! [`Observer`]. Two that write the same comment, check or issue at the same moment are kept apart by the program.

@@ -17,7 +17,7 @@ pub struct Patience {
 
 impl Patience {
     /// One that ends after `budget`.
-    pub fn of(budget: Duration) -> Self {
+    pub fn with_budget(budget: Duration) -> Self {
         Self {
             until: Instant::now() + budget,
             pause: FIRST_PAUSE,
@@ -29,7 +29,7 @@ impl Patience {
     /// # Errors
     /// With `error` when that never is, or not within the budget.
     pub async fn wait_after(&mut self, error: GitHubError) -> Result<(), GitHubError> {
-        let wait = match error.again() {
+        let wait = match error.when_to_retry() {
             Again::After(wait) => wait,
             Again::Later if is_passing(&error) => self.growing_pause(),
             Again::Later | Again::Never => return Err(error),
@@ -72,7 +72,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_stays_as_it_is_is_not_waited_for() {
-        let mut patience = Patience::of(Duration::from_secs(3600));
+        let mut patience = Patience::with_budget(Duration::from_secs(3600));
         for status in [401, 403, 404, 422] {
             assert!(patience.wait_after(refused(status)).await.is_err(), "{status}");
         }
@@ -80,7 +80,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_wait_beyond_the_budget_is_the_error() {
-        let mut patience = Patience::of(Duration::from_millis(50));
+        let mut patience = Patience::with_budget(Duration::from_millis(50));
         let wait = Duration::from_millis(1);
         assert!(patience.wait_after(GitHubError::RateLimit { wait }).await.is_ok());
         assert!(

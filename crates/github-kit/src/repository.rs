@@ -97,6 +97,6 @@ impl Repository {
             body,
             repeat,
         };
-        self.github.call(call).await
+        self.github.execute_call(call).await
     }
 }

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::client::Repeat;
-use crate::comment::{Author, User, cut, is_ours};
+use crate::comment::{Author, User, is_ours, truncate_text};
 use crate::{GitHubError, Repository};
 
 /// The label that all of them have, by which they are listed.
@@ -58,12 +58,12 @@ pub async fn put_tracking_issue(
     repository: &Repository,
     wanted: &TrackingIssue,
 ) -> Result<IssueChange, GitHubError> {
-    let text = cut(&wanted.text, MAX_BYTES - wanted.marker.len() - 1);
+    let text = truncate_text(&wanted.text, MAX_BYTES - wanted.marker.len() - 1);
     let body = format!("{}\n{text}", wanted.marker);
     match (find(repository, &wanted.marker).await?, wanted.open) {
         (None, false) => Ok(IssueChange::Nothing),
         (None, true) => {
-            let body = json!({ "title": cut(&wanted.title, 255), "body": body, "labels": [LABEL] });
+            let body = json!({ "title": truncate_text(&wanted.title, 255), "body": body, "labels": [LABEL] });
             let issue: Issue = repository.post("/issues", &body).await?;
             Ok(IssueChange::Opened(issue.number))
         }

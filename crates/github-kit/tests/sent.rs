@@ -75,7 +75,7 @@ async fn repository(api: &str, breakers: &Breakers) -> Repository {
     let credentials = Credentials::Token("s3cret".to_owned());
     let limiter = Arc::new(MemoryContentRate::default());
     let github = GitHub::new(&settings, credentials, breakers, limiter).unwrap();
-    github.repository("octo/app", None).await.unwrap()
+    github.find_repository("octo/app", None).await.unwrap()
 }
 
 /// Sends one POST and gives its failure.
@@ -134,7 +134,7 @@ where
         "{error:?}"
     );
     assert!(error.may_have_happened());
-    assert_eq!((error.again(), server.requests()), (Again::Later, 1));
+    assert_eq!((error.when_to_retry(), server.requests()), (Again::Later, 1));
 }
 
 #[tokio::test]

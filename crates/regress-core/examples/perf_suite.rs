@@ -25,23 +25,23 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             .push(measure(PerfTestSuite::new("text"))?.process_run());
     }
     let mut baselines = Baselines::new();
-    baselines.record(&file.into_recording()?);
+    baselines.record_values(&file.into_recording()?);
 
     let mut suite = PerfTestSuite::new("text");
-    if let Lookup::Same(baseline) = baselines.lookup(&environment) {
+    if let Lookup::Same(baseline) = baselines.lookup_environment(&environment) {
         suite = suite.with_baseline(baseline.clone(), 0.05);
     }
     suite.set_target("sort/4096", SuiteTarget::MaxAtMost(Duration::from_millis(100)));
     let suite = measure(suite)?;
     print!("{suite}");
-    suite.check()?;
+    suite.check_results()?;
     Ok(())
 }
 
 /// Runs the tests.
 fn measure(mut suite: PerfTestSuite) -> Result<PerfTestSuite, Box<dyn std::error::Error>> {
     let mut workload = Workload::new(42);
-    for size in Workload::sizes(256, 4096, 4) {
+    for size in Workload::growing_sizes(256, 4096, 4) {
         let numbers = workload.shuffled(size);
         suite.run_test_with(
             &format!("sort/{size}"),

@@ -1,7 +1,7 @@
 //! What a new run is compared with: a committed, reviewable file of process-level values per environment.
 //!
-//! A baseline changes in two ways only. [`Baselines::record`] replaces values within an epoch and keeps the
-//! epoch's anchor, so that 5 -> 10 -> 20 ms in steps under the limit stays visible. [`Baselines::accept`] starts a
+//! A baseline changes in two ways only. [`Baselines::record_values`] replaces values within an epoch and keeps the
+//! epoch's anchor, so that 5 -> 10 -> 20 ms in steps under the limit stays visible. [`Baselines::accept_series`] starts a
 //! new epoch with a justification. Both take a [`BaselineRecording`], and a run that was judged cannot become one
 //! ([`BaselineCandidate`]): a change must not become the measure of itself.
 //!
@@ -62,7 +62,7 @@ impl Baselines {
 
     /// The baselines to compare a run in `environment` with.
     #[must_use]
-    pub fn lookup(&self, environment: &Environment) -> Lookup<'_> {
+    pub fn lookup_environment(&self, environment: &Environment) -> Lookup<'_> {
         if let Some(same) = self
             .environments
             .iter()
@@ -73,7 +73,7 @@ impl Baselines {
         let mut others: Vec<_> = self
             .environments
             .iter()
-            .map(|one| (one, one.environment.differences(environment)))
+            .map(|one| (one, one.environment.differing_parts(environment)))
             .collect();
         others.sort_by_key(|(_, differences)| {
             let unknown = differences.iter().filter(|one| one.is_unknown()).count();
@@ -89,7 +89,7 @@ impl Baselines {
     /// Removes the entries `keep` rejects, and environments left empty.
     ///
     /// Returns what was removed.
-    pub fn prune(
+    pub fn prune_entries(
         &mut self,
         mut keep: impl FnMut(&Environment, &SeriesKey, &BaselineEntry) -> bool,
     ) -> Vec<(Environment, SeriesKey)> {
@@ -114,10 +114,10 @@ impl Baselines {
             .iter()
             .position(|one| one.environment.is_like(environment));
         let place = place.unwrap_or_else(|| {
-            let text = environment.canonical();
+            let text = environment.canonical_text();
             let place = self
                 .environments
-                .partition_point(|one| one.environment.canonical() < text);
+                .partition_point(|one| one.environment.canonical_text() < text);
             let new = EnvironmentBaseline {
                 environment: environment.clone(),
                 entries: BTreeMap::new(),

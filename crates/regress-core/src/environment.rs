@@ -97,17 +97,17 @@ impl Environment {
     /// The canonical text of the key: `os=linux; arch=x86_64; cpu=...`. Equal for equal environments and
     /// different for different ones: `;`, `=` and `\` within a value are escaped.
     #[must_use]
-    pub fn canonical(&self) -> String {
+    pub fn canonical_text(&self) -> String {
         let part = |(name, value): &(String, String)| format!("{}={}", escape(name), escape(value));
         self.parts().iter().map(part).collect::<Vec<_>>().join("; ")
     }
 
-    /// A short name for tables and file names: 16 hexadecimal digits of FNV-1a over [`Environment::canonical`].
+    /// A short name for tables and file names: 16 hexadecimal digits of FNV-1a over [`Environment::canonical_text`].
     /// It is a label, not an identity: comparisons use all parts.
     #[must_use]
     pub fn short_hash(&self) -> String {
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-        for byte in self.canonical().bytes() {
+        for byte in self.canonical_text().bytes() {
             hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
         }
         format!("{hash:016x}")
@@ -115,7 +115,7 @@ impl Environment {
 
     /// The parts in which `self` and `other` differ; empty when they may be compared.
     #[must_use]
-    pub fn differences(&self, other: &Self) -> Vec<PartDifference> {
+    pub fn differing_parts(&self, other: &Self) -> Vec<PartDifference> {
         let left: BTreeMap<_, _> = self.parts().into_iter().collect();
         let right: BTreeMap<_, _> = other.parts().into_iter().collect();
         let names: std::collections::BTreeSet<_> = left.keys().chain(right.keys()).collect();
@@ -133,13 +133,13 @@ impl Environment {
     /// Whether measurements of the two may be compared without being asked to.
     #[must_use]
     pub fn is_like(&self, other: &Self) -> bool {
-        self.differences(other).is_empty()
+        self.differing_parts(other).is_empty()
     }
 }
 
 impl fmt::Display for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.canonical())
+        f.write_str(&self.canonical_text())
     }
 }
 
@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn the_key_reads_as_text() {
         assert_eq!(
-            runner().canonical(),
+            runner().canonical_text(),
             "os=linux; arch=x86_64; cpu=AMD EPYC 7763 64-Core Processor; cores=4; memory=16384 MiB; \
              kernel=6.8.0-1017-azure; compiler=rustc 1.90.0; tag runner=bench-1"
         );
@@ -186,7 +186,7 @@ mod tests {
         other.kernel = None;
         other.tags.insert("turbo".into(), "off".into());
         let parts: Vec<_> = runner()
-            .differences(&other)
+            .differing_parts(&other)
             .into_iter()
             .map(|d| d.to_string())
             .collect();
@@ -219,6 +219,6 @@ mod tests {
             tags: BTreeMap::from([("a".into(), "1".into()), ("b".into(), "2".into())]),
             ..runner()
         };
-        assert_ne!(plain.canonical(), two.canonical());
+        assert_ne!(plain.canonical_text(), two.canonical_text());
     }
 }

@@ -15,7 +15,7 @@ mod tool;
 
 use std::collections::BTreeMap;
 
-pub(crate) use json::members;
+pub(crate) use json::read_object_members;
 pub use tool::{Tool, UnknownTool};
 
 use crate::measurement::{
@@ -73,7 +73,7 @@ pub struct IngestOptions {
     pub limits: IngestLimits,
 }
 
-/// The outcome of [`ingest`].
+/// The outcome of [`ingest_results`].
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Ingested {
     /// The process runs. One for most tools; one per fork for JMH and one per timed run for hyperfine, which
@@ -112,7 +112,7 @@ impl Ingested {
         for process in self.processes {
             problems.extend(process.problems);
             for measurement in process.measurements {
-                let key = measurement.key();
+                let key = measurement.series_key();
                 let group = groups.entry(key.clone()).or_default();
                 if group.is_empty() {
                     order.push(key);
@@ -164,21 +164,21 @@ trait Adapter: Sync {
 
     /// Whether other adapters may read the same source too: the captured output of `cargo bench` can hold
     /// several tools' lines.
-    fn shares(&self) -> bool {
+    fn shares_sources(&self) -> bool {
         false
     }
 
     /// Reads the sources this adapter recognised, all at once since a Criterion result is several files.
-    fn read(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>);
+    fn read_sources(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>);
 }
 
 /// Reads the output of one run of a benchmark command.
 #[must_use]
-pub fn ingest(sources: &[ResultSource<'_>], options: &IngestOptions) -> Ingested {
+pub fn ingest_results(sources: &[ResultSource<'_>], options: &IngestOptions) -> Ingested {
     let mut collector = MeasurementCollector::new(options);
     let opened: Vec<Opened<'_>> = sources
         .iter()
-        .filter_map(|source| text::open(source, &mut collector))
+        .filter_map(|source| text::decode_source(source, &mut collector))
         .collect();
     let mut claimed = vec![false; opened.len()];
     let mut tools = Vec::new();
@@ -189,14 +189,14 @@ pub fn ingest(sources: &[ResultSource<'_>], options: &IngestOptions) -> Ingested
         let mut mine = Vec::new();
         for (source, claimed) in opened.iter().zip(&mut claimed) {
             let told = options.tool.is_some();
-            if (told || adapter.recognises(source)) && (!*claimed || adapter.shares()) {
+            if (told || adapter.recognises(source)) && (!*claimed || adapter.shares_sources()) {
                 *claimed = true;
                 tools.push((source.path.to_owned(), adapter.tool()));
                 mine.push(source);
             }
         }
         if !mine.is_empty() {
-            adapter.read(&mine, &mut collector);
+            adapter.read_sources(&mine, &mut collector);
         }
     }
     for (source, claimed) in opened.iter().zip(claimed) {
@@ -205,7 +205,7 @@ pub fn ingest(sources: &[ResultSource<'_>], options: &IngestOptions) -> Ingested
         if is_of_tree || collector.has_heard_of(source.path) {
             continue;
         }
-        collector.enter(source.path);
+        collector.set_source(source.path);
         if claimed || adapters::is_test_output(source) {
             collector.reject_source(ProblemKind::NoBenchmarks, "");
         } else {

@@ -9,7 +9,7 @@ mod problem;
 mod run;
 mod unit;
 
-pub(crate) use admission::{Admission, audit};
+pub(crate) use admission::{Admission, recheck_measurements};
 pub use name::{BenchmarkId, CommitSha, Measure, NameError, SeriesKey};
 pub use problem::{Problem, ProblemKind};
 pub use run::{Commit, ProcessRun, RUN_FILE_VERSION, Replicates, RunFile, RunFileError};
@@ -74,7 +74,7 @@ impl Measurement {
 
     /// The series this number belongs to.
     #[must_use]
-    pub fn key(&self) -> SeriesKey {
+    pub fn series_key(&self) -> SeriesKey {
         SeriesKey {
             benchmark: self.benchmark.clone(),
             measure: self.measure.clone(),

@@ -137,7 +137,7 @@ impl PerfTestSuite {
     /// Compares the tests with `baseline`, taking changes up to `threshold` (0.05 is 5 %) for none.
     ///
     /// The caller picks the baseline of its own environment with
-    /// [`Baselines::lookup`](crate::baseline::Baselines::lookup).
+    /// [`Baselines::lookup_environment`](crate::baseline::Baselines::lookup_environment).
     #[must_use]
     pub fn with_baseline(self, baseline: EnvironmentBaseline, threshold: f64) -> Self {
         Self {
@@ -240,7 +240,8 @@ impl PerfTestSuite {
             .baseline
             .as_ref()
             .and_then(|baseline| baseline.entries.get(&key));
-        result.comparison = entry.map(|entry| SuiteComparison::of(result.median, entry, self.threshold));
+        result.comparison =
+            entry.map(|entry| SuiteComparison::against_entry(result.median, entry, self.threshold));
         result
     }
 
@@ -254,7 +255,7 @@ impl PerfTestSuite {
     ///
     /// # Errors
     /// With a line for each missed target and each test that is slower than its baseline.
-    pub fn check(&self) -> Result<(), SuiteFailure> {
+    pub fn check_results(&self) -> Result<(), SuiteFailure> {
         let mut lines = Vec::new();
         for result in &self.results {
             lines.extend(
@@ -303,7 +304,7 @@ impl fmt::Display for PerfTestSuite {
     /// One line per test: mean, extremes, number of calls, missed targets, the comparison.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for result in &self.results {
-            let time = |time: Duration| Unit::Nanoseconds.human(time.as_nanos() as f64);
+            let time = |time: Duration| Unit::Nanoseconds.format_value(time.as_nanos() as f64);
             let (mean, min, max) = (time(result.mean), time(result.min), time(result.max));
             write!(
                 f,

@@ -68,12 +68,12 @@ fn run(cpu: &str, sha: &str, series: &[(&str, &[f64])]) -> RunFile {
 
 fn recorded(series: &[(&str, &[f64])]) -> Baselines {
     let mut baselines = Baselines::new();
-    baselines.record(&run("A", "aaaa1111", series).into_recording().unwrap());
+    baselines.record_values(&run("A", "aaaa1111", series).into_recording().unwrap());
     baselines
 }
 
 fn median(baselines: &Baselines, name: &str) -> f64 {
-    let Lookup::Same(here) = baselines.lookup(&environment("A")) else {
+    let Lookup::Same(here) = baselines.lookup_environment(&environment("A")) else {
         panic!("recorded for A")
     };
     here.entries[&key(name)].median()
@@ -89,10 +89,10 @@ fn the_file_reads_well_in_a_diff() {
         ("alone", &[26_214_735.0]),
     ]);
     let other = run("B", "bbbb2222", &[("alone", &[30_000_000.0, 30_000_001.0])]);
-    baselines.record(&other.into_recording().unwrap());
+    baselines.record_values(&other.into_recording().unwrap());
     let shifted = run("A", "cccc3333", &[("alone", &[28_000_000.0])]);
     let why = Justification::new("checks every block now").unwrap();
-    baselines.accept(&shifted.into_recording().unwrap(), |_| true, &why);
+    baselines.accept_series(&shifted.into_recording().unwrap(), |_| true, &why);
     insta::assert_snapshot!("file", baselines.to_json());
     let loaded = Baselines::from_json(baselines.to_json().as_bytes()).unwrap();
     assert_eq!((loaded.baselines, loaded.problems), (baselines, Vec::new()));
@@ -101,7 +101,7 @@ fn the_file_reads_well_in_a_diff() {
 #[test]
 fn a_judged_run_cannot_become_a_baseline() {
     let candidate = run("A", "aaaa1111", &[("a", &[1.0])]).into_candidate();
-    assert_eq!(candidate.run().clone().into_recording(), Err(AlreadyJudged));
+    assert_eq!(candidate.run_file().clone().into_recording(), Err(AlreadyJudged));
     let saved = candidate.into_run_file().to_json();
     let reread = RunFile::from_json(saved.as_bytes()).unwrap();
     assert_eq!(reread.into_recording(), Err(AlreadyJudged), "also from its file");
@@ -111,17 +111,17 @@ fn a_judged_run_cannot_become_a_baseline() {
 fn re_recording_cannot_hide_creep() {
     let mut baselines = recorded(&[("a", &[5.0, 5.0, 5.0])]);
     for (sha, value) in [("bbbb", 5.2), ("cccc", 5.4), ("dddd", 5.7)] {
-        let change = baselines.record(&run("A", sha, &[("a", &[value; 3])]).into_recording().unwrap());
+        let change = baselines.record_values(&run("A", sha, &[("a", &[value; 3])]).into_recording().unwrap());
         assert_eq!(
             (change.replaced[0].after, change.replaced[0].anchor),
             (value, 5.0)
         );
     }
-    let Lookup::Same(here) = baselines.lookup(&environment("A")) else {
+    let Lookup::Same(here) = baselines.lookup_environment(&environment("A")) else {
         panic!("recorded for A")
     };
     let entry = &here.entries[&key("a")];
-    assert!((entry.drift() - 1.14).abs() < 1e-9);
+    assert!((entry.drift_ratio() - 1.14).abs() < 1e-9);
     assert_eq!(entry.epochs.len(), 1);
 }
 
@@ -132,16 +132,16 @@ fn accepting_starts_an_epoch_of_the_picked_series_only() {
         .into_recording()
         .unwrap();
     let why = Justification::new("needed for correctness").unwrap();
-    let change = baselines.accept(&fresh, |key| key.benchmark.as_str() == "a", &why);
+    let change = baselines.accept_series(&fresh, |key| key.benchmark.as_str() == "a", &why);
     assert_eq!(change.replaced.len(), 1);
     assert_eq!(change.untouched, [key("b")]);
     assert_eq!((median(&baselines, "a"), median(&baselines, "b")), (6.0, 7.0));
-    let Lookup::Same(here) = baselines.lookup(&environment("A")) else {
+    let Lookup::Same(here) = baselines.lookup_environment(&environment("A")) else {
         panic!("recorded for A")
     };
     let entry = &here.entries[&key("a")];
-    assert_eq!((entry.epochs[0].anchor, entry.epoch().anchor), (5.0, 6.0));
-    assert_eq!(entry.epoch().justification.as_ref(), Some(&why));
+    assert_eq!((entry.epochs[0].anchor, entry.current_epoch().anchor), (5.0, 6.0));
+    assert_eq!(entry.current_epoch().justification.as_ref(), Some(&why));
     assert!(!here.entries.contains_key(&key("new")));
 }
 
@@ -151,13 +151,13 @@ fn a_changed_unit_needs_a_reason() {
     let mut other = run("A", "bbbb", &[("a", &[5.0])]);
     other.processes[0].measurements[0].unit = Unit::Bytes;
     let other = other.into_recording().unwrap();
-    let change = baselines.record(&other);
+    let change = baselines.record_values(&other);
     assert_eq!(
         (change.problems[0].kind, change.replaced.len()),
         (ProblemKind::Mixed, 0)
     );
     let why = Justification::new("measures memory now").unwrap();
-    assert_eq!(baselines.accept(&other, |_| true, &why).replaced.len(), 1);
+    assert_eq!(baselines.accept_series(&other, |_| true, &why).replaced.len(), 1);
 }
 
 #[test]
@@ -165,8 +165,8 @@ fn other_environments_are_named_with_what_differs() {
     let mut baselines = recorded(&[("a", &[5.0])]);
     let mut far = run("C", "cccc", &[("a", &[5.0])]);
     far.environment.os = Some("macos".into());
-    baselines.record(&far.into_recording().unwrap());
-    let Lookup::Other(others) = baselines.lookup(&environment("B")) else {
+    baselines.record_values(&far.into_recording().unwrap());
+    let Lookup::Other(others) = baselines.lookup_environment(&environment("B")) else {
         panic!("B has no baseline")
     };
     assert_eq!(others[0].1[0].to_string(), "cpu: A, here B");
@@ -174,15 +174,18 @@ fn other_environments_are_named_with_what_differs() {
         others.iter().map(|(_, parts)| parts.len()).collect::<Vec<_>>(),
         [1, 2]
     );
-    assert_eq!(Baselines::new().lookup(&environment("B")), Lookup::Nothing);
+    assert_eq!(
+        Baselines::new().lookup_environment(&environment("B")),
+        Lookup::Nothing
+    );
 }
 
 #[test]
 fn pruning_says_what_it_removed() {
     let mut baselines = recorded(&[("a", &[5.0]), ("b", &[5.0])]);
-    let removed = baselines.prune(|_, key, _| key.benchmark.as_str() != "a");
+    let removed = baselines.prune_entries(|_, key, _| key.benchmark.as_str() != "a");
     assert_eq!(removed, [(environment("A"), key("a"))]);
-    baselines.prune(|_, _, _| false);
+    baselines.prune_entries(|_, _, _| false);
     assert_eq!(baselines, Baselines::new());
     assert_eq!(
         Baselines::from_json(baselines.to_json().as_bytes())
@@ -282,7 +285,7 @@ fn run_files_keep_what_they_say_and_lose_what_is_wrong() {
     let reread = RunFile::from_json(file.to_json().as_bytes()).unwrap();
     let kinds: Vec<ProblemKind> = reread.problems().map(|problem| problem.kind).collect();
     assert_eq!(kinds, [ProblemKind::Duplicate, ProblemKind::Negative]);
-    let (series, _) = reread.replicates();
+    let (series, _) = reread.collect_replicates();
     assert_eq!(series[&key("a")].values, [1.5]);
 }
 
@@ -296,7 +299,7 @@ proptest! {
             values.into_iter().filter(|(name, _)| BenchmarkId::new(name).is_ok()).collect();
         let series: Vec<(&str, &[f64])> = named.iter().map(|(name, values)| (name.as_str(), values.as_slice())).collect();
         let mut baselines = Baselines::new();
-        baselines.record(&run(&cpu, "aaaa", &series).into_recording().unwrap());
+        baselines.record_values(&run(&cpu, "aaaa", &series).into_recording().unwrap());
         let text = baselines.to_json();
         let loaded = Baselines::from_json(text.as_bytes()).unwrap();
         prop_assert!(loaded.problems.iter().all(|problem| problem.kind == ProblemKind::Zero));

@@ -3,13 +3,13 @@
 use proptest::{collection::vec, prelude::*};
 use regress_core::detect::{
     ChangePointSettings, Gate, GateSettings, Pair, PastRuns, Threshold, VerdictKind, change_points,
-    creep::creep,
-    divisive::{DivisiveSettings, divisive},
-    judge, judge_history,
+    creep::detect_creep,
+    divisive::{DivisiveSettings, divisive_change_points},
+    judge_history, judge_pairs,
     kernel::by_the_book,
     machine_shift::machine_trend,
     rolling::Limit,
-    season::season,
+    season::detect_season,
 };
 use regress_core::measurement::{BenchmarkId, Direction, Measure, SeriesKey};
 
@@ -45,7 +45,7 @@ fn pair<'a>(before: &'a [f64], after: &'a [f64], direction: Direction) -> Pair<'
 }
 
 fn verdict(before: &[f64], after: &[f64], direction: Direction) -> VerdictKind {
-    judge(&[pair(before, after, direction)]).verdicts[0].kind
+    judge_pairs(&[pair(before, after, direction)]).verdicts[0].kind
 }
 
 proptest! {
@@ -55,12 +55,12 @@ proptest! {
         let points = change_points(&values, &settings);
         prop_assert!(points.is_sorted_by(|a, b| a.index < b.index));
         prop_assert!(points.iter().all(|point| point.index < values.len() && (0.0..=1.0).contains(&point.p)));
-        let _ = (divisive(&values, &DivisiveSettings::default()), by_the_book(&values), season(&values, &[0, 1, 7]));
-        let _ = (creep(&values, way, 5.0, 10), machine_trend(&vec![values.clone(); 6], &settings));
+        let _ = (divisive_change_points(&values, &DivisiveSettings::default()), by_the_book(&values), detect_season(&values, &[0, 1, 7]));
+        let _ = (detect_creep(&values, way, 5.0, 10), machine_trend(&vec![values.clone(); 6], &settings));
         let _ = Gate::new(&values, way, 5.0, 0, &GateSettings::default());
         for limit in [Limit::Student(0.99), Limit::DeltaIqr(2.0), Limit::Fence(1.5), Limit::Percent(f64::NAN), Limit::Highest(0)] {
-            prop_assert!(limit.above(&values).is_none_or(f64::is_finite));
-            let _ = limit.below(&values);
+            prop_assert!(limit.above_history(&values).is_none_or(f64::is_finite));
+            let _ = limit.below_history(&values);
         }
         let past = PastRuns {
             key: key(), direction: way, history: &values, runs: &runs, told: None,
@@ -72,7 +72,7 @@ proptest! {
 
     #[test]
     fn hostile_samples_are_judged(a in vec(hostile(), 0..12), b in vec(hostile(), 0..12), way in direction()) {
-        let run = judge(&[pair(&a, &b, way), pair(&b, &a, way)]);
+        let run = judge_pairs(&[pair(&a, &b, way), pair(&b, &a, way)]);
         for verdict in &run.verdicts {
             prop_assert!((0.0..=1.0).contains(&verdict.confidence), "{verdict:?}");
             prop_assert!(verdict.p.into_iter().chain(verdict.q).all(|p| (0.0..=1.0).contains(&p)), "{verdict:?}");

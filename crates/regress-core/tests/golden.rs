@@ -3,7 +3,7 @@
 
 use regress_core::detect::{
     ChangePointSettings, change_points,
-    divisive::{DivisiveSettings, divisive},
+    divisive::{DivisiveSettings, divisive_change_points},
 };
 use regress_core::stats::mann_whitney;
 use serde_json::Value;
@@ -49,7 +49,7 @@ fn otava(window: usize, max_p: f64, least_change: f64) -> Vec<usize> {
         max_p,
         least_change,
     };
-    divisive(&tigerbeetle(), &settings)
+    divisive_change_points(&tigerbeetle(), &settings)
         .iter()
         .map(|point| point.index)
         .collect()

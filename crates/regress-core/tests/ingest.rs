@@ -36,7 +36,13 @@ fn row(m: &Measurement) -> String {
     } else {
         "smaller"
     };
-    let mut row = format!("{} = {} {} {better} {:?}", m.key(), m.value, m.unit, m.estimator);
+    let mut row = format!(
+        "{} = {} {} {better} {:?}",
+        m.series_key(),
+        m.value,
+        m.unit,
+        m.estimator
+    );
     if let Some(deviation) = m.std_dev {
         write!(row, " sd {deviation:.4}").unwrap();
     }

@@ -18,7 +18,7 @@ use regress_report::benchmarks::Outcome;
 use regress_report::pages::{
     BenchmarkPage, Change, ChangeKind, Fact, Frame, HistoryPoint, Link, MessagePage, PointState,
     RepositoriesPage, RepositoryCard, RepositoryPage, RunLine, SeriesLine, StreamSection, When, badge,
-    benchmark, message, repositories, repository,
+    render_benchmark_page, render_message_page, render_repositories_page, render_repository_page,
 };
 
 struct Value {
@@ -40,17 +40,17 @@ fn main() -> Result<(), AnyError> {
     let write = |name: &str, text: String| fs::write(folder.join(name), text);
     write(
         "repositories.html",
-        repositories(&frame("Repositories", 1), &first_page()),
+        render_repositories_page(&frame("Repositories", 1), &first_page()),
     )?;
     write(
         "repository.html",
-        repository(&frame("hyper", 2), &repository_page(&all)),
+        render_repository_page(&frame("hyper", 2), &repository_page(&all)),
     )?;
     for (index, (name, values)) in all.iter().enumerate() {
         let page = benchmark_page(name, values);
         write(
             &format!("benchmark-{index}.html"),
-            benchmark(&frame(name, 3), &page),
+            render_benchmark_page(&frame(name, 3), &page),
         )?;
     }
     let missing = MessagePage {
@@ -62,14 +62,17 @@ fn main() -> Result<(), AnyError> {
         links: vec![Link::new("Repositories", "repositories.html")],
         form: None,
     };
-    write("message.html", message(&frame("Not found", 2), &missing))?;
+    write(
+        "message.html",
+        render_message_page(&frame("Not found", 2), &missing),
+    )?;
     for (name, state) in [
         ("passing", badge::Badge::Passing),
         ("regression", badge::Badge::Regression(3)),
         ("no-data", badge::Badge::NoData),
         ("unknown", badge::Badge::Unknown),
     ] {
-        write(&format!("badge-{name}.svg"), state.svg("benchmarks"))?;
+        write(&format!("badge-{name}.svg"), state.render_svg("benchmarks"))?;
     }
     Ok(())
 }
@@ -182,7 +185,7 @@ fn repository_page(all: &BTreeMap<String, Vec<Value>>) -> RepositoryPage {
         rows: all.iter().enumerate().map(line).collect(),
         more: 0,
     };
-    stream.sort();
+    stream.sort_rows();
     let run = |index: u64| RunLine {
         href: "#".to_owned(),
         commit: format!("{:040x}", index.wrapping_mul(0x9E37_79B9_7F4A_7C15)),

@@ -4,8 +4,8 @@
 use std::process::ExitCode;
 
 use snippex_blocks::binary::Image;
-use snippex_blocks::extract::extract;
-use snippex_blocks::select::{FilterOptions, SelectionRequest, Strategy, select};
+use snippex_blocks::extract::extract_blocks;
+use snippex_blocks::select::{FilterOptions, SelectionRequest, Strategy, select_blocks};
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -35,7 +35,7 @@ fn main() -> ExitCode {
 fn choose(path: &str, count: u64, seed: u64) -> Result<String, Box<dyn std::error::Error>> {
     let data = std::fs::read(path)?;
     let image = Image::parse(&data)?;
-    let index = extract(&image);
+    let index = extract_blocks(&image);
     let options = FilterOptions {
         skip_unrunnable: true,
         skip_sweep: true,
@@ -47,7 +47,7 @@ fn choose(path: &str, count: u64, seed: u64) -> Result<String, Box<dyn std::erro
         count: Some(usize::try_from(count)?),
         seed,
     };
-    let report = select(&index, &options.check()?, &request).report;
+    let report = select_blocks(&index, &options.into_filter()?, &request).report;
     let mut text = format!("{} of {} blocks match\n", report.matching, report.blocks);
     for chosen in &report.chosen {
         text += &format!(

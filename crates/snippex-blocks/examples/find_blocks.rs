@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use snippex_blocks::binary::Image;
-use snippex_blocks::extract::extract;
+use snippex_blocks::extract::extract_blocks;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
         }
     };
     let parsed = started.elapsed();
-    let index = extract(&image);
+    let index = extract_blocks(&image);
     let elapsed = started.elapsed();
 
     if arguments.next().as_deref() == Some("--list") {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use snippex_blocks::binary::Image;
-use snippex_blocks::extract::extract;
+use snippex_blocks::extract::extract_blocks;
 
 /// What the project promises.
 const PRECISION: f64 = 0.97;
@@ -38,10 +38,10 @@ fn blocks_of_a_stripped_library_are_where_the_compiler_put_them() {
         "failed to run strip: apt-get install binutils"
     );
 
-    let truth = truth::read(&std::fs::read(&with_map).unwrap()).unwrap();
+    let truth = truth::read_truth(&std::fs::read(&with_map).unwrap()).unwrap();
     let data = std::fs::read(&stripped).unwrap();
     let image = Image::parse(&data).unwrap();
-    let index = extract(&image);
+    let index = extract_blocks(&image);
     assert!(
         index.statistics().code_bytes > 1_000_000,
         "{:?}",
@@ -49,7 +49,7 @@ fn blocks_of_a_stripped_library_are_where_the_compiler_put_them() {
     );
     assert!(truth.starts.len() > 50_000, "{} block starts", truth.starts.len());
     for with_sweep in [false, true] {
-        let accuracy = truth::compare(&truth, &index, with_sweep);
+        let accuracy = truth::measure_accuracy(&truth, &index, with_sweep);
         let summary = format!(
             "sweep {with_sweep}: precision {:.4} ({:.4} with second branches), recall {:.4}, {} right, {} wrong, {} missed",
             accuracy.precision(),

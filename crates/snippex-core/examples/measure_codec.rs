@@ -85,7 +85,7 @@ fn fastest(mut work: impl FnMut()) -> Duration {
 
 /// How bytes are written.
 trait ByteForm: Sized {
-    fn of(bytes: &[u8]) -> Self;
+    fn from_bytes(bytes: &[u8]) -> Self;
 }
 
 #[derive(Serialize, Deserialize)]
@@ -95,13 +95,13 @@ struct Numbers(Vec<u8>);
 struct Digits(String);
 
 impl ByteForm for Numbers {
-    fn of(bytes: &[u8]) -> Self {
+    fn from_bytes(bytes: &[u8]) -> Self {
         Self(bytes.to_vec())
     }
 }
 
 impl ByteForm for Digits {
-    fn of(bytes: &[u8]) -> Self {
+    fn from_bytes(bytes: &[u8]) -> Self {
         Self(hex::encode(bytes))
     }
 }
@@ -123,7 +123,7 @@ impl<B: ByteForm> CaseJson<B> {
             pages: case
                 .pages
                 .iter()
-                .map(|page| (page.address, page.access, B::of(&page.content[..])))
+                .map(|page| (page.address, page.access, B::from_bytes(&page.content[..])))
                 .collect(),
         }
     }
@@ -144,7 +144,7 @@ impl<B: ByteForm> ObservationJson<B> {
             memory: observation
                 .memory
                 .iter()
-                .map(|line| (line.address, B::of(&line.bytes)))
+                .map(|line| (line.address, B::from_bytes(&line.bytes)))
                 .collect(),
         }
     }
@@ -171,7 +171,7 @@ impl<B: ByteForm> StateJson<B> {
             gs_base: state.gs_base,
             x87: state.x87,
             mxcsr: state.mxcsr,
-            vectors: state.vectors.iter().map(|vector| B::of(vector)).collect(),
+            vectors: state.vectors.iter().map(|vector| B::from_bytes(vector)).collect(),
             opmask: state.opmask,
         }
     }

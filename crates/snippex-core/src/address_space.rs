@@ -61,7 +61,7 @@ pub enum PlacementError {
 ///
 /// # Errors
 /// When it is too large, or linked at a fixed address that is taken.
-pub fn place(range: &Range<u64>, position_independent: bool) -> Result<Placement, PlacementError> {
+pub fn place_image(range: &Range<u64>, position_independent: bool) -> Result<Placement, PlacementError> {
     let size = range.end.saturating_sub(range.start);
     if size > CODE_DISTANCE {
         return Err(PlacementError::TooLarge { size });
@@ -121,15 +121,15 @@ mod tests {
 
     #[test]
     fn position_independent_images_go_to_the_image_base() {
-        let placement = place(&(0..0x12_0000), true).expect("fits");
+        let placement = place_image(&(0..0x12_0000), true).expect("fits");
         assert_eq!(placement.image_base, IMAGE_BASE);
-        let placement = place(&(0x1_4000_0000..0x1_4001_0000), true).expect("fits");
+        let placement = place_image(&(0x1_4000_0000..0x1_4001_0000), true).expect("fits");
         assert_eq!(placement.image_base.wrapping_add(0x1_4000_0000), IMAGE_BASE);
     }
 
     #[test]
     fn fixed_images_stay_where_they_are() {
-        let placement = place(&(0x40_0000..0x50_0000), false).expect("fits");
+        let placement = place_image(&(0x40_0000..0x50_0000), false).expect("fits");
         assert_eq!(
             placement,
             Placement {
@@ -138,16 +138,16 @@ mod tests {
             }
         );
         assert!(matches!(
-            place(&(0x7000_0000..0x7001_0000), false),
+            place_image(&(0x7000_0000..0x7001_0000), false),
             Err(PlacementError::Occupied { .. })
         ));
         // Its code would lie on the runner.
         assert!(matches!(
-            place(&(0x52a0_0000..0x52a1_0000), false),
+            place_image(&(0x52a0_0000..0x52a1_0000), false),
             Err(PlacementError::Occupied { .. })
         ));
         assert!(matches!(
-            place(&(0..u64::MAX), true),
+            place_image(&(0..u64::MAX), true),
             Err(PlacementError::TooLarge { .. })
         ));
     }

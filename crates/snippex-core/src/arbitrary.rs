@@ -13,7 +13,7 @@ use crate::observation::{ChangedLine, Endpoint, LINE_SIZE, Observation, Signal};
 use crate::state::{MachineState, X87State};
 
 /// Machine states of any content, reserved bits included.
-pub fn states() -> impl Strategy<Value = MachineState> {
+pub fn arbitrary_states() -> impl Strategy<Value = MachineState> {
     let x87 = (any::<[u16; 2]>(), any::<u8>(), any::<[[u8; 10]; 8]>());
     let general = (
         any::<[u64; 16]>(),
@@ -93,8 +93,8 @@ fn pages() -> impl Strategy<Value = Vec<Page>> {
 }
 
 /// Cases of any content: neither need the block decode nor the pages fit its accesses.
-pub fn cases() -> impl Strategy<Value = Case> {
-    (blocks(), any::<[u64; 2]>(), states(), pages()).prop_map(
+pub fn arbitrary_cases() -> impl Strategy<Value = Case> {
+    (blocks(), any::<[u64; 2]>(), arbitrary_states(), pages()).prop_map(
         |(block, [image_base, code_base], state, pages)| Case {
             block: Arc::new(block),
             placement: Placement {
@@ -133,7 +133,7 @@ fn endpoints() -> impl Strategy<Value = Endpoint> {
 }
 
 /// Observations of any content, with memory in the order of addresses.
-pub fn observations() -> impl Strategy<Value = Observation> {
+pub fn arbitrary_observations() -> impl Strategy<Value = Observation> {
     let memory = prop::collection::btree_map(0..u64::MAX / 64, any::<u8>(), 0..5).prop_map(|lines| {
         let line = |(number, fill): (u64, u8)| ChangedLine {
             address: number * LINE_SIZE as u64,
@@ -141,7 +141,7 @@ pub fn observations() -> impl Strategy<Value = Observation> {
         };
         lines.into_iter().map(line).collect()
     });
-    (endpoints(), states(), memory).prop_map(|(endpoint, state, memory)| Observation {
+    (endpoints(), arbitrary_states(), memory).prop_map(|(endpoint, state, memory)| Observation {
         endpoint,
         state,
         memory,

@@ -99,7 +99,7 @@ pub struct Block {
 impl Block {
     /// Address of the first byte after the block.
     #[must_use]
-    pub fn end(&self) -> u64 {
+    pub fn end_address(&self) -> u64 {
         self.address.wrapping_add(self.bytes.len() as u64)
     }
 }

@@ -65,7 +65,7 @@ pub struct Group {
 impl Group {
     /// A group of one.
     #[must_use]
-    pub fn of(case: &Case) -> Self {
+    pub fn from_case(case: &Case) -> Self {
         let state = &case.state;
         let start = Start {
             gpr: state.gpr,
@@ -94,7 +94,7 @@ impl Group {
     /// # Panics
     /// When `index` is not below `starts.len()`.
     #[must_use]
-    pub fn state(&self, index: usize) -> MachineState {
+    pub fn start_state(&self, index: usize) -> MachineState {
         let start = &self.starts[index];
         let vectors = &self.vector_pool[start.vectors as usize];
         MachineState {
@@ -114,11 +114,11 @@ impl Group {
     /// # Panics
     /// When `index` is not below `starts.len()`.
     #[must_use]
-    pub fn case(&self, index: usize) -> Case {
+    pub fn case_at(&self, index: usize) -> Case {
         Case {
             block: Arc::clone(&self.block),
             placement: self.placement,
-            state: self.state(index),
+            state: self.start_state(index),
             pages: Arc::clone(&self.pages),
         }
     }

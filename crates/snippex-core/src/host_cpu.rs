@@ -28,7 +28,7 @@ impl HostCpu {
     ///
     /// Cores of different kinds on one machine (big and little) are described by the first.
     #[must_use]
-    pub fn parse(architecture: &str, cpuinfo: &str) -> Self {
+    pub fn parse_cpuinfo(architecture: &str, cpuinfo: &str) -> Self {
         let field = |name: &str| {
             let mut lines = cpuinfo.lines().filter_map(|line| line.split_once(':'));
             let found = lines.find(|(key, _)| key.trim() == name);
@@ -53,7 +53,7 @@ impl HostCpu {
 
     /// One line for people: the brand, or the numbers where it has none.
     #[must_use]
-    pub fn describe(&self) -> String {
+    pub fn display_name(&self) -> String {
         let numbers = format!(
             "{} {} family {} model {} stepping {}",
             self.architecture, self.vendor, self.family, self.model, self.stepping
@@ -74,10 +74,10 @@ mod tests {
     fn an_x86_cpu_is_read_from_its_first_entry() {
         let text = "processor\t: 0\nvendor_id\t: AuthenticAMD\ncpu family\t: 25\nmodel\t\t: 17\n\
                     model name\t: AMD EPYC 9R14\nstepping\t: 1\nmicrocode\t: 0xa101148\n\nprocessor\t: 1\nmodel\t: 99\n";
-        let cpu = HostCpu::parse("x86_64", text);
+        let cpu = HostCpu::parse_cpuinfo("x86_64", text);
         assert_eq!((&*cpu.family, &*cpu.model, &*cpu.stepping), ("25", "17", "1"));
         assert_eq!(
-            (&*cpu.microcode, &*cpu.describe()),
+            (&*cpu.microcode, &*cpu.display_name()),
             ("0xa101148", "AMD EPYC 9R14")
         );
     }
@@ -86,12 +86,15 @@ mod tests {
     fn an_arm_cpu_is_told_by_its_numbers() {
         let text = "processor\t: 0\nBogoMIPS\t: 243.75\nCPU implementer\t: 0x41\nCPU architecture: 8\n\
                     CPU variant\t: 0x1\nCPU part\t: 0xd40\nCPU revision\t: 1\n";
-        let cpu = HostCpu::parse("aarch64", text);
-        assert_eq!(cpu.describe(), "aarch64 0x41 family 8 model 0xd40 stepping 0x1 1");
+        let cpu = HostCpu::parse_cpuinfo("aarch64", text);
+        assert_eq!(
+            cpu.display_name(),
+            "aarch64 0x41 family 8 model 0xd40 stepping 0x1 1"
+        );
     }
 
     #[test]
     fn nothing_is_made_up() {
-        assert_eq!(HostCpu::parse("riscv64", "").describe(), "riscv64");
+        assert_eq!(HostCpu::parse_cpuinfo("riscv64", "").display_name(), "riscv64");
     }
 }

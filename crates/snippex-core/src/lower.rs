@@ -62,7 +62,7 @@ pub struct Code {
 ///
 /// # Errors
 /// When the block cannot be executed, and why.
-pub fn lower(block: &Block, placement: Placement, stub: Stub) -> Result<Code, LowerError> {
+pub fn lower_block(block: &Block, placement: Placement, stub: Stub) -> Result<Code, LowerError> {
     if let Some(reason) = block.unrunnable {
         return Err(LowerError::Unrunnable(reason));
     }

@@ -110,7 +110,7 @@ impl NamedField {
 
     /// Its value in a register that holds `register`.
     #[must_use]
-    pub const fn value(self, register: u64) -> u64 {
+    pub const fn value_in_register(self, register: u64) -> u64 {
         (register & self.mask()) >> self.first
     }
 }
@@ -118,11 +118,13 @@ impl NamedField {
 /// The fields of `fields` that are not zero: `IE TOP=3 B`.
 #[must_use]
 pub fn set_fields(fields: &[NamedField], register: u64) -> String {
-    let set = fields.iter().filter(|field| field.value(register) != 0);
+    let set = fields
+        .iter()
+        .filter(|field| field.value_in_register(register) != 0);
     let names: Vec<String> = set
         .map(|field| match field.width {
             1 => field.name.to_owned(),
-            _ => format!("{}={}", field.name, field.value(register)),
+            _ => format!("{}={}", field.name, field.value_in_register(register)),
         })
         .collect();
     if names.is_empty() {
@@ -140,9 +142,9 @@ pub fn differing_fields(
 ) -> impl Iterator<Item = (NamedField, String)> {
     let differing = fields
         .iter()
-        .filter(move |field| field.value(expected) != field.value(actual));
+        .filter(move |field| field.value_in_register(expected) != field.value_in_register(actual));
     differing.map(move |field| {
-        let (expected, actual) = (field.value(expected), field.value(actual));
+        let (expected, actual) = (field.value_in_register(expected), field.value_in_register(actual));
         (*field, format!("{} is {actual}, not {expected}", field.name))
     })
 }

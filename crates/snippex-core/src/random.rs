@@ -4,7 +4,7 @@
 //! its state filled by SplitMix64. The same seed gives the same numbers on every machine, in every process and
 //! in every later version; a stored seed is a promise, so the algorithm must not change. Not for secrets.
 
-/// A seeded generator. Substreams made by [`Random::derive`] do not depend on what was drawn before.
+/// A seeded generator. Substreams made by [`Random::derive_stream`] do not depend on what was drawn before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Random {
     seed: u64,
@@ -28,7 +28,7 @@ impl Random {
     /// Depends on this generator's seed and `path` only, so that work can be split in any order over any number
     /// of threads.
     #[must_use]
-    pub fn derive(&self, path: &[u64]) -> Self {
+    pub fn derive_stream(&self, path: &[u64]) -> Self {
         // The length goes in first: [1] and [1, 0] are different streams.
         let start = mix(self.seed ^ mix((path.len() as u64).wrapping_add(GOLDEN)));
         Self::new(path.iter().fold(start, |seed, &part| {
@@ -49,7 +49,7 @@ impl Random {
     ///
     /// Multiplies instead of dividing and redraws the biased part (Lemire, "Fast random integer generation in an
     /// interval", 2019).
-    pub fn below(&mut self, bound: u64) -> u64 {
+    pub fn next_below(&mut self, bound: u64) -> u64 {
         if bound == 0 {
             return 0;
         }
@@ -63,7 +63,7 @@ impl Random {
     }
 
     /// Fills `bytes`, little-endian, eight at a time.
-    pub fn fill(&mut self, bytes: &mut [u8]) {
+    pub fn fill_bytes(&mut self, bytes: &mut [u8]) {
         for chunk in bytes.chunks_mut(8) {
             let word = self.next_u64().to_le_bytes();
             chunk.copy_from_slice(&word[..chunk.len()]);
@@ -118,11 +118,14 @@ mod tests {
     #[test]
     fn substreams_do_not_depend_on_what_was_drawn() {
         let mut root = Random::new(7);
-        let before = root.derive(&[1, 2]).next_u64();
+        let before = root.derive_stream(&[1, 2]).next_u64();
         root.next_u64();
-        assert_eq!(before, root.derive(&[1, 2]).next_u64());
-        assert_ne!(before, root.derive(&[2, 1]).next_u64());
-        assert_ne!(root.derive(&[1]).next_u64(), root.derive(&[1, 0]).next_u64());
+        assert_eq!(before, root.derive_stream(&[1, 2]).next_u64());
+        assert_ne!(before, root.derive_stream(&[2, 1]).next_u64());
+        assert_ne!(
+            root.derive_stream(&[1]).next_u64(),
+            root.derive_stream(&[1, 0]).next_u64()
+        );
     }
 
     #[test]
@@ -130,20 +133,20 @@ mod tests {
         let mut random = Random::new(1);
         let mut counts = [0_u32; 6];
         for _ in 0..60_000 {
-            counts[random.below(6) as usize] += 1;
+            counts[random.next_below(6) as usize] += 1;
         }
         assert!(
             counts.iter().all(|&count| (9_600..10_400).contains(&count)),
             "{counts:?}"
         );
-        assert_eq!(random.below(0), 0);
-        assert_eq!(random.below(1), 0);
+        assert_eq!(random.next_below(0), 0);
+        assert_eq!(random.next_below(1), 0);
     }
 
     #[test]
     fn fill_covers_odd_lengths() {
         let mut bytes = [0_u8; 13];
-        Random::new(3).fill(&mut bytes);
+        Random::new(3).fill_bytes(&mut bytes);
         let mut words = Random::new(3);
         assert_eq!(bytes[..8], words.next_u64().to_le_bytes());
         assert_eq!(bytes[8..], words.next_u64().to_le_bytes()[..5]);

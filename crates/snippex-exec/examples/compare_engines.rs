@@ -8,10 +8,10 @@ use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::sync_channel;
 
 use snippex_blocks::binary::Image;
-use snippex_blocks::extract::extract;
-use snippex_core::address_space::place;
+use snippex_blocks::extract::extract_blocks;
+use snippex_core::address_space::place_image;
 use snippex_core::diff::Tolerance;
-use snippex_exec::check::{CheckJob, CheckOptions, CheckReport, CheckSummary, check};
+use snippex_exec::check::{CheckJob, CheckOptions, CheckReport, CheckSummary, check_blocks};
 use snippex_exec::engine::{Engine, EngineError, EngineSpec, RunnerEngine};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let emulator = arguments.next().unwrap_or_else(|| "qemu-x86_64".into());
     let bytes = std::fs::read(&path)?;
     let image = Image::parse(&bytes)?;
-    let blocks: Vec<_> = extract(&image)
+    let blocks: Vec<_> = extract_blocks(&image)
         .iter()
         .filter(|block| block.unrunnable.is_none())
         .map(Arc::new)
@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let subject = if emulator == "native" {
         EngineSpec::native()
     } else {
-        EngineSpec::preset(&emulator)?
+        EngineSpec::from_preset(&emulator)?
     };
     let tolerance = if emulator == "qemu-x86_64" {
         Tolerance::qemu_user()
@@ -41,7 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let job = CheckJob {
         image: Some(&image),
-        placement: place(&image.address_range(), image.position_independent())?,
+        placement: place_image(&image.address_range(), image.position_independent())?,
         reference: &|| start(EngineSpec::native()),
         subject: &|| start(subject.clone()),
         style: snippex_core::seed::Style::Compiled,
@@ -59,10 +59,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     std::thread::scope(|scope| -> Result<(), EngineError> {
         let checker = scope.spawn(|| {
             let sender = sender;
-            check(&job, &blocks, &sender, &AtomicBool::new(false))
+            check_blocks(&job, &blocks, &sender, &AtomicBool::new(false))
         });
-        for report in receiver.into_iter().filter_map(CheckReport::block) {
-            summary.add(&report);
+        for report in receiver.into_iter().filter_map(CheckReport::into_block_report) {
+            summary.add_report(&report);
             for finding in &report.findings {
                 let class = &finding.divergence.class;
                 let culprit = class.culprit.as_ref().map_or("?", |culprit| &culprit.form);

@@ -43,7 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         origin: Origin::Entry,
         unrunnable: None,
     };
-    let groups = [Group::of(&Case {
+    let groups = [Group::from_case(&Case {
         block: Arc::new(block),
         placement: Placement {
             image_base: 0x2_0000_0000,
@@ -53,7 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         pages: [].into(),
     })];
     affinity::stay_here();
-    for spec in [EngineSpec::native(), EngineSpec::preset("qemu-x86_64")?] {
+    for spec in [EngineSpec::native(), EngineSpec::from_preset("qemu-x86_64")?] {
         let mut engine = RunnerEngine::start(spec)?;
         for (name, count, run) in WAYS {
             let mut times = Vec::with_capacity(count);

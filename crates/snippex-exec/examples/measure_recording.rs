@@ -7,9 +7,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use snippex_blocks::binary::Image;
-use snippex_blocks::extract::extract;
-use snippex_core::address_space::place;
-use snippex_exec::batch::split;
+use snippex_blocks::extract::extract_blocks;
+use snippex_core::address_space::place_image;
+use snippex_exec::batch::split_into_batches;
 use snippex_exec::engine::{Engine, EngineSpec, RunnerEngine};
 use snippex_exec::recording::{About, RecordedEngine, RecordedSource, Recorder, Recording};
 use snippex_exec::{CaseMaker, MemorySource};
@@ -22,8 +22,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let step: usize = arguments.next().map_or(Ok(1), |step| step.parse())?;
     let bytes = std::fs::read(&path)?;
     let image = Image::parse(&bytes)?;
-    let placement = place(&image.address_range(), image.position_independent())?;
-    let index = extract(&image);
+    let placement = place_image(&image.address_range(), image.position_independent())?;
+    let index = extract_blocks(&image);
     let blocks = index.iter().filter(|block| block.unrunnable.is_none());
     let blocks: Vec<_> = blocks.step_by(step).map(Arc::new).collect();
     let runs = blocks.len() as u64 * u64::from(STATES);
@@ -54,8 +54,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let chosen: Vec<_> = (blocks.iter().skip(batch).step_by(batches))
                 .map(Arc::clone)
                 .collect();
-            let groups = maker.make(&chosen, engine)?;
-            for range in split(&groups) {
+            let groups = maker.make_groups(&chosen, engine)?;
+            for range in split_into_batches(&groups) {
                 engine.run(&groups[range])?;
             }
         }

@@ -14,16 +14,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use snippex_blocks::binary::Image;
-use snippex_blocks::extract::extract;
-use snippex_core::address_space::place;
+use snippex_blocks::extract::extract_blocks;
+use snippex_core::address_space::place_image;
 use snippex_core::block::Block;
 use snippex_core::case::Placement;
 use snippex_core::seed::Style;
-use snippex_exec::check::{CheckJob, CheckOptions, CheckReport, EngineFactory, check};
+use snippex_exec::check::{CheckJob, CheckOptions, CheckReport, EngineFactory, check_blocks};
 use snippex_exec::engine::{Engine, EngineShare, EngineSpec, RunnerEngine};
 use snippex_exec::remote::{
     AgentOptions, CommandTransport, EngineOrder, Host, HostOptions, Link, RemoteEngine, RemoteError, Traffic,
-    Transport, serve,
+    Transport, serve_host,
 };
 
 type Fallible<T> = Result<T, Box<dyn Error>>;
@@ -97,7 +97,7 @@ impl Program<'_> {
         let share = EngineShare::new(native()?, cpus(), native);
         // As a check on this machine has them: an engine of its own for each thread.
         let own: &EngineFactory<'_> = &native;
-        let shared: &EngineFactory<'_> = &|| Ok(share.join());
+        let shared: &EngineFactory<'_> = &|| Ok(share.engine_for_thread());
         let job = CheckJob {
             image: Some(self.image),
             placement: self.placement,
@@ -113,7 +113,7 @@ impl Program<'_> {
         let started = Instant::now();
         let runs = thread::scope(|scope| -> Fallible<u64> {
             let (job, blocks) = (&job, &self.blocks);
-            let working = scope.spawn(move || check(job, blocks, &sender, &AtomicBool::new(false)));
+            let working = scope.spawn(move || check_blocks(job, blocks, &sender, &AtomicBool::new(false)));
             let mut runs = 0;
             for report in receiver {
                 if let CheckReport::Block(report) = report {
@@ -162,7 +162,7 @@ fn measure(
     here: f64,
 ) -> Fallible<()> {
     let host = host(round_trip, folder)?;
-    let threads = host.workers()?;
+    let threads = host.worker_count()?;
     let order = EngineOrder {
         host: Arc::clone(&host),
         engine: engine.to_owned(),
@@ -204,7 +204,7 @@ fn main() -> Fallible<()> {
         let options = AgentOptions {
             blobs: Some(folder.into()),
         };
-        return Ok(serve(
+        return Ok(serve_host(
             &mut std::io::stdin(),
             Box::new(std::io::stdout()),
             &options,
@@ -215,16 +215,16 @@ fn main() -> Fallible<()> {
     };
     let file = std::fs::read(path)?;
     let image = Image::parse(&file)?;
-    let index = extract(&image);
+    let index = extract_blocks(&image);
     let count: usize = count.parse()?;
     let runnable = || index.iter().filter(|block| block.unrunnable.is_none());
     let step = (runnable().count() / count).max(1);
     let program = Program {
         image: &image,
         blocks: runnable().step_by(step).take(count).map(Arc::new).collect(),
-        placement: place(&image.address_range(), image.position_independent())?,
+        placement: place_image(&image.address_range(), image.position_independent())?,
     };
-    let spec = EngineSpec::preset(engine)?;
+    let spec = EngineSpec::from_preset(engine)?;
     let (runs, seconds) = program.check(cpus(), &|| Ok(Box::new(RunnerEngine::start(spec.clone())?)))?;
     let here = runs as f64 / seconds;
     println!("here, {} threads: {here:.0} runs/s, {runs} runs", cpus());

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use snippex_core::address_space::{CODE_DISTANCE, IMAGE_BASE};
 use snippex_core::block::{Block, Origin, Terminator};
 use snippex_core::case::{Case, Placement};
-use snippex_core::diff::{Comparison, Tolerance, compare};
+use snippex_core::diff::{Comparison, Tolerance, compare_observations};
 use snippex_core::observation::{Endpoint, Observation};
 use snippex_core::state::{Components, rflags};
 use snippex_exec::engine::{Engine, EngineSpec, MockEngine, RunnerEngine};
@@ -63,7 +63,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let states = 1000;
     let mut maker = CaseMaker::new(MemorySource::new(None, placement, 1), placement, 1, states);
-    let groups = maker.make(&[block], &mut native)?;
+    let groups = maker.make_groups(&[block], &mut native)?;
     let (expected, actual) = (native.run(&groups)?, mine.run(&groups)?);
     let mut wrong = 0;
     for index in 0..states {
@@ -72,9 +72,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         else {
             continue;
         };
-        let case = groups[0].case(index);
+        let case = groups[0].case_at(index);
         if let Comparison::Diverged(divergence) =
-            compare(&case, &expected, &actual, Components::ALL, &Tolerance::none())
+            compare_observations(&case, &expected, &actual, Components::ALL, &Tolerance::none())
         {
             wrong += 1;
             if wrong == 1 {

@@ -40,8 +40,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
 
     let mut engine = RunnerEngine::start(EngineSpec::native())?;
-    println!("engine: {}", engine.identity().describe());
-    let groups = [Group::of(&case)];
+    println!("engine: {}", engine.identity().name_and_version());
+    let groups = [Group::from_case(&case)];
     let results = engine.run(&groups)?;
     match results.outcome(0, 0) {
         RunOutcome::Unsupported(reason) => println!("not run: {reason:?}"),

@@ -13,7 +13,7 @@ use snippex_core::state::{Components, rflags};
 use snippex_formats::conformance::TestProgram;
 
 use crate::engine::{Engine, EngineError, ProgramOutcome};
-use crate::engine_check::case;
+use crate::engine_check::build_case;
 use crate::results::RunOutcome;
 
 /// One thing that an engine can or cannot do.
@@ -38,7 +38,7 @@ struct Probe {
 ///
 /// # Errors
 /// When the engine cannot be used.
-pub fn abilities(engine: &mut dyn Engine) -> Result<Vec<Ability>, EngineError> {
+pub fn probe_abilities(engine: &mut dyn Engine) -> Result<Vec<Ability>, EngineError> {
     let components = engine.identity().components;
     let parts = [
         (Components::AVX, "256-bit vector registers (AVX) are compared"),
@@ -60,7 +60,7 @@ pub fn abilities(engine: &mut dyn Engine) -> Result<Vec<Ability>, EngineError> {
         })
         .collect();
     for probe in probes() {
-        let groups = [Group::of(&probe.case)];
+        let groups = [Group::from_case(&probe.case)];
         let (can, instead) = match engine.run(&groups)?.outcome(0, 0) {
             RunOutcome::Unsupported(reason) => (false, reason.to_string()),
             RunOutcome::Ran(observation) => ((probe.check)(&observation), describe(&observation)),
@@ -100,14 +100,14 @@ fn probes() -> Vec<Probe> {
     let fall = Terminator::FallThrough;
     // divss xmm0, xmm1: one by zero.
     let by_zero = |mxcsr: u32| {
-        case(fall, &[0xf3, 0x0f, 0x5e, 0xc1], |b| {
+        build_case(fall, &[0xf3, 0x0f, 0x5e, 0xc1], |b| {
             b.state.mxcsr = mxcsr;
             b.state.vectors[0][..4].copy_from_slice(&1.0_f32.to_le_bytes());
         })
     };
     add(
         "an integer division by zero raises SIGFPE",
-        case(fall, &[0xf7, 0xf1], |b| b.set(0, 7)),
+        build_case(fall, &[0xf7, 0xf1], |b| b.set_register(0, 7)),
         |o| signals(o, SIGFPE),
     );
     add("an unmasked SSE exception raises SIGFPE", by_zero(0x1d80), |o| {
@@ -118,57 +118,57 @@ fn probes() -> Vec<Probe> {
     });
     add(
         "reserved bits in LDMXCSR raise SIGSEGV",
-        case(fall, &[0x0f, 0xae, 0x17], |b| {
-            b.set(7, ARENA);
-            b.page(ARENA, PageAccess::Read, 0xff);
+        build_case(fall, &[0x0f, 0xae, 0x17], |b| {
+            b.set_register(7, ARENA);
+            b.add_page(ARENA, PageAccess::Read, 0xff);
         }),
         |o| signals(o, SIGSEGV),
     );
     add(
         "a misaligned SSE operand raises SIGSEGV",
-        case(fall, &[0x0f, 0x28, 0x07], |b| {
-            b.set(7, ARENA + 1);
-            b.page(ARENA, PageAccess::Read, 0);
+        build_case(fall, &[0x0f, 0x28, 0x07], |b| {
+            b.set_register(7, ARENA + 1);
+            b.add_page(ARENA, PageAccess::Read, 0);
         }),
         |o| signals(o, SIGSEGV),
     );
     add(
         "a misaligned operand with the AC flag raises SIGBUS",
-        case(fall, &[0x8b, 0x07], |b| {
-            b.set(7, ARENA + 1);
-            b.page(ARENA, PageAccess::Read, 0);
+        build_case(fall, &[0x8b, 0x07], |b| {
+            b.set_register(7, ARENA + 1);
+            b.add_page(ARENA, PageAccess::Read, 0);
             b.state.rflags |= rflags::AC;
         }),
         |o| signals(o, SIGBUS),
     );
     add(
         "a page fault tells its address",
-        case(fall, &[0x8b, 0x07], |b| b.set(7, ARENA + 0x123)),
+        build_case(fall, &[0x8b, 0x07], |b| b.set_register(7, ARENA + 0x123)),
         |o| matches!(o.endpoint, Endpoint::Signal(signal) if signal.address == ARENA + 0x123),
     );
     add(
         "registers at a signal are those of the instruction that faults",
-        case(fall, &[0x48, 0xff, 0xc0, 0x8b, 0x0f], |b| {
-            b.set(0, 41);
-            b.set(7, ARENA);
+        build_case(fall, &[0x48, 0xff, 0xc0, 0x8b, 0x0f], |b| {
+            b.set_register(0, 41);
+            b.set_register(7, ARENA);
         }),
         |o| signals(o, SIGSEGV) && o.state.gpr[0] == 42,
     );
     add(
         "x87 registers keep 64 bits of a significand",
         // fldpi
-        case(fall, &[0xd9, 0xeb], |_| ()),
+        build_case(fall, &[0xd9, 0xeb], |_| ()),
         |o| o.state.x87.st[0] == [0x35, 0xc2, 0x68, 0x21, 0xa2, 0xda, 0x0f, 0xc9, 0x00, 0x40],
     );
     add(
         "the x87 stack notices that it is empty",
         // fld st(0)
-        case(fall, &[0xd9, 0xc0], |_| ()),
+        build_case(fall, &[0xd9, 0xc0], |_| ()),
         |o| o.state.x87.status & 0x41 == 0x41,
     );
     add(
         "the x87 stack can start at any register",
-        case(fall, &[0x90], |b| {
+        build_case(fall, &[0x90], |b| {
             b.state.x87.status = 3 << 11;
             b.state.x87.tags = 1 << 3;
             b.state.x87.st[0] = [1, 0, 0, 0, 0, 0, 0, 0x80, 0xff, 0x3f];
@@ -187,11 +187,11 @@ fn programs(engine: &mut dyn Engine) -> Result<Vec<Ability>, EngineError> {
     let tried = [
         (
             "whole programs run until hlt",
-            TestProgram::flat(vec![0xb8, 2, 0, 0, 0, 0xf4]),
+            TestProgram::from_flat_code(vec![0xb8, 2, 0, 0, 0, 0xf4]),
         ),
         (
             "code that changes itself runs",
-            TestProgram::flat(changes.to_vec()),
+            TestProgram::from_flat_code(changes.to_vec()),
         ),
     ];
     let list: Vec<TestProgram> = tried.iter().map(|(_, program)| program.clone()).collect();
@@ -199,7 +199,7 @@ fn programs(engine: &mut dyn Engine) -> Result<Vec<Ability>, EngineError> {
     let judged = tried.into_iter().zip(outcomes).map(|((what, _), outcome)| {
         let instead = match outcome {
             ProgramOutcome::Unsupported(reason) => Some(reason.to_string()),
-            ProgramOutcome::Ended(end) if end.halted() && end.state.gpr[0] == 2 => None,
+            ProgramOutcome::Ended(end) if end.has_halted() && end.state.gpr[0] == 2 => None,
             ProgramOutcome::Ended(end) => Some(format!("{:x?}", end.endpoint)),
         };
         Ability {

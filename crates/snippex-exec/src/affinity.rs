@@ -49,7 +49,7 @@ pub(crate) struct Follower {
 
 impl Follower {
     /// Has the process `pid` run where the calling thread may run.
-    pub(crate) fn follow(&mut self, pid: u32) {
+    pub(crate) fn pin_process(&mut self, pid: u32) {
         let Ok(cpus) = sched_getaffinity(None) else { return };
         if self.cpus.as_ref() != Some(&cpus)
             && let Some(process) = i32::try_from(pid).ok().and_then(Pid::from_raw)
@@ -84,7 +84,7 @@ mod tests {
         std::thread::spawn(|| {
             let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
             stay_here();
-            Follower::default().follow(child.id());
+            Follower::default().pin_process(child.id());
             let pid = Pid::from_raw(child.id() as i32);
             assert_eq!(sched_getaffinity(pid).unwrap(), sched_getaffinity(None).unwrap());
             assert_eq!(sched_getaffinity(pid).unwrap().count(), 1);

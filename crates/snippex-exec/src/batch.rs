@@ -7,7 +7,7 @@ use snippex_core::case::{PAGE_SIZE, PageAccess};
 use snippex_core::group::Group;
 use thiserror::Error;
 
-use crate::lower::{Lowered, lower};
+use crate::lower::{Lowered, lower_block};
 
 /// Most blocks in a batch.
 pub const MAX_GROUPS: usize = 256;
@@ -25,10 +25,10 @@ pub(crate) const MAX_VECTORS: usize = 2048;
 /// Why groups cannot be run together, or one cannot be run at all.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum BatchError {
-    /// Cut the list with [`split`].
+    /// Cut the list with [`split_into_batches`].
     #[error("the groups do not fit into one batch: more than {0}; split them")]
     TooLarge(&'static str),
-    /// Two blocks would lie on each other; cut the list with [`split`].
+    /// Two blocks would lie on each other; cut the list with [`split_into_batches`].
     #[error("two blocks of the batch overlap at {0:#x}; split them")]
     Overlap(u64),
     /// The case itself is wrong.
@@ -87,11 +87,11 @@ impl Room {
             }
         }
         if let Some(lowered) = lowered {
-            let before = self.code.range(..lowered.end()).next_back();
+            let before = self.code.range(..lowered.end_address()).next_back();
             if before.is_some_and(|(_, &end)| end > lowered.address) {
                 return Err(BatchError::Overlap(lowered.address));
             }
-            self.code.insert(lowered.address, lowered.end());
+            self.code.insert(lowered.address, lowered.end_address());
             self.code_pages += lowered.bytes.len() / PAGE_SIZE + 2;
         }
         if new_vectors != 0 {
@@ -106,7 +106,7 @@ impl Room {
 }
 
 /// Checks that `groups` are valid and fit together, given their lowered code.
-pub(crate) fn check(groups: &[Group], lowered: &[Option<Lowered>]) -> Result<(), BatchError> {
+pub(crate) fn check_batch(groups: &[Group], lowered: &[Option<Lowered>]) -> Result<(), BatchError> {
     let mut room = Room::default();
     for (index, (group, lowered)) in groups.iter().zip(lowered).enumerate() {
         let invalid = |problem| BatchError::Invalid {
@@ -168,12 +168,12 @@ fn validate_vector_pool(group: &Group) -> Result<(), &'static str> {
 
 /// Cuts `groups` into the fewest consecutive ranges that each fit a batch.
 #[must_use]
-pub fn split(groups: &[Group]) -> Vec<std::ops::Range<usize>> {
+pub fn split_into_batches(groups: &[Group]) -> Vec<std::ops::Range<usize>> {
     let mut ranges = Vec::new();
     let mut start = 0;
     let mut room = Room::default();
     for (index, group) in groups.iter().enumerate() {
-        let lowered = lower(&group.block, group.placement).ok();
+        let lowered = lower_block(&group.block, group.placement).ok();
         if index > start && room.add(group, lowered.as_ref()).is_err() {
             ranges.push(start..index);
             start = index;

@@ -34,11 +34,11 @@ struct Chunk {
 impl CodeWindow {
     /// Writes the code of a batch over that of the batch before. `false`, with nothing written, when the code
     /// lies in more chunks than there are.
-    pub(crate) fn write(&mut self, shared: &mut Shared, lowered: &[Option<Lowered>]) -> bool {
-        self.erase(shared);
+    pub(crate) fn write_batch_code(&mut self, shared: &mut Shared, lowered: &[Option<Lowered>]) -> bool {
+        self.erase_batch_code(shared);
         self.batch += 1;
         for lowered in lowered.iter().flatten() {
-            for address in [lowered.address, lowered.end() - 1] {
+            for address in [lowered.address, lowered.end_address() - 1] {
                 if !self.take(shared, address & !(CODE_CHUNK - 1)) {
                     return false;
                 }
@@ -62,21 +62,21 @@ impl CodeWindow {
     }
 
     /// Puts INT3 over the code of the batch.
-    pub(crate) fn erase(&mut self, shared: &mut Shared) {
+    pub(crate) fn erase_batch_code(&mut self, shared: &mut Shared) {
         for (offset, length) in self.written.drain(..) {
             shared.slice_mut::<u8>(offset, length).fill(INT3);
         }
     }
 
     /// File offsets of all chunks, by address.
-    pub(crate) fn mapped(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+    pub(crate) fn chunk_offsets(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         self.chunks
             .iter()
             .map(|(&address, chunk)| (address, offset(chunk.slot)))
     }
 
     /// Whether `address` is that of a chunk at file offset `at`.
-    pub(crate) fn has(&self, address: u64, at: u64) -> bool {
+    pub(crate) fn contains_chunk(&self, address: u64, at: u64) -> bool {
         self.chunks
             .get(&address)
             .is_some_and(|chunk| offset(chunk.slot) == at)

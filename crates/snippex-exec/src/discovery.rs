@@ -15,9 +15,9 @@ use snippex_core::case::{Page, PageAccess, Placement};
 use snippex_core::group::{Group, VectorState};
 use snippex_core::observation::Endpoint;
 use snippex_core::seed::memory::Filling;
-use snippex_core::seed::{MemoryUse, Roles, Style, landing_pad, starts, vector_pool};
+use snippex_core::seed::{MemoryUse, Roles, Style, landing_pad, start_states, vector_pool};
 
-use crate::batch::{MAX_PAGES, split};
+use crate::batch::{MAX_PAGES, split_into_batches};
 use crate::engine::{Engine, EngineError};
 use crate::memory_source::MemorySource;
 /// Rounds of adding pages: a chain of pointers needs one for each link.
@@ -106,7 +106,7 @@ impl<'i> CaseMaker<'i> {
     ///
     /// # Errors
     /// When the engine cannot be used.
-    pub fn make(
+    pub fn make_groups(
         &mut self,
         blocks: &[Arc<Block>],
         engine: &mut dyn Engine,
@@ -136,7 +136,7 @@ impl<'i> CaseMaker<'i> {
                     draft.group.clone()
                 })
                 .collect();
-            for range in split(&groups) {
+            for range in split_into_batches(&groups) {
                 let batch = &groups[range.clone()];
                 let results = engine.run(batch)?;
                 for (position, &index) in open[range].iter().enumerate() {
@@ -154,9 +154,9 @@ impl<'i> CaseMaker<'i> {
             .collect())
     }
 
-    /// The group of `block` as [`CaseMaker::make`] has made it before, where `pages` are those that it had in the end.
+    /// The group of `block` as [`CaseMaker::make_groups`] has made it before, where `pages` are those that it had in the end.
     #[cfg(feature = "remote")]
-    pub(crate) fn make_again(&mut self, block: &Arc<Block>, pages: &[(u64, PageAccess)]) -> Group {
+    pub(crate) fn make_group_again(&mut self, block: &Arc<Block>, pages: &[(u64, PageAccess)]) -> Group {
         let mut draft = self.draft(block);
         for &(address, access) in pages {
             self.add(&mut draft, address, access == PageAccess::ReadWrite);
@@ -167,8 +167,8 @@ impl<'i> CaseMaker<'i> {
 
     /// Start states, and the pages that follow from them.
     fn draft(&mut self, block: &Arc<Block>) -> Draft {
-        let roles = Roles::of(block, self.placement);
-        let starts = starts(self.seed, self.style, block, &roles, self.states);
+        let roles = Roles::from_block(block, self.placement);
+        let starts = start_states(self.seed, self.style, block, &roles, self.states);
         let group = Group {
             block: Arc::clone(block),
             placement: self.placement,
@@ -232,7 +232,7 @@ impl<'i> CaseMaker<'i> {
         if known.is_none() && draft.pages.len() == MAX_PAGES {
             return false;
         }
-        let Some((mut content, limit)) = self.source.page(address, draft.filling) else {
+        let Some((mut content, limit)) = self.source.page_at(address, draft.filling) else {
             return false;
         };
         let access = if write && limit == PageAccess::ReadWrite {
@@ -304,5 +304,5 @@ fn resolve(group: &Group, memory: &MemoryUse, start: usize) -> Option<u64> {
         Some(_) => start.gs_base,
         None => 0,
     };
-    Some(memory.address.as_ref()?.value(&start.gpr).wrapping_add(base))
+    Some(memory.address.as_ref()?.value_for(&start.gpr).wrapping_add(base))
 }

@@ -114,7 +114,7 @@ impl<'s> EndState<'s> {
     }
 
     /// Overwrites what of the start state the engine covers and the run may have changed.
-    pub(crate) fn read(self, state: &mut MachineState, components: Components) {
+    pub(crate) fn apply_to_state(self, state: &mut MachineState, components: Components) {
         let output = self.output;
         state.gpr = output.gpr;
         // The capture routine runs after `sigreturn`, which does not give back every flag; the frame has them all.

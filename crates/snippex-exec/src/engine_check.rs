@@ -69,7 +69,7 @@ pub fn check_engine_under(
         if test.name == STATE_AT_FAULT && tolerance.is_imprecise_at_signals() {
             continue;
         }
-        let group = [Group::of(&test.case)];
+        let group = [Group::from_case(&test.case)];
         let results = if fresh {
             engine.run_fresh(&group)?
         } else {
@@ -94,11 +94,11 @@ pub fn check_engine_under(
         }));
     }
     // Every vector, x87 and opmask register survives the way in and out.
-    let nop = case(Terminator::FallThrough, &[0x90], |_| ());
+    let nop = build_case(Terminator::FallThrough, &[0x90], |_| ());
     let starts = vector_pool(1, Style::Compiled).len();
     let group = Group {
         vector_pool: vector_pool(1, Style::Compiled),
-        ..Group::of(&nop)
+        ..Group::from_case(&nop)
     };
     let group = Group {
         starts: (0..starts)
@@ -114,7 +114,12 @@ pub fn check_engine_under(
     for index in 0..starts {
         // An engine may say that it cannot load a state; if it runs, all it covers must be there.
         if let RunOutcome::Ran(observation) = results.outcome(0, index)
-            && let Err(problem) = same_state(&groups[0].state(index), &observation.state, components, excused)
+            && let Err(problem) = same_state(
+                &groups[0].start_state(index),
+                &observation.state,
+                components,
+                excused,
+            )
         {
             failures.push(CheckFailure {
                 name: "a state goes in and comes out unchanged",
@@ -126,7 +131,7 @@ pub fn check_engine_under(
     Ok(failures)
 }
 
-pub(crate) fn case(terminator: Terminator, bytes: &[u8], prepare: impl FnOnce(&mut Builder)) -> Case {
+pub(crate) fn build_case(terminator: Terminator, bytes: &[u8], prepare: impl FnOnce(&mut Builder)) -> Case {
     let mut builder = Builder {
         state: MachineState::default(),
         pages: Vec::new(),
@@ -158,11 +163,11 @@ pub(crate) struct Builder {
 }
 
 impl Builder {
-    pub(crate) fn set(&mut self, register: usize, value: u64) {
+    pub(crate) fn set_register(&mut self, register: usize, value: u64) {
         self.state.gpr[register] = value;
     }
 
-    pub(crate) fn page(&mut self, address: u64, access: PageAccess, fill: u8) {
+    pub(crate) fn add_page(&mut self, address: u64, access: PageAccess, fill: u8) {
         self.pages.push(Page {
             address,
             access,
@@ -235,9 +240,9 @@ fn tests() -> Vec<Test> {
 
     add(
         "a fall-through exits behind the block, with result and flags",
-        case(Terminator::FallThrough, &[0x48, 0x01, 0xd8], |b| {
-            b.set(0, i64::MAX as u64);
-            b.set(3, 1);
+        build_case(Terminator::FallThrough, &[0x48, 0x01, 0xd8], |b| {
+            b.set_register(0, i64::MAX as u64);
+            b.set_register(3, 1);
         }),
         |_, o| {
             exits_to(o, CODE + 3)?;
@@ -252,17 +257,17 @@ fn tests() -> Vec<Test> {
     );
     add(
         "a conditional branch is taken",
-        case(Terminator::Jcc, &[0x74, 0x10], |b| b.state.rflags |= rflags::ZF),
+        build_case(Terminator::Jcc, &[0x74, 0x10], |b| b.state.rflags |= rflags::ZF),
         |_, o| exits_to(o, CODE + 0x12),
     );
     add(
         "a conditional branch is not taken",
-        case(Terminator::Jcc, &[0x74, 0x10], |_| ()),
+        build_case(Terminator::Jcc, &[0x74, 0x10], |_| ()),
         |_, o| exits_to(o, CODE + 2),
     );
     add(
         "LOOP counts and branches",
-        case(Terminator::Loop, &[0xe2, 0x10], |b| b.set(1, 2)),
+        build_case(Terminator::Loop, &[0xe2, 0x10], |b| b.set_register(1, 2)),
         |_, o| {
             exits_to(o, CODE + 0x12)?;
             expect(o.state.gpr[1] == 1, || format!("rcx is {}", o.state.gpr[1]))
@@ -270,13 +275,13 @@ fn tests() -> Vec<Test> {
     );
     add(
         "a direct jump",
-        case(Terminator::Jmp, &[0xeb, 0x20], |_| ()),
+        build_case(Terminator::Jmp, &[0xeb, 0x20], |_| ()),
         |_, o| exits_to(o, CODE + 0x22),
     );
     add(
         "a call pushes its return address",
-        case(Terminator::Call, &[0xe8, 0x00, 0x01, 0, 0], |b| {
-            b.page(STACK, PageAccess::ReadWrite, 0);
+        build_case(Terminator::Call, &[0xe8, 0x00, 0x01, 0, 0], |b| {
+            b.add_page(STACK, PageAccess::ReadWrite, 0);
         }),
         |_, o| {
             exits_to(o, CODE + 0x105)?;
@@ -288,8 +293,8 @@ fn tests() -> Vec<Test> {
     );
     add(
         "a return to where nothing is",
-        case(Terminator::Ret, &[0xc3], |b| {
-            b.page(STACK, PageAccess::Read, 0x11);
+        build_case(Terminator::Ret, &[0xc3], |b| {
+            b.add_page(STACK, PageAccess::Read, 0x11);
         }),
         |_, o| {
             let target = 0x1111_1111_1111_1111;
@@ -303,16 +308,18 @@ fn tests() -> Vec<Test> {
     );
     add(
         "an indirect jump to where nothing is",
-        case(Terminator::IndirectJmp, &[0xff, 0xe0], |b| b.set(0, 0x1234_5000)),
+        build_case(Terminator::IndirectJmp, &[0xff, 0xe0], |b| {
+            b.set_register(0, 0x1234_5000);
+        }),
         |_, o| exits_to(o, 0x1234_5000),
     );
     add(
         "an operand relative to RIP reaches the image",
-        case(
+        build_case(
             Terminator::FallThrough,
             &[0x48, 0x8b, 0x05, 0xf9, 0x0f, 0, 0],
             |b| {
-                b.page(IMAGE_BASE + 0x2000, PageAccess::Read, 0x5a);
+                b.add_page(IMAGE_BASE + 0x2000, PageAccess::Read, 0x5a);
             },
         ),
         |_, o| {
@@ -323,11 +330,11 @@ fn tests() -> Vec<Test> {
     );
     add(
         "a store across two pages is seen in both",
-        case(Terminator::FallThrough, &[0x48, 0x89, 0x07], |b| {
-            b.set(0, u64::MAX);
-            b.set(7, ARENA + 0xffc);
-            b.page(ARENA, PageAccess::ReadWrite, 0);
-            b.page(ARENA + 0x1000, PageAccess::ReadWrite, 0);
+        build_case(Terminator::FallThrough, &[0x48, 0x89, 0x07], |b| {
+            b.set_register(0, u64::MAX);
+            b.set_register(7, ARENA + 0xffc);
+            b.add_page(ARENA, PageAccess::ReadWrite, 0);
+            b.add_page(ARENA + 0x1000, PageAccess::ReadWrite, 0);
         }),
         |_, o| {
             let found: Vec<_> = o.memory.iter().map(|line| line.address).collect();
@@ -338,32 +345,32 @@ fn tests() -> Vec<Test> {
     );
     add(
         "a load from where nothing is faults with its address",
-        case(Terminator::FallThrough, &[0x8b, 0x07], |b| {
-            b.set(7, ARENA + 0x123);
+        build_case(Terminator::FallThrough, &[0x8b, 0x07], |b| {
+            b.set_register(7, ARENA + 0x123);
         }),
         |_, o| signals(o, 11, CODE),
     );
     add(
         "a store to a read-only page faults",
-        case(Terminator::FallThrough, &[0x90, 0x89, 0x07], |b| {
-            b.set(7, ARENA);
-            b.page(ARENA, PageAccess::Read, 0);
+        build_case(Terminator::FallThrough, &[0x90, 0x89, 0x07], |b| {
+            b.set_register(7, ARENA);
+            b.add_page(ARENA, PageAccess::Read, 0);
         }),
         |_, o| signals(o, 11, CODE + 1),
     );
     add(
         "UD2 raises SIGILL",
-        case(Terminator::Trap, &[0x0f, 0x0b], |_| ()),
+        build_case(Terminator::Trap, &[0x0f, 0x0b], |_| ()),
         |_, o| signals(o, 4, CODE),
     );
     add(
         "INT3 raises SIGTRAP behind itself",
-        case(Terminator::Trap, &[0xcc], |_| ()),
+        build_case(Terminator::Trap, &[0xcc], |_| ()),
         |_, o| signals(o, 5, CODE + 1),
     );
     add(
         "all status flags and DF go in and come out",
-        case(Terminator::FallThrough, &[0x90], |b| {
+        build_case(Terminator::FallThrough, &[0x90], |b| {
             b.state.rflags |= rflags::STATUS | rflags::DF;
         }),
         |case, o| {
@@ -373,9 +380,9 @@ fn tests() -> Vec<Test> {
     );
     add(
         STATE_AT_FAULT,
-        case(Terminator::FallThrough, &[0x48, 0xff, 0xc0, 0x8b, 0x0f], |b| {
-            b.set(0, 41);
-            b.set(7, ARENA);
+        build_case(Terminator::FallThrough, &[0x48, 0xff, 0xc0, 0x8b, 0x0f], |b| {
+            b.set_register(0, 41);
+            b.set_register(7, ARENA);
         }),
         |_, o| {
             signals(o, 11, CODE + 3)?;

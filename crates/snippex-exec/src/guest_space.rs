@@ -199,7 +199,7 @@ impl AddressSpace {
             steps.push(unmap(address, pages));
         }
         self.chunks.retain(|&(address, offset)| {
-            let keep = window.is_some_and(|window| window.has(address, offset));
+            let keep = window.is_some_and(|window| window.contains_chunk(address, offset));
             if !keep {
                 steps.push(unmap(address, CHUNK_PAGES));
             }
@@ -207,7 +207,7 @@ impl AddressSpace {
         });
         let mut fresh = Vec::new();
         if let Some(window) = window {
-            for (address, offset) in window.mapped() {
+            for (address, offset) in window.chunk_offsets() {
                 if !self.chunks.contains(&(address, offset)) {
                     fresh.push(MapStep {
                         address,
@@ -232,7 +232,7 @@ impl AddressSpace {
 
     /// Adds what has to be done to get from what is mapped to what a group has: nothing more that can be reached, so that
     /// any other access faults.
-    pub(crate) fn enter(&mut self, pages: &[PlannedPage], keep: Keep, entry: &mut MappedPage) {
+    pub(crate) fn map_group_pages(&mut self, pages: &[PlannedPage], keep: Keep, entry: &mut MappedPage) {
         let steps = &mut entry.steps;
         self.blocks += 1;
         // Steps before are those of other blocks.

@@ -70,7 +70,7 @@ mod untouched;
 mod warm_up;
 
 pub use discovery::{CaseMaker, CaseOrigin};
-pub use lower::{LowerError, Lowered, lower};
+pub use lower::{LowerError, Lowered, lower_block};
 pub use memory_source::MemorySource;
 pub use results::{OwnedResults, Results, ResultsError, RunOutcome, Unsupported};
 

@@ -23,7 +23,7 @@ pub(crate) enum X87Order {
 
 impl X87Order {
     /// What the guest has found out.
-    pub(crate) fn of(header: &Header) -> Self {
+    pub(crate) fn from_header(header: &Header) -> Self {
         match header.x87_order {
             X87_STACK => Self::Stack,
             X87_PHYSICAL => Self::Physical,
@@ -47,9 +47,15 @@ pub(crate) struct LoadedVectorPool {
 
 impl LoadedPools {
     /// Makes sure that the pools of all groups are in the file, from file offset `vectors` on.
-    pub(crate) fn load(&mut self, shared: &mut Shared, vectors: u64, groups: &[Group], order: X87Order) {
+    pub(crate) fn write_missing_pools(
+        &mut self,
+        shared: &mut Shared,
+        vectors: u64,
+        groups: &[Group],
+        order: X87Order,
+    ) {
         for group in groups {
-            if self.find(&group.vector_pool).is_some() {
+            if self.find_pool(&group.vector_pool).is_some() {
                 continue;
             }
             let first = self
@@ -59,7 +65,7 @@ impl LoadedPools {
             if first + group.vector_pool.len() > MAX_VECTORS {
                 // Start again; the pools of one batch fit together.
                 self.0.clear();
-                return self.load(shared, vectors, groups, order);
+                return self.write_missing_pools(shared, vectors, groups, order);
             }
             let files: Vec<VectorFile> = group
                 .vector_pool
@@ -75,7 +81,7 @@ impl LoadedPools {
         }
     }
 
-    pub(crate) fn find(&self, vector_pool: &Arc<[VectorState]>) -> Option<&LoadedVectorPool> {
+    pub(crate) fn find_pool(&self, vector_pool: &Arc<[VectorState]>) -> Option<&LoadedVectorPool> {
         self.0
             .iter()
             .find(|loaded| Arc::ptr_eq(&loaded.vector_pool, vector_pool))

@@ -29,7 +29,7 @@ pub struct Lowered {
 impl Lowered {
     /// Run-time address that control has when it leaves by exit `number`.
     #[must_use]
-    pub fn target(&self, number: u32) -> Option<u64> {
+    pub fn exit_target(&self, number: u32) -> Option<u64> {
         match number {
             EXIT_NEXT | EXIT_TAKEN => Some(self.targets[number as usize]),
             _ => {
@@ -41,7 +41,7 @@ impl Lowered {
 
     /// End of the bytes, exclusive.
     #[must_use]
-    pub fn end(&self) -> u64 {
+    pub fn end_address(&self) -> u64 {
         self.address.wrapping_add(self.bytes.len() as u64)
     }
 }
@@ -65,12 +65,12 @@ pub(crate) fn push_stub(bytes: &mut Vec<u8>, exit: u32) {
 ///
 /// # Errors
 /// When the block cannot be executed, and why.
-pub fn lower(block: &Block, placement: Placement) -> Result<Lowered, LowerError> {
+pub fn lower_block(block: &Block, placement: Placement) -> Result<Lowered, LowerError> {
     const STUB: Stub = Stub {
         size: STUB_SIZE as u8,
         push: push_stub,
     };
-    let code = snippex_core::lower::lower(block, placement, STUB)?;
+    let code = snippex_core::lower::lower_block(block, placement, STUB)?;
     Ok(Lowered {
         address: code.address,
         bytes: code.bytes,
@@ -81,7 +81,7 @@ pub fn lower(block: &Block, placement: Placement) -> Result<Lowered, LowerError>
 }
 
 /// The landing pads: one stub each.
-pub(crate) fn pads() -> Vec<u8> {
+pub(crate) fn build_landing_pads() -> Vec<u8> {
     let mut bytes = Vec::new();
     for pad in 0..PAD_COUNT {
         bytes.resize((pad * PAD_SIZE) as usize, 0xcc);
@@ -100,7 +100,7 @@ const _: () = assert!(
 mod tests {
     use iced_x86::code_asm::*;
     use snippex_core::block::{Origin, Terminator};
-    use snippex_core::decode::decoder;
+    use snippex_core::decode::intel_decoder;
 
     use super::*;
 
@@ -132,7 +132,7 @@ mod tests {
                 bytes: vec![opcode, 0x10],
                 ..block(Terminator::Jcc, |_| ())
             };
-            let lowered = lower(&block, placement()).unwrap();
+            let lowered = lower_block(&block, placement()).unwrap();
             assert_eq!(lowered.bytes[..2], [0x0f, opcode + 0x10]);
             assert_eq!(lowered.targets, [0x2_1d60_1002, 0x2_1d60_1012]);
         }
@@ -145,15 +145,15 @@ mod tests {
             bytes: vec![0x48, 0x8b, 0x05, 0x00, 0x20, 0, 0],
             ..block(Terminator::FallThrough, |_| ())
         };
-        let lowered = lower(&block, placement()).unwrap();
-        let instruction = decoder(&lowered.bytes, lowered.address).decode();
+        let lowered = lower_block(&block, placement()).unwrap();
+        let instruction = intel_decoder(&lowered.bytes, lowered.address).decode();
         assert_eq!(instruction.ip_rel_memory_address(), 0x2_0000_1007 + 0x2000);
     }
 
     #[test]
     fn a_call_keeps_its_length() {
         let block = block(Terminator::Call, |a| a.call(0x5000_u64).unwrap());
-        let lowered = lower(&block, placement()).unwrap();
+        let lowered = lower_block(&block, placement()).unwrap();
         assert_eq!(lowered.stubs, 5);
         assert_eq!(lowered.targets[0], 0x2_1d60_5000);
         assert_eq!(lowered.bytes[..5], [0xe8, 0, 0, 0, 0]);
@@ -165,16 +165,22 @@ mod tests {
             a.ret().unwrap();
             a.nop().unwrap();
         });
-        assert_eq!(lower(&two, placement()).unwrap_err(), LowerError::Malformed);
+        assert_eq!(lower_block(&two, placement()).unwrap_err(), LowerError::Malformed);
         let empty = Block {
             bytes: vec![],
             ..two.clone()
         };
-        assert_eq!(lower(&empty, placement()).unwrap_err(), LowerError::Malformed);
+        assert_eq!(
+            lower_block(&empty, placement()).unwrap_err(),
+            LowerError::Malformed
+        );
         let garbage = Block {
             bytes: vec![0x06],
             ..two
         };
-        assert_eq!(lower(&garbage, placement()).unwrap_err(), LowerError::Malformed);
+        assert_eq!(
+            lower_block(&garbage, placement()).unwrap_err(),
+            LowerError::Malformed
+        );
     }
 }

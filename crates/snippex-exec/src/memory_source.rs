@@ -34,7 +34,7 @@ impl<'i> MemorySource<'i> {
 
     /// Content of the page at run-time address `address`, and the most that may be done with it. `None` when no
     /// page of a case may be there.
-    pub fn page(&mut self, address: u64, filling: Filling) -> Option<(Content, PageAccess)> {
+    pub fn page_at(&mut self, address: u64, filling: Filling) -> Option<(Content, PageAccess)> {
         if !is_mappable(address) {
             return None;
         }
@@ -48,7 +48,7 @@ impl<'i> MemorySource<'i> {
         let keep = found.is_some() || fixed;
         let page = found.or_else(|| {
             Some((
-                Arc::new(memory::page(self.seed, address, filling)),
+                Arc::new(memory::page_content(self.seed, address, filling)),
                 PageAccess::ReadWrite,
             ))
         });
@@ -63,11 +63,11 @@ impl<'i> MemorySource<'i> {
     pub fn image_page(&self, address: u64) -> Option<(Content, PageAccess)> {
         let image = self.image?;
         let file_address = address.wrapping_sub(self.placement.image_base);
-        let bytes = image.page(file_address, self.placement.image_base)?;
+        let bytes = image.page_at(file_address, self.placement.image_base)?;
         let writable = image.segments().iter().any(|segment| {
             segment.writable
                 && segment.address < file_address + PAGE_SIZE as u64
-                && file_address < segment.end()
+                && file_address < segment.end_address()
         });
         let access = if writable {
             PageAccess::ReadWrite

@@ -55,7 +55,7 @@ impl PageCache {
 
     /// Where `content` is, after writing it there if it is new. What was asked for since the last
     /// [`PageCache::reserve`] stays where it is.
-    pub(crate) fn keep(&mut self, shared: &mut Shared, content: &Content) -> CachedPage {
+    pub(crate) fn write_if_new(&mut self, shared: &mut Shared, content: &Content) -> CachedPage {
         let key = Arc::as_ptr(content) as usize;
         if let Some(&kept) = self.known.get(&key) {
             return kept;

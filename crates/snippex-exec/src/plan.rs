@@ -15,7 +15,7 @@ use crate::code_window::CodeWindow;
 use crate::end_state::{EndStates, Vectors};
 use crate::guest_space::{AddressSpace, Keep, MappedPage, PlannedPage};
 use crate::loaded_pools::{LoadedPools, X87Order};
-use crate::lower::{Lowered, pads};
+use crate::lower::{Lowered, build_landing_pads};
 use crate::page_cache::PageCache;
 use crate::shared::Shared;
 use crate::shared_layout::{
@@ -95,7 +95,7 @@ impl BatchPlan {
     }
 
     /// Writes everything but the mapping steps, which depend on what the guest process has mapped.
-    pub(crate) fn write(
+    pub(crate) fn write_batch(
         shared: &mut Shared,
         library: &mut Library,
         groups: &[Group],
@@ -105,12 +105,12 @@ impl BatchPlan {
     ) -> Self {
         library
             .pools
-            .load(shared, VECTORS_OFFSET, groups, options.x87_order);
+            .write_missing_pools(shared, VECTORS_OFFSET, groups, options.x87_order);
         let in_window = options.keep_code && write_window(shared, &mut library.window, groups, lowered);
         let code = if in_window {
             Vec::new()
         } else {
-            library.window.erase(shared);
+            library.window.erase_batch_code(shared);
             write_code(shared, lowered)
         };
         library
@@ -153,7 +153,7 @@ impl BatchPlan {
                 let planned = group.pages.iter().map(|page| PlannedPage {
                     address: page.address,
                     access: page.access,
-                    kept: library.contents.keep(shared, &page.content),
+                    kept: library.contents.write_if_new(shared, &page.content),
                 });
                 plan.pages[index] = planned.collect();
                 let pages = group.pages.iter();
@@ -195,13 +195,13 @@ impl BatchPlan {
         let slots = shared.slice_mut::<RunInput>(RUNS_OFFSET, self.run_count);
         for (index, (group, block)) in groups.iter().zip(&self.blocks).enumerate() {
             let Some(lowered) = &lowered[index] else { continue };
-            let loaded = pools.find(&group.vector_pool).expect("loaded before");
+            let loaded = pools.find_pool(&group.vector_pool).expect("loaded before");
             let stores = match block.untouched & SKIP_OTHER_LINES {
                 0 => &[],
                 _ => &left[index].stores[..],
             };
             for (start, slot) in group.starts.iter().zip(&mut slots[block.first_run as usize..]) {
-                let (first_reached, reached_count) = reached.add(stores, start, &self.pages[index]);
+                let (first_reached, reached_count) = reached.add_run_lines(stores, start, &self.pages[index]);
                 *slot = RunInput {
                     gpr: start.gpr,
                     rflags: start.rflags,
@@ -233,7 +233,7 @@ impl BatchPlan {
 
     /// Writes the mapping steps for a guest that has `space` mapped and does `runs`, and updates `space` to what it
     /// will have mapped after the last of them.
-    pub(crate) fn map(
+    pub(crate) fn write_mapping_steps(
         &mut self,
         shared: &mut Shared,
         library: &Library,
@@ -245,7 +245,7 @@ impl BatchPlan {
         let window = self.in_window.then_some(&library.window);
         space.map_code(window, &self.code, steps);
         if space.map_pads(PADS_OFFSET, steps) {
-            shared.write(PADS_OFFSET, &pads());
+            shared.write(PADS_OFFSET, &build_landing_pads());
         }
         let prologue = steps.len();
         for &index in &self.order {
@@ -262,7 +262,7 @@ impl BatchPlan {
                     framed: self.framed,
                     stores_nothing: block.untouched & SKIP_MEMORY != 0,
                 };
-                space.enter(&self.pages[index], keep, &mut entry);
+                space.map_group_pages(&self.pages[index], keep, &mut entry);
                 block.writable_count = entry.writable.len() as u32 - block.first_writable;
             }
             block.step_count = entry.steps.len() as u32 - block.first_step;
@@ -293,7 +293,7 @@ impl BatchPlan {
     }
 
     /// The end states, in order of runs.
-    pub(crate) fn ends<'s>(&self, shared: &'s Shared) -> EndStates<'s> {
+    pub(crate) fn end_states<'s>(&self, shared: &'s Shared) -> EndStates<'s> {
         EndStates {
             outputs: self.outputs(shared),
             vectors: Vectors::OfEachRun(shared.slice(END_VECTORS_OFFSET, self.run_count)),
@@ -311,7 +311,7 @@ impl BatchPlan {
     }
 
     /// Has the block of `run` done in full from now on. Its first run, if that is news.
-    pub(crate) fn distrust(&mut self, run: u32) -> Option<u32> {
+    pub(crate) fn disable_shortcuts(&mut self, run: u32) -> Option<u32> {
         let block = self
             .blocks
             .iter_mut()
@@ -320,7 +320,7 @@ impl BatchPlan {
     }
 
     /// Has all blocks done in full from now on; whether that is news.
-    pub(crate) fn distrust_all(&mut self) -> bool {
+    pub(crate) fn disable_all_shortcuts(&mut self) -> bool {
         let news = self.blocks.iter().any(|block| block.untouched != 0);
         for block in &mut self.blocks {
             block.untouched = 0;
@@ -373,10 +373,10 @@ fn write_window(
     groups: &[Group],
     lowered: &[Option<Lowered>],
 ) -> bool {
-    if !window.write(shared, lowered) {
+    if !window.write_batch_code(shared, lowered) {
         return false;
     }
-    let taken: Vec<u64> = window.mapped().map(|(address, _)| address).collect();
+    let taken: Vec<u64> = window.chunk_offsets().map(|(address, _)| address).collect();
     let pages = groups.iter().flat_map(|group| group.pages.iter());
     !pages
         .map(|page| page.address & !(CODE_CHUNK - 1))

@@ -58,7 +58,7 @@ pub(crate) struct GuestProcess {
 
 impl GuestProcess {
     /// Starts `command`, whose last argument names the shared file.
-    pub(crate) fn start(mut command: Command) -> io::Result<Self> {
+    pub(crate) fn spawn_command(mut command: Command) -> io::Result<Self> {
         // Ctrl-C on a terminal is for snippex alone: it stops after the batch, and a guest that died of it would look
         // like a finding. And with the group go the process that a wrapper has started, and the child of a guest.
         command.process_group(0);
@@ -85,12 +85,12 @@ impl GuestProcess {
     }
 
     /// Runs the batch that the header describes. `patience` is the longest time without progress.
-    pub(crate) fn run(&mut self, shared: &mut Shared, patience: Duration) -> io::Result<GuestAnswer> {
+    pub(crate) fn run_batch(&mut self, shared: &mut Shared, patience: Duration) -> io::Result<GuestAnswer> {
         shared.header().child = ITSELF;
         self.ring(shared, patience)
     }
 
-    /// As [`GuestProcess::run`], in a child of the guest, which itself stays as it is.
+    /// As [`GuestProcess::run_batch`], in a child of the guest, which itself stays as it is.
     pub(crate) fn run_in_child(
         &mut self,
         shared: &mut Shared,
@@ -109,7 +109,7 @@ impl GuestProcess {
     }
 
     fn ring(&mut self, shared: &Shared, patience: Duration) -> io::Result<GuestAnswer> {
-        self.place.follow(self.child.id());
+        self.place.pin_process(self.child.id());
         self.token += 1;
         if self.input.write_all(&self.token.to_le_bytes()).is_err() {
             return self.died();
@@ -188,11 +188,11 @@ impl GuestProcess {
                 std::thread::sleep(Duration::from_millis(1));
             }
         }
-        self.stderr()
+        self.stderr_tail()
     }
 
     /// The end of what the engine has printed on standard error so far, in one line.
-    pub(crate) fn stderr(&self) -> String {
+    pub(crate) fn stderr_tail(&self) -> String {
         let bytes = self
             .stderr
             .lock()
@@ -214,7 +214,7 @@ impl Drop for GuestProcess {
 }
 
 /// How a process ended, in words.
-pub(crate) fn describe(status: ExitStatus) -> String {
+pub(crate) fn describe_exit_status(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("exited with status {code}"),
         (None, Some(signal)) => format!("was killed by signal {signal}"),

@@ -45,7 +45,7 @@ pub(crate) struct LaidOut<'p> {
 
 impl LaidOut<'_> {
     /// Bytes of content.
-    pub(crate) fn content(&self) -> usize {
+    pub(crate) fn content_size(&self) -> usize {
         self.extents
             .iter()
             .filter_map(|extent| extent.content.as_ref().map(Vec::len))
@@ -59,10 +59,10 @@ impl LaidOut<'_> {
 }
 
 /// Number of programs at the start of `programs` that fit a batch; at least 1.
-pub(crate) fn fitting(programs: &[LaidOut<'_>]) -> usize {
+pub(crate) fn count_fitting_programs(programs: &[LaidOut<'_>]) -> usize {
     let (mut content, mut steps) = (0, 0);
     let over = programs.iter().take(MAX_PROGRAMS).position(|program| {
-        content += program.content();
+        content += program.content_size();
         steps += program.steps();
         content > MAX_CONTENT || steps > MAX_STEPS
     });
@@ -79,7 +79,7 @@ pub(crate) struct ProgramPlan {
 
 impl ProgramPlan {
     /// Writes everything but the mapping steps.
-    pub(crate) fn write(shared: &mut Shared, programs: &[LaidOut<'_>]) -> Self {
+    pub(crate) fn write_programs(shared: &mut Shared, programs: &[LaidOut<'_>]) -> Self {
         let mut free = CONTENTS_OFFSET;
         let mut plan = Self {
             blocks: Vec::new(),
@@ -145,7 +145,7 @@ impl ProgramPlan {
 
     /// Writes the mapping steps for a guest that has `mapped` mapped and does the programs from `first` to `end`, and
     /// says what it will have mapped then.
-    pub(crate) fn map(
+    pub(crate) fn write_mapping_steps(
         &mut self,
         shared: &mut Shared,
         mapped: &[MapStep],
@@ -186,7 +186,7 @@ impl ProgramPlan {
         before
     }
 
-    pub(crate) fn ends<'s>(&self, shared: &'s Shared) -> EndStates<'s> {
+    pub(crate) fn end_states<'s>(&self, shared: &'s Shared) -> EndStates<'s> {
         EndStates {
             outputs: shared.slice(OUTPUT_OFFSET, self.blocks.len()),
             vectors: Vectors::OfEachRun(shared.slice(END_VECTORS_OFFSET, self.blocks.len())),

@@ -101,7 +101,7 @@ impl Shared {
     }
 
     /// Puts a fresh header there for a new guest.
-    pub(crate) fn reset(&mut self) {
+    pub(crate) fn reset_header(&mut self) {
         // SAFETY: the mapping starts with room for the header and is page-aligned; all guests wait.
         unsafe {
             self.map.as_mut_ptr().write_bytes(0, size_of::<Header>());

@@ -19,10 +19,15 @@ pub(crate) struct StoreTargets {
 impl StoreTargets {
     /// Adds the lines of `pages` that `stores` touch in a run from `start`, in ascending order. Returns where they begin, and
     /// how many they are.
-    pub(crate) fn add(&mut self, stores: &[Store], start: &Start, pages: &[PlannedPage]) -> (u32, u32) {
+    pub(crate) fn add_run_lines(
+        &mut self,
+        stores: &[Store],
+        start: &Start,
+        pages: &[PlannedPage],
+    ) -> (u32, u32) {
         self.lines.clear();
         for store in stores {
-            store.reach(start, &mut self.lines);
+            store.append_touched_lines(start, &mut self.lines);
         }
         self.lines.sort_unstable();
         self.lines.dedup();

@@ -30,14 +30,14 @@ impl Store {
     }
 
     /// Appends the lines that it touches in a run from `start`.
-    pub(crate) fn reach(&self, start: &Start, lines: &mut Vec<u64>) {
+    pub(crate) fn append_touched_lines(&self, start: &Start, lines: &mut Vec<u64>) {
         const MASK: u64 = !(LINE as u64 - 1);
         let base = match self.segment {
             None => 0,
             Some(Register::FS) => start.fs_base,
             Some(_) => start.gs_base,
         };
-        let first = self.address.value(&start.gpr).wrapping_add(base);
+        let first = self.address.value_for(&start.gpr).wrapping_add(base);
         let last = first.wrapping_add(self.size - 1) & MASK;
         let mut line = first & MASK;
         lines.push(line);
@@ -64,11 +64,11 @@ impl Store {
 
 /// All stores of `block` at `placement`, those next to each other as one. `None` when there are many, or one of them may go
 /// where the start state alone does not say.
-pub(crate) fn stores(block: &Block, placement: Placement) -> Option<Vec<Store>> {
+pub(crate) fn find_stores(block: &Block, placement: Placement) -> Option<Vec<Store>> {
     if reaches_further(block) {
         return None;
     }
-    let roles = Roles::of(block, placement);
+    let roles = Roles::from_block(block, placement);
     if roles.vector_index {
         return None;
     }
@@ -137,7 +137,7 @@ mod tests {
             image_base: 0x2_0000_0000,
             code_base: 0x2_1d60_0000,
         };
-        let found = stores(&block, placement)?;
+        let found = find_stores(&block, placement)?;
         Some(
             found
                 .iter()
@@ -183,7 +183,7 @@ mod tests {
         };
         (start.gpr[7], start.gpr[1]) = (0x1000, 0x10);
         let mut lines = Vec::new();
-        store.reach(&start, &mut lines);
+        store.append_touched_lines(&start, &mut lines);
         assert_eq!(lines, [0x5080, 0x50c0]);
         assert!(lines.len() <= store.most_lines());
     }

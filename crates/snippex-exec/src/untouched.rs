@@ -10,7 +10,7 @@ use snippex_core::case::Placement;
 use snippex_core::decode::block_decoder;
 use snippex_runner::layout::{SKIP_MEMORY, SKIP_OTHER_LINES, SKIP_VECTORS, SKIP_X87};
 
-use crate::stores::{Store, stores};
+use crate::stores::{Store, find_stores};
 
 /// What a block leaves alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,9 +22,9 @@ pub(crate) struct Untouched {
 }
 
 /// What `block` leaves alone when it lies at `placement`.
-pub(crate) fn untouched(block: &Block, placement: Placement) -> Untouched {
+pub(crate) fn find_untouched(block: &Block, placement: Placement) -> Untouched {
     #[cfg(test)]
-    if let Some(left) = lies::told() {
+    if let Some(left) = lies::planted_answer() {
         return left;
     }
     let mut left = Untouched {
@@ -32,7 +32,7 @@ pub(crate) fn untouched(block: &Block, placement: Placement) -> Untouched {
         stores: Vec::new(),
     };
     if left.untouched & SKIP_MEMORY == 0
-        && let Some(stores) = stores(block, placement)
+        && let Some(stores) = find_stores(block, placement)
     {
         left.untouched |= SKIP_OTHER_LINES;
         left.stores = stores;
@@ -162,12 +162,12 @@ pub(crate) mod lies {
 
     thread_local!(static TOLD: RefCell<Option<Untouched>> = const { RefCell::new(None) });
 
-    pub(super) fn told() -> Option<Untouched> {
+    pub(super) fn planted_answer() -> Option<Untouched> {
         TOLD.with_borrow(Clone::clone)
     }
 
     /// What every block is said to leave alone from now on, in this thread.
-    pub(crate) fn tell(lie: Option<Untouched>) {
+    pub(crate) fn set_planted_answer(lie: Option<Untouched>) {
         TOLD.set(lie);
     }
 }

@@ -19,7 +19,7 @@ const CONTROL_WORD: (usize, [u8; 2]) = (0, [0x7f, 0x03]);
 const MXCSR: (usize, [u8; 4]) = (24, [0x80, 0x1f, 0, 0]);
 
 /// Describes the batch to a guest that has filled the header. Where other batches lie in the file it changes nothing.
-pub(crate) fn write(shared: &mut Shared) {
+pub(crate) fn write_warm_up_batch(shared: &mut Shared) {
     let mut vectors = VectorFile {
         fx: [0; 512],
         zmm: [[0; 64]; 32],

@@ -5,14 +5,14 @@
 use std::sync::Arc;
 
 use snippex_blocks::binary::Image;
-use snippex_blocks::extract::extract;
-use snippex_core::address_space::{CODE_DISTANCE, IMAGE_BASE, place};
+use snippex_blocks::extract::extract_blocks;
+use snippex_core::address_space::{CODE_DISTANCE, IMAGE_BASE, place_image};
 use snippex_core::block::{Block, Origin, Terminator};
 use snippex_core::case::{Case, Placement};
 use snippex_core::group::Group;
 use snippex_core::observation::Endpoint;
 use snippex_core::state::MachineState;
-use snippex_exec::batch::split;
+use snippex_exec::batch::split_into_batches;
 use snippex_exec::engine::{Engine, EngineSpec, RunnerEngine};
 use snippex_exec::{CaseMaker, MemorySource, RunOutcome};
 
@@ -24,8 +24,8 @@ const STATES: usize = 24;
 fn batches(program: &str) -> Vec<Vec<Group>> {
     let bytes = std::fs::read(program).unwrap();
     let image = Image::parse(&bytes).unwrap();
-    let placement = place(&image.address_range(), image.position_independent()).unwrap();
-    let index = extract(&image);
+    let placement = place_image(&image.address_range(), image.position_independent()).unwrap();
+    let index = extract_blocks(&image);
     let runnable: Vec<Block> = index.iter().filter(|block| block.unrunnable.is_none()).collect();
     let step = (runnable.len() / BLOCKS).max(1);
     let blocks: Vec<Arc<Block>> = runnable.into_iter().step_by(step).map(Arc::new).collect();
@@ -36,8 +36,12 @@ fn batches(program: &str) -> Vec<Vec<Group>> {
     let mut batches = Vec::new();
     for batch in 0..count {
         let chosen: Vec<_> = blocks.iter().skip(batch).step_by(count).cloned().collect();
-        let groups = maker.make(&chosen, &mut native).unwrap();
-        batches.extend(split(&groups).into_iter().map(|range| groups[range].to_vec()));
+        let groups = maker.make_groups(&chosen, &mut native).unwrap();
+        batches.extend(
+            split_into_batches(&groups)
+                .into_iter()
+                .map(|range| groups[range].to_vec()),
+        );
     }
     batches
 }
@@ -89,7 +93,7 @@ fn a_block_of_libm_does_the_same_alone_on_the_cpu() {
 
 #[test]
 fn a_block_of_bash_does_the_same_alone_under_qemu() {
-    alone_and_together(&EngineSpec::preset("qemu-x86_64").unwrap(), "/bin/bash");
+    alone_and_together(&EngineSpec::from_preset("qemu-x86_64").unwrap(), "/bin/bash");
 }
 
 /// In a batch all around the blocks is INT3; alone nothing is there.
@@ -110,7 +114,7 @@ fn a_jump_beside_the_blocks_goes_to_its_target() {
     let group = |address, target| {
         let mut state = MachineState::default();
         state.gpr[0] = target;
-        Group::of(&Case {
+        Group::from_case(&Case {
             block: block(address),
             placement: Placement {
                 image_base: IMAGE_BASE,
@@ -124,7 +128,7 @@ fn a_jump_beside_the_blocks_goes_to_its_target() {
     for target in [0x1080, 0x5_0000, 0x1_1fff].map(|offset| code_base + offset) {
         let groups = [group(0x1000, target), group(0x1_2000, target)];
         for name in ["native", "qemu-x86_64"] {
-            let mut engine = RunnerEngine::start(EngineSpec::preset(name).unwrap()).unwrap();
+            let mut engine = RunnerEngine::start(EngineSpec::from_preset(name).unwrap()).unwrap();
             let together = outcomes(&mut engine, &groups);
             let alone = outcomes(&mut engine, &groups[..1]);
             for outcome in [&together[0][0], &together[1][0], &alone[0][0]] {

@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 
 use snippex_blocks::binary::Image;
-use snippex_blocks::extract::extract;
-use snippex_core::address_space::place;
+use snippex_blocks::extract::extract_blocks;
+use snippex_core::address_space::place_image;
 use snippex_core::block::Block;
 use snippex_core::diff::{DivergenceKind, Tolerance};
 use snippex_core::group::Group;
 use snippex_core::state::rflags;
 use snippex_exec::check::{
-    BlockReport, CheckJob, CheckOptions, CheckReport, CheckSummary, EngineFactory, Inconclusive, check,
+    BlockReport, CheckJob, CheckOptions, CheckReport, CheckSummary, EngineFactory, Inconclusive, check_blocks,
 };
 use snippex_exec::engine::{Engine, EngineError, EngineIdentity, EngineSpec, MockEngine, RunnerEngine};
 use snippex_exec::{Results, RunOutcome};
@@ -24,12 +24,12 @@ fn native() -> Result<Box<dyn Engine>, EngineError> {
 }
 
 fn qemu() -> Result<Box<dyn Engine>, EngineError> {
-    let spec = EngineSpec::preset("qemu-x86_64").expect("install it: cargo xtask test does");
+    let spec = EngineSpec::from_preset("qemu-x86_64").expect("install it: cargo xtask test does");
     Ok(Box::new(RunnerEngine::start(spec)?))
 }
 
 fn planted() -> Result<Box<dyn Engine>, EngineError> {
-    Ok(Box::new(MockEngine::planted()?))
+    Ok(Box::new(MockEngine::with_planted_bug()?))
 }
 
 /// Every `step`-th block of a file, on two engines; reports by block.
@@ -41,7 +41,7 @@ fn run(
 ) -> BTreeMap<usize, BlockReport> {
     let bytes = std::fs::read(path).unwrap();
     let image = Image::parse(&bytes).unwrap();
-    let blocks: Vec<Arc<Block>> = extract(&image)
+    let blocks: Vec<Arc<Block>> = extract_blocks(&image)
         .iter()
         .filter(|block| block.unrunnable.is_none())
         .step_by(step)
@@ -50,7 +50,7 @@ fn run(
     assert!(blocks.len() > 50, "{path} has blocks");
     let job = CheckJob {
         image: Some(&image),
-        placement: place(&image.address_range(), image.position_independent()).unwrap(),
+        placement: place_image(&image.address_range(), image.position_independent()).unwrap(),
         reference: &native,
         subject,
         style: snippex_core::seed::Style::Compiled,
@@ -60,11 +60,11 @@ fn run(
     std::thread::scope(|scope| {
         let checker = scope.spawn(|| {
             let sender = sender;
-            check(&job, &blocks, &sender, &AtomicBool::new(false))
+            check_blocks(&job, &blocks, &sender, &AtomicBool::new(false))
         });
         let reports = receiver
             .into_iter()
-            .filter_map(CheckReport::block)
+            .filter_map(CheckReport::into_block_report)
             .map(|report| (report.index, report))
             .collect();
         checker.join().unwrap().unwrap();
@@ -74,7 +74,7 @@ fn run(
 
 fn summary(reports: &BTreeMap<usize, BlockReport>) -> CheckSummary {
     let mut summary = CheckSummary::default();
-    reports.values().for_each(|report| summary.add(report));
+    reports.values().for_each(|report| summary.add_report(report));
     summary
 }
 
@@ -174,7 +174,7 @@ impl Engine for Split {
 
 /// An engine that clears ZF at every exit: many blocks show it.
 fn clears_zf() -> Result<Box<dyn Engine>, EngineError> {
-    Ok(Box::new(MockEngine::over(
+    Ok(Box::new(MockEngine::from_engine(
         "clears-zf",
         native()?,
         |_, outcome| {

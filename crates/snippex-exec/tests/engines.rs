@@ -9,7 +9,7 @@ fn passes(engine: &mut dyn Engine) {
     assert!(
         failures.is_empty(),
         "{}: {failures:#?}",
-        engine.identity().describe()
+        engine.identity().name_and_version()
     );
 }
 
@@ -22,7 +22,7 @@ fn native_conforms() {
 
 #[test]
 fn qemu_conforms() {
-    let spec = EngineSpec::preset("qemu-x86_64").expect("install it: cargo xtask test does");
+    let spec = EngineSpec::from_preset("qemu-x86_64").expect("install it: cargo xtask test does");
     let mut engine = RunnerEngine::start(spec).unwrap();
     passes(&mut engine);
     assert_eq!(engine.identity().cpu.emulator(), Some("TCGTCGTCGTCG"));
@@ -42,10 +42,14 @@ fn a_command_of_ones_own_conforms() {
 #[test]
 fn an_altered_engine_conforms_when_nothing_is_altered() {
     let native = RunnerEngine::start(EngineSpec::native()).unwrap();
-    passes(&mut MockEngine::over("mock", Box::new(native), |_, _| ()));
+    passes(&mut MockEngine::from_engine("mock", Box::new(native), |_, _| ()));
 }
 
 #[test]
 fn a_wrong_engine_does_not() {
-    assert!(!check_engine(&mut MockEngine::idle()).unwrap().is_empty());
+    assert!(
+        !check_engine(&mut MockEngine::with_no_effect())
+            .unwrap()
+            .is_empty()
+    );
 }

@@ -52,7 +52,7 @@ fn a_program_that_hangs_is_given_up() {
 
 #[test]
 fn an_emulator_is_not_native() {
-    let mut spec = EngineSpec::preset("qemu-x86_64").expect("install it: cargo xtask test does");
+    let mut spec = EngineSpec::from_preset("qemu-x86_64").expect("install it: cargo xtask test does");
     spec.native = true;
     assert!(matches!(
         RunnerEngine::start(spec),
@@ -93,7 +93,7 @@ fn among_innocents(guilty: &Case) -> Endpoint {
     let mut engine = RunnerEngine::start(spec).unwrap();
     let innocent = |address| case(address, Terminator::FallThrough, &[0x48, 0xff, 0xc0], 41);
     let cases = [innocent(0x5000), guilty.clone(), innocent(0x7000)];
-    let groups: Vec<Group> = cases.iter().map(Group::of).collect();
+    let groups: Vec<Group> = cases.iter().map(Group::from_case).collect();
     let results = engine.run(&groups).unwrap();
     for index in [0, 2] {
         let RunOutcome::Ran(observation) = results.outcome(index, 0) else {
@@ -139,13 +139,13 @@ fn invalid_groups_are_refused() {
     let mut trap = case(ADDRESS, Terminator::FallThrough, &[0x90], 0);
     trap.state.rflags |= 0x100;
     for case in [reserved, trap] {
-        let groups = [Group::of(&case)];
+        let groups = [Group::from_case(&case)];
         assert!(matches!(engine.run(&groups), Err(EngineError::Batch(_))));
     }
     let twice = case(ADDRESS, Terminator::FallThrough, &[0x90], 0);
-    let groups = [Group::of(&twice), Group::of(&twice)];
+    let groups = [Group::from_case(&twice), Group::from_case(&twice)];
     assert!(matches!(engine.run(&groups), Err(EngineError::Batch(_))));
-    assert_eq!(snippex_exec::batch::split(&groups).len(), 2);
+    assert_eq!(snippex_exec::batch::split_into_batches(&groups).len(), 2);
 }
 
 #[test]

@@ -17,7 +17,7 @@ use snippex_core::diff::Tolerance;
 use snippex_core::observation::{ChangedLine, Endpoint, Observation};
 use snippex_core::state::{Components, rflags};
 use snippex_exec::RunOutcome;
-use snippex_exec::check::{BlockReport, CheckJob, CheckOptions, CheckReport, CheckSummary, check};
+use snippex_exec::check::{BlockReport, CheckJob, CheckOptions, CheckReport, CheckSummary, check_blocks};
 use snippex_exec::engine::{Engine, EngineError, EngineSpec, MockEngine, RunnerEngine};
 use snippex_exec::engine_check::check_engine_under;
 
@@ -39,7 +39,7 @@ fn host() -> Result<Box<dyn Engine>, EngineError> {
 }
 
 fn fex_like() -> Result<Box<dyn Engine>, EngineError> {
-    Ok(Box::new(MockEngine::over(
+    Ok(Box::new(MockEngine::from_engine(
         "fex-like",
         host()?,
         |case, outcome| {
@@ -69,7 +69,7 @@ fn cannot_reset(case: &Case, observation: &mut Observation) {
 
 /// As [`fex_like`], with IMUL leaving CF and OF clear.
 fn with_a_bug() -> Result<Box<dyn Engine>, EngineError> {
-    Ok(Box::new(MockEngine::over(
+    Ok(Box::new(MockEngine::from_engine(
         "fex-like",
         host()?,
         |case, outcome| {
@@ -92,7 +92,7 @@ fn decode(case: &Case) -> Vec<Instruction> {
 }
 
 fn habits(case: &Case, observation: &mut Observation) {
-    let end = case.block.end().wrapping_add(case.placement.code_base);
+    let end = case.block.end_address().wrapping_add(case.placement.code_base);
     let copies_mxcsr = decode(case)
         .iter()
         .any(|instruction| instruction.mnemonic() == Mnemonic::Stmxcsr);
@@ -238,9 +238,12 @@ fn run_blocks(
         },
     };
     let (sender, receiver) = sync_channel(64);
-    check(&job, blocks, &sender, &AtomicBool::new(false)).unwrap();
+    check_blocks(&job, blocks, &sender, &AtomicBool::new(false)).unwrap();
     drop(sender);
-    let mut reports: Vec<BlockReport> = receiver.into_iter().filter_map(CheckReport::block).collect();
+    let mut reports: Vec<BlockReport> = receiver
+        .into_iter()
+        .filter_map(CheckReport::into_block_report)
+        .collect();
     reports.sort_by_key(|report| report.index);
     reports
 }
@@ -257,10 +260,10 @@ fn culprits(reports: &[BlockReport]) -> BTreeSet<String> {
 
 #[test]
 fn no_habit_is_a_bug_and_each_is_listed() {
-    let reports = run(fex_like, Tolerance::fex());
+    let reports = run(fex_like, Tolerance::for_fex());
     assert_eq!(culprits(&reports), BTreeSet::new());
     let mut summary = CheckSummary::default();
-    reports.iter().for_each(|report| summary.add(report));
+    reports.iter().for_each(|report| summary.add_report(report));
     assert_eq!(summary.diverged, 0);
     let listed: BTreeSet<String> = summary
         .inconclusive
@@ -298,7 +301,7 @@ fn stores_beside_itself() -> Arc<Block> {
 #[test]
 fn no_case_asks_the_kernel_to_write_into_a_page_of_code() {
     // Code lies a distance away from the image that it reads and writes, so that what it stores is put back.
-    let reports = run_blocks(fex_like, Tolerance::fex(), &[stores_beside_itself()]);
+    let reports = run_blocks(fex_like, Tolerance::for_fex(), &[stores_beside_itself()]);
     assert_eq!(culprits(&reports), BTreeSet::new());
     assert!(
         reports[0].matched > 0 && reports[0].diverged == 0,
@@ -331,7 +334,7 @@ fn no_case_asks_the_kernel_to_write_into_a_page_of_code() {
 
 #[test]
 fn a_planted_bug_is_found_among_the_habits_and_nothing_else_is() {
-    let reports = run(with_a_bug, Tolerance::fex());
+    let reports = run(with_a_bug, Tolerance::for_fex());
     assert_eq!(culprits(&reports), BTreeSet::from(["imul r64, r64".to_owned()]));
 }
 
@@ -344,7 +347,7 @@ fn without_the_list_of_deviations_the_habits_do_show() {
 #[test]
 fn it_conforms_under_what_it_documents() {
     let mut engine = fex_like().unwrap();
-    let failures = check_engine_under(engine.as_mut(), &Tolerance::fex()).unwrap();
+    let failures = check_engine_under(engine.as_mut(), &Tolerance::for_fex()).unwrap();
     assert!(failures.is_empty(), "{failures:#?}");
 }
 

@@ -41,7 +41,7 @@ fn table(folder: &Path) -> EngineTable {
 }
 
 fn returns(number: u8) -> TestProgram {
-    TestProgram::flat(vec![0xb8, number, 0, 0, 0, 0xf4])
+    TestProgram::from_flat_code(vec![0xb8, number, 0, 0, 0, 0xf4])
 }
 
 #[test]
@@ -66,8 +66,8 @@ fn the_program_the_server_and_the_home_are_as_fex_wants_them() {
     );
     let table = table(root);
     let started = Instant::now();
-    let mut plain = RunnerEngine::start(table.spec("fex-emu").unwrap()).unwrap();
-    let mut other = RunnerEngine::start(table.spec("fex-emu/both").unwrap()).unwrap();
+    let mut plain = RunnerEngine::start(table.resolve_spec("fex-emu").unwrap()).unwrap();
+    let mut other = RunnerEngine::start(table.resolve_spec("fex-emu/both").unwrap()).unwrap();
     assert!(started.elapsed() > Duration::from_millis(500), "two slow starts");
     assert_eq!(plain.identity().version, "FEX-2608");
     assert_eq!(other.identity().name, "fex-emu/both");
@@ -110,7 +110,7 @@ fn an_engine_that_becomes_another_version_is_given_up() {
     let root = folder.path();
     script(root, "FEX", "exec \"$@\"");
     script(root, "FEXGetConfig", "echo FEX-2607");
-    let mut engine = RunnerEngine::start(table(root).spec("fex-emu").unwrap()).unwrap();
+    let mut engine = RunnerEngine::start(table(root).resolve_spec("fex-emu").unwrap()).unwrap();
     engine.restart().unwrap();
     // Installed anew, the same version.
     script(root, "FEX", "exec \"$@\" # again");

@@ -35,7 +35,7 @@ fn case(terminator: Terminator, bytes: &[u8], rdi: u64) -> Group {
     };
     let mut state = MachineState::default();
     state.gpr[7] = rdi;
-    Group::of(&Case {
+    Group::from_case(&Case {
         block: Arc::new(block),
         placement: PLACEMENT,
         state,
@@ -81,7 +81,7 @@ fn ended(results: Result<Results<'_>, EngineError>) -> Endpoint {
 }
 
 fn qemu() -> EngineSpec {
-    EngineSpec::preset("qemu-x86_64").expect("install it: cargo xtask test does")
+    EngineSpec::from_preset("qemu-x86_64").expect("install it: cargo xtask test does")
 }
 
 /// An engine whose processes are noted when they start.

@@ -18,7 +18,7 @@ use snippex_core::observation::{Endpoint, Observation};
 use snippex_core::seed::Style;
 use snippex_core::state::MachineState;
 use snippex_exec::RunOutcome;
-use snippex_exec::check::{CheckJob, CheckOptions, CheckReport, CheckSummary, check};
+use snippex_exec::check::{CheckJob, CheckOptions, CheckReport, CheckSummary, check_blocks};
 use snippex_exec::engine::{Engine, EngineError, EngineSpec, RunnerEngine};
 
 const PLACEMENT: Placement = Placement {
@@ -31,7 +31,7 @@ fn native() -> Result<Box<dyn Engine>, EngineError> {
 }
 
 fn qemu() -> Result<Box<dyn Engine>, EngineError> {
-    let spec = EngineSpec::preset("qemu-x86_64").expect("install it: cargo xtask test does");
+    let spec = EngineSpec::from_preset("qemu-x86_64").expect("install it: cargo xtask test does");
     Ok(Box::new(RunnerEngine::start(spec)?))
 }
 
@@ -70,7 +70,7 @@ fn case(number: u64, accumulator: u64, build: impl FnOnce(&mut CodeAssembler)) -
 }
 
 fn run(engine: &mut dyn Engine, cases: &[Case]) -> Vec<Observation> {
-    let groups: Vec<Group> = cases.iter().map(Group::of).collect();
+    let groups: Vec<Group> = cases.iter().map(Group::from_case).collect();
     let results = engine.run(&groups).unwrap();
     (0..cases.len())
         .map(|index| match results.outcome(index, 0) {
@@ -160,7 +160,7 @@ fn sweep(
         ..GenerationRequest::default()
     };
     let forms: Vec<Form> = Form::all()
-        .filter(|form| machine_part(form.code()).is_some() && form.skip().is_none())
+        .filter(|form| machine_part(form.code()).is_some() && form.skip_reason().is_none())
         .collect();
     let blocks: Vec<Arc<Block>> = forms
         .iter()
@@ -183,9 +183,9 @@ fn sweep(
     let mut summary = CheckSummary::default();
     let mut culprits = Vec::new();
     std::thread::scope(|scope| {
-        let work = scope.spawn(|| check(&job, &blocks, &{ sender }, &AtomicBool::new(false)));
-        for report in receiver.into_iter().filter_map(CheckReport::block) {
-            summary.add(&report);
+        let work = scope.spawn(|| check_blocks(&job, &blocks, &{ sender }, &AtomicBool::new(false)));
+        for report in receiver.into_iter().filter_map(CheckReport::into_block_report) {
+            summary.add_report(&report);
             let real = report.findings.iter().filter(|finding| {
                 !matches!(finding.expected.endpoint, Endpoint::Signal(signal) if signal.number == SIGBUS)
             });

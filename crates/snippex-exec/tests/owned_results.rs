@@ -8,13 +8,13 @@ use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
 use snippex_blocks::binary::Image;
-use snippex_blocks::extract::extract;
-use snippex_core::address_space::place;
+use snippex_blocks::extract::extract_blocks;
+use snippex_core::address_space::place_image;
 use snippex_core::block::Block;
 use snippex_core::group::Group;
 use snippex_core::seed::Style;
-use snippex_exec::batch::split;
-use snippex_exec::check::{BlockReport, CheckJob, CheckOptions, CheckReport, EngineFactory, check};
+use snippex_exec::batch::split_into_batches;
+use snippex_exec::check::{BlockReport, CheckJob, CheckOptions, CheckReport, EngineFactory, check_blocks};
 use snippex_exec::engine::{Engine, EngineError, EngineIdentity, EngineSpec, MockEngine, RunnerEngine};
 use snippex_exec::{CaseMaker, MemorySource, OwnedResults, Results, ResultsError};
 
@@ -25,7 +25,7 @@ fn native() -> Box<dyn Engine> {
 }
 
 fn qemu() -> Box<dyn Engine> {
-    let spec = EngineSpec::preset("qemu-x86_64").expect("install it: cargo xtask test does");
+    let spec = EngineSpec::from_preset("qemu-x86_64").expect("install it: cargo xtask test does");
     Box::new(RunnerEngine::start(spec).unwrap())
 }
 
@@ -33,7 +33,7 @@ fn qemu() -> Box<dyn Engine> {
 fn with_blocks<T>(work: impl FnOnce(&Image<'_>, &[Arc<Block>]) -> T) -> T {
     let bytes = std::fs::read("/bin/bash").unwrap();
     let image = Image::parse(&bytes).unwrap();
-    let index = extract(&image);
+    let index = extract_blocks(&image);
     let blocks: Vec<_> = index
         .iter()
         .filter(|block| block.unrunnable.is_none())
@@ -46,13 +46,17 @@ fn with_blocks<T>(work: impl FnOnce(&Image<'_>, &[Arc<Block>]) -> T) -> T {
 
 fn batches() -> Vec<Vec<Group>> {
     with_blocks(|image, blocks| {
-        let placement = place(&image.address_range(), image.position_independent()).unwrap();
+        let placement = place_image(&image.address_range(), image.position_independent()).unwrap();
         let mut maker = CaseMaker::new(MemorySource::new(Some(image), placement, 1), placement, 1, STATES);
         let mut native = native();
         let mut batches = Vec::new();
         for chosen in blocks.chunks(16) {
-            let groups = maker.make(chosen, native.as_mut()).unwrap();
-            batches.extend(split(&groups).into_iter().map(|range| groups[range].to_vec()));
+            let groups = maker.make_groups(chosen, native.as_mut()).unwrap();
+            batches.extend(
+                split_into_batches(&groups)
+                    .into_iter()
+                    .map(|range| groups[range].to_vec()),
+            );
         }
         batches
     })
@@ -62,7 +66,7 @@ fn batches() -> Vec<Vec<Group>> {
 fn all_say_the_same(engine: &mut dyn Engine, fast: bool) {
     for groups in batches() {
         let results = engine.run(&groups).unwrap();
-        let copy = results.copy();
+        let copy = results.to_owned_results();
         let read = OwnedResults::decode(&copy.encode(), &groups).unwrap();
         assert_eq!(read.encode(), copy.encode());
         let (copy, read) = (copy.view(&groups).unwrap(), read.view(&groups).unwrap());
@@ -93,7 +97,7 @@ fn a_copy_of_qemus_results_says_the_same_by_the_same_fast_comparison() {
 
 #[test]
 fn a_copy_of_computed_outcomes_says_the_same() {
-    all_say_the_same(&mut MockEngine::planted().unwrap(), false);
+    all_say_the_same(&mut MockEngine::with_planted_bug().unwrap(), false);
 }
 
 /// Answers with copies of another engine's results.
@@ -108,12 +112,12 @@ impl Engine for Copying {
     }
 
     fn run<'e>(&'e mut self, groups: &'e [Group]) -> Result<Results<'e>, EngineError> {
-        let copy = self.engine.run(groups)?.copy();
+        let copy = self.engine.run(groups)?.to_owned_results();
         Ok(self.results.insert(copy).view(groups)?)
     }
 
     fn run_fresh<'e>(&'e mut self, groups: &'e [Group]) -> Result<Results<'e>, EngineError> {
-        let copy = self.engine.run_fresh(groups)?.copy();
+        let copy = self.engine.run_fresh(groups)?.to_owned_results();
         Ok(self.results.insert(copy).view(groups)?)
     }
 
@@ -131,14 +135,14 @@ fn counts(reference: &EngineFactory<'_>, engine: &EngineFactory<'_>) -> BTreeMap
     with_blocks(|image, blocks| {
         let job = CheckJob {
             image: Some(image),
-            placement: place(&image.address_range(), image.position_independent()).unwrap(),
+            placement: place_image(&image.address_range(), image.position_independent()).unwrap(),
             reference,
             subject: engine,
             style: Style::Compiled,
             options: CheckOptions::default(),
         };
         let (sender, receiver) = sync_channel(blocks.len());
-        check(&job, blocks, &sender, &AtomicBool::new(false)).unwrap();
+        check_blocks(&job, blocks, &sender, &AtomicBool::new(false)).unwrap();
         drop(sender);
         let verdicts = |report: BlockReport| {
             let counts = [
@@ -152,7 +156,7 @@ fn counts(reference: &EngineFactory<'_>, engine: &EngineFactory<'_>) -> BTreeMap
         };
         receiver
             .into_iter()
-            .filter_map(CheckReport::block)
+            .filter_map(CheckReport::into_block_report)
             .map(verdicts)
             .collect()
     })
@@ -160,7 +164,8 @@ fn counts(reference: &EngineFactory<'_>, engine: &EngineFactory<'_>) -> BTreeMap
 
 #[test]
 fn an_engine_that_answers_with_copies_gets_the_verdicts_of_the_engine_it_copies() {
-    let planted = || -> Result<Box<dyn Engine>, EngineError> { Ok(Box::new(MockEngine::planted()?)) };
+    let planted =
+        || -> Result<Box<dyn Engine>, EngineError> { Ok(Box::new(MockEngine::with_planted_bug()?)) };
     let start = || Ok(native());
     for engine in [&copying as &EngineFactory<'_>, &planted] {
         let expected = counts(&start, engine);
@@ -173,7 +178,7 @@ fn an_engine_that_answers_with_copies_gets_the_verdicts_of_the_engine_it_copies(
 /// A small batch, and the bytes of its results.
 static SMALL: LazyLock<(Vec<Group>, Vec<u8>)> = LazyLock::new(|| {
     let groups: Vec<Group> = batches().swap_remove(0).into_iter().take(4).collect();
-    let bytes = native().run(&groups).unwrap().copy().encode();
+    let bytes = native().run(&groups).unwrap().to_owned_results().encode();
     (groups, bytes)
 });
 

@@ -9,14 +9,14 @@ use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
 use snippex_blocks::binary::Image;
-use snippex_blocks::extract::extract;
+use snippex_blocks::extract::extract_blocks;
 use snippex_blocks::generate::{self, GenerationRequest};
-use snippex_core::address_space::{CODE_DISTANCE, place};
+use snippex_core::address_space::{CODE_DISTANCE, place_image};
 use snippex_core::block::Block;
 use snippex_core::case::Placement;
 use snippex_core::diff::Divergence;
-use snippex_exec::batch::split;
-use snippex_exec::check::{BlockReport, CheckJob, CheckOptions, CheckReport, EngineFactory, check};
+use snippex_exec::batch::split_into_batches;
+use snippex_exec::check::{BlockReport, CheckJob, CheckOptions, CheckReport, EngineFactory, check_blocks};
 use snippex_exec::engine::{Engine, EngineSpec, MockEngine, RunnerEngine};
 use snippex_exec::recording::{
     About, Recorded, RecordedEngine, RecordedSource, Recorder, Recording, RecordingError,
@@ -30,7 +30,7 @@ fn native() -> Box<dyn Engine> {
 }
 
 fn qemu() -> Box<dyn Engine> {
-    let spec = EngineSpec::preset("qemu-x86_64").expect("install it: cargo xtask test does");
+    let spec = EngineSpec::from_preset("qemu-x86_64").expect("install it: cargo xtask test does");
     Box::new(RunnerEngine::start(spec).unwrap())
 }
 
@@ -106,7 +106,7 @@ impl Blocks<'_> {
             },
         };
         let (sender, receiver) = sync_channel(self.blocks.len());
-        check(&job, &self.blocks, &sender, &AtomicBool::new(false)).unwrap();
+        check_blocks(&job, &self.blocks, &sender, &AtomicBool::new(false)).unwrap();
         drop(sender);
         let verdict = |report: BlockReport| {
             let differences = |divergence: &Divergence| format!("{:?}", divergence.differences);
@@ -138,7 +138,7 @@ impl Blocks<'_> {
         };
         receiver
             .into_iter()
-            .filter_map(CheckReport::block)
+            .filter_map(CheckReport::into_block_report)
             .map(verdict)
             .collect()
     }
@@ -149,12 +149,12 @@ impl Blocks<'_> {
         let mut recorded = RecordedEngine::new(Arc::clone(recording));
         let mut maker = self.maker();
         for blocks in self.blocks.chunks(32) {
-            let groups = maker.make(blocks, live.as_mut()).unwrap();
-            let again = maker.make(blocks, &mut recorded).unwrap();
+            let groups = maker.make_groups(blocks, live.as_mut()).unwrap();
+            let again = maker.make_groups(blocks, &mut recorded).unwrap();
             for (group, again) in groups.iter().zip(&again) {
                 assert_eq!(group.pages, again.pages);
             }
-            for range in split(&groups) {
+            for range in split_into_batches(&groups) {
                 let batch = &groups[range];
                 let (expected, actual) = (live.run(batch).unwrap(), recorded.run(batch).unwrap());
                 for (group, start) in
@@ -181,11 +181,11 @@ impl Blocks<'_> {
 fn of_bash<T>(work: impl FnOnce(&Blocks<'_>) -> T) -> T {
     let bytes = std::fs::read("/bin/bash").unwrap();
     let image = Image::parse(&bytes).unwrap();
-    let index = extract(&image);
+    let index = extract_blocks(&image);
     let blocks = index.iter().filter(|block| block.unrunnable.is_none());
     work(&Blocks {
         program: Some((&image, &bytes)),
-        placement: place(&image.address_range(), image.position_independent()).unwrap(),
+        placement: place_image(&image.address_range(), image.position_independent()).unwrap(),
         blocks: blocks.step_by(61).take(640).map(Arc::new).collect(),
     })
 }
@@ -200,11 +200,14 @@ fn generated() -> Blocks<'static> {
         seed: 1,
     };
     let forms = request.forms();
-    let forms = forms.into_iter().filter(|form| form.skip().is_none()).step_by(20);
+    let forms = forms
+        .into_iter()
+        .filter(|form| form.skip_reason().is_none())
+        .step_by(20);
     let blocks = forms.flat_map(|form| generate::of_form(&request, form));
     Blocks {
         program: None,
-        placement: place(&(0..CODE_DISTANCE), true).unwrap(),
+        placement: place_image(&(0..CODE_DISTANCE), true).unwrap(),
         blocks: blocks
             .filter(|block| block.unrunnable.is_none())
             .map(Arc::new)
@@ -235,7 +238,7 @@ fn verdicts_are_those_of_a_direct_check() {
         let recorded =
             || -> Result<Box<dyn Engine>, _> { Ok(Box::new(RecordedEngine::new(Arc::clone(&recording)))) };
         let emulator = || Ok(qemu());
-        let planted = || -> Result<Box<dyn Engine>, _> { Ok(Box::new(MockEngine::planted()?)) };
+        let planted = || -> Result<Box<dyn Engine>, _> { Ok(Box::new(MockEngine::with_planted_bug()?)) };
         for subject in [&emulator as &EngineFactory<'_>, &planted] {
             let direct = bash.verdicts(&live, subject);
             assert!(direct.len() == bash.blocks.len());
@@ -277,7 +280,7 @@ fn a_recording_is_small_and_the_same_however_many_threads_made_it() {
         let recording = Recording::of_bytes(one).unwrap();
         recording.verify().unwrap();
         assert_eq!(recording.id(), recorded.id);
-        let program = recording.program().unwrap().unwrap();
+        let program = recording.read_program().unwrap().unwrap();
         assert_eq!(program, std::fs::read("/bin/bash").unwrap());
         let blocks = recording.blocks();
         assert!(
@@ -302,13 +305,19 @@ fn what_was_not_recorded_is_unsupported_and_other_cases_of_a_block_are_refused()
         };
         let mut recorded = RecordedEngine::new(few.recorded(native));
         let mut live = native();
-        let groups = bash.maker().make(&bash.blocks[32..40], live.as_mut()).unwrap();
+        let groups = bash
+            .maker()
+            .make_groups(&bash.blocks[32..40], live.as_mut())
+            .unwrap();
         let results = recorded.run(&groups).unwrap();
         assert_eq!(
             results.outcome(0, 0),
             RunOutcome::Unsupported(Unsupported::NotRecorded)
         );
-        let mut groups = bash.maker().make(&bash.blocks[..1], live.as_mut()).unwrap();
+        let mut groups = bash
+            .maker()
+            .make_groups(&bash.blocks[..1], live.as_mut())
+            .unwrap();
         groups[0].starts[3].gpr[0] ^= 1;
         let refused = recorded.run(&groups).unwrap_err().to_string();
         assert!(refused.contains("other cases of the block"), "{refused}");

@@ -14,7 +14,7 @@ use snippex_core::random::Random;
 use snippex_core::state::{MachineState, RSP, rflags};
 use snippex_exec::RunOutcome;
 use snippex_exec::engine::{Engine, EngineSpec, MockEngine, RunnerEngine};
-use snippex_exec::reduce::{Bug, CONFIRMATIONS, Reduced, ReductionLimits, reduce};
+use snippex_exec::reduce::{Bug, CONFIRMATIONS, Reduced, ReductionLimits, reduce_case};
 
 /// A case of `block` in which every register and all memory is random, and pointers lead to memory.
 fn noisy(build: impl FnOnce(&mut CodeAssembler)) -> Case {
@@ -33,12 +33,12 @@ fn noisy(build: impl FnOnce(&mut CodeAssembler)) -> Case {
     let mut random = Random::new(3);
     let mut state = MachineState::default();
     state.gpr.fill_with(|| random.next_u64());
-    random.fill(state.vectors.as_flattened_mut());
+    random.fill_bytes(state.vectors.as_flattened_mut());
     state.rflags |= rflags::CF | rflags::SF | rflags::DF;
     (state.gpr[RSP], state.gpr[7], state.gpr[6]) = (STACK + 0x7f8, ARENA + 0x5_0123, ARENA + 0x5_0800);
     let mut page = |address| {
         let mut content = [0; PAGE_SIZE];
-        random.fill(&mut content);
+        random.fill_bytes(&mut content);
         Page {
             address,
             access: PageAccess::ReadWrite,
@@ -61,13 +61,13 @@ fn native() -> RunnerEngine {
 }
 
 fn qemu() -> RunnerEngine {
-    RunnerEngine::start(EngineSpec::preset("qemu-x86_64").expect("install it: cargo xtask test does"))
+    RunnerEngine::start(EngineSpec::from_preset("qemu-x86_64").expect("install it: cargo xtask test does"))
         .unwrap()
 }
 
 fn bugs(case: &Case, subject: &mut dyn Engine) -> Vec<Bug> {
     let started = Instant::now();
-    match reduce(
+    match reduce_case(
         case,
         &mut native(),
         subject,
@@ -133,7 +133,7 @@ fn a_planted_bug_is_found_in_a_long_block() {
         a.mov(qword_ptr(rsi + 8), r9).unwrap();
         a.lea(rcx, qword_ptr(rcx + rdx * 4 + 7)).unwrap();
     });
-    let found = bugs(&case, &mut MockEngine::planted().unwrap());
+    let found = bugs(&case, &mut MockEngine::with_planted_bug().unwrap());
     let [bug] = &found[..] else { panic!("{found:#?}") };
     assert_eq!(
         bug.signature.to_string(),
@@ -191,7 +191,7 @@ fn bugs_of_qemu_are_reduced_to_one_instruction_and_a_plain_state() {
 #[test]
 fn what_prepares_a_bug_is_made_simple() {
     // An engine that goes wrong only where the factor was computed in the same block, as an optimiser does.
-    let mut subject = MockEngine::over("optimising", Box::new(native()), |case, outcome| {
+    let mut subject = MockEngine::from_engine("optimising", Box::new(native()), |case, outcome| {
         let lines = text(case);
         let computed = lines.iter().rev().skip(1).any(|line| {
             let destination = line
@@ -279,7 +279,7 @@ fn memory_operands_get_a_plain_address() {
 #[test]
 fn engines_that_agree_leave_nothing_to_reduce() {
     let case = noisy(|a| a.add(rax, rbx).unwrap());
-    let reduced = reduce(
+    let reduced = reduce_case(
         &case,
         &mut native(),
         &mut qemu(),
@@ -295,7 +295,7 @@ fn a_bug_that_comes_and_goes_is_said_to_be_flaky() {
     let case = noisy(|a| a.add(rax, rbx).unwrap());
     // Every third time that the plainest case runs, it is right.
     let mut plain = 0;
-    let mut subject = MockEngine::over("flaky", Box::new(native()), move |case, outcome| {
+    let mut subject = MockEngine::from_engine("flaky", Box::new(native()), move |case, outcome| {
         plain += u32::from(case.state == MachineState::default());
         if let RunOutcome::Ran(observation) = outcome
             && plain % 3 != 2
@@ -314,7 +314,7 @@ fn a_case_that_kills_the_engine_is_reduced_without_giving_the_engine_up() {
         a.bswap(rdx).unwrap();
         a.sub(rcx, rbx).unwrap();
     });
-    let mut subject = MockEngine::over("dying", Box::new(native()), |case, outcome| {
+    let mut subject = MockEngine::from_engine("dying", Box::new(native()), |case, outcome| {
         let bswap = case.block.bytes.windows(2).any(|bytes| bytes == [0x0f, 0xca]);
         if let RunOutcome::Ran(observation) = outcome
             && bswap

@@ -13,17 +13,17 @@ use std::thread;
 use std::time::Duration;
 
 use snippex_blocks::binary::Image;
-use snippex_blocks::extract::extract;
-use snippex_core::address_space::place;
+use snippex_blocks::extract::extract_blocks;
+use snippex_core::address_space::place_image;
 use snippex_core::block::Block;
 use snippex_core::case::Placement;
 use snippex_core::seed::Style;
-use snippex_exec::batch::split;
-use snippex_exec::check::{CheckJob, CheckOptions, CheckReport, EngineFactory, check};
+use snippex_exec::batch::split_into_batches;
+use snippex_exec::check::{CheckJob, CheckOptions, CheckReport, EngineFactory, check_blocks};
 use snippex_exec::engine::{Engine, EngineError, EngineShare, EngineSpec, MockEngine, RunnerEngine};
 use snippex_exec::engine_check::check_engine;
 use snippex_exec::remote::{
-    AgentOptions, EngineOrder, Host, HostOptions, Link, RemoteEngine, RemoteError, Transport, serve,
+    AgentOptions, EngineOrder, Host, HostOptions, Link, RemoteEngine, RemoteError, Transport, serve_host,
 };
 use snippex_exec::{CaseMaker, MemorySource, RunOutcome};
 
@@ -34,7 +34,7 @@ fn native() -> Box<dyn Engine> {
 }
 
 fn qemu() -> Box<dyn Engine> {
-    let spec = EngineSpec::preset("qemu-x86_64").expect("install it: cargo xtask test does");
+    let spec = EngineSpec::from_preset("qemu-x86_64").expect("install it: cargo xtask test does");
     Box::new(RunnerEngine::start(spec).unwrap())
 }
 
@@ -89,7 +89,7 @@ impl Transport for Nearby {
             // The test may have hung up.
             let _ = output.write_all(way.noise);
             let mut input = theirs.try_clone().unwrap();
-            let _ = serve(&mut input, Box::new(output), &AgentOptions::default());
+            let _ = serve_host(&mut input, Box::new(output), &AgentOptions::default());
             let _ = theirs.shutdown(Shutdown::Both);
         });
         let closer = ours.try_clone().unwrap();
@@ -176,11 +176,11 @@ impl Blocks {
     }
 
     fn choose(image: &Image<'_>, count: usize) -> (Vec<Arc<Block>>, Placement) {
-        let index = extract(image);
+        let index = extract_blocks(image);
         let runnable = || index.iter().filter(|block| block.unrunnable.is_none());
         let step = (runnable().count() / count).max(1);
         let blocks = runnable().step_by(step).take(count).map(Arc::new).collect();
-        let placement = place(&image.address_range(), image.position_independent()).unwrap();
+        let placement = place_image(&image.address_range(), image.position_independent()).unwrap();
         (blocks, placement)
     }
 
@@ -197,7 +197,7 @@ impl Blocks {
         let job = CheckJob {
             image: Some(&image),
             placement,
-            reference: &|| Ok(share.join()),
+            reference: &|| Ok(share.engine_for_thread()),
             subject,
             style: Style::Compiled,
             options: CheckOptions {
@@ -208,7 +208,7 @@ impl Blocks {
             },
         };
         let (sender, receiver) = sync_channel(blocks.len() + 1);
-        let done = check(&job, &blocks, &sender, &AtomicBool::new(false));
+        let done = check_blocks(&job, &blocks, &sender, &AtomicBool::new(false));
         drop(sender);
         let mut verdicts = BTreeMap::new();
         for report in receiver {
@@ -240,13 +240,13 @@ fn every_end_is_the_same_as_here() {
     there.cases_come_from(&maker.origin(Some(blocks.file.as_slice().into())));
     assert_eq!(there.identity().name, "near/qemu-x86_64");
     assert_eq!(there.identity().cpu, here.identity().cpu);
-    let groups = maker.make(&chosen, reference.as_mut()).unwrap();
+    let groups = maker.make_groups(&chosen, reference.as_mut()).unwrap();
     let (mut ran, mut same) = (0, 0);
-    for range in split(&groups) {
+    for range in split_into_batches(&groups) {
         let batch = &groups[range];
         let expected = reference.run(batch).unwrap();
         let local = here.run(batch).unwrap();
-        let all = there.run(batch).unwrap().copy();
+        let all = there.run(batch).unwrap().to_owned_results();
         let all = all.view(batch).unwrap();
         let told = there.run_expecting(batch, &expected).unwrap();
         for (group, position) in batch.iter().zip(0..) {
@@ -301,7 +301,7 @@ fn a_check_over_any_way_says_what_a_check_here_says() {
         for (index, verdict) in &here {
             assert_eq!(&there[index], verdict, "{way:?}");
         }
-        assert_eq!(host.noise().unwrap().is_empty(), way.noise.is_empty());
+        assert_eq!(host.startup_output().unwrap().is_empty(), way.noise.is_empty());
     }
 }
 
@@ -348,7 +348,7 @@ fn an_engine_there_passes_the_engine_check_and_what_is_not_there_is_told() {
 fn outcomes_that_an_engine_computes_arrive_as_well() {
     let blocks = Blocks::read();
     let here = blocks
-        .verdicts(100, 1, &|| Ok(Box::new(MockEngine::planted()?)))
+        .verdicts(100, 1, &|| Ok(Box::new(MockEngine::with_planted_bug()?)))
         .unwrap();
     let host = host(Way::default());
     let there = blocks.verdicts(100, 2, &|| engine_of(&host, "mock")).unwrap();

@@ -7,13 +7,13 @@ use cli_kit::Table;
 use cli_kit::style::{FAINT, HEADING};
 use iced_x86::{Instruction, MemorySize, Register};
 use serde::Serialize;
-use snippex_blocks::select::{Category, features};
+use snippex_blocks::select::{Category, block_features};
 use snippex_core::block::Block;
-use snippex_core::decode::{accesses_memory, decoder, kinds};
+use snippex_core::decode::{accesses_memory, instruction_kind, intel_decoder};
 use snippex_core::words::kebab_case;
 
 use crate::disassembly::DecoderError;
-use crate::{grouped, percent, several};
+use crate::{format_count, format_number, format_percent};
 
 /// Disagreements of the decoders that are shown.
 const EXAMPLES: usize = 10;
@@ -86,7 +86,7 @@ impl Analyzer {
     }
 
     /// Counts a block.
-    pub fn add(&mut self, block: &Block) {
+    pub fn add_block(&mut self, block: &Block) {
         let analysis = &mut self.analysis;
         analysis.blocks += 1;
         analysis.bytes += block.bytes.len() as u64;
@@ -104,27 +104,27 @@ impl Analyzer {
             None => analysis.runnable += 1,
             Some(reason) => *analysis.unrunnable.entry(kebab_case(reason)).or_default() += 1,
         }
-        let features = features(&block.bytes, block.address);
+        let features = block_features(&block.bytes, block.address);
         for category in Category::ALL
             .iter()
             .filter(|category| features.categories & category.bit() != 0)
         {
             *analysis.categories.entry(kebab_case(category)).or_default() += 1;
         }
-        for instruction in &mut decoder(&block.bytes, block.address) {
+        for instruction in &mut intel_decoder(&block.bytes, block.address) {
             self.instruction(block, &instruction);
         }
     }
 
     /// What was counted.
     #[must_use]
-    pub fn finish(self) -> Analysis {
+    pub fn into_analysis(self) -> Analysis {
         self.analysis
     }
 
     fn instruction(&mut self, block: &Block, instruction: &Instruction) {
         let analysis = &mut self.analysis;
-        for kind in kinds(instruction).names() {
+        for kind in instruction_kind(instruction).names() {
             *analysis.kinds.entry(kind).or_default() += 1;
         }
         let mnemonic = format!("{:?}", instruction.mnemonic()).to_lowercase();
@@ -183,13 +183,13 @@ fn form(instruction: &Instruction) -> &'static str {
 impl Analysis {
     /// For people; long tables are cut to `top` rows.
     #[must_use]
-    pub fn text(&self, top: usize) -> String {
+    pub fn render_text(&self, top: usize) -> String {
         let mut parts = vec![format!(
             "{}, {} of them can be run, {} in {}",
-            several(self.blocks, "block"),
-            grouped(self.runnable),
-            several(self.instructions, "instruction"),
-            several(self.bytes, "byte"),
+            format_count(self.blocks, "block"),
+            format_number(self.runnable),
+            format_count(self.instructions, "instruction"),
+            format_count(self.bytes, "byte"),
         )];
         let sizes = self.sizes.iter().map(|(&log, &count)| {
             let name = if log == 0 {
@@ -233,7 +233,7 @@ impl Analysis {
         let sizes = self
             .memory_sizes
             .iter()
-            .map(|(size, count)| (several(*size as u64, "byte"), *count));
+            .map(|(size, count)| (format_count(*size as u64, "byte"), *count));
         parts.push(table("memory operands by size", sizes, operands, usize::MAX));
         parts.push(self.second_opinion());
         parts.retain(|part| !part.is_empty());
@@ -248,10 +248,10 @@ impl Analysis {
         } = &self.decoders;
         let mut text = format!(
             "{HEADING}second decoder{HEADING:#}\n capstone sees another length in {} of {} ({}), {} of which it does not know",
-            grouped(*disagreements),
-            several(self.instructions, "instruction"),
-            percent(*disagreements, self.instructions),
-            grouped(*unknown),
+            format_number(*disagreements),
+            format_count(self.instructions, "instruction"),
+            format_percent(*disagreements, self.instructions),
+            format_number(*unknown),
         );
         for example in examples {
             let other = example
@@ -277,9 +277,11 @@ fn ranked<K: ToString>(counts: &BTreeMap<K, u64>) -> Vec<(String, u64)> {
 
 fn table(title: &str, rows: impl IntoIterator<Item = (String, u64)>, whole: u64, top: usize) -> String {
     let mut rows = rows.into_iter();
-    let mut table = Table::new([title, "count", "share"]).right(1).right(2);
+    let mut table = Table::new([title, "count", "share"])
+        .align_right(1)
+        .align_right(2);
     for (name, count) in rows.by_ref().take(if top == 0 { usize::MAX } else { top }) {
-        table.row([name, grouped(count), percent(count, whole)]);
+        table.add_row([name, format_number(count), format_percent(count, whole)]);
     }
     if table.is_empty() {
         return String::new();

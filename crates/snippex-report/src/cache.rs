@@ -8,7 +8,7 @@ use cli_kit::style::{FAINT, GOOD, HEADING, UNSURE};
 use cli_kit::{Table, units};
 use serde::Serialize;
 
-use crate::{grouped, percent, several, untitled};
+use crate::{format_count, format_number, format_percent, render_headerless_table};
 
 /// What a cache did for a check.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -29,9 +29,9 @@ pub fn use_text(cache: &CacheUseView) -> Option<String> {
     (cache.hits > 0).then(|| {
         format!(
             "{} ({}) came from the cache, which saved {}",
-            several(cache.hits, "block"),
-            percent(cache.hits, cache.looked_up),
-            units::duration(Duration::from_secs_f64(cache.saved_s.max(0.0)))
+            format_count(cache.hits, "block"),
+            format_percent(cache.hits, cache.looked_up),
+            units::format_duration(Duration::from_secs_f64(cache.saved_s.max(0.0)))
         )
     })
 }
@@ -77,17 +77,17 @@ pub struct CachedContextView {
 pub fn stats_text(stats: &CacheStatsView, width: Option<u16>) -> String {
     let age = |seconds: Option<f64>| seconds.map_or_else(|| "-".to_owned(), span);
     let mut table = Table::new(Vec::<String>::new());
-    let mut row = |name: &str, value: String| table.row([name.to_owned(), value]);
+    let mut row = |name: &str, value: String| table.add_row([name.to_owned(), value]);
     row("file", stats.path.clone());
-    row("entries", grouped(stats.entries));
+    row("entries", format_number(stats.entries));
     let each = stats.bytes.checked_div(stats.entries).unwrap_or_default();
     row(
         "size",
         format!(
             "{} of at most {}, {each} bytes an entry; the file has {}",
-            units::bytes(stats.bytes),
-            units::bytes(stats.max_bytes),
-            units::bytes(stats.file_bytes)
+            units::format_bytes(stats.bytes),
+            units::format_bytes(stats.max_bytes),
+            units::format_bytes(stats.file_bytes)
         ),
     );
     row(
@@ -99,15 +99,15 @@ pub fn stats_text(stats: &CacheStatsView, width: Option<u16>) -> String {
         ),
     );
     row("worth", format!("{} of running blocks", span(stats.cost_s)));
-    let mut text = untitled(&table);
+    let mut text = render_headerless_table(&table);
     if !stats.contexts.is_empty() {
         let mut table = Table::new(["reference", "subject", "seed", "states", "entries", "last used"])
-            .right(3)
-            .right(4)
+            .align_right(3)
+            .align_right(4)
             .fit(width);
         for context in &stats.contexts {
             let part = |name: &str| context.parts.get(name).cloned().unwrap_or_default();
-            table.row([
+            table.add_row([
                 part("reference: name"),
                 format!(
                     "{} {FAINT}{}{FAINT:#}",
@@ -116,7 +116,7 @@ pub fn stats_text(stats: &CacheStatsView, width: Option<u16>) -> String {
                 ),
                 part("seed"),
                 part("states"),
-                grouped(context.entries),
+                format_number(context.entries),
                 age(context.unused_s) + " ago",
             ]);
         }
@@ -175,7 +175,7 @@ fn span(seconds: f64) -> String {
     if days >= 2.0 {
         format!("{days:.0} days")
     } else {
-        units::duration(Duration::from_secs_f64(seconds.max(0.0)))
+        units::format_duration(Duration::from_secs_f64(seconds.max(0.0)))
     }
 }
 

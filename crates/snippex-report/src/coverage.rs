@@ -8,7 +8,7 @@ use cli_kit::style::FAINT;
 use serde::{Serialize, Serializer};
 use snippex_blocks::generate::{Coverage, ExtensionCoverage};
 
-use crate::{grouped, percent, several};
+use crate::{format_count, format_number, format_percent};
 
 /// Names of forms in a line; `--format json` has all.
 const NAMES: usize = 8;
@@ -36,7 +36,7 @@ impl<'a> CoverageView<'a> {
     #[must_use]
     pub fn new(coverage: &'a Coverage) -> Self {
         let counts = |counts: std::borrow::Cow<'a, ExtensionCoverage>| Counts {
-            executable: counts.executable(),
+            executable: counts.executable_forms(),
             covered: counts.run + counts.reference_only,
             counts,
         };
@@ -52,13 +52,16 @@ impl<'a> CoverageView<'a> {
 }
 
 /// Writes the coverage as [`CoverageView`] has it.
-pub(crate) fn serialize<S: Serializer>(coverage: &Option<Coverage>, to: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn serialize_coverage<S: Serializer>(
+    coverage: &Option<Coverage>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
     coverage.as_ref().map(CoverageView::new).serialize(to)
 }
 
 /// The coverage for people, in at most so many columns.
 #[must_use]
-pub fn text(coverage: &Coverage, width: Option<u16>) -> String {
+pub fn render_coverage(coverage: &Coverage, width: Option<u16>) -> String {
     let head = [
         "extension",
         "forms",
@@ -70,13 +73,13 @@ pub fn text(coverage: &Coverage, width: Option<u16>) -> String {
     ];
     let mut table = Table::new(head).fit(width);
     for column in 1..head.len() {
-        table = table.right(column);
+        table = table.align_right(column);
     }
     let number = |count: u64| {
         if count == 0 {
             "-".to_owned()
         } else {
-            grouped(count)
+            format_number(count)
         }
     };
     let total = coverage.total();
@@ -91,7 +94,7 @@ pub fn text(coverage: &Coverage, width: Option<u16>) -> String {
             continue;
         }
         let left_out = counts.skipped.values().map(|names| names.len() as u64).sum();
-        table.row([
+        table.add_row([
             name.to_owned(),
             number(counts.forms),
             number(counts.run),
@@ -101,12 +104,12 @@ pub fn text(coverage: &Coverage, width: Option<u16>) -> String {
             number(counts.blocks),
         ]);
     }
-    let (covered, executable) = (total.run + total.reference_only, total.executable());
+    let (covered, executable) = (total.run + total.reference_only, total.executable_forms());
     let mut text = format!(
         "{table}\n {} of the {} that user programs can execute on the reference are run ({})",
-        several(covered, "form"),
-        grouped(executable),
-        percent(covered, executable),
+        format_count(covered, "form"),
+        format_number(executable),
+        format_percent(covered, executable),
     );
     let mut lines = vec![("extensions of which nothing is run".to_owned(), nothing_run)];
     for (reason, names) in &total.skipped {

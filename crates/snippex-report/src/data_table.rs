@@ -6,7 +6,7 @@ use std::time::Duration;
 use cli_kit::{Table, units};
 use serde_json::{Map, Number, Value};
 
-use crate::grouped;
+use crate::format_number;
 
 /// One figure.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,24 +72,24 @@ impl DataTable {
 
     /// For people.
     #[must_use]
-    pub fn text(&self, width: Option<u16>) -> String {
+    pub fn render_text(&self, width: Option<u16>) -> String {
         let mut table = Table::new(self.columns.iter().map(|name| name.replace('_', " ")));
         for index in 0..self.columns.len() {
             let is_number = |row: &Vec<Figure>| !matches!(row[index], Figure::Text(_));
             if self.rows.iter().all(is_number) {
-                table = table.right(index);
+                table = table.align_right(index);
             }
         }
         let mut table = table.fit(width);
         for row in &self.rows {
-            table.row(row.iter().map(Figure::for_people));
+            table.add_row(row.iter().map(Figure::for_people));
         }
         table.to_string()
     }
 
     /// For programs: an object a row.
     #[must_use]
-    pub fn objects(&self) -> Vec<Value> {
+    pub fn to_json_objects(&self) -> Vec<Value> {
         let object = |row: &Vec<Figure>| {
             let fields = self.columns.iter().zip(row);
             let fields = fields.map(|(name, figure)| ((*name).to_owned(), figure.for_programs()));
@@ -100,7 +100,7 @@ impl DataTable {
 
     /// For spreadsheets, as RFC 4180 has it: names of columns first, lines that end in CR and LF.
     #[must_use]
-    pub fn csv(&self) -> String {
+    pub fn render_csv(&self) -> String {
         let mut text = csv_line(self.columns.iter().copied());
         for row in &self.rows {
             text += &csv_line(row.iter().map(Figure::for_spreadsheets));
@@ -133,13 +133,13 @@ impl Figure {
     fn for_people(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),
-            Self::Count(count) => grouped(*count),
+            Self::Count(count) => format_number(*count),
             Self::Id(id) => id.to_string(),
             // What is not all must not look like all.
             Self::Share(share) if *share < 1.0 && *share > 0.99995 => "> 99.99 %".to_owned(),
             Self::Share(share) => format!("{:.2} %", share * 100.0),
-            Self::Seconds(seconds) => units::duration(Duration::from_secs_f64(seconds.max(0.0))),
-            Self::Rate(rate) => units::rate(*rate),
+            Self::Seconds(seconds) => units::format_duration(Duration::from_secs_f64(seconds.max(0.0))),
+            Self::Rate(rate) => units::format_rate(*rate),
             Self::Time(time) => moment(*time),
             Self::Nothing => "-".to_owned(),
         }
@@ -203,7 +203,7 @@ const BARS: [char; 8] = [
 
 /// Values as a line of bars, the lowest lowest. All are alike where they do not differ.
 #[must_use]
-pub fn sparkline(values: &[f64]) -> String {
+pub fn render_sparkline(values: &[f64]) -> String {
     let least = values.iter().copied().fold(f64::INFINITY, f64::min);
     let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let bar = |value: &f64| {
@@ -244,14 +244,14 @@ mod tests {
             Figure::Nothing,
         ]);
         assert_eq!(
-            table.csv(),
+            table.render_csv(),
             "name,runs,success_rate,started,seconds\r\n\"a \"\"b\"\", c\",1234,0.5,2026-11-28 09:30:00,\r\n"
         );
         assert_eq!(
-            table.objects()[0].to_string(),
+            table.to_json_objects()[0].to_string(),
             "{\"name\":\"a \\\"b\\\", c\",\"runs\":1234,\"seconds\":null,\"started\":1795858200123,\"success_rate\":0.5}"
         );
-        let text = table.text(None);
+        let text = table.render_text(None);
         assert!(
             text.contains("success rate") && text.contains("1,234") && text.contains("50.00 %"),
             "{text}"
@@ -282,8 +282,8 @@ mod tests {
 
     #[test]
     fn bars_go_from_the_least_to_the_most() {
-        assert_eq!(sparkline(&[1.0, 2.0, 1.5]), "\u{2581}\u{2588}\u{2585}");
-        assert_eq!(sparkline(&[1.0, 1.0]), "\u{2581}\u{2581}");
-        assert_eq!(sparkline(&[]), "");
+        assert_eq!(render_sparkline(&[1.0, 2.0, 1.5]), "\u{2581}\u{2588}\u{2585}");
+        assert_eq!(render_sparkline(&[1.0, 1.0]), "\u{2581}\u{2581}");
+        assert_eq!(render_sparkline(&[]), "");
     }
 }

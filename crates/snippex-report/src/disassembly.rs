@@ -4,7 +4,7 @@ use capstone::prelude::*;
 use iced_x86::{Formatter, IntelFormatter};
 use serde::Serialize;
 use snippex_core::block::{Block, Terminator};
-use snippex_core::decode::decoder;
+use snippex_core::decode::intel_decoder;
 
 /// How instructions are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,9 +71,9 @@ impl Disassembler {
 
     /// The instructions of a block. Where capstone does not know one, the block's own decoder writes it.
     #[must_use]
-    pub fn lines(&self, block: &Block) -> Vec<Line> {
+    pub fn disassemble_block(&self, block: &Block) -> Vec<Line> {
         let mut lines = Vec::new();
-        for instruction in &mut decoder(&block.bytes, block.address) {
+        for instruction in &mut intel_decoder(&block.bytes, block.address) {
             let start = (instruction.ip() - block.address) as usize;
             let bytes = &block.bytes[start..start + instruction.len()];
             let text = self.text(bytes, instruction.ip()).unwrap_or_else(|| {
@@ -83,7 +83,7 @@ impl Disassembler {
             });
             lines.push(Line {
                 address: format!("{:#x}", instruction.ip()),
-                bytes: crate::digits(bytes),
+                bytes: crate::format_hex(bytes),
                 text,
             });
         }
@@ -104,7 +104,7 @@ impl Disassembler {
 
 /// Where control goes at the end of `block`.
 #[must_use]
-pub fn exits(block: &Block) -> Vec<Exit> {
+pub fn block_exits(block: &Block) -> Vec<Exit> {
     let exit = |kind, address: Option<&u64>| Exit {
         kind,
         address: address.map(|address| format!("{address:#x}")),
@@ -150,7 +150,7 @@ mod tests {
             &[0x1000, 0x1005],
         );
         let text = |syntax| -> Vec<String> {
-            let lines = Disassembler::new(syntax).unwrap().lines(&block);
+            let lines = Disassembler::new(syntax).unwrap().disassemble_block(&block);
             lines
                 .into_iter()
                 .map(|line| format!("{} {}", line.bytes, line.text))
@@ -164,7 +164,7 @@ mod tests {
             text(Syntax::Att),
             ["4889d8 movq    %rbx, %rax", "74fb je      0x1000"]
         );
-        let exits: Vec<_> = exits(&block)
+        let exits: Vec<_> = block_exits(&block)
             .into_iter()
             .map(|exit| (exit.kind, exit.address.unwrap()))
             .collect();
@@ -178,7 +178,7 @@ mod tests {
     fn bytes_that_do_not_decode_are_shown_as_such() {
         let lines = Disassembler::new(Syntax::Intel)
             .unwrap()
-            .lines(&block(&[0x06], Terminator::Trap, &[]));
+            .disassemble_block(&block(&[0x06], Terminator::Trap, &[]));
         assert_eq!(lines.len(), 1);
         assert_eq!(lines[0].text, "(bad)");
     }

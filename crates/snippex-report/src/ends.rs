@@ -168,14 +168,14 @@ impl LineView {
     fn new(case: &Case, line: &ChangedLine) -> Self {
         Self {
             address: number(line.address),
-            before: hex::encode(before(case, line.address, LINE_SIZE)),
+            before: hex::encode(initial_bytes_at(case, line.address, LINE_SIZE)),
             after: hex::encode(line.bytes),
         }
     }
 }
 
 /// What `case` has in `size` bytes at `address` that lie in one page.
-pub(crate) fn before(case: &Case, address: u64, size: usize) -> &[u8] {
+pub(crate) fn initial_bytes_at(case: &Case, address: u64, size: usize) -> &[u8] {
     const NOTHING: [u8; LINE_SIZE] = [0; LINE_SIZE];
     let page = case
         .pages

@@ -2,7 +2,7 @@
 //!
 //! Each module holds plain data that whoever found something fills in, serialised for programs, and functions that
 //! make text of it for people: [`check`] a check's summary, [`bugs`] the list of bugs, [`state`] and [`ends`] how runs
-//! ended, [`disassembly`] and [`analysis`] blocks, [`cache`] what earlier checks left, [`regression`] what differs from a
+//! ended, [`conformance`] what became of conformance tests, [`disassembly`] and [`analysis`] blocks, [`cache`] what earlier checks left, [`regression`] what differs from a
 //! baseline, [`data_table`] and [`prometheus`] figures, [`selection`] and [`coverage`] which blocks there are and why,
 //! [`report`] all of it in a file.
 //!
@@ -13,6 +13,7 @@ pub mod analysis;
 pub mod bugs;
 pub mod cache;
 pub mod check;
+pub mod conformance;
 pub mod coverage;
 pub mod data_table;
 pub mod disassembly;
@@ -33,13 +34,13 @@ pub use engine::EngineView;
 
 /// A table without a line of column names.
 #[must_use]
-pub fn untitled(table: &Table) -> String {
+pub fn render_headerless_table(table: &Table) -> String {
     table.to_string().trim_start_matches('\n').to_owned()
 }
 
 /// A number with its thousands apart: `1,234,567`.
 #[must_use]
-pub fn grouped(number: u64) -> String {
+pub fn format_number(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
@@ -53,7 +54,7 @@ pub fn grouped(number: u64) -> String {
 
 /// A share in percent: `12.3 %`; nothing of nothing is 0.
 #[must_use]
-pub fn percent(part: u64, whole: u64) -> String {
+pub fn format_percent(part: u64, whole: u64) -> String {
     let share = if whole == 0 {
         0.0
     } else {
@@ -70,9 +71,9 @@ pub fn percent(part: u64, whole: u64) -> String {
 
 /// `1 block`, `2 blocks`.
 #[must_use]
-pub fn several(count: u64, thing: &str) -> String {
+pub fn format_count(count: u64, thing: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
-    format!("{} {thing}{plural}", grouped(count))
+    format!("{} {thing}{plural}", format_number(count))
 }
 
 /// Bytes as digits: `48 89 e5`.
@@ -84,7 +85,7 @@ pub fn spaced_hex(bytes: &[u8]) -> String {
 
 /// Bytes as digits without spaces: `4889e5`.
 #[must_use]
-pub fn digits(bytes: &[u8]) -> String {
+pub fn format_hex(bytes: &[u8]) -> String {
     hex::encode(bytes)
 }
 
@@ -117,7 +118,7 @@ impl<'a> BlockView<'a> {
     /// Block `number` of `binary`.
     #[must_use]
     pub fn new(number: i64, block: &Block, binary: &'a str) -> Self {
-        let features = snippex_blocks::select::features(&block.bytes, block.address);
+        let features = snippex_blocks::select::block_features(&block.bytes, block.address);
         Self {
             number,
             address: format!("{:#x}", block.address),
@@ -133,7 +134,7 @@ impl<'a> BlockView<'a> {
                 .map(|address| format!("{address:#x}"))
                 .collect(),
             unrunnable: block.unrunnable.as_ref().map(kebab_case),
-            bytes: digits(&block.bytes),
+            bytes: format_hex(&block.bytes),
             binary,
         }
     }
@@ -146,23 +147,23 @@ mod tests {
     #[test]
     fn thousands_are_apart() {
         assert_eq!(
-            [0, 999, 1000, 1_234_567].map(grouped),
+            [0, 999, 1000, 1_234_567].map(format_number),
             ["0", "999", "1,000", "1,234,567"]
         );
     }
 
     #[test]
     fn nearly_all_is_not_all() {
-        assert_eq!(percent(1, 2), "50.0 %");
-        assert_eq!(percent(99_999, 100_000), "> 99.9 %");
-        assert_eq!(percent(1, 100_000), "< 0.1 %");
-        assert_eq!(percent(0, 0), "0.0 %");
-        assert_eq!(percent(7, 7), "100.0 %");
+        assert_eq!(format_percent(1, 2), "50.0 %");
+        assert_eq!(format_percent(99_999, 100_000), "> 99.9 %");
+        assert_eq!(format_percent(1, 100_000), "< 0.1 %");
+        assert_eq!(format_percent(0, 0), "0.0 %");
+        assert_eq!(format_percent(7, 7), "100.0 %");
     }
 
     #[test]
     fn one_is_not_many() {
-        assert_eq!(several(1, "block"), "1 block");
-        assert_eq!(several(1200, "block"), "1,200 blocks");
+        assert_eq!(format_count(1, "block"), "1 block");
+        assert_eq!(format_count(1200, "block"), "1,200 blocks");
     }
 }

@@ -21,7 +21,7 @@ pub struct Exposition {
 impl Exposition {
     /// Adds a family: its name, what it says (a sentence with the unit), and its samples, each with labels. One without
     /// samples is left out.
-    pub fn family<'l>(
+    pub fn add_metric_family<'l>(
         &mut self,
         name: &str,
         help: &str,
@@ -59,7 +59,7 @@ impl Exposition {
 
     /// All of it.
     #[must_use]
-    pub fn text(&self) -> &str {
+    pub fn as_str(&self) -> &str {
         &self.text
     }
 }
@@ -82,10 +82,10 @@ mod tests {
             (vec![("engine", "a \"b\" \\ c\nd"), ("version", "")], 1.5),
             (Vec::new(), 3.0),
         ];
-        exposition.family("x_ratio", "A share\nof all.", MetricKind::Gauge, samples);
-        exposition.family("y_total", "None.", MetricKind::Counter, []);
+        exposition.add_metric_family("x_ratio", "A share\nof all.", MetricKind::Gauge, samples);
+        exposition.add_metric_family("y_total", "None.", MetricKind::Counter, []);
         assert_eq!(
-            exposition.text(),
+            exposition.as_str(),
             "# HELP x_ratio A share\\nof all.\n# TYPE x_ratio gauge\n\
              x_ratio{engine=\"a \\\"b\\\" \\\\ c\\nd\",version=\"\"} 1.5\nx_ratio 3\n"
         );

@@ -1,5 +1,7 @@
 //! What a check says against a baseline: for people, for programs, and as annotations of GitHub's workflows.
 
+mod junit;
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -7,7 +9,9 @@ use cli_kit::Table;
 use cli_kit::style::{BAD, FAINT, GOOD, UNSURE};
 use serde::Serialize;
 
-use crate::{grouped, several};
+pub use junit::render_regression_junit;
+
+use crate::{format_count, format_number};
 
 /// Changes of a kind that are shown to people.
 const SHOWN: usize = 25;
@@ -31,7 +35,7 @@ pub enum ChangeName {
 impl ChangeName {
     /// As it is shown.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Regressed => "regressed",
             Self::OtherCause => "other-cause",
@@ -66,7 +70,7 @@ pub struct ChangeView {
 impl ChangeView {
     /// What happened, in a sentence without its end.
     #[must_use]
-    pub fn sentence(&self) -> String {
+    pub fn describe_change(&self) -> String {
         let list = |causes: &BTreeSet<String>| {
             let words: Vec<&str> = causes.iter().map(String::as_str).collect();
             if words.is_empty() {
@@ -119,10 +123,10 @@ pub struct RegressionView {
 
 /// The comparison for people.
 #[must_use]
-pub fn text(view: &RegressionView, width: Option<u16>) -> String {
+pub fn render_regression(view: &RegressionView, width: Option<u16>) -> String {
     let mut text = String::new();
     let mut table = Table::new(["change", "key", "block", "binary", "address", "what"])
-        .right(2)
+        .align_right(2)
         .fit(width);
     for change in view.changes.iter().take(SHOWN) {
         let style = match change.change {
@@ -130,13 +134,13 @@ pub fn text(view: &RegressionView, width: Option<u16>) -> String {
             ChangeName::Fixed => GOOD,
             ChangeName::Accepted => UNSURE,
         };
-        table.row([
-            format!("{style}{}{style:#}", change.change.word()),
+        table.add_row([
+            format!("{style}{}{style:#}", change.change.as_str()),
             change.key.clone(),
             change.block.to_string(),
             change.binary.clone(),
             change.address.clone(),
-            change.sentence(),
+            change.describe_change(),
         ]);
     }
     if !view.changes.is_empty() {
@@ -161,17 +165,17 @@ pub fn text(view: &RegressionView, width: Option<u16>) -> String {
     };
     text + &format!(
         "{style}{verdict}{style:#}: {}; {} stable, {} new, {} gone ({})\n",
-        several(view.changes.len() as u64, "change"),
-        grouped(view.stable),
-        grouped(view.new),
-        grouped(view.gone),
+        format_count(view.changes.len() as u64, "change"),
+        format_number(view.stable),
+        format_number(view.new),
+        format_number(view.gone),
         view.section
     )
 }
 
 /// Annotations of a workflow of GitHub, a line each: <https://docs.github.com/actions/reference/workflow-commands>.
 #[must_use]
-pub fn annotations(view: &RegressionView) -> String {
+pub fn render_github_annotations(view: &RegressionView) -> String {
     let mut text = String::new();
     for change in &view.changes {
         let level = match change.change {
@@ -179,13 +183,13 @@ pub fn annotations(view: &RegressionView) -> String {
             ChangeName::Fixed => "warning",
             ChangeName::Accepted => "notice",
         };
-        let title = property(&format!("{}: {}", view.section, change.change.word()));
+        let title = property(&format!("{}: {}", view.section, change.change.as_str()));
         let message = format!(
             "block {} at {} of {} {}",
             change.key,
             change.address,
             change.binary,
-            change.sentence()
+            change.describe_change()
         );
         writeln!(text, "::{level} title={title}::{}", data(&message))
             .expect("writing to a string cannot fail");
@@ -230,7 +234,7 @@ mod tests {
             idle_approvals: Vec::new(),
         };
         assert_eq!(
-            annotations(&view),
+            render_github_annotations(&view),
             "::error title=a%2C b%3A regressed::block aa at 0x1 of 50%25%0Aof passed before and fails now by x.flags (it was \
              accepted; over: x.flags)\n"
         );

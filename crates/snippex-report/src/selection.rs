@@ -8,7 +8,7 @@ use serde::Serialize;
 use snippex_blocks::select::{Category, ComplexityBucket, ExclusionReason, SelectionReport};
 use snippex_core::words::kebab_case;
 
-use crate::{grouped, percent};
+use crate::{format_number, format_percent};
 
 /// Chosen blocks that are shown one by one.
 const SHOWN: usize = 50;
@@ -68,45 +68,45 @@ impl SelectionView {
 
 /// The report for people, in at most so many columns.
 #[must_use]
-pub fn text(report: &SelectionReport, width: Option<u16>) -> String {
+pub fn render_selection_report(report: &SelectionReport, width: Option<u16>) -> String {
     let mut categories = Table::new(["category of known problems", "matching", "chosen"])
-        .right(1)
-        .right(2);
+        .align_right(1)
+        .align_right(2);
     for (category, (matching, chosen)) in &report.categories {
-        categories.row([
+        categories.add_row([
             kebab_case(category),
-            grouped(*matching as u64),
-            grouped(*chosen as u64),
+            format_number(*matching as u64),
+            format_number(*chosen as u64),
         ]);
     }
     let mut complexity = Table::new(["complexity", "matching", "share", "chosen", "share"])
-        .right(1)
-        .right(2)
-        .right(3)
-        .right(4);
+        .align_right(1)
+        .align_right(2)
+        .align_right(3)
+        .align_right(4);
     let matching: usize = report.complexity.iter().map(|bucket| bucket.matching).sum();
     for (index, bucket) in report.complexity.iter().enumerate() {
         let range = match report.complexity.get(index + 1) {
             Some(next) => format!("{}-{}", bucket.from, next.from - 1),
             None => format!("{}-", bucket.from),
         };
-        complexity.row([
+        complexity.add_row([
             range,
-            grouped(bucket.matching as u64),
-            percent(bucket.matching as u64, matching as u64),
-            grouped(bucket.chosen as u64),
-            percent(bucket.chosen as u64, report.chosen.len() as u64),
+            format_number(bucket.matching as u64),
+            format_percent(bucket.matching as u64, matching as u64),
+            format_number(bucket.chosen as u64),
+            format_percent(bucket.chosen as u64, report.chosen.len() as u64),
         ]);
     }
     let mut chosen = Table::new(["address", "complexity", "chosen because"])
-        .right(1)
+        .align_right(1)
         .fit(width);
     for block in report.chosen.iter().take(SHOWN) {
         let mut reasons: Vec<String> = block.reasons.iter().take(REASONS).map(reason).collect();
         if block.reasons.len() > REASONS {
             reasons.push(format!("{} more", block.reasons.len() - REASONS));
         }
-        chosen.row([
+        chosen.add_row([
             format!("{:#x}", block.address),
             block.complexity.to_string(),
             reasons.join("; "),
@@ -114,7 +114,7 @@ pub fn text(report: &SelectionReport, width: Option<u16>) -> String {
     }
     let mut text = format!("{categories}\n\n{complexity}\n\n{chosen}\n");
     if report.chosen.len() > SHOWN {
-        let more = grouped((report.chosen.len() - SHOWN) as u64);
+        let more = format_number((report.chosen.len() - SHOWN) as u64);
         text.push_str(&format!(
             " {HEADING}...{HEADING:#} and {more} more; --format json has all\n"
         ));

@@ -21,12 +21,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let database = arguments.next().ok_or("name a database")?;
 
     let table = EngineTable::default();
-    let reference = EngineChoice::named(&table, "native")?;
-    let subject = EngineChoice::named(&table, "qemu-x86_64")?;
+    let reference = EngineChoice::from_name(&table, "native")?;
+    let subject = EngineChoice::from_name(&table, "qemu-x86_64")?;
     let store = StoreHandle::open(&database.parse()?)?;
     let session = Session {
         store: &store,
-        engines: &EnginePair::start(reference, subject)?,
+        engines: &EnginePair::start_engines(reference, subject)?,
         table: &table,
         options: &SessionOptions::default(),
         cache: None,
@@ -34,18 +34,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
 
     let choice = TargetChoice {
-        filter: FilterOptions::default().check()?,
+        filter: FilterOptions::default().into_filter()?,
         request: SelectionRequest::default(),
         keep_report: false,
     };
     let program = ProgramFile::read_first(Path::new(&program))?;
-    let outcome = session.check([CheckTarget::Program(program, &choice)], &mut ())?;
+    let outcome = session.check_targets([CheckTarget::Program(program, &choice)], &mut ())?;
     let summary = &outcome.tally.summary;
     println!("{} runs, {} diverged", summary.runs, summary.diverged);
 
-    let bugs = Bugs::read(&store, &table)?;
+    let bugs = Bugs::load_from_store(&store, &table)?;
     let run = Some(outcome.run);
-    for bug in bugs.listed(Wanted { run, emulator: None })? {
+    for bug in bugs.list_bugs(Wanted { run, emulator: None })? {
         println!("{}: {} in {} runs", bug.cause, bug.cause.title(), bug.runs);
     }
     Ok(())

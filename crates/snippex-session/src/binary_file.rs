@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 use snippex_blocks::binary::{FileFormat, Image};
-use snippex_core::address_space::place;
+use snippex_core::address_space::place_image;
 use snippex_core::case::Placement;
 use snippex_store::NewBinary;
 
@@ -22,7 +22,7 @@ fn read_program(path: &Path) -> io::Result<Vec<u8>> {
     let mut file = File::open(path)?;
     let mut data = Vec::new();
     file.by_ref().take(HEAD).read_to_end(&mut data)?;
-    if FileFormat::of(&data).is_some() {
+    if FileFormat::from_magic_bytes(&data).is_some() {
         file.read_to_end(&mut data)?;
     }
     Ok(data)
@@ -40,7 +40,7 @@ impl BinaryFile {
     ///
     /// # Errors
     /// When it is no regular file, or cannot be read.
-    pub fn read(path: &Path) -> Result<Self, SessionError> {
+    pub fn read_file(path: &Path) -> Result<Self, SessionError> {
         let named = || path.to_owned();
         let metadata = fs::metadata(path).map_err(|source| SessionError::NoFile {
             path: named(),
@@ -83,7 +83,7 @@ impl BinaryFile {
     ///
     /// # Errors
     /// When it is none for x86-64.
-    pub fn image(&self) -> Result<Image<'_>, SessionError> {
+    pub fn parse_image(&self) -> Result<Image<'_>, SessionError> {
         Image::parse(&self.data).map_err(|source| SessionError::Image {
             path: self.path.clone(),
             source,
@@ -95,7 +95,7 @@ impl BinaryFile {
     /// # Errors
     /// When it is too large, or linked at an address that is taken.
     pub fn placement(&self, image: &Image<'_>) -> Result<Placement, SessionError> {
-        place(&image.address_range(), image.position_independent()).map_err(|source| {
+        place_image(&image.address_range(), image.position_independent()).map_err(|source| {
             SessionError::Placement {
                 path: self.path.clone(),
                 source,
@@ -127,7 +127,7 @@ impl BinaryFile {
 
     /// As the database keeps it.
     #[must_use]
-    pub fn describe(&self, image: &Image<'_>) -> NewBinary {
+    pub fn to_new_binary(&self, image: &Image<'_>) -> NewBinary {
         let format = match image.format() {
             FileFormat::Elf => "elf",
             FileFormat::Pe => "pe",
@@ -156,8 +156,8 @@ impl ProgramFile {
     /// # Errors
     /// When it cannot be read, is no program or has no place to run at.
     pub fn read_first(path: &Path) -> Result<Self, SessionError> {
-        let file = BinaryFile::read(path)?;
-        file.placement(&file.image()?)?;
+        let file = BinaryFile::read_file(path)?;
+        file.placement(&file.parse_image()?)?;
         Ok(Self {
             sha256: file.sha256(),
             path: file.path,
@@ -174,8 +174,8 @@ impl ProgramFile {
     ///
     /// # Errors
     /// When it cannot be read, or holds something else than before.
-    pub fn read(&self) -> Result<BinaryFile, SessionError> {
-        let file = BinaryFile::read(&self.path)?;
+    pub fn read_file(&self) -> Result<BinaryFile, SessionError> {
+        let file = BinaryFile::read_file(&self.path)?;
         if file.sha256() == self.sha256 {
             Ok(file)
         } else {

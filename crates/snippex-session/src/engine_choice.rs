@@ -45,7 +45,7 @@ impl EngineNames<'_> {
     ///
     /// # Errors
     /// As [`EngineChoice::named_or_recorded`].
-    pub fn choose(&self, name: &str) -> Result<EngineChoice, SessionError> {
+    pub fn choose_engine(&self, name: &str) -> Result<EngineChoice, SessionError> {
         if !name.contains(',') {
             return self.choose_one(name);
         }
@@ -65,7 +65,7 @@ impl EngineNames<'_> {
         Ok(EngineChoice::Remote(EngineOrder {
             host: Arc::clone(host),
             engine: engine.to_owned(),
-            entry: self.table.entry(engine).cloned(),
+            entry: self.table.find_entry(engine).cloned(),
         }))
     }
 }
@@ -75,24 +75,24 @@ impl EngineChoice {
     ///
     /// # Errors
     /// When none is called so, or its program is not there.
-    pub fn named(table: &EngineTable, name: &str) -> Result<Self, SpecError> {
+    pub fn from_name(table: &EngineTable, name: &str) -> Result<Self, SpecError> {
         match name {
             "mock" => Ok(Self::Mock),
-            name => table.spec(name).map(Self::Process),
+            name => table.resolve_spec(name).map(Self::Process),
         }
     }
 
     /// The same, or the recording in the file of that name.
     ///
     /// # Errors
-    /// As [`EngineChoice::named`], and when there is such a file and it cannot be used.
+    /// As [`EngineChoice::from_name`], and when there is such a file and it cannot be used.
     pub fn named_or_recorded(table: &EngineTable, name: &str) -> Result<Self, SessionError> {
         let path = Path::new(name);
         let is_file = path.extension().is_some_and(|extension| extension == "rec") || Recording::is_at(path);
-        if is_file && table.entry(name).is_none() {
+        if is_file && table.find_entry(name).is_none() {
             return Ok(Self::Recorded(Arc::new(open_recording(path)?)));
         }
-        Ok(Self::named(table, name)?)
+        Ok(Self::from_name(table, name)?)
     }
 
     /// The recording, if it is one.
@@ -122,20 +122,20 @@ impl EngineChoice {
         if let Self::Process(spec) = &mut choice {
             spec.environment.extend_from_slice(environment);
         }
-        choice.start()
+        choice.start_engine()
     }
 
     /// Starts it.
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn start(&self) -> Result<Box<dyn Engine>, EngineError> {
+    pub fn start_engine(&self) -> Result<Box<dyn Engine>, EngineError> {
         Ok(match self {
-            Self::Mock => Box::new(MockEngine::planted()?),
+            Self::Mock => Box::new(MockEngine::with_planted_bug()?),
             Self::Process(spec) => Box::new(RunnerEngine::start(spec.clone())?),
             Self::Recorded(recording) => Box::new(RecordedEngine::new(Arc::clone(recording))),
             Self::Remote(order) => Box::new(RemoteEngine::start(order)?),
-            Self::Team(team) => team.start()?,
+            Self::Team(team) => team.start_next_engine()?,
         })
     }
 
@@ -143,10 +143,10 @@ impl EngineChoice {
     ///
     /// # Errors
     /// When its host cannot be reached.
-    pub fn workers(&self, threads: usize) -> Result<usize, EngineError> {
+    pub fn worker_count(&self, threads: usize) -> Result<usize, EngineError> {
         match self {
-            Self::Remote(order) => Ok(order.host.workers()?),
-            Self::Team(team) => team.plan(threads),
+            Self::Remote(order) => Ok(order.host.worker_count()?),
+            Self::Team(team) => team.plan_workers(threads),
             _ => Ok(threads),
         }
     }
@@ -181,7 +181,11 @@ pub fn engine_record(identity: &EngineIdentity) -> snippex_store::StoredEngine {
             brand: identity.cpu.brand.clone(),
             hypervisor: identity.cpu.hypervisor.clone(),
             xcr0: identity.cpu.xcr0,
-            features: identity.features().into_iter().map(str::to_owned).collect(),
+            features: identity
+                .component_names()
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
         },
         host_cpu: serde_json::to_string(&identity.host_cpu).expect("plain data is JSON"),
     }

@@ -32,7 +32,7 @@ impl Generated {
         let mut forms = Vec::new();
         for form in request.forms() {
             let before = blocks.len();
-            if form.skip().is_none() {
+            if form.skip_reason().is_none() {
                 blocks.extend(generate::of_form(&request, form));
             }
             forms.push((form, blocks.len() - before));
@@ -46,7 +46,7 @@ impl Generated {
 
     /// As the database keeps what they come from.
     #[must_use]
-    pub fn describe(&self) -> NewBinary {
+    pub fn to_new_binary(&self) -> NewBinary {
         let mut digest = Sha256::new();
         let mut size = 0;
         for block in &self.blocks {
@@ -54,7 +54,7 @@ impl Generated {
             digest.update(&block.bytes);
             size += block.bytes.len() as u64;
         }
-        let request = self.request.describe();
+        let request = self.request.source_name();
         digest.update(&request);
         let digest = hex::encode(digest.finalize());
         BlockSource::describe_generated(&request, digest, size)
@@ -64,11 +64,12 @@ impl Generated {
     ///
     /// # Errors
     /// When the database cannot take them.
-    pub fn store(&mut self, database: &StoreHandle) -> Result<Option<Added>, SessionError> {
+    pub fn store_blocks(&mut self, database: &StoreHandle) -> Result<Option<Added>, SessionError> {
         if self.blocks.is_empty() {
             return Ok(None);
         }
-        let (added, blocks) = store_blocks(database, &self.describe(), std::mem::take(&mut self.blocks))?;
+        let (added, blocks) =
+            store_blocks(database, &self.to_new_binary(), std::mem::take(&mut self.blocks))?;
         self.blocks = blocks;
         Ok(Some(added))
     }
@@ -90,7 +91,7 @@ pub fn coverage_of_forms(
     for &(form, count) in forms {
         let lacks = |has: &Has<'_>| form.features().iter().any(|&feature| !has(feature));
         let ran = ran.map_or(count as u64, |ran| ran.get(&form).copied().unwrap_or(0));
-        let fate = match form.skip() {
+        let fate = match form.skip_reason() {
             // What a processor lacks is not left out of what it can execute.
             Some(skip) if skip.is_for_user_programs() && lacks(reference) => FormFate::Missing,
             Some(skip) => FormFate::Skipped(skip),
@@ -100,7 +101,7 @@ pub fn coverage_of_forms(
             None if ran == 0 => FormFate::NotRun,
             None => FormFate::Run,
         };
-        coverage.add(form, fate, ran);
+        coverage.add_form(form, fate, ran);
     }
     coverage
 }

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! In the order of the flow: [`BinaryFile`] and [`Generated`] are where blocks come from, [`CheckTarget`] is what is to be
-//! checked, [`Session::check`] works targets off one after another and stores what it finds, [`Bugs`] reads the list of
+//! checked, [`Session::check_targets`] works targets off one after another and stores what it finds, [`Bugs`] reads the list of
 //! bugs, [`ReproducedCase`] is the case of one of them. Blocks of one target only are held at a time.
 
 mod baseline;
@@ -33,7 +33,7 @@ mod vectors;
 
 pub use baseline::{
     Approval, Approved, Baseline, BaselineChange, BaselineComparison, BaselineError, BlockVerdict,
-    ChangeKind, ContentKey, ObservedVerdicts, Section, SectionKey, SeenAt, today,
+    ChangeKind, ContentKey, ObservedVerdicts, Section, SectionKey, SeenAt, current_utc_date,
 };
 pub use binary_file::{BinaryFile, ProgramFile, ReadPrograms, SameProgram, read_programs};
 pub use bugs::{Bugs, ComparedExample, ListedBug, ListedSignature, SeenOn, Wanted, is_called};
@@ -47,7 +47,7 @@ pub use engine_choice::{EngineChoice, EngineNames, engine_record};
 pub use error::{FileGone, SessionError};
 pub use generating::{Forms, Generated, Has, coverage_of_forms};
 pub use host::this_host;
-pub use recording::{RecordOptions, RecordProgress, RecordedAs, open_recording, record};
+pub use recording::{RecordOptions, RecordProgress, RecordedAs, open_recording, record_blocks};
 pub use reproducing::{
     CaseName, JudgedCase, ReproduceError, ReproducedCase, SideNames, reproducer_notes, reproducer_title,
 };

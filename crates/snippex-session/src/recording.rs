@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use snippex_blocks::extract::extract;
-use snippex_blocks::select::select;
+use snippex_blocks::extract::extract_blocks;
+use snippex_blocks::select::select_blocks;
 use snippex_core::block::Block;
 use snippex_exec::recording::{About, Recorded, RecordedSource, Recorder, Recording, RecordingError};
 
@@ -70,7 +70,7 @@ pub fn open_recording(path: &Path) -> Result<Recording, SessionError> {
 ///
 /// # Errors
 /// When the engine cannot be used or recorded, the program not be read, or the file not be written.
-pub fn record(
+pub fn record_blocks(
     what: RecordedAs<'_>,
     engine: &EngineChoice,
     options: &RecordOptions<'_>,
@@ -78,14 +78,14 @@ pub fn record(
 ) -> Result<Recorded, SessionError> {
     let (source, blocks, file) = match what {
         RecordedAs::Program(file, choice) => {
-            let image = file.image()?;
-            let index = extract(&image);
-            let chosen = select(&index, &choice.filter, &choice.request).numbers;
+            let image = file.parse_image()?;
+            let index = extract_blocks(&image);
+            let chosen = select_blocks(&index, &choice.filter, &choice.request).numbers;
             let blocks: Vec<Block> = chosen.iter().filter_map(|&number| index.get(number)).collect();
             (RecordedSource::Program { name: file.name() }, blocks, Some(file))
         }
         RecordedAs::Generated(generated) => {
-            let request = generated.request.describe();
+            let request = generated.request.source_name();
             (RecordedSource::Generated { request }, generated.blocks, None)
         }
     };
@@ -93,13 +93,13 @@ pub fn record(
         .filter(|block| block.unrunnable.is_none())
         .map(Arc::new)
         .collect();
-    let image = file.map(BinaryFile::image).transpose()?;
+    let image = file.map(BinaryFile::parse_image).transpose()?;
     let placement = match (file, &image) {
         (Some(file), Some(image)) => file.placement(image)?,
         _ => BlockSource::generated_as(String::new()).placement(None)?,
     };
     // The first engine says what is recorded, and is the one of the first thread.
-    let first = engine.start()?;
+    let first = engine.start_engine()?;
     let about = About {
         snippex: env!("CARGO_PKG_VERSION").to_owned(),
         engine: first.identity().clone(),
@@ -120,7 +120,7 @@ pub fn record(
                 .lock()
                 .unwrap_or_else(std::sync::PoisonError::into_inner)
                 .take();
-            spare.map_or_else(|| engine.start(), Ok)
+            spare.map_or_else(|| engine.start_engine(), Ok)
         },
         threads: options.threads as usize,
         progress: &|runs| (options.progress)(RecordProgress::Done(runs)),
@@ -164,10 +164,12 @@ fn allow_reading(file: &fs::File) -> io::Result<()> {
 /// When the copy is damaged.
 pub(crate) fn source_of_recording(recording: &Recording) -> Result<BlockSource, SessionError> {
     let name = recording.about().source.name();
-    let program = recording.program().map_err(|source| SessionError::Recording {
-        path: name.into(),
-        source,
-    })?;
+    let program = recording
+        .read_program()
+        .map_err(|source| SessionError::Recording {
+            path: name.into(),
+            source,
+        })?;
     Ok(match program {
         Some(bytes) => BlockSource::File(BinaryFile::of_bytes(name, bytes)),
         None => BlockSource::generated_as(name.to_owned()),

@@ -1,7 +1,7 @@
 //! What blocks come from: a program's file, or the instruction set.
 
 use snippex_blocks::binary::Image;
-use snippex_core::address_space::{CODE_DISTANCE, place};
+use snippex_core::address_space::{CODE_DISTANCE, place_image};
 use snippex_core::case::Placement;
 use snippex_core::seed::Style;
 use snippex_store::NewBinary;
@@ -67,9 +67,9 @@ impl BlockSource {
     ///
     /// # Errors
     /// When the file is no program.
-    pub fn image(&self) -> Result<Option<Image<'_>>, SessionError> {
+    pub fn parse_image(&self) -> Result<Option<Image<'_>>, SessionError> {
         match self {
-            Self::File(file) => file.image().map(Some),
+            Self::File(file) => file.parse_image().map(Some),
             Self::Generated(_) => Ok(None),
         }
     }
@@ -81,10 +81,8 @@ impl BlockSource {
     pub fn placement(&self, image: Option<&Image<'_>>) -> Result<Placement, SessionError> {
         match (self, image) {
             (Self::File(file), Some(image)) => file.placement(image),
-            _ => {
-                Ok(place(&(0..CODE_DISTANCE), true)
-                    .expect("generated blocks lie within the room for an image"))
-            }
+            _ => Ok(place_image(&(0..CODE_DISTANCE), true)
+                .expect("generated blocks lie within the room for an image")),
         }
     }
 

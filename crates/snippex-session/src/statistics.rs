@@ -49,7 +49,7 @@ impl RunGroup {
 
     /// Blocks without a divergence.
     #[must_use]
-    pub fn passing(&self) -> u64 {
+    pub fn passing_blocks(&self) -> u64 {
         self.counts.blocks.saturating_sub(self.counts.diverging_blocks)
     }
 

@@ -12,7 +12,7 @@ const PAGE: u32 = 20_000;
 /// # Errors
 /// When there is none, or more than one.
 pub fn find_binary(store: &StoreHandle, named: &str) -> Result<Binary, SessionError> {
-    let mut binaries = store.call(async |store| store.binaries().await)?;
+    let mut binaries = store.call_and_wait(async |store| store.list_binaries().await)?;
     let exact = |binary: &Binary| binary.binary.name == named || binary.binary.path == named;
     let digits = named.len() >= 4 && named.bytes().all(|byte| byte.is_ascii_hexdigit());
     if binaries.iter().any(exact) {
@@ -50,7 +50,7 @@ pub fn scope_of_selection(
     if !open {
         return Ok(None);
     }
-    let binaries = store.call(async |store| store.binaries().await)?;
+    let binaries = store.call_and_wait(async |store| store.list_binaries().await)?;
     // A binary whose blocks were all removed is no answer.
     match binaries.iter().rfind(|binary| binary.blocks > 0) {
         Some(latest) => Ok(Some(latest.id)),
@@ -69,7 +69,7 @@ pub fn page_of_blocks(
     after: Option<BlockNumber>,
 ) -> Result<Vec<StoredBlock>, SessionError> {
     let selection = selection.clone();
-    Ok(store.call(async move |store| store.blocks(&selection, binary, after, PAGE).await)?)
+    Ok(store.call_and_wait(async move |store| store.list_blocks(&selection, binary, after, PAGE).await)?)
 }
 
 /// Blocks of one binary that the database has, before they are read.
@@ -96,7 +96,7 @@ pub fn stored_targets(
 ) -> Result<Vec<StoredTarget>, SessionError> {
     let scope = scope_of_selection(store, selection, named)?;
     let asked = selection.clone();
-    let mut binaries = store.call(async move |store| store.binaries_of_blocks(&asked).await)?;
+    let mut binaries = store.call_and_wait(async move |store| store.binaries_of_blocks(&asked).await)?;
     binaries.retain(|binary| scope.is_none_or(|scope| scope == *binary));
     if binaries.is_empty() {
         return Err(no_such_blocks(selection, named));
@@ -105,7 +105,7 @@ pub fn stored_targets(
         let asked = selection.clone();
         Ok(StoredTarget {
             binary,
-            count: store.call(async move |store| store.count_blocks(&asked, Some(binary)).await)?,
+            count: store.call_and_wait(async move |store| store.count_blocks(&asked, Some(binary)).await)?,
             selection: selection.clone(),
             path: source_of_binary(store, binary)?.path(),
         })
@@ -118,7 +118,10 @@ impl StoredTarget {
     ///
     /// # Errors
     /// When the file is gone or another one now, or the database cannot be read.
-    pub fn read(&self, store: &StoreHandle) -> Result<(BlockSource, Vec<StoredBlock>), SessionError> {
+    pub fn load_source_and_blocks(
+        &self,
+        store: &StoreHandle,
+    ) -> Result<(BlockSource, Vec<StoredBlock>), SessionError> {
         let source = source_of_binary(store, self.binary)?;
         Ok((source, all_pages(store, &self.selection, Some(self.binary))?))
     }
@@ -173,11 +176,13 @@ fn no_such_blocks(selection: &Selection, named: Option<&str>) -> SessionError {
 /// # Errors
 /// When it is not, or is not there any more.
 pub fn source_of_binary(store: &StoreHandle, binary: BinaryId) -> Result<BlockSource, SessionError> {
-    let binary = store.call(async move |store| store.binary(binary).await)?.binary;
+    let binary = store
+        .call_and_wait(async move |store| store.load_binary(binary).await)?
+        .binary;
     if BlockSource::is_generated(&binary) {
         return Ok(BlockSource::generated_as(binary.path));
     }
-    let file = BinaryFile::read(&read_stored_path(&binary.path)).map_err(|error| {
+    let file = BinaryFile::read_file(&read_stored_path(&binary.path)).map_err(|error| {
         SessionError::Gone(FileGone {
             name: binary.name.clone(),
             error: Box::new(error),
@@ -206,5 +211,5 @@ pub fn store_blocks(
         let added = store.add_binary_with_blocks(&binary, &blocks).await?;
         Ok((added, blocks))
     };
-    Ok(store.call(add)?)
+    Ok(store.call_and_wait(add)?)
 }

@@ -37,11 +37,11 @@ impl EngineTeam {
     ///
     /// # Errors
     /// When no member can be used.
-    pub(crate) fn plan(&self, threads: usize) -> Result<usize, EngineError> {
+    pub(crate) fn plan_workers(&self, threads: usize) -> Result<usize, EngineError> {
         let mut counts = Vec::with_capacity(self.members.len());
         let mut lost = None;
         for member in &self.members {
-            match member.workers(threads) {
+            match member.worker_count(threads) {
                 Ok(count) => counts.push(count),
                 Err(error) if error.is_lost_host() => {
                     counts.push(0);
@@ -61,12 +61,12 @@ impl EngineTeam {
     }
 
     /// An engine of the member whose turn it is; where its host is lost, of the next.
-    pub(crate) fn start(&self) -> Result<Box<dyn Engine>, EngineError> {
+    pub(crate) fn start_next_engine(&self) -> Result<Box<dyn Engine>, EngineError> {
         let turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let first = self.next.fetch_add(1, Ordering::Relaxed);
         let mut lost = None;
         for turn in 0..turns.len() {
-            match self.members[turns[(first + turn) % turns.len()]].start() {
+            match self.members[turns[(first + turn) % turns.len()]].start_engine() {
                 Err(error) if error.is_lost_host() => lost = Some(error),
                 done => return done,
             }

@@ -73,7 +73,7 @@ impl<'r> Vectors<'r> {
     pub fn each_block(&self, limit: usize, take: &mut dyn FnMut(Value) -> bool) -> Result<(), SessionError> {
         let about = self.recording.about();
         let source = source_of_recording(self.recording)?;
-        let image = source.image()?;
+        let image = source.parse_image()?;
         let memory = MemorySource::new(image.as_ref(), about.placement, about.seed);
         let maker = CaseMaker::new(memory, about.placement, about.seed, about.states as usize);
         let mut maker = maker.in_style(about.style());
@@ -81,7 +81,7 @@ impl<'r> Vectors<'r> {
         let blocks = self.recording.blocks().into_iter().take(limit).map(Arc::new);
         let blocks: Vec<Arc<Block>> = blocks.collect();
         for chosen in blocks.chunks(BATCH) {
-            let groups = maker.make(chosen, &mut engine)?;
+            let groups = maker.make_groups(chosen, &mut engine)?;
             let results = engine.run(&groups)?;
             for (position, group) in groups.iter().enumerate() {
                 let outcomes = (0..group.starts.len()).map(|start| results.outcome(position, start));
@@ -131,7 +131,7 @@ fn of_group(group: &Group, outcomes: impl Iterator<Item = RunOutcome>) -> Value 
         match outcome {
             RunOutcome::Unsupported(reason) => case["unsupported"] = reason.to_string().into(),
             RunOutcome::Ran(end) => {
-                let started = group.case(index);
+                let started = group.case_at(index);
                 case["end"] = end_of(&started.state, &end);
                 let mask = mask_of(&effects, &started, &end);
                 if mask.as_object().is_some_and(|mask| !mask.is_empty()) {
@@ -200,7 +200,7 @@ fn end_of(start: &MachineState, end: &Observation) -> Value {
 
 /// The bits of an end that are open: only what has any.
 fn mask_of(effects: &BlockEffects, case: &Case, end: &Observation) -> Value {
-    let mask: Mask = effects.mask(case, &end.endpoint, &end.state);
+    let mask: Mask = effects.mask_at_endpoint(case, &end.endpoint, &end.state);
     let mut open = Map::new();
     let mut add = |name: String, bits: u64| {
         if bits != 0 {

@@ -38,11 +38,11 @@ impl Sandbox {
     fn check(&self, subject: &str, program: &Path, seed: u64, options: CacheOptions) -> Checked {
         let store = self.store();
         let table = EngineTable::default();
-        let engine = |name| EngineChoice::named(&table, name).unwrap();
+        let engine = |name| EngineChoice::from_name(&table, name).unwrap();
         let cache = VerdictCache::open(&self.cache_file(), options).unwrap();
         let session = Session {
             store: &store,
-            engines: &EnginePair::start(engine("native"), engine(subject)).unwrap(),
+            engines: &EnginePair::start_engines(engine("native"), engine(subject)).unwrap(),
             table: &table,
             options: &SessionOptions {
                 states: 8,
@@ -53,7 +53,7 @@ impl Sandbox {
             stop: &AtomicBool::new(false),
         };
         let choice = TargetChoice {
-            filter: FilterOptions::default().check().unwrap(),
+            filter: FilterOptions::default().into_filter().unwrap(),
             request: SelectionRequest {
                 count: Some(80),
                 ..SelectionRequest::default()
@@ -64,10 +64,15 @@ impl Sandbox {
         let targets = programs
             .into_iter()
             .map(|program| CheckTarget::Program(program, &choice));
-        let outcome = session.check(targets, &mut ()).unwrap();
+        let outcome = session.check_targets(targets, &mut ()).unwrap();
         let run = outcome.run;
         let stored = store
-            .call(async move |store| Ok((store.summary(run).await?, store.results(run, None, 1000).await?)))
+            .call_and_wait(async move |store| {
+                Ok((
+                    store.find_summary(run).await?,
+                    store.list_results(run, None, 1000).await?,
+                ))
+            })
             .unwrap();
         let (summary, results) = stored;
         let mut summary = summary.unwrap();
@@ -274,12 +279,12 @@ fn a_miss_is_explained() {
     sandbox.check("native", &path, SEED, usual());
     let store = sandbox.store();
     let table = EngineTable::default();
-    let engine = || EngineChoice::named(&table, "native").unwrap();
+    let engine = || EngineChoice::from_name(&table, "native").unwrap();
     let cache = VerdictCache::open(&sandbox.cache_file(), usual()).unwrap();
     let explain = |seed| {
         let session = Session {
             store: &store,
-            engines: &EnginePair::start(engine(), engine()).unwrap(),
+            engines: &EnginePair::start_engines(engine(), engine()).unwrap(),
             table: &table,
             options: &SessionOptions {
                 states: 8,
@@ -291,8 +296,8 @@ fn a_miss_is_explained() {
         };
         let target = stored_targets(&store, &Selection::all(), None).unwrap().remove(0);
         let source = source_of_binary(&store, target.binary).unwrap();
-        let blocks = target.read(&store).unwrap().1;
-        cache.explain(&session, &source, &blocks[0].block).unwrap()
+        let blocks = target.load_source_and_blocks(&store).unwrap().1;
+        cache.explain_block(&session, &source, &blocks[0].block).unwrap()
     };
     let hit = explain(SEED);
     assert_eq!((hit.answer, hit.others.len()), (CacheAnswer::Hit, 0));

@@ -20,7 +20,7 @@ use snippex_store::StoreHandle;
 struct Heard(Vec<(String, u64)>);
 
 impl SessionObserver for Heard {
-    fn observe(&mut self, event: SessionEvent<'_>) {
+    fn on_event(&mut self, event: SessionEvent<'_>) {
         match event {
             SessionEvent::Extracting(file) => self.0.push((file.name(), 0)),
             SessionEvent::Block { binary, .. } => {
@@ -49,10 +49,10 @@ fn checked(
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("found.db");
     let store = StoreHandle::open(&path.to_str().unwrap().parse().unwrap()).unwrap();
-    let engine = |name| EngineChoice::named(&table, name).unwrap();
+    let engine = |name| EngineChoice::from_name(&table, name).unwrap();
     let session = Session {
         store: &store,
-        engines: &EnginePair::start(engine("native"), engine(subject)).unwrap(),
+        engines: &EnginePair::start_engines(engine("native"), engine(subject)).unwrap(),
         table: &table,
         options: &SessionOptions {
             states: 8,
@@ -62,7 +62,7 @@ fn checked(
         stop: &AtomicBool::new(false),
     };
     let choice = TargetChoice {
-        filter: FilterOptions::default().check().unwrap(),
+        filter: FilterOptions::default().into_filter().unwrap(),
         request: SelectionRequest {
             count: Some(60),
             ..SelectionRequest::default()
@@ -72,10 +72,10 @@ fn checked(
     let targets = programs
         .into_iter()
         .map(|program| CheckTarget::Program(program, &choice));
-    let outcome = session.check(targets, observer).unwrap();
-    let bugs = Bugs::read(&store, &table).unwrap();
+    let outcome = session.check_targets(targets, observer).unwrap();
+    let bugs = Bugs::load_from_store(&store, &table).unwrap();
     let run = Some(outcome.run);
-    let listed = bugs.listed(Wanted { run, emulator: None }).unwrap();
+    let listed = bugs.list_bugs(Wanted { run, emulator: None }).unwrap();
     (outcome, listed)
 }
 
@@ -103,7 +103,7 @@ fn a_cpu_against_itself_has_no_bugs() {
 fn a_planted_bug_is_found_stored_and_listed() {
     let (outcome, bugs) = checked("mock", programs(), &mut ());
     assert!(outcome.tally.summary.diverged > 0);
-    assert!(outcome.tally.groups()[0].example.divergence.is_some());
+    assert!(outcome.tally.sorted_groups()[0].example.divergence.is_some());
     let bug = bugs.first().expect("the planted bug is listed");
     assert!(bug.known.is_none() && bug.runs > 0 && bug.example.is_some());
     assert_eq!(bug.engines[0].name, "mock");
@@ -111,7 +111,7 @@ fn a_planted_bug_is_found_stored_and_listed() {
 
 #[test]
 fn a_file_that_is_no_program_is_told_with_a_remedy() {
-    let error = BinaryFile::read(Path::new("/")).unwrap_err();
+    let error = BinaryFile::read_file(Path::new("/")).unwrap_err();
     assert_eq!(error.to_string(), "cannot read /: it is a folder");
     let error = read_programs(&[PathBuf::from("/etc/passwd")]).unwrap_err();
     assert!(error.to_string().starts_with("cannot use /etc/passwd"), "{error}");
@@ -127,9 +127,9 @@ fn a_program_that_is_written_to_meanwhile_is_not_checked() {
     let path = folder.path().join("program");
     std::fs::copy("/bin/true", &path).unwrap();
     let program = ProgramFile::read_first(&path).unwrap();
-    assert!(program.read().is_ok());
+    assert!(program.read_file().is_ok());
     std::fs::copy("/bin/cat", &path).unwrap();
-    let error = program.read().unwrap_err();
+    let error = program.read_file().unwrap_err();
     assert!(matches!(error, SessionError::ChangedMeanwhile(_)), "{error}");
     assert!(error.hint().is_some());
 }
@@ -140,10 +140,10 @@ fn what_a_check_came_to_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("found.db");
     let store = StoreHandle::open(&path.to_str().unwrap().parse().unwrap()).unwrap();
-    let engine = |name| EngineChoice::named(&table, name).unwrap();
+    let engine = |name| EngineChoice::from_name(&table, name).unwrap();
     let session = Session {
         store: &store,
-        engines: &EnginePair::start(engine("native"), engine("native")).unwrap(),
+        engines: &EnginePair::start_engines(engine("native"), engine("native")).unwrap(),
         table: &table,
         options: &SessionOptions {
             states: 2,
@@ -159,16 +159,16 @@ fn what_a_check_came_to_is_kept() {
         sequence: None,
         seed: 1,
     };
-    request.check().unwrap();
+    request.check_validity().unwrap();
     let generated = Generated::new(request);
     let outcome = session
-        .check([CheckTarget::Generated(generated)], &mut ())
+        .check_targets([CheckTarget::Generated(generated)], &mut ())
         .unwrap();
     let run = outcome.run;
     let (summary, engines) = store
-        .call(async move |store| {
-            let summary = store.summary(run).await?.expect("kept");
-            Ok((summary, store.engines().await?))
+        .call_and_wait(async move |store| {
+            let summary = store.find_summary(run).await?.expect("kept");
+            Ok((summary, store.list_engines().await?))
         })
         .unwrap();
     assert_eq!(summary.runs, outcome.tally.summary.runs);

@@ -28,20 +28,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     let start = Instant::now();
     for first in (0..SEGMENTS).step_by(50) {
         let segments: Vec<NewSegment> = (first..first + 50).map(segment).collect();
-        cache.save("measured", "{}", &segments, UnixMillis(first))?;
+        cache.save_segments("measured", "{}", &segments, UnixMillis(first))?;
     }
     println!("stored 1,000,000 entries: {:.2?}", start.elapsed());
     println!(
         "file: {} bytes an entry",
         cache.file_size() / (SEGMENTS as u64 * ENTRIES)
     );
-    let context = cache.context("measured")?.ok_or("the context is gone")?;
+    let context = cache.find_context("measured")?.ok_or("the context is gone")?;
     let start = Instant::now();
-    let found = cache.segments(context, 0, SEGMENTS)?;
+    let found = cache.list_segments(context, 0, SEGMENTS)?;
     println!("read {} segments: {:.2?}", found.len(), start.elapsed());
     let start = Instant::now();
     let half = (SEGMENTS as u64 * ENTRIES * BYTES as u64) / 2;
-    let pruned = cache.prune(PruneLimits {
+    let pruned = cache.prune_segments(PruneLimits {
         created_since: None,
         max_bytes: Some(half),
     })?;

@@ -30,27 +30,30 @@ fn main() -> Result<(), Box<dyn Error>> {
     let runs = arguments.next().map_or(Ok(100), |text| text.parse())?;
     let blocks = arguments.next().map_or(Ok(100_000), |text| text.parse())?;
     let store = StoreHandle::open(&place.parse::<Location>()?)?;
-    if store.call(async |store| store.runs(None, 1).await)?.is_empty() {
+    if store
+        .call_and_wait(async |store| store.list_runs(None, 1).await)?
+        .is_empty()
+    {
         fill(&store, runs, blocks)?;
     }
     measure("summaries of the newest 1,000 runs", || {
         store
-            .call(async |store| store.summed_runs(1000).await)
+            .call_and_wait(async |store| store.summed_runs(1000).await)
             .map(|found| found.len())
     })?;
     measure("the 100 blocks that fail most", || {
         store
-            .call(async |store| store.failing_blocks(100).await)
+            .call_and_wait(async |store| store.failing_blocks(100).await)
             .map(|found| found.len())
     })?;
     measure("100 flaky blocks", || {
         store
-            .call(async |store| store.flaky_blocks(100).await)
+            .call_and_wait(async |store| store.flaky_blocks(100).await)
             .map(|found| found.len())
     })?;
     measure("runs, newest first", || {
         store
-            .call(async |store| store.runs(None, 100).await)
+            .call_and_wait(async |store| store.list_runs(None, 100).await)
             .map(|found| found.len())
     })?;
     Ok(())
@@ -84,7 +87,7 @@ fn fill(store: &StoreHandle, runs: u64, blocks: u64) -> Result<(), Box<dyn Error
         format: "elf".to_owned(),
     };
     let all: Vec<Block> = (0..blocks).map(|index| block(0x40_0000 + 20 * index)).collect();
-    let added = store.call(async move |store| store.add_binary_with_blocks(&binary, &all).await)?;
+    let added = store.call_and_wait(async move |store| store.add_binary_with_blocks(&binary, &all).await)?;
     let (native, subject, host) = engines(store)?;
     for run in 0..runs {
         fill_run(store, run, &added.numbers, (native, subject), host)?;
@@ -118,7 +121,7 @@ fn fill_run(
             counts: counts(block.0.unsigned_abs(), index),
         };
         let results = part.iter().map(result).collect();
-        store.save(
+        store.save_batch(
             run,
             BlockBatch {
                 results,
@@ -127,7 +130,7 @@ fn fill_run(
         )?;
     }
     let summary = summary(numbers.len() as u64);
-    store.call(async move |store| store.save_summary(run, &summary).await)?;
+    store.call_and_wait(async move |store| store.save_summary(run, &summary).await)?;
     store.finish_run(
         run,
         RunEnd::Finished,
@@ -198,7 +201,7 @@ fn engines(store: &StoreHandle) -> Result<(EngineId, EngineId, HostId), StoreErr
         kernel: String::new(),
         page_size: 4096,
     };
-    store.call(async move |store| {
+    store.call_and_wait(async move |store| {
         let native = store.add_engine(&native).await?;
         Ok((
             native,

@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     read(&store, run)?;
 
     let started = Instant::now();
-    let removed = store.call(async |store| store.remove_blocks(&Selection::all()).await)?;
+    let removed = store.call_and_wait(async |store| store.remove_blocks(&Selection::all()).await)?;
     report("remove everything", started, removed.blocks);
     store.finish_run(run, RunEnd::Finished, UnixMillis::now())?;
     Ok(())
@@ -56,13 +56,13 @@ fn add_blocks(store: &StoreHandle) -> Result<Vec<BlockNumber>, Box<dyn Error>> {
         format: "elf".to_owned(),
     };
     let blocks: Arc<Vec<Block>> = Arc::new((0..BLOCKS).map(|index| block(0x40_0000 + 20 * index)).collect());
-    let id = store.call(async move |store| store.add_binary(&binary).await)?;
+    let id = store.call_and_wait(async move |store| store.add_binary(&binary).await)?;
     let mut numbers = Vec::new();
     for what in ["add blocks", "add the same blocks again"] {
         let started = Instant::now();
         let blocks = Arc::clone(&blocks);
         numbers = store
-            .call(async move |store| store.add_blocks(id, &blocks).await)?
+            .call_and_wait(async move |store| store.add_blocks(id, &blocks).await)?
             .numbers;
         report(what, started, BLOCKS);
     }
@@ -98,8 +98,8 @@ fn start_run(store: &StoreHandle) -> Result<(RunId, EngineId), Box<dyn Error>> {
         kernel: String::new(),
         page_size: 4096,
     };
-    let engine = store.call(async move |store| store.add_engine(&engine).await)?;
-    let host = store.call(async move |store| store.add_host(&host).await)?;
+    let engine = store.call_and_wait(async move |store| store.add_engine(&engine).await)?;
+    let host = store.call_and_wait(async move |store| store.add_host(&host).await)?;
     let run = NewRun {
         command: "check".to_owned(),
         arguments: "/bin/measured".to_owned(),
@@ -134,7 +134,7 @@ fn save_results(
                 engine,
                 counts: counts.clone(),
             };
-            store.save(
+            store.save_batch(
                 run,
                 BlockBatch {
                     results: blocks.iter().map(result).collect(),
@@ -179,7 +179,7 @@ fn save_divergences(
     }
     report("encode divergences of 8 pages", started, DIVERGENCES.into());
     let started = Instant::now();
-    store.save(
+    store.save_batch(
         run,
         BlockBatch {
             divergences,
@@ -215,8 +215,9 @@ fn read(store: &StoreHandle, run: RunId) -> Result<(), Box<dyn Error>> {
     let mut after = None;
     let mut listed = 0;
     loop {
-        let page =
-            store.call(async move |store| store.blocks(&Selection::all(), None, after, 1_000).await)?;
+        let page = store.call_and_wait(async move |store| {
+            store.list_blocks(&Selection::all(), None, after, 1_000).await
+        })?;
         listed += page.len() as u64;
         let Some(last) = page.last() else { break };
         after = Some(last.number);
@@ -224,15 +225,15 @@ fn read(store: &StoreHandle, run: RunId) -> Result<(), Box<dyn Error>> {
     report("list blocks in pages of 1,000", started, listed);
 
     let started = Instant::now();
-    store.call(async |store| {
+    store.call_and_wait(async |store| {
         store
-            .blocks(&Selection::all(), None, Some(BlockNumber(59_000)), 50)
+            .list_blocks(&Selection::all(), None, Some(BlockNumber(59_000)), 50)
             .await
     })?;
     report("one late page of 50 blocks", started, 1);
 
     let started = Instant::now();
-    store.call(async move |store| store.totals(run).await)?;
+    store.call_and_wait(async move |store| store.sum_results(run).await)?;
     report("totals of the run", started, 1);
     Ok(())
 }

@@ -11,17 +11,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     let location: Location = argument.parse()?;
     let store = StoreHandle::open_existing(&location)?;
 
-    for binary in store.call(async |store| store.binaries().await)? {
+    for binary in store.call_and_wait(async |store| store.list_binaries().await)? {
         println!(
             "{}: {} blocks of {}",
             binary.id, binary.blocks, binary.binary.path
         );
     }
-    for run in store.call(async |store| store.runs(None, 20).await)? {
+    for run in store.call_and_wait(async |store| store.list_runs(None, 20).await)? {
         println!("run {} ({}): {:?}", run.id, run.run.arguments, run.status);
         let id = run.id;
-        for (engine, blocks, counts) in store.call(async move |store| store.totals(id).await)? {
-            let engine = store.call(async move |store| store.engine(engine).await)?;
+        for (engine, blocks, counts) in store.call_and_wait(async move |store| store.sum_results(id).await)? {
+            let engine = store.call_and_wait(async move |store| store.load_engine(engine).await)?;
             println!(
                 "  {} {}: {blocks} blocks, {} runs, {} matched, {} diverged, {} inconclusive",
                 engine.name,
@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 counts.inconclusive_total()
             );
         }
-        for group in store.call(async move |store| store.divergence_groups(id).await)? {
+        for group in store.call_and_wait(async move |store| store.divergence_groups(id).await)? {
             let culprit = group.culprit.as_deref().unwrap_or("unknown");
             println!(
                 "  {} x {} ({culprit}), like divergence {}",

@@ -10,7 +10,7 @@ use crate::open::Store;
 use crate::result::{self, BlockResult};
 use crate::run;
 
-/// Results that arrived together. When [`Store::save`] has returned they survive the death of the process.
+/// Results that arrived together. When [`Store::save_batch`] has returned they survive the death of the process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BlockBatch {
     /// Counts; they are added to those of the run.
@@ -42,9 +42,9 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be written; nothing of the batch is saved then.
-    pub async fn save(&self, run: RunId, batch: &BlockBatch) -> Result<(), StoreError> {
-        let failed = self.failed("save results");
-        let mut transaction = self.begin("save results").await?;
+    pub async fn save_batch(&self, run: RunId, batch: &BlockBatch) -> Result<(), StoreError> {
+        let failed = self.failed_to("save results");
+        let mut transaction = self.begin_transaction("save results").await?;
         let of_divergences = batch.divergences.iter().map(|divergence| &divergence.case);
         let of_observations = batch.observations.iter().map(|observation| &observation.case);
         let of_bugs = batch.bugs.iter().map(|bug| &bug.case);
@@ -52,13 +52,13 @@ impl Store {
         evidence::add_cases(&mut transaction, cases)
             .await
             .map_err(&failed)?;
-        result::add(&mut transaction, run, &batch.results)
+        result::add_results(&mut transaction, run, &batch.results)
             .await
             .map_err(&failed)?;
-        divergence::add(&mut transaction, run, &batch.divergences)
+        divergence::insert_divergences(&mut transaction, run, &batch.divergences)
             .await
             .map_err(&failed)?;
-        observation::add(&mut transaction, run, &batch.observations)
+        observation::insert_observations(&mut transaction, run, &batch.observations)
             .await
             .map_err(&failed)?;
         let now = UnixMillis::now();
@@ -68,7 +68,9 @@ impl Store {
         bug::add_sightings(&mut transaction, run, &batch.sightings, now)
             .await
             .map_err(&failed)?;
-        run::beat(&mut transaction, run, now).await.map_err(&failed)?;
+        run::update_heartbeat(&mut transaction, run, now)
+            .await
+            .map_err(&failed)?;
         transaction.commit().await.map_err(failed)
     }
 }
@@ -182,7 +184,7 @@ mod tests {
             limit_pages(&store, "PRAGMA max_page_count = 200").await;
             let mut saved = 0;
             let error = loop {
-                match store.save(run, &batch(engine, &numbers, saved)).await {
+                match store.save_batch(run, &batch(engine, &numbers, saved)).await {
                     Ok(()) => saved += 1,
                     Err(error) => break error,
                 }
@@ -190,11 +192,14 @@ mod tests {
             assert!(matches!(error, StoreError::Full { .. }), "{error:?}");
             assert!(error.hint().unwrap().contains("free some space"));
             assert!(saved > 3, "{saved}");
-            let runs = async || store.totals(run).await.unwrap()[0].2.runs;
+            let runs = async || store.sum_results(run).await.unwrap()[0].2.runs;
             assert_eq!(runs().await, saved as u64 * 100);
             // As soon as there is space again, work goes on.
             limit_pages(&store, "PRAGMA max_page_count = 1000000").await;
-            store.save(run, &batch(engine, &numbers, saved)).await.unwrap();
+            store
+                .save_batch(run, &batch(engine, &numbers, saved))
+                .await
+                .unwrap();
             assert_eq!(runs().await, (saved as u64 + 1) * 100);
         });
     }

@@ -40,9 +40,9 @@ impl Store {
     /// # Errors
     /// When the database cannot be written.
     pub async fn add_binary(&self, binary: &NewBinary) -> Result<BinaryId, StoreError> {
-        let failed = self.failed("add a binary");
-        let mut transaction = self.begin("add a binary").await?;
-        let id = insert(&mut transaction, binary).await.map_err(&failed)?;
+        let failed = self.failed_to("add a binary");
+        let mut transaction = self.begin_transaction("add a binary").await?;
+        let id = insert_binary(&mut transaction, binary).await.map_err(&failed)?;
         transaction.commit().await.map_err(failed)?;
         Ok(id)
     }
@@ -51,31 +51,34 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn binaries(&self) -> Result<Vec<Binary>, StoreError> {
+    pub async fn list_binaries(&self) -> Result<Vec<Binary>, StoreError> {
         let sql = "SELECT binaries.id, sha256, name, path, binaries.size, format,
                        (SELECT COUNT(*) FROM blocks WHERE binary_id = binaries.id) AS blocks
                    FROM binaries ORDER BY binaries.id";
         let rows = sqlx::query(sql).fetch_all(&self.pool).await;
         let rows = rows.and_then(|rows| rows.iter().map(read).collect());
-        rows.map_err(self.failed("list binaries"))
+        rows.map_err(self.failed_to("list binaries"))
     }
 
     /// One binary.
     ///
     /// # Errors
     /// [`StoreError::Missing`] when there is none with this id.
-    pub async fn binary(&self, id: BinaryId) -> Result<Binary, StoreError> {
+    pub async fn load_binary(&self, id: BinaryId) -> Result<Binary, StoreError> {
         let sql = "SELECT binaries.id, sha256, name, path, binaries.size, format,
                        (SELECT COUNT(*) FROM blocks WHERE binary_id = binaries.id) AS blocks
                    FROM binaries WHERE binaries.id = $1";
         let row = sqlx::query(sql).bind(id.0).fetch_optional(&self.pool).await;
         let row = row.and_then(|row| row.as_ref().map(read).transpose());
-        row.map_err(self.failed("read a binary"))?
-            .ok_or_else(|| self.missing("binary", id.0))
+        row.map_err(self.failed_to("read a binary"))?
+            .ok_or_else(|| self.missing_row("binary", id.0))
     }
 }
 
-pub(crate) async fn insert(connection: &mut AnyConnection, binary: &NewBinary) -> sqlx::Result<BinaryId> {
+pub(crate) async fn insert_binary(
+    connection: &mut AnyConnection,
+    binary: &NewBinary,
+) -> sqlx::Result<BinaryId> {
     let sql = "INSERT INTO binaries (sha256, name, path, size, format) VALUES ($1, $2, $3, $4, $5)
                ON CONFLICT (sha256) DO UPDATE SET name = excluded.name, path = excluded.path RETURNING id";
     let query = sqlx::query_scalar(sql)
@@ -94,9 +97,9 @@ fn read(row: &AnyRow) -> sqlx::Result<Binary> {
             sha256: row.try_get("sha256")?,
             name: row.try_get("name")?,
             path: row.try_get("path")?,
-            size: column::wide(row, "size")?,
+            size: column::read_u64(row, "size")?,
             format: row.try_get("format")?,
         },
-        blocks: column::wide(row, "blocks")?,
+        blocks: column::read_u64(row, "blocks")?,
     })
 }

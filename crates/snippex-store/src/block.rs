@@ -44,8 +44,8 @@ impl Store {
     /// # Errors
     /// When the database cannot be written, or the binary is not there.
     pub async fn add_blocks(&self, binary: BinaryId, blocks: &[Block]) -> Result<Added, StoreError> {
-        let failed = self.failed("add blocks");
-        let mut transaction = self.begin("add blocks").await?;
+        let failed = self.failed_to("add blocks");
+        let mut transaction = self.begin_transaction("add blocks").await?;
         let added = add(&mut transaction, binary, blocks).await.map_err(&failed)?;
         transaction.commit().await.map_err(failed)?;
         Ok(added)
@@ -61,11 +61,13 @@ impl Store {
         binary: &NewBinary,
         blocks: &[Block],
     ) -> Result<Added, StoreError> {
-        let failed = self.failed("add blocks");
-        let mut transaction = self.begin("add blocks").await?;
+        let failed = self.failed_to("add blocks");
+        let mut transaction = self.begin_transaction("add blocks").await?;
         // In the order in which whoever removes a binary takes the locks.
         reserve_numbers(&mut transaction, 0).await.map_err(&failed)?;
-        let id = binary::insert(&mut transaction, binary).await.map_err(&failed)?;
+        let id = binary::insert_binary(&mut transaction, binary)
+            .await
+            .map_err(&failed)?;
         let added = add(&mut transaction, id, blocks).await.map_err(&failed)?;
         transaction.commit().await.map_err(failed)?;
         Ok(added)
@@ -76,7 +78,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn blocks(
+    pub async fn list_blocks(
         &self,
         selection: &Selection,
         binary: Option<BinaryId>,
@@ -95,7 +97,7 @@ impl Store {
             }
             let first = first.0.max(after + 1);
             let rows = select_range(&self.pool, first, last.0, binary, left).await;
-            for row in &rows.map_err(self.failed("list blocks"))? {
+            for row in &rows.map_err(self.failed_to("list blocks"))? {
                 page.push(self.read_block(row)?);
             }
         }
@@ -112,7 +114,7 @@ impl Store {
         for (first, last) in selection.ranges() {
             let query = sqlx::query_scalar(sql).bind(first.0).bind(last.0);
             let found: sqlx::Result<Vec<i64>> = query.fetch_all(&self.pool).await;
-            binaries.extend(found.map_err(self.failed("list the binaries of blocks"))?);
+            binaries.extend(found.map_err(self.failed_to("list the binaries of blocks"))?);
         }
         Ok(binaries.into_iter().map(BinaryId).collect())
     }
@@ -129,7 +131,7 @@ impl Store {
         let mut total = 0;
         for (first, last) in selection.ranges() {
             let count = count_range(&self.pool, first.0, last.0, binary).await;
-            total += count.map_err(self.failed("count blocks"))?.cast_unsigned();
+            total += count.map_err(self.failed_to("count blocks"))?.cast_unsigned();
         }
         Ok(total)
     }
@@ -138,16 +140,18 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Missing`] when there is none with this number.
-    pub async fn block(&self, number: BlockNumber) -> Result<StoredBlock, StoreError> {
-        let found = self.blocks(&Selection::of([number]), None, None, 1).await?;
+    pub async fn load_block(&self, number: BlockNumber) -> Result<StoredBlock, StoreError> {
+        let found = self
+            .list_blocks(&Selection::from_numbers([number]), None, None, 1)
+            .await?;
         found
             .into_iter()
             .next()
-            .ok_or_else(|| self.missing("block", number.0))
+            .ok_or_else(|| self.missing_row("block", number.0))
     }
 
     pub(crate) fn read_block(&self, row: &AnyRow) -> Result<StoredBlock, StoreError> {
-        let raw = RawBlock::read(row).map_err(self.failed("read a block"))?;
+        let raw = RawBlock::read(row).map_err(self.failed_to("read a block"))?;
         let number = BlockNumber(raw.number);
         raw.into_block().map_err(|(what, value)| StoreError::Value {
             location: self.location.clone(),
@@ -172,7 +176,7 @@ async fn add(connection: &mut AnyConnection, binary: BinaryId, blocks: &[Block])
     let last = reserve_numbers(connection, count).await?;
     let first = last - count.cast_signed() + 1;
     let numbered: Vec<(i64, &Block)> = (first..).zip(new).collect();
-    insert(connection, binary, &numbered).await?;
+    insert_blocks(connection, binary, &numbered).await?;
     known.extend(numbered.iter().map(|(number, block)| (key(block), *number)));
     let numbers = blocks
         .iter()
@@ -200,7 +204,7 @@ async fn known_blocks(connection: &mut AnyConnection, binary: BinaryId) -> sqlx:
 }
 
 /// Adds blocks that are not there, with their numbers.
-pub(crate) async fn insert(
+pub(crate) async fn insert_blocks(
     connection: &mut AnyConnection,
     binary: BinaryId,
     blocks: &[(i64, &Block)],
@@ -219,12 +223,12 @@ pub(crate) async fn insert(
             .bind(block.bytes.len() as i64)
             .bind(block.bytes.as_slice())
             .bind(i64::from(block.instruction_count))
-            .bind(names::word(&block.terminator))
+            .bind(names::word_from_variant(&block.terminator))
             .bind(write_addresses(&block.successors))
-            .bind(names::word(&block.origin))
-            .bind(block.unrunnable.as_ref().map(names::word))
+            .bind(names::word_from_variant(&block.origin))
+            .bind(block.unrunnable.as_ref().map(names::word_from_variant))
     };
-    insert.run(connection, blocks, bind).await
+    insert.insert_rows(connection, blocks, bind).await
 }
 
 async fn select_range(
@@ -302,16 +306,16 @@ impl RawBlock {
     fn into_block(self) -> Result<StoredBlock, (&'static str, String)> {
         let unrunnable = match self.unrunnable {
             None => None,
-            Some(word) => Some(names::variant(&word).ok_or(("reason not to run a block", word))?),
+            Some(word) => Some(names::variant_from_word(&word).ok_or(("reason not to run a block", word))?),
         };
         let block = Block {
             address: self.address.cast_unsigned(),
             bytes: self.bytes,
             instruction_count: u32::try_from(self.instruction_count)
                 .map_err(|_| ("number of instructions", self.instruction_count.to_string()))?,
-            terminator: names::variant(&self.terminator).ok_or(("terminator", self.terminator))?,
+            terminator: names::variant_from_word(&self.terminator).ok_or(("terminator", self.terminator))?,
             successors: read_addresses(&self.successors).ok_or(("list of addresses", self.successors))?,
-            origin: names::variant(&self.origin).ok_or(("origin", self.origin))?,
+            origin: names::variant_from_word(&self.origin).ok_or(("origin", self.origin))?,
             unrunnable,
         };
         Ok(StoredBlock {

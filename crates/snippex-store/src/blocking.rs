@@ -70,7 +70,7 @@ impl StoreHandle {
     ///
     /// # Errors
     /// [`StoreError::Unsaved`] when an earlier batch could not be saved.
-    pub fn save(&self, run: RunId, batch: BlockBatch) -> Result<(), StoreError> {
+    pub fn save_batch(&self, run: RunId, batch: BlockBatch) -> Result<(), StoreError> {
         self.check()?;
         if batch.is_empty() {
             Ok(())
@@ -84,7 +84,7 @@ impl StoreHandle {
     /// # Errors
     /// [`StoreError::Unsaved`] when a batch could not be saved.
     pub fn flush(&self) -> Result<(), StoreError> {
-        self.call(async |_| Ok(()))?;
+        self.call_and_wait(async |_| Ok(()))?;
         self.check()
     }
 
@@ -93,7 +93,7 @@ impl StoreHandle {
     /// # Errors
     /// As [`Store::start_run`].
     pub fn start_run(&self, run: NewRun) -> Result<RunId, StoreError> {
-        let id = self.call(async move |store| store.start_run(&run).await)?;
+        let id = self.call_and_wait(async move |store| store.start_run(&run).await)?;
         self.send(Job::Watch(id))?;
         Ok(id)
     }
@@ -111,7 +111,7 @@ impl StoreHandle {
         } else {
             end
         };
-        let finished = self.call(async move |store| store.finish_run(run, end, at).await);
+        let finished = self.call_and_wait(async move |store| store.finish_run(run, end, at).await);
         unsaved.and(finished)
     }
 
@@ -120,7 +120,7 @@ impl StoreHandle {
     ///
     /// # Errors
     /// Those of `work`; [`StoreError::Ended`] when the thread has ended.
-    pub fn call<T, F>(&self, work: F) -> Result<T, StoreError>
+    pub fn call_and_wait<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: AsyncFnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
@@ -142,7 +142,8 @@ impl StoreHandle {
         let (opened, answer) = sync_channel(1);
         let failure = Failure::default();
         let noted = Arc::clone(&failure);
-        let work = move || match runtime().and_then(|runtime| Ok((runtime.block_on(open())?, runtime))) {
+        let work = move || match build_runtime().and_then(|runtime| Ok((runtime.block_on(open())?, runtime)))
+        {
             Err(error) => drop(opened.send(Err(error))),
             Ok((store, runtime)) => {
                 drop(opened.send(Ok(())));
@@ -219,7 +220,7 @@ impl Writer {
     fn work(&mut self, job: Job) {
         match job {
             Job::Save(run, batch) if self.failure.get().is_none() => {
-                if let Err(error) = self.runtime.block_on(self.store.save(run, &batch)) {
+                if let Err(error) = self.runtime.block_on(self.store.save_batch(run, &batch)) {
                     self.failure.get_or_init(|| Arc::new(error));
                 }
             }
@@ -235,14 +236,14 @@ impl Writer {
         for run in &self.watched {
             let _ = self
                 .runtime
-                .block_on(self.store.heartbeat(*run, UnixMillis::now()));
+                .block_on(self.store.update_heartbeat(*run, UnixMillis::now()));
         }
         self.beaten = Instant::now();
     }
 }
 
 /// A runtime for one thread.
-pub(crate) fn runtime() -> Result<Runtime, StoreError> {
+pub(crate) fn build_runtime() -> Result<Runtime, StoreError> {
     let runtime: io::Result<Runtime> = Builder::new_current_thread().enable_all().build();
     runtime.map_err(StoreError::Start)
 }

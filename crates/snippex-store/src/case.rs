@@ -14,7 +14,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn cases_like(&self, digits: &str, limit: u32) -> Result<Vec<CaseId>, StoreError> {
-        let failed = self.failed("look for a case");
+        let failed = self.failed_to("look for a case");
         // A range, which the key's own index answers: no digit comes behind `g`.
         let rows = sqlx::query("SELECT id FROM cases WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3")
             .bind(digits)
@@ -32,8 +32,8 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read; [`StoreError::Codec`] when the case is damaged.
-    pub async fn case(&self, id: CaseId) -> Result<Option<Case>, StoreError> {
-        let failed = self.failed("read a case");
+    pub async fn find_case(&self, id: CaseId) -> Result<Option<Case>, StoreError> {
+        let failed = self.failed_to("read a case");
         let row = sqlx::query("SELECT bytes FROM cases WHERE id = $1")
             .bind(id.to_string())
             .fetch_optional(&self.pool)
@@ -49,7 +49,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn divergences_of_case(&self, id: CaseId) -> Result<Vec<DivergenceId>, StoreError> {
-        let failed = self.failed("look for the divergences of a case");
+        let failed = self.failed_to("look for the divergences of a case");
         let rows = sqlx::query("SELECT id FROM divergences WHERE case_id = $1 ORDER BY id DESC")
             .bind(id.to_string())
             .fetch_all(&self.pool)
@@ -64,7 +64,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn bugs_of_case(&self, id: CaseId) -> Result<Vec<String>, StoreError> {
-        let failed = self.failed("look for the bugs of a case");
+        let failed = self.failed_to("look for the bugs of a case");
         let sql = "SELECT DISTINCT signature FROM bug_examples WHERE case_id = $1 ORDER BY signature";
         let rows = sqlx::query(sql)
             .bind(id.to_string())

@@ -103,7 +103,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn divergences(
+    pub async fn list_divergences(
         &self,
         run: Option<RunId>,
         block: Option<BlockNumber>,
@@ -125,7 +125,7 @@ impl Store {
         let rows = query
             .fetch_all(&self.pool)
             .await
-            .map_err(self.failed("list divergences"))?;
+            .map_err(self.failed_to("list divergences"))?;
         rows.iter().map(|row| self.read_divergence(row)).collect()
     }
 
@@ -134,17 +134,17 @@ impl Store {
     /// # Errors
     /// [`StoreError::Missing`] when there is none with this id, [`StoreError::Codec`] when its evidence is
     /// damaged.
-    pub async fn divergence(&self, id: DivergenceId) -> Result<StoredDivergence, StoreError> {
+    pub async fn load_divergence(&self, id: DivergenceId) -> Result<StoredDivergence, StoreError> {
         let sql = "SELECT divergences.id, run_id, block, engine_id, reference_id, state_index, case_id,
                        differences, class, culprit, confirmations, expected, actual, cases.bytes AS case_bytes
                    FROM divergences JOIN cases ON cases.id = case_id WHERE divergences.id = $1";
-        let failed = self.failed("read a divergence");
+        let failed = self.failed_to("read a divergence");
         let row = sqlx::query(sql)
             .bind(id.0)
             .fetch_optional(&self.pool)
             .await
             .map_err(&failed)?;
-        let row = row.ok_or_else(|| self.missing("divergence", id.0))?;
+        let row = row.ok_or_else(|| self.missing_row("divergence", id.0))?;
         let bytes = |column: &str| row.try_get::<Vec<u8>, _>(column).map_err(&failed);
         Ok(StoredDivergence {
             summary: self.read_divergence(&row)?,
@@ -166,18 +166,18 @@ impl Store {
                    GROUP BY engine_id, class, culprit ORDER BY divergences DESC, example";
         let rows = sqlx::query(sql).bind(run.0).fetch_all(&self.pool).await;
         let groups = rows.and_then(|rows| rows.iter().map(read_group).collect());
-        groups.map_err(self.failed("group divergences"))
+        groups.map_err(self.failed_to("group divergences"))
     }
 
     fn read_divergence(&self, row: &AnyRow) -> Result<DivergenceSummary, StoreError> {
-        let (mut summary, case_id) = read_summary(row).map_err(self.failed("read a divergence"))?;
+        let (mut summary, case_id) = read_summary(row).map_err(self.failed_to("read a divergence"))?;
         summary.case_id = self.read_case_id(case_id)?;
         Ok(summary)
     }
 }
 
 /// Adds divergences; their cases must be there.
-pub(crate) async fn add(
+pub(crate) async fn insert_divergences(
     connection: &mut AnyConnection,
     run: RunId,
     divergences: &[NewDivergence],
@@ -206,7 +206,9 @@ pub(crate) async fn add(
             .bind(divergence.expected.0.as_slice())
             .bind(divergence.actual.0.as_slice())
     };
-    insert.run(connection, &last_of_each(divergences), bind).await
+    insert
+        .insert_rows(connection, &last_of_each(divergences), bind)
+        .await
 }
 
 /// A statement may touch a row only once: of several with the same key the last is kept.
@@ -228,12 +230,12 @@ fn read_summary(row: &AnyRow) -> sqlx::Result<(DivergenceSummary, String)> {
         block: BlockNumber(row.try_get("block")?),
         engine: EngineId(row.try_get("engine_id")?),
         reference: EngineId(row.try_get("reference_id")?),
-        state_index: column::small(row, "state_index")?,
+        state_index: column::read_small_integer(row, "state_index")?,
         case_id: CaseId([0; 32]),
         differences: row.try_get("differences")?,
         class: row.try_get("class")?,
         culprit: row.try_get("culprit")?,
-        confirmations: column::small(row, "confirmations")?,
+        confirmations: column::read_small_integer(row, "confirmations")?,
     };
     Ok((summary, row.try_get("case_id")?))
 }
@@ -243,8 +245,8 @@ fn read_group(row: &AnyRow) -> sqlx::Result<DivergenceGroup> {
         engine: EngineId(row.try_get("engine_id")?),
         class: row.try_get("class")?,
         culprit: row.try_get("culprit")?,
-        divergences: column::wide(row, "divergences")?,
-        blocks: column::wide(row, "blocks")?,
+        divergences: column::read_u64(row, "divergences")?,
+        blocks: column::read_u64(row, "blocks")?,
         example: DivergenceId(row.try_get("example")?),
     })
 }

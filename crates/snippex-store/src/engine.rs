@@ -65,8 +65,8 @@ impl Store {
     /// # Errors
     /// When the database cannot be written.
     pub async fn add_engine(&self, engine: &StoredEngine) -> Result<EngineId, StoreError> {
-        let failed = self.failed("add an engine");
-        let mut transaction = self.begin("add an engine").await?;
+        let failed = self.failed_to("add an engine");
+        let mut transaction = self.begin_transaction("add an engine").await?;
         let id = insert_engine(&mut transaction, engine).await.map_err(&failed)?;
         transaction.commit().await.map_err(failed)?;
         Ok(id)
@@ -76,29 +76,29 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Missing`] when there is none with this id.
-    pub async fn engine(&self, id: EngineId) -> Result<StoredEngine, StoreError> {
+    pub async fn load_engine(&self, id: EngineId) -> Result<StoredEngine, StoreError> {
         let sql = "SELECT id, name, version, configuration, components, guest_vendor, guest_brand,
                        guest_hypervisor, guest_xcr0, guest_features, host_cpu
                    FROM engines WHERE id = $1";
         let row = sqlx::query(sql).bind(id.0).fetch_optional(&self.pool).await;
         let engine = row.and_then(|row| row.as_ref().map(read_engine).transpose());
-        let engine = engine.map_err(self.failed("read an engine"))?;
+        let engine = engine.map_err(self.failed_to("read an engine"))?;
         engine
             .map(|(_, engine)| engine)
-            .ok_or_else(|| self.missing("engine", id.0))
+            .ok_or_else(|| self.missing_row("engine", id.0))
     }
 
     /// All engines, in the order in which they were added.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn engines(&self) -> Result<Vec<(EngineId, StoredEngine)>, StoreError> {
+    pub async fn list_engines(&self) -> Result<Vec<(EngineId, StoredEngine)>, StoreError> {
         let sql = "SELECT id, name, version, configuration, components, guest_vendor, guest_brand,
                        guest_hypervisor, guest_xcr0, guest_features, host_cpu
                    FROM engines ORDER BY id";
         let rows = sqlx::query(sql).fetch_all(&self.pool).await;
         let engines = rows.and_then(|rows| rows.iter().map(read_engine).collect());
-        engines.map_err(self.failed("list engines"))
+        engines.map_err(self.failed_to("list engines"))
     }
 
     /// The id of a host, which is added if it is not there.
@@ -106,8 +106,8 @@ impl Store {
     /// # Errors
     /// When the database cannot be written.
     pub async fn add_host(&self, host: &Host) -> Result<HostId, StoreError> {
-        let failed = self.failed("add a host");
-        let mut transaction = self.begin("add a host").await?;
+        let failed = self.failed_to("add a host");
+        let mut transaction = self.begin_transaction("add a host").await?;
         let id = insert_host(&mut transaction, host).await.map_err(&failed)?;
         transaction.commit().await.map_err(failed)?;
         Ok(id)
@@ -117,13 +117,13 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Missing`] when there is none with this id.
-    pub async fn host(&self, id: HostId) -> Result<Host, StoreError> {
+    pub async fn load_host(&self, id: HostId) -> Result<Host, StoreError> {
         let sql =
             "SELECT name, architecture, cpu_model, cpu_count, kernel, page_size FROM hosts WHERE id = $1";
         let row = sqlx::query(sql).bind(id.0).fetch_optional(&self.pool).await;
         let host = row.and_then(|row| row.as_ref().map(read_host).transpose());
-        host.map_err(self.failed("read a host"))?
-            .ok_or_else(|| self.missing("host", id.0))
+        host.map_err(self.failed_to("read a host"))?
+            .ok_or_else(|| self.missing_row("host", id.0))
     }
 }
 
@@ -211,14 +211,14 @@ fn read_engine(row: &AnyRow) -> sqlx::Result<(EngineId, StoredEngine)> {
         vendor: row.try_get("guest_vendor")?,
         brand: row.try_get("guest_brand")?,
         hypervisor: row.try_get("guest_hypervisor")?,
-        xcr0: column::wide(row, "guest_xcr0")?,
+        xcr0: column::read_u64(row, "guest_xcr0")?,
         features: features.split_whitespace().map(str::to_owned).collect(),
     };
     let engine = StoredEngine {
         name: row.try_get("name")?,
         version: row.try_get("version")?,
         configuration: row.try_get("configuration")?,
-        components: Components(column::small(row, "components")?),
+        components: Components(column::read_small_integer(row, "components")?),
         guest,
         host_cpu: row.try_get("host_cpu")?,
     };
@@ -230,8 +230,8 @@ fn read_host(row: &AnyRow) -> sqlx::Result<Host> {
         name: row.try_get("name")?,
         architecture: row.try_get("architecture")?,
         cpu_model: row.try_get("cpu_model")?,
-        cpu_count: column::small(row, "cpu_count")?,
+        cpu_count: column::read_small_integer(row, "cpu_count")?,
         kernel: row.try_get("kernel")?,
-        page_size: column::small(row, "page_size")?,
+        page_size: column::read_small_integer(row, "page_size")?,
     })
 }

@@ -46,7 +46,7 @@ pub enum StoreError {
     /// Written by a newer snippex.
     #[error(
         "the database {location} has schema version {found}, this snippex knows up to {}",
-        SCHEMA.latest()
+        SCHEMA.latest_version()
     )]
     NewerSchema {
         /// The database.

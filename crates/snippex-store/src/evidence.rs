@@ -87,5 +87,5 @@ pub(crate) async fn add_cases(
     let bind = |statement: Statement, case: &&EncodedCase| {
         statement.bind(case.id.to_string()).bind(case.bytes.as_slice())
     };
-    insert.run(connection, &cases, bind).await
+    insert.insert_rows(connection, &cases, bind).await
 }

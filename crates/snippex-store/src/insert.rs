@@ -23,7 +23,7 @@ pub(crate) struct Insert {
 impl Insert {
     /// Inserts all `rows`. The statements have 256, 128, 64 ... rows, so that a connection prepares each of the
     /// nine once.
-    pub(crate) async fn run<T>(
+    pub(crate) async fn insert_rows<T>(
         &self,
         connection: &mut AnyConnection,
         mut rows: &[T],

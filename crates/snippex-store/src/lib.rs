@@ -42,7 +42,7 @@
 //! background. SQLite is the default, PostgreSQL is taken by URL, see [`Location`]; both get the same statements.
 //!
 //! What holds whatever happens:
-//! - A batch is saved whole or not at all, and once [`Store::save`] has returned it survives `kill -9`. A power
+//! - A batch is saved whole or not at all, and once [`Store::save_batch`] has returned it survives `kill -9`. A power
 //!   failure may take the last batches of a SQLite file, never the file.
 //! - Many processes may write to one database; the schema is brought up to date by whoever opens it first.
 //! - A run whose process died shows as interrupted; nothing has to be mended.

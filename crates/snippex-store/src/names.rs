@@ -7,12 +7,12 @@ use serde::de::value::{Error, StrDeserializer};
 use serde::de::{DeserializeOwned, IntoDeserializer};
 
 /// The word for a variant without fields.
-pub(crate) fn word<T: Serialize>(variant: &T) -> String {
+pub(crate) fn word_from_variant<T: Serialize>(variant: &T) -> String {
     Word(variant).to_string()
 }
 
 /// The variant that `word` stands for; `None` when there is none (a database edited by hand).
-pub(crate) fn variant<T: DeserializeOwned>(word: &str) -> Option<T> {
+pub(crate) fn variant_from_word<T: DeserializeOwned>(word: &str) -> Option<T> {
     let words: StrDeserializer<'_, Error> = word.into_deserializer();
     T::deserialize(words).ok()
 }
@@ -33,8 +33,11 @@ mod tests {
 
     #[test]
     fn words_are_the_ones_of_the_command_line() {
-        assert_eq!(word(&Terminator::IndirectJmp), "indirect-jmp");
-        assert_eq!(variant::<Origin>("unwind-info"), Some(Origin::UnwindInfo));
-        assert_eq!(variant::<Origin>("nonsense"), None);
+        assert_eq!(word_from_variant(&Terminator::IndirectJmp), "indirect-jmp");
+        assert_eq!(
+            variant_from_word::<Origin>("unwind-info"),
+            Some(Origin::UnwindInfo)
+        );
+        assert_eq!(variant_from_word::<Origin>("nonsense"), None);
     }
 }

@@ -64,7 +64,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn observations(
+    pub async fn list_observations(
         &self,
         run: Option<RunId>,
         block: Option<BlockNumber>,
@@ -86,7 +86,7 @@ impl Store {
         let rows = query
             .fetch_all(&self.pool)
             .await
-            .map_err(self.failed("list observations"))?;
+            .map_err(self.failed_to("list observations"))?;
         rows.iter().map(|row| self.read_observation(row)).collect()
     }
 
@@ -94,17 +94,17 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Missing`] when there is none with this id, [`StoreError::Codec`] when it is damaged.
-    pub async fn observation(&self, id: ObservationId) -> Result<StoredObservation, StoreError> {
+    pub async fn load_observation(&self, id: ObservationId) -> Result<StoredObservation, StoreError> {
         let sql = "SELECT observations.id, run_id, block, engine_id, state_index, case_id, observation,
                        cases.bytes AS case_bytes
                    FROM observations JOIN cases ON cases.id = case_id WHERE observations.id = $1";
-        let failed = self.failed("read an observation");
+        let failed = self.failed_to("read an observation");
         let row = sqlx::query(sql)
             .bind(id.0)
             .fetch_optional(&self.pool)
             .await
             .map_err(&failed)?;
-        let row = row.ok_or_else(|| self.missing("observation", id.0))?;
+        let row = row.ok_or_else(|| self.missing_row("observation", id.0))?;
         let bytes = |column: &str| row.try_get::<Vec<u8>, _>(column).map_err(&failed);
         Ok(StoredObservation {
             summary: self.read_observation(&row)?,
@@ -114,14 +114,14 @@ impl Store {
     }
 
     fn read_observation(&self, row: &AnyRow) -> Result<ObservationSummary, StoreError> {
-        let (mut summary, case_id) = read_summary(row).map_err(self.failed("read an observation"))?;
+        let (mut summary, case_id) = read_summary(row).map_err(self.failed_to("read an observation"))?;
         summary.case_id = self.read_case_id(case_id)?;
         Ok(summary)
     }
 }
 
 /// Adds observations; their cases must be there.
-pub(crate) async fn add(
+pub(crate) async fn insert_observations(
     connection: &mut AnyConnection,
     run: RunId,
     observations: &[NewObservation],
@@ -150,7 +150,7 @@ pub(crate) async fn add(
         );
     }
     let kept: Vec<_> = kept.into_values().collect();
-    insert.run(connection, &kept, bind).await
+    insert.insert_rows(connection, &kept, bind).await
 }
 
 fn read_summary(row: &AnyRow) -> sqlx::Result<(ObservationSummary, String)> {
@@ -159,7 +159,7 @@ fn read_summary(row: &AnyRow) -> sqlx::Result<(ObservationSummary, String)> {
         run: RunId(row.try_get("run_id")?),
         block: BlockNumber(row.try_get("block")?),
         engine: EngineId(row.try_get("engine_id")?),
-        state_index: column::small(row, "state_index")?,
+        state_index: column::read_small_integer(row, "state_index")?,
         case_id: CaseId([0; 32]),
     };
     Ok((summary, row.try_get("case_id")?))

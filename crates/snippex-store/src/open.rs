@@ -88,7 +88,7 @@ impl Store {
         let options = location.connect_options(query)?;
         SCHEMA.bring_up_to_date(location, &options, BUSY_TIMEOUT).await?;
 
-        let setup = SCHEMA.setup.of(Dialect::of(location));
+        let setup = SCHEMA.setup.statements_for(Dialect::of_location(location));
         let pool = AnyPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(BUSY_TIMEOUT)
@@ -103,22 +103,22 @@ impl Store {
     }
 
     /// Starts a transaction that will write.
-    pub(crate) async fn begin(
+    pub(crate) async fn begin_transaction(
         &self,
         doing: &'static str,
     ) -> Result<Transaction<'static, sqlx::Any>, StoreError> {
         self.pool
-            .begin_with(Dialect::of(&self.location).begin())
+            .begin_with(Dialect::of_location(&self.location).begin_statement())
             .await
-            .map_err(self.failed(doing))
+            .map_err(self.failed_to(doing))
     }
 
     /// Turns an answer of the driver into the error of an operation.
-    pub(crate) fn failed(&self, doing: &'static str) -> impl Fn(sqlx::Error) -> StoreError {
+    pub(crate) fn failed_to(&self, doing: &'static str) -> impl Fn(sqlx::Error) -> StoreError {
         move |source| StoreError::of_driver(&self.location, doing, source)
     }
 
-    pub(crate) fn missing(&self, what: &'static str, number: i64) -> StoreError {
+    pub(crate) fn missing_row(&self, what: &'static str, number: i64) -> StoreError {
         StoreError::Missing {
             what,
             number,

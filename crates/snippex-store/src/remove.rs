@@ -36,8 +36,8 @@ impl Store {
     /// # Errors
     /// When the database cannot be written; nothing is removed then.
     pub async fn remove_blocks(&self, selection: &Selection) -> Result<Removed, StoreError> {
-        let failed = self.failed("remove blocks");
-        let mut transaction = self.begin("remove blocks").await?;
+        let failed = self.failed_to("remove blocks");
+        let mut transaction = self.begin_transaction("remove blocks").await?;
         let removed = remove_ranges(&mut transaction, selection)
             .await
             .map_err(&failed)?;
@@ -50,15 +50,15 @@ impl Store {
     /// # Errors
     /// [`StoreError::Missing`] when there is none with this id; when the database cannot be written.
     pub async fn remove_binary(&self, id: BinaryId) -> Result<Removed, StoreError> {
-        let failed = self.failed("remove a binary");
-        let mut transaction = self.begin("remove a binary").await?;
+        let failed = self.failed_to("remove a binary");
+        let mut transaction = self.begin_transaction("remove a binary").await?;
         block::reserve_numbers(&mut transaction, 0)
             .await
             .map_err(&failed)?;
         let mut removed = count_of_binary(&mut transaction, id).await.map_err(&failed)?;
         removed.binaries = delete_binary(&mut transaction, id).await.map_err(&failed)?;
         if removed.binaries == 0 {
-            return Err(self.missing("binary", id.0));
+            return Err(self.missing_row("binary", id.0));
         }
         removed.cases = delete_unused_cases(&mut transaction).await.map_err(&failed)?;
         transaction.commit().await.map_err(failed)?;
@@ -70,12 +70,12 @@ impl Store {
     /// # Errors
     /// [`StoreError::Missing`] when there is none with this id; when the database cannot be written.
     pub async fn remove_run(&self, id: RunId) -> Result<Removed, StoreError> {
-        let failed = self.failed("remove a run");
-        let mut transaction = self.begin("remove a run").await?;
+        let failed = self.failed_to("remove a run");
+        let mut transaction = self.begin_transaction("remove a run").await?;
         let mut removed = count_of_run(&mut transaction, id).await.map_err(&failed)?;
         removed.runs = delete_run(&mut transaction, id).await.map_err(&failed)?;
         if removed.runs == 0 {
-            return Err(self.missing("run", id.0));
+            return Err(self.missing_row("run", id.0));
         }
         delete_unseen_bugs(&mut transaction).await.map_err(&failed)?;
         removed.cases = delete_unused_cases(&mut transaction).await.map_err(&failed)?;

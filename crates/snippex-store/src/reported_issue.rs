@@ -32,7 +32,7 @@ impl Store {
         repository: &str,
         fingerprint: &str,
     ) -> Result<Option<ReportedIssue>, StoreError> {
-        let failed = self.failed("read a reported issue");
+        let failed = self.failed_to("read a reported issue");
         let sql =
             "SELECT number, url, intended FROM reported_issues WHERE repository = $1 AND fingerprint = $2";
         let row = sqlx::query(sql)
@@ -70,6 +70,6 @@ impl Store {
             .bind(issue.intended.0)
             .execute(&self.pool)
             .await;
-        saved.map(drop).map_err(self.failed("write a reported issue"))
+        saved.map(drop).map_err(self.failed_to("write a reported issue"))
     }
 }

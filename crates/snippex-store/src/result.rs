@@ -32,7 +32,7 @@ pub struct ResultCounts {
 
 impl ResultCounts {
     /// Adds the counts of `other`.
-    pub fn add(&mut self, other: &Self) {
+    pub fn merge_counts(&mut self, other: &Self) {
         self.runs += other.runs;
         self.completed += other.completed;
         self.faulted += other.faulted;
@@ -67,20 +67,20 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn totals(&self, run: RunId) -> Result<Vec<(EngineId, u64, ResultCounts)>, StoreError> {
+    pub async fn sum_results(&self, run: RunId) -> Result<Vec<(EngineId, u64, ResultCounts)>, StoreError> {
         let sql = "SELECT engine_id, COUNT(*) AS blocks, CAST(SUM(runs) AS BIGINT) AS runs,
                        CAST(SUM(completed) AS BIGINT) AS completed, CAST(SUM(faulted) AS BIGINT) AS faulted,
                        CAST(SUM(matched) AS BIGINT) AS matched, CAST(SUM(diverged) AS BIGINT) AS diverged,
                        CAST(SUM(unsupported) AS BIGINT) AS unsupported
                    FROM block_results WHERE run_id = $1 GROUP BY engine_id ORDER BY engine_id";
-        let failed = self.failed("sum up a run");
+        let failed = self.failed_to("sum up a run");
         let rows = sqlx::query(sql)
             .bind(run.0)
             .fetch_all(&self.pool)
             .await
             .map_err(&failed)?;
         let read = |row: &AnyRow| {
-            let blocks = column::wide(row, "blocks")?;
+            let blocks = column::read_u64(row, "blocks")?;
             Ok((EngineId(row.try_get("engine_id")?), blocks, read_counts(row)?))
         };
         let mut totals: Vec<_> = rows
@@ -101,7 +101,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn results(
+    pub async fn list_results(
         &self,
         run: RunId,
         after: Option<BlockNumber>,
@@ -112,7 +112,7 @@ impl Store {
                    WHERE run_id = $1 AND block IN (SELECT DISTINCT block FROM block_results
                        WHERE run_id = $1 AND block > $2 ORDER BY block LIMIT $3)
                    ORDER BY block, engine_id";
-        let failed = self.failed("list results");
+        let failed = self.failed_to("list results");
         let after = after.map_or(0, |block| block.0);
         let rows = sqlx::query(sql)
             .bind(run.0)
@@ -166,7 +166,7 @@ impl Store {
 }
 
 /// Adds results to those of the run that are there already.
-pub(crate) async fn add(
+pub(crate) async fn add_results(
     connection: &mut AnyConnection,
     run: RunId,
     results: &[BlockResult],
@@ -177,7 +177,7 @@ pub(crate) async fn add(
         merged
             .entry((result.block.0, result.engine.0))
             .or_default()
-            .add(&result.counts);
+            .merge_counts(&result.counts);
     }
     let rows: Vec<_> = merged
         .iter()
@@ -225,7 +225,7 @@ async fn add_counts(
             .bind(counts.diverged.cast_signed())
             .bind(counts.unsupported.cast_signed())
     };
-    insert.run(connection, rows, bind).await
+    insert.insert_rows(connection, rows, bind).await
 }
 
 async fn add_reasons(
@@ -247,7 +247,7 @@ async fn add_reasons(
             .bind(reason.clone())
             .bind(runs.cast_signed())
     };
-    insert.run(connection, rows, bind).await
+    insert.insert_rows(connection, rows, bind).await
 }
 
 fn read_result(row: &AnyRow) -> sqlx::Result<BlockResult> {
@@ -260,12 +260,12 @@ fn read_result(row: &AnyRow) -> sqlx::Result<BlockResult> {
 
 fn read_counts(row: &AnyRow) -> sqlx::Result<ResultCounts> {
     Ok(ResultCounts {
-        runs: column::wide(row, "runs")?,
-        completed: column::wide(row, "completed")?,
-        faulted: column::wide(row, "faulted")?,
-        matched: column::wide(row, "matched")?,
-        diverged: column::wide(row, "diverged")?,
-        unsupported: column::wide(row, "unsupported")?,
+        runs: column::read_u64(row, "runs")?,
+        completed: column::read_u64(row, "completed")?,
+        faulted: column::read_u64(row, "faulted")?,
+        matched: column::read_u64(row, "matched")?,
+        diverged: column::read_u64(row, "diverged")?,
+        unsupported: column::read_u64(row, "unsupported")?,
         inconclusive: BTreeMap::new(),
     })
 }

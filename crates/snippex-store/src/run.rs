@@ -86,8 +86,8 @@ impl Store {
     /// # Errors
     /// When the database cannot be written, or an engine or the host is not there.
     pub async fn start_run(&self, run: &NewRun) -> Result<RunId, StoreError> {
-        let failed = self.failed("start a run");
-        let mut transaction = self.begin("start a run").await?;
+        let failed = self.failed_to("start a run");
+        let mut transaction = self.begin_transaction("start a run").await?;
         let id = insert_run(&mut transaction, run).await.map_err(&failed)?;
         insert_engines(&mut transaction, id, &run.engines)
             .await
@@ -106,50 +106,53 @@ impl Store {
             RunEnd::Interrupted => RunStatus::Interrupted,
         };
         let sql = "UPDATE runs SET status = $1, finished = $2, heartbeat = $2 WHERE id = $3";
-        let query = sqlx::query(sql).bind(names::word(&status)).bind(at.0).bind(id.0);
+        let query = sqlx::query(sql)
+            .bind(names::word_from_variant(&status))
+            .bind(at.0)
+            .bind(id.0);
         let done = query
             .execute(&self.pool)
             .await
-            .map_err(self.failed("finish a run"))?;
+            .map_err(self.failed_to("finish a run"))?;
         if done.rows_affected() == 0 {
-            Err(self.missing("run", id.0))
+            Err(self.missing_row("run", id.0))
         } else {
             Ok(())
         }
     }
 
-    /// Says that the process of the run still works. [`Store::save`] says it too.
+    /// Says that the process of the run still works. [`Store::save_batch`] says it too.
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub async fn heartbeat(&self, id: RunId, at: UnixMillis) -> Result<(), StoreError> {
+    pub async fn update_heartbeat(&self, id: RunId, at: UnixMillis) -> Result<(), StoreError> {
         let mut connection = self
             .pool
             .acquire()
             .await
-            .map_err(self.failed("mark a run as alive"))?;
-        beat(&mut connection, id, at)
+            .map_err(self.failed_to("mark a run as alive"))?;
+        update_heartbeat(&mut connection, id, at)
             .await
-            .map_err(self.failed("mark a run as alive"))
+            .map_err(self.failed_to("mark a run as alive"))
     }
 
     /// One run.
     ///
     /// # Errors
     /// [`StoreError::Missing`] when there is none with this id.
-    pub async fn run(&self, id: RunId) -> Result<StoredRun, StoreError> {
-        let found = self.runs(Some(RunId(id.0.saturating_add(1))), 1).await?;
+    pub async fn load_run(&self, id: RunId) -> Result<StoredRun, StoreError> {
+        let found = self.list_runs(Some(RunId(id.0.saturating_add(1))), 1).await?;
         found
             .into_iter()
             .find(|run| run.id == id)
-            .ok_or_else(|| self.missing("run", id.0))
+            .ok_or_else(|| self.missing_row("run", id.0))
     }
 
     /// The newest `limit` runs with an id below `before`, newest first.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn runs(&self, before: Option<RunId>, limit: u32) -> Result<Vec<StoredRun>, StoreError> {
+    pub async fn list_runs(&self, before: Option<RunId>, limit: u32) -> Result<Vec<StoredRun>, StoreError> {
         let sql = "SELECT id, command, arguments, tool_version, seed, states_per_block, partition_index,
                        partition_count, host_id, owner, status, started, heartbeat, finished
                    FROM runs WHERE id < $1 ORDER BY id DESC LIMIT $2";
@@ -161,8 +164,8 @@ impl Store {
             .await;
         let now = UnixMillis::now();
         let mut runs = Vec::new();
-        for row in &rows.map_err(self.failed("list runs"))? {
-            let mut run = read(row, now).map_err(self.failed("read a run"))?;
+        for row in &rows.map_err(self.failed_to("list runs"))? {
+            let mut run = read(row, now).map_err(self.failed_to("read a run"))?;
             run.run.engines = self.engines_of(run.id).await?;
             runs.push(run);
         }
@@ -172,7 +175,7 @@ impl Store {
     async fn engines_of(&self, id: RunId) -> Result<Vec<EngineId>, StoreError> {
         let sql = "SELECT engine_id FROM run_engines WHERE run_id = $1 ORDER BY position";
         let engines: sqlx::Result<Vec<i64>> = sqlx::query_scalar(sql).bind(id.0).fetch_all(&self.pool).await;
-        let engines = engines.map_err(self.failed("read the engines of a run"))?;
+        let engines = engines.map_err(self.failed_to("read the engines of a run"))?;
         Ok(engines.into_iter().map(EngineId).collect())
     }
 }
@@ -191,7 +194,7 @@ async fn insert_run(connection: &mut AnyConnection, run: &NewRun) -> sqlx::Resul
         .bind(run.partition.map(|partition| i64::from(partition.count)))
         .bind(run.host.0)
         .bind(owner::this_process())
-        .bind(names::word(&RunStatus::Running))
+        .bind(names::word_from_variant(&RunStatus::Running))
         .bind(run.started.0);
     query.fetch_one(connection).await.map(RunId)
 }
@@ -206,10 +209,14 @@ async fn insert_engines(connection: &mut AnyConnection, id: RunId, engines: &[En
     let bind = |statement: Statement, (position, engine): &(i64, EngineId)| {
         statement.bind(id.0).bind(*position).bind(engine.0)
     };
-    insert.run(connection, &rows, bind).await
+    insert.insert_rows(connection, &rows, bind).await
 }
 
-pub(crate) async fn beat(connection: &mut AnyConnection, id: RunId, at: UnixMillis) -> sqlx::Result<()> {
+pub(crate) async fn update_heartbeat(
+    connection: &mut AnyConnection,
+    id: RunId,
+    at: UnixMillis,
+) -> sqlx::Result<()> {
     let sql = "UPDATE runs SET heartbeat = $1 WHERE id = $2";
     sqlx::query(sql).bind(at.0).bind(id.0).execute(connection).await?;
     Ok(())
@@ -219,14 +226,14 @@ fn read(row: &AnyRow, now: UnixMillis) -> sqlx::Result<StoredRun> {
     let index: Option<i64> = row.try_get("partition_index")?;
     let partition = match index {
         Some(_) => Some(Partition {
-            index: column::small(row, "partition_index")?,
-            count: column::small(row, "partition_count")?,
+            index: column::read_small_integer(row, "partition_index")?,
+            count: column::read_small_integer(row, "partition_count")?,
         }),
         None => None,
     };
     let heartbeat = UnixMillis(row.try_get("heartbeat")?);
     let owner: String = row.try_get("owner")?;
-    let status = match names::variant(&row.try_get::<String, _>("status")?) {
+    let status = match names::variant_from_word(&row.try_get::<String, _>("status")?) {
         Some(RunStatus::Running) if owner::is_alive(&owner, heartbeat, now) => RunStatus::Running,
         Some(RunStatus::Finished) => RunStatus::Finished,
         _ => RunStatus::Interrupted,
@@ -235,8 +242,8 @@ fn read(row: &AnyRow, now: UnixMillis) -> sqlx::Result<StoredRun> {
         command: row.try_get("command")?,
         arguments: row.try_get("arguments")?,
         tool_version: row.try_get("tool_version")?,
-        seed: column::wide(row, "seed")?,
-        states_per_block: column::small(row, "states_per_block")?,
+        seed: column::read_u64(row, "seed")?,
+        states_per_block: column::read_small_integer(row, "states_per_block")?,
         partition,
         host: HostId(row.try_get("host_id")?),
         engines: Vec::new(),

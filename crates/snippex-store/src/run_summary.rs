@@ -99,27 +99,29 @@ impl Store {
     /// # Errors
     /// When the database cannot be written, or the run is not there.
     pub async fn save_summary(&self, run: RunId, summary: &RunSummary) -> Result<(), StoreError> {
-        let failed = self.failed("save the summary of a run");
+        let failed = self.failed_to("save the summary of a run");
         let mut connection = self.pool.acquire().await.map_err(&failed)?;
-        insert(&mut connection, run.0, summary).await.map_err(failed)
+        insert_summary(&mut connection, run.0, summary)
+            .await
+            .map_err(failed)
     }
 
     /// What a run came to; `None` while it works, when its process died, and for runs from before this was kept.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn summary(&self, run: RunId) -> Result<Option<RunSummary>, StoreError> {
+    pub async fn find_summary(&self, run: RunId) -> Result<Option<RunSummary>, StoreError> {
         let sql = "SELECT elapsed_us, blocks, diverging_blocks, runs, completed, faulted, matched, diverged,
                        inconclusive, unsupported, details
                    FROM run_summaries WHERE run_id = $1";
         let row = sqlx::query(sql).bind(run.0).fetch_optional(&self.pool).await;
         let summary = row.and_then(|row| row.as_ref().map(read_summary).transpose());
-        summary.map_err(self.failed("read the summary of a run"))
+        summary.map_err(self.failed_to("read the summary of a run"))
     }
 }
 
 /// Keeps a summary in the place of what was kept before.
-pub(crate) async fn insert(
+pub(crate) async fn insert_summary(
     connection: &mut AnyConnection,
     run: i64,
     summary: &RunSummary,
@@ -156,16 +158,16 @@ pub(crate) fn read_summary(row: &AnyRow) -> sqlx::Result<RunSummary> {
     let details: String = row.try_get("details")?;
     let details = serde_json::from_str(&details).map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
     Ok(RunSummary {
-        elapsed: Duration::from_micros(column::wide(row, "elapsed_us")?),
-        blocks: column::wide(row, "blocks")?,
-        diverging_blocks: column::wide(row, "diverging_blocks")?,
-        runs: column::wide(row, "runs")?,
-        completed: column::wide(row, "completed")?,
-        faulted: column::wide(row, "faulted")?,
-        matched: column::wide(row, "matched")?,
-        diverged: column::wide(row, "diverged")?,
-        inconclusive: column::wide(row, "inconclusive")?,
-        unsupported: column::wide(row, "unsupported")?,
+        elapsed: Duration::from_micros(column::read_u64(row, "elapsed_us")?),
+        blocks: column::read_u64(row, "blocks")?,
+        diverging_blocks: column::read_u64(row, "diverging_blocks")?,
+        runs: column::read_u64(row, "runs")?,
+        completed: column::read_u64(row, "completed")?,
+        faulted: column::read_u64(row, "faulted")?,
+        matched: column::read_u64(row, "matched")?,
+        diverged: column::read_u64(row, "diverged")?,
+        inconclusive: column::read_u64(row, "inconclusive")?,
+        unsupported: column::read_u64(row, "unsupported")?,
         details,
     })
 }

@@ -36,13 +36,13 @@ impl Selection {
 
     /// Exactly these blocks, in any order.
     #[must_use]
-    pub fn of(numbers: impl IntoIterator<Item = BlockNumber>) -> Self {
+    pub fn from_numbers(numbers: impl IntoIterator<Item = BlockNumber>) -> Self {
         Self::merge(numbers.into_iter().map(|number| (number.0, number.0)).collect())
     }
 
     /// The blocks from `first` to `last`, both included.
     #[must_use]
-    pub fn range(first: BlockNumber, last: BlockNumber) -> Self {
+    pub fn from_range(first: BlockNumber, last: BlockNumber) -> Self {
         Self::merge(vec![(first.0, last.0)])
     }
 
@@ -63,7 +63,7 @@ impl Selection {
 
     /// What is left of it above `number`; `None` when that is nothing.
     #[must_use]
-    pub fn after(&self, number: BlockNumber) -> Option<Self> {
+    pub fn remaining_after(&self, number: BlockNumber) -> Option<Self> {
         let next = number.0.checked_add(1)?;
         let left = Self::merge(
             self.ranges
@@ -178,14 +178,14 @@ mod tests {
     proptest! {
         #[test]
         fn a_selection_is_written_as_it_is_read(numbers in prop::collection::btree_set(1..60_i64, 1..30)) {
-            let selection = Selection::of(numbers.iter().copied().map(BlockNumber));
+            let selection = Selection::from_numbers(numbers.iter().copied().map(BlockNumber));
             prop_assert_eq!(selection.to_string().parse::<Selection>().unwrap(), selection.clone());
             for number in 0..62 {
                 prop_assert_eq!(selection.contains(BlockNumber(number)), numbers.contains(&number));
             }
             let (after, left) = (BlockNumber(30), numbers.range(31..).copied().map(BlockNumber));
-            let left = Selection::of(left);
-            prop_assert_eq!(selection.after(after), (!left.ranges.is_empty()).then_some(left));
+            let left = Selection::from_numbers(left);
+            prop_assert_eq!(selection.remaining_after(after), (!left.ranges.is_empty()).then_some(left));
         }
     }
 }

@@ -19,7 +19,7 @@ impl Store {
         let Location::Sqlite(path) = &self.location else {
             return Ok(0);
         };
-        let failed = self.failed("give back space in");
+        let failed = self.failed_to("give back space in");
         let size = || fs::metadata(path).map_or(0, |metadata| metadata.len());
         let mut connection = self.pool.acquire().await.map_err(&failed)?;
         let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";

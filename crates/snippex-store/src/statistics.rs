@@ -102,7 +102,7 @@ impl Store {
             .fetch_all(&self.pool)
             .await;
         let runs = rows.and_then(|rows| rows.iter().map(read_run).collect());
-        runs.map_err(self.failed("list the summaries of runs"))
+        runs.map_err(self.failed_to("list the summaries of runs"))
     }
 
     /// At most `limit` blocks that diverged, those that did in the most runs first.
@@ -124,11 +124,11 @@ impl Store {
             Ok(FailingBlock {
                 block: BlockNumber(row.try_get("block")?),
                 binary: row.try_get("binary")?,
-                address: column::wide(row, "address")?,
+                address: column::read_u64(row, "address")?,
                 engine: row.try_get("engine")?,
                 version: row.try_get("version")?,
-                failing: column::wide(row, "failing")?,
-                all: column::wide(row, "every_run")?,
+                failing: column::read_u64(row, "failing")?,
+                all: column::read_u64(row, "every_run")?,
                 last: RunId(row.try_get("last")?),
             })
         };
@@ -137,7 +137,7 @@ impl Store {
             .fetch_all(&self.pool)
             .await;
         let blocks = rows.and_then(|rows| rows.iter().map(read).collect());
-        blocks.map_err(self.failed("list failing blocks"))
+        blocks.map_err(self.failed_to("list failing blocks"))
     }
 
     /// At most `limit` blocks that are flaky: in two finished runs with the same seed and number of states on the same two
@@ -174,17 +174,17 @@ impl Store {
                    ORDER BY flaky.block, flaky.engine_id, seed, states_per_block";
         let read = |row: &AnyRow| {
             let range = |least, most| -> sqlx::Result<(u64, u64)> {
-                Ok((column::wide(row, least)?, column::wide(row, most)?))
+                Ok((column::read_u64(row, least)?, column::read_u64(row, most)?))
             };
             Ok(FlakyBlock {
                 block: BlockNumber(row.try_get("block")?),
                 binary: row.try_get("binary")?,
-                address: column::wide(row, "address")?,
+                address: column::read_u64(row, "address")?,
                 engine: row.try_get("engine")?,
                 version: row.try_get("version")?,
-                seed: column::wide(row, "seed")?,
-                states: column::small(row, "states_per_block")?,
-                all: column::wide(row, "every_run")?,
+                seed: column::read_u64(row, "seed")?,
+                states: column::read_small_integer(row, "states_per_block")?,
+                all: column::read_u64(row, "every_run")?,
                 matched: range("least_matched", "most_matched")?,
                 diverged: range("least_diverged", "most_diverged")?,
             })
@@ -194,7 +194,7 @@ impl Store {
             .fetch_all(&self.pool)
             .await;
         let blocks = rows.and_then(|rows| rows.iter().map(read).collect::<sqlx::Result<_>>());
-        blocks.map_err(self.failed("list flaky blocks"))
+        blocks.map_err(self.failed_to("list flaky blocks"))
     }
 }
 
@@ -204,9 +204,9 @@ fn read_run(row: &AnyRow) -> sqlx::Result<SummedRun> {
         run: RunId(row.try_get("id")?),
         command: row.try_get("command")?,
         started: UnixMillis(row.try_get("started")?),
-        finished: names::variant(&status) == Some(RunStatus::Finished),
-        seed: column::wide(row, "seed")?,
-        states: column::small(row, "states_per_block")?,
+        finished: names::variant_from_word(&status) == Some(RunStatus::Finished),
+        seed: column::read_u64(row, "seed")?,
+        states: column::read_small_integer(row, "states_per_block")?,
         reference: row.try_get("reference")?,
         engine: row.try_get("engine")?,
         version: row.try_get("version")?,

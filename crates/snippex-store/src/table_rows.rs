@@ -101,7 +101,7 @@ impl Store {
         &self,
         mut take: impl FnMut(BlockRow) -> bool + Send,
     ) -> Result<(), StoreError> {
-        let failed = self.failed("read blocks");
+        let failed = self.failed_to("read blocks");
         let sql =
             "SELECT number, binary_id, address, bytes, instruction_count, terminator, successors, origin,
                        unrunnable, name, sha256
@@ -132,7 +132,7 @@ impl Store {
         runs: RunRange,
         mut take: impl FnMut(ResultRow) -> bool + Send,
     ) -> Result<(), StoreError> {
-        let failed = self.failed("read results");
+        let failed = self.failed_to("read results");
         let sql = "SELECT results.run_id AS run, started, command, results.block AS block, binaries.name AS binary,
                        address, reference.name AS reference, engines.name AS engine, engines.version AS version,
                        results.runs AS runs, completed, faulted, matched, diverged, unsupported,
@@ -171,16 +171,16 @@ fn read(row: &AnyRow) -> sqlx::Result<ResultRow> {
         command: row.try_get("command")?,
         block: BlockNumber(row.try_get("block")?),
         binary: row.try_get("binary")?,
-        address: column::wide(row, "address")?,
+        address: column::read_u64(row, "address")?,
         reference: row.try_get("reference")?,
         engine: row.try_get("engine")?,
         version: row.try_get("version")?,
-        runs: column::wide(row, "runs")?,
-        completed: column::wide(row, "completed")?,
-        faulted: column::wide(row, "faulted")?,
-        matched: column::wide(row, "matched")?,
-        diverged: column::wide(row, "diverged")?,
-        inconclusive: column::wide(row, "inconclusive")?,
-        unsupported: column::wide(row, "unsupported")?,
+        runs: column::read_u64(row, "runs")?,
+        completed: column::read_u64(row, "completed")?,
+        faulted: column::read_u64(row, "faulted")?,
+        matched: column::read_u64(row, "matched")?,
+        diverged: column::read_u64(row, "diverged")?,
+        inconclusive: column::read_u64(row, "inconclusive")?,
+        unsupported: column::read_u64(row, "unsupported")?,
     })
 }

@@ -22,28 +22,32 @@ fn segments_are_found_by_context_and_range() {
     let path = folder.path().join("a/cache.db");
     assert!(CacheFile::open_existing(&path).unwrap().is_none());
     let cache = CacheFile::open(&path).unwrap();
-    assert_eq!(cache.context("one").unwrap(), None);
+    assert_eq!(cache.find_context("one").unwrap(), None);
     let segments = [segment(1, 5, 100), segment(2, 6, 200), segment(9, 7, 300)];
-    cache.save("one", "parts", &segments, UnixMillis(10)).unwrap();
     cache
-        .save("two", "other parts", &[segment(1, 8, 50)], UnixMillis(11))
+        .save_segments("one", "parts", &segments, UnixMillis(10))
         .unwrap();
-    let one = cache.context("one").unwrap().unwrap();
-    let found = cache.segments(one, 2, 9).unwrap();
+    cache
+        .save_segments("two", "other parts", &[segment(1, 8, 50)], UnixMillis(11))
+        .unwrap();
+    let one = cache.find_context("one").unwrap().unwrap();
+    let found = cache.list_segments(one, 2, 9).unwrap();
     assert_eq!(found.iter().map(|found| found.bucket).collect::<Vec<_>>(), [2, 9]);
     let replacing = NewSegment {
         replaces: vec![found[0].id],
         ..segment(2, 6, 150)
     };
-    cache.save("one", "parts", &[replacing], UnixMillis(12)).unwrap();
-    assert_eq!(cache.segments(one, 2, 2).unwrap()[0].bytes.len(), 150);
-    let totals = cache.totals().unwrap();
+    cache
+        .save_segments("one", "parts", &[replacing], UnixMillis(12))
+        .unwrap();
+    assert_eq!(cache.list_segments(one, 2, 2).unwrap()[0].bytes.len(), 150);
+    let totals = cache.load_totals().unwrap();
     assert_eq!(
         (totals.contexts, totals.segments, totals.entries, totals.bytes),
         (2, 4, 40, 600)
     );
     assert_eq!(totals.cost, Duration::from_millis(20));
-    let contexts = cache.contexts().unwrap();
+    let contexts = cache.list_contexts().unwrap();
     assert_eq!((contexts[0].parts.as_str(), contexts[0].bytes), ("parts", 550));
     drop(cache);
     assert!(CacheFile::open_existing(&path).unwrap().is_some());
@@ -58,16 +62,20 @@ fn what_was_not_used_for_longest_goes_first() {
     let cache = CacheFile::open(&folder.path().join("cache.db")).unwrap();
     for bucket in 0..4 {
         let at = UnixMillis(bucket * MINUTE);
-        cache.save("one", "", &[segment(bucket, at.0, 100)], at).unwrap();
+        cache
+            .save_segments("one", "", &[segment(bucket, at.0, 100)], at)
+            .unwrap();
     }
-    let one = cache.context("one").unwrap().unwrap();
-    let oldest = cache.segments(one, 0, 0).unwrap()[0].id;
-    cache.touch(&[oldest], UnixMillis(9 * MINUTE)).unwrap();
+    let one = cache.find_context("one").unwrap().unwrap();
+    let oldest = cache.list_segments(one, 0, 0).unwrap()[0].id;
+    cache
+        .mark_segments_used(&[oldest], UnixMillis(9 * MINUTE))
+        .unwrap();
     let limits = PruneLimits {
         created_since: None,
         max_bytes: Some(250),
     };
-    let pruned = cache.prune(limits).unwrap();
+    let pruned = cache.prune_segments(limits).unwrap();
     assert_eq!(
         pruned,
         Pruned {
@@ -75,19 +83,19 @@ fn what_was_not_used_for_longest_goes_first() {
             bytes: 200
         }
     );
-    let left = cache.segments(one, 0, 9).unwrap();
+    let left = cache.list_segments(one, 0, 9).unwrap();
     assert_eq!(left.iter().map(|left| left.bucket).collect::<Vec<_>>(), [0, 3]);
     let limits = PruneLimits {
         created_since: Some(UnixMillis(MINUTE)),
         max_bytes: None,
     };
-    assert_eq!(cache.prune(limits).unwrap().entries, 10);
+    assert_eq!(cache.prune_segments(limits).unwrap().entries, 10);
     let limits = PruneLimits {
         created_since: Some(UnixMillis(i64::MAX)),
         max_bytes: None,
     };
-    assert_eq!(cache.prune(limits).unwrap().entries, 10);
-    assert_eq!(cache.context("one").unwrap(), None, "nothing is left in it");
+    assert_eq!(cache.prune_segments(limits).unwrap().entries, 10);
+    assert_eq!(cache.find_context("one").unwrap(), None, "nothing is left in it");
 }
 
 #[test]

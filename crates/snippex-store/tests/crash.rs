@@ -63,14 +63,18 @@ fn start_and_kill(path: &Path, after: Duration) -> u64 {
 
 fn check(path: &Path, told: u64) {
     let store = StoreHandle::open(&Location::from(path)).unwrap();
-    let runs = store.call(async |store| store.runs(None, 1).await).unwrap();
+    let runs = store
+        .call_and_wait(async |store| store.list_runs(None, 1).await)
+        .unwrap();
     let Some(run) = runs.first() else {
         assert_eq!(told, 0);
         return;
     };
     assert_eq!(run.status, RunStatus::Interrupted, "the writer is dead");
     let id = run.id;
-    let totals = store.call(async move |store| store.totals(id).await).unwrap();
+    let totals = store
+        .call_and_wait(async move |store| store.sum_results(id).await)
+        .unwrap();
     let Some((_, blocks, counts)) = totals.first() else {
         assert_eq!(told, 0);
         return;
@@ -105,7 +109,7 @@ fn write(path: PathBuf) {
         };
         let results = numbers.iter().map(result).collect();
         store
-            .save(
+            .save_batch(
                 run,
                 BlockBatch {
                     results,
@@ -155,7 +159,7 @@ fn prepare(store: &StoreHandle) -> (RunId, EngineId, Vec<BlockNumber>) {
     };
     let blocks: Vec<Block> = (0..BLOCKS).map(block).collect();
     let (engine, host, numbers) = store
-        .call(async move |store| {
+        .call_and_wait(async move |store| {
             let binary = store.add_binary(&binary).await?;
             let added = store.add_blocks(binary, &blocks).await?;
             Ok((

@@ -11,7 +11,7 @@ use regress_report::benchmarks::{Report, Row};
 use crate::app::App;
 use crate::args::AbArgs;
 use crate::git::GitRepository;
-use crate::judging::{Comparison, side};
+use crate::judging::{Comparison, side_from_run};
 use crate::measure::Subject;
 use crate::worktrees::{self, WorktreePlace};
 use crate::{history, measure, show};
@@ -21,26 +21,26 @@ const MIN_PAIRS: u32 = 5;
 
 /// Runs the command.
 pub(crate) fn run(app: &App<'_>, args: &AbArgs) -> Result<ExitStatus, Failure> {
-    let repository = GitRepository::need(&app.here)?;
-    let base = repository.resolve(&args.base)?;
+    let repository = GitRepository::require_containing(&app.here)?;
+    let base = repository.resolve_commit(&args.base)?;
     let head = match &args.head {
-        Some(name) => repository.resolve(name)?,
+        Some(name) => repository.resolve_commit(name)?,
         None => clean_head(app)?,
     };
-    measure::command(app)?;
+    measure::benchmark_command(app)?;
     let head_label = args.head.as_deref().unwrap_or("HEAD");
-    let mut base = worktrees::prepare(app, &repository, WorktreePlace::Base, &base, &args.base)?;
-    let mut head = worktrees::prepare(app, &repository, WorktreePlace::Head, &head, head_label)?;
+    let mut base = worktrees::prepare_worktree(app, &repository, WorktreePlace::Base, &base, &args.base)?;
+    let mut head = worktrees::prepare_worktree(app, &repository, WorktreePlace::Head, &head, head_label)?;
     warm_up(app, &base, &head)?;
-    interleave(
+    measure_interleaved(
         app,
         &mut base,
         &mut head,
         app.settings.budget.map(|budget| budget.0),
     )?;
-    let report = judge(app, &base, &head, &args.base, head_label, true)?;
-    show::report(app, &report)?;
-    Ok(show::status(&report, args.judge.exit_zero))
+    let report = judge_against_base(app, &base, &head, &args.base, head_label, true)?;
+    show::save_and_print_report(app, &report)?;
+    Ok(show::exit_status(&report, args.judge.exit_zero))
 }
 
 /// The current commit, if that is what is there.
@@ -60,7 +60,7 @@ pub(crate) fn warm_up(app: &App<'_>, base: &Subject, head: &Subject) -> Result<(
     if worktrees::knows_build(app) {
         return Ok(());
     }
-    app.printer.note(
+    app.printer.print_note(
         "no build command is known (--build), so one more process of each side runs first and is not counted",
     );
     let options = app.settings.ingest_options()?;
@@ -70,7 +70,7 @@ pub(crate) fn warm_up(app: &App<'_>, base: &Subject, head: &Subject) -> Result<(
 }
 
 /// Runs the pairs, every other one the other way round: what drifts over time hits both sides alike.
-pub(crate) fn interleave(
+pub(crate) fn measure_interleaved(
     app: &App<'_>,
     base: &mut Subject,
     head: &mut Subject,
@@ -80,19 +80,24 @@ pub(crate) fn interleave(
     let started = Instant::now();
     let progress = app
         .printer
-        .progress("measuring A and B", Some(2 * u64::from(app.settings.runs)));
+        .start_progress("measuring A and B", Some(2 * u64::from(app.settings.runs)));
     for pair in 0..app.settings.runs {
         let elapsed = one_pair(app, base, head, pair % 2 == 1, &options)?;
         progress.advance(2);
-        progress.say(format_args!("{} a pair", units::duration(elapsed)));
+        progress.set_message(format_args!("{} a pair", units::format_duration(elapsed)));
         let Some(budget) = budget else { continue };
         if started.elapsed() + elapsed > budget {
             app.printer
-                .note(format_args!("the budget is used up after {} pairs", pair + 1));
+                .print_note(format_args!("the budget is used up after {} pairs", pair + 1));
             break;
         }
-        if pair + 1 >= MIN_PAIRS && judge(app, base, head, "", "", false)?.rows.iter().all(is_decided) {
-            app.printer.note(format_args!(
+        if pair + 1 >= MIN_PAIRS
+            && judge_against_base(app, base, head, "", "", false)?
+                .rows
+                .iter()
+                .all(is_decided)
+        {
+            app.printer.print_note(format_args!(
                 "every benchmark is decided after {} pairs",
                 pair + 1
             ));
@@ -133,7 +138,7 @@ fn is_decided(row: &Row) -> bool {
 }
 
 /// Judges head against base. With `history` the report shows earlier runs, too.
-pub(crate) fn judge(
+pub(crate) fn judge_against_base(
     app: &App<'_>,
     base: &Subject,
     head: &Subject,
@@ -146,16 +151,16 @@ pub(crate) fn judge(
         &head.run,
         head_label,
     );
-    let (before, mixed) = base.run.replicates();
+    let (before, mixed) = base.run.collect_replicates();
     comparison.before = before;
-    comparison.base = side(base_label, &base.run);
+    comparison.base = side_from_run(base_label, &base.run);
     comparison
         .problems
         .extend(base.run.problems().chain(&mixed).map(ToString::to_string));
     if history {
-        let (lines, broken) = history::read(&app.settings.history)?;
+        let (lines, broken) = history::read_history(&app.settings.history)?;
         comparison.problems.extend(broken);
         comparison.pasts = history::of_environment(&lines, &head.run.environment, |_| false);
     }
-    Ok(comparison.judge(app)?.report)
+    Ok(comparison.judge_benchmarks(app)?.report)
 }

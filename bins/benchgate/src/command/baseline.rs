@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::app::App;
 use crate::args::{AcceptArgs, BaselineCommand, Format, PruneArgs, ShowArgs};
 use crate::baseline_file::{self, How};
-use crate::outputs::globs;
+use crate::outputs::compile_globs;
 use crate::{files, machine};
 
 /// Runs the command.
@@ -32,17 +32,19 @@ fn list(app: &App<'_>) -> Result<(), Failure> {
         benchmarks: usize,
     }
     let (baselines, problems) = files::read_baselines(&app.settings.baseline)?;
-    problems.iter().for_each(|problem| app.printer.warn(problem));
+    problems
+        .iter()
+        .for_each(|problem| app.printer.print_warning(problem));
     if app.format == Format::Json {
         let listed = baselines.environments().map(|one| ListedBaseline {
             hash: one.environment.short_hash(),
             environment: &one.environment,
             benchmarks: one.entries.len(),
         });
-        return app.printer.json(&listed.collect::<Vec<_>>());
+        return app.printer.print_json(&listed.collect::<Vec<_>>());
     }
-    let here = app.environment()?;
-    let mut table = Table::new(["environment", "", "benchmarks", "what"]).right(2);
+    let here = app.detect_environment()?;
+    let mut table = Table::new(["environment", "", "benchmarks", "what"]).align_right(2);
     for one in baselines.environments() {
         let mark = if one.environment.is_like(&here) {
             "here"
@@ -50,32 +52,34 @@ fn list(app: &App<'_>) -> Result<(), Failure> {
             ""
         };
         let count = one.entries.len().to_string();
-        table.row([
+        table.add_row([
             one.environment.short_hash(),
             mark.to_owned(),
             count,
-            machine::describe(&one.environment),
+            machine::describe_environment(&one.environment),
         ]);
     }
     if table.is_empty() {
-        app.printer.note(format_args!(
+        app.printer.print_note(format_args!(
             "{} has no baselines",
-            app.short(&app.settings.baseline)
+            app.display_path(&app.settings.baseline)
         ));
         return Ok(());
     }
-    app.printer.line(&table)
+    app.printer.print_line(&table)
 }
 
 fn show(app: &App<'_>, args: &ShowArgs) -> Result<(), Failure> {
     let (baselines, problems) = files::read_baselines(&app.settings.baseline)?;
-    problems.iter().for_each(|problem| app.printer.warn(problem));
-    let here = app.environment()?;
+    problems
+        .iter()
+        .for_each(|problem| app.printer.print_warning(problem));
+    let here = app.detect_environment()?;
     let found: Option<&EnvironmentBaseline> = match &args.environment {
         Some(start) => baselines
             .environments()
             .find(|one| one.environment.short_hash().starts_with(start.as_str())),
-        None => match baselines.lookup(&here) {
+        None => match baselines.lookup_environment(&here) {
             Lookup::Same(one) => Some(one),
             _ => None,
         },
@@ -84,11 +88,12 @@ fn show(app: &App<'_>, args: &ShowArgs) -> Result<(), Failure> {
         let which = args.environment.as_deref().unwrap_or("this environment");
         return Err(Failure::new(format!(
             "{} has no baselines of {which}",
-            app.short(&app.settings.baseline)
+            app.display_path(&app.settings.baseline)
         ))
         .hint("`benchgate baseline list` lists those there are"));
     };
-    app.printer.note(machine::describe(&one.environment));
+    app.printer
+        .print_note(machine::describe_environment(&one.environment));
     let names = [
         "benchmark",
         "median",
@@ -100,21 +105,21 @@ fn show(app: &App<'_>, args: &ShowArgs) -> Result<(), Failure> {
         "last reason",
     ];
     let mut table = Table::new(names)
-        .right(1)
-        .right(2)
-        .right(3)
-        .right(4)
-        .right(5)
+        .align_right(1)
+        .align_right(2)
+        .align_right(3)
+        .align_right(4)
+        .align_right(5)
         .fit(app.printer.width());
     for (key, entry) in &one.entries {
         let summary = entry.summary();
-        let drift = 100.0 * (entry.drift() - 1.0);
-        table.row([
+        let drift = 100.0 * (entry.drift_ratio() - 1.0);
+        table.add_row([
             key.to_string(),
-            entry.unit.human(summary.median),
+            entry.unit.format_value(summary.median),
             summary
                 .std_dev
-                .map_or_else(String::new, |deviation| entry.unit.human(deviation)),
+                .map_or_else(String::new, |deviation| entry.unit.format_value(deviation)),
             entry.values.len().to_string(),
             entry.epochs.len().to_string(),
             if drift.is_finite() {
@@ -125,15 +130,15 @@ fn show(app: &App<'_>, args: &ShowArgs) -> Result<(), Failure> {
             entry
                 .commit
                 .as_ref()
-                .map_or_else(String::new, |commit| commit.sha.short().to_owned()),
+                .map_or_else(String::new, |commit| commit.sha.short_hash().to_owned()),
             entry
-                .epoch()
+                .current_epoch()
                 .justification
                 .as_ref()
                 .map_or_else(String::new, ToString::to_string),
         ]);
     }
-    app.printer.line(&table)
+    app.printer.print_line(&table)
 }
 
 fn prune(app: &App<'_>, args: &PruneArgs) -> Result<(), Failure> {
@@ -143,13 +148,15 @@ fn prune(app: &App<'_>, args: &PruneArgs) -> Result<(), Failure> {
     }
     let path = &app.settings.baseline;
     let (mut baselines, problems) = files::read_baselines(path)?;
-    problems.iter().for_each(|problem| app.printer.warn(problem));
-    let picked = globs(&args.benchmarks)?;
+    problems
+        .iter()
+        .for_each(|problem| app.printer.print_warning(problem));
+    let picked = compile_globs(&args.benchmarks)?;
     let limit = args.older_than.map(|days| {
         let seconds = Timestamp::now().as_second() - i64::from(days) * 86_400;
         Timestamp::from_second(seconds).unwrap_or(Timestamp::MIN)
     });
-    let removed = baselines.prune(|environment, key, entry| {
+    let removed = baselines.prune_entries(|environment, key, entry| {
         let of = |start: &String| environment.short_hash().starts_with(start.as_str());
         let named = args.benchmarks.is_empty() || picked.is_match(key.benchmark.as_str());
         let old = limit.is_none_or(|limit| entry.time.is_some_and(|time| time < limit));
@@ -157,21 +164,21 @@ fn prune(app: &App<'_>, args: &PruneArgs) -> Result<(), Failure> {
     });
     for (environment, key) in &removed {
         app.printer
-            .line(format_args!("{} {key}", environment.short_hash()))?;
+            .print_line(format_args!("{} {key}", environment.short_hash()))?;
     }
     if args.dry_run {
         app.printer
-            .note(format_args!("{} would be removed", removed.len()));
+            .print_note(format_args!("{} would be removed", removed.len()));
     } else if !removed.is_empty() {
-        files::write(path, &baselines.to_json())?;
-        app.printer.note(format_args!("{} removed", removed.len()));
+        files::write_file(path, &baselines.to_json())?;
+        app.printer.print_note(format_args!("{} removed", removed.len()));
     }
     Ok(())
 }
 
 fn accept(app: &App<'_>, args: &AcceptArgs) -> Result<(), Failure> {
     let reason = baseline_file::read_justification(&args.reason)?;
-    let globs = globs(&args.benchmarks)?;
+    let globs = compile_globs(&args.benchmarks)?;
     let file = args.run_file.as_ref().map(|path| app.here.join(path));
     let run = baseline_file::run_to_record(app, file.as_deref())?;
     let picked = |key: &SeriesKey| args.benchmarks.is_empty() || globs.is_match(key.benchmark.as_str());

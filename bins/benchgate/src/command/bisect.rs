@@ -11,7 +11,7 @@ use super::ab;
 use crate::app::App;
 use crate::args::{BisectArgs, Format};
 use crate::git::GitRepository;
-use crate::outputs::globs;
+use crate::outputs::compile_globs;
 use crate::worktrees::{self, WorktreePlace};
 use crate::{measure, show};
 
@@ -35,11 +35,11 @@ enum Trial {
 
 /// Runs the command.
 pub(crate) fn run(app: &App<'_>, args: &BisectArgs) -> Result<ExitStatus, Failure> {
-    let repository = GitRepository::need(&app.here)?;
-    let good = repository.resolve(&args.good)?;
-    let bad = repository.resolve(&args.bad)?;
-    measure::command(app)?;
-    let commits = repository.between(&good, &bad)?;
+    let repository = GitRepository::require_containing(&app.here)?;
+    let good = repository.resolve_commit(&args.good)?;
+    let bad = repository.resolve_commit(&args.bad)?;
+    measure::benchmark_command(app)?;
+    let commits = repository.commits_between(&good, &bad)?;
     if commits.is_empty() {
         return Err(Failure::new(format!(
             "there is no commit between {} and {}",
@@ -47,7 +47,7 @@ pub(crate) fn run(app: &App<'_>, args: &BisectArgs) -> Result<ExitStatus, Failur
         ))
         .hint("--good has to be the older one, and an ancestor of --bad"));
     }
-    let mut asked = globs(&args.benchmark)?;
+    let mut asked = compile_globs(&args.benchmark)?;
     let (trial, report) = try_commit(
         app,
         &repository,
@@ -60,7 +60,7 @@ pub(crate) fn run(app: &App<'_>, args: &BisectArgs) -> Result<ExitStatus, Failur
     )?;
     let Trial::Slow(slow) = trial else {
         if let Some(report) = report {
-            show::report(app, &report)?;
+            show::save_and_print_report(app, &report)?;
         }
         return Err(Failure::new(format!(
             "{} is not slower than {}, so there is nothing to search for",
@@ -69,10 +69,10 @@ pub(crate) fn run(app: &App<'_>, args: &BisectArgs) -> Result<ExitStatus, Failur
         .hint("raise --runs if the change is small, or lower --threshold"));
     };
     app.printer
-        .note(format_args!("slower at {}: {}", args.bad, slow.join(", ")));
+        .print_note(format_args!("slower at {}: {}", args.bad, slow.join(", ")));
     // From here on only these count; their names stand for themselves.
     let names: Vec<String> = slow.iter().map(|name| globset::escape(name)).collect();
-    asked = globs(&names)?;
+    asked = compile_globs(&names)?;
     search(app, &repository, &good, &commits, &asked, slow)
 }
 
@@ -91,25 +91,25 @@ fn search(
     while candidates.len() > 1 {
         let middle = (candidates.len() - 1) / 2;
         let commit = candidates[middle];
-        let subject = repository.subject(commit);
+        let subject = repository.commit_subject(commit);
         let (trial, _) = try_commit(app, repository, good, commit, Some(asked))?;
         tried += 1;
         match trial {
             Trial::Slow(names) => {
                 app.printer
-                    .note(format_args!("{} slow  {subject}", commit.short()));
+                    .print_note(format_args!("{} slow  {subject}", commit.short_hash()));
                 candidates.truncate(middle + 1);
                 slow = names;
             }
             Trial::Fast => {
                 app.printer
-                    .note(format_args!("{} fast  {subject}", commit.short()));
+                    .print_note(format_args!("{} fast  {subject}", commit.short_hash()));
                 candidates.drain(..=middle);
             }
             Trial::Unusable(why) => {
                 app.printer
-                    .warn(format_args!("{} is passed over: {why}", commit.short()));
-                skipped.push(commit.short().to_owned());
+                    .print_warning(format_args!("{} is passed over: {why}", commit.short_hash()));
+                skipped.push(commit.short_hash().to_owned());
                 candidates.remove(middle);
             }
         }
@@ -117,22 +117,22 @@ fn search(
     let commit = candidates[0];
     let found = Culprit {
         commit: commit.as_str().to_owned(),
-        subject: repository.subject(commit),
+        subject: repository.commit_subject(commit),
         benchmarks: slow,
         tried,
     };
     if app.format == Format::Json {
-        app.printer.json(&found)?;
+        app.printer.print_json(&found)?;
     } else {
-        app.printer.line(format_args!(
+        app.printer.print_line(format_args!(
             "{} is the first slow commit: {}",
             found.commit, found.subject
         ))?;
         app.printer
-            .line(format_args!("slower there: {}", found.benchmarks.join(", ")))?;
+            .print_line(format_args!("slower there: {}", found.benchmarks.join(", ")))?;
     }
     if !skipped.is_empty() {
-        app.printer.warn(format_args!(
+        app.printer.print_warning(format_args!(
             "it may also be one of those passed over: {}",
             skipped.join(", ")
         ));
@@ -149,16 +149,18 @@ fn try_commit(
     asked: Option<&GlobSet>,
 ) -> Result<(Trial, Option<Report>), Failure> {
     let measured = (|| {
-        let mut base = worktrees::prepare(app, repository, WorktreePlace::Base, good, good.short())?;
-        let mut head = worktrees::prepare(app, repository, WorktreePlace::Head, commit, commit.short())?;
+        let mut base =
+            worktrees::prepare_worktree(app, repository, WorktreePlace::Base, good, good.short_hash())?;
+        let mut head =
+            worktrees::prepare_worktree(app, repository, WorktreePlace::Head, commit, commit.short_hash())?;
         ab::warm_up(app, &base, &head)?;
-        ab::interleave(
+        ab::measure_interleaved(
             app,
             &mut base,
             &mut head,
             app.settings.budget.map(|budget| budget.0),
         )?;
-        ab::judge(app, &base, &head, good.short(), commit.short(), false)
+        ab::judge_against_base(app, &base, &head, good.short_hash(), commit.short_hash(), false)
     })();
     let report = match measured {
         Ok(report) => report,

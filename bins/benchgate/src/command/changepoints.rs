@@ -22,7 +22,7 @@ struct FoundChange {
 
 /// Runs the command.
 pub(crate) fn run(app: &App<'_>, args: &ChangepointsArgs) -> Result<ExitStatus, Failure> {
-    let bytes = files::read(&args.file)?;
+    let bytes = files::read_result_file(&args.file)?;
     let name = args.file.display().to_string();
     let series = parse(&name, &bytes)?;
     if series.is_empty() {
@@ -45,20 +45,20 @@ pub(crate) fn run(app: &App<'_>, args: &ChangepointsArgs) -> Result<ExitStatus, 
         let all = found
             .iter()
             .map(|(name, points)| (*name, points.iter().map(listed).collect::<Vec<_>>()));
-        app.printer.json(&all.collect::<BTreeMap<_, _>>())?;
+        app.printer.print_json(&all.collect::<BTreeMap<_, _>>())?;
         return Ok(ExitStatus::NothingFound);
     }
     let names = ["series", "index", "before", "after", "percent", "p"];
     let mut table = Table::new(names)
-        .right(1)
-        .right(2)
-        .right(3)
-        .right(4)
-        .right(5)
+        .align_right(1)
+        .align_right(2)
+        .align_right(3)
+        .align_right(4)
+        .align_right(5)
         .fit(app.printer.width());
     for (name, points) in &found {
         for point in points {
-            table.row([
+            table.add_row([
                 (*name).to_owned(),
                 point.index.to_string(),
                 format!("{:.6}", Number(point.before)),
@@ -72,9 +72,9 @@ pub(crate) fn run(app: &App<'_>, args: &ChangepointsArgs) -> Result<ExitStatus, 
     }
     if table.is_empty() {
         app.printer
-            .note(format_args!("no change points in {} series", found.len()));
+            .print_note(format_args!("no change points in {} series", found.len()));
     } else {
-        app.printer.line(&table)?;
+        app.printer.print_line(&table)?;
     }
     Ok(ExitStatus::NothingFound)
 }

@@ -16,7 +16,7 @@ pub(crate) fn run(app: &App<'_>, args: &CheckArgs) -> Result<ExitStatus, Failure
     let file = args
         .run
         .as_ref()
-        .map_or_else(|| app.state("run.json"), |path| app.here.join(path));
+        .map_or_else(|| app.state_file("run.json"), |path| app.here.join(path));
     if measures && !args.update_baselines {
         // Before hours of measuring are in vain.
         judging::refuse_without_baseline(app)?;
@@ -28,24 +28,25 @@ pub(crate) fn run(app: &App<'_>, args: &CheckArgs) -> Result<ExitStatus, Failure
     };
     if args.update_baselines {
         app.printer
-            .note("UPDATE_BASELINES is set: the run is recorded and not judged");
+            .print_note("UPDATE_BASELINES is set: the run is recorded and not judged");
         baseline_file::record_run(app, run, &How::Record)?;
         return Ok(ExitStatus::NothingFound);
     }
     if run.processes.is_empty() {
         return Err(
-            Failure::new(format!("{} has no finished process", app.short(&file)))
+            Failure::new(format!("{} has no finished process", app.display_path(&file)))
                 .hint("measure again: benchgate run"),
         );
     }
     let candidate = run.into_candidate();
     // From here on the run may not become the baseline, also not by another call.
-    if let Err(failure) = judged_runs::remember_judged_run(app, candidate.run()) {
+    if let Err(failure) = judged_runs::remember_judged_run(app, candidate.run_file()) {
         app.printer
-            .warn(format_args!("the run cannot be remembered as judged: {failure}"));
+            .print_warning(format_args!("the run cannot be remembered as judged: {failure}"));
     }
-    let comparison = judging::check(app, candidate.run(), args.judge.across_environments)?;
-    let judged = comparison.judge(app)?;
+    let comparison =
+        judging::compare_with_baseline(app, candidate.run_file(), args.judge.across_environments)?;
+    let judged = comparison.judge_benchmarks(app)?;
     let count = judged.suspects.len();
     // Against a history a single run proves nothing: what was measured here is measured once more.
     let confirm = match &app.settings.confirm {
@@ -61,33 +62,33 @@ pub(crate) fn run(app: &App<'_>, args: &CheckArgs) -> Result<ExitStatus, Failure
                 ("benchmarks look", "are")
             };
             app.printer
-                .note(format_args!("{count} {what} slower and {are} measured again"));
-            let again = measure_again(app, command, candidate.run())?;
-            judging::confirm(app, comparison, judged, &again)?
+                .print_note(format_args!("{count} {what} slower and {are} measured again"));
+            let again = measure_again(app, command, candidate.run_file())?;
+            judging::confirm_suspects(app, comparison, judged, &again)?
         }
         None => judged.report,
     };
-    show::report(app, &report)?;
-    Ok(show::status(&report, args.judge.exit_zero))
+    show::save_and_print_report(app, &report)?;
+    Ok(show::exit_status(&report, args.judge.exit_zero))
 }
 
 /// As many processes as the first run had, by the confirming command.
 fn measure_again(app: &App<'_>, command: Vec<String>, first: &RunFile) -> Result<RunFile, Failure> {
-    let mut run = RunFile::new(app.environment()?);
+    let mut run = RunFile::new(app.detect_environment()?);
     run.commit.clone_from(&first.commit);
-    run.time = Some(measure::now());
+    run.time = Some(measure::current_time());
     run.command = command;
     let mut subject = Subject {
         name: "confirming run",
         command: run.command.clone(),
         directory: app.here.clone(),
         target: None,
-        file: app.state("confirm.json"),
+        file: app.state_file("confirm.json"),
         run,
     };
     let runs = u32::try_from(first.processes.len()).unwrap_or(u32::MAX);
-    measure::measure(app, &mut subject, runs)?;
+    measure::measure_runs(app, &mut subject, runs)?;
     let again = subject.run.into_candidate();
-    files::write(&subject.file, &again.run().to_json())?;
+    files::write_file(&subject.file, &again.run_file().to_json())?;
     Ok(again.into_run_file())
 }

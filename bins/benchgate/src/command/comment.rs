@@ -13,24 +13,25 @@ pub(crate) fn run(app: &App<'_>, args: &CommentArgs) -> Result<ExitStatus, Failu
     let path = args
         .report
         .as_ref()
-        .map_or_else(|| app.state("report.json"), |path| app.here.join(path));
+        .map_or_else(|| app.state_file("report.json"), |path| app.here.join(path));
     let bytes = files::read_own(&path)
         .map_err(|failure| failure.hint("`benchgate check`, `ab` and `compare` save one"))?;
-    let report = Report::from_json(&bytes).or_fail_with(|| format!("cannot use {}", app.short(&path)))?;
+    let report =
+        Report::from_json(&bytes).or_fail_with(|| format!("cannot use {}", app.display_path(&path)))?;
     let target = target(args)?;
-    let written = github::write(&target, |room| markdown::render(&report, room));
+    let written = github::write_comment(&target, |room| markdown::render_markdown(&report, room));
     let written = written.map_err(|error| {
-        Failure::because(format!("cannot comment in {}", target.repository), &error).hint(format!(
+        Failure::with_cause(format!("cannot comment in {}", target.repository), &error).hint(format!(
             "the token of {} needs `pull-requests: write`; in workflows of forks it never has that: see docs/benchgate.md",
             args.token_variable
         ))
     })?;
     match written {
-        Written::Created(url) => app.printer.line(format_args!("created {url}"))?,
-        Written::Updated(url) => app.printer.line(format_args!("updated {url}"))?,
+        Written::Created(url) => app.printer.print_line(format_args!("created {url}"))?,
+        Written::Updated(url) => app.printer.print_line(format_args!("updated {url}"))?,
         Written::NoPullRequest => app
             .printer
-            .note("no open pull request has this commit, so there is nothing to comment"),
+            .print_note("no open pull request has this commit, so there is nothing to comment"),
     }
     Ok(ExitStatus::NothingFound)
 }
@@ -61,13 +62,13 @@ fn target(args: &CommentArgs) -> Result<Target, Failure> {
         return Err(Failure::new("--commit is not a full commit hash"));
     }
     // The commit that was named goes before the event, which in a second workflow is of another one.
-    let of_event = || github::pull_request_of_event(paths::environment).filter(|_| commit.is_none());
+    let of_event = || github::pull_request_of_event(paths::environment_variable).filter(|_| commit.is_none());
     let number = args.pr.or_else(of_event);
     if number.is_none() && commit.is_none() {
         return Err(Failure::new("it is not known which pull request is meant")
             .hint("give --pr NUMBER or --commit SHA"));
     }
-    let token = paths::environment(&args.token_variable)
+    let token = paths::environment_variable(&args.token_variable)
         .filter(|token| !token.is_empty())
         .ok_or_else(|| {
             Failure::new(format!(

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use cli_kit::{ExitStatus, Failure, OrFail};
-use regress_core::ingest::{ResultSource, ingest};
+use regress_core::ingest::{ResultSource, ingest_results};
 use regress_core::measurement::{RunFile, RunFileError};
 
 use crate::app::App;
 use crate::args::CompareArgs;
-use crate::judging::{Comparison, side};
+use crate::judging::{Comparison, side_from_run};
 use crate::{files, show};
 
 /// Runs the command.
@@ -17,13 +17,13 @@ pub(crate) fn run(app: &App<'_>, args: &CompareArgs) -> Result<ExitStatus, Failu
     let head = read(app, &args.head)?;
     let (base_label, head_label) = (args.base.display().to_string(), args.head.display().to_string());
     let mut comparison = Comparison::with_head("comparison of two runs", &head, &head_label);
-    let (before, mixed) = base.replicates();
+    let (before, mixed) = base.collect_replicates();
     comparison.before = before;
-    comparison.base = side(&base_label, &base);
+    comparison.base = side_from_run(&base_label, &base);
     comparison
         .problems
         .extend(base.problems().chain(&mixed).map(ToString::to_string));
-    let differences = base.environment.differences(&head.environment);
+    let differences = base.environment.differing_parts(&head.environment);
     if !differences.is_empty() {
         comparison.comparable = args.judge.across_environments;
         let parts: Vec<String> = differences.iter().map(ToString::to_string).collect();
@@ -37,9 +37,9 @@ pub(crate) fn run(app: &App<'_>, args: &CompareArgs) -> Result<ExitStatus, Failu
                 .push("--across-environments compares them all the same".to_owned());
         }
     }
-    let report = comparison.judge(app)?.report;
-    show::report(app, &report)?;
-    Ok(show::status(&report, args.judge.exit_zero))
+    let report = comparison.judge_benchmarks(app)?.report;
+    show::save_and_print_report(app, &report)?;
+    Ok(show::exit_status(&report, args.judge.exit_zero))
 }
 
 /// A run file, or the results of another tool taken as measured here.
@@ -52,7 +52,7 @@ fn read(app: &App<'_>, path: &Path) -> Result<RunFile, Failure> {
         }
         Err(RunFileError::Malformed(_)) => {
             let name = path.display().to_string();
-            let read = ingest(
+            let read = ingest_results(
                 &[ResultSource {
                     path: &name,
                     bytes: &bytes,
@@ -67,7 +67,7 @@ fn read(app: &App<'_>, path: &Path) -> Result<RunFile, Failure> {
                 return Err(Failure::new(format!("cannot use {name}: {why}"))
                     .hint("give run files of `benchgate run`, or results of a tool benchgate knows"));
             }
-            let mut run = RunFile::new(app.environment()?);
+            let mut run = RunFile::new(app.detect_environment()?);
             run.processes = read.processes;
             Ok(run)
         }

@@ -10,6 +10,6 @@ use crate::args::{Cli, CompletionsArgs};
 pub(crate) fn run(app: &App<'_>, args: &CompletionsArgs) -> Result<ExitStatus, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "benchgate", &mut script);
-    app.printer.text(String::from_utf8_lossy(&script))?;
+    app.printer.print_text(String::from_utf8_lossy(&script))?;
     Ok(ExitStatus::NothingFound)
 }

@@ -46,7 +46,7 @@ pub(crate) fn run(app: &App<'_>) -> Result<ExitStatus, Failure> {
         cores(),
     ];
     if app.format == Format::Json {
-        app.printer.json(&checks)?;
+        app.printer.print_json(&checks)?;
     } else {
         let mut table = Table::new(["check", "", ""]).fit(app.printer.width());
         for check in &checks {
@@ -55,13 +55,13 @@ pub(crate) fn run(app: &App<'_>) -> Result<ExitStatus, Failure> {
                 State::Doubtful => (UNSURE, "doubtful"),
                 State::Bad => (BAD, "bad"),
             };
-            table.row([
+            table.add_row([
                 check.name.to_owned(),
                 format!("{style}{word}{style:#}"),
                 check.what.clone(),
             ]);
         }
-        app.printer.line(&table)?;
+        app.printer.print_line(&table)?;
     }
     let bad = checks.iter().any(|check| check.state == State::Bad);
     Ok(if bad {
@@ -81,7 +81,7 @@ fn check(name: &'static str, state: State, what: impl Into<String>) -> DoctorChe
 
 fn settings(app: &App<'_>) -> DoctorCheck {
     match &app.project {
-        Some(path) => check("settings", State::Good, app.short(path).to_string()),
+        Some(path) => check("settings", State::Good, app.display_path(path).to_string()),
         None => check(
             "settings",
             State::Doubtful,
@@ -122,7 +122,7 @@ fn git(app: &App<'_>) -> DoctorCheck {
             "git is not installed: `ab` and `bisect` need it",
         );
     }
-    let Some(repository) = GitRepository::find(&app.here) else {
+    let Some(repository) = GitRepository::find_containing(&app.here) else {
         return check(
             "git",
             State::Doubtful,
@@ -140,15 +140,15 @@ fn git(app: &App<'_>) -> DoctorCheck {
 }
 
 fn state_folder(app: &App<'_>) -> DoctorCheck {
-    let probe = app.state("doctor");
-    let written = files::write(&probe, "");
+    let probe = app.state_file("doctor");
+    let written = files::write_file(&probe, "");
     // What was only a probe should not stay; if it cannot be removed, no harm is done.
     let _ = std::fs::remove_file(&probe);
     match written {
         Ok(()) => check(
             "state folder",
             State::Good,
-            app.short(&app.settings.state).to_string(),
+            app.display_path(&app.settings.state).to_string(),
         ),
         Err(failure) => check(
             "state folder",
@@ -159,7 +159,7 @@ fn state_folder(app: &App<'_>) -> DoctorCheck {
 }
 
 fn baseline(app: &App<'_>) -> DoctorCheck {
-    let path = app.short(&app.settings.baseline).to_string();
+    let path = app.display_path(&app.settings.baseline).to_string();
     let (baselines, problems) = match files::read_baselines(&app.settings.baseline) {
         Ok(read) => read,
         Err(failure) => return check("baseline", State::Bad, failure.to_string()),
@@ -171,11 +171,11 @@ fn baseline(app: &App<'_>) -> DoctorCheck {
             format!("{} entries cannot be used: {problem}", problems.len()),
         );
     }
-    let here = match app.environment() {
+    let here = match app.detect_environment() {
         Ok(here) => here,
         Err(failure) => return check("baseline", State::Bad, failure.to_string()),
     };
-    match baselines.lookup(&here) {
+    match baselines.lookup_environment(&here) {
         Lookup::Same(one) => check(
             "baseline",
             State::Good,
@@ -184,7 +184,7 @@ fn baseline(app: &App<'_>) -> DoctorCheck {
         Lookup::Other(others) => {
             let (nearest, differences) = &others[0];
             let parts: Vec<String> = differences.iter().map(ToString::to_string).collect();
-            let what = machine::describe(&nearest.environment);
+            let what = machine::describe_environment(&nearest.environment);
             check(
                 "baseline",
                 State::Doubtful,
@@ -203,8 +203,8 @@ fn baseline(app: &App<'_>) -> DoctorCheck {
 }
 
 fn history(app: &App<'_>) -> DoctorCheck {
-    let path = app.short(&app.settings.history).to_string();
-    match history::read(&app.settings.history) {
+    let path = app.display_path(&app.settings.history).to_string();
+    match history::read_history(&app.settings.history) {
         Ok((lines, problems)) if problems.is_empty() => {
             check("history", State::Good, format!("{path}: {} runs", lines.len()))
         }

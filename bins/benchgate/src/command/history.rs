@@ -4,7 +4,7 @@ use cli_kit::{ExitStatus, Failure, Table};
 
 use crate::app::App;
 use crate::args::{Format, HistoryArgs, HistoryCommand};
-use crate::show::counted;
+use crate::show::format_counted_noun;
 use crate::{files, history, machine};
 
 /// Runs the command.
@@ -13,7 +13,7 @@ pub(crate) fn run(app: &App<'_>, args: &HistoryArgs) -> Result<ExitStatus, Failu
         None | Some(HistoryCommand::List) => list(app),
         Some(HistoryCommand::Add { runs }) => {
             let files = if runs.is_empty() {
-                vec![app.state("run.json")]
+                vec![app.state_file("run.json")]
             } else {
                 runs.clone()
             };
@@ -21,12 +21,12 @@ pub(crate) fn run(app: &App<'_>, args: &HistoryArgs) -> Result<ExitStatus, Failu
                 .iter()
                 .map(|path| files::read_run(path))
                 .collect::<Result<Vec<_>, _>>()?;
-            let lines: Vec<history::HistoryLine> = runs.iter().map(history::HistoryLine::of).collect();
-            history::append(&app.settings.history, &lines)?;
-            app.printer.note(format_args!(
+            let lines: Vec<history::HistoryLine> = runs.iter().map(history::HistoryLine::from_run).collect();
+            history::append_history(&app.settings.history, &lines)?;
+            app.printer.print_note(format_args!(
                 "{} added to {}",
-                counted(lines.len(), "run", "runs"),
-                app.short(&app.settings.history)
+                format_counted_noun(lines.len(), "run", "runs"),
+                app.display_path(&app.settings.history)
             ));
             Ok(())
         }
@@ -35,27 +35,31 @@ pub(crate) fn run(app: &App<'_>, args: &HistoryArgs) -> Result<ExitStatus, Failu
 }
 
 fn list(app: &App<'_>) -> Result<(), Failure> {
-    let (lines, problems) = history::read(&app.settings.history)?;
-    problems.iter().for_each(|problem| app.printer.warn(problem));
+    let (lines, problems) = history::read_history(&app.settings.history)?;
+    problems
+        .iter()
+        .for_each(|problem| app.printer.print_warning(problem));
     if app.format == Format::Json {
-        return app.printer.json(&lines);
+        return app.printer.print_json(&lines);
     }
-    let mut table = Table::new(["time", "commit", "benchmarks", "environment", ""]).right(2);
+    let mut table = Table::new(["time", "commit", "benchmarks", "environment", ""]).align_right(2);
     for line in &lines {
-        table.row([
+        table.add_row([
             line.time.map_or_else(String::new, |time| time.to_string()),
             line.commit
                 .as_ref()
-                .map_or_else(String::new, |commit| commit.sha.short().to_owned()),
+                .map_or_else(String::new, |commit| commit.sha.short_hash().to_owned()),
             line.series.len().to_string(),
             line.environment.short_hash(),
-            machine::describe(&line.environment),
+            machine::describe_environment(&line.environment),
         ]);
     }
     if table.is_empty() {
-        app.printer
-            .note(format_args!("{} has no runs", app.short(&app.settings.history)));
+        app.printer.print_note(format_args!(
+            "{} has no runs",
+            app.display_path(&app.settings.history)
+        ));
         return Ok(());
     }
-    app.printer.line(&table)
+    app.printer.print_line(&table)
 }

@@ -1,13 +1,13 @@
 //! `benchgate import`: results that other tools wrote become a run.
 
 use cli_kit::{ExitStatus, Failure};
-use regress_core::ingest::{ResultSource, ingest};
+use regress_core::ingest::{ResultSource, ingest_results};
 use regress_core::measurement::RunFile;
 
-use super::run::{run_file, show};
+use super::run::{print_run, run_file};
 use crate::app::App;
 use crate::args::ImportArgs;
-use crate::show::counted;
+use crate::show::format_counted_noun;
 use crate::{files, measure, settings};
 
 /// Runs the command. A file that cannot be read does not keep the others out.
@@ -16,21 +16,23 @@ pub(crate) fn run(app: &App<'_>, args: &ImportArgs) -> Result<ExitStatus, Failur
     if let Some(tool) = &args.tool {
         options.tool = Some(
             tool.parse()
-                .map_err(|error| Failure::because("cannot use --tool", &error))?,
+                .map_err(|error| Failure::with_cause("cannot use --tool", &error))?,
         );
     }
-    let mut environment = app.environment()?;
-    environment.tags.extend(settings::tags(&args.tag)?);
+    let mut environment = app.detect_environment()?;
+    environment.tags.extend(settings::parse_tags(&args.tag)?);
     let mut run = RunFile::new(environment);
     run.commit = measure::current_commit(app)?;
-    run.time = Some(measure::now());
-    let progress = app.printer.progress("importing", Some(args.files.len() as u64));
+    run.time = Some(measure::current_time());
+    let progress = app
+        .printer
+        .start_progress("importing", Some(args.files.len() as u64));
     let mut unusable = Vec::new();
     for path in &args.files {
         let name = path.display().to_string();
-        match files::read(path) {
+        match files::read_result_file(path) {
             Ok(bytes) => {
-                let read = ingest(
+                let read = ingest_results(
                     &[ResultSource {
                         path: &name,
                         bytes: &bytes,
@@ -53,17 +55,17 @@ pub(crate) fn run(app: &App<'_>, args: &ImportArgs) -> Result<ExitStatus, Failur
     }
     drop(progress);
     for why in &unusable {
-        app.printer.warn(why);
+        app.printer.print_warning(why);
     }
     let file = run_file(app, args.run_file.as_ref());
     if !run.processes.is_empty() {
-        files::write(&file, &run.to_json())?;
+        files::write_file(&file, &run.to_json())?;
         measure::warn_of_problems(app, &run);
-        show(app, &run)?;
-        app.printer.note(format_args!(
+        print_run(app, &run)?;
+        app.printer.print_note(format_args!(
             "{} in {}",
-            counted(run.processes.len(), "process is", "processes are"),
-            app.short(&file)
+            format_counted_noun(run.processes.len(), "process is", "processes are"),
+            app.display_path(&file)
         ));
     }
     if unusable.is_empty() {

@@ -30,7 +30,7 @@ pub(crate) fn run(app: &App<'_>, args: &InitArgs) -> Result<ExitStatus, Failure>
     let folder = &app.root;
     let found = find(folder);
     for one in &found {
-        app.printer.note(format_args!("found {}", one.what));
+        app.printer.print_note(format_args!("found {}", one.what));
     }
     let Some(first) = found.first() else {
         return Err(Failure::new(format!("found no benchmarks in {}", folder.display()))
@@ -45,13 +45,15 @@ pub(crate) fn run(app: &App<'_>, args: &InitArgs) -> Result<ExitStatus, Failure>
         .find(|(path, _)| path.exists())
         .filter(|_| !args.force)
     {
-        return Err(Failure::new(format!("{} exists already", app.short(path))).hint("--force replaces it"));
+        return Err(
+            Failure::new(format!("{} exists already", app.display_path(path))).hint("--force replaces it")
+        );
     }
     for (path, text) in &written {
-        files::write(path, text)?;
-        app.printer.line(app.short(path))?;
+        files::write_file(path, text)?;
+        app.printer.print_line(app.display_path(path))?;
     }
-    app.printer.note("next: `benchgate ab --base main` compares two commits; `benchgate record` makes a baseline of this machine");
+    app.printer.print_note("next: `benchgate ab --base main` compares two commits; `benchgate record` makes a baseline of this machine");
     Ok(ExitStatus::NothingFound)
 }
 
@@ -194,12 +196,12 @@ fn workflow(found: &FoundBenches) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{Flags, resolve};
+    use crate::settings::{Flags, resolve_settings};
 
     fn project(files: &[(&str, &str)]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         for (name, text) in files {
-            files::write(&folder.path().join(name), text).unwrap();
+            files::write_file(&folder.path().join(name), text).unwrap();
         }
         folder
     }
@@ -231,8 +233,8 @@ mod tests {
     fn what_is_written_is_read_back() {
         let folder = project(&[("pyproject.toml", "pytest-benchmark")]);
         let path = folder.path().join("benchgate.toml");
-        files::write(&path, &settings_text(&find(folder.path())[0])).unwrap();
-        let read = resolve(Some(&path), Flags::default()).unwrap().value;
+        files::write_file(&path, &settings_text(&find(folder.path())[0])).unwrap();
+        let read = resolve_settings(Some(&path), Flags::default()).unwrap().value;
         assert_eq!(read.command[0], "pytest");
         assert_eq!(read.results, ["target/benchgate/pytest.json"]);
     }

@@ -14,14 +14,14 @@ pub(crate) fn run(app: &App<'_>, args: &ManArgs) -> Result<ExitStatus, Failure> 
         Some(directory) => {
             let directory = app.here.join(directory);
             for (name, text) in &pages {
-                files::write(&directory.join(name), text)?;
+                files::write_file(&directory.join(name), text)?;
             }
         }
         // The program's own is the first.
         None => pages
             .iter()
             .take(1)
-            .try_for_each(|(_, text)| app.printer.text(text))?,
+            .try_for_each(|(_, text)| app.printer.print_text(text))?,
     }
     Ok(ExitStatus::NothingFound)
 }

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use cli_kit::{ExitStatus, Failure, Table};
-use regress_core::detect::{Pair, VerdictKind, judge};
+use regress_core::detect::{Pair, VerdictKind, judge_pairs};
 use regress_core::measurement::{Direction, RunFile, SeriesKey};
 use regress_core::stats;
 use serde::Serialize;
@@ -50,23 +50,23 @@ const DEALS: [Deal; 4] = [
 pub(crate) fn run(app: &App<'_>, args: &NoiseArgs) -> Result<ExitStatus, Failure> {
     let run = match &args.run {
         Some(path) => files::read_run(&app.here.join(path))?,
-        None => measure::measure_here(app, app.state("noise.json"))?,
+        None => measure::measure_here(app, app.state_file("noise.json"))?,
     };
     let found = noise(app, &run)?;
     if app.format == Format::Json {
-        app.printer.json(&found)?;
+        app.printer.print_json(&found)?;
         return Ok(ExitStatus::NothingFound);
     }
-    let series = run.replicates().0;
+    let series = run.collect_replicates().0;
     let mut table = Table::new(["benchmark", "median", "std dev", "false alarms", "sees from"])
-        .right(1)
-        .right(2)
-        .right(3)
-        .right(4);
+        .align_right(1)
+        .align_right(2)
+        .align_right(3)
+        .align_right(4);
     for (one, replicates) in found.iter().zip(series.values()) {
-        table.row([
+        table.add_row([
             one.benchmark.clone(),
-            replicates.unit.human(one.median),
+            replicates.unit.format_value(one.median),
             one.deviation_percent
                 .map_or_else(|| "–".to_owned(), |percent| format!("{percent:.1} %")),
             format!("{} of {}", one.false_alarms, DEALS.len()),
@@ -74,10 +74,10 @@ pub(crate) fn run(app: &App<'_>, args: &NoiseArgs) -> Result<ExitStatus, Failure
                 .map_or_else(|| "nothing".to_owned(), |percent| format!("+{percent} %")),
         ]);
     }
-    app.printer.line(table.fit(app.printer.width()))?;
+    app.printer.print_line(table.fit(app.printer.width()))?;
     let sides = run.processes.len() / 2;
     let total: usize = found.iter().map(|one| one.false_alarms).sum();
-    app.printer.note(format_args!(
+    app.printer.print_note(format_args!(
         "{sides} processes a side, threshold {}: {total} false alarms in {} comparisons; more processes (--runs) let smaller changes be seen",
         app.settings.threshold,
         found.len() * DEALS.len()
@@ -127,7 +127,7 @@ fn noise(app: &App<'_>, run: &RunFile) -> Result<Vec<Noise>, Failure> {
             visible_percent: visible.get(&key).copied(),
         }
     };
-    Ok(run.replicates().0.into_iter().map(describe).collect())
+    Ok(run.collect_replicates().0.into_iter().map(describe).collect())
 }
 
 /// Deals every benchmark's values into two sides, makes the second one slower, and has them judged.
@@ -139,7 +139,7 @@ fn verdicts(
 ) -> Result<BTreeMap<SeriesKey, VerdictKind>, Failure> {
     let thresholds = app.thresholds()?;
     let sides: Vec<_> = run
-        .replicates()
+        .collect_replicates()
         .0
         .into_iter()
         .map(|(key, replicates)| {
@@ -155,7 +155,7 @@ fn verdicts(
             };
             let before: Vec<f64> = first.into_iter().map(|(_, value)| *value).collect();
             let after: Vec<f64> = second.into_iter().map(|(_, value)| value * slower).collect();
-            let threshold = thresholds.of(key.benchmark.as_str(), &replicates.unit);
+            let threshold = thresholds.for_benchmark(key.benchmark.as_str(), &replicates.unit);
             (key, replicates.direction, before, after, threshold)
         })
         .collect();
@@ -170,7 +170,7 @@ fn verdicts(
             threshold: *threshold,
         })
         .collect();
-    Ok(judge(&pairs)
+    Ok(judge_pairs(&pairs)
         .verdicts
         .into_iter()
         .map(|verdict| (verdict.key, verdict.kind))

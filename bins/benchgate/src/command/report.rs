@@ -12,10 +12,11 @@ pub(crate) fn run(app: &App<'_>, args: &ReportArgs) -> Result<ExitStatus, Failur
     let path = args
         .report
         .as_ref()
-        .map_or_else(|| app.state("report.json"), |path| app.here.join(path));
+        .map_or_else(|| app.state_file("report.json"), |path| app.here.join(path));
     let bytes = files::read_own(&path)
         .map_err(|failure| failure.hint("`benchgate check`, `ab` and `compare` save one"))?;
-    let report = Report::from_json(&bytes).or_fail_with(|| format!("cannot use {}", app.short(&path)))?;
-    show::print(app, &report)?;
+    let report =
+        Report::from_json(&bytes).or_fail_with(|| format!("cannot use {}", app.display_path(&path)))?;
+    show::print_report(app, &report)?;
     Ok(ExitStatus::NothingFound)
 }

@@ -9,7 +9,7 @@ use regress_core::stats;
 use crate::app::App;
 use crate::args::{Format, RunArgs};
 use crate::measure::{self, Subject};
-use crate::show::counted;
+use crate::show::format_counted_noun;
 use crate::{files, judged_runs};
 
 /// Runs the command.
@@ -18,28 +18,28 @@ pub(crate) fn run(app: &App<'_>, args: &RunArgs) -> Result<ExitStatus, Failure> 
     let mut subject = if args.resume {
         resume(app, file)?
     } else {
-        Subject::here(app, file)?
+        Subject::from_work_tree(app, file)?
     };
-    measure::measure(app, &mut subject, app.settings.runs)?;
+    measure::measure_runs(app, &mut subject, app.settings.runs)?;
     measure::warn_of_problems(app, &subject.run);
-    show(app, &subject.run)?;
-    app.printer.note(format_args!(
+    print_run(app, &subject.run)?;
+    app.printer.print_note(format_args!(
         "{} in {}",
-        counted(subject.run.processes.len(), "run is", "runs are"),
-        app.short(&subject.file)
+        format_counted_noun(subject.run.processes.len(), "run is", "runs are"),
+        app.display_path(&subject.file)
     ));
     Ok(ExitStatus::NothingFound)
 }
 
 /// The file to save a run in.
 pub(crate) fn run_file(app: &App<'_>, given: Option<&PathBuf>) -> PathBuf {
-    given.map_or_else(|| app.state("run.json"), |path| app.here.join(path))
+    given.map_or_else(|| app.state_file("run.json"), |path| app.here.join(path))
 }
 
 /// The run in the file, if it is of the same thing.
 fn resume(app: &App<'_>, file: PathBuf) -> Result<Subject, Failure> {
     if !file.exists() {
-        return Subject::here(app, file);
+        return Subject::from_work_tree(app, file);
     }
     let old = judged_runs::mark_if_judged(app, files::read_run(&file)?)?;
     let command = if app.settings.command.is_empty() {
@@ -48,11 +48,12 @@ fn resume(app: &App<'_>, file: PathBuf) -> Result<Subject, Failure> {
         app.settings.command.clone()
     };
     let commit = measure::current_commit(app)?;
-    let same = old.command == command && old.environment.is_like(&app.environment()?) && old.commit == commit;
+    let same =
+        old.command == command && old.environment.is_like(&app.detect_environment()?) && old.commit == commit;
     if !same || old.is_judged() {
         return Err(Failure::new(format!(
             "cannot go on with {}: it is of another commit, command or environment, or was judged",
-            app.short(&file)
+            app.display_path(&file)
         ))
         .hint("measure from the start: leave out --resume"));
     }
@@ -67,23 +68,23 @@ fn resume(app: &App<'_>, file: PathBuf) -> Result<Subject, Failure> {
 }
 
 /// What was measured.
-pub(crate) fn show(app: &App<'_>, run: &RunFile) -> Result<(), Failure> {
+pub(crate) fn print_run(app: &App<'_>, run: &RunFile) -> Result<(), Failure> {
     if app.format == Format::Json {
-        return app.printer.line(run.to_json());
+        return app.printer.print_line(run.to_json());
     }
     let mut table = Table::new(["benchmark", "median", "lowest", "highest", "runs"])
-        .right(1)
-        .right(2)
-        .right(3)
-        .right(4);
+        .align_right(1)
+        .align_right(2)
+        .align_right(3)
+        .align_right(4);
     table = table.fit(app.printer.width());
-    for (key, replicates) in run.replicates().0 {
+    for (key, replicates) in run.collect_replicates().0 {
         let values = &replicates.values;
         let low = values.iter().copied().fold(f64::INFINITY, f64::min);
         let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let human = |value: f64| replicates.unit.human(value);
+        let human = |value: f64| replicates.unit.format_value(value);
         let median = stats::median(values).map_or_else(String::new, human);
-        table.row([
+        table.add_row([
             key.to_string(),
             median,
             human(low),
@@ -91,5 +92,5 @@ pub(crate) fn show(app: &App<'_>, run: &RunFile) -> Result<(), Failure> {
             values.len().to_string(),
         ]);
     }
-    app.printer.line(&table)
+    app.printer.print_line(&table)
 }

@@ -1,9 +1,9 @@
 //! `benchgate trends`: how benchmarks went over the history.
 
 use cli_kit::{ExitStatus, Failure};
-use regress_core::detect::creep::creep;
+use regress_core::detect::creep::detect_creep;
 use regress_core::detect::machine_shift::machine_trend;
-use regress_core::detect::season::season;
+use regress_core::detect::season::detect_season;
 use regress_core::detect::{ChangePointSettings, VerdictKind, change_points};
 use regress_core::environment::Environment;
 use regress_core::measurement::{Direction, SeriesKey, Unit};
@@ -13,10 +13,10 @@ use regress_report::benchmarks::{Outcome, REPORT_VERSION, Report, Row, Side, ter
 use crate::app::App;
 use crate::args::{Format, TrendsArgs};
 use crate::history::{self, HistoryLine, HistoryPast, Pasts};
-use crate::judging::shifts;
+use crate::judging::find_shifts;
 use crate::machine;
-use crate::outputs::globs;
-use crate::show::{self, counted};
+use crate::outputs::compile_globs;
+use crate::show::{self, format_counted_noun};
 
 /// Slow creep is looked for between the first and the last so many runs.
 const CREEP_WINDOW: usize = 10;
@@ -25,8 +25,10 @@ const PERIODS: [usize; 4] = [5, 7, 12, 24];
 
 /// Runs the command.
 pub(crate) fn run(app: &App<'_>, args: &TrendsArgs) -> Result<ExitStatus, Failure> {
-    let (lines, problems) = history::read(&app.settings.history)?;
-    problems.iter().for_each(|problem| app.printer.warn(problem));
+    let (lines, problems) = history::read_history(&app.settings.history)?;
+    problems
+        .iter()
+        .for_each(|problem| app.printer.print_warning(problem));
     let environment = environment(app, &lines, args.environment.as_deref())?;
     let mut pasts = history::of_environment(&lines, &environment, |_| false);
     if let Some(last) = args.last {
@@ -36,7 +38,7 @@ pub(crate) fn run(app: &App<'_>, args: &TrendsArgs) -> Result<ExitStatus, Failur
             past.commits.drain(..from);
         }
     }
-    let picked = globs(&args.benchmarks)?;
+    let picked = compile_globs(&args.benchmarks)?;
     let mut rows = Vec::new();
     let thresholds = app.thresholds()?;
     for (key, (unit, direction, past)) in &pasts {
@@ -46,7 +48,7 @@ pub(crate) fn run(app: &App<'_>, args: &TrendsArgs) -> Result<ExitStatus, Failur
                 unit,
                 *direction,
                 past,
-                thresholds.of(key.benchmark.as_str(), unit).percent,
+                thresholds.for_benchmark(key.benchmark.as_str(), unit).percent,
             ));
         }
     }
@@ -68,7 +70,7 @@ pub(crate) fn run(app: &App<'_>, args: &TrendsArgs) -> Result<ExitStatus, Failur
             commit: None,
             runs: longest,
         },
-        environment: machine::describe(&environment),
+        environment: machine::describe_environment(&environment),
         threshold: app.settings.threshold.0,
         outcome: if creeping > 0 {
             Outcome::Regression
@@ -77,26 +79,27 @@ pub(crate) fn run(app: &App<'_>, args: &TrendsArgs) -> Result<ExitStatus, Failur
         },
         summary: format!(
             "{creeping} of {} got slower over the history",
-            counted(rows.len(), "benchmark", "benchmarks")
+            format_counted_noun(rows.len(), "benchmark", "benchmarks")
         ),
         rows,
         notes: machine_shifts(&pasts),
         problems,
     };
-    report.sort();
+    report.sort_rows();
     if app.format != Format::Human {
-        show::print(app, &report)?;
+        show::print_report(app, &report)?;
         return Ok(ExitStatus::NothingFound);
     }
     let all = app.all || !args.benchmarks.is_empty();
     let moved = |row: &&Row| all || !row.shifts.is_empty() || row.verdict == VerdictKind::Regression;
     for row in report.rows.iter().filter(moved) {
-        app.printer.line(terminal::trend(row, app.printer.width()))?;
+        app.printer
+            .print_line(terminal::render_trend(row, app.printer.width()))?;
     }
     let still = report.rows.iter().filter(|row| !moved(row)).count();
-    report.notes.iter().for_each(|note| app.printer.note(note));
+    report.notes.iter().for_each(|note| app.printer.print_note(note));
     if still > 0 {
-        app.printer.note(format_args!(
+        app.printer.print_note(format_args!(
             "{still} benchmarks did not move and are not shown; --all shows them"
         ));
     }
@@ -119,24 +122,24 @@ fn environment(app: &App<'_>, lines: &[HistoryLine], start: Option<&str>) -> Res
                 .hint("`benchgate history` lists them")
         });
     }
-    let here = app.environment()?;
+    let here = app.detect_environment()?;
     if let Some(found) = newest(&|environment| environment.is_like(&here)) {
         return Ok(found);
     }
     let other = newest(&|_| true).ok_or_else(|| {
-        Failure::new(format!("{} has no runs", app.short(&app.settings.history)))
+        Failure::new(format!("{} has no runs", app.display_path(&app.settings.history)))
             .hint("`benchgate record` and `benchgate history add` append runs")
     })?;
-    app.printer.note(format_args!(
+    app.printer.print_note(format_args!(
         "the history has no run of this machine; shown is {}",
-        machine::describe(&other)
+        machine::describe_environment(&other)
     ));
     Ok(other)
 }
 
 fn row(key: &SeriesKey, unit: &Unit, direction: Direction, past: &HistoryPast, percent: f64) -> Row {
     let values = &past.values;
-    let found = creep(values, direction, percent, CREEP_WINDOW);
+    let found = detect_creep(values, direction, percent, CREEP_WINDOW);
     let trend = stats::theil_sen(values)
         .zip(stats::median(values))
         .filter(|(_, centre)| *centre > 0.0);
@@ -156,7 +159,7 @@ fn row(key: &SeriesKey, unit: &Unit, direction: Direction, past: &HistoryPast, p
         (None, Some((slope, p))) => format!("{slope:+.2} % a run over {} runs (p = {p:.2})", values.len()),
         (None, None) => format!("{} runs", values.len()),
     };
-    if let Some((period, parts)) = season(values, &PERIODS) {
+    if let Some((period, parts)) = detect_season(values, &PERIODS) {
         reason.push_str(&format!("; repeats every {period} runs (p = {:.1e})", parts.p));
     }
     Row {
@@ -182,7 +185,7 @@ fn row(key: &SeriesKey, unit: &Unit, direction: Direction, past: &HistoryPast, p
         threshold: percent,
         before_values: Vec::new(),
         after_values: Vec::new(),
-        shifts: shifts(values),
+        shifts: find_shifts(values),
         history: values.clone(),
         commits: past.commits.clone(),
         noisy: false,

@@ -18,7 +18,7 @@ struct Numbered {
 /// The pull request of the event; `None` outside of Actions, or if the event has none.
 pub(crate) fn pull_request_of_event(environment: impl Fn(&str) -> Option<String>) -> Option<u64> {
     let of_payload = || {
-        let bytes = files::read(environment("GITHUB_EVENT_PATH")?.as_ref()).ok()?;
+        let bytes = files::read_result_file(environment("GITHUB_EVENT_PATH")?.as_ref()).ok()?;
         serde_json::from_slice::<Event>(&bytes)
             .ok()?
             .pull_request
@@ -43,7 +43,7 @@ mod tests {
     fn payload_then_ref() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("event.json");
-        files::write(
+        files::write_file(
             &path,
             r#"{"action": "opened", "pull_request": {"number": 7, "title": "x"}}"#,
         )

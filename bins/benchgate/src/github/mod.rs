@@ -6,4 +6,4 @@ mod sticky;
 
 pub(crate) use error::CommentError;
 pub(crate) use event::pull_request_of_event;
-pub(crate) use sticky::{Target, Written, write};
+pub(crate) use sticky::{Target, Written, write_comment};

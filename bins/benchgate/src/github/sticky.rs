@@ -52,7 +52,10 @@ fn marker(name: &str) -> String {
 ///
 /// # Errors
 /// When GitHub refuses, or does not answer within the budget.
-pub(crate) fn write(target: &Target, text: impl FnOnce(usize) -> String) -> Result<Written, CommentError> {
+pub(crate) fn write_comment(
+    target: &Target,
+    text: impl FnOnce(usize) -> String,
+) -> Result<Written, CommentError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime of this thread needs no resource that a running program lacks");
     let text = text(comment_room(&marker(&target.name)));
@@ -62,8 +65,8 @@ pub(crate) fn write(target: &Target, text: impl FnOnce(usize) -> String) -> Resu
 /// Everything is done anew after a failure: a comment whose answer was lost is found, and not made twice.
 async fn write_patiently(target: &Target, text: &str) -> Result<Written, GitHubError> {
     let github = GitHub::for_command(&target.api, &target.token, USER_AGENT)?;
-    let repository = github.repository(&target.repository, None).await?;
-    let mut patience = Patience::of(target.patience);
+    let repository = github.find_repository(&target.repository, None).await?;
+    let mut patience = Patience::with_budget(target.patience);
     let mut may_be_made = false;
     loop {
         let error = match write_once(&repository, target, text).await {

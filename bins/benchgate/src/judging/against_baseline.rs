@@ -8,7 +8,7 @@ use regress_core::measurement::{Replicates, RunFile, SeriesKey};
 use regress_core::stats;
 use regress_report::benchmarks::{Report, Side};
 
-use super::comparison::{Comparison, ComparisonMode, Judged, SeriesValues, conclude};
+use super::comparison::{Comparison, ComparisonMode, Judged, SeriesValues, conclude_report};
 use crate::app::App;
 use crate::{files, history};
 
@@ -16,16 +16,20 @@ use crate::{files, history};
 const MIN_PROCESSES: usize = 4;
 
 /// Puts the comparison of a run together: with the baseline where both have enough processes, else with the history.
-pub(crate) fn check(app: &App<'_>, run: &RunFile, across: bool) -> Result<Comparison, Failure> {
+pub(crate) fn compare_with_baseline(
+    app: &App<'_>,
+    run: &RunFile,
+    across: bool,
+) -> Result<Comparison, Failure> {
     let mut comparison = Comparison::with_head("check", run, "this run");
     let (baselines, unread) = files::read_baselines(&app.settings.baseline)?;
-    let (lines, broken) = history::read(&app.settings.history)?;
-    app.detail(|| {
+    let (lines, broken) = history::read_history(&app.settings.history)?;
+    app.print_detail(|| {
         format!(
             "baseline: {}, {} environments; history: {}, {} runs",
-            app.short(&app.settings.baseline),
+            app.display_path(&app.settings.baseline),
             baselines.environments().count(),
-            app.short(&app.settings.history),
+            app.display_path(&app.settings.history),
             lines.len()
         )
     });
@@ -37,7 +41,7 @@ pub(crate) fn check(app: &App<'_>, run: &RunFile, across: bool) -> Result<Compar
         .pasts
         .values()
         .any(|(.., past)| past.values.len() >= MIN_PROCESSES);
-    match baselines.lookup(&run.environment) {
+    match baselines.lookup_environment(&run.environment) {
         Lookup::Same(baseline) if is_made_of(run, baseline) => {
             return Err(
                 Failure::new("the run is the baseline: it cannot be judged against itself")
@@ -63,8 +67,8 @@ pub(crate) fn refuse_without_baseline(app: &App<'_>) -> Result<(), Failure> {
     if baselines.environments().count() > 0 {
         return Ok(());
     }
-    let (lines, _) = history::read(&app.settings.history)?;
-    let pasts = history::of_environment(&lines, &app.environment()?, |_| false);
+    let (lines, _) = history::read_history(&app.settings.history)?;
+    let pasts = history::of_environment(&lines, &app.detect_environment()?, |_| false);
     if pasts
         .values()
         .any(|(.., past)| past.values.len() >= MIN_PROCESSES)
@@ -77,7 +81,7 @@ pub(crate) fn refuse_without_baseline(app: &App<'_>) -> Result<(), Failure> {
 fn nothing_to_compare(app: &App<'_>) -> Failure {
     Failure::new(format!(
         "there is no baseline in {} and no history to compare with",
-        app.short(&app.settings.baseline)
+        app.display_path(&app.settings.baseline)
     ))
     .hint("record one on this machine, at a commit that is good: benchgate record -- COMMAND; or compare two commits: benchgate ab")
 }
@@ -95,7 +99,7 @@ fn is_thin(run: &RunFile, baseline: &EnvironmentBaseline) -> bool {
 
 /// Whether the baseline was recorded from this very run.
 fn is_made_of(run: &RunFile, baseline: &EnvironmentBaseline) -> bool {
-    let (replicates, _) = run.replicates();
+    let (replicates, _) = run.collect_replicates();
     let same = |(key, one): (&SeriesKey, &Replicates)| {
         let entry = baseline.entries.get(key);
         entry
@@ -210,7 +214,7 @@ fn by_another(
 }
 
 /// Judges what looked slower again, by the values of a second run alone. What that run does not confirm is unchanged.
-pub(crate) fn confirm(
+pub(crate) fn confirm_suspects(
     app: &App<'_>,
     mut comparison: Comparison,
     first: Judged,
@@ -221,7 +225,7 @@ pub(crate) fn confirm(
         suspects,
         failed,
     } = first;
-    let (fresh, _) = again.replicates();
+    let (fresh, _) = again.collect_replicates();
     match comparison.mode {
         ComparisonMode::Samples => {
             let picked = |key: &SeriesKey| suspects.contains(&key.to_string());
@@ -237,7 +241,7 @@ pub(crate) fn confirm(
             }
         }
     }
-    let second = comparison.judge(app)?.report;
+    let second = comparison.judge_benchmarks(app)?.report;
     for row in report.rows.iter_mut().filter(|row| suspects.contains(&row.name)) {
         let Some(judged) = second.rows.iter().find(|one| one.name == row.name) else {
             row.verdict = VerdictKind::NotEnoughData;
@@ -256,6 +260,6 @@ pub(crate) fn confirm(
         }
     }
     report.head.runs += again.processes.len();
-    conclude(&mut report, &failed);
+    conclude_report(&mut report, &failed);
     Ok(report)
 }

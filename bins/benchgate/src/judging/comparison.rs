@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cli_kit::Failure;
 use regress_core::detect::judge_history::PastRuns as CorePast;
 use regress_core::detect::{
-    ChangePointSettings, GateSettings, Pair, Verdict, VerdictKind, change_points, judge, judge_history,
+    ChangePointSettings, GateSettings, Pair, Verdict, VerdictKind, change_points, judge_history, judge_pairs,
 };
 use regress_core::measurement::{ProblemKind, Replicates, RunFile, SeriesKey};
 use regress_report::benchmarks::{Outcome, REPORT_VERSION, Report, Row, Shift, Side};
@@ -58,7 +58,7 @@ pub(crate) struct Comparison {
 impl Comparison {
     /// A comparison with `head` as the judged side; its problems become the report's.
     pub(crate) fn with_head(title: &str, head: &RunFile, label: &str) -> Self {
-        let (after, mixed) = head.replicates();
+        let (after, mixed) = head.collect_replicates();
         let failures = head
             .problems()
             .filter(|problem| problem.kind == ProblemKind::Failed);
@@ -69,8 +69,8 @@ impl Comparison {
             title: title.to_owned(),
             mode: ComparisonMode::Samples,
             base: Side::default(),
-            head: side(label, head),
-            environment: machine::describe(&head.environment),
+            head: side_from_run(label, head),
+            environment: machine::describe_environment(&head.environment),
             comparable: true,
             before: SeriesValues::new(),
             after,
@@ -82,7 +82,7 @@ impl Comparison {
     }
 
     /// Judges every benchmark.
-    pub(crate) fn judge(&self, app: &App<'_>) -> Result<Judged, Failure> {
+    pub(crate) fn judge_benchmarks(&self, app: &App<'_>) -> Result<Judged, Failure> {
         let thresholds = app.thresholds()?;
         let keys: BTreeSet<&SeriesKey> = self.before.keys().chain(self.after.keys()).collect();
         let samples: Vec<Sample<'_>> = keys.into_iter().map(|key| self.sample(key)).collect();
@@ -90,7 +90,7 @@ impl Comparison {
         let enabled: Vec<(&Sample<'_>, _)> = samples
             .iter()
             .map(|sample| {
-                let threshold = thresholds.of(sample.key.benchmark.as_str(), &sample.shown.unit);
+                let threshold = thresholds.for_benchmark(sample.key.benchmark.as_str(), &sample.shown.unit);
                 (sample, threshold)
             })
             .filter(|(_, threshold)| {
@@ -108,7 +108,7 @@ impl Comparison {
                     comparable: self.comparable,
                     threshold: *threshold,
                 });
-                judge(&pairs.collect::<Vec<_>>())
+                judge_pairs(&pairs.collect::<Vec<_>>())
             }
             ComparisonMode::History => {
                 let pasts = enabled.iter().map(|(sample, threshold)| CorePast {
@@ -155,7 +155,7 @@ impl Comparison {
             .filter(|sample| sample.failed)
             .map(|sample| sample.key.to_string());
         let failed: Vec<String> = failed.collect();
-        conclude(&mut report, &failed);
+        conclude_report(&mut report, &failed);
         Ok(Judged {
             report,
             suspects,
@@ -218,7 +218,7 @@ impl Comparison {
             threshold: verdict.threshold,
             before_values: sample.before.to_vec(),
             after_values: sample.after.to_vec(),
-            shifts: shifts(&history),
+            shifts: find_shifts(&history),
             commits: past.map_or_else(Vec::new, |past| past.commits.clone()),
             history,
             band: band(sample.before),
@@ -241,7 +241,7 @@ struct Sample<'a> {
 }
 
 /// The change points of a history, for the drawing.
-pub(crate) fn shifts(history: &[f64]) -> Vec<Shift> {
+pub(crate) fn find_shifts(history: &[f64]) -> Vec<Shift> {
     let points = change_points(history, &ChangePointSettings::default());
     points
         .iter()
@@ -260,7 +260,7 @@ fn band(values: &[f64]) -> Option<(f64, f64)> {
 }
 
 /// A run as a side of the report.
-pub(crate) fn side(label: &str, run: &RunFile) -> Side {
+pub(crate) fn side_from_run(label: &str, run: &RunFile) -> Side {
     Side {
         label: label.to_owned(),
         commit: run.commit.as_ref().map(|commit| commit.sha.as_str().to_owned()),
@@ -270,8 +270,8 @@ pub(crate) fn side(label: &str, run: &RunFile) -> Side {
 
 /// Sorts the rows and draws the outcome from them. A benchmark that failed must not pass: without it the run as a whole
 /// is not judged, unless something else is slower anyway.
-pub(crate) fn conclude(report: &mut Report, failed: &[String]) {
-    report.sort();
+pub(crate) fn conclude_report(report: &mut Report, failed: &[String]) {
+    report.sort_rows();
     report.outcome = Outcome::of_verdicts(report.rows.iter().map(|row| row.verdict));
     let passes = matches!(report.outcome, Outcome::Improvement | Outcome::Unchanged);
     if let Some(first) = failed.first().filter(|_| passes) {
@@ -289,11 +289,11 @@ pub(crate) fn conclude(report: &mut Report, failed: &[String]) {
 
 /// The outcome in a sentence.
 fn summary(report: &Report) -> String {
-    let count = report.count(VerdictKind::Regression);
+    let count = report.count_verdicts(VerdictKind::Regression);
     let total = report.rows.len();
     let plural = if total == 1 { "benchmark" } else { "benchmarks" };
-    let suspected = report.count(VerdictKind::Suspected);
-    let noisy = report.noisy();
+    let suspected = report.count_verdicts(VerdictKind::Suspected);
+    let noisy = report.count_noisy();
     match (count, report.outcome) {
         (_, Outcome::Suspected) => format!(
             "{suspected} of {total} {plural} may be slower by more than the threshold; another run of the commit would decide: give --confirm, or measure again"

@@ -4,5 +4,5 @@
 mod against_baseline;
 mod comparison;
 
-pub(crate) use against_baseline::{check, confirm, refuse_without_baseline};
-pub(crate) use comparison::{Comparison, ComparisonMode, shifts, side};
+pub(crate) use against_baseline::{compare_with_baseline, confirm_suspects, refuse_without_baseline};
+pub(crate) use comparison::{Comparison, ComparisonMode, find_shifts, side_from_run};

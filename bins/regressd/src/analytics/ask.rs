@@ -12,15 +12,19 @@ const MIN_VALUES: usize = 8;
 impl Analytics {
     /// What the process sees in the histories of a report, the strongest first; nothing when there is no process or it
     /// fails, which is logged.
-    pub async fn findings(&self, settings: &settings::AnalyticsSettings, report: &Report) -> Vec<String> {
-        let Some(pool) = self.pool(settings) else {
+    pub async fn findings_for_report(
+        &self,
+        settings: &settings::AnalyticsSettings,
+        report: &Report,
+    ) -> Vec<String> {
+        let Some(pool) = self.pool_for_settings(settings) else {
             return Vec::new();
         };
         let request = request(report);
         if request.series.is_empty() {
             return Vec::new();
         }
-        match pool.ask(&request).await {
+        match pool.request_findings(&request).await {
             Ok(findings) => findings.iter().map(in_words).collect(),
             Err(error) => {
                 tracing::warn!(%error, "the verdict goes out without analytics");

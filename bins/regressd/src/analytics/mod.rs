@@ -82,7 +82,7 @@ impl Analytics {
     /// The pool for these settings, or `None` when there is no command. New settings make a new pool; what the old one
     /// has in hand is finished, then its processes end.
     #[must_use]
-    pub fn pool(&self, settings: &settings::AnalyticsSettings) -> Option<Arc<Pool>> {
+    pub fn pool_for_settings(&self, settings: &settings::AnalyticsSettings) -> Option<Arc<Pool>> {
         let mut current = self
             .current
             .lock()
@@ -104,7 +104,7 @@ impl Analytics {
     /// How it does.
     #[must_use]
     pub fn status(&self, settings: &settings::AnalyticsSettings) -> Status {
-        match self.pool(settings) {
+        match self.pool_for_settings(settings) {
             Some(pool) => pool.status(),
             None => Status {
                 state: "off".to_owned(),

@@ -56,7 +56,7 @@ impl Pool {
     ///
     /// # Errors
     /// When the process cannot be started, is slow, breaks the protocol or dies.
-    pub async fn ask(&self, request: &Request) -> Result<Vec<Finding>, AnalyticsError> {
+    pub async fn request_findings(&self, request: &Request) -> Result<Vec<Finding>, AnalyticsError> {
         let place = tokio::time::timeout(self.timeout, self.places.acquire());
         let Ok(Ok(_place)) = place.await else {
             return Err(AnalyticsError::Busy);
@@ -119,15 +119,15 @@ impl Pool {
     async fn try_once(&self, request: &Request) -> Result<Vec<Finding>, AnalyticsError> {
         let mut process = match self.take_idle() {
             Some(process) => process,
-            None => Process::start(&self.command)?,
+            None => Process::spawn_command(&self.command)?,
         };
         self.shared().running += 1;
         let _running = Running(self);
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let line = protocol::write(id, request);
-        let answer = tokio::time::timeout(self.timeout, process.ask(&line)).await;
+        let line = protocol::write_request(id, request);
+        let answer = tokio::time::timeout(self.timeout, process.exchange_line(&line)).await;
         let slow = |_| AnalyticsError::Slow(u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX));
-        let findings = protocol::read(id, &answer.map_err(slow)??)?;
+        let findings = protocol::read_findings(id, &answer.map_err(slow)??)?;
         self.shared().idle.push(process);
         Ok(findings)
     }
@@ -139,7 +139,7 @@ impl Pool {
     fn note_failure(&self, error: &AnalyticsError) {
         let mut shared = self.shared();
         shared.failures = shared.failures.saturating_add(1);
-        let wait = BACKOFF.wait(shared.failures, 1.0);
+        let wait = BACKOFF.wait_after_failures(shared.failures, 1.0);
         shared.rest_until = Some(Instant::now() + wait);
         shared.last_error = Some(error.to_string());
     }

@@ -24,7 +24,7 @@ pub(super) struct Process {
 }
 
 impl Process {
-    pub(super) fn start(command: &[String]) -> Result<Self, AnalyticsError> {
+    pub(super) fn spawn_command(command: &[String]) -> Result<Self, AnalyticsError> {
         let (program, arguments) = command.split_first().ok_or(AnalyticsError::Ended)?;
         let environment = ENVIRONMENT
             .iter()
@@ -56,7 +56,7 @@ impl Process {
     }
 
     /// Sends a line and returns the line that comes back, without its end.
-    pub(super) async fn ask(&mut self, line: &[u8]) -> Result<Vec<u8>, AnalyticsError> {
+    pub(super) async fn exchange_line(&mut self, line: &[u8]) -> Result<Vec<u8>, AnalyticsError> {
         if !self.output.buffer().is_empty() {
             return Err(AnalyticsError::Garbage(
                 "it says more than it was asked".to_owned(),

@@ -65,7 +65,7 @@ struct AnalyticsAnswer {
 }
 
 /// The request as a line.
-pub(super) fn write(id: u64, request: &Request) -> Vec<u8> {
+pub(super) fn write_request(id: u64, request: &Request) -> Vec<u8> {
     let line = RequestLine {
         protocol: PROTOCOL,
         id,
@@ -77,7 +77,7 @@ pub(super) fn write(id: u64, request: &Request) -> Vec<u8> {
 }
 
 /// The findings of an answer to request `id`.
-pub(super) fn read(id: u64, line: &[u8]) -> Result<Vec<Finding>, AnalyticsError> {
+pub(super) fn read_findings(id: u64, line: &[u8]) -> Result<Vec<Finding>, AnalyticsError> {
     let answer: AnalyticsAnswer =
         serde_json::from_slice(line).map_err(|error| AnalyticsError::Garbage(error.to_string()))?;
     if answer.id != id {
@@ -107,8 +107,8 @@ mod tests {
     #[test]
     fn an_answer_is_taken_only_for_its_own_request() {
         let line = br#"{"id": 7, "findings": [{"series": "a", "kind": "trend", "score": 0.5, "text": "up\u0007 3 %"}], "more": 1}"#;
-        assert_eq!(read(7, line).unwrap()[0].text, "up 3 %");
-        assert!(read(8, line).is_err());
+        assert_eq!(read_findings(7, line).unwrap()[0].text, "up 3 %");
+        assert!(read_findings(8, line).is_err());
         for bad in [
             "",
             "{}",
@@ -117,7 +117,7 @@ mod tests {
             "null",
             "{\"id\":7,\"findings\":[{}]}",
         ] {
-            assert!(read(7, bad.as_bytes()).is_err(), "{bad}");
+            assert!(read_findings(7, bad.as_bytes()).is_err(), "{bad}");
         }
     }
 
@@ -125,7 +125,7 @@ mod tests {
     fn the_strongest_findings_are_kept() {
         let one = |score: usize| format!(r#"{{"series":"a","kind":"trend","score":{score},"text":"t"}}"#);
         let all: Vec<String> = (0..200).map(one).collect();
-        let findings = read(
+        let findings = read_findings(
             1,
             format!("{{\"id\":1,\"findings\":[{}]}}", all.join(",")).as_bytes(),
         )

@@ -64,7 +64,10 @@ fn reference() -> settings::AnalyticsSettings {
 
 async fn fails(settings: settings::AnalyticsSettings) -> AnalyticsError {
     let begun = Instant::now();
-    let error = Pool::new(&settings).ask(&request()).await.unwrap_err();
+    let error = Pool::new(&settings)
+        .request_findings(&request())
+        .await
+        .unwrap_err();
     assert!(
         begun.elapsed() < Duration::from_secs(20),
         "{error} after {:?}",
@@ -97,7 +100,7 @@ async fn the_reference_program_tells_trend_season_anomaly_and_quiet_apart() {
             series("zero", vec![0.0; 40], Some(0.0)),
         ],
     };
-    let findings = pool.ask(&request).await.unwrap();
+    let findings = pool.request_findings(&request).await.unwrap();
     let mut kinds: Vec<(&str, &str)> = findings
         .iter()
         .map(|finding| (finding.series.as_str(), finding.kind.as_str()))
@@ -116,7 +119,7 @@ async fn the_reference_program_tells_trend_season_anomaly_and_quiet_apart() {
             .all(|finding| (0.0..=1.0).contains(&finding.score))
     );
     // The same process answers again.
-    assert!(pool.ask(&request).await.is_ok());
+    assert!(pool.request_findings(&request).await.is_ok());
     assert_eq!(
         (pool.status().state.as_str(), pool.status().processes),
         ("ready", 1)
@@ -153,7 +156,7 @@ async fn one_answer_and_death_is_survived() {
     ));
     for _ in 0..3 {
         assert!(
-            pool.ask(&request()).await.unwrap().is_empty(),
+            pool.request_findings(&request()).await.unwrap().is_empty(),
             "a fresh process answers"
         );
     }
@@ -164,11 +167,11 @@ async fn after_a_failure_it_is_left_alone_for_a_while() {
     let pool = Pool::new(&settings(&["/no/such/program"], 1000));
     assert_eq!(pool.status().state, "idle");
     assert!(matches!(
-        pool.ask(&request()).await,
+        pool.request_findings(&request()).await,
         Err(AnalyticsError::Start { .. })
     ));
     assert!(matches!(
-        pool.ask(&request()).await,
+        pool.request_findings(&request()).await,
         Err(AnalyticsError::Resting { failures: 1, .. })
     ));
     assert_eq!(pool.status().state, "failing");
@@ -182,7 +185,10 @@ async fn the_process_sees_no_secrets_and_leaves_nothing_behind() {
     // A grandchild that would outlive a process killed alone.
     let script = format!("env > {0}; sleep 300 & echo $! >> {0}; wait", seen.display());
     let pool = Pool::new(&settings(&["sh", "-c", &script], 700));
-    assert!(matches!(pool.ask(&request()).await, Err(AnalyticsError::Slow(_))));
+    assert!(matches!(
+        pool.request_findings(&request()).await,
+        Err(AnalyticsError::Slow(_))
+    ));
     let text = std::fs::read_to_string(&seen).unwrap();
     assert!(!text.contains("REGRESSD") && !text.contains("CARGO"), "{text}");
     let grandchild = text.lines().last().unwrap();
@@ -201,8 +207,11 @@ async fn the_process_sees_no_secrets_and_leaves_nothing_behind() {
 async fn new_settings_make_a_new_pool_and_none_turns_it_off() {
     let analytics = Analytics::default();
     let (cat, none) = (settings(&["cat"], 100), settings(&[], 100));
-    let first = analytics.pool(&cat).unwrap();
-    assert!(Arc::ptr_eq(&first, &analytics.pool(&cat).unwrap()));
-    assert!(!Arc::ptr_eq(&first, &analytics.pool(&shell("true")).unwrap()));
+    let first = analytics.pool_for_settings(&cat).unwrap();
+    assert!(Arc::ptr_eq(&first, &analytics.pool_for_settings(&cat).unwrap()));
+    assert!(!Arc::ptr_eq(
+        &first,
+        &analytics.pool_for_settings(&shell("true")).unwrap()
+    ));
     assert_eq!(analytics.status(&none).state, "off");
 }

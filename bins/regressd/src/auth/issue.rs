@@ -32,15 +32,15 @@ pub async fn issue_token(
         grant,
         role,
         created,
-        expires: life.map(|life| created.after(life)),
+        expires: life.map(|life| created.saturating_add(life)),
         revoked: None,
     };
     let actor = actor.to_owned();
-    let write = database.write(move |connection| {
+    let write = database.run_in_transaction(move |connection| {
         let (token, detail, actor) = (token.clone(), detail.clone(), actor.clone());
         Box::pin(async move {
-            tokens::insert(connection, &token).await?;
-            audit::insert(connection, &actor, "token.create", &token.id, &detail).await
+            tokens::insert_token(connection, &token).await?;
+            audit::insert_audit_entry(connection, &actor, "token.create", &token.id, &detail).await
         })
     });
     write.await?;

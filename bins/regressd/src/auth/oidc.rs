@@ -106,7 +106,7 @@ impl Oidc {
     ///
     /// # Errors
     /// When the token is not valid, or that cannot be found out.
-    pub async fn principal(&self, token: &str) -> Result<Principal, OidcError> {
+    pub async fn verify_workflow_token(&self, token: &str) -> Result<Principal, OidcError> {
         let invalid = |error: jsonwebtoken::errors::Error| OidcError::Invalid(error.to_string());
         let header = decode_header(token).map_err(invalid)?;
         // Never an algorithm that takes the public key for a shared secret, and never none.

@@ -42,7 +42,7 @@ pub struct Principal {
 impl Principal {
     /// Whether they may do what `role` does in `repository`.
     #[must_use]
-    pub fn may(&self, role: Role, repository: &RepoName) -> bool {
+    pub fn has_role_in(&self, role: Role, repository: &RepoName) -> bool {
         self.role >= role && self.grant.covers(repository)
     }
 }
@@ -60,9 +60,12 @@ mod tests {
             claims: None,
         };
         let repository = "octo/hello".parse().unwrap();
-        assert!(principal.may(Role::Read, &repository) && principal.may(Role::Upload, &repository));
-        assert!(!principal.may(Role::Admin, &repository));
-        assert!(!principal.may(Role::Read, &"other/hello".parse().unwrap()));
+        assert!(
+            principal.has_role_in(Role::Read, &repository)
+                && principal.has_role_in(Role::Upload, &repository)
+        );
+        assert!(!principal.has_role_in(Role::Admin, &repository));
+        assert!(!principal.has_role_in(Role::Read, &"other/hello".parse().unwrap()));
     }
 
     #[test]

@@ -54,7 +54,7 @@ impl TokenCache {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn principal(
+    pub async fn find_principal(
         &self,
         database: &Database,
         token: &str,
@@ -63,7 +63,7 @@ impl TokenCache {
         if let Some(principal) = self.0.get(&hash) {
             return Ok(principal);
         }
-        let mut connection = database.read().await?;
+        let mut connection = database.acquire_reader().await?;
         let found = tokens::by_hash(&mut connection, &hash).await?;
         let principal = found.as_ref().and_then(valid);
         self.0.insert(hash, principal.clone());

@@ -42,7 +42,7 @@ impl Whole {
     }
 
     /// Adds a line to what the checksum covers.
-    pub(super) fn line(&mut self, text: &str) -> Result<(), BackupError> {
+    pub(super) fn write_line(&mut self, text: &str) -> Result<(), BackupError> {
         self.hasher.update(text.as_bytes());
         self.hasher.update(b"\n");
         self.raw(text)
@@ -54,7 +54,7 @@ impl Whole {
     }
 
     /// Adds the last line, and gives the file its name.
-    pub(super) fn finish(mut self, last: &str) -> Result<(), BackupError> {
+    pub(super) fn finish_with_line(mut self, last: &str) -> Result<(), BackupError> {
         self.raw(last)?;
         let path = self.path;
         let named = || -> io::Result<()> {

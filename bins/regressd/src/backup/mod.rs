@@ -20,11 +20,11 @@ mod schedule;
 mod write;
 
 pub use error::BackupError;
-pub use read::{BackupSummary, verify};
-pub use restore::{restore, verify_by_restoring};
-pub(crate) use schedule::name;
-pub use schedule::run as run_schedule;
-pub use write::write;
+pub use read::{BackupSummary, verify_backup};
+pub use restore::{restore_backup, verify_by_restoring};
+pub(crate) use schedule::backup_file_name;
+pub use schedule::run_schedule;
+pub use write::write_backup;
 
 /// The version of the file's form that this program writes, and the newest it reads.
 const FORM: u32 = 1;

@@ -66,7 +66,7 @@ pub(super) struct BackupReader<'a> {
 ///
 /// # Errors
 /// When anything is not as it should be.
-pub fn verify(path: &Path) -> Result<BackupSummary, BackupError> {
+pub fn verify_backup(path: &Path) -> Result<BackupSummary, BackupError> {
     let mut reader = BackupReader::open(path)?;
     while reader.next()?.is_some() {}
     Ok(reader.summary())

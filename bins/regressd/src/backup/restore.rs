@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
 
-use super::read::{BackupLine, BackupReader, verify};
+use super::read::{BackupLine, BackupReader, verify_backup};
 use super::{BackupError, BackupSummary, NUMBERED, TABLES};
 use crate::database::{Database, Dialect, Location};
 
@@ -17,12 +17,12 @@ const ROWS: usize = 100;
 ///
 /// # Errors
 /// When the backup is not good, the database is not empty, or does not answer.
-pub async fn restore(database: &Database, path: &Path) -> Result<BackupSummary, BackupError> {
+pub async fn restore_backup(database: &Database, path: &Path) -> Result<BackupSummary, BackupError> {
     // First all of it is looked at, so that a damaged file fails before hours of work.
-    verify(path)?;
-    let mut connection = database.read().await?;
+    verify_backup(path)?;
+    let mut connection = database.acquire_reader().await?;
     let dialect = database.dialect();
-    let mut transaction = connection.begin_with(dialect.begin()).await?;
+    let mut transaction = connection.begin_with(dialect.begin_statement()).await?;
     for table in TABLES {
         if count(&mut transaction, table).await? > 0 {
             return Err(BackupError::NotEmpty {
@@ -72,7 +72,7 @@ pub async fn verify_by_restoring(path: &Path) -> Result<BackupSummary, BackupErr
         source,
     })?;
     let scratch = Database::open(&Location::Sqlite(folder.path().join("verify.db"))).await?;
-    let restored = restore(&scratch, path).await;
+    let restored = restore_backup(&scratch, path).await;
     scratch.close().await;
     restored
 }

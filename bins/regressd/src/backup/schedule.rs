@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{BackupError, write};
+use super::{BackupError, write_backup};
 use crate::domain::UnixMillis;
 use crate::github::Leases;
 use crate::settings;
@@ -18,7 +18,7 @@ const PREFIX: &str = "regressd-backup-";
 const SUFFIX: &str = ".jsonl";
 
 /// Works until the service is to end.
-pub async fn run(state: AppState) {
+pub async fn run_schedule(state: AppState) {
     let holder = uuid::Uuid::now_v7().to_string();
     loop {
         let settings = state.settings.load_full();
@@ -37,11 +37,11 @@ pub async fn run(state: AppState) {
 }
 
 async fn held(state: &AppState, holder: &str) -> bool {
-    matches!(state.database.acquire(NAME, holder, LEASE).await, Ok(None))
+    matches!(state.database.acquire_lease(NAME, holder, LEASE).await, Ok(None))
 }
 
 async fn release(state: &AppState, holder: &str) {
-    if let Err(error) = state.database.release(NAME, holder).await {
+    if let Err(error) = state.database.release_lease(NAME, holder).await {
         tracing::warn!(%error, "the lease on backups is kept until it ends by itself");
     }
 }
@@ -50,9 +50,9 @@ async fn make_backup(state: &AppState, settings: &settings::Backup) {
     let Some(folder) = &settings.directory else {
         return;
     };
-    let path = folder.join(name(UnixMillis::now()));
+    let path = folder.join(backup_file_name(UnixMillis::now()));
     let made = match std::fs::create_dir_all(folder) {
-        Ok(()) => write(&state.database, &path).await,
+        Ok(()) => write_backup(&state.database, &path).await,
         Err(source) => Err(BackupError::Write {
             path: path.clone(),
             source,
@@ -72,7 +72,7 @@ async fn make_backup(state: &AppState, settings: &settings::Backup) {
 }
 
 /// The name of a backup, which sorts by time.
-pub(crate) fn name(now: UnixMillis) -> String {
+pub(crate) fn backup_file_name(now: UnixMillis) -> String {
     let time: String = now
         .to_string()
         .chars()
@@ -98,7 +98,8 @@ pub(super) fn backup_is_due(settings: &settings::Backup, now: UnixMillis) -> boo
     let Some(folder) = &settings.directory else {
         return false;
     };
-    let oldest_wanted = name(now.before(Duration::from_secs(settings.every_hours * 3600)));
+    let oldest_wanted =
+        backup_file_name(now.saturating_sub(Duration::from_secs(settings.every_hours * 3600)));
     let newest = backups(folder).pop();
     let newest = newest
         .as_deref()

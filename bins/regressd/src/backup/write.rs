@@ -17,7 +17,7 @@ use crate::domain::UnixMillis;
 ///
 /// # Errors
 /// When the database does not answer, or the file cannot be written; then nothing is left of it.
-pub async fn write(database: &Database, path: &Path) -> Result<u64, BackupError> {
+pub async fn write_backup(database: &Database, path: &Path) -> Result<u64, BackupError> {
     let mut file = Whole::create(path)?;
     let head = json!({
         "regressd_backup": FORM,
@@ -25,8 +25,8 @@ pub async fn write(database: &Database, path: &Path) -> Result<u64, BackupError>
         "version": env!("CARGO_PKG_VERSION"),
         "created": UnixMillis::now().to_string(),
     });
-    file.line(&head.to_string())?;
-    let mut connection = database.read().await?;
+    file.write_line(&head.to_string())?;
+    let mut connection = database.acquire_reader().await?;
     // SQLite's snapshot is taken by the first read.
     let begin = match database.dialect() {
         Dialect::Sqlite => "BEGIN",
@@ -39,7 +39,7 @@ pub async fn write(database: &Database, path: &Path) -> Result<u64, BackupError>
     }
     snapshot.rollback().await?;
     let checksum = file.checksum();
-    file.finish(&json!({"end": counts, "sha256": checksum}).to_string())?;
+    file.finish_with_line(&json!({"end": counts, "sha256": checksum}).to_string())?;
     Ok(counts.values().sum())
 }
 
@@ -55,11 +55,11 @@ async fn table_lines(
     while let Some(row) = rows.try_next().await? {
         if count == 0 {
             let columns: Vec<&str> = row.columns().iter().map(sqlx::Column::name).collect();
-            file.line(&json!({"table": table, "columns": columns}).to_string())?;
+            file.write_line(&json!({"table": table, "columns": columns}).to_string())?;
         }
         let values: Result<Vec<Value>, sqlx::Error> =
             (0..row.len()).map(|index| value(&row, index)).collect();
-        file.line(&Value::Array(values?).to_string())?;
+        file.write_line(&Value::Array(values?).to_string())?;
         count += 1;
     }
     Ok(count)

@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{CommandError, say};
+use super::{CommandError, print_line};
 use crate::backup::{self, BackupSummary};
 use crate::database::Database;
 use crate::domain::UnixMillis;
 use crate::settings::Settings;
 
 /// Makes a backup.
-pub(super) async fn make(
+pub(super) async fn make_backup(
     database: &Database,
     settings: &Settings,
     file: Option<&Path>,
@@ -20,36 +20,40 @@ pub(super) async fn make(
             .directory
             .clone()
             .unwrap_or_else(|| PathBuf::from("."));
-        folder.join(backup::name(UnixMillis::now()))
+        folder.join(backup::backup_file_name(UnixMillis::now()))
     };
     let path = file.map_or_else(named, Path::to_owned);
-    let rows = backup::write(database, &path).await.map_err(CommandError::new)?;
-    say(format_args!("{}: {rows} rows", path.display()))
+    let rows = backup::write_backup(database, &path)
+        .await
+        .map_err(CommandError::new)?;
+    print_line(format_args!("{}: {rows} rows", path.display()))
 }
 
 /// Restores a backup into an empty database.
-pub(super) async fn restore(database: &Database, file: &Path) -> Result<(), CommandError> {
-    let summary = backup::restore(database, file).await.map_err(CommandError::new)?;
+pub(super) async fn restore_backup(database: &Database, file: &Path) -> Result<(), CommandError> {
+    let summary = backup::restore_backup(database, file)
+        .await
+        .map_err(CommandError::new)?;
     show(&summary)?;
-    say(format_args!("restored into {}", database.location()))
+    print_line(format_args!("restored into {}", database.location()))
 }
 
 /// Proves that a backup can be restored, without touching the database.
-pub(super) async fn verify(file: &Path) -> Result<(), CommandError> {
+pub(super) async fn verify_backup(file: &Path) -> Result<(), CommandError> {
     let summary = backup::verify_by_restoring(file)
         .await
         .map_err(CommandError::new)?;
     show(&summary)?;
-    say(format_args!("{} is whole and can be restored", file.display()))
+    print_line(format_args!("{} is whole and can be restored", file.display()))
 }
 
 fn show(summary: &BackupSummary) -> Result<(), CommandError> {
-    say(format_args!(
+    print_line(format_args!(
         "made {} by regressd {}",
         summary.created, summary.version
     ))?;
     for (table, rows) in summary.rows.iter().filter(|(_, rows)| **rows > 0) {
-        say(format_args!("{rows:>10} {table}"))?;
+        print_line(format_args!("{rows:>10} {table}"))?;
     }
     Ok(())
 }

@@ -3,12 +3,12 @@
 use clap::CommandFactory as _;
 use clap_complete::Shell;
 
-use super::{CommandError, say};
+use super::{CommandError, print_line};
 use crate::args::Cli;
 
 /// Prints the script.
-pub(super) fn print(shell: Shell) -> Result<(), CommandError> {
+pub(super) fn print_completions(shell: Shell) -> Result<(), CommandError> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "regressd", &mut script);
-    say(format_args!("{}", String::from_utf8_lossy(&script).trim_end()))
+    print_line(format_args!("{}", String::from_utf8_lossy(&script).trim_end()))
 }

@@ -6,11 +6,11 @@ use super::CommandError;
 use crate::settings::SettingsSources;
 
 /// Shows every setting with its origin.
-pub(super) fn show(sources: &SettingsSources) -> Result<(), CommandError> {
-    let table = sources.table(&sources.resolve()?);
-    let printer = Printer::standard();
+pub(super) fn print_settings(sources: &SettingsSources) -> Result<(), CommandError> {
+    let table = sources.origins_table(&sources.resolve_settings()?);
+    let printer = Printer::on_standard_streams();
     printer
-        .line(table)
+        .print_line(table)
         .and_then(|()| printer.flush())
         .map_err(CommandError::new)
 }

@@ -1,6 +1,6 @@
 //! `dead-letters`: work that was given up.
 
-use super::{CommandError, say};
+use super::{CommandError, print_line};
 use crate::args::DeadLettersCommand;
 use crate::database::jobs::{self, QueuedJob};
 use crate::database::{Database, DatabaseError};
@@ -15,7 +15,7 @@ pub(super) async fn run(database: &Database, command: &DeadLettersCommand) -> Re
         DeadLettersCommand::Show { id } => show(&find(database, id).await?),
         DeadLettersCommand::Retry { id: Some(id) } => {
             retry(database, find(database, id).await?).await?;
-            say(format_args!("{id} will be tried again"))
+            print_line(format_args!("{id} will be tried again"))
         }
         DeadLettersCommand::Retry { id: None } => {
             let letters = all(database).await?;
@@ -23,14 +23,14 @@ pub(super) async fn run(database: &Database, command: &DeadLettersCommand) -> Re
             for letter in letters {
                 retry(database, letter).await?;
             }
-            say(format_args!("{count} will be tried again"))
+            print_line(format_args!("{count} will be tried again"))
         }
         DeadLettersCommand::Drop { id } => {
             find(database, id).await?;
             database
-                .write(move |connection| Box::pin(jobs::drop_dead(connection, id)))
+                .run_in_transaction(move |connection| Box::pin(jobs::drop_dead(connection, id)))
                 .await?;
-            say(format_args!("{id} is dropped"))
+            print_line(format_args!("{id} is dropped"))
         }
     }
 }
@@ -38,11 +38,11 @@ pub(super) async fn run(database: &Database, command: &DeadLettersCommand) -> Re
 async fn list(database: &Database) -> Result<(), CommandError> {
     let letters = all(database).await?;
     if letters.is_empty() {
-        return say(format_args!("there are no dead letters"));
+        return print_line(format_args!("there are no dead letters"));
     }
     for letter in letters {
         let error = letter.error.unwrap_or_default();
-        say(format_args!(
+        print_line(format_args!(
             "{:>8}  {:<8} {}  {} attempts: {error}",
             letter.id,
             letter.kind.as_str(),
@@ -54,21 +54,21 @@ async fn list(database: &Database) -> Result<(), CommandError> {
 }
 
 fn show(letter: &QueuedJob) -> Result<(), CommandError> {
-    say(format_args!("number       {}", letter.id))?;
-    say(format_args!("kind         {}", letter.kind))?;
-    say(format_args!("key          {}", letter.key))?;
-    say(format_args!("enqueued     {}", letter.created))?;
-    say(format_args!("attempts     {}", letter.attempts))?;
-    say(format_args!("request      {}", letter.correlation))?;
-    say(format_args!(
+    print_line(format_args!("number       {}", letter.id))?;
+    print_line(format_args!("kind         {}", letter.kind))?;
+    print_line(format_args!("key          {}", letter.key))?;
+    print_line(format_args!("enqueued     {}", letter.created))?;
+    print_line(format_args!("attempts     {}", letter.attempts))?;
+    print_line(format_args!("request      {}", letter.correlation))?;
+    print_line(format_args!(
         "error        {}",
         letter.error.as_deref().unwrap_or("")
     ))?;
-    say(format_args!("payload      {}", letter.payload))
+    print_line(format_args!("payload      {}", letter.payload))
 }
 
 async fn all(database: &Database) -> Result<Vec<QueuedJob>, DatabaseError> {
-    let mut connection = database.read().await?;
+    let mut connection = database.acquire_reader().await?;
     let mut letters: Vec<QueuedJob> = Vec::new();
     loop {
         let after = letters.last().map_or(0, |letter| letter.id);
@@ -81,8 +81,10 @@ async fn all(database: &Database) -> Result<Vec<QueuedJob>, DatabaseError> {
 }
 
 async fn find(database: &Database, id: i64) -> Result<QueuedJob, CommandError> {
-    let mut connection = database.read().await?;
-    let found = jobs::find(&mut connection, id).await.map_err(CommandError::new)?;
+    let mut connection = database.acquire_reader().await?;
+    let found = jobs::find_job(&mut connection, id)
+        .await
+        .map_err(CommandError::new)?;
     found.filter(|job| job.state == JobState::Dead).ok_or_else(|| {
         CommandError::new(format!(
             "there is no dead letter {id}; see regressd dead-letters list"
@@ -92,9 +94,9 @@ async fn find(database: &Database, id: i64) -> Result<QueuedJob, CommandError> {
 
 async fn retry(database: &Database, letter: QueuedJob) -> Result<(), DatabaseError> {
     database
-        .write(move |connection| {
+        .run_in_transaction(move |connection| {
             let letter = letter.clone();
-            Box::pin(async move { jobs::requeue(connection, &letter).await })
+            Box::pin(async move { jobs::requeue_dead_letter(connection, &letter).await })
         })
         .await?;
     Ok(())

@@ -63,11 +63,11 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<(), CommandError> {
-    let layers = cli.layers();
+    let layers = cli.settings_sources();
     let settings = match &cli.command {
         // A script can be made where the settings are no good.
         Command::Completions { .. } => Settings::default(),
-        _ => layers.read()?,
+        _ => layers.read_settings()?,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -77,54 +77,57 @@ fn run(cli: &Cli) -> Result<(), CommandError> {
             Command::Worker => serve::run(layers, settings, serve::Roles::WORKER).await,
             Command::Migrate => migrate(&layers, &settings).await,
             Command::Openapi => {
-                let document = server::document().to_pretty_json().map_err(CommandError::new)?;
-                say(format_args!("{document}"))
+                let document = server::openapi_document().to_pretty_json().map_err(CommandError::new)?;
+                print_line(format_args!("{document}"))
             }
-            Command::Config(ConfigCommand::Show) => config::show(&layers),
-            Command::Completions { shell } => completions::print(*shell),
+            Command::Config(ConfigCommand::Show) => config::print_settings(&layers),
+            Command::Completions { shell } => completions::print_completions(*shell),
             Command::Simulate(args) => simulate::run(&layers, &settings, args).await,
             Command::Token(command) => {
                 // A typing mistake must not make a new database, for which the service would not know the token.
-                let location = layers.location(&settings)?;
+                let location = layers.database_location(&settings)?;
                 if location.file().is_some_and(|file| !file.exists()) {
                     return Err(CommandError::new(format!(
                         "there is no database {location}; name the service's with --database, or make one with regressd migrate"
                     )));
                 }
-                token::run(&open(&layers, &settings).await?, command).await
+                token::run(&open_database(&layers, &settings).await?, command).await
             }
             Command::DeadLetters(command) => {
-                dead_letters::run(&open(&layers, &settings).await?, command).await
+                dead_letters::run(&open_database(&layers, &settings).await?, command).await
             }
             Command::Backup { file } => {
-                backup::make(&open(&layers, &settings).await?, &settings, file.as_deref()).await
+                backup::make_backup(&open_database(&layers, &settings).await?, &settings, file.as_deref()).await
             }
-            Command::Restore { file, verify: true } => backup::verify(file).await,
+            Command::Restore { file, verify: true } => backup::verify_backup(file).await,
             Command::Restore { file, verify: false } => {
-                backup::restore(&open(&layers, &settings).await?, file).await
+                backup::restore_backup(&open_database(&layers, &settings).await?, file).await
             }
         }
     })
 }
 
 async fn migrate(layers: &SettingsSources, settings: &Settings) -> Result<(), CommandError> {
-    let location = layers.location(settings)?;
-    let before = database::migrate(&location).await?;
+    let location = layers.database_location(settings)?;
+    let before = database::migrate_database(&location).await?;
     let after = database::LATEST;
     if before == after {
-        say(format_args!("{location} has schema version {after} already"))
+        print_line(format_args!("{location} has schema version {after} already"))
     } else {
-        say(format_args!("{location}: schema version {before} -> {after}"))
+        print_line(format_args!("{location}: schema version {before} -> {after}"))
     }
 }
 
 /// Opens the database of the settings.
-pub(crate) async fn open(layers: &SettingsSources, settings: &Settings) -> Result<Database, CommandError> {
-    Ok(Database::open(&layers.location(settings)?).await?)
+pub(crate) async fn open_database(
+    layers: &SettingsSources,
+    settings: &Settings,
+) -> Result<Database, CommandError> {
+    Ok(Database::open(&layers.database_location(settings)?).await?)
 }
 
 /// Prints a line; a reader that has gone is no error.
-pub(crate) fn say(line: std::fmt::Arguments<'_>) -> Result<(), CommandError> {
+pub(crate) fn print_line(line: std::fmt::Arguments<'_>) -> Result<(), CommandError> {
     match writeln!(std::io::stdout(), "{line}") {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),

@@ -3,7 +3,7 @@
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{CommandError, open};
+use super::{CommandError, open_database};
 use crate::settings::{Settings, SettingsSources};
 use crate::state::AppState;
 use crate::{backup, jobs, maintenance, reload, server, telemetry};
@@ -36,16 +36,16 @@ pub(super) async fn run(
     settings: Settings,
     roles: Roles,
 ) -> Result<(), CommandError> {
-    let telemetry = telemetry::start(&settings.logging)?;
-    let counting = server::metrics::start();
-    let database = open(&layers, &settings).await?;
+    let telemetry = telemetry::start_telemetry(&settings.logging)?;
+    let counting = server::metrics::start_metrics();
+    let database = open_database(&layers, &settings).await?;
     tracing::info!(database = %database.location(), "regressd {} starts", env!("CARGO_PKG_VERSION"));
     let state = AppState::new(layers, settings, database).map_err(CommandError::new)?;
     tokio::spawn(end_on_signal(state.ending.clone()));
-    tokio::spawn(reload::watch(state.clone(), telemetry.level.clone()));
+    tokio::spawn(reload::watch_settings(state.clone(), telemetry.level.clone()));
     let metrics_listen = state.settings.load().server.metrics_listen;
     if let Some((counting, address)) = counting.zip(metrics_listen) {
-        let serving = server::metrics::serve(state.clone(), counting, address);
+        let serving = server::metrics::serve_metrics(state.clone(), counting, address);
         tokio::spawn(async move {
             // Metrics are a help; the service goes on without.
             if let Err(error) = serving.await {
@@ -54,7 +54,7 @@ pub(super) async fn run(
         });
     }
     if roles.worker {
-        tokio::spawn(maintenance::run(state.clone()));
+        tokio::spawn(maintenance::run_maintenance(state.clone()));
         tokio::spawn(backup::run_schedule(state.clone()));
     }
     if let Some(github) = state.github.clone() {
@@ -79,8 +79,8 @@ pub(super) async fn run(
                 .watch_queue(&state.database, &state.ending)
                 .await;
         });
-        let router = server::router(state.clone());
-        server::serve(state.clone(), router, |address| {
+        let router = server::build_router(state.clone());
+        server::serve_requests(state.clone(), router, |address| {
             tracing::info!(%address, "listening");
         })
         .await
@@ -97,7 +97,7 @@ pub(super) async fn run(
     state.database.clone().close().await;
     tracing::info!("regressd has ended");
     // It waits for the collector, on a thread that may.
-    tokio::task::spawn_blocking(|| telemetry.end())
+    tokio::task::spawn_blocking(|| telemetry.send_remaining_spans())
         .await
         .map_err(CommandError::new)?;
     Ok(served?)

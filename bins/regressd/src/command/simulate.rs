@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::{CommandError, say};
+use super::{CommandError, print_line};
 use crate::args::SimulateArgs;
 use crate::settings::{Secret, Settings, SettingsSources};
-use crate::simulate::{Act, Scene, Sender, Stage, play, scenes};
+use crate::simulate::{Act, Scene, Sender, Stage, play_scene, scenes_for_owner};
 
 /// How long the service may take for all that was sent.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -15,7 +15,7 @@ pub(super) async fn run(
     settings: &Settings,
     args: &SimulateArgs,
 ) -> Result<(), CommandError> {
-    let scenes: Vec<Scene> = scenes(&args.owner)
+    let scenes: Vec<Scene> = scenes_for_owner(&args.owner)
         .into_iter()
         .filter(|scene| {
             args.only
@@ -39,7 +39,7 @@ async fn send(
 ) -> Result<(), CommandError> {
     let file = settings.github.webhook_secret_file.as_deref();
     let secret = layers
-        .secret("REGRESSD_GITHUB_WEBHOOK_SECRET", file)?
+        .read_secret("REGRESSD_GITHUB_WEBHOOK_SECRET", file)?
         .ok_or_else(|| {
             CommandError::new(
                 "the webhook's secret is needed to sign deliveries; set REGRESSD_GITHUB_WEBHOOK_SECRET",
@@ -56,33 +56,33 @@ async fn send(
     })?;
     let sender = Sender::new(url, secret.expose().as_bytes(), token.expose())?;
     for scene in scenes {
-        play(&sender, scene, args.installation, &Act::ALL, |_| ()).await?;
-        say(format_args!(
+        play_scene(&sender, scene, args.installation, &Act::ALL, |_| ()).await?;
+        print_line(format_args!(
             "{}: history and {} pull requests sent",
             scene.repository,
             Act::ALL.len()
         ))?;
     }
-    say(format_args!(
+    print_line(format_args!(
         "The verdicts are at {url}; comments are where that service posts them."
     ))
 }
 
 /// Plays everything on a stage of its own and shows what was posted.
 async fn show(args: &SimulateArgs, scenes: &[Scene]) -> Result<(), CommandError> {
-    let stage = Stage::set().await?;
-    say(format_args!(
+    let stage = Stage::start_services().await?;
+    print_line(format_args!(
         "service {}  GitHub {}",
         stage.url,
         stage.github.url()
     ))?;
     for scene in scenes {
-        let installation = stage.prepare(scene);
-        play(&stage.sender, scene, installation, &Act::ALL, |act| {
-            stage.open(scene, act);
+        let installation = stage.add_repository(scene);
+        play_scene(&stage.sender, scene, installation, &Act::ALL, |act| {
+            stage.add_pull_request(scene, act);
         })
         .await?;
-        if !stage.settle(PATIENCE).await {
+        if !stage.wait_until_idle(PATIENCE).await {
             return Err(CommandError::new(
                 "the service did not finish in time; look at its log with --set logging.level=debug",
             ));
@@ -92,14 +92,14 @@ async fn show(args: &SimulateArgs, scenes: &[Scene]) -> Result<(), CommandError>
         }
     }
     if args.stay {
-        say(format_args!(
+        print_line(format_args!(
             "\nThe comments as people see them: {}\nThe service's pages: {}\nEnd with Ctrl-C.",
             stage.github.url(),
             stage.url
         ))?;
         tokio::signal::ctrl_c().await?;
     }
-    stage.strike().await;
+    stage.stop_service().await;
     Ok(())
 }
 
@@ -109,20 +109,20 @@ fn tell(stage: &Stage, scene: &Scene, act: Act) -> Result<(), CommandError> {
         Act::Improvement => "makes render a quarter faster",
         Act::Fork => "comes from a fork and changes nothing",
     };
-    let head = scene.head(act);
+    let head = scene.head_commit(act);
     let checks = stage.github.checks(&scene.repository.to_string());
     let check = checks.iter().find(|check| check.head == head);
     let end = check
         .and_then(|check| check.conclusion.as_deref())
         .unwrap_or("none");
-    say(format_args!(
+    print_line(format_args!(
         "\n=== {} pull request #{}: {what} ===",
         scene.repository,
-        act.number()
+        act.pull_request_number()
     ))?;
-    say(format_args!("check run: {end}"))?;
-    match stage.comment(scene, act) {
-        Some(comment) => say(format_args!("comment:\n{}", comment.body)),
-        None => say(format_args!("no comment")),
+    print_line(format_args!("check run: {end}"))?;
+    match stage.find_comment(scene, act) {
+        Some(comment) => print_line(format_args!("comment:\n{}", comment.body)),
+        None => print_line(format_args!("no comment")),
     }
 }

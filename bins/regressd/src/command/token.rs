@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{CommandError, say};
+use super::{CommandError, print_line};
 use crate::args::TokenCommand;
 use crate::auth::issue_token;
 use crate::database::tokens;
@@ -34,26 +34,26 @@ async fn create(
     let grant: Grant = repository.parse().map_err(CommandError::new)?;
     let expires = expires.map(|days| DAY * days);
     let secret = issue_token(database, grant, role, name, expires, &operator()).await?;
-    say(format_args!("{secret}"))?;
+    print_line(format_args!("{secret}"))?;
     eprintln!("This token is not stored and will not be shown again.");
     Ok(())
 }
 
 async fn list(database: &Database) -> Result<(), CommandError> {
-    let mut connection = database.read().await?;
+    let mut connection = database.acquire_reader().await?;
     let now = UnixMillis::now();
-    say(format_args!(
+    print_line(format_args!(
         "{:<14} {:<7} {:<30} {:<8} {:<24} name",
         "id", "role", "repository", "state", "created"
     ))?;
-    for token in tokens::list(&mut connection).await? {
+    for token in tokens::list_tokens(&mut connection).await? {
         let state = match (token.revoked, token.expires) {
             (Some(_), _) => "revoked",
             (None, Some(at)) if at <= now => "expired",
             _ => "valid",
         };
         let created = token.created.to_string();
-        say(format_args!(
+        print_line(format_args!(
             "{:<14} {:<7} {:<30} {state:<8} {created:<24} {}",
             token.id,
             token.role.as_str(),
@@ -66,18 +66,18 @@ async fn list(database: &Database) -> Result<(), CommandError> {
 
 async fn revoke(database: &Database, id: &str) -> Result<(), CommandError> {
     let wanted = id.to_owned();
-    let revoked = database.write(move |connection| {
+    let revoked = database.run_in_transaction(move |connection| {
         let id = wanted.clone();
         Box::pin(async move {
-            let revoked = tokens::revoke(connection, &id).await?;
+            let revoked = tokens::revoke_token(connection, &id).await?;
             if revoked {
-                audit::insert(connection, &operator(), "token.revoke", &id, "{}").await?;
+                audit::insert_audit_entry(connection, &operator(), "token.revoke", &id, "{}").await?;
             }
             Ok(revoked)
         })
     });
     if revoked.await? {
-        say(format_args!(
+        print_line(format_args!(
             "{id} is revoked; running services refuse it within two seconds"
         ))
     } else {

@@ -25,7 +25,7 @@ pub struct AuditEntry {
 ///
 /// # Errors
 /// The driver's.
-pub async fn insert(
+pub async fn insert_audit_entry(
     connection: &mut AnyConnection,
     actor: &str,
     action: &'static str,
@@ -47,7 +47,11 @@ pub async fn insert(
 ///
 /// # Errors
 /// The driver's.
-pub async fn list(connection: &mut AnyConnection, before: i64, limit: u32) -> sqlx::Result<Vec<AuditEntry>> {
+pub async fn list_audit_entries(
+    connection: &mut AnyConnection,
+    before: i64,
+    limit: u32,
+) -> sqlx::Result<Vec<AuditEntry>> {
     let sql =
         "SELECT id, at, actor, action, subject, detail FROM audit WHERE id < $1 ORDER BY id DESC LIMIT $2";
     let query = sqlx::query(sql).bind(before).bind(i64::from(limit));

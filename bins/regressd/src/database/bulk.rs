@@ -49,7 +49,10 @@ pub async fn with_earlier(
             query = query.bind(id.0);
         }
         for row in query.fetch_all(&mut *connection).await? {
-            found.push((RunId(sqlx::Row::try_get(&row, "asked")?), runs::read(&row)?));
+            found.push((
+                RunId(sqlx::Row::try_get(&row, "asked")?),
+                runs::read_run_row(&row)?,
+            ));
         }
     }
     Ok(found)
@@ -59,7 +62,10 @@ pub async fn with_earlier(
 ///
 /// # Errors
 /// The driver's.
-pub async fn sizes(connection: &mut AnyConnection, ids: &[RunId]) -> sqlx::Result<Vec<(RunId, usize)>> {
+pub async fn list_result_sizes(
+    connection: &mut AnyConnection,
+    ids: &[RunId],
+) -> sqlx::Result<Vec<(RunId, usize)>> {
     let sql = format!(
         "SELECT id, CAST(LENGTH(results) AS BIGINT) AS bytes FROM runs WHERE id IN ({}) ORDER BY id",
         places(NUMBERS)
@@ -130,7 +136,7 @@ async fn put(connection: &mut AnyConnection, judgements: &[&Judgement]) -> sqlx:
 ///
 /// # Errors
 /// The driver's.
-pub async fn finish(connection: &mut AnyConnection, jobs: &[&QueuedJob]) -> sqlx::Result<()> {
+pub async fn finish_jobs(connection: &mut AnyConnection, jobs: &[&QueuedJob]) -> sqlx::Result<()> {
     let done = format!("DELETE FROM jobs WHERE id IN ({})", places(NUMBERS));
     let dead = format!(
         "DELETE FROM jobs WHERE state = 'dead' AND key IN ({})",

@@ -10,7 +10,7 @@ use sqlx::error::BoxDynError;
 ///
 /// # Errors
 /// When there is no such column, or its text stands for nothing that this version knows.
-pub(super) fn parsed<T>(row: &AnyRow, column: &str) -> sqlx::Result<T>
+pub(super) fn parse_column<T>(row: &AnyRow, column: &str) -> sqlx::Result<T>
 where
     T: FromStr,
     T::Err: Into<BoxDynError>,

@@ -38,7 +38,10 @@ pub struct StoredDelivery {
 ///
 /// # Errors
 /// The driver's.
-pub async fn insert(connection: &mut AnyConnection, delivery: &StoredDelivery) -> sqlx::Result<bool> {
+pub async fn insert_delivery(
+    connection: &mut AnyConnection,
+    delivery: &StoredDelivery,
+) -> sqlx::Result<bool> {
     let sql =
         "INSERT INTO deliveries (id, event, received, state, payload) VALUES ($1, $2, $3, 'received', $4)
                ON CONFLICT (id) DO UPDATE SET state = 'received', received = excluded.received
@@ -55,7 +58,7 @@ pub async fn insert(connection: &mut AnyConnection, delivery: &StoredDelivery) -
 ///
 /// # Errors
 /// The driver's.
-pub async fn find(connection: &mut AnyConnection, id: &str) -> sqlx::Result<Option<StoredDelivery>> {
+pub async fn find_delivery(connection: &mut AnyConnection, id: &str) -> sqlx::Result<Option<StoredDelivery>> {
     let sql = "SELECT id, event, payload FROM deliveries WHERE id = $1";
     let row = sqlx::query(sql)
         .bind(id.to_owned())

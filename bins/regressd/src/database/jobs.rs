@@ -13,7 +13,7 @@ use serde::Serialize;
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
 
 use super::Dialect;
-use super::columns::parsed;
+use super::columns::parse_column;
 use crate::domain::{JobKind, JobState, StoredJobKind, UnixMillis};
 
 /// Work to be enqueued.
@@ -85,7 +85,7 @@ const COLUMNS: &str = "id, kind, key, payload, correlation, state, attempts, due
 ///
 /// # Errors
 /// The driver's.
-pub async fn enqueue(connection: &mut AnyConnection, job: &NewJob) -> sqlx::Result<bool> {
+pub async fn enqueue_job(connection: &mut AnyConnection, job: &NewJob) -> sqlx::Result<bool> {
     let sql = "INSERT INTO jobs (kind, key, payload, correlation, state, due, created)
                VALUES ($1, $2, $3, $4, 'waiting', $5, $6)
                ON CONFLICT (key) WHERE state = 'waiting' DO NOTHING";
@@ -126,7 +126,7 @@ pub struct Taker<'a> {
 ///
 /// # Errors
 /// The driver's.
-pub async fn take(
+pub async fn take_due_jobs(
     connection: &mut AnyConnection,
     dialect: Dialect,
     queue: Queue,
@@ -150,7 +150,7 @@ pub async fn take(
     );
     // Safe: the text is made of constants.
     let query = sqlx::query(AssertSqlSafe(sql))
-        .bind(now.after(taker.lease).0)
+        .bind(now.saturating_add(taker.lease).0)
         .bind(taker.worker.to_owned())
         .bind(now.0)
         .bind(i64::from(limit));
@@ -165,10 +165,14 @@ pub async fn take(
 pub async fn follow_clock(connection: &mut AnyConnection) -> sqlx::Result<u64> {
     let now = UnixMillis::now();
     let sql = "UPDATE jobs SET due = $1, created = $1 WHERE state = 'waiting' AND created > $2";
-    let query = sqlx::query(sql).bind(now.0).bind(now.after(CLOCKS_DIFFER).0);
+    let query = sqlx::query(sql)
+        .bind(now.0)
+        .bind(now.saturating_add(CLOCKS_DIFFER).0);
     let waiting = query.execute(&mut *connection).await?.rows_affected();
     let sql = "UPDATE jobs SET leased_until = $1 WHERE state = 'running' AND leased_until > $2";
-    let query = sqlx::query(sql).bind(now.0).bind(now.after(LONGEST_LEASE).0);
+    let query = sqlx::query(sql)
+        .bind(now.0)
+        .bind(now.saturating_add(LONGEST_LEASE).0);
     Ok(waiting + query.execute(connection).await?.rows_affected())
 }
 
@@ -204,10 +208,10 @@ async fn drop_superseded(connection: &mut AnyConnection, which: &'static str) ->
 ///
 /// # Errors
 /// The driver's.
-pub async fn renew(connection: &mut AnyConnection, id: i64, taker: Taker<'_>) -> sqlx::Result<()> {
+pub async fn renew_job_lease(connection: &mut AnyConnection, id: i64, taker: Taker<'_>) -> sqlx::Result<()> {
     let sql = "UPDATE jobs SET leased_until = $1 WHERE id = $2 AND worker = $3 AND state = 'running'";
     let query = sqlx::query(sql)
-        .bind(UnixMillis::now().after(taker.lease).0)
+        .bind(UnixMillis::now().saturating_add(taker.lease).0)
         .bind(id)
         .bind(taker.worker.to_owned());
     query.execute(connection).await?;
@@ -218,7 +222,7 @@ pub async fn renew(connection: &mut AnyConnection, id: i64, taker: Taker<'_>) ->
 ///
 /// # Errors
 /// The driver's.
-pub async fn finish(connection: &mut AnyConnection, id: i64, key: &str) -> sqlx::Result<()> {
+pub async fn finish_job(connection: &mut AnyConnection, id: i64, key: &str) -> sqlx::Result<()> {
     sqlx::query("DELETE FROM jobs WHERE id = $1 OR (state = 'dead' AND key = $2)")
         .bind(id)
         .bind(key.to_owned())
@@ -288,7 +292,7 @@ pub async fn move_to_dead_letter(connection: &mut AnyConnection, id: i64, error:
 ///
 /// # Errors
 /// The driver's.
-pub async fn find(connection: &mut AnyConnection, id: i64) -> sqlx::Result<Option<QueuedJob>> {
+pub async fn find_job(connection: &mut AnyConnection, id: i64) -> sqlx::Result<Option<QueuedJob>> {
     let sql = format!("SELECT {COLUMNS} FROM jobs WHERE id = $1");
     let row = sqlx::query(AssertSqlSafe(sql))
         .bind(id)
@@ -315,7 +319,7 @@ pub async fn dead_letters(
 ///
 /// # Errors
 /// The driver's.
-pub async fn requeue(connection: &mut AnyConnection, job: &QueuedJob) -> sqlx::Result<bool> {
+pub async fn requeue_dead_letter(connection: &mut AnyConnection, job: &QueuedJob) -> sqlx::Result<bool> {
     let superseded = "DELETE FROM jobs WHERE id = $1 AND state = 'dead'
          AND EXISTS (SELECT 1 FROM jobs other WHERE other.key = $2 AND other.state = 'waiting')";
     let query = sqlx::query(superseded).bind(job.id).bind(job.key.clone());
@@ -404,7 +408,7 @@ fn read(row: &sqlx::any::AnyRow) -> sqlx::Result<QueuedJob> {
         key: row.try_get("key")?,
         payload: row.try_get("payload")?,
         correlation: row.try_get("correlation")?,
-        state: parsed(row, "state")?,
+        state: parse_column(row, "state")?,
         attempts: row.try_get("attempts")?,
         due: UnixMillis(row.try_get("due")?),
         created: UnixMillis(row.try_get("created")?),

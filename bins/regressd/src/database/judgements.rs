@@ -49,7 +49,7 @@ pub struct JudgedEpoch {
 ///
 /// # Errors
 /// The driver's.
-pub async fn put(connection: &mut AnyConnection, judgement: &Judgement) -> sqlx::Result<()> {
+pub async fn put_judgement(connection: &mut AnyConnection, judgement: &Judgement) -> sqlx::Result<()> {
     bulk::put_judgements(connection, &[judgement]).await
 }
 
@@ -215,7 +215,11 @@ pub async fn newest_of_branch(
 ///
 /// # Errors
 /// The driver's.
-pub async fn reject(connection: &mut AnyConnection, series: SeriesId, run: RunId) -> sqlx::Result<()> {
+pub async fn insert_rejection(
+    connection: &mut AnyConnection,
+    series: SeriesId,
+    run: RunId,
+) -> sqlx::Result<()> {
     let sql = "INSERT INTO rejections (series_id, run_id) VALUES ($1, $2) ON CONFLICT (series_id, run_id) DO NOTHING";
     sqlx::query(sql)
         .bind(series.0)
@@ -229,7 +233,11 @@ pub async fn reject(connection: &mut AnyConnection, series: SeriesId, run: RunId
 ///
 /// # Errors
 /// The driver's.
-pub async fn unreject(connection: &mut AnyConnection, series: SeriesId, run: RunId) -> sqlx::Result<()> {
+pub async fn remove_rejection(
+    connection: &mut AnyConnection,
+    series: SeriesId,
+    run: RunId,
+) -> sqlx::Result<()> {
     let sql = "DELETE FROM rejections WHERE series_id = $1 AND run_id = $2";
     sqlx::query(sql)
         .bind(series.0)
@@ -280,7 +288,7 @@ pub struct Marks {
 ///
 /// # Errors
 /// The driver's.
-pub async fn marks(
+pub async fn list_epochs_and_rejections(
     connection: &mut AnyConnection,
     stream: StreamId,
     branch: &str,
@@ -315,7 +323,7 @@ pub async fn marks(
 ///
 /// # Errors
 /// The driver's.
-pub async fn rejections(
+pub async fn list_rejections(
     connection: &mut AnyConnection,
     stream: StreamId,
     from: RunId,
@@ -371,7 +379,7 @@ pub async fn insert_epoch(connection: &mut AnyConnection, epoch: &JudgedEpoch) -
 ///
 /// # Errors
 /// The driver's.
-pub async fn epochs(
+pub async fn list_epochs(
     connection: &mut AnyConnection,
     stream: StreamId,
     branch: &str,

@@ -8,7 +8,7 @@ use crate::domain::{RepositoryId, UnixMillis};
 ///
 /// # Errors
 /// The driver's.
-pub async fn insert(
+pub async fn insert_landed_commit(
     connection: &mut AnyConnection,
     repository: RepositoryId,
     branch: &str,

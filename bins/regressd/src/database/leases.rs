@@ -9,14 +9,14 @@ use crate::domain::UnixMillis;
 use crate::github::{Leases, SharedStateError};
 
 impl Leases for Database {
-    async fn acquire(
+    async fn acquire_lease(
         &self,
         name: &str,
         holder: &str,
         life: Duration,
     ) -> Result<Option<Duration>, SharedStateError> {
         let (name, holder) = (name.to_owned(), holder.to_owned());
-        let acquired = self.write(move |connection| {
+        let acquired = self.run_in_transaction(move |connection| {
             let (name, holder) = (name.clone(), holder.clone());
             Box::pin(async move {
                 if take(connection, &name, &holder, life).await? {
@@ -30,9 +30,9 @@ impl Leases for Database {
         acquired.await.map_err(failed)
     }
 
-    async fn release(&self, name: &str, holder: &str) -> Result<(), SharedStateError> {
+    async fn release_lease(&self, name: &str, holder: &str) -> Result<(), SharedStateError> {
         let (name, holder) = (name.to_owned(), holder.to_owned());
-        let released = self.write(move |connection| {
+        let released = self.run_in_transaction(move |connection| {
             let (name, holder) = (name.clone(), holder.clone());
             Box::pin(async move { give_back(connection, &name, &holder).await })
         });
@@ -57,7 +57,7 @@ async fn take(
     let query = sqlx::query(sql)
         .bind(name.to_owned())
         .bind(holder.to_owned())
-        .bind(now.after(life).0)
+        .bind(now.saturating_add(life).0)
         .bind(now.0);
     Ok(query.execute(connection).await?.rows_affected() > 0)
 }

@@ -1,7 +1,7 @@
 //! The database: SQLite by default, PostgreSQL by URL, the same statements for both.
 //!
-//! One file a table; each function is one SQL statement over a connection. [`Database::read`] gives a connection to
-//! read with, [`Database::write`] runs a few of them in a transaction that is committed together with whatever else is
+//! One file a table; each function is one SQL statement over a connection. [`Database::acquire_reader`] gives a connection to
+//! read with, [`Database::run_in_transaction`] runs a few of them in a transaction that is committed together with whatever else is
 //! being written (see `writer`).
 
 mod columns;
@@ -60,15 +60,15 @@ impl Database {
     /// # Errors
     /// When the place cannot be used.
     pub async fn open(location: &Location) -> Result<Self, DatabaseError> {
-        migrate(location).await?;
-        let dialect = Dialect::of(location);
+        migrate_database(location).await?;
+        let dialect = Dialect::of_location(location);
         let lanes = match dialect {
             Dialect::Sqlite => 1,
             Dialect::Postgres => LANES,
         };
         let readers = pool(location, READERS).await?;
         let writers = pool(location, lanes).await?;
-        let writer = Writer::start(&writers, dialect, lanes);
+        let writer = Writer::start_lanes(&writers, dialect, lanes);
         Ok(Self {
             readers,
             writers,
@@ -86,14 +86,14 @@ impl Database {
     /// Which database it is.
     #[must_use]
     pub fn dialect(&self) -> Dialect {
-        Dialect::of(&self.location)
+        Dialect::of_location(&self.location)
     }
 
     /// A connection to read with.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn read(&self) -> Result<PoolConnection<Any>, DatabaseError> {
+    pub async fn acquire_reader(&self) -> Result<PoolConnection<Any>, DatabaseError> {
         Ok(self.readers.acquire().await?)
     }
 
@@ -102,12 +102,12 @@ impl Database {
     ///
     /// # Errors
     /// When the database does not answer, or refuses the operation.
-    pub async fn write<T, F>(&self, work: F) -> Result<T, DatabaseError>
+    pub async fn run_in_transaction<T, F>(&self, work: F) -> Result<T, DatabaseError>
     where
         F: for<'c> Fn(&'c mut AnyConnection) -> Written<'c, T> + Send + 'static,
         T: Send + 'static,
     {
-        self.writer.write(work).await
+        self.writer.run_in_transaction(work).await
     }
 
     /// Whether the last write failed for a reason that concerns all of them, as a full disk does.
@@ -127,7 +127,7 @@ impl Database {
 ///
 /// # Errors
 /// When the place cannot be used.
-pub async fn migrate(location: &Location) -> Result<i64, DatabaseError> {
+pub async fn migrate_database(location: &Location) -> Result<i64, DatabaseError> {
     location
         .create_file(FILE_MODE)
         .map_err(|source| DatabaseError::File {
@@ -139,7 +139,7 @@ pub async fn migrate(location: &Location) -> Result<i64, DatabaseError> {
 }
 
 async fn pool(location: &Location, connections: u32) -> Result<AnyPool, DatabaseError> {
-    let dialect = Dialect::of(location);
+    let dialect = Dialect::of_location(location);
     let pool = AnyPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(PATIENCE)
@@ -147,7 +147,7 @@ async fn pool(location: &Location, connections: u32) -> Result<AnyPool, Database
         .test_before_acquire(dialect == Dialect::Postgres)
         .after_connect(move |connection, _| {
             Box::pin(async move {
-                sqlx::raw_sql(SCHEMA.setup.of(dialect))
+                sqlx::raw_sql(SCHEMA.setup.statements_for(dialect))
                     .execute(connection)
                     .await?;
                 Ok(())

@@ -8,13 +8,14 @@ use crate::domain::UnixMillis;
 use crate::github::{ContentLimits, ContentRateLimiter, SharedStateError, reserve_request};
 
 impl ContentRateLimiter for Database {
-    fn take(
+    fn reserve_content_request(
         &self,
         installation: u64,
         limits: ContentLimits,
     ) -> BoxFuture<'_, Result<Option<u64>, SharedStateError>> {
         Box::pin(async move {
-            let taken = self.write(move |connection| Box::pin(take(connection, installation, limits)));
+            let taken =
+                self.run_in_transaction(move |connection| Box::pin(take(connection, installation, limits)));
             taken.await.map_err(|error| SharedStateError(Box::new(error)))
         })
     }

@@ -24,7 +24,7 @@ pub struct PullRequest {
 ///
 /// # Errors
 /// The driver's.
-pub async fn put(
+pub async fn put_pull_request(
     connection: &mut AnyConnection,
     repository: RepositoryId,
     pull_request: &PullRequest,
@@ -51,7 +51,7 @@ pub async fn put(
 ///
 /// # Errors
 /// The driver's.
-pub async fn find(
+pub async fn find_pull_request(
     connection: &mut AnyConnection,
     repository: RepositoryId,
     number: u32,

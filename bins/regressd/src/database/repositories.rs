@@ -23,7 +23,10 @@ pub struct StoredRepository {
 ///
 /// # Errors
 /// The driver's.
-pub async fn insert(connection: &mut AnyConnection, name: &RepoName) -> sqlx::Result<RepositoryId> {
+pub async fn insert_repository(
+    connection: &mut AnyConnection,
+    name: &RepoName,
+) -> sqlx::Result<RepositoryId> {
     // An update that changes nothing, so that the row is returned either way.
     let sql = "INSERT INTO repositories (owner, name, created) VALUES ($1, $2, $3)
                ON CONFLICT (owner, name) DO UPDATE SET name = excluded.name RETURNING id";
@@ -38,7 +41,10 @@ pub async fn insert(connection: &mut AnyConnection, name: &RepoName) -> sqlx::Re
 ///
 /// # Errors
 /// The driver's.
-pub async fn find(connection: &mut AnyConnection, name: &RepoName) -> sqlx::Result<Option<StoredRepository>> {
+pub async fn find_repository(
+    connection: &mut AnyConnection,
+    name: &RepoName,
+) -> sqlx::Result<Option<StoredRepository>> {
     let sql = "SELECT id, owner, name, installation, default_branch, config FROM repositories
                WHERE owner = $1 AND name = $2";
     let query = sqlx::query(sql)
@@ -69,7 +75,7 @@ pub async fn by_id(
 ///
 /// # Errors
 /// The driver's.
-pub async fn list(
+pub async fn list_repositories(
     connection: &mut AnyConnection,
     after: RepositoryId,
     limit: u32,

@@ -14,7 +14,7 @@ const AT_ONCE: i64 = 200;
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn sweep(
+pub async fn remove_old_runs(
     database: &Database,
     moment: UnixMillis,
     baseline_runs: u32,
@@ -22,14 +22,14 @@ pub async fn sweep(
     let (mut after, mut removed) = (0, 0);
     loop {
         // Looked for on a connection that reads: writers do not wait for the search.
-        let mut connection = database.read().await?;
+        let mut connection = database.acquire_reader().await?;
         let old = removable(&mut connection, after, moment, baseline_runs).await?;
         drop(connection);
         let Some(last) = old.last() else {
             return Ok(removed);
         };
         after = *last;
-        let gone = database.write(move |connection| {
+        let gone = database.run_in_transaction(move |connection| {
             let old = old.clone();
             Box::pin(async move {
                 let mut gone = 0;

@@ -70,7 +70,7 @@ pub(super) fn columns_of(name: &str) -> String {
 ///
 /// # Errors
 /// The driver's.
-pub async fn insert(connection: &mut AnyConnection, run: &NewRun) -> sqlx::Result<Option<RunId>> {
+pub async fn insert_run(connection: &mut AnyConnection, run: &NewRun) -> sqlx::Result<Option<RunId>> {
     let sql = "INSERT INTO runs (repository_id, stream_id, branch, target, commit_sha, pull_request, run_key,
                    received, uploader, workflow_run, results, base, problems)
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
@@ -102,7 +102,7 @@ pub async fn by_id(connection: &mut AnyConnection, id: RunId) -> sqlx::Result<Op
         .bind(id.0)
         .fetch_optional(connection)
         .await?;
-    row.as_ref().map(read).transpose()
+    row.as_ref().map(read_run_row).transpose()
 }
 
 /// The run that was stored for this upload before.
@@ -124,7 +124,7 @@ pub async fn by_key(
         .fetch_optional(connection)
         .await?
         .as_ref()
-        .map(read)
+        .map(read_run_row)
         .transpose()
 }
 
@@ -141,7 +141,12 @@ pub async fn of_commit(
     let query = sqlx::query(AssertSqlSafe(sql))
         .bind(stream.0)
         .bind(commit.to_owned());
-    query.fetch_all(connection).await?.iter().map(read).collect()
+    query
+        .fetch_all(connection)
+        .await?
+        .iter()
+        .map(read_run_row)
+        .collect()
 }
 
 /// The newest `limit` runs of a pull request, newest first.
@@ -161,7 +166,12 @@ pub async fn of_pull_request(
         .bind(repository.0)
         .bind(i64::from(number))
         .bind(i64::from(limit));
-    query.fetch_all(connection).await?.iter().map(read).collect()
+    query
+        .fetch_all(connection)
+        .await?
+        .iter()
+        .map(read_run_row)
+        .collect()
 }
 
 /// At most `limit` runs of a repository with a number below `before`, newest first; of one branch if one is given.
@@ -184,7 +194,12 @@ pub async fn of_repository(
         .bind(before.0)
         .bind(branch.map(str::to_owned))
         .bind(i64::from(limit));
-    query.fetch_all(connection).await?.iter().map(read).collect()
+    query
+        .fetch_all(connection)
+        .await?
+        .iter()
+        .map(read_run_row)
+        .collect()
 }
 
 /// The newest `limit` runs in the history of a branch with a number below `before`, newest first: those that were
@@ -192,7 +207,7 @@ pub async fn of_repository(
 ///
 /// # Errors
 /// The driver's.
-pub async fn history(
+pub async fn list_history_runs(
     connection: &mut AnyConnection,
     stream: StreamId,
     branch: &str,
@@ -217,7 +232,7 @@ pub async fn history(
     query.fetch_all(connection).await?.iter().map(read).collect()
 }
 
-/// The numbers of the same runs as [`history`]: the index alone answers.
+/// The numbers of the same runs as [`list_history_runs`]: the index alone answers.
 ///
 /// # Errors
 /// The driver's.
@@ -282,7 +297,7 @@ pub async fn leave_history(
     Ok(query.execute(connection).await?.rows_affected())
 }
 
-pub(super) fn read(row: &sqlx::any::AnyRow) -> sqlx::Result<MeasuredRun> {
+pub(super) fn read_run_row(row: &sqlx::any::AnyRow) -> sqlx::Result<MeasuredRun> {
     let pull_request: Option<i64> = row.try_get("pull_request")?;
     Ok(MeasuredRun {
         id: RunId(row.try_get("id")?),

@@ -24,4 +24,4 @@ pub(super) const SCHEMA: Schema = Schema {
 };
 
 /// Newest schema version that this build knows.
-pub const LATEST: i64 = SCHEMA.latest();
+pub const LATEST: i64 = SCHEMA.latest_version();

@@ -62,7 +62,7 @@ pub async fn insert_environment(
 ///
 /// # Errors
 /// The driver's.
-pub async fn insert(
+pub async fn insert_stream(
     connection: &mut AnyConnection,
     repository: RepositoryId,
     environment: i64,
@@ -114,7 +114,7 @@ pub async fn series_of(connection: &mut AnyConnection, stream: StreamId) -> sqlx
 ///
 /// # Errors
 /// The driver's.
-pub async fn series(connection: &mut AnyConnection, id: SeriesId) -> sqlx::Result<Option<StoredSeries>> {
+pub async fn find_series(connection: &mut AnyConnection, id: SeriesId) -> sqlx::Result<Option<StoredSeries>> {
     let sql = "SELECT id, stream_id, benchmark, measure, unit, direction FROM series WHERE id = $1";
     let row = sqlx::query(sql).bind(id.0).fetch_optional(connection).await?;
     row.as_ref().map(read_series).transpose()

@@ -2,7 +2,7 @@
 
 use sqlx::{AnyConnection, Row};
 
-use super::columns::parsed;
+use super::columns::parse_column;
 use crate::domain::{Grant, Role, UnixMillis};
 
 /// A stored token.
@@ -30,7 +30,7 @@ pub struct StoredToken {
 ///
 /// # Errors
 /// The driver's.
-pub async fn insert(connection: &mut AnyConnection, token: &StoredToken) -> sqlx::Result<()> {
+pub async fn insert_token(connection: &mut AnyConnection, token: &StoredToken) -> sqlx::Result<()> {
     let sql = "INSERT INTO tokens (id, name, hash, repository, role, created, expires)
                VALUES ($1, $2, $3, $4, $5, $6, $7)";
     let query = sqlx::query(sql)
@@ -63,7 +63,7 @@ pub async fn by_hash(connection: &mut AnyConnection, hash: &str) -> sqlx::Result
 ///
 /// # Errors
 /// The driver's.
-pub async fn list(connection: &mut AnyConnection) -> sqlx::Result<Vec<StoredToken>> {
+pub async fn list_tokens(connection: &mut AnyConnection) -> sqlx::Result<Vec<StoredToken>> {
     let sql =
         "SELECT id, name, hash, repository, role, created, expires, revoked FROM tokens ORDER BY created, id";
     sqlx::query(sql)
@@ -78,7 +78,7 @@ pub async fn list(connection: &mut AnyConnection) -> sqlx::Result<Vec<StoredToke
 ///
 /// # Errors
 /// The driver's.
-pub async fn revoke(connection: &mut AnyConnection, id: &str) -> sqlx::Result<bool> {
+pub async fn revoke_token(connection: &mut AnyConnection, id: &str) -> sqlx::Result<bool> {
     let sql = "UPDATE tokens SET revoked = $1 WHERE id = $2 AND revoked IS NULL";
     let query = sqlx::query(sql).bind(UnixMillis::now().0).bind(id.to_owned());
     Ok(query.execute(connection).await?.rows_affected() > 0)
@@ -89,8 +89,8 @@ fn read(row: &sqlx::any::AnyRow) -> sqlx::Result<StoredToken> {
         id: row.try_get("id")?,
         name: row.try_get("name")?,
         hash: row.try_get("hash")?,
-        grant: parsed(row, "repository")?,
-        role: parsed(row, "role")?,
+        grant: parse_column(row, "repository")?,
+        role: parse_column(row, "role")?,
         created: UnixMillis(row.try_get("created")?),
         expires: row.try_get::<Option<i64>, _>("expires")?.map(UnixMillis),
         revoked: row.try_get::<Option<i64>, _>("revoked")?.map(UnixMillis),

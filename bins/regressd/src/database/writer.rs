@@ -35,9 +35,9 @@ pub(super) struct Writer {
 /// An operation that waits, with the place its outcome goes to.
 trait Pending: Send {
     /// Runs the operation and keeps its outcome.
-    fn run<'c>(&'c mut self, connection: &'c mut AnyConnection) -> Written<'c, ()>;
+    fn run_operation<'c>(&'c mut self, connection: &'c mut AnyConnection) -> Written<'c, ()>;
     /// Hands the kept outcome, or the error, to whoever waits.
-    fn answer(self: Box<Self>, outcome: Result<(), DatabaseError>);
+    fn send_outcome(self: Box<Self>, outcome: Result<(), DatabaseError>);
 }
 
 struct Operation<F, T> {
@@ -51,7 +51,7 @@ where
     F: for<'c> Fn(&'c mut AnyConnection) -> Written<'c, T> + Send,
     T: Send,
 {
-    fn run<'c>(&'c mut self, connection: &'c mut AnyConnection) -> Written<'c, ()> {
+    fn run_operation<'c>(&'c mut self, connection: &'c mut AnyConnection) -> Written<'c, ()> {
         let work = (self.work)(connection);
         let outcome = &mut self.outcome;
         Box::pin(async move {
@@ -60,7 +60,7 @@ where
         })
     }
 
-    fn answer(self: Box<Self>, outcome: Result<(), DatabaseError>) {
+    fn send_outcome(self: Box<Self>, outcome: Result<(), DatabaseError>) {
         let Self {
             outcome: kept,
             waiting,
@@ -74,7 +74,7 @@ where
 
 impl Writer {
     /// Starts the lanes: one a connection of the pool.
-    pub(super) fn start(pool: &AnyPool, dialect: Dialect, lanes: u32) -> Self {
+    pub(super) fn start_lanes(pool: &AnyPool, dialect: Dialect, lanes: u32) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let waiting = Arc::new(Mutex::new(waiting));
         let failing = Arc::new(AtomicBool::new(false));
@@ -95,7 +95,7 @@ impl Writer {
     }
 
     /// Runs `work` in a transaction and returns when it is durable. `work` may be called twice.
-    pub(super) async fn write<T, F>(&self, work: F) -> Result<T, DatabaseError>
+    pub(super) async fn run_in_transaction<T, F>(&self, work: F) -> Result<T, DatabaseError>
     where
         F: for<'c> Fn(&'c mut AnyConnection) -> Written<'c, T> + Send + 'static,
         T: Send + 'static,
@@ -134,11 +134,13 @@ async fn lane(
         let outcome = commit(&pool, dialect, &mut batch).await;
         note(&outcome);
         match outcome {
-            Ok(()) => batch.into_iter().for_each(|operation| operation.answer(Ok(()))),
+            Ok(()) => batch
+                .into_iter()
+                .for_each(|operation| operation.send_outcome(Ok(()))),
             Err(error) if batch.len() == 1 => {
                 batch
                     .into_iter()
-                    .for_each(|operation| operation.answer(Err(error.clone())));
+                    .for_each(|operation| operation.send_outcome(Err(error.clone())));
             }
             Err(_) => {
                 for operation in batch {
@@ -147,7 +149,7 @@ async fn lane(
                     note(&outcome);
                     alone
                         .into_iter()
-                        .for_each(|operation| operation.answer(outcome.clone()));
+                        .for_each(|operation| operation.send_outcome(outcome.clone()));
                 }
             }
         }
@@ -176,9 +178,9 @@ async fn within_transaction(
     dialect: Dialect,
     batch: &mut [Box<dyn Pending>],
 ) -> sqlx::Result<()> {
-    let mut transaction = connection.begin_with(dialect.begin()).await?;
+    let mut transaction = connection.begin_with(dialect.begin_statement()).await?;
     for operation in batch {
-        operation.run(&mut transaction).await?;
+        operation.run_operation(&mut transaction).await?;
     }
     transaction.commit().await
 }

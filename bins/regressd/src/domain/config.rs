@@ -36,13 +36,13 @@ pub struct RepoConfig {
     /// Branches with a history of their own, beside the default branch; `*` stands for anything.
     pub baseline_branches: Vec<String>,
     /// What differs for single components.
-    #[serde(deserialize_with = "object::map")]
+    #[serde(deserialize_with = "object::deserialize_object_map")]
     pub components: BTreeMap<String, ComponentConfig>,
     /// What differs for single benchmarks; the most specific pattern wins, field by field.
-    #[serde(deserialize_with = "object::list")]
+    #[serde(deserialize_with = "object::deserialize_object_list")]
     pub rules: Vec<BenchmarkRule>,
     /// What is said where.
-    #[serde(deserialize_with = "object::one")]
+    #[serde(deserialize_with = "object::deserialize_object")]
     pub notifications: Notifications,
 }
 
@@ -91,7 +91,7 @@ impl BenchmarkRule {
     fn absolute_limit(&self) -> Option<AbsoluteLimit> {
         let scale = match &self.unit {
             Some(unit) => Scale::parse(unit)?,
-            None => Scale::base(Unit::Nanoseconds),
+            None => Scale::from_base_unit(Unit::Nanoseconds),
         };
         Some(AbsoluteLimit {
             value: self.limit? * scale.factor,
@@ -166,7 +166,7 @@ impl RepoConfig {
     ///
     /// # Errors
     /// When one makes no sense; the text names it.
-    pub fn check(&self) -> Result<(), ConfigError> {
+    pub fn validate_values(&self) -> Result<(), ConfigError> {
         let percent = |name: &str, value: Option<f64>| match value {
             Some(value) if !PERCENTAGES.contains(&value) => Err(ConfigError(format!(
                 "{name} is {value}; give a percentage from {} to {}",
@@ -267,7 +267,7 @@ impl RepoConfig {
         default_branch.map_or_else(|| usual(branch), |default| default == branch)
             || self
                 .branches()
-                .is_ok_and(|rules| rules.of(branch, &Unit::Ratio).enabled)
+                .is_ok_and(|rules| rules.for_benchmark(branch, &Unit::Ratio).enabled)
     }
 
     /// The patterns of branches, as rules of which only `enabled` counts: one kind of glob in the whole program.
@@ -292,7 +292,7 @@ mod tests {
 
     fn config(json: &str) -> Result<RepoConfig, String> {
         let config: RepoConfig = serde_json::from_str(json).map_err(|error| error.to_string())?;
-        config.check().map_err(|error| error.to_string())?;
+        config.validate_values().map_err(|error| error.to_string())?;
         Ok(config)
     }
 
@@ -306,7 +306,7 @@ mod tests {
             config
                 .thresholds(&JudgingDefaults::default(), component)
                 .unwrap()
-                .of("x", &Unit::Bytes)
+                .for_benchmark("x", &Unit::Bytes)
                 .percent
         };
         assert_eq!((percent("parser"), percent("lexer")), (8.0, 3.0));

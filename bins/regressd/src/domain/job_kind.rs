@@ -94,7 +94,7 @@ impl StoredJobKind {
     ///
     /// # Errors
     /// When this version has no such work.
-    pub fn known(&self) -> Result<JobKind, UnknownJobKind> {
+    pub fn known_kind(&self) -> Result<JobKind, UnknownJobKind> {
         match self {
             Self::Known(kind) => Ok(*kind),
             Self::Unknown(name) => Err(UnknownJobKind(name.clone())),

@@ -36,7 +36,9 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for OfObject<T> {
 ///
 /// # Errors
 /// When it is no object, or not of this form.
-pub fn one<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+pub fn deserialize_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
     Object::deserialize(deserializer).map(|Object(value)| value)
 }
 
@@ -44,7 +46,9 @@ pub fn one<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> R
 ///
 /// # Errors
 /// When it is no object, or not of this form.
-pub fn maybe<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+pub fn deserialize_optional_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
     let value = Option::<Object<T>>::deserialize(deserializer)?;
     Ok(value.map(|Object(value)| value))
 }
@@ -53,7 +57,9 @@ pub fn maybe<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) ->
 ///
 /// # Errors
 /// When one is no object, or not of this form.
-pub fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+pub fn deserialize_object_list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
     let values = Vec::<Object<T>>::deserialize(deserializer)?;
     Ok(values.into_iter().map(|Object(value)| value).collect())
 }
@@ -62,7 +68,7 @@ pub fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> 
 ///
 /// # Errors
 /// When one is no object, or not of this form.
-pub fn maybe_list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+pub fn deserialize_optional_object_list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<Vec<T>>, D::Error> {
     let values = Option::<Vec<Object<T>>>::deserialize(deserializer)?;
@@ -73,7 +79,7 @@ pub fn maybe_list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 ///
 /// # Errors
 /// When one is no object, or not of this form.
-pub fn map<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+pub fn deserialize_object_map<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<BTreeMap<String, T>, D::Error> {
     let values = BTreeMap::<String, Object<T>>::deserialize(deserializer)?;

@@ -15,21 +15,21 @@ impl Results {
     ///
     /// # Errors
     /// When it is none.
-    pub fn read(text: &str) -> serde_json::Result<Self> {
+    pub fn from_json(text: &str) -> serde_json::Result<Self> {
         let pairs: Vec<(SeriesId, Vec<f64>)> = serde_json::from_str(text)?;
         Ok(Self(pairs.into_iter().collect()))
     }
 
     /// The stored form.
     #[must_use]
-    pub fn write(&self) -> String {
+    pub fn to_json(&self) -> String {
         let pairs: Vec<(SeriesId, &Vec<f64>)> =
             self.0.iter().map(|(series, values)| (*series, values)).collect();
         serde_json::to_string(&pairs).expect("numbers can be written as JSON")
     }
 
     /// Adds the values of other process runs.
-    pub fn add(&mut self, other: &Self) {
+    pub fn add_values(&mut self, other: &Self) {
         for (series, values) in &other.0 {
             self.0.entry(*series).or_default().extend(values);
         }
@@ -49,7 +49,7 @@ pub struct Medians(Box<[(SeriesId, f64)]>);
 impl Medians {
     /// The medians of a run.
     #[must_use]
-    pub fn of(results: &Results) -> Self {
+    pub fn from_results(results: &Results) -> Self {
         let medians = results.0.iter();
         Self(
             medians
@@ -86,10 +86,10 @@ mod tests {
             (SeriesId(7), vec![0.1 + 0.2, 1e300]),
             (SeriesId(9), vec![5.0]),
         ]));
-        assert_eq!(Results::read(&results.write()).unwrap(), results);
-        let odd = Results::read("[[1,[2,3,10]],[4,[]]]").unwrap();
+        assert_eq!(Results::from_json(&results.to_json()).unwrap(), results);
+        let odd = Results::from_json("[[1,[2,3,10]],[4,[]]]").unwrap();
         assert_eq!(odd.median(SeriesId(1)), Some(3.0));
-        let medians = Medians::of(&odd);
+        let medians = Medians::from_results(&odd);
         assert_eq!(
             (
                 medians.get(SeriesId(1)),
@@ -98,6 +98,6 @@ mod tests {
             ),
             (Some(3.0), None, None)
         );
-        assert!(Results::read("{}").is_err());
+        assert!(Results::from_json("{}").is_err());
     }
 }

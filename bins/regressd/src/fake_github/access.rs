@@ -30,7 +30,7 @@ struct AppClaims {
 }
 
 /// An error as GitHub words it.
-pub(super) fn refuse(status: u16, message: &str) -> Response {
+pub(super) fn error_response(status: u16, message: &str) -> Response {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     (
         status,
@@ -40,7 +40,7 @@ pub(super) fn refuse(status: u16, message: &str) -> Response {
 }
 
 fn limited(headers: &[(&'static str, i64)], message: &str) -> Response {
-    let mut response = refuse(403, message);
+    let mut response = error_response(403, message);
     for (name, value) in headers {
         response
             .headers_mut()
@@ -50,7 +50,11 @@ fn limited(headers: &[(&'static str, i64)], message: &str) -> Response {
 }
 
 /// The middleware around the API.
-pub(super) async fn guard(Extract(shared): Extract<Shared>, mut request: Request, next: Next) -> Response {
+pub(super) async fn guard_api_calls(
+    Extract(shared): Extract<Shared>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let writes = method != Method::GET;
     let trouble = shared.lock().troubles.next(writes);
@@ -70,12 +74,12 @@ pub(super) async fn guard(Extract(shared): Extract<Shared>, mut request: Request
         },
     };
     let response = match trouble {
-        Some(TroubleKind::LostAnswers) => refuse(502, "Bad Gateway"),
+        Some(TroubleKind::LostAnswers) => error_response(502, "Bad Gateway"),
         _ => response,
     };
     shared
         .lock()
-        .log(method.as_str(), &path, response.status().as_u16());
+        .log_call(method.as_str(), &path, response.status().as_u16());
     response
 }
 
@@ -84,8 +88,8 @@ fn before(trouble: Option<TroubleKind>) -> Option<Response> {
     let secondary =
         "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.";
     Some(match trouble? {
-        TroubleKind::Outage => refuse(503, "Service Unavailable"),
-        TroubleKind::ServerErrors => refuse(500, "Server Error"),
+        TroubleKind::Outage => error_response(503, "Service Unavailable"),
+        TroubleKind::ServerErrors => error_response(500, "Server Error"),
         TroubleKind::PrimaryLimit => limited(
             &[
                 ("x-ratelimit-remaining", 0),
@@ -95,7 +99,7 @@ fn before(trouble: Option<TroubleKind>) -> Option<Response> {
         ),
         TroubleKind::SecondaryLimit => limited(&[("retry-after", 1)], secondary),
         TroubleKind::SecondaryLimitUnsaid => limited(&[], secondary),
-        TroubleKind::Unauthorized => refuse(401, "Bad credentials"),
+        TroubleKind::Unauthorized => error_response(401, "Bad credentials"),
         TroubleKind::Slow | TroubleKind::LostAnswers => return None,
     })
 }
@@ -106,7 +110,7 @@ fn admit(
     method: &Method,
     headers: &HeaderMap,
 ) -> Result<(Caller, HeaderMap), Box<Response>> {
-    let no = |status, message: &str| Box::new(refuse(status, message));
+    let no = |status, message: &str| Box::new(error_response(status, message));
     let token = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok());
@@ -129,7 +133,7 @@ fn admit(
         _ => return Err(no(401, "Bad credentials")),
     };
     let usage = state.usage.entry(installation).or_default();
-    let (requests, left) = usage.request(Duration::from_secs(3600));
+    let (requests, left) = usage.count_request(Duration::from_secs(3600));
     let reset = Timestamp::now().as_second() + i64::try_from(left.as_secs()).unwrap_or(0);
     let remaining = i64::from(settings.requests_an_hour) - i64::from(requests);
     let known = [

@@ -18,13 +18,13 @@ use jsonwebtoken::jwk::JwkSet;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::access::refuse;
+use super::access::error_response;
 use super::server::Shared;
 use super::state::Pull;
 use super::trouble::Trouble;
 use crate::domain::RepoName;
 
-pub(super) fn routes() -> Router<Shared> {
+pub(super) fn control_routes() -> Router<Shared> {
     Router::new()
         .route("/_fake/state", get(state))
         .route("/_fake/trouble", post(trouble))
@@ -44,10 +44,10 @@ async fn trouble(Extract(shared): Extract<Shared>, Json(body): Json<Value>) -> R
         true => None,
         false => match serde_json::from_value::<Trouble>(body) {
             Ok(trouble) => Some(trouble),
-            Err(error) => return refuse(422, &error.to_string()),
+            Err(error) => return error_response(422, &error.to_string()),
         },
     };
-    shared.lock().troubles.set(trouble);
+    shared.lock().troubles.set_trouble(trouble);
     Json(json!({ "trouble": trouble })).into_response()
 }
 
@@ -64,7 +64,7 @@ struct PutPull {
 
 async fn pull(Extract(shared): Extract<Shared>, Json(put): Json<PutPull>) -> Json<Value> {
     let mut state = shared.lock();
-    let repository = state.repository(&put.repository.to_string());
+    let repository = state.repository_or_new(&put.repository.to_string());
     let pull = Pull {
         number: put.number,
         head: put.head,
@@ -86,7 +86,7 @@ pub(super) fn workflow_token(shared: &Shared, claims: Value) -> String {
     if let (Some(all), Value::Object(claims)) = (all.as_object_mut(), claims) {
         all.extend(claims);
     }
-    shared.workflow_key().sign(&all)
+    shared.workflow_key().sign_claims(&all)
 }
 
 async fn configuration(Extract(shared): Extract<Shared>) -> Json<Value> {

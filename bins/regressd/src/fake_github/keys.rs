@@ -58,13 +58,13 @@ impl SigningKey {
     }
 
     /// For checking what it signed.
-    pub(super) fn decoding(&self) -> DecodingKey {
+    pub(super) fn decoding_key(&self) -> DecodingKey {
         DecodingKey::from_jwk(&self.jwk).expect("the public parts are of this key")
     }
 
     /// `claims` as a signed token.
     #[must_use]
-    pub fn sign(&self, claims: &impl Serialize) -> String {
+    pub fn sign_claims(&self, claims: &impl Serialize) -> String {
         let mut header = Header::new(Algorithm::RS256);
         header.kid.clone_from(&self.jwk.common.key_id);
         jsonwebtoken::encode(&header, claims, &self.encoding).expect("claims are JSON and the key can sign")

@@ -15,7 +15,7 @@ color-scheme:light dark}article{border:1px solid #8886;border-radius:.5rem;paddi
 overflow-x:auto}table{border-collapse:collapse}td,th{border:1px solid #8886;padding:.2rem .6rem;text-align:left}\
 blockquote{border-left:.25rem solid #8886;margin:0;padding-left:1rem}.failure{color:#c33}.success{color:#383}";
 
-pub(super) fn routes() -> Router<Shared> {
+pub(super) fn state_page_routes() -> Router<Shared> {
     Router::new().route("/", get(page))
 }
 

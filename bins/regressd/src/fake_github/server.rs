@@ -90,7 +90,7 @@ impl FakeGitHub {
         let shared = Shared {
             state: Arc::new(Mutex::new(State::new())),
             settings,
-            app_key: Arc::new(app_key.decoding()),
+            app_key: Arc::new(app_key.decoding_key()),
             workflow_key: Arc::default(),
             url: format!("http://{address}").into(),
         };
@@ -104,11 +104,11 @@ impl FakeGitHub {
     }
 
     fn serve(&self, listener: tokio::net::TcpListener) {
-        let guarded = middleware::from_fn_with_state(self.shared.clone(), access::guard);
-        let routes: Router = api::routes()
+        let guarded = middleware::from_fn_with_state(self.shared.clone(), access::guard_api_calls);
+        let routes: Router = api::api_routes()
             .layer(guarded)
-            .merge(control::routes())
-            .merge(page::routes())
+            .merge(control::control_routes())
+            .merge(page::state_page_routes())
             .with_state(self.shared.clone());
         let stop = self.stop.clone();
         tokio::spawn(async move {
@@ -148,14 +148,14 @@ impl FakeGitHub {
 
     /// Makes a repository, in which the app is installed; gives the installation.
     pub fn add_repository(&self, name: &str) -> u64 {
-        self.shared.lock().repository(name).installation
+        self.shared.lock().repository_or_new(name).installation
     }
 
     /// Opens a pull request, or moves its head.
     pub fn put_pull(&self, repository: &str, pull: Pull) {
         self.shared
             .lock()
-            .repository(repository)
+            .repository_or_new(repository)
             .pulls
             .insert(pull.number, pull);
     }
@@ -171,12 +171,12 @@ impl FakeGitHub {
             body: body.to_owned(),
             edits: 0,
         };
-        state.repository(repository).comments.insert(id, comment);
+        state.repository_or_new(repository).comments.insert(id, comment);
     }
 
     /// Begins a trouble, or ends it.
-    pub fn trouble(&self, trouble: Option<Trouble>) {
-        self.shared.lock().troubles.set(trouble);
+    pub fn set_trouble(&self, trouble: Option<Trouble>) {
+        self.shared.lock().troubles.set_trouble(trouble);
     }
 
     /// Refuses all installation tokens given out so far.
@@ -188,7 +188,7 @@ impl FakeGitHub {
     #[must_use]
     pub fn comments(&self, repository: &str) -> Vec<Comment> {
         let mut state = self.shared.lock();
-        let comments = state.repository(repository).comments.values();
+        let comments = state.repository_or_new(repository).comments.values();
         comments
             .filter(|comment| comment.app.is_some())
             .cloned()
@@ -200,7 +200,7 @@ impl FakeGitHub {
     pub fn checks(&self, repository: &str) -> Vec<Check> {
         self.shared
             .lock()
-            .repository(repository)
+            .repository_or_new(repository)
             .checks
             .values()
             .cloned()
@@ -212,7 +212,7 @@ impl FakeGitHub {
     pub fn issues(&self, repository: &str) -> Vec<Issue> {
         self.shared
             .lock()
-            .repository(repository)
+            .repository_or_new(repository)
             .issues
             .values()
             .cloned()
@@ -222,7 +222,7 @@ impl FakeGitHub {
     /// The workflow runs that were asked to run again.
     #[must_use]
     pub fn reruns(&self, repository: &str) -> Vec<u64> {
-        self.shared.lock().repository(repository).reruns.clone()
+        self.shared.lock().repository_or_new(repository).reruns.clone()
     }
 
     /// The calls that were made.

@@ -141,7 +141,7 @@ impl State {
     }
 
     /// The repository `name`, which exists from now on. All repositories of an owner share an installation.
-    pub(super) fn repository(&mut self, name: &str) -> &mut FakeRepository {
+    pub(super) fn repository_or_new(&mut self, name: &str) -> &mut FakeRepository {
         if !self.repositories.contains_key(name) {
             let owner = name.split('/').next().unwrap_or_default().to_owned();
             let prefix = format!("{owner}/");
@@ -160,7 +160,7 @@ impl State {
     }
 
     /// Notes a call.
-    pub(super) fn log(&mut self, method: &str, path: &str, status: u16) {
+    pub(super) fn log_call(&mut self, method: &str, path: &str, status: u16) {
         if self.calls.len() >= MAX_CALLS {
             self.calls.pop_front();
         }
@@ -176,7 +176,7 @@ impl State {
 
 impl Usage {
     /// Counts a request within `span`; gives how many there were, with this one.
-    pub(super) fn request(&mut self, span: Duration) -> (u32, Duration) {
+    pub(super) fn count_request(&mut self, span: Duration) -> (u32, Duration) {
         let now = Instant::now();
         let start = match self.window {
             Some(start) if now - start < span => start,

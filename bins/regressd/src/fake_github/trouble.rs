@@ -48,7 +48,7 @@ pub(super) struct Troubles(Option<(Trouble, Option<Instant>)>);
 
 impl Troubles {
     /// Begins, or ends with `None`.
-    pub(super) fn set(&mut self, trouble: Option<Trouble>) {
+    pub(super) fn set_trouble(&mut self, trouble: Option<Trouble>) {
         let until = |trouble: Trouble| {
             trouble
                 .milliseconds

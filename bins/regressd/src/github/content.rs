@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use regress_core::detect::VerdictKind;
 use regress_report::benchmarks::{Outcome, Report, Row, markdown};
 
-use super::{Annotation, Conclusion, sparkline};
+use super::{Annotation, Conclusion, render_sparkline};
 
 /// Rows of which the history is drawn.
 const MAX_HISTORIES: usize = 20;
@@ -53,7 +53,7 @@ pub fn comment_text(report: &Report, extras: &Extras, room: usize) -> String {
     } else {
         tail
     };
-    let mut text = markdown::render(report, room.saturating_sub(tail.len() + 1));
+    let mut text = markdown::render_markdown(report, room.saturating_sub(tail.len() + 1));
     if !tail.is_empty() {
         text.push('\n');
         text.push_str(&tail);
@@ -73,9 +73,9 @@ fn histories(report: &Report) -> String {
     let mut out = String::new();
     for row in report.rows.iter().filter(is_changed).take(MAX_HISTORIES) {
         let values: Vec<f64> = row.history.iter().copied().chain(row.after).collect();
-        let line = sparkline(&values, MAX_VALUES);
+        let line = render_sparkline(&values, MAX_VALUES);
         if !line.is_empty() {
-            let _ = writeln!(out, "| {} | {line} |", markdown::escape(&row.name));
+            let _ = writeln!(out, "| {} | {line} |", markdown::escape_for_comment(&row.name));
         }
     }
     if out.is_empty() {
@@ -88,7 +88,7 @@ fn findings(findings: &[String]) -> String {
     let mut out = String::new();
     for finding in findings.iter().take(MAX_FINDINGS) {
         let short: String = finding.chars().take(300).collect();
-        let _ = writeln!(out, "- {}", markdown::escape(&short));
+        let _ = writeln!(out, "- {}", markdown::escape_for_comment(&short));
     }
     if out.is_empty() {
         return out;
@@ -120,7 +120,7 @@ fn is_plain(url: &str) -> bool {
 
 /// How the check of a report ends.
 #[must_use]
-pub fn conclusion(outcome: Outcome) -> Conclusion {
+pub fn conclusion_for_outcome(outcome: Outcome) -> Conclusion {
     match outcome {
         Outcome::Regression | Outcome::Mixed => Conclusion::Failure,
         Outcome::Improvement | Outcome::Unchanged => Conclusion::Success,
@@ -133,7 +133,7 @@ pub fn conclusion(outcome: Outcome) -> Conclusion {
 ///
 /// What is only suspected has none: GitHub adds remarks to those that are there, and a confirmed one would stand twice.
 #[must_use]
-pub fn annotations(report: &Report, path: &str) -> Vec<Annotation> {
+pub fn annotations_for_report(report: &Report, path: &str) -> Vec<Annotation> {
     let remark = |row: &Row| Annotation {
         path: path.to_owned(),
         start_line: 1,
@@ -270,7 +270,7 @@ mod tests {
 
     #[test]
     fn each_regression_gets_a_remark() {
-        let remarks = annotations(&report(&["a", "b"]), ".github");
+        let remarks = annotations_for_report(&report(&["a", "b"]), ".github");
         assert_eq!(remarks.len(), 2);
         assert_eq!(remarks[1].title, "b");
         assert_eq!(remarks[0].annotation_level, "failure");

@@ -14,7 +14,7 @@ use super::{GitHubError, SharedStateError};
 /// attempt has.
 pub trait Leases: Send + Sync {
     /// Takes `name` for `life`; `None` if it was free (or its time was over), else how long it is still held.
-    fn acquire(
+    fn acquire_lease(
         &self,
         name: &str,
         holder: &str,
@@ -22,7 +22,11 @@ pub trait Leases: Send + Sync {
     ) -> impl Future<Output = Result<Option<Duration>, SharedStateError>> + Send;
 
     /// Gives `name` back, if `holder` still has it.
-    fn release(&self, name: &str, holder: &str) -> impl Future<Output = Result<(), SharedStateError>> + Send;
+    fn release_lease(
+        &self,
+        name: &str,
+        holder: &str,
+    ) -> impl Future<Output = Result<(), SharedStateError>> + Send;
 }
 
 /// Leases of one process.
@@ -36,7 +40,7 @@ impl fmt::Debug for MemoryLeases {
 }
 
 impl Leases for MemoryLeases {
-    async fn acquire(
+    async fn acquire_lease(
         &self,
         name: &str,
         holder: &str,
@@ -51,7 +55,7 @@ impl Leases for MemoryLeases {
         Ok(None)
     }
 
-    async fn release(&self, name: &str, holder: &str) -> Result<(), SharedStateError> {
+    async fn release_lease(&self, name: &str, holder: &str) -> Result<(), SharedStateError> {
         let mut leases = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if leases.get(name).is_some_and(|(of, _)| of == holder) {
             leases.remove(name);
@@ -65,14 +69,14 @@ impl Leases for MemoryLeases {
 /// The lease is given back when it is known what became of the work. When a request may still be under way (no
 /// answer came, or this process dies), it is kept to its end: whoever comes next then looks for what the request
 /// made, and finds it.
-pub(super) async fn holding<T, L: Leases>(
+pub(super) async fn run_with_lease<T, L: Leases>(
     leases: &L,
     name: &str,
     life: Duration,
     work: impl Future<Output = Result<T, GitHubError>> + Send,
 ) -> Result<T, GitHubError> {
     let holder = uuid::Uuid::now_v7().to_string();
-    if let Some(wait) = leases.acquire(name, &holder, life).await? {
+    if let Some(wait) = leases.acquire_lease(name, &holder, life).await? {
         // It is usually given back long before its end.
         let wait = (wait / 4).clamp(Duration::from_millis(50), Duration::from_secs(5));
         return Err(GitHubError::Held {
@@ -88,7 +92,7 @@ pub(super) async fn holding<T, L: Leases>(
         });
     };
     if !done.as_ref().is_err_and(GitHubError::may_have_happened) {
-        leases.release(name, &holder).await?;
+        leases.release_lease(name, &holder).await?;
     }
     done
 }
@@ -101,15 +105,15 @@ mod tests {
     async fn a_lease_is_held_by_one_and_ends_by_itself() {
         let leases = MemoryLeases::default();
         let life = Duration::from_millis(100);
-        assert_eq!(leases.acquire("c", "a", life).await.unwrap(), None);
-        assert!(leases.acquire("c", "b", life).await.unwrap().is_some());
-        leases.release("c", "b").await.unwrap();
+        assert_eq!(leases.acquire_lease("c", "a", life).await.unwrap(), None);
+        assert!(leases.acquire_lease("c", "b", life).await.unwrap().is_some());
+        leases.release_lease("c", "b").await.unwrap();
         assert!(
-            leases.acquire("c", "b", life).await.unwrap().is_some(),
+            leases.acquire_lease("c", "b", life).await.unwrap().is_some(),
             "only the holder gives back"
         );
         tokio::time::sleep(life).await;
-        assert_eq!(leases.acquire("c", "b", life).await.unwrap(), None);
+        assert_eq!(leases.acquire_lease("c", "b", life).await.unwrap(), None);
     }
 
     #[tokio::test]
@@ -122,9 +126,9 @@ mod tests {
             route: "/x".to_owned(),
             message: String::new(),
         };
-        let _ = holding(&leases, "c", life, async { Err::<(), _>(refused(422)) }).await;
-        let _ = holding(&leases, "c", life, async { Err::<(), _>(refused(502)) }).await;
-        let held = holding(&leases, "c", life, async { Ok(()) }).await;
+        let _ = run_with_lease(&leases, "c", life, async { Err::<(), _>(refused(422)) }).await;
+        let _ = run_with_lease(&leases, "c", life, async { Err::<(), _>(refused(502)) }).await;
+        let held = run_with_lease(&leases, "c", life, async { Ok(()) }).await;
         assert!(matches!(held, Err(GitHubError::Held { .. })));
     }
 }

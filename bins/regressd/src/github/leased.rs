@@ -4,7 +4,7 @@
 //! gets no answer, between sending a request and knowing what became of it leaves the lease to end by itself; by then
 //! GitHub has made what was asked or never will, and the next worker finds it or makes it.
 
-use super::lease::holding;
+use super::lease::run_with_lease;
 use super::{CheckRun, GitHubError, IssueChange, Leases, Repository, TrackingIssue, Written};
 use crate::domain::PullNumber;
 
@@ -21,7 +21,7 @@ pub async fn put_comment<L: Leases>(
 ) -> Result<Written, GitHubError> {
     let name = format!("comment:{}:{number}", repository.name());
     let work = github_kit::put_comment(repository, number.0.into(), marker, text);
-    holding(leases, &name, repository.github().lease(), work).await
+    run_with_lease(leases, &name, repository.github().lease_duration(), work).await
 }
 
 /// Makes the check run of its commit say what `check` says; gives its number.
@@ -35,7 +35,7 @@ pub async fn put_check_run<L: Leases>(
 ) -> Result<u64, GitHubError> {
     let name = format!("check:{}:{}:{}", repository.name(), check.head, check.name);
     let work = github_kit::put_check_run(repository, check);
-    holding(leases, &name, repository.github().lease(), work).await
+    run_with_lease(leases, &name, repository.github().lease_duration(), work).await
 }
 
 /// Makes a check run that still waits say what `check` says; gives its number, or `None` where none waits.
@@ -49,7 +49,7 @@ pub async fn end_check_run<L: Leases>(
 ) -> Result<Option<u64>, GitHubError> {
     let name = format!("check:{}:{}:{}", repository.name(), check.head, check.name);
     let work = github_kit::end_check_run(repository, check);
-    holding(leases, &name, repository.github().lease(), work).await
+    run_with_lease(leases, &name, repository.github().lease_duration(), work).await
 }
 
 /// Makes the issue known by its marker what `wanted` says.
@@ -63,5 +63,5 @@ pub async fn put_tracking_issue<L: Leases>(
 ) -> Result<IssueChange, GitHubError> {
     let name = format!("issue:{}:{}", repository.name(), wanted.marker);
     let work = github_kit::put_tracking_issue(repository, wanted);
-    holding(leases, &name, repository.github().lease(), work).await
+    run_with_lease(leases, &name, repository.github().lease_duration(), work).await
 }

@@ -16,7 +16,7 @@ mod observer;
 mod pull_requests;
 mod sparkline;
 
-pub use content::{Badge, Extras, annotations, comment_text, conclusion};
+pub use content::{Badge, Extras, annotations_for_report, comment_text, conclusion_for_outcome};
 pub(crate) use github_kit::reserve_request;
 pub use github_kit::{
     Again, Annotation, AppCredentials, Breaker, BreakerSettings, BreakerState, Breakers, CheckRun,
@@ -28,10 +28,10 @@ pub use lease::{Leases, MemoryLeases};
 pub use leased::{end_check_run, put_check_run, put_comment, put_tracking_issue};
 pub use observer::MetricsObserver;
 pub use pull_requests::pull_requests_of;
-pub use sparkline::sparkline;
+pub use sparkline::render_sparkline;
 
 /// The hidden first line by which our comments and issues are found again.
 #[must_use]
-pub fn marker(kind: &str, parts: &[&str]) -> String {
+pub fn regressd_marker(kind: &str, parts: &[&str]) -> String {
     github_kit::hidden_marker("regressd", kind, parts)
 }

@@ -5,7 +5,7 @@ const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█
 /// The last `most` values as blocks from the lowest to the highest of them; empty with fewer than two. A change of
 /// less than two percent stays a flat line, so that noise does not look like mountains.
 #[must_use]
-pub fn sparkline(values: &[f64], most: usize) -> String {
+pub fn render_sparkline(values: &[f64], most: usize) -> String {
     let finite: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
     let shown = &finite[finite.len().saturating_sub(most)..];
     if shown.len() < 2 {
@@ -31,11 +31,11 @@ mod tests {
 
     #[test]
     fn lines() {
-        assert_eq!(sparkline(&[1.0, 2.0, 3.0, 8.0], 9), "▁▂▃█");
-        assert_eq!(sparkline(&[1.0, 2.0, 3.0, 8.0], 2), "▁█");
-        assert_eq!(sparkline(&[100.0, 100.2, 100.1], 9), "▁▂▁");
-        assert_eq!(sparkline(&[5.0, f64::NAN], 9), "");
-        assert_eq!(sparkline(&[0.0, 0.0, f64::INFINITY], 9), "▁▁");
-        assert_eq!(sparkline(&[-f64::MAX, f64::MAX], 9).chars().count(), 2);
+        assert_eq!(render_sparkline(&[1.0, 2.0, 3.0, 8.0], 9), "▁▂▃█");
+        assert_eq!(render_sparkline(&[1.0, 2.0, 3.0, 8.0], 2), "▁█");
+        assert_eq!(render_sparkline(&[100.0, 100.2, 100.1], 9), "▁▂▁");
+        assert_eq!(render_sparkline(&[5.0, f64::NAN], 9), "");
+        assert_eq!(render_sparkline(&[0.0, 0.0, f64::INFINITY], 9), "▁▁");
+        assert_eq!(render_sparkline(&[-f64::MAX, f64::MAX], 9).chars().count(), 2);
     }
 }

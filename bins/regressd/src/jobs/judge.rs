@@ -14,7 +14,7 @@ use sqlx::AnyConnection;
 use tracing::Instrument as _;
 
 use super::JobFailure;
-use super::worker::{LOOK_AGAIN, lease, note, observe};
+use super::worker::{LOOK_AGAIN, lease_duration, record_job_metrics, record_job_outcome};
 use crate::database::jobs::{self, Queue, QueuedJob, Taker};
 use crate::database::{DatabaseError, bulk};
 use crate::domain::{RunId, StreamId};
@@ -31,7 +31,7 @@ const ROOM: usize = 16 << 20;
 type JudgingOutcome = Result<Option<Consequences>, JobFailure>;
 
 /// Judges until the service is to end, and then what is in hand.
-pub(super) async fn run(state: AppState, worker: String) {
+pub(super) async fn run_judging_loop(state: AppState, worker: String) {
     while !state.ending.is_cancelled() {
         let taken = take(&state, &worker).await;
         let idle = taken.len() < BATCH as usize;
@@ -50,15 +50,15 @@ pub(super) async fn run(state: AppState, worker: String) {
 }
 
 async fn take(state: &AppState, worker: &str) -> Vec<QueuedJob> {
-    let (dialect, lease, worker) = (state.database.dialect(), lease(state), worker.to_owned());
-    let taken = state.database.write(move |connection| {
+    let (dialect, lease, worker) = (state.database.dialect(), lease_duration(state), worker.to_owned());
+    let taken = state.database.run_in_transaction(move |connection| {
         let worker = worker.clone();
         Box::pin(async move {
             let taker = Taker {
                 worker: &worker,
                 lease,
             };
-            jobs::take(connection, dialect, Queue::Judging, taker, BATCH).await
+            jobs::take_due_jobs(connection, dialect, Queue::Judging, taker, BATCH).await
         })
     });
     let mut taken = taken.await.unwrap_or_else(|error| {
@@ -72,7 +72,7 @@ async fn take(state: &AppState, worker: &str) -> Vec<QueuedJob> {
 
 /// Does `work`, and renews the leases of its jobs as long as it takes.
 async fn holding_leases(state: &AppState, worker: &str, taken: &[QueuedJob], work: impl Future<Output = ()>) {
-    let lease = lease(state);
+    let lease = lease_duration(state);
     let ids: Arc<[i64]> = taken.iter().map(|job| job.id).collect();
     let mut work = std::pin::pin!(work);
     loop {
@@ -80,7 +80,7 @@ async fn holding_leases(state: &AppState, worker: &str, taken: &[QueuedJob], wor
             () = &mut work => return,
             () = tokio::time::sleep(lease / 3) => {
                 let (ids, worker) = (Arc::clone(&ids), worker.to_owned());
-                let renewed = state.database.write(move |connection| {
+                let renewed = state.database.run_in_transaction(move |connection| {
                     let (ids, worker) = (Arc::clone(&ids), worker.clone());
                     Box::pin(async move { renew(connection, &ids, &worker, lease).await })
                 });
@@ -99,7 +99,7 @@ async fn renew(
     lease: Duration,
 ) -> sqlx::Result<()> {
     for id in ids {
-        jobs::renew(connection, *id, Taker { worker, lease }).await?;
+        jobs::renew_job_lease(connection, *id, Taker { worker, lease }).await?;
     }
     Ok(())
 }
@@ -124,7 +124,7 @@ async fn judge_all(state: &AppState, taken: &[QueuedJob]) {
             done.extend(jobs.into_values().map(|job| (job, Ok(None))));
         }
         Err(error) => {
-            let failed = |job| (job, Err(JobFailure::again(error.to_string())));
+            let failed = |job| (job, Err(JobFailure::retry_later(error.to_string())));
             done.extend(jobs.into_values().map(failed));
         }
     }
@@ -134,8 +134,8 @@ async fn judge_all(state: &AppState, taken: &[QueuedJob]) {
 }
 
 async fn sizes(state: &AppState, ids: &[RunId]) -> Result<Vec<(RunId, usize)>, DatabaseError> {
-    let mut connection = state.database.read().await?;
-    Ok(bulk::sizes(&mut connection, ids).await?)
+    let mut connection = state.database.acquire_reader().await?;
+    Ok(bulk::list_result_sizes(&mut connection, ids).await?)
 }
 
 /// Runs that are in hand at once: as many as have room, and one at least.
@@ -192,7 +192,7 @@ async fn judge_portion(state: &AppState, portion: &[RunId], jobs: &mut BTreeMap<
 /// Reads runs, all at once; when that fails, one by one, so that one that cannot be read fails alone.
 async fn load(state: &AppState, portion: &[RunId]) -> Vec<(RunId, Result<JudgingCandidate, JobFailure>)> {
     let read = async |ids: &[RunId]| {
-        let mut connection = state.database.read().await?;
+        let mut connection = state.database.acquire_reader().await?;
         let found = JudgingCandidate::load_all(&mut connection, ids).await?;
         let found = found.into_iter();
         Ok::<Vec<_>, JobFailure>(
@@ -237,10 +237,10 @@ async fn judge_stream(
         let outcome: JudgingOutcome = match judging.await {
             Ok(Ok(judged)) => Ok(judged.map(|judged| judged.consequences)),
             Ok(Err(error)) => Err(error.into()),
-            Err(error) => Err(JobFailure::again(format!("the work broke off: {error}"))),
+            Err(error) => Err(JobFailure::retry_later(format!("the work broke off: {error}"))),
         };
         if let Ok(Some(consequences)) = &outcome {
-            consequences.note(Arc::make_mut(&mut batch));
+            consequences.add_to_batch(Arc::make_mut(&mut batch));
         }
         done.push((job, outcome));
     }
@@ -265,10 +265,12 @@ async fn prepare(
     let most = state.settings.load().judging.baseline_runs;
     for (target, (last, count)) in targets {
         if count > 1 {
-            let mut connection = state.database.read().await?;
+            let mut connection = state.database.acquire_reader().await?;
             // Some of the runs between them are judged by others.
             let limit = most.saturating_add(2 * count);
-            batch.read(&mut connection, (stream, target), last, limit).await?;
+            batch
+                .load_history(&mut connection, (stream, target), last, limit)
+                .await?;
         }
     }
     Ok(())
@@ -298,12 +300,12 @@ async fn save(state: &AppState, done: Vec<(QueuedJob, JudgingOutcome)>, begun: I
     }
     let seconds = begun.elapsed().as_secs_f64() / (judged.len() + failed.len()).max(1) as f64;
     for (job, _) in judged.iter() {
-        observe(job, &Ok(()), seconds);
+        record_job_metrics(job, &Ok(()), seconds);
     }
     for (job, failure) in failed {
         let outcome = Err(failure);
-        observe(&job, &outcome, seconds);
-        if let Err(error) = note(state, job, outcome).await {
+        record_job_metrics(&job, &outcome, seconds);
+        if let Err(error) = record_job_outcome(state, job, outcome).await {
             tracing::error!(%error, "cannot note how the job went");
         }
     }
@@ -316,7 +318,7 @@ async fn store(
     state: &AppState,
     judged: Arc<[(QueuedJob, Option<Consequences>)]>,
 ) -> Result<(), DatabaseError> {
-    let write = state.database.write(move |connection| {
+    let write = state.database.run_in_transaction(move |connection| {
         let judged = Arc::clone(&judged);
         Box::pin(async move { Consequences::store_all(connection, &judged).await })
     });

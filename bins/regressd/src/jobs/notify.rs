@@ -11,14 +11,15 @@ use crate::directory::ConfiguredRepository;
 use crate::domain::{CommentRule, CommitSha, PullNumber, RepositoryId, RunId};
 use crate::github::{
     Again, Badge, CheckRun, CheckState, Conclusion, Extras, GitHubError, Repository, TrackingIssue,
-    annotations, comment_room, comment_text, conclusion, end_check_run, marker, pull_requests_of,
-    put_check_run, put_comment, put_tracking_issue, rerun_workflow,
+    annotations_for_report, comment_room, comment_text, conclusion_for_outcome, end_check_run,
+    pull_requests_of, put_check_run, put_comment, put_tracking_issue, regressd_marker, rerun_workflow,
 };
 use crate::job_requests::{
     self, AboutCommit, AboutPullRequest, AboutRegression, AboutRun, AboutWaitingCheck, WaitEnd,
 };
 use crate::judging::{
-    Histories, JudgedPart, JudgingCandidate, RunVerdicts, load_baseline_input, load_judging_input, report,
+    Histories, JudgedPart, JudgingCandidate, RunVerdicts, build_commit_report, load_baseline_input,
+    load_judging_input,
 };
 use crate::state::AppState;
 use regress_report::benchmarks::Outcome;
@@ -30,14 +31,14 @@ const CHECK_NAME: &str = "benchmarks";
 
 impl From<GitHubError> for JobFailure {
     fn from(error: GitHubError) -> Self {
-        let (again, reason) = (error.again(), error.to_string());
+        let (again, reason) = (error.when_to_retry(), error.to_string());
         match again {
             Again::After(wait) => Self::Again {
                 reason,
                 wait: Some(wait),
                 counts: false,
             },
-            Again::Later => Self::again(reason),
+            Again::Later => Self::retry_later(reason),
             Again::Never => Self::Never(reason),
         }
     }
@@ -51,12 +52,12 @@ async fn find_destination(
     let Some(github) = &state.github else {
         return Ok(None);
     };
-    let mut connection = state.database.read().await?;
+    let mut connection = state.database.acquire_reader().await?;
     let Some(stored) = repositories::by_id(&mut connection, id).await? else {
         return Ok(None);
     };
     drop(connection);
-    let remote = github.repository(&stored.name, stored.installation).await?;
+    let remote = github.find_repository(&stored.name, stored.installation).await?;
     Ok(Some((ConfiguredRepository::from_row(stored), remote)))
 }
 
@@ -66,9 +67,9 @@ pub(super) async fn write_comment(state: &AppState, job: &QueuedJob) -> Result<(
     let Some((known, remote)) = find_destination(state, about.repository).await? else {
         return Ok(());
     };
-    let mut connection = state.database.read().await?;
+    let mut connection = state.database.acquire_reader().await?;
     let id = known.repository.id;
-    let pull = pull_requests::find(&mut connection, id, about.number).await?;
+    let pull = pull_requests::find_pull_request(&mut connection, id, about.number).await?;
     let newest = runs::of_pull_request(&mut connection, id, about.number, 1).await?;
     let has_change = judgements::pull_request_has_change(&mut connection, id, about.number).await?;
     // The newest commit that there are results of: the head's may still be on their way.
@@ -76,8 +77,8 @@ pub(super) async fn write_comment(state: &AppState, job: &QueuedJob) -> Result<(
     let newest = newest.into_iter().map(|run| run.run.commit);
     drop(connection);
     let mut parts = Vec::new();
-    for commit in head.into_iter().chain(newest) {
-        parts = parts_of(state, id, &commit).await?;
+    for commit_url in head.into_iter().chain(newest) {
+        parts = parts_of(state, id, &commit_url).await?;
         if !parts.is_empty() {
             break;
         }
@@ -90,11 +91,14 @@ pub(super) async fn write_comment(state: &AppState, job: &QueuedJob) -> Result<(
         CommentRule::OnChange if !has_change => return Ok(()),
         CommentRule::OnChange | CommentRule::Always => {}
     }
-    let report = report(&parts, "Benchmarks", threshold(state, &known));
+    let report = build_commit_report(&parts, "Benchmarks", threshold(state, &known));
     let mut extras = extras(state, &known, first.run.id.0);
     let settings = state.settings.load_full();
-    extras.findings = state.analytics.findings(&settings.analytics, &report).await;
-    let marker = marker("comment", &[&known.repository.name.to_string()]);
+    extras.findings = state
+        .analytics
+        .findings_for_report(&settings.analytics, &report)
+        .await;
+    let marker = regressd_marker("comment", &[&known.repository.name.to_string()]);
     let text = comment_text(&report, &extras, comment_room(&marker));
     let number = PullNumber(about.number);
     let written = put_comment(&remote, &state.database, number, &marker, &text).await?;
@@ -165,11 +169,11 @@ async fn end_later(
     head: &CommitSha,
     correlation: &str,
 ) -> Result<(), JobFailure> {
-    let end = (WaitEnd::Overdue, state.settings.load().github.patience());
+    let end = (WaitEnd::Overdue, state.settings.load().github.results_timeout());
     let later = job_requests::end_check_run(id, head.as_str(), end, correlation);
-    let write = state.database.write(move |connection| {
+    let write = state.database.run_in_transaction(move |connection| {
         let later = later.clone();
-        Box::pin(async move { jobs::enqueue(connection, &later).await })
+        Box::pin(async move { jobs::enqueue_job(connection, &later).await })
     });
     write.await?;
     Ok(())
@@ -213,9 +217,9 @@ fn judged_check_run(
     parts: &[JudgedPart],
     run: i64,
 ) -> CheckRun {
-    let report = report(parts, "Benchmarks", threshold(state, known));
+    let report = build_commit_report(parts, "Benchmarks", threshold(state, known));
     let extras = extras(state, known, run);
-    let concluded = match conclusion(report.outcome) {
+    let concluded = match conclusion_for_outcome(report.outcome) {
         Conclusion::Failure if !known.config.notifications.fail_check => Conclusion::Neutral,
         other => other,
     };
@@ -235,7 +239,7 @@ fn judged_check_run(
         title: report.summary.clone(),
         summary: comment_text(&report, &extras, comment_room("")),
         details_url: extras.page.clone(),
-        annotations: annotations(&report, "README.md"),
+        annotations: annotations_for_report(&report, "README.md"),
     }
 }
 
@@ -247,7 +251,7 @@ async fn attach_pull_requests(
     head: &CommitSha,
     correlation: &str,
 ) -> Result<(), JobFailure> {
-    let mut connection = state.database.read().await?;
+    let mut connection = state.database.acquire_reader().await?;
     let known = pull_requests::by_head(&mut connection, id, head.as_str()).await?;
     drop(connection);
     let numbers = match known {
@@ -261,11 +265,11 @@ async fn attach_pull_requests(
     for number in numbers {
         let comment = job_requests::write_comment(id, number, correlation);
         let head = head.as_str().to_owned();
-        let write = state.database.write(move |connection| {
+        let write = state.database.run_in_transaction(move |connection| {
             let (comment, head) = (comment.clone(), head.clone());
             Box::pin(async move {
                 runs::attach_pull_request(connection, id, &head, number).await?;
-                jobs::enqueue(connection, &comment).await
+                jobs::enqueue_job(connection, &comment).await
             })
         });
         write.await?;
@@ -277,7 +281,7 @@ async fn attach_pull_requests(
 /// Asks the workflow that measured a suspected run to measure again, once a commit.
 pub(super) async fn request_confirmation(state: &AppState, job: &QueuedJob) -> Result<(), JobFailure> {
     let about: AboutRun = serde_json::from_str(&job.payload)?;
-    let mut connection = state.database.read().await?;
+    let mut connection = state.database.acquire_reader().await?;
     let Some(run) = runs::by_id(&mut connection, about.run).await? else {
         return Ok(());
     };
@@ -291,7 +295,7 @@ pub(super) async fn request_confirmation(state: &AppState, job: &QueuedJob) -> R
     };
     rerun_workflow(&remote, workflow).await?;
     tracing::info!(workflow, commit = %run.run.commit, "a confirming run was asked for");
-    let write = state.database.write(move |connection| {
+    let write = state.database.run_in_transaction(move |connection| {
         let run = run.run.clone();
         Box::pin(async move { judgements::ask_confirmation(connection, run.stream, &run.commit).await })
     });
@@ -330,7 +334,7 @@ pub(super) async fn update_issue(state: &AppState, job: &QueuedJob) -> Result<()
         ),
     };
     let wanted = TrackingIssue {
-        marker: marker("issue", &[&about.branch, &about.commit]),
+        marker: regressd_marker("issue", &[&about.branch, &about.commit]),
         title: title.chars().take(250).collect(),
         text,
         open: !slower.is_empty(),
@@ -364,7 +368,7 @@ async fn slower_benchmarks(
     about: &AboutRegression,
 ) -> Result<Vec<SlowerBenchmark>, JobFailure> {
     let mut slower = Vec::new();
-    let mut connection = state.database.read().await?;
+    let mut connection = state.database.acquire_reader().await?;
     let histories = Histories {
         run_cache: &state.run_cache,
         baseline_runs: state.settings.load().judging.baseline_runs,
@@ -377,7 +381,7 @@ async fn slower_benchmarks(
         }
         let input = load_baseline_input(&mut connection, histories, stream.id, &about.branch).await?;
         for id in input.slower_since(&runs) {
-            let Some(series) = streams::series(&mut connection, id).await? else {
+            let Some(series) = streams::find_series(&mut connection, id).await? else {
                 continue;
             };
             slower.push(SlowerBenchmark {
@@ -443,7 +447,7 @@ async fn parts_of(
     repository: RepositoryId,
     commit: &str,
 ) -> Result<Vec<JudgedPart>, JobFailure> {
-    let mut connection = state.database.read().await?;
+    let mut connection = state.database.acquire_reader().await?;
     let mut newest = Vec::new();
     for stream in streams::of_repository(&mut connection, repository).await? {
         let judged = judgements::of_commit(&mut connection, stream.id, commit).await?;
@@ -452,10 +456,10 @@ async fn parts_of(
         };
         let all: Result<Vec<_>, _> = judged
             .iter()
-            .map(|run| RunVerdicts::read(&run.verdicts))
+            .map(|run| RunVerdicts::from_json(&run.verdicts))
             .collect();
-        let verdicts = RunVerdicts::together(all?);
-        let candidate = JudgingCandidate::load(&mut connection, run).await?;
+        let verdicts = RunVerdicts::merge_runs(all?);
+        let candidate = JudgingCandidate::load_by_id(&mut connection, run).await?;
         let found = candidate.zip(verdicts);
         newest.extend(found.map(|(candidate, verdicts)| (stream, candidate, verdicts)));
     }

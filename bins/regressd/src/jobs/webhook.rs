@@ -17,10 +17,10 @@ use crate::job_requests::{self, AboutDelivery, WaitEnd};
 use crate::state::AppState;
 use crate::webhook::{Event, InstallationEvent, PullRequestAction, PullRequestEvent, PushEvent};
 
-pub(super) async fn act(state: &AppState, job: &QueuedJob) -> Result<(), JobFailure> {
+pub(super) async fn handle_delivery(state: &AppState, job: &QueuedJob) -> Result<(), JobFailure> {
     let about: AboutDelivery = serde_json::from_str(&job.payload)?;
-    let mut connection = state.database.read().await?;
-    let Some(delivery) = deliveries::find(&mut connection, &about.delivery).await? else {
+    let mut connection = state.database.acquire_reader().await?;
+    let Some(delivery) = deliveries::find_delivery(&mut connection, &about.delivery).await? else {
         return Ok(());
     };
     drop(connection);
@@ -29,12 +29,12 @@ pub(super) async fn act(state: &AppState, job: &QueuedJob) -> Result<(), JobFail
     let correlation = job.correlation.clone();
     let terms = Terms {
         app: state.github.as_ref().and_then(crate::github::GitHub::app_id),
-        patience: state.settings.load().github.patience(),
+        patience: state.settings.load().github.results_timeout(),
     };
     let touched = repository_of(&event).cloned();
     state
         .database
-        .write(move |connection| {
+        .run_in_transaction(move |connection| {
             let (event, id, correlation) = (event.clone(), delivery.id.clone(), correlation.clone());
             Box::pin(async move {
                 apply(connection, &event, terms, &correlation).await?;
@@ -43,7 +43,7 @@ pub(super) async fn act(state: &AppState, job: &QueuedJob) -> Result<(), JobFail
         })
         .await?;
     if let Some(name) = touched {
-        state.directory.forget(&name);
+        state.directory.forget_repository(&name);
     }
     state.work.notify_one();
     state.to_judge.notify_one();
@@ -101,7 +101,7 @@ async fn note(
     installation: Option<u64>,
     default_branch: Option<&str>,
 ) -> sqlx::Result<RepositoryId> {
-    let id = repositories::insert(connection, name).await?;
+    let id = repositories::insert_repository(connection, name).await?;
     repositories::set_github(connection, id, installation, default_branch).await?;
     Ok(id)
 }
@@ -122,7 +122,7 @@ async fn push(connection: &mut AnyConnection, event: &PushEvent, correlation: &s
     {
         return Ok(());
     }
-    landed::insert(connection, id, branch, commit).await?;
+    landed::insert_landed_commit(connection, id, branch, commit).await?;
     let lands = |run: &NewRun| run.target == branch && !run.is_of_history();
     judge_again(connection, id, &event.after, correlation, lands).await
 }
@@ -134,7 +134,7 @@ async fn pull_request(
     correlation: &str,
 ) -> sqlx::Result<()> {
     let id = note(connection, &event.repository, event.installation, None).await?;
-    let before = pull_requests::find(connection, id, event.number.0).await?;
+    let before = pull_requests::find_pull_request(connection, id, event.number.0).await?;
     let stored = PullRequest {
         number: event.number.0,
         head_sha: event.head.as_str().to_owned(),
@@ -143,7 +143,7 @@ async fn pull_request(
         open: event.action != PullRequestAction::Closed,
         from_fork: Some(event.from_fork),
     };
-    pull_requests::put(connection, id, &stored).await?;
+    pull_requests::put_pull_request(connection, id, &stored).await?;
     // A fork may call its branch main, and its results may have come before this was known to be a fork's commit.
     if event.from_fork && !landed::is_on(connection, id, &stored.base_branch, &stored.head_sha).await? {
         let head = &stored.head_sha;
@@ -210,7 +210,7 @@ async fn notify_about_commit(
     }
     if let Some(pull) = pull_requests::by_head(connection, id, commit.as_str()).await? {
         let comment = job_requests::write_comment(id, pull.number, correlation);
-        jobs::enqueue(connection, &comment).await?;
+        jobs::enqueue_job(connection, &comment).await?;
     }
     request_check_run(connection, id, commit, correlation).await
 }
@@ -223,7 +223,7 @@ async fn end_check_run(
     correlation: &str,
 ) -> sqlx::Result<()> {
     let check = job_requests::end_check_run(repository, commit, end, correlation);
-    jobs::enqueue(connection, &check).await.map(drop)
+    jobs::enqueue_job(connection, &check).await.map(drop)
 }
 
 async fn request_check_run(
@@ -233,7 +233,7 @@ async fn request_check_run(
     correlation: &str,
 ) -> sqlx::Result<()> {
     let check = job_requests::write_check_run(repository, commit.as_str(), correlation);
-    jobs::enqueue(connection, &check).await.map(drop)
+    jobs::enqueue_job(connection, &check).await.map(drop)
 }
 
 /// Judges these runs of a commit anew: rules or baselines may have changed since.
@@ -247,7 +247,7 @@ async fn judge_again(
     for stream in streams::of_repository(connection, id).await? {
         let runs = runs::of_commit(connection, stream.id, commit.as_str()).await?;
         for run in runs.into_iter().filter(|run| which(&run.run)) {
-            jobs::enqueue(connection, &job_requests::judge_run(run.id, correlation)).await?;
+            jobs::enqueue_job(connection, &job_requests::judge_run(run.id, correlation)).await?;
         }
     }
     Ok(())

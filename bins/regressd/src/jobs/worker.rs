@@ -40,7 +40,7 @@ pub enum JobFailure {
 impl JobFailure {
     /// A failure that may pass.
     #[must_use]
-    pub fn again(reason: impl Into<String>) -> Self {
+    pub fn retry_later(reason: impl Into<String>) -> Self {
         Self::Again {
             reason: reason.into(),
             wait: None,
@@ -51,7 +51,7 @@ impl JobFailure {
 
 impl From<DatabaseError> for JobFailure {
     fn from(error: DatabaseError) -> Self {
-        Self::again(error.to_string())
+        Self::retry_later(error.to_string())
     }
 }
 
@@ -70,13 +70,13 @@ impl From<serde_json::Error> for JobFailure {
 /// Works until the service is to end, and then until the jobs in hand are done.
 pub async fn run_workers(state: AppState) {
     let worker = uuid::Uuid::now_v7().to_string();
-    let judging = tokio::spawn(judge::run(state.clone(), worker.clone()));
+    let judging = tokio::spawn(judge::run_judging_loop(state.clone(), worker.clone()));
     let places = state.settings.load().jobs.workers;
     let free = Arc::new(Semaphore::new(places));
     let mut in_hand = JoinSet::new();
     let mut last_release: Option<Instant> = None;
     while !state.ending.is_cancelled() {
-        let lease = lease(&state);
+        let lease = lease_duration(&state);
         if last_release.is_none_or(|at| at.elapsed() > lease / 4) {
             last_release = Some(Instant::now());
             release_abandoned(&state).await;
@@ -113,14 +113,14 @@ pub async fn run_workers(state: AppState) {
     }
 }
 
-pub(super) fn lease(state: &AppState) -> Duration {
+pub(super) fn lease_duration(state: &AppState) -> Duration {
     Duration::from_secs(state.settings.load().jobs.lease_seconds)
 }
 
 async fn release_abandoned(state: &AppState) {
     let released = state
         .database
-        .write(|connection| {
+        .run_in_transaction(|connection| {
             Box::pin(async move {
                 jobs::follow_clock(connection).await?;
                 jobs::release_abandoned(connection).await
@@ -135,18 +135,18 @@ async fn release_abandoned(state: &AppState) {
 }
 
 async fn take(state: &AppState, worker: &str, places: usize) -> Vec<QueuedJob> {
-    let (dialect, lease, worker) = (state.database.dialect(), lease(state), worker.to_owned());
+    let (dialect, lease, worker) = (state.database.dialect(), lease_duration(state), worker.to_owned());
     let limit = u32::try_from(places).unwrap_or(u32::MAX);
     let taken = state
         .database
-        .write(move |connection| {
+        .run_in_transaction(move |connection| {
             let worker = worker.clone();
             Box::pin(async move {
                 let taker = Taker {
                     worker: &worker,
                     lease,
                 };
-                jobs::take(connection, dialect, Queue::Rest, taker, limit).await
+                jobs::take_due_jobs(connection, dialect, Queue::Rest, taker, limit).await
             })
         })
         .await;
@@ -162,8 +162,8 @@ async fn do_job(state: &AppState, worker: &str, job: QueuedJob) {
         let begun = Instant::now();
         let work = tokio::spawn(act(state.clone(), job.clone()).in_current_span());
         let outcome = holding_lease(state, worker, &job, work).await;
-        observe(&job, &outcome, begun.elapsed().as_secs_f64());
-        if let Err(error) = note(state, job, outcome).await {
+        record_job_metrics(&job, &outcome, begun.elapsed().as_secs_f64());
+        if let Err(error) = record_job_outcome(state, job, outcome).await {
             // The lease runs out, and the job is done again.
             tracing::error!(%error, "cannot note how the job went");
         }
@@ -173,7 +173,7 @@ async fn do_job(state: &AppState, worker: &str, job: QueuedJob) {
 }
 
 /// Counts what became of a job, and how long it took.
-pub(super) fn observe(job: &QueuedJob, outcome: &Result<(), JobFailure>, seconds: f64) {
+pub(super) fn record_job_metrics(job: &QueuedJob, outcome: &Result<(), JobFailure>, seconds: f64) {
     let word = match outcome {
         Ok(()) => "done",
         Err(JobFailure::Again { .. }) => "failed",
@@ -190,22 +190,22 @@ async fn holding_lease(
     job: &QueuedJob,
     mut work: tokio::task::JoinHandle<Result<(), JobFailure>>,
 ) -> Result<(), JobFailure> {
-    let lease = lease(state);
+    let lease = lease_duration(state);
     loop {
         tokio::select! {
             done = &mut work => {
-                return done.unwrap_or_else(|error| Err(JobFailure::again(format!("the work broke off: {error}"))));
+                return done.unwrap_or_else(|error| Err(JobFailure::retry_later(format!("the work broke off: {error}"))));
             }
             () = tokio::time::sleep(lease / 3) => {
                 let (id, worker) = (job.id, worker.to_owned());
-                let renewed = state.database.write(move |connection| {
+                let renewed = state.database.run_in_transaction(move |connection| {
                     let worker = worker.clone();
                     Box::pin(async move {
                         let taker = Taker {
                             worker: &worker,
                             lease,
                         };
-                        jobs::renew(connection, id, taker).await
+                        jobs::renew_job_lease(connection, id, taker).await
                     })
                 });
                 if let Err(error) = renewed.await {
@@ -218,11 +218,11 @@ async fn holding_lease(
 
 /// The one place that knows which function does which kind of work.
 async fn act(state: AppState, job: QueuedJob) -> Result<(), JobFailure> {
-    let kind = job.kind.known();
+    let kind = job.kind.known_kind();
     match kind.map_err(|error| JobFailure::Never(error.to_string()))? {
-        JobKind::Webhook => webhook::act(&state, &job).await,
-        // These are taken by `judge::run`.
-        JobKind::Judge => Err(JobFailure::again("a run is judged with others")),
+        JobKind::Webhook => webhook::handle_delivery(&state, &job).await,
+        // These are taken by `judge::run_judging_loop`.
+        JobKind::Judge => Err(JobFailure::retry_later("a run is judged with others")),
         JobKind::Comment => notify::write_comment(&state, &job).await,
         JobKind::Check => notify::write_check_run(&state, &job).await,
         JobKind::EndCheck => notify::end_waiting_check(&state, &job).await,
@@ -232,7 +232,7 @@ async fn act(state: AppState, job: QueuedJob) -> Result<(), JobFailure> {
 }
 
 /// Notes how a job went.
-pub(super) async fn note(
+pub(super) async fn record_job_outcome(
     state: &AppState,
     job: QueuedJob,
     outcome: Result<(), JobFailure>,
@@ -246,9 +246,9 @@ pub(super) async fn note(
     let waited = matches!(outcome, Err(JobFailure::Again { counts: false, .. }));
     let (reason, wait) = match outcome {
         Ok(()) => {
-            let write = state.database.write(move |connection| {
+            let write = state.database.run_in_transaction(move |connection| {
                 let (id, key) = (job.id, job.key.clone());
-                Box::pin(async move { jobs::finish(connection, id, &key).await })
+                Box::pin(async move { jobs::finish_job(connection, id, &key).await })
             });
             return write.await;
         }
@@ -262,7 +262,7 @@ pub(super) async fn note(
             Some(wait.mul_f64(1.0 + 0.25 * backoff::random_fraction())),
         ),
         Err(JobFailure::Again { reason, wait, counts }) if !counts || attempts < settings.jobs.attempts => {
-            let own = backoff.wait(attempts, backoff::random_fraction());
+            let own = backoff.wait_after_failures(attempts, backoff::random_fraction());
             (reason, Some(wait.map_or(own, |wait| wait.max(own))))
         }
         Err(JobFailure::Again { reason, .. } | JobFailure::Never(reason)) => (reason, None),
@@ -270,8 +270,8 @@ pub(super) async fn note(
     match wait {
         Some(wait) => {
             tracing::warn!(%reason, wait_seconds = wait.as_secs_f64(), "the job failed and will be tried again");
-            let due = UnixMillis::now().after(wait);
-            let write = state.database.write(move |connection| {
+            let due = UnixMillis::now().saturating_add(wait);
+            let write = state.database.run_in_transaction(move |connection| {
                 let (job, reason) = (job.clone(), reason.clone());
                 Box::pin(async move {
                     if waited {
@@ -292,7 +292,7 @@ pub(super) async fn note(
                 .ok()
                 .filter(|_| job.kind == StoredJobKind::Known(JobKind::Webhook))
                 .map(|about| about.delivery);
-            let write = state.database.write(move |connection| {
+            let write = state.database.run_in_transaction(move |connection| {
                 let (id, reason, delivery) = (job.id, reason.clone(), delivery.clone());
                 Box::pin(async move {
                     if let Some(delivery) = delivery {

@@ -37,11 +37,11 @@ pub(super) async fn from_outside(
     input: &JudgingInput,
     shifts: &[SuiteShift],
 ) -> sqlx::Result<Outside> {
-    let since = UnixMillis::now().before(RECENT);
+    let since = UnixMillis::now().saturating_sub(RECENT);
     let mut outside = of_branches(connection, run, input, shifts, since).await?;
     let neighbours = judgements::of_neighbours(connection, run.run.stream, since, MAX_NEIGHBOURS).await?;
     for (name, verdicts) in neighbours {
-        let Ok(verdicts) = RunVerdicts::read(&verdicts) else {
+        let Ok(verdicts) = RunVerdicts::from_json(&verdicts) else {
             continue;
         };
         for (shift, other) in pairs(shifts, &verdicts) {
@@ -78,7 +78,7 @@ async fn of_branches(
 ) -> sqlx::Result<Outside> {
     let mut outside = Outside::default();
     for other in judgements::of_other_commits(connection, run, since, MAX_NEIGHBOURS).await? {
-        let Ok(verdicts) = RunVerdicts::read(&other.verdicts) else {
+        let Ok(verdicts) = RunVerdicts::from_json(&other.verdicts) else {
             continue;
         };
         if !is_apart(run, input, &other) {

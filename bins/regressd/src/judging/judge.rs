@@ -6,8 +6,8 @@ use std::sync::Arc;
 use regress_core::detect::judge_history::PastRuns;
 use regress_core::detect::machine_shift;
 use regress_core::detect::{
-    Evidence, GateSettings, Pair, Threshold, Thresholds, Verdict, VerdictKind, judge, judge_history,
-    judge_history_with,
+    Evidence, GateSettings, Pair, Threshold, Thresholds, Verdict, VerdictKind, judge_history,
+    judge_history_with, judge_pairs,
 };
 use regress_core::measurement::{BenchmarkId, Direction, Measure, SeriesKey, Unit};
 use regress_core::stats::median;
@@ -91,7 +91,7 @@ impl JudgingInput {
 
     /// The values of the run that is judged.
     #[must_use]
-    pub fn newest(&self) -> Option<&Results> {
+    pub fn newest_results(&self) -> Option<&Results> {
         self.runs.last().map(|(_, results)| results)
     }
 
@@ -201,7 +201,10 @@ impl JudgingInput {
 
     /// The series that the newest run has, with their names.
     fn judged(&self) -> impl Iterator<Item = (SeriesId, &SeriesName)> {
-        let series = self.newest().into_iter().flat_map(|results| results.0.keys());
+        let series = self
+            .newest_results()
+            .into_iter()
+            .flat_map(|results| results.0.keys());
         series.filter_map(|series| Some((*series, self.names.get(series)?)))
     }
 }
@@ -220,7 +223,7 @@ struct AlignedSeries {
 
 impl AlignedSeries {
     fn threshold(&self, thresholds: &Thresholds) -> Threshold {
-        thresholds.of(self.key.benchmark.as_str(), &self.unit)
+        thresholds.for_benchmark(self.key.benchmark.as_str(), &self.unit)
     }
 
     fn past(&self, thresholds: &Thresholds) -> PastRuns<'_> {
@@ -279,7 +282,7 @@ fn judge_by_history(input: &JudgingInput, thresholds: &Thresholds) -> RunVerdict
             let baseline = input.baseline(series).into_iter();
             let before = baseline.filter(|(run, _)| counts(run)).map(|(_, value)| value);
             let before = before.collect();
-            let newest = input.newest().and_then(|results| results.median(series));
+            let newest = input.newest_results().and_then(|results| results.median(series));
             Some(AlignedSeries {
                 newest,
                 ..align_series(series, name, before, input.to_judge(series))?
@@ -373,7 +376,7 @@ fn judge_pair(input: &JudgingInput, base: &Results, thresholds: &Thresholds) -> 
             threshold: aligned.threshold(thresholds),
         })
         .collect();
-    let judged = judge(&pairs);
+    let judged = judge_pairs(&pairs);
     let verdicts = judged.verdicts.iter().zip(&aligned).map(|(verdict, aligned)| {
         let mut verdict = stored(aligned.series, aligned.direction, verdict, input);
         if verdict.kind == VerdictKind::NotEnoughData && verdict.runs.0 > 0 {
@@ -420,7 +423,7 @@ fn stored(series: SeriesId, direction: Direction, verdict: &Verdict, input: &Jud
     // What is shown is of this run, also where earlier ones helped to judge it.
     let after = match &input.base {
         Some(_) => verdict.after,
-        None => input.newest().and_then(|results| results.median(series)),
+        None => input.newest_results().and_then(|results| results.median(series)),
     };
     let ratio = verdict
         .before
@@ -465,7 +468,11 @@ fn short(value: f64) -> f64 {
 
 /// The benchmarks that were slower in each of the last `least` runs of the history and in the judged one.
 #[must_use]
-pub fn persistent(input: &JudgingInput, verdicts: &RunVerdicts, least: usize) -> BTreeMap<SeriesId, RunId> {
+pub fn find_persistent_regressions(
+    input: &JudgingInput,
+    verdicts: &RunVerdicts,
+    least: usize,
+) -> BTreeMap<SeriesId, RunId> {
     let slower = verdicts
         .verdicts
         .iter()
@@ -482,7 +489,11 @@ pub fn persistent(input: &JudgingInput, verdicts: &RunVerdicts, least: usize) ->
 /// The benchmarks that were slower in each of the last `least` runs of the history, and are not in the judged one: since
 /// which run they were.
 #[must_use]
-pub fn recovered(input: &JudgingInput, verdicts: &RunVerdicts, least: usize) -> BTreeMap<SeriesId, RunId> {
+pub fn find_recovered_regressions(
+    input: &JudgingInput,
+    verdicts: &RunVerdicts,
+    least: usize,
+) -> BTreeMap<SeriesId, RunId> {
     let fine = verdicts.verdicts.iter().filter(|verdict| {
         matches!(verdict.kind, VerdictKind::Unchanged | VerdictKind::Improvement) && verdict.since.is_none()
     });
@@ -513,7 +524,7 @@ mod tests {
     }
 
     fn past(run: i64, value: f64) -> (RunId, Arc<Medians>) {
-        (RunId(run), Arc::new(Medians::of(&one(1, value))))
+        (RunId(run), Arc::new(Medians::from_results(&one(1, value))))
     }
 
     /// Thirty runs around 1000, and then the runs to judge.
@@ -562,7 +573,7 @@ mod tests {
         );
         assert_eq!(judged.verdicts[0].before, Some(1003.0));
         assert_eq!(
-            persistent(&input, &judged, 3),
+            find_persistent_regressions(&input, &judged, 3),
             BTreeMap::from([(SeriesId(1), RunId(31))])
         );
         input.epochs.insert(SeriesId(1), RunId(31));
@@ -671,7 +682,9 @@ mod tests {
             (SeriesId(1), vec![1000.0]),
             (SeriesId(2), vec![5.0]),
         ]));
-        input.history.push((RunId(31), Arc::new(Medians::of(&both))));
+        input
+            .history
+            .push((RunId(31), Arc::new(Medians::from_results(&both))));
         input.commits.insert(RunId(31), Arc::from("abc"));
         assert_eq!(judge_input(&input, &thresholds()).missing, [SeriesId(2)]);
         input.runs[0].1.0.insert(SeriesId(2), vec![5.0]);
@@ -737,8 +750,8 @@ mod tests {
     #[test]
     fn verdicts_survive_their_stored_form() {
         let judged = judge_input(&input(&[1300.0, 1290.0]), &thresholds());
-        assert_eq!(RunVerdicts::read(&judged.write()).unwrap(), judged);
-        let public = judged.verdicts[0].public(&name("sort"));
+        assert_eq!(RunVerdicts::from_json(&judged.to_json()).unwrap(), judged);
+        let public = judged.verdicts[0].to_regression_result(&name("sort"));
         assert!(public.is_regression && public.percent_change.unwrap() > 25.0);
         assert_eq!(public.sample_size, 30);
     }

@@ -38,7 +38,7 @@ impl JudgingBatch {
     ///
     /// # Errors
     /// The driver's.
-    pub async fn read(
+    pub async fn load_history(
         &mut self,
         connection: &mut AnyConnection,
         (stream, branch): (StreamId, &str),
@@ -49,7 +49,7 @@ impl JudgingBatch {
         let oldest = found.last().copied().unwrap_or(before);
         let history = History {
             whole: found.len() < limit as usize,
-            marks: judgements::marks(connection, stream, branch, oldest, before).await?,
+            marks: judgements::list_epochs_and_rejections(connection, stream, branch, oldest, before).await?,
             runs: found,
             before,
         };
@@ -58,7 +58,7 @@ impl JudgingBatch {
     }
 
     /// The newest `most` runs before a run, newest first; `None` when they were not all read.
-    pub(super) fn newest(&self, branch: &str, before: RunId, most: usize) -> Option<Vec<RunId>> {
+    pub(super) fn newest_runs(&self, branch: &str, before: RunId, most: usize) -> Option<Vec<RunId>> {
         let history = self.read.get(branch).filter(|history| before <= history.before)?;
         let stored = history.runs.iter().copied().filter(|run| *run < before);
         let stored: Vec<RunId> = stored.take(most).collect();
@@ -84,7 +84,7 @@ impl JudgingBatch {
     }
 
     /// What counts between two runs; `None` when that was not read.
-    pub(super) fn marks(&self, branch: &str, oldest: RunId, before: RunId) -> Option<Marks> {
+    pub(super) fn epochs_and_rejections(&self, branch: &str, oldest: RunId, before: RunId) -> Option<Marks> {
         let history = self.read.get(branch).filter(|history| before <= history.before)?;
         let from = history.runs.last().copied().unwrap_or(history.before);
         if oldest < from {
@@ -98,19 +98,19 @@ impl JudgingBatch {
     }
 
     /// Adds what is not saved yet to what must not count.
-    pub(super) fn correct(&self, rejected: &mut BTreeSet<(SeriesId, RunId)>) {
+    pub(super) fn apply_unsaved_rejections(&self, rejected: &mut BTreeSet<(SeriesId, RunId)>) {
         rejected.extend(&self.rejected);
         rejected.retain(|value| !self.cleared.contains(value));
     }
 
     /// Notes a run that is part of the history of `branch` now, and its values that must not count.
-    pub(super) fn accept(&mut self, run: RunId, branch: &str, rejected: impl Iterator<Item = SeriesId>) {
+    pub(super) fn accept_run(&mut self, run: RunId, branch: &str, rejected: impl Iterator<Item = SeriesId>) {
         self.accepted.push((run, branch.to_owned()));
         self.rejected.extend(rejected.map(|series| (series, run)));
     }
 
     /// Notes that a value counts after all.
-    pub(super) fn clear(&mut self, series: SeriesId, run: RunId) {
+    pub(super) fn clear_rejection(&mut self, series: SeriesId, run: RunId) {
         self.rejected.remove(&(series, run));
         self.cleared.insert((series, run));
     }

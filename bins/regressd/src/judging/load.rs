@@ -39,7 +39,7 @@ impl JudgingCandidate {
     ///
     /// # Errors
     /// The driver's, or stored results that cannot be read.
-    pub async fn load(connection: &mut AnyConnection, id: RunId) -> sqlx::Result<Option<Self>> {
+    pub async fn load_by_id(connection: &mut AnyConnection, id: RunId) -> sqlx::Result<Option<Self>> {
         let found = Self::load_all(connection, &[id]).await?;
         found
             .into_iter()
@@ -109,20 +109,20 @@ pub(super) async fn read_judging_input(
     let all = candidate.earlier.iter().chain([run]);
     for (one, (_, results)) in all.zip(&input.runs) {
         if let Some(base) = &one.run.base {
-            input.base.get_or_insert_default().add(&read(base)?);
-            input.beside.add(results);
+            input.base.get_or_insert_default().add_values(&read(base)?);
+            input.beside.add_values(results);
         }
     }
     let past = PastRun {
         commit: run.run.commit.as_str().into(),
-        medians: Arc::new(Medians::of(&candidate.results)),
+        medians: Arc::new(Medians::from_results(&candidate.results)),
     };
-    histories.run_cache.keep(run.id, past);
+    histories.run_cache.keep_run(run.id, past);
     let whose = (run.run.stream, run.run.target.as_str());
     let until = (run.id, run.run.commit.as_str());
     fill(connection, histories, &mut input, whose, until, batch).await?;
     if let Some(number) = run.run.pull_request.filter(|_| !input.of_history) {
-        let pull = pull_requests::find(connection, run.run.repository, number).await?;
+        let pull = pull_requests::find_pull_request(connection, run.run.repository, number).await?;
         hold_against_base(&mut input, pull.and_then(|pull| pull.base_sha));
     }
     Ok(input)
@@ -175,7 +175,7 @@ async fn fill(
 ) -> sqlx::Result<()> {
     let most = histories.baseline_runs as usize;
     input.most = Some(most);
-    let newest = match batch.newest(branch, before, most) {
+    let newest = match batch.newest_runs(branch, before, most) {
         Some(newest) => newest,
         None => {
             let limit = histories.baseline_runs;
@@ -184,9 +184,9 @@ async fn fill(
         }
     };
     let oldest = newest.last().copied().unwrap_or(before);
-    let marks = match batch.marks(branch, oldest, before) {
+    let marks = match batch.epochs_and_rejections(branch, oldest, before) {
         Some(marks) => marks,
-        None => judgements::marks(connection, stream, branch, oldest, before).await?,
+        None => judgements::list_epochs_and_rejections(connection, stream, branch, oldest, before).await?,
     };
     input.epochs = marks.epochs;
     input.rejected = marks.rejected;
@@ -197,12 +197,13 @@ async fn fill(
         let end = first.unwrap_or(oldest);
         let older = runs::history_ids(connection, stream, branch, end, histories.baseline_runs).await?;
         if let Some(id) = older.last() {
-            let marks = judgements::marks(connection, stream, branch, *id, oldest).await?;
+            let marks =
+                judgements::list_epochs_and_rejections(connection, stream, branch, *id, oldest).await?;
             input.rejected.extend(marks.rejected);
         }
         add(connection, histories, input, (stream, branch), &older, commit).await?;
     }
-    batch.correct(&mut input.rejected);
+    batch.apply_unsaved_rejections(&mut input.rejected);
     input.history.sort_unstable_by_key(|(run, _)| *run);
     input.history.dedup_by_key(|(run, _)| *run);
     Ok(())
@@ -240,10 +241,10 @@ async fn look_up(
     };
     let before = RunId(newest.0.saturating_add(1));
     let limit = u32::try_from(ids.len()).unwrap_or(u32::MAX);
-    let rows = runs::history(connection, stream, branch, before, limit).await?;
+    let rows = runs::list_history_runs(connection, stream, branch, before, limit).await?;
     let mut found = Vec::with_capacity(ids.len());
     for id in ids {
-        if let Some(past) = histories.run_cache.find(*id) {
+        if let Some(past) = histories.run_cache.find_run(*id) {
             found.push(past);
             continue;
         }
@@ -261,14 +262,14 @@ async fn look_up(
         };
         let past = PastRun {
             commit: commit.into(),
-            medians: Arc::new(Medians::of(&read(&results)?)),
+            medians: Arc::new(Medians::from_results(&read(&results)?)),
         };
-        histories.run_cache.keep(*id, past.clone());
+        histories.run_cache.keep_run(*id, past.clone());
         found.push(past);
     }
     Ok(found)
 }
 
 fn read(text: &str) -> sqlx::Result<Results> {
-    Results::read(text).map_err(|error| sqlx::Error::Decode(error.into()))
+    Results::from_json(text).map_err(|error| sqlx::Error::Decode(error.into()))
 }

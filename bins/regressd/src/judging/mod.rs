@@ -17,10 +17,12 @@ mod save;
 mod stored;
 mod verdicts;
 
-pub use judge::{BaseCommit, JudgingInput, judge_input, persistent, recovered};
+pub use judge::{
+    BaseCommit, JudgingInput, find_persistent_regressions, find_recovered_regressions, judge_input,
+};
 pub use judging_batch::JudgingBatch;
 pub use load::{Histories, JudgingCandidate, load_baseline_input};
-pub use report::{JudgedPart, report};
+pub use report::{JudgedPart, build_commit_report};
 pub use save::Consequences;
 pub use stored::{Judged, judge_candidate, judge_stored, load_judging_input};
 pub use verdicts::{PercentInterval, RegressionResult, RunVerdicts, StoredVerdict};

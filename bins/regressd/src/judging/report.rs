@@ -26,7 +26,7 @@ pub struct JudgedPart {
 
 /// The report on judged runs of one commit, one a component and environment.
 #[must_use]
-pub fn report(parts: &[JudgedPart], title: &str, threshold: f64) -> Report {
+pub fn build_commit_report(parts: &[JudgedPart], title: &str, threshold: f64) -> Report {
     let several = parts.len() > 1;
     let first = parts.first();
     let mut rows = Vec::new();
@@ -75,7 +75,7 @@ pub fn report(parts: &[JudgedPart], title: &str, threshold: f64) -> Report {
         notes,
         problems: parts.iter().flat_map(|part| problems(&part.run)).collect(),
     };
-    report.sort();
+    report.sort_rows();
     report.outcome = Outcome::of_verdicts(report.rows.iter().map(|row| row.verdict));
     report.summary = summary(&report);
     report
@@ -206,8 +206,8 @@ fn share_of(count: usize, all: usize) -> String {
 }
 
 fn summary(report: &Report) -> String {
-    let (slower, all) = (report.count(VerdictKind::Regression), report.rows.len());
-    let faster = report.count(VerdictKind::Improvement);
+    let (slower, all) = (report.count_verdicts(VerdictKind::Regression), report.rows.len());
+    let faster = report.count_verdicts(VerdictKind::Improvement);
     match report.outcome {
         Outcome::NotJudged => match report.rows.first() {
             Some(row) => format!("nothing could be judged: {}: {}", row.name, row.reason),
@@ -215,7 +215,7 @@ fn summary(report: &Report) -> String {
         },
         Outcome::Suspected => format!(
             "suspected: {} may be worse; another run of this commit would decide",
-            share_of(report.count(VerdictKind::Suspected), all)
+            share_of(report.count_verdicts(VerdictKind::Suspected), all)
         ),
         Outcome::Unchanged if all == 1 => {
             "the benchmark did not change by more than its threshold".to_owned()

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use regress_core::detect::VerdictKind;
 use sqlx::AnyConnection;
 
-use super::{JudgingBatch, JudgingInput, RunVerdicts, StoredVerdict, persistent, recovered};
+use super::{
+    JudgingBatch, JudgingInput, RunVerdicts, StoredVerdict, find_persistent_regressions,
+    find_recovered_regressions,
+};
 use crate::database::DatabaseError;
 use crate::database::bulk;
 use crate::database::jobs::{self as job_table, NewJob, QueuedJob};
@@ -29,7 +32,7 @@ pub struct Consequences {
 }
 
 /// What follows from these verdicts.
-pub(super) fn consequences(
+pub(super) fn determine_consequences(
     known: &ConfiguredRepository,
     run: &MeasuredRun,
     input: &JudgingInput,
@@ -50,7 +53,7 @@ pub(super) fn consequences(
         accepted: history,
         outcome: verdicts.outcome(),
         judged: UnixMillis::now(),
-        verdicts: verdicts.write(),
+        verdicts: verdicts.to_json(),
     };
     let told = tells && !verdicts.verdicts.is_empty();
     let jobs = told.then(|| jobs_that_tell(known, run, input, verdicts, least, correlation));
@@ -110,8 +113,8 @@ fn issues_to_update(
     verdicts: &RunVerdicts,
     least: usize,
 ) -> BTreeSet<AboutRegression> {
-    let lasting = persistent(input, verdicts, least).into_values();
-    let over = recovered(input, verdicts, least).into_values();
+    let lasting = find_persistent_regressions(input, verdicts, least).into_values();
+    let over = find_recovered_regressions(input, verdicts, least).into_values();
     let about = |first: RunId| {
         Some(AboutRegression {
             repository: run.repository,
@@ -127,13 +130,13 @@ impl Consequences {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn save(self, state: &AppState) -> Result<(), DatabaseError> {
+    pub async fn save_judgement(self, state: &AppState) -> Result<(), DatabaseError> {
         let wakes = !self.jobs.is_empty();
         let consequences = Arc::new(self);
-        let save = state.database.write(move |connection| {
+        let save = state.database.run_in_transaction(move |connection| {
             let consequences = Arc::clone(&consequences);
             Box::pin(async move {
-                judgements::put(connection, &consequences.judgement).await?;
+                judgements::put_judgement(connection, &consequences.judgement).await?;
                 consequences.store_rest(connection).await?;
                 let run = consequences.judgement.run.0.to_string();
                 let key = job_table::key_of_kind(JobKind::Judge, &run);
@@ -173,7 +176,7 @@ impl Consequences {
             one.store_rest(connection).await?;
         }
         let jobs: Vec<&QueuedJob> = done.iter().map(|(job, _)| job).collect();
-        bulk::finish(connection, &jobs).await
+        bulk::finish_jobs(connection, &jobs).await
     }
 
     /// Stores everything that follows beside the judgement.
@@ -181,28 +184,28 @@ impl Consequences {
         for run in &self.earlier {
             for series in judgements::rejected_in(connection, *run).await? {
                 if self.fine.contains(&series) {
-                    judgements::unreject(connection, series, *run).await?;
+                    judgements::remove_rejection(connection, series, *run).await?;
                 }
             }
         }
         for series in self.rejected.iter().filter(|_| self.judgement.accepted) {
-            judgements::reject(connection, *series, self.judgement.run).await?;
+            judgements::insert_rejection(connection, *series, self.judgement.run).await?;
         }
         for job in &self.jobs {
-            job_table::enqueue(connection, job).await?;
+            job_table::enqueue_job(connection, job).await?;
         }
         Ok(())
     }
 
     /// Lets the runs that are judged next see this one, before it is saved.
-    pub(crate) fn note(&self, batch: &mut JudgingBatch) {
+    pub(crate) fn add_to_batch(&self, batch: &mut JudgingBatch) {
         if self.judgement.accepted {
             let rejected = self.rejected.iter().copied();
-            batch.accept(self.judgement.run, &self.judgement.branch, rejected);
+            batch.accept_run(self.judgement.run, &self.judgement.branch, rejected);
         }
         for earlier in &self.earlier {
             for series in &self.fine {
-                batch.clear(*series, *earlier);
+                batch.clear_rejection(*series, *earlier);
             }
         }
     }

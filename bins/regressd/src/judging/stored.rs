@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::load::{Histories, JudgingCandidate, read_judging_input};
-use super::save::{Consequences, consequences};
+use super::save::{Consequences, determine_consequences};
 use super::{JudgingBatch, JudgingInput, RunVerdicts, evidence, judge_input};
 use crate::database::DatabaseError;
 use crate::database::runs::MeasuredRun;
@@ -28,7 +28,7 @@ pub struct Judged {
     pub consequences: Consequences,
 }
 
-/// Judges a run that is in the database. Nothing is changed; see `Consequences::save`. `None` when there is no such
+/// Judges a run that is in the database. Nothing is changed; see `Consequences::save_judgement`. `None` when there is no such
 /// run.
 ///
 /// # Errors
@@ -38,8 +38,8 @@ pub async fn judge_stored(
     id: RunId,
     correlation: &str,
 ) -> Result<Option<Judged>, DatabaseError> {
-    let mut connection = state.database.read().await?;
-    let candidate = JudgingCandidate::load(&mut connection, id).await?;
+    let mut connection = state.database.acquire_reader().await?;
+    let candidate = JudgingCandidate::load_by_id(&mut connection, id).await?;
     drop(connection);
     match candidate {
         Some(candidate) => judge_candidate(state, &candidate, &JudgingBatch::default(), correlation).await,
@@ -64,12 +64,14 @@ pub async fn judge_candidate(
         return Ok(None);
     };
     let series = candidate.results.0.keys().copied();
-    let contents = directory.contents(database, run.run.stream, series).await?;
+    let contents = directory
+        .load_stream_contents(database, run.run.stream, series)
+        .await?;
     let histories = Histories {
         run_cache: &state.run_cache,
         baseline_runs: settings.judging.baseline_runs,
     };
-    let mut connection = database.read().await?;
+    let mut connection = database.acquire_reader().await?;
     let names = Arc::clone(&contents.names);
     let mut input = read_judging_input(&mut connection, histories, candidate, names, batch).await?;
     drop(connection);
@@ -77,7 +79,7 @@ pub async fn judge_candidate(
     let mut judge_again = BTreeSet::new();
     // Only what has no evidence yet needs a look at what others measured.
     if verdicts.shifts.iter().any(|shift| shift.evidence.is_none()) {
-        let mut connection = database.read().await?;
+        let mut connection = database.acquire_reader().await?;
         let found = evidence::from_outside(&mut connection, run, &input, &verdicts.shifts).await?;
         drop(connection);
         if !found.evidence.is_empty() {
@@ -88,7 +90,8 @@ pub async fn judge_candidate(
     }
     let least = settings.judging.persistent_runs as usize;
     let tells = settings.github.app_id.is_some();
-    let mut consequences = consequences(&known, run, &input, &verdicts, (least, tells), correlation);
+    let mut consequences =
+        determine_consequences(&known, run, &input, &verdicts, (least, tells), correlation);
     // Each of them is evidence for the other, and was judged when there was none.
     consequences.judge_again(&judge_again, correlation);
     Ok(Some(Judged {
@@ -110,7 +113,10 @@ async fn judge_with(
     Ok(
         match known.config.thresholds(&settings.judging, &contents.component) {
             Ok(thresholds) if known.config.judges(&contents.component) => {
-                if input.newest().is_some_and(|results| results.0.len() > LARGE) {
+                if input
+                    .newest_results()
+                    .is_some_and(|results| results.0.len() > LARGE)
+                {
                     let input = input.clone();
                     tokio::task::spawn_blocking(move || judge_input(&input, &thresholds))
                         .await
@@ -140,12 +146,15 @@ pub async fn load_judging_input(
 ) -> Result<JudgingInput, DatabaseError> {
     let series = candidate.results.0.keys().copied();
     let stream = candidate.run.run.stream;
-    let contents = state.directory.contents(&state.database, stream, series).await?;
+    let contents = state
+        .directory
+        .load_stream_contents(&state.database, stream, series)
+        .await?;
     let histories = Histories {
         run_cache: &state.run_cache,
         baseline_runs: state.settings.load().judging.baseline_runs,
     };
-    let mut connection = state.database.read().await?;
+    let mut connection = state.database.acquire_reader().await?;
     let batch = JudgingBatch::default();
     Ok(read_judging_input(&mut connection, histories, candidate, contents.names, &batch).await?)
 }

@@ -137,19 +137,19 @@ impl RunVerdicts {
     ///
     /// # Errors
     /// When it is none.
-    pub fn read(text: &str) -> serde_json::Result<Self> {
+    pub fn from_json(text: &str) -> serde_json::Result<Self> {
         serde_json::from_str(text)
     }
 
     /// The stored form.
     #[must_use]
-    pub fn write(&self) -> String {
+    pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("verdicts are plain data")
     }
 
     /// Whether some benchmark has this verdict.
     #[must_use]
-    pub fn any(&self, kind: VerdictKind) -> bool {
+    pub fn has_verdict(&self, kind: VerdictKind) -> bool {
         self.verdicts.iter().any(|verdict| verdict.kind == kind)
     }
 
@@ -162,7 +162,7 @@ impl RunVerdicts {
     /// The verdicts on runs of one commit together, the newest run first: of each series the newest verdict. What one
     /// upload did not measure another may have.
     #[must_use]
-    pub fn together(runs: Vec<Self>) -> Option<Self> {
+    pub fn merge_runs(runs: Vec<Self>) -> Option<Self> {
         let mut runs = runs.into_iter();
         let mut all = runs.next()?;
         let mut seen: BTreeSet<SeriesId> = all.verdicts.iter().map(|verdict| verdict.series).collect();
@@ -208,7 +208,7 @@ impl StoredVerdict {
 
     /// The verdict as clients read it.
     #[must_use]
-    pub fn public(&self, name: &SeriesName) -> RegressionResult {
+    pub fn to_regression_result(&self, name: &SeriesName) -> RegressionResult {
         RegressionResult {
             series: self.series.0,
             benchmark: name.benchmark.clone(),

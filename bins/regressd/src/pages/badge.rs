@@ -29,7 +29,7 @@ use crate::state::AppState;
     ),
     security((), ("token" = []))
 )]
-pub(crate) async fn badge(
+pub(crate) async fn get_badge(
     State(state): State<AppState>,
     access: Result<Access, Problem>,
     Path((owner, repo)): Path<(String, String)>,
@@ -39,12 +39,12 @@ pub(crate) async fn badge(
         Err(problem) if problem.status != StatusCode::UNAUTHORIZED.as_u16() => return Err(problem),
         other => other,
     };
-    let reader = PageReader::of(access).map_err(|_| Problem::not_found("there is no such badge"))?;
+    let reader = PageReader::from_access(access).map_err(|_| Problem::not_found("there is no such badge"))?;
     let (badge, for_all) = match RepoName::new(&owner, repo.strip_suffix(".svg").unwrap_or(&repo)) {
         Ok(name) => find(&state, &reader, &name).await?,
         Err(_) => (Badge::Unknown, true),
     };
-    let tag = format!("\"{}\"", badge.words().replace(' ', "-"));
+    let tag = format!("\"{}\"", badge.status_text().replace(' ', "-"));
     let caching = [
         (header::CONTENT_TYPE, "image/svg+xml".to_owned()),
         // Proxies of pictures keep what they may; a minute is short enough for a badge.
@@ -74,20 +74,22 @@ pub(crate) async fn badge(
     }) {
         return Ok((StatusCode::NOT_MODIFIED, caching).into_response());
     }
-    Ok((caching, badge.svg("benchmarks")).into_response())
+    Ok((caching, badge.render_svg("benchmarks")).into_response())
 }
 
 /// The badge, and whether everybody may see it.
 async fn find(state: &AppState, reader: &PageReader, name: &RepoName) -> Result<(Badge, bool), Problem> {
-    let Some(known) = reader.repository(state, name).await? else {
+    let Some(known) = reader.find_visible_repository(state, name).await? else {
         return Ok((Badge::Unknown, true));
     };
     let for_all = known.config.public || state.settings.load().server.public_read;
-    let mut connection = state.database.read().await?;
+    let mut connection = state.database.acquire_reader().await?;
     let newest = newest_state(&mut connection, &known).await?;
     let badge = match newest.outcome() {
         None => Badge::NoData,
-        Some(outcome) if outcome.has_regression() => Badge::Regression(newest.count(VerdictKind::Regression)),
+        Some(outcome) if outcome.has_regression() => {
+            Badge::Regression(newest.count_verdicts(VerdictKind::Regression))
+        }
         Some(_) => Badge::Passing,
     };
     Ok((badge, for_all))

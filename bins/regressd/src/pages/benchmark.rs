@@ -7,7 +7,7 @@ use regress_core::detect::machine_shift::machine_trend;
 use regress_core::detect::{ChangePointSettings, change_points};
 use regress_core::measurement::Unit;
 use regress_report::pages::{
-    BenchmarkPage, Change, ChangeKind, Fact, HistoryPoint, Link, PointState, benchmark as draw,
+    BenchmarkPage, Change, ChangeKind, Fact, HistoryPoint, Link, PointState, render_benchmark_page as draw,
 };
 use serde::Deserialize;
 use sqlx::AnyConnection;
@@ -40,14 +40,14 @@ pub(super) struct BenchmarkQuery {
     runs: Option<u32>,
 }
 
-pub(super) async fn show(
+pub(super) async fn show_benchmark_page(
     State(state): State<AppState>,
     access: Result<Access, Problem>,
     OriginalUri(uri): OriginalUri,
     Path(number): Path<String>,
     Query(choice): Query<BenchmarkQuery>,
 ) -> Response {
-    let reader = match PageReader::of(access) {
+    let reader = match PageReader::from_access(access) {
         Ok(reader) => reader,
         Err(response) => return *response,
     };
@@ -58,18 +58,18 @@ pub(super) async fn show(
     };
     let (known, series, stream) = match found {
         Ok(Some(found)) => found,
-        Ok(None) => return reader.refused(path),
+        Ok(None) => return reader.refusal_response(path),
         Err(problem) => return shell::trouble_page(&problem),
     };
     match view(&state, &known, &series, &stream, &choice).await {
         Ok(page) => {
             let name = &known.repository.name;
             let way = vec![
-                Link::new(name.to_string(), links::repository(name)),
+                Link::new(name.to_string(), links::repository_url(name)),
                 Link::new(page.name.as_str(), ""),
             ];
-            shell::page(draw(
-                &shell::frame(&format!("{} of {name}", page.name), way),
+            shell::html_response(draw(
+                &shell::page_frame(&format!("{} of {name}", page.name), way),
                 &page,
             ))
         }
@@ -82,15 +82,15 @@ async fn find(
     reader: &PageReader,
     id: SeriesId,
 ) -> Result<Option<(ConfiguredRepository, StoredSeries, Stream)>, Problem> {
-    let mut connection = state.database.read().await?;
-    let Some(series) = streams::series(&mut connection, id).await? else {
+    let mut connection = state.database.acquire_reader().await?;
+    let Some(series) = streams::find_series(&mut connection, id).await? else {
         return Ok(None);
     };
     let Some(stream) = streams::by_id(&mut connection, series.stream).await? else {
         return Ok(None);
     };
     let row = repositories::by_id(&mut connection, stream.repository).await?;
-    let known = row.and_then(|row| reader.allowed(row));
+    let known = row.and_then(|row| reader.visible_repository(row));
     Ok(known.map(|known| (known, series, stream)))
 }
 
@@ -103,20 +103,20 @@ async fn view(
 ) -> Result<BenchmarkPage, Problem> {
     let settings = state.settings.load_full();
     let github = links::on_github(&settings.github.api_url, &known.repository.name);
-    let mut connection = state.database.read().await?;
-    let branches = queries::branches(&mut connection, stream.id, 30).await?;
+    let mut connection = state.database.acquire_reader().await?;
+    let list_branches = queries::list_branches(&mut connection, stream.id, 30).await?;
     let chosen = choice.branch.clone().filter(|branch| !branch.contains('\0'));
     let branch = chosen
-        .or_else(|| usual_branch(known, &branches))
+        .or_else(|| usual_branch(known, &list_branches))
         .unwrap_or_default();
     let span = choice
         .runs
         .filter(|runs| SPANS.contains(runs))
         .unwrap_or(SPANS[1]);
-    let all = queries::history(&mut connection, stream.id, &branch, span).await?;
+    let all = queries::list_past_runs(&mut connection, stream.id, &branch, span).await?;
     let first = all.first().map_or(RunId(0), |past| past.id);
-    let rejected = judgements::rejections(&mut connection, stream.id, first, RunId(i64::MAX)).await?;
-    let epochs = judgements::epochs(&mut connection, stream.id, &branch).await?;
+    let rejected = judgements::list_rejections(&mut connection, stream.id, first, RunId(i64::MAX)).await?;
+    let epochs = judgements::list_epochs(&mut connection, stream.id, &branch).await?;
     let histories = Histories {
         run_cache: &state.run_cache,
         baseline_runs: settings.judging.baseline_runs,
@@ -150,8 +150,8 @@ async fn view(
     let point = |(past, value): (&Past, &f64)| HistoryPoint {
         value: *value,
         commit: past.commit.clone(),
-        commit_href: links::commit(&github, &past.commit),
-        run_href: links::run(past.id),
+        commit_href: links::commit_url(&github, &past.commit),
+        run_href: links::run_url(past.id),
         when: shell::time_text(past.received),
         state: if rejected.contains(&(series.id, past.id)) {
             PointState::Rejected
@@ -191,13 +191,16 @@ async fn newest_verdict(
     let runs = judgements::newest_of_branch(connection, stream.id, branch).await?;
     let runs = runs
         .iter()
-        .filter_map(|run| RunVerdicts::read(&run.verdicts).ok());
-    let verdicts = RunVerdicts::together(runs.collect());
+        .filter_map(|run| RunVerdicts::from_json(&run.verdicts).ok());
+    let verdicts = RunVerdicts::merge_runs(runs.collect());
     Ok(verdicts.and_then(|all| all.verdicts.into_iter().find(|one| one.series == series)))
 }
 
 fn places(known: &ConfiguredRepository, stream: &Stream, branch: &str) -> Vec<Link> {
-    let mut places = vec![Link::new(branch, links::branch(&known.repository.name, branch))];
+    let mut places = vec![Link::new(
+        branch,
+        links::branch_url(&known.repository.name, branch),
+    )];
     if stream.component != "default" {
         places.push(Link::new(stream.component.as_str(), ""));
     }
@@ -279,8 +282,8 @@ fn facts(verdict: &StoredVerdict, unit: &Unit) -> Vec<Fact> {
             });
         }
     };
-    fact("newest", verdict.after.map(|value| unit.human(value)));
-    fact("baseline", verdict.before.map(|value| unit.human(value)));
+    fact("newest", verdict.after.map(|value| unit.format_value(value)));
+    fact("baseline", verdict.before.map(|value| unit.format_value(value)));
     fact(
         "change of cost",
         verdict.percent.map(|percent| format!("{percent:+.1} %")),
@@ -303,7 +306,7 @@ fn spans(series: SeriesId, branch: &str, shown: u32) -> Vec<Link> {
         if runs == shown {
             Link::new(text, "")
         } else {
-            Link::new(text, format!("{}&runs={runs}", links::series(series, branch)))
+            Link::new(text, format!("{}&runs={runs}", links::series_url(series, branch)))
         }
     };
     SPANS.into_iter().map(one).collect()
@@ -318,7 +321,10 @@ async fn elsewhere(
 ) -> Result<Vec<Link>, Problem> {
     let same = queries::same_benchmark(connection, known.repository.id, series, 20).await?;
     let link = |(id, component, environment): (SeriesId, String, String)| {
-        Link::new(format!("{component} · {environment}"), links::series(id, branch))
+        Link::new(
+            format!("{component} · {environment}"),
+            links::series_url(id, branch),
+        )
     };
     Ok(same.into_iter().map(link).collect())
 }

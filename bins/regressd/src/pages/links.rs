@@ -2,19 +2,19 @@
 
 use crate::domain::{RepoName, RunId, SeriesId};
 
-pub(super) fn repository(name: &RepoName) -> String {
+pub(super) fn repository_url(name: &RepoName) -> String {
     format!("/repositories/{name}")
 }
 
-pub(super) fn branch(name: &RepoName, branch: &str) -> String {
-    format!("/repositories/{name}?branch={}", encode(branch))
+pub(super) fn branch_url(name: &RepoName, branch: &str) -> String {
+    format!("/repositories/{name}?branch={}", percent_encode(branch))
 }
 
-pub(super) fn series(id: SeriesId, branch: &str) -> String {
-    format!("/series/{}?branch={}", id.0, encode(branch))
+pub(super) fn series_url(id: SeriesId, branch: &str) -> String {
+    format!("/series/{}?branch={}", id.0, percent_encode(branch))
 }
 
-pub(super) fn run(id: RunId) -> String {
+pub(super) fn run_url(id: RunId) -> String {
     format!("/runs/{}", id.0)
 }
 
@@ -28,16 +28,16 @@ pub(super) fn on_github(api: &str, name: &RepoName) -> String {
     format!("{web}/{name}")
 }
 
-pub(super) fn commit(github: &str, sha: &str) -> String {
-    format!("{github}/commit/{}", encode(sha))
+pub(super) fn commit_url(github: &str, sha: &str) -> String {
+    format!("{github}/commit/{}", percent_encode(sha))
 }
 
-pub(super) fn pull(github: &str, number: u32) -> String {
+pub(super) fn pull_request_url(github: &str, number: u32) -> String {
     format!("{github}/pull/{number}")
 }
 
 /// A text as part of a query or path: everything that could mean something else is escaped.
-pub(super) fn encode(text: &str) -> String {
+pub(super) fn percent_encode(text: &str) -> String {
     use std::fmt::Write as _;
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -58,7 +58,7 @@ mod tests {
     fn branches_cannot_leave_their_place() {
         let name: RepoName = "octo/hello".parse().unwrap();
         assert_eq!(
-            branch(&name, "a&b=c#\"é/"),
+            branch_url(&name, "a&b=c#\"é/"),
             "/repositories/octo/hello?branch=a%26b%3Dc%23%22%C3%A9%2F"
         );
     }

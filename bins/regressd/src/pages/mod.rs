@@ -27,14 +27,20 @@ use crate::state::AppState;
 pub(crate) use shell::not_found;
 
 /// The routes of the pages.
-pub(crate) fn routes() -> Router<AppState> {
+pub(crate) fn page_routes() -> Router<AppState> {
     Router::new()
-        .route("/", get(repositories::show))
-        .route("/repositories/{owner}/{repo}", get(repository::show))
-        .route("/series/{series}", get(benchmark::show))
-        .route("/runs/{run}", get(run::show))
-        .route("/sign-in", get(sign_in::show).post(sign_in::enter))
-        .route("/sign-out", post(sign_in::leave))
-        .route("/style.css", get(shell::style))
-        .route("/icon.svg", get(shell::icon))
+        .route("/", get(repositories::show_repositories_page))
+        .route(
+            "/repositories/{owner}/{repo}",
+            get(repository::show_repository_page),
+        )
+        .route("/series/{series}", get(benchmark::show_benchmark_page))
+        .route("/runs/{run}", get(run::show_run_page))
+        .route(
+            "/sign-in",
+            get(sign_in::show_sign_in_page).post(sign_in::sign_in_with_token),
+        )
+        .route("/sign-out", post(sign_in::sign_out))
+        .route("/style.css", get(shell::serve_style_sheet))
+        .route("/icon.svg", get(shell::serve_icon))
 }

@@ -20,7 +20,7 @@ pub(super) struct Past {
 }
 
 /// The newest `limit` runs in the history of a branch, oldest first.
-pub(super) async fn history(
+pub(super) async fn list_past_runs(
     connection: &mut AnyConnection,
     stream: StreamId,
     branch: &str,
@@ -41,14 +41,14 @@ pub(super) async fn history(
             id: RunId(row.try_get("id")?),
             commit: row.try_get("commit_sha")?,
             received: UnixMillis(row.try_get("received")?),
-            results: Results::read(&text).map_err(|error| sqlx::Error::Decode(error.into()))?,
+            results: Results::from_json(&text).map_err(|error| sqlx::Error::Decode(error.into()))?,
         })
     };
     rows.iter().map(read).collect()
 }
 
 /// At most `limit` branches of a stream that have a history, in their order: the index is skipped through, not read.
-pub(super) async fn branches(
+pub(super) async fn list_branches(
     connection: &mut AnyConnection,
     stream: StreamId,
     limit: u32,

@@ -20,7 +20,7 @@ impl PageReader {
     ///
     /// # Errors
     /// A page, when the request may not be answered at all.
-    pub(super) fn of(access: Result<Access, Problem>) -> Result<Self, Box<Response>> {
+    pub(super) fn from_access(access: Result<Access, Problem>) -> Result<Self, Box<Response>> {
         match access {
             Ok(access) => Ok(Self(Some(access))),
             Err(problem) if problem.status == StatusCode::UNAUTHORIZED.as_u16() => Ok(Self(None)),
@@ -36,28 +36,29 @@ impl PageReader {
     /// Whether they may see this repository.
     pub(super) fn may_see(&self, known: &ConfiguredRepository) -> bool {
         let token = self.0.as_ref();
-        known.config.public || token.is_some_and(|access| access.0.may(Role::Read, &known.repository.name))
+        known.config.public
+            || token.is_some_and(|access| access.0.has_role_in(Role::Read, &known.repository.name))
     }
 
     /// The repository if they may see it. Whether it is there at all is told to nobody else.
-    pub(super) async fn repository(
+    pub(super) async fn find_visible_repository(
         &self,
         state: &AppState,
         name: &RepoName,
     ) -> Result<Option<ConfiguredRepository>, Problem> {
-        let found = state.directory.repository(&state.database, name).await?;
+        let found = state.directory.find_repository(&state.database, name).await?;
         Ok(found
             .map(|known| ConfiguredRepository::clone(&known))
             .filter(|known| self.may_see(known)))
     }
 
     /// The same for a row that was read already.
-    pub(super) fn allowed(&self, row: StoredRepository) -> Option<ConfiguredRepository> {
+    pub(super) fn visible_repository(&self, row: StoredRepository) -> Option<ConfiguredRepository> {
         Some(ConfiguredRepository::from_row(row)).filter(|known| self.may_see(known))
     }
 
     /// What those get who may not see a page, or ask for one that is not there.
-    pub(super) fn refused(&self, path: &str) -> Response {
+    pub(super) fn refusal_response(&self, path: &str) -> Response {
         if self.is_known() {
             shell::not_found_page()
         } else {

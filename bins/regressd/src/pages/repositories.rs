@@ -4,7 +4,7 @@ use axum::extract::{Query, State};
 use axum::response::{IntoResponse as _, Response};
 use regress_core::detect::VerdictKind;
 use regress_report::benchmarks::Outcome;
-use regress_report::pages::{Link, MessagePage, RepositoriesPage, RepositoryCard, repositories as draw};
+use regress_report::pages::{Link, MessagePage, RepositoriesPage, RepositoryCard, render_repositories_page};
 use serde::Deserialize;
 use sqlx::AnyConnection;
 
@@ -29,24 +29,28 @@ pub(super) struct After {
     after: Option<i64>,
 }
 
-pub(super) async fn show(
+pub(super) async fn show_repositories_page(
     State(state): State<AppState>,
     access: Result<Access, Problem>,
     Query(after): Query<After>,
 ) -> Response {
-    let reader = match PageReader::of(access) {
+    let reader = match PageReader::from_access(access) {
         Ok(reader) => reader,
         Err(response) => return *response,
     };
     match view(&state, &reader, after.after.unwrap_or(0)).await {
         Ok(page) if page.repositories.is_empty() && !reader.is_known() => shell::asks_for_token("/"),
-        Ok(page) => shell::page(draw(&shell::frame("Repositories", Vec::new()), &page)).into_response(),
+        Ok(page) => shell::html_response(render_repositories_page(
+            &shell::page_frame("Repositories", Vec::new()),
+            &page,
+        ))
+        .into_response(),
         Err(problem) => shell::trouble_page(&problem),
     }
 }
 
 async fn view(state: &AppState, reader: &PageReader, after: i64) -> Result<RepositoriesPage, Problem> {
-    let mut connection = state.database.read().await?;
+    let mut connection = state.database.acquire_reader().await?;
     let mut page = RepositoriesPage {
         empty: empty(),
         ..RepositoriesPage::default()
@@ -54,11 +58,12 @@ async fn view(state: &AppState, reader: &PageReader, after: i64) -> Result<Repos
     let mut last = after;
     // A reader who may see few of many repositories gets a full page all the same, from a bounded number of rows.
     for _ in 0..20 {
-        let rows = repositories::list(&mut connection, RepositoryId(last), MAX_REPOSITORIES).await?;
+        let rows =
+            repositories::list_repositories(&mut connection, RepositoryId(last), MAX_REPOSITORIES).await?;
         let full = rows.len() == MAX_REPOSITORIES as usize;
         for row in rows {
             last = row.id.0;
-            if let Some(known) = reader.allowed(row) {
+            if let Some(known) = reader.visible_repository(row) {
                 page.repositories.push(card(&mut connection, &known).await?);
             }
         }
@@ -96,7 +101,7 @@ async fn card(connection: &mut AnyConnection, known: &ConfiguredRepository) -> s
     let updated = queries::newest_run(connection, repository.id).await?;
     Ok(RepositoryCard {
         name: repository.name.to_string(),
-        href: links::repository(&repository.name),
+        href: links::repository_url(&repository.name),
         outcome: state.outcome(),
         summary: state.words(),
         updated: updated.map(shell::time_text),
@@ -117,14 +122,14 @@ impl NewestState {
     }
 
     /// How many benchmarks have this verdict.
-    pub(super) fn count(&self, kind: VerdictKind) -> usize {
+    pub(super) fn count_verdicts(&self, kind: VerdictKind) -> usize {
         self.verdicts.iter().filter(|verdict| **verdict == kind).count()
     }
 
     fn words(&self) -> String {
         let (slower, faster) = (
-            self.count(VerdictKind::Regression),
-            self.count(VerdictKind::Improvement),
+            self.count_verdicts(VerdictKind::Regression),
+            self.count_verdicts(VerdictKind::Improvement),
         );
         match self.verdicts.len() {
             0 => "nothing was judged yet".to_owned(),
@@ -141,14 +146,17 @@ pub(super) async fn newest_state(
     let mut state = NewestState::default();
     let streams = streams::of_repository(connection, known.repository.id).await?;
     for stream in streams.iter().rev().take(MAX_STREAMS) {
-        let branches = queries::branches(connection, stream.id, 50).await?;
-        let Some(branch) = usual_branch(known, &branches) else {
+        let list_branches = queries::list_branches(connection, stream.id, 50).await?;
+        let Some(branch) = usual_branch(known, &list_branches) else {
             continue;
         };
         let runs = judgements::newest_of_branch(connection, stream.id, &branch).await?;
-        let runs: Result<Vec<_>, _> = runs.iter().map(|run| RunVerdicts::read(&run.verdicts)).collect();
+        let runs: Result<Vec<_>, _> = runs
+            .iter()
+            .map(|run| RunVerdicts::from_json(&run.verdicts))
+            .collect();
         let runs = runs.map_err(|error| sqlx::Error::Decode(error.into()))?;
-        let verdicts = RunVerdicts::together(runs)
+        let verdicts = RunVerdicts::merge_runs(runs)
             .into_iter()
             .flat_map(|all| all.verdicts);
         // What the branch has had for a while is no longer news, and still there.

@@ -4,7 +4,7 @@ use axum::extract::{OriginalUri, Path, Query, State};
 use axum::response::Response;
 use regress_core::measurement::Unit;
 use regress_report::pages::{
-    Link, MessagePage, RepositoryPage, RunLine, SeriesLine, StreamSection, repository as draw,
+    Link, MessagePage, RepositoryPage, RunLine, SeriesLine, StreamSection, render_repository_page,
 };
 use serde::Deserialize;
 use sqlx::AnyConnection;
@@ -39,31 +39,31 @@ pub(super) struct RepositoryQuery {
     q: String,
 }
 
-pub(super) async fn show(
+pub(super) async fn show_repository_page(
     State(state): State<AppState>,
     access: Result<Access, Problem>,
     OriginalUri(uri): OriginalUri,
     Path((owner, repo)): Path<(String, String)>,
     Query(choice): Query<RepositoryQuery>,
 ) -> Response {
-    let reader = match PageReader::of(access) {
+    let reader = match PageReader::from_access(access) {
         Ok(reader) => reader,
         Err(response) => return *response,
     };
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let found = match RepoName::new(&owner, &repo) {
-        Ok(name) => reader.repository(&state, &name).await,
+        Ok(name) => reader.find_visible_repository(&state, &name).await,
         Err(_) => Ok(None),
     };
     match found {
         Ok(Some(known)) => match view(&state, &known, &choice).await {
             Ok(page) => {
                 let way = vec![Link::new(page.name.as_str(), "")];
-                shell::page(draw(&shell::frame(&page.name, way), &page))
+                shell::html_response(render_repository_page(&shell::page_frame(&page.name, way), &page))
             }
             Err(problem) => shell::trouble_page(&problem),
         },
-        Ok(None) => reader.refused(path),
+        Ok(None) => reader.refusal_response(path),
         Err(problem) => shell::trouble_page(&problem),
     }
 }
@@ -75,12 +75,12 @@ async fn view(
 ) -> Result<RepositoryPage, Problem> {
     let name = &known.repository.name;
     let github = links::on_github(&state.settings.load().github.api_url, name);
-    let mut connection = state.database.read().await?;
+    let mut connection = state.database.acquire_reader().await?;
     let mut all = streams::of_repository(&mut connection, known.repository.id).await?;
     all.reverse();
     let mut branches: Vec<String> = Vec::new();
     for stream in all.iter().take(MAX_STREAMS) {
-        branches.extend(queries::branches(&mut connection, stream.id, MAX_BRANCHES).await?);
+        branches.extend(queries::list_branches(&mut connection, stream.id, MAX_BRANCHES).await?);
     }
     branches.sort();
     branches.dedup();
@@ -105,11 +105,11 @@ async fn view(
             .iter()
             .map(|one| match one == &branch {
                 true => Link::new(one.as_str(), ""),
-                false => Link::new(one.as_str(), links::branch(name, one)),
+                false => Link::new(one.as_str(), links::branch_url(name, one)),
             })
             .collect(),
         search: choice.q.clone(),
-        search_action: links::repository(name),
+        search_action: links::repository_url(name),
         branch,
         streams: sections,
         runs: newest,
@@ -130,12 +130,12 @@ async fn section(
     search: &str,
     several: bool,
 ) -> Result<StreamSection, Problem> {
-    let history = queries::history(connection, stream.id, branch, SPARK_RUNS).await?;
+    let history = queries::list_past_runs(connection, stream.id, branch, SPARK_RUNS).await?;
     let runs = judgements::newest_of_branch(connection, stream.id, branch).await?;
     let verdicts = runs
         .iter()
-        .filter_map(|run| RunVerdicts::read(&run.verdicts).ok());
-    let verdicts = RunVerdicts::together(verdicts.collect());
+        .filter_map(|run| RunVerdicts::from_json(&run.verdicts).ok());
+    let verdicts = RunVerdicts::merge_runs(verdicts.collect());
     let search = search.to_lowercase();
     let series = streams::series_of(connection, stream.id).await?;
     let mut rows: Vec<SeriesLine> = series
@@ -157,7 +157,7 @@ async fn section(
         more: 0,
         rows: std::mem::take(&mut rows),
     };
-    section.sort();
+    section.sort_rows();
     section.more = section.rows.len().saturating_sub(MAX_ROWS);
     section.rows.truncate(MAX_ROWS);
     Ok(section)
@@ -167,7 +167,7 @@ fn line(series: &StoredSeries, branch: &str, history: &[Past], verdicts: Option<
     let verdict = verdicts.and_then(|all| all.verdicts.iter().find(|one| one.series == series.id));
     SeriesLine {
         name: shown_name(&series.name),
-        href: links::series(series.id, branch),
+        href: links::series_url(series.id, branch),
         unit: Unit::from(series.name.unit.clone()),
         direction: series.name.direction,
         history: history
@@ -201,10 +201,10 @@ async fn newest_runs(
         let stream = all.iter().find(|stream| stream.id == run.run.stream);
         let place = stream.map(|stream| format!("{} · {}", stream.component, stream.environment));
         lines.push(RunLine {
-            href: links::run(run.id),
+            href: links::run_url(run.id),
             commit: run.run.commit.clone(),
             of: match run.run.pull_request {
-                Some(number) => Link::new(format!("#{number}"), links::pull(github, number)),
+                Some(number) => Link::new(format!("#{number}"), links::pull_request_url(github, number)),
                 None => Link::new(run.run.branch.as_str(), ""),
             },
             place: place.filter(|_| several).unwrap_or_default(),

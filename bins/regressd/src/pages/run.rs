@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use axum::extract::{OriginalUri, Path, State};
 use axum::response::Response;
 use regress_report::benchmarks::short_commit;
-use regress_report::pages::{Link, RunPage, run as draw};
+use regress_report::pages::{Link, RunPage, render_run_page};
 
 use super::reader::PageReader;
 use super::repository::shown_name;
@@ -16,17 +16,17 @@ use crate::database::streams;
 use crate::database::{judgements, repositories};
 use crate::directory::ConfiguredRepository;
 use crate::domain::{RunId, SeriesId};
-use crate::judging::{JudgedPart, JudgingCandidate, RunVerdicts, load_judging_input, report};
+use crate::judging::{JudgedPart, JudgingCandidate, RunVerdicts, build_commit_report, load_judging_input};
 use crate::problem::Problem;
 use crate::state::AppState;
 
-pub(super) async fn show(
+pub(super) async fn show_run_page(
     State(state): State<AppState>,
     access: Result<Access, Problem>,
     OriginalUri(uri): OriginalUri,
     Path(number): Path<String>,
 ) -> Response {
-    let reader = match PageReader::of(access) {
+    let reader = match PageReader::from_access(access) {
         Ok(reader) => reader,
         Err(response) => return *response,
     };
@@ -43,15 +43,15 @@ pub(super) async fn show(
         Ok(Some((known, page))) => {
             let name = &known.repository.name;
             let way = vec![
-                Link::new(name.to_string(), links::repository(name)),
+                Link::new(name.to_string(), links::repository_url(name)),
                 Link::new(format!("run {number}"), ""),
             ];
-            shell::page(draw(
-                &shell::frame(&format!("Run {number} of {name}"), way),
+            shell::html_response(render_run_page(
+                &shell::page_frame(&format!("Run {number} of {name}"), way),
                 &page,
             ))
         }
-        Ok(None) => reader.refused(uri.path()),
+        Ok(None) => reader.refusal_response(uri.path()),
         Err(problem) => shell::trouble_page(&problem),
     }
 }
@@ -61,30 +61,32 @@ async fn find(
     reader: &PageReader,
     id: RunId,
 ) -> Result<Option<(ConfiguredRepository, MeasuredRun)>, Problem> {
-    let mut connection = state.database.read().await?;
+    let mut connection = state.database.acquire_reader().await?;
     let Some(run) = runs::by_id(&mut connection, id).await? else {
         return Ok(None);
     };
     let row = repositories::by_id(&mut connection, run.run.repository).await?;
-    Ok(row.and_then(|row| reader.allowed(row)).map(|known| (known, run)))
+    Ok(row
+        .and_then(|row| reader.visible_repository(row))
+        .map(|known| (known, run)))
 }
 
 async fn view(state: &AppState, known: &ConfiguredRepository, run: MeasuredRun) -> Result<RunPage, Problem> {
     let settings = state.settings.load_full();
     let github = links::on_github(&settings.github.api_url, &known.repository.name);
-    let mut connection = state.database.read().await?;
+    let mut connection = state.database.acquire_reader().await?;
     let of = match run.run.pull_request {
-        Some(number) => Link::new(format!("#{number}"), links::pull(&github, number)),
+        Some(number) => Link::new(format!("#{number}"), links::pull_request_url(&github, number)),
         None => Link::new(
             run.run.branch.as_str(),
-            links::branch(&known.repository.name, &run.run.branch),
+            links::branch_url(&known.repository.name, &run.run.branch),
         ),
     };
     let mut page = RunPage {
         facts: vec![
             Link::new(
                 short_commit(&run.run.commit),
-                links::commit(&github, &run.run.commit),
+                links::commit_url(&github, &run.run.commit),
             ),
             of,
         ],
@@ -103,17 +105,17 @@ async fn view(state: &AppState, known: &ConfiguredRepository, run: MeasuredRun) 
         .map(|one| {
             (
                 shown_name(&one.name),
-                links::series(SeriesId(one.id.0), &run.run.target),
+                links::series_url(SeriesId(one.id.0), &run.run.target),
             )
         })
         .collect();
-    let Some(candidate) = JudgingCandidate::load(&mut connection, run.id).await? else {
+    let Some(candidate) = JudgingCandidate::load_by_id(&mut connection, run.id).await? else {
         return Ok(page);
     };
     drop(connection);
     let part = JudgedPart {
         input: load_judging_input(state, &candidate).await?,
-        verdicts: RunVerdicts::read(&judgement.verdicts)
+        verdicts: RunVerdicts::from_json(&judgement.verdicts)
             .map_err(|error| sqlx::Error::Decode(error.into()))?,
         component: stream.component,
         environment: stream.environment,
@@ -124,7 +126,7 @@ async fn view(state: &AppState, known: &ConfiguredRepository, run: MeasuredRun) 
         .threshold_percent
         .unwrap_or(settings.judging.threshold_percent);
     let title = format!("component {}", part.component);
-    let report = report(std::slice::from_ref(&part), &title, threshold);
+    let report = build_commit_report(std::slice::from_ref(&part), &title, threshold);
     page.links = report
         .rows
         .iter()

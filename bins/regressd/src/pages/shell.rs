@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use regress_report::STYLE;
-use regress_report::pages::{Frame, Link, MessagePage, TokenForm, When, message};
+use regress_report::pages::{Frame, Link, MessagePage, TokenForm, When, render_message_page};
 
 use crate::domain::UnixMillis;
 use crate::problem::Problem;
@@ -21,7 +21,7 @@ static STYLE_HREF: LazyLock<String> = LazyLock::new(|| {
 const ICON: &str = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 32 32\"><rect width=\"32\" height=\"32\" rx=\"7\" fill=\"#2458b8\"/><path d=\"M5 21h8l3-10h11\" fill=\"none\" stroke=\"#fff\" stroke-width=\"3.2\" stroke-linejoin=\"round\" stroke-linecap=\"round\"/></svg>\n";
 
 /// The frame of a page; `path` is what comes after the first page.
-pub(super) fn frame(title: &str, path: Vec<Link>) -> Frame {
+pub(super) fn page_frame(title: &str, path: Vec<Link>) -> Frame {
     let first = Link::new("regressd", "/");
     Frame {
         title: format!("{title} · regressd"),
@@ -42,13 +42,13 @@ pub(super) fn time_text(moment: UnixMillis) -> When {
     When { text, iso }
 }
 
-pub(super) fn page(text: String) -> Response {
+pub(super) fn html_response(text: String) -> Response {
     Html(text).into_response()
 }
 
 fn with_status(status: StatusCode, page: &MessagePage) -> Response {
-    let text = message(
-        &frame(&page.heading, vec![Link::new(page.heading.as_str(), "")]),
+    let text = render_message_page(
+        &page_frame(&page.heading, vec![Link::new(page.heading.as_str(), "")]),
         page,
     );
     (status, Html(text)).into_response()
@@ -133,11 +133,11 @@ pub(crate) async fn not_found(headers: HeaderMap) -> Response {
     }
 }
 
-pub(super) async fn style() -> impl IntoResponse {
+pub(super) async fn serve_style_sheet() -> impl IntoResponse {
     file("text/css; charset=utf-8", STYLE)
 }
 
-pub(super) async fn icon() -> impl IntoResponse {
+pub(super) async fn serve_icon() -> impl IntoResponse {
     file("image/svg+xml", ICON)
 }
 

@@ -32,12 +32,12 @@ pub(super) struct SignInForm {
 }
 
 /// The form; for those who are signed in, the way out.
-pub(super) async fn show(
+pub(super) async fn show_sign_in_page(
     access: Result<Access, Problem>,
     headers: HeaderMap,
     Query(next): Query<Next>,
 ) -> Response {
-    let reader = match PageReader::of(access) {
+    let reader = match PageReader::from_access(access) {
         Ok(reader) => reader,
         Err(response) => return *response,
     };
@@ -66,7 +66,7 @@ pub(super) async fn show(
 }
 
 /// Takes the token if it is valid.
-pub(super) async fn enter(
+pub(super) async fn sign_in_with_token(
     State(state): State<AppState>,
     parts: Parts,
     Form(entry): Form<SignInForm>,
@@ -97,7 +97,7 @@ pub(super) async fn enter(
 }
 
 /// Forgets the token.
-pub(super) async fn leave() -> Response {
+pub(super) async fn sign_out() -> Response {
     see_other("/", &cookie("", 0, false))
 }
 

@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 
 use super::body::{self, Encoding};
 use super::correlation::Correlation;
-use super::upload::{AnalyzeRequest, Upload, understand};
+use super::upload::{AnalyzeRequest, Upload, read_upload};
 use crate::access::Access;
 use crate::auth::Principal;
 use crate::database::jobs as job_table;
@@ -82,7 +82,7 @@ pub(super) struct AnalyzeResponse {
     ),
     security(("token" = []))
 )]
-pub(super) async fn analyze(
+pub(super) async fn analyze_upload(
     State(state): State<AppState>,
     access: Access,
     correlation: Correlation,
@@ -95,13 +95,13 @@ pub(super) async fn analyze(
         .server
         .upload_limit_mib
         .saturating_mul(1 << 20);
-    let encoding = Encoding::of(&headers)?;
-    let bytes = body::read(body, limit, LIMIT).await?;
+    let encoding = Encoding::from_headers(&headers)?;
+    let bytes = body::read_body(body, limit, LIMIT).await?;
     let large = bytes.len() > LARGE || encoding == Encoding::Gzip;
     let read = move || {
         let bytes = encoding.decode(bytes, limit, LIMIT)?;
-        let request: AnalyzeRequest = body::json(&bytes)?;
-        let upload = understand(&request)?;
+        let request: AnalyzeRequest = body::read_json_object(&bytes)?;
+        let upload = read_upload(&request)?;
         Ok::<_, Problem>((request, upload))
     };
     let (request, upload) = if large {
@@ -110,7 +110,7 @@ pub(super) async fn analyze(
     } else {
         read()?
     };
-    access.require(Role::Upload, &request.repository)?;
+    access.require_role(Role::Upload, &request.repository)?;
     check_claims(&access.0, &request)?;
     accept(&state, &access.0, &correlation, &request, upload).await
 }
@@ -158,13 +158,15 @@ async fn accept(
     let repository = known.repository.id;
     let stream = state
         .directory
-        .stream(database, repository, &upload.environment, &upload.component)
+        .find_or_insert_stream(database, repository, &upload.environment, &upload.component)
         .await?;
-    let numbers = stream.series(database, &upload.values.names).await?;
+    let numbers = stream
+        .find_or_insert_series(database, &upload.values.names)
+        .await?;
     let base = match &upload.base {
         Some(base) => Some(
-            base.numbered(&stream.series(database, &base.names).await?)
-                .write(),
+            base.results_by_series(&stream.find_or_insert_series(database, &base.names).await?)
+                .to_json(),
         ),
         None => None,
     };
@@ -181,7 +183,7 @@ async fn accept(
         received: UnixMillis::now(),
         uploader: principal.name.clone(),
         workflow_run: request.workflow_run,
-        results: upload.values.numbered(&numbers).write(),
+        results: upload.values.results_by_series(&numbers).to_json(),
         base,
         problems,
     };
@@ -193,13 +195,13 @@ async fn accept(
         Duration::ZERO
     };
     let (id, already_stored) = store(state, run, head_start, correlation).await?;
-    let names = upload.values.names(&numbers);
+    let names = upload.values.names_by_series(&numbers);
     let response =
         |verdicts: Option<&RunVerdicts>| answer(id, already_stored, verdicts, &names, &upload.problems);
     if already_stored {
-        let mut connection = database.read().await?;
+        let mut connection = database.acquire_reader().await?;
         let judgement = judgements::of_run(&mut connection, id).await?;
-        let verdicts = judgement.and_then(|judgement| RunVerdicts::read(&judgement.verdicts).ok());
+        let verdicts = judgement.and_then(|judgement| RunVerdicts::from_json(&judgement.verdicts).ok());
         return Ok(response(verdicts.as_ref()));
     }
     if place.is_none() {
@@ -214,7 +216,7 @@ async fn accept(
     // The run is safe and its job waits: if this is lost, a worker judges again and comes to the same.
     let saving = state.clone();
     state.background.spawn(async move {
-        if let Err(error) = judged.consequences.save(&saving).await {
+        if let Err(error) = judged.consequences.save_judgement(&saving).await {
             tracing::error!(%error, "a judgement was not saved; a worker will make it again");
         }
         drop(place);
@@ -251,10 +253,10 @@ async fn purpose(
     let measured = request.head_commit.as_ref().unwrap_or(&request.commit);
     let mut commit = measured.as_str().to_owned();
     let merged = branch.merged_pull_request();
-    let mut connection = state.database.read().await?;
+    let mut connection = state.database.acquire_reader().await?;
     let repository = known.repository.id;
     let pull = match request.pull_request.or(merged) {
-        Some(number) => pull_requests::find(&mut connection, repository, number).await?,
+        Some(number) => pull_requests::find_pull_request(&mut connection, repository, number).await?,
         None => pull_requests::by_head(&mut connection, repository, &commit).await?,
     };
     drop(connection);
@@ -291,15 +293,15 @@ async fn store(
 ) -> Result<(RunId, bool), Problem> {
     let run = Arc::new(run);
     let (storing, correlation) = (Arc::clone(&run), correlation.to_owned());
-    let stored = state.database.write(move |connection| {
+    let stored = state.database.run_in_transaction(move |connection| {
         let (run, correlation) = (Arc::clone(&storing), correlation.clone());
         Box::pin(async move {
-            let Some(id) = runs::insert(connection, &run).await? else {
+            let Some(id) = runs::insert_run(connection, &run).await? else {
                 return Ok(None);
             };
             let mut job = job_requests::judge_run(id, &correlation);
-            job.due = job.due.after(head_start);
-            job_table::enqueue(connection, &job).await?;
+            job.due = job.due.saturating_add(head_start);
+            job_table::enqueue_job(connection, &job).await?;
             Ok(Some(id))
         })
     });
@@ -307,7 +309,7 @@ async fn store(
         metrics::counter!("regressd_runs_total").increment(1);
         return Ok((id, false));
     }
-    let mut connection = state.database.read().await?;
+    let mut connection = state.database.acquire_reader().await?;
     match runs::by_key(&mut connection, run.stream, &run.commit, &run.key).await? {
         Some(MeasuredRun { id, run: stored }) if stored.results == run.results && stored.base == run.base => {
             Ok((id, true))
@@ -334,7 +336,8 @@ fn answer(
     problems: &[String],
 ) -> (StatusCode, Json<AnalyzeResponse>) {
     let stored = verdicts.into_iter().flat_map(|verdicts| &verdicts.verdicts);
-    let results = stored.filter_map(|verdict| Some(verdict.public(names.get(&verdict.series)?)));
+    let results =
+        stored.filter_map(|verdict| Some(verdict.to_regression_result(names.get(&verdict.series)?)));
     let response = AnalyzeResponse {
         run,
         state: if verdicts.is_some() { "judged" } else { "queued" },

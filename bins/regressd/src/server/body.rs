@@ -15,7 +15,7 @@ use crate::problem::Problem;
 ///
 /// Of a body that is too large as much again is read and dropped: a client that is still sending when the connection
 /// ends does not see the answer.
-pub(super) async fn read(mut body: Body, limit: usize, setting: &str) -> Result<Bytes, Problem> {
+pub(super) async fn read_body(mut body: Body, limit: usize, setting: &str) -> Result<Bytes, Problem> {
     let mut bytes = Vec::new();
     let mut seen = 0;
     while let Some(frame) = body.frame().await {
@@ -53,7 +53,7 @@ impl Encoding {
     ///
     /// # Errors
     /// 415 for anything but gzip.
-    pub(super) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
+    pub(super) fn from_headers(headers: &HeaderMap) -> Result<Self, Problem> {
         let mut values = headers.get_all(header::CONTENT_ENCODING).iter();
         let (first, more) = (values.next(), values.next());
         match (first.map(HeaderValue::as_bytes), more) {
@@ -97,7 +97,7 @@ fn too_large(limit: usize, setting: &str) -> Problem {
 }
 
 /// A body as a JSON object of a certain form.
-pub(super) fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+pub(super) fn read_json_object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let read = serde_json::from_slice(bytes).map(|Object(value)| value);
     read.map_err(|error| {
         let detail = format!("the body cannot be used: {error}");
@@ -126,13 +126,16 @@ mod tests {
     fn encoding(value: &'static str) -> Result<Encoding, Problem> {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(value));
-        Encoding::of(&headers)
+        Encoding::from_headers(&headers)
     }
 
     #[test]
     fn gzip_is_taken_as_long_as_what_is_in_it_is_not_too_large() {
         assert_eq!(encoding("GZIP").unwrap(), Encoding::Gzip);
-        assert_eq!(Encoding::of(&HeaderMap::new()).unwrap(), Encoding::Plain);
+        assert_eq!(
+            Encoding::from_headers(&HeaderMap::new()).unwrap(),
+            Encoding::Plain
+        );
         assert!(encoding("br").is_err() && encoding("gzip, gzip").is_err());
         let decode = |bytes, limit| Encoding::Gzip.decode(bytes, limit, "x");
         assert_eq!(&*decode(gzip(b"abc"), 3).unwrap(), b"abc");

@@ -52,12 +52,12 @@ fn respond(state: &AppState, name: &RepoName, config: RepoConfig) -> Json<Config
     ),
     security(("token" = []))
 )]
-pub(super) async fn get(
+pub(super) async fn get_config(
     State(state): State<AppState>,
     access: Access,
     Path(path): Path<RepoPath>,
 ) -> Result<Json<ConfigResponse>, Problem> {
-    let known = path.known(&state, &access).await?;
+    let known = path.find_readable_repository(&state, &access).await?;
     Ok(respond(&state, &known.repository.name, known.config.clone()))
 }
 
@@ -76,30 +76,30 @@ pub(super) async fn get(
     ),
     security(("token" = []))
 )]
-pub(super) async fn put(
+pub(super) async fn put_config(
     State(state): State<AppState>,
     access: Access,
     Path(path): Path<RepoPath>,
     body: Body,
 ) -> Result<Json<ConfigResponse>, Problem> {
     let name = path.name()?;
-    access.require(Role::Admin, &name)?;
-    let bytes = body::read(body, LIMIT, "1 MiB is enough for a configuration").await?;
-    let config: RepoConfig = body::json(&bytes)?;
+    access.require_role(Role::Admin, &name)?;
+    let bytes = body::read_body(body, LIMIT, "1 MiB is enough for a configuration").await?;
+    let config: RepoConfig = body::read_json_object(&bytes)?;
     config
-        .check()
+        .validate_values()
         .map_err(|error| Problem::unprocessable(error.to_string()))?;
     let text = serde_json::to_string(&config).map_err(|error| Problem::unprocessable(error.to_string()))?;
     let (repository, actor) = (name.clone(), access.0.name.clone());
-    let write = state.database.write(move |connection| {
+    let write = state.database.run_in_transaction(move |connection| {
         let (repository, actor, text) = (repository.clone(), actor.clone(), text.clone());
         Box::pin(async move {
-            let id = repositories::insert(connection, &repository).await?;
+            let id = repositories::insert_repository(connection, &repository).await?;
             repositories::set_config(connection, id, &text).await?;
-            audit::insert(connection, &actor, "config.put", &repository.to_string(), &text).await
+            audit::insert_audit_entry(connection, &actor, "config.put", &repository.to_string(), &text).await
         })
     });
     write.await?;
-    state.directory.forget(&name);
+    state.directory.forget_repository(&name);
     Ok(respond(&state, &name, config))
 }

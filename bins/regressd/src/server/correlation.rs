@@ -44,7 +44,7 @@ fn of(headers: &HeaderMap) -> Correlation {
 }
 
 /// Gives a request its id, logs how it went, and counts it.
-pub(super) async fn middleware(mut request: Request, next: Next) -> Response {
+pub(super) async fn correlate_request(mut request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let correlation = of(request.headers());
     request.extensions_mut().insert(correlation.clone());

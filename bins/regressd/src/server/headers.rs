@@ -12,7 +12,11 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:
     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// Adds what a handler has not set itself.
-pub(super) async fn middleware(State(state): State<AppState>, request: Request, next: Next) -> Response {
+pub(super) async fn add_default_headers(
+    State(state): State<AppState>,
+    request: Request,
+    next: Next,
+) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     let mut add = |name: HeaderName, value: &'static str| {

@@ -21,7 +21,7 @@ pub(super) struct Health {
 
 /// The process lives.
 #[utoipa::path(get, path = "/health", tag = "service", responses((status = 200, body = Health)))]
-pub(super) async fn health() -> Json<Health> {
+pub(super) async fn get_health() -> Json<Health> {
     Json(Health {
         status: "ok",
         version: env!("CARGO_PKG_VERSION"),
@@ -56,7 +56,7 @@ pub(super) struct Readiness {
     get, path = "/ready", tag = "service",
     responses((status = 200, body = Readiness), (status = 503, body = Readiness))
 )]
-pub(super) async fn ready(State(state): State<AppState>) -> (StatusCode, Json<Readiness>) {
+pub(super) async fn get_readiness(State(state): State<AppState>) -> (StatusCode, Json<Readiness>) {
     let counts = count(&state).await;
     let database = counts.is_some();
     let counts = counts.unwrap_or_default();
@@ -81,7 +81,7 @@ pub(super) async fn ready(State(state): State<AppState>) -> (StatusCode, Json<Re
         github_breaker_opened: state
             .github
             .as_ref()
-            .map_or(0, |github| github.breaker().opened()),
+            .map_or(0, |github| github.breaker().times_opened()),
         analytics: state.analytics.status(&state.settings.load().analytics),
     };
     let status = if ready {
@@ -93,6 +93,6 @@ pub(super) async fn ready(State(state): State<AppState>) -> (StatusCode, Json<Re
 }
 
 async fn count(state: &AppState) -> Option<JobCounts> {
-    let mut connection = state.database.read().await.ok()?;
+    let mut connection = state.database.acquire_reader().await.ok()?;
     jobs::count_by_state(&mut connection).await.ok()
 }

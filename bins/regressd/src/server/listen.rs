@@ -47,7 +47,7 @@ pub enum ServeError {
 ///
 /// # Errors
 /// When the address or the certificate cannot be used.
-pub async fn serve(
+pub async fn serve_requests(
     state: AppState,
     router: axum::Router,
     listening: impl FnOnce(SocketAddr) + Send,

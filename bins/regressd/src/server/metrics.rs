@@ -22,7 +22,7 @@ const BATCHES: [f64; 8] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
 
 /// Starts counting; `None` when this process counts already, or the buckets are refused.
 #[must_use]
-pub fn start() -> Option<PrometheusHandle> {
+pub fn start_metrics() -> Option<PrometheusHandle> {
     let handle = builder()?.install_recorder().ok()?;
     describe();
     let upkeep = handle.clone();
@@ -134,7 +134,11 @@ fn describe() {
 ///
 /// # Errors
 /// When the address cannot be used.
-pub async fn serve(state: AppState, handle: PrometheusHandle, address: SocketAddr) -> Result<(), ServeError> {
+pub async fn serve_metrics(
+    state: AppState,
+    handle: PrometheusHandle,
+    address: SocketAddr,
+) -> Result<(), ServeError> {
     let failed = |source| ServeError::Listen { address, source };
     let listener = tokio::net::TcpListener::bind(address).await.map_err(failed)?;
     let ending = state.ending.clone();
@@ -159,7 +163,7 @@ pub async fn serve(state: AppState, handle: PrometheusHandle, address: SocketAdd
 /// What is looked up when it is asked for.
 async fn observe(state: &AppState) {
     metrics_process::Collector::default().collect();
-    let counts = match state.database.read().await {
+    let counts = match state.database.acquire_reader().await {
         Ok(mut connection) => jobs::count_by_state(&mut connection).await.map_err(Into::into),
         Err(error) => Err(error),
     };

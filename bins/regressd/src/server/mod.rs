@@ -15,7 +15,7 @@ mod upload;
 mod v1;
 mod webhook;
 
-pub use listen::{ServeError, serve};
+pub use listen::{ServeError, serve_requests};
 
 use std::time::Duration;
 
@@ -66,28 +66,28 @@ impl Modify for Schemes {
 /// The routes and the OpenAPI document that is made from them.
 fn routes_and_document() -> (Router<AppState>, utoipa::openapi::OpenApi) {
     OpenApiRouter::with_openapi(Description::openapi())
-        .routes(routes!(health::health))
-        .routes(routes!(health::ready))
-        .routes(routes!(analyze::analyze))
-        .routes(routes!(webhook::webhook))
-        .routes(routes!(config::get, config::put))
-        .routes(routes!(pages::badge::badge))
-        .merge(v1::routes())
+        .routes(routes!(health::get_health))
+        .routes(routes!(health::get_readiness))
+        .routes(routes!(analyze::analyze_upload))
+        .routes(routes!(webhook::receive_webhook))
+        .routes(routes!(config::get_config, config::put_config))
+        .routes(routes!(pages::badge::get_badge))
+        .merge(v1::v1_routes())
         .split_for_parts()
 }
 
 /// The OpenAPI document.
 #[must_use]
-pub fn document() -> utoipa::openapi::OpenApi {
+pub fn openapi_document() -> utoipa::openapi::OpenApi {
     routes_and_document().1
 }
 
 /// Everything the service answers.
-pub fn router(state: AppState) -> Router {
+pub fn build_router(state: AppState) -> Router {
     let patience = Duration::from_secs(state.settings.load().server.request_timeout_seconds);
     routes_and_document()
         .0
-        .merge(pages::routes())
+        .merge(pages::page_routes())
         .merge(interface())
         .fallback(pages::not_found)
         .method_not_allowed_fallback(|| async {
@@ -96,10 +96,13 @@ pub fn router(state: AppState) -> Router {
                 "this method is not offered here; see /openapi.json",
             )
         })
-        .layer(middleware::from_fn(plain_errors::middleware))
+        .layer(middleware::from_fn(plain_errors::convert_plain_errors))
         .layer(middleware::from_fn_with_state(patience, too_slow))
-        .layer(middleware::from_fn_with_state(state.clone(), headers::middleware))
-        .layer(middleware::from_fn(correlation::middleware))
+        .layer(middleware::from_fn_with_state(
+            state.clone(),
+            headers::add_default_headers,
+        ))
+        .layer(middleware::from_fn(correlation::correlate_request))
         .layer(CatchPanicLayer::custom(broken))
         .with_state(state)
 }
@@ -108,7 +111,7 @@ pub fn router(state: AppState) -> Router {
 fn interface() -> utoipa_swagger_ui::SwaggerUi {
     let plain = utoipa_swagger_ui::Config::default().use_base_layout();
     utoipa_swagger_ui::SwaggerUi::new("/api")
-        .url("/openapi.json", document())
+        .url("/openapi.json", openapi_document())
         .config(plain)
 }
 

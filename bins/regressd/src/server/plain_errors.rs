@@ -13,7 +13,7 @@ use crate::problem::Problem;
 const MAX_BYTES: usize = 4096;
 
 /// Makes problems of errors in plain text; pages and problems pass.
-pub(super) async fn middleware(request: Request, next: Next) -> Response {
+pub(super) async fn convert_plain_errors(request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     let status = response.status();
     let kind = response.headers().get(header::CONTENT_TYPE);

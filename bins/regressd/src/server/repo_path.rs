@@ -27,14 +27,14 @@ impl RepoPath {
     }
 
     /// The repository, if it is known and `access` may read it.
-    pub(super) async fn known(
+    pub(super) async fn find_readable_repository(
         &self,
         state: &AppState,
         access: &Access,
     ) -> Result<Arc<ConfiguredRepository>, Problem> {
         let name = self.name()?;
-        access.require(Role::Read, &name)?;
-        let known = state.directory.repository(&state.database, &name).await?;
+        access.require_role(Role::Read, &name)?;
+        let known = state.directory.find_repository(&state.database, &name).await?;
         known.ok_or_else(|| Problem::not_found(format!("nothing is known of {name}")))
     }
 }

@@ -47,7 +47,7 @@ pub(super) struct AnalyzeRequest {
     #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = r"^[^\x00-\x1f\x7f-\x9f]+$")]
     pub(super) target_branch: Option<BranchName>,
     /// Where it was measured: only runs of equal environments are compared.
-    #[serde(default, deserialize_with = "object::maybe")]
+    #[serde(default, deserialize_with = "object::deserialize_optional_object")]
     pub(super) environment: Option<EnvironmentInput>,
     /// The part of the repository that was measured; `default` if there are no parts.
     #[serde(default)]
@@ -67,11 +67,11 @@ pub(super) struct AnalyzeRequest {
     #[serde(default)]
     pub(super) tool: Option<String>,
     /// The output of the benchmark tool.
-    #[serde(deserialize_with = "object::list")]
+    #[serde(deserialize_with = "object::deserialize_object_list")]
     #[schema(min_items = 1)]
     pub(super) results: Vec<ResultFile>,
     /// The base commit, measured in the same job in turn with the run: then the two are compared directly.
-    #[serde(default, deserialize_with = "object::maybe_list")]
+    #[serde(default, deserialize_with = "object::deserialize_optional_object_list")]
     pub(super) base: Option<Vec<ResultFile>>,
 }
 
@@ -135,18 +135,18 @@ pub(super) struct Values {
 
 impl Values {
     /// The values under the numbers of their series.
-    pub(super) fn numbered(&self, numbers: &[SeriesId]) -> Results {
+    pub(super) fn results_by_series(&self, numbers: &[SeriesId]) -> Results {
         Results(numbers.iter().copied().zip(self.values.iter().cloned()).collect())
     }
 
     /// What the numbers stand for.
-    pub(super) fn names(&self, numbers: &[SeriesId]) -> HashMap<SeriesId, SeriesName> {
+    pub(super) fn names_by_series(&self, numbers: &[SeriesId]) -> HashMap<SeriesId, SeriesName> {
         numbers.iter().copied().zip(self.names.iter().cloned()).collect()
     }
 }
 
 /// Ingests the results and checks the rest.
-pub(super) fn understand(request: &AnalyzeRequest) -> Result<Upload, Problem> {
+pub(super) fn read_upload(request: &AnalyzeRequest) -> Result<Upload, Problem> {
     let tool = request.tool.as_deref().map(str::parse::<Tool>).transpose();
     let tool = tool.map_err(|error| Problem::unprocessable(error.to_string()))?;
     let mut problems = Vec::new();
@@ -206,7 +206,8 @@ fn ingest(
     options.limits.measurements = MAX_MEASUREMENTS;
     options.limits.problems = MAX_PROBLEMS;
     let sources = sources?;
-    let ingested = processes_apart(&sources, &options).unwrap_or_else(|| ingest::ingest(&sources, &options));
+    let ingested =
+        processes_apart(&sources, &options).unwrap_or_else(|| ingest::ingest_results(&sources, &options));
     problems.extend(ingested.problems().map(ToString::to_string).take(MAX_PROBLEMS));
     if ingested.is_empty() {
         let why = problems.first().map_or("there is no file", String::as_str);
@@ -226,12 +227,12 @@ fn processes_apart(sources: &[ResultSource<'_>], options: &IngestOptions) -> Opt
     let mut all = ingest::Ingested::default();
     let (mut seen, mut repeated) = (BTreeSet::new(), false);
     for source in sources {
-        let one = ingest::ingest(std::slice::from_ref(source), options);
+        let one = ingest::ingest_results(std::slice::from_ref(source), options);
         if one.is_empty() {
             return None;
         }
         let measured = one.processes.iter().flat_map(|process| &process.measurements);
-        let keys: BTreeSet<_> = measured.map(Measurement::key).collect();
+        let keys: BTreeSet<_> = measured.map(Measurement::series_key).collect();
         repeated |= keys.iter().any(|key| seen.contains(key));
         seen.extend(keys);
         all.processes.extend(one.processes);
@@ -293,12 +294,12 @@ fn environment(request: &AnalyzeRequest) -> Result<Environment, Problem> {
         compiler: given.compiler,
         tags,
     };
-    if environment.canonical().len() > 4096 {
+    if environment.canonical_text().len() > 4096 {
         return Err(Problem::unprocessable(
             "the environment is longer than 4096 bytes",
         ));
     }
-    if environment.canonical().chars().any(char::is_control) {
+    if environment.canonical_text().chars().any(char::is_control) {
         return Err(Problem::unprocessable("the environment holds control characters"));
     }
     Ok(environment)

@@ -47,7 +47,7 @@ pub(super) struct Received {
     ),
     security(("signature" = []))
 )]
-pub(super) async fn webhook(
+pub(super) async fn receive_webhook(
     State(state): State<AppState>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Correlation(correlation): Correlation,
@@ -62,7 +62,7 @@ pub(super) async fn webhook(
             state
                 .limits
                 .load()
-                .address(address)
+                .check_address_limit(address)
                 .map_err(IntoResponse::into_response)?;
             return Err(rejection.into_response());
         }
@@ -93,13 +93,13 @@ async fn store(state: &AppState, delivery: SignedDelivery, correlation: String) 
         event: delivery.event.name().to_owned(),
         payload,
     };
-    let write = state.database.write(move |connection| {
+    let write = state.database.run_in_transaction(move |connection| {
         let (stored, correlation) = (stored.clone(), correlation.clone());
         Box::pin(async move {
-            let accepted = deliveries::insert(connection, &stored).await?;
+            let accepted = deliveries::insert_delivery(connection, &stored).await?;
             if accepted {
                 let job = job_requests::act_on_delivery(&stored.id, &correlation);
-                job_table::enqueue(connection, &job).await?;
+                job_table::enqueue_job(connection, &job).await?;
             }
             Ok(accepted)
         })

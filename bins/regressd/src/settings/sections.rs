@@ -126,7 +126,7 @@ impl Default for GitHub {
 impl GitHub {
     /// How long a check waits for results.
     #[must_use]
-    pub fn patience(&self) -> Duration {
+    pub fn results_timeout(&self) -> Duration {
         Duration::from_secs(self.results_within_minutes.saturating_mul(60))
     }
 }

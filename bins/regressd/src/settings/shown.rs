@@ -27,7 +27,7 @@ const SECRETS: [(&str, &str, &str); 2] = [
 impl SettingsSources {
     /// Each setting that has a value, with where it comes from, in the order of their names.
     #[must_use]
-    pub fn table(&self, resolved: &Resolved<Settings>) -> Table {
+    pub fn origins_table(&self, resolved: &Resolved<Settings>) -> Table {
         let mut rows: Vec<[String; 3]> = resolved
             .origins
             .iter()
@@ -52,7 +52,7 @@ impl SettingsSources {
         rows.sort();
         let mut table = Table::new(["setting", "value", "origin"]);
         for row in rows {
-            table.row(row);
+            table.add_row(row);
         }
         table
     }
@@ -100,7 +100,9 @@ mod tests {
             .into(),
         };
         let text = |sources: &SettingsSources| {
-            let table = sources.table(&sources.resolve().unwrap()).to_string();
+            let table = sources
+                .origins_table(&sources.resolve_settings().unwrap())
+                .to_string();
             let lines = table.lines().map(|line| {
                 let words: Vec<&str> = line.split_whitespace().collect();
                 words.join(" ")

@@ -79,26 +79,26 @@ impl SettingsSources {
     ///
     /// # Errors
     /// When one cannot be read, or holds a setting that there is not.
-    pub fn read(&self) -> Result<Settings, SettingsError> {
-        Ok(self.resolve()?.value)
+    pub fn read_settings(&self) -> Result<Settings, SettingsError> {
+        Ok(self.resolve_settings()?.value)
     }
 
     /// Reads all sources, and says of each setting where it comes from.
     ///
     /// # Errors
     /// When one cannot be read, or holds a setting that there is not.
-    pub fn resolve(&self) -> Result<Resolved<Settings>, SettingsError> {
+    pub fn resolve_settings(&self) -> Result<Resolved<Settings>, SettingsError> {
         let mut layers = Layers::new()?;
         if let Some(path) = self.path() {
             let text = std::fs::read_to_string(&path).map_err(|source| SettingsError::File {
                 path: path.clone(),
                 source,
             })?;
-            layers.text(&path.display().to_string(), &text)?;
+            layers.add_text(&path.display().to_string(), &text)?;
         }
         for variable in self.environment.keys() {
             if let Some(key) = setting_of_variable(variable) {
-                layers.variable(variable, &key, |name| self.environment.get(name).cloned())?;
+                layers.add_variable(variable, &key, |name| self.environment.get(name).cloned())?;
             }
         }
         for (key, value) in &self.flags {
@@ -107,14 +107,14 @@ impl SettingsSources {
         for (key, range) in &RANGES {
             layers.clamp(key, range);
         }
-        Ok(layers.resolve()?)
+        Ok(layers.resolve_settings()?)
     }
 
     /// The secret of a variable, or of the file that the settings name.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn secret(&self, variable: &str, file: Option<&Path>) -> Result<Option<Secret>, SettingsError> {
+    pub fn read_secret(&self, variable: &str, file: Option<&Path>) -> Result<Option<Secret>, SettingsError> {
         if let Some(text) = self.environment.get(variable).filter(|text| !text.is_empty()) {
             return Ok(Some(Secret::new(text.clone())));
         }
@@ -131,8 +131,8 @@ impl SettingsSources {
     ///
     /// # Errors
     /// When the file with its URL cannot be read, or it is no location.
-    pub fn location(&self, settings: &Settings) -> Result<Location, SettingsError> {
-        let from_file = self.secret("", settings.database.url_file.as_deref())?;
+    pub fn database_location(&self, settings: &Settings) -> Result<Location, SettingsError> {
+        let from_file = self.read_secret("", settings.database.url_file.as_deref())?;
         let text = from_file
             .as_ref()
             .map_or(settings.database.url.as_str(), Secret::expose);
@@ -175,7 +175,7 @@ mod tests {
             &[("jobs.workers", "7")],
         );
         sources.file = Some(path);
-        let settings = sources.read().unwrap();
+        let settings = sources.read_settings().unwrap();
         assert_eq!((settings.jobs.workers, settings.jobs.attempts), (7, 3));
         assert!(settings.server.public_read);
         assert_eq!(settings.database.url, "a.db");
@@ -184,30 +184,34 @@ mod tests {
     #[test]
     fn an_error_names_its_source() {
         let error = sources(&[("REGRESSD_JOBS_WORKERS", "many")], &[])
-            .read()
+            .read_settings()
             .unwrap_err();
         assert!(
             error.to_string().starts_with("REGRESSD_JOBS_WORKERS=many: "),
             "{error}"
         );
-        let error = sources(&[], &[("server.colour", "red")]).read().unwrap_err();
+        let error = sources(&[], &[("server.colour", "red")])
+            .read_settings()
+            .unwrap_err();
         assert!(error.to_string().contains("unknown field `colour`"), "{error}");
     }
 
     #[test]
     fn what_is_out_of_range_is_the_nearest_value_within() {
-        let defaults = sources(&[], &[]).resolve().unwrap();
+        let defaults = sources(&[], &[]).resolve_settings().unwrap();
         for (key, range) in &RANGES {
             assert!(defaults.origins.contains_key(*key), "{key}");
             let below = (range.start() - 1).to_string();
-            let resolved = sources(&[], &[(key, &below)]).resolve().unwrap();
+            let resolved = sources(&[], &[(key, &below)]).resolve_settings().unwrap();
             assert_eq!(
                 resolved.origins[*key].value.as_integer(),
                 Some(*range.start()),
                 "{key}"
             );
         }
-        let settings = sources(&[], &[("analytics.processes", "500")]).read().unwrap();
+        let settings = sources(&[], &[("analytics.processes", "500")])
+            .read_settings()
+            .unwrap();
         assert_eq!(settings.analytics.processes, 64);
     }
 
@@ -215,7 +219,7 @@ mod tests {
     fn secrets_are_not_shown() {
         let layers = sources(&[("REGRESSD_GITHUB_WEBHOOK_SECRET", "hush")], &[]);
         let secret = layers
-            .secret("REGRESSD_GITHUB_WEBHOOK_SECRET", None)
+            .read_secret("REGRESSD_GITHUB_WEBHOOK_SECRET", None)
             .unwrap()
             .unwrap();
         assert_eq!(secret.expose(), "hush");

@@ -13,7 +13,7 @@ mod samples;
 mod sender;
 mod stage;
 
-pub use play::{Act, Scene, play, scenes};
-pub use samples::{Language, SampleKind, SimulatedSample, samples};
+pub use play::{Act, Scene, play_scene, scenes_for_owner};
+pub use samples::{Language, SampleKind, SimulatedSample, samples_for_language};
 pub use sender::{SendError, Sender, SimulatedUpload};
 pub use stage::{Stage, StageError};

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::samples::{Language, SampleKind, samples};
+use super::samples::{Language, SampleKind, samples_for_language};
 use super::sender::{SendError, Sender, SimulatedUpload};
 use crate::domain::RepoName;
 
@@ -24,7 +24,7 @@ impl Act {
 
     /// The number of its pull request.
     #[must_use]
-    pub fn number(self) -> u32 {
+    pub fn pull_request_number(self) -> u32 {
         match self {
             Self::Regression => 1,
             Self::Improvement => 2,
@@ -55,7 +55,7 @@ pub struct Scene {
 /// # Panics
 /// Never: the names are fixed.
 #[must_use]
-pub fn scenes(owner: &str) -> Vec<Scene> {
+pub fn scenes_for_owner(owner: &str) -> Vec<Scene> {
     let scene = |name: &str, languages: &[Language]| Scene {
         repository: RepoName::new(owner, name).expect("the names of the play are plain"),
         languages: languages.to_vec(),
@@ -71,14 +71,14 @@ pub fn scenes(owner: &str) -> Vec<Scene> {
 impl Scene {
     /// A commit that is the same in every play.
     #[must_use]
-    pub fn commit(&self, what: &str) -> String {
+    pub fn commit_sha(&self, what: &str) -> String {
         hex::encode(&Sha256::digest(format!("{} {what}", self.repository))[..20])
     }
 
     /// The commit at the head of a pull request.
     #[must_use]
-    pub fn head(&self, act: Act) -> String {
-        self.commit(&format!("pull {}", act.number()))
+    pub fn head_commit(&self, act: Act) -> String {
+        self.commit_sha(&format!("pull {}", act.pull_request_number()))
     }
 }
 
@@ -87,7 +87,7 @@ impl Scene {
 ///
 /// # Errors
 /// When the service refuses something.
-pub async fn play(
+pub async fn play_scene(
     sender: &Sender,
     scene: &Scene,
     installation: u64,
@@ -100,12 +100,12 @@ pub async fn play(
         "installation": { "id": installation },
         "repositories": [{ "full_name": scene.repository }],
     });
-    let id = |what: &str| format!("simulated-{}", &scene.commit(what)[..20]);
+    let id = |what: &str| format!("simulated-{}", &scene.commit_sha(what)[..20]);
     sender
         .deliver("installation", &id("installation"), &installed)
         .await?;
-    for run in 0..samples(Language::Go, SampleKind::Base).len() {
-        let commit = scene.commit(&format!("main {run}"));
+    for run in 0..samples_for_language(Language::Go, SampleKind::Base).len() {
+        let commit = scene.commit_sha(&format!("main {run}"));
         let push = json!({
             "ref": "refs/heads/main",
             "after": commit,
@@ -117,13 +117,17 @@ pub async fn play(
     }
     for act in acts {
         opened(*act);
-        let head = scene.head(*act);
+        let head = scene.head_commit(*act);
         let payload = pull_request(scene, *act, &head, installation, &repository);
         sender
-            .deliver("pull_request", &id(&format!("pull {}", act.number())), &payload)
+            .deliver(
+                "pull_request",
+                &id(&format!("pull {}", act.pull_request_number())),
+                &payload,
+            )
             .await?;
         // A workflow of a fork cannot be trusted to say which pull request it belongs to, so it does not.
-        let number = Some(act.number()).filter(|_| *act != Act::Fork);
+        let number = Some(act.pull_request_number()).filter(|_| *act != Act::Fork);
         for run in 0..2 {
             upload(sender, scene, "change", &head, number, (act.kind(), run)).await?;
         }
@@ -138,10 +142,10 @@ fn pull_request(scene: &Scene, act: Act, head: &str, installation: u64, reposito
     };
     json!({
         "action": "opened",
-        "number": act.number(),
+        "number": act.pull_request_number(),
         "pull_request": {
             "head": { "ref": "change", "sha": head, "repo": home },
-            "base": { "ref": "main", "sha": scene.commit("main 7"), "repo": repository },
+            "base": { "ref": "main", "sha": scene.commit_sha("main 7"), "repo": repository },
         },
         "repository": repository,
         "installation": { "id": installation },
@@ -166,7 +170,9 @@ async fn upload(
             run_id: &format!("run {run}"),
             workflow_run: pull_request.map(|number| u64::from(number) * 1000),
         };
-        sender.upload(&upload, &samples(*language, kind)[run]).await?;
+        sender
+            .upload(&upload, &samples_for_language(*language, kind)[run])
+            .await?;
     }
     Ok(())
 }

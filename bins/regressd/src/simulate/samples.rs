@@ -57,7 +57,7 @@ macro_rules! files {
 
 /// The runs of a language and kind.
 #[must_use]
-pub fn samples(language: Language, kind: SampleKind) -> &'static [SimulatedSample] {
+pub fn samples_for_language(language: Language, kind: SampleKind) -> &'static [SimulatedSample] {
     match (language, kind) {
         (Language::Go, SampleKind::Base) => files!(
             "go/base-1.txt",

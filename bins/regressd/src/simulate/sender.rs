@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::samples::SimulatedSample;
 use crate::domain::RepoName;
-use crate::webhook::sign;
+use crate::webhook::sign_body;
 
 /// A request that did not work.
 #[derive(Debug, thiserror::Error)]
@@ -101,7 +101,7 @@ impl Sender {
             .header("content-type", "application/json")
             .header("x-github-event", event)
             .header("x-github-delivery", id)
-            .header("x-hub-signature-256", sign(&self.secret, body.as_bytes()))
+            .header("x-hub-signature-256", sign_body(&self.secret, body.as_bytes()))
             .body(body);
         send(url, request).await
     }

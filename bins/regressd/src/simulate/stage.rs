@@ -60,7 +60,7 @@ impl Stage {
     ///
     /// # Errors
     /// When one of them cannot start.
-    pub async fn set() -> Result<Self, StageError> {
+    pub async fn start_services() -> Result<Self, StageError> {
         let folder = tempfile::tempdir()?;
         let key = signing_key("app");
         // The play is faster than GitHub's limits allow.
@@ -92,9 +92,9 @@ impl Stage {
         let state = AppState::new(layers, settings, database)?;
         let (address, listening) = tokio::sync::oneshot::channel();
         let serving = tokio::spawn({
-            let (state, router) = (state.clone(), server::router(state.clone()));
+            let (state, router) = (state.clone(), server::build_router(state.clone()));
             async move {
-                let served = server::serve(state, router, |bound| {
+                let served = server::serve_requests(state, router, |bound| {
                     let _ = address.send(bound);
                 })
                 .await;
@@ -119,15 +119,15 @@ impl Stage {
 
     /// Lets the fake know the repository of a scene; gives the installation.
     #[must_use]
-    pub fn prepare(&self, scene: &Scene) -> u64 {
+    pub fn add_repository(&self, scene: &Scene) -> u64 {
         self.github.add_repository(&scene.repository.to_string())
     }
 
     /// Lets the fake know a pull request.
-    pub fn open(&self, scene: &Scene, act: Act) {
+    pub fn add_pull_request(&self, scene: &Scene, act: Act) {
         let pull = Pull {
-            number: u64::from(act.number()),
-            head: scene.head(act),
+            number: u64::from(act.pull_request_number()),
+            head: scene.head_commit(act),
             state: "open".to_owned(),
             fork: act == Act::Fork,
         };
@@ -135,7 +135,7 @@ impl Stage {
     }
 
     /// Waits until nothing is left to do, at most `patience`. Whether that came.
-    pub async fn settle(&self, patience: Duration) -> bool {
+    pub async fn wait_until_idle(&self, patience: Duration) -> bool {
         let begun = Instant::now();
         while begun.elapsed() < patience {
             if self.open_jobs().await == Some(0) {
@@ -147,7 +147,7 @@ impl Stage {
     }
 
     async fn open_jobs(&self) -> Option<i64> {
-        let mut connection = self.state.database.read().await.ok()?;
+        let mut connection = self.state.database.acquire_reader().await.ok()?;
         let counts = crate::database::jobs::count_by_state(&mut connection)
             .await
             .ok()?;
@@ -156,15 +156,15 @@ impl Stage {
 
     /// The comment of a pull request.
     #[must_use]
-    pub fn comment(&self, scene: &Scene, act: Act) -> Option<Comment> {
+    pub fn find_comment(&self, scene: &Scene, act: Act) -> Option<Comment> {
         let comments = self.github.comments(&scene.repository.to_string());
         comments
             .into_iter()
-            .find(|comment| comment.issue == u64::from(act.number()))
+            .find(|comment| comment.issue == u64::from(act.pull_request_number()))
     }
 
     /// Ends the service; jobs in hand are finished.
-    pub async fn strike(self) {
+    pub async fn stop_service(self) {
         self.state.ending.cancel();
         for task in self.tasks {
             drop(task.await);

@@ -100,7 +100,7 @@ where
             Ok(Err(_)) => return Err(Rejection::Broken),
             Ok(Ok(body)) => body.to_bytes(),
         };
-        signature::verify(&keys.secrets, given, &body)?;
+        signature::verify_signature(&keys.secrets, given, &body)?;
         let is_json = text(&parts.headers, header::CONTENT_TYPE.as_str()).is_some_and(|kind| {
             kind.trim_start()
                 .to_ascii_lowercase()
@@ -115,7 +115,7 @@ where
             .ok_or(Rejection::Header("X-GitHub-Delivery"))?;
         Ok(Self {
             id: id.to_owned(),
-            event: payload::read(name, &body)?,
+            event: payload::read_event(name, &body)?,
             body,
         })
     }

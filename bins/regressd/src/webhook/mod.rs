@@ -18,9 +18,9 @@ pub use event::{
     WorkflowRunEvent,
 };
 pub use extractor::{SignedDelivery, WebhookKeys};
-pub use payload::{PayloadError, read};
+pub use payload::{PayloadError, read_event};
 pub use rejection::Rejection;
-pub use signature::{SignatureError, sign, verify};
+pub use signature::{SignatureError, sign_body, verify_signature};
 
 /// The largest payload GitHub sends.
 pub const MAX_BYTES: usize = 25 * 1024 * 1024;

@@ -155,7 +155,7 @@ struct InstallationPayload {
 ///
 /// # Errors
 /// When the bytes are no JSON, or not what GitHub documents for the event.
-pub fn read(name: &str, body: &[u8]) -> Result<Event, PayloadError> {
+pub fn read_event(name: &str, body: &[u8]) -> Result<Event, PayloadError> {
     let action = parse::<Action>(name, body)?.action;
     let ignored = || Event::Ignored {
         name: name.chars().take(100).collect(),

@@ -27,7 +27,7 @@ pub enum SignatureError {
 
 /// The value of the header for `body` under `key`.
 #[must_use]
-pub fn sign(key: &[u8], body: &[u8]) -> String {
+pub fn sign_body(key: &[u8], body: &[u8]) -> String {
     format!("sha256={}", hex::encode(mac(key, body).finalize().into_bytes()))
 }
 
@@ -36,7 +36,7 @@ pub fn sign(key: &[u8], body: &[u8]) -> String {
 ///
 /// # Errors
 /// When the header is missing, malformed, or made with a key that is not among ours.
-pub fn verify(keys: &[Vec<u8>], header: Option<&str>, body: &[u8]) -> Result<(), SignatureError> {
+pub fn verify_signature(keys: &[Vec<u8>], header: Option<&str>, body: &[u8]) -> Result<(), SignatureError> {
     let header = header.ok_or(SignatureError::Missing)?;
     let digits = header.strip_prefix("sha256=").ok_or(SignatureError::Malformed)?;
     let mut given = [0; 32];
@@ -68,10 +68,10 @@ mod tests {
 
     #[test]
     fn the_documented_vector() {
-        assert_eq!(sign(SECRET, BODY), SIGNATURE);
-        assert_eq!(verify(&keys(), Some(SIGNATURE), BODY), Ok(()));
+        assert_eq!(sign_body(SECRET, BODY), SIGNATURE);
+        assert_eq!(verify_signature(&keys(), Some(SIGNATURE), BODY), Ok(()));
         assert_eq!(
-            verify(
+            verify_signature(
                 &keys(),
                 Some(&SIGNATURE.to_uppercase().replace("SHA", "sha")),
                 BODY
@@ -82,10 +82,13 @@ mod tests {
 
     #[test]
     fn nothing_else_passes() {
-        let wrong = |header: Option<&str>, body: &[u8]| verify(&keys(), header, body).unwrap_err();
+        let wrong = |header: Option<&str>, body: &[u8]| verify_signature(&keys(), header, body).unwrap_err();
         assert_eq!(wrong(None, BODY), SignatureError::Missing);
         assert_eq!(wrong(Some(SIGNATURE), b"Hello, World?"), SignatureError::Wrong);
-        assert_eq!(wrong(Some(&sign(b"another", BODY)), BODY), SignatureError::Wrong);
+        assert_eq!(
+            wrong(Some(&sign_body(b"another", BODY)), BODY),
+            SignatureError::Wrong
+        );
         assert_eq!(wrong(Some("sha1=757107ea"), BODY), SignatureError::Malformed);
         assert_eq!(wrong(Some(&SIGNATURE[..70]), BODY), SignatureError::Malformed);
         assert_eq!(
@@ -93,6 +96,9 @@ mod tests {
             SignatureError::Malformed
         );
         assert_eq!(wrong(Some("sha256=zz"), BODY), SignatureError::Malformed);
-        assert_eq!(verify(&[], Some(SIGNATURE), BODY), Err(SignatureError::Wrong));
+        assert_eq!(
+            verify_signature(&[], Some(SIGNATURE), BODY),
+            Err(SignatureError::Wrong)
+        );
     }
 }

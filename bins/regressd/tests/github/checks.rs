@@ -3,8 +3,8 @@
 use regressd::domain::CommitSha;
 use regressd::fake_github::TroubleKind;
 use regressd::github::{
-    Annotation, CheckRun, CheckState, Conclusion, IssueChange, MemoryLeases, TrackingIssue, marker,
-    pull_requests_of, put_check_run, put_tracking_issue,
+    Annotation, CheckRun, CheckState, Conclusion, IssueChange, MemoryLeases, TrackingIssue, pull_requests_of,
+    put_check_run, put_tracking_issue, regressd_marker,
 };
 
 use crate::set_up::{HEAD, NAME, first_write, start};
@@ -65,7 +65,7 @@ async fn a_lost_answer_adds_no_annotation_twice() {
     pull_requests_of(&repository, &CommitSha::new(HEAD).unwrap())
         .await
         .unwrap();
-    fake.trouble(first_write(TroubleKind::LostAnswers));
+    fake.set_trouble(first_write(TroubleKind::LostAnswers));
     put_check_run(&repository, &leases, &judged).await.unwrap_err();
     tokio::time::sleep(std::time::Duration::from_millis(2100)).await;
     put_check_run(&repository, &leases, &judged).await.unwrap();
@@ -78,7 +78,7 @@ async fn an_issue_is_opened_kept_and_closed() {
     let (fake, repository) = start().await;
     let leases = MemoryLeases::default();
     let issue = |open, text: &str| TrackingIssue {
-        marker: marker("issue", &["main"]),
+        marker: regressd_marker("issue", &["main"]),
         title: "sort is slower".to_owned(),
         text: text.to_owned(),
         open,

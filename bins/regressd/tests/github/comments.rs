@@ -6,7 +6,7 @@ use std::time::Duration;
 use regressd::domain::PullNumber;
 use regressd::fake_github::{FakeGitHub, TroubleKind};
 use regressd::github::{
-    Again, GitHubError, MemoryLeases, Repository, Written, marker, pull_requests_of, put_comment,
+    Again, GitHubError, MemoryLeases, Repository, Written, pull_requests_of, put_comment, regressd_marker,
 };
 
 use crate::set_up::{HEAD, NAME, first_write, pull, start};
@@ -14,7 +14,7 @@ use crate::set_up::{HEAD, NAME, first_write, pull, start};
 const PULL: PullNumber = PullNumber(7);
 
 async fn put(repository: &Repository, leases: &MemoryLeases, text: &str) -> Result<Written, GitHubError> {
-    put_comment(repository, leases, PULL, &marker("comment", &[]), text).await
+    put_comment(repository, leases, PULL, &regressd_marker("comment", &[]), text).await
 }
 
 /// Puts the comment as a job would: again and again, when it is told to.
@@ -22,7 +22,7 @@ async fn put_at_last(repository: &Repository, leases: &MemoryLeases, text: &str)
     loop {
         match put(repository, leases, text).await {
             Ok(written) => return written,
-            Err(error) => match error.again() {
+            Err(error) => match error.when_to_retry() {
                 Again::After(wait) => tokio::time::sleep(wait.min(Duration::from_secs(2))).await,
                 Again::Later => tokio::time::sleep(Duration::from_millis(100)).await,
                 Again::Never => panic!("{error}"),
@@ -98,7 +98,7 @@ async fn a_lost_answer_does_not_make_a_second_comment() {
     let (fake, repository) = start().await;
     let leases = MemoryLeases::default();
     pull_requests_of(&repository, &HEAD.parse_commit()).await.unwrap();
-    fake.trouble(first_write(TroubleKind::LostAnswers));
+    fake.set_trouble(first_write(TroubleKind::LostAnswers));
     let failed = put(&repository, &leases, "one").await.unwrap_err();
     assert!(failed.may_have_happened(), "{failed}");
     assert_eq!(bodies(&fake).len(), 1, "it was made, but nobody knows");
@@ -127,13 +127,13 @@ async fn a_worker_killed_while_posting_leaves_one_comment() {
                 &repository,
                 &*leases,
                 PullNumber(8),
-                &marker("comment", &[]),
+                &regressd_marker("comment", &[]),
                 text,
             )
             .await
         }
     };
-    fake.trouble(first_write(TroubleKind::Slow));
+    fake.set_trouble(first_write(TroubleKind::Slow));
     // The request is on its way when the worker dies; it arrives.
     let worker = tokio::spawn(of_eight("one"));
     tokio::time::sleep(Duration::from_millis(400)).await;
@@ -141,7 +141,7 @@ async fn a_worker_killed_while_posting_leaves_one_comment() {
     loop {
         match of_eight("two").await {
             Ok(_) => break,
-            Err(error) => assert!(matches!(error.again(), Again::After(_)), "{error}"),
+            Err(error) => assert!(matches!(error.when_to_retry(), Again::After(_)), "{error}"),
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }

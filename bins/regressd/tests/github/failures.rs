@@ -7,7 +7,7 @@ use regressd::domain::{CommitSha, PullNumber};
 use regressd::fake_github::{FakeSettings, Trouble, TroubleKind};
 use regressd::github::{
     Again, BreakerState, GitHub, GitHubError, GitHubSettings, MemoryContentRate, MemoryLeases, Repository,
-    marker, pull_requests_of, put_comment,
+    pull_requests_of, put_comment, regressd_marker,
 };
 
 use crate::set_up::{HEAD, NAME, client, fake, name, once, settings, start};
@@ -18,7 +18,7 @@ async fn read(repository: &Repository) -> Result<(), GitHubError> {
 }
 
 fn wait(error: &GitHubError) -> Duration {
-    match error.again() {
+    match error.when_to_retry() {
         Again::After(wait) => wait,
         other => panic!("{error}: {other:?}"),
     }
@@ -33,7 +33,7 @@ async fn limits_are_waited_for_as_long_as_github_says() {
     ] {
         let (fake, repository) = start().await;
         read(&repository).await.unwrap();
-        fake.trouble(once(kind));
+        fake.set_trouble(once(kind));
         let asked = wait(&read(&repository).await.unwrap_err());
         assert!((least..=most).contains(&asked.as_secs()), "{kind:?}: {asked:?}");
         let before = fake.calls().len();
@@ -54,7 +54,10 @@ async fn a_used_up_primary_limit_is_respected() {
         ..FakeSettings::default()
     })
     .await;
-    let repository = client(&settings(&fake)).repository(&name(), None).await.unwrap();
+    let repository = client(&settings(&fake))
+        .find_repository(&name(), None)
+        .await
+        .unwrap();
     let mut last = Ok(());
     for _ in 0..8 {
         last = read(&repository).await;
@@ -68,10 +71,10 @@ async fn content_is_made_no_faster_than_allowed() {
     let fake = fake(FakeSettings::default()).await;
     let mut settings = settings(&fake);
     settings.limits.a_minute = 3;
-    let repository = client(&settings).repository(&name(), None).await.unwrap();
+    let repository = client(&settings).find_repository(&name(), None).await.unwrap();
     let leases = MemoryLeases::default();
     for index in 0..3 {
-        let marker = marker("comment", &[&index.to_string()]);
+        let marker = regressd_marker("comment", &[&index.to_string()]);
         put_comment(&repository, &leases, PullNumber(7), &marker, "x")
             .await
             .unwrap();
@@ -86,9 +89,9 @@ async fn content_is_made_no_faster_than_allowed() {
 #[tokio::test]
 async fn what_reads_is_repeated_and_what_makes_is_not() {
     let (fake, repository) = start().await;
-    fake.trouble(once(TroubleKind::ServerErrors));
+    fake.set_trouble(once(TroubleKind::ServerErrors));
     read(&repository).await.unwrap();
-    fake.trouble(once(TroubleKind::Slow));
+    fake.set_trouble(once(TroubleKind::Slow));
     read(&repository).await.unwrap();
     let writes = Trouble {
         kind: TroubleKind::ServerErrors,
@@ -96,12 +99,12 @@ async fn what_reads_is_repeated_and_what_makes_is_not() {
         requests: None,
         only_writes: true,
     };
-    fake.trouble(Some(writes));
+    fake.set_trouble(Some(writes));
     let leases = MemoryLeases::default();
     let error = put_comment(&repository, &leases, PullNumber(7), "m", "x")
         .await
         .unwrap_err();
-    assert_eq!(error.again(), Again::Later, "{error}");
+    assert_eq!(error.when_to_retry(), Again::Later, "{error}");
     let posts = fake
         .calls()
         .iter()
@@ -137,7 +140,7 @@ async fn an_outage_opens_the_breaker_and_its_end_closes_it() {
         }
     }
     assert_eq!((breaker(), fake.comments(NAME).len()), (BreakerState::Closed, 1));
-    assert!(repository.github().breaker().opened() >= 1);
+    assert!(repository.github().breaker().times_opened() >= 1);
 }
 
 #[tokio::test]
@@ -160,6 +163,6 @@ async fn an_answer_that_is_no_answer_is_an_error_that_says_so() {
     // An address that answers, but not as GitHub does.
     settings.api = format!("{}/_fake/state?", fake.url());
     let github = new(&settings).unwrap();
-    let error = github.repository(&name(), None).await.unwrap_err();
+    let error = github.find_repository(&name(), None).await.unwrap_err();
     assert!(matches!(error, GitHubError::Answer { .. }), "{error}");
 }

@@ -64,7 +64,10 @@ pub(crate) fn client(settings: &GitHubSettings) -> GitHub {
 
 pub(crate) async fn start() -> (FakeGitHub, Repository) {
     let fake = fake(FakeSettings::default()).await;
-    let repository = client(&settings(&fake)).repository(&name(), None).await.unwrap();
+    let repository = client(&settings(&fake))
+        .find_repository(&name(), None)
+        .await
+        .unwrap();
     (fake, repository)
 }
 

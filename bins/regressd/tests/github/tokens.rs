@@ -41,7 +41,10 @@ async fn a_token_is_replaced_before_it_ends() {
         ..FakeSettings::default()
     };
     let fake = fake(settings_of_fake).await;
-    let repository = client(&settings(&fake)).repository(&name(), None).await.unwrap();
+    let repository = client(&settings(&fake))
+        .find_repository(&name(), None)
+        .await
+        .unwrap();
     let start = std::time::Instant::now();
     while start.elapsed() < Duration::from_secs(1) {
         read(&repository).await.unwrap();
@@ -61,11 +64,11 @@ async fn a_refused_token_is_replaced_once() {
     fake.revoke_tokens();
     read(&repository).await.unwrap();
     assert_eq!(tokens_made(&fake), 2);
-    fake.trouble(once(TroubleKind::Unauthorized));
+    fake.set_trouble(once(TroubleKind::Unauthorized));
     read(&repository).await.unwrap();
     let mut always = once(TroubleKind::Unauthorized).unwrap();
     always.requests = None;
-    fake.trouble(Some(always));
+    fake.set_trouble(Some(always));
     let before = fake.calls().len();
     let error = read(&repository).await.unwrap_err();
     assert!(
@@ -99,7 +102,7 @@ async fn strangers_are_turned_away() {
     assert!(other_app.check_authentication().await.is_err());
     let ours = client(&settings);
     ours.check_authentication().await.unwrap();
-    let error = ours.repository("some/where", None).await.unwrap_err();
+    let error = ours.find_repository("some/where", None).await.unwrap_err();
     assert!(matches!(error, GitHubError::NotInstalled { .. }), "{error}");
     assert!(AppCredentials::new(1, b"-----BEGIN JUNK-----").is_err());
 }

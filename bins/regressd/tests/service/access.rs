@@ -49,14 +49,14 @@ pub(crate) async fn a_token_works_for_its_repository_until_it_is_revoked(place: 
             .0,
         403
     );
-    let yesterday = UnixMillis::now().before(Duration::from_secs(86_400));
+    let yesterday = UnixMillis::now().saturating_sub(Duration::from_secs(86_400));
     let (_, expired) = service
         .token_with_id("octo/hello", "upload", Some(yesterday))
         .await;
     assert_eq!(service.upload(&expired, &body).await.0, 401);
-    let revoke = service.state.database.write(move |connection| {
+    let revoke = service.state.database.run_in_transaction(move |connection| {
         let id = id.clone();
-        Box::pin(async move { tokens::revoke(connection, &id).await })
+        Box::pin(async move { tokens::revoke_token(connection, &id).await })
     });
     assert!(revoke.await.unwrap());
     tokio::time::sleep(Duration::from_millis(2100)).await;

@@ -4,7 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use regressd::backup::{BackupError, restore, run_schedule, verify, verify_by_restoring, write};
+use regressd::backup::{
+    BackupError, restore_backup, run_schedule, verify_backup, verify_by_restoring, write_backup,
+};
 use regressd::database::runs;
 use regressd::database::{Database, tokens};
 use regressd::domain::{RepositoryId, RunId, StreamId, UnixMillis};
@@ -26,10 +28,10 @@ async fn filled(place: &Place) -> Database {
 }
 
 async fn history(database: &Database) -> Vec<(RunId, String, String)> {
-    let mut connection = database.read().await.unwrap();
+    let mut connection = database.acquire_reader().await.unwrap();
     let streams = regressd::database::streams::of_repository(&mut connection, RepositoryId(1));
     let stream = streams.await.unwrap()[0].id;
-    runs::history(&mut connection, stream, "main", RunId(i64::MAX), 1000)
+    runs::list_history_runs(&mut connection, stream, "main", RunId(i64::MAX), 1000)
         .await
         .unwrap()
 }
@@ -52,9 +54,9 @@ pub(crate) async fn a_backup_holds_everything_and_fits_both_databases(place: Pla
             }
         }
     });
-    write(&database, &path).await.unwrap();
+    write_backup(&database, &path).await.unwrap();
     writing.await.unwrap();
-    let summary = verify(&path).unwrap();
+    let summary = verify_backup(&path).unwrap();
     assert!((150..=200).contains(&summary.rows["runs"]), "{summary:?}");
     assert_eq!(
         summary.rows["runs"], summary.rows["judgements"],
@@ -65,7 +67,7 @@ pub(crate) async fn a_backup_holds_everything_and_fits_both_databases(place: Pla
     assert_eq!(mode & 0o777, 0o600, "it may hold private results");
     for other in [Place::sqlite(), Place::postgres().await] {
         let restored = Database::open(&other.location).await.unwrap();
-        assert_eq!(restore(&restored, &path).await.unwrap(), summary);
+        assert_eq!(restore_backup(&restored, &path).await.unwrap(), summary);
         let (old, new) = (history(&database).await, history(&restored).await);
         assert_eq!(new[..], old[old.len() - new.len()..]);
         // New rows get new numbers.
@@ -74,7 +76,7 @@ pub(crate) async fn a_backup_holds_everything_and_fits_both_databases(place: Pla
         restored.close().await;
     }
     assert!(matches!(
-        write(&database, &path).await,
+        write_backup(&database, &path).await,
         Err(BackupError::Exists(_))
     ));
     database.close().await;
@@ -84,8 +86,8 @@ pub(crate) async fn what_is_damaged_newer_or_not_empty_is_refused(place: Place) 
     let database = filled(&place).await;
     let folder = tempfile::tempdir().unwrap();
     let good = folder.path().join("good.jsonl");
-    write(&database, &good).await.unwrap();
-    let error = restore(&database, &good).await.unwrap_err();
+    write_backup(&database, &good).await.unwrap();
+    let error = restore_backup(&database, &good).await.unwrap_err();
     assert!(error.to_string().contains("is not empty"), "{error}");
     let text = fs::read_to_string(&good).unwrap();
     let last = text.trim_end().rfind('\n').unwrap() + 1;
@@ -115,11 +117,11 @@ pub(crate) async fn what_is_damaged_newer_or_not_empty_is_refused(place: Place) 
             "{says}: {error}"
         );
     }
-    let nowhere = write(&database, Path::new("/proc/none/backup.jsonl"))
+    let nowhere = write_backup(&database, Path::new("/proc/none/backup.jsonl"))
         .await
         .unwrap_err();
     assert!(nowhere.to_string().contains("/proc/none"), "{nowhere}");
-    let no_folder = write(&database, Path::new("/dev/full/backup.jsonl"))
+    let no_folder = write_backup(&database, Path::new("/dev/full/backup.jsonl"))
         .await
         .unwrap_err();
     assert!(matches!(no_folder, BackupError::Write { .. }), "{no_folder}");
@@ -158,10 +160,10 @@ pub(crate) async fn scheduled_backups_are_made_and_kept_in_number(place: Place) 
         names[1].contains("2026-01-05"),
         "one backup was made, not two: {names:?}"
     );
-    let summary = verify(&folder.path().join(&names[2])).unwrap();
+    let summary = verify_backup(&folder.path().join(&names[2])).unwrap();
     assert_eq!(summary.rows["tokens"], 1);
-    let mut connection = service.state.database.read().await.unwrap();
-    assert_eq!(tokens::list(&mut connection).await.unwrap().len(), 1);
+    let mut connection = service.state.database.acquire_reader().await.unwrap();
+    assert_eq!(tokens::list_tokens(&mut connection).await.unwrap().len(), 1);
     drop(connection);
     service.state.ending.cancel();
     one.await.unwrap();

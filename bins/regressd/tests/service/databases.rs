@@ -14,14 +14,14 @@ use crate::place::Place;
 
 /// A repository with a stream.
 pub(crate) async fn stream(database: &Database) -> (RepositoryId, StreamId) {
-    let write = database.write(|connection| {
+    let write = database.run_in_transaction(|connection| {
         Box::pin(async move {
             let name: RepoName = "octo/hello".parse().unwrap();
-            let repository = repositories::insert(connection, &name).await?;
+            let repository = repositories::insert_repository(connection, &name).await?;
             let environment = streams::insert_environment(connection, "os=linux", "{}").await?;
             Ok((
                 repository,
-                streams::insert(connection, repository, environment, "default").await?,
+                streams::insert_stream(connection, repository, environment, "default").await?,
             ))
         })
     });
@@ -52,10 +52,10 @@ pub(crate) fn new_run(
 
 /// Stores a run of the history of main.
 pub(crate) async fn accepted(database: &Database, run: NewRun) -> RunId {
-    let write = database.write(move |connection| {
+    let write = database.run_in_transaction(move |connection| {
         let run = run.clone();
         Box::pin(async move {
-            let id = runs::insert(connection, &run).await?.unwrap();
+            let id = runs::insert_run(connection, &run).await?.unwrap();
             let judgement = Judgement {
                 run: id,
                 stream: run.stream,
@@ -65,7 +65,7 @@ pub(crate) async fn accepted(database: &Database, run: NewRun) -> RunId {
                 judged: UnixMillis::now(),
                 verdicts: "{\"verdicts\":[]}".to_owned(),
             };
-            judgements::put(connection, &judgement).await?;
+            judgements::put_judgement(connection, &judgement).await?;
             Ok(id)
         })
     });
@@ -76,7 +76,7 @@ pub(crate) async fn repositories_and_series_are_stored_once(place: Place) {
     let database = Database::open(&place.location).await.unwrap();
     let (first, second) = (stream(&database).await, stream(&database).await);
     assert_eq!(first, second);
-    let write = database.write(move |connection| {
+    let write = database.run_in_transaction(move |connection| {
         Box::pin(async move {
             let name = SeriesName {
                 benchmark: "sort".to_owned(),
@@ -98,7 +98,7 @@ pub(crate) async fn repositories_and_series_are_stored_once(place: Place) {
     });
     let (one, again, third) = write.await.unwrap();
     assert!(one == again && one != third);
-    let mut connection = database.read().await.unwrap();
+    let mut connection = database.acquire_reader().await.unwrap();
     let repository = repositories::by_id(&mut connection, first.0)
         .await
         .unwrap()
@@ -110,18 +110,18 @@ pub(crate) async fn repositories_and_series_are_stored_once(place: Place) {
 pub(crate) async fn deliveries_are_done_once(place: Place) {
     let database = Database::open(&place.location).await.unwrap();
     let insert = || async {
-        let write = database.write(|connection| {
+        let write = database.run_in_transaction(|connection| {
             let delivery = deliveries::StoredDelivery {
                 id: "1".to_owned(),
                 event: "push".to_owned(),
                 payload: "{}".to_owned(),
             };
-            Box::pin(async move { deliveries::insert(connection, &delivery).await })
+            Box::pin(async move { deliveries::insert_delivery(connection, &delivery).await })
         });
         write.await.unwrap()
     };
     let set = |state: DeliveryState| {
-        database.write(move |connection| Box::pin(deliveries::set_state(connection, "1", state)))
+        database.run_in_transaction(move |connection| Box::pin(deliveries::set_state(connection, "1", state)))
     };
     assert!(insert().await);
     assert!(!insert().await, "it waits");
@@ -134,18 +134,18 @@ pub(crate) async fn deliveries_are_done_once(place: Place) {
 pub(crate) async fn leases_end_by_themselves(place: Place) {
     let database = Database::open(&place.location).await.unwrap();
     let life = Duration::from_secs(3);
-    assert_eq!(database.acquire("c", "one", life).await.unwrap(), None);
-    let left = database.acquire("c", "two", life).await.unwrap().unwrap();
+    assert_eq!(database.acquire_lease("c", "one", life).await.unwrap(), None);
+    let left = database.acquire_lease("c", "two", life).await.unwrap().unwrap();
     assert!(left <= life);
-    database.release("c", "two").await.unwrap();
+    database.release_lease("c", "two").await.unwrap();
     assert!(
-        database.acquire("c", "two", life).await.unwrap().is_some(),
+        database.acquire_lease("c", "two", life).await.unwrap().is_some(),
         "only the holder gives it back"
     );
     tokio::time::sleep(life).await;
-    assert_eq!(database.acquire("c", "two", life).await.unwrap(), None);
-    database.release("c", "two").await.unwrap();
-    assert_eq!(database.acquire("c", "one", life).await.unwrap(), None);
+    assert_eq!(database.acquire_lease("c", "two", life).await.unwrap(), None);
+    database.release_lease("c", "two").await.unwrap();
+    assert_eq!(database.acquire_lease("c", "one", life).await.unwrap(), None);
 }
 
 pub(crate) async fn processes_share_the_pace_of_content(place: Place) {
@@ -157,7 +157,7 @@ pub(crate) async fn processes_share_the_pace_of_content(place: Place) {
     let other = Database::open(&place.location).await.unwrap();
     let asking = (0..20).map(|turn| {
         let database = if turn % 2 == 0 { &one } else { &other };
-        database.take(7, limits)
+        database.reserve_content_request(7, limits)
     });
     let answers = futures_util::future::join_all(asking).await;
     let answers: Vec<Option<u64>> = answers.into_iter().map(Result::unwrap).collect();
@@ -165,7 +165,7 @@ pub(crate) async fn processes_share_the_pace_of_content(place: Place) {
     assert_eq!(taken, 10, "together no more than allowed: {answers:?}");
     assert!(answers.iter().flatten().all(|wait| (1..=60_000).contains(wait)));
     assert_eq!(
-        one.take(8, limits).await.unwrap(),
+        one.reserve_content_request(8, limits).await.unwrap(),
         None,
         "another installation has its own"
     );
@@ -174,17 +174,17 @@ pub(crate) async fn processes_share_the_pace_of_content(place: Place) {
 pub(crate) async fn old_runs_go_and_baselines_stay(place: Place) {
     let database = Database::open(&place.location).await.unwrap();
     let whose = stream(&database).await;
-    let long_ago = UnixMillis::now().before(Duration::from_secs(400 * 86_400));
+    let long_ago = UnixMillis::now().saturating_sub(Duration::from_secs(400 * 86_400));
     let mut ids = Vec::new();
     for number in 0..10 {
         let time = if number < 8 { long_ago } else { UnixMillis::now() };
         ids.push(accepted(&database, new_run(whose, &format!("{number:040x}"), time)).await);
     }
-    let month = UnixMillis::now().before(Duration::from_secs(30 * 86_400));
-    let removed = retention::sweep(&database, month, 5).await.unwrap();
+    let month = UnixMillis::now().saturating_sub(Duration::from_secs(30 * 86_400));
+    let removed = retention::remove_old_runs(&database, month, 5).await.unwrap();
     assert_eq!(removed, 5, "five stay for the baseline");
-    let mut connection = database.read().await.unwrap();
-    let history = runs::history(&mut connection, whose.1, "main", RunId(i64::MAX), 100)
+    let mut connection = database.acquire_reader().await.unwrap();
+    let history = runs::list_history_runs(&mut connection, whose.1, "main", RunId(i64::MAX), 100)
         .await
         .unwrap();
     let left: Vec<RunId> = history.iter().map(|(id, ..)| *id).rev().collect();

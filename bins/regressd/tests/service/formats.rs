@@ -78,7 +78,7 @@ fn run_file() -> String {
         bytes: &text,
     };
     let mut file = RunFile::new(Environment::default());
-    file.processes = ingest::ingest(&[source], &IngestOptions::default()).processes;
+    file.processes = ingest::ingest_results(&[source], &IngestOptions::default()).processes;
     file.to_json()
 }
 

@@ -15,26 +15,32 @@ const LEASE: Duration = Duration::from_secs(30);
 
 async fn enqueue(database: &Database, key: &str) -> bool {
     let job = NewJob::due_now(JobKind::Judge, key, &json!({ "run": 1 }), "test");
-    let write = database.write(move |connection| {
+    let write = database.run_in_transaction(move |connection| {
         let job = job.clone();
-        Box::pin(async move { jobs::enqueue(connection, &job).await })
+        Box::pin(async move { jobs::enqueue_job(connection, &job).await })
     });
     write.await.unwrap()
 }
 
 async fn take(database: &Database, worker: &'static str, lease: Duration, limit: u32) -> Vec<QueuedJob> {
     let dialect = database.dialect();
-    let write = database.write(move |connection| {
+    let write = database.run_in_transaction(move |connection| {
         let taker = Taker { worker, lease };
-        Box::pin(jobs::take(connection, dialect, Queue::Judging, taker, limit))
+        Box::pin(jobs::take_due_jobs(
+            connection,
+            dialect,
+            Queue::Judging,
+            taker,
+            limit,
+        ))
     });
     write.await.unwrap()
 }
 
 async fn finish(database: &Database, job: QueuedJob) -> Result<(), DatabaseError> {
-    let write = database.write(move |connection| {
+    let write = database.run_in_transaction(move |connection| {
         let (id, key) = (job.id, job.key.clone());
-        Box::pin(async move { jobs::finish(connection, id, &key).await })
+        Box::pin(async move { jobs::finish_job(connection, id, &key).await })
     });
     write.await
 }
@@ -93,7 +99,7 @@ pub(crate) async fn a_dead_workers_jobs_wait_again(place: Place) {
     assert_eq!(taken.len(), 2);
     enqueue(&database, "2").await;
     tokio::time::sleep(Duration::from_millis(20)).await;
-    let release = database.write(|connection| Box::pin(jobs::release_abandoned(connection)));
+    let release = database.run_in_transaction(|connection| Box::pin(jobs::release_abandoned(connection)));
     assert_eq!(release.await.unwrap(), 1, "the other one waits again already");
     let again = take(&database, "alive", LEASE, 10).await;
     assert_eq!(
@@ -114,14 +120,14 @@ pub(crate) async fn failures_end_as_dead_letters_that_can_be_revived(place: Plac
     let database = service.state.database.clone();
     // A payload that nobody can read is given up at once; a delivery that is none is done.
     let broken = NewJob::due_now(JobKind::Judge, "x", &json!("nonsense"), "request-7");
-    let write = database.write(move |connection| {
+    let write = database.run_in_transaction(move |connection| {
         let job = broken.clone();
-        Box::pin(async move { jobs::enqueue(connection, &job).await })
+        Box::pin(async move { jobs::enqueue_job(connection, &job).await })
     });
     write.await.unwrap();
     service.state.work.notify_one();
     let letter = loop {
-        let mut connection = database.read().await.unwrap();
+        let mut connection = database.acquire_reader().await.unwrap();
         if let Some(letter) = jobs::dead_letters(&mut connection, 0, 10).await.unwrap().pop() {
             break letter;
         }
@@ -136,27 +142,27 @@ pub(crate) async fn failures_end_as_dead_letters_that_can_be_revived(place: Plac
     assert_eq!((&ready["dead_letters"], &ready["queue"]), (&json!(1), &json!(0)));
     service.end().await;
     let requeue = |letter: QueuedJob| {
-        database.write(move |connection| {
+        database.run_in_transaction(move |connection| {
             let letter = letter.clone();
-            Box::pin(async move { jobs::requeue(connection, &letter).await })
+            Box::pin(async move { jobs::requeue_dead_letter(connection, &letter).await })
         })
     };
     assert!(requeue(letter.clone()).await.unwrap());
     let again = take(&database, "w", LEASE, 1).await.pop().unwrap();
     assert_eq!(again.attempts, 1, "it starts anew");
-    let later = UnixMillis::now().after(Duration::from_secs(60));
+    let later = UnixMillis::now().saturating_add(Duration::from_secs(60));
     let retry = again.clone();
-    let write = database.write(move |connection| {
+    let write = database.run_in_transaction(move |connection| {
         let job = retry.clone();
         Box::pin(async move { jobs::retry_at(connection, &job, later, "not now").await })
     });
     write.await.unwrap();
     assert!(take(&database, "w", LEASE, 1).await.is_empty(), "it is not due");
     let id = letter.id;
-    let move_to_dead_letter =
-        database.write(move |connection| Box::pin(jobs::move_to_dead_letter(connection, id, "enough")));
+    let move_to_dead_letter = database
+        .run_in_transaction(move |connection| Box::pin(jobs::move_to_dead_letter(connection, id, "enough")));
     move_to_dead_letter.await.unwrap();
-    let drop_it = database.write(move |connection| Box::pin(jobs::drop_dead(connection, id)));
+    let drop_it = database.run_in_transaction(move |connection| Box::pin(jobs::drop_dead(connection, id)));
     assert!(drop_it.await.unwrap());
     assert!(!requeue(letter).await.unwrap(), "it is gone");
 }

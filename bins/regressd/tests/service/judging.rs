@@ -11,14 +11,14 @@ use crate::running::Running;
 
 /// Stores runs of main and their jobs all at once, so that one worker takes them all at once.
 async fn store(service: &Running, runs: Vec<NewRun>) -> Vec<i64> {
-    let write = service.state.database.write(move |connection| {
+    let write = service.state.database.run_in_transaction(move |connection| {
         let runs = runs.clone();
         Box::pin(async move {
             let mut ids = Vec::new();
             for run in &runs {
-                let id = runs::insert(connection, run).await?.unwrap().0;
+                let id = runs::insert_run(connection, run).await?.unwrap().0;
                 let job = NewJob::due_now(JobKind::Judge, &id.to_string(), &json!({ "run": id }), "bulk");
-                job_table::enqueue(connection, &job).await?;
+                job_table::enqueue_job(connection, &job).await?;
                 ids.push(id);
             }
             Ok(ids)
@@ -39,7 +39,7 @@ pub(crate) async fn runs_judged_together_see_each_other(place: Place) {
     let service = Running::start(place).await;
     let token = service.token("*", "admin").await;
     service.history(&token, "octo/hello").await;
-    let mut connection = service.state.database.read().await.unwrap();
+    let mut connection = service.state.database.acquire_reader().await.unwrap();
     let template = runs::of_repository(&mut connection, RepositoryId(1), None, RunId(i64::MAX), 1);
     let template = template.await.unwrap().remove(0).run;
     let series = streams::series_of(&mut connection, template.stream)
@@ -89,7 +89,7 @@ pub(crate) async fn runs_judged_together_see_each_other(place: Place) {
         "what was slower stays out: {baseline}"
     );
     // The one that cannot be read failed alone, and is tried again.
-    let mut connection = service.state.database.read().await.unwrap();
+    let mut connection = service.state.database.acquire_reader().await.unwrap();
     let left = job_table::count_by_state(&mut connection).await.unwrap();
     assert_eq!(left.waiting + left.running, 1, "{left:?}");
 }
@@ -99,7 +99,7 @@ pub(crate) async fn a_suspicion_is_cleared_within_one_batch(place: Place) {
     let service = Running::start(place).await;
     let token = service.token("*", "admin").await;
     service.history(&token, "octo/hello").await;
-    let mut connection = service.state.database.read().await.unwrap();
+    let mut connection = service.state.database.acquire_reader().await.unwrap();
     let all = runs::of_repository(&mut connection, RepositoryId(1), None, RunId(i64::MAX), 1);
     let template = all.await.unwrap().remove(0).run;
     let series = streams::series_of(&mut connection, template.stream)

@@ -1,6 +1,6 @@
 //! What a pull request measured counts for a branch when a push makes its very commit the branch's head.
 
-use regressd::webhook::sign;
+use regressd::webhook::sign_body;
 use serde_json::{Value, json};
 
 use crate::place::Place;
@@ -16,7 +16,7 @@ pub(crate) async fn deliver(service: &Running, event: &str, id: &str, payload: &
         .header("content-type", "application/json")
         .header("x-github-event", event)
         .header("x-github-delivery", id)
-        .header("x-hub-signature-256", sign(SECRET, body.as_bytes()))
+        .header("x-hub-signature-256", sign_body(SECRET, body.as_bytes()))
         .body(body);
     let response = request.send().await.unwrap();
     assert_eq!(response.status().as_u16(), 200, "{event} {id}");

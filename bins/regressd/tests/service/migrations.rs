@@ -11,7 +11,8 @@ use crate::running::Running;
 
 /// What a database held is there after it was opened again, however many processes do that at once.
 pub(crate) async fn a_filled_database_is_migrated_once(place: Place) {
-    let all = futures_util::future::join_all((0..6).map(|_| database::migrate(&place.location))).await;
+    let all =
+        futures_util::future::join_all((0..6).map(|_| database::migrate_database(&place.location))).await;
     let versions: Vec<i64> = all.into_iter().map(Result::unwrap).collect();
     assert_eq!(
         versions.iter().filter(|version| **version < LATEST).count(),
@@ -28,10 +29,10 @@ pub(crate) async fn a_filled_database_is_migrated_once(place: Place) {
         .await;
     }
     database.close().await;
-    assert_eq!(database::migrate(&place.location).await.unwrap(), LATEST);
+    assert_eq!(database::migrate_database(&place.location).await.unwrap(), LATEST);
     let database = Database::open(&place.location).await.unwrap();
-    let mut connection = database.read().await.unwrap();
-    let history = runs::history(&mut connection, whose.1, "main", RunId(i64::MAX), 100)
+    let mut connection = database.acquire_reader().await.unwrap();
+    let history = runs::list_history_runs(&mut connection, whose.1, "main", RunId(i64::MAX), 100)
         .await
         .unwrap();
     assert_eq!(history.len(), 50);
@@ -75,8 +76,8 @@ pub(crate) async fn a_filled_database_of_version_1_is_kept(place: Place) {
         "CREATE TABLE regressd_schema (version BIGINT NOT NULL); INSERT INTO regressd_schema VALUES (1);";
     place.execute(version).await;
     place.execute(ROWS).await;
-    assert_eq!(database::migrate(&place.location).await.unwrap(), 1);
-    assert_eq!(database::migrate(&place.location).await.unwrap(), LATEST);
+    assert_eq!(database::migrate_database(&place.location).await.unwrap(), 1);
+    assert_eq!(database::migrate_database(&place.location).await.unwrap(), LATEST);
     let service = Running::start(place).await;
     let token = service.token("*", "admin").await;
     let judged = service.judged(&serde_json::json!(2), &token).await;
@@ -84,25 +85,25 @@ pub(crate) async fn a_filled_database_of_version_1_is_kept(place: Place) {
         judged["results"][0]["sample_size"], 0,
         "run 1 was rejected: {judged}"
     );
-    let mut connection = service.state.database.read().await.unwrap();
+    let mut connection = service.state.database.acquire_reader().await.unwrap();
     let repository = repositories::by_id(&mut connection, RepositoryId(1))
         .await
         .unwrap();
     let repository = repository.unwrap();
     assert_eq!(repository.default_branch.as_deref(), Some("main"));
-    let pull = pull_requests::find(&mut connection, repository.id, 7)
+    let pull = pull_requests::find_pull_request(&mut connection, repository.id, 7)
         .await
         .unwrap();
     let pull = pull.unwrap();
     assert_eq!((pull.head_sha.as_str(), pull.from_fork), ("cccc", None));
     let dead = jobs::dead_letters(&mut connection, 0, 10).await.unwrap();
     assert_eq!(dead[0].error.as_deref(), Some("refused"));
-    let history = runs::history(&mut connection, StreamId(1), "main", RunId(i64::MAX), 10).await;
+    let history = runs::list_history_runs(&mut connection, StreamId(1), "main", RunId(i64::MAX), 10).await;
     assert_eq!(history.unwrap().len(), 2);
 }
 
 pub(crate) async fn a_newer_schema_is_refused(place: Place) {
-    database::migrate(&place.location).await.unwrap();
+    database::migrate_database(&place.location).await.unwrap();
     place
         .execute("INSERT INTO regressd_schema (version) VALUES (99)")
         .await;

@@ -56,18 +56,18 @@ pub(crate) async fn what_a_dead_process_left_is_done_by_another(place: Place) {
     let database = dead.state.database.clone();
     let whose = stream(&database).await;
     let dialect = database.dialect();
-    let write = database.write(move |connection| {
+    let write = database.run_in_transaction(move |connection| {
         Box::pin(async move {
             let run = new_run(whose, "abcd", regressd::domain::UnixMillis::now());
-            let id = runs::insert(connection, &run).await?.unwrap().0;
+            let id = runs::insert_run(connection, &run).await?.unwrap().0;
             let job = NewJob::due_now(JobKind::Judge, &id.to_string(), &json!({ "run": id }), "x");
-            jobs::enqueue(connection, &job).await?;
+            jobs::enqueue_job(connection, &job).await?;
             let lease = Duration::from_millis(300);
             let taker = Taker {
                 worker: "dead",
                 lease,
             };
-            let taken = jobs::take(connection, dialect, Queue::Judging, taker, 1).await?;
+            let taken = jobs::take_due_jobs(connection, dialect, Queue::Judging, taker, 1).await?;
             assert_eq!(taken.len(), 1);
             Ok(id)
         })

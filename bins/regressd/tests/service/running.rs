@@ -66,15 +66,15 @@ impl Running {
             )]),
             flags: flags.collect(),
         };
-        let settings = layers.read().unwrap();
+        let settings = layers.read_settings().unwrap();
         let database = Database::open(location).await.unwrap();
         let state = AppState::new(layers, settings, database).unwrap();
         let (tell, told) = tokio::sync::oneshot::channel();
         let serving = state.clone();
         tokio::spawn(async move {
-            let router = server::router(serving.clone());
+            let router = server::build_router(serving.clone());
             let listening = |address: SocketAddr| tell.send(address).unwrap();
-            server::serve(serving, router, listening).await.unwrap();
+            server::serve_requests(serving, router, listening).await.unwrap();
         });
         let work = tokio::spawn(jobs::run_workers(state.clone()));
         Self {
@@ -115,9 +115,9 @@ impl Running {
             revoked: None,
         };
         let id = token.id.clone();
-        let write = self.state.database.write(move |connection| {
+        let write = self.state.database.run_in_transaction(move |connection| {
             let token = token.clone();
-            Box::pin(async move { tokens::insert(connection, &token).await })
+            Box::pin(async move { tokens::insert_token(connection, &token).await })
         });
         write.await.unwrap();
         (id, secret)

@@ -97,7 +97,7 @@ pub(crate) async fn a_hanging_issuer_holds_nobody_up(place: Place) {
     let service = Running::with(place, &[("oidc.issuer", &issuer)]).await;
     let ours = service.token("*", "admin").await;
     let key = signing_key("fake-workflows");
-    let token = key.sign(&json!({ "aud": "regressd", "iss": issuer, "repository": "octo/hello" }));
+    let token = key.sign_claims(&json!({ "aud": "regressd", "iss": issuer, "repository": "octo/hello" }));
     let begun = std::time::Instant::now();
     let body = run("octo/hello", "main", "abcd", &[1]);
     let many = (0..20).map(|_| service.upload(&token, &body));
@@ -128,8 +128,8 @@ pub(crate) async fn forged_workflow_tokens_are_refused(place: Place) {
         fake.workflow_token(with("repository", json!("not a repository"))),
         fake.workflow_token(json!({ "aud": "regressd" })),
         // Signed by somebody else, under the right name of the key.
-        signing_key("fake-workflows").sign(&with("iss", json!(fake.url()))),
-        signing_key("unknown").sign(&with("iss", json!(fake.url()))),
+        signing_key("fake-workflows").sign_claims(&with("iss", json!(fake.url()))),
+        signing_key("unknown").sign_claims(&with("iss", json!(fake.url()))),
     ];
     let right = fake.workflow_token(good.clone());
     let parts: Vec<&str> = right.split('.').collect();

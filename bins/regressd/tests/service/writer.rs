@@ -18,16 +18,16 @@ pub(crate) async fn one_failed_operation_leaves_the_others_alone(place: Place) {
             repository
         };
         let run = new_run((repository, stream), &format!("{number:040x}"), UnixMillis::now());
-        database.write(move |connection| {
+        database.run_in_transaction(move |connection| {
             let run = run.clone();
-            Box::pin(async move { runs::insert(connection, &run).await })
+            Box::pin(async move { runs::insert_run(connection, &run).await })
         })
     };
     let outcomes = futures_util::future::join_all((0..60).map(insert)).await;
     for (number, outcome) in outcomes.iter().enumerate() {
         assert_eq!(outcome.is_err(), number.is_multiple_of(3), "{number} {outcome:?}");
     }
-    let mut connection = database.read().await.unwrap();
+    let mut connection = database.acquire_reader().await.unwrap();
     let all = runs::of_repository(&mut connection, repository, None, RunId(i64::MAX), 100)
         .await
         .unwrap();
@@ -45,9 +45,9 @@ pub(crate) async fn many_writers_lose_nothing(place: Place) {
             &other
         };
         let run = new_run(whose, &format!("{:040x}", number / 2), UnixMillis::now());
-        database.write(move |connection| {
+        database.run_in_transaction(move |connection| {
             let run = run.clone();
-            Box::pin(async move { runs::insert(connection, &run).await })
+            Box::pin(async move { runs::insert_run(connection, &run).await })
         })
     };
     let outcomes = futures_util::future::join_all((0..400).map(insert)).await;

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use regressd::webhook::{MAX_BYTES, sign};
+use regressd::webhook::{MAX_BYTES, sign_body};
 use serde_json::{Value, json};
 
 use crate::service::{SECRET, Service};
@@ -56,11 +56,11 @@ async fn the_webhook_believes_nobody() {
         "repository": { "full_name": "octo/app", "default_branch": "main" },
     });
     let body = push.to_string().into_bytes();
-    let signed = |body: &[u8]| sign(SECRET.as_bytes(), body);
+    let signed = |body: &[u8]| sign_body(SECRET.as_bytes(), body);
     let header = "x-hub-signature-256";
     let right = signed(&body);
     assert_eq!(send(&service, None, "1", body.clone()).await.0, 401);
-    let forged = sign(b"guess", &body);
+    let forged = sign_body(b"guess", &body);
     assert_eq!(
         send(&service, Some((header, &forged)), "1", body.clone()).await.0,
         401

@@ -125,9 +125,9 @@ async fn dead_letters_are_listed_shown_retried_and_dropped() {
             &json!({ "odd": number }),
             "a-request",
         );
-        let write = database.write(move |connection| {
+        let write = database.run_in_transaction(move |connection| {
             let job = job.clone();
-            Box::pin(async move { job_table::enqueue(connection, &job).await })
+            Box::pin(async move { job_table::enqueue_job(connection, &job).await })
         });
         write.await.unwrap();
     }

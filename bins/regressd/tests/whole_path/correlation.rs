@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use regressd::simulate::{Act, play, scenes};
+use regressd::simulate::{Act, play_scene, scenes_for_owner};
 use serde_json::Value;
 
 use crate::service::Service;
@@ -10,10 +10,10 @@ use crate::service::Service;
 #[tokio::test]
 async fn a_request_can_be_followed_to_github() {
     let service = Service::start(&["logging.level=info,regressd=debug", "logging.format=json"]).await;
-    let scene = &scenes("octo")[0];
+    let scene = &scenes_for_owner("octo")[0];
     let installation = service.github.add_repository(&scene.repository.to_string());
     let sender = service.sender();
-    play(&sender, scene, installation, &[] as &[Act], |_| ())
+    play_scene(&sender, scene, installation, &[] as &[Act], |_| ())
         .await
         .unwrap();
     let repository = serde_json::json!({ "full_name": scene.repository, "default_branch": "main" });
@@ -36,7 +36,7 @@ async fn a_request_can_be_followed_to_github() {
         .header("x-request-id", "follow-me-1")
         .header(
             "x-hub-signature-256",
-            regressd::webhook::sign(crate::service::SECRET.as_bytes(), body.as_bytes()),
+            regressd::webhook::sign_body(crate::service::SECRET.as_bytes(), body.as_bytes()),
         )
         .body(body);
     assert_eq!(

@@ -1,6 +1,6 @@
 //! What the analytics process finds is in the comment; when it is broken or slow, the comment comes without.
 
-use regressd::simulate::{Act, scenes};
+use regressd::simulate::{Act, scenes_for_owner};
 
 use crate::scenes::{comment, play_all};
 use crate::service::Service;
@@ -25,7 +25,7 @@ async fn said(command: &[&str]) -> (Service, String) {
         "server.public_read=true",
     ])
     .await;
-    let scene = &scenes("octo")[0];
+    let scene = &scenes_for_owner("octo")[0];
     play_all(&service, scene).await;
     let said = comment(&service, scene, Act::Regression);
     (service, said)
@@ -50,7 +50,7 @@ async fn findings_histories_and_the_badge_are_in_the_comment() {
         trend.contains("Large") && trend.trim_end().ends_with("█ |"),
         "{said}"
     );
-    let name = &scenes("octo")[0].repository;
+    let name = &scenes_for_owner("octo")[0].repository;
     let badge = format!(
         "[![benchmarks](https://bench.example.org/badge/{name}.svg)](https://bench.example.org/repositories/{name})"
     );

@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 use regressd::database::{deliveries, jobs, runs};
 use regressd::domain::{RepoName, RunId};
 use regressd::fake_github::Pull;
-use regressd::simulate::{Act, Language, SampleKind, Sender, SimulatedUpload, play, samples, scenes};
+use regressd::simulate::{
+    Act, Language, SampleKind, Sender, SimulatedUpload, play_scene, samples_for_language, scenes_for_owner,
+};
 use serde_json::json;
 
 use crate::place::Place;
@@ -90,7 +92,10 @@ impl Loader {
         };
         let sent = self
             .sender
-            .upload(&upload, &samples(Language::Go, SampleKind::Slower)[0])
+            .upload(
+                &upload,
+                &samples_for_language(Language::Go, SampleKind::Slower)[0],
+            )
             .await;
         let mut promised = self.promised.lock().unwrap();
         match sent {
@@ -122,7 +127,7 @@ async fn kill_again_and_again(mut service: Service, database: &str) {
         .ok()
         .and_then(|text| text.parse().ok())
         .unwrap_or(5);
-    let scene = &scenes("octo")[0];
+    let scene = &scenes_for_owner("octo")[0];
     let name = scene.repository.to_string();
     let installation = service.github.add_repository(&name);
     for number in 1..=PULLS {
@@ -134,7 +139,7 @@ async fn kill_again_and_again(mut service: Service, database: &str) {
         };
         service.github.put_pull(&name, pull);
     }
-    play(&service.sender(), scene, installation, &[] as &[Act], |_| ())
+    play_scene(&service.sender(), scene, installation, &[] as &[Act], |_| ())
         .await
         .unwrap();
     let promised = Arc::new(Mutex::new(Promised::default()));
@@ -181,7 +186,7 @@ async fn kill_again_and_again(mut service: Service, database: &str) {
 
 async fn check(service: &Service, name: &str, promised: &Promised) {
     let database = service.database().await;
-    let mut connection = database.read().await.unwrap();
+    let mut connection = database.acquire_reader().await.unwrap();
     for (id, key) in &promised.runs {
         let run = runs::by_id(&mut connection, RunId(*id)).await.unwrap();
         assert_eq!(
@@ -192,7 +197,10 @@ async fn check(service: &Service, name: &str, promised: &Promised) {
     }
     for id in &promised.deliveries {
         assert!(
-            deliveries::find(&mut connection, id).await.unwrap().is_some(),
+            deliveries::find_delivery(&mut connection, id)
+                .await
+                .unwrap()
+                .is_some(),
             "delivery {id} was promised"
         );
     }

@@ -5,7 +5,9 @@
 use std::time::{Duration, Instant};
 
 use regressd::fake_github::{Pull, Trouble, TroubleKind};
-use regressd::simulate::{Act, Language, SampleKind, SimulatedUpload, play, samples, scenes};
+use regressd::simulate::{
+    Act, Language, SampleKind, SimulatedUpload, play_scene, samples_for_language, scenes_for_owner,
+};
 use serde_json::json;
 
 use crate::service::Service;
@@ -19,10 +21,10 @@ async fn an_outage_costs_time_and_nothing_else() {
         .and_then(|text| text.parse().ok())
         .unwrap_or(3);
     let mut service = Service::start(&["jobs.attempts=3"]).await;
-    let scene = &scenes("octo")[0];
+    let scene = &scenes_for_owner("octo")[0];
     let name = scene.repository.to_string();
     let installation = service.github.add_repository(&name);
-    play(&service.sender(), scene, installation, &[] as &[Act], |_| ())
+    play_scene(&service.sender(), scene, installation, &[] as &[Act], |_| ())
         .await
         .unwrap();
     service.settle(Duration::from_secs(30)).await;
@@ -65,7 +67,10 @@ async fn an_outage_costs_time_and_nothing_else() {
             workflow_run: None,
         };
         sender
-            .upload(&upload, &samples(Language::Go, SampleKind::Faster)[0])
+            .upload(
+                &upload,
+                &samples_for_language(Language::Go, SampleKind::Faster)[0],
+            )
             .await
             .unwrap();
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -82,7 +87,7 @@ async fn an_outage_costs_time_and_nothing_else() {
         requests: Some(6),
         only_writes: true,
     };
-    service.github.trouble(Some(cough));
+    service.github.set_trouble(Some(cough));
     service.github.start_again().await.unwrap();
     let back = Instant::now();
     service.settle(Duration::from_secs(60)).await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use regressd::simulate::{Act, Scene, play, scenes};
+use regressd::simulate::{Act, Scene, play_scene, scenes_for_owner};
 use serde_json::json;
 
 use crate::service::Service;
@@ -14,14 +14,14 @@ pub(crate) async fn play_all(service: &Service, scene: &Scene) {
     let installation = service.github.add_repository(&name);
     let open = |act: Act| {
         let pull = regressd::fake_github::Pull {
-            number: u64::from(act.number()),
-            head: scene.head(act),
+            number: u64::from(act.pull_request_number()),
+            head: scene.head_commit(act),
             state: "open".to_owned(),
             fork: act == Act::Fork,
         };
         service.github.put_pull(&name, pull);
     };
-    play(&service.sender(), scene, installation, &Act::ALL, open)
+    play_scene(&service.sender(), scene, installation, &Act::ALL, open)
         .await
         .unwrap();
     service.settle(PATIENCE).await;
@@ -31,7 +31,7 @@ pub(crate) fn comment(service: &Service, scene: &Scene, act: Act) -> String {
     let all = service.github.comments(&scene.repository.to_string());
     let mut of_act: Vec<_> = all
         .into_iter()
-        .filter(|comment| comment.issue == u64::from(act.number()))
+        .filter(|comment| comment.issue == u64::from(act.pull_request_number()))
         .collect();
     assert_eq!(of_act.len(), 1, "{act:?}: {of_act:?}");
     of_act.remove(0).body
@@ -40,7 +40,7 @@ pub(crate) fn comment(service: &Service, scene: &Scene, act: Act) -> String {
 #[tokio::test]
 async fn what_got_slower_is_said_where_people_look() {
     let service = Service::start(&["server.public_url=https://bench.example.org"]).await;
-    for scene in scenes("octo") {
+    for scene in scenes_for_owner("octo") {
         play_all(&service, &scene).await;
         let slower = comment(&service, &scene, Act::Regression);
         assert!(slower.contains("Benchmarks: regression"), "{slower}");
@@ -59,7 +59,7 @@ async fn what_got_slower_is_said_where_people_look() {
         let end = |act: Act| {
             let of_head: Vec<_> = checks
                 .iter()
-                .filter(|check| check.head == scene.head(act))
+                .filter(|check| check.head == scene.head_commit(act))
                 .collect();
             assert_eq!(of_head.len(), 1, "one check run a commit");
             assert_eq!(of_head[0].name, "benchmarks");
@@ -83,7 +83,7 @@ async fn what_got_slower_is_said_where_people_look() {
 #[tokio::test]
 async fn a_check_is_awaited_judged_and_judged_again() {
     let service = Service::start(&[]).await;
-    let scene = &scenes("octo")[0];
+    let scene = &scenes_for_owner("octo")[0];
     play_all(&service, scene).await;
     let (name, sender) = (scene.repository.to_string(), service.sender());
     let installation = service.github.add_repository(&name);
@@ -116,7 +116,7 @@ async fn a_check_is_awaited_judged_and_judged_again() {
     // Nothing comes: when its time is over, and when the pull request is closed, the check ends, and not as a success.
     let database = service.database().await;
     database
-        .write(move |connection| {
+        .run_in_transaction(move |connection| {
             Box::pin(async move {
                 let due = sqlx::query("UPDATE jobs SET due = 0 WHERE kind = 'end-check'");
                 due.execute(connection).await.map(drop)
@@ -149,7 +149,7 @@ async fn a_check_is_awaited_judged_and_judged_again() {
         .unwrap();
     assert_eq!(ended(&"f".repeat(40)).await.as_deref(), Some("neutral"));
     // What has a verdict keeps it.
-    let judged = scene.head(Act::Regression);
+    let judged = scene.head_commit(Act::Regression);
     assert_eq!(check(&judged).conclusion.as_deref(), Some("failure"));
     let edits = check(&judged).edits;
     let again = json!({

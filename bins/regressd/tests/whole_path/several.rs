@@ -4,7 +4,7 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 use regressd::fake_github::Pull;
-use regressd::simulate::{Act, Sender, play, scenes};
+use regressd::simulate::{Act, Sender, play_scene, scenes_for_owner};
 use tempfile::TempDir;
 
 use crate::place::Place;
@@ -83,21 +83,23 @@ async fn several_processes_share_one_database() {
     for url in &urls {
         wait_for(&folder, url, "ready", |ready| ready["ready"] == true).await;
     }
-    for (index, scene) in scenes("octo").iter().enumerate() {
+    for (index, scene) in scenes_for_owner("octo").iter().enumerate() {
         let name = scene.repository.to_string();
         let installation = github.add_repository(&name);
         let sender = Sender::new(&urls[index % 2], SECRET.as_bytes(), &token).unwrap();
         let open = |act: Act| {
-            let number = u64::from(act.number());
+            let number = u64::from(act.pull_request_number());
             let pull = Pull {
                 number,
-                head: scene.head(act),
+                head: scene.head_commit(act),
                 state: "open".to_owned(),
                 fork: act == Act::Fork,
             };
             github.put_pull(&name, pull);
         };
-        play(&sender, scene, installation, &Act::ALL, open).await.unwrap();
+        play_scene(&sender, scene, installation, &Act::ALL, open)
+            .await
+            .unwrap();
         if index == 1 {
             processes.0[0].kill().unwrap();
         }
@@ -106,7 +108,7 @@ async fn several_processes_share_one_database() {
     let dead = ready(&urls[1]).await.unwrap()["dead_letters"].clone();
     let log = std::fs::read_to_string(folder.path().join("log")).unwrap();
     assert_eq!(dead, 0, "{log}");
-    for scene in scenes("octo") {
+    for scene in scenes_for_owner("octo") {
         let name = scene.repository.to_string();
         let mut issues: Vec<u64> = github
             .comments(&name)

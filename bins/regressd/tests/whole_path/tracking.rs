@@ -2,18 +2,20 @@
 
 use std::time::Duration;
 
-use regressd::simulate::{Act, Language, SampleKind, SimulatedUpload, play, samples, scenes};
+use regressd::simulate::{
+    Act, Language, SampleKind, SimulatedUpload, play_scene, samples_for_language, scenes_for_owner,
+};
 
 use crate::service::Service;
 
 #[tokio::test]
 async fn one_issue_from_beginning_to_end() {
     let service = Service::start(&[]).await;
-    let scene = &scenes("octo")[0];
+    let scene = &scenes_for_owner("octo")[0];
     let name = scene.repository.to_string();
     let installation = service.github.add_repository(&name);
     let sender = service.sender();
-    play(&sender, scene, installation, &[] as &[Act], |_| ())
+    play_scene(&sender, scene, installation, &[] as &[Act], |_| ())
         .await
         .unwrap();
     let measure = async |commit: u32, kind: SampleKind, run: usize| {
@@ -28,7 +30,7 @@ async fn one_issue_from_beginning_to_end() {
             workflow_run: None,
         };
         sender
-            .upload(&upload, &samples(Language::Go, kind)[run])
+            .upload(&upload, &samples_for_language(Language::Go, kind)[run])
             .await
             .unwrap();
         service.settle(Duration::from_secs(30)).await;

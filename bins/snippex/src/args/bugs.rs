@@ -6,7 +6,7 @@ use snippex_store::RunId;
 
 use super::regression::BaselineFileArgs;
 use super::{EngineArgs, ReferenceArgs};
-use crate::completing::{bugs, engines};
+use crate::completing::{complete_bugs, complete_engines};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -21,10 +21,10 @@ pub(crate) struct BugsArgs {
     #[command(subcommand)]
     pub(crate) command: Option<BugsCommand>,
     /// Only bugs of this engine
-    #[arg(long, short, value_name = "ENGINE", global = true, add = ArgValueCandidates::new(engines))]
+    #[arg(long, short, value_name = "ENGINE", global = true, add = ArgValueCandidates::new(complete_engines))]
     pub(crate) emulator: Option<String>,
     /// Only bugs that this run has met
-    #[arg(long, value_name = "RUN", value_parser = super::stored::run)]
+    #[arg(long, value_name = "RUN", value_parser = super::stored::parse_run_id)]
     pub(crate) run: Option<RunId>,
     /// List each instruction form with each set of differing fields by itself, not what is behind them
     #[arg(long, short, global = true)]
@@ -39,7 +39,7 @@ pub(crate) enum BugsCommand {
     /// Show a bug: what differs, who is right, the plainest case
     Show {
         /// Name of the bug, or id of one of its signatures, or the beginning of it
-        #[arg(value_name = "BUG", add = ArgValueCandidates::new(bugs))]
+        #[arg(value_name = "BUG", add = ArgValueCandidates::new(complete_bugs))]
         bug: String,
     },
     /// The list of known bugs: they stay listed apart and do not make a run fail
@@ -64,7 +64,7 @@ pub(crate) enum KnownCommand {
     /// Add bugs to the list, or bring an entry up to date
     Add {
         /// Names of bugs, or ids of signatures when these alone are meant, or their beginnings
-        #[arg(value_name = "BUG", required = true, add = ArgValueCandidates::new(bugs))]
+        #[arg(value_name = "BUG", required = true, add = ArgValueCandidates::new(complete_bugs))]
         bugs: Vec<String>,
         /// Where it is reported
         #[arg(long, value_name = "URL")]
@@ -79,7 +79,7 @@ pub(crate) enum KnownCommand {
     /// Remove bugs from the list
     Remove {
         /// Names of bugs, or ids of signatures when these alone are meant, or their beginnings
-        #[arg(value_name = "BUG", required = true, add = ArgValueCandidates::new(bugs))]
+        #[arg(value_name = "BUG", required = true, add = ArgValueCandidates::new(complete_bugs))]
         bugs: Vec<String>,
     },
     /// Print the list

@@ -11,7 +11,7 @@ use super::{
     MetricsArgs, RecordArgs, ReduceArgs, ReferenceArgs, RegressionCommand, RemoveArgs, ReplayArgs,
     ReportArgs, ReproArgs, RunArgs, SelectArgs, SimulateArgs, StatsArgs, ValidateArgs,
 };
-use crate::completing::engines;
+use crate::completing::complete_engines;
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -148,7 +148,7 @@ pub(crate) struct ExtractArgs {
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Decides what the strategy leaves open
-    #[arg(long, value_name = "SEED", default_value = "1", value_parser = super::values::seed)]
+    #[arg(long, value_name = "SEED", default_value = "1", value_parser = super::values::parse_seed)]
     pub(crate) seed: u64,
     #[command(flatten)]
     pub(crate) select: SelectArgs,
@@ -180,7 +180,7 @@ pub(crate) struct ConformanceArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) known_failures: Vec<PathBuf>,
     /// Registers that tests name by Match have to end as they do on this engine; else they are not compared
-    #[arg(long, value_name = "ENGINE", add = ArgValueCandidates::new(engines))]
+    #[arg(long, value_name = "ENGINE", add = ArgValueCandidates::new(complete_engines))]
     pub(crate) match_with: Option<String>,
     /// A test that has not ended after N seconds is cut [default: 2 natively, 10 on an emulator]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=86400))]
@@ -223,7 +223,7 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub(crate) states: u32,
     /// Decides start states and memory
-    #[arg(long, value_name = "SEED", default_value = "1", value_parser = super::values::seed)]
+    #[arg(long, value_name = "SEED", default_value = "1", value_parser = super::values::parse_seed)]
     pub(crate) seed: u64,
     /// Blocks for the comparison with assembling, linking and starting a program a block; 0 leaves it out
     #[arg(long, value_name = "N", default_value_t = 20)]

@@ -5,7 +5,7 @@ use clap_complete::ArgValueCandidates;
 
 use super::values::{self, PartitionArg};
 use super::{CacheArgs, ExportArgs};
-use crate::completing::engines;
+use crate::completing::complete_engines;
 
 /// Which engine is tested.
 #[derive(Clone, Debug, Args)]
@@ -14,7 +14,7 @@ pub(crate) struct EngineArgs {
     /// Engine to run on, perhaps in a configuration (NAME/CONFIGURATION): native, qemu-x86_64, fex-emu, valgrind, one
     /// of the settings, or mock (this CPU with a planted bug); HOST/ENGINE is one of another host, and several that share
     /// the work are separated by commas [default: qemu-x86_64; for what is stored, the engine that showed it]
-    #[arg(long, short, value_name = "ENGINE", conflicts_with = "engine_command", add = ArgValueCandidates::new(engines))]
+    #[arg(long, short, value_name = "ENGINE", conflicts_with = "engine_command", add = ArgValueCandidates::new(complete_engines))]
     pub(crate) emulator: Option<String>,
     /// Command of an engine of your own; {runner} stands for the x86-64 program that it has to run
     #[arg(long, value_name = "'PROGRAM {runner}'")]
@@ -45,7 +45,7 @@ pub(crate) struct HostArgs {
 #[command(next_help_heading = "Engine options")]
 pub(crate) struct ReferenceArgs {
     /// Engine that is taken as right, or the file of a recording [default: native]
-    #[arg(long, value_name = "ENGINE", add = ArgValueCandidates::new(engines))]
+    #[arg(long, value_name = "ENGINE", add = ArgValueCandidates::new(complete_engines))]
     pub(crate) reference: Option<String>,
 }
 
@@ -57,7 +57,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub(crate) states: Option<u32>,
     /// Decides start states, memory and every random choice; the same seed repeats a run to the bit
-    #[arg(long, value_name = "SEED", default_value = "1", value_parser = values::seed)]
+    #[arg(long, value_name = "SEED", default_value = "1", value_parser = values::parse_seed)]
     pub(crate) seed: u64,
     /// Threads, each with its own engine processes [default: one for each CPU]
     #[arg(long, short = 'j', value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]

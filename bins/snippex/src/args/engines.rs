@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use clap_complete::ArgValueCandidates;
 use snippex_exec::engine::Configuration;
 
-use crate::completing::{added_engines, engines};
+use crate::completing::{added_engines, complete_engines};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum EnginesCommand {
@@ -13,7 +13,7 @@ pub(crate) enum EnginesCommand {
     /// Show everything known about an engine
     Show {
         /// Name of the engine, perhaps with a configuration
-        #[arg(value_name = "ENGINE", add = ArgValueCandidates::new(engines))]
+        #[arg(value_name = "ENGINE", add = ArgValueCandidates::new(complete_engines))]
         name: String,
     },
     /// Add an engine of your own to the settings
@@ -30,7 +30,7 @@ pub(crate) enum EnginesCommand {
     /// Run the engine check, and say what the engine can and cannot do
     Test {
         /// Name of the engine, perhaps with a configuration
-        #[arg(value_name = "ENGINE", add = ArgValueCandidates::new(engines))]
+        #[arg(value_name = "ENGINE", add = ArgValueCandidates::new(complete_engines))]
         name: String,
     },
 }
@@ -56,10 +56,10 @@ pub(crate) struct AddEngineArgs {
     #[arg(long = "version-command", value_name = "COMMAND")]
     pub(crate) version: Option<String>,
     /// A variable of its environment; may be given more than once
-    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = super::values::variable)]
+    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = super::values::parse_environment_variable)]
     pub(crate) environment: Vec<(String, String)>,
     /// A configuration by its name, its variables and its arguments; may be given more than once
-    #[arg(long = "configuration", value_name = "'NAME: [VARIABLE=VALUE ...] [ARGUMENT ...]'", value_parser = super::values::configuration)]
+    #[arg(long = "configuration", value_name = "'NAME: [VARIABLE=VALUE ...] [ARGUMENT ...]'", value_parser = super::values::parse_engine_configuration)]
     pub(crate) configurations: Vec<(String, Configuration)>,
     /// At a signal only number and RIP are right
     #[arg(long)]

@@ -46,7 +46,7 @@ pub(crate) struct FilterArgs {
 }
 
 impl FilterArgs {
-    pub(crate) fn options(&self) -> FilterOptions {
+    pub(crate) fn to_filter_options(&self) -> FilterOptions {
         FilterOptions {
             min_size: self.min_size,
             max_size: self.max_size,

@@ -24,7 +24,7 @@ pub(crate) struct FormArgs {
 
 impl FormArgs {
     /// Whether anything was given.
-    pub(crate) fn given(&self) -> bool {
+    pub(crate) fn has_any_option(&self) -> bool {
         !self.isa.is_empty()
             || !self.instruction.is_empty()
             || self.per_form.is_some()
@@ -48,6 +48,6 @@ pub(crate) struct GenerateArgs {
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Decides every random choice; the same seed gives the same blocks everywhere
-    #[arg(long, value_name = "SEED", default_value = "1", value_parser = values::seed)]
+    #[arg(long, value_name = "SEED", default_value = "1", value_parser = values::parse_seed)]
     pub(crate) seed: u64,
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use clap_complete::ArgValueCandidates;
 
-use crate::completing::hosts;
+use crate::completing::complete_hosts;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum HostsCommand {
@@ -14,7 +14,7 @@ pub(crate) enum HostsCommand {
     /// Show everything known about a host
     Show {
         /// Name of the host
-        #[arg(value_name = "HOST", add = ArgValueCandidates::new(hosts))]
+        #[arg(value_name = "HOST", add = ArgValueCandidates::new(complete_hosts))]
         name: String,
     },
     /// Add a host to the settings; nothing is connected
@@ -22,7 +22,7 @@ pub(crate) enum HostsCommand {
     /// Remove a host from the settings
     Remove {
         /// Name of the host
-        #[arg(value_name = "HOST", add = ArgValueCandidates::new(hosts))]
+        #[arg(value_name = "HOST", add = ArgValueCandidates::new(complete_hosts))]
         name: String,
         /// From your own settings instead of those of this project
         #[arg(long)]
@@ -31,7 +31,7 @@ pub(crate) enum HostsCommand {
     /// Connect, and say how far away the host is and what its agent is
     Test {
         /// Name of the host
-        #[arg(value_name = "HOST", add = ArgValueCandidates::new(hosts))]
+        #[arg(value_name = "HOST", add = ArgValueCandidates::new(complete_hosts))]
         name: String,
     },
     /// Put the agent on a host, and say which engines there can be used and what is missing
@@ -72,7 +72,7 @@ pub(crate) struct AddHostArgs {
 #[derive(Debug, Args)]
 pub(crate) struct SetupHostArgs {
     /// Name of the host
-    #[arg(value_name = "HOST", add = ArgValueCandidates::new(hosts))]
+    #[arg(value_name = "HOST", add = ArgValueCandidates::new(complete_hosts))]
     pub(crate) name: String,
     /// The snippex of the host's architecture, for this time
     #[arg(long, value_name = "FILE")]

@@ -133,7 +133,7 @@ fn formats<const N: usize>(names: [&'static str; N]) -> impl TypedValueParser<Va
 }
 
 /// The command line as it is parsed, shown and completed. An option of every command is hidden where it says nothing.
-pub(crate) fn command() -> clap::Command {
+pub(crate) fn build_clap_command() -> clap::Command {
     let hide = |name: &'static str| {
         move |command: clap::Command| command.arg(clap::Arg::new(name).long(name).hide(true).global(true))
     };
@@ -155,7 +155,7 @@ const NO_DATABASE: [&str; 7] = [
 
 impl FormatArg {
     /// The form that every command knows.
-    pub(crate) fn common(self) -> Option<Format> {
+    pub(crate) fn to_common_format(self) -> Option<Format> {
         match self {
             Self::Human => Some(Format::Human),
             Self::Json => Some(Format::Json),
@@ -169,14 +169,14 @@ impl FormatArg {
 mod tests {
     #[test]
     fn the_arguments_do_not_contradict_each_other() {
-        super::command().debug_assert();
+        super::build_clap_command().debug_assert();
     }
 
     /// Clap wraps what stands below the options as it does everything else; a table of examples bears that badly.
     #[test]
     fn examples_fit_a_line() {
         const MAX: usize = 100;
-        let mut commands = vec![super::command()];
+        let mut commands = vec![super::build_clap_command()];
         while let Some(command) = commands.pop() {
             let below = command
                 .get_after_help()

@@ -33,7 +33,7 @@ pub(crate) struct RecordArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096), help_heading = "Run options")]
     pub(crate) states: Option<u32>,
     /// Decides start states, memory and every random choice
-    #[arg(long, value_name = "SEED", default_value = "1", value_parser = values::seed, help_heading = "Run options")]
+    #[arg(long, value_name = "SEED", default_value = "1", value_parser = values::parse_seed, help_heading = "Run options")]
     pub(crate) seed: u64,
     /// Threads, each with its own engine processes [default: one for each CPU]
     #[arg(long, short = 'j', value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024), help_heading = "Run options")]

@@ -8,7 +8,7 @@ use clap_complete::ArgValueCandidates;
 use snippex_store::RunId;
 
 #[cfg(feature = "github")]
-use crate::completing::bugs;
+use crate::completing::complete_bugs;
 
 /// `snippex report`.
 #[derive(Debug, Args)]
@@ -32,7 +32,7 @@ pub(crate) struct ReportArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ReportScopeArgs {
     /// Only what this run met
-    #[arg(long, value_name = "RUN", value_parser = super::stored::run, global = true, help_heading = "Report")]
+    #[arg(long, value_name = "RUN", value_parser = super::stored::parse_run_id, global = true, help_heading = "Report")]
     pub(crate) run: Option<RunId>,
     /// Only this engine, or its configurations
     #[arg(
@@ -119,7 +119,7 @@ text. A new version of the engine is a comment; one that was closed as fixed and
 one. Ask the people of the repository whether they want issues that a program has written.")]
 pub(crate) struct GithubArgs {
     /// Bugs by name; without any all that are not known
-    #[arg(value_name = "BUG", add = ArgValueCandidates::new(bugs))]
+    #[arg(value_name = "BUG", add = ArgValueCandidates::new(complete_bugs))]
     pub(crate) bugs: Vec<String>,
     /// Open the issues instead of printing them
     #[arg(long, requires = "repo")]

@@ -5,7 +5,7 @@ use clap_complete::ArgValueCandidates;
 use snippex_formats::repro;
 
 use super::EngineArgs;
-use crate::completing::bugs;
+use crate::completing::complete_bugs;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -27,7 +27,7 @@ What can be named, in this order:
 Exit codes: 0 written, 1 with --try: it fails on the emulator, as it should, 2 could not do the job.")]
 pub(crate) struct ReproArgs {
     /// A divergence by its number in the database, a bug by its name, a case by its SHA-256, or a .snip file
-    #[arg(value_name = "DIVERGENCE|BUG|CASE|FILE.snip", add = ArgValueCandidates::new(bugs))]
+    #[arg(value_name = "DIVERGENCE|BUG|CASE|FILE.snip", add = ArgValueCandidates::new(complete_bugs))]
     pub(crate) subject: String,
     /// Form of the reproducer
     #[arg(long = "as", value_enum, value_name = "FORM")]

@@ -10,7 +10,7 @@ use snippex_report::state::HexFormat;
 use snippex_store::{DivergenceId, ObservationId, RunId, Selection};
 
 use super::{BlocksArgs, EngineArgs, FilterArgs, ReferenceArgs, RunArgs};
-use crate::completing::{binaries, blocks};
+use crate::completing::{complete_binaries, complete_block_selections};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -22,10 +22,10 @@ Examples:
   snippex list --instruction-types fpu       blocks with x87 instructions")]
 pub(crate) struct ListArgs {
     /// Blocks by number: 5, 1-10, 5-, 3,7,12 or all
-    #[arg(value_name = "BLOCKS", default_value = "all", add = ArgValueCandidates::new(blocks))]
+    #[arg(value_name = "BLOCKS", default_value = "all", add = ArgValueCandidates::new(complete_block_selections))]
     pub(crate) selection: Selection,
     /// Only blocks of this binary: its name, its path or the beginning of its SHA-256
-    #[arg(long, short, value_name = "NAME|SHA", add = ArgValueCandidates::new(binaries))]
+    #[arg(long, short, value_name = "NAME|SHA", add = ArgValueCandidates::new(complete_binaries))]
     pub(crate) binary: Option<String>,
     /// List binaries instead of blocks
     #[arg(long, conflicts_with_all = ["runs", "divergences", "observations", "binary", "selection", "FilterArgs"])]
@@ -38,7 +38,7 @@ pub(crate) struct ListArgs {
         long,
         value_name = "RUN",
         conflicts_with_all = ["observations", "binary", "selection", "FilterArgs"],
-        value_parser = run
+        value_parser = parse_run_id
     )]
     pub(crate) divergences: Option<Option<RunId>>,
     /// List the observations that a run of simulate kept instead of blocks; of all runs when RUN is left out
@@ -46,7 +46,7 @@ pub(crate) struct ListArgs {
         long,
         value_name = "RUN",
         conflicts_with_all = ["binary", "selection", "FilterArgs"],
-        value_parser = run
+        value_parser = parse_run_id
     )]
     pub(crate) observations: Option<Option<RunId>>,
     /// At most N rows; 0 for all [default: 50 for people, all for programs]
@@ -98,7 +98,7 @@ pub(crate) struct AnalyzeArgs {
     #[arg(value_name = "BINARY|BLOCKS")]
     pub(crate) subject: PathBuf,
     /// With BLOCKS: only those of this binary
-    #[arg(long, short, value_name = "NAME|SHA", add = ArgValueCandidates::new(binaries))]
+    #[arg(long, short, value_name = "NAME|SHA", add = ArgValueCandidates::new(complete_binaries))]
     pub(crate) binary: Option<String>,
     /// Rows of the longest tables; 0 for all
     #[arg(long, value_name = "N", default_value_t = 20)]
@@ -124,7 +124,7 @@ pub(crate) struct SimulateArgs {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub(crate) states: u32,
     /// Decides start states and memory; the same seed repeats a run to the bit
-    #[arg(long, value_name = "SEED", default_value = "1", value_parser = super::values::seed)]
+    #[arg(long, value_name = "SEED", default_value = "1", value_parser = super::values::parse_seed)]
     pub(crate) seed: u64,
 }
 
@@ -235,13 +235,13 @@ Examples:
 #[group(id = "what", required = true, multiple = false, args = ["selection", "binary", "run"])]
 pub(crate) struct RemoveArgs {
     /// Blocks by number, with their results: 5, 1-10, 5-, 3,7,12; all and 5- mean every binary
-    #[arg(value_name = "BLOCKS", add = ArgValueCandidates::new(blocks))]
+    #[arg(value_name = "BLOCKS", add = ArgValueCandidates::new(complete_block_selections))]
     pub(crate) selection: Option<Selection>,
     /// A binary with its blocks and their results: its name, its path or the beginning of its SHA-256
-    #[arg(long, short, value_name = "NAME|SHA", add = ArgValueCandidates::new(binaries))]
+    #[arg(long, short, value_name = "NAME|SHA", add = ArgValueCandidates::new(complete_binaries))]
     pub(crate) binary: Option<String>,
     /// A run with its results
-    #[arg(long, value_name = "RUN", value_parser = run)]
+    #[arg(long, value_name = "RUN", value_parser = parse_run_id)]
     pub(crate) run: Option<RunId>,
 }
 
@@ -260,6 +260,6 @@ fn divergence(text: &str) -> Result<DivergenceId, &'static str> {
     number(text).map(DivergenceId)
 }
 
-pub(super) fn run(text: &str) -> Result<RunId, &'static str> {
+pub(super) fn parse_run_id(text: &str) -> Result<RunId, &'static str> {
     number(text).map(RunId)
 }

@@ -40,7 +40,7 @@ impl FromStr for PartitionArg {
 }
 
 /// A seed, decimal or hexadecimal with 0x.
-pub(crate) fn seed(text: &str) -> Result<u64, &'static str> {
+pub(crate) fn parse_seed(text: &str) -> Result<u64, &'static str> {
     let number = match text.strip_prefix("0x") {
         Some(digits) => u64::from_str_radix(digits, 16),
         None => text.parse(),
@@ -49,7 +49,7 @@ pub(crate) fn seed(text: &str) -> Result<u64, &'static str> {
 }
 
 /// An age in words, `90s`, `15m`, `12h` or `7d`.
-pub(crate) fn age(text: &str) -> Result<Duration, &'static str> {
+pub(crate) fn parse_age(text: &str) -> Result<Duration, &'static str> {
     let wrong = "write a number and s, m, h or d, for example 7d";
     let unit = text.char_indices().next_back().map_or(0, |(index, _)| index);
     let (number, unit) = text.split_at(unit);
@@ -66,7 +66,7 @@ pub(crate) fn age(text: &str) -> Result<Duration, &'static str> {
 }
 
 /// A size in words, `500MiB` or `2GiB`; without a unit in bytes.
-pub(crate) fn size(text: &str) -> Result<u64, &'static str> {
+pub(crate) fn parse_size(text: &str) -> Result<u64, &'static str> {
     let wrong = "write a number and KiB, MiB or GiB, for example 2GiB";
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
@@ -81,18 +81,18 @@ pub(crate) fn size(text: &str) -> Result<u64, &'static str> {
     number.checked_mul(bytes).ok_or("it is too large")
 }
 
-/// The text of an [`age`].
+/// The text of an [`parse_age`].
 pub(crate) fn age_text(text: &str) -> Result<String, &'static str> {
-    age(text).map(|_| text.to_owned())
+    parse_age(text).map(|_| text.to_owned())
 }
 
-/// The text of a [`size`].
+/// The text of a [`parse_size`].
 pub(crate) fn size_text(text: &str) -> Result<String, &'static str> {
-    size(text).map(|_| text.to_owned())
+    parse_size(text).map(|_| text.to_owned())
 }
 
 /// `NAME=VALUE`.
-pub(crate) fn variable(text: &str) -> Result<(String, String), &'static str> {
+pub(crate) fn parse_environment_variable(text: &str) -> Result<(String, String), &'static str> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("write NAME=VALUE"),
@@ -100,7 +100,7 @@ pub(crate) fn variable(text: &str) -> Result<(String, String), &'static str> {
 }
 
 /// `NAME: WORD ...`: words like `NAME=VALUE` are variables when the name is in capitals, all others arguments.
-pub(crate) fn configuration(text: &str) -> Result<(String, Configuration), &'static str> {
+pub(crate) fn parse_engine_configuration(text: &str) -> Result<(String, Configuration), &'static str> {
     let (name, words) = text
         .split_once(':')
         .ok_or("write 'NAME: VARIABLE=VALUE ARGUMENT ...'")?;
@@ -154,10 +154,10 @@ mod tests {
 
     #[test]
     fn ages_and_sizes_have_units() {
-        assert_eq!(age("7d"), Ok(Duration::from_secs(604_800)));
-        assert_eq!(age("0s"), Ok(Duration::ZERO));
-        assert_eq!(size("2GiB"), Ok(2 << 30));
-        assert_eq!((size("512"), size("3 MiB")), (Ok(512), Ok(3 << 20)));
+        assert_eq!(parse_age("7d"), Ok(Duration::from_secs(604_800)));
+        assert_eq!(parse_age("0s"), Ok(Duration::ZERO));
+        assert_eq!(parse_size("2GiB"), Ok(2 << 30));
+        assert_eq!((parse_size("512"), parse_size("3 MiB")), (Ok(512), Ok(3 << 20)));
         for text in [
             "",
             "7",
@@ -169,17 +169,17 @@ mod tests {
             "7\u{e4}",
             "\u{20ac}",
         ] {
-            assert!(age(text).is_err(), "{text}");
+            assert!(parse_age(text).is_err(), "{text}");
         }
         for text in ["", "GiB", "-1GiB", "2GB", "99999999999GiB", "\u{20ac}"] {
-            assert!(size(text).is_err(), "{text}");
+            assert!(parse_size(text).is_err(), "{text}");
         }
     }
 
     #[test]
     fn seeds_use_all_64_bits() {
-        assert_eq!(seed("0xffffffffffffffff"), Ok(u64::MAX));
-        assert_eq!(seed("18446744073709551615"), Ok(u64::MAX));
-        assert!(seed("-1").is_err() && seed("0x").is_err());
+        assert_eq!(parse_seed("0xffffffffffffffff"), Ok(u64::MAX));
+        assert_eq!(parse_seed("18446744073709551615"), Ok(u64::MAX));
+        assert!(parse_seed("-1").is_err() && parse_seed("0x").is_err());
     }
 }

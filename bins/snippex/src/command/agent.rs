@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 
 use cli_kit::{ExitStatus, Failure, OrFail, paths};
-use snippex_exec::remote::{AgentOptions, apply_patch, serve};
+use snippex_exec::remote::{AgentOptions, apply_patch, serve_host};
 
 use crate::args::AgentArgs;
 
@@ -14,9 +14,10 @@ pub(crate) fn run(args: &AgentArgs) -> Result<ExitStatus, Failure> {
         return patch(base);
     }
     let options = AgentOptions {
-        blobs: paths::cache("snippex", paths::environment).map(|folder| folder.join("blobs")),
+        blobs: paths::cache_folder("snippex", paths::environment_variable).map(|folder| folder.join("blobs")),
     };
-    serve(&mut io::stdin(), Box::new(io::stdout()), &options).or_fail("the connection to the host broke")?;
+    serve_host(&mut io::stdin(), Box::new(io::stdout()), &options)
+        .or_fail("the connection to the host broke")?;
     Ok(ExitStatus::NothingFound)
 }
 

@@ -1,7 +1,7 @@
 //! `snippex analyze`: what the blocks of a file, or stored blocks, are made of.
 
 use cli_kit::{ExitStatus, Failure};
-use snippex_blocks::extract::extract;
+use snippex_blocks::extract::extract_blocks;
 use snippex_store::Selection;
 
 use crate::app::App;
@@ -11,26 +11,26 @@ use snippex_report::analysis::{Analysis, Analyzer};
 use snippex_session::{BinaryFile, load_blocks};
 
 pub(crate) fn run(app: &App<'_>, args: &AnalyzeArgs) -> Result<ExitStatus, Failure> {
-    let filter = args.filter.options().check().or_user_error()?;
+    let filter = args.filter.to_filter_options().into_filter().or_user_error()?;
     let mut analyzer = Analyzer::new().or_user_error()?;
     match selection(args) {
         Some(selection) => {
             let store = app.existing_store()?;
             let stored = load_blocks(&store, &selection, args.binary.as_deref()).or_user_error()?;
-            for stored in stored.iter().filter(|stored| filter.matches(&stored.block)) {
-                analyzer.add(&stored.block);
+            for stored in stored.iter().filter(|stored| filter.matches_block(&stored.block)) {
+                analyzer.add_block(&stored.block);
             }
         }
         None => {
-            let file = BinaryFile::read(&args.subject).or_user_error()?;
-            let image = file.image().or_user_error()?;
-            let index = extract(&image);
-            for block in index.iter().filter(|block| filter.matches(block)) {
-                analyzer.add(&block);
+            let file = BinaryFile::read_file(&args.subject).or_user_error()?;
+            let image = file.parse_image().or_user_error()?;
+            let index = extract_blocks(&image);
+            for block in index.iter().filter(|block| filter.matches_block(block)) {
+                analyzer.add_block(&block);
             }
         }
     }
-    print(app, &analyzer.finish(), args.top)?;
+    print(app, &analyzer.into_analysis(), args.top)?;
     Ok(ExitStatus::NothingFound)
 }
 
@@ -44,7 +44,7 @@ fn selection(args: &AnalyzeArgs) -> Option<Selection> {
 
 fn print(app: &App<'_>, analysis: &Analysis, top: usize) -> Result<(), Failure> {
     if analysis.blocks == 0 {
-        app.printer.warn("no block matches; relax the filters");
+        app.printer.print_warning("no block matches; relax the filters");
     }
-    app.print_answer(analysis, || app.printer.line(analysis.text(top)))
+    app.print_answer(analysis, || app.printer.print_line(analysis.render_text(top)))
 }

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use cli_kit::{ExitStatus, Failure, Table, units};
 use serde::Serialize;
-use snippex_blocks::extract::extract;
+use snippex_blocks::extract::extract_blocks;
 use snippex_core::block::Block;
 use snippex_core::observation::Endpoint;
-use snippex_exec::batch::split;
+use snippex_exec::batch::split_into_batches;
 use snippex_exec::engine::{Engine, EngineError, EngineSpec};
 use snippex_exec::{CaseMaker, MemorySource, affinity};
 
@@ -18,7 +18,7 @@ use crate::engines::{engine_view, subject_engine};
 use crate::hints::OrUserError;
 use crate::spawn::{self, SpawnError};
 use snippex_report::EngineView;
-use snippex_report::{grouped, percent, several};
+use snippex_report::{format_count, format_number, format_percent};
 use snippex_session::{BinaryFile, EngineChoice};
 
 /// Blocks in a batch, as in a check.
@@ -66,25 +66,25 @@ struct BenchReport {
 }
 
 pub(crate) fn run(app: &App<'_>, args: &BenchArgs) -> Result<ExitStatus, Failure> {
-    let file = BinaryFile::read(&args.binary).or_user_error()?;
-    let image = file.image().or_user_error()?;
+    let file = BinaryFile::read_file(&args.binary).or_user_error()?;
+    let image = file.parse_image().or_user_error()?;
     let placement = file.placement(&image).or_user_error()?;
     let choices = [
-        EngineChoice::named(&app.engines, "native").or_user_error()?,
+        EngineChoice::from_name(&app.engines, "native").or_user_error()?,
         subject_engine(app, &args.engine)?,
     ];
     affinity::stay_here();
     let [mut native, mut subject] = [
-        choices[0].start().or_user_error()?,
-        choices[1].start().or_user_error()?,
+        choices[0].start_engine().or_user_error()?,
+        choices[1].start_engine().or_user_error()?,
     ];
     let mut thorough = EngineChoice::Process(EngineSpec {
         shortcuts: false,
         ..EngineSpec::native()
     })
-    .start()
+    .start_engine()
     .or_user_error()?;
-    let index = extract(&image);
+    let index = extract_blocks(&image);
     let runnable = || index.iter().filter(|block| block.unrunnable.is_none());
     let count = if args.count == 0 { usize::MAX } else { args.count };
     let step = (runnable().count() / count).max(1);
@@ -96,7 +96,7 @@ pub(crate) fn run(app: &App<'_>, args: &BenchArgs) -> Result<ExitStatus, Failure
     }
     let source = MemorySource::new(Some(&image), placement, args.seed);
     let mut maker = CaseMaker::new(source, placement, args.seed, args.states as usize);
-    let progress = app.printer.progress("measuring", Some(blocks.len() as u64));
+    let progress = app.printer.start_progress("measuring", Some(blocks.len() as u64));
     let mut total = Total::default();
     let batches = blocks.len().div_ceil(BATCH);
     for batch in 0..batches {
@@ -168,9 +168,9 @@ impl Total {
         [native, thorough, subject]: [&mut dyn Engine; 3],
     ) -> Result<(), EngineError> {
         let started = Instant::now();
-        let groups = maker.make(blocks, native)?;
+        let groups = maker.make_groups(blocks, native)?;
         self.discovery += started.elapsed();
-        for range in split(&groups) {
+        for range in split_into_batches(&groups) {
             let groups = &groups[range];
             let started = Instant::now();
             let expected = native.run(groups)?;
@@ -203,7 +203,7 @@ fn spawned(app: &App<'_>, blocks: &[Arc<Block>], count: usize) -> Option<(Measur
     }
     let step = (blocks.len() / count).max(1);
     let sample: Vec<&Block> = blocks.iter().step_by(step).take(count).map(Arc::as_ref).collect();
-    match spawn::measure(&sample) {
+    match spawn::measure_spawn_times(&sample) {
         Ok(times) => Some((
             Measurement::new("start a program for each block", times.runs, times.start),
             Measurement::new(
@@ -214,44 +214,48 @@ fn spawned(app: &App<'_>, blocks: &[Arc<Block>], count: usize) -> Option<(Measur
         )),
         Err(error @ (SpawnError::NoAssembler | SpawnError::Failed { .. })) => {
             app.printer
-                .warn(format_args!("a process for each block was not measured: {error}"));
+                .print_warning(format_args!("a process for each block was not measured: {error}"));
             None
         }
     }
 }
 
 fn print(app: &App<'_>, answer: &BenchReport) -> Result<(), Failure> {
-    app.printer.line(format_args!(
+    app.printer.print_line(format_args!(
         "{}: {}, {} each\n  state: {}",
         answer.binary,
-        several(answer.blocks as u64, "block"),
-        several(u64::from(answer.states), "start state"),
+        format_count(answer.blocks as u64, "block"),
+        format_count(u64::from(answer.states), "start state"),
         answer.engines[0].features.join(" "),
     ))?;
     for engine in &answer.engines {
         app.printer
-            .line(format_args!("  {}: {}", engine.name, engine.version))?;
+            .print_line(format_args!("  {}: {}", engine.name, engine.version))?;
     }
-    let mut table = Table::new(["one core", "runs/s", "a run"]).right(1).right(2);
+    let mut table = Table::new(["one core", "runs/s", "a run"])
+        .align_right(1)
+        .align_right(2);
     for measurement in &answer.measurements {
         let each = Duration::from_nanos(measurement.ns_per_run.round() as u64);
-        table.row([
+        table.add_row([
             measurement.what.clone(),
-            units::rate(measurement.runs_per_second),
-            units::duration(each),
+            units::format_rate(measurement.runs_per_second),
+            units::format_duration(each),
         ]);
     }
-    app.printer.line(format_args!("\n{table}\n"))?;
-    app.printer.line(format_args!(
+    app.printer.print_line(format_args!("\n{table}\n"))?;
+    app.printer.print_line(format_args!(
         "{} reached their terminator;\n{} left the same bits on both engines, before any mask",
-        percent(answer.completed, answer.runs),
-        percent(answer.same_bits, answer.runs),
+        format_percent(answer.completed, answer.runs),
+        format_percent(answer.same_bits, answer.runs),
     ))?;
     if let Some(times) = answer.times_spawn_per_block {
-        app.printer.line(format_args!(
+        app.printer.print_line(format_args!(
             "{} times as fast as a process for each block ({} with all state in every run)",
-            grouped(times as u64),
-            grouped((times * answer.measurements[0].ns_per_run / answer.measurements[1].ns_per_run) as u64),
+            format_number(times as u64),
+            format_number(
+                (times * answer.measurements[0].ns_per_run / answer.measurements[1].ns_per_run) as u64
+            ),
         ))?;
     }
     Ok(())

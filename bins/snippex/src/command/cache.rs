@@ -7,7 +7,7 @@ use serde_json::json;
 use snippex_report::cache::{
     CacheStatsView, CachedContextView, ExplanationView, OtherContextView, explanation_text, stats_text,
 };
-use snippex_report::several;
+use snippex_report::format_count;
 use snippex_session::{
     CacheAnswer, CheckTarget, Explanation, Session, TargetChoice, VerdictCache, read_programs,
     source_of_binary, stored_targets,
@@ -46,12 +46,12 @@ fn stats(app: &App<'_>) -> Result<ExitStatus, Failure> {
         ..CacheStatsView::default()
     };
     if let Some(file) = existing(app)? {
-        let totals = file.totals().or_user_error()?;
+        let totals = file.load_totals().or_user_error()?;
         view.file_bytes = file.file_size();
         (view.bytes, view.entries) = (totals.bytes, totals.entries);
         view.cost_s = totals.cost.as_secs_f64();
         view.oldest_s = totals.oldest.map(age_s);
-        for context in file.contexts().or_user_error()? {
+        for context in file.list_contexts().or_user_error()? {
             view.contexts.push(CachedContextView {
                 entries: context.entries,
                 bytes: context.bytes,
@@ -61,7 +61,8 @@ fn stats(app: &App<'_>) -> Result<ExitStatus, Failure> {
         }
     }
     app.print_answer(&view, || {
-        app.printer.text(stats_text(&view, app.printer.width()) + "\n")
+        app.printer
+            .print_text(stats_text(&view, app.printer.width()) + "\n")
     })?;
     Ok(ExitStatus::NothingFound)
 }
@@ -89,18 +90,20 @@ fn explain(app: &App<'_>, args: &ExplainArgs) -> Result<ExitStatus, Failure> {
     let mut views = Vec::new();
     for target in targets {
         let source = source_of_binary(&store, target.binary).or_user_error()?;
-        for stored in target.read(&store).or_user_error()?.1 {
-            let explanation = cache.explain(&session, &source, &stored.block).or_user_error()?;
+        for stored in target.load_source_and_blocks(&store).or_user_error()?.1 {
+            let explanation = cache
+                .explain_block(&session, &source, &stored.block)
+                .or_user_error()?;
             let view = explanation_view(stored.number.0, explanation);
             match app.format {
-                Format::Human => app.printer.line(explanation_text(&view))?,
-                Format::Jsonl => app.printer.json_line(&view)?,
+                Format::Human => app.printer.print_line(explanation_text(&view))?,
+                Format::Jsonl => app.printer.print_json_line(&view)?,
                 Format::Json => views.push(view),
             }
         }
     }
     if app.format == Format::Json {
-        app.printer.json(&views)?;
+        app.printer.print_json(&views)?;
     }
     Ok(ExitStatus::NothingFound)
 }
@@ -140,11 +143,11 @@ fn prune(app: &App<'_>, args: &PruneArgs) -> Result<ExitStatus, Failure> {
     let options = app.cache_options();
     let given = args.older_than.is_some() || args.max_size.is_some();
     let age = match &args.older_than {
-        Some(text) => Some(values::age(text).expect("clap has read it")),
+        Some(text) => Some(values::parse_age(text).expect("clap has read it")),
         None => (!given).then_some(options.ttl),
     };
     let size = match &args.max_size {
-        Some(text) => Some(values::size(text).expect("clap has read it")),
+        Some(text) => Some(values::parse_size(text).expect("clap has read it")),
         None => (!given).then_some(options.max_size),
     };
     let now = UnixMillis::now().0;
@@ -156,19 +159,19 @@ fn prune(app: &App<'_>, args: &PruneArgs) -> Result<ExitStatus, Failure> {
         max_bytes: size,
     };
     let pruned = match existing(app)? {
-        Some(file) => file.prune(limits).or_user_error()?,
+        Some(file) => file.prune_segments(limits).or_user_error()?,
         None => snippex_store::Pruned::default(),
     };
     let view = json!({"entries": pruned.entries, "bytes": pruned.bytes});
     match app.format {
-        Format::Human if pruned.entries == 0 => app.printer.line("nothing to remove")?,
-        Format::Human => app.printer.line(format_args!(
+        Format::Human if pruned.entries == 0 => app.printer.print_line("nothing to remove")?,
+        Format::Human => app.printer.print_line(format_args!(
             "removed {}, {}",
-            several(pruned.entries, "verdict"),
-            units::bytes(pruned.bytes)
+            format_count(pruned.entries, "verdict"),
+            units::format_bytes(pruned.bytes)
         ))?,
-        Format::Json => app.printer.json(&view)?,
-        Format::Jsonl => app.printer.json_line(&view)?,
+        Format::Json => app.printer.print_json(&view)?,
+        Format::Jsonl => app.printer.print_json_line(&view)?,
     }
     Ok(ExitStatus::NothingFound)
 }
@@ -180,9 +183,9 @@ fn clear(app: &App<'_>) -> Result<ExitStatus, Failure> {
     let view = json!({"path": path.display().to_string(), "removed": removed});
     app.print_answer(&view, || {
         if removed {
-            app.printer.line(format_args!("removed {}", path.display()))
+            app.printer.print_line(format_args!("removed {}", path.display()))
         } else {
-            app.printer.line("there is no cache")
+            app.printer.print_line("there is no cache")
         }
     })?;
     Ok(ExitStatus::NothingFound)
@@ -190,14 +193,14 @@ fn clear(app: &App<'_>) -> Result<ExitStatus, Failure> {
 
 fn path(app: &App<'_>) -> Result<ExitStatus, Failure> {
     let path = app.cache_file()?.display().to_string();
-    app.print_answer(&json!({"path": path}), || app.printer.line(&path))?;
+    app.print_answer(&json!({"path": path}), || app.printer.print_line(&path))?;
     Ok(ExitStatus::NothingFound)
 }
 
 fn warm(app: &App<'_>, args: &WarmArgs) -> Result<ExitStatus, Failure> {
     let choice = TargetChoice {
         filter: snippex_blocks::select::FilterOptions::default()
-            .check()
+            .into_filter()
             .or_user_error()?,
         request: snippex_blocks::select::SelectionRequest::default(),
         keep_report: false,
@@ -211,5 +214,5 @@ fn warm(app: &App<'_>, args: &WarmArgs) -> Result<ExitStatus, Failure> {
         no_reduce: true,
         ..args.run.clone()
     };
-    checking::run(app, &database, "cache warm", &engines, &run, targets, false)
+    checking::check_and_print(app, &database, "cache warm", &engines, &run, targets, false)
 }

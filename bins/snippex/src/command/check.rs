@@ -1,7 +1,7 @@
 //! `snippex check`: the whole pipeline on programs.
 
 use cli_kit::{ExitStatus, Failure};
-use snippex_report::several;
+use snippex_report::format_count;
 use snippex_session::{CheckTarget, Generated, read_programs};
 
 use crate::app::App;
@@ -13,16 +13,16 @@ pub(crate) fn run(app: &App<'_>, args: &CheckArgs) -> Result<ExitStatus, Failure
     if args.generated {
         return generated(app, args);
     }
-    if args.generate.given() {
+    if args.generate.has_any_option() {
         return Err(
             Failure::new("--isa, --instruction, --per-form and --sequence say what to generate")
                 .hint("add --generated, and name no binary"),
         );
     }
-    let choice = choosing::choice(&args.filter, &args.select, args.run.seed)?;
+    let choice = choosing::build_target_choice(&args.filter, &args.select, args.run.seed)?;
     let read = read_programs(&args.binaries).or_user_error()?;
     for same in &read.same {
-        app.printer.warn(format_args!(
+        app.printer.print_warning(format_args!(
             "{} is left out: it is the same as {}",
             same.path.display(),
             same.earlier.display()
@@ -33,7 +33,7 @@ pub(crate) fn run(app: &App<'_>, args: &CheckArgs) -> Result<ExitStatus, Failure
     let programs = read.programs.into_iter();
     let targets = programs.map(|program| CheckTarget::Program(program, &choice));
     let show_selection = args.select.selection_report;
-    checking::run(
+    checking::check_and_print(
         app,
         &database,
         "check",
@@ -46,15 +46,15 @@ pub(crate) fn run(app: &App<'_>, args: &CheckArgs) -> Result<ExitStatus, Failure
 
 /// Blocks made from the instruction set instead of a program's.
 fn generated(app: &App<'_>, args: &CheckArgs) -> Result<ExitStatus, Failure> {
-    let request = generating::request(&args.generate, args.run.seed)?;
+    let request = generating::build_generation_request(&args.generate, args.run.seed)?;
     let engines = checking::start_engines(app, &args.engine)?;
     let database = app.open_store()?;
     let made = Generated::new(request);
-    app.printer.note(format_args!(
+    app.printer.print_note(format_args!(
         "generated {} of {}",
-        several(made.blocks.len() as u64, "block"),
-        several(made.forms.len() as u64, "instruction form")
+        format_count(made.blocks.len() as u64, "block"),
+        format_count(made.forms.len() as u64, "instruction form")
     ));
     let targets = [CheckTarget::Generated(made)];
-    checking::run(app, &database, "check", &engines, &args.run, targets, false)
+    checking::check_and_print(app, &database, "check", &engines, &args.run, targets, false)
 }

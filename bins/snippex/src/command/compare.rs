@@ -5,7 +5,7 @@ use cli_kit::{ExitStatus, Failure, Format};
 use serde::Serialize;
 use serde_json::json;
 use snippex_core::case::Case;
-use snippex_core::diff::{Comparison, Difference, InconclusiveReason, Value, compare};
+use snippex_core::diff::{Comparison, Difference, InconclusiveReason, Value, compare_observations};
 use snippex_core::observation::Observation;
 use snippex_store::{BlockNumber, DivergenceId, EngineId, StoreHandle};
 
@@ -16,7 +16,7 @@ use snippex_core::words::difference_sentence;
 use snippex_core::words::kebab_case;
 use snippex_report::disassembly::{Disassembler, Syntax};
 use snippex_report::ends::EndsView;
-use snippex_report::several;
+use snippex_report::format_count;
 use snippex_report::state::{MemoryLine, MemoryOptions, View, memory_lines};
 
 /// The answer for programs.
@@ -107,11 +107,16 @@ fn print_sides(
 ) -> Result<ExitStatus, Failure> {
     let (reference, subject) = (sides.expected.0, sides.actual.0);
     let (reference, subject) = store
-        .call(async move |store| Ok((store.engine(reference).await?, store.engine(subject).await?)))
+        .call_and_wait(async move |store| {
+            Ok((
+                store.load_engine(reference).await?,
+                store.load_engine(subject).await?,
+            ))
+        })
         .or_user_error()?;
     let covered = reference.components.intersection(subject.components);
     let tolerance = app.engines.tolerance(&subject.name);
-    let comparison = compare(
+    let comparison = compare_observations(
         &sides.case,
         &sides.expected.1,
         &sides.actual.1,
@@ -125,12 +130,15 @@ fn print_sides(
     };
     if app.format == Format::Human {
         let block = &sides.case.block;
-        app.printer.line(format_args!(
+        app.printer.print_line(format_args!(
             "block {} at {:#x}, start state {}",
             sides.block, block.address, sides.state_index
         ))?;
-        for line in Disassembler::new(Syntax::Intel).or_user_error()?.lines(block) {
-            app.printer.line(format_args!(
+        for line in Disassembler::new(Syntax::Intel)
+            .or_user_error()?
+            .disassemble_block(block)
+        {
+            app.printer.print_line(format_args!(
                 "  {FAINT}{}  {:22}{FAINT:#}  {}",
                 line.address, line.bytes, line.text
             ))?;
@@ -149,9 +157,9 @@ fn print_sides(
             color: app.printer.has_color(),
             width: app.printer.width(),
         };
-        app.printer.line(format_args!(
+        app.printer.print_line(format_args!(
             "\n{}\n\n{}",
-            view.text(),
+            view.render_text(),
             told(&comparison, sides.found.as_ref())
         ))?;
     } else {
@@ -188,17 +196,20 @@ fn print_sides(
             ends: EndsView::new(&sides.case, covered, ends),
         };
         match app.format {
-            Format::Jsonl => app.printer.json_line(&document)?,
-            _ => app.printer.json(&document)?,
+            Format::Jsonl => app.printer.print_json_line(&document)?,
+            _ => app.printer.print_json(&document)?,
         }
     }
-    Ok(ExitStatus::found(matches!(comparison, Comparison::Diverged(_))))
+    Ok(ExitStatus::from_found(matches!(
+        comparison,
+        Comparison::Diverged(_)
+    )))
 }
 
 fn sides(store: &StoreHandle, args: &CompareArgs) -> Result<Sides, Failure> {
     if let Some(id) = args.divergence {
         let found = store
-            .call(async move |store| store.divergence(id).await)
+            .call_and_wait(async move |store| store.load_divergence(id).await)
             .or_user_error()?;
         return Ok(Sides {
             block: found.summary.block,
@@ -218,7 +229,7 @@ fn sides(store: &StoreHandle, args: &CompareArgs) -> Result<Sides, Failure> {
         .expect("clap asks for both or a divergence");
     let read = |id| {
         store
-            .call(async move |store| store.observation(id).await)
+            .call_and_wait(async move |store| store.load_observation(id).await)
             .or_user_error()
     };
     let (expected, actual) = (read(a)?, read(b)?);
@@ -266,7 +277,7 @@ fn told(comparison: &Comparison, found: Option<&ComparedCase>) -> String {
                 }
                 (None, None) => String::new(),
             };
-            let count = several(divergence.differences.len() as u64, "difference");
+            let count = format_count(divergence.differences.len() as u64, "difference");
             let mut text = format!("{BAD}diverged{BAD:#}: {kind}{culprit}; {BAD}!{BAD:#} marks {count}");
             for difference in &divergence.differences {
                 text += &format!("\n  {}", difference_sentence(difference));

@@ -19,6 +19,6 @@ pub(crate) fn run(app: &App<'_>, args: &CompletionsArgs) -> Result<ExitStatus, F
     shell
         .write_registration(VARIABLE, "snippex", "snippex", "snippex", &mut script)
         .or_fail("cannot write the completions")?;
-    app.printer.text(String::from_utf8_lossy(&script))?;
+    app.printer.print_text(String::from_utf8_lossy(&script))?;
     Ok(ExitStatus::NothingFound)
 }

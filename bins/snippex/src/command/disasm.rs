@@ -11,8 +11,8 @@ use crate::app::App;
 use crate::args::DisasmArgs;
 use crate::hints::OrUserError;
 use snippex_core::words::kebab_case;
-use snippex_report::disassembly::{Disassembler, Exit, Line, exits};
-use snippex_report::{BlockView, several};
+use snippex_report::disassembly::{Disassembler, Exit, Line, block_exits};
+use snippex_report::{BlockView, format_count};
 use snippex_session::load_blocks;
 
 /// A block with its instructions, for programs.
@@ -27,17 +27,19 @@ pub(crate) fn run(app: &App<'_>, args: &DisasmArgs) -> Result<ExitStatus, Failur
     let store = app.existing_store()?;
     let blocks =
         load_blocks(&store, &args.blocks.selection, args.blocks.binary.as_deref()).or_user_error()?;
-    let binaries = store.call(async |store| store.binaries().await).or_user_error()?;
+    let binaries = store
+        .call_and_wait(async |store| store.list_binaries().await)
+        .or_user_error()?;
     let names: HashMap<_, _> = binaries
         .into_iter()
         .map(|binary| (binary.id, binary.binary.name))
         .collect();
     let disassembler = Disassembler::new(args.syntax.into()).or_user_error()?;
     let answer = |stored: &StoredBlock| {
-        let lines = disassembler.lines(&stored.block);
+        let lines = disassembler.disassemble_block(&stored.block);
         (
             lines,
-            exits(&stored.block),
+            block_exits(&stored.block),
             names.get(&stored.binary).map_or("?", String::as_str).to_owned(),
         )
     };
@@ -46,7 +48,7 @@ pub(crate) fn run(app: &App<'_>, args: &DisasmArgs) -> Result<ExitStatus, Failur
         let (instructions, exits, name) = answer(stored);
         if app.format == Format::Human {
             let gap = if index == 0 { "" } else { "\n" };
-            app.printer.text(format_args!(
+            app.printer.print_text(format_args!(
                 "{gap}{}",
                 text(stored, &instructions, &exits, &name)
             ))?;
@@ -59,7 +61,7 @@ pub(crate) fn run(app: &App<'_>, args: &DisasmArgs) -> Result<ExitStatus, Failur
             exits,
         };
         if app.format == Format::Jsonl {
-            app.printer.json_line(&document)?;
+            app.printer.print_json_line(&document)?;
         } else {
             documents.push(serde_json::to_value(&document).expect("plain data is JSON"));
         }
@@ -68,7 +70,7 @@ pub(crate) fn run(app: &App<'_>, args: &DisasmArgs) -> Result<ExitStatus, Failur
         }
     }
     if app.format == Format::Json {
-        app.printer.json(&documents)?;
+        app.printer.print_json(&documents)?;
     }
     Ok(ExitStatus::NothingFound)
 }
@@ -79,8 +81,8 @@ fn text(stored: &StoredBlock, lines: &[Line], exits: &[Exit], name: &str) -> Str
         "{HEADING}block {}{HEADING:#}  {name} at {:#x}, {} in {}, found by {}\n",
         stored.number,
         block.address,
-        several(u64::from(block.instruction_count), "instruction"),
-        several(block.bytes.len() as u64, "byte"),
+        format_count(u64::from(block.instruction_count), "instruction"),
+        format_count(block.bytes.len() as u64, "byte"),
         kebab_case(&block.origin),
     );
     let digits = lines.iter().map(|line| line.address.len() - 2).max().unwrap_or(0);

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use cli_kit::{ExitStatus, Failure, Table};
 use serde::Serialize;
 use snippex_core::diff::Tolerance;
-use snippex_exec::abilities::{Ability, abilities};
+use snippex_exec::abilities::{Ability, probe_abilities};
 use snippex_exec::engine::{EngineEntry, SignalStyle};
 use snippex_exec::engine_check::check_engine_under;
 
@@ -23,10 +23,10 @@ pub(crate) fn run(app: &App<'_>, command: Option<&EnginesCommand>) -> Result<Exi
         Some(EnginesCommand::Show { name }) => show(app, name),
         Some(EnginesCommand::Add(args)) => add(app, args),
         Some(EnginesCommand::Remove { name, user }) => {
-            let path = entry_file::path(*user)?;
-            entry_file::remove(&path, Section::Engines, name)?;
+            let path = entry_file::find_settings_file(*user)?;
+            entry_file::remove_settings_entry(&path, Section::Engines, name)?;
             app.printer
-                .note(format_args!("removed {name} from {}", path.display()));
+                .print_note(format_args!("removed {name} from {}", path.display()));
             Ok(ExitStatus::NothingFound)
         }
         Some(EnginesCommand::Test { name }) => test(app, name),
@@ -53,7 +53,7 @@ fn list(app: &App<'_>) -> Result<ExitStatus, Failure> {
         .engines
         .iter()
         .map(|(name, entry)| {
-            let problem = match app.engines.spec(name) {
+            let problem = match app.engines.resolve_spec(name) {
                 Err(error) => Some(error.to_string()),
                 // Whether there is a processor shows when it is used, and costs a few milliseconds.
                 Ok(_) if name == "native" => native_problem(app),
@@ -75,17 +75,17 @@ fn list(app: &App<'_>) -> Result<ExitStatus, Failure> {
     app.print_list(&engines, || {
         let mut rows = Table::new(["engine", "from", "here", "configurations"]).fit(app.printer.width());
         for engine in &engines {
-            rows.row([
+            rows.add_row([
                 engine.name.to_owned(),
                 engine.origin.to_owned(),
                 if engine.available { "yes" } else { "no" }.to_owned(),
                 engine.configurations.join(" "),
             ]);
         }
-        app.printer.line(&rows)?;
+        app.printer.print_line(&rows)?;
         for engine in engines.iter().filter(|engine| !engine.available) {
             let problem = engine.problem.as_deref().unwrap_or_default();
-            app.printer.note(format_args!("{problem}"));
+            app.printer.print_note(format_args!("{problem}"));
         }
         Ok(())
     })?;
@@ -94,8 +94,8 @@ fn list(app: &App<'_>) -> Result<ExitStatus, Failure> {
 
 /// Why this machine cannot be an engine, if so.
 fn native_problem(app: &App<'_>) -> Option<String> {
-    let native = EngineChoice::named(&app.engines, "native").ok()?;
-    let error = native.start().err()?;
+    let native = EngineChoice::from_name(&app.engines, "native").ok()?;
+    let error = native.start_engine().err()?;
     Some(format!("{error}; {}", error.hint()))
 }
 
@@ -128,8 +128,8 @@ fn deviations(tolerance: Tolerance) -> Vec<DeviationView> {
 
 fn show(app: &App<'_>, name: &str) -> Result<ExitStatus, Failure> {
     // What cannot be started can be shown, unless it is not known at all.
-    let spec = app.engines.spec(name);
-    let Some(entry) = app.engines.entry(name) else {
+    let spec = app.engines.resolve_spec(name);
+    let Some(entry) = app.engines.find_entry(name) else {
         return Err(spec
             .or_user_error()
             .map_or_else(|failure| failure, |_| Failure::new("no such engine")));
@@ -174,11 +174,11 @@ fn show(app: &App<'_>, name: &str) -> Result<ExitStatus, Failure> {
         for deviation in &shown.deviations {
             let _ = writeln!(text, "#   {}: {}", deviation.id, deviation.what);
         }
-        app.printer.line(text.trim_end())?;
+        app.printer.print_line(text.trim_end())?;
         Ok(())
     })?;
     if let Err(error) = spec {
-        app.printer.warn(error);
+        app.printer.print_warning(error);
     }
     Ok(ExitStatus::NothingFound)
 }
@@ -206,11 +206,11 @@ fn add(app: &App<'_>, args: &AddEngineArgs) -> Result<ExitStatus, Failure> {
     let alone = snippex_exec::engine::EngineTable::new([(name.clone(), entry.clone())]);
     for configuration in [None].into_iter().chain(entry.configurations.keys().map(Some)) {
         let whole = configuration.map_or_else(|| name.clone(), |wanted| format!("{name}/{wanted}"));
-        alone.spec(&whole).or_user_error()?;
+        alone.resolve_spec(&whole).or_user_error()?;
     }
-    let path = entry_file::path(args.user)?;
-    entry_file::add(&path, Section::Engines, name, &entry)?;
-    app.printer.note(format_args!(
+    let path = entry_file::find_settings_file(args.user)?;
+    entry_file::add_settings_entry(&path, Section::Engines, name, &entry)?;
+    app.printer.print_note(format_args!(
         "added {name} to {}; try it: snippex engines test {name}",
         path.display()
     ));
@@ -248,10 +248,10 @@ struct FailureView {
 
 fn test(app: &App<'_>, name: &str) -> Result<ExitStatus, Failure> {
     let mut engine = app
-        .names()
-        .choose(name)
+        .engine_names()
+        .choose_engine(name)
         .or_user_error()?
-        .start()
+        .start_engine()
         .or_user_error()?;
     let failures: Vec<FailureView> = check_engine_under(engine.as_mut(), &app.engines.tolerance(name))
         .or_user_error()?
@@ -261,7 +261,7 @@ fn test(app: &App<'_>, name: &str) -> Result<ExitStatus, Failure> {
             problem: failure.problem,
         })
         .collect();
-    let abilities = abilities(engine.as_mut()).or_user_error()?;
+    let abilities = probe_abilities(engine.as_mut()).or_user_error()?;
     let identity = engine.identity();
     let cpu = &identity.cpu;
     let tested = Tested {
@@ -278,13 +278,13 @@ fn test(app: &App<'_>, name: &str) -> Result<ExitStatus, Failure> {
         abilities,
         limits: app
             .engines
-            .entry(name)
+            .find_entry(name)
             .map(|entry| entry.limits.clone())
             .unwrap_or_default(),
         deviations: deviations(app.engines.tolerance(name)),
     };
-    app.print_answer(&tested, || app.printer.line(words(&tested)))?;
-    Ok(ExitStatus::found(!tested.conforms))
+    app.print_answer(&tested, || app.printer.print_line(words(&tested)))?;
+    Ok(ExitStatus::from_found(!tested.conforms))
 }
 
 fn words(tested: &Tested) -> String {

@@ -4,16 +4,16 @@ use std::time::Instant;
 
 use cli_kit::{ExitStatus, Failure, Format, units};
 use serde::Serialize;
-use snippex_blocks::extract::{BlockIndex, Statistics, extract};
-use snippex_blocks::select::select;
+use snippex_blocks::extract::{BlockIndex, Statistics, extract_blocks};
+use snippex_blocks::select::select_blocks;
 use snippex_core::block::Block;
 
 use crate::app::App;
 use crate::args::ExtractArgs;
-use crate::choosing::{choice, selection_view, warn_if_nothing};
+use crate::choosing::{build_target_choice, selection_view, warn_if_nothing};
 use crate::hints::OrUserError;
 use snippex_report::selection::SelectionView;
-use snippex_report::{self as report, BlockView, grouped, several};
+use snippex_report::{self as report, BlockView, format_count, format_number};
 use snippex_session::{BinaryFile, StoredSelection, store_blocks};
 
 /// The answer for programs.
@@ -37,17 +37,17 @@ struct ExtractReport<'a> {
 }
 
 pub(crate) fn run(app: &App<'_>, args: &ExtractArgs) -> Result<ExitStatus, Failure> {
-    let file = BinaryFile::read(&args.binary).or_user_error()?;
-    let image = file.image().or_user_error()?;
-    let progress = app.printer.progress("extracting", None);
-    progress.say(file.path());
+    let file = BinaryFile::read_file(&args.binary).or_user_error()?;
+    let image = file.parse_image().or_user_error()?;
+    let progress = app.printer.start_progress("extracting", None);
+    progress.set_message(file.path());
     let started = Instant::now();
-    let index = extract(&image);
+    let index = extract_blocks(&image);
     let elapsed = started.elapsed();
-    let choice = choice(&args.filter, &args.select, args.seed)?;
-    let selection = select(&index, &choice.filter, &choice.request);
+    let choice = build_target_choice(&args.filter, &args.select, args.seed)?;
+    let selection = select_blocks(&index, &choice.filter, &choice.request);
     warn_if_nothing(app, &file, index.len(), selection.numbers.len());
-    let binary = file.describe(&image);
+    let binary = file.to_new_binary(&image);
     let blocks: Vec<Block> = selection
         .numbers
         .iter()
@@ -56,7 +56,10 @@ pub(crate) fn run(app: &App<'_>, args: &ExtractArgs) -> Result<ExitStatus, Failu
     let (added, blocks) = if args.dry_run || blocks.is_empty() {
         (None, blocks)
     } else {
-        progress.say(format_args!("storing {}", several(blocks.len() as u64, "block")));
+        progress.set_message(format_args!(
+            "storing {}",
+            format_count(blocks.len() as u64, "block")
+        ));
         let (added, blocks) = store_blocks(&app.open_store()?, &binary, blocks).or_user_error()?;
         (Some(added), blocks)
     };
@@ -82,27 +85,28 @@ pub(crate) fn run(app: &App<'_>, args: &ExtractArgs) -> Result<ExitStatus, Failu
         selection: view.as_ref(),
     };
     match app.format {
-        Format::Json => app.printer.json(&answer)?,
+        Format::Json => app.printer.print_json(&answer)?,
         Format::Jsonl => {
             for (number, block) in added.iter().flat_map(|added| &added.numbers).zip(&blocks) {
                 app.printer
-                    .json_line(&BlockView::new(number.0, block, &binary.name))?;
+                    .print_json_line(&BlockView::new(number.0, block, &binary.name))?;
             }
-            app.printer.json_line(&answer)?;
+            app.printer.print_json_line(&answer)?;
         }
         Format::Human => {
-            let size = units::bytes(binary.size);
-            let took = units::duration(elapsed);
-            app.printer.line(format_args!(
+            let size = units::format_bytes(binary.size);
+            let took = units::format_duration(elapsed);
+            app.printer.print_line(format_args!(
                 "{}: {} in {size}, found in {took}",
                 binary.path,
-                several(index.len() as u64, "block")
+                format_count(index.len() as u64, "block")
             ))?;
-            app.printer.line(origins(&index))?;
-            app.printer.line(summary_text(&answer, args.dry_run))?;
+            app.printer.print_line(origins(&index))?;
+            app.printer.print_line(summary_text(&answer, args.dry_run))?;
             if args.select.selection_report {
-                let report = report::selection::text(&selection.report, app.printer.width());
-                app.printer.text(format_args!("\n{report}"))?;
+                let report =
+                    report::selection::render_selection_report(&selection.report, app.printer.width());
+                app.printer.print_text(format_args!("\n{report}"))?;
             }
         }
     }
@@ -111,27 +115,27 @@ pub(crate) fn run(app: &App<'_>, args: &ExtractArgs) -> Result<ExitStatus, Failu
 
 fn origins(index: &BlockIndex<'_, '_>) -> String {
     let statistics = index.statistics();
-    let share = report::percent(statistics.sweep_bytes, statistics.code_bytes);
+    let share = report::format_percent(statistics.sweep_bytes, statistics.code_bytes);
     let unrunnable = index.entries().filter(|entry| entry.unrunnable.is_some()).count() as u64;
     format!(
         "  {}, {}, {}\n  {share} of the code found by linear sweep; {} cannot be run",
-        several(statistics.functions, "function"),
-        several(statistics.instructions, "instruction"),
-        several(statistics.jump_tables, "jump table"),
-        several(unrunnable, "block"),
+        format_count(statistics.functions, "function"),
+        format_count(statistics.instructions, "instruction"),
+        format_count(statistics.jump_tables, "jump table"),
+        format_count(unrunnable, "block"),
     )
 }
 
 fn summary_text(answer: &ExtractReport<'_>, dry_run: bool) -> String {
     let (matching, chosen) = (
-        grouped(answer.matching as u64),
-        several(answer.chosen as u64, "block"),
+        format_number(answer.matching as u64),
+        format_count(answer.chosen as u64, "block"),
     );
     match (answer.first_number, answer.last_number, answer.stored_new) {
         (Some(first), Some(last), Some(new)) => {
             format!(
                 "stored {chosen} ({} new) of {matching} matching, numbers {first} to {last}",
-                grouped(new)
+                format_number(new)
             )
         }
         _ if dry_run => format!("{matching} match, {chosen} would be stored"),

@@ -8,7 +8,7 @@ use crate::args::GenerateArgs;
 use crate::generating;
 use crate::hints::OrUserError;
 use snippex_report::coverage::{self, CoverageView};
-use snippex_report::{BlockView, grouped, several};
+use snippex_report::{BlockView, format_count, format_number};
 use snippex_session::{Generated, coverage_of_forms};
 
 /// The answer for programs.
@@ -28,22 +28,27 @@ struct GenerateReport<'a> {
 }
 
 pub(crate) fn run(app: &App<'_>, args: &GenerateArgs) -> Result<ExitStatus, Failure> {
-    let request = generating::request(&args.forms, args.seed)?;
+    let request = generating::build_generation_request(&args.forms, args.seed)?;
     // Which forms can be run is the reference's to say.
     let reference = app
-        .names()
-        .choose(&app.settings.value.reference)
+        .engine_names()
+        .choose_engine(&app.settings.value.reference)
         .or_user_error()?
-        .start()
+        .start_engine()
         .or_user_error()?;
     let cpu = &reference.identity().cpu;
     let mut made = Generated::new(request);
-    let coverage = coverage_of_forms(&made.forms, None, &|feature| cpu.has(feature), None);
-    let binary = made.describe();
+    let coverage = coverage_of_forms(
+        &made.forms,
+        None,
+        &|feature| cpu.has_enabled_feature(feature),
+        None,
+    );
+    let binary = made.to_new_binary();
     let added = if args.dry_run {
         None
     } else {
-        made.store(&app.open_store()?).or_user_error()?
+        made.store_blocks(&app.open_store()?).or_user_error()?
     };
     let numbers = added
         .as_ref()
@@ -60,17 +65,18 @@ pub(crate) fn run(app: &App<'_>, args: &GenerateArgs) -> Result<ExitStatus, Fail
         coverage: CoverageView::new(&coverage),
     };
     match app.format {
-        Format::Json => app.printer.json(&answer)?,
+        Format::Json => app.printer.print_json(&answer)?,
         Format::Jsonl => {
             for (number, block) in added.iter().flat_map(|added| &added.numbers).zip(&made.blocks) {
                 app.printer
-                    .json_line(&BlockView::new(number.0, block, &binary.name))?;
+                    .print_json_line(&BlockView::new(number.0, block, &binary.name))?;
             }
-            app.printer.json_line(&answer)?;
+            app.printer.print_json_line(&answer)?;
         }
         Format::Human => {
-            app.printer.line(coverage::text(&coverage, app.printer.width()))?;
-            app.printer.line(summary_text(&answer))?;
+            app.printer
+                .print_line(coverage::render_coverage(&coverage, app.printer.width()))?;
+            app.printer.print_line(summary_text(&answer))?;
         }
     }
     Ok(ExitStatus::NothingFound)
@@ -78,13 +84,13 @@ pub(crate) fn run(app: &App<'_>, args: &GenerateArgs) -> Result<ExitStatus, Fail
 
 fn summary_text(answer: &GenerateReport<'_>) -> String {
     let (blocks, forms) = (
-        several(answer.blocks as u64, "block"),
-        several(answer.forms as u64, "form"),
+        format_count(answer.blocks as u64, "block"),
+        format_count(answer.forms as u64, "form"),
     );
     match (answer.first_number, answer.last_number, answer.stored_new) {
         (Some(first), Some(last), Some(new)) => format!(
             "stored {blocks} of {forms} ({} new) as {}, numbers {first} to {last}",
-            grouped(new),
+            format_number(new),
             answer.binary
         ),
         _ => format!("{blocks} of {forms} would be stored as {}", answer.binary),

@@ -18,10 +18,10 @@ pub(crate) fn run(app: &App<'_>, command: Option<&HostsCommand>) -> Result<ExitS
         Some(HostsCommand::Show { name }) => show(app, name),
         Some(HostsCommand::Add(args)) => add(app, args),
         Some(HostsCommand::Remove { name, user }) => {
-            let path = entry_file::path(*user)?;
-            entry_file::remove(&path, Section::Hosts, name)?;
+            let path = entry_file::find_settings_file(*user)?;
+            entry_file::remove_settings_entry(&path, Section::Hosts, name)?;
             app.printer
-                .note(format_args!("removed {name} from {}", path.display()));
+                .print_note(format_args!("removed {name} from {}", path.display()));
             Ok(ExitStatus::NothingFound)
         }
         Some(HostsCommand::Test { name }) => test(app, name),
@@ -64,21 +64,21 @@ fn list(app: &App<'_>) -> Result<ExitStatus, Failure> {
     let hosts = app.settings.value.hosts.iter();
     let hosts: Vec<_> = hosts.map(|(name, entry)| listing(app, name, entry)).collect();
     match app.format {
-        Format::Json => app.printer.json(&hosts)?,
+        Format::Json => app.printer.print_json(&hosts)?,
         Format::Jsonl => {
             for host in &hosts {
-                app.printer.json_line(host)?;
+                app.printer.print_json_line(host)?;
             }
         }
         Format::Human if hosts.is_empty() => app
             .printer
-            .note("there are no hosts; add one: snippex hosts add NAME --ssh user@host"),
+            .print_note("there are no hosts; add one: snippex hosts add NAME --ssh user@host"),
         Format::Human => {
             let mut rows = Table::new(["host", "reached by", "ssh"]).fit(app.printer.width());
             for host in hosts {
-                rows.row([host.name.to_owned(), host.reached_by, host.client.to_owned()]);
+                rows.add_row([host.name.to_owned(), host.reached_by, host.client.to_owned()]);
             }
-            app.printer.line(&rows)?;
+            app.printer.print_line(&rows)?;
         }
     }
     Ok(ExitStatus::NothingFound)
@@ -96,14 +96,14 @@ fn entry<'a>(app: &'a App<'_>, name: &str) -> Result<&'a HostEntry, Failure> {
 fn show(app: &App<'_>, name: &str) -> Result<ExitStatus, Failure> {
     let entry = entry(app, name)?;
     match app.format {
-        Format::Json => app.printer.json(entry)?,
-        Format::Jsonl => app.printer.json_line(entry)?,
+        Format::Json => app.printer.print_json(entry)?,
+        Format::Jsonl => app.printer.print_json_line(entry)?,
         Format::Human => {
             let value = toml::Value::try_from(entry).unwrap_or_else(|_| toml::Table::new().into());
             let hosts = toml::Table::from_iter([(name.to_owned(), value)]);
             let all = toml::Table::from_iter([("hosts".to_owned(), toml::Value::Table(hosts))]);
             app.printer
-                .line(toml::to_string(&all).unwrap_or_default().trim_end())?;
+                .print_line(toml::to_string(&all).unwrap_or_default().trim_end())?;
         }
     }
     Ok(ExitStatus::NothingFound)
@@ -113,7 +113,7 @@ fn add(app: &App<'_>, args: &AddHostArgs) -> Result<ExitStatus, Failure> {
     let name = &args.name;
     let bad =
         name.is_empty() || name.contains(['/', ',', '"', '\\', '\n']) || name.contains(char::is_whitespace);
-    if bad || name == "mock" || app.engines.entry(name).is_some() {
+    if bad || name == "mock" || app.engines.find_entry(name).is_some() {
         return Err(
             Failure::new(format!("{name:?} cannot be the name of a host")).hint(
                 "choose a name without spaces, quotes, commas and /, which no engine has: HOST/ENGINE is to be told \
@@ -134,11 +134,11 @@ fn add(app: &App<'_>, args: &AddHostArgs) -> Result<ExitStatus, Failure> {
     };
     // An entry that could never be used is refused now.
     entry
-        .host(name, &app.host_defaults())
+        .build_host(name, &app.host_defaults())
         .map_err(|error| Failure::new(error.to_string()).hint("give --ssh, or --exec"))?;
-    let path = entry_file::path(args.user)?;
-    entry_file::add(&path, Section::Hosts, name, &entry)?;
-    app.printer.note(format_args!(
+    let path = entry_file::find_settings_file(args.user)?;
+    entry_file::add_settings_entry(&path, Section::Hosts, name, &entry)?;
+    app.printer.print_note(format_args!(
         "added {name} to {}; next: snippex hosts setup {name}",
         path.display()
     ));
@@ -166,7 +166,7 @@ fn test(app: &App<'_>, name: &str) -> Result<ExitStatus, Failure> {
     entry(app, name)?;
     let host = &app.hosts[name];
     let started = Instant::now();
-    let info = host.info().or_user_error()?;
+    let info = host.agent_info().or_user_error()?;
     let connect = started.elapsed();
     let AgentInfo {
         snippex,
@@ -185,12 +185,12 @@ fn test(app: &App<'_>, name: &str) -> Result<ExitStatus, Failure> {
         cpus,
         connect_ms: connect.as_secs_f64() * 1e3,
         round_trip_ms: host.round_trip().or_user_error()?.as_secs_f64() * 1e3,
-        printed: host.noise().or_user_error()?.trim().to_owned(),
+        printed: host.startup_output().or_user_error()?.trim().to_owned(),
     };
     match app.format {
-        Format::Json => app.printer.json(&tested)?,
-        Format::Jsonl => app.printer.json_line(&tested)?,
-        Format::Human => app.printer.line(format_args!(
+        Format::Json => app.printer.print_json(&tested)?,
+        Format::Jsonl => app.printer.print_json_line(&tested)?,
+        Format::Human => app.printer.print_line(format_args!(
             "{name} has an agent of snippex {}: {}, {}, {} CPUs, pages of {} bytes\nit took {:.0} ms to connect, a round trip \
              takes {:.1} ms",
             tested.snippex,
@@ -203,7 +203,7 @@ fn test(app: &App<'_>, name: &str) -> Result<ExitStatus, Failure> {
         ))?,
     }
     if !tested.printed.is_empty() {
-        app.printer.note(format_args!(
+        app.printer.print_note(format_args!(
             "its login shell printed this, which was skipped: {}",
             tested.printed
         ));
@@ -247,14 +247,14 @@ fn setup(app: &App<'_>, args: &SetupHostArgs) -> Result<ExitStatus, Failure> {
     let defaults = app.host_defaults();
     let wrong = |error: snippex_exec::remote::HostEntryError| Failure::new(error.to_string());
     let plan = entry
-        .deployment(name, &defaults)
+        .build_deployment(name, &defaults)
         .map_err(wrong)?
-        .plan()
+        .plan_deployment()
         .or_user_error()?;
     let mut engines = Vec::new();
     if !args.dry_run {
-        let host = entry.host(name, &defaults).map_err(wrong)?;
-        host.info().or_user_error()?;
+        let host = entry.build_host(name, &defaults).map_err(wrong)?;
+        host.agent_info().or_user_error()?;
         let mut names: Vec<&str> = app.engines.iter().map(|(name, _)| name).collect();
         names.push("native");
         names.sort_unstable();
@@ -263,7 +263,7 @@ fn setup(app: &App<'_>, args: &SetupHostArgs) -> Result<ExitStatus, Failure> {
             let order = EngineOrder {
                 host: std::sync::Arc::clone(&host),
                 engine: engine.to_owned(),
-                entry: app.engines.entry(engine).cloned(),
+                entry: app.engines.find_entry(engine).cloned(),
             };
             let started = RemoteEngine::start(&order);
             EngineThere {
@@ -278,12 +278,12 @@ fn setup(app: &App<'_>, args: &SetupHostArgs) -> Result<ExitStatus, Failure> {
     }
     let done = describe(name, plan, engines);
     match app.format {
-        Format::Json => app.printer.json(&done)?,
-        Format::Jsonl => app.printer.json_line(&done)?,
+        Format::Json => app.printer.print_json(&done)?,
+        Format::Jsonl => app.printer.print_json_line(&done)?,
         Format::Human => show_setup(app, &done, args.dry_run)?,
     }
     if args.agent.is_some() && !args.dry_run {
-        app.printer.note(format_args!(
+        app.printer.print_note(format_args!(
             "to have it found from now on, write agent = {:?} into [hosts.{name}]",
             args.agent.as_deref().unwrap_or(std::path::Path::new(""))
         ));
@@ -309,7 +309,7 @@ fn show_setup(app: &App<'_>, done: &SetUpHost<'_>, dry_run: bool) -> Result<(), 
         let found = done.about.iter().find(|(name, _)| name == word);
         found.map_or("unknown", |(_, rest)| rest.as_str())
     };
-    app.printer.line(format_args!(
+    app.printer.print_line(format_args!(
         "{}: {}, {}, pages of {} bytes",
         done.name,
         done.architecture,
@@ -318,12 +318,12 @@ fn show_setup(app: &App<'_>, done: &SetUpHost<'_>, dry_run: bool) -> Result<(), 
     ))?;
     let agent = match (done.was_there, dry_run) {
         (true, _) => "is there".to_owned(),
-        (false, true) => format!("would be sent: {}", units::bytes(done.sent_bytes)),
-        (false, false) => format!("was sent: {}", units::bytes(done.sent_bytes)),
+        (false, true) => format!("would be sent: {}", units::format_bytes(done.sent_bytes)),
+        (false, false) => format!("was sent: {}", units::format_bytes(done.sent_bytes)),
     };
-    app.printer.line(format_args!(
+    app.printer.print_line(format_args!(
         "the agent ({}) {agent}, in {}",
-        units::bytes(done.agent_bytes),
+        units::format_bytes(done.agent_bytes),
         done.folder
     ))?;
     if dry_run {
@@ -333,15 +333,17 @@ fn show_setup(app: &App<'_>, done: &SetUpHost<'_>, dry_run: bool) -> Result<(), 
             [] => "none of FEX, box64, qemu-x86_64 and valgrind".to_owned(),
             programs => programs.join(", "),
         };
-        return app.printer.line(format_args!("emulators on its PATH: {found}"));
+        return app
+            .printer
+            .print_line(format_args!("emulators on its PATH: {found}"));
     }
     let mut rows = Table::new(["engine", "version, or what is missing"]).fit(app.printer.width());
     for engine in &done.engines {
         let words = engine.version.as_deref().or(engine.problem.as_deref());
-        rows.row([
+        rows.add_row([
             format!("{}/{}", done.name, engine.name),
             words.unwrap_or_default().to_owned(),
         ]);
     }
-    app.printer.line(&rows)
+    app.printer.print_line(&rows)
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use cli_kit::{ExitStatus, Failure, Format, OrFail};
 use serde_json::{Map, json};
 use snippex_report::data_table::{DataTable, Figure};
-use snippex_report::several;
+use snippex_report::format_count;
 use snippex_store::{ImportReport, Location, StoreHandle};
 
 use crate::app::App;
@@ -18,7 +18,7 @@ pub(crate) fn run(app: &App<'_>, args: &ImportArgs) -> Result<ExitStatus, Failur
     let source = open(&args.bundle)?;
     let dry_run = args.dry_run;
     // Nothing is made by a dry run, no empty database either.
-    let location = app.location()?;
+    let location = app.database_location()?;
     let is_new = location.file().is_some_and(|path| !path.exists());
     let scratch = tempfile::tempdir().or_fail("cannot make a folder for a dry run")?;
     let store = if dry_run && is_new {
@@ -26,7 +26,7 @@ pub(crate) fn run(app: &App<'_>, args: &ImportArgs) -> Result<ExitStatus, Failur
     } else {
         app.open_store()?
     };
-    let imported = store.call(async move |store| Ok(store.import_bundle(source, dry_run).await));
+    let imported = store.call_and_wait(async move |store| Ok(store.import_bundle(source, dry_run).await));
     let report = imported.or_user_error()?.or_user_error()?;
     show(app, &report, dry_run)?;
     Ok(ExitStatus::NothingFound)
@@ -54,8 +54,8 @@ fn show(app: &App<'_>, report: &ImportReport, dry_run: bool) -> Result<(), Failu
             "contradicting_known_bugs": report.contradicting_known_bugs,
         });
         return match app.format {
-            Format::Json => app.printer.json(&document),
-            _ => app.printer.json_line(&document),
+            Format::Json => app.printer.print_json(&document),
+            _ => app.printer.print_json_line(&document),
         };
     }
     let mut table = DataTable::new(["part", "records", "added", "there_already"]);
@@ -68,18 +68,18 @@ fn show(app: &App<'_>, report: &ImportReport, dry_run: bool) -> Result<(), Failu
         ]);
     }
     if table.is_empty() {
-        app.printer.line("the bundle is empty")?;
+        app.printer.print_line("the bundle is empty")?;
     } else {
-        app.printer.line(table.text(app.printer.width()))?;
+        app.printer.print_line(table.render_text(app.printer.width()))?;
     }
     if report.contradicting_known_bugs > 0 {
-        app.printer.warn(format_args!(
+        app.printer.print_warning(format_args!(
             "{} left out: the list here names another issue for the same; see `snippex bugs known`",
-            several(report.contradicting_known_bugs, "known bug")
+            format_count(report.contradicting_known_bugs, "known bug")
         ));
     }
     if dry_run {
-        app.printer.note("nothing was added: this was a dry run");
+        app.printer.print_note("nothing was added: this was a dry run");
     }
     Ok(())
 }

@@ -8,10 +8,10 @@ use crate::app::App;
 use crate::args::{self, ManArgs};
 
 pub(crate) fn run(app: &App<'_>, args: &ManArgs) -> Result<ExitStatus, Failure> {
-    let pages = manual_pages(args::command()).or_fail("cannot write the manual")?;
+    let pages = manual_pages(args::build_clap_command()).or_fail("cannot write the manual")?;
     let Some(directory) = &args.directory else {
         let (_, page) = pages.first().expect("the program itself has a page");
-        app.printer.text(page)?;
+        app.printer.print_text(page)?;
         return Ok(ExitStatus::NothingFound);
     };
     fs::create_dir_all(directory).or_fail_with(|| format!("cannot make {}", directory.display()))?;

@@ -10,11 +10,11 @@ use cli_kit::{ExitStatus, Failure, Format, OrFail};
 use serde_json::json;
 use snippex_report::data_table::{DataTable, Figure, wilson_interval};
 use snippex_report::prometheus::{Exposition, MetricKind};
-use snippex_report::{grouped, several};
+use snippex_report::{format_count, format_number};
 use snippex_session::{Grouping, NewestRun, Trend, group_runs, newest_runs};
 use snippex_store::SummedRun;
 
-use super::stats::{each_run, show, summed_runs, trends};
+use super::stats::{daily_trends, each_run, print_data_table, summed_runs};
 use crate::app::App;
 use crate::args::{MetricsArgs, MetricsCommand};
 
@@ -38,14 +38,14 @@ pub(crate) fn run(app: &App<'_>, args: &MetricsArgs) -> Result<ExitStatus, Failu
             )
         }
         MetricsCommand::Export { format } => {
-            show(app, *format, &each_run(&summed_runs(&store, args.runs)?), None)?;
+            print_data_table(app, *format, &each_run(&summed_runs(&store, args.runs)?), None)?;
             Ok(ExitStatus::NothingFound)
         }
         MetricsCommand::Prometheus { file } => {
             let text = exposition(&summed_runs(&store, args.runs)?, args.threshold);
             match file {
                 Some(path) => write_at_once(path, &text)?,
-                None => app.printer.text(text)?,
+                None => app.printer.print_text(text)?,
             }
             Ok(ExitStatus::NothingFound)
         }
@@ -57,8 +57,8 @@ fn record(app: &App<'_>, runs: &[SummedRun]) -> Result<ExitStatus, Failure> {
     if table.is_empty() {
         return Err(Failure::new("no run has come to an end yet").hint("run `snippex check PROGRAM` first"));
     }
-    app.print_answer(&table.objects()[0], || {
-        app.printer.line(table.text(app.printer.width()))
+    app.print_answer(&table.to_json_objects()[0], || {
+        app.printer.print_line(table.render_text(app.printer.width()))
     })?;
     Ok(ExitStatus::NothingFound)
 }
@@ -151,39 +151,42 @@ fn dashboard(
     is_watched: bool,
 ) -> Result<ExitStatus, Failure> {
     let table = newest_table(newest);
-    let (days, chart) = trends(runs);
+    let (days, chart) = daily_trends(runs);
     match app.format {
-        Format::Human if runs.is_empty() => app.printer.line("no run has come to an end yet")?,
+        Format::Human if runs.is_empty() => app.printer.print_line("no run has come to an end yet")?,
         Format::Human => {
             let blocks: u64 = runs.iter().map(|run| run.summary.blocks).sum();
             let cases: u64 = runs.iter().map(|run| run.summary.runs).sum();
-            app.printer.line(format_args!(
+            app.printer.print_line(format_args!(
                 "{HEADING}Totals{HEADING:#}\n {}, {} of blocks, {} cases\n\n{HEADING}Newest run of each engine{HEADING:#}",
-                several(runs.len() as u64, "check"),
-                grouped(blocks),
-                grouped(cases)
+                format_count(runs.len() as u64, "check"),
+                format_number(blocks),
+                format_number(cases)
             ))?;
-            app.printer.line(table.text(app.printer.width()))?;
-            app.printer.line(format_args!("\n{HEADING}Days{HEADING:#}"))?;
-            app.printer.line(days.text(app.printer.width()))?;
-            app.printer.line(chart.unwrap_or_default())?;
+            app.printer.print_line(table.render_text(app.printer.width()))?;
+            app.printer
+                .print_line(format_args!("\n{HEADING}Days{HEADING:#}"))?;
+            app.printer.print_line(days.render_text(app.printer.width()))?;
+            app.printer.print_line(chart.unwrap_or_default())?;
             for alert in alerts {
-                app.printer.line(format_args!("{BAD}alert{BAD:#}: {alert}"))?;
+                app.printer
+                    .print_line(format_args!("{BAD}alert{BAD:#}: {alert}"))?;
             }
             if alerts.is_empty() && is_watched {
-                app.printer.line(format_args!("{GOOD}no alert{GOOD:#}"))?;
+                app.printer.print_line(format_args!("{GOOD}no alert{GOOD:#}"))?;
             }
         }
         Format::Json | Format::Jsonl => {
-            let document = json!({"newest": table.objects(), "days": days.objects(), "alerts": alerts});
+            let document =
+                json!({"newest": table.to_json_objects(), "days": days.to_json_objects(), "alerts": alerts});
             if app.format == Format::Json {
-                app.printer.json(&document)?;
+                app.printer.print_json(&document)?;
             } else {
-                app.printer.json_line(&document)?;
+                app.printer.print_json_line(&document)?;
             }
         }
     }
-    Ok(ExitStatus::found(!alerts.is_empty()))
+    Ok(ExitStatus::from_found(!alerts.is_empty()))
 }
 
 /// A figure of a run.
@@ -245,14 +248,14 @@ fn exposition(runs: &[SummedRun], threshold: f64) -> String {
         ),
     ];
     for (name, help, value) in gauges {
-        text.family(name, help, MetricKind::Gauge, gauge(value));
+        text.add_metric_family(name, help, MetricKind::Gauge, gauge(value));
     }
     let worse = newest.iter().map(|newest| {
         let run = newest.run;
         let labels = vec![("engine", run.engine.as_str()), ("version", run.version.as_str())];
         (labels, f64::from(u8::from(newest.trend == Trend::Worse)))
     });
-    text.family(
+    text.add_metric_family(
         "snippex_run_worse",
         "1 when the newest run is worse than those before of the same engine, else 0.",
         MetricKind::Gauge,
@@ -263,13 +266,13 @@ fn exposition(runs: &[SummedRun], threshold: f64) -> String {
         let labels = vec![("engine", engine.as_str()), ("version", version.as_str())];
         (labels, group.checks as f64)
     });
-    text.family(
+    text.add_metric_family(
         "snippex_stored_runs",
         "Runs in the database that came to an end.",
         MetricKind::Gauge,
         stored.collect::<Vec<_>>(),
     );
-    text.text().to_owned()
+    text.as_str().to_owned()
 }
 
 /// Writes beside the file and renames: the collector never reads half of it.

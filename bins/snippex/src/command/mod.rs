@@ -48,15 +48,15 @@ pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<ExitStatus, Failure> {
         // Settings are the other host's.
         return agent::run(args);
     }
-    let settings = settings::resolve(flags(cli))?;
+    let settings = settings::resolve_settings(flags(cli))?;
     say_settings(&settings);
     let app = App {
         printer,
         // Without one it is JUnit XML, which conformance writes by itself.
-        format: cli.global.format.common().unwrap_or(Format::Human),
+        format: cli.global.format.to_common_format().unwrap_or(Format::Human),
         engines: EngineTable::new(settings.value.engines.clone())
             .with_hosts(settings.value.hosts.keys().cloned()),
-        hosts: crate::app::hosts(&settings.value)?,
+        hosts: crate::app::hosts_from_settings(&settings.value)?,
         settings,
     };
     match &cli.command {

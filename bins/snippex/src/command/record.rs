@@ -4,8 +4,8 @@ use std::sync::Mutex;
 
 use cli_kit::{ExitStatus, Failure, Progress, units};
 use serde::Serialize;
-use snippex_report::{grouped, several};
-use snippex_session::{BinaryFile, Generated, RecordOptions, RecordProgress, RecordedAs, record};
+use snippex_report::{format_count, format_number};
+use snippex_session::{BinaryFile, Generated, RecordOptions, RecordProgress, RecordedAs, record_blocks};
 
 use crate::app::App;
 use crate::args::RecordArgs;
@@ -25,15 +25,21 @@ struct RecordReport {
 
 pub(crate) fn run(app: &App<'_>, args: &RecordArgs) -> Result<ExitStatus, Failure> {
     let settings = &app.settings.value;
-    let reference = app.names().choose(&settings.reference).or_user_error()?;
-    let choice = choosing::choice(&args.filter, &args.select, args.seed)?;
+    let reference = app
+        .engine_names()
+        .choose_engine(&settings.reference)
+        .or_user_error()?;
+    let choice = choosing::build_target_choice(&args.filter, &args.select, args.seed)?;
     let file = match &args.binary {
-        Some(path) => Some(BinaryFile::read(path).or_user_error()?),
+        Some(path) => Some(BinaryFile::read_file(path).or_user_error()?),
         None => None,
     };
     let what = match &file {
         Some(file) => RecordedAs::Program(file, &choice),
-        None => RecordedAs::Generated(Generated::new(generating::request(&args.generate, args.seed)?)),
+        None => RecordedAs::Generated(Generated::new(generating::build_generation_request(
+            &args.generate,
+            args.seed,
+        )?)),
     };
     let cancel = app.cancel_token()?;
     let progress: Mutex<Option<Progress<'_>>> = Mutex::new(None);
@@ -42,7 +48,7 @@ pub(crate) fn run(app: &App<'_>, args: &RecordArgs) -> Result<ExitStatus, Failur
         match (event, &mut *progress) {
             (RecordProgress::Done(runs), Some(progress)) => progress.advance(runs),
             (RecordProgress::Expected(runs), progress) => {
-                *progress = Some(app.printer.progress("recording", Some(runs)));
+                *progress = Some(app.printer.start_progress("recording", Some(runs)));
             }
             (RecordProgress::Done(_), None) => {}
         }
@@ -54,7 +60,7 @@ pub(crate) fn run(app: &App<'_>, args: &RecordArgs) -> Result<ExitStatus, Failur
         progress: &show,
         stop: &cancel.flag(),
     };
-    let recorded = record(what, &reference, &options, &args.recording).or_user_error()?;
+    let recorded = record_blocks(what, &reference, &options, &args.recording).or_user_error()?;
     drop(progress);
     let report = RecordReport {
         recording: args.recording.display().to_string(),
@@ -65,19 +71,19 @@ pub(crate) fn run(app: &App<'_>, args: &RecordArgs) -> Result<ExitStatus, Failur
         complete: !cancel.is_cancelled(),
     };
     app.print_answer(&report, || {
-        app.printer.line(format_args!(
+        app.printer.print_line(format_args!(
             "{}: {} of {} in {}, recording {}",
             report.recording,
-            several(report.runs, "run"),
-            several(report.blocks, "block"),
-            units::bytes(report.bytes),
+            format_count(report.runs, "run"),
+            format_count(report.blocks, "block"),
+            units::format_bytes(report.bytes),
             &report.id[..12]
         ))
     })?;
     if !report.complete {
-        app.printer.warn(format_args!(
+        app.printer.print_warning(format_args!(
             "stopped: the recording has {} blocks only",
-            grouped(report.blocks)
+            format_number(report.blocks)
         ));
         return Ok(ExitStatus::Interrupted);
     }

@@ -8,7 +8,7 @@ use serde_json::json;
 use snippex_core::case::Case;
 use snippex_core::diff::InconclusiveReason;
 use snippex_exec::engine::Engine;
-use snippex_exec::reduce::{Bug, CONFIRMATIONS, Reduced, ReductionLimits, reduce};
+use snippex_exec::reduce::{Bug, CONFIRMATIONS, Reduced, ReductionLimits, reduce_case};
 use snippex_formats::snip::Snip;
 use snippex_store::{BlockBatch, BlockNumber, DivergenceId, NewSighting, RunId, StoreHandle};
 
@@ -17,7 +17,7 @@ use crate::args::ReduceArgs;
 use crate::engines::subject_engine;
 use crate::hints::OrUserError;
 use snippex_core::words::difference_sentence;
-use snippex_report::several;
+use snippex_report::format_count;
 use snippex_session::{engine_record, new_bug};
 
 /// What is reduced.
@@ -47,10 +47,10 @@ pub(crate) fn run(app: &App<'_>, args: &ReduceArgs) -> Result<ExitStatus, Failur
     }
     // What cannot be reduced is told; the rest was done.
     let Some(last) = failed.pop() else {
-        return Ok(ExitStatus::found(found));
+        return Ok(ExitStatus::from_found(found));
     };
     for failure in &failed {
-        app.printer.failure(failure);
+        app.printer.print_failure(failure);
     }
     Err(last)
 }
@@ -60,8 +60,8 @@ fn one(app: &App<'_>, args: &ReduceArgs, name: &str) -> Result<bool, Failure> {
     let choice = match &target.stored {
         // Without a word about it, the engine that showed it.
         Some(stored) if args.engine.emulator.is_none() && args.engine.engine_command.is_none() => app
-            .names()
-            .choose(&stored.engine)
+            .engine_names()
+            .choose_engine(&stored.engine)
             .or_user_error()
             .map_err(|failure| {
                 failure.hint(format!(
@@ -71,18 +71,18 @@ fn one(app: &App<'_>, args: &ReduceArgs, name: &str) -> Result<bool, Failure> {
             })?,
         _ => subject_engine(app, &args.engine)?,
     };
-    let mut subject = choice.start().or_user_error()?;
+    let mut subject = choice.start_engine().or_user_error()?;
     let mut reference = app
-        .names()
-        .choose(&app.settings.value.reference)
+        .engine_names()
+        .choose_engine(&app.settings.value.reference)
         .or_user_error()?
-        .start()
+        .start_engine()
         .or_user_error()?;
     let tolerance = app.engines.tolerance(&subject.identity().name);
     let limits = ReductionLimits {
         time: Duration::from_secs(args.seconds),
     };
-    let reduced = reduce(
+    let reduced = reduce_case(
         &target.case,
         reference.as_mut(),
         subject.as_mut(),
@@ -106,9 +106,9 @@ fn read(app: &App<'_>, name: &str) -> Result<(CaseToReduce, Option<StoreHandle>)
     if let Ok(number @ 1..) = name.parse::<i64>() {
         let store = app.existing_store()?;
         let (found, engine) = store
-            .call(async move |store| {
-                let found = store.divergence(DivergenceId(number)).await?;
-                let engine = store.engine(found.summary.engine).await?;
+            .call_and_wait(async move |store| {
+                let found = store.load_divergence(DivergenceId(number)).await?;
+                let engine = store.load_engine(found.summary.engine).await?;
                 Ok((found, engine))
             })
             .or_user_error()?;
@@ -197,12 +197,12 @@ fn save(
     );
     let run = stored.run;
     let (reference, subject, met) = store
-        .call(async move |store| {
+        .call_and_wait(async move |store| {
             let reference = store.add_engine(&reference).await?;
             Ok((
                 reference,
                 store.add_engine(&subject).await?,
-                store.bugs("", Some(run)).await?,
+                store.list_bugs("", Some(run)).await?,
             ))
         })
         .or_user_error()?;
@@ -221,17 +221,17 @@ fn save(
             });
         }
     }
-    store.save(run, batch).or_user_error()?;
+    store.save_batch(run, batch).or_user_error()?;
     store.flush().or_user_error()
 }
 
 fn print(app: &App<'_>, bug: &Bug) -> Result<(), Failure> {
     let differences = &bug.divergence.differences;
     let pattern = bug.cause.pattern();
-    let mut snip = Snip::of(bug.case.clone());
+    let mut snip = Snip::from_case(bug.case.clone());
     snip.title = bug.cause.title();
     if app.format == Format::Human {
-        let line = |text: String| app.printer.line(text);
+        let line = |text: String| app.printer.print_line(text);
         line(format!(
             "{HEADING}{}{HEADING:#}  {}",
             bug.cause,
@@ -260,17 +260,17 @@ fn print(app: &App<'_>, bug: &Bug) -> Result<(), Failure> {
                 format!("confirmed in {CONFIRMATIONS} fresh processes, but time was up: --seconds gives more")
             }
         };
-        let before = several(u64::from(bug.instructions), "instruction");
+        let before = format_count(u64::from(bug.instructions), "instruction");
         line(format!(
             "  {certain}; from {before}, {} tried",
-            several(u64::from(bug.tried), "case")
+            format_count(u64::from(bug.tried), "case")
         ))?;
-        return app.printer.text(format_args!("\n{}\n", snip.text()));
+        return app.printer.print_text(format_args!("\n{}\n", snip.render_text()));
     }
     let document = json!({"id": bug.cause, "title": bug.cause.title(), "signature_id": bug.signature.id(),
         "signature": bug.signature, "differences": differences, "pattern": pattern,
         "right": pattern.map(|_| "reference"),
         "confirmations": bug.confirmed, "flaky": bug.is_flaky(), "complete": bug.complete,
-        "instructions_before": bug.instructions, "tried": bug.tried, "snip": snip.text()});
-    app.printer.json_line(&document)
+        "instructions_before": bug.instructions, "tried": bug.tried, "snip": snip.render_text()});
+    app.printer.print_json_line(&document)
 }

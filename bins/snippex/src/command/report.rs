@@ -23,10 +23,10 @@ use crate::reporting::{ReportScope, report_model};
 
 pub(crate) fn run(app: &App<'_>, args: &ReportArgs) -> Result<ExitStatus, Failure> {
     match &args.command {
-        Some(ReportCommand::Schema) => app.printer.json(&model_schema())?,
+        Some(ReportCommand::Schema) => app.printer.print_json(&model_schema())?,
         Some(ReportCommand::Template { command }) => {
             let TemplateCommand::Show { template } = command;
-            app.printer.text(match template {
+            app.printer.print_text(match template {
                 BuiltInTemplate::Html => HTML_TEMPLATE,
                 BuiltInTemplate::Markdown => MARKDOWN_TEMPLATE,
             })?;
@@ -57,20 +57,22 @@ fn print_report(app: &App<'_>, args: &ReportArgs) -> Result<(), Failure> {
     if let Some(templates) = templates {
         return app
             .printer
-            .text(render_template(&templates, &report).or_user_error()?);
+            .print_text(render_template(&templates, &report).or_user_error()?);
     }
     match &args.command {
-        Some(ReportCommand::Html) => app.printer.text(render_html(&report).or_user_error()?),
+        Some(ReportCommand::Html) => app.printer.print_text(render_html(&report).or_user_error()?),
         Some(ReportCommand::Markdown { max_size }) => app
             .printer
-            .text(render_markdown(&report, *max_size).or_user_error()?),
-        Some(ReportCommand::Pdf { paper }) => app.printer.bytes(&pdf(app, &report, (*paper).into())?.bytes),
-        Some(ReportCommand::Csv) => app.printer.text(findings_table(&report).csv()),
-        Some(ReportCommand::Badge { form: BadgeForm::Svg }) => app.printer.text(badge_svg(&report)),
+            .print_text(render_markdown(&report, *max_size).or_user_error()?),
+        Some(ReportCommand::Pdf { paper }) => app
+            .printer
+            .print_bytes(&pdf(app, &report, (*paper).into())?.bytes),
+        Some(ReportCommand::Csv) => app.printer.print_text(findings_table(&report).render_csv()),
+        Some(ReportCommand::Badge { form: BadgeForm::Svg }) => app.printer.print_text(badge_svg(&report)),
         Some(ReportCommand::Badge {
             form: BadgeForm::Endpoint,
-        }) => app.printer.json(&badge_endpoint(&report)),
-        _ => app.printer.json(&report),
+        }) => app.printer.print_json(&badge_endpoint(&report)),
+        _ => app.printer.print_json(&report),
     }
 }
 
@@ -88,7 +90,7 @@ fn pdf(app: &App<'_>, report: &ReportModel, paper: PaperSize) -> Result<PdfRepor
     let pdf = render_pdf(report, paper).or_user_error()?;
     if !pdf.replaced.is_empty() {
         let letters: String = pdf.replaced.iter().take(20).collect();
-        app.printer.warn(format_args!(
+        app.printer.print_warning(format_args!(
             "the fonts of the PDF lack {letters:?}; U+FFFD stands in their places"
         ));
     }
@@ -144,7 +146,7 @@ pub(crate) fn write_exports(
         Ok(pdf(app, &report, PaperSize::default())?.bytes)
     })?;
     write(&args.export_csv, &|| {
-        Ok(findings_table(&report).csv().into_bytes())
+        Ok(findings_table(&report).render_csv().into_bytes())
     })?;
     write(&args.export_json, &|| {
         serde_json::to_vec_pretty(&report).or_fail("cannot write the report as JSON")
@@ -155,6 +157,6 @@ fn write_file(app: &App<'_>, path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     std::fs::write(path, bytes)
         .or_fail_with(|| format!("cannot write the report {}", path.display()))
         .map_err(|failure| failure.hint("the check is stored: snippex report makes the report again"))?;
-    app.printer.note(format_args!("report: {}", path.display()));
+    app.printer.print_note(format_args!("report: {}", path.display()));
     Ok(())
 }

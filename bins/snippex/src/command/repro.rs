@@ -11,7 +11,7 @@ use crate::args::ReproArgs;
 use crate::engines::subject_engine;
 use crate::hints::OrUserError;
 use crate::install;
-use crate::toolchain::{Tried, build_and_run, builders, spelling};
+use crate::toolchain::{Tried, build_and_run, find_nasm_spellings, required_build_tools};
 use snippex_session::{
     CaseName, EngineChoice, JudgedCase, ReproducedCase, reproducer_notes, reproducer_title,
 };
@@ -27,19 +27,22 @@ pub(crate) fn run(app: &App<'_>, args: &ReproArgs) -> Result<ExitStatus, Failure
         );
     }
     if args.try_it {
-        install::ensure(app.printer, builders(form), !args.no_install)?;
+        install::ensure_programs_installed(app.printer, required_build_tools(form), !args.no_install)?;
     }
     let subject = load(app, &args.subject)?;
-    let judged = subject.judge(&app.engines, emulator.as_ref()).or_user_error()?;
+    let judged = subject
+        .judge_case(&app.engines, emulator.as_ref())
+        .or_user_error()?;
     let spelled = match form {
         ReproForm::FexAsm => {
             // Instructions as text are worth nasm, but can do without.
-            if let Err(failure) = install::ensure(app.printer, &["nasm"], !args.no_install) {
-                app.printer.warn(format_args!(
+            if let Err(failure) = install::ensure_programs_installed(app.printer, &["nasm"], !args.no_install)
+            {
+                app.printer.print_warning(format_args!(
                     "{failure}: instructions are written as bytes, since their text cannot be checked"
                 ));
             }
-            spelling(&subject.case.block)?
+            find_nasm_spellings(&subject.case.block)?
         }
         _ => Some(Vec::new()),
     };
@@ -54,7 +57,7 @@ pub(crate) fn run(app: &App<'_>, args: &ReproArgs) -> Result<ExitStatus, Failure
         spelling: spelled.unwrap_or_default(),
     };
     let text = reproducer
-        .write(form)
+        .render_text(form)
         .or_fail("cannot write the case in this form")
         .map_err(|failure| {
             failure.hint(match form {
@@ -76,10 +79,10 @@ fn load(app: &App<'_>, text: &str) -> Result<ReproducedCase, Failure> {
     let name = CaseName::new(text);
     let location = match name {
         CaseName::File(_) => None,
-        _ => Some(app.location()?),
+        _ => Some(app.database_location()?),
     };
     let store = || StoreHandle::open_existing(&location.expect("only files need no database"));
-    ReproducedCase::load(&name, &app.engines, store).or_user_error()
+    ReproducedCase::load_by_name(&name, &app.engines, store).or_user_error()
 }
 
 /// What the reproducer compares: what was found to differ, else everything.
@@ -124,13 +127,13 @@ fn commands(emulator: Option<&EngineChoice>) -> Result<Vec<(String, Vec<String>)
 
 fn show(app: &App<'_>, title: &str, text: &str, tried: &[Tried]) -> Result<(), Failure> {
     match app.format {
-        Format::Human => app.printer.text(text)?,
+        Format::Human => app.printer.print_text(text)?,
         Format::Jsonl => app
             .printer
-            .json_line(&json!({"title": title, "text": text, "tried": tried}))?,
+            .print_json_line(&json!({"title": title, "text": text, "tried": tried}))?,
         _ => app
             .printer
-            .json(&json!({"title": title, "text": text, "tried": tried}))?,
+            .print_json(&json!({"title": title, "text": text, "tried": tried}))?,
     }
     for tried in tried {
         let (style, verdict) = match tried.exit_code {
@@ -140,9 +143,9 @@ fn show(app: &App<'_>, title: &str, text: &str, tried: &[Tried]) -> Result<(), F
             None => (BAD, "is killed by a signal".to_owned()),
         };
         app.printer
-            .note(format_args!("on {} it {style}{verdict}{style:#}", tried.engine));
+            .print_note(format_args!("on {} it {style}{verdict}{style:#}", tried.engine));
         for line in tried.output.lines().filter(|line| !line.starts_with("ok ")) {
-            app.printer.note(format_args!("  {FAINT}{line}{FAINT:#}"));
+            app.printer.print_note(format_args!("  {FAINT}{line}{FAINT:#}"));
         }
     }
     Ok(())
@@ -159,5 +162,7 @@ fn verdict(tried: &[Tried]) -> Result<ExitStatus, Failure> {
         )
         .hint("see what it says above; run snippex repro on this machine's own results"));
     }
-    Ok(ExitStatus::found(tried.any(|tried| tried.exit_code != Some(0))))
+    Ok(ExitStatus::from_found(
+        tried.any(|tried| tried.exit_code != Some(0)),
+    ))
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use snippex_core::block::Block;
 use snippex_core::group::Group;
 use snippex_core::observation::{Endpoint, Observation, signal_name};
-use snippex_exec::batch::split;
+use snippex_exec::batch::split_into_batches;
 use snippex_exec::engine::{Engine, EngineError};
 use snippex_exec::{CaseMaker, MemorySource, RunOutcome};
 use snippex_session::{BlockSource, EngineChoice, SessionError, engine_record, stored_targets, this_host};
@@ -25,7 +25,7 @@ use crate::hints::OrUserError;
 use snippex_report::EngineView;
 use snippex_report::ends::EndsView;
 use snippex_report::state::{MemoryOptions, View};
-use snippex_report::{grouped, percent, several, untitled};
+use snippex_report::{format_count, format_number, format_percent, render_headerless_table};
 
 /// Blocks in a batch: their end states stay in the cache.
 const BATCH: usize = 16;
@@ -70,7 +70,7 @@ pub(crate) fn run(app: &App<'_>, args: &SimulateArgs) -> Result<ExitStatus, Fail
     let count: u64 = targets.iter().map(|target| target.count).sum();
     warn_of_size(app, count * u64::from(args.states));
     let choice = subject_engine(app, &args.engine)?;
-    let mut engine = choice.start().or_user_error()?;
+    let mut engine = choice.start_engine().or_user_error()?;
     let mut scout = scout(app, &choice);
     let cancel = app.cancel_token()?;
     let (run, id) = start(&store, args, engine.as_ref())?;
@@ -78,9 +78,9 @@ pub(crate) fn run(app: &App<'_>, args: &SimulateArgs) -> Result<ExitStatus, Fail
     let mut done = Ok(());
     let progress = app
         .printer
-        .progress("simulating", Some(count * u64::from(args.states)));
+        .start_progress("simulating", Some(count * u64::from(args.states)));
     for target in &targets {
-        let (file, blocks) = match target.read(&store).or_user_error() {
+        let (file, blocks) = match target.load_source_and_blocks(&store).or_user_error() {
             Ok(read) => read,
             Err(failure) => {
                 done = Err(failure);
@@ -135,10 +135,10 @@ fn warn_of_size(app: &App<'_>, runs: u64) {
     /// What an observation takes in the database, about.
     const BYTES: u64 = 12 * 1024;
     if runs > MANY {
-        app.printer.warn(format_args!(
+        app.printer.print_warning(format_args!(
             "the ends of {} are all kept, which takes about {}; snippex validate keeps only what differs",
-            several(runs, "run"),
-            units::bytes(runs * BYTES)
+            format_count(runs, "run"),
+            units::format_bytes(runs * BYTES)
         ));
     }
 }
@@ -149,14 +149,14 @@ fn scout(app: &App<'_>, choice: &EngineChoice) -> Option<Box<dyn Engine>> {
     if choice.is_native() {
         return None;
     }
-    match EngineChoice::named(&app.engines, "native")
+    match EngineChoice::from_name(&app.engines, "native")
         .map_err(SessionError::from)
-        .and_then(|native| Ok(native.start()?))
+        .and_then(|native| Ok(native.start_engine()?))
         .or_user_error()
     {
         Ok(native) => Some(native),
         Err(failure) => {
-            app.printer.warn(format_args!(
+            app.printer.print_warning(format_args!(
                 "{failure}; which memory a block needs is found out on the engine itself"
             ));
             None
@@ -171,7 +171,7 @@ fn start(
 ) -> Result<(RunId, EngineId), Failure> {
     let record = engine_record(engine.identity());
     let (host, id) = store
-        .call(async move |store| {
+        .call_and_wait(async move |store| {
             Ok((
                 store.add_host(&this_host()).await?,
                 store.add_engine(&record).await?,
@@ -181,7 +181,7 @@ fn start(
     let run = store
         .start_run(NewRun {
             command: "simulate".to_owned(),
-            arguments: crate::app::typed(),
+            arguments: crate::app::redacted_command_line(),
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
             seed: args.seed,
             states_per_block: args.states,
@@ -213,7 +213,7 @@ impl SimulateWork<'_> {
         tally: &mut SimulateTally,
         advance: &dyn Fn(u64),
     ) -> Result<(), Failure> {
-        let image = self.file.image().or_user_error()?;
+        let image = self.file.parse_image().or_user_error()?;
         let placement = self.file.placement(image.as_ref()).or_user_error()?;
         let source = MemorySource::new(image.as_ref(), placement, self.args.seed);
         let mut maker = CaseMaker::new(source, placement, self.args.seed, self.args.states as usize)
@@ -230,10 +230,10 @@ impl SimulateWork<'_> {
                 Some(scout) => &mut **scout,
                 None => &mut *engine,
             };
-            let groups = maker.make(&chosen, finder).or_user_error()?;
+            let groups = maker.make_groups(&chosen, finder).or_user_error()?;
             let results = self.groups(&numbers, &groups, engine, tally).or_user_error()?;
             advance(groups.iter().map(|group| group.starts.len() as u64).sum());
-            self.store.save(self.run, results).or_user_error()?;
+            self.store.save_batch(self.run, results).or_user_error()?;
         }
         Ok(())
     }
@@ -246,7 +246,7 @@ impl SimulateWork<'_> {
         tally: &mut SimulateTally,
     ) -> Result<BlockBatch, EngineError> {
         let mut batch = BlockBatch::default();
-        for range in split(groups) {
+        for range in split_into_batches(groups) {
             let results = engine.run(&groups[range.clone()])?;
             for (position, index) in range.enumerate() {
                 let (group, block) = (&groups[index], numbers[index]);
@@ -264,7 +264,7 @@ impl SimulateWork<'_> {
                                 block,
                                 engine: self.id,
                                 state_index: start as u32,
-                                case: (&group.case(start)).into(),
+                                case: (&group.case_at(start)).into(),
                                 observation: (&*observation).into(),
                             });
                             tally.first.get_or_insert_with(|| (group.clone(), *observation));
@@ -272,7 +272,7 @@ impl SimulateWork<'_> {
                     }
                 }
                 tally.blocks += 1;
-                tally.counts.add(&counts);
+                tally.counts.merge_counts(&counts);
                 batch.results.push(BlockResult {
                     block,
                     engine: self.id,
@@ -313,13 +313,13 @@ fn print(
     let mut kept: Vec<ObservationId> = Vec::new();
     if counts.runs <= u64::from(FEW) {
         let found = store
-            .call(async move |store| store.observations(Some(run), None, None, None, FEW).await)
+            .call_and_wait(async move |store| store.list_observations(Some(run), None, None, None, FEW).await)
             .or_user_error()?;
         kept.extend(found.iter().map(|observation| observation.id));
         kept.sort_unstable();
     }
     let first = tally.first.as_ref().filter(|_| blocks == 1);
-    let first = first.map(|(group, observation)| (group.case(0), observation));
+    let first = first.map(|(group, observation)| (group.case_at(0), observation));
     let identity = engine.identity();
     let answer = SimulateReport {
         run,
@@ -338,21 +338,25 @@ fn print(
         }),
     };
     match app.format {
-        Format::Json => return app.printer.json(&answer),
-        Format::Jsonl => return app.printer.json_line(&answer),
+        Format::Json => return app.printer.print_json(&answer),
+        Format::Jsonl => return app.printer.print_json_line(&answer),
         Format::Human => {}
     }
-    let name = identity.describe();
-    app.printer.line(format_args!(
+    let name = identity.name_and_version();
+    app.printer.print_line(format_args!(
         "{} of {} on {name} (run {run})",
-        several(counts.runs, "run"),
-        several(blocks, "block")
+        format_count(counts.runs, "run"),
+        format_count(blocks, "block")
     ))?;
-    let mut table = Table::new(Vec::<String>::new()).right(0).right(1);
+    let mut table = Table::new(Vec::<String>::new()).align_right(0).align_right(1);
     for (end, runs) in tally.endpoints.iter().chain(&tally.unsupported) {
-        table.row([grouped(*runs), percent(*runs, counts.runs), end.clone()]);
+        table.add_row([
+            format_number(*runs),
+            format_percent(*runs, counts.runs),
+            end.clone(),
+        ]);
     }
-    app.printer.line(untitled(&table))?;
+    app.printer.print_line(render_headerless_table(&table))?;
     if let Some((case, observation)) = &first {
         let view = View {
             case,
@@ -365,10 +369,10 @@ fn print(
             color: app.printer.has_color(),
             width: app.printer.width(),
         };
-        app.printer.line(format_args!("\n{}", view.text()))?;
+        app.printer.print_line(format_args!("\n{}", view.render_text()))?;
     }
     if !complete {
-        app.printer.line(format_args!(
+        app.printer.print_line(format_args!(
             "\n{UNSURE}stopped early{UNSURE:#}: this is what run {run} did until then"
         ))?;
     }
@@ -378,7 +382,7 @@ fn print(
         } else {
             format!("observations {first} to {last}")
         };
-        app.printer.note(format_args!(
+        app.printer.print_note(format_args!(
             "\n{FAINT}kept as {kept}; simulate on another engine, then: snippex compare {first} N{FAINT:#}"
         ));
     }

@@ -1,7 +1,7 @@
 //! `snippex stats`: what all stored runs came to.
 
 use cli_kit::{ExitStatus, Failure};
-use snippex_report::data_table::{DataTable, Figure, sparkline, wilson_interval};
+use snippex_report::data_table::{DataTable, Figure, render_sparkline, wilson_interval};
 use snippex_session::{Grouping, RunGroup, day_start, failure_modes, group_runs, runs_by_day};
 use snippex_store::{StoreHandle, SummedRun};
 
@@ -14,7 +14,7 @@ pub(crate) fn run(app: &App<'_>, args: &StatsArgs) -> Result<ExitStatus, Failure
     let runs = || summed_runs(&store, args.runs);
     let (table, chart) = match args.command {
         StatsCommand::Summary { by } => (summary(&runs()?, by), None),
-        StatsCommand::Trends => trends(&runs()?),
+        StatsCommand::Trends => daily_trends(&runs()?),
         StatsCommand::Runs => (each_run(&runs()?), None),
         StatsCommand::Modes => (modes(&runs()?), None),
         StatsCommand::Blocks {
@@ -22,38 +22,39 @@ pub(crate) fn run(app: &App<'_>, args: &StatsArgs) -> Result<ExitStatus, Failure
         } => (flaky(&store, limit)?, None),
         StatsCommand::Blocks { limit, .. } => (failing(&store, limit)?, None),
     };
-    show(app, args.format, &table, chart)?;
+    print_data_table(app, args.format, &table, chart)?;
     Ok(ExitStatus::NothingFound)
 }
 
 /// The newest runs that came to an end.
 pub(super) fn summed_runs(store: &StoreHandle, limit: u32) -> Result<Vec<SummedRun>, Failure> {
     store
-        .call(async move |store| store.summed_runs(limit).await)
+        .call_and_wait(async move |store| store.summed_runs(limit).await)
         .or_user_error()
 }
 
 /// Prints a table in the form that is asked for; people see a chart below it.
-pub(super) fn show(
+pub(super) fn print_data_table(
     app: &App<'_>,
     format: FormatArg,
     table: &DataTable,
     chart: Option<String>,
 ) -> Result<(), Failure> {
     match format {
-        FormatArg::Csv => app.printer.text(table.csv())?,
-        FormatArg::Json => app.printer.json(&table.objects())?,
+        FormatArg::Csv => app.printer.print_text(table.render_csv())?,
+        FormatArg::Json => app.printer.print_json(&table.to_json_objects())?,
         FormatArg::Jsonl => table
-            .objects()
+            .to_json_objects()
             .iter()
-            .try_for_each(|row| app.printer.json_line(row))?,
+            .try_for_each(|row| app.printer.print_json_line(row))?,
         FormatArg::Human | FormatArg::Junit if table.is_empty() => {
-            app.printer.line("nothing was run yet, or nothing of this kind")?;
+            app.printer
+                .print_line("nothing was run yet, or nothing of this kind")?;
         }
         FormatArg::Human | FormatArg::Junit => {
-            app.printer.line(table.text(app.printer.width()))?;
+            app.printer.print_line(table.render_text(app.printer.width()))?;
             if let Some(chart) = chart {
-                app.printer.line(chart)?;
+                app.printer.print_line(chart)?;
             }
         }
     }
@@ -61,8 +62,8 @@ pub(super) fn show(
 }
 
 /// The share of blocks that pass, and Wilson's interval of it.
-pub(super) fn rate(group: &RunGroup) -> [Figure; 3] {
-    let (part, whole) = (group.passing(), group.counts.blocks);
+pub(super) fn success_rate(group: &RunGroup) -> [Figure; 3] {
+    let (part, whole) = (group.passing_blocks(), group.counts.blocks);
     if whole == 0 {
         return [Figure::Nothing, Figure::Nothing, Figure::Nothing];
     }
@@ -96,7 +97,7 @@ fn summary(runs: &[SummedRun], by: GroupingArg) -> DataTable {
         "last",
     ]);
     for ((name, version), group) in group_runs(runs, grouping) {
-        let [rate, least, most] = rate(&group);
+        let [rate, least, most] = success_rate(&group);
         table.push(vec![
             Figure::Text(name),
             Figure::Text(version),
@@ -116,7 +117,7 @@ fn summary(runs: &[SummedRun], by: GroupingArg) -> DataTable {
 }
 
 /// Day by day, the oldest first, with a chart.
-pub(super) fn trends(runs: &[SummedRun]) -> (DataTable, Option<String>) {
+pub(super) fn daily_trends(runs: &[SummedRun]) -> (DataTable, Option<String>) {
     let mut table = DataTable::new([
         "day",
         "checks",
@@ -131,7 +132,7 @@ pub(super) fn trends(runs: &[SummedRun]) -> (DataTable, Option<String>) {
     let mut rates = Vec::new();
     let mut speeds = Vec::new();
     for (&day, group) in &runs_by_day(runs) {
-        let [rate, least, most] = rate(group);
+        let [rate, least, most] = success_rate(group);
         if let Figure::Share(rate) = rate {
             rates.push(rate);
         }
@@ -150,8 +151,8 @@ pub(super) fn trends(runs: &[SummedRun]) -> (DataTable, Option<String>) {
     }
     let chart = format!(
         "success rate    {}\nruns per second {}",
-        sparkline(&rates),
-        sparkline(&speeds)
+        render_sparkline(&rates),
+        render_sparkline(&speeds)
     );
     (table, Some(chart))
 }
@@ -228,7 +229,7 @@ fn modes(runs: &[SummedRun]) -> DataTable {
 
 fn failing(store: &StoreHandle, limit: u32) -> Result<DataTable, Failure> {
     let blocks = store
-        .call(async move |store| store.failing_blocks(limit).await)
+        .call_and_wait(async move |store| store.failing_blocks(limit).await)
         .or_user_error()?;
     let mut table = DataTable::new([
         "block",
@@ -265,7 +266,7 @@ fn failing(store: &StoreHandle, limit: u32) -> Result<DataTable, Failure> {
 
 fn flaky(store: &StoreHandle, limit: u32) -> Result<DataTable, Failure> {
     let blocks = store
-        .call(async move |store| store.flaky_blocks(limit).await)
+        .call_and_wait(async move |store| store.flaky_blocks(limit).await)
         .or_user_error()?;
     let mut table = DataTable::new([
         "block",

@@ -14,5 +14,5 @@ pub(crate) fn run(app: &App<'_>, args: &ValidateArgs) -> Result<ExitStatus, Fail
         stored_targets(&database, &args.blocks.selection, args.blocks.binary.as_deref()).or_user_error()?;
     let engines = checking::start_engines(app, &args.engine)?;
     let targets = stored.into_iter().map(CheckTarget::Stored);
-    checking::run(app, &database, "validate", &engines, &args.run, targets, false)
+    checking::check_and_print(app, &database, "validate", &engines, &args.run, targets, false)
 }

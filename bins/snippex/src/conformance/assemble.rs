@@ -52,7 +52,7 @@ impl Assembler {
                 output.status
             ))
             .hint(hint)),
-            Err(error) => Err(Failure::because(
+            Err(error) => Err(Failure::with_cause(
                 format!(
                     "the tests are assembled by {}, which cannot be started",
                     program.display()
@@ -64,12 +64,12 @@ impl Assembler {
     }
 
     /// Reads and assembles `file`.
-    pub(crate) fn make(&self, file: &TestFile) -> Made {
-        let source = match read(&file.path) {
+    pub(crate) fn assemble_test(&self, file: &TestFile) -> Made {
+        let source = match read_test_source(&file.path) {
             Ok(source) => source,
             Err(problem) => return Made::Broken(problem),
         };
-        let header = match header::read(&source) {
+        let header = match header::read_header(&source) {
             Ok(header) => header,
             Err(error) => return Made::Broken(error.to_string()),
         };
@@ -83,13 +83,13 @@ impl Assembler {
             Ok(code) => code,
             Err(problem) => return Made::Broken(problem),
         };
-        let mut program = TestProgram::flat(code);
+        let mut program = TestProgram::from_flat_code(code);
         if let Some(size) = header.stack_size {
             program = program.with_stack(size);
         }
         program.areas.extend(header.areas);
         program.data = header.data;
-        if let Err(error) = program.extents() {
+        if let Err(error) = program.page_extents() {
             return Made::Broken(error.to_string());
         }
         let mut environment = header.environment;
@@ -137,7 +137,7 @@ impl Assembler {
 }
 
 /// The text of a test, whatever its encoding.
-pub(super) fn read(path: &Path) -> Result<String, String> {
+pub(super) fn read_test_source(path: &Path) -> Result<String, String> {
     let cannot = |error: std::io::Error| format!("cannot be read: {error}");
     let mut file = fs::File::open(path).map_err(cannot)?;
     let mut bytes = Vec::new();

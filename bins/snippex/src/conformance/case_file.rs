@@ -5,12 +5,12 @@ use snippex_exec::conformance_suite::{CaseTest, ConformanceTest, TestBody};
 use snippex_exec::engine::feature_named;
 use snippex_formats::snip::Snip;
 
-use super::assemble::{Made, read};
+use super::assemble::{Made, read_test_source};
 use super::files::TestFile;
 
 /// Reads `file`; `tolerance` is what the engine that is tested documents to do otherwise.
-pub(crate) fn make(file: &TestFile, tolerance: &Tolerance) -> Made {
-    let text = match read(&file.path) {
+pub(crate) fn read_case_file(file: &TestFile, tolerance: &Tolerance) -> Made {
+    let text = match read_test_source(&file.path) {
         Ok(text) => text,
         Err(problem) => return Made::Broken(problem),
     };

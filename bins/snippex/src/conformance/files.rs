@@ -26,7 +26,7 @@ fn has_extension(path: &Path, wanted: &str) -> bool {
 }
 
 /// The tests that `paths` name: files, and every `.asm` and `.snip` file below folders, in the order of their names.
-pub(crate) fn find(paths: &[PathBuf]) -> Result<Vec<TestFile>, Failure> {
+pub(crate) fn find_test_files(paths: &[PathBuf]) -> Result<Vec<TestFile>, Failure> {
     let mut found = Vec::new();
     for path in paths {
         let metadata = fs::metadata(path).or_fail_with(|| format!("cannot read {}", path.display()))?;
@@ -100,19 +100,25 @@ mod tests {
         std::os::unix::fs::symlink(root, root.join("b/loop")).unwrap();
         std::os::unix::fs::symlink(root.join("a.asm"), root.join("link.asm")).unwrap();
         std::os::unix::fs::symlink("gone", root.join("lost.snip")).unwrap();
-        let names: Vec<_> = find(&[root.to_owned()])
+        let names: Vec<_> = find_test_files(&[root.to_owned()])
             .unwrap()
             .into_iter()
             .map(|file| file.name)
             .collect();
         assert_eq!(names, ["a.asm", "b/two.asm", "link.asm", "lost.snip"]);
         let file = root.join("b/two.asm");
-        assert_eq!(find(std::slice::from_ref(&file)).unwrap()[0].name, "two.asm");
+        assert_eq!(
+            find_test_files(std::slice::from_ref(&file)).unwrap()[0].name,
+            "two.asm"
+        );
         assert!(
             include_folders(&file, &[])
                 .iter()
                 .any(|folder| folder.ends_with("b/Includes"))
         );
-        assert!(find(&[root.join("b/Includes")]).is_err() && find(&[root.join("none")]).is_err());
+        assert!(
+            find_test_files(&[root.join("b/Includes")]).is_err()
+                && find_test_files(&[root.join("none")]).is_err()
+        );
     }
 }

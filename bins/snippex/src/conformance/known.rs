@@ -16,7 +16,7 @@ pub(crate) struct KnownFailures {
 
 impl KnownFailures {
     /// Reads the lists.
-    pub(crate) fn read(paths: &[PathBuf]) -> Result<Self, Failure> {
+    pub(crate) fn read_lists(paths: &[PathBuf]) -> Result<Self, Failure> {
         let mut known = Self::default();
         for path in paths {
             let text =
@@ -46,12 +46,12 @@ impl KnownFailures {
     }
 
     /// Why the test called `name` is known to fail; `None` when it is on no list.
-    pub(crate) fn reason(&self, name: &str) -> Option<&str> {
+    pub(crate) fn reason_for(&self, name: &str) -> Option<&str> {
         self.entries.get(name).map(|(reason, _)| reason.as_str())
     }
 
     /// Names on lists that none of `names` is, each with its list.
-    pub(crate) fn strangers<'k>(&'k self, names: &[&str]) -> Vec<(&'k str, &'k str)> {
+    pub(crate) fn names_not_in<'k>(&'k self, names: &[&str]) -> Vec<(&'k str, &'k str)> {
         self.entries
             .iter()
             .filter(|(name, _)| !names.contains(&name.as_str()))
@@ -73,10 +73,10 @@ mod tests {
                 "# all of them\n\nTest_X87/D9_F2.asm\n a.asm   # last bits \n",
             )
             .unwrap();
-        assert_eq!(known.reason("X87/D9_F2.asm"), Some(""));
-        assert_eq!(known.reason("a.asm"), Some("last bits"));
-        assert_eq!(known.reason("b.asm"), None);
-        assert_eq!(known.strangers(&["a.asm"]), [("X87/D9_F2.asm", "mine")]);
+        assert_eq!(known.reason_for("X87/D9_F2.asm"), Some(""));
+        assert_eq!(known.reason_for("a.asm"), Some("last bits"));
+        assert_eq!(known.reason_for("b.asm"), None);
+        assert_eq!(known.names_not_in(&["a.asm"]), [("X87/D9_F2.asm", "mine")]);
         let failure = known.add("mine", "a.asm\nb.asm c.asm").unwrap_err();
         assert!(failure.to_string().starts_with("mine:2: "), "{failure}");
     }

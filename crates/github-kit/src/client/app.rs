@@ -37,15 +37,19 @@ impl GitHub {
     ) -> Result<Arc<str>, GitHubError> {
         let tokens = &self.inner.tokens;
         match caller {
-            Caller::Installation(id) => tokens.get(caller, self.make_installation_token(id)).await,
+            Caller::Installation(id) => {
+                tokens
+                    .token_for_caller(caller, self.make_installation_token(id))
+                    .await
+            }
             Caller::App | Caller::TokenOwner => {
                 let sign = async {
                     Ok(NewToken {
-                        text: app.token(Timestamp::now())?,
+                        text: app.sign_app_token(Timestamp::now())?,
                         life: AppCredentials::REUSE,
                     })
                 };
-                tokens.get(Caller::App, sign).await
+                tokens.token_for_caller(Caller::App, sign).await
             }
         }
     }
@@ -58,7 +62,7 @@ impl GitHub {
                 method: &Method::POST,
                 ..Call::get(Caller::App, &route)
             };
-            Ok(self.call::<AccessToken>(call).await?.into())
+            Ok(self.execute_call::<AccessToken>(call).await?.into())
         })
     }
 }

@@ -53,7 +53,7 @@ impl<'a> Call<'a> {
 
 impl GitHub {
     /// Makes a call and reads its answer.
-    pub(crate) async fn call<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, GitHubError> {
+    pub(crate) async fn execute_call<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, GitHubError> {
         let span = tracing::info_span!(
             "github",
             method = call.method_name(),
@@ -99,7 +99,7 @@ impl GitHub {
 
     /// An error that opened the breaker, or came while it was open, says so.
     fn outage_or(&self, error: GitHubError) -> GitHubError {
-        match self.inner.breaker.left().filter(|_| error.is_outage()) {
+        match self.inner.breaker.remaining_pause().filter(|_| error.is_outage()) {
             Some(wait) => GitHubError::Outage {
                 wait,
                 source: Box::new(error),
@@ -130,10 +130,13 @@ impl GitHub {
     async fn call_once(&self, call: &Call<'_>, token: &str) -> Result<HttpAnswer, GitHubError> {
         let inner = &*self.inner;
         self.keep_limits(call).await?;
-        inner.breaker.enter().map_err(|wait| GitHubError::BreakerOpen {
-            host: inner.breaker.host().to_owned(),
-            wait,
-        })?;
+        inner
+            .breaker
+            .admit_call()
+            .map_err(|wait| GitHubError::BreakerOpen {
+                host: inner.breaker.host().to_owned(),
+                wait,
+            })?;
         let answer = inner.transport.send(call, token).await;
         let result = answer.and_then(|answer| self.judge(call, answer));
         self.note_outcome(call, &result);
@@ -144,11 +147,14 @@ impl GitHub {
     async fn keep_limits(&self, call: &Call<'_>) -> Result<(), GitHubError> {
         let inner = &*self.inner;
         let installation = call.caller.installation();
-        if let Some(wait) = inner.waits.left(installation, Instant::now()) {
+        if let Some(wait) = inner.waits.remaining_wait(installation, Instant::now()) {
             return Err(GitHubError::RateLimit { wait });
         }
         if let Some(installation) = installation.filter(|_| *call.method != Method::GET)
-            && let Some(wait) = inner.limiter.take(installation, inner.settings.limits).await?
+            && let Some(wait) = inner
+                .limiter
+                .reserve_content_request(installation, inner.settings.limits)
+                .await?
         {
             return Err(GitHubError::RateLimit {
                 wait: Duration::from_millis(wait),
@@ -162,12 +168,12 @@ impl GitHub {
         let (breaker, observer) = (&self.inner.breaker, &self.inner.settings.observer);
         match result {
             Err(error) if error.is_outage() => {
-                if breaker.failed() {
+                if breaker.record_failure() {
                     observer.breaker_opened(breaker.host());
                 }
             }
             _ => {
-                breaker.succeeded();
+                breaker.record_success();
                 observer.breaker_closed(breaker.host());
             }
         }
@@ -186,7 +192,7 @@ impl GitHub {
         tracing::debug!("GitHub answered");
         let installation = call.caller.installation();
         let observer = &self.inner.settings.observer;
-        if let (Some(remaining), Some(id)) = (answer.number("x-ratelimit-remaining"), installation) {
+        if let (Some(remaining), Some(id)) = (answer.numeric_header("x-ratelimit-remaining"), installation) {
             observer.requests_remaining(id, remaining);
         }
         let message = match answer.status {
@@ -195,12 +201,12 @@ impl GitHub {
         };
         let asked = requested_wait(
             answer.status,
-            |name| answer.number(name),
+            |name| answer.numeric_header(name),
             &message,
             Timestamp::now().as_second(),
         );
         if asked != RequestedWait::None || answer.status < 400 {
-            if let Some(wait) = self.inner.waits.note(installation, asked, Instant::now()) {
+            if let Some(wait) = self.inner.waits.record_wait(installation, asked, Instant::now()) {
                 observer.rate_limited();
                 return Err(GitHubError::RateLimit { wait });
             }

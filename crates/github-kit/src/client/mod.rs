@@ -131,7 +131,7 @@ impl GitHub {
         limiter: Arc<dyn ContentRateLimiter>,
     ) -> Result<Self, GitHubError> {
         let transport = Transport::new(settings)?;
-        let breaker = breakers.of(transport.host());
+        let breaker = breakers.breaker_for_host(transport.host());
         let inner = Inner {
             transport,
             credentials: credentials.into(),
@@ -192,7 +192,7 @@ impl GitHub {
 
     /// How long one worker may take for a comment, check or issue.
     #[must_use]
-    pub fn lease(&self) -> Duration {
+    pub fn lease_duration(&self) -> Duration {
         self.inner.settings.lease
     }
 
@@ -207,7 +207,9 @@ impl GitHub {
     /// # Errors
     /// When GitHub refuses, or does not answer.
     pub async fn check_authentication(&self) -> Result<(), GitHubError> {
-        self.call::<Value>(Call::get(Caller::App, "/app")).await.map(drop)
+        self.execute_call::<Value>(Call::get(Caller::App, "/app"))
+            .await
+            .map(drop)
     }
 
     /// The repository `name` (`owner/name`), for an app by the installation that a payload named or, without one, that
@@ -215,7 +217,7 @@ impl GitHub {
     ///
     /// # Errors
     /// When the app is not installed there, or GitHub does not answer.
-    pub async fn repository(
+    pub async fn find_repository(
         &self,
         name: impl fmt::Display,
         installation: Option<u64>,
@@ -234,7 +236,9 @@ impl GitHub {
 
     async fn find_installation(&self, name: &str) -> Result<u64, GitHubError> {
         let route = format!("/repos/{name}/installation");
-        let found = self.call::<Installation>(Call::get(Caller::App, &route)).await;
+        let found = self
+            .execute_call::<Installation>(Call::get(Caller::App, &route))
+            .await;
         let found = found.map_err(|error| match error.is_status(&[404]) {
             true => GitHubError::NotInstalled {
                 repository: name.to_owned(),
@@ -276,7 +280,7 @@ impl GitHub {
             Credentials::Token(_) => false,
             #[cfg(feature = "app")]
             Credentials::App(_) => {
-                self.inner.tokens.forget(caller, token).await;
+                self.inner.tokens.forget_token(caller, token).await;
                 true
             }
         }

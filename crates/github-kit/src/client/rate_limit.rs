@@ -66,14 +66,14 @@ struct Wait {
 
 impl RequestedWaits {
     /// How long `installation` still has to wait.
-    pub(super) fn left(&self, installation: Option<u64>, now: Instant) -> Option<Duration> {
+    pub(super) fn remaining_wait(&self, installation: Option<u64>, now: Instant) -> Option<Duration> {
         let waits = locked(&self.of);
         let left = waits.get(&installation)?.until.saturating_duration_since(now);
         (!left.is_zero()).then_some(left)
     }
 
     /// Notes what an answer asked for and gives the wait.
-    pub(super) fn note(
+    pub(super) fn record_wait(
         &self,
         installation: Option<u64>,
         asked: RequestedWait,
@@ -155,21 +155,24 @@ mod tests {
     #[test]
     fn unspecified_waits_double_until_an_answer_comes() {
         let (waits, now) = (RequestedWaits::default(), Instant::now());
-        let note = |asked| waits.note(Some(1), asked, now).map(|wait| wait.as_secs());
+        let note = |asked| waits.record_wait(Some(1), asked, now).map(|wait| wait.as_secs());
         assert_eq!(
             [note(RequestedWait::Unspecified), note(RequestedWait::Unspecified)],
             [Some(60), Some(120)]
         );
         assert_eq!(
-            waits.left(Some(2), now),
+            waits.remaining_wait(Some(2), now),
             None,
             "another installation need not wait"
         );
         assert_eq!(
-            waits.left(Some(1), now + Duration::from_secs(119)),
+            waits.remaining_wait(Some(1), now + Duration::from_secs(119)),
             Some(Duration::from_secs(1))
         );
-        assert_eq!(waits.left(Some(1), now + Duration::from_secs(120)), None);
+        assert_eq!(
+            waits.remaining_wait(Some(1), now + Duration::from_secs(120)),
+            None
+        );
         note(RequestedWait::None);
         assert_eq!(note(RequestedWait::Unspecified), Some(60));
     }

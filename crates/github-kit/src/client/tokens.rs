@@ -51,7 +51,7 @@ impl Tokens {
     }
 
     /// The token of `caller`; made by `make` if there is none that lasts.
-    pub(super) async fn get(
+    pub(super) async fn token_for_caller(
         &self,
         caller: Caller,
         make: impl Future<Output = Result<NewToken, GitHubError>> + Send,
@@ -73,7 +73,7 @@ impl Tokens {
     }
 
     /// Forgets `text`, which GitHub refused. One that another task fetched meanwhile is kept.
-    pub(super) async fn forget(&self, caller: Caller, text: &str) {
+    pub(super) async fn forget_token(&self, caller: Caller, text: &str) {
         let slot = self.slot(caller);
         let mut slot = slot.lock().await;
         if slot.as_ref().is_some_and(|token| &*token.text == text) {
@@ -93,7 +93,7 @@ mod tests {
         let (tokens, made) = (Tokens::default(), AtomicU32::new(0));
         let life = Duration::from_millis(400);
         let get = || {
-            tokens.get(Caller::Installation(1), async {
+            tokens.token_for_caller(Caller::Installation(1), async {
                 tokio::time::sleep(Duration::from_millis(1)).await;
                 Ok(NewToken {
                     text: format!("t{}", made.fetch_add(1, Ordering::Relaxed)),
@@ -109,13 +109,13 @@ mod tests {
         );
         tokio::time::sleep(life * 3 / 4).await;
         assert_eq!(&*get().await.unwrap(), "t1");
-        tokens.forget(Caller::Installation(1), "t0").await;
+        tokens.forget_token(Caller::Installation(1), "t0").await;
         assert_eq!(
             &*get().await.unwrap(),
             "t1",
             "an old token's refusal does not cost the new one"
         );
-        tokens.forget(Caller::Installation(1), "t1").await;
+        tokens.forget_token(Caller::Installation(1), "t1").await;
         assert_eq!(&*get().await.unwrap(), "t2");
     }
 }

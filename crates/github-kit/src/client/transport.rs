@@ -36,7 +36,7 @@ pub(super) struct HttpAnswer {
 
 impl HttpAnswer {
     /// A header that is a number.
-    pub(super) fn number(&self, name: &str) -> Option<i64> {
+    pub(super) fn numeric_header(&self, name: &str) -> Option<i64> {
         self.headers.get(name)?.to_str().ok()?.trim().parse().ok()
     }
 

@@ -61,7 +61,7 @@ const BETWEEN: [(&str, Between); 4] = [
 ];
 
 /// One source per shape of noise, each with series of unchanged code.
-pub(crate) fn series() -> Vec<Source> {
+pub(crate) fn generate_series() -> Vec<Source> {
     let source = |(index, &(name, noise)): (usize, &(&str, Noise))| {
         let mut rng = Rng::new(1000 + index as u64);
         Source {
@@ -76,7 +76,7 @@ pub(crate) fn series() -> Vec<Source> {
 }
 
 /// One source per shape of the differences between processes.
-pub(crate) fn processes() -> Vec<Source> {
+pub(crate) fn generate_processes() -> Vec<Source> {
     let source = |(index, &(name, between)): (usize, &(&str, Between))| {
         let mut rng = Rng::new(2000 + index as u64);
         Source {
@@ -91,29 +91,34 @@ pub(crate) fn processes() -> Vec<Source> {
 }
 
 fn log_uniform(rng: &mut Rng, from: f64, to: f64) -> f64 {
-    from * (to / from).powf(rng.unit())
+    from * (to / from).powf(rng.next_unit())
 }
 
 fn one_series(noise: Noise, rng: &mut Rng) -> Series {
     let spread = log_uniform(rng, 0.01, 0.15);
     let logarithms: Vec<f64> = match noise {
-        Noise::Normal => (0..POINTS).map(|_| spread * rng.normal()).collect(),
+        Noise::Normal => (0..POINTS).map(|_| spread * rng.next_normal()).collect(),
         Noise::HeavyTails => (0..POINTS).map(|_| spread * student_3(rng)).collect(),
         Noise::Spikes => (0..POINTS)
-            .map(|_| spread * rng.normal() + occasionally(rng, 0.05, |rng| log_uniform(rng, 1.2, 3.0).ln()))
+            .map(|_| {
+                spread * rng.next_normal() + occasionally(rng, 0.05, |rng| log_uniform(rng, 1.2, 3.0).ln())
+            })
             .collect(),
-        Noise::Modes => modes(rng, |rng| rng.unit() < 0.5),
+        Noise::Modes => modes(rng, |rng| rng.next_unit() < 0.5),
         Noise::StickyModes => {
             let leaving = 1.0 / log_uniform(rng, 5.0, 40.0);
-            modes(rng, |rng| rng.unit() < leaving)
+            modes(rng, |rng| rng.next_unit() < leaving)
         }
         Noise::Autoregressive => {
-            let kept = 0.3 + 0.5 * rng.unit();
+            let kept = 0.3 + 0.5 * rng.next_unit();
             walk(rng, kept, spread * (1.0 - kept * kept).sqrt())
         }
         Noise::Drift => {
             let trend = walk(rng, 1.0, spread / 10.0);
-            trend.iter().map(|level| level + spread * rng.normal()).collect()
+            trend
+                .iter()
+                .map(|level| level + spread * rng.next_normal())
+                .collect()
         }
         Noise::ShiftingMachine => shifting_machine(rng, spread),
     };
@@ -127,13 +132,13 @@ fn one_series(noise: Noise, rng: &mut Rng) -> Series {
 }
 
 fn occasionally(rng: &mut Rng, share: f64, amount: impl Fn(&mut Rng) -> f64) -> f64 {
-    if rng.unit() < share { amount(rng) } else { 0.0 }
+    if rng.next_unit() < share { amount(rng) } else { 0.0 }
 }
 
 /// Student's t with 3 degrees of freedom.
 fn student_3(rng: &mut Rng) -> f64 {
-    let squares: f64 = (0..3).map(|_| rng.normal().powi(2)).sum();
-    rng.normal() / (squares / 3.0).sqrt()
+    let squares: f64 = (0..3).map(|_| rng.next_normal().powi(2)).sum();
+    rng.next_normal() / (squares / 3.0).sqrt()
 }
 
 /// Two levels with a little noise; `switches` says of every point whether it leaves the level of the one before.
@@ -143,9 +148,9 @@ fn modes(rng: &mut Rng, switches: impl Fn(&mut Rng) -> bool) -> Vec<f64> {
     let mut point = || {
         slow ^= switches(rng);
         if slow {
-            apart + spread * rng.normal()
+            apart + spread * rng.next_normal()
         } else {
-            spread * rng.normal()
+            spread * rng.next_normal()
         }
     };
     (0..POINTS).map(|_| point()).collect()
@@ -154,7 +159,7 @@ fn modes(rng: &mut Rng, switches: impl Fn(&mut Rng) -> bool) -> Vec<f64> {
 fn walk(rng: &mut Rng, kept: f64, step: f64) -> Vec<f64> {
     let mut level = 0.0;
     let mut point = || {
-        level = kept * level + step * rng.normal();
+        level = kept * level + step * rng.next_normal();
         level
     };
     (0..POINTS).map(|_| point()).collect()
@@ -165,12 +170,12 @@ fn shifting_machine(rng: &mut Rng, spread: f64) -> Vec<f64> {
     let (mut level, mut away, mut left) = (0.0, 0.0, 0);
     let mut point = || {
         level += occasionally(rng, rate, shift);
-        if left == 0 && rng.unit() < rate {
-            (away, left) = (shift(rng), 1 + rng.below(8));
+        if left == 0 && rng.next_unit() < rate {
+            (away, left) = (shift(rng), 1 + rng.next_below(8));
         }
         let episode = if left > 0 { away } else { 0.0 };
         left = left.saturating_sub(1);
-        level + episode + spread * rng.normal()
+        level + episode + spread * rng.next_normal()
     };
     (0..POINTS).map(|_| point()).collect()
 }
@@ -178,18 +183,18 @@ fn shifting_machine(rng: &mut Rng, spread: f64) -> Vec<f64> {
 /// 5 to 60 % up or down.
 fn shift(rng: &mut Rng) -> f64 {
     let size = log_uniform(rng, 0.05, 0.6).ln_1p();
-    if rng.unit() < 0.5 { size } else { -size }
+    if rng.next_unit() < 0.5 { size } else { -size }
 }
 
 fn one_benchmark(between: Between, rng: &mut Rng) -> Vec<f64> {
-    let spread = 0.03 + 0.07 * rng.unit();
+    let spread = 0.03 + 0.07 * rng.next_unit();
     let mut process = || {
         let deviation = match between {
-            Between::Normal => rng.normal(),
-            Between::Skewed => -(1.0 - rng.unit()).ln(),
+            Between::Normal => rng.next_normal(),
+            Between::Skewed => -(1.0 - rng.next_unit()).ln(),
             Between::HeavyTails => student_3(rng),
             // A mode c away that a quarter is in adds 3/16 c^2 to the variance.
-            Between::Modes => 0.5 * rng.normal() + occasionally(rng, 0.25, |_| 2.0),
+            Between::Modes => 0.5 * rng.next_normal() + occasionally(rng, 0.25, |_| 2.0),
         };
         1000.0 * (spread * deviation).exp()
     };

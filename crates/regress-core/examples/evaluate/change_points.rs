@@ -25,7 +25,7 @@ use std::collections::HashMap;
 
 use regress_core::detect::{
     ChangePointSettings, change_points,
-    divisive::{DivisiveSettings, divisive},
+    divisive::{DivisiveSettings, divisive_change_points},
     kernel::by_the_book,
     machine_shift::machine_trend,
 };
@@ -59,7 +59,7 @@ fn ours(values: &[f64]) -> Vec<usize> {
 }
 
 fn e_divisive(values: &[f64]) -> Vec<usize> {
-    divisive(values, &DivisiveSettings::default())
+    divisive_change_points(values, &DivisiveSettings::default())
         .iter()
         .map(|point| point.index)
         .collect()
@@ -80,7 +80,7 @@ const ROWS: [(&str, Detector, &str, Order); 7] = [
     ("e-divisive, t test", e_divisive, "real", Order::Real),
 ];
 
-pub(crate) fn rows(source: &Source) -> Vec<Value> {
+pub(crate) fn evaluate_change_points(source: &Source) -> Vec<Value> {
     if source.series().all(|series| series.values.len() < WINDOW) {
         return Vec::new();
     }
@@ -118,10 +118,15 @@ fn row(source: &Source, detector: &str, detect: Detector, order_name: &str, orde
     let f1: serde_json::Map<String, Value> = STEPS
         .iter()
         .zip(f1)
-        .map(|(step, f1)| (format!("{:.0}", (step - 1.0) * 100.0), json!(round(f1, 3))))
+        .map(|(step, f1)| {
+            (
+                format!("{:.0}", (step - 1.0) * 100.0),
+                json!(round_to_decimals(f1, 3)),
+            )
+        })
         .collect();
     let per_100 = alarms as f64 / windows as f64 * 100.0 / WINDOW as f64;
-    json!({ "detector": detector, "order": order_name, "windows": windows, "f1": f1, "false_alarms_per_100_points": round(per_100, 3) })
+    json!({ "detector": detector, "order": order_name, "windows": windows, "f1": f1, "false_alarms_per_100_points": round_to_decimals(per_100, 3) })
 }
 
 /// How often a step of 10 % is found, alone and with one of 50 % after it.
@@ -146,7 +151,7 @@ pub(crate) fn two_steps(source: &Source) -> Vec<Value> {
                 }
             }
         }
-        let percent = |found: usize| round(found as f64 / windows as f64 * 100.0, 1);
+        let percent = |found: usize| round_to_decimals(found as f64 / windows as f64 * 100.0, 1);
         (windows > 0).then(|| {
             json!({
                 "detector": detector, "windows": windows, "found_alone_percent": percent(found[0]),
@@ -158,7 +163,7 @@ pub(crate) fn two_steps(source: &Source) -> Vec<Value> {
 }
 
 /// How exactly a doubling is placed, and how soon it is seen.
-pub(crate) fn doubling(source: &Source) -> Vec<Value> {
+pub(crate) fn evaluate_doubling(source: &Source) -> Vec<Value> {
     let detectors: [(&str, Detector); 2] = [("change_points", ours), ("kernel by the book", by_the_book)];
     let measure = |(detector, detect): (&str, Detector)| {
         let (mut exact, mut delays) = (0_usize, Vec::new());
@@ -175,7 +180,7 @@ pub(crate) fn doubling(source: &Source) -> Vec<Value> {
         let at = |share: f64| delays.get((windows as f64 * share) as usize);
         Some(json!({
             "detector": detector, "windows": windows,
-            "exact_of_16_percent": round(exact as f64 / windows as f64 * 100.0, 1),
+            "exact_of_16_percent": round_to_decimals(exact as f64 / windows as f64 * 100.0, 1),
             "seen_after_median": at(0.5)?, "seen_after_95th_percentile": at(0.95)?,
         }))
     };
@@ -200,7 +205,7 @@ fn delay(values: &[f64], detect: Detector) -> usize {
         .unwrap_or(values.len() - AT + 1)
 }
 
-pub(crate) fn round(value: f64, digits: i32) -> f64 {
+pub(crate) fn round_to_decimals(value: f64, digits: i32) -> f64 {
     (value * 10_f64.powi(digits)).round() / 10_f64.powi(digits)
 }
 
@@ -213,7 +218,7 @@ struct Window<'a> {
 
 impl<'a> Window<'a> {
     fn draw(series: &'a Series, order: Order, rng: &mut Rng) -> Self {
-        let start = rng.below(series.values.len() - WINDOW + 1);
+        let start = rng.next_below(series.values.len() - WINDOW + 1);
         let mut values = series.values[start..start + WINDOW].to_vec();
         if order == Order::Shuffled {
             rng.shuffle(&mut values);
@@ -221,7 +226,7 @@ impl<'a> Window<'a> {
         Self {
             values,
             commits: &series.commits[start..start + WINDOW],
-            step_at: 30 + rng.below(41),
+            step_at: 30 + rng.next_below(41),
             order,
         }
     }

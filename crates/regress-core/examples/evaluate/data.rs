@@ -52,7 +52,7 @@ struct RawProcesses {
 }
 
 /// Every file of a known shape under `folder`, by path.
-pub(crate) fn find(folder: &Path) -> std::io::Result<Vec<Source>> {
+pub(crate) fn find_sources(folder: &Path) -> std::io::Result<Vec<Source>> {
     let mut sources = Vec::new();
     search(folder, 4, &mut sources)?;
     Ok(sources)

@@ -12,15 +12,18 @@ use regress_core::detect::{Gate, GateSettings, GateState, kernel::by_the_book};
 use regress_core::measurement::Direction;
 use serde_json::{Value, json};
 
-use crate::{change_points::round, data::Source};
+use crate::{change_points::round_to_decimals, data::Source};
 
 const HISTORY: usize = 30;
 const STRETCH: usize = 40;
 const PERCENT: f64 = 5.0;
 
-pub(crate) fn rows(source: &Source) -> Vec<Value> {
+pub(crate) fn evaluate_gate(source: &Source) -> Vec<Value> {
     let recorded: Vec<&[f64]> = source.series().map(|series| series.values.as_slice()).collect();
-    let stretches: Vec<&[f64]> = recorded.iter().flat_map(|values| stretches(values)).collect();
+    let stretches: Vec<&[f64]> = recorded
+        .iter()
+        .flat_map(|values| find_stable_stretches(values))
+        .collect();
     let confirmed = GateSettings::default();
     let single = GateSettings {
         confirmations: 0,
@@ -53,7 +56,7 @@ pub(crate) fn rows(source: &Source) -> Vec<Value> {
 }
 
 /// The stretches between change points that are long enough.
-pub(crate) fn stretches(values: &[f64]) -> Vec<&[f64]> {
+pub(crate) fn find_stable_stretches(values: &[f64]) -> Vec<&[f64]> {
     let starts = by_the_book(values);
     let ends = starts.iter().copied().chain([values.len()]);
     let ranges = std::iter::once(0).chain(starts.iter().copied()).zip(ends);
@@ -73,13 +76,13 @@ fn row(points: &str, gate: &str, series: &[&[f64]], settings: &GateSettings) -> 
             for (count, factor) in reported.iter_mut().zip([1.0, 1.2, 1.5]) {
                 let mut gate = gate.clone();
                 for run in runs {
-                    gate.observe(run * factor);
+                    gate.observe_value(run * factor);
                 }
                 *count += usize::from(gate.state() == GateState::Confirmed);
             }
         }
     }
-    let percent = |count: usize| round(count as f64 / places as f64 * 100.0, 2);
+    let percent = |count: usize| round_to_decimals(count as f64 / places as f64 * 100.0, 2);
     (places > 0).then(|| {
         json!({
             "points": points, "gate": gate, "places": places, "false_alarms_percent": percent(reported[0]),

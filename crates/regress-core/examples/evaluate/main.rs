@@ -45,8 +45,8 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let mut rows = match arguments.as_slice() {
-        ["--artificial"] => measure(&artificial::series(), "all artificial series"),
-        ["--data", folder] => match data::find(folder.as_ref()) {
+        ["--artificial"] => measure(&artificial::generate_series(), "all artificial series"),
+        ["--data", folder] => match data::find_sources(folder.as_ref()) {
             Ok(sources) if sources.is_empty() => {
                 eprintln!(
                     "error: no series and no processes found under {folder}; see --help of cargo xtask evaluate"
@@ -64,7 +64,10 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    rows.extend(measure(&artificial::processes(), "all artificial processes"));
+    rows.extend(measure(
+        &artificial::generate_processes(),
+        "all artificial processes",
+    ));
     let table = json!({ "seeds": SEEDS.collect::<Vec<u64>>(), "sources": rows });
     println!("{table:#}");
     ExitCode::SUCCESS
@@ -90,12 +93,12 @@ fn measure(sources: &[Source], all: &str) -> Vec<Value> {
                 "source": source.name,
                 "series": source.series().count(),
                 "benchmarks_with_processes": source.processes.len(),
-                "change_points": change_points::rows(source),
+                "change_points": change_points::evaluate_change_points(source),
                 "two_steps": change_points::two_steps(source),
-                "doubling": change_points::doubling(source),
-                "gate": gate::rows(source),
-                "two_sample": two_sample::rows(source),
-                "sequential": two_sample::sequential(source),
+                "doubling": change_points::evaluate_doubling(source),
+                "gate": gate::evaluate_gate(source),
+                "two_sample": two_sample::evaluate_two_sample(source),
+                "sequential": two_sample::evaluate_sequential(source),
             })
         })
         .collect()

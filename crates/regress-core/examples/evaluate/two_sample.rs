@@ -7,21 +7,21 @@
 //! "processes" are those of process files, each with the median of its iterations. "series" takes the points of
 //! unchanged stretches (see [`crate::gate`]) for processes: days, not minutes, lie between them, so they are noisier.
 
-use regress_core::detect::{Pair, Threshold, Verdict, VerdictKind, judge};
+use regress_core::detect::{Pair, Threshold, Verdict, VerdictKind, judge_pairs};
 use regress_core::measurement::{BenchmarkId, Direction, Measure, SeriesKey};
 use regress_core::stats::rng::Rng;
 use serde_json::{Value, json};
 
-use crate::{SEEDS, change_points::round, data::Source, gate::stretches};
+use crate::{SEEDS, change_points::round_to_decimals, data::Source, gate::find_stable_stretches};
 
 const SIDE: usize = 5;
 const DRAWS: usize = 50;
 
-pub(crate) fn rows(source: &Source) -> Vec<Value> {
+pub(crate) fn evaluate_two_sample(source: &Source) -> Vec<Value> {
     let processes: Vec<&[f64]> = source.processes.iter().map(Vec::as_slice).collect();
     let series: Vec<&[f64]> = source
         .series()
-        .flat_map(|series| stretches(&series.values))
+        .flat_map(|series| find_stable_stretches(&series.values))
         .collect();
     [("processes", &processes), ("series", &series)]
         .iter()
@@ -31,7 +31,7 @@ pub(crate) fn rows(source: &Source) -> Vec<Value> {
 
 /// Twenty pairs at most, looked at after each from the fifth on as `benchgate ab` does, against all twenty at once: how many
 /// are measured, and what is reported.
-pub(crate) fn sequential(source: &Source) -> Vec<Value> {
+pub(crate) fn evaluate_sequential(source: &Source) -> Vec<Value> {
     const PAIRS: usize = 20;
     const FIRST_LOOK: usize = 5;
     let Ok(benchmark) = BenchmarkId::new("drawn") else {
@@ -50,7 +50,7 @@ pub(crate) fn sequential(source: &Source) -> Vec<Value> {
             comparable: true,
             threshold: Threshold::default(),
         };
-        judge(&[pair]).verdicts.remove(0)
+        judge_pairs(&[pair]).verdicts.remove(0)
     };
     let decided = |verdict: &Verdict| match verdict.kind {
         VerdictKind::Regression | VerdictKind::Improvement => verdict.q.is_none_or(|q| q <= 0.005),
@@ -82,10 +82,10 @@ pub(crate) fn sequential(source: &Source) -> Vec<Value> {
                 late += usize::from(all.kind == VerdictKind::Regression);
             }
         }
-        let percent = |count: usize| round(count as f64 / draws as f64 * 100.0, 2);
+        let percent = |count: usize| round_to_decimals(count as f64 / draws as f64 * 100.0, 2);
         (draws > 0).then(|| {
             json!({
-                "slower_percent": round((factor - 1.0) * 100.0, 0), "mean_pairs": round(pairs as f64 / draws as f64, 1),
+                "slower_percent": round_to_decimals((factor - 1.0) * 100.0, 0), "mean_pairs": round_to_decimals(pairs as f64 / draws as f64, 1),
                 "reported_percent": percent(early), "reported_after_all_20_percent": percent(late),
             })
         })
@@ -116,12 +116,12 @@ fn row(name: &str, samples: &[&[f64]]) -> Option<Value> {
                         comparable: true,
                         threshold: Threshold::default(),
                     };
-                    *count += judge(&[pair]).count(VerdictKind::Regression);
+                    *count += judge_pairs(&[pair]).count_verdicts(VerdictKind::Regression);
                 }
             }
         }
     }
-    let percent = |count: usize| round(count as f64 / draws as f64 * 100.0, 2);
+    let percent = |count: usize| round_to_decimals(count as f64 / draws as f64 * 100.0, 2);
     (draws > 0).then(|| {
         json!({
             "samples": name, "draws": draws, "false_alarms_percent": percent(reported[0]),

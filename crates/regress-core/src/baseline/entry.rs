@@ -141,21 +141,22 @@ impl BaselineEntry {
 
     /// The epoch the entry is in.
     #[must_use]
-    pub fn epoch(&self) -> &Epoch {
+    pub fn current_epoch(&self) -> &Epoch {
         self.epochs.last().expect("an entry has epochs")
     }
 
     /// How far the entry has moved from its epoch's anchor, as a cost ratio: 1.05 is 5 % slower. NaN or infinite
     /// when one of them is zero.
     #[must_use]
-    pub fn drift(&self) -> f64 {
-        self.direction.cost_ratio(self.epoch().anchor, self.median())
+    pub fn drift_ratio(&self) -> f64 {
+        self.direction
+            .cost_ratio(self.current_epoch().anchor, self.median())
     }
 }
 
 /// Seven significant digits, and all digits before the point: a diff of a baseline shows changes, not noise in
 /// the sixteenth digit, and counts stay exact.
-pub(super) fn rounded(value: f64) -> f64 {
+pub(super) fn round_to_significant_digits(value: f64) -> f64 {
     if value == 0.0 || !value.is_finite() {
         return value;
     }
@@ -170,16 +171,16 @@ mod tests {
 
     #[test]
     fn rounding_keeps_counts_and_seven_digits() {
-        assert_eq!(rounded(2_322.933_175_495_675), 2_322.933);
-        assert_eq!(rounded(26_214_735.0), 26_214_735.0);
-        assert_eq!(rounded(26_214_735.44), 26_214_735.0);
-        assert_eq!(rounded(0.000_123_456_789), 0.000_123_456_8);
-        assert_eq!(rounded(1e-300), 1e-300);
-        assert_eq!(rounded(0.0), 0.0);
-        assert_eq!(rounded(f64::MAX), f64::MAX);
+        assert_eq!(round_to_significant_digits(2_322.933_175_495_675), 2_322.933);
+        assert_eq!(round_to_significant_digits(26_214_735.0), 26_214_735.0);
+        assert_eq!(round_to_significant_digits(26_214_735.44), 26_214_735.0);
+        assert_eq!(round_to_significant_digits(0.000_123_456_789), 0.000_123_456_8);
+        assert_eq!(round_to_significant_digits(1e-300), 1e-300);
+        assert_eq!(round_to_significant_digits(0.0), 0.0);
+        assert_eq!(round_to_significant_digits(f64::MAX), f64::MAX);
         let tiny = f64::MIN_POSITIVE / 4.0;
         assert!(
-            (rounded(tiny) - tiny).abs() <= 1e-300,
+            (round_to_significant_digits(tiny) - tiny).abs() <= 1e-300,
             "subnormals may lose all digits, not their size"
         );
     }

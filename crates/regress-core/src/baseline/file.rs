@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::entry::rounded;
+use super::entry::round_to_significant_digits;
 use super::{BaselineEntry, Baselines, EnvironmentBaseline, Epoch, version_1};
 use crate::environment::Environment;
-use crate::ingest::members;
+use crate::ingest::read_object_members;
 use crate::measurement::{
     BenchmarkId, Commit, Direction, Interval, Measure, Problem, ProblemKind, SeriesKey, Unit,
 };
@@ -163,7 +163,7 @@ fn is_newer(version: &str) -> bool {
 /// Writes the fields of `value` one a line; what is within a field stays on its line.
 fn push_fields(out: &mut String, indent: &str, opening: &str, value: &impl Serialize) {
     let text = serde_json::to_string(value).expect("plain data is JSON");
-    let fields = members(&text).expect("a struct is an object");
+    let fields = read_object_members(&text).expect("a struct is an object");
     out.push_str(opening);
     for (index, (name, field)) in fields.iter().enumerate() {
         out.push_str(if index == 0 { "\n" } else { ",\n" });
@@ -215,12 +215,12 @@ fn block(key: &SeriesKey, entry: &BaselineEntry) -> BlockV2 {
         measure: key.measure.clone(),
         unit: entry.unit.clone(),
         direction: entry.direction,
-        median: rounded(summary.median),
-        mean: rounded(summary.mean),
-        std_dev: summary.std_dev.map(rounded),
+        median: round_to_significant_digits(summary.median),
+        mean: round_to_significant_digits(summary.mean),
+        std_dev: summary.std_dev.map(round_to_significant_digits),
         interval: summary.interval.map(|interval| Interval {
-            low: rounded(interval.low),
-            high: rounded(interval.high),
+            low: round_to_significant_digits(interval.low),
+            high: round_to_significant_digits(interval.high),
             level: interval.level,
         }),
         values: entry.values.clone(),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::entry::rounded;
+use super::entry::round_to_significant_digits;
 use super::{BaselineEntry, Baselines, Epoch, Justification};
 use crate::environment::Environment;
 use crate::measurement::{Measurement, Problem, ProblemKind, Replicates, RunFile, SeriesKey};
@@ -46,7 +46,7 @@ impl RunFile {
 impl BaselineCandidate {
     /// The run, marked as judged.
     #[must_use]
-    pub fn run(&self) -> &RunFile {
+    pub fn run_file(&self) -> &RunFile {
         &self.0
     }
 
@@ -60,7 +60,7 @@ impl BaselineCandidate {
 impl BaselineRecording {
     /// The run.
     #[must_use]
-    pub fn run(&self) -> &RunFile {
+    pub fn run_file(&self) -> &RunFile {
         &self.0
     }
 }
@@ -94,14 +94,14 @@ pub struct Replaced {
 impl Baselines {
     /// Takes the values of a run as the new baseline of its environment. Epochs go on: their anchors stay.
     ///
-    /// A series whose unit or direction changed is not taken; that needs [`Baselines::accept`].
-    pub fn record(&mut self, recording: &BaselineRecording) -> RecordedBaseline {
+    /// A series whose unit or direction changed is not taken; that needs [`Baselines::accept_series`].
+    pub fn record_values(&mut self, recording: &BaselineRecording) -> RecordedBaseline {
         self.take(recording, None, &|_| true)
     }
 
     /// Takes the values of a run for the series `accepted` picks, and starts a new epoch of each: their shift is
-    /// meant, for the reason given. Series without a baseline are added as by [`Baselines::record`].
-    pub fn accept(
+    /// meant, for the reason given. Series without a baseline are added as by [`Baselines::record_values`].
+    pub fn accept_series(
         &mut self,
         recording: &BaselineRecording,
         accepted: impl Fn(&SeriesKey) -> bool,
@@ -116,11 +116,11 @@ impl Baselines {
         justification: Option<&Justification>,
         picked: &dyn Fn(&SeriesKey) -> bool,
     ) -> RecordedBaseline {
-        let (series, problems) = run.replicates();
+        let (series, problems) = run.collect_replicates();
         let mut measurements: BTreeMap<SeriesKey, Vec<&Measurement>> = BTreeMap::new();
         for measurement in run.processes.iter().flat_map(|process| &process.measurements) {
             measurements
-                .entry(measurement.key())
+                .entry(measurement.series_key())
                 .or_default()
                 .push(measurement);
         }
@@ -150,7 +150,7 @@ impl Baselines {
                 Some(entry) => {
                     let before = entry.median();
                     replace(entry, fresh, justification);
-                    let (after, anchor) = (entry.median(), entry.epoch().anchor);
+                    let (after, anchor) = (entry.median(), entry.current_epoch().anchor);
                     recorded.replaced.push(Replaced {
                         key,
                         before,
@@ -171,14 +171,18 @@ fn fresh_entry(measurements: &[&Measurement], replicates: Replicates, run: &RunF
     let mut entry = BaselineEntry {
         unit: replicates.unit,
         direction: replicates.direction,
-        values: replicates.values.into_iter().map(rounded).collect(),
+        values: replicates
+            .values
+            .into_iter()
+            .map(round_to_significant_digits)
+            .collect(),
         samples: measurements.iter().filter_map(|m| m.samples).collect(),
-        within_std_dev: stats::median(&deviations).map(rounded),
+        within_std_dev: stats::median(&deviations).map(round_to_significant_digits),
         commit: run.commit.clone(),
         time: run.time,
         epochs: Vec::new(),
     };
-    let anchor = rounded(entry.median());
+    let anchor = round_to_significant_digits(entry.median());
     entry.epochs.push(Epoch {
         anchor,
         commit: run.commit.clone(),

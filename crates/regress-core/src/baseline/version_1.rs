@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 
 use super::{BaselineEntry, BaselineError, Baselines, Epoch, Loaded};
 use crate::environment::Environment;
-use crate::ingest::members;
+use crate::ingest::read_object_members;
 use crate::measurement::{BenchmarkId, Direction, Measure, Problem, ProblemKind, SeriesKey, Unit};
 
 #[derive(Deserialize)]
@@ -63,7 +63,7 @@ pub(super) fn read_version_1(bytes: &[u8]) -> Result<Loaded, BaselineError> {
         time.ok()
     });
     let mut entries = BTreeMap::new();
-    for (name, raw) in members(file.baselines.get())? {
+    for (name, raw) in read_object_members(file.baselines.get())? {
         match entry(&name, raw, time) {
             Ok((key, entry)) => {
                 if entry.median() == 0.0 {

@@ -17,7 +17,7 @@
 //! What it cannot do: tell a lasting machine-wide shift from one of the code. [`super::machine_shift`] does that with
 //! the other benchmarks' help.
 
-use super::kernel::{Kernel, levels, median_distance};
+use super::kernel::{Kernel, level_ranges, median_distance};
 use crate::stats::{mann_whitney, median};
 
 /// A point at which a series goes to another level.
@@ -86,7 +86,7 @@ pub fn change_points(values: &[f64], settings: &ChangePointSettings) -> Vec<Chan
             (1.0 + settings.least_percent.max(0.0) / 100.0).ln(),
         );
     }
-    describe(&plain, &starts, &kept)
+    describe_change_points(&plain, &starts, &kept)
 }
 
 /// Bandwidths of the passes, in median distances within levels: a wide kernel sees a large step after few points, a narrow
@@ -101,7 +101,7 @@ fn segment(values: &[f64], settings: &ChangePointSettings) -> Vec<usize> {
     let overall = median_distance(values, &[]).and_then(|distance| usable_distance(distance, values));
     let rough = overall
         .and_then(|distance| Kernel::new(values, distance / 2.0))
-        .map(|kernel| kernel.segment(penalty, settings.shortest_level));
+        .map(|kernel| kernel.find_level_starts(penalty, settings.shortest_level));
     let within = rough
         .and_then(|rough| median_distance(values, &rough))
         .filter(|&distance| distance > 0.0)
@@ -128,11 +128,11 @@ fn split_levels(
     shortest: usize,
 ) -> Vec<usize> {
     let mut all = starts.to_vec();
-    for (from, to) in levels(starts, values.len()) {
+    for (from, to) in level_ranges(starts, values.len()) {
         let Some(kernel) = Kernel::new(&values[from..to], bandwidth) else {
             continue;
         };
-        let mut found = kernel.segment(penalty, shortest);
+        let mut found = kernel.find_level_starts(penalty, shortest);
         drop_dependent(&kernel, &mut found, penalty, to - from);
         all.extend(found.into_iter().map(|start| from + start));
     }
@@ -178,7 +178,7 @@ fn drop_mixed(values: &[f64], starts: &mut Vec<usize>) {
         misplaced(before, left) || misplaced(after, right)
     };
     loop {
-        let bounds: Vec<(usize, usize)> = levels(starts, values.len()).collect();
+        let bounds: Vec<(usize, usize)> = level_ranges(starts, values.len()).collect();
         let mixed = bounds
             .windows(2)
             .position(|pair| overlaps(&values[pair[0].0..pair[0].1], &values[pair[1].0..pair[1].1]));
@@ -221,7 +221,7 @@ fn drop_dependent(kernel: &Kernel, starts: &mut Vec<usize>, penalty: f64, n: usi
     const MAX_DEPENDENCE: f64 = 2.0;
     let worth = |starts: &[usize], index: usize| {
         let from = if index == 0 { 0 } else { starts[index - 1] };
-        let gain = kernel.gain(from, starts[index], starts.get(index + 1).copied().unwrap_or(n));
+        let gain = kernel.split_gain(from, starts[index], starts.get(index + 1).copied().unwrap_or(n));
         gain.saved / (penalty * gain.dependence.min(MAX_DEPENDENCE))
     };
     let mut worths: Vec<f64> = (0..starts.len()).map(|index| worth(starts, index)).collect();
@@ -253,7 +253,7 @@ fn usable_distance(median_distance: f64, values: &[f64]) -> Option<f64> {
 
 /// Medians of the levels; every level has points, all finite.
 fn level_medians(values: &[f64], starts: &[usize]) -> Vec<f64> {
-    levels(starts, values.len())
+    level_ranges(starts, values.len())
         .map(|(from, to)| median(&values[from..to]).unwrap_or(f64::NAN))
         .collect()
 }
@@ -287,8 +287,12 @@ fn drop_small(values: &[f64], starts: &mut Vec<usize>, least: f64) {
 }
 
 /// Change points at `starts` of `values`; `original` maps an index to that of the series as given.
-pub(crate) fn describe(values: &[f64], starts: &[usize], original: &[usize]) -> Vec<ChangePoint> {
-    let bounds: Vec<(usize, usize)> = levels(starts, values.len()).collect();
+pub(crate) fn describe_change_points(
+    values: &[f64],
+    starts: &[usize],
+    original: &[usize],
+) -> Vec<ChangePoint> {
+    let bounds: Vec<(usize, usize)> = level_ranges(starts, values.len()).collect();
     bounds
         .windows(2)
         .filter_map(|pair| {
@@ -320,7 +324,7 @@ mod tests {
     fn noise(seed: u64, count: usize, spread: f64) -> Vec<f64> {
         let mut rng = Rng::new(seed);
         (0..count)
-            .map(|_| 1000.0 * (spread * rng.normal()).exp())
+            .map(|_| 1000.0 * (spread * rng.next_normal()).exp())
             .collect()
     }
 
@@ -383,7 +387,7 @@ mod tests {
     fn both_modes_of_a_runner_pool_move() {
         let mut rng = Rng::new(8);
         let mut values: Vec<f64> = (0..120)
-            .map(|_| if rng.unit() < 0.5 { 1000.0 } else { 1300.0 } * (0.01 * rng.normal()).exp())
+            .map(|_| if rng.next_unit() < 0.5 { 1000.0 } else { 1300.0 } * (0.01 * rng.next_normal()).exp())
             .collect();
         values[60..].iter_mut().for_each(|value| *value *= 1.08);
         let found = indices(&values);

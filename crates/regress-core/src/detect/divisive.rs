@@ -4,8 +4,8 @@
 //! points are merged away until all are significant and large enough. For comparison with tools of that family.
 //! Sources: D. Matteson and N. James, JASA 109 (2014); M. Fleming et al., "Hunter", ICPE 2023.
 
-use super::change_points::{ChangePoint, describe};
-use super::kernel::levels;
+use super::change_points::{ChangePoint, describe_change_points};
+use super::kernel::level_ranges;
 use crate::stats::{mean, student};
 
 /// What counts as a change point here.
@@ -31,7 +31,7 @@ impl Default for DivisiveSettings {
 
 /// The change points of `values`, in order; none if a value is not finite.
 #[must_use]
-pub fn divisive(values: &[f64], settings: &DivisiveSettings) -> Vec<ChangePoint> {
+pub fn divisive_change_points(values: &[f64], settings: &DivisiveSettings) -> Vec<ChangePoint> {
     if !values.iter().all(|value| value.is_finite()) {
         return Vec::new();
     }
@@ -43,7 +43,7 @@ pub fn divisive(values: &[f64], settings: &DivisiveSettings) -> Vec<ChangePoint>
     let mut starts = split(values, settings.window.max(2), relaxed);
     merge(values, &mut starts, settings);
     let original: Vec<usize> = (0..values.len()).collect();
-    describe(values, &starts, &original)
+    describe_change_points(values, &starts, &original)
 }
 
 fn split(values: &[f64], window: usize, max_p: f64) -> Vec<usize> {
@@ -67,7 +67,7 @@ fn split(values: &[f64], window: usize, max_p: f64) -> Vec<usize> {
 fn split_window(values: &[f64], max_p: f64) -> Vec<usize> {
     let mut starts: Vec<usize> = Vec::new();
     loop {
-        let best = levels(&starts, values.len())
+        let best = level_ranges(&starts, values.len())
             .filter(|(from, to)| to - from >= 2)
             .map(|(from, to)| {
                 let (energy, at) = best_split(&values[from..to]);

@@ -120,8 +120,8 @@ impl Gate {
         let ever = highest(&mut finite.iter().map(|value| sign * value));
         let limits = Limits {
             far: far.max(ever).max(top + (top - bottom)),
-            first: Limit::Highest(place).above(&costs)?.max(least),
-            confirming: Limit::Highest(1).above(&costs)?.max(least),
+            first: Limit::Highest(place).above_history(&costs)?.max(least),
+            confirming: Limit::Highest(1).above_history(&costs)?.max(least),
             sign,
         };
         Some(Self {
@@ -145,7 +145,7 @@ impl Gate {
 
     /// The value beyond which the next run counts against the commit, in the benchmark's unit.
     #[must_use]
-    pub fn limit(&self) -> f64 {
+    pub fn next_limit(&self) -> f64 {
         let first = self.state == GateState::Waiting;
         self.limits.sign
             * if first {
@@ -156,7 +156,7 @@ impl Gate {
     }
 
     /// Takes the next run of the commit. A decided gate stays decided; a value that is not finite says nothing.
-    pub fn observe(&mut self, value: f64) -> GateState {
+    pub fn observe_value(&mut self, value: f64) -> GateState {
         if value.is_finite() {
             let cost = self.limits.sign * value;
             self.state = match self.state {
@@ -238,16 +238,16 @@ mod tests {
     #[test]
     fn a_suspicion_needs_a_confirmation() {
         let mut slow = gate(&history(), Direction::SmallerIsBetter);
-        assert_eq!(slow.observe(130.0), GateState::Suspected { needed: 1 });
-        assert_eq!(slow.observe(f64::NAN), GateState::Suspected { needed: 1 });
-        assert_eq!(slow.observe(129.0), GateState::Confirmed);
-        assert_eq!(slow.observe(50.0), GateState::Confirmed);
+        assert_eq!(slow.observe_value(130.0), GateState::Suspected { needed: 1 });
+        assert_eq!(slow.observe_value(f64::NAN), GateState::Suspected { needed: 1 });
+        assert_eq!(slow.observe_value(129.0), GateState::Confirmed);
+        assert_eq!(slow.observe_value(50.0), GateState::Confirmed);
 
         let mut unlucky = gate(&history(), Direction::SmallerIsBetter);
-        unlucky.observe(130.0);
-        assert_eq!(unlucky.observe(105.0), GateState::Cleared);
+        unlucky.observe_value(130.0);
+        assert_eq!(unlucky.observe_value(105.0), GateState::Cleared);
         assert_eq!(
-            gate(&history(), Direction::SmallerIsBetter).observe(105.0),
+            gate(&history(), Direction::SmallerIsBetter).observe_value(105.0),
             GateState::Cleared
         );
     }
@@ -255,9 +255,9 @@ mod tests {
     #[test]
     fn a_rate_fails_downward() {
         let mut gate = gate(&history(), Direction::BiggerIsBetter);
-        assert!(gate.limit() < 100.0);
-        assert_eq!(gate.observe(80.0), GateState::Suspected { needed: 1 });
-        assert_eq!(gate.observe(79.0), GateState::Confirmed);
+        assert!(gate.next_limit() < 100.0);
+        assert_eq!(gate.observe_value(80.0), GateState::Suspected { needed: 1 });
+        assert_eq!(gate.observe_value(79.0), GateState::Confirmed);
     }
 
     #[test]
@@ -267,9 +267,9 @@ mod tests {
         ];
         values.extend((0..20).map(|i| 100.0 + f64::from(i % 3)));
         let mut gate = gate(&values, Direction::SmallerIsBetter);
-        assert!(gate.limit() < 110.0);
-        gate.observe(120.0);
-        assert_eq!(gate.observe(121.0), GateState::Confirmed);
+        assert!(gate.next_limit() < 110.0);
+        gate.observe_value(120.0);
+        assert_eq!(gate.observe_value(121.0), GateState::Confirmed);
     }
 
     #[test]
@@ -278,9 +278,9 @@ mod tests {
             let mut values: Vec<f64> = (0..30).map(|i| 1000.0 + f64::from(i * 7 % 10)).collect();
             values.extend((0..runs).map(|i| 700.0 + f64::from(i * 5 % 8)));
             let mut gate = gate(&values, Direction::SmallerIsBetter);
-            assert!(gate.limit() < 740.0, "{runs}: {}", gate.limit());
-            gate.observe(1000.0);
-            assert_eq!(gate.observe(1003.0), GateState::Confirmed, "{runs}");
+            assert!(gate.next_limit() < 740.0, "{runs}: {}", gate.next_limit());
+            gate.observe_value(1000.0);
+            assert_eq!(gate.observe_value(1003.0), GateState::Confirmed, "{runs}");
             assert!(!gate.is_far_beyond(1000.0), "it was seen before");
         }
     }

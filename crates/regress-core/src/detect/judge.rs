@@ -1,12 +1,12 @@
 //! Judging a run of two samples per benchmark: the mode of `benchgate ab` and `compare`.
 //!
 //! A benchmark changed if four things hold: the ratio of medians is beyond the threshold, its bootstrap interval excludes
-//! "no change", the rank test says p <= 0.05, and the p of both tests together (see [`compare`]), corrected over all
+//! "no change", the rank test says p <= 0.05, and the p of both tests together (see [`compare_samples`]), corrected over all
 //! benchmarks of the run that are beyond their threshold, says q <= 0.05. Those within it are no candidates: counting them
 //! as tests would cost the others their power. A measure that is counted needs no test: see `by_count`.
 
 use super::threshold::Threshold;
-use super::two_sample::{MIN_RUNS, TwoSample, compare};
+use super::two_sample::{MIN_RUNS, TwoSample, compare_samples};
 use super::verdict::{RunVerdict, Verdict, VerdictKind};
 use crate::measurement::{Direction, Measure, SeriesKey};
 use crate::stats::{Interval, benjamini_hochberg, bootstrap::probability_above};
@@ -35,11 +35,11 @@ pub struct Pair<'a> {
 
 /// Judges all benchmarks of a run together. Benchmarks whose threshold is not enabled are left out.
 #[must_use]
-pub fn judge(pairs: &[Pair<'_>]) -> RunVerdict {
+pub fn judge_pairs(pairs: &[Pair<'_>]) -> RunVerdict {
     let enabled: Vec<&Pair<'_>> = pairs.iter().filter(|pair| pair.threshold.enabled).collect();
     let compared: Vec<Option<TwoSample>> = enabled
         .iter()
-        .map(|pair| compare(pair.before, pair.after, pair.direction))
+        .map(|pair| compare_samples(pair.before, pair.after, pair.direction))
         .collect();
     let tested: Vec<Option<f64>> = enabled
         .iter()
@@ -60,7 +60,7 @@ pub fn judge(pairs: &[Pair<'_>]) -> RunVerdict {
         .zip(&compared)
         .zip(q_of)
         .map(|((pair, compared), q)| judge_one(pair, compared.as_ref(), q));
-    RunVerdict::of(verdicts.collect(), Vec::new())
+    RunVerdict::from_verdicts(verdicts.collect(), Vec::new())
 }
 
 fn enough(pair: &Pair<'_>) -> bool {
@@ -340,7 +340,7 @@ mod tests {
 
     #[test]
     fn significance_and_magnitude_make_the_verdict() {
-        let run = judge(&[
+        let run = judge_pairs(&[
             pair("slow", &BASE, &SLOW),
             pair("fast", &SLOW, &BASE),
             pair("slightly", &BASE, &SLIGHTLY),
@@ -376,11 +376,11 @@ mod tests {
     fn one_real_regression_among_many_benchmarks_is_seen() {
         let mut pairs: Vec<Pair<'_>> = (0..200).map(|i| pair(&format!("b{i}"), &BASE, &BASE)).collect();
         pairs.push(pair("slow", &BASE, &SLOW));
-        let run = judge(&pairs);
+        let run = judge_pairs(&pairs);
         assert_eq!(
             (
-                run.count(VerdictKind::Regression),
-                run.count(VerdictKind::Unchanged)
+                run.count_verdicts(VerdictKind::Regression),
+                run.count_verdicts(VerdictKind::Unchanged)
             ),
             (1, 200)
         );
@@ -415,20 +415,20 @@ mod tests {
             threshold: counted,
             ..pair("instructions", &[1000.0], &[1100.0])
         };
-        let run = judge(&[elsewhere, over, off, instructions]);
+        let run = judge_pairs(&[elsewhere, over, off, instructions]);
         let kinds: Vec<VerdictKind> = run.verdicts.iter().map(|verdict| verdict.kind).collect();
         use VerdictKind::{EnvironmentChanged, Regression};
         assert_eq!(kinds, [EnvironmentChanged, Regression, Regression]);
         assert!(run.has_regression() && !run.could_not_judge());
-        assert!(judge(&[pair("few", &BASE[..2], &SLOW)]).could_not_judge());
-        assert_eq!(judge(&[]).kind, Outcome::NotJudged);
+        assert!(judge_pairs(&[pair("few", &BASE[..2], &SLOW)]).could_not_judge());
+        assert_eq!(judge_pairs(&[]).kind, Outcome::NotJudged);
     }
 
     #[test]
     fn the_correction_counts_only_those_beyond_the_threshold() {
         let mut pairs: Vec<Pair<'_>> = (0..19).map(|i| pair(&format!("b{i}"), &BASE, &BASE)).collect();
         pairs.push(pair("slow", &BASE, &SLOW));
-        let run = judge(&pairs);
+        let run = judge_pairs(&pairs);
         assert_eq!(
             run.verdicts[19].q, run.verdicts[19].p,
             "one candidate, nothing to correct for"
@@ -443,7 +443,7 @@ mod tests {
                 measure: Measure::ALLOCATIONS,
                 ..pair("a", &[], &[]).key
             };
-            judge(&[Pair {
+            judge_pairs(&[Pair {
                 key,
                 ..pair("a", before, after)
             }])
@@ -463,13 +463,13 @@ mod tests {
 
     #[test]
     fn what_varies_too_much_says_so() {
-        let run = judge(&[pair("noisy", &BASE, &NOISY), pair("calm", &BASE, &BASE)]);
+        let run = judge_pairs(&[pair("noisy", &BASE, &NOISY), pair("calm", &BASE, &BASE)]);
         assert_eq!((run.verdicts[0].noisy, run.verdicts[1].noisy), (true, false));
     }
 
     #[test]
     fn zeros_ask_for_an_absolute_limit() {
-        let run = judge(&[
+        let run = judge_pairs(&[
             pair("zero", &[0.0; 5], &SLOW),
             pair("still", &[0.0; 5], &[0.0; 5]),
         ]);

@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 
 use super::gate::{Gate, GateSettings, GateState, current_level};
-use super::machine_shift::{Evidence, SuiteShift, common_factor, controls};
+use super::machine_shift::{Evidence, SuiteShift, common_factor, evidence_from_controls};
 use super::threshold::Threshold;
 use super::verdict::{RunVerdict, Verdict, VerdictKind};
 use crate::measurement::{Direction, Measure, SeriesKey};
@@ -97,7 +97,7 @@ pub fn judge_history_with(
         }
     });
     let verdicts = verdicts.collect();
-    RunVerdict::of(verdicts, shifts)
+    RunVerdict::from_verdicts(verdicts, shifts)
 }
 
 /// The measures of which most benchmarks moved at once, and those of which control benchmarks say that the machine did.
@@ -113,7 +113,7 @@ fn suite_shifts(pasts: &[&PastRuns<'_>], outside: &BTreeMap<Measure, Evidence>) 
     }
     let shift = |(measure, (judged, controlled)): (&Measure, (Vec<f64>, Vec<f64>))| {
         let common = common_factor(&judged);
-        let by_controls = controls(&controlled);
+        let by_controls = evidence_from_controls(&controlled);
         let agrees = |evidence: &&Evidence| {
             common.is_some_and(|(factor, _)| (factor > 1.0) == (evidence.factor() > 1.0))
         };
@@ -187,7 +187,7 @@ fn walk(past: &PastRuns<'_>, machine: f64, settings: &GateSettings) -> Option<Wa
             Direction::BiggerIsBetter => value * machine,
         };
         far &= gate.is_far_beyond(value);
-        gate.observe(value);
+        gate.observe_value(value);
     }
     Some(Walk {
         state: gate.state(),
@@ -436,13 +436,13 @@ mod tests {
         let (history, names, settings) = (history(), ten(), GateSettings::default());
         let pasts = fleet(&names, &history, &[209.0, 210.0]);
         let alone = judge_history(&pasts, &settings);
-        assert_eq!(alone.count(VerdictKind::Regression), 10);
+        assert_eq!(alone.count_verdicts(VerdictKind::Regression), 10);
         assert!(
             alone.shifts[0].evidence.is_none() && alone.shifts[0].to_string().contains("taken for the code")
         );
 
         let seen = judge_history_with(&pasts, &settings, &latency_of("octo/other", 2.0));
-        assert_eq!(seen.count(VerdictKind::EnvironmentChanged), 10);
+        assert_eq!(seen.count_verdicts(VerdictKind::EnvironmentChanged), 10);
         assert!(
             seen.shifts[0]
                 .to_string()
@@ -452,7 +452,7 @@ mod tests {
         );
         let less = judge_history_with(&pasts, &settings, &latency_of("octo/other", 1.2));
         assert_eq!(
-            less.count(VerdictKind::Regression),
+            less.count_verdicts(VerdictKind::Regression),
             10,
             "the machine explains a part"
         );
@@ -468,7 +468,7 @@ mod tests {
         control.threshold.control = true;
         pasts.push(control);
         let run = judge_history(&pasts, &settings);
-        assert_eq!(run.count(VerdictKind::EnvironmentChanged), 11);
+        assert_eq!(run.count_verdicts(VerdictKind::EnvironmentChanged), 11);
         assert_eq!(run.verdicts[10].kind, VerdictKind::Regression);
         assert_eq!(
             run.verdicts[11].kind,
@@ -480,7 +480,7 @@ mod tests {
         pasts[12].runs = &[104.0, 104.0];
         let calm = judge_history_with(&pasts, &settings, &latency_of("octo/other", 1.25));
         assert_eq!(
-            calm.count(VerdictKind::Regression),
+            calm.count_verdicts(VerdictKind::Regression),
             11,
             "the control did not move"
         );
@@ -497,8 +497,12 @@ mod tests {
             .for_each(|past| past.key.measure = Measure::ALLOCATIONS);
         pasts.append(&mut counts);
         let run = judge_history_with(&pasts, &GateSettings::default(), &latency_of("octo/other", 2.0));
-        assert_eq!(run.count(VerdictKind::Regression), 10, "at once, and all of them");
-        assert_eq!(run.count(VerdictKind::Unchanged), 10);
+        assert_eq!(
+            run.count_verdicts(VerdictKind::Regression),
+            10,
+            "at once, and all of them"
+        );
+        assert_eq!(run.count_verdicts(VerdictKind::Unchanged), 10);
         assert!(run.shifts.is_empty(), "{:?}", run.shifts);
     }
 

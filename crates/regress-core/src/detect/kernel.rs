@@ -57,7 +57,7 @@ impl Kernel {
     /// The indices at which a new level starts, for the least sum of scatter and `penalty` per change point; every level
     /// has at least `shortest` points.
     #[must_use]
-    pub fn segment(&self, penalty: f64, shortest: usize) -> Vec<usize> {
+    pub fn find_level_starts(&self, penalty: f64, shortest: usize) -> Vec<usize> {
         let (n, shortest) = (self.codes.len(), shortest.max(1));
         let mut best = vec![f64::INFINITY; n + 1];
         let mut last_start = vec![0; n + 1];
@@ -126,7 +126,7 @@ impl Kernel {
     /// independent points would let it: one plus twice the sum of the leading positive autocorrelations (in feature
     /// space) within the two levels. Needs `from < at < to`.
     #[must_use]
-    pub fn gain(&self, from: usize, at: usize, to: usize) -> Gain {
+    pub fn split_gain(&self, from: usize, at: usize, to: usize) -> Gain {
         let (left, right) = (self.pairs(from, at), self.pairs(at, to));
         let across: f64 = (from..at)
             .map(|i| (at..to).map(|j| self.at(i, j)).sum::<f64>())
@@ -157,7 +157,7 @@ impl Kernel {
     }
 }
 
-/// What a split is worth: see [`Kernel::gain`].
+/// What a split is worth: see [`Kernel::split_gain`].
 #[derive(Debug, Clone, Copy)]
 pub struct Gain {
     /// Scatter saved, to be held against a penalty.
@@ -206,7 +206,7 @@ impl Pairs {
 }
 
 /// The levels as ranges, given where all but the first start.
-pub(crate) fn levels(starts: &[usize], n: usize) -> impl Iterator<Item = (usize, usize)> + '_ {
+pub(crate) fn level_ranges(starts: &[usize], n: usize) -> impl Iterator<Item = (usize, usize)> + '_ {
     let ends = starts.iter().copied().chain([n]);
     std::iter::once(0).chain(starts.iter().copied()).zip(ends)
 }
@@ -226,12 +226,12 @@ fn trace_back(last_start: &[usize]) -> Vec<usize> {
 /// heuristic for a bandwidth. Of long series 5,000 pairs are drawn, always the same ones.
 #[must_use]
 pub fn median_distance(values: &[f64], starts: &[usize]) -> Option<f64> {
-    let total: usize = levels(starts, values.len())
+    let total: usize = level_ranges(starts, values.len())
         .map(|(from, to)| (to - from) * (to - from).saturating_sub(1) / 2)
         .sum();
     let mut distances = Vec::with_capacity(total.min(PAIRS));
     let mut rng = Rng::new(0x9a17);
-    for (from, to) in levels(starts, values.len()) {
+    for (from, to) in level_ranges(starts, values.len()) {
         let length = to - from;
         let pairs = length * length.saturating_sub(1) / 2;
         if total <= PAIRS {
@@ -240,8 +240,8 @@ pub fn median_distance(values: &[f64], starts: &[usize]) -> Option<f64> {
             }
         } else {
             for _ in 0..pairs * PAIRS / total {
-                let i = from + rng.below(length);
-                let j = from + (i - from + 1 + rng.below(length - 1)) % length;
+                let i = from + rng.next_below(length);
+                let j = from + (i - from + 1 + rng.next_below(length - 1)) % length;
                 distances.push((values[i] - values[j]).abs());
             }
         }
@@ -257,7 +257,9 @@ pub fn by_the_book(values: &[f64]) -> Vec<usize> {
         return Vec::new();
     }
     let kernel = median_distance(values, &[]).and_then(|distance| Kernel::new(values, distance));
-    kernel.map_or_else(Vec::new, |kernel| kernel.segment((values.len() as f64).ln(), 2))
+    kernel.map_or_else(Vec::new, |kernel| {
+        kernel.find_level_starts((values.len() as f64).ln(), 2)
+    })
 }
 
 #[cfg(test)]
@@ -269,7 +271,7 @@ mod tests {
         levels
             .iter()
             .flat_map(|&level| vec![level; length])
-            .map(|level| level + 0.1 * rng.normal())
+            .map(|level| level + 0.1 * rng.next_normal())
             .collect()
     }
 
@@ -313,11 +315,11 @@ mod tests {
         for shortest in [1, 2, 5] {
             for _ in 0..20 {
                 let values: Vec<f64> = (0..60)
-                    .map(|i| f64::from(i / 17 % 2) + 0.6 * rng.normal())
+                    .map(|i| f64::from(i / 17 % 2) + 0.6 * rng.next_normal())
                     .collect();
                 let kernel = Kernel::new(&values, 0.8).unwrap();
                 assert_eq!(
-                    kernel.segment(2.5, shortest),
+                    kernel.find_level_starts(2.5, shortest),
                     exhaustive(&values, 0.8, 2.5, shortest)
                 );
             }
@@ -327,23 +329,29 @@ mod tests {
     #[test]
     fn repeated_neighbours_are_dependence() {
         let mut rng = Rng::new(9);
-        let independent: Vec<f64> = (0..200).map(|_| rng.normal()).collect();
+        let independent: Vec<f64> = (0..200).map(|_| rng.next_normal()).collect();
         let sticky: Vec<f64> = (0..200).map(|i| independent[i / 4 * 4]).collect();
         assert!(
             Kernel::new(&independent, 1.0)
                 .unwrap()
-                .gain(0, 100, 200)
+                .split_gain(0, 100, 200)
                 .dependence
                 < 1.5
         );
-        assert!(Kernel::new(&sticky, 1.0).unwrap().gain(0, 100, 200).dependence > 3.0);
+        assert!(
+            Kernel::new(&sticky, 1.0)
+                .unwrap()
+                .split_gain(0, 100, 200)
+                .dependence
+                > 3.0
+        );
     }
 
     #[test]
     fn a_split_saves_the_scatter_between_the_levels() {
         let kernel = Kernel::new(&[0.0, 0.0, 9.0, 9.0], 1.0).unwrap();
         // One level of four: 4 - 8 / 4; two levels of two: 0.
-        assert!((kernel.gain(0, 2, 4).saved - 2.0).abs() < 1e-12);
+        assert!((kernel.split_gain(0, 2, 4).saved - 2.0).abs() < 1e-12);
     }
 
     #[test]

@@ -214,7 +214,7 @@ pub fn measured_again(commit: &str, cost_ratios: &[f64]) -> Option<Evidence> {
 
 /// What control benchmarks, given each one's ratio of costs, say of the machine; `None` if their median did not move by
 /// more than 2.5 %.
-pub(super) fn controls(cost_ratios: &[f64]) -> Option<Evidence> {
+pub(super) fn evidence_from_controls(cost_ratios: &[f64]) -> Option<Evidence> {
     let factor = median(cost_ratios).filter(|factor| moved(*factor))?;
     Some(Evidence::Controls {
         count: cost_ratios.len(),
@@ -250,7 +250,7 @@ mod tests {
                 (0..100)
                     .map(|run| {
                         let machine = if run < 40 { 1.0 } else { 1.25 };
-                        f64::from(scale) * 100.0 * machine * (0.02 * rng.normal()).exp()
+                        f64::from(scale) * 100.0 * machine * (0.02 * rng.next_normal()).exp()
                     })
                     .collect()
             })

@@ -1,7 +1,7 @@
 //! From statistics to judgements: did it change, when, by how much, and how sure is that?
 //!
 //! Three questions, three families, all over plain values (one per process run):
-//! - this commit against that one: [`two_sample`], judged by [`judge()`];
+//! - this commit against that one: [`two_sample`], judged by [`judge_pairs`];
 //! - this run against the history: [`rolling`] limits, the [`gate`] with confirming runs, judged by [`judge_history()`];
 //!   [`creep`] against an older anchor;
 //! - the history alone: [`change_points()`], [`divisive`], [`season`], and [`machine_shift`] across the benchmarks of a
@@ -27,10 +27,10 @@ pub mod verdict;
 
 pub use change_points::{ChangePoint, ChangePointSettings, change_points};
 pub use gate::{Gate, GateSettings, GateState};
-pub use judge::{Pair, judge};
+pub use judge::{Pair, judge_pairs};
 pub use judge_history::{PastRuns, judge_history, judge_history_with};
 pub use machine_shift::{Evidence, SuiteShift};
 pub use outcome::{Outcome, UnknownOutcome};
 pub use threshold::{AbsoluteLimit, Rule, RuleError, Threshold, Thresholds};
-pub use two_sample::{TwoSample, compare};
+pub use two_sample::{TwoSample, compare_samples};
 pub use verdict::{RunVerdict, Verdict, VerdictKind};

@@ -25,9 +25,9 @@ pub enum Limit {
 
 impl Limit {
     /// The limit over `history`; `None` if the history is too short for it, holds a value that is not finite, or the
-    /// parameter makes no sense. For a unit where bigger is better, mirror with [`Limit::below`].
+    /// parameter makes no sense. For a unit where bigger is better, mirror with [`Limit::below_history`].
     #[must_use]
-    pub fn above(self, history: &[f64]) -> Option<f64> {
+    pub fn above_history(self, history: &[f64]) -> Option<f64> {
         let limit = match self {
             Self::Percent(share) => mean(history)? * (1.0 + share),
             Self::StdDev(count) => mean(history)? + count * std_dev(history)?,
@@ -59,13 +59,13 @@ impl Limit {
 
     /// The same limit below the history.
     #[must_use]
-    pub fn below(self, history: &[f64]) -> Option<f64> {
+    pub fn below_history(self, history: &[f64]) -> Option<f64> {
         let mirrored: Vec<f64> = history.iter().map(|value| -value).collect();
         match self {
             // A share of the mean and of the median does not mirror.
-            Self::Percent(share) => Self::Percent(-share).above(history),
-            Self::DeltaIqr(count) => Self::DeltaIqr(-count).above(history),
-            _ => self.above(&mirrored).map(|limit| -limit),
+            Self::Percent(share) => Self::Percent(-share).above_history(history),
+            Self::DeltaIqr(count) => Self::DeltaIqr(-count).above_history(history),
+            _ => self.above_history(&mirrored).map(|limit| -limit),
         }
     }
 }
@@ -90,25 +90,26 @@ mod tests {
     #[test]
     fn limits_are_those_bencher_documents() {
         let history = with_moments(25, 100.0, 10.0);
-        let close = |limit: Limit, expected: f64| (limit.above(&history).unwrap() - expected).abs() < 0.02;
+        let close =
+            |limit: Limit, expected: f64| (limit.above_history(&history).unwrap() - expected).abs() < 0.02;
         assert!(close(Limit::Normal(0.977), 119.95));
         assert!(
             close(Limit::Student(0.977), 121.46),
             "{:?}",
-            Limit::Student(0.977).above(&history)
+            Limit::Student(0.977).above_history(&history)
         );
         assert!(close(Limit::Percent(0.10), 110.0));
         let quartiles = [90.0, 95.0, 100.0, 105.0, 110.0];
-        assert_eq!(Limit::Iqr(2.0).above(&quartiles), Some(120.0));
+        assert_eq!(Limit::Iqr(2.0).above_history(&quartiles), Some(120.0));
     }
 
     #[test]
     fn below_mirrors_above() {
         let history = with_moments(25, 100.0, 10.0);
-        assert!((Limit::StdDev(2.0).below(&history).unwrap() - 80.0).abs() < 1e-9);
-        assert!((Limit::Percent(0.1).below(&history).unwrap() - 90.0).abs() < 1e-9);
-        assert_eq!(Limit::Highest(1).below(&[3.0, 1.0, 2.0]), Some(1.0));
-        assert_eq!(Limit::Highest(2).above(&[3.0, 1.0, 2.0]), Some(2.0));
+        assert!((Limit::StdDev(2.0).below_history(&history).unwrap() - 80.0).abs() < 1e-9);
+        assert!((Limit::Percent(0.1).below_history(&history).unwrap() - 90.0).abs() < 1e-9);
+        assert_eq!(Limit::Highest(1).below_history(&[3.0, 1.0, 2.0]), Some(1.0));
+        assert_eq!(Limit::Highest(2).above_history(&[3.0, 1.0, 2.0]), Some(2.0));
     }
 
     #[test]
@@ -119,10 +120,10 @@ mod tests {
             Limit::DeltaIqr(2.0),
             Limit::Highest(2),
         ] {
-            assert_eq!(limit.above(&[1.0]), None);
+            assert_eq!(limit.above_history(&[1.0]), None);
         }
-        assert_eq!(Limit::Highest(0).above(&[1.0]), None);
-        assert_eq!(Limit::DeltaIqr(1.0).above(&[0.0, 1.0, 2.0]), None);
-        assert_eq!(Limit::Normal(1.0).above(&[1.0, 2.0]), None);
+        assert_eq!(Limit::Highest(0).above_history(&[1.0]), None);
+        assert_eq!(Limit::DeltaIqr(1.0).above_history(&[0.0, 1.0, 2.0]), None);
+        assert_eq!(Limit::Normal(1.0).above_history(&[1.0, 2.0]), None);
     }
 }

@@ -149,7 +149,7 @@ impl Thresholds {
 
     /// What applies to the benchmark of this full name, where its values have this unit.
     #[must_use]
-    pub fn of(&self, benchmark: &str, unit: &Unit) -> Threshold {
+    pub fn for_benchmark(&self, benchmark: &str, unit: &Unit) -> Threshold {
         let mut threshold = self.fallback;
         for (_, rule) in self.rules.iter().filter(|(glob, _)| glob.is_match(benchmark)) {
             threshold.percent = rule.percent.unwrap_or(threshold.percent);
@@ -203,14 +203,24 @@ mod tests {
             },
         ];
         let thresholds = Thresholds::new(Threshold::default(), &rules).unwrap();
-        let large = thresholds.of("parse/json/large", &Unit::Nanoseconds);
+        let large = thresholds.for_benchmark("parse/json/large", &Unit::Nanoseconds);
         assert_eq!(
             (large.percent, large.least_runs, large.limit, large.enabled),
             (2.0, 8, Some(1e6), true)
         );
-        assert_eq!(thresholds.of("parse/yaml", &Unit::Nanoseconds).percent, 20.0);
-        assert!(!thresholds.of("net/flaky/x", &Unit::Nanoseconds).enabled);
-        assert_eq!(thresholds.of("other", &Unit::Nanoseconds), Threshold::default());
+        assert_eq!(
+            thresholds.for_benchmark("parse/yaml", &Unit::Nanoseconds).percent,
+            20.0
+        );
+        assert!(
+            !thresholds
+                .for_benchmark("net/flaky/x", &Unit::Nanoseconds)
+                .enabled
+        );
+        assert_eq!(
+            thresholds.for_benchmark("other", &Unit::Nanoseconds),
+            Threshold::default()
+        );
     }
 
     #[test]
@@ -220,7 +230,7 @@ mod tests {
             ..rule("*Parse*")
         }];
         let thresholds = Thresholds::new(Threshold::default(), &rules).unwrap();
-        let limit = |unit| thresholds.of("m.BenchmarkParse", &unit).limit;
+        let limit = |unit| thresholds.for_benchmark("m.BenchmarkParse", &unit).limit;
         assert_eq!(limit(Unit::Nanoseconds), Some(2e6));
         assert_eq!((limit(Unit::Bytes), limit(Unit::Count)), (None, None));
         for text in ["2000000", "much", "-2 ms", "2 parsecs"] {

@@ -100,7 +100,7 @@ pub struct RunVerdict {
 }
 
 impl RunVerdict {
-    pub(crate) fn of(verdicts: Vec<Verdict>, shifts: Vec<SuiteShift>) -> Self {
+    pub(crate) fn from_verdicts(verdicts: Vec<Verdict>, shifts: Vec<SuiteShift>) -> Self {
         let kind = Outcome::of_verdicts(verdicts.iter().map(|verdict| verdict.kind));
         Self {
             kind,
@@ -111,7 +111,7 @@ impl RunVerdict {
 
     /// How many benchmarks have this verdict.
     #[must_use]
-    pub fn count(&self, kind: VerdictKind) -> usize {
+    pub fn count_verdicts(&self, kind: VerdictKind) -> usize {
         self.verdicts
             .iter()
             .filter(|verdict| verdict.kind == kind)
@@ -127,7 +127,8 @@ impl RunVerdict {
     /// Whether there were benchmarks and none of them could be judged.
     #[must_use]
     pub fn could_not_judge(&self) -> bool {
-        let unjudged = self.count(VerdictKind::NotEnoughData) + self.count(VerdictKind::EnvironmentChanged);
+        let unjudged = self.count_verdicts(VerdictKind::NotEnoughData)
+            + self.count_verdicts(VerdictKind::EnvironmentChanged);
         !self.verdicts.is_empty() && unjudged == self.verdicts.len()
     }
 }

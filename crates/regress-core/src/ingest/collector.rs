@@ -55,7 +55,7 @@ impl<'a> CollectedEntry<'a> {
     }
 
     /// A time in units of `nanoseconds`.
-    pub(super) fn time(name: &'a str, nanoseconds: f64, value: f64) -> Self {
+    pub(super) fn from_time(name: &'a str, nanoseconds: f64, value: f64) -> Self {
         Self::new(
             name,
             Measure::LATENCY,
@@ -100,7 +100,7 @@ impl<'o> MeasurementCollector<'o> {
     }
 
     /// Names the source that the following entries and problems come from.
-    pub(super) fn enter(&mut self, path: &str) {
+    pub(super) fn set_source(&mut self, path: &str) {
         path.clone_into(&mut self.source);
     }
 
@@ -115,7 +115,7 @@ impl<'o> MeasurementCollector<'o> {
     }
 
     /// Notes a problem of an entry in the first process run.
-    pub(super) fn report(&mut self, entry: &str, kind: ProblemKind, detail: impl AsRef<str>) {
+    pub(super) fn report_entry_problem(&mut self, entry: &str, kind: ProblemKind, detail: impl AsRef<str>) {
         self.push_problem(0, Some(entry), kind, detail.as_ref());
     }
 
@@ -134,7 +134,7 @@ impl<'o> MeasurementCollector<'o> {
             return;
         }
         self.reported += 1;
-        run.report(Problem {
+        run.report_problem(Problem {
             source: printable(&self.source),
             entry,
             kind,
@@ -154,7 +154,9 @@ impl<'o> MeasurementCollector<'o> {
         }
         let benchmark = match BenchmarkId::new(entry.name) {
             Ok(name) => name,
-            Err(error) => return self.report(entry.name, ProblemKind::BadName, error.to_string()),
+            Err(error) => {
+                return self.report_entry_problem(entry.name, ProblemKind::BadName, error.to_string());
+            }
         };
         let direction = self.direction_of(&benchmark, &entry);
         while self.processes.len() <= entry.process {
@@ -166,13 +168,13 @@ impl<'o> MeasurementCollector<'o> {
             .processes
             .get_mut(process)
             .expect("process runs were added up to this one");
-        match admission.add(measurement) {
+        match admission.add_measurement(measurement) {
             Ok(()) => self.count(),
-            Err((kind, detail)) => {
+            Err((kind, print_detail)) => {
                 if kind.keeps_value() {
                     self.count();
                 }
-                self.push_problem(process, Some(benchmark.as_str()), kind, &detail);
+                self.push_problem(process, Some(benchmark.as_str()), kind, &print_detail);
             }
         }
     }
@@ -195,7 +197,7 @@ impl<'o> MeasurementCollector<'o> {
             .or_else(|| entry.scale.unit.usual_direction());
         match (direction, &entry.scale.unit) {
             (None, _) => {
-                self.report(
+                self.report_entry_problem(
                     benchmark.as_str(),
                     ProblemKind::UnknownDirection,
                     entry.measure.as_str(),
@@ -204,7 +206,7 @@ impl<'o> MeasurementCollector<'o> {
             }
             (Some(direction), Unit::Custom(unit)) => {
                 let detail = format!("{unit:?} of {}", entry.measure);
-                self.report(benchmark.as_str(), ProblemKind::UnknownUnit, detail);
+                self.report_entry_problem(benchmark.as_str(), ProblemKind::UnknownUnit, detail);
                 direction
             }
             (Some(direction), _) => direction,
@@ -234,7 +236,7 @@ impl<'o> MeasurementCollector<'o> {
                 "the interval of {} does not hold its value and is left out",
                 entry.measure
             );
-            self.report(benchmark.as_str(), ProblemKind::Doubtful, detail);
+            self.report_entry_problem(benchmark.as_str(), ProblemKind::Doubtful, detail);
         }
         let samples = entry
             .samples
@@ -272,7 +274,7 @@ impl<'o> MeasurementCollector<'o> {
         if let Some(first) = self.processes.first_mut() {
             for detail in last_words {
                 let source = self.source.clone();
-                first.report(Problem {
+                first.report_problem(Problem {
                     source,
                     entry: None,
                     kind: ProblemKind::TooLarge,

@@ -23,7 +23,7 @@ pub(super) struct JsonShape {
 
 impl JsonShape {
     /// The outline of `text`; `None` when it does not begin like JSON.
-    pub(super) fn of(text: &str) -> Option<Self> {
+    pub(super) fn from_text(text: &str) -> Option<Self> {
         let text = text.trim_start();
         let is_array = text.starts_with('[');
         if !is_array && !text.starts_with('{') {
@@ -62,7 +62,7 @@ impl JsonShape {
     }
 
     /// Whether objects on `level` (the outermost is 1) have `key`.
-    pub(super) fn has(&self, level: usize, key: &str) -> bool {
+    pub(super) fn has_key(&self, level: usize, key: &str) -> bool {
         self.levels
             .get(level - 1)
             .is_some_and(|keys| keys.iter().any(|known| known == key))
@@ -167,7 +167,7 @@ impl<'de> Deserialize<'de> for Number {
 }
 
 /// The members of an object in order, repeated keys included: a map would drop all but the last silently.
-pub(crate) fn members(text: &str) -> Result<Vec<(String, &RawValue)>, serde_json::Error> {
+pub(crate) fn read_object_members(text: &str) -> Result<Vec<(String, &RawValue)>, serde_json::Error> {
     struct Pairs<'a>(Vec<(String, &'a RawValue)>);
 
     impl<'de> Deserialize<'de> for Pairs<'de> {
@@ -302,11 +302,14 @@ mod tests {
 
     #[test]
     fn the_outline_of_a_truncated_file_is_still_seen() {
-        let shape = JsonShape::of(r#" {"results": [{"command": "a:\"b", "times": [1, 2"#).unwrap();
+        let shape = JsonShape::from_text(r#" {"results": [{"command": "a:\"b", "times": [1, 2"#).unwrap();
         assert!(
-            !shape.is_array && shape.has(1, "results") && shape.has(2, "command") && shape.has(2, "times")
+            !shape.is_array
+                && shape.has_key(1, "results")
+                && shape.has_key(2, "command")
+                && shape.has_key(2, "times")
         );
-        assert!(JsonShape::of("running 3 tests").is_none());
+        assert!(JsonShape::from_text("running 3 tests").is_none());
     }
 
     #[test]

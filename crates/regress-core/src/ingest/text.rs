@@ -18,14 +18,14 @@ pub(super) struct Opened<'a> {
 }
 
 /// Decodes a source. Windows shells redirect as UTF-16 with a byte order mark, so that is read too.
-pub(super) fn open<'a>(
+pub(super) fn decode_source<'a>(
     source: &ResultSource<'a>,
     collector: &mut MeasurementCollector<'_>,
 ) -> Option<Opened<'a>> {
     let bytes = source.bytes;
     let limit = collector.limits().source_bytes;
     if bytes.len() > limit {
-        collector.enter(source.path);
+        collector.set_source(source.path);
         let detail = format!(
             "{} bytes, the limit is {limit}; split it or raise the limit",
             bytes.len()
@@ -40,10 +40,10 @@ pub(super) fn open<'a>(
         _ => String::from_utf8_lossy(bytes),
     };
     if matches!(text, Cow::Owned(_)) && text.contains('\u{fffd}') {
-        collector.enter(source.path);
+        collector.set_source(source.path);
         collector.reject_source(ProblemKind::Encoding, "unreadable characters are replaced");
     }
-    let shape = JsonShape::of(&text);
+    let shape = JsonShape::from_text(&text);
     Some(Opened {
         path: source.path,
         text,
@@ -92,7 +92,7 @@ pub(super) fn without_escapes(line: &str) -> Cow<'_, str> {
 }
 
 /// A number as tools print it: thousands separated by `,` or `_`, U+2212 for minus.
-pub(super) fn number(text: &str) -> Option<f64> {
+pub(super) fn parse_number(text: &str) -> Option<f64> {
     let text = text.trim();
     let starts_well =
         text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '\u{2212}' | '+' | '.'));
@@ -107,7 +107,7 @@ pub(super) fn number(text: &str) -> Option<f64> {
 }
 
 /// `L1 Accesses` to `l1-accesses`, `EstimatedCycles` to `estimated-cycles`: lower case, words joined by `-`.
-pub(super) fn slug(label: &str) -> String {
+pub(super) fn slug_from_label(label: &str) -> String {
     let mut slug = String::with_capacity(label.len() + 4);
     let mut previous = ' ';
     for c in label.chars() {
@@ -131,12 +131,12 @@ mod tests {
 
     #[test]
     fn numbers_of_people_are_read() {
-        assert_eq!(number("13,967,756.30"), Some(13_967_756.3));
-        assert_eq!(number("\u{2212}15.108"), Some(-15.108));
-        assert_eq!(number("+0.5"), Some(0.5));
-        assert_eq!(number("infinite"), None);
-        assert_eq!(number("1.2.3"), None);
-        assert!(number("NaN").is_some_and(f64::is_nan));
+        assert_eq!(parse_number("13,967,756.30"), Some(13_967_756.3));
+        assert_eq!(parse_number("\u{2212}15.108"), Some(-15.108));
+        assert_eq!(parse_number("+0.5"), Some(0.5));
+        assert_eq!(parse_number("infinite"), None);
+        assert_eq!(parse_number("1.2.3"), None);
+        assert!(parse_number("NaN").is_some_and(f64::is_nan));
     }
 
     #[test]
@@ -148,9 +148,9 @@ mod tests {
 
     #[test]
     fn slugs() {
-        assert_eq!(slug("L1 Accesses"), "l1-accesses");
-        assert_eq!(slug("EstimatedCycles"), "estimated-cycles");
-        assert_eq!(slug("Total read+write"), "total-read-write");
-        assert_eq!(slug("At t-gmax bytes"), "at-t-gmax-bytes");
+        assert_eq!(slug_from_label("L1 Accesses"), "l1-accesses");
+        assert_eq!(slug_from_label("EstimatedCycles"), "estimated-cycles");
+        assert_eq!(slug_from_label("Total read+write"), "total-read-write");
+        assert_eq!(slug_from_label("At t-gmax bytes"), "at-t-gmax-bytes");
     }
 }

@@ -13,7 +13,7 @@ pub(crate) struct Admission {
 
 impl Admission {
     /// Adds `measurement`, or says why not. A zero is added and reported.
-    pub(crate) fn add(&mut self, measurement: Measurement) -> Result<(), (ProblemKind, String)> {
+    pub(crate) fn add_measurement(&mut self, measurement: Measurement) -> Result<(), (ProblemKind, String)> {
         let value = measurement.value;
         if !value.is_finite() {
             return Err((
@@ -22,14 +22,14 @@ impl Admission {
             ));
         }
         if value < 0.0 {
-            let value = measurement.unit.human(value);
+            let value = measurement.unit.format_value(value);
             return Err((
                 ProblemKind::Negative,
                 format!("{} is {value}", measurement.measure),
             ));
         }
-        if !self.seen.insert(measurement.key()) {
-            let value = measurement.unit.human(value);
+        if !self.seen.insert(measurement.series_key()) {
+            let value = measurement.unit.format_value(value);
             return Err((
                 ProblemKind::Duplicate,
                 format!("{} {value} is left out", measurement.measure),
@@ -45,7 +45,7 @@ impl Admission {
     }
 
     /// Notes a problem.
-    pub(crate) fn report(&mut self, problem: Problem) {
+    pub(crate) fn report_problem(&mut self, problem: Problem) {
         self.run.problems.push(problem);
     }
 
@@ -77,12 +77,12 @@ impl Admission {
 }
 
 /// Lets the measurements of a process run read from a file through the checks again.
-pub(crate) fn audit(run: ProcessRun, source: &str) -> ProcessRun {
+pub(crate) fn recheck_measurements(run: ProcessRun, source: &str) -> ProcessRun {
     let mut admission = Admission::default();
     admission.run.problems = run.problems;
     for measurement in run.measurements {
         let entry = measurement.benchmark.to_string();
-        if let Err((kind, detail)) = admission.add(measurement) {
+        if let Err((kind, detail)) = admission.add_measurement(measurement) {
             let problem = Problem {
                 source: source.to_owned(),
                 entry: Some(entry),

@@ -198,7 +198,7 @@ impl CommitSha {
 
     /// The first ten digits, for people.
     #[must_use]
-    pub fn short(&self) -> &str {
+    pub fn short_hash(&self) -> &str {
         self.0.get(..10).unwrap_or(&self.0)
     }
 }
@@ -251,7 +251,7 @@ mod tests {
         assert_eq!(CommitSha::new("553F235A").unwrap().as_str(), "553f235a");
         assert!(CommitSha::new("main").is_err());
         assert!(CommitSha::new("--upload-pack").is_err());
-        assert_eq!(CommitSha::new("abcd").unwrap().short(), "abcd");
+        assert_eq!(CommitSha::new("abcd").unwrap().short_hash(), "abcd");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{CommitSha, Direction, Measurement, Problem, ProblemKind, SeriesKey, Unit, audit};
+use super::{CommitSha, Direction, Measurement, Problem, ProblemKind, SeriesKey, Unit, recheck_measurements};
 use crate::environment::Environment;
 
 /// The version of the run file this library writes, and the newest it reads.
@@ -155,7 +155,7 @@ impl RunFile {
         }
         let mut file: Self = serde_json::from_slice(bytes).map_err(RunFileError::Malformed)?;
         for (index, process) in file.processes.iter_mut().enumerate() {
-            *process = audit(std::mem::take(process), &format!("process run {}", index + 1));
+            *process = recheck_measurements(std::mem::take(process), &format!("process run {}", index + 1));
         }
         Ok(file)
     }
@@ -169,8 +169,8 @@ impl RunFile {
     /// The values of every series over the process runs, and the problems met on the way: a value whose unit or
     /// direction differs from the series' first is left out and reported.
     #[must_use]
-    pub fn replicates(&self) -> (BTreeMap<SeriesKey, Replicates>, Vec<Problem>) {
-        replicates(&self.processes)
+    pub fn collect_replicates(&self) -> (BTreeMap<SeriesKey, Replicates>, Vec<Problem>) {
+        collect_replicates(&self.processes)
     }
 
     /// Problems of all process runs.
@@ -179,13 +179,15 @@ impl RunFile {
     }
 }
 
-/// See [`RunFile::replicates`].
-pub(crate) fn replicates(processes: &[ProcessRun]) -> (BTreeMap<SeriesKey, Replicates>, Vec<Problem>) {
+/// See [`RunFile::collect_replicates`].
+pub(crate) fn collect_replicates(
+    processes: &[ProcessRun],
+) -> (BTreeMap<SeriesKey, Replicates>, Vec<Problem>) {
     let mut series: BTreeMap<SeriesKey, Replicates> = BTreeMap::new();
     let mut problems = Vec::new();
     for (index, process) in processes.iter().enumerate() {
         for measurement in &process.measurements {
-            let key = measurement.key();
+            let key = measurement.series_key();
             let replicates = series.entry(key.clone()).or_insert_with(|| Replicates {
                 unit: measurement.unit.clone(),
                 direction: measurement.direction,

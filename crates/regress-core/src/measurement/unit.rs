@@ -53,7 +53,7 @@ impl Unit {
 
     /// `value` (in this base unit) for people, four significant digits: `1.234 µs`, `5.737 GiB/s`, `12.3 M`.
     #[must_use]
-    pub fn human(&self, value: f64) -> String {
+    pub fn format_value(&self, value: f64) -> String {
         let steps: &[(f64, &str)] = match self {
             Self::Nanoseconds => &[
                 (1e9, " s"),
@@ -218,7 +218,7 @@ pub struct Scale {
 impl Scale {
     /// A base unit as it is.
     #[must_use]
-    pub fn base(unit: Unit) -> Self {
+    pub fn from_base_unit(unit: Unit) -> Self {
         Self { unit, factor: 1.0 }
     }
 
@@ -242,7 +242,7 @@ impl Scale {
     /// [`Scale::parse`], with any other text kept as a custom unit.
     #[must_use]
     pub fn parse_or_custom(text: &str) -> Self {
-        Self::parse(text).unwrap_or_else(|| Self::base(Unit::Custom(text.trim().to_owned())))
+        Self::parse(text).unwrap_or_else(|| Self::from_base_unit(Unit::Custom(text.trim().to_owned())))
     }
 }
 
@@ -364,12 +364,12 @@ mod tests {
 
     #[test]
     fn values_read_well() {
-        assert_eq!(Unit::Nanoseconds.human(1_234_567.0), "1.235 ms");
-        assert_eq!(Unit::Nanoseconds.human(0.32), "320.0 ps");
-        assert_eq!(Unit::Nanoseconds.human(0.0), "0 ns");
-        assert_eq!(Unit::BytesPerSecond.human(6.0 * GIB), "6.000 GiB/s");
-        assert_eq!(Unit::Count.human(26_214_735.0), "26.21 M");
-        assert_eq!(Unit::Custom("fps".into()).human(59.94), "59.94 fps");
+        assert_eq!(Unit::Nanoseconds.format_value(1_234_567.0), "1.235 ms");
+        assert_eq!(Unit::Nanoseconds.format_value(0.32), "320.0 ps");
+        assert_eq!(Unit::Nanoseconds.format_value(0.0), "0 ns");
+        assert_eq!(Unit::BytesPerSecond.format_value(6.0 * GIB), "6.000 GiB/s");
+        assert_eq!(Unit::Count.format_value(26_214_735.0), "26.21 M");
+        assert_eq!(Unit::Custom("fps".into()).format_value(59.94), "59.94 fps");
     }
 
     #[test]

@@ -16,8 +16,8 @@ const SEED: u64 = 0x005e_ed0f_7e57;
 /// Source: B. Efron, Annals of Statistics 7 (1979).
 #[must_use]
 pub fn ratio_of_medians(before: &[f64], after: &[f64], confidence: f64) -> Option<Interval> {
-    let before = quantile::sorted(before).filter(|sorted| sorted[0] > 0.0)?;
-    let after = quantile::sorted(after).filter(|sorted| sorted[0] > 0.0)?;
+    let before = quantile::sorted_finite_values(before).filter(|sorted| sorted[0] > 0.0)?;
+    let after = quantile::sorted_finite_values(after).filter(|sorted| sorted[0] > 0.0)?;
     if confidence.is_nan() {
         return None;
     }
@@ -34,8 +34,8 @@ pub fn ratio_of_medians(before: &[f64], after: &[f64], confidence: f64) -> Optio
 /// `None` as for [`ratio_of_medians`].
 #[must_use]
 pub fn probability_above(before: &[f64], after: &[f64], ratio: f64) -> Option<f64> {
-    let before = quantile::sorted(before).filter(|sorted| sorted[0] > 0.0)?;
-    let after = quantile::sorted(after).filter(|sorted| sorted[0] > 0.0)?;
+    let before = quantile::sorted_finite_values(before).filter(|sorted| sorted[0] > 0.0)?;
+    let after = quantile::sorted_finite_values(after).filter(|sorted| sorted[0] > 0.0)?;
     if ratio.is_nan() {
         return None;
     }
@@ -111,7 +111,7 @@ fn drawn_ratios(before: &[f64], after: &[f64]) -> Vec<f64> {
 
 fn drawn_median(sorted: &[f64], indices: &mut Vec<usize>, rng: &mut Rng) -> f64 {
     indices.clear();
-    indices.extend(sorted.iter().map(|_| rng.below(sorted.len())));
+    indices.extend(sorted.iter().map(|_| rng.next_below(sorted.len())));
     let half = indices.len() / 2;
     let (lower, &mut upper, _) = indices.select_nth_unstable(half);
     if sorted.len() % 2 == 1 {
@@ -131,8 +131,8 @@ mod tests {
         let before: Vec<f64> = (0..21).map(|i| 100.0 + f64::from(i * i % 13)).collect();
         let after: Vec<f64> = (0..20).map(|i| 110.0 + f64::from(i * i % 11)).collect();
         let (a, b) = (
-            quantile::sorted(&before).unwrap(),
-            quantile::sorted(&after).unwrap(),
+            quantile::sorted_finite_values(&before).unwrap(),
+            quantile::sorted_finite_values(&after).unwrap(),
         );
         let (exact, drawn) = (exact(&a, &b, 0.025), drawn(&a, &b, 0.025));
         assert!(

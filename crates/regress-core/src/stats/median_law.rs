@@ -135,7 +135,10 @@ mod tests {
             let mut rng = Rng::new(3);
             let draws: Vec<f64> = (0..20_000)
                 .map(|_| {
-                    let drawn: Vec<f64> = sorted.iter().map(|_| sorted[rng.below(sorted.len())]).collect();
+                    let drawn: Vec<f64> = sorted
+                        .iter()
+                        .map(|_| sorted[rng.next_below(sorted.len())])
+                        .collect();
                     median(&drawn).unwrap()
                 })
                 .collect();

@@ -27,6 +27,6 @@ pub use interval::Interval;
 pub use mann_whitney::{MannWhitney, mann_whitney};
 pub use moments::{mean, mean_interval, std_dev};
 pub use quantile::{Fences, iqr_fences, median, median_absolute_deviation, quantile};
-pub use seasonal::{Decomposition, decompose};
+pub use seasonal::{Decomposition, decompose_seasonal};
 pub use trend::{Trend, theil_sen};
-pub use welch::{Welch, welch};
+pub use welch::{Welch, welch_t_test};

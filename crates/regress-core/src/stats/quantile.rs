@@ -1,7 +1,7 @@
 //! Order statistics: quantiles, median, median absolute deviation, Tukey's fences.
 
 /// A sorted copy, or `None` if `values` is empty or holds a value that is not finite.
-pub(crate) fn sorted(values: &[f64]) -> Option<Vec<f64>> {
+pub(crate) fn sorted_finite_values(values: &[f64]) -> Option<Vec<f64>> {
     if values.is_empty() || !values.iter().all(|value| value.is_finite()) {
         return None;
     }
@@ -24,7 +24,7 @@ pub(crate) fn quantile_of_sorted(sorted: &[f64], q: f64) -> f64 {
 /// The `q` quantile, `q` clamped to 0..=1 (type 7). `None` without values or with one that is not finite.
 #[must_use]
 pub fn quantile(values: &[f64], q: f64) -> Option<f64> {
-    Some(quantile_of_sorted(&sorted(values)?, q))
+    Some(quantile_of_sorted(&sorted_finite_values(values)?, q))
 }
 
 /// The middle value, or the mean of the two middle ones. `None` without values or with one that is not finite.
@@ -33,11 +33,11 @@ pub fn median(values: &[f64]) -> Option<f64> {
     if values.is_empty() || !values.iter().all(|value| value.is_finite()) {
         return None;
     }
-    Some(middle(&mut values.to_vec()))
+    Some(select_median(&mut values.to_vec()))
 }
 
 /// The median by selection, in linear time; `values` must not be empty and are left in some other order.
-pub(crate) fn middle(values: &mut [f64]) -> f64 {
+pub(crate) fn select_median(values: &mut [f64]) -> f64 {
     let half = values.len() / 2;
     let odd = !values.len().is_multiple_of(2);
     let (lower, &mut upper, _) = values.select_nth_unstable_by(half, f64::total_cmp);
@@ -80,7 +80,7 @@ impl Fences {
 /// Tukey's fences, `reach` interquartile ranges outside the quartiles (1.5: outlier, 3: far out).
 #[must_use]
 pub fn iqr_fences(values: &[f64], reach: f64) -> Option<Fences> {
-    let sorted = sorted(values)?;
+    let sorted = sorted_finite_values(values)?;
     let (first, third) = (
         quantile_of_sorted(&sorted, 0.25),
         quantile_of_sorted(&sorted, 0.75),

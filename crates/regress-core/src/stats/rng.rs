@@ -23,25 +23,25 @@ impl Rng {
     }
 
     /// Uniform in 0.0..1.0.
-    pub fn unit(&mut self) -> f64 {
+    pub fn next_unit(&mut self) -> f64 {
         (self.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
     /// Uniform in 0..`bound`; 0 if `bound` is 0. The bias of the multiplication is below `bound` / 2^64.
-    pub fn below(&mut self, bound: usize) -> usize {
+    pub fn next_below(&mut self, bound: usize) -> usize {
         ((u128::from(self.next_u64()) * bound as u128) >> 64) as usize
     }
 
     /// Standard normal, by Box and Muller.
-    pub fn normal(&mut self) -> f64 {
-        let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();
-        radius * (std::f64::consts::TAU * self.unit()).cos()
+    pub fn next_normal(&mut self) -> f64 {
+        let radius = (-2.0 * (1.0 - self.next_unit()).ln()).sqrt();
+        radius * (std::f64::consts::TAU * self.next_unit()).cos()
     }
 
     /// Puts `values` into random order (Fisher and Yates).
     pub fn shuffle<T>(&mut self, values: &mut [T]) {
         for end in (1..values.len()).rev() {
-            values.swap(end, self.below(end + 1));
+            values.swap(end, self.next_below(end + 1));
         }
     }
 }
@@ -60,8 +60,8 @@ mod tests {
     #[test]
     fn bounds_hold_and_a_shuffle_loses_nothing() {
         let mut rng = Rng::new(7);
-        assert!((0..1000).all(|_| rng.below(3) < 3 && (0.0..1.0).contains(&rng.unit())));
-        assert_eq!(rng.below(0), 0);
+        assert!((0..1000).all(|_| rng.next_below(3) < 3 && (0.0..1.0).contains(&rng.next_unit())));
+        assert_eq!(rng.next_below(0), 0);
         let mut values: Vec<u32> = (0..100).collect();
         rng.shuffle(&mut values);
         assert_ne!(values, (0..100).collect::<Vec<_>>());

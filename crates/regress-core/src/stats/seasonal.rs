@@ -20,7 +20,7 @@ pub struct Decomposition {
 impl Decomposition {
     /// The series without its pattern.
     #[must_use]
-    pub fn adjusted(&self) -> Vec<f64> {
+    pub fn seasonally_adjusted(&self) -> Vec<f64> {
         self.trend
             .iter()
             .zip(&self.remainder)
@@ -32,7 +32,7 @@ impl Decomposition {
 /// Takes `values` apart with a pattern of `period` points. `None` if the period is below 2, if there are fewer than
 /// three periods, or with a value that is not finite.
 #[must_use]
-pub fn decompose(values: &[f64], period: usize) -> Option<Decomposition> {
+pub fn decompose_seasonal(values: &[f64], period: usize) -> Option<Decomposition> {
     if period < 2 || values.len() / 3 < period || !values.iter().all(|value| value.is_finite()) {
         return None;
     }
@@ -81,10 +81,15 @@ mod tests {
         let values: Vec<f64> = (0..70_u32)
             .map(|i| 100.0 + pattern[i as usize % 7] + f64::from(i * 7919 % 11) * 0.05)
             .collect();
-        let parts = decompose(&values, 7).unwrap();
+        let parts = decompose_seasonal(&values, 7).unwrap();
         assert!(parts.p < 1e-6, "{}", parts.p);
         assert!((parts.seasonal[5] - 8.0).abs() < 0.5 && parts.seasonal[1].abs() < 0.5);
-        assert!(parts.adjusted().iter().all(|value| (value - 100.25).abs() < 0.6));
+        assert!(
+            parts
+                .seasonally_adjusted()
+                .iter()
+                .all(|value| (value - 100.25).abs() < 0.6)
+        );
         for (i, value) in values.iter().enumerate() {
             assert!((parts.trend[i] + parts.seasonal[i] + parts.remainder[i] - value).abs() < 1e-9);
         }
@@ -93,8 +98,8 @@ mod tests {
     #[test]
     fn noise_has_no_pattern() {
         let values: Vec<f64> = (0..70_u64).map(|i| 100.0 + ((i * 7919) % 31) as f64).collect();
-        assert!(decompose(&values, 7).unwrap().p > 0.05);
-        assert_eq!(decompose(&values, 1), None);
-        assert_eq!(decompose(&values[..20], 7), None);
+        assert!(decompose_seasonal(&values, 7).unwrap().p > 0.05);
+        assert_eq!(decompose_seasonal(&values, 1), None);
+        assert_eq!(decompose_seasonal(&values[..20], 7), None);
     }
 }

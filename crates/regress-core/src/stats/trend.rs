@@ -16,7 +16,7 @@ pub struct Trend {
 impl Trend {
     /// The line's value at the given step.
     #[must_use]
-    pub fn at(&self, step: usize) -> f64 {
+    pub fn value_at(&self, step: usize) -> f64 {
         self.intercept + self.slope * step as f64
     }
 }
@@ -27,7 +27,7 @@ impl Trend {
 /// for independent: a level shift is significant too, so look for change points first.
 #[must_use]
 pub fn theil_sen(values: &[f64]) -> Option<Trend> {
-    let sorted = quantile::sorted(values).filter(|sorted| sorted.len() >= 3)?;
+    let sorted = quantile::sorted_finite_values(values).filter(|sorted| sorted.len() >= 3)?;
     let n = values.len();
     let mut slopes = Vec::with_capacity(n * (n - 1) / 2);
     let mut score = 0.0;
@@ -44,7 +44,7 @@ pub fn theil_sen(values: &[f64]) -> Option<Trend> {
             slopes.push(rise / (gap + 1) as f64);
         }
     }
-    let slope = quantile::middle(&mut slopes);
+    let slope = quantile::select_median(&mut slopes);
     let mut levels: Vec<f64> = values
         .iter()
         .enumerate()
@@ -52,7 +52,7 @@ pub fn theil_sen(values: &[f64]) -> Option<Trend> {
         .collect();
     Some(Trend {
         slope,
-        intercept: quantile::middle(&mut levels),
+        intercept: quantile::select_median(&mut levels),
         p: mann_kendall_p(score, &sorted),
     })
     .filter(|trend| trend.slope.is_finite() && trend.intercept.is_finite())
@@ -81,7 +81,7 @@ mod tests {
         values[10] = 1000.0;
         let trend = theil_sen(&values).unwrap();
         assert!(
-            (trend.slope - 2.0).abs() < 1e-9 && (trend.at(5) - 110.0).abs() < 1e-9,
+            (trend.slope - 2.0).abs() < 1e-9 && (trend.value_at(5) - 110.0).abs() < 1e-9,
             "{trend:?}"
         );
         assert!(trend.p < 1e-6);

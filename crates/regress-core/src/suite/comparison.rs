@@ -38,7 +38,7 @@ pub enum BaselineVerdict {
 }
 
 impl SuiteComparison {
-    pub(super) fn of(median: Duration, entry: &BaselineEntry, threshold: f64) -> Self {
+    pub(super) fn against_entry(median: Duration, entry: &BaselineEntry, threshold: f64) -> Self {
         let value = median.as_nanos() as f64;
         let baseline = entry.median();
         let change = value / baseline - 1.0;
@@ -72,7 +72,7 @@ impl fmt::Display for SuiteComparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let percent = 100.0 * self.change.abs();
         let word = if self.change > 0.0 { "slower" } else { "faster" };
-        let baseline = Unit::Nanoseconds.human(self.baseline);
+        let baseline = Unit::Nanoseconds.format_value(self.baseline);
         match self.verdict {
             BaselineVerdict::Slower | BaselineVerdict::Faster => {
                 write!(

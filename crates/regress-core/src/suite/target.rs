@@ -52,7 +52,7 @@ impl SuiteTarget {
 impl fmt::Display for Missed {
     /// `mean 12.00 ms is over the target of 10.00 ms`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let time = |nanoseconds: f64| Unit::Nanoseconds.human(nanoseconds);
+        let time = |nanoseconds: f64| Unit::Nanoseconds.format_value(nanoseconds);
         let over = |f: &mut fmt::Formatter<'_>, what: &str, limit: Duration| {
             let limit = time(limit.as_nanos() as f64);
             write!(f, "{what} {} is over the target of {limit}", time(self.measured))
@@ -62,11 +62,11 @@ impl fmt::Display for Missed {
             SuiteTarget::MedianAtMost(limit) => over(f, "median", limit),
             SuiteTarget::MaxAtMost(limit) => over(f, "slowest call", limit),
             SuiteTarget::RateAtLeast(rate) => {
-                let rate = Unit::OperationsPerSecond.human(rate);
+                let rate = Unit::OperationsPerSecond.format_value(rate);
                 write!(
                     f,
                     "{} is under the target of {rate}",
-                    Unit::OperationsPerSecond.human(self.measured)
+                    Unit::OperationsPerSecond.format_value(self.measured)
                 )
             }
         }

@@ -37,8 +37,8 @@ fn baseline(values: &[f64]) -> EnvironmentBaseline {
         });
     }
     let mut baselines = Baselines::new();
-    baselines.record(&run.into_recording().unwrap());
-    match baselines.lookup(&Environment::default()) {
+    baselines.record_values(&run.into_recording().unwrap());
+    match baselines.lookup_environment(&Environment::default()) {
         Lookup::Same(same) => same.clone(),
         other => panic!("{other:?}"),
     }
@@ -92,7 +92,7 @@ fn missed_targets_are_named() {
     suite.set_target("a", SuiteTarget::RateAtLeast(60_000.0));
     suite.run_test("a", 2, || ()).unwrap();
     assert_eq!(
-        suite.check().unwrap_err().0,
+        suite.check_results().unwrap_err().0,
         [
             "suite/a: mean 20.00 µs is over the target of 15.00 µs",
             "suite/a: slowest call 30.00 µs is over the target of 29.00 µs",
@@ -106,7 +106,7 @@ fn one_run_is_slower_only_far_beyond_all_runs_of_the_baseline() {
     let verdict = |micros: u64, values: &[f64]| {
         let mut suite = suite(&[micros]).with_baseline(baseline(values), 0.05);
         let comparison = suite.run_test("a", 1, || ()).unwrap().comparison.unwrap();
-        (comparison.verdict, suite.check().is_ok())
+        (comparison.verdict, suite.check_results().is_ok())
     };
     let runs = [10_000.0, 10_100.0, 9_900.0, 10_050.0, 11_500.0];
     assert_eq!(verdict(14, &runs), (BaselineVerdict::Slower, false));
@@ -173,9 +173,9 @@ fn workloads_repeat_and_have_their_shape() {
         (workload.nearly_sorted(1, 9), workload.integers(2, 0)),
         (vec![0], vec![0, 0])
     );
-    assert_eq!(Workload::sizes(16, 300, 4), [16, 64, 256]);
+    assert_eq!(Workload::growing_sizes(16, 300, 4), [16, 64, 256]);
     assert_eq!(
-        (Workload::sizes(0, 9, 2), Workload::sizes(5, 9, 1)),
+        (Workload::growing_sizes(0, 9, 2), Workload::growing_sizes(5, 9, 1)),
         (vec![], vec![5])
     );
 }

@@ -44,7 +44,7 @@ impl Workload {
     pub fn nearly_sorted(&mut self, length: usize, swaps: usize) -> Vec<u64> {
         let mut numbers: Vec<u64> = (0..length as u64).collect();
         for _ in 0..if length > 1 { swaps } else { 0 } {
-            let (left, right) = (self.rng.below(length), self.rng.below(length));
+            let (left, right) = (self.rng.next_below(length), self.rng.next_below(length));
             numbers.swap(left, right);
         }
         numbers
@@ -58,8 +58,8 @@ impl Workload {
             if index > 0 {
                 text.push(' ');
             }
-            for _ in 0..2 + self.rng.below(8) {
-                text.push(char::from(b'a' + self.rng.below(26) as u8));
+            for _ in 0..2 + self.rng.next_below(8) {
+                text.push(char::from(b'a' + self.rng.next_below(26) as u8));
             }
         }
         text
@@ -68,7 +68,7 @@ impl Workload {
     /// Sizes from `first` to at most `last`, each `factor` times the one before: for tests of how time grows.
     /// Empty when `first` is 0 or above `last`; one size when `factor` is below 2.
     #[must_use]
-    pub fn sizes(first: usize, last: usize, factor: usize) -> Vec<usize> {
+    pub fn growing_sizes(first: usize, last: usize, factor: usize) -> Vec<usize> {
         let next = |size: &usize| {
             size.checked_mul(factor)
                 .filter(|next| next > size && *next <= last)

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use regress_core::ingest::{IngestOptions, Ingested, ResultSource, ingest};
+use regress_core::ingest::{IngestOptions, Ingested, ResultSource, ingest_results};
 
 /// A file with its path below `fixtures/`.
 pub(crate) type File = (String, Vec<u8>);
@@ -37,5 +37,5 @@ pub(crate) fn ingest_files(files: &[File], options: &IngestOptions) -> Ingested 
         .iter()
         .map(|(path, bytes)| ResultSource { path, bytes })
         .collect();
-    ingest(&sources, options)
+    ingest_results(&sources, options)
 }

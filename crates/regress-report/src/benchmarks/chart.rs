@@ -1,7 +1,7 @@
 //! A row's history, or its two samples, as the chart to draw.
 
 use super::Row;
-use super::words::short;
+use super::words::short_commit;
 use crate::chart::{Band, Chart, Mark, Point, PointKind};
 
 /// What there is to draw of a row.
@@ -16,7 +16,7 @@ pub(super) fn of_row(row: &Row) -> Chart {
         row.commits
             .get(index)
             .filter(|_| joined)
-            .map_or("", |commit| short(commit))
+            .map_or("", |commit| short_commit(commit))
     };
     let point = |(index, value): (usize, f64)| {
         let is_new = index >= earlier;
@@ -32,7 +32,7 @@ pub(super) fn of_row(row: &Row) -> Chart {
         name: row.name.clone(),
         unit: row.unit.clone(),
         direction: row.direction,
-        points: row.trend().into_iter().enumerate().map(point).collect(),
+        points: row.trend_values().into_iter().enumerate().map(point).collect(),
         marks: row
             .shifts
             .iter()

@@ -1,7 +1,7 @@
 //! Untrusted text in other languages: names of benchmarks come from pull requests of strangers.
 
 /// Text for HTML and SVG, also within quoted attributes.
-pub(crate) fn html(text: &str) -> String {
+pub(crate) fn escape_html(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -22,7 +22,7 @@ pub(crate) fn html(text: &str) -> String {
 ///
 /// GitHub looks for mentions and issue numbers in the text that is left when Markdown and entities are resolved, so
 /// that neither a backslash nor `&#64;` keeps it from finding them. An invisible space after the sign does.
-pub(super) fn markdown(text: &str) -> String {
+pub(super) fn escape_markdown(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -60,11 +60,11 @@ mod tests {
     #[test]
     fn names_cannot_leave_their_place() {
         assert_eq!(
-            html("<b a='\"'>&\u{1}"),
+            escape_html("<b a='\"'>&\u{1}"),
             "&lt;b a=&#39;&quot;&#39;&gt;&amp;\u{fffd}"
         );
         assert_eq!(
-            markdown("a|b @me #1 [x](http://y)\n<i>"),
+            escape_markdown("a|b @me #1 [x](http://y)\n<i>"),
             "a\\|b @\u{200b}me \\#\u{200b}1 \\[x\\](http&#58;//y) &lt;i&gt;"
         );
         assert_eq!(workflow_command("a%\n::error::x", false), "a%25%0A::error::x");

@@ -14,7 +14,7 @@ const MAX_ANNOTATIONS: usize = 10;
 /// The report as workflow commands, one a line: an error a regression, a warning what could not be judged, and a
 /// notice with the outcome.
 #[must_use]
-pub fn render(report: &Report) -> String {
+pub fn render_workflow_commands(report: &Report) -> String {
     let mut out = String::new();
     annotate(&mut out, report, "error", |row| {
         row.verdict == VerdictKind::Regression
@@ -25,7 +25,7 @@ pub fn render(report: &Report) -> String {
             VerdictKind::Suspected | VerdictKind::EnvironmentChanged | VerdictKind::NotEnoughData
         )
     });
-    let text = escape(&format!("{} ({})", report.summary, report.counts()), false);
+    let text = escape(&format!("{} ({})", report.summary, report.counts_text()), false);
     let _ = writeln!(
         out,
         "::notice title=Benchmarks%3A {}::{text}",
@@ -42,7 +42,7 @@ fn annotate(out: &mut String, report: &Report, level: &str, wanted: impl Fn(&Row
         rows.len()
     };
     for row in &rows[..shown] {
-        let title = escape(&format!("{} {}", row.name, row.change()), true);
+        let title = escape(&format!("{} {}", row.name, row.change_text()), true);
         let text = format!("{} → {}: {}", row.before_text(), row.after_text(), row.reason);
         let _ = writeln!(out, "::{level} title={title}::{}", escape(&text, false));
     }
@@ -57,19 +57,19 @@ fn annotate(out: &mut String, report: &Report, level: &str, wanted: impl Fn(&Row
 
 #[cfg(test)]
 mod tests {
-    use super::super::words::tests::example;
+    use super::super::words::tests::example_report;
     use super::*;
 
     #[test]
     fn annotations() {
-        insta::assert_snapshot!(render(&example()));
+        insta::assert_snapshot!(render_workflow_commands(&example_report()));
     }
 
     #[test]
     fn many_are_counted() {
-        let mut report = example();
+        let mut report = example_report();
         report.rows = vec![report.rows[0].clone(); 400];
-        let text = render(&report);
+        let text = render_workflow_commands(&report);
         assert_eq!(
             text.lines().filter(|line| line.starts_with("::error")).count(),
             10

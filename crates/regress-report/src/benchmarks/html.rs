@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 
 use regress_core::detect::VerdictKind;
 
-use super::escape::html as escape;
+use super::escape::escape_html as escape;
 use super::words::{is_loud, outcome_heading};
 use super::{Report, Row, chart};
 use crate::STYLE;
-use crate::chart::{Size, full, spark};
+use crate::chart::{Size, render_full_chart, render_sparkline};
 
 /// Rows with a full chart; drawings of thousands would make the file too heavy for a phone.
 const MAX_CHARTS: usize = 300;
@@ -17,7 +17,7 @@ const MAX_ROWS: usize = 5000;
 
 /// The report as an HTML document.
 #[must_use]
-pub fn render(report: &Report) -> String {
+pub fn render_html(report: &Report) -> String {
     let mut out = String::with_capacity(16 << 10);
     let _ = write!(
         out,
@@ -25,22 +25,22 @@ pub fn render(report: &Report) -> String {
          <title>Benchmarks: {}</title><style>\n{STYLE}</style></head><body><main>\n",
         outcome_heading(report.outcome)
     );
-    body(&mut out, report, &[]);
+    render_report_body(&mut out, report, &[]);
     out.push_str("</main></body></html>\n");
     out
 }
 
 /// What the document says. `links` are the places with more about each row, in the order of the rows; there may be
 /// none.
-pub(crate) fn body(out: &mut String, report: &Report, links: &[String]) {
+pub(crate) fn render_report_body(out: &mut String, report: &Report, links: &[String]) {
     let class = report.outcome.as_str();
     let _ = write!(
         out,
         "<h1>Benchmarks: <span class=\"{class}\">{word}</span></h1>\n<p>{}</p>\n<p class=\"faint\">{}</p>\n<p class=\"faint\">{}: {}<br>{}<br>threshold {} %, one value a process run</p>\n",
         escape(&report.summary),
-        escape(&report.counts()),
+        escape(&report.counts_text()),
         escape(&report.title),
-        escape(&report.sides()),
+        escape(&report.sides_text()),
         escape(&report.environment),
         report.threshold,
         word = outcome_heading(report.outcome),
@@ -86,18 +86,18 @@ fn section(out: &mut String, row: &Row, link: Option<&str>, with_chart: bool) {
         out,
         "<details class=\"row\"{open}><summary><span class=\"name\">{}</span>{}<span class=\"change {class}\">{}</span><span><span class=\"pill {class}\">{}</span></span></summary><div class=\"body\">",
         escape(&row.name),
-        drawing.as_ref().map(spark).unwrap_or_default(),
-        row.change(),
+        drawing.as_ref().map(render_sparkline).unwrap_or_default(),
+        row.change_text(),
         row.verdict
     );
     if let Some(drawing) = &drawing {
-        out.push_str(&full(drawing, Size::REPORT));
+        out.push_str(&render_full_chart(drawing, Size::REPORT));
     }
     let _ = write!(out, "<p>{}</p><dl>", escape(&row.reason));
-    let human = |value: Option<f64>| value.map_or_else(String::new, |value| row.unit.human(value));
+    let human = |value: Option<f64>| value.map_or_else(String::new, |value| row.unit.format_value(value));
     fact(out, "before", &human(row.before));
     fact(out, "now", &human(row.after));
-    fact(out, "95 % interval", &row.range());
+    fact(out, "95 % interval", &row.range_text());
     fact(out, "threshold", &format!("{} %", row.threshold));
     let number = |value: Option<f64>| match value {
         Some(value) if value < 0.0001 => "below 0.0001".to_owned(),
@@ -165,14 +165,14 @@ pub(crate) fn verdict_class(verdict: VerdictKind) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::words::tests::example;
+    use super::super::words::tests::example_report;
     use super::*;
 
     #[test]
     fn the_page_stands_alone_and_names_stay_text() {
-        let mut report = example();
+        let mut report = example_report();
         report.rows[0].name = "<script>alert(1)</script>".to_owned();
-        let page = render(&report);
+        let page = render_html(&report);
         assert!(!page.contains("<script"), "no script, neither ours nor theirs");
         assert!(!page.contains("http"), "nothing from the network");
         assert!(page.contains("prefers-color-scheme:dark") && page.contains("name=\"viewport\""));
@@ -185,8 +185,8 @@ mod tests {
 
     #[test]
     fn a_hundred_thousand_rows_make_a_page_of_bounded_size() {
-        let mut report = example();
+        let mut report = example_report();
         report.rows = vec![report.rows[4].clone(); 100_000];
-        assert!(render(&report).len() < 8 << 20);
+        assert!(render_html(&report).len() < 8 << 20);
     }
 }

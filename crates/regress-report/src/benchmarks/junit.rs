@@ -13,7 +13,7 @@ const SUITE: &str = "benchmarks";
 /// # Panics
 /// Never: XML in memory has nothing that could fail.
 #[must_use]
-pub fn render(report: &Report) -> String {
+pub fn render_junit(report: &Report) -> String {
     let mut suite = TestSuite::new(SUITE);
     suite.add_test_cases(report.rows.iter().map(test_case));
     let remarks: Vec<_> = report.problems.iter().chain(&report.notes).cloned().collect();
@@ -54,21 +54,21 @@ fn status(row: &Row) -> TestCaseStatus {
 
 #[cfg(test)]
 mod tests {
-    use super::super::words::tests::example;
+    use super::super::words::tests::example_report;
     use super::*;
 
     #[test]
     fn a_test_report() {
-        insta::assert_snapshot!(render(&example()));
+        insta::assert_snapshot!(render_junit(&example_report()));
     }
 
     #[test]
     fn names_and_reasons_cannot_leave_their_place() {
-        let mut report = example();
+        let mut report = example_report();
         report.rows.truncate(1);
         report.rows[0].name = "<a b='\"'>&\u{1b}[31m\u{1}".to_owned();
         report.problems = vec!["]]></system-err><x/>".to_owned()];
-        let text = render(&report);
+        let text = render_junit(&report);
         let read = quick_junit::Report::deserialize_from_str(&text).unwrap();
         let suite = &read.test_suites[0];
         assert_eq!(suite.test_cases[0].name.as_str(), "<a b='\"'>&");

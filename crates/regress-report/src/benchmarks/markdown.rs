@@ -7,13 +7,13 @@ use super::{Outcome, Report, Row};
 
 /// Text of a stranger's as it can stand in a comment: no markup, no mention of a person, no link.
 #[must_use]
-pub fn escape(text: &str) -> String {
-    super::escape::markdown(text)
+pub fn escape_for_comment(text: &str) -> String {
+    super::escape::escape_markdown(text)
 }
 
 /// The report as Markdown of at most `limit` bytes. Rows that do not fit are counted instead.
 #[must_use]
-pub fn render(report: &Report, limit: usize) -> String {
+pub fn render_markdown(report: &Report, limit: usize) -> String {
     let mut out = String::new();
     let _ = writeln!(
         out,
@@ -24,8 +24,8 @@ pub fn render(report: &Report, limit: usize) -> String {
     let _ = writeln!(
         out,
         "{}  \n{}\n",
-        escape(&report.summary),
-        escape(&report.counts())
+        escape_for_comment(&report.summary),
+        escape_for_comment(&report.counts_text())
     );
     let (loud, quiet): (Vec<&Row>, Vec<&Row>) = report.rows.iter().partition(|row| is_loud(row));
     let foot = foot(report, limit / 4);
@@ -54,11 +54,11 @@ fn table(out: &mut String, rows: &[&Row], budget: usize) {
     for (index, row) in rows.iter().enumerate() {
         let line = format!(
             "| {} | {} | {} | {} | {} | {} |\n",
-            escape(&row.name),
-            escape(&row.before_text()),
-            escape(&row.after_text()),
-            row.change(),
-            row.range().replace('[', "\\["),
+            escape_for_comment(&row.name),
+            escape_for_comment(&row.before_text()),
+            escape_for_comment(&row.after_text()),
+            row.change_text(),
+            row.range_text().replace('[', "\\["),
             row.verdict_text()
         );
         if out.len() + line.len() > budget {
@@ -73,7 +73,7 @@ fn table(out: &mut String, rows: &[&Row], budget: usize) {
 fn foot(report: &Report, limit: usize) -> String {
     let mut out = String::new();
     for note in &report.notes {
-        let _ = writeln!(out, "> {}\n", escape(note));
+        let _ = writeln!(out, "> {}\n", escape_for_comment(note));
     }
     if !report.problems.is_empty() {
         let _ = writeln!(
@@ -86,15 +86,15 @@ fn foot(report: &Report, limit: usize) -> String {
                 out.push_str("- and more\n");
                 break;
             }
-            let _ = writeln!(out, "- {}", escape(problem));
+            let _ = writeln!(out, "- {}", escape_for_comment(problem));
         }
         out.push_str("\n</details>\n\n");
     }
     let _ = writeln!(
         out,
         "<sub>{} · {} · threshold {} %, one value a process run</sub>",
-        escape(&report.sides()),
-        escape(&report.environment),
+        escape_for_comment(&report.sides_text()),
+        escape_for_comment(&report.environment),
         report.threshold
     );
     out
@@ -125,17 +125,17 @@ fn sign(outcome: Outcome) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::words::tests::example;
+    use super::super::words::tests::example_report;
     use super::*;
 
     #[test]
     fn a_comment() {
-        insta::assert_snapshot!(render(&example(), 65_536));
+        insta::assert_snapshot!(render_markdown(&example_report(), 65_536));
     }
 
     #[test]
     fn ten_thousand_benchmarks_fit_into_a_comment() {
-        let mut report = example();
+        let mut report = example_report();
         for index in 0..10_000 {
             let mut row = report.rows[index % 5].clone();
             row.name = format!("group/benchmark with a long name {index}");
@@ -144,11 +144,11 @@ mod tests {
                 .problems
                 .push(format!("file {index}: something is wrong with it"));
         }
-        report.sort();
-        let text = render(&report, 65_000);
+        report.sort_rows();
+        let text = render_markdown(&report, 65_000);
         assert!(text.len() <= 65_000, "{}", text.len());
         assert!(text.contains("more rows do not fit here"));
         assert!(text.trim_end().ends_with("</sub>"), "the foot is whole");
-        assert!(render(&report, 100).len() <= 100);
+        assert!(render_markdown(&report, 100).len() <= 100);
     }
 }

@@ -16,4 +16,4 @@ pub(crate) mod words;
 
 pub use regress_core::detect::Outcome;
 pub use view::{REPORT_VERSION, Report, ReportError, Row, Shift, Side};
-pub use words::short as short_commit;
+pub use words::short_commit;

@@ -6,7 +6,7 @@ use anstyle::{AnsiColor, Style};
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use regress_core::detect::VerdictKind;
 
-use super::words::{is_loud, outcome_heading, percent, severity, short};
+use super::words::{format_percent, is_loud, outcome_heading, severity_rank, short_commit};
 use super::{Outcome, Report, Row};
 
 const BOLD: Style = Style::new().bold();
@@ -31,7 +31,7 @@ const MAX_REASONS: usize = 20;
 
 /// The report as text with colours, ending in a line feed.
 #[must_use]
-pub fn render(report: &Report, options: TerminalOptions) -> String {
+pub fn render_terminal(report: &Report, options: TerminalOptions) -> String {
     let style = outcome_style(report.outcome);
     let mut out = String::new();
     let (loud, quiet): (Vec<&Row>, Vec<&Row>) = report.rows.iter().partition(|row| is_loud(row));
@@ -66,7 +66,7 @@ pub fn render(report: &Report, options: TerminalOptions) -> String {
     }
     let asking: Vec<&Row> = shown
         .into_iter()
-        .filter(|row| severity(row.verdict) < 4)
+        .filter(|row| severity_rank(row.verdict) < 4)
         .collect();
     for row in asking.iter().take(MAX_REASONS) {
         let _ = writeln!(out, "{BOLD}{}{BOLD:#}: {}", row.name, row.reason);
@@ -81,13 +81,13 @@ pub fn render(report: &Report, options: TerminalOptions) -> String {
     for note in &report.notes {
         let _ = writeln!(out, "{FAINT}note: {note}{FAINT:#}");
     }
-    let _ = writeln!(out, "{FAINT}{}{FAINT:#}", report.sides());
+    let _ = writeln!(out, "{FAINT}{}{FAINT:#}", report.sides_text());
     let _ = writeln!(
         out,
         "{style}{}{style:#}: {} ({})",
         outcome_heading(report.outcome),
         report.summary,
-        report.counts()
+        report.counts_text()
     );
     out
 }
@@ -116,11 +116,11 @@ fn table(rows: &[&Row], width: Option<u16>) -> String {
         let style = verdict_style(row.verdict);
         table.add_row([
             row.name.clone(),
-            sparkline(&row.trend(), 16),
+            sparkline(&row.trend_values(), 16),
             row.before_text(),
             row.after_text(),
-            format!("{style}{}{style:#}", row.change()),
-            row.range(),
+            format!("{style}{}{style:#}", row.change_text()),
+            row.range_text(),
             format!("{style}{}{style:#}", row.verdict_text()),
         ]);
     }
@@ -153,9 +153,9 @@ fn level(share: f64, count: usize) -> usize {
 
 /// A row's history as a chart of some lines, with its change points below.
 #[must_use]
-pub fn trend(row: &Row, width: Option<u16>) -> String {
+pub fn render_trend(row: &Row, width: Option<u16>) -> String {
     const HEIGHT: usize = 8;
-    let trend = row.trend();
+    let trend = row.trend_values();
     let columns = usize::from(width.unwrap_or(80)).saturating_sub(14).clamp(10, 120);
     let from = trend.len().saturating_sub(columns);
     let values = &trend[from..];
@@ -172,8 +172,8 @@ pub fn trend(row: &Row, width: Option<u16>) -> String {
     let reach = (high - low).max(high.abs() * 0.01).max(f64::MIN_POSITIVE);
     for line in (0..HEIGHT).rev() {
         let label = match line {
-            line if line == HEIGHT - 1 => row.unit.human(low + reach),
-            0 => row.unit.human(low),
+            line if line == HEIGHT - 1 => row.unit.format_value(low + reach),
+            0 => row.unit.format_value(low),
             _ => String::new(),
         };
         let points: String = values
@@ -191,9 +191,12 @@ pub fn trend(row: &Row, width: Option<u16>) -> String {
     }
     for shift in &row.shifts {
         let commit = row.commits.get(shift.index).filter(|commit| !commit.is_empty());
-        let commit = commit.map_or_else(String::new, |commit| format!(" at {}", short(commit)));
-        let change = percent(100.0 * (row.direction.cost_ratio(shift.before, shift.after) - 1.0));
-        let (before, after) = (row.unit.human(shift.before), row.unit.human(shift.after));
+        let commit = commit.map_or_else(String::new, |commit| format!(" at {}", short_commit(commit)));
+        let change = format_percent(100.0 * (row.direction.cost_ratio(shift.before, shift.after) - 1.0));
+        let (before, after) = (
+            row.unit.format_value(shift.before),
+            row.unit.format_value(shift.after),
+        );
         let _ = writeln!(
             out,
             "  run {}{commit}: {before} → {after} (cost {change})",
@@ -228,7 +231,7 @@ fn outcome_style(outcome: Outcome) -> Style {
 
 #[cfg(test)]
 mod tests {
-    use super::super::words::tests::example;
+    use super::super::words::tests::example_report;
     use super::*;
 
     fn plain(text: &str) -> String {
@@ -237,24 +240,27 @@ mod tests {
 
     #[test]
     fn a_report_on_a_terminal() {
-        insta::assert_snapshot!(plain(&render(&example(), TerminalOptions::default())));
+        insta::assert_snapshot!(plain(&render_terminal(
+            &example_report(),
+            TerminalOptions::default()
+        )));
     }
 
     #[test]
     fn a_trend_on_a_terminal() {
-        insta::assert_snapshot!(plain(&trend(&example().rows[0], Some(80))));
+        insta::assert_snapshot!(plain(&render_trend(&example_report().rows[0], Some(80))));
     }
 
     #[test]
     fn what_no_screen_holds_is_counted() {
-        let mut report = example();
+        let mut report = example_report();
         report.rows = vec![report.rows[0].clone(); 1000];
-        report.rows.extend(vec![example().rows[4].clone(); 500]);
-        let text = plain(&render(&report, TerminalOptions::default()));
+        report.rows.extend(vec![example_report().rows[4].clone(); 500]);
+        let text = plain(&render_terminal(&report, TerminalOptions::default()));
         assert!(text.lines().count() < 240, "{}", text.lines().count());
         assert!(text.contains("800 more rows are not shown") && text.contains("500 that did not change"));
         assert!(
-            plain(&render(
+            plain(&render_terminal(
                 &report,
                 TerminalOptions {
                     all: true,

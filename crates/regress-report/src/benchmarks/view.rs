@@ -4,7 +4,7 @@ use regress_core::detect::{Outcome, VerdictKind};
 use regress_core::measurement::{Direction, Unit};
 use serde::{Deserialize, Serialize};
 
-use super::words::severity;
+use super::words::severity_rank;
 
 /// The version of the JSON form that this library writes, and the newest it reads.
 pub const REPORT_VERSION: u32 = 1;
@@ -130,12 +130,12 @@ pub enum ReportError {
 impl Report {
     /// How many rows have this verdict.
     #[must_use]
-    pub fn count(&self, verdict: VerdictKind) -> usize {
+    pub fn count_verdicts(&self, verdict: VerdictKind) -> usize {
         self.rows.iter().filter(|row| row.verdict == verdict).count()
     }
 
     /// Sorts the rows: the most severe verdict first, then the largest change first, then by name.
-    pub fn sort(&mut self) {
+    pub fn sort_rows(&mut self) {
         let size = |row: &Row| {
             row.percent
                 .filter(|percent| !percent.is_nan())
@@ -143,8 +143,8 @@ impl Report {
         };
         self.rows.sort_by(|a, b| {
             let by_size = size(b).total_cmp(&size(a));
-            severity(a.verdict)
-                .cmp(&severity(b.verdict))
+            severity_rank(a.verdict)
+                .cmp(&severity_rank(b.verdict))
                 .then(by_size)
                 .then_with(|| a.name.cmp(&b.name))
         });
@@ -178,11 +178,11 @@ impl Report {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::benchmarks::words::tests::example;
+    use crate::benchmarks::words::tests::example_report;
 
     #[test]
     fn a_report_survives_its_json() {
-        let report = example();
+        let report = example_report();
         assert_eq!(Report::from_json(report.to_json().as_bytes()).unwrap(), report);
     }
 
@@ -198,9 +198,9 @@ mod tests {
 
     #[test]
     fn the_worst_come_first() {
-        let mut report = example();
+        let mut report = example_report();
         report.rows.reverse();
-        report.sort();
+        report.sort_rows();
         let names: Vec<_> = report.rows.iter().map(|row| row.name.as_str()).collect();
         assert_eq!(
             names,

@@ -6,7 +6,7 @@ use super::{Outcome, Report, Row};
 
 /// The place of a verdict in a report, the most severe first. What is not judged stands above what did not change:
 /// it asks for something to be done.
-pub(crate) fn severity(verdict: VerdictKind) -> u8 {
+pub(crate) fn severity_rank(verdict: VerdictKind) -> u8 {
     match verdict {
         VerdictKind::Regression => 0,
         VerdictKind::Suspected => 1,
@@ -41,12 +41,12 @@ impl Row {
     }
 
     /// `+8.1 %`, or a dash where there is no percentage.
-    pub(super) fn change(&self) -> String {
-        self.percent.map_or_else(|| "–".to_owned(), percent)
+    pub(super) fn change_text(&self) -> String {
+        self.percent.map_or_else(|| "–".to_owned(), format_percent)
     }
 
     /// `[+6.2, +9.9] %`, or nothing.
-    pub(super) fn range(&self) -> String {
+    pub(super) fn range_text(&self) -> String {
         self.interval.map_or_else(String::new, |(low, high)| {
             format!("[{}, {}] %", signed(low), signed(high))
         })
@@ -55,13 +55,13 @@ impl Row {
     /// The median before, for people.
     pub(super) fn before_text(&self) -> String {
         self.before
-            .map_or_else(|| "–".to_owned(), |value| self.unit.human(value))
+            .map_or_else(|| "–".to_owned(), |value| self.unit.format_value(value))
     }
 
     /// The median now, for people.
     pub(super) fn after_text(&self) -> String {
         self.after
-            .map_or_else(|| "–".to_owned(), |value| self.unit.human(value))
+            .map_or_else(|| "–".to_owned(), |value| self.unit.format_value(value))
     }
 
     /// Whether there is enough history to show it instead of the values that were compared.
@@ -70,7 +70,7 @@ impl Row {
     }
 
     /// What the sparkline and the chart show: the history and, as its end, this run; else the two samples.
-    pub(super) fn trend(&self) -> Vec<f64> {
+    pub(super) fn trend_values(&self) -> Vec<f64> {
         if self.shows_history() {
             self.history.iter().copied().chain(self.after).collect()
         } else {
@@ -86,7 +86,7 @@ impl Row {
 impl Report {
     /// `2 regression, 1 improvement, 40 unchanged`, leaving out what there is none of.
     #[must_use]
-    pub fn counts(&self) -> String {
+    pub fn counts_text(&self) -> String {
         let all = [
             VerdictKind::Regression,
             VerdictKind::Suspected,
@@ -95,12 +95,12 @@ impl Report {
             VerdictKind::NotEnoughData,
             VerdictKind::EnvironmentChanged,
         ];
-        let counts = all.map(|verdict| (self.count(verdict), verdict));
+        let counts = all.map(|verdict| (self.count_verdicts(verdict), verdict));
         let counts = counts.iter().filter(|(count, _)| *count > 0);
         let mut counts: Vec<_> = counts
             .map(|(count, verdict)| format!("{count} {verdict}"))
             .collect();
-        let noisy = self.noisy();
+        let noisy = self.count_noisy();
         counts.extend((noisy > 0).then(|| format!("{noisy} of these too noisy to tell")));
         if counts.is_empty() {
             "no benchmarks".to_owned()
@@ -111,15 +111,15 @@ impl Report {
 
     /// How many benchmarks vary so much that a change of their threshold's size could not be told from none.
     #[must_use]
-    pub fn noisy(&self) -> usize {
+    pub fn count_noisy(&self) -> usize {
         self.rows.iter().filter(|row| row.noisy).count()
     }
 
     /// `main (a1b2c3d4e5), 8 runs against HEAD (…), 8 runs`.
-    pub(super) fn sides(&self) -> String {
+    pub(super) fn sides_text(&self) -> String {
         let side = |side: &super::Side| {
-            let commit = side.commit.as_deref().map(short);
-            let commit = commit.filter(|commit| *commit != short(&side.label));
+            let commit = side.commit.as_deref().map(short_commit);
+            let commit = commit.filter(|commit| *commit != short_commit(&side.label));
             let commit = commit.map_or_else(String::new, |commit| format!(" ({commit})"));
             let plural = if side.runs == 1 { "run" } else { "runs" };
             format!("{}{commit}, {} {plural}", side.label, side.runs)
@@ -130,13 +130,13 @@ impl Report {
 
 /// A commit as people write it: ten digits of a hash, anything else as it is.
 #[must_use]
-pub fn short(commit: &str) -> &str {
+pub fn short_commit(commit: &str) -> &str {
     let hexadecimal = commit.len() >= 10 && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
     if hexadecimal { &commit[..10] } else { commit }
 }
 
 /// `+8.1 %`.
-pub(crate) fn percent(value: f64) -> String {
+pub(crate) fn format_percent(value: f64) -> String {
     format!("{} %", signed(value))
 }
 
@@ -182,7 +182,7 @@ pub(crate) mod tests {
         }
     }
 
-    pub(crate) fn example() -> Report {
+    pub(crate) fn example_report() -> Report {
         let mut slow = row("parse/large", VerdictKind::Regression, 1_500_000.0, 1_622_000.0);
         slow.reason = "slower by 8.1 %, at least 6.1 %, which is above 5 %".to_owned();
         slow.history = (0..40)
@@ -230,28 +230,28 @@ pub(crate) mod tests {
 
     #[test]
     fn what_is_too_noisy_says_so() {
-        let mut report = example();
+        let mut report = example_report();
         report.rows.truncate(0);
         report.rows.push(Row {
             noisy: true,
-            ..example().rows.remove(4)
+            ..example_report().rows.remove(4)
         });
-        assert_eq!(report.counts(), "1 unchanged, 1 of these too noisy to tell");
+        assert_eq!(report.counts_text(), "1 unchanged, 1 of these too noisy to tell");
         assert_eq!(report.rows[0].verdict_text(), "too noisy");
     }
 
     #[test]
     fn changes_are_written_with_sign_and_no_false_digits() {
         assert_eq!(
-            [8.13, -0.01, 250.4, f64::INFINITY].map(percent),
+            [8.13, -0.01, 250.4, f64::INFINITY].map(format_percent),
             ["+8.1 %", "0.0 %", "+250 %", "? %"]
         );
         assert_eq!(
-            example().counts(),
+            example_report().counts_text(),
             "1 regression, 1 improvement, 1 unchanged, 2 not enough data"
         );
         assert_eq!(
-            example().sides(),
+            example_report().sides_text(),
             "HEAD (cdcdcdcdcd), 8 runs against baseline (abababab\u{61}b), 8 runs"
         );
     }

@@ -4,14 +4,14 @@ use std::fmt::Write as _;
 
 use super::axes::Axes;
 use super::{Band, Chart, Point, PointKind, Size};
-use crate::benchmarks::escape::html as escape;
-use crate::benchmarks::words::percent;
+use crate::benchmarks::escape::escape_html as escape;
+use crate::benchmarks::words::format_percent;
 
 /// Labels of marks that are closer than this would cover each other.
 const LABEL: f64 = 58.0;
 
 /// The chart; empty when there are fewer than two values to draw.
-pub(crate) fn full(chart: &Chart, size: Size) -> String {
+pub(crate) fn render_full_chart(chart: &Chart, size: Size) -> String {
     let skipped = chart.points.len().saturating_sub(size.most);
     let Some(axes) = Axes::new(chart, skipped, size) else {
         return String::new();
@@ -50,8 +50,8 @@ fn draw_band(out: &mut String, axes: &Axes, chart: &Chart, band: Band, skipped: 
         "<rect class=\"band\" x=\"{left:.1}\" y=\"{top:.1}\" width=\"{:.1}\" height=\"{:.1}\"><title>baseline: {} to {}</title></rect>",
         size.width - size.right - left,
         (bottom - top).max(1.0),
-        escape(&chart.unit.human(band.low)),
-        escape(&chart.unit.human(band.high))
+        escape(&chart.unit.format_value(band.low)),
+        escape(&chart.unit.format_value(band.high))
     );
 }
 
@@ -63,7 +63,7 @@ fn grid(out: &mut String, axes: &Axes, chart: &Chart, size: Size) {
             out,
             "<line class=\"grid\" x1=\"{left}\" x2=\"{end}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/><text x=\"{text}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
             y + 4.0,
-            escape(&short_value(&chart.unit.human(value)))
+            escape(&short_value(&chart.unit.format_value(value)))
         );
     }
 }
@@ -150,7 +150,7 @@ fn marks(out: &mut String, axes: &Axes, chart: &Chart, skipped: usize, size: Siz
                 out,
                 "<text class=\"{class}\" x=\"{place:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}<title>{}</title></text>",
                 top - 6.0,
-                percent(change),
+                format_percent(change),
                 escape(mark.commit.as_str())
             );
             free_from = place + LABEL / 2.0;
@@ -191,7 +191,7 @@ fn one_point(out: &mut String, axes: &Axes, chart: &Chart, index: usize, point: 
         PointKind::Rejected => ("rejected", 3.0),
     };
     let (x, y) = (axes.x(index), axes.y(point.value));
-    let title = format!("{} {}", chart.unit.human(point.value), point.label);
+    let title = format!("{} {}", chart.unit.format_value(point.value), point.label);
     let title = escape(title.trim());
     if axes.is_beyond(point.value) {
         let tip = if point.value > axes.high { y - 7.0 } else { y + 7.0 };

@@ -9,8 +9,8 @@ mod spark;
 
 use regress_core::measurement::{Direction, Unit};
 
-pub(crate) use full::full;
-pub(crate) use spark::spark;
+pub(crate) use full::render_full_chart;
+pub(crate) use spark::render_sparkline;
 
 /// A series of values with what is known about it.
 #[derive(Debug, Clone, PartialEq)]
@@ -179,20 +179,20 @@ mod tests {
             commit: String::new(),
         }];
         for size in SIZES {
-            let drawing = full(&odd, size);
+            let drawing = render_full_chart(&odd, size);
             assert!(
                 !drawing.contains("NaN") && !drawing.contains("\"inf"),
                 "{drawing}"
             );
-            assert!(full(&chart(&[0.0; 5]), size).contains("polyline"));
-            assert_eq!(full(&chart(&[1.0]), size), "");
+            assert!(render_full_chart(&chart(&[0.0; 5]), size).contains("polyline"));
+            assert_eq!(render_full_chart(&chart(&[1.0]), size), "");
         }
     }
 
     #[test]
     fn names_units_and_links_stay_text() {
         for size in SIZES {
-            let drawing = full(&chart(&[1.0, 2.0, 3.0]), size);
+            let drawing = render_full_chart(&chart(&[1.0, 2.0, 3.0]), size);
             assert!(
                 !drawing.contains("<script") && !drawing.contains("<b>"),
                 "{drawing}"
@@ -207,16 +207,16 @@ mod tests {
     #[test]
     fn long_histories_are_cut_at_their_start() {
         let values: Vec<f64> = (0..5000).map(|i| 1e6 + f64::from(i)).collect();
-        let drawing = full(&chart(&values), Size::WIDE);
+        let drawing = render_full_chart(&chart(&values), Size::WIDE);
         assert_eq!(drawing.matches("<circle").count(), Size::WIDE.most);
-        assert!(full(&chart(&values), Size::NARROW).len() < 16_000);
+        assert!(render_full_chart(&chart(&values), Size::NARROW).len() < 16_000);
     }
 
     #[test]
     fn one_outlier_does_not_flatten_the_rest() {
         let mut values: Vec<f64> = (0..60).map(|i| 100.0 + f64::from(i % 7)).collect();
         values[30] = 10_000.0;
-        let drawing = full(&chart(&values), Size::WIDE);
+        let drawing = render_full_chart(&chart(&values), Size::WIDE);
         assert!(drawing.contains("class=\"beyond past\""), "{drawing}");
         assert!(
             drawing.contains("10000 &lt;b&gt;"),

@@ -9,7 +9,7 @@ const HEIGHT: f64 = 28.0;
 const MARGIN: f64 = 2.5;
 
 /// A small line, the newest value as a dot; empty when there are fewer than two values.
-pub(crate) fn spark(chart: &Chart) -> String {
+pub(crate) fn render_sparkline(chart: &Chart) -> String {
     let shown = &chart.points[chart.points.len().saturating_sub(MAX_POINTS)..];
     let finite = || {
         shown

@@ -1,6 +1,6 @@
 //! The badge of a repository: a small drawing with two words, for a README.
 
-use crate::benchmarks::escape::html as escape;
+use crate::benchmarks::escape::escape_html as escape;
 
 /// What the badge says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub enum Badge {
 impl Badge {
     /// The words.
     #[must_use]
-    pub fn words(self) -> String {
+    pub fn status_text(self) -> String {
         match self {
             Self::Passing => "passing".to_owned(),
             Self::Regression(1) => "1 regression".to_owned(),
@@ -39,8 +39,8 @@ impl Badge {
 
     /// The drawing, with `label` on its left.
     #[must_use]
-    pub fn svg(self, label: &str) -> String {
-        let words = self.words();
+    pub fn render_svg(self, label: &str) -> String {
+        let words = self.status_text();
         let (left, right) = (width(label) + 12.0, width(&words) + 12.0);
         let (label, words) = (escape(label), escape(&words));
         let (all, colour) = (left + right, self.colour());
@@ -81,7 +81,7 @@ mod tests {
             Badge::NoData,
             Badge::Unknown,
         ]
-        .map(Badge::words);
+        .map(Badge::status_text);
         assert_eq!(
             words,
             ["passing", "1 regression", "12 regressions", "no data", "unknown"]
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn a_label_stays_text() {
-        let svg = Badge::Passing.svg("<script>\"&");
+        let svg = Badge::Passing.render_svg("<script>\"&");
         assert!(
             !svg.contains("<script") && svg.contains("&lt;script&gt;&quot;&amp;"),
             "{svg}"

@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use regress_core::detect::VerdictKind;
 use regress_core::measurement::{Direction, Unit};
 
-use super::frame::{Frame, Link, When, link, name, pill, time};
-use crate::benchmarks::escape::html as escape;
+use super::frame::{Frame, Link, When, render_breakable_name, render_link, render_pill, render_time};
+use crate::benchmarks::escape::escape_html as escape;
 use crate::benchmarks::html::verdict_class;
-use crate::benchmarks::words::{percent, short};
-use crate::chart::{Band, Chart, Mark, Point, PointKind, Size, full};
+use crate::benchmarks::words::{format_percent, short_commit};
+use crate::chart::{Band, Chart, Mark, Point, PointKind, Size, render_full_chart};
 
 /// Values listed below the drawing.
 const MAX_LISTED: usize = 50;
@@ -104,13 +104,13 @@ pub enum ChangeKind {
 
 /// The page.
 #[must_use]
-pub fn benchmark(frame: &Frame, page: &BenchmarkPage) -> String {
+pub fn render_benchmark_page(frame: &Frame, page: &BenchmarkPage) -> String {
     let mut out = String::with_capacity(256 * page.points.len() + 4096);
     head(&mut out, page);
     let chart = chart(page);
     out.push_str("<figure>");
     for size in [Size::WIDE, Size::NARROW] {
-        out.push_str(&full(&chart, size));
+        out.push_str(&render_full_chart(&chart, size));
     }
     if page.points.len() < 2 {
         out.push_str("<p class=\"faint\">Two runs make a history; there are not that many yet.</p>");
@@ -123,25 +123,25 @@ pub fn benchmark(frame: &Frame, page: &BenchmarkPage) -> String {
         out.push_str("<h2>Elsewhere</h2>\n<ul class=\"plain\">");
         for other in &page.others {
             out.push_str("<li>");
-            link(&mut out, other);
+            render_link(&mut out, other);
             out.push_str("</li>");
         }
         out.push_str("</ul>\n");
     }
-    frame.wrap(&out)
+    frame.wrap_body(&out)
 }
 
 fn head(out: &mut String, page: &BenchmarkPage) {
     let verdict = page.verdict.map_or_else(String::new, |verdict| {
-        pill(verdict_class(verdict), verdict.as_str())
+        render_pill(verdict_class(verdict), verdict.as_str())
     });
     let _ = write!(
         out,
         "<h1 class=\"name\"><span>{}</span> {verdict}</h1>\n<p class=\"links\">",
-        name(&page.name)
+        render_breakable_name(&page.name)
     );
     for place in &page.places {
-        link(out, place);
+        render_link(out, place);
     }
     out.push_str("</p>\n");
     if !page.reason.is_empty() {
@@ -161,7 +161,7 @@ fn head(out: &mut String, page: &BenchmarkPage) {
 fn chart(page: &BenchmarkPage) -> Chart {
     let point = |point: &HistoryPoint| Point {
         value: point.value,
-        label: format!("{} {}", short(&point.commit), point.when.text),
+        label: format!("{} {}", short_commit(&point.commit), point.when.text),
         href: Some(point.run_href.clone()).filter(|href| !href.is_empty()),
         day: point.when.text.chars().take(10).collect(),
         kind: match point.state {
@@ -177,7 +177,7 @@ fn chart(page: &BenchmarkPage) -> Chart {
         commit: page
             .points
             .get(change.index)
-            .map_or_else(String::new, |point| short(&point.commit).to_owned()),
+            .map_or_else(String::new, |point| short_commit(&point.commit).to_owned()),
     };
     Chart {
         name: page.name.clone(),
@@ -202,7 +202,7 @@ fn legend(out: &mut String, page: &BenchmarkPage) {
     };
     let _ = write!(out, "<figcaption><span>{better}</span>");
     if let Some((low, high, _)) = page.band {
-        let (low, high) = (page.unit.human(low), page.unit.human(high));
+        let (low, high) = (page.unit.format_value(low), page.unit.format_value(high));
         let _ = write!(
             out,
             "<span><i class=\"key band\"></i>baseline {} to {}</span>",
@@ -233,7 +233,7 @@ fn legend(out: &mut String, page: &BenchmarkPage) {
             if span.href.is_empty() {
                 let _ = write!(out, "<span aria-current=\"true\">{}</span>", escape(&span.text));
             } else {
-                link(out, span);
+                render_link(out, span);
             }
         }
         out.push_str("</span>");
@@ -259,14 +259,14 @@ fn changes(out: &mut String, page: &BenchmarkPage) {
         };
         let (commit, when) = page.points.get(change.index).map_or_else(
             || (String::new(), String::new()),
-            |point| (commit(point), time(&point.when)),
+            |point| (commit(point), render_time(&point.when)),
         );
         let _ = writeln!(
             out,
             "<tr><td>{commit}</td><td>{when}</td><td class=\"number\">{}</td><td class=\"number\">{}</td><td class=\"number {class}\">{}</td><td>{}</td></tr>",
-            escape(&page.unit.human(change.before)),
-            escape(&page.unit.human(change.after)),
-            percent(cost),
+            escape(&page.unit.format_value(change.before)),
+            escape(&page.unit.format_value(change.after)),
+            format_percent(cost),
             escape(&what)
         );
     }
@@ -290,11 +290,11 @@ fn values(out: &mut String, page: &BenchmarkPage) {
             out,
             "<tr><td>{}</td><td>{}</td><td class=\"number\">{}</td><td class=\"number faint\">{}</td><td><span class=\"worse\">{state}</span> ",
             commit(point),
-            time(&point.when),
-            escape(&page.unit.human(point.value)),
-            step.map_or_else(String::new, percent)
+            render_time(&point.when),
+            escape(&page.unit.format_value(point.value)),
+            step.map_or_else(String::new, format_percent)
         );
-        link(out, &run);
+        render_link(out, &run);
         out.push_str("</td></tr>\n");
     }
     out.push_str("</tbody></table></div>\n");
@@ -303,9 +303,9 @@ fn values(out: &mut String, page: &BenchmarkPage) {
 /// The commit, as a link where it is known where it lies.
 fn commit(point: &HistoryPoint) -> String {
     let mut out = String::new();
-    link(
+    render_link(
         &mut out,
-        &Link::new(short(&point.commit), point.commit_href.clone()),
+        &Link::new(short_commit(&point.commit), point.commit_href.clone()),
     );
     out.replacen("<a ", "<a class=\"commit\" ", 1)
         .replacen("<span>", "<span class=\"commit\">", 1)

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::benchmarks::escape::html as escape;
+use crate::benchmarks::escape::escape_html as escape;
 
 /// What surrounds a page.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub struct When {
 
 impl Frame {
     /// The document around `body`.
-    pub(super) fn wrap(&self, body: &str) -> String {
+    pub(super) fn wrap_body(&self, body: &str) -> String {
         let mut out = String::with_capacity(body.len() + 2048);
         let _ = write!(
             out,
@@ -79,7 +79,7 @@ impl Frame {
         out.push_str(body);
         out.push_str("</main>\n<footer>");
         for part in &self.foot {
-            link(&mut out, part);
+            render_link(&mut out, part);
         }
         out.push_str("</footer></body></html>\n");
         out
@@ -87,7 +87,7 @@ impl Frame {
 }
 
 /// A link, or its text where it leads nowhere.
-pub(super) fn link(out: &mut String, link: &Link) {
+pub(super) fn render_link(out: &mut String, link: &Link) {
     let text = escape(&link.text);
     let _ = if link.href.is_empty() {
         write!(out, "<span>{text}</span>")
@@ -96,7 +96,7 @@ pub(super) fn link(out: &mut String, link: &Link) {
     };
 }
 
-pub(super) fn time(when: &When) -> String {
+pub(super) fn render_time(when: &When) -> String {
     format!(
         "<time datetime=\"{}\">{}</time>",
         escape(&when.iso),
@@ -104,12 +104,12 @@ pub(super) fn time(when: &When) -> String {
     )
 }
 
-pub(super) fn pill(class: &str, word: &str) -> String {
+pub(super) fn render_pill(class: &str, word: &str) -> String {
     format!("<span class=\"pill {class}\">{}</span>", escape(word))
 }
 
 /// A name that may be broken after its separators, where a line has no room for all of it.
-pub(super) fn name(text: &str) -> String {
+pub(super) fn render_breakable_name(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 32);
     for part in text.split_inclusive(['/', '_', ':', '.', '-', ',', '[', '(']) {
         out.push_str(&escape(part));

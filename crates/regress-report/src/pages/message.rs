@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::frame::{Frame, Link, link};
-use crate::benchmarks::escape::html as escape;
+use super::frame::{Frame, Link, render_link};
+use crate::benchmarks::escape::escape_html as escape;
 
 /// The view.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,14 +35,14 @@ pub struct TokenForm {
 
 /// The page.
 #[must_use]
-pub fn message(frame: &Frame, page: &MessagePage) -> String {
+pub fn render_message_page(frame: &Frame, page: &MessagePage) -> String {
     let mut out = String::new();
-    body(&mut out, page);
-    frame.wrap(&out)
+    render_message_body(&mut out, page);
+    frame.wrap_body(&out)
 }
 
 /// The message alone, for pages that have nothing to show yet.
-pub(super) fn body(out: &mut String, page: &MessagePage) {
+pub(super) fn render_message_body(out: &mut String, page: &MessagePage) {
     let _ = write!(
         out,
         "<section class=\"message\"><h1>{}</h1>",
@@ -60,7 +60,7 @@ pub(super) fn body(out: &mut String, page: &MessagePage) {
     if !page.links.is_empty() {
         out.push_str("<p class=\"links\">");
         for way in &page.links {
-            link(out, way);
+            render_link(out, way);
         }
         out.push_str("</p>");
     }

@@ -15,9 +15,11 @@ mod run;
 #[cfg(test)]
 mod tests;
 
-pub use benchmark::{BenchmarkPage, Change, ChangeKind, Fact, HistoryPoint, PointState, benchmark};
+pub use benchmark::{
+    BenchmarkPage, Change, ChangeKind, Fact, HistoryPoint, PointState, render_benchmark_page,
+};
 pub use frame::{Frame, Link, When};
-pub use message::{MessagePage, TokenForm, message};
-pub use repositories::{RepositoriesPage, RepositoryCard, repositories};
-pub use repository::{RepositoryPage, SeriesLine, StreamSection, repository};
-pub use run::{RunLine, RunPage, run};
+pub use message::{MessagePage, TokenForm, render_message_page};
+pub use repositories::{RepositoriesPage, RepositoryCard, render_repositories_page};
+pub use repository::{RepositoryPage, SeriesLine, StreamSection, render_repository_page};
+pub use run::{RunLine, RunPage, render_run_page};

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::frame::{Frame, When, name, pill, time};
+use super::frame::{Frame, When, render_breakable_name, render_pill, render_time};
 use super::message::{self, MessagePage};
 use crate::benchmarks::Outcome;
-use crate::benchmarks::escape::html as escape;
+use crate::benchmarks::escape::escape_html as escape;
 use crate::benchmarks::words::outcome_heading;
 
 /// The view.
@@ -36,11 +36,11 @@ pub struct RepositoryCard {
 
 /// The page.
 #[must_use]
-pub fn repositories(frame: &Frame, page: &RepositoriesPage) -> String {
+pub fn render_repositories_page(frame: &Frame, page: &RepositoriesPage) -> String {
     let mut out = String::new();
     if page.repositories.is_empty() {
-        message::body(&mut out, &page.empty);
-        return frame.wrap(&out);
+        message::render_message_body(&mut out, &page.empty);
+        return frame.wrap_body(&out);
     }
     out.push_str("<h1>Repositories</h1>\n<ul class=\"cards\">\n");
     for card in &page.repositories {
@@ -54,22 +54,22 @@ pub fn repositories(frame: &Frame, page: &RepositoriesPage) -> String {
             escape(next)
         );
     }
-    frame.wrap(&out)
+    frame.wrap_body(&out)
 }
 
 fn one(out: &mut String, card: &RepositoryCard) {
     let pill = card.outcome.map_or_else(String::new, |outcome| {
-        pill(outcome.as_str(), outcome_heading(outcome))
+        render_pill(outcome.as_str(), outcome_heading(outcome))
     });
     let updated = card.updated.as_ref().map_or_else(
         || "no runs yet".to_owned(),
-        |when| format!("last run {}", time(when)),
+        |when| format!("last run {}", render_time(when)),
     );
     let _ = writeln!(
         out,
         "<li><a class=\"card\" href=\"{}\"><strong class=\"name\">{}</strong>{pill}<span class=\"faint\">{}</span><span class=\"faint end\">{updated}</span></a></li>",
         escape(&card.href),
-        name(&card.name),
+        render_breakable_name(&card.name),
         escape(&card.summary),
     );
 }

@@ -5,15 +5,15 @@ use std::fmt::Write as _;
 use regress_core::detect::VerdictKind;
 use regress_core::measurement::{Direction, Unit};
 
-use super::frame::{Frame, Link, When, link, name, pill, time};
+use super::frame::{Frame, Link, When, render_breakable_name, render_link, render_pill, render_time};
 use super::message::{self, MessagePage};
 use super::run::{RunLine, run_lines};
 use crate::benchmarks::Outcome;
-use crate::benchmarks::escape::html as escape;
+use crate::benchmarks::escape::escape_html as escape;
 use crate::benchmarks::html::verdict_class;
 use crate::benchmarks::words::outcome_heading;
-use crate::benchmarks::words::{percent, severity};
-use crate::chart::{Chart, Point, PointKind, spark};
+use crate::benchmarks::words::{format_percent, severity_rank};
+use crate::chart::{Chart, Point, PointKind, render_sparkline};
 
 /// The view.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -76,8 +76,8 @@ pub struct SeriesLine {
 
 impl StreamSection {
     /// Puts what asks for attention first, then sorts by name.
-    pub fn sort(&mut self) {
-        let place = |row: &SeriesLine| row.verdict.map_or(u8::MAX, severity);
+    pub fn sort_rows(&mut self) {
+        let place = |row: &SeriesLine| row.verdict.map_or(u8::MAX, severity_rank);
         self.rows
             .sort_by(|a, b| place(a).cmp(&place(b)).then_with(|| a.name.cmp(&b.name)));
     }
@@ -85,7 +85,7 @@ impl StreamSection {
 
 /// The page.
 #[must_use]
-pub fn repository(frame: &Frame, page: &RepositoryPage) -> String {
+pub fn render_repository_page(frame: &Frame, page: &RepositoryPage) -> String {
     let mut out = String::new();
     let _ = write!(
         out,
@@ -93,12 +93,12 @@ pub fn repository(frame: &Frame, page: &RepositoryPage) -> String {
         escape(&page.name)
     );
     for way in &page.links {
-        link(&mut out, way);
+        render_link(&mut out, way);
     }
     out.push_str("</p></div>\n");
     if page.streams.is_empty() && page.runs.is_empty() {
-        message::body(&mut out, &page.empty);
-        return frame.wrap(&out);
+        message::render_message_body(&mut out, &page.empty);
+        return frame.wrap_body(&out);
     }
     tools(&mut out, page);
     if page.streams.iter().all(|stream| stream.rows.is_empty()) {
@@ -119,7 +119,7 @@ pub fn repository(frame: &Frame, page: &RepositoryPage) -> String {
         out.push_str("<h2>Newest runs</h2>\n");
         run_lines(&mut out, &page.runs);
     }
-    frame.wrap(&out)
+    frame.wrap_body(&out)
 }
 
 /// Branches to choose from, and the search.
@@ -129,7 +129,7 @@ fn tools(out: &mut String, page: &RepositoryPage) {
         if branch.href.is_empty() {
             let _ = write!(out, "<span aria-current=\"true\">{}</span>", escape(&branch.text));
         } else {
-            link(out, branch);
+            render_link(out, branch);
         }
     }
     let _ = writeln!(
@@ -148,12 +148,12 @@ fn section(out: &mut String, stream: &StreamSection) {
         stream.component.as_str()
     };
     let outcome = stream.outcome.map_or_else(String::new, |outcome| {
-        pill(outcome.as_str(), outcome_heading(outcome))
+        render_pill(outcome.as_str(), outcome_heading(outcome))
     });
     let judged = stream
         .judged
         .as_ref()
-        .map(|when| format!("judged {}", time(when)));
+        .map(|when| format!("judged {}", render_time(when)));
     let environment = Some(escape(&stream.environment)).filter(|text| !text.is_empty());
     let about: Vec<String> = environment.into_iter().chain(judged).collect();
     let _ = writeln!(
@@ -184,7 +184,7 @@ fn line(out: &mut String, row: &SeriesLine) {
         day: String::new(),
         kind: PointKind::Past,
     };
-    let drawing = spark(&Chart {
+    let drawing = render_sparkline(&Chart {
         name: row.name.clone(),
         unit: row.unit.clone(),
         direction: row.direction,
@@ -196,13 +196,13 @@ fn line(out: &mut String, row: &SeriesLine) {
     let value = row
         .history
         .last()
-        .map_or_else(String::new, |value| row.unit.human(*value));
+        .map_or_else(String::new, |value| row.unit.format_value(*value));
     let class = row.verdict.map_or("", verdict_class);
-    let change = row.percent.map_or_else(|| "–".to_owned(), percent);
+    let change = row.percent.map_or_else(|| "–".to_owned(), format_percent);
     let verdict = row
         .verdict
         .filter(|verdict| *verdict != VerdictKind::Unchanged)
-        .map_or_else(String::new, |verdict| pill(class, verdict.as_str()));
+        .map_or_else(String::new, |verdict| render_pill(class, verdict.as_str()));
     let drawing = if drawing.is_empty() {
         "<span class=\"spark\"></span>".to_owned()
     } else {
@@ -212,7 +212,7 @@ fn line(out: &mut String, row: &SeriesLine) {
         out,
         "<li><a href=\"{}\"><span class=\"name\">{}</span>{drawing}<span class=\"value\">{}</span><span class=\"change {class}\">{change}</span><span class=\"verdict\">{verdict}</span></a></li>",
         escape(&row.href),
-        name(&row.name),
+        render_breakable_name(&row.name),
         escape(&value),
     );
 }

@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::frame::{Frame, Link, When, link, pill, time};
-use crate::benchmarks::escape::html as escape;
-use crate::benchmarks::html::body;
+use super::frame::{Frame, Link, When, render_link, render_pill, render_time};
+use crate::benchmarks::escape::escape_html as escape;
+use crate::benchmarks::html::render_report_body;
 use crate::benchmarks::words::outcome_heading;
-use crate::benchmarks::words::short;
+use crate::benchmarks::words::short_commit;
 use crate::benchmarks::{Outcome, Report};
 
 /// The view of a run.
@@ -41,20 +41,20 @@ pub struct RunLine {
 
 /// The page of a run.
 #[must_use]
-pub fn run(frame: &Frame, page: &RunPage) -> String {
+pub fn render_run_page(frame: &Frame, page: &RunPage) -> String {
     let mut out = String::from("<p class=\"links\">");
     for fact in &page.facts {
-        link(&mut out, fact);
+        render_link(&mut out, fact);
     }
-    let _ = writeln!(out, "{}</p>", time(&page.received));
+    let _ = writeln!(out, "{}</p>", render_time(&page.received));
     match &page.report {
-        Some(report) => body(&mut out, report, &page.links),
+        Some(report) => render_report_body(&mut out, report, &page.links),
         None => out.push_str(
             "<h1>Not judged yet</h1>\n<p>The run is stored and waits for a worker. Load the page again in a moment; if this stays, \
              see whether <code>regressd worker</code> runs and what <code>regressd dead-letters list</code> says.</p>\n",
         ),
     }
-    frame.wrap(&out)
+    frame.wrap_body(&out)
 }
 
 /// A list of runs, newest first.
@@ -62,21 +62,21 @@ pub(super) fn run_lines(out: &mut String, runs: &[RunLine]) {
     out.push_str("<ul class=\"runs\">\n");
     for run in runs {
         let pill = run.outcome.map_or_else(
-            || pill("not-judged", "waiting"),
-            |outcome| pill(outcome.as_str(), outcome_heading(outcome)),
+            || render_pill("not-judged", "waiting"),
+            |outcome| render_pill(outcome.as_str(), outcome_heading(outcome)),
         );
         let _ = write!(
             out,
             "<li><a class=\"commit\" href=\"{}\">{}</a>",
             escape(&run.href),
-            escape(short(&run.commit))
+            escape(short_commit(&run.commit))
         );
-        link(out, &run.of);
+        render_link(out, &run.of);
         let _ = writeln!(
             out,
             "<span class=\"faint place\">{}</span>{pill}<span class=\"faint\">{}</span></li>",
             escape(&run.place),
-            time(&run.received)
+            render_time(&run.received)
         );
     }
     out.push_str("</ul>\n");

@@ -5,7 +5,7 @@ use regress_core::measurement::{Direction, Unit};
 
 use super::*;
 use crate::benchmarks::Outcome;
-use crate::benchmarks::words::tests::example;
+use crate::benchmarks::words::tests::example_report;
 
 const EVIL: &str = "</title><script>alert(1)</script>\"'><img src=x onerror=alert(1)>";
 
@@ -128,7 +128,7 @@ fn benchmark_view() -> BenchmarkPage {
 }
 
 fn run_view() -> RunPage {
-    let mut report = example();
+    let mut report = example_report();
     report.rows[0].name = EVIL.to_owned();
     report.summary = EVIL.to_owned();
     RunPage {
@@ -151,7 +151,7 @@ fn check(page: &str) {
 
 #[test]
 fn names_stay_text_on_every_page() {
-    check(&message(&frame(), &evil_message()));
+    check(&render_message_page(&frame(), &evil_message()));
     let cards = RepositoriesPage {
         repositories: vec![RepositoryCard {
             name: EVIL.to_owned(),
@@ -163,10 +163,10 @@ fn names_stay_text_on_every_page() {
         next: Some(EVIL.to_owned()),
         empty: MessagePage::default(),
     };
-    check(&repositories(&frame(), &cards));
-    check(&repository(&frame(), &repository_view()));
-    check(&benchmark(&frame(), &benchmark_view()));
-    check(&run(&frame(), &run_view()));
+    check(&render_repositories_page(&frame(), &cards));
+    check(&render_repository_page(&frame(), &repository_view()));
+    check(&render_benchmark_page(&frame(), &benchmark_view()));
+    check(&render_run_page(&frame(), &run_view()));
 }
 
 #[test]
@@ -175,18 +175,18 @@ fn pages_with_nothing_to_show_say_what_to_do() {
         empty: evil_message(),
         ..RepositoriesPage::default()
     };
-    check(&repositories(&frame(), &nothing));
+    check(&render_repositories_page(&frame(), &nothing));
     let mut empty = repository_view();
     empty.streams.clear();
     empty.runs.clear();
-    check(&repository(&frame(), &empty));
+    check(&render_repository_page(&frame(), &empty));
     let mut waiting = run_view();
     waiting.report = None;
-    assert!(run(&frame(), &waiting).contains("Not judged yet"));
+    assert!(render_run_page(&frame(), &waiting).contains("Not judged yet"));
     let mut young = benchmark_view();
     young.points.truncate(1);
     young.changes.clear();
-    assert!(benchmark(&frame(), &young).contains("Two runs make a history"));
+    assert!(render_benchmark_page(&frame(), &young).contains("Two runs make a history"));
 }
 
 #[test]
@@ -196,6 +196,6 @@ fn what_asks_for_attention_comes_first() {
     quiet.verdict = Some(VerdictKind::Unchanged);
     quiet.name = "a".to_owned();
     section.rows.insert(0, quiet);
-    section.sort();
+    section.sort_rows();
     assert_eq!(section.rows[0].verdict, Some(VerdictKind::Regression));
 }

@@ -9,7 +9,7 @@ mod truth;
 use std::process::ExitCode;
 
 use snippex_blocks::binary::Image;
-use snippex_blocks::extract::extract;
+use snippex_blocks::extract::extract_blocks;
 
 fn main() -> ExitCode {
     match run() {
@@ -27,17 +27,17 @@ fn run() -> Result<(), String> {
         return Err("usage: block_accuracy FILE_WITH_MAP STRIPPED_FILE [--list]".to_owned());
     };
     let read = |path: &String| std::fs::read(path).map_err(|error| format!("failed to read {path}: {error}"));
-    let truth = truth::read(&read(with_map)?)?;
+    let truth = truth::read_truth(&read(with_map)?)?;
     let data = read(stripped)?;
     let image = Image::parse(&data).map_err(|error| format!("failed to read {stripped}: {error}"))?;
-    let index = extract(&image);
+    let index = extract_blocks(&image);
     println!(
         "{} functions and {} block starts in the map",
         truth.functions.len(),
         truth.starts.len()
     );
     for (name, with_sweep) in [("control flow", false), ("with sweep", true)] {
-        let accuracy = truth::compare(&truth, &index, with_sweep);
+        let accuracy = truth::measure_accuracy(&truth, &index, with_sweep);
         println!(
             "{name}: precision {:.4} ({:.4} counting second branches as wrong), recall {:.4}; {} right, {} wrong, \
              {} missed; apart: {} after calls, {} second branches",

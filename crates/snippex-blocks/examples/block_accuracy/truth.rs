@@ -16,7 +16,7 @@ pub(crate) struct Truth {
 }
 
 /// Decodes the map of a file that has not been stripped.
-pub(crate) fn read(data: &[u8]) -> Result<Truth, String> {
+pub(crate) fn read_truth(data: &[u8]) -> Result<Truth, String> {
     let file = object::File::parse(data).map_err(|error| error.to_string())?;
     let section = file
         .section_by_name(".llvm_bb_addr_map")
@@ -110,7 +110,7 @@ impl Accuracy {
 }
 
 /// Compares; `with_sweep` takes the blocks of the linear sweep as well.
-pub(crate) fn compare(truth: &Truth, index: &BlockIndex<'_, '_>, with_sweep: bool) -> Accuracy {
+pub(crate) fn measure_accuracy(truth: &Truth, index: &BlockIndex<'_, '_>, with_sweep: bool) -> Accuracy {
     let mut accuracy = Accuracy {
         truth: truth.starts.len(),
         ..Accuracy::default()

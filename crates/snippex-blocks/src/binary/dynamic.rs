@@ -4,7 +4,7 @@
 use object::LittleEndian as Le;
 use object::elf::{self, Dyn64, Rela64, Relr64, Sym64};
 
-use super::elf::records;
+use super::elf::read_records;
 use super::image::{Fixup, FunctionRange, Image};
 use snippex_core::block::Origin;
 
@@ -24,7 +24,7 @@ struct Tags {
 }
 
 /// Reads the dynamic section at `address` into the image's fixups, imports and functions.
-pub(super) fn read(image: &mut Image<'_>, address: u64) {
+pub(super) fn read_dynamic_section(image: &mut Image<'_>, address: u64) {
     let tags = tags(image, address);
     // Packed relative relocations first: where both name a word, the later table wins in the loader, too.
     read_relr(image, tags.relr);
@@ -46,7 +46,7 @@ pub(super) fn read(image: &mut Image<'_>, address: u64) {
 
 fn tags(image: &Image<'_>, address: u64) -> Tags {
     let mut tags = Tags::default();
-    for entry in records::<Dyn64<Le>>(image, address, u64::MAX) {
+    for entry in read_records::<Dyn64<Le>>(image, address, u64::MAX) {
         let value = entry.d_val.get(Le);
         match entry.d_tag.get(Le) {
             elf::DT_NULL => break,
@@ -76,7 +76,7 @@ fn tags(image: &Image<'_>, address: u64) -> Tags {
 /// Addresses in bitmaps: an even word is an address, an odd word says which of the next 63 words follow it.
 fn read_relr(image: &mut Image<'_>, (address, size): (u64, u64)) {
     let mut next = 0_u64;
-    for entry in records::<Relr64<Le>>(image, address, size) {
+    for entry in read_records::<Relr64<Le>>(image, address, size) {
         let entry = entry.0.get(Le);
         let first = next;
         if entry & 1 == 0 {
@@ -102,7 +102,7 @@ fn push_in_place(image: &mut Image<'_>, address: u64) {
 }
 
 fn read_rela(image: &mut Image<'_>, (address, size): (u64, u64), tags: &Tags) {
-    for entry in records::<Rela64<Le>>(image, address, size) {
+    for entry in read_records::<Rela64<Le>>(image, address, size) {
         let (slot, info) = (entry.r_offset.get(Le), entry.r_info.get(Le));
         let addend = entry.r_addend.get(Le) as u64;
         let symbol_index = info >> 32;
@@ -150,7 +150,7 @@ fn push(image: &mut Image<'_>, address: u64, value: u64) {
     let covered = image
         .segments
         .partition_point(|segment| segment.address <= address);
-    if covered > 0 && address < image.segments[covered - 1].end() {
+    if covered > 0 && address < image.segments[covered - 1].end_address() {
         image.fixups.push(Fixup { address, value });
     }
 }
@@ -158,7 +158,7 @@ fn push(image: &mut Image<'_>, address: u64, value: u64) {
 fn symbol<'a>(image: &Image<'a>, tags: &Tags, index: u64) -> Option<&'a Sym64<Le>> {
     let size = size_of::<Sym64<Le>>() as u64;
     let address = tags.symbols.checked_add(index.checked_mul(size)?)?;
-    records::<Sym64<Le>>(image, address, size).first()
+    read_records::<Sym64<Le>>(image, address, size).first()
 }
 
 fn string<'a>(image: &Image<'a>, tags: &Tags, offset: u32) -> &'a [u8] {

@@ -21,7 +21,7 @@ pub(super) fn address_from_header(image: &Image<'_>, address: u64) -> Option<u64
 }
 
 /// Reads all frame descriptions from `address` on.
-pub(super) fn read(image: &mut Image<'_>, address: u64) {
+pub(super) fn read_eh_frame(image: &mut Image<'_>, address: u64) {
     let (mut functions, mut landing_pads) = (Vec::new(), Vec::new());
     let frame = EhFrame::new(image.bytes_from(address), LittleEndian);
     let bases = BaseAddresses::default().set_eh_frame(address);

@@ -7,14 +7,14 @@ use object::elf::{self, FileHeader64, ProgramHeader64};
 use object::read::ReadRef;
 use object::read::elf::{FileHeader, SectionHeader, SectionTable, Sym, SymbolTable};
 
-use super::image::{FileFormat, FunctionRange, Image, Segment, Symbol, c_string, disjoint};
+use super::image::{FileFormat, FunctionRange, Image, Segment, Symbol, c_string, make_ranges_disjoint};
 use super::{ImageError, dynamic, eh_frame};
 use snippex_core::block::Origin;
 
 type Header = FileHeader64<Le>;
 
 /// Reads an ELF file; the magic number has been seen.
-pub(super) fn parse(data: &[u8]) -> Result<Image<'_>, ImageError> {
+pub(super) fn parse_elf(data: &[u8]) -> Result<Image<'_>, ImageError> {
     check_machine(data)?;
     let length = data.len() as u64;
     let header = Header::parse(data).map_err(|_| ImageError::Truncated {
@@ -72,13 +72,13 @@ pub(super) fn parse(data: &[u8]) -> Result<Image<'_>, ImageError> {
         }
     }
     if let Some(header) = find(program_headers, elf::PT_DYNAMIC) {
-        dynamic::read(&mut image, header.p_vaddr.get(Le));
+        dynamic::read_dynamic_section(&mut image, header.p_vaddr.get(Le));
     }
     let unwind = find(program_headers, elf::PT_GNU_EH_FRAME)
         .and_then(|header| eh_frame::address_from_header(&image, header.p_vaddr.get(Le)))
         .or_else(|| section_address(&sections, b".eh_frame"));
     if let Some(address) = unwind {
-        eh_frame::read(&mut image, address);
+        eh_frame::read_eh_frame(&mut image, address);
     }
     Ok(image)
 }
@@ -167,7 +167,7 @@ fn code_ranges(image: &Image<'_>, sections: &SectionTable<'_, Header>) -> Vec<Ra
                 .map(|range| start..end.min(range.end)),
         );
     }
-    disjoint(if sections.is_empty() { backed } else { ranges })
+    make_ranges_disjoint(if sections.is_empty() { backed } else { ranges })
 }
 
 /// Takes functions as starts, and objects that lie in code as data.
@@ -198,7 +198,7 @@ fn read_symbols<'a>(image: &mut Image<'a>, table: &SymbolTable<'a, Header>, stri
 }
 
 /// Reads `count` records at a file address; as many as the segment holds.
-pub(super) fn records<'a, T: object::pod::Pod>(image: &Image<'a>, address: u64, bytes: u64) -> &'a [T] {
+pub(super) fn read_records<'a, T: object::pod::Pod>(image: &Image<'a>, address: u64, bytes: u64) -> &'a [T] {
     let available = image.bytes_from(address);
     let length = usize::try_from(bytes).unwrap_or(usize::MAX).min(available.len());
     available

@@ -18,7 +18,7 @@ pub enum FileFormat {
 impl FileFormat {
     /// The format that a file with these first bytes (two to four of them decide) claims to have.
     #[must_use]
-    pub fn of(head: &[u8]) -> Option<Self> {
+    pub fn from_magic_bytes(head: &[u8]) -> Option<Self> {
         match head {
             [0x7f, b'E', b'L', b'F', ..] => Some(Self::Elf),
             [b'M', b'Z', ..] => Some(Self::Pe),
@@ -47,7 +47,7 @@ pub struct Segment {
 impl Segment {
     /// First address after the segment.
     #[must_use]
-    pub fn end(&self) -> u64 {
+    pub fn end_address(&self) -> u64 {
         self.address + self.size
     }
 }
@@ -113,9 +113,9 @@ impl<'a> Image<'a> {
     /// # Errors
     /// [`ImageError`] names what the file is instead, what is cut off, or what contradicts itself.
     pub fn parse(data: &'a [u8]) -> Result<Self, ImageError> {
-        let mut image = match FileFormat::of(data) {
-            Some(FileFormat::Elf) => elf::parse(data)?,
-            Some(FileFormat::Pe) => pe::parse(data)?,
+        let mut image = match FileFormat::from_magic_bytes(data) {
+            Some(FileFormat::Elf) => elf::parse_elf(data)?,
+            Some(FileFormat::Pe) => pe::parse_pe(data)?,
             None => {
                 return Err(ImageError::UnknownFormat {
                     found: super::error::looks_like(data),
@@ -131,7 +131,7 @@ impl<'a> Image<'a> {
 
     /// The bytes of the file.
     #[must_use]
-    pub fn file(&self) -> &'a [u8] {
+    pub fn file_bytes(&self) -> &'a [u8] {
         self.data
     }
 
@@ -168,7 +168,10 @@ impl<'a> Image<'a> {
             }
             mapped = mapped.saturating_add(segment.file_size);
         }
-        if let Some(pair) = segments.windows(2).find(|pair| pair[0].end() > pair[1].address) {
+        if let Some(pair) = segments
+            .windows(2)
+            .find(|pair| pair[0].end_address() > pair[1].address)
+        {
             return Err(malformed(format!(
                 "the segments at {:#x} and {:#x} overlap",
                 pair[0].address, pair[1].address
@@ -237,7 +240,7 @@ impl<'a> Image<'a> {
     #[must_use]
     pub fn address_range(&self) -> Range<u64> {
         match (self.segments.first(), self.segments.last()) {
-            (Some(first), Some(last)) => first.address..last.end(),
+            (Some(first), Some(last)) => first.address..last.end_address(),
             _ => 0..0,
         }
     }
@@ -343,7 +346,7 @@ impl<'a> Image<'a> {
 
     /// The file's bytes of `range`, when all of them are there.
     #[must_use]
-    pub fn bytes(&self, range: Range<u64>) -> Option<&'a [u8]> {
+    pub fn bytes_in_range(&self, range: Range<u64>) -> Option<&'a [u8]> {
         let length = usize::try_from(range.end.checked_sub(range.start)?).ok()?;
         self.bytes_from(range.start).get(..length)
     }
@@ -386,7 +389,7 @@ fn contains(ranges: &[Range<u64>], address: u64) -> bool {
 }
 
 /// Sorts `ranges`, clips what overlaps and drops what is empty.
-pub(super) fn disjoint(mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
+pub(super) fn make_ranges_disjoint(mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
     ranges.sort_by_key(|range| (range.start, range.end));
     let mut end = 0;
     for range in &mut ranges {

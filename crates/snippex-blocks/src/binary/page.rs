@@ -11,7 +11,7 @@ impl Image<'_> {
     /// A slot of an import keeps what the file has, plus `base` when that is an address of the image (a lazily
     /// bound PLT slot). `None` when nothing is mapped there.
     #[must_use]
-    pub fn page(&self, address: u64, base: u64) -> Option<Box<[u8; PAGE as usize]>> {
+    pub fn page_at(&self, address: u64, base: u64) -> Option<Box<[u8; PAGE as usize]>> {
         let start = address & !(PAGE - 1);
         let end = start.checked_add(PAGE)?;
         let first = self
@@ -89,5 +89,5 @@ impl Image<'_> {
 
 /// First page boundary at or after the end of a segment.
 fn page_end(segment: &Segment) -> u64 {
-    segment.end().next_multiple_of(PAGE)
+    segment.end_address().next_multiple_of(PAGE)
 }

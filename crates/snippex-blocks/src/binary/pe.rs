@@ -7,11 +7,11 @@ use object::pe;
 use object::read::pe::{ImageNtHeaders, ImageOptionalHeader, PeFile64};
 
 use super::ImageError;
-use super::image::{FileFormat, Fixup, FunctionRange, Image, Segment, Symbol, disjoint};
+use super::image::{FileFormat, Fixup, FunctionRange, Image, Segment, Symbol, make_ranges_disjoint};
 use snippex_core::block::Origin;
 
 /// Reads a PE file; the DOS magic number has been seen.
-pub(super) fn parse(data: &[u8]) -> Result<Image<'_>, ImageError> {
+pub(super) fn parse_pe(data: &[u8]) -> Result<Image<'_>, ImageError> {
     check_machine(data)?;
     let file = PeFile64::parse(data).map_err(|error| ImageError::Malformed {
         what: error.to_string(),
@@ -31,7 +31,7 @@ pub(super) fn parse(data: &[u8]) -> Result<Image<'_>, ImageError> {
     }
     let mut image = Image::with_segments(data, FileFormat::Pe, segments)?;
     image.relative_base = base;
-    image.code = disjoint(
+    image.code = make_ranges_disjoint(
         image
             .segments
             .iter()

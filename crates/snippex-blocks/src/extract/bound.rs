@@ -6,7 +6,7 @@ use iced_x86::{Instruction, Mnemonic, OpKind, Register};
 use super::history::PastInstructions;
 
 /// The number of values `index` can have, from the comparison and branch that guard the jump.
-pub(super) fn bound(index: Register, past: &[PastInstructions]) -> Option<u64> {
+pub(super) fn index_bound(index: Register, past: &[PastInstructions]) -> Option<u64> {
     let mut index = Index {
         registers: vec![index.full_register()],
         memory: None,

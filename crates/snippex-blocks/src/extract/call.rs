@@ -7,7 +7,7 @@ use super::function::{FunctionId, Waiter};
 use super::noreturn::never_returns;
 use super::trace::{TracedRun, Tracer};
 use snippex_core::block::Origin;
-use snippex_core::decode::decoder;
+use snippex_core::decode::intel_decoder;
 
 /// Where a PLT stub leads.
 enum Stub<'a> {
@@ -19,36 +19,41 @@ enum Stub<'a> {
 
 impl<'a> Tracer<'_, 'a> {
     /// A direct call: true when the callee is known to return.
-    pub(super) fn call(&mut self, run: &TracedRun<'a>, next: Position, instruction: &Instruction) -> bool {
+    pub(super) fn follow_call(
+        &mut self,
+        run: &TracedRun<'a>,
+        next: Position,
+        instruction: &Instruction,
+    ) -> bool {
         let address = instruction.near_branch_target();
-        let Some(target) = self.code.position(address) else {
+        let Some(target) = self.code.position_of(address) else {
             return true;
         };
         if target == next {
             return true; // `call next; pop reg` reads the instruction pointer
         }
-        let callee = self.enter(target);
-        self.queue(target, Origin::CallTarget, callee, None);
-        if next >= run.region.end() || self.ends_at(run.function, next) {
+        let callee = self.ensure_function(target);
+        self.queue_block(target, Origin::CallTarget, callee, None);
+        if next >= run.region.end_position() || self.ends_at(run.function, next) {
             return false;
         }
         let callee = match self.stub(target) {
             Some(Stub::Import(name)) => return !never_returns(name),
-            Some(Stub::Local(behind)) => self.enter(behind),
+            Some(Stub::Local(behind)) => self.ensure_function(behind),
             None => callee,
         };
         let continuation = self.skip_alignment(next);
         let caller = run.function;
-        continuation < run.region.end()
+        continuation < run.region.end_position()
             && !self
                 .functions
-                .wait(callee, Waiter::Continuation { continuation, caller })
+                .add_waiter(callee, Waiter::Continuation { continuation, caller })
     }
 
     /// Whether `function` ends at `position` for certain. Compilers end a function with a call only when the callee
     /// never returns.
     pub(super) fn ends_at(&self, function: FunctionId, position: Position) -> bool {
-        let (start, end) = self.functions.range(function);
+        let (start, end) = self.functions.position_range(function);
         end != start && end == position
     }
 
@@ -59,11 +64,14 @@ impl<'a> Tracer<'_, 'a> {
         let body = body.strip_prefix(&[0xf2]).unwrap_or(body);
         let displacement = body.strip_prefix(&[0xff, 0x25])?.first_chunk::<4>()?;
         let length = (bytes.len() - body.len() + 6) as u64;
-        let after = self.code.address(position) + length;
+        let after = self.code.address_of(position) + length;
         let slot = after.wrapping_add(i64::from(i32::from_le_bytes(*displacement)) as u64);
         match self.image.import_at(slot) {
             Some(name) => Some(Stub::Import(name)),
-            None => self.code.position(self.image.pointer_at(slot)?).map(Stub::Local),
+            None => self
+                .code
+                .position_of(self.image.pointer_at(slot)?)
+                .map(Stub::Local),
         }
     }
 
@@ -77,7 +85,7 @@ impl<'a> Tracer<'_, 'a> {
         if !matches!(bytes[0], 0x0f | 0x2e | 0x66 | 0x90) {
             return position;
         }
-        let mut decoder = decoder(bytes, self.code.address(position));
+        let mut decoder = intel_decoder(bytes, self.code.address_of(position));
         while decoder.ip() % 16 != 0 && decoder.can_decode() {
             if decoder.decode().mnemonic() != Mnemonic::Nop {
                 return position;

@@ -16,7 +16,7 @@ pub(super) struct Region<'a> {
 }
 
 impl Region<'_> {
-    pub(super) fn end(&self) -> Position {
+    pub(super) fn end_position(&self) -> Position {
         self.base + self.bytes.len() as Position
     }
 }
@@ -57,7 +57,7 @@ impl<'a> CodeRegions<'a> {
         let mut regions = Vec::new();
         let mut base = 0_u32;
         for range in image.code_ranges() {
-            let Some(bytes) = image.bytes(range.clone()) else {
+            let Some(bytes) = image.bytes_in_range(range.clone()) else {
                 continue;
             };
             // Positions are 32 bits: code past 4 GiB stays out. The last 16 positions are never given out.
@@ -89,26 +89,26 @@ impl<'a> CodeRegions<'a> {
     }
 
     /// The region of a position.
-    pub(super) fn region(&self, position: Position) -> Region<'a> {
+    pub(super) fn region_at(&self, position: Position) -> Region<'a> {
         let after = self.regions.partition_point(|region| region.base <= position);
         self.regions[after - 1]
     }
 
-    pub(super) fn position(&self, address: u64) -> Option<Position> {
+    pub(super) fn position_of(&self, address: u64) -> Option<Position> {
         let after = self.regions.partition_point(|region| region.address <= address);
         let region = &self.regions[after.checked_sub(1)?];
         let offset = address - region.address;
         (offset < region.bytes.len() as u64).then(|| region.base + offset as Position)
     }
 
-    pub(super) fn address(&self, position: Position) -> u64 {
-        let region = self.region(position);
+    pub(super) fn address_of(&self, position: Position) -> u64 {
+        let region = self.region_at(position);
         region.address + u64::from(position - region.base)
     }
 
     /// The bytes from a position to the end of its region.
     pub(super) fn bytes_from(&self, position: Position) -> &'a [u8] {
-        let region = self.region(position);
+        let region = self.region_at(position);
         &region.bytes[(position - region.base) as usize..]
     }
 
@@ -133,7 +133,7 @@ impl<'a> CodeRegions<'a> {
         self.marks[position as usize] & LEADER != 0
     }
 
-    pub(super) fn origin(&self, position: Position) -> Option<Origin> {
+    pub(super) fn origin_at(&self, position: Position) -> Option<Origin> {
         let field = self.marks[position as usize] & LEADER;
         ORIGINS.get(usize::from(field).checked_sub(1)?).copied()
     }
@@ -176,7 +176,7 @@ impl<'a> CodeRegions<'a> {
     }
 
     /// First position at or after `position` for which `wanted` holds, up to `end`.
-    pub(super) fn find(
+    pub(super) fn find_position(
         &self,
         position: Position,
         end: Position,

@@ -66,8 +66,8 @@ impl Functions {
 
     /// The function that begins at `position`, made when there is none and the position is not inside a function
     /// of known extent; in that case, that function. The flag says that it is new.
-    pub(super) fn entry(&mut self, position: Position) -> (FunctionId, bool) {
-        if let Some(id) = self.owner(position) {
+    pub(super) fn get_or_create(&mut self, position: Position) -> (FunctionId, bool) {
+        if let Some(id) = self.find_owner(position) {
             let function = &self.functions[id.0 as usize];
             if function.start == position || position < function.end {
                 return (id, false);
@@ -85,7 +85,7 @@ impl Functions {
     }
 
     /// The nearest function at or before `position` that does not end before it.
-    pub(super) fn owner(&self, position: Position) -> Option<FunctionId> {
+    pub(super) fn find_owner(&self, position: Position) -> Option<FunctionId> {
         let known = self.functions[..self.sorted].partition_point(|function| function.start <= position);
         let known = known.checked_sub(1).map(|index| index as u32);
         let late = self.late.range(..=position).next_back().map(|(_, &id)| id);
@@ -96,20 +96,20 @@ impl Functions {
     }
 
     /// Whether `position` belongs to `function` for certain.
-    pub(super) fn covers(&self, function: FunctionId, position: Position) -> bool {
+    pub(super) fn covers_position(&self, function: FunctionId, position: Position) -> bool {
         let function = &self.functions[function.0 as usize];
         (function.start..function.end).contains(&position)
     }
 
     /// Start and end; equal when the end is unknown.
-    pub(super) fn range(&self, function: FunctionId) -> (Position, Position) {
+    pub(super) fn position_range(&self, function: FunctionId) -> (Position, Position) {
         let function = &self.functions[function.0 as usize];
         (function.start, function.end)
     }
 
     /// Lets `waiter` wait for `function`; false when that function is known to return, so that there is nothing
     /// to wait for.
-    pub(super) fn wait(&mut self, function: FunctionId, waiter: Waiter) -> bool {
+    pub(super) fn add_waiter(&mut self, function: FunctionId, waiter: Waiter) -> bool {
         let function = &mut self.functions[function.0 as usize];
         if function.returns {
             return false;

@@ -3,7 +3,7 @@
 use iced_x86::{Instruction, Register};
 
 use super::code::{CodeRegions, Position};
-use snippex_core::decode::decoder;
+use snippex_core::decode::intel_decoder;
 
 /// An instruction that ran before, newest first.
 #[derive(Clone, Copy, Debug)]
@@ -18,7 +18,7 @@ pub(super) type Path = (Position, Option<Position>);
 
 /// Up to `limit` instructions on the path to `position`, newest first: the straight run itself, then the code that
 /// branched to it. Beyond that, in order of address.
-pub(super) fn path(
+pub(super) fn collect_past_instructions(
     code: &CodeRegions<'_>,
     position: Position,
     (start, from): Path,
@@ -56,7 +56,7 @@ pub(super) fn nearest_address(
     let reach = u32::try_from(*budget).unwrap_or(Position::MAX);
     let lowest = lowest
         .max(position.saturating_sub(reach))
-        .max(code.region(position).base);
+        .max(code.region_at(position).base);
     let mut at = position;
     let found = loop {
         let Some(previous) = code.previous_instruction(at, lowest) else {
@@ -90,10 +90,10 @@ pub(super) fn loaded_address(instruction: &Instruction, register: Register) -> O
 }
 
 fn previous(code: &CodeRegions<'_>, position: Position, reach: Position) -> Option<Position> {
-    let lowest = code.region(position).base.max(position.saturating_sub(reach));
+    let lowest = code.region_at(position).base.max(position.saturating_sub(reach));
     code.previous_instruction(position, lowest)
 }
 
 fn decode(code: &CodeRegions<'_>, position: Position) -> Instruction {
-    decoder(code.bytes_from(position), code.address(position)).decode()
+    intel_decoder(code.bytes_from(position), code.address_of(position)).decode()
 }

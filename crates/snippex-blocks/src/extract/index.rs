@@ -6,7 +6,9 @@ use super::code::{CodeRegions, Position};
 use super::trace::Tracer;
 use crate::binary::Image;
 use snippex_core::block::{Block, Origin, Terminator, Unrunnable};
-use snippex_core::decode::{Control, control, decoder, differs_by_vendor, is_reserved, unrunnable};
+use snippex_core::decode::{
+    Control, control_flow, differs_by_vendor, intel_decoder, is_reserved, unrunnable_reason,
+};
 
 /// What extraction found besides the blocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -96,7 +98,7 @@ impl<'i, 'a> BlockIndex<'i, 'a> {
 
     /// Block number `index` without its bytes.
     #[must_use]
-    pub fn entry(&self, index: usize) -> Option<BlockEntry> {
+    pub fn entry_at(&self, index: usize) -> Option<BlockEntry> {
         let block = self.blocks.get(index)?;
         Some(BlockEntry {
             address: self.address(block.position),
@@ -110,17 +112,17 @@ impl<'i, 'a> BlockIndex<'i, 'a> {
 
     /// The bytes of block number `index`.
     #[must_use]
-    pub fn bytes(&self, index: usize) -> Option<&'a [u8]> {
-        let entry = self.entry(index)?;
+    pub fn block_bytes(&self, index: usize) -> Option<&'a [u8]> {
+        let entry = self.entry_at(index)?;
         self.image
-            .bytes(entry.address..entry.address + u64::from(entry.length))
+            .bytes_in_range(entry.address..entry.address + u64::from(entry.length))
     }
 
     /// Block number `index`, whole.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<Block> {
-        let entry = self.entry(index)?;
-        let bytes = self.bytes(index)?.to_vec();
+        let entry = self.entry_at(index)?;
+        let bytes = self.block_bytes(index)?.to_vec();
         let successors = successors(&entry, &bytes);
         Some(Block {
             address: entry.address,
@@ -140,12 +142,12 @@ impl<'i, 'a> BlockIndex<'i, 'a> {
 
     /// All blocks without their bytes, ascending by address.
     pub fn entries(&self) -> impl ExactSizeIterator<Item = BlockEntry> + DoubleEndedIterator + '_ {
-        (0..self.len()).map(|index| self.entry(index).expect("the index is below the length"))
+        (0..self.len()).map(|index| self.entry_at(index).expect("the index is below the length"))
     }
 
     /// Number of the block that begins at `address`.
     #[must_use]
-    pub fn find(&self, address: u64) -> Option<usize> {
+    pub fn find_block_at(&self, address: u64) -> Option<usize> {
         self.blocks
             .binary_search_by(|block| self.address(block.position).cmp(&address))
             .ok()
@@ -162,7 +164,7 @@ impl<'i, 'a> BlockIndex<'i, 'a> {
 fn successors(entry: &BlockEntry, bytes: &[u8]) -> Vec<u64> {
     let end = entry.address + u64::from(entry.length);
     let target = || {
-        let mut decoder = decoder(bytes, entry.address);
+        let mut decoder = intel_decoder(bytes, entry.address);
         decoder.iter().last().map(|last| last.near_branch_target())
     };
     match entry.terminator {
@@ -174,7 +176,7 @@ fn successors(entry: &BlockEntry, bytes: &[u8]) -> Vec<u64> {
 }
 
 /// Cuts the marked code into blocks.
-pub(super) fn build<'i, 'a>(tracer: Tracer<'i, 'a>) -> BlockIndex<'i, 'a> {
+pub(super) fn build_index<'i, 'a>(tracer: Tracer<'i, 'a>) -> BlockIndex<'i, 'a> {
     let Tracer {
         image,
         code,
@@ -196,9 +198,9 @@ pub(super) fn build<'i, 'a>(tracer: Tracer<'i, 'a>) -> BlockIndex<'i, 'a> {
         .count();
     let mut blocks = Vec::with_capacity(count);
     for region in &code.regions {
-        for position in region.base..region.end() {
+        for position in region.base..region.end_position() {
             if code.is_leader(position) && code.is_instruction(position) {
-                let block = cut(&code, region.end(), position);
+                let block = cut(&code, region.end_position(), position);
                 let bytes = u64::from(block.length);
                 match block.origin {
                     Origin::Sweep => statistics.sweep_bytes += bytes,
@@ -224,21 +226,21 @@ pub(super) fn build<'i, 'a>(tracer: Tracer<'i, 'a>) -> BlockIndex<'i, 'a> {
 
 /// The block that begins at `position`.
 fn cut(code: &CodeRegions<'_>, end: Position, position: Position) -> Compact {
-    let mut decoder = decoder(code.bytes_from(position), code.address(position));
+    let mut decoder = intel_decoder(code.bytes_from(position), code.address_of(position));
     let mut instruction = Instruction::default();
     let mut block = Compact {
         position,
         length: 0,
         instruction_count: 0,
         terminator: Terminator::FallThrough,
-        origin: code.origin(position).unwrap_or(Origin::Sweep),
+        origin: code.origin_at(position).unwrap_or(Origin::Sweep),
         unrunnable: None,
     };
     loop {
         decoder.decode_out(&mut instruction);
         block.length += instruction.len() as u32;
         block.instruction_count += 1;
-        block.unrunnable = block.unrunnable.or_else(|| unrunnable(&instruction));
+        block.unrunnable = block.unrunnable.or_else(|| unrunnable_reason(&instruction));
         let next = position + block.length;
         let start = block.length as usize - instruction.len();
         if block.unrunnable.is_none()
@@ -249,7 +251,7 @@ fn cut(code: &CodeRegions<'_>, end: Position, position: Position) -> Compact {
         {
             block.unrunnable = Some(Unrunnable::HostDependent);
         }
-        if let Control::End(terminator) = control(&instruction) {
+        if let Control::End(terminator) = control_flow(&instruction) {
             block.terminator = terminator;
             let bytes = &code.bytes_from(position)[start..block.length as usize];
             if differs_by_vendor(bytes, &instruction) {

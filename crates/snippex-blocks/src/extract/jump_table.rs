@@ -9,9 +9,9 @@ use std::ops::Range;
 
 use iced_x86::{Instruction, Mnemonic, OpKind, Register};
 
-use super::bound::bound;
+use super::bound::index_bound;
 use super::code::{CodeRegions, Position};
-use super::history::{PastInstructions, Path, loaded_address, nearest_address, path};
+use super::history::{PastInstructions, Path, collect_past_instructions, loaded_address, nearest_address};
 use crate::binary::Image;
 
 /// Instructions looked back over.
@@ -103,7 +103,7 @@ impl Tables {
 
     /// Looks for the table behind the indirect `jump` at `position`, which `run` leads to, in the function that
     /// begins at `function`.
-    pub(super) fn resolve(
+    pub(super) fn resolve_jump(
         &mut self,
         image: &Image<'_>,
         code: &mut CodeRegions<'_>,
@@ -112,7 +112,7 @@ impl Tables {
         run: Path,
         function: Position,
     ) -> Resolved {
-        let past = path(code, position, run, LOOK_BACK);
+        let past = collect_past_instructions(code, position, run, LOOK_BACK);
         let lowest = function.max(position.saturating_sub(SEARCH));
         let search = Search {
             code,
@@ -124,7 +124,7 @@ impl Tables {
             return Resolved::Unknown;
         };
         self.note_reference(table.address);
-        let Some(count) = bound(index, &past[loaded..]) else {
+        let Some(count) = index_bound(index, &past[loaded..]) else {
             self.unbounded.push(table);
             return Resolved::Later;
         };
@@ -177,7 +177,7 @@ impl Tables {
                     .i32_at(address)
                     .map(|entry| base.wrapping_add(i64::from(entry) as u64)),
             };
-            let target = target.and_then(|target| code.position(target));
+            let target = target.and_then(|target| code.position_of(target));
             let Some(target) = target.filter(|&target| !code.is_interior(target) && allowed(target)) else {
                 break;
             };
@@ -186,7 +186,7 @@ impl Tables {
         }
         self.budget -= targets.len() as u64;
         self.found += u64::from(!targets.is_empty());
-        if let Some(position) = code.position(table.address) {
+        if let Some(position) = code.position_of(table.address) {
             code.mark_data(position, length as usize);
         }
         targets.sort_unstable();

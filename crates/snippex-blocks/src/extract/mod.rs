@@ -48,19 +48,19 @@ const ROUNDS: u32 = 32;
 
 /// Finds all blocks of `image`.
 #[must_use]
-pub fn extract<'i, 'a>(image: &'i Image<'a>) -> BlockIndex<'i, 'a> {
+pub fn extract_blocks<'i, 'a>(image: &'i Image<'a>) -> BlockIndex<'i, 'a> {
     let mut tracer = trace::Tracer::new(image);
-    seeds::strong(&mut tracer);
-    tracer.run();
+    seeds::trace_declared_code(&mut tracer);
+    tracer.trace_queued();
     for _ in 0..ROUNDS {
         // Guesses only once everything certain is known: each may rule the other out.
         let tables = tracer.follow_unbounded_tables();
-        tracer.run();
+        tracer.trace_queued();
         let taken = seeds::address_taken(&mut tracer);
         if !tables && !taken {
             break;
         }
     }
-    sweep::fill(&mut tracer);
-    index::build(tracer)
+    sweep::sweep_gaps(&mut tracer);
+    index::build_index(tracer)
 }

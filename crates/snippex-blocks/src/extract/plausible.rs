@@ -4,7 +4,7 @@ use iced_x86::{Instruction, Mnemonic, OpKind, Register};
 
 use super::code::{CodeRegions, Position};
 use snippex_core::block::Terminator;
-use snippex_core::decode::{Control, control, decoder, machine_part, unrunnable};
+use snippex_core::decode::{Control, control_flow, intel_decoder, machine_part, unrunnable_reason};
 
 /// Instructions looked at.
 const LIMIT: usize = 48;
@@ -19,15 +19,15 @@ pub(super) fn plausible_function(code: &CodeRegions<'_>, position: Position) -> 
     if code.is_covered(position) || bytes.starts_with(&[0, 0]) || bytes.starts_with(&[0xcc]) {
         return false;
     }
-    let address = code.address(position);
-    let mut decoder = decoder(bytes, address);
+    let address = code.address_of(position);
+    let mut decoder = intel_decoder(bytes, address);
     let mut instruction = Instruction::default();
     for count in 0..LIMIT {
         if !decoder.can_decode() {
             return false;
         }
         decoder.decode_out(&mut instruction);
-        let Some(at) = code.position(instruction.ip()) else {
+        let Some(at) = code.position_of(instruction.ip()) else {
             return false;
         };
         if instruction.is_invalid() || code.is_interior(at) {
@@ -39,7 +39,7 @@ pub(super) fn plausible_function(code: &CodeRegions<'_>, position: Position) -> 
         if odd(&instruction) || (count == 0 && !first(&instruction)) {
             return false;
         }
-        let Control::End(terminator) = control(&instruction) else {
+        let Control::End(terminator) = control_flow(&instruction) else {
             continue;
         };
         let direct = matches!(
@@ -48,7 +48,7 @@ pub(super) fn plausible_function(code: &CodeRegions<'_>, position: Position) -> 
         );
         if direct
             && code
-                .position(instruction.near_branch_target())
+                .position_of(instruction.near_branch_target())
                 .is_none_or(|target| code.is_interior(target))
         {
             return false;
@@ -131,7 +131,7 @@ fn odd(instruction: &Instruction) -> bool {
         || segment && instruction.mnemonic() != M::Nop
         || zeros
         || short_stack
-        || unrunnable(instruction).is_some_and(|why| why != snippex_core::block::Unrunnable::Syscall)
+        || unrunnable_reason(instruction).is_some_and(|why| why != snippex_core::block::Unrunnable::Syscall)
         || machine_part(instruction.code()).is_some() && !is_asked_by_programs(instruction)
 }
 

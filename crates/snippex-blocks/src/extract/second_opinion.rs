@@ -4,7 +4,7 @@ use capstone::prelude::*;
 
 use super::BlockIndex;
 use snippex_core::block::Origin;
-use snippex_core::decode::decoder;
+use snippex_core::decode::intel_decoder;
 
 /// An instruction whose length the decoders see differently.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -41,10 +41,10 @@ pub fn second_opinion(index: &BlockIndex<'_, '_>, examples: usize) -> Result<Sec
     let capstone = Capstone::new().x86().mode(arch::x86::ArchMode::Mode64).build()?;
     let mut opinion = SecondOpinion::default();
     for number in 0..index.len() {
-        let (Some(entry), Some(bytes)) = (index.entry(number), index.bytes(number)) else {
+        let (Some(entry), Some(bytes)) = (index.entry_at(number), index.block_bytes(number)) else {
             continue;
         };
-        for instruction in &mut decoder(bytes, entry.address) {
+        for instruction in &mut intel_decoder(bytes, entry.address) {
             let start = (instruction.ip() - entry.address) as usize;
             let own = &bytes[start..start + instruction.len()];
             let other = capstone.disasm_count(&bytes[start..], instruction.ip(), 1)?;

@@ -6,29 +6,29 @@ use super::trace::Tracer;
 use snippex_core::block::Origin;
 
 /// Starts everything the file itself calls code.
-pub(super) fn strong(tracer: &mut Tracer<'_, '_>) {
+pub(super) fn trace_declared_code(tracer: &mut Tracer<'_, '_>) {
     let image = tracer.image;
     for range in image.data_in_code() {
-        if let Some(position) = tracer.code.position(range.start) {
+        if let Some(position) = tracer.code.position_of(range.start) {
             tracer
                 .code
                 .mark_data(position, (range.end - range.start) as usize);
         }
     }
     for function in image.functions() {
-        if let Some(position) = tracer.code.position(function.address) {
-            tracer.start(position, function.origin);
+        if let Some(position) = tracer.code.position_of(function.address) {
+            tracer.queue_owned_block(position, function.origin);
         }
     }
     for &address in image.landing_pads() {
-        if let Some(position) = tracer.code.position(address) {
-            tracer.start(position, Origin::UnwindInfo);
+        if let Some(position) = tracer.code.position_of(address) {
+            tracer.queue_owned_block(position, Origin::UnwindInfo);
         }
     }
-    tracer.run();
+    tracer.trace_queued();
     let mut pointers: Vec<Position> = image
         .code_pointers()
-        .filter_map(|address| tracer.code.position(address))
+        .filter_map(|address| tracer.code.position_of(address))
         .collect();
     pointers.sort_unstable();
     pointers.dedup();
@@ -36,10 +36,10 @@ pub(super) fn strong(tracer: &mut Tracer<'_, '_>) {
         // Inside a known function it is a label (computed goto); outside it could point to data between code.
         let known = tracer
             .functions
-            .owner(position)
-            .is_some_and(|owner| tracer.functions.covers(owner, position));
+            .find_owner(position)
+            .is_some_and(|owner| tracer.functions.covers_position(owner, position));
         if known || plausible_function(&tracer.code, position) {
-            tracer.start(position, Origin::Relocation);
+            tracer.queue_owned_block(position, Origin::Relocation);
         }
     }
 }
@@ -55,9 +55,9 @@ pub(super) fn address_taken(tracer: &mut Tracer<'_, '_>) -> bool {
             if tracer.code.is_covered(position) || !plausible_function(&tracer.code, position) {
                 continue;
             }
-            tracer.start(position, Origin::AddressTaken);
+            tracer.queue_owned_block(position, Origin::AddressTaken);
             // Each is followed before the next is judged: what one covers, the other cannot be.
-            tracer.run();
+            tracer.trace_queued();
             any = true;
         }
     }

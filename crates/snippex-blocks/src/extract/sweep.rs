@@ -5,18 +5,20 @@ use iced_x86::{Instruction, Mnemonic};
 use super::code::{CodeRegions, Position};
 use super::trace::Tracer;
 use snippex_core::block::{Origin, Terminator};
-use snippex_core::decode::{Control, control, decoder};
+use snippex_core::decode::{Control, control_flow, intel_decoder};
 
 /// Fills every gap of the code; padding is skipped.
-pub(super) fn fill(tracer: &mut Tracer<'_, '_>) {
+pub(super) fn sweep_gaps(tracer: &mut Tracer<'_, '_>) {
     let mut targets = Vec::new();
     for region in tracer.code.regions.clone() {
         let mut position = region.base;
-        while position < region.end() {
+        while position < region.end_position() {
             let start = tracer
                 .code
-                .find(position, region.end(), |code, at| !code.is_covered(at));
-            let end = tracer.code.find(start, region.end(), CodeRegions::is_covered);
+                .find_position(position, region.end_position(), |code, at| !code.is_covered(at));
+            let end = tracer
+                .code
+                .find_position(start, region.end_position(), CodeRegions::is_covered);
             fill_gap(&mut tracer.code, start, end, &mut targets);
             position = end;
         }
@@ -34,9 +36,9 @@ pub(super) fn fill(tracer: &mut Tracer<'_, '_>) {
 fn fill_gap(code: &mut CodeRegions<'_>, start: Position, end: Position, targets: &mut Vec<Position>) {
     let mut block: Vec<(Position, usize)> = Vec::new();
     let mut position = start;
-    let mut decoder = decoder(
+    let mut decoder = intel_decoder(
         &code.bytes_from(start)[..(end - start) as usize],
-        code.address(start),
+        code.address_of(start),
     );
     let mut instruction = Instruction::default();
     while position < end {
@@ -50,7 +52,7 @@ fn fill_gap(code: &mut CodeRegions<'_>, start: Position, end: Position, targets:
         decoder
             .set_position((position - start) as usize)
             .expect("the position lies in the gap");
-        decoder.set_ip(code.address(position));
+        decoder.set_ip(code.address_of(position));
         decoder.decode_out(&mut instruction);
         if instruction.is_invalid() {
             block.clear();
@@ -59,13 +61,13 @@ fn fill_gap(code: &mut CodeRegions<'_>, start: Position, end: Position, targets:
         }
         block.push((position, instruction.len()));
         position += instruction.len() as Position;
-        let control = control(&instruction);
+        let control = control_flow(&instruction);
         let joins = position == end && end < code.len() && code.is_leader(end);
         if control != Control::Next || joins {
             if let Control::End(Terminator::Jcc | Terminator::Jmp | Terminator::Loop | Terminator::Call) =
                 control
             {
-                targets.extend(code.position(instruction.near_branch_target()));
+                targets.extend(code.position_of(instruction.near_branch_target()));
             }
             code.mark_leader(block[0].0, Origin::Sweep);
             for &(at, length) in &block {
@@ -84,7 +86,7 @@ fn padding(bytes: &[u8]) -> usize {
         // Two zeros decode to an addition; one alone begins an instruction as well, but never a block.
         Some(0) => same(0),
         Some(0x66 | 0x0f | 0x2e | 0xf3) => {
-            let instruction = decoder(&bytes[..bytes.len().min(15)], 0).decode();
+            let instruction = intel_decoder(&bytes[..bytes.len().min(15)], 0).decode();
             if instruction.mnemonic() == Mnemonic::Nop {
                 instruction.len()
             } else {

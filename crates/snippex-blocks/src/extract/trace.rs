@@ -7,7 +7,7 @@ use super::function::{FunctionId, Functions, Waiter};
 use super::jump_table::{Resolved, Tables};
 use crate::binary::Image;
 use snippex_core::block::{Origin, Terminator};
-use snippex_core::decode::{Control, control, decoder};
+use snippex_core::decode::{Control, control_flow, intel_decoder};
 
 /// Code to be traced.
 #[derive(Clone, Copy, Debug)]
@@ -45,8 +45,8 @@ impl<'i, 'a> Tracer<'i, 'a> {
     pub(super) fn new(image: &'i Image<'a>) -> Self {
         let code = CodeRegions::new(image);
         let known = image.functions().iter().filter_map(|function| {
-            let start = code.position(function.address)?;
-            let limit = code.region(start).end();
+            let start = code.position_of(function.address)?;
+            let limit = code.region_at(start).end_position();
             let length = function.end.saturating_sub(function.address);
             let end = u64::from(start).saturating_add(length).min(u64::from(limit)) as Position;
             Some((start, end))
@@ -64,13 +64,13 @@ impl<'i, 'a> Tracer<'i, 'a> {
     }
 
     /// Queues `position` as a block of the function that owns it.
-    pub(super) fn start(&mut self, position: Position, origin: Origin) {
-        let function = self.enter(position);
-        self.queue(position, origin, function, None);
+    pub(super) fn queue_owned_block(&mut self, position: Position, origin: Origin) {
+        let function = self.ensure_function(position);
+        self.queue_block(position, origin, function, None);
     }
 
     /// Follows everything that is queued.
-    pub(super) fn run(&mut self) {
+    pub(super) fn trace_queued(&mut self) {
         while let Some(work) = self.work.pop() {
             self.trace(work);
         }
@@ -81,8 +81,8 @@ impl<'i, 'a> Tracer<'i, 'a> {
         let pending = self.tables.take_unbounded();
         let any = !pending.is_empty();
         for table in pending {
-            let function = self.functions.owner(table.jump);
-            let (start, end) = function.map_or((0, 0), |function| self.functions.range(function));
+            let function = self.functions.find_owner(table.jump);
+            let (start, end) = function.map_or((0, 0), |function| self.functions.position_range(function));
             let targets = self
                 .tables
                 .unbounded_targets(self.image, &mut self.code, &table, start..end);
@@ -93,14 +93,14 @@ impl<'i, 'a> Tracer<'i, 'a> {
                 }
             }
             for &target in &targets {
-                let function = self.enter(target);
-                self.queue(target, Origin::JumpTable, function, Some(table.jump));
+                let function = self.ensure_function(target);
+                self.queue_block(target, Origin::JumpTable, function, Some(table.jump));
             }
         }
         any
     }
 
-    pub(super) fn queue(
+    pub(super) fn queue_block(
         &mut self,
         position: Position,
         origin: Origin,
@@ -118,9 +118,9 @@ impl<'i, 'a> Tracer<'i, 'a> {
     }
 
     /// The function of `position`. A new one that lies in traced code shares the fate of its owner.
-    pub(super) fn enter(&mut self, position: Position) -> FunctionId {
-        let owner = self.functions.owner(position);
-        let (function, new) = self.functions.entry(position);
+    pub(super) fn ensure_function(&mut self, position: Position) -> FunctionId {
+        let owner = self.functions.find_owner(position);
+        let (function, new) = self.functions.get_or_create(position);
         if let (true, Some(owner), true) = (new, owner, self.code.is_instruction(position)) {
             self.flow(function, owner);
         }
@@ -129,7 +129,7 @@ impl<'i, 'a> Tracer<'i, 'a> {
 
     /// `from` goes on in `to`.
     fn flow(&mut self, from: FunctionId, to: FunctionId) {
-        if from != to && !self.functions.wait(to, Waiter::Flow { caller: from }) {
+        if from != to && !self.functions.add_waiter(to, Waiter::Flow { caller: from }) {
             self.set_returns(from);
         }
     }
@@ -150,7 +150,7 @@ impl<'i, 'a> Tracer<'i, 'a> {
 
     /// Decodes from one position until control leaves or joins what is known.
     fn trace(&mut self, work: Work) {
-        let region = self.code.region(work.position);
+        let region = self.code.region_at(work.position);
         let mut run = TracedRun {
             region,
             function: work.function,
@@ -159,24 +159,24 @@ impl<'i, 'a> Tracer<'i, 'a> {
         };
         let mut position = work.position;
         let first = (position - region.base) as usize;
-        let mut decoder = decoder(&region.bytes[first..], region.address + first as u64);
+        let mut decoder = intel_decoder(&region.bytes[first..], region.address + first as u64);
         let mut instruction = Instruction::default();
-        let mut function_end = self.functions.range(run.function).1;
+        let mut function_end = self.functions.position_range(run.function).1;
         loop {
-            if position == region.end() {
+            if position == region.end_position() {
                 return self.set_returns(run.function);
             }
             if position != run.start
                 && (position == function_end || self.code.is_leader(position))
                 && let Some(next) = self
                     .functions
-                    .owner(position)
+                    .find_owner(position)
                     .filter(|&next| next != run.function)
             {
                 // Runs into the next function.
                 self.flow(run.function, next);
                 run.function = next;
-                function_end = self.functions.range(next).1;
+                function_end = self.functions.position_range(next).1;
             }
             if self.code.is_instruction(position) {
                 return;
@@ -188,14 +188,14 @@ impl<'i, 'a> Tracer<'i, 'a> {
             }
             self.code.mark_instruction(position, instruction.len());
             let next = position + instruction.len() as Position;
-            match control(&instruction) {
+            match control_flow(&instruction) {
                 Control::Next => self.note_addresses(&instruction),
                 Control::End(terminator) => {
                     if !self.leave(&run, position, next, &instruction, terminator) {
                         return;
                     }
                     let aligned = self.skip_alignment(next);
-                    if aligned >= region.end() {
+                    if aligned >= region.end_position() {
                         return self.set_returns(run.function);
                     }
                     self.code.mark_leader(aligned, Origin::AfterTerminator);
@@ -230,7 +230,7 @@ impl<'i, 'a> Tracer<'i, 'a> {
                 self.branch(run, position, instruction);
                 false
             }
-            Terminator::Call => self.call(run, next, instruction),
+            Terminator::Call => self.follow_call(run, next, instruction),
             Terminator::IndirectCall => !self.leads_nowhere(instruction) && !self.ends_at(run.function, next),
             Terminator::IndirectJmp => {
                 self.indirect_jump(run, position, instruction);
@@ -250,13 +250,13 @@ impl<'i, 'a> Tracer<'i, 'a> {
     }
 
     fn branch(&mut self, run: &TracedRun<'a>, position: Position, instruction: &Instruction) {
-        let Some(target) = self.code.position(instruction.near_branch_target()) else {
+        let Some(target) = self.code.position_of(instruction.near_branch_target()) else {
             return self.set_returns(run.function);
         };
-        let function = if self.functions.covers(run.function, target) {
+        let function = if self.functions.covers_position(run.function, target) {
             run.function
         } else {
-            match self.functions.owner(target) {
+            match self.functions.find_owner(target) {
                 Some(owner) => {
                     self.flow(run.function, owner);
                     owner
@@ -264,7 +264,7 @@ impl<'i, 'a> Tracer<'i, 'a> {
                 None => run.function,
             }
         };
-        self.queue(target, Origin::BranchTarget, function, Some(position));
+        self.queue_block(target, Origin::BranchTarget, function, Some(position));
     }
 
     fn indirect_jump(&mut self, run: &TracedRun<'a>, position: Position, instruction: &Instruction) {
@@ -272,8 +272,8 @@ impl<'i, 'a> Tracer<'i, 'a> {
             return;
         }
         let path = (run.start, run.from);
-        let function_start = self.functions.range(run.function).0;
-        match self.tables.resolve(
+        let function_start = self.functions.position_range(run.function).0;
+        match self.tables.resolve_jump(
             self.image,
             &mut self.code,
             position,
@@ -283,13 +283,13 @@ impl<'i, 'a> Tracer<'i, 'a> {
         ) {
             Resolved::Targets(targets) => {
                 for &target in &targets {
-                    let function = if self.functions.covers(run.function, target) {
+                    let function = if self.functions.covers_position(run.function, target) {
                         run.function
                     } else {
-                        self.functions.owner(target).unwrap_or(run.function)
+                        self.functions.find_owner(target).unwrap_or(run.function)
                     };
                     self.flow(run.function, function);
-                    self.queue(target, Origin::JumpTable, function, Some(position));
+                    self.queue_block(target, Origin::JumpTable, function, Some(position));
                 }
             }
             Resolved::Later => {}
@@ -319,7 +319,7 @@ impl<'i, 'a> Tracer<'i, 'a> {
             }
             _ => return,
         };
-        match self.code.position(address) {
+        match self.code.position_of(address) {
             Some(position) if !self.code.is_instruction(position) => {
                 if self.taken.last() != Some(&position) {
                     self.taken.push(position);

@@ -52,7 +52,7 @@ pub struct Coverage {
 
 impl Coverage {
     /// Counts a form with `blocks` generated blocks.
-    pub fn add(&mut self, form: Form, fate: FormFate, blocks: u64) {
+    pub fn add_form(&mut self, form: Form, fate: FormFate, blocks: u64) {
         let extension = self.extensions.entry(form.extension()).or_default();
         extension.forms += 1;
         match fate {
@@ -63,7 +63,9 @@ impl Coverage {
             FormFate::ReferenceOnly => extension.reference_only += 1,
             FormFate::Missing => extension.missing += 1,
             FormFate::NotRun => extension.leave_out("not run", form, true),
-            FormFate::Skipped(skip) => extension.leave_out(skip.words(), form, skip.is_for_user_programs()),
+            FormFate::Skipped(skip) => {
+                extension.leave_out(skip.reason_text(), form, skip.is_for_user_programs());
+            }
             FormFate::Empty => extension.leave_out("no block could be made", form, true),
         }
     }
@@ -96,7 +98,7 @@ impl ExtensionCoverage {
     /// Forms that user programs can execute on the reference, whether run or not: all but the privileged ones, those
     /// that makers do not agree on, and those it lacks.
     #[must_use]
-    pub fn executable(&self) -> u64 {
+    pub fn executable_forms(&self) -> u64 {
         self.run + self.reference_only + self.not_run
     }
 }

@@ -7,7 +7,7 @@ use snippex_core::random::Random;
 
 /// The bytes of `instruction`, which decode to `form` again; `None` when there are none. `vary` uses bits that the
 /// encoding ignores.
-pub(super) fn encode(
+pub(super) fn encode_instruction(
     form: Form,
     instruction: &Instruction,
     vary: bool,
@@ -15,11 +15,11 @@ pub(super) fn encode(
 ) -> Option<Vec<u8>> {
     let mut encoder = Encoder::new(64);
     if vary {
-        encoder.set_vex_wig(random.below(2) as u32);
-        encoder.set_vex_lig(random.below(2) as u32);
-        encoder.set_evex_wig(random.below(2) as u32);
-        encoder.set_evex_lig(random.below(4) as u32);
-        encoder.set_prevent_vex2(random.below(2) == 0);
+        encoder.set_vex_wig(random.next_below(2) as u32);
+        encoder.set_vex_lig(random.next_below(2) as u32);
+        encoder.set_evex_wig(random.next_below(2) as u32);
+        encoder.set_evex_lig(random.next_below(4) as u32);
+        encoder.set_prevent_vex2(random.next_below(2) == 0);
     }
     encoder.encode(instruction, instruction.ip()).ok()?;
     let bytes = encoder.take_buffer();

@@ -1,7 +1,7 @@
 //! Instruction forms: what there is to generate, by the decoder's own list.
 
 use iced_x86::{Code, CpuidFeature, DecoderOptions};
-use snippex_core::decode::decoder;
+use snippex_core::decode::intel_decoder;
 
 use snippex_core::block::Unrunnable;
 use snippex_core::decode::unrunnable_form;
@@ -35,7 +35,7 @@ impl Skip {
 
     /// The reason in words.
     #[must_use]
-    pub const fn words(self) -> &'static str {
+    pub const fn reason_text(self) -> &'static str {
         match self {
             Self::Unrunnable(Unrunnable::Syscall) => "enters the kernel",
             Self::Unrunnable(Unrunnable::Privileged) => "needs privileges",
@@ -138,7 +138,7 @@ impl Form {
 
     /// Why it is not generated; `None` when it is.
     #[must_use]
-    pub fn skip(self) -> Option<Skip> {
+    pub fn skip_reason(self) -> Option<Skip> {
         let info = self.0.op_code();
         if let Some(reason) = unrunnable_form(self.0) {
             return Some(Skip::Unrunnable(reason));
@@ -167,7 +167,7 @@ impl Form {
 
     /// Whether `bytes` are exactly one instruction of this form.
     pub(super) fn is_of(self, bytes: &[u8], address: u64) -> bool {
-        let instruction = decoder(bytes, address).decode();
+        let instruction = intel_decoder(bytes, address).decode();
         instruction.code() == self.0 && instruction.len() == bytes.len()
     }
 }

@@ -9,7 +9,7 @@ use snippex_core::random::Random;
 const SYSTEM_CALL: u8 = 0x80;
 
 /// Whether the byte selects what the instruction does, so that each of its values matters.
-pub(super) fn selects(form: Form) -> bool {
+pub(super) fn immediate_selects_operation(form: Form) -> bool {
     let info = form.code().op_code();
     let vector = |kind: &OpCodeOperandKind| {
         use OpCodeOperandKind as K;
@@ -33,14 +33,14 @@ pub(super) fn selects(form: Form) -> bool {
 }
 
 /// A byte for variant `variant` of `form`: an edge of some count or index, or any; of two bits where it is `narrow`.
-pub(super) fn immediate8(form: Form, variant: u32, narrow: bool, random: &mut Random) -> u8 {
+pub(super) fn choose_immediate8(form: Form, variant: u32, narrow: bool, random: &mut Random) -> u8 {
     const EDGES: [u8; 20] = [
         1, 0, 7, 8, 31, 32, 63, 0xff, 15, 16, 17, 33, 64, 9, 0x80, 0x7f, 65, 2, 3, 0xf0,
     ];
     if narrow {
-        return random.below(4) as u8;
+        return random.next_below(4) as u8;
     }
-    if selects(form) {
+    if immediate_selects_operation(form) {
         // Each value once in 256 variants, spread over the range from the first.
         return (variant as u8).reverse_bits()
             ^ if variant >= 256 {
@@ -61,23 +61,23 @@ pub(super) fn immediate8(form: Form, variant: u32, narrow: bool, random: &mut Ra
 }
 
 /// A signed byte at an edge, or any.
-pub(super) fn edge8(variant: u32, random: &mut Random) -> i8 {
+pub(super) fn choose_edge8(variant: u32, random: &mut Random) -> i8 {
     const EDGES: [i8; 8] = [1, -1, 0, 0x7f, -0x80, 8, -8, 0x10];
     match variant % 3 {
         2 => random.next_u64() as i8,
-        _ => EDGES[random.below(8) as usize],
+        _ => EDGES[random.next_below(8) as usize],
     }
 }
 
 /// An immediate of `width` bits at an edge of some width, or any.
-pub(super) fn wide(code: Code, variant: u32, width: u32, random: &mut Random) -> u64 {
+pub(super) fn choose_wide_immediate(code: Code, variant: u32, width: u32, random: &mut Random) -> u64 {
     let ones = u64::MAX >> (64 - width);
     if matches!(code, Code::Enterq_imm16_imm8 | Code::Enterw_imm16_imm8) {
         // A frame that fits the stack page, mostly.
         return if variant % 8 == 7 {
             random.next_u64() & ones
         } else {
-            random.below(0x400)
+            random.next_below(0x400)
         };
     }
     let value = match variant % 8 {
@@ -86,7 +86,7 @@ pub(super) fn wide(code: Code, variant: u32, width: u32, random: &mut Random) ->
         2 => ones >> 1,
         3 => (ones >> 1) + 1,
         4 => 0,
-        5 => 0x80 << (8 * random.below(u64::from(width / 8))),
+        5 => 0x80 << (8 * random.next_below(u64::from(width / 8))),
         _ => random.next_u64(),
     };
     value & ones

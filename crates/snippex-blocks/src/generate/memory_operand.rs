@@ -51,7 +51,7 @@ const MODES: [Mode; 20] = [
 
 impl Mode {
     /// The mode of variant `variant` of form number `form`: each form goes through all of them, from another start.
-    pub(super) fn of(form: u64, variant: u32) -> Self {
+    pub(super) fn for_variant(form: u64, variant: u32) -> Self {
         let start = (form % MODES.len() as u64) as usize;
         MODES[(start * 7 + variant as usize) % MODES.len()]
     }
@@ -61,7 +61,7 @@ impl Mode {
 const LOW: u64 = 0x2468_1000;
 
 /// Gives `instruction` a memory operand. `alignment` is a power of two that displacements keep to.
-pub(super) fn set(
+pub(super) fn set_memory_operand(
     instruction: &mut Instruction,
     mode: Mode,
     registers: &Registers,
@@ -71,7 +71,7 @@ pub(super) fn set(
     let mask = !(alignment as i64 - 1);
     let short = (i64::from(random.next_u64() as i8) & mask).clamp(-128, 127);
     let long = i64::from(random.next_u64() as i32 >> 4) & mask;
-    let base = registers.base(random);
+    let base = registers.choose_base(random);
     let index = registers.index(random, base);
     let narrow = |register: Register| {
         let number = register as u32 - Register::RAX as u32;
@@ -97,8 +97,8 @@ pub(super) fn set(
         ),
         Mode::Stack => (Register::RSP, Register::None, 1, short, 1),
         Mode::Odd => {
-            let odd = [Register::RBP, Register::R12, Register::R13][random.below(3) as usize];
-            if registers.allows(odd) {
+            let odd = [Register::RBP, Register::R12, Register::R13][random.next_below(3) as usize];
+            if registers.allows_register(odd) {
                 let displaced = odd != Register::R12;
                 (odd, Register::None, 1, 0, u32::from(displaced))
             } else {
@@ -106,7 +106,7 @@ pub(super) fn set(
             }
         }
         Mode::Segment => {
-            let segment = if random.below(2) == 0 {
+            let segment = if random.next_below(2) == 0 {
                 Register::FS
             } else {
                 Register::GS

@@ -1,7 +1,7 @@
 //! Generation: blocks made from the instruction set instead of from a binary.
 //!
 //! Real programs contain few of the instructions there are. [`Form::all`] lists every instruction form the decoder
-//! knows, [`blocks`] makes blocks of it that vary operands, addressing, immediates and prefixes, alone or in random
+//! knows, [`generate_blocks`] makes blocks of it that vary operands, addressing, immediates and prefixes, alone or in random
 //! sequences, and [`Coverage`] says which forms a [`GenerationRequest`] reaches and why others are left out. What is generated
 //! goes the same way as blocks of a binary from here on; start states come from [`snippex_core::seed`] in its style for
 //! corners ([`snippex_core::seed::Style::Corners`]).
@@ -28,10 +28,10 @@ use snippex_core::block::Block;
 
 /// The blocks of `request`, in ascending order of address. The same request gives the same blocks everywhere.
 #[must_use]
-pub fn blocks(request: &GenerationRequest) -> Vec<Block> {
+pub fn generate_blocks(request: &GenerationRequest) -> Vec<Block> {
     request
         .forms()
-        .filter(|form| form.skip().is_none())
+        .filter(|form| form.skip_reason().is_none())
         .flat_map(|form| of_form(request, form))
         .collect()
 }
@@ -40,8 +40,8 @@ pub fn blocks(request: &GenerationRequest) -> Vec<Block> {
 #[must_use]
 pub fn of_form(request: &GenerationRequest, form: Form) -> Vec<Block> {
     match request.sequence {
-        None => single::blocks(request, form),
-        Some(length) => sequence::blocks(request, form, length),
+        None => single::generate_form_blocks(request, form),
+        Some(length) => sequence::generate_sequences(request, form, length),
     }
 }
 

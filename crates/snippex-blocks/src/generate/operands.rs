@@ -3,7 +3,7 @@
 use iced_x86::{EncodingKind, Instruction, MemorySize, OpCodeOperandKind, OpKind, Register, RoundingControl};
 
 use super::form::Form;
-use super::immediates::{edge8, immediate8, wide};
+use super::immediates::{choose_edge8, choose_immediate8, choose_wide_immediate};
 use super::memory_operand::{self, Mode};
 use snippex_core::random::Random;
 
@@ -31,19 +31,19 @@ pub(super) enum Choice {
 const RSP: u8 = 4;
 
 impl Registers {
-    pub(super) fn allows(&self, register: Register) -> bool {
+    pub(super) fn allows_register(&self, register: Register) -> bool {
         self.bases.is_empty() || self.bases.contains(&(register.number() as u8))
     }
 
     /// A 64-bit register for an address.
-    pub(super) fn base(&self, random: &mut Random) -> Register {
+    pub(super) fn choose_base(&self, random: &mut Random) -> Register {
         if !self.bases.is_empty() {
-            return gpr64(self.bases[random.below(self.bases.len() as u64) as usize]);
+            return gpr64(self.bases[random.next_below(self.bases.len() as u64) as usize]);
         }
         gpr64(match self.choice {
-            Choice::Low | Choice::Same => [7, 6, 3][random.below(3) as usize],
-            Choice::High => 8 + random.below(8) as u8,
-            Choice::Any => random.below(16) as u8,
+            Choice::Low | Choice::Same => [7, 6, 3][random.next_below(3) as usize],
+            Choice::High => 8 + random.next_below(8) as u8,
+            Choice::Any => random.next_below(16) as u8,
         })
     }
 
@@ -51,8 +51,8 @@ impl Registers {
     pub(super) fn index(&self, random: &mut Random, base: Register) -> Register {
         loop {
             let number = match self.choice {
-                Choice::High => 8 + random.below(8) as u8,
-                Choice::Low | Choice::Same | Choice::Any => random.below(16) as u8,
+                Choice::High => 8 + random.next_below(8) as u8,
+                Choice::Low | Choice::Same | Choice::Any => random.next_below(16) as u8,
             };
             if number != RSP && gpr64(number) != base && !self.bases.contains(&number) {
                 return gpr64(number);
@@ -65,15 +65,15 @@ impl Registers {
         let number = match self.choice {
             Choice::Low => [2, 3, 6, 1, 0][operand as usize % 5],
             Choice::Same => (same % 16) as u8,
-            Choice::High => 8 + random.below(8) as u8,
-            Choice::Any => random.below(16) as u8,
+            Choice::High => 8 + random.next_below(8) as u8,
+            Choice::Any => random.next_below(16) as u8,
         };
         if self.bases.is_empty() {
             return number;
         }
         // In a sequence addresses and the stack pointer stay what they are.
         if number == RSP || self.bases.contains(&number) {
-            [0, 1, 2, 8, 9, 10][random.below(6) as usize]
+            [0, 1, 2, 8, 9, 10][random.next_below(6) as usize]
         } else {
             number
         }
@@ -84,8 +84,8 @@ impl Registers {
         (match self.choice {
             Choice::Low => u64::from(operand) + 1,
             Choice::Same => same % count,
-            Choice::High => count / 2 + random.below(count / 2),
-            Choice::Any => random.below(count),
+            Choice::High => count / 2 + random.next_below(count / 2),
+            Choice::Any => random.next_below(count),
         }) as u32
             % count as u32
     }
@@ -100,7 +100,7 @@ fn register(first: Register, number: u32) -> Register {
 }
 
 /// The instruction of `form` that variant `variant` stands for, at `address`. `None` when an operand cannot be made.
-pub(super) fn instruction(
+pub(super) fn build_instruction(
     form: Form,
     variant: u32,
     address: u64,
@@ -113,7 +113,7 @@ pub(super) fn instruction(
     result.set_code(code);
     result.set_ip(address);
     let in_memory = variant % 2 == 1;
-    let mode = Mode::of(code as u64, variant / 2);
+    let mode = Mode::for_variant(code as u64, variant / 2);
     let same = random.next_u64();
     let evex = info.encoding() == EncodingKind::EVEX;
     let vectors = if evex { 32 } else { 16 };
@@ -150,7 +150,7 @@ pub(super) fn instruction(
                 MemorySize::Xsave | MemorySize::Xsave64 => 64,
                 size => size.size().next_power_of_two() as u64,
             };
-            let aligned = random.below(8) != 0;
+            let aligned = random.next_below(8) != 0;
             let vector_index = match kind {
                 K::mem_vsib32x | K::mem_vsib64x => Some(Register::XMM0),
                 K::mem_vsib32y | K::mem_vsib64y => Some(Register::YMM0),
@@ -162,7 +162,7 @@ pub(super) fn instruction(
             } else {
                 mode
             };
-            memory_operand::set(
+            memory_operand::set_memory_operand(
                 &mut result,
                 mode,
                 registers,
@@ -176,7 +176,7 @@ pub(super) fn instruction(
                     registers.other(operand, vectors, same, random)
                 };
                 result.set_memory_index(register(first, number));
-                result.set_memory_index_scale(1 << random.below(4));
+                result.set_memory_index_scale(1 << random.next_below(4));
             }
             result.set_op_kind(operand, OpKind::Memory);
             continue;
@@ -206,7 +206,7 @@ pub(super) fn instruction(
             K::k_or_mem | K::k_reg | K::k_rm | K::k_vvvv => {
                 register(Register::K0, registers.other(operand, 8, same, random))
             }
-            K::kp1_reg => register(Register::K0, 2 * random.below(4) as u32),
+            K::kp1_reg => register(Register::K0, 2 * random.next_below(4) as u32),
             K::mm_or_mem | K::mm_reg | K::mm_rm => {
                 register(Register::MM0, registers.other(operand, 8, same, random))
             }
@@ -218,8 +218,8 @@ pub(super) fn instruction(
             }
             K::zmm_or_mem | K::zmm_reg | K::zmm_rm | K::zmm_vvvv => vector(Register::ZMM0, random),
             // Four registers from a multiple of four.
-            K::xmmp3_vvvv => register(Register::XMM0, 4 * random.below(vectors / 4) as u32),
-            K::zmmp3_vvvv => register(Register::ZMM0, 4 * random.below(vectors / 4) as u32),
+            K::xmmp3_vvvv => register(Register::XMM0, 4 * random.next_below(vectors / 4) as u32),
+            K::zmmp3_vvvv => register(Register::ZMM0, 4 * random.next_below(vectors / 4) as u32),
             K::al => Register::AL,
             K::cl => Register::CL,
             K::ax => Register::AX,
@@ -240,7 +240,7 @@ pub(super) fn instruction(
         }
         match kind {
             K::imm8 | K::imm4_m2z => {
-                let value = immediate8(form, variant, kind == K::imm4_m2z, random);
+                let value = choose_immediate8(form, variant, kind == K::imm4_m2z, random);
                 if immediates == 0 && !result_has_immediate(&result, operand) {
                     result.set_op_kind(operand, OpKind::Immediate8);
                     result.set_immediate8(value);
@@ -256,32 +256,33 @@ pub(super) fn instruction(
             }
             K::imm8sex16 => {
                 result.set_op_kind(operand, OpKind::Immediate8to16);
-                result.set_immediate8to16(edge8(variant, random).into());
+                result.set_immediate8to16(choose_edge8(variant, random).into());
             }
             K::imm8sex32 => {
                 result.set_op_kind(operand, OpKind::Immediate8to32);
-                result.set_immediate8to32(edge8(variant, random).into());
+                result.set_immediate8to32(choose_edge8(variant, random).into());
             }
             K::imm8sex64 => {
                 result.set_op_kind(operand, OpKind::Immediate8to64);
-                result.set_immediate8to64(edge8(variant, random).into());
+                result.set_immediate8to64(choose_edge8(variant, random).into());
             }
             K::imm16 => {
                 result.set_op_kind(operand, OpKind::Immediate16);
-                result.set_immediate16(wide(code, variant, 16, random) as u16);
+                result.set_immediate16(choose_wide_immediate(code, variant, 16, random) as u16);
                 immediates += 1;
             }
             K::imm32 => {
                 result.set_op_kind(operand, OpKind::Immediate32);
-                result.set_immediate32(wide(code, variant, 32, random) as u32);
+                result.set_immediate32(choose_wide_immediate(code, variant, 32, random) as u32);
             }
             K::imm32sex64 => {
                 result.set_op_kind(operand, OpKind::Immediate32to64);
-                result.set_immediate32to64(i64::from(wide(code, variant, 32, random) as i32));
+                result
+                    .set_immediate32to64(i64::from(choose_wide_immediate(code, variant, 32, random) as i32));
             }
             K::imm64 => {
                 result.set_op_kind(operand, OpKind::Immediate64);
-                result.set_immediate64(wide(code, variant, 64, random));
+                result.set_immediate64(choose_wide_immediate(code, variant, 64, random));
             }
             K::seg_rSI | K::es_rDI | K::seg_rDI | K::seg_rBX_al => {
                 string_operand(&mut result, operand, kind, variant);
@@ -290,9 +291,9 @@ pub(super) fn instruction(
                 result.set_op_kind(operand, OpKind::Memory);
                 let narrow = variant % 4 == 3;
                 let target = if narrow {
-                    0x2468_1000 + random.below(0xf00)
+                    0x2468_1000 + random.next_below(0xf00)
                 } else {
-                    snippex_core::address_space::ARENA + random.below(0xf00)
+                    snippex_core::address_space::ARENA + random.next_below(0xf00)
                 };
                 result.set_memory_displacement64(target);
                 result.set_memory_displ_size(if narrow { 4 } else { 8 });
@@ -332,13 +333,13 @@ fn byte_register(registers: &Registers, operand: u32, same: u64, random: &mut Ra
         Choice::Low => operand == 1,
         Choice::Same => same & 0x100 != 0,
         Choice::High => false,
-        Choice::Any => random.below(4) == 0,
+        Choice::Any => random.next_below(4) == 0,
     };
     if high {
         let number = if registers.choice == Choice::Same {
             same % 4
         } else {
-            random.below(4)
+            random.next_below(4)
         };
         // In a sequence BH belongs to an address.
         let number = if registers.bases.is_empty() {
@@ -358,20 +359,20 @@ fn byte_register(registers: &Registers, operand: u32, same: u64, random: &mut Ra
 fn decorate(result: &mut Instruction, form: Form, in_memory: bool, variant: u32, random: &mut Random) {
     let info = form.code().op_code();
     if info.can_use_op_mask_register() && (info.require_op_mask_register() || variant % 4 >= 2) {
-        result.set_op_mask(register(Register::K1, random.below(7) as u32));
+        result.set_op_mask(register(Register::K1, random.next_below(7) as u32));
         let stores = result.op0_kind() == OpKind::Memory;
-        if info.can_use_zeroing_masking() && !stores && random.below(2) == 0 {
+        if info.can_use_zeroing_masking() && !stores && random.next_below(2) == 0 {
             result.set_zeroing_masking(true);
         }
     }
     if in_memory {
-        if info.can_broadcast() && random.below(2) == 0 {
+        if info.can_broadcast() && random.next_below(2) == 0 {
             result.set_is_broadcast(true);
         }
         return;
     }
     if info.can_use_rounding_control() && variant % 8 >= 4 {
-        result.set_rounding_control(match random.below(4) {
+        result.set_rounding_control(match random.next_below(4) {
             0 => RoundingControl::RoundToNearest,
             1 => RoundingControl::RoundDown,
             2 => RoundingControl::RoundUp,

@@ -86,7 +86,7 @@ impl GenerationRequest {
     ///
     /// # Errors
     /// Says what is wrong, and for names what is like them.
-    pub fn check(&self) -> Result<(), RequestError> {
+    pub fn check_validity(&self) -> Result<(), RequestError> {
         let limit = if self.sequence.is_some() {
             MAX_SEQUENCES
         } else {
@@ -129,7 +129,7 @@ impl GenerationRequest {
     /// The request in one word that tells it from every other, `generated:isa=bmi2:seed=1`: what a generated source is
     /// called.
     #[must_use]
-    pub fn describe(&self) -> String {
+    pub fn source_name(&self) -> String {
         let mut text = String::from("generated");
         let mut part = |name: &str, value: String| text += &format!(":{name}={value}");
         if !self.isa.is_empty() {

@@ -11,10 +11,10 @@ use iced_x86::{Code, CpuidFeature, EncodingKind, FlowControl, Mnemonic};
 use super::form::Form;
 use super::operands::{Choice, Registers};
 use super::request::GenerationRequest;
-use super::single::{assemble, one};
+use super::single::{build_block, generate_instruction};
 use snippex_core::block::{Block, Terminator};
 use snippex_core::decode::{
-    Control, control, loads_mxcsr, loads_x87_control, machine_part, stores_control_words,
+    Control, control_flow, loads_mxcsr, loads_x87_control, machine_part, stores_control_words,
 };
 use snippex_core::random::Random;
 
@@ -30,7 +30,7 @@ const DEFAULT: u32 = 4;
 const BASES: &[u8] = &[3, 6, 7];
 
 /// Sequences of `length` instructions with one of `form` among them.
-pub(super) fn blocks(request: &GenerationRequest, form: Form, length: u32) -> Vec<Block> {
+pub(super) fn generate_sequences(request: &GenerationRequest, form: Form, length: u32) -> Vec<Block> {
     let count = request.per_form.unwrap_or(DEFAULT);
     (0..count)
         .filter_map(|number| block(request.seed, form, number, length))
@@ -38,14 +38,14 @@ pub(super) fn blocks(request: &GenerationRequest, form: Form, length: u32) -> Ve
 }
 
 fn block(seed: u64, form: Form, number: u32, length: u32) -> Option<Block> {
-    let mut random = Random::new(seed).derive(&[STREAM, form.code() as u64, u64::from(number)]);
+    let mut random = Random::new(seed).derive_stream(&[STREAM, form.code() as u64, u64::from(number)]);
     let address = START + form.code() as u64 * FORM_STRIDE + u64::from(number) * STRIDE;
     let last = length - 1;
     // What ends a block can only stand at its end.
     let place = if ends(form) {
         last
     } else {
-        random.below(u64::from(length)) as u32
+        random.next_below(u64::from(length)) as u32
     };
     let mut bytes = Vec::new();
     let mut count = 0;
@@ -64,13 +64,13 @@ fn block(seed: u64, form: Form, number: u32, length: u32) -> Option<Block> {
                 )
             })?
         };
-        if let Control::End(end) = control(&instruction) {
+        if let Control::End(end) = control_flow(&instruction) {
             terminator = end;
         }
         bytes.extend(encoded);
         count += 1;
     }
-    Some(assemble(address, bytes, count, terminator))
+    Some(build_block(address, bytes, count, terminator))
 }
 
 fn attempt(
@@ -80,8 +80,8 @@ fn attempt(
     random: &mut Random,
 ) -> Option<(iced_x86::Instruction, Vec<u8>)> {
     (0..8).find_map(|_| {
-        let choice = [Choice::Low, Choice::High, Choice::Any, Choice::Any][random.below(4) as usize];
-        one(
+        let choice = [Choice::Low, Choice::High, Choice::Any, Choice::Any][random.next_below(4) as usize];
+        generate_instruction(
             form,
             variant,
             address,
@@ -100,12 +100,12 @@ fn ends(form: Form) -> bool {
 fn companion(form: Form, random: &mut Random) -> Form {
     let pools = pools();
     let own = match kind(form) {
-        _ if random.below(2) == 0 => &pools.integer,
+        _ if random.next_below(2) == 0 => &pools.integer,
         Kind::Integer => &pools.integer,
         Kind::Vector => &pools.vector,
         Kind::X87 => &pools.x87,
     };
-    own[random.below(own.len() as u64) as usize]
+    own[random.next_below(own.len() as u64) as usize]
 }
 
 enum Kind {
@@ -142,7 +142,7 @@ fn pools() -> &'static Pools {
             vector: Vec::new(),
             x87: Vec::new(),
         };
-        for form in Form::all().filter(|&form| form.skip().is_none() && is_plain(form)) {
+        for form in Form::all().filter(|&form| form.skip_reason().is_none() && is_plain(form)) {
             match kind(form) {
                 Kind::Integer => pools.integer.push(form),
                 Kind::Vector => pools.vector.push(form),

@@ -1,16 +1,16 @@
 //! Blocks of one instruction, with what it needs around it to show its effect.
 
 use iced_x86::{Code, Encoder, Instruction, Mnemonic, OpKind, Register};
-use snippex_core::decode::decoder;
+use snippex_core::decode::intel_decoder;
 
-use super::encode::encode;
+use super::encode::encode_instruction;
 use super::form::Form;
 use super::immediates;
 use super::operands::{self, Choice, Registers};
 use super::prefixes;
 use super::request::{GenerationRequest, MAX_PER_FORM};
 use snippex_core::block::{Block, Origin, Terminator};
-use snippex_core::decode::{Control, control, unrunnable};
+use snippex_core::decode::{Control, control_flow, unrunnable_reason};
 use snippex_core::random::Random;
 
 /// Sub-stream of the seed that single instructions come from.
@@ -30,7 +30,7 @@ const SOME: u32 = 64;
 const ATTEMPTS: u64 = 16;
 
 /// The blocks of `form`.
-pub(super) fn blocks(request: &GenerationRequest, form: Form) -> Vec<Block> {
+pub(super) fn generate_form_blocks(request: &GenerationRequest, form: Form) -> Vec<Block> {
     let count = request.per_form.unwrap_or_else(|| default_count(form));
     (0..count)
         .filter_map(|variant| block(request.seed, form, variant))
@@ -38,7 +38,10 @@ pub(super) fn blocks(request: &GenerationRequest, form: Form) -> Vec<Block> {
 }
 
 fn default_count(form: Form) -> u32 {
-    match (immediates::selects(form), form.code().encoding()) {
+    match (
+        immediates::immediate_selects_operation(form),
+        form.code().encoding(),
+    ) {
         (false, _) => FEW,
         (true, iced_x86::EncodingKind::EVEX) => SOME,
         (true, _) => ALL,
@@ -47,12 +50,13 @@ fn default_count(form: Form) -> u32 {
 
 /// Variant `variant` of `form`.
 fn block(seed: u64, form: Form, variant: u32) -> Option<Block> {
-    let stream = Random::new(seed).derive(&[STREAM, form.code() as u64, u64::from(variant)]);
-    let mut place = stream.derive(&[u64::MAX]);
-    let address = form.code() as u64 * FORM_STRIDE + u64::from(variant) * STRIDE + 2 * place.below(6);
+    let stream = Random::new(seed).derive_stream(&[STREAM, form.code() as u64, u64::from(variant)]);
+    let mut place = stream.derive_stream(&[u64::MAX]);
+    let address = form.code() as u64 * FORM_STRIDE + u64::from(variant) * STRIDE + 2 * place.next_below(6);
     (0..ATTEMPTS).find_map(|attempt| {
-        let mut random = stream.derive(&[attempt]);
-        let (instruction, bytes) = one(form, variant, address, &registers(variant, attempt), &mut random)?;
+        let mut random = stream.derive_stream(&[attempt]);
+        let (instruction, bytes) =
+            generate_instruction(form, variant, address, &registers(variant, attempt), &mut random)?;
         Some(around(form, variant, address, &instruction, bytes))
     })
 }
@@ -68,17 +72,17 @@ fn registers(variant: u32, attempt: u64) -> Registers {
 }
 
 /// One instruction of `form` at `address`, and its bytes.
-pub(super) fn one(
+pub(super) fn generate_instruction(
     form: Form,
     variant: u32,
     address: u64,
     registers: &Registers,
     random: &mut Random,
 ) -> Option<(Instruction, Vec<u8>)> {
-    let mut instruction = operands::instruction(form, variant, address, registers, random)?;
+    let mut instruction = operands::build_instruction(form, variant, address, registers, random)?;
     let info = form.code().op_code();
     let stores = instruction.op_count() > 0 && instruction.op0_kind() == OpKind::Memory;
-    if info.can_use_lock_prefix() && stores && random.below(2) == 0 {
+    if info.can_use_lock_prefix() && stores && random.next_below(2) == 0 {
         instruction.set_has_lock_prefix(true);
     }
     if info.can_use_rep_prefix() && variant % 3 == 1 {
@@ -86,13 +90,13 @@ pub(super) fn one(
     } else if info.can_use_repne_prefix() && variant % 3 == 2 {
         instruction.set_has_repne_prefix(true);
     }
-    let bytes = encode(form, &instruction, variant % 4 == 3, random)?;
+    let bytes = encode_instruction(form, &instruction, variant % 4 == 3, random)?;
     let bytes = if variant % 8 >= 5 {
-        prefixes::mutate(form, &instruction, bytes, address, random)
+        prefixes::add_neutral_prefixes(form, &instruction, bytes, address, random)
     } else {
         bytes
     };
-    let decoded = decoder(&bytes, address).decode();
+    let decoded = intel_decoder(&bytes, address).decode();
     Some((decoded, bytes))
 }
 
@@ -121,7 +125,7 @@ fn around(form: Form, variant: u32, address: u64, instruction: &Instruction, byt
         before.len() as u32 + 1
     };
     all.extend(bytes);
-    let terminator = match control(instruction) {
+    let terminator = match control_flow(instruction) {
         Control::Next => Terminator::FallThrough,
         Control::End(terminator) => terminator,
     };
@@ -131,19 +135,19 @@ fn around(form: Form, variant: u32, address: u64, instruction: &Instruction, byt
         all.push(0x9b);
         count += 1;
     }
-    assemble(address, all, count, terminator)
+    build_block(address, all, count, terminator)
 }
 
 /// A block of `bytes`, which end in `terminator`.
-pub(super) fn assemble(address: u64, bytes: Vec<u8>, count: u32, terminator: Terminator) -> Block {
+pub(super) fn build_block(address: u64, bytes: Vec<u8>, count: u32, terminator: Terminator) -> Block {
     let end = address + bytes.len() as u64;
     let mut last = Instruction::default();
-    let mut decoder = decoder(&bytes, address);
+    let mut decoder = intel_decoder(&bytes, address);
     let mut reason = None;
     while decoder.can_decode() {
         decoder.decode_out(&mut last);
         // Some forms can be run with some of their operands only.
-        reason = reason.or_else(|| unrunnable(&last));
+        reason = reason.or_else(|| unrunnable_reason(&last));
     }
     let target = last.near_branch64();
     let successors = match terminator {

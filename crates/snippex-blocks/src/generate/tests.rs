@@ -20,7 +20,7 @@ fn instructions(block: &Block) -> Vec<iced_x86::Instruction> {
 fn every_form_that_can_run_has_blocks() {
     let request = request();
     let empty: Vec<&str> = Form::all()
-        .filter(|form| form.skip().is_none() && of_form(&request, *form).is_empty())
+        .filter(|form| form.skip_reason().is_none() && of_form(&request, *form).is_empty())
         .map(Form::name)
         .collect();
     assert_eq!(empty, Vec::<&str>::new());
@@ -28,8 +28,8 @@ fn every_form_that_can_run_has_blocks() {
 
 #[test]
 fn blocks_hold_what_they_say_and_do_not_overlap() {
-    let blocks = blocks(&request());
-    assert!(blocks.is_sorted_by(|a, b| a.end() <= b.address));
+    let blocks = generate_blocks(&request());
+    assert!(blocks.is_sorted_by(|a, b| a.end_address() <= b.address));
     for block in &blocks {
         let found = instructions(block);
         let form = form_of(block).unwrap();
@@ -41,7 +41,7 @@ fn blocks_hold_what_they_say_and_do_not_overlap() {
             block.bytes
         );
         assert!(found.iter().all(|instruction| !instruction.is_invalid()));
-        let reason = found.iter().find_map(snippex_core::decode::unrunnable);
+        let reason = found.iter().find_map(snippex_core::decode::unrunnable_reason);
         assert_eq!(block.unrunnable, reason, "{:02x?}", block.bytes);
         let vendors = form.code() == iced_x86::Code::Cvtpi2ps_xmm_mmm64;
         assert!(reason.is_none() || vendors, "{:02x?}", block.bytes);
@@ -54,8 +54,8 @@ fn the_same_request_gives_the_same_blocks_whatever_else_is_asked_for() {
         isa: vec!["bmi2".into()],
         ..request()
     };
-    let some = blocks(&some);
-    let all: BTreeSet<_> = blocks(&request())
+    let some = generate_blocks(&some);
+    let all: BTreeSet<_> = generate_blocks(&request())
         .into_iter()
         .map(|block| (block.address, block.bytes))
         .collect();
@@ -69,7 +69,7 @@ fn the_same_request_gives_the_same_blocks_whatever_else_is_asked_for() {
         seed: 2,
         ..request()
     };
-    assert_ne!(blocks(&other), some);
+    assert_ne!(generate_blocks(&other), some);
 }
 
 #[test]
@@ -79,7 +79,10 @@ fn operands_meet_their_corners() {
             mnemonics: vec![mnemonic.into()],
             ..request()
         };
-        blocks(&request).iter().flat_map(instructions).collect::<Vec<_>>()
+        generate_blocks(&request)
+            .iter()
+            .flat_map(instructions)
+            .collect::<Vec<_>>()
     };
     let add = of("add");
     let memory: Vec<_> = add
@@ -134,7 +137,7 @@ fn sequences_have_the_length_asked_for_and_hold_their_form() {
         mnemonics: vec!["adc".into(), "jb".into(), "vpaddd".into()],
         ..request()
     };
-    let blocks = blocks(&request);
+    let blocks = generate_blocks(&request);
     assert!(blocks.len() >= 40);
     for block in &blocks {
         assert_eq!(block.instruction_count, 12);
@@ -149,7 +152,7 @@ fn sequences_have_the_length_asked_for_and_hold_their_form() {
 
 #[test]
 fn requests_that_cannot_be_met_say_why() {
-    let check = |request: GenerationRequest| request.check().unwrap_err().to_string();
+    let check = |request: GenerationRequest| request.check_validity().unwrap_err().to_string();
     assert_eq!(
         check(GenerationRequest {
             isa: vec!["bmi3".into()],
@@ -167,7 +170,7 @@ fn requests_that_cannot_be_met_say_why() {
         mnemonics: vec!["bzhi".into()],
         ..request()
     };
-    assert_eq!(nothing.check(), Err(RequestError::Nothing));
+    assert_eq!(nothing.check_validity(), Err(RequestError::Nothing));
     assert!(
         check(GenerationRequest {
             sequence: Some(65),
@@ -182,23 +185,23 @@ fn requests_that_cannot_be_met_say_why() {
         })
         .contains("not between 1 and 1024")
     );
-    assert_eq!(request().check(), Ok(()));
+    assert_eq!(request().check_validity(), Ok(()));
 }
 
 #[test]
 fn most_user_mode_forms_are_generated() {
     let mut coverage = Coverage::default();
     for form in Form::all() {
-        let fate = form.skip().map_or(FormFate::Run, FormFate::Skipped);
-        coverage.add(form, fate, 1);
+        let fate = form.skip_reason().map_or(FormFate::Run, FormFate::Skipped);
+        coverage.add_form(form, fate, 1);
     }
     let total = coverage.total();
     assert!(total.forms > 4000);
     // Those that are left out are few, and most of them belong to extensions that few processors have.
     assert!(
-        total.run * 100 >= total.executable() * 98,
+        total.run * 100 >= total.executable_forms() * 98,
         "{} of {}",
         total.run,
-        total.executable()
+        total.executable_forms()
     );
 }

@@ -2,7 +2,7 @@
 
 use iced_x86::{Instruction, Mnemonic, OpKind, Register};
 
-use snippex_core::decode::{Kinds, accesses_memory, kinds, locks_memory};
+use snippex_core::decode::{Kinds, accesses_memory, instruction_kind, locks_memory};
 
 /// A shape of code in which emulators have had bugs: the table of bug shapes gathered from their issue threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -62,7 +62,7 @@ impl Category {
 pub(super) fn of_instruction(instruction: &Instruction) -> u16 {
     let mnemonic = instruction.mnemonic();
     let mut bits = by_mnemonic(mnemonic, instruction);
-    let kind = kinds(instruction);
+    let kind = instruction_kind(instruction);
     if kind == Kinds::FPU {
         bits |= Category::X87.bit();
     }

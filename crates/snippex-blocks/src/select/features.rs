@@ -3,7 +3,7 @@
 use iced_x86::{Code, Instruction, Register};
 
 use super::category::{self, Category};
-use snippex_core::decode::{Kinds, accesses_memory, decoder, kinds};
+use snippex_core::decode::{Kinds, accesses_memory, instruction_kind, intel_decoder};
 
 /// What selection knows of a block.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,18 +58,18 @@ const LONG: u32 = 16;
 
 /// Looks at the instructions of a block.
 #[must_use]
-pub fn features(bytes: &[u8], address: u64) -> Features {
+pub fn block_features(bytes: &[u8], address: u64) -> Features {
     let mut features = Features::default();
     let mut flags_written = 0;
-    for instruction in &mut decoder(bytes, address) {
+    for instruction in &mut intel_decoder(bytes, address) {
         features.instructions += 1;
-        features.kinds = features.kinds.union(kinds(&instruction));
+        features.kinds = features.kinds.union(instruction_kind(&instruction));
         features.categories |= category::of_instruction(&instruction);
         if accesses_memory(&instruction) {
             features.memory_operands += 1;
             features.scaled_operands += u32::from(scaled(&instruction));
         }
-        if kinds(&instruction) == Kinds::GENERAL && instruction.op0_register().is_gpr() {
+        if instruction_kind(&instruction) == Kinds::GENERAL && instruction.op0_register().is_gpr() {
             features.integer_widths |= instruction.op0_register().size() as u8;
         }
         if instruction.rflags_read() & !flags_written != 0 {

@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-use super::features::features;
+use super::features::block_features;
 use crate::extract::{BlockEntry, BlockIndex};
 use snippex_core::block::{Block, Origin, Terminator};
 use snippex_core::decode::Kinds;
 
-/// What a user asks for, flag by flag. [`FilterOptions::check`] makes a [`Filter`] of it.
+/// What a user asks for, flag by flag. [`FilterOptions::into_filter`] makes a [`Filter`] of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FilterOptions {
     /// Least number of instructions, terminator included.
@@ -82,7 +82,7 @@ impl FilterOptions {
     ///
     /// # Errors
     /// [`FilterError`] names the flags.
-    pub fn check(self) -> Result<Filter, FilterError> {
+    pub fn into_filter(self) -> Result<Filter, FilterError> {
         if let (Some(min), Some(max)) = (self.min_size, self.max_size)
             && min > max
         {
@@ -118,7 +118,7 @@ impl FilterOptions {
 impl Filter {
     /// Whether a block counts.
     #[must_use]
-    pub fn matches(&self, block: &Block) -> bool {
+    pub fn matches_block(&self, block: &Block) -> bool {
         self.matches_outline(block.address, block.instruction_count, block.terminator)
             && !(self.options.skip_unrunnable && block.unrunnable.is_some())
             && !(self.options.skip_sweep && block.origin == Origin::Sweep)
@@ -128,13 +128,13 @@ impl Filter {
     /// Whether block number `index` counts.
     #[must_use]
     pub fn matches_at(&self, index: &BlockIndex<'_, '_>, number: usize) -> bool {
-        let Some(entry) = index.entry(number) else {
+        let Some(entry) = index.entry_at(number) else {
             return false;
         };
         self.matches_entry(&entry)
             && (!self.needs_content()
                 || index
-                    .bytes(number)
+                    .block_bytes(number)
                     .is_some_and(|bytes| self.matches_content(bytes, entry.address)))
     }
 
@@ -166,7 +166,7 @@ impl Filter {
         if !self.needs_content() {
             return true;
         }
-        let features = features(bytes, address);
+        let features = block_features(bytes, address);
         let options = &self.options;
         (!options.has_memory_access || features.memory_operands > 0)
             && (!options.no_memory_access || features.memory_operands == 0)

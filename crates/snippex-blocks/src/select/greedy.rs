@@ -9,7 +9,7 @@ use iced_x86::Code;
 use super::category::Category;
 use super::features::Features;
 use super::report::ExclusionReason;
-use super::strategy::{BlockShape, SelectionRequest, Strategy, of, shape, shape_name};
+use super::strategy::{BlockShape, SelectionRequest, Strategy, block_shape, features_by_number, shape_name};
 use crate::extract::BlockIndex;
 use snippex_core::random::Random;
 
@@ -48,7 +48,7 @@ struct FeatureTable {
 }
 
 /// The `count` most promising of the candidates, with reasons.
-pub(super) fn smart(
+pub(super) fn select_greedily(
     index: &BlockIndex<'_, '_>,
     candidates: &[usize],
     request: &SelectionRequest,
@@ -58,7 +58,7 @@ pub(super) fn smart(
     let root = Random::new(request.seed);
     let mut queue: BinaryHeap<(u64, u64, usize)> = (0..candidates.len())
         .map(|at| {
-            let tie = root.derive(&[candidates[at] as u64]).next_u64();
+            let tie = root.derive_stream(&[candidates[at] as u64]).next_u64();
             (table.worth(at, request.strategy), tie, at)
         })
         .collect();
@@ -80,7 +80,7 @@ pub(super) fn smart(
 fn table(index: &BlockIndex<'_, '_>, candidates: &[usize], strategy: Strategy) -> FeatureTable {
     let mut occurrences = vec![0_u64; Code::values().len()];
     for &number in candidates {
-        for opcode in of(index, number).opcodes {
+        for opcode in features_by_number(index, number).opcodes {
             occurrences[opcode as usize] += 1;
         }
     }
@@ -94,10 +94,10 @@ fn table(index: &BlockIndex<'_, '_>, candidates: &[usize], strategy: Strategy) -
     };
     let mut shapes: BTreeMap<BlockShape, u32> = BTreeMap::new();
     for &number in candidates {
-        let features = of(index, number);
+        let features = features_by_number(index, number);
         table.add(&features, total);
         if strategy == Strategy::Diverse {
-            let shape = shape(index, number, &features);
+            let shape = block_shape(index, number, &features);
             let next = shapes.len() as u32;
             let key = Key::Shape(*shapes.entry(shape).or_insert(next));
             if table.worth.insert(key, SHAPE).is_none() {

@@ -13,7 +13,7 @@ mod report;
 mod strategy;
 
 pub use category::Category;
-pub use features::{Features, features};
+pub use features::{Features, block_features};
 pub use filter::{Filter, FilterError, FilterOptions, address_range, instruction_types};
 pub use report::{Chosen, ComplexityBucket, ExclusionReason, SelectionReport};
-pub use strategy::{Selection, SelectionRequest, Strategy, matching, select};
+pub use strategy::{Selection, SelectionRequest, Strategy, matching, select_blocks};

@@ -97,7 +97,7 @@ impl SelectionTally {
     }
 
     /// Counts a block: its categories as bits, its complexity, and whether it was chosen rather than matching.
-    pub(super) fn count(&mut self, categories: u16, complexity: u32, chosen: bool) {
+    pub(super) fn count_block(&mut self, categories: u16, complexity: u32, chosen: bool) {
         for (category, (matching, taken)) in &mut self.categories {
             if categories & category.bit() != 0 {
                 *(if chosen { &mut *taken } else { &mut *matching }) += 1;
@@ -112,7 +112,7 @@ impl SelectionTally {
         }) += 1;
     }
 
-    pub(super) fn report(self, blocks: usize, matching: usize, chosen: Vec<Chosen>) -> SelectionReport {
+    pub(super) fn into_report(self, blocks: usize, matching: usize, chosen: Vec<Chosen>) -> SelectionReport {
         SelectionReport {
             blocks,
             matching,

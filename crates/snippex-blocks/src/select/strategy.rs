@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::features::{Features, features};
+use super::features::{Features, block_features};
 use super::filter::Filter;
-use super::greedy::smart;
+use super::greedy::select_greedily;
 use super::report::{Chosen, ExclusionReason, SelectionReport, SelectionTally};
 use crate::extract::BlockIndex;
 use snippex_core::block::Terminator;
@@ -57,7 +57,7 @@ pub fn matching(index: &BlockIndex<'_, '_>, filter: &Filter) -> Vec<usize> {
 
 /// Chooses blocks. Empty when nothing matches; whether that deserves a warning is the caller's to say.
 #[must_use]
-pub fn select(index: &BlockIndex<'_, '_>, filter: &Filter, request: &SelectionRequest) -> Selection {
+pub fn select_blocks(index: &BlockIndex<'_, '_>, filter: &Filter, request: &SelectionRequest) -> Selection {
     let candidates = matching(index, filter);
     let count = request.count.unwrap_or(candidates.len()).min(candidates.len());
     let mut tally = SelectionTally::new();
@@ -67,7 +67,7 @@ pub fn select(index: &BlockIndex<'_, '_>, filter: &Filter, request: &SelectionRe
             .map(|&number| (number, vec![ExclusionReason::All]))
             .collect()
     } else if request.smart {
-        smart(index, &candidates, request, count)
+        select_greedily(index, &candidates, request, count)
     } else {
         match request.strategy {
             Strategy::Random => random(&candidates, request.seed, count),
@@ -80,20 +80,20 @@ pub fn select(index: &BlockIndex<'_, '_>, filter: &Filter, request: &SelectionRe
     let scores: Vec<(u16, u32)> = candidates
         .iter()
         .map(|&number| {
-            let features = of(index, number);
+            let features = features_by_number(index, number);
             (features.categories, features.complexity())
         })
         .collect();
     for &(categories, complexity) in &scores {
-        tally.count(categories, complexity, false);
+        tally.count_block(categories, complexity, false);
     }
     let chosen = order.into_iter().map(|(number, reasons)| {
         let at = candidates
             .binary_search(&number)
             .expect("what is chosen is one of the candidates, which ascend");
         let (categories, complexity) = scores[at];
-        tally.count(categories, complexity, true);
-        let address = index.entry(number).map_or(0, |entry| entry.address);
+        tally.count_block(categories, complexity, true);
+        let address = index.entry_at(number).map_or(0, |entry| entry.address);
         Chosen {
             number,
             address,
@@ -106,20 +106,20 @@ pub fn select(index: &BlockIndex<'_, '_>, filter: &Filter, request: &SelectionRe
     numbers.sort_unstable();
     Selection {
         numbers,
-        report: tally.report(index.len(), candidates.len(), chosen),
+        report: tally.into_report(index.len(), candidates.len(), chosen),
     }
 }
 
 /// The features of block number `number`.
-pub(super) fn of(index: &BlockIndex<'_, '_>, number: usize) -> Features {
-    let address = index.entry(number).map_or(0, |entry| entry.address);
-    features(index.bytes(number).unwrap_or_default(), address)
+pub(super) fn features_by_number(index: &BlockIndex<'_, '_>, number: usize) -> Features {
+    let address = index.entry_at(number).map_or(0, |entry| entry.address);
+    block_features(index.block_bytes(number).unwrap_or_default(), address)
 }
 
 /// Moves `count` random items to the front.
 fn shuffle(items: &mut [usize], random: &mut Random, count: usize) {
     for front in 0..count.min(items.len()) {
-        let other = front + random.below((items.len() - front) as u64) as usize;
+        let other = front + random.next_below((items.len() - front) as u64) as usize;
         items.swap(front, other);
     }
 }
@@ -138,9 +138,9 @@ fn random(candidates: &[usize], seed: u64, count: usize) -> Vec<(usize, Vec<Excl
 pub(super) type BlockShape = (Terminator, Kinds, bool, u32);
 
 /// The shape of a block: terminator, kinds of instructions, memory operands or none, power of two of its size.
-pub(super) fn shape(index: &BlockIndex<'_, '_>, number: usize, features: &Features) -> BlockShape {
+pub(super) fn block_shape(index: &BlockIndex<'_, '_>, number: usize, features: &Features) -> BlockShape {
     let terminator = index
-        .entry(number)
+        .entry_at(number)
         .map_or(Terminator::FallThrough, |entry| entry.terminator);
     (
         terminator,
@@ -171,14 +171,14 @@ fn diverse(
     let mut shapes: BTreeMap<BlockShape, Vec<usize>> = BTreeMap::new();
     for &number in candidates {
         shapes
-            .entry(shape(index, number, &of(index, number)))
+            .entry(block_shape(index, number, &features_by_number(index, number)))
             .or_default()
             .push(number);
     }
     let root = Random::new(seed);
     let mut groups: Vec<(BlockShape, Vec<usize>)> = shapes.into_iter().collect();
     for (number, (_, members)) in groups.iter_mut().enumerate() {
-        shuffle(members, &mut root.derive(&[number as u64]), count);
+        shuffle(members, &mut root.derive_stream(&[number as u64]), count);
     }
     groups.sort_by_key(|(shape, members)| (members.len(), *shape));
     let rounds = groups.iter().map(|(_, members)| members.len()).max().unwrap_or(0);
@@ -205,8 +205,12 @@ fn complex(
     let mut scored: Vec<_> = candidates
         .iter()
         .map(|&number| {
-            let tie = root.derive(&[number as u64]).next_u64();
-            (std::cmp::Reverse(of(index, number).complexity()), tie, number)
+            let tie = root.derive_stream(&[number as u64]).next_u64();
+            (
+                std::cmp::Reverse(features_by_number(index, number).complexity()),
+                tie,
+                number,
+            )
         })
         .collect();
     scored.sort_unstable();

@@ -1,7 +1,7 @@
 //! Data among the code of a real library: OpenSSL keeps tables beside the assembly that reads them.
 
 use snippex_blocks::binary::Image;
-use snippex_blocks::extract::extract;
+use snippex_blocks::extract::extract_blocks;
 use snippex_core::block::{Block, Origin};
 
 const LIBRARY: &str = "/usr/lib/x86_64-linux-gnu/libcrypto.so.3";
@@ -46,7 +46,7 @@ fn tables_between_the_code_of_libcrypto_are_no_blocks_of_control_flow() {
         panic!("this test needs {LIBRARY} (apt-get install libssl3 or libssl3t64): {error}")
     });
     let image = Image::parse(&data).unwrap();
-    let index = extract(&image);
+    let index = extract_blocks(&image);
     let blocks: Vec<Block> = index
         .iter()
         .filter(|block| block.origin != Origin::Sweep)
@@ -60,7 +60,7 @@ fn tables_between_the_code_of_libcrypto_are_no_blocks_of_control_flow() {
         );
         // Newer versions keep them in read-only data, where nothing can mistake them.
         for range in image.code_ranges() {
-            let code = image.bytes(range.clone()).unwrap();
+            let code = image.bytes_in_range(range.clone()).unwrap();
             let places = code
                 .windows(bytes.len())
                 .enumerate()
@@ -70,7 +70,7 @@ fn tables_between_the_code_of_libcrypto_are_no_blocks_of_control_flow() {
                     range.start + offset as u64,
                     range.start + (offset + bytes.len()) as u64,
                 );
-                let after = blocks.partition_point(|block| block.end() <= start);
+                let after = blocks.partition_point(|block| block.end_address() <= start);
                 let wrong = blocks.get(after).filter(|block| block.address < end);
                 assert!(wrong.is_none(), "{name} table at {start:#x} in {wrong:x?}");
             }
@@ -86,7 +86,7 @@ fn control_flow_in_libcrypto_meets_nothing_a_user_program_would_not_run() {
         panic!("this test needs {LIBRARY} (apt-get install libssl3 or libssl3t64): {error}")
     });
     let image = Image::parse(&data).unwrap();
-    let index = extract(&image);
+    let index = extract_blocks(&image);
     let odd = index.entries().filter(|entry| {
         let reasons = [
             Unrunnable::Privileged,
@@ -106,7 +106,7 @@ fn the_second_decoder_agrees_on_what_control_flow_found() {
         panic!("this test needs {LIBRARY} (apt-get install libssl3 or libssl3t64): {error}")
     });
     let image = Image::parse(&data).unwrap();
-    let opinion = snippex_blocks::extract::second_opinion(&extract(&image), 5).unwrap();
+    let opinion = snippex_blocks::extract::second_opinion(&extract_blocks(&image), 5).unwrap();
     assert!(opinion.instructions > 500_000);
     assert_eq!(opinion.disagreements, opinion.in_sweep, "{opinion:x?}");
     assert!(opinion.examples.len() <= 5);

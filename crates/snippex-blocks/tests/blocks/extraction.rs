@@ -4,13 +4,13 @@ use crate::support::{CODE, Elf, RODATA, assemble};
 use iced_x86::code_asm::*;
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
 use snippex_blocks::binary::{Image, ImageError};
-use snippex_blocks::extract::{Statistics, extract};
+use snippex_blocks::extract::{Statistics, extract_blocks};
 use snippex_core::block::{Block, Origin, Terminator, Unrunnable};
 
 /// All blocks of a file.
 fn blocks(file: &[u8]) -> (Vec<Block>, Statistics) {
     let image = Image::parse(file).expect("the file is well formed");
-    let index = extract(&image);
+    let index = extract_blocks(&image);
     (index.iter().collect(), *index.statistics())
 }
 
@@ -151,7 +151,7 @@ fn a_jump_table_inside_the_code_is_data() {
     let (blocks, statistics) = blocks(&Elf::new(code).build());
     assert_eq!(statistics.jump_tables, 1);
     assert!(
-        blocks.iter().all(|block| block.end() <= CODE + length),
+        blocks.iter().all(|block| block.end_address() <= CODE + length),
         "{blocks:#?}"
     );
 }

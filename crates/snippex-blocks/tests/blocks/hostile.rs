@@ -6,9 +6,9 @@
 use crate::support::{CODE, Elf, RODATA, WORDS};
 use proptest::prelude::*;
 use snippex_blocks::binary::Image;
-use snippex_blocks::extract::extract;
-use snippex_blocks::select::{Filter, SelectionRequest, Strategy as Choice, select};
-use snippex_core::decode::decoder;
+use snippex_blocks::extract::extract_blocks;
+use snippex_blocks::select::{Filter, SelectionRequest, Strategy as Choice, select_blocks};
+use snippex_core::decode::intel_decoder;
 
 /// An ELF file with one of everything the reader looks at.
 fn elf() -> Vec<u8> {
@@ -122,19 +122,19 @@ fn examine(file: &[u8]) -> Result<(), TestCaseError> {
         let mapped = image
             .segments()
             .iter()
-            .any(|s| s.address < page.saturating_add(0x1000) && page < s.end());
+            .any(|s| s.address < page.saturating_add(0x1000) && page < s.end_address());
         // The end of a segment's last page may be there without a byte of the segment on it, never the other way.
-        prop_assert!(image.page(address, 0x5555_0000_0000).is_some() >= mapped);
+        prop_assert!(image.page_at(address, 0x5555_0000_0000).is_some() >= mapped);
     }
-    let index = extract(&image);
+    let index = extract_blocks(&image);
     prop_assert!(index.len() as u64 <= index.statistics().code_bytes);
     let mut last = None;
     for (number, block) in index.iter().enumerate() {
         prop_assert!(last < Some(block.address));
         last = Some(block.address);
-        prop_assert_eq!(index.find(block.address), Some(number));
-        prop_assert!(image.is_code(block.address) && image.is_code(block.end() - 1));
-        let decoded = decoder(&block.bytes, block.address).iter().count();
+        prop_assert_eq!(index.find_block_at(block.address), Some(number));
+        prop_assert!(image.is_code(block.address) && image.is_code(block.end_address() - 1));
+        let decoded = intel_decoder(&block.bytes, block.address).iter().count();
         prop_assert_eq!(decoded as u32, block.instruction_count);
     }
     let request = SelectionRequest {
@@ -143,7 +143,7 @@ fn examine(file: &[u8]) -> Result<(), TestCaseError> {
         count: Some(3),
         seed: 1,
     };
-    let selection = select(&index, &Filter::default(), &request);
+    let selection = select_blocks(&index, &Filter::default(), &request);
     prop_assert_eq!(selection.numbers.len(), index.len().min(3));
     Ok(())
 }
@@ -159,7 +159,7 @@ fn cases() -> u32 {
 fn the_unchanged_files_are_read() {
     for file in [elf(), pe()] {
         let image = Image::parse(&file).unwrap();
-        assert!(extract(&image).len() >= 3);
+        assert!(extract_blocks(&image).len() >= 3);
     }
 }
 
@@ -204,7 +204,7 @@ fn no_pattern_of_code_takes_more_than_linear_time() {
         let file = Elf::new(code).build();
         let image = Image::parse(&file).unwrap();
         let started = std::time::Instant::now();
-        let blocks = extract(&image).len();
+        let blocks = extract_blocks(&image).len();
         let elapsed = started.elapsed();
         // A quadratic pass over a megabyte takes minutes; the limit leaves room for a busy machine.
         assert!(elapsed.as_secs() < 10, "{name}: {elapsed:?} for {blocks} blocks");

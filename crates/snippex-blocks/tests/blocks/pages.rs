@@ -25,10 +25,10 @@ fn pages_hold_bytes_zero_fill_and_relocations() {
     assert!(image.position_independent());
     assert_eq!(image.address_range(), CODE..DATA + 0x820 + 0x3000);
     let base = 0x7000_0000_0000;
-    let code = image.page(CODE, base).unwrap();
+    let code = image.page_at(CODE, base).unwrap();
     assert_eq!(code[..2], [0x90, 0xc3]);
-    assert_eq!(image.page(RODATA + 50, base).unwrap()[..100], [7; 100]);
-    let data = image.page(DATA, base).unwrap();
+    assert_eq!(image.page_at(RODATA + 50, base).unwrap()[..100], [7; 100]);
+    let data = image.page_at(DATA, base).unwrap();
     assert_eq!(word(&data, 0x800), base + CODE + 5);
     assert_eq!(
         word(&data, 0x80c),
@@ -39,14 +39,14 @@ fn pages_hold_bytes_zero_fill_and_relocations() {
     assert!(data[0x820..].iter().all(|&byte| byte == 0));
     assert!(
         image
-            .page(DATA + 0x3000, base)
+            .page_at(DATA + 0x3000, base)
             .unwrap()
             .iter()
             .all(|&byte| byte == 0)
     );
-    assert!(image.page(DATA + 0x4000, base).is_none());
-    assert!(image.page(0, base).is_none() && image.page(u64::MAX, base).is_none());
-    assert_eq!(word(&image.page(DATA, 0).unwrap(), 0x800), CODE + 5);
+    assert!(image.page_at(DATA + 0x4000, base).is_none());
+    assert!(image.page_at(0, base).is_none() && image.page_at(u64::MAX, base).is_none());
+    assert_eq!(word(&image.page_at(DATA, 0).unwrap(), 0x800), CODE + 5);
     let writable: Vec<_> = image
         .segments()
         .iter()
@@ -67,9 +67,9 @@ fn a_relocated_word_may_lie_across_two_pages() {
     };
     let file = elf.build();
     let image = Image::parse(&file).unwrap();
-    assert_eq!(image.page(DATA, 0).unwrap()[0xffc..], [0x66, 0x55, 0x44, 0x33]);
+    assert_eq!(image.page_at(DATA, 0).unwrap()[0xffc..], [0x66, 0x55, 0x44, 0x33]);
     assert_eq!(
-        image.page(DATA + 0x1000, 0).unwrap()[..5],
+        image.page_at(DATA + 0x1000, 0).unwrap()[..5],
         [0x22, 0x11, 0, 0, 0xaa]
     );
 }
@@ -81,10 +81,10 @@ fn pe_pages_are_rebased() {
     let file = crate::support::pe(&code, &[(0, 1)], &[8]);
     let image = Image::parse(&file).unwrap();
     assert!(image.position_independent());
-    let page = image.page(PE_BASE + CODE, 0x1000_0000).unwrap();
+    let page = image.page_at(PE_BASE + CODE, 0x1000_0000).unwrap();
     assert_eq!(word(&page, 8), PE_BASE + CODE + 0x1000_0000);
     assert_eq!(page[16..], [0; 4096 - 16]);
-    assert_eq!(image.page(PE_BASE, 0).unwrap()[..2], *b"MZ");
+    assert_eq!(image.page_at(PE_BASE, 0).unwrap()[..2], *b"MZ");
     assert_eq!(image.relative_base(), PE_BASE);
 }
 
@@ -130,7 +130,7 @@ fn pages_are_what_the_loader_left_of_the_c_library() {
         for address in (start..end).step_by(4096) {
             let mut loaded = [0; 4096];
             memory.read_exact_at(&mut loaded, address).unwrap();
-            let page = image.page(address - base, base).unwrap();
+            let page = image.page_at(address - base, base).unwrap();
             pages += 1;
             if !relocated {
                 assert_eq!(*page, loaded, "page {:#x} of {path}", address - base);

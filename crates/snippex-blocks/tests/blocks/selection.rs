@@ -2,10 +2,10 @@
 
 use iced_x86::code_asm::*;
 use snippex_blocks::binary::Image;
-use snippex_blocks::extract::{BlockIndex, extract};
+use snippex_blocks::extract::{BlockIndex, extract_blocks};
 use snippex_blocks::select::{
     Category, ExclusionReason, Filter, FilterError, FilterOptions, SelectionRequest, Strategy, address_range,
-    instruction_types, matching, select,
+    instruction_types, matching, select_blocks,
 };
 use snippex_core::decode::Kinds;
 
@@ -40,11 +40,11 @@ fn program() -> Vec<u8> {
 fn with_index<R>(test: impl FnOnce(&BlockIndex<'_, '_>) -> R) -> R {
     let file = program();
     let image = Image::parse(&file).expect("the file is well formed");
-    test(&extract(&image))
+    test(&extract_blocks(&image))
 }
 
 fn count(index: &BlockIndex<'_, '_>, options: FilterOptions) -> usize {
-    matching(index, &options.check().expect("the options agree")).len()
+    matching(index, &options.into_filter().expect("the options agree")).len()
 }
 
 #[test]
@@ -147,10 +147,10 @@ fn a_filter_treats_blocks_and_the_index_alike() {
             skip_unrunnable: true,
             ..FilterOptions::default()
         };
-        let filter = options.check().unwrap();
+        let filter = options.into_filter().unwrap();
         for number in 0..index.len() {
             assert_eq!(
-                filter.matches(&index.get(number).unwrap()),
+                filter.matches_block(&index.get(number).unwrap()),
                 filter.matches_at(index, number)
             );
         }
@@ -164,7 +164,7 @@ fn contradictions_are_refused_by_name() {
         max_size: Some(4),
         ..FilterOptions::default()
     };
-    assert_eq!(options.check(), Err(FilterError::Sizes { min: 5, max: 4 }));
+    assert_eq!(options.into_filter(), Err(FilterError::Sizes { min: 5, max: 4 }));
     let memory = FilterOptions {
         has_memory_access: true,
         no_memory_access: true,
@@ -172,7 +172,7 @@ fn contradictions_are_refused_by_name() {
     };
     assert!(
         memory
-            .check()
+            .into_filter()
             .unwrap_err()
             .to_string()
             .contains("--no-memory-access")
@@ -183,7 +183,7 @@ fn contradictions_are_refused_by_name() {
         ..FilterOptions::default()
     };
     assert!(
-        flow.check()
+        flow.into_filter()
             .unwrap_err()
             .to_string()
             .contains("--no-control-flow")
@@ -193,7 +193,7 @@ fn contradictions_are_refused_by_name() {
         instruction_types: Kinds::BRANCH,
         ..FilterOptions::default()
     };
-    assert!(branch.check().is_err());
+    assert!(branch.into_filter().is_err());
 }
 
 #[test]
@@ -223,11 +223,11 @@ fn the_seed_decides_and_nothing_else() {
                     count: Some(10),
                     seed,
                 };
-                let first = select(index, &Filter::default(), &request(1));
-                assert_eq!(first, select(index, &Filter::default(), &request(1)));
+                let first = select_blocks(index, &Filter::default(), &request(1));
+                assert_eq!(first, select_blocks(index, &Filter::default(), &request(1)));
                 assert_eq!(first.numbers.len(), 10);
                 assert!(first.numbers.is_sorted_by(|a, b| a < b), "{:?}", first.numbers);
-                let second = select(index, &Filter::default(), &request(2));
+                let second = select_blocks(index, &Filter::default(), &request(2));
                 assert_ne!(first.report.chosen, second.report.chosen, "{strategy:?} {smart}");
             }
         }
@@ -243,7 +243,7 @@ fn smart_selection_prefers_what_is_special_and_says_why() {
             seed: 9,
             ..SelectionRequest::default()
         };
-        let selection = select(index, &Filter::default(), &request);
+        let selection = select_blocks(index, &Filter::default(), &request);
         let special: Vec<usize> = (40..44).collect();
         let taken = special
             .iter()
@@ -288,7 +288,7 @@ fn diverse_takes_one_of_each_shape_first() {
             count: Some(7),
             ..SelectionRequest::default()
         };
-        let selection = select(index, &Filter::default(), &request);
+        let selection = select_blocks(index, &Filter::default(), &request);
         // Plain, x87, AVX, memory, system call, return: six shapes (BSF has the shape of the plain ones).
         assert_eq!(
             selection.numbers.iter().filter(|&&number| number >= 41).count(),
@@ -304,9 +304,9 @@ fn nothing_matches_is_no_error() {
             instruction_types: Kinds::AVX512,
             ..FilterOptions::default()
         };
-        let selection = select(
+        let selection = select_blocks(
             index,
-            &options.check().unwrap(),
+            &options.into_filter().unwrap(),
             &SelectionRequest {
                 count: Some(3),
                 ..SelectionRequest::default()

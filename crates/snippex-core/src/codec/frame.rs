@@ -97,13 +97,13 @@ pub enum CodecError {
 }
 
 /// The payload of `value`, without an envelope.
-pub(super) fn payload<T: Serialize>(value: &T) -> Vec<u8> {
+pub(super) fn encode_payload<T: Serialize>(value: &T) -> Vec<u8> {
     bincode::serde::encode_to_vec(value, CONFIG.with_no_limit())
         .expect("plain data always encodes into memory")
 }
 
 /// Encodes `value`; returns the digest and the envelope.
-pub(super) fn seal<T: Serialize>(kind: FrameKind, value: &T) -> ([u8; 32], Vec<u8>) {
+pub(super) fn encode_envelope<T: Serialize>(kind: FrameKind, value: &T) -> ([u8; 32], Vec<u8>) {
     let mut bytes = vec![0; HEADER];
     bincode::serde::encode_into_std_write(value, &mut bytes, CONFIG.with_no_limit())
         .expect("plain data always encodes into memory");
@@ -118,7 +118,10 @@ pub(super) fn seal<T: Serialize>(kind: FrameKind, value: &T) -> ([u8; 32], Vec<u
 }
 
 /// Checks the envelope and decodes the payload.
-pub(super) fn open<'a, T: Deserialize<'a>>(kind: FrameKind, bytes: &'a [u8]) -> Result<T, CodecError> {
+pub(super) fn decode_envelope<'a, T: Deserialize<'a>>(
+    kind: FrameKind,
+    bytes: &'a [u8],
+) -> Result<T, CodecError> {
     let Some((header, payload)) = bytes.split_first_chunk::<HEADER>() else {
         return Err(CodecError::Length {
             expected: HEADER as u64,

@@ -23,8 +23,8 @@ pub struct GroupId(pub [u8; 32]);
 impl GroupId {
     /// Content address of `group`. For many groups a [`GroupHasher`] costs far less.
     #[must_use]
-    pub fn of(group: &Group) -> Self {
-        GroupHasher::default().id(group)
+    pub fn from_group(group: &Group) -> Self {
+        GroupHasher::default().hash_group(group)
     }
 }
 
@@ -53,10 +53,10 @@ type KnownVectorPool = (Arc<[VectorState]>, Vec<[u8; 32]>);
 
 impl GroupHasher {
     /// Content address of `group`.
-    pub fn id(&mut self, group: &Group) -> GroupId {
+    pub fn hash_group(&mut self, group: &Group) -> GroupId {
         let mut hash = Sha256::new();
         hash.update(DOMAIN);
-        let block = frame::payload(&*group.block);
+        let block = frame::encode_payload(&*group.block);
         add_length(&mut hash, block.len());
         hash.update(&block);
         hash.update(group.placement.image_base.to_le_bytes());
@@ -132,7 +132,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::arbitrary::cases;
+    use crate::arbitrary::arbitrary_cases;
     use crate::codec::tests::known_case;
 
     type Change = fn(&mut Group);
@@ -166,30 +166,30 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn equal_groups_have_equal_ids_however_the_vector_pool_lies(case in cases()) {
-            let group = Group::of(&case);
-            let mut arranged = Group::of(&case.clone());
+        fn equal_groups_have_equal_ids_however_the_vector_pool_lies(case in arbitrary_cases()) {
+            let group = Group::from_case(&case);
+            let mut arranged = Group::from_case(&case.clone());
             arranged.vector_pool = [arranged.vector_pool[0].clone(), arranged.vector_pool[0].clone()].into();
             arranged.starts[0].vectors = 1;
             let mut hasher = GroupHasher::default();
-            prop_assert_eq!(hasher.id(&group), GroupId::of(&arranged));
-            prop_assert_eq!(hasher.id(&arranged), hasher.id(&group));
+            prop_assert_eq!(hasher.hash_group(&group), GroupId::from_group(&arranged));
+            prop_assert_eq!(hasher.hash_group(&arranged), hasher.hash_group(&group));
         }
 
         #[test]
-        fn any_other_component_gives_another_id(case in cases(), change in 0..CHANGES.len()) {
-            let group = Group::of(&case);
+        fn any_other_component_gives_another_id(case in arbitrary_cases(), change in 0..CHANGES.len()) {
+            let group = Group::from_case(&case);
             let mut other = group.clone();
             CHANGES[change](&mut other);
             let removes_nothing = other.pages.len() == group.pages.len();
             prop_assume!(change != 6 || !removes_nothing);
-            prop_assert_ne!(GroupId::of(&group), GroupId::of(&other));
+            prop_assert_ne!(GroupId::from_group(&group), GroupId::from_group(&other));
         }
     }
 
     #[test]
     fn the_id_of_a_known_group_stays() {
-        let id = GroupId::of(&Group::of(&known_case()));
+        let id = GroupId::from_group(&Group::from_case(&known_case()));
         assert_eq!(
             id.to_string(),
             "b0d0d07572817ad72eb18606783227088d0b45336656fad94f1243500e3e53e1"

@@ -15,7 +15,7 @@ pub struct CaseId(pub [u8; 32]);
 impl CaseId {
     /// Content address of `case`. [`encode_case`](super::encode_case) gives it too, without extra work.
     #[must_use]
-    pub fn of(case: &Case) -> Self {
+    pub fn from_case(case: &Case) -> Self {
         super::encode_case(case).0
     }
 }

@@ -37,22 +37,22 @@ pub use wire::Bytes;
 
 /// `value` in the envelope of all that is encoded here. The order of its fields is the format.
 #[must_use]
-pub fn encode<T: Serialize>(kind: FrameKind, value: &T) -> Vec<u8> {
-    frame::seal(kind, value).1
+pub fn encode_value<T: Serialize>(kind: FrameKind, value: &T) -> Vec<u8> {
+    frame::encode_envelope(kind, value).1
 }
 
-/// The value that [`encode`] made `bytes` from; what it borrows, such as [`Bytes`], lies in them.
+/// The value that [`encode_value`] made `bytes` from; what it borrows, such as [`Bytes`], lies in them.
 ///
 /// # Errors
 /// When `bytes` is anything else, see [`CodecError`]. Whether the value makes sense is for the caller to say.
-pub fn decode<'a, T: Deserialize<'a>>(kind: FrameKind, bytes: &'a [u8]) -> Result<T, CodecError> {
-    frame::open(kind, bytes)
+pub fn decode_value<'a, T: Deserialize<'a>>(kind: FrameKind, bytes: &'a [u8]) -> Result<T, CodecError> {
+    frame::decode_envelope(kind, bytes)
 }
 
 /// The canonical bytes of a case, with the case's content address: equal cases have equal bytes.
 #[must_use]
 pub fn encode_case(case: &Case) -> (CaseId, Vec<u8>) {
-    let (digest, bytes) = frame::seal(FrameKind::Case, &wire::CaseWire::of(case));
+    let (digest, bytes) = frame::encode_envelope(FrameKind::Case, &wire::CaseWire::from_case(case));
     (CaseId(digest), bytes)
 }
 
@@ -61,13 +61,17 @@ pub fn encode_case(case: &Case) -> (CaseId, Vec<u8>) {
 /// # Errors
 /// When `bytes` is anything else, see [`CodecError`].
 pub fn decode_case(bytes: &[u8]) -> Result<Case, CodecError> {
-    frame::open::<wire::CaseWire<'_>>(FrameKind::Case, bytes)?.into_case()
+    frame::decode_envelope::<wire::CaseWire<'_>>(FrameKind::Case, bytes)?.into_case()
 }
 
 /// The canonical bytes of an observation.
 #[must_use]
 pub fn encode_observation(observation: &Observation) -> Vec<u8> {
-    frame::seal(FrameKind::Observation, &wire::ObservationWire::of(observation)).1
+    frame::encode_envelope(
+        FrameKind::Observation,
+        &wire::ObservationWire::from_observation(observation),
+    )
+    .1
 }
 
 /// The observation that [`encode_observation`] made `bytes` from.
@@ -75,13 +79,13 @@ pub fn encode_observation(observation: &Observation) -> Vec<u8> {
 /// # Errors
 /// When `bytes` is anything else, see [`CodecError`].
 pub fn decode_observation(bytes: &[u8]) -> Result<Observation, CodecError> {
-    frame::open::<wire::ObservationWire<'_>>(FrameKind::Observation, bytes)?.into_observation()
+    frame::decode_envelope::<wire::ObservationWire<'_>>(FrameKind::Observation, bytes)?.into_observation()
 }
 
 /// The canonical bytes of a machine state.
 #[must_use]
 pub fn encode_state(state: &MachineState) -> Vec<u8> {
-    frame::seal(FrameKind::State, &wire::StateWire::of(state)).1
+    frame::encode_envelope(FrameKind::State, &wire::StateWire::from_state(state)).1
 }
 
 /// The state that [`encode_state`] made `bytes` from.
@@ -89,5 +93,5 @@ pub fn encode_state(state: &MachineState) -> Vec<u8> {
 /// # Errors
 /// When `bytes` is anything else, see [`CodecError`].
 pub fn decode_state(bytes: &[u8]) -> Result<MachineState, CodecError> {
-    frame::open::<wire::StateWire<'_>>(FrameKind::State, bytes)?.into_state()
+    frame::decode_envelope::<wire::StateWire<'_>>(FrameKind::State, bytes)?.into_state()
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::arbitrary::{cases, observations, states};
+use crate::arbitrary::{arbitrary_cases, arbitrary_observations, arbitrary_states};
 use crate::block::{Block, Origin, Terminator};
 use crate::case::{PAGE_SIZE, Page, PageAccess, Placement};
 use crate::observation::Endpoint;
@@ -59,31 +59,31 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn a_case_comes_back(case in cases()) {
+    fn a_case_comes_back(case in arbitrary_cases()) {
         let (id, bytes) = encode_case(&case);
         let decoded = decode_case(&bytes).unwrap();
-        prop_assert_eq!(CaseId::of(&decoded), id);
+        prop_assert_eq!(CaseId::from_case(&decoded), id);
         prop_assert_eq!(decoded, case);
     }
 
     #[test]
-    fn an_observation_comes_back(observation in observations()) {
+    fn an_observation_comes_back(observation in arbitrary_observations()) {
         prop_assert_eq!(decode_observation(&encode_observation(&observation)).unwrap(), observation);
     }
 
     #[test]
-    fn a_state_comes_back(state in states()) {
+    fn a_state_comes_back(state in arbitrary_states()) {
         prop_assert_eq!(decode_state(&encode_state(&state)).unwrap(), state);
     }
 
     #[test]
-    fn a_cut_is_refused(observation in observations(), keep in any::<prop::sample::Index>()) {
+    fn a_cut_is_refused(observation in arbitrary_observations(), keep in any::<prop::sample::Index>()) {
         let bytes = encode_observation(&observation);
         prop_assert!(refused(&bytes[..keep.index(bytes.len())]));
     }
 
     #[test]
-    fn a_flipped_bit_is_refused(case in cases(), at in any::<prop::sample::Index>(), bit in 0..8u8) {
+    fn a_flipped_bit_is_refused(case in arbitrary_cases(), at in any::<prop::sample::Index>(), bit in 0..8u8) {
         let mut bytes = encode_case(&case).1;
         let at = at.index(bytes.len());
         bytes[at] ^= 1 << bit;
@@ -94,7 +94,7 @@ proptest! {
     /// bytes again: there is one encoding of a value.
     #[test]
     fn forged_bytes_decode_canonically_or_not_at_all(
-        case in cases(), at in any::<prop::sample::Index>(), patch in any::<[u8; 8]>(),
+        case in arbitrary_cases(), at in any::<prop::sample::Index>(), patch in any::<[u8; 8]>(),
     ) {
         let mut bytes = encode_case(&case).1;
         let at = 20 + at.index(bytes.len() - 20);
@@ -124,7 +124,7 @@ proptest! {
 #[test]
 fn the_format_is_stable() {
     // Changes when the layout changes: raise VERSION then, and keep reading the old one.
-    let id = CaseId::of(&known_case()).to_string();
+    let id = CaseId::from_case(&known_case()).to_string();
     assert_eq!(
         id,
         "55501c3aabd53cc2b51ff3d5a5118d881648fb587897ba1c420c94c4ff997ec6"
@@ -205,17 +205,17 @@ fn a_wrong_case_id_is_refused() {
 
 /// What wincode makes of a value, and whether it reads what bincode wrote.
 fn wincode_agrees<T: Serialize + serde::de::DeserializeOwned>(value: &T) -> bool {
-    let ours = frame::payload(value);
+    let ours = frame::encode_payload(value);
     let theirs = <serde_wincode::SerdeCompat<T> as wincode::Serialize>::serialize(value).unwrap();
     let read = <serde_wincode::SerdeCompat<T> as wincode::Deserialize<'_>>::deserialize(&ours).unwrap();
-    ours == theirs && frame::payload(&read) == ours
+    ours == theirs && frame::encode_payload(&read) == ours
 }
 
 /// bincode is no longer maintained: what it wrote can be written and read without it.
 #[test]
 fn wincode_writes_the_same_bytes() {
     let case = known_case();
-    let wire = frame::payload(&wire::CaseWire::of(&case));
+    let wire = frame::encode_payload(&wire::CaseWire::from_case(&case));
     let block = (*case.block).clone();
     assert!(wincode_agrees(&block));
     assert!(wincode_agrees(&case.placement));
@@ -229,7 +229,7 @@ fn wincode_writes_the_same_bytes() {
     )));
     // Byte strings are borrowed when they are read, so that this is compared as it is written.
     let theirs = <serde_wincode::SerdeCompat<wire::CaseWire<'_>> as wincode::Serialize>::serialize(
-        &wire::CaseWire::of(&case),
+        &wire::CaseWire::from_case(&case),
     );
     assert_eq!(theirs.unwrap(), wire);
 }
@@ -238,14 +238,14 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn wincode_writes_any_case_and_observation_alike(case in cases(), observation in observations()) {
+    fn wincode_writes_any_case_and_observation_alike(case in arbitrary_cases(), observation in arbitrary_observations()) {
         let theirs = <serde_wincode::SerdeCompat<wire::CaseWire<'_>> as wincode::Serialize>::serialize(
-            &wire::CaseWire::of(&case),
+            &wire::CaseWire::from_case(&case),
         );
-        prop_assert_eq!(theirs.unwrap(), frame::payload(&wire::CaseWire::of(&case)));
+        prop_assert_eq!(theirs.unwrap(), frame::encode_payload(&wire::CaseWire::from_case(&case)));
         let theirs = <serde_wincode::SerdeCompat<wire::ObservationWire<'_>> as wincode::Serialize>::serialize(
-            &wire::ObservationWire::of(&observation),
+            &wire::ObservationWire::from_observation(&observation),
         );
-        prop_assert_eq!(theirs.unwrap(), frame::payload(&wire::ObservationWire::of(&observation)));
+        prop_assert_eq!(theirs.unwrap(), frame::encode_payload(&wire::ObservationWire::from_observation(&observation)));
     }
 }

@@ -68,7 +68,7 @@ pub(super) struct StateWire<'a> {
 }
 
 impl<'a> CaseWire<'a> {
-    pub(super) fn of(case: &'a Case) -> Self {
+    pub(super) fn from_case(case: &'a Case) -> Self {
         debug_assert!(
             is_ascending(case.pages.iter().map(|page| page.address)),
             "pages are in order"
@@ -81,7 +81,7 @@ impl<'a> CaseWire<'a> {
         Self {
             block: Cow::Borrowed(&case.block),
             placement: case.placement,
-            state: StateWire::of(&case.state),
+            state: StateWire::from_state(&case.state),
             pages: pages.collect(),
         }
     }
@@ -120,7 +120,7 @@ impl PageWire<'_> {
 }
 
 impl<'a> ObservationWire<'a> {
-    pub(super) fn of(observation: &'a Observation) -> Self {
+    pub(super) fn from_observation(observation: &'a Observation) -> Self {
         debug_assert!(
             is_ascending(observation.memory.iter().map(|line| line.address)),
             "lines are in order"
@@ -131,7 +131,7 @@ impl<'a> ObservationWire<'a> {
         });
         Self {
             endpoint: observation.endpoint,
-            state: StateWire::of(&observation.state),
+            state: StateWire::from_state(&observation.state),
             memory: memory.collect(),
         }
     }
@@ -168,7 +168,7 @@ impl LineWire<'_> {
 }
 
 impl<'a> StateWire<'a> {
-    pub(super) fn of(state: &'a MachineState) -> Self {
+    pub(super) fn from_state(state: &'a MachineState) -> Self {
         Self {
             gpr: state.gpr,
             rflags: state.rflags,

@@ -15,7 +15,7 @@ pub enum Control {
 
 /// How control leaves `instruction`. Far transfers count as the near ones of their kind.
 #[must_use]
-pub fn control(instruction: &Instruction) -> Control {
+pub fn control_flow(instruction: &Instruction) -> Control {
     use Terminator as T;
     let direct = || {
         matches!(

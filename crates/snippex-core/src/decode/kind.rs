@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use iced_x86::{Code, CpuidFeature, EncodingKind, Instruction, Mnemonic, OpKind};
 
-use super::control::{Control, control};
+use super::control::{Control, control_flow};
 use crate::block::Terminator;
 
 /// A set of instruction kinds.
@@ -80,8 +80,8 @@ impl Kinds {
 
 /// The kind of one instruction: exactly one.
 #[must_use]
-pub fn kinds(instruction: &Instruction) -> Kinds {
-    match control(instruction) {
+pub fn instruction_kind(instruction: &Instruction) -> Kinds {
+    match control_flow(instruction) {
         Control::End(Terminator::Syscall) => Kinds::SYSCALL,
         Control::End(Terminator::Trap | Terminator::FallThrough) | Control::Next => {
             table()[instruction.code() as usize]

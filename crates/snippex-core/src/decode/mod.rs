@@ -9,11 +9,11 @@ mod kind;
 mod machine_part;
 mod runnable;
 
-pub use control::{Control, control};
+pub use control::{Control, control_flow};
 pub use control_words::{loads_mxcsr, loads_x87_control, loads_x87_status, stores_control_words};
-pub use kind::{Kinds, accesses_memory, kinds, locks_memory};
+pub use kind::{Kinds, accesses_memory, instruction_kind, locks_memory};
 pub use machine_part::{MachinePart, machine_part};
-pub use runnable::{differs_by_vendor, is_reserved, loads_segment, unrunnable, unrunnable_form};
+pub use runnable::{differs_by_vendor, is_reserved, loads_segment, unrunnable_form, unrunnable_reason};
 
 use iced_x86::{Decoder, DecoderOptions};
 
@@ -25,7 +25,7 @@ const MODE: u32 = 64;
 
 /// A decoder over `bytes`, which lie at `address`: as Intel's processors read them.
 #[must_use]
-pub fn decoder(bytes: &[u8], address: u64) -> Decoder<'_> {
+pub fn intel_decoder(bytes: &[u8], address: u64) -> Decoder<'_> {
     Decoder::with_ip(MODE, bytes, address, DecoderOptions::NONE)
 }
 
@@ -38,5 +38,5 @@ pub fn amd_decoder(bytes: &[u8], address: u64) -> Decoder<'_> {
 /// A decoder over the code of `block`, at the address that it has in its file.
 #[must_use]
 pub fn block_decoder(block: &Block) -> Decoder<'_> {
-    decoder(&block.bytes, block.address)
+    intel_decoder(&block.bytes, block.address)
 }

@@ -17,7 +17,7 @@ use crate::block::Unrunnable;
 /// selectors, XSAVE): `effects` says which of its bits are left open. Selectors are no part of a case; the runner puts
 /// them back after a block that [`loads_segment`].
 #[must_use]
-pub fn unrunnable(instruction: &Instruction) -> Option<Unrunnable> {
+pub fn unrunnable_reason(instruction: &Instruction) -> Option<Unrunnable> {
     // The vector of Linux's 32-bit system calls; all others fault or trap.
     const SYSTEM_CALL: u8 = 0x80;
     let enters = instruction.code() == Code::Int_imm8 && instruction.immediate8() == SYSTEM_CALL;
@@ -158,12 +158,13 @@ mod tests {
     use super::*;
 
     fn differs(bytes: &[u8]) -> bool {
-        differs_by_vendor(bytes, &crate::decode::decoder(bytes, 0x1000).decode())
+        differs_by_vendor(bytes, &crate::decode::intel_decoder(bytes, 0x1000).decode())
     }
 
     #[test]
     fn reserved_encodings_are_told_from_usual_ones() {
-        let reserved = |bytes: &[u8]| is_reserved(bytes, &crate::decode::decoder(bytes, 0x1000).decode());
+        let reserved =
+            |bytes: &[u8]| is_reserved(bytes, &crate::decode::intel_decoder(bytes, 0x1000).decode());
         assert!(reserved(&[0xf2, 0xe1, 0x02]), "repne loope");
         assert!(!reserved(&[0xe1, 0x02]), "loope");
         assert!(reserved(&[0x65, 0x3e, 0x3b, 0x1b]), "cmp ebx, gs:ds:[rbx]");

@@ -84,7 +84,7 @@ impl Class {
     pub(super) fn of_endpoint(effects: &BlockEffects, index: usize, kind: DivergenceKind) -> Self {
         let index = index.min(effects.instruction_count().saturating_sub(1));
         let decider = (kind == DivergenceKind::WrongBranch)
-            .then(|| effects.decider(index))
+            .then(|| effects.deciding_instruction(index))
             .flatten();
         Self {
             kind,
@@ -138,6 +138,6 @@ fn writer(effects: &BlockEffects, completed: usize, location: Option<Location>) 
 
 fn culprit(effects: &BlockEffects, instruction: usize) -> Option<Culprit> {
     effects
-        .form(instruction)
+        .instruction_form(instruction)
         .map(|form| Culprit { instruction, form })
 }

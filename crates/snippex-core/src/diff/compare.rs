@@ -3,7 +3,7 @@
 use super::class::Class;
 use super::difference::{Comparison, Difference, Divergence, Field, InconclusiveReason, Noted, Value};
 use super::endpoint;
-use super::leaked::leaked;
+use super::leaked::leaked_deviation;
 use super::memory;
 use super::registers::Registers;
 use super::tolerance::Tolerance;
@@ -15,7 +15,7 @@ use crate::state::{Components, MachineState};
 /// Compares two observations of `case`. `expected` is the engine that is taken as right; `covered` is what both
 /// engines support. Nothing is decoded when the observations are equal to the bit.
 #[must_use]
-pub fn compare(
+pub fn compare_observations(
     case: &Case,
     expected: &Observation,
     actual: &Observation,
@@ -35,7 +35,7 @@ pub fn compare(
     )
 }
 
-/// As [`compare`], with the effects of the case's block at hand: for many cases of one block.
+/// As [`compare_observations`], with the effects of the case's block at hand: for many cases of one block.
 #[must_use]
 pub fn compare_with(
     effects: &BlockEffects,
@@ -48,8 +48,8 @@ pub fn compare_with(
     if let Some(outcome) = equal(expected, actual) {
         return outcome;
     }
-    if !endpoint::agree(&expected.endpoint, &actual.endpoint) {
-        return endpoint::judge(effects, case, expected, actual, tolerance);
+    if !endpoint::endpoints_agree(&expected.endpoint, &actual.endpoint) {
+        return endpoint::judge_endpoints(effects, case, expected, actual, tolerance);
     }
     let mut noted = Noted::default();
     let mut differences = Vec::new();
@@ -58,16 +58,16 @@ pub fn compare_with(
             differences.extend(fault_address(effects, case, (a, &expected.state), b, &mut noted));
         }
         if a.code != b.code || a.address != b.address && !endpoint::is_page_fault(a) {
-            noted.rules(RuleSet::of(Rule::SignalInfo));
+            noted.note_rules(RuleSet::from_rule(Rule::SignalInfo));
         }
         if let Some(deviation) = tolerance.skips_state_at_signal() {
             if expected.state != actual.state || expected.memory != actual.memory || a.address != b.address {
-                noted.deviation(deviation);
+                noted.note_deviation(deviation);
             }
             return outcome(effects, case, expected, differences, noted);
         }
     }
-    let mask = effects.mask(case, &expected.endpoint, &expected.state);
+    let mask = effects.mask_at_endpoint(case, &expected.endpoint, &expected.state);
     let mut registers = Registers {
         expected: &expected.state,
         actual: &actual.state,
@@ -76,9 +76,9 @@ pub fn compare_with(
         noted: &mut noted,
         differences,
     };
-    registers.compare(covered);
+    registers.compare_components(covered);
     let mut differences = registers.differences;
-    let memory = memory::differences(case, &expected.memory, &actual.memory, &mask, &mut noted);
+    let memory = memory::memory_differences(case, &expected.memory, &actual.memory, &mask, &mut noted);
     if !memory.is_empty() && !mask.anywhere.is_empty() {
         if differences.is_empty() {
             return Comparison::Inconclusive(InconclusiveReason::OpenMemory {
@@ -86,11 +86,11 @@ pub fn compare_with(
                 differences: memory,
             });
         }
-        noted.rules(mask.anywhere);
+        noted.note_rules(mask.anywhere);
     } else {
         differences.extend(memory);
     }
-    if let (Some(first), Some(deviation)) = (differences.first(), leaked(&case.block, tolerance)) {
+    if let (Some(first), Some(deviation)) = (differences.first(), leaked_deviation(&case.block, tolerance)) {
         return Comparison::Inconclusive(InconclusiveReason::Deviation {
             id: deviation.id.clone(),
             difference: Box::new(first.clone()),
@@ -119,7 +119,11 @@ fn outcome(
     if differences.is_empty() {
         return Comparison::Match(noted);
     }
-    let class = Class::of_state(effects, effects.completed(case, &expected.endpoint), &differences);
+    let class = Class::of_state(
+        effects,
+        effects.completed_instructions(case, &expected.endpoint),
+        &differences,
+    );
     Comparison::Diverged(Divergence {
         class,
         differences,
@@ -141,15 +145,15 @@ fn fault_address(
         return None;
     }
     let endpoint = Endpoint::Signal(*expected);
-    let faulting = effects.completed(case, &endpoint);
+    let faulting = effects.completed_instructions(case, &endpoint);
     let reach = effects.operand_size(faulting).unwrap_or(64);
     if expected.address.abs_diff(actual.address) < reach as u64 {
-        noted.rules(RuleSet::of(Rule::FaultAddress));
+        noted.note_rules(RuleSet::from_rule(Rule::FaultAddress));
         return None;
     }
-    let mask = effects.mask(case, &endpoint, end);
+    let mask = effects.mask_at_endpoint(case, &endpoint, end);
     if let Some(open) = mask.faults.iter().find(|fault| fault.instruction == faulting) {
-        noted.rules(open.rules);
+        noted.note_rules(open.rules);
         return None;
     }
     Some(Difference {

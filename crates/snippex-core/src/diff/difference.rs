@@ -38,13 +38,13 @@ impl Noted {
         self.rules.is_empty() && self.deviations.is_empty()
     }
 
-    pub(super) fn rules(&mut self, rules: RuleSet) {
+    pub(super) fn note_rules(&mut self, rules: RuleSet) {
         for rule in rules.iter() {
             *self.rules.entry(rule).or_default() += 1;
         }
     }
 
-    pub(super) fn deviation(&mut self, deviation: &Deviation) {
+    pub(super) fn note_deviation(&mut self, deviation: &Deviation) {
         *self.deviations.entry(deviation.id.clone()).or_default() += 1;
     }
 }

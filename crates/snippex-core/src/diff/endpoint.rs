@@ -18,7 +18,7 @@ pub(super) fn is_page_fault(signal: &Signal) -> bool {
 }
 
 /// Whether two endpoints are the same, addresses of faults apart.
-pub(super) fn agree(expected: &Endpoint, actual: &Endpoint) -> bool {
+pub(super) fn endpoints_agree(expected: &Endpoint, actual: &Endpoint) -> bool {
     match (expected, actual) {
         (Endpoint::Exit { target: a }, Endpoint::Exit { target: b }) => a == b,
         (Endpoint::Signal(a), Endpoint::Signal(b)) => a.number == b.number && a.rip == b.rip,
@@ -27,7 +27,7 @@ pub(super) fn agree(expected: &Endpoint, actual: &Endpoint) -> bool {
 }
 
 /// The verdict on endpoints that differ.
-pub(super) fn judge(
+pub(super) fn judge_endpoints(
     effects: &BlockEffects,
     case: &Case,
     expected: &Observation,
@@ -79,7 +79,11 @@ pub(super) fn judge(
 /// Index of the instruction at which the runs part: the first that ended one of them.
 fn parting(effects: &BlockEffects, case: &Case, expected: &Observation, actual: &Observation) -> usize {
     let last = effects.instruction_count().saturating_sub(1);
-    let reached = |observation: &Observation| effects.completed(case, &observation.endpoint).min(last);
+    let reached = |observation: &Observation| {
+        effects
+            .completed_instructions(case, &observation.endpoint)
+            .min(last)
+    };
     match actual.endpoint {
         Endpoint::Hung | Endpoint::EngineDied { .. } => reached(expected),
         _ => reached(expected).min(reached(actual)),
@@ -97,13 +101,13 @@ fn open_rules(
     if matches!(actual.endpoint, Endpoint::Hung | Endpoint::EngineDied { .. }) {
         return RuleSet::EMPTY;
     }
-    let sooner = |observation: &Observation| effects.completed(case, &observation.endpoint);
+    let sooner = |observation: &Observation| effects.completed_instructions(case, &observation.endpoint);
     let earlier = if sooner(actual) < sooner(expected) {
         &actual.endpoint
     } else {
         &expected.endpoint
     };
-    let mask = effects.mask(case, earlier, &expected.state);
+    let mask = effects.mask_at_endpoint(case, earlier, &expected.state);
     let exits = matches!(
         (expected.endpoint, actual.endpoint),
         (Endpoint::Exit { .. }, Endpoint::Exit { .. })

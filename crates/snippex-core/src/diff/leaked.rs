@@ -8,7 +8,7 @@ use super::tolerance::{Deviates, Deviation, Tolerance};
 use crate::block::Block;
 
 /// The deviation that explains a difference because `block` copies the register it shows in.
-pub(super) fn leaked<'t>(block: &Block, tolerance: &'t Tolerance) -> Option<&'t Deviation> {
+pub(super) fn leaked_deviation<'t>(block: &Block, tolerance: &'t Tolerance) -> Option<&'t Deviation> {
     let of_status = |deviation: &&Deviation| {
         matches!(
             deviation.deviates,

@@ -8,7 +8,7 @@ use crate::effects::Mask;
 use crate::observation::{ChangedLine, LINE_SIZE};
 
 /// Every run of bytes that differ in defined bits. Excused ones are noted.
-pub(super) fn differences(
+pub(super) fn memory_differences(
     case: &Case,
     expected: &[ChangedLine],
     actual: &[ChangedLine],
@@ -26,7 +26,7 @@ pub(super) fn differences(
             let (open, rules) = mask.memory_at(address);
             let differing = (a ^ b) & !open;
             if differing == 0 {
-                noted.rules(rules);
+                noted.note_rules(rules);
                 continue;
             }
             match runs.last_mut() {

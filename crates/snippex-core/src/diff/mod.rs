@@ -69,6 +69,6 @@ mod x87;
 mod tests;
 
 pub use class::{Class, Culprit, DivergenceKind};
-pub use compare::{compare, compare_with};
+pub use compare::{compare_observations, compare_with};
 pub use difference::{Comparison, Difference, Divergence, Field, InconclusiveReason, Noted, Value};
 pub use tolerance::{Deviates, Deviation, ExcusedBits, FaultingUnit, Tolerance};

@@ -29,7 +29,7 @@ pub(super) struct Registers<'a> {
 
 impl Registers<'_> {
     /// Compares every covered part.
-    pub(super) fn compare(&mut self, covered: Components) {
+    pub(super) fn compare_components(&mut self, covered: Components) {
         if covered.contains(Components::GENERAL) {
             self.general();
             self.flags();
@@ -37,7 +37,7 @@ impl Registers<'_> {
         if covered.contains(Components::SEGMENT_BASES) {
             self.bases();
         }
-        self.vectors(covered);
+        self.compare_vectors(covered);
         if covered.contains(Components::AVX512) {
             self.opmasks();
         }
@@ -47,10 +47,10 @@ impl Registers<'_> {
                 _ => None,
             };
             let (a, b) = (u64::from(self.expected.mxcsr), u64::from(self.actual.mxcsr));
-            self.number(Field::Mxcsr, "mxcsr".into(), (a, b), self.mask.mxcsr, bits);
+            self.compare_number(Field::Mxcsr, "mxcsr".into(), (a, b), self.mask.mxcsr, bits);
         }
         if covered.contains(Components::X87) {
-            self.x87();
+            self.compare_x87();
         }
     }
 
@@ -58,7 +58,7 @@ impl Registers<'_> {
         for (register, name) in (0u8..).zip(GPR_NAMES) {
             let index = usize::from(register);
             let values = (self.expected.gpr[index], self.actual.gpr[index]);
-            self.number(
+            self.compare_number(
                 Field::Gpr { register },
                 name.into(),
                 values,
@@ -71,7 +71,7 @@ impl Registers<'_> {
     fn flags(&mut self) {
         let changed = self.expected.rflags ^ self.actual.rflags;
         if changed & rflags::RF != 0 {
-            self.noted.rules(RuleSet::of(Rule::SignalFlags));
+            self.noted.note_rules(RuleSet::from_rule(Rule::SignalFlags));
         }
         let changed = changed & COMPARED_FLAGS;
         if changed == 0 {
@@ -81,7 +81,7 @@ impl Registers<'_> {
             let values = (self.expected.rflags & flag, self.actual.rflags & flag);
             let values = (u64::from(values.0 != 0), u64::from(values.1 != 0));
             let open = Bits::new(1, self.mask.flag_rules(flag));
-            self.number(
+            self.compare_number(
                 Field::Flag { flag },
                 name.into(),
                 values,
@@ -97,14 +97,14 @@ impl Registers<'_> {
     fn bases(&mut self) {
         let [fs, gs] = self.mask.bases.map(|rules| Bits::new(u64::MAX, rules));
         let (expected, actual) = (self.expected, self.actual);
-        self.number(
+        self.compare_number(
             Field::FsBase,
             "fs.base".into(),
             (expected.fs_base, actual.fs_base),
             fs,
             |_| None,
         );
-        self.number(
+        self.compare_number(
             Field::GsBase,
             "gs.base".into(),
             (expected.gs_base, actual.gs_base),
@@ -117,7 +117,7 @@ impl Registers<'_> {
         for register in 0..8u8 {
             let index = usize::from(register);
             let values = (self.expected.opmask[index], self.actual.opmask[index]);
-            self.number(
+            self.compare_number(
                 Field::Opmask { register },
                 format!("k{register}"),
                 values,
@@ -128,7 +128,7 @@ impl Registers<'_> {
     }
 
     /// Compares two numbers under open bits and under the deviations that `excused` picks out.
-    pub(super) fn number(
+    pub(super) fn compare_number(
         &mut self,
         field: Field,
         name: String,
@@ -141,12 +141,12 @@ impl Registers<'_> {
         }
         let mut differing = expected ^ actual;
         if differing & open.mask != 0 {
-            self.noted.rules(open.rules);
+            self.noted.note_rules(open.rules);
             differing &= !open.mask;
         }
-        for (deviation, bits) in self.tolerance.excusing(excused) {
+        for (deviation, bits) in self.tolerance.excusing_deviations(excused) {
             if differing & bits != 0 {
-                self.noted.deviation(deviation);
+                self.noted.note_deviation(deviation);
                 differing &= !bits;
             }
         }

@@ -33,7 +33,7 @@ fn signal(case: &Case, number: u8, offset: u64) -> Endpoint {
 }
 
 fn verdict(case: &Case, expected: &Observation, actual: &Observation) -> Comparison {
-    compare(case, expected, actual, Components::ALL, &Tolerance::none())
+    compare_observations(case, expected, actual, Components::ALL, &Tolerance::none())
 }
 
 fn divergence(comparison: Comparison) -> Divergence {
@@ -260,18 +260,18 @@ fn documented_deviations_are_not_divergences() {
     let mut expected = observation(&case);
     let mut actual = expected.clone();
     actual.state.mxcsr |= 0x20;
-    let fex = Tolerance::fex();
-    let comparison = compare(&case, &expected, &actual, Components::ALL, &fex);
+    let fex = Tolerance::for_fex();
+    let comparison = compare_observations(&case, &expected, &actual, Components::ALL, &fex);
     assert!(
         matches!(comparison, Comparison::Match(noted) if noted.deviations.contains_key("fex-mxcsr-flags"))
     );
     expected.endpoint = signal(&case, 8, 0);
-    let comparison = compare(&case, &expected, &actual, Components::ALL, &fex);
+    let comparison = compare_observations(&case, &expected, &actual, Components::ALL, &fex);
     assert!(
         matches!(comparison, Comparison::Inconclusive(InconclusiveReason::Deviation { id, .. }) if id == "fex-no-sigfpe")
     );
     // qemu does deliver the divide error.
-    let comparison = compare(
+    let comparison = compare_observations(
         &case,
         &expected,
         &actual,
@@ -285,7 +285,7 @@ fn documented_deviations_are_not_divergences() {
         ..actual
     };
     actual.state.gpr[3] = 1;
-    let comparison = compare(&case, &expected, &actual, Components::ALL, &fex);
+    let comparison = compare_observations(&case, &expected, &actual, Components::ALL, &fex);
     assert!(
         matches!(comparison, Comparison::Match(noted) if noted.deviations.contains_key("fex-fault-state"))
     );
@@ -300,11 +300,17 @@ fn what_an_engine_lacks_is_not_compared() {
     actual.state.vectors[20][0] = 1;
     let sse = Components::GENERAL.union(Components::SSE);
     assert!(matches!(
-        compare(&case, &expected, &actual, sse, &Tolerance::none()),
+        compare_observations(&case, &expected, &actual, sse, &Tolerance::none()),
         Comparison::Match(_)
     ));
     let avx = sse.union(Components::AVX);
-    let divergence = divergence(compare(&case, &expected, &actual, avx, &Tolerance::none()));
+    let divergence = divergence(compare_observations(
+        &case,
+        &expected,
+        &actual,
+        avx,
+        &Tolerance::none(),
+    ));
     assert_eq!(divergence.differences.len(), 1);
     assert_eq!(divergence.differences[0].name, "ymm3");
     assert_eq!(
@@ -427,7 +433,7 @@ fn memory_that_an_engine_needs_itself_is_no_missing_fault() {
     };
     let judge = |address, code| {
         let (expected, actual) = (faulting_at(address, code), observation(&case));
-        compare(
+        compare_observations(
             &case,
             &expected,
             &actual,
@@ -457,12 +463,12 @@ fn a_missing_alignment_fault_is_excused_for_vector_instructions_only() {
         ..observation(case)
     };
     let judge = |case: &Case| {
-        compare(
+        compare_observations(
             case,
             &fault(case),
             &observation(case),
             Components::ALL,
-            &Tolerance::fex(),
+            &Tolerance::for_fex(),
         )
     };
     let vector = made(|a| a.movaps(xmm1, xmmword_ptr(rsi + 1)));

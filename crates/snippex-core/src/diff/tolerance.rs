@@ -109,7 +109,7 @@ impl Tolerance {
 
     /// FEX-Emu: what its documentation and issues state as intended.
     #[must_use]
-    pub fn fex() -> Self {
+    pub fn for_fex() -> Self {
         Self {
             deviations: vec![
                 deviation(
@@ -169,10 +169,10 @@ impl Tolerance {
         }
     }
 
-    /// FEX-Emu with X87REDUCEDPRECISION: x87 arithmetic in double precision on top of [`Self::fex`].
+    /// FEX-Emu with X87REDUCEDPRECISION: x87 arithmetic in double precision on top of [`Self::for_fex`].
     #[must_use]
     pub fn fex_reduced_precision() -> Self {
-        let mut tolerance = Self::fex();
+        let mut tolerance = Self::for_fex();
         tolerance.deviations.push(deviation(
             "fex-reduced-precision",
             "x87 arithmetic is done in double precision",
@@ -204,7 +204,7 @@ impl Tolerance {
     /// valgrind: what its manual states under "Limitations" (section 2.13 of the core manual) about floating point,
     /// and that it shows no IF.
     #[must_use]
-    pub fn valgrind() -> Self {
+    pub fn for_valgrind() -> Self {
         let mut deviations = vec![
             deviation(
                 "valgrind-no-interrupt-flag",
@@ -269,7 +269,7 @@ impl Tolerance {
     }
 
     /// The deviations that excuse bits of the kind that `bits` picks out, with those bits.
-    pub(super) fn excusing(
+    pub(super) fn excusing_deviations(
         &self,
         bits: impl Fn(Deviates) -> Option<u64>,
     ) -> impl Iterator<Item = (&Deviation, u64)> {

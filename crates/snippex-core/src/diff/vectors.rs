@@ -7,7 +7,7 @@ use crate::effects::RuleSet;
 use crate::state::{Components, Vector};
 
 impl Registers<'_> {
-    pub(super) fn vectors(&mut self, covered: Components) {
+    pub(super) fn compare_vectors(&mut self, covered: Components) {
         for register in 0..32u8 {
             let compared = compared_bytes(register, covered);
             let index = usize::from(register);
@@ -18,7 +18,7 @@ impl Registers<'_> {
             let changed = changed_bytes(expected, actual) & compared;
             let open = self.mask.vectors[index];
             if changed & open.mask != 0 {
-                self.noted.rules(open.rules);
+                self.noted.note_rules(open.rules);
             }
             let differing = self.without_approximations(index, changed & !open.mask);
             if differing != 0 {
@@ -43,7 +43,7 @@ impl Registers<'_> {
                 let whole = lanes.bytes & bytes == bytes && differing & bytes != 0;
                 let range = start..start + element;
                 if whole && elements_agree(lanes.rule, &expected[range.clone()], &actual[range]) {
-                    self.noted.rules(RuleSet::of(lanes.rule));
+                    self.noted.note_rules(RuleSet::from_rule(lanes.rule));
                     differing &= !bytes;
                 }
             }

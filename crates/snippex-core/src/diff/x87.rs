@@ -8,7 +8,7 @@ use crate::effects::{Bits, Precision, RuleSet};
 use crate::state::X87State;
 
 impl Registers<'_> {
-    pub(super) fn x87(&mut self) {
+    pub(super) fn compare_x87(&mut self) {
         let (expected, actual) = (&self.expected.x87, &self.actual.x87);
         if expected == actual {
             return;
@@ -19,14 +19,14 @@ impl Registers<'_> {
         };
         let values = |a: u16, b: u16| (u64::from(a), u64::from(b));
         let open = Bits::new(u64::from(self.mask.status_bits()), self.open_status());
-        self.number(
+        self.compare_number(
             Field::X87Control,
             "fcw".into(),
             values(expected.control, actual.control),
             self.mask.control,
             |_| None,
         );
-        self.number(
+        self.compare_number(
             Field::X87Status,
             "fsw".into(),
             values(expected.status, actual.status),
@@ -34,7 +34,7 @@ impl Registers<'_> {
             status,
         );
         let tags = (u64::from(expected.tags), u64::from(actual.tags));
-        self.number(Field::X87Tags, "ftw".into(), tags, self.mask.tags, |_| None);
+        self.compare_number(Field::X87Tags, "ftw".into(), tags, self.mask.tags, |_| None);
         // By physical number, so that a wrong TOP does not make every register differ as well.
         for physical in 0..8u8 {
             self.x87_register(physical, expected, actual);
@@ -61,7 +61,7 @@ impl Registers<'_> {
             Precision::Open(_) => true,
         };
         if excused {
-            return self.noted.rules(precision.rules());
+            return self.noted.note_rules(precision.rules());
         }
         let empty = (expected.tags | actual.tags) & (1 << physical) == 0;
         let excuse = self
@@ -74,7 +74,7 @@ impl Registers<'_> {
                 _ => false,
             });
         if let Some(deviation) = excuse {
-            return self.noted.deviation(deviation);
+            return self.noted.note_deviation(deviation);
         }
         self.differences.push(Difference {
             field: Field::X87Register { index: index as u8 },

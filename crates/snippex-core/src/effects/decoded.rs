@@ -79,7 +79,7 @@ pub(super) struct Decoded {
 }
 
 /// Decodes the whole block. Bytes that do not decode end it.
-pub(super) fn decode(block: &Block) -> Vec<Decoded> {
+pub(super) fn decode_block(block: &Block) -> Vec<Decoded> {
     let mut decoder = block_decoder(block);
     let mut factory = InstructionInfoFactory::new();
     // The count is what a file says; there is at most an instruction a byte.
@@ -96,7 +96,7 @@ pub(super) fn decode(block: &Block) -> Vec<Decoded> {
         instructions.push(Decoded {
             offset,
             unit: unit(&instruction, &registers),
-            shape: VectorShape::of(&instruction),
+            shape: VectorShape::from_instruction(&instruction),
             raises: raises(&instruction, &registers),
             narrow_branch: is_narrow_branch(&instruction, &block.bytes[offset..]),
             long_scalar: is_long_scalar(&instruction, &block.bytes[offset..]),

@@ -4,7 +4,7 @@
 use iced_x86::{Mnemonic, Register};
 
 use super::decoded::{Decoded, Unit};
-use super::flow::{Flow, Inputs, MemoryAccess, writes};
+use super::flow::{Flow, Inputs, MemoryAccess, is_write_access};
 use super::host;
 use super::mask::OpenFault;
 use super::rules::{Rule, RuleSet};
@@ -18,17 +18,17 @@ const X87_MASKS: u16 = 0x3f;
 
 impl Flow<'_> {
     /// Marks what an instruction that faults may have changed all the same.
-    pub(super) fn fault(&mut self, decoded: &Decoded, page_fault: Option<u64>) {
+    pub(super) fn apply_fault(&mut self, decoded: &Decoded, page_fault: Option<u64>) {
         let accesses: Vec<MemoryAccess> = decoded
             .memory
             .iter()
-            .map(|memory| self.access(decoded, memory))
+            .map(|memory| self.memory_access(decoded, memory))
             .collect();
-        let inputs = self.inputs(decoded, &accesses);
+        let inputs = self.instruction_inputs(decoded, &accesses);
         self.note_fault(decoded, &accesses, inputs);
         self.note_target(decoded, inputs);
         let gathers = decoded.memory.iter().any(|memory| memory.vsib_size() != 0);
-        let rule = match host::rule(&decoded.instruction) {
+        let rule = match host::host_rule(&decoded.instruction) {
             _ if gathers => Rule::PartialGather,
             Some(rule) if host::is_prevented(&decoded.instruction) => rule,
             _ => Rule::PartialStore,
@@ -41,20 +41,24 @@ impl Flow<'_> {
             match (access.address, page_fault) {
                 (Some(address), _) if access.size > 0 => {
                     self.mask
-                        .set_memory(address, access.size, |_| (0xff, RuleSet::of(rule)));
+                        .set_memory(address, access.size, |_| (0xff, RuleSet::from_rule(rule)));
                 }
                 (None, Some(fault)) if access.size > 0 && !gathers => {
                     let size = access.size.min(1 << 12);
                     let start = fault.wrapping_sub(size as u64);
                     self.mask
-                        .set_memory(start, 2 * size, |_| (0xff, RuleSet::of(rule)));
+                        .set_memory(start, 2 * size, |_| (0xff, RuleSet::from_rule(rule)));
                 }
-                _ => self.mask.anywhere |= RuleSet::of(rule),
+                _ => self.mask.anywhere |= RuleSet::from_rule(rule),
             }
         }
         if gathers {
-            for used in decoded.registers.iter().filter(|used| writes(used.access())) {
-                self.write_register(used.register(), u64::MAX, RuleSet::of(rule));
+            for used in decoded
+                .registers
+                .iter()
+                .filter(|used| is_write_access(used.access()))
+            {
+                self.write_register(used.register(), u64::MAX, RuleSet::from_rule(rule));
             }
         }
     }
@@ -78,14 +82,14 @@ impl Flow<'_> {
         };
         let mut rules = if traps { inputs.all } else { inputs.address };
         if is_masked_store(decoded) {
-            rules |= RuleSet::of(Rule::MaskedAccessFault);
+            rules |= RuleSet::from_rule(Rule::MaskedAccessFault);
         }
         rules |= self.host_fault(decoded, accesses);
         if decoded.narrow_branch {
-            rules |= RuleSet::of(Rule::NarrowBranch);
+            rules |= RuleSet::from_rule(Rule::NarrowBranch);
         }
         if decoded.long_scalar {
-            rules |= RuleSet::of(Rule::VectorLength);
+            rules |= RuleSet::from_rule(Rule::VectorLength);
         }
         if decoded.unit == Unit::X87 {
             // A pending exception is delivered by the next instruction that waits for it.
@@ -101,7 +105,7 @@ impl Flow<'_> {
 
     /// With an operand-size prefix the vendors differ in where a near branch goes and what it pushes or pops.
     pub(super) fn narrow_branch(&mut self, decoded: &Decoded, accesses: &[MemoryAccess]) {
-        let rules = RuleSet::of(Rule::NarrowBranch);
+        let rules = RuleSet::from_rule(Rule::NarrowBranch);
         self.mask.target |= rules;
         if decoded.instruction.is_stack_instruction() {
             self.write_register(Register::RSP, u64::MAX, rules);
@@ -113,8 +117,12 @@ impl Flow<'_> {
 
     /// What a scalar instruction with VEX.L = 1 writes.
     pub(super) fn long_scalar(&mut self, decoded: &Decoded) {
-        for used in decoded.registers.iter().filter(|used| writes(used.access())) {
-            self.write_register(used.register(), u64::MAX, RuleSet::of(Rule::VectorLength));
+        for used in decoded
+            .registers
+            .iter()
+            .filter(|used| is_write_access(used.access()))
+        {
+            self.write_register(used.register(), u64::MAX, RuleSet::from_rule(Rule::VectorLength));
         }
     }
 

@@ -80,36 +80,36 @@ impl<'a> Flow<'a> {
     }
 
     /// Carries the state over one instruction that completes.
-    pub(super) fn step(&mut self, decoded: &Decoded) {
+    pub(super) fn apply_instruction(&mut self, decoded: &Decoded) {
         let accesses: Vec<MemoryAccess> = decoded
             .memory
             .iter()
-            .map(|memory| self.access(decoded, memory))
+            .map(|memory| self.memory_access(decoded, memory))
             .collect();
         let inputs = if self.dirty {
-            self.inputs(decoded, &accesses)
+            self.instruction_inputs(decoded, &accesses)
         } else {
             Inputs::default()
         };
         let pending = decoded.unit == Unit::X87 && self.dirty;
         let vendor = is_masked_store(decoded) || decoded.narrow_branch || decoded.long_scalar;
-        let asks = host::rule(&decoded.instruction).is_some();
+        let asks = host::host_rule(&decoded.instruction).is_some();
         if !inputs.all.is_empty() || vendor || pending || asks {
             self.note_fault(decoded, &accesses, inputs);
             self.note_target(decoded, inputs);
         }
         match decoded.unit {
-            Unit::X87 => self.x87(decoded, &accesses, inputs.all),
+            Unit::X87 => self.apply_x87_rule(decoded, &accesses, inputs.all),
             _ if self.stored_image(decoded, &accesses, inputs.all) => {}
-            _ if asks && self.host(decoded, &accesses, inputs) => {}
+            _ if asks && self.apply_host_rule(decoded, &accesses, inputs) => {}
             Unit::Mmx => {
-                self.general(decoded, &accesses, inputs);
-                self.mmx(decoded);
+                self.apply_coarse_rule(decoded, &accesses, inputs);
+                self.apply_mmx_rule(decoded);
             }
-            Unit::Vector => self.vector(decoded, &accesses, inputs),
+            Unit::Vector => self.apply_vector_rule(decoded, &accesses, inputs),
             Unit::Integer => {
-                if !(self.dirty && self.integer(decoded, &accesses, inputs)) {
-                    self.general(decoded, &accesses, inputs);
+                if !(self.dirty && self.apply_integer_rule(decoded, &accesses, inputs)) {
+                    self.apply_coarse_rule(decoded, &accesses, inputs);
                 }
             }
         }
@@ -119,16 +119,20 @@ impl<'a> Flow<'a> {
         if decoded.long_scalar {
             self.long_scalar(decoded);
         }
-        self.learn(decoded, &accesses);
+        self.follow_values(decoded, &accesses);
         self.dirty = !self.mask.is_clean();
         self.index += 1;
     }
 
     /// The coarse rule, for everything that no finer one takes.
-    pub(super) fn general(&mut self, decoded: &Decoded, accesses: &[MemoryAccess], inputs: Inputs) {
+    pub(super) fn apply_coarse_rule(&mut self, decoded: &Decoded, accesses: &[MemoryAccess], inputs: Inputs) {
         let rules = inputs.all;
         if self.dirty || !rules.is_empty() {
-            for used in decoded.registers.iter().filter(|used| writes(used.access())) {
+            for used in decoded
+                .registers
+                .iter()
+                .filter(|used| is_write_access(used.access()))
+            {
                 let register = used.register();
                 let kept = match used.access() {
                     OpAccess::CondWrite | OpAccess::ReadCondWrite => self.read_register(register),
@@ -146,12 +150,12 @@ impl<'a> Flow<'a> {
                 self.write_memory(*access, |_| (if rules.is_empty() { 0 } else { 0xff }, rules));
             }
         }
-        self.flags(decoded, rules);
+        self.write_flags(decoded, rules);
         self.open_destination(decoded, accesses);
     }
 
     /// Sets the flags that an instruction writes, from the rules of what they are computed from.
-    pub(super) fn flags(&mut self, decoded: &Decoded, rules: RuleSet) {
+    pub(super) fn write_flags(&mut self, decoded: &Decoded, rules: RuleSet) {
         let effect = self.flag_effect(decoded);
         if effect.keeps {
             return;
@@ -165,7 +169,7 @@ impl<'a> Flow<'a> {
             }
         }
         for (flags, rule) in effect.open.into_iter().flatten() {
-            self.mask.add_flags(flags, RuleSet::of(rule));
+            self.mask.add_flags(flags, RuleSet::from_rule(rule));
         }
     }
 
@@ -173,7 +177,7 @@ impl<'a> Flow<'a> {
     pub(super) fn flag_effect(&self, decoded: &Decoded) -> FlagEffect {
         let instruction = &decoded.instruction;
         let count = undefined::count_operand(instruction)
-            .and_then(|operand| self.known.operand(instruction, operand, None));
+            .and_then(|operand| self.known.operand_value(instruction, operand, None));
         undefined::flag_effect(instruction, count)
     }
 
@@ -182,29 +186,29 @@ impl<'a> Flow<'a> {
         let instruction = &decoded.instruction;
         let address = accesses.first().and_then(|access| access.address);
         let open = undefined::open_destination(instruction, |operand| {
-            self.known.operand(instruction, operand, address)
+            self.known.operand_value(instruction, operand, address)
         });
         let Some((mask, rule)) = open else { return };
         if instruction.op0_kind() == OpKind::Register {
             // The mask may reach beyond the operand: into the upper half that a 32-bit write clears.
             let register = instruction.op0_register().full_register();
             let old = self.read_register(register);
-            let open = old.union(Bits::new(mask, RuleSet::of(rule)));
+            let open = old.union(Bits::new(mask, RuleSet::from_rule(rule)));
             self.write_register(register, open.mask, open.rules);
         } else if let Some(access) = accesses.iter().find(|access| access.writes) {
-            self.write_memory(*access, |_| (0xff, RuleSet::of(rule)));
+            self.write_memory(*access, |_| (0xff, RuleSet::from_rule(rule)));
         }
     }
 }
 
-pub(super) fn reads(access: OpAccess) -> bool {
+pub(super) fn is_read_access(access: OpAccess) -> bool {
     matches!(
         access,
         OpAccess::Read | OpAccess::CondRead | OpAccess::ReadWrite | OpAccess::ReadCondWrite
     )
 }
 
-pub(super) fn writes(access: OpAccess) -> bool {
+pub(super) fn is_write_access(access: OpAccess) -> bool {
     matches!(
         access,
         OpAccess::Write | OpAccess::CondWrite | OpAccess::ReadWrite | OpAccess::ReadCondWrite

@@ -19,7 +19,7 @@ const LOW_32: u64 = 0xffff_ffff;
 const INDEX: u64 = 0xfffc;
 
 /// The rule for what an instruction takes from the machine; `None` for those that compute.
-pub(super) fn rule(instruction: &Instruction) -> Option<Rule> {
+pub(super) fn host_rule(instruction: &Instruction) -> Option<Rule> {
     machine_part(instruction.code()).map(|part| match part {
         MachinePart::Identity => Rule::HostIdentity,
         MachinePart::Selectors => Rule::Selector,
@@ -61,10 +61,15 @@ fn loaded(instruction: &Instruction) -> Option<Register> {
 
 impl Flow<'_> {
     /// Carries open bits over an instruction that asks the machine. Whether it was one.
-    pub(super) fn host(&mut self, decoded: &Decoded, accesses: &[MemoryAccess], inputs: Inputs) -> bool {
+    pub(super) fn apply_host_rule(
+        &mut self,
+        decoded: &Decoded,
+        accesses: &[MemoryAccess],
+        inputs: Inputs,
+    ) -> bool {
         use Mnemonic as M;
         let instruction = &decoded.instruction;
-        let Some(rule) = rule(instruction) else {
+        let Some(rule) = host_rule(instruction) else {
             return false;
         };
         // Before anything of it is overwritten.
@@ -72,8 +77,8 @@ impl Flow<'_> {
             .selector(instruction, accesses)
             .is_some_and(|selector| selector & INDEX == 0);
         let bases = self.mask.bases;
-        self.general(decoded, accesses, inputs);
-        let open = RuleSet::of(rule);
+        self.apply_coarse_rule(decoded, accesses, inputs);
+        let open = RuleSet::from_rule(rule);
         match instruction.mnemonic() {
             M::Cpuid => self.open_halves(
                 &[Register::RAX, Register::RBX, Register::RCX, Register::RDX],
@@ -134,10 +139,10 @@ impl Flow<'_> {
     pub(super) fn host_fault(&self, decoded: &Decoded, accesses: &[MemoryAccess]) -> RuleSet {
         use Mnemonic as M;
         let instruction = &decoded.instruction;
-        let Some(rule) = rule(instruction) else {
+        let Some(rule) = host_rule(instruction) else {
             return RuleSet::EMPTY;
         };
-        let selects = self.known.register(Register::ECX);
+        let selects = self.known.register_value(Register::ECX);
         let decides = match instruction.mnemonic() {
             // XCR0 is there wherever the instruction is; XCR1 is not; there are no others.
             M::Xgetbv => selects.is_none_or(|selects| selects == 1),
@@ -147,7 +152,7 @@ impl Flow<'_> {
             M::Incsspd | M::Incsspq | M::Saveprevssp | M::Rstorssp | M::Wrssd | M::Wrssq => true,
             // Which addresses are canonical depends on the levels of paging.
             M::Wrfsbase | M::Wrgsbase => {
-                let value = self.known.operand(instruction, 0, None);
+                let value = self.known.operand_value(instruction, 0, None);
                 value.is_none_or(|value| is_canonical(value, 57) && !is_canonical(value, 48))
             }
             M::Xrstor | M::Xrstor64 => {
@@ -163,7 +168,7 @@ impl Flow<'_> {
             },
         };
         if decides {
-            RuleSet::of(rule)
+            RuleSet::from_rule(rule)
         } else {
             RuleSet::EMPTY
         }
@@ -175,13 +180,13 @@ impl Flow<'_> {
         let read = accesses.iter().find(|access| access.reads).copied();
         let address = read.and_then(|access| access.address);
         let value = match instruction.mnemonic() {
-            M::Lar | M::Lsl | M::Mov => self.known.operand(instruction, 1, address),
-            M::Verr | M::Verw => self.known.operand(instruction, 0, address),
-            M::Pop => self.known.load(address?, 2),
+            M::Lar | M::Lsl | M::Mov => self.known.operand_value(instruction, 1, address),
+            M::Verr | M::Verw => self.known.operand_value(instruction, 0, address),
+            M::Pop => self.known.memory_value(address?, 2),
             // Behind the offset, which is as wide as the register.
             M::Lss | M::Lfs | M::Lgs => {
                 let offset = instruction.op0_register().size() as u64;
-                self.known.load(address?.wrapping_add(offset), 2)
+                self.known.memory_value(address?.wrapping_add(offset), 2)
             }
             _ => None,
         };
@@ -195,8 +200,8 @@ impl Flow<'_> {
             Rule::Selector
         };
         match loaded(instruction) {
-            Some(Register::FS) => self.mask.bases[0] = RuleSet::of(rule),
-            Some(Register::GS) => self.mask.bases[1] = RuleSet::of(rule),
+            Some(Register::FS) => self.mask.bases[0] = RuleSet::from_rule(rule),
+            Some(Register::GS) => self.mask.bases[1] = RuleSet::from_rule(rule),
             _ => {}
         }
     }
@@ -218,7 +223,7 @@ impl Flow<'_> {
     fn open_result(&mut self, instruction: &Instruction, accesses: &[MemoryAccess], open: RuleSet) {
         if instruction.op0_kind() == OpKind::Register {
             let register = instruction.op0_register();
-            self.open_register(register, known::truncate(ALL, register.size()), open);
+            self.open_register(register, known::truncate_to_size(ALL, register.size()), open);
         } else {
             self.open_memory(accesses, usize::MAX, open);
         }

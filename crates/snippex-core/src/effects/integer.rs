@@ -7,7 +7,7 @@ use iced_x86::{Instruction, Mnemonic, OpKind, Register};
 
 use super::decoded::Decoded;
 use super::flow::{FLAG_IMAGE, Flow, Inputs, MemoryAccess};
-use super::known::{self, truncate};
+use super::known::{self, truncate_to_size};
 use super::mask::Bits;
 use super::rules::RuleSet;
 use super::undefined;
@@ -15,18 +15,23 @@ use crate::state::rflags;
 
 impl Flow<'_> {
     /// Carries open bits over an instruction exactly. False when it has no exact rule here.
-    pub(super) fn integer(&mut self, decoded: &Decoded, accesses: &[MemoryAccess], inputs: Inputs) -> bool {
+    pub(super) fn apply_integer_rule(
+        &mut self,
+        decoded: &Decoded,
+        accesses: &[MemoryAccess],
+        inputs: Inputs,
+    ) -> bool {
         use Mnemonic as M;
         let instruction = &decoded.instruction;
         if inputs.all.is_empty() || !inputs.address.is_empty() {
             return false;
         }
         let width = undefined::operand_bits(instruction);
-        let all = truncate(u64::MAX, (width / 8) as usize);
+        let all = truncate_to_size(u64::MAX, (width / 8) as usize);
         let operand = |index| self.operand_bits(instruction, index, accesses);
         let value = |index| {
             let address = accesses.first().and_then(|access| access.address);
-            self.known.operand(instruction, index, address)
+            self.known.operand_value(instruction, index, address)
         };
         match instruction.mnemonic() {
             M::Mov | M::Movzx => self.write_operand(instruction, accesses, operand(1)),
@@ -90,7 +95,7 @@ impl Flow<'_> {
                 let bits = operand(0);
                 let mask = shifted(instruction.mnemonic(), bits.mask, count, width);
                 self.write_operand(instruction, accesses, Bits::new(mask & all, bits.rules));
-                self.flags(decoded, bits.rules);
+                self.write_flags(decoded, bits.rules);
             }
             M::Bswap => {
                 let bits = operand(0);
@@ -220,7 +225,7 @@ impl Flow<'_> {
         }
         self.mask.set_flags(decoded.flags_fixed, RuleSet::EMPTY);
         for (flags, rule) in self.flag_effect(decoded).open.into_iter().flatten() {
-            self.mask.add_flags(flags, RuleSet::of(rule));
+            self.mask.add_flags(flags, RuleSet::from_rule(rule));
         }
     }
 }

@@ -38,13 +38,13 @@ impl<'a> Known<'a> {
     }
 
     /// Value of a general register of any width, zero-extended; of FS and GS, their base.
-    pub(super) fn register(&self, register: Register) -> Option<u64> {
+    pub(super) fn register_value(&self, register: Register) -> Option<u64> {
         match register {
             Register::None | Register::ES | Register::CS | Register::SS | Register::DS => Some(0),
             Register::FS => self.bases[0],
             Register::GS => self.bases[1],
             _ => {
-                let (index, shift, mask) = place(register)?;
+                let (index, shift, mask) = general_register_bits(register)?;
                 self.gpr[index].map(|value| (value >> shift) & mask)
             }
         }
@@ -52,7 +52,7 @@ impl<'a> Known<'a> {
 
     /// Sets a general register of any width; other registers are ignored.
     pub(super) fn set_register(&mut self, register: Register, value: Option<u64>) {
-        let Some((index, shift, mask)) = place(register) else {
+        let Some((index, shift, mask)) = general_register_bits(register) else {
             return;
         };
         self.gpr[index] = match register.size() {
@@ -69,11 +69,11 @@ impl<'a> Known<'a> {
     }
 
     /// Run-time address of a memory access.
-    pub(super) fn address(&self, instruction: &Instruction, memory: &UsedMemory) -> Option<u64> {
+    pub(super) fn memory_address(&self, instruction: &Instruction, memory: &UsedMemory) -> Option<u64> {
         if memory.vsib_size() != 0 {
             return None;
         }
-        let address = memory.virtual_address(0, |register, _, _| self.register(register))?;
+        let address = memory.virtual_address(0, |register, _, _| self.register_value(register))?;
         let relative = instruction.is_ip_rel_memory_operand() && is_absolute(memory);
         Some(if relative {
             address.wrapping_add(self.case.placement.image_base)
@@ -83,14 +83,14 @@ impl<'a> Known<'a> {
     }
 
     /// Up to 8 bytes of memory, if they are known.
-    pub(super) fn load(&self, address: u64, size: usize) -> Option<u64> {
+    pub(super) fn memory_value(&self, address: u64, size: usize) -> Option<u64> {
         for store in self.stores.iter().rev() {
             let (start, length) = store.extent?;
             let offset = address.wrapping_sub(start);
             if offset.wrapping_add(size as u64) <= length as u64 && offset < length as u64 {
                 return store
                     .value
-                    .map(|value| truncate(value >> (8 * offset.min(7)), size));
+                    .map(|value| truncate_to_size(value >> (8 * offset.min(7)), size));
             }
             if offset < length as u64 || start.wrapping_sub(address) < size as u64 {
                 return None;
@@ -100,7 +100,7 @@ impl<'a> Known<'a> {
     }
 
     /// Notes a store. `extent` is its address and size in bytes, when both are known.
-    pub(super) fn store(&mut self, extent: Option<(u64, usize)>, value: Option<u64>) {
+    pub(super) fn note_store(&mut self, extent: Option<(u64, usize)>, value: Option<u64>) {
         let value = value.filter(|_| extent.is_some_and(|(_, size)| size <= 8));
         self.stores.push(Store { extent, value });
     }
@@ -123,23 +123,23 @@ impl<'a> Known<'a> {
     }
 
     /// Value of an operand: register, immediate, or memory at `address`.
-    pub(super) fn operand(
+    pub(super) fn operand_value(
         &self,
         instruction: &Instruction,
         operand: u32,
         address: Option<u64>,
     ) -> Option<u64> {
         match instruction.op_kind(operand) {
-            OpKind::Register => self.register(instruction.op_register(operand)),
-            OpKind::Memory => self.load(address?, instruction.memory_size().size()),
+            OpKind::Register => self.register_value(instruction.op_register(operand)),
+            OpKind::Memory => self.memory_value(address?, instruction.memory_size().size()),
             _ => instruction.try_immediate(operand).ok(),
         }
     }
 
     /// The results of `instruction` that can be computed: the value of its first operand, if it is known.
-    pub(super) fn result(&self, instruction: &Instruction, address: Option<u64>) -> Option<u64> {
+    pub(super) fn result_value(&self, instruction: &Instruction, address: Option<u64>) -> Option<u64> {
         use Mnemonic as M;
-        let operand = |index| self.operand(instruction, index, address);
+        let operand = |index| self.operand_value(instruction, index, address);
         let width = super::undefined::operand_bits(instruction);
         let binary = |compute: fn(u64, u64) -> u64| Some(compute(operand(0)?, operand(1)?));
         let value = match instruction.mnemonic() {
@@ -167,14 +167,14 @@ impl<'a> Known<'a> {
             M::Shr => operand(0)? >> (operand(1)? & if width == 64 { 63 } else { 31 }),
             _ => return None,
         };
-        Some(truncate(value, (width / 8) as usize))
+        Some(truncate_to_size(value, (width / 8) as usize))
     }
 
     fn effective_address(&self, instruction: &Instruction) -> Option<u64> {
         let address = instruction.virtual_address(1, 0, |register, _, _| match register {
             // LEA ignores segments.
             Register::FS | Register::GS => Some(0),
-            _ => self.register(register),
+            _ => self.register_value(register),
         })?;
         let relative = instruction.is_ip_rel_memory_operand();
         Some(if relative {
@@ -203,7 +203,7 @@ fn same_registers(instruction: &Instruction) -> bool {
 }
 
 /// Index, lowest bit and mask (before shifting) of a general register of any width.
-pub(super) fn place(register: Register) -> Option<(usize, u32, u64)> {
+pub(super) fn general_register_bits(register: Register) -> Option<(usize, u32, u64)> {
     if !register.is_gpr() {
         return None;
     }
@@ -216,11 +216,11 @@ pub(super) fn place(register: Register) -> Option<(usize, u32, u64)> {
     } else {
         0
     };
-    Some((index, shift, truncate(u64::MAX, register.size())))
+    Some((index, shift, truncate_to_size(u64::MAX, register.size())))
 }
 
 /// The low `size` bytes of `value`.
-pub(super) fn truncate(value: u64, size: usize) -> u64 {
+pub(super) fn truncate_to_size(value: u64, size: usize) -> u64 {
     if size >= 8 {
         value
     } else {

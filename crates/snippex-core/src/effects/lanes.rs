@@ -3,32 +3,32 @@
 use iced_x86::{Mnemonic, OpKind};
 
 use super::decoded::Decoded;
-use super::flow::{Flow, Inputs, MXCSR_FLAGS, MemoryAccess, reads};
+use super::flow::{Flow, Inputs, MXCSR_FLAGS, MemoryAccess, is_read_access};
 use super::mask::{Approximation, Bits};
 use super::rules::{Rule, RuleSet};
 use super::undefined;
 use super::vector::{self, VectorShape};
 
 impl Flow<'_> {
-    pub(super) fn vector(&mut self, decoded: &Decoded, accesses: &[MemoryAccess], inputs: Inputs) {
+    pub(super) fn apply_vector_rule(&mut self, decoded: &Decoded, accesses: &[MemoryAccess], inputs: Inputs) {
         let instruction = &decoded.instruction;
         let destination = instruction.op0_register();
         let fine = decoded.shape != VectorShape::Generic && instruction.op0_kind() == OpKind::Register;
         if !fine || instruction.is_broadcast() && self.dirty {
             if !self.store_vector(decoded, accesses) {
-                self.general(decoded, accesses, inputs);
+                self.apply_coarse_rule(decoded, accesses, inputs);
                 self.raise(decoded, inputs.all);
             }
             if let Some((bytes, rule)) = undefined::open_vector(instruction) {
                 let open = self
                     .read_register(destination)
-                    .union(Bits::new(bytes, RuleSet::of(rule)));
+                    .union(Bits::new(bytes, RuleSet::from_rule(rule)));
                 self.write_register(destination, open.mask, open.rules);
             }
             return;
         }
-        let Some((register, _)) = vector::place(destination) else {
-            return self.general(decoded, accesses, inputs);
+        let Some((register, _)) = vector::vector_register_bytes(destination) else {
+            return self.apply_coarse_rule(decoded, accesses, inputs);
         };
         let width = destination.size();
         let open = if self.dirty && !clears(decoded) {
@@ -44,19 +44,19 @@ impl Flow<'_> {
             };
             decoded
                 .shape
-                .spread(first, rest, width)
+                .open_result_bytes(first, rest, width)
                 .union(Bits::new(u64::MAX, steered))
                 .union(merged)
         } else {
             Bits::NONE
         };
         let copied = self.copied_approximations(decoded);
-        self.general(decoded, accesses, Inputs::default());
-        self.mask.set_vector(register, vector::bytes(width), open);
-        let lanes = decoded.shape.approximation(register as u8, width);
+        self.apply_coarse_rule(decoded, accesses, Inputs::default());
+        self.mask.set_vector(register, vector::low_byte_mask(width), open);
+        let lanes = decoded.shape.approximated_lanes(register as u8, width);
         for mut lanes in lanes.into_iter().chain(copied) {
             lanes.register = register as u8;
-            lanes.bytes &= vector::bytes(width) & !open.mask;
+            lanes.bytes &= vector::low_byte_mask(width) & !open.mask;
             if lanes.bytes != 0 {
                 self.mask.approximations.push(lanes);
             }
@@ -67,7 +67,7 @@ impl Flow<'_> {
     /// Approximated lanes that a register move takes along.
     fn copied_approximations(&self, decoded: &Decoded) -> Vec<Approximation> {
         let instruction = &decoded.instruction;
-        let source = vector::place(instruction.op1_register());
+        let source = vector::vector_register_bytes(instruction.op1_register());
         match source {
             Some((source, _))
                 if decoded.shape == VectorShape::Copy && instruction.op1_kind() == OpKind::Register =>
@@ -90,7 +90,7 @@ impl Flow<'_> {
             OpKind::Register => {
                 let register = instruction.op_register(index);
                 let exact = decoded.shape == VectorShape::Copy;
-                match vector::place(register) {
+                match vector::vector_register_bytes(register) {
                     Some((number, bytes)) if exact => self.mask.vectors[number].within(bytes),
                     _ => self.read_register(register),
                 }
@@ -111,10 +111,9 @@ impl Flow<'_> {
                     VectorShape::Scalar(_) | VectorShape::Approximates { scalar: true, .. }
                 );
                 let reads_first = scalar
-                    || decoded
-                        .registers
-                        .iter()
-                        .any(|used| reads(used.access()) && used.register() == instruction.op0_register());
+                    || decoded.registers.iter().any(|used| {
+                        is_read_access(used.access()) && used.register() == instruction.op0_register()
+                    });
                 (if reads_first { operand(0) } else { Bits::NONE }, operand(1))
             }
         }
@@ -151,7 +150,7 @@ impl Flow<'_> {
     }
 
     /// MMX instructions set TOP to 0 and every tag to valid. 3DNow! has reciprocals.
-    pub(super) fn mmx(&mut self, decoded: &Decoded) {
+    pub(super) fn apply_mmx_rule(&mut self, decoded: &Decoded) {
         use Mnemonic as M;
         self.top = Some(0);
         self.exponents = [None; 8];
@@ -165,7 +164,7 @@ impl Flow<'_> {
             self.write_register(
                 instruction.op0_register(),
                 u64::MAX,
-                RuleSet::of(Rule::Reciprocal3dNow),
+                RuleSet::from_rule(Rule::Reciprocal3dNow),
             );
         }
     }

@@ -3,22 +3,24 @@
 use iced_x86::{Code, Mnemonic, OpKind, Register};
 
 use super::decoded::Decoded;
-use super::flow::{Flow, MemoryAccess, writes};
+use super::flow::{Flow, MemoryAccess, is_write_access};
 use crate::decode::{loads_mxcsr, loads_segment, loads_x87_control};
 
 impl Flow<'_> {
     /// Follows the values that later addresses and counts may need.
-    pub(super) fn learn(&mut self, decoded: &Decoded, accesses: &[MemoryAccess]) {
+    pub(super) fn follow_values(&mut self, decoded: &Decoded, accesses: &[MemoryAccess]) {
         let instruction = &decoded.instruction;
         let address = accesses.first().and_then(|access| access.address);
-        let result = self.known.result(instruction, address);
+        let result = self.known.result_value(instruction, address);
         let stack = self.known.stack_pointer();
         let loaded = match accesses {
-            [access] if access.reads => access.address.and_then(|at| self.known.load(at, access.size)),
+            [access] if access.reads => access
+                .address
+                .and_then(|at| self.known.memory_value(at, access.size)),
             _ => None,
         };
         let pushed = (instruction.mnemonic() == Mnemonic::Push)
-            .then(|| self.known.operand(instruction, 0, address))
+            .then(|| self.known.operand_value(instruction, 0, address))
             .flatten();
         let returns_to = instruction.next_ip().wrapping_add(self.case.placement.code_base);
         for access in accesses.iter().filter(|access| access.writes) {
@@ -32,9 +34,13 @@ impl Flow<'_> {
                 .address
                 .filter(|_| access.size > 0)
                 .map(|address| (address, access.size));
-            self.known.store(extent, value.filter(|_| whole));
+            self.known.note_store(extent, value.filter(|_| whole));
         }
-        for used in decoded.registers.iter().filter(|used| writes(used.access())) {
+        for used in decoded
+            .registers
+            .iter()
+            .filter(|used| is_write_access(used.access()))
+        {
             self.known.set_register(used.register(), None);
         }
         match instruction.mnemonic() {
@@ -74,14 +80,13 @@ impl Flow<'_> {
     /// The first operand of an instruction that only reads it keeps its value.
     fn unwritten(&self, decoded: &Decoded) -> Option<u64> {
         let register = decoded.instruction.op0_register();
-        let written = decoded
-            .registers
-            .iter()
-            .any(|used| writes(used.access()) && used.register().full_register() == register.full_register());
+        let written = decoded.registers.iter().any(|used| {
+            is_write_access(used.access()) && used.register().full_register() == register.full_register()
+        });
         if written {
             None
         } else {
-            self.known.register(register)
+            self.known.register_value(register)
         }
     }
 }

@@ -6,7 +6,7 @@
 use iced_x86::Mnemonic;
 
 use super::decoded::Decoded;
-use super::flow::{Flow, MemoryAccess, writes};
+use super::flow::{Flow, MemoryAccess, is_write_access};
 use crate::state::X87State;
 
 impl Flow<'_> {
@@ -15,8 +15,9 @@ impl Flow<'_> {
         let instruction = &decoded.instruction;
         match (instruction.mnemonic(), accesses.first()) {
             (Mnemonic::Fld, Some(access)) => {
-                let load =
-                    |at: u64, size| Some(self.known.load(access.address?.wrapping_add(at), size)? as i32);
+                let load = |at: u64, size| {
+                    Some(self.known.memory_value(access.address?.wrapping_add(at), size)? as i32)
+                };
                 match access.size {
                     4 => Some(((load(2, 2)? >> 7) & 0xff) - 127),
                     8 => Some(((load(6, 2)? >> 4) & 0x7ff) - 1023),
@@ -24,9 +25,9 @@ impl Flow<'_> {
                 }
             }
             (Mnemonic::Fld | Mnemonic::Fxch, None) => {
-                self.exponents[self.physical(instruction.op1_register().number())?]
+                self.exponents[self.physical_register(instruction.op1_register().number())?]
             }
-            (Mnemonic::Fchs | Mnemonic::Fabs, _) => self.exponents[self.physical(0)?],
+            (Mnemonic::Fchs | Mnemonic::Fabs, _) => self.exponents[self.physical_register(0)?],
             // Integers of 16 bits reach 2^15, longer ones further than the small arguments go.
             (Mnemonic::Fldz | Mnemonic::Fld1 | Mnemonic::Fldpi, _) => Some(1),
             _ => None,
@@ -38,15 +39,15 @@ impl Flow<'_> {
         for used in decoded
             .registers
             .iter()
-            .filter(|used| writes(used.access()) && used.register().is_st())
+            .filter(|used| is_write_access(used.access()) && used.register().is_st())
         {
-            match self.physical(used.register().number()) {
+            match self.physical_register(used.register().number()) {
                 Some(physical) => self.exponents[physical] = None,
                 None => self.exponents = [None; 8],
             }
         }
         if decoded.instruction.fpu_stack_increment_info().increment() < 0 {
-            match self.physical(7) {
+            match self.physical_register(7) {
                 Some(physical) => self.exponents[physical] = None,
                 None => self.exponents = [None; 8],
             }

@@ -71,7 +71,7 @@ impl Precision {
     pub const fn rules(self) -> RuleSet {
         match self {
             Self::Exact => RuleSet::EMPTY,
-            Self::Approximate(rule) => RuleSet::of(rule),
+            Self::Approximate(rule) => RuleSet::from_rule(rule),
             Self::Open(rules) => rules,
         }
     }
@@ -222,13 +222,13 @@ impl Mask {
     }
 
     /// The open bytes of vector `register` within `bytes`, approximated ones included.
-    pub(super) fn vector(&self, register: usize, bytes: u64) -> Bits {
+    pub(super) fn open_vector_bytes(&self, register: usize, bytes: u64) -> Bits {
         let open = self.vectors[register].within(bytes);
         self.approximations
             .iter()
             .filter(|lanes| usize::from(lanes.register) == register)
             .fold(open, |open, lanes| {
-                open.union(Bits::new(lanes.bytes & bytes, RuleSet::of(lanes.rule)))
+                open.union(Bits::new(lanes.bytes & bytes, RuleSet::from_rule(lanes.rule)))
             })
     }
 

@@ -1,7 +1,7 @@
 //! What a block leaves open: the data flow of undefined and implementation-defined bits.
 //!
 //! Undefined bits need data flow, not a table alone: they die when they are overwritten and spread through
-//! SETcc, Jcc, ADC, PUSHF. [`BlockEffects`] is made once a block; [`BlockEffects::mask`] follows the open bits
+//! SETcc, Jcc, ADC, PUSHF. [`BlockEffects`] is made once a block; [`BlockEffects::mask_at_endpoint`] follows the open bits
 //! from a case's start state (which gives shift counts and addresses) to an endpoint and says for each bit of
 //! the end state, of memory and of the endpoint itself whether it is open, and by which [`Rule`].
 //!
@@ -54,7 +54,7 @@ impl BlockEffects {
     /// Decodes `block`. Bytes that do not decode end the analysis: they fault when they are reached.
     #[must_use]
     pub fn new(block: &Block) -> Self {
-        let instructions = decoded::decode(block);
+        let instructions = decoded::decode_block(block);
         let conditional_push = instructions
             .iter()
             .any(|decoded| decoded.instruction.fpu_stack_increment_info().conditional());
@@ -73,7 +73,7 @@ impl BlockEffects {
 
     /// How many instructions had completed at `endpoint`: all for an exit, those before RIP for a signal.
     #[must_use]
-    pub fn completed(&self, case: &Case, endpoint: &Endpoint) -> usize {
+    pub fn completed_instructions(&self, case: &Case, endpoint: &Endpoint) -> usize {
         match endpoint {
             Endpoint::Signal(signal) => {
                 let distance = signal.rip.wrapping_sub(case.code_address());
@@ -90,7 +90,7 @@ impl BlockEffects {
     /// The open bits at `endpoint`. `end` is the end state of the engine that is taken as right: the x87 stack
     /// pointer in it tells whether FPTAN and FSINCOS pushed, and C2 whether an FPREM was incomplete.
     #[must_use]
-    pub fn mask(&self, case: &Case, endpoint: &Endpoint, end: &MachineState) -> Mask {
+    pub fn mask_at_endpoint(&self, case: &Case, endpoint: &Endpoint, end: &MachineState) -> Mask {
         let (mask, top) = self.run(case, endpoint, end, true);
         if self.conditional_push && top.is_some_and(|top| top != end.x87.top()) {
             let (without, top) = self.run(case, endpoint, end, false);
@@ -104,14 +104,14 @@ impl BlockEffects {
     fn run(&self, case: &Case, endpoint: &Endpoint, end: &MachineState, pushes: bool) -> (Mask, Option<u8>) {
         let incomplete = end.x87.status & (1 << 10) != 0;
         let mut flow = Flow::new(case, pushes, incomplete);
-        let completed = self.completed(case, endpoint);
+        let completed = self.completed_instructions(case, endpoint);
         for decoded in &self.instructions[..completed] {
-            flow.step(decoded);
+            flow.apply_instruction(decoded);
         }
         if let (Endpoint::Signal(signal), Some(decoded)) = (endpoint, self.instructions.get(completed)) {
             // SIGTRAP comes after an instruction, not in the midst of one.
             if signal.number != 5 {
-                flow.fault(decoded, (signal.address != 0).then_some(signal.address));
+                flow.apply_fault(decoded, (signal.address != 0).then_some(signal.address));
             }
         }
         (flow.mask, flow.top)
@@ -124,8 +124,8 @@ impl BlockEffects {
         let completed = completed.min(self.instructions.len());
         let index = self.instructions[..completed]
             .iter()
-            .rposition(|decoded| writers::writes(decoded, location))?;
-        let copied = writers::copied(&self.instructions[index]);
+            .rposition(|decoded| writers::may_write(decoded, location))?;
+        let copied = writers::copied_register(&self.instructions[index]);
         Some(
             copied
                 .and_then(|source| self.last_writer(index, &source))
@@ -136,8 +136,8 @@ impl BlockEffects {
     /// The instruction that decides where branch `index` goes: the last writer of the flags it reads, or of the
     /// register it jumps through. `None` when nothing before it does.
     #[must_use]
-    pub fn decider(&self, index: usize) -> Option<usize> {
-        let location = writers::decides(self.instructions.get(index)?)?;
+    pub fn deciding_instruction(&self, index: usize) -> Option<usize> {
+        let location = writers::deciding_location(self.instructions.get(index)?)?;
         self.last_writer(index, &location)
     }
 
@@ -170,9 +170,9 @@ impl BlockEffects {
 
     /// Mnemonic and operand kinds of an instruction, such as `shl r32, cl`: what makes two divergences alike.
     #[must_use]
-    pub fn form(&self, index: usize) -> Option<String> {
+    pub fn instruction_form(&self, index: usize) -> Option<String> {
         self.instructions
             .get(index)
-            .map(|decoded| writers::form(&decoded.instruction))
+            .map(|decoded| writers::instruction_form(&decoded.instruction))
     }
 }

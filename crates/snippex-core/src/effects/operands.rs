@@ -3,14 +3,14 @@
 use iced_x86::{MemorySize, Mnemonic, OpAccess, OpKind, Register, UsedMemory};
 
 use super::decoded::{Decoded, Unit};
-use super::flow::{Flow, Inputs, MXCSR_FLAGS, MemoryAccess, open_precision, reads, writes};
+use super::flow::{Flow, Inputs, MXCSR_FLAGS, MemoryAccess, is_read_access, is_write_access, open_precision};
 use super::known;
 use super::mask::Bits;
 use super::rules::RuleSet;
 use super::vector;
 
 impl Flow<'_> {
-    pub(super) fn access(&self, decoded: &Decoded, memory: &UsedMemory) -> MemoryAccess {
+    pub(super) fn memory_access(&self, decoded: &Decoded, memory: &UsedMemory) -> MemoryAccess {
         let instruction = &decoded.instruction;
         let repeated = instruction.is_string_instruction()
             && (instruction.has_rep_prefix() || instruction.has_repne_prefix());
@@ -23,8 +23,8 @@ impl Flow<'_> {
         MemoryAccess {
             address: self.bit_string_address(decoded, memory),
             size,
-            reads: reads(memory.access()),
-            writes: writes(memory.access()),
+            reads: is_read_access(memory.access()),
+            writes: is_write_access(memory.access()),
             partial: size == 0
                 || matches!(memory.access(), OpAccess::CondWrite | OpAccess::ReadCondWrite)
                 || instruction.has_op_mask(),
@@ -34,7 +34,7 @@ impl Flow<'_> {
     /// Address of an access. BT and its like with a register index reach beyond their operand.
     fn bit_string_address(&self, decoded: &Decoded, memory: &UsedMemory) -> Option<u64> {
         let instruction = &decoded.instruction;
-        let address = self.known.address(instruction, memory)?;
+        let address = self.known.memory_address(instruction, memory)?;
         let indexed = matches!(
             instruction.mnemonic(),
             Mnemonic::Bt | Mnemonic::Btc | Mnemonic::Btr | Mnemonic::Bts
@@ -43,12 +43,13 @@ impl Flow<'_> {
             return Some(address);
         }
         let size = instruction.op1_register().size();
-        let index = known::sign_extend(self.known.register(instruction.op1_register())?, size).cast_signed();
+        let index =
+            known::sign_extend(self.known.register_value(instruction.op1_register())?, size).cast_signed();
         let unit = 8 * size as i64;
         Some(address.wrapping_add((index.div_euclid(unit) * size as i64).cast_unsigned()))
     }
 
-    pub(super) fn inputs(&self, decoded: &Decoded, accesses: &[MemoryAccess]) -> Inputs {
+    pub(super) fn instruction_inputs(&self, decoded: &Decoded, accesses: &[MemoryAccess]) -> Inputs {
         let mut inputs = Inputs::default();
         for memory in &decoded.memory {
             for register in [memory.base(), memory.index()] {
@@ -61,7 +62,11 @@ impl Flow<'_> {
             };
         }
         inputs.all |= inputs.address;
-        for used in decoded.registers.iter().filter(|used| reads(used.access())) {
+        for used in decoded
+            .registers
+            .iter()
+            .filter(|used| is_read_access(used.access()))
+        {
             inputs.all |= self.read_register(used.register()).rules;
         }
         inputs.all |= self.mask.flag_rules(decoded.flags_read);
@@ -77,11 +82,11 @@ impl Flow<'_> {
 
     /// Open bits of a register of any kind: bits of general and opmask registers, bytes of vectors.
     pub(super) fn read_register(&self, register: Register) -> Bits {
-        if let Some((index, shift, mask)) = known::place(register) {
+        if let Some((index, shift, mask)) = known::general_register_bits(register) {
             let bits = self.mask.gpr[index];
             Bits::new((bits.mask >> shift) & mask, bits.rules)
-        } else if let Some((index, bytes)) = vector::place(register) {
-            self.mask.vector(index, bytes)
+        } else if let Some((index, bytes)) = vector::vector_register_bytes(register) {
+            self.mask.open_vector_bytes(index, bytes)
         } else if register.is_k() {
             self.mask.opmask[register.number()]
         } else if register.is_st() {
@@ -97,14 +102,14 @@ impl Flow<'_> {
     /// Replaces the open bits of a register, as [`Self::read_register`] counts them.
     pub(super) fn write_register(&mut self, register: Register, mask: u64, rules: RuleSet) {
         let open = Bits::new(mask, rules);
-        if let Some((index, shift, width)) = known::place(register) {
+        if let Some((index, shift, width)) = known::general_register_bits(register) {
             let old = if register.size() >= 4 {
                 Bits::NONE
             } else {
                 self.mask.gpr[index].within(!(width << shift))
             };
             self.mask.gpr[index] = old.union(Bits::new((open.mask & width) << shift, open.rules));
-        } else if let Some((index, bytes)) = vector::place(register) {
+        } else if let Some((index, bytes)) = vector::vector_register_bytes(register) {
             self.mask.set_vector(index, bytes, open);
         } else if register.is_k() {
             self.mask.opmask[register.number()] = open;

@@ -206,7 +206,7 @@ impl RuleSet {
 
     /// The set with one rule.
     #[must_use]
-    pub const fn of(rule: Rule) -> Self {
+    pub const fn from_rule(rule: Rule) -> Self {
         Self(1 << rule as u8)
     }
 
@@ -244,7 +244,7 @@ impl FromIterator<Rule> for RuleSet {
     fn from_iter<I: IntoIterator<Item = Rule>>(rules: I) -> Self {
         rules
             .into_iter()
-            .fold(Self::EMPTY, |set, rule| set.union(Self::of(rule)))
+            .fold(Self::EMPTY, |set, rule| set.union(Self::from_rule(rule)))
     }
 }
 

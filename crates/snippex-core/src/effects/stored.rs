@@ -10,7 +10,7 @@ use super::decoded::Decoded;
 use super::flow::{Flow, MemoryAccess, open_precision};
 use super::mask::Bits;
 use super::rules::{Rule, RuleSet};
-use super::x87_control::word;
+use super::x87_control::stored_word_bits;
 use crate::case::{PAGE_SIZE, PageAccess};
 
 /// Bytes of an XSAVE area: the legacy region, header, and components up to PKRU (SDM volume 1, section 13.4, with the
@@ -116,7 +116,7 @@ impl Flow<'_> {
                     _ => |at| xsave_rule(at, false),
                 };
                 self.write_memory(*access, |at| {
-                    let rules = rule(at).map_or(RuleSet::EMPTY, RuleSet::of);
+                    let rules = rule(at).map_or(RuleSet::EMPTY, RuleSet::from_rule);
                     whole(rules.union(if at < 512 || rules.is_empty() {
                         inputs
                     } else {
@@ -129,9 +129,9 @@ impl Flow<'_> {
             M::Fldenv => {
                 let open = self.read_memory(*access);
                 let at = |long_at, short_at| if long { long_at } else { short_at };
-                self.load_control(word(open, 0));
-                self.load_status(word(open, at(4, 2)));
-                self.mask.tags = word(open, at(8, 4)).within(0xff);
+                self.load_control(stored_word_bits(open, 0));
+                self.load_status(stored_word_bits(open, at(4, 2)));
+                self.mask.tags = stored_word_bits(open, at(8, 4)).within(0xff);
                 self.top = self.stored_top(*access, at(4, 2));
             }
             M::Frstor | M::Fxrstor | M::Fxrstor64 | M::Xrstor | M::Xrstor64 => {
@@ -150,7 +150,7 @@ impl Flow<'_> {
 
     /// Bytes of the XSAVE area of an instruction that is next.
     pub(super) fn xsave_size(&self) -> usize {
-        match self.known.register(Register::EAX) {
+        match self.known.register_value(Register::EAX) {
             Some(requested) if requested & AMX == 0 => XSAVE_SIZE,
             _ => XSAVE_SIZE_AMX,
         }
@@ -177,7 +177,7 @@ impl Flow<'_> {
         const COMPACT: u64 = 1 << 63;
         let word = |at: u64| {
             let address = accesses.first()?.address?.wrapping_add(HEADER as u64 + at);
-            self.known.load(address, 8)
+            self.known.memory_value(address, 8)
         };
         let (Some(components), Some(layout), Some(reserved)) = (word(0), word(8), word(16)) else {
             return false;
@@ -188,7 +188,9 @@ impl Flow<'_> {
 
     /// TOP of an image whose status word lies at `at`, if it is known.
     fn stored_top(&self, access: MemoryAccess, at: u32) -> Option<u8> {
-        let status = self.known.load(access.address?.wrapping_add(u64::from(at)), 2)?;
+        let status = self
+            .known
+            .memory_value(access.address?.wrapping_add(u64::from(at)), 2)?;
         Some((status >> 11) as u8 & 7)
     }
 
@@ -301,7 +303,7 @@ fn whole(rules: RuleSet) -> (u8, RuleSet) {
 
 fn environment_byte(at: usize, long: bool, status: Bits, control: Bits, tags: Bits) -> (u8, RuleSet) {
     if let Some(rule) = environment_rule(at, long) {
-        return (0xff, RuleSet::of(rule));
+        return (0xff, RuleSet::from_rule(rule));
     }
     let (field, unit) = if long { (at / 4, at % 4) } else { (at / 2, at % 2) };
     let bits = [control, status, tags].get(field).copied().unwrap_or(Bits::NONE);

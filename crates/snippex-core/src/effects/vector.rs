@@ -23,7 +23,7 @@ pub(super) enum VectorShape {
 }
 
 impl VectorShape {
-    pub(super) fn of(instruction: &Instruction) -> Self {
+    pub(super) fn from_instruction(instruction: &Instruction) -> Self {
         use Mnemonic as M;
         let approximates = |element, scalar, rule| Self::Approximates {
             element,
@@ -188,8 +188,8 @@ impl VectorShape {
     }
 
     /// Which bytes of the result are open, given the open bytes of the sources.
-    pub(super) fn spread(self, first: Bits, rest: Bits, width: usize) -> Bits {
-        let all = bytes(width);
+    pub(super) fn open_result_bytes(self, first: Bits, rest: Bits, width: usize) -> Bits {
+        let all = low_byte_mask(width);
         match self {
             Self::Copy => rest.within(all),
             Self::Lanes(element)
@@ -207,11 +207,11 @@ impl VectorShape {
                 scalar: true,
                 ..
             } => {
-                let low = bytes(usize::from(element));
+                let low = low_byte_mask(usize::from(element));
                 let computed = first.within(low).union(rest.within(low));
                 let low = if computed.is_none() { 0 } else { low };
                 first
-                    .within(all & !bytes(usize::from(element)))
+                    .within(all & !low_byte_mask(usize::from(element)))
                     .union(Bits::new(low, computed.rules))
             }
             Self::Generic | Self::DotProduct(_) => {
@@ -222,7 +222,7 @@ impl VectorShape {
     }
 
     /// The lanes of vector `register`, `width` bytes, that hold an approximation afterwards.
-    pub(super) fn approximation(self, register: u8, width: usize) -> Option<Approximation> {
+    pub(super) fn approximated_lanes(self, register: u8, width: usize) -> Option<Approximation> {
         match self {
             Self::Approximates {
                 element,
@@ -232,14 +232,14 @@ impl VectorShape {
                 let width = if scalar { usize::from(element) } else { width };
                 Some(Approximation {
                     register,
-                    bytes: bytes(width),
+                    bytes: low_byte_mask(width),
                     element,
                     rule,
                 })
             }
             Self::DotProduct(element) => Some(Approximation {
                 register,
-                bytes: bytes(width),
+                bytes: low_byte_mask(width),
                 element,
                 rule: Rule::DotProductNan,
             }),
@@ -249,20 +249,20 @@ impl VectorShape {
 }
 
 /// Number and bytes of a vector register of any width.
-pub(super) fn place(register: Register) -> Option<(usize, u64)> {
+pub(super) fn vector_register_bytes(register: Register) -> Option<(usize, u64)> {
     register
         .is_vector_register()
-        .then(|| (register.number(), bytes(register.size())))
+        .then(|| (register.number(), low_byte_mask(register.size())))
 }
 
 /// A mask of the low `count` bytes.
-pub(super) fn bytes(count: usize) -> u64 {
+pub(super) fn low_byte_mask(count: usize) -> u64 {
     if count >= 64 { u64::MAX } else { (1 << count) - 1 }
 }
 
 /// Every byte of each element that has a byte in `open`.
 fn widen(open: u64, element: u8) -> u64 {
-    let lane = bytes(usize::from(element));
+    let lane = low_byte_mask(usize::from(element));
     (0..64)
         .step_by(usize::from(element).max(1))
         .map(|low| lane << low)

@@ -5,7 +5,7 @@
 use iced_x86::{FlowControl, Instruction, Mnemonic, OpKind, Register};
 
 use super::decoded::{Decoded, Unit, to_codes};
-use super::flow::writes as is_write;
+use super::flow::is_write_access as is_write;
 use super::vector::VectorShape;
 
 /// A part of the state that a divergence may show in.
@@ -34,7 +34,7 @@ pub enum Location {
 }
 
 /// Whether `decoded` may write `location`.
-pub(super) fn writes(decoded: &Decoded, location: &Location) -> bool {
+pub(super) fn may_write(decoded: &Decoded, location: &Location) -> bool {
     let instruction = &decoded.instruction;
     let register = |test: &dyn Fn(Register) -> bool| {
         decoded
@@ -45,7 +45,7 @@ pub(super) fn writes(decoded: &Decoded, location: &Location) -> bool {
     let codes = || to_codes(instruction.rflags_modified());
     match *location {
         Location::Gpr(index) => {
-            register(&|used| super::known::place(used).is_some_and(|(at, ..)| at == index))
+            register(&|used| super::known::general_register_bits(used).is_some_and(|(at, ..)| at == index))
         }
         Location::Flags(flags) => (decoded.flags_computed | decoded.flags_fixed) & flags != 0,
         Location::Vector(index) => register(&|used| used.is_vector_register() && used.number() == index),
@@ -74,7 +74,7 @@ pub(super) fn writes(decoded: &Decoded, location: &Location) -> bool {
 }
 
 /// What a branch reads to decide where it goes.
-pub(super) fn decides(decoded: &Decoded) -> Option<Location> {
+pub(super) fn deciding_location(decoded: &Decoded) -> Option<Location> {
     let instruction = &decoded.instruction;
     match instruction.flow_control() {
         FlowControl::ConditionalBranch if decoded.flags_read != 0 => {
@@ -84,14 +84,15 @@ pub(super) fn decides(decoded: &Decoded) -> Option<Location> {
         FlowControl::IndirectBranch | FlowControl::IndirectCall
             if instruction.op0_kind() == OpKind::Register =>
         {
-            super::known::place(instruction.op0_register()).map(|(index, ..)| Location::Gpr(index))
+            super::known::general_register_bits(instruction.op0_register())
+                .map(|(index, ..)| Location::Gpr(index))
         }
         _ => None,
     }
 }
 
 /// The register whose value an instruction only moves elsewhere.
-pub(super) fn copied(decoded: &Decoded) -> Option<Location> {
+pub(super) fn copied_register(decoded: &Decoded) -> Option<Location> {
     let instruction = &decoded.instruction;
     let operand = match instruction.mnemonic() {
         Mnemonic::Push => 0,
@@ -109,7 +110,7 @@ pub(super) fn copied(decoded: &Decoded) -> Option<Location> {
         return None;
     }
     let register = instruction.op_register(operand);
-    match super::known::place(register) {
+    match super::known::general_register_bits(register) {
         Some((index, ..)) => Some(Location::Gpr(index)),
         None if register.is_vector_register() => Some(Location::Vector(register.number())),
         None => None,
@@ -117,7 +118,7 @@ pub(super) fn copied(decoded: &Decoded) -> Option<Location> {
 }
 
 /// Mnemonic and operand kinds.
-pub(super) fn form(instruction: &Instruction) -> String {
+pub(super) fn instruction_form(instruction: &Instruction) -> String {
     let mut form = format!("{:?}", instruction.mnemonic()).to_lowercase();
     for prefix in [
         (instruction.has_lock_prefix(), "lock "),

@@ -3,7 +3,7 @@
 use iced_x86::{Mnemonic, OpAccess, OpKind, Register, UsedRegister};
 
 use super::decoded::{Decoded, to_codes};
-use super::flow::{Flow, MemoryAccess, open_precision, reads, writes};
+use super::flow::{Flow, MemoryAccess, is_read_access, is_write_access, open_precision};
 use super::mask::Precision;
 use super::rules::{Rule, RuleSet};
 
@@ -23,7 +23,7 @@ pub(super) const SUMMARY: u16 = 0x8080;
 impl Flow<'_> {
     /// Why ST(`index`) is not exact.
     pub(super) fn read_st(&self, index: usize) -> RuleSet {
-        match self.physical(index) {
+        match self.physical_register(index) {
             Some(physical) => self.mask.st[physical].rules(),
             None => self
                 .mask
@@ -33,13 +33,13 @@ impl Flow<'_> {
         }
     }
 
-    pub(super) fn physical(&self, index: usize) -> Option<usize> {
+    pub(super) fn physical_register(&self, index: usize) -> Option<usize> {
         self.top.map(|top| (usize::from(top) + index) & 7)
     }
 
     /// Sets ST(`index`); with TOP unknown, adds to all.
     fn write_st(&mut self, index: usize, precision: Precision) {
-        match self.physical(index) {
+        match self.physical_register(index) {
             Some(physical) => self.mask.st[physical] = precision,
             None if precision == Precision::Exact => {}
             None => {
@@ -51,7 +51,7 @@ impl Flow<'_> {
     }
 
     /// Carries the state over one x87 instruction.
-    pub(super) fn x87(&mut self, decoded: &Decoded, accesses: &[MemoryAccess], inputs: RuleSet) {
+    pub(super) fn apply_x87_rule(&mut self, decoded: &Decoded, accesses: &[MemoryAccess], inputs: RuleSet) {
         if self.x87_control(decoded, accesses, inputs) || self.stored_image(decoded, accesses, inputs) {
             return self.codes(decoded, RuleSet::EMPTY);
         }
@@ -65,7 +65,11 @@ impl Flow<'_> {
             _ => open_precision(inputs),
         };
         let moved = self.moved(decoded, result);
-        for used in decoded.registers.iter().filter(|used| writes(used.access())) {
+        for used in decoded
+            .registers
+            .iter()
+            .filter(|used| is_write_access(used.access()))
+        {
             self.write_x87(used, result, &moved);
         }
         for access in accesses.iter().filter(|access| access.writes) {
@@ -73,7 +77,7 @@ impl Flow<'_> {
         }
         self.forget_exponents(decoded);
         self.shift_stack(decoded, moved.first().map_or(result, |(_, precision)| *precision));
-        if let Some(physical) = self.physical(0).filter(|_| exponent.is_some()) {
+        if let Some(physical) = self.physical_register(0).filter(|_| exponent.is_some()) {
             self.exponents[physical] = exponent;
         }
         self.codes(decoded, inputs);
@@ -87,7 +91,9 @@ impl Flow<'_> {
                 Some(Rule::X87Transcendental)
             }
             Mnemonic::Fsin | Mnemonic::Fcos | Mnemonic::Fsincos | Mnemonic::Fptan => {
-                let exponent = self.physical(0).and_then(|physical| self.exponents[physical]);
+                let exponent = self
+                    .physical_register(0)
+                    .and_then(|physical| self.exponents[physical]);
                 let small = exponent.is_some_and(|exponent| exponent < 10);
                 Some(if small {
                     Rule::X87Trigonometric
@@ -106,12 +112,12 @@ impl Flow<'_> {
         let stack = self.mask.tags.rules.union(self.mask.status_rules(TOP));
         let mut rules = steering.union(stack);
         match decoded.instruction.mnemonic() {
-            Mnemonic::Fbld if !self.is_valid_bcd(accesses) => rules |= RuleSet::of(Rule::X87Bcd),
+            Mnemonic::Fbld if !self.is_valid_bcd(accesses) => rules |= RuleSet::from_rule(Rule::X87Bcd),
             // Below 2^0 and 2^-2: a little less than the manual allows.
-            Mnemonic::F2xm1 if !self.is_below(0) => rules |= RuleSet::of(Rule::X87Range),
-            Mnemonic::Fyl2xp1 if !self.is_below(-2) => rules |= RuleSet::of(Rule::X87Range),
+            Mnemonic::F2xm1 if !self.is_below(0) => rules |= RuleSet::from_rule(Rule::X87Range),
+            Mnemonic::Fyl2xp1 if !self.is_below(-2) => rules |= RuleSet::from_rule(Rule::X87Range),
             Mnemonic::Fprem | Mnemonic::Fprem1 if self.incomplete => {
-                rules |= RuleSet::of(Rule::X87PartialRemainder);
+                rules |= RuleSet::from_rule(Rule::X87PartialRemainder);
             }
             _ => {}
         }
@@ -120,7 +126,7 @@ impl Flow<'_> {
 
     /// Whether ST(0) is known to be smaller than two to the power of `exponent`.
     fn is_below(&self, exponent: i32) -> bool {
-        self.physical(0)
+        self.physical_register(0)
             .and_then(|physical| self.exponents[physical])
             .is_some_and(|found| found < exponent)
     }
@@ -128,7 +134,7 @@ impl Flow<'_> {
     /// Whether a remainder of ST(0) by ST(1) surely has a quotient: two ordinary numbers.
     fn has_quotient(&self) -> bool {
         let ordinary = |index| {
-            let Some(physical) = self.physical(index) else {
+            let Some(physical) = self.physical_register(index) else {
                 return false;
             };
             let start = &self.case.state.x87;
@@ -145,14 +151,18 @@ impl Flow<'_> {
             return false;
         };
         let digits = |byte: u64| byte & 0xf <= 9 && byte >> 4 <= 9;
-        (0..9).all(|at| self.known.load(address.wrapping_add(at), 1).is_some_and(digits))
+        (0..9).all(|at| {
+            self.known
+                .memory_value(address.wrapping_add(at), 1)
+                .is_some_and(digits)
+        })
     }
 
     /// Moves take the precision of their source along: registers written, with it.
     fn moved(&self, decoded: &Decoded, result: Precision) -> Vec<(usize, Precision)> {
         let instruction = &decoded.instruction;
         let source = |index: usize| {
-            self.physical(index)
+            self.physical_register(index)
                 .map_or(result, |physical| self.mask.st[physical])
         };
         let number = |operand| match instruction.op_kind(operand) {
@@ -238,10 +248,11 @@ impl Flow<'_> {
         if instruction.mnemonic() == Mnemonic::Fnop {
             undefined = C0 | C1 | C2 | C3;
         }
-        self.mask.set_status(undefined, RuleSet::of(Rule::X87Codes));
+        self.mask
+            .set_status(undefined, RuleSet::from_rule(Rule::X87Codes));
         if matches!(instruction.mnemonic(), Mnemonic::Fprem | Mnemonic::Fprem1) && !self.quotient {
             self.mask
-                .set_status(C0 | C1 | C3, RuleSet::of(Rule::X87NoQuotient));
+                .set_status(C0 | C1 | C3, RuleSet::from_rule(Rule::X87NoQuotient));
         }
     }
 
@@ -251,12 +262,12 @@ impl Flow<'_> {
             && decoded
                 .registers
                 .iter()
-                .any(|used| used.register().is_st() && reads(used.access()))
+                .any(|used| used.register().is_st() && is_read_access(used.access()))
         {
             self.mask.add_status(EXCEPTIONS, inputs);
         }
         if approximation.is_some() {
-            let rules = RuleSet::of(Rule::X87Rounding);
+            let rules = RuleSet::from_rule(Rule::X87Rounding);
             let masked = self.case.state.x87.control & INEXACT == INEXACT && !self.controls_changed;
             self.mask
                 .add_status(C1 | INEXACT | if masked { 0 } else { SUMMARY }, rules);

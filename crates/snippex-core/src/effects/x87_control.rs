@@ -15,13 +15,13 @@ pub(super) const RESERVED: u64 = 0xe0c0;
 impl Flow<'_> {
     /// A control word from memory: its reserved bits are the processor's business.
     pub(super) fn load_control(&mut self, loaded: Bits) {
-        let reserved = Bits::new(RESERVED, RuleSet::of(Rule::ReservedControl));
+        let reserved = Bits::new(RESERVED, RuleSet::from_rule(Rule::ReservedControl));
         self.mask.control = loaded.within(0xffff & !RESERVED).union(reserved);
     }
 
     /// What XRSTOR may load into the control word: its reserved bits, on top of what is open.
     pub(super) fn open_reserved_control(&mut self) {
-        let reserved = Bits::new(RESERVED, RuleSet::of(Rule::ReservedControl));
+        let reserved = Bits::new(RESERVED, RuleSet::from_rule(Rule::ReservedControl));
         self.mask.control = self.mask.control.union(reserved);
     }
 
@@ -70,7 +70,7 @@ impl Flow<'_> {
 }
 
 /// Open bytes of a stored word as open bits of it.
-pub(super) fn word(bytes: Bits, at: u32) -> Bits {
+pub(super) fn stored_word_bits(bytes: Bits, at: u32) -> Bits {
     let bits = vector::bytes_to_bits(Bits::new(bytes.mask >> at, bytes.rules));
     bits.within(0xffff)
 }

@@ -20,16 +20,16 @@ const STREAM: u64 = 0x636f_726e_6572_7300;
 
 /// The vector pool of `seed`.
 pub(super) fn vector_pool(seed: u64) -> Arc<[VectorState]> {
-    let random = Random::new(seed).derive(&[STREAM]);
+    let random = Random::new(seed).derive_stream(&[STREAM]);
     (0..SIZE)
-        .map(|index| entry(&mut random.derive(&[index]), index))
+        .map(|index| entry(&mut random.derive_stream(&[index]), index))
         .collect()
 }
 
 /// An entry of the vector pool for a start.
-pub(super) fn choose(random: &mut Random, roles: &Roles) -> u32 {
-    let any = random.below(SIZE);
-    if roles.vector_index && random.below(4) != 0 {
+pub(super) fn choose_vector_entry(random: &mut Random, roles: &Roles) -> u32 {
+    let any = random.next_below(SIZE);
+    if roles.vector_index && random.next_below(4) != 0 {
         return (any / KINDS * KINDS + INDICES) as u32;
     }
     any as u32
@@ -45,7 +45,7 @@ fn entry(random: &mut Random, index: u64) -> VectorState {
     for (number, vector) in vectors.iter_mut().enumerate() {
         fill(random, kind, vector);
         for (lane, common) in vector.chunks_exact_mut(8).zip(model.chunks_exact(8)) {
-            if random.below(8) == 0 {
+            if random.next_below(8) == 0 {
                 lane.copy_from_slice(common);
             }
         }
@@ -56,11 +56,11 @@ fn entry(random: &mut Random, index: u64) -> VectorState {
             }
         }
     }
-    let opmask = std::array::from_fn(|_| match random.below(8) {
+    let opmask = std::array::from_fn(|_| match random.next_below(8) {
         0 => 0,
         1 => u64::MAX,
         _ if clean => 0,
-        _ => values::data(random),
+        _ => values::random_data(random),
     });
     VectorState {
         x87: x87(random),
@@ -75,99 +75,99 @@ fn fill(random: &mut Random, kind: u64, vector: &mut Vector) {
     match kind {
         0..=3 => vector
             .chunks_exact_mut(8)
-            .for_each(|lane| lane.copy_from_slice(&values::double(random).to_le_bytes())),
+            .for_each(|lane| lane.copy_from_slice(&values::random_double(random).to_le_bytes())),
         4..=7 => vector
             .chunks_exact_mut(4)
-            .for_each(|lane| lane.copy_from_slice(&values::float(random).to_le_bytes())),
+            .for_each(|lane| lane.copy_from_slice(&values::random_float(random).to_le_bytes())),
         8 => vector
             .chunks_exact_mut(8)
-            .for_each(|lane| lane.copy_from_slice(&values::edge(random).to_le_bytes())),
+            .for_each(|lane| lane.copy_from_slice(&values::random_edge_value(random).to_le_bytes())),
         9 => vector
             .chunks_exact_mut(2)
-            .for_each(|lane| lane.copy_from_slice(&(values::edge(random) as u16).to_le_bytes())),
+            .for_each(|lane| lane.copy_from_slice(&(values::random_edge_value(random) as u16).to_le_bytes())),
         10 => vector
             .chunks_exact_mut(4)
-            .for_each(|lane| lane.copy_from_slice(&(values::edge(random) as u32).to_le_bytes())),
+            .for_each(|lane| lane.copy_from_slice(&(values::random_edge_value(random) as u32).to_le_bytes())),
         11 => {
             const EDGES: [u8; 8] = [0, 1, 0x7f, 0x80, 0x81, 0xff, b'A', 0xfe];
             vector
                 .iter_mut()
-                .for_each(|lane| *lane = EDGES[random.below(8) as usize]);
+                .for_each(|lane| *lane = EDGES[random.next_below(8) as usize]);
         }
         // Small in every reading: as 32 or 64 bits, as a shift count, as a table index.
         INDICES => vector
             .chunks_exact_mut(8)
-            .for_each(|lane| lane.copy_from_slice(&random.below(128).to_le_bytes())),
+            .for_each(|lane| lane.copy_from_slice(&random.next_below(128).to_le_bytes())),
         // Masks: sign bits, whole lanes.
         13 => vector.chunks_exact_mut(4).for_each(|lane| {
             const MASKS: [u32; 4] = [0, u32::MAX, 0x8000_0000, 0x7fff_ffff];
-            lane.copy_from_slice(&MASKS[random.below(4) as usize].to_le_bytes());
+            lane.copy_from_slice(&MASKS[random.next_below(4) as usize].to_le_bytes());
         }),
         // Text with an end: for string comparisons.
         14 => vector.iter_mut().for_each(|lane| {
-            *lane = if random.below(12) == 0 {
+            *lane = if random.next_below(12) == 0 {
                 0
             } else {
-                b'a' + random.below(4) as u8
+                b'a' + random.next_below(4) as u8
             }
         }),
-        _ => random.fill(vector),
+        _ => random.fill_bytes(vector),
     }
 }
 
 /// Every rounding mode, DAZ and FTZ as often as not; sticky flags and unmasked exceptions now and then.
 fn mxcsr(random: &mut Random) -> u32 {
     let mut value = MXCSR_INITIAL;
-    if random.below(2) == 0 {
-        value |= (random.below(4) as u32) << 13;
+    if random.next_below(2) == 0 {
+        value |= (random.next_below(4) as u32) << 13;
     }
     for bit in [1 << 6, 1 << 15] {
-        if random.below(3) == 0 {
+        if random.next_below(3) == 0 {
             value |= bit;
         }
     }
-    if random.below(4) == 0 {
-        value |= random.below(64) as u32;
+    if random.next_below(4) == 0 {
+        value |= random.next_below(64) as u32;
     }
-    if random.below(6) == 0 {
-        value &= !((random.below(64) as u32) << 7);
+    if random.next_below(6) == 0 {
+        value &= !((random.next_below(64) as u32) << 7);
     }
     value
 }
 
 /// Every TOP with every filling, precision and rounding; pending and unmasked exceptions now and then.
 fn x87(random: &mut Random) -> X87State {
-    let top = random.below(8) as u32;
-    let used = match random.below(8) {
+    let top = random.next_below(8) as u32;
+    let used = match random.next_below(8) {
         0 => 0,
         1 | 2 => 8,
-        _ => 1 + random.below(7) as u32,
+        _ => 1 + random.next_below(7) as u32,
     };
     let mut tags = 0;
     for index in 0..used {
         tags |= 1 << ((top + index) & 7);
     }
-    if random.below(6) == 0 {
+    if random.next_below(6) == 0 {
         tags = random.next_u64() as u8;
     }
-    let mut control = 0x007f | [0, 2, 3, 3][random.below(4) as usize] << 8;
-    if random.below(2) == 0 {
-        control |= (random.below(4) as u16) << 10;
+    let mut control = 0x007f | [0, 2, 3, 3][random.next_below(4) as usize] << 8;
+    if random.next_below(2) == 0 {
+        control |= (random.next_below(4) as u16) << 10;
     }
-    if random.below(6) == 0 {
-        control &= !(random.below(64) as u16);
+    if random.next_below(6) == 0 {
+        control &= !(random.next_below(64) as u16);
     }
     let codes = random.next_u64() as u16 & 0x4700;
     let mut status = (top << 11) as u16 | codes;
-    if random.below(4) == 0 {
-        let flags = random.below(64) as u16;
+    if random.next_below(4) == 0 {
+        let flags = random.next_below(64) as u16;
         // One in four of these is pending; of the others the exceptions are masked.
-        status |= if random.below(4) == 0 {
+        status |= if random.next_below(4) == 0 {
             flags
         } else {
             flags & control
         };
-        status |= u16::from(random.below(4) == 0 && status & 1 != 0) << 6;
+        status |= u16::from(random.next_below(4) == 0 && status & 1 != 0) << 6;
         if status & !control & 0x3f != 0 {
             status |= 0x8080;
         }
@@ -181,60 +181,60 @@ fn x87(random: &mut Random) -> X87State {
 }
 
 /// Aligned, unaligned, across a cache line, across a page, at the end of one, at its start.
-pub(super) fn address(random: &mut Random, aligned: bool) -> u64 {
-    let line = ARENA + 0x400 + random.below(0x20) * 64;
+pub(super) fn random_corner_address(random: &mut Random, aligned: bool) -> u64 {
+    let line = ARENA + 0x400 + random.next_below(0x20) * 64;
     let end = ARENA + PAGE_SIZE as u64;
-    match random.below(if aligned { 12 } else { 16 }) {
-        0 => line + random.below(64),
-        1 if aligned => line + 16 * random.below(4),
-        1 => end - 1 - random.below(64),
+    match random.next_below(if aligned { 12 } else { 16 }) {
+        0 => line + random.next_below(64),
+        1 if aligned => line + 16 * random.next_below(4),
+        1 => end - 1 - random.next_below(64),
         2..=11 if aligned => line,
-        2 => end - (1 << random.below(7)),
+        2 => end - (1 << random.next_below(7)),
         3 => end,
-        4 => line + 64 - 1 - random.below(8),
-        5..=8 => line + random.below(64),
-        _ => line + 8 * random.below(8),
+        4 => line + 64 - 1 - random.next_below(8),
+        5..=8 => line + random.next_below(64),
+        _ => line + 8 * random.next_below(8),
     }
 }
 
 /// Mostly as the ABI aligns it; sometimes anywhere, and at the start of the page.
 pub(super) fn stack_pointer(random: &mut Random) -> u64 {
-    match random.below(8) {
-        0 => STACK + 0x800 + random.below(64),
-        1 => STACK + random.below(16),
+    match random.next_below(8) {
+        0 => STACK + 0x800 + random.next_below(64),
+        1 => STACK + random.next_below(16),
         2 | 3 => STACK + 0x808,
         _ => STACK + 0x800,
     }
 }
 
 /// Sixty-four bytes of what the other fillings do not have.
-pub(super) fn line(random: &mut Random, line: &mut [u8; 64]) {
-    match random.below(4) {
+pub(super) fn fill_corner_line(random: &mut Random, line: &mut [u8; 64]) {
+    match random.next_below(4) {
         0 => line.chunks_exact_mut(16).for_each(|chunk| {
             chunk[..10].copy_from_slice(&values::extended_of(14, random));
         }),
         // Packed decimals, now and then with a digit that is none.
         1 => line.chunks_exact_mut(16).for_each(|chunk| {
             for digits in &mut chunk[..9] {
-                *digits = (random.below(10) << 4 | random.below(10)) as u8;
+                *digits = (random.next_below(10) << 4 | random.next_below(10)) as u8;
             }
-            chunk[9] = (random.below(2) << 7) as u8;
-            if random.below(8) == 0 {
-                chunk[random.below(9) as usize] = random.next_u64() as u8;
+            chunk[9] = (random.next_below(2) << 7) as u8;
+            if random.next_below(8) == 0 {
+                chunk[random.next_below(9) as usize] = random.next_u64() as u8;
             }
         }),
         // Control words: of SSE, of x87, and what masks need.
         2 => line.chunks_exact_mut(4).for_each(|chunk| {
-            let word = match random.below(4) {
+            let word = match random.next_below(4) {
                 0 => mxcsr(random),
                 1 => u32::from(x87(random).control),
                 2 => random.next_u64() as u32 & 0xffff,
-                _ => values::float(random),
+                _ => values::random_float(random),
             };
             chunk.copy_from_slice(&word.to_le_bytes());
         }),
         _ => line.chunks_exact_mut(8).for_each(|chunk| {
-            let small = random.below(64);
+            let small = random.next_below(64);
             chunk.copy_from_slice(&small.to_le_bytes());
         }),
     }

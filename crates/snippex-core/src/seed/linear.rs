@@ -23,7 +23,7 @@ impl Linear {
         }
     }
 
-    pub(super) fn constant(constant: i64) -> Self {
+    pub(super) fn from_constant(constant: i64) -> Self {
         Self {
             terms: Vec::new(),
             constant,
@@ -31,7 +31,7 @@ impl Linear {
         }
     }
 
-    pub(super) fn plus(&self, other: &Self, factor: i64) -> Option<Self> {
+    pub(super) fn add_scaled(&self, other: &Self, factor: i64) -> Option<Self> {
         let mut sum = self.clone();
         sum.constant = sum.constant.wrapping_add(other.constant.wrapping_mul(factor));
         sum.narrowed |= other.narrowed;
@@ -51,14 +51,14 @@ impl Linear {
         self
     }
 
-    pub(super) fn narrow(mut self) -> Self {
+    pub(super) fn mark_narrowed(mut self) -> Self {
         self.narrowed |= !self.terms.is_empty();
         self
     }
 
     /// Its value for the given start values.
     #[must_use]
-    pub fn value(&self, gpr: &[u64; 16]) -> u64 {
+    pub fn value_for(&self, gpr: &[u64; 16]) -> u64 {
         self.terms
             .iter()
             .fold(self.constant as u64, |sum, &(register, coefficient)| {

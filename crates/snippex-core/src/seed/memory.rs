@@ -22,30 +22,31 @@ pub enum Filling {
 
 /// Content of the page at run-time address `address` for a session with `seed`.
 #[must_use]
-pub fn page(seed: u64, address: u64, filling: Filling) -> [u8; PAGE_SIZE] {
-    let mut random = Random::new(seed).derive(&[STREAM, address, filling as u64]);
+pub fn page_content(seed: u64, address: u64, filling: Filling) -> [u8; PAGE_SIZE] {
+    let mut random = Random::new(seed).derive_stream(&[STREAM, address, filling as u64]);
     let mut bytes = [0; PAGE_SIZE];
     let mut at = 0;
     while at < PAGE_SIZE {
         // Data comes in runs of one kind, so that a vector load sees elements that belong together.
-        let kind = random.below(8);
-        if filling == Filling::Corners && random.below(2) == 0 {
+        let kind = random.next_below(8);
+        if filling == Filling::Corners && random.next_below(2) == 0 {
             let line = (&mut bytes[at..at + 64]).try_into().expect("64 bytes");
-            corners::line(&mut random, line);
+            corners::fill_corner_line(&mut random, line);
             at += 64;
             continue;
         }
         for word in bytes[at..at + 64].chunks_exact_mut(8) {
             let value = match filling {
-                Filling::Pointers => pointer(&mut random),
+                Filling::Pointers => random_pointer(&mut random),
                 Filling::Data | Filling::Corners => match kind {
-                    0 | 1 => values::double(&mut random),
+                    0 | 1 => values::random_double(&mut random),
                     2 | 3 => {
-                        u64::from(values::float(&mut random)) | (u64::from(values::float(&mut random)) << 32)
+                        u64::from(values::random_float(&mut random))
+                            | (u64::from(values::random_float(&mut random)) << 32)
                     }
                     4 => random.next_u64(),
-                    5 => random.below(256),
-                    _ => values::edge(&mut random),
+                    5 => random.next_below(256),
+                    _ => values::random_edge_value(&mut random),
                 },
             };
             word.copy_from_slice(&value.to_le_bytes());
@@ -63,6 +64,6 @@ pub fn page(seed: u64, address: u64, filling: Filling) -> [u8; PAGE_SIZE] {
 }
 
 /// An address in the middle of the arena's first page, aligned as allocators align.
-pub(super) fn pointer(random: &mut Random) -> u64 {
-    ARENA + 0x400 + random.below(0x80) * 16
+pub(super) fn random_pointer(random: &mut Random) -> u64 {
+    ARENA + 0x400 + random.next_below(0x80) * 16
 }

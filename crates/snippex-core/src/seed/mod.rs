@@ -1,6 +1,6 @@
 //! Start states: made so that blocks run to their end and meet the values at which emulators go wrong.
 //!
-//! [`Roles`] says what each register is used for. [`starts()`] gives base registers addresses in the arena, index and
+//! [`Roles`] says what each register is used for. [`start_states`] gives base registers addresses in the arena, index and
 //! count registers small numbers, and all others data with many edge values, which is the
 //! strategy under which most blocks complete. [`vector_pool()`] does the same for vector and x87 registers, and
 //! [`memory`] for the content of pages. Generated blocks are started in another [`Style`]: from the corners that
@@ -17,6 +17,6 @@ mod vector_pool;
 
 pub use linear::Linear;
 pub use roles::{MemoryUse, Role, Roles};
-pub use starts::{landing_pad, starts};
+pub use starts::{landing_pad, start_states};
 pub use style::Style;
 pub use vector_pool::vector_pool;

@@ -25,9 +25,9 @@ pub fn vector_pool(seed: u64, style: Style) -> Arc<[VectorState]> {
 /// Even entries have clean upper halves (as compiled code leaves them), odd ones have data
 /// everywhere.
 fn compiled(seed: u64) -> Arc<[VectorState]> {
-    let random = Random::new(seed).derive(&[STREAM]);
+    let random = Random::new(seed).derive_stream(&[STREAM]);
     (0..SIZE)
-        .map(|index| entry(&mut random.derive(&[index as u64]), index % 2 == 0))
+        .map(|index| entry(&mut random.derive_stream(&[index as u64]), index % 2 == 0))
         .collect()
 }
 
@@ -45,7 +45,7 @@ fn entry(random: &mut Random, clean: bool) -> VectorState {
     let opmask = if clean {
         [0; 8]
     } else {
-        std::array::from_fn(|_| values::data(random))
+        std::array::from_fn(|_| values::random_data(random))
     };
     VectorState {
         x87: x87(random),
@@ -57,26 +57,26 @@ fn entry(random: &mut Random, clean: bool) -> VectorState {
 
 /// One kind of element per register, so that an operation sees lanes that make sense together.
 fn fill(random: &mut Random, vector: &mut Vector) {
-    match random.below(8) {
+    match random.next_below(8) {
         0 | 1 => vector
             .chunks_exact_mut(8)
-            .for_each(|lane| lane.copy_from_slice(&values::double(random).to_le_bytes())),
+            .for_each(|lane| lane.copy_from_slice(&values::random_double(random).to_le_bytes())),
         2 | 3 => vector
             .chunks_exact_mut(4)
-            .for_each(|lane| lane.copy_from_slice(&values::float(random).to_le_bytes())),
+            .for_each(|lane| lane.copy_from_slice(&values::random_float(random).to_le_bytes())),
         4 => vector
             .chunks_exact_mut(8)
-            .for_each(|lane| lane.copy_from_slice(&values::edge(random).to_le_bytes())),
+            .for_each(|lane| lane.copy_from_slice(&values::random_edge_value(random).to_le_bytes())),
         5 => vector.chunks_exact_mut(2).for_each(|lane| {
-            lane.copy_from_slice(&(values::edge(random) as u16).to_le_bytes());
+            lane.copy_from_slice(&(values::random_edge_value(random) as u16).to_le_bytes());
         }),
         6 => {
             const EDGES: [u8; 8] = [0, 1, 0x7f, 0x80, 0x81, 0xff, b'A', 0xfe];
             vector
                 .iter_mut()
-                .for_each(|lane| *lane = EDGES[random.below(8) as usize]);
+                .for_each(|lane| *lane = EDGES[random.next_below(8) as usize]);
         }
-        _ => random.fill(vector),
+        _ => random.fill_bytes(vector),
     }
 }
 
@@ -86,40 +86,40 @@ fn mxcsr(random: &mut Random) -> u32 {
     const DAZ: u32 = 1 << 6;
     const FTZ: u32 = 1 << 15;
     let mut value = MXCSR_INITIAL;
-    if random.below(4) == 0 {
-        value |= (random.below(4) as u32) << 13;
+    if random.next_below(4) == 0 {
+        value |= (random.next_below(4) as u32) << 13;
     }
-    if random.below(8) == 0 {
+    if random.next_below(8) == 0 {
         value |= DAZ;
     }
-    if random.below(8) == 0 {
+    if random.next_below(8) == 0 {
         value |= FTZ;
     }
-    if random.below(8) == 0 {
-        value |= random.below(64) as u32;
+    if random.next_below(8) == 0 {
+        value |= random.next_below(64) as u32;
     }
     value
 }
 
 fn x87(random: &mut Random) -> X87State {
     let mut state = X87State {
-        st: std::array::from_fn(|_| values::extended(random)),
+        st: std::array::from_fn(|_| values::random_extended(random)),
         ..X87State::INITIAL
     };
     // A quarter as after FNINIT, half with some registers in use as in the middle of a computation, the rest full.
-    let used = match random.below(8) {
+    let used = match random.next_below(8) {
         0 | 1 => 0,
-        2..=6 => 1 + random.below(5) as u32,
+        2..=6 => 1 + random.next_below(5) as u32,
         _ => 8,
     };
     let top = (8 - used) & 7;
-    state.status = (top << 11) as u16 | ((random.below(8) as u16) << 8);
+    state.status = (top << 11) as u16 | ((random.next_below(8) as u16) << 8);
     for index in 0..used {
         state.tags |= 1 << ((top + index) & 7);
     }
-    if random.below(4) == 0 {
-        let precision = [0, 2, 3][random.below(3) as usize];
-        state.control = (FCW_INITIAL & !0x0f00) | (precision << 8) | ((random.below(4) as u16) << 10);
+    if random.next_below(4) == 0 {
+        let precision = [0, 2, 3][random.next_below(3) as usize];
+        state.control = (FCW_INITIAL & !0x0f00) | (precision << 8) | ((random.next_below(4) as u16) << 10);
     }
     state
 }

@@ -5,7 +5,7 @@ use std::error::Error;
 use iced_x86::Mnemonic;
 use snippex_blocks::generate::Form;
 use snippex_core::case::Case;
-use snippex_core::diff::{Comparison, Divergence, Tolerance, compare};
+use snippex_core::diff::{Comparison, Divergence, Tolerance, compare_observations};
 use snippex_core::group::Group;
 use snippex_core::observation::{Endpoint, Observation};
 use snippex_exec::RunOutcome;
@@ -70,8 +70,8 @@ pub(crate) fn is_portable(form: Form) -> bool {
 
 impl Both {
     /// How `case` ends natively, and what the emulator does otherwise; `None` when it says nothing.
-    pub(crate) fn run(&mut self, case: Case) -> Result<Option<Candidate>, Box<dyn Error>> {
-        let groups = [Group::of(&case)];
+    pub(crate) fn compare_case(&mut self, case: Case) -> Result<Option<Candidate>, Box<dyn Error>> {
+        let groups = [Group::from_case(&case)];
         let RunOutcome::Ran(end) = self.native.run(&groups)?.outcome(0, 0) else {
             return Ok(None);
         };
@@ -82,11 +82,13 @@ impl Both {
             .intersection(self.subject.identity().components);
         let divergence = match self.subject.run(&groups)?.outcome(0, 0) {
             RunOutcome::Unsupported(_) => None,
-            RunOutcome::Ran(actual) => match compare(&case, &end, &actual, covered, &self.tolerance) {
-                Comparison::Match(_) => None,
-                Comparison::Diverged(divergence) => Some(divergence),
-                Comparison::Inconclusive(_) => return Ok(None),
-            },
+            RunOutcome::Ran(actual) => {
+                match compare_observations(&case, &end, &actual, covered, &self.tolerance) {
+                    Comparison::Match(_) => None,
+                    Comparison::Diverged(divergence) => Some(divergence),
+                    Comparison::Inconclusive(_) => return Ok(None),
+                }
+            }
         };
         let score = score(&case, &end);
         Ok((score > 0).then_some(Candidate {
@@ -99,10 +101,10 @@ impl Both {
 }
 
 /// The runs of `group` that say something.
-pub(crate) fn candidates(group: &Group, engines: &mut Both) -> Result<Vec<Candidate>, Box<dyn Error>> {
+pub(crate) fn find_candidates(group: &Group, engines: &mut Both) -> Result<Vec<Candidate>, Box<dyn Error>> {
     let mut found = Vec::new();
     for start in 0..group.starts.len() {
-        found.extend(engines.run(group.case(start))?);
+        found.extend(engines.compare_case(group.case_at(start))?);
     }
     Ok(found)
 }

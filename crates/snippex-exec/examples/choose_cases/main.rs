@@ -16,9 +16,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use choice::{Both, Candidate, candidates};
+use choice::{Both, Candidate, find_candidates};
 use snippex_blocks::generate::{Form, GenerationRequest, of_form};
-use snippex_core::address_space::{CODE_DISTANCE, place};
+use snippex_core::address_space::{CODE_DISTANCE, place_image};
 use snippex_core::diff::{Divergence, Tolerance};
 use snippex_core::seed::Style;
 use snippex_exec::engine::{Engine, EngineSpec, RunnerEngine};
@@ -72,7 +72,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = Path::new(&folder);
     let mut engines = Both {
         native: Box::new(RunnerEngine::start(EngineSpec::native())?),
-        subject: Box::new(RunnerEngine::start(EngineSpec::preset("qemu-x86_64")?)?),
+        subject: Box::new(RunnerEngine::start(EngineSpec::from_preset("qemu-x86_64")?)?),
         tolerance: Tolerance::qemu_user(),
     };
     let sweep = folder.join("sweep");
@@ -88,7 +88,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let groups = groups(&forms, engines.native.as_mut())?;
             let (mut agrees, mut differs) = (None::<Candidate>, None::<Candidate>);
             for group in &groups {
-                for candidate in candidates(group, &mut engines)? {
+                for candidate in find_candidates(group, &mut engines)? {
                     let best = if candidate.divergence.is_some() {
                         &mut differs
                     } else {
@@ -102,11 +102,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             let chosen = [(agrees, ""), (differs, "-qemu")];
             for (candidate, suffix) in chosen {
                 let Some(candidate) = candidate else { continue };
-                let candidate = plain::plain(candidate, &mut engines)?;
+                let candidate = plain::simplify_candidate(candidate, &mut engines)?;
                 let file = format!("sweep/{name}/{mnemonic}{suffix}.snip");
                 std::fs::write(
                     folder.join(&file),
-                    snip(&mnemonic, &candidate, engines.native.as_ref()).text(),
+                    snip(&mnemonic, &candidate, engines.native.as_ref()).render_text(),
                 )?;
                 if let Some(divergence) = &candidate.divergence {
                     writeln!(failures, "{file} # {}", words(divergence))?;
@@ -126,7 +126,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// The instructions that are looked at, by extension and mnemonic, with some of their forms.
 fn instructions() -> BTreeMap<&'static str, Vec<(String, Vec<Form>)>> {
     let mut all: BTreeMap<&str, BTreeMap<String, Vec<Form>>> = BTreeMap::new();
-    for form in Form::all().filter(|form| form.skip().is_none()) {
+    for form in Form::all().filter(|form| form.skip_reason().is_none()) {
         let extension = form.extension();
         let mnemonic = form.mnemonic();
         let Some((known, _)) = EXTENSIONS.iter().find(|(known, _)| *known == extension) else {
@@ -166,7 +166,7 @@ fn groups(
         seed: SEED,
         ..GenerationRequest::default()
     };
-    let placement = place(&(0..CODE_DISTANCE), true)?;
+    let placement = place_image(&(0..CODE_DISTANCE), true)?;
     let source = MemorySource::new(None, placement, SEED);
     let mut maker = CaseMaker::new(source, placement, SEED, STATES).in_style(Style::Corners);
     let blocks: Vec<_> = forms
@@ -174,7 +174,7 @@ fn groups(
         .flat_map(|form| of_form(&request, *form))
         .map(Arc::new)
         .collect();
-    Ok(maker.make(&blocks, native)?)
+    Ok(maker.make_groups(&blocks, native)?)
 }
 
 fn snip(mnemonic: &str, candidate: &Candidate, native: &dyn Engine) -> Snip {
@@ -185,12 +185,12 @@ fn snip(mnemonic: &str, candidate: &Candidate, native: &dyn Engine) -> Snip {
     };
     Snip {
         title: what,
-        end: Some(SnipExpectation::settled(
+        end: Some(SnipExpectation::from_observation(
             &candidate.case,
             candidate.end.clone(),
             covered,
         )),
-        ..Snip::of(candidate.case.clone())
+        ..Snip::from_case(candidate.case.clone())
     }
 }
 

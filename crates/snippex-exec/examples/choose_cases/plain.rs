@@ -13,7 +13,10 @@ use snippex_core::state::{MXCSR_INITIAL, MachineState, RSP, X87State, rflags};
 const PIECE: usize = 8;
 
 /// `candidate` with all plain that can be.
-pub(crate) fn plain(candidate: Candidate, engines: &mut Both) -> Result<Candidate, Box<dyn Error>> {
+pub(crate) fn simplify_candidate(
+    candidate: Candidate,
+    engines: &mut Both,
+) -> Result<Candidate, Box<dyn Error>> {
     let mut best = candidate;
     for change in registers() {
         attempt(&mut best, engines, |case| change(&mut case.state))?;
@@ -111,7 +114,7 @@ fn attempt(
     if case == best.case {
         return Ok(false);
     }
-    let Some(changed) = engines.run(case)? else {
+    let Some(changed) = engines.compare_case(case)? else {
         return Ok(false);
     };
     let same = shows(&changed) == shows(best);

@@ -8,9 +8,9 @@ use snippex_core::diff::{Comparison, Divergence, Tolerance, compare_with};
 use snippex_core::effects::BlockEffects;
 use snippex_core::observation::{Endpoint, Observation};
 use snippex_core::state::Components;
-use snippex_triage::cause::{Attribution, attribute, of_signature};
+use snippex_triage::cause::{Attribution, attribute_causes, of_signature};
 use snippex_triage::pattern::DivergenceFacts;
-use snippex_triage::reduce::{instruction_ends, prefix};
+use snippex_triage::reduce::{block_prefix, instruction_ends};
 use snippex_triage::signature::Signature;
 
 use super::Finding;
@@ -37,7 +37,7 @@ pub(super) fn at_once(
         2 => {
             let first = before_wait(&case.block)?;
             let alone = Case {
-                block: prefix(&case.block, first, 1).into(),
+                block: block_prefix(&case.block, first, 1).into(),
                 ..case.clone()
             };
             let effects_alone = BlockEffects::new(&alone.block);
@@ -48,7 +48,7 @@ pub(super) fn at_once(
             // a missing signal is but what follows.
             let went_on = |end: &Observation| Observation {
                 endpoint: Endpoint::Exit {
-                    target: alone.block.end().wrapping_add(alone.placement.code_base),
+                    target: alone.block.end_address().wrapping_add(alone.placement.code_base),
                 },
                 ..end.clone()
             };
@@ -78,9 +78,9 @@ fn of(
     divergence: &Divergence,
 ) -> Option<Vec<Attribution>> {
     let last = effects.instruction_count().checked_sub(1)?;
-    let signature = Signature::of(&case.block, last, divergence)?;
-    let facts = DivergenceFacts::of(effects, &signature, case, expected, &divergence.differences)?;
-    Some(attribute(&facts))
+    let signature = Signature::from_divergence(&case.block, last, divergence)?;
+    let facts = DivergenceFacts::from_effects(effects, &signature, case, expected, &divergence.differences)?;
+    Some(attribute_causes(&facts))
 }
 
 /// Length of the first instruction, if the second is WAIT.
@@ -106,7 +106,7 @@ fn ends_at(case: &Case, first: usize, ends: Ends<'_>) -> bool {
 
 /// What is behind a finding of which runs of its beginnings do not tell the instruction: judged as if the state that
 /// it met were that of the start.
-pub(super) fn guessed(finding: &Finding) -> Vec<Attribution> {
+pub(super) fn guess_attributions(finding: &Finding) -> Vec<Attribution> {
     let Some(met) = as_met(finding) else {
         return Vec::new();
     };
@@ -115,12 +115,12 @@ pub(super) fn guessed(finding: &Finding) -> Vec<Attribution> {
     let index = culprit.map_or(ends.len().saturating_sub(1), |culprit| culprit.instruction);
     let judged = ends.get(index).and_then(|&end| {
         let case = Case {
-            block: prefix(&finding.case.block, end, index + 1).into(),
+            block: block_prefix(&finding.case.block, end, index + 1).into(),
             ..finding.case.clone()
         };
         let differences = &finding.divergence.differences;
         let facts = DivergenceFacts::new(&met, &case, &finding.expected, differences)?;
-        Some(attribute(&facts))
+        Some(attribute_causes(&facts))
     });
     judged.unwrap_or_else(|| of_signature(&met))
 }
@@ -130,5 +130,5 @@ pub(super) fn as_met(finding: &Finding) -> Option<Signature> {
     let culprit = finding.divergence.class.culprit.as_ref();
     let last = (finding.case.block.instruction_count as usize).saturating_sub(1);
     let index = culprit.map_or(last, |culprit| culprit.instruction);
-    Signature::of(&finding.case.block, index, &finding.divergence)
+    Signature::from_divergence(&finding.case.block, index, &finding.divergence)
 }

@@ -15,7 +15,7 @@ pub(super) struct Confirmations {
 
 impl Confirmations {
     /// Whether `keep` findings of each of `shares` were kept, whatever fields differed.
-    pub(super) fn has(&self, keep: u32, attributions: &[Attribution]) -> bool {
+    pub(super) fn has_enough_findings(&self, keep: u32, attributions: &[Attribution]) -> bool {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         attributions.iter().all(|attribution| {
             kept.get(&Self::key(attribution))
@@ -24,7 +24,7 @@ impl Confirmations {
     }
 
     /// Notes that a finding is kept.
-    pub(super) fn kept(&self, attributions: &[Attribution]) {
+    pub(super) fn add_finding(&self, attributions: &[Attribution]) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         for attribution in attributions {
             *kept.entry(Self::key(attribution)).or_default() += 1;

@@ -19,7 +19,7 @@ use std::time::Duration;
 use snippex_blocks::binary::Image;
 use snippex_core::block::Block;
 use snippex_core::case::Placement;
-use snippex_core::diff::{Class, Comparison, Field, Tolerance, compare, compare_with};
+use snippex_core::diff::{Class, Comparison, Field, Tolerance, compare_observations, compare_with};
 use snippex_core::effects::BlockEffects;
 use snippex_core::group::Group;
 use snippex_core::observation::Endpoint;
@@ -28,7 +28,7 @@ use snippex_triage::cause::Attribution;
 use tracing::debug;
 
 use crate::affinity;
-use crate::batch::split;
+use crate::batch::split_into_batches;
 use crate::discovery::CaseMaker;
 use crate::engine::{Engine, EngineError};
 use crate::memory_source::MemorySource;
@@ -111,7 +111,7 @@ impl std::fmt::Debug for CheckJob<'_> {
 ///
 /// # Errors
 /// When an engine cannot be used. Reports sent before stay valid.
-pub fn check(
+pub fn check_blocks(
     job: &CheckJob<'_>,
     blocks: &[Arc<Block>],
     reports: &SyncSender<CheckReport>,
@@ -129,12 +129,12 @@ pub fn check(
         if worker.is_elsewhere() {
             work_list.expect_losses();
         }
-        while let Some(batch) = work_list.take(&stopped) {
+        while let Some(batch) = work_list.take_batch(&stopped) {
             // Neighbours overlap once exit stubs are added, so a batch takes blocks that are far apart.
             let indices: Vec<usize> = (batch..blocks.len()).step_by(batches).collect();
             let chosen: Vec<Arc<Block>> = indices.iter().map(|&index| Arc::clone(&blocks[index])).collect();
             let done = worker.batch(&indices, &chosen);
-            work_list.settle(batch, done.is_ok());
+            work_list.release_batch(batch, done.is_ok());
             for report in done? {
                 // The receiver has gone: nobody wants the rest.
                 if reports.send(CheckReport::Block(Box::new(report))).is_err() {
@@ -164,7 +164,7 @@ pub fn check(
                     }
                     match work() {
                         // Others may still do what this one could not.
-                        Err(error) if error.is_lost_host() => work_list.lose(error),
+                        Err(error) if error.is_lost_host() => work_list.mark_worker_lost(error),
                         Err(error) => {
                             work_list.stop();
                             return Err(error);
@@ -180,7 +180,7 @@ pub fn check(
             Err(panic) => std::panic::resume_unwind(panic),
         })
     })?;
-    work_list.finish(&stopped)
+    work_list.check_completed(&stopped)
 }
 
 struct Worker<'w> {
@@ -213,7 +213,7 @@ impl<'w> Worker<'w> {
         };
         for engine in [&mut worker.reference, &mut worker.subject] {
             if engine.makes_cases() {
-                let program = program.get_or_init(|| job.image.map(|image| image.file().into()));
+                let program = program.get_or_init(|| job.image.map(|image| image.file_bytes().into()));
                 engine.cases_come_from(&worker.maker.origin(program.clone()));
             }
         }
@@ -226,9 +226,9 @@ impl<'w> Worker<'w> {
     }
 
     fn batch(&mut self, indices: &[usize], blocks: &[Arc<Block>]) -> Result<Vec<BlockReport>, EngineError> {
-        let groups = self.maker.make(blocks, self.reference.as_mut())?;
+        let groups = self.maker.make_groups(blocks, self.reference.as_mut())?;
         let mut reports = Vec::with_capacity(blocks.len());
-        for range in split(&groups) {
+        for range in split_into_batches(&groups) {
             let batch = &groups[range.clone()];
             let expected = self.reference.run(batch)?;
             let actual = self.subject.run_expecting(batch, &expected)?;
@@ -253,7 +253,7 @@ impl<'w> Worker<'w> {
         for report in reports {
             for finding in std::mem::take(&mut report.findings) {
                 if let Some(attributions) = self.enough(&finding) {
-                    report.count(&finding, &attributions);
+                    report.count_similar_finding(&finding, &attributions);
                     continue;
                 }
                 let (reference, subject) = (self.reference.as_mut(), self.subject.as_mut());
@@ -275,16 +275,16 @@ impl<'w> Worker<'w> {
                         .map_or_else(|| finding.divergence.class.clone(), FirstDivergence::class);
                     let attributions = self
                         .reduction_queue
-                        .attribute(&finding, first_divergence.as_ref());
-                    let new = self.reduction_queue.bugs(
+                        .attribute_finding(&finding, first_divergence.as_ref());
+                    let new = self.reduction_queue.add_finding(
                         report.index,
                         &finding,
                         first_divergence.as_ref(),
                         &attributions,
                         trial,
                     )?;
-                    self.confirmations.kept(&attributions);
-                    report.add(finding, class, attributions, new);
+                    self.confirmations.add_finding(&attributions);
+                    report.add_finding(finding, class, attributions, new);
                 } else {
                     debug!(
                         block = format_args!("{:#x} {:02x?}", finding.case.block.address, finding.case.block.bytes),
@@ -315,7 +315,7 @@ impl Worker<'_> {
             attributions => attributions.to_vec(),
         };
         self.confirmations
-            .has(keep, &attributions)
+            .has_enough_findings(keep, &attributions)
             .then_some(attributions)
     }
 
@@ -342,7 +342,7 @@ pub fn repeats(
     subject: &mut dyn Engine,
     tolerance: &Tolerance,
 ) -> Result<bool, EngineError> {
-    let groups = [Group::of(&finding.case)];
+    let groups = [Group::from_case(&finding.case)];
     let expected = reference.run_fresh(&groups)?;
     let actual = subject.run_fresh(&groups)?;
     let covered = expected.components().intersection(actual.components());
@@ -351,7 +351,7 @@ pub fn repeats(
         return Ok(false);
     };
     Ok(
-        match compare(&finding.case, &expected, &actual, covered, tolerance) {
+        match compare_observations(&finding.case, &expected, &actual, covered, tolerance) {
             Comparison::Diverged(divergence) => divergence.class == finding.divergence.class,
             _ => false,
         },
@@ -393,7 +393,7 @@ fn judge(
             }
         };
         let effects = effects.get_or_insert_with(|| BlockEffects::new(&group.block));
-        let case = group.case(start);
+        let case = group.case_at(start);
         match compare_with(effects, &case, &a, &b, covered, &options.tolerance) {
             Comparison::Match(noted) => {
                 report.matched += 1;

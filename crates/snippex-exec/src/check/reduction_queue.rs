@@ -9,7 +9,7 @@ use snippex_triage::cause::{Attribution, CauseId};
 use snippex_triage::signature::Signature;
 
 use super::Finding;
-use super::attribution::{as_met, guessed};
+use super::attribution::{as_met, guess_attributions};
 use crate::engine::EngineError;
 use crate::reduce::{Bug, FirstDivergence, Reduced, ReductionLimits, Search, Trial, locate_first_divergence};
 
@@ -72,7 +72,7 @@ impl ReductionQueue {
 
     /// Notes that the block with position `index` showed `finding`, which comes from `shares`. Returns the bugs that are
     /// new: reduced on the engines of `trial` where the cause had no example.
-    pub(super) fn bugs(
+    pub(super) fn add_finding(
         &self,
         index: usize,
         finding: &Finding,
@@ -160,7 +160,7 @@ impl ReductionQueue {
     }
 
     /// What is behind a finding that showed again.
-    pub(super) fn attribute(
+    pub(super) fn attribute_finding(
         &self,
         finding: &Finding,
         first_divergence: Option<&FirstDivergence>,
@@ -170,7 +170,7 @@ impl ReductionQueue {
         }
         let met = as_met(finding);
         let attributions = first_divergence.map_or_else(
-            || guessed(finding),
+            || guess_attributions(finding),
             |first_divergence| first_divergence.attributions.clone(),
         );
         if let Some(met) = met {
@@ -291,7 +291,7 @@ mod tests {
         };
         Finding {
             start: 0,
-            case: crate::reduce::nop(0x1000, placement),
+            case: crate::reduce::build_nop_case(0x1000, placement),
             expected: end.clone(),
             actual: end,
             divergence: Divergence {

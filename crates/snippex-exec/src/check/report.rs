@@ -47,7 +47,7 @@ pub enum CheckReport {
 impl CheckReport {
     /// The report on a block, if it is one.
     #[must_use]
-    pub fn block(self) -> Option<BlockReport> {
+    pub fn into_block_report(self) -> Option<BlockReport> {
         match self {
             Self::Block(report) => Some(*report),
             Self::Bugs { .. } => None,
@@ -140,7 +140,7 @@ impl BlockReport {
     }
 
     /// Counts a finding that is like others, by what is behind it.
-    pub(super) fn count(&mut self, finding: &Finding, attributions: &[Attribution]) {
+    pub(super) fn count_similar_finding(&mut self, finding: &Finding, attributions: &[Attribution]) {
         self.sight(finding, attributions);
         let class = &finding.divergence.class;
         match self.counted.iter_mut().find(|(known, _)| known == class) {
@@ -151,7 +151,7 @@ impl BlockReport {
 
     /// Adds a confirmed finding whose divergence begins as `class` says. Findings that begin alike are one: what
     /// differs at the end of the block depends on the start state.
-    pub(super) fn add(
+    pub(super) fn add_finding(
         &mut self,
         mut finding: Finding,
         class: Class,
@@ -227,7 +227,7 @@ pub struct CheckSummary {
 
 impl CheckSummary {
     /// Adds a block's counts.
-    pub fn add(&mut self, report: &BlockReport) {
+    pub fn add_report(&mut self, report: &BlockReport) {
         self.blocks += 1;
         self.runs += report.runs;
         self.completed += report.completed;

@@ -56,7 +56,7 @@ impl WorkList {
     }
 
     /// The next batch to be done. When all are taken, those that may come back are waited for.
-    pub(super) fn take(&self, cancelled: &dyn Fn() -> bool) -> Option<usize> {
+    pub(super) fn take_batch(&self, cancelled: &dyn Fn() -> bool) -> Option<usize> {
         let mut state = self.state();
         loop {
             if state.stopped || cancelled() {
@@ -80,7 +80,7 @@ impl WorkList {
     }
 
     /// A batch that was taken is done, or is to be done by another.
-    pub(super) fn settle(&self, batch: usize, done: bool) {
+    pub(super) fn release_batch(&self, batch: usize, done: bool) {
         let mut state = self.state();
         state.under_way -= 1;
         if !done {
@@ -90,7 +90,7 @@ impl WorkList {
     }
 
     /// A worker is no longer there.
-    pub(super) fn lose(&self, error: EngineError) {
+    pub(super) fn mark_worker_lost(&self, error: EngineError) {
         let mut state = self.state();
         if state.lost.is_none() {
             warn!(%error, "a host was lost; what it had is done by others");
@@ -113,7 +113,7 @@ impl WorkList {
     ///
     /// # Errors
     /// When there is something left to be done, and nobody to do it: why the first worker was lost.
-    pub(super) fn finish(&self, cancelled: &dyn Fn() -> bool) -> Result<(), EngineError> {
+    pub(super) fn check_completed(&self, cancelled: &dyn Fn() -> bool) -> Result<(), EngineError> {
         let mut state = self.state();
         let is_left = state.next < self.count || !state.returned.is_empty();
         match state.lost.take() {
@@ -131,20 +131,20 @@ mod tests {
     fn a_batch_that_comes_back_is_taken_by_whoever_waits() {
         let list = WorkList::new(2);
         let never = || false;
-        assert_eq!(list.take(&never), Some(0));
-        assert_eq!(list.take(&never), Some(1));
-        assert_eq!(list.take(&never), None);
+        assert_eq!(list.take_batch(&never), Some(0));
+        assert_eq!(list.take_batch(&never), Some(1));
+        assert_eq!(list.take_batch(&never), None);
         list.expect_losses();
-        list.settle(1, true);
+        list.release_batch(1, true);
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| list.take(&never));
-            list.settle(0, false);
-            list.lose(EngineError::NoCpu);
+            let waiting = scope.spawn(|| list.take_batch(&never));
+            list.release_batch(0, false);
+            list.mark_worker_lost(EngineError::NoCpu);
             assert_eq!(waiting.join().unwrap(), Some(0));
         });
-        assert!(list.finish(&never).is_ok(), "it is under way");
-        list.settle(0, false);
-        list.lose(EngineError::NoCpu);
-        assert!(matches!(list.finish(&never), Err(EngineError::NoCpu)));
+        assert!(list.check_completed(&never).is_ok(), "it is under way");
+        list.release_batch(0, false);
+        list.mark_worker_lost(EngineError::NoCpu);
+        assert!(matches!(list.check_completed(&never), Err(EngineError::NoCpu)));
     }
 }

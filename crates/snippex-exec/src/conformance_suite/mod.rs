@@ -9,5 +9,5 @@
 mod run;
 mod test;
 
-pub use run::{EngineIn, Engines, Reference, SuiteReport, run};
+pub use run::{EngineIn, Engines, Reference, SuiteReport, run_conformance_tests};
 pub use test::{CaseTest, ConformanceTest, TestBody, TestFailure, TestVerdict};

@@ -53,7 +53,7 @@ pub struct SuiteReport {
 ///
 /// # Errors
 /// When an engine cannot be used. Reports sent before stay valid, and the other threads go on.
-pub fn run(
+pub fn run_conformance_tests(
     tests: &[ConformanceTest],
     threads: usize,
     engines: Engines<'_>,

@@ -1,13 +1,13 @@
 //! A conformance test and its verdict.
 
 use snippex_core::case::Case;
-use snippex_core::diff::{Comparison, Difference, InconclusiveReason, Tolerance, compare};
+use snippex_core::diff::{Comparison, Difference, InconclusiveReason, Tolerance, compare_observations};
 use snippex_core::group::Group;
 use snippex_core::observation::Endpoint;
 use snippex_core::observation::SIGILL;
 use snippex_core::state::Components;
 use snippex_formats::conformance::header::Feature;
-use snippex_formats::conformance::{Expected, Mismatch, ProgramEnd, Register, TestProgram, mismatches};
+use snippex_formats::conformance::{Expected, Mismatch, ProgramEnd, Register, TestProgram, find_mismatches};
 use snippex_formats::snip::SnipExpectation;
 
 use crate::engine::{Engine, EngineError, GuestCpu, ProgramOutcome};
@@ -90,7 +90,7 @@ pub enum TestFailure {
 impl ConformanceTest {
     /// The feature that the test needs and a processor is known to lack, in words.
     #[must_use]
-    pub fn lacks(&self, cpu: &GuestCpu) -> Option<String> {
+    pub fn find_missing_feature(&self, cpu: &GuestCpu) -> Option<String> {
         let missing = self
             .features
             .iter()
@@ -134,10 +134,10 @@ impl ConformanceTest {
             ProgramOutcome::Unsupported(reason) => return TestVerdict::Unsupported(reason.to_string()),
             ProgramOutcome::Ended(end) => end,
         };
-        if !end.halted() {
+        if !end.has_halted() {
             return self.judge_end(end, cpu);
         }
-        match mismatches(expected, end, covered) {
+        match find_mismatches(expected, end, covered) {
             Err(uncovered) => TestVerdict::Unsupported(uncovered.to_string()),
             Ok(found) if found.is_empty() => TestVerdict::Passed,
             Ok(found) => TestVerdict::Failed(TestFailure::Differs(found)),
@@ -170,7 +170,7 @@ impl CaseTest {
             RunOutcome::Ran(observation) => observation,
         };
         let covered = covered.intersection(self.end.covered);
-        match compare(
+        match compare_observations(
             &self.case,
             &self.end.observation,
             actual,
@@ -207,7 +207,7 @@ pub(super) fn judge_all(
     let cpu = subject.identity().cpu.clone();
     let mut verdicts: Vec<Option<TestVerdict>> = tests
         .iter()
-        .map(|test| test.lacks(&cpu).map(TestVerdict::Unsupported))
+        .map(|test| test.find_missing_feature(&cpu).map(TestVerdict::Unsupported))
         .collect();
     let runnable: Vec<usize> = (0..tests.len())
         .filter(|&index| verdicts[index].is_none())
@@ -268,7 +268,7 @@ fn run_all(
                 Ok(Ended::Program(Box::new(outcome)))
             }
             TestBody::Case(test) => {
-                let group = [Group::of(&test.case)];
+                let group = [Group::from_case(&test.case)];
                 Ok(Ended::Case(engine.run(&group)?.outcome(0, 0)))
             }
         })
@@ -288,18 +288,18 @@ fn disagreements(
     let (ProgramOutcome::Ended(expected), ProgramOutcome::Ended(actual)) = (&**expected, &**actual) else {
         return Vec::new();
     };
-    if !expected.halted() {
+    if !expected.has_halted() {
         return Vec::new();
     }
     let wanted = agreed.iter().filter_map(|&register| {
         let widths = [register.max_values(), 2, 1];
         let width = widths
             .into_iter()
-            .find(|&width| covered.contains(register.component(width)))?;
-        let mut values = register.values(expected);
+            .find(|&width| covered.contains(register.component_for(width)))?;
+        let mut values = register.values_at_end(expected);
         values.truncate(width);
         Some(Expected { register, values })
     });
     let wanted: Vec<Expected> = wanted.collect();
-    mismatches(&wanted, actual, covered).expect("only what is covered is listed")
+    find_mismatches(&wanted, actual, covered).expect("only what is covered is listed")
 }

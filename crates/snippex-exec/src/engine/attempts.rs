@@ -64,7 +64,7 @@ impl RunnerEngine {
                     first = stop;
                 }
                 Attempt::Died { run, .. } => {
-                    if let Some(start) = self.plan.distrust(run) {
+                    if let Some(start) = self.plan.disable_shortcuts(run) {
                         // Its last run will not say what the earlier ones of this attempt did.
                         first = start.max(first);
                         continue;
@@ -81,7 +81,7 @@ impl RunnerEngine {
                     self.mark(run..run + 1, exit, signal);
                     first = self.after_death(run).min(end).max(first);
                 }
-                Attempt::Corrupted if self.plan.distrust_all() => {}
+                Attempt::Corrupted if self.plan.disable_all_shortcuts() => {}
                 Attempt::Corrupted if end - first == 1 => {
                     self.mark(first..end, EXIT_DIED, 0);
                     return Ok(());
@@ -123,7 +123,7 @@ impl RunnerEngine {
         if !self.fresh {
             return self.attempt_in_process(first, end);
         }
-        if !self.parent()? {
+        if !self.ensure_parent_process()? {
             self.process = None;
             return self.attempt_in_process(first, end);
         }
@@ -131,20 +131,20 @@ impl RunnerEngine {
         self.child_space = AddressSpace::default();
         self.space.lose_frames();
         self.plan
-            .map(&mut self.shared, &self.library, &mut self.child_space, first..end);
+            .write_mapping_steps(&mut self.shared, &self.library, &mut self.child_space, first..end);
         self.ring_mapped(By::Child, first, end)
     }
 
     fn attempt_in_process(&mut self, first: u32, end: u32) -> Result<Attempt, EngineError> {
-        self.process()?;
+        self.ensure_process()?;
         self.plan
-            .map(&mut self.shared, &self.library, &mut self.space, first..end);
+            .write_mapping_steps(&mut self.shared, &self.library, &mut self.space, first..end);
         self.ring_mapped(By::Process, first, end)
     }
 
     fn ring_mapped(&mut self, by: By, first: u32, end: u32) -> Result<Attempt, EngineError> {
         let prologue = self.shared.header().prologue_step_count;
-        Ok(match self.ring(by, first, end)? {
+        Ok(match self.ring_doorbell(by, first, end)? {
             // A step that there is not: the header was overwritten.
             Attempt::Refused { step } if step >= prologue && self.plan.group_of_step(step).is_none() => {
                 Attempt::Corrupted
@@ -154,7 +154,7 @@ impl RunnerEngine {
     }
 
     /// One of `MODE_*`.
-    pub(super) fn mode(&self) -> u32 {
+    pub(super) fn memory_mode(&self) -> u32 {
         match self.spec.memory {
             MemoryMode::Scan => MODE_SCAN,
             MemoryMode::Copy => MODE_COPY,
@@ -162,15 +162,15 @@ impl RunnerEngine {
     }
 
     /// Rings the doorbell for the runs from `first` to `end`, whose mapping steps are written, and waits.
-    pub(super) fn ring(&mut self, by: By, first: u32, end: u32) -> Result<Attempt, EngineError> {
-        let mode = self.mode();
+    pub(super) fn ring_doorbell(&mut self, by: By, first: u32, end: u32) -> Result<Attempt, EngineError> {
+        let mode = self.memory_mode();
         let header = self.shared.header();
         header.mode = mode;
         header.line_count = self.line_count;
         let (shared, patience) = (&mut self.shared, self.spec.patience);
         let started = "started before";
         let answer = match by {
-            By::Process => self.process.as_mut().expect(started).run(shared, patience),
+            By::Process => self.process.as_mut().expect(started).run_batch(shared, patience),
             By::Child => self
                 .parent
                 .as_mut()
@@ -233,7 +233,7 @@ impl RunnerEngine {
         };
         let only_a_child = matches!(answer, GuestAnswer::ChildDied(_));
         let stderr = match guest {
-            Some(parent) if only_a_child => parent.stderr(),
+            Some(parent) if only_a_child => parent.stderr_tail(),
             guest => guest
                 .take()
                 .map_or_else(String::new, |mut process| process.last_words()),

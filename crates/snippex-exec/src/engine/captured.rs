@@ -25,7 +25,7 @@ impl RunnerEngine {
                     address = group.block.address,
                     "a block changed what it leaves alone"
                 );
-                self.plan.distrust(block.first_run);
+                self.plan.disable_shortcuts(block.first_run);
                 self.run_range(block.first_run, block.first_run + block.run_count)?;
             }
         }
@@ -36,7 +36,7 @@ impl RunnerEngine {
         let last = block.run_count - 1;
         let end = self
             .plan
-            .ends(&self.shared)
+            .end_states(&self.shared)
             .get((block.first_run + last) as usize);
         let output = end.output;
         if !ran(output.exit) {
@@ -114,7 +114,7 @@ impl RunnerEngine {
                     }
                 } else {
                     let found = self.shared.slice(LINES_OFFSET, self.line_count as usize);
-                    lines.extend_from_slice(results::changed(output, found));
+                    lines.extend_from_slice(results::changed_lines(output, found));
                 }
                 let output = &mut self.plan.outputs_mut(&mut self.shared)[index];
                 output.first_line = first as u32;
@@ -196,7 +196,7 @@ mod tests {
             }]
             .into(),
         };
-        let mut group = Group::of(&case);
+        let mut group = Group::from_case(&case);
         let first = group.starts[0];
         group.starts.extend((1..3).map(|number| {
             let mut start = first;
@@ -236,13 +236,13 @@ mod tests {
             let right = outcomes(&mut engine, &groups);
             let registers = SKIP_X87 | SKIP_VECTORS;
             for untouched in [SKIP_MEMORY | registers, SKIP_OTHER_LINES | registers] {
-                lies::tell(Some(Untouched {
+                lies::set_planted_answer(Some(Untouched {
                     untouched,
                     stores: Vec::new(),
                 }));
                 // Other copies of the blocks, so that they are decoded anew.
                 let after_lies = outcomes(&mut engine, &all());
-                lies::tell(None);
+                lies::set_planted_answer(None);
                 assert_eq!(after_lies, right);
             }
             let changed = |index: usize| match &right[3 * index] {

@@ -8,9 +8,9 @@ use snippex_core::case::Placement;
 use snippex_core::group::Group;
 
 use super::{GuestCpu, features};
-use crate::lower::{Lowered, lower};
+use crate::lower::{Lowered, lower_block};
 use crate::results::Unsupported;
-use crate::untouched::{Untouched, untouched};
+use crate::untouched::{Untouched, find_untouched};
 
 /// What is known of each group of a batch. It is kept for the next, which often has the same blocks: pages are found
 /// by running them several times.
@@ -27,7 +27,7 @@ pub(super) struct Decoded {
 
 impl Decoded {
     /// Turns to the groups of another batch, for a CPU that lacks `lacks` as well as what it says.
-    pub(super) fn take(&mut self, groups: &[Group], cpu: &GuestCpu, lacks: &[String]) {
+    pub(super) fn decode_groups(&mut self, groups: &[Group], cpu: &GuestCpu, lacks: &[String]) {
         let key = |block: &Arc<Block>, placement: Placement| {
             (Arc::as_ptr(block), placement.image_base, placement.code_base)
         };
@@ -60,11 +60,11 @@ fn decode(
     cpu: &GuestCpu,
     lacks: &[String],
 ) -> (Option<Lowered>, Option<Unsupported>, Untouched) {
-    match lower(&group.block, group.placement) {
+    match lower_block(&group.block, group.placement) {
         Err(error) => (None, Some(Unsupported::Block(error)), Untouched::default()),
-        Ok(lowered) => match features::missing(&group.block, cpu, lacks) {
+        Ok(lowered) => match features::find_missing_feature(&group.block, cpu, lacks) {
             Some(feature) => (None, Some(Unsupported::Feature(feature)), Untouched::default()),
-            None => (Some(lowered), None, untouched(&group.block, group.placement)),
+            None => (Some(lowered), None, find_untouched(&group.block, group.placement)),
         },
     }
 }

@@ -176,8 +176,8 @@ impl Deviations {
         match self {
             Self::None => Tolerance::none(),
             Self::Qemu => Tolerance::qemu_user(),
-            Self::Valgrind => Tolerance::valgrind(),
-            Self::Fex => Tolerance::fex(),
+            Self::Valgrind => Tolerance::for_valgrind(),
+            Self::Fex => Tolerance::for_fex(),
             Self::FexReducedPrecision => Tolerance::fex_reduced_precision(),
         }
     }
@@ -186,7 +186,7 @@ impl Deviations {
 impl EngineEntry {
     /// This entry with what `over` has laid over it: lists and values are replaced, tables joined.
     #[must_use]
-    pub fn overlaid(mut self, over: &Self) -> Self {
+    pub fn overlaid_with(mut self, over: &Self) -> Self {
         fn value<T: Clone>(under: &mut Option<T>, over: &Option<T>) {
             if over.is_some() {
                 under.clone_from(over);

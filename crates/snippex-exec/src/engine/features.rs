@@ -121,7 +121,7 @@ fn bit(feature: CpuidFeature) -> Option<(Leaf, u32)> {
 impl GuestCpu {
     /// Whether the CPU has `feature` and the system has enabled it, as far as CPUID says.
     #[must_use]
-    pub fn has(&self, feature: CpuidFeature) -> bool {
+    pub fn has_enabled_feature(&self, feature: CpuidFeature) -> bool {
         has(self, feature)
     }
 }
@@ -185,7 +185,7 @@ fn has(cpu: &GuestCpu, feature: CpuidFeature) -> bool {
 }
 
 /// The first feature that `block` needs and `cpu` lacks, or is said to lack, by the name iced-x86 gives it.
-pub(super) fn missing(block: &Block, cpu: &GuestCpu, lacks: &[String]) -> Option<&'static str> {
+pub(super) fn find_missing_feature(block: &Block, cpu: &GuestCpu, lacks: &[String]) -> Option<&'static str> {
     let mut decoder = block_decoder(block);
     let mut instruction = Instruction::default();
     while decoder.can_decode() {

@@ -11,7 +11,7 @@ pub fn this_cpu() -> &'static HostCpu {
     static HERE: OnceLock<HostCpu> = OnceLock::new();
     HERE.get_or_init(|| {
         let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        HostCpu::parse(std::env::consts::ARCH, &cpuinfo)
+        HostCpu::parse_cpuinfo(std::env::consts::ARCH, &cpuinfo)
     })
 }
 
@@ -21,6 +21,6 @@ mod tests {
     fn this_cpu_has_a_name() {
         let cpu = super::this_cpu();
         assert_eq!(cpu.architecture, std::env::consts::ARCH);
-        assert_ne!(cpu.describe(), cpu.architecture);
+        assert_ne!(cpu.display_name(), cpu.architecture);
     }
 }

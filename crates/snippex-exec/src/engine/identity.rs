@@ -90,13 +90,13 @@ impl EngineIdentity {
 
     /// Names of the state components, for reports.
     #[must_use]
-    pub fn features(&self) -> Vec<&'static str> {
+    pub fn component_names(&self) -> Vec<&'static str> {
         self.components.names().collect()
     }
 
     /// One line for people: name and version.
     #[must_use]
-    pub fn describe(&self) -> String {
+    pub fn name_and_version(&self) -> String {
         if self.version.is_empty() {
             self.name.clone()
         } else {
@@ -182,7 +182,7 @@ fn text(words: &[u32]) -> String {
 pub(super) type Stamp = (u64, u64, u64, i64, i64);
 
 /// Stamps of the files that the engine's command names. An update of the engine changes them.
-pub(super) fn stamps(spec: &EngineSpec) -> Vec<Stamp> {
+pub(super) fn read_engine_stamps(spec: &EngineSpec) -> Vec<Stamp> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = |word: &String| {
         let places: Vec<_> = if word.contains('/') {
@@ -212,7 +212,7 @@ pub(super) fn stamps(spec: &EngineSpec) -> Vec<Stamp> {
 }
 
 /// First line that the engine's version command prints, `None` when it does not answer in five seconds.
-pub(super) fn version(spec: &EngineSpec, surroundings: Option<&Surroundings>) -> Option<String> {
+pub(super) fn query_engine_version(spec: &EngineSpec, surroundings: Option<&Surroundings>) -> Option<String> {
     if spec.native {
         return None;
     }
@@ -221,7 +221,7 @@ pub(super) fn version(spec: &EngineSpec, surroundings: Option<&Surroundings>) ->
     let (program, arguments) = command.split_first()?;
     let mut asked = Command::new(program);
     if let Some(surroundings) = surroundings {
-        surroundings.apply(&mut asked);
+        surroundings.apply_to_command(&mut asked);
     }
     let mut child = asked
         .args(arguments)

@@ -9,7 +9,7 @@ use snippex_core::observation::{Endpoint, Observation};
 use snippex_core::state::{Components, rflags};
 
 use super::{Engine, EngineError, EngineIdentity, EngineSpec, GuestCpu, RunnerEngine, this_cpu};
-use crate::lower::{Lowered, lower};
+use crate::lower::{Lowered, lower_block};
 use crate::results::{Results, ResultsKind, RunOutcome, Unsupported};
 
 type Model = Box<dyn FnMut(&Case) -> RunOutcome + Send>;
@@ -57,7 +57,7 @@ impl MockEngine {
     }
 
     /// An engine called `name` that runs cases on `engine` and passes each outcome through `alter`.
-    pub fn over(
+    pub fn from_engine(
         name: &str,
         engine: Box<dyn Engine>,
         alter: impl FnMut(&Case, &mut RunOutcome) + Send + 'static,
@@ -73,9 +73,9 @@ impl MockEngine {
     ///
     /// # Errors
     /// When the native engine cannot be started.
-    pub fn planted() -> Result<Self, EngineError> {
+    pub fn with_planted_bug() -> Result<Self, EngineError> {
         let native = RunnerEngine::start(EngineSpec::native())?;
-        Ok(Self::over("mock", Box::new(native), |case, outcome| {
+        Ok(Self::from_engine("mock", Box::new(native), |case, outcome| {
             if let RunOutcome::Ran(observation) = outcome
                 && last_flag_writer_is_imul(case)
             {
@@ -86,9 +86,9 @@ impl MockEngine {
 
     /// Every block falls through with all registers and memory unchanged: what a completely wrong emulator does.
     #[must_use]
-    pub fn idle() -> Self {
+    pub fn with_no_effect() -> Self {
         Self::new("idle", |case| {
-            let target = case.block.end().wrapping_add(case.placement.code_base);
+            let target = case.block.end_address().wrapping_add(case.placement.code_base);
             RunOutcome::Ran(Box::new(Observation {
                 endpoint: Endpoint::Exit { target },
                 state: case.state.clone(),
@@ -140,14 +140,16 @@ impl Engine for MockEngine {
 
 impl MockEngine {
     fn run_as<'e>(&'e mut self, groups: &'e [Group], fresh: bool) -> Result<Results<'e>, EngineError> {
-        let lowered = groups.iter().map(|group| lower(&group.block, group.placement));
+        let lowered = groups
+            .iter()
+            .map(|group| lower_block(&group.block, group.placement));
         (self.lowered, self.unsupported) = lowered
             .map(|lowered| match lowered {
                 Ok(lowered) => (Some(lowered), None),
                 Err(error) => (None, Some(Unsupported::Block(error))),
             })
             .unzip();
-        crate::batch::check(groups, &self.lowered)?;
+        crate::batch::check_batch(groups, &self.lowered)?;
         let mut model: IndexedModel<'_> = match &mut self.source {
             Source::Model(model) => Box::new(|_, _, case| model(case)),
             Source::Over(engine, alter) => {
@@ -173,7 +175,7 @@ impl MockEngine {
                     0
                 };
                 (0..count)
-                    .map(|start| model(index, start, &group.case(start)))
+                    .map(|start| model(index, start, &group.case_at(start)))
                     .collect()
             })
             .collect();

@@ -51,7 +51,7 @@ pub trait Engine: Send {
     /// What the engine is, as it describes itself.
     fn identity(&self) -> &EngineIdentity;
 
-    /// Runs every start of every group. The groups must fit a batch: see [`crate::batch::split`].
+    /// Runs every start of every group. The groups must fit a batch: see [`crate::batch::split_into_batches`].
     ///
     /// The results may lie in the engine's memory, or be kept by it as [`crate::OwnedResults`]: both are compared alike.
     ///

@@ -39,7 +39,7 @@ impl OwnFolder {
 }
 
 /// `error` with the place where it happened.
-pub(crate) fn at(what: &str, path: &Path, error: &io::Error) -> io::Error {
+pub(crate) fn add_path_to_error(what: &str, path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{what} {}: {error}", path.display()))
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::entry::{Configuration, Deviations, EngineEntry, MemoryStyle, Part, SignalStyle};
 
-pub(super) fn presets() -> BTreeMap<String, EngineEntry> {
+pub(super) fn preset_entries() -> BTreeMap<String, EngineEntry> {
     [
         ("native", native()),
         ("qemu-x86_64", qemu()),

@@ -10,7 +10,7 @@ use super::{EngineError, RunnerEngine};
 use crate::end_state::EndState;
 use crate::guest_space::AddressSpace;
 use crate::plan::Library;
-use crate::program_plan::{LaidOut, ProgramPlan, fitting};
+use crate::program_plan::{LaidOut, ProgramPlan, count_fitting_programs};
 use crate::results::{EXIT_DIED, EXIT_HUNG, EXIT_UNMAPPABLE, Unsupported};
 
 /// What an engine made of a program.
@@ -23,7 +23,7 @@ pub enum ProgramOutcome {
 }
 
 /// As [`super::Engine::run_programs`].
-pub(super) fn run(
+pub(super) fn run_test_programs(
     engine: &mut RunnerEngine,
     programs: &[TestProgram],
 ) -> Result<Vec<ProgramOutcome>, EngineError> {
@@ -37,7 +37,7 @@ pub(super) fn run(
     let mut outcomes: Vec<Option<ProgramOutcome>> = vec![None; programs.len()];
     let mut laid_out = Vec::new();
     for (program, outcome) in programs.iter().zip(&mut outcomes) {
-        match program.extents() {
+        match program.page_extents() {
             Ok(extents) => laid_out.push(LaidOut { program, extents }),
             Err(_) => *outcome = Some(ProgramOutcome::Unsupported(Unsupported::Address)),
         }
@@ -45,7 +45,7 @@ pub(super) fn run(
     let mut rest = &laid_out[..];
     let mut places = outcomes.iter_mut().filter(|outcome| outcome.is_none());
     while !rest.is_empty() {
-        let (batch, after) = rest.split_at(fitting(rest));
+        let (batch, after) = rest.split_at(count_fitting_programs(rest));
         for (outcome, place) in run_batch(engine, batch)?.into_iter().zip(&mut places) {
             *place = Some(outcome);
         }
@@ -59,7 +59,7 @@ pub(super) fn run(
 }
 
 fn run_batch(engine: &mut RunnerEngine, batch: &[LaidOut<'_>]) -> Result<Vec<ProgramOutcome>, EngineError> {
-    let mut plan = ProgramPlan::write(&mut engine.shared, batch);
+    let mut plan = ProgramPlan::write_programs(&mut engine.shared, batch);
     engine.line_count = 0;
     let end = batch.len() as u32;
     let mut first = 0;
@@ -98,7 +98,7 @@ fn run_batch(engine: &mut RunnerEngine, batch: &[LaidOut<'_>]) -> Result<Vec<Pro
         }
     }
     let components = engine.identity.components;
-    let ends = plan.ends(&engine.shared);
+    let ends = plan.end_states(&engine.shared);
     let outcomes = batch.iter().enumerate();
     Ok(outcomes
         .map(|(index, laid_out)| outcome(ends.get(index), laid_out.program, components))
@@ -111,9 +111,9 @@ fn attempt(
     first: u32,
     end: u32,
 ) -> Result<Attempt, EngineError> {
-    engine.process()?;
-    engine.mapped = plan.map(&mut engine.shared, &engine.mapped, first, end);
-    engine.ring(By::Process, first, end)
+    engine.ensure_process()?;
+    engine.mapped = plan.write_mapping_steps(&mut engine.shared, &engine.mapped, first, end);
+    engine.ring_doorbell(By::Process, first, end)
 }
 
 fn mark(engine: &mut RunnerEngine, plan: &ProgramPlan, program: u32, exit: u32, signal: u32) {
@@ -145,7 +145,7 @@ fn outcome(run: EndState<'_>, program: &TestProgram, components: Components) -> 
         state: program.state.clone(),
     };
     if output.exit == EXIT_FAULT {
-        run.read(&mut end.state, components);
+        run.apply_to_state(&mut end.state, components);
         end.at_rip = (output.at_rip & AT_RIP_READ != 0).then_some(output.at_rip as u8);
     }
     ProgramOutcome::Ended(Box::new(end))

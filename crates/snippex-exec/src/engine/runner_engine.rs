@@ -21,7 +21,7 @@ use crate::batch;
 use crate::guest_space::AddressSpace;
 use crate::loaded_pools::X87Order;
 use crate::plan::{self, BatchPlan, Library};
-use crate::process::{GuestAnswer, GuestProcess, describe};
+use crate::process::{GuestAnswer, GuestProcess, describe_exit_status};
 use crate::results::{EXIT_X87_TOP, Results};
 use crate::shared::Shared;
 use crate::shared_layout::MEMORY_OFFSET;
@@ -74,9 +74,9 @@ impl RunnerEngine {
             engine: spec.name.clone(),
             source,
         };
-        let runner = RunnerFile::get().map_err(prepare)?;
+        let runner = RunnerFile::get_or_create().map_err(prepare)?;
         let mut shared = Shared::new().map_err(prepare)?;
-        let surroundings = Surroundings::get(&spec).map_err(prepare)?;
+        let surroundings = Surroundings::get_or_create(&spec).map_err(prepare)?;
         let mut failed_starts = 0;
         let process = start_process(
             (&spec, &runner, surroundings.as_deref()),
@@ -84,7 +84,7 @@ impl RunnerEngine {
             FIRST_STARTS,
             &mut failed_starts,
         )?;
-        let version = identity::version(&spec, surroundings.as_deref());
+        let version = identity::query_engine_version(&spec, surroundings.as_deref());
         let identity = EngineIdentity::new(&spec, shared.header(), version);
         if let Some(found) = identity.cpu.emulator().filter(|_| spec.native) {
             return Err(EngineError::NotNative { found: found.into() });
@@ -96,7 +96,7 @@ impl RunnerEngine {
             failed_starts,
             "engine started"
         );
-        let stamps = identity::stamps(&spec);
+        let stamps = identity::read_engine_stamps(&spec);
         let greeting = *shared.header();
         Ok(Self {
             spec,
@@ -124,7 +124,7 @@ impl RunnerEngine {
     }
 
     /// Makes sure that there is a process for batches, and a header as it expects it.
-    pub(super) fn process(&mut self) -> Result<(), EngineError> {
+    pub(super) fn ensure_process(&mut self) -> Result<(), EngineError> {
         if self.process.is_none() {
             self.space = AddressSpace::default();
             self.mapped.clear();
@@ -134,15 +134,15 @@ impl RunnerEngine {
         Ok(())
     }
 
-    /// As [`RunnerEngine::process`], for the process whose children do batches; `false` when it cannot have any.
-    pub(super) fn parent(&mut self) -> Result<bool, EngineError> {
+    /// As [`RunnerEngine::ensure_process`], for the process whose children do batches; `false` when it cannot have any.
+    pub(super) fn ensure_parent_process(&mut self) -> Result<bool, EngineError> {
         if self.forks && self.parent.is_none() {
             let mut process = self.start_another()?;
             let patience = self.spec.start_patience;
             *self.shared.header() = self.greeting;
-            warm_up::write(&mut self.shared);
-            self.shared.header().mode = self.mode();
-            let warm = process.run(&mut self.shared, patience);
+            warm_up::write_warm_up_batch(&mut self.shared);
+            self.shared.header().mode = self.memory_mode();
+            let warm = process.run_batch(&mut self.shared, patience);
             // The same once more shows whether a child comes back.
             match warm.and_then(|_| process.run_in_child(&mut self.shared, patience)) {
                 Ok(GuestAnswer::Done) => self.parent = Some(process),
@@ -170,11 +170,11 @@ impl RunnerEngine {
             &mut self.failed_starts,
         )?;
         // Asking for the version costs a process: only when the engine's files have changed.
-        let stamps = identity::stamps(&self.spec);
+        let stamps = identity::read_engine_stamps(&self.spec);
         let version = if stamps == self.stamps {
             Some(self.identity.version.clone())
         } else {
-            identity::version(&self.spec, surroundings)
+            identity::query_engine_version(&self.spec, surroundings)
         };
         let now = EngineIdentity::new(&self.spec, self.shared.header(), version);
         if now.version != self.identity.version {
@@ -200,8 +200,9 @@ impl RunnerEngine {
     /// Runs every start of every group.
     fn run_batch(&mut self, groups: &[Group]) -> Result<(), EngineError> {
         self.space.begin_batch();
-        self.decoded.take(groups, &self.identity.cpu, &self.spec.lacks);
-        batch::check(groups, &self.decoded.lowered)?;
+        self.decoded
+            .decode_groups(groups, &self.identity.cpu, &self.spec.lacks);
+        batch::check_batch(groups, &self.decoded.lowered)?;
         // A single group is alone: nothing but its own pages is mapped. A fresh process has nothing that could be kept.
         let keep = groups.len() > 1 && !self.fresh;
         let options = plan::PlanOptions {
@@ -211,7 +212,7 @@ impl RunnerEngine {
             untouched: self.untouched(),
             x87_order: self.x87_order(),
         };
-        self.plan = BatchPlan::write(
+        self.plan = BatchPlan::write_batch(
             &mut self.shared,
             &mut self.library,
             groups,
@@ -250,7 +251,7 @@ impl RunnerEngine {
         Results::in_shared_file(
             (groups, &self.decoded.lowered, &self.decoded.unsupported),
             self.identity.components,
-            (&self.plan.blocks, self.plan.ends(&self.shared), lines),
+            (&self.plan.blocks, self.plan.end_states(&self.shared), lines),
             space,
         )
     }
@@ -270,7 +271,7 @@ impl RunnerEngine {
     /// How the guest takes x87 registers.
     pub(super) fn x87_order(&self) -> X87Order {
         match self.spec.loads_x87_top {
-            true => X87Order::of(&self.greeting),
+            true => X87Order::from_header(&self.greeting),
             false => X87Order::Unknown,
         }
     }
@@ -321,12 +322,12 @@ impl Engine for RunnerEngine {
     }
 
     fn run_programs(&mut self, programs: &[TestProgram]) -> Result<Vec<ProgramOutcome>, EngineError> {
-        programs::run(self, programs)
+        programs::run_test_programs(self, programs)
     }
 
     fn restart(&mut self) -> Result<(), EngineError> {
         self.process = None;
-        self.process()
+        self.ensure_process()
     }
 }
 
@@ -370,17 +371,17 @@ fn spawn(
     surroundings: Option<&Surroundings>,
     shared: &mut Shared,
 ) -> Result<GuestProcess, EngineError> {
-    shared.reset();
-    let arguments = spec.arguments(runner.path(), &shared.path());
+    shared.reset_header();
+    let arguments = spec.build_command_line(runner.path(), &shared.path());
     let (program, rest) = arguments.split_first().expect("a spec has a program");
     let mut command = Command::new(program);
     if let Some(surroundings) = surroundings {
-        surroundings.apply(&mut command);
+        surroundings.apply_to_command(&mut command);
     }
     command
         .args(rest)
         .envs(spec.environment.iter().map(|(name, value)| (name, value)));
-    let mut process = GuestProcess::start(command).map_err(|source| {
+    let mut process = GuestProcess::spawn_command(command).map_err(|source| {
         if spec.native && source.raw_os_error() == Some(libc::ENOEXEC) {
             return EngineError::NoCpu;
         }
@@ -396,12 +397,14 @@ fn spawn(
         stderr: process.last_words(),
     };
     // An empty batch is the handshake.
-    match process.run(shared, spec.start_patience) {
+    match process.run_batch(shared, spec.start_patience) {
         Ok(GuestAnswer::Done) if shared.header().ready == 1 => Ok(process),
         Ok(GuestAnswer::Done | GuestAnswer::ChildDied(_) | GuestAnswer::NoChild) => {
             Err(fail(&mut process, "it answered without having run it".into()))
         }
-        Ok(GuestAnswer::Died(status)) => Err(fail(&mut process, format!("it {}", describe(status)))),
+        Ok(GuestAnswer::Died(status)) => {
+            Err(fail(&mut process, format!("it {}", describe_exit_status(status))))
+        }
         Ok(GuestAnswer::Hung) => Err(fail(&mut process, "it did not answer in time".into())),
         Ok(GuestAnswer::Garbage(bytes)) => {
             let text = String::from_utf8_lossy(&bytes).into_owned();

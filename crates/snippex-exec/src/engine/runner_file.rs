@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use super::own_folder::{OwnFolder, at};
+use super::own_folder::{OwnFolder, add_path_to_error};
 
 /// The runner in a folder of its own, which goes away with the last user in this process.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ static CURRENT: Mutex<Weak<RunnerFile>> = Mutex::new(Weak::new());
 
 impl RunnerFile {
     /// The file of this process; written when there is none.
-    pub(crate) fn get() -> io::Result<Arc<Self>> {
+    pub(crate) fn get_or_create() -> io::Result<Arc<Self>> {
         let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(file) = current.upgrade() {
             return Ok(file);
@@ -28,7 +28,7 @@ impl RunnerFile {
         let path = folder.path().join("runner");
         fs::write(&path, snippex_runner::RUNNER)
             .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o755)))
-            .map_err(|error| at("cannot write", &path, &error))?;
+            .map_err(|error| add_path_to_error("cannot write", &path, &error))?;
         let file = Arc::new(Self {
             _folder: folder,
             path,

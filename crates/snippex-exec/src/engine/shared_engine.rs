@@ -70,7 +70,7 @@ impl EngineShare {
 
     /// One for a thread, which is an engine whenever it runs something.
     #[must_use]
-    pub fn join(self: &Arc<Self>) -> Box<dyn Engine> {
+    pub fn engine_for_thread(self: &Arc<Self>) -> Box<dyn Engine> {
         Box::new(SharedEngine {
             share: Arc::clone(self),
             results: None,
@@ -138,12 +138,16 @@ impl Engine for SharedEngine {
     }
 
     fn run<'e>(&'e mut self, groups: &'e [Group]) -> Result<Results<'e>, EngineError> {
-        let results = self.share.with(|engine| Ok(engine.run(groups)?.copy()))?;
+        let results = self
+            .share
+            .with(|engine| Ok(engine.run(groups)?.to_owned_results()))?;
         self.keep(groups, results)
     }
 
     fn run_fresh<'e>(&'e mut self, groups: &'e [Group]) -> Result<Results<'e>, EngineError> {
-        let results = self.share.with(|engine| Ok(engine.run_fresh(groups)?.copy()))?;
+        let results = self
+            .share
+            .with(|engine| Ok(engine.run_fresh(groups)?.to_owned_results()))?;
         self.keep(groups, results)
     }
 
@@ -171,14 +175,14 @@ mod tests {
     fn no_more_engines_are_started_than_may_be() {
         let started = Arc::new(AtomicUsize::new(1));
         let counted = Arc::clone(&started);
-        let share = EngineShare::new(Box::new(MockEngine::idle()), 2, move || {
+        let share = EngineShare::new(Box::new(MockEngine::with_no_effect()), 2, move || {
             counted.fetch_add(1, Ordering::Relaxed);
-            Ok(Box::new(MockEngine::idle()))
+            Ok(Box::new(MockEngine::with_no_effect()))
         });
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
-                    let mut engine = share.join();
+                    let mut engine = share.engine_for_thread();
                     for _ in 0..50 {
                         engine.run(&[]).unwrap();
                         engine.restart().unwrap();

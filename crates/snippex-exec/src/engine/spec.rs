@@ -130,8 +130,8 @@ impl EngineSpec {
     ///
     /// # Errors
     /// When there is no such preset, or its program is not on the PATH.
-    pub fn preset(name: &str) -> Result<Self, SpecError> {
-        EngineTable::default().spec(name)
+    pub fn from_preset(name: &str) -> Result<Self, SpecError> {
+        EngineTable::default().resolve_spec(name)
     }
 
     /// An emulator that is started by a command line such as `PROGRAM -option {runner}`. Words are separated by
@@ -147,10 +147,10 @@ impl EngineSpec {
         if !words.iter().any(|word| word.contains("{runner}")) {
             words.push("{runner}".into());
         }
-        Ok(Self::emulator(name, words))
+        Ok(Self::for_emulator(name, words))
     }
 
-    pub(super) fn emulator(name: &str, command: Vec<String>) -> Self {
+    pub(super) fn for_emulator(name: &str, command: Vec<String>) -> Self {
         Self {
             name: name.into(),
             command,
@@ -172,7 +172,7 @@ impl EngineSpec {
 
     /// Program and arguments for a runner at `runner` and a shared file at `shared`.
     #[must_use]
-    pub(crate) fn arguments(&self, runner: &Path, shared: &str) -> Vec<String> {
+    pub(crate) fn build_command_line(&self, runner: &Path, shared: &str) -> Vec<String> {
         let runner = runner.to_string_lossy();
         let mut arguments: Vec<String> = Vec::new();
         for word in &self.command {
@@ -187,7 +187,11 @@ impl EngineSpec {
 }
 
 /// The first of `programs` that is there: on the PATH, or at its path.
-pub(super) fn find(engine: &str, programs: &[String], hint: Option<&str>) -> Result<String, SpecError> {
+pub(super) fn find_program(
+    engine: &str,
+    programs: &[String],
+    hint: Option<&str>,
+) -> Result<String, SpecError> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = programs
         .iter()
@@ -229,14 +233,17 @@ mod tests {
     fn commands_are_split_like_a_shell_does() {
         let spec = EngineSpec::from_command("mine", "emu --name 'a b' \"\" {runner} tail").unwrap();
         assert_eq!(spec.command, ["emu", "--name", "a b", "", "{runner}", "tail"]);
-        let arguments = spec.arguments(Path::new("/r"), "/s");
+        let arguments = spec.build_command_line(Path::new("/r"), "/s");
         assert_eq!(arguments, ["emu", "--name", "a b", "", "/r", "/s", "tail"]);
     }
 
     #[test]
     fn the_runner_is_appended_when_it_is_not_named() {
         let spec = EngineSpec::from_command("mine", "emu").unwrap();
-        assert_eq!(spec.arguments(Path::new("/r"), "/s"), ["emu", "/r", "/s"]);
+        assert_eq!(
+            spec.build_command_line(Path::new("/r"), "/s"),
+            ["emu", "/r", "/s"]
+        );
     }
 
     #[test]
@@ -250,7 +257,7 @@ mod tests {
             Err(SpecError::OpenQuote(_))
         ));
         assert!(matches!(
-            EngineSpec::preset("bochs"),
+            EngineSpec::from_preset("bochs"),
             Err(SpecError::Unknown { .. })
         ));
     }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tracing::debug;
 
 use super::EngineSpec;
-use super::own_folder::{OwnFolder, at};
+use super::own_folder::{OwnFolder, add_path_to_error};
 
 /// Time for the server to be ready: engines start one themselves when it is not.
 const SERVER_START: Duration = Duration::from_millis(300);
@@ -41,7 +41,7 @@ static CURRENT: Mutex<BTreeMap<Vec<String>, Weak<Surroundings>>> = Mutex::new(BT
 
 impl Surroundings {
     /// Those that engines like `spec` share; none when it wants none.
-    pub(crate) fn get(spec: &EngineSpec) -> io::Result<Option<Arc<Self>>> {
+    pub(crate) fn get_or_create(spec: &EngineSpec) -> io::Result<Option<Arc<Self>>> {
         if !spec.isolated {
             return Ok(None);
         }
@@ -53,7 +53,8 @@ impl Surroundings {
         let home = OwnFolder::new("home-")?;
         for (_, folder) in FOLDERS {
             let folder = home.path().join(folder);
-            std::fs::create_dir_all(&folder).map_err(|error| at("cannot make", &folder, &error))?;
+            std::fs::create_dir_all(&folder)
+                .map_err(|error| add_path_to_error("cannot make", &folder, &error))?;
         }
         let mut made = Self { home, server: None };
         made.server = made.start_server(&key);
@@ -63,7 +64,7 @@ impl Surroundings {
     }
 
     /// Sets what leads into the home.
-    pub(crate) fn apply(&self, command: &mut Command) {
+    pub(crate) fn apply_to_command(&self, command: &mut Command) {
         for (variable, folder) in FOLDERS {
             command.env(variable, self.home.path().join(folder));
         }
@@ -80,7 +81,7 @@ impl Surroundings {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        self.apply(&mut command);
+        self.apply_to_command(&mut command);
         let mut child = match command.spawn() {
             Ok(child) => child,
             Err(error) => {

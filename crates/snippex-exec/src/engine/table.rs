@@ -9,8 +9,8 @@ use snippex_core::diff::Tolerance;
 use snippex_core::state::Components;
 
 use super::entry::{Configuration, EngineEntry, MemoryStyle};
-use super::presets::presets;
-use super::spec::{find, split_words};
+use super::presets::preset_entries;
+use super::spec::{find_program, split_words};
 use super::{EngineIdentity, EngineSpec, MemoryMode, SpecError};
 
 /// Engines by name.
@@ -32,13 +32,13 @@ impl EngineTable {
     /// The presets with `own` laid over them.
     #[must_use]
     pub fn new(own: impl IntoIterator<Item = (String, EngineEntry)>) -> Self {
-        let mut entries = presets();
+        let mut entries = preset_entries();
         let presets = entries.clone();
         for (name, entry) in own {
             let like = entry.like.as_ref().and_then(|like| presets.get(like).cloned());
             let of_its_name = entries.remove(&name);
             let under = like.or(of_its_name).unwrap_or_default();
-            entries.insert(name, under.overlaid(&entry));
+            entries.insert(name, under.overlaid_with(&entry));
         }
         Self {
             entries,
@@ -74,7 +74,7 @@ impl EngineTable {
 
     /// The entry behind `name`, whatever configuration that names.
     #[must_use]
-    pub fn entry(&self, name: &str) -> Option<&EngineEntry> {
+    pub fn find_entry(&self, name: &str) -> Option<&EngineEntry> {
         let name = self.without_host(name);
         let name = name.split_once('/').map_or(name, |(engine, _)| engine);
         self.entries.get(name)
@@ -96,7 +96,7 @@ impl EngineTable {
     #[must_use]
     pub fn tolerance_of(&self, engine: &EngineIdentity) -> Tolerance {
         let name = match engine.cpu.emulator() {
-            Some(found) if self.entry(&engine.name).is_none() => match found.starts_with("FEX") {
+            Some(found) if self.find_entry(&engine.name).is_none() => match found.starts_with("FEX") {
                 true => "fex-emu",
                 false => "qemu-x86_64",
             },
@@ -109,7 +109,7 @@ impl EngineTable {
     ///
     /// # Errors
     /// When there is none, its program is missing, or its entry is wrong.
-    pub fn spec(&self, name: &str) -> Result<EngineSpec, SpecError> {
+    pub fn resolve_spec(&self, name: &str) -> Result<EngineSpec, SpecError> {
         if name == "native" {
             return Ok(EngineSpec::native());
         }
@@ -120,7 +120,7 @@ impl EngineTable {
         // A command that names its program itself needs none of them.
         let program = match entry.programs.is_empty() || !template.contains("{program}") {
             true => None,
-            false => Some(find(name, &entry.programs, entry.hint.as_deref())?),
+            false => Some(find_program(name, &entry.programs, entry.hint.as_deref())?),
         };
         let arguments: Vec<String> = configurations
             .iter()
@@ -131,7 +131,7 @@ impl EngineTable {
             let text = text.as_deref();
             text.map(|text| words(text, program.as_deref(), None)).transpose()
         };
-        let own = EngineSpec::emulator(name, command);
+        let own = EngineSpec::for_emulator(name, command);
         let memory = match entry.memory {
             Some(MemoryStyle::Guest) => MemoryMode::Scan,
             Some(MemoryStyle::Host) | None => MemoryMode::Copy,
@@ -296,14 +296,14 @@ mod tests {
     #[test]
     fn configurations_add_arguments_and_variables() {
         let table = table();
-        let spec = table.spec("mine/one+two").unwrap();
+        let spec = table.resolve_spec("mine/one+two").unwrap();
         assert_eq!(spec.name, "mine/one+two");
         assert_eq!(spec.command, ["sh", "-x", "-1", "-2", "--", "{runner}", "tail"]);
         let variables: Vec<String> = spec.environment.iter().map(|(n, v)| format!("{n}={v}")).collect();
         assert_eq!(variables, ["A=2", "B=3"]);
         assert_eq!(spec.version_command.unwrap(), ["sh", "-c", "echo 7"]);
         assert_eq!(
-            table.spec("mine").unwrap().environment,
+            table.resolve_spec("mine").unwrap().environment,
             [("A".to_owned(), "1".to_owned())]
         );
         let deviates = |name| {
@@ -318,7 +318,7 @@ mod tests {
     #[test]
     fn what_is_not_there_is_named_with_what_is() {
         let table = table();
-        let problem = |name: &str| table.spec(name).unwrap_err().to_string();
+        let problem = |name: &str| table.resolve_spec(name).unwrap_err().to_string();
         assert!(
             problem("bochs").contains("known are fex-emu, mine, native, qemu-x86_64, valgrind"),
             "{}",
@@ -351,7 +351,7 @@ mod tests {
         );
         // The program is named: that none is on the PATH does not matter.
         for name in ["built/maxinst1", "fex-emu/maxinst1"] {
-            let spec = table.spec(name).unwrap();
+            let spec = table.resolve_spec(name).unwrap();
             assert_eq!(spec.command, ["/build/bin/FEX", "{runner}"]);
             assert_eq!(spec.environment, [("FEX_MAXINST".to_owned(), "1".to_owned())]);
             assert!(spec.isolated);
@@ -380,7 +380,7 @@ mod tests {
             ..EngineEntry::default()
         };
         let table = EngineTable::new([("fex-emu".to_owned(), own)]);
-        let entry = table.entry("fex-emu/maxinst1").unwrap();
+        let entry = table.find_entry("fex-emu/maxinst1").unwrap();
         assert_eq!(entry.programs, ["FEX", "FEXInterpreter", "FEXLoader"]);
         assert!(
             entry.configurations.contains_key("mine") && entry.configurations.contains_key("multiblock0")

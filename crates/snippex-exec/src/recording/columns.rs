@@ -83,7 +83,7 @@ impl Formula {
         if self.has_constant() {
             // Constants are small in both directions.
             let signed = self.constant as i64;
-            streams.number((signed << 1 ^ signed >> 63) as u64);
+            streams.write_number((signed << 1 ^ signed >> 63) as u64);
         }
     }
 
@@ -98,7 +98,7 @@ impl Formula {
         };
         let mut term = || {
             let term = reader.number_below(0x80)?;
-            match terms.has(term) {
+            match terms.contains_term(term) {
                 true => Ok(term as u8),
                 false => Err(RecordingError::Invalid("a value is made of what is not there")),
             }
@@ -110,7 +110,7 @@ impl Formula {
             formula.second = term()?;
         }
         if formula.has_constant() {
-            let number = reader.number()?;
+            let number = reader.read_number()?;
             formula.constant = number >> 1 ^ (number & 1).wrapping_neg();
         }
         Ok(formula)
@@ -152,7 +152,7 @@ impl Shape {
 }
 
 /// Writes `values`; `own` is what each most likely is or shares bytes with.
-pub(super) fn write(
+pub(super) fn write_column(
     values: &[u64],
     own: &dyn Fn(usize) -> u64,
     shape: Shape,
@@ -178,7 +178,7 @@ pub(super) fn write(
         let all = covered.iter().all(|covered| *covered);
         streams.models.push(u8::from(all));
         if !all {
-            streams.bits(covered.iter().copied());
+            streams.write_bits(covered.iter().copied());
         }
     }
     if open.is_empty() {
@@ -193,12 +193,12 @@ pub(super) fn write(
     let from_own = shared < plain;
     streams.models.push(u8::from(from_own));
     for &run in &open {
-        streams.sparse(values[run] ^ if from_own { own(run) } else { 0 });
+        streams.write_sparse_value(values[run] ^ if from_own { own(run) } else { 0 });
     }
 }
 
-/// Reads what [`write`] wrote.
-pub(super) fn read(
+/// Reads what [`write_column`] wrote.
+pub(super) fn read_column(
     own: &dyn Fn(usize) -> u64,
     shape: Shape,
     terms: &Terms<'_>,
@@ -218,7 +218,7 @@ pub(super) fn read(
             }
             _ => {
                 let mut left = Vec::new();
-                for (&run, covered) in open.iter().zip(reader.bits(open.len())?) {
+                for (&run, covered) in open.iter().zip(reader.read_bits(open.len())?) {
                     if covered {
                         values[run] = formula.value(terms, run) & shape.mask();
                     } else {
@@ -233,7 +233,7 @@ pub(super) fn read(
     if !open.is_empty() {
         let from_own = reader.number_below(2)? == 1;
         for &run in &open {
-            values[run] = reader.sparse()? ^ if from_own { own(run) } else { 0 };
+            values[run] = reader.read_sparse_value()? ^ if from_own { own(run) } else { 0 };
         }
     }
     Ok(values)
@@ -287,7 +287,7 @@ fn candidates(
         return;
     }
     let all: Vec<(usize, u64, u64)> = terms
-        .all()
+        .usable_terms()
         .map(|term| (term, terms.value(term, a), terms.value(term, b)))
         .collect();
     for &(term, ta, tb) in &all {
@@ -330,7 +330,7 @@ fn candidates(
         false => ((x ^ va) | (y ^ vb)) & mask == 0,
     };
     let combined: Vec<(usize, u64, u64)> = terms
-        .combined()
+        .combinable_terms()
         .map(|term| (term, terms.value(term, a), terms.value(term, b)))
         .collect();
     for &(first, fa, fb) in &combined {

@@ -24,7 +24,7 @@ use snippex_core::group::Group;
 use snippex_core::seed::Style;
 
 use super::RecordingError;
-use super::ends::{End, unpack};
+use super::ends::{End, unpack_ends};
 use super::streams::Joined;
 use crate::engine::EngineIdentity;
 use crate::results::UnsupportedWire;
@@ -158,12 +158,12 @@ pub(super) struct PackedBatch {
 }
 
 /// `bytes` by zstd.
-pub(crate) fn compress(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+pub(crate) fn compress_bytes(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
     zstd::stream::encode_all(bytes, LEVEL)
 }
 
-/// What [`compress`] was given, if that is at most `limit` bytes long.
-pub(crate) fn decompress(bytes: &[u8], limit: u64) -> Result<Vec<u8>, RecordingError> {
+/// What [`compress_bytes`] was given, if that is at most `limit` bytes long.
+pub(crate) fn decompress_bytes(bytes: &[u8], limit: u64) -> Result<Vec<u8>, RecordingError> {
     const WHAT: RecordingError = RecordingError::Invalid("a part does not unpack");
     let mut unpacked = Vec::new();
     let decoder = zstd::stream::read::Decoder::new(bytes).map_err(|_| WHAT)?;
@@ -180,7 +180,7 @@ pub(crate) fn decompress(bytes: &[u8], limit: u64) -> Result<Vec<u8>, RecordingE
 impl<W: Write> Writer<W> {
     /// Begins a recording; `program` is what its blocks come from.
     pub(super) fn new(mut file: W, about: &About, program: Option<&[u8]>) -> Result<Self, RecordingError> {
-        let header = codec::encode(FrameKind::Recording, about);
+        let header = codec::encode_value(FrameKind::Recording, about);
         let length =
             u32::try_from(header.len()).map_err(|_| RecordingError::Invalid("its header is too long"))?;
         file.write_all(&MAGIC)?;
@@ -197,7 +197,7 @@ impl<W: Write> Writer<W> {
             },
         };
         if let Some(program) = program {
-            writer.index.program = Some(writer.part(&compress(program)?)?);
+            writer.index.program = Some(writer.part(&compress_bytes(program)?)?);
         }
         Ok(writer)
     }
@@ -213,7 +213,7 @@ impl<W: Write> Writer<W> {
         })
     }
 
-    pub(super) fn add(&mut self, batch: &PackedBatch) -> Result<(), RecordingError> {
+    pub(super) fn add_batch(&mut self, batch: &PackedBatch) -> Result<(), RecordingError> {
         let parts = (self.part(&batch.blocks)?, self.part(&batch.ends)?);
         self.index.batches.push(parts);
         Ok(())
@@ -221,7 +221,7 @@ impl<W: Write> Writer<W> {
 
     /// Ends the recording; returns its name and its length in bytes.
     pub(super) fn finish(mut self) -> Result<(W, RecordingId, u64), RecordingError> {
-        let index = codec::encode(FrameKind::Recording, &self.index);
+        let index = codec::encode_value(FrameKind::Recording, &self.index);
         self.digest.update(&index);
         let digest: [u8; 32] = self.digest.finalize().into();
         self.file.write_all(&index)?;
@@ -325,8 +325,8 @@ impl Recording {
         if digest != id {
             return Err(RecordingError::Damaged("its header or its index"));
         }
-        let about: About = codec::decode(FrameKind::Recording, header)?;
-        let index: Index = codec::decode(FrameKind::Recording, encoded)?;
+        let about: About = codec::decode_value(FrameKind::Recording, header)?;
+        let index: Index = codec::decode_value(FrameKind::Recording, encoded)?;
         let mut recording = Self {
             bytes: Vec::new(),
             id: RecordingId(id),
@@ -343,8 +343,8 @@ impl Recording {
     fn read_blocks(&mut self) -> Result<(), RecordingError> {
         for batch in 0..self.index.batches.len() {
             let packed = self.part(&self.index.batches[batch].0, "a list of blocks")?;
-            let unpacked = decompress(packed, MAX_BATCH)?;
-            let blocks: Vec<RecordedBlock> = codec::decode(FrameKind::Recording, &unpacked)?;
+            let unpacked = decompress_bytes(packed, MAX_BATCH)?;
+            let blocks: Vec<RecordedBlock> = codec::decode_value(FrameKind::Recording, &unpacked)?;
             for (position, recorded) in blocks.into_iter().enumerate() {
                 let at = u32::try_from(self.blocks.len())
                     .map_err(|_| RecordingError::Invalid("it has too many blocks"))?;
@@ -401,7 +401,7 @@ impl Recording {
 
     /// Number of its runs.
     #[must_use]
-    pub fn runs(&self) -> u64 {
+    pub fn run_count(&self) -> u64 {
         self.blocks.len() as u64 * u64::from(self.about.states)
     }
 
@@ -417,11 +417,11 @@ impl Recording {
     ///
     /// # Errors
     /// When it is damaged. Recordings of generated blocks have none.
-    pub fn program(&self) -> Result<Option<Vec<u8>>, RecordingError> {
+    pub fn read_program(&self) -> Result<Option<Vec<u8>>, RecordingError> {
         let Some(part) = &self.index.program else {
             return Ok(None);
         };
-        decompress(self.part(part, "its program")?, MAX_PROGRAM).map(Some)
+        decompress_bytes(self.part(part, "its program")?, MAX_PROGRAM).map(Some)
     }
 
     /// Checks everything that is checked elsewhere when it is read: the program, and the ends of every batch.
@@ -429,17 +429,17 @@ impl Recording {
     /// # Errors
     /// When a part is damaged.
     pub fn verify(&self) -> Result<(), RecordingError> {
-        self.program()?;
-        (0..self.index.batches.len()).try_for_each(|batch| self.batch(batch).map(drop))
+        self.read_program()?;
+        (0..self.index.batches.len()).try_for_each(|batch| self.read_batch_ends(batch).map(drop))
     }
 
     /// The recorded block that is `block`.
-    pub(super) fn find(&self, block: &Block) -> Option<usize> {
+    pub(super) fn find_block(&self, block: &Block) -> Option<usize> {
         let mut at = self.by_address.get(&block.address)?.iter().map(|&at| at as usize);
         at.find(|&at| self.blocks[at].recorded.block.bytes == block.bytes)
     }
 
-    pub(super) fn recorded(&self, at: usize) -> &RecordedBlock {
+    pub(super) fn recorded_block(&self, at: usize) -> &RecordedBlock {
         &self.blocks[at].recorded
     }
 
@@ -449,17 +449,22 @@ impl Recording {
     }
 
     /// The ends of a batch.
-    pub(super) fn batch(&self, batch: usize) -> Result<Joined, RecordingError> {
+    pub(super) fn read_batch_ends(&self, batch: usize) -> Result<Joined, RecordingError> {
         let packed = self.part(&self.index.batches[batch].1, "the ends of a batch")?;
-        let bytes = decompress(packed, MAX_BATCH)?;
-        Joined::read(bytes)
+        let bytes = decompress_bytes(packed, MAX_BATCH)?;
+        Joined::from_bytes(bytes)
     }
 
     /// The ends of block `at`, of `batch`, whose group `group` is.
-    pub(super) fn ends(&self, at: usize, batch: &Joined, group: &Group) -> Result<Vec<End>, RecordingError> {
+    pub(super) fn read_block_ends(
+        &self,
+        at: usize,
+        batch: &Joined,
+        group: &Group,
+    ) -> Result<Vec<End>, RecordingError> {
         let position = self.blocks[at].position;
         let mut reader = batch.reader(position)?;
-        let ends = unpack(group, self.about.engine.components, &mut reader)?;
+        let ends = unpack_ends(group, self.about.engine.components, &mut reader)?;
         match reader.is_empty() {
             true => Ok(ends),
             false => Err(RecordingError::Invalid("the ends of a block are too long")),

@@ -12,7 +12,7 @@ use snippex_runner::layout::{
 use super::RecordingError;
 use super::columns::{self, Shape};
 use super::streams::{Reader, Streams};
-use super::terms::{Piece, Terms, load, page_at};
+use super::terms::{Piece, Terms, page_at, read_initial_memory};
 use crate::end_state::{EndState, vector_shape};
 use crate::results::EXIT_DIED;
 
@@ -63,7 +63,7 @@ pub(crate) fn has_state(exit: u32) -> bool {
 
 impl End {
     /// What of an end counts. `parked` says whether something else was mapped at the page of the fault.
-    pub(crate) fn canonical(
+    pub(crate) fn from_end_state(
         group: &Group,
         run: usize,
         end: EndState<'_>,
@@ -184,9 +184,9 @@ fn changed_vectors(
 }
 
 /// Packs the ends of all runs of `group`, which are canonical.
-pub(crate) fn pack(group: &Group, ends: &[End], components: Components, streams: &mut Streams) {
+pub(crate) fn pack_ends(group: &Group, ends: &[End], components: Components, streams: &mut Streams) {
     let ways = pack_ways(ends, streams);
-    let mut terms = Terms::of(group);
+    let mut terms = Terms::from_group(group);
     for (run, end) in ends.iter().enumerate() {
         terms.ends[run] = end.output.gpr;
     }
@@ -196,13 +196,13 @@ pub(crate) fn pack(group: &Group, ends: &[End], components: Components, streams:
             runs.any(|(end, start)| end.output.gpr[register] != start.gpr[register])
         })
         .fold(0u16, |changed, register| changed | 1 << register);
-    terms.combine(changed);
+    terms.set_combinable_registers(changed);
     streams.models.extend(changed.to_le_bytes());
     for register in (0..16).filter(|register| changed & (1 << register) != 0) {
         terms.known = register;
         let values: Vec<u64> = ends.iter().map(|end| end.output.gpr[register]).collect();
         let own = |run: usize| group.starts[run].gpr[register];
-        columns::write(&values, &own, WHOLE, &terms, streams);
+        columns::write_column(&values, &own, WHOLE, &terms, streams);
     }
     terms.known = 16;
     pack_flags(group, ends, streams);
@@ -210,23 +210,23 @@ pub(crate) fn pack(group: &Group, ends: &[End], components: Components, streams:
     if ways.iter().any(|way| way.exit == EXIT_FAULT) {
         for pick in [|fault: &Fault| fault.rip, |fault: &Fault| fault.address] {
             let values: Vec<u64> = ends.iter().map(|end| pick(&end.output.fault)).collect();
-            columns::write(&values, &|_| 0, WHOLE, &terms, streams);
+            columns::write_column(&values, &|_| 0, WHOLE, &terms, streams);
         }
     }
     pack_lines(group, ends, &terms, streams);
     pack_vectors(group, ends, components, streams);
 }
 
-/// Reads what [`pack`] wrote.
-pub(crate) fn unpack(
+/// Reads what [`pack_ends`] wrote.
+pub(crate) fn unpack_ends(
     group: &Group,
     components: Components,
     reader: &mut Reader<'_>,
 ) -> Result<Vec<End>, RecordingError> {
     let runs = group.starts.len();
     let ways = unpack_ways(runs, reader)?;
-    let mut terms = Terms::of(group);
-    let changed = u16::from_le_bytes([reader.byte()?, reader.byte()?]);
+    let mut terms = Terms::from_group(group);
+    let changed = u16::from_le_bytes([reader.read_byte()?, reader.read_byte()?]);
     for register in 0..16 {
         terms.known = register;
         if changed & (1 << register) == 0 {
@@ -236,7 +236,7 @@ pub(crate) fn unpack(
             continue;
         }
         let own = |run: usize| group.starts[run].gpr[register];
-        let values = columns::read(&own, WHOLE, &terms, runs, reader)?;
+        let values = columns::read_column(&own, WHOLE, &terms, runs, reader)?;
         for (end, value) in terms.ends.iter_mut().zip(values) {
             end[register] = value;
         }
@@ -247,7 +247,7 @@ pub(crate) fn unpack(
     let mut faults = [vec![0; runs], vec![0; runs]];
     if ways.iter().any(|way| way.exit == EXIT_FAULT) {
         for column in &mut faults {
-            *column = columns::read(&|_| 0, WHOLE, &terms, runs, reader)?;
+            *column = columns::read_column(&|_| 0, WHOLE, &terms, runs, reader)?;
         }
     }
     let lines = unpack_lines(group, &terms, reader)?;
@@ -292,15 +292,15 @@ fn pack_ways(ends: &[End], streams: &mut Streams) -> Vec<Way> {
             ways.len() - 1
         }));
     }
-    streams.number(ways.len() as u64);
+    streams.write_number(ways.len() as u64);
     for way in &ways {
-        streams.number(way.exit.into());
-        streams.number(way.signal.into());
-        streams.number((way.code as u32).into());
-        streams.number(way.error);
+        streams.write_number(way.exit.into());
+        streams.write_number(way.signal.into());
+        streams.write_number((way.code as u32).into());
+        streams.write_number(way.error);
     }
     if ways.len() > 1 {
-        of_run.iter().for_each(|&way| streams.number(way as u64));
+        of_run.iter().for_each(|&way| streams.write_number(way as u64));
     }
     ways
 }
@@ -314,7 +314,7 @@ fn unpack_ways(runs: usize, reader: &mut Reader<'_>) -> Result<Vec<Way>, Recordi
             exit: reader.number_below(WORD)? as u32,
             signal: reader.number_below(WORD)? as u32,
             code: reader.number_below(WORD)? as u32 as i32,
-            error: reader.number()?,
+            error: reader.read_number()?,
         });
     }
     (0..runs)
@@ -341,7 +341,7 @@ fn pack_flags(group: &Group, ends: &[End], streams: &mut Streams) {
             .flags
             .push(set.fold(0, |byte, (index, _)| byte | 1 << index));
         if others {
-            streams.sparse((end.output.rflags ^ start.rflags) & !STATUS_MASK);
+            streams.write_sparse_value((end.output.rflags ^ start.rflags) & !STATUS_MASK);
         }
     }
 }
@@ -354,13 +354,13 @@ fn unpack_flags(group: &Group, reader: &mut Reader<'_>) -> Result<Vec<u64>, Reco
     }
     of_start
         .map(|start| {
-            let byte = reader.flags()?;
+            let byte = reader.read_flags()?;
             let status = STATUS
                 .iter()
                 .enumerate()
                 .filter(|(index, _)| byte & (1 << index) != 0)
                 .fold(0, |status, (_, flag)| status | flag);
-            let others = if mode == 2 { reader.sparse()? } else { 0 };
+            let others = if mode == 2 { reader.read_sparse_value()? } else { 0 };
             Ok((start & !STATUS_MASK ^ others & !STATUS_MASK) | status)
         })
         .collect()
@@ -376,8 +376,8 @@ fn pack_bases(group: &Group, ends: &[End], terms: &Terms<'_>, streams: &mut Stre
     }
     let fs: Vec<u64> = ends.iter().map(|end| end.output.fs_base).collect();
     let gs: Vec<u64> = ends.iter().map(|end| end.output.gs_base).collect();
-    columns::write(&fs, &|run| group.starts[run].fs_base, WHOLE, terms, streams);
-    columns::write(&gs, &|run| group.starts[run].gs_base, WHOLE, terms, streams);
+    columns::write_column(&fs, &|run| group.starts[run].fs_base, WHOLE, terms, streams);
+    columns::write_column(&gs, &|run| group.starts[run].gs_base, WHOLE, terms, streams);
 }
 
 fn unpack_bases(
@@ -394,8 +394,8 @@ fn unpack_bases(
         return Ok(((0..runs).map(fs).collect(), (0..runs).map(gs).collect()));
     }
     Ok((
-        columns::read(&fs, WHOLE, terms, runs, reader)?,
-        columns::read(&gs, WHOLE, terms, runs, reader)?,
+        columns::read_column(&fs, WHOLE, terms, runs, reader)?,
+        columns::read_column(&gs, WHOLE, terms, runs, reader)?,
     ))
 }
 
@@ -411,7 +411,7 @@ fn line_before(group: &Group, address: u64) -> [u8; LINE] {
 
 /// The value of a piece of memory after the run that changed `lines`.
 fn value_after(group: &Group, lines: &[WireLine], address: u64, size: usize) -> u64 {
-    let mut bytes = load(&group.pages, address, size).to_le_bytes();
+    let mut bytes = read_initial_memory(&group.pages, address, size).to_le_bytes();
     for line in lines {
         for (index, byte) in bytes[..size].iter_mut().enumerate() {
             let offset = address.wrapping_add(index as u64).wrapping_sub(line.address);
@@ -460,14 +460,14 @@ fn pack_lines(group: &Group, ends: &[End], terms: &Terms<'_>, streams: &mut Stre
     let mut columns = Vec::with_capacity(terms.stores.len());
     for piece in &terms.stores {
         let before: Vec<u64> = (piece.addresses.iter())
-            .map(|&address| load(&group.pages, address, piece.size))
+            .map(|&address| read_initial_memory(&group.pages, address, piece.size))
             .collect();
         let after = ends.iter().zip(&piece.addresses);
         let after: Vec<u64> = after
             .map(|(end, &address)| value_after(group, &end.lines, address, piece.size))
             .collect();
         let shape = Shape { bytes: piece.size };
-        columns::write(&after, &|run| before[run], shape, terms, streams);
+        columns::write_column(&after, &|run| before[run], shape, terms, streams);
         columns.push(after);
     }
     let odd: Vec<bool> = ends
@@ -484,12 +484,12 @@ fn pack_lines(group: &Group, ends: &[End], terms: &Terms<'_>, streams: &mut Stre
     if !any_odd {
         return;
     }
-    streams.bits(odd.iter().copied());
+    streams.write_bits(odd.iter().copied());
     for (end, _) in ends.iter().zip(&odd).filter(|(_, odd)| **odd) {
-        streams.number(end.lines.len() as u64);
+        streams.write_number(end.lines.len() as u64);
         let mut last = 0;
         for line in &end.lines {
-            streams.number(line.address.wrapping_sub(last) / LINE as u64);
+            streams.write_number(line.address.wrapping_sub(last) / LINE as u64);
             last = line.address;
             let before = line_before(group, line.address);
             for (after, before) in line.bytes.chunks(8).zip(before.chunks(8)) {
@@ -511,13 +511,13 @@ fn unpack_lines(
     }
     let mut columns = Vec::with_capacity(terms.stores.len());
     for piece in &terms.stores {
-        let before = |run: usize| load(&group.pages, piece.addresses[run], piece.size);
+        let before = |run: usize| read_initial_memory(&group.pages, piece.addresses[run], piece.size);
         let shape = Shape { bytes: piece.size };
-        columns.push(columns::read(&before, shape, terms, runs, reader)?);
+        columns.push(columns::read_column(&before, shape, terms, runs, reader)?);
     }
     let odd: Vec<bool> = match reader.number_below(2)? {
         0 => vec![false; runs],
-        _ => reader.bits(runs)?.collect(),
+        _ => reader.read_bits(runs)?.collect(),
     };
     odd.iter()
         .enumerate()
@@ -533,14 +533,14 @@ fn unpack_odd_lines(group: &Group, reader: &mut Reader<'_>) -> Result<Vec<WireLi
     let mut lines = Vec::new();
     let mut address = 0u64;
     for index in 0..reader.number_below(most + 1)? {
-        let distance = reader.number()?;
+        let distance = reader.read_number()?;
         if distance == 0 && index > 0 {
             return Err(RecordingError::Invalid("lines of memory are not in order"));
         }
         address = address.wrapping_add(distance.wrapping_mul(LINE as u64));
         let mut bytes = line_before(group, address);
         for part in bytes.chunks_mut(8) {
-            let differ = reader.sparse()?.to_le_bytes();
+            let differ = reader.read_sparse_value()?.to_le_bytes();
             part.iter_mut()
                 .zip(differ)
                 .for_each(|(byte, differs)| *byte ^= differs);
@@ -572,7 +572,7 @@ fn is_stored(stored: u64, index: usize) -> bool {
 
 fn pack_vectors(group: &Group, ends: &[End], components: Components, streams: &mut Streams) {
     let any = ends.iter().fold(0, |any, end| any | end.output.stored);
-    streams.number(any);
+    streams.write_number(any);
     if any == 0 {
         return;
     }
@@ -621,7 +621,7 @@ fn unpack_vectors(
 ) -> Result<Vec<Vectors>, RecordingError> {
     let (registers, width) = vector_shape(components);
     let known = ((1u64 << registers) - 1) | STORED_X87 | STORED_CONTROL;
-    let any = reader.number()?;
+    let any = reader.read_number()?;
     if any & !known != 0 {
         return Err(RecordingError::Invalid("a register is not there"));
     }
@@ -631,7 +631,11 @@ fn unpack_vectors(
     let same = reader.number_below(2)? == 1;
     let mut all = Vec::with_capacity(group.starts.len());
     for start in &group.starts {
-        let stored = if same { any } else { reader.sparse()? & any };
+        let stored = if same {
+            any
+        } else {
+            reader.read_sparse_value()? & any
+        };
         if stored == 0 {
             all.push((0, None));
             continue;
@@ -676,7 +680,7 @@ mod tests {
 
     use iced_x86::code_asm::*;
     use proptest::prelude::*;
-    use snippex_core::address_space::{CODE_DISTANCE, place};
+    use snippex_core::address_space::{CODE_DISTANCE, place_image};
     use snippex_core::block::{Block, Origin, Terminator};
     use snippex_core::seed::Style;
 
@@ -702,12 +706,12 @@ mod tests {
             origin: Origin::Entry,
             unrunnable: None,
         };
-        let placement = place(&(0..CODE_DISTANCE), true).unwrap();
+        let placement = place_image(&(0..CODE_DISTANCE), true).unwrap();
         let mut engine = RunnerEngine::start(EngineSpec::native()).unwrap();
         let maker = CaseMaker::new(MemorySource::new(None, placement, 1), placement, 1, 8);
         let mut maker = maker.in_style(Style::Compiled);
         let mut groups = maker
-            .make(&[Arc::new(block)], &mut engine as &mut dyn Engine)
+            .make_groups(&[Arc::new(block)], &mut engine as &mut dyn Engine)
             .unwrap();
         groups.remove(0)
     }
@@ -760,7 +764,7 @@ mod tests {
                 output: &output,
                 vectors: end.vectors.as_deref().unwrap(),
             };
-            End::canonical(group, run, state, lines, false, components)
+            End::from_end_state(group, run, state, lines, false, components)
         };
         found.iter().enumerate().map(one).collect()
     }
@@ -784,9 +788,9 @@ mod tests {
             for components in components {
                 let ends = canonical(&group, &found, components);
                 let mut streams = Streams::default();
-                pack(&group, &ends, components, &mut streams);
+                pack_ends(&group, &ends, components, &mut streams);
                 let mut reader = Reader::new(streams.parts());
-                let read = unpack(&group, components, &mut reader).unwrap();
+                let read = unpack_ends(&group, components, &mut reader).unwrap();
                 prop_assert!(reader.is_empty());
                 prop_assert_eq!(text(&read), text(&ends));
                 let mut parts = streams.parts().map(<[u8]>::to_vec);
@@ -795,7 +799,7 @@ mod tests {
                     parts[stream][at] = value;
                 }
                 let forged = [&parts[0][..], &parts[1], &parts[2], &parts[3]];
-                let _ = unpack(&group, components, &mut Reader::new(forged));
+                let _ = unpack_ends(&group, components, &mut Reader::new(forged));
             }
         }
     }

@@ -12,7 +12,7 @@ use super::ends::End;
 use super::streams::Joined;
 use super::{RecordingError, container};
 use crate::engine::{Engine, EngineError, EngineIdentity};
-use crate::lower::lower;
+use crate::lower::lower_block;
 use crate::results::{OwnedResults, RawResults, Results, Unsupported};
 
 /// Batches whose ends are kept unpacked.
@@ -58,11 +58,11 @@ impl RecordedEngine {
     /// How the runs of `group` ended.
     fn look_up(&mut self, group: &Group) -> Result<Result<Vec<End>, Unsupported>, RecordingError> {
         let missing = Ok(Err(Unsupported::NotRecorded));
-        let Some(at) = self.recording.find(&group.block) else {
+        let Some(at) = self.recording.find_block(&group.block) else {
             return missing;
         };
-        let GroupId(id) = self.hasher.id(group);
-        if id[..16] != self.recording.recorded(at).group {
+        let GroupId(id) = self.hasher.hash_group(group);
+        if id[..16] != self.recording.recorded_block(at).group {
             return match self.kept(at, group) {
                 Some((kept, run)) => {
                     let ends = self.unpack(at, &kept)?;
@@ -106,8 +106,8 @@ impl RecordedEngine {
     }
 
     fn unpack(&mut self, at: usize, group: &Group) -> Result<Result<Vec<End>, Unsupported>, RecordingError> {
-        if let Some(reason) = &self.recording.recorded(at).unsupported {
-            let read = reason.read(group);
+        if let Some(reason) = &self.recording.recorded_block(at).unsupported {
+            let read = reason.decode_reason(group);
             return Ok(Err(read.map_err(|_| {
                 RecordingError::Invalid("a block was left out for no reason that is known")
             })?));
@@ -117,9 +117,11 @@ impl RecordedEngine {
             if self.batches.len() >= KEPT_BATCHES {
                 self.batches.clear();
             }
-            self.batches.insert(batch, self.recording.batch(batch)?);
+            self.batches.insert(batch, self.recording.read_batch_ends(batch)?);
         }
-        self.recording.ends(at, &self.batches[&batch], group).map(Ok)
+        self.recording
+            .read_block_ends(at, &self.batches[&batch], group)
+            .map(Ok)
     }
 
     fn answer(&mut self, groups: &[Group]) -> Result<OwnedResults, RecordingError> {
@@ -127,7 +129,7 @@ impl RecordedEngine {
         let mut lowered = Vec::with_capacity(groups.len());
         let mut unsupported = Vec::with_capacity(groups.len());
         for group in groups {
-            let made = lower(&group.block, group.placement);
+            let made = lower_block(&group.block, group.placement);
             let ends = match &made {
                 Ok(_) => self.look_up(group)?,
                 Err(error) => Err(Unsupported::Block(*error)),
@@ -176,8 +178,8 @@ impl Engine for RecordedEngine {
     }
 
     fn remembered_pages(&mut self, draft: &Group) -> Option<Vec<(u64, PageAccess)>> {
-        let at = self.recording.find(&draft.block)?;
-        Some(self.recording.recorded(at).pages.clone())
+        let at = self.recording.find_block(&draft.block)?;
+        Some(self.recording.recorded_block(at).pages.clone())
     }
 
     fn restart(&mut self) -> Result<(), EngineError> {

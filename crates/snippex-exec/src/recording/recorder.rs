@@ -12,16 +12,16 @@ use snippex_core::codec::{self, FrameKind, GroupHasher, GroupId};
 use snippex_core::group::Group;
 
 use super::RecordingError;
-use super::container::{About, PackedBatch, RecordedBlock, RecordingId, Writer, compress};
-use super::ends::{End, pack};
+use super::container::{About, PackedBatch, RecordedBlock, RecordingId, Writer, compress_bytes};
+use super::ends::{End, pack_ends};
 use super::streams::{Joined, Places, Streams};
 use crate::affinity;
-use crate::batch::split;
+use crate::batch::split_into_batches;
 use crate::check::EngineFactory;
 use crate::discovery::CaseMaker;
 use crate::engine::{Engine, EngineError};
 use crate::memory_source::MemorySource;
-use crate::results::{Results, ResultsKind, UnsupportedWire, changed};
+use crate::results::{Results, ResultsKind, UnsupportedWire, changed_lines};
 
 /// Blocks in a batch: as many as a check runs at a time, so that a replay unpacks each batch once.
 const BATCH: usize = 32;
@@ -103,7 +103,7 @@ impl Recorder<'_> {
             for (batch, packed, count) in receiver {
                 early.insert(batch, (packed, count));
                 while let (Some((packed, count)), Ok(())) = (early.remove(&expected), &written) {
-                    written = writer.add(&packed);
+                    written = writer.add_batch(&packed);
                     expected += 1;
                     recorded += count;
                     (self.progress)(count * u64::from(self.about.states));
@@ -174,23 +174,25 @@ struct Worker<'w> {
 
 impl Worker<'_> {
     fn batch(&mut self, indices: &[usize], blocks: &[Arc<Block>]) -> Result<PackedBatch, RecordingError> {
-        let groups = self.maker.make(blocks, self.engine.as_mut())?;
+        let groups = self.maker.make_groups(blocks, self.engine.as_mut())?;
         let name = self.engine.identity().name.clone();
         let mut recorded = Vec::with_capacity(groups.len());
         let mut streams = Streams::default();
         let mut places: Vec<Places> = Vec::with_capacity(groups.len());
-        for range in split(&groups) {
+        for range in split_into_batches(&groups) {
             let batch = &groups[range.clone()];
             let results = self.engine.run(batch)?;
             for (position, group) in batch.iter().enumerate() {
-                let unsupported = results.unsupported[position].as_ref().map(UnsupportedWire::of);
+                let unsupported = results.unsupported[position]
+                    .as_ref()
+                    .map(UnsupportedWire::from_reason);
                 if unsupported.is_none() {
                     let ends = ends(&results, position, group)
                         .ok_or_else(|| RecordingError::NoProcesses(name.clone()))?;
-                    pack(group, &ends, results.components, &mut streams);
+                    pack_ends(group, &ends, results.components, &mut streams);
                 }
-                places.push(streams.places());
-                let GroupId(id) = self.hasher.id(group);
+                places.push(streams.end_positions());
+                let GroupId(id) = self.hasher.hash_group(group);
                 recorded.push(RecordedBlock {
                     place: indices[range.start + position] as u64,
                     block: (*group.block).clone(),
@@ -205,8 +207,8 @@ impl Worker<'_> {
             }
         }
         Ok(PackedBatch {
-            blocks: compress(&codec::encode(FrameKind::Recording, &recorded))?,
-            ends: compress(&Joined::write(&streams, &places))?,
+            blocks: compress_bytes(&codec::encode_value(FrameKind::Recording, &recorded))?,
+            ends: compress_bytes(&Joined::encode_streams(&streams, &places))?,
         })
     }
 }
@@ -226,8 +228,15 @@ fn ends(results: &Results<'_>, position: usize, group: &Group) -> Option<Vec<End
     let canonical = |run: usize| {
         let end = ends.get(first + run);
         let page = end.output.fault.address & !(snippex_core::case::PAGE - 1);
-        let lines = changed(end.output, lines);
-        End::canonical(group, run, end, lines, parked.contain(page), results.components)
+        let lines = changed_lines(end.output, lines);
+        End::from_end_state(
+            group,
+            run,
+            end,
+            lines,
+            parked.contains_page(page),
+            results.components,
+        )
     };
     Some((0..group.starts.len()).map(canonical).collect())
 }

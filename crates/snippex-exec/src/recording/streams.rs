@@ -27,17 +27,17 @@ impl Streams {
     }
 
     /// Where each ends now.
-    pub(crate) fn places(&self) -> Places {
+    pub(crate) fn end_positions(&self) -> Places {
         self.parts().map(<[u8]>::len)
     }
 
     /// A number that is mostly small.
-    pub(crate) fn number(&mut self, number: u64) {
+    pub(crate) fn write_number(&mut self, number: u64) {
         push_number(&mut self.models, number);
     }
 
     /// Which of some runs something is true of.
-    pub(crate) fn bits(&mut self, bits: impl ExactSizeIterator<Item = bool>) {
+    pub(crate) fn write_bits(&mut self, bits: impl ExactSizeIterator<Item = bool>) {
         let mut byte = 0;
         let mut used = 0;
         for bit in bits {
@@ -54,7 +54,7 @@ impl Streams {
     }
 
     /// A value, of which only the bytes that are not 0 are written.
-    pub(crate) fn sparse(&mut self, value: u64) {
+    pub(crate) fn write_sparse_value(&mut self, value: u64) {
         self.sparse_bytes(&value.to_le_bytes());
     }
 
@@ -97,7 +97,7 @@ pub(crate) struct Joined {
 
 impl Joined {
     /// The bytes of `streams`, in which block `i` ends at `places[i]`.
-    pub(crate) fn write(streams: &Streams, places: &[Places]) -> Vec<u8> {
+    pub(crate) fn encode_streams(streams: &Streams, places: &[Places]) -> Vec<u8> {
         let mut bytes = Vec::new();
         let parts = streams.parts();
         for part in parts {
@@ -115,8 +115,8 @@ impl Joined {
         bytes
     }
 
-    /// What [`Joined::write`] made `bytes` from.
-    pub(crate) fn read(bytes: Vec<u8>) -> Result<Self, RecordingError> {
+    /// What [`Joined::encode_streams`] made `bytes` from.
+    pub(crate) fn from_bytes(bytes: Vec<u8>) -> Result<Self, RecordingError> {
         const WHAT: RecordingError = RecordingError::Invalid("the streams of a batch are not there");
         let mut rest = &bytes[..];
         let mut number = || {
@@ -190,26 +190,26 @@ impl<'r> Reader<'r> {
         Ok(taken)
     }
 
-    pub(crate) fn byte(&mut self) -> Result<u8, RecordingError> {
+    pub(crate) fn read_byte(&mut self) -> Result<u8, RecordingError> {
         Ok(self.take::<0>(1)?[0])
     }
 
-    pub(crate) fn number(&mut self) -> Result<u64, RecordingError> {
+    pub(crate) fn read_number(&mut self) -> Result<u64, RecordingError> {
         take_number(&mut self.parts[0]).ok_or(CUT)
     }
 
     /// A number below `limit`.
     pub(crate) fn number_below(&mut self, limit: usize) -> Result<usize, RecordingError> {
-        let number = self.number()?;
+        let number = self.read_number()?;
         let fits = usize::try_from(number).ok().filter(|number| *number < limit);
         fits.ok_or(RecordingError::Invalid("a number is out of its range"))
     }
 
-    pub(crate) fn flags(&mut self) -> Result<u8, RecordingError> {
+    pub(crate) fn read_flags(&mut self) -> Result<u8, RecordingError> {
         Ok(self.take::<3>(1)?[0])
     }
 
-    pub(crate) fn bits(
+    pub(crate) fn read_bits(
         &mut self,
         count: usize,
     ) -> Result<impl Iterator<Item = bool> + use<'r>, RecordingError> {
@@ -217,7 +217,7 @@ impl<'r> Reader<'r> {
         Ok((0..count).map(|index| bytes[index / 8] & (1 << (index % 8)) != 0))
     }
 
-    pub(crate) fn sparse(&mut self) -> Result<u64, RecordingError> {
+    pub(crate) fn read_sparse_value(&mut self) -> Result<u64, RecordingError> {
         let mut bytes = [0; 8];
         self.sparse_bytes(&mut bytes)?;
         Ok(u64::from_le_bytes(bytes))

@@ -38,8 +38,8 @@ pub(super) struct Piece {
 }
 
 impl<'g> Terms<'g> {
-    pub(super) fn of(group: &'g Group) -> Self {
-        let roles = Roles::of(&group.block, group.placement);
+    pub(super) fn from_group(group: &'g Group) -> Self {
+        let roles = Roles::from_block(&group.block, group.placement);
         let operands = roles.memory.iter().filter(|memory| memory.address.is_some());
         let mut loads = Vec::new();
         let mut stores = Vec::new();
@@ -58,7 +58,7 @@ impl<'g> Terms<'g> {
                     piece
                         .addresses
                         .iter()
-                        .map(|&address| load(&group.pages, address, piece.size))
+                        .map(|&address| read_initial_memory(&group.pages, address, piece.size))
                         .collect(),
                 );
                 if memory.written {
@@ -77,7 +77,7 @@ impl<'g> Terms<'g> {
     }
 
     /// Says which registers a combination of two may be of: those that the block reads, and those that it has `changed`.
-    pub(super) fn combine(&mut self, changed: u16) {
+    pub(super) fn set_combinable_registers(&mut self, changed: u16) {
         let block = &self.group.block;
         let mut factory = InstructionInfoFactory::new();
         let mut read = 0;
@@ -93,7 +93,7 @@ impl<'g> Terms<'g> {
     }
 
     /// The terms that a combination of two is looked for among.
-    pub(super) fn combined(&self) -> impl Iterator<Item = usize> + Clone + use<> {
+    pub(super) fn combinable_terms(&self) -> impl Iterator<Item = usize> + Clone + use<> {
         let (read, changed) = self.combined;
         let known = self.known;
         (0..ENDS)
@@ -107,7 +107,7 @@ impl<'g> Terms<'g> {
     }
 
     /// Every term that may be used now.
-    pub(super) fn all(&self) -> impl Iterator<Item = usize> + Clone + use<> {
+    pub(super) fn usable_terms(&self) -> impl Iterator<Item = usize> + Clone + use<> {
         let (_, changed) = self.combined;
         let known = self.known;
         (0..ENDS)
@@ -121,7 +121,7 @@ impl<'g> Terms<'g> {
     }
 
     /// Whether there is such a term.
-    pub(super) fn has(&self, term: usize) -> bool {
+    pub(super) fn contains_term(&self, term: usize) -> bool {
         term < ENDS + self.known || (LOADS..LOADS + self.loads.len()).contains(&term)
     }
 
@@ -145,12 +145,12 @@ fn address(memory: &MemoryUse, start: &Start) -> u64 {
     let linear = memory
         .address
         .as_ref()
-        .map_or(0, |linear| linear.value(&start.gpr));
+        .map_or(0, |linear| linear.value_for(&start.gpr));
     linear.wrapping_add(base)
 }
 
 /// Up to eight bytes of memory before the run, 0 where there is no page.
-pub(super) fn load(pages: &[Page], address: u64, size: usize) -> u64 {
+pub(super) fn read_initial_memory(pages: &[Page], address: u64, size: usize) -> u64 {
     let mut bytes = [0; 8];
     let offset = (address % PAGE) as usize;
     if offset + size <= PAGE as usize {

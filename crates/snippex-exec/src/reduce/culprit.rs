@@ -7,12 +7,12 @@
 use iced_x86::{InstructionInfoFactory, Register};
 use snippex_core::address_space::RUNNER;
 use snippex_core::case::Case;
-use snippex_core::decode::decoder;
+use snippex_core::decode::intel_decoder;
 use snippex_core::diff::{Class, Comparison, Culprit, Divergence, Field};
 use snippex_core::observation::{Endpoint, Observation};
-use snippex_triage::cause::{Attribution, attribute, of_signature};
+use snippex_triage::cause::{Attribution, attribute_causes, of_signature};
 use snippex_triage::pattern::DivergenceFacts;
-use snippex_triage::reduce::{instruction_ends, prefix, starting_at};
+use snippex_triage::reduce::{block_prefix, instruction_ends, starting_at};
 use snippex_triage::signature::{BugKind, Signature};
 
 use super::trial::{Trial, TrialOutcome};
@@ -55,7 +55,7 @@ impl FirstDivergence {
     pub fn reaches_runner(&self, case: &Case) -> bool {
         let state = self.before.as_ref().map_or(&case.state, |before| &before.state);
         let ip = case.block.address.wrapping_add(case.placement.image_base);
-        let decoder = decoder(&case.block.bytes, ip);
+        let decoder = intel_decoder(&case.block.bytes, ip);
         let Some(instruction) = decoder.into_iter().nth(self.instruction) else {
             return false;
         };
@@ -98,7 +98,7 @@ pub fn locate_first_divergence(
     let ends = instruction_ends(&case.block);
     let sticky = is_sticky(whole);
     // Where the engine dies or hangs, each beginning that is too long costs a process, or all of its patience.
-    let batch = match BugKind::of(whole) {
+    let batch = match BugKind::from_divergence(whole) {
         BugKind::EngineDied | BugKind::EngineHung => 1,
         _ => BATCH,
     };
@@ -110,11 +110,11 @@ pub fn locate_first_divergence(
         let beginnings: Vec<Case> = indices
             .clone()
             .map(|index| Case {
-                block: prefix(&case.block, ends[index], index + 1).into(),
+                block: block_prefix(&case.block, ends[index], index + 1).into(),
                 ..case.clone()
             })
             .collect();
-        let seen = trial.all(&beginnings, false)?;
+        let seen = trial.run_cases(&beginnings, false)?;
         for (index, seen) in indices.zip(seen) {
             let Some(seen) = seen else {
                 return Ok(None);
@@ -122,7 +122,7 @@ pub fn locate_first_divergence(
             let ran_through = matches!(seen.expected.endpoint, Endpoint::Exit { .. });
             if let Comparison::Diverged(divergence) = seen.comparison {
                 let is_sticky = is_sticky(&divergence);
-                let Some(signature) = Signature::of(&case.block, index, &divergence) else {
+                let Some(signature) = Signature::from_divergence(&case.block, index, &divergence) else {
                     return Ok(None);
                 };
                 let first_divergence = FirstDivergence {
@@ -163,7 +163,7 @@ fn attributed(
         Some(shown) => Some(shown),
         None => {
             let whole = up_to(case, first_divergence.instruction, ends);
-            trial.one(&whole)?.ok().map(|seen| (whole, seen))
+            trial.run_case(&whole)?.ok().map(|seen| (whole, seen))
         }
     };
     first_divergence.attributions = shown
@@ -178,15 +178,15 @@ pub(crate) fn shares_of(case: &Case, seen: &TrialOutcome) -> Option<Vec<Attribut
         return None;
     };
     let last = (case.block.instruction_count as usize).checked_sub(1)?;
-    let signature = Signature::of(&case.block, last, divergence)?;
+    let signature = Signature::from_divergence(&case.block, last, divergence)?;
     let facts = DivergenceFacts::new(&signature, case, &seen.expected, &divergence.differences)?;
-    Some(attribute(&facts))
+    Some(attribute_causes(&facts))
 }
 
 /// The block of `case` up to and including instruction `index`.
 fn up_to(case: &Case, index: usize, ends: &[usize]) -> Case {
     Case {
-        block: prefix(&case.block, ends[index], index + 1).into(),
+        block: block_prefix(&case.block, ends[index], index + 1).into(),
         ..case.clone()
     }
 }
@@ -204,7 +204,7 @@ fn alone(
         Some(before) => starting_at(&whole, ends[index - 1], index, before),
         None => whole,
     };
-    let seen = trial.one(&alone)?.ok();
+    let seen = trial.run_case(&alone)?.ok();
     Ok(seen
         .filter(|seen| matches!(seen.comparison, Comparison::Diverged(_)))
         .map(|seen| (alone, seen)))
@@ -224,7 +224,7 @@ mod tests {
 
     use snippex_core::block::{Block, Origin, Terminator};
     use snippex_core::case::Placement;
-    use snippex_core::diff::{Comparison, Tolerance, compare};
+    use snippex_core::diff::{Comparison, Tolerance, compare_observations};
     use snippex_core::state::{Components, MachineState};
 
     use super::*;
@@ -261,7 +261,8 @@ mod tests {
         let mut other = end.clone();
         other.state.gpr[9] = 1;
         let covered = Components::GENERAL;
-        let Comparison::Diverged(divergence) = compare(&case, &end, &other, covered, &Tolerance::none())
+        let Comparison::Diverged(divergence) =
+            compare_observations(&case, &end, &other, covered, &Tolerance::none())
         else {
             panic!("they differ in R9");
         };
@@ -269,7 +270,8 @@ mod tests {
             (case.state.gpr[8], case.state.gpr[0]) = (r8, rax);
             let first_divergence = FirstDivergence {
                 instruction,
-                signature: Signature::of(&case.block, instruction, &divergence).expect("a register differs"),
+                signature: Signature::from_divergence(&case.block, instruction, &divergence)
+                    .expect("a register differs"),
                 divergence: divergence.clone(),
                 before: None,
                 attributions: Vec::new(),

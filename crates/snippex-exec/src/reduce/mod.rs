@@ -14,14 +14,14 @@ use snippex_core::diff::{Comparison, Divergence, InconclusiveReason, Tolerance};
 use snippex_core::observation::Observation;
 use snippex_core::state::MachineState;
 use snippex_triage::cause::{Attribution, CauseId, of_signature};
-use snippex_triage::reduce::{Reducer, instruction_ends, prefix, starting_at};
+use snippex_triage::reduce::{Reducer, block_prefix, instruction_ends, starting_at};
 use snippex_triage::signature::{BugKind, Signature};
 
 pub(crate) use culprit::shares_of;
 pub use culprit::{FirstDivergence, locate_first_divergence};
 pub use snippex_triage::reduce::CONFIRMATIONS;
 #[cfg(test)]
-pub(crate) use trial::nop;
+pub(crate) use trial::build_nop_case;
 pub use trial::{Trial, TrialOutcome};
 
 use crate::engine::{Engine, EngineError};
@@ -102,7 +102,7 @@ pub enum Reduced {
 ///
 /// # Errors
 /// When an engine cannot be used.
-pub fn reduce(
+pub fn reduce_case(
     case: &Case,
     reference: &mut dyn Engine,
     subject: &mut dyn Engine,
@@ -110,7 +110,7 @@ pub fn reduce(
     limits: ReductionLimits,
 ) -> Result<Reduced, EngineError> {
     let mut trial = Trial::new(reference, subject, tolerance);
-    let seen = match trial.one(case)? {
+    let seen = match trial.run_case(case)? {
         Err(reason) => return Ok(Reduced::Unsupported(reason)),
         Ok(seen) => seen,
     };
@@ -165,7 +165,7 @@ impl<'t> Search<'t> {
         limits: ReductionLimits,
         wants: &dyn Fn(&CauseId) -> bool,
     ) -> Result<Reduced, EngineError> {
-        let kind = BugKind::of(&first_divergence.divergence);
+        let kind = BugKind::from_divergence(&first_divergence.divergence);
         let search = Search {
             trial,
             started: Instant::now(),
@@ -245,7 +245,7 @@ impl<'t> Search<'t> {
         let ends = instruction_ends(&case.block);
         let (index, end) = (first_divergence.instruction, ends[first_divergence.instruction]);
         let whole = Case {
-            block: prefix(&case.block, end, index + 1).into(),
+            block: block_prefix(&case.block, end, index + 1).into(),
             ..case.clone()
         };
         let mut starts = Vec::new();
@@ -285,14 +285,14 @@ impl<'t> Search<'t> {
                 && still
                     .is_some_and(|still| still.signature.fields.iter().all(|field| fields.contains(field)))
         };
-        let mut reducer = Reducer::new(base.case.clone()).knowing(self.before.clone());
+        let mut reducer = Reducer::new(base.case.clone()).with_state_before(self.before.clone());
         let mut complete = true;
         loop {
             if self.started.elapsed() > self.limits.time {
                 complete = false;
                 break;
             }
-            let candidates = reducer.candidates();
+            let candidates = reducer.next_candidates();
             if candidates.is_empty() {
                 break;
             }
@@ -302,7 +302,7 @@ impl<'t> Search<'t> {
                 .iter()
                 .map(|shown| shown.as_ref().is_some_and(keeps))
                 .collect();
-            reducer.learn(&kept);
+            reducer.record_outcomes(&kept);
         }
         let last = self.show(vec![reducer.case().clone()])?.pop().flatten();
         // A case that does not show it a second time is no progress: confirmation will tell.
@@ -324,13 +324,13 @@ impl<'t> Search<'t> {
                 if let Some(&end) = ends.get(count - 2) {
                     heads.push(index);
                     all.push(Case {
-                        block: prefix(&case.block, end, count - 1).into(),
+                        block: block_prefix(&case.block, end, count - 1).into(),
                         ..case.clone()
                     });
                 }
             }
         }
-        let mut seen = self.trial.all(&all, self.careful)?;
+        let mut seen = self.trial.run_cases(&all, self.careful)?;
         let of_heads = seen.split_off(cases.len());
         for (index, head) in heads.into_iter().zip(of_heads) {
             let agrees = head.is_some_and(|head| matches!(head.comparison, Comparison::Match(_)));
@@ -348,7 +348,7 @@ impl<'t> Search<'t> {
                 };
                 let divergence = divergence.clone();
                 let last = (case.block.instruction_count as usize).checked_sub(1)?;
-                let signature = Signature::of(&case.block, last, &divergence)?;
+                let signature = Signature::from_divergence(&case.block, last, &divergence)?;
                 let attributions = shares_of(&case, &seen).unwrap_or_else(|| of_signature(&signature));
                 Some(Shown {
                     case,

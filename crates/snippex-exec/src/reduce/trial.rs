@@ -2,12 +2,12 @@
 
 use snippex_core::block::{Block, Origin, Terminator};
 use snippex_core::case::{Case, Placement};
-use snippex_core::diff::{Comparison, Tolerance, compare};
+use snippex_core::diff::{Comparison, Tolerance, compare_observations};
 use snippex_core::group::Group;
 use snippex_core::observation::{Endpoint, Observation};
 use snippex_core::state::MachineState;
 
-use crate::batch::split;
+use crate::batch::split_into_batches;
 use crate::engine::{Engine, EngineError};
 use crate::results::{RunOutcome, Unsupported};
 
@@ -61,15 +61,15 @@ impl<'e> Trial<'e> {
     ///
     /// # Errors
     /// When an engine cannot be used.
-    pub fn one(&mut self, case: &Case) -> Result<Result<TrialOutcome, Unsupported>, EngineError> {
-        let groups = [Group::of(case)];
+    pub fn run_case(&mut self, case: &Case) -> Result<Result<TrialOutcome, Unsupported>, EngineError> {
+        let groups = [Group::from_case(case)];
         let expected = self.reference.run(&groups)?;
         let actual = self.subject.run(&groups)?;
         let covered = expected.components().intersection(actual.components());
         Ok(match (expected.outcome(0, 0), actual.outcome(0, 0)) {
             (RunOutcome::Unsupported(reason), _) | (_, RunOutcome::Unsupported(reason)) => Err(reason),
             (RunOutcome::Ran(expected), RunOutcome::Ran(actual)) => {
-                let comparison = compare(case, &expected, &actual, covered, self.tolerance);
+                let comparison = compare_observations(case, &expected, &actual, covered, self.tolerance);
                 Ok(TrialOutcome {
                     expected: *expected,
                     actual: *actual,
@@ -85,9 +85,13 @@ impl<'e> Trial<'e> {
     ///
     /// # Errors
     /// When an engine cannot be used.
-    pub fn all(&mut self, cases: &[Case], careful: bool) -> Result<Vec<Option<TrialOutcome>>, EngineError> {
+    pub fn run_cases(
+        &mut self,
+        cases: &[Case],
+        careful: bool,
+    ) -> Result<Vec<Option<TrialOutcome>>, EngineError> {
         if let ([case], false) = (cases, careful) {
-            return Ok(vec![self.one(case)?.ok()]);
+            return Ok(vec![self.run_case(case)?.ok()]);
         }
         let distance = |index: usize| 2 * index as u64 * SPACING;
         let mut moved = Vec::with_capacity(cases.len());
@@ -101,19 +105,19 @@ impl<'e> Trial<'e> {
                 code_base: case.placement.code_base.wrapping_add(SPACING),
                 ..case.placement
             };
-            nop(case.block.address, placement)
+            build_nop_case(case.block.address, placement)
         };
         let groups: Vec<Group> = if careful {
             moved
                 .iter()
-                .flat_map(|case| [Group::of(&harmless(case)), Group::of(case)])
+                .flat_map(|case| [Group::from_case(&harmless(case)), Group::from_case(case)])
                 .collect()
         } else {
-            moved.iter().map(Group::of).collect()
+            moved.iter().map(Group::from_case).collect()
         };
         let step = if careful { 2 } else { 1 };
         let mut seen = Vec::with_capacity(cases.len());
-        for range in split(&groups) {
+        for range in split_into_batches(&groups) {
             let batch = &groups[range.clone()];
             let expected = self.reference.run(batch)?;
             let actual = self.subject.run(batch)?;
@@ -127,7 +131,13 @@ impl<'e> Trial<'e> {
                 seen.push(
                     match (expected.outcome(position, 0), actual.outcome(position, 0)) {
                         (RunOutcome::Ran(expected), RunOutcome::Ran(actual)) => Some(TrialOutcome {
-                            comparison: compare(case, &expected, &actual, covered, self.tolerance),
+                            comparison: compare_observations(
+                                case,
+                                &expected,
+                                &actual,
+                                covered,
+                                self.tolerance,
+                            ),
                             expected: back(*expected),
                             actual: back(*actual),
                         }),
@@ -151,7 +161,7 @@ fn move_back(mut end: Observation, moved: &Case, distance: u64) -> Observation {
 }
 
 /// A case that every engine survives.
-pub(crate) fn nop(address: u64, placement: Placement) -> Case {
+pub(crate) fn build_nop_case(address: u64, placement: Placement) -> Case {
     let block = Block {
         address,
         bytes: vec![0x90],

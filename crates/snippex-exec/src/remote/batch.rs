@@ -8,12 +8,12 @@ use snippex_core::state::Components;
 
 use super::RemoteError;
 use super::digest::Digester;
-use super::message::{GroupWire, GroupsWire, ResultsWire, decode, pack, unpack};
+use super::message::{GroupWire, GroupsWire, ResultsWire, decode_message, pack_message, unpack_message};
 use crate::discovery::CaseMaker;
-use crate::lower::lower;
+use crate::lower::lower_block;
 use crate::recording::ends::{self, End};
 use crate::recording::streams::{Joined, Streams};
-use crate::results::{OwnedResults, RawResults, Results, ResultsKind, UnsupportedWire, changed};
+use crate::results::{OwnedResults, RawResults, Results, ResultsKind, UnsupportedWire, changed_lines};
 
 /// What of a group's expected ends is sent.
 pub(super) struct Expected {
@@ -25,7 +25,7 @@ pub(super) struct Expected {
 
 impl Expected {
     /// Nothing is expected of `groups` groups.
-    pub(super) fn nothing(groups: usize) -> Self {
+    pub(super) fn expecting_nothing(groups: usize) -> Self {
         Self {
             groups: vec![false; groups],
             digests: Vec::new(),
@@ -35,9 +35,13 @@ impl Expected {
 
 /// Digests of the runs in `results`. A run whose end is never the same as another gets 0, which no end of the agent matches
 /// since it has none for such a run either.
-pub(super) fn expect(results: &Results<'_>, covered: Components, digester: &mut Digester) -> Expected {
+pub(super) fn digest_expected_results(
+    results: &Results<'_>,
+    covered: Components,
+    digester: &mut Digester,
+) -> Expected {
     let count = results.groups.len();
-    let mut expected = Expected::nothing(count);
+    let mut expected = Expected::expecting_nothing(count);
     let ResultsKind::Raw {
         blocks, ends, lines, ..
     } = &results.kind
@@ -52,7 +56,8 @@ pub(super) fn expect(results: &Results<'_>, covered: Components, digester: &mut 
         let first = blocks[position].first_run as usize;
         for run in 0..group.starts.len() {
             let end = ends.get(first + run);
-            let digest = digester.end(group, run, end, changed(end.output, lines), covered);
+            let digest =
+                digester.digest_end_state(group, run, end, changed_lines(end.output, lines), covered);
             expected.digests.extend(digest.unwrap_or_default().to_le_bytes());
         }
     }
@@ -60,7 +65,7 @@ pub(super) fn expect(results: &Results<'_>, covered: Components, digester: &mut 
 }
 
 /// Groups that the agent can make again.
-pub(super) fn made(groups: &[Group], expected: &[bool], digester: &mut Digester) -> Vec<u8> {
+pub(super) fn pack_made_groups(groups: &[Group], expected: &[bool], digester: &mut Digester) -> Vec<u8> {
     let wire = |(group, &expected): (&Group, &bool)| GroupWire {
         block: (*group.block).clone(),
         pages: group
@@ -68,19 +73,20 @@ pub(super) fn made(groups: &[Group], expected: &[bool], digester: &mut Digester)
             .iter()
             .map(|page| (page.address, page.access))
             .collect(),
-        digest: digester.group(group),
+        digest: digester.digest_group(group),
         expected,
     };
-    pack(&GroupsWire::Made(groups.iter().zip(expected).map(wire).collect()))
+    pack_message(&GroupsWire::Made(groups.iter().zip(expected).map(wire).collect()))
 }
 
 /// Any groups.
-pub(super) fn whole(groups: &[Group]) -> Vec<u8> {
+pub(super) fn pack_whole_groups(groups: &[Group]) -> Vec<u8> {
     let cases = |group: &Group| {
         let runs = 0..group.starts.len();
-        runs.map(|run| codec::encode_case(&group.case(run)).1).collect()
+        runs.map(|run| codec::encode_case(&group.case_at(run)).1)
+            .collect()
     };
-    pack(&GroupsWire::Whole(groups.iter().map(cases).collect()))
+    pack_message(&GroupsWire::Whole(groups.iter().map(cases).collect()))
 }
 
 /// Groups, and of which of them the runs are expected.
@@ -92,8 +98,8 @@ pub(super) fn read_groups(
     maker: Option<&mut CaseMaker<'_>>,
     digester: &mut Digester,
 ) -> Result<Option<ExpectedGroups>, RemoteError> {
-    let bytes = unpack(packed)?;
-    match decode::<GroupsWire>(&bytes)? {
+    let bytes = unpack_message(packed)?;
+    match decode_message::<GroupsWire>(&bytes)? {
         GroupsWire::Whole(groups) => {
             let groups = groups.iter().map(|cases| group_of(cases));
             let groups = groups.collect::<Result<Vec<Group>, RemoteError>>()?;
@@ -107,8 +113,8 @@ pub(super) fn read_groups(
             let mut made = Vec::with_capacity(groups.len());
             let mut expected = Vec::with_capacity(groups.len());
             for wire in groups {
-                let group = maker.make_again(&Arc::new(wire.block), &wire.pages);
-                if digester.group(&group) != wire.digest {
+                let group = maker.make_group_again(&Arc::new(wire.block), &wire.pages);
+                if digester.digest_group(&group) != wire.digest {
                     return Ok(None);
                 }
                 made.push(group);
@@ -126,7 +132,7 @@ fn group_of(cases: &[Vec<u8>]) -> Result<Group, RemoteError> {
     let first = cases
         .first()
         .ok_or(RemoteError::Malformed("a group has no case"))?;
-    let mut whole = Group::of(first);
+    let mut whole = Group::from_case(first);
     let mut pool: Vec<VectorState> = whole.vector_pool.to_vec();
     for case in &cases[1..] {
         if (&case.block, case.placement, &case.pages) != (&first.block, first.placement, &first.pages) {
@@ -134,7 +140,7 @@ fn group_of(cases: &[Vec<u8>]) -> Result<Group, RemoteError> {
                 "the cases of a group are of several blocks",
             ));
         }
-        let one = Group::of(case);
+        let one = Group::from_case(case);
         let known = pool.iter().position(|known| *known == one.vector_pool[0]);
         let vectors = known.unwrap_or_else(|| {
             pool.push(one.vector_pool[0].clone());
@@ -158,7 +164,7 @@ pub(super) struct PackedResults {
 }
 
 impl PackedResults {
-    pub(super) fn wire(&self) -> ResultsWire<'_> {
+    pub(super) fn to_wire(&self) -> ResultsWire<'_> {
         ResultsWire {
             unsupported: self.unsupported.clone(),
             matched: Bytes(&self.matched),
@@ -168,7 +174,7 @@ impl PackedResults {
     }
 
     /// What of `results` is not as `expected` says, whose digests are `digests`.
-    pub(super) fn of(
+    pub(super) fn from_results(
         results: &Results<'_>,
         expected: &[bool],
         digests: &[u8],
@@ -178,7 +184,7 @@ impl PackedResults {
         let unsupported = results.unsupported.iter();
         let mut packed = Self {
             unsupported: unsupported
-                .map(|reason| reason.as_ref().map(UnsupportedWire::of))
+                .map(|reason| reason.as_ref().map(UnsupportedWire::from_reason))
                 .collect(),
             matched: Vec::new(),
             ends: Vec::new(),
@@ -191,7 +197,7 @@ impl PackedResults {
             parked,
         } = &results.kind
         else {
-            packed.made = Some(results.copy().encode());
+            packed.made = Some(results.to_owned_results().encode());
             return Ok(packed);
         };
         let mut digests = digests.chunks_exact(8);
@@ -215,9 +221,9 @@ impl PackedResults {
                     continue;
                 }
                 let end = ends.get(first + run);
-                let lines = changed(end.output, lines);
+                let lines = changed_lines(end.output, lines);
                 if let Some(wanted) = expected {
-                    let found = digester.end(group, run, end, lines, covered);
+                    let found = digester.digest_end_state(group, run, end, lines, covered);
                     let same = found.is_some_and(|found| found.to_le_bytes() == *wanted);
                     bits.push(same);
                     if same {
@@ -225,20 +231,20 @@ impl PackedResults {
                     }
                 }
                 let page = end.output.fault.address & !(snippex_core::case::PAGE - 1);
-                let parked = parked.contain(page);
+                let parked = parked.contains_page(page);
                 differing.push((
                     run,
-                    End::canonical(group, run, end, lines, parked, results.components),
+                    End::from_end_state(group, run, end, lines, parked, results.components),
                 ));
             }
             if !differing.is_empty() {
                 let (runs, ends): (Vec<usize>, Vec<End>) = differing.into_iter().unzip();
-                ends::pack(&part_of(group, &runs), &ends, results.components, &mut streams);
+                ends::pack_ends(&part_of(group, &runs), &ends, results.components, &mut streams);
             }
-            places.push(streams.places());
+            places.push(streams.end_positions());
         }
         packed.matched = bits.bytes;
-        packed.ends = Joined::write(&streams, &places);
+        packed.ends = Joined::encode_streams(&streams, &places);
         Ok(packed)
     }
 }
@@ -264,18 +270,18 @@ pub(super) fn read_results(
     if wire.unsupported.len() != groups.len() {
         return Err(RemoteError::Malformed("an answer is of another batch"));
     }
-    let joined = Joined::read(wire.ends.0.to_vec())?;
+    let joined = Joined::from_bytes(wire.ends.0.to_vec())?;
     let mut bits = BitReader::new(wire.matched.0);
     let mut raw = RawResults::default();
     let mut lowered = Vec::with_capacity(groups.len());
     let mut unsupported = Vec::with_capacity(groups.len());
     for (position, group) in groups.iter().enumerate() {
         let reason = wire.unsupported[position].as_ref();
-        let reason = reason.map(|reason| reason.read(group)).transpose()?;
+        let reason = reason.map(|reason| reason.decode_reason(group)).transpose()?;
         let made = match &reason {
             Some(_) => None,
             None => Some(
-                lower(&group.block, group.placement)
+                lower_block(&group.block, group.placement)
                     .map_err(|_| RemoteError::Malformed("a block that cannot run was run"))?,
             ),
         };
@@ -312,7 +318,7 @@ fn push_runs(
     let mut reader = joined.reader(position)?;
     let ends = match differing.is_empty() {
         true => Vec::new(),
-        false => ends::unpack(&part_of(group, &differing), components, &mut reader)?,
+        false => ends::unpack_ends(&part_of(group, &differing), components, &mut reader)?,
     };
     if !reader.is_empty() {
         return Err(RemoteError::Malformed("the ends of a block are too long"));
@@ -331,7 +337,7 @@ fn push_runs(
             (true, Some((first, ends, lines))) => {
                 let end = ends.get(first + run);
                 let file = (end.output.stored != 0).then_some(end.vectors);
-                (*end.output, file, changed(end.output, lines))
+                (*end.output, file, changed_lines(end.output, lines))
             }
             _ => {
                 let end = ends.next().expect("as many ends as runs that differ");

@@ -26,7 +26,7 @@ const LEVEL: i32 = 9;
 const MAX_WINDOW: u32 = 30;
 
 /// The content address of `bytes`.
-pub(super) fn id(bytes: &[u8]) -> BlobId {
+pub(super) fn compute_blob_id(bytes: &[u8]) -> BlobId {
     Sha256::digest(bytes).into()
 }
 
@@ -54,7 +54,7 @@ impl BlobStore {
         }
         let path = self.path(blob)?;
         let bytes = fs::read(&path).ok()?;
-        if id(&bytes) != *blob {
+        if compute_blob_id(&bytes) != *blob {
             // Cut short by a full disk, or damaged: it is sent again.
             let _ = fs::remove_file(&path);
             return None;
@@ -69,13 +69,13 @@ impl BlobStore {
     pub(super) fn put(&mut self, blob: BlobId, bytes: Arc<[u8]>) {
         if let Some(folder) = &self.folder {
             // Whoever cannot keep it has it sent again.
-            let _ = write(folder, &hex(&blob), &bytes).and_then(|()| tidy(folder));
+            let _ = write(folder, &format_hex(&blob), &bytes).and_then(|()| tidy(folder));
         }
         self.memory.insert(blob, bytes);
     }
 
     /// Blobs that may differ little from one of `length` bytes, the likeliest first.
-    pub(super) fn alike(&self, length: u64) -> Vec<BlobId> {
+    pub(super) fn find_similar_blobs(&self, length: u64) -> Vec<BlobId> {
         const MOST: usize = 8;
         let Some(files) = self.folder.as_deref().and_then(|folder| files(folder).ok()) else {
             return Vec::new();
@@ -90,12 +90,12 @@ impl BlobStore {
     }
 
     fn path(&self, blob: &BlobId) -> Option<PathBuf> {
-        Some(self.folder.as_ref()?.join(hex(blob)))
+        Some(self.folder.as_ref()?.join(format_hex(blob)))
     }
 }
 
 /// `bytes` packed; against `base`, where there is one.
-pub(super) fn pack(bytes: &[u8], base: Option<&[u8]>) -> io::Result<Vec<u8>> {
+pub(super) fn pack_blob(bytes: &[u8], base: Option<&[u8]>) -> io::Result<Vec<u8>> {
     let Some(base) = base else {
         return zstd::stream::encode_all(bytes, LEVEL);
     };
@@ -110,16 +110,20 @@ pub(super) fn pack(bytes: &[u8], base: Option<&[u8]>) -> io::Result<Vec<u8>> {
     encoder.finish()
 }
 
-/// What [`pack`] packed against `base`, which is to be `blob`.
-pub(super) fn unpack(packed: &[u8], base: Option<&[u8]>, blob: &BlobId) -> Result<Arc<[u8]>, RemoteError> {
+/// What [`pack_blob`] packed against `base`, which is to be `blob`.
+pub(super) fn unpack_blob(
+    packed: &[u8],
+    base: Option<&[u8]>,
+    blob: &BlobId,
+) -> Result<Arc<[u8]>, RemoteError> {
     let bytes = unpack_any(packed, base.unwrap_or_default())?;
-    match id(&bytes) == *blob {
+    match compute_blob_id(&bytes) == *blob {
         true => Ok(bytes.into()),
         false => Err(RemoteError::Malformed("a program is not what its name says")),
     }
 }
 
-/// As [`unpack`], whatever it is to be.
+/// As [`unpack_blob`], whatever it is to be.
 pub(super) fn unpack_any(packed: &[u8], base: &[u8]) -> io::Result<Vec<u8>> {
     let mut decoder = zstd::stream::read::Decoder::with_ref_prefix(packed, base)?;
     decoder.window_log_max(MAX_WINDOW + 1)?;
@@ -184,11 +188,11 @@ fn touch(path: &Path) {
 }
 
 /// Lower-case hexadecimal digits.
-pub(super) fn hex(id: &BlobId) -> String {
+pub(super) fn format_hex(id: &BlobId) -> String {
     id.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What [`hex`] wrote.
+/// What [`format_hex`] wrote.
 pub(super) fn parse_hex(text: &str) -> Option<BlobId> {
     if text.len() != 64 || !text.is_ascii() {
         return None;
@@ -220,25 +224,31 @@ mod tests {
         let mut new = old.clone();
         new.splice(1_000_000..1_000_100, noise(300, 2));
         new[5] ^= 1;
-        let whole = pack(&new, None).unwrap();
-        let patch = pack(&new, Some(&old)).unwrap();
+        let whole = pack_blob(&new, None).unwrap();
+        let patch = pack_blob(&new, Some(&old)).unwrap();
         assert!(patch.len() * 100 < new.len(), "{} bytes", patch.len());
-        assert_eq!(&*unpack(&patch, Some(&old), &id(&new)).unwrap(), &new[..]);
-        assert_eq!(&*unpack(&whole, None, &id(&new)).unwrap(), &new[..]);
-        assert!(unpack(&patch, None, &id(&new)).is_err());
-        assert!(unpack(&whole, None, &id(&old)).is_err());
+        assert_eq!(
+            &*unpack_blob(&patch, Some(&old), &compute_blob_id(&new)).unwrap(),
+            &new[..]
+        );
+        assert_eq!(
+            &*unpack_blob(&whole, None, &compute_blob_id(&new)).unwrap(),
+            &new[..]
+        );
+        assert!(unpack_blob(&patch, None, &compute_blob_id(&new)).is_err());
+        assert!(unpack_blob(&whole, None, &compute_blob_id(&old)).is_err());
     }
 
     #[test]
     fn a_damaged_blob_is_not_there_and_a_read_only_folder_does_no_harm() {
         let folder = tempfile::tempdir().unwrap();
         let bytes: Arc<[u8]> = noise(1000, 3).into();
-        let blob = id(&bytes);
+        let blob = compute_blob_id(&bytes);
         BlobStore::new(Some(folder.path().into())).put(blob, Arc::clone(&bytes));
         let mut again = BlobStore::new(Some(folder.path().into()));
-        assert_eq!(again.alike(900), [blob]);
+        assert_eq!(again.find_similar_blobs(900), [blob]);
         assert_eq!(again.get(&blob).as_deref(), Some(&bytes[..]));
-        fs::write(folder.path().join(hex(&blob)), b"cut").unwrap();
+        fs::write(folder.path().join(format_hex(&blob)), b"cut").unwrap();
         assert_eq!(BlobStore::new(Some(folder.path().into())).get(&blob), None);
         let mut nowhere = BlobStore::new(Some("/proc/no/such/folder".into()));
         nowhere.put(blob, Arc::clone(&bytes));

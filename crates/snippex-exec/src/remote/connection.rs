@@ -12,7 +12,8 @@ use super::agent::credit_of;
 use super::blobs::{self, BlobStore};
 use super::frame::{self, Kind};
 use super::message::{
-    AgentInfo, Answer, BlobId, HostInfo, OriginWire, PROTOCOL, Request, decode, encode, unpack,
+    AgentInfo, Answer, BlobId, HostInfo, OriginWire, PROTOCOL, Request, decode_message, encode_message,
+    unpack_message,
 };
 use super::output::Output;
 use super::transport::Link;
@@ -74,7 +75,7 @@ pub(super) struct Patience {
 
 impl Connection {
     /// Waits for the agent's hello.
-    pub(super) fn begin(
+    pub(super) fn from_link(
         host: &str,
         link: Link,
         patience: Patience,
@@ -112,15 +113,16 @@ impl Connection {
                 noise: shared.with_words(&noise),
             }
         })?;
-        let hello = frame::read(&mut reader)?.filter(|frame| frame.kind == Kind::Hello);
+        let hello = frame::read_frame(&mut reader)?.filter(|frame| frame.kind == Kind::Hello);
         let hello = hello.ok_or(RemoteError::Malformed("the agent did not say hello"))?;
-        let info: AgentInfo = decode(&hello.payload).map_err(|_| other_agent(host, "another protocol"))?;
+        let info: AgentInfo =
+            decode_message(&hello.payload).map_err(|_| other_agent(host, "another protocol"))?;
         check_agent(host, &info, agent)?;
         let answer = HostInfo {
             protocol: PROTOCOL,
             keep_blobs,
         };
-        shared.output.begin(&[], &encode(&answer));
+        shared.output.send_hello(&[], &encode_message(&answer));
         *shared.heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         let reading = Arc::clone(&shared);
         thread::Builder::new()
@@ -142,12 +144,12 @@ impl Connection {
     }
 
     /// What the agent is.
-    pub(super) fn info(&self) -> &AgentInfo {
+    pub(super) fn agent_info(&self) -> &AgentInfo {
         &self.info
     }
 
     /// What was printed before its hello.
-    pub(super) fn noise(&self) -> &str {
+    pub(super) fn startup_output(&self) -> &str {
         &self.noise
     }
 
@@ -167,7 +169,7 @@ impl Connection {
 
     pub(super) fn traffic(&self) -> Traffic {
         Traffic {
-            sent: self.shared.output.sent(),
+            sent: self.shared.output.sent_bytes(),
             received: self.shared.received.load(Ordering::Relaxed),
         }
     }
@@ -178,14 +180,14 @@ impl Connection {
             blob: [0; 32],
             bases: Vec::new(),
         };
-        self.ask(&nothing)?;
+        self.send_request(&nothing)?;
         let started = Instant::now();
-        self.ask(&nothing)?;
+        self.send_request(&nothing)?;
         Ok(started.elapsed())
     }
 
     /// Sends a request, and waits for the answer, which is to be decoded.
-    pub(super) fn ask(&self, request: &Request<'_>) -> Result<Vec<u8>, RemoteError> {
+    pub(super) fn send_request(&self, request: &Request<'_>) -> Result<Vec<u8>, RemoteError> {
         self.ask_with(request, &[])
     }
 
@@ -197,19 +199,21 @@ impl Connection {
             Some(waiting) => waiting.insert(stream, sender),
             None => return Err(shared.lost()),
         };
-        let mut sent = shared.output.send(stream, Kind::Message, &encode(request));
+        let mut sent = shared
+            .output
+            .send_frame(stream, Kind::Message, &encode_message(request));
         for piece in blob.chunks(PIECE) {
-            sent = sent && shared.output.send(stream, Kind::Piece, piece);
+            sent = sent && shared.output.send_frame(stream, Kind::Piece, piece);
         }
         if !sent {
             shared.end("it does not take what is sent");
         }
         let packed = receiver.recv().map_err(|_| shared.lost())?;
-        unpack(&packed)
+        unpack_message(&packed)
     }
 
     /// The number of the engine called `name`, which is opened unless it is.
-    pub(super) fn engine(
+    pub(super) fn open_engine(
         &self,
         name: &str,
         entry: Option<&str>,
@@ -225,18 +229,18 @@ impl Connection {
             name: name.to_owned(),
             entry: key.1.clone(),
         };
-        let bytes = self.ask(&request)?;
-        match decode(&bytes)? {
+        let bytes = self.send_request(&request)?;
+        match decode_message(&bytes)? {
             Answer::Opened(identity) => {
                 engines.insert(key, (number, (*identity).clone()));
                 Ok((number, *identity))
             }
-            other => Err(self.failure(other)),
+            other => Err(self.error_from_answer(other)),
         }
     }
 
     /// The number of an origin, which the agent is told about unless it knows it.
-    pub(super) fn origin(
+    pub(super) fn register_origin(
         &self,
         origin: &OriginWire,
         program: Option<&[u8]>,
@@ -254,41 +258,41 @@ impl Connection {
             number,
             origin: origin.clone(),
         };
-        let bytes = self.ask(&request)?;
-        match decode(&bytes)? {
+        let bytes = self.send_request(&request)?;
+        match decode_message(&bytes)? {
             Answer::Done => {
                 origins.insert(origin.clone(), number);
                 Ok(number)
             }
-            other => Err(self.failure(other)),
+            other => Err(self.error_from_answer(other)),
         }
     }
 
     /// Sees to it that the agent has a program.
     fn upload(&self, blob: BlobId, program: &[u8], blobs: &Mutex<BlobStore>) -> Result<(), RemoteError> {
         let mut known = blobs.lock().unwrap_or_else(PoisonError::into_inner);
-        let bases = known.alike(program.len() as u64);
-        let bytes = self.ask(&Request::Offer { blob, bases })?;
-        let base = match decode(&bytes)? {
+        let bases = known.find_similar_blobs(program.len() as u64);
+        let bytes = self.send_request(&Request::Offer { blob, bases })?;
+        let base = match decode_message(&bytes)? {
             Answer::Offered { have: true, .. } => return Ok(()),
             Answer::Offered { base, .. } => base,
-            other => return Err(self.failure(other)),
+            other => return Err(self.error_from_answer(other)),
         };
         let content = base.and_then(|base| known.get(&base));
         let base = base.filter(|_| content.is_some());
-        let packed = blobs::pack(program, content.as_deref())?;
+        let packed = blobs::pack_blob(program, content.as_deref())?;
         known.put(blob, program.into());
         drop(known);
         let length = packed.len() as u64;
         let bytes = self.ask_with(&Request::Blob { blob, base, length }, &packed)?;
-        match decode(&bytes)? {
+        match decode_message(&bytes)? {
             Answer::Done => Ok(()),
-            other => Err(self.failure(other)),
+            other => Err(self.error_from_answer(other)),
         }
     }
 
     /// What an answer that was not hoped for means.
-    pub(super) fn failure(&self, answer: Answer<'_>) -> RemoteError {
+    pub(super) fn error_from_answer(&self, answer: Answer<'_>) -> RemoteError {
         match answer {
             Answer::Failed { problem, hint } => RemoteError::Engine {
                 host: self.shared.host.clone(),
@@ -321,14 +325,15 @@ impl Shared {
     /// Reads until the connection ends.
     fn read(&self, reader: &mut dyn std::io::Read) {
         loop {
-            let frame = match frame::read(reader) {
+            let frame = match frame::read_frame(reader) {
                 Ok(Some(frame)) => frame,
                 Ok(None) => return self.end("its agent ended"),
                 Err(error) => return self.end(&error.to_string()),
             };
             *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
             let length = frame.payload.len();
-            self.received.fetch_add(frame::length(length), Ordering::Relaxed);
+            self.received
+                .fetch_add(frame::frame_length(length), Ordering::Relaxed);
             match frame.kind {
                 Kind::Credit => match credit_of(&frame) {
                     Ok(bytes) => self.output.may_send(bytes),
@@ -341,7 +346,7 @@ impl Shared {
                         let _ = sender.send(frame.payload);
                     }
                     drop(waiting);
-                    self.output.took(length);
+                    self.output.grant_credit(length);
                 }
                 Kind::Hello | Kind::Pulse | Kind::Piece => {}
             }
@@ -413,8 +418,8 @@ fn check_agent(host: &str, info: &AgentInfo, wanted: Option<[u8; 32]>) -> Result
     match wanted {
         Some(wanted) if wanted != info.sha256 => Err(RemoteError::OtherAgent {
             host: host.to_owned(),
-            found: blobs::hex(&info.sha256),
-            wanted: blobs::hex(&wanted),
+            found: blobs::format_hex(&info.sha256),
+            wanted: blobs::format_hex(&wanted),
         }),
         _ => Ok(()),
     }

@@ -25,7 +25,7 @@ impl Default for Credit {
 
 impl Credit {
     /// Waits until `bytes` may be sent; more than a window waits for a whole one. `false` when the connection has ended.
-    pub(super) fn take(&self, bytes: usize) -> bool {
+    pub(super) fn wait_for_credit(&self, bytes: usize) -> bool {
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             match *left {
@@ -40,7 +40,7 @@ impl Credit {
     }
 
     /// The other side has taken `bytes` off.
-    pub(super) fn give(&self, bytes: usize) {
+    pub(super) fn add_credit(&self, bytes: usize) {
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
         *left = left.map(|left| left.saturating_add(bytes).min(WINDOW));
         self.changed.notify_all();
@@ -63,14 +63,14 @@ mod tests {
     #[test]
     fn a_sender_waits_for_credit_and_goes_on_when_it_is_given() {
         let credit = Arc::new(Credit::default());
-        assert!(credit.take(WINDOW - 1));
+        assert!(credit.wait_for_credit(WINDOW - 1));
         let sender = thread::spawn({
             let credit = Arc::clone(&credit);
-            move || credit.take(WINDOW * 3)
+            move || credit.wait_for_credit(WINDOW * 3)
         });
-        credit.give(WINDOW - 1);
+        credit.add_credit(WINDOW - 1);
         assert!(sender.join().unwrap());
         credit.close();
-        assert!(!credit.take(1));
+        assert!(!credit.wait_for_credit(1));
     }
 }

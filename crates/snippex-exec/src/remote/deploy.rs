@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::RemoteError;
-use super::blobs::{self, BlobStore, hex, parse_hex};
+use super::blobs::{self, BlobStore, format_hex, parse_hex};
 use super::transport::{Link, Transport};
 
 /// What the shell is told to do. Each line that it says to us begins with the mark.
@@ -89,7 +89,7 @@ impl Deployment {
     ///
     /// # Errors
     /// When the host cannot be reached, or there is no agent for it here.
-    pub fn plan(&self) -> Result<DeploymentPlan, RemoteError> {
+    pub fn plan_deployment(&self) -> Result<DeploymentPlan, RemoteError> {
         let mut steps = Steps::begin(self)?;
         let architecture = steps.architecture()?;
         let agent = self.agent_for(&architecture)?;
@@ -123,7 +123,7 @@ impl Deployment {
             let problem = format!("{} is no program for it", path.display());
             return Err(self.no_agent(architecture, &problem));
         }
-        let id = blobs::id(&bytes);
+        let id = blobs::compute_blob_id(&bytes);
         Ok(Agent {
             path,
             bytes: bytes.into(),
@@ -148,7 +148,7 @@ impl Deployment {
         let mut sent = BlobStore::new(self.sent.clone());
         let base = older.iter().find_map(|id| Some((*id, sent.get(id)?)));
         let packed = match base {
-            Some((id, base)) => (Some(id), blobs::pack(&agent.bytes, Some(&base))?.into()),
+            Some((id, base)) => (Some(id), blobs::pack_blob(&agent.bytes, Some(&base))?.into()),
             None => (None, Arc::clone(&agent.bytes)),
         };
         sent.put(agent.id, Arc::clone(&agent.bytes));
@@ -186,7 +186,7 @@ impl Steps {
             words,
         } = deployment.shell.connect()?;
         let folder = deployment.folder.as_deref().unwrap_or_default();
-        let mut script = format!("snippex_folder={}\n", quoted(folder));
+        let mut script = format!("snippex_folder={}\n", quote_shell_word(folder));
         script.push_str(SCRIPT);
         writer.write_all(script.as_bytes())?;
         writer.flush()?;
@@ -216,7 +216,7 @@ impl Steps {
 
     /// Says which agent is wanted; whether it is there, else which others are.
     fn offer(&mut self, agent: &Agent) -> Result<(bool, Vec<[u8; 32]>), RemoteError> {
-        self.say(format!("{} {}\n", hex(&agent.id), agent.bytes.len()).as_bytes())?;
+        self.say(format!("{} {}\n", format_hex(&agent.id), agent.bytes.len()).as_bytes())?;
         match self.listen()? {
             (word, _) if word == "have" => Ok((true, Vec::new())),
             (word, older) if word == "need" => {
@@ -229,7 +229,7 @@ impl Steps {
     fn send(&mut self, base: Option<[u8; 32]>, packed: &[u8]) -> Result<(), RemoteError> {
         let mut head = String::new();
         let _ = match base {
-            Some(base) => writeln!(head, "patch {} {}", packed.len(), hex(&base)),
+            Some(base) => writeln!(head, "patch {} {}", packed.len(), format_hex(&base)),
             None => writeln!(head, "whole {} -", packed.len()),
         };
         self.say(head.as_bytes())?;
@@ -352,7 +352,7 @@ fn close_after(patience: Duration, close: Arc<dyn Fn() + Send + Sync>, done: Arc
 }
 
 /// `text` as one word of a POSIX shell.
-pub(super) fn quoted(text: &str) -> String {
+pub(super) fn quote_shell_word(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 

@@ -20,7 +20,7 @@ pub(super) struct Digester {
 impl Digester {
     /// Digest of the bits that `EndState::same_bits` and the lines compare, as far as `covered` goes: equal exactly when those
     /// are. `None` for an end that is never the same as another.
-    pub(super) fn end(
+    pub(super) fn digest_end_state(
         &mut self,
         group: &Group,
         run: usize,
@@ -31,7 +31,7 @@ impl Digester {
         if !has_state(end.output.exit) {
             return None;
         }
-        let end = End::canonical(group, run, end, lines, false, covered);
+        let end = End::from_end_state(group, run, end, lines, false, covered);
         self.buffer.clear();
         self.registers(&end);
         self.vectors(&end, covered);
@@ -78,7 +78,7 @@ impl Digester {
     }
 
     /// Digest of the start states and pages of `group`: equal where both sides have made the same cases of a block.
-    pub(super) fn group(&mut self, group: &Group) -> u64 {
+    pub(super) fn digest_group(&mut self, group: &Group) -> u64 {
         self.buffer.clear();
         for start in &group.starts {
             start.gpr.iter().for_each(|&value| self.word(value));
@@ -94,7 +94,7 @@ impl Digester {
     }
 
     /// Digest of a vector pool.
-    pub(super) fn pool(&mut self, pool: &[VectorState]) -> u64 {
+    pub(super) fn digest_vector_pool(&mut self, pool: &[VectorState]) -> u64 {
         self.buffer.clear();
         for state in pool {
             self.buffer.extend(state.x87.control.to_le_bytes());

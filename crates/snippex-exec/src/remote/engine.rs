@@ -7,12 +7,12 @@ use snippex_core::group::Group;
 use tracing::warn;
 
 use super::RemoteError;
-use super::batch::{self, Expected, can_be_made, expect, read_results};
+use super::batch::{self, Expected, can_be_made, digest_expected_results, read_results};
 use super::blobs;
 use super::connection::Connection;
 use super::digest::Digester;
 use super::host::Host;
-use super::message::{Answer, BatchWire, OriginWire, Request, decode};
+use super::message::{Answer, BatchWire, OriginWire, Request, decode_message};
 use crate::discovery::CaseOrigin;
 use crate::engine::{Engine, EngineEntry, EngineError, EngineIdentity};
 use crate::results::{OwnedResults, Results};
@@ -63,9 +63,9 @@ impl RemoteEngine {
             .entry
             .as_ref()
             .map(|entry| serde_json::to_string(entry).expect("an entry is JSON"));
-        let place = order.host.place();
-        let connection = order.host.connection(place)?;
-        let (_, there) = connection.engine(&order.engine, entry.as_deref())?;
+        let place = order.host.next_place();
+        let connection = order.host.connection_at(place)?;
+        let (_, there) = connection.open_engine(&order.engine, entry.as_deref())?;
         Ok(Self {
             identity: named(there, &order.host),
             host: Arc::clone(&order.host),
@@ -118,26 +118,26 @@ impl RemoteEngine {
         fresh: bool,
         whole: bool,
     ) -> Result<Option<OwnedResults>, RemoteError> {
-        let connection = self.host.connection(self.place)?;
+        let connection = self.host.connection_at(self.place)?;
         let engine = self.engine_on(&connection)?;
         let components = self.identity.components;
         let covered = expected.map_or(components, |expected| {
             expected.components.intersection(components)
         });
         let digests = match expected {
-            Some(expected) if !whole => expect(expected, covered, &mut self.digester),
-            _ => Expected::nothing(groups.len()),
+            Some(expected) if !whole => digest_expected_results(expected, covered, &mut self.digester),
+            _ => Expected::expecting_nothing(groups.len()),
         };
         let origin = match &self.origin {
             Some(origin) if !whole => {
                 let program = origin.of.program.as_deref();
-                Some(connection.origin(&origin.wire, program, &self.host.blobs)?)
+                Some(connection.register_origin(&origin.wire, program, &self.host.blobs)?)
             }
             _ => None,
         };
         let packed = match origin {
-            Some(_) => batch::made(groups, &digests.groups, &mut self.digester),
-            None => batch::whole(groups),
+            Some(_) => batch::pack_made_groups(groups, &digests.groups, &mut self.digester),
+            None => batch::pack_whole_groups(groups),
         };
         let request = Request::Run {
             engine,
@@ -149,20 +149,20 @@ impl RemoteEngine {
                 expected: Bytes(&digests.digests),
             },
         };
-        let bytes = connection.ask(&request)?;
-        match decode(&bytes)? {
+        let bytes = connection.send_request(&request)?;
+        match decode_message(&bytes)? {
             Answer::Ran { results } => {
                 let known = expected.map(|expected| (expected, &digests.groups[..]));
                 read_results(&results, groups, known, components).map(Some)
             }
             Answer::OtherCases => Ok(None),
-            other => Err(connection.failure(other)),
+            other => Err(connection.error_from_answer(other)),
         }
     }
 
     /// The engine's number on a connection, where it is to be what it was.
     fn engine_on(&self, connection: &Connection) -> Result<u32, RemoteError> {
-        let (number, there) = connection.engine(&self.engine, self.entry.as_deref())?;
+        let (number, there) = connection.open_engine(&self.engine, self.entry.as_deref())?;
         let there = named(there, &self.host);
         if (&there.version, &there.cpu) != (&self.identity.version, &self.identity.cpu) {
             return Err(RemoteError::Changed {
@@ -210,12 +210,12 @@ impl Engine for RemoteEngine {
 
     fn cases_come_from(&mut self, origin: &CaseOrigin) {
         let wire = OriginWire {
-            program: origin.program.as_deref().map(blobs::id),
+            program: origin.program.as_deref().map(blobs::compute_blob_id),
             placement: origin.placement,
             seed: origin.seed,
             states: u32::try_from(origin.states).expect("a block has few states"),
             corners: origin.style == snippex_core::seed::Style::Corners,
-            pool: self.digester.pool(&origin.vector_pool),
+            pool: self.digester.digest_vector_pool(&origin.vector_pool),
         };
         self.origin = Some(Origin {
             wire,
@@ -224,12 +224,12 @@ impl Engine for RemoteEngine {
     }
 
     fn restart(&mut self) -> Result<(), EngineError> {
-        let connection = self.host.connection(self.place)?;
+        let connection = self.host.connection_at(self.place)?;
         let engine = self.engine_on(&connection)?;
-        let bytes = connection.ask(&Request::Restart { engine })?;
-        match decode(&bytes).map_err(RemoteError::from)? {
+        let bytes = connection.send_request(&Request::Restart { engine })?;
+        match decode_message(&bytes).map_err(RemoteError::from)? {
             Answer::Done => Ok(()),
-            other => Err(connection.failure(other).into()),
+            other => Err(connection.error_from_answer(other).into()),
         }
     }
 }

@@ -99,8 +99,8 @@ impl HostEntry {
     ///
     /// # Errors
     /// When the entry does not say how it is reached.
-    pub fn host(&self, name: &str, defaults: &HostDefaults) -> Result<Arc<Host>, HostEntryError> {
-        let deployment = self.deployment(name, defaults)?;
+    pub fn build_host(&self, name: &str, defaults: &HostDefaults) -> Result<Arc<Host>, HostEntryError> {
+        let deployment = self.build_deployment(name, defaults)?;
         let standard = HostOptions::default();
         let seconds =
             |given: Option<u32>, other| given.map_or(other, |given| Duration::from_secs(given.into()));
@@ -118,8 +118,12 @@ impl HostEntry {
     /// The way to its agents.
     ///
     /// # Errors
-    /// As [`HostEntry::host`].
-    pub fn deployment(&self, name: &str, defaults: &HostDefaults) -> Result<Deployment, HostEntryError> {
+    /// As [`HostEntry::build_host`].
+    pub fn build_deployment(
+        &self,
+        name: &str,
+        defaults: &HostDefaults,
+    ) -> Result<Deployment, HostEntryError> {
         Ok(Deployment {
             host: name.to_owned(),
             shell: self.shell(name, defaults)?,
@@ -211,7 +215,7 @@ mod tests {
         let defaults = HostDefaults::default();
         let none = HostEntry::default();
         assert_eq!(
-            none.host("x", &defaults).unwrap_err(),
+            none.build_host("x", &defaults).unwrap_err(),
             HostEntryError::NoWay("x".into())
         );
         let both = HostEntry {
@@ -220,7 +224,7 @@ mod tests {
             ..HostEntry::default()
         };
         assert_eq!(
-            both.host("x", &defaults).unwrap_err(),
+            both.build_host("x", &defaults).unwrap_err(),
             HostEntryError::TwoWays("x".into())
         );
     }

@@ -55,7 +55,7 @@ pub(super) struct Frame {
 ///
 /// # Panics
 /// When the payload is longer than [`MAX_PAYLOAD`]: what is longer is sent in pieces.
-pub(super) fn bytes(stream: u32, kind: Kind, payload: &[u8]) -> Vec<u8> {
+pub(super) fn encode_frame(stream: u32, kind: Kind, payload: &[u8]) -> Vec<u8> {
     assert!(payload.len() <= MAX_PAYLOAD, "a message is longer than 64 MiB");
     let mut bytes = Vec::with_capacity(HEADER + payload.len());
     bytes.extend((payload.len() as u32).to_le_bytes());
@@ -67,12 +67,12 @@ pub(super) fn bytes(stream: u32, kind: Kind, payload: &[u8]) -> Vec<u8> {
 }
 
 /// Bytes of a frame with a payload of `payload` bytes.
-pub(super) fn length(payload: usize) -> u64 {
+pub(super) fn frame_length(payload: usize) -> u64 {
     (HEADER + payload) as u64
 }
 
 /// Reads one frame; `None` at the end of the stream.
-pub(super) fn read(input: &mut dyn Read) -> io::Result<Option<Frame>> {
+pub(super) fn read_frame(input: &mut dyn Read) -> io::Result<Option<Frame>> {
     let mut header = [0; HEADER];
     match input.read(&mut header[..1])? {
         0 => return Ok(None),
@@ -148,12 +148,12 @@ mod tests {
             prop_assume!(!noise.windows(16).any(|window| window == GREETING));
             let mut bytes = noise.clone();
             bytes.extend(GREETING);
-            bytes.extend(super::bytes(stream, Kind::Piece, &payload));
+            bytes.extend(encode_frame(stream, Kind::Piece, &payload));
             let mut input = &bytes[..];
             prop_assert_eq!(skip_noise(&mut input).unwrap(), noise);
-            let frame = read(&mut input).unwrap().unwrap();
+            let frame = read_frame(&mut input).unwrap().unwrap();
             prop_assert_eq!(frame, Frame { stream, kind: Kind::Piece, payload });
-            prop_assert_eq!(read(&mut input).unwrap(), None);
+            prop_assert_eq!(read_frame(&mut input).unwrap(), None);
         }
 
         #[test]
@@ -162,11 +162,11 @@ mod tests {
             at in any::<proptest::sample::Index>(),
             bit in 0..8u32,
         ) {
-            let mut bytes = bytes(7, Kind::Message, &payload);
+            let mut bytes = encode_frame(7, Kind::Message, &payload);
             let at = at.index(bytes.len());
-            prop_assert!(at == 0 || read(&mut &bytes[..at]).is_err());
+            prop_assert!(at == 0 || read_frame(&mut &bytes[..at]).is_err());
             bytes[at] ^= 1 << bit;
-            prop_assert!(read(&mut &bytes[..]).is_err());
+            prop_assert!(read_frame(&mut &bytes[..]).is_err());
         }
     }
 }

@@ -108,39 +108,39 @@ impl Host {
     ///
     /// # Errors
     /// When the host cannot be used.
-    pub fn info(&self) -> Result<AgentInfo, RemoteError> {
-        Ok(self.connection(0)?.info().clone())
+    pub fn agent_info(&self) -> Result<AgentInfo, RemoteError> {
+        Ok(self.connection_at(0)?.agent_info().clone())
     }
 
-    /// As [`Host::info`], what its login shell printed before the agent started.
+    /// As [`Host::agent_info`], what its login shell printed before the agent started.
     ///
     /// # Errors
-    /// As [`Host::info`].
-    pub fn noise(&self) -> Result<String, RemoteError> {
-        Ok(self.connection(0)?.noise().to_owned())
+    /// As [`Host::agent_info`].
+    pub fn startup_output(&self) -> Result<String, RemoteError> {
+        Ok(self.connection_at(0)?.startup_output().to_owned())
     }
 
-    /// As [`Host::info`], how long a small request takes to be answered.
+    /// As [`Host::agent_info`], how long a small request takes to be answered.
     ///
     /// # Errors
-    /// As [`Host::info`].
+    /// As [`Host::agent_info`].
     pub fn round_trip(&self) -> Result<Duration, RemoteError> {
-        Ok(self.connection(0)?.round_trip())
+        Ok(self.connection_at(0)?.round_trip())
     }
 
     /// Threads that keep the host's CPUs busy: each waits for its batch, so the more the longer the way is.
     ///
     /// # Errors
-    /// As [`Host::info`].
-    pub fn workers(&self) -> Result<usize, RemoteError> {
+    /// As [`Host::agent_info`].
+    pub fn worker_count(&self) -> Result<usize, RemoteError> {
         /// An engine takes about so long for a batch.
         const BATCH: u128 = 10;
         const MOST: usize = 64;
-        let connection = self.connection(0)?;
+        let connection = self.connection_at(0)?;
         let on_the_way = connection.round_trip().as_millis().div_ceil(BATCH);
         let each = 2 + usize::try_from(on_the_way).unwrap_or(MOST);
         let agents = self.options.connections.max(1);
-        Ok((connection.info().cpus as usize * each)
+        Ok((connection.agent_info().cpus as usize * each)
             .clamp(2, MOST)
             .max(agents))
     }
@@ -164,12 +164,12 @@ impl Host {
     }
 
     /// A place for an engine: they are given out in turn.
-    pub(super) fn place(&self) -> usize {
+    pub(super) fn next_place(&self) -> usize {
         self.next.fetch_add(1, Ordering::Relaxed) % self.places.len()
     }
 
     /// The connection at `place`; made when there is none, made again when it was lost.
-    pub(super) fn connection(&self, place: usize) -> Result<Arc<Connection>, RemoteError> {
+    pub(super) fn connection_at(&self, place: usize) -> Result<Arc<Connection>, RemoteError> {
         let mut place = self.places[place].lock().unwrap_or_else(PoisonError::into_inner);
         let connection = match &*place {
             Place::Open(connection) if connection.is_alive() => return Ok(Arc::clone(connection)),
@@ -200,11 +200,11 @@ impl Host {
             silence: self.options.silence,
         };
         let link = self.transport.connect()?;
-        let connection = Connection::begin(&self.name, link, patience, self.options.transfer_cache)?;
-        if !connection.noise().trim().is_empty() {
+        let connection = Connection::from_link(&self.name, link, patience, self.options.transfer_cache)?;
+        if !connection.startup_output().trim().is_empty() {
             info!(
                 host = self.name,
-                noise = connection.noise(),
+                noise = connection.startup_output(),
                 "was printed before the agent started"
             );
         }

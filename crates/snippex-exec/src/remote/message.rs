@@ -9,7 +9,7 @@ use snippex_core::state::Components;
 
 use super::RemoteError;
 use crate::engine::EngineIdentity;
-use crate::recording::container::{compress, decompress};
+use crate::recording::container::{compress_bytes, decompress_bytes};
 use crate::results::UnsupportedWire;
 
 /// Version of the protocol.
@@ -173,21 +173,22 @@ pub(super) struct ResultsWire<'a> {
 }
 
 /// Encodes and packs a message.
-pub(super) fn pack<T: Serialize>(message: &T) -> Vec<u8> {
-    compress(&codec::encode(codec::FrameKind::Message, message)).expect("memory takes what is written to it")
+pub(super) fn pack_message<T: Serialize>(message: &T) -> Vec<u8> {
+    compress_bytes(&codec::encode_value(codec::FrameKind::Message, message))
+        .expect("memory takes what is written to it")
 }
 
-/// Unpacks what [`pack`] packed; to be given to [`decode`].
-pub(super) fn unpack(bytes: &[u8]) -> Result<Vec<u8>, RemoteError> {
-    decompress(bytes, MAX_UNPACKED).map_err(|_| RemoteError::Malformed("a message does not unpack"))
+/// Unpacks what [`pack_message`] packed; to be given to [`decode_message`].
+pub(super) fn unpack_message(bytes: &[u8]) -> Result<Vec<u8>, RemoteError> {
+    decompress_bytes(bytes, MAX_UNPACKED).map_err(|_| RemoteError::Malformed("a message does not unpack"))
 }
 
 /// Encodes a message.
-pub(super) fn encode<T: Serialize>(message: &T) -> Vec<u8> {
-    codec::encode(codec::FrameKind::Message, message)
+pub(super) fn encode_message<T: Serialize>(message: &T) -> Vec<u8> {
+    codec::encode_value(codec::FrameKind::Message, message)
 }
 
 /// Decodes a message.
-pub(super) fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, CodecError> {
-    codec::decode(codec::FrameKind::Message, bytes)
+pub(super) fn decode_message<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, CodecError> {
+    codec::decode_value(codec::FrameKind::Message, bytes)
 }

@@ -1,6 +1,6 @@
 //! Engines on other hosts: a check here, an engine there.
 //!
-//! An agent, which is this program on the other host ([`serve`]), makes start states again from the seed and runs them on its
+//! An agent, which is this program on the other host ([`serve_host`]), makes start states again from the seed and runs them on its
 //! engine. What goes out is each block once, the pages that it needs, and eight bytes for how each run is expected to end; what
 //! comes back is a bit for each run that ended so, and the whole end of each other, packed as recordings pack it. So a
 //! [`RemoteEngine`] gives the very results that its engine would give here.
@@ -34,7 +34,7 @@ use thiserror::Error;
 use crate::engine::EngineError;
 use crate::results::ResultsError;
 
-pub use agent::{AgentOptions, serve};
+pub use agent::{AgentOptions, serve_host};
 pub use connection::Traffic;
 pub use deploy::{Deployment, DeploymentPlan, apply_patch};
 pub use engine::{EngineOrder, RemoteEngine};

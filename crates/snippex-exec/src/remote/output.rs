@@ -37,20 +37,20 @@ impl Output {
     }
 
     /// Queues what a connection begins with.
-    pub(super) fn begin(&self, greeting: &[u8], hello: &[u8]) {
+    pub(super) fn send_hello(&self, greeting: &[u8], hello: &[u8]) {
         let mut bytes = greeting.to_vec();
-        bytes.extend(frame::bytes(0, Kind::Hello, hello));
+        bytes.extend(frame::encode_frame(0, Kind::Hello, hello));
         self.queue(bytes);
     }
 
     /// Sends a frame, when there is credit for it. `false` when nobody reads any more.
-    pub(super) fn send(&self, stream: u32, kind: Kind, payload: &[u8]) -> bool {
-        self.credit.take(payload.len()) && self.send_now(stream, kind, payload)
+    pub(super) fn send_frame(&self, stream: u32, kind: Kind, payload: &[u8]) -> bool {
+        self.credit.wait_for_credit(payload.len()) && self.send_now(stream, kind, payload)
     }
 
     /// The same without waiting for credit: for what is small, and for whoever has to go on reading.
     pub(super) fn send_now(&self, stream: u32, kind: Kind, payload: &[u8]) -> bool {
-        self.queue(frame::bytes(stream, kind, payload))
+        self.queue(frame::encode_frame(stream, kind, payload))
     }
 
     fn queue(&self, bytes: Vec<u8>) -> bool {
@@ -64,18 +64,18 @@ impl Output {
     }
 
     /// The other side may send so many bytes in addition.
-    pub(super) fn took(&self, bytes: usize) {
+    pub(super) fn grant_credit(&self, bytes: usize) {
         let bytes = u32::try_from(bytes).expect("frames are shorter than 64 MiB");
         self.send_now(0, Kind::Credit, &bytes.to_le_bytes());
     }
 
     /// This side may.
     pub(super) fn may_send(&self, bytes: usize) {
-        self.credit.give(bytes);
+        self.credit.add_credit(bytes);
     }
 
     /// Bytes that were queued, in frames.
-    pub(super) fn sent(&self) -> u64 {
+    pub(super) fn sent_bytes(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
     }
 

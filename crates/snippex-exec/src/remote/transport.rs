@@ -75,7 +75,7 @@ impl Transport for CommandTransport {
             return Err(unreachable("its command has no standard streams".into()));
         };
         let words = Arc::new(Mutex::new(String::new()));
-        listen(errors, Arc::clone(&words));
+        collect_error_output(errors, Arc::clone(&words));
         let child = Mutex::new(Ended(child));
         Ok(Link {
             reader: Box::new(reader),
@@ -105,7 +105,7 @@ impl Drop for Ended {
 }
 
 /// Keeps the last of what `errors` says.
-pub(super) fn listen(mut errors: impl Read + Send + 'static, words: Arc<Mutex<String>>) {
+pub(super) fn collect_error_output(mut errors: impl Read + Send + 'static, words: Arc<Mutex<String>>) {
     thread::spawn(move || {
         let mut buffer = [0; 1024];
         while let Ok(count @ 1..) = errors.read(&mut buffer) {

@@ -28,7 +28,7 @@ pub(crate) enum ParkedPages<'e> {
 }
 
 impl ParkedPages<'_> {
-    pub(crate) fn contain(self, page: u64) -> bool {
+    pub(crate) fn contains_page(self, page: u64) -> bool {
         match self {
             Self::Space(space) => space.was_parked(page),
             Self::Listed(pages) => pages.binary_search(&page).is_ok(),
@@ -40,7 +40,7 @@ impl ParkedPages<'_> {
         let faulted = outputs.iter().filter(|output| is_access_fault(output));
         let mut pages: Vec<u64> = faulted
             .map(|output| output.fault.address & !(PAGE - 1))
-            .filter(|&page| self.contain(page))
+            .filter(|&page| self.contains_page(page))
             .collect();
         pages.sort_unstable();
         pages.dedup();
@@ -53,7 +53,7 @@ fn is_access_fault(output: &RunOutput) -> bool {
     output.exit == EXIT_FAULT && output.fault.signal == u32::from(SIGSEGV) && output.fault.code == SEGV_ACCERR
 }
 
-pub(super) fn endpoint(
+pub(super) fn read_endpoint(
     group: &Group,
     lowered: &Lowered,
     output: &RunOutput,
@@ -67,7 +67,7 @@ pub(super) fn endpoint(
         },
         EXIT_NONE => Endpoint::EngineDied { signal: None },
         EXIT_FAULT => signal(group, lowered, output, parked),
-        exit => match lowered.target(exit) {
+        exit => match lowered.exit_target(exit) {
             Some(target) => Endpoint::Exit { target },
             // No stub says so: something else wrote there.
             None => Endpoint::EngineDied { signal: None },
@@ -92,12 +92,12 @@ fn signal(group: &Group, lowered: &Lowered, output: &RunOutput, parked: ParkedPa
     if indirect
         && fault.signal == u32::from(SIGTRAP)
         && fault.code != TRAP_TRACE
-        && !(lowered.address..lowered.end()).contains(&before)
+        && !(lowered.address..lowered.end_address()).contains(&before)
     {
         return Endpoint::Exit { target: before };
     }
     let mut rip = fault.rip;
-    if fault.signal == u32::from(SIGTRAP) && rip >= end && rip < lowered.end() {
+    if fault.signal == u32::from(SIGTRAP) && rip >= end && rip < lowered.end_address() {
         // TF, set by the block, traps on the first instruction of a stub: in the program, at the exit's target.
         let stub = (rip - end) as usize / snippex_runner::layout::STUB_SIZE;
         rip = lowered.targets[if stub == 0 { EXIT_NEXT } else { EXIT_TAKEN } as usize];
@@ -106,7 +106,7 @@ fn signal(group: &Group, lowered: &Lowered, output: &RunOutput, parked: ParkedPa
     let page = fault.address & !(PAGE - 1);
     if fault.signal == u32::from(SIGSEGV)
         && code == SEGV_ACCERR
-        && parked.contain(page)
+        && parked.contains_page(page)
         && group
             .pages
             .binary_search_by_key(&page, |page| page.address)
@@ -124,7 +124,7 @@ fn signal(group: &Group, lowered: &Lowered, output: &RunOutput, parked: ParkedPa
     })
 }
 
-pub(super) fn observe(
+pub(super) fn read_outcome(
     group: &Group,
     index: usize,
     lowered: &Lowered,
@@ -133,17 +133,17 @@ pub(super) fn observe(
     parked: ParkedPages<'_>,
     components: Components,
 ) -> RunOutcome {
-    let Some(endpoint) = endpoint(group, lowered, end.output, parked) else {
+    let Some(endpoint) = read_endpoint(group, lowered, end.output, parked) else {
         return RunOutcome::Unsupported(match end.output.exit {
             EXIT_X87_TOP => Unsupported::State(X87_TOP.into()),
             EXIT_ABANDONED => Unsupported::Abandoned,
             _ => Unsupported::Address,
         });
     };
-    let mut state = group.state(index);
+    let mut state = group.start_state(index);
     let mut memory = Vec::new();
     if matches!(endpoint, Endpoint::Exit { .. } | Endpoint::Signal(_)) {
-        end.read(&mut state, components);
+        end.apply_to_state(&mut state, components);
         memory.extend(lines.iter().map(|line| ChangedLine {
             address: line.address,
             bytes: line.bytes,

@@ -18,7 +18,7 @@ use snippex_runner::layout::{RunOutput, WireBlock, WireLine};
 use crate::end_state::EndStates;
 use crate::guest_space::AddressSpace;
 use crate::lower::{LowerError, Lowered};
-use ending::{ParkedPages, endpoint, observe};
+use ending::{ParkedPages, read_endpoint, read_outcome};
 
 #[cfg(feature = "recordings")]
 pub(crate) use owned::RawResults;
@@ -134,8 +134,8 @@ impl<'e> Results<'e> {
 
     /// A copy that stays valid when the engine runs another batch: bytes are copied, no end state is decoded.
     #[must_use]
-    pub fn copy(&self) -> OwnedResults {
-        OwnedResults::of(self)
+    pub fn to_owned_results(&self) -> OwnedResults {
+        OwnedResults::from_results(self)
     }
 
     /// Parts of the state that the engine loads and stores.
@@ -165,12 +165,12 @@ impl<'e> Results<'e> {
                 let lowered = self.lowered[group]
                     .as_ref()
                     .expect("supported groups are lowered");
-                observe(
+                read_outcome(
                     &self.groups[group],
                     index,
                     lowered,
                     end,
-                    changed(end.output, lines),
+                    changed_lines(end.output, lines),
                     *parked,
                     self.components,
                 )
@@ -196,7 +196,7 @@ impl<'e> Results<'e> {
                 let lowered = self.lowered[group]
                     .as_ref()
                     .expect("supported groups are lowered");
-                endpoint(&self.groups[group], lowered, output, *parked)
+                read_endpoint(&self.groups[group], lowered, output, *parked)
             }
         }
     }
@@ -227,7 +227,7 @@ impl<'e> Results<'e> {
         let group = &self.groups[group];
         let before = &group.vector_pool[group.starts[index].vectors as usize];
         a.same_bits(b, before, self.components.intersection(other.components))
-            && changed(a.output, lines).eq_lines(changed(b.output, other_lines))
+            && changed_lines(a.output, lines).eq_lines(changed_lines(b.output, other_lines))
     }
 }
 
@@ -252,7 +252,7 @@ impl EqLines for &[WireLine] {
 }
 
 /// The lines that a run changed.
-pub(crate) fn changed<'l>(output: &RunOutput, lines: &'l [WireLine]) -> &'l [WireLine] {
+pub(crate) fn changed_lines<'l>(output: &RunOutput, lines: &'l [WireLine]) -> &'l [WireLine] {
     let first = output.first_line as usize;
     lines
         .get(first..first + output.line_count as usize)

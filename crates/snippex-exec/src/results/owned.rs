@@ -11,7 +11,7 @@ use thiserror::Error;
 use super::ending::ParkedPages;
 use super::{Results, ResultsKind, RunOutcome, Unsupported};
 use crate::end_state::{EndStates, Vectors};
-use crate::lower::{Lowered, lower};
+use crate::lower::{Lowered, lower_block};
 #[cfg(feature = "recordings")]
 use crate::plan::NO_BLOCK;
 
@@ -57,7 +57,7 @@ pub enum ResultsError {
 }
 
 impl OwnedResults {
-    pub(super) fn of(results: &Results<'_>) -> Self {
+    pub(super) fn from_results(results: &Results<'_>) -> Self {
         let kind = match &results.kind {
             ResultsKind::Made(outcomes) => OwnedKind::Made(outcomes.to_vec()),
             ResultsKind::Raw {
@@ -85,7 +85,9 @@ impl OwnedResults {
         components: Components,
         outcomes: Vec<Vec<RunOutcome>>,
     ) -> Result<Self, ResultsError> {
-        let lowered = groups.iter().map(|group| lower(&group.block, group.placement));
+        let lowered = groups
+            .iter()
+            .map(|group| lower_block(&group.block, group.placement));
         let (lowered, unsupported) = lowered
             .map(|lowered| match lowered {
                 Ok(lowered) => (Some(lowered), None),
@@ -206,13 +208,13 @@ impl RawResults {
     fn view(&self) -> ResultsKind<'_> {
         ResultsKind::Raw {
             blocks: &self.blocks,
-            ends: self.ends(),
+            ends: self.end_states(),
             lines: &self.lines,
             parked: ParkedPages::Listed(&self.parked),
         }
     }
 
-    pub(super) fn ends(&self) -> EndStates<'_> {
+    pub(super) fn end_states(&self) -> EndStates<'_> {
         EndStates {
             outputs: &self.outputs,
             vectors: Vectors::Stored {

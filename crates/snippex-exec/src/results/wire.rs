@@ -10,9 +10,9 @@ use snippex_core::state::Components;
 use snippex_runner::layout::{Fault, LINE, RunOutput, VectorFile, WireBlock, WireLine};
 
 use super::owned::{OwnedKind, OwnedResults, RawResults, ResultsError};
-use super::{RunOutcome, Unsupported, changed};
+use super::{RunOutcome, Unsupported, changed_lines};
 use crate::engine::feature_text;
-use crate::lower::{Lowered, lower};
+use crate::lower::{Lowered, lower_block};
 use crate::plan::NO_BLOCK;
 
 #[derive(Serialize, Deserialize)]
@@ -102,7 +102,7 @@ impl OwnedResults {
         let unsupported = self
             .unsupported
             .iter()
-            .map(|reason| reason.as_ref().map(UnsupportedWire::of));
+            .map(|reason| reason.as_ref().map(UnsupportedWire::from_reason));
         let runs = match &self.kind {
             OwnedKind::Raw(raw) => raw.to_wire(),
             OwnedKind::Made(groups) => RunsWire::Made(
@@ -117,7 +117,7 @@ impl OwnedResults {
             unsupported: unsupported.collect(),
             runs,
         };
-        codec::encode(codec::FrameKind::Results, &wire)
+        codec::encode_value(codec::FrameKind::Results, &wire)
     }
 
     /// The results that [`OwnedResults::encode`] made `bytes` from; `groups` are those that were run.
@@ -125,13 +125,13 @@ impl OwnedResults {
     /// # Errors
     /// When `bytes` is anything else, or of other groups as far as [`OwnedResults::view`] sees that.
     pub fn decode(bytes: &[u8], groups: &[Group]) -> Result<Self, ResultsError> {
-        let wire: ResultsWire<'_> = codec::decode(codec::FrameKind::Results, bytes)?;
+        let wire: ResultsWire<'_> = codec::decode_value(codec::FrameKind::Results, bytes)?;
         if wire.unsupported.len() != groups.len() {
             return Err(ResultsError::OtherBatch("it has more or fewer groups"));
         }
         let reasons = wire.unsupported.into_iter().zip(groups);
         let unsupported: Vec<Option<Unsupported>> = reasons
-            .map(|(reason, group)| reason.map(|reason| reason.read(group)).transpose())
+            .map(|(reason, group)| reason.map(|reason| reason.decode_reason(group)).transpose())
             .collect::<Result<_, _>>()?;
         let results = Self {
             lowered: lower_supported(groups, &unsupported)?,
@@ -150,7 +150,7 @@ fn lower_supported(
 ) -> Result<Vec<Option<Lowered>>, ResultsError> {
     let lower_one = |(group, reason): (&Group, &Option<Unsupported>)| match reason {
         Some(_) => Ok(None),
-        None => lower(&group.block, group.placement)
+        None => lower_block(&group.block, group.placement)
             .map(Some)
             .map_err(|_| ResultsError::OtherBatch("a block of it can be executed")),
     };
@@ -176,20 +176,20 @@ impl OutcomeWire {
     fn of(outcome: &RunOutcome) -> Self {
         match outcome {
             RunOutcome::Ran(observation) => Self::Ran(codec::encode_observation(observation)),
-            RunOutcome::Unsupported(reason) => Self::Unsupported(UnsupportedWire::of(reason)),
+            RunOutcome::Unsupported(reason) => Self::Unsupported(UnsupportedWire::from_reason(reason)),
         }
     }
 
     fn read(self, group: &Group) -> Result<RunOutcome, ResultsError> {
         Ok(match self {
             Self::Ran(bytes) => RunOutcome::Ran(Box::new(codec::decode_observation(&bytes)?)),
-            Self::Unsupported(reason) => RunOutcome::Unsupported(reason.read(group)?),
+            Self::Unsupported(reason) => RunOutcome::Unsupported(reason.decode_reason(group)?),
         })
     }
 }
 
 impl UnsupportedWire {
-    pub(crate) fn of(reason: &Unsupported) -> Self {
+    pub(crate) fn from_reason(reason: &Unsupported) -> Self {
         match reason {
             Unsupported::Block(_) => Self::Block,
             Unsupported::Feature(name) => Self::Feature((*name).to_owned()),
@@ -201,9 +201,9 @@ impl UnsupportedWire {
         }
     }
 
-    pub(crate) fn read(&self, group: &Group) -> Result<Unsupported, ResultsError> {
+    pub(crate) fn decode_reason(&self, group: &Group) -> Result<Unsupported, ResultsError> {
         Ok(match self {
-            Self::Block => match lower(&group.block, group.placement) {
+            Self::Block => match lower_block(&group.block, group.placement) {
                 Err(error) => Unsupported::Block(error),
                 Ok(_) => return Err(ResultsError::OtherBatch("a block of it cannot be executed")),
             },
@@ -233,7 +233,7 @@ impl RawResults {
     }
 
     fn run_to_wire(&self, run: usize) -> RunWire<'_> {
-        let end = self.ends().get(run);
+        let end = self.end_states().get(run);
         let (output, file) = (end.output, end.vectors);
         RunWire {
             gpr: output.gpr,
@@ -244,7 +244,10 @@ impl RawResults {
             stored: output.stored,
             fault: FaultWire::of(output.fault),
             vectors: (output.stored != 0).then(|| VectorsWire::of(file)),
-            lines: changed(output, &self.lines).iter().map(LineWire::of).collect(),
+            lines: changed_lines(output, &self.lines)
+                .iter()
+                .map(LineWire::of)
+                .collect(),
         }
     }
 

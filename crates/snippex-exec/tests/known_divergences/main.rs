@@ -11,14 +11,14 @@ use std::sync::Arc;
 use snippex_core::address_space::{ARENA, CODE_DISTANCE, IMAGE_BASE, STACK};
 use snippex_core::block::{Block, Origin, Terminator};
 use snippex_core::case::{Case, PAGE_SIZE, Page, PageAccess, Placement};
-use snippex_core::decode::decoder;
-use snippex_core::diff::{Comparison, DivergenceKind, Tolerance, compare};
+use snippex_core::decode::intel_decoder;
+use snippex_core::diff::{Comparison, DivergenceKind, Tolerance, compare_observations};
 use snippex_core::group::Group;
 use snippex_core::observation::{Endpoint, Observation};
 use snippex_core::state::{MachineState, RSP, rflags};
 use snippex_exec::RunOutcome;
 use snippex_exec::engine::{Engine, EngineSpec, RunnerEngine};
-use snippex_exec::reduce::{Reduced, ReductionLimits, reduce};
+use snippex_exec::reduce::{Reduced, ReductionLimits, reduce_case};
 
 const PLACEMENT: Placement = Placement {
     image_base: IMAGE_BASE,
@@ -300,7 +300,7 @@ fn case(example: &Example) -> Case {
     let block = Block {
         address: 0x1000,
         bytes: example.bytes.to_vec(),
-        instruction_count: decoder(example.bytes, 0x1000).iter().count() as u32,
+        instruction_count: intel_decoder(example.bytes, 0x1000).iter().count() as u32,
         terminator: example.terminator,
         successors: vec![],
         origin: Origin::Entry,
@@ -320,7 +320,7 @@ fn case(example: &Example) -> Case {
 }
 
 fn run(engine: &mut dyn Engine, case: &Case) -> Observation {
-    let groups = [Group::of(case)];
+    let groups = [Group::from_case(case)];
     match engine.run(&groups).unwrap().outcome(0, 0) {
         RunOutcome::Ran(observation) => *observation,
         RunOutcome::Unsupported(reason) => panic!("{reason}"),
@@ -343,7 +343,7 @@ fn the_cpu_does_what_the_manual_says() {
 #[test]
 fn qemu_differs_only_in_what_the_document_names() {
     let mut native = RunnerEngine::start(EngineSpec::native()).unwrap();
-    let spec = EngineSpec::preset("qemu-x86_64").expect("install it: cargo xtask test does");
+    let spec = EngineSpec::from_preset("qemu-x86_64").expect("install it: cargo xtask test does");
     let mut qemu = RunnerEngine::start(spec).unwrap();
     let covered = native
         .identity()
@@ -352,7 +352,7 @@ fn qemu_differs_only_in_what_the_document_names() {
     for example in examples() {
         let case = case(&example);
         let (expected, actual) = (run(&mut native, &case), run(&mut qemu, &case));
-        match compare(&case, &expected, &actual, covered, &Tolerance::qemu_user()) {
+        match compare_observations(&case, &expected, &actual, covered, &Tolerance::qemu_user()) {
             // A processor without the instruction has nothing to say.
             Comparison::Diverged(_) if signal(&expected, 4) => println!("lacking: {}", example.name),
             Comparison::Diverged(divergence) => {
@@ -389,7 +389,7 @@ fn every_pattern_has_an_example() {
         .iter()
         .map(|example| capitalised(example.name))
         .collect();
-    for rule in snippex_triage::pattern::rules() {
+    for rule in snippex_triage::pattern::all_bug_patterns() {
         assert!(
             names.iter().any(|name| name == rule.title),
             "{}: {}",
@@ -403,15 +403,15 @@ fn every_pattern_has_an_example() {
 #[test]
 fn examples_are_sorted_by_their_patterns() {
     let mut native = RunnerEngine::start(EngineSpec::native()).unwrap();
-    let spec = EngineSpec::preset("qemu-x86_64").expect("install it: cargo xtask test does");
+    let spec = EngineSpec::from_preset("qemu-x86_64").expect("install it: cargo xtask test does");
     let mut qemu = RunnerEngine::start(spec).unwrap();
     for example in examples() {
         let Some(rule) =
-            snippex_triage::pattern::rules().find(|rule| rule.title == capitalised(example.name))
+            snippex_triage::pattern::all_bug_patterns().find(|rule| rule.title == capitalised(example.name))
         else {
             continue;
         };
-        let found = reduce(
+        let found = reduce_case(
             &case(&example),
             &mut native,
             &mut qemu,

@@ -37,7 +37,7 @@ pub struct Uncovered {
 ///
 /// # Errors
 /// When a register is listed that the engine does not cover.
-pub fn mismatches(
+pub fn find_mismatches(
     expected: &[Expected],
     end: &ProgramEnd,
     covered: Components,
@@ -45,10 +45,10 @@ pub fn mismatches(
     let mut found = Vec::new();
     for Expected { register, values } in expected {
         let register = *register;
-        if !covered.contains(register.component(values.len())) {
+        if !covered.contains(register.component_for(values.len())) {
             return Err(Uncovered { register });
         }
-        let mut actual = register.values(end);
+        let mut actual = register.values_at_end(end);
         actual.truncate(values.len());
         if actual != *values {
             found.push(Mismatch {
@@ -98,9 +98,9 @@ mod tests {
         end.state.vectors[1][8] = 7;
         let all = Components::ALL;
         let low = expect(Register::Xmm(1), &[0]);
-        assert_eq!(mismatches(&[low], &end, all), Ok(vec![]));
+        assert_eq!(find_mismatches(&[low], &end, all), Ok(vec![]));
         let wrong = [expect(Register::Gpr(0), &[6]), expect(Register::Xmm(1), &[0, 8])];
-        let found = mismatches(&wrong, &end, all).unwrap();
+        let found = find_mismatches(&wrong, &end, all).unwrap();
         let words: Vec<String> = found.iter().map(ToString::to_string).collect();
         assert_eq!(
             words,
@@ -117,9 +117,9 @@ mod tests {
         let sse = Components::GENERAL.union(Components::SSE);
         let ymm = [expect(Register::Xmm(3), &[0; 4])];
         let register = Register::Xmm(3);
-        assert_eq!(mismatches(&ymm, &end, sse), Err(Uncovered { register }));
+        assert_eq!(find_mismatches(&ymm, &end, sse), Err(Uncovered { register }));
         assert_eq!(
-            mismatches(&[expect(Register::Xmm(3), &[0; 2])], &end, sse),
+            find_mismatches(&[expect(Register::Xmm(3), &[0; 2])], &end, sse),
             Ok(vec![])
         );
     }

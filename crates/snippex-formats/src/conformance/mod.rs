@@ -9,7 +9,7 @@ pub mod header;
 mod program;
 mod register;
 
-pub use expected::{Expected, Mismatch, Uncovered, mismatches};
+pub use expected::{Expected, Mismatch, Uncovered, find_mismatches};
 pub use header::{HeaderError, TestHeader};
 pub use program::{Area, Extent, MAX_CODE, ProgramEnd, ProgramError, TestProgram};
 pub use register::Register;

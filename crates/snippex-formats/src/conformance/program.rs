@@ -79,7 +79,7 @@ impl TestProgram {
     /// A program as FEX-Emu's harness starts it: code at 0x10000, ten pages of scratch memory at 0xe0000000, a page on
     /// either side of 0xe8000000, all registers zero (RSP, too), flags and x87 as after FNINIT.
     #[must_use]
-    pub fn flat(code: Vec<u8>) -> Self {
+    pub fn from_flat_code(code: Vec<u8>) -> Self {
         let scratch = |address, pages: u64| Area {
             address,
             size: pages * PAGE,
@@ -107,7 +107,7 @@ impl TestProgram {
     ///
     /// # Errors
     /// When memory lies where it cannot be, or data outside of it.
-    pub fn extents(&self) -> Result<Vec<Extent>, ProgramError> {
+    pub fn page_extents(&self) -> Result<Vec<Extent>, ProgramError> {
         if self.code.is_empty() {
             return Err(ProgramError::Empty);
         }
@@ -244,7 +244,7 @@ impl ProgramEnd {
     /// Whether it reached `hlt`: a privileged instruction, which Linux answers with SIGSEGV and engines that do not
     /// know it with SIGILL.
     #[must_use]
-    pub fn halted(&self) -> bool {
+    pub fn has_halted(&self) -> bool {
         match self.endpoint {
             Endpoint::Signal(signal) => matches!(signal.number, SIGSEGV | SIGILL) && self.at_rip == Some(HLT),
             _ => false,
@@ -258,13 +258,13 @@ mod tests {
 
     #[test]
     fn code_scratch_and_data_become_disjoint_extents() {
-        let mut program = TestProgram::flat(vec![0x90; 5000]);
+        let mut program = TestProgram::from_flat_code(vec![0x90; 5000]);
         program.areas.push(Area {
             address: 0x1000_0010,
             size: 4096,
         });
         program.data.push((0xe000_1ffe, vec![1, 2, 3, 4]));
-        let extents = program.extents().unwrap();
+        let extents = program.page_extents().unwrap();
         let places: Vec<_> = extents
             .iter()
             .map(|extent| (extent.address, extent.pages, extent.content.is_some()))
@@ -288,9 +288,9 @@ mod tests {
     #[test]
     fn memory_where_it_cannot_be_is_refused() {
         let with = |address, size| {
-            let mut program = TestProgram::flat(vec![0xf4]);
+            let mut program = TestProgram::from_flat_code(vec![0xf4]);
             program.areas.push(Area { address, size });
-            program.extents()
+            program.page_extents()
         };
         for (address, size) in [
             (0, 4096),
@@ -310,9 +310,12 @@ mod tests {
             with(0x5_0000_0000, 0x1_0000_0000).is_ok(),
             "4 GiB that nobody fills"
         );
-        let mut program = TestProgram::flat(vec![0xf4]);
+        let mut program = TestProgram::from_flat_code(vec![0xf4]);
         program.data.push((0x2000_0000, vec![1]));
-        assert_eq!(program.extents(), Err(ProgramError::Outside(0x2000_0000)));
-        assert_eq!(TestProgram::flat(vec![]).extents(), Err(ProgramError::Empty));
+        assert_eq!(program.page_extents(), Err(ProgramError::Outside(0x2000_0000)));
+        assert_eq!(
+            TestProgram::from_flat_code(vec![]).page_extents(),
+            Err(ProgramError::Empty)
+        );
     }
 }

@@ -24,7 +24,7 @@ pub enum Register {
 impl Register {
     /// The register called `name`, in either case.
     #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
+    pub fn from_name(name: &str) -> Option<Self> {
         let name = name.to_ascii_lowercase();
         if let Some(number) = GPR_NAMES.iter().position(|known| *known == name) {
             return Some(Self::Gpr(number as u8));
@@ -66,7 +66,7 @@ impl Register {
 
     /// The part of the state that holds the first `count` values.
     #[must_use]
-    pub const fn component(self, count: usize) -> Components {
+    pub const fn component_for(self, count: usize) -> Components {
         match self {
             Self::Rip | Self::Gpr(_) => Components::GENERAL,
             Self::Xmm(_) if count > 2 => Components::AVX,
@@ -78,7 +78,7 @@ impl Register {
 
     /// Its value at the end of a program: [`Self::max_values`] numbers.
     #[must_use]
-    pub fn values(self, end: &ProgramEnd) -> Vec<u64> {
+    pub fn values_at_end(self, end: &ProgramEnd) -> Vec<u64> {
         let state = &end.state;
         match self {
             Self::Rip => vec![match end.endpoint {
@@ -125,14 +125,14 @@ mod tests {
     #[test]
     fn every_register_has_a_name_that_is_read_back() {
         for register in Register::all() {
-            assert_eq!(Register::named(&register.to_string()), Some(register));
+            assert_eq!(Register::from_name(&register.to_string()), Some(register));
             assert_eq!(
-                Register::named(&register.to_string().to_uppercase()),
+                Register::from_name(&register.to_string().to_uppercase()),
                 Some(register)
             );
         }
         for name in ["", "eax", "xmm16", "mm8", "xmm01", "mm", "xmm-1", "r16", "ymm0"] {
-            assert_eq!(Register::named(name), None, "{name}");
+            assert_eq!(Register::from_name(name), None, "{name}");
         }
     }
 
@@ -142,7 +142,10 @@ mod tests {
         end.state.x87.status = 7 << 11;
         end.state.x87.st[0] = [1, 0, 0, 0, 0, 0, 0, 0x80, 0xff, 0x3f];
         // ST(0) with TOP 7 is physical register 7.
-        assert_eq!(Register::Mm(7).values(&end), [0x8000_0000_0000_0001, 0x3fff]);
-        assert_eq!(Register::Mm(0).values(&end), [0, 0]);
+        assert_eq!(
+            Register::Mm(7).values_at_end(&end),
+            [0x8000_0000_0000_0001, 0x3fff]
+        );
+        assert_eq!(Register::Mm(0).values_at_end(&end), [0, 0]);
     }
 }

@@ -5,15 +5,15 @@ use std::fmt::Write as _;
 use super::Reproducer;
 use super::checks::CheckedPlace;
 use super::impossible::Impossible;
-use super::memory::{PIECE, listed, pieces, protection};
+use super::memory::{PIECE, format_byte_list, memory_pieces, protection_flags};
 use super::program::name_of;
 use super::program::{ReproProgram, Syntax};
 
 const TEMPLATE: &str = include_str!("template.c");
 
-pub(super) fn write(reproducer: &Reproducer<'_>) -> Result<String, Impossible> {
+pub(super) fn render_c_program(reproducer: &Reproducer<'_>) -> Result<String, Impossible> {
     let program = ReproProgram::new(reproducer)?;
-    let pieces = pieces(reproducer.case);
+    let pieces = memory_pieces(reproducer.case);
     let (area, area_size) = program.code_area();
     let targets: Vec<String> = program
         .code
@@ -31,10 +31,10 @@ pub(super) fn write(reproducer: &Reproducer<'_>) -> Result<String, Impossible> {
         }
     };
     let values = [
-        ("@HEADING@", program.heading("//")),
+        ("@HEADING@", program.render_heading("//")),
         ("@CODE@", format!("{:#x}", program.code.address)),
         ("@ENVIRONMENT@", environment(&program)),
-        ("@ROUTINE@", quoted(&program.routine(&Syntax::GNU))),
+        ("@ROUTINE@", quoted(&program.render_routine(&Syntax::GNU))),
         ("@START@", or_none(start(&program))),
         ("@BYTES@", code(&program)),
         ("@STUBS@", program.code.stubs.to_string()),
@@ -54,7 +54,7 @@ pub(super) fn write(reproducer: &Reproducer<'_>) -> Result<String, Impossible> {
                             "    {{ {:#x}, {}, {{ {} }} }},\n",
                             piece.address,
                             piece.bytes.len(),
-                            listed(piece.bytes)
+                            format_byte_list(piece.bytes)
                         )
                     })
                     .collect(),
@@ -87,7 +87,7 @@ fn environment(program: &ReproProgram<'_, '_>) -> String {
     program.environment.map_or_else(String::new, |bytes| {
         format!(
             "// For FLDENV: the x87 status word with TOP.\nunsigned char repro_environment[28] = {{ {} }};\n",
-            listed(&bytes)
+            format_byte_list(&bytes)
         )
     })
 }
@@ -113,15 +113,24 @@ fn code(program: &ReproProgram<'_, '_>) -> String {
         } else {
             ""
         };
-        writeln!(text, "    {}{hole}, // {}", listed(&line.bytes), line.comment)
-            .expect("writing to a string cannot fail");
+        writeln!(
+            text,
+            "    {}{hole}, // {}",
+            format_byte_list(&line.bytes),
+            line.comment
+        )
+        .expect("writing to a string cannot fail");
     }
     text
 }
 
 fn pages(reproducer: &Reproducer<'_>) -> String {
     let page = |page: &snippex_core::case::Page| {
-        format!("    {{ {:#x}, {} }},\n", page.address, protection(page.access))
+        format!(
+            "    {{ {:#x}, {} }},\n",
+            page.address,
+            protection_flags(page.access)
+        )
     };
     reproducer.case.pages.iter().map(page).collect()
 }
@@ -129,7 +138,7 @@ fn pages(reproducer: &Reproducer<'_>) -> String {
 fn checks(program: &ReproProgram<'_, '_>) -> String {
     let mut text = String::new();
     for check in &program.checks {
-        let at = match (ReproProgram::offset(check), check.place) {
+        let at = match (ReproProgram::state_offset(check), check.place) {
             (Some(offset), _) => format!("repro_end + {offset:#x}"),
             (None, CheckedPlace::Memory(address)) => format!("(const void *){address:#x}"),
             (None, _) => continue,

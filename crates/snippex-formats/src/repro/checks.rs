@@ -38,10 +38,10 @@ pub(super) struct ReproCheck {
 }
 
 /// What `reproducer` compares, the end itself apart.
-pub(super) fn checks(reproducer: &Reproducer<'_>) -> Vec<ReproCheck> {
+pub(super) fn build_checks(reproducer: &Reproducer<'_>) -> Vec<ReproCheck> {
     let end = &reproducer.expected.state;
     let effects = BlockEffects::new(&reproducer.case.block);
-    let mask = effects.mask(reproducer.case, &reproducer.expected.endpoint, end);
+    let mask = effects.mask_at_endpoint(reproducer.case, &reproducer.expected.endpoint, end);
     let mut builder = Builder {
         reproducer,
         mask: &mask,
@@ -105,7 +105,7 @@ impl Builder<'_, '_> {
     /// All that the block can have changed.
     fn everything(&mut self) {
         let covered = self.reproducer.covered;
-        let needs = super::needs::Needs::of(&self.reproducer.case.block, &[]);
+        let needs = super::needs::Needs::from_block(&self.reproducer.case.block, &[]);
         (0..16).for_each(|register| self.gpr(register));
         self.flags(rflags::NAMES.iter().fold(0, |all, (_, flag)| all | flag));
         if needs.sse && covered.contains(Components::SSE) {
@@ -288,7 +288,7 @@ impl Builder<'_, '_> {
         let bytes = lines
             .binary_search_by_key(&line, |line| line.address)
             .map_or_else(
-                |_| snip::before(self.reproducer.case, line),
+                |_| snip::initial_line_at(self.reproducer.case, line),
                 |index| lines[index].bytes,
             );
         let at = (address - line) as usize;

@@ -12,7 +12,7 @@ pub(super) struct MemoryPiece<'c> {
 }
 
 /// The pieces of all pages.
-pub(super) fn pieces(case: &Case) -> Vec<MemoryPiece<'_>> {
+pub(super) fn memory_pieces(case: &Case) -> Vec<MemoryPiece<'_>> {
     let mut pieces = Vec::new();
     for page in case.pages.iter() {
         for (index, row) in page.content.chunks_exact(PIECE).enumerate() {
@@ -30,13 +30,13 @@ pub(super) fn pieces(case: &Case) -> Vec<MemoryPiece<'_>> {
 }
 
 /// `0x12, 0x34`, as C and assembler write bytes.
-pub(super) fn listed(bytes: &[u8]) -> String {
+pub(super) fn format_byte_list(bytes: &[u8]) -> String {
     let words: Vec<String> = bytes.iter().map(|byte| format!("{byte:#04x}")).collect();
     words.join(", ")
 }
 
 /// PROT_* of Linux.
-pub(super) fn protection(access: PageAccess) -> u32 {
+pub(super) fn protection_flags(access: PageAccess) -> u32 {
     match access {
         PageAccess::Read => 1,
         PageAccess::ReadWrite => 3,

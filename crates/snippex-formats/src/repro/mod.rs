@@ -1,7 +1,7 @@
 //! Reproducers: a case as a program or test that somebody without snippex can run.
 //!
 //! Place in the flow: after a case diverged (and was reduced). A [`Reproducer`] is the case, how it has to end and what
-//! was found to differ; [`Reproducer::write`] makes it the text of a test for FEX-Emu, a C file, an assembler file or a
+//! was found to differ; [`Reproducer::render_text`] makes it the text of a test for FEX-Emu, a C file, an assembler file or a
 //! [`.snip`](crate::snip). Nothing is assembled or run here.
 //!
 //! The C and the assembler program lay out code and memory where the case has them and set and compare registers
@@ -67,12 +67,12 @@ impl Reproducer<'_> {
     ///
     /// # Errors
     /// When this form cannot say what the case says.
-    pub fn write(&self, form: ReproForm) -> Result<String, Impossible> {
+    pub fn render_text(&self, form: ReproForm) -> Result<String, Impossible> {
         match form {
-            ReproForm::FexAsm => fex::write(self),
-            ReproForm::C => c::write(self),
-            ReproForm::Nasm => nasm::write(self),
-            ReproForm::Case => Ok(self.snip().text()),
+            ReproForm::FexAsm => fex::render_fex_test(self),
+            ReproForm::C => c::render_c_program(self),
+            ReproForm::Nasm => nasm::render_nasm_program(self),
+            ReproForm::Case => Ok(self.snip().render_text()),
         }
     }
 
@@ -82,7 +82,7 @@ impl Reproducer<'_> {
             notes: self.notes.clone(),
             needs: self.needs.clone(),
             case: self.case.clone(),
-            end: Some(SnipExpectation::settled(
+            end: Some(SnipExpectation::from_observation(
                 self.case,
                 self.expected.clone(),
                 self.covered,

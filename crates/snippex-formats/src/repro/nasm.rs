@@ -5,12 +5,12 @@ use std::fmt::Write as _;
 use super::Reproducer;
 use super::checks::CheckedPlace;
 use super::impossible::Impossible;
-use super::memory::{listed, pieces, protection};
+use super::memory::{format_byte_list, memory_pieces, protection_flags};
 use super::program::{ReproProgram, Syntax, at, name_of};
 
 const TEMPLATE: &str = include_str!("template.asm");
 
-pub(super) fn write(reproducer: &Reproducer<'_>) -> Result<String, Impossible> {
+pub(super) fn render_nasm_program(reproducer: &Reproducer<'_>) -> Result<String, Impossible> {
     let program = ReproProgram::new(reproducer)?;
     let targets: Vec<String> = program
         .code
@@ -24,14 +24,14 @@ pub(super) fn write(reproducer: &Reproducer<'_>) -> Result<String, Impossible> {
     let environment = program.environment.map_or_else(String::new, |bytes| {
         format!(
             "; For FLDENV: the x87 status word with TOP.\nrepro_environment: db {}\n",
-            listed(&bytes)
+            format_byte_list(&bytes)
         )
     });
     let values = [
-        ("@HEADING@", program.heading(";")),
+        ("@HEADING@", program.render_heading(";")),
         ("@CODE@", format!("{:#x}", program.code.address)),
         ("@ENVIRONMENT@", environment),
-        ("@ROUTINE@", program.routine(&Syntax::NASM)),
+        ("@ROUTINE@", program.render_routine(&Syntax::NASM)),
         ("@START@", start(&program)),
         ("@BYTES@", code(&program)),
         ("@STUBS@", program.code.stubs.to_string()),
@@ -71,8 +71,13 @@ fn start(program: &ReproProgram<'_, '_>) -> String {
 fn code(program: &ReproProgram<'_, '_>) -> String {
     let mut text = String::new();
     for line in program.code_lines() {
-        writeln!(text, "    db {} ; {}", listed(&line.bytes), line.comment)
-            .expect("writing to a string cannot fail");
+        writeln!(
+            text,
+            "    db {} ; {}",
+            format_byte_list(&line.bytes),
+            line.comment
+        )
+        .expect("writing to a string cannot fail");
         if let Some(exit) = line.exit {
             text += &format!("    dq repro_exit_{exit}\n");
         }
@@ -88,7 +93,7 @@ fn pages(program: &ReproProgram<'_, '_>) -> String {
         text += &format!(
             "    dq {:#x}, 0x1000, {}\n",
             page.address,
-            protection(page.access)
+            protection_flags(page.access)
         );
     }
     text
@@ -99,13 +104,13 @@ fn memory(reproducer: &Reproducer<'_>) -> (String, String) {
     let address = reproducer.case.code_address();
     let mut table = format!("    dq {address:#x}, code.end - code, code\n");
     let mut bytes = String::new();
-    for (index, piece) in pieces(reproducer.case).iter().enumerate() {
+    for (index, piece) in memory_pieces(reproducer.case).iter().enumerate() {
         table += &format!(
             "    dq {:#x}, {}, piece_{index}\n",
             piece.address,
             piece.bytes.len()
         );
-        bytes += &format!("piece_{index}: db {}\n", listed(piece.bytes));
+        bytes += &format!("piece_{index}: db {}\n", format_byte_list(piece.bytes));
     }
     (table, bytes)
 }
@@ -127,7 +132,7 @@ fn checks(program: &ReproProgram<'_, '_>) -> (String, String) {
         ));
     }
     for check in &program.checks {
-        let at = match (ReproProgram::offset(check), check.place) {
+        let at = match (ReproProgram::state_offset(check), check.place) {
             (Some(offset), _) => format!("repro_end + {offset:#x}"),
             (None, CheckedPlace::Memory(address)) => format!("{address:#x}"),
             (None, _) => continue,

@@ -6,7 +6,9 @@ use iced_x86::{CpuidFeature, InstructionInfoFactory, Mnemonic as M, Register};
 
 use super::checks::{CheckedPlace, ReproCheck};
 use snippex_core::block::Block;
-use snippex_core::decode::{Kinds, MachinePart, decoder, kinds, loads_segment, machine_part};
+use snippex_core::decode::{
+    Kinds, MachinePart, instruction_kind, intel_decoder, loads_segment, machine_part,
+};
 
 /// Which parts of the state matter, beyond general registers, flags and XMM.
 #[derive(Clone, Debug, Default)]
@@ -26,11 +28,11 @@ pub(super) struct Needs {
 }
 
 impl Needs {
-    pub(super) fn of(block: &Block, checks: &[ReproCheck]) -> Self {
+    pub(super) fn from_block(block: &Block, checks: &[ReproCheck]) -> Self {
         let mut needs = Self::default();
         let mut factory = InstructionInfoFactory::new();
-        for instruction in &mut decoder(&block.bytes, block.address) {
-            let kind = kinds(&instruction);
+        for instruction in &mut intel_decoder(&block.bytes, block.address) {
+            let kind = instruction_kind(&instruction);
             needs.avx |= kind.intersects(Kinds::AVX.union(Kinds::AVX512));
             needs.avx512 |= kind.intersects(Kinds::AVX512);
             needs.x87 |= kind.intersects(Kinds::FPU);
@@ -79,7 +81,7 @@ impl Needs {
     }
 
     /// Names of the features beyond what every x86-64 CPU has, as compilers and kernels call them.
-    pub(super) fn names(&self) -> Vec<String> {
+    pub(super) fn feature_names(&self) -> Vec<String> {
         use CpuidFeature as F;
         let basic = |feature: &F| {
             matches!(

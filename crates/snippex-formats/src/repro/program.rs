@@ -3,12 +3,12 @@
 
 use std::fmt::Write as _;
 
-use super::checks::{CheckedPlace, ReproCheck, checks};
+use super::checks::{CheckedPlace, ReproCheck, build_checks};
 use super::impossible::Impossible;
 use super::needs::Needs;
 use super::{Reproducer, registers};
 use crate::snip;
-use snippex_core::lower::{Code, Stub, lower};
+use snippex_core::lower::{Code, Stub, lower_block};
 use snippex_core::observation::Endpoint;
 use snippex_core::state::{GPR_NAMES, RSP, rflags};
 
@@ -68,14 +68,14 @@ impl<'r, 'a> ReproProgram<'r, 'a> {
         if case.state.rflags & rflags::TF != 0 {
             return Err(Impossible::TrapFlag);
         }
-        let checks = checks(reproducer);
-        let needs = Needs::of(&case.block, &checks);
+        let checks = build_checks(reproducer);
+        let needs = Needs::from_block(&case.block, &checks);
         Ok(Self {
             reproducer,
-            code: lower(&case.block, case.placement, stub)?,
+            code: lower_block(&case.block, case.placement, stub)?,
             environment: needs
                 .x87
-                .then(|| registers::environment(&case.state.x87))
+                .then(|| registers::environment_image(&case.state.x87))
                 .flatten(),
             checks,
             needs,
@@ -85,7 +85,7 @@ impl<'r, 'a> ReproProgram<'r, 'a> {
 
     /// The code, an instruction or stub a line.
     pub(super) fn code_lines(&self) -> Vec<CodeLine> {
-        let instructions = snip::instructions(&self.reproducer.case.block);
+        let instructions = snip::disassemble_block(&self.reproducer.case.block);
         let body = &self.code.bytes[..self.code.stubs];
         let mut lines = Vec::new();
         let mut start = 0;
@@ -103,15 +103,15 @@ impl<'r, 'a> ReproProgram<'r, 'a> {
         let stubs = self.code.bytes[self.code.stubs..].chunks_exact(STUB);
         lines.extend(stubs.enumerate().map(|(exit, bytes)| CodeLine {
             bytes: bytes[..STUB - 8].to_vec(),
-            comment: format!("goes on to {}", snip::hex(self.code.targets[exit])),
+            comment: format!("goes on to {}", snip::format_grouped_hex(self.code.targets[exit])),
             exit: Some(exit),
         }));
         lines
     }
 
     /// Title, notes and what the CPU has to have, each line behind `mark`.
-    pub(super) fn heading(&self, mark: &str) -> String {
-        let features = self.needs.names();
+    pub(super) fn render_heading(&self, mark: &str) -> String {
+        let features = self.needs.feature_names();
         let needs = match &features[..] {
             [] => String::new(),
             names => format!("{mark} Needs a CPU with {}.\n", names.join(", ")),
@@ -136,7 +136,7 @@ impl<'r, 'a> ReproProgram<'r, 'a> {
     }
 
     /// Offset of a check's value in the state; `None` when it is in memory.
-    pub(super) fn offset(check: &ReproCheck) -> Option<usize> {
+    pub(super) fn state_offset(check: &ReproCheck) -> Option<usize> {
         Some(match check.place {
             CheckedPlace::Gpr(register) => 8 * register,
             CheckedPlace::Flags => at::RFLAGS,
@@ -206,7 +206,7 @@ impl<'r, 'a> ReproProgram<'r, 'a> {
     }
 
     /// The routine that loads the start state, runs the block and keeps the end state.
-    pub(super) fn routine(&self, syntax: &Syntax) -> String {
+    pub(super) fn render_routine(&self, syntax: &Syntax) -> String {
         let mut asm = String::new();
         let mut line = |text: &str| writeln!(asm, "{text}").expect("writing to a string cannot fail");
         let (start, end) = ("repro_start", "repro_end");

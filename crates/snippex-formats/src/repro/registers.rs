@@ -3,7 +3,7 @@
 use snippex_core::state::{MachineState, X87State};
 
 /// The 512 bytes of FXRSTOR64 (SDM vol. 1, table 10-2), with the x87 stack at TOP 0: engines exist that do not count
-/// from TOP when they load it. [`environment`] then sets TOP.
+/// from TOP when they load it. [`environment_image`] then sets TOP.
 pub(super) fn fx_image(state: &MachineState) -> [u8; 512] {
     let mut fx = [0; 512];
     let x87 = &state.x87;
@@ -21,7 +21,7 @@ pub(super) fn fx_image(state: &MachineState) -> [u8; 512] {
 }
 
 /// The 28 bytes of FLDENV (SDM vol. 1, figure 8-9), without pointers. `None` when FXRSTOR has already set all of it.
-pub(super) fn environment(x87: &X87State) -> Option<[u8; 28]> {
+pub(super) fn environment_image(x87: &X87State) -> Option<[u8; 28]> {
     if x87.status == 0 {
         return None;
     }

@@ -3,7 +3,7 @@
 use iced_x86::{Formatter, Instruction, NasmFormatter};
 
 use snippex_core::block::Block;
-use snippex_core::decode::decoder;
+use snippex_core::decode::intel_decoder;
 
 /// How an instruction can be written in an assembler file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,27 +18,27 @@ impl Spelling {
     /// What to try for each instruction of `block`: its text in NASM's syntax, with the bytes it has to give. `None` for
     /// instructions whose text depends on where they lie.
     #[must_use]
-    pub fn candidates(block: &Block) -> Vec<(Option<String>, Vec<u8>)> {
-        let mut decoder = decoder(&block.bytes, block.address);
+    pub fn candidates_for(block: &Block) -> Vec<(Option<String>, Vec<u8>)> {
+        let mut decoder = intel_decoder(&block.bytes, block.address);
         let mut all = Vec::new();
         while decoder.can_decode() {
             let start = decoder.position();
             let instruction = decoder.decode();
             let bytes = block.bytes[start..decoder.position()].to_vec();
-            let fixed = !instruction.is_invalid() && !moves(&instruction);
-            all.push((fixed.then(|| text(&instruction)), bytes));
+            let fixed = !instruction.is_invalid() && !depends_on_address(&instruction);
+            all.push((fixed.then(|| render_instruction(&instruction)), bytes));
         }
         all
     }
 }
 
 /// Whether the bytes mean something else at another address.
-pub(super) fn moves(instruction: &Instruction) -> bool {
+pub(super) fn depends_on_address(instruction: &Instruction) -> bool {
     instruction.is_ip_rel_memory_operand() || instruction.near_branch_target() != 0
 }
 
 /// In NASM's syntax.
-pub(super) fn text(instruction: &Instruction) -> String {
+pub(super) fn render_instruction(instruction: &Instruction) -> String {
     let mut formatter = NasmFormatter::new();
     let options = formatter.options_mut();
     options.set_space_after_operand_separator(true);

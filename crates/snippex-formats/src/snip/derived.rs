@@ -2,15 +2,15 @@
 
 use snippex_core::block::{Block, Origin, Terminator};
 use snippex_core::case::Case;
-use snippex_core::decode::{Control, control, decoder};
+use snippex_core::decode::{Control, control_flow, intel_decoder};
 use snippex_core::effects::{BlockEffects, Precision};
 use snippex_core::observation::Observation;
 
 /// The block that these bytes are at this address, if nothing else is said.
-pub(super) fn block(address: u64, bytes: Vec<u8>) -> Block {
-    let instructions: Vec<_> = decoder(&bytes, address).into_iter().collect();
+pub(super) fn derive_block(address: u64, bytes: Vec<u8>) -> Block {
+    let instructions: Vec<_> = intel_decoder(&bytes, address).into_iter().collect();
     let last = instructions.last();
-    let terminator = last.map_or(Terminator::FallThrough, |last| match control(last) {
+    let terminator = last.map_or(Terminator::FallThrough, |last| match control_flow(last) {
         Control::Next => Terminator::FallThrough,
         Control::End(terminator) => terminator,
     });
@@ -23,28 +23,28 @@ pub(super) fn block(address: u64, bytes: Vec<u8>) -> Block {
         unrunnable: None,
         bytes,
     };
-    block.successors = successors(&block);
+    block.successors = derive_successors(&block);
     block
 }
 
 /// Where control goes from `block`, as its terminator and its last instruction tell.
-pub(super) fn successors(block: &Block) -> Vec<u64> {
+pub(super) fn derive_successors(block: &Block) -> Vec<u64> {
     let target = || {
-        let mut decoder = decoder(&block.bytes, block.address);
+        let mut decoder = intel_decoder(&block.bytes, block.address);
         decoder.iter().last().map(|last| last.near_branch_target())
     };
     match block.terminator {
-        Terminator::FallThrough | Terminator::Syscall => vec![block.end()],
-        Terminator::Jcc | Terminator::Loop => target().into_iter().chain([block.end()]).collect(),
+        Terminator::FallThrough | Terminator::Syscall => vec![block.end_address()],
+        Terminator::Jcc | Terminator::Loop => target().into_iter().chain([block.end_address()]).collect(),
         Terminator::Jmp | Terminator::Call => target().into_iter().collect(),
         Terminator::IndirectJmp | Terminator::IndirectCall | Terminator::Ret | Terminator::Trap => Vec::new(),
     }
 }
 
 /// `observation` with every open bit as it was at the start.
-pub(super) fn settled(case: &Case, mut observation: Observation) -> Observation {
+pub(super) fn reset_open_bits(case: &Case, mut observation: Observation) -> Observation {
     let effects = BlockEffects::new(&case.block);
-    let mask = effects.mask(case, &observation.endpoint, &observation.state);
+    let mask = effects.mask_at_endpoint(case, &observation.endpoint, &observation.state);
     let (start, end) = (&case.state, &mut observation.state);
     for (register, open) in mask.gpr.iter().enumerate() {
         merge(&mut end.gpr[register], start.gpr[register], open.mask);
@@ -75,7 +75,7 @@ pub(super) fn settled(case: &Case, mut observation: Observation) -> Observation 
         }
     }
     observation.memory.retain_mut(|line| {
-        let before = before(case, line.address);
+        let before = initial_line_at(case, line.address);
         for (offset, byte) in line.bytes.iter_mut().enumerate() {
             let (open, _) = mask.memory_at(line.address + offset as u64);
             *byte = (*byte & !open) | (before[offset] & open);
@@ -91,7 +91,7 @@ fn merge(into: &mut u64, from: u64, mask: u64) {
 }
 
 /// The line of memory at `address` as the case has it; zeros where it has none.
-pub(crate) fn before(case: &Case, address: u64) -> [u8; 64] {
+pub(crate) fn initial_line_at(case: &Case, address: u64) -> [u8; 64] {
     let base = address & !0xfff;
     let page = case.pages.binary_search_by_key(&base, |page| page.address);
     page.map_or([0; 64], |index| {

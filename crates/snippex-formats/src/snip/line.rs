@@ -15,7 +15,7 @@ pub(super) struct Line<'t> {
 const LONGEST: usize = 1 << 16;
 
 /// The lines of `text` that are not empty.
-pub(super) fn lines(text: &str) -> Result<Vec<Line<'_>>, SnipError> {
+pub(super) fn split_lines(text: &str) -> Result<Vec<Line<'_>>, SnipError> {
     let mut lines = Vec::new();
     for (index, whole) in text.lines().enumerate() {
         let number = index + 1;
@@ -58,7 +58,7 @@ impl Line<'_> {
     }
 
     /// The words after the first; exactly one.
-    pub(super) fn only(&self, what: &'static str) -> Result<&str, SnipError> {
+    pub(super) fn only_word(&self, what: &'static str) -> Result<&str, SnipError> {
         match self.words[1..] {
             [] => Err(self.error(SnipProblem::Missing(what))),
             [word] => Ok(word),
@@ -75,7 +75,7 @@ impl Line<'_> {
     }
 
     /// Bytes in `words`, each two hexadecimal digits.
-    pub(super) fn bytes(&self, words: &[&str]) -> Result<Vec<u8>, SnipError> {
+    pub(super) fn parse_bytes(&self, words: &[&str]) -> Result<Vec<u8>, SnipError> {
         let byte = |word: &&str| {
             let wrong = || self.error(SnipProblem::Byte((*word).to_owned()));
             match word.as_bytes() {
@@ -91,7 +91,7 @@ impl Line<'_> {
 }
 
 /// A number of 64 bits.
-pub(super) fn number(word: &str) -> Result<u64, SnipProblem> {
+pub(super) fn parse_number(word: &str) -> Result<u64, SnipProblem> {
     let wrong = || SnipProblem::Number(word.to_owned());
     let (digits, radix) = match word.strip_prefix("0x") {
         Some(digits) => (digits, 16),

@@ -1,7 +1,7 @@
 //! `.snip`: a case as text that people read, edit and send around, with how it ends where that is known.
 //!
 //! Place in the flow: beside the codec. The codec gives a case bytes for the database; this gives it a text for
-//! fixtures, issues and editors. Both are exact: [`Snip::parse`] gives back to the bit what [`Snip::text`] wrote.
+//! fixtures, issues and editors. Both are exact: [`Snip::parse`] gives back to the bit what [`Snip::render_text`] wrote.
 //! Nothing is run and nothing is compared here.
 //!
 //! ```
@@ -63,10 +63,10 @@ mod tests;
 mod words;
 mod write;
 
-pub(crate) use derived::before;
+pub(crate) use derived::initial_line_at;
 pub use error::{SnipError, SnipProblem};
-pub(crate) use registers::{flag_names, hex};
-pub(crate) use write::instructions;
+pub(crate) use registers::{flag_names, format_grouped_hex};
+pub(crate) use write::disassemble_block;
 
 use snippex_core::case::Case;
 use snippex_core::observation::Observation;
@@ -99,7 +99,7 @@ pub struct SnipExpectation {
 impl Snip {
     /// A case without words.
     #[must_use]
-    pub fn of(case: Case) -> Self {
+    pub fn from_case(case: Case) -> Self {
         Self {
             title: String::new(),
             notes: Vec::new(),
@@ -111,8 +111,8 @@ impl Snip {
 
     /// The file.
     #[must_use]
-    pub fn text(&self) -> String {
-        write::text(self)
+    pub fn render_text(&self) -> String {
+        write::render_snip(self)
     }
 
     /// Reads a file.
@@ -120,7 +120,7 @@ impl Snip {
     /// # Errors
     /// With the line at which it cannot be read, and why.
     pub fn parse(text: &str) -> Result<Self, SnipError> {
-        read::parse(text)
+        read::read_snip(text)
     }
 }
 
@@ -128,9 +128,9 @@ impl SnipExpectation {
     /// What `observation` says about `case` on every CPU: bits that the manuals leave open are as at the start, since
     /// they would differ from CPU to CPU and are never compared.
     #[must_use]
-    pub fn settled(case: &Case, observation: Observation, covered: Components) -> Self {
+    pub fn from_observation(case: &Case, observation: Observation, covered: Components) -> Self {
         Self {
-            observation: derived::settled(case, observation),
+            observation: derived::reset_open_bits(case, observation),
             covered,
         }
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use super::error::{SnipError, SnipProblem};
-use super::line::{Line, lines, number};
+use super::line::{Line, parse_number, split_lines};
 use super::registers::Place;
 use super::words::Named;
 use super::{Snip, SnipExpectation, derived};
@@ -18,8 +18,8 @@ use snippex_core::state::{Components, MachineState};
 const MAX_CODE: usize = 1 << 16;
 const MAX_PAGES: usize = 4096;
 
-pub(super) fn parse(text: &str) -> Result<Snip, SnipError> {
-    let lines = lines(text)?;
+pub(super) fn read_snip(text: &str) -> Result<Snip, SnipError> {
+    let lines = split_lines(text)?;
     let mut reader = Reader {
         lines: &lines,
         at: 0,
@@ -135,7 +135,7 @@ impl<'l, 't> Reader<'l, 't> {
             "code",
         ]) {
             if line.words[0] == "code" {
-                bytes.extend(line.bytes(&line.words[1..])?);
+                bytes.extend(line.parse_bytes(&line.words[1..])?);
                 if bytes.len() > MAX_CODE {
                     return Err(line.error(SnipProblem::TooMany {
                         what: "bytes of code",
@@ -146,13 +146,13 @@ impl<'l, 't> Reader<'l, 't> {
                 return Err(line.error(SnipProblem::Twice(format!("`{}`", line.words[0]))));
             }
         }
-        let mut block = derived::block(address, bytes);
+        let mut block = derived::derive_block(address, bytes);
         if let Some(line) = said.get("origin") {
             block.origin = named(line, "origin of a block")?;
         }
         if let Some(line) = said.get("terminator") {
             block.terminator = named(line, "terminator")?;
-            block.successors = derived::successors(&block);
+            block.successors = derived::derive_successors(&block);
         }
         if let Some(line) = said.get("instructions") {
             let count = one_number(line, "the number of instructions")?;
@@ -164,7 +164,7 @@ impl<'l, 't> Reader<'l, 't> {
             })?;
         }
         if let Some(line) = said.get("successors") {
-            let read = |word: &&str| number(word).map_err(|problem| line.error(problem));
+            let read = |word: &&str| parse_number(word).map_err(|problem| line.error(problem));
             block.successors = line.words[1..].iter().map(read).collect::<Result<_, _>>()?;
         }
         if let Some(line) = said.get("unrunnable") {
@@ -188,12 +188,12 @@ impl<'l, 't> Reader<'l, 't> {
             self.at += 1;
             let name = line.words[0];
             let place =
-                Place::named(name).ok_or_else(|| line.error(SnipProblem::Register(name.to_owned())))?;
-            if !seen.insert(place.register()) {
+                Place::from_name(name).ok_or_else(|| line.error(SnipProblem::Register(name.to_owned())))?;
+            if !seen.insert(place.whole_register()) {
                 return Err(line.error(SnipProblem::Twice(format!("`{name}`"))));
             }
             place
-                .set(state, &line.words[2..])
+                .set_from_words(state, &line.words[2..])
                 .map_err(|problem| line.error(problem))?;
         }
         Ok(())
@@ -213,7 +213,7 @@ impl<'l, 't> Reader<'l, 't> {
                 .words
                 .get(1)
                 .ok_or_else(|| line.error(SnipProblem::Missing("the address")))?;
-            let address = number(address).map_err(|problem| line.error(problem))?;
+            let address = parse_number(address).map_err(|problem| line.error(problem))?;
             if !address.is_multiple_of(PAGE_SIZE as u64) {
                 return Err(wrong("a page begins at a multiple of 0x1000"));
             }
@@ -245,8 +245,8 @@ impl<'l, 't> Reader<'l, 't> {
         while let Some(line) = self.peek().filter(|line| line.words[0].ends_with(':')) {
             self.at += 1;
             let offset =
-                number(line.words[0].trim_end_matches(':')).map_err(|problem| line.error(problem))?;
-            for (at, byte) in (offset..).zip(line.bytes(&line.words[1..])?) {
+                parse_number(line.words[0].trim_end_matches(':')).map_err(|problem| line.error(problem))?;
+            for (at, byte) in (offset..).zip(line.parse_bytes(&line.words[1..])?) {
                 let at = usize::try_from(at).ok().filter(|at| *at < PAGE_SIZE);
                 let at = at.ok_or_else(|| line.error(SnipProblem::Place("this reaches beyond the page")))?;
                 if std::mem::replace(&mut given[at], true) {
@@ -302,8 +302,8 @@ impl<'l, 't> Reader<'l, 't> {
             let word = word
                 .strip_suffix(':')
                 .ok_or_else(|| line.error(SnipProblem::Missing("`:` after the address")))?;
-            let address = number(word).map_err(|problem| line.error(problem))?;
-            for (offset, byte) in (0..).zip(line.bytes(&line.words[2..])?) {
+            let address = parse_number(word).map_err(|problem| line.error(problem))?;
+            for (offset, byte) in (0..).zip(line.parse_bytes(&line.words[2..])?) {
                 let at = address
                     .checked_add(offset)
                     .ok_or_else(|| line.error(SnipProblem::Place("this reaches beyond the address space")))?;
@@ -313,7 +313,7 @@ impl<'l, 't> Reader<'l, 't> {
                 let start = at & !(LINE_SIZE as u64 - 1);
                 let bytes = changed
                     .entry(start)
-                    .or_insert_with(|| derived::before(case, start));
+                    .or_insert_with(|| derived::initial_line_at(case, start));
                 bytes[(at - start) as usize] = byte;
             }
         }
@@ -324,7 +324,7 @@ impl<'l, 't> Reader<'l, 't> {
 
 /// The words after `end`.
 fn endpoint(line: &Line<'_>) -> Result<Endpoint, SnipError> {
-    let read = |word: &str| number(word).map_err(|problem| line.error(problem));
+    let read = |word: &str| parse_number(word).map_err(|problem| line.error(problem));
     let narrow = |word: &str, bits| {
         line.error(SnipProblem::Width {
             value: word.to_owned(),
@@ -379,12 +379,12 @@ fn signed(line: &Line<'_>, word: &str) -> Result<i32, SnipError> {
 
 /// The only word after the first, as a number.
 fn one_number(line: &Line<'_>, what: &'static str) -> Result<u64, SnipError> {
-    number(line.only(what)?).map_err(|problem| line.error(problem))
+    parse_number(line.only_word(what)?).map_err(|problem| line.error(problem))
 }
 
 /// The only word after the first, as a name.
 fn named<T: Named>(line: &Line<'_>, what: &'static str) -> Result<T, SnipError> {
-    let word = line.only("a name")?;
+    let word = line.only_word("a name")?;
     T::named(word).ok_or_else(|| {
         line.error(SnipProblem::Name {
             word: word.to_owned(),

@@ -26,7 +26,7 @@ pub(super) enum Place {
 
 impl Place {
     /// The place called `name`.
-    pub(super) fn named(name: &str) -> Option<Self> {
+    pub(super) fn from_name(name: &str) -> Option<Self> {
         if let Some(index) = GPR_NAMES.iter().position(|known| *known == name) {
             return Some(Self::Gpr(index));
         }
@@ -59,7 +59,7 @@ impl Place {
     }
 
     /// What must not be given twice: the register, whatever the width.
-    pub(super) fn register(self) -> Self {
+    pub(super) fn whole_register(self) -> Self {
         match self {
             Self::Vector(index, _) => Self::Vector(index, 0),
             Self::Flags => Self::Rflags,
@@ -80,7 +80,7 @@ impl Place {
     }
 
     /// Puts `words`, as they stand after the `=`, into `state`.
-    pub(super) fn set(self, state: &mut MachineState, words: &[&str]) -> Result<(), SnipProblem> {
+    pub(super) fn set_from_words(self, state: &mut MachineState, words: &[&str]) -> Result<(), SnipProblem> {
         if self == Self::Flags {
             state.rflags = flags(words)?;
             return Ok(());
@@ -133,7 +133,7 @@ fn wide_number(word: &str, bits: u32) -> Result<[u8; 64], SnipProblem> {
     let wrong = || SnipProblem::Number(word.to_owned());
     let mut bytes = [0; 64];
     let Some(digits) = word.strip_prefix("0x") else {
-        let number = super::line::number(word)?;
+        let number = super::line::parse_number(word)?;
         if bits < 64 && number >> bits != 0 {
             return Err(too_wide(word, bits));
         }
@@ -169,7 +169,7 @@ pub(super) struct Line {
 }
 
 /// The registers in which `state` is not as `before`.
-pub(super) fn lines(before: &MachineState, state: &MachineState) -> Vec<Line> {
+pub(super) fn changed_register_lines(before: &MachineState, state: &MachineState) -> Vec<Line> {
     let mut lines = Vec::new();
     let mut line = |name: &str, value: String, comment: String| {
         lines.push(Line {
@@ -180,13 +180,13 @@ pub(super) fn lines(before: &MachineState, state: &MachineState) -> Vec<Line> {
     };
     for (index, name) in GPR_NAMES.iter().enumerate() {
         if before.gpr[index] != state.gpr[index] {
-            line(name, hex(state.gpr[index]), String::new());
+            line(name, format_grouped_hex(state.gpr[index]), String::new());
         }
     }
     if before.rflags != state.rflags {
         match flag_names(state.rflags) {
             Some(names) => line("flags", names, String::new()),
-            None => line("rflags", hex(state.rflags), String::new()),
+            None => line("rflags", format_grouped_hex(state.rflags), String::new()),
         }
     }
     for (name, before, value) in [
@@ -194,7 +194,7 @@ pub(super) fn lines(before: &MachineState, state: &MachineState) -> Vec<Line> {
         ("gsbase", before.gs_base, state.gs_base),
     ] {
         if before != value {
-            line(name, hex(value), String::new());
+            line(name, format_grouped_hex(value), String::new());
         }
     }
     for (index, (before, value)) in before.vectors.iter().zip(&state.vectors).enumerate() {
@@ -213,7 +213,7 @@ pub(super) fn lines(before: &MachineState, state: &MachineState) -> Vec<Line> {
     }
     for (index, (before, value)) in before.opmask.iter().zip(&state.opmask).enumerate() {
         if before != value {
-            line(&format!("k{index}"), hex(*value), String::new());
+            line(&format!("k{index}"), format_grouped_hex(*value), String::new());
         }
     }
     if before.mxcsr != state.mxcsr {
@@ -308,7 +308,7 @@ fn status_words(value: u16) -> String {
 }
 
 /// `0x` and digits, in groups of four when there are more than eight.
-pub(crate) fn hex(value: u64) -> String {
+pub(crate) fn format_grouped_hex(value: u64) -> String {
     wide_hex(&value.to_le_bytes())
 }
 

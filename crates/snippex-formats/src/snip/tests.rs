@@ -3,14 +3,14 @@
 use proptest::prelude::*;
 
 use super::*;
-use snippex_core::arbitrary::{cases, observations};
+use snippex_core::arbitrary::{arbitrary_cases, arbitrary_observations};
 
 fn snips() -> impl Strategy<Value = Snip> {
     let word = "[!-~]{1,8}( [!-~]{1,8}){0,3}";
     let covered = (0u16..0x40).prop_map(Components);
     (
-        cases(),
-        prop::option::of((observations(), covered)),
+        arbitrary_cases(),
+        prop::option::of((arbitrary_observations(), covered)),
         prop::option::of(word),
         prop::collection::vec(word, 0..3),
         prop::collection::vec("[a-z][a-z0-9_]{0,6}", 0..3),
@@ -29,7 +29,7 @@ proptest! {
 
     #[test]
     fn what_is_written_is_read_again_to_the_bit(snip in snips()) {
-        let text = snip.text();
+        let text = snip.render_text();
         match Snip::parse(&text) {
             Ok(read) => prop_assert_eq!(read, snip),
             Err(error) => prop_assert!(false, "{}\n{}", error, text),
@@ -40,7 +40,7 @@ proptest! {
     fn a_state_near_the_default_is_short_and_comes_back(at in 0usize..16, value in any::<u64>()) {
         let mut snip = parsed("snip 1\nblock 0x1000\n code 90\n");
         snip.case.state.gpr[at] = value;
-        let text = snip.text();
+        let text = snip.render_text();
         prop_assert!(text.lines().count() <= 5, "{}", text);
         prop_assert_eq!(parsed(&text), snip);
     }
@@ -58,7 +58,7 @@ proptest! {
     fn damage_is_refused_or_means_something(
         snip in snips(), at in any::<prop::sample::Index>(), what in 0..4, noise in "[ -~]{0,12}",
     ) {
-        let text = snip.text();
+        let text = snip.render_text();
         let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
         let at = at.index(lines.len());
         match what {
@@ -68,7 +68,7 @@ proptest! {
             _ => lines[at] = noise,
         }
         if let Ok(read) = Snip::parse(&lines.join("\n")) {
-            prop_assert_eq!(Snip::parse(&read.text()), Ok(read));
+            prop_assert_eq!(Snip::parse(&read.render_text()), Ok(read));
         }
     }
 }
@@ -117,7 +117,7 @@ fn a_file_reads_as_people_wrote_it() {
     assert_eq!(end.observation.state.gpr[0], 1);
     assert_eq!(end.observation.state.gpr[3], 2);
     assert_eq!(end.observation.memory[0].bytes[0], 0xff);
-    assert_eq!(snip.text().replace(' ', ""), CASE.replace(' ', ""));
+    assert_eq!(snip.render_text().replace(' ', ""), CASE.replace(' ', ""));
 }
 
 #[test]
@@ -254,6 +254,6 @@ fn what_is_undefined_is_not_expected() {
         state,
         memory: vec![],
     };
-    let end = SnipExpectation::settled(&snip.case, observation, Components::ALL);
+    let end = SnipExpectation::from_observation(&snip.case, observation, Components::ALL);
     assert_eq!(end.observation.state.rflags, 0x256);
 }

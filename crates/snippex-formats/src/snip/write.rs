@@ -4,13 +4,13 @@ use std::fmt::Write as _;
 
 use iced_x86::{Formatter, IntelFormatter};
 
-use super::registers::{flag_names, hex, lines};
+use super::registers::{changed_register_lines, flag_names, format_grouped_hex};
 use super::words::Named;
 use super::{Snip, SnipExpectation, derived};
 use snippex_core::address_space::{CODE_DISTANCE, IMAGE_BASE};
 use snippex_core::block::Block;
 use snippex_core::case::Case;
-use snippex_core::decode::decoder;
+use snippex_core::decode::intel_decoder;
 use snippex_core::effects::{BlockEffects, Rule};
 use snippex_core::observation::{Endpoint, LINE_SIZE, signal_name};
 use snippex_core::state::{Components, MachineState};
@@ -38,7 +38,7 @@ impl Text {
     }
 }
 
-pub(super) fn text(snip: &Snip) -> String {
+pub(super) fn render_snip(snip: &Snip) -> String {
     let mut text = Text(String::new());
     text.line(format_args!("snip 1"));
     let title = one_line(&snip.title);
@@ -55,7 +55,11 @@ pub(super) fn text(snip: &Snip) -> String {
     text.line(format_args!("start"));
     write_registers(&mut text, &MachineState::default(), &snip.case.state);
     for page in snip.case.pages.iter() {
-        text.line(format_args!("page {} {}", hex(page.address), page.access.name()));
+        text.line(format_args!(
+            "page {} {}",
+            format_grouped_hex(page.address),
+            page.access.name()
+        ));
         for (index, row) in page.content.chunks_exact(ROW).enumerate() {
             if let Some((first, last)) = span(row, &[0; ROW]) {
                 let bytes = spaced(&row[first..=last]);
@@ -71,9 +75,9 @@ pub(super) fn text(snip: &Snip) -> String {
 
 fn write_block(text: &mut Text, case: &Case) {
     let block = &*case.block;
-    let usual = derived::block(block.address, block.bytes.clone());
-    let runs_at = format!("runs at {}", hex(case.code_address()));
-    text.noted(&format!("block {}", hex(block.address)), &runs_at);
+    let usual = derived::derive_block(block.address, block.bytes.clone());
+    let runs_at = format!("runs at {}", format_grouped_hex(case.code_address()));
+    text.noted(&format!("block {}", format_grouped_hex(block.address)), &runs_at);
     if block.origin != usual.origin {
         text.line(format_args!("  origin {}", block.origin.name()));
     }
@@ -83,11 +87,11 @@ fn write_block(text: &mut Text, case: &Case) {
     if block.instruction_count != usual.instruction_count {
         text.line(format_args!("  instructions {}", block.instruction_count));
     }
-    if block.successors != derived::successors(block) {
+    if block.successors != derived::derive_successors(block) {
         let all: String = block
             .successors
             .iter()
-            .map(|address| format!(" {}", hex(*address)))
+            .map(|address| format!(" {}", format_grouped_hex(*address)))
             .collect();
         text.line(format_args!("  successors{all}"));
     }
@@ -95,19 +99,25 @@ fn write_block(text: &mut Text, case: &Case) {
         text.line(format_args!("  unrunnable {}", reason.name()));
     }
     if case.placement.image_base != IMAGE_BASE {
-        text.line(format_args!("  image-base {}", hex(case.placement.image_base)));
+        text.line(format_args!(
+            "  image-base {}",
+            format_grouped_hex(case.placement.image_base)
+        ));
     }
     if case.placement.code_base != IMAGE_BASE + CODE_DISTANCE {
-        text.line(format_args!("  code-base {}", hex(case.placement.code_base)));
+        text.line(format_args!(
+            "  code-base {}",
+            format_grouped_hex(case.placement.code_base)
+        ));
     }
-    for (bytes, instruction) in instructions(block) {
-        text.noted(&format!("  code {}", spaced(&bytes)), &instruction);
+    for (bytes, build_instruction) in disassemble_block(block) {
+        text.noted(&format!("  code {}", spaced(&bytes)), &build_instruction);
     }
 }
 
 /// Bytes and text of each instruction; every byte of the block is in one.
-pub(crate) fn instructions(block: &Block) -> Vec<(Vec<u8>, String)> {
-    let mut decoder = decoder(&block.bytes, block.address);
+pub(crate) fn disassemble_block(block: &Block) -> Vec<(Vec<u8>, String)> {
+    let mut decoder = intel_decoder(&block.bytes, block.address);
     let mut formatter = IntelFormatter::new();
     formatter.options_mut().set_space_after_operand_separator(true);
     formatter.options_mut().set_hex_prefix("0x");
@@ -125,7 +135,7 @@ pub(crate) fn instructions(block: &Block) -> Vec<(Vec<u8>, String)> {
 }
 
 fn write_registers(text: &mut Text, before: &MachineState, state: &MachineState) {
-    for line in lines(before, state) {
+    for line in changed_register_lines(before, state) {
         text.noted(&format!("  {} = {}", line.name, line.value), &line.comment);
     }
 }
@@ -133,14 +143,18 @@ fn write_registers(text: &mut Text, before: &MachineState, state: &MachineState)
 fn write_end(text: &mut Text, case: &Case, end: &SnipExpectation) {
     let observation = &end.observation;
     match observation.endpoint {
-        Endpoint::Exit { target } => text.line(format_args!("end exit {}", hex(target))),
+        Endpoint::Exit { target } => text.line(format_args!("end exit {}", format_grouped_hex(target))),
         Endpoint::Signal(signal) => {
-            let mut line = format!("end signal {} at {}", signal.number, hex(signal.rip));
+            let mut line = format!(
+                "end signal {} at {}",
+                signal.number,
+                format_grouped_hex(signal.rip)
+            );
             if signal.code != 0 {
                 line += &format!(" code {}", signal.code);
             }
             if signal.address != 0 {
-                line += &format!(" address {}", hex(signal.address));
+                line += &format!(" address {}", format_grouped_hex(signal.address));
             }
             if signal.write {
                 line += " write";
@@ -164,14 +178,14 @@ fn write_end(text: &mut Text, case: &Case, end: &SnipExpectation) {
     }
     write_registers(text, &case.state, &observation.state);
     for line in &observation.memory {
-        let before = derived::before(case, line.address);
+        let before = derived::initial_line_at(case, line.address);
         // A line that is listed but unchanged is written whole, so that it is read again.
         let (first, last) = span(&line.bytes, &before).unwrap_or((0, LINE_SIZE - 1));
         for start in (first..=last).step_by(ROW) {
             let bytes = spaced(&line.bytes[start..=last.min(start + ROW - 1)]);
             text.line(format_args!(
                 "  memory {}: {bytes}",
-                hex(line.address.wrapping_add(start as u64))
+                format_grouped_hex(line.address.wrapping_add(start as u64))
             ));
         }
     }
@@ -182,7 +196,8 @@ fn open(case: &Case, observation: &snippex_core::observation::Observation) -> St
     if !matches!(observation.endpoint, Endpoint::Exit { .. } | Endpoint::Signal(_)) {
         return String::new();
     }
-    let mask = BlockEffects::new(&case.block).mask(case, &observation.endpoint, &observation.state);
+    let mask =
+        BlockEffects::new(&case.block).mask_at_endpoint(case, &observation.endpoint, &observation.state);
     let mut words = Vec::new();
     let flags = mask.flag_bits();
     if flags != 0 {
@@ -193,7 +208,7 @@ fn open(case: &Case, observation: &snippex_core::observation::Observation) -> St
         rules |= bits.rules;
     }
     for lanes in &mask.approximations {
-        rules |= snippex_core::effects::RuleSet::of(lanes.rule);
+        rules |= snippex_core::effects::RuleSet::from_rule(lanes.rule);
     }
     for precision in mask.st {
         rules |= precision.rules();

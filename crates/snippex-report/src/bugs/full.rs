@@ -6,17 +6,17 @@ use snippex_triage::pattern::BugPattern;
 use snippex_triage::reduce::CONFIRMATIONS;
 
 use super::{BugView, KnownView, SeenOn, SignatureView, WIDTH, wrapped};
-use crate::{grouped, several, untitled};
+use crate::{format_count, format_number, render_headerless_table};
 
 /// One bug in full, but its case.
 #[must_use]
-pub fn full(bug: &BugView, differences: &[String], width: Option<u16>) -> String {
+pub fn render_full_bug(bug: &BugView, differences: &[String], width: Option<u16>) -> String {
     let mut text = format!("{HEADING}{}{HEADING:#}  {}\n", bug.id, bug.title);
     let met = format!(
         "in {} of {}, in {}",
-        several(bug.runs, "run"),
-        several(bug.forms as u64, "instruction form"),
-        several(bug.signatures as u64, "signature")
+        format_count(bug.runs, "run"),
+        format_count(bug.forms as u64, "instruction form"),
+        format_count(bug.signatures as u64, "signature")
     );
     text += &rows(
         &met,
@@ -38,8 +38,8 @@ pub fn full_signature(view: &SignatureView, differences: &[String], width: Optio
     text += &row("encoding", &view.encoding);
     let met = format!(
         "in {} of {}",
-        several(view.runs, "run"),
-        several(view.blocks, "block")
+        format_count(view.runs, "run"),
+        format_count(view.blocks, "block")
     );
     let certain = Some((view.reduced, view.confirmations));
     text += &rows(&met, &view.engines, view.known.as_ref(), certain);
@@ -93,18 +93,18 @@ fn manual(pattern: Option<&BugPattern>, width: Option<u16>) -> String {
 
 /// The signatures of a bug that is shown in full.
 #[must_use]
-pub fn parts(views: &[SignatureView], limit: usize) -> String {
-    let mut table = Table::new(Vec::<String>::new()).right(1);
+pub fn render_bug_signatures(views: &[SignatureView], limit: usize) -> String {
+    let mut table = Table::new(Vec::<String>::new()).align_right(1);
     for view in views.iter().take(limit) {
-        table.row([
+        table.add_row([
             view.id.to_string(),
-            grouped(view.runs),
+            format_number(view.runs),
             view.signature.to_string(),
         ]);
     }
-    let mut text = untitled(&table);
+    let mut text = render_headerless_table(&table);
     if views.len() > limit {
-        let more = grouped((views.len() - limit) as u64);
+        let more = format_number((views.len() - limit) as u64);
         text += &format!("\n {FAINT}... and {more} more: snippex bugs --signatures{FAINT:#}");
     }
     text

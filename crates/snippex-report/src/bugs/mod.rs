@@ -10,9 +10,9 @@ use snippex_triage::pattern::BugPattern;
 use snippex_triage::reduce::CONFIRMATIONS;
 use snippex_triage::signature::{Signature, SignatureId};
 
-use crate::{grouped, several};
+use crate::{format_count, format_number};
 
-pub use full::{full, full_signature, parts};
+pub use full::{full_signature, render_bug_signatures, render_full_bug};
 
 /// Columns when the output is no terminal.
 const WIDTH: u16 = 100;
@@ -143,7 +143,7 @@ impl BugView {
 
 /// The list, at most `limit` bugs of it (0 for all), known ones apart.
 #[must_use]
-pub fn list(bugs: &[BugView], limit: usize, width: Option<u16>) -> String {
+pub fn render_bug_list(bugs: &[BugView], limit: usize, width: Option<u16>) -> String {
     let (known, new): (Vec<&BugView>, Vec<&BugView>) = bugs.iter().partition(|bug| bug.known.is_some());
     let width = usize::from(width.unwrap_or(WIDTH));
     let shown = if limit == 0 { new.len() } else { limit };
@@ -154,7 +154,7 @@ pub fn list(bugs: &[BugView], limit: usize, width: Option<u16>) -> String {
         .map(|(index, bug)| entry(index + 1, bug, width))
         .collect();
     if new.len() > shown {
-        let more = grouped((new.len() - shown) as u64);
+        let more = format_number((new.len() - shown) as u64);
         entries.push(format!(
             " {FAINT}... and {more} more: --limit 0 lists all{FAINT:#}"
         ));
@@ -172,8 +172,8 @@ fn entry(number: usize, bug: &BugView, width: usize) -> String {
         "{number:>3}. {BAD}{}{BAD:#}  {HEADING}{}{HEADING:#}\n",
         bug.title, bug.id
     );
-    let mut counts = several(bug.runs, "run");
-    counts += &format!(", {}", several(bug.signatures as u64, "signature"));
+    let mut counts = format_count(bug.runs, "run");
+    counts += &format!(", {}", format_count(bug.signatures as u64, "signature"));
     if let Some(example) = &bug.example {
         counts += &format!(", {}", certainty(example.reduced, example.confirmations));
         text += &wrapped(&shortly(example), width, 5);
@@ -193,7 +193,7 @@ fn known_line(bug: &BugView) -> String {
         "     {}  {HEADING}{}{HEADING:#}  {}  {FAINT}{issue} {note}{FAINT:#}",
         bug.title,
         bug.id,
-        several(bug.runs, "run")
+        format_count(bug.runs, "run")
     )
 }
 
@@ -233,22 +233,22 @@ fn wrapped(text: &str, width: usize, indent: usize) -> String {
 
 /// The list in a line each, at most `limit` of them, for the end of a check.
 #[must_use]
-pub fn table(bugs: &[BugView], limit: usize, width: Option<u16>) -> String {
+pub fn render_bug_table(bugs: &[BugView], limit: usize, width: Option<u16>) -> String {
     if bugs.is_empty() {
         return String::new();
     }
     let mut table = Table::new(["bug", "what is wrong", "runs", "signatures", ""])
-        .right(2)
-        .right(3)
+        .align_right(2)
+        .align_right(3)
         .fit(width);
     let (known, new): (Vec<&BugView>, Vec<&BugView>) = bugs.iter().partition(|bug| bug.known.is_some());
     for bug in new.iter().take(limit) {
         let example = bug.example.as_ref();
-        table.row([
+        table.add_row([
             bug.id.to_string(),
             format!("{BAD}{}{BAD:#}", bug.title),
-            grouped(bug.runs),
-            grouped(bug.signatures as u64),
+            format_number(bug.runs),
+            format_number(bug.signatures as u64),
             example.map_or_else(String::new, |example| {
                 certainty(example.reduced, example.confirmations)
             }),
@@ -259,7 +259,7 @@ pub fn table(bugs: &[BugView], limit: usize, width: Option<u16>) -> String {
         parts.push(table.to_string());
     }
     if new.len() > limit {
-        let more = grouped((new.len() - limit) as u64);
+        let more = format_number((new.len() - limit) as u64);
         parts.push(format!(" {FAINT}... and {more} more: snippex bugs{FAINT:#}"));
     }
     if !known.is_empty() {
@@ -271,27 +271,27 @@ pub fn table(bugs: &[BugView], limit: usize, width: Option<u16>) -> String {
 
 /// Signatures in a line each, at most `limit` of them (0 for all).
 #[must_use]
-pub fn signatures(views: &[SignatureView], limit: usize, width: Option<u16>) -> String {
+pub fn render_signature_list(views: &[SignatureView], limit: usize, width: Option<u16>) -> String {
     let shown = if limit == 0 { views.len() } else { limit };
     let mut table = Table::new(["signature", "what differs", "runs", "bug", ""])
-        .right(2)
+        .align_right(2)
         .fit(width);
     for view in views.iter().take(shown) {
         let known = match &view.known {
             Some(known) => format!(" {FAINT}known: {}{FAINT:#}", known.issue),
             None => String::new(),
         };
-        table.row([
+        table.add_row([
             view.id.to_string(),
             view.signature.to_string(),
-            grouped(view.runs),
+            format_number(view.runs),
             view.bug.to_string(),
             certainty(view.reduced, view.confirmations) + &known,
         ]);
     }
     let mut text = table.to_string();
     if views.len() > shown {
-        let more = grouped((views.len() - shown) as u64);
+        let more = format_number((views.len() - shown) as u64);
         text += &format!("\n {FAINT}... and {more} more: --limit 0 lists all{FAINT:#}");
     }
     text
@@ -299,16 +299,16 @@ pub fn signatures(views: &[SignatureView], limit: usize, width: Option<u16>) -> 
 
 /// How many there are, in words.
 #[must_use]
-pub fn count(bugs: &[BugView]) -> String {
+pub fn render_bug_count(bugs: &[BugView]) -> String {
     let (known, new): (Vec<&BugView>, Vec<&BugView>) = bugs.iter().partition(|bug| bug.known.is_some());
-    let mut text = several(new.len() as u64, "bug");
+    let mut text = format_count(new.len() as u64, "bug");
     if !new.is_empty() {
         let confirmed = new.iter().filter(|bug| bug.is_confirmed()).count();
         let signatures: usize = new.iter().map(|bug| bug.signatures).sum();
         text += &format!(
             ", {} confirmed, in {}",
-            grouped(confirmed as u64),
-            several(signatures as u64, "signature")
+            format_number(confirmed as u64),
+            format_count(signatures as u64, "signature")
         );
     }
     if !known.is_empty() {

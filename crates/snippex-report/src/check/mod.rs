@@ -1,7 +1,7 @@
-//! What a check found: plain data that whoever ran the check fills in, for people ([`text`]) and programs (serde).
+//! What a check found: plain data that whoever ran the check fills in, for people ([`render_check_summary`]) and programs (serde).
 //!
 //! An answer for programs has an object for each block with divergences ([`BlockOutcome`]) and one that sums up
-//! ([`CheckSummary`]); [`document`] makes one document of them. Nothing is counted here.
+//! ([`CheckSummary`]); [`build_check_document`] makes one document of them. Nothing is counted here.
 
 mod text;
 
@@ -19,7 +19,7 @@ use crate::coverage;
 use crate::engine::EngineView;
 use crate::selection::SelectionView;
 
-pub use text::text;
+pub use text::render_check_summary;
 
 /// A block with divergences, for programs.
 #[derive(Debug, Serialize)]
@@ -153,7 +153,7 @@ pub struct CheckSummary {
     /// Which instruction forms generated blocks reached; none of a program's blocks.
     #[serde(
         skip_serializing_if = "Option::is_none",
-        serialize_with = "coverage::serialize"
+        serialize_with = "coverage::serialize_coverage"
     )]
     pub coverage: Option<Coverage>,
     /// What the cache did; nothing without one.
@@ -163,7 +163,7 @@ pub struct CheckSummary {
 
 /// One document of blocks that diverge, in the order of their numbers, and the summary.
 #[must_use]
-pub fn document(mut blocks: Vec<serde_json::Value>, summary: &CheckSummary) -> serde_json::Value {
+pub fn build_check_document(mut blocks: Vec<serde_json::Value>, summary: &CheckSummary) -> serde_json::Value {
     blocks.sort_by_key(|block| block["block"].as_i64());
     serde_json::json!({"blocks": blocks, "summary": summary})
 }

@@ -9,7 +9,7 @@ use cli_kit::{Table, units};
 
 use super::CheckSummary;
 use crate::engine::EngineView;
-use crate::{bugs, cache, coverage, grouped, percent, several, untitled};
+use crate::{bugs, cache, coverage, format_count, format_number, format_percent, render_headerless_table};
 
 /// Bugs that are shown.
 const BUGS: usize = 25;
@@ -18,7 +18,7 @@ const SHOWN: usize = 10;
 
 /// The summary, in at most so many columns.
 #[must_use]
-pub fn text(summary: &CheckSummary, width: Option<u16>) -> String {
+pub fn render_check_summary(summary: &CheckSummary, width: Option<u16>) -> String {
     let mut text = String::new();
     let mut part = |title: &str, body: String| {
         if !body.is_empty() {
@@ -35,21 +35,25 @@ pub fn text(summary: &CheckSummary, width: Option<u16>) -> String {
     part("Unsupported", reasons(&summary.unsupported_by_reason));
     part("Blocks not run", reasons(&summary.blocks_not_run));
     if let Some(coverage) = &summary.coverage {
-        part("Instruction forms", coverage::text(coverage, width));
+        part("Instruction forms", coverage::render_coverage(coverage, width));
     }
-    part("Bugs", bugs::table(&summary.bugs, BUGS, width));
+    part("Bugs", bugs::render_bug_table(&summary.bugs, BUGS, width));
     text + "\n" + &verdict(summary)
 }
 
 fn engines(engines: &[EngineView], width: Option<u16>) -> String {
     let mut table = Table::new(Vec::<String>::new()).fit(width);
     for engine in engines {
-        table.row([
+        table.add_row([
             format!("{} {FAINT}({}){FAINT:#}", engine.name, engine.role),
             engine.version.clone(),
         ]);
     }
-    format!("{}\n {FAINT}{}{FAINT:#}", untitled(&table), compared(engines))
+    format!(
+        "{}\n {FAINT}{}{FAINT:#}",
+        render_headerless_table(&table),
+        compared(engines)
+    )
 }
 
 /// Which parts of the state both engines have, and which are left out because one of them has not.
@@ -72,12 +76,12 @@ fn compared(engines: &[EngineView]) -> String {
 }
 
 fn runs(summary: &CheckSummary) -> String {
-    let mut table = Table::new(Vec::<String>::new()).right(1).right(2);
+    let mut table = Table::new(Vec::<String>::new()).align_right(1).align_right(2);
     let mut row = |name: &str, runs: u64, what: String| {
-        table.row([
+        table.add_row([
             name.to_owned(),
-            grouped(runs),
-            percent(runs, summary.runs),
+            format_number(runs),
+            format_percent(runs, summary.runs),
             format!("{FAINT}{what}{FAINT:#}"),
         ]);
     };
@@ -86,7 +90,7 @@ fn runs(summary: &CheckSummary) -> String {
         summary.matched,
         "every bit that the manuals define agrees".to_owned(),
     );
-    let blocks = several(summary.diverging_blocks, "block");
+    let blocks = format_count(summary.diverging_blocks, "block");
     row(
         "diverged",
         summary.diverged,
@@ -99,18 +103,18 @@ fn runs(summary: &CheckSummary) -> String {
     );
     row("unsupported", summary.unsupported, "not run".to_owned());
     let done = summary.runs - summary.unsupported;
-    let table = untitled(&table);
+    let table = render_headerless_table(&table);
     let cached = summary.cache.as_ref().and_then(cache::use_text);
     let cached = cached.map_or_else(String::new, |text| format!("\n {text}"));
     format!(
         "{table}\n {} of {}, {} each\n in {} ({}); {} reached their terminator, {} ended in a signal{cached}",
-        several(summary.runs, "run"),
-        several(summary.blocks, "block"),
-        several(u64::from(summary.states), "start state"),
-        units::duration(Duration::from_secs_f64(summary.elapsed_s)),
-        units::rate(summary.runs_per_second),
-        percent(summary.completed, done),
-        percent(summary.faulted, done),
+        format_count(summary.runs, "run"),
+        format_count(summary.blocks, "block"),
+        format_count(u64::from(summary.states), "start state"),
+        units::format_duration(Duration::from_secs_f64(summary.elapsed_s)),
+        units::format_rate(summary.runs_per_second),
+        format_percent(summary.completed, done),
+        format_percent(summary.faulted, done),
     )
 }
 
@@ -120,9 +124,15 @@ fn kinds(summary: &CheckSummary) -> String {
         return String::new();
     }
     kinds.sort_by_key(|(_, counts)| std::cmp::Reverse(**counts));
-    let mut table = Table::new(["kind", "blocks", "runs"]).right(1).right(2);
+    let mut table = Table::new(["kind", "blocks", "runs"])
+        .align_right(1)
+        .align_right(2);
     for (kind, (blocks, runs)) in kinds {
-        table.row([format!("{BAD}{kind}{BAD:#}"), grouped(*blocks), grouped(*runs)]);
+        table.add_row([
+            format!("{BAD}{kind}{BAD:#}"),
+            format_number(*blocks),
+            format_number(*runs),
+        ]);
     }
     table.to_string()
 }
@@ -140,24 +150,24 @@ fn divergences(summary: &CheckSummary, width: Option<u16>) -> String {
         "example",
         "there, in the subject",
     ])
-    .right(2)
-    .right(3)
-    .right(4)
+    .align_right(2)
+    .align_right(3)
+    .align_right(4)
     .fit(width);
     for group in groups.iter().take(SHOWN) {
         let example = &group.example;
-        table.row([
+        table.add_row([
             group.instruction.clone().unwrap_or_default(),
             format!("{BAD}{}{BAD:#}", group.kind),
-            grouped(group.blocks),
-            grouped(group.runs),
+            format_number(group.blocks),
+            format_number(group.runs),
             example.divergence.map_or_else(String::new, |id| id.to_string()),
             example.what.clone(),
         ]);
     }
     let mut text = table.to_string();
     if groups.len() > SHOWN {
-        let more = grouped((groups.len() - SHOWN) as u64);
+        let more = format_number((groups.len() - SHOWN) as u64);
         text += &format!("\n {FAINT}... and {more} more; --format json has all{FAINT:#}");
     }
     text
@@ -167,17 +177,17 @@ fn divergences(summary: &CheckSummary, width: Option<u16>) -> String {
 fn reasons(reasons: &BTreeMap<String, u64>) -> String {
     let mut rows: Vec<(&String, u64)> = reasons.iter().map(|(reason, runs)| (reason, *runs)).collect();
     rows.sort_by_key(|(_, runs)| std::cmp::Reverse(*runs));
-    let mut table = Table::new(Vec::<String>::new()).right(0);
+    let mut table = Table::new(Vec::<String>::new()).align_right(0);
     for (reason, runs) in rows.iter().take(SHOWN) {
-        table.row([&grouped(*runs), *reason]);
+        table.add_row([&format_number(*runs), *reason]);
     }
     if rows.is_empty() {
         return String::new();
     }
-    let mut text = untitled(&table);
+    let mut text = render_headerless_table(&table);
     if rows.len() > SHOWN {
-        let runs = grouped(rows[SHOWN..].iter().map(|(_, runs)| runs).sum());
-        let more = several((rows.len() - SHOWN) as u64, "other reason");
+        let runs = format_number(rows[SHOWN..].iter().map(|(_, runs)| runs).sum());
+        let more = format_count((rows.len() - SHOWN) as u64, "other reason");
         text += &format!("\n {FAINT}... {runs} for {more}; --format json has all{FAINT:#}");
     }
     text
@@ -201,11 +211,11 @@ fn verdict(summary: &CheckSummary) -> String {
     } else if summary.diverged == 0 {
         format!("{GOOD}no divergence{GOOD:#}: {subject} computes what {reference} computes (run {run})\n")
     } else {
-        let blocks = several(summary.diverging_blocks, "block");
+        let blocks = format_count(summary.diverging_blocks, "block");
         let count = if bugs.is_empty() {
             String::new()
         } else {
-            format!(": {}", bugs::count(bugs))
+            format!(": {}", bugs::render_bug_count(bugs))
         };
         format!("{BAD}{subject} differs from {reference} in {blocks}{BAD:#}{count} (run {run})\n")
     };

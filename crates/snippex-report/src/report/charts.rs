@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::chart::{Bar, Point, bar_chart, line_chart};
 use super::model::{NamedCount, ReportModel};
-use crate::grouped;
+use crate::format_number;
 
 /// Bars of a chart; what follows is in the table beside it or in the findings.
 const MAX_BARS: usize = 12;
@@ -29,7 +29,7 @@ pub struct ReportCharts {
 impl ReportCharts {
     /// The charts of `report`.
     #[must_use]
-    pub fn of(report: &ReportModel) -> Self {
+    pub fn from_report(report: &ReportModel) -> Self {
         Self {
             success: success(report),
             kinds: counts("Diverging runs by kind of divergence", &report.kinds),
@@ -48,7 +48,7 @@ fn success(report: &ReportModel) -> String {
         .map(|engine| Bar {
             label: engine_label(&engine.name, &engine.version),
             share: engine.success,
-            figure: crate::percent(
+            figure: crate::format_percent(
                 engine.blocks - engine.diverging_blocks.min(engine.blocks),
                 engine.blocks,
             ),
@@ -73,7 +73,7 @@ fn counts(name: &str, counts: &[NamedCount]) -> String {
         .map(|count| Bar {
             label: count.name.clone(),
             share: count.runs as f64 / most as f64,
-            figure: grouped(count.runs),
+            figure: format_number(count.runs),
             class: "bad",
         })
         .collect();

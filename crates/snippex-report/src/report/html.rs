@@ -32,7 +32,7 @@ pub fn render_html(report: &ReportModel) -> Result<String, TemplateError> {
         text: HTML_TEMPLATE.to_owned(),
     };
     let mut context = Context::new();
-    context.insert("charts", &ReportCharts::of(report));
+    context.insert("charts", &ReportCharts::from_report(report));
     context.insert(
         "page",
         &PageParts {

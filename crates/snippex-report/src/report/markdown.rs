@@ -5,7 +5,7 @@ use tera::Context;
 use super::escape::{code_block, code_span, escape_markdown};
 use super::model::{NamedCount, ReportBug, ReportModel};
 use super::template::{TemplateError, TemplateSource, render_with};
-use crate::grouped;
+use crate::format_number;
 
 /// The built-in template, for `report template show markdown`.
 pub const MARKDOWN_TEMPLATE: &str = include_str!("assets/report.md");
@@ -107,9 +107,9 @@ pub fn bug_markdown(bug: &ReportBug) -> String {
         .collect();
     text + &format!(
         "{} runs, {} instruction forms, {} signatures; on {}\n",
-        grouped(bug.runs),
-        grouped(bug.forms),
-        grouped(bug.signatures),
+        format_number(bug.runs),
+        format_number(bug.forms),
+        format_number(bug.signatures),
         engines.join("; ")
     )
 }

@@ -12,7 +12,7 @@ use tera::{Context, Kwargs, State, Tera, Value};
 use super::charts::ReportCharts;
 use super::escape::{code_block, code_span, escape_html, escape_markdown};
 use super::model::ReportModel;
-use crate::{grouped, percent};
+use crate::{format_number, format_percent};
 
 /// No report is larger: a template that loops must not fill the disk. In bytes.
 pub const MAX_REPORT_SIZE: usize = 256 << 20;
@@ -115,7 +115,7 @@ fn read_template(file: &Path) -> Result<TemplateSource, TemplateError> {
 /// When a template is wrong (the error says where, and which fields there are), or prints without end.
 pub fn render_template(templates: &[TemplateSource], report: &ReportModel) -> Result<String, TemplateError> {
     let mut context = Context::new();
-    context.insert("charts", &ReportCharts::of(report));
+    context.insert("charts", &ReportCharts::from_report(report));
     render_with(templates, report, context)
 }
 
@@ -157,7 +157,9 @@ pub(super) fn render_with(
 /// What templates format with: `grouped` (1,234), `percent` (a share), `code` and `fence` (Markdown), `cell` (code in a
 /// cell of a Markdown table), `json`.
 fn register_filters(tera: &mut Tera) {
-    tera.register_filter("grouped", |count: u64, _: Kwargs, _: &State<'_>| grouped(count));
+    tera.register_filter("grouped", |count: u64, _: Kwargs, _: &State<'_>| {
+        format_number(count)
+    });
     tera.register_filter("percent", |share: f64, _: Kwargs, _: &State<'_>| {
         share_in_percent(share)
     });
@@ -178,7 +180,7 @@ fn register_filters(tera: &mut Tera) {
 /// A share from 0 to 1 as `99.95 %`: what is not all does not look like all.
 fn share_in_percent(share: f64) -> String {
     const WHOLE: u64 = 1_000_000_000;
-    percent((share.clamp(0.0, 1.0) * WHOLE as f64) as u64, WHOLE)
+    format_percent((share.clamp(0.0, 1.0) * WHOLE as f64) as u64, WHOLE)
 }
 
 /// A template's error with what there is, since most errors are names.

@@ -69,7 +69,7 @@ impl Extended {
 
     /// How many representable numbers lie between it and `other`, plus one; `None` unless both are numbers of one sign.
     #[must_use]
-    pub fn distance(self, other: Self) -> Option<u128> {
+    pub fn distance_to(self, other: Self) -> Option<u128> {
         let finite = |number: Self| {
             matches!(
                 number.class(),
@@ -189,9 +189,12 @@ mod tests {
     #[test]
     fn neighbours_are_one_apart() {
         let (below, above) = (extended(0x3ffe, u64::MAX), extended(0x3fff, 1 << 63));
-        assert_eq!(below.distance(above), Some(1));
-        assert_eq!(extended(0, u64::MAX >> 1).distance(extended(1, 1 << 63)), Some(1));
-        assert_eq!(extended(0x8000, 0).distance(above), None);
-        assert_eq!(extended(0x7fff, 1 << 63).distance(above), None);
+        assert_eq!(below.distance_to(above), Some(1));
+        assert_eq!(
+            extended(0, u64::MAX >> 1).distance_to(extended(1, 1 << 63)),
+            Some(1)
+        );
+        assert_eq!(extended(0x8000, 0).distance_to(above), None);
+        assert_eq!(extended(0x7fff, 1 << 63).distance_to(above), None);
     }
 }

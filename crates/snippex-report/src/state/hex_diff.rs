@@ -86,7 +86,7 @@ pub fn memory_lines(
         }
     }
     let lines = changed.into_iter().map(|(address, found)| {
-        let start = crate::ends::before(case, address, LINE).to_vec();
+        let start = crate::ends::initial_bytes_at(case, address, LINE).to_vec();
         let ends: Vec<Vec<u8>> = found
             .into_iter()
             .map(|bytes| bytes.map_or_else(|| start.clone(), <[u8]>::to_vec))
@@ -165,7 +165,7 @@ fn summary(lines: &[MemoryLine]) -> String {
     let differing: usize = lines.iter().map(|line| line.differing.len()).sum();
     let counted: usize = lines.iter().map(|line| line.counted.len()).sum();
     if differing == 0 {
-        return format!("{} changed", crate::several(lines.len() as u64, "line"));
+        return format!("{} changed", crate::format_count(lines.len() as u64, "line"));
     }
     let mut places = Vec::new();
     for line in lines.iter().filter(|line| !line.differing.is_empty()) {
@@ -185,7 +185,7 @@ fn summary(lines: &[MemoryLine]) -> String {
     };
     format!(
         "{} differ{}{open}: {}{more}",
-        crate::several(differing as u64, "byte"),
+        crate::format_count(differing as u64, "byte"),
         if differing == 1 { "s" } else { "" },
         places.join(", ")
     )

@@ -105,7 +105,7 @@ impl LaneType {
 
     /// The lanes of two vectors of the same length that differ.
     #[must_use]
-    pub fn differing(self, expected: &[u8], actual: &[u8]) -> Vec<DifferingLane> {
+    pub fn differing_lanes(self, expected: &[u8], actual: &[u8]) -> Vec<DifferingLane> {
         let size = self.size();
         let pairs = expected.chunks_exact(size).zip(actual.chunks_exact(size));
         pairs
@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn lanes_are_so_many_ulps_apart() {
         let bytes = |values: [f32; 4]| values.map(f32::to_le_bytes).concat();
-        let differing = LaneType::Float32.differing(
+        let differing = LaneType::Float32.differing_lanes(
             &bytes([1.0, 2.0, f32::NAN, 0.0]),
             &bytes([1.0, f32::from_bits(2_f32.to_bits() + 3), -f32::NAN, -0.0]),
         );
@@ -265,7 +265,7 @@ mod tests {
 
     #[test]
     fn whole_numbers_have_a_delta() {
-        let differing = LaneType::Integer(1).differing(&[0x7f, 1], &[0x80, 1]);
+        let differing = LaneType::Integer(1).differing_lanes(&[0x7f, 1], &[0x80, 1]);
         assert_eq!(differing.len(), 1);
         assert_eq!(
             (

@@ -14,7 +14,7 @@ pub use lanes::{DifferingLane, LaneType};
 use cli_kit::style::{BAD, FAINT, HEADING, UNSURE};
 use iced_x86::InstructionInfoFactory;
 use snippex_core::case::Case;
-use snippex_core::decode::decoder;
+use snippex_core::decode::intel_decoder;
 use snippex_core::diff::{Comparison, Field, Value};
 use snippex_core::named_bits::{
     FLAGS, MXCSR, NamedField, X87_CONTROL, X87_STATUS, differing_fields, set_fields,
@@ -89,7 +89,7 @@ pub struct View<'a> {
 impl View<'_> {
     /// The table: changed rows, and in them what differs.
     #[must_use]
-    pub fn text(&self) -> String {
+    pub fn render_text(&self) -> String {
         let rows = self.rows();
         let title = |index: usize| self.ends.get(index).map_or("", |(title, _)| title.as_str());
         let columns = 1 + self.ends.len();
@@ -283,7 +283,7 @@ impl View<'_> {
         }
         for flag in FLAGS {
             let field = Some(Field::Flag { flag: flag.mask() });
-            let show = |state: &MachineState| flag.value(state.rflags).to_string();
+            let show = |state: &MachineState| flag.value_in_register(state.rflags).to_string();
             if self.push(rows, Group::Flags, true, flag.name, field, show) {
                 add_detail(rows, Some(flag.meaning.to_owned()));
             }
@@ -362,7 +362,7 @@ impl View<'_> {
         let Some((kind, mnemonic)) = LaneType::of_register(&self.case.block, register) else {
             return Vec::new();
         };
-        let lanes = kind.differing(&expected[..bytes], &actual[..bytes]);
+        let lanes = kind.differing_lanes(&expected[..bytes], &actual[..bytes]);
         let shown = lanes.iter().map(|lane| {
             format!(
                 "{}[{}] of {mnemonic}: {}, not {} ({})",
@@ -489,7 +489,7 @@ fn extended_lines((expected, actual): ([u8; 10], [u8; 10])) -> Vec<String> {
     let mut lines = vec![format!("is  {actual}"), format!("not {expected}")];
     // Numbers of different size are not near each other in any useful sense.
     const NEAR: u128 = 1 << 64;
-    if let Some(distance) = expected.distance(actual).filter(|distance| *distance < NEAR) {
+    if let Some(distance) = expected.distance_to(actual).filter(|distance| *distance < NEAR) {
         let unit = if distance == 1 { "ulp" } else { "ulps" };
         lines.push(format!("{distance} {unit} apart"));
     }
@@ -523,7 +523,7 @@ fn carets(row: &Row, names: usize, widths: &[usize]) -> String {
 fn used(case: &Case) -> u16 {
     let mut factory = InstructionInfoFactory::new();
     let mut used = 0;
-    for instruction in &mut decoder(&case.block.bytes, case.block.address) {
+    for instruction in &mut intel_decoder(&case.block.bytes, case.block.address) {
         for register in factory.info(&instruction).used_registers() {
             let register = register.register().full_register();
             if register.is_gpr64() {

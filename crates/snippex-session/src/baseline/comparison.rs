@@ -54,7 +54,7 @@ pub struct BaselineComparison {
 impl BaselineComparison {
     /// Compares what was observed with what is expected on that day.
     #[must_use]
-    pub fn of(section: &Section, observed: &ObservedVerdicts, today: Date) -> Self {
+    pub fn from_observed(section: &Section, observed: &ObservedVerdicts, today: Date) -> Self {
         let mut comparison = Self::default();
         let mut needed: BTreeSet<&Approved> = BTreeSet::new();
         let recorded: BTreeSet<&String> = section.verdicts.values().flat_map(causes).collect();
@@ -91,7 +91,7 @@ impl BaselineComparison {
             };
             if kind != ChangeKind::Fixed {
                 let approvals = approvals(section, &change);
-                let holds = |approved: &Approved| section.approvals[approved].holds(today);
+                let holds = |approved: &Approved| section.approvals[approved].is_valid_on(today);
                 let over = approvals.iter().filter(|approved| !holds(approved));
                 change.expired = over.map(ToString::to_string).collect();
                 if !approvals.is_empty() && change.expired.is_empty() {
@@ -116,13 +116,13 @@ impl BaselineComparison {
 
     /// How many changes are of a kind.
     #[must_use]
-    pub fn count(&self, kind: ChangeKind) -> u64 {
+    pub fn count_changes(&self, kind: ChangeKind) -> u64 {
         self.changes.iter().filter(|change| change.kind == kind).count() as u64
     }
 
     /// Whether something is worse than was expected, or better and that is not allowed.
     #[must_use]
-    pub fn fails(&self, allow_fixed: bool) -> bool {
+    pub fn has_failures(&self, allow_fixed: bool) -> bool {
         self.changes.iter().any(|change| match change.kind {
             ChangeKind::Regressed | ChangeKind::OtherCause | ChangeKind::NewBug => true,
             ChangeKind::Fixed => !allow_fixed,
@@ -178,23 +178,25 @@ mod tests {
     const C: &str = "cccccccccccccccccccc";
 
     fn kinds(expected: &str, now: &str) -> Vec<ChangeKind> {
-        let compared = BaselineComparison::of(&section(expected), &observed(now), day("2026-06-01"));
+        let compared =
+            BaselineComparison::from_observed(&section(expected), &observed(now), day("2026-06-01"));
         compared.changes.iter().map(|change| change.kind).collect()
     }
 
     #[test]
     fn every_change_has_its_kind() {
         let before = format!("pass {A}\nfail {B} x.flags\n");
-        let compared =
-            |now: &str| BaselineComparison::of(&section(&before), &observed(now), day("2026-06-01"));
+        let compared = |now: &str| {
+            BaselineComparison::from_observed(&section(&before), &observed(now), day("2026-06-01"))
+        };
         let same = compared(&before);
         assert_eq!(
-            (same.stable, same.new, same.gone, same.fails(false)),
+            (same.stable, same.new, same.gone, same.has_failures(false)),
             (2, 0, 0, false)
         );
         let other = compared(&format!("pass {C}\n"));
         assert_eq!(
-            (other.stable, other.new, other.gone, other.fails(false)),
+            (other.stable, other.new, other.gone, other.has_failures(false)),
             (0, 1, 2, false)
         );
         assert_eq!(
@@ -213,7 +215,7 @@ mod tests {
             [ChangeKind::NewBug]
         );
         let fixed = compared(&format!("pass {B}\n"));
-        assert!(fixed.fails(false) && !fixed.fails(true));
+        assert!(fixed.has_failures(false) && !fixed.has_failures(true));
     }
 
     #[test]
@@ -221,19 +223,19 @@ mod tests {
         let now = observed(&format!("fail {A} x.flags y.flags\n"));
         let on = |approvals: &str, date: &str| {
             let section = section(&format!("{approvals}pass {A}\n"));
-            BaselineComparison::of(&section, &now, day(date))
+            BaselineComparison::from_observed(&section, &now, day(date))
         };
         let block = format!("accept block {A} until 2026-06-01 reason known\n");
-        assert!(!on(&block, "2026-06-01").fails(false));
+        assert!(!on(&block, "2026-06-01").has_failures(false));
         let over = on(&block, "2026-06-02");
-        assert!(over.fails(false));
+        assert!(over.has_failures(false));
         assert_eq!(over.changes[0].expired, [A]);
         // Every cause has to be accepted.
         let one = "accept bug x.flags reason known\n";
-        assert!(on(one, "2026-06-01").fails(false));
+        assert!(on(one, "2026-06-01").has_failures(false));
         let both = format!("{one}accept bug y.flags reason known\n");
         let accepted = on(&both, "2026-06-01");
-        assert!(!accepted.fails(false) && accepted.idle_approvals.is_empty());
+        assert!(!accepted.has_failures(false) && accepted.idle_approvals.is_empty());
         assert_eq!(
             on(&format!("{both}accept bug z reason no\n"), "2026-06-01").idle_approvals,
             ["z"]
@@ -243,6 +245,6 @@ mod tests {
             issue: None,
             until: None,
         };
-        assert!(for_ever.holds(day("9999-12-31")));
+        assert!(for_ever.is_valid_on(day("9999-12-31")));
     }
 }

@@ -28,7 +28,7 @@ pub struct ContentKey([u8; 10]);
 impl ContentKey {
     /// The key of a block.
     #[must_use]
-    pub fn of(block: &Block) -> Self {
+    pub fn from_block(block: &Block) -> Self {
         let digest: [u8; 32] = Sha256::digest(&block.bytes).into();
         Self(
             *digest
@@ -134,7 +134,7 @@ pub struct Approval {
 impl Approval {
     /// Whether it holds on that day.
     #[must_use]
-    pub fn holds(&self, today: Date) -> bool {
+    pub fn is_valid_on(&self, today: Date) -> bool {
         self.until.is_none_or(|until| today <= until)
     }
 }
@@ -186,6 +186,6 @@ impl Baseline {
 
 /// The day in UTC.
 #[must_use]
-pub fn today() -> Date {
+pub fn current_utc_date() -> Date {
     jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date()
 }

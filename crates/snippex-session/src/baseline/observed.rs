@@ -30,7 +30,7 @@ pub struct ObservedVerdicts {
 
 impl ObservedVerdicts {
     fn add(&mut self, block: &Block, report: &BlockReport, place: SeenAt) {
-        let key = ContentKey::of(block);
+        let key = ContentKey::from_block(block);
         let verdict = verdict(report);
         let is_failure = matches!(verdict, BlockVerdict::Fail(_));
         let now = match self.verdicts.remove(&key) {
@@ -47,7 +47,7 @@ impl ObservedVerdicts {
 }
 
 impl SessionObserver for ObservedVerdicts {
-    fn observe(&mut self, event: SessionEvent<'_>) {
+    fn on_event(&mut self, event: SessionEvent<'_>) {
         if let SessionEvent::Block {
             number,
             block,

@@ -87,7 +87,7 @@ impl Baseline {
 
     /// The text, which [`Baseline::parse`] reads.
     #[must_use]
-    pub fn text(&self) -> String {
+    pub fn render_text(&self) -> String {
         let mut text = format!("{HEADER}\n");
         for (key, section) in &self.sections {
             let SectionKey {
@@ -245,7 +245,7 @@ engine valgrind reference native seed 1 states 8
     fn a_baseline_is_written_as_it_is_read() {
         let baseline = Baseline::parse(TEXT).unwrap();
         assert_eq!(baseline.sections.len(), 2);
-        assert_eq!(baseline.text(), TEXT);
+        assert_eq!(baseline.render_text(), TEXT);
         let commented = TEXT.replace("engine ", "\n# a comment\nengine ");
         assert_eq!(Baseline::parse(&commented).unwrap(), baseline);
     }

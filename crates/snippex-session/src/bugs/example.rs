@@ -11,7 +11,7 @@ impl Bugs<'_> {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub fn best(&self, bugs: &[&StoredBug]) -> Result<Option<(Signature, BugExample)>, SessionError> {
+    pub fn best_example(&self, bugs: &[&StoredBug]) -> Result<Option<(Signature, BugExample)>, SessionError> {
         let Some((bug, entry)) = self.best_entry(bugs) else {
             return Ok(None);
         };
@@ -22,7 +22,7 @@ impl Bugs<'_> {
         );
         let examples = self
             .store
-            .call(async move |store| store.bug_examples(&cause, id).await)?;
+            .call_and_wait(async move |store| store.bug_examples(&cause, id).await)?;
         let example = examples.into_iter().find(|example| example.engine == engine);
         Ok(example.map(|example| (bug.attribution.signature.clone(), example)))
     }

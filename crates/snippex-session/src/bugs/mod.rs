@@ -4,13 +4,13 @@ mod example;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use snippex_core::diff::{Comparison, Difference, compare};
+use snippex_core::diff::{Comparison, Difference, compare_observations};
 use snippex_core::state::Components;
 use snippex_exec::engine::EngineTable;
 use snippex_store::{
     BugExample, EngineId, ExampleEntry, KnownBug, RunId, StoreHandle, StoredBug, StoredEngine, UnixMillis,
 };
-use snippex_triage::cause::{Attribution, BugName, CauseId, attribute, of_signature};
+use snippex_triage::cause::{Attribution, BugName, CauseId, attribute_causes, of_signature};
 use snippex_triage::pattern::DivergenceFacts;
 use snippex_triage::signature::{Signature, SignatureId};
 
@@ -111,9 +111,9 @@ impl<'s> Bugs<'s> {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub fn read(store: &'s StoreHandle, table: &'s EngineTable) -> Result<Self, SessionError> {
-        let (engines, known) =
-            store.call(async |store| Ok((store.engines().await?, store.known_bugs().await?)))?;
+    pub fn load_from_store(store: &'s StoreHandle, table: &'s EngineTable) -> Result<Self, SessionError> {
+        let (engines, known) = store
+            .call_and_wait(async |store| Ok((store.list_engines().await?, store.known_bugs().await?)))?;
         let mut bugs = Self {
             store,
             table,
@@ -122,7 +122,7 @@ impl<'s> Bugs<'s> {
             examples: HashMap::new(),
         };
         bugs.sort()?;
-        let entries = store.call(async |store| store.example_entries().await)?;
+        let entries = store.call_and_wait(async |store| store.example_entries().await)?;
         for entry in entries {
             let attribution = (entry.cause.clone(), entry.signature);
             bugs.examples.entry(attribution).or_default().push(entry);
@@ -132,7 +132,9 @@ impl<'s> Bugs<'s> {
 
     /// Looks for the causes of bugs that were stored before there were any.
     fn sort(&self) -> Result<(), SessionError> {
-        let unsorted = self.store.call(async |store| store.unsorted_bugs().await)?;
+        let unsorted = self
+            .store
+            .call_and_wait(async |store| store.unsorted_bugs().await)?;
         if unsorted.is_empty() {
             return Ok(());
         }
@@ -153,15 +155,15 @@ impl<'s> Bugs<'s> {
             })
             .collect();
         self.store
-            .call(async move |store| store.sort_bugs(&sorted).await)?;
+            .call_and_wait(async move |store| store.sort_bugs(&sorted).await)?;
         Ok(())
     }
 
     /// The first of the causes that an example shows.
     fn causes(&self, signature: &Signature, example: &BugExample) -> Option<CauseId> {
-        let differences = self.differences(example);
+        let differences = self.example_differences(example);
         let facts = DivergenceFacts::new(signature, &example.case, &example.expected, &differences)?;
-        attribute(&facts)
+        attribute_causes(&facts)
             .into_iter()
             .next()
             .map(|attribution| attribution.cause)
@@ -171,9 +173,11 @@ impl<'s> Bugs<'s> {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub fn stored(&self, wanted: Wanted<'_>) -> Result<Vec<StoredBug>, SessionError> {
+    pub fn load_stored_bugs(&self, wanted: Wanted<'_>) -> Result<Vec<StoredBug>, SessionError> {
         let run = wanted.run;
-        let stored = self.store.call(async move |store| store.bugs("", run).await)?;
+        let stored = self
+            .store
+            .call_and_wait(async move |store| store.list_bugs("", run).await)?;
         let met = |mut bug: StoredBug| {
             if let Some(name) = wanted.emulator {
                 bug.sightings.retain(|seen| {
@@ -190,15 +194,15 @@ impl<'s> Bugs<'s> {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub fn listed(&self, wanted: Wanted<'_>) -> Result<Vec<ListedBug>, SessionError> {
-        self.grouped(&self.stored(wanted)?)
+    pub fn list_bugs(&self, wanted: Wanted<'_>) -> Result<Vec<ListedBug>, SessionError> {
+        self.group_by_cause(&self.load_stored_bugs(wanted)?)
     }
 
     /// The bugs behind `stored`, the most frequent first.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub fn grouped(&self, stored: &[StoredBug]) -> Result<Vec<ListedBug>, SessionError> {
+    pub fn group_by_cause(&self, stored: &[StoredBug]) -> Result<Vec<ListedBug>, SessionError> {
         let mut causes: BTreeMap<&CauseId, Vec<&StoredBug>> = BTreeMap::new();
         for bug in stored {
             causes.entry(&bug.attribution.cause).or_default().push(bug);
@@ -236,7 +240,7 @@ impl<'s> Bugs<'s> {
             forms: forms.len(),
             first_seen: first_seen(bugs),
             known: own.or_else(each).cloned(),
-            example: self.best(bugs)?,
+            example: self.best_example(bugs)?,
             engines,
         })
     }
@@ -268,8 +272,8 @@ impl<'s> Bugs<'s> {
     ///
     /// # Errors
     /// When the database cannot be read, or nothing is called so.
-    pub fn find(&self, text: &str) -> Result<BugName, SessionError> {
-        let stored = self.stored(Wanted::default())?;
+    pub fn find_bug_name(&self, text: &str) -> Result<BugName, SessionError> {
+        let stored = self.load_stored_bugs(Wanted::default())?;
         let causes: BTreeSet<&CauseId> = stored.iter().map(|bug| &bug.attribution.cause).collect();
         if let Some(cause) = causes.iter().find(|cause| cause.as_str() == text) {
             return Ok(BugName::Cause((*cause).clone()));
@@ -302,7 +306,7 @@ impl<'s> Bugs<'s> {
     /// # Errors
     /// When the database cannot be read.
     pub fn of_name(&self, name: &BugName, wanted: Wanted<'_>) -> Result<Vec<StoredBug>, SessionError> {
-        let mut stored = self.stored(wanted)?;
+        let mut stored = self.load_stored_bugs(wanted)?;
         stored.retain(|bug| match name {
             BugName::Cause(cause) => bug.attribution.cause == *cause,
             BugName::Signature(id) => bug.attribution.signature.id() == *id,
@@ -312,11 +316,11 @@ impl<'s> Bugs<'s> {
 
     /// An example's ends, compared anew; `None` when an engine of it is no longer in the database.
     #[must_use]
-    pub fn compared(&self, example: &BugExample) -> Option<ComparedExample> {
+    pub fn compare_example(&self, example: &BugExample) -> Option<ComparedExample> {
         let reference = self.engines.get(&example.reference)?;
         let subject = self.engines.get(&example.engine)?;
         let covered = reference.components.intersection(subject.components);
-        let comparison = compare(
+        let comparison = compare_observations(
             &example.case,
             &example.expected,
             &example.actual,
@@ -333,8 +337,8 @@ impl<'s> Bugs<'s> {
 
     /// What differs in an example.
     #[must_use]
-    pub fn differences(&self, example: &BugExample) -> Vec<Difference> {
-        match self.compared(example).map(|compared| compared.comparison) {
+    pub fn example_differences(&self, example: &BugExample) -> Vec<Difference> {
+        match self.compare_example(example).map(|compared| compared.comparison) {
             Some(Comparison::Diverged(divergence)) => divergence.differences,
             _ => Vec::new(),
         }
@@ -385,7 +389,7 @@ impl<'s> Bugs<'s> {
 
     /// The bugs that are known, of whatever engine.
     #[must_use]
-    pub fn known(&self) -> &[KnownBug] {
+    pub fn known_bugs(&self) -> &[KnownBug] {
         &self.known
     }
 
@@ -414,7 +418,7 @@ impl<'s> Bugs<'s> {
         let mut found = None;
         for engine in engines {
             let mut entries = self.known.iter();
-            let entry = entries.find(|entry| entry.bug == *name && entry.covers(&engine.name));
+            let entry = entries.find(|entry| entry.bug == *name && entry.covers_engine(&engine.name));
             found = Some(entry?);
         }
         found

@@ -42,7 +42,10 @@ pub(super) struct CacheSurroundings<'s> {
 
 impl Context {
     /// The context of these surroundings; `Err` says why nothing may be cached in them.
-    pub(super) fn of(surroundings: &CacheSurroundings<'_>, file: &CacheFile) -> Result<Self, String> {
+    pub(super) fn from_surroundings(
+        surroundings: &CacheSurroundings<'_>,
+        file: &CacheFile,
+    ) -> Result<Self, String> {
         let mut parts = BTreeMap::new();
         let mut put = |name: &str, value: String| drop(parts.insert(name.to_owned(), value));
         put("key version", VERSION.to_owned());

@@ -49,16 +49,17 @@ impl VerdictCache {
     ///
     /// # Errors
     /// When the program or the cache cannot be read.
-    pub fn explain(
+    pub fn explain_block(
         &self,
         session: &Session<'_>,
         source: &BlockSource,
         block: &Block,
     ) -> Result<Explanation, SessionError> {
-        let image = source.image()?;
+        let image = source.parse_image()?;
         let placement = source.placement(image.as_ref())?;
         let mut done = CacheUse::default();
-        let opened = TargetCache::open(self, session, source, image.as_ref(), placement, &mut done);
+        let opened =
+            TargetCache::open_for_source(self, session, source, image.as_ref(), placement, &mut done);
         let Some(mut target) = opened else {
             return Ok(Explanation {
                 answer: CacheAnswer::Unusable(done.trouble.unwrap_or_default()),
@@ -70,10 +71,10 @@ impl VerdictCache {
         let oldest = self.oldest(UnixMillis::now());
         let mut answer = CacheAnswer::Missing;
         let mut others = Vec::new();
-        let own = self.file.context(&target.context.digest)?;
-        for context in self.file.contexts()? {
-            for stored in self.file.segments(context.id, bucket, bucket)? {
-                let entries = segment::decode(&stored.bytes).unwrap_or_default();
+        let own = self.file.find_context(&target.context.digest)?;
+        for context in self.file.list_contexts()? {
+            for stored in self.file.list_segments(context.id, bucket, bucket)? {
+                let entries = segment::decode_segment(&stored.bytes).unwrap_or_default();
                 let Some((_, entry)) = entries.into_iter().find(|(found, _)| *found == key) else {
                     continue;
                 };

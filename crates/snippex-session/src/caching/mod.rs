@@ -100,16 +100,16 @@ impl VerdictCache {
     }
 
     /// Removes what is too old or too much.
-    pub(crate) fn tidy(&self, done: &mut CacheUse) {
+    pub(crate) fn prune_entries(&self, done: &mut CacheUse) {
         let now = UnixMillis::now();
-        let pruned = self.file.totals().and_then(|totals| {
+        let pruned = self.file.load_totals().and_then(|totals| {
             let limits = PruneLimits {
                 created_since: Some(self.oldest(now)),
                 max_bytes: Some(self.options.max_size),
             };
             let too_old = totals.oldest.is_some_and(|oldest| oldest < self.oldest(now));
             if totals.bytes > self.options.max_size || too_old {
-                self.file.prune(limits).map(drop)
+                self.file.prune_segments(limits).map(drop)
             } else {
                 Ok(())
             }
@@ -166,7 +166,7 @@ struct OldSegment {
 
 impl<'c> TargetCache<'c> {
     /// The cache for the blocks of `source`; `None`, with the reason in `done`, when it is of no use for them.
-    pub(crate) fn open(
+    pub(crate) fn open_for_source(
         cache: &'c VerdictCache,
         session: &Session<'_>,
         source: &BlockSource,
@@ -174,7 +174,7 @@ impl<'c> TargetCache<'c> {
         placement: Placement,
         done: &mut CacheUse,
     ) -> Option<Self> {
-        let deviations = session.table.tolerance(&session.engines.subject().name);
+        let deviations = session.table.tolerance(&session.engines.subject_identity().name);
         let surroundings = CacheSurroundings {
             seed: session.options.seed,
             states: session.options.states,
@@ -184,7 +184,7 @@ impl<'c> TargetCache<'c> {
             reference: session.engines.reference_choice(),
             subject: session.engines.subject_choice(),
         };
-        match Context::of(&surroundings, &cache.file) {
+        match Context::from_surroundings(&surroundings, &cache.file) {
             Ok(context) => Some(Self {
                 cache,
                 context,
@@ -216,7 +216,7 @@ impl<'c> TargetCache<'c> {
         let mut entries: HashMap<BlockKey, (CacheEntry, usize)> = HashMap::new();
         let mut segments = Vec::new();
         for stored in stored {
-            let Ok(found) = segment::decode(&stored.bytes) else {
+            let Ok(found) = segment::decode_segment(&stored.bytes) else {
                 // It goes with the next write to its bucket.
                 self.old(stored.bucket, stored.id, stored.created, stored.cost, Vec::new());
                 continue;
@@ -250,7 +250,7 @@ impl<'c> TargetCache<'c> {
             if !entry.pages.iter().all(same) {
                 continue;
             }
-            let Some(report) = entry.verdict.report(index, self.states) else {
+            let Some(report) = entry.verdict.to_report(index, self.states) else {
                 continue;
             };
             let (_, cost, used) = &mut segments[*segment];
@@ -261,7 +261,7 @@ impl<'c> TargetCache<'c> {
         done.hits += reports.len() as u64;
         let used = segments.iter().filter(|(_, _, used)| *used);
         let used: Vec<i64> = used.map(|(id, _, _)| *id).collect();
-        note(done, self.cache.file.touch(&used, now));
+        note(done, self.cache.file.mark_segments_used(&used, now));
         self.since = Instant::now();
         reports
     }
@@ -274,8 +274,8 @@ impl<'c> TargetCache<'c> {
         let (Some(first), Some(last)) = (buckets.clone().min(), buckets.max()) else {
             return Ok(Vec::new());
         };
-        match self.cache.file.context(&self.context.digest)? {
-            Some(context) => self.cache.file.segments(context, first, last),
+        match self.cache.file.find_context(&self.context.digest)? {
+            Some(context) => self.cache.file.list_segments(context, first, last),
             None => Ok(Vec::new()),
         }
     }
@@ -297,9 +297,9 @@ impl<'c> TargetCache<'c> {
     }
 
     /// Takes the report on a block that was run, and now and then stores what has gathered.
-    pub(crate) fn add(&mut self, block: &Block, report: &BlockReport, done: &mut CacheUse) {
+    pub(crate) fn add_report(&mut self, block: &Block, report: &BlockReport, done: &mut CacheUse) {
         self.reports += 1;
-        if let Some(verdict) = CachedVerdict::of(report) {
+        if let Some(verdict) = CachedVerdict::from_report(report) {
             let pages = report.pages.iter().filter_map(|&page| {
                 if is_fixed(page) {
                     return None;
@@ -311,12 +311,12 @@ impl<'c> TargetCache<'c> {
             bucket.insert(block_key(block), CacheEntry { verdict, pages });
         }
         if self.since.elapsed() >= SAVE_EVERY {
-            self.save(done);
+            self.save_new_entries(done);
         }
     }
 
     /// Stores what has gathered.
-    pub(crate) fn save(&mut self, done: &mut CacheUse) {
+    pub(crate) fn save_new_entries(&mut self, done: &mut CacheUse) {
         let each = self.since.elapsed() / u32::try_from(self.reports.max(1)).unwrap_or(u32::MAX);
         (self.reports, self.since) = (0, Instant::now());
         let now = UnixMillis::now();
@@ -348,7 +348,7 @@ impl<'c> TargetCache<'c> {
                     created,
                     entries: entries.len() as u64,
                     cost: cost / all.len().div_ceil(MAX_ENTRIES) as u32,
-                    bytes: segment::encode(&entries),
+                    bytes: segment::encode_segment(&entries),
                     replaces: std::mem::take(&mut replaces),
                 });
             }
@@ -357,7 +357,7 @@ impl<'c> TargetCache<'c> {
             return;
         }
         let (digest, parts) = (&self.context.digest, &self.context.parts);
-        let saved = self.cache.file.save(digest, parts, &segments, now);
+        let saved = self.cache.file.save_segments(digest, parts, &segments, now);
         if note(done, saved).is_some() {
             done.stored += count;
         }

@@ -42,7 +42,7 @@ enum Reason {
 impl CachedVerdict {
     /// The verdict of a report; `None` when it has to be found out anew each time: divergences, deaths, time, what did not
     /// show again, and what an engine does not support.
-    pub(super) fn of(report: &BlockReport) -> Option<Self> {
+    pub(super) fn from_report(report: &BlockReport) -> Option<Self> {
         let is_clean = report.diverged == 0
             && report.unsupported.is_none()
             && report.findings.is_empty()
@@ -87,7 +87,7 @@ impl CachedVerdict {
 
     /// The report that it is of, for the block at `index`; `None` when it does not fit what is asked for: then it is not what
     /// was stored.
-    pub(super) fn report(&self, index: usize, states: u32) -> Option<BlockReport> {
+    pub(super) fn to_report(&self, index: usize, states: u32) -> Option<BlockReport> {
         if u32::from(self.runs) != states || !self.adds_up() {
             return None;
         }
@@ -140,7 +140,7 @@ struct SegmentWire<'a> {
 }
 
 /// Entries by block, as bytes. An entry is left out when there are more pages or verdicts than there are numbers.
-pub(super) fn encode(entries: &BTreeMap<BlockKey, CacheEntry>) -> Vec<u8> {
+pub(super) fn encode_segment(entries: &BTreeMap<BlockKey, CacheEntry>) -> Vec<u8> {
     let (mut verdicts, mut sets, mut pages) = (Numbered::default(), Numbered::default(), Numbered::default());
     let mut keys = Vec::new();
     let mut numbers = Vec::new();
@@ -152,7 +152,7 @@ pub(super) fn encode(entries: &BTreeMap<BlockKey, CacheEntry>) -> Vec<u8> {
             numbers.push((verdict, set));
         }
     }
-    codec::encode(
+    codec::encode_value(
         FrameKind::Verdicts,
         &SegmentWire {
             keys: Bytes(keys.as_flattened()),
@@ -164,12 +164,12 @@ pub(super) fn encode(entries: &BTreeMap<BlockKey, CacheEntry>) -> Vec<u8> {
     )
 }
 
-/// The entries that [`encode`] made `bytes` of.
+/// The entries that [`encode_segment`] made `bytes` of.
 ///
 /// # Errors
 /// When they are damaged, or of another version: nothing of them is used then.
-pub(super) fn decode(bytes: &[u8]) -> Result<Vec<(BlockKey, CacheEntry)>, CodecError> {
-    let wire: SegmentWire<'_> = codec::decode(FrameKind::Verdicts, bytes)?;
+pub(super) fn decode_segment(bytes: &[u8]) -> Result<Vec<(BlockKey, CacheEntry)>, CodecError> {
+    let wire: SegmentWire<'_> = codec::decode_value(FrameKind::Verdicts, bytes)?;
     let invalid = || CodecError::Invalid("a number leads nowhere");
     let (keys, rest) = wire.keys.0.as_chunks::<KEY>();
     if !rest.is_empty() || keys.len() != wire.entries.len() {
@@ -236,11 +236,11 @@ mod tests {
 
     #[test]
     fn a_report_comes_back_as_it_was() {
-        let verdict = CachedVerdict::of(&report()).unwrap();
-        let again = verdict.report(3, 64).unwrap();
+        let verdict = CachedVerdict::from_report(&report()).unwrap();
+        let again = verdict.to_report(3, 64).unwrap();
         assert_eq!(format!("{again:?}"), format!("{:?}", report()));
         // Not what was asked for.
-        assert!(verdict.report(3, 32).is_none());
+        assert!(verdict.to_report(3, 32).is_none());
     }
 
     #[test]
@@ -257,13 +257,13 @@ mod tests {
         for change in changes {
             let mut changed = report();
             change(&mut changed);
-            assert_eq!(CachedVerdict::of(&changed), None, "{changed:?}");
+            assert_eq!(CachedVerdict::from_report(&changed), None, "{changed:?}");
         }
     }
 
     #[test]
     fn a_segment_comes_back_and_any_damage_is_seen() {
-        let verdict = CachedVerdict::of(&report()).unwrap();
+        let verdict = CachedVerdict::from_report(&report()).unwrap();
         let entry = |pages: &[u64]| CacheEntry {
             verdict: verdict.clone(),
             pages: pages.iter().map(|&page| (page, [page as u8; KEY])).collect(),
@@ -273,20 +273,23 @@ mod tests {
             ([2; KEY], entry(&[])),
             ([3; KEY], entry(&[2])),
         ]);
-        let bytes = encode(&entries);
-        assert_eq!(decode(&bytes).unwrap(), entries.into_iter().collect::<Vec<_>>());
+        let bytes = encode_segment(&entries);
+        assert_eq!(
+            decode_segment(&bytes).unwrap(),
+            entries.into_iter().collect::<Vec<_>>()
+        );
         for index in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[index] ^= 0x10;
-            assert!(decode(&damaged).is_err(), "byte {index}");
-            assert!(decode(&bytes[..index]).is_err(), "cut at {index}");
+            assert!(decode_segment(&damaged).is_err(), "byte {index}");
+            assert!(decode_segment(&bytes[..index]).is_err(), "cut at {index}");
         }
     }
 
     /// What a block costs where many share verdicts and pages, as those of a program do.
     #[test]
     fn an_entry_is_small() {
-        let verdict = CachedVerdict::of(&report()).unwrap();
+        let verdict = CachedVerdict::from_report(&report()).unwrap();
         let entries: BTreeMap<BlockKey, CacheEntry> = (0..1000_u16)
             .map(|number| {
                 let mut key = [7; KEY];
@@ -296,7 +299,7 @@ mod tests {
                 (key, CacheEntry { verdict, pages })
             })
             .collect();
-        let size = encode(&entries).len();
+        let size = encode_segment(&entries).len();
         assert!(size < 25_000, "{size}");
     }
 }

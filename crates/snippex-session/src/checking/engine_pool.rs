@@ -27,8 +27,8 @@ impl std::fmt::Debug for EnginePool {
 
 impl EnginePool {
     /// Starts the first.
-    pub(super) fn start(choice: EngineChoice) -> Result<Self, EngineError> {
-        let engine = choice.start()?;
+    pub(super) fn start_first_engine(choice: EngineChoice) -> Result<Self, EngineError> {
+        let engine = choice.start_engine()?;
         Ok(Self {
             choice,
             identity: engine.identity().clone(),
@@ -38,26 +38,26 @@ impl EnginePool {
     }
 
     /// Has threads take turns with an engine a CPU: they are many, and mostly wait for another host.
-    pub(super) fn shared(mut self) -> Self {
+    pub(super) fn into_shared(mut self) -> Self {
         let spare = self.spare.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Some(first) = spare.take() {
             let count = available_parallelism().map_or(1, usize::from);
             let choice = self.choice.clone();
-            self.share = Some(EngineShare::new(first, count, move || choice.start()));
+            self.share = Some(EngineShare::new(first, count, move || choice.start_engine()));
         }
         self
     }
 
     /// An engine for one thread.
-    pub(super) fn take(&self) -> Result<Box<dyn Engine>, EngineError> {
+    pub(super) fn take_engine(&self) -> Result<Box<dyn Engine>, EngineError> {
         if let Some(share) = &self.share {
-            return Ok(share.join());
+            return Ok(share.engine_for_thread());
         }
         let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(engine) = spare {
             return Ok(engine);
         }
-        let engine = self.choice.start()?;
+        let engine = self.choice.start_engine()?;
         let now = engine.identity();
         // Several hosts have one engine only if it computes as the same.
         if (&now.version, &now.cpu) != (&self.identity.version, &self.identity.cpu) {

@@ -53,10 +53,10 @@ pub enum SessionEvent<'e> {
 /// Hears of what happens. It is called from one thread, between two results, and should not take long.
 pub trait SessionObserver {
     /// Something happened.
-    fn observe(&mut self, event: SessionEvent<'_>);
+    fn on_event(&mut self, event: SessionEvent<'_>);
 }
 
 /// For those who want to hear nothing.
 impl SessionObserver for () {
-    fn observe(&mut self, _: SessionEvent<'_>) {}
+    fn on_event(&mut self, _: SessionEvent<'_>) {}
 }

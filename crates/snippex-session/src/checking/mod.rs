@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use snippex_blocks::generate::{Coverage, Form, form_of};
 use snippex_core::block::Block;
 use snippex_core::seed::Style;
-use snippex_exec::check::{BlockReport, CheckJob, CheckOptions, CheckReport, check};
+use snippex_exec::check::{BlockReport, CheckJob, CheckOptions, CheckReport, check_blocks};
 use snippex_exec::engine::{EngineError, EngineIdentity, EngineTable};
 use snippex_exec::recording::Recording;
 use snippex_store::{EngineId, NewRun, Partition, RunEnd, RunId, StoreHandle, UnixMillis};
@@ -93,17 +93,20 @@ impl EnginePair {
     ///
     /// # Errors
     /// When one of them cannot be started.
-    pub fn start(reference: EngineChoice, subject: EngineChoice) -> Result<Self, EngineError> {
-        let (subject, reference) = (EnginePool::start(subject)?, EnginePool::start(reference)?);
+    pub fn start_engines(reference: EngineChoice, subject: EngineChoice) -> Result<Self, EngineError> {
+        let (subject, reference) = (
+            EnginePool::start_first_engine(subject)?,
+            EnginePool::start_first_engine(reference)?,
+        );
         let elsewhere = |pool: &EnginePool| pool.choice().is_elsewhere();
         Ok(match (elsewhere(&reference), elsewhere(&subject)) {
             (false, true) => Self {
-                reference: reference.shared(),
+                reference: reference.into_shared(),
                 subject,
             },
             (true, false) => Self {
                 reference,
-                subject: subject.shared(),
+                subject: subject.into_shared(),
             },
             _ => Self { reference, subject },
         })
@@ -128,19 +131,19 @@ impl EnginePair {
 
     /// Threads that keep both busy, where engines of this machine have `threads`.
     fn workers(&self, threads: u32) -> Result<usize, EngineError> {
-        let of = |pool: &EnginePool| pool.choice().workers(threads as usize);
+        let of = |pool: &EnginePool| pool.choice().worker_count(threads as usize);
         Ok(of(&self.reference)?.max(of(&self.subject)?))
     }
 
     /// What the engine that is taken as right says it is.
     #[must_use]
-    pub fn reference(&self) -> &EngineIdentity {
+    pub fn reference_identity(&self) -> &EngineIdentity {
         self.reference.identity()
     }
 
     /// What the engine that is compared with it says it is.
     #[must_use]
-    pub fn subject(&self) -> &EngineIdentity {
+    pub fn subject_identity(&self) -> &EngineIdentity {
         self.subject.identity()
     }
 
@@ -196,7 +199,7 @@ impl Session<'_> {
     ///
     /// # Errors
     /// When an engine, a target or the database cannot be used. What was found before is kept.
-    pub fn check<'a>(
+    pub fn check_targets<'a>(
         &self,
         targets: impl IntoIterator<Item = CheckTarget<'a>>,
         observer: &mut dyn SessionObserver,
@@ -226,7 +229,7 @@ impl Session<'_> {
             mut cache,
             ..
         } = work;
-        let saved = recorder.finish();
+        let saved = recorder.save_and_flush();
         let complete = done.is_ok() && saved.is_ok() && !self.is_stopped();
         let end = if complete {
             RunEnd::Finished
@@ -234,10 +237,10 @@ impl Session<'_> {
             RunEnd::Interrupted
         };
         let coverage = self.coverage(&targets, &ran);
-        let summary = stored_summary::of(&tally, elapsed, &targets, coverage.as_ref());
+        let summary = stored_summary::build_run_summary(&tally, elapsed, &targets, coverage.as_ref());
         let kept = self
             .store
-            .call(async move |store| store.save_summary(run, &summary).await);
+            .call_and_wait(async move |store| store.save_summary(run, &summary).await);
         let finished = self.store.finish_run(run, end, UnixMillis::now());
         // The engine's failure explains more than what followed from it.
         done.and(saved)?;
@@ -245,7 +248,7 @@ impl Session<'_> {
         finished?;
         tally.find_examples(self.store, run)?;
         if let Some(verdicts) = self.cache {
-            verdicts.tidy(&mut cache);
+            verdicts.prune_entries(&mut cache);
         }
         Ok(CheckOutcome {
             run,
@@ -264,9 +267,9 @@ impl Session<'_> {
 
     /// Records the run, and gives its number and those of both engines.
     fn start_run(&self) -> Result<(RunId, EngineId, EngineId), SessionError> {
-        let reference = engine_record(self.engines.reference());
-        let subject = engine_record(self.engines.subject());
-        let (host, reference, subject) = self.store.call(async move |store| {
+        let reference = engine_record(self.engines.reference_identity());
+        let subject = engine_record(self.engines.subject_identity());
+        let (host, reference, subject) = self.store.call_and_wait(async move |store| {
             let host = store.add_host(&this_host()).await?;
             let reference = store.add_engine(&reference).await?;
             Ok((host, reference, store.add_engine(&subject).await?))
@@ -292,7 +295,7 @@ impl Session<'_> {
             seed: self.options.seed,
             states: self.options.states as usize,
             threads,
-            tolerance: self.table.tolerance_of(self.engines.subject()),
+            tolerance: self.table.tolerance_of(self.engines.subject_identity()),
             reduce: self.options.reduce,
             known,
             keep: (style == Style::Corners).then_some(KEPT),
@@ -303,12 +306,15 @@ impl Session<'_> {
     /// Which instruction forms were run, when blocks were generated.
     fn coverage(&self, targets: &[TargetSummary], ran: &BTreeMap<Form, u64>) -> Option<Coverage> {
         let generated = targets.iter().find(|target| !target.forms.is_empty())?;
-        let (reference, subject) = (&self.engines.reference().cpu, &self.engines.subject().cpu);
+        let (reference, subject) = (
+            &self.engines.reference_identity().cpu,
+            &self.engines.subject_identity().cpu,
+        );
         Some(coverage_of_forms(
             &generated.forms,
             Some(ran),
-            &|feature| reference.has(feature),
-            Some(&|feature| subject.has(feature)),
+            &|feature| reference.has_enabled_feature(feature),
+            Some(&|feature| subject.has_enabled_feature(feature)),
         ))
     }
 }
@@ -334,10 +340,10 @@ impl Work<'_> {
     fn check_target(&mut self, target: CheckTarget<'_>) -> Result<(), SessionError> {
         let session = self.session;
         if session.is_stopped() {
-            self.targets.push(target.skipped());
+            self.targets.push(target.into_skipped_summary());
             return Ok(());
         }
-        let target = target.prepare(session.store, session.options.partition, self.observer)?;
+        let target = target.prepare_blocks(session.store, session.options.partition, self.observer)?;
         let started = Instant::now();
         let done = self.run_blocks(&target, started);
         self.elapsed += started.elapsed();
@@ -350,20 +356,20 @@ impl Work<'_> {
         if target.blocks.is_empty() {
             return Ok(());
         }
-        self.observer.observe(SessionEvent::Running {
+        self.observer.on_event(SessionEvent::Running {
             runs: target.blocks.len() as u64 * u64::from(session.options.states),
         });
         // Bugs of programs before this one count as known, too.
-        self.recorder.save()?;
+        self.recorder.save_batch()?;
         let subject = self.subject;
         let known = session
             .store
-            .call(async move |store| store.reduced_bugs(subject).await)?;
-        let image = target.source.image()?;
+            .call_and_wait(async move |store| store.reduced_bugs(subject).await)?;
+        let image = target.source.parse_image()?;
         let placement = target.source.placement(image.as_ref())?;
         let mut cache = session.cache.and_then(|cache| {
             let (source, image) = (&target.source, image.as_ref());
-            TargetCache::open(cache, session, source, image, placement, &mut self.cache)
+            TargetCache::open_for_source(cache, session, source, image, placement, &mut self.cache)
         });
         let left = self.take_cached(target, cache.as_mut(), started)?;
         if left.is_empty() {
@@ -373,8 +379,8 @@ impl Work<'_> {
             image: image.as_ref(),
             placement,
             style: target.source.style(),
-            reference: &|| session.engines.reference.take(),
-            subject: &|| session.engines.subject.take(),
+            reference: &|| session.engines.reference.take_engine(),
+            subject: &|| session.engines.subject.take_engine(),
             options: session.exec_options(
                 target.source.style(),
                 known,
@@ -388,7 +394,7 @@ impl Work<'_> {
         let done = thread::scope(|scope| {
             let (sender, receiver) = sync_channel(WAITING);
             let (job, blocks) = (&job, &blocks);
-            let work = scope.spawn(move || check(job, blocks, &sender, session.stop));
+            let work = scope.spawn(move || check_blocks(job, blocks, &sender, session.stop));
             let received = self.receive(&receiver, target, &left, cache.as_mut(), started);
             // Without a receiver the work ends by itself.
             drop(receiver);
@@ -399,7 +405,7 @@ impl Work<'_> {
             received.and(worked)
         });
         if let Some(cache) = &mut cache {
-            cache.save(&mut self.cache);
+            cache.save_new_entries(&mut self.cache);
         }
         done
     }
@@ -440,15 +446,15 @@ impl Work<'_> {
                 Ok(CheckReport::Block(mut report)) => {
                     report.index = left[report.index];
                     if let Some(cache) = cache.as_deref_mut() {
-                        cache.add(&target.blocks[report.index].1, &report, &mut self.cache);
+                        cache.add_report(&target.blocks[report.index].1, &report, &mut self.cache);
                     }
                     self.take_block(target, &name, &report, started)?;
                 }
                 Ok(CheckReport::Bugs { index, bugs }) => {
-                    self.observer.observe(SessionEvent::Reduced);
+                    self.observer.on_event(SessionEvent::Reduced);
                     self.recorder.add_bugs(target.blocks[left[index]].0, &bugs)?;
                 }
-                Err(RecvTimeoutError::Timeout) => self.recorder.save()?,
+                Err(RecvTimeoutError::Timeout) => self.recorder.save_batch()?,
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
         }
@@ -467,10 +473,10 @@ impl Work<'_> {
             let form = form_of(block).expect("a generated block is of a form");
             *self.ran.entry(form).or_default() += 1;
         }
-        self.recorder.add(*number, report, SAVE_EVERY)?;
-        self.tally.add(*number, report);
+        self.recorder.add_report(*number, report, SAVE_EVERY)?;
+        self.tally.add_report(*number, report);
         self.tally.add_to_groups(binary, block, report);
-        self.observer.observe(SessionEvent::Block {
+        self.observer.on_event(SessionEvent::Block {
             number: *number,
             block,
             binary,

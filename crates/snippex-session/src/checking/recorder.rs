@@ -39,7 +39,7 @@ impl<'s> RunRecorder<'s> {
     }
 
     /// Takes a report; saves what has gathered when it is much, or older than `age`.
-    pub(super) fn add(
+    pub(super) fn add_report(
         &mut self,
         block: BlockNumber,
         report: &BlockReport,
@@ -63,7 +63,7 @@ impl<'s> RunRecorder<'s> {
             });
         }
         if self.batch.results.len() >= BATCH || self.since.elapsed() >= age {
-            self.save()?;
+            self.save_batch()?;
         }
         Ok(())
     }
@@ -71,7 +71,7 @@ impl<'s> RunRecorder<'s> {
     /// Takes bugs of a block that was reported before.
     pub(super) fn add_bugs(&mut self, block: BlockNumber, bugs: &[Bug]) -> Result<(), SessionError> {
         self.push_bugs(block, bugs);
-        self.save()
+        self.save_batch()
     }
 
     fn push_bugs(&mut self, block: BlockNumber, bugs: &[Bug]) {
@@ -90,14 +90,14 @@ impl<'s> RunRecorder<'s> {
     }
 
     /// Hands over what has gathered.
-    pub(super) fn save(&mut self) -> Result<(), SessionError> {
+    pub(super) fn save_batch(&mut self) -> Result<(), SessionError> {
         self.since = Instant::now();
-        Ok(self.store.save(self.run, std::mem::take(&mut self.batch))?)
+        Ok(self.store.save_batch(self.run, std::mem::take(&mut self.batch))?)
     }
 
     /// Saves the rest and waits until it is.
-    pub(super) fn finish(mut self) -> Result<(), SessionError> {
-        self.save()?;
+    pub(super) fn save_and_flush(mut self) -> Result<(), SessionError> {
+        self.save_batch()?;
         Ok(self.store.flush()?)
     }
 

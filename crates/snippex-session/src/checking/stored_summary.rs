@@ -10,7 +10,7 @@ use super::blocks_not_run;
 use super::{Tally, TargetSummary, inconclusive_word};
 
 /// What is kept of a check whose blocks ran for `elapsed`.
-pub(super) fn of(
+pub(super) fn build_run_summary(
     tally: &Tally,
     elapsed: Duration,
     targets: &[TargetSummary],
@@ -75,7 +75,7 @@ fn form_counts(coverage: &Coverage) -> BTreeMap<String, FormCounts> {
         let counts = FormCounts {
             forms: forms.forms,
             run: forms.run,
-            executable: forms.executable(),
+            executable: forms.executable_forms(),
             blocks: forms.blocks,
         };
         (name.clone(), counts)

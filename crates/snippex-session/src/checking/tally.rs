@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use iced_x86::Code;
 use snippex_blocks::generate::Form;
-use snippex_blocks::select::features;
+use snippex_blocks::select::block_features;
 use snippex_core::block::Block;
 use snippex_core::diff::Class;
 use snippex_core::words::{difference_sentence, kebab_case};
@@ -73,7 +73,7 @@ impl Tally {
             Some(counts) => count(counts),
             None => count(self.of_binaries.entry(binary.to_owned()).or_default()),
         }
-        let features = features(&block.bytes, block.address);
+        let features = block_features(&block.bytes, block.address);
         for kind in features.kinds.names() {
             count(self.of_instructions.entry(kind).or_default());
         }
@@ -113,8 +113,8 @@ impl Tally {
     }
 
     /// Counts a report.
-    pub(super) fn add(&mut self, number: BlockNumber, report: &BlockReport) {
-        self.summary.add(report);
+    pub(super) fn add_report(&mut self, number: BlockNumber, report: &BlockReport) {
+        self.summary.add_report(report);
         self.add_counted(report);
         let mut seen = BTreeSet::new();
         let mut seen_kinds = BTreeSet::new();
@@ -166,8 +166,11 @@ impl Tally {
     pub(super) fn find_examples(&mut self, store: &StoreHandle, run: RunId) -> Result<(), SessionError> {
         for group in self.groups.values_mut() {
             let block = group.example.block;
-            let stored = store
-                .call(async move |store| store.divergences(Some(run), Some(block), None, u32::MAX).await)?;
+            let stored = store.call_and_wait(async move |store| {
+                store
+                    .list_divergences(Some(run), Some(block), None, u32::MAX)
+                    .await
+            })?;
             let found = stored
                 .iter()
                 .find(|stored| stored.state_index == group.example.state);
@@ -184,7 +187,7 @@ impl Tally {
 
     /// Groups, those with the most blocks first.
     #[must_use]
-    pub fn groups(&self) -> Vec<&DivergenceGroup> {
+    pub fn sorted_groups(&self) -> Vec<&DivergenceGroup> {
         let mut groups: Vec<&DivergenceGroup> = self.groups.values().collect();
         groups.sort_by_key(|group| std::cmp::Reverse((group.blocks, group.runs)));
         groups

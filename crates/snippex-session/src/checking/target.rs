@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use snippex_blocks::extract::extract;
-use snippex_blocks::select::{Filter, Selection, SelectionReport, SelectionRequest, select};
+use snippex_blocks::extract::extract_blocks;
+use snippex_blocks::select::{Filter, Selection, SelectionReport, SelectionRequest, select_blocks};
 use snippex_core::block::{Block, Unrunnable};
 use snippex_core::words::kebab_case;
 use snippex_exec::recording::Recording;
@@ -135,18 +135,18 @@ fn is_of_part(part: Partition, place: u64) -> bool {
 
 impl CheckTarget<'_> {
     /// Gets hold of the blocks.
-    pub(super) fn prepare(
+    pub(super) fn prepare_blocks(
         self,
         store: &StoreHandle,
         part: Option<Partition>,
         observer: &mut dyn SessionObserver,
     ) -> Result<PreparedTarget, SessionError> {
         match self {
-            Self::Program(program, choice) => of_program(program.read()?, choice, store, part, observer),
+            Self::Program(program, choice) => of_program(program.read_file()?, choice, store, part, observer),
             Self::Generated(generated) => of_generated(generated, store, part),
             Self::Recorded(recording) => of_recording(&recording, store, part),
             Self::Stored(stored) => {
-                let (source, blocks) = stored.read(store)?;
+                let (source, blocks) = stored.load_source_and_blocks(store)?;
                 let blocks = blocks.into_iter().map(|stored| {
                     let place = stored.number.0.unsigned_abs();
                     (stored.number, place, stored.block)
@@ -157,10 +157,10 @@ impl CheckTarget<'_> {
     }
 
     /// What is said of a target whose turn never came.
-    pub(super) fn skipped(self) -> TargetSummary {
+    pub(super) fn into_skipped_summary(self) -> TargetSummary {
         TargetSummary::new(match self {
             Self::Program(program, _) => program.path().to_string(),
-            Self::Generated(generated) => generated.request.describe(),
+            Self::Generated(generated) => generated.request.source_name(),
             Self::Stored(stored) => stored.path,
             Self::Recorded(recording) => recording.about().source.name().to_owned(),
         })
@@ -175,11 +175,11 @@ fn of_program(
     part: Option<Partition>,
     observer: &mut dyn SessionObserver,
 ) -> Result<PreparedTarget, SessionError> {
-    let image = file.image()?;
-    observer.observe(SessionEvent::Extracting(&file));
-    let index = extract(&image);
-    let selection = select(&index, &choice.filter, &choice.request);
-    observer.observe(SessionEvent::Chosen {
+    let image = file.parse_image()?;
+    observer.on_event(SessionEvent::Extracting(&file));
+    let index = extract_blocks(&image);
+    let selection = select_blocks(&index, &choice.filter, &choice.request);
+    observer.on_event(SessionEvent::Chosen {
         file: &file,
         found: index.len(),
         selection: &selection,
@@ -189,9 +189,9 @@ fn of_program(
         .iter()
         .filter_map(|&number| index.get(number))
         .collect();
-    let described = file.describe(&image);
+    let described = file.to_new_binary(&image);
     drop(index);
-    observer.observe(SessionEvent::Storing(&file));
+    observer.on_event(SessionEvent::Storing(&file));
     let (added, blocks) = if blocks.is_empty() {
         (None, blocks)
     } else {
@@ -219,14 +219,14 @@ fn of_generated(
     store: &StoreHandle,
     part: Option<Partition>,
 ) -> Result<PreparedTarget, SessionError> {
-    let added = generated.store(store)?;
+    let added = generated.store_blocks(store)?;
     let numbers = added.map(|added| added.numbers).unwrap_or_default();
     let blocks = numbers
         .into_iter()
         .zip(generated.blocks)
         .enumerate()
         .map(|(place, (number, block))| (number, place as u64, block));
-    let source = BlockSource::generated_as(generated.request.describe());
+    let source = BlockSource::generated_as(generated.request.source_name());
     let mut target = PreparedTarget::new(source, blocks, part);
     target.summary.forms = generated.forms;
     Ok(target)
@@ -240,7 +240,7 @@ fn of_recording(
 ) -> Result<PreparedTarget, SessionError> {
     let source = source_of_recording(recording)?;
     let described = match &source {
-        BlockSource::File(file) => file.describe(&file.image()?),
+        BlockSource::File(file) => file.to_new_binary(&file.parse_image()?),
         BlockSource::Generated(request) => {
             BlockSource::describe_generated(request, recording.id().to_string(), recording.len() as u64)
         }

@@ -103,7 +103,7 @@ impl ReproducedCase {
     ///
     /// # Errors
     /// When there is no such case, or it cannot be read.
-    pub fn load(
+    pub fn load_by_name(
         name: &CaseName,
         table: &EngineTable,
         store: impl FnOnce() -> Result<StoreHandle, StoreError>,
@@ -131,7 +131,7 @@ impl ReproducedCase {
     /// The case whose SHA-256 begins with `digits`: as it diverged last, or as the example of a bug, or as it stands.
     fn case(store: &StoreHandle, table: &EngineTable, digits: &str) -> Result<Option<Self>, ReproduceError> {
         let wanted = digits.to_owned();
-        let found = store.call(async move |store| store.cases_like(&wanted, 3).await)?;
+        let found = store.call_and_wait(async move |store| store.cases_like(&wanted, 3).await)?;
         let id = match found[..] {
             [] => return Ok(None),
             [id] => id,
@@ -143,8 +143,8 @@ impl ReproducedCase {
                 });
             }
         };
-        let (case, divergences, bugs) = store.call(async move |store| {
-            let case = store.case(id).await?;
+        let (case, divergences, bugs) = store.call_and_wait(async move |store| {
+            let case = store.find_case(id).await?;
             Ok((
                 case,
                 store.divergences_of_case(id).await?,
@@ -170,10 +170,10 @@ impl ReproducedCase {
 
     /// The plainest case of a bug.
     fn bug(store: &StoreHandle, table: &EngineTable, id: &str) -> Result<Self, ReproduceError> {
-        let bugs = Bugs::read(store, table)?;
-        let name = bugs.find(id)?;
+        let bugs = Bugs::load_from_store(store, table)?;
+        let name = bugs.find_bug_name(id)?;
         let stored = bugs.of_name(&name, Wanted::default())?;
-        let best = bugs.best(&stored.iter().collect::<Vec<_>>())?;
+        let best = bugs.best_example(&stored.iter().collect::<Vec<_>>())?;
         let (_, example) = best.ok_or_else(|| ReproduceError::NoExample(id.to_owned()))?;
         let (reference, engine, place) = (example.reference, example.engine, example.block);
         let sightings = stored.iter().flat_map(|bug| &bug.sightings);
@@ -181,22 +181,22 @@ impl ReproducedCase {
             .filter(|seen| seen.engine == engine)
             .map(|seen| seen.run)
             .max();
-        let (reference, engine, place, host) = store.call(async move |store| {
+        let (reference, engine, place, host) = store.call_and_wait(async move |store| {
             let place = match place {
                 Some(number) => {
-                    let block = store.block(number).await?;
-                    let binary = store.binary(block.binary).await?;
+                    let block = store.load_block(number).await?;
+                    let binary = store.load_binary(block.binary).await?;
                     Some((block, binary))
                 }
                 None => None,
             };
             let host = match run {
-                Some(run) => Some(store.host(store.run(run).await?.run.host).await?),
+                Some(run) => Some(store.load_host(store.load_run(run).await?.run.host).await?),
                 None => None,
             };
             Ok((
-                store.engine(reference).await?,
-                store.engine(engine).await?,
+                store.load_engine(reference).await?,
+                store.load_engine(engine).await?,
                 place,
                 host,
             ))
@@ -204,11 +204,18 @@ impl ReproducedCase {
         let covered = reference.components.intersection(engine.components);
         let mut notes = vec![format!("Bug {name} of snippex.")];
         if let Some((block, binary)) = place {
-            notes.push(format!("Met first in: {}", provenance::place(&block, &binary)));
+            notes.push(format!(
+                "Met first in: {}",
+                provenance::describe_block_location(&block, &binary)
+            ));
         }
-        notes.extend(host.as_ref().map(provenance::machine));
+        notes.extend(host.as_ref().map(provenance::describe_host));
         for seen in bugs.seen_on(&stored) {
-            notes.push(provenance::engine(&seen.name, &seen.version, &seen.configuration));
+            notes.push(provenance::describe_engine(
+                &seen.name,
+                &seen.version,
+                &seen.configuration,
+            ));
         }
         let pattern = stored.first().and_then(|bug| bug.attribution.cause.pattern());
         if let Some(pattern) = pattern {
@@ -258,26 +265,27 @@ impl ReproducedCase {
     }
 
     fn divergence(store: &StoreHandle, id: DivergenceId) -> Result<Self, ReproduceError> {
-        let (found, run, block, binary, reference, engine, host) = store.call(async move |store| {
-            let found = store.divergence(id).await?;
-            let run = store.run(found.summary.run).await?;
-            let block = store.block(found.summary.block).await?;
-            let binary = store.binary(block.binary).await?;
-            let reference = store.engine(found.summary.reference).await?;
-            let engine = store.engine(found.summary.engine).await?;
-            let host = store.host(run.run.host).await?;
-            Ok((found, run, block, binary, reference, engine, host))
-        })?;
+        let (found, run, block, binary, reference, engine, host) =
+            store.call_and_wait(async move |store| {
+                let found = store.load_divergence(id).await?;
+                let run = store.load_run(found.summary.run).await?;
+                let block = store.load_block(found.summary.block).await?;
+                let binary = store.load_binary(block.binary).await?;
+                let reference = store.load_engine(found.summary.reference).await?;
+                let engine = store.load_engine(found.summary.engine).await?;
+                let host = store.load_host(run.run.host).await?;
+                Ok((found, run, block, binary, reference, engine, host))
+            })?;
         let covered = reference.components.intersection(engine.components);
         let configuration: Vec<String> = serde_json::from_str(&engine.configuration).unwrap_or_default();
         let notes = vec![
-            provenance::place(&block, &binary),
+            provenance::describe_block_location(&block, &binary),
             format!(
                 "Start state {} of seed {}; case {}.",
                 found.summary.state_index, run.run.seed, found.summary.case_id
             ),
-            provenance::machine(&host),
-            provenance::engine(&engine.name, &engine.version, &configuration),
+            provenance::describe_host(&host),
+            provenance::describe_engine(&engine.name, &engine.version, &configuration),
         ];
         let engines = SideNames::new(&reference, &engine);
         Ok(Self {

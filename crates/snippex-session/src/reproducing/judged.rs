@@ -1,7 +1,7 @@
 //! How a case has to end, and what an emulator does otherwise.
 
 use snippex_core::case::Case;
-use snippex_core::diff::{Comparison, Divergence, compare};
+use snippex_core::diff::{Comparison, Divergence, compare_observations};
 use snippex_core::group::Group;
 use snippex_core::observation::Observation;
 use snippex_core::state::Components;
@@ -32,7 +32,7 @@ impl ReproducedCase {
     ///
     /// # Errors
     /// When an engine cannot run it, or there is nothing wrong.
-    pub fn judge(
+    pub fn judge_case(
         &self,
         table: &EngineTable,
         emulator: Option<&EngineChoice>,
@@ -47,8 +47,8 @@ impl ReproducedCase {
                 (expected.clone(), *covered, cpu)
             }
             None => {
-                let (expected, identity) = run(&EngineChoice::named(table, "native")?, &self.case)?;
-                ran_on.push(provenance::machine(&this_host()));
+                let (expected, identity) = run(&EngineChoice::from_name(table, "native")?, &self.case)?;
+                ran_on.push(provenance::describe_host(&this_host()));
                 (
                     expected,
                     identity.components,
@@ -60,11 +60,11 @@ impl ReproducedCase {
             (Some(choice), _) => {
                 let (actual, identity) = run(choice, &self.case)?;
                 ran_on = vec![
-                    provenance::machine(&this_host()),
-                    provenance::engine(&identity.name, &identity.version, &identity.configuration),
+                    provenance::describe_host(&this_host()),
+                    provenance::describe_engine(&identity.name, &identity.version, &identity.configuration),
                 ];
                 let both = covered.intersection(identity.components);
-                (actual, both, identity.name.clone(), identity.describe())
+                (actual, both, identity.name.clone(), identity.name_and_version())
             }
             (None, Some((actual, both, engines))) => (
                 actual.clone(),
@@ -82,7 +82,7 @@ impl ReproducedCase {
                 });
             }
         };
-        match compare(&self.case, &expected, &actual, both, &table.tolerance(&name)) {
+        match compare_observations(&self.case, &expected, &actual, both, &table.tolerance(&name)) {
             Comparison::Diverged(divergence) => Ok(JudgedCase {
                 expected,
                 covered,
@@ -98,9 +98,9 @@ impl ReproducedCase {
 
 /// Runs a case once.
 fn run(choice: &EngineChoice, case: &Case) -> Result<(Observation, EngineIdentity), ReproduceError> {
-    let mut engine: Box<dyn Engine> = choice.start()?;
+    let mut engine: Box<dyn Engine> = choice.start_engine()?;
     let identity = engine.identity().clone();
-    let groups = [Group::of(case)];
+    let groups = [Group::from_case(case)];
     match engine.run(&groups)?.outcome(0, 0) {
         RunOutcome::Ran(observation) => Ok((*observation, identity)),
         RunOutcome::Unsupported(reason) => Err(ReproduceError::Unsupported {

@@ -7,7 +7,7 @@ use snippex_store::{Binary, Host, StoredBlock};
 use crate::{BinaryFile, BlockSource, read_stored_path};
 
 /// The place of a block: its file with the function, or the request that made it.
-pub(super) fn place(block: &StoredBlock, binary: &Binary) -> String {
+pub(super) fn describe_block_location(block: &StoredBlock, binary: &Binary) -> String {
     let of = &binary.binary;
     let address = block.block.address;
     if BlockSource::is_generated(of) {
@@ -23,11 +23,11 @@ pub(super) fn place(block: &StoredBlock, binary: &Binary) -> String {
 
 /// The function that `address` lies in and how far, when the file is still the one that was read and names it.
 fn function(path: &Path, sha256: &str, address: u64) -> Option<String> {
-    let file = BinaryFile::read(path).ok()?;
+    let file = BinaryFile::read_file(path).ok()?;
     if file.sha256() != sha256 {
         return None;
     }
-    let image = file.image().ok()?;
+    let image = file.parse_image().ok()?;
     let symbol = image.symbol_at(address)?;
     let name = String::from_utf8_lossy(symbol.name);
     Some(match address - symbol.address {
@@ -37,7 +37,7 @@ fn function(path: &Path, sha256: &str, address: u64) -> Option<String> {
 }
 
 /// The machine.
-pub(super) fn machine(host: &Host) -> String {
+pub(super) fn describe_host(host: &Host) -> String {
     format!(
         "Host: {}, {}, {}, pages of {} bytes.",
         host.cpu_model, host.architecture, host.kernel, host.page_size
@@ -45,7 +45,7 @@ pub(super) fn machine(host: &Host) -> String {
 }
 
 /// An engine with its version and what else decides what it computes.
-pub(super) fn engine(name: &str, version: &str, configuration: &[String]) -> String {
+pub(super) fn describe_engine(name: &str, version: &str, configuration: &[String]) -> String {
     let configuration = match configuration {
         [] => String::new(),
         parts => format!(" as {}", parts.join("; ")),
@@ -60,14 +60,14 @@ mod tests {
     #[test]
     fn an_engine_is_named_with_all_that_decides_what_it_computes() {
         assert_eq!(
-            engine(
+            describe_engine(
                 "fex-emu/one",
                 "FEX-2608",
                 &["FEX {runner}".into(), "FEX_MAXINST=1".into()]
             ),
             "Engine: fex-emu/one (FEX-2608) as FEX {runner}; FEX_MAXINST=1."
         );
-        assert_eq!(engine("mock", "1", &[]), "Engine: mock (1).");
+        assert_eq!(describe_engine("mock", "1", &[]), "Engine: mock (1).");
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub fn reproducer_title(reproduced: &ReproducedCase, judged: &JudgedCase) -> Str
     let effects = BlockEffects::new(&reproduced.case.block);
     let Some((_, divergence)) = &judged.divergence else {
         let forms: Vec<String> = (0..effects.instruction_count().min(5))
-            .filter_map(|index| effects.form(index))
+            .filter_map(|index| effects.instruction_form(index))
             .collect();
         return forms.join("; ");
     };
@@ -72,7 +72,7 @@ pub fn reproducer_notes(reproduced: &ReproducedCase, judged: &JudgedCase, form: 
         env!("CARGO_PKG_VERSION")
     )];
     notes.extend(reproduced.notes.iter().cloned());
-    let code = Spelling::candidates(&reproduced.case.block).len();
+    let code = Spelling::candidates_for(&reproduced.case.block).len();
     notes.push(format!(
         "{code} instruction{}; expected values {}.",
         if code == 1 { "" } else { "s" },

@@ -27,12 +27,12 @@ impl KnownBug {
     /// Whether both are meant for an engine, and say that it is reported in different places.
     #[must_use]
     pub fn contradicts(&self, other: &Self) -> bool {
-        self.issue != other.issue && (self.covers(&other.engine) || other.covers(&self.engine))
+        self.issue != other.issue && (self.covers_engine(&other.engine) || other.covers_engine(&self.engine))
     }
 
     /// Whether the entry holds for the engine called `name`, or for every one if that is empty.
     #[must_use]
-    pub fn covers(&self, name: &str) -> bool {
+    pub fn covers_engine(&self, name: &str) -> bool {
         // A configuration of an engine is called `NAME/CONFIGURATION`.
         self.engine.is_empty()
             || name.strip_prefix(&self.engine).is_some_and(|rest| {
@@ -59,8 +59,8 @@ impl Store {
         entry: &KnownBug,
         replace: bool,
     ) -> Result<Result<(), Contradiction>, StoreError> {
-        let failed = self.failed("add a known bug");
-        let mut transaction = self.begin("add a known bug").await?;
+        let failed = self.failed_to("add a known bug");
+        let mut transaction = self.begin_transaction("add a known bug").await?;
         let sql = "SELECT bug, engine, issue, note, added FROM known_bugs WHERE bug = $1 ORDER BY engine";
         let rows = sqlx::query(sql)
             .bind(entry.bug.to_string())
@@ -101,7 +101,7 @@ impl Store {
             .bind(engine.map(str::to_owned))
             .execute(&self.pool)
             .await
-            .map_err(self.failed("remove a known bug"))?;
+            .map_err(self.failed_to("remove a known bug"))?;
         Ok(done.rows_affected())
     }
 
@@ -112,12 +112,12 @@ impl Store {
     pub async fn known_bugs(&self) -> Result<Vec<KnownBug>, StoreError> {
         let sql = "SELECT bug, engine, issue, note, added FROM known_bugs ORDER BY bug, engine";
         let rows = sqlx::query(sql).fetch_all(&self.pool).await;
-        let rows = rows.map_err(self.failed("list known bugs"))?;
+        let rows = rows.map_err(self.failed_to("list known bugs"))?;
         rows.iter().map(|row| self.read_known(row)).collect()
     }
 
     fn read_known(&self, row: &AnyRow) -> Result<KnownBug, StoreError> {
-        let failed = self.failed("read a known bug");
+        let failed = self.failed_to("read a known bug");
         let text = |column: &str| row.try_get::<String, _>(column).map_err(&failed);
         let name = text("bug")?;
         let bug = name.parse().map_err(|_| StoreError::Value {

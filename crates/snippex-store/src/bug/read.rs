@@ -86,8 +86,8 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn bugs(&self, prefix: &str, run: Option<RunId>) -> Result<Vec<StoredBug>, StoreError> {
-        let failed = self.failed("list bugs");
+    pub async fn list_bugs(&self, prefix: &str, run: Option<RunId>) -> Result<Vec<StoredBug>, StoreError> {
+        let failed = self.failed_to("list bugs");
         // Ids are hexadecimal: no character of the pattern means anything else.
         let digits: String = prefix.chars().filter(char::is_ascii_hexdigit).collect();
         let pattern = digits.to_lowercase() + "%";
@@ -142,7 +142,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn example_entries(&self) -> Result<Vec<ExampleEntry>, StoreError> {
-        let failed = self.failed("list examples");
+        let failed = self.failed_to("list examples");
         let sql = "SELECT cause, signature, engine_id, reduced, confirmations, found FROM bug_examples
                    WHERE cause <> '' ORDER BY cause, signature, engine_id";
         let rows = sqlx::query(sql).fetch_all(&self.pool).await.map_err(&failed)?;
@@ -162,7 +162,7 @@ impl Store {
                     .map_err(|_| invalid("id of a signature", &signature))?,
                 engine: EngineId(number("engine_id")?),
                 reduced: number("reduced")? != 0,
-                confirmations: column::small(row, "confirmations").map_err(&failed)?,
+                confirmations: column::read_small_integer(row, "confirmations").map_err(&failed)?,
                 found: UnixMillis(number("found")?),
             })
         };
@@ -178,15 +178,15 @@ impl Store {
         cause: &CauseId,
         signature: SignatureId,
     ) -> Result<Vec<BugExample>, StoreError> {
-        self.examples(cause.as_str(), signature).await
+        self.list_examples(cause.as_str(), signature).await
     }
 
-    pub(super) async fn examples(
+    pub(super) async fn list_examples(
         &self,
         cause: &str,
         signature: SignatureId,
     ) -> Result<Vec<BugExample>, StoreError> {
-        let failed = self.failed("read the examples of a bug");
+        let failed = self.failed_to("read the examples of a bug");
         let sql = "SELECT engine_id, reference_id, block, reduced, confirmations, differences, expected, actual, found,
                        cases.bytes AS case_bytes
                    FROM bug_examples JOIN cases ON cases.id = case_id WHERE cause = $1 AND signature = $2
@@ -209,7 +209,7 @@ impl Store {
                        ON bug_examples.signature = bugs.signature
                    WHERE engine_id = $1 AND reduced = 1 ORDER BY cause, bugs.signature";
         let rows = sqlx::query(sql).bind(engine.0).fetch_all(&self.pool).await;
-        let rows = rows.map_err(self.failed("list reduced bugs"))?;
+        let rows = rows.map_err(self.failed_to("list reduced bugs"))?;
         rows.iter()
             .map(|row| {
                 let signature = self.read_signature(row)?;
@@ -221,7 +221,7 @@ impl Store {
 
     /// The cause in a row; as far as the signature tells it where nobody has looked at the example yet.
     fn read_cause(&self, row: &AnyRow, signature: &Signature) -> Result<CauseId, StoreError> {
-        let name: String = row.try_get("cause").map_err(self.failed("read a bug"))?;
+        let name: String = row.try_get("cause").map_err(self.failed_to("read a bug"))?;
         let invalid = || StoreError::Value {
             location: self.location.clone(),
             what: "name of a bug",
@@ -235,7 +235,7 @@ impl Store {
     }
 
     pub(crate) fn read_signature(&self, row: &AnyRow) -> Result<Signature, StoreError> {
-        let failed = self.failed("read a bug");
+        let failed = self.failed_to("read a bug");
         let text = |column: &str| row.try_get::<String, _>(column).map_err(&failed);
         let kind = text("kind")?;
         let unknown = StoreError::Value {
@@ -254,7 +254,7 @@ impl Store {
     }
 
     fn read_example(&self, row: &AnyRow) -> Result<BugExample, StoreError> {
-        let failed = self.failed("read an example");
+        let failed = self.failed_to("read an example");
         let bytes = |column: &str| row.try_get::<Vec<u8>, _>(column).map_err(&failed);
         let number = |column: &str| row.try_get::<i64, _>(column).map_err(&failed);
         Ok(BugExample {
@@ -269,7 +269,7 @@ impl Store {
             actual: self.decode_observation(&bytes("actual")?)?,
             differences: row.try_get("differences").map_err(&failed)?,
             reduced: number("reduced")? != 0,
-            confirmations: column::small(row, "confirmations").map_err(&failed)?,
+            confirmations: column::read_small_integer(row, "confirmations").map_err(&failed)?,
             found: UnixMillis(number("found")?),
         })
     }
@@ -279,8 +279,8 @@ fn read_sighting(row: &AnyRow) -> sqlx::Result<(String, Sighting)> {
     let sighting = Sighting {
         run: RunId(row.try_get("run_id")?),
         engine: EngineId(row.try_get("engine_id")?),
-        runs: column::wide(row, "runs")?,
-        blocks: column::wide(row, "blocks")?,
+        runs: column::read_u64(row, "runs")?,
+        blocks: column::read_u64(row, "blocks")?,
     };
     Ok((row.try_get("signature")?, sighting))
 }

@@ -52,7 +52,7 @@ pub(crate) async fn add_bugs(connection: &mut AnyConnection, bugs: &[NewBug]) ->
         }
     }
     let rows: Vec<&NewBug> = best.into_values().collect();
-    INSERT_EXAMPLES.run(connection, &rows, bind).await
+    INSERT_EXAMPLES.insert_rows(connection, &rows, bind).await
 }
 
 /// Adds to the counts of a run.
@@ -90,7 +90,7 @@ pub(crate) async fn add_sightings(
             .bind(runs.cast_signed())
             .bind(blocks.cast_signed())
     };
-    insert.run(connection, &rows, bind).await
+    insert.insert_rows(connection, &rows, bind).await
 }
 
 /// Adds the signatures that are not there. In their order, so that two writers wait for each other instead of locking
@@ -115,5 +115,5 @@ async fn add_signatures(
             .bind(signature.fields.join("\n"))
             .bind(at.0)
     };
-    insert.run(connection, &signatures, bind).await
+    insert.insert_rows(connection, &signatures, bind).await
 }

@@ -18,9 +18,9 @@ impl Store {
                        OR signature IN (SELECT signature FROM bug_examples WHERE cause = '') ORDER BY signature";
         let rows = sqlx::query(sql).fetch_all(&self.pool).await;
         let mut bugs = Vec::new();
-        for row in &rows.map_err(self.failed("list bugs"))? {
+        for row in &rows.map_err(self.failed_to("list bugs"))? {
             let signature = self.read_signature(row)?;
-            let mut examples = self.examples("", signature.id()).await?;
+            let mut examples = self.list_examples("", signature.id()).await?;
             examples.sort_by_key(|example| !example.reduced);
             bugs.push((signature, examples.into_iter().next()));
         }
@@ -32,8 +32,8 @@ impl Store {
     /// # Errors
     /// When the database cannot be written.
     pub async fn sort_bugs(&self, attributions: &[Attribution]) -> Result<(), StoreError> {
-        let failed = self.failed("sort bugs");
-        let mut transaction = self.begin("sort bugs").await?;
+        let failed = self.failed_to("sort bugs");
+        let mut transaction = self.begin_transaction("sort bugs").await?;
         for attribution in attributions {
             // What a newer run has stored under that cause stays.
             let statements = [

@@ -42,9 +42,9 @@ impl Store {
         &self,
         mut sink: impl FnMut(String) -> bool + Send,
     ) -> Result<ExportedBundle, StoreError> {
-        let failed = self.failed("export");
+        let failed = self.failed_to("export");
         let mut transaction = self.pool.begin().await.map_err(&failed)?;
-        if Dialect::of(self.location()) == Dialect::Postgres {
+        if Dialect::of_location(self.location()) == Dialect::Postgres {
             let sql = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";
             sqlx::raw_sql(sql)
                 .execute(&mut *transaction)
@@ -55,13 +55,13 @@ impl Store {
         let mut export = Export {
             store: self,
             connection: &mut transaction,
-            text: BundleText::begin(sink),
+            text: BundleText::begin_document(sink),
             done: ExportedBundle::default(),
             running: BTreeSet::new(),
         };
         export.sections().await?;
         let Export { text, done, .. } = export;
-        text.end();
+        text.end_document();
         transaction.rollback().await.map_err(failed)?;
         Ok(done)
     }
@@ -96,7 +96,7 @@ impl Export<'_> {
         sql: &str,
         mut read: impl FnMut(&Store, &BTreeSet<i64>, &AnyRow) -> Read<T>,
     ) -> Result<(), StoreError> {
-        let failed = self.store.failed("export");
+        let failed = self.store.failed_to("export");
         self.text.begin_section(section);
         let count = self.done.records.entry(section).or_default();
         // Safe: every text is a constant, one with numbers that were read as such.
@@ -106,7 +106,7 @@ impl Export<'_> {
                 break;
             }
             if let Some(record) = read(self.store, &self.running, &row)? {
-                self.text.record(&record);
+                self.text.write_record(&record);
                 *count += 1;
             }
         }
@@ -143,7 +143,7 @@ impl Export<'_> {
     }
 
     async fn runs(&mut self) -> Result<(), StoreError> {
-        let failed = self.store.failed("export");
+        let failed = self.store.failed_to("export");
         let sql = "SELECT run_id, engine_id FROM run_engines ORDER BY run_id, position";
         let rows: Vec<(i64, i64)> = sqlx::query_as(sql)
             .fetch_all(&mut *self.connection)
@@ -160,7 +160,8 @@ impl Export<'_> {
         let mut running = BTreeSet::new();
         self.section(Section::Runs, sql, |store, _, row| {
             let mut run = read_run(row).map_err(&failed)?;
-            let is_working = names::variant(&text(store, row, "status")?) == Some(RunStatus::Running);
+            let is_working =
+                names::variant_from_word(&text(store, row, "status")?) == Some(RunStatus::Running);
             if is_working && owner::is_alive(&run.owner, UnixMillis(run.heartbeat_ms), now) {
                 running.insert(run.id);
                 return Ok(None);
@@ -175,7 +176,7 @@ impl Export<'_> {
     }
 
     async fn results(&mut self) -> Result<(), StoreError> {
-        let failed = self.store.failed("export");
+        let failed = self.store.failed_to("export");
         let sql = "SELECT results.run_id AS run_id, results.block AS block, results.engine_id AS engine_id,
                        results.runs AS runs, completed, faulted, matched, diverged, unsupported,
                        reason, reasons.runs AS reason_runs
@@ -201,7 +202,7 @@ impl Export<'_> {
                 if key(&before) == key(&record) {
                     record.inconclusive = before.inconclusive;
                 } else {
-                    self.text.record(&before);
+                    self.text.write_record(&before);
                     *count += 1;
                 }
             }
@@ -209,7 +210,7 @@ impl Export<'_> {
             gathered = Some(record);
         }
         if let Some(last) = gathered {
-            self.text.record(&last);
+            self.text.write_record(&last);
             *count += 1;
         }
         self.text.end_section();
@@ -230,14 +231,14 @@ impl Export<'_> {
         let sql = "SELECT id, run_id, block, engine_id, reference_id, state_index, case_id, class, culprit,
                        confirmations, differences, expected, actual FROM divergences ORDER BY id";
         self.section(Section::Divergences, sql, |store, running, row| {
-            let record = read_divergence(row).map_err(store.failed("export"))?;
+            let record = read_divergence(row).map_err(store.failed_to("export"))?;
             Ok((!running.contains(&record.run)).then_some(record))
         })
         .await?;
         let sql = "SELECT id, run_id, block, engine_id, state_index, case_id, observation
                    FROM observations ORDER BY id";
         self.section(Section::Observations, sql, |store, running, row| {
-            let record = read_observation(row).map_err(store.failed("export"))?;
+            let record = read_observation(row).map_err(store.failed_to("export"))?;
             Ok((!running.contains(&record.run)).then_some(record))
         })
         .await
@@ -259,7 +260,7 @@ impl Export<'_> {
         );
         self.section(Section::Bugs, &sql, |store, _, row| {
             let signature = store.read_signature(row)?;
-            let failed = store.failed("export");
+            let failed = store.failed_to("export");
             Ok(Some(BugRecord {
                 signature: text(store, row, "signature")?,
                 kind: signature.kind,
@@ -273,7 +274,7 @@ impl Export<'_> {
         let sql = "SELECT cause, signature, run_id, engine_id, runs, blocks FROM bug_sightings
                    ORDER BY cause, signature, run_id, engine_id";
         self.section(Section::Sightings, sql, |store, running, row| {
-            let record = read_sighting(row).map_err(store.failed("export"))?;
+            let record = read_sighting(row).map_err(store.failed_to("export"))?;
             Ok((!running.contains(&record.run)).then_some(record))
         })
         .await?;
@@ -305,11 +306,11 @@ impl Export<'_> {
 }
 
 fn plain<T>(store: &Store, record: sqlx::Result<T>) -> Read<T> {
-    record.map(Some).map_err(store.failed("export"))
+    record.map(Some).map_err(store.failed_to("export"))
 }
 
 fn text(store: &Store, row: &AnyRow, column: &str) -> Result<String, StoreError> {
-    row.try_get(column).map_err(store.failed("export"))
+    row.try_get(column).map_err(store.failed_to("export"))
 }
 
 fn read_host(row: &AnyRow) -> sqlx::Result<HostRecord> {
@@ -318,15 +319,15 @@ fn read_host(row: &AnyRow) -> sqlx::Result<HostRecord> {
         name: row.try_get("name")?,
         architecture: row.try_get("architecture")?,
         cpu_model: row.try_get("cpu_model")?,
-        cpu_count: column::small(row, "cpu_count")?,
+        cpu_count: column::read_small_integer(row, "cpu_count")?,
         kernel: row.try_get("kernel")?,
-        page_size: column::small(row, "page_size")?,
+        page_size: column::read_small_integer(row, "page_size")?,
     })
 }
 
 fn read_engine(row: &AnyRow) -> sqlx::Result<EngineRecord> {
     let features: String = row.try_get("guest_features")?;
-    let components = Components(column::small(row, "components")?);
+    let components = Components(column::read_small_integer(row, "components")?);
     Ok(EngineRecord {
         id: row.try_get("id")?,
         name: row.try_get("name")?,
@@ -337,7 +338,7 @@ fn read_engine(row: &AnyRow) -> sqlx::Result<EngineRecord> {
             vendor: row.try_get("guest_vendor")?,
             brand: row.try_get("guest_brand")?,
             hypervisor: row.try_get("guest_hypervisor")?,
-            xcr0: HexNumber(column::wide(row, "guest_xcr0")?),
+            xcr0: HexNumber(column::read_u64(row, "guest_xcr0")?),
             features: features.split_whitespace().map(str::to_owned).collect(),
         },
         host_cpu: row.try_get("host_cpu")?,
@@ -350,7 +351,7 @@ fn read_binary(row: &AnyRow) -> sqlx::Result<BinaryRecord> {
         sha256: row.try_get("sha256")?,
         name: row.try_get("name")?,
         path: row.try_get("path")?,
-        size: column::wide(row, "size")?,
+        size: column::read_u64(row, "size")?,
         format: row.try_get("format")?,
     })
 }
@@ -376,8 +377,8 @@ fn read_run(row: &AnyRow) -> sqlx::Result<RunRecord> {
     let partition = match index {
         None => None,
         Some(_) => Some(PartitionRecord {
-            index: column::small(row, "partition_index")?,
-            count: column::small(row, "partition_count")?,
+            index: column::read_small_integer(row, "partition_index")?,
+            count: column::read_small_integer(row, "partition_count")?,
         }),
     };
     let status: String = row.try_get("status")?;
@@ -391,13 +392,13 @@ fn read_run(row: &AnyRow) -> sqlx::Result<RunRecord> {
         command: row.try_get("command")?,
         arguments: row.try_get("arguments")?,
         tool_version: row.try_get("tool_version")?,
-        seed: HexNumber(column::wide(row, "seed")?),
-        states_per_block: column::small(row, "states_per_block")?,
+        seed: HexNumber(column::read_u64(row, "seed")?),
+        states_per_block: column::read_small_integer(row, "states_per_block")?,
         partition,
         host: row.try_get("host_id")?,
         engines: Vec::new(),
         owner: row.try_get("owner")?,
-        finished: names::variant(&status) == Some(RunStatus::Finished),
+        finished: names::variant_from_word(&status) == Some(RunStatus::Finished),
         started_ms: row.try_get("started")?,
         heartbeat_ms: row.try_get("heartbeat")?,
         ended_ms: row.try_get("finished")?,
@@ -425,18 +426,18 @@ fn read_result(row: &AnyRow) -> sqlx::Result<(ResultRecord, Option<(String, u32)
     let reason: Option<String> = row.try_get("reason")?;
     let reason = match reason {
         None => None,
-        Some(reason) => Some((reason, column::small(row, "reason_runs")?)),
+        Some(reason) => Some((reason, column::read_small_integer(row, "reason_runs")?)),
     };
     let record = ResultRecord {
         run: row.try_get("run_id")?,
         block: row.try_get("block")?,
         engine: row.try_get("engine_id")?,
-        runs: column::small(row, "runs")?,
-        completed: column::small(row, "completed")?,
-        faulted: column::small(row, "faulted")?,
-        matched: column::small(row, "matched")?,
-        diverged: column::small(row, "diverged")?,
-        unsupported: column::small(row, "unsupported")?,
+        runs: column::read_small_integer(row, "runs")?,
+        completed: column::read_small_integer(row, "completed")?,
+        faulted: column::read_small_integer(row, "faulted")?,
+        matched: column::read_small_integer(row, "matched")?,
+        diverged: column::read_small_integer(row, "diverged")?,
+        unsupported: column::read_small_integer(row, "unsupported")?,
         inconclusive: BTreeMap::new(),
     };
     Ok((record, reason))
@@ -456,11 +457,11 @@ fn read_divergence(row: &AnyRow) -> sqlx::Result<DivergenceRecord> {
         block: row.try_get("block")?,
         engine: row.try_get("engine_id")?,
         reference: row.try_get("reference_id")?,
-        state_index: column::small(row, "state_index")?,
+        state_index: column::read_small_integer(row, "state_index")?,
         case: row.try_get("case_id")?,
         class: row.try_get("class")?,
         culprit: row.try_get("culprit")?,
-        confirmations: column::small(row, "confirmations")?,
+        confirmations: column::read_small_integer(row, "confirmations")?,
         differences: row.try_get("differences")?,
         expected: Base64(row.try_get("expected")?),
         actual: Base64(row.try_get("actual")?),
@@ -473,7 +474,7 @@ fn read_observation(row: &AnyRow) -> sqlx::Result<ObservationRecord> {
         run: row.try_get("run_id")?,
         block: row.try_get("block")?,
         engine: row.try_get("engine_id")?,
-        state_index: column::small(row, "state_index")?,
+        state_index: column::read_small_integer(row, "state_index")?,
         case: row.try_get("case_id")?,
         observation: Base64(row.try_get("observation")?),
     })
@@ -485,8 +486,8 @@ fn read_sighting(row: &AnyRow) -> sqlx::Result<SightingRecord> {
         signature: row.try_get("signature")?,
         run: row.try_get("run_id")?,
         engine: row.try_get("engine_id")?,
-        runs: column::wide(row, "runs")?,
-        blocks: column::wide(row, "blocks")?,
+        runs: column::read_u64(row, "runs")?,
+        blocks: column::read_u64(row, "blocks")?,
     })
 }
 
@@ -499,7 +500,7 @@ fn read_example(row: &AnyRow) -> sqlx::Result<ExampleRecord> {
         block: row.try_get("block")?,
         case: row.try_get("case_id")?,
         reduced: row.try_get::<i64, _>("reduced")? != 0,
-        confirmations: column::small(row, "confirmations")?,
+        confirmations: column::read_small_integer(row, "confirmations")?,
         differences: row.try_get("differences")?,
         expected: Base64(row.try_get("expected")?),
         actual: Base64(row.try_get("actual")?),

@@ -52,13 +52,13 @@ impl Store {
         source: impl Read + Send + 'static,
         dry_run: bool,
     ) -> Result<ImportReport, BundleError> {
-        let failed = self.failed("import");
+        let failed = self.failed_to("import");
         let (sender, chunks) = sync_channel::<Chunk>(WAITING);
         thread::Builder::new()
             .name("bundle".to_owned())
             .spawn(move || read_bundle(source, &sender))
             .map_err(StoreError::Start)?;
-        let mut transaction = self.begin("import").await?;
+        let mut transaction = self.begin_transaction("import").await?;
         lock(&mut transaction).await.map_err(&failed)?;
         let mut import = Import::new(self, &mut transaction);
         // Without a transaction of its own the thread that waits here has nothing else to do.
@@ -150,19 +150,21 @@ impl<'i> Import<'i> {
             self.report.sections.entry(section).or_default().records += 1;
             let place = At { section, index };
             match record {
-                Record::Host(host) => self.host(place, &host).await?,
-                Record::Engine(engine) => self.engine(place, engine).await?,
-                Record::Binary(binary) => self.binary(place, &binary).await?,
-                Record::Block(block) => blocks.extend(self.block(place, block).await?),
-                Record::Run(run) => self.run(place, *run).await?,
-                Record::Result(result) => self.result(place, result, &mut batch)?,
-                Record::Case(case) => self.case(place, &case, &mut batch)?,
-                Record::Divergence(divergence) => self.divergence(place, *divergence, &mut batch)?,
-                Record::Observation(observation) => self.observation(place, observation, &mut batch)?,
-                Record::Bug(bug) => self.bug(place, &bug).await?,
-                Record::Sighting(sighting) => self.sighting(place, sighting, &mut batch)?,
-                Record::Example(example) => self.example(place, *example).await?,
-                Record::KnownBug(known) => self.known_bug(place, known).await?,
+                Record::Host(host) => self.import_host(place, &host).await?,
+                Record::Engine(engine) => self.import_engine(place, engine).await?,
+                Record::Binary(binary) => self.import_binary(place, &binary).await?,
+                Record::Block(block) => blocks.extend(self.prepare_block(place, block).await?),
+                Record::Run(run) => self.import_run(place, *run).await?,
+                Record::Result(result) => self.import_result(place, result, &mut batch)?,
+                Record::Case(case) => self.import_case(place, &case, &mut batch)?,
+                Record::Divergence(divergence) => self.import_divergence(place, *divergence, &mut batch)?,
+                Record::Observation(observation) => {
+                    self.import_observation(place, observation, &mut batch)?;
+                }
+                Record::Bug(bug) => self.import_bug(place, &bug).await?,
+                Record::Sighting(sighting) => self.import_sighting(place, sighting, &mut batch)?,
+                Record::Example(example) => self.import_example(place, *example).await?,
+                Record::KnownBug(known) => self.import_known_bug(place, known).await?,
             }
         }
         self.insert_blocks(section, &blocks).await?;
@@ -175,7 +177,7 @@ impl<'i> Import<'i> {
 
     /// Ends the sequences of numbers where they are now, and lets go of what came for runs that were there.
     async fn finish(mut self) -> Result<ImportReport, BundleError> {
-        let failed = self.store.failed("import");
+        let failed = self.store.failed_to("import");
         remove::delete_unused_cases(self.connection)
             .await
             .map_err(&failed)?;
@@ -203,7 +205,7 @@ impl<'i> Import<'i> {
         sqlx::query_scalar("SELECT COUNT(*) FROM cases")
             .fetch_one(&mut *self.connection)
             .await
-            .map_err(self.store.failed("import"))
+            .map_err(self.store.failed_to("import"))
     }
 
     /// The number for a new row of `table`: that of the bundle if it is above all that were given out, else the next.
@@ -215,7 +217,7 @@ impl<'i> Import<'i> {
                 // Safe: made of the names of tables.
                 let query = sqlx::query_scalar::<_, i64>(AssertSqlSafe(sql));
                 let last = query.fetch_optional(&mut *self.connection).await;
-                last.map_err(self.store.failed("import"))?.unwrap_or(0)
+                last.map_err(self.store.failed_to("import"))?.unwrap_or(0)
             }
         };
         let number = wanted.max(last + 1);
@@ -321,7 +323,7 @@ impl At {
             Some(refusal) if refusal.is_unique_violation() => {
                 self.invalid("it, or one of those after it, is there twice")
             }
-            _ => store.failed("import")(error).into(),
+            _ => store.failed_to("import")(error).into(),
         })
     }
 }

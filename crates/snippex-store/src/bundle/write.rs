@@ -20,7 +20,7 @@ pub(super) struct BundleText<'s> {
 }
 
 impl<'s> BundleText<'s> {
-    pub(super) fn begin(sink: &'s mut Sink<'s>) -> Self {
+    pub(super) fn begin_document(sink: &'s mut Sink<'s>) -> Self {
         let version = env!("CARGO_PKG_VERSION");
         Self {
             text: format!("{{\"snippex_bundle\":{BUNDLE_VERSION},\"snippex\":\"{version}\""),
@@ -35,7 +35,7 @@ impl<'s> BundleText<'s> {
         self.is_first = true;
     }
 
-    pub(super) fn record(&mut self, record: &impl Serialize) {
+    pub(super) fn write_record(&mut self, record: &impl Serialize) {
         self.text.push_str(if self.is_first { "\n" } else { ",\n" });
         self.is_first = false;
         self.text += &serde_json::to_string(record).expect("plain data is JSON");
@@ -48,7 +48,7 @@ impl<'s> BundleText<'s> {
         self.text.push_str(if self.is_first { "]" } else { "\n]" });
     }
 
-    pub(super) fn end(mut self) {
+    pub(super) fn end_document(mut self) {
         self.text.push_str("}\n");
         self.hand_over();
     }

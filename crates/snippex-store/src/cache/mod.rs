@@ -147,7 +147,7 @@ impl CacheFile {
     }
 
     fn connect(location: Location) -> Result<Self, StoreError> {
-        let runtime = blocking::runtime()?;
+        let runtime = blocking::build_runtime()?;
         let options = location.connect_options("")?;
         let pool = runtime.block_on(async {
             SCHEMA.bring_up_to_date(&location, &options, PATIENCE).await?;
@@ -190,7 +190,7 @@ impl CacheFile {
     ///
     /// # Errors
     /// When the cache cannot be read.
-    pub fn context(&self, digest: &str) -> Result<Option<i64>, StoreError> {
+    pub fn find_context(&self, digest: &str) -> Result<Option<i64>, StoreError> {
         self.run("read", async {
             let query = sqlx::query_scalar("SELECT id FROM contexts WHERE digest = $1").bind(digest);
             query.fetch_optional(&self.pool).await
@@ -201,7 +201,7 @@ impl CacheFile {
     ///
     /// # Errors
     /// When the cache cannot be read.
-    pub fn contexts(&self) -> Result<Vec<CachedContext>, StoreError> {
+    pub fn list_contexts(&self) -> Result<Vec<CachedContext>, StoreError> {
         let sql = "SELECT contexts.id AS id, parts, CAST(COALESCE(SUM(entries), 0) AS BIGINT) AS entries,
                        CAST(COALESCE(SUM(size), 0) AS BIGINT) AS bytes, MAX(used) AS used
                    FROM contexts LEFT JOIN segments ON context_id = contexts.id
@@ -210,8 +210,8 @@ impl CacheFile {
             Ok(CachedContext {
                 id: row.try_get("id")?,
                 parts: row.try_get("parts")?,
-                entries: column::wide(row, "entries")?,
-                bytes: column::wide(row, "bytes")?,
+                entries: column::read_u64(row, "entries")?,
+                bytes: column::read_u64(row, "bytes")?,
                 used: row.try_get::<Option<i64>, _>("used")?.map(UnixMillis),
             })
         };
@@ -225,7 +225,12 @@ impl CacheFile {
     ///
     /// # Errors
     /// When the cache cannot be read.
-    pub fn segments(&self, context: i64, first: i64, last: i64) -> Result<Vec<StoredSegment>, StoreError> {
+    pub fn list_segments(
+        &self,
+        context: i64,
+        first: i64,
+        last: i64,
+    ) -> Result<Vec<StoredSegment>, StoreError> {
         let sql = "SELECT id, bucket, created, entries, cost_us, bytes FROM segments
                    WHERE context_id = $1 AND bucket BETWEEN $2 AND $3 ORDER BY created, id";
         self.run("read", async {
@@ -239,7 +244,7 @@ impl CacheFile {
     ///
     /// # Errors
     /// When the cache cannot be written.
-    pub fn save(
+    pub fn save_segments(
         &self,
         digest: &str,
         parts: &str,
@@ -251,7 +256,7 @@ impl CacheFile {
         let insert = "INSERT INTO segments (context_id, bucket, created, used, entries, cost_us, size, bytes)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
         self.run("write to", async {
-            let mut transaction = self.pool.begin_with(Dialect::Sqlite.begin()).await?;
+            let mut transaction = self.pool.begin_with(Dialect::Sqlite.begin_statement()).await?;
             // Whoever prunes meanwhile may have removed it.
             let query = sqlx::query(add).bind(digest).bind(parts);
             query.execute(&mut *transaction).await?;
@@ -283,10 +288,10 @@ impl CacheFile {
     ///
     /// # Errors
     /// When the cache cannot be written.
-    pub fn touch(&self, segments: &[i64], now: UnixMillis) -> Result<(), StoreError> {
+    pub fn mark_segments_used(&self, segments: &[i64], now: UnixMillis) -> Result<(), StoreError> {
         let sql = "UPDATE segments SET used = $1 WHERE id = $2 AND used < $1 - 60000";
         self.run("write to", async {
-            let mut transaction = self.pool.begin_with(Dialect::Sqlite.begin()).await?;
+            let mut transaction = self.pool.begin_with(Dialect::Sqlite.begin_statement()).await?;
             for id in segments {
                 let query = sqlx::query(sql).bind(now.0).bind(*id);
                 query.execute(&mut *transaction).await?;
@@ -299,7 +304,7 @@ impl CacheFile {
     ///
     /// # Errors
     /// When the cache cannot be read.
-    pub fn totals(&self) -> Result<CacheTotals, StoreError> {
+    pub fn load_totals(&self) -> Result<CacheTotals, StoreError> {
         let sql = "SELECT (SELECT COUNT(*) FROM contexts) AS contexts, COUNT(*) AS segments,
                        CAST(COALESCE(SUM(entries), 0) AS BIGINT) AS entries,
                        CAST(COALESCE(SUM(size), 0) AS BIGINT) AS bytes,
@@ -308,11 +313,11 @@ impl CacheFile {
         self.run("sum up", async {
             let row = sqlx::query(sql).fetch_one(&self.pool).await?;
             Ok(CacheTotals {
-                contexts: column::wide(&row, "contexts")?,
-                segments: column::wide(&row, "segments")?,
-                entries: column::wide(&row, "entries")?,
-                bytes: column::wide(&row, "bytes")?,
-                cost: Duration::from_micros(column::wide(&row, "cost_us")?),
+                contexts: column::read_u64(&row, "contexts")?,
+                segments: column::read_u64(&row, "segments")?,
+                entries: column::read_u64(&row, "entries")?,
+                bytes: column::read_u64(&row, "bytes")?,
+                cost: Duration::from_micros(column::read_u64(&row, "cost_us")?),
                 oldest: row.try_get::<Option<i64>, _>("oldest")?.map(UnixMillis),
                 used: row.try_get::<Option<i64>, _>("used")?.map(UnixMillis),
             })
@@ -388,8 +393,8 @@ fn read_segment(row: &AnyRow) -> sqlx::Result<StoredSegment> {
         id: row.try_get("id")?,
         bucket: row.try_get("bucket")?,
         created: UnixMillis(row.try_get("created")?),
-        entries: column::wide(row, "entries")?,
-        cost: Duration::from_micros(column::wide(row, "cost_us")?),
+        entries: column::read_u64(row, "entries")?,
+        cost: Duration::from_micros(column::read_u64(row, "cost_us")?),
         bytes: row.try_get("bytes")?,
     })
 }

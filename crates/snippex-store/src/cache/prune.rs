@@ -34,7 +34,7 @@ impl CacheFile {
     ///
     /// # Errors
     /// When the cache cannot be written; it is as it was then.
-    pub fn prune(&self, limits: PruneLimits) -> Result<Pruned, StoreError> {
+    pub fn prune_segments(&self, limits: PruneLimits) -> Result<Pruned, StoreError> {
         let pruned = self.run("prune", self.remove_surplus(limits))?;
         if pruned.entries > 0 {
             // Another process may be at work: the space is used again, or given back next time.
@@ -49,7 +49,7 @@ impl CacheFile {
     async fn remove_surplus(&self, limits: PruneLimits) -> sqlx::Result<Pruned> {
         let mut transaction = self
             .pool
-            .begin_with(database_kit::Dialect::Sqlite.begin())
+            .begin_with(database_kit::Dialect::Sqlite.begin_statement())
             .await?;
         let sql = "SELECT id, created, entries, size FROM segments ORDER BY used DESC, id DESC";
         let rows = sqlx::query(sql).fetch_all(&mut *transaction).await?;
@@ -58,7 +58,7 @@ impl CacheFile {
         let mut pruned = Pruned::default();
         let mut surplus: Vec<i64> = Vec::new();
         for row in &rows {
-            let (size, created): (u64, i64) = (column::wide(row, "size")?, row.try_get("created")?);
+            let (size, created): (u64, i64) = (column::read_u64(row, "size")?, row.try_get("created")?);
             if created >= since && size <= room {
                 room -= size;
                 continue;
@@ -68,7 +68,7 @@ impl CacheFile {
                 room = 0;
             }
             surplus.push(row.try_get("id")?);
-            pruned.entries += column::wide(row, "entries")?;
+            pruned.entries += column::read_u64(row, "entries")?;
             pruned.bytes += size;
         }
         for ids in surplus.chunks(AT_ONCE) {

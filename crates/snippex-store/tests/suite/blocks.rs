@@ -15,13 +15,13 @@ pub(crate) fn blocks_get_numbers_that_stay(location: &Location) {
     assert_eq!(add_blocks(&store, "a", 5), [1, 2, 3, 6, 7].map(BlockNumber));
     // Numbers of removed blocks are not used again.
     store
-        .call(async |store| store.remove_blocks(&"6-".parse().unwrap()).await)
+        .call_and_wait(async |store| store.remove_blocks(&"6-".parse().unwrap()).await)
         .unwrap();
     assert_eq!(add_blocks(&store, "a", 5), [1, 2, 3, 8, 9].map(BlockNumber));
     // One block twice in one call is one block.
     let (id, same) = (binary("b"), vec![block(0x9000), block(0x9000)]);
     let added = store
-        .call(async move |store| store.add_blocks(store.add_binary(&id).await?, &same).await)
+        .call_and_wait(async move |store| store.add_blocks(store.add_binary(&id).await?, &same).await)
         .unwrap();
     assert_eq!(
         added,
@@ -51,10 +51,10 @@ pub(crate) fn blocks_come_back_as_they_were(location: &Location) {
         },
     ];
     let given = blocks.clone();
-    let stored = store.call(async move |store| {
+    let stored = store.call_and_wait(async move |store| {
         let id = store.add_binary(&binary("a")).await?;
         store.add_blocks(id, &given).await?;
-        store.blocks(&Selection::all(), Some(id), None, 10).await
+        store.list_blocks(&Selection::all(), Some(id), None, 10).await
     });
     let stored: Vec<Block> = stored.unwrap().into_iter().map(|stored| stored.block).collect();
     assert_eq!(stored, blocks);
@@ -66,9 +66,9 @@ pub(crate) fn pages_of_blocks_follow_each_other(location: &Location) {
     add_blocks(&store, "b", 10);
     let list = |selection: &str, binary: Option<i64>, after: Option<i64>, limit| -> Vec<i64> {
         let selection: Selection = selection.parse().unwrap();
-        let blocks = store.call(async move |store| {
+        let blocks = store.call_and_wait(async move |store| {
             store
-                .blocks(&selection, binary.map(BinaryId), after.map(BlockNumber), limit)
+                .list_blocks(&selection, binary.map(BinaryId), after.map(BlockNumber), limit)
                 .await
         });
         blocks.unwrap().iter().map(|block| block.number.0).collect()
@@ -78,7 +78,7 @@ pub(crate) fn pages_of_blocks_follow_each_other(location: &Location) {
     assert_eq!(list("2,4-6,18-", None, Some(4), 4), [5, 6, 18, 19]);
     assert_eq!(list("9-12", Some(2), None, 10), [11, 12]);
     assert_eq!(list("21-", None, None, 10), [0; 0]);
-    let count = store.call(async |store| {
+    let count = store.call_and_wait(async |store| {
         store
             .count_blocks(&"9-12,20".parse().unwrap(), Some(BinaryId(2)))
             .await
@@ -96,7 +96,7 @@ pub(crate) fn a_binary_is_known_by_its_content(location: &Location) {
     };
     let again = moved.clone();
     let id = store
-        .call(async move |store| store.add_binary(&again).await)
+        .call_and_wait(async move |store| store.add_binary(&again).await)
         .unwrap();
     let expected = Binary {
         id,
@@ -104,11 +104,15 @@ pub(crate) fn a_binary_is_known_by_its_content(location: &Location) {
         blocks: 2,
     };
     assert_eq!(
-        store.call(async |store| store.binaries().await).unwrap(),
+        store
+            .call_and_wait(async |store| store.list_binaries().await)
+            .unwrap(),
         std::slice::from_ref(&expected)
     );
     assert_eq!(
-        store.call(async move |store| store.binary(id).await).unwrap(),
+        store
+            .call_and_wait(async move |store| store.load_binary(id).await)
+            .unwrap(),
         expected
     );
 }
@@ -118,19 +122,24 @@ pub(crate) fn a_binary_comes_with_its_blocks_or_not_at_all(location: &Location) 
     execute(location, "ALTER TABLE blocks RENAME TO hidden");
     let (id, blocks) = (binary("a"), vec![block(0x1000)]);
     store
-        .call(async move |store| store.add_binary_with_blocks(&id, &blocks).await)
+        .call_and_wait(async move |store| store.add_binary_with_blocks(&id, &blocks).await)
         .unwrap_err();
     execute(location, "ALTER TABLE hidden RENAME TO blocks");
-    assert_eq!(store.call(async |store| store.binaries().await).unwrap(), []);
+    assert_eq!(
+        store
+            .call_and_wait(async |store| store.list_binaries().await)
+            .unwrap(),
+        []
+    );
 }
 
 pub(crate) fn a_large_binary_fits(location: &Location) {
     let store = open(location);
     let numbers = add_blocks(&store, "large", 20_000);
     assert_eq!(numbers.last(), Some(&BlockNumber(20_000)));
-    let page = store.call(async |store| {
+    let page = store.call_and_wait(async |store| {
         store
-            .blocks(&Selection::all(), None, Some(BlockNumber(19_990)), 100)
+            .list_blocks(&Selection::all(), None, Some(BlockNumber(19_990)), 100)
             .await
     });
     assert_eq!(page.unwrap().len(), 10);

@@ -53,14 +53,14 @@ fn sighting(signature: &Signature, engine: EngineId, runs: u64) -> NewSighting {
 fn bugs(store: &StoreHandle, prefix: &str, run: Option<RunId>) -> Vec<StoredBug> {
     let prefix = prefix.to_owned();
     store
-        .call(async move |store| store.bugs(&prefix, run).await)
+        .call_and_wait(async move |store| store.list_bugs(&prefix, run).await)
         .unwrap()
 }
 
 fn examples(store: &StoreHandle, signature: &Signature) -> Vec<BugExample> {
     let attribution = attribution(signature);
     store
-        .call(async move |store| {
+        .call_and_wait(async move |store| {
             store
                 .bug_examples(&attribution.cause, attribution.signature.id())
                 .await
@@ -93,8 +93,8 @@ pub(crate) fn bugs_come_back_with_counts_and_examples(location: &Location) {
         ],
         ..BlockBatch::default()
     };
-    store.save(run, batch.clone()).unwrap();
-    store.save(run, batch).unwrap();
+    store.save_batch(run, batch.clone()).unwrap();
+    store.save_batch(run, batch).unwrap();
     store.flush().unwrap();
     let all = bugs(&store, "", None);
     assert_eq!(all.len(), 2);
@@ -114,12 +114,14 @@ pub(crate) fn bugs_come_back_with_counts_and_examples(location: &Location) {
     assert_eq!(examples(&store, &two), []);
     let reduced = |engine| {
         store
-            .call(async move |store| store.reduced_bugs(engine).await)
+            .call_and_wait(async move |store| store.reduced_bugs(engine).await)
             .unwrap()
     };
     assert_eq!(reduced(qemu), [attribution(&one)]);
     assert_eq!(reduced(native), []);
-    let entries = store.call(async |store| store.example_entries().await).unwrap();
+    let entries = store
+        .call_and_wait(async |store| store.example_entries().await)
+        .unwrap();
     let [entry] = &entries[..] else {
         panic!("{entries:?}")
     };
@@ -154,7 +156,7 @@ pub(crate) fn one_signature_can_have_two_causes(location: &Location) {
         sightings: vec![daz.1, nan.1],
         ..BlockBatch::default()
     };
-    store.save(run, batch).unwrap();
+    store.save_batch(run, batch).unwrap();
     store.flush().unwrap();
     let found = bugs(&store, "", None);
     let causes: Vec<_> = found
@@ -165,7 +167,7 @@ pub(crate) fn one_signature_can_have_two_causes(location: &Location) {
     let cause: CauseId = "nan-operand".parse().unwrap();
     let id = both.id();
     let example = store
-        .call(async move |store| store.bug_examples(&cause, id).await)
+        .call_and_wait(async move |store| store.bug_examples(&cause, id).await)
         .unwrap();
     assert_eq!(example[0].case, case(4));
 }
@@ -186,12 +188,12 @@ pub(crate) fn bugs_go_with_the_last_run_that_met_them(location: &Location) {
         sightings: vec![sighting(&both, qemu, 1), sighting(&one, qemu, 1)],
         ..BlockBatch::default()
     };
-    store.save(first, batch).unwrap();
+    store.save_batch(first, batch).unwrap();
     let batch = BlockBatch {
         sightings: vec![sighting(&both, qemu, 1)],
         ..BlockBatch::default()
     };
-    store.save(second, batch).unwrap();
+    store.save_batch(second, batch).unwrap();
     let entry = KnownBug {
         bug: BugName::Signature(one.id()),
         engine: String::new(),
@@ -201,11 +203,11 @@ pub(crate) fn bugs_go_with_the_last_run_that_met_them(location: &Location) {
     };
     let adding = entry.clone();
     store
-        .call(async move |store| store.add_known(&adding, false).await)
+        .call_and_wait(async move |store| store.add_known(&adding, false).await)
         .unwrap()
         .unwrap();
     let removed = store
-        .call(async move |store| store.remove_run(first).await)
+        .call_and_wait(async move |store| store.remove_run(first).await)
         .unwrap();
     assert_eq!((removed.runs, removed.cases), (1, 1));
     let left = bugs(&store, "", None);
@@ -216,12 +218,14 @@ pub(crate) fn bugs_go_with_the_last_run_that_met_them(location: &Location) {
         [&both]
     );
     assert_eq!(
-        store.call(async |store| store.known_bugs().await).unwrap(),
+        store
+            .call_and_wait(async |store| store.known_bugs().await)
+            .unwrap(),
         [entry]
     );
     // The block goes, the example stays.
     store
-        .call(async |store| store.remove_blocks(&Selection::all()).await)
+        .call_and_wait(async |store| store.remove_blocks(&Selection::all()).await)
         .unwrap();
     assert_eq!(examples(&store, &both)[0].block, None);
 }
@@ -237,7 +241,7 @@ pub(crate) fn known_bugs_do_not_contradict_each_other(location: &Location) {
     };
     let add = |entry: KnownBug, replace| {
         store
-            .call(async move |store| store.add_known(&entry, replace).await)
+            .call_and_wait(async move |store| store.add_known(&entry, replace).await)
             .unwrap()
     };
     assert_eq!(add(entry("qemu-x86_64", "a"), false), Ok(()));
@@ -255,16 +259,20 @@ pub(crate) fn known_bugs_do_not_contradict_each_other(location: &Location) {
     assert_eq!(add(entry("fex-emu/multiblock", "b"), false), Ok(()));
     for engine in ["fex-emulator", "fex-emu/multiblock"] {
         let bug = entry("", "").bug;
-        let removed = store.call(async move |store| store.remove_known(&bug, Some(engine)).await);
+        let removed = store.call_and_wait(async move |store| store.remove_known(&bug, Some(engine)).await);
         assert_eq!(removed.unwrap(), 1);
     }
     let id = entry("", "").bug;
-    let list = || store.call(async |store| store.known_bugs().await).unwrap();
+    let list = || {
+        store
+            .call_and_wait(async |store| store.known_bugs().await)
+            .unwrap()
+    };
     assert_eq!(list(), [entry("fex-emu", "b"), entry("qemu-x86_64", "c")]);
     let remove = |engine: Option<&'static str>| {
         let id = id.clone();
         store
-            .call(async move |store| store.remove_known(&id, engine).await)
+            .call_and_wait(async move |store| store.remove_known(&id, engine).await)
             .unwrap()
     };
     assert_eq!(
@@ -288,7 +296,7 @@ pub(crate) fn an_older_database_is_brought_up_to_date(location: &Location) {
         divergences: vec![divergence(numbers[0], 3, (native, qemu))],
         ..BlockBatch::default()
     };
-    store.save(run, batch).unwrap();
+    store.save_batch(run, batch).unwrap();
     drop(store);
     super::execute(
         location,
@@ -300,7 +308,7 @@ pub(crate) fn an_older_database_is_brought_up_to_date(location: &Location) {
     );
     let store = open(location);
     let found = store
-        .call(async move |store| store.divergences(Some(run), None, None, 10).await)
+        .call_and_wait(async move |store| store.list_divergences(Some(run), None, None, 10).await)
         .unwrap();
     assert_eq!(found.len(), 1);
     let one = signature("fld1", &["ftw"]);
@@ -309,7 +317,7 @@ pub(crate) fn an_older_database_is_brought_up_to_date(location: &Location) {
         sightings: vec![sighting(&one, qemu, 1)],
         ..BlockBatch::default()
     };
-    store.save(run, batch).unwrap();
+    store.save_batch(run, batch).unwrap();
     store.flush().unwrap();
     assert_eq!(bugs(&store, "", None).len(), 1);
 }
@@ -350,11 +358,11 @@ pub(crate) fn bugs_of_an_older_database_get_causes(location: &Location) {
         sightings: vec![sighting(&one, qemu, 5), sighting(&two, qemu, 7)],
         ..BlockBatch::default()
     };
-    store.save(run, batch).unwrap();
+    store.save_batch(run, batch).unwrap();
     store.flush().unwrap();
     let adding = known.clone();
     store
-        .call(async move |store| store.add_known(&adding, false).await)
+        .call_and_wait(async move |store| store.add_known(&adding, false).await)
         .unwrap()
         .unwrap();
     drop(store);
@@ -375,7 +383,9 @@ pub(crate) fn bugs_of_an_older_database_get_causes(location: &Location) {
         causes(),
         [("add.status".to_owned(), 5), ("fprem.result".to_owned(), 7)]
     );
-    let unsorted = store.call(async |store| store.unsorted_bugs().await).unwrap();
+    let unsorted = store
+        .call_and_wait(async |store| store.unsorted_bugs().await)
+        .unwrap();
     let mut ids: Vec<(SignatureId, bool)> = unsorted
         .iter()
         .map(|(signature, example)| (signature.id(), example.as_ref().unwrap().reduced))
@@ -394,16 +404,23 @@ pub(crate) fn bugs_of_an_older_database_get_causes(location: &Location) {
         },
     ];
     store
-        .call(async move |store| store.sort_bugs(&sorted).await)
+        .call_and_wait(async move |store| store.sort_bugs(&sorted).await)
         .unwrap();
     assert_eq!(
         causes(),
         [("fprem.result".to_owned(), 7), ("mxcsr-de".to_owned(), 5)]
     );
     assert_eq!(examples(&store, &one)[0].case, case(1));
-    assert_eq!(store.call(async |store| store.unsorted_bugs().await).unwrap(), []);
     assert_eq!(
-        store.call(async |store| store.known_bugs().await).unwrap(),
+        store
+            .call_and_wait(async |store| store.unsorted_bugs().await)
+            .unwrap(),
+        []
+    );
+    assert_eq!(
+        store
+            .call_and_wait(async |store| store.known_bugs().await)
+            .unwrap(),
         [known]
     );
 }

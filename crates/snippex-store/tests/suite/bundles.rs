@@ -86,7 +86,7 @@ pub(crate) fn fill(store: &StoreHandle) {
             blocks: 1,
         }],
     };
-    store.save(run, batch).unwrap();
+    store.save_batch(run, batch).unwrap();
     let summary = RunSummary {
         elapsed: std::time::Duration::from_micros(123_456),
         blocks: 3,
@@ -105,11 +105,14 @@ pub(crate) fn fill(store: &StoreHandle) {
         added: UnixMillis(7_000),
     };
     store
-        .call(async move |store| {
+        .call_and_wait(async move |store| {
             store.save_summary(run, &summary).await?;
             store.add_known(&known, false).await?.unwrap();
             store.remove_run(gone).await?;
-            store.remove_blocks(&Selection::of([numbers[0]])).await.map(drop)
+            store
+                .remove_blocks(&Selection::from_numbers([numbers[0]]))
+                .await
+                .map(drop)
         })
         .unwrap();
     store
@@ -118,7 +121,7 @@ pub(crate) fn fill(store: &StoreHandle) {
 }
 
 pub(crate) fn export(store: &StoreHandle) -> String {
-    let exported = store.call(async |store| {
+    let exported = store.call_and_wait(async |store| {
         let mut text = String::new();
         let done = store
             .export_bundle(|piece| {
@@ -133,7 +136,7 @@ pub(crate) fn export(store: &StoreHandle) -> String {
 
 fn import_bytes(store: &StoreHandle, bytes: Vec<u8>, dry_run: bool) -> Result<ImportReport, BundleError> {
     store
-        .call(async move |store| Ok(store.import_bundle(Cursor::new(bytes), dry_run).await))
+        .call_and_wait(async move |store| Ok(store.import_bundle(Cursor::new(bytes), dry_run).await))
         .unwrap()
 }
 
@@ -187,14 +190,14 @@ pub(crate) fn what_is_there_stays_and_is_not_added_again(location: &Location) {
         SectionCounts { records: 4, added: 4 }
     );
     let blocks = store
-        .call(async |store| store.blocks(&Selection::all(), None, None, 100).await)
+        .call_and_wait(async |store| store.list_blocks(&Selection::all(), None, None, 100).await)
         .unwrap();
     let numbers: Vec<i64> = blocks.iter().map(|block| block.number.0).collect();
     assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7]);
     assert_eq!(own.len(), 3);
     // The divergences are those of the block under its new number.
     let found = store
-        .call(async |store| store.divergences(None, Some(BlockNumber(5)), None, 10).await)
+        .call_and_wait(async |store| store.list_divergences(None, Some(BlockNumber(5)), None, 10).await)
         .unwrap();
     assert_eq!(found.len(), 2);
     let before = export(&store);
@@ -219,12 +222,14 @@ pub(crate) fn a_known_bug_that_contradicts_the_list_is_left_out(location: &Locat
         added: UnixMillis(1),
     };
     store
-        .call(async move |store| store.add_known(&known, false).await)
+        .call_and_wait(async move |store| store.add_known(&known, false).await)
         .unwrap()
         .unwrap();
     let report = import(&store, &export(&first)).unwrap();
     assert_eq!(report.contradicting_known_bugs, 1);
-    let list = store.call(async |store| store.known_bugs().await).unwrap();
+    let list = store
+        .call_and_wait(async |store| store.known_bugs().await)
+        .unwrap();
     assert_eq!(list.len(), 1);
     assert_eq!(list[0].issue, "https://example.org/2");
 }
@@ -243,9 +248,9 @@ pub(crate) fn a_run_under_way_is_left_out(location: &Location) {
         }],
         ..BlockBatch::default()
     };
-    store.save(run, batch).unwrap();
+    store.save_batch(run, batch).unwrap();
     let (text, done) = store
-        .call(async |store| {
+        .call_and_wait(async |store| {
             let mut text = String::new();
             let done = store
                 .export_bundle(|piece| {
@@ -263,12 +268,12 @@ pub(crate) fn a_run_under_way_is_left_out(location: &Location) {
 fn refused(store: &StoreHandle, bytes: Vec<u8>) -> BundleError {
     let error = import_bytes(store, bytes, false).unwrap_err();
     assert!(error.hint().is_some(), "{error:?}");
-    let empty = store.call(async |store| {
+    let empty = store.call_and_wait(async |store| {
         let blocks = store.count_blocks(&Selection::all(), None).await?;
         Ok((
             blocks,
-            store.binaries().await?.len(),
-            store.runs(None, 10).await?.len(),
+            store.list_binaries().await?.len(),
+            store.list_runs(None, 10).await?.len(),
         ))
     });
     assert_eq!(empty.unwrap(), (0, 0, 0), "{error:?}");
@@ -377,7 +382,7 @@ pub(crate) fn a_bundle_of_nonsense_is_told_and_leaves_nothing(location: &Locatio
     let head = b"{\"snippex_bundle\":1,\"snippex\":\"0.1.0\",\"hosts\":[{\"id\":1,\"name\":\"".to_vec();
     let endless = std::io::Read::chain(Cursor::new(head), std::io::repeat(b'a'));
     let error = store
-        .call(async move |store| Ok(store.import_bundle(endless, false).await))
+        .call_and_wait(async move |store| Ok(store.import_bundle(endless, false).await))
         .unwrap()
         .unwrap_err();
     assert!(matches!(error, BundleError::TooLong), "{error:?}");

@@ -19,7 +19,7 @@ pub(crate) fn divergences_come_back_in_full(location: &Location) {
         ..found.clone()
     };
     store
-        .save(
+        .save_batch(
             run,
             BlockBatch {
                 divergences: vec![weaker, found.clone(), unknown],
@@ -29,26 +29,32 @@ pub(crate) fn divergences_come_back_in_full(location: &Location) {
         .unwrap();
     store.flush().unwrap();
     let list = store
-        .call(async move |store| store.divergences(Some(run), Some(numbers[1]), None, 10).await)
+        .call_and_wait(async move |store| {
+            store
+                .list_divergences(Some(run), Some(numbers[1]), None, 10)
+                .await
+        })
         .unwrap();
     let [summary] = &list[..] else { panic!("{list:?}") };
     assert_eq!((summary.state_index, summary.confirmations), (7, 3));
     assert_eq!(summary.case_id, found.case.id());
     assert_eq!(summary.differences, found.differences);
     let id = summary.id;
-    let full = store.call(async move |store| store.divergence(id).await).unwrap();
+    let full = store
+        .call_and_wait(async move |store| store.load_divergence(id).await)
+        .unwrap();
     assert_eq!(
         (full.case, full.expected, full.actual),
         (case(7), observation(1), observation(2))
     );
     assert_eq!(full.summary, *summary);
     let all = store
-        .call(async |store| store.divergences(None, None, None, 10).await)
+        .call_and_wait(async |store| store.list_divergences(None, None, None, 10).await)
         .unwrap();
     assert_eq!(all.iter().filter(|summary| summary.culprit.is_none()).count(), 1);
     let first = all[0].id;
     let rest = store
-        .call(async move |store| store.divergences(None, None, Some(first), 10).await)
+        .call_and_wait(async move |store| store.list_divergences(None, None, Some(first), 10).await)
         .unwrap();
     assert_eq!(rest, all[1..]);
 }
@@ -67,7 +73,7 @@ pub(crate) fn cases_are_found_by_the_beginning_of_their_id(location: &Location) 
         .map(|divergence| divergence.case.id())
         .collect();
     store
-        .save(
+        .save_batch(
             run,
             BlockBatch {
                 divergences,
@@ -79,7 +85,7 @@ pub(crate) fn cases_are_found_by_the_beginning_of_their_id(location: &Location) 
     let like = |digits: &str, limit| {
         let digits = digits.to_owned();
         store
-            .call(async move |store| store.cases_like(&digits, limit).await)
+            .call_and_wait(async move |store| store.cases_like(&digits, limit).await)
             .unwrap()
     };
     let text = ids[0].to_string();
@@ -97,9 +103,9 @@ pub(crate) fn cases_are_found_by_the_beginning_of_their_id(location: &Location) 
     );
     let (id, other) = (ids[0], ids[2]);
     let (found, met, bugs) = store
-        .call(async move |store| {
+        .call_and_wait(async move |store| {
             Ok((
-                store.case(id).await?,
+                store.find_case(id).await?,
                 store.divergences_of_case(id).await?,
                 store.bugs_of_case(other).await?,
             ))
@@ -109,7 +115,9 @@ pub(crate) fn cases_are_found_by_the_beginning_of_their_id(location: &Location) 
     assert!(met[0] > met[1], "the newest first");
     let unknown = snippex_core::codec::CaseId([0xab; 32]);
     assert_eq!(
-        store.call(async move |store| store.case(unknown).await).unwrap(),
+        store
+            .call_and_wait(async move |store| store.find_case(unknown).await)
+            .unwrap(),
         None
     );
 }
@@ -132,7 +140,7 @@ pub(crate) fn divergences_are_grouped(location: &Location) {
         of(2, 1, "memory", None),
     ];
     store
-        .save(
+        .save_batch(
             run,
             BlockBatch {
                 divergences,
@@ -141,7 +149,7 @@ pub(crate) fn divergences_are_grouped(location: &Location) {
         )
         .unwrap();
     let groups = store
-        .call(async move |store| store.divergence_groups(run).await)
+        .call_and_wait(async move |store| store.divergence_groups(run).await)
         .unwrap();
     let shape = groups.iter().map(|group| {
         (
@@ -174,7 +182,7 @@ pub(crate) fn observations_come_back_newest_first(location: &Location) {
             observation: EncodedObservation::from(&observation(engine.0.cast_unsigned())),
         });
         store
-            .save(
+            .save_batch(
                 run,
                 BlockBatch {
                     observations: observations.collect(),
@@ -185,7 +193,11 @@ pub(crate) fn observations_come_back_newest_first(location: &Location) {
     }
     let list = |block, engine, before, limit| {
         store
-            .call(async move |store| store.observations(Some(run), block, engine, before, limit).await)
+            .call_and_wait(async move |store| {
+                store
+                    .list_observations(Some(run), block, engine, before, limit)
+                    .await
+            })
             .unwrap()
     };
     let all = list(None, None, None, 10);
@@ -197,7 +209,7 @@ pub(crate) fn observations_come_back_newest_first(location: &Location) {
     let newest = all[0].clone();
     let id = newest.id;
     let full = store
-        .call(async move |store| store.observation(id).await)
+        .call_and_wait(async move |store| store.load_observation(id).await)
         .unwrap();
     assert_eq!((full.summary, full.case), (newest, case(2)));
     assert_eq!(full.observation, observation(qemu.0.cast_unsigned()));

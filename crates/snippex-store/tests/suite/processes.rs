@@ -55,7 +55,7 @@ pub(crate) fn many_writers_lose_nothing(location: &Location) {
             }
             let results = numbers.iter().map(result).collect();
             store
-                .save(
+                .save_batch(
                     run,
                     BlockBatch {
                         results,
@@ -68,11 +68,13 @@ pub(crate) fn many_writers_lose_nothing(location: &Location) {
         store
             .finish_run(run, RunEnd::Finished, UnixMillis::now())
             .unwrap();
-        let totals = store.call(async move |store| store.totals(run).await).unwrap();
+        let totals = store
+            .call_and_wait(async move |store| store.sum_results(run).await)
+            .unwrap();
         assert_eq!(totals, [(qemu, 50, counts(50 * BATCHES, 50 * BATCHES, 0, &[]))]);
         assert_eq!(
             store
-                .call(async move |store| store.divergence_groups(run).await)
+                .call_and_wait(async move |store| store.divergence_groups(run).await)
                 .unwrap()[0]
                 .divergences,
             8 * BATCHES
@@ -85,11 +87,11 @@ pub(crate) fn many_writers_lose_nothing(location: &Location) {
     });
     let store = open(location);
     let count = store
-        .call(async |store| store.count_blocks(&Selection::all(), None).await)
+        .call_and_wait(async |store| store.count_blocks(&Selection::all(), None).await)
         .unwrap();
     assert_eq!(count, 50 * (WRITERS + 1));
     let last = store
-        .call(async |store| store.blocks(&Selection::all(), None, None, 1000).await)
+        .call_and_wait(async |store| store.list_blocks(&Selection::all(), None, None, 1000).await)
         .unwrap();
     assert_eq!(
         last.last().unwrap().number,

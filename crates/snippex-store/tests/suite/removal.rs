@@ -30,11 +30,11 @@ pub(crate) fn removal_counts_and_takes_what_belongs(location: &Location) {
         observations: numbers.iter().map(seen).collect(),
         ..BlockBatch::default()
     };
-    store.save(run, batch).unwrap();
+    store.save_batch(run, batch).unwrap();
     let remove = |selection: &str| {
         let selection: Selection = selection.parse().unwrap();
         store
-            .call(async move |store| store.remove_blocks(&selection).await)
+            .call_and_wait(async move |store| store.remove_blocks(&selection).await)
             .unwrap()
     };
     // The divergences share one case, which is also the case of the observation of block 3.
@@ -60,7 +60,9 @@ pub(crate) fn removal_counts_and_takes_what_belongs(location: &Location) {
         runs: 0,
     };
     assert_eq!(remove("2,4"), rest);
-    let left = store.call(async |store| store.binaries().await).unwrap();
+    let left = store
+        .call_and_wait(async |store| store.list_binaries().await)
+        .unwrap();
     assert_eq!(
         left.iter()
             .map(|binary| binary.binary.name.as_str())
@@ -68,7 +70,9 @@ pub(crate) fn removal_counts_and_takes_what_belongs(location: &Location) {
         ["b"]
     );
     assert_eq!(
-        store.call(async move |store| store.totals(run).await).unwrap(),
+        store
+            .call_and_wait(async move |store| store.sum_results(run).await)
+            .unwrap(),
         []
     );
     assert_eq!(
@@ -94,7 +98,7 @@ pub(crate) fn removal_of_a_run_and_a_binary(location: &Location) {
         }];
         let divergences = vec![divergence(numbers[0], 0, (native, qemu))];
         store
-            .save(
+            .save_batch(
                 run,
                 BlockBatch {
                     results,
@@ -105,7 +109,7 @@ pub(crate) fn removal_of_a_run_and_a_binary(location: &Location) {
             .unwrap();
     }
     let removed = store
-        .call(async move |store| store.remove_run(first).await)
+        .call_and_wait(async move |store| store.remove_run(first).await)
         .unwrap();
     assert_eq!(
         removed,
@@ -117,7 +121,7 @@ pub(crate) fn removal_of_a_run_and_a_binary(location: &Location) {
         }
     );
     let removed = store
-        .call(async |store| store.remove_binary(BinaryId(1)).await)
+        .call_and_wait(async |store| store.remove_binary(BinaryId(1)).await)
         .unwrap();
     let expected = Removed {
         binaries: 1,
@@ -129,7 +133,7 @@ pub(crate) fn removal_of_a_run_and_a_binary(location: &Location) {
     };
     assert_eq!(removed, expected);
     let error = store
-        .call(async |store| store.remove_binary(BinaryId(1)).await)
+        .call_and_wait(async |store| store.remove_binary(BinaryId(1)).await)
         .unwrap_err();
     assert!(matches!(
         error,
@@ -140,22 +144,22 @@ pub(crate) fn removal_of_a_run_and_a_binary(location: &Location) {
         }
     ));
     let error = store
-        .call(async move |store| store.remove_run(first).await)
+        .call_and_wait(async move |store| store.remove_run(first).await)
         .unwrap_err();
     assert!(matches!(error, StoreError::Missing { what: "run", .. }));
 }
 
 pub(crate) fn what_is_not_there_is_missing(location: &Location) {
     let store = open(location);
-    let errors = store.call(async |store| {
+    let errors = store.call_and_wait(async |store| {
         Ok([
-            store.block(BlockNumber(1)).await.unwrap_err(),
-            store.binary(BinaryId(1)).await.unwrap_err(),
-            store.engine(EngineId(1)).await.unwrap_err(),
-            store.host(HostId(1)).await.unwrap_err(),
-            store.run(RunId(i64::MAX)).await.unwrap_err(),
-            store.divergence(DivergenceId(1)).await.unwrap_err(),
-            store.observation(ObservationId(-1)).await.unwrap_err(),
+            store.load_block(BlockNumber(1)).await.unwrap_err(),
+            store.load_binary(BinaryId(1)).await.unwrap_err(),
+            store.load_engine(EngineId(1)).await.unwrap_err(),
+            store.load_host(HostId(1)).await.unwrap_err(),
+            store.load_run(RunId(i64::MAX)).await.unwrap_err(),
+            store.load_divergence(DivergenceId(1)).await.unwrap_err(),
+            store.load_observation(ObservationId(-1)).await.unwrap_err(),
             store
                 .finish_run(RunId(1), RunEnd::Finished, UnixMillis(0))
                 .await

@@ -12,7 +12,7 @@ pub(crate) fn engines_and_hosts_are_stored_once(location: &Location) {
     let store = open(location);
     let add = |engine: StoredEngine| {
         store
-            .call(async move |store| store.add_engine(&engine).await)
+            .call_and_wait(async move |store| store.add_engine(&engine).await)
             .unwrap()
     };
     let native = add(engine("native"));
@@ -37,16 +37,26 @@ pub(crate) fn engines_and_hosts_are_stored_once(location: &Location) {
         native
     );
     assert_eq!(
-        store.call(async move |store| store.engine(native).await).unwrap(),
+        store
+            .call_and_wait(async move |store| store.load_engine(native).await)
+            .unwrap(),
         engine("native")
     );
-    assert_eq!(store.call(async |store| store.engines().await).unwrap().len(), 4);
-    let hosts =
-        store.call(async |store| Ok((store.add_host(&host()).await?, store.add_host(&host()).await?)));
+    assert_eq!(
+        store
+            .call_and_wait(async |store| store.list_engines().await)
+            .unwrap()
+            .len(),
+        4
+    );
+    let hosts = store
+        .call_and_wait(async |store| Ok((store.add_host(&host()).await?, store.add_host(&host()).await?)));
     let (here, again) = hosts.unwrap();
     assert_eq!(here, again);
     assert_eq!(
-        store.call(async move |store| store.host(here).await).unwrap(),
+        store
+            .call_and_wait(async move |store| store.load_host(here).await)
+            .unwrap(),
         host()
     );
 }
@@ -54,21 +64,27 @@ pub(crate) fn engines_and_hosts_are_stored_once(location: &Location) {
 pub(crate) fn a_run_comes_back(location: &Location) {
     let store = open(location);
     let (id, native, qemu) = start_run(&store);
-    let run = store.call(async move |store| store.run(id).await).unwrap();
+    let run = store
+        .call_and_wait(async move |store| store.load_run(id).await)
+        .unwrap();
     assert_eq!((run.status, run.finished), (RunStatus::Running, None));
     assert_eq!((run.run.seed, run.run.states_per_block), (u64::MAX, 64));
     assert_eq!(run.run.partition, Some(Partition { index: 2, count: 3 }));
     assert_eq!(run.run.engines, [native, qemu]);
     store
-        .call(async move |store| store.heartbeat(id, UnixMillis(4_000)).await)
+        .call_and_wait(async move |store| store.update_heartbeat(id, UnixMillis(4_000)).await)
         .unwrap();
-    let run = store.call(async move |store| store.run(id).await).unwrap();
+    let run = store
+        .call_and_wait(async move |store| store.load_run(id).await)
+        .unwrap();
     assert_eq!(
         (run.run.started, run.heartbeat),
         (UnixMillis(1_000), UnixMillis(4_000))
     );
     store.finish_run(id, RunEnd::Finished, UnixMillis(5_000)).unwrap();
-    let run = store.call(async move |store| store.run(id).await).unwrap();
+    let run = store
+        .call_and_wait(async move |store| store.load_run(id).await)
+        .unwrap();
     assert_eq!(
         (run.status, run.finished),
         (RunStatus::Finished, Some(UnixMillis(5_000)))
@@ -77,7 +93,9 @@ pub(crate) fn a_run_comes_back(location: &Location) {
     store
         .finish_run(second, RunEnd::Interrupted, UnixMillis(6_000))
         .unwrap();
-    let runs = store.call(async |store| store.runs(None, 10).await).unwrap();
+    let runs = store
+        .call_and_wait(async |store| store.list_runs(None, 10).await)
+        .unwrap();
     let listed: Vec<_> = runs.iter().map(|run| (run.id, run.status)).collect();
     assert_eq!(
         listed,
@@ -85,7 +103,7 @@ pub(crate) fn a_run_comes_back(location: &Location) {
     );
     assert_eq!(
         store
-            .call(async move |store| store.runs(Some(second), 10).await)
+            .call_and_wait(async move |store| store.list_runs(Some(second), 10).await)
             .unwrap()
             .len(),
         1
@@ -95,7 +113,11 @@ pub(crate) fn a_run_comes_back(location: &Location) {
 pub(crate) fn a_summary_comes_back_and_goes_with_its_run(location: &Location) {
     let store = open(location);
     let (id, ..) = start_run(&store);
-    let read = || store.call(async move |store| store.summary(id).await).unwrap();
+    let read = || {
+        store
+            .call_and_wait(async move |store| store.find_summary(id).await)
+            .unwrap()
+    };
     assert_eq!(read(), None);
     let mut summary = RunSummary {
         elapsed: Duration::from_micros(1_500_001),
@@ -122,14 +144,14 @@ pub(crate) fn a_summary_comes_back_and_goes_with_its_run(location: &Location) {
         summary.runs = runs;
         let saved = summary.clone();
         store
-            .call(async move |store| store.save_summary(id, &saved).await)
+            .call_and_wait(async move |store| store.save_summary(id, &saved).await)
             .unwrap();
         assert_eq!(read(), Some(summary.clone()));
     }
     let unknown = RunId(id.0 + 1);
     assert!(
         store
-            .call(async move |store| store.save_summary(unknown, &summary).await)
+            .call_and_wait(async move |store| store.save_summary(unknown, &summary).await)
             .is_err()
     );
     super::execute(location, "DELETE FROM runs");
@@ -149,7 +171,7 @@ pub(crate) fn results_add_up(location: &Location) {
         .iter()
         .map(|&number| result(number, counts(64, 60, 1, &[("undefined flag", 3)])));
     store
-        .save(
+        .save_batch(
             run,
             BlockBatch {
                 results: results.collect(),
@@ -163,7 +185,7 @@ pub(crate) fn results_add_up(location: &Location) {
         counts(10, 8, 0, &[("undefined flag", 1), ("hung", 1)]),
     );
     store
-        .save(
+        .save_batch(
             run,
             BlockBatch {
                 results: vec![more.clone(), more.clone()],
@@ -172,7 +194,7 @@ pub(crate) fn results_add_up(location: &Location) {
         )
         .unwrap();
     store
-        .save(
+        .save_batch(
             run,
             BlockBatch {
                 results: vec![more],
@@ -180,7 +202,9 @@ pub(crate) fn results_add_up(location: &Location) {
             },
         )
         .unwrap();
-    let totals = store.call(async move |store| store.totals(run).await).unwrap();
+    let totals = store
+        .call_and_wait(async move |store| store.sum_results(run).await)
+        .unwrap();
     let reasons = [("undefined flag", 300 * 3 + 3), ("hung", 3)];
     assert_eq!(
         totals,
@@ -204,7 +228,7 @@ pub(crate) fn inconclusive_reasons_stay_with_their_block(location: &Location) {
         }
     }
     store
-        .save(
+        .save_batch(
             run,
             BlockBatch {
                 results: expected.clone(),
@@ -214,7 +238,7 @@ pub(crate) fn inconclusive_reasons_stay_with_their_block(location: &Location) {
         .unwrap();
     let page = |after, limit| {
         store
-            .call(async move |store| store.results(run, after, limit).await)
+            .call_and_wait(async move |store| store.list_results(run, after, limit).await)
             .unwrap()
     };
     assert_eq!(page(None, 2), expected[..4]);
@@ -252,11 +276,11 @@ pub(crate) fn a_batch_is_saved_whole_or_not_at_all(location: &Location) {
             divergences: vec![nowhere],
             ..BlockBatch::default()
         };
-        let error = store.save(run, &batch).await.unwrap_err();
+        let error = store.save_batch(run, &batch).await.unwrap_err();
         assert!(matches!(error, StoreError::Orphan { .. }), "{error:?}");
-        assert_eq!(store.totals(run).await.unwrap(), []);
+        assert_eq!(store.sum_results(run).await.unwrap(), []);
         store
-            .save(
+            .save_batch(
                 run,
                 &BlockBatch {
                     results: vec![good],
@@ -265,7 +289,7 @@ pub(crate) fn a_batch_is_saved_whole_or_not_at_all(location: &Location) {
             )
             .await
             .unwrap();
-        assert_eq!(store.totals(run).await.unwrap().len(), 1);
+        assert_eq!(store.sum_results(run).await.unwrap().len(), 1);
         store.close().await;
     });
 }
@@ -282,19 +306,23 @@ pub(crate) fn a_failed_batch_is_told_and_stops_the_run(location: &Location) {
         }],
         ..BlockBatch::default()
     };
-    store.save(run, batch(numbers[0])).unwrap();
-    store.save(run, batch(BlockNumber(77))).unwrap();
+    store.save_batch(run, batch(numbers[0])).unwrap();
+    store.save_batch(run, batch(BlockNumber(77))).unwrap();
     let error = store.flush().unwrap_err();
     assert!(matches!(error, StoreError::Unsaved(_)), "{error:?}");
     assert!(error.hint().is_some());
-    assert!(store.save(run, batch(numbers[1])).is_err());
+    assert!(store.save_batch(run, batch(numbers[1])).is_err());
     assert!(
         store
             .finish_run(run, RunEnd::Finished, UnixMillis::now())
             .is_err()
     );
-    let stored = store.call(async move |store| store.run(run).await).unwrap();
+    let stored = store
+        .call_and_wait(async move |store| store.load_run(run).await)
+        .unwrap();
     assert_eq!(stored.status, RunStatus::Interrupted);
-    let totals = store.call(async move |store| store.totals(run).await).unwrap();
+    let totals = store
+        .call_and_wait(async move |store| store.sum_results(run).await)
+        .unwrap();
     assert_eq!(totals[0].2.runs, 1);
 }

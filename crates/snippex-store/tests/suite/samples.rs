@@ -72,14 +72,14 @@ pub(crate) fn add_blocks(store: &StoreHandle, name: &str, count: u64) -> Vec<Blo
             .map(|index| block(0x1000 + 16 * index))
             .collect::<Vec<_>>(),
     );
-    let added = store.call(async move |store| store.add_binary_with_blocks(&binary, &blocks).await);
+    let added = store.call_and_wait(async move |store| store.add_binary_with_blocks(&binary, &blocks).await);
     added.unwrap().numbers
 }
 
 /// A run of native against qemu-x86_64, with the two engines.
 pub(crate) fn start_run(store: &StoreHandle) -> (RunId, EngineId, EngineId) {
     let (native, qemu, host) = store
-        .call(async |store| {
+        .call_and_wait(async |store| {
             let native = store.add_engine(&engine("native")).await?;
             let qemu = store.add_engine(&engine("qemu-x86_64")).await?;
             Ok((native, qemu, store.add_host(&host()).await?))

@@ -17,13 +17,13 @@ fn run(store: &StoreHandle, numbers: &[BlockNumber], results: [ResultCounts; 2],
         results: results.collect(),
         ..BlockBatch::default()
     };
-    store.save(run, batch).unwrap();
+    store.save_batch(run, batch).unwrap();
     let summary = RunSummary {
         blocks: 2,
         ..RunSummary::default()
     };
     store
-        .call(async move |store| store.save_summary(run, &summary).await)
+        .call_and_wait(async move |store| store.save_summary(run, &summary).await)
         .unwrap();
     store.finish_run(run, end, UnixMillis(2_000)).unwrap();
     run
@@ -36,7 +36,9 @@ pub(crate) fn summaries_come_with_their_engines(location: &Location) {
     let first = run(&store, &numbers, clean(), RunEnd::Finished);
     let second = run(&store, &numbers, clean(), RunEnd::Interrupted);
     let (unfinished, ..) = start_run(&store);
-    let runs = store.call(async |store| store.summed_runs(10).await).unwrap();
+    let runs = store
+        .call_and_wait(async |store| store.summed_runs(10).await)
+        .unwrap();
     let listed: Vec<_> = runs.iter().map(|run| (run.run, run.finished)).collect();
     assert_eq!(
         listed,
@@ -49,7 +51,9 @@ pub(crate) fn summaries_come_with_their_engines(location: &Location) {
         ("native", "qemu-x86_64", "7.2")
     );
     assert_eq!((run.seed, run.states, run.summary.blocks), (u64::MAX, 64, 2));
-    let newest = store.call(async |store| store.summed_runs(1).await).unwrap();
+    let newest = store
+        .call_and_wait(async |store| store.summed_runs(1).await)
+        .unwrap();
     assert_eq!(newest.len(), 1);
 }
 
@@ -60,21 +64,29 @@ pub(crate) fn failing_blocks_are_counted(location: &Location) {
     let both_fail = || [counts(64, 60, 4, &[]), counts(64, 63, 1, &[])];
     run(&store, &numbers, first_fails(), RunEnd::Finished);
     let last = run(&store, &numbers, both_fail(), RunEnd::Finished);
-    let failing = store.call(async |store| store.failing_blocks(10).await).unwrap();
+    let failing = store
+        .call_and_wait(async |store| store.failing_blocks(10).await)
+        .unwrap();
     let listed: Vec<_> = failing
         .iter()
         .map(|block| (block.block, block.failing, block.all, block.last))
         .collect();
     assert_eq!(listed, [(numbers[0], 2, 2, last), (numbers[1], 1, 2, last)]);
     assert_eq!((&failing[0].binary[..], failing[0].address), ("a", 0x1000));
-    let one = store.call(async |store| store.failing_blocks(1).await).unwrap();
+    let one = store
+        .call_and_wait(async |store| store.failing_blocks(1).await)
+        .unwrap();
     assert_eq!(one.len(), 1);
 }
 
 pub(crate) fn a_block_is_flaky_when_its_cases_end_otherwise(location: &Location) {
     let store = open(location);
     let numbers = add_blocks(&store, "a", 2);
-    let flaky = || store.call(async |store| store.flaky_blocks(10).await).unwrap();
+    let flaky = || {
+        store
+            .call_and_wait(async |store| store.flaky_blocks(10).await)
+            .unwrap()
+    };
     let always = || counts(64, 60, 4, &[]);
     run(
         &store,

@@ -4,7 +4,7 @@ use super::CauseId;
 use crate::signature::{BugKind, Signature};
 
 /// The cause of a field that no pattern matches: the family of the instruction, and what is wrong with it.
-pub(super) fn cause(signature: &Signature, field: &str) -> CauseId {
+pub(super) fn family_cause(signature: &Signature, field: &str) -> CauseId {
     CauseId::of_family(&family(&signature.form.text), &aspect(signature.kind, field))
 }
 

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-use crate::pattern::{BugPattern, rules};
+use crate::pattern::{BugPattern, all_bug_patterns};
 use crate::signature::SignatureId;
 
 /// The name of a cause: the id of a pattern (`mxcsr-de`), or the family of an instruction and what is wrong with it
@@ -25,7 +25,7 @@ impl CauseId {
     /// The sentence of the manual behind it. `None` when there is none, or none that this version has.
     #[must_use]
     pub fn pattern(&self) -> Option<&'static BugPattern> {
-        rules().find(|rule| rule.id == self.0)
+        all_bug_patterns().find(|rule| rule.id == self.0)
     }
 
     /// What is wrong, in a few words.

@@ -1,7 +1,7 @@
 //! Causes: what makes many signatures one bug.
 //!
 //! A case of one instruction can show several bugs at a time, and one bug shows in hundreds of signatures: for each
-//! operand form, each width, each combination of fields. [`attribute`] sorts the differing fields of a divergence by what
+//! operand form, each width, each combination of fields. [`attribute_causes`] sorts the differing fields of a divergence by what
 //! is behind them: the sentence of the manual that they contradict ([`crate::pattern`]), or, where no pattern matches
 //! them, the family of the instruction and the aspect in which it is wrong. Each [`Attribution`] is a signature of its own,
 //! with the fields of its cause only.
@@ -20,7 +20,7 @@ mod tests;
 
 pub use id::{BugName, CauseId, ParseCauseIdError};
 
-use crate::pattern::{DivergenceFacts, rules};
+use crate::pattern::{DivergenceFacts, all_bug_patterns};
 use crate::signature::{BugKind, Signature};
 
 /// What of a divergence comes from one cause.
@@ -34,10 +34,10 @@ pub struct Attribution {
 
 /// The causes behind what `facts` shows, each with its fields, in the order of their ids. Never empty.
 #[must_use]
-pub fn attribute(facts: &DivergenceFacts<'_>) -> Vec<Attribution> {
+pub fn attribute_causes(facts: &DivergenceFacts<'_>) -> Vec<Attribution> {
     gathered(facts.signature(), |field| {
-        rules()
-            .find(|rule| rule.matches(facts, field))
+        all_bug_patterns()
+            .find(|rule| rule.matches_field(facts, field))
             .map(CauseId::of_pattern)
     })
 }
@@ -51,7 +51,7 @@ pub fn of_signature(signature: &Signature) -> Vec<Attribution> {
 fn gathered(signature: &Signature, ruled: impl Fn(&str) -> Option<CauseId>) -> Vec<Attribution> {
     let mut attributions: Vec<Attribution> = Vec::new();
     for field in &signature.fields {
-        let cause = ruled(field).unwrap_or_else(|| family::cause(signature, field));
+        let cause = ruled(field).unwrap_or_else(|| family::family_cause(signature, field));
         match attributions
             .iter_mut()
             .find(|attribution| attribution.cause == cause)

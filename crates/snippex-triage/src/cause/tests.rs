@@ -4,7 +4,7 @@ use super::*;
 use crate::signature::SignatureId;
 use snippex_core::block::{Block, Origin, Terminator};
 use snippex_core::case::{Case, Placement};
-use snippex_core::diff::{Comparison, Tolerance, compare};
+use snippex_core::diff::{Comparison, Tolerance, compare_observations};
 use snippex_core::observation::{Endpoint, Observation, Signal};
 use snippex_core::state::{Components, MachineState, rflags};
 
@@ -36,20 +36,20 @@ fn causes(
     };
     let mut expected = Observation {
         endpoint: Endpoint::Exit {
-            target: case.block.end(),
+            target: case.block.end_address(),
         },
         state: case.state.clone(),
         memory: vec![],
     };
     let mut actual = expected.clone();
     change(&mut expected, &mut actual);
-    let compared = compare(&case, &expected, &actual, Components::ALL, &Tolerance::none());
+    let compared = compare_observations(&case, &expected, &actual, Components::ALL, &Tolerance::none());
     let Comparison::Diverged(divergence) = compared else {
         panic!("{compared:?}");
     };
-    let signature = Signature::of(&case.block, 0, &divergence).unwrap();
+    let signature = Signature::from_divergence(&case.block, 0, &divergence).unwrap();
     let facts = DivergenceFacts::new(&signature, &case, &expected, &divergence.differences).unwrap();
-    attribute(&facts)
+    attribute_causes(&facts)
         .into_iter()
         .map(|attribution| {
             (
@@ -272,7 +272,7 @@ fn names_say_what_they_are_about_and_are_read_back() {
         assert_eq!(wrong.parse::<CauseId>(), Err(ParseCauseIdError), "{wrong}");
     }
     // No name of a cause can be taken for the id of a signature.
-    for rule in rules() {
+    for rule in all_bug_patterns() {
         assert!(rule.id.parse::<CauseId>().is_ok(), "{}", rule.id);
         assert!(rule.id.parse::<SignatureId>().is_err(), "{}", rule.id);
     }

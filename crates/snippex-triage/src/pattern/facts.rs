@@ -44,7 +44,7 @@ impl<'e> DivergenceFacts<'e> {
 
     /// The same for who has the effects of the block already.
     #[must_use]
-    pub fn of(
+    pub fn from_effects(
         effects: &'e BlockEffects,
         signature: &'e Signature,
         case: &'e Case,
@@ -83,7 +83,7 @@ impl<'e> DivergenceFacts<'e> {
         self.signature
     }
 
-    pub(super) fn is(&self, kind: BugKind) -> bool {
+    pub(super) fn is_kind(&self, kind: BugKind) -> bool {
         self.signature.kind == kind
     }
 
@@ -96,11 +96,11 @@ impl<'e> DivergenceFacts<'e> {
     }
 
     /// The mnemonic in lower case.
-    pub(super) fn name(&self) -> String {
+    pub(super) fn mnemonic_name(&self) -> String {
         format!("{:?}", self.mnemonic()).to_lowercase()
     }
 
-    pub(super) fn has(&self, field: &str) -> bool {
+    pub(super) fn has_field(&self, field: &str) -> bool {
         self.signature.fields.iter().any(|found| found == field)
     }
 
@@ -125,7 +125,7 @@ impl<'e> DivergenceFacts<'e> {
     }
 
     pub(super) fn is_mmx(&self) -> bool {
-        self.registers().any(Register::is_mm)
+        self.register_operands().any(Register::is_mm)
     }
 
     /// Whether an operand is in memory.
@@ -142,24 +142,24 @@ impl<'e> DivergenceFacts<'e> {
     pub(super) fn faults_on_memory(&self) -> bool {
         let here = self.instruction.ip().wrapping_add(self.case.placement.code_base);
         let on_memory = |signal: Signal| matches!(signal.number, SIGBUS | SIGSEGV) && signal.rip == here;
-        self.has_memory() && self.signal().is_some_and(on_memory)
+        self.has_memory() && self.reference_signal().is_some_and(on_memory)
     }
 
     /// Explicit register operands.
-    pub(super) fn registers(&self) -> impl Iterator<Item = Register> {
+    pub(super) fn register_operands(&self) -> impl Iterator<Item = Register> {
         (0..self.instruction.op_count())
             .filter(|at| self.instruction.op_kind(*at) == OpKind::Register)
             .map(|at| self.instruction.op_register(at))
     }
 
     /// Whether the instruction has a prefix that is no part of its encoding, by the name it has in signatures.
-    pub(super) fn prefixed(&self, prefix: &str) -> bool {
+    pub(super) fn has_extra_prefix(&self, prefix: &str) -> bool {
         let prefixes = self.signature.form.encoding.split_once('+');
         prefixes.is_some_and(|(_, prefixes)| prefixes.split('+').any(|found| found == prefix))
     }
 
     /// Whether a REX prefix right in front of the opcode has one of these bits (8 is W, 4 is R, 2 is X, 1 is B).
-    pub(super) fn rex(&self, bits: u8) -> bool {
+    pub(super) fn has_rex_bits(&self, bits: u8) -> bool {
         let last = self.prefixes().last();
         last.is_some_and(|byte| byte & 0xf0 == 0x40 && byte & bits != 0)
     }
@@ -184,7 +184,7 @@ impl<'e> DivergenceFacts<'e> {
     }
 
     /// The signal of the reference.
-    pub(super) fn signal(&self) -> Option<Signal> {
+    pub(super) fn reference_signal(&self) -> Option<Signal> {
         match self.expected.endpoint {
             Endpoint::Signal(signal) => Some(signal),
             _ => None,
@@ -197,11 +197,11 @@ impl<'e> DivergenceFacts<'e> {
             self.signature.kind,
             BugKind::MissingFault | BugKind::DifferentFault
         );
-        self.signal().filter(|_| missing)
+        self.reference_signal().filter(|_| missing)
     }
 
     /// The x87 state that the instruction met.
-    pub(super) fn x87(&self) -> &'e X87State {
+    pub(super) fn x87_state(&self) -> &'e X87State {
         &self.case.state.x87
     }
 
@@ -214,7 +214,7 @@ impl<'e> DivergenceFacts<'e> {
     /// Whether the reference met a stack fault in this instruction: both flags are set there, and one was not before,
     /// or a register that the instruction reads is empty, or one that it pushes to is not.
     pub(super) fn stack_fault(&self) -> bool {
-        let (before, after) = (self.x87(), self.expected.state.x87.status);
+        let (before, after) = (self.x87_state(), self.expected.state.x87.status);
         if after & STACK_FAULT != STACK_FAULT || !self.is_x87() || loads_x87_status(self.mnemonic()) {
             return false;
         }
@@ -241,7 +241,7 @@ impl<'e> DivergenceFacts<'e> {
     }
 
     /// Values of the differing elements of `size` bytes of `field` (an operand or memory), expected and actual.
-    pub(super) fn elements(&self, size: usize) -> impl Iterator<Item = (u64, u64)> {
+    pub(super) fn differing_elements(&self, size: usize) -> impl Iterator<Item = (u64, u64)> {
         let number = |bytes: &[u8]| {
             bytes
                 .iter()

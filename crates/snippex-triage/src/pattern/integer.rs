@@ -19,7 +19,7 @@ pub(super) const RULES: &[BugPattern] = &[
         reference: "SDM vol. 3, section 6.15, interrupt 17",
         matches: |e, _| {
             let on = e.case.state.rflags & rflags::AC != 0 || e.expected.state.rflags & rflags::AC != 0;
-            on && missing(e, SIGBUS)
+            on && misses_signal(e, SIGBUS)
         },
     },
     BugPattern {
@@ -30,7 +30,7 @@ pub(super) const RULES: &[BugPattern] = &[
         matches: |e, _| {
             let encoding = &e.signature.form.encoding;
             let second = encoding.contains("_F6r1") || encoding.contains("_F7r1");
-            second && e.is(BugKind::SpuriousFault)
+            second && e.is_kind(BugKind::SpuriousFault)
         },
     },
     BugPattern {
@@ -38,21 +38,21 @@ pub(super) const RULES: &[BugPattern] = &[
         title: "0F 18 /3 with a register is refused",
         what: "0F 18 with a register operand is a reserved NOP",
         reference: "in neither manual; the AMD processor that was tried executes it so",
-        matches: |e, _| e.name().starts_with("reservednop") && e.is(BugKind::SpuriousFault),
+        matches: |e, _| e.mnemonic_name().starts_with("reservednop") && e.is_kind(BugKind::SpuriousFault),
     },
     BugPattern {
         id: "operand-size-rex-w",
         title: "An operand-size prefix beats REX.W in MOVBE and CRC32",
         what: "with REX.W an operand-size prefix is ignored",
         reference: "SDM vol. 2, section 2.2.1.2",
-        matches: |e, _| matches!(e.mnemonic(), M::Movbe | M::Crc32) && e.prefixed("66"),
+        matches: |e, _| matches!(e.mnemonic(), M::Movbe | M::Crc32) && e.has_extra_prefix("66"),
     },
     BugPattern {
         id: "base-operand-size",
         title: "RDFSBASE with an operand-size prefix reads 64 bits",
         what: "without REX.W the operand size of RDFSBASE and RDGSBASE is 32 bits",
         reference: "SDM vol. 2, RDFSBASE/RDGSBASE, Description",
-        matches: |e, _| matches!(e.mnemonic(), M::Rdfsbase | M::Rdgsbase) && e.prefixed("66"),
+        matches: |e, _| matches!(e.mnemonic(), M::Rdfsbase | M::Rdgsbase) && e.has_extra_prefix("66"),
     },
     BugPattern {
         id: "rip-relative-immediate",
@@ -87,8 +87,8 @@ pub(super) const RULES: &[BugPattern] = &[
         reference: "SDM vol. 2, ADCX and ADOX, Flags Affected",
         matches: |e, field| {
             let applies = matches!(e.mnemonic(), M::Adcx | M::Adox);
-            let dies = e.is(BugKind::EngineDied) || e.is(BugKind::EngineHung);
-            applies && (field.starts_with("flags.") || dies || e.is(BugKind::SpuriousFault))
+            let dies = e.is_kind(BugKind::EngineDied) || e.is_kind(BugKind::EngineHung);
+            applies && (field.starts_with("flags.") || dies || e.is_kind(BugKind::SpuriousFault))
         },
     },
     BugPattern {
@@ -115,7 +115,7 @@ pub(super) const RULES: &[BugPattern] = &[
         reference: "SDM vol. 2, RET",
         matches: |e, _| {
             let releases = e.mnemonic() == M::Ret && e.instruction.op0_kind() == OpKind::Immediate16;
-            releases && e.in_state() && e.has("rsp")
+            releases && e.in_state() && e.has_field("rsp")
         },
     },
     BugPattern {
@@ -123,7 +123,7 @@ pub(super) const RULES: &[BugPattern] = &[
         title: "ENTER does not check the new top of the stack",
         what: "ENTER faults when a write at the final stack pointer would",
         reference: "SDM vol. 2, ENTER, Operation and 64-Bit Mode Exceptions",
-        matches: |e, _| e.mnemonic() == M::Enter && missing(e, SIGSEGV),
+        matches: |e, _| e.mnemonic() == M::Enter && misses_signal(e, SIGSEGV),
     },
     BugPattern {
         id: "not-canonical-branch",
@@ -132,7 +132,7 @@ pub(super) const RULES: &[BugPattern] = &[
         reference: "SDM vol. 2, JMP, CALL and RET, 64-Bit Mode Exceptions",
         matches: |e, _| {
             let branch = matches!(e.mnemonic(), M::Jmp | M::Call | M::Ret);
-            let signal = e.signal();
+            let signal = e.reference_signal();
             branch && signal.is_some_and(|signal| signal.number == SIGSEGV && signal.code == SI_KERNEL)
         },
     },
@@ -143,12 +143,12 @@ pub(super) const RULES: &[BugPattern] = &[
         reference: "SDM vol. 2, CLFLUSH, CLFLUSHOPT and CLWB, Description",
         matches: |e, _| {
             let flushes = matches!(e.mnemonic(), M::Clflush | M::Clflushopt | M::Clwb);
-            flushes && e.is(BugKind::MissingFault)
+            flushes && e.is_kind(BugKind::MissingFault)
         },
     },
 ];
 
 /// Whether the reference raises signal `number` and the subject does not, or not so.
-pub(super) fn missing(e: &DivergenceFacts<'_>, number: u8) -> bool {
+pub(super) fn misses_signal(e: &DivergenceFacts<'_>, number: u8) -> bool {
     e.missing_signal().is_some_and(|signal| signal.number == number)
 }

@@ -4,7 +4,7 @@ use iced_x86::Mnemonic as M;
 use snippex_core::observation::SIGSEGV;
 
 use super::BugPattern;
-use super::integer::missing;
+use super::integer::misses_signal;
 
 /// Every pattern of this table.
 pub(super) const RULES: &[BugPattern] = &[
@@ -13,7 +13,7 @@ pub(super) const RULES: &[BugPattern] = &[
         title: "WRFSBASE and WRGSBASE take addresses that are not canonical",
         what: "a base that is not canonical raises #GP(0)",
         reference: "SDM vol. 2, WRFSBASE/WRGSBASE, 64-Bit Mode Exceptions",
-        matches: |e, _| matches!(e.mnemonic(), M::Wrfsbase | M::Wrgsbase) && missing(e, SIGSEGV),
+        matches: |e, _| matches!(e.mnemonic(), M::Wrfsbase | M::Wrgsbase) && misses_signal(e, SIGSEGV),
     },
     BugPattern {
         id: "xsave-mxcsr",

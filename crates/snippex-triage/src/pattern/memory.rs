@@ -13,7 +13,7 @@ pub(super) const RULES: &[BugPattern] = &[
         what: "a scalar operation loads one element",
         reference: "SDM vol. 2, VFMADD132SD and relatives",
         matches: |e, _| {
-            let name = e.name();
+            let name = e.mnemonic_name();
             let scalar = name.starts_with("vf") && (name.ends_with("sd") || name.ends_with("ss"));
             scalar && over_reads(e)
         },
@@ -30,18 +30,18 @@ pub(super) const RULES: &[BugPattern] = &[
         title: "A store that faults has stored a part",
         what: "a fault leaves memory as it was before the instruction",
         reference: "SDM vol. 3, section 6.5",
-        matches: |e, field| e.signal().is_some() && e.in_state() && field == "memory",
+        matches: |e, field| e.reference_signal().is_some() && e.in_state() && field == "memory",
     },
     BugPattern {
         id: "gather-wrap",
         title: "Gathers do not wrap addresses at 32 bits",
         what: "an effective address is truncated to the address size",
         reference: "SDM vol. 1, section 3.3.7",
-        matches: |e, _| e.name().contains("gather") && e.prefixed("a32"),
+        matches: |e, _| e.mnemonic_name().contains("gather") && e.has_extra_prefix("a32"),
     },
 ];
 
 /// Whether the subject faults where the reference does not, or elsewhere.
 fn over_reads(e: &DivergenceFacts<'_>) -> bool {
-    e.is(BugKind::SpuriousFault) || e.is(BugKind::DifferentFault)
+    e.is_kind(BugKind::SpuriousFault) || e.is_kind(BugKind::DifferentFault)
 }

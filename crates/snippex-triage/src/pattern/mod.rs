@@ -38,14 +38,14 @@ pub struct BugPattern {
 
 impl BugPattern {
     /// Whether `field` of what `facts` shows contradicts the sentence.
-    pub(crate) fn matches(&self, facts: &DivergenceFacts<'_>, field: &str) -> bool {
+    pub(crate) fn matches_field(&self, facts: &DivergenceFacts<'_>, field: &str) -> bool {
         (self.matches)(facts, field)
     }
 }
 
 /// Every pattern, in the order in which they are tried: the first that matches a field has it, so narrow ones stand
 /// before wide ones.
-pub fn rules() -> impl Iterator<Item = &'static BugPattern> {
+pub fn all_bug_patterns() -> impl Iterator<Item = &'static BugPattern> {
     [
         machine::RULES,
         integer::RULES,
@@ -64,11 +64,11 @@ mod tests {
 
     #[test]
     fn every_rule_has_a_name_of_its_own_and_a_reference() {
-        let mut ids: Vec<_> = rules().map(|rule| rule.id).collect();
+        let mut ids: Vec<_> = all_bug_patterns().map(|rule| rule.id).collect();
         ids.sort_unstable();
         ids.dedup();
-        assert_eq!(ids.len(), rules().count());
-        for rule in rules() {
+        assert_eq!(ids.len(), all_bug_patterns().count());
+        for rule in all_bug_patterns() {
             assert!(
                 rule.reference.starts_with("SDM vol.") || rule.reference.starts_with("APM vol."),
                 "{}",

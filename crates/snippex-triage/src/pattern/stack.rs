@@ -4,7 +4,7 @@ use iced_x86::Mnemonic as M;
 use snippex_core::observation::SIGFPE;
 
 use super::BugPattern;
-use super::integer::missing;
+use super::integer::misses_signal;
 
 const C1: u16 = 1 << 9;
 
@@ -15,7 +15,7 @@ pub(super) const RULES: &[BugPattern] = &[
         title: "Unmasked x87 exceptions are not delivered",
         what: "a pending unmasked x87 exception is delivered as #MF before the next waiting instruction",
         reference: "SDM vol. 1, sections 8.3.12 and 8.7",
-        matches: |e, _| !e.is_vector() && missing(e, SIGFPE),
+        matches: |e, _| !e.is_vector() && misses_signal(e, SIGFPE),
     },
     BugPattern {
         id: "cvtpi2pd-state",
@@ -36,7 +36,7 @@ pub(super) const RULES: &[BugPattern] = &[
         title: "MMX instructions that fault have entered the MMX state",
         what: "a fault leaves TOP and the tags as they were",
         reference: "SDM vol. 3, section 6.5",
-        matches: |e, field| e.signal().is_some() && is_stack(field),
+        matches: |e, field| e.reference_signal().is_some() && is_stack(field),
     },
     BugPattern {
         id: "mmx-exponent",
@@ -50,14 +50,16 @@ pub(super) const RULES: &[BugPattern] = &[
         title: "MMX shifts with REX.B write past the registers",
         what: "REX.B is ignored where a register field names an MMX register",
         reference: "SDM vol. 2, section 2.2.1.2",
-        matches: |e, _| e.is_mmx() && e.rex(1) && !e.has_memory() && is_immediate_shift(e.mnemonic()),
+        matches: |e, _| {
+            e.is_mmx() && e.has_rex_bits(1) && !e.has_memory() && is_immediate_shift(e.mnemonic())
+        },
     },
     BugPattern {
         id: "mmx-rex-b",
         title: "REX.B counts in MMX register operands",
         what: "REX.R and REX.B are ignored where a register field names an MMX register",
         reference: "SDM vol. 2, section 2.2.1.2",
-        matches: |e, _| e.is_mmx() && e.rex(5) && !e.has_memory(),
+        matches: |e, _| e.is_mmx() && e.has_rex_bits(5) && !e.has_memory(),
     },
     BugPattern {
         id: "x87-underflow",

@@ -3,7 +3,7 @@
 use iced_x86::{Mnemonic as M, Register};
 use snippex_core::observation::{SIGFPE, SIGSEGV};
 
-use super::integer::{SI_KERNEL, missing};
+use super::integer::{SI_KERNEL, misses_signal};
 use super::{BugPattern, DivergenceFacts};
 use crate::signature::BugKind;
 
@@ -19,7 +19,7 @@ pub(super) const RULES: &[BugPattern] = &[
         reference: "SDM vol. 2, LDMXCSR and FXRSTOR, Protected Mode Exceptions; vol. 1, section 11.6.6",
         matches: |e, _| {
             let loads = matches!(e.mnemonic(), M::Ldmxcsr | M::Vldmxcsr | M::Fxrstor | M::Fxrstor64);
-            loads && missing(e, SIGSEGV)
+            loads && misses_signal(e, SIGSEGV)
         },
     },
     BugPattern {
@@ -27,7 +27,7 @@ pub(super) const RULES: &[BugPattern] = &[
         title: "Unmasked SSE exceptions are not delivered",
         what: "an unmasked SIMD floating-point exception is delivered as #XM",
         reference: "SDM vol. 1, section 11.5.3.2",
-        matches: |e, _| e.is_vector() && missing(e, SIGFPE),
+        matches: |e, _| e.is_vector() && misses_signal(e, SIGFPE),
     },
     BugPattern {
         id: "sse-alignment",
@@ -52,7 +52,7 @@ pub(super) const RULES: &[BugPattern] = &[
         title: "VROUNDSS and VROUNDSD with VEX.L make qemu abort",
         what: "no instruction of a program ends the emulator",
         reference: "SDM vol. 2, ROUNDSS and ROUNDSD (VEX.LIG)",
-        matches: |e, _| matches!(e.mnemonic(), M::Vroundss | M::Vroundsd) && e.is(BugKind::EngineDied),
+        matches: |e, _| matches!(e.mnemonic(), M::Vroundss | M::Vroundsd) && e.is_kind(BugKind::EngineDied),
     },
     BugPattern {
         id: "lost-rex",
@@ -79,7 +79,7 @@ pub(super) const RULES: &[BugPattern] = &[
         what: "with REX.W the lengths are RAX and RDX",
         reference: "SDM vol. 2, PCMPESTRI and PCMPESTRM, Description",
         matches: |e, _| {
-            let name = e.name();
+            let name = e.mnemonic_name();
             name.contains("pcmpestr") && name.ends_with("64") && e.in_state()
         },
     },
@@ -96,7 +96,7 @@ pub(super) const RULES: &[BugPattern] = &[
         what: "each half is a block of its own",
         reference: "SDM vol. 2, AESDEC and AESENC, Operation",
         matches: |e, _| {
-            let halves = e.registers().any(Register::is_ymm);
+            let halves = e.register_operands().any(Register::is_ymm);
             halves && matches!(e.mnemonic(), M::Vaesdec | M::Vaesenc) && e.in_state()
         },
     },
@@ -105,7 +105,9 @@ pub(super) const RULES: &[BugPattern] = &[
         title: "MXCSR flags are set by a store that faults",
         what: "a fault leaves MXCSR as it was before the instruction",
         reference: "SDM vol. 3, section 6.5",
-        matches: |e, field| e.signal().is_some() && e.in_state() && field.starts_with("extra mxcsr."),
+        matches: |e, field| {
+            e.reference_signal().is_some() && e.in_state() && field.starts_with("extra mxcsr.")
+        },
     },
     BugPattern {
         id: "half-daz",
@@ -133,7 +135,7 @@ pub(super) const RULES: &[BugPattern] = &[
         what: "with DAZ, a denormal source is a zero of its sign; of two zeros MAX and MIN give the second source",
         reference: "SDM vol. 1, section 10.2.3.4; vol. 2, MAXPS and relatives, Description",
         matches: |e, field| {
-            let name = e.name();
+            let name = e.mnemonic_name();
             let applies = name.contains("max") || name.contains("min");
             let daz = e.case.state.mxcsr & MXCSR_DAZ != 0;
             daz && applies && float_result(e, field, |_, actual, size| is_denormal(actual, size))
@@ -167,7 +169,7 @@ pub(super) const RULES: &[BugPattern] = &[
 ];
 
 fn is_estimate(e: &DivergenceFacts<'_>) -> bool {
-    let name = e.name();
+    let name = e.mnemonic_name();
     matches!(
         name.trim_start_matches('v'),
         "rcpps" | "rcpss" | "rsqrtps" | "rsqrtss"
@@ -181,8 +183,8 @@ fn is_result(field: &str) -> bool {
 /// Whether `field` is the result of a float operation of which every element that differs passes `test`: of expected
 /// and actual value and the size of elements.
 fn float_result(e: &DivergenceFacts<'_>, field: &str, test: impl Fn(u64, u64, usize) -> bool) -> bool {
-    let size = if e.name().ends_with('d') { 8 } else { 4 };
-    let mut found = e.elements(size).peekable();
+    let size = if e.mnemonic_name().ends_with('d') { 8 } else { 4 };
+    let mut found = e.differing_elements(size).peekable();
     let some = found.peek().is_some();
     let result = e.is_vector() && e.in_state() && is_result(field);
     result && some && found.all(|(expected, actual)| test(expected, actual, size))

@@ -20,7 +20,7 @@ pub(super) const RULES: &[BugPattern] = &[
         reference: "SDM vol. 3, section 6.5",
         matches: |e, _| {
             let loads = matches!(e.mnemonic(), M::Fldenv | M::Frstor | M::Fldcw);
-            loads && e.signal().is_some() && e.in_state()
+            loads && e.reference_signal().is_some() && e.in_state()
         },
     },
     BugPattern {
@@ -28,7 +28,7 @@ pub(super) const RULES: &[BugPattern] = &[
         title: "Exception flags are set by an instruction that faults",
         what: "an x87 store that page-faults leaves the status word as it was",
         reference: "SDM vol. 3, section 6.5 (faults), and section 6.15, interrupt 14, Program State Change",
-        matches: |e, field| e.signal().is_some() && e.in_state() && field.contains("fsw."),
+        matches: |e, field| e.reference_signal().is_some() && e.in_state() && field.contains("fsw."),
     },
     BugPattern {
         id: "store-environment-masks",
@@ -50,7 +50,7 @@ pub(super) const RULES: &[BugPattern] = &[
         reference: "SDM vol. 2, FRSTOR and FSAVE/FNSAVE, Description; vol. 1, section 8.1.10",
         matches: |e, _| {
             let image = matches!(e.mnemonic(), M::Frstor | M::Fnsave | M::Fldenv | M::Fnstenv);
-            image && e.rex(8)
+            image && e.has_rex_bits(8)
         },
     },
     BugPattern {
@@ -69,7 +69,8 @@ pub(super) const RULES: &[BugPattern] = &[
         what: "an arithmetic x87 instruction sets DE for a denormal operand; unmasked, it does nothing else",
         reference: "SDM vol. 1, section 8.5.2",
         matches: |e, field| {
-            let unmasked = e.is_x87() && e.in_state() && e.unmasked_x87() & DE != 0 && e.has("no fsw.DE");
+            let unmasked =
+                e.is_x87() && e.in_state() && e.unmasked_x87() & DE != 0 && e.has_field("no fsw.DE");
             field == "no fsw.DE" || unmasked
         },
     },
@@ -92,14 +93,14 @@ pub(super) const RULES: &[BugPattern] = &[
         title: "FSIN and its like accept infinities",
         what: "an infinity is an invalid operand",
         reference: "SDM vol. 2, FSIN, FCOS, FSINCOS and FPTAN, Floating-Point Exceptions",
-        matches: |e, _| is_trigonometric(e) && e.in_state() && is_infinity(e.x87().st[0]),
+        matches: |e, _| is_trigonometric(e) && e.in_state() && is_infinity(e.x87_state().st[0]),
     },
     BugPattern {
         id: "fsin-unsupported",
         title: "FSIN and its like accept unsupported encodings",
         what: "an operand in an unsupported encoding is invalid",
         reference: "SDM vol. 1, section 8.2.2",
-        matches: |e, _| is_trigonometric(e) && e.in_state() && is_unsupported(e.x87().st[0]),
+        matches: |e, _| is_trigonometric(e) && e.in_state() && is_unsupported(e.x87_state().st[0]),
     },
     BugPattern {
         id: "fsin-nan",
@@ -109,7 +110,7 @@ pub(super) const RULES: &[BugPattern] = &[
         matches: |e, field| {
             let transcendental =
                 matches!(e.mnemonic(), M::F2xm1 | M::Fyl2x | M::Fyl2xp1 | M::Fpatan) || is_trigonometric(e);
-            let nan = is_nan(e.x87().st[0]) || is_nan(e.x87().st[1]);
+            let nan = is_nan(e.x87_state().st[0]) || is_nan(e.x87_state().st[1]);
             transcendental && nan && e.in_state() && field != "fsw.C1"
         },
     },
@@ -119,7 +120,7 @@ pub(super) const RULES: &[BugPattern] = &[
         what: "of two NaNs of a kind an x87 instruction takes the one with the larger significand",
         reference: "SDM vol. 1, section 4.8.3.5, table 4-7",
         matches: |e, field| {
-            let [first, second, ..] = e.x87().st;
+            let [first, second, ..] = e.x87_state().st;
             e.mnemonic() == M::Fscale && is_register(field) && e.in_state() && is_nan(first) && is_nan(second)
         },
     },
@@ -129,7 +130,7 @@ pub(super) const RULES: &[BugPattern] = &[
         what: "of a signalling and a quiet NaN an x87 instruction takes the quiet one",
         reference: "SDM vol. 1, section 4.8.3.5, table 4-7",
         matches: |e, field| {
-            let both = is_nan(e.x87().st[0]) && is_nan(e.expected.state.x87.st[0]);
+            let both = is_nan(e.x87_state().st[0]) && is_nan(e.expected.state.x87.st[0]);
             e.is_x87() && e.has_memory() && is_register(field) && e.in_state() && both
         },
     },
@@ -139,10 +140,10 @@ pub(super) const RULES: &[BugPattern] = &[
         what: "the precision control applies to results of FADD, FSUB, FMUL, FDIV and FSQRT, not to operands, loads and others",
         reference: "SDM vol. 1, section 8.1.5.2",
         matches: |e, field| {
-            let reduced = e.x87().control & 0x300 != 0x300;
+            let reduced = e.x87_state().control & 0x300 != 0x300;
             let flags = ["extra fsw.PE", "no fsw.PE", "extra fsw.UE", "extra fsw.OE"];
             // An unmasked exception shows in the summary, too.
-            let summary = is_summary(field) && flags.iter().any(|flag| e.has(flag));
+            let summary = is_summary(field) && flags.iter().any(|flag| e.has_field(flag));
             let rounded = is_register(field) || flags.contains(&field) || summary;
             e.is_x87() && e.in_state() && reduced && (e.has_memory() || !is_basic(e)) && rounded
         },
@@ -165,7 +166,7 @@ pub(super) const RULES: &[BugPattern] = &[
 
 /// Arithmetic whose result the precision control applies to.
 fn is_basic(e: &DivergenceFacts<'_>) -> bool {
-    let name = e.name();
+    let name = e.mnemonic_name();
     ["fadd", "fsub", "fmul", "fdiv", "fsqrt"]
         .iter()
         .any(|basic| name.starts_with(basic))

@@ -1,15 +1,15 @@
 //! Blocks with instructions left out or written more plainly.
 
-use snippex_core::decode::{block_decoder, decoder};
+use snippex_core::decode::{block_decoder, intel_decoder};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use iced_x86::{Encoder, Instruction, OpKind, Register};
 
-use super::memory::after;
+use super::memory::apply_changed_lines;
 use snippex_core::block::{Block, Terminator};
 use snippex_core::case::Case;
-use snippex_core::decode::{Control, control};
+use snippex_core::decode::{Control, control_flow};
 use snippex_core::observation::Observation;
 use snippex_core::state::{RSP, rflags};
 
@@ -30,7 +30,7 @@ pub fn instruction_ends(block: &Block) -> Vec<usize> {
 
 /// The first `count` instructions of `block`, which end at offset `end`.
 #[must_use]
-pub fn prefix(block: &Block, end: usize, count: usize) -> Block {
+pub fn block_prefix(block: &Block, end: usize, count: usize) -> Block {
     if end == block.bytes.len() {
         return block.clone();
     }
@@ -60,13 +60,13 @@ pub fn starting_at(case: &Case, end: usize, count: usize, observation: &Observat
         block: Arc::new(block),
         placement: case.placement,
         state,
-        pages: after(&case.pages, &observation.memory),
+        pages: apply_changed_lines(&case.pages, &observation.memory),
     }
 }
 
 /// `block` without the instructions at `left_out` and with other bytes for those that are `replaced`, of which the last is
 /// none; operands relative to RIP keep their addresses. `None` when that cannot be written.
-pub(super) fn rewritten(
+pub(super) fn rewrite_block(
     block: &Block,
     left_out: &[usize],
     replaced: &BTreeMap<usize, &[u8]>,
@@ -99,12 +99,12 @@ pub(super) fn rewritten(
         }
         index += 1;
     }
-    rebuilt(block, bytes, count)
+    replace_block_bytes(block, bytes, count)
 }
 
 /// `block` with other bytes.
-pub(super) fn rebuilt(block: &Block, bytes: Vec<u8>, count: u32) -> Option<Block> {
-    let mut decoder = decoder(&bytes, block.address);
+pub(super) fn replace_block_bytes(block: &Block, bytes: Vec<u8>, count: u32) -> Option<Block> {
+    let mut decoder = intel_decoder(&bytes, block.address);
     let mut last = Instruction::default();
     while decoder.can_decode() {
         decoder.decode_out(&mut last);
@@ -113,7 +113,7 @@ pub(super) fn rebuilt(block: &Block, bytes: Vec<u8>, count: u32) -> Option<Block
         }
     }
     let end = block.address.wrapping_add(bytes.len() as u64);
-    let terminator = match control(&last) {
+    let terminator = match control_flow(&last) {
         Control::Next => Terminator::FallThrough,
         Control::End(terminator) => terminator,
     };
@@ -135,7 +135,7 @@ pub(super) fn rebuilt(block: &Block, bytes: Vec<u8>, count: u32) -> Option<Block
 }
 
 /// The last instruction of `block`, with its offset and its decoder.
-pub(super) fn last(block: &Block) -> Option<(usize, Instruction, iced_x86::ConstantOffsets)> {
+pub(super) fn last_instruction(block: &Block) -> Option<(usize, Instruction, iced_x86::ConstantOffsets)> {
     let mut decoder = block_decoder(block);
     let mut found = None;
     while decoder.can_decode() {
@@ -153,7 +153,7 @@ pub(super) fn with_plain_operand(case: &Case) -> Option<Case> {
     if case.block.instruction_count != 1 {
         return None;
     }
-    let (_, mut instruction, _) = last(&case.block)?;
+    let (_, mut instruction, _) = last_instruction(&case.block)?;
     let memory = (0..instruction.op_count()).any(|operand| instruction.op_kind(operand) == OpKind::Memory);
     let is_plain = instruction.memory_base().is_gpr64()
         && instruction.memory_index() == Register::None
@@ -210,7 +210,7 @@ pub(super) fn with_plain_operand(case: &Case) -> Option<Case> {
     instruction.set_segment_prefix(Register::None);
     let mut encoder = Encoder::new(64);
     encoder.encode(&instruction, case.block.address).ok()?;
-    let block = rebuilt(&case.block, encoder.take_buffer(), 1)?;
+    let block = replace_block_bytes(&case.block, encoder.take_buffer(), 1)?;
     let mut plainer = case.clone();
     plainer.block = Arc::new(block);
     plainer.state.gpr[base.number()] = address;

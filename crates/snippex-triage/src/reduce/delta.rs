@@ -50,7 +50,7 @@ impl<T> Delta<T> {
     }
 
     /// Sets of items to try next, each by itself; none when the search has ended.
-    pub(super) fn propose(&mut self, most: usize) -> Vec<Vec<usize>> {
+    pub(super) fn propose_sets(&mut self, most: usize) -> Vec<Vec<usize>> {
         match &mut self.phase {
             Phase::Probe { open, asked, .. } => {
                 *asked = open.drain(..open.len().min(most)).collect();
@@ -69,7 +69,7 @@ impl<T> Delta<T> {
     }
 
     /// Takes which of the proposed sets work.
-    pub(super) fn learn(&mut self, works: &[bool]) {
+    pub(super) fn record_outcomes(&mut self, works: &[bool]) {
         match &mut self.phase {
             Phase::Probe {
                 open,
@@ -124,7 +124,7 @@ impl<T> Delta<T> {
     }
 
     /// The items that can be applied together; complete once nothing is proposed any more.
-    pub(super) fn accepted(&self) -> Vec<usize> {
+    pub(super) fn accepted_items(&self) -> Vec<usize> {
         match &self.phase {
             Phase::Probe { works, .. } if works.len() == 1 => members(works.iter()),
             Phase::Probe { .. } => Vec::new(),
@@ -161,13 +161,13 @@ mod tests {
         let mut delta = Delta::new((0..count).collect());
         let mut tried = 0;
         loop {
-            let sets = delta.propose(16);
+            let sets = delta.propose_sets(16);
             if sets.is_empty() {
-                return (delta.accepted(), tried);
+                return (delta.accepted_items(), tried);
             }
             tried += sets.len();
             let verdicts: Vec<bool> = sets.iter().map(|set| works(set)).collect();
-            delta.learn(&verdicts);
+            delta.record_outcomes(&verdicts);
         }
     }
 

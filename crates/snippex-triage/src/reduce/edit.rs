@@ -1,6 +1,6 @@
 //! Edits: single steps to a plainer case, and which of them a case allows.
 
-use snippex_core::decode::{block_decoder, decoder};
+use snippex_core::decode::{block_decoder, intel_decoder};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -43,12 +43,12 @@ pub(super) enum Edit {
 }
 
 /// What `stage` has to try on `case`.
-pub(super) fn edits(stage: Stage, case: &Case, before: Option<&MachineState>) -> Vec<Edit> {
+pub(super) fn edits_for_stage(stage: Stage, case: &Case, before: Option<&MachineState>) -> Vec<Edit> {
     match stage {
         Stage::Instructions => (0..(case.block.instruction_count as usize).saturating_sub(1))
             .map(Edit::LeaveOut)
             .collect(),
-        Stage::Simpler => simpler::alternatives(case, before)
+        Stage::Simpler => simpler::find_simpler_instructions(case, before)
             .into_iter()
             .map(|(index, bytes)| Edit::Replace(index, bytes))
             .collect(),
@@ -59,14 +59,14 @@ pub(super) fn edits(stage: Stage, case: &Case, before: Option<&MachineState>) ->
             .map(|page| Edit::DropPage(page.address))
             .collect(),
         Stage::Cells => cells(case).map(|(cell, bits)| Edit::Reset(cell, bits)).collect(),
-        Stage::Words => memory::words(case)
+        Stage::Words => memory::nonzero_words(case)
             .map(|(address, _)| Edit::Clear(address, u64::MAX))
             .collect(),
         Stage::Encoding => encoding(case),
         Stage::Bits => {
             let states =
                 cells(case).flat_map(|(cell, bits)| ones(bits).map(move |bit| Edit::Reset(cell, bit)));
-            let words = memory::words(case)
+            let words = memory::nonzero_words(case)
                 .flat_map(|(address, value)| ones(value).map(move |bit| Edit::Clear(address, bit)));
             states.chain(words).chain(constants(case)).collect()
         }
@@ -74,7 +74,7 @@ pub(super) fn edits(stage: Stage, case: &Case, before: Option<&MachineState>) ->
 }
 
 /// `case` after `edits`; `None` when one of them cannot be done, or all together change nothing.
-pub(super) fn apply(case: &Case, edits: &[&Edit]) -> Option<Case> {
+pub(super) fn apply_edits(case: &Case, edits: &[&Edit]) -> Option<Case> {
     let mut left_out: Vec<usize> = Vec::new();
     let mut replaced: BTreeMap<usize, &[u8]> = BTreeMap::new();
     let mut result = case.clone();
@@ -90,10 +90,10 @@ pub(super) fn apply(case: &Case, edits: &[&Edit]) -> Option<Case> {
                 block.address = PLAIN_ADDRESS;
                 let count = block.instruction_count;
                 let bytes = std::mem::take(&mut block.bytes);
-                result.block = Arc::new(code::rebuilt(&block, bytes, count)?);
+                result.block = Arc::new(code::replace_block_bytes(&block, bytes, count)?);
                 result.placement = PLAIN_PLACEMENT;
             }
-            Edit::MovePage(from) => result = memory::moved(&result, from)?,
+            Edit::MovePage(from) => result = memory::move_page(&result, from)?,
             Edit::DropPage(address) => {
                 pages
                     .get_or_insert_with(|| result.pages.to_vec())
@@ -109,7 +109,7 @@ pub(super) fn apply(case: &Case, edits: &[&Edit]) -> Option<Case> {
                 x87.status &= !(7 << 11);
             }
             Edit::Clear(address, bits) => {
-                memory::clear(pages.get_or_insert_with(|| result.pages.to_vec()), address, bits);
+                memory::clear_bits(pages.get_or_insert_with(|| result.pages.to_vec()), address, bits);
             }
             Edit::DropByte(at) => {
                 let mut bytes = result.block.bytes.clone();
@@ -118,14 +118,14 @@ pub(super) fn apply(case: &Case, edits: &[&Edit]) -> Option<Case> {
                 }
                 bytes.remove(at);
                 let count = result.block.instruction_count;
-                result.block = Arc::new(code::rebuilt(&result.block, bytes, count)?);
+                result.block = Arc::new(code::replace_block_bytes(&result.block, bytes, count)?);
             }
             Edit::PlainOperand => result = code::with_plain_operand(&result)?,
             Edit::ClearCode(at, bits) => {
                 let mut bytes = result.block.bytes.clone();
                 *bytes.get_mut(at)? &= !bits;
                 let count = result.block.instruction_count;
-                result.block = Arc::new(code::rebuilt(&result.block, bytes, count)?);
+                result.block = Arc::new(code::replace_block_bytes(&result.block, bytes, count)?);
             }
         }
     }
@@ -133,7 +133,7 @@ pub(super) fn apply(case: &Case, edits: &[&Edit]) -> Option<Case> {
         result.pages = pages.into();
     }
     if !left_out.is_empty() || !replaced.is_empty() {
-        result.block = Arc::new(code::rewritten(&result.block, &left_out, &replaced)?);
+        result.block = Arc::new(code::rewrite_block(&result.block, &left_out, &replaced)?);
     }
     (result != *case).then_some(result)
 }
@@ -171,7 +171,7 @@ fn places(case: &Case) -> Vec<Edit> {
 
 /// Prefixes that can be left out, and the memory operand.
 fn encoding(case: &Case) -> Vec<Edit> {
-    let Some((start, instruction, _)) = code::last(&case.block) else {
+    let Some((start, instruction, _)) = code::last_instruction(&case.block) else {
         return Vec::new();
     };
     let bytes = &case.block.bytes[start..];
@@ -182,7 +182,7 @@ fn encoding(case: &Case) -> Vec<Edit> {
         let byte = shorter.remove(at);
         let is_prefix =
             matches!(byte, 0x26 | 0x2e | 0x36 | 0x3e | 0x40..=0x4f | 0x64..=0x67 | 0xf0 | 0xf2 | 0xf3);
-        let mut decoder = decoder(&shorter, instruction.ip());
+        let mut decoder = intel_decoder(&shorter, instruction.ip());
         let without = decoder.decode();
         if is_prefix && without.code() == instruction.code() && without.len() == shorter.len() {
             edits.push(Edit::DropByte(start + at));

@@ -9,7 +9,7 @@ use snippex_core::observation::{ChangedLine, LINE_SIZE};
 use snippex_core::state::RSP;
 
 /// Words of a page that are not zero, by address.
-pub(super) fn words(case: &Case) -> impl Iterator<Item = (u64, u64)> {
+pub(super) fn nonzero_words(case: &Case) -> impl Iterator<Item = (u64, u64)> {
     case.pages.iter().flat_map(|page| {
         let words = page.content.as_chunks::<8>().0.iter();
         words.enumerate().filter_map(|(index, word)| {
@@ -20,7 +20,7 @@ pub(super) fn words(case: &Case) -> impl Iterator<Item = (u64, u64)> {
 }
 
 /// Clears the bits of `mask` in the aligned word at `address`.
-pub(super) fn clear(pages: &mut [Page], address: u64, mask: u64) {
+pub(super) fn clear_bits(pages: &mut [Page], address: u64, mask: u64) {
     let base = address & !(PAGE_SIZE as u64 - 1);
     if let Some(page) = pages.iter_mut().find(|page| page.address == base) {
         let at = (address - base) as usize;
@@ -43,7 +43,7 @@ pub(super) fn is_plain(address: u64) -> bool {
 
 /// Moves the page at `from`, and the page behind it if there is one, to a plain place, with all registers that point
 /// into them or close by. `None` when there is nothing to move.
-pub(super) fn moved(case: &Case, from: u64) -> Option<Case> {
+pub(super) fn move_page(case: &Case, from: u64) -> Option<Case> {
     let index = case.pages.iter().position(|page| page.address == from)?;
     let pair = case
         .pages
@@ -82,7 +82,7 @@ pub(super) fn moved(case: &Case, from: u64) -> Option<Case> {
 }
 
 /// `pages` with the lines that a run changed.
-pub(super) fn after(pages: &[Page], lines: &[ChangedLine]) -> Arc<[Page]> {
+pub(super) fn apply_changed_lines(pages: &[Page], lines: &[ChangedLine]) -> Arc<[Page]> {
     let mut pages = pages.to_vec();
     for line in lines {
         let base = line.address & !(PAGE_SIZE as u64 - 1);

@@ -18,7 +18,7 @@ mod simpler;
 #[cfg(test)]
 mod tests;
 
-pub use code::{instruction_ends, prefix, starting_at};
+pub use code::{block_prefix, instruction_ends, starting_at};
 
 use delta::Delta;
 use edit::Edit;
@@ -83,7 +83,7 @@ impl Reducer {
     /// Starts at `case`, whose last instruction is the one at fault.
     #[must_use]
     pub fn new(case: Case) -> Self {
-        let delta = Delta::new(edit::edits(STAGES[0], &case, None));
+        let delta = Delta::new(edit::edits_for_stage(STAGES[0], &case, None));
         Self {
             case,
             before: None,
@@ -97,7 +97,7 @@ impl Reducer {
 
     /// The same, knowing the state that the last instruction met: its values can stand for what computed them.
     #[must_use]
-    pub fn knowing(self, before: Option<MachineState>) -> Self {
+    pub fn with_state_before(self, before: Option<MachineState>) -> Self {
         Self { before, ..self }
     }
 
@@ -107,12 +107,12 @@ impl Reducer {
         &self.case
     }
 
-    /// Cases to try, at most [`MAX_CANDIDATES`]; none when the search has ended. [`Reducer::learn`] comes next.
-    pub fn candidates(&mut self) -> Vec<Case> {
+    /// Cases to try, at most [`MAX_CANDIDATES`]; none when the search has ended. [`Reducer::record_outcomes`] comes next.
+    pub fn next_candidates(&mut self) -> Vec<Case> {
         loop {
             let mut cases = Vec::new();
             self.proposed.clear();
-            let subsets = self.delta.propose(MAX_CANDIDATES);
+            let subsets = self.delta.propose_sets(MAX_CANDIDATES);
             if subsets.is_empty() {
                 if !self.next_stage() {
                     return Vec::new();
@@ -122,7 +122,7 @@ impl Reducer {
             for subset in subsets {
                 let edits: Vec<&Edit> = subset.iter().map(|&index| self.delta.item(index)).collect();
                 // What cannot be done is as good as refused.
-                cases.push(edit::apply(&self.case, &edits));
+                cases.push(edit::apply_edits(&self.case, &edits));
                 self.proposed.push(subset);
             }
             if cases.iter().any(Option::is_some) {
@@ -133,30 +133,30 @@ impl Reducer {
                     .collect();
             }
             let refused = vec![false; cases.len()];
-            self.delta.learn(&refused);
+            self.delta.record_outcomes(&refused);
         }
     }
 
     /// Takes which of the candidates, in their order, still show the bug.
-    pub fn learn(&mut self, kept: &[bool]) {
+    pub fn record_outcomes(&mut self, kept: &[bool]) {
         let judged: Vec<bool> = self
             .proposed
             .iter()
             .zip(kept)
             .map(|(subset, kept)| {
                 let edits: Vec<&Edit> = subset.iter().map(|&index| self.delta.item(index)).collect();
-                *kept && edit::apply(&self.case, &edits).is_some()
+                *kept && edit::apply_edits(&self.case, &edits).is_some()
             })
             .collect();
-        self.delta.learn(&judged);
+        self.delta.record_outcomes(&judged);
     }
 
     /// Takes what the stage came to and goes on to the next. Returns whether there is one.
     fn next_stage(&mut self) -> bool {
-        let accepted = self.delta.accepted();
+        let accepted = self.delta.accepted_items();
         if !accepted.is_empty() {
             let edits: Vec<&Edit> = accepted.iter().map(|&index| self.delta.item(index)).collect();
-            if let Some(plainer) = edit::apply(&self.case, &edits) {
+            if let Some(plainer) = edit::apply_edits(&self.case, &edits) {
                 self.case = plainer;
                 self.progress = true;
             }
@@ -170,7 +170,11 @@ impl Reducer {
             self.progress = false;
             self.stage = 0;
         }
-        self.delta = Delta::new(edit::edits(STAGES[self.stage], &self.case, self.before.as_ref()));
+        self.delta = Delta::new(edit::edits_for_stage(
+            STAGES[self.stage],
+            &self.case,
+            self.before.as_ref(),
+        ));
         true
     }
 }

@@ -7,13 +7,13 @@
 use iced_x86::{Code, Encoder, EncodingKind, Instruction, OpCodeOperandKind, OpKind, Register};
 
 use snippex_core::case::Case;
-use snippex_core::decode::{Control, control, decoder};
+use snippex_core::decode::{Control, control_flow, intel_decoder};
 use snippex_core::state::MachineState;
 
 /// For each instruction before the last one, what may stand for it: its index and other bytes, the simplest first.
 /// `before` is the state that the last instruction met.
-pub(super) fn alternatives(case: &Case, before: Option<&MachineState>) -> Vec<(usize, Vec<u8>)> {
-    let mut decoder = decoder(&case.block.bytes, case.block.address);
+pub(super) fn find_simpler_instructions(case: &Case, before: Option<&MachineState>) -> Vec<(usize, Vec<u8>)> {
+    let mut decoder = intel_decoder(&case.block.bytes, case.block.address);
     let mut found = Vec::new();
     let mut index = 0;
     while decoder.can_decode() {
@@ -24,7 +24,7 @@ pub(super) fn alternatives(case: &Case, before: Option<&MachineState>) -> Vec<(u
             break;
         }
         // What is relative to RIP would have to move along.
-        if control(&instruction) == Control::Next && !instruction.is_ip_rel_memory_operand() {
+        if control_flow(&instruction) == Control::Next && !instruction.is_ip_rel_memory_operand() {
             let mut options = constants(&instruction, before);
             options.extend(in_register(&instruction));
             options.extend(at_plain_address(&instruction));
@@ -163,7 +163,7 @@ fn narrow(instruction: &Instruction, bytes: &[u8]) -> Option<Vec<u8>> {
         }
         _ => return None,
     }
-    let mut again = decoder(&changed, instruction.ip());
+    let mut again = intel_decoder(&changed, instruction.ip());
     let other = again.decode();
     let same = other.mnemonic() == instruction.mnemonic() && other.len() == changed.len();
     (same && other.op_count() == instruction.op_count()).then_some(changed)
@@ -211,11 +211,11 @@ mod tests {
             state: MachineState::default(),
             pages: [].into(),
         };
-        let mut texts: Vec<String> = alternatives(&case, before)
+        let mut texts: Vec<String> = find_simpler_instructions(&case, before)
             .iter()
             .map(|(index, bytes)| {
                 assert_eq!(*index, 0);
-                decoder(bytes, 0).decode().to_string()
+                intel_decoder(bytes, 0).decode().to_string()
             })
             .collect();
         texts.sort();

@@ -62,7 +62,7 @@ fn reduce(case: Case, shows: impl Fn(&Case) -> bool) -> (Case, usize, usize) {
     let mut reducer = Reducer::new(case);
     let (mut tried, mut rounds) = (0, 0);
     loop {
-        let candidates = reducer.candidates();
+        let candidates = reducer.next_candidates();
         if candidates.is_empty() {
             break;
         }
@@ -70,7 +70,7 @@ fn reduce(case: Case, shows: impl Fn(&Case) -> bool) -> (Case, usize, usize) {
         tried += candidates.len();
         rounds += 1;
         let kept: Vec<bool> = candidates.iter().map(&shows).collect();
-        reducer.learn(&kept);
+        reducer.record_outcomes(&kept);
     }
     assert!(shows(reducer.case()));
     (reducer.case().clone(), tried, rounds)
@@ -128,7 +128,7 @@ fn memory_keeps_the_byte_that_matters_at_a_plain_address() {
     (case.state.gpr[3], case.state.gpr[1]) = (0x6_0000_0100, 3);
     // The instruction has to read a byte with bit 2 set, wherever that lies.
     let shows = |case: &Case| {
-        let (_, instruction, _) = code::last(&case.block).unwrap();
+        let (_, instruction, _) = code::last_instruction(&case.block).unwrap();
         let address = instruction.virtual_address(1, 0, |register, _, _| {
             Some(if register.is_gpr() {
                 case.state.gpr[register.number()]
@@ -222,17 +222,17 @@ fn the_value_that_was_met_stands_for_what_computed_it() {
     });
     let mut before = MachineState::default();
     before.gpr[1] = 0x1234_5678_9abc;
-    let mut reducer = Reducer::new(noisy(block)).knowing(Some(before));
+    let mut reducer = Reducer::new(noisy(block)).with_state_before(Some(before));
     let shows = |case: &Case| {
         let lines = lines(case);
         lines.len() == 2 && !lines[0].ends_with(",0")
     };
     loop {
-        let candidates = reducer.candidates();
+        let candidates = reducer.next_candidates();
         if candidates.is_empty() {
             break;
         }
-        reducer.learn(&candidates.iter().map(shows).collect::<Vec<_>>());
+        reducer.record_outcomes(&candidates.iter().map(shows).collect::<Vec<_>>());
     }
     assert!(
         lines(reducer.case())[0].starts_with("mov rcx,"),
@@ -275,12 +275,12 @@ fn a_block_can_be_cut_at_both_ends() {
     };
     let ends = instruction_ends(&block);
     assert_eq!(ends, [1, 4, 5]);
-    let first = prefix(&block, 4, 2);
+    let first = block_prefix(&block, 4, 2);
     assert_eq!(
         (first.bytes.len(), first.terminator),
         (4, Terminator::FallThrough)
     );
-    assert_eq!(prefix(&block, 5, 3), block);
+    assert_eq!(block_prefix(&block, 5, 3), block);
     let case = noisy(block);
     let observation = snippex_core::observation::Observation {
         endpoint: snippex_core::observation::Endpoint::Exit { target: 0 },

@@ -18,7 +18,7 @@ const X87_STATUS: [&str; 16] = [
 const X87_STICKY: u64 = 0x80ff;
 
 /// The names of what `difference` says, for `instruction` as the one at fault.
-pub(super) fn names(instruction: &Instruction, difference: &Difference) -> Vec<String> {
+pub(super) fn field_names(instruction: &Instruction, difference: &Difference) -> Vec<String> {
     let number = |value: &Value| match value {
         Value::Number(number) => *number,
         _ => 0,

@@ -1,6 +1,6 @@
 //! The form of an instruction: what is left of it without register numbers and values.
 
-use snippex_core::decode::{block_decoder, decoder};
+use snippex_core::decode::{block_decoder, intel_decoder};
 use std::fmt;
 
 use iced_x86::Instruction;
@@ -31,7 +31,7 @@ impl fmt::Display for CodeForm {
 }
 
 /// Form of instruction `index` of `block`, and the instruction.
-pub(super) fn of(block: &Block, index: usize) -> Option<(CodeForm, Instruction)> {
+pub(super) fn code_form_at(block: &Block, index: usize) -> Option<(CodeForm, Instruction)> {
     let mut decoder = block_decoder(block);
     for _ in 0..index {
         if decoder.can_decode() {
@@ -44,7 +44,7 @@ pub(super) fn of(block: &Block, index: usize) -> Option<(CodeForm, Instruction)>
     }
     let instruction = decoder.decode();
     let bytes = &block.bytes[start..decoder.position()];
-    let mut text = BlockEffects::new(block).form(index)?;
+    let mut text = BlockEffects::new(block).instruction_form(index)?;
     for (is, suffix) in [
         (instruction.has_op_mask(), " {k}"),
         (instruction.zeroing_masking(), " {z}"),
@@ -119,7 +119,7 @@ fn name(byte: u8) -> Option<&'static str> {
 fn is_redundant(bytes: &[u8], at: usize, instruction: &Instruction) -> bool {
     let mut shorter = bytes.to_vec();
     shorter.remove(at);
-    let mut decoder = decoder(&shorter, instruction.ip());
+    let mut decoder = intel_decoder(&shorter, instruction.ip());
     let without = decoder.decode();
     without.code() == instruction.code() && without.len() == shorter.len()
 }

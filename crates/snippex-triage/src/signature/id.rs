@@ -18,7 +18,7 @@ const VERSION: &str = "snippex signature 1";
 pub struct SignatureId(pub [u8; BYTES]);
 
 impl SignatureId {
-    pub(super) fn of(signature: &Signature) -> Self {
+    pub(super) fn from_signature(signature: &Signature) -> Self {
         let mut hash = Sha256::new();
         let form = &signature.form;
         let parts = [VERSION, signature.kind.name(), &form.text, &form.encoding];

@@ -103,7 +103,7 @@ impl BugKind {
 
     /// The kind of `divergence`.
     #[must_use]
-    pub fn of(divergence: &Divergence) -> Self {
+    pub fn from_divergence(divergence: &Divergence) -> Self {
         match divergence.class.kind {
             DivergenceKind::MissingFault => return Self::MissingFault,
             DivergenceKind::SpuriousFault => return Self::SpuriousFault,
@@ -166,17 +166,17 @@ impl Signature {
     /// The signature of `divergence`, put down to instruction `index` of `block`; the divergence is best that of the
     /// block's instructions up to and including it. `None` when there is no such instruction.
     #[must_use]
-    pub fn of(block: &Block, index: usize, divergence: &Divergence) -> Option<Self> {
-        let (form, instruction) = form::of(block, index)?;
+    pub fn from_divergence(block: &Block, index: usize, divergence: &Divergence) -> Option<Self> {
+        let (form, instruction) = form::code_form_at(block, index)?;
         let mut fields: Vec<String> = divergence
             .differences
             .iter()
-            .flat_map(|difference| fields::names(&instruction, difference))
+            .flat_map(|difference| fields::field_names(&instruction, difference))
             .collect();
         fields.sort_unstable();
         fields.dedup();
         Some(Self {
-            kind: BugKind::of(divergence),
+            kind: BugKind::from_divergence(divergence),
             form,
             fields,
         })
@@ -185,7 +185,7 @@ impl Signature {
     /// Its short name.
     #[must_use]
     pub fn id(&self) -> SignatureId {
-        SignatureId::of(self)
+        SignatureId::from_signature(self)
     }
 }
 

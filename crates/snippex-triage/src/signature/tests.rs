@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::*;
 use snippex_core::block::{Origin, Terminator};
 use snippex_core::case::{Case, Placement};
-use snippex_core::diff::{Comparison, Tolerance, compare};
+use snippex_core::diff::{Comparison, Tolerance, compare_observations};
 use snippex_core::observation::{Endpoint, Observation, Signal};
 use snippex_core::state::{Components, MachineState, rflags};
 
@@ -33,15 +33,15 @@ fn signature(bytes: &[u8], change: impl FnOnce(&mut Observation, &mut Observatio
     let case = case(bytes);
     let mut expected = Observation {
         endpoint: Endpoint::Exit {
-            target: case.block.end(),
+            target: case.block.end_address(),
         },
         state: MachineState::default(),
         memory: vec![],
     };
     let mut actual = expected.clone();
     change(&mut expected, &mut actual);
-    match compare(&case, &expected, &actual, Components::ALL, &Tolerance::none()) {
-        Comparison::Diverged(divergence) => Signature::of(&case.block, 0, &divergence).unwrap(),
+    match compare_observations(&case, &expected, &actual, Components::ALL, &Tolerance::none()) {
+        Comparison::Diverged(divergence) => Signature::from_divergence(&case.block, 0, &divergence).unwrap(),
         other => panic!("{other:?}"),
     }
 }

@@ -117,7 +117,7 @@ pub(super) async fn change_check(
     })
 }
 
-pub(super) async fn annotations(
+pub(super) async fn list_annotations(
     asker: Asker,
     Path((owner, name, id)): Path<(String, String, u64)>,
     Query(paging): Query<Paging>,

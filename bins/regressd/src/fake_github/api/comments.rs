@@ -4,7 +4,7 @@ use axum::extract::{Json, Path, Query};
 use axum::response::Response;
 use serde_json::{Value, json};
 
-use super::{Asker, Paging, by, checked, made, not_found, ok, refuse};
+use super::{Asker, Paging, by, checked, error_response, made, not_found, ok};
 use crate::fake_github::state::Comment;
 
 fn comment_json(comment: &Comment) -> Value {
@@ -18,7 +18,7 @@ fn comment_json(comment: &Comment) -> Value {
     })
 }
 
-pub(super) async fn comments(
+pub(super) async fn list_comments(
     asker: Asker,
     Path((owner, name, number)): Path<(String, String, u64)>,
     Query(paging): Query<Paging>,
@@ -64,7 +64,10 @@ pub(super) async fn change_comment(
     asker.within(&owner, &name, |repository, _, shared| {
         let comment = repository.comments.get_mut(&id).ok_or_else(not_found)?;
         if comment.app != Some(shared.settings.app_id) {
-            return Err(Box::new(refuse(403, "Resource not accessible by integration")));
+            return Err(Box::new(error_response(
+                403,
+                "Resource not accessible by integration",
+            )));
         }
         checked(&body)?.clone_into(&mut comment.body);
         comment.edits += 1;

@@ -20,7 +20,7 @@ fn issue_json(issue: &Issue, app: u64) -> Value {
     })
 }
 
-pub(super) async fn issues(
+pub(super) async fn list_issues(
     asker: Asker,
     Path((owner, name)): Path<(String, String)>,
     Query(paging): Query<Paging>,

@@ -14,14 +14,14 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::access::{Caller, refuse};
+use super::access::{Caller, error_response};
 use super::server::Shared;
 use super::state::{FakeRepository, Pull};
 
 /// GitHub's limit for the text of a comment.
 const MAX_CHARACTERS: usize = 65_536;
 
-pub(super) fn routes() -> Router<Shared> {
+pub(super) fn api_routes() -> Router<Shared> {
     Router::new()
         .route("/app", get(app))
         .route("/app/installations/{id}/access_tokens", post(access_token))
@@ -35,7 +35,7 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/repos/{owner}/{name}/pulls", get(pulls))
         .route(
             "/repos/{owner}/{name}/issues",
-            get(issues::issues).post(issues::make_issue),
+            get(issues::list_issues).post(issues::make_issue),
         )
         .route(
             "/repos/{owner}/{name}/issues/{number}",
@@ -43,7 +43,7 @@ pub(super) fn routes() -> Router<Shared> {
         )
         .route(
             "/repos/{owner}/{name}/issues/{number}/comments",
-            get(comments::comments).post(comments::make_comment),
+            get(comments::list_comments).post(comments::make_comment),
         )
         .route(
             "/repos/{owner}/{name}/issues/comments/{id}",
@@ -56,7 +56,7 @@ pub(super) fn routes() -> Router<Shared> {
         )
         .route(
             "/repos/{owner}/{name}/check-runs/{id}/annotations",
-            get(checks::annotations),
+            get(checks::list_annotations),
         )
 }
 
@@ -86,11 +86,11 @@ impl Paging {
 type Answer = Result<Response, Box<Response>>;
 
 fn not_found() -> Box<Response> {
-    Box::new(refuse(404, "Not Found"))
+    Box::new(error_response(404, "Not Found"))
 }
 
 fn invalid(message: &str) -> Box<Response> {
-    Box::new(refuse(422, message))
+    Box::new(error_response(422, message))
 }
 
 /// Whoever makes a request, and of whom.
@@ -106,7 +106,7 @@ impl FromRequestParts<Shared> for Asker {
         let caller = parts.extensions.get().copied();
         Ok(Self {
             shared: shared.clone(),
-            caller: caller.ok_or_else(|| refuse(401, "Requires authentication"))?,
+            caller: caller.ok_or_else(|| error_response(401, "Requires authentication"))?,
         })
     }
 }
@@ -145,13 +145,13 @@ fn made(value: &Value) -> Answer {
 async fn app(Asker { shared, caller }: Asker) -> Response {
     match caller {
         Caller::App => Json(json!({ "id": shared.settings.app_id, "slug": "regressd" })).into_response(),
-        Caller::Installation(_) => refuse(403, "Resource not accessible by integration"),
+        Caller::Installation(_) => error_response(403, "Resource not accessible by integration"),
     }
 }
 
 async fn access_token(Asker { shared, caller }: Asker, Path(id): Path<u64>) -> Response {
     if caller != Caller::App {
-        return refuse(403, "Resource not accessible by integration");
+        return error_response(403, "Resource not accessible by integration");
     }
     let life = shared.settings.token_life;
     let mut state = shared.lock();

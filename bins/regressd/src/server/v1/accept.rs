@@ -8,7 +8,7 @@ use regress_core::baseline::Justification;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::series::find;
+use super::series::find_accessible_series;
 use crate::access::Access;
 use crate::database::judgements::{self, JudgedEpoch};
 use crate::database::repositories::StoredRepository;
@@ -76,18 +76,18 @@ pub(super) struct AcceptRequest {
     ),
     security(("token" = []))
 )]
-pub(super) async fn accept(
+pub(super) async fn accept_baseline(
     State(state): State<AppState>,
     access: Access,
     Correlation(correlation): Correlation,
     Path(number): Path<i64>,
     body: Body,
 ) -> Result<Json<EpochItem>, Problem> {
-    let bytes = body::read(body, 64 << 10, "64 KiB is enough for a justification").await?;
-    let mut connection = state.database.read().await?;
-    let (series, repository) = find(&mut connection, &access, Role::Read, number).await?;
-    access.require(Role::Admin, &repository.name)?;
-    let request: AcceptRequest = body::json(&bytes)?;
+    let bytes = body::read_body(body, 64 << 10, "64 KiB is enough for a justification").await?;
+    let mut connection = state.database.acquire_reader().await?;
+    let (series, repository) = find_accessible_series(&mut connection, &access, Role::Read, number).await?;
+    access.require_role(Role::Admin, &repository.name)?;
+    let request: AcceptRequest = body::read_json_object(&bytes)?;
     let justification = Justification::new(&request.justification)
         .map_err(|error| Problem::unprocessable(error.to_string()))?;
     let run = RunId(request.from_run);
@@ -117,8 +117,8 @@ pub(super) async fn accept(
 
 /// The commit that made the series slower, as far as that is not accepted yet.
 async fn slower_since(state: &AppState, epoch: &JudgedEpoch) -> Result<Option<String>, DatabaseError> {
-    let mut connection = state.database.read().await?;
-    let Some(series) = streams::series(&mut connection, epoch.series).await? else {
+    let mut connection = state.database.acquire_reader().await?;
+    let Some(series) = streams::find_series(&mut connection, epoch.series).await? else {
         return Ok(None);
     };
     let histories = Histories {
@@ -152,14 +152,14 @@ async fn save(
         job_requests::update_issue(&about, correlation)
     });
     let (epoch, detail) = (epoch.clone(), detail.to_string());
-    let write = state.database.write(move |connection| {
+    let write = state.database.run_in_transaction(move |connection| {
         let (epoch, subject, detail, close) = (epoch.clone(), subject.clone(), detail.clone(), close.clone());
         Box::pin(async move {
             judgements::insert_epoch(connection, &epoch).await?;
             judgements::unreject_from(connection, epoch.series, epoch.from_run).await?;
-            audit::insert(connection, &epoch.actor, "baseline.accept", &subject, &detail).await?;
+            audit::insert_audit_entry(connection, &epoch.actor, "baseline.accept", &subject, &detail).await?;
             if let Some(close) = &close {
-                job_table::enqueue(connection, close).await?;
+                job_table::enqueue_job(connection, close).await?;
             }
             Ok(())
         })

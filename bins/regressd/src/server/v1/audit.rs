@@ -39,15 +39,15 @@ pub(super) struct AuditItem {
     ),
     security(("token" = []))
 )]
-pub(super) async fn list(
+pub(super) async fn get_audit_entries(
     State(state): State<AppState>,
     access: Access,
     Query(page): Query<Page>,
 ) -> Result<Json<ListResponse<AuditItem>>, Problem> {
     access.require_all(Role::Admin)?;
     let (limit, before) = (page.limit()?, page.cursor(i64::MAX)?);
-    let mut connection = state.database.read().await?;
-    let rows = audit::list(&mut connection, before, limit).await?;
+    let mut connection = state.database.acquire_reader().await?;
+    let rows = audit::list_audit_entries(&mut connection, before, limit).await?;
     let item = |entry: audit::AuditEntry| AuditItem {
         at: entry.at.to_string(),
         actor: entry.actor,

@@ -18,16 +18,16 @@ use crate::state::AppState;
 const USUAL: u32 = 50;
 const MAX_PAGE: u32 = 500;
 
-pub(super) fn routes() -> OpenApiRouter<AppState> {
+pub(super) fn v1_routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
-        .routes(routes!(repositories::list))
-        .routes(routes!(runs::list))
-        .routes(routes!(runs::one))
-        .routes(routes!(series::list))
-        .routes(routes!(series::history))
-        .routes(routes!(series::baseline))
-        .routes(routes!(accept::accept))
-        .routes(routes!(audit::list))
+        .routes(routes!(repositories::get_repositories))
+        .routes(routes!(runs::get_runs))
+        .routes(routes!(runs::get_run))
+        .routes(routes!(series::get_series))
+        .routes(routes!(series::get_series_history))
+        .routes(routes!(series::get_series_baseline))
+        .routes(routes!(accept::accept_baseline))
+        .routes(routes!(audit::get_audit_entries))
 }
 
 /// Which page of a list.

@@ -33,16 +33,18 @@ pub(super) struct RepositoryItem {
     ),
     security(("token" = []))
 )]
-pub(super) async fn list(
+pub(super) async fn get_repositories(
     State(state): State<AppState>,
     access: Access,
     Query(page): Query<Page>,
 ) -> Result<Json<ListResponse<RepositoryItem>>, Problem> {
     let (limit, after) = (page.limit()?, page.cursor(0)?);
-    let mut connection = state.database.read().await?;
-    let rows = repositories::list(&mut connection, RepositoryId(after), limit).await?;
+    let mut connection = state.database.acquire_reader().await?;
+    let rows = repositories::list_repositories(&mut connection, RepositoryId(after), limit).await?;
     let mut listed = ListResponse::of(rows, limit, |row| row.id.0, |row| row);
-    listed.items.retain(|row| access.0.may(Role::Read, &row.name));
+    listed
+        .items
+        .retain(|row| access.0.has_role_in(Role::Read, &row.name));
     let item = |row: repositories::StoredRepository| RepositoryItem {
         repository: row.name.to_string(),
         default_branch: row.default_branch,

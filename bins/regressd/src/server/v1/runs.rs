@@ -74,7 +74,7 @@ pub(super) struct RunWithVerdicts {
     ),
     security(("token" = []))
 )]
-pub(super) async fn list(
+pub(super) async fn get_runs(
     State(state): State<AppState>,
     access: Access,
     Path(path): Path<RepoPath>,
@@ -82,8 +82,8 @@ pub(super) async fn list(
 ) -> Result<Json<ListResponse<RunItem>>, Problem> {
     let page = query.page();
     let (limit, before, branch) = (page.limit()?, page.cursor(i64::MAX)?, query.branch()?);
-    let known = path.known(&state, &access).await?;
-    let mut connection = state.database.read().await?;
+    let known = path.find_readable_repository(&state, &access).await?;
+    let mut connection = state.database.acquire_reader().await?;
     let id = known.repository.id;
     let rows = runs::of_repository(&mut connection, id, branch, RunId(before), limit).await?;
     let streams = streams::of_repository(&mut connection, id).await?;
@@ -112,13 +112,13 @@ pub(super) async fn list(
     ),
     security(("token" = []))
 )]
-pub(super) async fn one(
+pub(super) async fn get_run(
     State(state): State<AppState>,
     access: Access,
     Path(number): Path<i64>,
 ) -> Result<Json<RunWithVerdicts>, Problem> {
     let missing = || Problem::not_found(format!("there is no run {number}"));
-    let mut connection = state.database.read().await?;
+    let mut connection = state.database.acquire_reader().await?;
     let run = runs::by_id(&mut connection, RunId(number))
         .await?
         .ok_or_else(missing)?;
@@ -126,7 +126,7 @@ pub(super) async fn one(
         .await?
         .ok_or_else(missing)?;
     // Whether a run of another repository exists is nobody's business.
-    if !access.0.may(Role::Read, &repository.name) {
+    if !access.0.has_role_in(Role::Read, &repository.name) {
         return Err(missing());
     }
     let stream = streams::by_id(&mut connection, run.run.stream).await?;
@@ -138,9 +138,10 @@ pub(super) async fn one(
         .collect();
     let verdicts = judgement
         .as_ref()
-        .and_then(|one| RunVerdicts::read(&one.verdicts).ok());
+        .and_then(|one| RunVerdicts::from_json(&one.verdicts).ok());
     let stored = verdicts.into_iter().flat_map(|verdicts| verdicts.verdicts);
-    let results = stored.filter_map(|verdict| Some(verdict.public(names.get(&verdict.series)?)));
+    let results =
+        stored.filter_map(|verdict| Some(verdict.to_regression_result(names.get(&verdict.series)?)));
     let problems = run
         .run
         .problems

@@ -100,15 +100,15 @@ pub(super) struct BaselineValue {
     ),
     security(("token" = []))
 )]
-pub(super) async fn list(
+pub(super) async fn get_series(
     State(state): State<AppState>,
     access: Access,
     Path(path): Path<RepoPath>,
     Query(page): Query<Page>,
 ) -> Result<Json<ListResponse<SeriesItem>>, Problem> {
     let (limit, after) = (page.limit()?, page.cursor(0)?);
-    let known = path.known(&state, &access).await?;
-    let mut connection = state.database.read().await?;
+    let known = path.find_readable_repository(&state, &access).await?;
+    let mut connection = state.database.acquire_reader().await?;
     let id = known.repository.id;
     let rows = streams::series_of_repository(&mut connection, id, SeriesId(after), limit).await?;
     let all = streams::of_repository(&mut connection, id).await?;
@@ -130,7 +130,7 @@ pub(super) async fn list(
     ),
     security(("token" = []))
 )]
-pub(super) async fn history(
+pub(super) async fn get_series_history(
     State(state): State<AppState>,
     access: Access,
     Path(number): Path<i64>,
@@ -138,12 +138,12 @@ pub(super) async fn history(
 ) -> Result<Json<ListResponse<HistoryItem>>, Problem> {
     let page = query.page();
     let (limit, before, branch) = (page.limit()?, page.cursor(i64::MAX)?, query.branch()?);
-    let mut connection = state.database.read().await?;
-    let (series, repository) = find(&mut connection, &access, Role::Read, number).await?;
+    let mut connection = state.database.acquire_reader().await?;
+    let (series, repository) = find_accessible_series(&mut connection, &access, Role::Read, number).await?;
     let branch = branch.unwrap_or_else(|| default_branch(&repository));
-    let rows = runs::history(&mut connection, series.stream, branch, RunId(before), limit).await?;
+    let rows = runs::list_history_runs(&mut connection, series.stream, branch, RunId(before), limit).await?;
     let value = |results: &str| {
-        Results::read(results)
+        Results::from_json(results)
             .ok()
             .and_then(|results| results.median(series.id))
     };
@@ -173,22 +173,22 @@ pub(super) async fn history(
     ),
     security(("token" = []))
 )]
-pub(super) async fn baseline(
+pub(super) async fn get_series_baseline(
     State(state): State<AppState>,
     access: Access,
     Path(number): Path<i64>,
     Query(query): Query<BranchChoice>,
 ) -> Result<Json<BaselineResponse>, Problem> {
     let branch = query.branch()?;
-    let mut connection = state.database.read().await?;
-    let (series, repository) = find(&mut connection, &access, Role::Read, number).await?;
+    let mut connection = state.database.acquire_reader().await?;
+    let (series, repository) = find_accessible_series(&mut connection, &access, Role::Read, number).await?;
     let branch = branch.unwrap_or_else(|| default_branch(&repository)).to_owned();
     let histories = Histories {
         run_cache: &state.run_cache,
         baseline_runs: state.settings.load().judging.baseline_runs,
     };
     let case = load_baseline_input(&mut connection, histories, series.stream, &branch).await?;
-    let epochs = judgements::epochs(&mut connection, series.stream, &branch).await?;
+    let epochs = judgements::list_epochs(&mut connection, series.stream, &branch).await?;
     let epoch = epochs.into_iter().rfind(|epoch| epoch.series == series.id);
     let stream = streams::by_id(&mut connection, series.stream).await?;
     let values = case.baseline(series.id);
@@ -211,14 +211,14 @@ pub(super) async fn baseline(
 }
 
 /// The series and its repository, if the token may know of it.
-pub(super) async fn find(
+pub(super) async fn find_accessible_series(
     connection: &mut AnyConnection,
     access: &Access,
     role: Role,
     number: i64,
 ) -> Result<(StoredSeries, StoredRepository), Problem> {
     let missing = || Problem::not_found(format!("there is no series {number}"));
-    let series = streams::series(connection, SeriesId(number))
+    let series = streams::find_series(connection, SeriesId(number))
         .await?
         .ok_or_else(missing)?;
     let stream = streams::by_id(connection, series.stream)
@@ -227,7 +227,7 @@ pub(super) async fn find(
     let repository = repositories::by_id(connection, stream.repository)
         .await?
         .ok_or_else(missing)?;
-    if access.0.may(role, &repository.name) {
+    if access.0.has_role_in(role, &repository.name) {
         Ok((series, repository))
     } else {
         Err(missing())

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use cli_kit::{ExitStatus, Failure, Format};
 use serde_json::json;
-use snippex_report::several;
-use snippex_session::{Approval, Approved, Bugs, today};
+use snippex_report::format_count;
+use snippex_session::{Approval, Approved, Bugs, current_utc_date};
 use snippex_store::{KnownBug, StoreHandle, UnixMillis};
 use snippex_triage::cause::BugName;
 
@@ -17,11 +17,11 @@ use crate::baseline_file;
 /// Writes the known bugs into the sections of a baseline that they hold for. An approval that is there keeps its reason and
 /// its last day.
 pub(super) fn write_known(app: &App<'_>, bugs: &Bugs<'_>, path: &Path) -> Result<ExitStatus, Failure> {
-    let mut baseline = baseline_file::read(path)?;
+    let mut baseline = baseline_file::read_baseline(path)?;
     let mut written = 0;
-    for entry in bugs.known() {
+    for entry in bugs.known_bugs() {
         let BugName::Cause(cause) = &entry.bug else {
-            app.printer.warn(format_args!(
+            app.printer.print_warning(format_args!(
                 "{} is left out: it is a signature, and a baseline accepts bugs by their names",
                 entry.bug
             ));
@@ -30,7 +30,7 @@ pub(super) fn write_known(app: &App<'_>, bugs: &Bugs<'_>, path: &Path) -> Result
         check_issue(entry)?;
         let mut is_written = false;
         let sections = baseline.sections.iter_mut();
-        for (_, section) in sections.filter(|(key, _)| entry.covers(&key.engine)) {
+        for (_, section) in sections.filter(|(key, _)| entry.covers_engine(&key.engine)) {
             let approval = section
                 .approvals
                 .entry(Approved::Bug(cause.to_string()))
@@ -41,7 +41,7 @@ pub(super) fn write_known(app: &App<'_>, bugs: &Bugs<'_>, path: &Path) -> Result
         if is_written {
             written += 1;
         } else {
-            app.printer.warn(format_args!(
+            app.printer.print_warning(format_args!(
                 "{} is left out: {} has no section for {}; `snippex regression record` makes one",
                 entry.bug,
                 path.display(),
@@ -49,7 +49,7 @@ pub(super) fn write_known(app: &App<'_>, bugs: &Bugs<'_>, path: &Path) -> Result
             ));
         }
     }
-    baseline_file::write(path, &baseline)?;
+    baseline_file::write_baseline(path, &baseline)?;
     say(app, path, "wrote", "into", written)
 }
 
@@ -81,7 +81,7 @@ pub(super) fn read_known(
     bugs: &Bugs<'_>,
     path: &Path,
 ) -> Result<ExitStatus, Failure> {
-    let baseline = baseline_file::read(path)?;
+    let baseline = baseline_file::read_baseline(path)?;
     let mut entries: BTreeMap<(String, String), KnownBug> = BTreeMap::new();
     for (key, section) in &baseline.sections {
         for (approved, approval) in &section.approvals {
@@ -96,14 +96,14 @@ pub(super) fn read_known(
     let mut added = 0;
     let mut failed = Vec::new();
     for entry in entries.values() {
-        match known::add(store, bugs, entry, false) {
+        match known::add_known_bug(store, bugs, entry, false) {
             Ok(_) => added += 1,
             Err(failure) => failed.push(failure),
         }
     }
     let last = failed.pop();
     for failure in &failed {
-        app.printer.failure(failure);
+        app.printer.print_failure(failure);
     }
     match last {
         Some(failure) => Err(failure),
@@ -115,13 +115,13 @@ pub(super) fn read_known(
 fn known_entry(app: &App<'_>, name: &str, engine: &str, approval: &Approval) -> Option<KnownBug> {
     let left_out = |why: &str| {
         app.printer
-            .warn(format_args!("{name} on {engine} is left out: {why}"));
+            .print_warning(format_args!("{name} on {engine} is left out: {why}"));
         None
     };
     let Ok(bug) = name.parse::<BugName>() else {
         return left_out("that is no name of a bug");
     };
-    if !approval.holds(today()) {
+    if !approval.is_valid_on(current_utc_date()) {
         return left_out("its approval is over");
     }
     let Some(issue) = approval.issue.clone() else {
@@ -139,13 +139,13 @@ fn known_entry(app: &App<'_>, name: &str, engine: &str, approval: &Approval) -> 
 fn say(app: &App<'_>, path: &Path, done: &str, word: &str, count: u64) -> Result<ExitStatus, Failure> {
     let view = json!({"baseline": path.display().to_string(), "known_bugs": count, "done": done});
     match app.format {
-        Format::Human => app.printer.line(format_args!(
+        Format::Human => app.printer.print_line(format_args!(
             "{done} {} {word} {}",
-            several(count, "known bug"),
+            format_count(count, "known bug"),
             path.display()
         ))?,
-        Format::Json => app.printer.json(&view)?,
-        Format::Jsonl => app.printer.json_line(&view)?,
+        Format::Json => app.printer.print_json(&view)?,
+        Format::Jsonl => app.printer.print_json_line(&view)?,
     }
     Ok(ExitStatus::NothingFound)
 }

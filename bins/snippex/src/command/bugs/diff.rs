@@ -11,7 +11,7 @@ use super::{as_json, signature_views};
 use crate::app::App;
 use crate::bug_views::bug_views;
 use crate::hints::OrUserError;
-use snippex_report::bugs::{list, signatures};
+use snippex_report::bugs::{render_bug_list, render_signature_list};
 use snippex_session::{Bugs, Wanted};
 
 /// Bugs of one set of engines that the other does not show, and the other way round.
@@ -33,7 +33,7 @@ pub(super) fn run(
         ))
         .hint("write more of the versions, or numbers such as #2; `snippex bugs diff x y` lists engines"));
     }
-    let stored = bugs.stored(Wanted::default()).or_user_error()?;
+    let stored = bugs.load_stored_bugs(Wanted::default()).or_user_error()?;
     // What makes two of them the same.
     let key = |bug: &StoredBug| {
         let id = by_signature.then(|| bug.attribution.signature.id());
@@ -64,7 +64,7 @@ pub(super) fn run(
         Ok(if by_signature {
             as_json(&signature_views(bugs, stored))
         } else {
-            as_json(&bug_views(&bugs.grouped(stored).or_user_error()?).or_user_error()?)
+            as_json(&bug_views(&bugs.group_by_cause(stored).or_user_error()?).or_user_error()?)
         })
     };
     let document = json!({"before": old, "after": new, "fixed": views(&fixed)?, "new": views(&appeared)?,
@@ -72,26 +72,28 @@ pub(super) fn run(
     app.print_answer(&document, || {
         let joined = |names: BTreeSet<String>| names.into_iter().collect::<Vec<_>>().join(", ");
         app.printer
-            .line(format_args!("{FAINT}from{FAINT:#} {}", joined(old)))?;
+            .print_line(format_args!("{FAINT}from{FAINT:#} {}", joined(old)))?;
         app.printer
-            .line(format_args!("{FAINT}to{FAINT:#}   {}", joined(new)))?;
+            .print_line(format_args!("{FAINT}to{FAINT:#}   {}", joined(new)))?;
         for (style, title, stored) in [(GOOD, "fixed", &fixed), (BAD, "new", &appeared)] {
-            let grouped = bug_views(&bugs.grouped(stored).or_user_error()?).or_user_error()?;
+            let grouped = bug_views(&bugs.group_by_cause(stored).or_user_error()?).or_user_error()?;
             let count = if by_signature { stored.len() } else { grouped.len() };
             app.printer
-                .line(format_args!("\n{style}{title}{style:#}: {count}"))?;
+                .print_line(format_args!("\n{style}{title}{style:#}: {count}"))?;
             if by_signature && count > 0 {
                 let views = signature_views(bugs, stored);
-                app.printer.line(signatures(&views, 0, app.printer.width()))?;
+                app.printer
+                    .print_line(render_signature_list(&views, 0, app.printer.width()))?;
             } else if count > 0 {
-                app.printer.line(list(&grouped, 0, app.printer.width()))?;
+                app.printer
+                    .print_line(render_bug_list(&grouped, 0, app.printer.width()))?;
             }
         }
-        app.printer.line(format_args!("\nin both: {stayed}"))?;
-        app.printer.note(
+        app.printer.print_line(format_args!("\nin both: {stayed}"))?;
+        app.printer.print_note(
             "a bug counts as fixed when no run on the newer engine has met it: run the same checks on both",
         );
         Ok(())
     })?;
-    Ok(ExitStatus::found(!appeared.is_empty()))
+    Ok(ExitStatus::from_found(!appeared.is_empty()))
 }

@@ -12,7 +12,7 @@ use crate::hints::OrUserError;
 use snippex_session::{Bugs, Wanted};
 
 /// Prints it.
-pub(super) fn list(app: &App<'_>, bugs: &Bugs<'_>) -> Result<ExitStatus, Failure> {
+pub(super) fn print_known_bugs(app: &App<'_>, bugs: &Bugs<'_>) -> Result<ExitStatus, Failure> {
     let row = |entry: &KnownBug| {
         json!({"bug": entry.bug, "engine": entry.engine, "issue": entry.issue, "note": entry.note,
             "added": entry.added})
@@ -20,29 +20,31 @@ pub(super) fn list(app: &App<'_>, bugs: &Bugs<'_>) -> Result<ExitStatus, Failure
     match app.format {
         Format::Json => app
             .printer
-            .json(&bugs.known().iter().map(row).collect::<Vec<_>>())?,
+            .print_json(&bugs.known_bugs().iter().map(row).collect::<Vec<_>>())?,
         Format::Jsonl => bugs
-            .known()
+            .known_bugs()
             .iter()
-            .try_for_each(|entry| app.printer.json_line(&row(entry)))?,
-        Format::Human if bugs.known().is_empty() => app.printer.line("no bug is marked as known")?,
+            .try_for_each(|entry| app.printer.print_json_line(&row(entry)))?,
+        Format::Human if bugs.known_bugs().is_empty() => {
+            app.printer.print_line("no bug is marked as known")?;
+        }
         Format::Human => {
             let mut table = cli_kit::Table::new(["bug", "engine", "issue", "note"]).fit(app.printer.width());
-            for entry in bugs.known() {
+            for entry in bugs.known_bugs() {
                 let engine = if entry.engine.is_empty() {
                     "every"
                 } else {
                     &entry.engine
                 };
-                table.row([&entry.bug.to_string(), engine, &entry.issue, &entry.note]);
+                table.add_row([&entry.bug.to_string(), engine, &entry.issue, &entry.note]);
             }
-            app.printer.line(table)?;
+            app.printer.print_line(table)?;
         }
     }
     Ok(ExitStatus::NothingFound)
 }
 
-pub(super) fn add(
+pub(super) fn add_known_bug(
     store: &StoreHandle,
     bugs: &Bugs<'_>,
     entry: &KnownBug,
@@ -51,7 +53,7 @@ pub(super) fn add(
     // A bug and its signatures are reported in one place, unless somebody insists.
     let related = related(bugs, &entry.bug)?;
     let other = bugs
-        .known()
+        .known_bugs()
         .iter()
         .find(|known| related.contains(&known.bug) && known.contradicts(entry));
     if let Some(other) = other.filter(|_| !replace) {
@@ -68,7 +70,7 @@ pub(super) fn add(
     let added = {
         let entry = entry.clone();
         store
-            .call(async move |store| store.add_known(&entry, replace).await)
+            .call_and_wait(async move |store| store.add_known(&entry, replace).await)
             .or_user_error()?
     };
     added.map_err(|contradiction| {
@@ -105,7 +107,7 @@ fn related(bugs: &Bugs<'_>, name: &BugName) -> Result<Vec<BugName>, Failure> {
         .collect())
 }
 
-pub(super) fn remove(
+pub(super) fn remove_known_bug(
     store: &StoreHandle,
     bugs: &Bugs<'_>,
     text: &str,
@@ -113,7 +115,7 @@ pub(super) fn remove(
 ) -> Result<BugName, Failure> {
     // Entries outlive their bugs.
     let text = text.to_lowercase();
-    let names: BTreeSet<&BugName> = bugs.known().iter().map(|entry| &entry.bug).collect();
+    let names: BTreeSet<&BugName> = bugs.known_bugs().iter().map(|entry| &entry.bug).collect();
     let exact = names.iter().find(|name| name.to_string() == text);
     let mut starting = names
         .iter()
@@ -129,7 +131,7 @@ pub(super) fn remove(
     };
     let (engine, removing) = (emulator.map(str::to_owned), name.clone());
     let removed = store
-        .call(async move |store| store.remove_known(&removing, engine.as_deref()).await)
+        .call_and_wait(async move |store| store.remove_known(&removing, engine.as_deref()).await)
         .or_user_error()?;
     if removed == 0 {
         return Err(Failure::new(format!("{text} is not known for this engine")).hint("leave --emulator out"));
@@ -138,7 +140,7 @@ pub(super) fn remove(
 }
 
 /// Does `work` for each name; what fails is told, and the rest goes on.
-pub(super) fn each(
+pub(super) fn for_each_name(
     app: &App<'_>,
     names: &[String],
     done: &str,
@@ -148,9 +150,9 @@ pub(super) fn each(
     for name in names {
         match work(name) {
             Ok(bug) if app.format == Format::Human => {
-                app.printer.line(format_args!("{done} {bug}"))?;
+                app.printer.print_line(format_args!("{done} {bug}"))?;
             }
-            Ok(bug) => app.printer.json_line(&json!({"bug": bug, "done": done}))?,
+            Ok(bug) => app.printer.print_json_line(&json!({"bug": bug, "done": done}))?,
             Err(failure) => failed.push(failure),
         }
     }
@@ -158,7 +160,7 @@ pub(super) fn each(
         return Ok(ExitStatus::NothingFound);
     };
     for failure in &failed {
-        app.printer.failure(failure);
+        app.printer.print_failure(failure);
     }
     Err(last)
 }

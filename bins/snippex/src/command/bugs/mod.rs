@@ -17,8 +17,11 @@ use crate::args::{BugsArgs, BugsCommand, KnownCommand};
 use crate::bug_views::{bug_views, signature_view};
 use crate::hints::OrUserError;
 use snippex_core::words::difference_sentence;
-use snippex_report::bugs::{SignatureView, count, full, full_signature, list, parts, signatures};
-use snippex_report::several;
+use snippex_report::bugs::{
+    SignatureView, full_signature, render_bug_count, render_bug_list, render_bug_signatures, render_full_bug,
+    render_signature_list,
+};
+use snippex_report::format_count;
 use snippex_report::state::{MemoryOptions, View};
 use snippex_session::{Bugs, ComparedExample, Wanted};
 
@@ -27,7 +30,7 @@ const PARTS: usize = 12;
 
 pub(crate) fn run(app: &App<'_>, args: &BugsArgs) -> Result<ExitStatus, Failure> {
     let store = app.existing_store()?;
-    let bugs = Bugs::read(&store, &app.engines).or_user_error()?;
+    let bugs = Bugs::load_from_store(&store, &app.engines).or_user_error()?;
     let emulator = args.emulator.as_deref();
     match &args.command {
         None if args.signatures => print_signatures(app, &bugs, args),
@@ -36,7 +39,7 @@ pub(crate) fn run(app: &App<'_>, args: &BugsArgs) -> Result<ExitStatus, Failure>
         Some(BugsCommand::Diff { before, after }) => diff::run(app, &bugs, before, after, args.signatures),
         Some(BugsCommand::Known {
             command: None | Some(KnownCommand::List),
-        }) => known::list(app, &bugs),
+        }) => known::print_known_bugs(app, &bugs),
         Some(BugsCommand::Known {
             command:
                 Some(KnownCommand::Add {
@@ -53,8 +56,13 @@ pub(crate) fn run(app: &App<'_>, args: &BugsArgs) -> Result<ExitStatus, Failure>
                 note: note.clone(),
                 added: UnixMillis::now(),
             };
-            known::each(app, names, "added", |name| {
-                known::add(&store, &bugs, &entry(bugs.find(name).or_user_error()?), *replace)
+            known::for_each_name(app, names, "added", |name| {
+                known::add_known_bug(
+                    &store,
+                    &bugs,
+                    &entry(bugs.find_bug_name(name).or_user_error()?),
+                    *replace,
+                )
             })
         }
         Some(BugsCommand::Known {
@@ -65,8 +73,8 @@ pub(crate) fn run(app: &App<'_>, args: &BugsArgs) -> Result<ExitStatus, Failure>
         }) => baseline::read_known(app, &store, &bugs, &file.baseline),
         Some(BugsCommand::Known {
             command: Some(KnownCommand::Remove { bugs: names }),
-        }) => known::each(app, names, "removed", |name| {
-            known::remove(&store, &bugs, name, emulator)
+        }) => known::for_each_name(app, names, "removed", |name| {
+            known::remove_known_bug(&store, &bugs, name, emulator)
         }),
     }
 }
@@ -79,15 +87,16 @@ fn wanted(args: &BugsArgs) -> Wanted<'_> {
 }
 
 fn print_list(app: &App<'_>, bugs: &Bugs<'_>, args: &BugsArgs) -> Result<ExitStatus, Failure> {
-    let views = bug_views(&bugs.listed(wanted(args)).or_user_error()?).or_user_error()?;
+    let views = bug_views(&bugs.list_bugs(wanted(args)).or_user_error()?).or_user_error()?;
     app.print_list(&views, || {
         if views.is_empty() {
-            app.printer.line("no bug was found yet")
+            app.printer.print_line("no bug was found yet")
         } else {
-            app.printer.line(list(&views, args.limit, app.printer.width()))?;
-            app.printer.note(format_args!(
+            app.printer
+                .print_line(render_bug_list(&views, args.limit, app.printer.width()))?;
+            app.printer.print_note(format_args!(
                 "{}; one in full: snippex bugs show NAME",
-                count(&views)
+                render_bug_count(&views)
             ));
             Ok(())
         }
@@ -96,14 +105,15 @@ fn print_list(app: &App<'_>, bugs: &Bugs<'_>, args: &BugsArgs) -> Result<ExitSta
 }
 
 fn print_signatures(app: &App<'_>, bugs: &Bugs<'_>, args: &BugsArgs) -> Result<ExitStatus, Failure> {
-    let views = signature_views(bugs, &bugs.stored(wanted(args)).or_user_error()?);
+    let views = signature_views(bugs, &bugs.load_stored_bugs(wanted(args)).or_user_error()?);
     app.print_list(&views, || {
         if views.is_empty() {
-            app.printer.line("no bug was found yet")
+            app.printer.print_line("no bug was found yet")
         } else {
             app.printer
-                .line(signatures(&views, args.limit, app.printer.width()))?;
-            app.printer.note(several(views.len() as u64, "signature"));
+                .print_line(render_signature_list(&views, args.limit, app.printer.width()))?;
+            app.printer
+                .print_note(format_count(views.len() as u64, "signature"));
             Ok(())
         }
     })?;
@@ -121,7 +131,7 @@ fn signature_views(bugs: &Bugs<'_>, stored: &[StoredBug]) -> Vec<SignatureView> 
 }
 
 fn show(app: &App<'_>, bugs: &Bugs<'_>, text: &str, emulator: Option<&str>) -> Result<ExitStatus, Failure> {
-    let name = bugs.find(text).or_user_error()?;
+    let name = bugs.find_bug_name(text).or_user_error()?;
     let wanted = Wanted { run: None, emulator };
     let stored = bugs.of_name(&name, wanted).or_user_error()?;
     let Some(first) = stored.first() else {
@@ -132,15 +142,18 @@ fn show(app: &App<'_>, bugs: &Bugs<'_>, text: &str, emulator: Option<&str>) -> R
         .hint("leave --emulator out"));
     };
     let all: Vec<&StoredBug> = stored.iter().collect();
-    let example = bugs.best(&all).or_user_error()?.map(|(_, example)| example);
+    let example = bugs
+        .best_example(&all)
+        .or_user_error()?
+        .map(|(_, example)| example);
     let differences = example
         .as_ref()
-        .map(|example| bugs.differences(example))
+        .map(|example| bugs.example_differences(example))
         .unwrap_or_default();
     let ends = example
         .as_ref()
         .filter(|_| app.format == Format::Human)
-        .and_then(|example| Some(ends_text(app, &bugs.compared(example)?, example)));
+        .and_then(|example| Some(ends_text(app, &bugs.compare_example(example)?, example)));
     let snip = example.map(|example| as_snip(example, first));
     let width = app.printer.width();
     let sentences: Vec<String> = differences.iter().map(difference_sentence).collect();
@@ -148,22 +161,22 @@ fn show(app: &App<'_>, bugs: &Bugs<'_>, text: &str, emulator: Option<&str>) -> R
     let (text, view) = match &name {
         BugName::Cause(cause) => {
             let view = &bug_views(&[bugs.of_cause(cause, &all).or_user_error()?]).or_user_error()?[0];
-            let text = full(view, &sentences, width);
-            let parts = parts(&views, PARTS);
+            let text = render_full_bug(view, &sentences, width);
+            let parts = render_bug_signatures(&views, PARTS);
             let text = format!("{text}\n{HEADING}Where it shows{HEADING:#}\n{parts}\n");
             (text, as_json(view))
         }
         BugName::Signature(_) => (full_signature(&views[0], &sentences, width), as_json(&views[0])),
     };
     if app.format == Format::Human {
-        app.printer.text(text)?;
+        app.printer.print_text(text)?;
         if let Some(ends) = ends {
             app.printer
-                .line(format_args!("\n{HEADING}How it ends{HEADING:#}\n{ends}"))?;
+                .print_line(format_args!("\n{HEADING}How it ends{HEADING:#}\n{ends}"))?;
         }
         if let Some(snip) = snip {
             app.printer
-                .text(format_args!("\n{HEADING}The case{HEADING:#}\n{snip}"))?;
+                .print_text(format_args!("\n{HEADING}The case{HEADING:#}\n{snip}"))?;
         }
     } else {
         let mut document = json!({"bug": view, "differences": differences, "snip": snip});
@@ -171,8 +184,8 @@ fn show(app: &App<'_>, bugs: &Bugs<'_>, text: &str, emulator: Option<&str>) -> R
             document["signatures"] = as_json(&views);
         }
         match app.format {
-            Format::Jsonl => app.printer.json_line(&document)?,
-            _ => app.printer.json(&document)?,
+            Format::Jsonl => app.printer.print_json_line(&document)?,
+            _ => app.printer.print_json(&document)?,
         }
     }
     Ok(ExitStatus::NothingFound)
@@ -194,7 +207,7 @@ fn ends_text(app: &App<'_>, compared: &ComparedExample, example: &BugExample) ->
         color: app.printer.has_color(),
         width: app.printer.width(),
     };
-    view.text()
+    view.render_text()
 }
 
 fn as_json(view: &impl Serialize) -> serde_json::Value {
@@ -202,7 +215,7 @@ fn as_json(view: &impl Serialize) -> serde_json::Value {
 }
 
 fn as_snip(example: BugExample, bug: &StoredBug) -> String {
-    let mut snip = Snip::of(example.case);
+    let mut snip = Snip::from_case(example.case);
     snip.title = bug.attribution.cause.title();
-    snip.text()
+    snip.render_text()
 }

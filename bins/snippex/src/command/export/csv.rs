@@ -172,9 +172,9 @@ fn write(
     rows: impl FnOnce(&mut Out<'_>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let Some(path) = &args.append else {
-        app.printer.text(columns.header())?;
+        app.printer.print_text(columns.header())?;
         return rows(&mut |line| {
-            app.printer.text(line)?;
+            app.printer.print_text(line)?;
             Ok(!app.printer.reader_is_gone())
         });
     };
@@ -264,7 +264,9 @@ fn check_header(file: &File, header: &str, path: &Path) -> Result<(), Failure> {
 
 fn blocks(store: &StoreHandle, columns: &Columns, out: &mut Out<'_>) -> Result<(), Failure> {
     stream(
-        |rows| store.call(async move |store| store.each_block_row(|row| rows.send(row).is_ok()).await),
+        |rows| {
+            store.call_and_wait(async move |store| store.each_block_row(|row| rows.send(row).is_ok()).await)
+        },
         |row| out(&columns.line(&block(row))),
     )
 }
@@ -279,7 +281,7 @@ fn results(
 ) -> Result<(), Failure> {
     stream(
         |rows| {
-            store.call(async move |store| {
+            store.call_and_wait(async move |store| {
                 store
                     .each_result_row(kind, runs, |row| rows.send(row).is_ok())
                     .await

@@ -7,7 +7,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
 use cli_kit::{ExitStatus, Failure};
-use snippex_report::several;
+use snippex_report::format_count;
 use snippex_session::{Vectors, open_recording};
 use snippex_store::StoreError;
 
@@ -29,16 +29,20 @@ pub(crate) fn run(app: &App<'_>, command: &ExportCommand) -> Result<ExitStatus, 
 fn bundle(app: &App<'_>) -> Result<ExitStatus, Failure> {
     let store = app.existing_store()?;
     let exported = stream(
-        |pieces| store.call(async move |store| store.export_bundle(|piece| pieces.send(piece).is_ok()).await),
+        |pieces| {
+            store.call_and_wait(async move |store| {
+                store.export_bundle(|piece| pieces.send(piece).is_ok()).await
+            })
+        },
         |piece: String| {
-            app.printer.text(piece)?;
+            app.printer.print_text(piece)?;
             Ok(!app.printer.reader_is_gone())
         },
     )?;
     if exported.running > 0 {
-        app.printer.warn(format_args!(
+        app.printer.print_warning(format_args!(
             "{} left out: under way, not over yet; export again when it has come to its end",
-            several(exported.running, "run")
+            format_count(exported.running, "run")
         ));
     }
     Ok(ExitStatus::NothingFound)
@@ -73,11 +77,11 @@ fn stream<T: Send, R: Send>(
 fn vectors(app: &App<'_>, args: &VectorsArgs) -> Result<ExitStatus, Failure> {
     let recording = Arc::new(open_recording(&args.recording).or_user_error()?);
     let vectors = Vectors::new(&recording);
-    app.printer.json_line(&vectors.header())?;
+    app.printer.print_json_line(&vectors.header())?;
     let mut failure = None;
     let limit = args.count.unwrap_or(usize::MAX);
     vectors
-        .each_block(limit, &mut |block| match app.printer.json_line(&block) {
+        .each_block(limit, &mut |block| match app.printer.print_json_line(&block) {
             Ok(()) => !app.printer.reader_is_gone(),
             Err(error) => {
                 failure = Some(error);

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use cli_kit::{Failure, Table};
-use snippex_blocks::select::{Filter, features};
-use snippex_core::decode::decoder;
+use snippex_blocks::select::{Filter, block_features};
+use snippex_core::decode::intel_decoder;
 use snippex_store::{BinaryId, Selection, StoreHandle, StoredBlock};
 
 use super::answer_program;
@@ -12,10 +12,10 @@ use crate::app::App;
 use crate::args::ListArgs;
 use crate::hints::OrUserError;
 use snippex_core::words::kebab_case;
-use snippex_report::{BlockView, grouped, several};
+use snippex_report::{BlockView, format_count, format_number};
 use snippex_session::{page_of_blocks, scope_of_selection};
 
-pub(super) fn list(
+pub(super) fn print_blocks(
     app: &App<'_>,
     store: &StoreHandle,
     args: &ListArgs,
@@ -27,7 +27,7 @@ pub(super) fn list(
     let total = {
         let selection = args.selection.clone();
         store
-            .call(async move |store| store.count_blocks(&selection, binary).await)
+            .call_and_wait(async move |store| store.count_blocks(&selection, binary).await)
             .or_user_error()?
     };
     let (found, more) = first_matching(store, &args.selection, binary, filter, limit)?;
@@ -39,29 +39,29 @@ pub(super) fn list(
         return Ok(());
     }
     if found.is_empty() {
-        app.printer.warn(format_args!(
+        app.printer.print_warning(format_args!(
             "none of {} match; relax the filters, or see --binaries",
-            several(total, "block")
+            format_count(total, "block")
         ));
         return Ok(());
     }
-    app.printer.line(table(&found, app.printer.width()))?;
+    app.printer.print_line(table(&found, app.printer.width()))?;
     // Without a binary the total is that of all binaries, whichever the blocks on this page are of.
     let of = match (binary, names.len()) {
         (None, 2..) => String::new(),
         _ => format!(" of {}", name(&found[0])),
     };
-    let (shown, total) = (grouped(found.len() as u64), several(total, "block"));
-    app.printer.note(format_args!("{shown} of {total}{of}"));
+    let (shown, total) = (format_number(found.len() as u64), format_count(total, "block"));
+    app.printer.print_note(format_args!("{shown} of {total}{of}"));
     if more && let Some(next) = next_page(args, &found) {
-        app.printer.note(format_args!("next: {next}"));
+        app.printer.print_note(format_args!("next: {next}"));
     }
     Ok(())
 }
 
 /// The command that goes on where this one stopped.
 fn next_page(args: &ListArgs, found: &[StoredBlock]) -> Option<String> {
-    let rest = args.selection.after(found.last()?.number)?;
+    let rest = args.selection.remaining_after(found.last()?.number)?;
     let binary = match &args.binary {
         Some(binary) => format!(" --binary {binary}"),
         None => String::new(),
@@ -86,7 +86,10 @@ fn first_matching(
             return Ok((found, false));
         };
         after = Some(last.number);
-        for block in page.into_iter().filter(|block| filter.matches(&block.block)) {
+        for block in page
+            .into_iter()
+            .filter(|block| filter.matches_block(&block.block))
+        {
             if found.len() == limit {
                 return Ok((found, true));
             }
@@ -118,10 +121,10 @@ fn table(blocks: &[StoredBlock], width: Option<u16>) -> Table {
     let code = (room >= MIN).then_some("code");
     let mut table = Table::new(NAMES.into_iter().chain(code));
     for column in NUMBERS {
-        table = table.right(column);
+        table = table.align_right(column);
     }
     for (block, row) in blocks.iter().zip(rows) {
-        table.row(
+        table.add_row(
             row.into_iter()
                 .chain(code.map(|_| mnemonics(&block.block.bytes, room))),
         );
@@ -131,7 +134,7 @@ fn table(blocks: &[StoredBlock], width: Option<u16>) -> Table {
 
 fn row(stored: &StoredBlock) -> [String; 8] {
     let block = &stored.block;
-    let features = features(&block.bytes, block.address);
+    let features = block_features(&block.bytes, block.address);
     let end = kebab_case(&block.terminator);
     let kinds: Vec<&str> = features.kinds.names().filter(|kind| *kind != "branch").collect();
     [
@@ -152,7 +155,7 @@ fn row(stored: &StoredBlock) -> [String; 8] {
 /// The mnemonics of a block in at most `room` characters.
 fn mnemonics(bytes: &[u8], room: usize) -> String {
     let mut text = String::new();
-    for instruction in &mut decoder(bytes, 0) {
+    for instruction in &mut intel_decoder(bytes, 0) {
         let name = format!("{:?}", instruction.mnemonic()).to_lowercase();
         if text.len() + name.len() + 3 > room {
             return text + " ..";
@@ -166,7 +169,9 @@ fn mnemonics(bytes: &[u8], room: usize) -> String {
 }
 
 fn names(store: &StoreHandle) -> Result<HashMap<BinaryId, String>, Failure> {
-    let binaries = store.call(async |store| store.binaries().await).or_user_error()?;
+    let binaries = store
+        .call_and_wait(async |store| store.list_binaries().await)
+        .or_user_error()?;
     Ok(binaries
         .into_iter()
         .map(|binary| (binary.id, binary.binary.name))

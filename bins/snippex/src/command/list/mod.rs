@@ -11,7 +11,7 @@ use snippex_store::StoreHandle;
 use crate::app::App;
 use crate::args::ListArgs;
 use crate::hints::OrUserError;
-use snippex_report::grouped;
+use snippex_report::format_number;
 
 pub(crate) fn run(app: &App<'_>, args: &ListArgs) -> Result<ExitStatus, Failure> {
     let store = app.existing_store()?;
@@ -19,14 +19,14 @@ pub(crate) fn run(app: &App<'_>, args: &ListArgs) -> Result<ExitStatus, Failure>
     if args.binaries {
         binaries(app, &store, limit)?;
     } else if args.runs {
-        results::runs(app, &store, limit)?;
+        results::print_runs(app, &store, limit)?;
     } else if let Some(run) = args.divergences {
-        results::divergences(app, &store, run, limit)?;
+        results::print_divergences(app, &store, run, limit)?;
     } else if let Some(run) = args.observations {
-        results::observations(app, &store, run, limit)?;
+        results::print_observations(app, &store, run, limit)?;
     } else {
-        let filter = args.filter.options().check().or_user_error()?;
-        blocks::list(app, &store, args, &filter, limit)?;
+        let filter = args.filter.to_filter_options().into_filter().or_user_error()?;
+        blocks::print_blocks(app, &store, args, &filter, limit)?;
     }
     Ok(ExitStatus::NothingFound)
 }
@@ -45,7 +45,9 @@ fn row_limit(format: Format, typed: Option<u32>) -> usize {
 }
 
 fn binaries(app: &App<'_>, store: &StoreHandle, limit: usize) -> Result<(), Failure> {
-    let mut binaries = store.call(async |store| store.binaries().await).or_user_error()?;
+    let mut binaries = store
+        .call_and_wait(async |store| store.list_binaries().await)
+        .or_user_error()?;
     let more = binaries.len() > limit;
     binaries.truncate(limit);
     let views = binaries.iter().map(|binary| {
@@ -57,14 +59,14 @@ fn binaries(app: &App<'_>, store: &StoreHandle, limit: usize) -> Result<(), Fail
         return Ok(());
     }
     let mut table = Table::new(["name", "blocks", "size", "format", "sha256", "path"])
-        .right(1)
-        .right(2);
+        .align_right(1)
+        .align_right(2);
     for binary in &binaries {
         let of = &binary.binary;
-        let (blocks, size) = (grouped(binary.blocks), units::bytes(of.size));
-        table.row([&of.name, &blocks, &size, &of.format, &of.sha256[..12], &of.path]);
+        let (blocks, size) = (format_number(binary.blocks), units::format_bytes(of.size));
+        table.add_row([&of.name, &blocks, &size, &of.format, &of.sha256[..12], &of.path]);
     }
-    app.printer.line(table)?;
+    app.printer.print_line(table)?;
     say_if_more(app, more);
     Ok(())
 }
@@ -72,8 +74,8 @@ fn binaries(app: &App<'_>, store: &StoreHandle, limit: usize) -> Result<(), Fail
 /// Prints `views` as one document or a line each when the answer is for a program. Whether it was.
 fn answer_program<T: Serialize>(app: &App<'_>, mut views: impl Iterator<Item = T>) -> Result<bool, Failure> {
     match app.format {
-        Format::Json => app.printer.json(&views.collect::<Vec<_>>())?,
-        Format::Jsonl => views.try_for_each(|view| app.printer.json_line(&view))?,
+        Format::Json => app.printer.print_json(&views.collect::<Vec<_>>())?,
+        Format::Jsonl => views.try_for_each(|view| app.printer.print_json_line(&view))?,
         Format::Human => return Ok(false),
     }
     Ok(true)
@@ -81,6 +83,6 @@ fn answer_program<T: Serialize>(app: &App<'_>, mut views: impl Iterator<Item = T
 
 fn say_if_more(app: &App<'_>, more: bool) {
     if more {
-        app.printer.note("there are more: --limit 0 lists all");
+        app.printer.print_note("there are more: --limit 0 lists all");
     }
 }

@@ -12,18 +12,18 @@ use super::{answer_program, say_if_more};
 use crate::app::App;
 use crate::hints::OrUserError;
 use snippex_core::words::kebab_case;
-use snippex_report::grouped;
+use snippex_report::format_number;
 
-pub(super) fn runs(app: &App<'_>, store: &StoreHandle, limit: usize) -> Result<(), Failure> {
+pub(super) fn print_runs(app: &App<'_>, store: &StoreHandle, limit: usize) -> Result<(), Failure> {
     let mut runs = store
-        .call(async move |store| {
+        .call_and_wait(async move |store| {
             let mut rows = Vec::new();
-            for run in store.runs(None, one_more(limit)).await? {
-                let totals = store.totals(run.id).await?;
-                let summary = store.summary(run.id).await?;
+            for run in store.list_runs(None, one_more(limit)).await? {
+                let totals = store.sum_results(run.id).await?;
+                let summary = store.find_summary(run.id).await?;
                 let mut engines = Vec::new();
                 for engine in &run.run.engines {
-                    engines.push(store.engine(*engine).await?.name);
+                    engines.push(store.load_engine(*engine).await?.name);
                 }
                 rows.push((run, totals, engines, summary));
             }
@@ -46,30 +46,32 @@ pub(super) fn runs(app: &App<'_>, store: &StoreHandle, limit: usize) -> Result<(
     let mut table = Table::new([
         "run", "command", "ago", "status", "engines", "runs", "diverged", "took",
     ])
-    .right(0)
-    .right(2)
-    .right(5)
-    .right(6)
-    .right(7)
+    .align_right(0)
+    .align_right(2)
+    .align_right(5)
+    .align_right(6)
+    .align_right(7)
     .fit(app.printer.width());
     for (run, totals, engines, summary) in &runs {
         let done: u64 = totals.iter().map(|(_, _, counts)| counts.runs).sum();
         let diverged: u64 = totals.iter().map(|(_, _, counts)| counts.diverged).sum();
         let ago = UnixMillis::now().0.saturating_sub(run.run.started.0);
-        table.row([
+        table.add_row([
             run.id.to_string(),
             run.run.command.clone(),
-            units::duration(Duration::from_secs(ago.unsigned_abs() / 1000).max(Duration::from_secs(1))),
+            units::format_duration(
+                Duration::from_secs(ago.unsigned_abs() / 1000).max(Duration::from_secs(1)),
+            ),
             kebab_case(&run.status),
             engines.join(", "),
-            grouped(done),
-            grouped(diverged),
+            format_number(done),
+            format_number(diverged),
             summary
                 .as_ref()
-                .map_or_else(String::new, |summary| units::duration(summary.elapsed)),
+                .map_or_else(String::new, |summary| units::format_duration(summary.elapsed)),
         ]);
     }
-    app.printer.line(table)?;
+    app.printer.print_line(table)?;
     say_if_more(app, more);
     Ok(())
 }
@@ -88,22 +90,24 @@ fn one_more(limit: usize) -> u32 {
     u32::try_from(limit).unwrap_or(u32::MAX).saturating_add(1)
 }
 
-pub(super) fn divergences(
+pub(super) fn print_divergences(
     app: &App<'_>,
     store: &StoreHandle,
     run: Option<RunId>,
     limit: usize,
 ) -> Result<(), Failure> {
     let mut found = store
-        .call(async move |store| {
+        .call_and_wait(async move |store| {
             let run = match run {
-                Some(run) => store.run(run).await?.id,
-                None => match store.runs(None, 1).await?.first() {
+                Some(run) => store.load_run(run).await?.id,
+                None => match store.list_runs(None, 1).await?.first() {
                     Some(run) => run.id,
                     None => return Ok(Vec::new()),
                 },
             };
-            store.divergences(Some(run), None, None, one_more(limit)).await
+            store
+                .list_divergences(Some(run), None, None, one_more(limit))
+                .await
         })
         .or_user_error()?;
     let more = found.len() > limit;
@@ -119,16 +123,16 @@ pub(super) fn divergences(
         return Ok(());
     }
     if found.is_empty() {
-        app.printer.note("no divergences in this run");
+        app.printer.print_note("no divergences in this run");
         return Ok(());
     }
     let mut table = Table::new(["divergence", "block", "state", "kind", "instruction"])
-        .right(0)
-        .right(1)
-        .right(2)
+        .align_right(0)
+        .align_right(1)
+        .align_right(2)
         .fit(app.printer.width());
     for divergence in &found {
-        table.row([
+        table.add_row([
             divergence.id.to_string(),
             divergence.block.to_string(),
             divergence.state_index.to_string(),
@@ -136,28 +140,31 @@ pub(super) fn divergences(
             divergence.culprit.clone().unwrap_or_default(),
         ]);
     }
-    app.printer.line(table)?;
+    app.printer.print_line(table)?;
     say_if_more(app, more);
-    app.printer.note("one in full: snippex compare --divergence N");
+    app.printer
+        .print_note("one in full: snippex compare --divergence N");
     Ok(())
 }
 
-pub(super) fn observations(
+pub(super) fn print_observations(
     app: &App<'_>,
     store: &StoreHandle,
     run: Option<RunId>,
     limit: usize,
 ) -> Result<(), Failure> {
     let (mut found, engines) = store
-        .call(async move |store| {
+        .call_and_wait(async move |store| {
             if let Some(run) = run {
-                store.run(run).await?;
+                store.load_run(run).await?;
             }
-            let found = store.observations(run, None, None, None, one_more(limit)).await?;
+            let found = store
+                .list_observations(run, None, None, None, one_more(limit))
+                .await?;
             let mut engines = HashMap::new();
             for observation in &found {
                 if let Entry::Vacant(name) = engines.entry(observation.engine) {
-                    name.insert(store.engine(observation.engine).await?.name);
+                    name.insert(store.load_engine(observation.engine).await?.name);
                 }
             }
             Ok((found, engines))
@@ -175,17 +182,17 @@ pub(super) fn observations(
     }
     if found.is_empty() {
         app.printer
-            .note("no observations: snippex simulate keeps how blocks end on an engine");
+            .print_note("no observations: snippex simulate keeps how blocks end on an engine");
         return Ok(());
     }
     let mut table = Table::new(["observation", "run", "block", "state", "engine", "case"])
-        .right(0)
-        .right(1)
-        .right(2)
-        .right(3)
+        .align_right(0)
+        .align_right(1)
+        .align_right(2)
+        .align_right(3)
         .fit(app.printer.width());
     for observation in &found {
-        table.row([
+        table.add_row([
             observation.id.to_string(),
             observation.run.to_string(),
             observation.block.to_string(),
@@ -194,9 +201,9 @@ pub(super) fn observations(
             observation.case_id.to_string()[..12].to_owned(),
         ]);
     }
-    app.printer.line(table)?;
+    app.printer.print_line(table)?;
     say_if_more(app, more);
     app.printer
-        .note("two of one case side by side: snippex compare A B");
+        .print_note("two of one case side by side: snippex compare A B");
     Ok(())
 }

@@ -28,7 +28,7 @@ struct SectionView {
 }
 
 /// The document of a baseline.
-pub(super) fn write(baseline: &Baseline) -> serde_json::Value {
+pub(super) fn baseline_to_json(baseline: &Baseline) -> serde_json::Value {
     let sections = baseline.sections.iter().map(|(key, section)| {
         let mut view = SectionView {
             key: key.clone(),
@@ -52,7 +52,7 @@ pub(super) fn write(baseline: &Baseline) -> serde_json::Value {
 }
 
 /// The baseline of a document.
-pub(super) fn read(text: &str) -> Result<Baseline, Failure> {
+pub(super) fn baseline_from_json(text: &str) -> Result<Baseline, Failure> {
     let hint = "give what `snippex regression export` printed";
     let document: Document = serde_json::from_str(text)
         .or_fail("this is no baseline in JSON")
@@ -77,7 +77,7 @@ pub(super) fn read(text: &str) -> Result<Baseline, Failure> {
         baseline.sections.insert(view.key, section);
     }
     // What cannot be written as text and read again is not taken.
-    Baseline::parse(&baseline.text())
+    Baseline::parse(&baseline.render_text())
         .or_fail("a name in it has spaces or is empty")
         .map_err(|failure| failure.hint(hint))
 }

@@ -1,7 +1,6 @@
 //! `snippex regression`: checks against a baseline that is kept in a repository.
 
 mod json;
-mod junit;
 
 use std::fs;
 use std::io::{self, Read as _};
@@ -10,17 +9,20 @@ use std::sync::atomic::Ordering;
 
 use cli_kit::{CancelToken, ExitStatus, Failure, OrFail, Progress};
 use serde_json::json;
-use snippex_report::regression::{ChangeName, ChangeView, RegressionView, annotations, text};
-use snippex_report::several;
+use snippex_report::format_count;
+use snippex_report::regression::{
+    ChangeName, ChangeView, RegressionView, render_github_annotations, render_regression,
+    render_regression_junit,
+};
 use snippex_session::{
     Approval, Approved, Baseline, BaselineChange, BaselineComparison, ChangeKind, CheckOutcome, CheckTarget,
     ObservedVerdicts, Section, SectionKey, Session, SessionEvent, SessionObserver, TargetChoice,
-    read_programs, today,
+    current_utc_date, read_programs,
 };
 
 use crate::app::App;
 use crate::args::{ApproveArgs, BaselineRunArgs, BaselineTestArgs, RegressionCommand};
-use crate::baseline_file::{read, read_or_begin, write};
+use crate::baseline_file::{read_baseline, read_or_begin, write_baseline};
 use crate::checking;
 use crate::hints::OrUserError;
 
@@ -34,7 +36,8 @@ pub(crate) fn run(app: &App<'_>, command: &RegressionCommand) -> Result<ExitStat
         RegressionCommand::Update(args) => update(app, args),
         RegressionCommand::History { limit } => history(app, *limit),
         RegressionCommand::Export(file) => {
-            app.printer.json(&json::write(&read(&file.baseline)?))?;
+            app.printer
+                .print_json(&json::baseline_to_json(&read_baseline(&file.baseline)?))?;
             Ok(ExitStatus::NothingFound)
         }
         RegressionCommand::Import { from, file } => import(app, from, &file.baseline),
@@ -53,7 +56,7 @@ struct Observed {
 fn check(app: &App<'_>, command: &str, args: &BaselineRunArgs) -> Result<Option<Observed>, Failure> {
     let choice = TargetChoice {
         filter: snippex_blocks::select::FilterOptions::default()
-            .check()
+            .into_filter()
             .or_user_error()?,
         request: snippex_blocks::select::SelectionRequest::default(),
         keep_report: false,
@@ -80,15 +83,15 @@ fn check(app: &App<'_>, command: &str, args: &BaselineRunArgs) -> Result<Option<
     };
     let targets = read.programs.into_iter();
     let targets = targets.map(|program| CheckTarget::Program(program, &choice));
-    let outcome = session.check(targets, &mut shown).or_user_error()?;
+    let outcome = session.check_targets(targets, &mut shown).or_user_error()?;
     checking::warn_of_cache(app, &outcome);
     if session.stop.load(Ordering::Relaxed) {
         return Ok(None);
     }
     Ok(Some(Observed {
         key: SectionKey {
-            engine: engines.subject().name.clone(),
-            reference: engines.reference().name.clone(),
+            engine: engines.subject_identity().name.clone(),
+            reference: engines.reference_identity().name.clone(),
             seed: options.seed,
             states: options.states,
         },
@@ -106,11 +109,11 @@ struct ShownVerdicts<'a> {
 }
 
 impl SessionObserver for ShownVerdicts<'_> {
-    fn observe(&mut self, event: SessionEvent<'_>) {
+    fn on_event(&mut self, event: SessionEvent<'_>) {
         match &event {
             SessionEvent::Running { runs } => match &self.progress {
-                Some(progress) => progress.expect(*runs),
-                None => self.progress = Some(self.app.printer.progress("checking", Some(*runs))),
+                Some(progress) => progress.expect_more(*runs),
+                None => self.progress = Some(self.app.printer.start_progress("checking", Some(*runs))),
             },
             SessionEvent::Block { report, .. } => {
                 if let Some(progress) = &self.progress {
@@ -122,7 +125,7 @@ impl SessionObserver for ShownVerdicts<'_> {
         if self.app.printer.reader_is_gone() {
             self.cancel.cancel();
         }
-        self.verdicts.observe(event);
+        self.verdicts.on_event(event);
     }
 }
 
@@ -134,12 +137,12 @@ fn record(app: &App<'_>, args: &BaselineRunArgs) -> Result<ExitStatus, Failure> 
     let section = baseline.sections.entry(observed.key).or_default();
     section.verdicts = observed.verdicts.verdicts;
     let count = section.verdicts.len() as u64;
-    write(&args.file.baseline, &baseline)?;
+    write_baseline(&args.file.baseline, &baseline)?;
     say_written(app, &args.file.baseline, count, observed.outcome.run.0)
 }
 
 fn update(app: &App<'_>, args: &BaselineRunArgs) -> Result<ExitStatus, Failure> {
-    let mut baseline = read(&args.file.baseline)?;
+    let mut baseline = read_baseline(&args.file.baseline)?;
     let Some(observed) = check(app, "update", args)? else {
         return Ok(ExitStatus::Interrupted);
     };
@@ -148,16 +151,16 @@ fn update(app: &App<'_>, args: &BaselineRunArgs) -> Result<ExitStatus, Failure> 
     let differs = differs.filter(|(block, verdict)| section.verdicts.get(*block) != Some(*verdict));
     let count = differs.count() as u64;
     section.verdicts.extend(observed.verdicts.verdicts);
-    write(&args.file.baseline, &baseline)?;
+    write_baseline(&args.file.baseline, &baseline)?;
     say_written(app, &args.file.baseline, count, observed.outcome.run.0)
 }
 
 fn say_written(app: &App<'_>, path: &Path, blocks: u64, run: i64) -> Result<ExitStatus, Failure> {
     let view = json!({"baseline": path.display().to_string(), "blocks": blocks, "run": run});
     app.print_answer(&view, || {
-        app.printer.line(format_args!(
+        app.printer.print_line(format_args!(
             "wrote {} into {}",
-            several(blocks, "block"),
+            format_count(blocks, "block"),
             path.display()
         ))
     })?;
@@ -166,13 +169,13 @@ fn say_written(app: &App<'_>, path: &Path, blocks: u64, run: i64) -> Result<Exit
 
 fn test(app: &App<'_>, args: &BaselineTestArgs) -> Result<ExitStatus, Failure> {
     let path = &args.with.file.baseline;
-    let baseline = read(path)?;
+    let baseline = read_baseline(path)?;
     let Some(observed) = check(app, "test", &args.with)? else {
         return Ok(ExitStatus::Interrupted);
     };
     let section = section(&baseline, &observed.key, path)?;
-    let comparison = BaselineComparison::of(section, &observed.verdicts, today());
-    let passed = !comparison.fails(args.allow_fixed);
+    let comparison = BaselineComparison::from_observed(section, &observed.verdicts, current_utc_date());
+    let passed = !comparison.has_failures(args.allow_fixed);
     let changes = comparison.changes.iter();
     let view = RegressionView {
         section: observed.key.to_string(),
@@ -187,17 +190,19 @@ fn test(app: &App<'_>, args: &BaselineTestArgs) -> Result<ExitStatus, Failure> {
         idle_approvals: comparison.idle_approvals,
     };
     if let Some(path) = &args.junit {
-        fs::write(path, junit::document(&view, args.allow_fixed))
+        fs::write(path, render_regression_junit(&view, args.allow_fixed))
             .or_fail_with(|| format!("cannot write {}", path.display()))?;
     }
     app.print_answer(&view, || {
         if args.annotations {
-            app.printer.text(annotations(&view) + &text(&view, None))
+            app.printer
+                .print_text(render_github_annotations(&view) + &render_regression(&view, None))
         } else {
-            app.printer.text(text(&view, app.printer.width()))
+            app.printer
+                .print_text(render_regression(&view, app.printer.width()))
         }
     })?;
-    Ok(ExitStatus::found(!passed))
+    Ok(ExitStatus::from_found(!passed))
 }
 
 /// The section of what was checked.
@@ -232,11 +237,11 @@ fn change_view(change: &BaselineChange, observed: &ObservedVerdicts) -> ChangeVi
 }
 
 fn approve(app: &App<'_>, args: &ApproveArgs) -> Result<ExitStatus, Failure> {
-    if args.until.is_some_and(|until| until < today()) {
+    if args.until.is_some_and(|until| until < current_utc_date()) {
         return Err(Failure::new("--until is over already").hint("name a day to come"));
     }
     let path = &args.file.baseline;
-    let mut baseline = read(path)?;
+    let mut baseline = read_baseline(path)?;
     let approval = Approval {
         reason: args.reason.clone(),
         issue: args.issue.clone(),
@@ -267,13 +272,13 @@ fn approve(app: &App<'_>, args: &ApproveArgs) -> Result<ExitStatus, Failure> {
                 .hint(format!("engines in it: {}", there.join(", "))),
         );
     }
-    write(path, &baseline)?;
+    write_baseline(path, &baseline)?;
     let count = args.names.len() as u64 * sections;
     let view = json!({"baseline": path.display().to_string(), "approvals": count});
     app.print_answer(&view, || {
-        app.printer.line(format_args!(
+        app.printer.print_line(format_args!(
             "wrote {} into {}",
-            several(count, "approval"),
+            format_count(count, "approval"),
             path.display()
         ))
     })?;
@@ -289,7 +294,7 @@ fn import(app: &App<'_>, from: &Path, path: &Path) -> Result<ExitStatus, Failure
     } else {
         fs::read_to_string(from).or_fail_with(failed)?
     };
-    let taken = json::read(&text)?;
+    let taken = json::baseline_from_json(&text)?;
     let count = taken
         .sections
         .values()
@@ -297,12 +302,12 @@ fn import(app: &App<'_>, from: &Path, path: &Path) -> Result<ExitStatus, Failure
         .sum();
     let mut baseline = read_or_begin(path)?;
     baseline.merge(taken);
-    write(path, &baseline)?;
+    write_baseline(path, &baseline)?;
     let view = json!({"baseline": path.display().to_string(), "blocks": count});
     app.print_answer(&view, || {
-        app.printer.line(format_args!(
+        app.printer.print_line(format_args!(
             "took {} into {}",
-            several(count, "block"),
+            format_count(count, "block"),
             path.display()
         ))
     })?;
@@ -312,16 +317,16 @@ fn import(app: &App<'_>, from: &Path, path: &Path) -> Result<ExitStatus, Failure
 fn history(app: &App<'_>, limit: u32) -> Result<ExitStatus, Failure> {
     let store = app.existing_store()?;
     let rows = store
-        .call(async move |store| {
+        .call_and_wait(async move |store| {
             let mut rows = Vec::new();
             let mut before = None;
             while rows.len() < limit as usize {
-                let runs = store.runs(before, 200).await?;
+                let runs = store.list_runs(before, 200).await?;
                 let Some(last) = runs.last() else { break };
                 before = Some(last.id);
                 for run in runs {
                     if rows.len() < limit as usize && run.run.command.starts_with(RUNS) {
-                        let summary = store.summary(run.id).await?.unwrap_or_default();
+                        let summary = store.find_summary(run.id).await?.unwrap_or_default();
                         rows.push((run, summary));
                     }
                 }
@@ -339,12 +344,12 @@ fn history(app: &App<'_>, limit: u32) -> Result<ExitStatus, Failure> {
         .collect();
     app.print_list(&rows, || {
         if rows.is_empty() {
-            app.printer.line("no baseline was recorded or tested yet")
+            app.printer.print_line("no baseline was recorded or tested yet")
         } else {
             let mut table = cli_kit::Table::new(["run", "day", "what", "blocks", "failing", "typed"])
-                .right(0)
-                .right(3)
-                .right(4)
+                .align_right(0)
+                .align_right(3)
+                .align_right(4)
                 .fit(app.printer.width());
             for row in &rows {
                 let started = row["started"].as_i64().unwrap_or_default();
@@ -354,7 +359,7 @@ fn history(app: &App<'_>, limit: u32) -> Result<ExitStatus, Failure> {
                     |day| day.strftime("%Y-%m-%d %H:%M").to_string(),
                 );
                 let word = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
-                table.row([
+                table.add_row([
                     row["run"].to_string(),
                     day,
                     word("command"),
@@ -363,7 +368,7 @@ fn history(app: &App<'_>, limit: u32) -> Result<ExitStatus, Failure> {
                     word("arguments"),
                 ]);
             }
-            app.printer.line(table)?;
+            app.printer.print_line(table)?;
             Ok(())
         }
     })?;

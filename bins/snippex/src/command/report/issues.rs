@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use cli_kit::style::{FAINT, HEADING};
 use cli_kit::{ExitStatus, Failure};
+use snippex_report::format_count;
 use snippex_report::report::ReportBug;
-use snippex_report::several;
 use snippex_store::StoreHandle;
 
 use super::scope_of;
@@ -72,32 +72,32 @@ fn drafts(
     };
     let meant: Vec<&ReportBug> = report.bugs.iter().filter(is_meant).collect();
     if meant.len() > args.max_issues {
-        app.printer.note(format_args!(
+        app.printer.print_note(format_args!(
             "{} of {}: --max-issues takes more",
             args.max_issues,
-            several(meant.len() as u64, "bug")
+            format_count(meant.len() as u64, "bug")
         ));
     }
     meant
         .into_iter()
         .take(args.max_issues)
-        .map(|bug| IssueDraft::of(app, bug))
+        .map(|bug| IssueDraft::for_bug(app, bug))
         .collect()
 }
 
 fn print_drafts(app: &App<'_>, drafts: &[IssueDraft]) -> Result<(), Failure> {
     app.print_list(drafts, || {
         for draft in drafts {
-            app.printer.line(format_args!(
+            app.printer.print_line(format_args!(
                 "{HEADING}{}{HEADING:#}\n{FAINT}label {LABEL}, about {}{FAINT:#}\n\n{}",
                 draft.title, draft.bug, draft.text
             ))?;
         }
-        app.printer.note(match drafts.len() {
+        app.printer.print_note(match drafts.len() {
             0 => "no new bug has a case".to_owned(),
             count => format!(
                 "{} would be opened by --create --repo OWNER/NAME",
-                several(count as u64, "issue")
+                format_count(count as u64, "issue")
             ),
         });
         Ok(())
@@ -112,7 +112,7 @@ fn open(
 ) -> Result<(), Failure> {
     let mut reported: Vec<ReportedBug> = Vec::new();
     let result = report_bugs(target, store, drafts, |bug| {
-        app.printer.note(format_args!(
+        app.printer.print_note(format_args!(
             "{}: {} {}, {}",
             bug.bug, bug.action, bug.url, bug.reason
         ));
@@ -122,15 +122,15 @@ fn open(
     app.print_list(&reported, || {
         let opened = reported.iter().filter(|bug| bug.action == "opened").count();
         let commented = reported.iter().filter(|bug| bug.action == "commented").count();
-        app.printer.line(format_args!(
+        app.printer.print_line(format_args!(
             "{} opened, {} commented on, {} left as they are",
-            several(opened as u64, "issue"),
+            format_count(opened as u64, "issue"),
             commented,
             reported.len() - opened - commented
         ))
     })?;
     result.map_err(|error| {
-        Failure::because("not all issues could be opened", &error)
+        Failure::with_cause("not all issues could be opened", &error)
             .hint("call it again: what was opened is found, and not opened twice")
     })
 }

@@ -5,7 +5,7 @@
 //! Names say what is measured: `time_` a time, `mem_` and `peakmem_` bytes, `track_` a number of the user's own.
 
 use crate::ingest::collector::{CollectedEntry, MeasurementCollector};
-use crate::ingest::text::{Opened, number};
+use crate::ingest::text::{Opened, parse_number};
 use crate::ingest::{Adapter, Tool};
 use crate::measurement::{Estimator, Measure, ProblemKind, Scale, Unit};
 
@@ -25,11 +25,11 @@ impl Adapter for Asv {
         }
     }
 
-    fn read(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
+    fn read_sources(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
         for source in sources {
-            collector.enter(source.path);
+            collector.set_source(source.path);
             if source.shape.is_some() {
-                results::read(source, collector);
+                results::read_result_file(source, collector);
             } else {
                 read_lines(source, collector);
             }
@@ -83,7 +83,9 @@ fn is_rule(text: &str) -> bool {
 /// What follows `[ 35.00%] `.
 fn progress(line: &str) -> Option<&str> {
     let (percent, rest) = line.strip_prefix('[')?.split_once("%] ")?;
-    number(percent).filter(|_| rest.starts_with('·')).map(|_| rest)
+    parse_number(percent)
+        .filter(|_| rest.starts_with('·'))
+        .map(|_| rest)
 }
 
 /// Reads the line of a benchmark; gives its name if its values stand in a table below.
@@ -117,10 +119,10 @@ fn in_environment(name: &str, environment: &str) -> String {
 /// One value as it is printed: a number, or that there is none.
 fn push_outcome(name: &str, full: &str, outcome: &str, collector: &mut MeasurementCollector<'_>) {
     match outcome {
-        "failed" | "n/a" => collector.report(full, ProblemKind::Failed, outcome),
+        "failed" | "n/a" => collector.report_entry_problem(full, ProblemKind::Failed, outcome),
         value => match parse(value) {
             Some((value, deviation, scale)) => push_entry(name, full, value, deviation, scale, collector),
-            None => collector.report(full, ProblemKind::Malformed, value),
+            None => collector.report_entry_problem(full, ProblemKind::Malformed, value),
         },
     }
 }
@@ -136,7 +138,7 @@ fn read_table(name: &str, environment: &str, lines: &[String], collector: &mut M
     };
     let rules: Vec<usize> = (0..lines.len()).filter(|at| is_line(&lines[*at], '=')).collect();
     let Some(dashes) = lines.iter().position(|line| is_line(line, '-')) else {
-        return collector.report(name, ProblemKind::Malformed, "a table without a heading");
+        return collector.report_entry_problem(name, ProblemKind::Malformed, "a table without a heading");
     };
     // With values in its heading, a table has one more rule between heading and rows, and the dashes of its heading have
     // one run for all of them.
@@ -144,7 +146,9 @@ fn read_table(name: &str, environment: &str, lines: &[String], collector: &mut M
     let (first, last, left) = match (end, rules.as_slice()) {
         (Some(end), _) => (dashes + 1, end, columns.len().saturating_sub(1)),
         (None, [_, start, end, ..]) => (start + 1, *end, spans(&lines[dashes]).len().saturating_sub(1)),
-        (None, _) => return collector.report(name, ProblemKind::Malformed, "a table that has no end"),
+        (None, _) => {
+            return collector.report_entry_problem(name, ProblemKind::Malformed, "a table that has no end");
+        }
     };
     let heading = cells(&lines[first.saturating_sub(2)], &columns);
     for row in lines.get(first..last).unwrap_or_default() {
@@ -198,11 +202,11 @@ fn parse(text: &str) -> Option<(f64, Option<f64>, &str)> {
     match rest {
         Some(rest) => {
             let (deviation, unit) = rest.split_at(cut(rest));
-            Some((number(value)?, number(deviation), unit))
+            Some((parse_number(value)?, parse_number(deviation), unit))
         }
         None => {
             let (digits, unit) = value.split_at(cut(value));
-            Some((number(digits)?, None, unit))
+            Some((parse_number(digits)?, None, unit))
         }
     }
 }

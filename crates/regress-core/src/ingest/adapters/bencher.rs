@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::ingest::collector::{CollectedEntry, MeasurementCollector};
-use crate::ingest::json::{Number, members, quote_not_finite};
-use crate::ingest::text::{Opened, slug};
+use crate::ingest::json::{Number, quote_not_finite, read_object_members};
+use crate::ingest::text::{Opened, slug_from_label};
 use crate::ingest::{Adapter, Tool};
 use crate::measurement::{Direction, Interval, Measure, ProblemKind, Scale, Unit};
 
@@ -30,14 +30,14 @@ impl Adapter for Bencher {
         source
             .shape
             .as_ref()
-            .is_some_and(|shape| !shape.is_array && shape.has(3, "value"))
+            .is_some_and(|shape| !shape.is_array && shape.has_key(3, "value"))
     }
 
-    fn read(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
+    fn read_sources(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
         for source in sources {
-            collector.enter(source.path);
+            collector.set_source(source.path);
             let text = quote_not_finite(&source.text);
-            match members(&text) {
+            match read_object_members(&text) {
                 Ok(benchmarks) => benchmarks
                     .iter()
                     .for_each(|(name, raw)| read_benchmark(name, raw, collector)),
@@ -48,9 +48,9 @@ impl Adapter for Bencher {
 }
 
 fn read_benchmark(name: &str, raw: &RawValue, collector: &mut MeasurementCollector<'_>) {
-    let measures = match members(raw.get()) {
+    let measures = match read_object_members(raw.get()) {
         Ok(measures) => measures,
-        Err(error) => return collector.report(name, ProblemKind::Malformed, error.to_string()),
+        Err(error) => return collector.report_entry_problem(name, ProblemKind::Malformed, error.to_string()),
     };
     for (label, raw) in measures {
         let (metric, measure) = match (
@@ -59,11 +59,11 @@ fn read_benchmark(name: &str, raw: &RawValue, collector: &mut MeasurementCollect
         ) {
             (Ok(metric), Ok(measure)) => (metric, measure),
             (Err(error), _) => {
-                collector.report(name, ProblemKind::Malformed, format!("{label}: {error}"));
+                collector.report_entry_problem(name, ProblemKind::Malformed, format!("{label}: {error}"));
                 continue;
             }
             (_, Err(error)) => {
-                collector.report(name, ProblemKind::BadName, format!("{label:?}: {error}"));
+                collector.report_entry_problem(name, ProblemKind::BadName, format!("{label:?}: {error}"));
                 continue;
             }
         };
@@ -76,14 +76,14 @@ fn read_benchmark(name: &str, raw: &RawValue, collector: &mut MeasurementCollect
                 high: high.0,
                 level: None,
             }),
-            ..CollectedEntry::new(name, measure, Scale::base(unit), metric.value.0)
+            ..CollectedEntry::new(name, measure, Scale::from_base_unit(unit), metric.value.0)
         });
     }
 }
 
 /// Unit and direction by Bencher's built-in measures, then by the words of the name.
 fn unit_of(label: &str) -> (Unit, Option<Direction>) {
-    let slug = slug(label);
+    let slug = slug_from_label(label);
     match slug.as_str() {
         "latency" => (Unit::Nanoseconds, None),
         "throughput" => (Unit::OperationsPerSecond, None),

@@ -19,17 +19,17 @@ impl Adapter for Benchgate {
         source
             .shape
             .as_ref()
-            .is_some_and(|shape| shape.has(1, "format") && source.text.contains("\"benchgate-run\""))
+            .is_some_and(|shape| shape.has_key(1, "format") && source.text.contains("\"benchgate-run\""))
     }
 
-    fn read(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
+    fn read_sources(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
         for source in sources {
-            collector.enter(source.path);
+            collector.set_source(source.path);
             match RunFile::from_json(source.text.as_bytes()) {
                 Ok(file) => {
                     for (index, run) in file.processes.iter().enumerate() {
                         for problem in &run.problems {
-                            collector.report(
+                            collector.report_entry_problem(
                                 problem.entry.as_deref().unwrap_or(""),
                                 problem.kind,
                                 &problem.detail,
@@ -53,7 +53,7 @@ fn push_entry(process: usize, measurement: &Measurement, collector: &mut Measure
     collector.push(CollectedEntry {
         name: measurement.benchmark.as_str(),
         measure: measurement.measure.clone(),
-        scale: Scale::base(measurement.unit.clone()),
+        scale: Scale::from_base_unit(measurement.unit.clone()),
         direction: Some(measurement.direction),
         estimator: measurement.estimator,
         value: measurement.value,

@@ -50,12 +50,12 @@ impl Adapter for BenchmarkDotNet {
 
     fn recognises(&self, source: &Opened<'_>) -> bool {
         let shape = source.shape.as_ref();
-        shape.is_some_and(|shape| shape.has(1, "HostEnvironmentInfo") && shape.has(1, "Benchmarks"))
+        shape.is_some_and(|shape| shape.has_key(1, "HostEnvironmentInfo") && shape.has_key(1, "Benchmarks"))
     }
 
-    fn read(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
+    fn read_sources(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
         for source in sources {
-            collector.enter(source.path);
+            collector.set_source(source.path);
             match serde_json::from_str::<DotNetReport>(&source.text) {
                 Ok(report) => report
                     .benchmarks
@@ -70,7 +70,7 @@ impl Adapter for BenchmarkDotNet {
 fn read_benchmark(benchmark: &DotNetBenchmark, collector: &mut MeasurementCollector<'_>) {
     let name = &benchmark.full_name;
     let Some(statistics) = &benchmark.statistics else {
-        return collector.report(name, ProblemKind::Failed, "it has no statistics");
+        return collector.report_entry_problem(name, ProblemKind::Failed, "it has no statistics");
     };
     let quartiles = statistics.q1.zip(statistics.q3);
     collector.push(CollectedEntry {
@@ -82,7 +82,7 @@ fn read_benchmark(benchmark: &DotNetBenchmark, collector: &mut MeasurementCollec
             high: high.0,
             level: Some(0.5),
         }),
-        ..CollectedEntry::time(name, 1.0, statistics.median.0)
+        ..CollectedEntry::from_time(name, 1.0, statistics.median.0)
     });
     let bytes = benchmark
         .memory
@@ -92,7 +92,7 @@ fn read_benchmark(benchmark: &DotNetBenchmark, collector: &mut MeasurementCollec
         collector.push(CollectedEntry::new(
             name,
             Measure::ALLOCATED_BYTES,
-            Scale::base(Unit::Bytes),
+            Scale::from_base_unit(Unit::Bytes),
             bytes,
         ));
     }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::ingest::collector::{CollectedEntry, MeasurementCollector};
 use crate::ingest::json::Elements;
-use crate::ingest::text::{Opened, number};
+use crate::ingest::text::{Opened, parse_number};
 use crate::ingest::{Adapter, Tool};
 use crate::measurement::{Estimator, Measure, ProblemKind, Scale, Unit};
 
@@ -30,14 +30,16 @@ impl Adapter for BenchmarkIps {
 
     fn recognises(&self, source: &Opened<'_>) -> bool {
         match &source.shape {
-            Some(shape) => shape.is_array && shape.has(1, "microseconds") && shape.has(1, "iterations"),
+            Some(shape) => {
+                shape.is_array && shape.has_key(1, "microseconds") && shape.has_key(1, "iterations")
+            }
             None => source.lines().any(|line| rate(&line).is_some()),
         }
     }
 
-    fn read(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
+    fn read_sources(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
         for source in sources {
-            collector.enter(source.path);
+            collector.set_source(source.path);
             if source.shape.is_none() {
                 read_lines(source, collector);
                 continue;
@@ -59,12 +61,12 @@ fn read_entry(text: &str, collector: &mut MeasurementCollector<'_>) {
     };
     match entry.central_tendency.or(entry.ips) {
         Some(rate) => push_rate(&entry.name, rate, entry.error.or(entry.stddev), collector),
-        None => collector.report(&entry.name, ProblemKind::Missing, "ips"),
+        None => collector.report_entry_problem(&entry.name, ProblemKind::Missing, "ips"),
     }
 }
 
 fn push_rate(name: &str, rate: f64, deviation: Option<f64>, collector: &mut MeasurementCollector<'_>) {
-    let scale = Scale::base(Unit::OperationsPerSecond);
+    let scale = Scale::from_base_unit(Unit::OperationsPerSecond);
     collector.push(CollectedEntry {
         estimator: Estimator::Mean,
         std_dev: deviation,
@@ -92,7 +94,7 @@ fn rate(line: &str) -> Option<(&str, f64, Option<f64>)> {
     let (before, deviation) = before.split_once("(±")?;
     let before = before.trim_end();
     let (label, value) = before.rsplit_once(char::is_whitespace).unwrap_or(("", before));
-    let percent = number(deviation.trim().trim_end_matches([')', '%', ' ']));
+    let percent = parse_number(deviation.trim().trim_end_matches([')', '%', ' ']));
     Some((label.trim(), with_prefix(value)?, percent))
 }
 
@@ -106,5 +108,5 @@ fn with_prefix(text: &str) -> Option<f64> {
         (at, 'Q') => (&text[..at], 1e15),
         _ => (text, 1.0),
     };
-    Some(number(digits)? * factor)
+    Some(parse_number(digits)? * factor)
 }

@@ -20,12 +20,14 @@ impl Adapter for BenchmarkTools {
 
     fn recognises(&self, source: &Opened<'_>) -> bool {
         let shape = source.shape.as_ref();
-        shape.is_some_and(|shape| shape.is_array && shape.has(1, "Julia") && shape.has(1, "BenchmarkTools"))
+        shape.is_some_and(|shape| {
+            shape.is_array && shape.has_key(1, "Julia") && shape.has_key(1, "BenchmarkTools")
+        })
     }
 
-    fn read(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
+    fn read_sources(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
         for source in sources {
-            collector.enter(source.path);
+            collector.set_source(source.path);
             // Nesting is bounded by serde_json.
             match serde_json::from_str::<Value>(&source.text) {
                 Ok(saved) => {
@@ -52,7 +54,7 @@ fn read_value(path: &mut Vec<String>, value: &Value, collector: &mut Measurement
     };
     let kind = value.get(0).and_then(Value::as_str).unwrap_or_default();
     let Some(fields) = value.get(1) else {
-        return collector.report(&name, ProblemKind::Malformed, "it is no [type, fields]");
+        return collector.report_entry_problem(&name, ProblemKind::Malformed, "it is no [type, fields]");
     };
     match kind.rsplit('.').next().unwrap_or_default() {
         "BenchmarkGroup" => {
@@ -93,7 +95,7 @@ fn push_entries(
     collector: &mut MeasurementCollector<'_>,
 ) {
     let Some(time) = time else {
-        return collector.report(name, ProblemKind::Missing, "times");
+        return collector.report_entry_problem(name, ProblemKind::Missing, "times");
     };
     collector.push(CollectedEntry {
         estimator: if times.is_empty() {
@@ -102,7 +104,7 @@ fn push_entries(
             Estimator::Median
         },
         iterations: times.to_vec(),
-        ..CollectedEntry::time(name, 1.0, time)
+        ..CollectedEntry::from_time(name, 1.0, time)
     });
     let counted = [
         ("memory", Measure::ALLOCATED_BYTES, Unit::Bytes),
@@ -110,7 +112,12 @@ fn push_entries(
     ];
     for (field, measure, unit) in counted {
         if let Some(value) = fields.get(field).and_then(Value::as_f64) {
-            collector.push(CollectedEntry::new(name, measure, Scale::base(unit), value));
+            collector.push(CollectedEntry::new(
+                name,
+                measure,
+                Scale::from_base_unit(unit),
+                value,
+            ));
         }
     }
 }

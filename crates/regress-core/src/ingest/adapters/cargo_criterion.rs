@@ -46,12 +46,14 @@ impl Adapter for CargoCriterion {
         source.text.contains("\"benchmark-complete\"") || source.text.contains("\"group-complete\"")
     }
 
-    fn read(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
+    fn read_sources(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
         for source in sources {
-            collector.enter(source.path);
+            collector.set_source(source.path);
             each_object(&quote_not_finite(&source.text), |document| match document {
                 Document::Object(object) => read_message(object.get(), collector),
-                Document::Broken(error) => collector.report("message", ProblemKind::Malformed, error),
+                Document::Broken(error) => {
+                    collector.report_entry_problem("message", ProblemKind::Malformed, error);
+                }
             });
         }
     }
@@ -60,18 +62,20 @@ impl Adapter for CargoCriterion {
 fn read_message(text: &str, collector: &mut MeasurementCollector<'_>) {
     let message: Message = match serde_json::from_str(text) {
         Ok(message) => message,
-        Err(error) => return collector.report("message", ProblemKind::Malformed, error.to_string()),
+        Err(error) => {
+            return collector.report_entry_problem("message", ProblemKind::Malformed, error.to_string());
+        }
     };
     // Other messages are cargo's own or of later versions; the book allows for them.
     if message.reason.as_deref() != Some("benchmark-complete") {
         return;
     }
     let Some(id) = message.id else {
-        return collector.report("message", ProblemKind::Missing, "id");
+        return collector.report_entry_problem("message", ProblemKind::Missing, "id");
     };
     let result: BenchmarkComplete = match serde_json::from_str(text) {
         Ok(result) => result,
-        Err(error) => return collector.report(&id, ProblemKind::Malformed, error.to_string()),
+        Err(error) => return collector.report_entry_problem(&id, ProblemKind::Malformed, error.to_string()),
     };
     let scale = Scale::parse_or_custom(&result.typical.unit);
     let measure = measure_of_unit(&result.typical.unit);

@@ -5,7 +5,7 @@
 //! name, as several test cases may repeat one. Lines of the table are cut where at least two spaces stand.
 
 use crate::ingest::collector::{CollectedEntry, MeasurementCollector};
-use crate::ingest::text::{Opened, number};
+use crate::ingest::text::{Opened, parse_number};
 use crate::ingest::{Adapter, Tool};
 use crate::measurement::{Estimator, Interval, Measure, ProblemKind, Scale, Unit};
 
@@ -20,9 +20,9 @@ impl Adapter for Catch2 {
         source.lines().any(|line| is_heading(&line))
     }
 
-    fn read(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
+    fn read_sources(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
         for source in sources {
-            collector.enter(source.path);
+            collector.set_source(source.path);
             read_lines(source, collector);
         }
     }
@@ -69,7 +69,7 @@ fn read_lines(source: &Opened<'_>, collector: &mut MeasurementCollector<'_>) {
             Place::Means(name, samples) => match times(line) {
                 Some((more, means)) => Place::Deviations(format!("{name} {more}"), samples, means),
                 None => {
-                    collector.report(&name, ProblemKind::Failed, line.trim());
+                    collector.report_entry_problem(&name, ProblemKind::Failed, line.trim());
                     Place::Table
                 }
             },
@@ -94,7 +94,7 @@ fn read_lines(source: &Opened<'_>, collector: &mut MeasurementCollector<'_>) {
     }
     match place {
         Place::Means(name, _) => {
-            collector.report(&name, ProblemKind::Missing, "the output ends before its mean");
+            collector.report_entry_problem(&name, ProblemKind::Missing, "the output ends before its mean");
         }
         Place::Deviations(name, samples, means) => push_entry(&name, samples, means, None, collector),
         _ => {}
@@ -105,7 +105,7 @@ fn read_lines(source: &Opened<'_>, collector: &mut MeasurementCollector<'_>) {
 fn first_line(line: &str) -> Option<(&str, u64)> {
     let mut from_end = line.trim_end().rsplit(' ').filter(|word| !word.is_empty());
     Scale::parse(from_end.next()?)?;
-    number(from_end.next()?)?;
+    parse_number(from_end.next()?)?;
     from_end.next()?.parse::<u64>().ok()?;
     let samples = from_end.next()?;
     let name = line.split("  ").next()?.trim();
@@ -118,7 +118,7 @@ fn times(line: &str) -> Option<(String, [f64; 3])> {
     let start = words.len().checked_sub(6)?;
     let time = |at: usize| {
         let scale = Scale::parse(words.get(at + 1)?).filter(|scale| scale.unit == Unit::Nanoseconds)?;
-        Some(number(words.get(at)?)? * scale.factor)
+        Some(parse_number(words.get(at)?)? * scale.factor)
     };
     Some((
         words[..start].join(" "),
@@ -146,7 +146,7 @@ fn push_entry(
         ..CollectedEntry::new(
             name.trim(),
             Measure::LATENCY,
-            Scale::base(Unit::Nanoseconds),
+            Scale::from_base_unit(Unit::Nanoseconds),
             mean,
         )
     });

@@ -78,7 +78,7 @@ impl Adapter for Criterion {
         }
     }
 
-    fn read(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
+    fn read_sources(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
         let mut folders: BTreeMap<&str, Folder<'_>> = BTreeMap::new();
         for &source in sources {
             let (path, file) = split(source.path);
@@ -96,7 +96,7 @@ impl Adapter for Criterion {
             }
         }
         if folders.is_empty() {
-            collector.enter(sources.first().map_or("", |source| source.path));
+            collector.set_source(sources.first().map_or("", |source| source.path));
             collector.reject_source(
                 ProblemKind::NoBenchmarks,
                 "there is no folder `new` among Criterion's files",
@@ -114,7 +114,7 @@ fn split(path: &str) -> (&str, &str) {
 }
 
 fn read_folder(path: &str, folder: &Folder<'_>, collector: &mut MeasurementCollector<'_>) {
-    collector.enter(path);
+    collector.set_source(path);
     let Some(benchmark) = folder.benchmark else {
         return collector.reject_source(ProblemKind::Missing, "new/benchmark.json, which holds the name");
     };
@@ -125,7 +125,7 @@ fn read_folder(path: &str, folder: &Folder<'_>, collector: &mut MeasurementColle
         }
     };
     let Some(estimates) = folder.estimates else {
-        return collector.report(
+        return collector.report_entry_problem(
             &name,
             ProblemKind::Missing,
             "new/estimates.json, which holds the value",
@@ -134,7 +134,7 @@ fn read_folder(path: &str, folder: &Folder<'_>, collector: &mut MeasurementColle
     let estimates: Estimates = match serde_json::from_str(&quote_not_finite(&estimates.text)) {
         Ok(estimates) => estimates,
         Err(error) => {
-            return collector.report(
+            return collector.report_entry_problem(
                 &name,
                 ProblemKind::Malformed,
                 format!("new/estimates.json: {error}"),
@@ -152,7 +152,7 @@ fn read_folder(path: &str, folder: &Folder<'_>, collector: &mut MeasurementColle
         .map_or_else(Vec::new, |sample| match per_iteration(&sample.text) {
             Ok(iterations) => iterations,
             Err(error) => {
-                collector.report(
+                collector.report_entry_problem(
                     &name,
                     ProblemKind::Doubtful,
                     format!("new/sample.json is left out: {error}"),

@@ -3,7 +3,7 @@
 //! are passed over, as are throughputs, which follow from the times.
 
 use crate::ingest::collector::{CollectedEntry, MeasurementCollector, measure_of_unit};
-use crate::ingest::text::{Opened, number};
+use crate::ingest::text::{Opened, parse_number};
 use crate::ingest::{Adapter, Tool};
 use crate::measurement::{Interval, ProblemKind, Scale};
 
@@ -23,13 +23,13 @@ impl Adapter for CriterionText {
         })
     }
 
-    fn shares(&self) -> bool {
+    fn shares_sources(&self) -> bool {
         true
     }
 
-    fn read(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
+    fn read_sources(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
         for source in sources {
-            collector.enter(source.path);
+            collector.set_source(source.path);
             read_lines(source, collector);
         }
     }
@@ -66,7 +66,7 @@ fn read_lines(source: &Opened<'_>, collector: &mut MeasurementCollector<'_>) {
         }
         if line.starts_with("thread '") && line.contains("panicked at") {
             match running.take() {
-                Some(name) => collector.report(&name, ProblemKind::Failed, line),
+                Some(name) => collector.report_entry_problem(&name, ProblemKind::Failed, line),
                 None => collector.reject_source(ProblemKind::Failed, line),
             }
         }
@@ -75,7 +75,7 @@ fn read_lines(source: &Opened<'_>, collector: &mut MeasurementCollector<'_>) {
         }
     }
     if let Some(name) = running {
-        collector.report(&name, ProblemKind::Missing, "the output ends before its result");
+        collector.report_entry_problem(&name, ProblemKind::Missing, "the output ends before its result");
     }
 }
 
@@ -124,12 +124,12 @@ fn triple(text: &str) -> Option<Triple> {
     let text = text.trim_start().strip_prefix('[')?.split(']').next()?;
     let mut words = text.split_whitespace();
     if text.contains('%') {
-        let percent = |word: &str| number(word.strip_suffix('%')?);
+        let percent = |word: &str| parse_number(word.strip_suffix('%')?);
         return words.next().and_then(percent).map(|_| Triple::Change);
     }
     let mut value = || {
         Some(Printed {
-            number: number(words.next()?)?,
+            number: parse_number(words.next()?)?,
             unit: words.next()?.to_owned(),
         })
     };

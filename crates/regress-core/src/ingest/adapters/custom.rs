@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::ingest::collector::{CollectedEntry, MeasurementCollector, measure_of_unit};
 use crate::ingest::json::{Elements, Number, quote_not_finite};
-use crate::ingest::text::{Opened, number};
+use crate::ingest::text::{Opened, parse_number};
 use crate::ingest::{Adapter, Tool};
 use crate::measurement::{Direction, Measure, ProblemKind, Scale, Unit};
 
@@ -54,13 +54,16 @@ impl Adapter for Custom {
     fn recognises(&self, source: &Opened<'_>) -> bool {
         self.direction.is_none()
             && source.shape.as_ref().is_some_and(|shape| {
-                shape.is_array && shape.has(1, "name") && shape.has(1, "unit") && shape.has(1, "value")
+                shape.is_array
+                    && shape.has_key(1, "name")
+                    && shape.has_key(1, "unit")
+                    && shape.has_key(1, "value")
             })
     }
 
-    fn read(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
+    fn read_sources(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
         for source in sources {
-            collector.enter(source.path);
+            collector.set_source(source.path);
             let text = quote_not_finite(&source.text);
             match serde_json::from_str::<Elements<'_>>(&text) {
                 Ok(Elements(items)) => {
@@ -79,12 +82,18 @@ impl Custom {
         let name = match serde_json::from_str::<CustomHeader>(text) {
             Ok(head) => head.name,
             Err(error) => {
-                return collector.report(&format!("[{index}]"), ProblemKind::Malformed, error.to_string());
+                return collector.report_entry_problem(
+                    &format!("[{index}]"),
+                    ProblemKind::Malformed,
+                    error.to_string(),
+                );
             }
         };
         let item: Item<'_> = match serde_json::from_str(text) {
             Ok(item) => item,
-            Err(error) => return collector.report(&name, ProblemKind::Malformed, error.to_string()),
+            Err(error) => {
+                return collector.report_entry_problem(&name, ProblemKind::Malformed, error.to_string());
+            }
         };
         let scale = scale_of(&item.unit);
         let measure = match &scale.unit {
@@ -127,7 +136,7 @@ fn spread(range: &RawValue, value: f64) -> Option<f64> {
         .trim_start_matches(['±', '+', '/', '-', ' '])
         .trim();
     match text.strip_suffix('%') {
-        Some(percent) => number(percent).map(|percent| value * percent / 100.0),
-        None => number(text),
+        Some(percent) => parse_number(percent).map(|percent| value * percent / 100.0),
+        None => parse_number(text),
     }
 }

@@ -5,7 +5,7 @@
 //! those are measures of their own. Memory that is freed or moved is passed over.
 
 use crate::ingest::collector::{CollectedEntry, MeasurementCollector};
-use crate::ingest::text::{Opened, number};
+use crate::ingest::text::{Opened, parse_number};
 use crate::ingest::{Adapter, Tool};
 use crate::measurement::{Estimator, Interval, Measure, ProblemKind, Scale, Unit};
 
@@ -20,13 +20,13 @@ impl Adapter for Divan {
         source.lines().any(|line| is_heading(&line))
     }
 
-    fn shares(&self) -> bool {
+    fn shares_sources(&self) -> bool {
         true
     }
 
-    fn read(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
+    fn read_sources(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
         for source in sources {
-            collector.enter(source.path);
+            collector.set_source(source.path);
             read_lines(source, collector);
         }
     }
@@ -115,10 +115,10 @@ impl Allocations {
         let median = row.split('│').nth(2).unwrap_or_default().trim();
         let (digits, unit) = median.split_once(' ').unwrap_or((median, ""));
         let scale = match place {
-            0 => Some(Scale::base(Unit::Count)),
+            0 => Some(Scale::from_base_unit(Unit::Count)),
             _ => Scale::parse(unit),
         };
-        self.counted[place] = number(digits).zip(scale);
+        self.counted[place] = parse_number(digits).zip(scale);
         self.rows = (place == 0).then_some(1);
     }
 
@@ -126,7 +126,7 @@ impl Allocations {
     fn push(self, collector: &mut MeasurementCollector<'_>) {
         let nothing = self.counted.iter().all(Option::is_none);
         let [count, bytes] = self.counted;
-        let zero = |unit| nothing.then(|| (0.0, Scale::base(unit)));
+        let zero = |unit| nothing.then(|| (0.0, Scale::from_base_unit(unit)));
         let rows = [
             (Measure::ALLOCATIONS, count.or_else(|| zero(Unit::Count))),
             (Measure::ALLOCATED_BYTES, bytes.or_else(|| zero(Unit::Bytes))),
@@ -165,7 +165,7 @@ fn name_and_fastest(cell: &str) -> (&str, Option<&str>) {
 fn value(text: &str) -> Option<f64> {
     let (digits, unit) = text.trim().split_once(' ')?;
     let scale = Scale::parse(unit).filter(|scale| scale.unit == Unit::Nanoseconds)?;
-    Some(number(digits)? * scale.factor)
+    Some(parse_number(digits)? * scale.factor)
 }
 
 fn push_entry(
@@ -176,11 +176,11 @@ fn push_entry(
     collector: &mut MeasurementCollector<'_>,
 ) {
     let Some(middle) = value(median) else {
-        return collector.report(name, ProblemKind::Malformed, format!("median {median:?}"));
+        return collector.report_entry_problem(name, ProblemKind::Malformed, format!("median {median:?}"));
     };
     let low = value(fastest);
     let high = cells.get(1).and_then(|cell| value(cell));
-    let samples = cells.get(4).and_then(|cell| number(cell)).map(|n| n as u64);
+    let samples = cells.get(4).and_then(|cell| parse_number(cell)).map(|n| n as u64);
     collector.push(CollectedEntry {
         estimator: Estimator::Median,
         interval: low.zip(high).map(|(low, high)| Interval {
@@ -189,6 +189,11 @@ fn push_entry(
             level: Some(1.0),
         }),
         samples,
-        ..CollectedEntry::new(name, Measure::LATENCY, Scale::base(Unit::Nanoseconds), middle)
+        ..CollectedEntry::new(
+            name,
+            Measure::LATENCY,
+            Scale::from_base_unit(Unit::Nanoseconds),
+            middle,
+        )
     });
 }

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 
 use crate::ingest::collector::{CollectedEntry, MeasurementCollector};
-use crate::ingest::text::{Opened, number};
+use crate::ingest::text::{Opened, parse_number};
 use crate::ingest::{Adapter, Tool};
 use crate::measurement::{Direction, Estimator, Measure, ProblemKind, Scale, Unit};
 use crate::stats::median;
@@ -41,16 +41,16 @@ impl Adapter for Go {
         let is_json = source
             .shape
             .as_ref()
-            .is_some_and(|shape| shape.has(1, "Action") && shape.has(1, "Package"));
+            .is_some_and(|shape| shape.has_key(1, "Action") && shape.has_key(1, "Package"));
         is_json
             || source.lines().any(|line| {
                 result(&line).is_some_and(|r| r.is_ok()) || line.starts_with("--- FAIL: Benchmark")
             })
     }
 
-    fn read(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
+    fn read_sources(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
         for source in sources {
-            collector.enter(source.path);
+            collector.set_source(source.path);
             if source.shape.is_some() {
                 let output: String = source.text.lines().filter_map(output_of).collect();
                 read_lines(|| output.lines().map(Cow::Borrowed), collector);
@@ -86,7 +86,7 @@ fn result(line: &str) -> Option<Result<ResultLine<'_>, String>> {
         let [value, unit] = pair else {
             return Some(Err(format!("{:?} has no unit", pair.concat())));
         };
-        let Some(value) = number(value) else {
+        let Some(value) = parse_number(value) else {
             return Some(Err(format!("{value:?} is no number")));
         };
         pairs.push((value, *unit));
@@ -124,15 +124,15 @@ fn read_lines<'l, I: Iterator<Item = Cow<'l, str>>>(
             value.trim().clone_into(&mut package);
         } else if let Some(failed) = line.trim_start().strip_prefix("--- FAIL: ") {
             let name = failed.split_whitespace().next().unwrap_or(failed);
-            collector.report(&full_name(name), ProblemKind::Failed, "");
+            collector.report_entry_problem(&full_name(name), ProblemKind::Failed, "");
         } else if let Some(message) = line.strip_prefix("panic: ") {
-            collector.report(&package, ProblemKind::Failed, format!("panic: {message}"));
+            collector.report_entry_problem(&package, ProblemKind::Failed, format!("panic: {message}"));
         } else if let Some(metadata) = line.strip_prefix("Unit ") {
             directions.extend(unit_metadata(metadata));
         } else {
             match result(line) {
                 None => {}
-                Some(Err(error)) => collector.report(line, ProblemKind::Malformed, error),
+                Some(Err(error)) => collector.report_entry_problem(line, ProblemKind::Malformed, error),
                 Some(Ok((name, pairs))) => {
                     let name = full_name(name);
                     for (value, unit) in pairs {
@@ -200,7 +200,7 @@ fn push_entry(
     collector: &mut MeasurementCollector<'_>,
 ) {
     let (measure, scale) = match unit {
-        "ns/op" => (Ok(Measure::LATENCY), Scale::base(Unit::Nanoseconds)),
+        "ns/op" => (Ok(Measure::LATENCY), Scale::from_base_unit(Unit::Nanoseconds)),
         "MB/s" => (
             Ok(Measure::THROUGHPUT),
             Scale {
@@ -208,13 +208,13 @@ fn push_entry(
                 factor: 1e6,
             },
         ),
-        "B/op" => (Ok(Measure::ALLOCATED_BYTES), Scale::base(Unit::Bytes)),
-        "allocs/op" => (Ok(Measure::ALLOCATIONS), Scale::base(Unit::Count)),
+        "B/op" => (Ok(Measure::ALLOCATED_BYTES), Scale::from_base_unit(Unit::Bytes)),
+        "allocs/op" => (Ok(Measure::ALLOCATIONS), Scale::from_base_unit(Unit::Count)),
         other => (Measure::new(other), Scale::parse_or_custom(other)),
     };
     let measure = match measure {
         Ok(measure) => measure,
-        Err(error) => return collector.report(name, ProblemKind::BadName, error.to_string()),
+        Err(error) => return collector.report_entry_problem(name, ProblemKind::BadName, error.to_string()),
     };
     let entry = CollectedEntry {
         direction,

@@ -63,16 +63,16 @@ impl Adapter for GoogleBenchmark {
     fn recognises(&self, source: &Opened<'_>) -> bool {
         source.shape.as_ref().is_some_and(|shape| {
             !shape.is_array
-                && (shape.has(1, "context") || shape.has(1, "benchmarks"))
-                && (shape.has(2, "real_time")
-                    || shape.has(2, "library_build_type")
-                    || shape.has(2, "cpu_time"))
+                && (shape.has_key(1, "context") || shape.has_key(1, "benchmarks"))
+                && (shape.has_key(2, "real_time")
+                    || shape.has_key(2, "library_build_type")
+                    || shape.has_key(2, "cpu_time"))
         })
     }
 
-    fn read(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
+    fn read_sources(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
         for source in sources {
-            collector.enter(source.path);
+            collector.set_source(source.path);
             read_report(&quote_not_finite(&source.text), collector);
         }
     }
@@ -98,13 +98,13 @@ fn read_report(text: &str, collector: &mut MeasurementCollector<'_>) {
     for (index, row) in report.benchmarks.0.iter().enumerate() {
         if row.get().len() > LONGEST_ROW {
             let detail = format!("{} bytes, the limit is {LONGEST_ROW}", row.get().len());
-            collector.report(&format!("benchmarks[{index}]"), ProblemKind::TooLarge, detail);
+            collector.report_entry_problem(&format!("benchmarks[{index}]"), ProblemKind::TooLarge, detail);
             continue;
         }
         let row: Row = match serde_json::from_str(row.get()) {
             Ok(row) => row,
             Err(error) => {
-                collector.report(
+                collector.report_entry_problem(
                     &format!("benchmarks[{index}]"),
                     ProblemKind::Malformed,
                     error.to_string(),
@@ -116,11 +116,11 @@ fn read_report(text: &str, collector: &mut MeasurementCollector<'_>) {
             .or_else(|| text_of(&row, "name"))
             .map(str::to_owned)
         else {
-            collector.report(&format!("benchmarks[{index}]"), ProblemKind::Missing, "name");
+            collector.report_entry_problem(&format!("benchmarks[{index}]"), ProblemKind::Missing, "name");
             continue;
         };
         if let Some(failure) = failure(&row) {
-            collector.report(&name, ProblemKind::Failed, failure);
+            collector.report_entry_problem(&name, ProblemKind::Failed, failure);
             continue;
         }
         let group = groups.entry(name.clone()).or_insert_with(|| {
@@ -186,18 +186,21 @@ fn read_group(name: &str, group: &Group, collector: &mut MeasurementCollector<'_
         let (measure, scale) = match field.as_str() {
             "real_time" => (Measure::LATENCY, time.clone()),
             "cpu_time" => (Measure::CPU_TIME, time.clone()),
-            "bytes_per_second" => (Measure::THROUGHPUT, Scale::base(Unit::BytesPerSecond)),
-            "items_per_second" => (named("item-throughput"), Scale::base(Unit::OperationsPerSecond)),
-            "allocs_per_iter" => (Measure::ALLOCATIONS, Scale::base(Unit::Count)),
-            "max_bytes_used" => (Measure::PEAK_MEMORY, Scale::base(Unit::Bytes)),
-            "total_allocated_bytes" => (Measure::ALLOCATED_BYTES, Scale::base(Unit::Bytes)),
+            "bytes_per_second" => (Measure::THROUGHPUT, Scale::from_base_unit(Unit::BytesPerSecond)),
+            "items_per_second" => (
+                named("item-throughput"),
+                Scale::from_base_unit(Unit::OperationsPerSecond),
+            ),
+            "allocs_per_iter" => (Measure::ALLOCATIONS, Scale::from_base_unit(Unit::Count)),
+            "max_bytes_used" => (Measure::PEAK_MEMORY, Scale::from_base_unit(Unit::Bytes)),
+            "total_allocated_bytes" => (Measure::ALLOCATED_BYTES, Scale::from_base_unit(Unit::Bytes)),
             other if FIELDS.contains(&other) || number_of(first, other).is_none() => continue,
-            counter => (named(counter), Scale::base(Unit::Ratio)),
+            counter => (named(counter), Scale::from_base_unit(Unit::Ratio)),
         };
         push_entry(name, group, aggregate, field, measure, scale, collector);
     }
     if !first.contains_key("real_time") {
-        collector.report(name, ProblemKind::Missing, "real_time");
+        collector.report_entry_problem(name, ProblemKind::Missing, "real_time");
     }
 }
 
@@ -243,7 +246,9 @@ fn push_entry(
                 ..entry
             });
         }
-        ([], None) => collector.report(name, ProblemKind::Malformed, format!("{field} is no number")),
+        ([], None) => {
+            collector.report_entry_problem(name, ProblemKind::Malformed, format!("{field} is no number"));
+        }
         ([value], _) => collector.push(CollectedEntry {
             value: *value,
             estimator: Estimator::Mean,

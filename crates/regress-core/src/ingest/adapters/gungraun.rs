@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::iai::admit_count;
 use crate::ingest::collector::MeasurementCollector;
 use crate::ingest::json::{Document, Elements, Number, each_object, quote_not_finite};
-use crate::ingest::text::{Opened, slug};
+use crate::ingest::text::{Opened, slug_from_label};
 use crate::ingest::{Adapter, Tool};
 use crate::measurement::ProblemKind;
 
@@ -99,9 +99,9 @@ impl Adapter for Gungraun {
         text.contains("\"benchmark_exe\"") && text.contains("\"module_path\"")
     }
 
-    fn read(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
+    fn read_sources(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
         for source in sources {
-            collector.enter(source.path);
+            collector.set_source(source.path);
             let text = quote_not_finite(&source.text);
             if source.shape.as_ref().is_some_and(|shape| shape.is_array) {
                 match serde_json::from_str::<Elements<'_>>(&text) {
@@ -113,7 +113,9 @@ impl Adapter for Gungraun {
             } else {
                 each_object(&text, |document| match document {
                     Document::Object(object) => read_summary(object.get(), collector),
-                    Document::Broken(error) => collector.report("summary", ProblemKind::Malformed, error),
+                    Document::Broken(error) => {
+                        collector.report_entry_problem("summary", ProblemKind::Malformed, error);
+                    }
                 });
             }
         }
@@ -123,7 +125,9 @@ impl Adapter for Gungraun {
 fn read_summary(text: &str, collector: &mut MeasurementCollector<'_>) {
     let head: GungraunHeader = match serde_json::from_str(text) {
         Ok(head) => head,
-        Err(error) => return collector.report("summary", ProblemKind::Malformed, error.to_string()),
+        Err(error) => {
+            return collector.report_entry_problem("summary", ProblemKind::Malformed, error.to_string());
+        }
     };
     // A stream may hold other tools' objects.
     let Some(module_path) = head.module_path else {
@@ -136,20 +140,20 @@ fn read_summary(text: &str, collector: &mut MeasurementCollector<'_>) {
     let version = head.version.unwrap_or_default();
     if !VERSIONS.contains(&version.as_str()) {
         let detail = format!("schema {version:?}, known are {}", VERSIONS.join(", "));
-        collector.report(&name, ProblemKind::UnknownVersion, detail);
+        collector.report_entry_problem(&name, ProblemKind::UnknownVersion, detail);
     }
     match serde_json::from_str::<GungraunSummary>(text) {
         Ok(summary) => summary
             .profiles
             .iter()
             .for_each(|profile| read_profile(&name, profile, collector)),
-        Err(error) => collector.report(&name, ProblemKind::Malformed, error.to_string()),
+        Err(error) => collector.report_entry_problem(&name, ProblemKind::Malformed, error.to_string()),
     }
 }
 
 fn read_profile(name: &str, profile: &Profile, collector: &mut MeasurementCollector<'_>) {
     let Some(Totals { total }) = profile.data.as_ref().or(profile.summaries.as_ref()) else {
-        return collector.report(
+        return collector.report_entry_problem(
             name,
             ProblemKind::Missing,
             format!("the totals of {}", profile.tool),
@@ -174,7 +178,7 @@ fn read_profile(name: &str, profile: &Profile, collector: &mut MeasurementCollec
         let measure = measure_of(&profile.tool, event);
         match value {
             Some(value) => admit_count(name, &measure, value, collector),
-            None => collector.report(
+            None => collector.report_entry_problem(
                 name,
                 ProblemKind::Missing,
                 format!("{measure} was not measured in this run"),
@@ -221,10 +225,10 @@ fn measure_of(tool: &str, event: &str) -> String {
         "L1HitRate" => "l1-hit-rate",
         "LLHitRate" => "ll-hit-rate",
         "RamHitRate" => "ram-hit-rate",
-        other => &slug(other),
+        other => &slug_from_label(other),
     };
     match tool {
         "Callgrind" | "DHAT" => label.to_owned(),
-        tool => format!("{}-{label}", slug(tool)),
+        tool => format!("{}-{label}", slug_from_label(tool)),
     }
 }

@@ -52,13 +52,15 @@ impl Adapter for Hyperfine {
 
     fn recognises(&self, source: &Opened<'_>) -> bool {
         source.shape.as_ref().is_some_and(|shape| {
-            !shape.is_array && shape.has(1, "results") && (shape.has(2, "command") || shape.has(2, "times"))
+            !shape.is_array
+                && shape.has_key(1, "results")
+                && (shape.has_key(2, "command") || shape.has_key(2, "times"))
         })
     }
 
-    fn read(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
+    fn read_sources(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
         for source in sources {
-            collector.enter(source.path);
+            collector.set_source(source.path);
             let text = quote_not_finite(&source.text);
             match serde_json::from_str::<Export<'_>>(&text) {
                 Ok(export) => {
@@ -76,7 +78,7 @@ fn read_result(index: usize, text: &str, collector: &mut MeasurementCollector<'_
     let head: HyperfineHeader = match serde_json::from_str(text) {
         Ok(head) => head,
         Err(error) => {
-            return collector.report(
+            return collector.report_entry_problem(
                 &format!("results[{index}]"),
                 ProblemKind::Malformed,
                 error.to_string(),
@@ -86,7 +88,9 @@ fn read_result(index: usize, text: &str, collector: &mut MeasurementCollector<'_
     let name = name_of(&head);
     let result: Times = match serde_json::from_str(text) {
         Ok(result) => result,
-        Err(error) => return collector.report(&name, ProblemKind::Malformed, error.to_string()),
+        Err(error) => {
+            return collector.report_entry_problem(&name, ProblemKind::Malformed, error.to_string());
+        }
     };
     let seconds = Scale {
         unit: Unit::Nanoseconds,
@@ -100,7 +104,7 @@ fn read_result(index: usize, text: &str, collector: &mut MeasurementCollector<'_
         .filter(|code| code.is_none())
         .count();
     if killed > 0 {
-        collector.report(
+        collector.report_entry_problem(
             &name,
             ProblemKind::Failed,
             format!("{killed} of {runs} runs were killed and are left out"),
@@ -115,7 +119,7 @@ fn read_result(index: usize, text: &str, collector: &mut MeasurementCollector<'_
         .count();
     if failed > 0 {
         let detail = format!("{failed} of {runs} runs did not exit with 0; their times are kept");
-        collector.report(&name, ProblemKind::Doubtful, detail);
+        collector.report_entry_problem(&name, ProblemKind::Doubtful, detail);
     }
     for (process, time) in result.times.iter().enumerate() {
         if let Some(None) = result.exit_codes.get(process) {
@@ -130,7 +134,12 @@ fn read_result(index: usize, text: &str, collector: &mut MeasurementCollector<'_
             .get(process)
             .filter(|memory| memory.0 > 0.0)
         {
-            let entry = CollectedEntry::new(&name, Measure::PEAK_MEMORY, Scale::base(Unit::Bytes), memory.0);
+            let entry = CollectedEntry::new(
+                &name,
+                Measure::PEAK_MEMORY,
+                Scale::from_base_unit(Unit::Bytes),
+                memory.0,
+            );
             collector.push(CollectedEntry { process, ..entry });
         }
     }
@@ -145,7 +154,7 @@ fn read_result(index: usize, text: &str, collector: &mut MeasurementCollector<'_
                     ..entry
                 });
             }
-            None => collector.report(&name, ProblemKind::Missing, "times and mean"),
+            None => collector.report_entry_problem(&name, ProblemKind::Missing, "times and mean"),
         }
     }
     for (measure, value) in [

@@ -5,7 +5,7 @@
 //! of the same label from other tools than callgrind and DHAT get the tool's name in front.
 
 use crate::ingest::collector::{CollectedEntry, MeasurementCollector};
-use crate::ingest::text::{Opened, number, slug};
+use crate::ingest::text::{Opened, parse_number, slug_from_label};
 use crate::ingest::{Adapter, Tool};
 use crate::measurement::{Direction, Measure, ProblemKind, Scale, Unit};
 
@@ -22,13 +22,13 @@ impl Adapter for Iai {
             .any(|line| metric(&line).is_some_and(|(label, _)| KNOWN.contains(&label)))
     }
 
-    fn shares(&self) -> bool {
+    fn shares_sources(&self) -> bool {
         true
     }
 
-    fn read(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
+    fn read_sources(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
         for source in sources {
-            collector.enter(source.path);
+            collector.set_source(source.path);
             read_lines(source, collector);
         }
     }
@@ -53,7 +53,7 @@ fn read_lines(source: &Opened<'_>, collector: &mut MeasurementCollector<'_>) {
         if line.is_empty() {
             name = None;
         } else if let Some(title) = line.strip_prefix("  =======") {
-            section = slug(title);
+            section = slug_from_label(title);
             in_metrics = true;
         } else if let Some((label, value)) = metric(line) {
             in_metrics = true;
@@ -89,9 +89,9 @@ fn metric(line: &str) -> Option<(&str, &str)> {
 fn push_entry(name: &str, section: &str, label: &str, value: &str, collector: &mut MeasurementCollector<'_>) {
     let new = value.split(['|', ' ']).next().unwrap_or(value);
     let measure = measure_of(section, label);
-    match number(new) {
+    match parse_number(new) {
         Some(value) => admit_count(name, &measure, value, collector),
-        None => collector.report(
+        None => collector.report_entry_problem(
             name,
             ProblemKind::Missing,
             format!("{measure} was not measured in this run"),
@@ -102,8 +102,8 @@ fn push_entry(name: &str, section: &str, label: &str, value: &str, collector: &m
 /// The measure of a label under a tool's heading.
 fn measure_of(section: &str, label: &str) -> String {
     match section {
-        "" | "callgrind" | "dhat" => slug(label),
-        tool => format!("{tool}-{}", slug(label)),
+        "" | "callgrind" | "dhat" => slug_from_label(label),
+        tool => format!("{tool}-{}", slug_from_label(label)),
     }
 }
 
@@ -115,9 +115,9 @@ pub(super) fn admit_count(name: &str, measure: &str, value: f64, collector: &mut
             factor: 0.01,
         }
     } else if measure.ends_with("bytes") {
-        Scale::base(Unit::Bytes)
+        Scale::from_base_unit(Unit::Bytes)
     } else {
-        Scale::base(Unit::Count)
+        Scale::from_base_unit(Unit::Count)
     };
     let direction = if measure.ends_with("hit-rate") {
         Direction::BiggerIsBetter
@@ -129,6 +129,6 @@ pub(super) fn admit_count(name: &str, measure: &str, value: f64, collector: &mut
             direction: Some(direction),
             ..CollectedEntry::new(name, measure, scale, value)
         }),
-        Err(error) => collector.report(name, ProblemKind::BadName, error.to_string()),
+        Err(error) => collector.report_entry_problem(name, ProblemKind::BadName, error.to_string()),
     }
 }

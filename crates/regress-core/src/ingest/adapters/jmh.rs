@@ -51,13 +51,13 @@ impl Adapter for Jmh {
 
     fn recognises(&self, source: &Opened<'_>) -> bool {
         source.shape.as_ref().is_some_and(|shape| {
-            shape.is_array && (shape.has(1, "jmhVersion") || shape.has(1, "primaryMetric"))
+            shape.is_array && (shape.has_key(1, "jmhVersion") || shape.has_key(1, "primaryMetric"))
         })
     }
 
-    fn read(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
+    fn read_sources(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
         for source in sources {
-            collector.enter(source.path);
+            collector.set_source(source.path);
             let text = quote_not_finite(&source.text);
             match serde_json::from_str::<Elements<'_>>(&text) {
                 Ok(Elements(results)) => {
@@ -75,17 +75,23 @@ fn read_result(index: usize, text: &str, collector: &mut MeasurementCollector<'_
     let head: JmhHeader = match serde_json::from_str(text) {
         Ok(head) => head,
         Err(error) => {
-            return collector.report(&format!("[{index}]"), ProblemKind::Malformed, error.to_string());
+            return collector.report_entry_problem(
+                &format!("[{index}]"),
+                ProblemKind::Malformed,
+                error.to_string(),
+            );
         }
     };
     let name = name_of(&head);
     let metrics: Metrics<'_> = match serde_json::from_str(text) {
         Ok(metrics) => metrics,
-        Err(error) => return collector.report(&name, ProblemKind::Malformed, error.to_string()),
+        Err(error) => {
+            return collector.report_entry_problem(&name, ProblemKind::Malformed, error.to_string());
+        }
     };
     match metrics.primary {
         Some(primary) => read_metric(&name, &head.mode, None, primary.get(), collector),
-        None => collector.report(&name, ProblemKind::Missing, "primaryMetric"),
+        None => collector.report_entry_problem(&name, ProblemKind::Missing, "primaryMetric"),
     }
     for (label, metric) in &metrics.secondary {
         let label = label.trim_start_matches(['·', ' ']);
@@ -118,7 +124,7 @@ fn read_metric(
         Ok(metric) => metric,
         Err(error) => {
             let detail = format!("{}: {error}", label.unwrap_or("primaryMetric"));
-            return collector.report(name, ProblemKind::Malformed, detail);
+            return collector.report_entry_problem(name, ProblemKind::Malformed, detail);
         }
     };
     // Profilers with text for a result (stack, perfasm) write `---` for the unit and no score.
@@ -132,7 +138,7 @@ fn read_metric(
     };
     let measure = match measure {
         Ok(measure) => measure,
-        Err(error) => return collector.report(name, ProblemKind::BadName, error.to_string()),
+        Err(error) => return collector.report_entry_problem(name, ProblemKind::BadName, error.to_string()),
     };
     // An allocation rate is a cost, though its unit is one of throughput.
     let of_collector = label.is_some_and(|label| label.starts_with("gc."));
@@ -154,7 +160,7 @@ fn read_metric(
     for (process, fork) in metric.raw.iter().enumerate() {
         let iterations: Vec<f64> = fork.iter().map(|number| number.0).collect();
         if iterations.is_empty() {
-            collector.report(
+            collector.report_entry_problem(
                 name,
                 ProblemKind::Missing,
                 format!("iterations of fork {}", process + 1),

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::ingest::collector::{CollectedEntry, MeasurementCollector};
-use crate::ingest::json::{Number, members};
+use crate::ingest::json::{Number, read_object_members};
 use crate::ingest::text::Opened;
 use crate::ingest::{Adapter, Tool};
 use crate::measurement::{Direction, Estimator, Measure, ProblemKind, Scale, Unit};
@@ -38,15 +38,17 @@ impl Adapter for K6 {
     fn recognises(&self, source: &Opened<'_>) -> bool {
         let built_in = ["iteration_duration", "iterations", "vus", "data_received"];
         source.shape.as_ref().is_some_and(|shape| {
-            !shape.is_array && shape.has(1, "metrics") && built_in.iter().any(|name| shape.has(2, name))
+            !shape.is_array
+                && shape.has_key(1, "metrics")
+                && built_in.iter().any(|name| shape.has_key(2, name))
         })
     }
 
-    fn read(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
+    fn read_sources(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
         for source in sources {
-            collector.enter(source.path);
+            collector.set_source(source.path);
             let summary = serde_json::from_str::<K6Summary<'_>>(&source.text);
-            match summary.and_then(|summary| members(summary.metrics.get())) {
+            match summary.and_then(|summary| read_object_members(summary.metrics.get())) {
                 Ok(metrics) => metrics
                     .iter()
                     .for_each(|(name, metric)| read_metric(name, metric.get(), collector)),
@@ -59,7 +61,7 @@ impl Adapter for K6 {
 fn read_metric(name: &str, text: &str, collector: &mut MeasurementCollector<'_>) {
     let metric: K6Metric = match serde_json::from_str(text) {
         Ok(metric) => metric,
-        Err(error) => return collector.report(name, ProblemKind::Malformed, error.to_string()),
+        Err(error) => return collector.report_entry_problem(name, ProblemKind::Malformed, error.to_string()),
     };
     let values = metric.values.unwrap_or_else(|| numbers_of(text));
     let of = |key: &str| values.get(key).map(|number| number.0);
@@ -82,7 +84,7 @@ fn read_metric(name: &str, text: &str, collector: &mut MeasurementCollector<'_>)
             collector.push(CollectedEntry::new(
                 name,
                 Measure::THROUGHPUT,
-                Scale::base(unit),
+                Scale::from_base_unit(unit),
                 rate,
             ));
         }
@@ -94,7 +96,7 @@ fn read_metric(name: &str, text: &str, collector: &mut MeasurementCollector<'_>)
 
 /// The numbers of an object; what is none is passed over.
 fn numbers_of(text: &str) -> BTreeMap<String, Number> {
-    let all = members(text).unwrap_or_default();
+    let all = read_object_members(text).unwrap_or_default();
     all.into_iter()
         .filter_map(|(key, value)| Some((key, serde_json::from_str(value.get()).ok()?)))
         .collect()
@@ -110,7 +112,7 @@ fn trend_scale(name: &str, contains: Option<&str>) -> Scale {
             unit: Unit::Nanoseconds,
             factor: 1e6,
         },
-        false => Scale::base(Unit::Custom("of k6".to_owned())),
+        false => Scale::from_base_unit(Unit::Custom("of k6".to_owned())),
     }
 }
 
@@ -139,6 +141,6 @@ fn push_share(name: &str, share: f64, collector: &mut MeasurementCollector<'_>) 
     };
     collector.push(CollectedEntry {
         direction: Some(direction),
-        ..CollectedEntry::new(name, measure, Scale::base(Unit::Ratio), share)
+        ..CollectedEntry::new(name, measure, Scale::from_base_unit(Unit::Ratio), share)
     });
 }

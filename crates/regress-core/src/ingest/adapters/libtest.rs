@@ -6,7 +6,7 @@
 //! `running N tests` and no `test result`.
 
 use crate::ingest::collector::{CollectedEntry, MeasurementCollector};
-use crate::ingest::text::{Opened, number};
+use crate::ingest::text::{Opened, parse_number};
 use crate::ingest::{Adapter, Tool};
 use crate::measurement::{Estimator, Measure, ProblemKind, Scale};
 
@@ -26,13 +26,13 @@ impl Adapter for Libtest {
                 .any(|line| line.starts_with("test ") && line.ends_with(" ... FAILED"))
     }
 
-    fn shares(&self) -> bool {
+    fn shares_sources(&self) -> bool {
         true
     }
 
-    fn read(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
+    fn read_sources(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
         for source in sources {
-            collector.enter(source.path);
+            collector.set_source(source.path);
             let of_libtest = is_of_libtest(source);
             for line in source.lines() {
                 read_line(line.trim_end(), of_libtest, collector);
@@ -56,20 +56,20 @@ fn read_line(line: &str, of_libtest: bool, collector: &mut MeasurementCollector<
                 std_dev: spread.filter(|_| !of_libtest),
                 ..CollectedEntry::new(name, Measure::LATENCY, scale, value)
             }),
-            None => collector.report(name, ProblemKind::Malformed, outcome.trim()),
+            None => collector.report_entry_problem(name, ProblemKind::Malformed, outcome.trim()),
         }
     } else if let Some(name) = test.strip_suffix(" ... FAILED") {
-        collector.report(name, ProblemKind::Failed, "");
+        collector.report_entry_problem(name, ProblemKind::Failed, "");
     }
 }
 
 /// `1,234.56 ns/iter (+/- 78)`: value, unit, spread in the same unit.
 fn parse(outcome: &str) -> Option<(f64, Scale, Option<f64>)> {
     let mut words = outcome.split_whitespace();
-    let value = number(words.next()?)?;
+    let value = parse_number(words.next()?)?;
     let scale = Scale::parse_or_custom(words.next()?);
     let spread = outcome
         .split_once("(+/- ")
-        .and_then(|(_, rest)| number(rest.split(')').next()?));
+        .and_then(|(_, rest)| parse_number(rest.split(')').next()?));
     Some((value, scale, spread))
 }

@@ -64,12 +64,14 @@ impl Adapter for Mitata {
 
     fn recognises(&self, source: &Opened<'_>) -> bool {
         let shape = source.shape.as_ref();
-        shape.is_some_and(|shape| shape.has(1, "benchmarks") && shape.has(2, "runs") && shape.has(3, "stats"))
+        shape.is_some_and(|shape| {
+            shape.has_key(1, "benchmarks") && shape.has_key(2, "runs") && shape.has_key(3, "stats")
+        })
     }
 
-    fn read(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
+    fn read_sources(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
         for source in sources {
-            collector.enter(source.path);
+            collector.set_source(source.path);
             match serde_json::from_str::<MitataReport>(&source.text) {
                 Ok(report) => read_report(&report, collector),
                 Err(error) => collector.reject_source(ProblemKind::Malformed, &error.to_string()),
@@ -93,7 +95,7 @@ fn read_report(report: &MitataReport, collector: &mut MeasurementCollector<'_>) 
                 Some(stats) => push_entries(&name, stats, collector),
                 None => {
                     let message = run.error.as_ref().and_then(|error| error.message.as_deref());
-                    collector.report(
+                    collector.report_entry_problem(
                         &name,
                         ProblemKind::Failed,
                         message.unwrap_or("it has no statistics"),
@@ -114,12 +116,12 @@ fn push_entries(name: &str, stats: &MitataStats, collector: &mut MeasurementColl
             high,
             level: Some(0.5),
         }),
-        ..CollectedEntry::time(name, 1.0, stats.p50)
+        ..CollectedEntry::from_time(name, 1.0, stats.p50)
     });
     if let Some(bytes) = stats.heap.as_ref().and_then(|heap| heap.avg) {
         collector.push(CollectedEntry {
             estimator: Estimator::Mean,
-            ..CollectedEntry::new(name, Measure::MEMORY, Scale::base(Unit::Bytes), bytes)
+            ..CollectedEntry::new(name, Measure::MEMORY, Scale::from_base_unit(Unit::Bytes), bytes)
         });
     }
 }

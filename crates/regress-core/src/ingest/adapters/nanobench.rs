@@ -6,7 +6,7 @@
 use serde::Deserialize;
 
 use crate::ingest::collector::{CollectedEntry, MeasurementCollector};
-use crate::ingest::text::{Opened, number};
+use crate::ingest::text::{Opened, parse_number};
 use crate::ingest::{Adapter, Tool};
 use crate::measurement::{Estimator, Measure, ProblemKind, Scale, Unit};
 
@@ -44,14 +44,14 @@ impl Adapter for Nanobench {
 
     fn recognises(&self, source: &Opened<'_>) -> bool {
         match &source.shape {
-            Some(shape) => shape.has(1, "results") && shape.has(2, "median(elapsed)"),
+            Some(shape) => shape.has_key(1, "results") && shape.has_key(2, "median(elapsed)"),
             None => source.lines().any(|line| heading(&line).is_some()),
         }
     }
 
-    fn read(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
+    fn read_sources(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
         for source in sources {
-            collector.enter(source.path);
+            collector.set_source(source.path);
             if source.shape.is_none() {
                 read_table(source, collector);
                 continue;
@@ -72,14 +72,14 @@ fn push_result(result: &NanobenchResult, collector: &mut MeasurementCollector<'_
         estimator: Estimator::Median,
         std_dev: result.error.map(|error| error * time),
         samples: result.epochs,
-        ..CollectedEntry::time(&name, 1e9, time)
+        ..CollectedEntry::from_time(&name, 1e9, time)
     });
     if result.instructions > 0.0 {
         let count = result.instructions / batch;
         collector.push(CollectedEntry::new(
             &name,
             Measure::INSTRUCTIONS,
-            Scale::base(Unit::Count),
+            Scale::from_base_unit(Unit::Count),
             count,
         ));
     }
@@ -143,14 +143,14 @@ fn push_cell(name: &str, column: &str, cell: &str, collector: &mut MeasurementCo
     };
     let (measure, scale) = match time_scale(what) {
         Some(scale) => (Measure::LATENCY, scale),
-        None if what == "ins" => (Measure::INSTRUCTIONS, Scale::base(Unit::Count)),
+        None if what == "ins" => (Measure::INSTRUCTIONS, Scale::from_base_unit(Unit::Count)),
         None => return,
     };
-    match number(cell) {
+    match parse_number(cell) {
         Some(value) => collector.push(CollectedEntry {
             estimator: Estimator::Median,
             ..CollectedEntry::new(name, measure, scale, value)
         }),
-        None => collector.report(name, ProblemKind::Malformed, cell),
+        None => collector.report_entry_problem(name, ProblemKind::Malformed, cell),
     }
 }

@@ -54,14 +54,14 @@ impl Adapter for PytestBenchmark {
     fn recognises(&self, source: &Opened<'_>) -> bool {
         source.shape.as_ref().is_some_and(|shape| {
             !shape.is_array
-                && (shape.has(1, "machine_info") || shape.has(1, "benchmarks"))
-                && (shape.has(2, "stats") || shape.has(2, "python_version"))
+                && (shape.has_key(1, "machine_info") || shape.has_key(1, "benchmarks"))
+                && (shape.has_key(2, "stats") || shape.has_key(2, "python_version"))
         })
     }
 
-    fn read(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
+    fn read_sources(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
         for source in sources {
-            collector.enter(source.path);
+            collector.set_source(source.path);
             read_report(&quote_not_finite(&source.text), collector);
         }
     }
@@ -88,10 +88,14 @@ fn read_benchmark(index: usize, text: &str, collector: &mut MeasurementCollector
     let name = match serde_json::from_str::<PytestHeader>(text).map(|head| head.fullname.or(head.name)) {
         Ok(Some(name)) => name,
         Ok(None) => {
-            return collector.report(&format!("benchmarks[{index}]"), ProblemKind::Missing, "fullname");
+            return collector.report_entry_problem(
+                &format!("benchmarks[{index}]"),
+                ProblemKind::Missing,
+                "fullname",
+            );
         }
         Err(error) => {
-            return collector.report(
+            return collector.report_entry_problem(
                 &format!("benchmarks[{index}]"),
                 ProblemKind::Malformed,
                 error.to_string(),
@@ -100,18 +104,26 @@ fn read_benchmark(index: usize, text: &str, collector: &mut MeasurementCollector
     };
     let PytestEntry { stats } = match serde_json::from_str(text) {
         Ok(benchmark) => benchmark,
-        Err(error) => return collector.report(&name, ProblemKind::Malformed, error.to_string()),
+        Err(error) => {
+            return collector.report_entry_problem(&name, ProblemKind::Malformed, error.to_string());
+        }
     };
     let (value, estimator) = match (stats.median, stats.mean) {
         (Some(median), _) => (median.0, Estimator::Median),
         (None, Some(mean)) => (mean.0, Estimator::Mean),
-        (None, None) => return collector.report(&name, ProblemKind::Missing, "stats.median and stats.mean"),
+        (None, None) => {
+            return collector.report_entry_problem(
+                &name,
+                ProblemKind::Missing,
+                "stats.median and stats.mean",
+            );
+        }
     };
     let iterations = stats.data.map_or_else(Vec::new, |data| {
         match serde_json::from_str::<Vec<Number>>(data.get()) {
             Ok(data) => data.iter().map(|number| number.0).collect(),
             Err(error) => {
-                collector.report(
+                collector.report_entry_problem(
                     &name,
                     ProblemKind::Doubtful,
                     format!("stats.data is left out: {error}"),
@@ -131,6 +143,6 @@ fn read_benchmark(index: usize, text: &str, collector: &mut MeasurementCollector
         }),
         samples: stats.rounds,
         iterations,
-        ..CollectedEntry::time(&name, 1e9, value)
+        ..CollectedEntry::from_time(&name, 1e9, value)
     });
 }

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::ingest::collector::{CollectedEntry, MeasurementCollector};
 use crate::ingest::json::Elements;
-use crate::ingest::text::{Opened, number};
+use crate::ingest::text::{Opened, parse_number};
 use crate::ingest::{Adapter, Tool};
 use crate::measurement::{Estimator, ProblemKind};
 
@@ -55,8 +55,9 @@ impl Adapter for Tinybench {
     fn recognises(&self, source: &Opened<'_>) -> bool {
         match &source.shape {
             Some(shape) => {
-                let result = shape.has(2, "latency") || shape.has(2, "hz") && shape.has(2, "period");
-                shape.is_array && shape.has(1, "name") && shape.has(1, "result") && result
+                let result =
+                    shape.has_key(2, "latency") || shape.has_key(2, "hz") && shape.has_key(2, "period");
+                shape.is_array && shape.has_key(1, "name") && shape.has_key(1, "result") && result
             }
             None => source
                 .lines()
@@ -64,9 +65,9 @@ impl Adapter for Tinybench {
         }
     }
 
-    fn read(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
+    fn read_sources(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
         for source in sources {
-            collector.enter(source.path);
+            collector.set_source(source.path);
             if source.shape.is_none() {
                 read_table(source, collector);
                 continue;
@@ -89,8 +90,10 @@ fn read_task(text: &str, collector: &mut MeasurementCollector<'_>) {
         .map(|result| serde_json::from_str::<TaskResult>(result.get()));
     let result = match read {
         Some(Ok(result)) => result,
-        Some(Err(error)) => return collector.report(&task.name, ProblemKind::Malformed, error.to_string()),
-        None => return collector.report(&task.name, ProblemKind::Failed, "it was not run"),
+        Some(Err(error)) => {
+            return collector.report_entry_problem(&task.name, ProblemKind::Malformed, error.to_string());
+        }
+        None => return collector.report_entry_problem(&task.name, ProblemKind::Failed, "it was not run"),
     };
     let numbers = result.latency.unwrap_or(Numbers {
         p50: result.p50,
@@ -101,13 +104,15 @@ fn read_task(text: &str, collector: &mut MeasurementCollector<'_>) {
     let (value, estimator) = match (numbers.p50, numbers.mean) {
         (Some(median), _) => (median, Estimator::Median),
         (None, Some(mean)) => (mean, Estimator::Mean),
-        (None, None) => return collector.report(&task.name, ProblemKind::Failed, "it has no latency"),
+        (None, None) => {
+            return collector.report_entry_problem(&task.name, ProblemKind::Failed, "it has no latency");
+        }
     };
     collector.push(CollectedEntry {
         estimator,
         std_dev: numbers.sd,
         samples: numbers.samples,
-        ..CollectedEntry::time(&task.name, MILLISECOND, value)
+        ..CollectedEntry::from_time(&task.name, MILLISECOND, value)
     });
 }
 
@@ -135,13 +140,13 @@ fn read_table(source: &Opened<'_>, collector: &mut MeasurementCollector<'_>) {
             .split('±')
             .next()
             .unwrap_or_default();
-        match number(median) {
+        match parse_number(median) {
             Some(median) => collector.push(CollectedEntry {
                 estimator: Estimator::Median,
                 samples: cell("Samples").and_then(|cell| cell.parse().ok()),
-                ..CollectedEntry::time(name, 1.0, median)
+                ..CollectedEntry::from_time(name, 1.0, median)
             }),
-            None => collector.report(
+            None => collector.report_entry_problem(
                 name,
                 ProblemKind::Failed,
                 cell("Error").unwrap_or("it has no latency"),

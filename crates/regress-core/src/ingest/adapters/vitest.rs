@@ -48,12 +48,14 @@ impl Adapter for Vitest {
 
     fn recognises(&self, source: &Opened<'_>) -> bool {
         let shape = source.shape.as_ref();
-        shape.is_some_and(|shape| shape.has(1, "files") && shape.has(2, "groups") && shape.has(3, "fullName"))
+        shape.is_some_and(|shape| {
+            shape.has_key(1, "files") && shape.has_key(2, "groups") && shape.has_key(3, "fullName")
+        })
     }
 
-    fn read(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
+    fn read_sources(&self, sources: &[&Opened<'_>], collector: &mut MeasurementCollector<'_>) {
         for source in sources {
-            collector.enter(source.path);
+            collector.set_source(source.path);
             match serde_json::from_str::<VitestReport>(&source.text) {
                 Ok(report) => {
                     let groups = report.files.iter().flat_map(|file| &file.groups);
@@ -72,7 +74,7 @@ fn read_group(group: &VitestGroup, collector: &mut MeasurementCollector<'_>) {
             (Some(median), _) => (median, Estimator::Median),
             (None, Some(mean)) => (mean, Estimator::Mean),
             (None, None) => {
-                collector.report(&name, ProblemKind::Failed, "it has no statistics");
+                collector.report_entry_problem(&name, ProblemKind::Failed, "it has no statistics");
                 continue;
             }
         };
@@ -80,7 +82,7 @@ fn read_group(group: &VitestGroup, collector: &mut MeasurementCollector<'_>) {
             estimator,
             std_dev: benchmark.sd,
             samples: benchmark.samples,
-            ..CollectedEntry::time(&name, MILLISECOND, value)
+            ..CollectedEntry::from_time(&name, MILLISECOND, value)
         });
     }
 }

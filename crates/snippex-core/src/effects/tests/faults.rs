@@ -57,7 +57,7 @@ fn a_signal_ends_the_flow_before_its_instruction() {
             write: true,
         })
     };
-    let mask = effects.mask(&case, &signal(3), &case.state);
+    let mask = effects.mask_at_endpoint(&case, &signal(3), &case.state);
     assert_eq!(mask.flag_bits(), AF);
     // 32 bytes across a page may have been written in part.
     assert_eq!(mask.memory.len(), 32);
@@ -66,9 +66,12 @@ fn a_signal_ends_the_flow_before_its_instruction() {
             .iter()
             .all(|byte| byte.rules == rules(&[Rule::PartialStore]))
     );
-    assert_eq!(effects.completed(&case, &signal(0)), 0);
-    assert_eq!(effects.completed(&case, &Endpoint::Exit { target: 0 }), 3);
-    assert_eq!(effects.completed(&case, &signal(0x1000)), 3);
+    assert_eq!(effects.completed_instructions(&case, &signal(0)), 0);
+    assert_eq!(
+        effects.completed_instructions(&case, &Endpoint::Exit { target: 0 }),
+        3
+    );
+    assert_eq!(effects.completed_instructions(&case, &signal(0x1000)), 3);
 }
 
 #[test]
@@ -89,7 +92,7 @@ fn a_gather_that_faults_leaves_its_registers_open() {
         address: 8,
         write: false,
     };
-    let mask = BlockEffects::new(&case.block).mask(&case, &Endpoint::Signal(signal), &case.state);
+    let mask = BlockEffects::new(&case.block).mask_at_endpoint(&case, &Endpoint::Signal(signal), &case.state);
     assert!(mask.vectors[1].rules.contains(Rule::PartialGather));
     assert!(mask.vectors[3].rules.contains(Rule::PartialGather));
     assert!(mask.vectors[2].is_none());
@@ -121,7 +124,7 @@ fn a_near_return_with_an_operand_size_prefix_goes_where_the_vendor_likes() {
             },
             0,
         );
-        BlockEffects::new(&case.block).mask(&case, &Endpoint::Exit { target: 0 }, &case.state)
+        BlockEffects::new(&case.block).mask_at_endpoint(&case, &Endpoint::Exit { target: 0 }, &case.state)
     };
     let narrow = of(&[0x66, 0xc2, 0x08, 0x00]);
     assert_eq!(narrow.target, rules(&[Rule::NarrowBranch]));

@@ -17,7 +17,7 @@ fn of(bytes: &[u8], change: impl FnOnce(&mut Case)) -> Mask {
         0,
     );
     change(&mut case);
-    BlockEffects::new(&case.block).mask(&case, &Endpoint::Exit { target: 0 }, &case.state)
+    BlockEffects::new(&case.block).mask_at_endpoint(&case, &Endpoint::Exit { target: 0 }, &case.state)
 }
 
 /// Sets `size` bytes of memory at RSI.
@@ -50,7 +50,10 @@ fn every_form_that_is_about_the_machine_has_a_rule() {
                 instruction.set_op_register(operand, Register::FS);
             }
         }
-        assert!(crate::effects::host::rule(&instruction).is_some(), "{code:?}");
+        assert!(
+            crate::effects::host::host_rule(&instruction).is_some(),
+            "{code:?}"
+        );
     }
 }
 
@@ -175,7 +178,8 @@ fn prevented_instructions_may_fault_and_give_what_the_system_likes() {
         address: DATA + 2 * PAGE_SIZE as u64,
         write: true,
     };
-    let faulted = BlockEffects::new(&case.block).mask(&case, &Endpoint::Signal(signal), &case.state);
+    let faulted =
+        BlockEffects::new(&case.block).mask_at_endpoint(&case, &Endpoint::Signal(signal), &case.state);
     assert_eq!(faulted.memory[0].rules, rules(&[Rule::Selector]));
 }
 
@@ -262,7 +266,8 @@ fn a_fault_of_an_instruction_that_asks_is_open_as_its_success_is() {
     };
     for (selector, open) in [(0x2b, 1), (3, 0)] {
         case.state.gpr[0] = selector;
-        let mask = BlockEffects::new(&case.block).mask(&case, &Endpoint::Signal(signal), &case.state);
+        let mask =
+            BlockEffects::new(&case.block).mask_at_endpoint(&case, &Endpoint::Signal(signal), &case.state);
         assert_eq!(mask.faults.len(), open);
     }
 }

@@ -214,7 +214,8 @@ fn bswap_of_16_bits_is_undefined() {
         },
         0,
     );
-    let mask = BlockEffects::new(&case.block).mask(&case, &Endpoint::Exit { target: 0 }, &case.state);
+    let mask =
+        BlockEffects::new(&case.block).mask_at_endpoint(&case, &Endpoint::Exit { target: 0 }, &case.state);
     assert_eq!(mask.gpr[0], Bits::new(u64::MAX, rules(&[Rule::Bswap16])));
 }
 
@@ -259,7 +260,8 @@ fn a_rip_relative_load_reads_the_image_where_it_lies() {
         ..(*case.block).clone()
     });
     case.placement.image_base = 0x1000;
-    let mask = BlockEffects::new(&case.block).mask(&case, &Endpoint::Exit { target: 0 }, &case.state);
+    let mask =
+        BlockEffects::new(&case.block).mask_at_endpoint(&case, &Endpoint::Exit { target: 0 }, &case.state);
     assert_eq!(mask.flag_bits(), AF | OF | CF, "count 17 of the image");
 }
 

@@ -60,7 +60,7 @@ pub(crate) fn case(block: Block, count: u64) -> Case {
 
 fn mask_with(count: u64, write: impl FnOnce(&mut CodeAssembler) -> Result<(), IcedError>) -> Mask {
     let case = case(block(write), count);
-    BlockEffects::new(&case.block).mask(&case, &Endpoint::Exit { target: 0 }, &case.state)
+    BlockEffects::new(&case.block).mask_at_endpoint(&case, &Endpoint::Exit { target: 0 }, &case.state)
 }
 
 fn mask(write: impl FnOnce(&mut CodeAssembler) -> Result<(), IcedError>) -> Mask {

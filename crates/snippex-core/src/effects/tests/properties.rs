@@ -58,7 +58,7 @@ proptest! {
             a.add(eax, eax)
         }).bytes);
         let case = case(Block { bytes, ..block(CodeAssembler::nop) }, 3);
-        let mask = BlockEffects::new(&case.block).mask(&case, &Endpoint::Exit { target: 0 }, &case.state);
+        let mask = BlockEffects::new(&case.block).mask_at_endpoint(&case, &Endpoint::Exit { target: 0 }, &case.state);
         prop_assert_eq!(mask.gpr[0], Bits::NONE);
         prop_assert_eq!(mask.vectors[1], Bits::NONE);
         prop_assert_eq!(mask.flag_bits(), 0);
@@ -69,7 +69,7 @@ proptest! {
     #[test]
     fn masks_and_rules_go_together(bytes in arbitrary_code()) {
         let case = case(Block { bytes, ..block(CodeAssembler::nop) }, 3);
-        let mask = BlockEffects::new(&case.block).mask(&case, &Endpoint::Exit { target: 0 }, &case.state);
+        let mask = BlockEffects::new(&case.block).mask_at_endpoint(&case, &Endpoint::Exit { target: 0 }, &case.state);
         for bits in mask.gpr.iter().chain(&mask.vectors).chain(&mask.opmask).chain([&mask.mxcsr, &mask.control]) {
             prop_assert_eq!(bits.mask == 0, bits.rules.is_empty());
         }
@@ -85,7 +85,7 @@ proptest! {
         let effects = BlockEffects::new(&case.block);
         let signal = Signal { number: 11, code: 1, rip: case.code_address() + rip, address: count, write: false };
         for endpoint in [Endpoint::Exit { target: 0 }, Endpoint::Signal(signal)] {
-            let mask = effects.mask(&case, &endpoint, &case.state);
+            let mask = effects.mask_at_endpoint(&case, &endpoint, &case.state);
             prop_assert!(mask.memory.is_sorted_by_key(|byte| byte.address));
         }
     }
@@ -94,7 +94,7 @@ proptest! {
     #[test]
     fn the_flow_is_monotone(bytes in arbitrary_code(), flags: u64, registers: [u16; 4], st in 0usize..8) {
         let case = case(Block { bytes, ..block(CodeAssembler::nop) }, 3);
-        let instructions = decoded::decode(&case.block);
+        let instructions = decoded::decode_block(&case.block);
         let run = |open: RuleSet| {
             let mut flow = Flow::new(&case, true, false);
             flow.mask.set_flags(flags & crate::state::rflags::STATUS, open);
@@ -105,15 +105,15 @@ proptest! {
             }
             flow.mask.st[st] = flow::open_precision(open);
             flow.dirty = !open.is_empty();
-            instructions.iter().for_each(|decoded| flow.step(decoded));
+            instructions.iter().for_each(|decoded| flow.apply_instruction(decoded));
             flow.mask
         };
-        let (less, more) = (run(RuleSet::EMPTY), run(RuleSet::of(Rule::HostIdentity)));
+        let (less, more) = (run(RuleSet::EMPTY), run(RuleSet::from_rule(Rule::HostIdentity)));
         for (less, more) in less.gpr.iter().zip(&more.gpr).chain(less.opmask.iter().zip(&more.opmask)) {
             prop_assert_eq!(less.mask & !more.mask, 0);
         }
         for register in 0..32 {
-            let (less, more) = (less.vector(register, u64::MAX), more.vector(register, u64::MAX));
+            let (less, more) = (less.open_vector_bytes(register, u64::MAX), more.open_vector_bytes(register, u64::MAX));
             prop_assert_eq!(less.mask & !more.mask, 0);
         }
         prop_assert_eq!(less.flag_bits() & !more.flag_bits(), 0);

@@ -93,7 +93,7 @@ fn every_rule_is_reached() {
         case.state.x87.status = 1 << 10;
         let effects = BlockEffects::new(&case.block);
         let before = reached;
-        reached |= all_rules(&effects.mask(&case, &Endpoint::Exit { target: 0 }, &case.state));
+        reached |= all_rules(&effects.mask_at_endpoint(&case, &Endpoint::Exit { target: 0 }, &case.state));
         assert_ne!(reached, before, "{code:x?} reaches nothing new");
     }
     for (code, write) in [
@@ -115,7 +115,7 @@ fn every_rule_is_reached() {
             write,
         };
         let effects = BlockEffects::new(&case.block);
-        reached |= all_rules(&effects.mask(&case, &Endpoint::Signal(signal), &case.state));
+        reached |= all_rules(&effects.mask_at_endpoint(&case, &Endpoint::Signal(signal), &case.state));
     }
     for rule in Rule::ALL.iter().filter(|rule| !OF_SIGNALS.contains(rule)) {
         assert!(reached.contains(*rule), "{rule:?}");
@@ -139,6 +139,9 @@ fn all_rules(mask: &Mask) -> RuleSet {
     let rules = rules
         .chain(mask.faults.iter().map(|fault| fault.rules))
         .chain([mask.anywhere, mask.target]);
-    let approximate = mask.approximations.iter().map(|lanes| RuleSet::of(lanes.rule));
+    let approximate = mask
+        .approximations
+        .iter()
+        .map(|lanes| RuleSet::from_rule(lanes.rule));
     rules.chain(approximate).fold(RuleSet::EMPTY, RuleSet::union)
 }

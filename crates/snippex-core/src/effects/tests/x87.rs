@@ -48,9 +48,9 @@ fn fptan_pushes_only_when_the_end_state_says_so() {
     let case = case(block(CodeAssembler::fptan), 0);
     let effects = BlockEffects::new(&case.block);
     let mut end = case.state.clone();
-    let unpushed = effects.mask(&case, &Endpoint::Exit { target: 0 }, &end);
+    let unpushed = effects.mask_at_endpoint(&case, &Endpoint::Exit { target: 0 }, &end);
     end.x87.status = 7 << 11;
-    let pushed = effects.mask(&case, &Endpoint::Exit { target: 0 }, &end);
+    let pushed = effects.mask_at_endpoint(&case, &Endpoint::Exit { target: 0 }, &end);
     assert_ne!(pushed.st[0], Precision::Exact);
     assert_eq!(pushed.st[7], Precision::Exact);
     assert_eq!(unpushed.st[7], Precision::Exact);
@@ -92,15 +92,17 @@ fn a_control_word_from_memory_has_open_reserved_bits() {
 fn a_large_argument_leaves_a_sine_open() {
     let mut case = case(block(CodeAssembler::fsin), 0);
     case.state.x87.st[0][8..].copy_from_slice(&[0x20, 0x40]);
-    let mask = BlockEffects::new(&case.block).mask(&case, &Endpoint::Exit { target: 0 }, &case.state);
+    let mask =
+        BlockEffects::new(&case.block).mask_at_endpoint(&case, &Endpoint::Exit { target: 0 }, &case.state);
     assert_eq!(mask.st[0], Precision::Approximate(Rule::X87LargeArgument));
 }
 
 #[test]
 fn an_incomplete_remainder_is_open_and_a_complete_one_is_not() {
     let mut case = case(block(CodeAssembler::fprem), 0);
-    let of =
-        |case: &Case| BlockEffects::new(&case.block).mask(case, &Endpoint::Exit { target: 0 }, &case.state);
+    let of = |case: &Case| {
+        BlockEffects::new(&case.block).mask_at_endpoint(case, &Endpoint::Exit { target: 0 }, &case.state)
+    };
     assert_eq!(of(&case).st[0], Precision::Exact);
     case.state.x87.status = 1 << 10;
     assert_eq!(

@@ -45,7 +45,7 @@ impl Analysis {
     }
 
     /// Follows one instruction.
-    pub(super) fn step(&mut self, instruction: &Instruction) {
+    pub(super) fn apply_instruction(&mut self, instruction: &Instruction) {
         let info = self.factory.info(instruction);
         let used: Vec<UsedMemory> = info.used_memory().to_vec();
         let written: Vec<usize> = info
@@ -76,18 +76,18 @@ impl Analysis {
 
     fn value_of(&self, register: Register) -> Option<Linear> {
         if register == Register::None {
-            return Some(Linear::constant(0));
+            return Some(Linear::from_constant(0));
         }
         if register == Register::RIP || register == Register::EIP {
             // iced gives the absolute target as displacement.
-            return Some(Linear::constant(self.placement.image_base as i64));
+            return Some(Linear::from_constant(self.placement.image_base as i64));
         }
         self.values[number(register)?].clone()
     }
 
     fn address(&self, base: Register, index: Register, scale: u32, displacement: u64) -> Option<Linear> {
         let base = self.value_of(base)?.offset(displacement as i64);
-        base.plus(&self.value_of(index)?, i64::from(scale))
+        base.add_scaled(&self.value_of(index)?, i64::from(scale))
     }
 
     fn memory(&mut self, instruction: &Instruction, memory: &UsedMemory) {
@@ -96,7 +96,7 @@ impl Analysis {
         let address = if relative {
             // iced resolves the operand to the file address; the block accesses the loaded image.
             let target = memory.displacement().wrapping_add(self.placement.image_base);
-            Some(Linear::constant(target as i64))
+            Some(Linear::from_constant(target as i64))
         } else {
             self.address(
                 memory.base(),
@@ -285,11 +285,11 @@ impl Analysis {
             .then(|| instruction.op_register(1));
         let current = || self.values[target].clone();
         let value = match instruction.mnemonic() {
-            Mov if immediate.is_some() => immediate.map(Linear::constant),
+            Mov if immediate.is_some() => immediate.map(Linear::from_constant),
             Mov | Movsxd | Movsx | Movzx => {
                 second.and_then(|register| self.value_of(register)).map(|value| {
                     if second.is_some_and(|register| register.size() < 8) {
-                        value.narrow()
+                        value.mark_narrowed()
                     } else {
                         value
                     }
@@ -307,7 +307,7 @@ impl Analysis {
                     (Some(immediate), _) => current().map(|value| value.offset(immediate.wrapping_mul(sign))),
                     (None, Some(register)) => current()
                         .zip(self.value_of(register))
-                        .and_then(|(value, other)| value.plus(&other, sign)),
+                        .and_then(|(value, other)| value.add_scaled(&other, sign)),
                     _ => None,
                 }
             }
@@ -315,15 +315,19 @@ impl Analysis {
             Dec => current().map(|value| value.offset(-1)),
             Shl => match immediate {
                 Some(count @ 1..=6) => {
-                    current().and_then(|value| Linear::constant(0).plus(&value, 1 << count))
+                    current().and_then(|value| Linear::from_constant(0).add_scaled(&value, 1 << count))
                 }
                 _ => None,
             },
-            Xor if second == Some(destination) => Some(Linear::constant(0)),
-            Cdqe => self.values[0].clone().map(Linear::narrow),
+            Xor if second == Some(destination) => Some(Linear::from_constant(0)),
+            Cdqe => self.values[0].clone().map(Linear::mark_narrowed),
             _ => return results,
         };
-        let value = if narrow { value.map(Linear::narrow) } else { value };
+        let value = if narrow {
+            value.map(Linear::mark_narrowed)
+        } else {
+            value
+        };
         results.push((target, value));
         results
     }

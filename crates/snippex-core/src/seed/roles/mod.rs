@@ -36,7 +36,7 @@ pub struct Roles {
 impl Roles {
     /// Analyses a block that lies at `placement`.
     #[must_use]
-    pub fn of(block: &Block, placement: Placement) -> Self {
+    pub fn from_block(block: &Block, placement: Placement) -> Self {
         let mut analysis = Analysis::new(placement);
         let mut decoder = block_decoder(block);
         let mut instruction = Instruction::default();
@@ -45,7 +45,7 @@ impl Roles {
             if instruction.is_invalid() {
                 break;
             }
-            analysis.step(&instruction);
+            analysis.apply_instruction(&instruction);
         }
         let mut roles = analysis.roles;
         if !matches!(

@@ -17,7 +17,7 @@ fn roles(terminator: Terminator, build: impl FnOnce(&mut CodeAssembler)) -> Role
         origin: Origin::Symbol,
         unrunnable: None,
     };
-    Roles::of(
+    Roles::from_block(
         &block,
         Placement {
             image_base: 0,
@@ -79,7 +79,7 @@ fn references_relative_to_rip_reach_the_loaded_image() {
         origin: Origin::Symbol,
         unrunnable: None,
     };
-    let roles = Roles::of(
+    let roles = Roles::from_block(
         &block,
         Placement {
             image_base: 0x2_0000_0000,
@@ -87,7 +87,7 @@ fn references_relative_to_rip_reach_the_loaded_image() {
         },
     );
     assert_eq!(
-        roles.memory[0].address.as_ref().unwrap().value(&[0; 16]),
+        roles.memory[0].address.as_ref().unwrap().value_for(&[0; 16]),
         0x2_0000_1017
     );
 }

@@ -6,7 +6,7 @@ use std::thread::{self, JoinHandle};
 
 use snippex_blocks::binary::Image;
 
-use super::session::{Origin, Origins, answer_on, failed, in_words};
+use super::session::{Origin, Origins, answer_on, failure_answer, in_words};
 use crate::affinity;
 use crate::discovery::CaseMaker;
 use crate::engine::{Engine, EngineEntry, EngineError, EngineTable, MockEngine, RunnerEngine};
@@ -15,7 +15,7 @@ use crate::remote::RemoteError;
 use crate::remote::batch::{PackedResults, read_groups};
 use crate::remote::digest::Digester;
 use crate::remote::frame::Kind;
-use crate::remote::message::{Answer, BatchWire, Request, decode, pack};
+use crate::remote::message::{Answer, BatchWire, Request, decode_message, pack_message};
 use crate::remote::output::Output;
 
 /// What is asked of an engine.
@@ -57,7 +57,7 @@ pub(super) struct EngineQueue {
 
 impl EngineQueue {
     /// Starts the engine called `name`, and answers on `stream` what it is.
-    pub(super) fn open(
+    pub(super) fn start_engine(
         name: String,
         entry: Option<String>,
         stream: u32,
@@ -97,7 +97,7 @@ impl EngineQueue {
         }
     }
 
-    pub(super) fn add(&self, stream: u32, job: Job, payload: Vec<u8>) {
+    pub(super) fn add_job(&self, stream: u32, job: Job, payload: Vec<u8>) {
         let mut waiting = self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         match job {
             Job::Run { origin } => {
@@ -112,7 +112,8 @@ impl EngineQueue {
                 waiting.restarts += 1;
                 drop(waiting);
                 // Whoever asks is the thread that reads.
-                self.output.send_now(stream, Kind::Message, &pack(&Answer::Done));
+                self.output
+                    .send_now(stream, Kind::Message, &pack_message(&Answer::Done));
             }
         }
     }
@@ -143,7 +144,7 @@ impl Choice {
     fn start(&self) -> Result<Box<dyn Engine>, RemoteError> {
         if self.name == "mock" {
             return Ok(Box::new(
-                MockEngine::planted().map_err(|error| on_engine(&error))?,
+                MockEngine::with_planted_bug().map_err(|error| on_engine(&error))?,
             ));
         }
         let own = match &self.entry {
@@ -156,7 +157,7 @@ impl Choice {
             }
         };
         let spec = EngineTable::new(own)
-            .spec(&self.name)
+            .resolve_spec(&self.name)
             .map_err(|error| RemoteError::Engine {
                 host: this_host(),
                 problem: error.to_string(),
@@ -198,7 +199,7 @@ impl Worker {
                 self.engine = Some(engine);
                 Answer::Opened(identity)
             }
-            Err(error) => failed(&error),
+            Err(error) => failure_answer(&error),
         };
         answer_on(&self.output, stream, &answer);
     }
@@ -219,7 +220,7 @@ impl Worker {
                 Some((number, Some(origin))) => self.work_on(number, &origin, job),
                 Some((_, None)) => {
                     let error = RemoteError::Malformed("a batch is from nowhere");
-                    answer_on(&self.output, job.stream, &failed(&error));
+                    answer_on(&self.output, job.stream, &failure_answer(&error));
                     self.next()
                 }
             };
@@ -230,14 +231,14 @@ impl Worker {
     fn work_on(&mut self, number: u32, origin: &Origin, job: Queued) -> Option<Queued> {
         let Ok(image) = origin.program.as_deref().map(Image::parse).transpose() else {
             let error = RemoteError::Malformed("the program cannot be read");
-            answer_on(&self.output, job.stream, &failed(&error));
+            answer_on(&self.output, job.stream, &failure_answer(&error));
             return self.next();
         };
         let wire = &origin.wire;
         let source = MemorySource::new(image.as_ref(), wire.placement, wire.seed);
         let states = wire.states as usize;
         let mut maker = CaseMaker::new(source, wire.placement, wire.seed, states).in_style(wire.style());
-        let same_pool = self.digester.pool(maker.vector_pool()) == wire.pool;
+        let same_pool = self.digester.digest_vector_pool(maker.vector_pool()) == wire.pool;
         let mut job = job;
         loop {
             match same_pool {
@@ -267,22 +268,22 @@ impl Worker {
 
     /// Runs a batch, and answers.
     fn run(&mut self, job: &Queued, maker: Option<&mut CaseMaker<'_>>) {
-        self.output.took(job.payload.len());
-        let done = match decode::<Request<'_>>(&job.payload) {
+        self.output.grant_credit(job.payload.len());
+        let done = match decode_message::<Request<'_>>(&job.payload) {
             Ok(Request::Run { batch, .. }) => self.run_batch(&batch, maker),
             Ok(_) => Err(RemoteError::Malformed("a job is no batch")),
             Err(error) => Err(error.into()),
         };
         match done {
             Ok(Some(results)) => {
-                let results = results.wire();
+                let results = results.to_wire();
                 answer_on(&self.output, job.stream, &Answer::Ran { results });
             }
             Ok(None) => answer_on(&self.output, job.stream, &Answer::OtherCases),
             Err(error) => {
                 // The next batch has a new engine.
                 self.engine = None;
-                answer_on(&self.output, job.stream, &failed(&error));
+                answer_on(&self.output, job.stream, &failure_answer(&error));
             }
         }
     }
@@ -305,7 +306,7 @@ impl Worker {
             false => engine.run(&groups),
         };
         let results = results.map_err(|error| on_engine(&error))?;
-        PackedResults::of(
+        PackedResults::from_results(
             &results,
             &expected,
             batch.expected.0,

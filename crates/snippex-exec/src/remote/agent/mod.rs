@@ -16,7 +16,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::frame::{GREETING, Kind};
-use super::message::{AgentInfo, PROTOCOL, encode};
+use super::message::{AgentInfo, PROTOCOL, encode_message};
 use super::output::Output;
 use session::Session;
 pub(super) use session::credit_of;
@@ -35,13 +35,13 @@ pub struct AgentOptions {
 ///
 /// # Errors
 /// When the other end is no host, or the connection breaks.
-pub fn serve(
+pub fn serve_host(
     input: &mut (dyn Read + Send),
     output: Box<dyn Write + Send>,
     options: &AgentOptions,
 ) -> io::Result<()> {
     let output = Arc::new(Output::new(output)?);
-    output.begin(&GREETING, &encode(&about_this()?));
+    output.send_hello(&GREETING, &encode_message(&about_this()?));
     let pulse = {
         let output = Arc::clone(&output);
         // Ends with the process at the latest, or when nobody reads any more.
@@ -52,7 +52,7 @@ pub fn serve(
         }
     };
     thread::Builder::new().name("pulse".into()).spawn(pulse)?;
-    let done = Session::new(Arc::clone(&output), options).serve(input);
+    let done = Session::new(Arc::clone(&output), options).serve_requests(input);
     output.close();
     done
 }

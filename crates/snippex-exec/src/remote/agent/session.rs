@@ -9,7 +9,9 @@ use super::engines::{EngineQueue, Job};
 use crate::remote::RemoteError;
 use crate::remote::blobs::{self, BlobStore};
 use crate::remote::frame::{self, Frame, Kind};
-use crate::remote::message::{Answer, BlobId, HostInfo, OriginWire, PROTOCOL, Request, decode, pack};
+use crate::remote::message::{
+    Answer, BlobId, HostInfo, OriginWire, PROTOCOL, Request, decode_message, pack_message,
+};
 use crate::remote::output::Output;
 
 /// Longest packed blob that is taken, in bytes.
@@ -55,9 +57,9 @@ impl Session {
     }
 
     /// Does what is asked until the host hangs up; engines end with it.
-    pub(super) fn serve(mut self, input: &mut dyn Read) -> io::Result<()> {
-        let hello = frame::read(input)?.ok_or(ErrorKind::UnexpectedEof)?;
-        let info: HostInfo = match decode(&hello.payload) {
+    pub(super) fn serve_requests(mut self, input: &mut dyn Read) -> io::Result<()> {
+        let hello = frame::read_frame(input)?.ok_or(ErrorKind::UnexpectedEof)?;
+        let info: HostInfo = match decode_message(&hello.payload) {
             Ok(info) if hello.kind == Kind::Hello => info,
             _ => return Err(invalid("the other end is no host of this snippex")),
         };
@@ -65,7 +67,7 @@ impl Session {
             return Err(invalid("the host speaks another version of the protocol"));
         }
         self.blobs = BlobStore::new(self.folder.take().filter(|_| info.keep_blobs));
-        while let Some(frame) = frame::read(input)? {
+        while let Some(frame) = frame::read_frame(input)? {
             match frame.kind {
                 Kind::Credit => self.output.may_send(credit_of(&frame)?),
                 Kind::Pulse => {}
@@ -79,13 +81,13 @@ impl Session {
 
     fn answer(&self, stream: u32, answer: &Answer<'_>) {
         // Whoever reads does not wait for credit, which it would have to read.
-        let _ = self.output.send_now(stream, Kind::Message, &pack(answer));
+        let _ = self.output.send_now(stream, Kind::Message, &pack_message(answer));
     }
 
     fn take_request(&mut self, frame: Frame) -> io::Result<()> {
         let stream = frame.stream;
         let request: Request<'_> =
-            decode(&frame.payload).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
+            decode_message(&frame.payload).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
         let length = frame.payload.len();
         match request {
             Request::Run { engine, ref batch } => {
@@ -96,7 +98,7 @@ impl Session {
             }
             Request::Restart { engine } => self.queue(engine, stream, Job::Restart, Vec::new())?,
             Request::Open { number, name, entry } => {
-                let queue = EngineQueue::open(name, entry, stream, &self.output, &self.origins);
+                let queue = EngineQueue::start_engine(name, entry, stream, &self.output, &self.origins);
                 self.engines.insert(number, queue);
             }
             Request::Origin { number, origin } => {
@@ -121,14 +123,14 @@ impl Session {
                 self.coming.insert(stream, coming);
             }
         }
-        self.output.took(length);
+        self.output.grant_credit(length);
         Ok(())
     }
 
     fn queue(&mut self, engine: u32, stream: u32, job: Job, payload: Vec<u8>) -> io::Result<()> {
         let queue = self.engines.get(&engine);
         let queue = queue.ok_or_else(|| invalid("the host names an engine that it has not opened"))?;
-        queue.add(stream, job, payload);
+        queue.add_job(stream, job, payload);
         Ok(())
     }
 
@@ -138,7 +140,7 @@ impl Session {
             Some(blob) => match self.blobs.get(blob) {
                 Some(program) => Some(program),
                 None => {
-                    return failed(&RemoteError::Malformed(
+                    return failure_answer(&RemoteError::Malformed(
                         "the program was not sent before its cases",
                     ));
                 }
@@ -154,12 +156,12 @@ impl Session {
         let coming = self.coming.get_mut(&stream);
         let coming = coming.ok_or_else(|| invalid("a piece of nothing came"))?;
         coming.packed.extend(&frame.payload);
-        self.output.took(frame.payload.len());
+        self.output.grant_credit(frame.payload.len());
         if (coming.packed.len() as u64) < coming.length {
             return Ok(());
         }
         let answer = match self.coming.remove(&stream).map(|coming| self.keep(&coming)) {
-            Some(Err(error)) => failed(&error),
+            Some(Err(error)) => failure_answer(&error),
             _ => Answer::Done,
         };
         self.answer(stream, &answer);
@@ -175,7 +177,7 @@ impl Session {
                     .ok_or(RemoteError::Malformed("the base is gone"))?,
             ),
         };
-        let bytes = blobs::unpack(&coming.packed, base.as_deref(), &coming.blob)?;
+        let bytes = blobs::unpack_blob(&coming.packed, base.as_deref(), &coming.blob)?;
         self.blobs.put(coming.blob, bytes);
         Ok(())
     }
@@ -183,11 +185,11 @@ impl Session {
 
 pub(super) fn answer_on(output: &Output, stream: u32, answer: &Answer<'_>) {
     // Where nobody reads any more the session ends.
-    let _ = output.send(stream, Kind::Message, &pack(answer));
+    let _ = output.send_frame(stream, Kind::Message, &pack_message(answer));
 }
 
 /// What went wrong, in words for the other side.
-pub(super) fn failed(error: &RemoteError) -> Answer<'static> {
+pub(super) fn failure_answer(error: &RemoteError) -> Answer<'static> {
     Answer::Failed {
         problem: in_words(error),
         hint: error.hint(),

@@ -19,7 +19,7 @@ const SHELL: &str = "exec /bin/sh";
 const PIECE: usize = 64 << 10;
 
 /// Starts a shell. `ended` is done when that has ended.
-pub(super) async fn open(
+pub(super) async fn open_shell(
     handle: &Handle<Client>,
     ended: impl Future<Output = ()> + Send + 'static,
 ) -> Result<Link, russh::Error> {

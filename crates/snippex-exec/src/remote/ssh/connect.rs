@@ -12,7 +12,7 @@ use russh::keys::agent::client::AgentClient;
 use russh::keys::{PrivateKeyWithHashAlg, PublicKeyOrCertificate, load_secret_key};
 use tokio::process::Command;
 
-use super::known_hosts::{KnownHosts, Verdict, fingerprint};
+use super::known_hosts::{KnownHosts, Verdict, format_key_fingerprint};
 use super::settings::SshSettings;
 use crate::remote::RemoteError;
 
@@ -35,7 +35,9 @@ impl Handler for Client {
 
     async fn check_server_key(&mut self, key: &PublicKeyOrCertificate) -> Result<bool, Self::Error> {
         let (verdict, shown) = match key {
-            PublicKeyOrCertificate::PublicKey { key, .. } => (self.known.judge(key), fingerprint(key)),
+            PublicKeyOrCertificate::PublicKey { key, .. } => {
+                (self.known.check_key(key), format_key_fingerprint(key))
+            }
             // Certificates of hosts are for the system's ssh.
             PublicKeyOrCertificate::Certificate(_) => (Verdict::Unknown, "a certificate".to_owned()),
         };
@@ -48,14 +50,14 @@ impl Handler for Client {
 }
 
 /// A connection to `to` on which we are logged in.
-pub(super) async fn connect(
+pub(super) async fn connect_to_host(
     host: &str,
     to: &str,
     settings: &SshSettings,
 ) -> Result<Handle<Client>, RemoteError> {
     let refused = Arc::new(Mutex::new(None));
     let client = Client {
-        known: KnownHosts::of(settings),
+        known: KnownHosts::from_settings(settings),
         refused: Arc::clone(&refused),
     };
     let config = Arc::new(config(&client.known));
@@ -91,7 +93,7 @@ pub(super) async fn connect(
 fn config(known: &KnownHosts) -> client::Config {
     let mut preferred = Preferred::default();
     // Another key than the one that is known would look like another host.
-    let mut keys = known.algorithms();
+    let mut keys = known.key_algorithms();
     keys.extend(preferred.key.iter().cloned());
     keys.retain(|key| preferred.key.contains(key));
     let mut first = Vec::with_capacity(keys.len());

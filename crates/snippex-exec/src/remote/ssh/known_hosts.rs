@@ -31,7 +31,7 @@ pub(super) enum Verdict {
 }
 
 impl KnownHosts {
-    pub(super) fn of(settings: &SshSettings) -> Self {
+    pub(super) fn from_settings(settings: &SshSettings) -> Self {
         Self {
             files: settings.known_hosts.clone(),
             name: settings
@@ -49,13 +49,13 @@ impl KnownHosts {
     }
 
     /// Kinds of the keys that are known, which the host is to be asked for first.
-    pub(super) fn algorithms(&self) -> Vec<Algorithm> {
+    pub(super) fn key_algorithms(&self) -> Vec<Algorithm> {
         let keys = self.files.iter().flat_map(|file| self.keys(file));
         keys.map(|(_, key)| key.algorithm()).collect()
     }
 
     /// What is known of `key`. A new one is taken where the settings say so.
-    pub(super) fn judge(&self, key: &PublicKey) -> Verdict {
+    pub(super) fn check_key(&self, key: &PublicKey) -> Verdict {
         if let Some(file) = self.files.iter().find(|file| is_revoked(file, key)) {
             return Verdict::Revoked { file: file.clone() };
         }
@@ -95,6 +95,6 @@ fn is_revoked(file: &Path, key: &PublicKey) -> bool {
 }
 
 /// A key as ssh shows it to people.
-pub(super) fn fingerprint(key: &PublicKey) -> String {
+pub(super) fn format_key_fingerprint(key: &PublicKey) -> String {
     format!("{} {}", key.algorithm(), key.fingerprint(HashAlg::Sha256))
 }

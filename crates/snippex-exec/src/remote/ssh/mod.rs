@@ -104,7 +104,7 @@ impl SshTransport {
         if let Some(settings) = self.settings.get() {
             return Ok(settings);
         }
-        let read = settings::read(&self.to).map_err(|problem| self.unreachable(&problem))?;
+        let read = settings::read_ssh_settings(&self.to).map_err(|problem| self.unreachable(&problem))?;
         Ok(self.settings.get_or_init(|| read))
     }
 
@@ -122,7 +122,7 @@ impl SshTransport {
                 forget(&self.pool, &one);
             }
         }
-        let handle = connect::connect(&self.host, &self.to, self.settings()?).await?;
+        let handle = connect::connect_to_host(&self.host, &self.to, self.settings()?).await?;
         let pooled = Arc::new(Pooled {
             handle,
             shells: AtomicUsize::new(0),
@@ -159,7 +159,7 @@ impl Transport for SshTransport {
                 let (pooled, pool, keep) = (Arc::clone(&pooled), Arc::clone(&self.pool), self.keep);
                 async move { release(&pooled, &pool, keep).await }
             };
-            match channel::open(&pooled.handle, ended).await {
+            match channel::open_shell(&pooled.handle, ended).await {
                 Ok(link) => Ok(link),
                 Err(error) => {
                     forget(&self.pool, &pooled);

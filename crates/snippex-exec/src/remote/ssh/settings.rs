@@ -32,7 +32,7 @@ pub(super) struct SshSettings {
 const CONNECT: Duration = Duration::from_secs(15);
 
 /// The settings for `to`, as the system's ssh has them.
-pub(super) fn read(to: &str) -> Result<SshSettings, String> {
+pub(super) fn read_ssh_settings(to: &str) -> Result<SshSettings, String> {
     let (host, port) = split_port(to);
     let mut command = Command::new("ssh");
     if let Some(port) = port {

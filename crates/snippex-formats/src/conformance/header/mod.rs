@@ -11,7 +11,9 @@ mod values;
 use serde_json::Value;
 use thiserror::Error;
 
-use self::values::{expected, hex_bytes, number, number_in, object, registers, strings, text};
+use self::values::{
+    hex_bytes, number_in, read_expected, read_number, read_object, read_registers, read_string, read_strings,
+};
 use super::{Area, Expected, Register};
 
 /// Most bytes of stack: what Linux gives a thread.
@@ -43,7 +45,7 @@ impl Feature {
 
     /// The feature called `name`, in either case.
     #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
+    pub fn from_name(name: &str) -> Option<Self> {
         let known = Self::NAMES
             .into_iter()
             .find(|known| known.eq_ignore_ascii_case(name));
@@ -118,7 +120,7 @@ pub enum HeaderError {
 ///
 /// # Errors
 /// When there is none, or it is wrong.
-pub fn read(source: &str) -> Result<TestHeader, HeaderError> {
+pub fn read_header(source: &str) -> Result<TestHeader, HeaderError> {
     const START: &str = "%ifdef CONFIG";
     let line_of = |offset: usize| 1 + source[..offset].matches('\n').count();
     let start = source.find(START).ok_or(HeaderError::Missing)?;
@@ -163,29 +165,31 @@ impl TestHeader {
         };
         match key.to_ascii_uppercase().as_str() {
             "REGDATA" => {
-                for (name, values) in object(value).map_err(wrong)? {
-                    self.expected.push(expected(name, values).map_err(wrong)?);
+                for (name, values) in read_object(value).map_err(wrong)? {
+                    self.expected.push(read_expected(name, values).map_err(wrong)?);
                 }
             }
-            "MATCH" => registers(value, &mut self.agreed).map_err(wrong)?,
-            "IGNORE" => registers(value, ignored).map_err(wrong)?,
+            "MATCH" => read_registers(value, &mut self.agreed).map_err(wrong)?,
+            "IGNORE" => read_registers(value, ignored).map_err(wrong)?,
             "MEMORYREGIONS" => {
-                for (address, size) in object(value).map_err(wrong)? {
+                for (address, size) in read_object(value).map_err(wrong)? {
                     let address = number_in(address).map_err(wrong)?;
-                    let size = number(size).map_err(wrong)?;
+                    let size = read_number(size).map_err(wrong)?;
                     self.areas.push(Area { address, size });
                 }
             }
             "MEMORYDATA" => {
-                for (address, bytes) in object(value).map_err(wrong)? {
+                for (address, bytes) in read_object(value).map_err(wrong)? {
                     let address = number_in(address).map_err(wrong)?;
-                    self.data
-                        .push((address, hex_bytes(text(bytes).map_err(wrong)?).map_err(wrong)?));
+                    self.data.push((
+                        address,
+                        hex_bytes(read_string(bytes).map_err(wrong)?).map_err(wrong)?,
+                    ));
                 }
             }
             "HOSTFEATURES" => {
-                for name in strings(value).map_err(wrong)? {
-                    let feature = Feature::named(name);
+                for name in read_strings(value).map_err(wrong)? {
+                    let feature = Feature::from_name(name);
                     self.features.push(feature.ok_or_else(|| {
                         wrong(format!(
                             "{name} is no feature; known are {}",
@@ -195,20 +199,20 @@ impl TestHeader {
                 }
             }
             "DISABLEDHOSTFEATURES" => {
-                let names = strings(value).map_err(wrong)?;
+                let names = read_strings(value).map_err(wrong)?;
                 self.disabled_features
                     .extend(names.into_iter().map(str::to_owned));
             }
             "MODE" => {
-                self.mode = match text(value).map_err(wrong)?.to_ascii_uppercase().as_str() {
+                self.mode = match read_string(value).map_err(wrong)?.to_ascii_uppercase().as_str() {
                     "64BIT" => TestMode::Bits64,
                     "32BIT" => TestMode::Bits32,
                     other => return Err(wrong(format!("{other} is neither 64BIT nor 32BIT"))),
                 }
             }
             "ENV" => {
-                for (name, value) in object(value).map_err(wrong)? {
-                    let value = text(value).map_err(wrong)?;
+                for (name, value) in read_object(value).map_err(wrong)? {
+                    let value = read_string(value).map_err(wrong)?;
                     if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
                         return Err(wrong(format!("{name:?} cannot be the name of a variable")));
                     }
@@ -216,13 +220,13 @@ impl TestHeader {
                 }
             }
             "STACKSIZE" => {
-                let size = number(value).map_err(wrong)?;
+                let size = read_number(value).map_err(wrong)?;
                 if size > MAX_STACK {
                     return Err(wrong(format!("{size} bytes of stack are more than {MAX_STACK}")));
                 }
                 self.stack_size = Some(size).filter(|size| *size > 0);
             }
-            "ENTRYPOINT" => match number(value).map_err(wrong)? {
+            "ENTRYPOINT" => match read_number(value).map_err(wrong)? {
                 0 => return Err(wrong("0 is no entry point".into())),
                 // The only one that FEX-Emu's harness knows: the first byte.
                 1 => {}
@@ -232,7 +236,7 @@ impl TestHeader {
                 }
             },
             "ABI" => {
-                let name = text(value).map_err(wrong)?;
+                let name = read_string(value).map_err(wrong)?;
                 if !["SYSTEMV", "WIN64", "NONE"].contains(&name.to_ascii_uppercase().as_str()) {
                     return Err(wrong(format!("{name} is none of SystemV, Win64 and None")));
                 }
@@ -252,7 +256,7 @@ mod tests {
     use super::*;
 
     fn header(json: &str) -> Result<TestHeader, HeaderError> {
-        read(&format!("; a test\n%ifdef CONFIG\n{json}\n%endif\n\nhlt\n"))
+        read_header(&format!("; a test\n%ifdef CONFIG\n{json}\n%endif\n\nhlt\n"))
     }
 
     #[test]
@@ -331,7 +335,10 @@ mod tests {
         ] {
             assert!(problem(json).contains(words), "{json}: {}", problem(json));
         }
-        assert_eq!(read("hlt"), Err(HeaderError::Missing));
-        assert_eq!(read("\n%ifdef CONFIG\n{}"), Err(HeaderError::Open { line: 2 }));
+        assert_eq!(read_header("hlt"), Err(HeaderError::Missing));
+        assert_eq!(
+            read_header("\n%ifdef CONFIG\n{}"),
+            Err(HeaderError::Open { line: 2 })
+        );
     }
 }

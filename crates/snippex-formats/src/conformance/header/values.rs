@@ -4,25 +4,25 @@ use serde_json::{Map, Value};
 
 use crate::conformance::{Expected, Register};
 
-pub(super) fn object(value: &Value) -> Result<&Map<String, Value>, String> {
+pub(super) fn read_object(value: &Value) -> Result<&Map<String, Value>, String> {
     value
         .as_object()
         .ok_or_else(|| format!("{value} is not an object of keys and values"))
 }
 
-pub(super) fn text(value: &Value) -> Result<&str, String> {
+pub(super) fn read_string(value: &Value) -> Result<&str, String> {
     value.as_str().ok_or_else(|| format!("{value} is not a string"))
 }
 
 /// A string, or a list of them.
-pub(super) fn strings(value: &Value) -> Result<Vec<&str>, String> {
+pub(super) fn read_strings(value: &Value) -> Result<Vec<&str>, String> {
     match value {
-        Value::Array(list) => list.iter().map(text).collect(),
-        value => Ok(vec![text(value)?]),
+        Value::Array(list) => list.iter().map(read_string).collect(),
+        value => Ok(vec![read_string(value)?]),
     }
 }
 
-pub(super) fn number(value: &Value) -> Result<u64, String> {
+pub(super) fn read_number(value: &Value) -> Result<u64, String> {
     match value {
         Value::String(text) => number_in(text),
         value => value
@@ -53,11 +53,11 @@ pub(super) fn number_in(text: &str) -> Result<u64, String> {
     Ok(if negative { value.wrapping_neg() } else { value })
 }
 
-pub(super) fn expected(name: &str, values: &Value) -> Result<Expected, String> {
-    let register = Register::named(name).ok_or_else(|| format!("{name} is no register of a test"))?;
+pub(super) fn read_expected(name: &str, values: &Value) -> Result<Expected, String> {
+    let register = Register::from_name(name).ok_or_else(|| format!("{name} is no register of a test"))?;
     let values: Vec<u64> = match values {
-        Value::Array(list) => list.iter().map(number).collect::<Result<_, _>>()?,
-        value => vec![number(value)?],
+        Value::Array(list) => list.iter().map(read_number).collect::<Result<_, _>>()?,
+        value => vec![read_number(value)?],
     };
     if values.is_empty() || values.len() > register.max_values() {
         let most = register.max_values();
@@ -69,13 +69,15 @@ pub(super) fn expected(name: &str, values: &Value) -> Result<Expected, String> {
     Ok(Expected { register, values })
 }
 
-pub(super) fn registers(value: &Value, into: &mut Vec<Register>) -> Result<(), String> {
-    for name in strings(value)? {
+pub(super) fn read_registers(value: &Value, into: &mut Vec<Register>) -> Result<(), String> {
+    for name in read_strings(value)? {
         match name.to_ascii_uppercase().as_str() {
             "ALL" => into.extend(Register::all()),
             "NONE" => {}
             _ => {
-                into.push(Register::named(name).ok_or_else(|| format!("{name} is no register of a test"))?);
+                into.push(
+                    Register::from_name(name).ok_or_else(|| format!("{name} is no register of a test"))?,
+                );
             }
         }
     }

@@ -25,7 +25,7 @@ pub(super) fn is_unchanged(check: &ReproCheck, start: &MachineState) -> bool {
     }
 }
 
-pub(super) fn write(
+pub(super) fn build_after_part(
     reproducer: &Reproducer<'_>,
     checks: &[ReproCheck],
     block: &BlockText,
@@ -126,7 +126,7 @@ impl After {
                     let name = GPR_NAMES[register];
                     self.line(&format!(
                         "mov {name}, {:#x}\nmov {name}, [{name}]",
-                        block.place(address)
+                        block.checked_address(address)
                     ));
                     self.masked(register, check.mask)?;
                     self.list(register, check.expected);
@@ -191,7 +191,7 @@ impl After {
         }
         let count = if high { 4 } else { 2 };
         let end = &reproducer.expected.state;
-        let mask = BlockEffects::new(&reproducer.case.block).mask(
+        let mask = BlockEffects::new(&reproducer.case.block).mask_at_endpoint(
             reproducer.case,
             &reproducer.expected.endpoint,
             end,

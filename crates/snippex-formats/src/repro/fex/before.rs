@@ -1,9 +1,9 @@
 //! The start state as instructions.
 
 use super::super::impossible::Impossible;
-use super::super::memory::listed;
+use super::super::memory::format_byte_list;
 use super::super::needs::Needs;
-use super::super::registers::{environment, fx_image};
+use super::super::registers::{environment_image, fx_image};
 use super::SCRATCH;
 use super::block::BlockText;
 use snippex_core::case::Case;
@@ -16,7 +16,7 @@ pub(super) struct Before {
     pub(super) data: String,
 }
 
-pub(super) fn write(case: &Case, needs: &Needs, block: &BlockText) -> Result<Before, Impossible> {
+pub(super) fn build_before_part(case: &Case, needs: &Needs, block: &BlockText) -> Result<Before, Impossible> {
     if case.state.rflags & rflags::TF != 0 {
         return Err(Impossible::TrapFlag);
     }
@@ -73,7 +73,7 @@ impl Before {
             .rposition(|byte| *byte != 0)
             .map_or(0, |last| last + 1);
         for row in bytes[..used].chunks(16) {
-            self.data += &format!("db {}\n", listed(row));
+            self.data += &format!("db {}\n", format_byte_list(row));
         }
         if used < bytes.len() {
             self.data += &format!("times {} db 0\n", bytes.len() - used);
@@ -101,7 +101,7 @@ impl Before {
         });
         self.line("fxrstor64 [rel data_fx]");
         self.datum(16, "data_fx", &image);
-        if let Some(environment) = environment(x87) {
+        if let Some(environment) = environment_image(x87) {
             self.line("fldenv [rel data_environment] ; TOP and the status flags");
             self.datum(16, "data_environment", &environment);
         }

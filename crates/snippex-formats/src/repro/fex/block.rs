@@ -4,11 +4,11 @@ use iced_x86::{Instruction, Mnemonic, OpKind, Register};
 
 use super::super::Reproducer;
 use super::super::impossible::Impossible;
-use super::super::memory::listed;
-use super::super::spelling::{Spelling, moves, text};
+use super::super::memory::format_byte_list;
+use super::super::spelling::{Spelling, depends_on_address, render_instruction};
 use snippex_core::block::Terminator;
 use snippex_core::case::{Case, PAGE_SIZE};
-use snippex_core::decode::decoder;
+use snippex_core::decode::intel_decoder;
 use snippex_core::observation::Endpoint;
 use snippex_core::state::RSP;
 
@@ -31,15 +31,15 @@ pub(super) struct BlockText {
 
 impl BlockText {
     /// Where a page of the case is put: where it was, and near the test when it is reached relative to RIP.
-    pub(super) fn places(&self, page: u64) -> impl Iterator<Item = u64> {
+    pub(super) fn page_places(&self, page: u64) -> impl Iterator<Item = u64> {
         let copy = self.moved.contains(&page).then(|| moved(page));
         std::iter::once(page).chain(copy)
     }
 
     /// Where memory of the case is looked at after the block.
-    pub(super) fn place(&self, address: u64) -> u64 {
+    pub(super) fn checked_address(&self, address: u64) -> u64 {
         let page = address & !(PAGE_SIZE as u64 - 1);
-        self.places(page).last().unwrap_or(page) + (address - page)
+        self.page_places(page).last().unwrap_or(page) + (address - page)
     }
 }
 
@@ -47,7 +47,7 @@ fn moved(address: u64) -> u64 {
     MOVED + (address & MOVED_MASK)
 }
 
-pub(super) fn write(reproducer: &Reproducer<'_>) -> Result<BlockText, Impossible> {
+pub(super) fn build_block_text(reproducer: &Reproducer<'_>) -> Result<BlockText, Impossible> {
     let case = reproducer.case;
     let block = &*case.block;
     // Whether it can run at all is for lowering to say.
@@ -55,7 +55,7 @@ pub(super) fn write(reproducer: &Reproducer<'_>) -> Result<BlockText, Impossible
         size: 0,
         push: |_, _| (),
     };
-    snippex_core::lower::lower(block, case.placement, stub)?;
+    snippex_core::lower::lower_block(block, case.placement, stub)?;
     let mut result = BlockText {
         code: String::new(),
         taken: None,
@@ -63,7 +63,7 @@ pub(super) fn write(reproducer: &Reproducer<'_>) -> Result<BlockText, Impossible
         target_word: None,
         moved: Vec::new(),
     };
-    let mut decoder = decoder(&block.bytes, block.address);
+    let mut decoder = intel_decoder(&block.bytes, block.address);
     let mut index = 0;
     while decoder.can_decode() {
         let start = decoder.position();
@@ -77,8 +77,12 @@ pub(super) fn write(reproducer: &Reproducer<'_>) -> Result<BlockText, Impossible
             result.relative(case, &instruction, bytes, at)?;
         } else {
             match reproducer.spelling.get(index) {
-                Some(Spelling::Text(text)) if !moves(&instruction) => result.line(text),
-                _ => result.line(&format!("db {} ; {}", listed(bytes), text(&instruction))),
+                Some(Spelling::Text(text)) if !depends_on_address(&instruction) => result.line(text),
+                _ => result.line(&format!(
+                    "db {} ; {}",
+                    format_byte_list(bytes),
+                    render_instruction(&instruction)
+                )),
             }
         }
         index += 1;
@@ -116,8 +120,8 @@ impl BlockText {
         let after = bytes.len() - at - 4;
         self.line(&format!(
             "db {} ; {}, of a copy nearby",
-            listed(&bytes[..at]),
-            text(instruction)
+            format_byte_list(&bytes[..at]),
+            render_instruction(instruction)
         ));
         self.line(&format!(
             "dd {:#x} - 0x10000 - {} - ($ - $$)",
@@ -125,7 +129,7 @@ impl BlockText {
             4 + after
         ));
         if after > 0 {
-            self.line(&format!("db {}", listed(&bytes[bytes.len() - after..])));
+            self.line(&format!("db {}", format_byte_list(&bytes[bytes.len() - after..])));
         }
         Ok(())
     }
@@ -145,13 +149,20 @@ impl BlockText {
                 // The near form, so that the target is in reach whatever the original was.
                 let condition = snippex_core::lower::jcc_opcode(instruction.condition_code() as u8);
                 let code = condition.ok_or(snippex_core::lower::LowerError::Malformed)?;
-                self.line(&format!("db 0x0f, {code:#04x} ; {}", text(instruction)));
+                self.line(&format!(
+                    "db 0x0f, {code:#04x} ; {}",
+                    render_instruction(instruction)
+                ));
                 self.line("dd .taken - ($ + 4)");
                 self.taken = Some(target != case.code_address() + case.block.bytes.len() as u64);
             }
             Terminator::Loop => {
                 let (_, opcode) = bytes.split_last().ok_or(Impossible::NoEnd)?;
-                self.line(&format!("db {} ; {}", listed(opcode), text(instruction)));
+                self.line(&format!(
+                    "db {} ; {}",
+                    format_byte_list(opcode),
+                    render_instruction(instruction)
+                ));
                 self.line("db .taken - ($ + 1)");
                 self.taken = Some(target != case.code_address() + case.block.bytes.len() as u64);
             }
@@ -170,7 +181,11 @@ impl BlockText {
                     ));
                 }
                 self.target_word = Some(word);
-                self.line(&format!("db {} ; {}", listed(bytes), text(instruction)));
+                self.line(&format!(
+                    "db {} ; {}",
+                    format_byte_list(bytes),
+                    render_instruction(instruction)
+                ));
             }
             Terminator::IndirectJmp | Terminator::IndirectCall
                 if instruction.op0_kind() == OpKind::Register =>
@@ -181,7 +196,11 @@ impl BlockText {
                     return Err(Impossible::Position("it jumps to an address that it computes"));
                 }
                 self.target_register = Some(number);
-                self.line(&format!("db {} ; {}", listed(bytes), text(instruction)));
+                self.line(&format!(
+                    "db {} ; {}",
+                    format_byte_list(bytes),
+                    render_instruction(instruction)
+                ));
             }
             Terminator::IndirectJmp | Terminator::IndirectCall => {
                 return Err(Impossible::Position("it jumps to an address that it loads"));

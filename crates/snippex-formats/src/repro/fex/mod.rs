@@ -14,9 +14,9 @@ use std::fmt::Write as _;
 use iced_x86::CpuidFeature;
 
 use super::Reproducer;
-use super::checks::checks;
+use super::checks::build_checks;
 use super::impossible::Impossible;
-use super::memory::{page_of, pieces};
+use super::memory::{memory_pieces, page_of};
 use super::needs::Needs;
 use snippex_core::case::PAGE_SIZE;
 use snippex_core::observation::Endpoint;
@@ -26,7 +26,7 @@ const SCRATCH: u64 = 0xe000_9000;
 /// Where the harness puts the test, up to where it can reach.
 const TEST: std::ops::Range<u64> = 0x1_0000..0x10_0000;
 
-pub(super) fn write(reproducer: &Reproducer<'_>) -> Result<String, Impossible> {
+pub(super) fn render_fex_test(reproducer: &Reproducer<'_>) -> Result<String, Impossible> {
     let case = reproducer.case;
     match reproducer.expected.endpoint {
         Endpoint::Exit { .. } => {}
@@ -38,16 +38,16 @@ pub(super) fn write(reproducer: &Reproducer<'_>) -> Result<String, Impossible> {
             "memory of the case lies where the test has to",
         ));
     }
-    let mut checks = checks(reproducer);
+    let mut checks = build_checks(reproducer);
     if reproducer.fields.is_empty() {
         // There is no room for registers that stay as they are.
         checks.retain(|check| !after::is_unchanged(check, &case.state));
     }
-    let needs = Needs::of(&case.block, &checks);
+    let needs = Needs::from_block(&case.block, &checks);
     let features = host_features(&needs)?;
-    let block = block::write(reproducer)?;
-    let before = before::write(case, &needs, &block)?;
-    let after = after::write(reproducer, &checks, &block)?;
+    let block = block::build_block_text(reproducer)?;
+    let before = before::build_before_part(case, &needs, &block)?;
+    let after = after::build_after_part(reproducer, &checks, &block)?;
     if after.registers.is_empty() && reproducer.fields.is_empty() {
         return Err(Impossible::NothingToCompare);
     }
@@ -57,14 +57,14 @@ pub(super) fn write(reproducer: &Reproducer<'_>) -> Result<String, Impossible> {
     let mut regions = BTreeMap::new();
     let mut data = BTreeMap::new();
     for page in case.pages.iter() {
-        for address in block.places(page.address) {
+        for address in block.page_places(page.address) {
             regions.insert(address, format!("\"{PAGE_SIZE}\""));
         }
     }
-    for piece in pieces(case) {
+    for piece in memory_pieces(case) {
         let bytes: Vec<String> = piece.bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         let page = page_of(piece.address);
-        for address in block.places(page) {
+        for address in block.page_places(page) {
             data.insert(
                 address + (piece.address - page),
                 format!("\"{}\"", bytes.join(" ")),

@@ -7,7 +7,7 @@ use super::layout::{
 };
 use crate::report::charts::engine_label;
 use crate::report::model::{NamedCount, ReportBug, ReportModel};
-use crate::{grouped, percent};
+use crate::{format_number, format_percent};
 
 /// Findings that are listed; a program reads the rest from the other formats.
 const MAX_FINDINGS: usize = 2000;
@@ -33,14 +33,14 @@ pub(super) fn lay_out(report: &ReportModel, size: PaperSize, fonts: &mut Fonts) 
 }
 
 fn first_page(report: &ReportModel, layout: &mut Layout, fonts: &mut Fonts) {
-    layout.skip(20.0);
-    layout.heading(fonts, 1, &report.title);
+    layout.add_space(20.0);
+    layout.add_heading(fonts, 1, &report.title);
     let mut made = report.made_by.clone();
     if !report.newest_check.is_empty() {
         made += &format!(", newest check {}", report.newest_check);
     }
-    layout.paragraph(fonts, &made, SMALL);
-    layout.skip(10.0);
+    layout.add_paragraph(fonts, &made, SMALL);
+    layout.add_space(10.0);
     let totals = &report.totals;
     let rows = [
         ("New bugs", totals.new_bugs),
@@ -55,10 +55,10 @@ fn first_page(report: &ReportModel, layout: &mut Layout, fonts: &mut Fonts) {
     ];
     let rows: Vec<Vec<String>> = rows
         .iter()
-        .map(|(name, count)| vec![(*name).to_owned(), grouped(*count)])
+        .map(|(name, count)| vec![(*name).to_owned(), format_number(*count)])
         .collect();
     table(layout, fonts, &["Summary", ""], &[220.0, 120.0], &rows);
-    layout.skip(12.0);
+    layout.add_space(12.0);
     let engines: Vec<Vec<String>> = report
         .engines
         .iter()
@@ -66,8 +66,8 @@ fn first_page(report: &ReportModel, layout: &mut Layout, fonts: &mut Fonts) {
             vec![
                 engine.name.clone(),
                 engine.version.clone(),
-                grouped(engine.blocks),
-                percent(
+                format_number(engine.blocks),
+                format_percent(
                     engine.blocks.saturating_sub(engine.diverging_blocks),
                     engine.blocks,
                 ),
@@ -100,15 +100,15 @@ fn table(layout: &mut Layout, fonts: &mut Fonts, names: &[&str], columns: &[f32]
     }
     let part = layout.add_part(PartKind::Table, None);
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    layout.row(fonts, part, &names, columns, true);
+    layout.add_table_row(fonts, part, &names, columns, true);
     for row in rows {
-        layout.row(fonts, part, row, columns, false);
+        layout.add_table_row(fonts, part, row, columns, false);
     }
 }
 
 /// Everything behind the contents.
 fn body(report: &ReportModel, mut layout: Layout, fonts: &mut Fonts) -> Layout {
-    layout.heading(fonts, 2, "Charts");
+    layout.add_heading(fonts, 2, "Charts");
     let success: Vec<(String, f32, String)> = report
         .engines
         .iter()
@@ -116,7 +116,11 @@ fn body(report: &ReportModel, mut layout: Layout, fonts: &mut Fonts) -> Layout {
         .map(|engine| {
             let passing = engine.blocks.saturating_sub(engine.diverging_blocks);
             let name = engine_label(&engine.name, &engine.version);
-            (name, engine.success as f32, percent(passing, engine.blocks))
+            (
+                name,
+                engine.success as f32,
+                format_percent(passing, engine.blocks),
+            )
         })
         .collect();
     bars(
@@ -142,9 +146,9 @@ fn body(report: &ReportModel, mut layout: Layout, fonts: &mut Fonts) -> Layout {
         &extensions,
         BAD,
     );
-    layout.heading(fonts, 2, "Bugs");
+    layout.add_heading(fonts, 2, "Bugs");
     if report.bugs.is_empty() {
-        layout.paragraph(fonts, "None was found.", BODY);
+        layout.add_paragraph(fonts, "None was found.", BODY);
     }
     for bug in &report.bugs {
         bug_section(&mut layout, fonts, bug);
@@ -156,7 +160,13 @@ fn body(report: &ReportModel, mut layout: Layout, fonts: &mut Fonts) -> Layout {
 
 fn counted(counts: &[NamedCount]) -> Vec<(String, f32, String)> {
     let most = counts.iter().map(|count| count.runs).max().unwrap_or(0).max(1) as f32;
-    let bar = |count: &NamedCount| (count.name.clone(), count.runs as f32 / most, grouped(count.runs));
+    let bar = |count: &NamedCount| {
+        (
+            count.name.clone(),
+            count.runs as f32 / most,
+            format_number(count.runs),
+        )
+    };
     counts.iter().take(MAX_BARS).map(bar).collect()
 }
 
@@ -168,7 +178,7 @@ fn bars(layout: &mut Layout, fonts: &mut Fonts, name: &str, bars: &[(String, f32
         return;
     }
     layout.keep_together(ROW * bars.len() as f32 + 24.0);
-    layout.paragraph(fonts, name, STRONG);
+    layout.add_paragraph(fonts, name, STRONG);
     let words: Vec<String> = bars
         .iter()
         .map(|(label, _, figure)| format!("{label}: {figure}"))
@@ -180,9 +190,11 @@ fn bars(layout: &mut Layout, fonts: &mut Fonts, name: &str, bars: &[(String, f32
         ..SMALL
     };
     for (label, share, figure) in bars {
-        let y = layout.position();
-        let label = fonts.printable(style.face, label);
-        let label = fonts.wrap(style.face, style.size, &label, LABELS - 8.0).remove(0);
+        let y = layout.next_line_position();
+        let label = fonts.replace_unprintable(style.face, label);
+        let label = fonts
+            .wrap_text(style.face, style.size, &label, LABELS - 8.0)
+            .remove(0);
         let length = if *share > 0.0 {
             (room * share.min(1.0)).max(1.0)
         } else {
@@ -199,8 +211,8 @@ fn bars(layout: &mut Layout, fonts: &mut Fonts, name: &str, bars: &[(String, f32
             text(MARGIN, label),
             text(MARGIN + LABELS + length + 4.0, figure.clone()),
         );
-        layout.place(label);
-        layout.place(Placed {
+        layout.place_item(label);
+        layout.place_item(Placed {
             x: MARGIN + LABELS,
             y: y + 1.0,
             shape: Shape::Bar {
@@ -211,24 +223,24 @@ fn bars(layout: &mut Layout, fonts: &mut Fonts, name: &str, bars: &[(String, f32
             part,
             link: None,
         });
-        layout.place(figure);
-        layout.skip(ROW);
+        layout.place_item(figure);
+        layout.add_space(ROW);
     }
-    layout.skip(8.0);
+    layout.add_space(8.0);
 }
 
 fn bug_section(layout: &mut Layout, fonts: &mut Fonts, bug: &ReportBug) {
-    layout.heading(fonts, 3, &bug.title);
+    layout.add_heading(fonts, 3, &bug.title);
     let mut marks = format!("{} - {} - {}", bug.id, bug.status, bug.certainty);
     if let Some(issue) = &bug.issue {
         marks += &format!(" - reported: {issue}");
     }
-    layout.paragraph(fonts, &marks, SMALL);
+    layout.add_paragraph(fonts, &marks, SMALL);
     let manual = match (&bug.manual, &bug.reference) {
         (Some(manual), Some(reference)) => format!("{manual} ({reference})"),
         _ => "No sentence that snippex knows decides; the reference is taken as right.".to_owned(),
     };
-    layout.paragraph(fonts, &manual, BODY);
+    layout.add_paragraph(fonts, &manual, BODY);
     if let Some(example) = &bug.example {
         let mut lines = example.code.clone();
         lines.push(format!("; {}", example.bytes));
@@ -238,9 +250,9 @@ fn bug_section(layout: &mut Layout, fonts: &mut Fonts, bug: &ReportBug) {
                 .iter()
                 .map(|difference| format!("! {difference}")),
         );
-        layout.code(fonts, &lines);
+        layout.add_code_block(fonts, &lines);
         if !example.state.is_empty() {
-            layout.paragraph(fonts, &format!("starts with {}", example.state.join(", ")), SMALL);
+            layout.add_paragraph(fonts, &format!("starts with {}", example.state.join(", ")), SMALL);
         }
     }
     let engines: Vec<String> = bug
@@ -250,25 +262,25 @@ fn bug_section(layout: &mut Layout, fonts: &mut Fonts, bug: &ReportBug) {
         .collect();
     let met = format!(
         "{} runs, {} instruction forms, {} signatures, first met {}; on {}",
-        grouped(bug.runs),
-        grouped(bug.forms),
-        grouped(bug.signatures),
+        format_number(bug.runs),
+        format_number(bug.forms),
+        format_number(bug.signatures),
         bug.first_seen,
         engines.join("; ")
     );
-    layout.paragraph(fonts, &met, SMALL);
+    layout.add_paragraph(fonts, &met, SMALL);
 }
 
 fn findings(report: &ReportModel, layout: &mut Layout, fonts: &mut Fonts) {
-    layout.heading(fonts, 2, "Findings");
+    layout.add_heading(fonts, 2, "Findings");
     let shown = report.findings.len().min(MAX_FINDINGS);
     if shown < report.findings.len() {
         let text = format!(
             "The {} of {} findings with the most runs; `snippex report csv` has all.",
-            grouped(shown as u64),
-            grouped(report.findings.len() as u64)
+            format_number(shown as u64),
+            format_number(report.findings.len() as u64)
         );
-        layout.paragraph(fonts, &text, BODY);
+        layout.add_paragraph(fonts, &text, BODY);
     }
     let rows: Vec<Vec<String>> = report.findings[..shown]
         .iter()
@@ -278,7 +290,7 @@ fn findings(report: &ReportModel, layout: &mut Layout, fonts: &mut Fonts) {
                 format!("{}: {}", finding.kind, finding.fields.join(", ")),
                 finding.bug.clone(),
                 finding.extension.clone(),
-                grouped(finding.runs),
+                format_number(finding.runs),
             ]
         })
         .collect();
@@ -291,12 +303,12 @@ fn findings(report: &ReportModel, layout: &mut Layout, fonts: &mut Fonts) {
         &rows,
     );
     if rows.is_empty() {
-        layout.paragraph(fonts, "There are none.", BODY);
+        layout.add_paragraph(fonts, "There are none.", BODY);
     }
 }
 
 fn checks(report: &ReportModel, layout: &mut Layout, fonts: &mut Fonts) {
-    layout.heading(fonts, 2, "Checks");
+    layout.add_heading(fonts, 2, "Checks");
     let rows: Vec<Vec<String>> = report
         .checks
         .iter()
@@ -306,8 +318,8 @@ fn checks(report: &ReportModel, layout: &mut Layout, fonts: &mut Fonts) {
                 check.run.to_string(),
                 check.started.clone(),
                 format!("{} {}", check.engine, check.engine_version),
-                grouped(check.blocks),
-                grouped(check.diverging_blocks),
+                format_number(check.blocks),
+                format_number(check.diverging_blocks),
                 format!("{:.1} s", check.seconds),
             ]
         })
@@ -321,7 +333,7 @@ fn checks(report: &ReportModel, layout: &mut Layout, fonts: &mut Fonts) {
         &rows,
     );
     if rows.is_empty() {
-        layout.paragraph(fonts, "None has come to an end yet.", BODY);
+        layout.add_paragraph(fonts, "None has come to an end yet.", BODY);
     }
 }
 
@@ -346,14 +358,14 @@ fn write_contents(layout: &mut Layout, fonts: &mut Fonts, contents: usize, page:
         let y = MARGIN + 40.0 + (index % lines) as f32 * BODY.size * LINE;
         let indent = f32::from(entry.level - 2) * 14.0;
         let number = (entry.page + 1).to_string();
-        let text = fonts.printable(BODY.face, &entry.text);
+        let text = fonts.replace_unprintable(BODY.face, &entry.text);
         let room = layout.inner_width() - indent - 50.0;
-        let mut wrapped = fonts.wrap(BODY.face, BODY.size, &text, room);
+        let mut wrapped = fonts.wrap_text(BODY.face, BODY.size, &text, room);
         let mut text = wrapped.remove(0);
         if !wrapped.is_empty() {
             text.push('\u{2026}');
         }
-        let right = MARGIN + layout.inner_width() - fonts.width(BODY.face, BODY.size, &number);
+        let right = MARGIN + layout.inner_width() - fonts.text_width(BODY.face, BODY.size, &number);
         let target = Some((entry.page, entry.y));
         for (x, text, link) in [(MARGIN + indent, text, target), (right, number, None)] {
             layout.pages[page + index / lines].push(Placed {

@@ -25,7 +25,7 @@ use super::{PaperSize, PdfError};
 use crate::report::model::ReportModel;
 
 /// The document `layout` as a file.
-pub(super) fn draw(
+pub(super) fn draw_pdf_document(
     layout: &Layout,
     report: &ReportModel,
     size: PaperSize,
@@ -48,7 +48,7 @@ pub(super) fn draw(
             draw_placed(&mut surface, placed, fonts, &mut leaves);
         }
         let words = format!("{} / {}", number + 1, layout.pages.len());
-        let x = width - MARGIN - fonts.width(SMALL.face, SMALL.size, &words);
+        let x = width - MARGIN - fonts.text_width(SMALL.face, SMALL.size, &words);
         surface.start_tagged(ContentTag::Artifact(Artifact::new(
             ArtifactType::PageNumber,
             None,

@@ -68,12 +68,12 @@ impl Fonts {
     }
 
     /// Letters that were replaced, each once.
-    pub(super) fn replaced(&self) -> Vec<char> {
+    pub(super) fn replaced_letters(&self) -> Vec<char> {
         self.replaced.clone()
     }
 
     /// The text with what a font can show: tabs are spaces, what it lacks is U+FFFD.
-    pub(super) fn printable(&mut self, face: Typeface, text: &str) -> String {
+    pub(super) fn replace_unprintable(&mut self, face: Typeface, text: &str) -> String {
         let mut shown = String::with_capacity(text.len());
         for letter in text.chars() {
             let letter = if letter == '\t' { ' ' } else { letter };
@@ -91,17 +91,17 @@ impl Fonts {
     }
 
     /// Width of printable text in points.
-    pub(super) fn width(&self, face: Typeface, size: f32, text: &str) -> f32 {
+    pub(super) fn text_width(&self, face: Typeface, size: f32, text: &str) -> f32 {
         let font = self.of(face);
         text.chars().map(|letter| font.advance(letter)).sum::<f32>() * size
     }
 
     /// Printable text in lines of at most `width` points, broken between words where that is possible.
-    pub(super) fn wrap(&self, face: Typeface, size: f32, text: &str, width: f32) -> Vec<String> {
+    pub(super) fn wrap_text(&self, face: Typeface, size: f32, text: &str, width: f32) -> Vec<String> {
         let mut lines = Vec::new();
         let mut line = String::new();
         for word in text.split_inclusive(' ') {
-            let fits = |line: &str| self.width(face, size, line.trim_end()) <= width;
+            let fits = |line: &str| self.text_width(face, size, line.trim_end()) <= width;
             if fits(&format!("{line}{word}")) {
                 line.push_str(word);
                 continue;

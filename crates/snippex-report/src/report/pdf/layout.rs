@@ -140,7 +140,7 @@ impl Layout {
         self.y = MARGIN;
     }
 
-    pub(super) fn skip(&mut self, points: f32) {
+    pub(super) fn add_space(&mut self, points: f32) {
         self.y += points;
     }
 
@@ -151,23 +151,23 @@ impl Layout {
         }
     }
 
-    pub(super) fn place(&mut self, placed: Placed) {
+    pub(super) fn place_item(&mut self, placed: Placed) {
         if let Some(page) = self.pages.last_mut() {
             page.push(placed);
         }
     }
 
     /// Height of the line that would come next, in points from the top.
-    pub(super) fn position(&self) -> f32 {
+    pub(super) fn next_line_position(&self) -> f32 {
         self.y
     }
 
-    pub(super) fn heading(&mut self, fonts: &mut Fonts, level: u16, text: &str) {
+    pub(super) fn add_heading(&mut self, fonts: &mut Fonts, level: u16, text: &str) {
         let size = HEADINGS[usize::from(level - 1).min(HEADINGS.len() - 1)];
         // What it is the heading of should stand on the same page.
         self.keep_together(size * LINE * 2.0 + 60.0);
         if self.y > MARGIN {
-            self.skip(size * 0.8);
+            self.add_space(size * 0.8);
         }
         let page = self.pages.len() - 1;
         self.headings.push(Heading {
@@ -182,26 +182,26 @@ impl Layout {
             size,
             color: BLACK,
         };
-        self.lines(fonts, text, style, 0.0, Some(part));
-        self.skip(size * 0.3);
+        self.add_text_lines(fonts, text, style, 0.0, Some(part));
+        self.add_space(size * 0.3);
     }
 
-    pub(super) fn paragraph(&mut self, fonts: &mut Fonts, text: &str, style: TextStyle) {
+    pub(super) fn add_paragraph(&mut self, fonts: &mut Fonts, text: &str, style: TextStyle) {
         let part = self.add_part(PartKind::Paragraph, None);
-        self.lines(fonts, text, style, 0.0, Some(part));
-        self.skip(3.0);
+        self.add_text_lines(fonts, text, style, 0.0, Some(part));
+        self.add_space(3.0);
     }
 
-    pub(super) fn code(&mut self, fonts: &mut Fonts, lines: &[String]) {
+    pub(super) fn add_code_block(&mut self, fonts: &mut Fonts, lines: &[String]) {
         let part = self.add_part(PartKind::Code, None);
         for line in lines {
-            self.lines(fonts, line, CODE, 10.0, Some(part));
+            self.add_text_lines(fonts, line, CODE, 10.0, Some(part));
         }
-        self.skip(4.0);
+        self.add_space(4.0);
     }
 
     /// Text in as many lines as it takes, `indent` points from the margin.
-    pub(super) fn lines(
+    pub(super) fn add_text_lines(
         &mut self,
         fonts: &mut Fonts,
         text: &str,
@@ -210,13 +210,13 @@ impl Layout {
         part: Option<usize>,
     ) {
         for text in text.lines() {
-            let text = fonts.printable(style.face, text);
-            for line in fonts.wrap(style.face, style.size, &text, self.inner_width() - indent) {
+            let text = fonts.replace_unprintable(style.face, text);
+            for line in fonts.wrap_text(style.face, style.size, &text, self.inner_width() - indent) {
                 self.keep_together(style.size * LINE);
                 let y = self.y + style.size;
                 self.y += style.size * LINE;
                 if !line.is_empty() {
-                    self.place(Placed {
+                    self.place_item(Placed {
                         x: MARGIN + indent,
                         y,
                         shape: Shape::Text { text: line, style },
@@ -229,7 +229,7 @@ impl Layout {
     }
 
     /// A row of cells, each in its column and in as many lines as it takes. `columns` are widths in points.
-    pub(super) fn row(
+    pub(super) fn add_table_row(
         &mut self,
         fonts: &mut Fonts,
         table: usize,
@@ -250,8 +250,8 @@ impl Layout {
             .iter()
             .zip(columns)
             .map(|(cell, width)| {
-                let cell = fonts.printable(style.face, cell);
-                fonts.wrap(style.face, style.size, &cell, width - GAP)
+                let cell = fonts.replace_unprintable(style.face, cell);
+                fonts.wrap_text(style.face, style.size, &cell, width - GAP)
             })
             .collect();
         let height = wrapped.iter().map(Vec::len).max().unwrap_or(1) as f32 * style.size * LINE;
@@ -266,7 +266,7 @@ impl Layout {
             };
             let cell = self.add_part(kind, Some(row));
             for (index, text) in lines.into_iter().enumerate().filter(|(_, text)| !text.is_empty()) {
-                self.place(Placed {
+                self.place_item(Placed {
                     x,
                     y: self.y + style.size + index as f32 * style.size * LINE,
                     shape: Shape::Text { text, style },

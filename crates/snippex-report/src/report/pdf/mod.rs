@@ -57,11 +57,11 @@ pub fn render_pdf(report: &ReportModel, size: PaperSize) -> Result<PdfReport, Pd
     let mut fonts = fonts::Fonts::new()?;
     let laid_out = content::lay_out(report, size, &mut fonts);
     let pages = laid_out.pages.len();
-    let bytes = draw::draw(&laid_out, report, size, &fonts)?;
+    let bytes = draw::draw_pdf_document(&laid_out, report, size, &fonts)?;
     Ok(PdfReport {
         bytes,
         pages,
-        replaced: fonts.replaced(),
+        replaced: fonts.replaced_letters(),
     })
 }
 

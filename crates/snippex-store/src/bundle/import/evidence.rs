@@ -15,7 +15,7 @@ use crate::ids::UnixMillis;
 use crate::insert::Statement;
 
 impl Import<'_> {
-    pub(super) fn case(
+    pub(super) fn import_case(
         &mut self,
         at: At,
         record: &CaseRecord,
@@ -51,7 +51,7 @@ impl Import<'_> {
         }
     }
 
-    pub(super) async fn bug(&mut self, at: At, record: &BugRecord) -> Result<(), BundleError> {
+    pub(super) async fn import_bug(&mut self, at: At, record: &BugRecord) -> Result<(), BundleError> {
         at.plain(&[&record.form, &record.encoding])?;
         at.timed(&[record.first_seen_ms])?;
         let signature = Signature {
@@ -95,11 +95,11 @@ impl Import<'_> {
         query
             .execute(&mut *self.connection)
             .await
-            .map_err(self.store.failed("import"))?;
+            .map_err(self.store.failed_to("import"))?;
         Ok(())
     }
 
-    pub(super) async fn example(&mut self, at: At, record: ExampleRecord) -> Result<(), BundleError> {
+    pub(super) async fn import_example(&mut self, at: At, record: ExampleRecord) -> Result<(), BundleError> {
         at.plain(&[&record.differences])?;
         at.json(&record.differences)?;
         at.timed(&[record.found_ms])?;
@@ -114,7 +114,7 @@ impl Import<'_> {
             .block
             .map(|block| at.known(&self.blocks, "block", block))
             .transpose()?;
-        let failed = self.store.failed("import");
+        let failed = self.store.failed_to("import");
         let sql = "SELECT COUNT(*) FROM bug_examples WHERE cause = $1 AND signature = $2 AND engine_id = $3";
         let query = sqlx::query_scalar(sql)
             .bind(&record.cause)
@@ -136,13 +136,19 @@ impl Import<'_> {
                 .bind(record.actual.0.as_slice())
                 .bind(record.found_ms)
         };
-        let inserted = INSERT_EXAMPLES.run(self.connection, &[record], bind).await;
+        let inserted = INSERT_EXAMPLES
+            .insert_rows(self.connection, &[record], bind)
+            .await;
         at.inserted(self.store, inserted)?;
         self.added(Section::Examples, u64::from(there == 0));
         Ok(())
     }
 
-    pub(super) async fn known_bug(&mut self, at: At, record: KnownBugRecord) -> Result<(), BundleError> {
+    pub(super) async fn import_known_bug(
+        &mut self,
+        at: At,
+        record: KnownBugRecord,
+    ) -> Result<(), BundleError> {
         at.plain(&[&record.engine, &record.issue, &record.note])?;
         at.timed(&[record.added_ms])?;
         let bug: BugName = record
@@ -184,7 +190,7 @@ impl Import<'_> {
             .bind(bug.to_string())
             .fetch_all(&mut *self.connection)
             .await;
-        let failed = self.store.failed("import");
+        let failed = self.store.failed_to("import");
         let mut entries = Vec::new();
         for row in &rows.map_err(&failed)? {
             entries.push(KnownBug {

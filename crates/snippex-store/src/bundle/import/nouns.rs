@@ -17,7 +17,7 @@ use crate::run::RunStatus;
 use crate::run_summary;
 
 impl Import<'_> {
-    pub(super) async fn host(&mut self, at: At, record: &HostRecord) -> Result<(), BundleError> {
+    pub(super) async fn import_host(&mut self, at: At, record: &HostRecord) -> Result<(), BundleError> {
         at.plain(&[
             &record.name,
             &record.architecture,
@@ -59,7 +59,7 @@ impl Import<'_> {
         at.note(&mut self.hosts, record.id, id)
     }
 
-    pub(super) async fn engine(&mut self, at: At, record: EngineRecord) -> Result<(), BundleError> {
+    pub(super) async fn import_engine(&mut self, at: At, record: EngineRecord) -> Result<(), BundleError> {
         let number = record.id;
         let engine = engine_of(at, record)?;
         let fingerprint = engine_fingerprint(&engine);
@@ -94,7 +94,7 @@ impl Import<'_> {
         at.note(&mut self.engines, number, id)
     }
 
-    pub(super) async fn binary(&mut self, at: At, record: &BinaryRecord) -> Result<(), BundleError> {
+    pub(super) async fn import_binary(&mut self, at: At, record: &BinaryRecord) -> Result<(), BundleError> {
         at.plain(&[&record.name, &record.path, &record.format])?;
         let is_digest = record.sha256.len() == 64
             && record
@@ -131,7 +131,7 @@ impl Import<'_> {
     }
 
     /// The block to be inserted with its number and its binary, unless it is there.
-    pub(super) async fn block(
+    pub(super) async fn prepare_block(
         &mut self,
         at: At,
         record: BlockRecord,
@@ -183,13 +183,13 @@ impl Import<'_> {
         let Some((last, _, _)) = blocks.last() else {
             return Ok(());
         };
-        let failed = self.store.failed("import");
+        let failed = self.store.failed_to("import");
         for of_binary in blocks.chunk_by(|one, other| one.1 == other.1) {
             let numbered: Vec<(i64, &Block)> = of_binary
                 .iter()
                 .map(|(number, _, block)| (*number, block))
                 .collect();
-            let done = block::insert(self.connection, BinaryId(of_binary[0].1), &numbered).await;
+            let done = block::insert_blocks(self.connection, BinaryId(of_binary[0].1), &numbered).await;
             done.map_err(&failed)?;
         }
         let done = sqlx::query("UPDATE block_numbers SET last = $1")
@@ -209,7 +209,7 @@ impl Import<'_> {
             .fetch_all(&mut *self.connection)
             .await;
         let mut known = KnownBlocks::new();
-        for row in &rows.map_err(self.store.failed("import"))? {
+        for row in &rows.map_err(self.store.failed_to("import"))? {
             let stored = self.store.read_block(row)?;
             let key = (stored.block.address, stored.block.bytes.len() as u64);
             known.insert(key, Some((stored.number.0, stored.block)));
@@ -217,7 +217,7 @@ impl Import<'_> {
         Ok(known)
     }
 
-    pub(super) async fn run(&mut self, at: At, record: RunRecord) -> Result<(), BundleError> {
+    pub(super) async fn import_run(&mut self, at: At, record: RunRecord) -> Result<(), BundleError> {
         check_run(at, &record)?;
         let host = at.known(&self.hosts, "host", record.host)?;
         let engines = record
@@ -233,7 +233,7 @@ impl Import<'_> {
         let inserted = self.insert_run(&record, id, host, &engines).await;
         at.inserted(self.store, inserted)?;
         if let Some(summary) = record.summary {
-            let inserted = run_summary::insert(self.connection, id, &summary_of(summary)).await;
+            let inserted = run_summary::insert_summary(self.connection, id, &summary_of(summary)).await;
             at.inserted(self.store, inserted)?;
         }
         self.added(Section::Runs, 1);
@@ -242,7 +242,7 @@ impl Import<'_> {
 
     /// Whether a run with the same arguments, engines and start, by the same process, is there.
     async fn has_run(&mut self, record: &RunRecord, host: i64, engines: &[i64]) -> Result<bool, BundleError> {
-        let failed = self.store.failed("import");
+        let failed = self.store.failed_to("import");
         let sql = "SELECT id FROM runs WHERE started = $1 AND owner = $2 AND command = $3 AND arguments = $4
                        AND tool_version = $5 AND seed = $6 AND states_per_block = $7 AND host_id = $8
                        AND COALESCE(partition_index, 0) = $9 AND COALESCE(partition_count, 0) = $10";
@@ -301,7 +301,7 @@ impl Import<'_> {
             .bind(record.partition.as_ref().map(|part| i64::from(part.count)))
             .bind(host)
             .bind(&record.owner)
-            .bind(names::word(&status))
+            .bind(names::word_from_variant(&status))
             .bind(record.started_ms)
             .bind(record.heartbeat_ms)
             .bind(record.ended_ms);
@@ -320,7 +320,7 @@ impl Import<'_> {
             .bind(content)
             .fetch_optional(&mut *self.connection)
             .await;
-        let failed = self.store.failed("import");
+        let failed = self.store.failed_to("import");
         let number = row.and_then(|row| row.map(|row| row.try_get(0)).transpose());
         Ok(number.map_err(failed)?)
     }

@@ -22,7 +22,7 @@ pub(super) struct ImportBatch {
 type Reason = (i64, i64, i64, String, u32);
 
 impl Import<'_> {
-    pub(super) fn result(
+    pub(super) fn import_result(
         &mut self,
         at: At,
         mut record: ResultRecord,
@@ -49,7 +49,7 @@ impl Import<'_> {
         Ok(())
     }
 
-    pub(super) fn divergence(
+    pub(super) fn import_divergence(
         &mut self,
         at: At,
         mut record: DivergenceRecord,
@@ -75,7 +75,7 @@ impl Import<'_> {
         Ok(())
     }
 
-    pub(super) fn observation(
+    pub(super) fn import_observation(
         &mut self,
         at: At,
         mut record: ObservationRecord,
@@ -93,7 +93,7 @@ impl Import<'_> {
         Ok(())
     }
 
-    pub(super) fn sighting(
+    pub(super) fn import_sighting(
         &mut self,
         at: At,
         mut record: SightingRecord,
@@ -111,7 +111,7 @@ impl Import<'_> {
     }
 
     pub(super) async fn insert_batch(&mut self, batch: ImportBatch) -> Result<(), BundleError> {
-        let failed = self.store.failed("import");
+        let failed = self.store.failed_to("import");
         let cases = batch.cases.iter().collect();
         evidence::add_cases(self.connection, cases)
             .await
@@ -146,7 +146,7 @@ impl Import<'_> {
                 .into_iter()
                 .fold(statement, |statement, count| statement.bind(i64::from(count)))
         };
-        let inserted = insert.run(self.connection, results, bind).await;
+        let inserted = insert.insert_rows(self.connection, results, bind).await;
         first.inserted(self.store, inserted)?;
         let reasons: Vec<Reason> = results.iter().flat_map(|(_, record)| reasons(record)).collect();
         let insert = Insert {
@@ -158,7 +158,7 @@ impl Import<'_> {
             let statement = statement.bind(*run).bind(*block).bind(*engine);
             statement.bind(reason.clone()).bind(i64::from(*runs))
         };
-        let inserted = insert.run(self.connection, &reasons, bind).await;
+        let inserted = insert.insert_rows(self.connection, &reasons, bind).await;
         first.inserted(self.store, inserted)?;
         self.added(Section::Results, results.len() as u64);
         Ok(())
@@ -193,7 +193,7 @@ impl Import<'_> {
                 .bind(record.expected.0.as_slice())
                 .bind(record.actual.0.as_slice())
         };
-        let inserted = insert.run(self.connection, &rows, bind).await;
+        let inserted = insert.insert_rows(self.connection, &rows, bind).await;
         first.inserted(self.store, inserted)?;
         self.added(Section::Divergences, rows.len() as u64);
         Ok(())
@@ -224,7 +224,7 @@ impl Import<'_> {
                 .bind(record.case.clone())
                 .bind(record.observation.0.as_slice())
         };
-        let inserted = insert.run(self.connection, &rows, bind).await;
+        let inserted = insert.insert_rows(self.connection, &rows, bind).await;
         first.inserted(self.store, inserted)?;
         self.added(Section::Observations, rows.len() as u64);
         Ok(())
@@ -248,7 +248,7 @@ impl Import<'_> {
                 .bind(record.runs.cast_signed())
                 .bind(record.blocks.cast_signed())
         };
-        let inserted = insert.run(self.connection, sightings, bind).await;
+        let inserted = insert.insert_rows(self.connection, sightings, bind).await;
         first.inserted(self.store, inserted)?;
         self.added(Section::Sightings, sightings.len() as u64);
         Ok(())

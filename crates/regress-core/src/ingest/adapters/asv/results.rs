@@ -26,10 +26,13 @@ struct ResultFile<'a> {
 }
 
 pub(super) fn is_result_file(shape: &JsonShape) -> bool {
-    !shape.is_array && shape.has(1, "commit_hash") && shape.has(1, "results") && shape.has(1, "env_name")
+    !shape.is_array
+        && shape.has_key(1, "commit_hash")
+        && shape.has_key(1, "results")
+        && shape.has_key(1, "env_name")
 }
 
-pub(super) fn read(source: &Opened<'_>, collector: &mut MeasurementCollector<'_>) {
+pub(super) fn read_result_file(source: &Opened<'_>, collector: &mut MeasurementCollector<'_>) {
     let file: ResultFile<'_> = match serde_json::from_str(&source.text) {
         Ok(file) => file,
         Err(error) => {
@@ -62,8 +65,8 @@ pub(super) fn read(source: &Opened<'_>, collector: &mut MeasurementCollector<'_>
                 }
             }
             // A benchmark that failed as a whole has null for its values.
-            (None, _) => collector.report(name, ProblemKind::Failed, "it has no result"),
-            _ => collector.report(
+            (None, _) => collector.report_entry_problem(name, ProblemKind::Failed, "it has no result"),
+            _ => collector.report_entry_problem(
                 name,
                 ProblemKind::Malformed,
                 "its values are not as many as its parameters",
@@ -120,7 +123,7 @@ fn push_value(
     collector: &mut MeasurementCollector<'_>,
 ) {
     let Some(value) = value.as_f64() else {
-        return collector.report(full, ProblemKind::Failed, "it has no value");
+        return collector.report_entry_problem(full, ProblemKind::Failed, "it has no value");
     };
     let kind = Kind::of(name);
     let factor = if kind == Kind::Time { 1e9 } else { 1.0 };

@@ -1,13 +1,14 @@
-//! The answer as JUnit XML, which CI systems show: failures by test, what was left out as skipped.
+//! A suite's answer as JUnit XML, which CI systems show: failures by test, what was left out as skipped.
 
 use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::report::{Status, SuiteView, TestView};
+use super::{SuiteView, TestStatus, TestView};
 
 /// The whole document.
-pub(crate) fn document(suite: &SuiteView) -> String {
+#[must_use]
+pub fn render_suite_junit(suite: &SuiteView) -> String {
     let elapsed = Duration::from_secs_f64(suite.elapsed_s.max(0.0));
     let mut tests = TestSuite::new(format!("{} {}", suite.engine.name, suite.engine.version));
     tests.set_time(elapsed);
@@ -24,29 +25,29 @@ fn test_case(engine: &str, test: &TestView) -> TestCase {
         "" => engine.to_owned(),
         folder => format!("{engine}.{}", folder.replace('/', ".")),
     };
-    let mut case = TestCase::new(file, status(test));
+    let mut case = TestCase::new(file, junit_status(test));
     case.set_classname(class);
     case
 }
 
-fn status(test: &TestView) -> TestCaseStatus {
+fn junit_status(test: &TestView) -> TestCaseStatus {
     let reason = test.reason.as_deref().unwrap_or("");
     let (mut status, message) = match test.status {
-        Status::Passed => return TestCaseStatus::success(),
-        Status::Failed => (
+        TestStatus::Passed => return TestCaseStatus::success(),
+        TestStatus::Failed => (
             TestCaseStatus::non_success(NonSuccessKind::Failure),
             reason.to_owned(),
         ),
-        Status::UnexpectedPass => (
+        TestStatus::UnexpectedPass => (
             TestCaseStatus::non_success(NonSuccessKind::Failure),
             "it passed, but a list says that it fails".to_owned(),
         ),
-        Status::Broken => (
+        TestStatus::Broken => (
             TestCaseStatus::non_success(NonSuccessKind::Error),
             reason.to_owned(),
         ),
-        Status::KnownFailure => (TestCaseStatus::skipped(), format!("known failure: {reason}")),
-        Status::Unsupported | Status::NotRun => (TestCaseStatus::skipped(), reason.to_owned()),
+        TestStatus::KnownFailure => (TestCaseStatus::skipped(), format!("known failure: {reason}")),
+        TestStatus::Unsupported | TestStatus::NotRun => (TestCaseStatus::skipped(), reason.to_owned()),
     };
     status.set_message(message);
     status

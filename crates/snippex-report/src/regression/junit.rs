@@ -1,10 +1,11 @@
 //! A comparison with a baseline as JUnit XML: a case for each block that differs, and one for all that do not.
 
+use super::{ChangeName, ChangeView, RegressionView};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
-use snippex_report::regression::{ChangeName, ChangeView, RegressionView};
 
 /// The whole document.
-pub(super) fn document(view: &RegressionView, allow_fixed: bool) -> String {
+#[must_use]
+pub fn render_regression_junit(view: &RegressionView, allow_fixed: bool) -> String {
     let mut suite = TestSuite::new(view.section.clone());
     suite.add_test_case(TestCase::new(
         format!("{} blocks as expected", view.stable),
@@ -31,7 +32,7 @@ fn status(change: &ChangeView, allow_fixed: bool) -> TestCaseStatus {
             TestCaseStatus::non_success(NonSuccessKind::Failure)
         }
     };
-    status.set_type(change.change.word());
-    status.set_message(format!("the block {}", change.sentence()));
+    status.set_type(change.change.as_str());
+    status.set_message(format!("the block {}", change.describe_change()));
     status
 }

@@ -155,7 +155,6 @@ impl<'i> CaseMaker<'i> {
     }
 
     /// The group of `block` as [`CaseMaker::make`] has made it before, where `pages` are those that it had in the end.
-    #[cfg(feature = "remote")]
     pub(crate) fn make_again(&mut self, block: &Arc<Block>, pages: &[(u64, PageAccess)]) -> Group {
         let mut draft = self.draft(block);
         for &(address, access) in pages {

@@ -4,11 +4,13 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 
 use cli_kit::{ExitStatus, Failure, OrFail};
+use jiff::Timestamp;
 use regress_report::benchmarks::{Outcome, Report, github, html, junit, markdown, terminal};
 
 use crate::app::App;
 use crate::args::Format;
 use crate::files;
+use crate::snapshots::{Snapshot, append_snapshot};
 
 /// GitHub takes job summaries of up to 1 MiB.
 const SUMMARY_BYTES: usize = 1_000_000;
@@ -19,6 +21,11 @@ pub(crate) fn report(app: &App<'_>, report: &Report) -> Result<(), Failure> {
         // The answer matters more than its copy.
         app.printer
             .warn(format_args!("the report is not saved: {failure}"));
+    }
+    if let Err(failure) = append_snapshot(app, Snapshot::of(report, Timestamp::now())) {
+        app.printer.warn(format_args!(
+            "no snapshot is kept for `benchgate metrics`: {failure}"
+        ));
     }
     print(app, report)
 }

@@ -43,8 +43,15 @@ const TABLE: &[(&str, &[&str])] = &[
     ),
     (
         "snippex-report",
-        &["cli-kit", "snippex-blocks", "snippex-core", "snippex-triage"],
+        &[
+            "cli-kit",
+            "report-kit",
+            "snippex-blocks",
+            "snippex-core",
+            "snippex-triage",
+        ],
     ),
+    ("report-kit", &["cli-kit"]),
     ("regress-core", &[]),
     ("regress-report", &["regress-core"]),
     ("cli-kit", &[]),
@@ -67,7 +74,13 @@ const TABLE: &[(&str, &[&str])] = &[
     ),
     (
         "benchgate",
-        &["cli-kit", "github-kit", "regress-core", "regress-report"],
+        &[
+            "cli-kit",
+            "github-kit",
+            "regress-core",
+            "regress-report",
+            "report-kit",
+        ],
     ),
     (
         "regressd",

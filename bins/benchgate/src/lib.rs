@@ -26,6 +26,7 @@ mod outputs;
 mod process;
 mod settings;
 mod show;
+mod snapshots;
 mod worktrees;
 
 use std::process::ExitCode;

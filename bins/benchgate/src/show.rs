@@ -4,11 +4,13 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 
 use cli_kit::{ExitStatus, Failure, OrFail};
+use jiff::Timestamp;
 use regress_report::benchmarks::{Outcome, Report, github, html, junit, markdown, terminal};
 
 use crate::app::App;
 use crate::args::Format;
 use crate::files;
+use crate::snapshots::{Snapshot, append_snapshot};
 
 /// GitHub takes job summaries of up to 1 MiB.
 const SUMMARY_BYTES: usize = 1_000_000;
@@ -20,7 +22,12 @@ pub(crate) fn save_and_print_report(app: &App<'_>, report: &Report) -> Result<()
         app.printer
             .print_warning(format_args!("the report is not saved: {failure}"));
     }
-    print_report(app, report)
+    if let Err(failure) = append_snapshot(app, Snapshot::of(report, Timestamp::now())) {
+        app.printer.warn(format_args!(
+            "no snapshot is kept for `benchgate metrics`: {failure}"
+        ));
+    }
+    print(app, report)
 }
 
 /// Shows the report.

@@ -147,6 +147,7 @@ fn cache_use_view(cache: &CacheUse) -> CacheUseView {
     CacheUseView {
         looked_up: cache.looked_up,
         hits: cache.hits,
+        diverging: cache.diverging,
         stored: cache.stored,
         saved_s: cache.saved.as_secs_f64(),
     }

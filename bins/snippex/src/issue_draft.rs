@@ -13,8 +13,12 @@ use crate::hints::OrUserError;
 
 /// The label by which our issues are listed, besides those that the user wants.
 pub(crate) const LABEL: &str = "snippex";
-/// Lines of a test that people read; a longer one is folded.
+/// Lines of a reproducer that stands in the text; what is longer is folded.
+const MAX_OPEN_LINES: usize = 15;
+/// Lines of a test that is there to be run; a longer one is left out.
 const MAX_TEST_LINES: usize = 60;
+/// Before the number that tells how plain the case of an issue is.
+const CASE_SIZE: &str = "Lines of the case: ";
 /// Bytes of a case: with all around it the text stays below what GitHub takes.
 const MAX_CASE_SIZE: usize = 40_000;
 /// What differs, in lines.
@@ -33,6 +37,11 @@ pub(crate) struct IssueDraft {
     pub(crate) engines: Vec<(String, String)>,
     /// By which a report of somebody else would be found.
     pub(crate) search_words: String,
+    /// Lines of the case: the fewer, the plainer.
+    pub(crate) case_lines: usize,
+    /// The reproducers alone, for who has the rest.
+    #[serde(skip)]
+    pub(crate) reproducers: String,
 }
 
 impl IssueDraft {
@@ -49,9 +58,12 @@ impl IssueDraft {
             .collect();
         let fingerprint = fingerprint(&bug.id, engines.first().map_or("", |(name, _)| name));
         let title = reproducer_title(&reproduced, &judged);
+        let (reproducers, case_lines) = reproducers(&reproduced, &judged);
         Ok(Self {
             bug: bug.id.clone(),
-            text: text(bug, &reproduced, &judged, &fingerprint)?,
+            text: text(bug, &reproduced, &judged, &fingerprint, &reproducers),
+            case_lines,
+            reproducers,
             search_words: mnemonic(bug),
             fingerprint,
             title,
@@ -84,7 +96,8 @@ fn text(
     reproduced: &ReproducedCase,
     judged: &JudgedCase,
     fingerprint: &str,
-) -> Result<String, Failure> {
+    reproducers: &str,
+) -> String {
     let mut text = String::new();
     if let (Some(manual), Some(reference)) = (&bug.manual, &bug.reference) {
         text += &format!(
@@ -94,7 +107,7 @@ fn text(
         );
     }
     text += &differences(judged);
-    text += &test(reproduced, judged)?;
+    text += reproducers;
     text += "\n**Where**\n\n";
     for note in reproducer_notes(reproduced, judged, ReproForm::Case) {
         text += &format!("- {}\n", escape_markdown(&note));
@@ -110,7 +123,7 @@ fn text(
         snippex_report::format_number(bug.forms),
         code_span(fingerprint)
     );
-    Ok(text)
+    text
 }
 
 fn differences(judged: &JudgedCase) -> String {
@@ -133,8 +146,9 @@ fn differences(judged: &JudgedCase) -> String {
     text + "\n"
 }
 
-/// A test in FEX-Emu's form, which runs anywhere that nasm does; else the case.
-fn test(reproduced: &ReproducedCase, judged: &JudgedCase) -> Result<String, Failure> {
+/// The case as people read it, and a test in FEX-Emu's form, which runs anywhere that nasm does; with the lines of the case. What
+/// has at most [`MAX_OPEN_LINES`] stands open, the case first, the rest is folded.
+fn reproducers(reproduced: &ReproducedCase, judged: &JudgedCase) -> (String, usize) {
     let reproducer = || Reproducer {
         title: reproducer_title(reproduced, judged),
         // They stand in the text.
@@ -151,31 +165,64 @@ fn test(reproduced: &ReproducedCase, judged: &JudgedCase) -> Result<String, Fail
             .collect(),
         spelling: Vec::new(),
     };
+    let case = untitled_case(&reproducer().write(ReproForm::Case).unwrap_or_default());
     // Not everything can be said in that form.
-    let assembler = reproducer().render_text(ReproForm::FexAsm).ok();
-    let short = assembler.filter(|text| text.lines().count() <= MAX_TEST_LINES);
-    let case = reproducer().render_text(ReproForm::Case).unwrap_or_default();
-    let mut text = String::new();
-    if let Some(assembler) = &short {
-        text += &format!(
-            "A test in the form of FEX-Emu's unit tests:\n\n{}\n\n",
-            code_block("asm", assembler)
-        );
-    }
-    if case.len() <= MAX_CASE_SIZE {
-        text += &format!(
-            "<details><summary>The case, for <code>snippex replay</code> and <code>snippex repro</code></summary>\n\n{}\n\n</details>\n",
-            code_block("text", &case)
-        );
+    let test = reproducer().write(ReproForm::FexAsm).ok();
+    let test = test.filter(|text| text.lines().count() <= MAX_TEST_LINES);
+    let lines = case.lines().count();
+    let is_case_open = lines <= MAX_OPEN_LINES;
+    let mut text = if case.len() <= MAX_CASE_SIZE {
+        let heading = "The case, for <code>snippex replay</code> and <code>snippex repro</code>";
+        shown_or_folded(heading, &code_block("text", &case), is_case_open)
     } else {
-        text += "The case is too large to stand here; the one who has found it can send it.\n";
+        "The case is too large to stand here; the one who has found it can send it.\n".to_owned()
+    };
+    if let Some(test) = test {
+        let is_open = !is_case_open && test.lines().count() <= MAX_OPEN_LINES;
+        let heading = "A test in the form of FEX-Emu's unit tests";
+        text += "\n";
+        text += &shown_or_folded(heading, &code_block("asm", &test), is_open);
     }
-    Ok(text)
+    text += &format!("\n{CASE_SIZE}{lines}\n");
+    (text, lines)
+}
+
+/// A block of code with a heading that is HTML, folded unless it is to stand open.
+fn shown_or_folded(heading: &str, code: &str, is_open: bool) -> String {
+    if is_open {
+        format!("{heading}:\n\n{code}\n")
+    } else {
+        format!("<details><summary>{heading}</summary>\n\n{code}\n\n</details>\n")
+    }
+}
+
+/// A case without its title, which is that of the issue.
+fn untitled_case(case: &str) -> String {
+    let lines = case.lines().filter(|line| !line.starts_with("title "));
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+/// How many lines the case of an issue or comment has, where it says so.
+pub(crate) fn case_lines_of(text: &str) -> Option<usize> {
+    let line = text
+        .lines()
+        .find_map(|line| line.trim().strip_prefix(CASE_SIZE))?;
+    line.parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_size_of_a_case_is_read_from_its_line() {
+        assert_eq!(case_lines_of("x\n Lines of the case: 12\r\ny"), Some(12));
+        assert_eq!(case_lines_of("Lines of the case: many"), None);
+        assert_eq!(
+            untitled_case("snip 1\ntitle a\nblock 0x1\n"),
+            "snip 1\nblock 0x1\n"
+        );
+    }
 
     #[test]
     fn a_fingerprint_is_found_in_its_line_alone() {

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use github_kit::{
     FoundIssue, GitHub, GitHubError, NewIssue, Patience, Repository, Written, hidden_marker, list_issues,
-    open_issue, put_comment, read_issue, search_issues,
+    open_issue, put_comment, read_issue, read_marked_comment, search_issues,
 };
 use serde::Serialize;
 use snippex_report::report::escape_markdown;
 use snippex_store::{ReportedIssue, StoreError, StoreHandle, UnixMillis};
 
-use crate::issue_draft::{IssueDraft, LABEL, has_fingerprint};
+use crate::issue_draft::{IssueDraft, LABEL, case_lines_of, has_fingerprint};
 
 /// Who calls, as GitHub's operators see it.
 const USER_AGENT: &str = concat!("snippex/", env!("CARGO_PKG_VERSION"));
@@ -66,11 +66,7 @@ enum IssueStep {
     /// There is none that still speaks of it; `earlier` was closed as fixed, and the bug is back.
     Open { earlier: Option<u64> },
     /// It is open and its text does not know of these versions.
-    Comment {
-        number: u64,
-        url: String,
-        versions: Vec<String>,
-    },
+    Comment { url: String, versions: Vec<String> },
     /// Nothing.
     Leave { url: String, reason: &'static str },
 }
@@ -128,36 +124,28 @@ impl Reporter<'_> {
             tokio::time::sleep(left).await;
             found = self.ours(draft, written.as_ref()).await?;
         }
-        match next_step(draft, &found) {
-            IssueStep::Leave { url, reason } => {
-                self.settle(draft, &found)?;
-                Ok(told(draft, "left", url, reason.to_owned()))
+        let (url, versions, otherwise) = match next_step(draft, &found) {
+            IssueStep::Open { earlier } => return self.open(draft, earlier).await,
+            IssueStep::Comment { url, versions } => (url, versions, "it is reported"),
+            IssueStep::Leave { url, reason } => (url, Vec::new(), reason),
+        };
+        self.settle(draft, &found)?;
+        let mut news = Vec::new();
+        if let Some(issue) = found.first().filter(|issue| issue.is_open) {
+            if self.show_plainer_case(draft, issue).await? {
+                news.push("there is a plainer case".to_owned());
             }
-            IssueStep::Comment {
-                number,
-                url,
-                versions,
-            } => {
-                self.settle(draft, &found)?;
-                let mut news = Vec::new();
-                for version in versions {
-                    if self.comment(draft, number, &version).await? {
-                        news.push(version);
-                    }
+            for version in versions {
+                if self.comment(draft, issue.number, &version).await? {
+                    news.push(format!("it shows in {version}, too"));
                 }
-                Ok(if news.is_empty() {
-                    told(draft, "left", url, "it is reported".to_owned())
-                } else {
-                    told(
-                        draft,
-                        "commented",
-                        url,
-                        format!("it shows in {}, too", news.join(", ")),
-                    )
-                })
             }
-            IssueStep::Open { earlier } => self.open(draft, earlier).await,
         }
+        Ok(if news.is_empty() {
+            told(draft, "left", url, otherwise.to_owned())
+        } else {
+            told(draft, "commented", url, news.join("; "))
+        })
     }
 
     fn written(&self, draft: &IssueDraft) -> Result<Option<ReportedIssue>, StoreError> {
@@ -270,6 +258,22 @@ impl Reporter<'_> {
             .call_and_wait(async move |store| store.save_reported_issue(&row).await)
     }
 
+    /// One comment with the plainest case, where that of the issue is not so plain. Whether there was news.
+    async fn show_plainer_case(&self, draft: &IssueDraft, issue: &FoundIssue) -> Result<bool, GitHubError> {
+        let is_plainer = |text: &str| case_lines_of(text).is_some_and(|known| draft.case_lines < known);
+        if !is_plainer(&issue.text) {
+            return Ok(false);
+        }
+        let marker = hidden_marker("snippex", "plainer-case", &[&draft.fingerprint]);
+        let before = read_marked_comment(&self.repository, issue.number, &marker).await?;
+        if before.is_some_and(|text| !is_plainer(&text)) {
+            return Ok(false);
+        }
+        let text = format!("A plainer case shows it, too.\n\n{}", draft.reproducers);
+        let written = put_comment(&self.repository, issue.number, &marker, &text).await?;
+        Ok(!matches!(written, Written::Unchanged(_)))
+    }
+
     /// One comment a version, whoever asks how often. Whether there was none yet.
     async fn comment(&self, draft: &IssueDraft, number: u64, version: &str) -> Result<bool, GitHubError> {
         let marker = hidden_marker("snippex", "seen", &[&draft.fingerprint, version]);
@@ -313,11 +317,7 @@ fn next_step(draft: &IssueDraft, found: &[FoundIssue]) -> IssueStep {
             url,
             reason: "it was reported and closed",
         },
-        (true, false) => IssueStep::Comment {
-            number: issue.number,
-            url,
-            versions,
-        },
+        (true, false) => IssueStep::Comment { url, versions },
         (false, false) if issue.is_fixed => IssueStep::Open {
             earlier: Some(issue.number),
         },
@@ -364,7 +364,7 @@ mod tests {
         ));
         assert!(matches!(
             step("8.0", &[issue(1, true, false)]),
-            IssueStep::Comment { number: 1, .. }
+            IssueStep::Comment { .. }
         ));
         assert_eq!(
             step("8.0", &[issue(1, false, true)]),

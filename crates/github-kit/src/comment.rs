@@ -104,6 +104,19 @@ pub async fn put_comment(
     Ok(Written::Created(comment.html_url))
 }
 
+/// The text of the comment of issue or pull request `number` that is known by `marker`, if there is one.
+///
+/// # Errors
+/// When GitHub refuses, asks to wait, or does not answer.
+pub async fn read_marked_comment(
+    repository: &Repository,
+    number: u64,
+    marker: &str,
+) -> Result<Option<String>, GitHubError> {
+    let found = find(repository, number, marker).await?;
+    Ok(found.and_then(|comment| comment.body))
+}
+
 async fn find(repository: &Repository, number: u64, marker: &str) -> Result<Option<Comment>, GitHubError> {
     let app = repository.github().app_id();
     let route = format!("/issues/{number}/comments");

@@ -48,7 +48,7 @@ pub use breaker::{Breaker, BreakerSettings, BreakerState, Breakers};
 pub use bug_issue::{FoundIssue, NewIssue, list_issues, open_issue, read_issue, search_issues};
 pub use check_run::{Annotation, CheckRun, CheckState, Conclusion, end_check_run, put_check_run};
 pub use client::{Credentials, GitHub, GitHubSettings};
-pub use comment::{Written, comment_room, put_comment};
+pub use comment::{Written, comment_room, put_comment, read_marked_comment};
 pub use content_rate::{ContentLimits, ContentRateLimiter, MemoryContentRate, reserve_request};
 #[cfg(feature = "app")]
 pub use credentials::{AppCredentials, CredentialsError};

@@ -154,9 +154,8 @@ impl<'i> CaseMaker<'i> {
             .collect())
     }
 
-    /// The group of `block` as [`CaseMaker::make_groups`] has made it before, where `pages` are those that it had in the end.
-    #[cfg(feature = "remote")]
-    pub(crate) fn make_group_again(&mut self, block: &Arc<Block>, pages: &[(u64, PageAccess)]) -> Group {
+    /// The group of `block` as [`CaseMaker::make`] has made it before, where `pages` are those that it had in the end.
+    pub(crate) fn make_again(&mut self, block: &Arc<Block>, pages: &[(u64, PageAccess)]) -> Group {
         let mut draft = self.draft(block);
         for &(address, access) in pages {
             self.add(&mut draft, address, access == PageAccess::ReadWrite);

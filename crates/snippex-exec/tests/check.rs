@@ -14,7 +14,8 @@ use snippex_core::diff::{DivergenceKind, Tolerance};
 use snippex_core::group::Group;
 use snippex_core::state::rflags;
 use snippex_exec::check::{
-    BlockReport, CheckJob, CheckOptions, CheckReport, CheckSummary, EngineFactory, Inconclusive, check_blocks,
+    BlockReport, CheckJob, CheckOptions, CheckReport, CheckSummary, EarlierFinding, EarlierReport,
+    EngineFactory, Inconclusive, check, digest_of_differences,
 };
 use snippex_exec::engine::{Engine, EngineError, EngineIdentity, EngineSpec, MockEngine, RunnerEngine};
 use snippex_exec::{Results, RunOutcome};
@@ -141,6 +142,105 @@ fn a_planted_bug_is_found_and_nothing_else() {
         assert_eq!(class.kind, DivergenceKind::Flag, "{class:?}");
         let form = &class.culprit.as_ref().expect("a flag has a last writer").form;
         assert!(form.starts_with("imul"), "{form}");
+    }
+}
+
+/// What a check would remember of `report`.
+fn earlier(report: &BlockReport) -> EarlierReport {
+    let findings = report.findings.iter().map(|finding| EarlierFinding {
+        start: finding.start,
+        runs: finding.runs,
+        differences: digest_of_differences(&finding.divergence.differences),
+        class: finding.divergence.class.clone(),
+        attributions: finding.attributions.clone(),
+    });
+    EarlierReport {
+        findings: findings.collect(),
+        counts: BlockReport {
+            findings: Vec::new(),
+            bugs: Vec::new(),
+            ..report.clone()
+        },
+    }
+}
+
+#[test]
+fn what_an_earlier_check_found_is_run_again_and_believed_only_when_it_shows() {
+    type Change = fn(&mut EarlierReport);
+    // A mark that only comes through where what is remembered is believed.
+    const MARK: u64 = 1_000_000;
+    let changes: [(bool, Change); 4] = [
+        (true, |earlier| earlier.counts.matched += MARK),
+        (false, |earlier| {
+            earlier.counts.matched += MARK;
+            earlier.findings[0].differences[0] ^= 1;
+        }),
+        (false, |earlier| {
+            earlier.counts.matched += MARK;
+            earlier.findings[0].start = 1_000;
+        }),
+        (false, |earlier| {
+            earlier.counts.matched += MARK;
+            earlier.counts.pages.clear();
+            earlier.findings[0].start ^= 1;
+        }),
+    ];
+    let options = CheckOptions {
+        states: 16,
+        reduce: Some(std::time::Duration::from_secs(60)),
+        ..CheckOptions::default()
+    };
+    let first = run("/bin/bash", 10, &planted, options.clone());
+    let shown = |report: &BlockReport| {
+        let findings: Vec<_> = report
+            .findings
+            .iter()
+            .map(|found| {
+                (
+                    found.start,
+                    found.runs,
+                    found.divergence.class.clone(),
+                    found.case.clone(),
+                )
+            })
+            .collect();
+        (findings, report.diverged, report.sightings.clone())
+    };
+    for (believed, change) in changes {
+        let diverging = first.iter().filter(|(_, report)| !report.findings.is_empty());
+        let mut known: BTreeMap<usize, EarlierReport> = diverging
+            .map(|(&index, report)| (index, earlier(report)))
+            .collect();
+        assert!(!known.is_empty());
+        known.values_mut().for_each(change);
+        let second = run(
+            "/bin/bash",
+            10,
+            &planted,
+            CheckOptions {
+                earlier: Arc::new(known.clone()),
+                ..options.clone()
+            },
+        );
+        for (index, report) in &second {
+            assert_eq!(shown(report), shown(&first[index]));
+            assert_eq!(
+                report.matched >= MARK,
+                believed && known.contains_key(index),
+                "{report:?}"
+            );
+        }
+        let bugs = |reports: &BTreeMap<usize, BlockReport>| {
+            reports
+                .values()
+                .flat_map(|report| &report.bugs)
+                .filter(|bug| bug.complete)
+                .count()
+        };
+        assert!(
+            bugs(&second) > 0,
+            "a database that does not know the bug gets its example"
+        );
     }
 }
 

@@ -17,6 +17,8 @@ pub struct CacheUseView {
     pub looked_up: u64,
     /// Those of them whose verdict was there, so that they were not run again.
     pub hits: u64,
+    /// Others that were known to diverge: only the cases that did were run again.
+    pub diverging: u64,
     /// Verdicts that were stored.
     pub stored: u64,
     /// Seconds that it had taken to find the hits out.
@@ -26,14 +28,22 @@ pub struct CacheUseView {
 /// One line about it; `None` when nothing was there.
 #[must_use]
 pub fn use_text(cache: &CacheUseView) -> Option<String> {
-    (cache.hits > 0).then(|| {
+    let hits = (cache.hits > 0).then(|| {
         format!(
             "{} ({}) came from the cache, which saved {}",
             format_count(cache.hits, "block"),
             format_percent(cache.hits, cache.looked_up),
             units::format_duration(Duration::from_secs_f64(cache.saved_s.max(0.0)))
         )
-    })
+    });
+    let diverging = (cache.diverging > 0).then(|| {
+        format!(
+            "of {} that diverged before, only the diverging cases were run again",
+            several(cache.diverging, "block")
+        )
+    });
+    let parts: Vec<String> = hits.into_iter().chain(diverging).collect();
+    (!parts.is_empty()).then(|| parts.join("; "))
 }
 
 /// What a cache holds.
@@ -130,7 +140,7 @@ pub fn stats_text(stats: &CacheStatsView, width: Option<u16>) -> String {
 pub struct ExplanationView {
     /// Number of the block in the database.
     pub block: i64,
-    /// `hit`, `too-old`, `memory-changed`, `missing` or `unusable`.
+    /// `hit`, `diverging`, `too-old`, `memory-changed`, `missing` or `unusable`.
     pub answer: &'static str,
     /// The same in words.
     pub why: String,
@@ -152,7 +162,11 @@ pub struct OtherContextView {
 /// The explanation for people.
 #[must_use]
 pub fn explanation_text(explanation: &ExplanationView) -> String {
-    let style = if explanation.answer == "hit" { GOOD } else { UNSURE };
+    let style = if matches!(explanation.answer, "hit" | "diverging") {
+        GOOD
+    } else {
+        UNSURE
+    };
     let mut text = format!(
         "{HEADING}block {}{HEADING:#}: {style}{}{style:#}, {}",
         explanation.block, explanation.answer, explanation.why
@@ -194,6 +208,12 @@ mod tests {
         assert_eq!(
             use_text(&used).unwrap(),
             "199 blocks (99.5 %) came from the cache, which saved 1 m 30 s"
+        );
+        used.diverging = 1;
+        assert!(
+            use_text(&used)
+                .unwrap()
+                .ends_with("; of 1 block that diverged before, only the diverging cases were run again")
         );
     }
 }

@@ -28,5 +28,6 @@ pub(crate) const SCHEMA: Schema = Schema {
         include_str!("migrations/0005_failing_blocks.sql"),
         include_str!("migrations/0006_reported_issues.sql"),
         include_str!("migrations/0007_statistics.sql"),
+        include_str!("migrations/0008_extremes.sql"),
     ],
 };

@@ -148,28 +148,41 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn flaky_blocks(&self, limit: u32) -> Result<Vec<FlakyBlock>, StoreError> {
-        // What never differs is left out first, by an index alone; names are looked up for what is left.
-        let sql = "SELECT flaky.block AS block, binaries.name AS binary, address, engines.name AS engine,
+        // An index orders the results of a block on an engine by matches and divergences, so that its first and its last entry say
+        // whether they differ; what never does is left out by that. Failing blocks are found by skipping from one to the next.
+        // CROSS JOIN keeps SQLite from reading all results instead of those of the few blocks that are left.
+        let sql = "WITH RECURSIVE failing (block) AS (
+                       SELECT MIN(block) FROM block_results WHERE diverged > 0
+                       UNION ALL
+                       SELECT (SELECT MIN(block) FROM block_results WHERE diverged > 0 AND block > failing.block)
+                       FROM failing WHERE failing.block IS NOT NULL),
+                   suspects (block) AS (
+                       SELECT block FROM failing WHERE block IS NOT NULL UNION
+                       SELECT block FROM block_inconclusive
+                       WHERE reason IN ('not-repeated', 'reference-hung', 'reference-died')),
+                   differing (block, engine_id) AS MATERIALIZED (
+                       SELECT suspects.block, engines.id FROM suspects CROSS JOIN engines
+                       WHERE (SELECT matched, diverged FROM block_results
+                              WHERE block = suspects.block AND engine_id = engines.id
+                              ORDER BY matched, diverged LIMIT 1)
+                          <> (SELECT matched, diverged FROM block_results
+                              WHERE block = suspects.block AND engine_id = engines.id
+                              ORDER BY matched DESC, diverged DESC LIMIT 1)),
+                   flaky AS (
+                       SELECT results.block AS block, results.engine_id AS engine_id, seed, states_per_block,
+                           COUNT(*) AS every_run, MIN(matched) AS least_matched, MAX(matched) AS most_matched,
+                           MIN(diverged) AS least_diverged, MAX(diverged) AS most_diverged
+                       FROM differing CROSS JOIN block_results results
+                           JOIN runs ON runs.id = results.run_id AND runs.status = 'finished'
+                           JOIN run_engines ON run_engines.run_id = runs.id AND position = 0
+                       WHERE results.block = differing.block AND results.engine_id = differing.engine_id
+                       GROUP BY results.block, results.engine_id, run_engines.engine_id, seed, states_per_block
+                       HAVING MIN(matched) <> MAX(matched) OR MIN(diverged) <> MAX(diverged)
+                       ORDER BY results.block, results.engine_id, seed, states_per_block LIMIT $1)
+                   SELECT flaky.block AS block, binaries.name AS binary, address, engines.name AS engine,
                        engines.version AS version, seed, states_per_block, every_run, least_matched, most_matched,
                        least_diverged, most_diverged
-                   FROM (SELECT results.block AS block, results.engine_id AS engine_id, seed, states_per_block,
-                             COUNT(*) AS every_run, MIN(matched) AS least_matched, MAX(matched) AS most_matched,
-                             MIN(diverged) AS least_diverged, MAX(diverged) AS most_diverged
-                         FROM (SELECT DISTINCT block FROM (
-                                   SELECT block FROM block_results WHERE block IN (
-                                       SELECT block FROM block_results WHERE diverged > 0 UNION
-                                       SELECT block FROM block_inconclusive
-                                       WHERE reason IN ('not-repeated', 'reference-hung', 'reference-died'))
-                                   GROUP BY block, engine_id
-                                   HAVING MIN(matched) <> MAX(matched) OR MIN(diverged) <> MAX(diverged)) differing
-                              ) suspects
-                             JOIN block_results results ON results.block = suspects.block
-                             JOIN runs ON runs.id = results.run_id AND runs.status = 'finished'
-                             JOIN run_engines ON run_engines.run_id = runs.id AND position = 0
-                         GROUP BY results.block, results.engine_id, run_engines.engine_id, seed, states_per_block
-                         HAVING MIN(matched) <> MAX(matched) OR MIN(diverged) <> MAX(diverged)
-                         ORDER BY results.block, results.engine_id, seed, states_per_block LIMIT $1) flaky
-                       JOIN engines ON engines.id = flaky.engine_id
+                   FROM flaky JOIN engines ON engines.id = flaky.engine_id
                        JOIN blocks ON number = flaky.block JOIN binaries ON binaries.id = binary_id
                    ORDER BY flaky.block, flaky.engine_id, seed, states_per_block";
         let read = |row: &AnyRow| {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use clap_complete::Shell;
 
-use super::{JudgeArgs, MeasureArgs, Span};
+use super::{JudgeArgs, MeasureArgs, Percent, Span, TableFormat};
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -29,6 +29,8 @@ pub(crate) enum Command {
     History(HistoryArgs),
     /// Show how benchmarks went over the history
     Trends(TrendsArgs),
+    /// What judgements came to over time, for dashboards and alerts
+    Metrics(MetricsArgs),
     /// Show the last report again, in any format
     Report(ReportArgs),
     /// Put the last report into one comment of a pull request, and update that the next time
@@ -231,6 +233,61 @@ pub(crate) struct TrendsArgs {
     /// Only the last N runs
     #[arg(long, value_name = "N", env = "BENCHGATE_LAST")]
     pub(crate) last: Option<usize>,
+}
+
+/// `metrics`
+#[derive(Debug, Args)]
+pub(crate) struct MetricsArgs {
+    #[command(subcommand)]
+    pub(crate) command: MetricsCommand,
+    /// Only the newest N judgements
+    #[arg(
+        long,
+        global = true,
+        value_name = "N",
+        env = "BENCHGATE_LAST",
+        default_value_t = 1000,
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
+    pub(crate) last: u32,
+}
+
+/// What to do with snapshots of judgements.
+#[derive(Debug, Subcommand)]
+pub(crate) enum MetricsCommand {
+    /// Take snapshots of reports that were made elsewhere; `check`, `ab` and `compare` leave one by themselves
+    Record {
+        /// Report files
+        #[arg(value_name = "REPORT", required = true)]
+        reports: Vec<PathBuf>,
+    },
+    /// Show totals, the newest judgements and how it went day by day; exit code 1 on an alert
+    Show {
+        /// Alert when a benchmark of the newest judgements costs so much more
+        #[arg(long, value_name = "PERCENT", env = "BENCHGATE_ALERT_SLOWER")]
+        alert_slower: Option<Percent>,
+        /// Alert when fewer of the judgements pass
+        #[arg(long, value_name = "PERCENT", env = "BENCHGATE_ALERT_BELOW")]
+        alert_below: Option<Percent>,
+    },
+    /// Write all snapshots for other programs
+    Export {
+        /// Form of the table
+        #[arg(
+            long,
+            value_enum,
+            default_value_t,
+            value_name = "FORM",
+            env = "BENCHGATE_TABLE"
+        )]
+        table: TableFormat,
+    },
+    /// Write the newest judgements as gauges of Prometheus, for its textfile collector
+    Prometheus {
+        /// File to replace in one step; by default the text is printed
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
 }
 
 /// `report`

@@ -8,11 +8,11 @@ mod values;
 pub(crate) use commands::CommentArgs;
 pub(crate) use commands::{
     AbArgs, AcceptArgs, BaselineCommand, BisectArgs, ChangepointsArgs, CheckArgs, Command, CompareArgs,
-    CompletionsArgs, HistoryArgs, HistoryCommand, ImportArgs, InitArgs, ManArgs, NoiseArgs, PruneArgs,
-    RecordArgs, ReportArgs, RunArgs, ShowArgs, TrendsArgs,
+    CompletionsArgs, HistoryArgs, HistoryCommand, ImportArgs, InitArgs, ManArgs, MetricsArgs, MetricsCommand,
+    NoiseArgs, PruneArgs, RecordArgs, ReportArgs, RunArgs, ShowArgs, TrendsArgs,
 };
 pub(crate) use groups::{FileArgs, GlobalArgs, JudgeArgs, MeasureArgs};
-pub(crate) use values::{Format, Percent, RUNS, Span};
+pub(crate) use values::{Format, Percent, RUNS, Span, TableFormat};
 
 use clap::Parser;
 

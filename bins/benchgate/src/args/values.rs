@@ -30,6 +30,16 @@ pub(crate) enum Format {
     Github,
 }
 
+/// The form of a table for other programs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TableFormat {
+    /// An object a row
+    #[default]
+    Json,
+    /// Comma-separated values as RFC 4180 has them
+    Csv,
+}
+
 /// A percentage: `5%`, `5 %` or `5`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Percent(pub(crate) f64);

@@ -14,6 +14,7 @@ mod history;
 mod import;
 mod init;
 mod man;
+mod metrics;
 mod noise;
 mod record;
 mod report;
@@ -40,6 +41,7 @@ pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<ExitStatus, Failure> {
         Command::Baseline(args) => baseline::run(&app, args),
         Command::History(args) => history::run(&app, args),
         Command::Trends(args) => trends::run(&app, args),
+        Command::Metrics(args) => metrics::run(&app, args),
         Command::Report(args) => report::run(&app, args),
         #[cfg(feature = "github")]
         Command::Comment(args) => comment::run(&app, args),

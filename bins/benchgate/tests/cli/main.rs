@@ -8,5 +8,6 @@ mod completions;
 mod hostile;
 mod judge;
 mod measure;
+mod metrics;
 mod project;
 mod tools;

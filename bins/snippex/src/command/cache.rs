@@ -111,6 +111,10 @@ fn explain(app: &App<'_>, args: &ExplainArgs) -> Result<ExitStatus, Failure> {
 fn explanation_view(block: i64, explanation: Explanation) -> ExplanationView {
     let (answer, why) = match explanation.answer {
         CacheAnswer::Hit => ("hit", "its verdict would be taken".to_owned()),
+        CacheAnswer::Diverging => (
+            "diverging",
+            "it is known to diverge: only the cases that do would be run again".to_owned(),
+        ),
         CacheAnswer::TooOld => ("too-old", "its verdict is older than is believed".to_owned()),
         CacheAnswer::MemoryChanged(pages) => {
             let pages: Vec<String> = pages.iter().map(|page| format!("{page:#x}")).collect();
@@ -121,7 +125,7 @@ fn explanation_view(block: i64, explanation: Explanation) -> ExplanationView {
         }
         CacheAnswer::Missing => (
             "missing",
-            "it was not run so, or its runs diverge, hang, die or are not supported, which is never cached"
+            "it was not run so, or its runs hang, die, do not show again or are not supported, which is never cached"
                 .to_owned(),
         ),
         CacheAnswer::Unusable(why) => ("unusable", why),

@@ -348,6 +348,54 @@ fn a_bug_that_is_back_after_it_was_fixed_is_a_new_issue_and_a_new_version_one_co
 }
 
 #[test]
+fn a_reduced_case_stands_open_in_at_most_fifteen_lines() {
+    needs("qemu-x86_64");
+    let sandbox = Sandbox::new();
+    let check = "check --generated --instruction fprem1,fsin,bsf --per-form 1 -e qemu-x86_64 --states 16";
+    let ended = sandbox.run(&check.split(' ').collect::<Vec<_>>());
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let drafts = sandbox.json(&["report", "github"]);
+    for draft in drafts.as_array().expect("a list") {
+        let text = draft["text"].as_str().expect("a text");
+        let open = text.split("<details>").next().expect("a beginning");
+        let code = open.split("```").nth(1).expect("a reproducer that is not folded");
+        let lines = code.trim().lines().count() - 1;
+        assert!((1..=15).contains(&lines), "{text}");
+    }
+}
+
+#[test]
+fn a_plainer_case_is_one_comment() {
+    let sandbox = checked();
+    let (github, url) = GitHub::start();
+    let ended = open(&sandbox, &url, &[]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    // As if the first had been reported with a longer case.
+    {
+        let mut state = github.state();
+        let text = state.issues[0]["body"].as_str().expect("a text").to_owned();
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("Lines of the case: "))
+            .expect("its size");
+        state.issues[0]["body"] = json!(text.replace(line, "Lines of the case: 400"));
+    }
+    let ended = open(&sandbox, &url, &[]);
+    assert!(ended.stdout.contains("there is a plainer case"), "{ended:?}");
+    for _ in 0..2 {
+        let again = open(&sandbox, &url, &[]);
+        assert!(!again.stdout.contains("plainer"), "{again:?}");
+    }
+    let state = github.state();
+    assert_eq!(state.comments.len(), 1);
+    let (issue, text) = &state.comments[0];
+    assert!(
+        *issue == 1 && text.contains("A plainer case shows it") && text.contains("snip 1"),
+        "{text}"
+    );
+}
+
+#[test]
 fn what_somebody_else_has_reported_is_left_to_be_looked_at() {
     let sandbox = checked();
     let (github, url) = GitHub::start();

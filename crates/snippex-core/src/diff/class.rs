@@ -1,12 +1,12 @@
 //! What a divergence looks like, for summaries.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::difference::{Difference, Field, Value};
 use crate::effects::{BlockEffects, Location};
 
 /// Kind of a divergence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DivergenceKind {
     /// The hardware faults, the engine goes on.
@@ -42,7 +42,7 @@ pub enum DivergenceKind {
 }
 
 /// The instruction that a divergence is put down to.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Culprit {
     /// Index in the block.
     pub instruction: usize,
@@ -51,7 +51,7 @@ pub struct Culprit {
 }
 
 /// Kind and culprit of a divergence: those of the difference that was written first.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Class {
     /// Kind of that difference.
     pub kind: DivergenceKind,

@@ -7,10 +7,12 @@
 
 mod attribution;
 mod confirmations;
+mod earlier;
 mod reduction_queue;
 mod report;
 mod work_list;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, OnceLock};
@@ -39,6 +41,7 @@ use confirmations::Confirmations;
 use reduction_queue::ReductionQueue;
 use work_list::WorkList;
 
+pub use earlier::{DifferencesDigest, EarlierFinding, EarlierReport, digest_of_differences};
 pub use report::{BlockReport, CheckReport, CheckSummary, Finding, Inconclusive};
 
 /// Makes an engine for a worker thread.
@@ -64,6 +67,8 @@ pub struct CheckOptions {
     /// How many findings of each bug in a form of an instruction are repeated and kept; those after them are only
     /// counted. Without it, all are: a program shows a bug in a few blocks, every form of an instruction in all.
     pub keep: Option<u32>,
+    /// What earlier checks found out about blocks that diverge, by their position: see [`EarlierReport`].
+    pub earlier: Arc<BTreeMap<usize, EarlierReport>>,
 }
 
 impl Default for CheckOptions {
@@ -78,6 +83,7 @@ impl Default for CheckOptions {
             reduce: None,
             known: Vec::new(),
             keep: None,
+            earlier: Arc::default(),
         }
     }
 }
@@ -225,8 +231,29 @@ impl<'w> Worker<'w> {
         self.reference.makes_cases() || self.subject.makes_cases()
     }
 
+    /// Checks blocks: those of which findings are known by running these again, all others, and those of which they do not show
+    /// again, with all their start states.
     fn batch(&mut self, indices: &[usize], blocks: &[Arc<Block>]) -> Result<Vec<BlockReport>, EngineError> {
-        let groups = self.maker.make_groups(blocks, self.reference.as_mut())?;
+        let known = self.confirm_earlier(indices, blocks)?;
+        let left = indices
+            .iter()
+            .zip(blocks)
+            .filter(|(index, _)| !known.contains_key(index));
+        let (indices, blocks): (Vec<usize>, Vec<Arc<Block>>) =
+            left.map(|(&index, block)| (index, Arc::clone(block))).unzip();
+        let mut reports: Vec<BlockReport> = known.into_values().collect();
+        if !blocks.is_empty() {
+            reports.append(&mut self.run_in_full(&indices, &blocks)?);
+        }
+        Ok(reports)
+    }
+
+    fn run_in_full(
+        &mut self,
+        indices: &[usize],
+        blocks: &[Arc<Block>],
+    ) -> Result<Vec<BlockReport>, EngineError> {
+        let groups = self.maker.make(blocks, self.reference.as_mut())?;
         let mut reports = Vec::with_capacity(blocks.len());
         for range in split_into_batches(&groups) {
             let batch = &groups[range.clone()];
@@ -368,7 +395,11 @@ fn judge(
     options: &CheckOptions,
 ) -> BlockReport {
     let mut report = BlockReport::new(index, group.starts.len() as u64);
-    report.pages = group.pages.iter().map(|page| page.address).collect();
+    report.pages = group
+        .pages
+        .iter()
+        .map(|page| (page.address, page.access))
+        .collect();
     let mut effects = None;
     let mut known: Vec<(Class, Vec<Field>, Vec<Attribution>)> = Vec::new();
     let covered = expected.components().intersection(actual.components());

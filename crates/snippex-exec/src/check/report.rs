@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use snippex_core::case::Case;
+use snippex_core::case::{Case, PageAccess};
 use snippex_core::diff::{Class, Divergence, InconclusiveReason};
 use snippex_core::effects::Rule;
 use snippex_core::observation::Observation;
@@ -80,8 +80,8 @@ pub enum Inconclusive {
 pub struct BlockReport {
     /// Position in the list of blocks that was given.
     pub index: usize,
-    /// Run-time addresses of the pages that its cases have, in ascending order.
-    pub pages: Vec<u64>,
+    /// The pages that its cases have: run-time addresses in ascending order, and what may be done with each.
+    pub pages: Vec<(u64, PageAccess)>,
     /// Cases that were made.
     pub runs: u64,
     /// Runs that reached the terminator on the reference engine, its target known.

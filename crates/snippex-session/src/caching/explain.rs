@@ -14,6 +14,8 @@ use crate::{BlockSource, Session, SessionError};
 pub enum CacheAnswer {
     /// The verdict is there, and would be taken.
     Hit,
+    /// It is there and would be taken, when the cases that diverge do so again.
+    Diverging,
     /// It is there, but older than is believed.
     TooOld,
     /// It is there, but the program now holds something else at these run-time addresses of pages.
@@ -90,6 +92,8 @@ impl VerdictCache {
                 let changed: Vec<u64> = changed.map(|(page, _)| *page).collect();
                 answer = if stored.created < oldest {
                     CacheAnswer::TooOld
+                } else if changed.is_empty() && entry.verdict.is_diverging() {
+                    CacheAnswer::Diverging
                 } else if changed.is_empty() {
                     CacheAnswer::Hit
                 } else {

@@ -5,8 +5,9 @@
 //! they are stored with the verdict, and an entry holds when the program has the same there now. By that a rebuilt program
 //! runs the blocks that changed, or whose data did.
 //!
-//! A divergence is never cached, nor is anything else that a machine decides: see [`segment::CachedVerdict::of`]. What the cache
-//! cannot do it leaves to the check: trouble is told ([`CacheUse::trouble`]), and costs time only.
+//! A divergence is never believed: of a block that diverges the cache knows which cases do and what differs in them, and the
+//! check runs these again (see [`EarlierReport`]). What a machine decides is not kept: see [`segment::CachedVerdict::of`]. What the
+//! cache cannot do it leaves to the check: trouble is told ([`CacheUse::trouble`]), and costs time only.
 
 mod context;
 mod explain;
@@ -24,11 +25,11 @@ use snippex_core::block::Block;
 use snippex_core::case::{PageAccess, Placement};
 use snippex_core::words::kebab_case;
 use snippex_exec::MemorySource;
-use snippex_exec::check::BlockReport;
+use snippex_exec::check::{BlockReport, EarlierReport};
 use snippex_store::{BlockNumber, CacheFile, NewSegment, PruneLimits, StoreError, UnixMillis};
 
 use context::{CacheSurroundings, Context};
-use segment::{BlockKey, CacheEntry, CachedVerdict, MAX_ENTRIES, PageDigest};
+use segment::{BlockKey, CacheEntry, CachedVerdict, Known, MAX_ENTRIES, PageDigest};
 
 pub use explain::{CacheAnswer, Explanation, OtherContext};
 
@@ -79,6 +80,8 @@ pub struct CacheUse {
     pub looked_up: u64,
     /// Those of them whose verdict was there.
     pub hits: u64,
+    /// Others that were known to diverge, of which only the cases that did are run again, once.
+    pub diverging: u64,
     /// Verdicts that were stored.
     pub stored: u64,
     /// How long it had taken to find the hits out.
@@ -148,11 +151,22 @@ pub(crate) struct TargetCache<'c> {
     pages: Pages<'c>,
     /// Segments that were read and may be rewritten, by bucket.
     segments: HashMap<i64, Vec<OldSegment>>,
+    /// Entries on blocks that diverge, which are being run again.
+    diverging: HashMap<BlockKey, CacheEntry>,
     /// What is to be stored, by bucket.
     new: BTreeMap<i64, BTreeMap<BlockKey, CacheEntry>>,
     /// Reports since the last time that something was stored, and when that was.
     reports: u64,
     since: Instant,
+}
+
+/// What the cache knows of the blocks of a target, by their indices.
+#[derive(Debug, Default)]
+pub(crate) struct LookedUp {
+    /// Reports on blocks that need not be run.
+    pub(crate) settled: Vec<BlockReport>,
+    /// What is to be run again of blocks that diverge.
+    pub(crate) diverging: BTreeMap<usize, EarlierReport>,
 }
 
 /// A segment that may be rewritten.
@@ -191,6 +205,7 @@ impl<'c> TargetCache<'c> {
                 states: session.options.states,
                 pages: Pages::new(image, placement, session.options.seed),
                 segments: HashMap::new(),
+                diverging: HashMap::new(),
                 new: BTreeMap::new(),
                 reports: 0,
                 since: Instant::now(),
@@ -202,21 +217,18 @@ impl<'c> TargetCache<'c> {
         }
     }
 
-    /// Reports on blocks whose verdicts are there, each with the index of its block.
-    pub(crate) fn look_up(
-        &mut self,
-        blocks: &[(BlockNumber, Arc<Block>)],
-        done: &mut CacheUse,
-    ) -> Vec<BlockReport> {
+    /// What is known of blocks.
+    pub(crate) fn look_up(&mut self, blocks: &[(BlockNumber, Arc<Block>)], done: &mut CacheUse) -> LookedUp {
+        let mut found = LookedUp::default();
         let Some(stored) = note(done, self.read_segments(blocks)) else {
-            return Vec::new();
+            return found;
         };
         let now = UnixMillis::now();
         let oldest = self.cache.oldest(now);
         let mut entries: HashMap<BlockKey, (CacheEntry, usize)> = HashMap::new();
         let mut segments = Vec::new();
         for stored in stored {
-            let Ok(found) = segment::decode_segment(&stored.bytes) else {
+            let Ok(decoded) = segment::decode(&stored.bytes) else {
                 // It goes with the next write to its bucket.
                 self.old(stored.bucket, stored.id, stored.created, stored.cost, Vec::new());
                 continue;
@@ -224,46 +236,55 @@ impl<'c> TargetCache<'c> {
             if stored.created < oldest {
                 continue;
             }
-            let each = stored.cost.checked_div(found.len() as u32).unwrap_or_default();
+            let each = stored.cost.checked_div(decoded.len() as u32).unwrap_or_default();
             // The newest stands last, and wins.
-            for (key, entry) in &found {
+            for (key, entry) in &decoded {
                 entries.insert(*key, (entry.clone(), segments.len()));
             }
             segments.push((stored.id, each, false));
-            if stored.created.0 > now.0 - MERGED_UP_TO && found.len() < MAX_ENTRIES / 2 {
-                self.old(stored.bucket, stored.id, stored.created, stored.cost, found);
+            if stored.created.0 > now.0 - MERGED_UP_TO && decoded.len() < MAX_ENTRIES / 2 {
+                self.old(stored.bucket, stored.id, stored.created, stored.cost, decoded);
             }
         }
         if self.cache.options.refresh {
-            return Vec::new();
+            return found;
         }
         done.looked_up += blocks.len() as u64;
-        let mut reports = Vec::new();
         if entries.is_empty() {
-            return reports;
+            return found;
         }
         for (index, (_, block)) in blocks.iter().enumerate() {
-            let Some((entry, segment)) = entries.get(&block_key(block)) else {
+            let key = block_key(block);
+            let Some((entry, segment)) = entries.get(&key) else {
                 continue;
             };
             let same = |&(page, digest): &(u64, PageDigest)| self.pages.digest(page) == Some(digest);
             if !entry.pages.iter().all(same) {
                 continue;
             }
-            let Some(report) = entry.verdict.to_report(index, self.states) else {
+            let Some(known) = entry.verdict.known(index, self.states) else {
                 continue;
             };
             let (_, cost, used) = &mut segments[*segment];
             *used = true;
-            done.saved += *cost;
-            reports.push(report);
+            match known {
+                Known::Settled(report) => {
+                    done.saved += *cost;
+                    found.settled.push(report);
+                }
+                Known::Diverging(earlier) => {
+                    found.diverging.insert(index, earlier);
+                    self.diverging.insert(key, entry.clone());
+                }
+            }
         }
-        done.hits += reports.len() as u64;
+        done.hits += found.settled.len() as u64;
+        done.diverging += found.diverging.len() as u64;
         let used = segments.iter().filter(|(_, _, used)| *used);
         let used: Vec<i64> = used.map(|(id, _, _)| *id).collect();
         note(done, self.cache.file.mark_segments_used(&used, now));
         self.since = Instant::now();
-        reports
+        found
     }
 
     fn read_segments(
@@ -299,16 +320,21 @@ impl<'c> TargetCache<'c> {
     /// Takes the report on a block that was run, and now and then stores what has gathered.
     pub(crate) fn add_report(&mut self, block: &Block, report: &BlockReport, done: &mut CacheUse) {
         self.reports += 1;
-        if let Some(verdict) = CachedVerdict::from_report(report) {
-            let pages = report.pages.iter().filter_map(|&page| {
+        if let Some(verdict) = CachedVerdict::of(report) {
+            let pages = report.pages.iter().filter_map(|&(page, _)| {
                 if is_fixed(page) {
                     return None;
                 }
                 Some((page, self.pages.digest(page)?))
             });
-            let pages = pages.collect();
-            let bucket = self.new.entry(bucket(block)).or_default();
-            bucket.insert(block_key(block), CacheEntry { verdict, pages });
+            let entry = CacheEntry {
+                verdict,
+                pages: pages.collect(),
+            };
+            let key = block_key(block);
+            if self.diverging.remove(&key).as_ref() != Some(&entry) {
+                self.new.entry(bucket(block)).or_default().insert(key, entry);
+            }
         }
         if self.since.elapsed() >= SAVE_EVERY {
             self.save_new_entries(done);

@@ -20,13 +20,13 @@ use std::time::{Duration, Instant};
 use snippex_blocks::generate::{Coverage, Form, form_of};
 use snippex_core::block::Block;
 use snippex_core::seed::Style;
-use snippex_exec::check::{BlockReport, CheckJob, CheckOptions, CheckReport, check_blocks};
+use snippex_exec::check::{BlockReport, CheckJob, CheckOptions, CheckReport, EarlierReport, check};
 use snippex_exec::engine::{EngineError, EngineIdentity, EngineTable};
 use snippex_exec::recording::Recording;
 use snippex_store::{EngineId, NewRun, Partition, RunEnd, RunId, StoreHandle, UnixMillis};
 use snippex_triage::cause::Attribution;
 
-use crate::caching::TargetCache;
+use crate::caching::{LookedUp, TargetCache};
 use crate::{
     CacheUse, EngineChoice, SessionError, VerdictCache, coverage_of_forms, engine_record, this_host,
 };
@@ -290,7 +290,13 @@ impl Session<'_> {
     }
 
     /// How one target is checked.
-    fn exec_options(&self, style: Style, known: Vec<Attribution>, threads: usize) -> CheckOptions {
+    fn exec_options(
+        &self,
+        style: Style,
+        known: Vec<Attribution>,
+        threads: usize,
+        earlier: BTreeMap<usize, EarlierReport>,
+    ) -> CheckOptions {
         CheckOptions {
             seed: self.options.seed,
             states: self.options.states as usize,
@@ -299,6 +305,7 @@ impl Session<'_> {
             reduce: self.options.reduce,
             known,
             keep: (style == Style::Corners).then_some(KEPT),
+            earlier: Arc::new(earlier),
             ..CheckOptions::default()
         }
     }
@@ -317,6 +324,23 @@ impl Session<'_> {
             Some(&|feature| subject.has_enabled_feature(feature)),
         ))
     }
+}
+
+/// The indices of those of `count` blocks on which there is no report yet.
+fn indices_left(count: usize, reports: &[BlockReport]) -> Vec<usize> {
+    let mut is_known = vec![false; count];
+    for report in reports {
+        is_known[report.index] = true;
+    }
+    (0..count).filter(|&index| !is_known[index]).collect()
+}
+
+/// What is known of blocks by their place in `left`, instead of their index in the target.
+fn earlier_of(left: &[usize], known: BTreeMap<usize, EarlierReport>) -> BTreeMap<usize, EarlierReport> {
+    let places = known
+        .into_iter()
+        .filter_map(|(index, earlier)| Some((left.binary_search(&index).ok()?, earlier)));
+    places.collect()
 }
 
 /// A check under way.
@@ -371,9 +395,13 @@ impl Work<'_> {
             let (source, image) = (&target.source, image.as_ref());
             TargetCache::open_for_source(cache, session, source, image, placement, &mut self.cache)
         });
-        let left = self.take_cached(target, cache.as_mut(), started)?;
+        let looked_up = match &mut cache {
+            Some(cache) => cache.look_up(&target.blocks, &mut self.cache),
+            None => LookedUp::default(),
+        };
+        let left = indices_left(target.blocks.len(), &looked_up.settled);
         if left.is_empty() {
-            return Ok(());
+            return self.take_cached(target, &looked_up.settled, started);
         }
         let job = CheckJob {
             image: image.as_ref(),
@@ -385,6 +413,7 @@ impl Work<'_> {
                 target.source.style(),
                 known,
                 session.engines.workers(session.options.threads)?,
+                earlier_of(&left, looked_up.diverging),
             ),
         };
         let blocks: Vec<Arc<Block>> = left
@@ -394,8 +423,11 @@ impl Work<'_> {
         let done = thread::scope(|scope| {
             let (sender, receiver) = sync_channel(WAITING);
             let (job, blocks) = (&job, &blocks);
-            let work = scope.spawn(move || check_blocks(job, blocks, &sender, session.stop));
-            let received = self.receive(&receiver, target, &left, cache.as_mut(), started);
+            let work = scope.spawn(move || check(job, blocks, &sender, session.stop));
+            // While engines start.
+            let taken = self.take_cached(target, &looked_up.settled, started);
+            let received =
+                taken.and_then(|()| self.receive(&receiver, target, &left, cache.as_mut(), started));
             // Without a receiver the work ends by itself.
             drop(receiver);
             let worked = match work.join() {
@@ -410,25 +442,16 @@ impl Work<'_> {
         done
     }
 
-    /// Takes what the cache knows of the blocks of a target, and gives the indices of the others.
+    /// Takes what the cache knows of blocks of a target.
     fn take_cached(
         &mut self,
         target: &PreparedTarget,
-        cache: Option<&mut TargetCache<'_>>,
+        reports: &[BlockReport],
         started: Instant,
-    ) -> Result<Vec<usize>, SessionError> {
-        let reports = match cache {
-            Some(cache) => cache.look_up(&target.blocks, &mut self.cache),
-            None => Vec::new(),
-        };
-        let mut is_known = vec![false; target.blocks.len()];
+    ) -> Result<(), SessionError> {
         let name = target.source.name();
-        for report in &reports {
-            is_known[report.index] = true;
-            self.take_block(target, &name, report, started)?;
-        }
-        let left = (0..target.blocks.len()).filter(|&index| !is_known[index]);
-        Ok(left.collect())
+        let mut reports = reports.iter();
+        reports.try_for_each(|report| self.take_block(target, &name, report, started))
     }
 
     /// Takes reports until there are no more; `left` says which blocks of the target they are on.

@@ -76,6 +76,13 @@ impl serde::Serialize for CauseId {
     }
 }
 
+impl<'de> serde::Deserialize<'de> for CauseId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 /// The text is not the name of a cause.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("the name of a bug is lower-case words joined by - or one dot, such as mxcsr-de or fprem.result")]

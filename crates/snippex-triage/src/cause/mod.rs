@@ -20,11 +20,13 @@ mod tests;
 
 pub use id::{BugName, CauseId, ParseCauseIdError};
 
-use crate::pattern::{DivergenceFacts, all_bug_patterns};
+use serde::{Deserialize, Serialize};
+
+use crate::pattern::{DivergenceFacts, rules};
 use crate::signature::{BugKind, Signature};
 
 /// What of a divergence comes from one cause.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Attribution {
     /// What is behind it.
     pub cause: CauseId,

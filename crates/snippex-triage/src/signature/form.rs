@@ -4,13 +4,13 @@ use snippex_core::decode::{block_decoder, intel_decoder};
 use std::fmt;
 
 use iced_x86::Instruction;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use snippex_core::block::Block;
 use snippex_core::effects::BlockEffects;
 
 /// What an instruction is apart from register numbers and values.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CodeForm {
     /// Mnemonic and operand kinds with their widths: `shl r32, cl`.
     pub text: String,

@@ -151,7 +151,7 @@ impl BugKind {
 }
 
 /// What makes two divergences the same bug.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Signature {
     /// How the engine is wrong.
     pub kind: BugKind,

@@ -26,14 +26,37 @@ use crate::command::report::write_exports;
 use crate::engines::{engine_view, subject_engine};
 use crate::hints::OrUserError;
 
-/// Starts both engines of a check.
-pub(crate) fn start_engines(app: &App<'_>, args: &EngineArgs) -> Result<EnginePair, Failure> {
+/// Starts both engines of a check, and sees whether the one that is compared can be.
+pub(crate) fn start_engines(app: &App<'_>, args: &EngineArgs, run: &RunArgs) -> Result<EnginePair, Failure> {
     let subject = subject_engine(app, args)?;
     let reference = app
         .names()
         .choose(&app.settings.value.reference)
         .or_user_error()?;
-    EnginePair::start(reference, subject).or_user_error()
+    let engines = EnginePair::start(reference, subject).or_user_error()?;
+    refuse_untrusted(app, &engines, run.untrusted)?;
+    Ok(engines)
+}
+
+/// Refuses a subject that fails the engine check, or only says so.
+pub(crate) fn refuse_untrusted(app: &App<'_>, engines: &EnginePair, untrusted: bool) -> Result<(), Failure> {
+    let failures = engines.test_subject(&app.engines).or_user_error()?;
+    let Some(first) = failures.first() else {
+        return Ok(());
+    };
+    let name = &engines.subject().name;
+    let problem = format!(
+        "engine {name} fails the engine check: {}: {}",
+        first.name, first.problem
+    );
+    if untrusted {
+        app.printer.warn(problem);
+        return Ok(());
+    }
+    Err(Failure::new(problem).hint(format!(
+        "what it does is not to be trusted: `snippex engines test {name}` shows all that fails; --untrusted compares it all \
+         the same"
+    )))
 }
 
 /// Checks `targets` and prints the answer.

@@ -28,7 +28,7 @@ pub(crate) fn run(app: &App<'_>, args: &CheckArgs) -> Result<ExitStatus, Failure
             same.earlier.display()
         ));
     }
-    let engines = checking::start_engines(app, &args.engine)?;
+    let engines = checking::start_engines(app, &args.engine, &args.run)?;
     let database = app.open_store()?;
     let programs = read.programs.into_iter();
     let targets = programs.map(|program| CheckTarget::Program(program, &choice));
@@ -47,7 +47,7 @@ pub(crate) fn run(app: &App<'_>, args: &CheckArgs) -> Result<ExitStatus, Failure
 /// Blocks made from the instruction set instead of a program's.
 fn generated(app: &App<'_>, args: &CheckArgs) -> Result<ExitStatus, Failure> {
     let request = generating::request(&args.generate, args.run.seed)?;
-    let engines = checking::start_engines(app, &args.engine)?;
+    let engines = checking::start_engines(app, &args.engine, &args.run)?;
     let database = app.open_store()?;
     let made = Generated::new(request);
     app.printer.note(format_args!(

@@ -11,10 +11,10 @@ use snippex_exec::check::{BlockReport, CheckSummary};
 use snippex_report::check::CheckSummary as SummaryView;
 use snippex_report::{grouped, several};
 use snippex_session::{
-    Bugs, CheckOutcome, CheckTarget, EnginePair, Session, SessionEvent, SessionObserver, SessionOptions,
+    Bugs, CheckOutcome, CheckTarget, EngineChoice, EnginePair, Session, SessionEvent, SessionObserver, SessionOptions,
     Wanted,
 };
-use snippex_store::{BlockNumber, DivergenceId, StoreHandle};
+use snippex_store::{BlockNumber, DivergenceId, RunId, StoreHandle};
 
 use crate::app::App;
 use crate::args::{EngineArgs, RunArgs};
@@ -28,7 +28,11 @@ use crate::hints::OrUserError;
 
 /// Starts both engines of a check, and sees whether the one that is compared can be.
 pub(crate) fn start_engines(app: &App<'_>, args: &EngineArgs, run: &RunArgs) -> Result<EnginePair, Failure> {
-    let subject = subject_engine(app, args)?;
+    start_pair(app, subject_engine(app, args)?, run)
+}
+
+/// As [`start_engines`], for this subject.
+pub(crate) fn start_pair(app: &App<'_>, subject: EngineChoice, run: &RunArgs) -> Result<EnginePair, Failure> {
     let reference = app
         .names()
         .choose(&app.settings.value.reference)
@@ -59,6 +63,16 @@ pub(crate) fn refuse_untrusted(app: &App<'_>, engines: &EnginePair, untrusted: b
     )))
 }
 
+/// What a check came to, before it is printed.
+pub(crate) struct Answer {
+    /// All of it.
+    pub(crate) summary: SummaryView,
+    /// Blocks with divergences, where the answer is one document.
+    kept: Vec<serde_json::Value>,
+    /// Nothing found, something found, or interrupted.
+    pub(crate) status: ExitStatus,
+}
+
 /// Checks `targets` and prints the answer.
 pub(crate) fn run<'a>(
     app: &App<'_>,
@@ -69,6 +83,34 @@ pub(crate) fn run<'a>(
     targets: impl IntoIterator<Item = CheckTarget<'a>>,
     show_selection: bool,
 ) -> Result<ExitStatus, Failure> {
+    let Answer { summary, kept, status } = find_answer(app, store, command, engines, args, targets, show_selection)?;
+    match app.format {
+        Format::Human => app
+            .printer
+            .text(snippex_report::check::text(&summary, app.printer.width()))
+            .and_then(|()| match args.detail {
+                true => print_examples(app, store, &summary),
+                false => Ok(()),
+            })?,
+        Format::Jsonl => app.printer.json_line(&summary)?,
+        Format::Json => app
+            .printer
+            .json(&snippex_report::check::document(kept, &summary))?,
+    }
+    write_exports(app, store, RunId(summary.run), &args.exports)?;
+    Ok(status)
+}
+
+/// Checks `targets`, and prints nothing but how it goes on.
+pub(crate) fn find_answer<'a>(
+    app: &App<'_>,
+    store: &StoreHandle,
+    command: &str,
+    engines: &EnginePair,
+    args: &RunArgs,
+    targets: impl IntoIterator<Item = CheckTarget<'a>>,
+    show_selection: bool,
+) -> Result<Answer, Failure> {
     let cancel = app.cancel_token()?;
     let options = check_options(app, command, args);
     let mut shown = ShownProgress {
@@ -94,12 +136,7 @@ pub(crate) fn run<'a>(
     let outcome = outcome.or_user_error()?;
     match failure {
         Some(failure) => Err(failure),
-        None => {
-            let run = outcome.run;
-            let status = answer(&session, app, outcome, kept, args.detail)?;
-            write_exports(app, store, run, &args.exports)?;
-            Ok(status)
-        }
+        None => answer(&session, app, outcome, kept),
     }
 }
 
@@ -125,14 +162,13 @@ pub(crate) fn warn_of_cache(app: &App<'_>, outcome: &CheckOutcome) {
     }
 }
 
-/// Prints what was found, and says how the process ends.
+/// What was found, and how the process is to end.
 fn answer(
     session: &Session<'_>,
     app: &App<'_>,
     outcome: CheckOutcome,
     kept: Vec<serde_json::Value>,
-    detail: bool,
-) -> Result<ExitStatus, Failure> {
+) -> Result<Answer, Failure> {
     let wanted = Wanted {
         run: Some(outcome.run),
         emulator: None,
@@ -153,24 +189,12 @@ fn answer(
     ];
     warn_of_cache(app, &outcome);
     let summary = check_summary(outcome, &asked, engines, bugs);
-    match app.format {
-        Format::Human => app
-            .printer
-            .text(snippex_report::check::text(&summary, app.printer.width()))
-            .and_then(|()| match detail {
-                true => print_examples(app, session.store, &summary),
-                false => Ok(()),
-            })?,
-        Format::Jsonl => app.printer.json_line(&summary)?,
-        Format::Json => app
-            .printer
-            .json(&snippex_report::check::document(kept, &summary))?,
-    }
-    Ok(if session.stop.load(std::sync::atomic::Ordering::Relaxed) {
+    let status = if session.stop.load(std::sync::atomic::Ordering::Relaxed) {
         ExitStatus::Interrupted
     } else {
         ExitStatus::found(summary.diverged > 0 && news)
-    })
+    };
+    Ok(Answer { summary, kept, status })
 }
 
 /// Groups of divergences whose examples are shown.

@@ -125,7 +125,7 @@ pub(crate) fn resolve(flags: Flags<'_>) -> Result<Resolved<Settings>, Failure> {
     layers.flag(
         "--emulator",
         "emulator",
-        flags.engine.and_then(|engine| engine.emulator.as_ref()),
+        flags.engine.and_then(|engine| engine.emulator.first()),
     )?;
     if let Some(hosts) = flags.engine.map(|engine| &engine.hosts) {
         layers.flag(

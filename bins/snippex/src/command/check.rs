@@ -7,9 +7,12 @@ use snippex_session::{CheckTarget, Generated, read_programs};
 use crate::app::App;
 use crate::args::CheckArgs;
 use crate::hints::OrUserError;
-use crate::{checking, choosing, generating};
+use crate::{checking, choosing, engine_table, generating};
 
 pub(crate) fn run(app: &App<'_>, args: &CheckArgs) -> Result<ExitStatus, Failure> {
+    if args.engine.emulator.len() > 1 {
+        return engine_table::run(app, args);
+    }
     if args.generated {
         return generated(app, args);
     }

@@ -9,67 +9,100 @@ const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// Keep in step with `layout::RUNNER_BASE`; the guest checks it when it starts.
 const RUNNER_BASE: &str = "0x70000000";
 
+/// Names and sources of what is built: the runner without any library, and the one that takes system calls from libc.
+const RUNNER: &str = "runner";
+const LIBC_RUNNER: &str = "libc-runner";
+/// Stands in for libc while [`LIBC_RUNNER`] is linked; the name is what the loader is told to look for.
+const LIBC: &str = "libc.so.6";
+
 fn main() {
     println!("cargo::rerun-if-changed=guest");
     println!("cargo::rerun-if-changed=src/layout.rs");
     println!("cargo::rerun-if-changed=build.rs");
 
     let rustc = env::var("RUSTC").unwrap_or_else(|_| "rustc".into());
-    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("runner");
-    let mut command = Command::new(&rustc);
-    command
-        .args([
-            "--edition",
-            "2024",
-            "--crate-name",
-            "runner",
-            "--crate-type",
-            "bin",
-            "--target",
-            TARGET,
-        ])
-        .args([
-            "-C",
-            "panic=abort",
-            "-C",
-            "opt-level=3",
-            "-C",
-            "relocation-model=static",
-        ])
-        .args([
-            "-C",
-            "force-unwind-tables=no",
-            "-C",
-            "strip=symbols",
-            "-C",
-            "codegen-units=1",
-        ])
-        .arg("-o")
-        .arg(&out)
-        .arg("guest/main.rs");
-    match bundled_linker(&rustc) {
-        Some(linker) => {
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    let linker = bundled_linker(&rustc);
+    let link = Link {
+        rustc: &rustc,
+        linker: linker.as_deref(),
+        out: &out,
+    };
+    let base = |lld: &str, cc: &str| match link.linker {
+        Some(_) => format!("{lld} --image-base={RUNNER_BASE}"),
+        None => {
+            format!("-nostdlib -nostartfiles {cc} -Wl,-Ttext-segment={RUNNER_BASE} -Wl,--build-id=none")
+        }
+    };
+    link.build(
+        "guest/main.rs",
+        RUNNER,
+        "bin",
+        &[],
+        &base("-static --no-pie", "-static -no-pie"),
+    );
+    let shared = match link.linker {
+        Some(_) => format!("-soname={LIBC}"),
+        None => format!("-nostdlib -nostartfiles -Wl,-soname,{LIBC}"),
+    };
+    link.build("guest/libc_stub.rs", LIBC, "cdylib", &[], &shared);
+    let libc = out.join(LIBC);
+    let libc = libc.display();
+    let dynamic = base(
+        &format!("{libc} --no-pie -z now --dynamic-linker=/lib64/ld-linux-x86-64.so.2"),
+        &format!("{libc} -no-pie -Wl,-z,now"),
+    );
+    link.build("guest/main.rs", LIBC_RUNNER, "bin", &["--cfg", "libc"], &dynamic);
+}
+
+/// The tools, and where what they make goes.
+struct Link<'l> {
+    rustc: &'l str,
+    /// `rust-lld`, when the toolchain has it.
+    linker: Option<&'l Path>,
+    out: &'l Path,
+}
+
+impl Link<'_> {
+    /// Compiles `source` and links it with `arguments`, which are those of the linker that there is.
+    fn build(&self, source: &str, name: &str, kind: &str, more: &[&str], arguments: &str) {
+        let mut command = Command::new(self.rustc);
+        command
+            .args([
+                "--edition",
+                "2024",
+                "--crate-name",
+                "runner",
+                "--crate-type",
+                kind,
+            ])
+            .args(["--target", TARGET, "-C", "panic=abort", "-C", "opt-level=3"])
+            .args(["-C", "force-unwind-tables=no", "-C", "strip=symbols"])
+            .args(["-C", "codegen-units=1"])
+            .args(more);
+        if kind == "bin" {
+            command.args(["-C", "relocation-model=static"]);
+        }
+        if let Some(linker) = self.linker {
             command.arg("-C").arg(format!("linker={}", linker.display()));
             command.args(["-C", "linker-flavor=ld.lld"]);
-            command
-                .arg("-C")
-                .arg(format!("link-args=-static --no-pie --image-base={RUNNER_BASE}"));
         }
-        None => {
-            command.arg("-C").arg(format!(
-                "link-args=-nostdlib -nostartfiles -static -no-pie -Wl,-Ttext-segment={RUNNER_BASE} -Wl,--build-id=none"
+        command
+            .arg("-C")
+            .arg(format!("link-args={arguments}"))
+            .arg("-o")
+            .arg(self.out.join(name))
+            .arg(source);
+        let status = match command.status() {
+            Ok(status) => status,
+            Err(error) => fail(&format!("failed to start {}: {error}", self.rustc)),
+        };
+        if !status.success() {
+            fail(&format!(
+                "failed to compile the runner for {TARGET}. On a host of another architecture its core library must \
+                 be installed: rustup target add {TARGET}"
             ));
         }
-    }
-    let status = match command.status() {
-        Ok(status) => status,
-        Err(error) => fail(&format!("failed to start {rustc}: {error}")),
-    };
-    if !status.success() {
-        fail(&format!(
-            "failed to compile the runner for {TARGET}. On a host of another architecture its core library must be \
-             installed: rustup target add {TARGET}"
-        ));
     }
 }
 

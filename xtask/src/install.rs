@@ -126,7 +126,7 @@ pub(crate) const TESTS: &[Need] = &[
     ),
 ];
 
-const fn need(
+pub(crate) const fn need(
     programs: &'static [&'static str],
     packages: &'static [&'static str],
     why: &'static str,

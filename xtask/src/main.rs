@@ -4,6 +4,7 @@
 //! starts other programs. Every command is printed before it runs. Each subcommand has a file of its
 //! own; to add one, write the file and add a line to [`COMMANDS`].
 
+mod arm64;
 mod browser;
 mod demo;
 mod deny;

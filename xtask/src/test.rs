@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use crate::postgres::{Postgres, VARIABLES};
 use crate::summary::{self, Ended, Outcome};
-use crate::{Failure, browser, deny, install, qemu, shell, toolchain};
+use crate::{Failure, arm64, browser, deny, install, shell, toolchain};
 
 /// One check.
 struct Step {
@@ -62,6 +62,12 @@ const STEPS: &[Step] = &[
         about: "reports in a real browser, and PDF files in other programs",
         run: browser,
         runs_tests: true,
+    },
+    Step {
+        name: "arm64",
+        about: "the workspace on ARM64, and box64, under qemu-user",
+        run: arm64,
+        runs_tests: false,
     },
     Step {
         name: "deny",
@@ -240,6 +246,11 @@ fn examples(_: Option<&Postgres>) -> Result<Outcome, Failure> {
 
 fn browser(_: Option<&Postgres>) -> Result<Outcome, Failure> {
     browser::check()?;
+    Ok(Outcome::Passed)
+}
+
+fn arm64(_: Option<&Postgres>) -> Result<Outcome, Failure> {
+    arm64::check()?;
     Ok(Outcome::Passed)
 }
 

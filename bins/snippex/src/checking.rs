@@ -11,10 +11,10 @@ use snippex_exec::check::{BlockReport, CheckSummary};
 use snippex_report::check::CheckSummary as SummaryView;
 use snippex_report::{format_count, format_number};
 use snippex_session::{
-    Bugs, CheckOutcome, CheckTarget, EnginePair, Session, SessionEvent, SessionObserver, SessionOptions,
+    Bugs, CheckOutcome, CheckTarget, EngineChoice, EnginePair, Session, SessionEvent, SessionObserver, SessionOptions,
     Wanted,
 };
-use snippex_store::{BlockNumber, DivergenceId, StoreHandle};
+use snippex_store::{BlockNumber, DivergenceId, RunId, StoreHandle};
 
 use crate::app::App;
 use crate::args::{EngineArgs, RunArgs};
@@ -26,14 +26,51 @@ use crate::command::report::write_exports;
 use crate::engines::{engine_view, subject_engine};
 use crate::hints::OrUserError;
 
-/// Starts both engines of a check.
-pub(crate) fn start_engines(app: &App<'_>, args: &EngineArgs) -> Result<EnginePair, Failure> {
-    let subject = subject_engine(app, args)?;
+/// Starts both engines of a check, and sees whether the one that is compared can be.
+pub(crate) fn start_engines(app: &App<'_>, args: &EngineArgs, run: &RunArgs) -> Result<EnginePair, Failure> {
+    start_pair(app, subject_engine(app, args)?, run)
+}
+
+/// As [`start_engines`], for this subject.
+pub(crate) fn start_pair(app: &App<'_>, subject: EngineChoice, run: &RunArgs) -> Result<EnginePair, Failure> {
     let reference = app
         .engine_names()
         .choose_engine(&app.settings.value.reference)
         .or_user_error()?;
-    EnginePair::start_engines(reference, subject).or_user_error()
+    let engines = EnginePair::start(reference, subject).or_user_error()?;
+    refuse_untrusted(app, &engines, run.untrusted)?;
+    Ok(engines)
+}
+
+/// Refuses a subject that fails the engine check, or only says so.
+pub(crate) fn refuse_untrusted(app: &App<'_>, engines: &EnginePair, untrusted: bool) -> Result<(), Failure> {
+    let failures = engines.test_subject(&app.engines).or_user_error()?;
+    let Some(first) = failures.first() else {
+        return Ok(());
+    };
+    let name = &engines.subject().name;
+    let problem = format!(
+        "engine {name} fails the engine check: {}: {}",
+        first.name, first.problem
+    );
+    if untrusted {
+        app.printer.warn(problem);
+        return Ok(());
+    }
+    Err(Failure::new(problem).hint(format!(
+        "what it does is not to be trusted: `snippex engines test {name}` shows all that fails; --untrusted compares it all \
+         the same"
+    )))
+}
+
+/// What a check came to, before it is printed.
+pub(crate) struct Answer {
+    /// All of it.
+    pub(crate) summary: SummaryView,
+    /// Blocks with divergences, where the answer is one document.
+    kept: Vec<serde_json::Value>,
+    /// Nothing found, something found, or interrupted.
+    pub(crate) status: ExitStatus,
 }
 
 /// Checks `targets` and prints the answer.
@@ -46,6 +83,34 @@ pub(crate) fn check_and_print<'a>(
     targets: impl IntoIterator<Item = CheckTarget<'a>>,
     show_selection: bool,
 ) -> Result<ExitStatus, Failure> {
+    let Answer { summary, kept, status } = find_answer(app, store, command, engines, args, targets, show_selection)?;
+    match app.format {
+        Format::Human => app
+            .printer
+            .text(snippex_report::check::text(&summary, app.printer.width()))
+            .and_then(|()| match args.detail {
+                true => print_examples(app, store, &summary),
+                false => Ok(()),
+            })?,
+        Format::Jsonl => app.printer.json_line(&summary)?,
+        Format::Json => app
+            .printer
+            .json(&snippex_report::check::document(kept, &summary))?,
+    }
+    write_exports(app, store, RunId(summary.run), &args.exports)?;
+    Ok(status)
+}
+
+/// Checks `targets`, and prints nothing but how it goes on.
+pub(crate) fn find_answer<'a>(
+    app: &App<'_>,
+    store: &StoreHandle,
+    command: &str,
+    engines: &EnginePair,
+    args: &RunArgs,
+    targets: impl IntoIterator<Item = CheckTarget<'a>>,
+    show_selection: bool,
+) -> Result<Answer, Failure> {
     let cancel = app.cancel_token()?;
     let options = check_options(app, command, args);
     let mut shown = ShownProgress {
@@ -71,12 +136,7 @@ pub(crate) fn check_and_print<'a>(
     let outcome = outcome.or_user_error()?;
     match failure {
         Some(failure) => Err(failure),
-        None => {
-            let run = outcome.run;
-            let status = answer(&session, app, outcome, kept, args.detail)?;
-            write_exports(app, store, run, &args.exports)?;
-            Ok(status)
-        }
+        None => answer(&session, app, outcome, kept),
     }
 }
 
@@ -102,14 +162,13 @@ pub(crate) fn warn_of_cache(app: &App<'_>, outcome: &CheckOutcome) {
     }
 }
 
-/// Prints what was found, and says how the process ends.
+/// What was found, and how the process is to end.
 fn answer(
     session: &Session<'_>,
     app: &App<'_>,
     outcome: CheckOutcome,
     kept: Vec<serde_json::Value>,
-    detail: bool,
-) -> Result<ExitStatus, Failure> {
+) -> Result<Answer, Failure> {
     let wanted = Wanted {
         run: Some(outcome.run),
         emulator: None,
@@ -130,27 +189,12 @@ fn answer(
     ];
     warn_of_cache(app, &outcome);
     let summary = check_summary(outcome, &asked, engines, bugs);
-    match app.format {
-        Format::Human => app
-            .printer
-            .print_text(snippex_report::check::render_check_summary(
-                &summary,
-                app.printer.width(),
-            ))
-            .and_then(|()| match detail {
-                true => print_examples(app, session.store, &summary),
-                false => Ok(()),
-            })?,
-        Format::Jsonl => app.printer.print_json_line(&summary)?,
-        Format::Json => app
-            .printer
-            .print_json(&snippex_report::check::build_check_document(kept, &summary))?,
-    }
-    Ok(if session.stop.load(std::sync::atomic::Ordering::Relaxed) {
+    let status = if session.stop.load(std::sync::atomic::Ordering::Relaxed) {
         ExitStatus::Interrupted
     } else {
-        ExitStatus::from_found(summary.diverged > 0 && news)
-    })
+        ExitStatus::found(summary.diverged > 0 && news)
+    };
+    Ok(Answer { summary, kept, status })
 }
 
 /// Groups of divergences whose examples are shown.

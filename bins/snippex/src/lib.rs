@@ -14,6 +14,7 @@ mod choosing;
 mod command;
 mod completing;
 mod conformance;
+mod engine_table;
 mod engines;
 mod entry_file;
 mod generating;

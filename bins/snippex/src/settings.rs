@@ -127,7 +127,7 @@ pub(crate) fn resolve_settings(flags: Flags<'_>) -> Result<Resolved<Settings>, F
     layers.add_flag(
         "--emulator",
         "emulator",
-        flags.engine.and_then(|engine| engine.emulator.as_ref()),
+        flags.engine.and_then(|engine| engine.emulator.first()),
     )?;
     if let Some(hosts) = flags.engine.map(|engine| &engine.hosts) {
         layers.add_flag(

@@ -2,7 +2,7 @@
 //! them is taken for a bug, and a bug planted among them is found.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use snippex_core::observation::{SIGBUS, SIGFPE, SIGSEGV, SIGTRAP};
+use snippex_core::observation::{SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP, Signal};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -15,13 +15,15 @@ use snippex_core::block::{Block, Origin, Terminator};
 use snippex_core::case::{Case, PAGE_SIZE, Page, PageAccess, Placement};
 use snippex_core::diff::Tolerance;
 use snippex_core::observation::{ChangedLine, Endpoint, Observation};
-use snippex_core::state::{Components, rflags};
+use snippex_core::state::{Components, Vector, rflags};
 use snippex_exec::RunOutcome;
 use snippex_exec::check::{BlockReport, CheckJob, CheckOptions, CheckReport, CheckSummary, check_blocks};
 use snippex_exec::engine::{Engine, EngineError, EngineSpec, MockEngine, RunnerEngine};
 use snippex_exec::engine_check::check_engine_under;
 
 const SI_KERNEL: i32 = 128;
+/// Denormal operands count as zero (MXCSR).
+const DAZ: u32 = 1 << 6;
 /// IE, C0 to C3 and TOP: what FEX keeps of the x87 status word.
 const X87_STATUS_KEPT: u16 = 0x7f01;
 
@@ -96,11 +98,31 @@ fn habits(case: &Case, observation: &mut Observation) {
     let copies_mxcsr = decode(case)
         .iter()
         .any(|instruction| instruction.mnemonic() == Mnemonic::Stmxcsr);
+    let first = decode(case)[0];
+    if first.mnemonic() == Mnemonic::Lar {
+        // It knows no segments.
+        observation.endpoint = Endpoint::Signal(Signal {
+            number: SIGILL,
+            code: 1,
+            address: case.code_address(),
+            rip: case.code_address(),
+            write: false,
+        });
+    }
     if let Endpoint::Signal(signal) = observation.endpoint {
         let missing = match signal.number {
             // Neither #DE nor an unmasked floating-point exception, no alignment fault of SSE or AC.
             SIGFPE | SIGBUS => true,
-            SIGSEGV => signal.code == SI_KERNEL && decode(case)[0].mnemonic() == Mnemonic::Movaps,
+            // Nor of areas for FXSAVE, nor for an address whose highest byte makes it non-canonical.
+            SIGSEGV => {
+                let by_top_byte = case.state.gpr[7] << 8 >> 8 < 1 << 47;
+                let goes_on = match first.mnemonic() {
+                    Mnemonic::Movaps | Mnemonic::Fxsave => true,
+                    Mnemonic::Bts => by_top_byte,
+                    _ => false,
+                };
+                signal.code == SI_KERNEL && goes_on
+            }
             _ => false,
         };
         if missing {
@@ -132,7 +154,19 @@ fn habits(case: &Case, observation: &mut Observation) {
         }
         _ => observation.state.rflags |= 1 << 31,
     }
+    if let Endpoint::Signal(signal) = &mut observation.endpoint
+        && first.mnemonic() == Mnemonic::Xchg
+    {
+        // RIP is that of the block's beginning.
+        signal.rip = case.code_address();
+    }
     let state = &mut observation.state;
+    if first.mnemonic() == Mnemonic::Divps {
+        without_afp(&mut state.vectors[0]);
+    }
+    if first.mnemonic() == Mnemonic::Mulss && case.state.mxcsr & DAZ != 0 {
+        state.vectors[4][0] ^= 1;
+    }
     state.mxcsr &= !0x3f;
     state.x87.status &= X87_STATUS_KEPT;
     for index in 0..8 {
@@ -146,6 +180,15 @@ fn habits(case: &Case, observation: &mut Observation) {
             for byte in line.bytes.iter_mut().step_by(4) {
                 *byte &= !0x3f;
             }
+        }
+    }
+}
+
+/// The NaN that arithmetic makes is positive on ARM.
+fn without_afp(vector: &mut Vector) {
+    for lane in vector[..16].chunks_exact_mut(4) {
+        if lane == 0xffc0_0000_u32.to_le_bytes() {
+            lane[3] = 0x7f;
         }
     }
 }
@@ -203,6 +246,18 @@ fn blocks() -> Vec<Arc<Block>> {
             a.xor(eax, eax).unwrap();
             a.jmp(rax).unwrap();
         }),
+        (Terminator::FallThrough, |a| {
+            a.fxsave(ptr(rdi + 4)).unwrap();
+        }),
+        (Terminator::FallThrough, |a| {
+            a.bts(rdi, 62).unwrap();
+            a.mov(rbx, qword_ptr(rdi)).unwrap();
+        }),
+        (Terminator::FallThrough, |a| {
+            a.xchg(rax, rbx).unwrap();
+            a.mov(rcx, qword_ptr(0x20)).unwrap();
+        }),
+        (Terminator::FallThrough, |a| a.lar(eax, ecx).unwrap()),
         (Terminator::FallThrough, |a| a.add(rax, rbx).unwrap()),
         (Terminator::FallThrough, |a| a.vpaddd(ymm1, ymm2, ymm3).unwrap()),
         (Terminator::FallThrough, |a| a.imul_2(rax, rbx).unwrap()),
@@ -280,6 +335,12 @@ fn no_habit_is_a_bug_and_each_is_listed() {
         "fex-death-at-null",
         "fex-fault-state",
         "fex-mxcsr-flags",
+        "fex-no-save-area-alignment",
+        "fex-top-byte",
+        "fex-no-segments",
+        "fex-fault-rip",
+        "fex-denormals",
+        "fex-nan-sign",
         "fex-x87-status",
         "fex-x87-empty",
     ] {

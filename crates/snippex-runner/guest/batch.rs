@@ -5,10 +5,10 @@ use crate::layout::{
     AT_RIP_READ, CAPTURED_PAGES, CHANGE, COMPONENT_AVX, COMPONENT_AVX512, EXECUTE_CHUNK, EXIT_FAULT,
     EXIT_NONE, Header, KIND_BLOCK, KIND_PROGRAM, KIND_SEGMENTS, SKIP_MEMORY, SKIP_OTHER_LINES,
     SKIP_VECTORS, SKIP_X87, MODE_SCAN, MapStep, PAGE, PRIVATE, PROTECTION, RunInput, RunOutput,
-    SHARED_BASE, UNMAP, VectorFile, WireBlock, WireFill, WireLine, WirePage, WireReached, ZERO,
+    SHARED_BASE, SYSTEM_SELECTORS, UNMAP, VectorFile, WireBlock, WireFill, WireLine, WirePage, WireReached, ZERO,
 };
 use crate::memory::{self, Width};
-use crate::signals::{FAULT, SIGILL};
+use crate::signals::FAULT;
 use crate::switch::{self, PATH_AVX, PATH_AVX512, PATH_CLEAN, PATH_GENERAL, PATH_NO_X87, PATH_SSE};
 use crate::sys::{self, IoVec};
 
@@ -177,8 +177,8 @@ impl Batch {
                 }
                 if block.kind == KIND_SEGMENTS {
                     self.bases.forget();
-                    // An engine that refuses to load them in the block would end the runner for it.
-                    if exit != EXIT_FAULT || (*output).fault.signal != SIGILL {
+                    // An engine that refuses to load them would end the runner for it.
+                    if view.system & SYSTEM_SELECTORS != 0 {
                         cpu::reset_selectors();
                     }
                 }

@@ -12,6 +12,7 @@ mod cpu;
 #[path = "../src/layout.rs"]
 mod layout;
 mod memory;
+mod probe;
 mod signals;
 mod switch;
 mod sys;
@@ -67,6 +68,7 @@ extern "C" fn runner_main(stack: *const u64) -> ! {
         (*header).capture = switch::capture_address();
         cpu::identify(&mut *header, auxv);
         signals::install((*header).capture, auxv);
+        probe::find_abilities(header, fd);
         (*header).ready = 1;
     }
     loop {

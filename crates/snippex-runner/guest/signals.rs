@@ -9,14 +9,13 @@ use crate::cpu;
 use crate::layout::{EXIT_FAULT, Fault, HEADER_BASE, Header, RUNNER_BASE};
 use crate::{switch, sys};
 
-pub const SIGILL: u32 = 4;
+const SIGILL: u64 = 4;
 const SIGTRAP: u64 = 5;
 const SIGBUS: u64 = 7;
 const SIGFPE: u64 = 8;
 const SIGSEGV: u64 = 11;
 
 const SA_SIGINFO: u64 = 4;
-const SA_RESTORER: u64 = 0x0400_0000;
 const SA_ONSTACK: u64 = 0x0800_0000;
 /// A handler that is jumped out of must not leave its signal blocked.
 const SA_NODEFER: u64 = 0x4000_0000;
@@ -44,6 +43,8 @@ pub static mut FAULT: Fault = Fault {
     error: 0,
 };
 static mut CAPTURE: u64 = 0;
+/// What is to be noted of a fault of the runner itself, which then ends: set while abilities are found out.
+static mut EXPECTED: u64 = 0;
 
 core::arch::global_asm!(
     ".globl signal_entry",
@@ -74,14 +75,27 @@ pub fn install(capture: u64, auxv: *const u64) {
     unsafe { CAPTURE = capture };
     let stack = [(&raw const STACK) as u64, 0, size];
     sys::sigaltstack(stack.as_ptr());
-    let action = [
-        signal_entry as *const () as u64,
-        SA_SIGINFO | SA_ONSTACK | SA_RESTORER | SA_NODEFER,
-        signal_return as *const () as u64,
-        0,
-    ];
-    for signal in [u64::from(SIGILL), SIGTRAP, SIGBUS, SIGFPE, SIGSEGV] {
-        sys::sigaction(signal, action.as_ptr());
+    let flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
+    let (handler, restorer) = (signal_entry as *const () as u64, signal_return as *const () as u64);
+    for signal in [SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV] {
+        sys::sigaction(signal, handler, flags, restorer);
+    }
+}
+
+/// Has the next fault noted in the header as `ability`, and end the process.
+pub fn expect_fault(ability: u64) {
+    // SAFETY: single-threaded; no signal can arrive yet.
+    unsafe { EXPECTED = ability };
+}
+
+/// Reads where nothing is, while RSP points there as well: what the handler finds there cannot be its stack.
+pub fn fault_without_stack() {
+    // SAFETY: the handler does not come back. Should the read not fault, RSP is what it was.
+    unsafe {
+        core::arch::asm!(
+            "mov {kept}, rsp", "mov esp, 0x5000", "mov {read}, [rsp]", "mov rsp, {kept}",
+            kept = out(reg) _, read = out(reg) _,
+        );
     }
 }
 
@@ -92,6 +106,10 @@ extern "C" fn handle(signal: u32, info: *const u8, context: *mut u8) {
         let registers = context.add(UC_REGISTERS).cast::<u64>();
         let rip = *registers.add(REG_RIP);
         let header = HEADER_BASE as *mut Header;
+        if (&raw const EXPECTED).read() != 0 {
+            crate::probe::note(header, EXPECTED);
+            sys::exit(0);
+        }
         if (RUNNER_BASE..HEADER_BASE).contains(&rip) {
             (*header).fatal_signal = u64::from(signal);
             (*header).fatal_rip = rip;

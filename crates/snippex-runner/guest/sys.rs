@@ -1,4 +1,7 @@
 //! The few system calls of the runner.
+//!
+//! With `cfg(libc)` those come from libc that an emulator may do better there. box64 knows the alternate signal stack only of
+//! programs that call libc, and of `preadv` and `pwritev` no system calls at all.
 
 use core::arch::asm;
 
@@ -22,7 +25,7 @@ const SYS_MPROTECT: u64 = 10;
 const SYS_MUNMAP: u64 = 11;
 const SYS_RT_SIGACTION: u64 = 13;
 const SYS_SIGALTSTACK: u64 = 131;
-const SYS_ALARM: u64 = 37;
+const SYS_SETITIMER: u64 = 38;
 const SYS_GETPID: u64 = 39;
 const SYS_FORK: u64 = 57;
 const SYS_WAIT4: u64 = 61;
@@ -130,21 +133,68 @@ pub fn protect(address: u64, length: u64, protection: u64) -> bool {
     call(SYS_MPROTECT, address, length, protection, 0, 0, 0) == 0
 }
 
+#[cfg(libc)]
+mod libc {
+    unsafe extern "C" {
+        pub fn sigaction(signal: i32, action: *const super::LibcAction, old: *mut super::LibcAction) -> i32;
+        pub fn sigaltstack(stack: *const u64, old: *mut u64) -> i32;
+        pub fn preadv(fd: i32, pieces: *const super::IoVec, count: i32, offset: i64) -> i64;
+        pub fn pwritev(fd: i32, pieces: *const super::IoVec, count: i32, offset: i64) -> i64;
+        pub fn alarm(seconds: u32) -> u32;
+        pub fn fork() -> i32;
+    }
+}
+
+/// `struct sigaction` of glibc on x86-64.
+#[cfg(libc)]
+#[repr(C)]
+pub struct LibcAction {
+    handler: u64,
+    mask: [u64; 16],
+    flags: i32,
+    restorer: u64,
+}
+
+/// `pieces` points to `count` of them.
 pub fn preadv(fd: i32, pieces: *const IoVec, count: u64, offset: u64) -> i64 {
+    #[cfg(libc)]
+    // SAFETY: as for the system call: the callers' pieces are theirs.
+    return unsafe { libc::preadv(fd, pieces, count as i32, offset as i64) };
+    #[cfg(not(libc))]
     call(SYS_PREADV, fd as u64, pieces as u64, count, offset, 0, 0)
 }
 
+/// As [`preadv`].
 pub fn pwritev(fd: i32, pieces: *const IoVec, count: u64, offset: u64) -> i64 {
+    #[cfg(libc)]
+    // SAFETY: as for the system call: the callers' pieces are theirs.
+    return unsafe { libc::pwritev(fd, pieces, count as i32, offset as i64) };
+    #[cfg(not(libc))]
     call(SYS_PWRITEV, fd as u64, pieces as u64, count, offset, 0, 0)
 }
 
-/// Ends the process by SIGALRM after so many seconds; 0 calls that off.
+/// Ends the process by SIGALRM after so many seconds; 0 calls that off. More emulators have this call than `alarm`.
 pub fn alarm(seconds: u64) {
-    call(SYS_ALARM, seconds, 0, 0, 0, 0, 0);
+    #[cfg(libc)]
+    // SAFETY: it takes a number.
+    unsafe {
+        libc::alarm(seconds as u32);
+    }
+    #[cfg(not(libc))]
+    {
+        const ITIMER_REAL: u64 = 0;
+        // Interval, then time to the first: each of seconds and microseconds.
+        let timer = [0, 0, seconds, 0];
+        call(SYS_SETITIMER, ITIMER_REAL, timer.as_ptr() as u64, 0, 0, 0, 0);
+    }
 }
 
 /// 0 in the child, in the parent the child's process id, or an error.
 pub fn fork() -> i64 {
+    #[cfg(libc)]
+    // SAFETY: single-threaded, and nothing here depends on what libc does in a child.
+    return i64::from(unsafe { libc::fork() });
+    #[cfg(not(libc))]
     call(SYS_FORK, 0, 0, 0, 0, 0, 0)
 }
 
@@ -162,14 +212,37 @@ pub fn wait(process: i64) -> Option<u32> {
     (waited == process).then_some(status)
 }
 
-/// `action` points to a `struct kernel_sigaction`.
-pub fn sigaction(signal: u64, action: *const u64) -> i64 {
-    call(SYS_RT_SIGACTION, signal, action as u64, 0, 8, 0, 0)
+/// Makes `handler` that of `signal`. `flags` are of `SA_*`; `restorer` is what the kernel lets the handler return to.
+pub fn sigaction(signal: u64, handler: u64, flags: u64, restorer: u64) {
+    #[cfg(libc)]
+    {
+        let _ = restorer;
+        let action = LibcAction {
+            handler,
+            mask: [0; 16],
+            flags: flags as i32,
+            restorer: 0,
+        };
+        // SAFETY: the action is one, and the old one is not asked for.
+        unsafe { libc::sigaction(signal as i32, &raw const action, core::ptr::null_mut()) };
+    }
+    #[cfg(not(libc))]
+    {
+        const SA_RESTORER: u64 = 0x0400_0000;
+        let action = [handler, flags | SA_RESTORER, restorer, 0];
+        call(SYS_RT_SIGACTION, signal, action.as_ptr() as u64, 0, 8, 0, 0);
+    }
 }
 
 /// `stack` points to a `stack_t`.
-pub fn sigaltstack(stack: *const u64) -> i64 {
-    call(SYS_SIGALTSTACK, stack as u64, 0, 0, 0, 0, 0)
+pub fn sigaltstack(stack: *const u64) {
+    #[cfg(libc)]
+    // SAFETY: the caller's stack is one, and the old one is not asked for.
+    unsafe {
+        libc::sigaltstack(stack, core::ptr::null_mut());
+    }
+    #[cfg(not(libc))]
+    call(SYS_SIGALTSTACK, stack as u64, 0, 0, 0, 0, 0);
 }
 
 /// `ARCH_SET_FS` or `ARCH_SET_GS`.

@@ -15,7 +15,7 @@
 /// First eight bytes of the header.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"snippex\n");
 /// Changes with every change of this file.
-pub const VERSION: u32 = 7;
+pub const VERSION: u32 = 8;
 
 /// Where the runner itself is linked. Below 2 GiB so that code anywhere can reach it by 32-bit absolute addresses.
 pub const RUNNER_BASE: u64 = 0x7000_0000;
@@ -42,6 +42,16 @@ pub const COMPONENT_AVX: u32 = 1;
 pub const COMPONENT_AVX512: u32 = 2;
 /// [`Header::components`]: RDFSBASE and friends work; otherwise `arch_prctl` is used and the end value not read.
 pub const COMPONENT_FSGSBASE: u32 = 4;
+
+/// [`Header::system`]: a process can have a child and wait for it.
+pub const SYSTEM_FORK: u64 = 1;
+/// [`Header::system`]: `preadv` and `pwritev` move bytes between memory and the shared file, which [`MODE_COPY`] needs.
+pub const SYSTEM_COPY: u64 = 2;
+/// [`Header::system`]: a fault comes back to the handler, on the stack that was set aside for it, wherever RSP points.
+pub const SYSTEM_FAULT: u64 = 4;
+
+/// [`Header::system`]: segment registers can be loaded with null selectors.
+pub const SYSTEM_SELECTORS: u64 = 8;
 
 /// [`Header::mode`]: the guest compares and resets writable pages itself (fast on a CPU, slow under an emulator).
 pub const MODE_SCAN: u32 = 0;
@@ -114,6 +124,8 @@ pub struct Header {
     /// Which register of an FXRSTOR image is ST(0) when TOP is 1: one of `X87_*`, or anything else where the registers are
     /// not loaded at all.
     pub x87_order: u64,
+    /// What the engine's system calls do, found by the guest: set of `SYSTEM_*`.
+    pub system: u64,
 
     /// One of `MODE_*`.
     pub mode: u32,

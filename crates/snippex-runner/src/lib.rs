@@ -14,3 +14,7 @@ pub mod layout;
 
 /// The runner as a static x86-64 ELF executable.
 pub static RUNNER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/runner"));
+
+/// The runner as an x86-64 ELF executable that needs libc: for an engine that has its own in place of it, and does more for
+/// who calls it than for who makes system calls.
+pub static LIBC_RUNNER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/libc-runner"));

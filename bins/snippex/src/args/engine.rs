@@ -11,11 +11,11 @@ use crate::completing::complete_engines;
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Engine options")]
 pub(crate) struct EngineArgs {
-    /// Engine to run on, perhaps in a configuration (NAME/CONFIGURATION): native, qemu-x86_64, fex-emu, valgrind, one
-    /// of the settings, or mock (this CPU with a planted bug); HOST/ENGINE is one of another host, and several that share
-    /// the work are separated by commas [default: qemu-x86_64; for what is stored, the engine that showed it]
-    #[arg(long, short, value_name = "ENGINE", conflicts_with = "engine_command", add = ArgValueCandidates::new(complete_engines))]
-    pub(crate) emulator: Option<String>,
+    /// Engine to run on, perhaps in a configuration (NAME/CONFIGURATION): native, qemu-x86_64, fex-emu, box64,
+    /// valgrind, one of the settings, or mock (this CPU with a planted bug); HOST/ENGINE is one of another host, and several
+    /// that share the work are separated by commas; `check` takes several times -e, for one table [default: qemu-x86_64; for what is stored, the engine that showed it]
+    #[arg(long, short, value_name = "ENGINE", conflicts_with = "engine_command", add = ArgValueCandidates::new(engines))]
+    pub(crate) emulator: Vec<String>,
     /// Command of an engine of your own; {runner} stands for the x86-64 program that it has to run
     #[arg(long, value_name = "'PROGRAM {runner}'")]
     pub(crate) engine_command: Option<String>,
@@ -65,6 +65,9 @@ pub(crate) struct RunArgs {
     /// Do only part K of N, for work that is divided over N processes or machines
     #[arg(long, value_name = "K/N")]
     pub(crate) partition: Option<PartitionArg>,
+    /// Compare an engine although it fails the engine check (see `snippex engines test`)
+    #[arg(long)]
+    pub(crate) untrusted: bool,
     /// Do not reduce new bugs: each is stored with the case in which it was met
     #[arg(long)]
     pub(crate) no_reduce: bool,

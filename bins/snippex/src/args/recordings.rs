@@ -59,6 +59,9 @@ pub(crate) struct ReplayArgs {
     pub(crate) recording: PathBuf,
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
+    /// Compare the engine although it fails the engine check (see `snippex engines test`)
+    #[arg(long)]
+    pub(crate) untrusted: bool,
     /// Threads, each with its own engine processes [default: one for each CPU]
     #[arg(long, short = 'j', value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024), help_heading = "Run options")]
     pub(crate) threads: Option<u32>,

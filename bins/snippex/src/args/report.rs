@@ -231,3 +231,17 @@ pub(crate) struct ExportArgs {
     #[arg(long, value_name = "FILE", help_heading = "Reports")]
     pub(crate) export_json: Option<PathBuf>,
 }
+
+impl ExportArgs {
+    /// Whether any report is to be written.
+    pub(crate) fn is_asked(&self) -> bool {
+        let all = [
+            &self.export_html,
+            &self.export_markdown,
+            &self.export_pdf,
+            &self.export_csv,
+            &self.export_json,
+        ];
+        all.iter().any(|file| file.is_some())
+    }
+}

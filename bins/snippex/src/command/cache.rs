@@ -76,7 +76,7 @@ fn explain(app: &App<'_>, args: &ExplainArgs) -> Result<ExitStatus, Failure> {
     let store = app.existing_store()?;
     let asked = &args.blocks;
     let targets = stored_targets(&store, &asked.selection, asked.binary.as_deref()).or_user_error()?;
-    let engines = checking::start_engines(app, &args.engine)?;
+    let engines = checking::start_engines(app, &args.engine, &args.run)?;
     let cache = VerdictCache::open(&app.cache_file()?, app.cache_options()).or_user_error()?;
     let options = checking::check_options(app, "cache explain", &args.run);
     let session = Session {
@@ -210,7 +210,7 @@ fn warm(app: &App<'_>, args: &WarmArgs) -> Result<ExitStatus, Failure> {
         keep_report: false,
     };
     let read = read_programs(&args.binaries).or_user_error()?;
-    let engines = checking::start_engines(app, &args.engine)?;
+    let engines = checking::start_engines(app, &args.engine, &args.run)?;
     let database = app.open_store()?;
     let targets = read.programs.into_iter();
     let targets = targets.map(|program| CheckTarget::Program(program, &choice));

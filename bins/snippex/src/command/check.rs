@@ -7,9 +7,12 @@ use snippex_session::{CheckTarget, Generated, read_programs};
 use crate::app::App;
 use crate::args::CheckArgs;
 use crate::hints::OrUserError;
-use crate::{checking, choosing, generating};
+use crate::{checking, choosing, engine_table, generating};
 
 pub(crate) fn run(app: &App<'_>, args: &CheckArgs) -> Result<ExitStatus, Failure> {
+    if args.engine.emulator.len() > 1 {
+        return engine_table::run(app, args);
+    }
     if args.generated {
         return generated(app, args);
     }
@@ -28,7 +31,7 @@ pub(crate) fn run(app: &App<'_>, args: &CheckArgs) -> Result<ExitStatus, Failure
             same.earlier.display()
         ));
     }
-    let engines = checking::start_engines(app, &args.engine)?;
+    let engines = checking::start_engines(app, &args.engine, &args.run)?;
     let database = app.open_store()?;
     let programs = read.programs.into_iter();
     let targets = programs.map(|program| CheckTarget::Program(program, &choice));
@@ -46,8 +49,8 @@ pub(crate) fn run(app: &App<'_>, args: &CheckArgs) -> Result<ExitStatus, Failure
 
 /// Blocks made from the instruction set instead of a program's.
 fn generated(app: &App<'_>, args: &CheckArgs) -> Result<ExitStatus, Failure> {
-    let request = generating::build_generation_request(&args.generate, args.run.seed)?;
-    let engines = checking::start_engines(app, &args.engine)?;
+    let request = generating::request(&args.generate, args.run.seed)?;
+    let engines = checking::start_engines(app, &args.engine, &args.run)?;
     let database = app.open_store()?;
     let made = Generated::new(request);
     app.printer.print_note(format_args!(

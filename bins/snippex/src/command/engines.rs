@@ -227,6 +227,8 @@ struct Tested {
     conforms: bool,
     failures: Vec<FailureView>,
     abilities: Vec<Ability>,
+    /// What its system calls do not do, each with what is done instead.
+    lacking: Vec<String>,
     limits: Vec<String>,
     deviations: Vec<DeviationView>,
 }
@@ -276,6 +278,7 @@ fn test(app: &App<'_>, name: &str) -> Result<ExitStatus, Failure> {
         conforms: failures.is_empty(),
         failures,
         abilities,
+        lacking: identity.lacking.clone(),
         limits: app
             .engines
             .find_entry(name)
@@ -336,6 +339,12 @@ fn words(tested: &Tested) -> String {
                 .unwrap_or_default();
             let _ = writeln!(text, "  {}{instead}", ability.what);
         }
+    }
+    if !tested.lacking.is_empty() {
+        let _ = writeln!(text, "\nIt has to be done without:");
+    }
+    for lacking in &tested.lacking {
+        let _ = writeln!(text, "  {lacking}");
     }
     if !tested.limits.is_empty() {
         let _ = writeln!(text, "\nKnown limits: {}.", tested.limits.join("; "));

@@ -59,9 +59,9 @@ fn one(app: &App<'_>, args: &ReduceArgs, name: &str) -> Result<bool, Failure> {
     let (target, store) = read(app, name)?;
     let choice = match &target.stored {
         // Without a word about it, the engine that showed it.
-        Some(stored) if args.engine.emulator.is_none() && args.engine.engine_command.is_none() => app
-            .engine_names()
-            .choose_engine(&stored.engine)
+        Some(stored) if args.engine.emulator.is_empty() && args.engine.engine_command.is_none() => app
+            .names()
+            .choose(&stored.engine)
             .or_user_error()
             .map_err(|failure| {
                 failure.hint(format!(

@@ -18,7 +18,7 @@ use snippex_session::{
 
 pub(crate) fn run(app: &App<'_>, args: &ReproArgs) -> Result<ExitStatus, Failure> {
     let form = ReproForm::from(args.form);
-    let named = args.engine.emulator.is_some() || args.engine.engine_command.is_some();
+    let named = !args.engine.emulator.is_empty() || args.engine.engine_command.is_some();
     let emulator = named.then(|| subject_engine(app, &args.engine)).transpose()?;
     if args.try_it && !matches!(form, ReproForm::C | ReproForm::Nasm) {
         return Err(

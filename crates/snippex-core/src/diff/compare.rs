@@ -2,11 +2,11 @@
 
 use super::class::Class;
 use super::difference::{Comparison, Difference, Divergence, Field, InconclusiveReason, Noted, Value};
-use super::endpoint;
-use super::leaked::leaked_deviation;
+use super::leaked::leaked;
 use super::memory;
 use super::registers::Registers;
 use super::tolerance::Tolerance;
+use super::{endpoint, flag_deviations, float_deviations};
 use crate::case::Case;
 use crate::effects::{BlockEffects, Rule, RuleSet};
 use crate::observation::{Endpoint, Observation, Signal};
@@ -95,6 +95,18 @@ pub fn compare_with(
             id: deviation.id.clone(),
             difference: Box::new(first.clone()),
         });
+    }
+    let completed = effects.completed(case, &expected.endpoint);
+    let floats = float_deviations::explain(effects, completed, case, &mut differences, tolerance, &mut noted);
+    if let (Some(first), Some(deviation)) = (differences.first(), floats) {
+        return Comparison::Inconclusive(InconclusiveReason::Deviation {
+            id: deviation.id.clone(),
+            difference: Box::new(first.clone()),
+        });
+    }
+    if let Some(deviation) = flag_deviations::explain(effects, completed, case, &differences, tolerance) {
+        differences.iter().for_each(|_| noted.deviation(deviation));
+        differences.clear();
     }
     outcome(effects, case, expected, differences, noted)
 }

@@ -1,5 +1,6 @@
 //! Whether two runs ended alike.
 
+use super::arm_deviations as arm;
 use super::class::{Class, DivergenceKind};
 use super::difference::{Comparison, Difference, Divergence, Field, InconclusiveReason, Noted, Value};
 use super::tolerance::{Deviates, FaultingUnit, Tolerance};
@@ -61,7 +62,7 @@ pub(super) fn judge_endpoints(
             parting,
             &expected.endpoint,
             &actual.endpoint,
-        )
+        ) || arm::excuses(deviation.deviates, case, parting, expected, &actual.endpoint)
     });
     if let Some(deviation) = excuse {
         return Comparison::Inconclusive(InconclusiveReason::Deviation {
@@ -138,6 +139,8 @@ fn excuses(
             };
             let here = match unit {
                 FaultingUnit::Any => true,
+                FaultingUnit::SaveArea => effects.form(parting).is_some_and(|form| arm::saves_state(&form)),
+                FaultingUnit::Integer => !effects.is_floating_point(parting),
                 FaultingUnit::FloatingPoint => effects.is_floating_point(parting),
                 FaultingUnit::Vector => effects.is_vector(parting),
             };

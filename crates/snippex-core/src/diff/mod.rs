@@ -54,10 +54,13 @@
 //! ```
 
 mod approximate;
+mod arm_deviations;
 mod class;
 mod compare;
 mod difference;
 mod endpoint;
+mod flag_deviations;
+mod float_deviations;
 mod leaked;
 mod memory;
 mod registers;

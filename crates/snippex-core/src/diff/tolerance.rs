@@ -79,6 +79,21 @@ pub enum Deviates {
     X87Status(u16),
     /// Contents of x87 registers that are tagged empty.
     EmptyX87Registers,
+    /// Flags of arithmetic on RSP, and those that are left at a CALL or RET.
+    FlagsAtCalls,
+    /// The same signal, at another instruction of the block.
+    FaultRip,
+    /// Instructions that load segment registers or ask about segments raise SIGILL.
+    NoSegments,
+    /// The sign of a NaN that arithmetic gives.
+    NanSign,
+    /// What MXCSR's DAZ and FTZ make of numbers that are too small for their exponent.
+    DenormalControls,
+    /// The integer that stands for a number which fits none: the nearest one instead, or 0.
+    IntegerIndefinite,
+    /// Bits 56 to 63 of an address are ignored, as ARM processors can: where they make an address that is none (#GP, #SS), the
+    /// engine goes on, or faults elsewhere.
+    TopByteIgnored,
     /// x87 arithmetic keeps this many bits of the significand.
     X87Significand(u8),
 }
@@ -89,6 +104,10 @@ pub enum Deviates {
 pub enum FaultingUnit {
     /// Every instruction.
     Any,
+    /// All but x87, MMX, SSE, AVX.
+    Integer,
+    /// Those that save or load a whole state: FXSAVE, XSAVE and their like.
+    SaveArea,
     /// x87, MMX, SSE, AVX.
     FloatingPoint,
     /// SSE and AVX.
@@ -131,6 +150,25 @@ impl Tolerance {
                     },
                 ),
                 deviation(
+                    "fex-no-save-area-alignment",
+                    "a misaligned area of FXSAVE, XSAVE and their like does not fault",
+                    Deviates::MissingSignal {
+                        number: SIGSEGV,
+                        code: Some(SI_KERNEL),
+                        unit: FaultingUnit::SaveArea,
+                    },
+                ),
+                deviation(
+                    "fex-top-byte",
+                    "ARM processors ignore bits 56 to 63 of an address, which make it non-canonical on x86",
+                    Deviates::TopByteIgnored,
+                ),
+                deviation(
+                    "fex-no-segments",
+                    "LAR, LSL, VERR, VERW, LFS, LGS, LSS and loads of segment registers raise SIGILL",
+                    Deviates::NoSegments,
+                ),
+                deviation(
                     "fex-no-alignment-check",
                     "the AC flag has no effect",
                     Deviates::MissingSignal {
@@ -146,6 +184,11 @@ impl Tolerance {
                     Deviates::DeathAtNull,
                 ),
                 deviation(
+                    "fex-fault-rip",
+                    "RIP at a fault is that of another instruction of the block",
+                    Deviates::FaultRip,
+                ),
+                deviation(
                     "fex-fault-state",
                     "registers and flags at a fault are stale",
                     Deviates::StateAtSignal,
@@ -154,6 +197,16 @@ impl Tolerance {
                     "fex-mxcsr-flags",
                     "the exception flags of MXCSR are never set",
                     Deviates::Mxcsr(0x3f),
+                ),
+                deviation(
+                    "fex-denormals",
+                    "DAZ and FTZ of MXCSR need ARM's alternate floating point (AFP)",
+                    Deviates::DenormalControls,
+                ),
+                deviation(
+                    "fex-nan-sign",
+                    "a NaN that arithmetic gives has ARM's sign without the alternate floating point (AFP)",
+                    Deviates::NanSign,
                 ),
                 deviation(
                     "fex-x87-status",
@@ -180,6 +233,73 @@ impl Tolerance {
             Deviates::X87Significand(48),
         ));
         tolerance
+    }
+
+    /// box64: what `docs/USAGE.md` says of its settings' defaults, and what its emulation does not have at all. Which of
+    /// them a setting takes away is in the configurations of the engine.
+    #[must_use]
+    pub fn box64() -> Self {
+        let missing = |number, code, unit| Deviates::MissingSignal { number, code, unit };
+        Self {
+            deviations: vec![
+                deviation(
+                    "box64-no-div0",
+                    "division by zero raises no SIGFPE unless BOX64_DYNAREC_DIV0 is 1",
+                    missing(SIGFPE, None, FaultingUnit::Integer),
+                ),
+                deviation(
+                    "box64-no-float-exceptions",
+                    "unmasked floating-point exceptions raise no SIGFPE",
+                    missing(SIGFPE, None, FaultingUnit::FloatingPoint),
+                ),
+                deviation(
+                    "box64-no-sse-alignment",
+                    "misaligned SSE operands do not fault",
+                    missing(SIGSEGV, Some(SI_KERNEL), FaultingUnit::Vector),
+                ),
+                deviation(
+                    "box64-no-alignment-check",
+                    "the AC flag has no effect",
+                    missing(SIGBUS, None, FaultingUnit::Any),
+                ),
+                stack_fault("box64-stack-fault"),
+                deviation(
+                    "box64-top-byte",
+                    "ARM processors ignore bits 56 to 63 of an address, which make it non-canonical on x86",
+                    Deviates::TopByteIgnored,
+                ),
+                deviation(
+                    "box64-flags-at-calls",
+                    "flags of arithmetic on RSP and at CALL and RET are left out unless BOX64_DYNAREC_SAFEFLAGS is 2",
+                    Deviates::FlagsAtCalls,
+                ),
+                deviation(
+                    "box64-fault-state",
+                    "registers at a fault may be those of an earlier instruction, and flags are not worked out",
+                    Deviates::StateAtSignal,
+                ),
+                deviation(
+                    "box64-mxcsr-flags",
+                    "the exception flags of MXCSR are set only with BOX64_SSE_FLUSHTO0",
+                    Deviates::Mxcsr(0x3f),
+                ),
+                deviation(
+                    "box64-denormals",
+                    "DAZ and FTZ of MXCSR are kept and have no effect unless BOX64_SSE_FLUSHTO0 is 1",
+                    Deviates::DenormalControls,
+                ),
+                deviation(
+                    "box64-nan-sign",
+                    "a NaN that arithmetic gives has ARM's sign unless BOX64_DYNAREC_FASTNAN is 0",
+                    Deviates::NanSign,
+                ),
+                deviation(
+                    "box64-integer-indefinite",
+                    "a number that fits no integer becomes the nearest one unless BOX64_DYNAREC_FASTROUND is 0",
+                    Deviates::IntegerIndefinite,
+                ),
+            ],
+        }
     }
 
     /// qemu-user. Only what belongs to the environment: that it ignores AC and delivers no unmasked

@@ -48,7 +48,10 @@ pub struct EngineEntry {
     /// HOME, the XDG folders and those of FEX lead to an empty folder of this run's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub isolated: Option<bool>,
-    /// Where memory is compared and put back.
+    /// The runner that it is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runner: Option<RunnerStyle>,
+    /// Where memory is compared and put back. Where `preadv` and `pwritev` do not work it is `guest` whatever is said here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<MemoryStyle>,
     /// Whether a block's runs, the last one apart, leave out memory and x87 when no instruction of it stores to or uses
@@ -106,6 +109,9 @@ pub struct Configuration {
     /// Documented deviations, where they are others.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deviations: Option<Deviations>,
+    /// Documented deviations that it does not have, by their names: there it does as hardware does.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<String>,
 }
 
 /// A part of the machine state that an engine may leave out.
@@ -133,6 +139,17 @@ impl Part {
             Self::SegmentBases => Components::SEGMENT_BASES,
         }
     }
+}
+
+/// Which build of the runner an engine is given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunnerStyle {
+    /// A static program that makes system calls: every engine but a few can run it.
+    #[default]
+    Static,
+    /// One that calls libc, for an engine that has its own and knows more of programs that call it, as box64 does.
+    Libc,
 }
 
 /// Where memory that a block may write is compared and put back between runs.
@@ -169,6 +186,8 @@ pub enum Deviations {
     Fex,
     /// Those of FEX-Emu, x87 in double precision included.
     FexReducedPrecision,
+    /// Those of box64.
+    Box64,
 }
 
 impl Deviations {
@@ -179,6 +198,7 @@ impl Deviations {
             Self::Valgrind => Tolerance::for_valgrind(),
             Self::Fex => Tolerance::for_fex(),
             Self::FexReducedPrecision => Tolerance::fex_reduced_precision(),
+            Self::Box64 => Tolerance::box64(),
         }
     }
 }
@@ -203,6 +223,7 @@ impl EngineEntry {
         value(&mut self.server, &over.server);
         self.environment.extend(over.environment.clone());
         value(&mut self.isolated, &over.isolated);
+        value(&mut self.runner, &over.runner);
         value(&mut self.memory, &over.memory);
         value(&mut self.shortcuts, &over.shortcuts);
         value(&mut self.signals, &over.signals);
@@ -228,6 +249,13 @@ impl EngineEntry {
             .find_map(|configuration| configuration.deviations);
         let list = other.or(self.deviations).unwrap_or(Deviations::None);
         let mut tolerance = list.tolerance();
+        let conforms = |id: &str| {
+            let mut without = configurations
+                .iter()
+                .flat_map(|configuration| &configuration.without);
+            without.any(|without| without == id)
+        };
+        tolerance.deviations.retain(|deviation| !conforms(&deviation.id));
         let known = tolerance
             .deviations
             .iter()

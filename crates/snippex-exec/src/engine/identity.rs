@@ -8,7 +8,10 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use snippex_core::host_cpu::HostCpu;
 use snippex_core::state::Components;
-use snippex_runner::layout::{COMPONENT_AVX, COMPONENT_AVX512, COMPONENT_FSGSBASE, Header, Leaf};
+use snippex_runner::layout::{
+    COMPONENT_AVX, COMPONENT_AVX512, COMPONENT_FSGSBASE, Header, Leaf, SYSTEM_COPY, SYSTEM_FAULT,
+    SYSTEM_FORK, SYSTEM_SELECTORS,
+};
 
 use super::surroundings::Surroundings;
 use super::{EngineSpec, this_cpu};
@@ -60,6 +63,9 @@ pub struct EngineIdentity {
     pub components: Components,
     /// The CPU that it runs on; what the guest sees may be another one.
     pub host_cpu: HostCpu,
+    /// What its system calls do not do, each with what is done instead.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lacking: Vec<String>,
 }
 
 impl EngineIdentity {
@@ -71,9 +77,9 @@ impl EngineIdentity {
                 .iter()
                 .map(|(name, value)| format!("{name}={value}")),
         );
-        // FEX and qemu read their options from here; a result without them could not be repeated.
+        // FEX, qemu and box64 read their options from here; a result without them could not be repeated.
         let mut inherited: Vec<String> = std::env::vars()
-            .filter(|(name, _)| name.starts_with("FEX_") || name.starts_with("QEMU_"))
+            .filter(|(name, _)| ["FEX_", "QEMU_", "BOX64_"].iter().any(|of| name.starts_with(of)))
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
         inherited.sort();
@@ -85,6 +91,7 @@ impl EngineIdentity {
             components: components(header.components).difference(spec.leaves_out),
             cpu,
             host_cpu: this_cpu().clone(),
+            lacking: lacking(header.system),
         }
     }
 
@@ -145,7 +152,37 @@ impl GuestCpu {
         ["TCGTCGTCGTCG", "FEXIFEXIEMU"]
             .into_iter()
             .find(|known| self.hypervisor.starts_with(known))
+            // It has no signature, and calls its processor after itself.
+            .or_else(|| self.brand.starts_with("Box64").then_some("Box64"))
     }
+}
+
+/// What the set `SYSTEM_*` of the header leaves out.
+fn lacking(system: u64) -> Vec<String> {
+    let parts = [
+        (
+            SYSTEM_FORK,
+            "processes cannot have children: what is to run alone is started anew each time",
+        ),
+        (
+            SYSTEM_SELECTORS,
+            "null selectors cannot be loaded: segment registers keep what a block leaves there",
+        ),
+        (
+            SYSTEM_COPY,
+            "preadv and pwritev do not work: memory is compared and put back in the guest",
+        ),
+        (
+            SYSTEM_FAULT,
+            "a fault does not reach the program when RSP points to no stack: it ends the engine; for one that has a libc of its \
+             own, `runner = \"libc\"` in its entry may help",
+        ),
+    ];
+    parts
+        .into_iter()
+        .filter(|(ability, _)| system & ability == 0)
+        .map(|(_, what)| what.to_owned())
+        .collect()
 }
 
 /// Without the initial APIC ID (EBX bits 24..31), which depends on the core the guest happens to run on.

@@ -51,6 +51,7 @@ impl MockEngine {
             configuration: vec!["in-process".into()],
             cpu: GuestCpu::default(),
             host_cpu: this_cpu().clone(),
+            lacking: Vec::new(),
             components: Components::ALL,
         };
         Self::with(identity, Source::Model(Box::new(model)))

@@ -20,7 +20,7 @@ mod spec;
 mod surroundings;
 mod table;
 
-pub use entry::{Configuration, Deviations, EngineEntry, MemoryStyle, Part, SignalStyle};
+pub use entry::{Configuration, Deviations, EngineEntry, MemoryStyle, Part, RunnerStyle, SignalStyle};
 pub use features::feature_named;
 pub(crate) use features::feature_text;
 pub use host_cpu::this_cpu;

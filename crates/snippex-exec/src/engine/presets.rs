@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::entry::{Configuration, Deviations, EngineEntry, MemoryStyle, Part, SignalStyle};
+use super::entry::{Configuration, Deviations, EngineEntry, MemoryStyle, Part, RunnerStyle, SignalStyle};
 
 pub(super) fn preset_entries() -> BTreeMap<String, EngineEntry> {
     [
         ("native", native()),
         ("qemu-x86_64", qemu()),
         ("fex-emu", fex()),
+        ("box64", box64()),
         ("valgrind", valgrind()),
     ]
     .into_iter()
@@ -152,6 +153,137 @@ fn fex() -> EngineEntry {
             "registers at a signal may be stale",
         ]),
         hint: Some("install FEX-Emu (https://fex-emu.com) on an ARM64 machine".into()),
+        configurations,
+        ..EngineEntry::default()
+    }
+}
+
+/// box64: the settings of its USAGE.md that change what is computed, each as a configuration that takes away the deviations
+/// which its default has.
+fn box64() -> EngineEntry {
+    let mut configurations = configurations(&[
+        ("interpreter", "nothing is recompiled", &[("BOX64_DYNAREC", "0")]),
+        (
+            "dynarec",
+            "everything is recompiled, as is the default",
+            &[("BOX64_DYNAREC", "1")],
+        ),
+        (
+            "safeflags0",
+            "no flags across CALL and RET",
+            &[("BOX64_DYNAREC_SAFEFLAGS", "0")],
+        ),
+        (
+            "safeflags2",
+            "flags across every CALL and RET",
+            &[("BOX64_DYNAREC_SAFEFLAGS", "2")],
+        ),
+        ("fastnan0", "NaNs as on x86", &[("BOX64_DYNAREC_FASTNAN", "0")]),
+        (
+            "fastround0",
+            "rounding as on x86",
+            &[("BOX64_DYNAREC_FASTROUND", "0")],
+        ),
+        (
+            "fastround2",
+            "rounding to integers as on x86",
+            &[("BOX64_DYNAREC_FASTROUND", "2")],
+        ),
+        (
+            "x87double1",
+            "x87 always in double precision",
+            &[("BOX64_DYNAREC_X87DOUBLE", "1")],
+        ),
+        (
+            "x87double2",
+            "x87 by its precision control",
+            &[("BOX64_DYNAREC_X87DOUBLE", "2")],
+        ),
+        (
+            "div0",
+            "division by zero raises SIGFPE",
+            &[("BOX64_DYNAREC_DIV0", "1")],
+        ),
+        (
+            "flushto0",
+            "FTZ and exception flags of MXCSR",
+            &[("BOX64_SSE_FLUSHTO0", "1")],
+        ),
+        ("bigblock0", "small blocks", &[("BOX64_DYNAREC_BIGBLOCK", "0")]),
+        (
+            "bigblock3",
+            "blocks as large as can be",
+            &[("BOX64_DYNAREC_BIGBLOCK", "3")],
+        ),
+        (
+            "callret1",
+            "CALL and RET as calls of the host",
+            &[("BOX64_DYNAREC_CALLRET", "1")],
+        ),
+        (
+            "nativeflags0",
+            "without the host's flags",
+            &[("BOX64_DYNAREC_NATIVEFLAGS", "0")],
+        ),
+        ("no-avx", "without AVX", &[("BOX64_AVX", "0")]),
+        (
+            "accurate",
+            "all that its manual offers for accuracy",
+            &[
+                ("BOX64_DYNAREC_SAFEFLAGS", "2"),
+                ("BOX64_DYNAREC_FASTNAN", "0"),
+                ("BOX64_DYNAREC_FASTROUND", "0"),
+                ("BOX64_DYNAREC_DIV0", "1"),
+                ("BOX64_SSE_FLUSHTO0", "1"),
+            ],
+        ),
+    ]);
+    let conforms: &[(&str, &[&str])] = &[
+        (
+            "interpreter",
+            &[
+                "box64-no-div0",
+                "box64-nan-sign",
+                "box64-integer-indefinite",
+                "box64-flags-at-calls",
+            ],
+        ),
+        ("safeflags2", &["box64-flags-at-calls"]),
+        ("fastnan0", &["box64-nan-sign"]),
+        ("fastround0", &["box64-integer-indefinite"]),
+        ("fastround2", &["box64-integer-indefinite"]),
+        ("div0", &["box64-no-div0"]),
+        (
+            "accurate",
+            &[
+                "box64-no-div0",
+                "box64-nan-sign",
+                "box64-integer-indefinite",
+                "box64-flags-at-calls",
+            ],
+        ),
+    ];
+    for (name, without) in conforms {
+        if let Some(configuration) = configurations.get_mut(*name) {
+            configuration.without = strings(without);
+        }
+    }
+    EngineEntry {
+        command: Some("{program} {arguments} {runner}".into()),
+        programs: strings(&["box64"]),
+        runner: Some(RunnerStyle::Libc),
+        environment: variables(&[("BOX64_LOG", "0"), ("BOX64_NOBANNER", "1")]),
+        memory: Some(MemoryStyle::Host),
+        signals: Some(SignalStyle::RipOnly),
+        deviations: Some(Deviations::Box64),
+        leaves_out: vec![Part::X87],
+        limits: strings(&[
+            "no AVX-512",
+            "x87 registers hold doubles, and FXSAVE shows MMX registers in their place: x87 is not compared",
+            "no SIGFPE of floating point, none of integers by default",
+            "NaNs, roundings and flags as fast as its settings say: see its configurations",
+        ]),
+        hint: Some("install box64 (https://box86.org) on an ARM64 machine".into()),
         configurations,
         ..EngineEntry::default()
     }

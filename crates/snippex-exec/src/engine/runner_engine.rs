@@ -7,7 +7,8 @@ use std::time::Duration;
 use snippex_core::group::Group;
 use snippex_formats::conformance::TestProgram;
 use snippex_runner::layout::{
-    EXIT_NONE, Header, MapStep, SKIP_MEMORY, SKIP_OTHER_LINES, SKIP_VECTORS, SKIP_X87, STORED_X87, WireLine,
+    EXIT_NONE, Header, MapStep, SKIP_MEMORY, SKIP_OTHER_LINES, SKIP_VECTORS, SKIP_X87, STORED_X87,
+    SYSTEM_COPY, SYSTEM_FORK, WireLine,
 };
 use tracing::{debug, info, warn};
 
@@ -69,7 +70,7 @@ impl RunnerEngine {
     ///
     /// # Errors
     /// When it cannot be started, does not run the runner, or is an emulator where a CPU is expected.
-    pub fn start(spec: EngineSpec) -> Result<Self, EngineError> {
+    pub fn start(mut spec: EngineSpec) -> Result<Self, EngineError> {
         let prepare = |source| EngineError::Prepare {
             engine: spec.name.clone(),
             source,
@@ -98,6 +99,9 @@ impl RunnerEngine {
         );
         let stamps = identity::read_engine_stamps(&spec);
         let greeting = *shared.header();
+        if greeting.system & SYSTEM_COPY == 0 {
+            spec.memory = MemoryMode::Scan;
+        }
         Ok(Self {
             spec,
             identity,
@@ -108,7 +112,7 @@ impl RunnerEngine {
             greeting,
             process: Some(process),
             parent: None,
-            forks: true,
+            forks: greeting.system & SYSTEM_FORK != 0,
             fresh: false,
             space: AddressSpace::default(),
             child_space: AddressSpace::default(),
@@ -371,8 +375,8 @@ fn spawn(
     surroundings: Option<&Surroundings>,
     shared: &mut Shared,
 ) -> Result<GuestProcess, EngineError> {
-    shared.reset_header();
-    let arguments = spec.build_command_line(runner.path(), &shared.path());
+    shared.reset();
+    let arguments = spec.arguments(runner.path(spec.runner), &shared.path());
     let (program, rest) = arguments.split_first().expect("a spec has a program");
     let mut command = Command::new(program);
     if let Some(surroundings) = surroundings {

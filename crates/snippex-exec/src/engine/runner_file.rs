@@ -1,4 +1,4 @@
-//! The runner as a file that an engine can be told to run.
+//! The runner as a file that an engine can be told to run, in each of its builds.
 
 use std::fs;
 use std::io;
@@ -8,11 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::own_folder::{OwnFolder, add_path_to_error};
 
+use super::RunnerStyle;
+
 /// The runner in a folder of its own, which goes away with the last user in this process.
 #[derive(Debug)]
 pub(crate) struct RunnerFile {
     _folder: OwnFolder,
-    path: PathBuf,
+    static_program: PathBuf,
+    calls_libc: PathBuf,
 }
 
 static CURRENT: Mutex<Weak<RunnerFile>> = Mutex::new(Weak::new());
@@ -25,19 +28,28 @@ impl RunnerFile {
             return Ok(file);
         }
         let folder = OwnFolder::new("")?;
-        let path = folder.path().join("runner");
-        fs::write(&path, snippex_runner::RUNNER)
-            .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o755)))
-            .map_err(|error| add_path_to_error("cannot write", &path, &error))?;
+        let write = |name: &str, bytes: &[u8]| {
+            let path = folder.path().join(name);
+            fs::write(&path, bytes)
+                .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o755)))
+                .map_err(|error| at("cannot write", &path, &error))?;
+            Ok::<_, io::Error>(path)
+        };
+        let static_program = write("runner", snippex_runner::RUNNER)?;
+        let calls_libc = write("libc-runner", snippex_runner::LIBC_RUNNER)?;
         let file = Arc::new(Self {
             _folder: folder,
-            path,
+            static_program,
+            calls_libc,
         });
         *current = Arc::downgrade(&file);
         Ok(file)
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
+    pub(crate) fn path(&self, style: RunnerStyle) -> &Path {
+        match style {
+            RunnerStyle::Static => &self.static_program,
+            RunnerStyle::Libc => &self.calls_libc,
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use snippex_core::state::Components;
 use thiserror::Error;
 
-use super::EngineTable;
+use super::{EngineTable, RunnerStyle};
 
 /// How memory that a block may write is compared and reset between runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub struct EngineSpec {
     pub environment: Vec<(String, String)>,
     /// HOME and the like lead to a folder of this run's own.
     pub isolated: bool,
+    /// The runner that it is given.
+    pub runner: RunnerStyle,
     /// How memory is handled.
     pub memory: MemoryMode,
     /// Longest time that one run, or its translation, may take.
@@ -115,6 +117,7 @@ impl EngineSpec {
             server: None,
             environment: Vec::new(),
             isolated: false,
+            runner: RunnerStyle::Static,
             memory: MemoryMode::Scan,
             patience: Duration::from_secs(2),
             start_patience: Duration::from_secs(20),
@@ -126,7 +129,7 @@ impl EngineSpec {
         }
     }
 
-    /// The preset called `name`: `native`, `qemu-x86_64`, `fex-emu` or `valgrind`, perhaps with a configuration.
+    /// The preset called `name`: `native`, `qemu-x86_64`, `fex-emu`, `box64` or `valgrind`, perhaps with a configuration.
     ///
     /// # Errors
     /// When there is no such preset, or its program is not on the PATH.
@@ -158,6 +161,7 @@ impl EngineSpec {
             server: None,
             environment: Vec::new(),
             isolated: false,
+            runner: RunnerStyle::Static,
             memory: MemoryMode::Copy,
             patience: Duration::from_secs(10),
             // FEX takes up to 0.6 s on a quiet machine, and starts its server first.

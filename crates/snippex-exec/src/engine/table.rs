@@ -96,9 +96,10 @@ impl EngineTable {
     #[must_use]
     pub fn tolerance_of(&self, engine: &EngineIdentity) -> Tolerance {
         let name = match engine.cpu.emulator() {
-            Some(found) if self.find_entry(&engine.name).is_none() => match found.starts_with("FEX") {
-                true => "fex-emu",
-                false => "qemu-x86_64",
+            Some(found) if self.entry(&engine.name).is_none() => match found {
+                "FEXIFEXIEMU" => "fex-emu",
+                "Box64" => "box64",
+                _ => "qemu-x86_64",
             },
             _ => &engine.name,
         };
@@ -141,6 +142,7 @@ impl EngineTable {
             server: optional(&entry.server)?,
             environment: environment(name, entry, &configurations)?,
             isolated: entry.isolated.unwrap_or(false),
+            runner: entry.runner.unwrap_or_default(),
             memory,
             shortcuts: entry.shortcuts.unwrap_or(true),
             loads_x87_top: entry.loads_x87_top.unwrap_or(true),
@@ -320,7 +322,7 @@ mod tests {
         let table = table();
         let problem = |name: &str| table.resolve_spec(name).unwrap_err().to_string();
         assert!(
-            problem("bochs").contains("known are fex-emu, mine, native, qemu-x86_64, valgrind"),
+            problem("bochs").contains("known are box64, fex-emu, mine, native, qemu-x86_64, valgrind"),
             "{}",
             problem("bochs")
         );
@@ -364,6 +366,7 @@ mod tests {
             cpu: super::super::GuestCpu::default(),
             components: Components::ALL,
             host_cpu: super::super::this_cpu().clone(),
+            lacking: Vec::new(),
         };
         identity.cpu.hypervisor = "FEXIFEXIEMU".into();
         // What the settings say counts more than what the guest sees.

@@ -3,7 +3,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::available_parallelism;
 
+use snippex_core::diff::Tolerance;
 use snippex_exec::engine::{Engine, EngineError, EngineIdentity, EngineShare};
+use snippex_exec::engine_check::{CheckFailure, check_engine_under};
 use snippex_exec::recording::Recording;
 
 use crate::EngineChoice;
@@ -68,6 +70,17 @@ impl EnginePool {
             });
         }
         Ok(engine)
+    }
+
+    /// Runs the engine check on an engine of this machine; a recording has no cases but its own.
+    pub(super) fn test_first_engine(&self, tolerance: &Tolerance) -> Result<Vec<CheckFailure>, EngineError> {
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        match spare.as_deref_mut() {
+            Some(engine) if self.recording().is_none() && !self.choice.is_elsewhere() => {
+                check_engine_under(engine, tolerance)
+            }
+            _ => Ok(Vec::new()),
+        }
     }
 
     /// How it is started.

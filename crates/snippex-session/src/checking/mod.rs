@@ -22,6 +22,7 @@ use snippex_core::block::Block;
 use snippex_core::seed::Style;
 use snippex_exec::check::{BlockReport, CheckJob, CheckOptions, CheckReport, EarlierReport, check};
 use snippex_exec::engine::{EngineError, EngineIdentity, EngineTable};
+use snippex_exec::engine_check::CheckFailure;
 use snippex_exec::recording::Recording;
 use snippex_store::{EngineId, NewRun, Partition, RunEnd, RunId, StoreHandle, UnixMillis};
 use snippex_triage::cause::Attribution;
@@ -110,6 +111,15 @@ impl EnginePair {
             },
             _ => Self { reference, subject },
         })
+    }
+
+    /// Runs the engine check on the subject, and says what fails. Engines of other hosts and recordings are taken as they are.
+    ///
+    /// # Errors
+    /// When the engine cannot be used.
+    pub fn test_subject(&self, table: &EngineTable) -> Result<Vec<CheckFailure>, EngineError> {
+        self.subject
+            .test_first_engine(&table.tolerance_of(self.subject()))
     }
 
     /// Sees whether recordings among them are of the start states that `options` ask for.

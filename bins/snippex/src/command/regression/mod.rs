@@ -62,7 +62,7 @@ fn check(app: &App<'_>, command: &str, args: &BaselineRunArgs) -> Result<Option<
         keep_report: false,
     };
     let read = read_programs(&args.binaries).or_user_error()?;
-    let engines = checking::start_engines(app, &args.engine)?;
+    let engines = checking::start_engines(app, &args.engine, &args.run)?;
     let store = app.open_store()?;
     let cache = app.open_cache(args.run.cache.cache_refresh);
     let cancel = app.cancel_token()?;

@@ -1,0 +1,268 @@
+//! ARM64 without an ARM64 machine: the workspace built for it, its tests that need no x86-64 processor, and box64, all under
+//! qemu-user.
+//!
+//! Compiler, core library and box64 come from Debian, unpacked into `target/arm64`: apt-get keeps its lists and its idea of
+//! what is installed there, too, so that nothing on the machine changes. Only the cross linker is installed by [`install`].
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::install::{self, Need, need};
+use crate::{Failure, shell};
+
+const TARGET: &str = "aarch64-unknown-linux-gnu";
+/// What runs ARM64 programs here, with everything that ARM processors can have.
+const EMULATOR: &str = "qemu-aarch64 -cpu max";
+
+/// Crates whose tests need no x86-64 processor and whose dependencies build in a minute or two. The rest of the workspace either
+/// runs blocks, or is the same code on every machine with a database, a browser or a network around it.
+const TESTED: [&str; 4] = [
+    "snippex-core",
+    "snippex-blocks",
+    "snippex-triage",
+    "snippex-formats",
+];
+
+const NEEDS: &[Need] = &[
+    need(&["qemu-aarch64"], &["qemu-user"], "runs ARM64 programs"),
+    need(
+        &["aarch64-linux-gnu-gcc"],
+        &["gcc-aarch64-linux-gnu"],
+        "links ARM64 programs",
+    ),
+    need(
+        &["aarch64-linux-gnu-g++"],
+        &["g++-aarch64-linux-gnu"],
+        "compiles C++ parts of them",
+    ),
+    need(&["dpkg-deb"], &["dpkg"], "unpacks packages"),
+];
+
+/// Builds snippex for ARM64 as users are given it, tests the crates of [`TESTED`] there, and checks box64 of each Debian that has
+/// one.
+pub(crate) fn check() -> Result<(), Failure> {
+    install::install(NEEDS)?;
+    let folder = shell::target().join("arm64");
+    let compiler = compiler(&folder)?;
+    let mut tests = cargo(&folder, &compiler, "test");
+    for name in TESTED {
+        tests.args(["--package", name]);
+    }
+    shell::run(tests.arg("--lib"))?;
+    shell::run(cargo(&folder, &compiler, "build").args(["--package", "snippex"]))?;
+    let program = folder.join("build").join(TARGET).join("debug/snippex");
+    let mut list = Command::new("qemu-aarch64");
+    shell::run(list.args(["-cpu", "max"]).arg(program).args(["engines", "list"]))?;
+    for suite in ["trixie", "sid"] {
+        check_box64(&folder, suite)?;
+    }
+    Ok(())
+}
+
+/// Runs the tests that want box64, with the one of Debian's `suite`.
+fn check_box64(folder: &Path, suite: &str) -> Result<(), Failure> {
+    let box64 = box64(folder, suite)?;
+    let mut test = shell::cargo([
+        "test",
+        "--locked",
+        "--workspace",
+        "--all-features",
+        "--test",
+        "box64",
+    ]);
+    shell::run(test.args(["--", "--ignored"]).env("SNIPPEX_TEST_BOX64", box64))
+}
+
+/// A cargo that builds for ARM64 and runs what it has built.
+fn cargo(folder: &Path, compiler: &Path, subcommand: &str) -> Command {
+    let mut command = shell::cargo([subcommand, "--locked", "--target", TARGET]);
+    command
+        .arg("--target-dir")
+        .arg(folder.join("build"))
+        .env("RUSTC", compiler)
+        .env(
+            "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER",
+            "aarch64-linux-gnu-gcc",
+        )
+        .env(
+            "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS",
+            "-C target-feature=+crt-static",
+        )
+        .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", EMULATOR)
+        .env("CC_aarch64_unknown_linux_gnu", "aarch64-linux-gnu-gcc");
+    command
+}
+
+/// Debian's compiler with the core libraries of both architectures: rustup has the other one only where its servers can be
+/// reached, and it has to be of the compiler's own build.
+fn compiler(folder: &Path) -> Result<PathBuf, Failure> {
+    let start = folder.join("rustc");
+    if start.is_file() {
+        return Ok(start);
+    }
+    let debian = Debian::of(
+        folder,
+        "rust",
+        &["bookworm", "bookworm-security"],
+        &["amd64", "arm64"],
+    )?;
+    let needed = ["rustc-web", "libstd-rust-web", "libllvm"];
+    let mut packages = debian.needed_by("rustc-web", &needed)?;
+    packages.push("libstd-rust-web-dev:arm64".into());
+    let root = debian.unpack(&packages)?.join("usr");
+    let (root, lib) = (root.display(), root.join("lib"));
+    let libraries = format!("{0}/x86_64-linux-gnu:{0}", lib.display());
+    let text = format!(
+        "#!/bin/sh\nLD_LIBRARY_PATH='{libraries}' exec '{root}/bin/rustc' --sysroot '{root}' \"$@\"\n"
+    );
+    write_script(&start, &text)?;
+    Ok(start)
+}
+
+/// A program that runs box64 of Debian's `suite` under qemu-user.
+fn box64(folder: &Path, suite: &str) -> Result<PathBuf, Failure> {
+    let name = format!("box64-{suite}");
+    let start = folder.join(format!("run-{name}"));
+    if start.is_file() {
+        return Ok(start);
+    }
+    let debian = Debian::of(folder, &name, &[suite], &["arm64"])?;
+    let packages = ["box64:arm64", "libc6:arm64", "libgcc-s1:arm64"].map(String::from);
+    let root = debian.unpack(&packages)?;
+    // Of both places one is a link to the other on a system that dpkg has set up.
+    let lib = root.join("lib");
+    if !lib.exists() {
+        symlink("usr/lib", &lib).map_err(|error| format!("cannot make {}: {error}", lib.display()))?;
+    }
+    let root = root.display();
+    let text = format!("#!/bin/sh\nQEMU_LD_PREFIX='{root}' exec {EMULATOR} '{root}/usr/bin/box64' \"$@\"\n");
+    write_script(&start, &text)?;
+    Ok(start)
+}
+
+fn write_script(path: &Path, text: &str) -> Result<(), Failure> {
+    fs::write(path, text)
+        .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o755)))
+        .map_err(|error| format!("cannot write {}: {error}", path.display()))
+}
+
+/// Packages of Debian, whatever this machine runs.
+struct Debian {
+    folder: PathBuf,
+    configuration: PathBuf,
+}
+
+impl Debian {
+    /// Those of `suites` for `architectures`; `name` is that of the folder for what is unpacked.
+    fn of(folder: &Path, name: &str, suites: &[&str], architectures: &[&str]) -> Result<Self, Failure> {
+        let folder = folder.join(name);
+        let at = |rest: &str| folder.join(rest);
+        let failed = |error| format!("cannot prepare {}: {error}", folder.display());
+        for part in ["lists/partial", "cache/archives/partial", "packages"] {
+            fs::create_dir_all(at(part)).map_err(failed)?;
+        }
+        let configuration = at("apt.conf");
+        let quoted = |path: &str| format!("\"{}\"", at(path).display());
+        let architectures: String = architectures.iter().map(|name| format!("\"{name}\"; ")).collect();
+        let text = format!(
+            "Dir::State::lists {};\nDir::State::status {};\nDir::Cache {};\nDir::Etc::sourcelist {};\n\
+             Dir::Etc::sourceparts \"/dev/null\";\nDir::Etc::preferences \"/dev/null\";\n\
+             Dir::Etc::preferencesparts \"/dev/null\";\nAPT::Architectures {{{architectures}}};\n\
+             APT::Sandbox::User \"\";\nAcquire::Languages \"none\";\n",
+            quoted("lists"),
+            quoted("status"),
+            quoted("cache"),
+            quoted("sources.list")
+        );
+        fs::write(&configuration, text).map_err(failed)?;
+        fs::write(at("status"), "").map_err(failed)?;
+        fs::write(at("sources.list"), sources(suites)).map_err(failed)?;
+        let debian = Self {
+            folder,
+            configuration,
+        };
+        shell::run(debian.apt("apt-get").arg("update"))?;
+        Ok(debian)
+    }
+
+    fn apt(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env("APT_CONFIG", &self.configuration)
+            .current_dir(self.folder.join("packages"));
+        command
+    }
+
+    /// `package` and what it depends on, as far as the names begin with one of `prefixes`.
+    fn needed_by(&self, package: &str, prefixes: &[&str]) -> Result<Vec<String>, Failure> {
+        let mut ask = self.apt("apt-cache");
+        ask.args([
+            "depends",
+            "--recurse",
+            "--no-recommends",
+            "--no-suggests",
+            package,
+        ]);
+        let said = shell::capture(&mut ask)?;
+        let names = said.lines().filter(|line| !line.starts_with([' ', '<']));
+        Ok(names
+            .filter(|name| prefixes.iter().any(|prefix| name.starts_with(prefix)))
+            .map(ToOwned::to_owned)
+            .collect())
+    }
+
+    /// Fetches packages and unpacks them into one folder.
+    fn unpack(&self, packages: &[String]) -> Result<PathBuf, Failure> {
+        shell::run(self.apt("apt-get").arg("download").args(packages))?;
+        let root = self.folder.join("root");
+        let here = self.folder.join("packages");
+        let list = fs::read_dir(&here).map_err(|error| format!("cannot read {}: {error}", here.display()))?;
+        for file in list.filter_map(Result::ok) {
+            shell::run(Command::new("dpkg-deb").arg("-x").arg(file.path()).arg(&root))?;
+        }
+        Ok(root)
+    }
+}
+
+/// Lines for apt; security updates have an archive of their own.
+fn sources(suites: &[&str]) -> String {
+    suites
+        .iter()
+        .map(|suite| {
+            let archive = if suite.ends_with("-security") {
+                "debian-security"
+            } else {
+                "debian"
+            };
+            format!(
+                "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/{archive} {suite} main\n"
+            )
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn security_updates_come_from_their_own_archive() {
+        let text = sources(&["bookworm", "bookworm-security"]);
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(
+            lines[0].ends_with("http://deb.debian.org/debian bookworm main"),
+            "{text}"
+        );
+        assert!(lines[1].ends_with("http://deb.debian.org/debian-security bookworm-security main"));
+    }
+
+    #[test]
+    fn only_crates_of_the_workspace_are_tested() {
+        for name in TESTED {
+            let manifest = shell::root().join("crates").join(name).join("Cargo.toml");
+            assert!(manifest.is_file(), "{name}");
+        }
+    }
+}

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use crate::postgres::{Postgres, VARIABLES};
 use crate::summary::{self, Ended, Outcome};
-use crate::{Failure, arm64, browser, deny, install, shell, toolchain};
+use crate::{Failure, arm64, browser, deny, install, qemu, shell, toolchain};
 
 /// One check.
 struct Step {

@@ -23,11 +23,11 @@ pub(crate) fn save_and_print_report(app: &App<'_>, report: &Report) -> Result<()
             .print_warning(format_args!("the report is not saved: {failure}"));
     }
     if let Err(failure) = append_snapshot(app, Snapshot::of(report, Timestamp::now())) {
-        app.printer.warn(format_args!(
+        app.printer.print_warning(format_args!(
             "no snapshot is kept for `benchgate metrics`: {failure}"
         ));
     }
-    print(app, report)
+    print_report(app, report)
 }
 
 /// Shows the report.

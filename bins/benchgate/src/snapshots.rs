@@ -122,20 +122,24 @@ impl Snapshot {
 
 /// Adds a snapshot to those there are.
 pub(crate) fn append_snapshot(app: &App<'_>, snapshot: Snapshot) -> Result<(), Failure> {
-    let path = app.state(FILE);
-    let _lock = files::lock(&path)?;
+    let path = app.state_file(FILE);
+    let _lock = files::lock_file(&path)?;
     let (mut all, problems) = read_snapshots(app)?;
-    problems.iter().for_each(|problem| app.printer.warn(problem));
+    problems
+        .iter()
+        .for_each(|problem| app.printer.print_warning(problem));
     all.push(snapshot);
     write_all(app, &all)
 }
 
 /// Adds those of `snapshots` that are of no report that is there already; gives their number.
 pub(crate) fn merge_snapshots(app: &App<'_>, snapshots: Vec<Snapshot>) -> Result<usize, Failure> {
-    let path = app.state(FILE);
-    let _lock = files::lock(&path)?;
+    let path = app.state_file(FILE);
+    let _lock = files::lock_file(&path)?;
     let (mut all, problems) = read_snapshots(app)?;
-    problems.iter().for_each(|problem| app.printer.warn(problem));
+    problems
+        .iter()
+        .for_each(|problem| app.printer.print_warning(problem));
     let before = all.len();
     for snapshot in snapshots {
         if !all.iter().any(|known| known.is_same_report(&snapshot)) {
@@ -154,7 +158,7 @@ fn write_all(app: &App<'_>, all: &[Snapshot]) -> Result<(), Failure> {
         text += &serde_json::to_string(snapshot).or_fail("a snapshot cannot be written")?;
         text.push('\n');
     }
-    files::write(&app.state(FILE), &text)
+    files::write_file(&app.state_file(FILE), &text)
 }
 
 /// The snapshots in the order in which they were made, and what is wrong with the file.
@@ -163,12 +167,12 @@ pub(crate) fn read_snapshots(app: &App<'_>) -> Result<(Vec<Snapshot>, Vec<String
     struct LineVersion {
         version: u32,
     }
-    let path = app.state(FILE);
+    let path = app.state_file(FILE);
     let bytes = files::read_if_there(&path)?.unwrap_or_default();
     let (mut snapshots, mut problems) = (Vec::new(), Vec::new());
     let lines = bytes.split(|byte| *byte == b'\n').enumerate();
     for (index, line) in lines.filter(|(_, line)| !line.is_empty()) {
-        let place = format!("{}:{}", app.short(&path), index + 1);
+        let place = format!("{}:{}", app.display_path(&path), index + 1);
         if let Ok(head) = serde_json::from_slice::<LineVersion>(line)
             && head.version > VERSION
         {

@@ -11,8 +11,8 @@ use snippex_exec::check::{BlockReport, CheckSummary};
 use snippex_report::check::CheckSummary as SummaryView;
 use snippex_report::{format_count, format_number};
 use snippex_session::{
-    Bugs, CheckOutcome, CheckTarget, EngineChoice, EnginePair, Session, SessionEvent, SessionObserver, SessionOptions,
-    Wanted,
+    Bugs, CheckOutcome, CheckTarget, EngineChoice, EnginePair, Session, SessionEvent, SessionObserver,
+    SessionOptions, Wanted,
 };
 use snippex_store::{BlockNumber, DivergenceId, RunId, StoreHandle};
 
@@ -37,7 +37,7 @@ pub(crate) fn start_pair(app: &App<'_>, subject: EngineChoice, run: &RunArgs) ->
         .engine_names()
         .choose_engine(&app.settings.value.reference)
         .or_user_error()?;
-    let engines = EnginePair::start(reference, subject).or_user_error()?;
+    let engines = EnginePair::start_engines(reference, subject).or_user_error()?;
     refuse_untrusted(app, &engines, run.untrusted)?;
     Ok(engines)
 }
@@ -48,13 +48,13 @@ pub(crate) fn refuse_untrusted(app: &App<'_>, engines: &EnginePair, untrusted: b
     let Some(first) = failures.first() else {
         return Ok(());
     };
-    let name = &engines.subject().name;
+    let name = &engines.subject_identity().name;
     let problem = format!(
         "engine {name} fails the engine check: {}: {}",
         first.name, first.problem
     );
     if untrusted {
-        app.printer.warn(problem);
+        app.printer.print_warning(problem);
         return Ok(());
     }
     Err(Failure::new(problem).hint(format!(
@@ -83,19 +83,26 @@ pub(crate) fn check_and_print<'a>(
     targets: impl IntoIterator<Item = CheckTarget<'a>>,
     show_selection: bool,
 ) -> Result<ExitStatus, Failure> {
-    let Answer { summary, kept, status } = find_answer(app, store, command, engines, args, targets, show_selection)?;
+    let Answer {
+        summary,
+        kept,
+        status,
+    } = find_answer(app, store, command, engines, args, targets, show_selection)?;
     match app.format {
         Format::Human => app
             .printer
-            .text(snippex_report::check::text(&summary, app.printer.width()))
+            .print_text(snippex_report::check::render_check_summary(
+                &summary,
+                app.printer.width(),
+            ))
             .and_then(|()| match args.detail {
                 true => print_examples(app, store, &summary),
                 false => Ok(()),
             })?,
-        Format::Jsonl => app.printer.json_line(&summary)?,
+        Format::Jsonl => app.printer.print_json_line(&summary)?,
         Format::Json => app
             .printer
-            .json(&snippex_report::check::document(kept, &summary))?,
+            .print_json(&snippex_report::check::build_check_document(kept, &summary))?,
     }
     write_exports(app, store, RunId(summary.run), &args.exports)?;
     Ok(status)
@@ -192,9 +199,13 @@ fn answer(
     let status = if session.stop.load(std::sync::atomic::Ordering::Relaxed) {
         ExitStatus::Interrupted
     } else {
-        ExitStatus::found(summary.diverged > 0 && news)
+        ExitStatus::from_found(summary.diverged > 0 && news)
     };
-    Ok(Answer { summary, kept, status })
+    Ok(Answer {
+        summary,
+        kept,
+        status,
+    })
 }
 
 /// Groups of divergences whose examples are shown.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cli_kit::{ExitStatus, Failure, Table};
 use serde::Serialize;
 use snippex_report::check::CheckSummary;
-use snippex_report::grouped;
+use snippex_report::format_number;
 use snippex_session::{CheckTarget, EnginePair, Generated, read_programs};
 
 use crate::app::App;
@@ -58,7 +58,7 @@ pub(crate) fn run(app: &App<'_>, args: &CheckArgs) -> Result<ExitStatus, Failure
     };
     app.print_answer(&compared, || {
         let text = text(&compared, app.printer.width());
-        app.printer.line(text)?;
+        app.printer.print_line(text)?;
         Ok(())
     })?;
     Ok(status)
@@ -74,7 +74,7 @@ fn refuse_what_does_not_go_together(args: &CheckArgs) -> Result<(), Failure> {
         return Err(Failure::new("--detail and reports are of one engine")
             .hint("name one engine, or ask afterwards: `snippex report`, `snippex compare`"));
     }
-    if args.generate.given() && !args.generated {
+    if args.generate.has_any_option() && !args.generated {
         return Err(
             Failure::new("--isa, --instruction, --per-form and --sequence say what to generate")
                 .hint("add --generated, and name no binary"),
@@ -87,22 +87,29 @@ fn start_all(app: &App<'_>, args: &CheckArgs) -> Result<Vec<EnginePair>, Failure
     let names = args.engine.emulator.iter();
     names
         .map(|name| {
-            let subject = app.names().choose(name).or_user_error()?;
+            let subject = app.engine_names().choose_engine(name).or_user_error()?;
             checking::start_pair(app, subject, &args.run)
         })
         .collect()
 }
 
 fn check_one(app: &App<'_>, args: &CheckArgs, pair: &EnginePair) -> Result<Answer, Failure> {
-    app.printer.note(format_args!("{}:", pair.subject().describe()));
+    app.printer
+        .print_note(format_args!("{}:", pair.subject_identity().name_and_version()));
     let store = app.open_store()?;
     if args.generated {
-        let made = Generated::new(generating::request(&args.generate, args.run.seed)?);
+        let made = Generated::new(generating::build_generation_request(
+            &args.generate,
+            args.run.seed,
+        )?);
         let targets = [CheckTarget::Generated(made)];
         return checking::find_answer(app, &store, "check", pair, &args.run, targets, false);
     }
-    let choice = choosing::choice(&args.filter, &args.select, args.run.seed)?;
-    let programs = read_programs(&args.binaries).or_user_error()?.programs.into_iter();
+    let choice = choosing::build_target_choice(&args.filter, &args.select, args.run.seed)?;
+    let programs = read_programs(&args.binaries)
+        .or_user_error()?
+        .programs
+        .into_iter();
     let targets = programs.map(|program| CheckTarget::Program(program, &choice));
     checking::find_answer(app, &store, "check", pair, &args.run, targets, false)
 }
@@ -132,23 +139,33 @@ fn bug_rows(checks: &[CheckSummary]) -> Vec<BugRow> {
 }
 
 fn text(compared: &ComparedEngines<'_>, width: Option<u16>) -> String {
-    let mut engines = Table::new(["engine", "runs", "match", "diverged", "inconclusive", "not run"]).fit(width);
+    let mut engines =
+        Table::new(["engine", "runs", "match", "diverged", "inconclusive", "not run"]).fit(width);
     for check in compared.checks {
         let mut cells = vec![engine_of(check).to_owned()];
-        let counts = [check.runs, check.matched, check.diverged, check.inconclusive, check.unsupported];
-        cells.extend(counts.map(grouped));
-        engines.row(cells);
+        let counts = [
+            check.runs,
+            check.matched,
+            check.diverged,
+            check.inconclusive,
+            check.unsupported,
+        ];
+        cells.extend(counts.map(format_number));
+        engines.add_row(cells);
     }
     let names = compared.checks.iter().map(engine_of);
     let mut bugs = Table::new(["bug", "what is wrong"].into_iter().chain(names)).fit(width);
     for row in &compared.bugs {
-        let found = compared.checks.iter().map(|check| match row.runs.get(engine_of(check)) {
-            Some(runs) => grouped(*runs),
-            None => "-".to_owned(),
-        });
+        let found = compared
+            .checks
+            .iter()
+            .map(|check| match row.runs.get(engine_of(check)) {
+                Some(runs) => format_number(*runs),
+                None => "-".to_owned(),
+            });
         let known = if row.known { " (known)" } else { "" };
         let named = [row.id.clone(), format!("{}{known}", row.title)];
-        bugs.row(named.into_iter().chain(found));
+        bugs.add_row(named.into_iter().chain(found));
     }
     if compared.bugs.is_empty() {
         return format!("{engines}\n\nno engine differs from the reference");

@@ -165,9 +165,9 @@ fn reproducers(reproduced: &ReproducedCase, judged: &JudgedCase) -> (String, usi
             .collect(),
         spelling: Vec::new(),
     };
-    let case = untitled_case(&reproducer().write(ReproForm::Case).unwrap_or_default());
+    let case = untitled_case(&reproducer().render_text(ReproForm::Case).unwrap_or_default());
     // Not everything can be said in that form.
-    let test = reproducer().write(ReproForm::FexAsm).ok();
+    let test = reproducer().render_text(ReproForm::FexAsm).ok();
     let test = test.filter(|text| text.lines().count() <= MAX_TEST_LINES);
     let lines = case.lines().count();
     let is_case_open = lines <= MAX_OPEN_LINES;

@@ -9,7 +9,7 @@ pub mod prometheus;
 
 /// A number with its thousands apart: `1,234,567`.
 #[must_use]
-pub fn grouped(number: u64) -> String {
+pub fn format_number(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
@@ -23,7 +23,7 @@ pub fn grouped(number: u64) -> String {
 
 /// A share in percent: `12.3 %`; nothing of nothing is 0.
 #[must_use]
-pub fn percent(part: u64, whole: u64) -> String {
+pub fn format_percent(part: u64, whole: u64) -> String {
     let share = if whole == 0 {
         0.0
     } else {
@@ -40,9 +40,9 @@ pub fn percent(part: u64, whole: u64) -> String {
 
 /// `1 block`, `2 blocks`.
 #[must_use]
-pub fn several(count: u64, thing: &str) -> String {
+pub fn format_count(count: u64, thing: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
-    format!("{} {thing}{plural}", grouped(count))
+    format!("{} {thing}{plural}", format_number(count))
 }
 
 #[cfg(test)]
@@ -52,23 +52,23 @@ mod tests {
     #[test]
     fn thousands_are_apart() {
         assert_eq!(
-            [0, 999, 1000, 1_234_567].map(grouped),
+            [0, 999, 1000, 1_234_567].map(format_number),
             ["0", "999", "1,000", "1,234,567"]
         );
     }
 
     #[test]
     fn nearly_all_is_not_all() {
-        assert_eq!(percent(1, 2), "50.0 %");
-        assert_eq!(percent(99_999, 100_000), "> 99.9 %");
-        assert_eq!(percent(1, 100_000), "< 0.1 %");
-        assert_eq!(percent(0, 0), "0.0 %");
-        assert_eq!(percent(7, 7), "100.0 %");
+        assert_eq!(format_percent(1, 2), "50.0 %");
+        assert_eq!(format_percent(99_999, 100_000), "> 99.9 %");
+        assert_eq!(format_percent(1, 100_000), "< 0.1 %");
+        assert_eq!(format_percent(0, 0), "0.0 %");
+        assert_eq!(format_percent(7, 7), "100.0 %");
     }
 
     #[test]
     fn one_is_not_many() {
-        assert_eq!(several(1, "block"), "1 block");
-        assert_eq!(several(1200, "block"), "1,200 blocks");
+        assert_eq!(format_count(1, "block"), "1 block");
+        assert_eq!(format_count(1200, "block"), "1,200 blocks");
     }
 }

@@ -155,7 +155,7 @@ impl<'i> CaseMaker<'i> {
     }
 
     /// The group of `block` as [`CaseMaker::make`] has made it before, where `pages` are those that it had in the end.
-    pub(crate) fn make_again(&mut self, block: &Arc<Block>, pages: &[(u64, PageAccess)]) -> Group {
+    pub(crate) fn make_group_again(&mut self, block: &Arc<Block>, pages: &[(u64, PageAccess)]) -> Group {
         let mut draft = self.draft(block);
         for &(address, access) in pages {
             self.add(&mut draft, address, access == PageAccess::ReadWrite);

@@ -10,7 +10,7 @@ use iced_x86::code_asm::*;
 use snippex_core::address_space::{CODE_DISTANCE, IMAGE_BASE};
 use snippex_core::block::{Block, Origin, Terminator};
 use snippex_core::case::Placement;
-use snippex_exec::check::{BlockReport, CheckJob, CheckOptions, CheckReport, CheckSummary, check};
+use snippex_exec::check::{BlockReport, CheckJob, CheckOptions, CheckReport, CheckSummary, check_blocks};
 use snippex_exec::engine::{Engine, EngineEntry, EngineError, EngineTable, RunnerEngine, RunnerStyle};
 use snippex_exec::engine_check::check_engine_under;
 
@@ -33,7 +33,9 @@ fn table() -> EngineTable {
 }
 
 fn start(name: &str) -> Result<Box<dyn Engine>, EngineError> {
-    Ok(Box::new(RunnerEngine::start(table().spec(name).unwrap())?))
+    Ok(Box::new(RunnerEngine::start(
+        table().resolve_spec(name).unwrap(),
+    )?))
 }
 
 #[test]
@@ -115,7 +117,9 @@ fn blocks() -> Vec<Arc<Block>> {
 /// What came of it, and each way in which runs differ.
 fn compare(reference: &'static str, subject: &'static str) -> (CheckSummary, Vec<String>) {
     let start_reference = || match reference {
-        "native" => Ok(Box::new(RunnerEngine::start(table().spec("native").unwrap())?) as Box<dyn Engine>),
+        "native" => {
+            Ok(Box::new(RunnerEngine::start(table().resolve_spec("native").unwrap())?) as Box<dyn Engine>)
+        }
         name => start(name),
     };
     let start_subject = || start(subject);
@@ -135,11 +139,14 @@ fn compare(reference: &'static str, subject: &'static str) -> (CheckSummary, Vec
         },
     };
     let (sender, receiver) = sync_channel(64);
-    check(&job, &blocks(), &sender, &AtomicBool::new(false)).unwrap();
+    check_blocks(&job, &blocks(), &sender, &AtomicBool::new(false)).unwrap();
     drop(sender);
-    let reports: Vec<BlockReport> = receiver.into_iter().filter_map(CheckReport::block).collect();
+    let reports: Vec<BlockReport> = receiver
+        .into_iter()
+        .filter_map(CheckReport::into_block_report)
+        .collect();
     let mut summary = CheckSummary::default();
-    reports.iter().for_each(|report| summary.add(report));
+    reports.iter().for_each(|report| summary.add_report(report));
     let findings = reports.iter().flat_map(|report| &report.findings);
     let differing = findings.map(|finding| {
         let divergence = &finding.divergence;

@@ -15,7 +15,7 @@ use snippex_core::group::Group;
 use snippex_core::state::rflags;
 use snippex_exec::check::{
     BlockReport, CheckJob, CheckOptions, CheckReport, CheckSummary, EarlierFinding, EarlierReport,
-    EngineFactory, Inconclusive, check, digest_of_differences,
+    EngineFactory, Inconclusive, check_blocks, digest_of_differences,
 };
 use snippex_exec::engine::{Engine, EngineError, EngineIdentity, EngineSpec, MockEngine, RunnerEngine};
 use snippex_exec::{Results, RunOutcome};

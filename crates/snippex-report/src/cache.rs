@@ -39,7 +39,7 @@ pub fn use_text(cache: &CacheUseView) -> Option<String> {
     let diverging = (cache.diverging > 0).then(|| {
         format!(
             "of {} that diverged before, only the diverging cases were run again",
-            several(cache.diverging, "block")
+            format_count(cache.diverging, "block")
         )
     });
     let parts: Vec<String> = hits.into_iter().chain(diverging).collect();

@@ -29,7 +29,7 @@ use snippex_core::block::Block;
 use snippex_core::words::kebab_case;
 
 pub use engine::EngineView;
-pub use report_kit::{data_table, grouped, percent, prometheus, several};
+pub use report_kit::{data_table, format_count, format_number, format_percent, prometheus};
 
 /// A table without a line of column names.
 #[must_use]

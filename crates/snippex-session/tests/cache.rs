@@ -67,10 +67,10 @@ impl Sandbox {
         let outcome = session.check_targets(targets, &mut ()).unwrap();
         let run = outcome.run;
         let stored = store
-            .call(async move |store| {
-                let divergences = store.divergences(Some(run), None, None, u32::MAX).await?;
-                let results = store.results(run, None, 1000).await?;
-                Ok((store.summary(run).await?, results, divergences))
+            .call_and_wait(async move |store| {
+                let divergences = store.list_divergences(Some(run), None, None, u32::MAX).await?;
+                let results = store.list_results(run, None, 1000).await?;
+                Ok((store.find_summary(run).await?, results, divergences))
             })
             .unwrap();
         let (summary, results, divergences) = stored;

@@ -8,9 +8,9 @@ use cli_kit::style::{BAD, GOOD, HEADING};
 use cli_kit::{ExitStatus, Failure, OrFail};
 use jiff::Timestamp;
 use regress_report::benchmarks::Report;
-use report_kit::data_table::{DataTable, Figure, sparkline};
+use report_kit::data_table::{DataTable, Figure, render_sparkline};
 use report_kit::prometheus::{Exposition, MetricKind};
-use report_kit::{grouped, several};
+use report_kit::{format_count, format_number};
 use serde_json::json;
 
 use crate::app::App;
@@ -24,7 +24,9 @@ pub(crate) fn run(app: &App<'_>, args: &MetricsArgs) -> Result<ExitStatus, Failu
         return record(app, reports);
     }
     let (mut snapshots, problems) = read_snapshots(app)?;
-    problems.iter().for_each(|problem| app.printer.warn(problem));
+    problems
+        .iter()
+        .for_each(|problem| app.printer.print_warning(problem));
     snapshots.drain(..snapshots.len().saturating_sub(args.last as usize));
     match &args.command {
         MetricsCommand::Record { .. } => {}
@@ -43,15 +45,15 @@ pub(crate) fn run(app: &App<'_>, args: &MetricsArgs) -> Result<ExitStatus, Failu
         MetricsCommand::Export { table } => {
             let figures = each_snapshot(&snapshots);
             match table {
-                TableFormat::Json => app.printer.json(&figures.objects())?,
-                TableFormat::Csv => app.printer.text(figures.csv())?,
+                TableFormat::Json => app.printer.print_json(&figures.to_json_objects())?,
+                TableFormat::Csv => app.printer.print_text(figures.render_csv())?,
             }
         }
         MetricsCommand::Prometheus { file } => {
             let text = exposition(&snapshots);
             match file {
-                Some(path) => files::write(&app.here.join(path), &text)?,
-                None => app.printer.text(text)?,
+                Some(path) => files::write_file(&app.here.join(path), &text)?,
+                None => app.printer.print_text(text)?,
             }
         }
     }
@@ -70,9 +72,9 @@ fn record(app: &App<'_>, reports: &[PathBuf]) -> Result<ExitStatus, Failure> {
     let snapshots = reports.iter().map(read).collect::<Result<Vec<_>, Failure>>()?;
     let given = snapshots.len();
     let added = merge_snapshots(app, snapshots)?;
-    app.printer.note(format_args!(
+    app.printer.print_note(format_args!(
         "{} added, {} there already",
-        show::counted(added, "snapshot", "snapshots"),
+        show::format_counted_noun(added, "snapshot", "snapshots"),
         given - added
     ));
     Ok(ExitStatus::NothingFound)
@@ -206,37 +208,39 @@ fn dashboard(
     let newest: Vec<Snapshot> = newest_of_each(snapshots).into_iter().cloned().collect();
     let (newest, days) = (each_snapshot(&newest), each_day(snapshots));
     match app.format {
-        Format::Json => app.printer.json(&json!({
+        Format::Json => app.printer.print_json(&json!({
             "judgements": snapshots.len(),
             "pass_rate": pass_rate(snapshots),
-            "newest": newest.objects(),
-            "days": days.objects(),
+            "newest": newest.to_json_objects(),
+            "days": days.to_json_objects(),
             "alerts": alerts,
         }))?,
-        Format::Human if snapshots.is_empty() => app
-            .printer
-            .note("nothing was judged yet: `benchgate check`, `ab` and `compare` each leave a snapshot"),
+        Format::Human if snapshots.is_empty() => app.printer.print_note(
+            "nothing was judged yet: `benchgate check`, `ab` and `compare` each leave a snapshot",
+        ),
         Format::Human => {
             let judged: u64 = snapshots.iter().map(|snapshot| snapshot.verdicts.judged()).sum();
-            app.printer.line(format_args!(
+            app.printer.print_line(format_args!(
                 "{HEADING}Totals{HEADING:#}\n {}, {} of benchmarks, {:.2} % with nothing slower\n\n\
                  {HEADING}Newest{HEADING:#}",
-                several(snapshots.len() as u64, "judgement"),
-                grouped(judged),
+                format_count(snapshots.len() as u64, "judgement"),
+                format_number(judged),
                 pass_rate(snapshots).unwrap_or(1.0) * 100.0
             ))?;
-            app.printer.line(newest.text(app.printer.width()))?;
-            app.printer.line(format_args!("\n{HEADING}Days{HEADING:#}"))?;
-            app.printer.line(days.text(app.printer.width()))?;
+            app.printer.print_line(newest.render_text(app.printer.width()))?;
+            app.printer
+                .print_line(format_args!("\n{HEADING}Days{HEADING:#}"))?;
+            app.printer.print_line(days.render_text(app.printer.width()))?;
             let changes = snapshots.iter().filter_map(|snapshot| snapshot.median_change);
             let changes: Vec<f64> = changes.collect();
             app.printer
-                .line(format_args!("\nmiddle change {}", sparkline(&changes)))?;
+                .print_line(format_args!("\nmiddle change {}", render_sparkline(&changes)))?;
             for alert in alerts {
-                app.printer.line(format_args!("{BAD}alert{BAD:#}: {alert}"))?;
+                app.printer
+                    .print_line(format_args!("{BAD}alert{BAD:#}: {alert}"))?;
             }
             if alerts.is_empty() && is_watched {
-                app.printer.line(format_args!("{GOOD}no alert{GOOD:#}"))?;
+                app.printer.print_line(format_args!("{GOOD}no alert{GOOD:#}"))?;
             }
         }
         _ => {
@@ -244,7 +248,7 @@ fn dashboard(
                 .hint("`benchgate metrics export --table csv` writes CSV, `metrics prometheus` the format of Prometheus"));
         }
     }
-    Ok(ExitStatus::found(!alerts.is_empty()))
+    Ok(ExitStatus::from_found(!alerts.is_empty()))
 }
 
 /// A figure of a snapshot; none where nothing was compared.
@@ -314,7 +318,7 @@ fn exposition(snapshots: &[Snapshot]) -> String {
             ];
             Some((labels, value(snapshot)?))
         });
-        text.family(name, help, MetricKind::Gauge, samples.collect::<Vec<_>>());
+        text.add_metric_family(name, help, MetricKind::Gauge, samples.collect::<Vec<_>>());
     }
-    text.text().to_owned()
+    text.as_str().to_owned()
 }

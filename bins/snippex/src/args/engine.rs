@@ -14,7 +14,7 @@ pub(crate) struct EngineArgs {
     /// Engine to run on, perhaps in a configuration (NAME/CONFIGURATION): native, qemu-x86_64, fex-emu, box64,
     /// valgrind, one of the settings, or mock (this CPU with a planted bug); HOST/ENGINE is one of another host, and several
     /// that share the work are separated by commas; `check` takes several times -e, for one table [default: qemu-x86_64; for what is stored, the engine that showed it]
-    #[arg(long, short, value_name = "ENGINE", conflicts_with = "engine_command", add = ArgValueCandidates::new(engines))]
+    #[arg(long, short, value_name = "ENGINE", conflicts_with = "engine_command", add = ArgValueCandidates::new(complete_engines))]
     pub(crate) emulator: Vec<String>,
     /// Command of an engine of your own; {runner} stands for the x86-64 program that it has to run
     #[arg(long, value_name = "'PROGRAM {runner}'")]

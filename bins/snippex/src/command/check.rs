@@ -49,7 +49,7 @@ pub(crate) fn run(app: &App<'_>, args: &CheckArgs) -> Result<ExitStatus, Failure
 
 /// Blocks made from the instruction set instead of a program's.
 fn generated(app: &App<'_>, args: &CheckArgs) -> Result<ExitStatus, Failure> {
-    let request = generating::request(&args.generate, args.run.seed)?;
+    let request = generating::build_generation_request(&args.generate, args.run.seed)?;
     let engines = checking::start_engines(app, &args.engine, &args.run)?;
     let database = app.open_store()?;
     let made = Generated::new(request);

@@ -60,8 +60,8 @@ fn one(app: &App<'_>, args: &ReduceArgs, name: &str) -> Result<bool, Failure> {
     let choice = match &target.stored {
         // Without a word about it, the engine that showed it.
         Some(stored) if args.engine.emulator.is_empty() && args.engine.engine_command.is_none() => app
-            .names()
-            .choose(&stored.engine)
+            .engine_names()
+            .choose_engine(&stored.engine)
             .or_user_error()
             .map_err(|failure| {
                 failure.hint(format!(

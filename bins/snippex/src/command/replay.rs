@@ -33,7 +33,7 @@ pub(crate) fn run(app: &App<'_>, args: &ReplayArgs) -> Result<ExitStatus, Failur
     };
     let subject = subject_engine(app, &args.engine)?;
     let reference = EngineChoice::Recorded(Arc::clone(&recording));
-    let engines = EnginePair::start(reference, subject).or_user_error()?;
+    let engines = EnginePair::start_engines(reference, subject).or_user_error()?;
     checking::refuse_untrusted(app, &engines, args.untrusted)?;
     let database = app.open_store()?;
     let targets = [CheckTarget::Recorded(recording)];

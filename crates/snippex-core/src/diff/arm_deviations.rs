@@ -5,7 +5,7 @@ use iced_x86::{Instruction, InstructionInfoFactory, Mnemonic, Register};
 
 use super::tolerance::Deviates;
 use crate::case::Case;
-use crate::decode::decoder;
+use crate::decode::intel_decoder;
 use crate::observation::{Endpoint, Observation, SIGBUS, SIGILL, SIGSEGV};
 use crate::state::MachineState;
 
@@ -41,7 +41,7 @@ pub(super) fn excuses(
 }
 
 fn instruction_at(case: &Case, index: usize) -> Option<Instruction> {
-    decoder(&case.block.bytes, case.code_address())
+    intel_decoder(&case.block.bytes, case.code_address())
         .into_iter()
         .nth(index)
 }
@@ -92,13 +92,13 @@ pub(super) fn saves_state(form: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::decoder;
+    use crate::decode::intel_decoder;
 
     fn at(bytes: &[u8], rax: u64) -> bool {
         let mut state = MachineState::default();
         state.gpr[0] = rax;
         state.gpr[4] = 0x3000;
-        let instruction = decoder(bytes, 0x1000).decode();
+        let instruction = intel_decoder(bytes, 0x1000).decode();
         reaches_by_top_byte(&instruction, &state)
     }
 
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn instructions_about_segments_are_known() {
-        let about = |bytes: &[u8]| is_about_segments(&decoder(bytes, 0).decode());
+        let about = |bytes: &[u8]| is_about_segments(&intel_decoder(bytes, 0).decode());
         assert!(about(&[0x0f, 0x02, 0xc0]) && about(&[0x8e, 0xe0]) && about(&[0x0f, 0xa1]));
         assert!(!about(&[0x89, 0xc0]) && !about(&[0x8c, 0xe0]));
     }

@@ -2,7 +2,7 @@
 
 use super::class::Class;
 use super::difference::{Comparison, Difference, Divergence, Field, InconclusiveReason, Noted, Value};
-use super::leaked::leaked;
+use super::leaked::leaked_deviation;
 use super::memory;
 use super::registers::Registers;
 use super::tolerance::Tolerance;
@@ -96,7 +96,7 @@ pub fn compare_with(
             difference: Box::new(first.clone()),
         });
     }
-    let completed = effects.completed(case, &expected.endpoint);
+    let completed = effects.completed_instructions(case, &expected.endpoint);
     let floats = float_deviations::explain(effects, completed, case, &mut differences, tolerance, &mut noted);
     if let (Some(first), Some(deviation)) = (differences.first(), floats) {
         return Comparison::Inconclusive(InconclusiveReason::Deviation {
@@ -105,7 +105,7 @@ pub fn compare_with(
         });
     }
     if let Some(deviation) = flag_deviations::explain(effects, completed, case, &differences, tolerance) {
-        differences.iter().for_each(|_| noted.deviation(deviation));
+        differences.iter().for_each(|_| noted.note_deviation(deviation));
         differences.clear();
     }
     outcome(effects, case, expected, differences, noted)

@@ -139,7 +139,9 @@ fn excuses(
             };
             let here = match unit {
                 FaultingUnit::Any => true,
-                FaultingUnit::SaveArea => effects.form(parting).is_some_and(|form| arm::saves_state(&form)),
+                FaultingUnit::SaveArea => effects
+                    .instruction_form(parting)
+                    .is_some_and(|instruction_form| arm::saves_state(&instruction_form)),
                 FaultingUnit::Integer => !effects.is_floating_point(parting),
                 FaultingUnit::FloatingPoint => effects.is_floating_point(parting),
                 FaultingUnit::Vector => effects.is_vector(parting),

@@ -49,7 +49,7 @@ pub(super) fn explain<'t>(
                 integers.filter(|_| converts && same_but_for(difference, is_integer_that_does_not_fit))
             });
         if let Some(deviation) = deviation {
-            noted.deviation(deviation);
+            noted.note_deviation(deviation);
             found = Some(deviation);
         }
         deviation.is_none()

@@ -17,7 +17,7 @@ use snippex_core::group::Group;
 use snippex_triage::cause::Attribution;
 
 use super::{BlockReport, Finding, Worker};
-use crate::batch::split;
+use crate::batch::split_into_batches;
 use crate::engine::EngineError;
 use crate::reduce::Trial;
 use crate::results::{Results, RunOutcome};
@@ -80,7 +80,7 @@ impl Worker<'_> {
             .collect();
         let groups: Vec<Group> = known.iter().map(|(_, _, group)| group.clone()).collect();
         let mut reports = BTreeMap::new();
-        for range in split(&groups) {
+        for range in split_into_batches(&groups) {
             let batch = &groups[range.clone()];
             let expected = self.reference.run(batch)?;
             let actual = self.subject.run_expecting(batch, &expected)?;
@@ -111,7 +111,7 @@ impl Worker<'_> {
         pages: &[(u64, PageAccess)],
         findings: &[EarlierFinding],
     ) -> Option<Group> {
-        let mut group = self.maker.make_again(block, pages);
+        let mut group = self.maker.make_group_again(block, pages);
         let starts = findings
             .iter()
             .map(|finding| group.starts.get(finding.start).copied());
@@ -129,8 +129,8 @@ impl Worker<'_> {
         let attributions = &finding.attributions;
         let new = self
             .reduction_queue
-            .bugs(report.index, &finding, None, attributions, trial)?;
-        self.confirmations.kept(attributions);
+            .add_finding(report.index, &finding, None, attributions, trial)?;
+        self.confirmations.add_finding(attributions);
         report.bugs.extend(new);
         report.findings.push(finding);
         Ok(())
@@ -153,7 +153,7 @@ fn findings_again(
         else {
             return None;
         };
-        let case = group.case(run);
+        let case = group.case_at(run);
         let Comparison::Diverged(divergence) =
             compare_with(&effects, &case, &a, &b, covered, &options.tolerance)
         else {

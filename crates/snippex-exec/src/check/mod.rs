@@ -253,7 +253,7 @@ impl<'w> Worker<'w> {
         indices: &[usize],
         blocks: &[Arc<Block>],
     ) -> Result<Vec<BlockReport>, EngineError> {
-        let groups = self.maker.make(blocks, self.reference.as_mut())?;
+        let groups = self.maker.make_groups(blocks, self.reference.as_mut())?;
         let mut reports = Vec::with_capacity(blocks.len());
         for range in split_into_batches(&groups) {
             let batch = &groups[range.clone()];

@@ -375,8 +375,8 @@ fn spawn(
     surroundings: Option<&Surroundings>,
     shared: &mut Shared,
 ) -> Result<GuestProcess, EngineError> {
-    shared.reset();
-    let arguments = spec.arguments(runner.path(spec.runner), &shared.path());
+    shared.reset_header();
+    let arguments = spec.build_command_line(runner.path(spec.runner), &shared.path());
     let (program, rest) = arguments.split_first().expect("a spec has a program");
     let mut command = Command::new(program);
     if let Some(surroundings) = surroundings {

@@ -32,7 +32,7 @@ impl RunnerFile {
             let path = folder.path().join(name);
             fs::write(&path, bytes)
                 .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o755)))
-                .map_err(|error| at("cannot write", &path, &error))?;
+                .map_err(|error| add_path_to_error("cannot write", &path, &error))?;
             Ok::<_, io::Error>(path)
         };
         let static_program = write("runner", snippex_runner::RUNNER)?;

@@ -96,7 +96,7 @@ impl EngineTable {
     #[must_use]
     pub fn tolerance_of(&self, engine: &EngineIdentity) -> Tolerance {
         let name = match engine.cpu.emulator() {
-            Some(found) if self.entry(&engine.name).is_none() => match found {
+            Some(found) if self.find_entry(&engine.name).is_none() => match found {
                 "FEXIFEXIEMU" => "fex-emu",
                 "Box64" => "box64",
                 _ => "qemu-x86_64",

@@ -228,7 +228,7 @@ impl<'c> TargetCache<'c> {
         let mut entries: HashMap<BlockKey, (CacheEntry, usize)> = HashMap::new();
         let mut segments = Vec::new();
         for stored in stored {
-            let Ok(decoded) = segment::decode(&stored.bytes) else {
+            let Ok(decoded) = segment::decode_segment(&stored.bytes) else {
                 // It goes with the next write to its bucket.
                 self.old(stored.bucket, stored.id, stored.created, stored.cost, Vec::new());
                 continue;
@@ -320,7 +320,7 @@ impl<'c> TargetCache<'c> {
     /// Takes the report on a block that was run, and now and then stores what has gathered.
     pub(crate) fn add_report(&mut self, block: &Block, report: &BlockReport, done: &mut CacheUse) {
         self.reports += 1;
-        if let Some(verdict) = CachedVerdict::of(report) {
+        if let Some(verdict) = CachedVerdict::from_report(report) {
             let pages = report.pages.iter().filter_map(|&(page, _)| {
                 if is_fixed(page) {
                     return None;

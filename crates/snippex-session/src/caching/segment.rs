@@ -79,7 +79,7 @@ enum Reason {
 impl CachedVerdict {
     /// The verdict of a report; `None` when it has to be found out anew each time: deaths, time, what did not show again,
     /// and what an engine does not support.
-    pub(super) fn of(report: &BlockReport) -> Option<Self> {
+    pub(super) fn from_report(report: &BlockReport) -> Option<Self> {
         if report.unsupported.is_some() {
             return None;
         }
@@ -107,7 +107,7 @@ impl CachedVerdict {
             inconclusive: inconclusive.collect::<Option<_>>()?,
             excused: excused.collect::<Option<_>>()?,
             deviations: deviations.collect::<Option<_>>()?,
-            diverging: CachedDivergence::of(report)?,
+            diverging: CachedDivergence::from_report(report)?,
         };
         verdict.adds_up().then_some(verdict)
     }
@@ -159,7 +159,7 @@ impl CachedVerdict {
 impl CachedDivergence {
     /// What diverges in a report, `Some(None)` when nothing does; `None` when that has to be found out anew: an engine that dies
     /// or hangs, and runs that are only counted because others like them were kept.
-    fn of(report: &BlockReport) -> Option<Option<Self>> {
+    fn from_report(report: &BlockReport) -> Option<Option<Self>> {
         if !report.counted.is_empty() {
             return None;
         }
@@ -174,7 +174,7 @@ impl CachedDivergence {
             findings: report
                 .findings
                 .iter()
-                .map(CachedFinding::of)
+                .map(CachedFinding::from_finding)
                 .collect::<Option<_>>()?,
             sightings: sightings.collect::<Option<_>>()?,
             pages: pages
@@ -215,7 +215,7 @@ impl CachedDivergence {
 }
 
 impl CachedFinding {
-    fn of(finding: &Finding) -> Option<Self> {
+    fn from_finding(finding: &Finding) -> Option<Self> {
         let divergence = &finding.divergence;
         let kind = divergence.class.kind;
         if matches!(kind, DivergenceKind::EngineDied | DivergenceKind::EngineHung) {
@@ -380,7 +380,7 @@ mod tests {
 
     #[test]
     fn a_report_comes_back_as_it_was() {
-        let verdict = CachedVerdict::of(&report()).unwrap();
+        let verdict = CachedVerdict::from_report(&report()).unwrap();
         let Some(Known::Settled(again)) = verdict.known(3, 64) else {
             panic!("nothing diverges");
         };
@@ -392,15 +392,15 @@ mod tests {
     #[test]
     fn of_a_block_that_diverges_it_is_kept_what_has_to_show_again() {
         let report = diverging();
-        let verdict = CachedVerdict::of(&report).unwrap();
-        let bytes = encode(&BTreeMap::from([(
+        let verdict = CachedVerdict::from_report(&report).unwrap();
+        let bytes = encode_segment(&BTreeMap::from([(
             [1; KEY],
             CacheEntry {
                 verdict,
                 pages: Vec::new(),
             },
         )]));
-        let (_, entry) = decode(&bytes).unwrap().remove(0);
+        let (_, entry) = decode_segment(&bytes).unwrap().remove(0);
         let Some(Known::Diverging(earlier)) = entry.verdict.known(3, 64) else {
             panic!("it diverges");
         };
@@ -417,7 +417,7 @@ mod tests {
         let mut other = diverging();
         other.findings[0].divergence.class.kind = DivergenceKind::EngineDied;
         assert_eq!(
-            CachedVerdict::of(&other),
+            CachedVerdict::from_report(&other),
             None,
             "an engine that dies is seen anew each time"
         );

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use snippex_blocks::generate::{Coverage, Form, form_of};
 use snippex_core::block::Block;
 use snippex_core::seed::Style;
-use snippex_exec::check::{BlockReport, CheckJob, CheckOptions, CheckReport, EarlierReport, check};
+use snippex_exec::check::{BlockReport, CheckJob, CheckOptions, CheckReport, EarlierReport, check_blocks};
 use snippex_exec::engine::{EngineError, EngineIdentity, EngineTable};
 use snippex_exec::engine_check::CheckFailure;
 use snippex_exec::recording::Recording;
@@ -119,7 +119,7 @@ impl EnginePair {
     /// When the engine cannot be used.
     pub fn test_subject(&self, table: &EngineTable) -> Result<Vec<CheckFailure>, EngineError> {
         self.subject
-            .test_first_engine(&table.tolerance_of(self.subject()))
+            .test_first_engine(&table.tolerance_of(self.subject_identity()))
     }
 
     /// Sees whether recordings among them are of the start states that `options` ask for.
@@ -433,7 +433,7 @@ impl Work<'_> {
         let done = thread::scope(|scope| {
             let (sender, receiver) = sync_channel(WAITING);
             let (job, blocks) = (&job, &blocks);
-            let work = scope.spawn(move || check(job, blocks, &sender, session.stop));
+            let work = scope.spawn(move || check_blocks(job, blocks, &sender, session.stop));
             // While engines start.
             let taken = self.take_cached(target, &looked_up.settled, started);
             let received =

@@ -22,7 +22,7 @@ pub use id::{BugName, CauseId, ParseCauseIdError};
 
 use serde::{Deserialize, Serialize};
 
-use crate::pattern::{DivergenceFacts, rules};
+use crate::pattern::{DivergenceFacts, all_bug_patterns};
 use crate::signature::{BugKind, Signature};
 
 /// What of a divergence comes from one cause.

@@ -11,6 +11,7 @@ mod deny;
 mod evaluate;
 mod fresh;
 mod install;
+mod openapi;
 mod postgres;
 mod qemu;
 mod shell;

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use crate::postgres::{Postgres, VARIABLES};
 use crate::summary::{self, Ended, Outcome};
-use crate::{Failure, arm64, browser, deny, install, qemu, shell, toolchain};
+use crate::{Failure, arm64, browser, deny, install, openapi, qemu, shell, toolchain};
 
 /// One check.
 struct Step {
@@ -68,6 +68,12 @@ const STEPS: &[Step] = &[
         about: "the workspace on ARM64, and box64, under qemu-user",
         run: arm64,
         runs_tests: false,
+    },
+    Step {
+        name: "openapi",
+        about: "regressd's OpenAPI document in validators, and a client generated from it",
+        run: openapi,
+        runs_tests: true,
     },
     Step {
         name: "deny",
@@ -246,6 +252,11 @@ fn examples(_: Option<&Postgres>) -> Result<Outcome, Failure> {
 
 fn browser(_: Option<&Postgres>) -> Result<Outcome, Failure> {
     browser::check()?;
+    Ok(Outcome::Passed)
+}
+
+fn openapi(_: Option<&Postgres>) -> Result<Outcome, Failure> {
+    openapi::check()?;
     Ok(Outcome::Passed)
 }
 

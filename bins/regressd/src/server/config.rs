@@ -44,7 +44,7 @@ fn respond(state: &AppState, name: &RepoName, config: RepoConfig) -> Json<Config
 #[utoipa::path(
     get, path = "/config/{owner}/{repo}", tag = "configuration", params(RepoPath),
     responses(
-        (status = 200, body = ConfigResponse),
+        (status = 200, description = "The configuration as it holds now", body = ConfigResponse),
         (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "The token is for another repository", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such repository", body = Problem, content_type = "application/problem+json"),
@@ -65,7 +65,7 @@ pub(super) async fn get_config(
 #[utoipa::path(
     put, path = "/config/{owner}/{repo}", tag = "configuration", params(RepoPath), request_body = RepoConfig,
     responses(
-        (status = 200, body = ConfigResponse),
+        (status = 200, description = "The configuration as it holds now", body = ConfigResponse),
         (status = 400, description = "Not JSON", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "The token has no admin role here", body = Problem, content_type = "application/problem+json"),

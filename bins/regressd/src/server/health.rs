@@ -20,7 +20,13 @@ pub(super) struct Health {
 }
 
 /// The process lives.
-#[utoipa::path(get, path = "/health", tag = "service", responses((status = 200, body = Health)))]
+#[utoipa::path(
+    get,
+    path = "/health",
+    tag = "service",
+    responses((status = 200, description = "The process lives", body = Health)),
+    security(())
+)]
 pub(super) async fn get_health() -> Json<Health> {
     Json(Health {
         status: "ok",
@@ -54,7 +60,11 @@ pub(super) struct Readiness {
 /// The service can work: its database answers.
 #[utoipa::path(
     get, path = "/ready", tag = "service",
-    responses((status = 200, body = Readiness), (status = 503, body = Readiness))
+    responses(
+        (status = 200, description = "It can take uploads", body = Readiness),
+        (status = 503, description = "It cannot, and says why", body = Readiness),
+    ),
+    security(())
 )]
 pub(super) async fn get_readiness(State(state): State<AppState>) -> (StatusCode, Json<Readiness>) {
     let counts = count(&state).await;

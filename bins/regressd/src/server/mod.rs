@@ -40,7 +40,7 @@ use crate::state::AppState;
     title = "regressd",
     description = "Judges the benchmarks of every pull request.",
     license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
-), modifiers(&Schemes))]
+), servers((url = "/", description = "The service that gives this document")), modifiers(&Schemes))]
 struct Description;
 
 /// The ways to prove who asks.

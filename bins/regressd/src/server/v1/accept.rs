@@ -64,7 +64,7 @@ pub(super) struct AcceptRequest {
     post, path = "/v1/series/{series}/accept", tag = "configuration", request_body = AcceptRequest,
     params(("series" = i64, Path, description = "The series' number")),
     responses(
-        (status = 200, body = EpochItem),
+        (status = 200, description = "From where the new baseline counts", body = EpochItem),
         (status = 400, description = "Not JSON", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "The token has no admin role here", body = Problem, content_type = "application/problem+json"),

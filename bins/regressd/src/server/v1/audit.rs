@@ -31,7 +31,7 @@ pub(super) struct AuditItem {
 #[utoipa::path(
     get, path = "/v1/audit", tag = "reading", params(Page),
     responses(
-        (status = 200, body = ListResponse<AuditItem>),
+        (status = 200, description = "A page of changes", body = ListResponse<AuditItem>),
         (status = 400, description = "A parameter that cannot be", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "No admin token for all repositories", body = Problem, content_type = "application/problem+json"),

@@ -26,7 +26,7 @@ pub(super) struct RepositoryItem {
 #[utoipa::path(
     get, path = "/v1/repositories", tag = "reading", params(Page),
     responses(
-        (status = 200, body = ListResponse<RepositoryItem>),
+        (status = 200, description = "A page of the repositories that the token may read", body = ListResponse<RepositoryItem>),
         (status = 400, description = "A parameter that cannot be", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "Too many requests", body = Problem, content_type = "application/problem+json"),

@@ -65,7 +65,7 @@ pub(super) struct RunWithVerdicts {
 #[utoipa::path(
     get, path = "/v1/repositories/{owner}/{repo}/runs", tag = "reading", params(RepoPath, BranchPage),
     responses(
-        (status = 200, body = ListResponse<RunItem>),
+        (status = 200, description = "A page of runs", body = ListResponse<RunItem>),
         (status = 400, description = "A parameter that cannot be", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "The token is for another repository", body = Problem, content_type = "application/problem+json"),
@@ -104,7 +104,7 @@ pub(super) async fn get_runs(
 #[utoipa::path(
     get, path = "/v1/runs/{run}", tag = "reading", params(("run" = i64, Path, description = "The run's number")),
     responses(
-        (status = 200, body = RunWithVerdicts),
+        (status = 200, description = "The run and its verdicts", body = RunWithVerdicts),
         (status = 400, description = "Not a number", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such run, or not for this token", body = Problem, content_type = "application/problem+json"),

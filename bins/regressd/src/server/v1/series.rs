@@ -91,7 +91,7 @@ pub(super) struct BaselineValue {
 #[utoipa::path(
     get, path = "/v1/repositories/{owner}/{repo}/series", tag = "reading", params(RepoPath, Page),
     responses(
-        (status = 200, body = ListResponse<SeriesItem>),
+        (status = 200, description = "A page of series", body = ListResponse<SeriesItem>),
         (status = 400, description = "A parameter that cannot be", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "The token is for another repository", body = Problem, content_type = "application/problem+json"),
@@ -122,7 +122,7 @@ pub(super) async fn get_series(
     get, path = "/v1/series/{series}/history", tag = "reading",
     params(("series" = i64, Path, description = "The series' number"), BranchPage),
     responses(
-        (status = 200, body = ListResponse<HistoryItem>),
+        (status = 200, description = "A page of its values", body = ListResponse<HistoryItem>),
         (status = 400, description = "A parameter that cannot be", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such series, or not for this token", body = Problem, content_type = "application/problem+json"),
@@ -165,7 +165,7 @@ pub(super) async fn get_series_history(
     get, path = "/v1/series/{series}/baseline", tag = "reading",
     params(("series" = i64, Path, description = "The series' number"), BranchChoice),
     responses(
-        (status = 200, body = BaselineResponse),
+        (status = 200, description = "What a new value is compared with", body = BaselineResponse),
         (status = 400, description = "A parameter that cannot be", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such series, or not for this token", body = Problem, content_type = "application/problem+json"),

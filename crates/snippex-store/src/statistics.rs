@@ -162,10 +162,16 @@ impl Store {
                        WHERE reason IN ('not-repeated', 'reference-hung', 'reference-died')),
                    differing (block, engine_id) AS MATERIALIZED (
                        SELECT suspects.block, engines.id FROM suspects CROSS JOIN engines
-                       WHERE (SELECT matched, diverged FROM block_results
+                       WHERE (SELECT matched FROM block_results
                               WHERE block = suspects.block AND engine_id = engines.id
                               ORDER BY matched, diverged LIMIT 1)
-                          <> (SELECT matched, diverged FROM block_results
+                          <> (SELECT matched FROM block_results
+                              WHERE block = suspects.block AND engine_id = engines.id
+                              ORDER BY matched DESC, diverged DESC LIMIT 1)
+                          OR (SELECT diverged FROM block_results
+                              WHERE block = suspects.block AND engine_id = engines.id
+                              ORDER BY matched, diverged LIMIT 1)
+                          <> (SELECT diverged FROM block_results
                               WHERE block = suspects.block AND engine_id = engines.id
                               ORDER BY matched DESC, diverged DESC LIMIT 1)),
                    flaky AS (

@@ -381,10 +381,10 @@ fn a_plainer_case_is_one_comment() {
         state.issues[0]["body"] = json!(text.replace(line, "Lines of the case: 400"));
     }
     let ended = open(&sandbox, &url, &[]);
-    assert!(ended.stdout.contains("there is a plainer case"), "{ended:?}");
+    assert!(ended.stderr.contains("there is a plainer case"), "{ended:?}");
     for _ in 0..2 {
         let again = open(&sandbox, &url, &[]);
-        assert!(!again.stdout.contains("plainer"), "{again:?}");
+        assert!(!again.stderr.contains("plainer"), "{again:?}");
     }
     let state = github.state();
     assert_eq!(state.comments.len(), 1);

@@ -11,8 +11,8 @@ use snippex_exec::check::{BlockReport, CheckSummary};
 use snippex_report::check::CheckSummary as SummaryView;
 use snippex_report::{grouped, several};
 use snippex_session::{
-    Bugs, CheckOutcome, CheckTarget, EngineChoice, EnginePair, Session, SessionEvent, SessionObserver, SessionOptions,
-    Wanted,
+    Bugs, CheckOutcome, CheckTarget, EngineChoice, EnginePair, Session, SessionEvent, SessionObserver,
+    SessionOptions, Wanted,
 };
 use snippex_store::{BlockNumber, DivergenceId, RunId, StoreHandle};
 
@@ -83,7 +83,11 @@ pub(crate) fn run<'a>(
     targets: impl IntoIterator<Item = CheckTarget<'a>>,
     show_selection: bool,
 ) -> Result<ExitStatus, Failure> {
-    let Answer { summary, kept, status } = find_answer(app, store, command, engines, args, targets, show_selection)?;
+    let Answer {
+        summary,
+        kept,
+        status,
+    } = find_answer(app, store, command, engines, args, targets, show_selection)?;
     match app.format {
         Format::Human => app
             .printer
@@ -194,7 +198,11 @@ fn answer(
     } else {
         ExitStatus::found(summary.diverged > 0 && news)
     };
-    Ok(Answer { summary, kept, status })
+    Ok(Answer {
+        summary,
+        kept,
+        status,
+    })
 }
 
 /// Groups of divergences whose examples are shown.

@@ -102,7 +102,10 @@ fn check_one(app: &App<'_>, args: &CheckArgs, pair: &EnginePair) -> Result<Answe
         return checking::find_answer(app, &store, "check", pair, &args.run, targets, false);
     }
     let choice = choosing::choice(&args.filter, &args.select, args.run.seed)?;
-    let programs = read_programs(&args.binaries).or_user_error()?.programs.into_iter();
+    let programs = read_programs(&args.binaries)
+        .or_user_error()?
+        .programs
+        .into_iter();
     let targets = programs.map(|program| CheckTarget::Program(program, &choice));
     checking::find_answer(app, &store, "check", pair, &args.run, targets, false)
 }
@@ -132,20 +135,30 @@ fn bug_rows(checks: &[CheckSummary]) -> Vec<BugRow> {
 }
 
 fn text(compared: &ComparedEngines<'_>, width: Option<u16>) -> String {
-    let mut engines = Table::new(["engine", "runs", "match", "diverged", "inconclusive", "not run"]).fit(width);
+    let mut engines =
+        Table::new(["engine", "runs", "match", "diverged", "inconclusive", "not run"]).fit(width);
     for check in compared.checks {
         let mut cells = vec![engine_of(check).to_owned()];
-        let counts = [check.runs, check.matched, check.diverged, check.inconclusive, check.unsupported];
+        let counts = [
+            check.runs,
+            check.matched,
+            check.diverged,
+            check.inconclusive,
+            check.unsupported,
+        ];
         cells.extend(counts.map(grouped));
         engines.row(cells);
     }
     let names = compared.checks.iter().map(engine_of);
     let mut bugs = Table::new(["bug", "what is wrong"].into_iter().chain(names)).fit(width);
     for row in &compared.bugs {
-        let found = compared.checks.iter().map(|check| match row.runs.get(engine_of(check)) {
-            Some(runs) => grouped(*runs),
-            None => "-".to_owned(),
-        });
+        let found = compared
+            .checks
+            .iter()
+            .map(|check| match row.runs.get(engine_of(check)) {
+                Some(runs) => grouped(*runs),
+                None => "-".to_owned(),
+            });
         let known = if row.known { " (known)" } else { "" };
         let named = [row.id.clone(), format!("{}{known}", row.title)];
         bugs.row(named.into_iter().chain(found));

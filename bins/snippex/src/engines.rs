@@ -12,8 +12,10 @@ use crate::hints::OrUserError;
 /// The engine to test: what was typed, else that of the settings.
 pub(crate) fn subject_engine(app: &App<'_>, args: &EngineArgs) -> Result<EngineChoice, Failure> {
     if let [_, second, ..] = &args.emulator[..] {
-        return Err(Failure::new(format!("-e {second}: this command takes one engine"))
-            .hint("only `snippex check` compares several in one table"));
+        return Err(
+            Failure::new(format!("-e {second}: this command takes one engine"))
+                .hint("only `snippex check` compares several in one table"),
+        );
     }
     let Some(command) = &args.engine_command else {
         return app.names().choose(&app.settings.value.emulator).or_user_error();

@@ -195,22 +195,24 @@ impl Debian {
         command
     }
 
-    /// `package` and what it depends on, as far as the names begin with one of `prefixes`.
+    /// `package` and what it depends on, as far as the names begin with one of `prefixes`; not what only those others need.
     fn needed_by(&self, package: &str, prefixes: &[&str]) -> Result<Vec<String>, Failure> {
-        let mut ask = self.apt("apt-cache");
-        ask.args([
-            "depends",
-            "--recurse",
-            "--no-recommends",
-            "--no-suggests",
-            package,
-        ]);
-        let said = shell::capture(&mut ask)?;
-        let names = said.lines().filter(|line| !line.starts_with([' ', '<']));
-        Ok(names
-            .filter(|name| prefixes.iter().any(|prefix| name.starts_with(prefix)))
-            .map(ToOwned::to_owned)
-            .collect())
+        let mut needed = vec![package.to_owned()];
+        let mut next = 0;
+        while let Some(name) = needed.get(next) {
+            let mut ask = self.apt("apt-cache");
+            let said = shell::capture(ask.args(["depends", "--important", name]))?;
+            let wanted = said
+                .lines()
+                .filter_map(|line| line.trim().strip_prefix("Depends: "));
+            for name in wanted.filter(|name| prefixes.iter().any(|prefix| name.starts_with(prefix))) {
+                if !needed.iter().any(|known| known == name) {
+                    needed.push(name.to_owned());
+                }
+            }
+            next += 1;
+        }
+        Ok(needed)
     }
 
     /// Fetches packages and unpacks them into one folder.

@@ -9,11 +9,18 @@ use std::sync::mpsc::sync_channel;
 use iced_x86::code_asm::*;
 use snippex_core::address_space::{CODE_DISTANCE, IMAGE_BASE};
 use snippex_core::block::{Block, Origin, Terminator};
-use snippex_core::case::Placement;
-use snippex_exec::check::{BlockReport, CheckJob, CheckOptions, CheckReport, CheckSummary, check_blocks};
+use snippex_core::case::{Case, Placement};
+use snippex_core::group::Group;
+use snippex_core::state::MachineState;
+use snippex_exec::RunOutcome;
+use snippex_exec::check::{BlockReport, CheckJob, CheckOptions, CheckReport, CheckSummary, check};
 use snippex_exec::engine::{Engine, EngineEntry, EngineError, EngineTable, RunnerEngine, RunnerStyle};
 use snippex_exec::engine_check::check_engine_under;
 
+const PLACEMENT: Placement = Placement {
+    image_base: IMAGE_BASE,
+    code_base: IMAGE_BASE + CODE_DISTANCE,
+};
 const NEEDS: &str = "needs box64: cargo xtask test --only arm64";
 
 /// The preset, with the program that the environment names, and one whose runner makes system calls.
@@ -96,7 +103,7 @@ fn blocks() -> Vec<Arc<Block>> {
         }),
         (Terminator::FallThrough, |a| a.vpaddd(ymm1, ymm2, ymm3).unwrap()),
         (Terminator::FallThrough, |a| {
-            a.mov(ecx, dword_ptr(rsi + rcx * 4)).unwrap()
+            a.mov(ecx, dword_ptr(rsi + rcx * 4)).unwrap();
         }),
         (Terminator::FallThrough, |a| {
             a.push(rbx).unwrap();
@@ -125,10 +132,7 @@ fn compare(reference: &'static str, subject: &'static str) -> (CheckSummary, Vec
     let start_subject = || start(subject);
     let job = CheckJob {
         image: None,
-        placement: Placement {
-            image_base: IMAGE_BASE,
-            code_base: IMAGE_BASE + CODE_DISTANCE,
-        },
+        placement: PLACEMENT,
         style: snippex_core::seed::Style::Compiled,
         reference: &start_reference,
         subject: &start_subject,
@@ -162,6 +166,23 @@ fn code_of_compilers_runs_and_what_differs_is_documented() {
     let runs = summary.matched + summary.diverged + summary.unsupported_runs();
     assert!(summary.unsupported_runs() * 20 <= runs, "{summary:?}");
     assert_eq!(summary.diverged, 0, "{differing:#?}");
+}
+
+#[test]
+#[ignore = "needs box64: cargo xtask test --only arm64"]
+fn blocks_with_x87_are_said_not_to_run() {
+    let mut engine = start("box64").unwrap();
+    let groups = [Group::of(&Case {
+        block: block(0, Terminator::FallThrough, |a| a.fadd_2(st0, st1).unwrap()),
+        placement: PLACEMENT,
+        state: MachineState::default(),
+        pages: Arc::new([]),
+    })];
+    let results = engine.run(&groups).unwrap();
+    let RunOutcome::Unsupported(reason) = results.outcome(0, 0) else {
+        panic!("it ran");
+    };
+    assert_eq!(reason.to_string(), "the engine has no x87-state");
 }
 
 #[test]

@@ -356,8 +356,8 @@ fn files_of_other_kinds_and_versions_are_refused_and_say_so() {
     ));
     assert!(matches!(refused(b""), RecordingError::NotARecording));
     let mut newer = SMALL.clone();
-    newer[8] = 2;
-    assert!(refused(&newer).to_string().contains("version 2"));
+    newer[8] = 3;
+    assert!(refused(&newer).to_string().contains("version 3"));
     assert!(matches!(
         refused(&SMALL[..SMALL.len() - 1]),
         RecordingError::Truncated

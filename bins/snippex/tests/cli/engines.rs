@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::sandbox::{PROGRAM, Sandbox, needs};
+use crate::sandbox::{PROGRAM, Sandbox, TINY, needs, tiny_program};
 
 #[test]
 fn an_engine_is_added_used_and_removed() {
@@ -60,7 +60,10 @@ fn an_engine_is_added_used_and_removed() {
     for (name, words) in [
         ("mine/slow+fast", "both set QEMU_SINGLESTEP"),
         ("mine/none", "fast, max, slow"),
-        ("nobody", "known are fex-emu, mine, native, qemu-x86_64, valgrind"),
+        (
+            "nobody",
+            "known are box64, fex-emu, mine, native, qemu-x86_64, valgrind",
+        ),
     ] {
         let ended = sandbox.run(&["check", PROGRAM, "-e", name]);
         assert!(
@@ -158,4 +161,55 @@ fn valgrind_runs_blocks_like_any_engine() {
     let summary = &document["summary"];
     let matched = summary["matched"].as_u64().unwrap();
     assert!(matched * 10 > summary["runs"].as_u64().unwrap() * 9, "{summary}");
+}
+
+#[test]
+fn several_engines_are_one_table_that_says_which_have_a_bug() {
+    let sandbox = Sandbox::new();
+    sandbox.file(TINY, &tiny_program());
+    let both = ["check", TINY, "-e", "mock", "-e", "native", "--no-reduce"];
+    let compared = sandbox.run(&[&both[..], &["--format", "json"]].concat());
+    assert_eq!(compared.code, Some(1), "{compared:?}");
+    let answer: Value = serde_json::from_str(&compared.stdout).unwrap();
+    let bugs = answer["bugs"].as_array().unwrap();
+    assert!(!bugs.is_empty(), "{answer}");
+    for bug in bugs {
+        let runs = bug["runs"].as_object().unwrap();
+        assert!(runs.contains_key("mock") && !runs.contains_key("native"), "{bug}");
+    }
+    let names: Vec<&Value> = answer["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|check| &check["engines"][1]["name"])
+        .collect();
+    assert_eq!(names, ["mock", "native"]);
+    let table = sandbox.run(&both).stdout;
+    assert!(table.contains("Runs in which each bug shows"), "{table}");
+    for wrong in [
+        ["check", TINY, "-e", "mock", "-e", "mock"],
+        ["bench", TINY, "-e", "mock", "-e", "native"],
+    ] {
+        let refused = sandbox.run(&wrong);
+        assert_eq!(refused.code, Some(2), "{refused:?}");
+    }
+}
+
+#[test]
+fn an_engine_that_fails_the_engine_check_is_refused_unless_told_to_go_on() {
+    needs("valgrind");
+    let sandbox = Sandbox::new();
+    sandbox.file(TINY, &tiny_program());
+    // Without the deviations that valgrind documents it fails.
+    let settings = b"[engines.strict]\ncommand = 'valgrind --tool=none -q --smc-check=all {runner}'\n";
+    sandbox.file("snippex.toml", settings);
+    let check = ["check", TINY, "-e", "strict", "-n", "1", "--no-reduce"];
+    let refused = sandbox.run(&check);
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    for part in ["strict fails the engine check", "--untrusted"] {
+        assert!(refused.stderr.contains(part), "{refused:?}");
+    }
+    let told = sandbox.run(&[&check[..], &["--untrusted"]].concat());
+    assert!(matches!(told.code, Some(0 | 1)), "{told:?}");
+    assert!(told.stderr.contains("warning: engine strict fails"), "{told:?}");
 }

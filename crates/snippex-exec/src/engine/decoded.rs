@@ -6,6 +6,7 @@ use std::sync::Arc;
 use snippex_core::block::Block;
 use snippex_core::case::Placement;
 use snippex_core::group::Group;
+use snippex_runner::layout::SKIP_X87;
 
 use super::{GuestCpu, features};
 use crate::lower::{Lowered, lower_block};
@@ -64,7 +65,15 @@ fn decode(
         Err(error) => (None, Some(Unsupported::Block(error)), Untouched::default()),
         Ok(lowered) => match features::find_missing_feature(&group.block, cpu, lacks) {
             Some(feature) => (None, Some(Unsupported::Feature(feature)), Untouched::default()),
-            None => (Some(lowered), None, find_untouched(&group.block, group.placement)),
+            None => {
+                let left = untouched(&group.block, group.placement);
+                let without_state = lacks.iter().any(|lacking| lacking == features::X87_STATE);
+                if without_state && left.untouched & SKIP_X87 == 0 {
+                    let reason = Unsupported::Feature(features::X87_STATE);
+                    return (None, Some(reason), Untouched::default());
+                }
+                (Some(lowered), None, left)
+            }
         },
     }
 }

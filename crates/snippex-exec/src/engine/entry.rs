@@ -72,7 +72,7 @@ pub struct EngineEntry {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub leaves_out: Vec<Part>,
     /// CPUID features, by the names of iced-x86 in lower case, that it announces and does not have: blocks that need
-    /// one are not run.
+    /// one are not run. `x87-state`: x87 and MMX registers cannot be loaded.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub lacks: Vec<String>,
     /// Longest time of a run, in seconds.

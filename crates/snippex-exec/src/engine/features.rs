@@ -274,8 +274,14 @@ pub fn feature_named(feature: &str) -> Option<CpuidFeature> {
     CpuidFeature::values().find(|known| name(*known) == feature)
 }
 
+/// Among what an engine lacks: a way to load x87 and MMX registers. Blocks that use them cannot be judged there.
+pub(super) const X87_STATE: &str = "x87-state";
+
 /// The text of an [`crate::Unsupported::Feature`] that reads like `text`.
 pub(crate) fn feature_text(text: &str) -> Option<&'static str> {
+    if text == X87_STATE {
+        return Some(X87_STATE);
+    }
     feature_named(text).map(name)
 }
 

@@ -64,7 +64,7 @@ pub struct EngineIdentity {
     /// The CPU that it runs on; what the guest sees may be another one.
     pub host_cpu: HostCpu,
     /// What its system calls do not do, each with what is done instead.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub lacking: Vec<String>,
 }
 

@@ -31,7 +31,7 @@ use crate::results::UnsupportedWire;
 
 const MAGIC: [u8; 8] = *b"SNIPXREC";
 const END: [u8; 8] = *b"SNIPXEND";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Bytes before the header.
 const FRONT: usize = 16;
 /// Bytes behind the index.

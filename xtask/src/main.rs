@@ -6,6 +6,7 @@
 
 mod arm64;
 mod browser;
+mod debian;
 mod demo;
 mod deny;
 mod evaluate;

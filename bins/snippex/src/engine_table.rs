@@ -105,7 +105,7 @@ fn check_one(app: &App<'_>, args: &CheckArgs, pair: &EnginePair) -> Result<Answe
         let targets = [CheckTarget::Generated(made)];
         return checking::find_answer(app, &store, "check", pair, &args.run, targets, false);
     }
-    let choice = choosing::choice(&args.filter, &args.select, args.run.seed)?;
+    let choice = choosing::build_target_choice(&args.filter, &args.select, args.run.seed)?;
     let programs = read_programs(&args.binaries)
         .or_user_error()?
         .programs
@@ -150,8 +150,8 @@ fn text(compared: &ComparedEngines<'_>, width: Option<u16>) -> String {
             check.inconclusive,
             check.unsupported,
         ];
-        cells.extend(counts.map(grouped));
-        engines.row(cells);
+        cells.extend(counts.map(format_number));
+        engines.add_row(cells);
     }
     let names = compared.checks.iter().map(engine_of);
     let mut bugs = Table::new(["bug", "what is wrong"].into_iter().chain(names)).fit(width);
@@ -160,7 +160,7 @@ fn text(compared: &ComparedEngines<'_>, width: Option<u16>) -> String {
             .checks
             .iter()
             .map(|check| match row.runs.get(engine_of(check)) {
-                Some(runs) => grouped(*runs),
+                Some(runs) => format_number(*runs),
                 None => "-".to_owned(),
             });
         let known = if row.known { " (known)" } else { "" };

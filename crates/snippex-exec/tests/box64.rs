@@ -13,7 +13,7 @@ use snippex_core::case::{Case, Placement};
 use snippex_core::group::Group;
 use snippex_core::state::MachineState;
 use snippex_exec::RunOutcome;
-use snippex_exec::check::{BlockReport, CheckJob, CheckOptions, CheckReport, CheckSummary, check};
+use snippex_exec::check::{BlockReport, CheckJob, CheckOptions, CheckReport, CheckSummary, check_blocks};
 use snippex_exec::engine::{Engine, EngineEntry, EngineError, EngineTable, RunnerEngine, RunnerStyle};
 use snippex_exec::engine_check::check_engine_under;
 
@@ -172,7 +172,7 @@ fn code_of_compilers_runs_and_what_differs_is_documented() {
 #[ignore = "needs box64: cargo xtask test --only arm64"]
 fn blocks_with_x87_are_said_not_to_run() {
     let mut engine = start("box64").unwrap();
-    let groups = [Group::of(&Case {
+    let groups = [Group::from_case(&Case {
         block: block(0, Terminator::FallThrough, |a| a.fadd_2(st0, st1).unwrap()),
         placement: PLACEMENT,
         state: MachineState::default(),

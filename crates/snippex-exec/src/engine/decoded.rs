@@ -66,7 +66,7 @@ fn decode(
         Ok(lowered) => match features::find_missing_feature(&group.block, cpu, lacks) {
             Some(feature) => (None, Some(Unsupported::Feature(feature)), Untouched::default()),
             None => {
-                let left = untouched(&group.block, group.placement);
+                let left = find_untouched(&group.block, group.placement);
                 let without_state = lacks.iter().any(|lacking| lacking == features::X87_STATE);
                 if without_state && left.untouched & SKIP_X87 == 0 {
                     let reason = Unsupported::Feature(features::X87_STATE);

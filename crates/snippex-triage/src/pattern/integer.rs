@@ -26,7 +26,7 @@ pub(super) const RULES: &[BugPattern] = &[
         id: "test-second-encoding",
         title: "F6 /1 and F7 /1 are refused",
         what: "F6 /1 and F7 /1 are TEST, as /0 is",
-        reference: "in neither manual; AMD's and Intel's processors that were tried execute it so",
+        reference: "SDM vol. 2, table A-6, group 3, which leaves /1 blank; AMD's and Intel's processors take it for TEST",
         matches: |e, _| {
             let encoding = &e.signature.form.encoding;
             let second = encoding.contains("_F6r1") || encoding.contains("_F7r1");
@@ -37,7 +37,7 @@ pub(super) const RULES: &[BugPattern] = &[
         id: "reserved-nop",
         title: "0F 18 /3 with a register is refused",
         what: "0F 18 with a register operand is a reserved NOP",
-        reference: "in neither manual; the AMD processor that was tried executes it so",
+        reference: "SDM vol. 2, PREFETCHh, which has operands in memory only; AMD's processors take the rest for NOP",
         matches: |e, _| e.mnemonic_name().starts_with("reservednop") && e.is_kind(BugKind::SpuriousFault),
     },
     BugPattern {

@@ -198,11 +198,15 @@ pub fn fork() -> i64 {
     call(SYS_FORK, 0, 0, 0, 0, 0, 0)
 }
 
+/// The number of this process.
+pub fn process_id() -> i64 {
+    call(SYS_GETPID, 0, 0, 0, 0, 0, 0)
+}
+
 /// Ends the process by SIGKILL.
 pub fn kill_itself() {
     const SIGKILL: u64 = 9;
-    let process = call(SYS_GETPID, 0, 0, 0, 0, 0, 0);
-    call(SYS_KILL, process as u64, SIGKILL, 0, 0, 0, 0);
+    call(SYS_KILL, process_id() as u64, SIGKILL, 0, 0, 0, 0);
 }
 
 /// How the child `process` ended, when it has.

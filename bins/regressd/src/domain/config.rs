@@ -11,9 +11,9 @@ use utoipa::ToSchema;
 use super::{JudgingDefaults, object};
 
 /// What a threshold may be. The attributes of the schema take no constants; a test holds them against these.
-const PERCENTAGES: RangeInclusive<f64> = 0.0..=10_000.0;
+pub(super) const PERCENTAGES: RangeInclusive<f64> = 0.0..=10_000.0;
 /// How many runs of history may be asked for.
-const SAMPLES: RangeInclusive<usize> = 1..=1000;
+pub(super) const SAMPLES: RangeInclusive<usize> = 1..=1000;
 /// Rules, components and branches together.
 const MAX_ENTRIES: usize = 1000;
 

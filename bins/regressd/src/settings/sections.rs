@@ -4,7 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// `[server]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -13,6 +14,7 @@ pub struct Server {
     /// Where requests are answered.
     pub listen: SocketAddr,
     /// Where Prometheus reads metrics; empty for nowhere.
+    #[serde(deserialize_with = "deserialize_optional_address")]
     pub metrics_listen: Option<SocketAddr>,
     /// How people reach the service, for links in comments: `https://bench.example.org`.
     pub public_url: Option<String>,
@@ -52,6 +54,20 @@ impl Default for Server {
             requests_per_address_minute: 600,
             judged_at_once: 2,
         }
+    }
+}
+
+/// An address, or nothing for an empty text.
+fn deserialize_optional_address<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<SocketAddr>, D::Error> {
+    match Option::<String>::deserialize(deserializer)?.as_deref() {
+        None | Some("") => Ok(None),
+        Some(text) => text.parse().map(Some).map_err(|_| {
+            D::Error::custom(format!(
+                "{text:?} is no address with a port, such as 127.0.0.1:9780; empty is nowhere"
+            ))
+        }),
     }
 }
 

@@ -216,6 +216,37 @@ mod tests {
     }
 
     #[test]
+    fn judgements_that_make_no_sense_are_refused() {
+        for (key, value) in [
+            ("judging.threshold_percent", "-3"),
+            ("judging.threshold_percent", "nan"),
+            ("judging.min_samples", "0"),
+        ] {
+            let error = sources(&[], &[(key, value)])
+                .read_settings()
+                .unwrap_err()
+                .to_string();
+            assert!(
+                error.starts_with(&format!("--set {key}: ")) && error.contains("out of range"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn metrics_can_be_served_nowhere() {
+        let settings = sources(&[], &[("server.metrics_listen", "")])
+            .read_settings()
+            .unwrap();
+        assert_eq!(settings.server.metrics_listen, None);
+        let error = sources(&[], &[("server.metrics_listen", "9780")])
+            .read_settings()
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("no address with a port"), "{error}");
+    }
+
+    #[test]
     fn secrets_are_not_shown() {
         let layers = sources(&[("REGRESSD_GITHUB_WEBHOOK_SECRET", "hush")], &[]);
         let secret = layers

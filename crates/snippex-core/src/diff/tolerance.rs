@@ -235,7 +235,7 @@ impl Tolerance {
         tolerance
     }
 
-    /// box64: what `docs/USAGE.md` says of its settings' defaults, and what its emulation does not have at all. Which of
+    /// box64: what its USAGE.md says of its settings' defaults, and what its emulation does not have at all. Which of
     /// them a setting takes away is in the configurations of the engine.
     #[must_use]
     pub fn box64() -> Self {

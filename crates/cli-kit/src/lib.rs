@@ -20,7 +20,7 @@
 //!     if args.words.is_empty() {
 //!         return Err(Failure::new("no words given").hint("name at least one word"));
 //!     }
-//!     printer.line(format_args!("{} words", args.words.len()))?;
+//!     printer.print_line(format_args!("{} words", args.words.len()))?;
 //!     Ok(if args.words.len() > limit { ExitStatus::Found } else { ExitStatus::NothingFound })
 //! }
 //!

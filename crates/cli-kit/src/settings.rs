@@ -16,10 +16,10 @@
 //! }
 //!
 //! let mut layers = Layers::<Settings>::new()?;
-//! layers.text("snippex.toml", "threads = 4")?;
-//! layers.variable("SNIPPEX_THREADS", "threads", |_| Some("8".to_owned()))?;
-//! layers.flag("--database", "database", None::<&str>)?;
-//! let resolved = layers.resolve()?;
+//! layers.add_text("snippex.toml", "threads = 4")?;
+//! layers.add_variable("SNIPPEX_THREADS", "threads", |_| Some("8".to_owned()))?;
+//! layers.add_flag("--database", "database", None::<&str>)?;
+//! let resolved = layers.resolve_settings()?;
 //! assert_eq!(resolved.value.threads, 8);
 //! assert_eq!(resolved.origins["threads"].origin, Origin::Variable("SNIPPEX_THREADS".into()));
 //! # Ok::<(), cli_kit::Failure>(())

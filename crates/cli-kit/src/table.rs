@@ -11,10 +11,10 @@ use crate::style::HEADING;
 /// Cells may carry the colours of [`crate::style`].
 ///
 /// ```
-/// let mut table = cli_kit::Table::new(["engine", "runs"]).right(1);
-/// table.row(["native", "1.52 M"]);
-/// let printer = cli_kit::Printer::standard();
-/// printer.line(&table)?;
+/// let mut table = cli_kit::Table::new(["engine", "runs"]).align_right(1);
+/// table.add_row(["native", "1.52 M"]);
+/// let printer = cli_kit::Printer::on_standard_streams();
+/// printer.print_line(&table)?;
 /// # Ok::<(), cli_kit::Failure>(())
 /// ```
 #[derive(Debug, Clone)]

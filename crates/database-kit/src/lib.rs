@@ -24,7 +24,7 @@
 //! location.create_file(0o600)?;
 //! let options = location.connect_options("")?;
 //! let before = SCHEMA.bring_up_to_date(&location, &options, Duration::from_secs(5)).await?;
-//! assert_eq!((before, SCHEMA.latest()), (0, 1));
+//! assert_eq!((before, SCHEMA.latest_version()), (0, 1));
 //! # Ok::<(), Box<dyn std::error::Error>>(()) })?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -17,7 +17,7 @@
 //! let credentials = Credentials::Token("ghp_...".to_owned());
 //! let limiter = Arc::new(MemoryContentRate::default());
 //! let github = GitHub::new(&GitHubSettings::default(), credentials, &Breakers::default(), limiter)?;
-//! let repository = github.repository("octo/app", None).await?;
+//! let repository = github.find_repository("octo/app", None).await?;
 //! put_comment(&repository, 7, "<!-- example -->", "Nothing became slower.").await?;
 //! # Ok(()) }
 //! ```

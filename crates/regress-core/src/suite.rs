@@ -20,7 +20,7 @@
 //!     numbers
 //! })?;
 //! assert!(result.min <= result.mean && result.mean <= result.max);
-//! suite.check()?;
+//! suite.check_results()?;
 //! # Ok(())
 //! # }
 //! ```

@@ -2,13 +2,13 @@
 //!
 //! ```
 //! use snippex_blocks::binary::Image;
-//! use snippex_blocks::extract::extract;
+//! use snippex_blocks::extract::extract_blocks;
 //! use snippex_core::block::Terminator;
 //! use snippex_core::effects::BlockEffects;
 //!
 //! let file = std::fs::read("/bin/true")?;
 //! let image = Image::parse(&file)?;
-//! let blocks = extract(&image);
+//! let blocks = extract_blocks(&image);
 //! let returning = blocks.iter().filter(|block| block.terminator == Terminator::Ret).count();
 //! println!("{} blocks, {returning} of them return", blocks.len());
 //! if let Some(block) = blocks.get(0) {

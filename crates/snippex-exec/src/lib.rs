@@ -25,7 +25,7 @@
 //! let case = Case { block: Arc::new(block), placement, state, pages: [].into() };
 //!
 //! let mut engine = RunnerEngine::start(EngineSpec::native())?;
-//! let groups = [Group::of(&case)];
+//! let groups = [Group::from_case(&case)];
 //! let RunOutcome::Ran(observation) = engine.run(&groups)?.outcome(0, 0) else { panic!("not supported") };
 //! assert_eq!(observation.state.gpr[0], 42);
 //! # Ok::<(), snippex_exec::engine::EngineError>(())

@@ -309,7 +309,11 @@ fn an_engine_that_cannot_fork_starts_a_process_for_each_fresh_run() {
         let mut noted = Noted::start(":", &start, |_| ());
         assert_eq!(counted(noted.engine.run(&[count()])), 1);
         assert_eq!(counted(noted.engine.run_fresh(&[count()])), 1);
-        assert_eq!(noted.processes().len(), 2, "it was tried when the first one started");
+        assert_eq!(
+            noted.processes().len(),
+            2,
+            "it was tried when the first one started"
+        );
         assert_eq!(counted(noted.engine.run_fresh(&[count()])), 1);
         assert_eq!(noted.processes().len(), 3, "it is not tried again");
         assert_eq!(counted(noted.engine.run(&[count()])), 2);

@@ -24,10 +24,10 @@
 //!     size: 4096,
 //!     format: "elf".to_owned(),
 //! };
-//! let blocks = store.call(async move |store| {
+//! let blocks = store.call_and_wait(async move |store| {
 //!     let binary = store.add_binary(&binary).await?;
 //!     store.add_blocks(binary, &[ret]).await?;
-//!     store.blocks(&Selection::all(), Some(binary), None, 100).await
+//!     store.list_blocks(&Selection::all(), Some(binary), None, 100).await
 //! })?;
 //! assert_eq!(blocks[0].number.to_string(), "1");
 //! # Ok(())

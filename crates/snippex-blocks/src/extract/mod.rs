@@ -6,11 +6,11 @@
 //! one byte for each byte of code plus 16 bytes a block.
 //!
 //! ```no_run
-//! use snippex_blocks::{binary::Image, extract::extract};
+//! use snippex_blocks::{binary::Image, extract::extract_blocks};
 //!
 //! let data = std::fs::read("/bin/bash")?;
 //! let image = Image::parse(&data)?;
-//! for block in extract(&image).iter().take(10) {
+//! for block in extract_blocks(&image).iter().take(10) {
 //!     println!("{:#x}: {} bytes, {:?}", block.address, block.bytes.len(), block.terminator);
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())

@@ -12,7 +12,7 @@
 //!
 //! use snippex_core::block::{Block, Origin, Terminator};
 //! use snippex_core::case::{Case, Placement};
-//! use snippex_core::diff::{Comparison, Tolerance, compare};
+//! use snippex_core::diff::{Comparison, Tolerance, compare_observations};
 //! use snippex_core::effects::Rule;
 //! use snippex_core::observation::{Endpoint, Observation};
 //! use snippex_core::state::{Components, MachineState, rflags};
@@ -42,12 +42,12 @@
 //!
 //! // AF is undefined after AND: an emulator that sets it is not wrong.
 //! emulator.state.rflags |= rflags::AF;
-//! let outcome = compare(&case, &hardware, &emulator, Components::ALL, &Tolerance::none());
+//! let outcome = compare_observations(&case, &hardware, &emulator, Components::ALL, &Tolerance::none());
 //! assert!(matches!(outcome, Comparison::Match(noted) if noted.rules.contains_key(&Rule::LogicAf)));
 //!
 //! // CF is cleared.
 //! emulator.state.rflags |= rflags::CF;
-//! let outcome = compare(&case, &hardware, &emulator, Components::ALL, &Tolerance::none());
+//! let outcome = compare_observations(&case, &hardware, &emulator, Components::ALL, &Tolerance::none());
 //! let Comparison::Diverged(divergence) = outcome else { unreachable!() };
 //! assert_eq!(divergence.differences[0].name, "CF");
 //! assert_eq!(divergence.class.culprit.unwrap().form, "and r64, r64");

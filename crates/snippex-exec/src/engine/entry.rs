@@ -9,8 +9,8 @@
 //!     ..EngineEntry::default()
 //! };
 //! let table = EngineTable::new([("myemu".to_owned(), mine)]);
-//! assert_eq!(table.spec("myemu")?.command, ["myemu", "-O2", "{runner}"]);
-//! assert!(table.spec("bochs").is_err());
+//! assert_eq!(table.resolve_spec("myemu")?.command, ["myemu", "-O2", "{runner}"]);
+//! assert!(table.resolve_spec("bochs").is_err());
 //! # Ok::<(), snippex_exec::engine::SpecError>(())
 //! ```
 

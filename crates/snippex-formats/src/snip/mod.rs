@@ -20,7 +20,7 @@
 //!   flags = CF AF
 //! ")?;
 //! assert_eq!(snip.case.state.gpr[3], 2);
-//! assert_eq!(Snip::parse(&snip.text())?, snip);
+//! assert_eq!(Snip::parse(&snip.render_text())?, snip);
 //!
 //! let error = Snip::parse("snip 1\nblock 0x1000\n  code 4g\n").unwrap_err();
 //! assert!(error.to_string().starts_with("line 3: "));

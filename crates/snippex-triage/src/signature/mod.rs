@@ -12,7 +12,7 @@
 //! use std::sync::Arc;
 //! use snippex_core::block::{Block, Origin, Terminator};
 //! use snippex_core::case::{Case, Placement};
-//! use snippex_core::diff::{Comparison, Tolerance, compare};
+//! use snippex_core::diff::{Comparison, Tolerance, compare_observations};
 //! use snippex_core::observation::{Endpoint, Observation};
 //! use snippex_triage::signature::Signature;
 //! use snippex_core::state::{Components, MachineState};
@@ -41,8 +41,8 @@
 //! let emulator = hardware.clone();
 //! hardware.state.mxcsr |= 2;
 //! let Comparison::Diverged(divergence) =
-//!     compare(&case, &hardware, &emulator, Components::ALL, &Tolerance::none()) else { unreachable!() };
-//! let signature = Signature::of(&case.block, 0, &divergence).unwrap();
+//!     compare_observations(&case, &hardware, &emulator, Components::ALL, &Tolerance::none()) else { unreachable!() };
+//! let signature = Signature::from_divergence(&case.block, 0, &divergence).unwrap();
 //! assert_eq!(signature.to_string(), "addsd xmm, xmm: wrong-value (no mxcsr.DE)");
 //! ```
 

@@ -37,14 +37,7 @@ fn check_pages(samples: &Path) -> Result<(), Failure> {
         let from = shell::root().join("xtask/browser").join(name);
         std::fs::copy(&from, folder.join(name)).map_err(|error| format!("{}: {error}", from.display()))?;
     }
-    let npm = [
-        "ci",
-        "--no-audit",
-        "--no-fund",
-        "--ignore-scripts",
-        "--prefer-offline",
-    ];
-    shell::run(Command::new("npm").current_dir(&folder).args(npm))?;
+    shell::install_node_packages(&folder)?;
     let names = ["chromium", "chromium-browser"];
     let chromium = names.iter().find_map(|name| shell::find(name));
     let chromium = chromium.ok_or("no Chromium is installed: cargo xtask install")?;

@@ -23,6 +23,8 @@ pub(crate) fn check() -> Result<(), Failure> {
         "--workspace",
         "--all-features",
         "--bins",
+        // With them the features are those that tests are built with, and little is built anew.
+        "--examples",
     ]))?;
     let regressd = shell::target().join("debug/regressd");
     let folder = shell::target().join("xtask-tools/openapi");
@@ -44,14 +46,7 @@ fn prepare(folder: &Path, regressd: &Path) -> Result<(), Failure> {
 
 /// Redocly's recommended rules, but for those that `redocly.yaml` names.
 fn lint(folder: &Path) -> Result<(), Failure> {
-    let npm = [
-        "ci",
-        "--no-audit",
-        "--no-fund",
-        "--ignore-scripts",
-        "--prefer-offline",
-    ];
-    shell::run(Command::new("npm").current_dir(folder).args(npm))?;
+    shell::install_node_packages(folder)?;
     let mut redocly = Command::new(folder.join("node_modules/.bin/redocly"));
     redocly
         .current_dir(folder)

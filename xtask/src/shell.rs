@@ -3,7 +3,7 @@
 //! Nothing here goes through a shell, so no argument needs quoting to be safe; quotes are only put
 //! into what is printed, so that a reader can paste it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
@@ -73,6 +73,18 @@ pub(crate) fn capture(command: &mut Command) -> Result<String, Failure> {
         output.status,
         said.trim()
     ))
+}
+
+/// Installs what `package-lock.json` of `folder` names; nothing of it runs.
+pub(crate) fn install_node_packages(folder: &Path) -> Result<(), Failure> {
+    let options = [
+        "ci",
+        "--no-audit",
+        "--no-fund",
+        "--ignore-scripts",
+        "--prefer-offline",
+    ];
+    run(Command::new("npm").current_dir(folder).args(options))
 }
 
 /// Whether this process may do what only root may.

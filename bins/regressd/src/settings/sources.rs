@@ -239,7 +239,7 @@ mod tests {
             .read_settings()
             .unwrap();
         assert_eq!(settings.server.metrics_listen, None);
-        let error = sources(&[], &[("server.metrics_listen", "9780")])
+        let error = sources(&[], &[("server.metrics_listen", "here")])
             .read_settings()
             .unwrap_err()
             .to_string();

@@ -120,14 +120,20 @@ impl Snapshot {
     }
 }
 
+/// The snapshots that are there; lines that are none are told of.
+fn read_and_warn(app: &App<'_>) -> Result<Vec<Snapshot>, Failure> {
+    let (snapshots, problems) = read_snapshots(app)?;
+    problems
+        .iter()
+        .for_each(|problem| app.printer.print_warning(problem));
+    Ok(snapshots)
+}
+
 /// Adds a snapshot to those there are.
 pub(crate) fn append_snapshot(app: &App<'_>, snapshot: Snapshot) -> Result<(), Failure> {
     let path = app.state_file(FILE);
     let _lock = files::lock_file(&path)?;
-    let (mut all, problems) = read_snapshots(app)?;
-    problems
-        .iter()
-        .for_each(|problem| app.printer.print_warning(problem));
+    let mut all = read_and_warn(app)?;
     all.push(snapshot);
     write_all(app, &all)
 }
@@ -136,10 +142,7 @@ pub(crate) fn append_snapshot(app: &App<'_>, snapshot: Snapshot) -> Result<(), F
 pub(crate) fn merge_snapshots(app: &App<'_>, snapshots: Vec<Snapshot>) -> Result<usize, Failure> {
     let path = app.state_file(FILE);
     let _lock = files::lock_file(&path)?;
-    let (mut all, problems) = read_snapshots(app)?;
-    problems
-        .iter()
-        .for_each(|problem| app.printer.print_warning(problem));
+    let mut all = read_and_warn(app)?;
     let before = all.len();
     for snapshot in snapshots {
         if !all.iter().any(|known| known.is_same_report(&snapshot)) {

@@ -24,3 +24,15 @@ bench *ARGS:
 # Benchmark the current commit against another one, interleaved
 bench-ab BASE *ARGS:
     cargo run --quiet --release --package benchgate -- ab --base {{BASE}} {{ARGS}}
+
+# Make what a release has, in target/xtask-dist
+dist *ARGS:
+    cargo xtask dist {{ARGS}}
+
+# Make the documentation's site, in target/docs-site
+docs *ARGS:
+    cargo xtask docs {{ARGS}}
+
+# Do what the Dockerfiles do, in new systems of Debian
+docker *ARGS:
+    cargo xtask docker {{ARGS}}

@@ -1,5 +1,5 @@
 //! ARM64 without an ARM64 machine: the workspace built for it, its tests that need no x86-64 processor, and box64, all under
-//! qemu-user.
+//! qemu-user, and box64 once more in a whole ARM64 machine ([`crate::guest`]) that is driven over SSH.
 //!
 //! Compiler, core library and box64 come from Debian, unpacked into `target/arm64`: apt-get keeps its lists and its idea of
 //! what is installed there, too, so that nothing on the machine changes. Only the cross linker is installed by [`install`].
@@ -10,12 +10,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::debian::DebianPackages;
+use crate::guest::Guest;
 use crate::install::{self, Need, need};
 use crate::{Failure, shell};
 
 const TARGET: &str = "aarch64-unknown-linux-gnu";
 /// What runs ARM64 programs here, with everything that ARM processors can have.
-const EMULATOR: &str = "qemu-aarch64 -cpu max";
+pub(crate) const EMULATOR: &str = "qemu-aarch64 -cpu max";
 
 /// Crates whose tests need no x86-64 processor and whose dependencies build in a minute or two. The rest of the workspace either
 /// runs blocks, or is the same code on every machine with a database, a browser or a network around it.
@@ -40,7 +41,8 @@ const NEEDS: &[Need] = &[
     ),
 ];
 
-/// Builds snippex for ARM64 as users are given it, tests the crates of [`TESTED`] there, and checks the box64 of Debian 13.
+/// Builds snippex for ARM64 as users are given it, tests the crates of [`TESTED`] there, and has it and the box64 of Debian 13 do
+/// what a developer with an ARM64 machine does.
 pub(crate) fn check() -> Result<(), Failure> {
     install::install(NEEDS)?;
     let folder = shell::target().join("arm64");
@@ -52,23 +54,34 @@ pub(crate) fn check() -> Result<(), Failure> {
     shell::run(tests.arg("--lib"))?;
     shell::run(cargo(&folder, &compiler, "build").args(["--package", "snippex"]))?;
     let program = folder.join("build").join(TARGET).join("debug/snippex");
-    let mut list = Command::new("qemu-aarch64");
-    shell::run(list.args(["-cpu", "max"]).arg(program).args(["engines", "list"]))?;
-    check_box64(&folder, "trixie")
+    let box64 = box64(&folder, "trixie")?;
+    let stripped = folder.join("snippex-stripped");
+    shell::run(
+        Command::new("aarch64-linux-gnu-strip")
+            .arg("-o")
+            .arg(&stripped)
+            .arg(&program),
+    )?;
+    let guest = Guest::start(&folder)?;
+    // Other tests of the command line are ignored for other reasons.
+    for (suite, chosen) in [("box64", None), ("cli", Some("arm64::"))] {
+        let mut test = shell::cargo(["test", "--locked", "--workspace", "--all-features", "--test"]);
+        test.args([suite, "--", "--ignored"])
+            .args(chosen)
+            .env("SNIPPEX_TEST_BOX64", &box64)
+            .env("SNIPPEX_TEST_ARM64", &program)
+            .env("SNIPPEX_TEST_ARM64_STRIPPED", &stripped)
+            .env("SNIPPEX_TEST_GUEST", &guest.ssh_config);
+        shell::run(&mut test)?;
+    }
+    Ok(())
 }
 
-/// Runs the tests that want box64, with the one of Debian's `suite`.
-fn check_box64(folder: &Path, suite: &str) -> Result<(), Failure> {
-    let box64 = box64(folder, suite)?;
-    let mut test = shell::cargo([
-        "test",
-        "--locked",
-        "--workspace",
-        "--all-features",
-        "--test",
-        "box64",
-    ]);
-    shell::run(test.args(["--", "--ignored"]).env("SNIPPEX_TEST_BOX64", box64))
+/// A cargo that builds what is handed out for ARM64, into `target/arm64/build`.
+pub(crate) fn release_cargo() -> Result<Command, Failure> {
+    install::install(NEEDS)?;
+    let folder = shell::target().join("arm64");
+    Ok(cargo(&folder, &compiler(&folder)?, "build"))
 }
 
 /// A cargo that builds for ARM64 and runs what it has built.

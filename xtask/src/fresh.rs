@@ -39,7 +39,7 @@ const fn debian(name: &'static str) -> Suite {
 }
 
 /// What README.md asks for beside Rust.
-const PACKAGES: &str = "git,gcc,libc6-dev,ca-certificates";
+pub(crate) const PACKAGES: &str = "git,gcc,libc6-dev,ca-certificates";
 
 /// Mounts, then enters. Arguments: root, toolchain, crates, workspace, command and its arguments.
 const ENTER: &str = r#"
@@ -74,9 +74,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode, Failure> {
     shell::run(&mut shell::cargo(["fetch", "--locked"]))?;
     for suite in suites {
         println!("\n== {}", suite.name);
-        let root = make(suite, unsigned)?;
+        let root = make(suite, suite.name, PACKAGES, unsigned)?;
         let ended = enter(&root, command);
-        remove(&root)?;
+        remove_root(&root)?;
         ended?;
     }
     Ok(ExitCode::SUCCESS)
@@ -93,14 +93,22 @@ fn chosen(names: &[String]) -> Result<Vec<&'static Suite>, Failure> {
         .ok_or_else(|| USAGE.into())
 }
 
+/// A new root of a suite with nothing but `packages` beside what is essential, below `target/xtask-roots`.
+pub(crate) fn make_root(suite: &str, folder: &str, packages: &str) -> Result<PathBuf, Failure> {
+    let found = SUITES.iter().find(|known| known.name == suite);
+    make(found.ok_or(USAGE)?, folder, packages, false)
+}
+
 /// A new root, in place of one that an earlier run left.
-fn make(suite: &Suite, unsigned: bool) -> Result<PathBuf, Failure> {
-    let root = shell::target().join("xtask-roots").join(suite.name);
-    remove(&root)?;
+fn make(suite: &Suite, folder: &str, packages: &str, unsigned: bool) -> Result<PathBuf, Failure> {
+    let root = shell::target().join("xtask-roots").join(folder);
+    remove_root(&root)?;
     std::fs::create_dir_all(&root).map_err(|error| format!("cannot make {}: {error}", root.display()))?;
     let mut command = Command::new("debootstrap");
     command.args(["--variant=minbase", &format!("--components={}", suite.components)]);
-    command.arg(format!("--include={PACKAGES}"));
+    if !packages.is_empty() {
+        command.arg(format!("--include={packages}"));
+    }
     if Path::new(suite.keyring).exists() {
         command.arg(format!("--keyring={}", suite.keyring));
     } else if unsigned {
@@ -117,7 +125,8 @@ fn make(suite: &Suite, unsigned: bool) -> Result<PathBuf, Failure> {
     Ok(root)
 }
 
-fn enter(root: &Path, command: &[String]) -> Result<(), Failure> {
+/// Runs a command in a root; without one `cargo xtask install`.
+pub(crate) fn enter(root: &Path, command: &[String]) -> Result<(), Failure> {
     let toolchain = shell::capture(Command::new("rustc").args(["--print", "sysroot"]))?;
     let home = std::env::var_os("CARGO_HOME")
         .map(PathBuf::from)
@@ -165,7 +174,7 @@ fn enter(root: &Path, command: &[String]) -> Result<(), Failure> {
 }
 
 /// Deletes a root, unless something is still mounted below it.
-fn remove(root: &Path) -> Result<(), Failure> {
+pub(crate) fn remove_root(root: &Path) -> Result<(), Failure> {
     let mounts = std::fs::read_to_string("/proc/self/mounts")
         .map_err(|error| format!("cannot read the mounts: {error}"))?;
     if has_mount_below(&mounts, root) {

@@ -35,6 +35,20 @@ pub(crate) const FRESH: &[Need] = &[need(
     "makes a new system in a folder",
 )];
 
+/// What `cargo xtask docs` needs for the tutorials.
+pub(crate) const DOCS: &[Need] = &[
+    need(
+        &["qemu-x86_64", "qemu-x86_64-static"],
+        &["qemu-user"],
+        "the emulator of a tutorial",
+    ),
+    need(&["git"], &["git"], "benchgate works on repositories"),
+    need(&["curl"], &["curl"], "asks a service"),
+    need(&["gcc"], &["gcc"], "compiles the program of a tutorial"),
+    need(&["node"], &["nodejs"], "runs the benchmark of a tutorial"),
+    need(&["pip3"], &["python3-pip"], "brings pytest for another"),
+];
+
 /// What `cargo xtask test` needs.
 pub(crate) const TESTS: &[Need] = &[
     need(
@@ -93,6 +107,26 @@ pub(crate) const TESTS: &[Need] = &[
     ),
     need(&["node"], &["nodejs"], "drives it"),
     need(&["npm"], &["npm"], "brings what node needs for that"),
+    need(
+        &["mke2fs"],
+        &["e2fsprogs"],
+        "makes images that programs are found in",
+    ),
+    need(&["mksquashfs"], &["squashfs-tools"], "others"),
+    need(&["mkfs.erofs"], &["erofs-utils"], "others"),
+    need(&["mkfs.xfs"], &["xfsprogs"], "others"),
+    need(&["mkntfs", "ntfscp"], &["ntfs-3g"], "others"),
+    need(&["mkfs.vfat"], &["dosfstools"], "others"),
+    need(&["mcopy"], &["mtools"], "fills them"),
+    need(&["xorriso"], &["xorriso"], "others"),
+    need(&["qemu-img"], &["qemu-utils"], "puts them into containers"),
+    need(&["sgdisk"], &["gdisk"], "parts them"),
+    need(&["sfdisk"], &["fdisk"], "parts them"),
+    need(&["cpio"], &["cpio"], "makes archives"),
+    need(&["zip"], &["zip"], "others"),
+    need(&["zstd"], &["zstd"], "compresses them"),
+    need(&["bzip2"], &["bzip2"], "compresses them"),
+    need(&["rpmbuild"], &["rpm"], "makes packages"),
     need(&["qpdf"], &["qpdf"], "checks PDF files"),
     need(&["pdffonts"], &["poppler-utils"], "reads them"),
     need(
@@ -102,6 +136,7 @@ pub(crate) const TESTS: &[Need] = &[
     ),
     need(&["zsh"], &["zsh"], "a shell that completes command lines"),
     need(&["fish"], &["fish"], "another one"),
+    need(&["tcsh"], &["tcsh"], "a login shell that is no POSIX shell"),
     // numpy's own program stands for the library.
     need(
         &["f2py3"],

@@ -4,13 +4,20 @@
 //! starts other programs. Every command is printed before it runs. Each subcommand has a file of its
 //! own; to add one, write the file and add a line to [`COMMANDS`].
 
+mod action;
 mod arm64;
 mod browser;
 mod debian;
 mod demo;
 mod deny;
+mod dist;
+mod dist_check;
+mod docker;
+mod dockerfile;
+mod docs;
 mod evaluate;
 mod fresh;
+mod guest;
 mod install;
 mod openapi;
 mod postgres;
@@ -19,6 +26,8 @@ mod shell;
 mod summary;
 mod test;
 mod toolchain;
+mod tools;
+mod workflows;
 
 use std::process::ExitCode;
 
@@ -37,6 +46,21 @@ const COMMANDS: &[Command] = &[
         name: "demo",
         about: "build snippex and check a program of this machine with it",
         run: demo::run,
+    },
+    Command {
+        name: "dist",
+        about: "make what a release has: archives, packages, checksums, SBOMs (--arch A, --programs DIR, --check SUITE)",
+        run: dist::run,
+    },
+    Command {
+        name: "docker",
+        about: "do in new systems of Debian what the Dockerfiles do (NAME...; --build compiles as well); needs root",
+        run: docker::run,
+    },
+    Command {
+        name: "docs",
+        about: "make the documentation's site, follow its links and do its tutorials (--no-tutorials, --only-tutorials)",
+        run: docs::run,
     },
     Command {
         name: "evaluate",

@@ -87,6 +87,37 @@ pub(crate) fn install_node_packages(folder: &Path) -> Result<(), Failure> {
     run(Command::new("npm").current_dir(folder).args(options))
 }
 
+/// Copies files of one folder into another, which is made.
+pub(crate) fn copy_files<S: AsRef<Path>>(from: &Path, to: &Path, names: &[S]) -> Result<(), Failure> {
+    std::fs::create_dir_all(to).map_err(|error| format!("cannot make {}: {error}", to.display()))?;
+    for name in names {
+        let file = from.join(name);
+        std::fs::copy(&file, to.join(name))
+            .map_err(|error| format!("cannot copy {}: {error}", file.display()))?;
+    }
+    Ok(())
+}
+
+/// Installs what `requirements.txt` of `folder` names into a folder within it, which is given: for `PYTHONPATH`.
+pub(crate) fn install_python_packages(folder: &Path) -> Result<PathBuf, Failure> {
+    let modules = folder.join("python");
+    let options = ["install", "--quiet", "--disable-pip-version-check", "--upgrade"];
+    run(Command::new("python3")
+        .current_dir(folder)
+        .env("PYTHONPATH", &modules)
+        .env("PIP_ROOT_USER_ACTION", "ignore")
+        .args(["-m", "pip"])
+        .args(options)
+        .args([
+            "--only-binary=:all:",
+            "--requirement",
+            "requirements.txt",
+            "--target",
+        ])
+        .arg(&modules))?;
+    Ok(modules)
+}
+
 /// Whether this process may do what only root may.
 pub(crate) fn is_root() -> bool {
     capture(Command::new("id").arg("-u")).is_ok_and(|user| user.trim() == "0")

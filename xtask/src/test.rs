@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use crate::postgres::{Postgres, VARIABLES};
 use crate::summary::{self, Ended, Outcome};
-use crate::{Failure, arm64, browser, deny, install, openapi, qemu, shell, toolchain};
+use crate::{Failure, action, arm64, browser, deny, install, openapi, qemu, shell, toolchain, workflows};
 
 /// One check.
 struct Step {
@@ -73,6 +73,30 @@ const STEPS: &[Step] = &[
         name: "openapi",
         about: "regressd's OpenAPI document in validators, and a client generated from it",
         run: openapi,
+        runs_tests: true,
+    },
+    Step {
+        name: "workflows",
+        about: "workflows, action, Dockerfiles, compose files and scripts in tools that know them",
+        run: workflows,
+        runs_tests: false,
+    },
+    Step {
+        name: "action",
+        about: "the action for GitHub, its bundle against the real programs",
+        run: action,
+        runs_tests: true,
+    },
+    Step {
+        name: "package",
+        about: "every crate can be published: nothing it needs is left behind",
+        run: package,
+        runs_tests: false,
+    },
+    Step {
+        name: "site",
+        about: "the documentation's site, its links, and what its tutorials do",
+        run: documentation_site,
         runs_tests: true,
     },
     Step {
@@ -262,6 +286,39 @@ fn openapi(_: Option<&Postgres>) -> Result<Outcome, Failure> {
 
 fn arm64(_: Option<&Postgres>) -> Result<Outcome, Failure> {
     arm64::check()?;
+    Ok(Outcome::Passed)
+}
+
+fn workflows(_: Option<&Postgres>) -> Result<Outcome, Failure> {
+    workflows::check()?;
+    Ok(Outcome::Passed)
+}
+
+fn action(_: Option<&Postgres>) -> Result<Outcome, Failure> {
+    action::check()?;
+    Ok(Outcome::Passed)
+}
+
+fn package(_: Option<&Postgres>) -> Result<Outcome, Failure> {
+    // They are not compiled once more: what is in them is what the tests were built from.
+    shell::run(&mut shell::cargo([
+        "package",
+        "--quiet",
+        "--locked",
+        "--workspace",
+        "--exclude",
+        "xtask",
+        "--exclude",
+        "benches",
+        "--no-verify",
+        "--allow-dirty",
+    ]))?;
+    Ok(Outcome::Passed)
+}
+
+fn documentation_site(_: Option<&Postgres>) -> Result<Outcome, Failure> {
+    install::install(install::DOCS)?;
+    crate::docs::check(true)?;
     Ok(Outcome::Passed)
 }
 

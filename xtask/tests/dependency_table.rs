@@ -29,6 +29,7 @@ const TABLE: &[(&str, &[&str])] = &[
         "snippex-store",
         &["database-kit", "snippex-core", "snippex-triage"],
     ),
+    ("snippex-image", &[]),
     (
         "snippex-session",
         &[
@@ -37,6 +38,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "snippex-core",
             "snippex-exec",
             "snippex-formats",
+            "snippex-image",
             "snippex-store",
             "snippex-triage",
         ],
@@ -53,7 +55,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ),
     ("report-kit", &["cli-kit"]),
     ("regress-core", &[]),
-    ("regress-report", &["regress-core"]),
+    ("regress-report", &["regress-core", "report-kit"]),
     ("cli-kit", &[]),
     ("database-kit", &[]),
     ("github-kit", &[]),
@@ -66,6 +68,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "snippex-core",
             "snippex-exec",
             "snippex-formats",
+            "snippex-image",
             "snippex-report",
             "snippex-session",
             "snippex-store",
@@ -90,6 +93,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "github-kit",
             "regress-core",
             "regress-report",
+            "report-kit",
         ],
     ),
     (

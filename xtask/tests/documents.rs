@@ -117,7 +117,12 @@ impl Repository {
             for entry in folder_entries(&folder) {
                 let path = entry.path();
                 let kind = entry.file_type().expect("an entry has a type");
-                if kind.is_dir() && !matches!(entry.file_name().to_str(), Some("target" | ".git")) {
+                if kind.is_dir()
+                    && !matches!(
+                        entry.file_name().to_str(),
+                        Some("target" | ".git" | "node_modules")
+                    )
+                {
                     folders.push(path);
                 } else if kind.is_file() {
                     files.insert(normal(

@@ -40,6 +40,7 @@ impl<'a> App<'a> {
         cancel: CancelToken,
     ) -> Result<Self, Failure> {
         let here = std::env::current_dir().or_fail("cannot tell the current folder")?;
+        let repository = here.ancestors().find(|folder| folder.join(".git").exists());
         let project = match &global.files.config {
             Some(path) if path.is_file() => Some(here.join(path)),
             Some(path) => {
@@ -48,10 +49,11 @@ impl<'a> App<'a> {
                     path.display()
                 )));
             }
-            None => paths::find_upward(&here, "benchgate.toml"),
+            // Settings above the repository are another project's.
+            None => paths::find_upward(&here, "benchgate.toml")
+                .filter(|found| repository.is_none_or(|folder| found.starts_with(folder))),
         };
-        let repository = || here.ancestors().find(|folder| folder.join(".git").exists());
-        let folder = project.as_deref().and_then(Path::parent).or_else(repository);
+        let folder = project.as_deref().and_then(Path::parent).or(repository);
         let root = folder.unwrap_or(&here).to_path_buf();
         let resolved = settings::resolve_settings(project.as_deref(), flags)?;
         if global.verbose > 1 {

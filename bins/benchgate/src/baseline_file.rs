@@ -47,7 +47,7 @@ pub(crate) fn record_run(app: &App<'_>, run: RunFile, how: &How<'_>) -> Result<R
         .hint("mend or remove those entries first"));
     }
     let recorded = change(&mut baselines, &recording, how);
-    files::write_file(path, &baselines.to_json())?;
+    files::write_file(path, baselines.to_json())?;
     history::append_history(
         &app.settings.history,
         &[history::HistoryLine::from_run(recording.run_file())],

@@ -56,7 +56,7 @@ pub(crate) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
 }
 
 /// Replaces the file at `path` as a whole, and makes the folders it stands in.
-pub(crate) fn write_file(path: &Path, text: &str) -> Result<(), Failure> {
+pub(crate) fn write_file(path: &Path, content: impl AsRef<[u8]>) -> Result<(), Failure> {
     let failed = || format!("cannot write {}", path.display());
     let folder = path
         .parent()
@@ -64,7 +64,7 @@ pub(crate) fn write_file(path: &Path, text: &str) -> Result<(), Failure> {
         .unwrap_or(Path::new("."));
     fs::create_dir_all(folder).or_fail_with(failed)?;
     let mut file = tempfile::NamedTempFile::new_in(folder).or_fail_with(failed)?;
-    file.write_all(text.as_bytes()).or_fail_with(failed)?;
+    file.write_all(content.as_ref()).or_fail_with(failed)?;
     file.as_file().sync_data().or_fail_with(failed)?;
     // A temporary file is for its owner only; what replaces a file should be as readable as a new one would be.
     let mode = fs::metadata(path).map_or_else(|_| shared_permissions(), |metadata| metadata.permissions());

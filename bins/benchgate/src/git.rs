@@ -95,6 +95,21 @@ impl GitRepository {
             .collect()
     }
 
+    /// The branch that is checked out; `None` on a commit without one.
+    #[cfg(feature = "service")]
+    pub(crate) fn current_branch(&self) -> Option<String> {
+        let output = git(&self.root, &["branch", "--show-current"]).ok()?;
+        Some(text(&output)).filter(|branch| output.status.success() && !branch.is_empty())
+    }
+
+    /// When a commit was made, as RFC 3339; `None` where git does not know the commit.
+    #[cfg(feature = "service")]
+    pub(crate) fn commit_time(&self, commit: &str) -> Option<String> {
+        let arguments = ["show", "--no-patch", "--format=%cI", "--end-of-options", commit];
+        let output = git(&self.root, &arguments).ok()?;
+        Some(text(&output)).filter(|time| output.status.success() && !time.is_empty())
+    }
+
     /// The first line of a commit's message.
     pub(crate) fn commit_subject(&self, commit: &CommitSha) -> String {
         git(&self.root, &["log", "-1", "--format=%s", commit.as_str()])

@@ -51,6 +51,8 @@ pub(crate) struct HistoryPast {
     pub(crate) values: Vec<f64>,
     /// The commit of each run, empty where it is not known.
     pub(crate) commits: Vec<String>,
+    /// The line of each run: benchmarks of one line were measured together.
+    pub(crate) lines: Vec<usize>,
 }
 
 /// The history of an environment by benchmark, with its unit and direction.
@@ -151,7 +153,7 @@ pub(crate) fn of_environment(
 ) -> Pasts {
     let mut pasts = Pasts::new();
     let mine = |line: &&HistoryLine| line.environment.is_like(environment) && !skip(line);
-    for line in lines.iter().filter(mine) {
+    for (number, line) in lines.iter().enumerate().filter(|(_, line)| mine(line)) {
         let commit = line
             .commit
             .as_ref()
@@ -171,6 +173,7 @@ pub(crate) fn of_environment(
             }
             past.2.values.push(median);
             past.2.commits.push(commit.clone());
+            past.2.lines.push(number);
         }
     }
     pasts

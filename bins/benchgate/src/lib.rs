@@ -5,7 +5,7 @@
 //! command --measure--> run file --judging--> report --show--> terminal, JSON, Markdown, HTML, JUnit, GitHub
 //! ```
 //!
-//! Everything that touches the world is here: processes, files, git, GitHub. No statistics are: whether something
+//! Everything that touches the world is here: processes, files, git, GitHub, regressd. No statistics are: whether something
 //! changed is decided by [`regress_core`], and how a report looks by [`regress_report`]. The rules of the streams and
 //! exit codes are those of [`cli_kit`].
 
@@ -24,6 +24,8 @@ mod machine;
 mod measure;
 mod outputs;
 mod process;
+#[cfg(feature = "service")]
+mod service;
 mod settings;
 mod show;
 mod snapshots;

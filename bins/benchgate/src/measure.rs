@@ -7,13 +7,18 @@ use std::time::{Duration, SystemTime};
 use cli_kit::{Failure, OrFail as _, units};
 use jiff::Timestamp;
 use regress_core::ingest;
-use regress_core::measurement::{Commit, ProcessRun, RunFile};
+use regress_core::measurement::{
+    BenchmarkId, Commit, Direction, Measure, Measurement, ProcessRun, RunFile, Unit,
+};
 
 use crate::app::App;
 use crate::files;
 use crate::git::GitRepository;
 use crate::outputs::Places;
 use crate::process::{Job, ProcessError};
+
+/// The benchmark under which `--cpu-time` keeps what a process cost.
+const WHOLE_PROCESS: &str = "process";
 
 /// What is measured where, and where it is kept.
 #[derive(Debug)]
@@ -51,7 +56,7 @@ impl Subject {
 
     /// Saves what there is.
     pub(crate) fn save_run(&self) -> Result<(), Failure> {
-        files::write_file(&self.file, &self.run.to_json())
+        files::write_file(&self.file, self.run.to_json())
     }
 
     /// Runs one process, adds it to the run and saves that. Gives the time it took.
@@ -96,7 +101,14 @@ impl Subject {
             results: &app.settings.results,
             options,
         };
-        let run = places.collect_results(&printed.stdout, started)?;
+        let mut run = places.collect_results(&printed.stdout, started)?;
+        if app.settings.cpu_time {
+            if run.measurements.is_empty() {
+                // A program that is no benchmark tool prints what it likes.
+                run.problems.clear();
+            }
+            run.measurements.push(cpu_time_measurement(printed.cpu_time));
+        }
         app.print_detail(|| {
             format!(
                 "{}: {} measurements in {}, {} of output",
@@ -112,7 +124,7 @@ impl Subject {
                 .first()
                 .map_or_else(|| "it printed nothing".to_owned(), ToString::to_string);
             return Err(Failure::new(format!("{} gave no benchmark results: {why}", self.nth())).hint(
-                "check that COMMAND prints results in a known format, name files it writes with --results, or the format with --tool",
+                "check that COMMAND prints results in a known format, name files it writes with --results, or the format with --tool; a program that is no benchmark tool can be measured by --cpu-time",
             ));
         }
         Ok((run, printed.elapsed))
@@ -188,6 +200,17 @@ impl Subject {
                 .hint("run the command by itself to see all it prints; `benchgate run --resume` goes on"),
         }
     }
+}
+
+/// What the whole process cost, beside what its tool says of each benchmark.
+fn cpu_time_measurement(cpu_time: Duration) -> Measurement {
+    Measurement::new(
+        BenchmarkId::new(WHOLE_PROCESS).expect("the name is a plain word"),
+        Measure::CPU_TIME,
+        Unit::Nanoseconds,
+        Direction::SmallerIsBetter,
+        cpu_time.as_secs_f64() * 1e9,
+    )
 }
 
 /// The command to measure.

@@ -8,12 +8,13 @@ use std::io::{self, Read};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use cli_kit::{CancelToken, units};
 use rustix::process::{Pid, Signal, kill_process_group};
+use wait4::{ResUse, Wait4 as _};
 
 use crate::files::MAX_BYTES;
 
@@ -33,6 +34,8 @@ pub(crate) struct Printed {
     pub(crate) stdout: Vec<u8>,
     /// How long it ran.
     pub(crate) elapsed: Duration,
+    /// The time that processors spent on it and on the children it waited for, in its code and in the kernel.
+    pub(crate) cpu_time: Duration,
 }
 
 /// Why there is no result.
@@ -85,38 +88,41 @@ impl Job<'_> {
             })?;
         let stdout = drain(child.stdout.take(), MAX_BYTES + 1, false);
         let stderr = drain(child.stderr.take(), 16 << 10, true);
-        let ended = self.wait(&mut child, started, cancel);
+        let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        let end = reap(child);
+        let ended = self.wait(&end, started, cancel);
         let elapsed = started.elapsed();
         if ended.is_err() {
-            stop(&mut child);
+            stop(group, &end);
         }
         // A grandchild may hold the pipes open: what it still prints is not of this run.
         let take =
             |receiver: Receiver<Vec<u8>>| receiver.recv_timeout(Duration::from_secs(2)).unwrap_or_default();
-        let status = ended?;
+        let used = ended?;
         let (stdout, stderr) = (take(stdout), take(stderr));
-        if status.success() {
-            Ok(Printed { stdout, elapsed })
+        if used.status.success() {
+            Ok(Printed {
+                stdout,
+                elapsed,
+                cpu_time: used.rusage.utime + used.rusage.stime,
+            })
         } else {
             let said = if stderr.is_empty() { &stdout } else { &stderr };
             Err(ProcessError::Failed {
-                status,
+                status: used.status,
                 last_lines: last_lines(said),
             })
         }
     }
 
-    fn wait(
-        &self,
-        child: &mut Child,
-        started: Instant,
-        cancel: &CancelToken,
-    ) -> Result<ExitStatus, ProcessError> {
-        // Short sleeps at first, so that quick commands are not rounded up; long ones later, so as not to disturb.
-        let mut pause = Duration::from_millis(1);
+    fn wait(&self, end: &End, started: Instant, cancel: &CancelToken) -> Result<ResUse, ProcessError> {
         loop {
-            if let Some(status) = child.try_wait().map_err(ProcessError::Wait)? {
-                return Ok(status);
+            match end.recv_timeout(LOOK_UP) {
+                Ok(used) => return used.map_err(ProcessError::Wait),
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(ProcessError::Wait(io::Error::other("nobody waits for it")));
+                }
+                Err(RecvTimeoutError::Timeout) => {}
             }
             if cancel.is_cancelled() {
                 return Err(ProcessError::Interrupted);
@@ -126,27 +132,38 @@ impl Job<'_> {
                     timeout: self.timeout,
                 });
             }
-            thread::sleep(pause);
-            pause = (pause * 2).min(Duration::from_millis(50));
         }
     }
 }
 
+/// How often an interrupt and the time limit are looked at while a process runs.
+const LOOK_UP: Duration = Duration::from_millis(50);
+
+/// Where the end of a process is told, with what it used.
+type End = Receiver<io::Result<ResUse>>;
+
+/// Waits for a process on a thread of its own, so that its end is known at once and with what it used.
+fn reap(mut child: Child) -> End {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        // Nobody listens any more if the process was given up.
+        let _ = sender.send(child.wait4());
+    });
+    receiver
+}
+
 /// Asks the whole group to end, and after a grace makes it.
-fn stop(child: &mut Child) {
-    let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) else {
+fn stop(group: Option<Pid>, end: &End) {
+    let Some(group) = group else {
         return;
     };
-    let asked = Instant::now();
     let _ = kill_process_group(group, Signal::TERM);
-    while asked.elapsed() < Duration::from_secs(2) {
-        if matches!(child.try_wait(), Ok(Some(_))) {
-            break;
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
+    let ended = end.recv_timeout(Duration::from_secs(2));
+    // The group may outlive its first process, and its number stays taken as long as it does.
     let _ = kill_process_group(group, Signal::KILL);
-    let _ = child.wait();
+    if ended.is_err() {
+        let _ = end.recv();
+    }
 }
 
 /// Reads a pipe to its end and keeps `most` bytes: the first ones, or with `tail` the last ones.
@@ -204,6 +221,18 @@ mod tests {
         assert_eq!(shell("echo a; echo b >&2", LONG).unwrap().stdout, b"a\n");
         let error = shell("seq 100000 >&2; echo no luck >&2; exit 3", LONG).unwrap_err();
         assert!(error.to_string().ends_with("99999; 100000; no luck"), "{error}");
+    }
+
+    #[test]
+    fn the_time_of_processors_is_that_of_the_command_and_its_children() {
+        let busy = "sh -c 'i=0; while [ $i -lt 200000 ]; do i=$((i + 1)); done'";
+        let (idle, busy) = (shell("sleep 0.3", LONG).unwrap(), shell(busy, LONG).unwrap());
+        assert!(
+            idle.elapsed >= Duration::from_millis(300) && idle.cpu_time < idle.elapsed / 2,
+            "{idle:?}"
+        );
+        assert!(busy.cpu_time > 4 * idle.cpu_time, "{busy:?} {idle:?}");
+        assert!(busy.cpu_time <= 2 * busy.elapsed, "{busy:?}");
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub(crate) struct Settings {
     pub(crate) tool: Option<String>,
     /// Globs of result files.
     pub(crate) results: Vec<String>,
+    /// Whether the processor time of each process is a measure.
+    pub(crate) cpu_time: bool,
     /// The change that counts.
     pub(crate) threshold: Percent,
     /// Shell command that measures again.
@@ -48,6 +50,8 @@ pub(crate) struct Settings {
     pub(crate) directions: BTreeMap<String, Direction>,
     /// Rules for some benchmarks.
     pub(crate) rules: Vec<RuleSettings>,
+    /// Address of the regressd that results are pushed to.
+    pub(crate) service: Option<String>,
 }
 
 /// A rule for the benchmarks that match.
@@ -76,6 +80,7 @@ impl Default for Settings {
             budget: None,
             tool: None,
             results: Vec::new(),
+            cpu_time: false,
             threshold: Percent(5.0),
             confirm: None,
             baseline: "benches/baselines.json".into(),
@@ -85,6 +90,7 @@ impl Default for Settings {
             ignore_parts: Vec::new(),
             directions: BTreeMap::new(),
             rules: Vec::new(),
+            service: None,
         }
     }
 }
@@ -98,6 +104,7 @@ pub(crate) struct Flags<'a> {
     pub(crate) build: Option<&'a str>,
     pub(crate) budget: Option<Span>,
     pub(crate) confirm: Option<&'a str>,
+    pub(crate) service: Option<&'a str>,
 }
 
 /// Lays everything over the defaults. clap has read the environment already, so that a flag here may be a variable.
@@ -126,6 +133,7 @@ pub(crate) fn resolve_settings(
         layers.add_flag("--timeout", "timeout", measure.timeout)?;
         layers.add_flag("--tool", "tool", measure.tool.as_ref())?;
         layers.add_flag("--results", "results", given(&measure.results))?;
+        layers.add_flag("--cpu-time", "cpu-time", measure.cpu_time.then_some(true))?;
         layers.add_flag("--ignore-part", "ignore-parts", given(&measure.ignore_part))?;
         layers.add_flag(
             "--tag",
@@ -151,6 +159,7 @@ pub(crate) fn resolve_settings(
     layers.add_flag("--build", "build", flags.build)?;
     layers.add_flag("--budget", "budget", flags.budget)?;
     layers.add_flag("--confirm", "confirm", flags.confirm)?;
+    layers.add_flag("--service", "service", flags.service)?;
     let resolved = layers.resolve_settings()?;
     if !RUNS.contains(&resolved.value.runs) {
         let origin = &resolved.origins["runs"].origin;

@@ -5,10 +5,11 @@ use std::io::Write as _;
 
 use cli_kit::{ExitStatus, Failure, OrFail};
 use jiff::Timestamp;
-use regress_report::benchmarks::{Outcome, Report, github, html, junit, markdown, terminal};
+use regress_report::benchmarks::{Outcome, Report, csv, github, html, junit, markdown, pdf, terminal};
+use report_kit::pdf::PaperSize;
 
 use crate::app::App;
-use crate::args::Format;
+use crate::args::{Format, Paper};
 use crate::files;
 use crate::snapshots::{Snapshot, append_snapshot};
 
@@ -17,7 +18,7 @@ const SUMMARY_BYTES: usize = 1_000_000;
 
 /// Saves the report and shows it.
 pub(crate) fn save_and_print_report(app: &App<'_>, report: &Report) -> Result<(), Failure> {
-    if let Err(failure) = files::write_file(&app.state_file("report.json"), &report.to_json()) {
+    if let Err(failure) = files::write_file(&app.state_file("report.json"), report.to_json()) {
         // The answer matters more than its copy.
         app.printer
             .print_warning(format_args!("the report is not saved: {failure}"));
@@ -27,11 +28,11 @@ pub(crate) fn save_and_print_report(app: &App<'_>, report: &Report) -> Result<()
             "no snapshot is kept for `benchgate metrics`: {failure}"
         ));
     }
-    print_report(app, report)
+    print_report(app, report, Paper::default())
 }
 
 /// Shows the report.
-pub(crate) fn print_report(app: &App<'_>, report: &Report) -> Result<(), Failure> {
+pub(crate) fn print_report(app: &App<'_>, report: &Report, paper: Paper) -> Result<(), Failure> {
     match app.format {
         Format::Human => {
             let options = terminal::TerminalOptions {
@@ -45,12 +46,31 @@ pub(crate) fn print_report(app: &App<'_>, report: &Report) -> Result<(), Failure
             .printer
             .print_text(markdown::render_markdown(report, SUMMARY_BYTES)),
         Format::Html => app.printer.print_text(html::render_html(report)),
+        Format::Csv => app.printer.print_text(csv::render_csv(report)),
+        Format::Pdf => print_pdf(app, report, paper),
         Format::Junit => app.printer.print_text(junit::render_junit(report)),
         Format::Github => {
             summarise(report)?;
             app.printer.print_text(github::render_workflow_commands(report))
         }
     }
+}
+
+fn print_pdf(app: &App<'_>, report: &Report, paper: Paper) -> Result<(), Failure> {
+    let size = match paper {
+        Paper::A4 => PaperSize::A4,
+        Paper::Letter => PaperSize::Letter,
+        Paper::Legal => PaperSize::Legal,
+    };
+    let made_by = concat!("benchgate ", env!("CARGO_PKG_VERSION"));
+    let document = pdf::render_pdf(report, made_by, size).or_fail("there is no PDF")?;
+    if !document.replaced.is_empty() {
+        let letters: String = document.replaced.iter().collect();
+        app.printer.print_warning(format_args!(
+            "the fonts lack {letters}: U+FFFD stands in their places"
+        ));
+    }
+    app.printer.print_bytes(&document.bytes)
 }
 
 /// Adds the report to the job summary of GitHub Actions, where there is one.

@@ -120,62 +120,75 @@ impl Snapshot {
     }
 }
 
-/// The snapshots that are there; lines that are none are told of.
-fn read_and_warn(app: &App<'_>) -> Result<Vec<Snapshot>, Failure> {
-    let (snapshots, problems) = read_snapshots(app)?;
-    problems
-        .iter()
-        .for_each(|problem| app.printer.print_warning(problem));
-    Ok(snapshots)
+/// What the file holds.
+#[derive(Debug, Default)]
+pub(crate) struct SnapshotFile {
+    /// In the order in which they were made.
+    pub(crate) snapshots: Vec<Snapshot>,
+    /// Lines that are no snapshots. They stay in the file: somebody may yet mend them.
+    unread: Vec<Vec<u8>>,
+    /// What is wrong with each of them.
+    problems: Vec<String>,
 }
 
 /// Adds a snapshot to those there are.
 pub(crate) fn append_snapshot(app: &App<'_>, snapshot: Snapshot) -> Result<(), Failure> {
     let path = app.state_file(FILE);
     let _lock = files::lock_file(&path)?;
-    let mut all = read_and_warn(app)?;
-    all.push(snapshot);
-    write_all(app, &all)
+    let mut file = read_snapshots(app)?;
+    file.snapshots.push(snapshot);
+    write_snapshots(app, &file)
 }
 
 /// Adds those of `snapshots` that are of no report that is there already; gives their number.
 pub(crate) fn merge_snapshots(app: &App<'_>, snapshots: Vec<Snapshot>) -> Result<usize, Failure> {
     let path = app.state_file(FILE);
     let _lock = files::lock_file(&path)?;
-    let mut all = read_and_warn(app)?;
-    let before = all.len();
+    let mut file = read_snapshots(app)?;
+    let before = file.snapshots.len();
     for snapshot in snapshots {
-        if !all.iter().any(|known| known.is_same_report(&snapshot)) {
-            all.push(snapshot);
+        if !file.snapshots.iter().any(|known| known.is_same_report(&snapshot)) {
+            file.snapshots.push(snapshot);
         }
     }
-    all.sort_by_key(|snapshot| snapshot.time);
-    write_all(app, &all)?;
-    Ok(all.len() - before)
+    file.snapshots.sort_by_key(|snapshot| snapshot.time);
+    write_snapshots(app, &file)?;
+    Ok(file.snapshots.len() - before)
 }
 
-fn write_all(app: &App<'_>, all: &[Snapshot]) -> Result<(), Failure> {
-    let kept = &all[all.len().saturating_sub(MAX_SNAPSHOTS)..];
-    let mut text = String::new();
-    for snapshot in kept {
-        text += &serde_json::to_string(snapshot).or_fail("a snapshot cannot be written")?;
-        text.push('\n');
+fn write_snapshots(app: &App<'_>, file: &SnapshotFile) -> Result<(), Failure> {
+    let kept = &file.snapshots[file.snapshots.len().saturating_sub(MAX_SNAPSHOTS)..];
+    let mut text = Vec::new();
+    for line in &file.unread {
+        text.extend_from_slice(line);
+        text.push(b'\n');
     }
-    files::write_file(&app.state_file(FILE), &text)
+    for snapshot in kept {
+        serde_json::to_writer(&mut text, snapshot).or_fail("a snapshot cannot be written")?;
+        text.push(b'\n');
+    }
+    files::write_file(&app.state_file(FILE), text)
 }
 
-/// The snapshots in the order in which they were made, and what is wrong with the file.
-pub(crate) fn read_snapshots(app: &App<'_>) -> Result<(Vec<Snapshot>, Vec<String>), Failure> {
+/// What the file holds; lines that are no snapshots are told of.
+pub(crate) fn read_snapshots(app: &App<'_>) -> Result<SnapshotFile, Failure> {
+    let path = app.state_file(FILE);
+    let bytes = files::read_if_there(&path)?.unwrap_or_default();
+    let file = parse_snapshots(&bytes, &app.display_path(&path).to_string())?;
+    let problems = file.problems.iter();
+    problems.for_each(|problem| app.printer.print_warning(problem));
+    Ok(file)
+}
+
+fn parse_snapshots(bytes: &[u8], path: &str) -> Result<SnapshotFile, Failure> {
     #[derive(Deserialize)]
     struct LineVersion {
         version: u32,
     }
-    let path = app.state_file(FILE);
-    let bytes = files::read_if_there(&path)?.unwrap_or_default();
-    let (mut snapshots, mut problems) = (Vec::new(), Vec::new());
+    let mut file = SnapshotFile::default();
     let lines = bytes.split(|byte| *byte == b'\n').enumerate();
     for (index, line) in lines.filter(|(_, line)| !line.is_empty()) {
-        let place = format!("{}:{}", app.display_path(&path), index + 1);
+        let place = format!("{path}:{}", index + 1);
         if let Ok(head) = serde_json::from_slice::<LineVersion>(line)
             && head.version > VERSION
         {
@@ -186,9 +199,12 @@ pub(crate) fn read_snapshots(app: &App<'_>) -> Result<(Vec<Snapshot>, Vec<String
             .hint("use the benchgate that wrote it or a newer one"));
         }
         match serde_json::from_slice(line) {
-            Ok(snapshot) => snapshots.push(snapshot),
-            Err(error) => problems.push(format!("{place}: passed over: {error}")),
+            Ok(snapshot) => file.snapshots.push(snapshot),
+            Err(error) => {
+                file.problems.push(format!("{place}: passed over: {error}"));
+                file.unread.push(line.to_vec());
+            }
         }
     }
-    Ok((snapshots, problems))
+    Ok(file)
 }

@@ -83,6 +83,7 @@ async fn main() {
             .unwrap_or(f64::NAN)
     };
     let count = all.milliseconds.len();
+    let waiting = if args.get.is_none() { queue(&args).await } else { 0 };
     println!(
         "{count} requests answered in {seconds:.1} s: {:.0}/s",
         count as f64 / seconds
@@ -97,6 +98,24 @@ async fn main() {
     );
     if let (Some(before), Some(after)) = (before, memory()) {
         println!("resident memory of the service: {before} KiB before, {after} KiB after");
+    }
+    if args.get.is_none() {
+        let judged = count.saturating_sub(waiting);
+        println!("judged meanwhile: {judged}, {:.0}/s", judged as f64 / seconds);
+        let begun = Instant::now();
+        while queue(&args).await > 0 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let rest = begun.elapsed().as_secs_f64();
+        println!(
+            "judged afterwards: {waiting} in {rest:.1} s, {:.0}/s",
+            waiting as f64 / rest.max(0.001)
+        );
+        // What was taken for it is given back a moment after its last use.
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        if let Some(memory) = memory() {
+            println!("resident memory when all is judged: {memory} KiB");
+        }
     }
     if all.errors > 0 {
         std::process::exit(1);
@@ -140,6 +159,16 @@ async fn post(args: Args, connection: usize, until: Instant) -> Seen {
         }
     }
     seen
+}
+
+/// How many runs wait to be judged.
+async fn queue(args: &Args) -> usize {
+    let mut stream = BufReader::new(TcpStream::connect(&args.address).await.unwrap());
+    let request = "GET /ready HTTP/1.1\r\nHost: load\r\nConnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let (_, body) = answer(&mut stream).await;
+    let ready: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    usize::try_from(ready["queue"].as_u64().unwrap()).unwrap()
 }
 
 /// A run of Go benchmarks, each a little different from all others.

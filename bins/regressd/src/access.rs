@@ -5,14 +5,17 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, Method, StatusCode, header};
+use sqlx::AnyConnection;
 
 use crate::auth::{Oidc, OidcError, Principal};
-use crate::database::{DatabaseError, repositories};
+use crate::database::DatabaseError;
+use crate::database::repositories::{self, StoredRepository};
 use crate::domain::{Grant, RepoName, Role};
 use crate::problem::Problem;
+use crate::same_origin;
 use crate::state::AppState;
 
-/// The cookie that a browser keeps a token in; it opens pages, and changes nothing.
+/// The cookie that a browser keeps a token in. It opens pages; it changes something only in forms of those pages.
 pub const COOKIE: &str = "regressd_token";
 
 /// Somebody who proved who they are; or anybody, to read, where the operator opened that.
@@ -75,6 +78,29 @@ impl FromRequestParts<AppState> for Access {
     }
 }
 
+/// Who sent a form from one of our pages: the cookie counts here, since the browser says where the form comes from.
+///
+/// # Errors
+/// 403 when the form comes from elsewhere, 401 without a valid token in the cookie, 429 after too many tries.
+pub(crate) async fn form_sender(state: &AppState, parts: &Parts) -> Result<Access, Problem> {
+    let settings = state.settings.load();
+    same_origin::require_same_origin(&parts.headers, settings.server.public_url.as_deref())?;
+    let Some(token) = cookie(&parts.headers) else {
+        let detail = "sign in first: this needs a token with the role admin";
+        return Err(Problem::new(StatusCode::UNAUTHORIZED, detail));
+    };
+    let address = client_address(&parts.extensions, &parts.headers, settings.server.trust_proxy);
+    let principal = match principal(state, token).await {
+        Ok(principal) => principal,
+        Err(problem) => {
+            state.limits.load().check_address_limit(address)?;
+            return Err(problem);
+        }
+    };
+    state.limits.load().check_principal_limit(&principal.name)?;
+    Ok(Access(principal))
+}
+
 /// Whether a token that came in a form is valid. Each try counts for the address it came from.
 ///
 /// # Errors
@@ -123,16 +149,34 @@ async fn allowed_workflow(state: &AppState, oidc: &Oidc, principal: Principal) -
         return Ok(principal);
     }
     let mut connection = state.database.acquire_reader().await?;
-    let known = repositories::find_repository(&mut connection, repository)
+    let number = principal.claims.as_ref().and_then(|claims| claims.repository_id);
+    let known = installed_repository(&mut connection, repository, number)
         .await
         .map_err(DatabaseError::from)?;
-    if known.is_some_and(|known| known.installation.is_some()) {
+    if known {
         return Ok(principal);
     }
     tracing::warn!(%repository, "a workflow was refused: neither in oidc.allow nor an installed repository");
     let detail =
         "workflows of this repository may not upload; name it in oidc.allow, or install the App there";
     Err(Problem::new(StatusCode::FORBIDDEN, detail))
+}
+
+/// Whether the App is installed in the repository, which may be known by another name yet.
+async fn installed_repository(
+    connection: &mut AnyConnection,
+    name: &RepoName,
+    number: Option<u64>,
+) -> sqlx::Result<bool> {
+    if let Some(number) = number
+        && let Some(known) = repositories::find_by_github_id(connection, number).await?
+    {
+        return Ok(known.installation.is_some());
+    }
+    let known = repositories::find_by_name(connection, name).await?;
+    // Whoever has the name of a repository that is gone is not the one that the App was installed in.
+    let is_it = |known: &StoredRepository| known.github_id.is_none() || number.is_none();
+    Ok(known.is_some_and(|known| is_it(&known) && known.installation.is_some()))
 }
 
 fn anybody() -> Principal {

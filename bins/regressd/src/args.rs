@@ -62,6 +62,12 @@ pub enum Command {
         /// Shell
         shell: Shell,
     },
+    /// Print the manual page, or write one file a command
+    Man {
+        /// Folder to write regressd.1, regressd-serve.1 and so on into
+        #[arg(value_name = "DIR")]
+        directory: Option<PathBuf>,
+    },
     /// Make, list and revoke access tokens
     #[command(subcommand)]
     Token(TokenCommand),

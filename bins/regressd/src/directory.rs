@@ -144,6 +144,14 @@ impl Directory {
         self.find_repository(database, &name).await
     }
 
+    /// Forgets everything: a repository is gone with all of its streams.
+    pub fn forget_all(&self) {
+        self.repositories.invalidate_all();
+        self.names.invalidate_all();
+        self.streams.invalidate_all();
+        self.contents.invalidate_all();
+    }
+
     /// Forgets a repository whose row was changed.
     pub fn forget_repository(&self, name: &RepoName) {
         self.repositories.invalidate(name);

@@ -74,6 +74,19 @@ pub struct AboutRegression {
     pub commit: String,
 }
 
+/// Payload of a job about a forced push.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AboutRewrite {
+    /// The repository.
+    pub repository: RepositoryId,
+    /// The branch.
+    pub branch: String,
+    /// The commit that was its head before.
+    pub before: String,
+    /// The commit that is.
+    pub after: String,
+}
+
 /// Asks that a webhook be acted on.
 #[must_use]
 pub fn act_on_delivery(delivery: &str, correlation: &str) -> NewJob {
@@ -142,4 +155,14 @@ pub fn confirm_run(run: RunId, stream: StreamId, commit: &str, correlation: &str
 pub fn update_issue(about: &AboutRegression, correlation: &str) -> NewJob {
     let key = format!("{}:{}:{}", about.repository.0, about.branch, about.commit);
     NewJob::due_now(JobKind::Issue, &key, about, correlation)
+}
+
+/// Asks that what a forced push left behind leave the history.
+#[must_use]
+pub fn forget_rewritten(about: &AboutRewrite, correlation: &str) -> NewJob {
+    let key = format!(
+        "{}:{}:{}:{}",
+        about.repository.0, about.branch, about.before, about.after
+    );
+    NewJob::due_now(JobKind::Rewrite, &key, about, correlation)
 }

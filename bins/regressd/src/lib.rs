@@ -9,13 +9,16 @@
 //! A request is answered when what it brought is in the database. All judgement is `regress-core`'s; this crate stores
 //! runs, finds the history each is judged by, and says what came out of it where people look.
 
+mod accepting;
 pub mod access;
+mod administering;
 pub mod analytics;
 pub mod args;
 pub mod auth;
 pub mod backoff;
 pub mod backup;
 pub mod command;
+pub mod correlation;
 pub mod database;
 pub mod directory;
 pub mod domain;
@@ -31,6 +34,7 @@ pub mod problem;
 pub mod reload;
 pub mod request_limits;
 pub mod run_cache;
+mod same_origin;
 pub mod server;
 pub mod settings;
 pub mod simulate;

@@ -1,8 +1,9 @@
 //! Uploads that come faster than they can be judged are held back a little.
 //!
 //! Storing a run costs less than judging it, so clients that post as fast as they are answered would outrun the workers
-//! for as long as they go on. Their answers are therefore delayed by up to 20 ms, the more the longer the queue:
-//! what is stored and what is judged meet where the queue stays as it is. Nothing is refused, and a run is as safe
+//! for as long as they go on. Their answers are therefore delayed by up to a second, the more the longer the queue:
+//! what is stored and what is judged meet where the queue stays as it is, and the processors that accepting leaves
+//! are those that judge. Nothing is refused, and a run is as safe
 //! before the delay as after it.
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -15,10 +16,10 @@ use crate::database::{Database, jobs};
 /// Runs that may wait without any delay.
 const UNNOTICED: u32 = 1_000;
 /// With so many more the delay is at its longest; no more than these are counted.
-const REACH: u32 = 4_000;
-/// The longest delay: a hundred clients that wait so long, and as long again for their answers, still post 2,500 runs a
-/// second.
-const LONGEST: Duration = Duration::from_millis(20);
+const REACH: u32 = 20_000;
+/// The longest delay. A hundred clients that are held back for 40 ms, which 800 runs too many make, and wait 20 ms for their
+/// answers, post 1,700 runs a second.
+const LONGEST: Duration = Duration::from_secs(1);
 /// How often the queue is looked at.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -60,10 +61,10 @@ mod tests {
     #[test]
     fn the_delay_grows_with_the_queue_and_ends() {
         let shedding = LoadShedding::default();
-        let delays = [0, 1_000, 3_000, 5_000, u32::MAX].map(|waiting| {
+        let delays = [0, 1_000, 1_800, 3_000, 11_000, u32::MAX].map(|waiting| {
             shedding.0.store(waiting, Ordering::Relaxed);
             shedding.delay().as_millis()
         });
-        assert_eq!(delays, [0, 0, 10, 20, 20]);
+        assert_eq!(delays, [0, 0, 40, 100, 500, 1000]);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::database::{Database, DatabaseError, deliveries, landed, retention};
+use crate::database::{Database, DatabaseError, deliveries, landed, retention, rewritten};
 use crate::domain::UnixMillis;
 use crate::settings::Settings;
 use crate::state::AppState;
@@ -46,6 +46,9 @@ pub async fn remove_old_data(database: &Database, settings: &Settings) -> Result
         old_deliveries = remove.await?;
         let remove =
             database.run_in_transaction(move |connection| Box::pin(landed::remove_older(connection, moment)));
+        remove.await?;
+        let remove = database
+            .run_in_transaction(move |connection| Box::pin(rewritten::remove_older(connection, moment)));
         remove.await?;
     }
     Ok((old_runs, old_deliveries))

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use cli_kit::settings::Resolved;
-use cli_kit::{CancelToken, Failure, Format, Printer, on_interrupt, paths};
+use cli_kit::{CancelToken, Failure, Format, Printer, before_deadly_signal, on_interrupt, paths};
 use serde::Serialize;
-use snippex_exec::engine::EngineTable;
+use snippex_exec::engine::{EngineTable, remove_own_folders};
 use snippex_exec::remote::{Host, HostDefaults, HostEntry};
 use snippex_session::{CacheOptions, EngineNames, VerdictCache};
 use snippex_store::{Location, StoreError, StoreHandle};
@@ -26,6 +26,8 @@ pub(crate) struct App<'p> {
     pub(crate) engines: EngineTable,
     /// Hosts whose engines can be named; none is connected before it is used.
     pub(crate) hosts: BTreeMap<String, Arc<Host>>,
+    /// Made when the first part of the work that can be stopped begins.
+    pub(crate) interrupt: OnceLock<CancelToken>,
 }
 
 impl App<'_> {
@@ -130,9 +132,19 @@ impl App<'_> {
         }
     }
 
-    /// From now on the first Ctrl-C asks to stop and the second ends the process.
+    /// From now on the first Ctrl-C asks to stop and the second ends the process. All parts of a command share one token.
     pub(crate) fn cancel_token(&self) -> Result<CancelToken, Failure> {
-        on_interrupt("stopping, what was found so far is kept; once more to end at once")
+        if let Some(token) = self.interrupt.get() {
+            return Ok(token.clone());
+        }
+        let token = on_interrupt("stopping, what was found so far is kept; once more to end at once")?;
+        Ok(self.interrupt.get_or_init(|| token).clone())
+    }
+
+    /// From now on Ctrl-C, `kill` and a closed terminal end the process without leaving temporary folders: for commands that
+    /// start engines and keep nothing half done.
+    pub(crate) fn tidy_up_when_killed(&self) -> Result<(), Failure> {
+        before_deadly_signal(remove_own_folders)
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use cli_kit::style::HEADING;
 use cli_kit::{CancelToken, ExitStatus, Failure, Format, Progress, units};
 use snippex_core::block::Block;
+use snippex_core::words::difference_sentence;
 use snippex_exec::check::{BlockReport, CheckSummary};
 use snippex_report::check::CheckSummary as SummaryView;
 use snippex_report::{format_count, format_number};
@@ -127,6 +128,7 @@ pub(crate) fn find_answer<'a>(
         extracting: None,
         checking: None,
         kept: Vec::new(),
+        in_used_processes: 0,
         failure: None,
     };
     let cache = app.open_cache(args.cache.cache_refresh);
@@ -241,6 +243,8 @@ struct ShownProgress<'a> {
     checking: Option<Progress<'a>>,
     /// Blocks with divergences, kept for an answer in one document.
     kept: Vec<serde_json::Value>,
+    /// Findings so far that only processes show which have run the case before.
+    in_used_processes: usize,
     /// Why nothing more can be printed; the check stops then.
     failure: Option<Failure>,
 }
@@ -304,6 +308,7 @@ impl ShownProgress<'_> {
                 summary,
                 elapsed,
             } => {
+                self.show_used_processes(number, block, binary, report);
                 self.show_block(number, block, binary, report)?;
                 self.show_progress(report.runs, summary, elapsed);
             }
@@ -312,9 +317,42 @@ impl ShownProgress<'_> {
                     progress.set_message("reducing what was found");
                 }
             }
+            SessionEvent::FailedStarts { engine, count } => {
+                let starts = format_count(u64::from(count), "start");
+                printer.print_note(format_args!(
+                    "{starts} of {engine} failed and went well when repeated"
+                ));
+            }
             _ => {}
         }
         Ok(())
+    }
+
+    /// Tells what no fresh process shows: as it is no property of the block alone, it is no bug in the list.
+    fn show_used_processes(
+        &mut self,
+        number: BlockNumber,
+        block: &Block,
+        binary: &str,
+        report: &BlockReport,
+    ) {
+        for finding in &report.in_used_processes {
+            self.in_used_processes += 1;
+            if self.in_used_processes > MAX_EXAMPLES {
+                continue;
+            }
+            let culprit = finding.divergence.class.culprit.as_ref();
+            let what = finding.divergence.differences.first().map(difference_sentence);
+            self.app.printer.print_note(format_args!(
+                "only in a used process: block {} of {binary} at {:#x}, start {}, {}: {}; {} of the block, none in a fresh process",
+                number.0,
+                block.address,
+                finding.start,
+                culprit.map_or("the way it ends", |culprit| culprit.form.as_str()),
+                what.unwrap_or_else(|| "it ends elsewhere".to_owned()),
+                format_count(finding.runs, "run"),
+            ));
+        }
     }
 
     fn show_block(
@@ -345,9 +383,11 @@ impl ShownProgress<'_> {
     fn show_progress(&self, runs: u64, summary: &CheckSummary, elapsed: Duration) {
         if let Some(progress) = &self.checking {
             progress.advance(runs);
-            let rate = summary.runs as f64 / elapsed.as_secs_f64().max(1e-9);
-            let diverged = units::format_count(summary.diverged);
-            progress.set_message(format_args!("{}, {diverged} diverged", units::format_rate(rate)));
+            progress.refresh_message(|| {
+                let rate = summary.runs as f64 / elapsed.as_secs_f64().max(1e-9);
+                let diverged = units::format_count(summary.diverged);
+                format!("{}, {diverged} diverged", units::format_rate(rate))
+            });
         }
     }
 }

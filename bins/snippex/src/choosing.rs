@@ -1,14 +1,14 @@
 //! Which blocks of a program are taken, as it was typed.
 
-use cli_kit::Failure;
+use cli_kit::{ExitStatus, Failure};
 use snippex_blocks::select::SelectionRequest;
 use snippex_report::format_count;
 use snippex_report::selection::SelectionView;
-use snippex_session::{BinaryFile, StoredSelection, TargetChoice};
+use snippex_session::{BinaryFile, ReadPrograms, StoredSelection, TargetChoice};
 
 use crate::app::App;
 use crate::args::{FilterArgs, SelectArgs};
-use crate::hints::OrUserError;
+use crate::hints::{OrUserError, UserError};
 
 /// What was typed, checked.
 pub(crate) fn build_target_choice(
@@ -46,4 +46,34 @@ pub(crate) fn warn_if_nothing(app: &App<'_>, file: &BinaryFile, found: usize, ch
 pub(crate) fn selection_view(selection: &StoredSelection) -> SelectionView {
     let numbers = selection.numbers.iter().map(|(&index, number)| (index, number.0));
     SelectionView::new(&selection.report, &numbers.collect())
+}
+
+/// Says which programs of a check were left out, and why.
+pub(crate) fn warn_of_left_out(app: &App<'_>, read: &ReadPrograms) {
+    for same in &read.same {
+        app.printer.print_warning(format_args!(
+            "{} is left out: it is the same as {}",
+            same.path.display(),
+            same.earlier.display()
+        ));
+    }
+    for skipped in &read.skipped {
+        if skipped.is_script {
+            app.printer.print_note(format_args!(
+                "{} is left out: it is a script",
+                skipped.path.display()
+            ));
+        } else {
+            app.printer
+                .print_warning(format_args!("left out: {}", skipped.error.user_error()));
+        }
+    }
+}
+
+/// How a check ends that found nothing, but did not see all that was named.
+pub(crate) fn status_with_left_out(status: ExitStatus, incomplete: bool) -> ExitStatus {
+    match status {
+        ExitStatus::NothingFound if incomplete => ExitStatus::CouldNot,
+        status => status,
+    }
 }

@@ -7,7 +7,7 @@ use cli_kit::{ExitStatus, Failure, Table};
 use serde::Serialize;
 use snippex_report::check::CheckSummary;
 use snippex_report::format_number;
-use snippex_session::{CheckTarget, EnginePair, Generated, read_programs};
+use snippex_session::{CheckTarget, EnginePair, Generated, ReadPrograms, read_programs};
 
 use crate::app::App;
 use crate::args::CheckArgs;
@@ -74,12 +74,6 @@ fn refuse_what_does_not_go_together(args: &CheckArgs) -> Result<(), Failure> {
         return Err(Failure::new("--detail and reports are of one engine")
             .hint("name one engine, or ask afterwards: `snippex report`, `snippex compare`"));
     }
-    if args.generate.has_any_option() && !args.generated {
-        return Err(
-            Failure::new("--isa, --instruction, --per-form and --sequence say what to generate")
-                .hint("add --generated, and name no binary"),
-        );
-    }
     Ok(())
 }
 
@@ -107,8 +101,8 @@ fn check_one(app: &App<'_>, args: &CheckArgs, pair: &EnginePair) -> Result<Answe
     }
     let choice = choosing::build_target_choice(&args.filter, &args.select, args.run.seed)?;
     let programs = read_programs(&args.binaries)
+        .and_then(ReadPrograms::require_all)
         .or_user_error()?
-        .programs
         .into_iter();
     let targets = programs.map(|program| CheckTarget::Program(program, &choice));
     checking::find_answer(app, &store, "check", pair, &args.run, targets, false)

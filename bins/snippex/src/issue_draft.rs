@@ -50,7 +50,13 @@ impl IssueDraft {
         let (name, location) = (CaseName::new(&bug.id), app.database_location()?);
         let store = || StoreHandle::open_existing(&location);
         let reproduced = ReproducedCase::load_by_name(&name, &app.engines, store).or_user_error()?;
-        let judged = reproduced.judge_case(&app.engines, None).or_user_error()?;
+        let reference = app
+            .engine_names()
+            .choose_engine(&app.settings.value.reference)
+            .or_user_error()?;
+        let judged = reproduced
+            .judge_case(&app.engines, &reference, None)
+            .or_user_error()?;
         let engines: Vec<(String, String)> = bug
             .engines
             .iter()

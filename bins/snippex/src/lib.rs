@@ -24,6 +24,7 @@ mod install;
 mod issue_draft;
 #[cfg(feature = "github")]
 mod issue_reporting;
+mod recording;
 mod reporting;
 mod settings;
 mod spawn;

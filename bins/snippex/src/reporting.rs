@@ -9,11 +9,11 @@ use snippex_formats::snip::Snip;
 use snippex_report::bugs::{BugView, SeenOn};
 use snippex_report::data_table::wilson_interval;
 use snippex_report::report::{
-    CheckFigures, EngineFigures, EngineRuns, MODEL_VERSION, NamedCount, ReportBug, ReportExample,
-    ReportFinding, ReportModel, ReportTotals,
+    CheckFigures, EngineFigures, EngineRuns, MODEL_VERSION, NamedCount, ProgramFigures, ReportBug,
+    ReportExample, ReportFinding, ReportModel, ReportTotals,
 };
 use snippex_session::{Bugs, Grouping, SessionError, Wanted, failure_modes, group_runs, is_called};
-use snippex_store::{BugExample, StoreHandle, StoredBug, SummedRun, UnixMillis};
+use snippex_store::{Binary, BugExample, StoreHandle, StoredBug, SummedRun, UnixMillis};
 use snippex_triage::reduce::CONFIRMATIONS;
 
 use crate::app::App;
@@ -72,7 +72,11 @@ pub(crate) fn report_model(
         .filter_map(|bug| Some((bug.cause.to_string(), bug.example?.1)))
         .collect();
     let findings = findings(&bugs, &stored, scope.findings).or_user_error()?;
+    let binaries = store
+        .call_and_wait(async |store| store.list_binaries().await)
+        .or_user_error()?;
     let mut report = figures(&runs);
+    report.programs = program_figures(&runs, &binaries);
     report.bugs = views
         .iter()
         .map(|view| report_bug(view, &bugs, &examples))
@@ -144,6 +148,32 @@ fn engine_figures(runs: &[SummedRun]) -> Vec<EngineFigures> {
             }
         })
         .collect()
+}
+
+/// The programs of checks, those with the most diverging blocks first.
+fn program_figures(runs: &[SummedRun], binaries: &[Binary]) -> Vec<ProgramFigures> {
+    let mut places: HashMap<&str, Vec<String>> = HashMap::new();
+    for stored in binaries
+        .iter()
+        .filter(|stored| stored.binary.path != stored.binary.name)
+    {
+        let found = places.entry(&stored.binary.name).or_default();
+        found.push(stored.binary.path.clone());
+    }
+    let mut programs: Vec<ProgramFigures> = group_runs(runs, Grouping::Binary)
+        .into_iter()
+        .map(|((name, _), group)| ProgramFigures {
+            places: places.remove(name.as_str()).unwrap_or_default(),
+            name,
+            blocks: group.counts.blocks,
+            diverging_blocks: group.counts.diverging_blocks,
+            success: share(group.passing_blocks(), group.counts.blocks),
+            runs: group.counts.runs,
+            diverged: group.counts.diverged,
+        })
+        .collect();
+    programs.sort_by_key(|program| std::cmp::Reverse(program.diverging_blocks));
+    programs
 }
 
 /// A share from 0 to 1; of nothing it is all.

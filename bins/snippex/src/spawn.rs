@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use snippex_core::block::{Block, Terminator};
 use snippex_core::decode::intel_decoder;
+use snippex_exec::engine::OwnFolder;
 
 /// Why it could not be measured.
 #[derive(Debug)]
@@ -50,7 +51,7 @@ pub(crate) fn measure_spawn_times(blocks: &[&Block]) -> Result<SpawnTimes, Spawn
         .into_iter()
         .find(|program| exists(program))
         .ok_or(SpawnError::NoAssembler)?;
-    let folder = tempfile::tempdir().map_err(|error| failed("a temporary folder", &error))?;
+    let folder = OwnFolder::new("bench-").map_err(|error| failed("a temporary folder", &error))?;
     let mut times = SpawnTimes {
         assembler,
         runs: 0,

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use cli_kit::{Failure, OrFail};
 use snippex_core::block::Block;
+use snippex_exec::engine::OwnFolder;
 use snippex_formats::repro::{ReproForm, Spelling};
 
 use crate::install::is_program_on_path;
@@ -164,8 +165,8 @@ fn run(command: &mut Command, name: &str) -> Result<Tried, Failure> {
     })
 }
 
-fn temporary() -> Result<tempfile::TempDir, Failure> {
-    tempfile::tempdir()
+fn temporary() -> Result<OwnFolder, Failure> {
+    OwnFolder::new("repro-")
         .or_fail_with(|| format!("cannot make a folder in {}", std::env::temp_dir().display()))
         .map_err(|failure| failure.hint("make room there, or name another folder in the variable TMPDIR"))
 }

@@ -61,6 +61,7 @@ pub fn run_command(
     };
     // What is buffered has to be out before the answer counts as given: a full disk shows up here.
     let ended = command(&printer);
+    crate::interrupt::leave_end_to_signal();
     let flushed = printer.flush();
     match ended.and_then(|status| flushed.map(|()| status)) {
         Ok(status) => status.into(),

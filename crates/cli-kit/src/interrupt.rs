@@ -1,12 +1,12 @@
 //! Ctrl-C and a closed terminal: the first asks the command to stop and keep what it has, the second ends it at once.
 
 use std::io::Write as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::flag;
 use signal_hook::iterator::Signals;
+use signal_hook::{flag, low_level};
 
 use crate::style::WARNING;
 use crate::{ExitStatus, Failure, OrFail};
@@ -49,10 +49,7 @@ impl CancelToken {
 pub fn on_interrupt(message: &'static str) -> Result<CancelToken, Failure> {
     let token = CancelToken::new();
     let failed = "cannot handle Ctrl-C";
-    let mut handled = vec![SIGINT, SIGTERM];
-    if !ignores_hangup() {
-        handled.push(SIGHUP);
-    }
+    let handled = handled_signals();
     let mut signals = Signals::new(&handled).or_fail(failed)?;
     for signal in handled {
         // The order matters: the handler that ends the process looks at the flag first, so that it
@@ -73,6 +70,53 @@ pub fn on_interrupt(message: &'static str) -> Result<CancelToken, Failure> {
         })
         .or_fail(failed)?;
     Ok(token)
+}
+
+/// A deadly signal has come, and another thread ends the process by it.
+static ENDS_BY_SIGNAL: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+
+/// Waits for the end if a deadly signal has come: nothing the command could say counts any more.
+pub(crate) fn leave_end_to_signal() {
+    while ENDS_BY_SIGNAL.load(Ordering::SeqCst) {
+        std::thread::park();
+    }
+}
+
+/// From now on the first of SIGINT, SIGTERM and SIGHUP runs `clean` and then ends the process as it would have without. For
+/// commands that have nothing to keep when they are stopped, in place of [`on_interrupt`].
+///
+/// # Errors
+/// When the system does not take the handlers.
+pub fn before_deadly_signal(clean: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
+    let failed = "cannot handle Ctrl-C";
+    let handled = handled_signals();
+    for signal in &handled {
+        // By the handler itself, before anything else goes on: what the signal interrupts or what is cleaned away may fail the command,
+        // and that is not the end that was asked for.
+        flag::register(*signal, Arc::clone(&ENDS_BY_SIGNAL)).or_fail(failed)?;
+    }
+    let mut signals = Signals::new(handled).or_fail(failed)?;
+    std::thread::Builder::new()
+        .name("interrupt".to_owned())
+        .spawn(move || {
+            if let Some(signal) = signals.forever().next() {
+                clean();
+                if low_level::emulate_default_handler(signal).is_err() {
+                    low_level::exit(ExitStatus::Interrupted.code().into());
+                }
+            }
+        })
+        .or_fail(failed)?;
+    Ok(())
+}
+
+/// The signals by which users and systems end a program.
+fn handled_signals() -> Vec<i32> {
+    let mut handled = vec![SIGINT, SIGTERM];
+    if !ignores_hangup() {
+        handled.push(SIGHUP);
+    }
+    handled
 }
 
 /// Whether whoever started this process lets it ignore SIGHUP. The system says so in a mask of signals, the first of

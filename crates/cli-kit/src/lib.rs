@@ -54,7 +54,7 @@ pub mod units;
 pub use args::{ColorChoice, Format, OutputArgs, ProgressChoice};
 pub use exit::{ExitStatus, run_command};
 pub use failure::{Failure, OrFail};
-pub use interrupt::{CancelToken, on_interrupt};
+pub use interrupt::{CancelToken, before_deadly_signal, on_interrupt};
 pub use manual::manual_pages;
 pub use printer::{Printer, Sink};
 pub use progress::Progress;

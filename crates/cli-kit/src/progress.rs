@@ -11,6 +11,8 @@ use crate::{Printer, units};
 
 const LINE_EVERY: Duration = Duration::from_secs(10);
 const TICK_EVERY: Duration = Duration::from_millis(120);
+/// No eye reads words that change more often.
+const MESSAGE_EVERY: Duration = Duration::from_millis(100);
 
 /// A task under way. Threads may share it; dropping it removes the bar.
 #[derive(Debug)]
@@ -21,6 +23,8 @@ pub struct Progress<'a> {
     started: Instant,
     /// When the next line is due; nothing where lines are not wanted.
     next_line: Option<Mutex<Instant>>,
+    /// When the next message of [`Progress::refresh_message`] is due.
+    next_message: Mutex<Instant>,
 }
 
 impl<'a> Progress<'a> {
@@ -48,6 +52,7 @@ impl<'a> Progress<'a> {
             bar,
             started,
             next_line,
+            next_message: Mutex::new(started),
         }
     }
 
@@ -72,6 +77,18 @@ impl<'a> Progress<'a> {
     /// Shows a word on how it goes, such as a rate or what was found so far.
     pub fn set_message(&self, message: impl Display) {
         self.bar.set_message(message.to_string());
+    }
+
+    /// Shows what `message` says unless one was shown within a tenth of a second: for what changes with every step of a task.
+    pub fn refresh_message(&self, message: impl FnOnce() -> String) {
+        let Ok(mut due) = self.next_message.try_lock() else {
+            return;
+        };
+        let now = Instant::now();
+        if now >= *due {
+            *due = now + MESSAGE_EVERY;
+            self.bar.set_message(message());
+        }
     }
 
     /// How much is done.
@@ -142,7 +159,8 @@ mod tests {
         let printer = Printer::on_streams(Box::new(std::io::sink()), Box::new(std::io::sink()));
         let progress = printer.start_progress("runs", Some(2000));
         progress.advance(1500);
-        progress.set_message("3 diverged");
+        progress.refresh_message(|| "3 diverged".to_owned());
+        progress.refresh_message(|| "4 diverged, a moment later".to_owned());
         assert_eq!(progress.amount_done(), 1500);
         let text = progress.text();
         assert!(text.starts_with("runs: 1.50 k of 2.00 k in "), "{text}");

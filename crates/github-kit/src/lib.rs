@@ -32,6 +32,7 @@ mod bug_issue;
 mod check_run;
 mod client;
 mod comment;
+mod compare;
 mod content_rate;
 #[cfg(feature = "app")]
 mod credentials;
@@ -49,6 +50,7 @@ pub use bug_issue::{FoundIssue, NewIssue, list_issues, open_issue, read_issue, s
 pub use check_run::{Annotation, CheckRun, CheckState, Conclusion, end_check_run, put_check_run};
 pub use client::{Credentials, GitHub, GitHubSettings};
 pub use comment::{Written, comment_room, put_comment, read_marked_comment};
+pub use compare::commits_left_behind;
 pub use content_rate::{ContentLimits, ContentRateLimiter, MemoryContentRate, reserve_request};
 #[cfg(feature = "app")]
 pub use credentials::{AppCredentials, CredentialsError};

@@ -34,6 +34,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     suite.set_target("sort/4096", SuiteTarget::MaxAtMost(Duration::from_millis(100)));
     let suite = measure(suite)?;
     print!("{suite}");
+    print!("{}", suite.comparison_report());
     suite.check_results()?;
     Ok(())
 }

@@ -26,6 +26,7 @@
 //! ```
 
 mod comparison;
+mod report;
 mod target;
 mod workload;
 
@@ -35,6 +36,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 pub use comparison::{BaselineVerdict, SuiteComparison};
+pub use report::{ComparedTest, ComparisonReport};
 pub use target::{Missed, SuiteTarget};
 pub use workload::Workload;
 
@@ -275,6 +277,12 @@ impl PerfTestSuite {
         } else {
             Err(SuiteFailure(lines))
         }
+    }
+
+    /// What became slower, faster or neither against the baseline, for a log or a comment.
+    #[must_use]
+    pub fn comparison_report(&self) -> ComparisonReport {
+        ComparisonReport::of_results(&self.name, self.threshold, &self.results)
     }
 
     /// The suite as one process run, for a run file or a baseline: the median of each test with its iterations.

@@ -115,6 +115,22 @@ fn google_benchmark_and_catch2() {
 }
 
 #[test]
+fn javascript_ruby_and_dart_in_words() {
+    snapshot("benchmark-js", "benchmarks-made/benchmark-js.txt");
+    snapshot("ruby-benchmark", "benchmarks-made/ruby-benchmark.txt");
+    snapshot("ruby-bmbm", "benchmarks-made/ruby-bmbm.txt");
+    snapshot("dart", "benchmarks-made/dart.txt");
+    let options = IngestOptions {
+        tool: Some(Tool::ConsoleTime),
+        ..IngestOptions::default()
+    };
+    let timers = files("benchmarks-made/console-time.txt");
+    insta::assert_snapshot!("console-time", table(&ingest_files(&timers, &options)));
+    // Lines like those are anybody's: they are no benchmarks unless somebody says so.
+    assert!(ingest_files(&timers, &IngestOptions::default()).is_empty());
+}
+
+#[test]
 fn go() {
     snapshot("go-three", "tool-output/go/bench/three.txt");
     snapshot("go-five", "tool-output/go/bench/five.txt");

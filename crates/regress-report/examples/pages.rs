@@ -213,6 +213,8 @@ fn repository_page(all: &BTreeMap<String, Vec<Value>>) -> RepositoryPage {
         branch: "main".to_owned(),
         streams: vec![stream],
         runs: (0..8).map(run).collect(),
+        archived: false,
+        administered_at: Some("#".to_owned()),
         empty: MessagePage::default(),
     }
 }
@@ -253,6 +255,9 @@ fn benchmark_page(name: &str, all: &[Value]) -> BenchmarkPage {
         value: value.to_owned(),
     };
     BenchmarkPage {
+        range: None,
+        beside: Default::default(),
+        accept: None,
         name: name.to_owned(),
         unit: Unit::Nanoseconds,
         direction: Direction::SmallerIsBetter,

@@ -1,11 +1,15 @@
-//! Figures as reports of all programs show them: one description, and its form for people, programs, spreadsheets and
-//! Prometheus.
+//! What reports of both families are made with.
 //!
-//! [`data_table`] has rows of figures, [`prometheus`] its text format. Nothing here knows what the figures are about, prints or
-//! reads anything.
+//! [`data_table`] has rows of figures for people, programs and spreadsheets, [`prometheus`] its text format, [`escape`] takes
+//! markup out of text, [`template`] fills templates in, and `pdf` (with the feature of that name) makes documents for printers.
+//! Nothing here knows what a report is about, prints anything, or reads any file but templates.
 
 pub mod data_table;
+pub mod escape;
+#[cfg(feature = "pdf")]
+pub mod pdf;
 pub mod prometheus;
+pub mod template;
 
 /// A number with its thousands apart: `1,234,567`.
 #[must_use]

@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use crate::block::{Block, Terminator, Unrunnable};
 use crate::case::Placement;
-use crate::decode::loads_segment;
+use crate::decode::{loads_segment, refused_reason};
 
 /// Number of the exit that a fall-through or a direct branch takes.
 pub const EXIT_NEXT: u32 = 0;
@@ -72,11 +72,14 @@ pub fn lower_block(block: &Block, placement: Placement, stub: Stub) -> Result<Co
     let mut instruction = Instruction::default();
     let mut last = 0;
     let mut loads_segments = false;
+    let mut is_refused = false;
     while decoder.can_decode() {
         last = decoder.position();
         decoder.decode_out(&mut instruction);
         if instruction.is_invalid() {
-            return Err(LowerError::Malformed);
+            check_refused_end(block, last)?;
+            is_refused = true;
+            break;
         }
         loads_segments |= loads_segment(&instruction)
             || matches!(instruction.mnemonic(), Mnemonic::Wrfsbase | Mnemonic::Wrgsbase);
@@ -151,6 +154,13 @@ pub fn lower_block(block: &Block, placement: Placement, stub: Stub) -> Result<Co
             (stub.push)(&mut bytes, EXIT_NEXT);
             ([target, target], stubs)
         }
+        // An engine that executes what it has to refuse goes on behind it.
+        Terminator::Trap if is_refused => {
+            loads_segments = true;
+            let stubs = bytes.len();
+            (stub.push)(&mut bytes, EXIT_NEXT);
+            ([next, next], stubs)
+        }
         Terminator::IndirectJmp | Terminator::IndirectCall | Terminator::Ret | Terminator::Trap => {
             let stubs = bytes.len();
             ([next, next], stubs)
@@ -164,6 +174,14 @@ pub fn lower_block(block: &Block, placement: Placement, stub: Stub) -> Result<Co
         stubs,
         loads_segments,
     })
+}
+
+/// Whether `block` may end in an encoding that does not decode, at offset `start`.
+fn check_refused_end(block: &Block, start: usize) -> Result<(), LowerError> {
+    if block.terminator != Terminator::Trap {
+        return Err(LowerError::Malformed);
+    }
+    refused_reason(&block.bytes[start..]).map_or(Ok(()), |reason| Err(LowerError::Unrunnable(reason)))
 }
 
 /// Second opcode byte of `Jcc rel32` for iced's condition number, which is not the encoding's.

@@ -31,11 +31,7 @@ pub fn difference_sentence(difference: &Difference) -> String {
         }
         (expected, actual) => {
             let (actual, expected) = (value(difference, actual), value(difference, expected));
-            format!(
-                "{}{} is {actual}, not {expected}",
-                difference.name,
-                lane(difference)
-            )
+            format!("{} {actual}, not {expected}", subject(difference))
         }
     }
 }
@@ -90,11 +86,13 @@ fn raised(signal: &Signal) -> String {
     format!("{name} at {:#x}{address}", signal.rip)
 }
 
-/// Which bytes of a vector register are shown.
-fn lane(difference: &Difference) -> String {
+/// What a sentence is about, with its verb; of a vector register the bytes that are shown, counted from the lowest.
+fn subject(difference: &Difference) -> String {
+    let name = &difference.name;
     match difference.field {
-        Field::Vector { first, last, .. } => format!("[{first}..={last}]"),
-        _ => String::new(),
+        Field::Vector { first, last, .. } if first == last => format!("byte {first} of {name} is"),
+        Field::Vector { first, last, .. } => format!("bytes {first} to {last} of {name} are"),
+        _ => format!("{name} is"),
     }
 }
 
@@ -149,6 +147,27 @@ mod tests {
             said(Field::Memory { address: 0x10 }, "[0x10]"),
             "[0x10] is 0200c0, not 0100c0"
         );
+    }
+
+    #[test]
+    fn bytes_of_a_vector_are_counted() {
+        let mut found = [0; 64];
+        found[8] = 2;
+        let said = |last| {
+            difference_sentence(&Difference {
+                field: Field::Vector {
+                    register: 1,
+                    first: 8,
+                    last,
+                },
+                name: "xmm1".to_owned(),
+                expected: Value::Bytes(found.to_vec()),
+                actual: Value::Bytes(vec![0; 64]),
+                differing: Value::Bytes(found.to_vec()),
+            })
+        };
+        assert_eq!(said(8), "byte 8 of xmm1 is 00, not 02");
+        assert_eq!(said(9), "bytes 8 to 9 of xmm1 are 0000, not 0200");
     }
 
     #[test]

@@ -60,11 +60,7 @@ impl Room {
     }
 
     fn add(&mut self, group: &Group, lowered: Option<&Lowered>) -> Result<(), BatchError> {
-        let writable = group
-            .pages
-            .iter()
-            .filter(|page| page.access == PageAccess::ReadWrite)
-            .count();
+        let writable = writable_pages(group);
         let new_vectors = if self.has_vector_pool(group) {
             0
         } else {
@@ -164,6 +160,52 @@ fn validate_vector_pool(group: &Group) -> Result<(), &'static str> {
         return Err("MXCSR has reserved bits set");
     }
     Ok(())
+}
+
+/// Some of the starts of a group: as many as fit one batch.
+#[derive(Debug)]
+pub(crate) struct GroupPart {
+    /// Position of the group among those that were cut.
+    pub(crate) index: usize,
+    /// Number of its first start in the whole group.
+    pub(crate) first_start: usize,
+    /// The part.
+    pub(crate) group: Group,
+}
+
+/// Cuts every group whose starts do not fit one batch into parts that do, in order; the others stay whole.
+pub(crate) fn split_large_groups(groups: Vec<Group>) -> Vec<GroupPart> {
+    let mut parts = Vec::with_capacity(groups.len());
+    for (index, group) in groups.into_iter().enumerate() {
+        let most = MAX_RUNS.min(MAX_CAPTURED / writable_pages(&group).max(1));
+        let count = group.starts.len();
+        if count <= most {
+            parts.push(GroupPart {
+                index,
+                first_start: 0,
+                group,
+            });
+            continue;
+        }
+        parts.extend((0..count).step_by(most).map(|first_start| GroupPart {
+            index,
+            first_start,
+            group: Group {
+                starts: group.starts[first_start..count.min(first_start + most)].to_vec(),
+                ..group.clone()
+            },
+        }));
+    }
+    parts
+}
+
+/// Pages of `group` that are captured after each run.
+fn writable_pages(group: &Group) -> usize {
+    let writable = group
+        .pages
+        .iter()
+        .filter(|page| page.access == PageAccess::ReadWrite);
+    writable.count()
 }
 
 /// Cuts `groups` into the fewest consecutive ranges that each fit a batch.

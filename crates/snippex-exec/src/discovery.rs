@@ -17,7 +17,7 @@ use snippex_core::observation::Endpoint;
 use snippex_core::seed::memory::Filling;
 use snippex_core::seed::{MemoryUse, Roles, Style, landing_pad, start_states, vector_pool};
 
-use crate::batch::{MAX_PAGES, split_into_batches};
+use crate::batch::{MAX_PAGES, split_into_batches, split_large_groups};
 use crate::engine::{Engine, EngineError};
 use crate::memory_source::MemorySource;
 /// Rounds of adding pages: a chain of pointers needs one for each link.
@@ -136,13 +136,8 @@ impl<'i> CaseMaker<'i> {
                     draft.group.clone()
                 })
                 .collect();
-            for range in split_into_batches(&groups) {
-                let batch = &groups[range.clone()];
-                let results = engine.run(batch)?;
-                for (position, &index) in open[range].iter().enumerate() {
-                    let endpoints = (0..self.states).filter_map(|start| results.endpoint(position, start));
-                    self.learn(&mut drafts[index], endpoints);
-                }
+            for (&index, endpoints) in open.iter().zip(run_for_endpoints(groups, engine)?) {
+                self.learn(&mut drafts[index], endpoints.into_iter());
             }
         }
         Ok(drafts
@@ -272,6 +267,24 @@ impl<'i> CaseMaker<'i> {
         }
         draft.settled = !changed;
     }
+}
+
+/// How the runs of each group end on `engine`.
+fn run_for_endpoints(groups: Vec<Group>, engine: &mut dyn Engine) -> Result<Vec<Vec<Endpoint>>, EngineError> {
+    let mut endpoints = vec![Vec::new(); groups.len()];
+    let (indices, parts): (Vec<usize>, Vec<Group>) = split_large_groups(groups)
+        .into_iter()
+        .map(|part| (part.index, part.group))
+        .unzip();
+    for range in split_into_batches(&parts) {
+        let batch = &parts[range.clone()];
+        let results = engine.run(batch)?;
+        for (position, (&index, part)) in indices[range].iter().zip(batch).enumerate() {
+            let found = (0..part.starts.len()).filter_map(|start| results.endpoint(position, start));
+            endpoints[index].extend(found);
+        }
+    }
+    Ok(endpoints)
 }
 
 /// Replaces registers that would take an access into the runner's own memory, which is mapped natively but is

@@ -48,6 +48,7 @@ mod discovery;
 mod end_state;
 pub mod engine;
 pub mod engine_check;
+mod engine_family;
 mod guest_space;
 mod loaded_pools;
 mod lower;
@@ -70,6 +71,7 @@ mod untouched;
 mod warm_up;
 
 pub use discovery::{CaseMaker, CaseOrigin};
+pub use engine_family::recognize_family;
 pub use lower::{LowerError, Lowered, lower_block};
 pub use memory_source::MemorySource;
 pub use results::{OwnedResults, Results, ResultsError, RunOutcome, Unsupported};

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use snippex_core::group::{Group, VectorState};
 use snippex_core::state::X87State;
-use snippex_runner::layout::{Header, VectorFile, X87_PHYSICAL, X87_STACK};
+use snippex_runner::layout::{Header, VectorFile, X87_ENVIRONMENT, X87_PHYSICAL, X87_PUSHED, X87_STACK};
 
 use crate::batch::MAX_VECTORS;
 use crate::shared::Shared;
 
-/// In which order FXRSTOR takes the x87 registers of its image.
+/// How x87 registers are loaded: in which order FXRSTOR takes those of its image, if it does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum X87Order {
     /// From the top of the stack, as processors do.
@@ -17,6 +17,8 @@ pub(crate) enum X87Order {
     Stack,
     /// As they are numbered: FEX.
     Physical,
+    /// FXRSTOR does not load them, FLD and FLDENV do; how they end cannot be seen: box64.
+    Pushed,
     /// It loads them in no way that is known, unless TOP is 0.
     Unknown,
 }
@@ -27,6 +29,7 @@ impl X87Order {
         match header.x87_order {
             X87_STACK => Self::Stack,
             X87_PHYSICAL => Self::Physical,
+            X87_PUSHED => Self::Pushed,
             _ => Self::Unknown,
         }
     }
@@ -103,9 +106,12 @@ pub(crate) fn vector_file(state: &VectorState, order: X87Order) -> VectorFile {
     fx[4] = tags;
     fx[24..28].copy_from_slice(&state.mxcsr.to_le_bytes());
     let first = match order {
-        X87Order::Physical => usize::from(state.x87.top()),
+        X87Order::Physical | X87Order::Pushed => usize::from(state.x87.top()),
         X87Order::Stack | X87Order::Unknown => 0,
     };
+    if order == X87Order::Pushed {
+        fx[X87_ENVIRONMENT..][..28].copy_from_slice(&x87_environment(&state.x87));
+    }
     for (index, register) in st.iter().enumerate() {
         let index = (first + index) % 8;
         fx[32 + 16 * index..][..10].copy_from_slice(register);
@@ -120,10 +126,36 @@ pub(crate) fn vector_file(state: &VectorState, order: X87Order) -> VectorFile {
     }
 }
 
+/// What FLDENV loads in 64-bit mode (Intel SDM volume 1, figure 8-9); a register that is not empty counts as valid, which the
+/// processor corrects by its content.
+fn x87_environment(x87: &X87State) -> [u8; 28] {
+    const EMPTY: u16 = 3;
+    let empty = (0..8).filter(|register| x87.tags & (1 << register) == 0);
+    let tags = empty.fold(0, |tags, register| tags | EMPTY << (2 * register));
+    let mut environment = [0; 28];
+    for (word, at) in [(x87.control, 0), (x87.status, 4), (tags, 8)] {
+        environment[at..at + 2].copy_from_slice(&word.to_le_bytes());
+    }
+    environment
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use snippex_core::state::MXCSR_INITIAL;
+
+    #[test]
+    fn where_registers_are_pushed_an_environment_turns_the_stack() {
+        let mut x87 = X87State::INITIAL;
+        x87.control = 0x37f;
+        x87.status = 5 << 11 | 1;
+        x87.tags = 0b1010_0000;
+        let environment = x87_environment(&x87);
+        assert_eq!(environment[..2], [0x7f, 0x03]);
+        assert_eq!(environment[4..6], [0x01, 0x28]);
+        // Registers 7 and 5 are valid, two bits each.
+        assert_eq!(environment[8..10], 0b0011_0011_1111_1111_u16.to_le_bytes());
+    }
 
     #[test]
     fn where_images_begin_with_register_0_the_top_of_the_stack_lies_behind_it() {

@@ -94,6 +94,10 @@ fn reaches_further(block: &Block) -> bool {
     let mut instruction = Instruction::default();
     while decoder.can_decode() {
         decoder.decode_out(&mut instruction);
+        // Where an engine that executes a refused encoding stores to is not known.
+        if instruction.is_invalid() {
+            return true;
+        }
         let repeated = instruction.has_rep_prefix() || instruction.has_repne_prefix();
         let bit_offset =
             matches!(instruction.mnemonic(), Btc | Btr | Bts) && instruction.op1_kind() == OpKind::Register;

@@ -48,6 +48,10 @@ fn units(block: &Block) -> u32 {
     let mut decoder = block_decoder(block);
     while left != 0 && decoder.can_decode() {
         decoder.decode_out(&mut instruction);
+        // An engine that executes a refused encoding may do anything.
+        if instruction.is_invalid() {
+            return 0;
+        }
         match unit(&instruction) {
             Unit::Integer => {}
             Unit::Vector => left &= !SKIP_VECTORS,

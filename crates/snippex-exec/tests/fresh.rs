@@ -258,13 +258,14 @@ fn a_fresh_run_that_damages_the_runner_harms_no_other() {
         for (address, expected) in [(canary, Some(died)), (capture, None)] {
             // mov [rdi], rdi
             let guilty = [case(Terminator::FallThrough, &[0x48, 0x89, 0x3f], address)];
-            let end = ended(engine.run_fresh(&guilty));
-            assert!(expected.is_none_or(|expected| expected == end), "{end:?}");
+            let end = engine.run_fresh(&guilty).unwrap().endpoint(0, 0);
+            assert!(expected.is_none() || expected == end, "{end:?}");
             assert_eq!(counted(engine.run_fresh(&[count()])), 1);
         }
         // jmp rdi, into the runner's own headers, which are not executable
         let guilty = [case(Terminator::IndirectJmp, &[0xff, 0xe7], 0x7000_0000)];
-        assert_eq!(ended(engine.run_fresh(&guilty)), died);
+        let end = engine.run_fresh(&guilty).unwrap().endpoint(0, 0);
+        assert_eq!(end, None, "the runner's fault says nothing about the engine");
         assert_eq!(counted(engine.run_fresh(&[count()])), 1);
         engine.run(&[count()]).unwrap();
     }

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use snippex_report::report::{
     CheckFigures, EngineFigures, EngineRuns, MAX_SUMMARY_SIZE, MODEL_VERSION, NamedCount, PaperSize,
-    ReportBug, ReportExample, ReportFinding, ReportModel, ReportTotals, render_html, render_markdown,
-    render_pdf,
+    ProgramFigures, ReportBug, ReportExample, ReportFinding, ReportModel, ReportTotals, render_html,
+    render_markdown, render_pdf,
 };
+use snippex_report::storage::{StorageLayer, storage_diagram};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = PathBuf::from(std::env::args().nth(1).ok_or("say which folder to write to")?);
@@ -23,7 +24,24 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             std::fs::write(folder.join(format!("{name}.md")), markdown)?;
         }
     }
+    std::fs::write(folder.join("image.md"), storage_diagram("a/disk.qcow2", &disk()))?;
     Ok(())
+}
+
+/// A disk of more partitions than a diagram has room for, with names as strangers may give them.
+fn disk() -> StorageLayer {
+    let part = |index: usize| StorageLayer {
+        name: NAMES[index % NAMES.len()].to_owned(),
+        format: "ext4".to_owned(),
+        size: (index as u64) << 30,
+        files: Some(index as u64 * 1000),
+        inner: Vec::new(),
+    };
+    StorageLayer {
+        format: "GPT".to_owned(),
+        inner: (0..128).map(part).collect(),
+        ..StorageLayer::default()
+    }
 }
 
 const ENGINES: [(&str, &str); 3] = [
@@ -61,6 +79,7 @@ fn sample(bugs: usize, findings: usize) -> ReportModel {
             known_bugs: u64::from(bugs > 0),
         },
         engines: if bugs == 0 { Vec::new() } else { engines() },
+        programs: (0..bugs * 3).map(program).collect(),
         kinds: counts(&KINDS[..if bugs == 0 { 0 } else { KINDS.len() }]),
         extensions: counts(&EXTENSIONS[..if bugs == 0 { 0 } else { EXTENSIONS.len() }]),
         inconclusive: counts(&["the reference hung"]),
@@ -113,6 +132,22 @@ fn checks() -> Vec<CheckFigures> {
         states: 64,
     };
     (0..8).map(check).collect()
+}
+
+fn program(index: usize) -> ProgramFigures {
+    let name = ["bash", "libcrypto.so.3", "<b>a & b</b> | c"][index % 3];
+    ProgramFigures {
+        name: name.to_owned(),
+        places: vec![match index % 2 {
+            0 => format!("/images/disk-{index}.qcow2//p1/usr/bin/{name}"),
+            _ => format!("/usr/bin/{name}"),
+        }],
+        blocks: 2_000,
+        diverging_blocks: 200 - index as u64,
+        success: 0.9,
+        runs: 128_000,
+        diverged: 700,
+    }
 }
 
 fn bug(index: usize) -> ReportBug {

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use cli_kit::Table;
 use cli_kit::style::FAINT;
 use serde::{Serialize, Serializer};
-use snippex_blocks::generate::{Coverage, ExtensionCoverage};
+use snippex_blocks::generate::{Coverage, ExtensionCoverage, RefusedCoverage};
 
 use crate::{format_count, format_number, format_percent};
 
@@ -19,6 +19,8 @@ pub struct CoverageView<'a> {
     total: Counts<'a>,
     /// By extension.
     extensions: BTreeMap<&'a str, Counts<'a>>,
+    /// Encodings that processors refuse.
+    refused: &'a RefusedCoverage,
 }
 
 #[derive(Debug, Serialize)]
@@ -47,6 +49,7 @@ impl<'a> CoverageView<'a> {
                 .iter()
                 .map(|(name, extension)| (name.as_str(), counts(std::borrow::Cow::Borrowed(extension))))
                 .collect(),
+            refused: &coverage.refused,
         }
     }
 }
@@ -111,6 +114,9 @@ pub fn render_coverage(coverage: &Coverage, width: Option<u16>) -> String {
         format_number(executable),
         format_percent(covered, executable),
     );
+    if coverage.refused.encodings > 0 {
+        text += &format!("\n {}", refused_line(&coverage.refused));
+    }
     let mut lines = vec![("extensions of which nothing is run".to_owned(), nothing_run)];
     for (reason, names) in &total.skipped {
         let mut names = names.clone();
@@ -127,6 +133,24 @@ pub fn render_coverage(coverage: &Coverage, width: Option<u16>) -> String {
         }
         write!(text, "\n {title} ({count}): {FAINT}{shown}{FAINT:#}")
             .expect("writing to a string cannot fail");
+    }
+    text
+}
+
+/// The encodings that processors refuse, by reason, and what a second decoder makes of them.
+fn refused_line(refused: &RefusedCoverage) -> String {
+    let reasons: Vec<String> = refused
+        .reasons
+        .iter()
+        .map(|(reason, count)| format!("{reason} {}", format_number(*count)))
+        .collect();
+    let mut text = format!(
+        "{} that processors refuse: {FAINT}{}{FAINT:#}",
+        format_count(refused.encodings, "encoding"),
+        reasons.join("; ")
+    );
+    if let Some(decoded) = refused.decoded_by_capstone {
+        text += &format!("; capstone takes {} for instructions", format_number(decoded));
     }
     text
 }

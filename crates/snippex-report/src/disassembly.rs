@@ -4,7 +4,7 @@ use capstone::prelude::*;
 use iced_x86::{Formatter, IntelFormatter};
 use serde::Serialize;
 use snippex_core::block::{Block, Terminator};
-use snippex_core::decode::intel_decoder;
+use snippex_core::decode::{block_instructions, refused_text};
 
 /// How instructions are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,14 +73,17 @@ impl Disassembler {
     #[must_use]
     pub fn disassemble_block(&self, block: &Block) -> Vec<Line> {
         let mut lines = Vec::new();
-        for instruction in &mut intel_decoder(&block.bytes, block.address) {
-            let start = (instruction.ip() - block.address) as usize;
-            let bytes = &block.bytes[start..start + instruction.len()];
-            let text = self.text(bytes, instruction.ip()).unwrap_or_else(|| {
-                let mut text = String::new();
-                IntelFormatter::new().format(&instruction, &mut text);
-                text
-            });
+        for found in block_instructions(block) {
+            let (instruction, bytes) = (found.instruction, found.bytes);
+            let text = if instruction.is_invalid() {
+                refused_text(bytes)
+            } else {
+                self.text(bytes, instruction.ip()).unwrap_or_else(|| {
+                    let mut text = String::new();
+                    IntelFormatter::new().format(&instruction, &mut text);
+                    text
+                })
+            };
             lines.push(Line {
                 address: format!("{:#x}", instruction.ip()),
                 bytes: crate::format_hex(bytes),
@@ -180,6 +183,6 @@ mod tests {
             .unwrap()
             .disassemble_block(&block(&[0x06], Terminator::Trap, &[]));
         assert_eq!(lines.len(), 1);
-        assert_eq!(lines[0].text, "(bad)");
+        assert_eq!(lines[0].text, "invalid 06");
     }
 }

@@ -18,10 +18,12 @@ pub mod coverage;
 pub mod disassembly;
 pub mod ends;
 mod engine;
+mod mermaid;
 pub mod regression;
 pub mod report;
 pub mod selection;
 pub mod state;
+pub mod storage;
 
 use cli_kit::Table;
 use serde::Serialize;

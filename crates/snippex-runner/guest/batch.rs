@@ -3,13 +3,16 @@
 use crate::cpu::{self, Bases};
 use crate::layout::{
     AT_RIP_READ, CAPTURED_PAGES, CHANGE, COMPONENT_AVX, COMPONENT_AVX512, EXECUTE_CHUNK, EXIT_FAULT,
-    EXIT_NONE, Header, KIND_BLOCK, KIND_PROGRAM, KIND_SEGMENTS, SKIP_MEMORY, SKIP_OTHER_LINES,
-    SKIP_VECTORS, SKIP_X87, MODE_SCAN, MapStep, PAGE, PRIVATE, PROTECTION, RunInput, RunOutput,
-    SHARED_BASE, SYSTEM_SELECTORS, UNMAP, VectorFile, WireBlock, WireFill, WireLine, WirePage, WireReached, ZERO,
+    EXIT_NONE, Header, KIND_BLOCK, KIND_PROGRAM, KIND_SEGMENTS, MODE_SCAN, MapStep, PAGE, PRIVATE,
+    PROTECTION, RunInput, RunOutput, SHARED_BASE, SKIP_MEMORY, SKIP_OTHER_LINES, SKIP_VECTORS, SKIP_X87,
+    SYSTEM_SELECTORS, UNMAP, VectorFile, WireBlock, WireFill, WireLine, WirePage, WireReached, X87_PUSHED,
+    ZERO,
 };
 use crate::memory::{self, Width};
 use crate::signals::FAULT;
-use crate::switch::{self, PATH_AVX, PATH_AVX512, PATH_CLEAN, PATH_GENERAL, PATH_NO_X87, PATH_SSE};
+use crate::switch::{
+    self, PATH_AVX, PATH_AVX512, PATH_CLEAN, PATH_GENERAL, PATH_NO_X87, PATH_PUSH_X87, PATH_SSE,
+};
 use crate::sys::{self, IoVec};
 
 /// More writable pages than the host ever gives to a block.
@@ -25,6 +28,8 @@ struct Batch {
     mode: u32,
     width: Width,
     path: u64,
+    /// [`PATH_PUSH_X87`] or nothing.
+    x87_path: u64,
     bases: Bases,
     line_count: u32,
 }
@@ -46,6 +51,11 @@ pub fn run(header: *mut Header, fd: i32) {
         mode: view.mode,
         width: Width::new(view.components, view.leaf7[1]),
         path,
+        x87_path: if view.x87_order == X87_PUSHED {
+            PATH_PUSH_X87
+        } else {
+            0
+        },
         bases: Bases::new(view.components),
         line_count: view.line_count,
     };
@@ -205,7 +215,7 @@ impl Batch {
     /// How a run is entered and left.
     fn path_for(&self, input: &RunInput, untouched: u32) -> u64 {
         if self.path == PATH_SSE {
-            return PATH_SSE;
+            return PATH_SSE | self.x87_path;
         }
         let mut path = self.path;
         if input.clean != 0 {
@@ -217,8 +227,9 @@ impl Batch {
             } else {
                 PATH_NO_X87
             };
+            return path;
         }
-        path
+        path | self.x87_path
     }
 
     /// The byte at `address` as [`RunOutput::at_rip`] has it. The kernel reads it, so that an address where nothing

@@ -2,7 +2,10 @@
 
 use core::arch::x86_64::{__cpuid, __cpuid_count, _xgetbv, CpuidResult};
 
-use crate::layout::{COMPONENT_AVX, COMPONENT_AVX512, COMPONENT_FSGSBASE, Header, Leaf};
+use crate::layout::{
+    COMPONENT_AVX, COMPONENT_AVX512, COMPONENT_FSGSBASE, Header, Leaf, X87_ENVIRONMENT, X87_PHYSICAL,
+    X87_PUSHED, X87_STACK,
+};
 use crate::sys;
 
 const AT_PAGESZ: u64 = 6;
@@ -16,6 +19,10 @@ struct X87Image([u8; 512]);
 
 static POWERS: X87Image = {
     let mut image = [0; 512];
+    // For FLDENV: FCW, FSW and the whole tag word at every fourth byte (Intel SDM volume 1, figure 8-9).
+    image[X87_ENVIRONMENT] = 0x7f;
+    image[X87_ENVIRONMENT + 1] = 0x03;
+    image[X87_ENVIRONMENT + 5] = 0x08;
     // FCW 0x37f, FSW with TOP = 1, no register empty, MXCSR 0x1f80.
     image[0] = 0x7f;
     image[1] = 0x03;
@@ -35,8 +42,48 @@ static POWERS: X87Image = {
     X87Image(image)
 };
 
-/// Which register of an image FXRSTOR makes ST(0) when TOP is 1: 0 by the manual; anything above 7 when it is none.
+/// [`Header::x87_order`] of this engine.
 fn x87_order() -> u64 {
+    let order = fxrstor_order();
+    if order == X87_STACK || order == X87_PHYSICAL || !loads_pushed_x87() {
+        return order;
+    }
+    X87_PUSHED
+}
+
+/// Whether the registers of an image can be loaded one by one, TOP and all.
+fn loads_pushed_x87() -> bool {
+    let mut tops = [[0_u64; 2]; 2];
+    // SAFETY: as in `fxrstor_order`; eight values fill the stack of FNINIT, and FLDENV turns it.
+    unsafe {
+        core::arch::asm!(
+            "fninit",
+            "fld tbyte ptr [{image} + 144]", "fld tbyte ptr [{image} + 128]",
+            "fld tbyte ptr [{image} + 112]", "fld tbyte ptr [{image} + 96]",
+            "fld tbyte ptr [{image} + 80]", "fld tbyte ptr [{image} + 64]",
+            "fld tbyte ptr [{image} + 48]", "fld tbyte ptr [{image} + 32]",
+            "fldenv [{image} + {environment}]",
+            "fstp tbyte ptr [{tops}]", "fstp tbyte ptr [{tops} + 16]", "fninit",
+            image = in(reg) &raw const POWERS, tops = in(reg) &raw mut tops,
+            environment = const X87_ENVIRONMENT,
+            clobber_abi("sysv64"), options(nostack)
+        );
+    }
+    // With TOP = 1 the registers come as they are numbered, from 1 on.
+    power(tops[0]) == 1 && power(tops[1]) == 2
+}
+
+/// The exponent of a power of two; anything above 7 for what is none of those in [`POWERS`].
+fn power(extended: [u64; 2]) -> u64 {
+    if extended[0] == 1 << 63 {
+        (extended[1] & 0xffff).wrapping_sub(0x3fff)
+    } else {
+        u64::MAX
+    }
+}
+
+/// Which register of an image FXRSTOR makes ST(0) when TOP is 1: 0 by the manual; anything above 7 when it is none.
+fn fxrstor_order() -> u64 {
     let mut top = [0_u64; 2];
     // SAFETY: the image is one, `top` has room for ten bytes, and all that is loaded is said to be lost.
     unsafe {
@@ -46,7 +93,7 @@ fn x87_order() -> u64 {
             clobber_abi("sysv64"), options(nostack)
         );
     }
-    if top[0] == 1 << 63 { (top[1] & 0xffff).wrapping_sub(0x3fff) } else { u64::MAX }
+    power(top)
 }
 
 fn leaf(result: CpuidResult) -> Leaf {

@@ -3,7 +3,7 @@
 //! `enter_block` loads a start state and jumps; an exit stub, or the signal handler by way of `sigreturn`, comes
 //! back through `capture_block`, which stores the end state and returns to the caller of `enter_block`.
 
-use crate::layout::{RunInput, RunOutput, VectorFile};
+use crate::layout::{RunInput, RunOutput, VectorFile, X87_ENVIRONMENT};
 use core::mem::offset_of;
 
 /// Load and store XMM only, by FXSAVE.
@@ -18,6 +18,8 @@ pub const PATH_CLEAN: u64 = 4;
 pub const PATH_NO_X87: u64 = 8;
 /// Load and store general registers and flags only.
 pub const PATH_GENERAL: u64 = 16;
+/// Load x87 and MMX registers one by one ([`crate::layout::X87_PUSHED`]).
+pub const PATH_PUSH_X87: u64 = 32;
 
 static mut SAVED_RSP: u64 = 0;
 static mut SAVED_RAX: u64 = 0;
@@ -27,6 +29,21 @@ static mut PATH: u64 = 0;
 static mut VECTORS: *const VectorFile = core::ptr::null();
 
 core::arch::global_asm!(
+    // rsi: *const VectorFile with X87_PUSHED, dl: path. On a processor MMX registers are x87 registers, and FNINIT empties them.
+    ".macro push_x87_if_wanted",
+    "test dl, 32",
+    "jz 9f",
+    ".irp n,0,1,2,3,4,5,6,7",
+    "movq mm\\n, [rsi + 32 + 16*\\n]",
+    ".endr",
+    "fninit",
+    ".irp n,7,6,5,4,3,2,1,0",
+    "fld tbyte ptr [rsi + 32 + 16*\\n]",
+    ".endr",
+    "fldenv [rsi + {environment}]",
+    "9:",
+    ".endm",
+
     // rdi: *const RunInput, rsi: *const VectorFile, rdx: path, rcx: *mut RunOutput, r8: *mut VectorFile
     ".globl enter_block",
     "enter_block:",
@@ -56,6 +73,7 @@ core::arch::global_asm!(
     "jmp 7f",
     "6:",
     "fxrstor64 [rsi]",
+    "push_x87_if_wanted",
     "7:",
     "test dl, 2",
     "jz 5f",
@@ -67,6 +85,7 @@ core::arch::global_asm!(
     "jmp 7f",
     "6:",
     "fxrstor64 [rsi]",
+    "push_x87_if_wanted",
     "7:",
     "test dl, 2",
     "jnz 2f",
@@ -244,6 +263,7 @@ core::arch::global_asm!(
     target = const offset_of!(RunInput, target),
     // Intel SDM volume 1, table 10-2.
     mxcsr = const 24,
+    environment = const X87_ENVIRONMENT,
     zmm = const offset_of!(VectorFile, zmm),
     opmask = const offset_of!(VectorFile, opmask),
     out_rflags = const offset_of!(RunOutput, rflags),

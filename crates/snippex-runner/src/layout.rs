@@ -15,7 +15,7 @@
 /// First eight bytes of the header.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"snippex\n");
 /// Changes with every change of this file.
-pub const VERSION: u32 = 8;
+pub const VERSION: u32 = 9;
 
 /// Where the runner itself is linked. Below 2 GiB so that code anywhere can reach it by 32-bit absolute addresses.
 pub const RUNNER_BASE: u64 = 0x7000_0000;
@@ -121,8 +121,8 @@ pub struct Header {
     pub hypervisor1: [Leaf; 4],
     /// AT_HWCAP2.
     pub hwcap2: u64,
-    /// Which register of an FXRSTOR image is ST(0) when TOP is 1: one of `X87_*`, or anything else where the registers are
-    /// not loaded at all.
+    /// Which register of an FXRSTOR image is ST(0) when TOP is 1, or how else they are loaded: [`X87_STACK`], [`X87_PHYSICAL`]
+    /// or [`X87_PUSHED`]; anything else where they are not loaded at all.
     pub x87_order: u64,
     /// What the engine's system calls do, found by the guest: set of `SYSTEM_*`.
     pub system: u64,
@@ -183,6 +183,13 @@ pub struct Header {
 pub const X87_STACK: u64 = 0;
 /// [`Header::x87_order`]: the second: images are taken to begin with the physical register 0.
 pub const X87_PHYSICAL: u64 = 1;
+/// [`Header::x87_order`]: FXRSTOR does not load them: FLD does, one by one, from [`VectorFile::fx`] in physical order, and then
+/// FLDENV from [`X87_ENVIRONMENT`]; MMX registers, which such an engine keeps apart, are loaded from the same places. How they
+/// end is not stored.
+pub const X87_PUSHED: u64 = 2;
+/// Where in [`VectorFile::fx`] FLDENV finds its 28 bytes with [`X87_PUSHED`]: FXRSTOR leaves what is there alone (Intel SDM
+/// volume 1, table 10-2).
+pub const X87_ENVIRONMENT: usize = 416;
 
 /// [`Header::child`]: the guest does the batch itself.
 pub const ITSELF: u32 = 0;

@@ -1,6 +1,5 @@
 //! A program file: read, recognised, described for the database.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -36,11 +35,15 @@ pub struct BinaryFile {
 }
 
 impl BinaryFile {
-    /// Reads a file.
+    /// Reads a file, or one of an image that is named as [`ProgramName`](crate::ProgramName) says.
     ///
     /// # Errors
-    /// When it is no regular file, or cannot be read.
+    /// When it is no regular file, cannot be read, or names other than one file of an image.
     pub fn read_file(path: &Path) -> Result<Self, SessionError> {
+        #[cfg(feature = "images")]
+        if let crate::ProgramName::InImage { image, pattern } = crate::ProgramName::parse(path) {
+            return crate::images::read_one(&image, &pattern);
+        }
         let named = || path.to_owned();
         let metadata = fs::metadata(path).map_err(|source| SessionError::NoFile {
             path: named(),
@@ -66,11 +69,16 @@ impl BinaryFile {
 
     /// A program that came another way, under the name that it has for people.
     #[must_use]
-    pub fn of_bytes(name: &str, data: Vec<u8>) -> Self {
+    pub fn of_bytes(name: impl Into<PathBuf>, data: Vec<u8>) -> Self {
         Self {
             path: name.into(),
             data,
         }
+    }
+
+    /// Its absolute path.
+    pub(crate) fn into_path(self) -> PathBuf {
+        self.path
     }
 
     /// Its bytes.
@@ -140,87 +148,4 @@ impl BinaryFile {
             format: format.to_owned(),
         }
     }
-}
-
-/// A program that was read once and found usable. Its bytes are read again when it is its turn: of two hundred programs
-/// that are checked, those of one are held.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProgramFile {
-    path: PathBuf,
-    sha256: String,
-}
-
-impl ProgramFile {
-    /// Reads a file and sees whether it can be used.
-    ///
-    /// # Errors
-    /// When it cannot be read, is no program or has no place to run at.
-    pub fn read_first(path: &Path) -> Result<Self, SessionError> {
-        let file = BinaryFile::read_file(path)?;
-        file.placement(&file.parse_image()?)?;
-        Ok(Self {
-            sha256: file.sha256(),
-            path: file.path,
-        })
-    }
-
-    /// Absolute path, for people.
-    #[must_use]
-    pub fn path(&self) -> std::path::Display<'_> {
-        self.path.display()
-    }
-
-    /// Reads the file.
-    ///
-    /// # Errors
-    /// When it cannot be read, or holds something else than before.
-    pub fn read_file(&self) -> Result<BinaryFile, SessionError> {
-        let file = BinaryFile::read_file(&self.path)?;
-        if file.sha256() == self.sha256 {
-            Ok(file)
-        } else {
-            Err(SessionError::ChangedMeanwhile(self.path.clone()))
-        }
-    }
-}
-
-/// Programs that can be used, each content once: blocks that were run twice would count twice.
-#[derive(Debug)]
-pub struct ReadPrograms {
-    /// In the order in which they were named.
-    pub programs: Vec<ProgramFile>,
-    /// What was left out.
-    pub same: Vec<SameProgram>,
-}
-
-/// A file that holds what an earlier one holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SameProgram {
-    /// The file.
-    pub path: PathBuf,
-    /// The earlier one.
-    pub earlier: PathBuf,
-}
-
-/// Reads programs and sees whether they can be used: told before any work is done on one of them.
-///
-/// # Errors
-/// When one of them cannot be read, is no program or has no place to run at.
-pub fn read_programs(paths: &[PathBuf]) -> Result<ReadPrograms, SessionError> {
-    let mut read = ReadPrograms {
-        programs: Vec::new(),
-        same: Vec::new(),
-    };
-    let mut seen = BTreeMap::new();
-    for path in paths {
-        let program = ProgramFile::read_first(path)?;
-        match seen.insert(program.sha256.clone(), path) {
-            Some(earlier) => read.same.push(SameProgram {
-                path: path.clone(),
-                earlier: earlier.clone(),
-            }),
-            None => read.programs.push(program),
-        }
-    }
-    Ok(read)
 }

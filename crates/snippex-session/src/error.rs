@@ -48,6 +48,35 @@ pub enum SessionError {
         /// What is wrong with it.
         source: ImageError,
     },
+    /// An image of a disk, a file system or an archive cannot be read.
+    #[cfg(feature = "images")]
+    #[error("cannot read {}", path.display())]
+    DiskImage {
+        /// The image, or the file in it.
+        path: PathBuf,
+        /// Why not.
+        source: snippex_image::ImageError,
+    },
+    /// A pattern names no file of an image.
+    #[error("there is no {pattern} in {}", path.display())]
+    NotInImage {
+        /// The image.
+        path: PathBuf,
+        /// What was asked for.
+        pattern: String,
+        /// What could not be read of the image.
+        problems: Vec<String>,
+    },
+    /// A pattern names several files where one is wanted.
+    #[error("{pattern} names {} files in {}", files.len(), path.display())]
+    SeveralInImage {
+        /// The image.
+        path: PathBuf,
+        /// What was asked for.
+        pattern: String,
+        /// The files.
+        files: Vec<String>,
+    },
     /// Its blocks have no place to run at.
     #[error("cannot run the blocks of {}", path.display())]
     Placement {
@@ -174,6 +203,16 @@ impl SessionError {
             }
             Self::Read { .. } => "check that you may read it".to_owned(),
             Self::Image { source, .. } => source.hint().to_owned(),
+            #[cfg(feature = "images")]
+            Self::DiskImage { .. } => {
+                "see `snippex sources show IMAGE` for what is in it, and docs/sources.md for what is read"
+                    .to_owned()
+            }
+            Self::NotInImage { problems, .. } => match problems.first() {
+                Some(problem) => format!("not all of it could be read: {problem}"),
+                None => "see `snippex sources list IMAGE` for the programs in it".to_owned(),
+            },
+            Self::SeveralInImage { files, .. } => format!("name one of {}", first_few(files)),
             Self::Placement { .. } => {
                 "its blocks can still be looked at: snippex extract, list, disasm, analyze".to_owned()
             }
@@ -207,4 +246,11 @@ impl SessionError {
             Self::Store(error) => return error.hint().map(str::to_owned),
         })
     }
+}
+
+/// Some of many, for a hint of one line.
+fn first_few(names: &[String]) -> String {
+    const FEW: usize = 4;
+    let more = if names.len() > FEW { ", ..." } else { "" };
+    format!("{}{more}", names[..names.len().min(FEW)].join(", "))
 }

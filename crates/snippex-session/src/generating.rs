@@ -6,6 +6,7 @@ use iced_x86::CpuidFeature;
 use sha2::{Digest, Sha256};
 use snippex_blocks::generate::{self, Coverage, Form, FormFate, GenerationRequest};
 use snippex_core::block::Block;
+use snippex_core::decode::refused_bytes;
 use snippex_store::{Added, NewBinary, StoreHandle};
 
 use crate::{BlockSource, SessionError, store_blocks};
@@ -15,9 +16,9 @@ use crate::{BlockSource, SessionError, store_blocks};
 pub struct Generated {
     /// What was asked for.
     pub request: GenerationRequest,
-    /// Each form asked for, with how many of the blocks are its own, in the order of the blocks.
+    /// Each form asked for, with how many of the blocks are of it.
     pub forms: Forms,
-    /// All of them.
+    /// All of them, in the order of their addresses.
     pub blocks: Vec<Block>,
 }
 
@@ -31,12 +32,15 @@ impl Generated {
         let mut blocks = Vec::new();
         let mut forms = Vec::new();
         for form in request.forms() {
-            let before = blocks.len();
-            if form.skip_reason().is_none() {
-                blocks.extend(generate::of_form(&request, form));
-            }
-            forms.push((form, blocks.len() - before));
+            let own = match form.skip_reason() {
+                None => generate::of_form(&request, form),
+                Some(_) => Vec::new(),
+            };
+            let proper = own.iter().filter(|block| refused_bytes(block).is_none());
+            forms.push((form, proper.count()));
+            blocks.extend(own);
         }
+        blocks.sort_by_key(|block: &Block| block.address);
         Self {
             request,
             forms,

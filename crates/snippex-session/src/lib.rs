@@ -22,6 +22,9 @@ mod engine_choice;
 mod error;
 mod generating;
 mod host;
+#[cfg(feature = "images")]
+mod images;
+mod programs;
 mod recording;
 mod reproducing;
 mod source;
@@ -35,7 +38,7 @@ pub use baseline::{
     Approval, Approved, Baseline, BaselineChange, BaselineComparison, BaselineError, BlockVerdict,
     ChangeKind, ContentKey, ObservedVerdicts, Section, SectionKey, SeenAt, current_utc_date,
 };
-pub use binary_file::{BinaryFile, ProgramFile, ReadPrograms, SameProgram, read_programs};
+pub use binary_file::BinaryFile;
 pub use bugs::{Bugs, ComparedExample, ListedBug, ListedSignature, SeenOn, Wanted, is_called};
 pub use caching::{CacheAnswer, CacheOptions, CacheUse, Explanation, OtherContext, VerdictCache};
 pub use checking::{
@@ -47,6 +50,7 @@ pub use engine_choice::{EngineChoice, EngineNames, engine_record};
 pub use error::{FileGone, SessionError};
 pub use generating::{Forms, Generated, Has, coverage_of_forms};
 pub use host::this_host;
+pub use programs::{ProgramFile, ProgramName, ReadPrograms, SameProgram, SkippedProgram, read_programs};
 pub use recording::{RecordOptions, RecordProgress, RecordedAs, open_recording, record_blocks};
 pub use reproducing::{
     CaseName, JudgedCase, ReproduceError, ReproducedCase, SideNames, reproducer_notes, reproducer_title,

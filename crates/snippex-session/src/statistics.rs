@@ -30,6 +30,8 @@ pub struct RunGroup {
     pub checks: u64,
     /// Blocks of all of them, and runs.
     pub counts: GroupCounts,
+    /// Runs of them that the cache of verdicts knew, and that took no time; where times are known.
+    pub cached_runs: u64,
     /// How long blocks were run for; zero where that is not known apart.
     pub elapsed: Duration,
     /// The latest.
@@ -47,17 +49,24 @@ impl RunGroup {
         self.last = self.last.max(Some(run.started));
     }
 
+    /// Adds a run with all that it did.
+    fn add_whole(&mut self, run: &SummedRun) {
+        self.add(run, &counts_of(run), run.summary.elapsed);
+        self.cached_runs += run.summary.details.cached_runs;
+    }
+
     /// Blocks without a divergence.
     #[must_use]
     pub fn passing_blocks(&self) -> u64 {
         self.counts.blocks.saturating_sub(self.counts.diverging_blocks)
     }
 
-    /// Runs in a second; `None` where the time is not known.
+    /// Runs in a second, of those that were done; `None` where the time is not known, or all came from the cache.
     #[must_use]
     pub fn runs_per_second(&self) -> Option<f64> {
+        let done = self.counts.runs.saturating_sub(self.cached_runs);
         let seconds = self.elapsed.as_secs_f64();
-        (seconds > 0.0).then(|| self.counts.runs as f64 / seconds)
+        (seconds > 0.0 && done > 0).then(|| done as f64 / seconds)
     }
 }
 
@@ -71,7 +80,7 @@ pub fn group_runs(runs: &[SummedRun], grouping: Grouping) -> BTreeMap<(String, S
             Grouping::Engine => {
                 let key = (run.engine.clone(), run.version.clone());
                 let group = groups.entry(key).or_default();
-                group.add(run, &counts_of(run), run.summary.elapsed);
+                group.add_whole(run);
             }
             Grouping::Binary => add_parts(&mut groups, run, &details.binaries),
             Grouping::Kind => add_parts(&mut groups, run, &details.kinds),
@@ -99,7 +108,7 @@ pub fn runs_by_day(runs: &[SummedRun]) -> BTreeMap<i64, RunGroup> {
     let mut days: BTreeMap<i64, RunGroup> = BTreeMap::new();
     for run in runs {
         let day = days.entry(run.started.0.div_euclid(DAY)).or_default();
-        day.add(run, &counts_of(run), run.summary.elapsed);
+        day.add_whole(run);
     }
     days
 }

@@ -76,6 +76,7 @@ impl Sandbox {
         let (summary, results, divergences) = stored;
         let mut summary = summary.unwrap();
         summary.elapsed = Duration::ZERO;
+        summary.details.cached_runs = 0;
         let divergences = divergences.into_iter().map(|found| {
             let culprit = found.culprit.unwrap_or_default();
             format!(

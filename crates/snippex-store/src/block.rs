@@ -4,7 +4,9 @@ use std::collections::{BTreeSet, HashMap};
 
 use snippex_core::block::Block;
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, Row};
+use sqlx::{AnyConnection, AssertSqlSafe, Row};
+
+use database_kit::Dialect;
 
 use crate::binary::{self, NewBinary};
 use crate::error::StoreError;
@@ -195,12 +197,45 @@ pub(crate) async fn reserve_numbers(connection: &mut AnyConnection, count: u64) 
         .await
 }
 
+/// Blocks that are looked up at once: their list is a text of about 2 MB.
+const LOOKED_UP: i64 = 65_536;
+
+/// The numbers of all blocks of a binary. A page of them comes as one JSON text, as handing over a row costs about ten
+/// times as much as finding it.
 async fn known_blocks(connection: &mut AnyConnection, binary: BinaryId) -> sqlx::Result<HashMap<Key, i64>> {
-    let sql = "SELECT address, size, number FROM blocks WHERE binary_id = $1";
-    let rows: Vec<(i64, i64, i64)> = sqlx::query_as(sql).bind(binary.0).fetch_all(connection).await?;
-    let known =
-        |(address, size, number): (i64, i64, i64)| ((address.cast_unsigned(), size.cast_unsigned()), number);
-    Ok(rows.into_iter().map(known).collect())
+    let list = match Dialect::of_connection(connection) {
+        Dialect::Sqlite => "json_group_array(json_array(address, size, number))",
+        Dialect::Postgres => {
+            "CAST(COALESCE(json_agg(json_build_array(address, size, number)), '[]') AS TEXT)"
+        }
+    };
+    // Safe: made of constants only. Signed addresses are in ascending order, as the index has them.
+    let sql = format!(
+        "SELECT {list} FROM (SELECT address, size, number FROM blocks
+         WHERE binary_id = $1 AND (address, size) > ($2, $3) ORDER BY address, size LIMIT $4) AS page"
+    );
+    let mut known = HashMap::new();
+    let mut last = (i64::MIN, i64::MIN);
+    loop {
+        let text: String = sqlx::query_scalar(AssertSqlSafe(sql.clone()))
+            .bind(binary.0)
+            .bind(last.0)
+            .bind(last.1)
+            .bind(LOOKED_UP)
+            .fetch_one(&mut *connection)
+            .await?;
+        let page: Vec<(i64, i64, i64)> =
+            serde_json::from_str(&text).map_err(|error| sqlx::Error::Decode(error.into()))?;
+        let is_last = (page.len() as i64) < LOOKED_UP;
+        known.reserve(page.len());
+        for (address, size, number) in page {
+            last = last.max((address, size));
+            known.insert((address.cast_unsigned(), size.cast_unsigned()), number);
+        }
+        if is_last {
+            return Ok(known);
+        }
+    }
 }
 
 /// Adds blocks that are not there, with their numbers.

@@ -41,7 +41,7 @@ impl Store {
             .map_err(&failed)?;
         let Some(row) = row else { return Ok(None) };
         let bytes: Vec<u8> = row.try_get("bytes").map_err(failed)?;
-        self.decode_case(&bytes).map(Some)
+        self.decode_case(&bytes).map(|(case, _)| Some(case))
     }
 
     /// The divergences in which a case was met, the newest first.

@@ -146,11 +146,12 @@ impl Store {
             .map_err(&failed)?;
         let row = row.ok_or_else(|| self.missing_row("divergence", id.0))?;
         let bytes = |column: &str| row.try_get::<Vec<u8>, _>(column).map_err(&failed);
+        let (case, case_bytes) = self.decode_case(&bytes("case_bytes")?)?;
         Ok(StoredDivergence {
             summary: self.read_divergence(&row)?,
-            case: self.decode_case(&bytes("case_bytes")?)?,
-            expected: self.decode_observation(&bytes("expected")?)?,
-            actual: self.decode_observation(&bytes("actual")?)?,
+            case,
+            expected: self.decode_observation(&bytes("expected")?, &case_bytes)?,
+            actual: self.decode_observation(&bytes("actual")?, &case_bytes)?,
         })
     }
 
@@ -203,8 +204,8 @@ pub(crate) async fn insert_divergences(
             .bind(divergence.culprit.clone())
             .bind(i64::from(divergence.confirmations))
             .bind(divergence.differences.clone())
-            .bind(divergence.expected.0.as_slice())
-            .bind(divergence.actual.0.as_slice())
+            .bind(divergence.expected.pack_beside(&divergence.case))
+            .bind(divergence.actual.pack_beside(&divergence.case))
     };
     insert
         .insert_rows(connection, &last_of_each(divergences), bind)

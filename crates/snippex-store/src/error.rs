@@ -150,6 +150,17 @@ pub enum StoreError {
         #[source]
         source: CodecError,
     },
+    /// A stored case or observation cannot be unpacked.
+    #[error("the database {location} holds a {what} that is damaged")]
+    Packed {
+        /// The database.
+        location: Location,
+        /// "case" or "observation".
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// Any other answer of the database.
     #[error("failed to {doing} in the database {location}")]
     Query {
@@ -210,7 +221,7 @@ impl StoreError {
             } => "`snippex simulate` keeps observations; `snippex list --observations` lists them",
             Self::Missing { what: "binary", .. } => "see `snippex list --binaries` for what is there",
             Self::Missing { .. } => "see `snippex list` for what is there",
-            Self::Value { .. } | Self::Codec { .. } => {
+            Self::Value { .. } | Self::Codec { .. } | Self::Packed { .. } => {
                 "it was changed by another program or a newer snippex; remove the block and run it again"
             }
             Self::Unsaved(earlier) => return earlier.hint(),

@@ -1,5 +1,7 @@
 //! Cases and observations as bytes: encoded where they were made, not on the thread that writes.
 
+use std::borrow::Cow;
+
 use snippex_core::case::Case;
 use snippex_core::codec::{self, CaseId};
 use snippex_core::observation::Observation;
@@ -8,6 +10,7 @@ use sqlx::AnyConnection;
 use crate::error::StoreError;
 use crate::insert::{Insert, Statement};
 use crate::open::Store;
+use crate::packed::{pack_bytes, unpack_bytes};
 
 /// A case as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +38,13 @@ impl From<&Case> for EncodedCase {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncodedObservation(pub(crate) Vec<u8>);
 
+impl EncodedObservation {
+    /// The bytes for the database, beside `case`.
+    pub(crate) fn pack_beside(&self, case: &EncodedCase) -> Vec<u8> {
+        pack_bytes(&self.0, &case.bytes)
+    }
+}
+
 impl From<&Observation> for EncodedObservation {
     fn from(observation: &Observation) -> Self {
         Self(codec::encode_observation(observation))
@@ -42,22 +52,40 @@ impl From<&Observation> for EncodedObservation {
 }
 
 impl Store {
-    pub(crate) fn decode_case(&self, bytes: &[u8]) -> Result<Case, StoreError> {
+    /// A case as it is stored, and its bytes, which observations of it refer to.
+    pub(crate) fn decode_case(&self, stored: &[u8]) -> Result<(Case, Vec<u8>), StoreError> {
+        let bytes = self.unpack("case", stored, &[])?.into_owned();
         let failed = |source| StoreError::Codec {
             location: self.location.clone(),
             what: "case",
             source,
         };
-        codec::decode_case(bytes).map_err(failed)
+        Ok((codec::decode_case(&bytes).map_err(failed)?, bytes))
     }
 
-    pub(crate) fn decode_observation(&self, bytes: &[u8]) -> Result<Observation, StoreError> {
+    /// The bytes behind what is stored.
+    pub(crate) fn unpack<'s>(
+        &self,
+        what: &'static str,
+        stored: &'s [u8],
+        base: &[u8],
+    ) -> Result<Cow<'s, [u8]>, StoreError> {
+        unpack_bytes(stored, base).map_err(|source| StoreError::Packed {
+            location: self.location.clone(),
+            what,
+            source,
+        })
+    }
+
+    /// An observation of the case with these bytes.
+    pub(crate) fn decode_observation(&self, stored: &[u8], case: &[u8]) -> Result<Observation, StoreError> {
+        let bytes = self.unpack("observation", stored, case)?;
         let failed = |source| StoreError::Codec {
             location: self.location.clone(),
             what: "observation",
             source,
         };
-        codec::decode_observation(bytes).map_err(failed)
+        codec::decode_observation(&bytes).map_err(failed)
     }
 
     pub(crate) fn read_case_id(&self, text: String) -> Result<CaseId, StoreError> {
@@ -85,7 +113,9 @@ pub(crate) async fn add_cases(
         tail: "ON CONFLICT (id) DO UPDATE SET id = excluded.id",
     };
     let bind = |statement: Statement, case: &&EncodedCase| {
-        statement.bind(case.id.to_string()).bind(case.bytes.as_slice())
+        statement
+            .bind(case.id.to_string())
+            .bind(pack_bytes(&case.bytes, &[]))
     };
     insert.insert_rows(connection, &cases, bind).await
 }

@@ -68,6 +68,7 @@ mod names;
 mod observation;
 mod open;
 mod owner;
+mod packed;
 mod remove;
 mod reported_issue;
 mod result;

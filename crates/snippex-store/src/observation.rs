@@ -106,10 +106,11 @@ impl Store {
             .map_err(&failed)?;
         let row = row.ok_or_else(|| self.missing_row("observation", id.0))?;
         let bytes = |column: &str| row.try_get::<Vec<u8>, _>(column).map_err(&failed);
+        let (case, case_bytes) = self.decode_case(&bytes("case_bytes")?)?;
         Ok(StoredObservation {
             summary: self.read_observation(&row)?,
-            case: self.decode_case(&bytes("case_bytes")?)?,
-            observation: self.decode_observation(&bytes("observation")?)?,
+            case,
+            observation: self.decode_observation(&bytes("observation")?, &case_bytes)?,
         })
     }
 
@@ -139,7 +140,7 @@ pub(crate) async fn insert_observations(
             .bind(observation.engine.0)
             .bind(i64::from(observation.state_index))
             .bind(observation.case.id.to_string())
-            .bind(observation.observation.0.as_slice())
+            .bind(observation.observation.pack_beside(&observation.case))
     };
     // A statement may touch a row only once: of several with the same key the last is kept.
     let mut kept = BTreeMap::new();

@@ -3,13 +3,18 @@
 use std::collections::BTreeMap;
 
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, Row};
+use sqlx::{AnyConnection, AssertSqlSafe, Row};
+
+use database_kit::Dialect;
 
 use crate::column;
 use crate::error::StoreError;
 use crate::ids::{BlockNumber, EngineId, RunId};
 use crate::insert::{Insert, Statement};
 use crate::open::Store;
+
+/// Blocks of a batch with the same counts from which on they are added by one statement.
+const ALIKE: usize = 8;
 
 /// How runs ended, counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -183,7 +188,20 @@ pub(crate) async fn add_results(
         .iter()
         .map(|(&(block, engine), counts)| (block, engine, counts))
         .collect();
-    add_counts(connection, run, &rows).await?;
+    // Most blocks of a batch end alike, all of them as on the reference.
+    let mut alike: BTreeMap<(i64, [u64; 6]), Vec<i64>> = BTreeMap::new();
+    for &(block, engine, counts) in &rows {
+        alike.entry((engine, columns_of(counts))).or_default().push(block);
+    }
+    let mut single = Vec::new();
+    for ((engine, counts), blocks) in &alike {
+        if blocks.len() < ALIKE {
+            single.extend(blocks.iter().map(|&block| (block, *engine, *counts)));
+        } else {
+            add_counts_to_all(connection, run, *engine, counts, blocks).await?;
+        }
+    }
+    add_counts(connection, run, &single).await?;
     let reason = |&(block, engine, counts): &(i64, i64, &'_ ResultCounts)| -> Vec<(i64, i64, String, u64)> {
         counts
             .inconclusive
@@ -195,37 +213,68 @@ pub(crate) async fn add_results(
     add_reasons(connection, run, &reasons).await
 }
 
+/// The counts in the order of their columns.
+fn columns_of(counts: &ResultCounts) -> [u64; 6] {
+    [
+        counts.runs,
+        counts.completed,
+        counts.faulted,
+        counts.matched,
+        counts.diverged,
+        counts.unsupported,
+    ]
+}
+
+const COUNTS: Insert = Insert {
+    head: "INSERT INTO block_results (run_id, block, engine_id, runs, completed, faulted, matched, diverged,
+           unsupported)",
+    columns: 9,
+    tail: "ON CONFLICT (run_id, block, engine_id) DO UPDATE SET
+           runs = block_results.runs + excluded.runs,
+           completed = block_results.completed + excluded.completed,
+           faulted = block_results.faulted + excluded.faulted,
+           matched = block_results.matched + excluded.matched,
+           diverged = block_results.diverged + excluded.diverged,
+           unsupported = block_results.unsupported + excluded.unsupported",
+};
+
 async fn add_counts(
     connection: &mut AnyConnection,
     run: RunId,
-    rows: &[(i64, i64, &ResultCounts)],
+    rows: &[(i64, i64, [u64; 6])],
 ) -> sqlx::Result<()> {
-    let insert = Insert {
-        head:
-            "INSERT INTO block_results (run_id, block, engine_id, runs, completed, faulted, matched, diverged,
-               unsupported)",
-        columns: 9,
-        tail: "ON CONFLICT (run_id, block, engine_id) DO UPDATE SET
-               runs = block_results.runs + excluded.runs,
-               completed = block_results.completed + excluded.completed,
-               faulted = block_results.faulted + excluded.faulted,
-               matched = block_results.matched + excluded.matched,
-               diverged = block_results.diverged + excluded.diverged,
-               unsupported = block_results.unsupported + excluded.unsupported",
+    let bind = |statement: Statement, (block, engine, counts): &(i64, i64, [u64; 6])| {
+        let statement = statement.bind(run.0).bind(*block).bind(*engine);
+        let counts = counts.iter();
+        counts.fold(statement, |statement, count| statement.bind(count.cast_signed()))
     };
-    let bind = |statement: Statement, (block, engine, counts): &(i64, i64, &ResultCounts)| {
-        statement
-            .bind(run.0)
-            .bind(*block)
-            .bind(*engine)
-            .bind(counts.runs.cast_signed())
-            .bind(counts.completed.cast_signed())
-            .bind(counts.faulted.cast_signed())
-            .bind(counts.matched.cast_signed())
-            .bind(counts.diverged.cast_signed())
-            .bind(counts.unsupported.cast_signed())
+    COUNTS.insert_rows(connection, rows, bind).await
+}
+
+/// Adds the same counts to each of `blocks`, whose numbers go out as one JSON list: a parameter for each would cost more
+/// than adding the row.
+async fn add_counts_to_all(
+    connection: &mut AnyConnection,
+    run: RunId,
+    engine: i64,
+    counts: &[u64; 6],
+    blocks: &[i64],
+) -> sqlx::Result<()> {
+    let numbers = match Dialect::of_connection(connection) {
+        Dialect::Sqlite => "json_each($9) AS number",
+        Dialect::Postgres => "json_array_elements_text(CAST($9 AS JSON)) AS number (value)",
     };
-    insert.insert_rows(connection, rows, bind).await
+    // Safe: made of constants only. Without WHERE, SQLite takes ON for the word of a join.
+    let sql = format!(
+        "{} SELECT $1, CAST(number.value AS BIGINT), $2, $3, $4, $5, $6, $7, $8 FROM {numbers} WHERE true {}",
+        COUNTS.head, COUNTS.tail
+    );
+    let statement = sqlx::query(AssertSqlSafe(sql)).bind(run.0).bind(engine);
+    let counts = counts.iter();
+    let statement = counts.fold(statement, |statement, count| statement.bind(count.cast_signed()));
+    let list = serde_json::to_string(blocks).expect("numbers are JSON");
+    statement.bind(list).execute(connection).await?;
+    Ok(())
 }
 
 async fn add_reasons(

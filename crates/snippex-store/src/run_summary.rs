@@ -43,6 +43,8 @@ pub struct RunSummary {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SummaryDetails {
+    /// Runs that were not done, as the cache of verdicts knew how they end; they are counted with all others.
+    pub cached_runs: u64,
     /// Runs without a verdict.
     pub inconclusive: BTreeMap<String, u64>,
     /// Runs that were not done.

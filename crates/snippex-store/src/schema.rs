@@ -12,13 +12,14 @@ pub(crate) const SCHEMA: Schema = Schema {
     application_id: 0x534e_5058,
     setup: ConnectionSetup {
         sqlite: "PRAGMA busy_timeout = 60000; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;
-                 PRAGMA cache_size = -16000",
+                 PRAGMA cache_size = -64000",
         postgres: "SET application_name = 'snippex'; SET lock_timeout = '60s'",
     },
     sqlite_types: &[
         ("BIGSERIAL PRIMARY KEY", "INTEGER PRIMARY KEY AUTOINCREMENT"),
         ("BIGINT PRIMARY KEY", "INTEGER PRIMARY KEY"),
         ("BYTEA", "BLOB"),
+        ("/* WITHOUT ROWID */", "WITHOUT ROWID"),
     ],
     migrations: &[
         include_str!("migrations/0001_initial.sql"),
@@ -29,5 +30,7 @@ pub(crate) const SCHEMA: Schema = Schema {
         include_str!("migrations/0006_reported_issues.sql"),
         include_str!("migrations/0007_statistics.sql"),
         include_str!("migrations/0008_extremes.sql"),
+        include_str!("migrations/0009_packed.sql"),
+        include_str!("migrations/0010_one_tree.sql"),
     ],
 };

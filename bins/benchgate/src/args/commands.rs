@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use clap_complete::Shell;
 
-use super::{JudgeArgs, MeasureArgs, Percent, Span, TableFormat};
+use super::{JudgeArgs, MeasureArgs, Paper, Percent, Span, TableFormat};
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -36,6 +36,9 @@ pub(crate) enum Command {
     /// Put the last report into one comment of a pull request, and update that the next time
     #[cfg(feature = "github")]
     Comment(CommentArgs),
+    /// Send a run to a regressd, wait for its verdict, and end with it
+    #[cfg(feature = "service")]
+    Push(PushArgs),
     /// Print the change points of series
     Changepoints(ChangepointsArgs),
     /// Measure this machine's noise, A against A, and say which change can be seen on it
@@ -296,6 +299,15 @@ pub(crate) struct ReportArgs {
     /// Report file, as a check or a comparison saves it [default: report.json in the state folder]
     #[arg(value_name = "REPORT")]
     pub(crate) report: Option<PathBuf>,
+    /// Template (Tera) that says what is written; a folder of which report.* is the first
+    #[arg(long, value_name = "FILE|FOLDER", env = "BENCHGATE_TEMPLATE")]
+    pub(crate) template: Option<PathBuf>,
+    /// Size of paper, for `--format pdf`
+    #[arg(long, value_enum, default_value_t, env = "BENCHGATE_PAPER")]
+    pub(crate) paper: Paper,
+    /// Print a template to start from
+    #[arg(long, conflicts_with_all = ["report", "template"], env = "BENCHGATE_EXAMPLE_TEMPLATE")]
+    pub(crate) example_template: bool,
 }
 
 /// `comment`
@@ -341,6 +353,88 @@ pub(crate) struct CommentArgs {
     /// Longest time to wait for a rate limit or a failing server
     #[arg(long, value_name = "TIME", env = "BENCHGATE_MAX_WAIT", default_value = "5m")]
     pub(crate) max_wait: Span,
+}
+
+/// `push`
+#[cfg(feature = "service")]
+#[derive(Debug, Args)]
+pub(crate) struct PushArgs {
+    /// Run file, or result files of other tools, one a process [default: run.json in the state folder]
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Address of the service; by default `service` of benchgate.toml
+    #[arg(long, value_name = "URL", env = "BENCHGATE_SERVICE")]
+    pub(crate) service: Option<String>,
+    /// Environment variable that holds the token; the token itself is no argument, since those can be seen. Without a token
+    /// a workflow of GitHub Actions with `id-token: write` proves who it is
+    #[arg(
+        long,
+        value_name = "VARIABLE",
+        env = "BENCHGATE_TOKEN_VARIABLE",
+        default_value = "REGRESSD_TOKEN"
+    )]
+    pub(crate) token_variable: String,
+    /// Audience of the token that GitHub Actions is asked for: `oidc.audience` of the service
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "BENCHGATE_AUDIENCE",
+        default_value = "regressd"
+    )]
+    pub(crate) audience: String,
+    /// Longest time to try again while the service does not answer; after it the run is judged here
+    #[arg(long, value_name = "TIME", env = "BENCHGATE_MAX_WAIT", default_value = "2m")]
+    pub(crate) max_wait: Span,
+    /// Longest time to wait for the verdict on a run that the service has
+    #[arg(long, value_name = "TIME", env = "BENCHGATE_WAIT", default_value = "5m")]
+    pub(crate) wait: Span,
+    /// End with 0 as soon as the service has the run
+    #[arg(long, conflicts_with = "wait", env = "BENCHGATE_NO_WAIT", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) no_wait: bool,
+    #[command(flatten)]
+    pub(crate) origin: PushOriginArgs,
+    /// Tool the results come from, if benchgate cannot tell
+    #[arg(long, value_name = "TOOL", env = "BENCHGATE_TOOL")]
+    pub(crate) tool: Option<String>,
+    /// Part of the environment's key of your own, as name=value
+    #[arg(long, value_name = "NAME=VALUE", env = "BENCHGATE_TAG", value_delimiter = ',')]
+    pub(crate) tag: Vec<String>,
+    #[command(flatten)]
+    pub(crate) judge: JudgeArgs,
+}
+
+/// What was measured.
+#[cfg(feature = "service")]
+#[derive(Debug, Args)]
+#[command(next_help_heading = "What was measured")]
+pub(crate) struct PushOriginArgs {
+    /// Repository
+    #[arg(long, value_name = "OWNER/NAME", env = "GITHUB_REPOSITORY")]
+    pub(crate) repo: Option<String>,
+    /// Branch; by default that of the workflow, or the one checked out
+    #[arg(long, value_name = "BRANCH", env = "BENCHGATE_BRANCH")]
+    pub(crate) branch: Option<String>,
+    /// Commit that the verdict is about; by default the head of the event's pull request, else the one that was measured
+    #[arg(long, value_name = "SHA", env = "BENCHGATE_COMMIT")]
+    pub(crate) commit: Option<String>,
+    /// When the commit was made (2026-11-28T12:00:00Z): its place in the history; by default what git says
+    #[arg(long, value_name = "TIME", env = "BENCHGATE_COMMIT_TIME")]
+    pub(crate) commit_time: Option<jiff::Timestamp>,
+    /// Pull request; by default that of the event
+    #[arg(long, value_name = "NUMBER", env = "BENCHGATE_PR")]
+    pub(crate) pr: Option<u32>,
+    /// Branch whose history judges; by default the service finds out
+    #[arg(long, value_name = "BRANCH", env = "BENCHGATE_TARGET_BRANCH")]
+    pub(crate) target_branch: Option<String>,
+    /// Part of the repository that is judged by itself
+    #[arg(long, value_name = "NAME", env = "BENCHGATE_COMPONENT")]
+    pub(crate) component: Option<String>,
+    /// What tells this upload from others of the commit; sent again it changes nothing. By default the contents
+    #[arg(long, value_name = "TEXT", env = "BENCHGATE_RUN_ID")]
+    pub(crate) run_id: Option<String>,
+    /// Run file of the base commit, measured in turn with this run: then the two are compared directly
+    #[arg(long, value_name = "FILE", env = "BENCHGATE_BASE_RUN")]
+    pub(crate) base_run: Option<PathBuf>,
 }
 
 /// `changepoints`
@@ -390,6 +484,9 @@ pub(crate) struct InitArgs {
     /// Replace files that exist
     #[arg(long, env = "BENCHGATE_FORCE", value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) force: bool,
+    /// Shell command by which the workflows install benchgate [default: cargo install from the repository variable BENCHGATE_SOURCE]
+    #[arg(long, value_name = "COMMAND", env = "BENCHGATE_INSTALL")]
+    pub(crate) install: Option<String>,
 }
 
 /// `completions`

@@ -70,6 +70,9 @@ pub(crate) struct MeasureArgs {
     /// Result files that the command writes, as globs; standard output is read in any case
     #[arg(long, value_name = "GLOB", env = "BENCHGATE_RESULTS", value_delimiter = ',')]
     pub(crate) results: Vec<String>,
+    /// Measure the processor time of each process as well: of commands that always do the same work
+    #[arg(long, env = "BENCHGATE_CPU_TIME", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) cpu_time: bool,
     /// Part of the environment's key of your own, as name=value
     #[arg(long, value_name = "NAME=VALUE", env = "BENCHGATE_TAG", value_delimiter = ',')]
     pub(crate) tag: Vec<String>,

@@ -6,13 +6,15 @@ mod values;
 
 #[cfg(feature = "github")]
 pub(crate) use commands::CommentArgs;
+#[cfg(feature = "service")]
+pub(crate) use commands::PushArgs;
 pub(crate) use commands::{
     AbArgs, AcceptArgs, BaselineCommand, BisectArgs, ChangepointsArgs, CheckArgs, Command, CompareArgs,
     CompletionsArgs, HistoryArgs, HistoryCommand, ImportArgs, InitArgs, ManArgs, MetricsArgs, MetricsCommand,
     NoiseArgs, PruneArgs, RecordArgs, ReportArgs, RunArgs, ShowArgs, TrendsArgs,
 };
 pub(crate) use groups::{FileArgs, GlobalArgs, JudgeArgs, MeasureArgs};
-pub(crate) use values::{Format, Percent, RUNS, Span, TableFormat};
+pub(crate) use values::{Format, Paper, Percent, RUNS, Span, TableFormat};
 
 use clap::Parser;
 

@@ -24,10 +24,26 @@ pub(crate) enum Format {
     Markdown,
     /// One HTML file that needs no other
     Html,
+    /// Comma-separated values, a row a benchmark
+    Csv,
+    /// A document for paper, with a chart of each benchmark that should be looked at
+    Pdf,
     /// JUnit XML, a test case a benchmark
     Junit,
     /// Annotations, and the job summary if GITHUB_STEP_SUMMARY is set
     Github,
+}
+
+/// A size of paper.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Paper {
+    /// 210 mm by 297 mm
+    #[default]
+    A4,
+    /// 8.5 by 11 inches
+    Letter,
+    /// 8.5 by 14 inches
+    Legal,
 }
 
 /// The form of a table for other programs.

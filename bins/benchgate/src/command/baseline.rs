@@ -170,7 +170,7 @@ fn prune(app: &App<'_>, args: &PruneArgs) -> Result<(), Failure> {
         app.printer
             .print_note(format_args!("{} would be removed", removed.len()));
     } else if !removed.is_empty() {
-        files::write_file(path, &baselines.to_json())?;
+        files::write_file(path, baselines.to_json())?;
         app.printer.print_note(format_args!("{} removed", removed.len()));
     }
     Ok(())

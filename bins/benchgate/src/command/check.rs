@@ -89,6 +89,6 @@ fn measure_again(app: &App<'_>, command: Vec<String>, first: &RunFile) -> Result
     let runs = u32::try_from(first.processes.len()).unwrap_or(u32::MAX);
     measure::measure_runs(app, &mut subject, runs)?;
     let again = subject.run.into_candidate();
-    files::write_file(&subject.file, &again.run_file().to_json())?;
+    files::write_file(&subject.file, again.run_file().to_json())?;
     Ok(again.into_run_file())
 }

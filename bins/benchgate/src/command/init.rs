@@ -1,4 +1,6 @@
-//! `benchgate init`: finds a project's benchmarks and writes benchgate.toml and a workflow.
+//! `benchgate init`: finds a project's benchmarks and writes benchgate.toml and two workflows.
+
+mod workflows;
 
 use std::path::{Path, PathBuf};
 
@@ -36,9 +38,17 @@ pub(crate) fn run(app: &App<'_>, args: &InitArgs) -> Result<ExitStatus, Failure>
         return Err(Failure::new(format!("found no benchmarks in {}", folder.display()))
             .hint("known are cargo bench (criterion, divan, libtest), go test -bench, pytest-benchmark; for others write benchgate.toml by hand: command = [\"./bench.sh\"]"));
     };
-    let written: [(PathBuf, String); 2] = [
+    let install = args.install.as_deref();
+    let written: [(PathBuf, String); 3] = [
         (folder.join("benchgate.toml"), settings_text(first)),
-        (folder.join(".github/workflows/benchgate.yml"), workflow(first)),
+        (
+            folder.join(".github/workflows/benchgate.yml"),
+            workflows::measuring_workflow(first.setup, install),
+        ),
+        (
+            folder.join(".github/workflows/benchgate-comment.yml"),
+            workflows::commenting_workflow(install),
+        ),
     ];
     if let Some((path, _)) = written
         .iter()
@@ -52,6 +62,12 @@ pub(crate) fn run(app: &App<'_>, args: &InitArgs) -> Result<ExitStatus, Failure>
     for (path, text) in &written {
         files::write_file(path, text)?;
         app.printer.print_line(app.display_path(path))?;
+    }
+    if install.is_none() {
+        app.printer.print_note(format_args!(
+            "the workflows install benchgate from the git repository in the variable {} (Settings, Secrets and variables, Actions, Variables); --install writes another command",
+            workflows::SOURCE_VARIABLE
+        ));
     }
     app.printer.print_note("next: `benchgate ab --base main` compares two commits; `benchgate record` makes a baseline of this machine");
     Ok(ExitStatus::NothingFound)
@@ -174,25 +190,6 @@ fn settings_text(found: &FoundBenches) -> String {
     text
 }
 
-/// Two jobs of which the second may write: code of a fork runs only in the first. The comment is made by a second
-/// workflow, as docs/benchgate.md describes.
-fn workflow(found: &FoundBenches) -> String {
-    format!(
-        "# Compares every pull request with its base, on one machine, interleaved.\n\
-         name: benchmarks\n\
-         on: pull_request\n\
-         permissions:\n  contents: read\n\
-         jobs:\n  benchgate:\n    runs-on: ubuntu-latest\n    timeout-minutes: 60\n    steps:\n\
-         \x20     - uses: actions/checkout@v4\n        with: {{ fetch-depth: 0 }}\n\
-         {}\
-         \x20     # benchgate has to be in PATH: from a release, or cargo install --locked --path bins/benchgate\n\
-         \x20     - run: benchgate ab --base ${{{{ github.event.pull_request.base.sha }}}} --head ${{{{ github.event.pull_request.head.sha }}}} --budget 40m --format github\n\
-         \x20     - if: always()\n        run: benchgate report --format html --output benchmarks.html\n\
-         \x20     - if: always()\n        uses: actions/upload-artifact@v4\n        with:\n          name: benchgate\n          path: |\n            benchmarks.html\n            target/benchgate/report.json\n",
-        found.setup
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -233,7 +230,7 @@ mod tests {
     fn what_is_written_is_read_back() {
         let folder = project(&[("pyproject.toml", "pytest-benchmark")]);
         let path = folder.path().join("benchgate.toml");
-        files::write_file(&path, &settings_text(&find(folder.path())[0])).unwrap();
+        files::write_file(&path, settings_text(&find(folder.path())[0])).unwrap();
         let read = resolve_settings(Some(&path), Flags::default()).unwrap().value;
         assert_eq!(read.command[0], "pytest");
         assert_eq!(read.results, ["target/benchgate/pytest.json"]);

@@ -23,10 +23,7 @@ pub(crate) fn run(app: &App<'_>, args: &MetricsArgs) -> Result<ExitStatus, Failu
     if let MetricsCommand::Record { reports } = &args.command {
         return record(app, reports);
     }
-    let (mut snapshots, problems) = read_snapshots(app)?;
-    problems
-        .iter()
-        .for_each(|problem| app.printer.print_warning(problem));
+    let mut snapshots = read_snapshots(app)?.snapshots;
     snapshots.drain(..snapshots.len().saturating_sub(args.last as usize));
     match &args.command {
         MetricsCommand::Record { .. } => {}

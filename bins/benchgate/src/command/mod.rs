@@ -16,6 +16,8 @@ mod init;
 mod man;
 mod metrics;
 mod noise;
+#[cfg(feature = "service")]
+mod push;
 mod record;
 mod report;
 mod run;
@@ -45,6 +47,8 @@ pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<ExitStatus, Failure> {
         Command::Report(args) => report::run(&app, args),
         #[cfg(feature = "github")]
         Command::Comment(args) => comment::run(&app, args),
+        #[cfg(feature = "service")]
+        Command::Push(args) => push::run(&app, args),
         Command::Noise(args) => noise::run(&app, args),
         Command::Bisect(args) => bisect::run(&app, args),
         Command::Init(args) => init::run(&app, args),
@@ -85,6 +89,12 @@ fn flags(cli: &Cli) -> Flags<'_> {
         },
         Command::Compare(args) => Flags {
             judge: Some(&args.judge),
+            ..flags
+        },
+        #[cfg(feature = "service")]
+        Command::Push(args) => Flags {
+            judge: Some(&args.judge),
+            service: args.service.as_deref(),
             ..flags
         },
         Command::Baseline(BaselineCommand::Accept(args)) => Flags {

@@ -1,19 +1,20 @@
 //! `benchgate trends`: how benchmarks went over the history.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use cli_kit::{ExitStatus, Failure};
 use regress_core::detect::creep::detect_creep;
-use regress_core::detect::machine_shift::machine_trend;
+use regress_core::detect::machine_shift::{MachineTrend, machine_trend};
 use regress_core::detect::season::detect_season;
 use regress_core::detect::{ChangePointSettings, VerdictKind, change_points};
 use regress_core::environment::Environment;
-use regress_core::measurement::{Direction, SeriesKey, Unit};
+use regress_core::measurement::{Direction, Measure, SeriesKey, Unit};
 use regress_core::stats;
-use regress_report::benchmarks::{Outcome, REPORT_VERSION, Report, Row, Side, terminal};
+use regress_report::benchmarks::{Outcome, REPORT_VERSION, Report, Row, Shift, Side, terminal};
 
 use crate::app::App;
-use crate::args::{Format, TrendsArgs};
+use crate::args::{Format, Paper, TrendsArgs};
 use crate::history::{self, HistoryLine, HistoryPast, Pasts};
-use crate::judging::find_shifts;
 use crate::machine;
 use crate::outputs::compile_globs;
 use crate::show::{self, format_counted_noun};
@@ -36,9 +37,11 @@ pub(crate) fn run(app: &App<'_>, args: &TrendsArgs) -> Result<ExitStatus, Failur
             let from = past.values.len().saturating_sub(last.max(1));
             past.values.drain(..from);
             past.commits.drain(..from);
+            past.lines.drain(..from);
         }
     }
     let picked = compile_globs(&args.benchmarks)?;
+    let shared = SharedTrend::by_measure(&pasts);
     let mut rows = Vec::new();
     let thresholds = app.thresholds()?;
     for (key, (unit, direction, past)) in &pasts {
@@ -48,6 +51,7 @@ pub(crate) fn run(app: &App<'_>, args: &TrendsArgs) -> Result<ExitStatus, Failur
                 unit,
                 *direction,
                 past,
+                shared.get(&key.measure),
                 thresholds.for_benchmark(key.benchmark.as_str(), unit).percent,
             ));
         }
@@ -82,12 +86,12 @@ pub(crate) fn run(app: &App<'_>, args: &TrendsArgs) -> Result<ExitStatus, Failur
             format_counted_noun(rows.len(), "benchmark", "benchmarks")
         ),
         rows,
-        notes: machine_shifts(&pasts),
+        notes: shared_shifts(&shared, &pasts),
         problems,
     };
     report.sort_rows();
     if app.format != Format::Human {
-        show::print_report(app, &report)?;
+        show::print_report(app, &report, Paper::default())?;
         return Ok(ExitStatus::NothingFound);
     }
     let all = app.all || !args.benchmarks.is_empty();
@@ -137,8 +141,19 @@ fn environment(app: &App<'_>, lines: &[HistoryLine], start: Option<&str>) -> Res
     Ok(other)
 }
 
-fn row(key: &SeriesKey, unit: &Unit, direction: Direction, past: &HistoryPast, percent: f64) -> Row {
+fn row(
+    key: &SeriesKey,
+    unit: &Unit,
+    direction: Direction,
+    past: &HistoryPast,
+    shared: Option<&SharedTrend>,
+    percent: f64,
+) -> Row {
     let values = &past.values;
+    // What all benchmarks did at once is told once, below.
+    let own = shared
+        .filter(|_| direction == Direction::SmallerIsBetter)
+        .map_or_else(|| values.clone(), |shared| shared.remove_from(past));
     let found = detect_creep(values, direction, percent, CREEP_WINDOW);
     let trend = stats::theil_sen(values)
         .zip(stats::median(values))
@@ -148,9 +163,9 @@ fn row(key: &SeriesKey, unit: &Unit, direction: Direction, past: &HistoryPast, p
         (Some(creep), _) => {
             let total = creep.change.cost_ratio.map_or(0.0, |ratio| 100.0 * (ratio - 1.0));
             // One step is told as what it is; what has none, or many small ones, creeps.
-            let word = match change_points(values, &ChangePointSettings::default()).as_slice() {
-                [step] => format!("steps at run {}", step.index + 1),
-                _ => "creeps".to_owned(),
+            let word = match change_points(&own, &ChangePointSettings::default()).as_slice() {
+                [step] => format!("a step at run {}", step.index + 1),
+                _ => "slower bit by bit".to_owned(),
             };
             format!(
                 "{word}: the last {CREEP_WINDOW} runs cost {total:+.1} % against the first {CREEP_WINDOW}"
@@ -185,7 +200,7 @@ fn row(key: &SeriesKey, unit: &Unit, direction: Direction, past: &HistoryPast, p
         threshold: percent,
         before_values: Vec::new(),
         after_values: Vec::new(),
-        shifts: find_shifts(values),
+        shifts: own_shifts(values, &own),
         history: values.clone(),
         commits: past.commits.clone(),
         noisy: false,
@@ -193,34 +208,86 @@ fn row(key: &SeriesKey, unit: &Unit, direction: Direction, past: &HistoryPast, p
     }
 }
 
-/// Points at which most benchmarks moved at once.
-fn machine_shifts(pasts: &Pasts) -> Vec<String> {
-    let longest = pasts
-        .values()
-        .map(|(.., past)| past.values.len())
-        .max()
-        .unwrap_or(0);
-    let of_times = pasts.values().filter(|(_, direction, past)| {
-        *direction == Direction::SmallerIsBetter && past.values.len() == longest
+/// The change points of a benchmark's own values, with the medians of what was measured around each.
+fn own_shifts(values: &[f64], own: &[f64]) -> Vec<Shift> {
+    let points = change_points(own, &ChangePointSettings::default());
+    let mut bounds: Vec<usize> = points.iter().map(|point| point.index).collect();
+    bounds.insert(0, 0);
+    bounds.push(values.len());
+    let around = bounds.windows(3).filter_map(|bounds| {
+        let &[from, at, to] = bounds else { return None };
+        Some(Shift {
+            index: at,
+            before: stats::median(&values[from..at])?,
+            after: stats::median(&values[at..to])?,
+        })
     });
-    let (series, commits): (Vec<_>, Vec<_>) = of_times
-        .map(|(.., past)| (past.values.clone(), &past.commits))
-        .unzip();
-    let trend = machine_trend(&series, &ChangePointSettings::default());
-    let shifts = trend.map(|trend| trend.shifts).unwrap_or_default();
-    let told = shifts.iter().map(|shift| {
-        let commit = commits
-            .first()
-            .and_then(|commits| commits.get(shift.index))
-            .filter(|commit| !commit.is_empty());
-        let commit = commit.map_or_else(String::new, |commit| {
-            format!(" ({})", commit.get(..10).unwrap_or(commit))
-        });
-        let percent = shift.percent.unwrap_or(0.0);
-        format!(
-            "at run {}{commit} most benchmarks moved by {percent:+.1} % at once: the machine, not the code",
-            shift.index + 1
-        )
+    around.collect()
+}
+
+/// What the benchmarks of a measure that takes time had in common, over the lines of the history.
+struct SharedTrend {
+    lines: Vec<usize>,
+    trend: MachineTrend,
+}
+
+impl SharedTrend {
+    /// The trend of each measure of which enough benchmarks tell.
+    fn by_measure(pasts: &Pasts) -> BTreeMap<Measure, Self> {
+        let of_times = |(key, (_, direction, _)): &(&SeriesKey, &(Unit, Direction, HistoryPast))| {
+            *direction == Direction::SmallerIsBetter && !key.measure.is_exact()
+        };
+        let mut measures: BTreeMap<&Measure, Vec<&HistoryPast>> = BTreeMap::new();
+        for (key, (.., past)) in pasts.iter().filter(of_times) {
+            measures.entry(&key.measure).or_default().push(past);
+        }
+        let trend = |(measure, pasts): (&Measure, Vec<&HistoryPast>)| {
+            let lines: BTreeSet<usize> = pasts.iter().flat_map(|past| past.lines.iter().copied()).collect();
+            let lines: Vec<usize> = lines.into_iter().collect();
+            let aligned = pasts.iter().map(|past| {
+                let values: BTreeMap<&usize, f64> =
+                    past.lines.iter().zip(past.values.iter().copied()).collect();
+                let value = |line| values.get(line).copied().unwrap_or(f64::NAN);
+                lines.iter().map(value).collect()
+            });
+            let aligned: Vec<Vec<f64>> = aligned.collect();
+            let trend = machine_trend(&aligned, &ChangePointSettings::default())?;
+            Some((measure.clone(), Self { lines, trend }))
+        };
+        measures.into_iter().filter_map(trend).collect()
+    }
+
+    /// The values of a benchmark without what all had in common.
+    fn remove_from(&self, past: &HistoryPast) -> Vec<f64> {
+        let own = |(value, line): (&f64, &usize)| {
+            let place = self.lines.binary_search(line);
+            let factor = place.ok().and_then(|place| self.trend.factors.get(place));
+            value / factor.copied().unwrap_or(1.0)
+        };
+        past.values.iter().zip(&past.lines).map(own).collect()
+    }
+}
+
+/// Points at which most benchmarks of a measure moved at once. That may be the machine, or code that all of them share.
+fn shared_shifts(shared: &BTreeMap<Measure, SharedTrend>, pasts: &Pasts) -> Vec<String> {
+    let commit_of = |line: usize| {
+        pasts.values().find_map(|(.., past)| {
+            let place = past.lines.binary_search(&line).ok()?;
+            past.commits.get(place).filter(|commit| !commit.is_empty())
+        })
+    };
+    let told = shared.iter().flat_map(|(measure, shared)| {
+        shared.trend.shifts.iter().map(move |shift| {
+            let commit = shared.lines.get(shift.index).and_then(|line| commit_of(*line));
+            let commit = commit.map_or_else(String::new, |commit| {
+                format!(" ({})", commit.get(..10).unwrap_or(commit))
+            });
+            let percent = shift.percent.unwrap_or(0.0);
+            format!(
+                "at run {}{commit} most benchmarks moved by {percent:+.1} % at once ({measure}): the machine, or code that all of them share",
+                shift.index + 1
+            )
+        })
     });
     told.collect()
 }

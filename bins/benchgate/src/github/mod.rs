@@ -5,5 +5,7 @@ mod event;
 mod sticky;
 
 pub(crate) use error::CommentError;
+#[cfg(feature = "service")]
+pub(crate) use event::pull_request_head;
 pub(crate) use event::pull_request_of_event;
 pub(crate) use sticky::{Target, Written, write_comment};

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use cli_kit::Failure;
 use regress_core::detect::judge_history::PastRuns as CorePast;
 use regress_core::detect::{
-    ChangePointSettings, GateSettings, Pair, Verdict, VerdictKind, change_points, judge_history, judge_pairs,
+    ChangePointSettings, GateSettings, Pair, RunPlaces, Verdict, VerdictKind, change_points,
+    judge_history_aligned, judge_pairs,
 };
 use regress_core::measurement::{ProblemKind, Replicates, RunFile, SeriesKey};
 use regress_report::benchmarks::{Outcome, REPORT_VERSION, Report, Row, Shift, Side};
@@ -121,7 +122,9 @@ impl Comparison {
                     threshold: *threshold,
                 });
                 let pasts: Vec<CorePast<'_>> = pasts.collect();
-                judge_history(&pasts, &GateSettings::default())
+                let places = enabled.iter().map(|(sample, _)| self.places(sample));
+                let places: Vec<RunPlaces> = places.collect();
+                judge_history_aligned(&pasts, &places, &GateSettings::default(), &BTreeMap::new())
             }
         };
         let rows: Vec<Row> = verdict
@@ -161,6 +164,24 @@ impl Comparison {
             suspects,
             failed,
         })
+    }
+
+    /// Which runs the values of a benchmark are of: lines of the history, and after them the runs that are judged.
+    fn places(&self, sample: &Sample<'_>) -> RunPlaces {
+        let lines = self
+            .pasts
+            .get(sample.key)
+            .map_or(&[][..], |(.., past)| &past.lines);
+        let last = self
+            .pasts
+            .values()
+            .filter_map(|(.., past)| past.lines.last())
+            .max();
+        let first = last.map_or(0, |last| last + 1);
+        RunPlaces {
+            history: lines.to_vec(),
+            runs: (first..first + sample.after.len()).collect(),
+        }
     }
 
     /// The two sides of one benchmark; the first one is empty if its values are of another kind.
@@ -241,7 +262,7 @@ struct Sample<'a> {
 }
 
 /// The change points of a history, for the drawing.
-pub(crate) fn find_shifts(history: &[f64]) -> Vec<Shift> {
+fn find_shifts(history: &[f64]) -> Vec<Shift> {
     let points = change_points(history, &ChangePointSettings::default());
     points
         .iter()

@@ -1,5 +1,8 @@
 //! `check`, `ab`, `compare`, `bisect`: what is found, and how it is told.
 
+use std::fs;
+use std::process::Command;
+
 use crate::project::Project;
 
 #[test]
@@ -74,9 +77,9 @@ fn a_check_leaves_the_run_file_as_it_is_and_remembers_it() {
     project.run("record -- ./bench.sh").exits(0);
     project.run("run -- ./bench.sh").exits(0);
     let path = project.path("target/benchgate/run.json");
-    let before = std::fs::read(&path).unwrap();
+    let before = fs::read(&path).unwrap();
     project.run("check target/benchgate/run.json").exits(0);
-    assert_eq!(std::fs::read(&path).unwrap(), before);
+    assert_eq!(fs::read(&path).unwrap(), before);
     project.run("check target/benchgate/run.json").exits(0);
     project
         .run("record target/benchgate/run.json")
@@ -360,6 +363,65 @@ fn a_report_is_shown_again_in_every_format() {
     assert!(project.read("summary.md").contains("| beta |"));
     project.run("report --output page.html --format html").exits(0);
     assert!(project.read("page.html").starts_with("<!doctype html>"));
+    let csv = project.run("report --format csv").exits(0).out;
+    assert!(csv.starts_with("benchmark,unit,direction,verdict,"), "{csv}");
+    assert!(csv.contains("\r\nbeta,"), "{csv}");
+    project
+        .run("report --format pdf --paper letter --output report.pdf")
+        .exits(0);
+    let pdf = fs::read(project.path("report.pdf")).unwrap();
+    assert!(pdf.starts_with(b"%PDF-") && pdf.len() > 5000);
+    // The programs that others read it with: `cargo xtask install` brings them.
+    let said_by = |program: &str, arguments: &[&str]| {
+        let output = Command::new(program)
+            .args(arguments)
+            .current_dir(project.path(""))
+            .output()
+            .unwrap_or_else(|error| panic!("{program}: {error}"));
+        assert!(output.status.success(), "{program}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    said_by("qpdf", &["--check", "report.pdf"]);
+    let text = said_by("pdftotext", &["report.pdf", "-"]);
+    assert!(
+        text.contains("Benchmarks: regression") && text.contains("beta"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_report_is_written_by_a_template() {
+    let project = Project::new();
+    project.run("run --run-file a.json -- ./bench.sh").exits(0);
+    project
+        .run_with("run --run-file b.json -- ./bench.sh", &[("SLOW", "1150")])
+        .exits(0);
+    project.run("compare a.json b.json").exits(1);
+    let example = project.run("report --example-template").exits(0).out;
+    project.write("mine.md", &example);
+    project
+        .run("report --template mine.md")
+        .exits(0)
+        .answers(&["### Benchmarks: regression", "| beta |"]);
+    project.write(
+        "short.txt",
+        "{% for row in report.rows %}{{ row.name }} {% endfor %}",
+    );
+    project
+        .run("report --template short.txt --output short.out")
+        .exits(0);
+    assert!(project.read("short.out").starts_with("beta "));
+    project.write("wrong.txt", "\n{{ report.outcom }}");
+    project.run("report --template wrong.txt").exits(2).says(&[
+        "wrong.txt",
+        "2:",
+        "outcome",
+        "--example-template",
+    ]);
+    project
+        .run("report --template none.md")
+        .exits(2)
+        .says(&["none.md", "cannot be read"]);
 }
 
 #[test]
@@ -466,7 +528,7 @@ fn baselines_that_are_recorded_at_once_are_all_kept() {
         .collect();
     for (state, mut child) in recording {
         assert!(child.wait().unwrap().success());
-        std::fs::remove_dir_all(state).unwrap();
+        fs::remove_dir_all(state).unwrap();
     }
     let kept = project.read("benches/baselines.json");
     assert_eq!(kept.matches("\"environment\": {").count(), 20);
@@ -530,7 +592,7 @@ fn a_toolchain_that_does_not_answer_holds_nothing_up() {
     let project = Project::new();
     project.write("bin/rustc", "#!/bin/sh\nsleep 600\n");
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(project.path("bin/rustc"), mode).unwrap();
+    fs::set_permissions(project.path("bin/rustc"), mode).unwrap();
     let path = format!(
         "{}:{}",
         project.path("bin").display(),

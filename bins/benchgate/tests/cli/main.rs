@@ -10,4 +10,6 @@ mod judge;
 mod measure;
 mod metrics;
 mod project;
+#[cfg(feature = "service")]
+mod push;
 mod tools;

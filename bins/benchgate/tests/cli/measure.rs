@@ -191,3 +191,29 @@ fn settings_come_from_file_environment_and_flags() {
         .exits(2)
         .says(&["no benchmark command", "after --"]);
 }
+
+#[test]
+fn the_processor_time_of_any_program_is_a_measure() {
+    let project = Project::new();
+    let script =
+        |rounds: u32| format!("i=0\nwhile [ $i -lt {rounds} ]; do i=$((i + 1)); done\necho some words\n");
+    project.write("work.sh", &script(20_000));
+    project
+        .run("run --runs 2 -- sh work.sh")
+        .exits(2)
+        .says(&["gave no benchmark results", "--cpu-time"]);
+    let first = project.commit("fast");
+    project.write("work.sh", &script(100_000));
+    project.commit("slow");
+    let judged = project.run(&format!(
+        "ab --base {first} --runs 6 --cpu-time --build true --format json -- sh work.sh"
+    ));
+    let report: serde_json::Value = serde_json::from_str(&judged.exits(1).out).unwrap();
+    assert_eq!(report["rows"][0]["name"], "process [cpu-time]", "{report}");
+    assert_eq!(report["rows"].as_array().unwrap().len(), 1);
+    assert_eq!(report["problems"], serde_json::json!([]));
+    assert!(report["rows"][0]["percent"].as_f64().unwrap() > 100.0, "{report}");
+    // Beside a tool's own benchmarks it is one row more.
+    let both = project.run("run --runs 2 --cpu-time -- ./bench.sh").exits(0);
+    both.answers(&["alpha", "beta", "gamma", "process [cpu-time]"]);
+}

@@ -1,6 +1,8 @@
 //! `metrics`: snapshots of judgements, dashboards, alerts, Prometheus.
 
+use std::fs;
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::project::Project;
@@ -116,6 +118,10 @@ fn damaged_lines_are_passed_over_and_newer_ones_refused() {
         .exits(0)
         .answers(&["2 judgements"])
         .says(&["metrics.jsonl:1: passed over"]);
+    // They stay, before all else, when the next judgement is kept.
+    project.run("check -- ./bench.sh").exits(0);
+    assert!(project.read(path).starts_with("{\"version\": 1, \"ti\n{"));
+    assert_eq!(project.read(path).lines().count(), 4);
     project.write(path, &format!("{text}{{\"version\": 9}}\n"));
     project
         .run("metrics show")
@@ -127,4 +133,22 @@ fn damaged_lines_are_passed_over_and_newer_ones_refused() {
         .exits(0)
         .says(&["no snapshot is kept", "version 9"]);
     assert_eq!(project.read(path).lines().count(), 3);
+}
+
+#[test]
+fn dashboard_and_alerts_use_metrics_that_there_are() {
+    let exposition = judged().run("metrics prometheus").exits(0).out;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/monitoring");
+    for file in ["grafana-dashboard.json", "alerts.yml"] {
+        let text = fs::read_to_string(folder.join(file)).unwrap();
+        let words = text.split(|character: char| !character.is_ascii_alphanumeric() && character != '_');
+        let names: Vec<&str> = words.filter(|word| word.starts_with("benchgate_")).collect();
+        assert!(names.len() >= 4, "{file}: {names:?}");
+        for name in names {
+            assert!(
+                exposition.contains(&format!("\n{name}{{")),
+                "{file}: there is no {name}"
+            );
+        }
+    }
 }

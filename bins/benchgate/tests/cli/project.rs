@@ -140,6 +140,8 @@ fn clean(command: &mut Command, folder: &Path) {
             "UPDATE_BASELINES",
             "CRITERION_HOME",
             "XDG_",
+            "ACTIONS_",
+            "REGRESSD_",
         ]
         .iter()
         .any(|start| name.starts_with(start))

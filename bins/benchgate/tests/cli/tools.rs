@@ -14,7 +14,17 @@ fn init_writes_what_doctor_likes() {
         "[package]\nname = \"x\"\n[dev-dependencies]\ncriterion = \"0.8\"\n",
     );
     let answer = project.run("init").exits(0).says(&["found criterion benches"]);
-    answer.answers(&["benchgate.toml", ".github/workflows/benchgate.yml"]);
+    answer.says(&["BENCHGATE_SOURCE"]).answers(&[
+        "benchgate.toml",
+        ".github/workflows/benchgate.yml",
+        ".github/workflows/benchgate-comment.yml",
+    ]);
+    let comment = project.read(".github/workflows/benchgate-comment.yml");
+    assert!(
+        comment.contains("workflow_run:")
+            && comment.contains("run: benchgate comment target/benchgate/report.json"),
+        "{comment}"
+    );
     assert!(
         project
             .read("benchgate.toml")
@@ -35,6 +45,23 @@ fn init_writes_what_doctor_likes() {
     let checks: serde_json::Value =
         serde_json::from_str(&project.run("doctor --format json").exits(0).out).unwrap();
     assert_eq!(checks[0]["state"], "good");
+}
+
+#[test]
+fn settings_above_the_repository_are_of_another_project() {
+    let project = Project::new();
+    project.write("benchgate.toml", "command = [\"false\"]\n");
+    project.write("inner/go.mod", "module example.org/project\n");
+    let inner = project.path("inner");
+    project.git(&["init", "--quiet", "inner"]);
+    let ended = project
+        .program()
+        .current_dir(&inner)
+        .arg("init")
+        .output()
+        .expect("benchgate starts");
+    assert!(ended.status.success(), "{ended:?}");
+    assert!(project.read("inner/benchgate.toml").contains("go"));
 }
 
 #[test]

@@ -62,6 +62,8 @@ struct Keys {
 #[derive(Deserialize)]
 struct Payload {
     repository: String,
+    /// A number, as text.
+    repository_id: Option<String>,
     #[serde(rename = "ref")]
     reference: Option<String>,
     event_name: Option<String>,
@@ -130,6 +132,9 @@ impl Oidc {
             .repository
             .parse()
             .map_err(|error| OidcError::Invalid(format!("{error}")))?;
+        let repository_id = payload.repository_id.map(|text| text.parse()).transpose();
+        let repository_id =
+            repository_id.map_err(|_| OidcError::Invalid("its repository_id is no number".to_owned()))?;
         Ok(Principal {
             name: format!("workflow:{repository}"),
             role: Role::Upload,
@@ -137,6 +142,7 @@ impl Oidc {
             claims: Some(WorkflowClaims {
                 reference: payload.reference,
                 event: payload.event_name,
+                repository_id,
             }),
         })
     }

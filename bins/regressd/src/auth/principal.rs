@@ -9,6 +9,8 @@ pub struct WorkflowClaims {
     pub reference: Option<String>,
     /// The event that started it.
     pub event: Option<String>,
+    /// The number by which GitHub knows the repository.
+    pub repository_id: Option<u64>,
 }
 
 impl WorkflowClaims {
@@ -72,7 +74,7 @@ mod tests {
     fn a_workflow_says_what_it_runs_for() {
         let claims = |reference: &str| WorkflowClaims {
             reference: Some(reference.to_owned()),
-            event: None,
+            ..WorkflowClaims::default()
         };
         assert_eq!(claims("refs/pull/7/merge").pull_request(), Some(7));
         assert_eq!(claims("refs/heads/release/1").branch(), Some("release/1"));

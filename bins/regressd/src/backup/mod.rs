@@ -30,7 +30,7 @@ pub use write::write_backup;
 const FORM: u32 = 1;
 
 /// Every table, those that others refer to first. Leases are not kept: they are of running processes.
-const TABLES: [&str; 16] = [
+const TABLES: [&str; 18] = [
     "repositories",
     "environments",
     "streams",
@@ -46,6 +46,8 @@ const TABLES: [&str; 16] = [
     "pull_requests",
     "confirmations",
     "landed",
+    "former_names",
+    "rewritten",
     "paces",
 ];
 /// Those that number their rows by themselves.

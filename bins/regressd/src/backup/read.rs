@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 
 use serde::Deserialize;
@@ -11,6 +11,9 @@ use sha2::{Digest, Sha256};
 
 use super::{BackupError, FORM, TABLES};
 use crate::database::LATEST;
+
+/// The longest line that is read: a row holds one upload, which is smaller than what uploads may be.
+const MAX_LINE_BYTES: u64 = 256 << 20;
 
 /// What a good backup holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -176,8 +179,8 @@ impl<'a> BackupReader<'a> {
 
     fn line(&mut self) -> Result<String, BackupError> {
         let mut text = String::new();
-        let read = self
-            .lines
+        let read = (&mut self.lines)
+            .take(MAX_LINE_BYTES)
             .read_line(&mut text)
             .map_err(|source| match source.kind() {
                 std::io::ErrorKind::InvalidData => BackupError::damaged(self.path, "it is not text"),
@@ -187,6 +190,14 @@ impl<'a> BackupReader<'a> {
                 },
             })?;
         self.number += 1;
+        if read as u64 == MAX_LINE_BYTES && !text.ends_with('\n') {
+            let reason = format!(
+                "line {} is longer than {} MiB, which no backup has",
+                self.number,
+                MAX_LINE_BYTES >> 20
+            );
+            return Err(BackupError::damaged(self.path, reason));
+        }
         if read == 0 || !text.ends_with('\n') {
             let reason = format!(
                 "it ends in line {}, before its last one: the rest is missing",

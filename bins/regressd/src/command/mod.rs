@@ -4,6 +4,7 @@ mod backup;
 mod completions;
 mod config;
 mod dead_letters;
+mod man;
 mod serve;
 mod simulate;
 mod token;
@@ -65,8 +66,8 @@ pub fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<(), CommandError> {
     let layers = cli.settings_sources();
     let settings = match &cli.command {
-        // A script can be made where the settings are no good.
-        Command::Completions { .. } => Settings::default(),
+        // A script or a page can be made where the settings are no good.
+        Command::Completions { .. } | Command::Man { .. } => Settings::default(),
         _ => layers.read_settings()?,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -82,6 +83,7 @@ fn run(cli: &Cli) -> Result<(), CommandError> {
             }
             Command::Config(ConfigCommand::Show) => config::print_settings(&layers),
             Command::Completions { shell } => completions::print_completions(*shell),
+            Command::Man { directory } => man::print_or_write_pages(directory.as_deref()),
             Command::Simulate(args) => simulate::run(&layers, &settings, args).await,
             Command::Token(command) => {
                 // A typing mistake must not make a new database, for which the service would not know the token.

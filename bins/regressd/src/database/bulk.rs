@@ -26,17 +26,28 @@ fn filled<T: Clone>(values: &[T]) -> impl Iterator<Item = T> + '_ {
     values.iter().chain(last).take(NUMBERS).cloned()
 }
 
-/// Each of these runs with all earlier ones of its commit in its stream: the number that was asked for, and a run.
+/// A run that was asked for, or an earlier one of its commit.
+#[derive(Clone, Debug)]
+pub struct RunOfCommit {
+    /// The number that was asked for.
+    pub asked: RunId,
+    /// The run.
+    pub run: MeasuredRun,
+    /// Whether a forced push took the commit off the target branch of the run that was asked for.
+    pub left_branch: bool,
+}
+
+/// Each of these runs with all earlier ones of its commit in its stream.
 ///
 /// # Errors
 /// The driver's.
-pub async fn with_earlier(
-    connection: &mut AnyConnection,
-    ids: &[RunId],
-) -> sqlx::Result<Vec<(RunId, MeasuredRun)>> {
+pub async fn with_earlier(connection: &mut AnyConnection, ids: &[RunId]) -> sqlx::Result<Vec<RunOfCommit>> {
     let columns = runs::columns_of("r");
     let sql = format!(
-        "SELECT own.id AS asked, {columns} FROM runs own
+        "SELECT own.id AS asked, {columns},
+             (SELECT COUNT(*) FROM rewritten w WHERE w.repository_id = own.repository_id
+                 AND w.branch = own.target AND w.commit_sha = own.commit_sha) AS rewritten
+         FROM runs own
          JOIN runs r ON r.stream_id = own.stream_id AND r.commit_sha = own.commit_sha AND r.id <= own.id
          WHERE own.id IN ({}) ORDER BY own.id, r.id",
         places(NUMBERS)
@@ -49,10 +60,11 @@ pub async fn with_earlier(
             query = query.bind(id.0);
         }
         for row in query.fetch_all(&mut *connection).await? {
-            found.push((
-                RunId(sqlx::Row::try_get(&row, "asked")?),
-                runs::read_run_row(&row)?,
-            ));
+            found.push(RunOfCommit {
+                asked: RunId(sqlx::Row::try_get(&row, "asked")?),
+                left_branch: sqlx::Row::try_get::<i64, _>(&row, "rewritten")? > 0,
+                run: runs::read_run_row(&row)?,
+            });
         }
     }
     Ok(found)
@@ -103,16 +115,16 @@ pub async fn put_judgements(connection: &mut AnyConnection, judgements: &[&Judge
 
 async fn put(connection: &mut AnyConnection, judgements: &[&Judgement]) -> sqlx::Result<()> {
     let row = |row: usize| {
-        let first = 7 * row;
-        let places: Vec<String> = (first + 1..=first + 7)
+        let first = 8 * row;
+        let places: Vec<String> = (first + 1..=first + 8)
             .map(|number| format!("${number}"))
             .collect();
         format!("({})", places.join(", "))
     };
     let rows: Vec<String> = (0..judgements.len()).map(row).collect();
     let sql = format!(
-        "INSERT INTO judgements (run_id, stream_id, branch, accepted, outcome, judged, verdicts) VALUES {}
-         ON CONFLICT (run_id) DO UPDATE SET branch = excluded.branch, accepted = excluded.accepted,
+        "INSERT INTO judgements (run_id, stream_id, branch, accepted, at, outcome, judged, verdicts) VALUES {}
+         ON CONFLICT (run_id) DO UPDATE SET branch = excluded.branch, accepted = excluded.accepted, at = excluded.at,
              outcome = excluded.outcome, judged = excluded.judged, verdicts = excluded.verdicts",
         rows.join(", ")
     );
@@ -124,6 +136,7 @@ async fn put(connection: &mut AnyConnection, judgements: &[&Judgement]) -> sqlx:
             .bind(judgement.stream.0)
             .bind(judgement.branch.clone())
             .bind(i64::from(judgement.accepted))
+            .bind(judgement.at.0)
             .bind(judgement.outcome.as_str())
             .bind(judgement.judged.0)
             .bind(judgement.verdicts.clone());

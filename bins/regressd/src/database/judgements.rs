@@ -7,7 +7,7 @@ use sqlx::{AnyConnection, Row};
 
 use super::bulk;
 use super::runs::MeasuredRun;
-use crate::domain::{RepoConfig, RepositoryId, RunId, SeriesId, StreamId, UnixMillis};
+use crate::domain::{HistoryPlace, RepoConfig, RepositoryId, RunId, SeriesId, StreamId, UnixMillis};
 
 /// The judgement on a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct Judgement {
     pub branch: String,
     /// Whether it belongs to the history of the branch.
     pub accepted: bool,
+    /// The time that the run goes by in a history.
+    pub at: UnixMillis,
     /// What all verdicts come to.
     pub outcome: Outcome,
     /// When it was judged.
@@ -58,7 +60,7 @@ pub async fn put_judgement(connection: &mut AnyConnection, judgement: &Judgement
 /// # Errors
 /// The driver's.
 pub async fn of_run(connection: &mut AnyConnection, run: RunId) -> sqlx::Result<Option<Judgement>> {
-    let sql = "SELECT run_id, stream_id, branch, accepted, outcome, judged, verdicts FROM judgements WHERE run_id = $1";
+    let sql = "SELECT run_id, stream_id, branch, accepted, at, outcome, judged, verdicts FROM judgements WHERE run_id = $1";
     let row = sqlx::query(sql).bind(run.0).fetch_optional(connection).await?;
     row.as_ref().map(read).transpose()
 }
@@ -72,7 +74,7 @@ pub async fn of_commit(
     stream: StreamId,
     commit: &str,
 ) -> sqlx::Result<Vec<Judgement>> {
-    let sql = "SELECT j.run_id, j.stream_id, j.branch, j.accepted, j.outcome, j.judged, j.verdicts
+    let sql = "SELECT j.run_id, j.stream_id, j.branch, j.accepted, j.at, j.outcome, j.judged, j.verdicts
                FROM runs r JOIN judgements j ON j.run_id = r.id
                WHERE r.stream_id = $1 AND r.commit_sha = $2 ORDER BY r.id DESC LIMIT 100";
     let query = sqlx::query(sql).bind(stream.0).bind(commit.to_owned());
@@ -200,7 +202,8 @@ pub async fn newest_of_branch(
     branch: &str,
 ) -> sqlx::Result<Vec<Judgement>> {
     let sql = "SELECT r.commit_sha FROM judgements j JOIN runs r ON r.id = j.run_id
-               WHERE j.stream_id = $1 AND j.branch = $2 AND j.accepted = 1 ORDER BY j.run_id DESC LIMIT 1";
+               WHERE j.stream_id = $1 AND j.branch = $2 AND j.accepted = 1
+               ORDER BY j.at DESC, j.run_id DESC LIMIT 1";
     let query = sqlx::query_scalar(sql).bind(stream.0).bind(branch.to_owned());
     let commit: Option<String> = query.fetch_optional(&mut *connection).await?;
     let Some(commit) = commit else {
@@ -256,7 +259,9 @@ pub async fn unreject_from(
     series: SeriesId,
     from: RunId,
 ) -> sqlx::Result<()> {
-    let sql = "DELETE FROM rejections WHERE series_id = $1 AND run_id >= $2";
+    let sql = "DELETE FROM rejections WHERE series_id = $1 AND EXISTS (
+                   SELECT 1 FROM judgements j JOIN judgements f ON f.run_id = $2
+                   WHERE j.run_id = rejections.run_id AND (j.at, j.run_id) >= (f.at, f.run_id))";
     sqlx::query(sql)
         .bind(series.0)
         .bind(from.0)
@@ -279,7 +284,7 @@ pub async fn rejected_in(connection: &mut AnyConnection, run: RunId) -> sqlx::Re
 #[derive(Clone, Debug, Default)]
 pub struct Marks {
     /// Where the baseline of a series begins.
-    pub epochs: HashMap<SeriesId, RunId>,
+    pub epochs: HashMap<SeriesId, HistoryPlace>,
     /// Values that must not count: (series, run).
     pub rejected: BTreeSet<(SeriesId, RunId)>,
 }
@@ -292,28 +297,35 @@ pub async fn list_epochs_and_rejections(
     connection: &mut AnyConnection,
     stream: StreamId,
     branch: &str,
-    from: RunId,
-    before: RunId,
+    from: HistoryPlace,
+    before: HistoryPlace,
 ) -> sqlx::Result<Marks> {
-    let sql = "SELECT CAST(1 AS BIGINT) AS epoch, e.series_id AS series_id, e.from_run AS run_id
-               FROM epochs e JOIN series s ON s.id = e.series_id WHERE s.stream_id = $1 AND e.branch = $2
+    // The first run of an epoch may have been removed for its age: then all that is left comes after it.
+    let sql = "SELECT CAST(1 AS BIGINT) AS epoch, e.series_id AS series_id, e.from_run AS run_id,
+                   COALESCE(f.at, 0) AS at
+               FROM epochs e JOIN series s ON s.id = e.series_id LEFT JOIN judgements f ON f.run_id = e.from_run
+               WHERE s.stream_id = $1 AND e.branch = $2
                UNION ALL
-               SELECT CAST(0 AS BIGINT), x.series_id, x.run_id FROM rejections x JOIN series s ON s.id = x.series_id
-               WHERE s.stream_id = $1 AND x.run_id >= $3 AND x.run_id < $4";
+               SELECT CAST(0 AS BIGINT), x.series_id, x.run_id, j.at
+               FROM judgements j JOIN rejections x ON x.run_id = j.run_id
+               WHERE j.stream_id = $1 AND j.branch = $2 AND j.accepted = 1
+                   AND (j.at, j.run_id) >= ($3, $4) AND (j.at, j.run_id) < ($5, $6)";
     let query = sqlx::query(sql)
         .bind(stream.0)
         .bind(branch.to_owned())
-        .bind(from.0)
-        .bind(before.0);
+        .bind(from.at.0)
+        .bind(from.run.0)
+        .bind(before.at.0)
+        .bind(before.run.0);
     let mut marks = Marks::default();
     for row in query.fetch_all(connection).await? {
         let series = SeriesId(row.try_get("series_id")?);
-        let run = RunId(row.try_get("run_id")?);
+        let place = read_place(&row)?;
         if row.try_get::<i64, _>("epoch")? == 0 {
-            marks.rejected.insert((series, run));
+            marks.rejected.insert((series, place.run));
         } else {
-            let start = marks.epochs.entry(series).or_insert(run);
-            *start = run.max(*start);
+            let start = marks.epochs.entry(series).or_insert(place);
+            *start = place.max(*start);
         }
     }
     Ok(marks)
@@ -337,7 +349,7 @@ pub async fn list_rejections(
     query.fetch_all(connection).await?.iter().map(read).collect()
 }
 
-/// The oldest run before `before` from which on a series of the stream was rejected without a gap that was accepted:
+/// The oldest place before `before` from which on a series of the stream was rejected without a gap that was accepted:
 /// the first rejection since the last epoch of its series.
 ///
 /// # Errors
@@ -345,14 +357,27 @@ pub async fn list_rejections(
 pub async fn first_rejection(
     connection: &mut AnyConnection,
     stream: StreamId,
-    before: RunId,
-) -> sqlx::Result<Option<RunId>> {
-    let sql = "SELECT MIN(x.run_id) FROM rejections x JOIN series s ON s.id = x.series_id
-               WHERE s.stream_id = $1 AND x.run_id < $2
-                   AND NOT EXISTS (SELECT 1 FROM epochs e WHERE e.series_id = s.id AND e.from_run >= x.run_id)";
-    let query = sqlx::query_scalar(sql).bind(stream.0).bind(before.0);
-    let first: Option<i64> = query.fetch_one(connection).await?;
-    Ok(first.map(RunId))
+    before: HistoryPlace,
+) -> sqlx::Result<Option<HistoryPlace>> {
+    let sql = "SELECT j.at AS at, j.run_id AS run_id
+               FROM rejections x JOIN series s ON s.id = x.series_id JOIN judgements j ON j.run_id = x.run_id
+               WHERE s.stream_id = $1 AND (j.at, j.run_id) < ($2, $3)
+                   AND NOT EXISTS (SELECT 1 FROM epochs e JOIN judgements f ON f.run_id = e.from_run
+                       WHERE e.series_id = s.id AND (f.at, f.run_id) >= (j.at, j.run_id))
+               ORDER BY j.at, j.run_id LIMIT 1";
+    let query = sqlx::query(sql)
+        .bind(stream.0)
+        .bind(before.at.0)
+        .bind(before.run.0);
+    let row = query.fetch_optional(connection).await?;
+    row.as_ref().map(read_place).transpose()
+}
+
+fn read_place(row: &sqlx::any::AnyRow) -> sqlx::Result<HistoryPlace> {
+    Ok(HistoryPlace {
+        at: UnixMillis(row.try_get("at")?),
+        run: RunId(row.try_get("run_id")?),
+    })
 }
 
 /// Starts an epoch.
@@ -386,7 +411,8 @@ pub async fn list_epochs(
 ) -> sqlx::Result<Vec<JudgedEpoch>> {
     let sql = "SELECT e.series_id, e.branch, e.from_run, e.justification, e.actor, e.at
                FROM epochs e JOIN series s ON s.id = e.series_id
-               WHERE s.stream_id = $1 AND e.branch = $2 ORDER BY e.from_run";
+               LEFT JOIN judgements f ON f.run_id = e.from_run
+               WHERE s.stream_id = $1 AND e.branch = $2 ORDER BY COALESCE(f.at, 0), e.from_run";
     let query = sqlx::query(sql).bind(stream.0).bind(branch.to_owned());
     let read = |row: &sqlx::any::AnyRow| {
         Ok(JudgedEpoch {
@@ -443,6 +469,7 @@ fn read(row: &sqlx::any::AnyRow) -> sqlx::Result<Judgement> {
         stream: StreamId(row.try_get("stream_id")?),
         branch: row.try_get("branch")?,
         accepted: row.try_get::<i64, _>("accepted")? != 0,
+        at: UnixMillis(row.try_get("at")?),
         outcome: read_outcome(row)?,
         judged: UnixMillis(row.try_get("judged")?),
         verdicts: row.try_get("verdicts")?,

@@ -17,6 +17,8 @@ pub struct StoredRepository {
     pub default_branch: Option<String>,
     /// Its configuration as JSON; `{}` when nothing was configured.
     pub config: String,
+    /// The number by which GitHub knows it, as far as known: it stays when the repository is renamed.
+    pub github_id: Option<u64>,
 }
 
 /// Adds the repository if it is new; its number either way.
@@ -37,7 +39,7 @@ pub async fn insert_repository(
     query.fetch_one(connection).await.map(RepositoryId)
 }
 
-/// The repository of this name.
+/// The repository of this name, else the one that was called so before it was renamed.
 ///
 /// # Errors
 /// The driver's.
@@ -45,7 +47,43 @@ pub async fn find_repository(
     connection: &mut AnyConnection,
     name: &RepoName,
 ) -> sqlx::Result<Option<StoredRepository>> {
-    let sql = "SELECT id, owner, name, installation, default_branch, config FROM repositories
+    if let Some(found) = find_by_name(connection, name).await? {
+        return Ok(Some(found));
+    }
+    let sql = "SELECT r.id, r.owner, r.name, r.installation, r.default_branch, r.config, r.github_id
+               FROM former_names f JOIN repositories r ON r.id = f.repository_id
+               WHERE f.owner = $1 AND f.name = $2";
+    let query = sqlx::query(sql)
+        .bind(name.owner().to_owned())
+        .bind(name.name().to_owned());
+    let row = query.fetch_optional(connection).await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// The repository that GitHub knows by this number.
+///
+/// # Errors
+/// The driver's.
+pub async fn find_by_github_id(
+    connection: &mut AnyConnection,
+    github_id: u64,
+) -> sqlx::Result<Option<StoredRepository>> {
+    let sql = "SELECT id, owner, name, installation, default_branch, config, github_id FROM repositories
+               WHERE github_id = $1";
+    let query = sqlx::query(sql).bind(github_id.cast_signed());
+    let row = query.fetch_optional(connection).await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// The repository that has this name now.
+///
+/// # Errors
+/// The driver's.
+pub async fn find_by_name(
+    connection: &mut AnyConnection,
+    name: &RepoName,
+) -> sqlx::Result<Option<StoredRepository>> {
+    let sql = "SELECT id, owner, name, installation, default_branch, config, github_id FROM repositories
                WHERE owner = $1 AND name = $2";
     let query = sqlx::query(sql)
         .bind(name.owner().to_owned())
@@ -66,7 +104,7 @@ pub async fn by_id(
     connection: &mut AnyConnection,
     id: RepositoryId,
 ) -> sqlx::Result<Option<StoredRepository>> {
-    let sql = "SELECT id, owner, name, installation, default_branch, config FROM repositories WHERE id = $1";
+    let sql = "SELECT id, owner, name, installation, default_branch, config, github_id FROM repositories WHERE id = $1";
     let row = sqlx::query(sql).bind(id.0).fetch_optional(connection).await?;
     row.as_ref().map(read).transpose()
 }
@@ -80,7 +118,7 @@ pub async fn list_repositories(
     after: RepositoryId,
     limit: u32,
 ) -> sqlx::Result<Vec<StoredRepository>> {
-    let sql = "SELECT id, owner, name, installation, default_branch, config FROM repositories
+    let sql = "SELECT id, owner, name, installation, default_branch, config, github_id FROM repositories
                WHERE id > $1 ORDER BY id LIMIT $2";
     let query = sqlx::query(sql).bind(after.0).bind(i64::from(limit));
     query.fetch_all(connection).await?.iter().map(read).collect()
@@ -132,6 +170,16 @@ pub async fn forget_installation_of(connection: &mut AnyConnection, name: &RepoN
     Ok(())
 }
 
+/// Removes a repository, and with it what is left that refers to it.
+///
+/// # Errors
+/// The driver's.
+pub async fn delete_repository(connection: &mut AnyConnection, id: RepositoryId) -> sqlx::Result<()> {
+    let query = sqlx::query("DELETE FROM repositories WHERE id = $1").bind(id.0);
+    query.execute(connection).await?;
+    Ok(())
+}
+
 /// Replaces the configuration.
 ///
 /// # Errors
@@ -156,5 +204,8 @@ fn read(row: &sqlx::any::AnyRow) -> sqlx::Result<StoredRepository> {
             .map(i64::cast_unsigned),
         default_branch: row.try_get("default_branch")?,
         config: row.try_get("config")?,
+        github_id: row
+            .try_get::<Option<i64>, _>("github_id")?
+            .map(i64::cast_unsigned),
     })
 }

@@ -3,7 +3,7 @@
 use sqlx::AnyConnection;
 
 use super::{Database, DatabaseError};
-use crate::domain::UnixMillis;
+use crate::domain::{RepositoryId, UnixMillis};
 
 /// Runs of one transaction, so that uploads never wait long.
 const AT_ONCE: i64 = 200;
@@ -44,6 +44,28 @@ pub async fn remove_old_runs(
     }
 }
 
+/// Removes all runs of a repository. Returns how many there were.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn remove_runs_of(database: &Database, repository: RepositoryId) -> Result<u64, DatabaseError> {
+    let mut removed = 0;
+    loop {
+        let gone = database.run_in_transaction(move |connection| {
+            Box::pin(async move {
+                let sql = "DELETE FROM runs WHERE id IN (
+                               SELECT id FROM runs WHERE repository_id = $1 ORDER BY id LIMIT $2)";
+                let query = sqlx::query(sql).bind(repository.0).bind(AT_ONCE);
+                Ok(query.execute(connection).await?.rows_affected())
+            })
+        });
+        match gone.await? {
+            0 => return Ok(removed),
+            gone => removed += gone,
+        }
+    }
+}
+
 async fn removable(
     connection: &mut AnyConnection,
     after: i64,
@@ -55,9 +77,10 @@ async fn removable(
                    own.run_id IS NULL
                    OR EXISTS (
                        SELECT 1 FROM judgements j
-                       WHERE j.stream_id = r.stream_id AND j.branch = own.branch AND j.accepted = 1 AND j.run_id > r.id
+                       WHERE j.stream_id = r.stream_id AND j.branch = own.branch AND j.accepted = 1
+                           AND (j.at, j.run_id) > (own.at, own.run_id)
                            AND NOT EXISTS (SELECT 1 FROM rejections x WHERE x.run_id = j.run_id)
-                       ORDER BY j.run_id LIMIT 1 OFFSET $3))
+                       ORDER BY j.at, j.run_id LIMIT 1 OFFSET $3))
                ORDER BY r.id LIMIT $4";
     let query = sqlx::query_scalar(sql)
         .bind(after)

@@ -2,7 +2,7 @@
 
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
 
-use crate::domain::{RepositoryId, RunId, StreamId, UnixMillis};
+use crate::domain::{HistoryPlace, RepositoryId, RunId, StreamId, UnixMillis};
 
 /// A run as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct NewRun {
     pub key: String,
     /// When it arrived.
     pub received: UnixMillis,
+    /// When its commit was made, where the run belongs there in a history and not where it arrived.
+    pub commit_time: Option<UnixMillis>,
     /// Who sent it.
     pub uploader: String,
     /// The workflow run that sent it, if it said so: that can be asked to run again.
@@ -42,6 +44,12 @@ impl NewRun {
     pub fn is_of_history(&self) -> bool {
         self.pull_request.is_none() && self.branch == self.target
     }
+
+    /// The time that it goes by in a history.
+    #[must_use]
+    pub fn time_in_history(&self) -> UnixMillis {
+        self.commit_time.unwrap_or(self.received)
+    }
 }
 
 /// A stored run.
@@ -53,9 +61,20 @@ pub struct MeasuredRun {
     pub run: NewRun,
 }
 
+impl MeasuredRun {
+    /// Where it stands in a history.
+    #[must_use]
+    pub fn place(&self) -> HistoryPlace {
+        HistoryPlace {
+            at: self.run.time_in_history(),
+            run: self.id,
+        }
+    }
+}
+
 const COLUMNS: &str =
     "id, repository_id, stream_id, branch, target, commit_sha, pull_request, run_key, received,
-    uploader, workflow_run, results, base, problems";
+    uploader, workflow_run, results, base, problems, commit_time";
 
 /// The columns of a run in a table that goes by `name` in a statement.
 pub(super) fn columns_of(name: &str) -> String {
@@ -72,8 +91,8 @@ pub(super) fn columns_of(name: &str) -> String {
 /// The driver's.
 pub async fn insert_run(connection: &mut AnyConnection, run: &NewRun) -> sqlx::Result<Option<RunId>> {
     let sql = "INSERT INTO runs (repository_id, stream_id, branch, target, commit_sha, pull_request, run_key,
-                   received, uploader, workflow_run, results, base, problems)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+                   received, uploader, workflow_run, results, base, problems, commit_time)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
                ON CONFLICT (stream_id, commit_sha, run_key) DO NOTHING RETURNING id";
     let query = sqlx::query_scalar(sql)
         .bind(run.repository.0)
@@ -88,7 +107,8 @@ pub async fn insert_run(connection: &mut AnyConnection, run: &NewRun) -> sqlx::R
         .bind(run.workflow_run.map(u64::cast_signed))
         .bind(run.results.clone())
         .bind(run.base.clone())
-        .bind(run.problems.clone());
+        .bind(run.problems.clone())
+        .bind(run.commit_time.map(|time| time.0));
     Ok(query.fetch_optional(connection).await?.map(RunId))
 }
 
@@ -202,8 +222,8 @@ pub async fn of_repository(
         .collect()
 }
 
-/// The newest `limit` runs in the history of a branch with a number below `before`, newest first: those that were
-/// accepted, as number, commit and values.
+/// The newest `limit` runs in the history of a branch before a place, newest first: those that were accepted, as number,
+/// commit and values.
 ///
 /// # Errors
 /// The driver's.
@@ -211,16 +231,17 @@ pub async fn list_history_runs(
     connection: &mut AnyConnection,
     stream: StreamId,
     branch: &str,
-    before: RunId,
+    before: HistoryPlace,
     limit: u32,
 ) -> sqlx::Result<Vec<(RunId, String, String)>> {
     let sql = "SELECT r.id, r.commit_sha, r.results FROM judgements j JOIN runs r ON r.id = j.run_id
-               WHERE j.stream_id = $1 AND j.branch = $2 AND j.accepted = 1 AND j.run_id < $3
-               ORDER BY j.run_id DESC LIMIT $4";
+               WHERE j.stream_id = $1 AND j.branch = $2 AND j.accepted = 1 AND (j.at, j.run_id) < ($3, $4)
+               ORDER BY j.at DESC, j.run_id DESC LIMIT $5";
     let query = sqlx::query(sql)
         .bind(stream.0)
         .bind(branch.to_owned())
-        .bind(before.0)
+        .bind(before.at.0)
+        .bind(before.run.0)
         .bind(i64::from(limit));
     let read = |row: &sqlx::any::AnyRow| {
         Ok((
@@ -232,27 +253,56 @@ pub async fn list_history_runs(
     query.fetch_all(connection).await?.iter().map(read).collect()
 }
 
-/// The numbers of the same runs as [`list_history_runs`]: the index alone answers.
+/// The places of the same runs as [`list_history_runs`]: the index alone answers.
 ///
 /// # Errors
 /// The driver's.
-pub async fn history_ids(
+pub async fn list_history_places(
     connection: &mut AnyConnection,
     stream: StreamId,
     branch: &str,
-    before: RunId,
+    before: HistoryPlace,
     limit: u32,
-) -> sqlx::Result<Vec<RunId>> {
-    let sql =
-        "SELECT run_id FROM judgements WHERE stream_id = $1 AND branch = $2 AND accepted = 1 AND run_id < $3
-               ORDER BY run_id DESC LIMIT $4";
+) -> sqlx::Result<Vec<HistoryPlace>> {
+    let sql = "SELECT at, run_id FROM judgements
+               WHERE stream_id = $1 AND branch = $2 AND accepted = 1 AND (at, run_id) < ($3, $4)
+               ORDER BY at DESC, run_id DESC LIMIT $5";
+    let query = sqlx::query_as(sql)
+        .bind(stream.0)
+        .bind(branch.to_owned())
+        .bind(before.at.0)
+        .bind(before.run.0)
+        .bind(i64::from(limit));
+    let rows: Vec<(i64, i64)> = query.fetch_all(connection).await?;
+    let place = |(at, run)| HistoryPlace {
+        at: UnixMillis(at),
+        run: RunId(run),
+    };
+    Ok(rows.into_iter().map(place).collect())
+}
+
+/// Whether the history of a branch went on after this commit was first measured in it: what is measured of it now is an old
+/// commit measured again, which tells of the machine of today.
+///
+/// # Errors
+/// The driver's.
+pub async fn history_went_on(
+    connection: &mut AnyConnection,
+    stream: StreamId,
+    branch: &str,
+    commit: &str,
+) -> sqlx::Result<bool> {
+    let sql = "SELECT CAST(COUNT(*) AS BIGINT) FROM (
+                   SELECT 1 FROM runs r JOIN judgements own ON own.run_id = r.id JOIN judgements j
+                       ON j.stream_id = $1 AND j.branch = $2 AND j.accepted = 1
+                       AND j.at > own.at AND j.run_id > own.run_id
+                   WHERE r.stream_id = $1 AND r.commit_sha = $3 LIMIT 1) AS found";
     let query = sqlx::query_scalar(sql)
         .bind(stream.0)
         .bind(branch.to_owned())
-        .bind(before.0)
-        .bind(i64::from(limit));
-    let ids: Vec<i64> = query.fetch_all(connection).await?;
-    Ok(ids.into_iter().map(RunId).collect())
+        .bind(commit.to_owned());
+    let found: i64 = query.fetch_one(connection).await?;
+    Ok(found > 0)
 }
 
 /// Gives the runs of a commit that know no pull request to this one.
@@ -317,6 +367,7 @@ pub(super) fn read_run_row(row: &sqlx::any::AnyRow) -> sqlx::Result<MeasuredRun>
             results: row.try_get("results")?,
             base: row.try_get("base")?,
             problems: row.try_get("problems")?,
+            commit_time: row.try_get::<Option<i64>, _>("commit_time")?.map(UnixMillis),
         },
     })
 }

@@ -20,6 +20,8 @@ pub(super) const SCHEMA: Schema = Schema {
         include_str!("migrations/0001_initial.sql"),
         include_str!("migrations/0002_landed_and_pace.sql"),
         include_str!("migrations/0003_base_commit.sql"),
+        include_str!("migrations/0004_identity_and_rewrites.sql"),
+        include_str!("migrations/0005_commit_time.sql"),
     ],
 };
 

@@ -6,9 +6,14 @@
 //!
 //! When an operation fails, its batch is rolled back and every operation of it runs again alone, so that one cannot
 //! fail another: operations are functions that can be called twice.
+//!
+//! After a failure that concerns all writes, the writer counts as failing until a write of its own, larger than most
+//! uploads, has gone through: an operation that changes nothing commits on a full disk as well. It is tried once a second,
+//! since nobody sends uploads to a service that says it is not ready.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use sqlx::error::ErrorKind;
@@ -21,6 +26,16 @@ use super::{DatabaseError, Dialect};
 const QUEUE: usize = 1024;
 /// Operations of one transaction at most.
 const BATCH: usize = 128;
+/// The SQLSTATEs of PostgreSQL for a serialization failure and a deadlock.
+const CONTENTION_CODES: [&str; 2] = ["40001", "40P01"];
+/// How often an operation is tried that got in the way of others.
+const CONTENTION_ATTEMPTS: u32 = 8;
+/// How often it is tried whether writes work again.
+const PROBE_PERIOD: Duration = Duration::from_secs(1);
+/// What is written for that: more than a disk has that is full but for a few pages.
+const PROBE_BYTES: usize = 256 << 10;
+/// The name of the row, in the table of leases, where it is written.
+const PROBE: &str = "writer-probe";
 
 /// What an operation returns.
 pub type Written<'c, T> = BoxFuture<'c, sqlx::Result<T>>;
@@ -120,40 +135,106 @@ async fn lane(
     queue: Arc<Mutex<mpsc::Receiver<Box<dyn Pending>>>>,
     failing: Arc<AtomicBool>,
 ) {
-    let note = |outcome: &Result<(), DatabaseError>| match outcome {
-        Ok(()) => failing.store(false, Ordering::Relaxed),
-        Err(error) if says_that_writing_fails(error) => failing.store(true, Ordering::Relaxed),
-        Err(_) => {}
-    };
     loop {
         let mut batch = Vec::new();
-        if queue.lock().await.recv_many(&mut batch, BATCH).await == 0 {
-            return;
+        let receive = async { queue.lock().await.recv_many(&mut batch, BATCH).await };
+        let received = if failing.load(Ordering::Relaxed) {
+            tokio::time::timeout(PROBE_PERIOD, receive).await.ok()
+        } else {
+            Some(receive.await)
+        };
+        match received {
+            Some(0) => return,
+            Some(_) => write_batch(&pool, dialect, batch, &failing).await,
+            None => {}
         }
-        metrics::histogram!("regressd_write_batch").record(batch.len() as f64);
-        let outcome = commit(&pool, dialect, &mut batch).await;
-        note(&outcome);
-        match outcome {
-            Ok(()) => batch
-                .into_iter()
-                .for_each(|operation| operation.send_outcome(Ok(()))),
-            Err(error) if batch.len() == 1 => {
-                batch
-                    .into_iter()
-                    .for_each(|operation| operation.send_outcome(Err(error.clone())));
-            }
-            Err(_) => {
-                for operation in batch {
-                    let mut alone = vec![operation];
-                    let outcome = commit(&pool, dialect, &mut alone).await;
-                    note(&outcome);
-                    alone
-                        .into_iter()
-                        .for_each(|operation| operation.send_outcome(outcome.clone()));
-                }
-            }
+        if failing.load(Ordering::Relaxed) && probe(&pool).await.is_ok() {
+            tracing::info!("writes work again");
+            failing.store(false, Ordering::Relaxed);
         }
     }
+}
+
+/// Commits a batch, or each operation by itself, and tells everybody.
+async fn write_batch(
+    pool: &AnyPool,
+    dialect: Dialect,
+    mut batch: Vec<Box<dyn Pending>>,
+    failing: &AtomicBool,
+) {
+    let note = |outcome: &Result<(), DatabaseError>| {
+        if let Err(error) = outcome
+            && says_that_writing_fails(error)
+        {
+            failing.store(true, Ordering::Relaxed);
+        }
+    };
+    metrics::histogram!("regressd_write_batch").record(batch.len() as f64);
+    let outcome = commit(pool, dialect, &mut batch).await;
+    note(&outcome);
+    let is_final = |error: &DatabaseError| batch.len() == 1 && !is_contention(error);
+    if outcome.as_ref().err().is_none_or(is_final) {
+        for operation in batch {
+            operation.send_outcome(outcome.clone());
+        }
+        return;
+    }
+    for operation in batch {
+        let mut alone = vec![operation];
+        let outcome = commit_alone(pool, dialect, &mut alone).await;
+        note(&outcome);
+        for operation in alone {
+            operation.send_outcome(outcome.clone());
+        }
+    }
+}
+
+/// Writes a row that needs space, and removes it again.
+async fn probe(pool: &AnyPool) -> Result<(), DatabaseError> {
+    let mut connection = pool.acquire().await?;
+    let written = write_probe(&mut connection).await;
+    if written.is_err()
+        && let Err(closing) = connection.close().await
+    {
+        tracing::warn!(%closing, "a connection that failed to write cannot be closed in order");
+    }
+    Ok(written?)
+}
+
+async fn write_probe(connection: &mut AnyConnection) -> sqlx::Result<()> {
+    let sql = "INSERT INTO leases (name, holder, until) VALUES ($1, $2, 0)
+               ON CONFLICT (name) DO UPDATE SET holder = excluded.holder";
+    let write = sqlx::query(sql).bind(PROBE).bind("x".repeat(PROBE_BYTES));
+    write.execute(&mut *connection).await?;
+    let remove = sqlx::query("DELETE FROM leases WHERE name = $1").bind(PROBE);
+    remove.execute(connection).await?;
+    Ok(())
+}
+
+/// Runs one operation in a transaction, again where it got in the way of another lane's: one of the two has gone on.
+async fn commit_alone(
+    pool: &AnyPool,
+    dialect: Dialect,
+    operation: &mut [Box<dyn Pending>],
+) -> Result<(), DatabaseError> {
+    for _ in 1..CONTENTION_ATTEMPTS {
+        match commit(pool, dialect, operation).await {
+            Err(error) if is_contention(&error) => {}
+            outcome => return outcome,
+        }
+    }
+    commit(pool, dialect, operation).await
+}
+
+/// Whether a transaction was ended in favour of another: a deadlock, or an order that could not be kept.
+fn is_contention(error: &DatabaseError) -> bool {
+    let DatabaseError::Driver(error) = error else {
+        return false;
+    };
+    let code = error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code);
+    code.is_some_and(|code| CONTENTION_CODES.contains(&code.as_ref()))
 }
 
 /// Runs a batch in a transaction. A connection on which that failed is closed: a disk that is full ends the transaction

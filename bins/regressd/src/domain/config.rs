@@ -23,6 +23,8 @@ const MAX_ENTRIES: usize = 1000;
 pub struct RepoConfig {
     /// Whether the repository's runs are judged at all.
     pub enabled: bool,
+    /// Whether the repository is done with: it takes no more uploads, and what it has can still be read.
+    pub archived: bool,
     /// Whether everybody may look at the repository's pages and badge.
     pub public: bool,
     /// Changes below this percentage do not matter.
@@ -145,6 +147,7 @@ impl Default for RepoConfig {
     fn default() -> Self {
         Self {
             enabled: true,
+            archived: false,
             public: false,
             threshold_percent: None,
             min_samples: None,

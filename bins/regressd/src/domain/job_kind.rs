@@ -21,11 +21,13 @@ pub enum JobKind {
     Confirm,
     /// Open or update the issue of what a commit made slower for good (repository, branch and commit).
     Issue,
+    /// Take the commits that a forced push left behind out of the history (repository, branch and both commits).
+    Rewrite,
 }
 
 impl JobKind {
     /// All kinds.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Webhook,
         Self::Judge,
         Self::Comment,
@@ -33,6 +35,7 @@ impl JobKind {
         Self::EndCheck,
         Self::Confirm,
         Self::Issue,
+        Self::Rewrite,
     ];
 
     /// Its name in the database and in metrics.
@@ -46,6 +49,7 @@ impl JobKind {
             Self::EndCheck => "end-check",
             Self::Confirm => "confirm",
             Self::Issue => "issue",
+            Self::Rewrite => "rewrite",
         }
     }
 }

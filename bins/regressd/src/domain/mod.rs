@@ -14,7 +14,7 @@ mod role;
 pub use config::{BenchmarkRule, CommentRule, ComponentConfig, ConfigError, Notifications, RepoConfig};
 pub use database_kit::UnixMillis;
 pub use grant::Grant;
-pub use ids::{RepositoryId, RunId, SeriesId, StreamId};
+pub use ids::{HistoryPlace, RepositoryId, RunId, SeriesId, StreamId};
 pub use job_kind::{JobKind, StoredJobKind, UnknownJobKind};
 pub use job_state::{JobState, UnknownJobState};
 pub use judging_defaults::JudgingDefaults;

@@ -181,6 +181,14 @@ impl BranchName {
         Self::new(short.unwrap_or(text))
     }
 
+    /// The branch that a merge queue tries it for: `main` of `gh-readonly-queue/main/pr-12-0a1b2c`.
+    #[must_use]
+    pub fn merge_queue_target(&self) -> Option<&str> {
+        let rest = self.as_str().strip_prefix("gh-readonly-queue/")?;
+        let (target, tried) = rest.rsplit_once('/')?;
+        (tried.starts_with("pr-") && !target.is_empty()).then_some(target)
+    }
+
     /// The pull request whose merge it is: 12 of `12/merge`.
     #[must_use]
     pub fn merged_pull_request(&self) -> Option<u32> {
@@ -240,6 +248,9 @@ mod tests {
             ("main", None)
         );
         assert_eq!(named("refs/pull/12/merge").merged_pull_request(), Some(12));
+        let queued = named("refs/heads/gh-readonly-queue/release/1/pr-12-0a1b");
+        assert_eq!(queued.merge_queue_target(), Some("release/1"));
+        assert_eq!(named("gh-readonly-queue/main").merge_queue_target(), None);
         assert!(BranchName::new("").is_err() && BranchName::new("a\nb").is_err());
         assert!(Component::new(&"x".repeat(101)).is_err());
     }

@@ -160,6 +160,14 @@ impl FakeGitHub {
             .insert(pull.number, pull);
     }
 
+    /// Lets a forced push replace `old` by `new`, which left these commits behind, oldest first.
+    pub fn put_left_behind(&self, repository: &str, new: &str, old: &str, commits: &[&str]) {
+        let commits = commits.iter().map(|commit| (*commit).to_owned()).collect();
+        let mut state = self.shared.lock();
+        let compared = &mut state.repository_or_new(repository).compared;
+        compared.insert(format!("{new}...{old}"), commits);
+    }
+
     /// Writes a comment as a person would.
     pub fn add_persons_comment(&self, repository: &str, issue: u64, body: &str) {
         let mut state = self.shared.lock();

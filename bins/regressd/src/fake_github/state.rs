@@ -99,6 +99,8 @@ pub(super) struct FakeRepository {
     pub(super) checks: BTreeMap<u64, Check>,
     pub(super) issues: BTreeMap<u64, Issue>,
     pub(super) reruns: Vec<u64>,
+    /// Of two commits joined by `...`: what the second has and the first has not.
+    pub(super) compared: BTreeMap<String, Vec<String>>,
 }
 
 /// How much an installation asked for.

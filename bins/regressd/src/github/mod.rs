@@ -22,7 +22,7 @@ pub use github_kit::{
     Again, Annotation, AppCredentials, Breaker, BreakerSettings, BreakerState, Breakers, CheckRun,
     CheckState, Conclusion, ContentLimits, ContentRateLimiter, CredentialsError, GitHub, GitHubError,
     GitHubSettings, IssueChange, MemoryContentRate, Repository, SharedStateError, TrackingIssue, Written,
-    comment_room, rerun_workflow,
+    comment_room, commits_left_behind, rerun_workflow,
 };
 pub use lease::{Leases, MemoryLeases};
 pub use leased::{end_check_run, put_check_run, put_comment, put_tracking_issue};

@@ -17,7 +17,7 @@ use super::JobFailure;
 use super::worker::{LOOK_AGAIN, lease_duration, record_job_metrics, record_job_outcome};
 use crate::database::jobs::{self, Queue, QueuedJob, Taker};
 use crate::database::{DatabaseError, bulk};
-use crate::domain::{RunId, StreamId};
+use crate::domain::{HistoryPlace, RunId, StreamId};
 use crate::job_requests::AboutRun;
 use crate::judging::{Consequences, JudgingBatch, JudgingCandidate, judge_candidate};
 use crate::state::AppState;
@@ -227,6 +227,8 @@ async fn judge_stream(
     }
     let mut batch = Arc::new(batch);
     let mut done = Vec::with_capacity(of_stream.len());
+    let mut of_stream = of_stream;
+    of_stream.sort_by_key(|(_, candidate)| candidate.run.place());
     for (job, candidate) in of_stream {
         let span = tracing::info_span!("job", id = job.id, kind = %job.kind, correlation = %job.correlation, attempt = job.attempts);
         // On a task of its own: a panic is a failure of this job alone.
@@ -254,12 +256,12 @@ async fn prepare(
     stream: StreamId,
     of_stream: &[(QueuedJob, JudgingCandidate)],
 ) -> Result<(), DatabaseError> {
-    let mut targets: BTreeMap<&str, (RunId, u32)> = BTreeMap::new();
+    let mut targets: BTreeMap<&str, (HistoryPlace, u32)> = BTreeMap::new();
     for (_, candidate) in of_stream {
         let (last, count) = targets
             .entry(&candidate.run.run.target)
-            .or_insert((candidate.run.id, 0));
-        *last = candidate.run.id.max(*last);
+            .or_insert((candidate.run.place(), 0));
+        *last = candidate.run.place().max(*last);
         *count += 1;
     }
     let most = state.settings.load().judging.baseline_runs;

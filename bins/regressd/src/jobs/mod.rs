@@ -11,6 +11,7 @@
 
 mod judge;
 mod notify;
+mod rewrite;
 mod webhook;
 mod worker;
 

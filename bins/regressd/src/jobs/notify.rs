@@ -17,10 +17,7 @@ use crate::github::{
 use crate::job_requests::{
     self, AboutCommit, AboutPullRequest, AboutRegression, AboutRun, AboutWaitingCheck, WaitEnd,
 };
-use crate::judging::{
-    Histories, JudgedPart, JudgingCandidate, RunVerdicts, build_commit_report, load_baseline_input,
-    load_judging_input,
-};
+use crate::judging::{Histories, JudgedPart, build_commit_report, load_baseline_input, load_commit_parts};
 use crate::state::AppState;
 use regress_report::benchmarks::Outcome;
 
@@ -45,7 +42,7 @@ impl From<GitHubError> for JobFailure {
 }
 
 /// The repository of a job here and on GitHub; `None` when nothing is sent there.
-async fn find_destination(
+pub(super) async fn find_destination(
     state: &AppState,
     id: RepositoryId,
 ) -> Result<Option<(ConfiguredRepository, Repository)>, JobFailure> {
@@ -441,38 +438,11 @@ fn extras(state: &AppState, known: &ConfiguredRepository, run: i64) -> Extras {
     }
 }
 
-/// The newest judged run of a commit in each stream, with the verdicts on all runs of the commit together.
+/// The newest judged run of a commit in each stream.
 async fn parts_of(
     state: &AppState,
     repository: RepositoryId,
     commit: &str,
 ) -> Result<Vec<JudgedPart>, JobFailure> {
-    let mut connection = state.database.acquire_reader().await?;
-    let mut newest = Vec::new();
-    for stream in streams::of_repository(&mut connection, repository).await? {
-        let judged = judgements::of_commit(&mut connection, stream.id, commit).await?;
-        let Some(run) = judged.first().map(|judgement| judgement.run) else {
-            continue;
-        };
-        let all: Result<Vec<_>, _> = judged
-            .iter()
-            .map(|run| RunVerdicts::from_json(&run.verdicts))
-            .collect();
-        let verdicts = RunVerdicts::merge_runs(all?);
-        let candidate = JudgingCandidate::load_by_id(&mut connection, run).await?;
-        let found = candidate.zip(verdicts);
-        newest.extend(found.map(|(candidate, verdicts)| (stream, candidate, verdicts)));
-    }
-    drop(connection);
-    let mut parts = Vec::new();
-    for (stream, candidate, verdicts) in newest {
-        parts.push(JudgedPart {
-            input: load_judging_input(state, &candidate).await?,
-            run: candidate.run,
-            component: stream.component,
-            environment: stream.environment,
-            verdicts,
-        });
-    }
-    Ok(parts)
+    Ok(load_commit_parts(state, repository, commit).await?)
 }

@@ -6,16 +6,19 @@ use sqlx::AnyConnection;
 
 use super::JobFailure;
 use crate::database::deliveries::{self, DeliveryState};
+use crate::database::identity::{self, Identity, NameConflict};
 use crate::database::jobs::{self, QueuedJob};
 use crate::database::pull_requests::{self, PullRequest};
 use crate::database::repositories;
 use crate::database::runs::NewRun;
-use crate::database::{landed, runs, streams};
+use crate::database::{landed, rewritten, runs, streams};
 use crate::directory::ConfiguredRepository;
 use crate::domain::{BranchName, CommitSha, RepoName, RepositoryId};
-use crate::job_requests::{self, AboutDelivery, WaitEnd};
+use crate::job_requests::{self, AboutDelivery, AboutRewrite, WaitEnd};
 use crate::state::AppState;
-use crate::webhook::{Event, InstallationEvent, PullRequestAction, PullRequestEvent, PushEvent};
+use crate::webhook::{
+    Event, InstallationEvent, MergeGroupEvent, PullRequestAction, PullRequestEvent, PushEvent,
+};
 
 pub(super) async fn handle_delivery(state: &AppState, job: &QueuedJob) -> Result<(), JobFailure> {
     let about: AboutDelivery = serde_json::from_str(&job.payload)?;
@@ -32,6 +35,10 @@ pub(super) async fn handle_delivery(state: &AppState, job: &QueuedJob) -> Result
         patience: state.settings.load().github.results_timeout(),
     };
     let touched = repository_of(&event).cloned();
+    let former = match &event {
+        Event::Renamed(event) => Some(event.former.clone()),
+        _ => None,
+    };
     state
         .database
         .run_in_transaction(move |connection| {
@@ -45,6 +52,9 @@ pub(super) async fn handle_delivery(state: &AppState, job: &QueuedJob) -> Result
     if let Some(name) = touched {
         state.directory.forget_repository(&name);
     }
+    if let Some(former) = former {
+        state.directory.forget_repository(&former);
+    }
     state.work.notify_one();
     state.to_judge.notify_one();
     Ok(())
@@ -56,6 +66,8 @@ fn repository_of(event: &Event) -> Option<&RepoName> {
         Event::Push(event) => Some(&event.repository),
         Event::Rerequested(event) => Some(&event.repository),
         Event::WorkflowRun(event) => Some(&event.repository),
+        Event::Renamed(event) => Some(&event.repository),
+        Event::MergeGroup(event) => Some(&event.repository),
         Event::Installation(_) | Event::Ping | Event::Ignored { .. } => None,
     }
 }
@@ -81,27 +93,59 @@ async fn apply(
         // Other apps' checks are theirs.
         Event::Rerequested(event) if event.app.is_some() && event.app != terms.app => Ok(()),
         Event::Rerequested(event) => {
-            let id = note(connection, &event.repository, event.installation, None).await?;
+            let id = note(
+                connection,
+                (&event.repository, event.repository_id),
+                event.installation,
+                None,
+            )
+            .await?;
             judge_again(connection, id, &event.head, correlation, |_| true).await?;
             notify_about_commit(connection, id, &event.head, correlation).await
         }
         Event::WorkflowRun(event) => {
-            let id = note(connection, &event.repository, event.installation, None).await?;
+            let id = note(
+                connection,
+                (&event.repository, event.repository_id),
+                event.installation,
+                None,
+            )
+            .await?;
             // Its results came by upload, maybe before the pull request was known here.
             notify_about_commit(connection, id, &event.head, correlation).await
         }
         Event::Installation(event) => installation(connection, event).await,
+        Event::Renamed(event) => {
+            identity::adopt_former_name(connection, &event.former, event.repository_id).await?;
+            let named = (&event.repository, Some(event.repository_id));
+            note(connection, named, event.installation, None).await.map(drop)
+        }
+        Event::MergeGroup(event) => merge_group(connection, event, terms.patience, correlation).await,
         Event::Ping | Event::Ignored { .. } => Ok(()),
     }
 }
 
+/// The repository that an event is about, with what the event says of it. Its number finds it under whatever name.
 async fn note(
     connection: &mut AnyConnection,
-    name: &RepoName,
+    (name, number): (&RepoName, Option<u64>),
     installation: Option<u64>,
     default_branch: Option<&str>,
 ) -> sqlx::Result<RepositoryId> {
-    let id = repositories::insert_repository(connection, name).await?;
+    let id = match number {
+        Some(number) => {
+            let found = identity::identify_repository(connection, name, number, NameConflict::SetAside);
+            match found.await? {
+                Identity::Known(id) | Identity::Renamed(id, _) => Some(id),
+                Identity::Taken => None,
+            }
+        }
+        None => None,
+    };
+    let id = match id {
+        Some(id) => id,
+        None => repositories::insert_repository(connection, name).await?,
+    };
     repositories::set_github(connection, id, installation, default_branch).await?;
     Ok(id)
 }
@@ -110,7 +154,13 @@ async fn note(
 /// commit before it landed counts for it from now on, and so does what is measured of it yet.
 async fn push(connection: &mut AnyConnection, event: &PushEvent, correlation: &str) -> sqlx::Result<()> {
     let default = event.default_branch.as_ref().map(BranchName::as_str);
-    let id = note(connection, &event.repository, event.installation, default).await?;
+    let id = note(
+        connection,
+        (&event.repository, event.repository_id),
+        event.installation,
+        default,
+    )
+    .await?;
     let Some(repository) = repositories::by_id(connection, id).await? else {
         return Ok(());
     };
@@ -122,9 +172,50 @@ async fn push(connection: &mut AnyConnection, event: &PushEvent, correlation: &s
     {
         return Ok(());
     }
+    if let Some(before) = &event.replaced {
+        let about = AboutRewrite {
+            repository: id,
+            branch: branch.to_owned(),
+            before: before.as_str().to_owned(),
+            after: commit.to_owned(),
+        };
+        jobs::enqueue_job(connection, &job_requests::forget_rewritten(&about, correlation)).await?;
+    }
     landed::insert_landed_commit(connection, id, branch, commit).await?;
+    if rewritten::restore_to_branch(connection, id, branch, commit).await? {
+        let returns = |run: &NewRun| run.target == branch;
+        return judge_again(connection, id, &event.after, correlation, returns).await;
+    }
     let lands = |run: &NewRun| run.target == branch && !run.is_of_history();
     judge_again(connection, id, &event.after, correlation, lands).await
+}
+
+/// A merge queue waits for the check of a commit that no pull request has, or does not wait any longer.
+async fn merge_group(
+    connection: &mut AnyConnection,
+    event: &MergeGroupEvent,
+    patience: Duration,
+    correlation: &str,
+) -> sqlx::Result<()> {
+    let named = (&event.repository, event.repository_id);
+    let id = note(connection, named, event.installation, None).await?;
+    // Where nothing was ever measured no results are awaited.
+    if streams::of_repository(connection, id).await?.is_empty() {
+        return Ok(());
+    }
+    let head = event.head.as_str();
+    if event.waits {
+        request_check_run(connection, id, &event.head, correlation).await?;
+        return end_check_run(connection, id, head, (WaitEnd::Overdue, patience), correlation).await;
+    }
+    end_check_run(
+        connection,
+        id,
+        head,
+        (WaitEnd::Closed, Duration::ZERO),
+        correlation,
+    )
+    .await
 }
 
 async fn pull_request(
@@ -133,7 +224,13 @@ async fn pull_request(
     patience: Duration,
     correlation: &str,
 ) -> sqlx::Result<()> {
-    let id = note(connection, &event.repository, event.installation, None).await?;
+    let id = note(
+        connection,
+        (&event.repository, event.repository_id),
+        event.installation,
+        None,
+    )
+    .await?;
     let before = pull_requests::find_pull_request(connection, id, event.number.0).await?;
     let stored = PullRequest {
         number: event.number.0,
@@ -182,8 +279,9 @@ async fn installation(connection: &mut AnyConnection, event: &InstallationEvent)
     if event.gone {
         return repositories::forget_installation(connection, event.installation).await;
     }
-    for name in &event.added {
-        note(connection, name, Some(event.installation), None).await?;
+    for (index, name) in event.added.iter().enumerate() {
+        let number = event.added_ids.get(index).copied();
+        note(connection, (name, number), Some(event.installation), None).await?;
     }
     for name in &event.removed {
         repositories::forget_installation_of(connection, name).await?;

@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
-use super::{judge, notify, webhook};
+use super::{judge, notify, rewrite, webhook};
 use crate::backoff::{self, Backoff};
 use crate::database::DatabaseError;
 use crate::database::deliveries::{self, DeliveryState};
@@ -228,6 +228,7 @@ async fn act(state: AppState, job: QueuedJob) -> Result<(), JobFailure> {
         JobKind::EndCheck => notify::end_waiting_check(&state, &job).await,
         JobKind::Confirm => notify::request_confirmation(&state, &job).await,
         JobKind::Issue => notify::update_issue(&state, &job).await,
+        JobKind::Rewrite => rewrite::forget_rewritten(&state, &job).await,
     }
 }
 

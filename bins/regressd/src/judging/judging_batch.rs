@@ -9,14 +9,14 @@ use sqlx::AnyConnection;
 
 use crate::database::judgements::{self, Marks};
 use crate::database::runs;
-use crate::domain::{RunId, SeriesId, StreamId};
+use crate::domain::{HistoryPlace, RunId, SeriesId, StreamId};
 
 /// What the runs of a batch have in common.
 #[derive(Clone, Debug, Default)]
 pub struct JudgingBatch {
     read: HashMap<String, History>,
-    /// Runs that are part of a history now: number and branch.
-    accepted: Vec<(RunId, String)>,
+    /// Runs that are part of a history now: place and branch.
+    accepted: Vec<(HistoryPlace, String)>,
     rejected: BTreeSet<(SeriesId, RunId)>,
     cleared: BTreeSet<(SeriesId, RunId)>,
 }
@@ -25,11 +25,11 @@ pub struct JudgingBatch {
 #[derive(Clone, Debug)]
 struct History {
     /// Newest first.
-    runs: Vec<RunId>,
+    runs: Vec<HistoryPlace>,
     /// Whether there are no older ones.
     whole: bool,
-    /// Runs from this number on were looked at.
-    before: RunId,
+    /// Runs before this were looked at.
+    before: HistoryPlace,
     marks: Marks,
 }
 
@@ -42,10 +42,10 @@ impl JudgingBatch {
         &mut self,
         connection: &mut AnyConnection,
         (stream, branch): (StreamId, &str),
-        before: RunId,
+        before: HistoryPlace,
         limit: u32,
     ) -> sqlx::Result<()> {
-        let found = runs::history_ids(connection, stream, branch, before, limit).await?;
+        let found = runs::list_history_places(connection, stream, branch, before, limit).await?;
         let oldest = found.last().copied().unwrap_or(before);
         let history = History {
             whole: found.len() < limit as usize,
@@ -58,10 +58,15 @@ impl JudgingBatch {
     }
 
     /// The newest `most` runs before a run, newest first; `None` when they were not all read.
-    pub(super) fn newest_runs(&self, branch: &str, before: RunId, most: usize) -> Option<Vec<RunId>> {
+    pub(super) fn newest_runs(
+        &self,
+        branch: &str,
+        before: HistoryPlace,
+        most: usize,
+    ) -> Option<Vec<HistoryPlace>> {
         let history = self.read.get(branch).filter(|history| before <= history.before)?;
         let stored = history.runs.iter().copied().filter(|run| *run < before);
-        let stored: Vec<RunId> = stored.take(most).collect();
+        let stored: Vec<HistoryPlace> = stored.take(most).collect();
         let all = stored.len() == most || history.whole;
         all.then(|| self.with_unsaved(stored, branch, before, most))
     }
@@ -69,11 +74,11 @@ impl JudgingBatch {
     /// The newest `most` of these runs and of those that are not saved yet.
     pub(super) fn with_unsaved(
         &self,
-        mut stored: Vec<RunId>,
+        mut stored: Vec<HistoryPlace>,
         branch: &str,
-        before: RunId,
+        before: HistoryPlace,
         most: usize,
-    ) -> Vec<RunId> {
+    ) -> Vec<HistoryPlace> {
         let made = self.accepted.iter();
         let made = made.filter(|(run, of)| of == branch && *run < before);
         stored.extend(made.map(|(run, _)| *run));
@@ -84,13 +89,23 @@ impl JudgingBatch {
     }
 
     /// What counts between two runs; `None` when that was not read.
-    pub(super) fn epochs_and_rejections(&self, branch: &str, oldest: RunId, before: RunId) -> Option<Marks> {
+    pub(super) fn epochs_and_rejections(
+        &self,
+        branch: &str,
+        oldest: HistoryPlace,
+        before: HistoryPlace,
+    ) -> Option<Marks> {
         let history = self.read.get(branch).filter(|history| before <= history.before)?;
         let from = history.runs.last().copied().unwrap_or(history.before);
         if oldest < from {
             return None;
         }
-        let within = |(_, run): &&(SeriesId, RunId)| (oldest..before).contains(run);
+        let runs = history
+            .runs
+            .iter()
+            .filter(|place| (oldest..before).contains(*place));
+        let runs: BTreeSet<RunId> = runs.map(|place| place.run).collect();
+        let within = |(_, run): &&(SeriesId, RunId)| runs.contains(run);
         Some(Marks {
             epochs: history.marks.epochs.clone(),
             rejected: history.marks.rejected.iter().filter(within).copied().collect(),
@@ -104,9 +119,14 @@ impl JudgingBatch {
     }
 
     /// Notes a run that is part of the history of `branch` now, and its values that must not count.
-    pub(super) fn accept_run(&mut self, run: RunId, branch: &str, rejected: impl Iterator<Item = SeriesId>) {
-        self.accepted.push((run, branch.to_owned()));
-        self.rejected.extend(rejected.map(|series| (series, run)));
+    pub(super) fn accept_run(
+        &mut self,
+        place: HistoryPlace,
+        branch: &str,
+        rejected: impl Iterator<Item = SeriesId>,
+    ) {
+        self.accepted.push((place, branch.to_owned()));
+        self.rejected.extend(rejected.map(|series| (series, place.run)));
     }
 
     /// Notes that a value counts after all.

@@ -7,10 +7,11 @@ use sqlx::AnyConnection;
 
 use super::judging_batch::JudgingBatch;
 use super::{BaseCommit, JudgingInput};
+use crate::database::bulk::{self, RunOfCommit};
 use crate::database::runs::{self, MeasuredRun};
-use crate::database::{bulk, judgements, landed, pull_requests};
+use crate::database::{judgements, landed, pull_requests};
 use crate::directory::Names;
-use crate::domain::{Medians, Results, RunId, StreamId};
+use crate::domain::{HistoryPlace, Medians, Results, RunId, StreamId};
 use crate::run_cache::{PastRun, RunCache};
 
 /// A run, and the runs of its commit that were sent before it for the same purpose: a branch may be the head of a pull
@@ -23,6 +24,8 @@ pub struct JudgingCandidate {
     pub results: Results,
     /// Those before it, oldest first.
     pub earlier: Vec<MeasuredRun>,
+    /// Whether a forced push took its commit off the branch that it would be history of.
+    pub left_branch: bool,
 }
 
 /// How a history is read.
@@ -56,17 +59,19 @@ impl JudgingCandidate {
         connection: &mut AnyConnection,
         ids: &[RunId],
     ) -> sqlx::Result<Vec<(RunId, sqlx::Result<Self>)>> {
-        let mut commits: BTreeMap<RunId, Vec<MeasuredRun>> = BTreeMap::new();
-        for (asked, run) in bulk::with_earlier(connection, ids).await? {
-            commits.entry(asked).or_default().push(run);
+        let mut commits: BTreeMap<RunId, Vec<RunOfCommit>> = BTreeMap::new();
+        for one in bulk::with_earlier(connection, ids).await? {
+            commits.entry(one.asked).or_default().push(one);
         }
-        let candidate = |(id, mut all): (RunId, Vec<MeasuredRun>)| {
-            let run = all.pop()?;
-            all.retain(|one| one.run.target == run.run.target);
+        let candidate = |(id, mut all): (RunId, Vec<RunOfCommit>)| {
+            let RunOfCommit { run, left_branch, .. } = all.pop()?;
+            let earlier = all.into_iter().map(|one| one.run);
+            let earlier = earlier.filter(|one| one.run.target == run.run.target).collect();
             let candidate = read(&run.run.results).map(|results| Self {
                 run,
                 results,
-                earlier: all,
+                earlier,
+                left_branch,
             });
             Some((id, candidate))
         };
@@ -86,15 +91,16 @@ pub(super) async fn read_judging_input(
     batch: &JudgingBatch,
 ) -> sqlx::Result<JudgingInput> {
     let run = &candidate.run;
-    let of_history = run.run.is_of_history()
-        || landed::counts_as_history(
-            connection,
-            run.run.repository,
-            &run.run.target,
-            &run.run.commit,
-            run.run.pull_request,
-        )
-        .await?;
+    let of_history = !candidate.left_branch
+        && (run.run.is_of_history()
+            || landed::counts_as_history(
+                connection,
+                run.run.repository,
+                &run.run.target,
+                &run.run.commit,
+                run.run.pull_request,
+            )
+            .await?);
     let mut input = JudgingInput {
         of_history,
         names,
@@ -119,7 +125,7 @@ pub(super) async fn read_judging_input(
     };
     histories.run_cache.keep_run(run.id, past);
     let whose = (run.run.stream, run.run.target.as_str());
-    let until = (run.id, run.run.commit.as_str());
+    let until = (run.place(), run.run.commit.as_str());
     fill(connection, histories, &mut input, whose, until, batch).await?;
     if let Some(number) = run.run.pull_request.filter(|_| !input.of_history) {
         let pull = pull_requests::find_pull_request(connection, run.run.repository, number).await?;
@@ -158,7 +164,7 @@ pub async fn load_baseline_input(
     branch: &str,
 ) -> sqlx::Result<JudgingInput> {
     let mut input = JudgingInput::default();
-    let until = (RunId(i64::MAX), "");
+    let until = (HistoryPlace::LAST, "");
     let batch = JudgingBatch::default();
     fill(connection, histories, &mut input, (stream, branch), until, &batch).await?;
     Ok(input)
@@ -170,7 +176,7 @@ async fn fill(
     histories: Histories<'_>,
     input: &mut JudgingInput,
     (stream, branch): (StreamId, &str),
-    (before, commit): (RunId, &str),
+    (before, commit): (HistoryPlace, &str),
     batch: &JudgingBatch,
 ) -> sqlx::Result<()> {
     let most = histories.baseline_runs as usize;
@@ -179,11 +185,14 @@ async fn fill(
         Some(newest) => newest,
         None => {
             let limit = histories.baseline_runs;
-            let stored = runs::history_ids(connection, stream, branch, before, limit).await?;
+            let stored = runs::list_history_places(connection, stream, branch, before, limit).await?;
             batch.with_unsaved(stored, branch, before, most)
         }
     };
     let oldest = newest.last().copied().unwrap_or(before);
+    input
+        .places
+        .extend(newest.iter().map(|place| (place.run, *place)));
     let marks = match batch.epochs_and_rejections(branch, oldest, before) {
         Some(marks) => marks,
         None => judgements::list_epochs_and_rejections(connection, stream, branch, oldest, before).await?,
@@ -195,17 +204,20 @@ async fn fill(
     if !input.rejected.is_empty() && input.history.len() >= most {
         let first = judgements::first_rejection(connection, stream, oldest).await?;
         let end = first.unwrap_or(oldest);
-        let older = runs::history_ids(connection, stream, branch, end, histories.baseline_runs).await?;
-        if let Some(id) = older.last() {
+        let older =
+            runs::list_history_places(connection, stream, branch, end, histories.baseline_runs).await?;
+        input.places.extend(older.iter().map(|place| (place.run, *place)));
+        if let Some(first) = older.last() {
             let marks =
-                judgements::list_epochs_and_rejections(connection, stream, branch, *id, oldest).await?;
+                judgements::list_epochs_and_rejections(connection, stream, branch, *first, oldest).await?;
             input.rejected.extend(marks.rejected);
         }
         add(connection, histories, input, (stream, branch), &older, commit).await?;
     }
     batch.apply_unsaved_rejections(&mut input.rejected);
-    input.history.sort_unstable_by_key(|(run, _)| *run);
-    input.history.dedup_by_key(|(run, _)| *run);
+    let JudgingInput { history, places, .. } = input;
+    history.sort_by_key(|(run, _)| places.get(run).copied().unwrap_or(HistoryPlace::FIRST));
+    history.dedup_by_key(|(run, _)| *run);
     Ok(())
 }
 
@@ -215,14 +227,15 @@ async fn add(
     histories: Histories<'_>,
     input: &mut JudgingInput,
     (stream, branch): (StreamId, &str),
-    ids: &[RunId],
+    places: &[HistoryPlace],
     commit: &str,
 ) -> sqlx::Result<()> {
-    let known = match histories.run_cache.find_all(ids) {
+    let ids: Vec<RunId> = places.iter().map(|place| place.run).collect();
+    let known = match histories.run_cache.find_all(&ids) {
         Some(known) => known,
-        None => look_up(connection, histories, (stream, branch), ids).await?,
+        None => look_up(connection, histories, (stream, branch), places).await?,
     };
-    let others = ids.iter().copied().zip(known);
+    let others = ids.into_iter().zip(known);
     for (run, past) in others.filter(|(_, past)| *past.commit != *commit) {
         input.commits.insert(run, past.commit);
         input.history.push((run, past.medians));
@@ -234,16 +247,19 @@ async fn look_up(
     connection: &mut AnyConnection,
     histories: Histories<'_>,
     (stream, branch): (StreamId, &str),
-    ids: &[RunId],
+    places: &[HistoryPlace],
 ) -> sqlx::Result<Vec<PastRun>> {
-    let Some(newest) = ids.first() else {
+    let Some(newest) = places.first() else {
         return Ok(Vec::new());
     };
-    let before = RunId(newest.0.saturating_add(1));
-    let limit = u32::try_from(ids.len()).unwrap_or(u32::MAX);
+    let before = HistoryPlace {
+        run: RunId(newest.run.0.saturating_add(1)),
+        ..*newest
+    };
+    let limit = u32::try_from(places.len()).unwrap_or(u32::MAX);
     let rows = runs::list_history_runs(connection, stream, branch, before, limit).await?;
-    let mut found = Vec::with_capacity(ids.len());
-    for id in ids {
+    let mut found = Vec::with_capacity(places.len());
+    for HistoryPlace { run: id, .. } in places {
         if let Some(past) = histories.run_cache.find_run(*id) {
             found.push(past);
             continue;

@@ -8,19 +8,23 @@
 //! that regressed and that nobody accepted, since the last accepted shift. A run that is being judged is never part
 //! of it, nor is any other run of its commit.
 
+mod commit_parts;
 mod evidence;
 mod judge;
 mod judging_batch;
+mod judging_input;
+mod lasting;
 mod load;
 mod report;
 mod save;
 mod stored;
 mod verdicts;
 
-pub use judge::{
-    BaseCommit, JudgingInput, find_persistent_regressions, find_recovered_regressions, judge_input,
-};
+pub use commit_parts::load_commit_parts;
+pub use judge::judge_input;
 pub use judging_batch::JudgingBatch;
+pub use judging_input::{BaseCommit, JudgingInput};
+pub use lasting::{find_persistent_regressions, find_recovered_regressions};
 pub use load::{Histories, JudgingCandidate, load_baseline_input};
 pub use report::{JudgedPart, build_commit_report};
 pub use save::Consequences;

@@ -16,7 +16,7 @@ use crate::database::jobs::{self as job_table, NewJob, QueuedJob};
 use crate::database::judgements::{self, Judgement};
 use crate::database::runs::{MeasuredRun, NewRun};
 use crate::directory::ConfiguredRepository;
-use crate::domain::{CommentRule, JobKind, RunId, SeriesId, UnixMillis};
+use crate::domain::{CommentRule, HistoryPlace, JobKind, RunId, SeriesId, UnixMillis};
 use crate::job_requests::{self, AboutRegression};
 use crate::state::AppState;
 
@@ -51,6 +51,7 @@ pub(super) fn determine_consequences(
         stream: run.run.stream,
         branch: branch.clone(),
         accepted: history,
+        at: run.run.time_in_history(),
         outcome: verdicts.outcome(),
         judged: UnixMillis::now(),
         verdicts: verdicts.to_json(),
@@ -201,7 +202,11 @@ impl Consequences {
     pub(crate) fn add_to_batch(&self, batch: &mut JudgingBatch) {
         if self.judgement.accepted {
             let rejected = self.rejected.iter().copied();
-            batch.accept_run(self.judgement.run, &self.judgement.branch, rejected);
+            let place = HistoryPlace {
+                at: self.judgement.at,
+                run: self.judgement.run,
+            };
+            batch.accept_run(place, &self.judgement.branch, rejected);
         }
         for earlier in &self.earlier {
             for series in &self.fine {

@@ -1,13 +1,19 @@
 //! One benchmark's history.
 
+use std::time::Duration;
+
 use axum::extract::{OriginalUri, Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use regress_core::detect::machine_shift::machine_trend;
 use regress_core::detect::{ChangePointSettings, change_points};
 use regress_core::measurement::Unit;
+use regress_report::benchmarks::short_commit;
 use regress_report::pages::{
-    BenchmarkPage, Change, ChangeKind, Fact, HistoryPoint, Link, PointState, render_benchmark_page as draw,
+    AcceptForm, BenchmarkPage, BesideLine, BesidePart, Change, ChangeKind, Fact, HistoryPoint, Link,
+    PointState, TimeRange, render_benchmark_page as draw,
 };
 use serde::Deserialize;
 use sqlx::AnyConnection;
@@ -22,7 +28,7 @@ use crate::database::judgements::{self, JudgedEpoch};
 use crate::database::repositories;
 use crate::database::streams::{self, StoredSeries, Stream};
 use crate::directory::ConfiguredRepository;
-use crate::domain::{RunId, SeriesId};
+use crate::domain::{RunId, SeriesId, UnixMillis};
 use crate::judging::{Histories, RunVerdicts, StoredVerdict, load_baseline_input};
 use crate::problem::Problem;
 use crate::state::AppState;
@@ -31,6 +37,13 @@ use crate::state::AppState;
 const SPANS: [u32; 3] = [100, 300, 1000];
 /// Series that are looked at to tell a machine-wide shift.
 const MAX_NEIGHBOURS: usize = 60;
+/// Other benchmarks in one drawing; the style sheet has as many strokes.
+const MAX_BESIDE: usize = 5;
+/// Benchmarks that can be chosen to be drawn beside another.
+const MAX_CHOICE: usize = 500;
+/// Runs that the form to accept a shift offers.
+const MAX_ACCEPTABLE: usize = 50;
+const DAY: Duration = Duration::from_secs(24 * 3600);
 /// How far from a machine-wide shift a change point is still its doing.
 const REACH: usize = 3;
 
@@ -38,6 +51,38 @@ const REACH: usize = 3;
 pub(super) struct BenchmarkQuery {
     branch: Option<String>,
     runs: Option<u32>,
+    /// The first day that is shown, as `2026-11-21`.
+    #[serde(default)]
+    since: String,
+    /// The last one.
+    #[serde(default)]
+    until: String,
+    /// Numbers of other benchmarks that are drawn beside this one, joined by commas.
+    #[serde(default)]
+    with: String,
+    /// One more of them.
+    add: Option<i64>,
+}
+
+impl BenchmarkQuery {
+    /// The other benchmarks that are asked for, each once.
+    fn beside(&self) -> Vec<SeriesId> {
+        let given = self.with.split(',').filter_map(|text| text.parse().ok());
+        let mut all: Vec<SeriesId> = Vec::new();
+        for series in given.chain(self.add).map(SeriesId) {
+            if !all.contains(&series) && all.len() < MAX_BESIDE {
+                all.push(series);
+            }
+        }
+        all
+    }
+}
+
+/// A day and the moment it begins at, in UTC; `None` for what is no day.
+fn day(text: &str) -> Option<(Date, UnixMillis)> {
+    let day: Date = text.parse().ok()?;
+    let begins = day.to_zoned(TimeZone::UTC).ok()?;
+    Some((day, UnixMillis(begins.timestamp().as_millisecond())))
 }
 
 pub(super) async fn show_benchmark_page(
@@ -61,7 +106,8 @@ pub(super) async fn show_benchmark_page(
         Ok(None) => return reader.refusal_response(path),
         Err(problem) => return shell::trouble_page(&problem),
     };
-    match view(&state, &known, &series, &stream, &choice).await {
+    let may_change = reader.may_change(&known);
+    match view(&state, &known, &series, &stream, &choice, may_change).await {
         Ok(page) => {
             let name = &known.repository.name;
             let way = vec![
@@ -100,6 +146,7 @@ async fn view(
     series: &StoredSeries,
     stream: &Stream,
     choice: &BenchmarkQuery,
+    may_change: bool,
 ) -> Result<BenchmarkPage, Problem> {
     let settings = state.settings.load_full();
     let github = links::on_github(&settings.github.api_url, &known.repository.name);
@@ -113,8 +160,11 @@ async fn view(
         .runs
         .filter(|runs| SPANS.contains(runs))
         .unwrap_or(SPANS[1]);
-    let all = queries::list_past_runs(&mut connection, stream.id, &branch, span).await?;
-    let first = all.first().map_or(RunId(0), |past| past.id);
+    let (since, until) = (day(&choice.since), day(&choice.until));
+    let from = since.map_or(UnixMillis(0), |(_, begins)| begins);
+    let to = until.map_or(UnixMillis(i64::MAX), |(_, begins)| begins.saturating_add(DAY));
+    let all = queries::list_past_runs_between(&mut connection, stream.id, &branch, span, (from, to)).await?;
+    let first = all.iter().map(|past| past.id).min().unwrap_or(RunId(0));
     let rejected = judgements::list_rejections(&mut connection, stream.id, first, RunId(i64::MAX)).await?;
     let epochs = judgements::list_epochs(&mut connection, stream.id, &branch).await?;
     let histories = Histories {
@@ -124,6 +174,7 @@ async fn view(
     let baseline = load_baseline_input(&mut connection, histories, stream.id, &branch).await?;
     let verdict = newest_verdict(&mut connection, stream, &branch, series.id).await?;
     let others = elsewhere(&mut connection, known, series, &branch).await?;
+    let of_stream = streams::series_of(&mut connection, stream.id).await?;
     drop(connection);
 
     let number = series.id;
@@ -131,6 +182,7 @@ async fn view(
         .iter()
         .filter_map(|past| past.results.median(number).map(|value| (past.clone(), value)))
         .unzip();
+    let beside = beside(series, &of_stream, &past, choice, &branch);
     let band = band(&baseline.baseline(number), &past);
     let epochs: Vec<JudgedEpoch> = epochs
         .into_iter()
@@ -152,7 +204,7 @@ async fn view(
         commit: past.commit.clone(),
         commit_href: links::commit_url(&github, &past.commit),
         run_href: links::run_url(past.id),
-        when: shell::time_text(past.received),
+        when: shell::time_text(past.at),
         state: if rejected.contains(&(series.id, past.id)) {
             PointState::Rejected
         } else {
@@ -178,8 +230,83 @@ async fn view(
         changes,
         spans: spans(series.id, &branch, span),
         others,
+        range: Some(TimeRange {
+            action: format!("/series/{}", series.id.0),
+            since: since.map(|(day, _)| day.to_string()).unwrap_or_default(),
+            until: until.map(|(day, _)| day.to_string()).unwrap_or_default(),
+            branch: branch.clone(),
+        }),
+        beside,
+        accept: may_change.then(|| accept_form(series.id, &branch, &past, &values, &unit)),
         unit,
     })
+}
+
+/// The chosen benchmarks in the runs that are shown, and those that can still be chosen.
+fn beside(
+    own: &StoredSeries,
+    all: &[StoredSeries],
+    past: &[Past],
+    choice: &BenchmarkQuery,
+    branch: &str,
+) -> BesidePart {
+    let chosen: Vec<&StoredSeries> = choice
+        .beside()
+        .into_iter()
+        .filter_map(|id| all.iter().find(|one| one.id == id && one.id != own.id))
+        .collect();
+    let values = |id: SeriesId| past.iter().map(|past| past.results.median(id)).collect();
+    let joined = |left_out: Option<SeriesId>| {
+        let kept = chosen.iter().map(|one| one.id).filter(|id| Some(*id) != left_out);
+        let kept: Vec<String> = kept.map(|id| id.0.to_string()).collect();
+        kept.join(",")
+    };
+    let address = links::series_url(own.id, branch);
+    let line = |one: &&StoredSeries| BesideLine {
+        name: Link::new(shown_name(&one.name), links::series_url(one.id, branch)),
+        without: format!("{address}&with={}", joined(Some(one.id))),
+        values: values(one.id),
+    };
+    let first = BesideLine {
+        name: Link::new(shown_name(&own.name), ""),
+        without: String::new(),
+        values: values(own.id),
+    };
+    let can_be_chosen =
+        |one: &&StoredSeries| one.id != own.id && !chosen.iter().any(|other| other.id == one.id);
+    let others = all.iter().filter(can_be_chosen).take(MAX_CHOICE);
+    let others = others.map(|one| (one.id.0, shown_name(&one.name)));
+    BesidePart {
+        lines: std::iter::once(first).chain(chosen.iter().map(line)).collect(),
+        action: format!("/series/{}", own.id.0),
+        kept: vec![
+            ("branch".to_owned(), branch.to_owned()),
+            ("with".to_owned(), joined(None)),
+        ],
+        others: if chosen.len() < MAX_BESIDE {
+            others.collect()
+        } else {
+            Vec::new()
+        },
+    }
+}
+
+/// The runs from which on a level may be accepted, newest first.
+fn accept_form(series: SeriesId, branch: &str, past: &[Past], values: &[f64], unit: &Unit) -> AcceptForm {
+    let newest = past.iter().zip(values).rev().take(MAX_ACCEPTABLE);
+    AcceptForm {
+        action: format!("/series/{}/accept", series.0),
+        branch: branch.to_owned(),
+        runs: newest
+            .map(|(past, value)| {
+                let commit = short_commit(&past.commit);
+                (
+                    past.id.0,
+                    format!("run {}, {commit}: {}", past.id.0, unit.format_value(*value)),
+                )
+            })
+            .collect(),
+    }
 }
 
 async fn newest_verdict(
@@ -210,8 +337,8 @@ fn places(known: &ConfiguredRepository, stream: &Stream, branch: &str) -> Vec<Li
 
 /// The lowest and the highest value of the baseline, and where among the shown values it begins.
 fn band(baseline: &[(RunId, f64)], past: &[Past]) -> Option<(f64, f64, usize)> {
-    let first = baseline.first()?.0;
-    let from = past.iter().position(|past| past.id >= first).unwrap_or(0);
+    let shown = |(run, _): &(RunId, f64)| past.iter().position(|past| past.id == *run);
+    let from = baseline.iter().find_map(shown)?;
     let values = baseline.iter().map(|(_, value)| *value);
     let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
         (low.min(value), high.max(value))

@@ -14,6 +14,17 @@ pub(super) fn series_url(id: SeriesId, branch: &str) -> String {
     format!("/series/{}?branch={}", id.0, percent_encode(branch))
 }
 
+/// The runs of a repository, from some run downward.
+pub(super) fn runs_url(name: &RepoName, before: Option<RunId>) -> String {
+    let from = before.map_or_else(String::new, |before| format!("?before={}", before.0));
+    format!("/repositories/{name}/runs{from}")
+}
+
+/// Our page of a pull request.
+pub(super) fn pull_url(name: &RepoName, number: u32) -> String {
+    format!("/repositories/{name}/pulls/{number}")
+}
+
 pub(super) fn run_url(id: RunId) -> String {
     format!("/runs/{}", id.0)
 }

@@ -10,12 +10,17 @@
 
 pub(crate) mod badge;
 mod benchmark;
+mod change;
+mod compare;
 mod links;
+mod pull_request;
 mod queries;
 mod reader;
 mod repositories;
 mod repository;
 mod run;
+mod run_files;
+mod runs;
 mod shell;
 mod sign_in;
 
@@ -34,8 +39,24 @@ pub(crate) fn page_routes() -> Router<AppState> {
             "/repositories/{owner}/{repo}",
             get(repository::show_repository_page),
         )
+        .route("/repositories/{owner}/{repo}/runs", get(runs::show_runs_page))
+        .route(
+            "/repositories/{owner}/{repo}/archive",
+            post(change::archive_by_form),
+        )
+        .route(
+            "/repositories/{owner}/{repo}/delete",
+            post(change::delete_by_form),
+        )
+        .route(
+            "/repositories/{owner}/{repo}/pulls/{number}",
+            get(pull_request::show_pull_request_page),
+        )
+        .route("/compare", get(compare::show_comparison_page))
         .route("/series/{series}", get(benchmark::show_benchmark_page))
+        .route("/series/{series}/accept", post(change::accept_shift_by_form))
         .route("/runs/{run}", get(run::show_run_page))
+        .route("/runs/{run}/{file}", get(run_files::serve_run_file))
         .route(
             "/sign-in",
             get(sign_in::show_sign_in_page).post(sign_in::sign_in_with_token),

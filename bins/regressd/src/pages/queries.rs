@@ -1,5 +1,5 @@
 //! What only the pages ask the database for. Every statement is bounded and led by an index, however many runs are
-//! stored: `judgements_history` (stream, branch, run), `runs_of_repository`, and primary keys.
+//! stored: `judgements_history` (stream, branch, time, run), `runs_of_repository`, and primary keys.
 
 use sqlx::{AnyConnection, Row as _};
 
@@ -13,8 +13,8 @@ pub(super) struct Past {
     pub(super) id: RunId,
     /// Its commit.
     pub(super) commit: String,
-    /// When it arrived.
-    pub(super) received: UnixMillis,
+    /// When its commit was made, where that is known, else when it arrived.
+    pub(super) at: UnixMillis,
     /// Its values.
     pub(super) results: Results,
 }
@@ -26,13 +26,27 @@ pub(super) async fn list_past_runs(
     branch: &str,
     limit: u32,
 ) -> sqlx::Result<Vec<Past>> {
-    let sql =
-        "SELECT r.id, r.commit_sha, r.received, r.results FROM judgements j JOIN runs r ON r.id = j.run_id
-               WHERE j.stream_id = $1 AND j.branch = $2 AND j.accepted = 1 ORDER BY j.run_id DESC LIMIT $3";
+    let always = (UnixMillis(0), UnixMillis(i64::MAX));
+    list_past_runs_between(connection, stream, branch, limit, always).await
+}
+
+/// The same of those from a moment on and before another.
+pub(super) async fn list_past_runs_between(
+    connection: &mut AnyConnection,
+    stream: StreamId,
+    branch: &str,
+    limit: u32,
+    (from, to): (UnixMillis, UnixMillis),
+) -> sqlx::Result<Vec<Past>> {
+    let sql = "SELECT r.id, r.commit_sha, j.at, r.results FROM judgements j JOIN runs r ON r.id = j.run_id
+               WHERE j.stream_id = $1 AND j.branch = $2 AND j.accepted = 1 AND j.at >= $4 AND j.at < $5
+               ORDER BY j.at DESC, j.run_id DESC LIMIT $3";
     let query = sqlx::query(sql)
         .bind(stream.0)
         .bind(branch.to_owned())
-        .bind(i64::from(limit));
+        .bind(i64::from(limit))
+        .bind(from.0)
+        .bind(to.0);
     let mut rows = query.fetch_all(connection).await?;
     rows.reverse();
     let read = |row: &sqlx::any::AnyRow| {
@@ -40,7 +54,7 @@ pub(super) async fn list_past_runs(
         Ok(Past {
             id: RunId(row.try_get("id")?),
             commit: row.try_get("commit_sha")?,
-            received: UnixMillis(row.try_get("received")?),
+            at: UnixMillis(row.try_get("at")?),
             results: Results::from_json(&text).map_err(|error| sqlx::Error::Decode(error.into()))?,
         })
     };

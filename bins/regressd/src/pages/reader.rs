@@ -40,6 +40,12 @@ impl PageReader {
             || token.is_some_and(|access| access.0.has_role_in(Role::Read, &known.repository.name))
     }
 
+    /// Whether they may change what is decided about this repository.
+    pub(super) fn may_change(&self, known: &ConfiguredRepository) -> bool {
+        let token = self.0.as_ref();
+        token.is_some_and(|access| access.0.has_role_in(Role::Admin, &known.repository.name))
+    }
+
     /// The repository if they may see it. Whether it is there at all is told to nobody else.
     pub(super) async fn find_visible_repository(
         &self,

@@ -15,10 +15,10 @@ use super::repositories::usual_branch;
 use super::{links, queries, shell};
 use crate::access::Access;
 use crate::database::judgements;
-use crate::database::runs;
+use crate::database::runs::{self, MeasuredRun};
 use crate::database::streams::{self, SeriesName, StoredSeries, Stream};
 use crate::directory::ConfiguredRepository;
-use crate::domain::{RepoName, RepositoryId, RunId};
+use crate::domain::{RepoName, RunId};
 use crate::judging::RunVerdicts;
 use crate::problem::Problem;
 use crate::state::AppState;
@@ -56,7 +56,7 @@ pub(super) async fn show_repository_page(
         Err(_) => Ok(None),
     };
     match found {
-        Ok(Some(known)) => match view(&state, &known, &choice).await {
+        Ok(Some(known)) => match view(&state, &known, &choice, reader.may_change(&known)).await {
             Ok(page) => {
                 let way = vec![Link::new(page.name.as_str(), "")];
                 shell::html_response(render_repository_page(&shell::page_frame(&page.name, way), &page))
@@ -72,6 +72,7 @@ async fn view(
     state: &AppState,
     known: &ConfiguredRepository,
     choice: &RepositoryQuery,
+    may_change: bool,
 ) -> Result<RepositoryPage, Problem> {
     let name = &known.repository.name;
     let github = links::on_github(&state.settings.load().github.api_url, name);
@@ -94,12 +95,13 @@ async fn view(
     for stream in all.iter().take(MAX_STREAMS) {
         sections.push(section(&mut connection, stream, &branch, &choice.q, several).await?);
     }
-    let newest = newest_runs(&mut connection, known.repository.id, &all, &github, several).await?;
+    let newest = newest_runs(&mut connection, known, &all, several).await?;
     Ok(RepositoryPage {
         name: name.to_string(),
         links: vec![
             Link::new("GitHub", github),
             Link::new("Badge", format!("/badge/{name}.svg")),
+            Link::new("All runs", links::runs_url(name, None)),
         ],
         branches: branches
             .iter()
@@ -113,6 +115,8 @@ async fn view(
         branch,
         streams: sections,
         runs: newest,
+        archived: known.config.archived,
+        administered_at: may_change.then(|| links::repository_url(name)),
         empty: MessagePage {
             heading: "No runs yet".to_owned(),
             paragraphs: vec![
@@ -190,27 +194,40 @@ pub(super) fn shown_name(name: &SeriesName) -> String {
 
 async fn newest_runs(
     connection: &mut AnyConnection,
-    repository: RepositoryId,
+    known: &ConfiguredRepository,
     all: &[Stream],
-    github: &str,
     several: bool,
 ) -> Result<Vec<RunLine>, Problem> {
+    let id = known.repository.id;
+    let newest = runs::of_repository(connection, id, None, RunId(i64::MAX), NEWEST_RUNS).await?;
     let mut lines = Vec::new();
-    for run in runs::of_repository(connection, repository, None, RunId(i64::MAX), NEWEST_RUNS).await? {
-        let judgement = judgements::of_run(connection, run.id).await?;
-        let stream = all.iter().find(|stream| stream.id == run.run.stream);
-        let place = stream.map(|stream| format!("{} · {}", stream.component, stream.environment));
-        lines.push(RunLine {
-            href: links::run_url(run.id),
-            commit: run.run.commit.clone(),
-            of: match run.run.pull_request {
-                Some(number) => Link::new(format!("#{number}"), links::pull_request_url(github, number)),
-                None => Link::new(run.run.branch.as_str(), ""),
-            },
-            place: place.filter(|_| several).unwrap_or_default(),
-            received: shell::time_text(run.run.received),
-            outcome: judgement.map(|judgement| judgement.outcome),
-        });
+    for run in &newest {
+        lines.push(run_line(connection, known, run, all, several).await?);
     }
     Ok(lines)
+}
+
+/// What a list shows of a run.
+pub(super) async fn run_line(
+    connection: &mut AnyConnection,
+    known: &ConfiguredRepository,
+    run: &MeasuredRun,
+    all: &[Stream],
+    several: bool,
+) -> Result<RunLine, Problem> {
+    let judgement = judgements::of_run(connection, run.id).await?;
+    let stream = all.iter().find(|stream| stream.id == run.run.stream);
+    let place = stream.map(|stream| format!("{} · {}", stream.component, stream.environment));
+    let name = &known.repository.name;
+    Ok(RunLine {
+        href: links::run_url(run.id),
+        commit: run.run.commit.clone(),
+        of: match run.run.pull_request {
+            Some(number) => Link::new(format!("#{number}"), links::pull_url(name, number)),
+            None => Link::new(run.run.branch.as_str(), ""),
+        },
+        place: place.filter(|_| several).unwrap_or_default(),
+        received: shell::time_text(run.run.received),
+        outcome: judgement.map(|judgement| judgement.outcome),
+    })
 }

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use axum::extract::{OriginalUri, Path, State};
 use axum::response::Response;
-use regress_report::benchmarks::short_commit;
+use regress_report::benchmarks::{Report, short_commit};
 use regress_report::pages::{Link, RunPage, render_run_page};
 
 use super::reader::PageReader;
 use super::repository::shown_name;
-use super::{links, shell};
+use super::{links, run_files, shell};
 use crate::access::Access;
 use crate::database::runs::{self, MeasuredRun};
 use crate::database::streams;
@@ -30,17 +30,12 @@ pub(super) async fn show_run_page(
         Ok(reader) => reader,
         Err(response) => return *response,
     };
-    let found = match number.parse() {
-        Ok(number) => find(&state, &reader, RunId(number)).await,
-        Err(_) => Ok(None),
+    let (known, run) = match find_requested_run(&state, &reader, &number, uri.path()).await {
+        Ok(found) => found,
+        Err(response) => return *response,
     };
-    let found = match found {
-        Ok(Some((known, run))) => view(&state, &known, run).await.map(|page| Some((known, page))),
-        Ok(None) => Ok(None),
-        Err(problem) => Err(problem),
-    };
-    match found {
-        Ok(Some((known, page))) => {
+    match view(&state, &known, run).await {
+        Ok(page) => {
             let name = &known.repository.name;
             let way = vec![
                 Link::new(name.to_string(), links::repository_url(name)),
@@ -51,12 +46,33 @@ pub(super) async fn show_run_page(
                 &page,
             ))
         }
-        Ok(None) => reader.refusal_response(uri.path()),
         Err(problem) => shell::trouble_page(&problem),
     }
 }
 
-async fn find(
+/// The run whose number stands in an address, and its repository.
+///
+/// # Errors
+/// The page to answer with, when there is no such run, `reader` may not see it, or the database does not answer.
+pub(super) async fn find_requested_run(
+    state: &AppState,
+    reader: &PageReader,
+    number: &str,
+    path: &str,
+) -> Result<(ConfiguredRepository, MeasuredRun), Box<Response>> {
+    let found = match number.parse() {
+        Ok(number) => find_run(state, reader, RunId(number)).await,
+        Err(_) => Ok(None),
+    };
+    match found {
+        Ok(Some(found)) => Ok(found),
+        Ok(None) => Err(Box::new(reader.refusal_response(path))),
+        Err(problem) => Err(Box::new(shell::trouble_page(&problem))),
+    }
+}
+
+/// A run and its repository, if `reader` may see them.
+pub(super) async fn find_run(
     state: &AppState,
     reader: &PageReader,
     id: RunId,
@@ -74,7 +90,6 @@ async fn find(
 async fn view(state: &AppState, known: &ConfiguredRepository, run: MeasuredRun) -> Result<RunPage, Problem> {
     let settings = state.settings.load_full();
     let github = links::on_github(&settings.github.api_url, &known.repository.name);
-    let mut connection = state.database.acquire_reader().await?;
     let of = match run.run.pull_request {
         Some(number) => Link::new(format!("#{number}"), links::pull_request_url(&github, number)),
         None => Link::new(
@@ -93,14 +108,38 @@ async fn view(state: &AppState, known: &ConfiguredRepository, run: MeasuredRun) 
         received: shell::time_text(run.run.received),
         report: None,
         links: Vec::new(),
+        files: Vec::new(),
     };
+    let id = run.id;
+    if let Some((report, places)) = load_report(state, known, run).await? {
+        page.links = report
+            .rows
+            .iter()
+            .map(|row| places.get(&row.name).cloned().unwrap_or_default())
+            .collect();
+        page.report = Some(report);
+        page.files = run_files::links_of_run(&settings.reports, id);
+    }
+    Ok(page)
+}
+
+/// The page of each benchmark by its name in a report.
+type BenchmarkPages = HashMap<String, String>;
+
+/// The verdicts on a run, with the pages of its benchmarks; `None` while it waits to be judged.
+pub(super) async fn load_report(
+    state: &AppState,
+    known: &ConfiguredRepository,
+    run: MeasuredRun,
+) -> Result<Option<(Report, BenchmarkPages)>, Problem> {
+    let mut connection = state.database.acquire_reader().await?;
     let stream = streams::by_id(&mut connection, run.run.stream).await?;
     let judgement = judgements::of_run(&mut connection, run.id).await?;
     let (Some(stream), Some(judgement)) = (stream, judgement) else {
-        return Ok(page);
+        return Ok(None);
     };
     let series = streams::series_of(&mut connection, stream.id).await?;
-    let mut places: HashMap<String, String> = series
+    let places = series
         .iter()
         .map(|one| {
             (
@@ -110,7 +149,7 @@ async fn view(state: &AppState, known: &ConfiguredRepository, run: MeasuredRun) 
         })
         .collect();
     let Some(candidate) = JudgingCandidate::load_by_id(&mut connection, run.id).await? else {
-        return Ok(page);
+        return Ok(None);
     };
     drop(connection);
     let part = JudgedPart {
@@ -121,17 +160,12 @@ async fn view(state: &AppState, known: &ConfiguredRepository, run: MeasuredRun) 
         environment: stream.environment,
         run,
     };
+    let defaults = state.settings.load();
     let threshold = known
         .config
         .threshold_percent
-        .unwrap_or(settings.judging.threshold_percent);
+        .unwrap_or(defaults.judging.threshold_percent);
     let title = format!("component {}", part.component);
     let report = build_commit_report(std::slice::from_ref(&part), &title, threshold);
-    page.links = report
-        .rows
-        .iter()
-        .map(|row| places.remove(&row.name).unwrap_or_default())
-        .collect();
-    page.report = Some(report);
-    Ok(page)
+    Ok(Some((report, places)))
 }

@@ -13,6 +13,7 @@ use super::reader::PageReader;
 use super::shell;
 use crate::access::{self, Access, COOKIE};
 use crate::problem::Problem;
+use crate::same_origin;
 use crate::state::AppState;
 
 /// For how long a browser keeps the token.
@@ -71,6 +72,10 @@ pub(super) async fn sign_in_with_token(
     parts: Parts,
     Form(entry): Form<SignInForm>,
 ) -> Response {
+    // Else any page could sign its readers in with a token of its own.
+    if let Err(response) = refuse_other_sites(&state, &parts.headers) {
+        return *response;
+    }
     let (token, next) = (entry.token.trim(), own_path(&entry.next));
     let plain = !token.is_empty()
         && token
@@ -97,8 +102,17 @@ pub(super) async fn sign_in_with_token(
 }
 
 /// Forgets the token.
-pub(super) async fn sign_out() -> Response {
+pub(super) async fn sign_out(State(state): State<AppState>, headers: HeaderMap) -> Response {
+    if let Err(response) = refuse_other_sites(&state, &headers) {
+        return *response;
+    }
     see_other("/", &cookie("", 0, false))
+}
+
+fn refuse_other_sites(state: &AppState, headers: &HeaderMap) -> Result<(), Box<Response>> {
+    let settings = state.settings.load();
+    same_origin::refuse_other_sites(headers, settings.server.public_url.as_deref())
+        .map_err(|problem| Box::new(shell::trouble_page(&problem)))
 }
 
 fn cookie(token: &str, seconds: u32, secure: bool) -> String {

@@ -16,16 +16,17 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::body::{self, Encoding};
-use super::correlation::Correlation;
 use super::upload::{AnalyzeRequest, Upload, read_upload};
 use crate::access::Access;
 use crate::auth::Principal;
+use crate::correlation::Correlation;
+use crate::database::identity::{self, Identity, NameConflict};
 use crate::database::jobs as job_table;
 use crate::database::runs::{self, MeasuredRun, NewRun};
 use crate::database::streams::SeriesName;
 use crate::database::{judgements, pull_requests};
 use crate::directory::ConfiguredRepository;
-use crate::domain::{BranchName, Role, RunId, SeriesId, UnixMillis};
+use crate::domain::{BranchName, RepoName, Role, RunId, SeriesId, StreamId, UnixMillis};
 use crate::job_requests;
 use crate::judging::{RegressionResult, RunVerdicts, judge_stored};
 use crate::problem::Problem;
@@ -151,10 +152,20 @@ async fn accept(
 ) -> Result<(StatusCode, Json<AnalyzeResponse>), Problem> {
     let database = &state.database;
     let branch = of_reference(&request.branch)?;
+    if let Some(number) = principal.claims.as_ref().and_then(|claims| claims.repository_id) {
+        check_identity(state, &request.repository, number).await?;
+    }
     let known = state
         .directory
         .repository_or_new(database, &request.repository)
         .await?;
+    if known.config.archived {
+        let detail = format!(
+            "{} is archived: set \"archived\": false in its configuration to send results again",
+            known.repository.name
+        );
+        return Err(Problem::new(StatusCode::FORBIDDEN, detail));
+    }
     let repository = known.repository.id;
     let stream = state
         .directory
@@ -171,6 +182,11 @@ async fn accept(
         None => None,
     };
     let purpose = purpose(state, &known, request, &branch).await?;
+    let received = UnixMillis::now();
+    let commit_time = match request.commit_time {
+        Some(time) => time_in_history(state, stream.id, &purpose, time, received).await?,
+        None => None,
+    };
     let problems = (!upload.problems.is_empty()).then(|| serde_json::json!(upload.problems).to_string());
     let run = NewRun {
         repository,
@@ -180,7 +196,8 @@ async fn accept(
         commit: purpose.commit,
         pull_request: purpose.pull_request,
         key: upload.key.as_str().to_owned(),
-        received: UnixMillis::now(),
+        received,
+        commit_time,
         uploader: principal.name.clone(),
         workflow_run: request.workflow_run,
         results: upload.values.results_by_series(&numbers).to_json(),
@@ -224,6 +241,63 @@ async fn accept(
     Ok(answer)
 }
 
+/// Holds what GitHub says of the workflow's repository against what is known: a repository that was renamed keeps its
+/// history, and one that was made under the name of another does not get that one's.
+async fn check_identity(state: &AppState, name: &RepoName, number: u64) -> Result<(), Problem> {
+    let known = state.directory.find_repository(&state.database, name).await?;
+    let is_it = |known: &ConfiguredRepository| {
+        known.repository.github_id == Some(number) && known.repository.name == *name
+    };
+    if known.is_some_and(|known| is_it(&known)) {
+        return Ok(());
+    }
+    let wanted = name.clone();
+    let identified = state.database.run_in_transaction(move |connection| {
+        let name = wanted.clone();
+        Box::pin(async move {
+            identity::identify_repository(connection, &name, number, NameConflict::Refuse).await
+        })
+    });
+    let identified = identified.await?;
+    state.directory.forget_repository(name);
+    match identified {
+        Identity::Known(_) => Ok(()),
+        Identity::Renamed(_, former) => {
+            tracing::info!(%former, %name, "the repository was renamed; its history goes with it");
+            state.directory.forget_repository(&former);
+            Ok(())
+        }
+        Identity::Taken => {
+            let detail = format!(
+                "{name} is another repository here than the one that GitHub calls so now; whoever runs regressd has to remove the old one"
+            );
+            Err(Problem::new(StatusCode::FORBIDDEN, detail))
+        }
+    }
+}
+
+/// How far a clock may be ahead of this one.
+const MAX_AHEAD: Duration = Duration::from_secs(24 * 3600);
+
+/// The time of a run's commit, where the run goes by it: not that of an old commit that is measured again, which tells of the
+/// machine of today.
+async fn time_in_history(
+    state: &AppState,
+    stream: StreamId,
+    purpose: &Purpose,
+    time: jiff::Timestamp,
+    received: UnixMillis,
+) -> Result<Option<UnixMillis>, Problem> {
+    let time = UnixMillis(time.as_millisecond());
+    if time > received.saturating_add(MAX_AHEAD) {
+        let detail = format!("the commit time {time} is in the future");
+        return Err(Problem::unprocessable(detail));
+    }
+    let mut connection = state.database.acquire_reader().await?;
+    let again = runs::history_went_on(&mut connection, stream, &purpose.target, &purpose.commit).await?;
+    Ok((!again).then_some(time.min(received)))
+}
+
 /// What a run is for.
 struct Purpose {
     /// The pull request that it belongs to.
@@ -245,7 +319,9 @@ async fn purpose(
     branch: &BranchName,
 ) -> Result<Purpose, Problem> {
     let default = known.repository.default_branch.as_deref();
-    let has_baseline = known.config.has_baseline(branch.as_str(), default);
+    // What a merge queue tries is judged by the branch it is to go into, and becomes its history when it lands there.
+    let queued_for = branch.merge_queue_target();
+    let has_baseline = queued_for.is_none() && known.config.has_baseline(branch.as_str(), default);
     let mut target = match &request.target_branch {
         Some(target) => Some(of_reference(target)?.as_str().to_owned()),
         None => None,
@@ -275,6 +351,7 @@ async fn purpose(
         }
         target = target.or(Some(pull.base_branch));
     }
+    target = target.or(queued_for.map(str::to_owned));
     let own = (has_baseline && pull_request.is_none()).then(|| branch.as_str().to_owned());
     let target = target.or(own).or(known.repository.default_branch.clone());
     Ok(Purpose {

@@ -94,7 +94,10 @@ pub(super) async fn put_config(
     let write = state.database.run_in_transaction(move |connection| {
         let (repository, actor, text) = (repository.clone(), actor.clone(), text.clone());
         Box::pin(async move {
-            let id = repositories::insert_repository(connection, &repository).await?;
+            let id = match repositories::find_repository(connection, &repository).await? {
+                Some(known) => known.id,
+                None => repositories::insert_repository(connection, &repository).await?,
+            };
             repositories::set_config(connection, id, &text).await?;
             audit::insert_audit_entry(connection, &actor, "config.put", &repository.to_string(), &text).await
         })

@@ -1,13 +1,15 @@
 //! How many connections there may be, and how long one may say nothing.
 //!
 //! Every connection is an open file, and a process that has no file left cannot even answer that it lives. So it takes as
-//! many files as the system lets it have, leaves some for the database and for GitHub, and closes connections beyond that
-//! at once rather than letting them wait.
+//! many files as the system lets it have, and leaves some for the database and for GitHub. When all places are taken, the
+//! oldest connection that has not said anything makes room for a new one; where all are at work, the new one is closed
+//! rather than left to wait.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -15,13 +17,15 @@ use axum_server::accept::Accept;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Sleep, sleep};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::{Sleep, sleep, timeout};
 
 /// Files that are left for everything but connections.
 const RESERVED: u64 = 128;
 /// More connections than this are never asked of a process.
 const MAX_CONNECTIONS: u64 = 65_536;
+/// How long a new connection waits for the place of one that is told to go.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Raises the number of files this process may open as far as it may, and gives the number of connections that leaves
 /// room for.
@@ -49,14 +53,45 @@ pub(super) fn make_room() -> usize {
 pub(super) struct Bounded<A> {
     inner: A,
     room: Arc<Semaphore>,
+    silent: SilentConnections,
     silence: Duration,
+}
+
+/// The connections that have not said anything yet, oldest first: each can be told to go.
+#[derive(Clone, Debug, Default)]
+struct SilentConnections(Arc<Mutex<VecDeque<oneshot::Sender<()>>>>);
+
+impl SilentConnections {
+    /// Adds one; those that have spoken or are gone are forgotten now and then.
+    fn add(&self, connection: oneshot::Sender<()>) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() == all.capacity() {
+            all.retain(|one| !one.is_closed());
+        }
+        all.push_back(connection);
+    }
+
+    /// Tells the oldest one to go, if there is one.
+    fn close_oldest(&self) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(oldest) = all.pop_front() {
+            if oldest.send(()).is_ok() {
+                return;
+            }
+        }
+    }
 }
 
 impl<A> Bounded<A> {
     /// At most `connections` at once, each of which says something within `silence`.
     pub(super) fn new(inner: A, connections: usize, silence: Duration) -> Self {
         let room = Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS)));
-        Self { inner, room, silence }
+        Self {
+            inner,
+            room,
+            silent: SilentConnections::default(),
+            silence,
+        }
     }
 }
 
@@ -74,18 +109,30 @@ where
     type Future = Accepting<Self::Stream, Self::Service>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        let Ok(place) = Arc::clone(&self.room).try_acquire_owned() else {
-            metrics::counter!("regressd_connections_refused_total").increment(1);
-            return Box::pin(async {
-                Err(io::Error::other("there are as many connections as there may be"))
-            });
-        };
-        let silence = self.silence;
-        let accepting = self.inner.accept(Connection::new(stream, silence, None), service);
+        let (room, silent, silence) = (Arc::clone(&self.room), self.silent.clone(), self.silence);
+        let (go, told_to_go) = oneshot::channel();
+        let below = Connection::new(stream, silence, None, Some(told_to_go));
+        let accepting = self.inner.accept(below, service);
         Box::pin(async move {
+            let place = find_place(room, &silent).await?;
+            silent.add(go);
             let (stream, service) = accepting.await?;
-            Ok((Connection::new(stream, silence, Some(place)), service))
+            Ok((Connection::new(stream, silence, Some(place), None), service))
         })
+    }
+}
+
+async fn find_place(room: Arc<Semaphore>, silent: &SilentConnections) -> io::Result<OwnedSemaphorePermit> {
+    if let Ok(place) = Arc::clone(&room).try_acquire_owned() {
+        return Ok(place);
+    }
+    silent.close_oldest();
+    match timeout(PATIENCE, room.acquire_owned()).await {
+        Ok(Ok(place)) => Ok(place),
+        _ => {
+            metrics::counter!("regressd_connections_refused_total").increment(1);
+            Err(io::Error::other("there are as many connections as there may be"))
+        }
     }
 }
 
@@ -95,14 +142,21 @@ where
 pub(super) struct Connection<T> {
     stream: T,
     silence: Option<Pin<Box<Sleep>>>,
+    told_to_go: Option<oneshot::Receiver<()>>,
     _place: Option<OwnedSemaphorePermit>,
 }
 
 impl<T> Connection<T> {
-    fn new(stream: T, silence: Duration, place: Option<OwnedSemaphorePermit>) -> Self {
+    fn new(
+        stream: T,
+        silence: Duration,
+        place: Option<OwnedSemaphorePermit>,
+        told_to_go: Option<oneshot::Receiver<()>>,
+    ) -> Self {
         Self {
             stream,
             silence: Some(Box::pin(sleep(silence))),
+            told_to_go,
             _place: place,
         }
     }
@@ -117,13 +171,18 @@ impl<T: AsyncRead + Unpin> AsyncRead for Connection<T> {
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         if read.is_ready() {
             self.silence = None;
+            self.told_to_go = None;
             return read;
         }
         let over = self
             .silence
             .as_mut()
             .is_some_and(|silence| silence.as_mut().poll(context).is_ready());
-        match over {
+        let told = self
+            .told_to_go
+            .as_mut()
+            .is_some_and(|told| matches!(Pin::new(told).poll(context), Poll::Ready(Ok(()))));
+        match over || told {
             true => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
             false => Poll::Pending,
         }
@@ -165,7 +224,7 @@ mod tests {
     use std::net::SocketAddr;
 
     use axum_server::accept::DefaultAcceptor;
-    use tokio::io::AsyncReadExt as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
     use super::*;
@@ -190,8 +249,11 @@ mod tests {
     async fn there_is_room_for_so_many_and_again_when_one_ends() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let acceptor = Bounded::new(DefaultAcceptor, 1, Duration::from_secs(60));
-        let (_first, server) = connected(&listener).await;
-        let held = acceptor.accept(server, ()).await.unwrap();
+        let (mut first, server) = connected(&listener).await;
+        let mut held = acceptor.accept(server, ()).await.unwrap();
+        // It has spoken, so that it is not told to go.
+        first.write_u8(b'x').await.unwrap();
+        held.0.read_u8().await.unwrap();
         let (mut second, server) = connected(&listener).await;
         assert!(acceptor.accept(server, ()).await.is_err());
         assert_eq!(
@@ -202,6 +264,24 @@ mod tests {
         drop(held);
         let (_third, server) = connected(&listener).await;
         assert!(acceptor.accept(server, ()).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn who_says_nothing_makes_room_for_others() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let acceptor = Bounded::new(DefaultAcceptor, 2, Duration::from_secs(60));
+        let mut clients = Vec::new();
+        for _ in 0..20 {
+            let (client, server) = connected(&listener).await;
+            let (mut stream, ()) = acceptor.accept(server, ()).await.unwrap();
+            tokio::spawn(async move { stream.read_u8().await });
+            clients.push(client);
+        }
+        for client in &mut clients[..18] {
+            assert_eq!(client.read(&mut [0; 8]).await.unwrap(), 0, "it is closed");
+        }
+        let open = timeout(Duration::from_millis(50), clients[19].read_u8()).await;
+        assert!(open.is_err(), "the newest is not");
     }
 
     #[test]

@@ -4,9 +4,9 @@ mod analyze;
 mod body;
 mod config;
 mod connections;
-pub mod correlation;
 mod headers;
 mod health;
+mod host;
 mod listen;
 pub mod metrics;
 mod plain_errors;
@@ -30,6 +30,7 @@ use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::correlation;
 use crate::pages;
 use crate::problem::Problem;
 use crate::state::AppState;
@@ -96,6 +97,7 @@ pub fn build_router(state: AppState) -> Router {
                 "this method is not offered here; see /openapi.json",
             )
         })
+        .layer(middleware::from_fn(host::require_host))
         .layer(middleware::from_fn(plain_errors::convert_plain_errors))
         .layer(middleware::from_fn_with_state(patience, too_slow))
         .layer(middleware::from_fn_with_state(

@@ -37,6 +37,12 @@ pub(super) struct AnalyzeRequest {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub(super) head_commit: Option<CommitSha>,
+    /// When the commit was made, for example what `git show -s --format=%cI` says: then the run stands there in the history
+    /// of its branch, so that what was measured before can be sent later and in any order. Without it, the run stands where
+    /// it arrives; so does an old commit that is measured again.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime, example = "2026-11-28T12:00:00Z")]
+    pub(super) commit_time: Option<jiff::Timestamp>,
     /// The pull request it belongs to. Without it, the one whose merge the branch names (`12/merge`), else the one
     /// with this head commit, if there is one.
     #[serde(default)]

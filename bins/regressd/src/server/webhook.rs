@@ -8,7 +8,7 @@ use serde::Serialize;
 use std::net::SocketAddr;
 use utoipa::ToSchema;
 
-use super::correlation::Correlation;
+use crate::correlation::Correlation;
 use crate::database::deliveries;
 use crate::database::jobs as job_table;
 use crate::job_requests;

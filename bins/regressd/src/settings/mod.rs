@@ -10,8 +10,8 @@ mod sources;
 
 pub use secret::Secret;
 pub use sections::{
-    AnalyticsSettings, Backup, DatabaseSettings, GitHub, Jobs, LogFormat, Logging, OidcSettings, Retention,
-    Server,
+    AnalyticsSettings, Backup, DatabaseSettings, GitHub, Jobs, LogFormat, Logging, OidcSettings, Reports,
+    Retention, Server,
 };
 use serde::{Deserialize, Serialize};
 pub use sources::{SettingsError, SettingsSources};
@@ -36,6 +36,8 @@ pub struct Settings {
     pub judging: JudgingDefaults,
     /// An optional command that looks at each run.
     pub analytics: AnalyticsSettings,
+    /// Reports on runs.
+    pub reports: Reports,
     /// Scheduled backups.
     pub backup: Backup,
     /// What is kept for how long.

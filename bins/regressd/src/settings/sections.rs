@@ -223,6 +223,14 @@ impl Default for AnalyticsSettings {
     }
 }
 
+/// `[reports]`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Reports {
+    /// A folder of templates (Tera): each is a file that a run's page offers, made by it.
+    pub templates: Option<PathBuf>,
+}
+
 /// `[backup]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -19,6 +19,10 @@ pub enum Event {
     WorkflowRun(WorkflowRunEvent),
     /// The app was installed, removed, or given other repositories.
     Installation(InstallationEvent),
+    /// A repository got another name or owner.
+    Renamed(RenamedEvent),
+    /// A merge queue tries a commit, or is done with it.
+    MergeGroup(MergeGroupEvent),
     /// GitHub tries the address.
     Ping,
     /// Nothing to do.
@@ -40,6 +44,8 @@ impl Event {
             Self::Rerequested(_) => "rerequested",
             Self::WorkflowRun(_) => "workflow_run",
             Self::Installation(_) => "installation",
+            Self::Renamed(_) => "repository",
+            Self::MergeGroup(_) => "merge_group",
             Self::Ping => "ping",
             Self::Ignored { .. } => "ignored",
         }
@@ -65,6 +71,9 @@ pub struct PullRequestEvent {
     pub action: PullRequestAction,
     /// Where it was opened.
     pub repository: RepoName,
+    /// The number by which GitHub knows it.
+    #[serde(default)]
+    pub repository_id: Option<u64>,
     /// The installation of the app, if the payload names it.
     pub installation: Option<u64>,
     /// Its number.
@@ -86,6 +95,9 @@ pub struct PullRequestEvent {
 pub struct PushEvent {
     /// The repository.
     pub repository: RepoName,
+    /// The number by which GitHub knows it.
+    #[serde(default)]
+    pub repository_id: Option<u64>,
     /// The installation of the app, if the payload names it.
     pub installation: Option<u64>,
     /// The branch.
@@ -94,6 +106,9 @@ pub struct PushEvent {
     pub default_branch: Option<BranchName>,
     /// The commit it now points at.
     pub after: CommitSha,
+    /// The commit it pointed at, if the push was forced: what was only there is not on the branch any more.
+    #[serde(default)]
+    pub replaced: Option<CommitSha>,
 }
 
 /// A request to judge again.
@@ -101,6 +116,9 @@ pub struct PushEvent {
 pub struct RerequestedEvent {
     /// The repository.
     pub repository: RepoName,
+    /// The number by which GitHub knows it.
+    #[serde(default)]
+    pub repository_id: Option<u64>,
     /// The installation of the app, if the payload names it.
     pub installation: Option<u64>,
     /// The commit.
@@ -116,6 +134,9 @@ pub struct RerequestedEvent {
 pub struct WorkflowRunEvent {
     /// The repository.
     pub repository: RepoName,
+    /// The number by which GitHub knows it.
+    #[serde(default)]
+    pub repository_id: Option<u64>,
     /// The installation of the app, if the payload names it.
     pub installation: Option<u64>,
     /// Its number on GitHub.
@@ -135,8 +156,39 @@ pub struct InstallationEvent {
     pub installation: u64,
     /// Repositories that the app may now work on.
     pub added: Vec<RepoName>,
+    /// The numbers by which GitHub knows these, in their order; empty where the payload has none.
+    #[serde(default)]
+    pub added_ids: Vec<u64>,
     /// Repositories that it may no longer work on.
     pub removed: Vec<RepoName>,
     /// Whether the installation as a whole is gone or suspended.
     pub gone: bool,
+}
+
+/// A repository that got another name or owner.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RenamedEvent {
+    /// What it is called now.
+    pub repository: RepoName,
+    /// The number by which GitHub knows it.
+    pub repository_id: u64,
+    /// The installation of the app, if the payload names it.
+    pub installation: Option<u64>,
+    /// What it was called.
+    pub former: RepoName,
+}
+
+/// A commit that a merge queue made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MergeGroupEvent {
+    /// The repository.
+    pub repository: RepoName,
+    /// The number by which GitHub knows it.
+    pub repository_id: Option<u64>,
+    /// The installation of the app, if the payload names it.
+    pub installation: Option<u64>,
+    /// The commit that is tried.
+    pub head: CommitSha,
+    /// Whether checks are asked for; else the queue is done with it.
+    pub waits: bool,
 }

@@ -14,8 +14,8 @@ mod rejection;
 mod signature;
 
 pub use event::{
-    Event, InstallationEvent, PullRequestAction, PullRequestEvent, PushEvent, RerequestedEvent,
-    WorkflowRunEvent,
+    Event, InstallationEvent, MergeGroupEvent, PullRequestAction, PullRequestEvent, PushEvent, RenamedEvent,
+    RerequestedEvent, WorkflowRunEvent,
 };
 pub use extractor::{SignedDelivery, WebhookKeys};
 pub use payload::{PayloadError, read_event};

@@ -4,8 +4,8 @@ use regress_core::measurement::NameError as CommitError;
 use serde::Deserialize;
 
 use super::event::{
-    Event, InstallationEvent, PullRequestAction, PullRequestEvent, PushEvent, RerequestedEvent,
-    WorkflowRunEvent,
+    Event, InstallationEvent, MergeGroupEvent, PullRequestAction, PullRequestEvent, PushEvent, RenamedEvent,
+    RerequestedEvent, WorkflowRunEvent,
 };
 use crate::domain::{BranchName, CommitSha, NameError, PullNumber, RepoName};
 
@@ -37,6 +37,8 @@ struct Action {
 #[derive(Deserialize)]
 struct Repository {
     full_name: String,
+    #[serde(default)]
+    id: Option<u64>,
     #[serde(default)]
     default_branch: Option<String>,
 }
@@ -84,6 +86,10 @@ struct PushPayload {
     #[serde(rename = "ref")]
     reference: String,
     after: String,
+    #[serde(default)]
+    before: Option<String>,
+    #[serde(default)]
+    forced: bool,
     #[serde(default)]
     deleted: bool,
     repository: Repository,
@@ -150,6 +156,63 @@ struct InstallationPayload {
     repositories_removed: Vec<Repository>,
 }
 
+#[derive(Deserialize)]
+struct RenamedPayload {
+    changes: RenamedChanges,
+    repository: Repository,
+    #[serde(default)]
+    installation: Option<Installation>,
+}
+
+#[derive(Deserialize)]
+struct RenamedChanges {
+    #[serde(default)]
+    repository: Option<ChangedName>,
+    #[serde(default)]
+    owner: Option<ChangedOwner>,
+}
+
+#[derive(Deserialize)]
+struct ChangedName {
+    name: FormerText,
+}
+
+#[derive(Deserialize)]
+struct FormerText {
+    from: String,
+}
+
+#[derive(Deserialize)]
+struct ChangedOwner {
+    from: FormerOwner,
+}
+
+#[derive(Deserialize)]
+struct FormerOwner {
+    #[serde(default)]
+    user: Option<Account>,
+    #[serde(default)]
+    organization: Option<Account>,
+}
+
+#[derive(Deserialize)]
+struct Account {
+    login: String,
+}
+
+#[derive(Deserialize)]
+struct MergeGroupPayload {
+    merge_group: MergeGroup,
+    repository: Repository,
+    #[serde(default)]
+    installation: Option<Installation>,
+}
+
+#[derive(Deserialize)]
+struct MergeGroup {
+    head_sha: String,
+}
+
 /// Reads the payload of the event `name`. An event or action that regressd does not act on is
 /// [`Event::Ignored`], whatever else is in it.
 ///
@@ -187,6 +250,12 @@ pub fn read_event(name: &str, body: &[u8]) -> Result<Event, PayloadError> {
         ("installation_repositories", Some(action @ ("added" | "removed"))) => {
             installation(parse(name, body)?, action)
         }
+        ("repository", Some("renamed" | "transferred")) => {
+            Ok(renamed(parse(name, body)?)?.unwrap_or_else(ignored))
+        }
+        ("merge_group", Some(action @ ("checks_requested" | "destroyed"))) => {
+            merge_group(parse(name, body)?, action == "checks_requested")
+        }
         _ => Ok(ignored()),
     }
 }
@@ -214,6 +283,7 @@ fn pull_request(action: &str, payload: PullRequestPayload) -> Result<Option<Even
         .is_none_or(|repository| repository.full_name != *home);
     Ok(Some(Event::PullRequest(PullRequestEvent {
         action,
+        repository_id: payload.repository.id,
         repository: home.parse()?,
         installation: payload.installation.map(|installation| installation.id),
         number: payload.number,
@@ -233,7 +303,10 @@ fn push(payload: PushPayload) -> Result<Option<Event>, PayloadError> {
     else {
         return Ok(None);
     };
+    let replaced = payload.before.filter(|_| payload.forced);
     Ok(Some(Event::Push(PushEvent {
+        repository_id: payload.repository.id,
+        replaced: replaced.as_deref().map(CommitSha::new).transpose()?,
         repository: payload.repository.full_name.parse()?,
         installation: payload.installation.map(|installation| installation.id),
         branch: BranchName::new(name)?,
@@ -253,6 +326,7 @@ fn rerequested(
     installation: Option<Installation>,
 ) -> Result<Event, PayloadError> {
     Ok(Event::Rerequested(RerequestedEvent {
+        repository_id: repository.id,
         repository: repository.full_name.parse()?,
         installation: installation.map(|installation| installation.id),
         head: CommitSha::new(&check.head_sha)?,
@@ -264,6 +338,7 @@ fn rerequested(
 fn workflow_run(payload: WorkflowRunPayload) -> Result<Event, PayloadError> {
     let run = payload.workflow_run;
     Ok(Event::WorkflowRun(WorkflowRunEvent {
+        repository_id: payload.repository.id,
         repository: payload.repository.full_name.parse()?,
         installation: payload.installation.map(|installation| installation.id),
         run: run.id,
@@ -275,6 +350,8 @@ fn workflow_run(payload: WorkflowRunPayload) -> Result<Event, PayloadError> {
 
 fn installation(payload: InstallationPayload, action: &str) -> Result<Event, PayloadError> {
     let gone = matches!(action, "deleted" | "suspend");
+    let listed = payload.repositories_added.iter().chain(&payload.repositories);
+    let added_ids: Option<Vec<u64>> = listed.map(|repository| repository.id).collect();
     let names = |repositories: Vec<Repository>| -> Result<Vec<RepoName>, NameError> {
         repositories
             .into_iter()
@@ -293,9 +370,45 @@ fn installation(payload: InstallationPayload, action: &str) -> Result<Event, Pay
     }
     Ok(Event::Installation(InstallationEvent {
         installation: payload.installation.id,
+        added_ids: added_ids.filter(|_| !gone).unwrap_or_default(),
         added,
         removed,
         gone,
+    }))
+}
+
+/// `None` when the payload does not say what it was called.
+fn renamed(payload: RenamedPayload) -> Result<Option<Event>, PayloadError> {
+    let repository: RepoName = payload.repository.full_name.parse()?;
+    let changes = payload.changes;
+    let former_name = changes.repository.map(|changed| changed.name.from);
+    let former_owner = changes.owner.and_then(|changed| {
+        let from = changed.from;
+        from.user.or(from.organization).map(|account| account.login)
+    });
+    let (Some(repository_id), true) = (
+        payload.repository.id,
+        former_name.is_some() || former_owner.is_some(),
+    ) else {
+        return Ok(None);
+    };
+    let owner = former_owner.unwrap_or_else(|| repository.owner().to_owned());
+    let name = former_name.unwrap_or_else(|| repository.name().to_owned());
+    Ok(Some(Event::Renamed(RenamedEvent {
+        former: RepoName::new(&owner, &name)?,
+        repository,
+        repository_id,
+        installation: payload.installation.map(|installation| installation.id),
+    })))
+}
+
+fn merge_group(payload: MergeGroupPayload, waits: bool) -> Result<Event, PayloadError> {
+    Ok(Event::MergeGroup(MergeGroupEvent {
+        repository: payload.repository.full_name.parse()?,
+        repository_id: payload.repository.id,
+        installation: payload.installation.map(|installation| installation.id),
+        head: CommitSha::new(&payload.merge_group.head_sha)?,
+        waits,
     }))
 }
 

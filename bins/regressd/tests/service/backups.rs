@@ -9,7 +9,7 @@ use regressd::backup::{
 };
 use regressd::database::runs;
 use regressd::database::{Database, tokens};
-use regressd::domain::{RepositoryId, RunId, StreamId, UnixMillis};
+use regressd::domain::{HistoryPlace, RepositoryId, RunId, StreamId, UnixMillis};
 
 use crate::databases::{accepted, new_run, stream};
 use crate::place::Place;
@@ -31,7 +31,7 @@ async fn history(database: &Database) -> Vec<(RunId, String, String)> {
     let mut connection = database.acquire_reader().await.unwrap();
     let streams = regressd::database::streams::of_repository(&mut connection, RepositoryId(1));
     let stream = streams.await.unwrap()[0].id;
-    runs::list_history_runs(&mut connection, stream, "main", RunId(i64::MAX), 1000)
+    runs::list_history_runs(&mut connection, stream, "main", HistoryPlace::LAST, 1000)
         .await
         .unwrap()
 }
@@ -109,6 +109,7 @@ pub(crate) async fn what_is_damaged_newer_or_not_empty_is_refused(place: Place) 
         ),
         (String::new(), "the rest is missing"),
         ("something else\n".to_owned(), "first line"),
+        ("x".repeat(300 << 20), "longer than 256 MiB"),
     ] {
         fs::write(&bad, damaged).unwrap();
         let error = verify_by_restoring(&bad).await.unwrap_err().to_string();

@@ -86,6 +86,22 @@ pub(crate) async fn each_gets_the_right_status(place: Place) {
     ] {
         assert_eq!(service.get(path, &token).await.0, 404, "{path}");
     }
+    for (head, status) in [
+        ("GET /health HTTP/1.1\r\n\r\n", "HTTP/1.1 400"),
+        (
+            "GET /health HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n",
+            "HTTP/1.1 400",
+        ),
+        ("GET /health HTTP/1.1\r\nhost: a\r\n\r\n", "HTTP/1.1 200"),
+        ("GET /health HTTP/1.0\r\n\r\n", "HTTP/1.0 200"),
+    ] {
+        let address = service.url.trim_start_matches("http://");
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = vec![0; status.len()];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(String::from_utf8_lossy(&answer), status, "{head:?}");
+    }
     // A client that sends a byte now and then is not waited for.
     let mut slow = tokio::net::TcpStream::connect(service.url.trim_start_matches("http://"))
         .await

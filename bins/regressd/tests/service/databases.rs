@@ -7,7 +7,7 @@ use regressd::database::judgements::{self, Judgement};
 use regressd::database::runs::{self, NewRun};
 use regressd::database::streams::{self, SeriesName};
 use regressd::database::{Database, repositories, retention};
-use regressd::domain::{RepoName, RepositoryId, RunId, StreamId, UnixMillis};
+use regressd::domain::{HistoryPlace, RepoName, RepositoryId, RunId, StreamId, UnixMillis};
 use regressd::github::{ContentLimits, ContentRateLimiter as _, Leases as _};
 
 use crate::place::Place;
@@ -44,6 +44,7 @@ pub(crate) fn new_run(
         received,
         uploader: "token:1".to_owned(),
         workflow_run: None,
+        commit_time: None,
         results: "[[1,[5]]]".to_owned(),
         base: None,
         problems: None,
@@ -61,6 +62,7 @@ pub(crate) async fn accepted(database: &Database, run: NewRun) -> RunId {
                 stream: run.stream,
                 branch: run.branch,
                 accepted: true,
+                at: run.received,
                 outcome: regress_core::detect::Outcome::Unchanged,
                 judged: UnixMillis::now(),
                 verdicts: "{\"verdicts\":[]}".to_owned(),
@@ -184,7 +186,7 @@ pub(crate) async fn old_runs_go_and_baselines_stay(place: Place) {
     let removed = retention::remove_old_runs(&database, month, 5).await.unwrap();
     assert_eq!(removed, 5, "five stay for the baseline");
     let mut connection = database.acquire_reader().await.unwrap();
-    let history = runs::list_history_runs(&mut connection, whose.1, "main", RunId(i64::MAX), 100)
+    let history = runs::list_history_runs(&mut connection, whose.1, "main", HistoryPlace::LAST, 100)
         .await
         .unwrap();
     let left: Vec<RunId> = history.iter().map(|(id, ..)| *id).rev().collect();

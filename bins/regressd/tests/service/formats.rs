@@ -42,6 +42,10 @@ fn sample(tool: Tool) -> Vec<Value> {
         Tool::K6 => "benchmarks-made/k6-summary-export.json",
         Tool::BenchmarkTools => "benchmarks-made/benchmark-tools.json",
         Tool::BenchmarkIps => "benchmarks-made/benchmark-ips.txt",
+        Tool::BenchmarkJs => "benchmarks-made/benchmark-js.txt",
+        Tool::ConsoleTime => "benchmarks-made/console-time.txt",
+        Tool::RubyBenchmark => "benchmarks-made/ruby-benchmark.txt",
+        Tool::Dart => "benchmarks-made/dart.txt",
         Tool::Nanobench => "benchmarks-made/nanobench.txt",
         Tool::Bencher => "tool-output/json/report_latency.json",
         Tool::Custom => "benchmarks-made/custom-mixed.json",
@@ -82,9 +86,12 @@ fn run_file() -> String {
     file.to_json()
 }
 
-/// Whether the contents alone tell which tool it was: all but those that are only plain numbers.
+/// Whether the contents alone tell which tool it was: all but those that are only plain numbers and times.
 fn is_told(tool: Tool) -> bool {
-    !matches!(tool, Tool::CustomSmallerIsBetter | Tool::CustomBiggerIsBetter)
+    !matches!(
+        tool,
+        Tool::CustomSmallerIsBetter | Tool::CustomBiggerIsBetter | Tool::ConsoleTime
+    )
 }
 
 pub(crate) async fn every_format_is_taken(place: Place) {

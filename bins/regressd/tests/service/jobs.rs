@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use regressd::database::jobs::{self, NewJob, Queue, QueuedJob, Taker};
 use regressd::database::{Database, DatabaseError};
-use regressd::domain::{JobKind, UnixMillis};
+use regressd::domain::{JobKind, RunId, UnixMillis};
+use regressd::job_requests;
 use serde_json::json;
 
 use crate::place::Place;
@@ -165,4 +166,22 @@ pub(crate) async fn failures_end_as_dead_letters_that_can_be_revived(place: Plac
     let drop_it = database.run_in_transaction(move |connection| Box::pin(jobs::drop_dead(connection, id)));
     assert!(drop_it.await.unwrap());
     assert!(!requeue(letter).await.unwrap(), "it is gone");
+}
+
+pub(crate) async fn a_clock_that_was_set_back_leaves_nothing_waiting(place: Place) {
+    let service = Running::start(place).await;
+    let token = service.token("*", "admin").await;
+    service.history(&token, "octo/hello").await;
+    let tomorrow = service.state.database.run_in_transaction(|connection| {
+        Box::pin(async move {
+            let job = job_requests::judge_run(RunId(1), "test");
+            jobs::enqueue_job(connection, &job).await?;
+            let sql =
+                "UPDATE jobs SET due = due + 86400000, created = created + 86400000 WHERE state = 'waiting'";
+            sqlx::query(sql).execute(connection).await
+        })
+    });
+    assert_eq!(tomorrow.await.unwrap().rows_affected(), 1);
+    // Not only at the next start, and not only a day later.
+    crate::landing::settle_within(&service, Duration::from_secs(30)).await;
 }

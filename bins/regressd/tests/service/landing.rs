@@ -52,7 +52,12 @@ pub(crate) async fn pushed(service: &Running, branch: &str, commit: &str, id: &s
 
 /// Waits until no job is left.
 pub(crate) async fn settle(service: &Running) {
-    for _ in 0..400 {
+    settle_within(service, std::time::Duration::from_secs(10)).await;
+}
+
+pub(crate) async fn settle_within(service: &Running, patience: std::time::Duration) {
+    let begun = std::time::Instant::now();
+    while begun.elapsed() < patience {
         let (_, ready) = service.get("/ready", "").await;
         if ready["queue"] == 0 {
             assert_eq!(ready["dead_letters"], 0);
@@ -177,4 +182,128 @@ pub(crate) async fn what_a_fork_measured_never_counts(place: Place) {
     settle(&service).await;
     assert!(is_accepted(&service, &token, &of_own).await);
     assert_eq!(samples(&service, &token).await, [11, 11]);
+}
+
+/// What the service knows a repository by, and what it has.
+async fn runs_of(service: &Running, token: &str, name: &str) -> usize {
+    let path = format!("/v1/repositories/{name}/runs?limit=100");
+    let (status, runs) = service.get(&path, token).await;
+    if status == 404 {
+        return 0;
+    }
+    runs["items"].as_array().unwrap().len()
+}
+
+pub(crate) async fn a_renamed_repository_keeps_its_history(place: Place) {
+    let service = Running::start(place).await;
+    let token = service.token("*", "admin").await;
+    service.history(&token, "octo/hello").await;
+    let head = "a".repeat(40);
+    let push = |name: &str, id: u64| json!({ "ref": "refs/heads/main", "after": head, "repository": { "id": id, "full_name": name, "default_branch": "main" } });
+    deliver(&service, "push", "1", &push("octo/hello", 77)).await;
+    settle(&service).await;
+    // Results come under the new name before anybody has told of it, in a component of their own.
+    let mut early = run("octo/world", "main", &"b".repeat(40), &[1001, 501]);
+    early["component"] = json!("late");
+    let (_, answer) = service.upload(&token, &early).await;
+    service.judged(&answer["run"], &token).await;
+    let renamed = json!({
+        "action": "renamed",
+        "changes": { "repository": { "name": { "from": "hello" } } },
+        "repository": { "id": 77, "full_name": "octo/world" },
+    });
+    deliver(&service, "repository", "2", &renamed).await;
+    settle(&service).await;
+    assert_eq!(runs_of(&service, &token, "octo/world").await, 11);
+    // Who still uses the old name means the same.
+    assert_eq!(runs_of(&service, &token, "octo/hello").await, 11);
+    let slow = run("octo/hello", "main", &"c".repeat(40), &[1004, 5010]);
+    let (_, answer) = service.upload(&token, &slow).await;
+    let judged = service.judged(&answer["run"], &token).await;
+    assert_eq!(
+        judged["run"]["outcome"], "regression",
+        "judged by the history: {judged}"
+    );
+    // Another owner; and nothing but a push tells of it.
+    deliver(&service, "push", "3", &push("cats/world", 77)).await;
+    settle(&service).await;
+    assert_eq!(runs_of(&service, &token, "cats/world").await, 12);
+    // A new repository takes the name that is free, and gets none of it.
+    deliver(&service, "push", "4", &push("octo/hello", 78)).await;
+    settle(&service).await;
+    assert_eq!(runs_of(&service, &token, "octo/hello").await, 0);
+    assert_eq!(runs_of(&service, &token, "cats/world").await, 12);
+    // And one that takes a name in use, as after the old one was deleted.
+    deliver(&service, "push", "5", &push("cats/world", 79)).await;
+    settle(&service).await;
+    assert_eq!(runs_of(&service, &token, "cats/world").await, 0);
+    let transferred = json!({
+        "action": "transferred",
+        "changes": { "owner": { "from": { "organization": { "login": "cats" } } } },
+        "repository": { "id": 77, "full_name": "dogs/world" },
+    });
+    deliver(&service, "repository", "6", &transferred).await;
+    settle(&service).await;
+    assert_eq!(runs_of(&service, &token, "dogs/world").await, 12);
+}
+
+pub(crate) async fn what_a_forced_push_replaced_leaves_the_history(place: Place) {
+    let service = Running::start(place).await;
+    let token = service.token("*", "admin").await;
+    service.history(&token, "octo/hello").await;
+    let (old, new) = ("a".repeat(40), "b".repeat(40));
+    let (_, answer) = service
+        .upload(&token, &run("octo/hello", "main", &old, &[1003, 503]))
+        .await;
+    service.judged(&answer["run"], &token).await;
+    assert_eq!(samples(&service, &token).await, [11, 11]);
+    let forced = |before: &str, after: &str| {
+        json!({ "ref": "refs/heads/main", "before": before, "after": after, "forced": true,
+            "repository": { "full_name": "octo/hello", "default_branch": "main" } })
+    };
+    deliver(&service, "push", "1", &forced(&old, &new)).await;
+    settle(&service).await;
+    assert!(!is_accepted(&service, &token, &answer["run"]).await);
+    assert_eq!(samples(&service, &token).await, [10, 10]);
+    // What is measured of it later stays out as well.
+    let mut late = run("octo/hello", "main", &old, &[1002, 502]);
+    late["run_id"] = json!("2");
+    let (_, second) = service.upload(&token, &late).await;
+    service.judged(&second["run"], &token).await;
+    assert_eq!(samples(&service, &token).await, [10, 10]);
+    // Somebody pushes it back.
+    deliver(&service, "push", "2", &forced(&new, &old)).await;
+    settle(&service).await;
+    assert!(is_accepted(&service, &token, &answer["run"]).await);
+    assert_eq!(samples(&service, &token).await, [12, 12]);
+}
+
+pub(crate) async fn a_merge_queue_is_judged_by_the_branch_it_is_for(place: Place) {
+    let service = Running::start(place).await;
+    let token = service.token("*", "admin").await;
+    service.history(&token, "octo/hello").await;
+    let head = "a".repeat(40);
+    let group = |action: &str| {
+        json!({ "action": action, "merge_group": { "head_sha": head, "head_ref": "refs/heads/gh-readonly-queue/main/pr-7-abc",
+            "base_ref": "refs/heads/main" }, "repository": { "id": 77, "full_name": "octo/hello" } })
+    };
+    deliver(&service, "merge_group", "1", &group("checks_requested")).await;
+    let branch = format!("refs/heads/gh-readonly-queue/main/pr-7-{}", "d".repeat(40));
+    let (_, answer) = service
+        .upload(&token, &run("octo/hello", &branch, &head, &[1001, 5010]))
+        .await;
+    let judged = service.judged(&answer["run"], &token).await;
+    assert_eq!(judged["run"]["target_branch"], "main");
+    assert_eq!(judged["run"]["outcome"], "regression", "{judged}");
+    assert!(!is_accepted(&service, &token, &answer["run"]).await);
+    // It is merged all the same: the very commit becomes the head of main.
+    pushed(&service, "main", &head, "2").await;
+    deliver(&service, "merge_group", "3", &group("destroyed")).await;
+    for _ in 0..200 {
+        if is_accepted(&service, &token, &answer["run"]).await {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+    }
+    panic!("what landed does not count");
 }

@@ -7,6 +7,7 @@ mod bad_input;
 mod config;
 mod databases;
 mod formats;
+mod imports;
 mod jobs;
 mod judging;
 mod landing;
@@ -66,17 +67,25 @@ on_both! {
         old_runs_go_and_baselines_stay;
     formats:
         every_format_is_taken;
+    imports:
+        history_goes_by_the_time_of_its_commits,
+        an_old_commit_measured_again_stands_where_it_arrives,
+        what_was_accepted_and_rejected_goes_by_the_order_of_the_history;
     judging:
         runs_judged_together_see_each_other,
         a_suspicion_is_cleared_within_one_batch;
     landing:
         a_fast_forward_brings_its_runs_into_the_history,
-        what_a_fork_measured_never_counts;
+        what_a_fork_measured_never_counts,
+        a_renamed_repository_keeps_its_history,
+        what_a_forced_push_replaced_leaves_the_history,
+        a_merge_queue_is_judged_by_the_branch_it_is_for;
     jobs:
         two_workers_never_take_the_same_job,
         a_key_waits_once_and_runs_once,
         a_dead_workers_jobs_wait_again,
-        failures_end_as_dead_letters_that_can_be_revived;
+        failures_end_as_dead_letters_that_can_be_revived,
+        a_clock_that_was_set_back_leaves_nothing_waiting;
     migrations:
         a_filled_database_is_migrated_once,
         a_filled_database_of_version_1_is_kept,
@@ -86,8 +95,13 @@ on_both! {
         what_a_dead_process_left_is_done_by_another;
     pages:
         pages_show_what_is_stored_to_those_who_may_see_it,
+        a_run_is_there_as_files,
         the_badge_tells_its_states,
-        a_browser_signs_in_with_a_token;
+        a_browser_signs_in_with_a_token,
+        runs_and_pull_requests_have_pages,
+        an_admin_accepts_a_shift_by_a_button,
+        a_repository_is_archived_and_removed,
+        an_admin_archives_and_removes_by_buttons;
     uploads:
         an_upload_is_judged_by_its_branch,
         the_same_upload_is_stored_once,
@@ -114,6 +128,7 @@ on_both! {
         a_workflow_uploads_for_its_own_repository,
         only_workflows_that_are_known_may_upload,
         a_hanging_issuer_holds_nobody_up,
+        a_name_does_not_bring_anothers_history,
         forged_workflow_tokens_are_refused;
     writer:
         one_failed_operation_leaves_the_others_alone,

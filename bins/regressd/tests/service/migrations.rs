@@ -3,7 +3,7 @@
 use regressd::database::repositories;
 use regressd::database::runs;
 use regressd::database::{self, Database, DatabaseError, LATEST, Location, jobs, pull_requests};
-use regressd::domain::{RepositoryId, RunId, StreamId, UnixMillis};
+use regressd::domain::{HistoryPlace, RepositoryId, StreamId, UnixMillis};
 
 use crate::databases::{accepted, new_run, stream};
 use crate::place::Place;
@@ -32,7 +32,7 @@ pub(crate) async fn a_filled_database_is_migrated_once(place: Place) {
     assert_eq!(database::migrate_database(&place.location).await.unwrap(), LATEST);
     let database = Database::open(&place.location).await.unwrap();
     let mut connection = database.acquire_reader().await.unwrap();
-    let history = runs::list_history_runs(&mut connection, whose.1, "main", RunId(i64::MAX), 100)
+    let history = runs::list_history_runs(&mut connection, whose.1, "main", HistoryPlace::LAST, 100)
         .await
         .unwrap();
     assert_eq!(history.len(), 50);
@@ -98,7 +98,7 @@ pub(crate) async fn a_filled_database_of_version_1_is_kept(place: Place) {
     assert_eq!((pull.head_sha.as_str(), pull.from_fork), ("cccc", None));
     let dead = jobs::dead_letters(&mut connection, 0, 10).await.unwrap();
     assert_eq!(dead[0].error.as_deref(), Some("refused"));
-    let history = runs::list_history_runs(&mut connection, StreamId(1), "main", RunId(i64::MAX), 10).await;
+    let history = runs::list_history_runs(&mut connection, StreamId(1), "main", HistoryPlace::LAST, 10).await;
     assert_eq!(history.unwrap().len(), 2);
 }
 

@@ -111,6 +111,40 @@ pub(crate) async fn a_hanging_issuer_holds_nobody_up(place: Place) {
     );
 }
 
+pub(crate) async fn a_name_does_not_bring_anothers_history(place: Place) {
+    let (fake, service) = start(place).await;
+    let ours = service.token("*", "admin").await;
+    let as_repository = |name: &str, id: &str| {
+        let mut claims = claims("refs/heads/main");
+        claims["repository"] = json!(name);
+        claims["repository_id"] = json!(id);
+        fake.workflow_token(claims)
+    };
+    let first = as_repository("octo/hello", "77");
+    let upload = async |token: &str, name: &str, commit: &str| {
+        service.upload(token, &run(name, "main", commit, &[1])).await
+    };
+    assert!(upload(&first, "octo/hello", "abcd").await.0 < 300);
+    let (status, problem) = upload(&as_repository("octo/hello", "78"), "octo/hello", "abce").await;
+    assert_eq!(status, 403, "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("another repository"));
+    assert_eq!(
+        upload(&as_repository("octo/hello", "x"), "octo/hello", "abce")
+            .await
+            .0,
+        401
+    );
+    // It was renamed, and its workflow is the first to tell.
+    assert!(
+        upload(&as_repository("octo/world", "77"), "octo/world", "abcf")
+            .await
+            .0
+            < 300
+    );
+    let (_, runs) = service.get("/v1/repositories/octo/world/runs", &ours).await;
+    assert_eq!(runs["items"].as_array().unwrap().len(), 2, "{runs}");
+}
+
 pub(crate) async fn forged_workflow_tokens_are_refused(place: Place) {
     let (fake, service) = start(place).await;
     let good = claims("refs/heads/main");

@@ -156,6 +156,28 @@ impl Service {
         self.child = spawn(&self.folder, &self.settings, SERVE);
     }
 
+    /// Starts the service again so that a limit of files makes writes fail, rather than end the process.
+    pub(crate) fn start_with_ignored_limits(&mut self) {
+        let plain = command(&self.folder, &self.settings);
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]);
+        shell.arg(plain.get_program()).args(plain.get_args());
+        shell.current_dir(self.folder.path()).env_clear();
+        let variables = plain.get_envs().filter_map(|(name, value)| Some((name, value?)));
+        shell.envs(variables);
+        self.child = started(&self.folder, shell, SERVE);
+    }
+
+    /// Lets the files of the running service grow to so many bytes, or as they like.
+    pub(crate) fn limit_files(&self, bytes: Option<u64>) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        let limit = rustix::process::Rlimit {
+            current: bytes,
+            maximum: None,
+        };
+        rustix::process::prlimit(Some(pid), rustix::process::Resource::Fsize, limit).unwrap();
+    }
+
     /// Writes a file into the folder in which the service runs, all of it at once.
     pub(crate) fn write(&self, name: &str, text: &str) {
         let path = self.folder.path().join(name);

@@ -9,7 +9,7 @@ use super::{
     AgentArgs, AnalyzeArgs, BugsArgs, CacheCommand, CompareArgs, DisasmArgs, EngineArgs, EnginesCommand,
     ExportCommand, FilterArgs, FormArgs, FormatArg, GenerateArgs, HostsCommand, ImportArgs, ListArgs,
     MetricsArgs, RecordArgs, ReduceArgs, ReferenceArgs, RegressionCommand, RemoveArgs, ReplayArgs,
-    ReportArgs, ReproArgs, RunArgs, SelectArgs, SimulateArgs, StatsArgs, ValidateArgs,
+    ReportArgs, ReproArgs, RunArgs, SelectArgs, SimulateArgs, SourcesCommand, StatsArgs, ValidateArgs,
 };
 use crate::completing::complete_engines;
 
@@ -83,6 +83,12 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Option<EnginesCommand>,
     },
+    /// Programs inside disk images, file systems, archives and packages
+    Sources {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: SourcesCommand,
+    },
     /// Other machines, whose engines can be used as HOST/ENGINE
     Hosts {
         /// Without one they are listed.
@@ -111,6 +117,11 @@ Examples:
   snippex check /bin/ls -n 500 --smart-select   the 500 most likely to show a bug
   snippex check prog --engine-command 'myemu -O2 {runner}'
   snippex check /bin/ls -e native            this CPU against itself: finds nothing
+  snippex check /bin/ls --record ls.rec      and keep what this CPU does
+  snippex check /bin/ls -e box64 -e box64/interpreter
+                                             several engines in one table
+  snippex check /bin/ls -e box64 --reference box64/interpreter
+                                             without an x86-64 CPU
   snippex check --generated                  every instruction this CPU has
   snippex check --generated --isa bmi2 --sequence 8")]
 pub(crate) struct CheckArgs {
@@ -126,6 +137,14 @@ pub(crate) struct CheckArgs {
     pub(crate) engine: EngineArgs,
     #[command(flatten)]
     pub(crate) reference: ReferenceArgs,
+    /// Before the check, write how the reference ends all these blocks to a file, as snippex record does
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with = "partition",
+        help_heading = "Run options"
+    )]
+    pub(crate) record: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) run: RunArgs,
     #[command(flatten)]

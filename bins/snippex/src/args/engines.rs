@@ -40,7 +40,8 @@ pub(crate) enum EnginesCommand {
 Examples:
   snippex engines add mine --command 'myemu -O2 {runner}'
   snippex engines add mine --command 'myemu {arguments} {runner}' --configuration 'slow: -O0'
-  snippex engines add fex --like fex-emu --command '/build/Bin/FEX {runner}'
+  snippex engines add fex --command '/build/Bin/FEX {runner}'
+  snippex engines add mine --like none --command 'my-fork-of-qemu {runner}'
   snippex engines test mine")]
 pub(crate) struct AddEngineArgs {
     /// What to call it
@@ -49,8 +50,9 @@ pub(crate) struct AddEngineArgs {
     /// How it is started; {runner} stands for the x86-64 program that it has to run
     #[arg(long, value_name = "'PROGRAM {runner}'")]
     pub(crate) command: String,
-    /// The preset that it is a build of: what that documents to do otherwise, and how it is run, holds for it as well
-    #[arg(long, value_name = "ENGINE", value_parser = ["fex-emu", "native", "qemu-x86_64", "valgrind"])]
+    /// The preset that it is a build of: what that documents to do otherwise, and how it is run, holds for it as well; `none` for
+    /// no preset, whatever it says that it is [default: what it says to a program that it runs]
+    #[arg(long, value_name = "ENGINE", value_parser = ["box64", "fex-emu", "native", "none", "qemu-x86_64", "valgrind"])]
     pub(crate) like: Option<String>,
     /// Command that prints its version [default: PROGRAM --version]
     #[arg(long = "version-command", value_name = "COMMAND")]

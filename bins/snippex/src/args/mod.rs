@@ -15,6 +15,7 @@ mod recordings;
 mod regression;
 mod report;
 mod repro;
+mod sources;
 mod stats;
 mod stored;
 pub(crate) mod values;
@@ -41,6 +42,7 @@ pub(crate) use report::{
     TemplateCommand,
 };
 pub(crate) use repro::ReproArgs;
+pub(crate) use sources::{ImagesArgs, ListSourcesArgs, ShowSourcesArgs, SourcesCommand};
 pub(crate) use stats::{GroupingArg, StatsArgs, StatsCommand};
 pub(crate) use stored::{
     AnalyzeArgs, CompareArgs, DisasmArgs, HexFormatArg, ListArgs, RemoveArgs, SimulateArgs, ValidateArgs,

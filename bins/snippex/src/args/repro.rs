@@ -4,13 +4,14 @@ use clap::{Args, ValueEnum};
 use clap_complete::ArgValueCandidates;
 use snippex_formats::repro;
 
-use super::EngineArgs;
+use super::{EngineArgs, ReferenceArgs};
 use crate::completing::complete_bugs;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   snippex repro 12 --as c -o bug.c        divergence 12 of the database as a C program
+  snippex repro 12 --as c --try           the same, run here and on the engine that showed it
   snippex repro mxcsr-de --as fex-asm     the plainest case of a bug that snippex bugs lists
   snippex repro 5e0b4a81f3c2 --as case    the case whose SHA-256 begins so
   snippex repro case.snip --as fex-asm    a test in FEX-Emu's form, comparing all that changes
@@ -32,7 +33,8 @@ pub(crate) struct ReproArgs {
     /// Form of the reproducer
     #[arg(long = "as", value_enum, value_name = "FORM")]
     pub(crate) form: FormArg,
-    /// Build the reproducer and run it, on this CPU and with --emulator; needs gcc, or nasm and ld
+    /// Build the reproducer and run it, on this CPU and with --emulator, by default the engine that showed what is stored; needs
+    /// gcc, or nasm and ld
     #[arg(long = "try")]
     pub(crate) try_it: bool,
     /// Do not install nasm, ld or gcc (by apt-get, with sudo where this is not root) when they are missing
@@ -40,6 +42,8 @@ pub(crate) struct ReproArgs {
     pub(crate) no_install: bool,
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
+    #[command(flatten)]
+    pub(crate) reference: ReferenceArgs,
 }
 
 /// Form of a reproducer.

@@ -175,6 +175,9 @@ pub(crate) struct CompareArgs {
     /// Show every register, not only those that differ, changed or are used
     #[arg(long, short = 'a', visible_alias = "all")]
     pub(crate) show_all_registers: bool,
+    /// Also show what differs only where the manuals leave it open
+    #[arg(long)]
+    pub(crate) masked: bool,
     /// Show each flag in a line of its own, with what it means
     #[arg(long)]
     pub(crate) flag_detail: bool,

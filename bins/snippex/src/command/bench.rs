@@ -66,6 +66,7 @@ struct BenchReport {
 }
 
 pub(crate) fn run(app: &App<'_>, args: &BenchArgs) -> Result<ExitStatus, Failure> {
+    app.tidy_up_when_killed()?;
     let file = BinaryFile::read_file(&args.binary).or_user_error()?;
     let image = file.parse_image().or_user_error()?;
     let placement = file.placement(&image).or_user_error()?;

@@ -9,7 +9,7 @@ use snippex_report::cache::{
 };
 use snippex_report::format_count;
 use snippex_session::{
-    CacheAnswer, CheckTarget, Explanation, Session, TargetChoice, VerdictCache, read_programs,
+    CacheAnswer, CheckTarget, Explanation, ReadPrograms, Session, TargetChoice, VerdictCache, read_programs,
     source_of_binary, stored_targets,
 };
 use snippex_store::{CacheFile, PruneLimits, UnixMillis, remove_cache_file};
@@ -209,10 +209,12 @@ fn warm(app: &App<'_>, args: &WarmArgs) -> Result<ExitStatus, Failure> {
         request: snippex_blocks::select::SelectionRequest::default(),
         keep_report: false,
     };
-    let read = read_programs(&args.binaries).or_user_error()?;
+    let programs = read_programs(&args.binaries)
+        .and_then(ReadPrograms::require_all)
+        .or_user_error()?;
     let engines = checking::start_engines(app, &args.engine, &args.run)?;
     let database = app.open_store()?;
-    let targets = read.programs.into_iter();
+    let targets = programs.into_iter();
     let targets = targets.map(|program| CheckTarget::Program(program, &choice));
     let run = RunArgs {
         no_reduce: true,

@@ -91,6 +91,7 @@ pub(crate) fn print_divergence(app: &App<'_>, store: &StoreHandle, id: Divergenc
         actual: None,
         divergence: Some(id),
         show_all_registers: false,
+        masked: false,
         flag_detail: false,
         hex_format: HexFormatArg::default(),
         memory_region: None,
@@ -152,6 +153,7 @@ fn print_sides(
             covered,
             comparison: Some(&comparison),
             all: args.show_all_registers,
+            masked: args.masked,
             flag_detail: args.flag_detail,
             memory: memory.clone(),
             color: app.printer.has_color(),
@@ -160,7 +162,11 @@ fn print_sides(
         app.printer.print_line(format_args!(
             "\n{}\n\n{}",
             view.render_text(),
-            told(&comparison, sides.found.as_ref())
+            told(
+                &comparison,
+                sides.found.as_ref(),
+                args.masked || args.show_all_registers
+            )
         ))?;
     } else {
         let differing_bits = match &comparison {
@@ -249,14 +255,19 @@ fn sides(store: &StoreHandle, args: &CompareArgs) -> Result<Sides, Failure> {
     })
 }
 
-/// The verdict in words, and what the marks mean.
-fn told(comparison: &Comparison, found: Option<&ComparedCase>) -> String {
+/// The verdict in words, and what the marks mean; with `masked` also the rules by which differences do not count.
+fn told(comparison: &Comparison, found: Option<&ComparedCase>, masked: bool) -> String {
     match comparison {
         Comparison::Match(noted) if noted.is_empty() => format!("{GOOD}match{GOOD:#}: every bit agrees"),
         Comparison::Match(noted) => {
             let rules: Vec<&str> = noted.rules.keys().map(|rule| rule.info().id).collect();
+            let mark = if masked {
+                format!("{UNSURE}~{UNSURE:#} ")
+            } else {
+                String::new()
+            };
             format!(
-                "{GOOD}match{GOOD:#}: {UNSURE}~{UNSURE:#} differs where the manuals leave it open ({})",
+                "{GOOD}match{GOOD:#}: {mark}differs only where the manuals leave it open ({})",
                 rules.join(", ")
             )
         }
@@ -282,7 +293,7 @@ fn told(comparison: &Comparison, found: Option<&ComparedCase>) -> String {
             for difference in &divergence.differences {
                 text += &format!("\n  {}", difference_sentence(difference));
             }
-            for rule in divergence.noted.rules.keys() {
+            for rule in divergence.noted.rules.keys().filter(|_| masked) {
                 text += &format!(
                     "\n  {UNSURE}~{UNSURE:#} {FAINT}{} ({}){FAINT:#}",
                     rule.info().what,

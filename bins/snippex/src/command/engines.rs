@@ -6,8 +6,9 @@ use cli_kit::{ExitStatus, Failure, Table};
 use serde::Serialize;
 use snippex_core::diff::Tolerance;
 use snippex_exec::abilities::{Ability, probe_abilities};
-use snippex_exec::engine::{EngineEntry, SignalStyle};
+use snippex_exec::engine::{Deviations, EngineEntry, EngineTable, SignalStyle};
 use snippex_exec::engine_check::check_engine_under;
+use snippex_exec::recognize_family;
 
 use crate::app::App;
 use crate::args::{AddEngineArgs, EnginesCommand};
@@ -21,7 +22,10 @@ pub(crate) fn run(app: &App<'_>, command: Option<&EnginesCommand>) -> Result<Exi
     match command {
         None | Some(EnginesCommand::List) => list(app),
         Some(EnginesCommand::Show { name }) => show(app, name),
-        Some(EnginesCommand::Add(args)) => add(app, args),
+        Some(EnginesCommand::Add(args)) => {
+            app.tidy_up_when_killed()?;
+            add(app, args)
+        }
         Some(EnginesCommand::Remove { name, user }) => {
             let path = entry_file::find_settings_file(*user)?;
             entry_file::remove_settings_entry(&path, Section::Engines, name)?;
@@ -29,7 +33,10 @@ pub(crate) fn run(app: &App<'_>, command: Option<&EnginesCommand>) -> Result<Exi
                 .print_note(format_args!("removed {name} from {}", path.display()));
             Ok(ExitStatus::NothingFound)
         }
-        Some(EnginesCommand::Test { name }) => test(app, name),
+        Some(EnginesCommand::Test { name }) => {
+            app.tidy_up_when_killed()?;
+            test(app, name)
+        }
     }
 }
 
@@ -190,8 +197,11 @@ fn add(app: &App<'_>, args: &AddEngineArgs) -> Result<ExitStatus, Failure> {
         return Err(Failure::new(format!("{name:?} cannot be the name of an engine"))
             .hint("choose a name without spaces, quotes and /, other than native and mock"));
     }
-    let entry = EngineEntry {
-        like: args.like.clone(),
+    let like = args.like.clone().filter(|like| like != "none");
+    let mut entry = EngineEntry {
+        like,
+        // Nothing that it does otherwise is excused, also where it says that it is an emulator that is known.
+        deviations: (args.like.as_deref() == Some("none")).then_some(Deviations::None),
         command: Some(args.command.clone()),
         version: args.version.clone(),
         environment: args.environment.iter().cloned().collect(),
@@ -203,18 +213,47 @@ fn add(app: &App<'_>, args: &AddEngineArgs) -> Result<ExitStatus, Failure> {
         ..EngineEntry::default()
     };
     // An entry that could never be started is refused now, not when it is named.
-    let alone = snippex_exec::engine::EngineTable::new([(name.clone(), entry.clone())]);
+    let alone = EngineTable::new([(name.clone(), entry.clone())]);
     for configuration in [None].into_iter().chain(entry.configurations.keys().map(Some)) {
         let whole = configuration.map_or_else(|| name.clone(), |wanted| format!("{name}/{wanted}"));
         alone.resolve_spec(&whole).or_user_error()?;
     }
     let path = entry_file::find_settings_file(args.user)?;
+    // The name of a preset says as much.
+    if args.like.is_none() && EngineTable::default().find_entry(name).is_none() {
+        entry.like = recognize(app, name, &entry);
+    }
     entry_file::add_settings_entry(&path, Section::Engines, name, &entry)?;
     app.printer.print_note(format_args!(
         "added {name} to {}; try it: snippex engines test {name}",
         path.display()
     ));
     Ok(ExitStatus::NothingFound)
+}
+
+/// The preset that an engine is like, by what it says to a program that it runs. One that cannot be started is like none.
+fn recognize(app: &App<'_>, name: &str, entry: &EngineEntry) -> Option<String> {
+    let alone = EngineTable::new([(name.to_owned(), entry.clone())]);
+    let choice = EngineChoice::from_name(&alone, name).ok()?;
+    let found = choice
+        .start_engine()
+        .and_then(|mut engine| recognize_family(engine.as_mut()));
+    match found {
+        Ok(Some(preset)) => {
+            app.printer.print_note(format_args!(
+                "{name} says that it is {preset}: what that documents to do otherwise is no bug of {name} (--like none leaves it out)"
+            ));
+            Some(preset.to_owned())
+        }
+        Ok(None) => None,
+        Err(error) => {
+            app.printer.print_warning(format_args!(
+                "{name} cannot be started now ({error}), so nothing is known of it; if it is a build of a known emulator, add it \
+                 again with --like"
+            ));
+            None
+        }
+    }
 }
 
 /// What a test of an engine found.

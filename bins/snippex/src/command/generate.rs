@@ -2,6 +2,7 @@
 
 use cli_kit::{ExitStatus, Failure, Format};
 use serde::Serialize;
+use snippex_blocks::generate::{Coverage, RefusedCoverage};
 
 use crate::app::App;
 use crate::args::GenerateArgs;
@@ -38,12 +39,15 @@ pub(crate) fn run(app: &App<'_>, args: &GenerateArgs) -> Result<ExitStatus, Fail
         .or_user_error()?;
     let cpu = &reference.identity().cpu;
     let mut made = Generated::new(request);
-    let coverage = coverage_of_forms(
-        &made.forms,
-        None,
-        &|feature| cpu.has_enabled_feature(feature),
-        None,
-    );
+    let coverage = Coverage {
+        refused: RefusedCoverage::of_blocks(made.blocks.iter()),
+        ..coverage_of_forms(
+            &made.forms,
+            None,
+            &|feature| cpu.has_enabled_feature(feature),
+            None,
+        )
+    };
     let binary = made.to_new_binary();
     let added = if args.dry_run {
         None

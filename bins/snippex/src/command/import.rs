@@ -6,6 +6,7 @@ use std::path::Path;
 
 use cli_kit::{ExitStatus, Failure, Format, OrFail};
 use serde_json::{Map, json};
+use snippex_exec::engine::OwnFolder;
 use snippex_report::data_table::{DataTable, Figure};
 use snippex_report::format_count;
 use snippex_store::{ImportReport, Location, StoreHandle};
@@ -20,7 +21,8 @@ pub(crate) fn run(app: &App<'_>, args: &ImportArgs) -> Result<ExitStatus, Failur
     // Nothing is made by a dry run, no empty database either.
     let location = app.database_location()?;
     let is_new = location.file().is_some_and(|path| !path.exists());
-    let scratch = tempfile::tempdir().or_fail("cannot make a folder for a dry run")?;
+    app.tidy_up_when_killed()?;
+    let scratch = OwnFolder::new("import-").or_fail("cannot make a folder for a dry run")?;
     let store = if dry_run && is_new {
         StoreHandle::open(&Location::from(scratch.path().join("dry-run.db").as_path())).or_user_error()?
     } else {

@@ -158,9 +158,9 @@ fn dashboard(
             let blocks: u64 = runs.iter().map(|run| run.summary.blocks).sum();
             let cases: u64 = runs.iter().map(|run| run.summary.runs).sum();
             app.printer.print_line(format_args!(
-                "{HEADING}Totals{HEADING:#}\n {}, {} of blocks, {} cases\n\n{HEADING}Newest run of each engine{HEADING:#}",
+                "{HEADING}Totals{HEADING:#}\n {} of {} in {} cases\n\n{HEADING}Newest run of each engine{HEADING:#}",
                 format_count(runs.len() as u64, "check"),
-                format_number(blocks),
+                format_count(blocks, "block"),
                 format_number(cases)
             ))?;
             app.printer.print_line(table.render_text(app.printer.width()))?;
@@ -204,7 +204,7 @@ fn exposition(runs: &[SummedRun], threshold: f64) -> String {
         });
         samples.collect::<Vec<_>>()
     };
-    let gauges: [(&str, &str, Measured); 9] = [
+    let gauges: [(&str, &str, Measured); 10] = [
         (
             "snippex_run_success_ratio",
             "Share of blocks of the newest run that have no divergence, from 0 to 1.",
@@ -235,6 +235,11 @@ fn exposition(runs: &[SummedRun], threshold: f64) -> String {
             "snippex_run_unsupported_cases",
             "Cases of the newest run that an engine does not support.",
             |run| run.summary.unsupported as f64,
+        ),
+        (
+            "snippex_run_cached_cases",
+            "Cases of the newest run that the cache of verdicts knew, and that took no time.",
+            |run| run.summary.details.cached_runs as f64,
         ),
         (
             "snippex_run_duration_seconds",

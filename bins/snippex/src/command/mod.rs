@@ -28,6 +28,7 @@ mod replay;
 pub(crate) mod report;
 mod repro;
 mod simulate;
+mod sources;
 mod stats;
 mod validate;
 
@@ -57,6 +58,7 @@ pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<ExitStatus, Failure> {
         engines: EngineTable::new(settings.value.engines.clone())
             .with_hosts(settings.value.hosts.keys().cloned()),
         hosts: crate::app::hosts_from_settings(&settings.value)?,
+        interrupt: std::sync::OnceLock::new(),
         settings,
     };
     match &cli.command {
@@ -85,6 +87,7 @@ pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<ExitStatus, Failure> {
         Command::Regression { command } => regression::run(&app, command),
         Command::Cache { command } => cache::run(&app, command),
         Command::Engines { command } => engines::run(&app, command.as_ref()),
+        Command::Sources { command } => sources::run(&app, command),
         Command::Hosts { command } => hosts::run(&app, command.as_ref()),
         Command::Agent(args) => agent::run(args),
         Command::Config { .. } => config::run(&app),
@@ -162,6 +165,7 @@ fn flags(cli: &Cli) -> Flags<'_> {
         },
         Command::Repro(args) => Flags {
             engine: Some(&args.engine),
+            reference: Some(&args.reference),
             ..flags
         },
         Command::Bench(args) => Flags {

@@ -37,6 +37,7 @@ struct Stored {
 }
 
 pub(crate) fn run(app: &App<'_>, args: &ReduceArgs) -> Result<ExitStatus, Failure> {
+    app.tidy_up_when_killed()?;
     let mut found = false;
     let mut failed = Vec::new();
     for name in &args.targets {
@@ -131,7 +132,7 @@ fn read(app: &App<'_>, name: &str) -> Result<(CaseToReduce, Option<StoreHandle>)
         .map_err(|failure| failure.hint(hint))?;
     let snip = Snip::parse(&text)
         .or_fail_with(|| format!("{name} is not a case"))
-        .map_err(|failure| failure.hint(hint))?;
+        .map_err(|failure| failure.hint("correct that line; docs/snip.md describes the form"))?;
     let target = CaseToReduce {
         name: name.to_owned(),
         case: snip.case,
@@ -174,8 +175,10 @@ fn refused(target: &CaseToReduce, subject: &dyn Engine, reduced: Reduced) -> Fai
                 .hint("nothing is wrong that could be reduced")
         }
         Reduced::Unsupported(reason) => {
-            Failure::new(format!("{name} cannot be run on both engines: {reason}"))
-                .hint("name another engine with --emulator")
+            Failure::new(format!("{name} cannot be run on both engines: {reason}")).hint(
+                "name another engine with --emulator; a recording answers for the cases in it and for no plainer ones, but \
+                 --reference HOST/native runs them on the CPU of an x86-64 host",
+            )
         }
         Reduced::NoCulprit(_) => Failure::new(format!(
             "{name} diverges, but no single instruction can be found at fault"

@@ -17,6 +17,7 @@ use snippex_session::{
 };
 
 pub(crate) fn run(app: &App<'_>, args: &ReproArgs) -> Result<ExitStatus, Failure> {
+    app.tidy_up_when_killed()?;
     let form = ReproForm::from(args.form);
     let named = !args.engine.emulator.is_empty() || args.engine.engine_command.is_some();
     let emulator = named.then(|| subject_engine(app, &args.engine)).transpose()?;
@@ -26,12 +27,29 @@ pub(crate) fn run(app: &App<'_>, args: &ReproArgs) -> Result<ExitStatus, Failure
                 .hint("tests in FEX-Emu's form and .snip files run with: snippex conformance FILE"),
         );
     }
+    if args.try_it && !cfg!(target_arch = "x86_64") {
+        return Err(
+            Failure::new("--try builds the program and runs it on an x86-64 processor, and this machine has none").hint(
+                "leave --try out, and build and run what is written on an x86-64 machine; --as case runs here: snippex \
+                 conformance FILE",
+            ),
+        );
+    }
     if args.try_it {
         install::ensure_programs_installed(app.printer, required_build_tools(form), !args.no_install)?;
     }
     let subject = load(app, &args.subject)?;
+    let reference = app
+        .engine_names()
+        .choose_engine(&app.settings.value.reference)
+        .or_user_error()?;
+    let tried_on = match (&emulator, &subject.actual) {
+        (Some(choice), _) => Some(choice.clone()),
+        (None, Some((_, _, sides))) if args.try_it => Some(engine_that_showed_it(app, &sides.actual_name)?),
+        _ => None,
+    };
     let judged = subject
-        .judge_case(&app.engines, emulator.as_ref())
+        .judge_case(&app.engines, &reference, emulator.as_ref())
         .or_user_error()?;
     let spelled = match form {
         ReproForm::FexAsm => {
@@ -66,7 +84,7 @@ pub(crate) fn run(app: &App<'_>, args: &ReproArgs) -> Result<ExitStatus, Failure
             })
         })?;
     let tried = if args.try_it {
-        build_and_run(form, &text, &commands(emulator.as_ref())?)?
+        build_and_run(form, &text, &commands(tried_on.as_ref())?)?
     } else {
         Vec::new()
     };
@@ -83,6 +101,18 @@ fn load(app: &App<'_>, text: &str) -> Result<ReproducedCase, Failure> {
     };
     let store = || StoreHandle::open_existing(&location.expect("only files need no database"));
     ReproducedCase::load_by_name(&name, &app.engines, store).or_user_error()
+}
+
+/// The engine that a stored case is of, by the name that it had then.
+fn engine_that_showed_it(app: &App<'_>, name: &str) -> Result<EngineChoice, Failure> {
+    app.engine_names()
+        .choose_engine(name)
+        .or_user_error()
+        .map_err(|failure| {
+            failure.hint(format!(
+                "the case was found on {name}: name the engine with --emulator or --engine-command"
+            ))
+        })
 }
 
 /// What the reproducer compares: what was found to differ, else everything.

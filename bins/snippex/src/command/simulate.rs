@@ -364,6 +364,7 @@ fn print(
             covered: identity.components,
             comparison: None,
             all: false,
+            masked: false,
             flag_detail: false,
             memory: MemoryOptions::default(),
             color: app.printer.has_color(),

@@ -175,6 +175,7 @@ pub(super) fn each_run(runs: &[SummedRun]) -> DataTable {
         "diverged",
         "inconclusive",
         "unsupported",
+        "cached_runs",
         "seconds",
         "complete",
     ]);
@@ -198,6 +199,7 @@ pub(super) fn each_run(runs: &[SummedRun]) -> DataTable {
             summary.diverged,
             summary.inconclusive,
             summary.unsupported,
+            summary.details.cached_runs,
         ];
         row.extend(counts.map(Figure::Count));
         row.push(Figure::Seconds(summary.elapsed.as_secs_f64()));

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use cli_kit::Failure;
 use snippex_exec::conformance_suite::{ConformanceTest, TestBody};
+use snippex_exec::engine::OwnFolder;
 use snippex_formats::conformance::header::{self, TestMode};
 use snippex_formats::conformance::{MAX_CODE, TestProgram};
 
@@ -110,7 +111,7 @@ impl Assembler {
     /// Flat 64-bit code of `path`.
     fn assemble(&self, path: &Path) -> Result<Vec<u8>, String> {
         let folder =
-            tempfile::tempdir().map_err(|error| format!("cannot make a temporary folder: {error}"))?;
+            OwnFolder::new("nasm-").map_err(|error| format!("cannot make a temporary folder: {error}"))?;
         let output = folder.path().join("code");
         let mut command = Command::new(&self.program);
         command

@@ -16,7 +16,7 @@ pub(crate) fn read_case_file(file: &TestFile, tolerance: &Tolerance) -> Made {
     };
     let snip = match Snip::parse(&text) {
         Ok(snip) => snip,
-        Err(error) => return Made::Broken(error.to_string()),
+        Err(error) => return Made::Broken(format!("{error} (docs/snip.md describes the form)")),
     };
     let Some(end) = snip.end else {
         return Made::Broken(

@@ -1,14 +1,13 @@
 //! The cache of verdicts.
 
 use std::fs;
-use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::databases::execute;
-use crate::sandbox::{Ended, PROGRAM, Sandbox};
+use crate::sandbox::{Ended, PROGRAM, Sandbox, in_mount_namespace};
 
 const CHECK: [&str; 8] = ["check", PROGRAM, "-e", "native", "-n", "40", "--states", "4"];
 
@@ -178,8 +177,7 @@ fn a_full_disk_costs_the_cache_and_no_verdict() {
          cat /dev/zero >small/filler 2>/dev/null; {check} --cache-refresh >second 2>second.err; \
          {check} >third 2>third.err; echo $? >code"
     );
-    let output = Command::new("unshare")
-        .args(["--map-root-user", "--mount", "sh", "-c", &script])
+    let output = in_mount_namespace(&script)
         .current_dir(sandbox.path(""))
         .output()
         .unwrap();

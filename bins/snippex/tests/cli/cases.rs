@@ -103,3 +103,27 @@ fn each_way_not_to_pass_is_told() {
         assert!(test["reason"].as_str().unwrap_or("").contains(reason), "{test}");
     }
 }
+
+/// Bytes that are no instruction are run: the processor says so by a signal.
+#[test]
+fn what_processors_refuse_is_judged_by_the_cpu() {
+    let sandbox = Sandbox::new();
+    let snip = |title: &str, code: &str, signal: u8| {
+        format!(
+            "snip 1\ntitle {title}\nblock 0x1000\n  code {code}\nstart\n  rdi = 0x310000000\n\
+             page 0x310000000 read-write\nend signal {signal} at 0x2_1d60_1000\n"
+        )
+    };
+    let long = format!("{}90", "2e ".repeat(15));
+    for (name, code, signal) in [
+        ("lock-mov", "f0 89 07", 4),
+        ("mov-cs", "8e c8", 4),
+        ("vmovd-l", "c5 fd 6e c0", 4),
+        ("sixteen-bytes", &long, 11),
+    ] {
+        let file = format!("{name}.snip");
+        sandbox.file(&file, snip(name, code, signal).as_bytes());
+        let answer = sandbox.json(&["conformance", &file, "-e", "native"]);
+        assert_eq!(answer["counts"]["passed"], 1, "{name}: {answer:#}");
+    }
+}

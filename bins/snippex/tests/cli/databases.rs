@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::Value;
 use sqlx::Connection as _;
 
-use crate::sandbox::{BASH, Ended, PROGRAM, Sandbox, TINY, tiny_program};
+use crate::sandbox::{BASH, Ended, PROGRAM, Sandbox, TINY, in_mount_namespace, tiny_program};
 
 /// URL of a server on which this user may create databases.
 const VARIABLE: &str = "SNIPPEX_TEST_POSTGRES";
@@ -133,8 +133,7 @@ fn a_full_disk_costs_nothing_that_was_saved() {
          {snippex} check {BASH} -e mock --database small/one.db >out 2>err; echo $? >code; \
          {snippex} list --binaries --format json --database small/one.db >list"
     );
-    let output = Command::new("unshare")
-        .args(["--map-root-user", "--mount", "sh", "-c", &script])
+    let output = in_mount_namespace(&script)
         .current_dir(sandbox.path(""))
         .output()
         .unwrap();

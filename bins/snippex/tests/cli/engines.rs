@@ -47,7 +47,14 @@ fn an_engine_is_added_used_and_removed() {
         (&mine["origin"], &mine["available"]),
         (&"settings".into(), &true.into())
     );
-    assert_eq!(mine["configurations"], Value::from(vec!["fast", "max", "slow"]));
+    // It says that it is qemu: what snippex knows of that holds for it, too.
+    assert_eq!(
+        mine["configurations"],
+        Value::from(vec!["fast", "max", "one-instruction", "slow"])
+    );
+    let shown = sandbox.json(&["engines", "show", "mine"]);
+    assert_eq!(shown["entry"]["like"], "qemu-x86_64");
+    assert!(!shown["deviations"].as_array().unwrap().is_empty(), "{shown}");
 
     let checked = sandbox.json(&["check", PROGRAM, "-e", "mine/max+slow", "-n", "10"]);
     let engine = &checked["summary"]["engines"][1];
@@ -59,7 +66,7 @@ fn an_engine_is_added_used_and_removed() {
     );
     for (name, words) in [
         ("mine/slow+fast", "both set QEMU_SINGLESTEP"),
-        ("mine/none", "fast, max, slow"),
+        ("mine/none", "fast, max, one-instruction, slow"),
         (
             "nobody",
             "known are box64, fex-emu, mine, native, qemu-x86_64, valgrind",
@@ -78,6 +85,31 @@ fn an_engine_is_added_used_and_removed() {
     );
     let gone = sandbox.run(&["engines", "remove", "qemu-x86_64"]);
     assert!(gone.stderr.contains("presets cannot be removed"), "{gone:?}");
+}
+
+#[test]
+fn what_an_engine_is_like_is_found_out_or_said() {
+    needs("valgrind");
+    let sandbox = Sandbox::new();
+    let add = |name: &str, command: &str, more: &[&str]| {
+        sandbox.ok(&[&["engines", "add", name, "--command", command], more].concat())
+    };
+    let shown = |name: &str| sandbox.json(&["engines", "show", name]);
+    let added = add("built", "valgrind --tool=none -q {runner}", &[]);
+    assert!(
+        added.stderr.contains("built says that it is valgrind"),
+        "{added:?}"
+    );
+    assert_eq!(shown("built")["entry"]["like"], "valgrind");
+    add("fork", "valgrind --tool=none -q {runner}", &["--like", "none"]);
+    let fork = shown("fork");
+    assert_eq!(fork["entry"]["like"], Value::Null);
+    assert_eq!(fork["deviations"], Value::from(Vec::<Value>::new()));
+    // The CPU itself is like no emulator, and what is not there cannot be asked.
+    add("plain", "env {runner}", &[]);
+    assert_eq!(shown("plain")["entry"]["like"], Value::Null);
+    let absent = add("absent", "/no/such/emulator {runner}", &[]);
+    assert!(absent.stderr.contains("cannot be started now"), "{absent:?}");
 }
 
 #[test]

@@ -132,3 +132,32 @@ fn an_interrupted_simulation_says_how_far_it_got() {
     assert_eq!(8 * blocks, runs);
     assert_eq!(status(&sandbox), "interrupted");
 }
+
+/// Commands that start engines and keep nothing: whoever closes the terminal finds no folder of theirs.
+#[test]
+fn killed_commands_leave_no_temporary_folders() {
+    let sandbox = Sandbox::new();
+    // An engine that never says that it is up.
+    let settings = "[engines.slow]\ncommand = 'sh -c \"exec sleep 60\" {runner}'\nstart_patience = 60\n";
+    sandbox.file("snippex.toml", settings.as_bytes());
+    sandbox.file("case.snip", b"snip 1\nblock 0x1000\n code 90\n");
+    std::fs::create_dir(sandbox.path("tmp")).unwrap();
+    let left = || std::fs::read_dir(sandbox.path("tmp")).unwrap().count();
+    for (name, arguments) in [
+        ("-HUP", &["repro", "case.snip", "--as", "c", "-e", "slow"][..]),
+        ("-TERM", &["reduce", "case.snip", "-e", "slow"]),
+        ("-INT", &["engines", "test", "slow"]),
+    ] {
+        let mut command = sandbox.command(arguments);
+        let child = command.env("TMPDIR", sandbox.path("tmp")).spawn().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while left() == 0 {
+            assert!(Instant::now() < deadline, "{arguments:?} made no folder");
+            sleep(Duration::from_millis(20));
+        }
+        signal(&child, name);
+        let ended = Ended::of(&child.wait_with_output().unwrap());
+        assert_eq!(ended.code, None, "{arguments:?} ends by the signal: {ended:?}");
+        assert_eq!(left(), 0, "{arguments:?}");
+    }
+}

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
@@ -233,7 +234,16 @@ fn each_bug_is_one_issue_whatever_is_lost_and_whoever_is_killed() {
     let ended = open(&sandbox, &url, &[]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let whole = github.fingerprints();
-    assert!((3..=12).contains(&whole.len()), "{whole:?}");
+    let diverged: u64 = (sandbox
+        .json(&["stats", "runs"])
+        .as_array()
+        .expect("a list")
+        .iter())
+    .filter_map(|run| run["diverged"].as_u64())
+    .sum();
+    let bugs = sandbox.json(&["bugs"]).as_array().expect("a list").len();
+    assert!(diverged >= 1000 && bugs >= 12, "{diverged} runs, {bugs} bugs");
+    assert_eq!(whole.len(), 12, "one a bug, as many as were asked for: {whole:?}");
     assert!(whole.values().all(|count| *count == 1), "{whole:?}");
     let requests = github.state().requests;
     let again = open(&sandbox, &url, &[]);
@@ -243,33 +253,43 @@ fn each_bug_is_one_issue_whatever_is_lost_and_whoever_is_killed() {
         "{again:?}"
     );
     assert!(again.stdout.contains("0 issues opened"), "{again:?}");
-    // Some of the calls, each lost and each the last that the process makes.
-    for at in [1, 2, 3, requests / 2, requests - 1] {
-        for is_killed in [false, true] {
-            let sandbox = copied(&sandbox);
-            let (github, url) = GitHub::start();
-            let mut child = command(&sandbox, &url, &[]);
-            child
-                .stdout(std::process::Stdio::null())
-                .stderr(std::process::Stdio::null());
-            let fault = |pid| {
-                if is_killed {
-                    Fault::Killed(pid)
-                } else {
-                    Fault::LostAnswer
+    // Every call, each lost and each the last that the process makes.
+    let points: Vec<(usize, bool)> = (1..requests).flat_map(|at| [(at, false), (at, true)]).collect();
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while let Some(&(at, is_killed)) = points.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let found = after_trouble(&sandbox, at, is_killed);
+                    assert_eq!(found, whole, "request {at}, killed: {is_killed}");
                 }
-            };
-            // The process is known before it can have asked anything: it reads its database first.
-            let mut state = github.state();
-            let mut child = child.spawn().expect("it starts");
-            state.faults.insert(at, fault(child.id()));
-            drop(state);
-            child.wait().expect("it ends");
-            let ended = open(&sandbox, &url, &[]);
-            assert_eq!(ended.code, Some(0), "request {at}: {ended:?}");
-            assert_eq!(github.fingerprints(), whole, "request {at}, killed: {is_killed}");
+            });
         }
-    }
+    });
+}
+
+/// The issues that there are when the request `at` came to nothing, and the command was called once more.
+fn after_trouble(sandbox: &Sandbox, at: usize, is_killed: bool) -> BTreeMap<String, usize> {
+    let sandbox = copied(sandbox);
+    let (github, url) = GitHub::start();
+    let mut child = command(&sandbox, &url, &[]);
+    child
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null());
+    // The process is known before it can have asked anything: it reads its database first.
+    let mut state = github.state();
+    let mut child = child.spawn().expect("it starts");
+    let fault = if is_killed {
+        Fault::Killed(child.id())
+    } else {
+        Fault::LostAnswer
+    };
+    state.faults.insert(at, fault);
+    drop(state);
+    child.wait().expect("it ends");
+    let ended = open(&sandbox, &url, &[]);
+    assert_eq!(ended.code, Some(0), "request {at}: {ended:?}");
+    github.fingerprints()
 }
 
 /// The same database without what was written down about issues.

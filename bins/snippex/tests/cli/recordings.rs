@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::sandbox::{PROGRAM, Sandbox};
+use crate::sandbox::{PROGRAM, Sandbox, TINY, tiny_program};
 
 /// What does not depend on time and machine of a summary.
 fn verdicts(document: &str) -> Vec<Value> {
@@ -23,15 +23,17 @@ fn verdicts(document: &str) -> Vec<Value> {
 #[test]
 fn a_replay_says_what_a_check_says() {
     let sandbox = Sandbox::new();
+    // A program of our own: the mock's planted bug is in it, whatever system this is.
+    sandbox.file(TINY, &tiny_program());
     let record = [
-        "record", PROGRAM, "-n", "300", "--states", "16", "--to", "prog.rec", "--format", "json",
+        "record", TINY, "-n", "300", "--states", "16", "--to", "prog.rec", "--format", "json",
     ];
     let recorded: Value = serde_json::from_str(&sandbox.ok(&record).stdout).unwrap();
     assert_eq!(recorded["complete"], true);
     assert_eq!(recorded["id"].as_str().unwrap().len(), 64);
     let check = [
         "check",
-        PROGRAM,
+        TINY,
         "-e",
         "mock",
         "-n",
@@ -55,7 +57,7 @@ fn a_replay_says_what_a_check_says() {
     // Two recordings of the same are the same file.
     let again = [
         "record",
-        PROGRAM,
+        TINY,
         "-n",
         "300",
         "--states",

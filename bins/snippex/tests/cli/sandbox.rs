@@ -33,7 +33,12 @@ impl Sandbox {
 
     /// The program with arguments, ready to be started.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_snippex"));
+        self.command_of(env!("CARGO_BIN_EXE_snippex"), arguments)
+    }
+
+    /// As [`Sandbox::command`], for another program.
+    pub(crate) fn command_of(&self, program: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command
             .args(arguments)
             .current_dir(self.0.path())
@@ -156,4 +161,20 @@ pub(crate) fn elf(code: &[u8]) -> Vec<u8> {
     file.resize(OFFSET as usize, 0);
     file.extend_from_slice(code);
     file
+}
+
+/// A shell that may mount what nobody else sees. In a container root may do that without a user namespace, and only so.
+pub(crate) fn in_mount_namespace(script: &str) -> Command {
+    let mut command = Command::new("unshare");
+    if !is_root() {
+        command.arg("--map-root-user");
+    }
+    command.args(["--mount", "sh", "-c", script]);
+    command
+}
+
+/// Whether these tests are run by root.
+pub(crate) fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata("/proc/self").unwrap().uid() == 0
 }

@@ -17,7 +17,10 @@ fn help() {
     let mut all = sandbox.ok(&["--help"]).stdout;
     let commands = [
         "check",
+        "record",
+        "replay",
         "extract",
+        "generate",
         "list",
         "disasm",
         "analyze",
@@ -26,10 +29,15 @@ fn help() {
         "compare",
         "conformance",
         "engines",
+        "hosts",
+        "sources",
         "repro",
         "bugs",
         "reduce",
         "bench",
+        "export",
+        "import",
+        "report",
         "remove",
         "stats",
         "metrics",
@@ -37,6 +45,7 @@ fn help() {
         "cache",
         "config",
         "completions",
+        "man",
     ];
     for command in commands {
         all += &format!(

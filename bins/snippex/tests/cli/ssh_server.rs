@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, is_root};
 
 /// sshd insists on being started by its whole path.
 const SSHD: &str = "/usr/sbin/sshd";
@@ -34,6 +34,16 @@ impl Drop for SshServer {
 impl SshServer {
     /// `home` is the home folder on the host; `entry` is added to the host's entry.
     pub(crate) fn start(home: Option<&str>, entry: &str) -> Self {
+        Self::start_with(home, entry, "")
+    }
+
+    /// A server whose sessions all begin with `session`, a command that in the end runs `$SSH_ORIGINAL_COMMAND`: as a login shell
+    /// of another kind does.
+    pub(crate) fn start_in_session(session: &str) -> Self {
+        Self::start_with(None, "", &format!("ForceCommand {session}\n"))
+    }
+
+    fn start_with(home: Option<&str>, entry: &str, more: &str) -> Self {
         assert!(
             Path::new(SSHD).is_file(),
             "this test needs sshd: `cargo xtask test` installs it"
@@ -51,11 +61,11 @@ impl SshServer {
         let text = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {0}/host_key\nAuthorizedKeysFile {0}/user_key.pub\n\
              PidFile none\nUsePAM no\nStrictModes no\nPermitRootLogin yes\nPasswordAuthentication no\n\
-             KbdInteractiveAuthentication no\nSetEnv HOME={home} XDG_RUNTIME_DIR=\n",
+             KbdInteractiveAuthentication no\nSetEnv HOME={home} XDG_RUNTIME_DIR=\n{more}",
             folder.display()
         );
         fs::write(folder.join("sshd_config"), text).unwrap();
-        if rustix_is_root() {
+        if is_root() {
             // Where the server, started by root, locks up the part of it that reads what strangers send.
             fs::create_dir_all("/run/sshd").unwrap();
         }
@@ -106,9 +116,18 @@ impl SshServer {
     /// Logs in with that key from now on. The settings of the user's own ssh stay out of it.
     pub(crate) fn use_key(&self, name: &str) {
         let folder = self.sandbox.path("ssh");
+        self.configure(&format!(
+            "IdentityFile {}/{name}\n IdentityAgent none\n IdentitiesOnly yes\n",
+            folder.display()
+        ));
+    }
+
+    /// How ssh logs in and gets there from now on; `hop` is another name of the same server.
+    pub(crate) fn configure(&self, settings: &str) {
+        let folder = self.sandbox.path("ssh");
         let config = format!(
-            "Host pi\n HostName 127.0.0.1\n Port {}\n IdentityFile {1}/{name}\n IdentityAgent none\n IdentitiesOnly yes\n \
-             UserKnownHostsFile {1}/known_hosts\n GlobalKnownHostsFile /dev/null\n StrictHostKeyChecking yes\n",
+            "Host hop\n IdentityFile {1}/user_key\n IdentityAgent none\nHost pi\n {settings}\nHost *\n HostName 127.0.0.1\n \
+             Port {}\n UserKnownHostsFile {1}/known_hosts\n GlobalKnownHostsFile /dev/null\n StrictHostKeyChecking yes\n",
             self.relay.port,
             folder.display()
         );
@@ -148,12 +167,6 @@ impl SshServer {
     }
 }
 
-/// Whether sshd is started by root.
-fn rustix_is_root() -> bool {
-    use std::os::unix::fs::MetadataExt;
-    fs::metadata("/proc/self").unwrap().uid() == 0
-}
-
 fn which(program: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap();
     let mut found = std::env::split_paths(&path).map(|folder| folder.join(program));
@@ -162,7 +175,8 @@ fn which(program: &str) -> PathBuf {
         .expect("this test needs ssh: `cargo xtask test` installs it")
 }
 
-fn key(path: &Path) {
+/// Makes a pair of keys.
+pub(crate) fn key(path: &Path) {
     let made = Command::new("ssh-keygen")
         .args(["-q", "-t", "ed25519", "-N", "", "-f"])
         .arg(path)

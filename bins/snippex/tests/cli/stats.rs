@@ -119,7 +119,7 @@ fn prometheus_gets_families_with_help_and_type() {
             assert!(value.parse::<f64>().is_ok(), "{line}");
         }
     }
-    assert_eq!(declared.len(), 11);
+    assert_eq!(declared.len(), 12);
     assert!(
         text.contains("snippex_run_success_ratio{engine=\"mock\","),
         "{text}"

@@ -9,7 +9,8 @@
 //! "autoregressive" repeats 0.3 to 0.8 of the last deviation, "drift" walks at random by a tenth of its noise a point,
 //! "shifting machine" moves for good once in 60 to 200 points by 5 to 60 % and for one to eight points as often.
 //!
-//! Processes: 40 benchmarks of 40 processes each, 3 to 10 % (uniform) between processes: "normal", "skewed" (exponential,
+//! Processes: 40 benchmarks of 40 processes each, 3 to 10 % (uniform) between processes, or of a quiet machine .5 to 5 %
+//! (log-uniform): "normal", "skewed" (exponential,
 //! floor and tail), "heavy tails" and "modes" (one process in four is slow). The spread is a standard deviation, that of
 //! the normal part in "heavy tails". Five against five, +10 % at a spread of 10 % is one standard deviation: no test
 //! finds that often, so these figures are not to be held against ones of quieter processes.
@@ -75,15 +76,31 @@ pub(crate) fn generate_series() -> Vec<Source> {
     NOISES.iter().enumerate().map(source).collect()
 }
 
+/// How far processes of a benchmark differ.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Machine {
+    Busy,
+    Quiet,
+}
+
 /// One source per shape of the differences between processes.
-pub(crate) fn generate_processes() -> Vec<Source> {
+pub(crate) fn generate_processes(machine: Machine) -> Vec<Source> {
+    let (seed, said) = match machine {
+        Machine::Busy => (2000, ""),
+        Machine::Quiet => (3000, "quiet "),
+    };
     let source = |(index, &(name, between)): (usize, &(&str, Between))| {
-        let mut rng = Rng::new(2000 + index as u64);
+        let mut rng = Rng::new(seed + index as u64);
+        let one = |rng: &mut Rng| {
+            let spread = match machine {
+                Machine::Busy => 0.03 + 0.07 * rng.next_unit(),
+                Machine::Quiet => log_uniform(rng, 0.005, 0.05),
+            };
+            one_benchmark(between, spread, rng)
+        };
         Source {
-            name: format!("artificial processes: {name}"),
-            processes: (0..BENCHMARKS)
-                .map(|_| one_benchmark(between, &mut rng))
-                .collect(),
+            name: format!("artificial {said}processes: {name}"),
+            processes: (0..BENCHMARKS).map(|_| one(&mut rng)).collect(),
             ..Source::default()
         }
     };
@@ -186,8 +203,7 @@ fn shift(rng: &mut Rng) -> f64 {
     if rng.next_unit() < 0.5 { size } else { -size }
 }
 
-fn one_benchmark(between: Between, rng: &mut Rng) -> Vec<f64> {
-    let spread = 0.03 + 0.07 * rng.next_unit();
+fn one_benchmark(between: Between, spread: f64, rng: &mut Rng) -> Vec<f64> {
     let mut process = || {
         let deviation = match between {
             Between::Normal => rng.next_normal(),

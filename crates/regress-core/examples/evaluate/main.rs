@@ -30,12 +30,14 @@ mod artificial;
 mod change_points;
 mod data;
 mod gate;
+mod suite_gate;
 mod two_sample;
 
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+use artificial::Machine;
 use data::Source;
 
 /// Every random choice follows from these.
@@ -65,8 +67,12 @@ fn main() -> ExitCode {
         }
     };
     rows.extend(measure(
-        &artificial::generate_processes(),
+        &artificial::generate_processes(Machine::Busy),
         "all artificial processes",
+    ));
+    rows.extend(measure(
+        &artificial::generate_processes(Machine::Quiet),
+        "all artificial quiet processes",
     ));
     let table = json!({ "seeds": SEEDS.collect::<Vec<u64>>(), "sources": rows });
     println!("{table:#}");
@@ -97,6 +103,7 @@ fn measure(sources: &[Source], all: &str) -> Vec<Value> {
                 "two_steps": change_points::two_steps(source),
                 "doubling": change_points::evaluate_doubling(source),
                 "gate": gate::evaluate_gate(source),
+                "suite_gate": suite_gate::evaluate_suite_gate(source),
                 "two_sample": two_sample::evaluate_two_sample(source),
                 "sequential": two_sample::evaluate_sequential(source),
             })

@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 
+use super::common_noise::{RunPlaces, own_values};
 use super::gate::{Gate, GateSettings, GateState, current_level};
 use super::machine_shift::{Evidence, SuiteShift, common_factor, evidence_from_controls};
 use super::threshold::Threshold;
@@ -49,7 +50,26 @@ pub fn judge_history_with(
     settings: &GateSettings,
     outside: &BTreeMap<Measure, Evidence>,
 ) -> RunVerdict {
+    judge_history_aligned(pasts, &[], settings, outside)
+}
+
+/// The same where it is known which values are of one run: `places` has an entry for each of `pasts`, or none at all. Then what
+/// the benchmarks of each run have in common is taken out as long as it is noise: see [`RunPlaces`].
+#[must_use]
+pub fn judge_history_aligned(
+    pasts: &[PastRuns<'_>],
+    places: &[RunPlaces],
+    settings: &GateSettings,
+    outside: &BTreeMap<Measure, Evidence>,
+) -> RunVerdict {
     let enabled: Vec<&PastRuns<'_>> = pasts.iter().filter(|past| past.threshold.enabled).collect();
+    let unknown = RunPlaces::default();
+    let places = pasts
+        .iter()
+        .enumerate()
+        .filter(|(_, past)| past.threshold.enabled)
+        .map(|(index, _)| places.get(index).unwrap_or(&unknown));
+    let own = own_values(&enabled, &places.collect::<Vec<_>>(), settings);
     let shifts = suite_shifts(&enabled, outside);
     let p_values: Vec<Option<f64>> = enabled
         .iter()
@@ -63,13 +83,18 @@ pub fn judge_history_with(
         .collect();
     let mut q_values =
         benjamini_hochberg(&p_values.iter().flatten().copied().collect::<Vec<_>>()).into_iter();
-    let verdicts = enabled.iter().zip(&p_values).map(|(past, p)| {
+    let verdicts = enabled.iter().zip(&p_values).zip(&own).map(|((past, p), own)| {
         let evidence = shifts
             .iter()
             .find(|shift| shift.measure == past.key.measure && !past.key.measure.is_exact())
             .and_then(|shift| shift.evidence.as_ref());
         let ratio = cost_ratio(past);
-        let (kind, confidence, reason) = conclude(past, ratio, evidence, settings);
+        let own = own.as_ref().map(|own| PastRuns {
+            history: &own.history,
+            runs: &own.runs,
+            ..(*past).clone()
+        });
+        let (kind, confidence, reason) = conclude(past, own.as_ref(), ratio, evidence, settings);
         Verdict {
             key: past.key.clone(),
             kind,
@@ -197,6 +222,7 @@ fn walk(past: &PastRuns<'_>, machine: f64, settings: &GateSettings) -> Option<Wa
 
 fn conclude(
     past: &PastRuns<'_>,
+    own_values: Option<&PastRuns<'_>>,
     ratio: Option<f64>,
     evidence: Option<&Evidence>,
     settings: &GateSettings,
@@ -237,7 +263,10 @@ fn conclude(
         return exact;
     }
     let machine = evidence.map_or(1.0, Evidence::factor);
-    let (Some(ratio), Some(Walk { state, far })) = (ratio, walk(past, machine, settings)) else {
+    // Evidence says more of the machine than what the benchmarks have in common.
+    let own_values = own_values.filter(|_| evidence.is_none());
+    let walked = own_values.unwrap_or(past);
+    let (Some(ratio), Some(Walk { state, far })) = (ratio, walk(walked, machine, settings)) else {
         let reason = format!(
             "{} and {} to judge; {} of history with values above zero are needed",
             runs_of(past.history.len(), "of history"),
@@ -247,7 +276,7 @@ fn conclude(
         return (VerdictKind::NotEnoughData, 0.0, reason);
     };
     let change = change_told(past, ratio, settings);
-    let own = ratio / machine;
+    let own = own_values.and_then(cost_ratio).unwrap_or(ratio / machine);
     let count = past.history.len() as f64;
     let beyond = ratio > past.threshold.ratio();
     match (state, evidence) {
@@ -272,7 +301,7 @@ fn conclude(
             let reason = format!("{change}: suspected, {needed} more run{plural} of the commit would decide");
             (VerdictKind::Suspected, 0.5, reason)
         }
-        _ => improvement_or_not(past, ratio, own, settings),
+        _ => improvement_or_not(past, walked, (ratio, own, machine), settings),
     }
 }
 
@@ -345,8 +374,8 @@ fn by_count(
 /// The gate the other way round: a run that stays faster than the history.
 fn improvement_or_not(
     past: &PastRuns<'_>,
-    ratio: f64,
-    own: f64,
+    walked: &PastRuns<'_>,
+    (ratio, own, machine): (f64, f64, f64),
     settings: &GateSettings,
 ) -> (VerdictKind, f64, String) {
     let opposite = match past.direction {
@@ -356,21 +385,25 @@ fn improvement_or_not(
     let change = change_told(past, ratio, settings);
     let mirrored = PastRuns {
         direction: opposite,
-        ..past.clone()
+        ..walked.clone()
     };
     // What the machine did is never the code's: both the value as it is and what is left of it have to be faster. A rate's
     // machine factor is the inverse of a time's.
     let fast_enough = own.max(ratio) < 1.0 / past.threshold.ratio();
     let confirmed = |walk: Walk| walk.state == GateState::Confirmed;
-    if fast_enough && walk(&mirrored, own / ratio, settings).is_some_and(confirmed) {
+    if fast_enough && walk(&mirrored, 1.0 / machine, settings).is_some_and(confirmed) {
         let reason = format!("{change} against the history's median, beyond all of it in every run");
         return (VerdictKind::Improvement, 0.95, reason);
     }
-    (
-        VerdictKind::Unchanged,
-        0.9,
-        format!("{change} against the history's median, within its range or threshold"),
-    )
+    let reason = if ratio > past.threshold.ratio() && own < past.threshold.ratio() {
+        let own = signed_percent(own);
+        format!(
+            "{change} against the history's median, {own} against the other benchmarks of the runs: within the noise that all of them share"
+        )
+    } else {
+        format!("{change} against the history's median, within its range or threshold")
+    };
+    (VerdictKind::Unchanged, 0.9, reason)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 //! tool's format, a file, or the time.
 
 pub mod change_points;
+mod common_noise;
 pub mod creep;
 pub mod divisive;
 pub mod gate;
@@ -26,9 +27,10 @@ pub mod two_sample;
 pub mod verdict;
 
 pub use change_points::{ChangePoint, ChangePointSettings, change_points};
+pub use common_noise::RunPlaces;
 pub use gate::{Gate, GateSettings, GateState};
 pub use judge::{Pair, judge_pairs};
-pub use judge_history::{PastRuns, judge_history, judge_history_with};
+pub use judge_history::{PastRuns, judge_history, judge_history_aligned, judge_history_with};
 pub use machine_shift::{Evidence, SuiteShift};
 pub use outcome::{Outcome, UnknownOutcome};
 pub use threshold::{AbsoluteLimit, Rule, RuleError, Threshold, Thresholds};

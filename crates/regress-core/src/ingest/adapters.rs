@@ -5,12 +5,15 @@ mod bencher;
 mod benchgate;
 mod benchmark_dotnet;
 mod benchmark_ips;
+mod benchmark_js;
 mod benchmark_tools;
 mod cargo_criterion;
 mod catch2;
+mod console_time;
 mod criterion;
 mod criterion_text;
 mod custom;
+mod dart;
 mod divan;
 mod go;
 mod google_benchmark;
@@ -23,6 +26,7 @@ mod libtest;
 mod mitata;
 mod nanobench;
 mod pytest_benchmark;
+mod ruby_benchmark;
 mod tinybench;
 mod vitest;
 
@@ -69,4 +73,8 @@ pub(super) static ADAPTERS: &[&dyn Adapter] = &[
     &divan::Divan,
     &catch2::Catch2,
     &asv::Asv,
+    &benchmark_js::BenchmarkJs,
+    &ruby_benchmark::RubyBenchmark,
+    &dart::Dart,
+    &console_time::ConsoleTime,
 ];

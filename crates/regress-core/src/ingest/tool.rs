@@ -48,6 +48,14 @@ pub enum Tool {
     BenchmarkTools,
     /// Ruby's benchmark-ips: its JSON, and its output for people.
     BenchmarkIps,
+    /// benchmark.js's lines of finished benchmarks.
+    BenchmarkJs,
+    /// JavaScript's `console.timeEnd`; only where it is named.
+    ConsoleTime,
+    /// The table of Ruby's own `benchmark`.
+    RubyBenchmark,
+    /// Dart's benchmark_harness.
+    Dart,
     /// nanobench's Markdown table and JSON.
     Nanobench,
     /// Bencher Metric Format.
@@ -64,7 +72,7 @@ pub enum Tool {
 
 impl Tool {
     /// All tools, for help texts.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 31] = [
         Self::Criterion,
         Self::CriterionText,
         Self::CargoCriterion,
@@ -86,6 +94,10 @@ impl Tool {
         Self::K6,
         Self::BenchmarkTools,
         Self::BenchmarkIps,
+        Self::BenchmarkJs,
+        Self::ConsoleTime,
+        Self::RubyBenchmark,
+        Self::Dart,
         Self::Nanobench,
         Self::Bencher,
         Self::Custom,
@@ -119,6 +131,10 @@ impl Tool {
             Self::K6 => "k6",
             Self::BenchmarkTools => "benchmark-tools",
             Self::BenchmarkIps => "benchmark-ips",
+            Self::BenchmarkJs => "benchmark-js",
+            Self::ConsoleTime => "console-time",
+            Self::RubyBenchmark => "ruby-benchmark",
+            Self::Dart => "dart",
             Self::Nanobench => "nanobench",
             Self::Bencher => "bencher",
             Self::Custom => "custom",

@@ -188,3 +188,104 @@ fn the_real_clock_measures() {
         .unwrap();
     assert!(result.min >= Duration::from_millis(2), "{result:?}");
 }
+
+#[test]
+fn workloads_are_spread_as_they_say() {
+    let mut workload = Workload::new(11);
+    assert_eq!(Workload::reversed(3), [3, 2, 1]);
+    let few: std::collections::BTreeSet<u64> = workload.with_duplicates(1000, 7).into_iter().collect();
+    assert_eq!(few.into_iter().collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5, 6]);
+    assert_eq!(workload.with_duplicates(2, 0), [0, 0]);
+    let keys = workload.zipf_keys(20_000, 100, 1.0);
+    let count = |key: usize| keys.iter().filter(|one| **one == key).count() as f64;
+    let ratio = count(0) / count(9);
+    assert!(
+        (7.0..14.0).contains(&ratio),
+        "the first is asked for ten times as often as the tenth: {ratio}"
+    );
+    assert!(keys.iter().all(|key| *key < 100));
+    assert_eq!(workload.zipf_keys(2, 0, 1.0), [0, 0]);
+    let sizes = workload.log_normal_sizes(9999, 1000, 1.0);
+    let sizes: Vec<f64> = sizes.into_iter().map(|size| size as f64).collect();
+    let (median, mean) = (stats::median(&sizes).unwrap(), stats::mean(&sizes).unwrap());
+    assert!(
+        (900.0..1100.0).contains(&median) && mean > 1.4 * median,
+        "{median} {mean}"
+    );
+    let normals = workload.normals(9999);
+    assert!((stats::std_dev(&normals).unwrap() - 1.0).abs() < 0.05);
+    let blanks = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == b' ').count();
+    let bytes = workload.compressible_bytes(100_001, 0.75);
+    assert_eq!(bytes.len(), 100_001);
+    assert!((65_000..85_000).contains(&blanks(&bytes)), "{}", blanks(&bytes));
+    let document = workload.json_document(4);
+    let read: serde_json::Value = serde_json::from_str(&document).unwrap();
+    assert_eq!(read.as_object().unwrap().len(), 4, "{document}");
+    let graph = workload.graph(100, 50);
+    assert_eq!(graph.iter().map(Vec::len).sum::<usize>(), 2 * (99 + 50));
+    let (mut seen, mut open) = (vec![false; 100], vec![0]);
+    while let Some(node) = open.pop() {
+        if !std::mem::replace(&mut seen[node], true) {
+            open.extend(&graph[node]);
+        }
+    }
+    assert!(seen.iter().all(|seen| *seen), "connected");
+    assert_eq!(
+        (workload.graph(1, 5), workload.graph(0, 5)),
+        (vec![vec![]], vec![])
+    );
+}
+
+#[test]
+fn a_report_has_what_became_slower_and_what_became_faster() {
+    let mut run = RunFile::new(Environment::default());
+    for value in [10_000.0, 10_100.0, 9_900.0, 10_050.0, 9_950.0] {
+        let measurement = |name: &str| {
+            Measurement::new(
+                BenchmarkId::new(name).unwrap(),
+                Measure::LATENCY,
+                Unit::Nanoseconds,
+                Direction::SmallerIsBetter,
+                value,
+            )
+        };
+        run.processes.push(ProcessRun {
+            measurements: ["suite/slow", "suite/fast", "suite/same|x"]
+                .map(measurement)
+                .to_vec(),
+            problems: Vec::new(),
+        });
+    }
+    let mut baselines = Baselines::new();
+    baselines.record_values(&run.into_recording().unwrap());
+    let Lookup::Same(baseline) = baselines.lookup_environment(&Environment::default()) else {
+        panic!("it was recorded");
+    };
+    let mut suite = suite(&[15, 5, 10, 10])
+        .with_baseline(baseline.clone(), 0.05)
+        .with_warm_up(0);
+    suite.set_target("slow", SuiteTarget::MaxAtMost(Duration::from_micros(12)));
+    for name in ["slow", "fast", "same|x", "new"] {
+        suite.run_test(name, 1, || ()).unwrap();
+    }
+    let report = suite.comparison_report();
+    let names =
+        |tests: Vec<&ComparedTest>| tests.iter().map(|test| test.name.to_string()).collect::<Vec<_>>();
+    assert_eq!(names(report.regressions()), ["suite/slow"]);
+    assert_eq!(names(report.improvements()), ["suite/fast"]);
+    assert_eq!(names(report.undecided()), ["suite/new"]);
+    assert_eq!(
+        report.summary(),
+        "1 slower, 1 faster, 1 unchanged, 1 without enough of a baseline"
+    );
+    assert_eq!(
+        report.to_markdown(),
+        "### suite\n\n1 slower, 1 faster, 1 unchanged, 1 without enough of a baseline\n\n\
+         | test | baseline | now | change | |\n| --- | ---: | ---: | ---: | --- |\n\
+         | suite/slow | 10.00 µs | 15.00 µs | +50.0 % | slower; slowest call 15.00 µs is over the target of 12.00 µs |\n\
+         | suite/fast | 10.00 µs | 5.000 µs | -50.0 % | faster |\n\
+         | suite/same\\|x | 10.00 µs | 10.00 µs | +0.0 % | unchanged |\n\
+         | suite/new | – | 10.00 µs | – | not in the baseline |\n"
+    );
+    assert!(report.to_string().starts_with("suite: 1 slower"), "{report}");
+}

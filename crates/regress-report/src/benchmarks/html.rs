@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 
 use regress_core::detect::VerdictKind;
 
-use super::escape::escape_html as escape;
 use super::words::{is_loud, outcome_heading};
 use super::{Report, Row, chart};
 use crate::STYLE;
 use crate::chart::{Size, render_full_chart, render_sparkline};
+use report_kit::escape::escape_html as escape;
 
 /// Rows with a full chart; drawings of thousands would make the file too heavy for a phone.
 const MAX_CHARTS: usize = 300;

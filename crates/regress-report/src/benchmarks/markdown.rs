@@ -8,7 +8,7 @@ use super::{Outcome, Report, Row};
 /// Text of a stranger's as it can stand in a comment: no markup, no mention of a person, no link.
 #[must_use]
 pub fn escape_for_comment(text: &str) -> String {
-    super::escape::escape_markdown(text)
+    report_kit::escape::escape_markdown(text)
 }
 
 /// The report as Markdown of at most `limit` bytes. Rows that do not fit are counted instead.

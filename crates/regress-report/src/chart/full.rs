@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use super::axes::Axes;
 use super::{Band, Chart, Point, PointKind, Size};
-use crate::benchmarks::escape::escape_html as escape;
 use crate::benchmarks::words::format_percent;
+use report_kit::escape::escape_html as escape;
 
 /// Labels of marks that are closer than this would cover each other.
 const LABEL: f64 = 58.0;
@@ -16,8 +16,11 @@ pub(crate) fn render_full_chart(chart: &Chart, size: Size) -> String {
     let Some(axes) = Axes::new(chart, skipped, size) else {
         return String::new();
     };
+    // A picture has nothing in it that can be followed; what has links is a group.
+    let has_links = size.detailed && chart.points.iter().any(|point| point.href.is_some());
+    let role = if has_links { "group" } else { "img" };
     let mut out = format!(
-        "<svg class=\"{}\" viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"History of {}\">",
+        "<svg class=\"{}\" viewBox=\"0 0 {} {}\" role=\"{role}\" aria-label=\"History of {}\">",
         size.class,
         size.width,
         size.height,
@@ -175,7 +178,8 @@ fn points(out: &mut String, axes: &Axes, chart: &Chart, shown: &[Point], size: S
     let drawn = finite().filter(|(_, point)| size.detailed || point.kind != PointKind::Past);
     for (index, point) in drawn {
         if let Some(href) = point.href.as_deref().filter(|_| size.detailed) {
-            let _ = write!(out, "<a href=\"{}\">", escape(href));
+            // Not one tab stop a point: the table below the drawing has the same runs.
+            let _ = write!(out, "<a href=\"{}\" tabindex=\"-1\">", escape(href));
             one_point(out, axes, chart, index, point);
             out.push_str("</a>");
         } else {

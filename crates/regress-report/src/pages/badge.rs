@@ -1,6 +1,6 @@
 //! The badge of a repository: a small drawing with two words, for a README.
 
-use crate::benchmarks::escape::escape_html as escape;
+use report_kit::escape::escape_html as escape;
 
 /// What the badge says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

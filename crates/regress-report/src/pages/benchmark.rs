@@ -5,11 +5,12 @@ use std::fmt::Write as _;
 use regress_core::detect::VerdictKind;
 use regress_core::measurement::{Direction, Unit};
 
+use super::beside::{BesidePart, render_beside_part};
 use super::frame::{Frame, Link, When, render_breakable_name, render_link, render_pill, render_time};
-use crate::benchmarks::escape::escape_html as escape;
 use crate::benchmarks::html::verdict_class;
 use crate::benchmarks::words::{format_percent, short_commit};
 use crate::chart::{Band, Chart, Mark, Point, PointKind, Size, render_full_chart};
+use report_kit::escape::escape_html as escape;
 
 /// Values listed below the drawing.
 const MAX_LISTED: usize = 50;
@@ -41,6 +42,36 @@ pub struct BenchmarkPage {
     pub spans: Vec<Link>,
     /// The same benchmark elsewhere.
     pub others: Vec<Link>,
+    /// The days that are shown, and how to choose others; `None` leaves the choice out.
+    pub range: Option<TimeRange>,
+    /// Other benchmarks in one drawing with this one, and the choice of more.
+    pub beside: BesidePart,
+    /// How the reader may accept a shift, if they may.
+    pub accept: Option<AcceptForm>,
+}
+
+/// Days to choose between, each as `2026-11-21` or empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TimeRange {
+    /// Where the choice goes.
+    pub action: String,
+    /// The branch it keeps.
+    pub branch: String,
+    /// The first day.
+    pub since: String,
+    /// The last day.
+    pub until: String,
+}
+
+/// A form that accepts a shift: from a run on, the baseline begins anew.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AcceptForm {
+    /// Where it is sent.
+    pub action: String,
+    /// The branch whose baseline begins anew.
+    pub branch: String,
+    /// Runs at which a new level may have begun: number, and what to read.
+    pub runs: Vec<(i64, String)>,
 }
 
 /// A name and a value.
@@ -117,7 +148,14 @@ pub fn render_benchmark_page(frame: &Frame, page: &BenchmarkPage) -> String {
     }
     legend(&mut out, page);
     out.push_str("</figure>\n");
+    if let Some(range) = &page.range {
+        time_range(&mut out, range);
+    }
+    render_beside_part(&mut out, &page.beside);
     changes(&mut out, page);
+    if let Some(form) = page.accept.as_ref().filter(|form| !form.runs.is_empty()) {
+        accept_form(&mut out, form);
+    }
     values(&mut out, page);
     if !page.others.is_empty() {
         out.push_str("<h2>Elsewhere</h2>\n<ul class=\"plain\">");
@@ -241,6 +279,33 @@ fn legend(out: &mut String, page: &BenchmarkPage) {
     out.push_str("</figcaption>");
 }
 
+fn time_range(out: &mut String, range: &TimeRange) {
+    let _ = writeln!(
+        out,
+        "<form class=\"range\" action=\"{}\" method=\"get\"><input type=\"hidden\" name=\"branch\" value=\"{}\"><label>from <input type=\"date\" name=\"since\" value=\"{}\"></label><label>to <input type=\"date\" name=\"until\" value=\"{}\"></label><button>Show</button></form>",
+        escape(&range.action),
+        escape(&range.branch),
+        escape(&range.since),
+        escape(&range.until)
+    );
+}
+
+/// The choice of a run, and why the new level is meant.
+fn accept_form(out: &mut String, form: &AcceptForm) {
+    let _ = write!(
+        out,
+        "<details class=\"accept\"><summary>Accept a new level</summary>\n<p class=\"faint\">From the chosen run on, the baseline begins anew. Who accepted it and why is kept.</p>\n<form action=\"{}\" method=\"post\"><input type=\"hidden\" name=\"branch\" value=\"{}\"><label>from <select name=\"from_run\">",
+        escape(&form.action),
+        escape(&form.branch)
+    );
+    for (number, text) in &form.runs {
+        let _ = write!(out, "<option value=\"{number}\">{}</option>", escape(text));
+    }
+    out.push_str(
+        "</select></label><label>because <input name=\"justification\" required maxlength=\"1000\"></label><button>Accept</button></form></details>\n",
+    );
+}
+
 fn changes(out: &mut String, page: &BenchmarkPage) {
     if page.changes.is_empty() {
         return;
@@ -253,7 +318,7 @@ fn changes(out: &mut String, page: &BenchmarkPage) {
             ChangeKind::Own => ("better", "got better".to_owned()),
             ChangeKind::Machine => (
                 "machine",
-                "most benchmarks moved: the machine, not the code".to_owned(),
+                "most benchmarks moved: the machine, or code that all of them share".to_owned(),
             ),
             ChangeKind::Accepted(reason) => ("", format!("accepted: {reason}")),
         };
@@ -277,7 +342,7 @@ fn values(out: &mut String, page: &BenchmarkPage) {
     if page.points.is_empty() {
         return;
     }
-    out.push_str("<h2>Newest values</h2>\n<div class=\"scroll\"><table><thead><tr><th>commit</th><th>when</th><th class=\"number\">value</th><th class=\"number\">to the one before</th><th></th></tr></thead><tbody>\n");
+    out.push_str("<h2>Newest values</h2>\n<div class=\"scroll\"><table><thead><tr><th>commit</th><th>when</th><th class=\"number\">value</th><th class=\"number\">to the one before</th><td></td></tr></thead><tbody>\n");
     for (index, point) in page.points.iter().enumerate().rev().take(MAX_LISTED) {
         let before = index.checked_sub(1).and_then(|before| page.points.get(before));
         let step = before.map(|before| 100.0 * (page.direction.cost_ratio(before.value, point.value) - 1.0));

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::benchmarks::escape::escape_html as escape;
+use report_kit::escape::escape_html as escape;
 
 /// What surrounds a page.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::frame::{Frame, Link, render_link};
-use crate::benchmarks::escape::escape_html as escape;
+use report_kit::escape::escape_html as escape;
 
 /// The view.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -7,19 +7,24 @@
 
 pub mod badge;
 mod benchmark;
+mod beside;
 mod frame;
 mod message;
 mod repositories;
 mod repository;
 mod run;
+mod run_list;
 #[cfg(test)]
 mod tests;
 
 pub use benchmark::{
-    BenchmarkPage, Change, ChangeKind, Fact, HistoryPoint, PointState, render_benchmark_page,
+    AcceptForm, BenchmarkPage, Change, ChangeKind, Fact, HistoryPoint, PointState, TimeRange,
+    render_benchmark_page,
 };
+pub use beside::{BesideLine, BesidePart};
 pub use frame::{Frame, Link, When};
 pub use message::{MessagePage, TokenForm, render_message_page};
 pub use repositories::{RepositoriesPage, RepositoryCard, render_repositories_page};
 pub use repository::{RepositoryPage, SeriesLine, StreamSection, render_repository_page};
 pub use run::{RunLine, RunPage, render_run_page};
+pub use run_list::{ChoosableRun, RunListPage, render_run_list_page};

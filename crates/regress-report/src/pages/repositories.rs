@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use super::frame::{Frame, When, render_breakable_name, render_pill, render_time};
 use super::message::{self, MessagePage};
 use crate::benchmarks::Outcome;
-use crate::benchmarks::escape::escape_html as escape;
 use crate::benchmarks::words::outcome_heading;
+use report_kit::escape::escape_html as escape;
 
 /// The view.
 #[derive(Debug, Clone, Default, PartialEq)]

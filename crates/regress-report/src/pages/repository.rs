@@ -9,11 +9,11 @@ use super::frame::{Frame, Link, When, render_breakable_name, render_link, render
 use super::message::{self, MessagePage};
 use super::run::{RunLine, run_lines};
 use crate::benchmarks::Outcome;
-use crate::benchmarks::escape::escape_html as escape;
 use crate::benchmarks::html::verdict_class;
 use crate::benchmarks::words::outcome_heading;
 use crate::benchmarks::words::{format_percent, severity_rank};
 use crate::chart::{Chart, Point, PointKind, render_sparkline};
+use report_kit::escape::escape_html as escape;
 
 /// The view.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -34,6 +34,10 @@ pub struct RepositoryPage {
     pub streams: Vec<StreamSection>,
     /// The newest runs, whichever branch they are of.
     pub runs: Vec<RunLine>,
+    /// Whether it takes no more results.
+    pub archived: bool,
+    /// The address below which its admins put it away or remove it, if the reader is one.
+    pub administered_at: Option<String>,
     /// What to say when there are no runs.
     pub empty: MessagePage,
 }
@@ -96,8 +100,12 @@ pub fn render_repository_page(frame: &Frame, page: &RepositoryPage) -> String {
         render_link(&mut out, way);
     }
     out.push_str("</p></div>\n");
+    if page.archived {
+        out.push_str("<p class=\"faint\">Archived: it takes no more results.</p>\n");
+    }
     if page.streams.is_empty() && page.runs.is_empty() {
         message::render_message_body(&mut out, &page.empty);
+        administration(&mut out, page);
         return frame.wrap_body(&out);
     }
     tools(&mut out, page);
@@ -119,7 +127,37 @@ pub fn render_repository_page(frame: &Frame, page: &RepositoryPage) -> String {
         out.push_str("<h2>Newest runs</h2>\n");
         run_lines(&mut out, &page.runs);
     }
+    administration(&mut out, page);
     frame.wrap_body(&out)
+}
+
+/// What admins do to the repository as a whole. Removing it asks for its name: there is no way back.
+fn administration(out: &mut String, page: &RepositoryPage) {
+    let Some(place) = &page.administered_at else {
+        return;
+    };
+    let (place, name) = (escape(place), escape(&page.name));
+    let (turned, button, means) = if page.archived {
+        (
+            false,
+            "Take results again",
+            "Uploads are refused now; all that was measured is kept.",
+        )
+    } else {
+        (
+            true,
+            "Archive",
+            "Uploads are refused from then on; all that was measured is kept.",
+        )
+    };
+    let _ = writeln!(
+        out,
+        "<details class=\"accept\"><summary>Archive or delete this repository</summary>\n\
+         <p class=\"faint\">{means} Who did it is kept in the audit log.</p>\n\
+         <form action=\"{place}/archive\" method=\"post\"><input type=\"hidden\" name=\"archived\" value=\"{turned}\"><button>{button}</button></form>\n\
+         <p class=\"faint\">Deleting removes all runs, verdicts and accepted shifts of {name} for good.</p>\n\
+         <form action=\"{place}/delete\" method=\"post\"><label>type {name} to confirm <input name=\"name\" required autocomplete=\"off\" maxlength=\"300\"></label><button>Delete</button></form></details>"
+    );
 }
 
 /// Branches to choose from, and the search.

@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 
 use super::frame::{Frame, Link, When, render_link, render_pill, render_time};
-use crate::benchmarks::escape::escape_html as escape;
 use crate::benchmarks::html::render_report_body;
 use crate::benchmarks::words::outcome_heading;
 use crate::benchmarks::words::short_commit;
 use crate::benchmarks::{Outcome, Report};
+use report_kit::escape::escape_html as escape;
 
 /// The view of a run.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +20,8 @@ pub struct RunPage {
     pub report: Option<Report>,
     /// The page of each row's benchmark, in the order of the rows.
     pub links: Vec<String>,
+    /// The report as files of other formats.
+    pub files: Vec<Link>,
 }
 
 /// A run in a list.
@@ -53,6 +55,14 @@ pub fn render_run_page(frame: &Frame, page: &RunPage) -> String {
             "<h1>Not judged yet</h1>\n<p>The run is stored and waits for a worker. Load the page again in a moment; if this stays, \
              see whether <code>regressd worker</code> runs and what <code>regressd dead-letters list</code> says.</p>\n",
         ),
+    }
+    if !page.files.is_empty() {
+        out.push_str("<p class=\"links files\">Report as");
+        for file in &page.files {
+            out.push(' ');
+            render_link(&mut out, file);
+        }
+        out.push_str("</p>\n");
     }
     frame.wrap_body(&out)
 }

@@ -81,6 +81,8 @@ fn repository_view() -> RepositoryPage {
             more: 3,
         }],
         runs: vec![run_line()],
+        archived: true,
+        administered_at: Some(EVIL.to_owned()),
         empty: evil_message(),
     }
 }
@@ -105,6 +107,9 @@ fn benchmark_view() -> BenchmarkPage {
         kind,
     };
     BenchmarkPage {
+        range: None,
+        beside: Default::default(),
+        accept: None,
         name: EVIL.to_owned(),
         unit: Unit::Custom(EVIL.to_owned()),
         direction: Direction::SmallerIsBetter,
@@ -136,6 +141,7 @@ fn run_view() -> RunPage {
         received: when(),
         links: vec![EVIL.to_owned(); report.rows.len()],
         report: Some(report),
+        files: vec![evil_link()],
     }
 }
 

@@ -54,8 +54,8 @@ pub(super) fn parse_elf(data: &[u8]) -> Result<Image<'_>, ImageError> {
 
     // Sections are hints: a file without them, or with broken ones, still has segments.
     let sections = header.sections(Le, data).unwrap_or_default();
-    image.code = code_ranges(&image, &sections);
     let entry = header.e_entry.get(Le);
+    image.code = code_ranges(&image, &sections, entry);
     if entry != 0 {
         image.functions.push(FunctionRange {
             address: entry,
@@ -143,21 +143,25 @@ fn section_address(sections: &SectionTable<'_, Header>, name: &[u8]) -> Option<u
     Some(sections.section_by_name(Le, name)?.1.sh_addr.get(Le))
 }
 
-/// The executable sections, or the executable segments where there are none: older linkers put read-only data
-/// into the executable segment.
-fn code_ranges(image: &Image<'_>, sections: &SectionTable<'_, Header>) -> Vec<Range<u64>> {
+/// The executable sections, or the executable segments where sections say nothing of them: older linkers put read-only data
+/// into the executable segment. The loader never reads sections, so a table that does not have the entry point is not trusted.
+fn code_ranges(image: &Image<'_>, sections: &SectionTable<'_, Header>, entry: u64) -> Vec<Range<u64>> {
     let executable = image.segments.iter().filter(|segment| segment.executable);
     let backed: Vec<_> = executable
         .map(|segment| segment.address..segment.address + segment.file_size)
         .collect();
     let mut ranges = Vec::new();
+    let mut says_something = false;
     for section in sections.iter() {
-        if section.sh_flags.get(Le).0 & elf::SHF_EXECINSTR.0 == 0
-            || section.sh_type.get(Le) == elf::SHT_NOBITS
-        {
+        if section.sh_flags.get(Le).0 & elf::SHF_EXECINSTR.0 == 0 {
             continue;
         }
         let start = section.sh_addr.get(Le);
+        says_something |= backed.iter().any(|range| range.contains(&start));
+        // That the code is in another file is said by this, too.
+        if section.sh_type.get(Le) == elf::SHT_NOBITS {
+            continue;
+        }
         let end = start.saturating_add(section.sh_size.get(Le));
         // What passes the end of its segment is not mapped.
         ranges.extend(
@@ -167,7 +171,13 @@ fn code_ranges(image: &Image<'_>, sections: &SectionTable<'_, Header>) -> Vec<Ra
                 .map(|range| start..end.min(range.end)),
         );
     }
-    make_ranges_disjoint(if sections.is_empty() { backed } else { ranges })
+    let has = |ranges: &[Range<u64>]| ranges.iter().any(|range| range.contains(&entry));
+    let misses_entry = !ranges.is_empty() && has(&backed) && !has(&ranges);
+    make_ranges_disjoint(if says_something && !misses_entry {
+        ranges
+    } else {
+        backed
+    })
 }
 
 /// Takes functions as starts, and objects that lie in code as data.

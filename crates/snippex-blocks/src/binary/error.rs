@@ -42,11 +42,14 @@ pub enum ImageError {
     NoCode,
 }
 
+/// What people keep in one folder with programs.
+const SCRIPT: &str = "a script";
+
 /// A name for what is neither ELF nor PE.
 pub(super) fn looks_like(data: &[u8]) -> &'static str {
     match data {
         [] => "an empty file",
-        [b'#', b'!', ..] => "a script",
+        [b'#', b'!', ..] => SCRIPT,
         [b'!', b'<', b'a', b'r', b'c', b'h', b'>', ..] => {
             "a static library (extract its members and link them)"
         }
@@ -67,6 +70,12 @@ pub(super) fn looks_like(data: &[u8]) -> &'static str {
 }
 
 impl ImageError {
+    /// Whether it is a script, which people keep in one folder with programs.
+    #[must_use]
+    pub fn is_script(&self) -> bool {
+        matches!(self, Self::UnknownFormat { found } if *found == SCRIPT)
+    }
+
     /// What a user can do about a file that is not a program we can read.
     #[must_use]
     pub fn hint(&self) -> &'static str {

@@ -5,8 +5,17 @@ use iced_x86::{Instruction, Mnemonic, OpKind, Register};
 
 use super::history::PastInstructions;
 
+/// What is known of how many values an index can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum IndexBound {
+    /// As many: a comparison guards the jump, or a mask was laid over the index.
+    Exactly(u64),
+    /// At most as many, by the width of what was loaded. The compiler may know that there are fewer.
+    AtMost(u64),
+}
+
 /// The number of values `index` can have, from the comparison and branch that guard the jump.
-pub(super) fn index_bound(index: Register, past: &[PastInstructions]) -> Option<u64> {
+pub(super) fn index_bound(index: Register, past: &[PastInstructions]) -> Option<IndexBound> {
     let mut index = Index {
         registers: vec![index.full_register()],
         memory: None,
@@ -27,7 +36,7 @@ pub(super) fn index_bound(index: Register, past: &[PastInstructions]) -> Option<
                     continue;
                 };
                 if index.is(instruction) {
-                    return limit.checked_add(extra);
+                    return limit.checked_add(extra).map(IndexBound::Exactly);
                 }
                 if to_register {
                     compared.push((destination, limit.saturating_add(extra)));
@@ -35,7 +44,7 @@ pub(super) fn index_bound(index: Register, past: &[PastInstructions]) -> Option<
                 guard = None;
             }
             Mnemonic::And if to_register && index.registers.contains(&destination) => {
-                return immediate(instruction)?.checked_add(1);
+                return immediate(instruction)?.checked_add(1).map(IndexBound::Exactly);
             }
             Mnemonic::Mov | Mnemonic::Movzx | Mnemonic::Movsxd | Mnemonic::Movsx if to_register => {
                 let source = instruction.op1_register().full_register();
@@ -44,7 +53,7 @@ pub(super) fn index_bound(index: Register, past: &[PastInstructions]) -> Option<
                     && index.registers.contains(&source)
                     && let Some(&(_, count)) = compared.iter().find(|(register, _)| *register == destination)
                 {
-                    return Some(count);
+                    return Some(IndexBound::Exactly(count));
                 }
                 if index.registers.contains(&destination) {
                     index.follow(instruction, destination);
@@ -60,7 +69,7 @@ pub(super) fn index_bound(index: Register, past: &[PastInstructions]) -> Option<
             break;
         }
     }
-    index.width
+    index.width.map(IndexBound::AtMost)
 }
 
 /// Where the index was before.

@@ -7,7 +7,8 @@ use super::trace::Tracer;
 use crate::binary::Image;
 use snippex_core::block::{Block, Origin, Terminator, Unrunnable};
 use snippex_core::decode::{
-    Control, control_flow, differs_by_vendor, intel_decoder, is_reserved, unrunnable_reason,
+    Control, MAX_LENGTH, control_flow, differs_by_vendor, intel_decoder, is_reserved, measure_refused,
+    refused_reason, unrunnable_reason,
 };
 
 /// What extraction found besides the blocks.
@@ -259,6 +260,9 @@ fn cut(code: &CodeRegions<'_>, end: Position, position: Position) -> Compact {
             }
             return block;
         }
+        if let Some(length) = refused_length(code, next, end) {
+            return end_in_refusal(code, block, length);
+        }
         if next >= end || !code.is_instruction(next) {
             // Runs out of the code, or into bytes that do not decode.
             block.unrunnable = block.unrunnable.or(Some(Unrunnable::Invalid));
@@ -268,4 +272,26 @@ fn cut(code: &CodeRegions<'_>, end: Position, position: Position) -> Compact {
             return block;
         }
     }
+}
+
+/// Length of the encoding at `position` that the decoder refuses, if it does and no other block begins there.
+fn refused_length(code: &CodeRegions<'_>, position: Position, end: Position) -> Option<u32> {
+    if position >= end || code.is_instruction(position) || code.is_leader(position) {
+        return None;
+    }
+    let limit = end.min(position + MAX_LENGTH as Position);
+    let free = code.find_position(position, limit, CodeRegions::is_leader);
+    let bytes = &code.bytes_from(position)[..(free - position) as usize];
+    measure_refused(bytes).map(|length| length as u32)
+}
+
+/// `block`, behind which an encoding of `length` bytes follows that processors refuse.
+fn end_in_refusal(code: &CodeRegions<'_>, mut block: Compact, length: u32) -> Compact {
+    let start = block.length as usize;
+    block.length += length;
+    block.instruction_count += 1;
+    block.terminator = Terminator::Trap;
+    let bytes = &code.bytes_from(block.position)[start..block.length as usize];
+    block.unrunnable = block.unrunnable.or_else(|| refused_reason(bytes));
+    block
 }

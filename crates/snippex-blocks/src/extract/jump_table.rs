@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use iced_x86::{Instruction, Mnemonic, OpKind, Register};
 
-use super::bound::index_bound;
+use super::bound::{IndexBound, index_bound};
 use super::code::{CodeRegions, Position};
 use super::history::{PastInstructions, Path, collect_past_instructions, loaded_address, nearest_address};
 use crate::binary::Image;
@@ -43,14 +43,16 @@ pub(super) struct JumpTable {
     pub(super) jump: Position,
     address: u64,
     entry: TableEntry,
+    /// Entries that it has at most, where that is known.
+    at_most: Option<u64>,
 }
 
 /// What is known of an indirect jump.
 pub(super) enum Resolved {
     /// A table of these targets.
     Targets(Vec<Position>),
-    /// A table whose length is judged when all certain code is known.
-    Later,
+    /// A table whose length is judged when all certain code is known; where its first entry leads, if that is known.
+    Later(Option<Position>),
     /// No table.
     Unknown,
 }
@@ -120,13 +122,23 @@ impl Tables {
             past: &past,
             lowest,
         };
-        let Some((table, index, loaded)) = recognise(image, search, jump, &mut self.search_budget) else {
+        let Some((mut table, index, loaded)) = recognise(image, search, jump, &mut self.search_budget) else {
             return Resolved::Unknown;
         };
         self.note_reference(table.address);
-        let Some(count) = index_bound(index, &past[loaded..]) else {
-            self.unbounded.push(table);
-            return Resolved::Later;
+        let count = match index_bound(index, &past[loaded..]) {
+            Some(IndexBound::Exactly(count)) => count,
+            Some(IndexBound::AtMost(count)) => {
+                table.at_most = Some(count);
+                self.unbounded.push(table);
+                // What returns by this case has callers, behind which the next table may be used.
+                let first = Self::target(image, code, &table, 0);
+                return Resolved::Later(first.filter(|&target| !code.is_interior(target)));
+            }
+            None => {
+                self.unbounded.push(table);
+                return Resolved::Later(None);
+            }
         };
         let targets = self.read(image, code, &table, count, |_| true);
         if targets.is_empty() {
@@ -154,7 +166,24 @@ impl Tables {
             .map_or(LONGEST, |&next| (u64::from(next) - offset) / table.entry.size());
         let near = table.jump.saturating_sub(0x1_0000)..table.jump.saturating_add(0x1_0000);
         let allowed = if function.is_empty() { near } else { function };
-        self.read(image, code, table, limit, |target| allowed.contains(&target))
+        // Where something bounds it, cases may lie in another part of the function, such as its cold one.
+        let bounded = table.at_most.is_some();
+        let limit = limit.min(table.at_most.unwrap_or(LONGEST));
+        self.read(image, code, table, limit, |target| {
+            bounded || allowed.contains(&target)
+        })
+    }
+
+    /// Where an entry leads, if into code.
+    fn target(image: &Image<'_>, code: &CodeRegions<'_>, table: &JumpTable, index: u64) -> Option<Position> {
+        let address = table.address.wrapping_add(index * table.entry.size());
+        let target = match table.entry {
+            TableEntry::Absolute => image.u64_at(address),
+            TableEntry::Relative(base) => image
+                .i32_at(address)
+                .map(|entry| base.wrapping_add(i64::from(entry) as u64)),
+        };
+        code.position_of(target?)
     }
 
     /// The targets of up to `count` entries, up to the first that is none, ascending.
@@ -170,14 +199,7 @@ impl Tables {
         let mut targets = Vec::new();
         let mut length = 0;
         for index in 0..count.min(LONGEST).min(self.budget) {
-            let address = table.address.wrapping_add(index * size);
-            let target = match table.entry {
-                TableEntry::Absolute => image.u64_at(address),
-                TableEntry::Relative(base) => image
-                    .i32_at(address)
-                    .map(|entry| base.wrapping_add(i64::from(entry) as u64)),
-            };
-            let target = target.and_then(|target| code.position_of(target));
+            let target = Self::target(image, code, table, index);
             let Some(target) = target.filter(|&target| !code.is_interior(target) && allowed(target)) else {
                 break;
             };
@@ -287,6 +309,7 @@ fn relative(
         jump: search.position,
         address,
         entry: TableEntry::Relative(base),
+        at_most: None,
     })
 }
 
@@ -312,6 +335,7 @@ fn absolute(
             jump: search.position,
             address,
             entry: TableEntry::Absolute,
+            at_most: None,
         },
         load.memory_index(),
     ))

@@ -36,7 +36,7 @@ pub(super) fn plausible_function(code: &CodeRegions<'_>, position: Position) -> 
         if code.is_instruction(at) {
             return true;
         }
-        if odd(&instruction) || (count == 0 && !first(&instruction)) {
+        if is_odd_instruction(&instruction) || (count == 0 && !first(&instruction)) {
             return false;
         }
         let Control::End(terminator) = control_flow(&instruction) else {
@@ -85,7 +85,7 @@ fn first(instruction: &Instruction) -> bool {
 }
 
 /// Instructions that data decodes to, and that compilers do not write.
-fn odd(instruction: &Instruction) -> bool {
+pub(super) fn is_odd_instruction(instruction: &Instruction) -> bool {
     use Mnemonic as M;
     let mnemonic = matches!(
         instruction.mnemonic(),

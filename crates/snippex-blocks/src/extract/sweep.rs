@@ -3,6 +3,7 @@
 use iced_x86::{Instruction, Mnemonic};
 
 use super::code::{CodeRegions, Position};
+use super::plausible::is_odd_instruction;
 use super::trace::Tracer;
 use snippex_core::block::{Origin, Terminator};
 use snippex_core::decode::{Control, control_flow, intel_decoder};
@@ -31,10 +32,41 @@ pub(super) fn sweep_gaps(tracer: &mut Tracer<'_, '_>) {
     }
 }
 
-/// Decodes one gap block by block. A block that runs into bytes which do not decode, or out of the gap into the
-/// middle of an instruction, is dropped: it is data, most likely.
+/// Where functions begin, most likely.
+const ALIGNMENT: u64 = 16;
+
+/// What was decoded since the last padding before an aligned address: a function, or a table.
+#[derive(Default)]
+struct Stretch {
+    /// Blocks, each as its instructions' places and lengths.
+    blocks: Vec<Vec<(Position, usize)>>,
+    targets: Vec<Position>,
+    /// It has bytes that do not decode, or decode to what nobody writes: all of it is data, most likely.
+    is_data: bool,
+}
+
+impl Stretch {
+    /// Ends it: what it has is code unless something spoke against that.
+    fn take_as_code(&mut self, code: &mut CodeRegions<'_>, targets: &mut Vec<Position>) {
+        let ended = std::mem::take(self);
+        if ended.is_data {
+            return;
+        }
+        for block in ended.blocks {
+            code.mark_leader(block[0].0, Origin::Sweep);
+            for (at, length) in block {
+                code.mark_swept(at, length);
+            }
+        }
+        targets.extend(ended.targets);
+    }
+}
+
+/// Decodes one gap block by block. A block that runs out of the gap into the middle of an instruction is dropped, and so is a
+/// whole stretch between paddings in which something is no code.
 fn fill_gap(code: &mut CodeRegions<'_>, start: Position, end: Position, targets: &mut Vec<Position>) {
     let mut block: Vec<(Position, usize)> = Vec::new();
+    let mut stretch = Stretch::default();
     let mut position = start;
     let mut decoder = intel_decoder(
         &code.bytes_from(start)[..(end - start) as usize],
@@ -46,6 +78,9 @@ fn fill_gap(code: &mut CodeRegions<'_>, start: Position, end: Position, targets:
             let padding = padding(&code.bytes_from(position)[..(end - position) as usize]);
             if padding > 0 {
                 position += padding as Position;
+                if code.address_of(position).is_multiple_of(ALIGNMENT) {
+                    stretch.take_as_code(code, targets);
+                }
                 continue;
             }
         }
@@ -55,10 +90,12 @@ fn fill_gap(code: &mut CodeRegions<'_>, start: Position, end: Position, targets:
         decoder.set_ip(code.address_of(position));
         decoder.decode_out(&mut instruction);
         if instruction.is_invalid() {
+            stretch.is_data = true;
             block.clear();
             position += 1;
             continue;
         }
+        stretch.is_data |= is_odd_instruction(&instruction);
         block.push((position, instruction.len()));
         position += instruction.len() as Position;
         let control = control_flow(&instruction);
@@ -67,15 +104,13 @@ fn fill_gap(code: &mut CodeRegions<'_>, start: Position, end: Position, targets:
             if let Control::End(Terminator::Jcc | Terminator::Jmp | Terminator::Loop | Terminator::Call) =
                 control
             {
-                targets.extend(code.position_of(instruction.near_branch_target()));
+                let target = code.position_of(instruction.near_branch_target());
+                stretch.targets.extend(target);
             }
-            code.mark_leader(block[0].0, Origin::Sweep);
-            for &(at, length) in &block {
-                code.mark_swept(at, length);
-            }
-            block.clear();
+            stretch.blocks.push(std::mem::take(&mut block));
         }
     }
+    stretch.take_as_code(code, targets);
 }
 
 /// Bytes of padding that `bytes` begin with: NOPs, INT3, zeros.

@@ -7,7 +7,7 @@ use super::function::{FunctionId, Functions, Waiter};
 use super::jump_table::{Resolved, Tables};
 use crate::binary::Image;
 use snippex_core::block::{Origin, Terminator};
-use snippex_core::decode::{Control, control_flow, intel_decoder};
+use snippex_core::decode::{Control, MAX_LENGTH, control_flow, intel_decoder, measure_refused};
 
 /// Code to be traced.
 #[derive(Clone, Copy, Debug)]
@@ -183,6 +183,14 @@ impl<'i, 'a> Tracer<'i, 'a> {
             }
             decoder.decode_out(&mut instruction);
             if instruction.is_invalid() {
+                // What processors refuse is no code to sweep.
+                let offset = (position - region.base) as usize;
+                let bytes = &region.bytes[offset..region.bytes.len().min(offset + MAX_LENGTH)];
+                if position != run.start
+                    && let Some(length) = measure_refused(bytes)
+                {
+                    self.code.mark_data(position, length);
+                }
                 // What cannot be read is assumed to be able to return.
                 return self.set_returns(run.function);
             }
@@ -283,16 +291,14 @@ impl<'i, 'a> Tracer<'i, 'a> {
         ) {
             Resolved::Targets(targets) => {
                 for &target in &targets {
-                    let function = if self.functions.covers_position(run.function, target) {
-                        run.function
-                    } else {
-                        self.functions.find_owner(target).unwrap_or(run.function)
-                    };
-                    self.flow(run.function, function);
-                    self.queue_block(target, Origin::JumpTable, function, Some(position));
+                    self.follow_case(run, position, target);
                 }
             }
-            Resolved::Later => {}
+            Resolved::Later(first) => {
+                if let Some(target) = first {
+                    self.follow_case(run, position, target);
+                }
+            }
             Resolved::Unknown => {
                 self.unresolved_jumps += u64::from(
                     instruction.op0_kind() != OpKind::Memory || instruction.memory_base() != Register::RIP,
@@ -301,6 +307,17 @@ impl<'i, 'a> Tracer<'i, 'a> {
                 self.set_returns(run.function);
             }
         }
+    }
+
+    /// Queues a case of the `switch` whose jump is at `position`.
+    fn follow_case(&mut self, run: &TracedRun<'a>, position: Position, target: Position) {
+        let function = if self.functions.covers_position(run.function, target) {
+            run.function
+        } else {
+            self.functions.find_owner(target).unwrap_or(run.function)
+        };
+        self.flow(run.function, function);
+        self.queue_block(target, Origin::JumpTable, function, Some(position));
     }
 
     /// Notes what an ordinary instruction says about addresses: code taken as a value, data that may be a table.

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use snippex_core::block::Block;
+use snippex_core::decode::{Refusal, refused_bytes};
 
 use super::form::{Form, Skip};
 
@@ -48,6 +50,73 @@ pub struct ExtensionCoverage {
 pub struct Coverage {
     /// By name of the extension.
     pub extensions: BTreeMap<String, ExtensionCoverage>,
+    /// The refused encodings next to the forms.
+    pub refused: RefusedCoverage,
+}
+
+/// Encodings that processors refuse, of which blocks are run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RefusedCoverage {
+    /// How many.
+    pub encodings: u64,
+    /// The same by what would have to change.
+    pub reasons: BTreeMap<&'static str, u64>,
+    /// Those that capstone, as a second opinion, takes for an instruction. `None` when it could not be asked.
+    pub decoded_by_capstone: Option<u64>,
+}
+
+impl RefusedCoverage {
+    /// Counts those of `blocks` that end in one.
+    pub fn of_blocks<'b>(blocks: impl Iterator<Item = &'b Block>) -> Self {
+        let other = OtherDecoder::build();
+        let mut coverage = Self {
+            decoded_by_capstone: other.as_ref().map(|_| 0),
+            ..Self::default()
+        };
+        for bytes in blocks.filter_map(refused_bytes) {
+            coverage.encodings += 1;
+            *coverage
+                .reasons
+                .entry(Refusal::of_bytes(bytes).name())
+                .or_default() += 1;
+            if let (Some(count), Some(other)) = (&mut coverage.decoded_by_capstone, &other) {
+                *count += u64::from(other.decodes(bytes));
+            }
+        }
+        coverage
+    }
+}
+
+/// Capstone, where it is part of the build.
+#[cfg(feature = "capstone")]
+struct OtherDecoder(capstone::Capstone);
+
+#[cfg(feature = "capstone")]
+impl OtherDecoder {
+    fn build() -> Option<Self> {
+        use capstone::prelude::*;
+        let x86 = Capstone::new().x86().mode(arch::x86::ArchMode::Mode64);
+        x86.build().ok().map(Self)
+    }
+
+    fn decodes(&self, bytes: &[u8]) -> bool {
+        let found = self.0.disasm_count(bytes, 0, 1);
+        found.is_ok_and(|instructions| !instructions.is_empty())
+    }
+}
+
+#[cfg(not(feature = "capstone"))]
+enum OtherDecoder {}
+
+#[cfg(not(feature = "capstone"))]
+impl OtherDecoder {
+    fn build() -> Option<Self> {
+        None
+    }
+
+    fn decodes(&self, _bytes: &[u8]) -> bool {
+        match *self {}
+    }
 }
 
 impl Coverage {

@@ -16,11 +16,12 @@ mod immediates;
 mod memory_operand;
 mod operands;
 mod prefixes;
+mod refused;
 mod request;
 mod sequence;
 mod single;
 
-pub use coverage::{Coverage, ExtensionCoverage, FormFate};
+pub use coverage::{Coverage, ExtensionCoverage, FormFate, RefusedCoverage};
 pub use form::{Form, Skip};
 pub use request::{GenerationRequest, RequestError};
 
@@ -29,18 +30,24 @@ use snippex_core::block::Block;
 /// The blocks of `request`, in ascending order of address. The same request gives the same blocks everywhere.
 #[must_use]
 pub fn generate_blocks(request: &GenerationRequest) -> Vec<Block> {
-    request
+    let mut blocks: Vec<Block> = request
         .forms()
         .filter(|form| form.skip_reason().is_none())
         .flat_map(|form| of_form(request, form))
-        .collect()
+        .collect();
+    blocks.sort_by_key(|block| block.address);
+    blocks
 }
 
-/// The blocks of one form.
+/// The blocks of one form: of single instructions with the encodings next to it that processors refuse, or sequences.
 #[must_use]
 pub fn of_form(request: &GenerationRequest, form: Form) -> Vec<Block> {
     match request.sequence {
-        None => single::generate_form_blocks(request, form),
+        None => {
+            let mut blocks = single::generate_form_blocks(request, form);
+            blocks.extend(refused::generate_refused_encodings(request, form));
+            blocks
+        }
         Some(length) => sequence::generate_sequences(request, form, length),
     }
 }
@@ -48,10 +55,10 @@ pub fn of_form(request: &GenerationRequest, form: Form) -> Vec<Block> {
 /// The form that a generated block stands for, by where it lies.
 #[must_use]
 pub fn form_of(block: &Block) -> Option<Form> {
-    let number = if block.address < sequence::START {
-        block.address / single::FORM_STRIDE
-    } else {
-        (block.address - sequence::START) / sequence::FORM_STRIDE
+    let number = match block.address {
+        sequence::START.. => (block.address - sequence::START) / sequence::FORM_STRIDE,
+        refused::START.. => (block.address - refused::START) / refused::FORM_STRIDE,
+        _ => block.address / single::FORM_STRIDE,
     };
     Form::from_number(number)
 }

@@ -121,6 +121,9 @@ pub(super) fn build_instruction(
     let mut used_memory = false;
     // Registers that an instruction wants to be different (gathers, AMX).
     let distinct = info.requires_unique_reg_nums() || info.requires_unique_dest_reg_num();
+    // Low ones first, then every register in turn: an index of four looks like none to who forgets that it is a vector.
+    let first_distinct = if variant < 2 { 0 } else { u64::from(variant) };
+    let distinct_register = |place: u32| ((first_distinct + u64::from(place)) % vectors) as u32;
     for (operand, &kind) in (0..).zip(info.op_kinds()) {
         use OpCodeOperandKind as K;
         let memory = match kind {
@@ -171,7 +174,7 @@ pub(super) fn build_instruction(
             );
             if let Some(first) = vector_index {
                 let number = if distinct {
-                    3
+                    distinct_register(3)
                 } else {
                     registers.other(operand, vectors, same, random)
                 };
@@ -186,7 +189,7 @@ pub(super) fn build_instruction(
         };
         let vector = |first: Register, random: &mut Random| {
             let number = if distinct {
-                operand * 2
+                distinct_register(operand * 2)
             } else {
                 registers.other(operand, vectors, same, random)
             };

@@ -107,6 +107,10 @@ fn around(form: Form, variant: u32, address: u64, instruction: &Instruction, byt
     if variant % 3 == 1 {
         before = equal_comparand(instruction);
     }
+    // Of random elements of an index nearly all lead nowhere, and zeros show nothing.
+    if instruction.is_vsib() && !variant.is_multiple_of(3) {
+        before = small_indices(instruction);
+    }
     // Of random bytes XRSTOR would refuse nearly all.
     if matches!(instruction.mnemonic(), Mnemonic::Xrstor | Mnemonic::Xrstor64) && !variant.is_multiple_of(4) {
         before = image_header(instruction);
@@ -217,6 +221,28 @@ fn equal_comparand(instruction: &Instruction) -> Vec<Instruction> {
         ],
         _ => Vec::new(),
     }
+}
+
+/// An instruction that leaves seven bits of each element of the vector that `instruction` takes as an index: addresses near the
+/// base, a different one for each element.
+fn small_indices(instruction: &Instruction) -> Vec<Instruction> {
+    let index = instruction.memory_index();
+    let evex = instruction.memory_index().is_zmm() || index.number() >= 16;
+    let wide = instruction.is_vsib64();
+    let code = match (index.is_xmm(), index.is_ymm(), evex, wide) {
+        (true, _, false, true) => Code::VEX_Vpsrlq_xmm_xmm_imm8,
+        (true, _, false, false) => Code::VEX_Vpsrld_xmm_xmm_imm8,
+        (_, true, false, true) => Code::VEX_Vpsrlq_ymm_ymm_imm8,
+        (_, true, false, false) => Code::VEX_Vpsrld_ymm_ymm_imm8,
+        (true, _, true, true) => Code::EVEX_Vpsrlq_xmm_k1z_xmmm128b64_imm8,
+        (true, _, true, false) => Code::EVEX_Vpsrld_xmm_k1z_xmmm128b32_imm8,
+        (_, true, true, true) => Code::EVEX_Vpsrlq_ymm_k1z_ymmm256b64_imm8,
+        (_, true, true, false) => Code::EVEX_Vpsrld_ymm_k1z_ymmm256b32_imm8,
+        (_, _, _, true) => Code::EVEX_Vpsrlq_zmm_k1z_zmmm512b64_imm8,
+        (_, _, _, false) => Code::EVEX_Vpsrld_zmm_k1z_zmmm512b32_imm8,
+    };
+    let bits = if wide { 57 } else { 25 };
+    Instruction::with3(code, index, index, bits).into_iter().collect()
 }
 
 /// Instructions that make an image at the memory operand of `instruction` one that XRSTOR takes: a header that names

@@ -106,8 +106,17 @@ fn the_second_decoder_agrees_on_what_control_flow_found() {
         panic!("this test needs {LIBRARY} (apt-get install libssl3 or libssl3t64): {error}")
     });
     let image = Image::parse(&data).unwrap();
-    let opinion = snippex_blocks::extract::second_opinion(&extract_blocks(&image), 5).unwrap();
+    let opinion = snippex_blocks::extract::second_opinion(&extract_blocks(&image), usize::MAX).unwrap();
     assert!(opinion.instructions > 500_000);
-    assert_eq!(opinion.disagreements, opinion.in_sweep, "{opinion:x?}");
-    assert!(opinion.examples.len() <= 5);
+    // Capstone lacks AVX-IFMA, which newer libraries use: that is no disagreement about what is code.
+    let newer = opinion.examples.iter().filter(|found| {
+        let instruction = iced_x86::Decoder::new(64, &found.bytes, 0).decode();
+        instruction
+            .cpuid_features()
+            .contains(&iced_x86::CpuidFeature::AVX_IFMA)
+    });
+    let newer = newer.count() as u64;
+    assert_eq!(opinion.disagreements - newer, opinion.in_sweep, "{opinion:x?}");
+    let few = snippex_blocks::extract::second_opinion(&extract_blocks(&image), 5).unwrap();
+    assert!(few.examples.len() <= 5);
 }

@@ -141,6 +141,111 @@ fn jump_tables_lead_to_their_cases() {
     assert!(blocks.iter().all(|block| block.origin != Origin::Sweep));
 }
 
+/// As [`switch`], without a comparison: the compiler knows that the byte at RDI is one of `cases`, each of which holds
+/// instructions inside its constant.
+fn unguarded_switch(table: u64, cases: u64) -> Vec<u8> {
+    assemble(|a| {
+        a.movzx(eax, byte_ptr(rdi))?;
+        let operand = MemoryOperand::with_base_displ(Register::RIP, table as i64);
+        a.add_instruction(Instruction::with2(Code::Lea_r64_m, Register::RCX, operand)?)?;
+        a.movsxd(rax, dword_ptr(rcx + rax * 4))?;
+        a.add(rax, rcx)?;
+        a.jmp(rax)?;
+        for case in 0..cases {
+            a.mov(rax, 0x1122_3344_5566_7788_u64 + case)?;
+            a.ret()?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_table_without_a_bound_ends_where_another_begins() {
+    // call the second; then the first one, both tables side by side.
+    let first = unguarded_switch(RODATA - 5, 3);
+    let length = first.len() as u64;
+    let second = unguarded_switch(RODATA + 12 - 5 - length, 3);
+    let mut code = [&[0xe8][..], &(length as u32).to_le_bytes()].concat();
+    code.extend(&first);
+    code.extend(&second);
+    let cases = |start: u64| -> Vec<u64> { (0..3).map(|case| start + length - 11 * (3 - case)).collect() };
+    let mut rodata = table(&cases(5), RODATA);
+    rodata.extend(table(&cases(5 + length), RODATA + 12));
+    let file = Elf {
+        rodata,
+        ..Elf::new(code)
+    };
+    let (blocks, statistics) = blocks(&file.build());
+    assert_eq!(statistics.jump_tables, 2);
+    let found = blocks.iter().filter(|block| block.origin == Origin::JumpTable);
+    let expected = [cases(5), cases(5 + length)].concat();
+    assert_eq!(
+        found.map(|block| block.address - CODE).collect::<Vec<_>>(),
+        expected
+    );
+}
+
+#[test]
+fn constants_between_functions_are_no_blocks() {
+    let jump = |length: u32| [&[0xe9][..], &length.to_le_bytes()].concat();
+    // The first constants of SHA-256 (FIPS 180-4, section 4.2.2), some of which decode.
+    let constants: Vec<u8> = [
+        0x428a_2f98_u32,
+        0x7137_4491,
+        0xb5c0_fbcf,
+        0xe9b5_dba5,
+        0x3956_c25b,
+        0x59f1_11f1,
+        0x923f_82a4,
+        0xab1c_5ed5,
+        0xd807_aa98,
+        0x1283_5b01,
+        0x2431_85be,
+        0x550c_7dc3,
+        0x72be_5d74,
+        0x80de_b1fe,
+        0x9bdc_06a7,
+        0xc19b_f174,
+    ]
+    .iter()
+    .flat_map(|word| word.to_le_bytes())
+    .collect();
+    let mut code = jump(constants.len() as u32 + 11);
+    code.resize(16, 0xcc);
+    code.extend(&constants);
+    code.push(0xc3);
+    let found = blocks(&Elf::new(code.clone()).build()).0;
+    let swept = |blocks: &[Block]| {
+        blocks
+            .iter()
+            .filter(|block| block.origin == Origin::Sweep)
+            .count()
+    };
+    assert_eq!((found.len(), swept(&found)), (2, 0), "{found:#?}");
+    // What compilers write is found there all the same: mov eax, 1; ret, and padding up to the next function.
+    let function = [&[0xb8, 1, 0, 0, 0, 0xc3][..], &[0xcc; 10]].concat();
+    code.splice(16..16, function);
+    code[1] += 16;
+    let found = blocks(&Elf::new(code).build()).0;
+    assert_eq!((found.len(), swept(&found)), (3, 1), "{found:#?}");
+}
+
+#[test]
+fn a_section_table_that_means_nothing_is_not_trusted() {
+    let elf = Elf {
+        symbols: vec![(0, 1, 2)],
+        ..Elf::new(vec![0x90, 0xc3])
+    };
+    let mut file = elf.build();
+    let table = u64::from_le_bytes(file[0x28..0x30].try_into().unwrap()) as usize;
+    for (index, byte) in file[table..].iter_mut().enumerate() {
+        *byte = (index * 37 + 11) as u8;
+    }
+    let (found, _) = blocks(&file);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert_eq!(found[0].origin, Origin::Entry);
+}
+
 #[test]
 fn a_jump_table_inside_the_code_is_data() {
     let length = switch(CODE).len() as u64;
@@ -214,6 +319,27 @@ fn alignment_behind_a_branch_belongs_to_no_block() {
 }
 
 #[test]
+fn a_block_ends_in_what_processors_refuse() {
+    for (refused, length) in [
+        (&[0xf0_u8, 0x89, 0x07][..], 3),
+        (&[0x8e, 0xc8], 2),
+        (&[0xc5, 0xfd, 0x6e, 0xc0], 4),
+    ] {
+        let mut code = vec![0xb8, 1, 0, 0, 0]; // mov eax, 1
+        code.extend(refused);
+        code.push(0xc3);
+        let block = blocks(&Elf::new(code).build()).0[0].clone();
+        assert_eq!(block.unrunnable, None, "{refused:02x?}");
+        assert_eq!(
+            (block.instruction_count, block.terminator),
+            (2, Terminator::Trap),
+            "{refused:02x?}"
+        );
+        assert_eq!(block.bytes[5..], refused[..length], "{refused:02x?}");
+    }
+}
+
+#[test]
 fn what_cannot_be_run_says_why() {
     let reason = |code: &[u8]| {
         let mut code = code.to_vec();
@@ -233,7 +359,8 @@ fn what_cannot_be_run_says_why() {
     assert_eq!(reason(&[0x0f, 0x01, 0xf8]), Some(Unrunnable::Privileged)); // swapgs
     assert_eq!(reason(&[0xfa]), Some(Unrunnable::Privileged)); // cli
     assert_eq!(reason(&[0xcb]), Some(Unrunnable::FarTransfer)); // retf
-    assert_eq!(reason(&[0x90, 0x06]), Some(Unrunnable::Invalid));
+    // What a careless engine takes for a system call.
+    assert_eq!(reason(&[0x90, 0xf0, 0x0f, 0x05]), Some(Unrunnable::Syscall));
     for fine in [
         &[0x9c, 0x9d][..],
         &[0x0f, 0xae, 0x00],

@@ -6,7 +6,7 @@ use super::leaked::leaked_deviation;
 use super::memory;
 use super::registers::Registers;
 use super::tolerance::Tolerance;
-use super::{endpoint, flag_deviations, float_deviations};
+use super::{endpoint, flag_deviations, float_deviations, x87_deviations};
 use crate::case::Case;
 use crate::effects::{BlockEffects, Rule, RuleSet};
 use crate::observation::{Endpoint, Observation, Signal};
@@ -67,6 +67,10 @@ pub fn compare_with(
             return outcome(effects, case, expected, differences, noted);
         }
     }
+    // Where the processor itself executes what no manual has, how it ends is the result.
+    if effects.executes_refused(case, &expected.endpoint) {
+        return outcome(effects, case, expected, differences, noted);
+    }
     let mask = effects.mask_at_endpoint(case, &expected.endpoint, &expected.state);
     let mut registers = Registers {
         expected: &expected.state,
@@ -97,6 +101,13 @@ pub fn compare_with(
         });
     }
     let completed = effects.completed_instructions(case, &expected.endpoint);
+    let doubles = x87_deviations::explain(effects, completed, case, &expected.state, &differences, tolerance);
+    if let (Some(first), Some(deviation)) = (differences.first(), doubles) {
+        return Comparison::Inconclusive(InconclusiveReason::Deviation {
+            id: deviation.id.clone(),
+            difference: Box::new(first.clone()),
+        });
+    }
     let floats = float_deviations::explain(effects, completed, case, &mut differences, tolerance, &mut noted);
     if let (Some(first), Some(deviation)) = (differences.first(), floats) {
         return Comparison::Inconclusive(InconclusiveReason::Deviation {

@@ -4,14 +4,11 @@
 use std::iter;
 
 use super::class::Class;
+use super::denormals;
 use super::difference::{Difference, Field, Noted, Value};
 use super::tolerance::{Deviates, Deviation, Tolerance};
 use crate::case::Case;
 use crate::effects::BlockEffects;
-use crate::state::MachineState;
-
-/// MXCSR: denormal operands count as zero, results that are too small become zero.
-const DAZ_AND_FTZ: u32 = 1 << 6 | 1 << 15;
 
 /// Takes from `differences` those that a deviation has in itself, and notes them. When some were, or denormal numbers may
 /// be behind them all, what is left may follow from that: then it says which deviation it is.
@@ -29,15 +26,17 @@ pub(super) fn explain<'t>(
     };
     let signs = find(Deviates::NanSign);
     let integers = find(Deviates::IntegerIndefinite);
-    let denormals = find(Deviates::DenormalControls);
-    if differences.is_empty() || (signs.is_none() && integers.is_none() && denormals.is_none()) {
+    let switches = find(Deviates::DenormalControls);
+    if differences.is_empty() || (signs.is_none() && integers.is_none() && switches.is_none()) {
         return None;
     }
     let culprit = Class::of_state(effects, completed, differences).culprit?;
     if !effects.is_floating_point(culprit.instruction) {
         return None;
     }
-    if let Some(deviation) = denormals.filter(|_| has_denormals(case)) {
+    if let Some(deviation) =
+        switches.filter(|_| denormals::may_be_behind(case, culprit.instruction, differences))
+    {
         return Some(deviation);
     }
     let converts = culprit.form.contains("cvt");
@@ -55,25 +54,6 @@ pub(super) fn explain<'t>(
         deviation.is_none()
     });
     found.filter(|_| !differences.is_empty())
-}
-
-/// Whether the run starts with one of MXCSR's switches for denormal numbers set, and with such a number: in a vector
-/// register, or perhaps in memory.
-fn has_denormals(case: &Case) -> bool {
-    case.state.mxcsr & DAZ_AND_FTZ != 0 && (!case.pages.is_empty() || in_registers(&case.state))
-}
-
-fn in_registers(state: &MachineState) -> bool {
-    state.vectors.iter().any(|vector| {
-        let (singles, _) = vector.as_chunks();
-        let (doubles, _) = vector.as_chunks();
-        singles
-            .iter()
-            .any(|single| f32::from_le_bytes(*single).is_subnormal())
-            || doubles
-                .iter()
-                .any(|double| f64::from_le_bytes(*double).is_subnormal())
-    })
 }
 
 /// Whether `alike` holds for every element of `difference` that differs: for elements of eight bytes, or else of four.

@@ -57,6 +57,7 @@ mod approximate;
 mod arm_deviations;
 mod class;
 mod compare;
+mod denormals;
 mod difference;
 mod endpoint;
 mod flag_deviations;
@@ -67,6 +68,7 @@ mod registers;
 mod tolerance;
 mod vectors;
 mod x87;
+mod x87_deviations;
 
 #[cfg(test)]
 mod tests;

@@ -96,6 +96,8 @@ pub enum Deviates {
     TopByteIgnored,
     /// x87 arithmetic keeps this many bits of the significand.
     X87Significand(u8),
+    /// x87 registers hold doubles, and neither a full nor an empty stack is noticed.
+    X87Doubles,
 }
 
 /// The unit of an instruction that faults.
@@ -282,6 +284,17 @@ impl Tolerance {
                     "box64-mxcsr-flags",
                     "the exception flags of MXCSR are set only with BOX64_SSE_FLUSHTO0",
                     Deviates::Mxcsr(0x3f),
+                ),
+                deviation(
+                    "box64-x87-doubles",
+                    "x87 registers hold doubles, a full or empty stack is not noticed, and precision control has no effect \
+                     unless BOX64_DYNAREC_X87DOUBLE is 2",
+                    Deviates::X87Doubles,
+                ),
+                deviation(
+                    "box64-x87-status",
+                    "the x87 status word keeps C0 to C3 and TOP only",
+                    Deviates::X87Status(0x80ff),
                 ),
                 deviation(
                     "box64-denormals",

@@ -1,6 +1,6 @@
 //! The instructions of a block with everything about them that no start state changes.
 
-use crate::decode::block_decoder;
+use crate::decode::block_instructions;
 use std::sync::LazyLock;
 
 use iced_x86::{
@@ -78,19 +78,14 @@ pub(super) struct Decoded {
     pub(super) long_scalar: bool,
 }
 
-/// Decodes the whole block. Bytes that do not decode end it.
+/// Decodes the whole block. A refused encoding at its end is an instruction that touches nothing.
 pub(super) fn decode_block(block: &Block) -> Vec<Decoded> {
-    let mut decoder = block_decoder(block);
     let mut factory = InstructionInfoFactory::new();
     // The count is what a file says; there is at most an instruction a byte.
     let count = (block.instruction_count as usize).min(block.bytes.len());
     let mut instructions = Vec::with_capacity(count);
-    while decoder.can_decode() {
-        let offset = decoder.position();
-        let instruction = decoder.decode();
-        if instruction.is_invalid() {
-            break;
-        }
+    for found in block_instructions(block) {
+        let (instruction, offset) = (found.instruction, found.offset);
         let info = factory.info(&instruction);
         let registers: Box<[UsedRegister]> = info.used_registers().into();
         instructions.push(Decoded {

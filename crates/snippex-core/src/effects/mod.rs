@@ -33,9 +33,11 @@ pub(crate) mod tests;
 pub use mask::{Approximation, Bits, Mask, OpenByte, OpenFault, Precision};
 pub use rules::{Openness, Rule, RuleInfo, RuleSet};
 pub use writers::Location;
+pub(crate) use writers::instruction_form;
 
 use crate::block::Block;
 use crate::case::Case;
+use crate::decode::refused_text;
 use crate::observation::Endpoint;
 use crate::state::MachineState;
 use decoded::{Decoded, Unit};
@@ -48,13 +50,19 @@ pub struct BlockEffects {
     instructions: Vec<Decoded>,
     /// FPTAN or FSINCOS push only when their operand is in range.
     conditional_push: bool,
+    /// The refused encoding at the end, in words.
+    refused: Option<String>,
 }
 
 impl BlockEffects {
-    /// Decodes `block`. Bytes that do not decode end the analysis: they fault when they are reached.
+    /// Decodes `block`. What it may end in and does not decode faults when it is reached.
     #[must_use]
     pub fn new(block: &Block) -> Self {
         let instructions = decoded::decode_block(block);
+        let refused = instructions
+            .last()
+            .filter(|last| last.instruction.is_invalid())
+            .map(|last| refused_text(&block.bytes[last.offset..]));
         let conditional_push = instructions
             .iter()
             .any(|decoded| decoded.instruction.fpu_stack_increment_info().conditional());
@@ -62,10 +70,11 @@ impl BlockEffects {
             length: block.bytes.len(),
             instructions,
             conditional_push,
+            refused,
         }
     }
 
-    /// Number of instructions that decode.
+    /// Number of instructions, a refused one included.
     #[must_use]
     pub fn instruction_count(&self) -> usize {
         self.instructions.len()
@@ -85,6 +94,12 @@ impl BlockEffects {
             }
             _ => self.instructions.len(),
         }
+    }
+
+    /// Whether a refused encoding was executed all the same on the way to `endpoint`: what it does is not known.
+    #[must_use]
+    pub fn executes_refused(&self, case: &Case, endpoint: &Endpoint) -> bool {
+        self.refused.is_some() && self.completed_instructions(case, endpoint) == self.instructions.len()
     }
 
     /// The open bits at `endpoint`. `end` is the end state of the engine that is taken as right: the x87 stack
@@ -149,6 +164,14 @@ impl BlockEffects {
             .is_some_and(|decoded| decoded.unit != Unit::Integer)
     }
 
+    /// Whether instruction `index` computes in the x87 unit.
+    #[must_use]
+    pub fn is_x87(&self, index: usize) -> bool {
+        self.instructions
+            .get(index)
+            .is_some_and(|decoded| decoded.unit == Unit::X87)
+    }
+
     /// Whether instruction `index` computes in the SSE or AVX unit.
     #[must_use]
     pub fn is_vector(&self, index: usize) -> bool {
@@ -171,8 +194,10 @@ impl BlockEffects {
     /// Mnemonic and operand kinds of an instruction, such as `shl r32, cl`: what makes two divergences alike.
     #[must_use]
     pub fn instruction_form(&self, index: usize) -> Option<String> {
-        self.instructions
-            .get(index)
-            .map(|decoded| writers::instruction_form(&decoded.instruction))
+        let decoded = self.instructions.get(index)?;
+        Some(match &self.refused {
+            Some(refused) if decoded.instruction.is_invalid() => refused.clone(),
+            _ => instruction_form(&decoded.instruction),
+        })
     }
 }

@@ -118,7 +118,7 @@ pub(super) fn copied_register(decoded: &Decoded) -> Option<Location> {
 }
 
 /// Mnemonic and operand kinds.
-pub(super) fn instruction_form(instruction: &Instruction) -> String {
+pub(crate) fn instruction_form(instruction: &Instruction) -> String {
     let mut form = format!("{:?}", instruction.mnemonic()).to_lowercase();
     for prefix in [
         (instruction.has_lock_prefix(), "lock "),

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{Roles, values};
+use super::{Role, Roles, values};
 use crate::address_space::{ARENA, STACK};
 use crate::case::PAGE_SIZE;
 use crate::group::VectorState;
 use crate::random::Random;
-use crate::state::{MXCSR_INITIAL, Vector, X87State};
+use crate::state::{MXCSR_INITIAL, RSP, Vector, X87State};
 
 /// Entries of a vector pool. The kind of lanes of an entry is its number modulo [`KINDS`].
 const SIZE: u64 = 256;
@@ -172,12 +172,30 @@ fn x87(random: &mut Random) -> X87State {
             status |= 0x8080;
         }
     }
+    let mut st = std::array::from_fn(|_| values::extended_of(14, random));
+    if random.next_below(4) == 0 {
+        st[0] = multiple_of(st[1], random);
+    }
     X87State {
         control,
         status,
         tags,
-        st: std::array::from_fn(|_| values::extended_of(14, random)),
+        st,
     }
+}
+
+/// A number of the magnitude of `divisor`, or up to 128 times that: a remainder by it has a small quotient.
+fn multiple_of(divisor: [u8; 10], random: &mut Random) -> [u8; 10] {
+    let exponent = u16::from_le_bytes([divisor[8], divisor[9]]) & 0x7fff;
+    let exponent = match exponent {
+        1..0x7f00 => exponent + random.next_below(8) as u16,
+        _ => 0x3fff,
+    };
+    let sign = (random.next_below(2) as u16) << 15;
+    let mut number = [0; 10];
+    number[..8].copy_from_slice(&(random.next_u64() | 1 << 63).to_le_bytes());
+    number[8..].copy_from_slice(&(exponent | sign).to_le_bytes());
+    number
 }
 
 /// Aligned, unaligned, across a cache line, across a page, at the end of one, at its start.
@@ -194,6 +212,37 @@ pub(super) fn random_corner_address(random: &mut Random, aligned: bool) -> u64 {
         4 => line + 64 - 1 - random.next_below(8),
         5..=8 => line + random.next_below(64),
         _ => line + 8 * random.next_below(8),
+    }
+}
+
+/// Start whose operand in memory ends at the last byte of its page, and start whose operand begins at the first.
+const AT_END: usize = 7;
+const AT_START: usize = 8;
+
+/// Moves the operand in memory of start `index` to an edge of its page, for the two starts that are there for it: what
+/// reads beyond the operand faults there. Operands whose address no register moves by itself stay where they are.
+pub(super) fn move_to_edge(index: usize, roles: &Roles, gpr: &mut [u64; 16]) {
+    let [memory] = &roles.memory[..] else { return };
+    let wanted = match index {
+        AT_END => (ARENA + PAGE_SIZE as u64).wrapping_sub(memory.size.max(1) as u64),
+        AT_START => ARENA,
+        _ => return,
+    };
+    let Some(address) = memory.address.as_ref().filter(|_| memory.segment.is_none()) else {
+        return;
+    };
+    let can_move = |register: u8| {
+        let role = roles.roles[usize::from(register)];
+        usize::from(register) != RSP && !matches!(role, Role::Base { pinned: true, .. })
+    };
+    let plain = address
+        .terms
+        .iter()
+        .find(|(register, scale)| *scale == 1 && can_move(*register));
+    if let (Some(&(register, _)), false) = (plain, address.narrowed) {
+        let distance = wanted.wrapping_sub(address.value_for(gpr));
+        let slot = &mut gpr[register as usize];
+        *slot = slot.wrapping_add(distance);
     }
 }
 
@@ -243,6 +292,47 @@ pub(super) fn fill_corner_line(random: &mut Random, line: &mut [u8; 64]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::block::{Block, Origin, Terminator};
+    use crate::case::Placement;
+
+    #[test]
+    fn an_operand_ends_at_the_page_and_another_begins_there() {
+        // vpsllw ymm0, ymm1, [rdi+rcx*2+8]
+        let block = Block {
+            address: 0x1000,
+            bytes: vec![0xc5, 0xf5, 0xf1, 0x44, 0x4f, 0x08],
+            instruction_count: 1,
+            terminator: Terminator::FallThrough,
+            successors: vec![],
+            origin: Origin::Generated,
+            unrunnable: None,
+        };
+        let placement = Placement {
+            image_base: 0,
+            code_base: 0,
+        };
+        let roles = Roles::from_block(&block, placement);
+        let address = |index: usize| {
+            let mut gpr = [7; 16];
+            move_to_edge(index, &roles, &mut gpr);
+            gpr[7].wrapping_add(2 * gpr[1]).wrapping_add(8)
+        };
+        assert_eq!(address(AT_END), ARENA + PAGE_SIZE as u64 - 16);
+        assert_eq!(address(AT_START), ARENA);
+        assert_eq!(address(0), 29);
+    }
+
+    #[test]
+    fn some_x87_operands_have_a_small_quotient() {
+        let exponent =
+            |register: [u8; 10]| i32::from(u16::from_le_bytes([register[8], register[9]]) & 0x7fff);
+        let vector_pool = vector_pool(1);
+        let quotients = vector_pool.iter().filter(|entry| {
+            let [first, second, ..] = entry.x87.st;
+            (1..8).contains(&(exponent(first) - exponent(second))) && exponent(second) != 0
+        });
+        assert!(quotients.count() > 16);
+    }
 
     #[test]
     fn every_corner_of_the_control_words_is_there() {

@@ -36,6 +36,9 @@ pub fn start_states(seed: u64, style: Style, block: &Block, roles: &Roles, count
                     role => value(&mut random, style, role, block),
                 };
             }
+            if style == Style::Corners {
+                corners::move_to_edge(index, roles, &mut gpr);
+            }
             Start {
                 gpr,
                 rflags: flags(&mut random, style, roles),

@@ -9,11 +9,13 @@ use snippex_core::effects::BlockEffects;
 use snippex_core::observation::{Endpoint, Observation};
 use snippex_core::state::Components;
 use snippex_triage::cause::{Attribution, attribute_causes, of_signature};
-use snippex_triage::pattern::DivergenceFacts;
+use snippex_triage::pattern::{DivergenceFacts, counterfactual_case};
 use snippex_triage::reduce::{block_prefix, instruction_ends};
 use snippex_triage::signature::Signature;
 
 use super::Finding;
+use crate::engine::EngineError;
+use crate::reduce::{Trial, TrialOutcome, prove_attributions};
 
 /// Two ends of a case, and what of them is compared.
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +70,27 @@ pub(super) fn at_once(
         }
         _ => None,
     }
+}
+
+/// Puts what a look at `finding` has told to the proof, where it is about one instruction.
+///
+/// # Errors
+/// When an engine cannot be used.
+pub(super) fn prove_finding(finding: &mut Finding, trial: &mut Trial<'_>) -> Result<(), EngineError> {
+    let proves =
+        |attribution: &Attribution| counterfactual_case(attribution.cause.as_str(), &finding.case).is_some();
+    if finding.case.block.instruction_count != 1 || !finding.attributions.iter().any(proves) {
+        return Ok(());
+    }
+    let seen = TrialOutcome {
+        expected: finding.expected.clone(),
+        actual: finding.actual.clone(),
+        comparison: Comparison::Diverged(finding.divergence.clone()),
+    };
+    if let Some(Some(proven)) = prove_attributions(&[(&finding.case, &seen)], false, trial)?.pop() {
+        finding.attributions = proven;
+    }
+    Ok(())
 }
 
 /// What is behind a divergence of the last instruction of `case`.

@@ -30,13 +30,13 @@ use snippex_triage::cause::Attribution;
 use tracing::debug;
 
 use crate::affinity;
-use crate::batch::split_into_batches;
+use crate::batch::{split_into_batches, split_large_groups};
 use crate::discovery::CaseMaker;
 use crate::engine::{Engine, EngineError};
 use crate::memory_source::MemorySource;
 use crate::reduce::{FirstDivergence, Trial, locate_first_divergence};
 use crate::results::{Results, RunOutcome};
-use attribution::{Ends, as_met, at_once};
+use attribution::{Ends, as_met, at_once, prove_finding};
 use confirmations::Confirmations;
 use reduction_queue::ReductionQueue;
 use work_list::WorkList;
@@ -155,6 +155,10 @@ pub fn check_blocks(
                 break;
             }
         }
+        for report in worker.failed_starts() {
+            // Whoever has stopped listening need not hear it.
+            let _ = reports.send(report);
+        }
         Ok(())
     };
     let count = options.threads.max(1).min(batches.max(1));
@@ -226,6 +230,17 @@ impl<'w> Worker<'w> {
         Ok(worker)
     }
 
+    /// What there is to say about starts of the engines' processes.
+    fn failed_starts(&self) -> impl Iterator<Item = CheckReport> + use<> {
+        let engines = [&self.reference, &self.subject].map(|engine| CheckReport::FailedStarts {
+            engine: engine.identity().name.clone(),
+            count: engine.failed_starts(),
+        });
+        let some =
+            |report: &CheckReport| matches!(report, CheckReport::FailedStarts { count, .. } if *count > 0);
+        engines.into_iter().filter(some)
+    }
+
     /// Whether it works with another host, which may be lost.
     fn is_elsewhere(&self) -> bool {
         self.reference.makes_cases() || self.subject.makes_cases()
@@ -254,20 +269,28 @@ impl<'w> Worker<'w> {
         blocks: &[Arc<Block>],
     ) -> Result<Vec<BlockReport>, EngineError> {
         let groups = self.maker.make_groups(blocks, self.reference.as_mut())?;
-        let mut reports = Vec::with_capacity(blocks.len());
-        for range in split_into_batches(&groups) {
-            let batch = &groups[range.clone()];
+        let mut reports: Vec<BlockReport> = Vec::with_capacity(blocks.len());
+        let (places, parts): (Vec<(usize, usize)>, Vec<Group>) = split_large_groups(groups)
+            .into_iter()
+            .map(|part| ((indices[part.index], part.first_start), part.group))
+            .unzip();
+        for range in split_into_batches(&parts) {
+            let batch = &parts[range.clone()];
             let expected = self.reference.run(batch)?;
             let actual = self.subject.run_expecting(batch, &expected)?;
-            for (position, &index) in indices[range].iter().enumerate() {
-                reports.push(judge(
+            for (position, &(index, first_start)) in places[range].iter().enumerate() {
+                let report = judge(
                     &batch[position],
                     position,
                     index,
                     &expected,
                     &actual,
                     self.options,
-                ));
+                );
+                match reports.last_mut().filter(|last| last.index == index) {
+                    Some(whole) => whole.add_part(report, first_start),
+                    None => reports.push(report),
+                }
             }
         }
         self.confirm(&mut reports)?;
@@ -278,7 +301,7 @@ impl<'w> Worker<'w> {
     fn confirm(&mut self, reports: &mut [BlockReport]) -> Result<(), EngineError> {
         let mut replaced = false;
         for report in reports {
-            for finding in std::mem::take(&mut report.findings) {
+            for mut finding in std::mem::take(&mut report.findings) {
                 if let Some(attributions) = self.enough(&finding) {
                     report.count_similar_finding(&finding, &attributions);
                     continue;
@@ -286,6 +309,7 @@ impl<'w> Worker<'w> {
                 let (reference, subject) = (self.reference.as_mut(), self.subject.as_mut());
                 if repeats(&finding, reference, subject, &self.options.tolerance)? {
                     let mut trial = Trial::new(reference, subject, &self.options.tolerance);
+                    prove_finding(&mut finding, &mut trial)?;
                     let first_divergence = match &finding.attributions[..] {
                         [] => locate_first_divergence(&finding.case, &finding.divergence, &mut trial)?,
                         _ => None,
@@ -312,6 +336,9 @@ impl<'w> Worker<'w> {
                     )?;
                     self.confirmations.add_finding(&attributions);
                     report.add_finding(finding, class, attributions, new);
+                } else if repeats_in_used_process(&finding, reference, subject, &self.options.tolerance)? {
+                    report.set_aside(&finding, Inconclusive::UsedProcess);
+                    report.in_used_processes.push(finding);
                 } else {
                     debug!(
                         block = format_args!("{:#x} {:02x?}", finding.case.block.address, finding.case.block.bytes),
@@ -372,17 +399,48 @@ pub fn repeats(
     let groups = [Group::from_case(&finding.case)];
     let expected = reference.run_fresh(&groups)?;
     let actual = subject.run_fresh(&groups)?;
+    Ok(diverges_alike(finding, &expected, &actual, tolerance))
+}
+
+/// How often a case has to diverge in a process that has run it before.
+const USED_RUNS: usize = 2;
+
+/// Whether `finding`, which does not show in fresh processes, shows each time in one of the subject's that has run its case once.
+fn repeats_in_used_process(
+    finding: &Finding,
+    reference: &mut dyn Engine,
+    subject: &mut dyn Engine,
+    tolerance: &Tolerance,
+) -> Result<bool, EngineError> {
+    let groups = [Group::from_case(&finding.case)];
+    let expected = reference.run_fresh(&groups)?.to_owned_results();
+    let expected = expected.view(&groups)?;
+    subject.run(&groups)?;
+    for _ in 0..USED_RUNS {
+        let actual = subject.run(&groups)?;
+        if !diverges_alike(finding, &expected, &actual, tolerance) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether a case, run once more, diverges in the class of `finding`.
+fn diverges_alike(
+    finding: &Finding,
+    expected: &Results<'_>,
+    actual: &Results<'_>,
+    tolerance: &Tolerance,
+) -> bool {
     let covered = expected.components().intersection(actual.components());
     let (RunOutcome::Ran(expected), RunOutcome::Ran(actual)) = (expected.outcome(0, 0), actual.outcome(0, 0))
     else {
-        return Ok(false);
+        return false;
     };
-    Ok(
-        match compare_observations(&finding.case, &expected, &actual, covered, tolerance) {
-            Comparison::Diverged(divergence) => divergence.class == finding.divergence.class,
-            _ => false,
-        },
-    )
+    match compare_observations(&finding.case, &expected, &actual, covered, tolerance) {
+        Comparison::Diverged(divergence) => divergence.class == finding.divergence.class,
+        _ => false,
+    }
 }
 
 /// Compares all runs of a group.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use snippex_core::case::{Case, PageAccess};
-use snippex_core::diff::{Class, Divergence, InconclusiveReason};
+use snippex_core::diff::{Class, Divergence, Field, InconclusiveReason};
 use snippex_core::effects::Rule;
 use snippex_core::observation::Observation;
 use snippex_triage::cause::Attribution;
@@ -30,6 +30,25 @@ pub struct Finding {
     pub attributions: Vec<Attribution>,
 }
 
+impl Finding {
+    /// Whether both diverge at the same instruction in the same way, by the same causes.
+    fn begins_like(&self, other: &Self) -> bool {
+        let fields = |finding: &Self| -> Vec<Field> {
+            let differences = finding.divergence.differences.iter();
+            differences.map(|difference| difference.field).collect()
+        };
+        self.divergence.class == other.divergence.class
+            && self.attributions == other.attributions
+            && (!self.attributions.is_empty() || fields(self) == fields(other))
+    }
+}
+
+fn add_counts<K: Ord>(to: &mut BTreeMap<K, u64>, from: BTreeMap<K, u64>) {
+    for (key, count) in from {
+        *to.entry(key).or_default() += count;
+    }
+}
+
 /// What a check sends as it goes.
 #[derive(Clone, Debug)]
 pub enum CheckReport {
@@ -42,6 +61,13 @@ pub enum CheckReport {
         /// The bug, and others that its case shows.
         bugs: Vec<Bug>,
     },
+    /// Processes of an engine did not come up, and were started again.
+    FailedStarts {
+        /// Name of the engine.
+        engine: String,
+        /// How many.
+        count: u32,
+    },
 }
 
 impl CheckReport {
@@ -50,7 +76,7 @@ impl CheckReport {
     pub fn into_block_report(self) -> Option<BlockReport> {
         match self {
             Self::Block(report) => Some(*report),
-            Self::Bugs { .. } => None,
+            Self::Bugs { .. } | Self::FailedStarts { .. } => None,
         }
     }
 }
@@ -71,6 +97,8 @@ pub enum Inconclusive {
     Deviation(String),
     /// A divergence did not show again when the case was run alone in fresh processes.
     NotRepeated,
+    /// A divergence shows again and again in a process that has run the case before, and in no fresh one.
+    UsedProcess,
     /// The instruction at which the engines part uses memory where the runner's own lies.
     RunnerMemory,
 }
@@ -102,6 +130,8 @@ pub struct BlockReport {
     pub deviations: BTreeMap<String, u64>,
     /// One entry for each class.
     pub findings: Vec<Finding>,
+    /// Those that show only in a process that has run the case before; their runs are inconclusive.
+    pub in_used_processes: Vec<Finding>,
     /// Runs of the block in which each bug showed.
     pub sightings: BTreeMap<Attribution, u64>,
     /// Shares of bugs that were met for the first time, each with its case.
@@ -127,9 +157,32 @@ impl BlockReport {
             excused: BTreeMap::new(),
             deviations: BTreeMap::new(),
             findings: Vec::new(),
+            in_used_processes: Vec::new(),
             sightings: BTreeMap::new(),
             bugs: Vec::new(),
             counted: Vec::new(),
+        }
+    }
+
+    /// Adds what was found out about other starts of the same block, the first of which is number `first_start`.
+    pub(super) fn add_part(&mut self, part: Self, first_start: usize) {
+        self.runs += part.runs;
+        self.completed += part.completed;
+        self.faulted += part.faulted;
+        self.matched += part.matched;
+        self.diverged += part.diverged;
+        add_counts(&mut self.inconclusive, part.inconclusive);
+        add_counts(&mut self.excused, part.excused);
+        add_counts(&mut self.deviations, part.deviations);
+        if let Some((reason, runs)) = part.unsupported {
+            self.unsupported.get_or_insert((reason, 0)).1 += runs;
+        }
+        for mut finding in part.findings {
+            finding.start += first_start;
+            match self.findings.iter_mut().find(|known| known.begins_like(&finding)) {
+                Some(known) => known.runs += finding.runs,
+                None => self.findings.push(finding),
+            }
         }
     }
 

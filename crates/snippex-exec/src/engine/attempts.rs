@@ -8,7 +8,7 @@ use super::{EngineError, MemoryMode};
 use crate::batch;
 use crate::guest_space::AddressSpace;
 use crate::process::GuestAnswer;
-use crate::results::{EXIT_ABANDONED, EXIT_DIED, EXIT_HUNG, EXIT_UNMAPPABLE};
+use crate::results::{EXIT_ABANDONED, EXIT_DIED, EXIT_HUNG, EXIT_RUNNER, EXIT_UNMAPPABLE};
 use crate::shared_layout::MAX_REACHED;
 
 /// Every line of every page that a batch may capture.
@@ -47,9 +47,25 @@ pub(super) enum Attempt {
 impl RunnerEngine {
     /// Does the runs from `first` to `end`, giving up the guilty ones.
     pub(super) fn run_range(&mut self, mut first: u32, end: u32) -> Result<(), EngineError> {
+        // A group that the engine refused to map, and then had a process of its own for.
+        let mut retried = None;
         while first < end {
             match self.attempt(first, end)? {
                 Attempt::Done => return Ok(()),
+                // What was in the way may have been the engine's own memory, which is elsewhere in another process: what is run
+                // must not depend on which batch comes first.
+                Attempt::Refused { step }
+                    if self
+                        .plan
+                        .group_of_step(step)
+                        .is_some_and(|group| retried != Some(group)) =>
+                {
+                    retried = self.plan.group_of_step(step);
+                    self.process = None;
+                    self.parent = None;
+                    let block = self.plan.blocks[retried.unwrap_or_default()];
+                    first = block.first_run.max(first);
+                }
                 Attempt::Refused { step } => {
                     let Some(group) = self.plan.group_of_step(step) else {
                         return Err(EngineError::Handshake {
@@ -195,6 +211,7 @@ impl RunnerEngine {
         self.lost(by, &answer, run, run != first)?;
         let (exit, signal) = match answer {
             GuestAnswer::Hung => (EXIT_HUNG, 0),
+            _ if header.fatal_signal != 0 => (EXIT_RUNNER, 0),
             GuestAnswer::Died(status) | GuestAnswer::ChildDied(status) => (
                 EXIT_DIED,
                 std::os::unix::process::ExitStatusExt::signal(&status).unwrap_or(0) as u32,

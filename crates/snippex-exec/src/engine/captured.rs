@@ -57,7 +57,11 @@ impl RunnerEngine {
             MemoryMode::Scan => output.stray_lines != 0,
             MemoryMode::Copy => last != 0 && self.differs(index, group, 0),
         };
-        let loads_x87 = self.x87_order() != X87Order::Unknown || before.x87.top() == 0;
+        let loads_x87 = match self.x87_order() {
+            X87Order::Stack | X87Order::Physical => true,
+            X87Order::Pushed => false,
+            X87Order::Unknown => before.x87.top() == 0,
+        };
         block.untouched & SKIP_MEMORY != 0 && memory()
             || block.untouched & SKIP_OTHER_LINES != 0 && other_lines()
             || block.untouched & SKIP_X87 != 0 && loads_x87 && !end.same_x87(before)

@@ -75,6 +75,11 @@ pub struct EngineEntry {
     /// one are not run. `x87-state`: x87 and MMX registers cannot be loaded.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub lacks: Vec<String>,
+    /// Files that the program starts or reads, and that decide what it computes: absolute, from the home folder (`~/`), or
+    /// relative to the program's folder. Those that are there are part of what a cached verdict depends on; a script is
+    /// cached only when it has some.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub program_files: Vec<String>,
     /// Longest time of a run, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<u32>,
@@ -231,6 +236,7 @@ impl EngineEntry {
         value(&mut self.loads_x87_top, &over.loads_x87_top);
         list(&mut self.leaves_out, &over.leaves_out);
         list(&mut self.lacks, &over.lacks);
+        list(&mut self.program_files, &over.program_files);
         value(&mut self.like, &over.like);
         value(&mut self.patience, &over.patience);
         value(&mut self.start_patience, &over.start_patience);

@@ -1,8 +1,8 @@
 //! Whether an engine's CPU has what a block needs.
 
-use iced_x86::{CpuidFeature, Instruction};
+use iced_x86::CpuidFeature;
 use snippex_core::block::Block;
-use snippex_core::decode::block_decoder;
+use snippex_core::decode::block_instructions;
 
 use super::GuestCpu;
 use snippex_formats::conformance::header::Feature;
@@ -186,13 +186,17 @@ fn has(cpu: &GuestCpu, feature: CpuidFeature) -> bool {
 
 /// The first feature that `block` needs and `cpu` lacks, or is said to lack, by the name iced-x86 gives it.
 pub(super) fn find_missing_feature(block: &Block, cpu: &GuestCpu, lacks: &[String]) -> Option<&'static str> {
-    let mut decoder = block_decoder(block);
-    let mut instruction = Instruction::default();
-    while decoder.can_decode() {
-        decoder.decode_out(&mut instruction);
-        if let Some(feature) = instruction.cpuid_features().iter().copied().find(|&feature| {
-            !has(cpu, feature) || !lacks.is_empty() && lacks.iter().any(|lacking| lacking == name(feature))
-        }) {
+    for found in block_instructions(block) {
+        if let Some(feature) = found
+            .instruction
+            .cpuid_features()
+            .iter()
+            .copied()
+            .find(|&feature| {
+                !has(cpu, feature)
+                    || !lacks.is_empty() && lacks.iter().any(|lacking| lacking == name(feature))
+            })
+        {
             return Some(name(feature));
         }
     }

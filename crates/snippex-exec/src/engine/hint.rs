@@ -41,8 +41,9 @@ impl EngineError {
                     .to_owned()
             }
             Self::NoCpu | Self::NotNative { .. } => {
-                "compare with a recording: snippex record BINARY --to FILE on an x86-64 machine, then snippex replay FILE \
-                 here, or --reference FILE; or take an emulator as right with --reference"
+                "compare with a recording (snippex record BINARY --to FILE on an x86-64 machine, then snippex replay FILE \
+                 here), with the CPU of an x86-64 host (--reference HOST/native, see snippex hosts), or with an emulator \
+                 that is taken as right (--reference ENGINE)"
                     .to_owned()
             }
             Self::Changed { .. } => "do not update the engine while it is in use".to_owned(),

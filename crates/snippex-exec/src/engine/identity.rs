@@ -10,7 +10,7 @@ use snippex_core::host_cpu::HostCpu;
 use snippex_core::state::Components;
 use snippex_runner::layout::{
     COMPONENT_AVX, COMPONENT_AVX512, COMPONENT_FSGSBASE, Header, Leaf, SYSTEM_COPY, SYSTEM_FAULT,
-    SYSTEM_FORK, SYSTEM_SELECTORS,
+    SYSTEM_FORK, SYSTEM_SELECTORS, X87_PUSHED,
 };
 
 use super::surroundings::Surroundings;
@@ -88,10 +88,10 @@ impl EngineIdentity {
             name: spec.name.clone(),
             version: version.unwrap_or_else(|| cpu.brand.clone()),
             configuration,
-            components: components(header.components).difference(spec.leaves_out),
+            components: components(header).difference(spec.leaves_out),
             cpu,
             host_cpu: this_cpu().clone(),
-            lacking: lacking(header.system),
+            lacking: lacking(header),
         }
     }
 
@@ -155,10 +155,23 @@ impl GuestCpu {
             // It has no signature, and calls its processor after itself.
             .or_else(|| self.brand.starts_with("Box64").then_some("Box64"))
     }
+
+    /// The preset for the emulator that the guest runs under, if it says so.
+    #[must_use]
+    pub fn emulator_preset(&self) -> Option<&'static str> {
+        Some(match self.emulator()? {
+            "FEXIFEXIEMU" => "fex-emu",
+            "Box64" => "box64",
+            _ => "qemu-x86_64",
+        })
+    }
 }
 
-/// What the set `SYSTEM_*` of the header leaves out.
-fn lacking(system: u64) -> Vec<String> {
+/// What the header says that the engine cannot do.
+fn lacking(header: &Header) -> Vec<String> {
+    let pushed =
+        "FXRSTOR does not load x87 registers: they are loaded one by one, and how they end is not compared";
+    let pushed = (header.x87_order == X87_PUSHED).then(|| pushed.to_owned());
     let parts = [
         (
             SYSTEM_FORK,
@@ -180,8 +193,9 @@ fn lacking(system: u64) -> Vec<String> {
     ];
     parts
         .into_iter()
-        .filter(|(ability, _)| system & ability == 0)
+        .filter(|(ability, _)| header.system & ability == 0)
         .map(|(_, what)| what.to_owned())
+        .chain(pushed)
         .collect()
 }
 
@@ -190,14 +204,17 @@ fn stable_leaf1(leaf: Leaf) -> Leaf {
     [leaf[0], leaf[1] & 0x00ff_ffff, leaf[2], leaf[3]]
 }
 
-fn components(found: u32) -> Components {
-    let mut components = Components::GENERAL.union(Components::X87).union(Components::SSE);
+fn components(header: &Header) -> Components {
+    let mut components = Components::GENERAL.union(Components::SSE);
+    if header.x87_order != X87_PUSHED {
+        components = components.union(Components::X87);
+    }
     for (bit, component) in [
         (COMPONENT_AVX, Components::AVX),
         (COMPONENT_AVX512, Components::AVX512),
         (COMPONENT_FSGSBASE, Components::SEGMENT_BASES),
     ] {
-        if found & bit != 0 {
+        if header.components & bit != 0 {
             components = components.union(component);
         }
     }

@@ -12,6 +12,7 @@ mod identity;
 mod mock;
 mod own_folder;
 mod presets;
+mod program_files;
 mod programs;
 mod runner_engine;
 mod runner_file;
@@ -26,6 +27,8 @@ pub(crate) use features::feature_text;
 pub use host_cpu::this_cpu;
 pub use identity::{EngineIdentity, GuestCpu};
 pub use mock::MockEngine;
+pub use own_folder::{OwnFolder, remove_own_folders};
+pub use program_files::{ProgramDigests, digest_file};
 pub use programs::ProgramOutcome;
 pub use runner_engine::RunnerEngine;
 pub use shared_engine::EngineShare;
@@ -50,6 +53,11 @@ use crate::results::{Results, ResultsError, Unsupported};
 pub trait Engine: Send {
     /// What the engine is, as it describes itself.
     fn identity(&self) -> &EngineIdentity;
+
+    /// Names and digests of its program files, of an engine on another host, which alone can look at them.
+    fn remote_programs(&self) -> Option<&ProgramDigests> {
+        None
+    }
 
     /// Runs every start of every group. The groups must fit a batch: see [`crate::batch::split_into_batches`].
     ///
@@ -114,6 +122,11 @@ pub trait Engine: Send {
         None
     }
 
+    /// Starts of its processes that failed so far, each of which was tried again.
+    fn failed_starts(&self) -> u32 {
+        0
+    }
+
     /// Makes the next run start in a fresh process, free of anything earlier runs may have done to it.
     ///
     /// # Errors
@@ -168,7 +181,7 @@ pub enum EngineError {
         /// Last lines of its standard error.
         stderr: String,
     },
-    /// `native` has no processor: the system runs no x86-64 programs.
+    /// `native` has no processor: this program, or the system, is of another architecture.
     #[error("this machine has no x86-64 processor, which engine native needs")]
     NoCpu,
     /// `native` is an emulator in disguise (binfmt_misc).

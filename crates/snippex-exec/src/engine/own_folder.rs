@@ -1,9 +1,10 @@
 //! A temporary folder of this process, and what is left of those of processes that were killed.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::path::Path;
-use std::sync::Once;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, Once, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tempfile::TempDir;
@@ -12,9 +13,12 @@ const PREFIX: &str = "snippex-";
 /// A younger one may be between being made and being locked.
 const MIN_AGE: Duration = Duration::from_secs(3600);
 
-/// Goes away when it is dropped; when the process is killed before that, the next one removes it.
+/// Those that this process has.
+static CURRENT: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+/// Goes away when it is dropped, or by [`remove_own_folders`]; when the process is killed before that, a later one removes it.
 #[derive(Debug)]
-pub(crate) struct OwnFolder {
+pub struct OwnFolder {
     folder: TempDir,
     /// Says that the folder is in use, as long as the process lives.
     _lock: File,
@@ -22,7 +26,10 @@ pub(crate) struct OwnFolder {
 
 impl OwnFolder {
     /// A fresh one, with `kind` in its name.
-    pub(crate) fn new(kind: &str) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// When there is no room, or the place for temporary files cannot be written to.
+    pub fn new(kind: &str) -> io::Result<Self> {
         static SWEPT: Once = Once::new();
         SWEPT.call_once(|| sweep(&std::env::temp_dir(), MIN_AGE));
         let prefix = format!("{PREFIX}{kind}");
@@ -30,11 +37,32 @@ impl OwnFolder {
         let lock = File::open(folder.path())?;
         // Where there are no locks there is no sweeping either.
         let _ = lock.try_lock();
+        current().insert(folder.path().to_owned());
         Ok(Self { folder, _lock: lock })
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
         self.folder.path()
+    }
+}
+
+impl Drop for OwnFolder {
+    fn drop(&mut self) {
+        current().remove(self.folder.path());
+    }
+}
+
+fn current() -> std::sync::MutexGuard<'static, BTreeSet<PathBuf>> {
+    CURRENT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Removes all temporary folders of this process, which is about to end without dropping what it has.
+pub fn remove_own_folders() {
+    for folder in current().iter() {
+        // There is nobody left to tell about one that stays.
+        let _ = fs::remove_dir_all(folder);
     }
 }
 
@@ -99,5 +127,9 @@ mod tests {
         let own = OwnFolder::new("").unwrap();
         let other = File::open(own.path()).unwrap();
         assert!(matches!(other.try_lock(), Err(TryLockError::WouldBlock)));
+        let path = own.path().to_owned();
+        assert!(current().contains(&path));
+        drop(own);
+        assert!(!current().contains(&path) && !path.exists());
     }
 }

@@ -271,16 +271,17 @@ fn box64() -> EngineEntry {
     EngineEntry {
         command: Some("{program} {arguments} {runner}".into()),
         programs: strings(&["box64"]),
+        program_files: strings(&["/etc/box64.box64rc", "~/.box64rc"]),
         runner: Some(RunnerStyle::Libc),
         environment: variables(&[("BOX64_LOG", "0"), ("BOX64_NOBANNER", "1")]),
         memory: Some(MemoryStyle::Host),
         signals: Some(SignalStyle::RipOnly),
         deviations: Some(Deviations::Box64),
         leaves_out: vec![Part::X87],
-        lacks: strings(&["x87-state"]),
         limits: strings(&[
             "no AVX-512",
-            "x87 registers hold doubles, and FXRSTOR and FXSAVE take MMX registers for them: blocks that use either are not run",
+            "x87 registers hold doubles, and FXRSTOR and FXSAVE take MMX registers for them: how they end is seen in memory, \
+             general registers and flags only",
             "no SIGFPE of floating point, none of integers by default",
             "NaNs, roundings and flags as fast as its settings say: see its configurations",
         ]),
@@ -298,6 +299,13 @@ fn valgrind() -> EngineEntry {
                 .into(),
         ),
         programs: strings(&["valgrind"]),
+        // A launcher, in Debian a script that starts another one; the work is done by the tool.
+        program_files: strings(&[
+            "valgrind.bin",
+            "../libexec/valgrind/none-amd64-linux",
+            "../lib/valgrind/none-amd64-linux",
+            "../lib/x86_64-linux-gnu/valgrind/none-amd64-linux",
+        ]),
         memory: Some(MemoryStyle::Host),
         signals: Some(SignalStyle::Precise),
         deviations: Some(Deviations::Valgrind),

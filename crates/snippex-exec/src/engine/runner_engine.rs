@@ -71,6 +71,11 @@ impl RunnerEngine {
     /// # Errors
     /// When it cannot be started, does not run the runner, or is an emulator where a CPU is expected.
     pub fn start(mut spec: EngineSpec) -> Result<Self, EngineError> {
+        // This program is of the machine's own architecture. An x86-64 program may still run here, by binfmt_misc or because
+        // qemu-user runs this one on an x86-64 machine: neither makes the machine's processor one.
+        if spec.native && !cfg!(target_arch = "x86_64") {
+            return Err(EngineError::NoCpu);
+        }
         let prepare = |source| EngineError::Prepare {
             engine: spec.name.clone(),
             source,
@@ -98,7 +103,10 @@ impl RunnerEngine {
             "engine started"
         );
         let stamps = identity::read_engine_stamps(&spec);
-        let greeting = *shared.header();
+        let mut greeting = *shared.header();
+        if !spec.loads_x87_top {
+            greeting.x87_order = NO_X87_ORDER;
+        }
         if greeting.system & SYSTEM_COPY == 0 {
             spec.memory = MemoryMode::Scan;
         }
@@ -231,8 +239,10 @@ impl RunnerEngine {
         let count = self.plan.run_count as u32;
         self.run_range(0, count)?;
         self.redo_surprises(groups)?;
-        if self.x87_order() == X87Order::Unknown {
-            self.exclude_x87_top(groups);
+        match self.x87_order() {
+            X87Order::Unknown => self.exclude_x87_top(groups),
+            X87Order::Pushed => self.forget_x87_ends(),
+            X87Order::Stack | X87Order::Physical => {}
         }
         if self.spec.memory == MemoryMode::Copy {
             self.find_lines(groups);
@@ -274,9 +284,14 @@ impl RunnerEngine {
 
     /// How the guest takes x87 registers.
     pub(super) fn x87_order(&self) -> X87Order {
-        match self.spec.loads_x87_top {
-            true => X87Order::from_header(&self.greeting),
-            false => X87Order::Unknown,
+        X87Order::from_header(&self.greeting)
+    }
+
+    /// Where FXRSTOR does not load x87 registers FXSAVE does not store them either.
+    fn forget_x87_ends(&mut self) {
+        let count = self.plan.run_count;
+        for output in &mut self.plan.outputs_mut(&mut self.shared)[..count] {
+            output.stored &= !STORED_X87;
         }
     }
 
@@ -329,12 +344,18 @@ impl Engine for RunnerEngine {
         programs::run_test_programs(self, programs)
     }
 
+    fn failed_starts(&self) -> u32 {
+        self.failed_starts
+    }
+
     fn restart(&mut self) -> Result<(), EngineError> {
         self.process = None;
         self.ensure_process()
     }
 }
 
+/// [`Header::x87_order`] of an engine that loads x87 registers in no order.
+const NO_X87_ORDER: u64 = u64::MAX;
 /// How often the first process of an engine is started at most: a command that is wrong is to be told soon.
 const FIRST_STARTS: u32 = 2;
 /// The same for processes after it. Of FEX's one in forty does not come up on a busy machine.

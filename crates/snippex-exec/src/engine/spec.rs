@@ -54,6 +54,8 @@ pub struct EngineSpec {
     pub leaves_out: Components,
     /// Features that it announces and does not have, by the names of iced-x86 in lower case.
     pub lacks: Vec<String>,
+    /// Files besides those of its command that decide what it computes, by path or relative to the program's folder.
+    pub program_files: Vec<String>,
 }
 
 /// Why a name or command is not an engine.
@@ -126,6 +128,7 @@ impl EngineSpec {
             loads_x87_top: true,
             leaves_out: Components(0),
             lacks: Vec::new(),
+            program_files: Vec::new(),
         }
     }
 
@@ -171,6 +174,7 @@ impl EngineSpec {
             loads_x87_top: true,
             leaves_out: Components(0),
             lacks: Vec::new(),
+            program_files: Vec::new(),
         }
     }
 

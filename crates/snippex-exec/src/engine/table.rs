@@ -95,14 +95,9 @@ impl EngineTable {
     /// guest that it is.
     #[must_use]
     pub fn tolerance_of(&self, engine: &EngineIdentity) -> Tolerance {
-        let name = match engine.cpu.emulator() {
-            Some(found) if self.find_entry(&engine.name).is_none() => match found {
-                "FEXIFEXIEMU" => "fex-emu",
-                "Box64" => "box64",
-                _ => "qemu-x86_64",
-            },
-            _ => &engine.name,
-        };
+        let preset = engine.cpu.emulator_preset();
+        let name = preset.filter(|_| self.find_entry(&engine.name).is_none());
+        let name = name.unwrap_or(&engine.name);
         self.tolerance(name)
     }
 
@@ -151,6 +146,7 @@ impl EngineTable {
                 .iter()
                 .fold(Components(0), |all, part| all.union(part.component())),
             lacks: entry.lacks.clone(),
+            program_files: entry.program_files.clone(),
             patience: entry
                 .patience
                 .map_or(own.patience, |seconds| Duration::from_secs(u64::from(seconds))),

@@ -24,7 +24,8 @@ use snippex_core::group::Group;
 use snippex_core::seed::Style;
 
 use super::RecordingError;
-use super::ends::{End, unpack_ends};
+use super::end::End;
+use super::ends::unpack_ends;
 use super::streams::Joined;
 use crate::engine::EngineIdentity;
 use crate::results::UnsupportedWire;

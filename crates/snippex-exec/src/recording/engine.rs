@@ -8,7 +8,7 @@ use snippex_core::codec::{GroupHasher, GroupId};
 use snippex_core::group::Group;
 
 use super::container::Recording;
-use super::ends::End;
+use super::end::End;
 use super::streams::Joined;
 use super::{RecordingError, container};
 use crate::engine::{Engine, EngineError, EngineIdentity};

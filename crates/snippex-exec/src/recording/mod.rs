@@ -2,7 +2,8 @@
 //!
 //! A reference without its CPU: the cases of a program or of the instruction set are run once where the reference is, and
 //! compared anywhere. Start states and made-up memory follow from the seed, so the file holds the program, the blocks, which
-//! pages each needs, and how its runs ended; `ends` packs these against the starts. `container` is the form of the file,
+//! pages each needs, and how its runs ended; `end` says what of them counts, `ends`
+//! packs that against the starts. `container` is the form of the file,
 //! [`Recorder`] fills one, [`Recording`] reads it, [`RecordedEngine`] answers from it as an [`Engine`](crate::engine::Engine).
 //!
 //! What is read was checked before: every part by its SHA-256, every group of cases by its
@@ -11,8 +12,11 @@
 
 mod columns;
 pub(crate) mod container;
+pub(crate) mod end;
 pub(crate) mod ends;
 mod engine;
+mod packed_lines;
+mod packed_vectors;
 mod recorder;
 pub(crate) mod streams;
 mod terms;

@@ -13,7 +13,8 @@ use snippex_core::group::Group;
 
 use super::RecordingError;
 use super::container::{About, PackedBatch, RecordedBlock, RecordingId, Writer, compress_bytes};
-use super::ends::{End, pack_ends};
+use super::end::End;
+use super::ends::pack_ends;
 use super::streams::{Joined, Places, Streams};
 use crate::affinity;
 use crate::batch::split_into_batches;

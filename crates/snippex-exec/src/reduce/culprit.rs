@@ -15,6 +15,7 @@ use snippex_triage::pattern::DivergenceFacts;
 use snippex_triage::reduce::{block_prefix, instruction_ends, starting_at};
 use snippex_triage::signature::{BugKind, Signature};
 
+use super::proof::prove_attributions;
 use super::trial::{Trial, TrialOutcome};
 use crate::engine::EngineError;
 
@@ -166,10 +167,19 @@ fn attributed(
             trial.run_case(&whole)?.ok().map(|seen| (whole, seen))
         }
     };
-    first_divergence.attributions = shown
-        .and_then(|(case, seen)| shares_of(&case, &seen))
-        .unwrap_or_else(|| of_signature(&first_divergence.signature));
+    let proven = match &shown {
+        Some((case, seen)) => prove_attributions(&[(case, seen)], is_fatal(seen), trial)?
+            .pop()
+            .flatten(),
+        None => None,
+    };
+    first_divergence.attributions = proven.unwrap_or_else(|| of_signature(&first_divergence.signature));
     Ok(first_divergence)
+}
+
+/// Whether the subject died or hung.
+fn is_fatal(seen: &TrialOutcome) -> bool {
+    matches!(seen.actual.endpoint, Endpoint::EngineDied { .. } | Endpoint::Hung)
 }
 
 /// What is behind a divergence that begins at the last instruction of `case`.

@@ -5,6 +5,7 @@
 //! fresh processes before it is believed.
 
 mod culprit;
+mod proof;
 mod trial;
 
 use std::time::{Duration, Instant};
@@ -17,8 +18,8 @@ use snippex_triage::cause::{Attribution, CauseId, of_signature};
 use snippex_triage::reduce::{Reducer, block_prefix, instruction_ends, starting_at};
 use snippex_triage::signature::{BugKind, Signature};
 
-pub(crate) use culprit::shares_of;
 pub use culprit::{FirstDivergence, locate_first_divergence};
+pub(crate) use proof::prove_attributions;
 pub use snippex_triage::reduce::CONFIRMATIONS;
 #[cfg(test)]
 pub(crate) use trial::build_nop_case;
@@ -338,10 +339,12 @@ impl<'t> Search<'t> {
                 seen[index] = None;
             }
         }
+        let mut attributions = self.prove_all(&cases, &seen)?.into_iter();
         Ok(cases
             .into_iter()
             .zip(seen)
             .map(|(case, seen)| {
+                let proven = attributions.next().flatten();
                 let seen = seen?;
                 let Comparison::Diverged(divergence) = &seen.comparison else {
                     return None;
@@ -349,7 +352,7 @@ impl<'t> Search<'t> {
                 let divergence = divergence.clone();
                 let last = (case.block.instruction_count as usize).checked_sub(1)?;
                 let signature = Signature::from_divergence(&case.block, last, &divergence)?;
-                let attributions = shares_of(&case, &seen).unwrap_or_else(|| of_signature(&signature));
+                let attributions = proven.unwrap_or_else(|| of_signature(&signature));
                 Some(Shown {
                     case,
                     signature,
@@ -359,6 +362,26 @@ impl<'t> Search<'t> {
                 })
             })
             .collect())
+    }
+
+    /// What is behind each of `cases`, proved.
+    fn prove_all(
+        &mut self,
+        cases: &[Case],
+        seen: &[Option<TrialOutcome>],
+    ) -> Result<Vec<Option<Vec<Attribution>>>, EngineError> {
+        let (places, shown): (Vec<usize>, Vec<(&Case, &TrialOutcome)>) = cases
+            .iter()
+            .zip(seen)
+            .enumerate()
+            .filter_map(|(at, (case, seen))| Some((at, (case, seen.as_ref()?))))
+            .unzip();
+        let mut all = vec![None; cases.len()];
+        let proven = prove_attributions(&shown, self.careful, &mut self.trial)?;
+        for (at, attributions) in places.into_iter().zip(proven) {
+            all[at] = attributions;
+        }
+        Ok(all)
     }
 
     /// How often the bug shows in fresh processes.

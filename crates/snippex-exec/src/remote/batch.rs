@@ -11,7 +11,8 @@ use super::digest::Digester;
 use super::message::{GroupWire, GroupsWire, ResultsWire, decode_message, pack_message, unpack_message};
 use crate::discovery::CaseMaker;
 use crate::lower::lower_block;
-use crate::recording::ends::{self, End};
+use crate::recording::end::End;
+use crate::recording::ends;
 use crate::recording::streams::{Joined, Streams};
 use crate::results::{OwnedResults, RawResults, Results, ResultsKind, UnsupportedWire, changed_lines};
 

@@ -17,7 +17,7 @@ use super::message::{
 };
 use super::output::Output;
 use super::transport::Link;
-use crate::engine::EngineIdentity;
+use crate::engine::{EngineIdentity, ProgramDigests};
 
 /// Bytes in a piece of a blob: others may come between two of them.
 const PIECE: usize = 256 << 10;
@@ -44,8 +44,17 @@ pub(super) struct Connection {
     info: AgentInfo,
     noise: String,
     round_trip: Duration,
-    engines: Mutex<HashMap<EngineKey, (u32, EngineIdentity)>>,
+    engines: Mutex<HashMap<EngineKey, OpenedEngine>>,
     origins: Mutex<HashMap<OriginWire, u32>>,
+}
+
+/// An engine that the agent has started.
+#[derive(Clone, Debug)]
+pub(super) struct OpenedEngine {
+    /// What it goes by on this connection.
+    pub(super) number: u32,
+    pub(super) identity: EngineIdentity,
+    pub(super) programs: ProgramDigests,
 }
 
 struct Shared {
@@ -213,11 +222,7 @@ impl Connection {
     }
 
     /// The number of the engine called `name`, which is opened unless it is.
-    pub(super) fn open_engine(
-        &self,
-        name: &str,
-        entry: Option<&str>,
-    ) -> Result<(u32, EngineIdentity), RemoteError> {
+    pub(super) fn open_engine(&self, name: &str, entry: Option<&str>) -> Result<OpenedEngine, RemoteError> {
         let mut engines = self.engines.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (name.to_owned(), entry.map(str::to_owned));
         if let Some(known) = engines.get(&key) {
@@ -231,9 +236,14 @@ impl Connection {
         };
         let bytes = self.send_request(&request)?;
         match decode_message(&bytes)? {
-            Answer::Opened(identity) => {
-                engines.insert(key, (number, (*identity).clone()));
-                Ok((number, *identity))
+            Answer::Opened(identity, programs) => {
+                let opened = OpenedEngine {
+                    number,
+                    identity: *identity,
+                    programs,
+                };
+                engines.insert(key, opened.clone());
+                Ok(opened)
             }
             other => Err(self.error_from_answer(other)),
         }

@@ -236,7 +236,10 @@ impl Steps {
         // The shell reads the line by itself; what follows is for another program.
         self.listen_for("send")?;
         for piece in packed.chunks(PIECE) {
-            self.say(piece)?;
+            if let Err(ended) = self.say(piece) {
+                // Why it ended it has told before.
+                return Err(self.listen().err().unwrap_or(ended));
+            }
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use snippex_core::state::Components;
 use snippex_runner::layout::{EXIT_FAULT, STORED_CONTROL, STORED_X87};
 
 use crate::end_state::{EndState, vector_shape};
-use crate::recording::ends::{End, has_state};
+use crate::recording::end::{End, has_state};
 
 /// Makes digests, in one buffer.
 #[derive(Debug, Default)]

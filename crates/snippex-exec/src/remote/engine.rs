@@ -14,7 +14,7 @@ use super::digest::Digester;
 use super::host::Host;
 use super::message::{Answer, BatchWire, OriginWire, Request, decode_message};
 use crate::discovery::CaseOrigin;
-use crate::engine::{Engine, EngineEntry, EngineError, EngineIdentity};
+use crate::engine::{Engine, EngineEntry, EngineError, EngineIdentity, ProgramDigests};
 use crate::results::{OwnedResults, Results};
 
 /// How often a batch is asked for that loses its connection: then it may be what loses it.
@@ -41,6 +41,7 @@ pub struct RemoteEngine {
     entry: Option<String>,
     /// As the agent says, with the host's name before its own.
     identity: EngineIdentity,
+    programs: ProgramDigests,
     origin: Option<Origin>,
     digester: Digester,
     results: Option<OwnedResults>,
@@ -65,9 +66,10 @@ impl RemoteEngine {
             .map(|entry| serde_json::to_string(entry).expect("an entry is JSON"));
         let place = order.host.next_place();
         let connection = order.host.connection_at(place)?;
-        let (_, there) = connection.open_engine(&order.engine, entry.as_deref())?;
+        let there = connection.open_engine(&order.engine, entry.as_deref())?;
         Ok(Self {
-            identity: named(there, &order.host),
+            identity: named(there.identity, &order.host),
+            programs: there.programs,
             host: Arc::clone(&order.host),
             place,
             engine: order.engine.clone(),
@@ -162,15 +164,17 @@ impl RemoteEngine {
 
     /// The engine's number on a connection, where it is to be what it was.
     fn engine_on(&self, connection: &Connection) -> Result<u32, RemoteError> {
-        let (number, there) = connection.open_engine(&self.engine, self.entry.as_deref())?;
-        let there = named(there, &self.host);
-        if (&there.version, &there.cpu) != (&self.identity.version, &self.identity.cpu) {
+        let opened = connection.open_engine(&self.engine, self.entry.as_deref())?;
+        let there = named(opened.identity, &self.host);
+        let is_same = (&there.version, &there.cpu) == (&self.identity.version, &self.identity.cpu)
+            && opened.programs == self.programs;
+        if !is_same {
             return Err(RemoteError::Changed {
                 host: self.host.name().to_owned(),
                 engine: self.engine.clone(),
             });
         }
-        Ok(number)
+        Ok(opened.number)
     }
 }
 
@@ -183,6 +187,10 @@ fn named(mut there: EngineIdentity, host: &Host) -> EngineIdentity {
 impl Engine for RemoteEngine {
     fn identity(&self) -> &EngineIdentity {
         &self.identity
+    }
+
+    fn remote_programs(&self) -> Option<&ProgramDigests> {
+        Some(&self.programs)
     }
 
     fn run<'e>(&'e mut self, groups: &'e [Group]) -> Result<Results<'e>, EngineError> {

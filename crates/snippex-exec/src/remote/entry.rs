@@ -30,6 +30,9 @@ pub struct HostEntry {
     /// Folder on the host for agents [default: `snippex/agent` in its cache].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub folder: Option<String>,
+    /// Longest time until the agent is up, which may have to be sent first, in seconds [default: 60].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_patience: Option<u32>,
     /// Longest time without a sign from the agent, in seconds [default: 15].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub silence: Option<u32>,
@@ -94,6 +97,11 @@ pub enum HostEntryError {
     NoSsh(String),
 }
 
+/// A time of an entry, or else the standard one.
+fn seconds(given: Option<u32>, standard: Duration) -> Duration {
+    given.map_or(standard, |given| Duration::from_secs(given.into()))
+}
+
 impl HostEntry {
     /// The host called `name`; nothing is connected yet.
     ///
@@ -102,15 +110,13 @@ impl HostEntry {
     pub fn build_host(&self, name: &str, defaults: &HostDefaults) -> Result<Arc<Host>, HostEntryError> {
         let deployment = self.build_deployment(name, defaults)?;
         let standard = HostOptions::default();
-        let seconds =
-            |given: Option<u32>, other| given.map_or(other, |given| Duration::from_secs(given.into()));
         let options = HostOptions {
+            start_patience: deployment.patience,
             connections: defaults.pool_size,
             transfer_cache: defaults.transfer_cache,
             blobs: defaults.sent.clone(),
             silence: seconds(self.silence, standard.silence),
             reconnect_patience: seconds(self.reconnect, standard.reconnect_patience),
-            ..standard
         };
         Ok(Host::new(name, Box::new(deployment), options))
     }
@@ -130,7 +136,7 @@ impl HostEntry {
             agent: self.agent.clone(),
             folder: self.folder.clone(),
             sent: defaults.sent.clone(),
-            patience: HostOptions::default().start_patience,
+            patience: seconds(self.start_patience, HostOptions::default().start_patience),
         })
     }
 

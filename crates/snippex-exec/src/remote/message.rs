@@ -8,7 +8,7 @@ use snippex_core::seed::Style;
 use snippex_core::state::Components;
 
 use super::RemoteError;
-use crate::engine::EngineIdentity;
+use crate::engine::{EngineIdentity, ProgramDigests};
 use crate::recording::container::{compress_bytes, decompress_bytes};
 use crate::results::UnsupportedWire;
 
@@ -80,8 +80,8 @@ pub(super) enum Request<'a> {
 /// What the agent answers.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Answer<'a> {
-    /// The engine runs.
-    Opened(Box<EngineIdentity>),
+    /// The engine runs, and these are its program files.
+    Opened(Box<EngineIdentity>, ProgramDigests),
     /// It was done.
     Done,
     /// Whether there is the blob, else the base to be used.

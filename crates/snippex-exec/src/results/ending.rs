@@ -8,7 +8,8 @@ use snippex_core::state::Components;
 use snippex_runner::layout::{EXIT_FAULT, EXIT_NONE, PAGE, RunOutput, WireLine};
 
 use super::{
-    EXIT_ABANDONED, EXIT_DIED, EXIT_HUNG, EXIT_UNMAPPABLE, EXIT_X87_TOP, RunOutcome, Unsupported, X87_TOP,
+    EXIT_ABANDONED, EXIT_DIED, EXIT_HUNG, EXIT_RUNNER, EXIT_UNMAPPABLE, EXIT_X87_TOP, RUNNER_FAULT,
+    RunOutcome, Unsupported, X87_TOP,
 };
 use crate::end_state::EndState;
 use crate::guest_space::AddressSpace;
@@ -60,7 +61,7 @@ pub(super) fn read_endpoint(
     parked: ParkedPages<'_>,
 ) -> Option<Endpoint> {
     Some(match output.exit {
-        EXIT_UNMAPPABLE | EXIT_X87_TOP | EXIT_ABANDONED => return None,
+        EXIT_UNMAPPABLE | EXIT_X87_TOP | EXIT_ABANDONED | EXIT_RUNNER => return None,
         EXIT_HUNG => Endpoint::Hung,
         EXIT_DIED => Endpoint::EngineDied {
             signal: (output.fault.signal != 0).then_some(output.fault.signal as i32),
@@ -136,6 +137,7 @@ pub(super) fn read_outcome(
     let Some(endpoint) = read_endpoint(group, lowered, end.output, parked) else {
         return RunOutcome::Unsupported(match end.output.exit {
             EXIT_X87_TOP => Unsupported::State(X87_TOP.into()),
+            EXIT_RUNNER => Unsupported::State(RUNNER_FAULT.into()),
             EXIT_ABANDONED => Unsupported::Abandoned,
             _ => Unsupported::Address,
         });

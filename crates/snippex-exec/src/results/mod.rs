@@ -38,6 +38,11 @@ pub(crate) const EXIT_X87_TOP: u32 = 0xffff_ff03;
 /// Set by the host: the engine died in other runs of the block, so that this one was not tried.
 pub(crate) const EXIT_ABANDONED: u32 = 0xffff_ff04;
 
+/// Set by the host: a signal came from the runner's own code, which is no fault of the engine's that could be told.
+pub(crate) const EXIT_RUNNER: u32 = 0xffff_ff05;
+
+/// Why a run that ended so says nothing about the engine.
+const RUNNER_FAULT: &str = "the runner itself raises a signal there";
 /// Why an engine that cannot load such a state did not run it.
 const X87_TOP: &str = "x87 TOP is not 0";
 

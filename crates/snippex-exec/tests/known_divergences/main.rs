@@ -4,6 +4,7 @@
 
 mod machine;
 mod rare;
+mod refused;
 mod swept;
 
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use snippex_core::address_space::{ARENA, CODE_DISTANCE, IMAGE_BASE, STACK};
 use snippex_core::block::{Block, Origin, Terminator};
 use snippex_core::case::{Case, PAGE_SIZE, Page, PageAccess, Placement};
-use snippex_core::decode::intel_decoder;
+use snippex_core::decode::instructions_in;
 use snippex_core::diff::{Comparison, DivergenceKind, Tolerance, compare_observations};
 use snippex_core::group::Group;
 use snippex_core::observation::{Endpoint, Observation};
@@ -58,6 +59,7 @@ fn examples() -> Vec<Example> {
     examples.extend(swept::examples());
     examples.extend(machine::examples());
     examples.extend(rare::examples());
+    examples.extend(refused::examples());
     examples
 }
 
@@ -283,6 +285,9 @@ fn met() -> Vec<Example> {
     ]
 }
 
+/// The example whose operand lies in a page that can only be read.
+const READ_ONLY: &str = "FLDENV and FRSTOR want memory that can be written";
+
 fn case(example: &Example) -> Case {
     let mut state = MachineState::default();
     let mut content = [0; PAGE_SIZE];
@@ -294,13 +299,16 @@ fn case(example: &Example) -> Case {
     stack[0x800..0x808].copy_from_slice(&(rflags::AC | rflags::INITIAL).to_le_bytes());
     let page = |address, content| Page {
         address,
-        access: PageAccess::ReadWrite,
+        access: match address {
+            ARENA if example.name == READ_ONLY => PageAccess::Read,
+            _ => PageAccess::ReadWrite,
+        },
         content: Arc::new(content),
     };
     let block = Block {
         address: 0x1000,
         bytes: example.bytes.to_vec(),
-        instruction_count: intel_decoder(example.bytes, 0x1000).iter().count() as u32,
+        instruction_count: instructions_in(example.bytes, 0x1000).count() as u32,
         terminator: example.terminator,
         successors: vec![],
         origin: Origin::Entry,

@@ -4,7 +4,7 @@ use snippex_core::diff::DivergenceKind;
 use snippex_core::observation::Endpoint;
 use snippex_core::state::rflags::{AF, CF, OF, PF, SF, ZF};
 
-use super::{Example, FALL, ONE, push, signal};
+use super::{Example, FALL, ONE, READ_ONLY, push, signal};
 
 const INFINITY: [u8; 10] = [0, 0, 0, 0, 0, 0, 0, 0x80, 0xff, 0x7f];
 /// TOP 7 with one register in use, as after one push.
@@ -137,6 +137,25 @@ fn vector() -> Vec<Example> {
             kind: DivergenceKind::SpuriousFault,
         },
         Example {
+            name: "bytes behind an operand in memory are read",
+            bytes: &[0xc5, 0xf5, 0xf1, 0x87, 0xf0, 0x07, 0, 0], // vpsllw ymm0, ymm1, [rdi + 0x7f0]
+            terminator: FALL,
+            prepare: |_, _| (),
+            right: |o| matches!(o.endpoint, Endpoint::Exit { .. }),
+            kind: DivergenceKind::SpuriousFault,
+        },
+        Example {
+            name: READ_ONLY,
+            bytes: &[0xd9, 0x27], // fldenv [rdi], of what is there already
+            terminator: FALL,
+            prepare: |_, page| {
+                page[0x800..0x802].copy_from_slice(&0x37f_u16.to_le_bytes());
+                page[0x808..0x80a].fill(0xff);
+            },
+            right: |o| matches!(o.endpoint, Endpoint::Exit { .. }),
+            kind: DivergenceKind::SpuriousFault,
+        },
+        Example {
             name: "gathers do not wrap addresses at 32 bits",
             bytes: &[0x67, 0xc4, 0xe2, 0x61, 0x90, 0x0c, 0x17], // vpgatherdd xmm1, [edi + xmm2], xmm3
             terminator: FALL,
@@ -230,7 +249,7 @@ fn x87() -> Vec<Example> {
             kind: DivergenceKind::X87,
         },
         Example {
-            name: "C1 is not cleared",
+            name: "C1 does not tell rounding and stack faults",
             bytes: &[0xd9, 0xe1], // fabs
             terminator: FALL,
             prepare: |s, _| {

@@ -8,11 +8,15 @@ use super::impossible::Impossible;
 use super::memory::{PIECE, format_byte_list, memory_pieces, protection_flags};
 use super::program::name_of;
 use super::program::{ReproProgram, Syntax};
+use super::short::render_short_program;
 
 const TEMPLATE: &str = include_str!("template.c");
 
 pub(super) fn render_c_program(reproducer: &Reproducer<'_>) -> Result<String, Impossible> {
     let program = ReproProgram::new(reproducer)?;
+    if let Some(text) = render_short_program(&program) {
+        return Ok(text);
+    }
     let pieces = memory_pieces(reproducer.case);
     let (area, area_size) = program.code_area();
     let targets: Vec<String> = program

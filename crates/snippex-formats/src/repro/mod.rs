@@ -17,6 +17,7 @@ mod nasm;
 mod needs;
 mod program;
 mod registers;
+mod short;
 mod spelling;
 
 pub use impossible::Impossible;

@@ -3,7 +3,7 @@
 use iced_x86::{Formatter, Instruction, NasmFormatter};
 
 use snippex_core::block::Block;
-use snippex_core::decode::intel_decoder;
+use snippex_core::decode::{BlockInstruction, block_instructions};
 
 /// How an instruction can be written in an assembler file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,16 +19,15 @@ impl Spelling {
     /// instructions whose text depends on where they lie.
     #[must_use]
     pub fn candidates_for(block: &Block) -> Vec<(Option<String>, Vec<u8>)> {
-        let mut decoder = intel_decoder(&block.bytes, block.address);
-        let mut all = Vec::new();
-        while decoder.can_decode() {
-            let start = decoder.position();
-            let instruction = decoder.decode();
-            let bytes = block.bytes[start..decoder.position()].to_vec();
+        let spell = |found: BlockInstruction<'_>| {
+            let instruction = found.instruction;
             let fixed = !instruction.is_invalid() && !depends_on_address(&instruction);
-            all.push((fixed.then(|| render_instruction(&instruction)), bytes));
-        }
-        all
+            (
+                fixed.then(|| render_instruction(&instruction)),
+                found.bytes.to_vec(),
+            )
+        };
+        block_instructions(block).map(spell).collect()
     }
 }
 

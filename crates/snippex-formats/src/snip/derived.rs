@@ -2,15 +2,19 @@
 
 use snippex_core::block::{Block, Origin, Terminator};
 use snippex_core::case::Case;
-use snippex_core::decode::{Control, control_flow, intel_decoder};
+use snippex_core::decode::{Control, control_flow, instructions_in, intel_decoder};
 use snippex_core::effects::{BlockEffects, Precision};
 use snippex_core::observation::Observation;
 
 /// The block that these bytes are at this address, if nothing else is said.
 pub(super) fn derive_block(address: u64, bytes: Vec<u8>) -> Block {
-    let instructions: Vec<_> = intel_decoder(&bytes, address).into_iter().collect();
+    let instructions: Vec<_> = instructions_in(&bytes, address)
+        .map(|found| found.instruction)
+        .collect();
     let last = instructions.last();
     let terminator = last.map_or(Terminator::FallThrough, |last| match control_flow(last) {
+        // What does not decode is refused by the processor.
+        _ if last.is_invalid() => Terminator::Trap,
         Control::Next => Terminator::FallThrough,
         Control::End(terminator) => terminator,
     });

@@ -10,7 +10,7 @@ use super::{Snip, SnipExpectation, derived};
 use snippex_core::address_space::{CODE_DISTANCE, IMAGE_BASE};
 use snippex_core::block::Block;
 use snippex_core::case::Case;
-use snippex_core::decode::intel_decoder;
+use snippex_core::decode::{block_instructions, refused_text};
 use snippex_core::effects::{BlockEffects, Rule};
 use snippex_core::observation::{Endpoint, LINE_SIZE, signal_name};
 use snippex_core::state::{Components, MachineState};
@@ -117,19 +117,19 @@ fn write_block(text: &mut Text, case: &Case) {
 
 /// Bytes and text of each instruction; every byte of the block is in one.
 pub(crate) fn disassemble_block(block: &Block) -> Vec<(Vec<u8>, String)> {
-    let mut decoder = intel_decoder(&block.bytes, block.address);
     let mut formatter = IntelFormatter::new();
     formatter.options_mut().set_space_after_operand_separator(true);
     formatter.options_mut().set_hex_prefix("0x");
     formatter.options_mut().set_hex_suffix("");
     let mut all = Vec::new();
-    while decoder.can_decode() {
-        let start = decoder.position();
-        let instruction = decoder.decode();
-        let bytes = block.bytes[start..decoder.position()].to_vec();
+    for found in block_instructions(block) {
         let mut text = String::new();
-        formatter.format(&instruction, &mut text);
-        all.push((bytes, text));
+        if found.instruction.is_invalid() {
+            text = refused_text(found.bytes);
+        } else {
+            formatter.format(&found.instruction, &mut text);
+        }
+        all.push((found.bytes.to_vec(), text));
     }
     all
 }

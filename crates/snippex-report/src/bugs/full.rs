@@ -84,7 +84,15 @@ fn wrong(differences: &[String]) -> String {
 
 fn manual(pattern: Option<&BugPattern>, width: Option<u16>) -> String {
     let text = match pattern {
-        Some(pattern) => format!("the reference is right: {} ({})", pattern.what, pattern.reference),
+        Some(pattern) => {
+            let edition = pattern
+                .manual_edition()
+                .map_or_else(String::new, |edition| format!("; edition {edition}"));
+            format!(
+                "the reference is right: {} ({}{edition})",
+                pattern.what, pattern.reference
+            )
+        }
         None => "no sentence that snippex knows decides; the reference is taken as right".to_owned(),
     };
     let wrapped = wrapped(&text, usize::from(width.unwrap_or(WIDTH)), 13);

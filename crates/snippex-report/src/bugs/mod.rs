@@ -9,6 +9,7 @@ use snippex_triage::cause::CauseId;
 use snippex_triage::pattern::BugPattern;
 use snippex_triage::reduce::CONFIRMATIONS;
 use snippex_triage::signature::{Signature, SignatureId};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{format_count, format_number};
 
@@ -147,11 +148,12 @@ pub fn render_bug_list(bugs: &[BugView], limit: usize, width: Option<u16>) -> St
     let (known, new): (Vec<&BugView>, Vec<&BugView>) = bugs.iter().partition(|bug| bug.known.is_some());
     let width = usize::from(width.unwrap_or(WIDTH));
     let shown = if limit == 0 { new.len() } else { limit };
+    let several = has_several_engines(bugs);
     let mut entries: Vec<String> = new
         .iter()
         .take(shown)
         .enumerate()
-        .map(|(index, bug)| entry(index + 1, bug, width))
+        .map(|(index, bug)| entry(index + 1, bug, several, width))
         .collect();
     if new.len() > shown {
         let more = format_number((new.len() - shown) as u64);
@@ -167,7 +169,7 @@ pub fn render_bug_list(bugs: &[BugView], limit: usize, width: Option<u16>) -> St
 }
 
 /// One bug: what is wrong, the plainest case, the manual's sentence.
-fn entry(number: usize, bug: &BugView, width: usize) -> String {
+fn entry(number: usize, bug: &BugView, several_engines: bool, width: usize) -> String {
     let mut text = format!(
         "{number:>3}. {BAD}{}{BAD:#}  {HEADING}{}{HEADING:#}\n",
         bug.title, bug.id
@@ -181,7 +183,39 @@ fn entry(number: usize, bug: &BugView, width: usize) -> String {
     if let Some(pattern) = bug.pattern {
         text += &wrapped(&format!("{} ({})", pattern.what, pattern.reference), width, 5);
     }
+    if several_engines {
+        text += &wrapped(&format!("on {}", engine_counts(bug)), width, 5);
+    }
     text + &format!("     {FAINT}{counts}{FAINT:#}")
+}
+
+/// Whether bugs of more than one engine, or of more than one version of it, are among `bugs`.
+fn has_several_engines(bugs: &[BugView]) -> bool {
+    let engines = bugs.iter().flat_map(|bug| &bug.engines).map(engine_label);
+    engines.collect::<BTreeSet<_>>().len() > 1
+}
+
+/// The engines that a bug showed on, each with its runs.
+fn engine_counts(bug: &BugView) -> String {
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    for seen in &bug.engines {
+        *counts.entry(engine_label(seen)).or_default() += seen.runs;
+    }
+    let texts: Vec<String> = counts
+        .into_iter()
+        .map(|(engine, runs)| format!("{engine} ({})", format_count(runs, "run")))
+        .collect();
+    texts.join(", ")
+}
+
+/// Name and number of the version of an engine: `qemu-x86_64 7.2.22`.
+fn engine_label(seen: &SeenOn) -> String {
+    let is_number =
+        |word: &&str| word.starts_with(|first: char| first.is_ascii_digit()) && word.contains('.');
+    match seen.version.split([' ', '-', '(']).find(is_number) {
+        Some(number) => format!("{} {number}", seen.name),
+        None => seen.name.clone(),
+    }
 }
 
 fn known_line(bug: &BugView) -> String {
@@ -237,14 +271,16 @@ pub fn render_bug_table(bugs: &[BugView], limit: usize, width: Option<u16>) -> S
     if bugs.is_empty() {
         return String::new();
     }
-    let mut table = Table::new(["bug", "what is wrong", "runs", "signatures", ""])
-        .align_right(2)
-        .align_right(3)
-        .fit(width);
+    let several = has_several_engines(bugs);
+    let mut head = vec!["bug", "what is wrong", "runs", "signatures", ""];
+    if several {
+        head.push("engine");
+    }
+    let mut table = Table::new(head).align_right(2).align_right(3).fit(width);
     let (known, new): (Vec<&BugView>, Vec<&BugView>) = bugs.iter().partition(|bug| bug.known.is_some());
     for bug in new.iter().take(limit) {
         let example = bug.example.as_ref();
-        table.add_row([
+        let mut row = vec![
             bug.id.to_string(),
             format!("{BAD}{}{BAD:#}", bug.title),
             format_number(bug.runs),
@@ -252,7 +288,11 @@ pub fn render_bug_table(bugs: &[BugView], limit: usize, width: Option<u16>) -> S
             example.map_or_else(String::new, |example| {
                 certainty(example.reduced, example.confirmations)
             }),
-        ]);
+        ];
+        if several {
+            row.push(engine_counts(bug));
+        }
+        table.add_row(row);
     }
     let mut parts = Vec::new();
     if !new.is_empty() {

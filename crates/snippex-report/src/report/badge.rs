@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::escape::escape_html;
 use super::model::ReportModel;
+use report_kit::escape::escape_html;
 
 /// Letters are about so wide at 11 pixels.
 const LETTER: usize = 7;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::escape::escape_html;
+use report_kit::escape::escape_html;
 
 /// Width of a drawing, in user units.
 const WIDTH: f64 = 460.0;

@@ -8,14 +8,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
+use report_kit::template::Context;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use tera::Context;
 
-use super::charts::ReportCharts;
 use super::markdown::bug_markdown;
 use super::model::{ReportFinding, ReportModel};
-use super::template::{TemplateError, TemplateSource, render_with};
+use report_kit::template::{TemplateError, TemplateSource};
+
+use super::template::render_template;
 
 /// The built-in template, for `report template show html`.
 pub const HTML_TEMPLATE: &str = include_str!("assets/report.html");
@@ -31,8 +32,11 @@ pub fn render_html(report: &ReportModel) -> Result<String, TemplateError> {
         name: "report.html".to_owned(),
         text: HTML_TEMPLATE.to_owned(),
     };
-    let mut context = Context::new();
-    context.insert("charts", &ReportCharts::from_report(report));
+    render_template(&[template], report)
+}
+
+/// What the built-in page is made of besides the report and its charts.
+pub(super) fn insert_page_parts(context: &mut Context, report: &ReportModel) {
     context.insert(
         "page",
         &PageParts {
@@ -43,7 +47,6 @@ pub fn render_html(report: &ReportModel) -> Result<String, TemplateError> {
             findings: packed_findings(report),
         },
     );
-    render_with(&[template], report, context)
 }
 
 /// What the page is made of besides the report.

@@ -1,11 +1,15 @@
 //! A report for GitHub: a pull request's comment, a job summary, a file in a repository.
 
-use tera::Context;
+use report_kit::template::Context;
 
-use super::escape::{code_block, code_span, escape_markdown};
 use super::model::{NamedCount, ReportBug, ReportModel};
-use super::template::{TemplateError, TemplateSource, render_with};
-use crate::format_number;
+use report_kit::escape::{code_block, code_span, escape_markdown};
+use report_kit::template::{TemplateError, TemplateSource};
+
+use super::template::render_with;
+use crate::mermaid::mermaid_label;
+use crate::storage::programs_diagram;
+use crate::{format_count, format_number};
 
 /// The built-in template, for `report template show markdown`.
 pub const MARKDOWN_TEMPLATE: &str = include_str!("assets/report.md");
@@ -15,6 +19,8 @@ pub const MARKDOWN_TEMPLATE: &str = include_str!("assets/report.md");
 pub const MAX_SUMMARY_SIZE: usize = 1 << 20;
 /// Rows of the table of bugs.
 const MAX_ROWS: usize = 100;
+/// Reports that are to be smaller have no diagrams. In bytes.
+const MIN_SIZE_WITH_DIAGRAMS: usize = 16_000;
 /// Bars in a diagram, so that it stays below the 5,000 letters that keep it readable.
 const MAX_BARS: usize = 10;
 
@@ -26,8 +32,10 @@ pub fn render_markdown(report: &ReportModel, max_size: usize) -> Result<String, 
     let sections: Vec<String> = report.bugs.iter().map(bug_markdown).collect();
     let mut shown = sections.len();
     let mut rows = MAX_ROWS;
+    // Where little fits, bugs matter more.
+    let has_diagrams = max_size >= MIN_SIZE_WITH_DIAGRAMS;
     loop {
-        let text = render_sections(report, &sections[..shown], rows)?;
+        let text = render_sections(report, &sections[..shown], rows, has_diagrams)?;
         if text.len() <= max_size || shown == 0 && rows == 0 {
             return Ok(cut_to(text, max_size));
         }
@@ -45,17 +53,47 @@ pub fn render_markdown(report: &ReportModel, max_size: usize) -> Result<String, 
     }
 }
 
-fn render_sections(report: &ReportModel, sections: &[String], rows: usize) -> Result<String, TemplateError> {
+fn render_sections(
+    report: &ReportModel,
+    sections: &[String],
+    rows: usize,
+    has_diagrams: bool,
+) -> Result<String, TemplateError> {
     let template = TemplateSource {
         name: "report.md".to_owned(),
         text: MARKDOWN_TEMPLATE.to_owned(),
     };
     let mut context = Context::new();
+    insert_sections(&mut context, report, sections, rows, has_diagrams);
+    render_with(&[template], report, context)
+}
+
+/// What the built-in template gets besides the report, with nothing left out.
+pub(super) fn insert_all_sections(context: &mut Context, report: &ReportModel) {
+    let sections: Vec<String> = report.bugs.iter().map(bug_markdown).collect();
+    insert_sections(context, report, &sections, MAX_ROWS, true);
+}
+
+fn insert_sections(
+    context: &mut Context,
+    report: &ReportModel,
+    sections: &[String],
+    rows: usize,
+    has_diagrams: bool,
+) {
+    let diagrams = match has_diagrams {
+        true => [
+            pipeline_diagram(report),
+            kinds_diagram(&report.kinds),
+            causes_diagram(&report.bugs),
+            programs_diagram(&report.programs),
+        ],
+        false => Default::default(),
+    };
     context.insert("sections", sections);
     context.insert("table_rows", &rows);
     context.insert("left_out", &(report.bugs.len() - sections.len()));
-    context.insert("diagram", &kinds_diagram(&report.kinds));
-    render_with(&[template], report, context)
+    context.insert("diagrams", &diagrams);
 }
 
 fn cut_to(mut text: String, max_size: usize) -> String {
@@ -114,36 +152,72 @@ pub fn bug_markdown(bug: &ReportBug) -> String {
     )
 }
 
-/// Kinds of divergence as a Mermaid diagram; empty without any.
-fn kinds_diagram(kinds: &[NamedCount]) -> String {
-    if kinds.is_empty() {
+/// From blocks to bugs as a Mermaid flowchart; empty without a check.
+fn pipeline_diagram(report: &ReportModel) -> String {
+    let totals = &report.totals;
+    if totals.checks == 0 {
         return String::new();
     }
-    let mut text = "pie showData title Diverging runs by kind\n".to_owned();
-    for kind in kinds.iter().take(MAX_BARS) {
-        text += &format!("  {} : {}\n", mermaid_label(&kind.name), kind.runs.max(1));
+    let decided = totals.diverged + totals.inconclusive + totals.unsupported;
+    let matched = totals.runs.saturating_sub(decided);
+    let boxes = [
+        ("blocks", format_count(totals.blocks, "block")),
+        ("cases", format_count(totals.runs, "case")),
+        ("matched", format!("{} agree", format_number(matched))),
+        ("diverged", format!("{} diverge", format_number(totals.diverged))),
+        (
+            "undecided",
+            format!("{} without a verdict", format_number(totals.inconclusive)),
+        ),
+        (
+            "unsupported",
+            format!("{} not supported", format_number(totals.unsupported)),
+        ),
+        ("findings", format_count(report.findings.len() as u64, "finding")),
+        (
+            "bugs",
+            format!("{} new and {} known bugs", totals.new_bugs, totals.known_bugs),
+        ),
+    ];
+    let mut text = "flowchart LR\n".to_owned();
+    for (id, label) in &boxes {
+        text += &format!("  {id}[{}]\n", mermaid_label(label));
     }
-    let rest: u64 = kinds.iter().skip(MAX_BARS).map(|kind| kind.runs).sum();
+    text += "  blocks --> cases\n  cases --> matched & diverged & undecided & unsupported\n  diverged --> findings --> bugs\n";
+    code_block("mermaid", &text)
+}
+
+/// Kinds of divergence as a Mermaid diagram; empty without any.
+fn kinds_diagram(kinds: &[NamedCount]) -> String {
+    let parts = kinds.iter().map(|kind| (kind.name.as_str(), kind.runs));
+    pie_diagram("Diverging runs by kind", parts)
+}
+
+/// Bugs by the runs that show them, as a Mermaid diagram; empty without any.
+fn causes_diagram(bugs: &[ReportBug]) -> String {
+    let mut parts: Vec<(&str, u64)> = bugs.iter().map(|bug| (bug.title.as_str(), bug.runs)).collect();
+    parts.sort_by_key(|(_, runs)| std::cmp::Reverse(*runs));
+    pie_diagram("Diverging runs by cause", parts.into_iter())
+}
+
+fn pie_diagram<'n>(title: &str, parts: impl Iterator<Item = (&'n str, u64)> + Clone) -> String {
+    if parts.clone().next().is_none() {
+        return String::new();
+    }
+    let mut text = format!("pie showData title {title}\n");
+    for (name, runs) in parts.clone().take(MAX_BARS) {
+        text += &format!("  {} : {}\n", mermaid_label(name), runs.max(1));
+    }
+    let rest: u64 = parts.skip(MAX_BARS).map(|(_, runs)| runs).sum();
     if rest > 0 {
         text += &format!("  \"others\" : {rest}\n");
     }
     code_block("mermaid", &text)
 }
 
-/// A label in quotes, without what would end it or be markup to Mermaid.
-fn mermaid_label(text: &str) -> String {
-    let letter = |letter: char| match letter {
-        '"' | '`' | '#' | ';' | '<' | '>' | '\\' | '%' | '{' | '}' => ' ',
-        letter if letter.is_control() => ' ',
-        letter => letter,
-    };
-    let label: String = text.chars().map(letter).take(60).collect();
-    format!("\"{}\"", label.trim())
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::model::{ReportExample, ReportTotals};
+    use super::super::model::{ProgramFigures, ReportExample, ReportTotals};
     use super::*;
 
     fn hostile_bug(index: usize) -> ReportBug {
@@ -169,6 +243,11 @@ mod tests {
                 new_bugs: bugs as u64,
                 ..ReportTotals::default()
             },
+            programs: vec![ProgramFigures {
+                name: "ba|sh".to_owned(),
+                places: vec!["/images/disk.qcow2//p1/usr/bin/ba|sh".to_owned()],
+                ..ProgramFigures::default()
+            }],
             kinds: vec![NamedCount {
                 name: "a\"; b".to_owned(),
                 blocks: None,
@@ -184,8 +263,30 @@ mod tests {
         let text = render_markdown(&report(1), MAX_SUMMARY_SIZE).expect("the template is right");
         assert!(!text.contains("@everyone") && !text.contains("<img"), "{text}");
         assert!(text.contains("````asm\nnop ; ```"), "{text}");
-        assert!(text.contains("see \\#1"), "{text}");
+        assert!(text.contains("see #\u{200b}1"), "{text}");
         assert!(text.contains("\"a   b\" : 3"), "{text}");
+        assert!(text.contains("| ba\\|sh |"), "{text}");
+        assert!(text.contains("b0 --> b1[\"/p1/usr/bin, 1 program\"]"), "{text}");
+        assert!(
+            text.contains("pie showData title Diverging runs by cause"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn the_way_from_blocks_to_bugs_is_drawn_in_few_letters() {
+        let mut report = report(40);
+        report.totals.checks = 2;
+        report.totals.runs = 100;
+        report.totals.diverged = 30;
+        let text = render_markdown(&report, MAX_SUMMARY_SIZE).expect("the template is right");
+        let diagrams: Vec<&str> = text.split("```mermaid\n").skip(1).collect();
+        assert_eq!(diagrams.len(), 4, "{text}");
+        for diagram in diagrams {
+            let diagram = diagram.split("```").next().unwrap_or_default();
+            assert!(diagram.len() <= 5_000, "{diagram}");
+        }
+        assert!(text.contains("matched[\"70 agree\"]"), "{text}");
     }
 
     #[test]

@@ -7,7 +7,6 @@
 mod badge;
 mod chart;
 mod charts;
-mod escape;
 mod html;
 mod markdown;
 mod model;
@@ -18,16 +17,19 @@ mod template;
 
 pub use badge::{badge_endpoint, badge_svg};
 pub use charts::ReportCharts;
-pub use escape::{code_block, code_span, escape_html, escape_markdown};
 pub use html::{HTML_TEMPLATE, render_html};
 pub use markdown::{MARKDOWN_TEMPLATE, MAX_SUMMARY_SIZE, bug_markdown, render_markdown};
 pub use model::{
-    CheckFigures, EngineFigures, EngineRuns, MODEL_VERSION, NamedCount, ReportBug, ReportExample,
-    ReportFinding, ReportModel, ReportTotals, model_schema,
+    CheckFigures, EngineFigures, EngineRuns, MODEL_VERSION, NamedCount, ProgramFigures, ReportBug,
+    ReportExample, ReportFinding, ReportModel, ReportTotals, model_schema,
 };
 #[cfg(feature = "pdf")]
-pub use pdf::{PaperSize, PdfError, PdfReport, render_pdf};
-pub use tables::findings_table;
-pub use template::{
-    MAX_REPORT_SIZE, MAX_TEMPLATE_SIZE, TemplateError, TemplateSource, read_templates, render_template,
+pub use pdf::render_pdf;
+pub use report_kit::escape::{code_block, code_span, escape_html, escape_markdown};
+#[cfg(feature = "pdf")]
+pub use report_kit::pdf::{PaperSize, PdfError, PdfReport};
+pub use report_kit::template::{
+    MAX_REPORT_SIZE, MAX_TEMPLATE_SIZE, TemplateError, TemplateSource, read_templates,
 };
+pub use tables::findings_table;
+pub use template::render_template;

@@ -23,6 +23,8 @@ pub struct ReportModel {
     pub totals: ReportTotals,
     /// Engines that were compared with a reference, by name and version.
     pub engines: Vec<EngineFigures>,
+    /// The programs that blocks are of, those with the most diverging blocks first.
+    pub programs: Vec<ProgramFigures>,
     /// Divergences by kind, the most runs first.
     pub kinds: Vec<NamedCount>,
     /// Findings by the instruction-set extension of the instruction at fault, the most runs first.
@@ -85,6 +87,26 @@ pub struct EngineFigures {
     pub diverged: u64,
     /// Cases a second; nothing where the time is not known.
     pub runs_per_second: Option<f64>,
+}
+
+/// What checks of the blocks of one program came to.
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
+pub struct ProgramFigures {
+    /// Its file name; of generated blocks what they were made from.
+    pub name: String,
+    /// Where it was last read: a path, or `disk.qcow2//p1/usr/bin/bash` inside an image. Several where programs of that name
+    /// have different contents; none for generated blocks.
+    pub places: Vec<String>,
+    /// Blocks that were run, over all checks.
+    pub blocks: u64,
+    /// Those with a divergence.
+    pub diverging_blocks: u64,
+    /// Share of the blocks without one, from 0 to 1.
+    pub success: f64,
+    /// Cases that were run.
+    pub runs: u64,
+    /// Those that diverge.
+    pub diverged: u64,
 }
 
 /// How often something of a name was met.

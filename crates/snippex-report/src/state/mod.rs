@@ -76,6 +76,8 @@ pub struct View<'a> {
     pub comparison: Option<&'a Comparison>,
     /// Also rows in which nothing changed.
     pub all: bool,
+    /// Also what differs only where the manuals leave it open.
+    pub masked: bool,
     /// Each flag in a line of its own, with what it means.
     pub flag_detail: bool,
     /// Which memory is shown, and how.
@@ -90,7 +92,10 @@ impl View<'_> {
     /// The table: changed rows, and in them what differs.
     #[must_use]
     pub fn render_text(&self) -> String {
-        let rows = self.rows();
+        let mut rows = self.rows();
+        let all = rows.len();
+        rows.retain(|row| !self.is_masked(row));
+        let masked = all - rows.len();
         let title = |index: usize| self.ends.get(index).map_or("", |(title, _)| title.as_str());
         let columns = 1 + self.ends.len();
         let mut widths = vec![0; columns];
@@ -126,11 +131,28 @@ impl View<'_> {
                 text += &format!("\n      {FAINT}{line}{FAINT:#}");
             }
         }
+        if masked > 0 {
+            let rows = crate::format_count(masked as u64, "row");
+            let verb = if masked == 1 { "differs" } else { "differ" };
+            text += &format!(
+                "\n {FAINT}{rows} {verb} only where the manuals leave it open: compare --masked shows them{FAINT:#}"
+            );
+        }
         let memory = self.memory_text();
         if !memory.is_empty() {
             text += &format!("\n\n{memory}");
         }
         text
+    }
+
+    /// Whether nothing counts of what differs in a row, and that is not asked for.
+    fn is_masked(&self, row: &Row) -> bool {
+        let judged = matches!(
+            self.comparison,
+            Some(Comparison::Diverged(_) | Comparison::Match(_))
+        );
+        let differs = row.ends.windows(2).any(|pair| pair[0] != pair[1]);
+        judged && !self.masked && !self.all && differs && !self.counts(row)
     }
 
     /// The lines of memory that are shown.
@@ -302,6 +324,7 @@ impl View<'_> {
         };
         let counted = self.counted_bits(of);
         differing_fields(fields, expected, actual)
+            .filter(|(field, _)| self.masked || self.all || field.mask() & counted != 0)
             .map(|(field, sentence)| {
                 let open = if field.mask() & counted == 0 {
                     " (left open)"
@@ -557,3 +580,6 @@ fn marked(reference: &str, text: &str, style: anstyle::Style) -> String {
     }
     shown
 }
+
+#[cfg(test)]
+mod tests;

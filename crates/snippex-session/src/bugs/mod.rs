@@ -112,9 +112,38 @@ impl<'s> Bugs<'s> {
     /// # Errors
     /// When the database cannot be read.
     pub fn load_from_store(store: &'s StoreHandle, table: &'s EngineTable) -> Result<Self, SessionError> {
+        let mut bugs = Self::load_engines(store, table)?;
+        bugs.load_examples(None)?;
+        Ok(bugs)
+    }
+
+    /// The bug or signature that `text` names, and what has to be read to show it alone.
+    ///
+    /// # Errors
+    /// When the database cannot be read, or nothing is called so.
+    pub fn load_one_bug(
+        store: &'s StoreHandle,
+        table: &'s EngineTable,
+        text: &str,
+    ) -> Result<(Self, BugName), SessionError> {
+        let mut bugs = Self::load_engines(store, table)?;
+        let causes = store.call_and_wait(async |store| store.cause_names().await)?;
+        let name = match causes.into_iter().find(|cause| cause.as_str() == text) {
+            Some(cause) => BugName::Cause(cause),
+            None => bugs.find_bug_name(text)?,
+        };
+        bugs.load_examples(match &name {
+            BugName::Cause(cause) => Some(cause),
+            BugName::Signature(_) => None,
+        })?;
+        Ok((bugs, name))
+    }
+
+    /// Reads engines and known bugs, and sorts what has no cause yet.
+    fn load_engines(store: &'s StoreHandle, table: &'s EngineTable) -> Result<Self, SessionError> {
         let (engines, known) = store
             .call_and_wait(async |store| Ok((store.list_engines().await?, store.known_bugs().await?)))?;
-        let mut bugs = Self {
+        let bugs = Self {
             store,
             table,
             engines: engines.into_iter().collect(),
@@ -122,12 +151,20 @@ impl<'s> Bugs<'s> {
             examples: HashMap::new(),
         };
         bugs.sort()?;
-        let entries = store.call_and_wait(async |store| store.example_entries().await)?;
+        Ok(bugs)
+    }
+
+    /// Reads which examples there are, of one cause or of all.
+    fn load_examples(&mut self, cause: Option<&CauseId>) -> Result<(), SessionError> {
+        let cause = cause.cloned();
+        let entries = self
+            .store
+            .call_and_wait(async move |store| store.example_entries(cause.as_ref()).await)?;
         for entry in entries {
             let attribution = (entry.cause.clone(), entry.signature);
-            bugs.examples.entry(attribution).or_default().push(entry);
+            self.examples.entry(attribution).or_default().push(entry);
         }
-        Ok(bugs)
+        Ok(())
     }
 
     /// Looks for the causes of bugs that were stored before there were any.
@@ -178,6 +215,11 @@ impl<'s> Bugs<'s> {
         let stored = self
             .store
             .call_and_wait(async move |store| store.list_bugs("", run).await)?;
+        Ok(self.met_on(stored, wanted))
+    }
+
+    /// Those of `stored` that the wanted engine has met, with its sightings only.
+    fn met_on(&self, stored: Vec<StoredBug>, wanted: Wanted<'_>) -> Vec<StoredBug> {
         let met = |mut bug: StoredBug| {
             if let Some(name) = wanted.emulator {
                 bug.sightings.retain(|seen| {
@@ -187,7 +229,7 @@ impl<'s> Bugs<'s> {
             }
             (!bug.sightings.is_empty()).then_some(bug)
         };
-        Ok(stored.into_iter().filter_map(met).collect())
+        stored.into_iter().filter_map(met).collect()
     }
 
     /// The bugs that are meant, each once, the most frequent first.
@@ -306,12 +348,18 @@ impl<'s> Bugs<'s> {
     /// # Errors
     /// When the database cannot be read.
     pub fn of_name(&self, name: &BugName, wanted: Wanted<'_>) -> Result<Vec<StoredBug>, SessionError> {
-        let mut stored = self.load_stored_bugs(wanted)?;
-        stored.retain(|bug| match name {
-            BugName::Cause(cause) => bug.attribution.cause == *cause,
-            BugName::Signature(id) => bug.attribution.signature.id() == *id,
-        });
-        Ok(stored)
+        let (name, run) = (name.clone(), wanted.run);
+        let mut stored = self.store.call_and_wait(async move |store| match name {
+            BugName::Cause(cause) => store.bugs_of_cause(&cause).await,
+            BugName::Signature(id) => store.list_bugs(&id.to_string(), None).await,
+        })?;
+        if let Some(run) = run {
+            stored
+                .iter_mut()
+                .for_each(|bug| bug.sightings.retain(|seen| seen.run == run));
+            stored.retain(|bug| !bug.sightings.is_empty());
+        }
+        Ok(self.met_on(stored, wanted))
     }
 
     /// An example's ends, compared anew; `None` when an engine of it is no longer in the database.
@@ -351,16 +399,18 @@ impl<'s> Bugs<'s> {
     pub fn engines_like(&self, text: &str) -> Result<Vec<EngineId>, SessionError> {
         let mut found: Vec<EngineId> = match text.strip_prefix('#').map(str::parse) {
             Some(Ok(number)) => vec![EngineId(number)],
-            _ => self
-                .engines
-                .iter()
-                .filter(|(_, engine)| {
-                    [&engine.name, &engine.version, &engine.configuration]
-                        .iter()
-                        .any(|part| part.contains(text))
-                })
-                .map(|(id, _)| *id)
-                .collect(),
+            _ => {
+                let exact = self.engines.values().any(|engine| engine.name == text);
+                let is_meant = |engine: &StoredEngine| {
+                    let parts = [&engine.name, &engine.version, &engine.configuration];
+                    parts.iter().any(|part| part.contains(text)) && (!exact || engine.name == text)
+                };
+                self.engines
+                    .iter()
+                    .filter(|(_, engine)| is_meant(engine))
+                    .map(|(id, _)| *id)
+                    .collect()
+            }
         };
         found.retain(|id| self.engines.contains_key(id));
         found.sort_unstable();

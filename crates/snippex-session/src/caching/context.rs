@@ -1,23 +1,22 @@
 //! What verdicts depend on apart from the block and its memory: the part of a key that all blocks of a target share.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, Metadata};
-use std::io::{self, Read as _};
+use std::fs::{self, Metadata};
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 use snippex_core::case::Placement;
 use snippex_core::seed::Style;
-use snippex_exec::engine::{EngineIdentity, EngineSpec};
+use snippex_exec::engine::{EngineSpec, digest_file};
 use snippex_store::CacheFile;
 
 use crate::EngineChoice;
+use crate::checking::DescribedEngine;
 
-/// Programs that start another one elsewhere, which nobody here can look at.
-const ELSEWHERE: [&str; 5] = ["ssh", "docker", "podman", "nerdctl", "kubectl"];
 /// The version of the keys: another number makes all entries strangers.
-const VERSION: &str = "2";
+const VERSION: &str = "3";
 
 /// The parts by name, and their digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,8 +35,8 @@ pub(super) struct CacheSurroundings<'s> {
     pub(super) placement: Placement,
     /// JSON of what the subject documents to do otherwise.
     pub(super) deviations: &'s str,
-    pub(super) reference: (&'s EngineChoice, &'s EngineIdentity),
-    pub(super) subject: (&'s EngineChoice, &'s EngineIdentity),
+    pub(super) reference: DescribedEngine<'s>,
+    pub(super) subject: DescribedEngine<'s>,
 }
 
 impl Context {
@@ -65,11 +64,11 @@ impl Context {
             "documented deviations",
             digest_of(surroundings.deviations.as_bytes()),
         );
-        for (role, (choice, identity)) in [
+        for (role, engine) in [
             ("reference", surroundings.reference),
             ("subject", surroundings.subject),
         ] {
-            for (name, value) in engine_parts(choice, identity, file)? {
+            for (name, value) in engine_parts(engine, file)? {
                 put(&format!("{role}: {name}"), value);
             }
         }
@@ -95,10 +94,10 @@ pub(super) fn differing_parts(one: &str, other: &str) -> Vec<String> {
 }
 
 fn engine_parts(
-    choice: &EngineChoice,
-    identity: &EngineIdentity,
+    engine: DescribedEngine<'_>,
     file: &CacheFile,
 ) -> Result<Vec<(&'static str, String)>, String> {
+    let identity = engine.identity;
     let json = |value: serde_json::Result<String>| value.expect("plain data is JSON");
     let mut parts = vec![
         ("name", identity.name.clone()),
@@ -114,16 +113,30 @@ fn engine_parts(
         ("components", format!("{:?}", identity.components)),
         ("CPU", json(serde_json::to_string(&identity.host_cpu))),
     ];
-    match choice {
+    match engine.choice {
         EngineChoice::Process(spec) => {
             parts.push(("settings", settings(spec)));
-            parts.push(("programs", programs(spec, file)?));
+            parts.push((
+                "programs",
+                spec.digest_program_files(&mut |path| digest_of_file(path, file))?,
+            ));
         }
         EngineChoice::Recorded(recording) => parts.push(("recording", recording.id().to_string())),
         EngineChoice::Mock => {}
-        EngineChoice::Remote(_) | EngineChoice::Team(_) => {
-            return Err(format!("{} runs on another host", identity.name));
+        EngineChoice::Remote(order) => {
+            let entry = json(serde_json::to_string(&order.entry));
+            parts.push(("settings", entry));
+            // Whether nothing can be known is told by the host that has the files.
+            let programs = engine.remote_programs.cloned();
+            let unknown = || {
+                Err(format!(
+                    "the host of {} does not say what runs there",
+                    identity.name
+                ))
+            };
+            parts.push(("programs", programs.unwrap_or_else(unknown)?));
         }
+        EngineChoice::Team(_) => return Err(format!("several hosts share the work of {}", identity.name)),
     }
     Ok(parts)
 }
@@ -147,61 +160,6 @@ fn settings(spec: &EngineSpec) -> String {
     )
 }
 
-/// Digests of the files that an engine's command names.
-fn programs(spec: &EngineSpec, cache: &CacheFile) -> Result<String, String> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let find = |word: &str| -> Option<PathBuf> {
-        let places = if word.contains('/') {
-            vec![PathBuf::from(word)]
-        } else {
-            std::env::split_paths(&path)
-                .map(|folder| folder.join(word))
-                .collect()
-        };
-        places.into_iter().find(|place| place.is_file())
-    };
-    let words = spec.command.iter().chain(spec.server.iter().flatten());
-    let words = words.filter(|word| !word.contains("{runner}"));
-    let files: Vec<PathBuf> = words.filter_map(|word| find(word)).collect();
-    let own_runner = spec.command.first().is_some_and(|word| word.contains("{runner}"));
-    if files.is_empty() && !own_runner {
-        return Err(format!("the program of {} cannot be found", spec.name));
-    }
-    let hides_runner = spec
-        .command
-        .iter()
-        .any(|word| word.contains("{runner}") && word.contains(char::is_whitespace));
-    if hides_runner {
-        return Err(format!(
-            "{} is started by a shell, which may start anything",
-            spec.name
-        ));
-    }
-    let mut digests = Vec::new();
-    for file in &files {
-        let name = file.file_name().unwrap_or_default().to_string_lossy();
-        if ELSEWHERE.contains(&name.as_ref()) {
-            return Err(format!("{} runs elsewhere, by {name}", spec.name));
-        }
-        if starts_with(file, b"#!") {
-            return Err(format!(
-                "{} is started by a script, which may start anything",
-                spec.name
-            ));
-        }
-        digests.push(format!("{name} {}", digest_of_file(file, cache)?));
-    }
-    Ok(digests.join(", "))
-}
-
-fn starts_with(path: &Path, bytes: &[u8; 2]) -> bool {
-    let mut found = [0; 2];
-    File::open(path)
-        .and_then(|mut file| file.read_exact(&mut found))
-        .is_ok()
-        && found == *bytes
-}
-
 /// SHA-256 of a file, from the notes of the cache if it was not replaced since.
 fn digest_of_file(path: &Path, cache: &CacheFile) -> Result<String, String> {
     let failed = |error: io::Error| format!("{} cannot be read: {error}", path.display());
@@ -209,16 +167,7 @@ fn digest_of_file(path: &Path, cache: &CacheFile) -> Result<String, String> {
     if let Ok(Some(known)) = cache.file_digest(&stamp) {
         return Ok(known);
     }
-    let mut hash = Sha256::new();
-    let mut file = File::open(path).map_err(failed)?;
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut buffer).map_err(failed)? {
-            0 => break,
-            read => hash.update(&buffer[..read]),
-        }
-    }
-    let digest = hex::encode(hash.finalize());
+    let digest = digest_file(path)?;
     // Not noted is read again next time.
     let _ = cache.note_file_digest(&stamp, &digest);
     Ok(digest)
@@ -260,7 +209,8 @@ mod tests {
         let script = folder.path().join("emulator");
         fs::write(&script, "#!/bin/sh\n").unwrap();
         let script = script.to_str().unwrap();
-        let of = |command: &[&str]| programs(&spec(command), &cache);
+        let of =
+            |command: &[&str]| spec(command).digest_program_files(&mut |path| digest_of_file(path, &cache));
         assert!(of(&["true", "{runner}"]).unwrap().starts_with("true "));
         assert!(
             of(&["env", "X=1", "true", "{runner}"])

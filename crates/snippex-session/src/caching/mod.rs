@@ -188,15 +188,15 @@ impl<'c> TargetCache<'c> {
         placement: Placement,
         done: &mut CacheUse,
     ) -> Option<Self> {
-        let deviations = session.table.tolerance(&session.engines.subject_identity().name);
+        let deviations = session.table.tolerance_of(session.engines.subject_identity());
         let surroundings = CacheSurroundings {
             seed: session.options.seed,
             states: session.options.states,
             style: source.style(),
             placement,
             deviations: &serde_json::to_string(&deviations).expect("plain data is JSON"),
-            reference: session.engines.reference_choice(),
-            subject: session.engines.subject_choice(),
+            reference: session.engines.describe_reference(),
+            subject: session.engines.describe_subject(),
         };
         match Context::from_surroundings(&surroundings, &cache.file) {
             Ok(context) => Some(Self {

@@ -91,6 +91,7 @@ impl CachedVerdict {
                 Inconclusive::ReferenceHung
                 | Inconclusive::ReferenceDied
                 | Inconclusive::NotRepeated
+                | Inconclusive::UsedProcess
                 | Inconclusive::RunnerMemory => return None,
             };
             Some((reason, small(count)?))

@@ -4,16 +4,29 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::available_parallelism;
 
 use snippex_core::diff::Tolerance;
-use snippex_exec::engine::{Engine, EngineError, EngineIdentity, EngineShare};
+use snippex_exec::engine::{Engine, EngineError, EngineIdentity, EngineShare, ProgramDigests};
 use snippex_exec::engine_check::{CheckFailure, check_engine_under};
 use snippex_exec::recording::Recording;
 
 use crate::EngineChoice;
 
+/// What is known about an engine that was started.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DescribedEngine<'p> {
+    /// How it is started.
+    pub(crate) choice: &'p EngineChoice,
+    /// What it says it is.
+    pub(crate) identity: &'p EngineIdentity,
+    /// What its host says of its program files, when that is another one.
+    pub(crate) remote_programs: Option<&'p ProgramDigests>,
+}
+
 /// Starts engines of one kind.
 pub(super) struct EnginePool {
     choice: EngineChoice,
     identity: EngineIdentity,
+    /// Of an engine on another host: its program files.
+    programs: Option<ProgramDigests>,
     spare: Mutex<Option<Box<dyn Engine>>>,
     /// Where threads take turns with a few.
     share: Option<Arc<EngineShare>>,
@@ -34,6 +47,7 @@ impl EnginePool {
         Ok(Self {
             choice,
             identity: engine.identity().clone(),
+            programs: engine.remote_programs().cloned(),
             spare: Mutex::new(Some(engine)),
             share: None,
         })
@@ -96,5 +110,14 @@ impl EnginePool {
     /// What the engine says it is.
     pub(super) fn identity(&self) -> &EngineIdentity {
         &self.identity
+    }
+
+    /// All that is known about it.
+    pub(super) fn describe(&self) -> DescribedEngine<'_> {
+        DescribedEngine {
+            choice: &self.choice,
+            identity: &self.identity,
+            remote_programs: self.programs.as_ref(),
+        }
     }
 }

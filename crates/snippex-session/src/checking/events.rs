@@ -48,6 +48,13 @@ pub enum SessionEvent<'e> {
     },
     /// A bug was reduced that was met before.
     Reduced,
+    /// Processes of an engine did not come up in one of the threads, and were started again.
+    FailedStarts {
+        /// Name of the engine.
+        engine: &'e str,
+        /// How many.
+        count: u32,
+    },
 }
 
 /// Hears of what happens. It is called from one thread, between two results, and should not take long.

@@ -17,8 +17,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use snippex_blocks::generate::{Coverage, Form, form_of};
+use snippex_blocks::generate::{Coverage, Form, RefusedCoverage, form_of};
 use snippex_core::block::Block;
+use snippex_core::decode::refused_bytes;
 use snippex_core::seed::Style;
 use snippex_exec::check::{BlockReport, CheckJob, CheckOptions, CheckReport, EarlierReport, check_blocks};
 use snippex_exec::engine::{EngineError, EngineIdentity, EngineTable};
@@ -31,6 +32,7 @@ use crate::caching::{LookedUp, TargetCache};
 use crate::{
     CacheUse, EngineChoice, SessionError, VerdictCache, coverage_of_forms, engine_record, this_host,
 };
+pub(crate) use engine_pool::DescribedEngine;
 use engine_pool::EnginePool;
 use recorder::RunRecorder;
 use target::PreparedTarget;
@@ -158,13 +160,13 @@ impl EnginePair {
     }
 
     /// How the reference is started, and what it says it is.
-    pub(crate) fn reference_choice(&self) -> (&EngineChoice, &EngineIdentity) {
-        (self.reference.choice(), self.reference.identity())
+    pub(crate) fn describe_reference(&self) -> DescribedEngine<'_> {
+        self.reference.describe()
     }
 
     /// How the subject is started, and what it says it is.
-    pub(crate) fn subject_choice(&self) -> (&EngineChoice, &EngineIdentity) {
-        (self.subject.choice(), self.subject.identity())
+    pub(crate) fn describe_subject(&self) -> DescribedEngine<'_> {
+        self.subject.describe()
     }
 }
 
@@ -223,6 +225,7 @@ impl Session<'_> {
             subject,
             tally: Tally::default(),
             ran: BTreeMap::new(),
+            refused: Vec::new(),
             elapsed: Duration::ZERO,
             targets: Vec::new(),
             cache: CacheUse::default(),
@@ -234,6 +237,7 @@ impl Session<'_> {
             recorder,
             mut tally,
             ran,
+            refused,
             elapsed,
             targets,
             mut cache,
@@ -246,8 +250,10 @@ impl Session<'_> {
         } else {
             RunEnd::Interrupted
         };
-        let coverage = self.coverage(&targets, &ran);
-        let summary = stored_summary::build_run_summary(&tally, elapsed, &targets, coverage.as_ref());
+        let coverage = self.coverage(&targets, &ran, &refused);
+        let cached_runs = (cache.hits + cache.diverging) * u64::from(self.options.states);
+        let summary =
+            stored_summary::build_run_summary(&tally, elapsed, cached_runs, &targets, coverage.as_ref());
         let kept = self
             .store
             .call_and_wait(async move |store| store.save_summary(run, &summary).await);
@@ -321,18 +327,27 @@ impl Session<'_> {
     }
 
     /// Which instruction forms were run, when blocks were generated.
-    fn coverage(&self, targets: &[TargetSummary], ran: &BTreeMap<Form, u64>) -> Option<Coverage> {
+    fn coverage(
+        &self,
+        targets: &[TargetSummary],
+        ran: &BTreeMap<Form, u64>,
+        refused: &[Arc<Block>],
+    ) -> Option<Coverage> {
         let generated = targets.iter().find(|target| !target.forms.is_empty())?;
         let (reference, subject) = (
             &self.engines.reference_identity().cpu,
             &self.engines.subject_identity().cpu,
         );
-        Some(coverage_of_forms(
+        let coverage = coverage_of_forms(
             &generated.forms,
             Some(ran),
             &|feature| reference.has_enabled_feature(feature),
             Some(&|feature| subject.has_enabled_feature(feature)),
-        ))
+        );
+        Some(Coverage {
+            refused: RefusedCoverage::of_blocks(refused.iter().map(Arc::as_ref)),
+            ..coverage
+        })
     }
 }
 
@@ -362,6 +377,8 @@ struct Work<'w> {
     tally: Tally,
     /// Of generated blocks: how many of each form were run on both engines.
     ran: BTreeMap<Form, u64>,
+    /// Blocks that end in what processors refuse and were run.
+    refused: Vec<Arc<Block>>,
     /// How long the targets before this one were run for.
     elapsed: Duration,
     targets: Vec<TargetSummary>,
@@ -487,6 +504,11 @@ impl Work<'_> {
                     self.observer.on_event(SessionEvent::Reduced);
                     self.recorder.add_bugs(target.blocks[left[index]].0, &bugs)?;
                 }
+                Ok(CheckReport::FailedStarts { engine, count }) => {
+                    let engine = engine.as_str();
+                    self.observer
+                        .on_event(SessionEvent::FailedStarts { engine, count });
+                }
                 Err(RecvTimeoutError::Timeout) => self.recorder.save_batch()?,
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
@@ -503,8 +525,12 @@ impl Work<'_> {
     ) -> Result<(), SessionError> {
         let (number, block) = &target.blocks[report.index];
         if report.unsupported.is_none() && !target.summary.forms.is_empty() {
-            let form = form_of(block).expect("a generated block is of a form");
-            *self.ran.entry(form).or_default() += 1;
+            if refused_bytes(block).is_some() {
+                self.refused.push(Arc::clone(block));
+            } else {
+                let form = form_of(block).expect("a generated block is of a form");
+                *self.ran.entry(form).or_default() += 1;
+            }
         }
         self.recorder.add_report(*number, report, SAVE_EVERY)?;
         self.tally.add_report(*number, report);

@@ -13,8 +13,9 @@ use snippex_store::{
 use crate::SessionError;
 use snippex_core::words::kebab_case;
 
-/// Blocks in a batch.
-const BATCH: usize = 256;
+/// Blocks in a batch. A transaction of few rows writes the same pages of the database again and again; what a check that is
+/// killed may lose is bounded by time, not by this.
+const BATCH: usize = 4096;
 
 /// Saves the results of one run.
 pub(super) struct RunRecorder<'s> {

@@ -9,10 +9,11 @@ use snippex_store::{FormCounts, GroupCounts, RunSummary, SummaryDetails};
 use super::blocks_not_run;
 use super::{Tally, TargetSummary, inconclusive_word};
 
-/// What is kept of a check whose blocks ran for `elapsed`.
+/// What is kept of a check whose blocks ran for `elapsed`, but for `cached_runs`, which the cache knew.
 pub(super) fn build_run_summary(
     tally: &Tally,
     elapsed: Duration,
+    cached_runs: u64,
     targets: &[TargetSummary],
     coverage: Option<&Coverage>,
 ) -> RunSummary {
@@ -31,6 +32,7 @@ pub(super) fn build_run_summary(
         inconclusive: summary.inconclusive_runs(),
         unsupported: summary.unsupported_runs(),
         details: SummaryDetails {
+            cached_runs,
             inconclusive: inconclusive
                 .map(|(why, runs)| (inconclusive_word(why), *runs))
                 .collect(),

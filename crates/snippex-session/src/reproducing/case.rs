@@ -170,8 +170,7 @@ impl ReproducedCase {
 
     /// The plainest case of a bug.
     fn bug(store: &StoreHandle, table: &EngineTable, id: &str) -> Result<Self, ReproduceError> {
-        let bugs = Bugs::load_from_store(store, table)?;
-        let name = bugs.find_bug_name(id)?;
+        let (bugs, name) = Bugs::load_one_bug(store, table, id)?;
         let stored = bugs.of_name(&name, Wanted::default())?;
         let best = bugs.best_example(&stored.iter().collect::<Vec<_>>())?;
         let (_, example) = best.ok_or_else(|| ReproduceError::NoExample(id.to_owned()))?;

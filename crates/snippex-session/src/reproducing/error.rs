@@ -104,7 +104,7 @@ impl ReproduceError {
             Self::NoFile { .. } | Self::TooLarge { .. } => {
                 "name a .snip file, the id of a bug (snippex bugs), the number of a divergence, or the SHA-256 of a case"
             }
-            Self::Snip { .. } => "correct that line; `cargo doc` of snippex_formats::snip describes the form",
+            Self::Snip { .. } => "correct that line; docs/snip.md describes the form",
             Self::UnknownCase(_) => {
                 "write at least six digits of it, as `snippex compare` and `snippex bugs show` give them, or name a \
                  .snip file"

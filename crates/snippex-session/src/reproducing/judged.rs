@@ -28,13 +28,15 @@ pub struct JudgedCase {
 }
 
 impl ReproducedCase {
-    /// Finds out how the case ends: from the file or the database, else on this CPU; and on `emulator`, if one is named.
+    /// Finds out how the case ends: from the file or the database, else on `reference`; and on `emulator`, if one is
+    /// named.
     ///
     /// # Errors
     /// When an engine cannot run it, or there is nothing wrong.
     pub fn judge_case(
         &self,
         table: &EngineTable,
+        reference: &EngineChoice,
         emulator: Option<&EngineChoice>,
     ) -> Result<JudgedCase, ReproduceError> {
         let mut ran_on = Vec::new();
@@ -47,13 +49,9 @@ impl ReproducedCase {
                 (expected.clone(), *covered, cpu)
             }
             None => {
-                let (expected, identity) = run(&EngineChoice::from_name(table, "native")?, &self.case)?;
+                let (expected, identity) = run(reference, &self.case)?;
                 ran_on.push(provenance::describe_host(&this_host()));
-                (
-                    expected,
-                    identity.components,
-                    Some(format!("native ({})", identity.cpu.brand)),
-                )
+                (expected, identity.components, Some(describe_reference(&identity)))
             }
         };
         let (actual, both, name, shown) = match (emulator, &self.actual) {
@@ -93,6 +91,14 @@ impl ReproducedCase {
             Comparison::Match(_) => Err(ReproduceError::NoBug(shown)),
             Comparison::Inconclusive(_) => Err(ReproduceError::Unjudged(shown)),
         }
+    }
+}
+
+/// Who says how the case has to end.
+fn describe_reference(identity: &EngineIdentity) -> String {
+    match identity.name.as_str() {
+        "native" => format!("native ({})", identity.cpu.brand),
+        _ => identity.name_and_version(),
     }
 }
 

@@ -137,15 +137,77 @@ impl Store {
         Ok(bugs)
     }
 
-    /// Which examples there are.
+    /// The names of all causes, in their order.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn example_entries(&self) -> Result<Vec<ExampleEntry>, StoreError> {
+    pub async fn cause_names(&self) -> Result<Vec<CauseId>, StoreError> {
+        let sql = "SELECT DISTINCT cause FROM bug_sightings WHERE cause <> '' ORDER BY cause";
+        let failed = self.failed_to("list bugs");
+        let rows: Vec<String> = sqlx::query_scalar(sql)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(failed)?;
+        let parsed = rows.into_iter().map(|name| {
+            name.parse().map_err(|_| StoreError::Value {
+                location: self.location.clone(),
+                what: "name of a bug",
+                value: name.clone(),
+            })
+        });
+        parsed.collect()
+    }
+
+    /// The bugs of one cause, as [`Store::list_bugs`] has them.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn bugs_of_cause(&self, cause: &CauseId) -> Result<Vec<StoredBug>, StoreError> {
+        let failed = self.failed_to("list bugs");
+        let sql = "SELECT bugs.signature AS signature, kind, form, encoding, fields, first_seen, run_id, engine_id, runs, blocks
+                   FROM bug_sightings JOIN bugs ON bugs.signature = bug_sightings.signature
+                   WHERE cause = $1 ORDER BY bugs.signature, run_id, engine_id";
+        let rows = sqlx::query(sql)
+            .bind(cause.as_str().to_owned())
+            .fetch_all(&self.pool)
+            .await
+            .map_err(&failed)?;
+        let mut bugs: Vec<(String, StoredBug)> = Vec::new();
+        for row in &rows {
+            let (id, sighting) = read_sighting(row).map_err(&failed)?;
+            match bugs.last_mut() {
+                Some((last, bug)) if *last == id => bug.sightings.push(sighting),
+                _ => {
+                    let bug = StoredBug {
+                        attribution: Attribution {
+                            cause: cause.clone(),
+                            signature: self.read_signature(row)?,
+                        },
+                        first_seen: UnixMillis(row.try_get("first_seen").map_err(&failed)?),
+                        sightings: vec![sighting],
+                    };
+                    bugs.push((id, bug));
+                }
+            }
+        }
+        Ok(bugs.into_iter().map(|(_, bug)| bug).collect())
+    }
+
+    /// Which examples there are, of one cause or of all.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn example_entries(&self, cause: Option<&CauseId>) -> Result<Vec<ExampleEntry>, StoreError> {
         let failed = self.failed_to("list examples");
-        let sql = "SELECT cause, signature, engine_id, reduced, confirmations, found FROM bug_examples
-                   WHERE cause <> '' ORDER BY cause, signature, engine_id";
-        let rows = sqlx::query(sql).fetch_all(&self.pool).await.map_err(&failed)?;
+        let of_one = "SELECT cause, signature, engine_id, reduced, confirmations, found FROM bug_examples
+                      WHERE cause = $1 ORDER BY signature, engine_id";
+        let of_all = "SELECT cause, signature, engine_id, reduced, confirmations, found FROM bug_examples
+                      WHERE cause <> '' ORDER BY cause, signature, engine_id";
+        let query = match cause {
+            Some(cause) => sqlx::query(of_one).bind(cause.as_str().to_owned()),
+            None => sqlx::query(of_all),
+        };
+        let rows = query.fetch_all(&self.pool).await.map_err(&failed)?;
         let entry = |row: &AnyRow| {
             let text = |column: &str| row.try_get::<String, _>(column).map_err(&failed);
             let number = |column: &str| row.try_get::<i64, _>(column).map_err(&failed);
@@ -257,6 +319,7 @@ impl Store {
         let failed = self.failed_to("read an example");
         let bytes = |column: &str| row.try_get::<Vec<u8>, _>(column).map_err(&failed);
         let number = |column: &str| row.try_get::<i64, _>(column).map_err(&failed);
+        let (case, case_bytes) = self.decode_case(&bytes("case_bytes")?)?;
         Ok(BugExample {
             engine: EngineId(number("engine_id")?),
             reference: EngineId(number("reference_id")?),
@@ -264,9 +327,9 @@ impl Store {
                 .try_get::<Option<i64>, _>("block")
                 .map_err(&failed)?
                 .map(BlockNumber),
-            case: self.decode_case(&bytes("case_bytes")?)?,
-            expected: self.decode_observation(&bytes("expected")?)?,
-            actual: self.decode_observation(&bytes("actual")?)?,
+            case,
+            expected: self.decode_observation(&bytes("expected")?, &case_bytes)?,
+            actual: self.decode_observation(&bytes("actual")?, &case_bytes)?,
             differences: row.try_get("differences").map_err(&failed)?,
             reduced: number("reduced")? != 0,
             confirmations: column::read_small_integer(row, "confirmations").map_err(&failed)?,

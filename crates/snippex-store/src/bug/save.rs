@@ -39,8 +39,8 @@ pub(crate) async fn add_bugs(connection: &mut AnyConnection, bugs: &[NewBug]) ->
             .bind(i64::from(bug.reduced))
             .bind(i64::from(bug.confirmations))
             .bind(bug.differences.clone())
-            .bind(bug.expected.0.as_slice())
-            .bind(bug.actual.0.as_slice())
+            .bind(bug.expected.pack_beside(&bug.case))
+            .bind(bug.actual.pack_beside(&bug.case))
             .bind(bug.found.0)
     };
     // A statement may touch a row only once: of several of the same bug the plainest is kept.

@@ -226,19 +226,27 @@ impl Export<'_> {
              ORDER BY id",
             running = self.running_list()
         );
-        self.section(Section::Cases, &sql, |store, _, row| plain(store, read_case(row)))
-            .await?;
-        let sql = "SELECT id, run_id, block, engine_id, reference_id, state_index, case_id, class, culprit,
-                       confirmations, differences, expected, actual FROM divergences ORDER BY id";
+        self.section(Section::Cases, &sql, |store, _, row| {
+            let mut record = read_case(row).map_err(store.failed_to("export"))?;
+            record.bytes.0 = store.unpack("case", &record.bytes.0, &[])?.into_owned();
+            Ok(Some(record))
+        })
+        .await?;
+        let sql = "SELECT divergences.id AS id, run_id, block, engine_id, reference_id, state_index, case_id, class, culprit,
+                       confirmations, differences, expected, actual, cases.bytes AS case_bytes
+                   FROM divergences JOIN cases ON cases.id = case_id ORDER BY divergences.id";
         self.section(Section::Divergences, sql, |store, running, row| {
-            let record = read_divergence(row).map_err(store.failed_to("export"))?;
+            let mut record = read_divergence(row).map_err(store.failed_to("export"))?;
+            unpack_ends(store, row, [&mut record.expected, &mut record.actual])?;
             Ok((!running.contains(&record.run)).then_some(record))
         })
         .await?;
-        let sql = "SELECT id, run_id, block, engine_id, state_index, case_id, observation
-                   FROM observations ORDER BY id";
+        let sql = "SELECT observations.id AS id, run_id, block, engine_id, state_index, case_id, observation,
+                       cases.bytes AS case_bytes
+                   FROM observations JOIN cases ON cases.id = case_id ORDER BY observations.id";
         self.section(Section::Observations, sql, |store, running, row| {
-            let record = read_observation(row).map_err(store.failed_to("export"))?;
+            let mut record = read_observation(row).map_err(store.failed_to("export"))?;
+            unpack_ends(store, row, [&mut record.observation])?;
             Ok((!running.contains(&record.run)).then_some(record))
         })
         .await
@@ -280,11 +288,13 @@ impl Export<'_> {
         .await?;
         let sql = format!(
             "SELECT cause, signature, engine_id, reference_id, block, case_id, reduced, confirmations, differences,
-                 expected, actual, found
-             FROM bug_examples WHERE {of_example} ORDER BY cause, signature, engine_id"
+                 expected, actual, found, cases.bytes AS case_bytes
+             FROM bug_examples JOIN cases ON cases.id = case_id WHERE {of_example} ORDER BY cause, signature, engine_id"
         );
         self.section(Section::Examples, &sql, |store, _, row| {
-            plain(store, read_example(row))
+            let mut record = read_example(row).map_err(store.failed_to("export"))?;
+            unpack_ends(store, row, [&mut record.expected, &mut record.actual])?;
+            Ok(Some(record))
         })
         .await?;
         let sql = "SELECT bug, engine, issue, note, added FROM known_bugs ORDER BY bug, engine";
@@ -307,6 +317,20 @@ impl Export<'_> {
 
 fn plain<T>(store: &Store, record: sqlx::Result<T>) -> Read<T> {
     record.map(Some).map_err(store.failed_to("export"))
+}
+
+/// Brings observations that lie beside their case in `row` back to what they were made of.
+fn unpack_ends<const N: usize>(
+    store: &Store,
+    row: &AnyRow,
+    ends: [&mut Base64; N],
+) -> Result<(), StoreError> {
+    let packed: Vec<u8> = row.try_get("case_bytes").map_err(store.failed_to("export"))?;
+    let case = store.unpack("case", &packed, &[])?;
+    for end in ends {
+        end.0 = store.unpack("observation", &end.0, &case)?.into_owned();
+    }
+    Ok(())
 }
 
 fn text(store: &Store, row: &AnyRow, column: &str) -> Result<String, StoreError> {

@@ -9,10 +9,10 @@ use super::samples::*;
 
 pub(crate) fn a_newer_schema_is_refused(location: &Location) {
     drop(open(location));
-    execute(location, "UPDATE snippex_schema SET version = 9");
+    execute(location, "UPDATE snippex_schema SET version = 1000");
     let error = StoreHandle::open(location).unwrap_err();
     assert!(
-        matches!(error, StoreError::NewerSchema { found: 9, .. }),
+        matches!(error, StoreError::NewerSchema { found: 1000, .. }),
         "{error:?}"
     );
     assert!(error.hint().unwrap().contains("newer snippex"));

@@ -1,7 +1,7 @@
 //! Instructions that an emulator computes by the same code, by name.
 
 use super::CauseId;
-use crate::signature::{BugKind, Signature};
+use crate::signature::{BugKind, DifferingPart, Signature};
 
 /// The cause of a field that no pattern matches: the family of the instruction, and what is wrong with it.
 pub(super) fn family_cause(signature: &Signature, field: &str) -> CauseId {
@@ -20,20 +20,23 @@ fn aspect(kind: BugKind, field: &str) -> String {
         BugKind::EngineDied => "dies".to_owned(),
         BugKind::EngineHung => "hangs".to_owned(),
         BugKind::WrongValue | BugKind::Flag | BugKind::Memory => {
-            let status = ["fsw.", "mxcsr.", "fcw", "ftw"];
-            if field.starts_with("flags.") {
-                "flags".to_owned()
-            } else if status.iter().any(|word| field.contains(word)) {
-                "status".to_owned()
-            } else {
-                "result".to_owned()
-            }
+            let aspect = match DifferingPart::parse(field) {
+                Some(DifferingPart::Flag(_)) => "flags",
+                Some(DifferingPart::Status(..) | DifferingPart::X87Control | DifferingPart::X87Tags) => {
+                    "status"
+                }
+                _ => "result",
+            };
+            aspect.to_owned()
         }
     }
 }
 
 /// The mnemonic of `form` without what tells operand types, widths and encodings apart.
 fn family(form: &str) -> String {
+    if let Some(encoding) = form.strip_prefix("invalid ") {
+        return refused_family(encoding);
+    }
     let mut words = form
         .split([' ', ','])
         .skip_while(|word| matches!(*word, "lock" | "rep" | "repe" | "repne" | "xacquire" | "xrelease"));
@@ -43,6 +46,17 @@ fn family(form: &str) -> String {
         _ if is_vector => vector(mnemonic),
         _ if mnemonic.starts_with('f') => x87(mnemonic).to_owned(),
         _ => mnemonic.to_owned(),
+    }
+}
+
+/// What a refused encoding looks like: `invalid-mov`, `invalid-0f-04`.
+fn refused_family(encoding: &str) -> String {
+    let words: Vec<&str> = encoding.split_whitespace().collect();
+    let is_byte = |word: &&&str| word.len() == 2 && u8::from_str_radix(word, 16).is_ok();
+    let opcode: Vec<&str> = words.iter().take_while(is_byte).copied().collect();
+    match opcode[..] {
+        [] => format!("invalid-{}", family(encoding)),
+        _ => format!("invalid-{}", opcode.join("-")),
     }
 }
 

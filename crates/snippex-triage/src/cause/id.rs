@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
+use super::general::general_title;
 use crate::pattern::{BugPattern, all_bug_patterns};
 use crate::signature::SignatureId;
 
@@ -34,7 +35,17 @@ impl CauseId {
         if let Some(pattern) = self.pattern() {
             return pattern.title.to_owned();
         }
+        if let Some(title) = general_title(&self.0) {
+            return title;
+        }
         match self.0.split_once('.') {
+            Some((family, aspect)) if family.starts_with("invalid-") => {
+                let encoding = family
+                    .trim_start_matches("invalid-")
+                    .replace('-', " ")
+                    .to_uppercase();
+                format!("Invalid encoding of {encoding}: {}", words(aspect))
+            }
             Some((family, aspect)) => format!("{}: {}", family.to_uppercase(), words(aspect)),
             None => self.0.clone(),
         }

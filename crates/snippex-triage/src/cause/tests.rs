@@ -135,7 +135,7 @@ fn an_instruction_can_be_wrong_in_several_aspects() {
             write: false,
         });
     });
-    assert_eq!(pairs(&found), [("add.extra-sigill", "extra SIGILL")]);
+    assert_eq!(pairs(&found), [("instruction.refused", "extra SIGILL")]);
 }
 
 #[test]
@@ -237,7 +237,7 @@ fn without_evidence_the_signature_has_to_do() {
         names(&mixed),
         [
             ("fsub.result".to_owned(), BugKind::WrongValue),
-            ("fsub.status".to_owned(), BugKind::WrongValue)
+            ("x87.no-ie".to_owned(), BugKind::WrongValue)
         ]
     );
     let flags = signature(BugKind::WrongValue, "repe cmpsb", &["flags.ZF", "rcx"]);
@@ -247,7 +247,10 @@ fn without_evidence_the_signature_has_to_do() {
         "vroundsd xmm, xmm, xmm, imm8",
         &["dies of SIGABRT"],
     );
-    assert_eq!(names(&dead), [("round.dies".to_owned(), BugKind::EngineDied)]);
+    assert_eq!(
+        names(&dead),
+        [("engine.dies-of-sigabrt".to_owned(), BugKind::EngineDied)]
+    );
 }
 
 #[test]
@@ -278,4 +281,154 @@ fn names_say_what_they_are_about_and_are_read_back() {
     }
     assert!(matches!("mxcsr-de".parse(), Ok(BugName::Cause(_))));
     assert!(matches!("9db7dd7cb2".parse(), Ok(BugName::Signature(_))));
+}
+
+fn raises(end: &mut Observation, number: u8) {
+    end.endpoint = Endpoint::Signal(Signal {
+        number,
+        code: 0,
+        rip: 0x1000,
+        address: 0,
+        write: false,
+    });
+}
+
+#[test]
+fn what_has_to_be_refused_is_sorted_by_what_is_not_checked() {
+    for (bytes, cause) in [
+        (&[0xf0_u8, 0x89, 0x07][..], "invalid-lock"),
+        (&[0xc5, 0xfd, 0x6e, 0xc0], "invalid-vector-length"),
+        (&[0x8e, 0xc8], "invalid-digit"),
+        (&[0x8d, 0xc1], "invalid-operand-kind"),
+    ] {
+        let found = causes(bytes, plain, |expected, _| raises(expected, 4));
+        assert_eq!(pairs(&found), [(cause, "no SIGILL")], "{bytes:02x?}");
+    }
+    let dies = causes(&[0x8e, 0xc8], plain, |expected, actual| {
+        raises(expected, 4);
+        actual.endpoint = Endpoint::EngineDied { signal: None };
+    });
+    assert_eq!(pairs(&dies), [("invalid-mov.dies", "exits")]);
+    let name: CauseId = dies[0].0.parse().unwrap();
+    assert_eq!(name.title(), "Invalid encoding of MOV: the engine dies");
+}
+
+#[test]
+fn an_aspect_that_many_instructions_share_is_one_cause() {
+    type Change = fn(&mut Observation, &mut Observation);
+    let cases: [(&[u8], Change, &str, &str); 6] = [
+        // cmpxchg8b [rdi] behind an operand-size prefix
+        (
+            &[0x66, 0x0f, 0xc7, 0x0f],
+            |_, actual| raises(actual, 4),
+            "prefix.refused",
+            "Prefixes without effect make instructions invalid",
+        ),
+        // popcnt eax, ecx
+        (
+            &[0xf3, 0x0f, 0xb8, 0xc1],
+            |_, actual| raises(actual, 4),
+            "instruction.refused",
+            "Instructions are refused",
+        ),
+        // mov eax, [rdi], at an address that no page ends before
+        (
+            &[0x8b, 0x07],
+            |_, actual| raises(actual, 11),
+            "memory.extra-sigsegv",
+            "Operands in memory: SIGSEGV for no reason",
+        ),
+        // fcom dword ptr [rdi]
+        (
+            &[0xd8, 0x17],
+            |_, actual| actual.state.x87.status |= 2,
+            "x87.extra-de",
+            "x87 status: DE is set for no reason",
+        ),
+        // mov eax, ecx
+        (
+            &[0x89, 0xc8],
+            |expected, _| expected.state.rflags |= rflags::NT,
+            "flags.nt-not-kept",
+            "NT is not kept",
+        ),
+        (
+            &[0x89, 0xc8],
+            |_, actual| actual.endpoint = Endpoint::EngineDied { signal: Some(6) },
+            "engine.dies-of-sigabrt",
+            "Instructions make the engine die of SIGABRT",
+        ),
+    ];
+    for (bytes, change, cause, title) in cases {
+        let found = causes(bytes, plain, change);
+        assert_eq!(found[0].0, cause, "{bytes:02x?}");
+        let name: CauseId = cause.parse().unwrap();
+        assert_eq!(name.title(), title);
+    }
+}
+
+#[test]
+fn what_is_disproved_has_another_cause() {
+    // nop with a REX that is not right in front of it: r8 differs.
+    let bytes = [0x43, 0x43, 0xda, 0x0c, 0x97];
+    let found = causes(&bytes, plain, |_, actual| actual.state.gpr[15] = 1);
+    assert_eq!(found[0].0, "lost-rex");
+    // A refused instruction counts nothing.
+    let found = causes(&bytes, plain, |_, actual| raises(actual, 4));
+    assert_eq!(found[0].0, "prefix.refused");
+}
+
+/// `movq xmm0, [rdi]` at the end of a page, and `fldenv [rdi]` in one that can be read only.
+#[test]
+fn faults_on_memory_are_sorted_by_what_was_touched() {
+    use snippex_core::case::{PAGE_SIZE, Page, PageAccess};
+    let found = |bytes: &[u8], address: u64| {
+        let state = MachineState::default();
+        let case = Case {
+            block: Arc::new(Block {
+                address: 0x1000,
+                bytes: bytes.to_vec(),
+                instruction_count: 1,
+                terminator: Terminator::FallThrough,
+                successors: vec![],
+                origin: Origin::Sweep,
+                unrunnable: None,
+            }),
+            placement: Placement {
+                image_base: 0,
+                code_base: 0,
+            },
+            state: state.clone(),
+            pages: Arc::new([Page {
+                address: 0x7000,
+                access: PageAccess::Read,
+                content: Arc::new([0; PAGE_SIZE]),
+            }]),
+        };
+        let expected = Observation {
+            endpoint: Endpoint::Exit {
+                target: case.block.end_address(),
+            },
+            state,
+            memory: vec![],
+        };
+        let mut actual = expected.clone();
+        actual.endpoint = Endpoint::Signal(Signal {
+            number: 11,
+            code: 1,
+            rip: 0x1000,
+            address,
+            write: false,
+        });
+        let compared = compare_observations(&case, &expected, &actual, Components::ALL, &Tolerance::none());
+        let Comparison::Diverged(divergence) = compared else {
+            panic!("{compared:?}");
+        };
+        let signature = Signature::from_divergence(&case.block, 0, &divergence).unwrap();
+        let facts = DivergenceFacts::new(&signature, &case, &expected, &divergence.differences).unwrap();
+        attribute_causes(&facts)[0].cause.to_string()
+    };
+    assert_eq!(found(&[0xf3, 0x0f, 0x7e, 0x07], 0x8000), "operand-over-read");
+    assert_eq!(found(&[0xf3, 0x0f, 0x7e, 0x07], 0x9000), "memory.extra-sigsegv");
+    assert_eq!(found(&[0xd9, 0x27], 0x7000), "environment-access");
 }

@@ -1,13 +1,17 @@
 //! A divergence as patterns see it: the instruction at fault, the state it met, its right end and what differs from it.
 
-use snippex_core::decode::{block_decoder, loads_x87_status, locks_memory};
+use snippex_core::decode::{
+    Refusal, block_instructions, decode_leniently, loads_x87_status, locks_memory, refused_bytes,
+};
 use snippex_core::observation::{SIGBUS, SIGSEGV};
 use std::borrow::Cow;
 
-use iced_x86::{CpuidFeature, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register};
+use iced_x86::{
+    CpuidFeature, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register,
+};
 
-use crate::signature::{BugKind, Signature};
-use snippex_core::case::Case;
+use crate::signature::{BugKind, DifferingPart, Signature};
+use snippex_core::case::{Case, PAGE, PageAccess};
 use snippex_core::diff::{Difference, Field, Value};
 use snippex_core::effects::BlockEffects;
 use snippex_core::observation::{Endpoint, Observation, Signal};
@@ -62,10 +66,7 @@ impl<'e> DivergenceFacts<'e> {
         differences: &'e [Difference],
     ) -> Option<Self> {
         let block = &case.block;
-        let instruction = block_decoder(block)
-            .into_iter()
-            .last()
-            .filter(|instruction| !instruction.is_invalid())?;
+        let instruction = block_instructions(block).last()?.instruction;
         Some(Self {
             instruction,
             index: effects.instruction_count().checked_sub(1)?,
@@ -87,6 +88,22 @@ impl<'e> DivergenceFacts<'e> {
         self.signature.kind == kind
     }
 
+    /// Whether nothing runs before the instruction at fault, so that the case's state is the one that it meets.
+    pub(super) fn is_alone(&self) -> bool {
+        self.index == 0
+    }
+
+    /// Why the instruction at fault is refused, if it is no instruction at all.
+    pub(super) fn refusal(&self) -> Option<Refusal> {
+        refused_bytes(&self.case.block).map(Refusal::of_bytes)
+    }
+
+    /// Whether it is refused, and a decoder that minds no reserved bit takes it for a branch.
+    pub(super) fn is_refused_branch(&self) -> bool {
+        let lenient = refused_bytes(&self.case.block).and_then(|bytes| decode_leniently(bytes, 0));
+        lenient.is_some_and(|instruction| instruction.flow_control() != FlowControl::Next)
+    }
+
     pub(super) fn in_state(&self) -> bool {
         self.signature.kind.is_in_state()
     }
@@ -100,8 +117,9 @@ impl<'e> DivergenceFacts<'e> {
         format!("{:?}", self.mnemonic()).to_lowercase()
     }
 
-    pub(super) fn has_field(&self, field: &str) -> bool {
-        self.signature.fields.iter().any(|found| found == field)
+    /// Whether this part of the state differs as well.
+    pub(super) fn has_part(&self, part: DifferingPart) -> bool {
+        self.signature.parts().any(|found| found == part)
     }
 
     /// Whether it is of SSE or AVX or one of their relatives, whatever registers it has.
@@ -133,6 +151,12 @@ impl<'e> DivergenceFacts<'e> {
         (0..self.instruction.op_count()).any(|at| self.instruction.op_kind(at) == OpKind::Memory)
     }
 
+    /// Whether it is a string instruction behind a repeat prefix.
+    pub(super) fn is_repeated(&self) -> bool {
+        let repeats = self.instruction.has_rep_prefix() || self.instruction.has_repne_prefix();
+        repeats && self.instruction.is_string_instruction()
+    }
+
     /// Whether it locks its operand in memory: by the prefix, or as XCHG by itself.
     pub(super) fn is_locked(&self) -> bool {
         locks_memory(&self.instruction)
@@ -143,6 +167,13 @@ impl<'e> DivergenceFacts<'e> {
         let here = self.instruction.ip().wrapping_add(self.case.placement.code_base);
         let on_memory = |signal: Signal| matches!(signal.number, SIGBUS | SIGSEGV) && signal.rip == here;
         self.has_memory() && self.reference_signal().is_some_and(on_memory)
+    }
+
+    /// What may be done with the page that `address` lies in; `None` when the case has none there.
+    pub(super) fn page_access(&self, address: u64) -> Option<PageAccess> {
+        let page = address & !(PAGE - 1);
+        let found = self.case.pages.iter().find(|known| known.address == page);
+        found.map(|page| page.access)
     }
 
     /// Explicit register operands.
@@ -189,6 +220,15 @@ impl<'e> DivergenceFacts<'e> {
             Endpoint::Signal(signal) => Some(signal),
             _ => None,
         }
+    }
+
+    /// The signal of the subject, where the ends differ.
+    pub(super) fn subject_signal(&self) -> Option<Signal> {
+        let mut ends = self.differences.iter().map(|difference| &difference.actual);
+        ends.find_map(|actual| match actual {
+            Value::Endpoint(Endpoint::Signal(signal)) => Some(*signal),
+            _ => None,
+        })
     }
 
     /// The signal of the reference that the subject does not raise, or raises otherwise.

@@ -4,8 +4,11 @@ use iced_x86::{Mnemonic as M, OpKind};
 use snippex_core::observation::{SIGBUS, SIGSEGV};
 
 use super::{BugPattern, DivergenceFacts};
-use crate::signature::BugKind;
-use snippex_core::state::rflags;
+use crate::signature::{BugKind, DifferingPart, RegisterPart};
+use snippex_core::state::{RSP, rflags};
+
+/// An instruction is refused.
+pub(super) const SIGILL: u8 = 4;
 
 /// A fault without an address: #GP.
 pub(super) const SI_KERNEL: i32 = 128;
@@ -30,7 +33,8 @@ pub(super) const RULES: &[BugPattern] = &[
         matches: |e, _| {
             let encoding = &e.signature.form.encoding;
             let second = encoding.contains("_F6r1") || encoding.contains("_F7r1");
-            second && e.is_kind(BugKind::SpuriousFault)
+            // Where the operand faults, another signal is raised.
+            second && (e.is_kind(BugKind::SpuriousFault) || raises_sigill(e))
         },
     },
     BugPattern {
@@ -66,9 +70,7 @@ pub(super) const RULES: &[BugPattern] = &[
         title: "Flags are lost when an unaligned locked access faults",
         what: "a fault leaves the flags as they were before the instruction",
         reference: "SDM vol. 3, section 6.5",
-        matches: |e, field| {
-            e.is_locked() && e.faults_on_memory() && e.in_state() && field.starts_with("flags.")
-        },
+        matches: |e, field| e.is_locked() && e.faults_on_memory() && e.in_state() && field.is_flag(),
     },
     BugPattern {
         id: "rotate-fault-flags",
@@ -77,7 +79,7 @@ pub(super) const RULES: &[BugPattern] = &[
         reference: "SDM vol. 3, section 6.5",
         matches: |e, field| {
             let rotates = matches!(e.mnemonic(), M::Rcl | M::Rcr);
-            rotates && e.faults_on_memory() && e.in_state() && field.starts_with("flags.")
+            rotates && e.faults_on_memory() && e.in_state() && field.is_flag()
         },
     },
     BugPattern {
@@ -88,7 +90,7 @@ pub(super) const RULES: &[BugPattern] = &[
         matches: |e, field| {
             let applies = matches!(e.mnemonic(), M::Adcx | M::Adox);
             let dies = e.is_kind(BugKind::EngineDied) || e.is_kind(BugKind::EngineHung);
-            applies && (field.starts_with("flags.") || dies || e.is_kind(BugKind::SpuriousFault))
+            applies && (field.is_flag() || dies || e.is_kind(BugKind::SpuriousFault))
         },
     },
     BugPattern {
@@ -96,16 +98,26 @@ pub(super) const RULES: &[BugPattern] = &[
         title: "BLSI inverts the carry",
         what: "CF is set if the source is not zero",
         reference: "SDM vol. 2, BLSI, Flags Affected",
-        matches: |e, field| e.mnemonic() == M::Blsi && field == "flags.CF" && e.in_state(),
+        matches: |e, field| {
+            e.mnemonic() == M::Blsi && field == DifferingPart::Flag(rflags::CF) && e.in_state()
+        },
     },
     BugPattern {
         id: "bit-scan-zero",
         title: "BSF and BSR of zero clear the upper half",
         what: "with a source of zero the destination stays what it was",
-        reference: "APM vol. 3, BSF and BSR; SDM vol. 2, BSF and BSR, Description",
+        reference: "APM vol. 3, BSF and BSR (the SDM calls the destination undefined)",
         matches: |e, field| {
             let zero = e.expected.state.rflags & rflags::ZF != 0;
-            matches!(e.mnemonic(), M::Bsf | M::Bsr) && zero && field == "op0.upper" && e.in_state()
+            let kept = e.register_operands().next().is_some_and(|register| {
+                let number = register.full_register().number();
+                e.expected.state.gpr[number] == e.case.state.gpr[number]
+            });
+            matches!(e.mnemonic(), M::Bsf | M::Bsr)
+                && zero
+                && (kept || !e.is_alone())
+                && field == DifferingPart::Operand(0, RegisterPart::Upper)
+                && e.in_state()
         },
     },
     BugPattern {
@@ -115,7 +127,33 @@ pub(super) const RULES: &[BugPattern] = &[
         reference: "SDM vol. 2, RET",
         matches: |e, _| {
             let releases = e.mnemonic() == M::Ret && e.instruction.op0_kind() == OpKind::Immediate16;
-            releases && e.in_state() && e.has_field("rsp")
+            releases && e.in_state() && e.has_part(DifferingPart::ImpliedRegister(RSP))
+        },
+    },
+    BugPattern {
+        id: "rotate-carry-count",
+        title: "RCL and RCR of 8 and 16 bits rotate by another count",
+        what: "the count is masked to 5 bits and taken modulo 9 for 8-bit and modulo 17 for 16-bit operands",
+        reference: "SDM vol. 2, RCL/RCR/ROL/ROR, Operation",
+        matches: |e, field| {
+            let rotates = matches!(e.mnemonic(), M::Rcl | M::Rcr) && e.reference_signal().is_none();
+            let rotates = rotates && !e.has_extra_prefix("lost-rex");
+            let result = matches!(
+                field,
+                DifferingPart::Operand(0, RegisterPart::Named)
+                    | DifferingPart::Memory
+                    | DifferingPart::Flag(rflags::CF | rflags::OF)
+            );
+            rotates && has_narrow_operand(e) && e.in_state() && result
+        },
+    },
+    BugPattern {
+        id: "rdtscp-operand-size",
+        title: "RDTSCP and RDPID with an operand-size prefix write 16 bits",
+        what: "RDTSCP clears the upper half of RCX, and RDPID writes 64 bits, whatever the operand size",
+        reference: "SDM vol. 2, RDTSCP and RDPID, Description",
+        matches: |e, _| {
+            matches!(e.mnemonic(), M::Rdtscp | M::Rdpid) && e.has_extra_prefix("66") && e.in_state()
         },
     },
     BugPattern {
@@ -147,6 +185,21 @@ pub(super) const RULES: &[BugPattern] = &[
         },
     },
 ];
+
+/// Whether the subject raises SIGILL where the reference raises another signal.
+fn raises_sigill(e: &DivergenceFacts<'_>) -> bool {
+    e.signature
+        .parts()
+        .any(|part| matches!(part, DifferingPart::OtherSignal(SIGILL, _)))
+}
+
+/// Whether the destination has 8 or 16 bits.
+fn has_narrow_operand(e: &DivergenceFacts<'_>) -> bool {
+    match e.instruction.op0_kind() {
+        OpKind::Register => e.instruction.op0_register().size() <= 2,
+        _ => e.instruction.memory_size().size() <= 2,
+    }
+}
 
 /// Whether the reference raises signal `number` and the subject does not, or not so.
 pub(super) fn misses_signal(e: &DivergenceFacts<'_>, number: u8) -> bool {

@@ -8,6 +8,8 @@
 //! Place in the flow: `cause` asks the patterns about the fields of a divergence. Undefined results never reach this
 //! point (`effects`), nothing is run here.
 
+mod counterfactual;
+mod encoding;
 mod facts;
 mod integer;
 mod machine;
@@ -18,6 +20,9 @@ mod x87;
 
 use serde::Serialize;
 
+use crate::signature::DifferingPart;
+
+pub use counterfactual::counterfactual_case;
 pub use facts::DivergenceFacts;
 
 /// A sentence of the manual.
@@ -31,15 +36,28 @@ pub struct BugPattern {
     pub what: &'static str,
     /// Where the manual says so.
     pub reference: &'static str,
-    /// Whether a differing field, by the name that it has in signatures, contradicts the sentence.
+    /// Whether a differing part of the state contradicts the sentence.
     #[serde(skip)]
-    matches: fn(&DivergenceFacts<'_>, &str) -> bool,
+    matches: fn(&DivergenceFacts<'_>, DifferingPart) -> bool,
 }
 
 impl BugPattern {
-    /// Whether `field` of what `facts` shows contradicts the sentence.
-    pub(crate) fn matches_field(&self, facts: &DivergenceFacts<'_>, field: &str) -> bool {
-        (self.matches)(facts, field)
+    /// The edition of the manual that was read for it; section numbers move from one to the next. `None` where it was not
+    /// noted.
+    #[must_use]
+    pub fn manual_edition(&self) -> Option<&'static str> {
+        match self.reference {
+            // The 256-bit form is younger than the other edition.
+            reference if reference.contains("AESDEC") => Some("December 2023"),
+            reference if reference.starts_with("SDM") => Some("June 2016 (059US)"),
+            reference if reference.starts_with("APM vol. 3") => Some("24594, revision 3.10"),
+            _ => None,
+        }
+    }
+
+    /// Whether `part` of what `facts` shows contradicts the sentence.
+    pub(crate) fn matches_part(&self, facts: &DivergenceFacts<'_>, part: DifferingPart) -> bool {
+        (self.matches)(facts, part)
     }
 }
 
@@ -47,6 +65,7 @@ impl BugPattern {
 /// before wide ones.
 pub fn all_bug_patterns() -> impl Iterator<Item = &'static BugPattern> {
     [
+        encoding::RULES,
         machine::RULES,
         integer::RULES,
         memory::RULES,

@@ -5,6 +5,7 @@ use snippex_core::observation::SIGFPE;
 
 use super::BugPattern;
 use super::integer::misses_signal;
+use crate::signature::{DifferingPart, StatusBit};
 
 const C1: u16 = 1 << 9;
 
@@ -29,7 +30,7 @@ pub(super) const RULES: &[BugPattern] = &[
         title: "EMMS leaves TOP",
         what: "EMMS sets TOP to 0",
         reference: "SDM vol. 3, section 12.2, table 12-2",
-        matches: |e, field| e.mnemonic() == M::Emms && field == "fsw.TOP",
+        matches: |e, field| e.mnemonic() == M::Emms && field.is_x87_bit(StatusBit::Top),
     },
     BugPattern {
         id: "mmx-fault-state",
@@ -43,7 +44,7 @@ pub(super) const RULES: &[BugPattern] = &[
         title: "MMX writes leave the exponent",
         what: "writing an MMX register sets bits 64 to 79 of the x87 register to ones",
         reference: "SDM vol. 3, section 12.2 (MMX state and register aliasing)",
-        matches: |e, field| e.is_mmx() && e.in_state() && field.ends_with(".exponent"),
+        matches: |e, field| e.is_mmx() && e.in_state() && field.is_exponent(),
     },
     BugPattern {
         id: "mmx-shift-rex-b",
@@ -82,14 +83,14 @@ pub(super) const RULES: &[BugPattern] = &[
         reference: "SDM vol. 2, FST/FSTP, Description; vol. 1, section 8.1.7",
         matches: |e, field| {
             let stores = matches!(e.mnemonic(), M::Fst | M::Fstp | M::Fstpnce);
-            stores && e.in_state() && field == "ftw"
+            stores && e.in_state() && field == DifferingPart::X87Tags
         },
     },
 ];
 
 /// TOP and the tags.
-fn is_stack(field: &str) -> bool {
-    field == "fsw.TOP" || field == "ftw"
+fn is_stack(field: DifferingPart) -> bool {
+    field.is_x87_bit(StatusBit::Top) || field == DifferingPart::X87Tags
 }
 
 fn is_immediate_shift(mnemonic: M) -> bool {

@@ -3,12 +3,17 @@
 use iced_x86::{Mnemonic as M, Register};
 use snippex_core::observation::{SIGFPE, SIGSEGV};
 
-use super::integer::{SI_KERNEL, misses_signal};
+use super::integer::{SI_KERNEL, SIGILL, misses_signal};
 use super::{BugPattern, DivergenceFacts};
-use crate::signature::BugKind;
+use crate::signature::{BitSide, BugKind, DifferingPart, RegisterPart, StatusBit, StatusWord};
 
 const MXCSR_DAZ: u32 = 1 << 6;
 const MXCSR_FTZ: u32 = 1 << 15;
+/// The first operand, which is the result.
+const RESULT: DifferingPart = DifferingPart::Operand(0, RegisterPart::Named);
+const EXTRA_UE: DifferingPart = DifferingPart::Status(BitSide::Extra, StatusWord::Mxcsr, StatusBit::Ue);
+/// Of the x87 status word.
+const MISSING_DE: DifferingPart = DifferingPart::Status(BitSide::Missing, StatusWord::X87, StatusBit::De);
 
 /// Every pattern of this table.
 pub(super) const RULES: &[BugPattern] = &[
@@ -45,7 +50,9 @@ pub(super) const RULES: &[BugPattern] = &[
         title: "MXCSR.DE is not set",
         what: "an operation on a denormal operand sets DE",
         reference: "SDM vol. 1, section 11.5.2.2",
-        matches: |_, field| field == "no mxcsr.DE",
+        matches: |_, field| {
+            field == DifferingPart::Status(BitSide::Missing, StatusWord::Mxcsr, StatusBit::De)
+        },
     },
     BugPattern {
         id: "round-abort",
@@ -63,12 +70,16 @@ pub(super) const RULES: &[BugPattern] = &[
             if !e.signature.form.encoding.contains("+lost-rex") || e.in_state() && e.stack_fault() {
                 return false;
             }
+            // An engine that refuses the instruction counts nothing.
+            if field.raised_signal() == Some(SIGILL) {
+                return false;
+            }
             // What it is not about: what the instruction does whatever its operands are.
             let same = match field {
-                "fsw.C1" | "no fsw.DE" => true,
+                _ if field.is_x87_bit(StatusBit::C1) || field == MISSING_DE => true,
                 // Another operand may be behind it, in memory.
                 _ if e.is_x87() => !e.has_memory() || !e.loses_rex(3),
-                _ => field.ends_with(".exponent") || field.contains("fsw."),
+                _ => field.is_exponent() || field.is_x87_status(),
             };
             !(e.in_state() && same)
         },
@@ -106,7 +117,9 @@ pub(super) const RULES: &[BugPattern] = &[
         what: "a fault leaves MXCSR as it was before the instruction",
         reference: "SDM vol. 3, section 6.5",
         matches: |e, field| {
-            e.reference_signal().is_some() && e.in_state() && field.starts_with("extra mxcsr.")
+            e.reference_signal().is_some()
+                && e.in_state()
+                && matches!(field, DifferingPart::Status(BitSide::Extra, StatusWord::Mxcsr, _))
         },
     },
     BugPattern {
@@ -116,7 +129,7 @@ pub(super) const RULES: &[BugPattern] = &[
         reference: "SDM vol. 2, VCVTPH2PS, Description",
         matches: |e, field| {
             let daz = e.case.state.mxcsr & MXCSR_DAZ != 0;
-            daz && e.mnemonic() == M::Vcvtph2ps && field == "op0" && e.in_state()
+            daz && e.mnemonic() == M::Vcvtph2ps && field == RESULT && e.in_state()
         },
     },
     BugPattern {
@@ -156,7 +169,7 @@ pub(super) const RULES: &[BugPattern] = &[
         matches: |e, field| {
             let flushed =
                 |expected, actual, size| is_smallest_normal(expected, size) && is_zero(actual, size);
-            field == "extra mxcsr.UE" && e.in_state() || float_result(e, field, flushed)
+            field == EXTRA_UE && e.in_state() || float_result(e, field, flushed)
         },
     },
     BugPattern {
@@ -176,13 +189,17 @@ fn is_estimate(e: &DivergenceFacts<'_>) -> bool {
     )
 }
 
-fn is_result(field: &str) -> bool {
-    field == "op0" || field == "memory"
+fn is_result(field: DifferingPart) -> bool {
+    field == RESULT || field == DifferingPart::Memory
 }
 
 /// Whether `field` is the result of a float operation of which every element that differs passes `test`: of expected
 /// and actual value and the size of elements.
-fn float_result(e: &DivergenceFacts<'_>, field: &str, test: impl Fn(u64, u64, usize) -> bool) -> bool {
+fn float_result(
+    e: &DivergenceFacts<'_>,
+    field: DifferingPart,
+    test: impl Fn(u64, u64, usize) -> bool,
+) -> bool {
     let size = if e.mnemonic_name().ends_with('d') { 8 } else { 4 };
     let mut found = e.differing_elements(size).peekable();
     let some = found.peek().is_some();

@@ -2,7 +2,10 @@
 
 use iced_x86::Mnemonic as M;
 
+use snippex_core::state::rflags;
+
 use super::{BugPattern, DivergenceFacts};
+use crate::signature::{BitSide, DifferingPart, StatusBit, StatusWord};
 
 /// x87 status and control: invalid operation, denormal operand, division by zero.
 const IE: u16 = 1;
@@ -28,7 +31,7 @@ pub(super) const RULES: &[BugPattern] = &[
         title: "Exception flags are set by an instruction that faults",
         what: "an x87 store that page-faults leaves the status word as it was",
         reference: "SDM vol. 3, section 6.5 (faults), and section 6.15, interrupt 14, Program State Change",
-        matches: |e, field| e.reference_signal().is_some() && e.in_state() && field.contains("fsw."),
+        matches: |e, field| e.reference_signal().is_some() && e.in_state() && field.is_x87_status(),
     },
     BugPattern {
         id: "store-environment-masks",
@@ -36,10 +39,7 @@ pub(super) const RULES: &[BugPattern] = &[
         what: "storing the environment masks all exceptions",
         reference: "SDM vol. 2, FSTENV/FNSTENV, Description",
         matches: |e, field| {
-            let result = matches!(
-                field,
-                "fcw" | "no fsw.ES" | "no fsw.B" | "extra fsw.ES" | "extra fsw.B"
-            );
+            let result = field == DifferingPart::X87Control || is_summary(field);
             e.mnemonic() == M::Fnstenv && result && e.in_state()
         },
     },
@@ -57,10 +57,13 @@ pub(super) const RULES: &[BugPattern] = &[
         id: "fcomi-flags",
         title: "FCOMI and FUCOMI leave OF, SF and AF",
         what: "FCOMI, FUCOMI and their popping forms clear OF, SF and AF",
-        reference: "SDM vol. 2, FCOMI/FCOMIP/FUCOMI/FUCOMIP, Flags Affected",
+        reference: "SDM vol. 2, FCOMI/FCOMIP/FUCOMI/FUCOMIP, Description",
         matches: |e, field| {
             let compares = matches!(e.mnemonic(), M::Fcomi | M::Fcomip | M::Fucomi | M::Fucomip);
-            compares && matches!(field, "flags.OF" | "flags.SF" | "flags.AF")
+            // Only where the reference does as the sentence says.
+            let cleared = |flag: u64| e.expected.state.rflags & flag == 0;
+            let is_cleared = |flag: u64| flag & (rflags::OF | rflags::SF | rflags::AF) != 0 && cleared(flag);
+            compares && matches!(field, DifferingPart::Flag(flag) if is_cleared(flag))
         },
     },
     BugPattern {
@@ -69,9 +72,11 @@ pub(super) const RULES: &[BugPattern] = &[
         what: "an arithmetic x87 instruction sets DE for a denormal operand; unmasked, it does nothing else",
         reference: "SDM vol. 1, section 8.5.2",
         matches: |e, field| {
-            let unmasked =
-                e.is_x87() && e.in_state() && e.unmasked_x87() & DE != 0 && e.has_field("no fsw.DE");
-            field == "no fsw.DE" || unmasked
+            let unmasked = e.is_x87()
+                && e.in_state()
+                && e.unmasked_x87() & DE != 0
+                && e.has_part(missing(StatusBit::De));
+            field == missing(StatusBit::De) || unmasked
         },
     },
     BugPattern {
@@ -82,8 +87,10 @@ pub(super) const RULES: &[BugPattern] = &[
         reference: "SDM vol. 1, sections 8.5.1 to 8.5.5",
         matches: |e, field| {
             let operands = e.unmasked_x87() & (IE | DE | ZE | OE_UE) != 0;
-            let result = is_register(field) || matches!(field, "ftw" | "fsw.TOP" | "memory");
-            let rounded = matches!(field, "extra fsw.PE" | "no fsw.PE" | "fsw.C1");
+            let result = field.is_stack_register()
+                || field.is_x87_bit(StatusBit::Top)
+                || matches!(field, DifferingPart::X87Tags | DifferingPart::Memory);
+            let rounded = field.is_x87_bit(StatusBit::Pe) || field.is_x87_bit(StatusBit::C1);
             let scaled = e.unmasked_x87() & OE_UE != 0;
             e.is_x87() && e.in_state() && (operands && result || scaled && rounded)
         },
@@ -111,7 +118,7 @@ pub(super) const RULES: &[BugPattern] = &[
             let transcendental =
                 matches!(e.mnemonic(), M::F2xm1 | M::Fyl2x | M::Fyl2xp1 | M::Fpatan) || is_trigonometric(e);
             let nan = is_nan(e.x87_state().st[0]) || is_nan(e.x87_state().st[1]);
-            transcendental && nan && e.in_state() && field != "fsw.C1"
+            transcendental && nan && e.in_state() && !field.is_x87_bit(StatusBit::C1)
         },
     },
     BugPattern {
@@ -121,7 +128,11 @@ pub(super) const RULES: &[BugPattern] = &[
         reference: "SDM vol. 1, section 4.8.3.5, table 4-7",
         matches: |e, field| {
             let [first, second, ..] = e.x87_state().st;
-            e.mnemonic() == M::Fscale && is_register(field) && e.in_state() && is_nan(first) && is_nan(second)
+            e.mnemonic() == M::Fscale
+                && field.is_stack_register()
+                && e.in_state()
+                && is_nan(first)
+                && is_nan(second)
         },
     },
     BugPattern {
@@ -131,7 +142,7 @@ pub(super) const RULES: &[BugPattern] = &[
         reference: "SDM vol. 1, section 4.8.3.5, table 4-7",
         matches: |e, field| {
             let both = is_nan(e.x87_state().st[0]) && is_nan(e.expected.state.x87.st[0]);
-            e.is_x87() && e.has_memory() && is_register(field) && e.in_state() && both
+            e.is_x87() && e.has_memory() && field.is_stack_register() && e.in_state() && both
         },
     },
     BugPattern {
@@ -141,10 +152,15 @@ pub(super) const RULES: &[BugPattern] = &[
         reference: "SDM vol. 1, section 8.1.5.2",
         matches: |e, field| {
             let reduced = e.x87_state().control & 0x300 != 0x300;
-            let flags = ["extra fsw.PE", "no fsw.PE", "extra fsw.UE", "extra fsw.OE"];
+            let flags = [
+                extra(StatusBit::Pe),
+                missing(StatusBit::Pe),
+                extra(StatusBit::Ue),
+                extra(StatusBit::Oe),
+            ];
             // An unmasked exception shows in the summary, too.
-            let summary = is_summary(field) && flags.iter().any(|flag| e.has_field(flag));
-            let rounded = is_register(field) || flags.contains(&field) || summary;
+            let summary = is_summary(field) && flags.iter().any(|flag| e.has_part(*flag));
+            let rounded = field.is_stack_register() || flags.contains(&field) || summary;
             e.is_x87() && e.in_state() && reduced && (e.has_memory() || !is_basic(e)) && rounded
         },
     },
@@ -156,11 +172,25 @@ pub(super) const RULES: &[BugPattern] = &[
         matches: |e, field| is_summary(field) && e.in_state(),
     },
     BugPattern {
+        id: "fprem-quotient",
+        title: "FPREM and FPREM1 report another quotient",
+        what: "when the reduction is complete, C0, C3 and C1 are the three lowest bits of the quotient",
+        reference: "SDM vol. 2, FPREM and FPREM1, Description and FPU Flags Affected",
+        matches: |e, field| {
+            let remainder = matches!(e.mnemonic(), M::Fprem | M::Fprem1) && !e.stack_fault();
+            remainder
+                && e.in_state()
+                && [StatusBit::C0, StatusBit::C1, StatusBit::C3]
+                    .into_iter()
+                    .any(|bit| field.is_x87_bit(bit))
+        },
+    },
+    BugPattern {
         id: "x87-c1",
-        title: "C1 is not cleared",
+        title: "C1 does not tell rounding and stack faults",
         what: "C1 is set when the result was rounded up or the stack overflowed, and cleared otherwise",
         reference: "SDM vol. 1, section 8.1.3.2, and vol. 2, FPU Flags Affected of each instruction",
-        matches: |e, field| e.is_x87() && e.in_state() && field == "fsw.C1",
+        matches: |e, field| e.is_x87() && e.in_state() && field.is_x87_bit(StatusBit::C1),
     },
 ];
 
@@ -172,13 +202,18 @@ fn is_basic(e: &DivergenceFacts<'_>) -> bool {
         .any(|basic| name.starts_with(basic))
 }
 
-fn is_summary(field: &str) -> bool {
-    matches!(field, "no fsw.ES" | "no fsw.B" | "extra fsw.ES" | "extra fsw.B")
+fn is_summary(field: DifferingPart) -> bool {
+    field.is_x87_bit(StatusBit::Es) || field.is_x87_bit(StatusBit::Busy)
 }
 
-/// A register of the stack, or its exponent alone.
-fn is_register(field: &str) -> bool {
-    matches!(field.trim_end_matches(".exponent"), "st(0)" | "st(i)")
+/// A bit of the status word that the engine does not set.
+const fn missing(bit: StatusBit) -> DifferingPart {
+    DifferingPart::Status(BitSide::Missing, StatusWord::X87, bit)
+}
+
+/// One that it sets for no reason.
+const fn extra(bit: StatusBit) -> DifferingPart {
+    DifferingPart::Status(BitSide::Extra, StatusWord::X87, bit)
 }
 
 fn is_trigonometric(e: &DivergenceFacts<'_>) -> bool {

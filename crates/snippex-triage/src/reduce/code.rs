@@ -1,6 +1,8 @@
 //! Blocks with instructions left out or written more plainly.
 
-use snippex_core::decode::{block_decoder, intel_decoder};
+use snippex_core::decode::{
+    block_decoder, block_instructions, instructions_in, intel_decoder, refused_bytes,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -19,13 +21,7 @@ const STARTABLE: u64 = 0x24_4cd5 | rflags::INITIAL;
 /// Offset behind each instruction of `block`.
 #[must_use]
 pub fn instruction_ends(block: &Block) -> Vec<usize> {
-    let mut decoder = block_decoder(block);
-    let mut ends = Vec::new();
-    while decoder.can_decode() {
-        let _ = decoder.decode();
-        ends.push(decoder.position());
-    }
-    ends
+    block_instructions(block).map(|found| found.end()).collect()
 }
 
 /// The first `count` instructions of `block`, which end at offset `end`.
@@ -71,14 +67,10 @@ pub(super) fn rewrite_block(
     left_out: &[usize],
     replaced: &BTreeMap<usize, &[u8]>,
 ) -> Option<Block> {
-    let mut decoder = block_decoder(block);
     let mut bytes = Vec::with_capacity(block.bytes.len());
     let mut count = 0;
-    let mut index = 0;
-    while decoder.can_decode() {
-        let start = decoder.position();
-        let instruction = decoder.decode();
-        let end = decoder.position();
+    for (index, found) in block_instructions(block).enumerate() {
+        let (start, end, instruction) = (found.offset, found.end(), found.instruction);
         if let Some(other) = replaced.get(&index).filter(|_| !left_out.contains(&index)) {
             bytes.extend_from_slice(other);
             count += 1;
@@ -87,33 +79,35 @@ pub(super) fn rewrite_block(
             let at = bytes.len();
             bytes.extend_from_slice(&block.bytes[start..end]);
             if instruction.is_ip_rel_memory_operand() {
-                let offsets = decoder.get_constant_offsets(&instruction);
-                let field = bytes
-                    .get_mut(at + offsets.displacement_offset()..)?
-                    .get_mut(..4)?;
+                let offset = displacement_offset(found.bytes, instruction.ip());
+                let field = bytes.get_mut(at + offset..)?.get_mut(..4)?;
                 let old = i32::from_le_bytes(field.try_into().ok()?);
                 let new = old.checked_add(i32::try_from(moved).ok()?)?;
                 field.copy_from_slice(&new.to_le_bytes());
             }
             count += 1;
         }
-        index += 1;
     }
     replace_block_bytes(block, bytes, count)
 }
 
+/// Where the displacement lies among the `bytes` of an instruction at `address`.
+fn displacement_offset(bytes: &[u8], address: u64) -> usize {
+    let mut decoder = intel_decoder(bytes, address);
+    let instruction = decoder.decode();
+    decoder.get_constant_offsets(&instruction).displacement_offset()
+}
+
 /// `block` with other bytes.
-pub(super) fn replace_block_bytes(block: &Block, bytes: Vec<u8>, count: u32) -> Option<Block> {
-    let mut decoder = intel_decoder(&bytes, block.address);
-    let mut last = Instruction::default();
-    while decoder.can_decode() {
-        decoder.decode_out(&mut last);
-        if last.is_invalid() {
-            return None;
-        }
+pub(crate) fn replace_block_bytes(block: &Block, bytes: Vec<u8>, count: u32) -> Option<Block> {
+    let last = instructions_in(&bytes, block.address).last()?.instruction;
+    // A refused encoding stays the last instruction; no other may become one.
+    if last.is_invalid() && refused_bytes(block) != instructions_in(&bytes, 0).last().map(|last| last.bytes) {
+        return None;
     }
     let end = block.address.wrapping_add(bytes.len() as u64);
     let terminator = match control_flow(&last) {
+        _ if last.is_invalid() => Terminator::Trap,
         Control::Next => Terminator::FallThrough,
         Control::End(terminator) => terminator,
     };

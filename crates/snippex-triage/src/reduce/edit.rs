@@ -198,6 +198,9 @@ fn constants(case: &Case) -> Vec<Edit> {
     while decoder.can_decode() {
         let start = decoder.position();
         let instruction = decoder.decode();
+        if instruction.is_invalid() {
+            break;
+        }
         // To move what is relative to RIP is no simplification.
         if !instruction.is_ip_rel_memory_operand() || !decoder.can_decode() {
             edits.extend(constants_of(

@@ -18,6 +18,7 @@ mod simpler;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use code::replace_block_bytes;
 pub use code::{block_prefix, instruction_ends, starting_at};
 
 use delta::Delta;

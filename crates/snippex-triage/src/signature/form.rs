@@ -1,6 +1,6 @@
 //! The form of an instruction: what is left of it without register numbers and values.
 
-use snippex_core::decode::{block_decoder, intel_decoder};
+use snippex_core::decode::{Refusal, block_instructions, intel_decoder, refused_text};
 use std::fmt;
 
 use iced_x86::Instruction;
@@ -32,18 +32,11 @@ impl fmt::Display for CodeForm {
 
 /// Form of instruction `index` of `block`, and the instruction.
 pub(super) fn code_form_at(block: &Block, index: usize) -> Option<(CodeForm, Instruction)> {
-    let mut decoder = block_decoder(block);
-    for _ in 0..index {
-        if decoder.can_decode() {
-            let _ = decoder.decode();
-        }
+    let found = block_instructions(block).nth(index)?;
+    let (instruction, bytes) = (found.instruction, found.bytes);
+    if instruction.is_invalid() {
+        return Some((refused_form(bytes), instruction));
     }
-    let start = decoder.position();
-    if !decoder.can_decode() {
-        return None;
-    }
-    let instruction = decoder.decode();
-    let bytes = &block.bytes[start..decoder.position()];
     let mut text = BlockEffects::new(block).instruction_form(index)?;
     for (is, suffix) in [
         (instruction.has_op_mask(), " {k}"),
@@ -65,6 +58,14 @@ pub(super) fn code_form_at(block: &Block, index: usize) -> Option<(CodeForm, Ins
         encoding.push_str(prefix);
     }
     Some((CodeForm { text, encoding }, instruction))
+}
+
+/// The form of a refused encoding: what a decoder takes it for that minds no reserved bit, and why it is refused.
+fn refused_form(bytes: &[u8]) -> CodeForm {
+    CodeForm {
+        text: refused_text(bytes),
+        encoding: format!("INVALID_{}", Refusal::of_bytes(bytes).name()),
+    }
 }
 
 /// Prefixes without which it would be the same instruction, each named once, in alphabetical order.

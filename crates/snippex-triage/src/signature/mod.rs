@@ -49,12 +49,14 @@
 mod fields;
 mod form;
 mod id;
+mod part;
 
 #[cfg(test)]
 mod tests;
 
 pub use form::CodeForm;
 pub use id::{ParseSignatureIdError, SignatureId};
+pub use part::{BitSide, DifferingPart, RegisterPart, StatusBit, StatusWord};
 
 use std::fmt;
 
@@ -171,7 +173,8 @@ impl Signature {
         let mut fields: Vec<String> = divergence
             .differences
             .iter()
-            .flat_map(|difference| fields::field_names(&instruction, difference))
+            .flat_map(|difference| fields::differing_parts(&instruction, difference))
+            .map(|part| part.to_string())
             .collect();
         fields.sort_unstable();
         fields.dedup();
@@ -180,6 +183,11 @@ impl Signature {
             form,
             fields,
         })
+    }
+
+    /// The fields as values; those of another version that this one does not know are left out.
+    pub fn parts(&self) -> impl Iterator<Item = DifferingPart> {
+        self.fields.iter().filter_map(|field| DifferingPart::parse(field))
     }
 
     /// Its short name.

@@ -32,6 +32,7 @@ pub(super) fn api_routes() -> Router<Shared> {
             get(checks::commit_checks),
         )
         .route("/repos/{owner}/{name}/actions/runs/{id}/rerun", post(rerun))
+        .route("/repos/{owner}/{name}/compare/{commits}", get(compare))
         .route("/repos/{owner}/{name}/pulls", get(pulls))
         .route(
             "/repos/{owner}/{name}/issues",
@@ -217,6 +218,18 @@ async fn pulls(
             .values()
             .filter(|pull| state == "all" || pull.state == state);
         ok(&paging.of(wanted.map(pull_json).collect()))
+    })
+}
+
+async fn compare(
+    asker: Asker,
+    Path((owner, name, commits)): Path<(String, String, String)>,
+    Query(paging): Query<Paging>,
+) -> Response {
+    asker.within(&owner, &name, |repository, _, _| {
+        let left = repository.compared.get(&commits).ok_or_else(not_found)?;
+        let left = left.iter().map(|sha| json!({ "sha": sha })).collect();
+        ok(&json!({ "commits": paging.of(left) }))
     })
 }
 

@@ -21,6 +21,7 @@ const MAX_PAGE: u32 = 500;
 pub(super) fn v1_routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(repositories::get_repositories))
+        .routes(routes!(repositories::delete_repository))
         .routes(routes!(runs::get_runs))
         .routes(routes!(runs::get_run))
         .routes(routes!(series::get_series))

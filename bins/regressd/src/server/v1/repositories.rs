@@ -1,15 +1,18 @@
 //! The repositories that a token may look at.
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{ListResponse, Page};
 use crate::access::Access;
+use crate::administering;
 use crate::database::repositories;
 use crate::domain::{RepositoryId, Role};
 use crate::problem::Problem;
+use crate::server::repo_path::RepoPath;
 use crate::state::AppState;
 
 /// A repository.
@@ -53,4 +56,27 @@ pub(super) async fn get_repositories(
         items: listed.items.into_iter().map(item).collect(),
         next: listed.next,
     }))
+}
+
+/// Removes a repository with all that was measured of it. Who did it is kept in the audit log.
+#[utoipa::path(
+    delete, path = "/v1/repositories/{owner}/{repo}", tag = "configuration", params(RepoPath),
+    responses(
+        (status = 204, description = "It is gone"),
+        (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The token has no admin role here", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such repository", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many requests", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("token" = []))
+)]
+pub(super) async fn delete_repository(
+    State(state): State<AppState>,
+    access: Access,
+    Path(path): Path<RepoPath>,
+) -> Result<StatusCode, Problem> {
+    access.require_role(Role::Admin, &path.name()?)?;
+    let known = path.find_readable_repository(&state, &access).await?;
+    administering::remove_repository(&state, &access, &known).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

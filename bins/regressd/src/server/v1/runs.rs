@@ -57,6 +57,8 @@ pub(super) struct RunWithVerdicts {
     run: RunItem,
     /// Its verdicts; empty while it is queued.
     results: Vec<RegressionResult>,
+    /// Measures of which most benchmarks moved at once, each with what says that it was the machine, or that nothing does.
+    shifts: Vec<String>,
     /// What was wrong with single entries.
     problems: Vec<String>,
 }
@@ -139,6 +141,11 @@ pub(super) async fn get_run(
     let verdicts = judgement
         .as_ref()
         .and_then(|one| RunVerdicts::from_json(&one.verdicts).ok());
+    let shifts = verdicts
+        .iter()
+        .flat_map(|verdicts| &verdicts.shifts)
+        .map(ToString::to_string)
+        .collect();
     let stored = verdicts.into_iter().flat_map(|verdicts| verdicts.verdicts);
     let results =
         stored.filter_map(|verdict| Some(verdict.to_regression_result(names.get(&verdict.series)?)));
@@ -150,6 +157,7 @@ pub(super) async fn get_run(
     Ok(Json(RunWithVerdicts {
         run: item(&run, stream.as_ref(), judgement.as_ref()),
         results: results.collect(),
+        shifts,
         problems: problems.unwrap_or_default(),
     }))
 }

@@ -6,17 +6,17 @@ use axum::Json;
 use axum::extract::{Path, Query, State};
 use regress_core::stats;
 use serde::Serialize;
-use sqlx::AnyConnection;
 use utoipa::ToSchema;
 
 use super::accept::EpochItem;
 use super::{BranchChoice, BranchPage, ListResponse, Page};
+use crate::accepting::find_accessible_series;
 use crate::access::Access;
 use crate::database::judgements;
-use crate::database::repositories::{self, StoredRepository};
+use crate::database::repositories::StoredRepository;
 use crate::database::runs;
 use crate::database::streams::{self, StoredSeries};
-use crate::domain::{Results, Role, RunId, SeriesId};
+use crate::domain::{HistoryPlace, Results, Role, RunId, SeriesId};
 use crate::judging::{Histories, load_baseline_input};
 use crate::problem::Problem;
 use crate::server::repo_path::RepoPath;
@@ -141,7 +141,15 @@ pub(super) async fn get_series_history(
     let mut connection = state.database.acquire_reader().await?;
     let (series, repository) = find_accessible_series(&mut connection, &access, Role::Read, number).await?;
     let branch = branch.unwrap_or_else(|| default_branch(&repository));
-    let rows = runs::list_history_runs(&mut connection, series.stream, branch, RunId(before), limit).await?;
+    let before = match before {
+        i64::MAX => HistoryPlace::LAST,
+        number => {
+            let run = runs::by_id(&mut connection, RunId(number)).await?;
+            let gone = || Problem::bad_request("the run that the page ended with is gone; begin anew");
+            run.ok_or_else(gone)?.place()
+        }
+    };
+    let rows = runs::list_history_runs(&mut connection, series.stream, branch, before, limit).await?;
     let value = |results: &str| {
         Results::from_json(results)
             .ok()
@@ -208,30 +216,6 @@ pub(super) async fn get_series_baseline(
             .map(|(run, value)| BaselineValue { run: run.0, value })
             .collect(),
     }))
-}
-
-/// The series and its repository, if the token may know of it.
-pub(super) async fn find_accessible_series(
-    connection: &mut AnyConnection,
-    access: &Access,
-    role: Role,
-    number: i64,
-) -> Result<(StoredSeries, StoredRepository), Problem> {
-    let missing = || Problem::not_found(format!("there is no series {number}"));
-    let series = streams::find_series(connection, SeriesId(number))
-        .await?
-        .ok_or_else(missing)?;
-    let stream = streams::by_id(connection, series.stream)
-        .await?
-        .ok_or_else(missing)?;
-    let repository = repositories::by_id(connection, stream.repository)
-        .await?
-        .ok_or_else(missing)?;
-    if access.0.has_role_in(role, &repository.name) {
-        Ok((series, repository))
-    } else {
-        Err(missing())
-    }
 }
 
 fn default_branch(repository: &StoredRepository) -> &str {

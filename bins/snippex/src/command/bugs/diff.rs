@@ -1,11 +1,15 @@
 //! `snippex bugs diff`: what one version of an engine gets wrong and another does not.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use cli_kit::style::{BAD, FAINT, GOOD};
 use cli_kit::{ExitStatus, Failure};
+use serde::Serialize;
 use serde_json::json;
 use snippex_store::{EngineId, StoredBug};
+use snippex_triage::cause::{Attribution, CauseId};
+use snippex_triage::signature::CodeForm;
 
 use super::{as_json, signature_views};
 use crate::app::App;
@@ -54,6 +58,7 @@ pub(super) fn run(
     let fixed = of(in_old.difference(&in_new).cloned().collect());
     let appeared = of(in_new.difference(&in_old).cloned().collect());
     let stayed = in_old.intersection(&in_new).count();
+    let changed = changed_extents(&stored, &old, &new);
     let names = |ids: &[EngineId]| {
         ids.iter()
             .map(|id| bugs.engine_name(*id))
@@ -68,7 +73,8 @@ pub(super) fn run(
         })
     };
     let document = json!({"before": old, "after": new, "fixed": views(&fixed)?, "new": views(&appeared)?,
-        "in_both": stayed});
+        "in_both": stayed, "shrinking": as_json(&of_direction(&changed, false)),
+        "growing": as_json(&of_direction(&changed, true))});
     app.print_answer(&document, || {
         let joined = |names: BTreeSet<String>| names.into_iter().collect::<Vec<_>>().join(", ");
         app.printer
@@ -90,10 +96,72 @@ pub(super) fn run(
             }
         }
         app.printer.print_line(format_args!("\nin both: {stayed}"))?;
+        for (style, title, grows) in [(GOOD, "shrinking", false), (BAD, "growing", true)] {
+            let extents = of_direction(&changed, grows);
+            if !extents.is_empty() {
+                app.printer
+                    .print_line(format_args!("\n{style}{title}{style:#}: {}", extents.len()))?;
+            }
+            for extent in extents {
+                app.printer.print_line(format_args!(" {extent}"))?;
+            }
+        }
         app.printer.print_note(
             "a bug counts as fixed when no run on the newer engine has met it: run the same checks on both",
         );
         Ok(())
     })?;
     Ok(ExitStatus::from_found(!appeared.is_empty()))
+}
+
+/// In how many forms of instructions a bug that both engines have shows on each.
+#[derive(Debug, Serialize)]
+struct ChangedExtent {
+    bug: CauseId,
+    title: String,
+    forms_before: usize,
+    forms_after: usize,
+}
+
+impl fmt::Display for ChangedExtent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}  {FAINT}{}{FAINT:#}: {} -> {} forms",
+            self.title, self.bug, self.forms_before, self.forms_after
+        )
+    }
+}
+
+/// The bugs of both engines whose number of forms differs, in the order of their names.
+fn changed_extents(stored: &[StoredBug], old: &[EngineId], new: &[EngineId]) -> Vec<ChangedExtent> {
+    let mut forms: BTreeMap<&CauseId, [BTreeSet<&CodeForm>; 2]> = BTreeMap::new();
+    for bug in stored {
+        let Attribution { cause, signature } = &bug.attribution;
+        let on = |engines: &[EngineId]| bug.sightings.iter().any(|seen| engines.contains(&seen.engine));
+        let [before, after] = forms.entry(cause).or_default();
+        if on(old) {
+            before.insert(&signature.form);
+        }
+        if on(new) {
+            after.insert(&signature.form);
+        }
+    }
+    forms
+        .into_iter()
+        .map(|(bug, [before, after])| ChangedExtent {
+            bug: bug.clone(),
+            title: bug.title(),
+            forms_before: before.len(),
+            forms_after: after.len(),
+        })
+        .filter(|extent| extent.forms_before.min(extent.forms_after) > 0)
+        .filter(|extent| extent.forms_before != extent.forms_after)
+        .collect()
+}
+
+/// Those that grow, or those that shrink.
+fn of_direction(changed: &[ChangedExtent], grows: bool) -> Vec<&ChangedExtent> {
+    let is_meant = |extent: &&ChangedExtent| (extent.forms_after > extent.forms_before) == grows;
+    changed.iter().filter(is_meant).collect()
 }

@@ -30,16 +30,20 @@ const PARTS: usize = 12;
 
 pub(crate) fn run(app: &App<'_>, args: &BugsArgs) -> Result<ExitStatus, Failure> {
     let store = app.existing_store()?;
-    let bugs = Bugs::load_from_store(&store, &app.engines).or_user_error()?;
+    let load = || Bugs::load_from_store(&store, &app.engines).or_user_error();
     let emulator = args.emulator.as_deref();
     match &args.command {
-        None if args.signatures => print_signatures(app, &bugs, args),
-        None => print_list(app, &bugs, args),
-        Some(BugsCommand::Show { bug }) => show(app, &bugs, bug, emulator),
-        Some(BugsCommand::Diff { before, after }) => diff::run(app, &bugs, before, after, args.signatures),
+        None if args.signatures => print_signatures(app, &load()?, args),
+        None => print_list(app, &load()?, args),
+        Some(BugsCommand::Show { bug }) => {
+            // Of all that there is, only this one is read.
+            let (bugs, name) = Bugs::load_one_bug(&store, &app.engines, bug).or_user_error()?;
+            show(app, &bugs, &name, emulator)
+        }
+        Some(BugsCommand::Diff { before, after }) => diff::run(app, &load()?, before, after, args.signatures),
         Some(BugsCommand::Known {
             command: None | Some(KnownCommand::List),
-        }) => known::print_known_bugs(app, &bugs),
+        }) => known::print_known_bugs(app, &load()?),
         Some(BugsCommand::Known {
             command:
                 Some(KnownCommand::Add {
@@ -49,6 +53,7 @@ pub(crate) fn run(app: &App<'_>, args: &BugsArgs) -> Result<ExitStatus, Failure>
                     replace,
                 }),
         }) => {
+            let bugs = load()?;
             let entry = |bug| KnownBug {
                 bug,
                 engine: emulator.unwrap_or_default().to_owned(),
@@ -67,15 +72,18 @@ pub(crate) fn run(app: &App<'_>, args: &BugsArgs) -> Result<ExitStatus, Failure>
         }
         Some(BugsCommand::Known {
             command: Some(KnownCommand::Write(file)),
-        }) => baseline::write_known(app, &bugs, &file.baseline),
+        }) => baseline::write_known(app, &load()?, &file.baseline),
         Some(BugsCommand::Known {
             command: Some(KnownCommand::Read(file)),
-        }) => baseline::read_known(app, &store, &bugs, &file.baseline),
+        }) => baseline::read_known(app, &store, &load()?, &file.baseline),
         Some(BugsCommand::Known {
             command: Some(KnownCommand::Remove { bugs: names }),
-        }) => known::for_each_name(app, names, "removed", |name| {
-            known::remove_known_bug(&store, &bugs, name, emulator)
-        }),
+        }) => {
+            let bugs = load()?;
+            known::for_each_name(app, names, "removed", |name| {
+                known::remove_known_bug(&store, &bugs, name, emulator)
+            })
+        }
     }
 }
 
@@ -130,10 +138,14 @@ fn signature_views(bugs: &Bugs<'_>, stored: &[StoredBug]) -> Vec<SignatureView> 
     views
 }
 
-fn show(app: &App<'_>, bugs: &Bugs<'_>, text: &str, emulator: Option<&str>) -> Result<ExitStatus, Failure> {
-    let name = bugs.find_bug_name(text).or_user_error()?;
+fn show(
+    app: &App<'_>,
+    bugs: &Bugs<'_>,
+    name: &BugName,
+    emulator: Option<&str>,
+) -> Result<ExitStatus, Failure> {
     let wanted = Wanted { run: None, emulator };
-    let stored = bugs.of_name(&name, wanted).or_user_error()?;
+    let stored = bugs.of_name(name, wanted).or_user_error()?;
     let Some(first) = stored.first() else {
         return Err(Failure::new(format!(
             "bug {name} was not met on {}",
@@ -158,7 +170,7 @@ fn show(app: &App<'_>, bugs: &Bugs<'_>, text: &str, emulator: Option<&str>) -> R
     let width = app.printer.width();
     let sentences: Vec<String> = differences.iter().map(difference_sentence).collect();
     let views = signature_views(bugs, &stored);
-    let (text, view) = match &name {
+    let (text, view) = match name {
         BugName::Cause(cause) => {
             let view = &bug_views(&[bugs.of_cause(cause, &all).or_user_error()?]).or_user_error()?[0];
             let text = render_full_bug(view, &sentences, width);
@@ -202,6 +214,7 @@ fn ends_text(app: &App<'_>, compared: &ComparedExample, example: &BugExample) ->
         covered: compared.covered,
         comparison: Some(&compared.comparison),
         all: false,
+        masked: false,
         flag_detail: false,
         memory: MemoryOptions::default(),
         color: app.printer.has_color(),

@@ -16,8 +16,8 @@ use snippex_report::regression::{
 };
 use snippex_session::{
     Approval, Approved, Baseline, BaselineChange, BaselineComparison, ChangeKind, CheckOutcome, CheckTarget,
-    ObservedVerdicts, Section, SectionKey, Session, SessionEvent, SessionObserver, TargetChoice,
-    current_utc_date, read_programs,
+    ObservedVerdicts, ReadPrograms, Section, SectionKey, Session, SessionEvent, SessionObserver,
+    TargetChoice, current_utc_date, read_programs,
 };
 
 use crate::app::App;
@@ -61,7 +61,9 @@ fn check(app: &App<'_>, command: &str, args: &BaselineRunArgs) -> Result<Option<
         request: snippex_blocks::select::SelectionRequest::default(),
         keep_report: false,
     };
-    let read = read_programs(&args.binaries).or_user_error()?;
+    let programs = read_programs(&args.binaries)
+        .and_then(ReadPrograms::require_all)
+        .or_user_error()?;
     let engines = checking::start_engines(app, &args.engine, &args.run)?;
     let store = app.open_store()?;
     let cache = app.open_cache(args.run.cache.cache_refresh);
@@ -81,7 +83,7 @@ fn check(app: &App<'_>, command: &str, args: &BaselineRunArgs) -> Result<Option<
         verdicts: ObservedVerdicts::default(),
         progress: None,
     };
-    let targets = read.programs.into_iter();
+    let targets = programs.into_iter();
     let targets = targets.map(|program| CheckTarget::Program(program, &choice));
     let outcome = session.check_targets(targets, &mut shown).or_user_error()?;
     checking::warn_of_cache(app, &outcome);

@@ -9,7 +9,10 @@ use snippex_blocks::binary::Image;
 use super::session::{Origin, Origins, answer_on, failure_answer, in_words};
 use crate::affinity;
 use crate::discovery::CaseMaker;
-use crate::engine::{Engine, EngineEntry, EngineError, EngineTable, MockEngine, RunnerEngine};
+use crate::engine::{
+    Engine, EngineEntry, EngineError, EngineSpec, EngineTable, MockEngine, ProgramDigests, RunnerEngine,
+    digest_file,
+};
 use crate::memory_source::MemorySource;
 use crate::remote::RemoteError;
 use crate::remote::batch::{PackedResults, read_groups};
@@ -141,11 +144,10 @@ struct Choice {
 }
 
 impl Choice {
-    fn start(&self) -> Result<Box<dyn Engine>, RemoteError> {
+    /// How it is started; `None` for the mock, which is no program.
+    fn spec(&self) -> Result<Option<EngineSpec>, RemoteError> {
         if self.name == "mock" {
-            return Ok(Box::new(
-                MockEngine::with_planted_bug().map_err(|error| on_engine(&error))?,
-            ));
+            return Ok(None);
         }
         let own = match &self.entry {
             None => None,
@@ -156,15 +158,28 @@ impl Choice {
                 Some((name.to_owned(), entry))
             }
         };
-        let spec = EngineTable::new(own)
-            .resolve_spec(&self.name)
-            .map_err(|error| RemoteError::Engine {
-                host: this_host(),
-                problem: error.to_string(),
-                hint: error.hint(),
-            })?;
-        let engine = RunnerEngine::start(spec).map_err(|error| on_engine(&error))?;
-        Ok(Box::new(engine))
+        let spec = EngineTable::new(own).resolve_spec(&self.name);
+        spec.map(Some).map_err(|error| RemoteError::Engine {
+            host: this_host(),
+            problem: error.to_string(),
+            hint: error.hint(),
+        })
+    }
+
+    fn start(&self) -> Result<Box<dyn Engine>, RemoteError> {
+        let failed = |error: EngineError| on_engine(&error);
+        Ok(match self.spec()? {
+            None => Box::new(MockEngine::with_planted_bug().map_err(failed)?),
+            Some(spec) => Box::new(RunnerEngine::start(spec).map_err(failed)?),
+        })
+    }
+
+    fn program_digests(&self) -> ProgramDigests {
+        match self.spec() {
+            Ok(None) => Ok("mock".to_owned()),
+            Ok(Some(spec)) => spec.digest_program_files(&mut digest_file),
+            Err(error) => Err(error.to_string()),
+        }
     }
 }
 
@@ -197,7 +212,7 @@ impl Worker {
             Ok(engine) => {
                 let identity = Box::new(engine.identity().clone());
                 self.engine = Some(engine);
-                Answer::Opened(identity)
+                Answer::Opened(identity, self.choice.program_digests())
             }
             Err(error) => failure_answer(&error),
         };

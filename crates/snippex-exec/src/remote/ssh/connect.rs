@@ -1,6 +1,7 @@
 //! Makes a connection and logs in.
 
 use std::borrow::Cow;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,7 +10,8 @@ use russh::Preferred;
 use russh::client::{self, AuthResult, Handle, Handler};
 use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
-use russh::keys::{PrivateKeyWithHashAlg, PublicKeyOrCertificate, load_secret_key};
+use russh::keys::ssh_key::public::KeyData;
+use russh::keys::{PrivateKeyWithHashAlg, PublicKeyOrCertificate, load_public_key, load_secret_key};
 use tokio::process::Command;
 
 use super::known_hosts::{KnownHosts, Verdict, format_key_fingerprint};
@@ -145,7 +147,7 @@ async fn log_in(
     settings: &SshSettings,
 ) -> Result<Option<Vec<String>>, russh::Error> {
     let mut tried = Vec::new();
-    if !settings.identities_only && log_in_by_agent(handle, settings, &mut tried).await? {
+    if log_in_by_agent(handle, settings, &mut tried).await? {
         return Ok(None);
     }
     for path in &settings.identities {
@@ -187,10 +189,14 @@ async fn log_in_by_agent(
         tried.push(format!("the agent at {} (it does not answer)", socket.display()));
         return Ok(false);
     };
+    let named = public_keys(settings);
     for identity in agent.request_identities().await.unwrap_or_default() {
         let AgentIdentity::PublicKey { key, comment } = identity else {
             continue;
         };
+        if settings.identities_only && !named.contains(key.key_data()) {
+            continue;
+        }
         let hash = match key.algorithm().is_rsa() {
             true => handle.best_supported_rsa_hash().await?.flatten(),
             false => None,
@@ -204,6 +210,16 @@ async fn log_in_by_agent(
         }
     }
     Ok(false)
+}
+
+/// The public parts of the keys that the settings name: of the files themselves, or beside them.
+fn public_keys(settings: &SshSettings) -> Vec<KeyData> {
+    let beside = |path: &PathBuf| [path.clone(), PathBuf::from(format!("{}.pub", path.display()))];
+    let files = settings.identities.iter().flat_map(beside);
+    files
+        .filter_map(|path| load_public_key(path).ok())
+        .map(|key| key.key_data().clone())
+        .collect()
 }
 
 fn wrong_key(host: &str, to: &str, verdict: &Verdict, shown: &str) -> RemoteError {

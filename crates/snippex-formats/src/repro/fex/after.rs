@@ -76,7 +76,10 @@ impl After {
             ));
             self.list(register, u64::from(taken));
         }
-        self.line(".end:");
+        let leads = block.target_register.is_some() || block.target_word.is_some();
+        if leads || block.taken.is_some() || block.code.contains(".end") {
+            self.line(".end:");
+        }
         Ok(())
     }
 

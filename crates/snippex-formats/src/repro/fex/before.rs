@@ -16,7 +16,13 @@ pub(super) struct Before {
     pub(super) data: String,
 }
 
-pub(super) fn build_before_part(case: &Case, needs: &Needs, block: &BlockText) -> Result<Before, Impossible> {
+/// `is_used` says of a general register whether it matters what it starts with.
+pub(super) fn build_before_part(
+    case: &Case,
+    needs: &Needs,
+    block: &BlockText,
+    is_used: impl Fn(usize) -> bool,
+) -> Result<Before, Impossible> {
     if case.state.rflags & rflags::TF != 0 {
         return Err(Impossible::TrapFlag);
     }
@@ -50,7 +56,7 @@ pub(super) fn build_before_part(case: &Case, needs: &Needs, block: &BlockText) -
     for (register, name) in GPR_NAMES.iter().enumerate() {
         if block.target_register == Some(register) {
             before.line(&format!("lea {name}, [rel .end]"));
-        } else if state.gpr[register] != 0 || clobbered[register] {
+        } else if is_used(register) && (state.gpr[register] != 0 || clobbered[register]) {
             before.line(&format!("mov {name}, {:#x}", state.gpr[register]));
         }
     }
@@ -68,6 +74,17 @@ impl Before {
             self.data += &format!("align {align}\n");
         }
         self.data += &format!("{label}:\n");
+        if bytes.len() <= 32 && bytes.len().is_multiple_of(8) {
+            let words = bytes.chunks_exact(8).map(|word| {
+                let value = word
+                    .iter()
+                    .rev()
+                    .fold(0, |number, byte| number << 8 | u64::from(*byte));
+                format!("{value:#x}")
+            });
+            self.data += &format!("dq {}\n", words.collect::<Vec<_>>().join(", "));
+            return;
+        }
         let used = bytes
             .iter()
             .rposition(|byte| *byte != 0)

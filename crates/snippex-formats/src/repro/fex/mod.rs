@@ -14,15 +14,18 @@ use std::fmt::Write as _;
 use iced_x86::CpuidFeature;
 
 use super::Reproducer;
-use super::checks::build_checks;
+use super::checks::{CheckedPlace, build_checks};
 use super::impossible::Impossible;
 use super::memory::{memory_pieces, page_of};
 use super::needs::Needs;
+use super::short::TouchedParts;
 use snippex_core::case::PAGE_SIZE;
 use snippex_core::observation::Endpoint;
 
 /// In the scratch memory that every test has: a stack for the test itself.
 const SCRATCH: u64 = 0xe000_9000;
+/// Columns of a line of the header.
+const WIDTH: usize = 116;
 /// Where the harness puts the test, up to where it can reach.
 const TEST: std::ops::Range<u64> = 0x1_0000..0x10_0000;
 
@@ -46,7 +49,23 @@ pub(super) fn render_fex_test(reproducer: &Reproducer<'_>) -> Result<String, Imp
     let needs = Needs::from_block(&case.block, &checks);
     let features = host_features(&needs)?;
     let block = block::build_block_text(reproducer)?;
-    let before = before::build_before_part(case, &needs, &block)?;
+    // Of one instruction whose differences are known only what it uses has to be there.
+    let touched = TouchedParts::of_one_instruction(reproducer);
+    let checked = |register: usize| {
+        checks
+            .iter()
+            .any(|check| check.place == CheckedPlace::Gpr(register))
+    };
+    let is_used = |register: usize| {
+        let touched = touched.as_ref();
+        touched.is_none_or(|touched| touched.registers.contains(&register)) || checked(register)
+    };
+    let is_there = |page: u64| {
+        touched
+            .as_ref()
+            .is_none_or(|touched| touched.pages.contains(&page))
+    };
+    let before = before::build_before_part(case, &needs, &block, is_used)?;
     let after = after::build_after_part(reproducer, &checks, &block)?;
     if after.registers.is_empty() && reproducer.fields.is_empty() {
         return Err(Impossible::NothingToCompare);
@@ -56,12 +75,15 @@ pub(super) fn render_fex_test(reproducer: &Reproducer<'_>) -> Result<String, Imp
     let mut entries = vec![object("RegData", &after.registers)];
     let mut regions = BTreeMap::new();
     let mut data = BTreeMap::new();
-    for page in case.pages.iter() {
+    for page in case.pages.iter().filter(|page| is_there(page.address)) {
         for address in block.page_places(page.address) {
             regions.insert(address, format!("\"{PAGE_SIZE}\""));
         }
     }
-    for piece in memory_pieces(case) {
+    for piece in memory_pieces(case)
+        .into_iter()
+        .filter(|piece| is_there(page_of(piece.address)))
+    {
         let bytes: Vec<String> = piece.bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         let page = page_of(piece.address);
         for address in block.page_places(page) {
@@ -88,13 +110,12 @@ pub(super) fn render_fex_test(reproducer: &Reproducer<'_>) -> Result<String, Imp
     writeln!(text, "{}\n}}\n%endif\n\nbits 64\n", entries.join(",\n"))
         .expect("writing to a string cannot fail");
     text += &reproducer.heading(";");
-    for part in [
-        &before.code,
-        "\n; The instructions in question.\n",
-        &block.code,
-        "\n; What is compared.\n",
-        &after.code,
-    ] {
+    // One instruction between what loads and what looks needs no words.
+    let (question, compared) = match snippex_core::decode::block_instructions(&case.block).count() {
+        1 => ("", ""),
+        _ => ("\n; The instructions in question.\n", "\n; What is compared.\n"),
+    };
+    for part in [&before.code, question, &block.code, compared, &after.code] {
         text += part;
     }
     text += "hlt\n";
@@ -110,8 +131,13 @@ fn object(name: &str, entries: &[(String, String)]) -> String {
         .iter()
         .map(|(key, value)| format!("    \"{key}\": {value}"))
         .collect();
+    let one_line: Vec<&str> = lines.iter().map(|line| line.trim_start()).collect();
+    let one_line = format!("  \"{name}\": {{ {} }}", one_line.join(", "));
     if lines.is_empty() {
         return format!("  \"{name}\": {{}}");
+    }
+    if one_line.len() <= WIDTH {
+        return one_line;
     }
     format!("  \"{name}\": {{\n{}\n  }}", lines.join(",\n"))
 }

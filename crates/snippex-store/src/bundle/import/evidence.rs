@@ -13,6 +13,7 @@ use crate::bug::{INSERT_EXAMPLES, KnownBug};
 use crate::evidence::EncodedCase;
 use crate::ids::UnixMillis;
 use crate::insert::Statement;
+use crate::packed::pack_bytes;
 
 impl Import<'_> {
     pub(super) fn import_case(
@@ -132,8 +133,8 @@ impl Import<'_> {
                 .bind(i64::from(record.reduced))
                 .bind(i64::from(record.confirmations))
                 .bind(record.differences.clone())
-                .bind(record.expected.0.as_slice())
-                .bind(record.actual.0.as_slice())
+                .bind(pack_bytes(&record.expected.0, &[]))
+                .bind(pack_bytes(&record.actual.0, &[]))
                 .bind(record.found_ms)
         };
         let inserted = INSERT_EXAMPLES

@@ -7,6 +7,7 @@ use super::super::{BundleError, Section};
 use super::{At, Import, RunPlace};
 use crate::evidence::{self, EncodedCase};
 use crate::insert::{Insert, Statement};
+use crate::packed::pack_bytes;
 
 /// Records that are inserted together, with the numbers of the database.
 #[derive(Debug, Default)]
@@ -190,8 +191,8 @@ impl Import<'_> {
                 .bind(record.culprit.clone())
                 .bind(i64::from(record.confirmations))
                 .bind(record.differences.clone())
-                .bind(record.expected.0.as_slice())
-                .bind(record.actual.0.as_slice())
+                .bind(pack_bytes(&record.expected.0, &[]))
+                .bind(pack_bytes(&record.actual.0, &[]))
         };
         let inserted = insert.insert_rows(self.connection, &rows, bind).await;
         first.inserted(self.store, inserted)?;
@@ -222,7 +223,7 @@ impl Import<'_> {
                 .bind(record.engine)
                 .bind(i64::from(record.state_index))
                 .bind(record.case.clone())
-                .bind(record.observation.0.as_slice())
+                .bind(pack_bytes(&record.observation.0, &[]))
         };
         let inserted = insert.insert_rows(self.connection, &rows, bind).await;
         first.inserted(self.store, inserted)?;

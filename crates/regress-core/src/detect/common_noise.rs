@@ -1,0 +1,292 @@
+//! What the benchmarks of a run have in common: a noisy neighbour or a slower machine makes all of them slower at once.
+//!
+//! Benchmarks that were measured in the same runs share what the machine did in each of them. The common movement of a run
+//! is the median, over the benchmarks of a measure, of how far each lies from its own level. As long as it stays within what
+//! it was in the history it is noise, and is taken out of every value: what is left varies far less, so that a gate of the
+//! same strictness alarms less and finds more. A common movement that leaves its history, either way, is no noise: it may be
+//! the code that all of them share, and then every benchmark is judged as it was measured.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::gate::{Gate, GateSettings, GateState};
+use super::judge_history::PastRuns;
+use super::machine_shift::MIN_SERIES;
+use crate::measurement::{Direction, Measure};
+use crate::stats::median;
+
+/// A common movement by less than this many percent is none, however quiet the history was.
+const LEAST_PERCENT: f64 = 1.0;
+
+/// Where the values of one benchmark stand among the runs of the suite: equal numbers are the same run, larger ones later.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunPlaces {
+    /// Of each value of the history.
+    pub history: Vec<usize>,
+    /// Of each run that is judged.
+    pub runs: Vec<usize>,
+}
+
+/// The values of a benchmark without what they share with the others.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct OwnValues {
+    pub(super) history: Vec<f64>,
+    pub(super) runs: Vec<f64>,
+}
+
+/// For each benchmark its own values, where the suite moved within its noise and enough of it was measured to tell.
+pub(super) fn own_values(
+    pasts: &[&PastRuns<'_>],
+    places: &[&RunPlaces],
+    settings: &GateSettings,
+) -> Vec<Option<OwnValues>> {
+    let shares = |past: &PastRuns<'_>, places: &RunPlaces| {
+        past.comparable
+            && !past.key.measure.is_exact()
+            && places.history.len() == past.history.len()
+            && places.runs.len() == past.runs.len()
+    };
+    let mut measures: BTreeMap<&Measure, Vec<(&PastRuns<'_>, &RunPlaces)>> = BTreeMap::new();
+    for (past, places) in pasts
+        .iter()
+        .zip(places)
+        .filter(|(past, places)| shares(past, places))
+    {
+        measures
+            .entry(&past.key.measure)
+            .or_default()
+            .push((past, places));
+    }
+    let movements: BTreeMap<&Measure, BTreeMap<usize, f64>> = measures
+        .into_iter()
+        .filter_map(|(measure, suite)| Some((measure, noise_of_suite(&suite, settings)?)))
+        .collect();
+    let own = |(past, places): (&&PastRuns<'_>, &&RunPlaces)| {
+        let movement = movements
+            .get(&past.key.measure)
+            .filter(|_| shares(past, places))?;
+        places
+            .runs
+            .iter()
+            .all(|run| movement.contains_key(run))
+            .then(|| OwnValues {
+                history: without(past.history, &places.history, past.direction, movement),
+                runs: without(past.runs, &places.runs, past.direction, movement),
+            })
+    };
+    pasts.iter().zip(places).map(own).collect()
+}
+
+fn without(values: &[f64], places: &[usize], way: Direction, movement: &BTreeMap<usize, f64>) -> Vec<f64> {
+    let one = |(value, place): (&f64, &usize)| {
+        let factor = movement.get(place).map_or(1.0, |logarithm| logarithm.exp());
+        match way {
+            Direction::SmallerIsBetter => value / factor,
+            Direction::BiggerIsBetter => value * factor,
+        }
+    };
+    values.iter().zip(places).map(one).collect()
+}
+
+/// The movement of each run, as the logarithm of a ratio of costs; `None` when too few benchmarks tell of it, or when the
+/// judged runs moved by more than those of the history did.
+fn noise_of_suite(
+    suite: &[(&PastRuns<'_>, &RunPlaces)],
+    settings: &GateSettings,
+) -> Option<BTreeMap<usize, f64>> {
+    let mut deviations: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
+    for (past, places) in suite {
+        let cost = |value: &f64| {
+            let logarithm = value.ln();
+            match past.direction {
+                Direction::SmallerIsBetter => logarithm,
+                Direction::BiggerIsBetter => -logarithm,
+            }
+        };
+        let recent = past.history.len().saturating_sub(settings.history);
+        let costs: Vec<f64> = past.history[recent..].iter().map(cost).collect();
+        let Some(level) = median(&costs).filter(|level| level.is_finite()) else {
+            continue;
+        };
+        let values = past.history[recent..].iter().zip(&places.history[recent..]);
+        for (value, place) in values.chain(past.runs.iter().zip(&places.runs)) {
+            let deviation = cost(value) - level;
+            if deviation.is_finite() {
+                deviations.entry(*place).or_default().push(deviation);
+            }
+        }
+    }
+    deviations.retain(|_, all| all.len() >= MIN_SERIES);
+    let movement: BTreeMap<usize, f64> = deviations
+        .into_iter()
+        .filter_map(|(place, all)| Some((place, median(&all)?)))
+        .collect();
+    is_noise(suite, &movement, settings).then_some(movement)
+}
+
+/// Whether the judged runs moved, together, no further than runs of the history did.
+fn is_noise(
+    suite: &[(&PastRuns<'_>, &RunPlaces)],
+    movement: &BTreeMap<usize, f64>,
+    settings: &GateSettings,
+) -> bool {
+    let of = |which: fn(&RunPlaces) -> &Vec<usize>| -> BTreeSet<usize> {
+        suite
+            .iter()
+            .flat_map(|(_, places)| which(places).iter().copied())
+            .collect()
+    };
+    // What confirms a suspicion about one benchmark may be history for the others.
+    let judged: BTreeSet<usize> = &of(|places| &places.runs) - &of(|places| &places.history);
+    let factor = |place: &usize| movement.get(place).map(|logarithm| logarithm.exp());
+    let past: Vec<f64> = movement
+        .iter()
+        .filter(|(place, _)| !judged.contains(place))
+        .map(|(_, logarithm)| logarithm.exp())
+        .collect();
+    let now: Vec<f64> = judged.iter().filter_map(factor).collect();
+    let least = suite
+        .iter()
+        .map(|(past, _)| past.threshold.least_runs)
+        .max()
+        .unwrap_or(1);
+    let stays_within = |way: Direction| {
+        let Some(mut gate) = Gate::new(&past, way, LEAST_PERCENT, least, settings) else {
+            return false;
+        };
+        for value in &now {
+            gate.observe_value(*value);
+        }
+        gate.state() == GateState::Cleared
+    };
+    stays_within(Direction::SmallerIsBetter) && stays_within(Direction::BiggerIsBetter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::{Threshold, VerdictKind, judge_history_aligned};
+    use crate::measurement::{BenchmarkId, SeriesKey};
+    use crate::stats::rng::Rng;
+
+    const SERIES: usize = 8;
+    const RUNS: usize = 30;
+
+    /// Benchmarks that a machine's noise of 10 % moves together, with 1 % of their own; `change` is applied to the value of
+    /// each in the last two runs, which are judged.
+    fn suite(seed: u64, noise_at_end: f64, change: impl Fn(usize, f64) -> f64) -> Vec<(Vec<f64>, Vec<f64>)> {
+        let mut rng = Rng::new(seed);
+        let mut machine: Vec<f64> = (0..RUNS).map(|_| 0.1 * rng.next_normal()).collect();
+        machine.extend([noise_at_end; 2]);
+        (0..SERIES)
+            .map(|series| {
+                let level = 1000.0 * (series + 1) as f64;
+                let values: Vec<f64> = machine
+                    .iter()
+                    .map(|noise| level * (noise + 0.01 * rng.next_normal()).exp())
+                    .collect();
+                let runs = values[RUNS..]
+                    .iter()
+                    .map(|value| change(series, *value))
+                    .collect();
+                (values[..RUNS].to_vec(), runs)
+            })
+            .collect()
+    }
+
+    fn judge(suite: &[(Vec<f64>, Vec<f64>)], aligned: bool) -> Vec<VerdictKind> {
+        let pasts: Vec<PastRuns<'_>> = suite
+            .iter()
+            .enumerate()
+            .map(|(index, (history, runs))| PastRuns {
+                key: SeriesKey {
+                    benchmark: BenchmarkId::new(&format!("b{index}")).unwrap(),
+                    measure: Measure::LATENCY,
+                },
+                direction: Direction::SmallerIsBetter,
+                history,
+                runs,
+                told: None,
+                comparable: true,
+                threshold: Threshold::default(),
+            })
+            .collect();
+        let places = RunPlaces {
+            history: (0..RUNS).collect(),
+            runs: vec![RUNS, RUNS + 1],
+        };
+        let places = if aligned {
+            vec![places; suite.len()]
+        } else {
+            Vec::new()
+        };
+        let judged = judge_history_aligned(&pasts, &places, &GateSettings::default(), &BTreeMap::new());
+        judged.verdicts.iter().map(|verdict| verdict.kind).collect()
+    }
+
+    #[test]
+    fn a_change_within_the_noise_of_the_machine_is_seen() {
+        let (mut found, mut without) = (0, 0);
+        for seed in 0..20 {
+            let suite = suite(
+                seed,
+                0.03,
+                |series, value| if series == 2 { value * 1.15 } else { value },
+            );
+            let kinds = judge(&suite, true);
+            found += usize::from(kinds[2] == VerdictKind::Regression);
+            without += usize::from(judge(&suite, false)[2] == VerdictKind::Regression);
+            let others = kinds.iter().enumerate().filter(|(index, _)| *index != 2);
+            assert!(
+                others.clone().all(|(_, kind)| *kind == VerdictKind::Unchanged),
+                "{seed}: {kinds:?}"
+            );
+        }
+        assert!(found >= 18, "{found} of 20");
+        assert!(without <= found / 2, "without the others {without}");
+    }
+
+    #[test]
+    fn a_suite_that_became_slower_as_a_whole_is_judged_as_it_was_measured() {
+        for seed in 0..20 {
+            let slow = judge(&suite(seed, 0.0, |_, value| value * 2.0), true);
+            assert!(
+                slow.iter().all(|kind| *kind == VerdictKind::Regression),
+                "{seed}: {slow:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_did_not_gain_with_the_others_is_no_regression() {
+        for seed in 0..20 {
+            let suite = suite(
+                seed,
+                0.0,
+                |series, value| if series == 2 { value } else { value / 1.2 },
+            );
+            let kinds = judge(&suite, true);
+            assert_ne!(kinds[2], VerdictKind::Regression, "{seed}: {kinds:?}");
+        }
+    }
+
+    #[test]
+    fn noise_of_the_machine_is_no_change() {
+        for seed in 0..20 {
+            for noise in [-0.1, 0.1] {
+                let kinds = judge(&suite(seed, noise, |_, value| value), true);
+                let calm = |kind: &VerdictKind| *kind == VerdictKind::Unchanged;
+                assert!(
+                    kinds.iter().filter(|kind| calm(kind)).count() >= SERIES - 1,
+                    "{seed}: {kinds:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn few_benchmarks_tell_nothing_of_the_machine() {
+        let all = suite(1, 0.0, |_, value| value);
+        let few: Vec<_> = all.into_iter().take(MIN_SERIES - 1).collect();
+        assert_eq!(judge(&few, true), judge(&few, false));
+    }
+}

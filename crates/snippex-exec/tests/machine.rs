@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::sync_channel;
 
 use iced_x86::code_asm::*;
-use snippex_blocks::generate::{Form, GenerationRequest, of_form};
+use snippex_blocks::generate::{Form, GenerationRequest, Sequences, of_form};
 use snippex_core::address_space::{ARENA, CODE_DISTANCE, FS_BASE, GS_BASE, IMAGE_BASE};
 use snippex_core::block::{Block, Origin, Terminator};
 use snippex_core::case::{Case, PAGE_SIZE, Page, PageAccess, Placement};
@@ -157,6 +157,7 @@ fn sweep(
     let request = GenerationRequest {
         seed: 3,
         per_form: Some(12),
+        sequences: Sequences::None,
         ..GenerationRequest::default()
     };
     let forms: Vec<Form> = Form::all()

@@ -10,7 +10,7 @@ use std::sync::{Arc, LazyLock};
 use proptest::prelude::*;
 use snippex_blocks::binary::Image;
 use snippex_blocks::extract::extract_blocks;
-use snippex_blocks::generate::{self, GenerationRequest};
+use snippex_blocks::generate::{self, GenerationRequest, Sequences};
 use snippex_core::address_space::{CODE_DISTANCE, place_image};
 use snippex_core::block::Block;
 use snippex_core::case::Placement;
@@ -196,7 +196,7 @@ fn generated() -> Blocks<'static> {
         isa: Vec::new(),
         mnemonics: Vec::new(),
         per_form: Some(2),
-        sequence: None,
+        sequences: Sequences::Short,
         seed: 1,
     };
     let forms = request.forms();

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use cli_kit::Table;
 use cli_kit::style::FAINT;
 use serde::{Serialize, Serializer};
-use snippex_blocks::generate::{Coverage, ExtensionCoverage, RefusedCoverage};
+use snippex_blocks::generate::{Coverage, ExtensionCoverage, Reached, RefusedCoverage, SequenceCoverage};
 
 use crate::{format_count, format_number, format_percent};
 
@@ -21,6 +21,10 @@ pub struct CoverageView<'a> {
     extensions: BTreeMap<&'a str, Counts<'a>>,
     /// Encodings that processors refuse.
     refused: &'a RefusedCoverage,
+    /// Several instructions after each other.
+    sequences: &'a SequenceCoverage,
+    /// Of each corner, what meets it.
+    corners: &'a BTreeMap<&'static str, Reached>,
 }
 
 #[derive(Debug, Serialize)]
@@ -50,6 +54,8 @@ impl<'a> CoverageView<'a> {
                 .map(|(name, extension)| (name.as_str(), counts(std::borrow::Cow::Borrowed(extension))))
                 .collect(),
             refused: &coverage.refused,
+            sequences: &coverage.sequences,
+            corners: &coverage.corners,
         }
     }
 }
@@ -117,6 +123,12 @@ pub fn render_coverage(coverage: &Coverage, width: Option<u16>) -> String {
     if coverage.refused.encodings > 0 {
         text += &format!("\n {}", refused_line(&coverage.refused));
     }
+    if coverage.sequences.sequences > 0 {
+        text += &format!("\n {}", sequence_line(&coverage.sequences));
+    }
+    if !coverage.corners.is_empty() {
+        text += &format!("\n{}", corner_table(&coverage.corners, width));
+    }
     let mut lines = vec![("extensions of which nothing is run".to_owned(), nothing_run)];
     for (reason, names) in &total.skipped {
         let mut names = names.clone();
@@ -153,4 +165,36 @@ fn refused_line(refused: &RefusedCoverage) -> String {
         text += &format!("; capstone takes {} for instructions", format_number(decoded));
     }
     text
+}
+
+/// The sequences, and in how many something flows.
+fn sequence_line(sequences: &SequenceCoverage) -> String {
+    let (shortest, longest) = (sequences.lengths.keys().next(), sequences.lengths.keys().last());
+    let lengths = match (shortest, longest) {
+        (Some(shortest), Some(longest)) if shortest < longest => format!("{shortest} to {longest}"),
+        (shortest, _) => shortest.map_or_else(String::new, u32::to_string),
+    };
+    format!(
+        "{} of {lengths} instructions; flags are live in {}, registers in {}",
+        format_count(sequences.sequences, "sequence"),
+        format_number(sequences.live_flags),
+        format_number(sequences.live_registers),
+    )
+}
+
+/// How much of each corner is met.
+fn corner_table(corners: &BTreeMap<&'static str, Reached>, width: Option<u16>) -> String {
+    let mut table = Table::new(["corner", "reached", "of", ""]).fit(width);
+    for column in 1..4 {
+        table = table.align_right(column);
+    }
+    for (name, corner) in corners {
+        table.add_row([
+            (*name).to_owned(),
+            format_number(corner.reached),
+            format_number(corner.of),
+            format_percent(corner.reached, corner.of),
+        ]);
+    }
+    table.to_string()
 }

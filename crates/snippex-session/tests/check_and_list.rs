@@ -156,7 +156,7 @@ fn what_a_check_came_to_is_kept() {
         isa: Vec::new(),
         mnemonics: vec!["and".to_owned()],
         per_form: Some(1),
-        sequence: None,
+        sequences: generate::Sequences::Short,
         seed: 1,
     };
     request.check_validity().unwrap();

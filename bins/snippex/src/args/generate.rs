@@ -14,12 +14,15 @@ pub(crate) struct FormArgs {
     /// Only these instructions: bzhi, vpaddd, ...
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     pub(crate) instruction: Vec<String>,
-    /// Blocks of each instruction form [default: 24; more where an immediate byte selects what it does]
+    /// Blocks of each instruction form [default: 32; more where an immediate byte selects what it does]
     #[arg(long, value_name = "N")]
     pub(crate) per_form: Option<u32>,
-    /// Random sequences of L instructions, one of the form among them, with flags and registers flowing through
-    #[arg(long, value_name = "L")]
+    /// Random sequences of L instructions only, one of the form among them, with flags and registers flowing through
+    #[arg(long, value_name = "L", conflicts_with = "no_sequences")]
     pub(crate) sequence: Option<u32>,
+    /// No sequences: without this each form also stands in sequences of 2 to 8 instructions
+    #[arg(long)]
+    pub(crate) no_sequences: bool,
 }
 
 impl FormArgs {
@@ -29,6 +32,7 @@ impl FormArgs {
             || !self.instruction.is_empty()
             || self.per_form.is_some()
             || self.sequence.is_some()
+            || self.no_sequences
     }
 }
 

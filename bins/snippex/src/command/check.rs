@@ -14,10 +14,10 @@ use crate::{checking, choosing, engine_table, generating};
 
 pub(crate) fn run(app: &App<'_>, args: &CheckArgs) -> Result<ExitStatus, Failure> {
     if args.generate.has_any_option() && !args.generated {
-        return Err(
-            Failure::new("--isa, --instruction, --per-form and --sequence say what to generate")
-                .hint("add --generated, and name no binary"),
-        );
+        return Err(Failure::new(
+            "--isa, --instruction, --per-form, --sequence and --no-sequences say what to generate",
+        )
+        .hint("add --generated, and name no binary"));
     }
     if let Some(path) = &args.record
         && !record(app, args, path)?

@@ -2,7 +2,7 @@
 
 use cli_kit::{ExitStatus, Failure, Format};
 use serde::Serialize;
-use snippex_blocks::generate::{Coverage, RefusedCoverage};
+use snippex_blocks::generate::StartRequest;
 
 use crate::app::App;
 use crate::args::GenerateArgs;
@@ -10,7 +10,7 @@ use crate::generating;
 use crate::hints::OrUserError;
 use snippex_report::coverage::{self, CoverageView};
 use snippex_report::{BlockView, format_count, format_number};
-use snippex_session::{Generated, coverage_of_forms};
+use snippex_session::{Generated, SessionOptions, coverage_of_forms};
 
 /// The answer for programs.
 #[derive(Debug, Serialize)]
@@ -39,15 +39,17 @@ pub(crate) fn run(app: &App<'_>, args: &GenerateArgs) -> Result<ExitStatus, Fail
         .or_user_error()?;
     let cpu = &reference.identity().cpu;
     let mut made = Generated::new(request);
-    let coverage = Coverage {
-        refused: RefusedCoverage::of_blocks(made.blocks.iter()),
-        ..coverage_of_forms(
-            &made.forms,
-            None,
-            &|feature| cpu.has_enabled_feature(feature),
-            None,
-        )
+    let mut coverage = coverage_of_forms(
+        &made.forms,
+        None,
+        &|feature| cpu.has_enabled_feature(feature),
+        None,
+    );
+    let starts = StartRequest {
+        seed: args.seed,
+        states: SessionOptions::default().states,
     };
+    coverage.add_blocks(made.blocks.iter(), starts);
     let binary = made.to_new_binary();
     let added = if args.dry_run {
         None

@@ -72,6 +72,43 @@ fn the_sweep_finds_what_real_code_seldom_shows() {
 }
 
 #[test]
+fn sequences_and_corners_are_counted() {
+    let sandbox = Sandbox::new();
+    let check = [
+        "check",
+        "--generated",
+        "-e",
+        "native",
+        "--isa",
+        "bmi1",
+        "--states",
+        "64",
+    ];
+    let summary = sandbox.json(&check)["summary"].clone();
+    assert_eq!(summary["diverged"], 0);
+    let coverage = &summary["coverage"];
+    let number = |value: &serde_json::Value| value.as_u64().unwrap();
+    let sequences = number(&coverage["sequences"]["sequences"]);
+    assert!(sequences > 50);
+    let lengths = coverage["sequences"]["lengths"].as_object().unwrap();
+    assert_eq!(lengths.values().map(number).sum::<u64>(), sequences);
+    let corner = &coverage["corners"]["operand ends at the end of a page"];
+    assert!(number(&corner["reached"]) > 0);
+    assert!(number(&corner["reached"]) <= number(&corner["of"]));
+    let planned = sandbox.ok(&["generate", "--dry-run", "--isa", "bmi1", "--no-sequences"]);
+    assert!(planned.stdout.contains("operand ends at the end of a page"));
+    assert!(
+        planned
+            .stdout
+            .contains("generated:isa=bmi1:sequences=none:seed=1")
+    );
+    assert!(!planned.stdout.contains("instructions; flags are live"));
+    let both = sandbox.run(&["generate", "--sequence", "4", "--no-sequences"]);
+    assert_eq!(both.code, Some(2), "{both:?}");
+    assert!(both.stderr.contains("--no-sequences"), "{both:?}");
+}
+
+#[test]
 fn sequences_flow_and_agree() {
     let sandbox = Sandbox::new();
     let check = [

@@ -6,7 +6,9 @@ use serde::Serialize;
 use snippex_core::block::Block;
 use snippex_core::decode::{Refusal, refused_bytes};
 
+use super::corner_coverage::{self, Reached, StartRequest};
 use super::form::{Form, Skip};
+use super::sequence_coverage::SequenceCoverage;
 
 /// What became of one form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -52,6 +54,10 @@ pub struct Coverage {
     pub extensions: BTreeMap<String, ExtensionCoverage>,
     /// The refused encodings next to the forms.
     pub refused: RefusedCoverage,
+    /// The sequences that the forms stand in.
+    pub sequences: SequenceCoverage,
+    /// Of each corner, by its name in words, what meets it.
+    pub corners: BTreeMap<&'static str, Reached>,
 }
 
 /// Encodings that processors refuse, of which blocks are run.
@@ -120,6 +126,13 @@ impl OtherDecoder {
 }
 
 impl Coverage {
+    /// Counts what `blocks`, which were run, have in them and meet when they are started as `starts` says.
+    pub fn add_blocks<'b>(&mut self, blocks: impl Iterator<Item = &'b Block> + Clone, starts: StartRequest) {
+        self.refused = RefusedCoverage::of_blocks(blocks.clone());
+        self.sequences = SequenceCoverage::of_blocks(blocks.clone());
+        self.corners = corner_coverage::corners_of_blocks(blocks, starts);
+    }
+
     /// Counts a form with `blocks` generated blocks.
     pub fn add_form(&mut self, form: Form, fate: FormFate, blocks: u64) {
         let extension = self.extensions.entry(form.extension()).or_default();

@@ -20,15 +20,21 @@ pub(super) struct Registers {
 pub(super) enum Choice {
     /// Different low ones: the shortest encoding.
     Low,
-    /// The same for every operand.
-    Same,
+    /// Every register in turn, by the number of a variant, and another for each operand.
+    Turn(u32),
+    /// Every register in turn, and the same for every operand.
+    SameTurn(u32),
     /// Those that need an extension bit.
     High,
     /// Any.
     Any,
+    /// One of three, so that what one instruction writes the next one reads.
+    Few,
 }
 
 const RSP: u8 = 4;
+/// Registers of [`Choice::Few`]: RAX, RCX and RDX, and the first three of other kinds.
+const FEW: u64 = 3;
 
 impl Registers {
     pub(super) fn allows_register(&self, register: Register) -> bool {
@@ -41,9 +47,10 @@ impl Registers {
             return gpr64(self.bases[random.next_below(self.bases.len() as u64) as usize]);
         }
         gpr64(match self.choice {
-            Choice::Low | Choice::Same => [7, 6, 3][random.next_below(3) as usize],
+            Choice::Low => [7, 6, 3][random.next_below(3) as usize],
+            Choice::Turn(variant) | Choice::SameTurn(variant) => (variant / 2 % 16) as u8,
             Choice::High => 8 + random.next_below(8) as u8,
-            Choice::Any => random.next_below(16) as u8,
+            Choice::Any | Choice::Few => random.next_below(16) as u8,
         })
     }
 
@@ -52,7 +59,7 @@ impl Registers {
         loop {
             let number = match self.choice {
                 Choice::High => 8 + random.next_below(8) as u8,
-                Choice::Low | Choice::Same | Choice::Any => random.next_below(16) as u8,
+                _ => random.next_below(16) as u8,
             };
             if number != RSP && gpr64(number) != base && !self.bases.contains(&number) {
                 return gpr64(number);
@@ -61,12 +68,14 @@ impl Registers {
     }
 
     /// Number of a general register for operand `operand`.
-    fn general(&self, operand: u32, same: u64, random: &mut Random) -> u8 {
+    fn general(&self, operand: u32, random: &mut Random) -> u8 {
         let number = match self.choice {
             Choice::Low => [2, 3, 6, 1, 0][operand as usize % 5],
-            Choice::Same => (same % 16) as u8,
+            Choice::Turn(variant) => turn(variant, operand, 16) as u8,
+            Choice::SameTurn(variant) => turn(variant, 0, 16) as u8,
             Choice::High => 8 + random.next_below(8) as u8,
             Choice::Any => random.next_below(16) as u8,
+            Choice::Few => random.next_below(FEW) as u8,
         };
         if self.bases.is_empty() {
             return number;
@@ -80,15 +89,30 @@ impl Registers {
     }
 
     /// Number of a register of which there are `count`.
-    fn other(&self, operand: u32, count: u64, same: u64, random: &mut Random) -> u32 {
+    fn other(&self, operand: u32, count: u64, random: &mut Random) -> u32 {
         (match self.choice {
             Choice::Low => u64::from(operand) + 1,
-            Choice::Same => same % count,
+            Choice::Turn(variant) => turn(variant, operand, count),
+            Choice::SameTurn(variant) => turn(variant, 0, count),
             Choice::High => count / 2 + random.next_below(count / 2),
             Choice::Any => random.next_below(count),
+            Choice::Few => random.next_below(FEW),
         }) as u32
             % count as u32
     }
+}
+
+/// The number of the register of which there are `count` that operand `operand` is in variant `variant`. Variants come in
+/// pairs, one with registers and one with memory, so that those with registers go through all of sixteen, whichever of them have
+/// the same register for each operand (every fourth); of 32 they go through half and then the other half.
+fn turn(variant: u32, operand: u32, count: u64) -> u64 {
+    let pair = u64::from(variant / 2);
+    let (number, step) = if count > 16 {
+        (2 * pair + u64::from((variant ^ variant >> 5) & 1), 8)
+    } else {
+        (pair, 4)
+    };
+    (number + step * u64::from(operand)) % count
 }
 
 fn gpr64(number: u8) -> Register {
@@ -114,7 +138,6 @@ pub(super) fn build_instruction(
     result.set_ip(address);
     let in_memory = variant % 2 == 1;
     let mode = Mode::for_variant(code as u64, variant / 2);
-    let same = random.next_u64();
     let evex = info.encoding() == EncodingKind::EVEX;
     let vectors = if evex { 32 } else { 16 };
     let mut immediates = 0;
@@ -176,7 +199,7 @@ pub(super) fn build_instruction(
                 let number = if distinct {
                     distinct_register(3)
                 } else {
-                    registers.other(operand, vectors, same, random)
+                    registers.other(operand, vectors, random)
                 };
                 result.set_memory_index(register(first, number));
                 result.set_memory_index_scale(1 << random.next_below(4));
@@ -185,18 +208,18 @@ pub(super) fn build_instruction(
             continue;
         }
         let general = |first: Register, random: &mut Random| {
-            register(first, u32::from(registers.general(operand, same, random)))
+            register(first, u32::from(registers.general(operand, random)))
         };
         let vector = |first: Register, random: &mut Random| {
             let number = if distinct {
                 distinct_register(operand * 2)
             } else {
-                registers.other(operand, vectors, same, random)
+                registers.other(operand, vectors, random)
             };
             register(first, number)
         };
         let chosen = match kind {
-            K::r8_or_mem | K::r8_reg | K::r8_opcode => byte_register(registers, operand, same, random),
+            K::r8_or_mem | K::r8_reg | K::r8_opcode => byte_register(registers, operand, random),
             K::r16_or_mem | K::r16_reg | K::r16_reg_mem | K::r16_rm | K::r16_opcode => {
                 general(Register::AX, random)
             }
@@ -207,11 +230,11 @@ pub(super) fn build_instruction(
                 general(Register::RAX, random)
             }
             K::k_or_mem | K::k_reg | K::k_rm | K::k_vvvv => {
-                register(Register::K0, registers.other(operand, 8, same, random))
+                register(Register::K0, registers.other(operand, 8, random))
             }
             K::kp1_reg => register(Register::K0, 2 * random.next_below(4) as u32),
             K::mm_or_mem | K::mm_reg | K::mm_rm => {
-                register(Register::MM0, registers.other(operand, 8, same, random))
+                register(Register::MM0, registers.other(operand, 8, random))
             }
             K::xmm_or_mem | K::xmm_reg | K::xmm_rm | K::xmm_vvvv | K::xmm_is4 | K::xmm_is5 => {
                 vector(Register::XMM0, random)
@@ -230,7 +253,8 @@ pub(super) fn build_instruction(
             K::eax => Register::EAX,
             K::rax => Register::RAX,
             K::st0 => Register::ST0,
-            K::sti_opcode => register(Register::ST0, variant % 8),
+            // ST(0) itself only once, so that the starts that are left have every pair of operands with another.
+            K::sti_opcode => register(Register::ST0, if variant == 0 { 0 } else { 1 + variant % 7 }),
             K::fs => Register::FS,
             K::gs => Register::GS,
             K::seg_reg => segment(operand, variant),
@@ -331,19 +355,15 @@ fn segment(operand: u32, variant: u32) -> Register {
 }
 
 /// AL to BH without a prefix, or the low byte of any register.
-fn byte_register(registers: &Registers, operand: u32, same: u64, random: &mut Random) -> Register {
+fn byte_register(registers: &Registers, operand: u32, random: &mut Random) -> Register {
     let high = match registers.choice {
         Choice::Low => operand == 1,
-        Choice::Same => same & 0x100 != 0,
         Choice::High => false,
-        Choice::Any => random.next_below(4) == 0,
+        Choice::Turn(_) | Choice::SameTurn(_) => random.next_below(8) == 0,
+        Choice::Any | Choice::Few => random.next_below(4) == 0,
     };
     if high {
-        let number = if registers.choice == Choice::Same {
-            same % 4
-        } else {
-            random.next_below(4)
-        };
+        let number = random.next_below(4);
         // In a sequence BH belongs to an address.
         let number = if registers.bases.is_empty() {
             number
@@ -352,7 +372,7 @@ fn byte_register(registers: &Registers, operand: u32, same: u64, random: &mut Ra
         };
         return register(Register::AH, number as u32);
     }
-    match registers.general(operand, same, random) {
+    match registers.general(operand, random) {
         number @ 0..4 => register(Register::AL, u32::from(number)),
         number => register(Register::SPL, u32::from(number - 4)),
     }
@@ -362,7 +382,7 @@ fn byte_register(registers: &Registers, operand: u32, same: u64, random: &mut Ra
 fn decorate(result: &mut Instruction, form: Form, in_memory: bool, variant: u32, random: &mut Random) {
     let info = form.code().op_code();
     if info.can_use_op_mask_register() && (info.require_op_mask_register() || variant % 4 >= 2) {
-        result.set_op_mask(register(Register::K1, random.next_below(7) as u32));
+        result.set_op_mask(register(Register::K1, (variant / 4 * 2 + variant % 2) % 7));
         let stores = result.op0_kind() == OpKind::Memory;
         if info.can_use_zeroing_masking() && !stores && random.next_below(2) == 0 {
             result.set_zeroing_masking(true);

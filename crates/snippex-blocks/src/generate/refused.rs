@@ -18,16 +18,16 @@ use super::form::Form;
 use super::operands::{Choice, Registers};
 use super::request::GenerationRequest;
 use super::single::generate_instruction;
+use super::stage::Stage;
 
 /// Sub-stream of the seed that these come from.
 const STREAM: u64 = 0x7265_6675_7365_6400;
-/// Addresses begin where those of single instructions end, and end where those of sequences begin.
-pub(super) const START: u64 = 0x1800_0000;
-/// Bytes from one form's blocks to the next one's, and from block to block.
-pub(super) const FORM_STRIDE: u64 = 0x1000;
+/// Bytes from block to block.
 const STRIDE: u64 = 64;
 /// Most of a form.
-const MOST: usize = (FORM_STRIDE / STRIDE) as usize;
+const MOST: usize = (Stage::Refused.form_stride() / STRIDE) as usize;
+/// Where bytes are decoded to see what they are; no address decides that.
+const START: u64 = Stage::Refused.form_stride();
 
 /// The refused encodings next to instructions of `form`, one with registers and one with memory where it has both
 /// (of EVEX, one of them).
@@ -56,7 +56,7 @@ pub(super) fn generate_refused_encodings(request: &GenerationRequest, form: Form
             );
         }
     }
-    let start = START + form.code() as u64 * FORM_STRIDE;
+    let start = Stage::Refused.form_start(form);
     let most = request.per_form.map_or(MOST, |count| MOST.min(count as usize));
     let addresses = (start..).step_by(STRIDE as usize);
     addresses

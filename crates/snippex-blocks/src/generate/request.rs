@@ -20,10 +20,22 @@ pub struct GenerationRequest {
     pub mnemonics: Vec<String>,
     /// Blocks of each form; without it, as many as its operands have corners.
     pub per_form: Option<u32>,
-    /// Instructions of each block; without it, one (and what it needs to show its effect).
-    pub sequence: Option<u32>,
+    /// Which blocks of several instructions are made.
+    pub sequences: Sequences,
     /// What everything random is derived from.
     pub seed: u64,
+}
+
+/// Blocks of several instructions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sequences {
+    /// Next to the blocks of one instruction, sequences of two to eight.
+    #[default]
+    Short,
+    /// None: each block is one instruction, with what it needs to show its effect.
+    None,
+    /// Nothing else, with so many instructions each.
+    Only(u32),
 }
 
 /// Why a request cannot be met.
@@ -87,14 +99,13 @@ impl GenerationRequest {
     /// # Errors
     /// Says what is wrong, and for names what is like them.
     pub fn check_validity(&self) -> Result<(), RequestError> {
-        let limit = if self.sequence.is_some() {
-            MAX_SEQUENCES
-        } else {
-            MAX_PER_FORM
+        let (limit, length) = match self.sequences {
+            Sequences::Only(length) => (MAX_SEQUENCES, Some(length)),
+            Sequences::Short | Sequences::None => (MAX_PER_FORM, None),
         };
         for (what, value, limit) in [
             ("the number of blocks of each form", self.per_form, limit),
-            ("the length of sequences", self.sequence, MAX_SEQUENCE),
+            ("the length of sequences", length, MAX_SEQUENCE),
         ] {
             if let Some(value) = value.filter(|value| !(1..=limit).contains(value)) {
                 return Err(RequestError::Range { what, value, limit });
@@ -141,8 +152,10 @@ impl GenerationRequest {
         if let Some(count) = self.per_form {
             part("per-form", count.to_string());
         }
-        if let Some(length) = self.sequence {
-            part("sequence", length.to_string());
+        match self.sequences {
+            Sequences::Short => (),
+            Sequences::None => part("sequences", "none".to_owned()),
+            Sequences::Only(length) => part("sequence", length.to_string()),
         }
         part("seed", self.seed.to_string());
         text

@@ -9,19 +9,21 @@ use super::immediates;
 use super::operands::{self, Choice, Registers};
 use super::prefixes;
 use super::request::{GenerationRequest, MAX_PER_FORM};
+use super::stage::Stage;
 use snippex_core::block::{Block, Origin, Terminator};
 use snippex_core::decode::{Control, control_flow, unrunnable_reason};
 use snippex_core::random::Random;
 
 /// Sub-stream of the seed that single instructions come from.
 const STREAM: u64 = 0x666f_726d_7300_0000;
-/// Bytes from one form's blocks to the next one's, and from block to block.
-pub(super) const FORM_STRIDE: u64 = 0x1_0000;
-const STRIDE: u64 = FORM_STRIDE / MAX_PER_FORM as u64;
+/// Bytes from block to block.
+const STRIDE: u64 = Stage::Single.form_stride() / MAX_PER_FORM as u64;
 /// Bytes of a block with what stands before its instruction, so that it ends before the next one.
 const LONGEST: usize = STRIDE as usize - 12;
 /// Blocks of a form whose operands have few corners.
-const FEW: u32 = 24;
+const FEW: u32 = 32;
+/// Blocks of a form of x87: as many as meet every pair of operands, and one of ST(0) with itself.
+const X87: u32 = 33;
 /// Blocks of a form with a byte that selects what it does: all its values.
 const ALL: u32 = 256;
 /// The same where a mask, rounding and broadcast multiply the forms.
@@ -38,6 +40,9 @@ pub(super) fn generate_form_blocks(request: &GenerationRequest, form: Form) -> V
 }
 
 fn default_count(form: Form) -> u32 {
+    if form.is_in("x87") {
+        return X87;
+    }
     match (
         immediates::immediate_selects_operation(form),
         form.code().encoding(),
@@ -52,7 +57,7 @@ fn default_count(form: Form) -> u32 {
 fn block(seed: u64, form: Form, variant: u32) -> Option<Block> {
     let stream = Random::new(seed).derive_stream(&[STREAM, form.code() as u64, u64::from(variant)]);
     let mut place = stream.derive_stream(&[u64::MAX]);
-    let address = form.code() as u64 * FORM_STRIDE + u64::from(variant) * STRIDE + 2 * place.next_below(6);
+    let address = Stage::Single.form_start(form) + u64::from(variant) * STRIDE + 2 * place.next_below(6);
     (0..ATTEMPTS).find_map(|attempt| {
         let mut random = stream.derive_stream(&[attempt]);
         let (instruction, bytes) =
@@ -63,8 +68,8 @@ fn block(seed: u64, form: Form, variant: u32) -> Option<Block> {
 
 fn registers(variant: u32, attempt: u64) -> Registers {
     let choice = match (variant % 8, attempt) {
-        (0 | 1, 0..4) => Choice::Low,
-        (2 | 3, 0..4) => Choice::Same,
+        (2 | 3, 0..4) => Choice::SameTurn(variant),
+        (_, 0..4) => Choice::Turn(variant),
         (4 | 5, _) => Choice::High,
         _ => Choice::Any,
     };
@@ -91,7 +96,14 @@ pub(super) fn generate_instruction(
         instruction.set_has_repne_prefix(true);
     }
     let bytes = encode_instruction(form, &instruction, variant % 4 == 3, random)?;
-    let bytes = if variant % 8 >= 5 {
+    let prefixed = if variant % 8 == 5 && prefixes::wants_address_size(form) {
+        prefixes::add_address_size(form, &instruction, &bytes, address)
+    } else {
+        None
+    };
+    let bytes = if let Some(prefixed) = prefixed {
+        prefixed
+    } else if variant % 8 >= 5 {
         prefixes::add_neutral_prefixes(form, &instruction, bytes, address, random)
     } else {
         bytes

@@ -187,7 +187,7 @@ fn operands_meet_their_corners() {
 #[test]
 fn sequences_have_the_length_asked_for_and_hold_their_form() {
     let request = GenerationRequest {
-        sequence: Some(12),
+        sequences: Sequences::Only(12),
         mnemonics: vec!["adc".into(), "jb".into(), "vpaddd".into()],
         ..request()
     };
@@ -201,6 +201,71 @@ fn sequences_have_the_length_asked_for_and_hold_their_form() {
                 .mnemonics
                 .contains(&format!("{:?}", found.mnemonic()).to_lowercase())
         }));
+    }
+}
+
+#[test]
+fn every_form_stands_in_a_sequence_of_each_length_by_default() {
+    let blocks = generate_blocks(&request());
+    let short: Vec<&Block> = blocks
+        .iter()
+        .filter(|block| Stage::of_block(block) == Stage::Short)
+        .collect();
+    for block in &short {
+        let form = form_of(block).unwrap();
+        let holds = instructions(block)
+            .iter()
+            .any(|found| found.code() == form.code());
+        assert!(holds, "{} in {:02x?}", form.name(), block.bytes);
+    }
+    let coverage = SequenceCoverage::of_blocks(blocks.iter());
+    assert_eq!(coverage.sequences, short.len() as u64);
+    assert!(
+        coverage.lengths.keys().copied().eq(2..=8),
+        "{:?}",
+        coverage.lengths
+    );
+    assert!(coverage.live_flags * 4 > coverage.sequences, "{coverage:?}");
+    assert!(coverage.live_registers * 2 > coverage.sequences, "{coverage:?}");
+    let without = GenerationRequest {
+        sequences: Sequences::None,
+        ..request()
+    };
+    let mut without = generate_blocks(&without).into_iter();
+    assert!(without.all(|block| Stage::of_block(&block) < Stage::Short));
+}
+
+#[test]
+fn corners_are_reached_and_counted() {
+    let request = GenerationRequest {
+        isa: vec!["general".into(), "x87".into(), "avx2".into(), "bmi2".into()],
+        sequences: Sequences::None,
+        ..request()
+    };
+    let blocks = generate_blocks(&request);
+    let mut coverage = Coverage::default();
+    let starts = StartRequest { seed: 1, states: 64 };
+    coverage.add_blocks(blocks.iter(), starts);
+    let percent = |name: &str| {
+        let corner = coverage.corners[name];
+        corner.reached * 100 / corner.of
+    };
+    for (name, least) in [
+        ("address-size prefix before branches, calls, strings", 100),
+        ("flags are all clear where they are read", 100),
+        ("flags are all set where they are read", 100),
+        ("x87 operand pairs, each precision and rounding", 99),
+        ("atomic operand across 16 bytes", 90),
+        ("atomic operand across 64 bytes", 90),
+        ("atomic operand across 4096 bytes", 90),
+        ("operand ends at the end of a page", 80),
+        ("operand begins at the start of a page", 80),
+        ("code across a line", 90),
+        ("code across a page", 90),
+        ("registers in each operand", 80),
+        ("vectors as an index", 100),
+    ] {
+        assert!(percent(name) >= least, "{name}: {:?}", coverage.corners[name]);
     }
 }
 
@@ -227,7 +292,7 @@ fn requests_that_cannot_be_met_say_why() {
     assert_eq!(nothing.check_validity(), Err(RequestError::Nothing));
     assert!(
         check(GenerationRequest {
-            sequence: Some(65),
+            sequences: Sequences::Only(65),
             ..request()
         })
         .contains("not between 1 and 64")

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use super::{Role, Roles, values};
+use super::x87_pairs::{self, X87Pair};
+use super::{Roles, values};
 use crate::address_space::{ARENA, STACK};
 use crate::case::PAGE_SIZE;
 use crate::group::VectorState;
 use crate::random::Random;
-use crate::state::{MXCSR_INITIAL, RSP, Vector, X87State};
+use crate::state::{MXCSR_INITIAL, Vector, X87State};
 
-/// Entries of a vector pool. The kind of lanes of an entry is its number modulo [`KINDS`].
+/// Entries of a vector pool without a pair of x87 operands. The kind of lanes of an entry is its number modulo [`KINDS`].
 const SIZE: u64 = 256;
 const KINDS: u64 = 16;
 /// The kind whose lanes are small numbers, as an index wants them.
@@ -18,17 +19,39 @@ const INDICES: u64 = 12;
 /// Sub-stream of the seed that pools come from.
 const STREAM: u64 = 0x636f_726e_6572_7300;
 
-/// The vector pool of `seed`.
+/// Places of x87 states that blocks with x87 go through: one for each pair of operands, and a third as many for states of any
+/// kind. A form has as many starts, when it is generated as often as it is by default and has 64 starts a block.
+const X87_PLACES: u64 = 2048;
+/// Bytes from one generated block of a form to the next, and starts of each.
+const X87_BLOCK: u64 = 64;
+/// From one place to the next: prime to their number, so that few starts have some of everything.
+const X87_STEP: u64 = 611;
+
+/// The vector pool of `seed`: entries of any kind, then one for each pair of x87 operands.
 pub(super) fn vector_pool(seed: u64) -> Arc<[VectorState]> {
     let random = Random::new(seed).derive_stream(&[STREAM]);
-    (0..SIZE)
-        .map(|index| entry(&mut random.derive_stream(&[index]), index))
+    (0..SIZE + X87Pair::COUNT as u64)
+        .map(|index| {
+            let mut random = random.derive_stream(&[index]);
+            let mut entry = entry(&mut random, index);
+            if let Some(pair) = index.checked_sub(SIZE) {
+                entry.x87 = x87_pairs::pair_state(pair as usize, &mut random);
+            }
+            entry
+        })
         .collect()
 }
 
-/// An entry of the vector pool for a start.
-pub(super) fn choose_vector_entry(random: &mut Random, roles: &Roles) -> u32 {
+/// An entry of the vector pool for start `index` of a block at `address`.
+pub(super) fn choose_vector_entry(random: &mut Random, roles: &Roles, address: u64, index: usize) -> u32 {
     let any = random.next_below(SIZE);
+    if roles.x87 {
+        let start = address / X87_BLOCK * X87_BLOCK + index as u64;
+        let place = start.wrapping_mul(X87_STEP) % X87_PLACES;
+        if place < X87Pair::COUNT as u64 {
+            return (SIZE + place) as u32;
+        }
+    }
     if roles.vector_index && random.next_below(4) != 0 {
         return (any / KINDS * KINDS + INDICES) as u32;
     }
@@ -174,7 +197,7 @@ fn x87(random: &mut Random) -> X87State {
     }
     let mut st = std::array::from_fn(|_| values::extended_of(14, random));
     if random.next_below(4) == 0 {
-        st[0] = multiple_of(st[1], random);
+        st[0] = values::multiple_of(st[1], random);
     }
     X87State {
         control,
@@ -182,20 +205,6 @@ fn x87(random: &mut Random) -> X87State {
         tags,
         st,
     }
-}
-
-/// A number of the magnitude of `divisor`, or up to 128 times that: a remainder by it has a small quotient.
-fn multiple_of(divisor: [u8; 10], random: &mut Random) -> [u8; 10] {
-    let exponent = u16::from_le_bytes([divisor[8], divisor[9]]) & 0x7fff;
-    let exponent = match exponent {
-        1..0x7f00 => exponent + random.next_below(8) as u16,
-        _ => 0x3fff,
-    };
-    let sign = (random.next_below(2) as u16) << 15;
-    let mut number = [0; 10];
-    number[..8].copy_from_slice(&(random.next_u64() | 1 << 63).to_le_bytes());
-    number[8..].copy_from_slice(&(exponent | sign).to_le_bytes());
-    number
 }
 
 /// Aligned, unaligned, across a cache line, across a page, at the end of one, at its start.
@@ -212,37 +221,6 @@ pub(super) fn random_corner_address(random: &mut Random, aligned: bool) -> u64 {
         4 => line + 64 - 1 - random.next_below(8),
         5..=8 => line + random.next_below(64),
         _ => line + 8 * random.next_below(8),
-    }
-}
-
-/// Start whose operand in memory ends at the last byte of its page, and start whose operand begins at the first.
-const AT_END: usize = 7;
-const AT_START: usize = 8;
-
-/// Moves the operand in memory of start `index` to an edge of its page, for the two starts that are there for it: what
-/// reads beyond the operand faults there. Operands whose address no register moves by itself stay where they are.
-pub(super) fn move_to_edge(index: usize, roles: &Roles, gpr: &mut [u64; 16]) {
-    let [memory] = &roles.memory[..] else { return };
-    let wanted = match index {
-        AT_END => (ARENA + PAGE_SIZE as u64).wrapping_sub(memory.size.max(1) as u64),
-        AT_START => ARENA,
-        _ => return,
-    };
-    let Some(address) = memory.address.as_ref().filter(|_| memory.segment.is_none()) else {
-        return;
-    };
-    let can_move = |register: u8| {
-        let role = roles.roles[usize::from(register)];
-        usize::from(register) != RSP && !matches!(role, Role::Base { pinned: true, .. })
-    };
-    let plain = address
-        .terms
-        .iter()
-        .find(|(register, scale)| *scale == 1 && can_move(*register));
-    if let (Some(&(register, _)), false) = (plain, address.narrowed) {
-        let distance = wanted.wrapping_sub(address.value_for(gpr));
-        let slot = &mut gpr[register as usize];
-        *slot = slot.wrapping_add(distance);
     }
 }
 
@@ -292,35 +270,6 @@ pub(super) fn fill_corner_line(random: &mut Random, line: &mut [u8; 64]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::block::{Block, Origin, Terminator};
-    use crate::case::Placement;
-
-    #[test]
-    fn an_operand_ends_at_the_page_and_another_begins_there() {
-        // vpsllw ymm0, ymm1, [rdi+rcx*2+8]
-        let block = Block {
-            address: 0x1000,
-            bytes: vec![0xc5, 0xf5, 0xf1, 0x44, 0x4f, 0x08],
-            instruction_count: 1,
-            terminator: Terminator::FallThrough,
-            successors: vec![],
-            origin: Origin::Generated,
-            unrunnable: None,
-        };
-        let placement = Placement {
-            image_base: 0,
-            code_base: 0,
-        };
-        let roles = Roles::from_block(&block, placement);
-        let address = |index: usize| {
-            let mut gpr = [7; 16];
-            move_to_edge(index, &roles, &mut gpr);
-            gpr[7].wrapping_add(2 * gpr[1]).wrapping_add(8)
-        };
-        assert_eq!(address(AT_END), ARENA + PAGE_SIZE as u64 - 16);
-        assert_eq!(address(AT_START), ARENA);
-        assert_eq!(address(0), 29);
-    }
 
     #[test]
     fn some_x87_operands_have_a_small_quotient() {

@@ -10,13 +10,17 @@ mod corners;
 mod linear;
 pub mod memory;
 mod roles;
+mod start_corners;
 mod starts;
 mod style;
 mod values;
 mod vector_pool;
+mod x87_pairs;
 
 pub use linear::Linear;
 pub use roles::{MemoryUse, Role, Roles};
+pub use start_corners::StartCorner;
 pub use starts::{landing_pad, start_states};
 pub use style::Style;
 pub use vector_pool::vector_pool;
+pub use x87_pairs::{X87Class, X87Pair};

@@ -1,7 +1,7 @@
 //! General registers and flags at the start of each run of a block.
 
 use super::values;
-use super::{Role, Roles, Style, corners, vector_pool};
+use super::{Role, Roles, StartCorner, Style, corners, vector_pool};
 use crate::address_space::{ARENA, FS_BASE, GS_BASE, PAD_COUNT, PAD_SIZE, PADS, STACK};
 use crate::block::Block;
 use crate::case::PAGE_SIZE;
@@ -36,19 +36,22 @@ pub fn start_states(seed: u64, style: Style, block: &Block, roles: &Roles, count
                     role => value(&mut random, style, role, block),
                 };
             }
-            if style == Style::Corners {
-                corners::move_to_edge(index, roles, &mut gpr);
+            let mut rflags = flags(&mut random, style, roles);
+            let corner = StartCorner::of_start(index).filter(|_| style == Style::Corners);
+            if let Some(corner) = corner {
+                corner.move_operand(roles, &mut gpr);
+                rflags = corner.set_flags(rflags);
             }
             Start {
                 gpr,
-                rflags: flags(&mut random, style, roles),
+                rflags,
                 fs_base: FS_BASE,
                 gs_base: GS_BASE,
                 vectors: match style {
                     Style::Compiled => {
                         ((block.address as usize >> 1) + index) as u32 % vector_pool::SIZE as u32
                     }
-                    Style::Corners => corners::choose_vector_entry(&mut random, roles),
+                    Style::Corners => corners::choose_vector_entry(&mut random, roles, block.address, index),
                 },
             }
         })

@@ -137,3 +137,17 @@ pub(super) fn extended_of(kinds: u64, random: &mut Random) -> [u8; 10] {
     bytes[8..].copy_from_slice(&(sign | exponent).to_le_bytes());
     bytes
 }
+
+/// A number of the magnitude of `divisor`, or up to 128 times that: a remainder by it has a small quotient.
+pub(super) fn multiple_of(divisor: [u8; 10], random: &mut Random) -> [u8; 10] {
+    let exponent = u16::from_le_bytes([divisor[8], divisor[9]]) & 0x7fff;
+    let exponent = match exponent {
+        1..0x7f00 => exponent + random.next_below(8) as u16,
+        _ => 0x3fff,
+    };
+    let sign = (random.next_below(2) as u16) << 15;
+    let mut number = [0; 10];
+    number[..8].copy_from_slice(&(random.next_u64() | 1 << 63).to_le_bytes());
+    number[8..].copy_from_slice(&(exponent | sign).to_le_bytes());
+    number
+}

@@ -17,7 +17,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use choice::{Both, Candidate, find_candidates};
-use snippex_blocks::generate::{Form, GenerationRequest, of_form};
+use snippex_blocks::generate::{Form, GenerationRequest, Sequences, of_form};
 use snippex_core::address_space::{CODE_DISTANCE, place_image};
 use snippex_core::diff::{Divergence, Tolerance};
 use snippex_core::seed::Style;
@@ -164,6 +164,7 @@ fn groups(
     let request = GenerationRequest {
         per_form: Some(BLOCKS),
         seed: SEED,
+        sequences: Sequences::None,
         ..GenerationRequest::default()
     };
     let placement = place_image(&(0..CODE_DISTANCE), true)?;

@@ -17,7 +17,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use snippex_blocks::generate::{Coverage, Form, RefusedCoverage, form_of};
+use snippex_blocks::generate::{Coverage, Form, StartRequest, form_of};
 use snippex_core::block::Block;
 use snippex_core::decode::refused_bytes;
 use snippex_core::seed::Style;
@@ -225,7 +225,7 @@ impl Session<'_> {
             subject,
             tally: Tally::default(),
             ran: BTreeMap::new(),
-            refused: Vec::new(),
+            generated_blocks: Vec::new(),
             elapsed: Duration::ZERO,
             targets: Vec::new(),
             cache: CacheUse::default(),
@@ -237,7 +237,7 @@ impl Session<'_> {
             recorder,
             mut tally,
             ran,
-            refused,
+            generated_blocks,
             elapsed,
             targets,
             mut cache,
@@ -250,7 +250,7 @@ impl Session<'_> {
         } else {
             RunEnd::Interrupted
         };
-        let coverage = self.coverage(&targets, &ran, &refused);
+        let coverage = self.coverage(&targets, &ran, &generated_blocks);
         let cached_runs = (cache.hits + cache.diverging) * u64::from(self.options.states);
         let summary =
             stored_summary::build_run_summary(&tally, elapsed, cached_runs, &targets, coverage.as_ref());
@@ -331,23 +331,25 @@ impl Session<'_> {
         &self,
         targets: &[TargetSummary],
         ran: &BTreeMap<Form, u64>,
-        refused: &[Arc<Block>],
+        generated_blocks: &[Arc<Block>],
     ) -> Option<Coverage> {
         let generated = targets.iter().find(|target| !target.forms.is_empty())?;
         let (reference, subject) = (
             &self.engines.reference_identity().cpu,
             &self.engines.subject_identity().cpu,
         );
-        let coverage = coverage_of_forms(
+        let mut coverage = coverage_of_forms(
             &generated.forms,
             Some(ran),
             &|feature| reference.has_enabled_feature(feature),
             Some(&|feature| subject.has_enabled_feature(feature)),
         );
-        Some(Coverage {
-            refused: RefusedCoverage::of_blocks(refused.iter().map(Arc::as_ref)),
-            ..coverage
-        })
+        let starts = StartRequest {
+            seed: self.options.seed,
+            states: self.options.states,
+        };
+        coverage.add_blocks(generated_blocks.iter().map(Arc::as_ref), starts);
+        Some(coverage)
     }
 }
 
@@ -377,8 +379,8 @@ struct Work<'w> {
     tally: Tally,
     /// Of generated blocks: how many of each form were run on both engines.
     ran: BTreeMap<Form, u64>,
-    /// Blocks that end in what processors refuse and were run.
-    refused: Vec<Arc<Block>>,
+    /// Generated blocks that were run on both engines.
+    generated_blocks: Vec<Arc<Block>>,
     /// How long the targets before this one were run for.
     elapsed: Duration,
     targets: Vec<TargetSummary>,
@@ -525,9 +527,8 @@ impl Work<'_> {
     ) -> Result<(), SessionError> {
         let (number, block) = &target.blocks[report.index];
         if report.unsupported.is_none() && !target.summary.forms.is_empty() {
-            if refused_bytes(block).is_some() {
-                self.refused.push(Arc::clone(block));
-            } else {
+            self.generated_blocks.push(Arc::clone(block));
+            if refused_bytes(block).is_none() {
                 let form = form_of(block).expect("a generated block is of a form");
                 *self.ran.entry(form).or_default() += 1;
             }

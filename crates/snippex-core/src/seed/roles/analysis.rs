@@ -1,7 +1,8 @@
 //! Following linear combinations of start values, an instruction at a time.
 
 use iced_x86::{
-    Instruction, InstructionInfoFactory, MemorySize, Mnemonic, OpAccess, OpKind, Register, UsedMemory,
+    CpuidFeature, Instruction, InstructionInfoFactory, MemorySize, Mnemonic, OpAccess, OpKind, Register,
+    UsedMemory,
 };
 
 use super::{MemoryUse, Role, Roles};
@@ -27,6 +28,12 @@ fn number(register: Register) -> Option<usize> {
     Some(register.full_register() as usize - Register::RAX as usize)
 }
 
+fn is_x87(instruction: &Instruction) -> bool {
+    use CpuidFeature as F;
+    let mut features = instruction.cpuid_features().iter();
+    features.any(|feature| matches!(feature, F::FPU | F::FPU287 | F::FPU387))
+}
+
 impl Analysis {
     pub(super) fn new(placement: Placement) -> Self {
         Self {
@@ -37,6 +44,7 @@ impl Analysis {
                 target_slot: None,
                 follows_pointers: false,
                 uses_direction: false,
+                x87: false,
                 vector_index: false,
             },
             placement,
@@ -64,6 +72,7 @@ impl Analysis {
                 self.memory(instruction, memory);
             }
         }
+        self.roles.x87 |= is_x87(instruction);
         self.operands(instruction);
         let results = self.results(instruction);
         for register in written {

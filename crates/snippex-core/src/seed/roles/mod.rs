@@ -29,6 +29,8 @@ pub struct Roles {
     pub follows_pointers: bool,
     /// Some instruction reads the direction flag.
     pub uses_direction: bool,
+    /// Some instruction computes with x87 registers.
+    pub x87: bool,
     /// Some address has a vector register as index.
     pub vector_index: bool,
 }

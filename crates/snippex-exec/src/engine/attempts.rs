@@ -160,13 +160,20 @@ impl RunnerEngine {
 
     fn ring_mapped(&mut self, by: By, first: u32, end: u32) -> Result<Attempt, EngineError> {
         let prologue = self.shared.header().prologue_step_count;
-        Ok(match self.ring_doorbell(by, first, end)? {
-            // A step that there is not: the header was overwritten.
-            Attempt::Refused { step } if step >= prologue && self.plan.group_of_step(step).is_none() => {
-                Attempt::Corrupted
-            }
-            attempt => attempt,
-        })
+        let attempt = self.ring_doorbell(by, first, end)?;
+        let Attempt::Refused { step } = attempt else {
+            return Ok(attempt);
+        };
+        // Steps are done before the runs that need them. One that there is not, or that was needed by runs which are done, says that
+        // the header was overwritten: an engine that mistakes an instruction's length runs whatever follows it.
+        let run = self.shared.header().current_run;
+        let group = self.plan.group_of_step(step).map(|group| self.plan.blocks[group]);
+        let is_possible = match group {
+            _ if run == first => group.is_some() || step < prologue,
+            Some(block) => run < block.first_run,
+            None => false,
+        };
+        Ok(if is_possible { attempt } else { Attempt::Corrupted })
     }
 
     /// One of `MODE_*`.

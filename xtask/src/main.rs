@@ -27,7 +27,6 @@ mod summary;
 mod test;
 mod toolchain;
 mod tools;
-mod versions;
 mod workflows;
 
 use std::process::ExitCode;

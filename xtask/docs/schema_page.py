@@ -6,6 +6,7 @@ A keyword that it cannot describe ends it, so that no page is silent about a par
 """
 
 import json
+import re
 import sys
 
 DESCRIBED = {
@@ -71,12 +72,17 @@ def rows(schema, path):
             yield from rows(inner, path)
 
 
+def options_as_code(text):
+    """Two hyphens would become a dash."""
+    return re.sub(r"--[\w-]+( json)?", r"`\g<0>`", text)
+
+
 def cell(text):
     return text.replace("|", "\\|").replace("\n", " ")
 
 
 def part(name, schema):
-    print(f"\n## {name}\n")
+    print(f"\n## {options_as_code(name)}\n")
     print(" ".join(filter(None, [schema.get("description", ""), f"Type: {type_of(schema)}."])))
     found = list(rows(schema, ""))
     if found:
@@ -89,7 +95,7 @@ def part(name, schema):
 def main():
     with open(sys.argv[1], encoding="utf-8") as file:
         schema = json.load(file)
-    print(f"# {schema['title']}\n\n{schema.get('description', '')}")
+    print(f"# {options_as_code(schema['title'])}\n\n{schema.get('description', '')}")
     for name, inner in schema["properties"].items():
         part(name, inner)
     for name, inner in schema.get("$defs", {}).items():

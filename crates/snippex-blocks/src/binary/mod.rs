@@ -10,6 +10,7 @@ mod dynamic;
 mod eh_frame;
 mod elf;
 mod error;
+mod go;
 mod image;
 mod page;
 mod pe;

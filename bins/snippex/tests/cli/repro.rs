@@ -245,6 +245,27 @@ fn a_stored_case_is_found_by_its_bug_its_number_and_its_sha256() {
 }
 
 #[test]
+fn what_is_stored_is_tried_on_the_engine_that_showed_it() {
+    for program in ["gcc", "qemu-x86_64"] {
+        needs(program);
+    }
+    let sandbox = Sandbox::new();
+    let check = ["check", "--generated", "--instruction", "ldmxcsr"];
+    let checked = sandbox.run(&[&check[..], &["--per-form", "8", "-e", "qemu-x86_64"]].concat());
+    assert_eq!(checked.code, Some(1), "{checked:?}");
+    let tried = sandbox.run(&["repro", "1", "--as", "c", "--try"]);
+    assert_eq!(tried.code, Some(1), "it fails there: {tried:?}");
+    // Nothing but the number is named: engines and code are those of what is stored, and what does not count is left out.
+    let compared = sandbox.run(&["compare", "--divergence", "1"]);
+    assert_eq!(compared.code, Some(1), "{compared:?}");
+    for shown in ["0fae", "ldmxcsr", "qemu-x86_64"] {
+        assert!(compared.stdout.contains(shown), "{shown}: {}", compared.stdout);
+    }
+    let masked = sandbox.run(&["compare", "--divergence", "1", "--masked"]).stdout;
+    assert!(masked.len() > compared.stdout.len(), "{masked}");
+}
+
+#[test]
 fn the_function_of_a_program_is_named() {
     let sandbox = Sandbox::new();
     // Some of its blocks lie in functions that the library exports: the mock engine gets the flags of IMUL wrong.

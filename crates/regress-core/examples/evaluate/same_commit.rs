@@ -2,7 +2,7 @@
 //!
 //! Processes run one after the other, A B B A, and the machine's noise follows their order: it stays for a while
 //! ("autoregressive", "drift", "sticky modes"), comes in bursts of one to six processes, or does not ("independent", "heavy
-//! tails"). Its spread is drawn from 5 to 25 %, log-uniformly; of twenty benchmarks four fifths of it are common to all of a
+//! tails"). Its spread is drawn from 5 to 25 %, of a quiet machine from .5 to 5 %, log-uniformly; of twenty benchmarks four fifths of it are common to all of a
 //! process. After the first pairs as many again are drawn, and judged by the rule of [`SecondRound`]. Detection is the share
 //! reported when the first benchmark's head is multiplied by 1.10 or 1.20.
 
@@ -34,8 +34,18 @@ const NOISES: [(&str, Noise); 6] = [
     ("drift", Noise::Drift),
     ("sticky modes", Noise::StickyModes),
 ];
-const PAIRS: [usize; 2] = [5, 8];
-const BENCHMARKS: [(usize, usize); 2] = [(1, 1200), (20, 60)];
+/// The least and the largest spread.
+type Spreads = (f64, f64);
+const BUSY: Spreads = (0.05, 0.25);
+const QUIET: Spreads = (0.005, 0.05);
+/// The machine, its spreads, how many pairs and benchmarks there are, and how often they are drawn.
+const CASES: [(&str, Spreads, usize, usize, usize); 5] = [
+    ("busy", BUSY, 5, 1, 1200),
+    ("busy", BUSY, 5, 20, 60),
+    ("busy", BUSY, 8, 1, 1200),
+    ("busy", BUSY, 8, 20, 60),
+    ("quiet", QUIET, 5, 1, 1200),
+];
 const FACTORS: [f64; 3] = [1.0, 1.1, 1.2];
 /// The share of the spread that all benchmarks of a process have in common.
 const COMMON: f64 = 0.8;
@@ -62,11 +72,10 @@ impl Counts {
 }
 
 pub(crate) fn evaluate_same_commit() -> Vec<Value> {
-    let of = |pairs: usize| BENCHMARKS.map(|(benchmarks, draws)| row(pairs, benchmarks, draws));
-    PAIRS.into_iter().flat_map(of).collect()
+    CASES.into_iter().map(row).collect()
 }
 
-fn row(pairs: usize, benchmarks: usize, draws: usize) -> Value {
+fn row((machine, spreads, pairs, benchmarks, draws): (&str, Spreads, usize, usize, usize)) -> Value {
     let mut all = [Counts::default(); 3];
     let mut by_noise = serde_json::Map::new();
     for (index, (name, noise)) in NOISES.into_iter().enumerate() {
@@ -74,7 +83,9 @@ fn row(pairs: usize, benchmarks: usize, draws: usize) -> Value {
         let mut alarms = Counts::default();
         for _ in 0..draws {
             for (total, factor) in all.iter_mut().zip(FACTORS) {
-                let counts = draw_and_judge(noise, pairs, benchmarks, factor, &mut rng);
+                let sides = draw_sides(noise, spreads, (2 * pairs, benchmarks), factor, &mut rng);
+                let counted = if factor == 1.0 { benchmarks } else { 1 };
+                let counts = judge_rounds(&sides, pairs, counted);
                 total.add(counts);
                 if factor == 1.0 {
                     alarms.add(counts);
@@ -84,18 +95,16 @@ fn row(pairs: usize, benchmarks: usize, draws: usize) -> Value {
         by_noise.insert(name.to_owned(), alarms.percents());
     }
     json!({
-        "pairs": pairs, "benchmarks": benchmarks, "comparisons": all[0].judged,
+        "machine": machine, "pairs": pairs, "benchmarks": benchmarks, "comparisons": all[0].judged,
         "false_alarms_percent": all[0].percents(), "by_noise": by_noise,
         "detected_percent": { "10": all[1].percents(), "20": all[2].percents() },
     })
 }
 
-/// Draws both rounds; counts every benchmark as it is, or the first one where that is made slower.
-fn draw_and_judge(noise: Noise, pairs: usize, benchmarks: usize, factor: f64, rng: &mut Rng) -> Counts {
-    let sides = draw_sides(noise, 2 * pairs, benchmarks, factor, rng);
+/// Judges both rounds of the first `counted` benchmarks, among all of them.
+fn judge_rounds(sides: &[Sides], pairs: usize, counted: usize) -> Counts {
     let rounds = [0..pairs, pairs..2 * pairs, 0..2 * pairs];
-    let [first, again, all] = rounds.map(|range| judge(&sides, range));
-    let counted = if factor == 1.0 { benchmarks } else { 1 };
+    let [first, again, all] = rounds.map(|range| judge(sides, range));
     let mut counts = Counts::default();
     for ((first, again), all) in first.iter().zip(&again).zip(&all).take(counted) {
         let round = SecondRound {
@@ -113,8 +122,14 @@ fn draw_and_judge(noise: Noise, pairs: usize, benchmarks: usize, factor: f64, rn
     counts
 }
 
-fn draw_sides(noise: Noise, pairs: usize, benchmarks: usize, factor: f64, rng: &mut Rng) -> Vec<Sides> {
-    let spread = 0.05 * 5_f64.powf(rng.next_unit());
+fn draw_sides(
+    noise: Noise,
+    (least, most): Spreads,
+    (pairs, benchmarks): (usize, usize),
+    factor: f64,
+    rng: &mut Rng,
+) -> Vec<Sides> {
+    let spread = least * (most / least).powf(rng.next_unit());
     let share = if benchmarks > 1 { COMMON } else { 0.0 };
     let common = processes(noise, 2 * pairs, spread * share, rng);
     let one = |benchmark: usize| {

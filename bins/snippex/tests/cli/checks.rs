@@ -70,7 +70,10 @@ fn what_linear_sweep_found_is_said_to_be_data_perhaps() {
         sandbox.run(&arguments)
     };
     let ended = check(&[]);
-    assert!(ended.stdout.contains("it may be data: found by linear sweep"), "{ended:?}");
+    assert!(
+        ended.stdout.contains("it may be data: found by linear sweep"),
+        "{ended:?}"
+    );
     let document: Value = serde_json::from_str(&check(&["--format", "json"]).stdout).unwrap();
     assert_eq!(document["summary"]["diverging_swept_blocks"], 1);
     assert_eq!(document["blocks"][0]["origin"], "sweep");

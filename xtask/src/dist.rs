@@ -155,8 +155,7 @@ fn pack(build: &Build, name: &str, out: &Path) -> Result<PathBuf, Failure> {
         )?;
     let mut tar = Command::new("tar");
     tar.current_dir(&work)
-        // gzip puts the time into its header otherwise.
-        .env("GZIP", "-n")
+        // `-n`: gzip puts the time into its header otherwise.
         .args(["--create", "--use-compress-program", "gzip -n -9", "--sort=name"])
         .args(["--owner=0", "--group=0", "--numeric-owner"])
         .arg(format!("--mtime={}", date.trim()))

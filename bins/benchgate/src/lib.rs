@@ -18,6 +18,7 @@ mod git;
 #[cfg(feature = "github")]
 mod github;
 mod history;
+mod interleaved;
 mod judged_runs;
 mod judging;
 mod machine;

@@ -21,7 +21,7 @@ use crate::app::App;
 use crate::args::{EngineArgs, RunArgs};
 use crate::bug_views::bug_views;
 use crate::check_views::{Asked, block_outcome, check_summary};
-use crate::choosing::warn_if_nothing;
+use crate::choosing::warn_of_choice;
 use crate::command::compare::print_divergence;
 use crate::command::report::write_exports;
 use crate::engines::{engine_view, subject_engine};
@@ -273,7 +273,7 @@ impl ShownProgress<'_> {
                 selection,
             } => {
                 let chosen = selection.numbers.len();
-                warn_if_nothing(self.app, file, found, chosen);
+                warn_of_choice(self.app, file, found, chosen);
                 printer.print_note(format_args!(
                     "{}: {}, {} selected",
                     file.path(),

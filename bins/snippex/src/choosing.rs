@@ -1,6 +1,7 @@
 //! Which blocks of a program are taken, as it was typed.
 
 use cli_kit::{ExitStatus, Failure};
+use snippex_blocks::binary::Unpacker;
 use snippex_blocks::select::SelectionRequest;
 use snippex_report::format_count;
 use snippex_report::selection::SelectionView;
@@ -31,8 +32,16 @@ pub(crate) fn build_target_choice(
     })
 }
 
-/// Warns when nothing is left of the blocks of a program.
-pub(crate) fn warn_if_nothing(app: &App<'_>, file: &BinaryFile, found: usize, chosen: usize) {
+/// Warns when nothing is left of the blocks of a program, and when the program only unpacks another.
+pub(crate) fn warn_of_choice(app: &App<'_>, file: &BinaryFile, found: usize, chosen: usize) {
+    if let Some(unpacker) = Unpacker::of_file(file.bytes()) {
+        app.printer.print_warning(format_args!(
+            "{} carries another program, packed by {}: these are the blocks of what unpacks it; {}",
+            file.path(),
+            unpacker.name(),
+            unpacker.hint()
+        ));
+    }
     if chosen == 0 {
         app.printer.print_warning(format_args!(
             "none of the {} of {} match; relax the filters",

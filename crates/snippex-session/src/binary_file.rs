@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
-use snippex_blocks::binary::{FileFormat, Image};
+use snippex_blocks::binary::{FileFormat, Image, is_object_file, link_object};
 use snippex_core::address_space::place_image;
 use snippex_core::case::Placement;
 use snippex_store::NewBinary;
@@ -14,6 +14,8 @@ use crate::{SessionError, write_stored_path};
 
 /// As much of a file as [`Image::parse`] needs to say that it is no program, and what it is instead.
 const HEAD: u64 = 4096;
+/// A program is held in memory; the largest ones, with all their debug information, are smaller.
+const MOST_BYTES: u64 = 4 << 30;
 
 /// Reads a file in full if its first bytes are those of a program, otherwise only these: a disk image of many gigabytes
 /// is not read to be refused.
@@ -22,7 +24,12 @@ fn read_program(path: &Path) -> io::Result<Vec<u8>> {
     let mut data = Vec::new();
     file.by_ref().take(HEAD).read_to_end(&mut data)?;
     if FileFormat::from_magic_bytes(&data).is_some() {
-        file.read_to_end(&mut data)?;
+        let size = file.metadata()?.len();
+        if size > MOST_BYTES {
+            let what = format!("it has {size} bytes, and programs of at most {MOST_BYTES} are read");
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
+        }
+        file.take(MOST_BYTES).read_to_end(&mut data)?;
     }
     Ok(data)
 }
@@ -64,15 +71,17 @@ impl BinaryFile {
         };
         let data = read_program(path).map_err(unreadable)?;
         let path = std::path::absolute(path).map_err(unreadable)?;
-        Ok(Self { path, data })
+        Ok(Self::of_bytes(path, data))
     }
 
-    /// A program that came another way, under the name that it has for people.
+    /// A program that came another way, under the name that it has for people. An object file is linked to itself.
     #[must_use]
     pub fn of_bytes(name: impl Into<PathBuf>, data: Vec<u8>) -> Self {
+        // One that cannot be linked stays as it is, and is refused when it is parsed.
+        let linked = is_object_file(&data).then(|| link_object(&data).ok()).flatten();
         Self {
             path: name.into(),
-            data,
+            data: linked.unwrap_or(data),
         }
     }
 

@@ -77,10 +77,7 @@ fn put(path: &Path, source: &Path) -> Result<(), Failure> {
     let mut needed = Vec::new();
     let mut text = relink(&text, path, &name, &mut needed);
     if name == Path::new("SUMMARY.md") {
-        let chapters: String = crate::dist::PROGRAMS
-            .iter()
-            .map(|name| format!("- [{name}](reference/{name}.md)\n"))
-            .collect();
+        let chapters = super::reference::chapters();
         text = text.replace(REFERENCE, &format!("{REFERENCE}\n{}", chapters.trim_end()));
     }
     write(&source.join(&name), text.as_bytes())?;

@@ -1,17 +1,56 @@
-//! The pages about commands, from what the programs themselves say: `--help` of each command at any depth.
+//! The pages that are made: about commands, from what the programs themselves say (`--help` of each command at any depth), and about
+//! the JSON that they write, from its schemas.
 
 use std::path::Path;
 use std::process::Command;
 
 use crate::{Failure, dist, shell};
 
-/// Writes a page a program.
+/// A schema: the name of its page, its title among the chapters, and where it stands in `docs`. `None` is what `snippex report schema`
+/// prints.
+const SCHEMAS: [(&str, &str, Option<&str>); 3] = [
+    (
+        "json-schema",
+        "JSON of snippex's commands",
+        Some("json.schema.json"),
+    ),
+    ("export-schema", "JSON of exports", Some("export.schema.json")),
+    ("report-schema", "JSON of reports, and fields of templates", None),
+];
+
+/// The lines of the list of chapters for these pages.
+pub(super) fn chapters() -> String {
+    let programs = dist::PROGRAMS.map(|name| format!("- [{name}](reference/{name}.md)\n"));
+    let schemas = SCHEMAS.map(|(name, title, _)| format!("- [{title}](reference/{name}.md)\n"));
+    programs.into_iter().chain(schemas).collect()
+}
+
+/// Writes a page a program and a page a schema.
 pub(super) fn write_pages(folder: &Path) -> Result<(), Failure> {
     std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     for name in dist::PROGRAMS {
         let mut page = format!("# {name}\n\nWhat `{name} --help` and the help of each command print.\n");
         describe(&shell::target().join("debug").join(name), &[name], &mut page)?;
         let path = folder.join(format!("{name}.md"));
+        std::fs::write(&path, page).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    for (name, _, file) in SCHEMAS {
+        let schema = match file {
+            Some(file) => shell::root().join("docs").join(file),
+            None => {
+                let program = shell::target().join("debug/snippex");
+                let printed = shell::capture(Command::new(program).args(["report", "schema"]))?;
+                let path = shell::target()
+                    .join("xtask-tools")
+                    .join(name)
+                    .with_extension("json");
+                std::fs::write(&path, printed).map_err(|error| format!("{}: {error}", path.display()))?;
+                path
+            }
+        };
+        let script = shell::root().join("xtask/docs/schema_page.py");
+        let page = shell::capture(Command::new("python3").arg(script).arg(schema))?;
+        let path = folder.join(name).with_extension("md");
         std::fs::write(&path, page).map_err(|error| format!("{}: {error}", path.display()))?;
     }
     Ok(())

@@ -7,10 +7,10 @@ use regress_core::measurement::CommitSha;
 use regress_report::benchmarks::Report;
 use serde::Serialize;
 
-use super::ab;
 use crate::app::App;
 use crate::args::{BisectArgs, Format};
 use crate::git::GitRepository;
+use crate::interleaved::Sides;
 use crate::outputs::compile_globs;
 use crate::worktrees::{self, WorktreePlace};
 use crate::{measure, show};
@@ -149,18 +149,17 @@ fn try_commit(
     asked: Option<&GlobSet>,
 ) -> Result<(Trial, Option<Report>), Failure> {
     let measured = (|| {
-        let mut base =
+        let base =
             worktrees::prepare_worktree(app, repository, WorktreePlace::Base, good, good.short_hash())?;
-        let mut head =
+        let head =
             worktrees::prepare_worktree(app, repository, WorktreePlace::Head, commit, commit.short_hash())?;
-        ab::warm_up(app, &base, &head)?;
-        ab::measure_interleaved(
-            app,
-            &mut base,
-            &mut head,
-            app.settings.budget.map(|budget| budget.0),
-        )?;
-        ab::judge_against_base(app, &base, &head, good.short_hash(), commit.short_hash(), false)
+        let mut sides = Sides {
+            base,
+            head,
+            base_label: good.short_hash(),
+            head_label: commit.short_hash(),
+        };
+        sides.measure_and_judge(app, false)
     })();
     let report = match measured {
         Ok(report) => report,

@@ -5,6 +5,6 @@ mod against_baseline;
 mod comparison;
 
 pub(crate) use against_baseline::{compare_with_baseline, confirm_suspects, refuse_without_baseline};
-pub(crate) use comparison::{Comparison, ComparisonMode, side_from_run};
 #[cfg(feature = "service")]
-pub(crate) use comparison::{SeriesValues, conclude_report};
+pub(crate) use comparison::SeriesValues;
+pub(crate) use comparison::{Comparison, ComparisonMode, Judged, conclude_report, side_from_run};

@@ -273,8 +273,14 @@ fn two_commits_are_built_and_measured_side_by_side() {
     assert!(answer.err.contains("no build command is known"), "{answer:?}");
     assert_eq!(
         project.read("target/benchgate/ab/.base/.count").trim(),
-        "9",
-        "eight and one to warm up"
+        "17",
+        "one to warm up, eight, and eight to confirm"
+    );
+    assert!(
+        answer
+            .err
+            .contains("1 benchmark looks slower; 8 pairs more confirm it or do not"),
+        "{answer:?}"
     );
     project
         .run("ab --base HEAD --head HEAD~1 --build true -- ./bench.sh")
@@ -301,6 +307,33 @@ fn two_commits_are_built_and_measured_side_by_side() {
         .run("ab --base HEAD~1 -- ./bench.sh")
         .exits(2)
         .says(&["changes that are in no commit", "--head HEAD"]);
+}
+
+#[test]
+fn what_more_pairs_do_not_confirm_is_no_regression() {
+    let project = Project::new();
+    // The machine is busy whenever the head runs, but only for a while.
+    project.write(
+        "busy.sh",
+        "count=$(cat .n 2>/dev/null || echo 0); count=$((count + 1)); echo $count > .n\n\
+         by=0; case $PWD in *.base*) ;; *) [ $count -le 5 ] && by=120 ;; esac\n\
+         echo \"test a ... bench: $((1000 + by + count % 3)) ns/iter (+/- 1)\"\n",
+    );
+    project.commit("busy");
+    let answer = project
+        .run("ab --base HEAD --head HEAD --build true --runs 5 --format json -- sh busy.sh")
+        .exits(0);
+    let report: serde_json::Value = serde_json::from_str(&answer.out).unwrap();
+    let row = &report["rows"][0];
+    assert_eq!(row["verdict"], "unchanged", "{report}");
+    assert!(
+        row["reason"]
+            .as_str()
+            .unwrap()
+            .contains("it looked slower, and 5 more pairs did not confirm it"),
+        "{report}"
+    );
+    assert_eq!(row["after_values"].as_array().unwrap().len(), 10);
 }
 
 #[test]

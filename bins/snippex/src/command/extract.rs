@@ -10,7 +10,7 @@ use snippex_core::block::Block;
 
 use crate::app::App;
 use crate::args::ExtractArgs;
-use crate::choosing::{build_target_choice, selection_view, warn_if_nothing};
+use crate::choosing::{build_target_choice, selection_view, warn_of_choice};
 use crate::hints::OrUserError;
 use snippex_report::selection::SelectionView;
 use snippex_report::{self as report, BlockView, format_count, format_number};
@@ -46,7 +46,7 @@ pub(crate) fn run(app: &App<'_>, args: &ExtractArgs) -> Result<ExitStatus, Failu
     let elapsed = started.elapsed();
     let choice = build_target_choice(&args.filter, &args.select, args.seed)?;
     let selection = select_blocks(&index, &choice.filter, &choice.request);
-    warn_if_nothing(app, &file, index.len(), selection.numbers.len());
+    warn_of_choice(app, &file, index.len(), selection.numbers.len());
     let binary = file.to_new_binary(&image);
     let blocks: Vec<Block> = selection
         .numbers

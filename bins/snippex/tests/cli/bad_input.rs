@@ -1,6 +1,6 @@
 //! What cannot be used is refused with one line that says what to do, and exit code 2.
 
-use crate::sandbox::{Ended, PROGRAM, Sandbox, default_database, elf};
+use crate::sandbox::{Ended, PROGRAM, Sandbox, default_database, elf, tiny_program};
 
 #[test]
 fn files_that_are_no_program() {
@@ -201,4 +201,28 @@ fn a_list_needs_no_second_word() {
         let (short, whole) = (sandbox.ok(&list[..list.len() - 1]), sandbox.ok(list));
         assert_eq!((short.stdout, short.stderr), (whole.stdout, whole.stderr));
     }
+}
+
+#[test]
+fn a_program_that_unpacks_another_is_named() {
+    let sandbox = Sandbox::new();
+    let mut program = tiny_program();
+    program[0x200..0x204].copy_from_slice(b"UPX!");
+    let program = sandbox.file("packed", &program);
+    let ended = sandbox.ok(&["extract", program.to_str().unwrap()]);
+    assert!(ended.stderr.contains("packed by UPX"), "{ended:?}");
+    assert!(ended.stderr.contains("`upx -d FILE`"), "{ended:?}");
+}
+
+#[test]
+fn a_program_of_many_gigabytes_is_refused_unread() {
+    let sandbox = Sandbox::new();
+    let program = sandbox.file("huge", &tiny_program());
+    std::fs::File::options()
+        .write(true)
+        .open(&program)
+        .and_then(|file| file.set_len(20 << 30))
+        .unwrap();
+    let ended = sandbox.run(&["extract", program.to_str().unwrap()]);
+    ended.refused(&["21474836480 bytes", "at most 4294967296"]);
 }

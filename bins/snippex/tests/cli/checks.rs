@@ -56,6 +56,32 @@ fn this_cpu_agrees_with_itself() {
 }
 
 #[test]
+fn what_linear_sweep_found_is_said_to_be_data_perhaps() {
+    needs("qemu-x86_64");
+    let sandbox = Sandbox::new();
+    // mov eax, 60; syscall, and behind padding what nothing leads to: fcomi st, st(1), which qemu 7.2 gets wrong; ret.
+    let mut code = vec![0xb8, 60, 0, 0, 0, 0x0f, 0x05];
+    code.resize(32, 0xcc);
+    code.extend([0xdb, 0xf1, 0xc3]);
+    let program = sandbox.file("swept", &elf(&code));
+    let program = program.to_str().unwrap();
+    let check = |more: &[&str]| {
+        let arguments = [&["check", program, "-e", "qemu-x86_64"][..], more].concat();
+        sandbox.run(&arguments)
+    };
+    let ended = check(&[]);
+    assert!(
+        ended.stdout.contains("it may be data: found by linear sweep"),
+        "{ended:?}"
+    );
+    let document: Value = serde_json::from_str(&check(&["--format", "json"]).stdout).unwrap();
+    assert_eq!(document["summary"]["diverging_swept_blocks"], 1);
+    assert_eq!(document["blocks"][0]["origin"], "sweep");
+    let without = check(&["--no-sweep"]);
+    assert!(without.stdout.contains("no divergence"), "{without:?}");
+}
+
+#[test]
 fn a_wrong_engine_is_found_out_and_its_divergences_can_be_looked_at() {
     let sandbox = Sandbox::new();
     let ended = sandbox.run(&[

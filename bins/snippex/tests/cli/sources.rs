@@ -145,3 +145,36 @@ fn a_check_goes_on_past_what_it_cannot_use() {
     );
     assert!(beside_cut.stdout.contains("no divergence"), "{beside_cut:?}");
 }
+
+#[test]
+fn object_files_and_members_of_static_libraries_are_programs() {
+    let sandbox = Sandbox::new();
+    let source = "static int counts[9]; extern int outer(int);\n\
+                  int pick(int x) { switch (x) { case 0: return 5; case 1: return counts[3]; case 2: return x * 7;\n\
+                  case 3: return outer(x) - 1; case 4: return 1; case 5: return x ^ 3; default: return -x; } }\n";
+    let file = sandbox.file("pick.c", source.as_bytes());
+    let made = Command::new("sh")
+        .args(["-c", "cc -O2 -c pick.c && ar rcs libpick.a pick.o"])
+        .current_dir(file.parent().unwrap())
+        .status();
+    assert!(made.unwrap().success());
+    let object = sandbox.path("pick.o");
+    let object = object.to_str().unwrap();
+    let extracted = sandbox.json(&["extract", object]);
+    assert_eq!(extracted["statistics"]["sweep_bytes"], 0);
+    let members = format!("{}:/*.o", sandbox.path("libpick.a").display());
+    let checked = sandbox.json(&["check", &members, "-e", "native"]);
+    let summary = &checked["summary"];
+    assert_eq!(
+        (&summary["diverged"], &summary["complete"]),
+        (&0.into(), &true.into())
+    );
+    assert!(summary["completed"].as_u64() > Some(300), "{summary}");
+    // What is stored is found again.
+    sandbox.ok(&["simulate", "1", "-e", "native"]);
+    let refused = sandbox.run(&["extract", sandbox.path("libpick.a").to_str().unwrap()]);
+    assert!(
+        refused.stderr.contains("name its members: LIBRARY:/*.o"),
+        "{refused:?}"
+    );
+}

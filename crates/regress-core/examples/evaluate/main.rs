@@ -24,12 +24,13 @@
 //! to small changes next to large ones, which "two steps" counts.
 //!
 //! The gate and the two-sample judgement were set by counting (see their modules) and artificial noise. The protocols
-//! stand at the head of [`change_points`], [`gate`] and [`two_sample`].
+//! stand at the head of [`change_points`], [`gate`], [`suite_gate`], [`two_sample`] and [`same_commit`].
 
 mod artificial;
 mod change_points;
 mod data;
 mod gate;
+mod same_commit;
 mod suite_gate;
 mod two_sample;
 
@@ -74,7 +75,12 @@ fn main() -> ExitCode {
         &artificial::generate_processes(Machine::Quiet),
         "all artificial quiet processes",
     ));
-    let table = json!({ "seeds": SEEDS.collect::<Vec<u64>>(), "sources": rows });
+    eprintln!("measuring a commit against itself");
+    let table = json!({
+        "seeds": SEEDS.collect::<Vec<u64>>(),
+        "sources": rows,
+        "same_commit": same_commit::evaluate_same_commit(),
+    });
     println!("{table:#}");
     ExitCode::SUCCESS
 }

@@ -3,7 +3,7 @@
 //! The benchmarks of a file are aligned by commit; at every commit that has 30 before it and one after, the benchmarks that
 //! were measured in all 32 are judged together, the commit as the run and the next one as its confirmation. A false alarm is
 //! a regression on the values as they are. Detection is the share of benchmarks reported when both values of that benchmark
-//! alone are multiplied by 1.20 or 1.50. "each alone" judges the same values without their places. "unchanged" counts
+//! alone are multiplied by 1.20 or 1.50, or ("all slower") those of every benchmark. "each alone" judges the same values without their places. "unchanged" counts
 //! only where the kernel detector by the book finds no change point of the benchmark within the 32 runs.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,7 +32,15 @@ struct Member {
 #[derive(Default)]
 struct Counts {
     places: usize,
-    reported: [usize; 3],
+    reported: [usize; 5],
+}
+
+/// What is made slower.
+#[derive(Clone, Copy, PartialEq)]
+enum Slower {
+    Nothing,
+    One(usize, f64),
+    All(f64),
 }
 
 pub(crate) fn evaluate_suite_gate(source: &Source) -> Vec<Value> {
@@ -100,12 +108,17 @@ fn windows(family: &[Series]) -> Vec<Vec<Member>> {
 fn rows(name: &str, windows: &[Vec<Member>], together: bool) -> Vec<Value> {
     let (mut all, mut unchanged) = (Counts::default(), Counts::default());
     for members in windows {
-        let plain = regressions(members, None, together);
+        let plain = regressions(members, Slower::Nothing, together);
+        let all_slower = [1.2, 1.5].map(|factor| regressions(members, Slower::All(factor), together));
         for (index, member) in members.iter().enumerate() {
-            let mut reported = [plain.contains(&index), false, false];
-            for (reported, factor) in reported.iter_mut().skip(1).zip([1.2, 1.5]) {
-                *reported = regressions(members, Some((index, factor)), together).contains(&index);
-            }
+            let alone = |factor| regressions(members, Slower::One(index, factor), together).contains(&index);
+            let reported = [
+                plain.contains(&index),
+                alone(1.2),
+                alone(1.5),
+                all_slower[0].contains(&index),
+                all_slower[1].contains(&index),
+            ];
             let counts: &mut [&mut Counts] = if member.unchanged {
                 &mut [&mut all, &mut unchanged]
             } else {
@@ -125,23 +138,26 @@ fn rows(name: &str, windows: &[Vec<Member>], together: bool) -> Vec<Value> {
             "points": points, "judged": name, "places": counts.places,
             "false_alarms_percent": percent(counts.reported[0]),
             "detected_percent": { "20": percent(counts.reported[1]), "50": percent(counts.reported[2]) },
+            "detected_percent_all_slower": { "20": percent(counts.reported[3]), "50": percent(counts.reported[4]) },
         })
     };
     vec![row("recorded", &all), row("unchanged", &unchanged)]
 }
 
-/// The benchmarks that are reported, when one of them is slower by a factor. Alone, only that one is judged.
-fn regressions(members: &[Member], slower: Option<(usize, f64)>, together: bool) -> BTreeSet<usize> {
+/// The benchmarks that are reported, when some are slower. Alone, only the slower one is judged.
+fn regressions(members: &[Member], slower: Slower, together: bool) -> BTreeSet<usize> {
     let judged: Vec<usize> = match slower {
-        Some((index, _)) if !together => vec![index],
+        Slower::One(index, _) if !together => vec![index],
         _ => (0..members.len()).collect(),
     };
     let runs: Vec<[f64; 2]> = judged
         .iter()
         .map(|index| {
-            let factor = slower
-                .filter(|(slow, _)| slow == index)
-                .map_or(1.0, |(_, factor)| factor);
+            let factor = match slower {
+                Slower::One(slow, factor) if slow == *index => factor,
+                Slower::All(factor) => factor,
+                _ => 1.0,
+            };
             let values = &members[*index].values;
             [values[HISTORY] * factor, values[HISTORY + 1] * factor]
         })

@@ -3,8 +3,11 @@
 //! Benchmarks that were measured in the same runs share what the machine did in each of them. The common movement of a run
 //! is the median, over the benchmarks of a measure, of how far each lies from its own level. As long as it stays within what
 //! it was in the history it is noise, and is taken out of every value: what is left varies far less, so that a gate of the
-//! same strictness alarms less and finds more. A common movement that leaves its history, either way, is no noise: it may be
-//! the code that all of them share, and then every benchmark is judged as it was measured.
+//! same strictness alarms less and finds more. Not all take part in it alike: one that waits for memory feels a busy
+//! neighbour more than one that only counts, so of each benchmark as much is taken out as its history says.
+//!
+//! A common movement that leaves its history by half of it, either way, is no noise: it may be the code that all of them
+//! share, and then every benchmark is judged as it was measured.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,6 +19,15 @@ use crate::stats::median;
 
 /// A common movement by less than this many percent is none, however quiet the history was.
 const LEAST_PERCENT: f64 = 1.0;
+/// A common movement is noise up to this many times the largest of the history: thirty runs have not seen the worst that
+/// the machine does, and a movement beyond it alarms in every benchmark at once.
+const MARGIN: f64 = 1.5;
+/// How much counts, against what its history says of a benchmark's share, that benchmarks move alike.
+const PRIOR_OF_ONE: f64 = 1.0;
+/// The largest share.
+const MOST: f64 = 1.5;
+/// Deviations beyond this many median ones count as that many: an outlier must not make the share.
+const CLIPPED: f64 = 3.0;
 
 /// Where the values of one benchmark stand among the runs of the suite: equal numbers are the same run, larger ones later.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -64,21 +76,70 @@ pub(super) fn own_values(
         let movement = movements
             .get(&past.key.measure)
             .filter(|_| shares(past, places))?;
-        places
-            .runs
-            .iter()
-            .all(|run| movement.contains_key(run))
-            .then(|| OwnValues {
-                history: without(past.history, &places.history, past.direction, movement),
-                runs: without(past.runs, &places.runs, past.direction, movement),
-            })
+        places.runs.iter().all(|run| movement.contains_key(run)).then(|| {
+            let share = share_of_movement(past, places, movement, settings);
+            let without = |values, places| without(values, places, past.direction, movement, share);
+            OwnValues {
+                history: without(past.history, &places.history),
+                runs: without(past.runs, &places.runs),
+            }
+        })
     };
     pasts.iter().zip(places).map(own).collect()
 }
 
-fn without(values: &[f64], places: &[usize], way: Direction, movement: &BTreeMap<usize, f64>) -> Vec<f64> {
+/// How much of the common movement a benchmark takes part in, in 0..=[`MOST`]: the slope of its history over the movement,
+/// drawn towards one.
+fn share_of_movement(
+    past: &PastRuns<'_>,
+    places: &RunPlaces,
+    movement: &BTreeMap<usize, f64>,
+    settings: &GateSettings,
+) -> f64 {
+    let recent = past.history.len().saturating_sub(settings.history);
+    let values = past.history[recent..].iter().zip(&places.history[recent..]);
+    let (common, costs): (Vec<f64>, Vec<f64>) = values
+        .filter_map(|(value, place)| Some((*movement.get(place)?, log_cost(*value, past.direction))))
+        .filter(|(_, cost)| cost.is_finite())
+        .unzip();
+    let (Some(middle), Some(level)) = (median(&common), median(&costs)) else {
+        return 1.0;
+    };
+    let deviations: Vec<f64> = costs.iter().map(|cost| cost - level).collect();
+    let sizes: Vec<f64> = deviations.iter().map(|deviation| deviation.abs()).collect();
+    let most = CLIPPED * median(&sizes).unwrap_or(0.0);
+    let (mut together, mut alone) = (0.0, 0.0);
+    for (common, deviation) in common.iter().zip(&deviations) {
+        together += (common - middle) * deviation.clamp(-most, most);
+        alone += (common - middle).powi(2);
+    }
+    let share = (together + PRIOR_OF_ONE * alone) / ((1.0 + PRIOR_OF_ONE) * alone);
+    if share.is_finite() {
+        share.clamp(0.0, MOST)
+    } else {
+        1.0
+    }
+}
+
+/// The logarithm of what a value costs.
+fn log_cost(value: f64, way: Direction) -> f64 {
+    match way {
+        Direction::SmallerIsBetter => value.ln(),
+        Direction::BiggerIsBetter => -value.ln(),
+    }
+}
+
+fn without(
+    values: &[f64],
+    places: &[usize],
+    way: Direction,
+    movement: &BTreeMap<usize, f64>,
+    share: f64,
+) -> Vec<f64> {
     let one = |(value, place): (&f64, &usize)| {
-        let factor = movement.get(place).map_or(1.0, |logarithm| logarithm.exp());
+        let factor = movement
+            .get(place)
+            .map_or(1.0, |logarithm| (share * logarithm).exp());
         match way {
             Direction::SmallerIsBetter => value / factor,
             Direction::BiggerIsBetter => value * factor,
@@ -95,13 +156,7 @@ fn noise_of_suite(
 ) -> Option<BTreeMap<usize, f64>> {
     let mut deviations: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
     for (past, places) in suite {
-        let cost = |value: &f64| {
-            let logarithm = value.ln();
-            match past.direction {
-                Direction::SmallerIsBetter => logarithm,
-                Direction::BiggerIsBetter => -logarithm,
-            }
-        };
+        let cost = |value: &f64| log_cost(*value, past.direction);
         let recent = past.history.len().saturating_sub(settings.history);
         let costs: Vec<f64> = past.history[recent..].iter().map(cost).collect();
         let Some(level) = median(&costs).filter(|level| level.is_finite()) else {
@@ -123,7 +178,7 @@ fn noise_of_suite(
     is_noise(suite, &movement, settings).then_some(movement)
 }
 
-/// Whether the judged runs moved, together, no further than runs of the history did.
+/// Whether the judged runs moved, together, not much further than runs of the history did: see [`MARGIN`].
 fn is_noise(
     suite: &[(&PastRuns<'_>, &RunPlaces)],
     movement: &BTreeMap<usize, f64>,
@@ -150,9 +205,10 @@ fn is_noise(
         .max()
         .unwrap_or(1);
     let stays_within = |way: Direction| {
-        let Some(mut gate) = Gate::new(&past, way, LEAST_PERCENT, least, settings) else {
+        let Some(gate) = Gate::new(&past, way, LEAST_PERCENT, least, settings) else {
             return false;
         };
+        let mut gate = gate.widened(MARGIN);
         for value in &now {
             gate.observe_value(*value);
         }
@@ -280,6 +336,23 @@ mod tests {
                     "{seed}: {kinds:?}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn a_benchmark_that_the_machine_hardly_moves_keeps_its_values() {
+        for seed in 0..20 {
+            let mut rng = Rng::new(seed);
+            let mut suite = suite(seed, 0.15, |_, value| value);
+            // The last one has noise of its own, and of the machine's nothing.
+            suite[SERIES - 1] = (
+                (0..RUNS)
+                    .map(|_| 1000.0 * (0.01 * rng.next_normal()).exp())
+                    .collect(),
+                vec![1300.0; 2],
+            );
+            let kinds = judge(&suite, true);
+            assert_eq!(kinds[SERIES - 1], VerdictKind::Regression, "{seed}: {kinds:?}");
         }
     }
 

@@ -52,6 +52,7 @@ impl Default for GateSettings {
 /// The history's limits for one benchmark, in costs: values as they are if smaller is better, else negated.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Limits {
+    centre: f64,
     first: f64,
     confirming: f64,
     far: f64,
@@ -119,6 +120,7 @@ impl Gate {
         );
         let ever = highest(&mut finite.iter().map(|value| sign * value));
         let limits = Limits {
+            centre: sign * centre,
             far: far.max(ever).max(top + (top - bottom)),
             first: Limit::Highest(place).above_history(&costs)?.max(least),
             confirming: Limit::Highest(1).above_history(&costs)?.max(least),
@@ -135,6 +137,16 @@ impl Gate {
     #[must_use]
     pub fn is_far_beyond(&self, value: f64) -> bool {
         self.limits.sign * value > self.limits.far
+    }
+
+    /// The same gate with limits that lie `times` as far from the middle of the history.
+    #[must_use]
+    pub(super) fn widened(mut self, times: f64) -> Self {
+        let Limits { centre, .. } = self.limits;
+        let wider = |limit: f64| centre + times * (limit - centre);
+        self.limits.first = wider(self.limits.first);
+        self.limits.confirming = wider(self.limits.confirming);
+        self
     }
 
     /// Where the benchmark stands.

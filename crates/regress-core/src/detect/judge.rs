@@ -3,7 +3,8 @@
 //! A benchmark changed if four things hold: the ratio of medians is beyond the threshold, its bootstrap interval excludes
 //! "no change", the rank test says p <= 0.05, and the p of both tests together (see [`compare_samples`]), corrected over all
 //! benchmarks of the run that are beyond their threshold, says q <= 0.05. Those within it are no candidates: counting them
-//! as tests would cost the others their power. A measure that is counted needs no test: see `by_count`.
+//! as tests would cost the others their power. A measure that is counted needs no test: see `by_count`. `ab` measures what
+//! is found here once more before it says so: see [`super::second_round`].
 
 use super::threshold::Threshold;
 use super::two_sample::{MIN_RUNS, TwoSample, compare_samples};

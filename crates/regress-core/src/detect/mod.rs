@@ -1,7 +1,7 @@
 //! From statistics to judgements: did it change, when, by how much, and how sure is that?
 //!
 //! Three questions, three families, all over plain values (one per process run):
-//! - this commit against that one: [`two_sample`], judged by [`judge_pairs`];
+//! - this commit against that one: [`two_sample`], judged by [`judge_pairs`], confirmed by a [`second_round`];
 //! - this run against the history: [`rolling`] limits, the [`gate`] with confirming runs, judged by [`judge_history()`];
 //!   [`creep`] against an older anchor;
 //! - the history alone: [`change_points()`], [`divisive`], [`season`], and [`machine_shift`] across the benchmarks of a
@@ -22,6 +22,7 @@ pub mod machine_shift;
 mod outcome;
 pub mod rolling;
 pub mod season;
+pub mod second_round;
 pub mod threshold;
 pub mod two_sample;
 pub mod verdict;
@@ -33,6 +34,7 @@ pub use judge::{Pair, judge_pairs};
 pub use judge_history::{PastRuns, judge_history, judge_history_aligned, judge_history_with};
 pub use machine_shift::{Evidence, SuiteShift};
 pub use outcome::{Outcome, UnknownOutcome};
+pub use second_round::SecondRound;
 pub use threshold::{AbsoluteLimit, Rule, RuleError, Threshold, Thresholds};
 pub use two_sample::{TwoSample, compare_samples};
 pub use verdict::{RunVerdict, Verdict, VerdictKind};

@@ -8,7 +8,7 @@ use object::read::ReadRef;
 use object::read::elf::{FileHeader, SectionHeader, SectionTable, Sym, SymbolTable};
 
 use super::image::{FileFormat, FunctionRange, Image, Segment, Symbol, c_string, make_ranges_disjoint};
-use super::{ImageError, dynamic, eh_frame};
+use super::{ImageError, dynamic, eh_frame, relocatable};
 use snippex_core::block::Origin;
 
 type Header = FileHeader64<Le>;
@@ -25,9 +25,10 @@ pub(super) fn parse_elf(data: &[u8]) -> Result<Image<'_>, ImageError> {
     match header.e_type(Le) {
         elf::ET_EXEC | elf::ET_DYN => {}
         elf::ET_REL => {
-            return Err(ImageError::NotLinked {
+            let linked = relocatable::link_object(data);
+            return Err(linked.err().unwrap_or(ImageError::NotLinked {
                 found: "an object file",
-            });
+            }));
         }
         elf::ET_CORE => return Err(ImageError::NotLinked { found: "a core dump" }),
         _ => {

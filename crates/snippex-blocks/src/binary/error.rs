@@ -50,9 +50,7 @@ pub(super) fn looks_like(data: &[u8]) -> &'static str {
     match data {
         [] => "an empty file",
         [b'#', b'!', ..] => SCRIPT,
-        [b'!', b'<', b'a', b'r', b'c', b'h', b'>', ..] => {
-            "a static library (extract its members and link them)"
-        }
+        [b'!', b'<', b'a', b'r', b'c', b'h', b'>', ..] => "a static library (name its members: LIBRARY:/*.o)",
         [0xcf | 0xce, 0xfa, 0xed, 0xfe, ..] | [0xca, 0xfe, 0xba, 0xbe, ..] => "a Mach-O or Java file",
         [0, b'a', b's', b'm', ..] => "a WebAssembly module",
         [0x1f, 0x8b, ..] | [0xfd, b'7', b'z', ..] | [0x28, 0xb5, 0x2f, 0xfd, ..] | [b'P', b'K', ..] => {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{ImageError, elf, pe};
+use super::{ImageError, elf, go, pe};
 use snippex_core::block::Origin;
 
 /// The container format of a program file.
@@ -125,7 +125,13 @@ impl<'a> Image<'a> {
         if image.code.is_empty() {
             return Err(ImageError::NoCode);
         }
+        // Go's tables need the relocations in order.
         image.sort_tables();
+        let before = image.functions.len();
+        go::read_function_tables(&mut image);
+        if image.functions.len() > before {
+            image.sort_tables();
+        }
         Ok(image)
     }
 

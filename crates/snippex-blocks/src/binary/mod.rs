@@ -10,9 +10,14 @@ mod dynamic;
 mod eh_frame;
 mod elf;
 mod error;
+mod go;
 mod image;
 mod page;
 mod pe;
+mod relocatable;
+mod unpacker;
 
 pub use error::ImageError;
 pub use image::{FileFormat, FunctionRange, Image, Segment, Symbol};
+pub use relocatable::{is_object_file, link_object};
+pub use unpacker::Unpacker;

@@ -4,5 +4,6 @@ mod crypto;
 mod extraction;
 mod hostile;
 mod pages;
+mod relocatable;
 mod selection;
 mod support;

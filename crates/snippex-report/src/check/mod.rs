@@ -33,6 +33,8 @@ pub struct BlockOutcome<'a> {
     pub address: String,
     /// Hexadecimal.
     pub bytes: String,
+    /// How it was found; `sweep` may be data.
+    pub origin: String,
     /// Start states that it was run with.
     pub runs: u64,
     /// Those of them that diverge.
@@ -122,6 +124,8 @@ pub struct CheckSummary {
     pub blocks: u64,
     /// Blocks with a divergence.
     pub diverging_blocks: u64,
+    /// Those of them that linear sweep found: they may be data.
+    pub diverging_swept_blocks: u64,
     /// Blocks that cannot be run, by reason.
     pub blocks_not_run: BTreeMap<String, u64>,
     /// Groups of divergences, those with the most blocks first.

@@ -193,6 +193,18 @@ fn reasons(reasons: &BTreeMap<String, u64>) -> String {
     text
 }
 
+/// How many of the diverging blocks may be no code; nothing where none may.
+fn describe_swept(summary: &CheckSummary) -> String {
+    let (swept, all) = (summary.diverging_swept_blocks, summary.diverging_blocks);
+    let which = match (swept, all) {
+        (0, _) => return String::new(),
+        (1, 1) => "it".to_owned(),
+        (swept, all) if swept == all => "all of them".to_owned(),
+        _ => format!("{} of {}", format_number(swept), format_number(all)),
+    };
+    format!("{UNSURE}{which} may be data{UNSURE:#}: found by linear sweep, which --no-sweep leaves out\n")
+}
+
 fn verdict(summary: &CheckSummary) -> String {
     let bugs = &summary.bugs;
     let subject = summary
@@ -217,7 +229,8 @@ fn verdict(summary: &CheckSummary) -> String {
         } else {
             format!(": {}", bugs::render_bug_count(bugs))
         };
-        format!("{BAD}{subject} differs from {reference} in {blocks}{BAD:#}{count} (run {run})\n")
+        let swept = describe_swept(summary);
+        format!("{BAD}{subject} differs from {reference} in {blocks}{BAD:#}{count} (run {run})\n{swept}")
     };
     if let Some(bug) = bugs.iter().find(|bug| bug.known.is_none()) {
         text += &format!("{FAINT}one bug in full:{FAINT:#} snippex bugs show {}\n", bug.id);

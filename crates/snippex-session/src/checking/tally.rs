@@ -6,7 +6,7 @@ use std::sync::Arc;
 use iced_x86::Code;
 use snippex_blocks::generate::Form;
 use snippex_blocks::select::block_features;
-use snippex_core::block::Block;
+use snippex_core::block::{Block, Origin};
 use snippex_core::diff::Class;
 use snippex_core::words::{difference_sentence, kebab_case};
 use snippex_exec::check::{BlockReport, CheckSummary, Finding};
@@ -57,12 +57,14 @@ pub struct Tally {
     of_extensions: BTreeMap<Arc<str>, GroupCounts>,
     /// Extensions of the instructions that were met, each named once.
     extensions: HashMap<Code, Arc<str>>,
+    diverging_swept_blocks: u64,
 }
 
 impl Tally {
     /// Counts a report for the binary that its block is of, and for the kinds of instructions in it.
     pub(super) fn add_to_groups(&mut self, binary: &str, block: &Block, report: &BlockReport) {
         let is_diverging = report.diverged > 0;
+        self.diverging_swept_blocks += u64::from(is_diverging && block.origin == Origin::Sweep);
         let count = |counts: &mut GroupCounts| {
             counts.blocks += 1;
             counts.diverging_blocks += u64::from(is_diverging);
@@ -95,6 +97,12 @@ impl Tally {
             }
         }
         found
+    }
+
+    /// Diverging blocks that linear sweep found: they may be data.
+    #[must_use]
+    pub fn diverging_swept_blocks(&self) -> u64 {
+        self.diverging_swept_blocks
     }
 
     /// Counts by binary.

@@ -3,6 +3,7 @@
 
 use std::io::IsTerminal as _;
 
+use cli_kit::ColorChoice;
 use tracing_subscriber::layer::{Layered, SubscriberExt as _};
 use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -78,7 +79,10 @@ pub fn start_telemetry(settings: &Logging) -> Result<Telemetry, TelemetryError> 
     let (filter, handle) = reload::Layer::new(filter(&settings.level)?);
     let lines: BoxedLayer = match settings.format {
         LogFormat::Pretty => fmt::layer()
-            .with_ansi(std::io::stderr().is_terminal())
+            .with_ansi(
+                ColorChoice::Auto
+                    .wants_color(std::io::stderr().is_terminal(), |name| std::env::var(name).ok()),
+            )
             .with_writer(std::io::stderr)
             .boxed(),
         LogFormat::Json => fmt::layer()

@@ -178,7 +178,7 @@ fn reproducers(reproduced: &ReproducedCase, judged: &JudgedCase) -> (String, usi
     let lines = case.lines().count();
     let is_case_open = lines <= MAX_OPEN_LINES;
     let mut text = if case.len() <= MAX_CASE_SIZE {
-        let heading = "The case, for <code>snippex replay</code> and <code>snippex repro</code>";
+        let heading = "The case, for <code>snippex conformance</code> and <code>snippex repro</code>";
         shown_or_folded(heading, &code_block("text", &case), is_case_open)
     } else {
         "The case is too large to stand here; the one who has found it can send it.\n".to_owned()

@@ -49,6 +49,16 @@ impl EngineNames<'_> {
         if !name.contains(',') {
             return self.choose_one(name);
         }
+        let engine_of = |member: &'_ str| {
+            let elsewhere = self.table.split_host(member);
+            let on_host = elsewhere.filter(|(host, _)| self.hosts.contains_key(*host));
+            on_host.map_or_else(|| member.to_owned(), |(_, engine)| engine.to_owned())
+        };
+        let mut engines = name.split(',').map(|member| engine_of(member.trim()));
+        let first = engines.next().unwrap_or_default();
+        if let Some(other) = engines.find(|other| *other != first) {
+            return Err(SessionError::DifferentEngines { first, other });
+        }
         let members = name.split(',').map(|name| self.choose_one(name.trim()));
         let members = members.collect::<Result<Vec<_>, _>>()?;
         Ok(EngineChoice::Team(Arc::new(EngineTeam::new(members))))

@@ -32,6 +32,14 @@ pub enum SessionError {
         /// What it is instead.
         what: &'static str,
     },
+    /// What is separated by commas shares one check.
+    #[error("{first} and {other} are different engines and cannot share one check")]
+    DifferentEngines {
+        /// The engine that is named first.
+        first: String,
+        /// One that is not the same.
+        other: String,
+    },
     /// It is there, but cannot be read.
     #[error("cannot read {}", path.display())]
     Read {
@@ -202,6 +210,9 @@ impl SessionError {
                 "name an x86-64 program or shared library, such as /bin/bash".to_owned()
             }
             Self::Read { .. } => "check that you may read it".to_owned(),
+            Self::DifferentEngines { first, other } => {
+                format!("-e {first} -e {other} compares each; a comma is for one engine on several hosts")
+            }
             Self::Image { source, .. } => source.hint().to_owned(),
             #[cfg(feature = "images")]
             Self::DiskImage { .. } => {

@@ -8,7 +8,6 @@ use snippex_core::codec::CodecError;
 use thiserror::Error;
 
 use crate::driver_error::DriverError;
-use crate::schema::SCHEMA;
 
 /// Why the store could not do what it was asked. [`StoreError::hint`] says what to do about it.
 #[derive(Debug, Error)]
@@ -44,15 +43,14 @@ pub enum StoreError {
         location: Location,
     },
     /// Written by a newer snippex.
-    #[error(
-        "the database {location} has schema version {found}, this snippex knows up to {}",
-        SCHEMA.latest_version()
-    )]
+    #[error("the database {location} has schema version {found}, this snippex knows up to {latest}")]
     NewerSchema {
         /// The database.
         location: Location,
         /// Its version.
         found: i64,
+        /// The newest version of such a database that this program knows.
+        latest: i64,
     },
     /// It can be read but not written.
     #[error("the database {location} is read-only")]
@@ -305,7 +303,15 @@ impl From<MigrationError> for StoreError {
     fn from(error: MigrationError) -> Self {
         match error {
             MigrationError::Foreign { location } => Self::Foreign { location },
-            MigrationError::Newer { location, found, .. } => Self::NewerSchema { location, found },
+            MigrationError::Newer {
+                location,
+                found,
+                latest,
+            } => Self::NewerSchema {
+                location,
+                found,
+                latest,
+            },
             MigrationError::Driver {
                 doing,
                 location,

@@ -104,7 +104,14 @@ pub(crate) fn run(app: &App<'_>, args: &TrendsArgs) -> Result<ExitStatus, Failur
     report.notes.iter().for_each(|note| app.printer.print_note(note));
     if still > 0 {
         app.printer.print_note(format_args!(
-            "{still} benchmarks did not move and are not shown; --all shows them"
+            "{} did not move and {} not shown; --all shows {}",
+            if still == 1 {
+                "1 benchmark".to_owned()
+            } else {
+                format!("{still} benchmarks")
+            },
+            if still == 1 { "is" } else { "are" },
+            if still == 1 { "it" } else { "them" },
         ));
     }
     Ok(ExitStatus::NothingFound)

@@ -315,12 +315,13 @@ fn summary(report: &Report) -> String {
     let plural = if total == 1 { "benchmark" } else { "benchmarks" };
     let suspected = report.count_verdicts(VerdictKind::Suspected);
     let noisy = report.count_noisy();
+    let vary = if noisy == 1 { "varies" } else { "vary" };
     match (count, report.outcome) {
         (_, Outcome::Suspected) => format!(
             "{suspected} of {total} {plural} may be slower by more than the threshold; another run of the commit would decide: give --confirm, or measure again"
         ),
         (0, Outcome::Unchanged) if noisy > 0 => format!(
-            "none of {total} {plural} was shown to be slower, but {noisy} vary too much to tell a change of the threshold's size; more processes (--runs) would tell"
+            "none of {total} {plural} was shown to be slower, but {noisy} {vary} too much to tell a change of the threshold's size; more processes (--runs) would tell"
         ),
         (_, Outcome::NotJudged) => match report.rows.first() {
             Some(row) => format!("nothing could be judged: {}: {}", row.name, row.reason),

@@ -14,6 +14,11 @@ pub(super) async fn make_backup(
     settings: &Settings,
     file: Option<&Path>,
 ) -> Result<(), CommandError> {
+    if file == Some(Path::new("-")) {
+        return Err(CommandError::new(
+            "a backup is written to a file and renamed when it is whole: name one, or ./- if that is its name",
+        ));
+    }
     let named = || {
         let folder = settings
             .backup

@@ -21,10 +21,12 @@ const HEADERS: Duration = Duration::from_secs(10);
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The address cannot be used.
-    #[error("cannot listen on {address}: {source}; choose another with --listen")]
+    #[error("cannot listen on {address}: {source}; choose another with {option}")]
     Listen {
         /// The address.
         address: SocketAddr,
+        /// The option that says which.
+        option: &'static str,
         /// The system's answer.
         source: std::io::Error,
     },
@@ -54,7 +56,12 @@ pub async fn serve_requests(
 ) -> Result<(), ServeError> {
     let settings = state.settings.load_full();
     let address = settings.server.listen;
-    let failed = |source| ServeError::Listen { address, source };
+    let option = "--listen";
+    let failed = |source| ServeError::Listen {
+        address,
+        option,
+        source,
+    };
     let listener = std::net::TcpListener::bind(address).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
     let tls = match (&settings.server.tls_certificate, &settings.server.tls_key) {

@@ -139,7 +139,12 @@ pub async fn serve_metrics(
     handle: PrometheusHandle,
     address: SocketAddr,
 ) -> Result<(), ServeError> {
-    let failed = |source| ServeError::Listen { address, source };
+    let option = "--metrics-listen";
+    let failed = |source| ServeError::Listen {
+        address,
+        option,
+        source,
+    };
     let listener = tokio::net::TcpListener::bind(address).await.map_err(failed)?;
     let ending = state.ending.clone();
     let router = Router::new().route(

@@ -245,3 +245,10 @@ fn an_engine_that_fails_the_engine_check_is_refused_unless_told_to_go_on() {
     assert!(matches!(told.code, Some(0 | 1)), "{told:?}");
     assert!(told.stderr.contains("warning: engine strict fails"), "{told:?}");
 }
+
+#[test]
+fn different_engines_do_not_share_a_check() {
+    let sandbox = Sandbox::new();
+    let ended = sandbox.run(&["check", PROGRAM, "-e", "mock,native"]);
+    ended.refused(&["mock and native are different engines", "-e mock -e native"]);
+}

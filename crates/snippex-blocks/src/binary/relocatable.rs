@@ -111,12 +111,12 @@ struct Mapped {
 /// # Errors
 /// [`ImageError`] when the file is cut off or contradicts itself.
 pub fn link_object(data: &[u8]) -> Result<Vec<u8>, ImageError> {
-    let header = Header::parse(data).map_err(malformed)?;
-    let sections = header.sections(Le, data).map_err(malformed)?;
+    let header = Header::parse(data).map_err(unreadable)?;
+    let sections = header.sections(Le, data).map_err(unreadable)?;
     if sections.len() >= usize::from(elf::SHN_LORESERVE) - 8 {
         return Err(malformed("more sections than a program can have"));
     }
-    let symbols = sections.symbols(Le, data, elf::SHT_SYMTAB).map_err(malformed)?;
+    let symbols = sections.symbols(Le, data, elf::SHT_SYMTAB).map_err(unreadable)?;
     let layout = Layout::place_sections(data, &sections, symbols.len() as u64)?;
     let addresses: Vec<u64> = symbols
         .enumerate()
@@ -139,10 +139,14 @@ pub fn link_object(data: &[u8]) -> Result<Vec<u8>, ImageError> {
     Ok(file)
 }
 
-fn malformed(what: impl ToString) -> ImageError {
+fn malformed(what: &str) -> ImageError {
     ImageError::Malformed {
-        what: what.to_string(),
+        what: what.to_owned(),
     }
+}
+
+fn unreadable(error: object::read::Error) -> ImageError {
+    malformed(&error.to_string())
 }
 
 /// The number of the section that a symbol is defined in.
@@ -191,7 +195,7 @@ impl<'a> Layout<'a> {
                     if Group::of_section(header) != Some(group) || is_zero != zero {
                         continue;
                     }
-                    let bytes = header.data(Le, data).map_err(malformed)?;
+                    let bytes = header.data(Le, data).map_err(unreadable)?;
                     taken += bytes.len();
                     if taken > 2 * data.len() {
                         return Err(malformed(

@@ -37,7 +37,7 @@ fn run(command: &mut Command) {
 /// An object file, and a program of it by the system's linker.
 fn compile(folder: &Path) -> (Vec<u8>, Vec<u8>) {
     let [source, object, program] = ["x.c", "x.o", "x"].map(|name| folder.join(name));
-    std::fs::write(&source, SOURCE).unwrap();
+    std::fs::write(&source, SOURCE).expect("the folder can be written");
     run(Command::new("cc")
         .args(["-O2", "-ffunction-sections", "-fPIC", "-c", "-o"])
         .arg(&object)
@@ -46,7 +46,9 @@ fn compile(folder: &Path) -> (Vec<u8>, Vec<u8>) {
         .args(["-e", "pick", "--unresolved-symbols=ignore-all", "-o"])
         .arg(&program)
         .arg(&object));
-    (std::fs::read(object).unwrap(), std::fs::read(program).unwrap())
+    [object, program]
+        .map(|file| std::fs::read(file).expect("it was made"))
+        .into()
 }
 
 /// For each function its name and the blocks in it, as instructions and terminator.

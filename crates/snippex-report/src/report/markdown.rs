@@ -135,7 +135,7 @@ pub fn bug_markdown(bug: &ReportBug) -> String {
         }
         let snip = code_block("text", &example.snip);
         text += &format!(
-            "<details><summary>The case, for <code>snippex replay</code></summary>\n\n{snip}\n\n</details>\n\n"
+            "<details><summary>The case, for <code>snippex conformance</code></summary>\n\n{snip}\n\n</details>\n\n"
         );
     }
     let engines: Vec<String> = bug

@@ -196,7 +196,7 @@ fn generated() -> Blocks<'static> {
         isa: Vec::new(),
         mnemonics: Vec::new(),
         per_form: Some(2),
-        sequences: Sequences::Short,
+        sequences: Sequences::None,
         seed: 1,
     };
     let forms = request.forms();

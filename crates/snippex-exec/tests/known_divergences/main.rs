@@ -327,6 +327,20 @@ fn case(example: &Example) -> Case {
     }
 }
 
+/// What only AMD's processors show: Intel's set MXCSR's flags like qemu, and have no SSE4a.
+const OF_AMD: [&str; 2] = [
+    "MXCSR flags are set by a store that faults",
+    "EXTRQ with immediates works on another register",
+];
+
+/// The examples that this processor can judge.
+fn judged_examples(native: &RunnerEngine) -> impl Iterator<Item = Example> + use<> {
+    let is_amd = native.identity().cpu.vendor == "AuthenticAMD";
+    examples()
+        .into_iter()
+        .filter(move |example| is_amd || !OF_AMD.contains(&example.name))
+}
+
 fn run(engine: &mut dyn Engine, case: &Case) -> Observation {
     let groups = [Group::from_case(case)];
     match engine.run(&groups).unwrap().outcome(0, 0) {
@@ -338,7 +352,7 @@ fn run(engine: &mut dyn Engine, case: &Case) -> Observation {
 #[test]
 fn the_cpu_does_what_the_manual_says() {
     let mut native = RunnerEngine::start(EngineSpec::native()).unwrap();
-    for example in examples() {
+    for example in judged_examples(&native) {
         let observation = run(&mut native, &case(&example));
         assert!(
             (example.right)(&observation),
@@ -357,7 +371,7 @@ fn qemu_differs_only_in_what_the_document_names() {
         .identity()
         .components
         .intersection(qemu.identity().components);
-    for example in examples() {
+    for example in judged_examples(&native) {
         let case = case(&example);
         let (expected, actual) = (run(&mut native, &case), run(&mut qemu, &case));
         match compare_observations(&case, &expected, &actual, covered, &Tolerance::qemu_user()) {
@@ -413,7 +427,7 @@ fn examples_are_sorted_by_their_patterns() {
     let mut native = RunnerEngine::start(EngineSpec::native()).unwrap();
     let spec = EngineSpec::from_preset("qemu-x86_64").expect("install it: cargo xtask test does");
     let mut qemu = RunnerEngine::start(spec).unwrap();
-    for example in examples() {
+    for example in judged_examples(&native) {
         let Some(rule) =
             snippex_triage::pattern::all_bug_patterns().find(|rule| rule.title == capitalised(example.name))
         else {

@@ -2,7 +2,6 @@
 //! box64, which is reached by ssh on a port of this machine.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -78,7 +77,7 @@ impl Guest {
         install::install(NEEDS)?;
         let folder = folder.join("guest");
         let system = System::prepare(&folder)?;
-        let port = free_port()?;
+        let port = test_kit::free_port();
         let ssh_config = system.write_ssh_config(port)?;
         let console = folder.join("console.log");
         let mut command = Command::new("qemu-system-aarch64");
@@ -297,10 +296,4 @@ fn fetch(folder: &Path) -> Result<PathBuf, Failure> {
     packages.sort();
     packages.dedup();
     debian.unpack_packages(&packages)
-}
-
-fn free_port() -> Result<u16, Failure> {
-    let listener = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    let address = listener.map_err(|error| format!("there is no free port: {error}"))?;
-    Ok(address.port())
 }

@@ -7,7 +7,6 @@
 
 use std::fmt::Write as _;
 use std::io::Read as _;
-use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -60,7 +59,7 @@ impl Postgres {
                 .arg(format!("--pgdata={}", data.display())),
         )?;
 
-        let port = free_port()?;
+        let port = test_kit::free_port();
         let log = std::fs::File::create(folder.join("log"))
             .map_err(|error| format!("cannot write the server's log: {error}"))?;
         let mut command = as_server_user(&program("postgres")?);
@@ -157,14 +156,6 @@ fn program(name: &str) -> Result<PathBuf, Failure> {
     install::newest_version("/usr/lib/postgresql", name)
         .or_else(|| shell::find(name))
         .ok_or_else(|| format!("`{name}` is missing: install PostgreSQL's server"))
-}
-
-/// A port nobody listens on. Somebody else may take it before we do; then the start fails and says so.
-fn free_port() -> Result<u16, Failure> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|listener| listener.local_addr())
-        .map(|address| address.port())
-        .map_err(|error| format!("cannot find a free port: {error}"))
 }
 
 fn random_hex() -> Result<String, Failure> {

@@ -59,6 +59,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("cli-kit", &[]),
     ("database-kit", &[]),
     ("github-kit", &[]),
+    ("test-kit", &[]),
     (
         "snippex",
         &[
@@ -73,6 +74,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "snippex-session",
             "snippex-store",
             "snippex-triage",
+            "test-kit",
         ],
     ),
     (
@@ -83,6 +85,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "regress-core",
             "regress-report",
             "report-kit",
+            "test-kit",
         ],
     ),
     (
@@ -94,13 +97,14 @@ const TABLE: &[(&str, &[&str])] = &[
             "regress-core",
             "regress-report",
             "report-kit",
+            "test-kit",
         ],
     ),
     (
         "benches",
         &["regress-core", "snippex-blocks", "snippex-core", "snippex-exec"],
     ),
-    ("xtask", &[]),
+    ("xtask", &["test-kit"]),
 ];
 
 /// Pairs where the first must not reach the second over any path of normal dependencies.

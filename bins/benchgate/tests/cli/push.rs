@@ -30,18 +30,10 @@ fn regressd() -> PathBuf {
     path
 }
 
-fn free_address() -> String {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .to_string()
-}
-
 impl Regressd {
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let address = free_address();
+        let address = format!("127.0.0.1:{}", test_kit::free_port());
         let command = |words: &[&str]| {
             let mut command = Command::new(regressd());
             command.args(words).current_dir(folder.path());
@@ -172,7 +164,7 @@ fn result_files_of_other_tools_are_pushed_as_processes() {
 #[test]
 fn without_the_service_the_run_is_judged_here() {
     let project = Project::new();
-    let nobody = free_address();
+    let nobody = format!("127.0.0.1:{}", test_kit::free_port());
     project.run("run --runs 8 -- ./bench.sh").exits(0);
     let away = |words: &str| push(&project, &nobody, "t", &format!("--max-wait 1s {words}"));
     away("")

@@ -1,6 +1,5 @@
 //! The program as a process of its own, with a database in a temporary folder.
 
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
@@ -48,15 +47,6 @@ pub(crate) async fn relaxed_github() -> FakeGitHub {
         .unwrap()
 }
 
-/// A port that nobody listens on.
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
-}
-
 /// A service with its GitHub.
 pub(crate) struct Service {
     pub(crate) github: FakeGitHub,
@@ -102,7 +92,7 @@ impl Service {
     ) -> Self {
         let github = relaxed_github().await;
         let folder = tempfile::tempdir().unwrap();
-        let port = free_port();
+        let port = test_kit::free_port();
         let mut all = quick(&github);
         all.push(format!("server.listen=127.0.0.1:{port}"));
         if let Some(Location::Postgres(url)) = place.as_ref().map(|place| &place.location) {

@@ -8,7 +8,7 @@ use regressd::simulate::{Act, Sender, play_scene, scenes_for_owner};
 use tempfile::TempDir;
 
 use crate::place::Place;
-use crate::service::{SECRET, command, free_port, quick, relaxed_github, spawn};
+use crate::service::{SECRET, command, quick, relaxed_github, spawn};
 
 struct Processes(Vec<Child>);
 
@@ -62,7 +62,7 @@ async fn several_processes_share_one_database() {
         String::from_utf8_lossy(&token.stderr)
     );
     let token = String::from_utf8(token.stdout).unwrap().trim().to_owned();
-    let ports = [free_port(), free_port()];
+    let ports = [test_kit::free_port(), test_kit::free_port()];
     let api = |port: u16| {
         let listen = format!("127.0.0.1:{port}");
         spawn(

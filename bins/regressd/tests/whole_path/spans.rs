@@ -74,10 +74,7 @@ async fn they_reach_the_collector_before_the_end() {
 /// A collector that is not there costs nothing but its spans.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_collector_the_service_goes_on() {
-    let nowhere = format!(
-        "logging.opentelemetry=http://127.0.0.1:{}",
-        crate::service::free_port()
-    );
+    let nowhere = format!("logging.opentelemetry=http://127.0.0.1:{}", test_kit::free_port());
     let mut service = Service::start(&[&nowhere]).await;
     assert_eq!(service.ready().await.unwrap()["ready"], true);
     service.signal("TERM");

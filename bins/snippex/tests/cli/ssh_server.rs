@@ -56,7 +56,7 @@ impl SshServer {
         for name in ["host_key", "user_key", "other_key"] {
             key(&folder.join(name));
         }
-        let port = free_port();
+        let port = test_kit::free_port();
         let home = home.unwrap_or(own_home.to_str().unwrap());
         let text = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {0}/host_key\nAuthorizedKeysFile {0}/user_key.pub\n\
@@ -183,11 +183,6 @@ pub(crate) fn key(path: &Path) {
         .status()
         .unwrap();
     assert!(made.success());
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 /// Processes below `root` whose command line has `word`.

@@ -27,6 +27,7 @@ mod summary;
 mod test;
 mod toolchain;
 mod tools;
+mod versions;
 mod workflows;
 
 use std::process::ExitCode;

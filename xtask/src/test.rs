@@ -9,7 +9,9 @@ use std::time::Instant;
 
 use crate::postgres::{Postgres, VARIABLES};
 use crate::summary::{self, Ended, Outcome};
-use crate::{Failure, action, arm64, browser, deny, install, openapi, qemu, shell, toolchain, workflows};
+use crate::{
+    Failure, action, arm64, browser, deny, install, openapi, qemu, shell, toolchain, versions, workflows,
+};
 
 /// One check.
 struct Step {
@@ -67,6 +69,12 @@ const STEPS: &[Step] = &[
         name: "arm64",
         about: "the workspace on ARM64, and box64, under qemu-user",
         run: arm64,
+        runs_tests: false,
+    },
+    Step {
+        name: "versions",
+        about: "the difference between two versions of qemu-user, example by example",
+        run: versions,
         runs_tests: false,
     },
     Step {
@@ -286,6 +294,11 @@ fn openapi(_: Option<&Postgres>) -> Result<Outcome, Failure> {
 
 fn arm64(_: Option<&Postgres>) -> Result<Outcome, Failure> {
     arm64::check()?;
+    Ok(Outcome::Passed)
+}
+
+fn versions(_: Option<&Postgres>) -> Result<Outcome, Failure> {
+    versions::check()?;
     Ok(Outcome::Passed)
 }
 

@@ -49,7 +49,7 @@ impl IssueDraft {
     pub(crate) fn for_bug(app: &App<'_>, bug: &ReportBug) -> Result<Self, Failure> {
         let (name, location) = (CaseName::new(&bug.id), app.database_location()?);
         let store = || StoreHandle::open_existing(&location);
-        let reproduced = ReproducedCase::load_by_name(&name, &app.engines, store).or_user_error()?;
+        let reproduced = ReproducedCase::load_by_name(&name, &app.engines, None, store).or_user_error()?;
         let reference = app
             .engine_names()
             .choose_engine(&app.settings.value.reference)

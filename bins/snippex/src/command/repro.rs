@@ -38,7 +38,7 @@ pub(crate) fn run(app: &App<'_>, args: &ReproArgs) -> Result<ExitStatus, Failure
     if args.try_it {
         install::ensure_programs_installed(app.printer, required_build_tools(form), !args.no_install)?;
     }
-    let subject = load(app, &args.subject)?;
+    let subject = load(app, args)?;
     let reference = app
         .engine_names()
         .choose_engine(&app.settings.value.reference)
@@ -92,15 +92,16 @@ pub(crate) fn run(app: &App<'_>, args: &ReproArgs) -> Result<ExitStatus, Failure
     verdict(&tried)
 }
 
-/// The case that was named; the database is opened only for one that is stored.
-fn load(app: &App<'_>, text: &str) -> Result<ReproducedCase, Failure> {
-    let name = CaseName::new(text);
+/// The case that was named, of a bug one that the engine has shown; the database is opened only for what is stored.
+fn load(app: &App<'_>, args: &ReproArgs) -> Result<ReproducedCase, Failure> {
+    let name = CaseName::new(&args.subject);
+    let emulator = args.engine.emulator.first().or(args.engine.engine_name.as_ref());
     let location = match name {
         CaseName::File(_) => None,
         _ => Some(app.database_location()?),
     };
     let store = || StoreHandle::open_existing(&location.expect("only files need no database"));
-    ReproducedCase::load_by_name(&name, &app.engines, store).or_user_error()
+    ReproducedCase::load_by_name(&name, &app.engines, emulator.map(String::as_str), store).or_user_error()
 }
 
 /// The engine that a stored case is of, by the name that it had then.

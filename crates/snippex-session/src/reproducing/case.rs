@@ -99,30 +99,37 @@ fn is_hexadecimal(text: &str) -> bool {
 }
 
 impl ReproducedCase {
-    /// What `name` names. A file needs no database.
+    /// What `name` names. A file needs no database. Of a bug it is the plainest case of those that `emulator`, an engine by its
+    /// name, has shown, or of all when it has shown none.
     ///
     /// # Errors
     /// When there is no such case, or it cannot be read.
     pub fn load_by_name(
         name: &CaseName,
         table: &EngineTable,
+        emulator: Option<&str>,
         store: impl FnOnce() -> Result<StoreHandle, StoreError>,
     ) -> Result<Self, ReproduceError> {
         match name {
             CaseName::File(path) => Self::file(path),
             CaseName::Divergence(id) => Self::divergence(&store()?, *id),
-            CaseName::Stored(text) => Self::stored(&store()?, table, text),
+            CaseName::Stored(text) => Self::stored(&store()?, table, text, emulator),
         }
     }
 
     /// A bug by its id, or a case by its SHA-256.
-    fn stored(store: &StoreHandle, table: &EngineTable, text: &str) -> Result<Self, ReproduceError> {
+    fn stored(
+        store: &StoreHandle,
+        table: &EngineTable,
+        text: &str,
+        emulator: Option<&str>,
+    ) -> Result<Self, ReproduceError> {
         let digits = is_hexadecimal(text);
         let unknown = || ReproduceError::UnknownCase(text.to_owned());
         if digits && text.len() > BUG_DIGITS {
             return Self::case(store, table, text)?.ok_or_else(unknown);
         }
-        match Self::bug(store, table, text) {
+        match Self::bug(store, table, text, emulator) {
             Err(error) if digits && text.len() >= CASE_DIGITS => Self::case(store, table, text)?.ok_or(error),
             found => found,
         }
@@ -155,7 +162,7 @@ impl ReproducedCase {
             return Self::divergence(store, divergence).map(Some);
         }
         if let Some(bug) = bugs.first() {
-            return Self::bug(store, table, bug).map(Some);
+            return Self::bug(store, table, bug, None).map(Some);
         }
         Ok(case.map(|case| Self {
             title: String::new(),
@@ -168,10 +175,18 @@ impl ReproducedCase {
         }))
     }
 
-    /// The plainest case of a bug.
-    fn bug(store: &StoreHandle, table: &EngineTable, id: &str) -> Result<Self, ReproduceError> {
+    /// The plainest case of a bug, of those that `emulator` has shown if it has shown any.
+    fn bug(
+        store: &StoreHandle,
+        table: &EngineTable,
+        id: &str,
+        emulator: Option<&str>,
+    ) -> Result<Self, ReproduceError> {
         let (bugs, name) = Bugs::load_one_bug(store, table, id)?;
-        let stored = bugs.of_name(&name, Wanted::default())?;
+        let mut stored = bugs.of_name(&name, Wanted { run: None, emulator })?;
+        if stored.is_empty() {
+            stored = bugs.of_name(&name, Wanted::default())?;
+        }
         let best = bugs.best_example(&stored.iter().collect::<Vec<_>>())?;
         let (_, example) = best.ok_or_else(|| ReproduceError::NoExample(id.to_owned()))?;
         let (reference, engine, place) = (example.reference, example.engine, example.block);

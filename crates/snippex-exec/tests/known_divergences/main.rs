@@ -6,8 +6,10 @@ mod machine;
 mod rare;
 mod refused;
 mod swept;
+mod vector;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use snippex_core::address_space::{ARENA, CODE_DISTANCE, IMAGE_BASE, STACK};
 use snippex_core::block::{Block, Origin, Terminator};
@@ -59,6 +61,7 @@ fn examples() -> Vec<Example> {
     examples.extend(swept::examples());
     examples.extend(machine::examples());
     examples.extend(rare::examples());
+    examples.extend(vector::examples());
     examples.extend(refused::examples());
     examples
 }
@@ -341,6 +344,12 @@ fn judged_examples(native: &RunnerEngine) -> impl Iterator<Item = Example> + use
         .filter(move |example| is_amd || !OF_AMD.contains(&example.name))
 }
 
+/// Starts an engine that waits long: Linux makes locked accesses across lines wait for each other, those of all processes.
+fn start(spec: EngineSpec) -> RunnerEngine {
+    let patience = Duration::from_secs(60);
+    RunnerEngine::start(EngineSpec { patience, ..spec }).unwrap()
+}
+
 fn run(engine: &mut dyn Engine, case: &Case) -> Observation {
     let groups = [Group::from_case(case)];
     match engine.run(&groups).unwrap().outcome(0, 0) {
@@ -351,7 +360,7 @@ fn run(engine: &mut dyn Engine, case: &Case) -> Observation {
 
 #[test]
 fn the_cpu_does_what_the_manual_says() {
-    let mut native = RunnerEngine::start(EngineSpec::native()).unwrap();
+    let mut native = start(EngineSpec::native());
     for example in judged_examples(&native) {
         let observation = run(&mut native, &case(&example));
         assert!(
@@ -364,9 +373,9 @@ fn the_cpu_does_what_the_manual_says() {
 
 #[test]
 fn qemu_differs_only_in_what_the_document_names() {
-    let mut native = RunnerEngine::start(EngineSpec::native()).unwrap();
+    let mut native = start(EngineSpec::native());
     let spec = EngineSpec::from_preset("qemu-x86_64").expect("install it: cargo xtask test does");
-    let mut qemu = RunnerEngine::start(spec).unwrap();
+    let mut qemu = start(spec);
     let covered = native
         .identity()
         .components
@@ -424,9 +433,9 @@ fn every_pattern_has_an_example() {
 /// The example of a pattern shows what the pattern is about: where qemu differs, it is sorted so.
 #[test]
 fn examples_are_sorted_by_their_patterns() {
-    let mut native = RunnerEngine::start(EngineSpec::native()).unwrap();
+    let mut native = start(EngineSpec::native());
     let spec = EngineSpec::from_preset("qemu-x86_64").expect("install it: cargo xtask test does");
-    let mut qemu = RunnerEngine::start(spec).unwrap();
+    let mut qemu = start(spec);
     for example in judged_examples(&native) {
         let Some(rule) =
             snippex_triage::pattern::all_bug_patterns().find(|rule| rule.title == capitalised(example.name))

@@ -13,6 +13,8 @@ use crate::reduce::replace_block_bytes;
 
 const MXCSR_DAZ: u32 = 1 << 6;
 const MXCSR_FTZ: u32 = 1 << 15;
+/// Rounding control.
+const MXCSR_RC: u32 = 3 << 13;
 /// x87 control: precision of 64 bits.
 const EXTENDED: u16 = 0x300;
 const REX_W: u8 = 8;
@@ -34,6 +36,7 @@ pub fn counterfactual_case(id: &str, case: &Case) -> Option<Case> {
         "alignment-check" => state.rflags &= !rflags::AC,
         "max-min-daz" | "half-daz" => state.mxcsr &= !MXCSR_DAZ,
         "half-ftz" => state.mxcsr &= !MXCSR_FTZ,
+        "rounding-mode" => state.mxcsr &= !MXCSR_RC,
         "x87-precision-operands" => state.x87.control |= EXTENDED,
         _ => return None,
     }

@@ -280,6 +280,17 @@ impl<'e> DivergenceFacts<'e> {
             .map(|used| used.register().number() as u8)
     }
 
+    /// Values of the general registers that differ, expected and actual.
+    pub(super) fn differing_registers(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.differences
+            .iter()
+            .filter(|difference| matches!(difference.field, Field::Gpr { .. }))
+            .filter_map(|difference| match (&difference.expected, &difference.actual) {
+                (Value::Number(expected), Value::Number(actual)) => Some((*expected, *actual)),
+                _ => None,
+            })
+    }
+
     /// Values of the differing elements of `size` bytes of `field` (an operand or memory), expected and actual.
     pub(super) fn differing_elements(&self, size: usize) -> impl Iterator<Item = (u64, u64)> {
         let number = |bytes: &[u8]| {

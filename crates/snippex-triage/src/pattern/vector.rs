@@ -1,6 +1,6 @@
 //! Rulings on SSE and AVX.
 
-use iced_x86::{Mnemonic as M, Register};
+use iced_x86::{Mnemonic as M, Register, RoundingControl};
 use snippex_core::observation::{SIGFPE, SIGSEGV};
 
 use super::integer::{SI_KERNEL, SIGILL, misses_signal};
@@ -9,6 +9,8 @@ use crate::signature::{BitSide, BugKind, DifferingPart, RegisterPart, StatusBit,
 
 const MXCSR_DAZ: u32 = 1 << 6;
 const MXCSR_FTZ: u32 = 1 << 15;
+/// Rounding control; zero is to nearest.
+const MXCSR_RC: u32 = 3 << 13;
 /// The first operand, which is the result.
 const RESULT: DifferingPart = DifferingPart::Operand(0, RegisterPart::Named);
 const EXTRA_UE: DifferingPart = DifferingPart::Status(BitSide::Extra, StatusWord::Mxcsr, StatusBit::Ue);
@@ -155,6 +157,47 @@ pub(super) const RULES: &[BugPattern] = &[
         },
     },
     BugPattern {
+        id: "max-min-nan",
+        title: "MAX and MIN of NaNs and zeros do not give the second source",
+        what: "of two zeros, and where a source is a NaN, MAX and MIN give the second source as it is",
+        reference: "SDM vol. 2, MAXPS and relatives, Description",
+        matches: |e, field| {
+            let name = e.mnemonic_name();
+            let applies = name.contains("max") || name.contains("min");
+            let special = |expected, actual, size| {
+                is_nan(expected, size)
+                    || is_nan(actual, size)
+                    || is_zero(expected, size) && is_zero(actual, size)
+            };
+            applies && float_result(e, field, special)
+        },
+    },
+    BugPattern {
+        id: "conversion-range",
+        title: "Numbers that no integer holds are converted to another value",
+        what: "a conversion whose result no integer of its size holds gives the integer indefinite, 1 in the highest bit alone",
+        reference: "SDM vol. 1, section 11.5.2.1 and table 11-1; vol. 2, CVTTSD2SI and relatives, Description",
+        matches: |e, field| {
+            let indefinite = |expected, size| expected == if size == 4 { 1 << 31 } else { 1 << 63 };
+            converts_to_integer(e) && integer_result(e, field, |expected, _, size| indefinite(expected, size))
+        },
+    },
+    BugPattern {
+        id: "rounding-mode",
+        title: "MXCSR.RC is not obeyed",
+        what: "results are rounded as the rounding control of MXCSR says",
+        reference: "SDM vol. 1, sections 4.8.4 and 10.2.3.2",
+        matches: |e, field| {
+            let other_mode = e.case.state.mxcsr & MXCSR_RC != 0;
+            let of_mxcsr = e.instruction.rounding_control() == RoundingControl::None;
+            let rounded = || match converts_to_integer(e) {
+                true => integer_result(e, field, |expected, actual, _| expected.abs_diff(actual) == 1),
+                false => is_rounded_otherwise(e, field),
+            };
+            other_mode && of_mxcsr && rounded()
+        },
+    },
+    BugPattern {
         id: "reciprocal-denormal",
         title: "Reciprocal estimates of denormals",
         what: "RCP and RSQRT treat a denormal source as zero and flush tiny results to zero",
@@ -200,8 +243,54 @@ fn float_result(
     field: DifferingPart,
     test: impl Fn(u64, u64, usize) -> bool,
 ) -> bool {
-    let size = if e.mnemonic_name().ends_with('d') { 8 } else { 4 };
+    let size = float_size(e);
     let mut found = e.differing_elements(size).peekable();
+    let some = found.peek().is_some();
+    let result = e.is_vector() && e.in_state() && is_result(field);
+    result && some && found.all(|(expected, actual)| test(expected, actual, size))
+}
+
+/// Bytes of each float of its result.
+fn float_size(e: &DivergenceFacts<'_>) -> usize {
+    if e.mnemonic_name().ends_with('d') { 8 } else { 4 }
+}
+
+/// Whether `field` is the result of a float operation and next to the right one: the numbers in it, or the signs of its zeros.
+/// Other NaNs may stand beside them, which an engine may document.
+fn is_rounded_otherwise(e: &DivergenceFacts<'_>, field: DifferingPart) -> bool {
+    let is_next = |expected: u64, actual, size| {
+        expected.abs_diff(actual) <= 2
+            || is_zero(expected, size) && is_zero(actual, size)
+            || is_nan(expected, size) && is_nan(actual, size)
+    };
+    let size = float_size(e);
+    let some_number = e
+        .differing_elements(size)
+        .any(|(expected, _)| !is_nan(expected, size));
+    some_number && float_result(e, field, is_next)
+}
+
+/// Whether it makes integers of floating-point numbers, in a register of either kind.
+fn converts_to_integer(e: &DivergenceFacts<'_>) -> bool {
+    let name = e.mnemonic_name();
+    let to_integer = ["2si", "2usi", "2dq", "2udq", "2qq", "2uqq", "2pi"];
+    name.contains("cvt") && to_integer.iter().any(|suffix| name.ends_with(suffix))
+}
+
+/// Whether `field` is the result of a conversion to integers of which every one that differs passes `test`: of expected and
+/// actual value and the size of integers.
+fn integer_result(
+    e: &DivergenceFacts<'_>,
+    field: DifferingPart,
+    test: impl Fn(u64, u64, usize) -> bool,
+) -> bool {
+    let name = e.mnemonic_name();
+    let wide = e.register_operands().next().is_some_and(Register::is_gpr64);
+    let size = if wide || name.ends_with("qq") { 8 } else { 4 };
+    let mut found = e
+        .differing_elements(size)
+        .chain(e.differing_registers())
+        .peekable();
     let some = found.peek().is_some();
     let result = e.is_vector() && e.in_state() && is_result(field);
     result && some && found.all(|(expected, actual)| test(expected, actual, size))

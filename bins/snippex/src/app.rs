@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use cli_kit::settings::Resolved;
-use cli_kit::{CancelToken, Failure, Format, Printer, before_deadly_signal, on_interrupt, paths};
+use cli_kit::{CancelToken, ExitStatus, Failure, Format, Printer, before_deadly_signal, on_interrupt, paths};
 use serde::Serialize;
 use snippex_exec::engine::{EngineTable, remove_own_folders};
 use snippex_exec::remote::{Host, HostDefaults, HostEntry};
@@ -139,6 +139,15 @@ impl App<'_> {
         }
         let token = on_interrupt("stopping, what was found so far is kept; once more to end at once")?;
         Ok(self.interrupt.get_or_init(|| token).clone())
+    }
+
+    /// How a command ends that was stopped: by the user, or because nobody reads its answer any more.
+    pub(crate) fn status_when_stopped(&self) -> ExitStatus {
+        if self.printer.reader_is_gone() {
+            ExitStatus::ReaderGone
+        } else {
+            ExitStatus::Interrupted
+        }
     }
 
     /// From now on Ctrl-C, `kill` and a closed terminal end the process without leaving temporary folders: for commands that

@@ -26,6 +26,7 @@ use crate::command::compare::print_divergence;
 use crate::command::report::write_exports;
 use crate::engines::{engine_view, subject_engine};
 use crate::hints::OrUserError;
+use crate::late_files::require_writable;
 
 /// Starts both engines of a check, and sees whether the one that is compared can be.
 pub(crate) fn start_engines(app: &App<'_>, args: &EngineArgs, run: &RunArgs) -> Result<EnginePair, Failure> {
@@ -34,6 +35,7 @@ pub(crate) fn start_engines(app: &App<'_>, args: &EngineArgs, run: &RunArgs) -> 
 
 /// As [`start_engines`], for this subject.
 pub(crate) fn start_pair(app: &App<'_>, subject: EngineChoice, run: &RunArgs) -> Result<EnginePair, Failure> {
+    require_writable(run.exports.files())?;
     let reference = app
         .engine_names()
         .choose_engine(&app.settings.value.reference)
@@ -199,7 +201,7 @@ fn answer(
     warn_of_cache(app, &outcome);
     let summary = check_summary(outcome, &asked, engines, bugs);
     let status = if session.stop.load(std::sync::atomic::Ordering::Relaxed) {
-        ExitStatus::Interrupted
+        app.status_when_stopped()
     } else {
         ExitStatus::from_found(summary.diverged > 0 && news)
     };

@@ -1,8 +1,11 @@
 //! Which blocks of a program are taken, as it was typed.
 
+use std::path::Path;
+
 use cli_kit::{ExitStatus, Failure};
 use snippex_blocks::binary::Unpacker;
 use snippex_blocks::select::SelectionRequest;
+use snippex_core::words::escape_control;
 use snippex_report::format_count;
 use snippex_report::selection::SelectionView;
 use snippex_session::{BinaryFile, ReadPrograms, StoredSelection, TargetChoice};
@@ -57,20 +60,25 @@ pub(crate) fn selection_view(selection: &StoredSelection) -> SelectionView {
     SelectionView::new(&selection.report, &numbers.collect())
 }
 
+/// A path as people see it.
+fn shown(path: &Path) -> String {
+    escape_control(&path.to_string_lossy()).into_owned()
+}
+
 /// Says which programs of a check were left out, and why.
 pub(crate) fn warn_of_left_out(app: &App<'_>, read: &ReadPrograms) {
     for same in &read.same {
         app.printer.print_warning(format_args!(
             "{} is left out: it is the same as {}",
-            same.path.display(),
-            same.earlier.display()
+            shown(&same.path),
+            shown(&same.earlier)
         ));
     }
     for skipped in &read.skipped {
         if skipped.is_script {
             app.printer.print_note(format_args!(
                 "{} is left out: it is a script",
-                skipped.path.display()
+                shown(&skipped.path)
             ));
         } else {
             app.printer

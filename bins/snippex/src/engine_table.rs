@@ -48,7 +48,7 @@ pub(crate) fn run(app: &App<'_>, args: &CheckArgs) -> Result<ExitStatus, Failure
             ExitStatus::NothingFound => {}
             found => status = found,
         }
-        if status == ExitStatus::Interrupted {
+        if matches!(status, ExitStatus::Interrupted | ExitStatus::ReaderGone) {
             break;
         }
     }

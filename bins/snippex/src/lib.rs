@@ -24,10 +24,12 @@ mod install;
 mod issue_draft;
 #[cfg(feature = "github")]
 mod issue_reporting;
+mod late_files;
 mod recording;
 mod reporting;
 mod settings;
 mod spawn;
+mod stored_scope;
 mod toolchain;
 
 use std::process::ExitCode;

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use cli_kit::{CancelToken, Failure, Progress, units};
 use serde::Serialize;
+use snippex_exec::recording::Recording;
 use snippex_report::{format_count, format_number};
 use snippex_session::{EngineChoice, RecordOptions, RecordProgress, RecordedAs, record_blocks};
 
@@ -62,8 +63,15 @@ pub(crate) fn record_to_file(
         progress: &show,
         stop: &cancel.flag(),
     };
+    let replaced = Recording::is_at(path);
     let recorded = record_blocks(what, reference, &options, path).or_user_error()?;
     drop(progress);
+    if replaced {
+        app.printer.print_note(format_args!(
+            "the recording that was {} is replaced",
+            path.display()
+        ));
+    }
     let report = RecordReport {
         recording: path.display().to_string(),
         id: recorded.id.to_string(),

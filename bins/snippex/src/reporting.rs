@@ -19,6 +19,7 @@ use snippex_triage::reduce::CONFIRMATIONS;
 use crate::app::App;
 use crate::bug_views::{bug_views, example_view};
 use crate::hints::OrUserError;
+use crate::stored_scope::require_stored;
 use cli_kit::Failure;
 use snippex_report::disassembly::{Disassembler, Syntax};
 
@@ -48,6 +49,7 @@ pub(crate) fn report_model(
     store: &StoreHandle,
     scope: &ReportScope<'_>,
 ) -> Result<ReportModel, Failure> {
+    require_stored(store, scope.run, scope.emulator)?;
     let limit = if scope.run.is_some() {
         u32::MAX
     } else {

@@ -15,6 +15,8 @@ pub enum ExitStatus {
     CouldNot,
     /// The user interrupted it. Code 130, as shells have it for SIGINT.
     Interrupted,
+    /// It stopped since nobody read its answer any more (`| head`). Code 141, as shells have it for SIGPIPE.
+    ReaderGone,
 }
 
 impl ExitStatus {
@@ -26,6 +28,7 @@ impl ExitStatus {
             ExitStatus::Found => 1,
             ExitStatus::CouldNot => 2,
             ExitStatus::Interrupted => 130,
+            ExitStatus::ReaderGone => 141,
         }
     }
 
@@ -80,8 +83,8 @@ mod tests {
     fn codes_are_what_scripts_rely_on() {
         use ExitStatus::*;
         assert_eq!(
-            [NothingFound, Found, CouldNot, Interrupted].map(ExitStatus::code),
-            [0, 1, 2, 130]
+            [NothingFound, Found, CouldNot, Interrupted, ReaderGone].map(ExitStatus::code),
+            [0, 1, 2, 130, 141]
         );
         assert_eq!(ExitStatus::from_found(true), Found);
         assert_eq!(ExitStatus::from_found(false), NothingFound);

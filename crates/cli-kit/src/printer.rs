@@ -5,6 +5,7 @@
 //! the rest of the answer is dropped silently, and [`Printer::reader_is_gone`] tells a long command
 //! that it may stop.
 
+use std::borrow::Cow;
 use std::fmt::{self, Display};
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
 use std::path::Path;
@@ -263,7 +264,8 @@ impl Stream {
             return Ok(());
         }
         let written = if self.color {
-            self.sink.write_fmt(text)
+            self.sink
+                .write_all(keep_colors_only(&text.to_string(), true).as_bytes())
         } else {
             StripStream::new(&mut self.sink).write_fmt(text)
         };
@@ -290,6 +292,42 @@ impl Stream {
                 .map_err(|failure| failure.hint("make room there, or write elsewhere with --output FILE")),
         }
     }
+}
+
+/// `text` with U+FFFD for what controls a terminal other than colours: names of files may hold anything, and must not move the
+/// cursor or fake a line. Line feeds and tabs stay where there may be lines.
+pub(crate) fn keep_colors_only(text: &str, lines: bool) -> Cow<'_, str> {
+    if !text.contains(|c: char| c.is_control() && !(lines && c == '\n')) {
+        return Cow::Borrowed(text);
+    }
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(char::is_control) {
+        let (before, control) = rest.split_at(at);
+        kept += before;
+        let width = color_width(control).unwrap_or_else(|| {
+            let stays = lines && control.starts_with(['\n', '\t']) || lines && control.starts_with("\r\n");
+            let c = control.chars().next().unwrap_or_default();
+            kept.push(if stays { c } else { char::REPLACEMENT_CHARACTER });
+            c.len_utf8()
+        });
+        let (shown, after) = control.split_at(width);
+        if shown.len() > 1 && shown.starts_with('\u{1b}') {
+            kept += shown;
+        }
+        rest = after;
+    }
+    kept += rest;
+    Cow::Owned(kept)
+}
+
+/// Length of the sequence that sets a colour, if `text` begins with one.
+fn color_width(text: &str) -> Option<usize> {
+    let parameters = text.strip_prefix("\u{1b}[")?;
+    let end = parameters.find(|c: char| !c.is_ascii_digit() && c != ';')?;
+    parameters[end..]
+        .starts_with('m')
+        .then_some("\u{1b}[".len() + end + 1)
 }
 
 /// A panic elsewhere while printing leaves at worst half a line behind.
@@ -357,6 +395,17 @@ mod tests {
         printer.print_line("one").unwrap();
         printer.print_line("two").unwrap();
         assert!(printer.reader_is_gone());
+    }
+
+    #[test]
+    fn only_colours_reach_a_terminal() {
+        let text = format!("{GOOD}match{GOOD:#}\n\ta\r\n");
+        assert_eq!(keep_colors_only(&text, true), text);
+        assert_eq!(
+            keep_colors_only("a\u{1b}[2Jb\u{1b}]0;x\u{7}\rc\u{9b}d\u{1b}", true),
+            "a\u{fffd}[2Jb\u{fffd}]0;x\u{fffd}\u{fffd}c\u{fffd}d\u{fffd}"
+        );
+        assert_eq!(keep_colors_only("a\nb\u{1b}[1mc", false), "a\u{fffd}b\u{1b}[1mc");
     }
 
     #[test]

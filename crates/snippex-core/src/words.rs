@@ -3,6 +3,8 @@
 //! Views, titles of reproducers and stored results all say the same thing in the same words, which are these. Nothing
 //! here knows of tables, colours or languages.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use crate::diff::{Difference, Field, Value};
@@ -16,6 +18,27 @@ pub fn kebab_case(value: &impl Serialize) -> String {
         Ok(serde_json::Value::String(word)) => word,
         _ => String::new(),
     }
+}
+
+/// A name or path as people see it: what would control a terminal, begin a line or turn the direction of text is written as its
+/// escape (`\n`, `\u{1b}`). A file may be called anything.
+#[must_use]
+pub fn escape_control(name: &str) -> Cow<'_, str> {
+    let turns =
+        |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2028}' | '\u{2029}' | '\u{2066}'..='\u{2069}');
+    let is_escaped = |c: char| c.is_control() || turns(c);
+    if !name.contains(is_escaped) {
+        return Cow::Borrowed(name);
+    }
+    let mut shown = String::with_capacity(name.len() + 8);
+    for c in name.chars() {
+        if is_escaped(c) {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
 }
 
 /// What differs, in a sentence without a full stop: `ZF is 1, not 0`. The subject comes first. Of a register whose bits
@@ -126,6 +149,15 @@ fn value(difference: &Difference, value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_can_neither_begin_a_line_nor_control_a_terminal() {
+        assert_eq!(escape_control("b\u{e4}sh 'x'"), "b\u{e4}sh 'x'");
+        assert_eq!(
+            escape_control("a\nb\u{1b}[2J\u{9b}\u{202e}c"),
+            "a\\nb\\u{1b}[2J\\u{9b}\\u{202e}c"
+        );
+    }
 
     #[test]
     fn registers_are_written_as_numbers_and_memory_as_it_lies() {

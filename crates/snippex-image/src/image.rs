@@ -96,7 +96,7 @@ impl Image {
     /// When it cannot be read, is nothing of that kind, or is damaged so that nothing can be read of it. A part that is
     /// damaged is told by [`Layer::problems`].
     pub fn open(path: &Path, limits: Limits) -> Result<Self, ImageError> {
-        let cannot = || ImageError::io(format!("{}", path.display()));
+        let cannot = || ImageError::io("it cannot be opened");
         let metadata = path.metadata().map_err(cannot())?;
         let mut opener = Opener::new(&limits);
         let layer = if metadata.is_dir() {

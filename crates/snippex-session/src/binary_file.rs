@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use snippex_blocks::binary::{FileFormat, Image, is_object_file, link_object};
 use snippex_core::address_space::place_image;
 use snippex_core::case::Placement;
+use snippex_core::words::escape_control;
 use snippex_store::NewBinary;
 
 use crate::{SessionError, write_stored_path};
@@ -126,20 +127,16 @@ impl BinaryFile {
         hex::encode(Sha256::digest(&self.data))
     }
 
-    /// Name of the file without its folder.
+    /// Name of the file without its folder, for people.
     #[must_use]
     pub fn name(&self) -> String {
-        self.path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned()
+        escape_control(&self.path.file_name().unwrap_or_default().to_string_lossy()).into_owned()
     }
 
     /// Absolute path, for people.
     #[must_use]
-    pub fn path(&self) -> std::path::Display<'_> {
-        self.path.display()
+    pub fn path(&self) -> String {
+        escape_control(&self.path.to_string_lossy()).into_owned()
     }
 
     /// As the database keeps it.

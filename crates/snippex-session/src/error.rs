@@ -248,6 +248,9 @@ impl SessionError {
                 let more = if *count > names.len() { ", ..." } else { "" };
                 format!("write more of one of {}{more}", names.join(", "))
             }
+            Self::UnknownEngine { engines, .. } if engines.is_empty() => {
+                "there is no run yet: `snippex check PROGRAM -e ENGINE` does one".to_owned()
+            }
             Self::UnknownEngine { engines, .. } => format!("there are: {}", engines.join("; ")),
             Self::Request(error) => error.hint().to_owned(),
             Self::Spec(error) => error.hint(),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 #[cfg(feature = "images")]
 use std::sync::Arc;
 
+use snippex_core::words::escape_control;
 #[cfg(feature = "images")]
 use snippex_image::{Image, ImageFile};
 
@@ -96,8 +97,8 @@ impl ProgramFile {
 
     /// Absolute path, for people.
     #[must_use]
-    pub fn path(&self) -> std::path::Display<'_> {
-        self.path.display()
+    pub fn path(&self) -> String {
+        escape_control(&self.path.to_string_lossy()).into_owned()
     }
 
     /// Reads the file.

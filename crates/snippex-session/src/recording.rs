@@ -66,16 +66,22 @@ pub fn open_recording(path: &Path) -> Result<Recording, SessionError> {
     })
 }
 
-/// Runs blocks on `engine` and writes how they ended to the file at `path`, which is there in full or not at all.
+/// Runs blocks on `engine` and writes how they ended to the file at `path`, which is there in full or not at all. A recording
+/// of that name is replaced, at once and only by one that is whole.
 ///
 /// # Errors
-/// When the engine cannot be used or recorded, the program not be read, or the file not be written.
+/// When the engine cannot be used or recorded, the program not be read, or the file not be written; also when another file is
+/// there already.
 pub fn record_blocks(
     what: RecordedAs<'_>,
     engine: &EngineChoice,
     options: &RecordOptions<'_>,
     path: &Path,
 ) -> Result<Recorded, SessionError> {
+    let folder = require_place(path).map_err(|source| SessionError::Recording {
+        path: path.to_owned(),
+        source,
+    })?;
     let (source, blocks, file) = match what {
         RecordedAs::Program(file, choice) => {
             let image = file.parse_image()?;
@@ -131,11 +137,11 @@ pub fn record_blocks(
         source,
     };
     let unwritten = |error: io::Error| failed(error.into());
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    // What is wrong with the folder is told without the name of a file that nobody knows.
     let temporary = tempfile::Builder::new()
         .prefix(".snippex-recording-")
-        .tempfile_in(folder.unwrap_or(Path::new(".")))
-        .map_err(unwritten)?;
+        .tempfile_in(folder)
+        .map_err(|error| unwritten(error.kind().into()))?;
     let (writer, recorded) =
         recorder
             .record(&blocks, BufWriter::new(temporary))
@@ -151,6 +157,26 @@ pub fn record_blocks(
     // Temporary files are for their owner alone; a recording is for whoever may read the folder.
     allow_reading(&kept).map_err(unwritten)?;
     Ok(recorded)
+}
+
+/// The folder of a recording, if the file can be made there: nothing but a recording, or an empty file, may be replaced.
+fn require_place(path: &Path) -> Result<&Path, RecordingError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() && metadata.len() == 0 => {}
+        Ok(metadata) if metadata.is_file() => {
+            if !Recording::is_at(path) {
+                return Err(RecordingError::OtherFile);
+            }
+        }
+        Ok(_) => return Err(RecordingError::OtherFile),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            fs::metadata(folder)?;
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Ok(folder)
 }
 
 fn allow_reading(file: &fs::File) -> io::Result<()> {

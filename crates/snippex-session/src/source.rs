@@ -58,7 +58,7 @@ impl BlockSource {
     #[must_use]
     pub fn path(&self) -> String {
         match self {
-            Self::File(file) => file.path().to_string(),
+            Self::File(file) => file.path(),
             Self::Generated(request) => request.clone(),
         }
     }

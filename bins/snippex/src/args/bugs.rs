@@ -67,7 +67,7 @@ pub(crate) enum KnownCommand {
         #[arg(value_name = "BUG", required = true, add = ArgValueCandidates::new(complete_bugs))]
         bugs: Vec<String>,
         /// Where it is reported
-        #[arg(long, value_name = "URL")]
+        #[arg(long, value_name = "URL", value_parser = super::values::one_word)]
         issue: String,
         /// What there is to say
         #[arg(long, value_name = "TEXT", default_value = "")]

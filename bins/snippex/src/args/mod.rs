@@ -60,7 +60,8 @@ Examples:
   snippex extract /bin/bash              only store the blocks
   snippex disasm 5                       what block 5 does
 
-Exit codes: 0 nothing found, 1 divergence found, 2 could not do the job, 130 interrupted.";
+Exit codes: 0 nothing found, 1 divergence found, 2 could not do the job, 130 interrupted, 141 nobody reads the \
+answer any more.";
 
 /// Find the pieces of real programs that an x86-64 emulator computes wrongly.
 ///

@@ -19,7 +19,7 @@ pub(crate) struct RecordArgs {
     /// An x86-64 program or shared library, ELF or PE
     #[arg(required_unless_present = "generated", value_name = "BINARY")]
     pub(crate) binary: Option<PathBuf>,
-    /// File to write
+    /// File to write; a recording of that name is replaced, by a whole one, any other file is left alone
     #[arg(long = "to", value_name = "FILE")]
     pub(crate) recording: PathBuf,
     /// Make the blocks from the instruction set instead of taking a program's

@@ -97,10 +97,10 @@ pub(crate) struct ApproveArgs {
     #[arg(required = true, value_name = "KEY|BUG")]
     pub(crate) names: Vec<String>,
     /// Why it is accepted
-    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "TEXT", value_parser = super::values::some_words)]
     pub(crate) reason: String,
     /// Where it is reported
-    #[arg(long, value_name = "URL", value_parser = one_word)]
+    #[arg(long, value_name = "URL", value_parser = super::values::one_word)]
     pub(crate) issue: Option<String>,
     /// The last day on which it is accepted, UTC
     #[arg(long, value_name = "YYYY-MM-DD")]
@@ -110,11 +110,4 @@ pub(crate) struct ApproveArgs {
     pub(crate) engine: Option<String>,
     #[command(flatten)]
     pub(crate) file: BaselineFileArgs,
-}
-
-fn one_word(text: &str) -> Result<String, &'static str> {
-    match text.split_whitespace().collect::<Vec<_>>()[..] {
-        [word] => Ok(word.to_owned()),
-        _ => Err("write one word, such as a URL"),
-    }
 }

@@ -235,6 +235,11 @@ pub(crate) struct ExportArgs {
 impl ExportArgs {
     /// Whether any report is to be written.
     pub(crate) fn is_asked(&self) -> bool {
+        self.files().next().is_some()
+    }
+
+    /// The files that are to be written.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &PathBuf> {
         let all = [
             &self.export_html,
             &self.export_markdown,
@@ -242,6 +247,6 @@ impl ExportArgs {
             &self.export_csv,
             &self.export_json,
         ];
-        all.iter().any(|file| file.is_some())
+        all.into_iter().flatten()
     }
 }

@@ -48,6 +48,22 @@ pub(crate) fn parse_seed(text: &str) -> Result<u64, &'static str> {
     number.map_err(|_| "write a number below 2^64, decimal or hexadecimal with 0x")
 }
 
+/// One word, such as the URL of an issue.
+pub(crate) fn one_word(text: &str) -> Result<String, &'static str> {
+    match text.split_whitespace().collect::<Vec<_>>()[..] {
+        [word] => Ok(word.to_owned()),
+        _ => Err("write one word, such as a URL"),
+    }
+}
+
+/// Words that say something.
+pub(crate) fn some_words(text: &str) -> Result<String, &'static str> {
+    match text.trim() {
+        "" => Err("write a few words"),
+        words => Ok(words.to_owned()),
+    }
+}
+
 /// An age in words, `90s`, `15m`, `12h` or `7d`.
 pub(crate) fn parse_age(text: &str) -> Result<Duration, &'static str> {
     let wrong = "write a number and s, m, h or d, for example 7d";

@@ -130,7 +130,7 @@ pub(crate) fn run(app: &App<'_>, args: &BenchArgs) -> Result<ExitStatus, Failure
             .flat_map(|(prebuilt, whole)| [whole, prebuilt]),
     );
     let answer = BenchReport {
-        binary: file.path().to_string(),
+        binary: file.path(),
         blocks: blocks.len(),
         states: args.states,
         seed: args.seed,

@@ -9,6 +9,7 @@ use snippex_session::{BinaryFile, CheckTarget, Generated, RecordedAs, read_progr
 use crate::app::App;
 use crate::args::CheckArgs;
 use crate::hints::OrUserError;
+use crate::late_files::require_writable;
 use crate::recording::{StartStates, record_to_file};
 use crate::{checking, choosing, engine_table, generating};
 
@@ -19,6 +20,7 @@ pub(crate) fn run(app: &App<'_>, args: &CheckArgs) -> Result<ExitStatus, Failure
         )
         .hint("add --generated, and name no binary"));
     }
+    require_writable(args.run.exports.files())?;
     if let Some(path) = &args.record
         && !record(app, args, path)?
     {

@@ -64,7 +64,8 @@ fn list(app: &App<'_>) -> Result<ExitStatus, Failure> {
                 Err(error) => Some(error.to_string()),
                 // Whether there is a processor shows when it is used, and costs a few milliseconds.
                 Ok(_) if name == "native" => native_problem(app),
-                Ok(_) => None,
+                Ok(spec) => (spec.missing_program())
+                    .map(|program| format!("engine {name} needs {program}, which is not there")),
             };
             EngineListing {
                 name,
@@ -220,10 +221,18 @@ fn add(app: &App<'_>, args: &AddEngineArgs) -> Result<ExitStatus, Failure> {
     }
     let path = entry_file::find_settings_file(args.user)?;
     // The name of a preset says as much.
-    if args.like.is_none() && EngineTable::default().find_entry(name).is_none() {
+    let is_preset = EngineTable::default().find_entry(name).is_some();
+    if args.like.is_none() && !is_preset {
         entry.like = recognize(app, name, &entry);
     }
     entry_file::add_settings_entry(&path, Section::Engines, name, &entry)?;
+    if is_preset {
+        app.printer.print_warning(format_args!(
+            "{name} is a preset: from now on -e {name} starts `{}`; another name keeps both, and `snippex engines remove {name}` \
+             brings the preset back",
+            args.command
+        ));
+    }
     app.printer.print_note(format_args!(
         "added {name} to {}; try it: snippex engines test {name}",
         path.display()

@@ -1,6 +1,6 @@
 //! `snippex import`: a bundle of `snippex export json` into the database.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -29,9 +29,23 @@ pub(crate) fn run(app: &App<'_>, args: &ImportArgs) -> Result<ExitStatus, Failur
         app.open_store()?
     };
     let imported = store.call_and_wait(async move |store| Ok(store.import_bundle(source, dry_run).await));
-    let report = imported.or_user_error()?.or_user_error()?;
+    let imported = imported.or_user_error().and_then(OrUserError::or_user_error);
+    if let (Err(_), true, Some(path)) = (&imported, is_new, location.file()) {
+        drop(store);
+        remove_database(path);
+    }
+    let report = imported?;
     show(app, &report, dry_run)?;
     Ok(ExitStatus::NothingFound)
+}
+
+/// Removes a database that was made for a bundle that cannot be taken; what stays of it does no harm.
+fn remove_database(path: &Path) {
+    for ending in ["", "-wal", "-shm"] {
+        let mut file = path.as_os_str().to_owned();
+        file.push(ending);
+        drop(fs::remove_file(file));
+    }
 }
 
 fn open(path: &Path) -> Result<Box<dyn Read + Send>, Failure> {

@@ -10,8 +10,10 @@ use crate::args::{CacheArgs, ReplayArgs, RunArgs};
 use crate::checking;
 use crate::engines::subject_engine;
 use crate::hints::OrUserError;
+use crate::late_files::require_writable;
 
 pub(crate) fn run(app: &App<'_>, args: &ReplayArgs) -> Result<ExitStatus, Failure> {
+    require_writable(args.exports.files())?;
     let recording = Arc::new(open_recording(&args.recording).or_user_error()?);
     let about = recording.about();
     let asked = RunArgs {

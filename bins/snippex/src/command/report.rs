@@ -114,14 +114,7 @@ pub(crate) fn write_exports(
     run: RunId,
     args: &ExportArgs,
 ) -> Result<(), Failure> {
-    let wanted = [
-        &args.export_html,
-        &args.export_markdown,
-        &args.export_pdf,
-        &args.export_csv,
-        &args.export_json,
-    ];
-    if wanted.iter().all(|path| path.is_none()) {
+    if !args.is_asked() {
         return Ok(());
     }
     let scope = ReportScope {

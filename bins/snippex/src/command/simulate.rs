@@ -125,7 +125,7 @@ pub(crate) fn run(app: &App<'_>, args: &SimulateArgs) -> Result<ExitStatus, Fail
     Ok(if complete {
         ExitStatus::NothingFound
     } else {
-        ExitStatus::Interrupted
+        app.status_when_stopped()
     })
 }
 

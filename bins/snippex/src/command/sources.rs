@@ -10,6 +10,7 @@ use std::time::SystemTime;
 use cli_kit::style::HEADING;
 use cli_kit::{ExitStatus, Failure, Format, Table, units};
 use serde::Serialize;
+use snippex_core::words::escape_control;
 use snippex_image::{Image, ImageError, Layer, Limits, System};
 use snippex_report::format_count;
 use snippex_report::storage::storage_diagram;
@@ -71,7 +72,7 @@ fn list(app: &App<'_>, args: &ListSourcesArgs) -> Result<ExitStatus, Failure> {
             let mut rows = Table::new(["program", "for", "format", "size"]).fit(app.printer.width());
             for program in found.iter().flat_map(|image| &image.programs) {
                 rows.add_row([
-                    program.name.clone(),
+                    escape_control(&program.name).into_owned(),
                     program.architecture.to_owned(),
                     program.format.to_owned(),
                     units::format_bytes(program.size),
@@ -113,7 +114,8 @@ fn show(app: &App<'_>, args: &ShowSourcesArgs) -> Result<ExitStatus, Failure> {
             }
         }
         Format::Human => {
-            for image in &found {
+            // What cannot be opened is told below.
+            for image in found.iter().filter(|image| image.layer.is_some()) {
                 print_view(app, image)?;
             }
         }
@@ -251,8 +253,10 @@ fn view_of(name: &ProgramName) -> ImageView {
 }
 
 fn print_view(app: &App<'_>, view: &ImageView) -> Result<(), Failure> {
-    app.printer
-        .print_line(format_args!("{HEADING}{}{HEADING:#}", view.image))?;
+    app.printer.print_line(format_args!(
+        "{HEADING}{}{HEADING:#}",
+        escape_control(&view.image)
+    ))?;
     if let Some(layer) = &view.layer {
         print_layer(app, layer, 1)?;
     }
@@ -266,8 +270,9 @@ fn print_view(app: &App<'_>, view: &ImageView) -> Result<(), Failure> {
             volume => format!("{volume}: "),
         };
         app.printer.print_line(format_args!(
-            " {place}{}{}",
-            system.name,
+            " {}{}{}",
+            escape_control(&place),
+            escape_control(&system.name),
             packages.collect::<String>()
         ))?;
     }
@@ -287,7 +292,7 @@ fn print_layer(app: &App<'_>, layer: &Layer, depth: usize) -> Result<(), Failure
     let name = if layer.name.is_empty() {
         String::new()
     } else {
-        format!("{} ", layer.name)
+        format!("{} ", escape_control(&layer.name))
     };
     let size = match layer.size {
         0 => String::new(),
@@ -327,6 +332,7 @@ fn tell_problems<'p>(
     let mut status = ExitStatus::NothingFound;
     for (image, problems) in problems {
         for problem in problems {
+            let (image, problem) = (escape_control(image), escape_control(problem));
             app.printer.print_warning(format_args!("{image}: {problem}"));
             status = ExitStatus::CouldNot;
         }

@@ -30,3 +30,4 @@ mod sources;
 mod ssh_server;
 mod stats;
 mod stored_blocks;
+mod told_early;

@@ -10,8 +10,8 @@ impl SpecError {
     pub fn hint(&self) -> String {
         match self {
             Self::Unknown { .. } => {
-                "snippex engines list shows them; an engine of your own is given with --engine-command 'PROGRAM \
-                 {runner}', or added with snippex engines add"
+                "snippex engines list shows them; an engine of your own is added with snippex engines add, or given to a \
+                 check with --engine-command 'PROGRAM {runner}'"
                     .to_owned()
             }
             Self::UnknownConfiguration { engine, .. } => {
@@ -19,7 +19,7 @@ impl SpecError {
             }
             Self::Contradiction { .. } => "name only one of the configurations that set it".to_owned(),
             Self::NoCommand(name) => format!("add command = \"PROGRAM {{runner}}\" to [engines.{name}]"),
-            Self::Missing { .. } => "or name another engine with --emulator or --engine-command".to_owned(),
+            Self::Missing { .. } => "or name another engine: snippex engines list shows which are here".to_owned(),
             Self::EmptyCommand | Self::OpenQuote(_) => {
                 "correct --engine-command, or the command of the engine's entry in the settings".to_owned()
             }

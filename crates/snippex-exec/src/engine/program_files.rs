@@ -50,6 +50,13 @@ impl EngineSpec {
         Ok(files)
     }
 
+    /// The program that the command begins with, if no such file is there.
+    #[must_use]
+    pub fn missing_program(&self) -> Option<&str> {
+        let program = self.command.first()?;
+        (!program.contains("{runner}") && find_on_path(program).is_none()).then_some(program)
+    }
+
     /// Name and SHA-256 of each program file, as one text.
     ///
     /// # Errors

@@ -42,6 +42,9 @@ pub enum RecordingError {
     /// The file is something else.
     #[error("this is not a recording: its first bytes are not \"SNIPXREC\"")]
     NotARecording,
+    /// A recording is to be written where something else is.
+    #[error("there is a file already, and it is not a recording")]
+    OtherFile,
     /// It is of a form that is not known.
     #[error("the recording has format version {0}, this snippex reads version 1")]
     Version(u32),
@@ -90,6 +93,7 @@ impl RecordingError {
         match self {
             Self::File(_) => "check that it is there, that you may use it, and that there is room".to_owned(),
             Self::NotARecording => "name a file that snippex record has written".to_owned(),
+            Self::OtherFile => "name a new file, or a recording, which is replaced".to_owned(),
             Self::Version(_) => "use the snippex that wrote it, or record again".to_owned(),
             Self::Truncated | Self::Damaged(_) => "copy it again from where it was recorded".to_owned(),
             Self::Invalid(_) | Self::Codec(_) | Self::OtherCases { .. } => {

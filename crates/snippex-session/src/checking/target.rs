@@ -159,7 +159,7 @@ impl CheckTarget<'_> {
     /// What is said of a target whose turn never came.
     pub(super) fn into_skipped_summary(self) -> TargetSummary {
         TargetSummary::new(match self {
-            Self::Program(program, _) => program.path().to_string(),
+            Self::Program(program, _) => program.path(),
             Self::Generated(generated) => generated.request.source_name(),
             Self::Stored(stored) => stored.path,
             Self::Recorded(recording) => recording.about().source.name().to_owned(),

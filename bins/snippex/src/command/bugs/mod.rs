@@ -16,6 +16,7 @@ use crate::app::App;
 use crate::args::{BugsArgs, BugsCommand, KnownCommand};
 use crate::bug_views::{bug_views, signature_view};
 use crate::hints::OrUserError;
+use crate::stored_scope::require_stored;
 use snippex_core::words::difference_sentence;
 use snippex_report::bugs::{
     SignatureView, full_signature, render_bug_count, render_bug_list, render_bug_signatures, render_full_bug,
@@ -32,6 +33,10 @@ pub(crate) fn run(app: &App<'_>, args: &BugsArgs) -> Result<ExitStatus, Failure>
     let store = app.existing_store()?;
     let load = || Bugs::load_from_store(&store, &app.engines).or_user_error();
     let emulator = args.emulator.as_deref();
+    // An entry of the list may be about an engine that is still to be run, if it can be named.
+    if emulator.is_none_or(|name| app.engines.find_entry(name).is_none()) || args.command.is_none() {
+        require_stored(&store, args.run, emulator)?;
+    }
     match &args.command {
         None if args.signatures => print_signatures(app, &load()?, args),
         None => print_list(app, &load()?, args),

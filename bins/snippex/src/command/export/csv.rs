@@ -13,6 +13,7 @@ use super::super::stats::{each_run, summed_runs};
 use super::stream;
 use crate::app::App;
 use crate::args::{CsvArgs, CsvTableArg};
+use crate::stored_scope::require_stored;
 
 const BLOCKS: [&str; 11] = [
     "block",
@@ -63,6 +64,7 @@ const SIMULATIONS: [&str; 12] = [
 pub(super) fn run(app: &App<'_>, args: &CsvArgs) -> Result<ExitStatus, Failure> {
     let store = app.existing_store()?;
     let runs = run_range(args)?;
+    require_stored(&store, args.run.map(RunId), None)?;
     match args.table {
         CsvTableArg::Blocks => {
             let columns = Columns::choose(&BLOCKS, &args.columns)?;

@@ -2,6 +2,7 @@
 
 mod json;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -15,16 +16,18 @@ use snippex_report::regression::{
     render_regression_junit,
 };
 use snippex_session::{
-    Approval, Approved, Baseline, BaselineChange, BaselineComparison, ChangeKind, CheckOutcome, CheckTarget,
-    ObservedVerdicts, ReadPrograms, Section, SectionKey, Session, SessionEvent, SessionObserver,
+    Approval, Approved, Baseline, BaselineChange, BaselineComparison, BlockVerdict, ChangeKind, CheckOutcome,
+    CheckTarget, ObservedVerdicts, ReadPrograms, Section, SectionKey, Session, SessionEvent, SessionObserver,
     TargetChoice, current_utc_date, read_programs,
 };
+use snippex_triage::cause::CauseId;
 
 use crate::app::App;
 use crate::args::{ApproveArgs, BaselineRunArgs, BaselineTestArgs, RegressionCommand};
 use crate::baseline_file::{read_baseline, read_or_begin, write_baseline};
 use crate::checking;
 use crate::hints::OrUserError;
+use crate::late_files::require_writable;
 
 /// How the runs of `regression` are called in the database.
 const RUNS: &str = "regression ";
@@ -52,8 +55,13 @@ struct Observed {
     outcome: CheckOutcome,
 }
 
-/// Checks programs; `None` when that was stopped.
-fn check(app: &App<'_>, command: &str, args: &BaselineRunArgs) -> Result<Option<Observed>, Failure> {
+/// Checks programs; `None` when that was stopped. `require` may refuse what is going to be observed before anything runs.
+fn check(
+    app: &App<'_>,
+    command: &str,
+    args: &BaselineRunArgs,
+    require: impl FnOnce(&SectionKey) -> Result<(), Failure>,
+) -> Result<Option<Observed>, Failure> {
     let choice = TargetChoice {
         filter: snippex_blocks::select::FilterOptions::default()
             .into_filter()
@@ -65,10 +73,17 @@ fn check(app: &App<'_>, command: &str, args: &BaselineRunArgs) -> Result<Option<
         .and_then(ReadPrograms::require_all)
         .or_user_error()?;
     let engines = checking::start_engines(app, &args.engine, &args.run)?;
+    let options = checking::check_options(app, &format!("{RUNS}{command}"), &args.run);
+    let key = SectionKey {
+        engine: engines.subject_identity().name.clone(),
+        reference: engines.reference_identity().name.clone(),
+        seed: options.seed,
+        states: options.states,
+    };
+    require(&key)?;
     let store = app.open_store()?;
     let cache = app.open_cache(args.run.cache.cache_refresh);
     let cancel = app.cancel_token()?;
-    let options = checking::check_options(app, &format!("{RUNS}{command}"), &args.run);
     let session = Session {
         store: &store,
         engines: &engines,
@@ -91,12 +106,7 @@ fn check(app: &App<'_>, command: &str, args: &BaselineRunArgs) -> Result<Option<
         return Ok(None);
     }
     Ok(Some(Observed {
-        key: SectionKey {
-            engine: engines.subject_identity().name.clone(),
-            reference: engines.reference_identity().name.clone(),
-            seed: options.seed,
-            states: options.states,
-        },
+        key,
         verdicts: shown.verdicts,
         outcome,
     }))
@@ -133,8 +143,8 @@ impl SessionObserver for ShownVerdicts<'_> {
 
 fn record(app: &App<'_>, args: &BaselineRunArgs) -> Result<ExitStatus, Failure> {
     let mut baseline = read_or_begin(&args.file.baseline)?;
-    let Some(observed) = check(app, "record", args)? else {
-        return Ok(ExitStatus::Interrupted);
+    let Some(observed) = check(app, "record", args, |_| Ok(()))? else {
+        return Ok(app.status_when_stopped());
     };
     let section = baseline.sections.entry(observed.key).or_default();
     section.verdicts = observed.verdicts.verdicts;
@@ -145,8 +155,8 @@ fn record(app: &App<'_>, args: &BaselineRunArgs) -> Result<ExitStatus, Failure> 
 
 fn update(app: &App<'_>, args: &BaselineRunArgs) -> Result<ExitStatus, Failure> {
     let mut baseline = read_baseline(&args.file.baseline)?;
-    let Some(observed) = check(app, "update", args)? else {
-        return Ok(ExitStatus::Interrupted);
+    let Some(observed) = check(app, "update", args, |_| Ok(()))? else {
+        return Ok(app.status_when_stopped());
     };
     let section = baseline.sections.entry(observed.key).or_default();
     let differs = observed.verdicts.verdicts.iter();
@@ -172,8 +182,10 @@ fn say_written(app: &App<'_>, path: &Path, blocks: u64, run: i64) -> Result<Exit
 fn test(app: &App<'_>, args: &BaselineTestArgs) -> Result<ExitStatus, Failure> {
     let path = &args.with.file.baseline;
     let baseline = read_baseline(path)?;
-    let Some(observed) = check(app, "test", &args.with)? else {
-        return Ok(ExitStatus::Interrupted);
+    require_writable(&args.junit)?;
+    let is_there = |key: &SectionKey| section(&baseline, key, path).map(drop);
+    let Some(observed) = check(app, "test", &args.with, is_there)? else {
+        return Ok(app.status_when_stopped());
     };
     let section = section(&baseline, &observed.key, path)?;
     let comparison = BaselineComparison::from_observed(section, &observed.verdicts, current_utc_date());
@@ -249,22 +261,15 @@ fn approve(app: &App<'_>, args: &ApproveArgs) -> Result<ExitStatus, Failure> {
         issue: args.issue.clone(),
         until: args.until,
     };
+    let names = approved_names(app, &baseline, &args.names)?;
     let mut sections = 0;
     for (key, section) in &mut baseline.sections {
         if args.engine.as_ref().is_some_and(|engine| *engine != key.engine) {
             continue;
         }
         sections += 1;
-        for name in &args.names {
-            if name.is_empty() || name.contains(char::is_whitespace) {
-                return Err(Failure::new(format!("{name:?} is no block and no bug"))
-                    .hint("take the keys that `snippex regression test` shows, or names of `snippex bugs`"));
-            }
-            let approved = match name.parse() {
-                Ok(block) => Approved::Block(block),
-                Err(_) => Approved::Bug(name.clone()),
-            };
-            section.approvals.insert(approved, approval.clone());
+        for approved in &names {
+            section.approvals.insert(approved.clone(), approval.clone());
         }
     }
     if sections == 0 {
@@ -285,6 +290,40 @@ fn approve(app: &App<'_>, args: &ApproveArgs) -> Result<ExitStatus, Failure> {
         ))
     })?;
     Ok(ExitStatus::NothingFound)
+}
+
+/// What names mean: a block by its key, else a bug that a sentence of the manual names, the baseline or the database.
+fn approved_names(app: &App<'_>, baseline: &Baseline, names: &[String]) -> Result<Vec<Approved>, Failure> {
+    let recorded: BTreeSet<&String> = (baseline.sections.values())
+        .flat_map(|section| section.verdicts.values())
+        .flat_map(|verdict| match verdict {
+            BlockVerdict::Fail(causes) => Some(causes),
+            BlockVerdict::Pass | BlockVerdict::Open => None,
+        })
+        .flatten()
+        .collect();
+    let stored: Vec<CauseId> = match app.existing_store() {
+        Ok(store) => store
+            .call_and_wait(async |store| store.cause_names().await)
+            .or_user_error()?,
+        // A baseline can be worked on where nothing was ever run.
+        Err(_) => Vec::new(),
+    };
+    let read = |name: &String| {
+        if let Ok(block) = name.parse() {
+            return Ok(Approved::Block(block));
+        }
+        let is_pattern = || {
+            name.parse::<CauseId>()
+                .is_ok_and(|cause| cause.pattern().is_some())
+        };
+        if recorded.contains(name) || stored.iter().any(|cause| cause.as_str() == name) || is_pattern() {
+            return Ok(Approved::Bug(name.clone()));
+        }
+        Err(Failure::new(format!("{name:?} is no block and no bug"))
+            .hint("take the keys that `snippex regression test` shows, or names of `snippex bugs`"))
+    };
+    names.iter().map(read).collect()
 }
 
 fn import(app: &App<'_>, from: &Path, path: &Path) -> Result<ExitStatus, Failure> {

@@ -2,6 +2,7 @@
 
 use snippex_core::block::Block;
 use snippex_core::state::Components;
+use snippex_core::words::escape_control;
 use sqlx::Row;
 
 use super::super::records::{
@@ -119,8 +120,8 @@ impl Import<'_> {
         let query = sqlx::query(sql)
             .bind(id)
             .bind(&record.sha256)
-            .bind(&record.name)
-            .bind(&record.path)
+            .bind(escape_control(&record.name).into_owned())
+            .bind(escape_control(&record.path).into_owned())
             .bind(record.size.cast_signed())
             .bind(&record.format);
         let inserted = query.execute(&mut *self.connection).await;

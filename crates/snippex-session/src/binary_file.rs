@@ -75,6 +75,31 @@ impl BinaryFile {
         Ok(Self::of_bytes(path, data))
     }
 
+    /// Reads a program to the end of a stream, under the name that it has for people. What is no program is read no further than
+    /// to see that.
+    ///
+    /// # Errors
+    /// When it cannot be read, or does not end in reason.
+    pub fn read_stream(stream: &mut dyn Read, name: &Path) -> Result<Self, SessionError> {
+        let unreadable = |source| SessionError::Read {
+            path: name.to_owned(),
+            source,
+        };
+        let mut data = Vec::new();
+        stream.take(HEAD).read_to_end(&mut data).map_err(unreadable)?;
+        if FileFormat::from_magic_bytes(&data).is_some() {
+            stream
+                .take(MOST_BYTES)
+                .read_to_end(&mut data)
+                .map_err(unreadable)?;
+            if data.len() as u64 >= MOST_BYTES {
+                let what = format!("programs of at most {MOST_BYTES} bytes are read");
+                return Err(unreadable(io::Error::new(io::ErrorKind::FileTooLarge, what)));
+            }
+        }
+        Ok(Self::of_bytes(name, data))
+    }
+
     /// A program that came another way, under the name that it has for people. An object file is linked to itself.
     #[must_use]
     pub fn of_bytes(name: impl Into<PathBuf>, data: Vec<u8>) -> Self {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use snippex_blocks::binary::FileFormat;
 use snippex_image::{Image, ImageFile, Limits};
 
-use crate::{BinaryFile, ProgramFile, SessionError};
+use crate::programs::has_wildcards;
+use crate::{BinaryFile, NamedProgram, ProgramFile, SessionError};
 
 /// As much of a file as tells whether it can be a program.
 const HEAD: u64 = 64;
@@ -57,6 +58,48 @@ pub(crate) fn read_one(path: &Path, pattern: &str) -> Result<BinaryFile, Session
             files: files.iter().map(ImageFile::full_path).collect(),
         }),
     }
+}
+
+/// Hands on each program that a pattern names, read when it is its turn.
+pub(crate) fn each_in_image<E>(
+    name: &Path,
+    path: &Path,
+    pattern: &str,
+    take: &mut impl FnMut(NamedProgram) -> Result<(), E>,
+) -> Result<(), E> {
+    let found = open_image(path).and_then(|image| Ok((find(&image, pattern)?, image)));
+    let (files, image) = match found {
+        Ok((files, _)) if files.len() > 1 && !has_wildcards(pattern) => {
+            return take(NamedProgram {
+                path: name.to_owned(),
+                file: Err(SessionError::SeveralInImage {
+                    path: path.to_owned(),
+                    pattern: pattern.to_owned(),
+                    files: files.iter().map(ImageFile::full_path).collect(),
+                }),
+            });
+        }
+        Ok(found) => found,
+        Err(error) => {
+            return take(NamedProgram {
+                path: name.to_owned(),
+                file: Err(error),
+            });
+        }
+    };
+    for file in files {
+        let path = provenance(&image, &file);
+        let read = match image.read_head(&file, HEAD) {
+            Ok(head) if has_wildcards(pattern) && FileFormat::from_magic_bytes(&head).is_none() => continue,
+            _ => read_program(&image, &file),
+        };
+        // Programs for other processors.
+        let is_other = |file: &BinaryFile| has_wildcards(pattern) && file.parse_image().is_err();
+        if !read.as_ref().is_ok_and(is_other) {
+            take(NamedProgram { path, file: read })?;
+        }
+    }
+    Ok(())
 }
 
 fn find(image: &Image, pattern: &str) -> Result<Vec<ImageFile>, SessionError> {

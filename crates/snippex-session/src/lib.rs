@@ -24,6 +24,7 @@ mod generating;
 mod host;
 #[cfg(feature = "images")]
 mod images;
+mod naming;
 mod programs;
 mod recording;
 mod reproducing;
@@ -50,6 +51,7 @@ pub use engine_choice::{EngineChoice, EngineNames, engine_record};
 pub use error::{FileGone, SessionError};
 pub use generating::{Forms, Generated, Has, coverage_of_forms};
 pub use host::this_host;
+pub use naming::{NamedProgram, each_program};
 pub use programs::{ProgramFile, ProgramName, ReadPrograms, SameProgram, SkippedProgram, read_programs};
 pub use recording::{RecordOptions, RecordProgress, RecordedAs, open_recording, record_blocks};
 pub use reproducing::{

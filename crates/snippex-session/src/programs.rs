@@ -26,7 +26,18 @@ pub enum ProgramName {
     },
 }
 
+/// Whether a pattern may match several files.
+pub(crate) fn has_wildcards(pattern: &str) -> bool {
+    pattern.contains(['*', '?', '[', '{'])
+}
+
 impl ProgramName {
+    /// Whether it has wildcards, so that it may name any number of programs.
+    #[must_use]
+    pub fn may_name_several(&self) -> bool {
+        matches!(self, Self::InImage { pattern, .. } if has_wildcards(pattern))
+    }
+
     /// What a text names: a file if there is one of that name, else files of the image in front of `:` or `//`.
     #[must_use]
     pub fn parse(name: &Path) -> Self {

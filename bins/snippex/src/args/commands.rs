@@ -158,11 +158,15 @@ pub(crate) struct CheckArgs {
 Examples:
   snippex extract /bin/bash
   snippex extract /bin/bash --instruction-types avx --dry-run
-  snippex extract /bin/bash -n 200 --smart-select --selection-report")]
+  snippex extract /bin/bash -n 200 --smart-select --selection-report
+  snippex extract build/* 'rootfs.sqsh:/usr/bin/*'     all of them, one after another
+  objcopy -O elf64-x86-64 in out && snippex extract - < out
+
+Exit codes: 0 extracted, 2 one of them, or all, could not be.")]
 pub(crate) struct ExtractArgs {
-    /// An x86-64 program or shared library, ELF or PE
-    #[arg(value_name = "BINARY")]
-    pub(crate) binary: PathBuf,
+    /// x86-64 programs or shared libraries, ELF or PE; IMAGE:PATTERN for some of an image, - for standard input
+    #[arg(value_name = "BINARY", required = true)]
+    pub(crate) binaries: Vec<PathBuf>,
     /// Store nothing, only say how many blocks match
     #[arg(long)]
     pub(crate) dry_run: bool,

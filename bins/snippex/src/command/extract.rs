@@ -1,20 +1,26 @@
-//! `snippex extract`: find the blocks of a program and store them.
+//! `snippex extract`: find the blocks of programs and store them.
 
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use cli_kit::{ExitStatus, Failure, Format, units};
+use cli_kit::{ExitStatus, Failure, Format, OrFail, units};
 use serde::Serialize;
+use serde_json::{Value, json};
 use snippex_blocks::extract::{BlockIndex, Statistics, extract_blocks};
 use snippex_blocks::select::select_blocks;
 use snippex_core::block::Block;
+use snippex_core::words::escape_control;
 
 use crate::app::App;
 use crate::args::ExtractArgs;
 use crate::choosing::{build_target_choice, selection_view, warn_of_choice};
-use crate::hints::OrUserError;
+use crate::hints::{OrUserError, UserError};
 use snippex_report::selection::SelectionView;
 use snippex_report::{self as report, BlockView, format_count, format_number};
-use snippex_session::{BinaryFile, StoredSelection, store_blocks};
+use snippex_session::{
+    BinaryFile, NamedProgram, ProgramName, SessionError, StoredSelection, TargetChoice, each_program,
+    store_blocks,
+};
 
 /// The answer for programs.
 #[derive(Debug, Serialize)]
@@ -37,16 +43,62 @@ struct ExtractReport<'a> {
 }
 
 pub(crate) fn run(app: &App<'_>, args: &ExtractArgs) -> Result<ExitStatus, Failure> {
-    let file = BinaryFile::read_file(&args.binary).or_user_error()?;
+    let choice = build_target_choice(&args.filter, &args.select, args.seed)?;
+    let may_be_several = |name: &PathBuf| ProgramName::parse(name).may_name_several();
+    let several = args.binaries.len() > 1 || args.binaries.iter().any(may_be_several);
+    let mut answers = Vec::new();
+    let mut status = ExitStatus::NothingFound;
+    each_program(&args.binaries, |NamedProgram { path, file }| {
+        let usable = file.and_then(|file| file.parse_image().map(drop).map(|()| file));
+        match usable {
+            Ok(file) => answers.push(extract_one(app, args, &choice, &file)?),
+            Err(error) if several => {
+                status = ExitStatus::CouldNot;
+                answers.push(leave_out(app, &path, &error)?);
+            }
+            Err(error) => return Err(error.user_error()),
+        }
+        Ok(())
+    })?;
+    if app.format == Format::Json {
+        match &answers[..] {
+            [answer] if !several => app.printer.print_json(answer)?,
+            answers => app.printer.print_json(&answers)?,
+        }
+    }
+    Ok(status)
+}
+
+/// Says of one of several programs why it cannot be used.
+fn leave_out(app: &App<'_>, path: &Path, error: &SessionError) -> Result<Value, Failure> {
+    let path = escape_control(&path.to_string_lossy()).into_owned();
+    let problem = error.user_error().to_string();
+    let answer = json!({"path": path, "problem": problem});
+    match app.format {
+        Format::Json => {}
+        Format::Jsonl => app.printer.print_json_line(&answer)?,
+        Format::Human => app
+            .printer
+            .print_line(format_args!("{path}: left out: {problem}"))?,
+    }
+    Ok(answer)
+}
+
+/// Extracts and stores the blocks of one program, and tells about it; what is to stand in an answer of one document is given back.
+fn extract_one(
+    app: &App<'_>,
+    args: &ExtractArgs,
+    choice: &TargetChoice,
+    file: &BinaryFile,
+) -> Result<Value, Failure> {
     let image = file.parse_image().or_user_error()?;
     let progress = app.printer.start_progress("extracting", None);
     progress.set_message(file.path());
     let started = Instant::now();
     let index = extract_blocks(&image);
     let elapsed = started.elapsed();
-    let choice = build_target_choice(&args.filter, &args.select, args.seed)?;
     let selection = select_blocks(&index, &choice.filter, &choice.request);
-    warn_of_choice(app, &file, index.len(), selection.numbers.len());
+    warn_of_choice(app, file, index.len(), selection.numbers.len());
     let binary = file.to_new_binary(&image);
     let blocks: Vec<Block> = selection
         .numbers
@@ -85,7 +137,7 @@ pub(crate) fn run(app: &App<'_>, args: &ExtractArgs) -> Result<ExitStatus, Failu
         selection: view.as_ref(),
     };
     match app.format {
-        Format::Json => app.printer.print_json(&answer)?,
+        Format::Json => {}
         Format::Jsonl => {
             for (number, block) in added.iter().flat_map(|added| &added.numbers).zip(&blocks) {
                 app.printer
@@ -110,7 +162,7 @@ pub(crate) fn run(app: &App<'_>, args: &ExtractArgs) -> Result<ExitStatus, Failu
             }
         }
     }
-    Ok(ExitStatus::NothingFound)
+    serde_json::to_value(&answer).or_fail("cannot write the answer as JSON")
 }
 
 fn origins(index: &BlockIndex<'_, '_>) -> String {

@@ -97,6 +97,13 @@ fn checks_and_what_they_find() {
     asked.ask("record", &["record", TINY, "--to", "tiny.rec", "--states", "4"]);
     asked.ask("replay", &["replay", "tiny.rec", "-e", "mock", "--untrusted"]);
     asked.ask("extract", &["extract", TINY]);
+    let several = asked
+        .sandbox
+        .run(&["extract", TINY, "missing", "--format", "json"]);
+    assert_eq!(several.code, Some(2));
+    let arguments = ["extract", TINY, "missing"];
+    let document = serde_json::from_str(&several.stdout).unwrap();
+    asked.hold("extract of several programs", &arguments, &document);
     asked.ask(
         "generate",
         &["generate", "--instruction", "bzhi", "--per-form", "2"],

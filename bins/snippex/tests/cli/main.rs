@@ -12,6 +12,7 @@ mod conformance;
 mod databases;
 mod engines;
 mod export;
+mod extracting;
 mod generated;
 mod host_sessions;
 mod hosts;

@@ -110,7 +110,7 @@ fn programs_of_an_archive_are_checked_once_and_found_again() {
     sandbox.ok(&["extract", &stored("/usr/bin/tiny"), "--dry-run"]);
     sandbox.ok(&["extract", &format!("{image}:/bin/tiny"), "--dry-run"]);
     sandbox
-        .run(&["extract", &pattern])
+        .run(&["analyze", &pattern])
         .refused(&["names 4 files", "name one of"]);
     sandbox
         .run(&["check", &format!("{image}:/nothing")])

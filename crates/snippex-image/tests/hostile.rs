@@ -40,7 +40,7 @@ impl Numbers {
 fn sound_images(folder: &Path) -> Vec<PathBuf> {
     let command = "set -e; PATH=$PATH:/usr/sbin:/sbin; mkdir -p root/a/b; head -c 20000 /bin/ls > root/a/b/program; echo x > root/a/x; ln -s b root/a/link; \
         for i in $(seq 60); do echo $i > root/a/a-name-long-enough-to-fill-a-block-$i; done; \
-        mke2fs -q -t ext4 -d root i.ext4 1M; mke2fs -q -t ext2 -d root i.ext2 1M; \
+        mke2fs -q -t ext4 -d root i.ext4 1M; mke2fs -q -t ext2 -d root i.ext2 1M; mke2fs -q -t ext4 -O inline_data -d root i.inline.ext4 1M; \
         mksquashfs root i.gzip.squashfs -quiet -no-progress >&2; mksquashfs root i.zstd.squashfs -comp zstd -quiet -no-progress >&2; \
         mkfs.erofs i.erofs root >&2; mkfs.erofs -zlz4 i.lz4.erofs root >&2; \
         truncate -s 1M i.fat; mkfs.vfat i.fat >&2; mcopy -s -i i.fat root/a/b root/a/x ::; \
@@ -63,7 +63,7 @@ fn sound_images(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let mut images: Vec<PathBuf> = entries.filter(|path| path.is_file()).collect();
     images.sort();
-    assert_eq!(images.len(), 21);
+    assert_eq!(images.len(), 22);
     images
 }
 

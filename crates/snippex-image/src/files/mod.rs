@@ -76,7 +76,7 @@ impl FileSystemKind {
     /// The file system.
     pub(crate) fn open(self, bytes: Bytes) -> Result<Box<dyn FileSystem>, ImageError> {
         Ok(match self {
-            Self::Ext => Box::new(ext::Ext(bytes)),
+            Self::Ext => ext::open(bytes)?,
             Self::Squashfs => Box::new(squashfs::Squashfs::open(bytes)?),
             Self::Erofs => Box::new(erofs::Erofs::open(bytes)?),
             Self::Xfs => Box::new(xfs::Xfs::open(bytes)?),

@@ -1,4 +1,4 @@
-//! ext2, ext3 and ext4, by the crate `ext4-view`.
+//! ext2, ext3 and ext4 by the crate `ext4-view`, which replays a journal that was left over.
 
 use std::error::Error;
 use std::io::{self, Read};
@@ -6,22 +6,21 @@ use std::sync::Arc;
 
 use ext4_view::{Ext4, Ext4Read, FileType};
 
+use super::FORMAT;
 use crate::ImageError;
 use crate::bytes::{Bytes, read_exact_at};
 use crate::limits::Limits;
 use crate::node::{FileSystem, Listing, Node, NodeKind, read_most};
 
-const FORMAT: &str = "ext4";
+pub(super) struct Journaled(pub(super) Bytes);
 
-pub(super) struct Ext(pub(super) Bytes);
-
-impl Ext {
+impl Journaled {
     fn load(&self) -> Result<Ext4, ImageError> {
         Ext4::load(Box::new(Reader(Arc::clone(&self.0)))).map_err(|error| ImageError::damaged(FORMAT, error))
     }
 }
 
-impl FileSystem for Ext {
+impl FileSystem for Journaled {
     fn list(&self, limits: &Limits) -> Result<Listing, ImageError> {
         let disk = self.load()?;
         let mut listing = Listing::default();

@@ -177,12 +177,15 @@ fn spaced(bytes: &[u8]) -> String {
 
 /// Why a block that ends in `bytes`, which do not decode, is not run; `None` when it can be. An engine that executes them
 /// all the same must not leave the process: so they may not look like a system call, or like what changes state that cannot
-/// be put back. What is privileged faults, which harms nothing.
+/// be put back. What is privileged faults, which harms nothing. Nor may makers differ in whether they refuse it.
 #[must_use]
 pub fn refused_reason(bytes: &[u8]) -> Option<Unrunnable> {
     let Some(layout) = EncodingLayout::of_bytes(bytes) else {
         return bytes.is_empty().then_some(Unrunnable::Invalid);
     };
+    if is_nop_of_one_maker(bytes, &layout) {
+        return Some(Unrunnable::HostDependent);
+    }
     let mut readings = vec![bytes.to_vec(), bytes[layout.prefixes..].to_vec()];
     let opcode: &[u8] = bytes.get(layout.opcode..).unwrap_or_default();
     if layout.prefix != EncodingPrefix::None {
@@ -200,6 +203,13 @@ pub fn refused_reason(bytes: &[u8]) -> Option<Unrunnable> {
                 Unrunnable::Syscall | Unrunnable::StateNotCovered | Unrunnable::FarTransfer
             )
         })
+}
+
+/// Whether it is `0F 0D /r` with a register, which is a reserved NOP on Intel's processors (SDM vol. 2, appendix A, table A-3),
+/// while AMD documents its prefetches with operands in memory only (APM vol. 3, PREFETCH). LOCK is refused by all.
+fn is_nop_of_one_maker(bytes: &[u8], layout: &EncodingLayout) -> bool {
+    let (prefixes, rest) = bytes.split_at(layout.prefixes);
+    matches!(rest, [0x0f, 0x0d, 0xc0..=0xff, ..]) && !prefixes.contains(&0xf0)
 }
 
 /// An instruction of a block with its bytes.
@@ -306,6 +316,25 @@ mod tests {
         long.extend([0x0f, 0x05]);
         assert_eq!(refused_reason(&long), Some(Unrunnable::Syscall));
         assert_eq!(refused_reason(&[0xf0, 0x89, 0x07]), None);
+        // PREFETCHW with a register: Intel's processors do nothing, with and without prefixes.
+        for bytes in [&[0x0f, 0x0d, 0xc8][..], &[0x66, 0x48, 0x0f, 0x0d, 0xff]] {
+            assert_eq!(
+                refused_reason(bytes),
+                Some(Unrunnable::HostDependent),
+                "{bytes:02x?}"
+            );
+        }
+        for bytes in [
+            &[0xf0, 0x0f, 0x0d, 0xc8][..],
+            &[0x0f, 0x0d, 0x08],
+            &[0xc5, 0x0f, 0x0d, 0xc8],
+        ] {
+            assert_ne!(
+                refused_reason(bytes),
+                Some(Unrunnable::HostDependent),
+                "{bytes:02x?}"
+            );
+        }
         assert_eq!(refused_reason(&[0x8e, 0xc8]), None);
         // VMOVD with VEX.L, whose opcode is OUTSB without VEX.
         assert_eq!(refused_reason(&[0xc5, 0xfd, 0x6e, 0xc0]), None);

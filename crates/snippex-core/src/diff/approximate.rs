@@ -1,6 +1,6 @@
 //! Whether two approximations of one value agree within the bounds of the rule that made them.
 
-use crate::effects::Rule;
+use crate::effects::{ErrorBound, Rule};
 
 /// Whether two elements of a vector, little-endian and equally long, agree under `rule`.
 pub(super) fn elements_agree(rule: Rule, expected: &[u8], actual: &[u8]) -> bool {
@@ -66,34 +66,56 @@ fn half_to_f64(half: u16) -> f64 {
     }
 }
 
-/// Bits of an x87 result that two implementations of F2XM1, FYL2X, FYL2XP1 or FPATAN must share.
-/// The manual promises 63; emulators compute in double precision (53) and lose a few on the way.
-const TRANSCENDENTAL_BITS: u8 = 49;
+/// The error of reducing an argument of 2^0 by an approximation of pi of 66 bits, as two to this power: that of pi itself is
+/// 2^-67.7 (SDM vol. 1, section 8.3.8), halved for the multiples of pi/2 that are taken away, and as much again for how the
+/// reduced argument is rounded.
+const REDUCTION: i32 = -67;
 
-/// Absolute bound for trigonometric results of small arguments: near a multiple of pi the relative error of
-/// different reductions has no bound, the absolute one has.
-const TRIGONOMETRIC_BOUND: f64 = 1.0 / (1u64 << 40) as f64;
-
-/// Whether two 80-bit registers agree under `rule`.
-pub(super) fn registers_agree(rule: Rule, expected: &[u8; 10], actual: &[u8; 10]) -> bool {
+/// Whether two 80-bit registers agree within `bound`.
+pub(super) fn registers_agree(bound: ErrorBound, expected: &[u8; 10], actual: &[u8; 10]) -> bool {
     if expected == actual {
         return true;
     }
-    match rule {
-        Rule::X87Transcendental => significands_agree(expected, actual, TRANSCENDENTAL_BITS),
-        Rule::X87Trigonometric => {
-            let (a, b) = (Extended::of(expected), Extended::of(actual));
-            if a.exponent == 0x7fff || b.exponent == 0x7fff {
-                return false;
-            }
-            let (a, b) = (a.to_f64(), b.to_f64());
-            (a - b).abs() <= TRIGONOMETRIC_BOUND * (a * a).max(1.0)
-        }
-        Rule::X87LargeArgument => {
-            Extended::of(expected).exponent != 0x7fff && Extended::of(actual).exponent != 0x7fff
-        }
-        _ => false,
+    let (a, b) = (Extended::of(expected), Extended::of(actual));
+    if a.exponent == 0x7fff || b.exponent == 0x7fff {
+        return false;
     }
+    lie_within(&a, &b, bound.ulps)
+        || bound
+            .reduced
+            .is_some_and(|exponent| reductions_agree(&a, &b, exponent, bound.ulps))
+}
+
+/// Whether two numbers of one sign are at most so many units in the last place of the larger one apart.
+fn lie_within(a: &Extended, b: &Extended, ulps: u8) -> bool {
+    let (small, large) = if a.exponent < b.exponent { (a, b) } else { (b, a) };
+    // A denormal number has the unit of the smallest normal ones.
+    let shift = large.exponent.max(1) - small.exponent.max(1);
+    if a.negative != b.negative || shift > 2 {
+        return false;
+    }
+    let apart = (u128::from(large.significand) << shift).abs_diff(small.significand.into());
+    apart <= u128::from(ulps) << shift
+}
+
+/// Whether results of an argument of that exponent agree, given that each was reduced by an approximation of pi of its own: near
+/// a zero of the function that error is all there is of a result.
+fn reductions_agree(a: &Extended, b: &Extended, exponent: i16, ulps: u8) -> bool {
+    let error = 2f64.powi(i32::from(exponent) + 1 + REDUCTION);
+    let (small, large) = if a.exponent < b.exponent { (a, b) } else { (b, a) };
+    // Units in the last place of the larger one, with 63 bits more: the difference has to be exact.
+    let wide = |number: &Extended| u128::from(number.significand) << 63;
+    let shift = u32::from(large.exponent.max(1) - small.exponent.max(1));
+    let (large_part, small_part) = (wide(large), wide(small).checked_shr(shift).unwrap_or(0));
+    let apart = match a.negative == b.negative {
+        true => large_part.abs_diff(small_part),
+        false => large_part + small_part,
+    };
+    let unit = 2f64.powi(i32::from(large.exponent.max(1)) - 16383 - 63);
+    let apart = apart as f64 * 2f64.powi(-63) * unit;
+    // The tangent is as much steeper.
+    let size = large.to_f64();
+    apart <= error * (size * size).max(1.0) + f64::from(ulps) * unit
 }
 
 /// Whether two 80-bit numbers agree in their first `bits` significant bits, give or take one unit there.
@@ -180,11 +202,54 @@ mod tests {
     fn extended_numbers_agree_across_a_power_of_two() {
         let above = [0, 0, 0, 0, 0, 0, 0, 0x80, 0xff, 0x3f];
         let below = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe, 0x3f];
-        assert!(registers_agree(Rule::X87Transcendental, &above, &below));
+        let bound = |ulps, reduced| ErrorBound {
+            rule: Rule::X87Trigonometric,
+            ulps,
+            reduced,
+        };
+        assert!(registers_agree(bound(2, None), &above, &below));
         let half = [0, 0, 0, 0, 0, 0, 0, 0x80, 0xfe, 0x3f];
-        assert!(!registers_agree(Rule::X87Transcendental, &above, &half));
-        assert!(!registers_agree(Rule::X87Trigonometric, &above, &half));
-        assert!(registers_agree(Rule::X87LargeArgument, &above, &half));
+        assert!(!registers_agree(bound(3, Some(0)), &above, &half));
+        let after = |ulps| {
+            let mut bytes = above;
+            bytes[0] = ulps;
+            bytes
+        };
+        assert!(registers_agree(bound(2, None), &above, &after(2)));
+        assert!(!registers_agree(bound(2, None), &above, &after(3)));
+        assert!(registers_agree(bound(3, None), &above, &after(3)));
+        // Where pi decides, the difference of two approximations of it counts.
+        assert!(!registers_agree(bound(2, Some(0)), &above, &after(33)));
+        assert!(registers_agree(bound(2, Some(9)), &above, &after(33)));
+        assert!(!registers_agree(bound(2, Some(9)), &above, &half));
+    }
+
+    #[test]
+    fn a_result_near_a_zero_may_be_all_error_of_the_reduction() {
+        let number = |exponent: u16, significand: u64| {
+            let mut bytes = [0; 10];
+            bytes[..8].copy_from_slice(&significand.to_le_bytes());
+            bytes[8..].copy_from_slice(&exponent.to_le_bytes());
+            bytes
+        };
+        let bound = ErrorBound {
+            rule: Rule::X87Trigonometric,
+            ulps: 2,
+            reduced: Some(1),
+        };
+        // The sine of the number next to pi: what hardware gives, and the exact value.
+        let (hardware, exact) = (
+            number(0x3fc0 - 1, 0xc000_0000_0000_0000),
+            number(0x3fc0 - 1, 0xd000_0000_0000_0000),
+        );
+        assert!(registers_agree(bound, &hardware, &exact));
+        let double = number(0x3fff - 40, 0xd000_0000_0000_0000);
+        assert!(!registers_agree(bound, &hardware, &double));
+        // The smallest numbers have one unit, and infinities agree with nothing else.
+        let denormal = number(0, 0x7fff_ffff_ffff_ffff);
+        let normal = number(1, 1 << 63);
+        assert!(lie_within(&Extended::of(&denormal), &Extended::of(&normal), 1));
+        assert!(!registers_agree(bound, &number(0x7fff, 1 << 63), &normal));
     }
 
     #[test]

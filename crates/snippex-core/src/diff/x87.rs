@@ -57,7 +57,7 @@ impl Registers<'_> {
         let precision = self.mask.st[usize::from(physical)];
         let excused = match precision {
             Precision::Exact => false,
-            Precision::Approximate(rule) => registers_agree(rule, a, b),
+            Precision::Approximate(bound) => registers_agree(bound, a, b),
             Precision::Open(_) => true,
         };
         if excused {

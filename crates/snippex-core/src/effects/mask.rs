@@ -53,14 +53,25 @@ impl Bits {
     }
 }
 
+/// By how much two implementations of an approximation may differ in an x87 register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ErrorBound {
+    /// Which approximation it is.
+    pub rule: Rule,
+    /// Units in the last place of the larger result: each may be off by half of them.
+    pub ulps: u8,
+    /// Exponent of an argument that was reduced by an approximation of pi, which adds an error of its own.
+    pub reduced: Option<i16>,
+}
+
 /// What may be said about an 80-bit x87 register.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Precision {
     /// Every bit is defined.
     #[default]
     Exact,
-    /// The value is defined up to the rule's error.
-    Approximate(Rule),
+    /// The value is defined up to an error.
+    Approximate(ErrorBound),
     /// Nothing is defined.
     Open(RuleSet),
 }
@@ -71,7 +82,7 @@ impl Precision {
     pub const fn rules(self) -> RuleSet {
         match self {
             Self::Exact => RuleSet::EMPTY,
-            Self::Approximate(rule) => RuleSet::from_rule(rule),
+            Self::Approximate(bound) => RuleSet::from_rule(bound.rule),
             Self::Open(rules) => rules,
         }
     }

@@ -30,7 +30,7 @@ mod x87_control;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use mask::{Approximation, Bits, Mask, OpenByte, OpenFault, Precision};
+pub use mask::{Approximation, Bits, ErrorBound, Mask, OpenByte, OpenFault, Precision};
 pub use rules::{Openness, Rule, RuleInfo, RuleSet};
 pub use writers::Location;
 pub(crate) use writers::instruction_form;

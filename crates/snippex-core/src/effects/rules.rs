@@ -102,13 +102,13 @@ rules! {
         "the condition codes C0, C2 and C3 are undefined after x87 instructions that do not compare; all four after control instructions",
         "SDM vol. 2, each x87 instruction, FPU Flags Affected; vol. 1, section 8.1.3.2";
     X87Transcendental = "x87-transcendental", ImplementationDefined,
-        "F2XM1, FYL2X, FYL2XP1 and FPATAN approximate: their last bits differ between implementations",
+        "F2XM1, FYL2X, FYL2XP1 and FPATAN approximate to 1 ulp (1.5 unless rounded to nearest): two results may differ by twice that",
         "SDM vol. 1, section 8.3.10; APM vol. 1, section 6.4.5 (transcendental instructions)";
     X87Trigonometric = "x87-trigonometric", ImplementationDefined,
-        "FSIN, FCOS, FSINCOS and FPTAN approximate, and reduce large arguments by an approximation of pi",
+        "FSIN, FCOS, FSINCOS and FPTAN approximate to 1 ulp (1.5 unless rounded to nearest), and reduce arguments by an approximation of pi",
         "SDM vol. 1, sections 8.3.8 and 8.3.10; vol. 2, FSIN/FCOS/FPTAN";
     X87LargeArgument = "x87-large-argument", ImplementationDefined,
-        "FSIN, FCOS, FSINCOS and FPTAN of an argument beyond 2^10, or one that is not known: the reduction decides",
+        "FSIN, FCOS, FSINCOS and FPTAN of an argument whose size is not known: the approximation of pi may decide",
         "SDM vol. 1, section 8.3.8 (approximation of pi); APM vol. 1, section 6.4.5";
     X87Rounding = "x87-rounding", ImplementationDefined,
         "C1, the precision and underflow flags of an approximated x87 result depend on its last bits",

@@ -4,7 +4,7 @@ use iced_x86::{Mnemonic, OpAccess, OpKind, Register, UsedRegister};
 
 use super::decoded::{Decoded, to_codes};
 use super::flow::{Flow, MemoryAccess, is_read_access, is_write_access, open_precision};
-use super::mask::Precision;
+use super::mask::{ErrorBound, Precision};
 use super::rules::{Rule, RuleSet};
 
 const C0: u16 = 1 << 8;
@@ -61,7 +61,10 @@ impl Flow<'_> {
         let exponent = self.moved_exponent(decoded, accesses);
         let inputs = inputs.union(self.unseen_inputs(decoded, accesses));
         let result = match approximation {
-            Some(rule) if inputs.is_empty() => Precision::Approximate(rule),
+            Some(Rule::X87LargeArgument) => {
+                open_precision(inputs.union(RuleSet::from_rule(Rule::X87LargeArgument)))
+            }
+            Some(rule) if inputs.is_empty() => Precision::Approximate(self.error_bound(rule)),
             _ => open_precision(inputs),
         };
         let moved = self.moved(decoded, result);
@@ -91,17 +94,36 @@ impl Flow<'_> {
                 Some(Rule::X87Transcendental)
             }
             Mnemonic::Fsin | Mnemonic::Fcos | Mnemonic::Fsincos | Mnemonic::Fptan => {
-                let exponent = self
-                    .physical_register(0)
-                    .and_then(|physical| self.exponents[physical]);
-                let small = exponent.is_some_and(|exponent| exponent < 10);
-                Some(if small {
-                    Rule::X87Trigonometric
-                } else {
-                    Rule::X87LargeArgument
+                Some(match self.argument_exponent() {
+                    Some(_) => Rule::X87Trigonometric,
+                    None => Rule::X87LargeArgument,
                 })
             }
             _ => None,
+        }
+    }
+
+    /// Exponent of ST(0), where it can be told.
+    fn argument_exponent(&self) -> Option<i32> {
+        self.exponents[self.physical_register(0)?]
+    }
+
+    /// How far two results of an approximation may lie apart. Each is within 1 ulp of the exact value when rounded to nearest, and
+    /// within 1.5 otherwise (SDM vol. 1, section 8.3.10), so that those of two makers may differ by twice that.
+    fn error_bound(&self, rule: Rule) -> ErrorBound {
+        /// Rounding control; zero is to nearest.
+        const ROUNDING: u16 = 3 << 10;
+        let nearest = self.case.state.x87.control & ROUNDING == 0 && !self.controls_changed;
+        let exponent = self
+            .argument_exponent()
+            .filter(|_| rule == Rule::X87Trigonometric);
+        ErrorBound {
+            rule,
+            ulps: if nearest { 2 } else { 3 },
+            // What is below a quarter of pi is not reduced.
+            reduced: exponent
+                .filter(|exponent| *exponent >= -1)
+                .map(|exponent| exponent as i16),
         }
     }
 

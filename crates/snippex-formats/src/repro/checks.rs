@@ -198,9 +198,11 @@ impl Builder<'_, '_> {
     fn stack(&mut self, index: usize) {
         let x87 = &self.reproducer.expected.state.x87;
         let physical = (usize::from(x87.top()) + index) & 7;
-        // Of an estimate, sign and exponent count.
+        // Of an estimate, sign and exponent count, and where it is what is wrong all but the last bits.
+        let field = Field::X87Register { index: index as u8 };
         let significand = match self.mask.st[physical] {
             Precision::Exact => u64::MAX,
+            Precision::Approximate(_) if self.reproducer.fields.contains(&field) => u64::MAX << 5,
             Precision::Approximate(_) => 0,
             Precision::Open(_) => return,
         };

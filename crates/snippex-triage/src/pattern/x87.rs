@@ -146,6 +146,23 @@ pub(super) const RULES: &[BugPattern] = &[
         },
     },
     BugPattern {
+        id: "x87-approximation",
+        title: "X87 approximations are off by more than 1 ulp",
+        what: "FSIN, FCOS, FSINCOS, FPTAN, FPATAN, F2XM1, FYL2X and FYL2XP1 are off by less than 1 ulp when rounding to \
+               nearest, and by less than 1.5 ulp otherwise",
+        reference: "SDM vol. 1, section 8.3.10",
+        matches: |e, field| {
+            // The other ones are exact before a precision control rounds them that does not apply.
+            let approximates = is_trigonometric(e)
+                || matches!(e.mnemonic(), M::F2xm1 | M::Fyl2x | M::Fyl2xp1 | M::Fpatan)
+                    && e.x87_state().control & 0x300 == 0x300;
+            approximates
+                && field.is_stack_register()
+                && e.in_state()
+                && e.x87_results_are_near(is_trigonometric(e))
+        },
+    },
+    BugPattern {
         id: "x87-precision-operands",
         title: "The precision control rounds what it does not apply to",
         what: "the precision control applies to results of FADD, FSUB, FMUL, FDIV and FSQRT, not to operands, loads and others",

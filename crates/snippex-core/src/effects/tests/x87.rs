@@ -31,7 +31,14 @@ fn x87_approximations_follow_the_stack() {
         a.fxch(st0, st1)?;
         a.fyl2x()
     });
-    assert_eq!(log.st[0], Precision::Approximate(Rule::X87Transcendental));
+    let approximate = |rule, reduced| {
+        Precision::Approximate(ErrorBound {
+            rule,
+            ulps: 2,
+            reduced,
+        })
+    };
+    assert_eq!(log.st[0], approximate(Rule::X87Transcendental, None));
     assert_eq!(log.st[7], Precision::Exact);
     let popped = mask(|a| {
         a.f2xm1()?;
@@ -39,7 +46,11 @@ fn x87_approximations_follow_the_stack() {
     });
     assert_eq!(popped.memory.len(), 8);
     let sine = mask(CodeAssembler::fsin);
-    assert_eq!(sine.st[0], Precision::Approximate(Rule::X87Trigonometric));
+    assert!(
+        matches!(sine.st[0], Precision::Approximate(bound) if bound.rule == Rule::X87Trigonometric),
+        "{:?}",
+        sine.st[0]
+    );
     assert!(sine.status_rules(1 << 9).contains(Rule::X87Rounding));
 }
 
@@ -89,12 +100,29 @@ fn a_control_word_from_memory_has_open_reserved_bits() {
 }
 
 #[test]
-fn a_large_argument_leaves_a_sine_open() {
+fn a_sine_is_as_sure_as_its_argument_is_known() {
     let mut case = case(block(CodeAssembler::fsin), 0);
-    case.state.x87.st[0][8..].copy_from_slice(&[0x20, 0x40]);
-    let mask =
-        BlockEffects::new(&case.block).mask_at_endpoint(&case, &Endpoint::Exit { target: 0 }, &case.state);
-    assert_eq!(mask.st[0], Precision::Approximate(Rule::X87LargeArgument));
+    let of = |case: &Case| {
+        BlockEffects::new(&case.block).mask_at_endpoint(case, &Endpoint::Exit { target: 0 }, &case.state)
+    };
+    let mut bound = |exponent: u16, control: u16| {
+        case.state.x87.st[0][8..].copy_from_slice(&(16383_u16.wrapping_add(exponent)).to_le_bytes());
+        case.state.x87.control = control;
+        match of(&case).st[0] {
+            Precision::Approximate(bound) => (bound.ulps, bound.reduced),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(bound(0x21, 0x37f), (2, Some(0x21)));
+    assert_eq!(bound(0, 0xf7f), (3, Some(0)));
+    // Below a quarter of pi nothing is reduced.
+    assert_eq!(bound(u16::MAX - 1, 0x37f), (2, None));
+    // A computed argument is of any size.
+    let computed = mask(|a| {
+        a.fmul_2(st0, st1)?;
+        a.fsin()
+    });
+    assert_eq!(computed.st[0], Precision::Open(rules(&[Rule::X87LargeArgument])));
 }
 
 #[test]

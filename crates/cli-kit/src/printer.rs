@@ -306,7 +306,7 @@ pub(crate) fn keep_colors_only(text: &str, lines: bool) -> Cow<'_, str> {
         let (before, control) = rest.split_at(at);
         kept += before;
         let width = color_width(control).unwrap_or_else(|| {
-            let stays = lines && control.starts_with(['\n', '\t']) || lines && control.starts_with("\r\n");
+            let stays = lines && (control.starts_with(['\n', '\t']) || control.starts_with("\r\n"));
             let c = control.chars().next().unwrap_or_default();
             kept.push(if stays { c } else { char::REPLACEMENT_CHARACTER });
             c.len_utf8()

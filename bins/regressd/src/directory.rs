@@ -2,6 +2,7 @@
 //! change. Configurations are remembered for a moment only: another process may change them.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -10,8 +11,8 @@ use regress_core::environment::Environment;
 
 use crate::database::repositories::{self, StoredRepository};
 use crate::database::streams::{self, SeriesName};
-use crate::database::{Database, DatabaseError};
-use crate::domain::{Component, RepoConfig, RepoName, RepositoryId, SeriesId, StreamId};
+use crate::database::{Database, DatabaseError, judgements};
+use crate::domain::{Component, RepoConfig, RepoName, RepositoryId, SeriesId, StreamId, UnixMillis};
 
 /// For how long a repository's row is believed.
 const FRESH: Duration = Duration::from_secs(2);
@@ -75,6 +76,8 @@ pub struct StreamEntry {
     pub id: StreamId,
     /// All of them, and no cache: that a name is missing here is what says that the series is new.
     series: RwLock<HashMap<SeriesName, SeriesId>>,
+    /// The time that the newest run goes by which arrived.
+    newest: AtomicI64,
 }
 
 impl Directory {
@@ -174,14 +177,15 @@ impl Directory {
         }
         let parts = serde_json::to_string(environment).expect("an environment is plain data");
         let (canonical, component) = (key.1.clone(), component.clone());
-        let (id, series) = database
+        let (id, series, newest) = database
             .run_in_transaction(move |connection| {
                 let (canonical, parts, component) = (canonical.clone(), parts.clone(), component.clone());
                 Box::pin(async move {
                     let environment = streams::insert_environment(connection, &canonical, &parts).await?;
                     let id = streams::insert_stream(connection, repository, environment, component.as_str())
                         .await?;
-                    Ok((id, streams::series_of(connection, id).await?))
+                    let series = streams::series_of(connection, id).await?;
+                    Ok((id, series, judgements::newest_time(connection, id).await?))
                 })
             })
             .await?;
@@ -192,9 +196,10 @@ impl Directory {
         let entry = Arc::new(StreamEntry {
             id,
             series: RwLock::new(series),
+            newest: AtomicI64::new(newest.map_or(i64::MIN, |time| time.0)),
         });
-        self.streams.insert(key, Arc::clone(&entry));
-        Ok(entry)
+        // Of two that looked at the same time, one is kept: both go by its times.
+        Ok(self.streams.entry(key).or_insert(entry).into_value())
     }
 
     /// What a stream holds, these series among it if they are there at all.
@@ -232,6 +237,19 @@ impl Directory {
 }
 
 impl StreamEntry {
+    /// The time that a run goes by which arrives now: when the machine's clock says, and later than all that arrived before
+    /// it where the clock was set back.
+    pub fn time_of_arrival(&self, received: UnixMillis) -> UnixMillis {
+        let next = |newest: i64| match received.0 < newest {
+            true => newest.saturating_add(1),
+            false => received.0,
+        };
+        let before = self
+            .newest
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |newest| Some(next(newest)));
+        UnixMillis(before.map_or(received.0, next))
+    }
+
     /// The numbers of these series, in their order; new ones are added.
     ///
     /// # Errors
@@ -286,5 +304,24 @@ impl ConfiguredRepository {
             RepoConfig::default()
         });
         Self { repository, config }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_arrives_is_never_before_what_arrived() {
+        let stream = StreamEntry {
+            id: StreamId(1),
+            series: RwLock::default(),
+            newest: AtomicI64::new(i64::MIN),
+        };
+        let times = [1000, 1000, 1005, 400, 401, 1005, 2000];
+        let times = times.map(|received| stream.time_of_arrival(UnixMillis(received)).0);
+        assert_eq!(times, [1000, 1000, 1005, 1006, 1007, 1008, 2000]);
+        stream.newest.store(i64::MAX, Ordering::Relaxed);
+        assert_eq!(stream.time_of_arrival(UnixMillis(3)).0, i64::MAX);
     }
 }

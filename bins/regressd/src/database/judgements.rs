@@ -81,6 +81,22 @@ pub async fn of_commit(
     query.fetch_all(connection).await?.iter().map(read).collect()
 }
 
+/// The time that the newest judged run goes by in the histories of a stream.
+///
+/// # Errors
+/// The driver's.
+pub async fn newest_time(
+    connection: &mut AnyConnection,
+    stream: StreamId,
+) -> sqlx::Result<Option<UnixMillis>> {
+    let sql = "SELECT MAX(at) FROM judgements WHERE stream_id = $1 AND accepted = 1";
+    let newest: Option<i64> = sqlx::query_scalar(sql)
+        .bind(stream.0)
+        .fetch_one(connection)
+        .await?;
+    Ok(newest.map(UnixMillis))
+}
+
 /// The newest judgements on the histories of other repositories of the same owner in the same environment, since a
 /// moment: the name of each that may be told, and its verdicts.
 ///

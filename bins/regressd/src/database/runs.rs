@@ -23,7 +23,8 @@ pub struct NewRun {
     pub key: String,
     /// When it arrived.
     pub received: UnixMillis,
-    /// When its commit was made, where the run belongs there in a history and not where it arrived.
+    /// When its commit was made, where the run belongs there in a history and not where it arrived; or, where the machine's
+    /// clock had been set back, a time behind all that arrived before.
     pub commit_time: Option<UnixMillis>,
     /// Who sent it.
     pub uploader: String,

@@ -183,10 +183,13 @@ async fn accept(
     };
     let purpose = purpose(state, &known, request, &branch).await?;
     let received = UnixMillis::now();
+    let arrival = stream.time_of_arrival(received);
     let commit_time = match request.commit_time {
-        Some(time) => time_in_history(state, stream.id, &purpose, time, received).await?,
+        Some(time) => time_in_history(state, stream.id, &purpose, time, arrival).await?,
         None => None,
     };
+    // The clock may have been set back: then a run stands behind those before it all the same.
+    let commit_time = commit_time.or((arrival > received).then_some(arrival));
     let problems = (!upload.problems.is_empty()).then(|| serde_json::json!(upload.problems).to_string());
     let run = NewRun {
         repository,
@@ -286,16 +289,16 @@ async fn time_in_history(
     stream: StreamId,
     purpose: &Purpose,
     time: jiff::Timestamp,
-    received: UnixMillis,
+    arrival: UnixMillis,
 ) -> Result<Option<UnixMillis>, Problem> {
     let time = UnixMillis(time.as_millisecond());
-    if time > received.saturating_add(MAX_AHEAD) {
+    if time > arrival.saturating_add(MAX_AHEAD) {
         let detail = format!("the commit time {time} is in the future");
         return Err(Problem::unprocessable(detail));
     }
     let mut connection = state.database.acquire_reader().await?;
     let again = runs::history_went_on(&mut connection, stream, &purpose.target, &purpose.commit).await?;
-    Ok((!again).then_some(time.min(received)))
+    Ok((!again).then_some(time.min(arrival)))
 }
 
 /// What a run is for.

@@ -1,4 +1,4 @@
-//! Runs that say when their commits were made: history that is imported, in any order.
+//! The order of runs: that of the times of their commits where they say so, else that of their arrival.
 
 use serde_json::{Value, json};
 
@@ -160,4 +160,53 @@ pub(crate) async fn what_was_accepted_and_rejected_goes_by_the_order_of_the_hist
         (&json!(3), Some(1521.0)),
         "{after}"
     );
+}
+
+/// Uploads many runs of main at once, each of a commit of its own, and waits until all are judged.
+async fn upload_at_once(service: &Running, token: &str, commits: std::ops::Range<u64>, level: u64) {
+    let uploads = commits.map(|commit| async move {
+        let values = [level + commit % 7, 500 + commit % 3];
+        let body = run("octo/hello", "main", &format!("{commit:040x}"), &values);
+        let (status, answer) = service.upload(token, &body).await;
+        assert!(status == 200 || status == 202, "{answer}");
+        service.judged(&answer["run"], token).await
+    });
+    futures_util::future::join_all(uploads).await;
+}
+
+pub(crate) async fn a_clock_set_back_under_load_leaves_runs_in_their_order(place: Place) {
+    // Most of them wait for workers.
+    let service = Running::with(place, &[("server.judged_at_once", "1")]).await;
+    let token = service.token("*", "admin").await;
+    upload_at_once(&service, &token, 0..16, 1000).await;
+    // What arrived so far arrived within the next hour, by the clock of now.
+    let set_back = service.state.database.run_in_transaction(|connection| {
+        Box::pin(async move {
+            for sql in [
+                "UPDATE runs SET received = received + 3600000",
+                "UPDATE judgements SET at = at + 3600000",
+            ] {
+                sqlx::query(sql).execute(&mut *connection).await?;
+            }
+            Ok(())
+        })
+    });
+    set_back.await.unwrap();
+    service.state.directory.forget_all();
+    upload_at_once(&service, &token, 16..32, 2000).await;
+    let mut body = run("octo/hello", "main", &format!("{:040x}", 32), &[2003, 501]);
+    body["commit_time"] = json!(jiff::Timestamp::now().to_string());
+    let (_, answer) = service.upload(&token, &body).await;
+    service.judged(&answer["run"], &token).await;
+    let order = history(&service, &token).await;
+    let slow = order.iter().take_while(|(_, value)| *value >= 2000.0).count();
+    assert_eq!((order.len(), slow), (33, 16), "{order:?}");
+    let imported = order.iter().position(|(commit, _)| *commit == 32);
+    assert_eq!(imported, Some(32), "its commit is older than all others: {order:?}");
+    // The next run stands behind all of them, and is judged by what came before.
+    let last = run("octo/hello", "main", &format!("{:040x}", 33), &[2003, 501]);
+    let (_, answer) = service.upload(&token, &last).await;
+    let judged = service.judged(&answer["run"], &token).await;
+    assert_eq!(history(&service, &token).await[0].0, 33);
+    assert!(of_a(&judged)["sample_size"].as_u64() >= Some(16), "{judged}");
 }

@@ -1,18 +1,18 @@
-//! Names to numbers: repositories, streams and series, remembered, since every upload needs them and they never
-//! change. Configurations are remembered for a moment only: another process may change them.
+//! Names to numbers: repositories and streams, and [series](crate::series_directory), remembered, since every upload needs
+//! them and they never change. Configurations are remembered for a moment only: another process may change them.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use moka::sync::Cache;
 use regress_core::environment::Environment;
 
 use crate::database::repositories::{self, StoredRepository};
-use crate::database::streams::{self, SeriesName};
+use crate::database::streams;
 use crate::database::{Database, DatabaseError, judgements};
-use crate::domain::{Component, RepoConfig, RepoName, RepositoryId, SeriesId, StreamId, UnixMillis};
+use crate::domain::{Component, RepoConfig, RepoName, RepositoryId, StreamId, UnixMillis};
+use crate::series_directory::SeriesDirectory;
 
 /// For how long a repository's row is believed.
 const FRESH: Duration = Duration::from_secs(2);
@@ -20,12 +20,6 @@ const FRESH: Duration = Duration::from_secs(2);
 const MAX_REPOSITORIES: u64 = 10_000;
 /// Streams remembered at most.
 const MAX_STREAMS: u64 = 10_000;
-/// Streams whose series are remembered by number.
-const MAX_CONTENTS: u64 = 500;
-
-/// What series are about, by their numbers.
-pub type Names = HashMap<SeriesId, SeriesName>;
-
 /// A repository with its configuration read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConfiguredRepository {
@@ -41,7 +35,9 @@ pub struct Directory {
     repositories: Cache<RepoName, Arc<ConfiguredRepository>>,
     names: Cache<RepositoryId, RepoName>,
     streams: Cache<StreamKey, Arc<StreamEntry>>,
-    contents: Cache<StreamId, StreamContents>,
+    components: Cache<StreamId, Arc<str>>,
+    /// The series of all streams.
+    pub series: SeriesDirectory,
 }
 
 impl Default for Directory {
@@ -53,29 +49,19 @@ impl Default for Directory {
             repositories: repositories.build(),
             names: Cache::new(MAX_REPOSITORIES),
             streams: Cache::new(MAX_STREAMS),
-            contents: Cache::new(MAX_CONTENTS),
+            components: Cache::new(MAX_STREAMS),
+            series: SeriesDirectory::default(),
         }
     }
 }
 
-/// What a stream holds.
-#[derive(Clone, Debug)]
-pub struct StreamContents {
-    /// Its component.
-    pub component: Arc<str>,
-    /// Its series.
-    pub names: Arc<Names>,
-}
-
 type StreamKey = (RepositoryId, String, Component);
 
-/// A stream and its series.
+/// A stream.
 #[derive(Debug)]
 pub struct StreamEntry {
     /// Its number.
     pub id: StreamId,
-    /// All of them, and no cache: that a name is missing here is what says that the series is new.
-    series: RwLock<HashMap<SeriesName, SeriesId>>,
     /// The time that the newest run goes by which arrived.
     newest: AtomicI64,
 }
@@ -152,7 +138,8 @@ impl Directory {
         self.repositories.invalidate_all();
         self.names.invalidate_all();
         self.streams.invalidate_all();
-        self.contents.invalidate_all();
+        self.components.invalidate_all();
+        self.series.forget_all();
     }
 
     /// Forgets a repository whose row was changed.
@@ -177,62 +164,42 @@ impl Directory {
         }
         let parts = serde_json::to_string(environment).expect("an environment is plain data");
         let (canonical, component) = (key.1.clone(), component.clone());
-        let (id, series, newest) = database
+        let (id, newest) = database
             .run_in_transaction(move |connection| {
                 let (canonical, parts, component) = (canonical.clone(), parts.clone(), component.clone());
                 Box::pin(async move {
                     let environment = streams::insert_environment(connection, &canonical, &parts).await?;
                     let id = streams::insert_stream(connection, repository, environment, component.as_str())
                         .await?;
-                    let series = streams::series_of(connection, id).await?;
-                    Ok((id, series, judgements::newest_time(connection, id).await?))
+                    Ok((id, judgements::newest_time(connection, id).await?))
                 })
             })
             .await?;
-        let series = series
-            .into_iter()
-            .map(|series| (series.name, series.id))
-            .collect();
         let entry = Arc::new(StreamEntry {
             id,
-            series: RwLock::new(series),
             newest: AtomicI64::new(newest.map_or(i64::MIN, |time| time.0)),
         });
         // Of two that looked at the same time, one is kept: both go by its times.
         Ok(self.streams.entry(key).or_insert(entry).into_value())
     }
 
-    /// What a stream holds, these series among it if they are there at all.
+    /// The component that a stream is about.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn load_stream_contents(
+    pub async fn component_of(
         &self,
         database: &Database,
         stream: StreamId,
-        series: impl Iterator<Item = SeriesId> + Send,
-    ) -> Result<StreamContents, DatabaseError> {
-        if let Some(known) = self.contents.get(&stream) {
-            let mut series = series;
-            if series.all(|series| known.names.contains_key(&series)) {
-                return Ok(known);
-            }
+    ) -> Result<Arc<str>, DatabaseError> {
+        if let Some(known) = self.components.get(&stream) {
+            return Ok(known);
         }
         let mut connection = database.acquire_reader().await?;
         let row = streams::by_id(&mut connection, stream).await?;
-        let series = streams::series_of(&mut connection, stream).await?;
-        drop(connection);
-        let contents = StreamContents {
-            component: row.map(|row| row.component).unwrap_or_default().into(),
-            names: Arc::new(
-                series
-                    .into_iter()
-                    .map(|series| (series.id, series.name))
-                    .collect(),
-            ),
-        };
-        self.contents.insert(stream, contents.clone());
-        Ok(contents)
+        let component: Arc<str> = row.map(|row| row.component).unwrap_or_default().into();
+        self.components.insert(stream, Arc::clone(&component));
+        Ok(component)
     }
 }
 
@@ -248,50 +215,6 @@ impl StreamEntry {
             .newest
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |newest| Some(next(newest)));
         UnixMillis(before.map_or(received.0, next))
-    }
-
-    /// The numbers of these series, in their order; new ones are added.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn find_or_insert_series(
-        &self,
-        database: &Database,
-        names: &[SeriesName],
-    ) -> Result<Vec<SeriesId>, DatabaseError> {
-        loop {
-            let missing: Vec<SeriesName> = {
-                let known = self.series.read().unwrap_or_else(PoisonError::into_inner);
-                let numbers: Option<Vec<SeriesId>> =
-                    names.iter().map(|name| known.get(name).copied()).collect();
-                match numbers {
-                    Some(numbers) => return Ok(numbers),
-                    None => names
-                        .iter()
-                        .filter(|name| !known.contains_key(name))
-                        .cloned()
-                        .collect(),
-                }
-            };
-            let stream = self.id;
-            let added = database
-                .run_in_transaction(move |connection| {
-                    let missing = missing.clone();
-                    Box::pin(async move {
-                        let mut added = Vec::with_capacity(missing.len());
-                        for name in missing {
-                            let id = streams::insert_series(connection, stream, &name).await?;
-                            added.push((name, id));
-                        }
-                        Ok(added)
-                    })
-                })
-                .await?;
-            self.series
-                .write()
-                .unwrap_or_else(PoisonError::into_inner)
-                .extend(added);
-        }
     }
 }
 
@@ -315,7 +238,6 @@ mod tests {
     fn what_arrives_is_never_before_what_arrived() {
         let stream = StreamEntry {
             id: StreamId(1),
-            series: RwLock::default(),
             newest: AtomicI64::new(i64::MIN),
         };
         let times = [1000, 1000, 1005, 400, 401, 1005, 2000];

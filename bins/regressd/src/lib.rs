@@ -35,6 +35,7 @@ pub mod reload;
 pub mod request_limits;
 pub mod run_cache;
 mod same_origin;
+pub mod series_directory;
 pub mod server;
 pub mod settings;
 pub mod simulate;

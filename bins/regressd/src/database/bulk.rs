@@ -2,12 +2,16 @@
 //! does; so what is done for many runs is done with few. Every statement keeps its text, and so stays prepared: places
 //! that are not needed repeat the last value.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use sqlx::{AnyConnection, AssertSqlSafe};
 
 use super::jobs::QueuedJob;
 use super::judgements::Judgement;
 use super::runs::{self, MeasuredRun};
-use crate::domain::RunId;
+use super::streams::{self, SeriesName, StoredSeries};
+use crate::domain::{RunId, SeriesId, StreamId};
 
 /// Numbers in one statement.
 const NUMBERS: usize = 64;
@@ -16,7 +20,14 @@ const ROWS: usize = 16;
 
 /// `$1, $2, ... $count`
 fn places(count: usize) -> String {
-    let places: Vec<String> = (1..=count).map(|number| format!("${number}")).collect();
+    places_from(1, count)
+}
+
+/// `$first, ...`: `count` of them.
+fn places_from(first: usize, count: usize) -> String {
+    let places: Vec<String> = (first..first + count)
+        .map(|number| format!("${number}"))
+        .collect();
     places.join(", ")
 }
 
@@ -93,6 +104,61 @@ pub async fn list_result_sizes(
             let bytes: i64 = sqlx::Row::try_get(&row, "bytes")?;
             let id = RunId(sqlx::Row::try_get(&row, "id")?);
             found.push((id, usize::try_from(bytes).unwrap_or(usize::MAX)));
+        }
+    }
+    Ok(found)
+}
+
+/// The numbers of those of these series that a stream has.
+///
+/// # Errors
+/// The driver's.
+pub async fn find_series(
+    connection: &mut AnyConnection,
+    stream: StreamId,
+    names: &[Arc<SeriesName>],
+) -> sqlx::Result<HashMap<Arc<SeriesName>, SeriesId>> {
+    let sql = format!(
+        "SELECT id, stream_id, benchmark, measure, unit, direction FROM series
+         WHERE stream_id = $1 AND benchmark IN ({})",
+        places_from(2, NUMBERS)
+    );
+    let mut found = HashMap::with_capacity(names.len());
+    for some in names.chunks(NUMBERS) {
+        // Safe: the text is made of constants.
+        let mut query = sqlx::query(AssertSqlSafe(sql.clone())).bind(stream.0);
+        for name in filled(some) {
+            query = query.bind(name.benchmark.clone());
+        }
+        for row in query.fetch_all(&mut *connection).await? {
+            let series = streams::read_series(&row)?;
+            found.insert(Arc::new(series.name), series.id);
+        }
+    }
+    Ok(found)
+}
+
+/// The series of these numbers; those that are gone are left out.
+///
+/// # Errors
+/// The driver's.
+pub async fn list_series(
+    connection: &mut AnyConnection,
+    numbers: &[SeriesId],
+) -> sqlx::Result<Vec<StoredSeries>> {
+    let sql = format!(
+        "SELECT id, stream_id, benchmark, measure, unit, direction FROM series WHERE id IN ({})",
+        places(NUMBERS)
+    );
+    let mut found = Vec::with_capacity(numbers.len());
+    for some in numbers.chunks(NUMBERS) {
+        // Safe: the text is made of constants.
+        let mut query = sqlx::query(AssertSqlSafe(sql.clone()));
+        for number in filled(some) {
+            query = query.bind(number.0);
+        }
+        for row in query.fetch_all(&mut *connection).await? {
+            found.push(streams::read_series(&row)?);
         }
     }
     Ok(found)

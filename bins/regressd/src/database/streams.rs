@@ -177,7 +177,7 @@ fn read_direction(row: &sqlx::any::AnyRow) -> sqlx::Result<Direction> {
         .map_err(|error| sqlx::Error::Decode(Box::new(error)))
 }
 
-fn read_series(row: &sqlx::any::AnyRow) -> sqlx::Result<StoredSeries> {
+pub(super) fn read_series(row: &sqlx::any::AnyRow) -> sqlx::Result<StoredSeries> {
     Ok(StoredSeries {
         id: SeriesId(row.try_get("id")?),
         stream: StreamId(row.try_get("stream_id")?),

@@ -1,9 +1,11 @@
 //! From a judging input to verdicts. Pure: every judgement is `regress-core`'s, this only lines up the values.
 
+use std::collections::HashMap;
+
 use regress_core::detect::judge_history::PastRuns;
 use regress_core::detect::{
-    GateSettings, Pair, RunPlaces, Threshold, Thresholds, Verdict, VerdictKind, judge_history,
-    judge_history_aligned, judge_pairs,
+    GateSettings, Pair, RunPlaces, SuiteSurvey, Threshold, Thresholds, Verdict, VerdictKind, judge_history,
+    judge_pairs, suite_survey,
 };
 use regress_core::measurement::{BenchmarkId, Direction, Measure, SeriesKey, Unit};
 use regress_core::stats::median;
@@ -53,17 +55,19 @@ pub fn judge_input(input: &JudgingInput, thresholds: &Thresholds) -> RunVerdicts
     let mut verdicts = match &input.base {
         Some(base) => {
             let mut paired = judge_pair(input, base, thresholds);
+            let of_series: HashMap<SeriesId, &StoredVerdict> = by_history
+                .verdicts
+                .iter()
+                .map(|verdict| (verdict.series, verdict))
+                .collect();
             for verdict in &mut paired.verdicts {
-                let other = by_history
-                    .verdicts
-                    .iter()
-                    .find(|one| one.series == verdict.series);
+                let other = of_series.get(&verdict.series);
                 let judged = other.filter(|one| one.kind != VerdictKind::NotEnoughData);
                 if let Some(judged) = judged.filter(|_| verdict.kind == VerdictKind::NotEnoughData) {
                     let reason = format!("{}; beside the base: {}", judged.reason, verdict.reason);
                     *verdict = StoredVerdict {
                         reason,
-                        ..judged.clone()
+                        ..(*judged).clone()
                     };
                 }
             }
@@ -75,56 +79,64 @@ pub fn judge_input(input: &JudgingInput, thresholds: &Thresholds) -> RunVerdicts
     verdicts
 }
 
+/// In two passes, with one benchmark in hand at a time: a run may have a hundred thousand.
 fn judge_by_history(input: &JudgingInput, thresholds: &Thresholds) -> RunVerdicts {
     let again = input.measured_again();
     let newest_run = input.history.last().map(|(run, _)| *run);
     let order = input.order_of_runs();
     let place_of = |run: &RunId| order.get(run).copied().unwrap_or(usize::MAX);
-    let aligned: Vec<AlignedSeries> = input
-        .judged()
-        .filter_map(|(series, name)| {
-            // What an old commit took on a machine that moved is no level to hold others against.
-            let moved = Measure::new(&name.measure).is_ok_and(|measure| again.contains_key(&measure));
-            let counts = |run: &RunId| !moved || Some(*run) != newest_run;
-            let baseline = input.baseline(series).into_iter();
-            let baseline: Vec<(RunId, f64)> = baseline.filter(|(run, _)| counts(run)).collect();
-            let judged = input.to_judge(series);
-            let places = RunPlaces {
-                history: baseline.iter().map(|(run, _)| place_of(run)).collect(),
-                runs: judged.iter().map(|(run, _)| place_of(run)).collect(),
-            };
-            let values = |of: &[(RunId, f64)]| of.iter().map(|(_, value)| *value).collect();
-            let newest = input.newest_results().and_then(|results| results.median(series));
-            Some(AlignedSeries {
-                newest,
-                places,
-                ..align_series(series, name, values(&baseline), values(&judged))?
-            })
-        })
-        .filter(|aligned| aligned.threshold(thresholds).enabled)
-        .collect();
-    let pasts: Vec<PastRuns<'_>> = aligned.iter().map(|aligned| aligned.past(thresholds)).collect();
+    let lined_up = |(series, name): (SeriesId, &SeriesName)| {
+        // What an old commit took on a machine that moved is no level to hold others against.
+        let moved = Measure::new(&name.measure).is_ok_and(|measure| again.contains_key(&measure));
+        let counts = |run: &RunId| !moved || Some(*run) != newest_run;
+        let baseline = input.baseline(series).into_iter();
+        let baseline: Vec<(RunId, f64)> = baseline.filter(|(run, _)| counts(run)).collect();
+        let judged = input.to_judge(series);
+        let places = RunPlaces {
+            history: baseline.iter().map(|(run, _)| place_of(run)).collect(),
+            runs: judged.iter().map(|(run, _)| place_of(run)).collect(),
+        };
+        let values = |of: &[(RunId, f64)]| of.iter().map(|(_, value)| *value).collect();
+        let newest = input.newest_results().and_then(|results| results.median(series));
+        let aligned = AlignedSeries {
+            newest,
+            places,
+            ..align_series(series, name, values(&baseline), values(&judged))?
+        };
+        aligned.threshold(thresholds).enabled.then_some(aligned)
+    };
+    let mut survey = SuiteSurvey::new(GateSettings::default());
+    for aligned in input.judged().filter_map(lined_up) {
+        survey.add_series(&aligned.past(thresholds), &aligned.places);
+    }
     let mut outside = input.outside.clone();
-    outside.extend(again);
-    let places: Vec<RunPlaces> = aligned.iter().map(|aligned| aligned.places.clone()).collect();
-    let judged = judge_history_aligned(&pasts, &places, &GateSettings::default(), &outside);
-    let verdicts = judged.verdicts.iter().zip(&pasts).zip(&aligned);
-    let verdicts = verdicts.map(|((verdict, past), aligned)| {
-        let known = already_known(input, aligned.series, past, verdict);
-        let verdict = stored(aligned.series, aligned.direction, verdict, input);
-        match known {
-            Some(since) => verdict.known_since(since, input),
-            None => verdict,
-        }
-    });
+    outside.extend(again.clone());
+    let suite = survey.conclude(&outside);
+    let all = input.judged().filter_map(lined_up).enumerate();
+    let mut verdicts: Vec<StoredVerdict> = all
+        .map(|(index, aligned)| {
+            let past = aligned.past(thresholds);
+            let verdict = suite.judge_series(index, &past, &aligned.places);
+            let known = already_known(input, aligned.series, &past, &verdict);
+            let verdict = stored(aligned.series, aligned.direction, &verdict, input);
+            match known {
+                Some(since) => verdict.known_since(since, input),
+                None => verdict,
+            }
+        })
+        .collect();
+    let q_values = suite_survey::q_values(verdicts.iter().map(|verdict| verdict.p));
+    for (verdict, q) in verdicts.iter_mut().zip(q_values) {
+        verdict.q = q.map(short);
+    }
+    let shifts = suite.shifts().to_vec();
     RunVerdicts {
-        machine: judged
-            .shifts
+        machine: shifts
             .iter()
             .find_map(|shift| Some(shift.evidence.as_ref()?.factor())),
         paired: false,
-        verdicts: verdicts.collect(),
-        shifts: judged.shifts,
+        verdicts,
+        shifts,
         missing: Vec::new(),
     }
 }

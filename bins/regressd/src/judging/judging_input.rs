@@ -8,8 +8,8 @@ use regress_core::detect::machine_shift;
 use regress_core::measurement::Measure;
 
 use crate::database::streams::SeriesName;
-use crate::directory::Names;
 use crate::domain::{HistoryPlace, Medians, Results, RunId, SeriesId, UnixMillis};
+use crate::series_directory::Names;
 
 /// The commit whose level a pull request is held against.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -213,12 +213,23 @@ impl JudgingInput {
         history.chain(own).zip(0..).collect()
     }
 
+    /// The series of which anything is told: those of the commit, and of the newest run of the history.
+    pub(super) fn told(&self) -> BTreeSet<SeriesId> {
+        let newest = self.history.last().into_iter();
+        let newest = newest.flat_map(|(_, medians)| medians.series());
+        let own = self
+            .runs
+            .iter()
+            .flat_map(|(_, results)| results.0.keys().copied());
+        own.chain(newest).collect()
+    }
+
     /// The series that the newest run has, with their names.
     pub(super) fn judged(&self) -> impl Iterator<Item = (SeriesId, &SeriesName)> {
         let series = self
             .newest_results()
             .into_iter()
             .flat_map(|results| results.0.keys());
-        series.filter_map(|series| Some((*series, self.names.get(series)?)))
+        series.filter_map(|series| Some((*series, &**self.names.get(series)?)))
     }
 }

@@ -10,7 +10,6 @@ use super::{BaseCommit, JudgingInput};
 use crate::database::bulk::{self, RunOfCommit};
 use crate::database::runs::{self, MeasuredRun};
 use crate::database::{judgements, landed, pull_requests};
-use crate::directory::Names;
 use crate::domain::{HistoryPlace, Medians, Results, RunId, StreamId};
 use crate::run_cache::{PastRun, RunCache};
 
@@ -79,7 +78,8 @@ impl JudgingCandidate {
     }
 }
 
-/// Reads what a run is judged by: the last runs of its target branch before it, and all runs of its commit up to it.
+/// Reads what a run is judged by: the last runs of its target branch before it, and all runs of its commit up to it. The names of
+/// its series are left to the caller.
 ///
 /// # Errors
 /// The driver's, or stored results that cannot be read.
@@ -87,7 +87,6 @@ pub(super) async fn read_judging_input(
     connection: &mut AnyConnection,
     histories: Histories<'_>,
     candidate: &JudgingCandidate,
-    names: Arc<Names>,
     batch: &JudgingBatch,
 ) -> sqlx::Result<JudgingInput> {
     let run = &candidate.run;
@@ -103,7 +102,6 @@ pub(super) async fn read_judging_input(
             .await?);
     let mut input = JudgingInput {
         of_history,
-        names,
         target: run.run.target.clone(),
         ..JudgingInput::default()
     };

@@ -8,8 +8,9 @@ use super::save::{Consequences, determine_consequences};
 use super::{JudgingBatch, JudgingInput, RunVerdicts, evidence, judge_input};
 use crate::database::DatabaseError;
 use crate::database::runs::MeasuredRun;
-use crate::directory::{ConfiguredRepository, Names, StreamContents};
+use crate::directory::ConfiguredRepository;
 use crate::domain::RunId;
+use crate::series_directory::Names;
 use crate::state::AppState;
 
 /// A run with more benchmarks is judged on a thread of its own: others must not wait for it.
@@ -63,19 +64,9 @@ pub async fn judge_candidate(
     let Some(known) = directory.repository_by_id(database, run.run.repository).await? else {
         return Ok(None);
     };
-    let series = candidate.results.0.keys().copied();
-    let contents = directory
-        .load_stream_contents(database, run.run.stream, series)
-        .await?;
-    let histories = Histories {
-        run_cache: &state.run_cache,
-        baseline_runs: settings.judging.baseline_runs,
-    };
-    let mut connection = database.acquire_reader().await?;
-    let names = Arc::clone(&contents.names);
-    let mut input = read_judging_input(&mut connection, histories, candidate, names, batch).await?;
-    drop(connection);
-    let mut verdicts = judge_with(state, &known, &contents, &input).await?;
+    let component = directory.component_of(database, run.run.stream).await?;
+    let mut input = Arc::new(read_input(state, candidate, batch).await?);
+    let mut verdicts = judge_with(state, &known, &component, &input).await?;
     let mut judge_again = BTreeSet::new();
     // Only what has no evidence yet needs a look at what others measured.
     if verdicts.shifts.iter().any(|shift| shift.evidence.is_none()) {
@@ -83,8 +74,8 @@ pub async fn judge_candidate(
         let found = evidence::from_outside(&mut connection, run, &input, &verdicts.shifts).await?;
         drop(connection);
         if !found.evidence.is_empty() {
-            input.outside.extend(found.evidence);
-            verdicts = judge_with(state, &known, &contents, &input).await?;
+            Arc::make_mut(&mut input).outside.extend(found.evidence);
+            verdicts = judge_with(state, &known, &component, &input).await?;
             judge_again = found.judge_again;
         }
     }
@@ -97,7 +88,7 @@ pub async fn judge_candidate(
     Ok(Some(Judged {
         run: run.clone(),
         verdicts,
-        names: contents.names,
+        names: Arc::clone(&input.names),
         consequences,
     }))
 }
@@ -106,34 +97,32 @@ pub async fn judge_candidate(
 async fn judge_with(
     state: &AppState,
     known: &ConfiguredRepository,
-    contents: &StreamContents,
-    input: &JudgingInput,
+    component: &str,
+    input: &Arc<JudgingInput>,
 ) -> Result<RunVerdicts, DatabaseError> {
     let settings = state.settings.load_full();
-    Ok(
-        match known.config.thresholds(&settings.judging, &contents.component) {
-            Ok(thresholds) if known.config.judges(&contents.component) => {
-                if input
-                    .newest_results()
-                    .is_some_and(|results| results.0.len() > LARGE)
-                {
-                    let input = input.clone();
-                    tokio::task::spawn_blocking(move || judge_input(&input, &thresholds))
-                        .await
-                        .map_err(|_| DatabaseError::Closed)?
-                } else {
-                    judge_input(input, &thresholds)
-                }
+    Ok(match known.config.thresholds(&settings.judging, component) {
+        Ok(thresholds) if known.config.judges(component) => {
+            if input
+                .newest_results()
+                .is_some_and(|results| results.0.len() > LARGE)
+            {
+                let input = Arc::clone(input);
+                tokio::task::spawn_blocking(move || judge_input(&input, &thresholds))
+                    .await
+                    .map_err(|_| DatabaseError::Closed)?
+            } else {
+                judge_input(input, &thresholds)
             }
-            _ => RunVerdicts {
-                machine: None,
-                paired: false,
-                verdicts: Vec::new(),
-                shifts: Vec::new(),
-                missing: Vec::new(),
-            },
+        }
+        _ => RunVerdicts {
+            machine: None,
+            paired: false,
+            verdicts: Vec::new(),
+            shifts: Vec::new(),
+            missing: Vec::new(),
         },
-    )
+    })
 }
 
 /// What a stored run is judged by, for showing it.
@@ -144,17 +133,25 @@ pub async fn load_judging_input(
     state: &AppState,
     candidate: &JudgingCandidate,
 ) -> Result<JudgingInput, DatabaseError> {
-    let series = candidate.results.0.keys().copied();
-    let stream = candidate.run.run.stream;
-    let contents = state
-        .directory
-        .load_stream_contents(&state.database, stream, series)
-        .await?;
+    read_input(state, candidate, &JudgingBatch::default()).await
+}
+
+async fn read_input(
+    state: &AppState,
+    candidate: &JudgingCandidate,
+    batch: &JudgingBatch,
+) -> Result<JudgingInput, DatabaseError> {
     let histories = Histories {
         run_cache: &state.run_cache,
         baseline_runs: state.settings.load().judging.baseline_runs,
     };
     let mut connection = state.database.acquire_reader().await?;
-    let batch = JudgingBatch::default();
-    Ok(read_judging_input(&mut connection, histories, candidate, contents.names, &batch).await?)
+    let mut input = read_judging_input(&mut connection, histories, candidate, batch).await?;
+    drop(connection);
+    let series = state
+        .directory
+        .series
+        .names_of(&state.database, input.told().into_iter());
+    input.names = Arc::new(series.await?);
+    Ok(input)
 }

@@ -4,7 +4,6 @@
 //! at once if there is time for it; otherwise the answer says that a worker will. Either way the judgement is made by
 //! the same function from what is stored.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,13 +22,13 @@ use crate::correlation::Correlation;
 use crate::database::identity::{self, Identity, NameConflict};
 use crate::database::jobs as job_table;
 use crate::database::runs::{self, MeasuredRun, NewRun};
-use crate::database::streams::SeriesName;
 use crate::database::{judgements, pull_requests};
 use crate::directory::ConfiguredRepository;
-use crate::domain::{BranchName, RepoName, Role, RunId, SeriesId, StreamId, UnixMillis};
+use crate::domain::{BranchName, RepoName, Role, RunId, StreamId, UnixMillis};
 use crate::job_requests;
 use crate::judging::{RegressionResult, RunVerdicts, judge_stored};
 use crate::problem::Problem;
+use crate::series_directory::Names;
 use crate::state::AppState;
 
 /// How long a worker leaves a run alone that its request is judging.
@@ -171,14 +170,15 @@ async fn accept(
         .directory
         .find_or_insert_stream(database, repository, &upload.environment, &upload.component)
         .await?;
-    let numbers = stream
-        .find_or_insert_series(database, &upload.values.names)
+    let series = &state.directory.series;
+    let numbers = series
+        .find_or_insert(database, stream.id, &upload.values.names)
         .await?;
     let base = match &upload.base {
-        Some(base) => Some(
-            base.results_by_series(&stream.find_or_insert_series(database, &base.names).await?)
-                .to_json(),
-        ),
+        Some(base) => {
+            let numbers = series.find_or_insert(database, stream.id, &base.names).await?;
+            Some(base.results_by_series(&numbers).to_json())
+        }
         None => None,
     };
     let purpose = purpose(state, &known, request, &branch).await?;
@@ -412,7 +412,7 @@ fn answer(
     RunId(run): RunId,
     already_stored: bool,
     verdicts: Option<&RunVerdicts>,
-    names: &HashMap<SeriesId, SeriesName>,
+    names: &Names,
     problems: &[String],
 ) -> (StatusCode, Json<AnalyzeResponse>) {
     let stored = verdicts.into_iter().flat_map(|verdicts| &verdicts.verdicts);

@@ -1,6 +1,7 @@
 //! An upload, from its text to what is stored: checked, ingested, given numbers.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use regress_core::environment::Environment;
 use regress_core::ingest::{self, IngestOptions, ResultSource, Tool};
@@ -13,6 +14,7 @@ use utoipa::ToSchema;
 use crate::database::streams::SeriesName;
 use crate::domain::{BranchName, CommitSha, Component, RepoName, Results, RunKey, SeriesId, object};
 use crate::problem::Problem;
+use crate::series_directory::Names;
 
 /// Measurements of one upload at most.
 const MAX_MEASUREMENTS: usize = 100_000;
@@ -135,7 +137,7 @@ pub(super) struct Upload {
 /// The values of each series, one a process run, with the series still by name.
 #[derive(Debug, Default)]
 pub(super) struct Values {
-    pub(super) names: Vec<SeriesName>,
+    pub(super) names: Vec<Arc<SeriesName>>,
     pub(super) values: Vec<Vec<f64>>,
 }
 
@@ -146,7 +148,7 @@ impl Values {
     }
 
     /// What the numbers stand for.
-    pub(super) fn names_by_series(&self, numbers: &[SeriesId]) -> HashMap<SeriesId, SeriesName> {
+    pub(super) fn names_by_series(&self, numbers: &[SeriesId]) -> Names {
         numbers.iter().copied().zip(self.names.iter().cloned()).collect()
     }
 }
@@ -265,11 +267,11 @@ fn values(processes: &[ProcessRun], problems: &mut Vec<String>) -> Values {
         };
         let key = (name.benchmark.clone(), name.measure.clone());
         let place = *places.entry(key).or_insert_with(|| {
-            values.names.push(name.clone());
+            values.names.push(Arc::new(name.clone()));
             values.values.push(Vec::new());
             values.names.len() - 1
         });
-        if values.names[place] == name {
+        if *values.names[place] == name {
             values.values[place].push(measurement.value);
         } else {
             problems.push(format!(

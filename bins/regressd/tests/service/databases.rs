@@ -1,5 +1,7 @@
 //! What both databases must do alike.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use regressd::database::deliveries::{self, DeliveryState};
@@ -7,8 +9,9 @@ use regressd::database::judgements::{self, Judgement};
 use regressd::database::runs::{self, NewRun};
 use regressd::database::streams::{self, SeriesName};
 use regressd::database::{Database, repositories, retention};
-use regressd::domain::{HistoryPlace, RepoName, RepositoryId, RunId, StreamId, UnixMillis};
+use regressd::domain::{HistoryPlace, RepoName, RepositoryId, RunId, SeriesId, StreamId, UnixMillis};
 use regressd::github::{ContentLimits, ContentRateLimiter as _, Leases as _};
+use regressd::series_directory::SeriesDirectory;
 
 use crate::place::Place;
 
@@ -191,4 +194,48 @@ pub(crate) async fn old_runs_go_and_baselines_stay(place: Place) {
         .unwrap();
     let left: Vec<RunId> = history.iter().map(|(id, ..)| *id).rev().collect();
     assert_eq!(left, ids[5..]);
+}
+
+pub(crate) async fn series_are_found_again_however_many_there_are(place: Place) {
+    let database = Database::open(&place.location).await.unwrap();
+    let (_, stream) = stream(&database).await;
+    let name = |number: usize| {
+        Arc::new(SeriesName {
+            benchmark: format!("b{}", number / 2),
+            measure: ["latency", "throughput"][number % 2].to_owned(),
+            unit: "ns".to_owned(),
+            direction: regress_core::measurement::Direction::SmallerIsBetter,
+        })
+    };
+    // More than are remembered of one run, in another order the second time, with new ones between.
+    let directory = SeriesDirectory::default();
+    let names: Vec<Arc<SeriesName>> = (0..11_000).map(name).collect();
+    let numbers = directory.find_or_insert(&database, stream, &names).await.unwrap();
+    assert_eq!(numbers.iter().collect::<BTreeSet<_>>().len(), names.len());
+    let more: Vec<Arc<SeriesName>> = (0..11_004).rev().map(name).collect();
+    let again = directory.find_or_insert(&database, stream, &more).await.unwrap();
+    assert_eq!(again.len(), more.len());
+    assert!(again[4..].iter().eq(numbers.iter().rev()));
+    let few = directory
+        .find_or_insert(&database, stream, &names[..20])
+        .await
+        .unwrap();
+    assert_eq!(few, numbers[..20]);
+    let named = directory
+        .names_of(&database, numbers.iter().copied().chain([SeriesId(i64::MAX)]))
+        .await
+        .unwrap();
+    assert_eq!(named.len(), names.len());
+    assert!(
+        numbers
+            .iter()
+            .zip(&names)
+            .all(|(number, name)| named[number] == *name)
+    );
+    directory.forget_all();
+    let after = directory
+        .find_or_insert(&database, stream, &names[..3])
+        .await
+        .unwrap();
+    assert_eq!(after, numbers[..3]);
 }

@@ -202,7 +202,11 @@ pub(crate) async fn a_clock_set_back_under_load_leaves_runs_in_their_order(place
     let slow = order.iter().take_while(|(_, value)| *value >= 2000.0).count();
     assert_eq!((order.len(), slow), (33, 16), "{order:?}");
     let imported = order.iter().position(|(commit, _)| *commit == 32);
-    assert_eq!(imported, Some(32), "its commit is older than all others: {order:?}");
+    assert_eq!(
+        imported,
+        Some(32),
+        "its commit is older than all others: {order:?}"
+    );
     // The next run stands behind all of them, and is judged by what came before.
     let last = run("octo/hello", "main", &format!("{:040x}", 33), &[2003, 501]);
     let (_, answer) = service.upload(&token, &last).await;

@@ -61,6 +61,7 @@ on_both! {
         changes_are_in_the_audit_log;
     databases:
         repositories_and_series_are_stored_once,
+        series_are_found_again_however_many_there_are,
         deliveries_are_done_once,
         leases_end_by_themselves,
         processes_share_the_pace_of_content,

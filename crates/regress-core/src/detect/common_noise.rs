@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::gate::{Gate, GateSettings, GateState};
 use super::judge_history::PastRuns;
 use super::machine_shift::MIN_SERIES;
-use crate::measurement::{Direction, Measure};
+use crate::measurement::Direction;
 use crate::stats::median;
 
 /// A common movement by less than this many percent is none, however quiet the history was.
@@ -45,47 +45,35 @@ pub(super) struct OwnValues {
     pub(super) runs: Vec<f64>,
 }
 
-/// For each benchmark its own values, where the suite moved within its noise and enough of it was measured to tell.
-pub(super) fn own_values(
-    pasts: &[&PastRuns<'_>],
-    places: &[&RunPlaces],
-    settings: &GateSettings,
-) -> Vec<Option<OwnValues>> {
-    let shares = |past: &PastRuns<'_>, places: &RunPlaces| {
+/// By how much each run lies from the levels of its benchmarks, as the logarithm of a ratio of costs.
+pub(super) type Movement = BTreeMap<usize, f64>;
+
+impl RunPlaces {
+    /// Whether they say of each value of a benchmark of which run it is, and it is one whose runs have something in common.
+    pub(super) fn fit(&self, past: &PastRuns<'_>) -> bool {
         past.comparable
             && !past.key.measure.is_exact()
-            && places.history.len() == past.history.len()
-            && places.runs.len() == past.runs.len()
-    };
-    let mut measures: BTreeMap<&Measure, Vec<(&PastRuns<'_>, &RunPlaces)>> = BTreeMap::new();
-    for (past, places) in pasts
-        .iter()
-        .zip(places)
-        .filter(|(past, places)| shares(past, places))
-    {
-        measures
-            .entry(&past.key.measure)
-            .or_default()
-            .push((past, places));
+            && self.history.len() == past.history.len()
+            && self.runs.len() == past.runs.len()
     }
-    let movements: BTreeMap<&Measure, BTreeMap<usize, f64>> = measures
-        .into_iter()
-        .filter_map(|(measure, suite)| Some((measure, noise_of_suite(&suite, settings)?)))
-        .collect();
-    let own = |(past, places): (&&PastRuns<'_>, &&RunPlaces)| {
-        let movement = movements
-            .get(&past.key.measure)
-            .filter(|_| shares(past, places))?;
-        places.runs.iter().all(|run| movement.contains_key(run)).then(|| {
-            let share = share_of_movement(past, places, movement, settings);
-            let without = |values, places| without(values, places, past.direction, movement, share);
-            OwnValues {
-                history: without(past.history, &places.history),
-                runs: without(past.runs, &places.runs),
-            }
-        })
-    };
-    pasts.iter().zip(places).map(own).collect()
+}
+
+/// The values of a benchmark without its part in the movement; `None` where one of its runs is not known to have one.
+pub(super) fn own_values(
+    past: &PastRuns<'_>,
+    places: &RunPlaces,
+    movement: &Movement,
+    settings: &GateSettings,
+) -> Option<OwnValues> {
+    if !places.fit(past) || !places.runs.iter().all(|run| movement.contains_key(run)) {
+        return None;
+    }
+    let share = share_of_movement(past, places, movement, settings);
+    let without = |values, places| without(values, places, past.direction, movement, share);
+    Some(OwnValues {
+        history: without(past.history, &places.history),
+        runs: without(past.runs, &places.runs),
+    })
 }
 
 /// How much of the common movement a benchmark takes part in, in 0..=[`MOST`]: the slope of its history over the movement,
@@ -93,7 +81,7 @@ pub(super) fn own_values(
 fn share_of_movement(
     past: &PastRuns<'_>,
     places: &RunPlaces,
-    movement: &BTreeMap<usize, f64>,
+    movement: &Movement,
     settings: &GateSettings,
 ) -> f64 {
     let recent = past.history.len().saturating_sub(settings.history);
@@ -129,13 +117,7 @@ fn log_cost(value: f64, way: Direction) -> f64 {
     }
 }
 
-fn without(
-    values: &[f64],
-    places: &[usize],
-    way: Direction,
-    movement: &BTreeMap<usize, f64>,
-    share: f64,
-) -> Vec<f64> {
+fn without(values: &[f64], places: &[usize], way: Direction, movement: &Movement, share: f64) -> Vec<f64> {
     let one = |(value, place): (&f64, &usize)| {
         let factor = movement
             .get(place)
@@ -148,80 +130,78 @@ fn without(
     values.iter().zip(places).map(one).collect()
 }
 
-/// The movement of each run, as the logarithm of a ratio of costs; `None` when too few benchmarks tell of it, or when the
-/// judged runs moved by more than those of the history did.
-fn noise_of_suite(
-    suite: &[(&PastRuns<'_>, &RunPlaces)],
-    settings: &GateSettings,
-) -> Option<BTreeMap<usize, f64>> {
-    let mut deviations: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
-    for (past, places) in suite {
+/// What the benchmarks of one measure say of the movement of their runs, gathered one benchmark after the other.
+#[derive(Debug, Default)]
+pub(super) struct CommonMovement {
+    /// How far the benchmarks of each run lie from their levels.
+    deviations: BTreeMap<usize, Vec<f64>>,
+    history: BTreeSet<usize>,
+    judged: BTreeSet<usize>,
+    /// The runs of history that the most demanding benchmark wants.
+    least_runs: usize,
+}
+
+impl CommonMovement {
+    pub(super) fn add_series(&mut self, past: &PastRuns<'_>, places: &RunPlaces, settings: &GateSettings) {
+        self.history.extend(&places.history);
+        self.judged.extend(&places.runs);
+        self.least_runs = self.least_runs.max(past.threshold.least_runs);
         let cost = |value: &f64| log_cost(*value, past.direction);
         let recent = past.history.len().saturating_sub(settings.history);
         let costs: Vec<f64> = past.history[recent..].iter().map(cost).collect();
         let Some(level) = median(&costs).filter(|level| level.is_finite()) else {
-            continue;
+            return;
         };
         let values = past.history[recent..].iter().zip(&places.history[recent..]);
         for (value, place) in values.chain(past.runs.iter().zip(&places.runs)) {
             let deviation = cost(value) - level;
             if deviation.is_finite() {
-                deviations.entry(*place).or_default().push(deviation);
+                self.deviations.entry(*place).or_default().push(deviation);
             }
         }
     }
-    deviations.retain(|_, all| all.len() >= MIN_SERIES);
-    let movement: BTreeMap<usize, f64> = deviations
-        .into_iter()
-        .filter_map(|(place, all)| Some((place, median(&all)?)))
-        .collect();
-    is_noise(suite, &movement, settings).then_some(movement)
-}
 
-/// Whether the judged runs moved, together, not much further than runs of the history did: see [`MARGIN`].
-fn is_noise(
-    suite: &[(&PastRuns<'_>, &RunPlaces)],
-    movement: &BTreeMap<usize, f64>,
-    settings: &GateSettings,
-) -> bool {
-    let of = |which: fn(&RunPlaces) -> &Vec<usize>| -> BTreeSet<usize> {
-        suite
+    /// The movement of each run; `None` when too few benchmarks tell of it, or when the judged runs moved by more than those
+    /// of the history did.
+    pub(super) fn noise(mut self, settings: &GateSettings) -> Option<Movement> {
+        let deviations = std::mem::take(&mut self.deviations).into_iter();
+        let movement: Movement = deviations
+            .filter(|(_, all)| all.len() >= MIN_SERIES)
+            .filter_map(|(place, all)| Some((place, median(&all)?)))
+            .collect();
+        self.is_noise(&movement, settings).then_some(movement)
+    }
+
+    /// Whether the judged runs moved, together, not much further than runs of the history did: see [`MARGIN`].
+    fn is_noise(&self, movement: &Movement, settings: &GateSettings) -> bool {
+        // What confirms a suspicion about one benchmark may be history for the others.
+        let judged: BTreeSet<usize> = &self.judged - &self.history;
+        let factor = |place: &usize| movement.get(place).map(|logarithm| logarithm.exp());
+        let past: Vec<f64> = movement
             .iter()
-            .flat_map(|(_, places)| which(places).iter().copied())
-            .collect()
-    };
-    // What confirms a suspicion about one benchmark may be history for the others.
-    let judged: BTreeSet<usize> = &of(|places| &places.runs) - &of(|places| &places.history);
-    let factor = |place: &usize| movement.get(place).map(|logarithm| logarithm.exp());
-    let past: Vec<f64> = movement
-        .iter()
-        .filter(|(place, _)| !judged.contains(place))
-        .map(|(_, logarithm)| logarithm.exp())
-        .collect();
-    let now: Vec<f64> = judged.iter().filter_map(factor).collect();
-    let least = suite
-        .iter()
-        .map(|(past, _)| past.threshold.least_runs)
-        .max()
-        .unwrap_or(1);
-    let stays_within = |way: Direction| {
-        let Some(gate) = Gate::new(&past, way, LEAST_PERCENT, least, settings) else {
-            return false;
+            .filter(|(place, _)| !judged.contains(place))
+            .map(|(_, logarithm)| logarithm.exp())
+            .collect();
+        let now: Vec<f64> = judged.iter().filter_map(factor).collect();
+        let stays_within = |way: Direction| {
+            let Some(gate) = Gate::new(&past, way, LEAST_PERCENT, self.least_runs.max(1), settings) else {
+                return false;
+            };
+            let mut gate = gate.widened(MARGIN);
+            for value in &now {
+                gate.observe_value(*value);
+            }
+            gate.state() == GateState::Cleared
         };
-        let mut gate = gate.widened(MARGIN);
-        for value in &now {
-            gate.observe_value(*value);
-        }
-        gate.state() == GateState::Cleared
-    };
-    stays_within(Direction::SmallerIsBetter) && stays_within(Direction::BiggerIsBetter)
+        stays_within(Direction::SmallerIsBetter) && stays_within(Direction::BiggerIsBetter)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::detect::{Threshold, VerdictKind, judge_history_aligned};
-    use crate::measurement::{BenchmarkId, SeriesKey};
+    use crate::measurement::{BenchmarkId, Measure, SeriesKey};
     use crate::stats::rng::Rng;
 
     const SERIES: usize = 8;

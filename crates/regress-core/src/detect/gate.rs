@@ -94,23 +94,34 @@ impl Gate {
         least_runs: usize,
         settings: &GateSettings,
     ) -> Option<Self> {
-        let finite: Vec<f64> = history
-            .iter()
-            .copied()
-            .filter(|value| value.is_finite())
-            .collect();
-        let recent = &finite[finite.len().saturating_sub(settings.history)..];
-        if recent.len() < least_runs.max(1) {
+        Self::at_level(
+            &Level::find(history, settings),
+            direction,
+            percent,
+            least_runs,
+            settings,
+        )
+    }
+
+    /// The same with a level that was found before.
+    pub(super) fn at_level(
+        level: &Level,
+        direction: Direction,
+        percent: f64,
+        least_runs: usize,
+        settings: &GateSettings,
+    ) -> Option<Self> {
+        if level.recent().len() < least_runs.max(1) {
             return None;
         }
-        let level = current_level(recent, direction, percent, settings.least_level);
-        let centre = median(&level).filter(|centre| *centre > 0.0)?;
+        let values = level.values(direction, percent);
+        let centre = median(&values).filter(|centre| *centre > 0.0)?;
         let (sign, at) = match direction {
             Direction::SmallerIsBetter => (1.0, [percent, FAR * percent].map(|one| centre * ratio(one))),
             Direction::BiggerIsBetter => (-1.0, [percent, FAR * percent].map(|one| -centre / ratio(one))),
         };
         let [least, far] = at;
-        let costs: Vec<f64> = level.iter().map(|value| sign * value).collect();
+        let costs: Vec<f64> = values.iter().map(|value| sign * value).collect();
         let full = costs.len() >= settings.history;
         let place = 1 + if full { settings.allowed_above } else { 0 };
         let highest = |values: &mut dyn Iterator<Item = f64>| values.fold(f64::NEG_INFINITY, f64::max);
@@ -118,7 +129,7 @@ impl Gate {
             highest(&mut costs.iter().copied()),
             -highest(&mut costs.iter().map(|cost| -cost)),
         );
-        let ever = highest(&mut finite.iter().map(|value| sign * value));
+        let ever = highest(&mut level.finite.iter().map(|value| sign * value));
         let limits = Limits {
             centre: sign * centre,
             far: far.max(ever).max(top + (top - bottom)),
@@ -194,24 +205,69 @@ fn ratio(percent: f64) -> f64 {
     1.0 + percent / 100.0
 }
 
-/// The values that stand for the level which the history is on: those since its last change point, if enough of them
-/// remain; and of these, when the newest are on another level by more than `percent`, all of them moved to that.
-pub(super) fn current_level(history: &[f64], direction: Direction, percent: f64, least: usize) -> Vec<f64> {
-    let points = change_points(history, &ChangePointSettings::default());
-    let level = match points.last() {
-        Some(point) if history.len() - point.index >= least => &history[point.index..],
-        _ => history,
-    };
-    let Some(start) = young_level(level, direction, percent) else {
-        return level.to_vec();
-    };
-    let (old, new) = level.split_at(start);
-    let factor = match (median(old), median(new)) {
-        (Some(old), Some(new)) if old > 0.0 && new > 0.0 => new / old,
-        _ => return new.to_vec(),
-    };
-    let moved = old.iter().map(|value| value * factor);
-    moved.chain(new.iter().copied()).collect()
+/// The level that a history is on: where it begins is the one costly question of a judgement, and is asked once.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Level {
+    /// The whole history, without values that are not finite.
+    finite: Vec<f64>,
+    /// Where the last runs begin which count.
+    recent: usize,
+    /// Where among them the level begins: at the last change point, if enough of them follow it.
+    since: usize,
+}
+
+impl Level {
+    /// The level of this history, oldest run first.
+    pub(super) fn find(history: &[f64], settings: &GateSettings) -> Self {
+        let mut level = Self::beginning_at(history, 0, settings);
+        let points = change_points(level.recent(), &ChangePointSettings::default());
+        if let Some(point) = points.last()
+            && level.recent().len() - point.index >= settings.least_level
+        {
+            level.since = point.index;
+        }
+        level
+    }
+
+    /// The level of this history where [`Self::since`] is known.
+    pub(super) fn beginning_at(history: &[f64], since: usize, settings: &GateSettings) -> Self {
+        let finite: Vec<f64> = history
+            .iter()
+            .copied()
+            .filter(|value| value.is_finite())
+            .collect();
+        Self {
+            recent: finite.len().saturating_sub(settings.history),
+            finite,
+            since,
+        }
+    }
+
+    /// Where it begins among the last runs.
+    pub(super) fn since(&self) -> usize {
+        self.since
+    }
+
+    fn recent(&self) -> &[f64] {
+        &self.finite[self.recent..]
+    }
+
+    /// The values that stand for the level: those since it began; and of these, when the newest are on another level by more
+    /// than `percent`, all of them moved to that.
+    pub(super) fn values(&self, direction: Direction, percent: f64) -> Vec<f64> {
+        let recent = self.recent();
+        let level = recent.get(self.since..).unwrap_or(recent);
+        let Some(start) = young_level(level, direction, percent) else {
+            return level.to_vec();
+        };
+        let (old, new) = level.split_at(start);
+        let factor = match (median(old), median(new)) {
+            (Some(old), Some(new)) if old > 0.0 && new > 0.0 => new / old,
+            _ => return new.to_vec(),
+        };
+        let moved = old.iter().map(|value| value * factor);
+        moved.chain(new.iter().copied()).collect()
+    }
 }
 
 /// Where the newest values began to differ from all before them by more than `percent`; the longest such level.

@@ -9,13 +9,14 @@
 
 use std::collections::BTreeMap;
 
-use super::common_noise::{RunPlaces, own_values};
-use super::gate::{Gate, GateSettings, GateState, current_level};
-use super::machine_shift::{Evidence, SuiteShift, common_factor, evidence_from_controls};
+use super::common_noise::RunPlaces;
+use super::gate::{Gate, GateSettings, GateState, Level};
+use super::machine_shift::Evidence;
+use super::suite_survey::{SuiteSurvey, q_values};
 use super::threshold::Threshold;
 use super::verdict::{RunVerdict, Verdict, VerdictKind};
 use crate::measurement::{Direction, Measure, SeriesKey};
-use crate::stats::{benjamini_hochberg, cliffs_delta, mann_whitney, median, normalised_difference};
+use crate::stats::median;
 
 /// One benchmark's history and the runs of the commit to judge.
 #[derive(Debug, Clone)]
@@ -62,130 +63,81 @@ pub fn judge_history_aligned(
     settings: &GateSettings,
     outside: &BTreeMap<Measure, Evidence>,
 ) -> RunVerdict {
-    let enabled: Vec<&PastRuns<'_>> = pasts.iter().filter(|past| past.threshold.enabled).collect();
     let unknown = RunPlaces::default();
-    let places = pasts
+    let enabled: Vec<(&PastRuns<'_>, &RunPlaces)> = pasts
         .iter()
         .enumerate()
         .filter(|(_, past)| past.threshold.enabled)
-        .map(|(index, _)| places.get(index).unwrap_or(&unknown));
-    let own = own_values(&enabled, &places.collect::<Vec<_>>(), settings);
-    let shifts = suite_shifts(&enabled, outside);
-    let p_values: Vec<Option<f64>> = enabled
-        .iter()
-        .map(|past| {
-            if past.comparable {
-                Some(mann_whitney(past.history, past.runs)?.p)
-            } else {
-                None
-            }
-        })
+        .map(|(index, past)| (past, places.get(index).unwrap_or(&unknown)))
         .collect();
-    let mut q_values =
-        benjamini_hochberg(&p_values.iter().flatten().copied().collect::<Vec<_>>()).into_iter();
-    let verdicts = enabled.iter().zip(&p_values).zip(&own).map(|((past, p), own)| {
-        let evidence = shifts
-            .iter()
-            .find(|shift| shift.measure == past.key.measure && !past.key.measure.is_exact())
-            .and_then(|shift| shift.evidence.as_ref());
-        let ratio = cost_ratio(past);
-        let own = own.as_ref().map(|own| PastRuns {
-            history: &own.history,
-            runs: &own.runs,
-            ..(*past).clone()
-        });
-        let (kind, confidence, reason) = conclude(past, own.as_ref(), ratio, evidence, settings);
-        Verdict {
-            key: past.key.clone(),
-            kind,
-            before: before(past, settings),
-            after: median(past.runs),
-            runs: (past.history.len(), past.runs.len()),
-            percent: ratio.map(|ratio| (ratio - 1.0) * 100.0),
-            interval: None,
-            p: *p,
-            q: p.and_then(|_| q_values.next()),
-            effect: cliffs_delta(past.history, past.runs),
-            normalised_difference: normalised_difference(past.history, past.runs)
-                .filter(|difference| difference.is_finite())
-                .map(|difference| {
-                    if past.direction == Direction::BiggerIsBetter {
-                        -difference
-                    } else {
-                        difference
-                    }
-                }),
-            threshold: past.threshold.percent,
-            noisy: false,
-            confidence,
-            reason,
-        }
-    });
-    let verdicts = verdicts.collect();
-    RunVerdict::from_verdicts(verdicts, shifts)
-}
-
-/// The measures of which most benchmarks moved at once, and those of which control benchmarks say that the machine did.
-fn suite_shifts(pasts: &[&PastRuns<'_>], outside: &BTreeMap<Measure, Evidence>) -> Vec<SuiteShift> {
-    let mut ratios: BTreeMap<&Measure, (Vec<f64>, Vec<f64>)> = BTreeMap::new();
-    for past in pasts
-        .iter()
-        .filter(|past| past.comparable && !past.key.measure.is_exact())
-    {
-        let (judged, controls) = ratios.entry(&past.key.measure).or_default();
-        let side = if past.threshold.control { controls } else { judged };
-        side.extend(cost_ratio(past));
+    let mut survey = SuiteSurvey::new(*settings);
+    for (past, places) in &enabled {
+        survey.add_series(past, places);
     }
-    let shift = |(measure, (judged, controlled)): (&Measure, (Vec<f64>, Vec<f64>))| {
-        let common = common_factor(&judged);
-        let by_controls = evidence_from_controls(&controlled);
-        let agrees = |evidence: &&Evidence| {
-            common.is_some_and(|(factor, _)| (factor > 1.0) == (evidence.factor() > 1.0))
-        };
-        let evidence = match controlled.is_empty() {
-            true => outside.get(measure).filter(agrees).cloned(),
-            // Controls that stayed where they were outweigh what others saw.
-            false => by_controls,
-        };
-        if common.is_none() && evidence.is_none() {
-            return None;
-        }
-        let (factor, moved) = common.or_else(|| Some((median(&judged)?, 0)))?;
-        Some(SuiteShift {
-            measure: measure.clone(),
-            factor,
-            moved,
-            of: judged.len(),
-            evidence,
-        })
-    };
-    ratios.into_iter().filter_map(shift).collect()
-}
-
-/// The values that stand for the level which the history is on.
-fn level(past: &PastRuns<'_>, settings: &GateSettings) -> Vec<f64> {
-    let finite: Vec<f64> = past
-        .history
-        .iter()
-        .copied()
-        .filter(|value| value.is_finite())
+    let suite = survey.conclude(outside);
+    let verdicts = enabled.iter().enumerate();
+    let mut verdicts: Vec<Verdict> = verdicts
+        .map(|(index, (past, places))| suite.judge_series(index, past, places))
         .collect();
-    let recent = &finite[finite.len().saturating_sub(settings.history)..];
-    current_level(
-        recent,
-        past.direction,
-        past.threshold.percent,
-        settings.least_level,
-    )
+    let corrected = q_values(verdicts.iter().map(|verdict| verdict.p));
+    for (verdict, q) in verdicts.iter_mut().zip(corrected) {
+        verdict.q = q;
+    }
+    RunVerdict::from_verdicts(verdicts, suite.shifts().to_vec())
 }
 
-fn before(past: &PastRuns<'_>, settings: &GateSettings) -> Option<f64> {
-    median(&level(past, settings)).or_else(|| median(past.history))
+/// A benchmark with the level that its history is on.
+pub(super) struct Levelled<'a> {
+    past: &'a PastRuns<'a>,
+    level: &'a Level,
+    /// What the runs are held against.
+    pub(super) before: Option<f64>,
+    /// How many times that much they cost.
+    pub(super) ratio: Option<f64>,
 }
 
-fn cost_ratio(past: &PastRuns<'_>) -> Option<f64> {
-    let (before, after) = (before(past, &GateSettings::default())?, median(past.runs)?);
-    (before > 0.0 && after > 0.0).then(|| past.direction.cost_ratio(before, after))
+impl<'a> Levelled<'a> {
+    pub(super) fn new(past: &'a PastRuns<'a>, level: &'a Level) -> Self {
+        let values = level.values(past.direction, past.threshold.percent);
+        let before = median(&values).or_else(|| median(past.history));
+        let both = before.zip(median(past.runs));
+        let ratio = both.filter(|(before, after)| *before > 0.0 && *after > 0.0);
+        Self {
+            past,
+            level,
+            before,
+            ratio: ratio.map(|(before, after)| past.direction.cost_ratio(before, after)),
+        }
+    }
+
+    /// Sends the runs, with the machine's factor taken out of their cost, through the gate.
+    fn walk(&self, direction: Direction, machine: f64, settings: &GateSettings) -> Option<Walk> {
+        let Threshold {
+            percent, least_runs, ..
+        } = self.past.threshold;
+        let mut gate = Gate::at_level(self.level, direction, percent, least_runs, settings)?;
+        let mut far = !self.past.runs.is_empty();
+        for value in self.past.runs {
+            let value = match direction {
+                Direction::SmallerIsBetter => value / machine,
+                Direction::BiggerIsBetter => value * machine,
+            };
+            far &= gate.is_far_beyond(value);
+            gate.observe_value(value);
+        }
+        Some(Walk {
+            state: gate.state(),
+            far,
+        })
+    }
+
+    /// The change in words: that of the value that words tell of, or else of all runs.
+    fn change_told(&self, ratio: f64) -> String {
+        let told = self.past.told.zip(self.before);
+        let told = told.filter(|(told, before)| *told > 0.0 && *before > 0.0);
+        let direction = self.past.direction;
+        signed_percent(told.map_or(ratio, |(told, before)| direction.cost_ratio(before, told)))
+    }
 }
 
 /// Where the runs of a benchmark come out.
@@ -195,38 +147,14 @@ struct Walk {
     far: bool,
 }
 
-/// Sends the runs, with the machine's factor taken out of their cost, through the gate.
-fn walk(past: &PastRuns<'_>, machine: f64, settings: &GateSettings) -> Option<Walk> {
-    let threshold = &past.threshold;
-    let mut gate = Gate::new(
-        past.history,
-        past.direction,
-        threshold.percent,
-        threshold.least_runs,
-        settings,
-    )?;
-    let mut far = !past.runs.is_empty();
-    for value in past.runs {
-        let value = match past.direction {
-            Direction::SmallerIsBetter => value / machine,
-            Direction::BiggerIsBetter => value * machine,
-        };
-        far &= gate.is_far_beyond(value);
-        gate.observe_value(value);
-    }
-    Some(Walk {
-        state: gate.state(),
-        far,
-    })
-}
-
-fn conclude(
-    past: &PastRuns<'_>,
-    own_values: Option<&PastRuns<'_>>,
-    ratio: Option<f64>,
+/// The verdict on a benchmark, how sure it is, and why. `own` is the benchmark without what it shares with the others.
+pub(super) fn conclude(
+    measured: &Levelled<'_>,
+    own: Option<&Levelled<'_>>,
     evidence: Option<&Evidence>,
     settings: &GateSettings,
 ) -> (VerdictKind, f64, String) {
+    let Levelled { past, ratio, .. } = *measured;
     let after = median(past.runs);
     if !past.comparable {
         return (
@@ -258,15 +186,16 @@ fn conclude(
         );
     }
     if past.key.measure.is_exact()
-        && let Some(exact) = by_count(past, ratio, settings)
+        && let Some(exact) = by_count(measured)
     {
         return exact;
     }
     let machine = evidence.map_or(1.0, Evidence::factor);
     // Evidence says more of the machine than what the benchmarks have in common.
-    let own_values = own_values.filter(|_| evidence.is_none());
-    let walked = own_values.unwrap_or(past);
-    let (Some(ratio), Some(Walk { state, far })) = (ratio, walk(walked, machine, settings)) else {
+    let own = own.filter(|_| evidence.is_none());
+    let walked = own.unwrap_or(measured);
+    let walk = walked.walk(past.direction, machine, settings);
+    let (Some(ratio), Some(Walk { state, far })) = (ratio, walk) else {
         let reason = format!(
             "{} and {} to judge; {} of history with values above zero are needed",
             runs_of(past.history.len(), "of history"),
@@ -275,8 +204,8 @@ fn conclude(
         );
         return (VerdictKind::NotEnoughData, 0.0, reason);
     };
-    let change = change_told(past, ratio, settings);
-    let own = own_values.and_then(cost_ratio).unwrap_or(ratio / machine);
+    let change = measured.change_told(ratio);
+    let own = own.and_then(|own| own.ratio).unwrap_or(ratio / machine);
     let count = past.history.len() as f64;
     let beyond = ratio > past.threshold.ratio();
     match (state, evidence) {
@@ -301,17 +230,8 @@ fn conclude(
             let reason = format!("{change}: suspected, {needed} more run{plural} of the commit would decide");
             (VerdictKind::Suspected, 0.5, reason)
         }
-        _ => improvement_or_not(past, walked, (ratio, own, machine), settings),
+        _ => improvement_or_not(measured, walked, (ratio, own, machine), settings),
     }
-}
-
-/// The change in words: that of the value that words tell of, or else of all runs.
-fn change_told(past: &PastRuns<'_>, ratio: f64, settings: &GateSettings) -> String {
-    let told = past
-        .told
-        .zip(before(past, settings))
-        .filter(|(told, before)| *told > 0.0 && *before > 0.0);
-    signed_percent(told.map_or(ratio, |(told, before)| past.direction.cost_ratio(before, told)))
 }
 
 /// `+8.1 %` of a ratio of costs.
@@ -328,12 +248,9 @@ fn runs_of(count: usize, what: &str) -> String {
 /// An exact measure needs no statistics, and no least number of runs: a value beyond all of the level, and beyond the
 /// threshold or up from zero, is what the code does. `None` without a value on either side, or where the runs of the
 /// commit differ so that one of them lies within.
-fn by_count(
-    past: &PastRuns<'_>,
-    ratio: Option<f64>,
-    settings: &GateSettings,
-) -> Option<(VerdictKind, f64, String)> {
-    let level = level(past, settings);
+fn by_count(measured: &Levelled<'_>) -> Option<(VerdictKind, f64, String)> {
+    let Levelled { past, ratio, .. } = *measured;
+    let level = measured.level.values(past.direction, past.threshold.percent);
     let (before, after) = (median(&level)?, median(past.runs)?);
     let all = |test: &dyn Fn(f64, f64) -> bool| {
         past.runs
@@ -373,25 +290,26 @@ fn by_count(
 
 /// The gate the other way round: a run that stays faster than the history.
 fn improvement_or_not(
-    past: &PastRuns<'_>,
-    walked: &PastRuns<'_>,
+    measured: &Levelled<'_>,
+    walked: &Levelled<'_>,
     (ratio, own, machine): (f64, f64, f64),
     settings: &GateSettings,
 ) -> (VerdictKind, f64, String) {
+    let past = measured.past;
     let opposite = match past.direction {
         Direction::SmallerIsBetter => Direction::BiggerIsBetter,
         Direction::BiggerIsBetter => Direction::SmallerIsBetter,
     };
-    let change = change_told(past, ratio, settings);
-    let mirrored = PastRuns {
-        direction: opposite,
-        ..walked.clone()
-    };
+    let change = measured.change_told(ratio);
     // What the machine did is never the code's: both the value as it is and what is left of it have to be faster. A rate's
     // machine factor is the inverse of a time's.
     let fast_enough = own.max(ratio) < 1.0 / past.threshold.ratio();
     let confirmed = |walk: Walk| walk.state == GateState::Confirmed;
-    if fast_enough && walk(&mirrored, 1.0 / machine, settings).is_some_and(confirmed) {
+    if fast_enough
+        && walked
+            .walk(opposite, 1.0 / machine, settings)
+            .is_some_and(confirmed)
+    {
         let reason = format!("{change} against the history's median, beyond all of it in every run");
         return (VerdictKind::Improvement, 0.95, reason);
     }

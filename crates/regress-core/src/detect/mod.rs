@@ -23,6 +23,7 @@ mod outcome;
 pub mod rolling;
 pub mod season;
 pub mod second_round;
+pub mod suite_survey;
 pub mod threshold;
 pub mod two_sample;
 pub mod verdict;
@@ -35,6 +36,7 @@ pub use judge_history::{PastRuns, judge_history, judge_history_aligned, judge_hi
 pub use machine_shift::{Evidence, SuiteShift};
 pub use outcome::{Outcome, UnknownOutcome};
 pub use second_round::SecondRound;
+pub use suite_survey::{SuiteSurvey, SurveyedSuite};
 pub use threshold::{AbsoluteLimit, Rule, RuleError, Threshold, Thresholds};
 pub use two_sample::{TwoSample, compare_samples};
 pub use verdict::{RunVerdict, Verdict, VerdictKind};

@@ -36,7 +36,7 @@ fn input(runs: &[f64]) -> JudgingInput {
         history: (1..=30)
             .map(|run| past(run, 1000.0 + f64::from(run as i32 % 7)))
             .collect(),
-        names: Arc::new(HashMap::from([(SeriesId(1), name("sort"))])),
+        names: Arc::new(HashMap::from([(SeriesId(1), Arc::new(name("sort")))])),
         ..JudgingInput::default()
     }
 }

@@ -47,11 +47,11 @@ pub(crate) fn record_run(app: &App<'_>, run: RunFile, how: &How<'_>) -> Result<R
         .hint("mend or remove those entries first"));
     }
     let recorded = change(&mut baselines, &recording, how);
+    // The history first: a run that stands in it twice is one, so that this can be tried again when the baseline cannot be
+    // written; the other way round a failure would leave a baseline behind.
+    let line = history::HistoryLine::from_run(recording.run_file());
+    history::append_history(&app.settings.history, &[line])?;
     files::write_file(path, baselines.to_json())?;
-    history::append_history(
-        &app.settings.history,
-        &[history::HistoryLine::from_run(recording.run_file())],
-    )?;
     for problem in &recorded.problems {
         app.printer.print_warning(problem);
     }

@@ -3,9 +3,9 @@
 //! A line is written with one call while the file is locked, so that runs on one machine cannot mix. A line that a
 //! crash left unfinished is passed over and named.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::OpenOptions;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Read, Write};
 use std::path::Path;
 
 use cli_kit::{Failure, OrFail};
@@ -79,8 +79,9 @@ impl HistoryLine {
     }
 }
 
-/// Appends lines. Writers wait for each other.
-pub(crate) fn append_history(path: &Path, lines: &[HistoryLine]) -> Result<(), Failure> {
+/// Appends lines, and returns how many: a run that is there already, with the same commit or time and the same values, is not
+/// added again, so that a step of a pipeline can be repeated. Writers wait for each other.
+pub(crate) fn append_history(path: &Path, lines: &[HistoryLine]) -> Result<usize, Failure> {
     let failed = || format!("cannot append to {}", path.display());
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).or_fail_with(failed)?;
@@ -92,22 +93,29 @@ pub(crate) fn append_history(path: &Path, lines: &[HistoryLine]) -> Result<(), F
         .open(path)
         .or_fail_with(failed)?;
     file.lock().or_fail_with(failed)?;
+    let mut before = Vec::new();
+    file.read_to_end(&mut before).or_fail_with(failed)?;
+    let mut known: HashSet<&[u8]> = before.split(|byte| *byte == b'\n').collect();
+    let new: Result<Vec<String>, _> = lines.iter().map(serde_json::to_string).collect();
+    let new = new.or_fail_with(failed)?;
     let mut text = String::new();
     // What a crash left without its end must not swallow the first line of ours.
-    if file.seek(SeekFrom::End(0)).or_fail_with(failed)? > 0 {
-        file.seek(SeekFrom::End(-1)).or_fail_with(failed)?;
-        let mut last = [0];
-        file.read_exact(&mut last).or_fail_with(failed)?;
-        if last != *b"\n" {
-            text.push('\n');
-        }
-    }
-    for line in lines {
-        text.push_str(&serde_json::to_string(line).or_fail_with(failed)?);
+    if !before.is_empty() && !before.ends_with(b"\n") {
         text.push('\n');
     }
+    let mut added = 0;
+    for (line, one) in lines.iter().zip(&new) {
+        // Without either it may be another run that came to the same.
+        let is_named = line.commit.is_some() || line.time.is_some();
+        if known.insert(one.as_bytes()) || !is_named {
+            text.push_str(one);
+            text.push('\n');
+            added += 1;
+        }
+    }
     file.write_all(text.as_bytes()).or_fail_with(failed)?;
-    file.sync_data().or_fail_with(failed)
+    file.sync_data().or_fail_with(failed)?;
+    Ok(added)
 }
 
 /// Reads the history, oldest run first, and what is wrong with it.
@@ -215,6 +223,27 @@ mod tests {
         });
         let (lines, problems) = read_history(&path).unwrap();
         assert_eq!((lines.len(), problems), (80, Vec::new()));
+    }
+
+    #[test]
+    fn a_run_that_is_there_is_not_added_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("history.jsonl");
+        let at = |second, value| HistoryLine {
+            time: Some(Timestamp::from_second(second).unwrap()),
+            ..line(value)
+        };
+        let (one, other) = (at(1, 5.0), at(2, 5.0));
+        assert_eq!(append_history(&path, &[one.clone(), one.clone()]).unwrap(), 1);
+        assert_eq!(append_history(&path, &[one.clone(), other.clone()]).unwrap(), 1);
+        assert_eq!(append_history(&path, &[one.clone()]).unwrap(), 0);
+        assert_eq!(
+            append_history(&path, &[line(5.0), line(5.0)]).unwrap(),
+            2,
+            "nothing says that they are one run"
+        );
+        let (lines, _) = read_history(&path).unwrap();
+        assert_eq!(lines, [one, other, line(5.0), line(5.0)]);
     }
 
     #[test]

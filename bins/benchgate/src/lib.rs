@@ -12,6 +12,7 @@
 mod app;
 mod args;
 mod baseline_file;
+mod benchmark_names;
 mod command;
 mod files;
 mod git;

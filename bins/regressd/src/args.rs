@@ -143,7 +143,7 @@ pub enum TokenCommand {
         #[arg(long, default_value = "")]
         name: String,
         /// Days until it expires; without it never
-        #[arg(long, value_name = "DAYS")]
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
         expires: Option<u32>,
     },
     /// List tokens

@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::app::App;
 use crate::args::{AcceptArgs, BaselineCommand, Format, PruneArgs, ShowArgs};
 use crate::baseline_file::{self, How};
+use crate::benchmark_names::refuse_unknown;
 use crate::outputs::compile_globs;
 use crate::{files, machine};
 
@@ -152,6 +153,9 @@ fn prune(app: &App<'_>, args: &PruneArgs) -> Result<(), Failure> {
         .iter()
         .for_each(|problem| app.printer.print_warning(problem));
     let picked = compile_globs(&args.benchmarks)?;
+    let names = baselines.environments().flat_map(|one| one.entries.keys());
+    let names = names.map(|key| key.benchmark.as_str());
+    refuse_unknown(&args.benchmarks, names, &app.display_path(path).to_string())?;
     let limit = args.older_than.map(|days| {
         let seconds = Timestamp::now().as_second() - i64::from(days) * 86_400;
         Timestamp::from_second(seconds).unwrap_or(Timestamp::MIN)
@@ -182,10 +186,9 @@ fn accept(app: &App<'_>, args: &AcceptArgs) -> Result<(), Failure> {
     let file = args.run_file.as_ref().map(|path| app.here.join(path));
     let run = baseline_file::run_to_record(app, file.as_deref())?;
     let picked = |key: &SeriesKey| args.benchmarks.is_empty() || globs.is_match(key.benchmark.as_str());
-    let recorded = baseline_file::record_run(app, run, &How::Accept(&reason, &picked))?;
-    if recorded.added.is_empty() && recorded.replaced.is_empty() {
-        return Err(Failure::new("the run has none of these benchmarks")
-            .hint("`benchgate baseline show` lists their names"));
-    }
+    let (series, _) = run.collect_replicates();
+    let names = series.keys().map(|key| key.benchmark.as_str());
+    refuse_unknown(&args.benchmarks, names, "the run")?;
+    baseline_file::record_run(app, run, &How::Accept(&reason, &picked))?;
     Ok(())
 }

@@ -22,10 +22,14 @@ pub(crate) fn run(app: &App<'_>, args: &HistoryArgs) -> Result<ExitStatus, Failu
                 .map(|path| files::read_run(path))
                 .collect::<Result<Vec<_>, _>>()?;
             let lines: Vec<history::HistoryLine> = runs.iter().map(history::HistoryLine::from_run).collect();
-            history::append_history(&app.settings.history, &lines)?;
+            let added = history::append_history(&app.settings.history, &lines)?;
+            let known = match lines.len() - added {
+                0 => String::new(),
+                known => format!(", {known} there already"),
+            };
             app.printer.print_note(format_args!(
-                "{} added to {}",
-                format_counted_noun(lines.len(), "run", "runs"),
+                "{} added to {}{known}",
+                format_counted_noun(added, "run", "runs"),
                 app.display_path(&app.settings.history)
             ));
             Ok(())

@@ -14,6 +14,7 @@ use regress_report::benchmarks::{Outcome, REPORT_VERSION, Report, Row, Shift, Si
 
 use crate::app::App;
 use crate::args::{Format, Paper, TrendsArgs};
+use crate::benchmark_names::refuse_unknown;
 use crate::history::{self, HistoryLine, HistoryPast, Pasts};
 use crate::machine;
 use crate::outputs::compile_globs;
@@ -32,6 +33,8 @@ pub(crate) fn run(app: &App<'_>, args: &TrendsArgs) -> Result<ExitStatus, Failur
         .for_each(|problem| app.printer.print_warning(problem));
     let environment = environment(app, &lines, args.environment.as_deref())?;
     let mut pasts = history::of_environment(&lines, &environment, |_| false);
+    let names = pasts.keys().map(|key| key.benchmark.as_str());
+    refuse_unknown(&args.benchmarks, names, "the history of this environment")?;
     if let Some(last) = args.last {
         for (.., past) in pasts.values_mut() {
             let from = past.values.len().saturating_sub(last.max(1));

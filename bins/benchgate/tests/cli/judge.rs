@@ -123,6 +123,62 @@ fn an_accepted_shift_starts_an_epoch_with_its_reason() {
 }
 
 #[test]
+fn what_is_asked_for_and_not_there_is_an_error_and_changes_nothing() {
+    let project = Project::new();
+    project.run("record -- ./bench.sh").exits(0);
+    project.run("run -- ./bench.sh").exits(0);
+    let files = ["benches/baselines.json", "benches/history.jsonl"];
+    let before = files.map(|file| project.read(file));
+    project
+        .run("baseline accept betta --reason because --run-file target/benchgate/run.json")
+        .exits(2)
+        .says(&["the run has no benchmark \"betta\"", "near it are beta"]);
+    assert_eq!(files.map(|file| project.read(file)), before);
+    // What cannot be put into the history does not become the baseline either.
+    fs::remove_file(project.path(files[1])).unwrap();
+    fs::create_dir(project.path(files[1])).unwrap();
+    project
+        .run("baseline accept beta --reason because --run-file target/benchgate/run.json")
+        .exits(2)
+        .says(&["cannot append to"]);
+    assert_eq!(project.read(files[0]), before[0]);
+    fs::remove_dir(project.path(files[1])).unwrap();
+    project.run("history add").exits(0).says(&["1 run added"]);
+    project
+        .run("trends nosuch")
+        .exits(2)
+        .says(&["no benchmark \"nosuch\"", "alpha, beta, gamma"]);
+    project
+        .run("trends alph")
+        .exits(2)
+        .says(&["near it are alpha", "\"*alph*\""]);
+    project
+        .run("baseline prune bet")
+        .exits(2)
+        .says(&["baselines.json has no benchmark \"bet\"", "near it are beta"]);
+}
+
+#[test]
+fn a_run_is_in_the_history_once_however_often_it_is_added() {
+    let project = Project::new();
+    project.run("run -- ./bench.sh").exits(0);
+    project.run("history add").exits(0).says(&["1 run added"]);
+    project
+        .run("history add")
+        .exits(0)
+        .says(&["0 runs added", "1 there already"]);
+    // As a baseline it is the same run still; measured again it is another.
+    project.run("record target/benchgate/run.json").exits(0);
+    project.run("run -- ./bench.sh").exits(0);
+    project
+        .run("history add target/benchgate/run.json target/benchgate/run.json")
+        .exits(0)
+        .says(&["1 run added", "1 there already"]);
+    let lines = project.read("benches/history.jsonl").lines().count();
+    assert_eq!(lines, 2);
+}
+
+#[test]
 fn what_a_second_run_does_not_confirm_is_no_regression() {
     let project = Project::new();
     project.run("record -- ./bench.sh").exits(0);

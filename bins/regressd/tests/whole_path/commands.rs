@@ -63,6 +63,14 @@ async fn tokens_are_made_listed_and_revoked() {
         (vec!["token", "create", "octo/hello/more"], "octo/hello/more"),
         (vec!["token", "create", "octo/hello", "--role", "king"], "king"),
         (vec!["token", "create", "octo/hello", "--expires", "-1"], "-1"),
+        (
+            vec!["token", "create", "octo/hello", "--expires", "0"],
+            "0 is not in 1..=36500",
+        ),
+        (
+            vec!["token", "create", "octo/hello", "--expires", "36501"],
+            "is not in 1..=36500",
+        ),
     ] {
         let refused = service.run(&arguments);
         assert!(

@@ -23,6 +23,7 @@ pub mod database;
 pub mod directory;
 pub mod domain;
 pub mod fake_github;
+pub mod free_memory;
 pub mod github;
 pub mod job_requests;
 pub mod jobs;

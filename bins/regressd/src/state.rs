@@ -61,6 +61,8 @@ pub struct App {
     pub work: Notify,
     /// Tells them that there are runs to judge.
     pub to_judge: Notify,
+    /// Tells that a large run was worked on, and its memory is free.
+    pub large_work: Notify,
     /// Cancelled when the service is to end.
     pub ending: CancellationToken,
 }
@@ -98,6 +100,7 @@ impl AppState {
             background: TaskTracker::new(),
             work: Notify::new(),
             to_judge: Notify::new(),
+            large_work: Notify::new(),
             ending: CancellationToken::new(),
         })))
     }

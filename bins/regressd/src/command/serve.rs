@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 use super::{CommandError, open_database};
 use crate::settings::{Settings, SettingsSources};
 use crate::state::AppState;
-use crate::{backup, jobs, maintenance, reload, server, telemetry};
+use crate::{backup, free_memory, jobs, maintenance, reload, server, telemetry};
 
 /// What this process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +53,7 @@ pub(super) async fn run(
             }
         });
     }
+    tokio::spawn(free_memory::run_memory_loop(state.clone()));
     if roles.worker {
         tokio::spawn(maintenance::run_maintenance(state.clone()));
         tokio::spawn(backup::run_schedule(state.clone()));

@@ -18,6 +18,7 @@ use super::worker::{LOOK_AGAIN, lease_duration, record_job_metrics, record_job_o
 use crate::database::jobs::{self, Queue, QueuedJob, Taker};
 use crate::database::{DatabaseError, bulk};
 use crate::domain::{HistoryPlace, RunId, StreamId};
+use crate::free_memory::LARGE_RUN;
 use crate::job_requests::AboutRun;
 use crate::judging::{Consequences, JudgingBatch, JudgingCandidate, judge_candidate};
 use crate::state::AppState;
@@ -160,12 +161,14 @@ async fn judge_portion(state: &AppState, portion: &[RunId], jobs: &mut BTreeMap<
     let begun = Instant::now();
     let mut done: Vec<(QueuedJob, JudgingOutcome)> = Vec::new();
     let mut streams: BTreeMap<StreamId, Vec<(QueuedJob, JudgingCandidate)>> = BTreeMap::new();
+    let mut is_large = false;
     for (id, candidate) in load(state, portion).await {
         let Some(job) = jobs.remove(&id) else {
             continue;
         };
         match candidate {
             Ok(candidate) => {
+                is_large |= candidate.results.0.len() >= LARGE_RUN;
                 let of_stream = streams.entry(candidate.run.run.stream).or_default();
                 of_stream.push((job, candidate));
             }
@@ -187,6 +190,9 @@ async fn judge_portion(state: &AppState, portion: &[RunId], jobs: &mut BTreeMap<
         }
     }
     save(state, done, begun).await;
+    if is_large {
+        state.large_work.notify_one();
+    }
 }
 
 /// Reads runs, all at once; when that fails, one by one, so that one that cannot be read fails alone.

@@ -25,6 +25,7 @@ use crate::database::runs::{self, MeasuredRun, NewRun};
 use crate::database::{judgements, pull_requests};
 use crate::directory::ConfiguredRepository;
 use crate::domain::{BranchName, RepoName, Role, RunId, StreamId, UnixMillis};
+use crate::free_memory::LARGE_RUN;
 use crate::job_requests;
 use crate::judging::{RegressionResult, RunVerdicts, judge_stored};
 use crate::problem::Problem;
@@ -112,7 +113,12 @@ pub(super) async fn analyze_upload(
     };
     access.require_role(Role::Upload, &request.repository)?;
     check_claims(&access.0, &request)?;
-    accept(&state, &access.0, &correlation, &request, upload).await
+    let is_large = upload.values.names.len() >= LARGE_RUN;
+    let answer = accept(&state, &access.0, &correlation, &request, upload).await;
+    if is_large {
+        state.large_work.notify_one();
+    }
+    answer
 }
 
 /// A workflow may speak for what it runs for, and for nothing else: else the workflow of a fork's pull request could
@@ -235,9 +241,13 @@ async fn accept(
     let answer = response(Some(&judged.verdicts));
     // The run is safe and its job waits: if this is lost, a worker judges again and comes to the same.
     let saving = state.clone();
+    let is_large = upload.values.names.len() >= LARGE_RUN;
     state.background.spawn(async move {
         if let Err(error) = judged.consequences.save_judgement(&saving).await {
             tracing::error!(%error, "a judgement was not saved; a worker will make it again");
+        }
+        if is_large {
+            saving.large_work.notify_one();
         }
         drop(place);
     });

@@ -135,3 +135,26 @@ pub(crate) async fn a_suspicion_is_cleared_within_one_batch(place: Place) {
     let (_, baseline) = service.get(&format!("/v1/series/{a}/baseline"), &token).await;
     assert_eq!(baseline["sample_size"], 13, "{baseline}");
 }
+
+pub(crate) async fn a_large_run_is_judged_and_its_memory_given_back(place: Place) {
+    let service = Running::start(place).await;
+    let token = service.token("*", "admin").await;
+    let lines = (0..6000).map(|number| format!("BenchmarkN{number}-8 1000 {} ns/op\n", 1000 + number));
+    let text = format!("goos: linux\npkg: p\n{}", lines.collect::<String>());
+    let body = json!({
+        "repository": "octo/hello", "branch": "main", "commit": "ab".repeat(20), "run_id": "1",
+        "environment": { "name": "ci" }, "results": [{ "text": text }],
+    });
+    let (status, answer) = service.upload(&token, &body).await;
+    assert!(status == 200 || status == 202, "{status}");
+    for _ in 0..1200 {
+        if service.get("/ready", "").await.1["queue"] == 0 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let judged = service.judged(&answer["run"], &token).await;
+    assert_eq!(judged["results"].as_array().unwrap().len(), 6000);
+    // Whoever gives memory back has been told.
+    service.state.large_work.notified().await;
+}

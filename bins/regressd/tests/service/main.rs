@@ -75,7 +75,8 @@ on_both! {
         a_clock_set_back_under_load_leaves_runs_in_their_order;
     judging:
         runs_judged_together_see_each_other,
-        a_suspicion_is_cleared_within_one_batch;
+        a_suspicion_is_cleared_within_one_batch,
+        a_large_run_is_judged_and_its_memory_given_back;
     landing:
         a_fast_forward_brings_its_runs_into_the_history,
         what_a_fork_measured_never_counts,

@@ -2,7 +2,7 @@
 //!
 //! A benchmark changed if four things hold: the ratio of medians is beyond the threshold, its bootstrap interval excludes
 //! "no change", the rank test says p <= 0.05, and the p of both tests together (see [`compare_samples`]), corrected over all
-//! benchmarks of the run that are beyond their threshold, says q <= 0.05. Those within it are no candidates: counting them
+//! benchmarks of the run that are beyond their threshold, says q <= 0.025. Those within it are no candidates: counting them
 //! as tests would cost the others their power. A measure that is counted needs no test: see `by_count`. `ab` measures what
 //! is found here once more before it says so: see [`super::second_round`].
 
@@ -13,7 +13,7 @@ use crate::measurement::{Direction, Measure, SeriesKey};
 use crate::stats::{Interval, benjamini_hochberg, bootstrap::probability_above};
 
 /// The share of false discoveries among the reported changes of a run.
-pub const FALSE_DISCOVERY_RATE: f64 = 0.05;
+pub const FALSE_DISCOVERY_RATE: f64 = 0.025;
 /// The level of the uncorrected rank test.
 pub const RANK_LEVEL: f64 = 0.05;
 

@@ -236,7 +236,7 @@ mod tests {
         let (one, other) = (at(1, 5.0), at(2, 5.0));
         assert_eq!(append_history(&path, &[one.clone(), one.clone()]).unwrap(), 1);
         assert_eq!(append_history(&path, &[one.clone(), other.clone()]).unwrap(), 1);
-        assert_eq!(append_history(&path, &[one.clone()]).unwrap(), 0);
+        assert_eq!(append_history(&path, std::slice::from_ref(&one)).unwrap(), 0);
         assert_eq!(
             append_history(&path, &[line(5.0), line(5.0)]).unwrap(),
             2,

@@ -69,7 +69,7 @@ impl SeriesDirectory {
             let mut connection = database.acquire_reader().await?;
             let found = bulk::find_series(&mut connection, stream, &missing).await?;
             drop(connection);
-            self.fill(&mut numbers, names, found, (stream, keep));
+            self.fill(&mut numbers, names, &found, (stream, keep));
         }
         let new = unknown(&numbers);
         if !new.is_empty() {
@@ -89,7 +89,7 @@ impl SeriesDirectory {
                 });
                 added.extend(add.await?);
             }
-            self.fill(&mut numbers, names, added, (stream, keep));
+            self.fill(&mut numbers, names, &added, (stream, keep));
         }
         // A statement that adds a series gives its number.
         Ok(numbers.into_iter().flatten().collect())
@@ -100,7 +100,7 @@ impl SeriesDirectory {
         &self,
         numbers: &mut [Option<SeriesId>],
         names: &[Arc<SeriesName>],
-        found: HashMap<Arc<SeriesName>, SeriesId>,
+        found: &HashMap<Arc<SeriesName>, SeriesId>,
         (stream, keep): (StreamId, bool),
     ) {
         for (number, name) in numbers

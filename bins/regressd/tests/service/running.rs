@@ -160,7 +160,7 @@ impl Running {
 
     /// Waits until a run is judged and saved, and gives it.
     pub(crate) async fn judged(&self, run: &Value, token: &str) -> Value {
-        for _ in 0..200 {
+        for _ in 0..1200 {
             let (status, stored) = self.get(&format!("/v1/runs/{run}"), token).await;
             assert_eq!(status, 200, "{stored}");
             if stored["run"]["state"] == "judged" {

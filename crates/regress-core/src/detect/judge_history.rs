@@ -1,7 +1,7 @@
 //! Judging a run against the history of each benchmark: the mode of `benchgate check`.
 //!
 //! Each benchmark passes its [`Gate`]; a measure that is counted (see [`Measure::is_exact`]) is compared as it is. When
-//! most benchmarks of a measure move at once, that is told as a [`SuiteShift`]. It is the machine's doing only if
+//! most benchmarks of a measure move at once, that is told as a [`SuiteShift`](super::SuiteShift). It is the machine's doing only if
 //! something from outside says so: control benchmarks, a commit that was measured before and again, another branch or repository in the same
 //! environment. Then a benchmark is
 //! judged by what is left after the machine's factor, and where that is within the threshold the verdict is "environment

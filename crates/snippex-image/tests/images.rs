@@ -521,7 +521,8 @@ fn what_is_no_image_is_refused_by_its_first_bytes() {
     fs::write(&script, "#!/bin/sh\n").unwrap();
     assert!(refused(&script).contains("a script"));
     assert!(refused(&std::env::current_exe().unwrap()).contains("a program"));
-    assert!(refused(Path::new("/nowhere")).contains("/nowhere"));
+    // Whose path it is, is said by who named it.
+    assert!(refused(Path::new("/nowhere")).starts_with("it cannot be opened: "));
 }
 
 #[test]

@@ -69,11 +69,13 @@ mod tests {
         let mut entries = Vec::new();
         read_entries(&block, true, &mut entries).unwrap();
         assert_eq!(entries, [(b"name".to_vec(), 9)]);
-        for bad in [entry(3, 4, b""), entry(3, 40, b"x")[..20].to_vec(), {
-            let mut long = entry(3, 12, b"abc");
-            long[6] = 9;
-            long
-        }] {
+        let changed = |at: usize, byte| {
+            let mut entry = entry(3, 12, b"abc");
+            entry[at] = byte;
+            entry
+        };
+        // Shorter than its head, longer than what is left, and with a name that is longer than itself.
+        for bad in [changed(4, 4), entry(3, 40, b"x")[..20].to_vec(), changed(6, 9)] {
             assert!(read_entries(&bad, true, &mut entries).is_err(), "{bad:?}");
         }
         // The unused end of an inode is zero.

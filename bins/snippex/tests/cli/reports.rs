@@ -4,18 +4,9 @@ use std::fs;
 
 use crate::sandbox::{Sandbox, TINY, tiny_program};
 
-/// A sandbox in which the tiny program was checked on an engine that fails.
-fn checked() -> Sandbox {
-    let sandbox = Sandbox::new();
-    sandbox.file(TINY, &tiny_program());
-    let ended = sandbox.run(&["check", TINY, "-e", "mock", "--states", "8", "--no-reduce"]);
-    assert_eq!(ended.code, Some(1), "{ended:?}");
-    sandbox
-}
-
 #[test]
 fn a_report_has_the_same_bytes_each_time_and_says_what_was_found() {
-    let sandbox = checked();
+    let sandbox = Sandbox::after_a_check();
     let report = sandbox.json(&["report", "json"]);
     assert_eq!(report["version"], 1);
     assert_eq!(report["totals"]["checks"], 1);
@@ -54,7 +45,7 @@ fn a_report_has_the_same_bytes_each_time_and_says_what_was_found() {
 
 #[test]
 fn a_pdf_goes_to_a_file_on_every_paper() {
-    let sandbox = checked();
+    let sandbox = Sandbox::after_a_check();
     for paper in ["a4", "letter", "legal"] {
         let file = sandbox.path("report.pdf");
         sandbox.ok(&[
@@ -115,7 +106,7 @@ fn a_check_writes_the_reports_that_it_is_asked_for() {
 
 #[test]
 fn a_template_of_ones_own_makes_a_report_and_an_error_names_its_line() {
-    let sandbox = checked();
+    let sandbox = Sandbox::after_a_check();
     let with = |name: &str, text: &str| {
         let file = sandbox.file(name, text.as_bytes());
         sandbox.run(&["report", "--template", file.to_str().expect("a plain path")])
@@ -148,7 +139,7 @@ fn a_template_of_ones_own_makes_a_report_and_an_error_names_its_line() {
 
 #[test]
 fn markdown_keeps_to_its_size() {
-    let sandbox = checked();
+    let sandbox = Sandbox::after_a_check();
     let text = sandbox.ok(&["report", "markdown", "--max-size", "1500"]).stdout;
     assert!(text.len() <= 1500, "{}", text.len());
 }

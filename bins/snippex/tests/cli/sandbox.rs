@@ -20,6 +20,15 @@ impl Sandbox {
         Self(tempfile::tempdir().unwrap())
     }
 
+    /// One in which the tiny program was checked on an engine that fails.
+    pub(crate) fn after_a_check() -> Self {
+        let sandbox = Self::new();
+        sandbox.file(TINY, &tiny_program());
+        let ended = sandbox.run(&["check", TINY, "-e", "mock", "--states", "8", "--no-reduce"]);
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        sandbox
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }

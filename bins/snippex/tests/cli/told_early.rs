@@ -5,18 +5,9 @@ use std::io::{BufRead as _, BufReader};
 
 use crate::sandbox::{Ended, Sandbox, TINY, elf, tiny_program};
 
-/// A sandbox in which the tiny program was checked on an engine that fails.
-fn checked() -> Sandbox {
-    let sandbox = Sandbox::new();
-    sandbox.file(TINY, &tiny_program());
-    let ended = sandbox.run(&["check", TINY, "-e", "mock", "--states", "8", "--no-reduce"]);
-    assert_eq!(ended.code, Some(1), "{ended:?}");
-    sandbox
-}
-
 #[test]
 fn a_run_or_an_engine_without_results_is_no_empty_answer() {
-    let sandbox = checked();
+    let sandbox = Sandbox::after_a_check();
     for command in [
         &["report", "json"][..],
         &["report", "markdown"],
@@ -47,7 +38,7 @@ fn a_run_or_an_engine_without_results_is_no_empty_answer() {
 
 #[test]
 fn reports_that_cannot_be_written_are_refused_before_the_check() {
-    let sandbox = checked();
+    let sandbox = Sandbox::after_a_check();
     let record = ["record", TINY, "--states", "8", "--to", "tiny.rec"];
     sandbox.ok(&record);
     let check = ["check", TINY, "-e", "mock", "--states", "8"];
@@ -74,7 +65,7 @@ fn reports_that_cannot_be_written_are_refused_before_the_check() {
 
 #[test]
 fn a_baseline_without_the_engine_is_refused_before_the_check() {
-    let sandbox = checked();
+    let sandbox = Sandbox::after_a_check();
     let run = |command: &str, engine: &str, more: &[&str]| {
         sandbox.run(
             &[
@@ -96,7 +87,7 @@ fn a_baseline_without_the_engine_is_refused_before_the_check() {
 
 #[test]
 fn names_of_no_bug_and_empty_issues_are_refused() {
-    let sandbox = checked();
+    let sandbox = Sandbox::after_a_check();
     assert_eq!(
         sandbox
             .run(&["regression", "record", TINY, "--states", "8", "-e", "mock"])
@@ -206,7 +197,7 @@ fn a_reader_that_goes_away_ends_a_check_like_a_closed_pipe() {
 
 #[test]
 fn what_is_refused_leaves_nothing_behind() {
-    let sandbox = checked();
+    let sandbox = Sandbox::after_a_check();
     sandbox.file("bad.json", b"{\"snippex\": 1");
     sandbox
         .run(&["import", "bad.json", "--database", "new.db"])
@@ -221,7 +212,7 @@ fn what_is_refused_leaves_nothing_behind() {
 
 #[test]
 fn a_recording_replaces_nothing_but_a_recording() {
-    let sandbox = checked();
+    let sandbox = Sandbox::after_a_check();
     let record = |to: &str| sandbox.run(&["record", TINY, "--states", "8", "--to", to]);
     sandbox.file("notes.txt", b"not to be lost");
     record("notes.txt").refused(&["notes.txt", "not a recording", "new file"]);

@@ -23,6 +23,7 @@ pub mod codec;
 pub mod decode;
 pub mod diff;
 pub mod effects;
+pub mod extended;
 pub mod group;
 pub mod host_cpu;
 pub mod lower;

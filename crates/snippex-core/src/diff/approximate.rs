@@ -1,6 +1,7 @@
 //! Whether two approximations of one value agree within the bounds of the rule that made them.
 
 use crate::effects::{ErrorBound, Rule};
+use crate::extended::Extended;
 
 /// Whether two elements of a vector, little-endian and equally long, agree under `rule`.
 pub(super) fn elements_agree(rule: Rule, expected: &[u8], actual: &[u8]) -> bool {
@@ -76,8 +77,8 @@ pub(super) fn registers_agree(bound: ErrorBound, expected: &[u8; 10], actual: &[
     if expected == actual {
         return true;
     }
-    let (a, b) = (Extended::of(expected), Extended::of(actual));
-    if a.exponent == 0x7fff || b.exponent == 0x7fff {
+    let (a, b) = (Extended::from_bytes(expected), Extended::from_bytes(actual));
+    if !(a.is_finite() && b.is_finite()) {
         return false;
     }
     lie_within(&a, &b, bound.ulps)
@@ -120,8 +121,8 @@ fn reductions_agree(a: &Extended, b: &Extended, exponent: i16, ulps: u8) -> bool
 
 /// Whether two 80-bit numbers agree in their first `bits` significant bits, give or take one unit there.
 pub(super) fn significands_agree(expected: &[u8; 10], actual: &[u8; 10], bits: u8) -> bool {
-    let (a, b) = (Extended::of(expected), Extended::of(actual));
-    if a.negative != b.negative || a.exponent == 0x7fff || b.exponent == 0x7fff {
+    let (a, b) = (Extended::from_bytes(expected), Extended::from_bytes(actual));
+    if a.negative != b.negative || !(a.is_finite() && b.is_finite()) {
         return false;
     }
     let low = a.exponent.min(b.exponent);
@@ -131,32 +132,6 @@ pub(super) fn significands_agree(expected: &[u8; 10], actual: &[u8; 10], bits: u
     let scaled = |x: &Extended| u128::from(x.significand) << (x.exponent - low);
     let (a, b) = (scaled(&a), scaled(&b));
     a.abs_diff(b) <= a.max(b) >> bits
-}
-
-/// An 80-bit number taken apart.
-struct Extended {
-    negative: bool,
-    exponent: u16,
-    significand: u64,
-}
-
-impl Extended {
-    fn of(bytes: &[u8; 10]) -> Self {
-        let mut significand = [0; 8];
-        significand.copy_from_slice(&bytes[..8]);
-        let top = u16::from_le_bytes([bytes[8], bytes[9]]);
-        Self {
-            negative: top >> 15 != 0,
-            exponent: top & 0x7fff,
-            significand: u64::from_le_bytes(significand),
-        }
-    }
-
-    /// The value, rounded; finite numbers only.
-    fn to_f64(&self) -> f64 {
-        let magnitude = self.significand as f64 * 2f64.powi(i32::from(self.exponent) - 16383 - 63);
-        if self.negative { -magnitude } else { magnitude }
-    }
 }
 
 #[cfg(test)]
@@ -248,7 +223,11 @@ mod tests {
         // The smallest numbers have one unit, and infinities agree with nothing else.
         let denormal = number(0, 0x7fff_ffff_ffff_ffff);
         let normal = number(1, 1 << 63);
-        assert!(lie_within(&Extended::of(&denormal), &Extended::of(&normal), 1));
+        assert!(lie_within(
+            &Extended::from_bytes(&denormal),
+            &Extended::from_bytes(&normal),
+            1
+        ));
         assert!(!registers_agree(bound, &number(0x7fff, 1 << 63), &normal));
     }
 

@@ -95,6 +95,64 @@ fn a_case_that_shows_two_bugs_has_a_share_of_each() {
     assert_eq!(pairs(&found), [("add.result", "op0")]);
 }
 
+/// What is behind this result of an instruction on XMM0, in its lowest double, where another was right.
+fn causes_of_double(bytes: &[u8], mxcsr: u32, expected_value: u64, actual_value: u64) -> Vec<String> {
+    let found = causes(
+        bytes,
+        |state| state.mxcsr = mxcsr,
+        |expected, actual| {
+            float(&mut expected.state.vectors[0], expected_value);
+            float(&mut actual.state.vectors[0], actual_value);
+        },
+    );
+    found.into_iter().map(|(cause, _)| cause).collect()
+}
+
+#[test]
+fn a_result_that_is_rounded_otherwise_is_the_rounding_mode_unless_it_is_to_nearest() {
+    const UP: u32 = 0x5f80;
+    const NEAREST: u32 = 0x1f80;
+    let (one, next) = (1f64.to_bits(), 1f64.next_up().to_bits());
+    let of = |mxcsr, expected, actual| causes_of_double(&[0xf2, 0x0f, 0x58, 0xc1], mxcsr, expected, actual);
+    assert_eq!(of(UP, next, one), ["rounding-mode"]);
+    assert_eq!(of(UP, 1 << 63, 0), ["rounding-mode"], "the sign of a zero");
+    assert_eq!(of(NEAREST, next, one), ["add.result"]);
+    assert_eq!(of(UP, 2f64.to_bits(), one), ["add.result"]);
+    // NaNs are not rounded.
+    assert_eq!(of(UP, NAN, NAN + 1), ["nan-operand"]);
+}
+
+#[test]
+fn what_max_and_min_make_of_nans_and_zeros_has_a_cause_of_its_own() {
+    // maxsd xmm0, xmm1
+    let of = |expected, actual| causes_of_double(&[0xf2, 0x0f, 0x5f, 0xc1], 0x1f80, expected, actual);
+    assert_eq!(of(1f64.to_bits(), NAN), ["max-min-nan"]);
+    assert_eq!(
+        of(NAN, NAN + 1),
+        ["max-min-nan"],
+        "of two NaNs the second, not the first"
+    );
+    assert_eq!(of(0, 1 << 63), ["max-min-nan"]);
+    assert_eq!(of(1f64.to_bits(), 2f64.to_bits()), ["max.result"]);
+}
+
+#[test]
+fn a_conversion_out_of_range_is_told_from_one_that_is_wrong() {
+    let of = |bytes: &[u8], expected_value, actual_value| {
+        let found = causes(bytes, plain, |expected, actual| {
+            expected.state.gpr[1] = expected_value;
+            actual.state.gpr[1] = actual_value;
+        });
+        found.into_iter().map(|(cause, _)| cause).collect::<Vec<_>>()
+    };
+    // cvttsd2si ecx, xmm1; cvttsd2si rcx, xmm1
+    let (narrow, wide) = (&[0xf2, 0x0f, 0x2c, 0xc9][..], &[0xf2, 0x48, 0x0f, 0x2c, 0xc9][..]);
+    assert_eq!(of(narrow, 1 << 31, 0x7fff_ffff), ["conversion-range"]);
+    assert_eq!(of(wide, 1 << 63, u64::MAX >> 1), ["conversion-range"]);
+    assert_eq!(of(wide, 1 << 31, 5), ["cvttsd2si.result"]);
+    assert_eq!(of(narrow, 7, 8), ["cvttsd2si.result"]);
+}
+
 #[test]
 fn forms_of_one_instruction_have_one_cause() {
     let result = |bytes: &[u8]| {

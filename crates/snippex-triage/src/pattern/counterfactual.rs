@@ -157,5 +157,8 @@ mod tests {
         maximum.state.mxcsr |= MXCSR_DAZ;
         let changed = counterfactual_case("max-min-daz", &maximum).map(|changed| changed.state.mxcsr);
         assert_eq!(changed, Some(0x1f80));
+        maximum.state.mxcsr = 0x7f80;
+        let changed = counterfactual_case("rounding-mode", &maximum).map(|changed| changed.state.mxcsr);
+        assert_eq!(changed, Some(0x1f80));
     }
 }

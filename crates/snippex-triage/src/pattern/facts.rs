@@ -10,10 +10,12 @@ use iced_x86::{
     CpuidFeature, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register,
 };
 
+use super::nearness::{is_near, is_relatively_near};
 use crate::signature::{BugKind, DifferingPart, Signature};
 use snippex_core::case::{Case, PAGE, PageAccess};
 use snippex_core::diff::{Difference, Field, Value};
 use snippex_core::effects::BlockEffects;
+use snippex_core::extended::Extended;
 use snippex_core::observation::{Endpoint, Observation, Signal};
 use snippex_core::state::X87State;
 
@@ -149,18 +151,18 @@ impl<'e> DivergenceFacts<'e> {
     /// Whether the x87 registers that differ hold the right numbers but for the error of computing with fewer bits, 23 at
     /// least: of the results, and of the argument where that is `periodic`.
     pub(super) fn x87_results_are_near(&self, periodic: bool) -> bool {
-        let argument = x87_number(&self.x87_state().st[0]).abs();
+        let argument = Extended::from_bytes(&self.x87_state().st[0]).to_f64().abs();
         let mut pairs = self.differences.iter().filter_map(|difference| {
-            let bytes = |value: &Value| match value {
-                Value::Bytes(bytes) => <[u8; 10]>::try_from(bytes.as_slice()).ok(),
+            let number = |value: &Value| match value {
+                Value::Bytes(bytes) => Some(Extended::from_bytes(bytes.as_slice().try_into().ok()?)),
                 _ => None,
             };
             let is_register = matches!(difference.field, Field::X87Register { .. });
-            let numbers = bytes(&difference.expected).zip(bytes(&difference.actual));
+            let numbers = number(&difference.expected).zip(number(&difference.actual));
             numbers.filter(|_| is_register)
         });
         pairs.all(|(expected, actual)| {
-            is_relatively_near(&expected, &actual) || periodic && is_near(&expected, &actual, argument)
+            is_relatively_near(expected, actual) || periodic && is_near(expected, actual, argument)
         })
     }
 
@@ -327,91 +329,5 @@ impl<'e> DivergenceFacts<'e> {
             .flat_map(move |(expected, actual)| expected.chunks(size).zip(actual.chunks(size)))
             .filter(|(expected, actual)| expected != actual)
             .map(move |(expected, actual)| (number(expected), number(actual)))
-    }
-}
-
-/// The error of computing with 23 bits.
-const COARSE: f64 = 1.0 / (1 << 23) as f64;
-
-/// Whether two 80-bit numbers differ by little of their size.
-fn is_relatively_near(expected: &[u8; 10], actual: &[u8; 10]) -> bool {
-    let parts = |register: &[u8; 10]| {
-        let significand = u64::from_le_bytes(std::array::from_fn(|index| register[index]));
-        let top = u16::from_le_bytes([register[8], register[9]]);
-        (top >> 15, top & 0x7fff, significand as f64)
-    };
-    let ((sign, exponent, a), (other_sign, other_exponent, b)) = (parts(expected), parts(actual));
-    let distance = i32::from(exponent) - i32::from(other_exponent);
-    let finite = exponent.max(other_exponent) < 0x7fff;
-    let a = a * 2f64.powi(distance);
-    finite && sign == other_sign && distance.abs() <= 1 && (a - b).abs() <= COARSE * a.max(b)
-}
-
-/// Whether two results of a periodic function differ by what a little of its argument makes.
-fn is_near(expected: &[u8; 10], actual: &[u8; 10], argument: f64) -> bool {
-    let (a, b) = (x87_number(expected), x87_number(actual));
-    // Near a pole a tangent is as much steeper.
-    (a - b).abs() <= COARSE * argument.max(1.0) * (a * a).max(1.0)
-}
-
-/// The value of an 80-bit register, rounded; not a number unless it is one.
-fn x87_number(register: &[u8; 10]) -> f64 {
-    let significand = u64::from_le_bytes(std::array::from_fn(|index| register[index]));
-    let top = u16::from_le_bytes([register[8], register[9]]);
-    let magnitude = match top & 0x7fff {
-        0x7fff => f64::NAN,
-        exponent => significand as f64 * 2f64.powi(i32::from(exponent) - 16383 - 63),
-    };
-    if top >> 15 == 0 { magnitude } else { -magnitude }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn register(top: u16, significand: u64) -> [u8; 10] {
-        let mut bytes = [0; 10];
-        bytes[..8].copy_from_slice(&significand.to_le_bytes());
-        bytes[8..].copy_from_slice(&top.to_le_bytes());
-        bytes
-    }
-
-    #[test]
-    fn a_number_cut_to_a_double_is_near_and_one_twice_as_large_is_not() {
-        let number = register(0x3ffe, 0xd76a_a478_4867_7021);
-        assert!(is_relatively_near(
-            &number,
-            &register(0x3ffe, 0xd76a_a478_4867_7000)
-        ));
-        assert!(!is_relatively_near(
-            &number,
-            &register(0x3fff, 0xd76a_a478_4867_7021)
-        ));
-        assert!(!is_relatively_near(
-            &number,
-            &register(0xbffe, 0xd76a_a478_4867_7021)
-        ));
-        // Across a power of two, and where a double is zero.
-        assert!(is_relatively_near(
-            &register(0x3fff, 1 << 63),
-            &register(0x3ffe, u64::MAX)
-        ));
-        assert!(!is_relatively_near(
-            &register(14, 1 << 63),
-            &register(15, 1 << 63)
-        ));
-        let infinity = register(0x7fff, 1 << 63);
-        assert!(!is_relatively_near(&infinity, &infinity));
-    }
-
-    #[test]
-    fn a_sine_near_a_zero_is_all_error_of_its_argument() {
-        let (exact, of_double) = (
-            register(0xbfbe, 0xece6_75d1_fc8f_8cbb),
-            register(0x3fca, 0x8d31_3198_a2e0_3800),
-        );
-        assert!(!is_relatively_near(&exact, &of_double));
-        assert!(is_near(&exact, &of_double, 3.0));
-        assert!(!is_near(&exact, &register(0x3fff, 1 << 63), 3.0));
     }
 }

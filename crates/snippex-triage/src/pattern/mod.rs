@@ -14,6 +14,7 @@ mod facts;
 mod integer;
 mod machine;
 mod memory;
+mod nearness;
 mod stack;
 mod vector;
 mod x87;

@@ -20,6 +20,7 @@ const FRESH: Duration = Duration::from_secs(2);
 const MAX_REPOSITORIES: u64 = 10_000;
 /// Streams remembered at most.
 const MAX_STREAMS: u64 = 10_000;
+
 /// A repository with its configuration read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConfiguredRepository {

@@ -25,6 +25,7 @@ mod qemu;
 mod shell;
 mod summary;
 mod test;
+mod test_report;
 mod toolchain;
 mod tools;
 mod versions;

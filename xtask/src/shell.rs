@@ -3,11 +3,17 @@
 //! Nothing here goes through a shell, so no argument needs quoting to be safe; quotes are only put
 //! into what is printed, so that a reader can paste it.
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::{OnceLock, mpsc};
+use std::thread;
+use std::time::Duration;
 
 use crate::Failure;
+
+/// How often it is looked whether a silent command has ended.
+const POLL: Duration = Duration::from_millis(100);
 
 /// The workspace's root folder.
 pub(crate) fn root() -> PathBuf {
@@ -50,6 +56,59 @@ pub(crate) fn run(command: &mut Command) -> Result<(), Failure> {
         .stdin(Stdio::null())
         .status()
         .map_err(|error| cannot_start(command, &error))?;
+    ended(command, status)
+}
+
+/// As [`run`], and each line of standard output also goes to `see`.
+pub(crate) fn run_watched(command: &mut Command, mut see: impl FnMut(&str)) -> Result<(), Failure> {
+    println!("$ {}", words(command));
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| cannot_start(command, &error))?;
+    let output = child.stdout.take();
+    let (sender, lines) = mpsc::channel();
+    let reader = thread::spawn(move || {
+        for line in output
+            .into_iter()
+            .flat_map(|output| BufReader::new(output).split(b'\n'))
+        {
+            // A line that cannot be read, or that nobody waits for any more, is the last.
+            if line.is_ok_and(|line| sender.send(line).is_ok()) {
+                continue;
+            }
+            break;
+        }
+    });
+    let mut show = |line: Vec<u8>| {
+        let line = String::from_utf8_lossy(&line);
+        println!("{line}");
+        see(&line);
+    };
+    let status = loop {
+        match lines.recv_timeout(POLL) {
+            Ok(line) => show(line),
+            // A grandchild that outlives the command may hold its output open: the end is the command's.
+            Err(_) => {
+                let ended = child.try_wait();
+                if let Some(status) = ended.map_err(|error| cannot_start(command, &error))? {
+                    break status;
+                }
+                if reader.is_finished() {
+                    thread::sleep(POLL);
+                }
+            }
+        }
+    };
+    // What it printed last may still be on its way here.
+    while let Ok(line) = lines.recv_timeout(POLL) {
+        show(line);
+    }
+    ended(command, status)
+}
+
+fn ended(command: &Command, status: ExitStatus) -> Result<(), Failure> {
     if status.success() {
         Ok(())
     } else {
@@ -173,6 +232,28 @@ mod tests {
             .env("RUSTDOCFLAGS", "-D warnings")
             .args(["doc", "a b", ""]);
         assert_eq!(words(&command), "RUSTDOCFLAGS='-D warnings' cargo doc 'a b' ''");
+    }
+
+    #[test]
+    fn what_a_watched_command_prints_is_seen_line_by_line() {
+        let mut lines = Vec::new();
+        let mut command = Command::new("printf");
+        run_watched(command.arg("one\ntwo \\377"), |line| lines.push(line.to_owned())).unwrap();
+        assert_eq!(lines, ["one", "two \u{fffd}"]);
+        // Standard output is closed before the end.
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo last; exec 1>&2; sleep 0.3"]);
+        run_watched(&mut command, |line| lines.push(line.to_owned())).unwrap();
+        assert_eq!(lines[2..], ["last"]);
+        // It is held open after the end.
+        let mut command = Command::new("sh");
+        command.args(["-c", "sleep 600 & echo $!"]);
+        run_watched(&mut command, |line| lines.push(line.to_owned())).unwrap();
+        let left = &lines[3];
+        assert!(Path::new("/proc").join(left).exists(), "it was not waited for");
+        run(Command::new("kill").arg(left)).unwrap();
+        let error = run_watched(&mut Command::new("false"), |_| ()).unwrap_err();
+        assert!(error.contains("`false` ended with exit status: 1"), "{error}");
     }
 
     #[test]

@@ -4,11 +4,12 @@
 //! cannot run fails and says why; only the advisory check, which needs a database from outside, may
 //! be left out where that cannot be reached.
 
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use crate::postgres::{Postgres, VARIABLES};
 use crate::summary::{self, Ended, Outcome};
+use crate::test_report::TestReport;
 use crate::{
     Failure, action, arm64, browser, deny, install, openapi, qemu, shell, toolchain, versions, workflows,
 };
@@ -246,14 +247,35 @@ fn docs(_: Option<&Postgres>) -> Result<Outcome, Failure> {
 }
 
 fn tests(server: Option<&Postgres>) -> Result<Outcome, Failure> {
-    cargo_test(server, &["--lib", "--bins", "--tests"])
+    const TARGETS: &[&str] = &["--lib", "--bins", "--tests"];
+    let mut first = TestReport::default();
+    let Err(failure) = shell::run_watched(&mut cargo_test(server, TARGETS), |line| first.read_line(line))
+    else {
+        return Ok(Outcome::Passed);
+    };
+    let Some(failed) = first.few_failed() else {
+        return Err(failure);
+    };
+    println!("\nFailed, run once more alone: {}", failed.join(", "));
+    let mut again = cargo_test(server, TARGETS);
+    again.args(["--", "--exact"]).args(failed);
+    let mut second = TestReport::default();
+    shell::run_watched(&mut again, |line| second.read_line(line))?;
+    if second.passed < failed.len() {
+        return Err(failure);
+    }
+    for test in failed {
+        println!("::warning title=flaky test::{test} failed at first and passed alone");
+    }
+    Ok(Outcome::Flaky(failed.join(", ")))
 }
 
 fn doctests(server: Option<&Postgres>) -> Result<Outcome, Failure> {
-    cargo_test(server, &["--doc"])
+    shell::run(&mut cargo_test(server, &["--doc"]))?;
+    Ok(Outcome::Passed)
 }
 
-fn cargo_test(server: Option<&Postgres>, targets: &[&str]) -> Result<Outcome, Failure> {
+fn cargo_test(server: Option<&Postgres>, targets: &[&str]) -> Command {
     let mut test = shell::cargo([
         "test",
         "--locked",
@@ -267,8 +289,7 @@ fn cargo_test(server: Option<&Postgres>, targets: &[&str]) -> Result<Outcome, Fa
             test.env(name, server.url());
         }
     }
-    shell::run(&mut test)?;
-    Ok(Outcome::Passed)
+    test
 }
 
 fn examples(_: Option<&Postgres>) -> Result<Outcome, Failure> {

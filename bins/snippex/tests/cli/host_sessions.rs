@@ -2,6 +2,7 @@
 //! an agent, several connections; all over a real sshd.
 
 use std::fs;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -133,7 +134,8 @@ impl KeyAgent {
             .spawn();
         let agent = Self(child.unwrap());
         let deadline = Instant::now() + Duration::from_secs(10);
-        while !socket.exists() {
+        // The file is there before anybody listens.
+        while UnixStream::connect(socket).is_err() {
             assert!(Instant::now() < deadline, "ssh-agent does not listen");
             thread::sleep(Duration::from_millis(10));
         }

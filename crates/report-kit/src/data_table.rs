@@ -25,6 +25,8 @@ pub enum Figure {
     Rate(f64),
     /// A point in time, in milliseconds since the Unix epoch, UTC.
     Time(i64),
+    /// A day, UTC, by its first moment in milliseconds since the Unix epoch.
+    Day(i64),
     /// There is none.
     Nothing,
 }
@@ -141,6 +143,7 @@ impl Figure {
             Self::Seconds(seconds) => units::format_duration(Duration::from_secs_f64(seconds.max(0.0))),
             Self::Rate(rate) => units::format_rate(*rate),
             Self::Time(time) => moment(*time),
+            Self::Day(start) => date(*start),
             Self::Nothing => "-".to_owned(),
         }
     }
@@ -149,7 +152,7 @@ impl Figure {
         match self {
             Self::Text(text) => Value::from(text.as_str()),
             Self::Count(count) => Value::from(*count),
-            Self::Id(number) | Self::Time(number) => Value::from(*number),
+            Self::Id(number) | Self::Time(number) | Self::Day(number) => Value::from(*number),
             Self::Share(number) | Self::Seconds(number) | Self::Rate(number) => {
                 Number::from_f64(*number).map_or(Value::Null, Value::Number)
             }
@@ -166,6 +169,7 @@ impl Figure {
             Self::Id(number) => number.to_string().into(),
             Self::Share(number) | Self::Seconds(number) | Self::Rate(number) => number.to_string().into(),
             Self::Time(time) => moment(*time).into(),
+            Self::Day(start) => date(*start).into(),
             Self::Nothing => "".into(),
         }
     }
@@ -173,15 +177,20 @@ impl Figure {
 
 /// A point in time as `2026-11-28 09:30:00`, UTC.
 fn moment(milliseconds: i64) -> String {
-    let seconds = milliseconds.div_euclid(1000);
-    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    let (year, month, day) = civil(days);
+    let second = milliseconds.div_euclid(1000).rem_euclid(86_400);
     format!(
-        "{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}",
+        "{} {:02}:{:02}:{:02}",
+        date(milliseconds),
         second / 3600,
         second / 60 % 60,
         second % 60
     )
+}
+
+/// Its day as `2026-11-28`, UTC.
+fn date(milliseconds: i64) -> String {
+    let (year, month, day) = civil(milliseconds.div_euclid(86_400_000));
+    format!("{year:04}-{month:02}-{day:02}")
 }
 
 /// The date of a day since the Unix epoch: <https://howardhinnant.github.io/date_algorithms.html#civil_from_days>.
@@ -235,25 +244,29 @@ mod tests {
 
     #[test]
     fn one_table_has_three_forms() {
-        let mut table = DataTable::new(["name", "runs", "success_rate", "started", "seconds"]);
+        let mut table = DataTable::new(["name", "runs", "success_rate", "started", "day", "seconds"]);
         table.push(vec![
             Figure::Text("a \"b\", c".to_owned()),
             Figure::Count(1234),
             Figure::Share(0.5),
             Figure::Time(1_795_858_200_123),
+            Figure::Day(1_795_824_000_000),
             Figure::Nothing,
         ]);
         assert_eq!(
             table.render_csv(),
-            "name,runs,success_rate,started,seconds\r\n\"a \"\"b\"\", c\",1234,0.5,2026-11-28 09:30:00,\r\n"
+            "name,runs,success_rate,started,day,seconds\r\n\"a \"\"b\"\", c\",1234,0.5,2026-11-28 09:30:00,2026-11-28,\r\n"
         );
         assert_eq!(
             table.to_json_objects()[0].to_string(),
-            "{\"name\":\"a \\\"b\\\", c\",\"runs\":1234,\"seconds\":null,\"started\":1795858200123,\"success_rate\":0.5}"
+            "{\"day\":1795824000000,\"name\":\"a \\\"b\\\", c\",\"runs\":1234,\"seconds\":null,\"started\":1795858200123,\"success_rate\":0.5}"
         );
         let text = table.render_text(None);
         assert!(
-            text.contains("success rate") && text.contains("1,234") && text.contains("50.00 %"),
+            text.contains("success rate")
+                && text.contains("1,234")
+                && text.contains("50.00 %")
+                && text.contains("2026-11-28  "),
             "{text}"
         );
     }

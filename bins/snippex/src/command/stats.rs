@@ -138,7 +138,7 @@ pub(super) fn daily_trends(runs: &[SummedRun]) -> (DataTable, Option<String>) {
         }
         speeds.extend(group.runs_per_second());
         table.push(vec![
-            Figure::Time(day_start(day).0),
+            Figure::Day(day_start(day).0),
             Figure::Count(group.checks),
             Figure::Count(group.counts.blocks),
             Figure::Count(group.counts.diverging_blocks),

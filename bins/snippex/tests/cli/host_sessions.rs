@@ -8,6 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use crate::sandbox::{BASH, Ended, PROGRAM, is_root, needs};
 use crate::ssh_server::SshServer;
 
@@ -189,8 +191,6 @@ fn long_check(server: &SshServer, more: &[&str]) -> Child {
         BASH,
         "-e",
         "pi/native",
-        "-n",
-        "8000",
         "--no-reduce",
         "--no-cache",
         "--format",
@@ -209,15 +209,19 @@ fn long_check(server: &SshServer, more: &[&str]) -> Child {
 fn a_pool_has_as_many_connections_as_are_asked_for() {
     let server = SshServer::start(None, "");
     let accepted = || server.log().matches("Accepted publickey").count();
-    for (size, connections) in [("3", 3), ("1", 1)] {
+    // The second is a million runs, without a new connection.
+    for (size, blocks, least_runs, connections) in [("3", "8000", 500_000, 3), ("1", "16000", 1_000_000, 1)] {
         let before = accepted();
         let ended = Ended::of(
-            &long_check(&server, &["--pool-size", size])
+            &long_check(&server, &["--pool-size", size, "-n", blocks])
                 .wait_with_output()
                 .unwrap(),
         );
         assert_eq!(ended.code, Some(0), "{ended:?}");
         assert_eq!(accepted() - before, connections, "{}", server.log());
+        let document: Value = serde_json::from_str(&ended.stdout).unwrap();
+        let runs = document["summary"]["runs"].as_u64().unwrap();
+        assert!(runs >= least_runs, "{runs}");
     }
 }
 
@@ -234,7 +238,7 @@ fn catches_interrupts(child: &Child) -> bool {
 #[test]
 fn an_interrupt_ends_the_check_and_leaves_no_agent_behind() {
     let server = SshServer::start(None, "");
-    let child = long_check(&server, &[]);
+    let child = long_check(&server, &["-n", "8000"]);
     let deadline = Instant::now() + Duration::from_secs(60);
     while !catches_interrupts(&child) {
         assert!(Instant::now() < deadline, "the check does not begin");
@@ -247,7 +251,7 @@ fn an_interrupt_ends_the_check_and_leaves_no_agent_behind() {
     assert!(told.success());
     let ended = Ended::of(&child.wait_with_output().unwrap());
     assert_eq!(ended.code, Some(130), "{ended:?}");
-    let document: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    let document: Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!(document["summary"]["complete"], false, "what was found is told");
     let deadline = Instant::now() + Duration::from_secs(10);
     while !server.agents().is_empty() {

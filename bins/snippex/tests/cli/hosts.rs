@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::sandbox::{BASH, Ended, PROGRAM, Sandbox};
-use crate::ssh_server::{SshServer, kill};
+use crate::ssh_server::{SshServer, kill, ssh_programs};
 
 fn run(server: &SshServer, arguments: &[&str]) -> Ended {
     Ended::of(&server.command(arguments).output().unwrap())
@@ -183,6 +183,18 @@ fn whatever_is_killed_or_cut_costs_batches_and_no_verdict() {
         assert_eq!((ended.code, verdicts(&ended)), direct, "{what}: {ended:?}");
         assert!(started.elapsed() < Duration::from_secs(90 + lasts), "{what}");
     }
+}
+
+#[test]
+fn a_killed_ssh_program_costs_batches_and_no_verdict() {
+    let direct = here_long();
+    let server = SshServer::start(None, "client = \"command\"");
+    let child = long_check(&server, "pi/native");
+    let programs = ssh_programs(&child);
+    assert!(!programs.is_empty(), "the system's ssh is at work");
+    programs.into_iter().for_each(kill);
+    let ended = Ended::of(&child.wait_with_output().unwrap());
+    assert_eq!((ended.code, verdicts(&ended)), direct, "{ended:?}");
 }
 
 #[test]

@@ -185,13 +185,25 @@ pub(crate) fn key(path: &Path) {
     assert!(made.success());
 }
 
+/// Processes of the ssh program that `command` has started.
+pub(crate) fn ssh_programs(command: &Child) -> Vec<u32> {
+    descendants(command.id(), "ssh ")
+}
+
 /// Processes below `root` whose command line has `word`.
 fn descendants(root: u32, word: &str) -> Vec<u32> {
     let mut found = Vec::new();
     let mut open = vec![root];
     while let Some(parent) = open.pop() {
-        let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"));
-        for child in children.unwrap_or_default().split_whitespace() {
+        // Each thread lists the children that it has started.
+        let threads = fs::read_dir(format!("/proc/{parent}/task"))
+            .into_iter()
+            .flatten()
+            .flatten();
+        let children: String = threads
+            .filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok())
+            .collect();
+        for child in children.split_whitespace() {
             let child: u32 = child.parse().unwrap();
             open.push(child);
             let command = fs::read(format!("/proc/{child}/cmdline")).unwrap_or_default();

@@ -65,6 +65,7 @@ pub mod remote;
 mod results;
 mod shared;
 mod shared_layout;
+mod stall;
 mod store_targets;
 mod stores;
 mod untouched;

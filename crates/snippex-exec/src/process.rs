@@ -19,6 +19,7 @@ use snippex_runner::layout::{CHILD_DONE, CHILD_WANTED, ITSELF};
 
 use crate::affinity::Follower;
 use crate::shared::Shared;
+use crate::stall::Stall;
 
 /// How often progress is looked at while a batch runs.
 const TICK: Duration = Duration::from_millis(100);
@@ -84,7 +85,7 @@ impl GuestProcess {
         })
     }
 
-    /// Runs the batch that the header describes. `patience` is the longest time without progress.
+    /// Runs the batch that the header describes. `patience` is the longest time without progress, for a process that computes.
     pub(crate) fn run_batch(&mut self, shared: &mut Shared, patience: Duration) -> io::Result<GuestAnswer> {
         shared.header().child = ITSELF;
         self.ring(shared, patience)
@@ -116,7 +117,7 @@ impl GuestProcess {
         }
         let mut answer = [0; 8];
         let mut filled = 0;
-        let mut progress = (shared.current_run(), Instant::now());
+        let mut stall = Stall::new(shared.current_run());
         while filled < answer.len() {
             let mut wait = [PollFd::new(&self.output, PollFlags::IN)];
             let tick = Timespec {
@@ -129,10 +130,7 @@ impl GuestProcess {
                 Err(error) => return Err(error.into()),
             };
             if ready == 0 {
-                let current = shared.current_run();
-                if current != progress.0 {
-                    progress = (current, Instant::now());
-                } else if progress.1.elapsed() > patience {
+                if stall.has_hung(shared.current_run(), self.child.id(), patience) {
                     self.kill();
                     return Ok(GuestAnswer::Hung);
                 }

@@ -80,7 +80,8 @@ pub struct EngineEntry {
     /// cached only when it has some.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub program_files: Vec<String>,
-    /// Longest time of a run, in seconds.
+    /// Longest time of a run, in seconds, for a process that computes; one that is kept waiting, by a busy machine or the kernel, has
+    /// at least 30.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<u32>,
     /// Longest time from starting a process to the runner's first answer, in seconds [default: 20]. A start that fails is tried

@@ -37,7 +37,7 @@ pub struct EngineSpec {
     pub runner: RunnerStyle,
     /// How memory is handled.
     pub memory: MemoryMode,
-    /// Longest time that one run, or its translation, may take.
+    /// Longest time that one run, or its translation, may take; a process that does not compute meanwhile has at least 30 s.
     pub patience: Duration,
     /// Longest time from starting the program to the first answer of the runner.
     pub start_patience: Duration,

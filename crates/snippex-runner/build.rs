@@ -1,7 +1,9 @@
 //! Compiles `guest/` into a static, freestanding x86-64 ELF with the toolchain's own compiler and linker, whatever
-//! the host is, so that a plain `cargo build` needs no assembler, linker script or extra tool.
+//! the host is, so that a plain `cargo build` needs no assembler, linker script or extra tool. `guest_32/` is i386 code that
+//! the same compiler makes for x86-64; it is linked to plain bytes, which become an i386 ELF here.
 
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, exit};
 
@@ -14,10 +16,25 @@ const RUNNER: &str = "runner";
 const LIBC_RUNNER: &str = "libc-runner";
 /// Stands in for libc while [`LIBC_RUNNER`] is linked; the name is what the loader is told to look for.
 const LIBC: &str = "libc.so.6";
+/// Name of the runner of 32-bit programs, and the symbol where its code begins.
+const RUNNER_32: &str = "runner-32";
+const START_32: &str = "runner32";
+/// What its code begins with: a jump over a word.
+const MARK_32: &[u8] = b"\xeb\x06RUNNER";
+
+#[path = "src/layout_32.rs"]
+#[expect(
+    dead_code,
+    unreachable_pub,
+    reason = "the guest and the host use the rest, which is public there"
+)]
+mod layout_32;
 
 fn main() {
     println!("cargo::rerun-if-changed=guest");
+    println!("cargo::rerun-if-changed=guest_32");
     println!("cargo::rerun-if-changed=src/layout.rs");
+    println!("cargo::rerun-if-changed=src/layout_32.rs");
     println!("cargo::rerun-if-changed=build.rs");
 
     let rustc = env::var("RUSTC").unwrap_or_else(|_| "rustc".into());
@@ -53,6 +70,69 @@ fn main() {
         &format!("{libc} -no-pie -Wl,-z,now"),
     );
     link.build("guest/main.rs", LIBC_RUNNER, "bin", &["--cfg", "libc"], &dynamic);
+    let code = match link.linker {
+        Some(_) => format!(
+            "-static --no-pie --oformat=binary -Ttext={:#x} -e {START_32}",
+            layout_32::BASE
+        ),
+        None => format!(
+            "-nostdlib -nostartfiles -static -no-pie -Wl,--oformat=binary -Wl,-Ttext={:#x} -Wl,-e,{START_32} \
+             -Wl,--build-id=none",
+            layout_32::BASE
+        ),
+    };
+    link.build("guest_32/main.rs", RUNNER_32, "bin", &[], &code);
+    let place = out.join(RUNNER_32);
+    let code = match fs::read(&place) {
+        Ok(code) if code.starts_with(MARK_32) && code.len() <= layout_32::MAX_CODE_SIZE as usize => code,
+        Ok(code) => fail(&format!(
+            "the linker has made {} bytes of the 32-bit runner that do not begin with its code",
+            code.len()
+        )),
+        Err(error) => fail(&format!("failed to read the 32-bit runner: {error}")),
+    };
+    if let Err(error) = fs::write(&place, i386_program(&code)) {
+        fail(&format!("failed to write the 32-bit runner: {error}"));
+    }
+}
+
+/// A static i386 ELF of one segment that begins with `code`, where execution starts as well (System V ABI, chapter 4 and 5).
+fn i386_program(code: &[u8]) -> Vec<u8> {
+    const HEADER: u32 = 52;
+    const PROGRAM_HEADER: u32 = 32;
+    /// Where the segment is in the file: as far into a page as in memory.
+    const OFFSET: u32 = 0x1000;
+    let mut file = b"\x7fELF\x01\x01\x01".to_vec();
+    file.resize(16, 0);
+    let half = |file: &mut Vec<u8>, value: u16| file.extend(value.to_le_bytes());
+    let word = |file: &mut Vec<u8>, value: u32| file.extend(value.to_le_bytes());
+    // ET_EXEC, EM_386.
+    half(&mut file, 2);
+    half(&mut file, 3);
+    // Version, entry, program headers, no section headers, no flags.
+    for value in [1, layout_32::BASE, HEADER, 0, 0] {
+        word(&mut file, value);
+    }
+    for value in [HEADER as u16, PROGRAM_HEADER as u16, 1, 0, 0, 0] {
+        half(&mut file, value);
+    }
+    // PT_LOAD, readable, writable and executable.
+    let size = code.len() as u32;
+    for value in [
+        1,
+        OFFSET,
+        layout_32::BASE,
+        layout_32::BASE,
+        size,
+        layout_32::MEMORY_SIZE,
+        7,
+        0x1000,
+    ] {
+        word(&mut file, value);
+    }
+    file.resize(OFFSET as usize, 0);
+    file.extend(code);
+    file
 }
 
 /// The tools, and where what they make goes.

@@ -56,6 +56,11 @@ pub(crate) const TESTS: &[Need] = &[
         &["qemu-user"],
         "an engine that the tests compare with",
     ),
+    need(
+        &["qemu-i386", "qemu-i386-static"],
+        &["qemu-user"],
+        "runs its 32-bit programs",
+    ),
     need(&["valgrind"], &["valgrind"], "another engine, by its entry alone"),
     need(
         &["sshd"],

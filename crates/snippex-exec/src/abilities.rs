@@ -178,7 +178,7 @@ fn probes() -> Vec<Probe> {
     probes
 }
 
-/// Whole programs, and one that changes its own code.
+/// Whole programs, one that changes its own code, and one of 32-bit code.
 fn programs(engine: &mut dyn Engine) -> Result<Vec<Ability>, EngineError> {
     // mov eax, 1; mov byte [0x10001], 2; cmp eax, 2; jne 0x10000; hlt
     let changes = [
@@ -192,6 +192,13 @@ fn programs(engine: &mut dyn Engine) -> Result<Vec<Ability>, EngineError> {
         (
             "code that changes itself runs",
             TestProgram::from_flat_code(changes.to_vec()),
+        ),
+        (
+            "32-bit programs run until hlt",
+            // mov eax, 12h; aam, which is no instruction of 64-bit code; movzx eax, ah; inc eax; hlt
+            TestProgram::from_flat_code_32(vec![
+                0xb8, 0x12, 0, 0, 0, 0xd4, 0x0a, 0x0f, 0xb6, 0xc4, 0x40, 0xf4,
+            ]),
         ),
     ];
     let list: Vec<TestProgram> = tried.iter().map(|(_, program)| program.clone()).collect();

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use snippex_core::observation::Endpoint;
+use snippex_exec::Unsupported;
 use snippex_exec::engine::{Engine, EngineSpec, ProgramOutcome, RunnerEngine};
 use snippex_exec::engine_check::check_engine;
 use snippex_formats::conformance::{Area, ProgramEnd, TestProgram};
@@ -88,5 +89,64 @@ fn what_cannot_be_mapped_is_unsupported() {
     let [mut native, _] = engines();
     let outcomes = native.run_programs(&[program, returns(2)]).unwrap();
     assert!(matches!(outcomes[0], ProgramOutcome::Unsupported(_)));
+    assert!(matches!(&outcomes[1], ProgramOutcome::Ended(end) if end.has_halted()));
+}
+
+/// `mov eax, [0xe0000000]; inc dword [0xe0000000]; inc eax; push edi; pop esi; hlt`, where `inc eax` is a REX prefix in 64-bit
+/// code.
+fn counts_in_32_bits() -> TestProgram {
+    let mut program = TestProgram::from_flat_code_32(vec![
+        0xa1, 0, 0, 0, 0xe0, 0xff, 0x05, 0, 0, 0, 0xe0, 0x40, 0x57, 0x5e, 0xf4,
+    ]);
+    program.data.push((0xe000_0000, vec![7]));
+    program.state.gpr[4] = 0xc000_1000;
+    program.state.gpr[7] = 0x1234_5678;
+    program
+}
+
+#[test]
+fn programs_of_64_and_32_bits_run_in_one_list() {
+    // jmp $
+    let forever = TestProgram::from_flat_code_32(vec![0xeb, 0xfe]);
+    // xor ebx, ebx; mov eax, 1; int 0x80
+    let exits = TestProgram::from_flat_code_32(vec![0x31, 0xdb, 0xb8, 1, 0, 0, 0, 0xcd, 0x80]);
+    // mov eax, [0x20]
+    let faults = TestProgram::from_flat_code_32(vec![0xa1, 0x20, 0, 0, 0]);
+    let programs = [
+        counts_in_32_bits(),
+        returns(3),
+        forever,
+        exits,
+        faults,
+        counts_in_32_bits(),
+    ];
+    for engine in &mut engines() {
+        let ends = ends(engine, &programs);
+        for end in [&ends[0], &ends[5]] {
+            assert!(end.has_halted(), "{end:?}");
+            assert_eq!((end.state.gpr[0], end.state.gpr[6]), (8, 0x1234_5678));
+        }
+        assert!(ends[1].has_halted() && ends[1].state.gpr[0] == 3);
+        assert_eq!(ends[2].endpoint, Endpoint::Hung);
+        assert_eq!(ends[3].endpoint, Endpoint::EngineDied { signal: None });
+        let Endpoint::Signal(signal) = ends[4].endpoint else {
+            panic!("{:?}", ends[4]);
+        };
+        assert_eq!((signal.number, signal.rip, signal.address), (11, 0x1_0000, 0x20));
+    }
+}
+
+#[test]
+fn an_engine_without_a_program_for_32_bits_says_so() {
+    // Nobody knows what an emulator of this name has.
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("emulator");
+    std::fs::write(&program, "#!/bin/sh\nexec qemu-x86_64 -cpu max \"$@\"\n").unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&program, mode).unwrap();
+    let spec = EngineSpec::from_command("mine", &format!("{} {{runner}}", program.display())).unwrap();
+    let mut engine = RunnerEngine::start(spec).unwrap();
+    let outcomes = engine.run_programs(&[counts_in_32_bits(), returns(3)]).unwrap();
+    assert_eq!(outcomes[0], ProgramOutcome::Unsupported(Unsupported::Programs32));
     assert!(matches!(&outcomes[1], ProgramOutcome::Ended(end) if end.has_halted()));
 }

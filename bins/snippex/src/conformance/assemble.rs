@@ -19,6 +19,19 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Largest source that is read.
 const MAX_SOURCE: u64 = 16 << 20;
 
+/// What FEX-Emu's suite puts before a 32-bit test: where it lies, and three instructions, nine bytes long, that load DS and ES.
+/// Their selector is Linux's for user data here.
+const PROLOGUE_32: [&str; 5] = [
+    "BITS 32",
+    "org 0x10000",
+    "mov eax, 0x2b",
+    "mov ds, ax",
+    "mov es, ax",
+];
+
+/// RET, which FEX-Emu's suite puts behind every test: what a label at the end names is mapped.
+const RET: u8 = 0xc3;
+
 /// What became of a file.
 #[derive(Debug)]
 pub(crate) enum Made {
@@ -74,17 +87,17 @@ impl Assembler {
             Ok(header) => header,
             Err(error) => return Made::Broken(error.to_string()),
         };
-        if header.mode == TestMode::Bits32 {
-            return Made::Unsupported("32-bit code; engines run 64-bit programs".into());
-        }
         if let Some(reason) = header.unsupported {
             return Made::Unsupported(reason);
         }
-        let code = match self.assemble(&file.path) {
+        let code = match self.assemble(&file.path, header.mode) {
             Ok(code) => code,
             Err(problem) => return Made::Broken(problem),
         };
-        let mut program = TestProgram::from_flat_code(code);
+        let mut program = match header.mode {
+            TestMode::Bits64 => TestProgram::from_flat_code(code),
+            TestMode::Bits32 => TestProgram::from_flat_code_32([&code[..], &[RET]].concat()),
+        };
         if let Some(size) = header.stack_size {
             program = program.with_stack(size);
         }
@@ -108,15 +121,20 @@ impl Assembler {
         }))
     }
 
-    /// Flat 64-bit code of `path`.
-    fn assemble(&self, path: &Path) -> Result<Vec<u8>, String> {
+    /// Flat code of `path`.
+    fn assemble(&self, path: &Path, mode: TestMode) -> Result<Vec<u8>, String> {
         let folder =
             OwnFolder::new("nasm-").map_err(|error| format!("cannot make a temporary folder: {error}"))?;
         let output = folder.path().join("code");
         let mut command = Command::new(&self.program);
-        command
-            .args(["-f", "bin", "-w-all", "--before", "BITS 64", "-o"])
-            .arg(&output);
+        command.args(["-f", "bin", "-w-all", "-o"]).arg(&output);
+        let before = match mode {
+            TestMode::Bits64 => &["BITS 64"][..],
+            TestMode::Bits32 => &PROLOGUE_32[..],
+        };
+        for line in before {
+            command.arg("--before").arg(line);
+        }
         for include in include_folders(path, &self.includes) {
             // nasm puts folder and name together as they are.
             let mut folder = include.into_os_string();

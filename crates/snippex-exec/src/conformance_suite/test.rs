@@ -137,7 +137,7 @@ impl ConformanceTest {
         if !end.has_halted() {
             return self.judge_end(end, cpu);
         }
-        match find_mismatches(expected, end, covered) {
+        match find_mismatches(expected, end, covered.intersection(end.covered)) {
             Err(uncovered) => TestVerdict::Unsupported(uncovered.to_string()),
             Ok(found) if found.is_empty() => TestVerdict::Passed,
             Ok(found) => TestVerdict::Failed(TestFailure::Differs(found)),
@@ -291,6 +291,9 @@ fn disagreements(
     if !expected.has_halted() {
         return Vec::new();
     }
+    let covered = covered
+        .intersection(expected.covered)
+        .intersection(actual.covered);
     let wanted = agreed.iter().filter_map(|&register| {
         let widths = [register.max_values(), 2, 1];
         let width = widths

@@ -36,6 +36,10 @@ pub struct EngineEntry {
     /// Names of the program, the one to prefer first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub programs: Vec<String>,
+    /// Names of the program that runs 32-bit programs, the one to prefer first: in the command it takes the place of the one of
+    /// `programs`, in whose folder it has to be. The same name where one program runs both.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub programs_32: Vec<String>,
     /// Command that prints the version, when that is not the program with `--version`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
@@ -225,6 +229,7 @@ impl EngineEntry {
         }
         value(&mut self.command, &over.command);
         list(&mut self.programs, &over.programs);
+        list(&mut self.programs_32, &over.programs_32);
         value(&mut self.version, &over.version);
         value(&mut self.server, &over.server);
         self.environment.extend(over.environment.clone());

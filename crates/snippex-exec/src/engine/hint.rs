@@ -14,6 +14,9 @@ impl SpecError {
                  check with --engine-command 'PROGRAM {runner}'"
                     .to_owned()
             }
+            Self::Only32 { engine, .. } => {
+                format!("name {engine}: it runs 64-bit and 32-bit programs, each with its own")
+            }
             Self::UnknownConfiguration { engine, .. } => {
                 format!("snippex engines show {engine} lists its configurations")
             }

@@ -12,6 +12,7 @@ mod identity;
 mod mock;
 mod own_folder;
 mod presets;
+mod program_32;
 mod program_files;
 mod programs;
 mod runner_engine;

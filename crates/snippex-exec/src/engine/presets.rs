@@ -58,6 +58,7 @@ fn qemu() -> EngineEntry {
         // The default CPU model of qemu-user has no AVX.
         command: Some("{program} -cpu max {arguments} {runner}".into()),
         programs: strings(&["qemu-x86_64", "qemu-x86_64-static"]),
+        programs_32: strings(&["qemu-i386", "qemu-i386-static"]),
         memory: Some(MemoryStyle::Host),
         signals: Some(SignalStyle::Precise),
         deviations: Some(Deviations::Qemu),
@@ -139,6 +140,7 @@ fn fex() -> EngineEntry {
         command: Some("{program} {runner}".into()),
         // The name changed in 2025-09; FEXLoader is older still.
         programs: strings(&["FEX", "FEXInterpreter", "FEXLoader"]),
+        programs_32: strings(&["FEX", "FEXInterpreter", "FEXLoader"]),
         version: Some("FEXGetConfig --version".into()),
         server: Some("FEXServer -f -p 600".into()),
         isolated: Some(true),
@@ -299,6 +301,8 @@ fn valgrind() -> EngineEntry {
                 .into(),
         ),
         programs: strings(&["valgrind"]),
+        // Its launcher looks at the program, and starts another tool for i386.
+        programs_32: strings(&["valgrind"]),
         // A launcher, in Debian a script that starts another one; the work is done by the tool.
         program_files: strings(&[
             "valgrind.bin",

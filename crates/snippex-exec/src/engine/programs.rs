@@ -1,12 +1,12 @@
-//! Running whole programs: many in a process, each in memory of its own.
+//! Running whole programs: many in a process, each in memory of its own. 32-bit ones are for [`program_32`].
 
 use snippex_core::observation::{Endpoint, Signal};
 use snippex_core::state::Components;
-use snippex_formats::conformance::{ProgramEnd, TestProgram};
+use snippex_formats::conformance::{ProgramEnd, TestMode, TestProgram};
 use snippex_runner::layout::{AT_RIP_READ, EXIT_FAULT};
 
 use super::attempts::{Attempt, By};
-use super::{EngineError, RunnerEngine};
+use super::{EngineError, RunnerEngine, program_32};
 use crate::end_state::EndState;
 use crate::guest_space::AddressSpace;
 use crate::plan::Library;
@@ -27,6 +27,28 @@ pub(super) fn run_test_programs(
     engine: &mut RunnerEngine,
     programs: &[TestProgram],
 ) -> Result<Vec<ProgramOutcome>, EngineError> {
+    let mut outcomes: Vec<Option<ProgramOutcome>> = vec![None; programs.len()];
+    for (program, outcome) in programs.iter().zip(&mut outcomes) {
+        if program.mode == TestMode::Bits32 {
+            *outcome = Some(program_32::run_program_32(engine, program)?);
+        }
+    }
+    if outcomes.iter().any(Option::is_none) {
+        run_programs_64(engine, programs, &mut outcomes)?;
+    }
+    let complete = "every program has been laid out and run";
+    Ok(outcomes
+        .into_iter()
+        .map(|outcome| outcome.expect(complete))
+        .collect())
+}
+
+/// Runs those of `programs` that have no outcome.
+fn run_programs_64(
+    engine: &mut RunnerEngine,
+    programs: &[TestProgram],
+    outcomes: &mut [Option<ProgramOutcome>],
+) -> Result<(), EngineError> {
     if !engine.space.is_empty() {
         // Blocks have mapped what programs may want.
         engine.process = None;
@@ -34,9 +56,9 @@ pub(super) fn run_test_programs(
     }
     // What blocks keep in the file is overwritten.
     engine.library = Library::new();
-    let mut outcomes: Vec<Option<ProgramOutcome>> = vec![None; programs.len()];
     let mut laid_out = Vec::new();
-    for (program, outcome) in programs.iter().zip(&mut outcomes) {
+    let wanted = programs.iter().zip(&mut *outcomes);
+    for (program, outcome) in wanted.filter(|(_, outcome)| outcome.is_none()) {
         match program.page_extents() {
             Ok(extents) => laid_out.push(LaidOut { program, extents }),
             Err(_) => *outcome = Some(ProgramOutcome::Unsupported(Unsupported::Address)),
@@ -51,11 +73,7 @@ pub(super) fn run_test_programs(
         }
         rest = after;
     }
-    let complete = "every program has been laid out and run";
-    Ok(outcomes
-        .into_iter()
-        .map(|outcome| outcome.expect(complete))
-        .collect())
+    Ok(())
 }
 
 fn run_batch(engine: &mut RunnerEngine, batch: &[LaidOut<'_>]) -> Result<Vec<ProgramOutcome>, EngineError> {
@@ -143,6 +161,7 @@ fn outcome(run: EndState<'_>, program: &TestProgram, components: Components) -> 
         endpoint,
         at_rip: None,
         state: program.state.clone(),
+        covered: Components::ALL,
     };
     if output.exit == EXIT_FAULT {
         run.apply_to_state(&mut end.state, components);

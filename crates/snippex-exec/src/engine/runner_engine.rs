@@ -36,8 +36,8 @@ pub struct RunnerEngine {
     pub(super) identity: EngineIdentity,
     /// Of the files of its command when its version was asked for.
     stamps: Vec<identity::Stamp>,
-    runner: Arc<RunnerFile>,
-    surroundings: Option<Arc<Surroundings>>,
+    pub(super) runner: Arc<RunnerFile>,
+    pub(super) surroundings: Option<Arc<Surroundings>>,
     pub(super) shared: Shared,
     /// What guests find in the header, with what they have put there themselves: the same for all.
     greeting: Header,
@@ -62,7 +62,7 @@ pub struct RunnerEngine {
     /// What programs have mapped in the process.
     pub(super) mapped: Vec<MapStep>,
     /// Starts that failed and were tried again.
-    failed_starts: u32,
+    pub(super) failed_starts: u32,
 }
 
 impl RunnerEngine {
@@ -359,9 +359,9 @@ const NO_X87_ORDER: u64 = u64::MAX;
 /// How often the first process of an engine is started at most: a command that is wrong is to be told soon.
 const FIRST_STARTS: u32 = 2;
 /// The same for processes after it. Of FEX's one in forty does not come up on a busy machine.
-const LATER_STARTS: u32 = 5;
+pub(super) const LATER_STARTS: u32 = 5;
 /// Wait before the second start; each wait after it is three times as long.
-const FIRST_WAIT: Duration = Duration::from_millis(50);
+pub(super) const FIRST_WAIT: Duration = Duration::from_millis(50);
 
 /// As [`spawn`], which is tried up to `most` times; `failed` counts what did not come up.
 fn start_process(

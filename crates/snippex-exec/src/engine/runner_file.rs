@@ -16,6 +16,7 @@ pub(crate) struct RunnerFile {
     _folder: OwnFolder,
     static_program: PathBuf,
     calls_libc: PathBuf,
+    bits_32: PathBuf,
 }
 
 static CURRENT: Mutex<Weak<RunnerFile>> = Mutex::new(Weak::new());
@@ -37,13 +38,20 @@ impl RunnerFile {
         };
         let static_program = write("runner", snippex_runner::RUNNER)?;
         let calls_libc = write("libc-runner", snippex_runner::LIBC_RUNNER)?;
+        let bits_32 = write("runner-32", snippex_runner::RUNNER_32)?;
         let file = Arc::new(Self {
             _folder: folder,
             static_program,
             calls_libc,
+            bits_32,
         });
         *current = Arc::downgrade(&file);
         Ok(file)
+    }
+
+    /// The one that runs 32-bit programs.
+    pub(crate) fn path_32(&self) -> &Path {
+        &self.bits_32
     }
 
     pub(crate) fn path(&self, style: RunnerStyle) -> &Path {

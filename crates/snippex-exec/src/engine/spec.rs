@@ -6,6 +6,7 @@ use std::time::Duration;
 use snippex_core::state::Components;
 use thiserror::Error;
 
+use super::presets::preset_entries;
 use super::{EngineTable, RunnerStyle};
 
 /// How memory that a block may write is compared and reset between runs.
@@ -25,6 +26,9 @@ pub struct EngineSpec {
     /// Program and arguments; `{runner}` stands for the path of the runner. The path of the shared file is appended
     /// to where the runner is named.
     pub command: Vec<String>,
+    /// The same for 32-bit programs; `None` when it runs none. {runner} stands for the path of the 32-bit runner, and nothing
+    /// is appended.
+    pub command_32: Option<Vec<String>>,
     /// Program and arguments that print the version, if that is not `PROGRAM --version`.
     pub version_command: Option<Vec<String>>,
     /// Program and arguments of a server that runs while engines do; passed over when its program is missing.
@@ -68,6 +72,14 @@ pub enum SpecError {
         name: String,
         /// Names that are known.
         known: String,
+    },
+    /// It is the program of another engine for 32-bit programs.
+    #[error("{name} runs the 32-bit programs of engine {engine}, and is no engine of its own")]
+    Only32 {
+        /// The name.
+        name: String,
+        /// The engine.
+        engine: String,
     },
     /// The engine is known, its configuration is not.
     #[error("engine {engine} has no configuration called {wanted}; it has {known}")]
@@ -115,6 +127,7 @@ impl EngineSpec {
         Self {
             name: "native".into(),
             command: vec!["{runner}".into()],
+            command_32: Some(vec!["{runner}".into()]),
             version_command: None,
             server: None,
             environment: Vec::new(),
@@ -159,6 +172,10 @@ impl EngineSpec {
     pub(super) fn for_emulator(name: &str, command: Vec<String>) -> Self {
         Self {
             name: name.into(),
+            // A known emulator by its name, wherever it lies.
+            command_32: preset_entries()
+                .values()
+                .find_map(|entry| find_command_32(&command, &entry.programs, &entry.programs_32)),
             command,
             version_command: None,
             server: None,
@@ -178,6 +195,14 @@ impl EngineSpec {
         }
     }
 
+    /// Program and arguments for the 32-bit runner at `runner`; `None` when the engine runs no 32-bit programs.
+    #[must_use]
+    pub(crate) fn build_command_line_32(&self, runner: &Path) -> Option<Vec<String>> {
+        let runner = runner.to_string_lossy();
+        let words = self.command_32.as_ref()?.iter();
+        Some(words.map(|word| word.replace("{runner}", &runner)).collect())
+    }
+
     /// Program and arguments for a runner at `runner` and a shared file at `shared`.
     #[must_use]
     pub(crate) fn build_command_line(&self, runner: &Path, shared: &str) -> Vec<String> {
@@ -192,6 +217,35 @@ impl EngineSpec {
         }
         arguments
     }
+}
+
+/// `command` with one of `programs_32` in place of the first word that is one of `programs`: the same name when it is among both,
+/// else the first that is in the same folder.
+pub(super) fn find_command_32(
+    command: &[String],
+    programs: &[String],
+    programs_32: &[String],
+) -> Option<Vec<String>> {
+    let (place, name) = command.iter().enumerate().find_map(|(place, word)| {
+        let name = Path::new(word).file_name()?.to_str()?;
+        let is_program = programs.iter().any(|program| program == name);
+        is_program.then_some((place, name))
+    })?;
+    let mut found = command.to_vec();
+    if programs_32.iter().any(|program| program == name) {
+        return Some(found);
+    }
+    let folder = match command[place].contains('/') {
+        true => Path::new(&command[place]).parent()?.to_owned(),
+        false => {
+            let path = std::env::var_os("PATH")?;
+            std::env::split_paths(&path).find(|folder| folder.join(name).is_file())?
+        }
+    };
+    let there = programs_32.iter().map(|program| folder.join(program));
+    let program = there.into_iter().find(|program| program.is_file())?;
+    found[place] = program.to_str()?.to_owned();
+    Some(found)
 }
 
 /// The first of `programs` that is there: on the PATH, or at its path.
@@ -252,6 +306,32 @@ mod tests {
             spec.build_command_line(Path::new("/r"), "/s"),
             ["emu", "/r", "/s"]
         );
+    }
+
+    #[test]
+    fn the_program_for_32_bits_is_that_of_the_same_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        let words = |words: &[&str]| -> Vec<String> { words.iter().map(|word| (*word).to_owned()).collect() };
+        let command = vec!["nice".to_owned(), path("emu-64"), "{runner}".to_owned()];
+        let find = || {
+            find_command_32(
+                &command,
+                &words(&["emu-64"]),
+                &words(&["emu-32", "emu-32-static"]),
+            )
+        };
+        assert_eq!(find(), None, "it is not there");
+        std::fs::write(path("emu-32-static"), "").unwrap();
+        let found = vec!["nice".to_owned(), path("emu-32-static"), "{runner}".to_owned()];
+        assert_eq!(find(), Some(found));
+        // One program for both, and a program that nobody knows.
+        let both = words(&["emu", "{runner}"]);
+        assert_eq!(
+            find_command_32(&both, &words(&["emu"]), &words(&["emu"])),
+            Some(both.clone())
+        );
+        assert_eq!(find_command_32(&both, &words(&["other"]), &words(&["emu"])), None);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use snippex_core::state::Components;
 
 use super::entry::{Configuration, EngineEntry, MemoryStyle};
 use super::presets::preset_entries;
-use super::spec::{find_program, split_words};
+use super::spec::{find_command_32, find_program, split_words};
 use super::{EngineIdentity, EngineSpec, MemoryMode, SpecError};
 
 /// Engines by name.
@@ -127,12 +127,14 @@ impl EngineTable {
             let text = text.as_deref();
             text.map(|text| words(text, program.as_deref(), None)).transpose()
         };
+        let command_32 = find_command_32(&command, &entry.programs, &entry.programs_32);
         let own = EngineSpec::for_emulator(name, command);
         let memory = match entry.memory {
             Some(MemoryStyle::Guest) => MemoryMode::Scan,
             Some(MemoryStyle::Host) | None => MemoryMode::Copy,
         };
         Ok(EngineSpec {
+            command_32: command_32.or(own.command_32),
             version_command: optional(&entry.version)?,
             server: optional(&entry.server)?,
             environment: environment(name, entry, &configurations)?,
@@ -162,10 +164,10 @@ impl EngineTable {
             None => (name, None),
             Some((engine, wanted)) => (engine, Some(wanted)),
         };
-        let entry = self.entries.get(engine).ok_or_else(|| SpecError::Unknown {
-            name: name.into(),
-            known: self.names().join(", "),
-        })?;
+        let entry = self
+            .entries
+            .get(engine)
+            .ok_or_else(|| self.no_such_engine(name))?;
         let wanted = wanted.into_iter().flat_map(|wanted| wanted.split('+'));
         let configurations = wanted.map(|wanted| {
             entry
@@ -184,6 +186,20 @@ impl EngineTable {
                 })
         });
         Ok((entry, configurations.collect::<Result<_, _>>()?))
+    }
+
+    fn no_such_engine(&self, name: &str) -> SpecError {
+        let mut entries = self.entries.iter();
+        match entries.find(|(_, entry)| entry.programs_32.iter().any(|program| program == name)) {
+            Some((engine, _)) => SpecError::Only32 {
+                name: name.into(),
+                engine: engine.clone(),
+            },
+            None => SpecError::Unknown {
+                name: name.into(),
+                known: self.names().join(", "),
+            },
+        }
     }
 
     /// Names of the engines, without configurations.
@@ -384,6 +400,8 @@ mod tests {
         assert!(
             entry.configurations.contains_key("mine") && entry.configurations.contains_key("multiblock0")
         );
+        let only_32 = EngineTable::default().resolve_spec("qemu-i386");
+        assert!(matches!(only_32, Err(SpecError::Only32 { engine, .. }) if engine == "qemu-x86_64"));
         let reduced = EngineTable::default().tolerance("fex-emu/reduced-x87");
         assert_eq!(reduced, Tolerance::fex_reduced_precision());
     }

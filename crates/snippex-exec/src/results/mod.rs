@@ -58,6 +58,8 @@ pub enum Unsupported {
     Address,
     /// The engine runs cases only.
     Programs,
+    /// The engine runs no 32-bit programs.
+    Programs32,
     /// The engine cannot load such a start state, for the reason given.
     State(Cow<'static, str>),
     /// The engine died in other runs of the block; this one was not tried.
@@ -73,6 +75,7 @@ impl std::fmt::Display for Unsupported {
             Self::Feature(name) => write!(formatter, "the engine has no {name}"),
             Self::Address => formatter.write_str("the engine cannot map a page where the case wants it"),
             Self::Programs => formatter.write_str("the engine runs cases only, not whole programs"),
+            Self::Programs32 => formatter.write_str("the engine runs no 32-bit programs"),
             Self::Abandoned => formatter.write_str("the engine died in other runs of the block"),
             Self::NotRecorded => formatter.write_str("the recording does not have it"),
             Self::State(reason) => write!(formatter, "the engine cannot load the start state: {reason}"),

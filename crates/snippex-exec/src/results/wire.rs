@@ -194,7 +194,7 @@ impl UnsupportedWire {
             Unsupported::Block(_) => Self::Block,
             Unsupported::Feature(name) => Self::Feature((*name).to_owned()),
             Unsupported::Address => Self::Address,
-            Unsupported::Programs => Self::Programs,
+            Unsupported::Programs | Unsupported::Programs32 => Self::Programs,
             Unsupported::State(reason) => Self::State(reason.clone().into_owned()),
             Unsupported::Abandoned => Self::Abandoned,
             Unsupported::NotRecorded => Self::NotRecorded,

@@ -10,6 +10,6 @@ mod program;
 mod register;
 
 pub use expected::{Expected, Mismatch, Uncovered, find_mismatches};
-pub use header::{HeaderError, TestHeader};
+pub use header::{HeaderError, TestHeader, TestMode};
 pub use program::{Area, Extent, MAX_CODE, ProgramEnd, ProgramError, TestProgram};
 pub use register::Register;

@@ -9,7 +9,9 @@ use thiserror::Error;
 use snippex_core::address_space::{RUNNER, USER_END, USER_START};
 use snippex_core::case::PAGE_SIZE;
 use snippex_core::observation::Endpoint;
-use snippex_core::state::{MachineState, RSP};
+use snippex_core::state::{Components, MachineState, RSP};
+
+use super::header::TestMode;
 
 /// Opcode of HLT, which a user program may not execute: it ends a test.
 const HLT: u8 = 0xf4;
@@ -17,6 +19,10 @@ const HLT: u8 = 0xf4;
 pub const MAX_CODE: usize = 8 << 20;
 /// Most bytes that all areas together may span: they are taken only as they are used.
 const MAX_MEMORY: u64 = 64 << 30;
+/// First address beyond what a 32-bit program can have: 4 GiB, less the last two pages (`IA32_PAGE_OFFSET` of Linux).
+const USER_END_32: u64 = 0xffff_e000;
+/// Where FEX-Emu's documentation puts the stack.
+const STACK: u64 = 0xc000_0000;
 
 /// Memory of a program, zero at the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,6 +36,9 @@ pub struct Area {
 /// What runs: code and memory may be read, written and executed alike.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TestProgram {
+    /// Whether it is 64-bit or 32-bit code. Of the state of a 32-bit program only its registers count: eight general ones, of 32
+    /// bits, and eight vector registers.
+    pub mode: TestMode,
     /// Where the code lies and starts.
     pub address: u64,
     /// Flat machine code.
@@ -85,6 +94,7 @@ impl TestProgram {
             size: pages * PAGE,
         };
         Self {
+            mode: TestMode::Bits64,
             address: 0x1_0000,
             code,
             areas: vec![scratch(0xe000_0000, 10), scratch(0xe800_0000 - PAGE, 2)],
@@ -93,10 +103,22 @@ impl TestProgram {
         }
     }
 
+    /// The same for 32-bit code: FEX-Emu's harness gives it a page at 0xc0000000 besides. Segments are as Linux starts a 32-bit
+    /// process: CS, DS, ES and SS lead to all 4 GiB, FS and GS are null.
+    #[must_use]
+    pub fn from_flat_code_32(code: Vec<u8>) -> Self {
+        let mut program = Self::from_flat_code(code);
+        program.mode = TestMode::Bits32;
+        program.areas.push(Area {
+            address: STACK,
+            size: PAGE,
+        });
+        program
+    }
+
     /// The same with a stack of `size` bytes, where FEX-Emu's documentation puts it.
     #[must_use]
     pub fn with_stack(mut self, size: u64) -> Self {
-        const STACK: u64 = 0xc000_0000;
         self.areas.push(Area { address: STACK, size });
         // Aligned as the ABI has it.
         self.state.gpr[RSP] = (STACK + size) & !15;
@@ -124,7 +146,7 @@ impl TestProgram {
             let Area { address, size } = area;
             let left = room.checked_sub(size);
             room = left.ok_or(ProgramError::Unmappable { address, size })?;
-            ranges.push(pages_of(area)?);
+            ranges.push(pages_of(area, self.mode)?);
         }
         ranges.sort_unstable();
         let mut merged: Vec<(u64, u64)> = Vec::new();
@@ -186,9 +208,13 @@ fn zeros(start: u64, end: u64) -> Extent {
     }
 }
 
-/// First page and end of the last one.
-fn pages_of(area: Area) -> Result<(u64, u64), ProgramError> {
+/// First page and end of the last one, where a program of `mode` can have them.
+fn pages_of(area: Area, mode: TestMode) -> Result<(u64, u64), ProgramError> {
     let Area { address, size } = area;
+    let user_end = match mode {
+        TestMode::Bits64 => USER_END,
+        TestMode::Bits32 => USER_END_32,
+    };
     let unmappable = ProgramError::Unmappable { address, size };
     let end = address
         .checked_add(size)
@@ -198,7 +224,7 @@ fn pages_of(area: Area) -> Result<(u64, u64), ProgramError> {
         Some(end)
             if size != 0
                 && start >= USER_START
-                && end <= USER_END
+                && end <= user_end
                 && !RUNNER.iter().any(|taken| taken.start < end && start < taken.end) =>
         {
             Ok((start, end))
@@ -227,6 +253,8 @@ pub struct ProgramEnd {
     pub at_rip: Option<u8>,
     /// Registers at the end. Components that the engine does not support hold the start values.
     pub state: MachineState,
+    /// Components of the state that mean something, whatever else the engine supports.
+    pub covered: Components,
 }
 
 impl Default for ProgramEnd {
@@ -236,6 +264,7 @@ impl Default for ProgramEnd {
             endpoint: Endpoint::Hung,
             at_rip: None,
             state: MachineState::default(),
+            covered: Components::ALL,
         }
     }
 }
@@ -283,6 +312,27 @@ mod tests {
         let filled = extents[3].content.as_ref().unwrap();
         assert_eq!(filled[0xffe..0x1002], [1, 2, 3, 4]);
         assert_eq!(filled.len(), 2 * PAGE_SIZE);
+    }
+
+    #[test]
+    fn a_32_bit_program_has_a_page_of_stack_and_nothing_above_4_gib() {
+        let with = |address| {
+            let mut program = TestProgram::from_flat_code_32(vec![0xf4]);
+            program.areas.push(Area { address, size: 4096 });
+            program.page_extents()
+        };
+        let extents = with(0xf000_0000).unwrap();
+        let addresses: Vec<u64> = extents.iter().map(|extent| extent.address).collect();
+        assert_eq!(
+            addresses,
+            [0x1_0000, 0xc000_0000, 0xe000_0000, 0xe7ff_f000, 0xf000_0000]
+        );
+        for address in [0xffff_f000, 0x1_0000_0000] {
+            assert!(
+                matches!(with(address), Err(ProgramError::Unmappable { .. })),
+                "{address:#x}"
+            );
+        }
     }
 
     #[test]

@@ -54,6 +54,16 @@ impl Register {
             .chain(ends)
     }
 
+    /// Whether a 32-bit program has it: R8 to R15, XMM8 to 15 and the bases of FS and GS are of 64-bit mode.
+    #[must_use]
+    pub const fn exists_in_32_bits(self) -> bool {
+        match self {
+            Self::Gpr(number) | Self::Xmm(number) => number < 8,
+            Self::Rip | Self::Mm(_) => true,
+            Self::Fs | Self::Gs => false,
+        }
+    }
+
     /// Most 64-bit values that a test can list for it.
     #[must_use]
     pub const fn max_values(self) -> usize {

@@ -3,7 +3,8 @@
 //!
 //! Keys are read in either case, numbers are strings as C writes them (`"0x10"`, `"16"`). `Match` and `Ignore` name
 //! registers that two engines must agree on. A test starts at its first byte with RSP = 0, as in FEX-Emu's own harness;
-//! `StackSize` gives it a stack. What else `EntryPoint` and `ABI` may ask for is unsupported. `DisabledHostFeatures`
+//! `StackSize` gives it a stack. `Mode` says whether it is 64-bit or 32-bit code; what a 32-bit program has no register for is
+//! an error. What else `EntryPoint` and `ABI` may ask for is unsupported. `DisabledHostFeatures`
 //! becomes a variable that FEX reads; other engines have no such host.
 
 mod values;
@@ -145,6 +146,9 @@ pub fn read_header(source: &str) -> Result<TestHeader, HeaderError> {
         header.take(key, value, &mut ignored)?;
     }
     header.agreed.retain(|register| !ignored.contains(register));
+    if header.mode == TestMode::Bits32 {
+        header.check_32_bits()?;
+    }
     Ok(header)
 }
 
@@ -158,6 +162,32 @@ fn words_of(error: &serde_json::Error) -> String {
 }
 
 impl TestHeader {
+    /// What a 32-bit program cannot end with is an error; of registers that have to agree, those are passed over.
+    fn check_32_bits(&mut self) -> Result<(), HeaderError> {
+        let wrong = |problem: String| HeaderError::Value {
+            key: "RegData".into(),
+            problem,
+        };
+        for Expected { register, values } in &self.expected {
+            if !register.exists_in_32_bits() {
+                return Err(wrong(format!(
+                    "{register} is no register of a 32-bit program; it has rax to rdi, xmm0 to 7 and mm0 to 7"
+                )));
+            }
+            let is_wide = matches!(register, Register::Gpr(_) | Register::Rip);
+            if let Some(value) = values
+                .iter()
+                .find(|value| is_wide && **value > u64::from(u32::MAX))
+            {
+                return Err(wrong(format!(
+                    "{register} is {value:#x}, which a register of 32 bits cannot be"
+                )));
+            }
+        }
+        self.agreed.retain(|register| register.exists_in_32_bits());
+        Ok(())
+    }
+
     fn take(&mut self, key: &str, value: &Value, ignored: &mut Vec<Register>) -> Result<(), HeaderError> {
         let wrong = |problem: String| HeaderError::Value {
             key: key.into(),
@@ -297,6 +327,13 @@ mod tests {
         assert!(asks(r#"{"EntryPoint": "64"}"#).starts_with("EntryPoint 64: "));
         assert!(asks(r#"{"ABI": "win64"}"#).starts_with("ABI Win64: "));
         assert_eq!(read.unknown, ["Colour"]);
+        let read_32 = header(r#"{"Mode": "32BIT", "Match": "All", "RegData": {"RDI": "-1"}}"#);
+        assert!(read_32.is_err());
+        let read_32 = header(r#"{"Mode": "32BIT", "Match": "All"}"#).unwrap();
+        assert_eq!(
+            (read_32.mode, read_32.agreed.len()),
+            (TestMode::Bits32, 8 + 8 + 8 + 1)
+        );
         assert_eq!(header("{}").unwrap(), TestHeader::default());
     }
 
@@ -330,6 +367,18 @@ mod tests {
             ),
             (r#"{"MemoryData": {"0": "XY"}}"#, "XY is not a hexadecimal number"),
             (r#"{"Env": {"A=B": "1"}}"#, "cannot be the name"),
+            (
+                r#"{"Mode": "32BIT", "RegData": {"R8": "1"}}"#,
+                "RegData: r8 is no register of a 32-bit program",
+            ),
+            (
+                r#"{"Mode": "32BIT", "RegData": {"XMM8": "1"}}"#,
+                "xmm8 is no register of a 32-bit program",
+            ),
+            (
+                r#"{"RegData": {"RAX": "-1"}, "Mode": "32BIT"}"#,
+                "rax is 0xffffffffffffffff, which a register of 32 bits cannot be",
+            ),
             (r#"{"EntryPoint": "0"}"#, "0 is no entry point"),
             (r#"{"StackSize": "0x80000000"}"#, "are more than 8388608"),
         ] {

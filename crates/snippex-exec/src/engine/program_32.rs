@@ -21,6 +21,7 @@ use super::runner_engine::{FIRST_WAIT, LATER_STARTS};
 use super::{EngineError, ProgramOutcome, RunnerEngine};
 use crate::process::describe_exit_status;
 use crate::results::Unsupported;
+use crate::stall::Stall;
 
 /// Time for a process to be gone after its output has ended.
 const LEAVING: Duration = Duration::from_secs(2);
@@ -271,12 +272,12 @@ impl Process {
         })
     }
 
-    /// Reads until `wanted` bytes are there, or there are no more, for `patience` at most.
+    /// Reads until `wanted` bytes are there, or there are no more, for `patience` at most while it computes.
     fn read_output(&mut self, patience: Duration, wanted: usize) -> io::Result<Reading> {
-        let started = Instant::now();
+        let mut stall = Stall::new(0);
         let mut buffer = [0; 4096];
         while self.output.len() < wanted {
-            if started.elapsed() > patience {
+            if stall.has_hung(0, self.child.id(), patience) {
                 self.kill();
                 return Ok(Reading::TooSlow);
             }

@@ -1,5 +1,6 @@
 //! What every command is handed: where to print, what is set, where the project is.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use cli_kit::settings::{Origin, Resolved};
@@ -29,6 +30,8 @@ pub(crate) struct App<'a> {
     pub(crate) project: Option<PathBuf>,
     /// The current folder.
     pub(crate) here: PathBuf,
+    /// Keys of settings that were typed.
+    typed: BTreeSet<String>,
 }
 
 impl<'a> App<'a> {
@@ -75,6 +78,9 @@ impl<'a> App<'a> {
                 root.join(&*path)
             };
         }
+        let is_flag = |origin: &Origin| matches!(origin, Origin::Flag(_));
+        let typed = origins.iter().filter(|(_, entry)| is_flag(&entry.origin));
+        let typed = typed.map(|(key, _)| key.clone()).collect();
         let app = Self {
             printer,
             format: global.format,
@@ -85,6 +91,7 @@ impl<'a> App<'a> {
             root,
             project,
             here,
+            typed,
         };
         app.print_detail(|| match &app.project {
             Some(path) => format!("settings: {}", app.display_path(path)),
@@ -108,6 +115,27 @@ impl<'a> App<'a> {
     /// The rules, ready to match.
     pub(crate) fn thresholds(&self) -> Result<Thresholds, Failure> {
         self.settings.thresholds()
+    }
+
+    /// The globs of `--rule`.
+    pub(crate) fn typed_rules(&self) -> Vec<String> {
+        let rules = self.settings.rules.iter().filter(|_| self.is_typed("rules"));
+        rules.map(|rule| rule.benchmark.clone()).collect()
+    }
+
+    /// The measures of `--direction`.
+    pub(crate) fn typed_directions(&self) -> Vec<String> {
+        let directions = self.settings.directions.keys();
+        directions
+            .filter(|_| self.is_typed("directions"))
+            .cloned()
+            .collect()
+    }
+
+    fn is_typed(&self, key: &str) -> bool {
+        self.typed
+            .iter()
+            .any(|typed| typed == key || typed.strip_prefix(key).is_some_and(|rest| rest.starts_with('.')))
     }
 
     /// This machine, as the settings want it described.

@@ -1,9 +1,12 @@
-//! Benchmarks as they are asked for, by name or glob: one that nothing goes by is an error and not an empty answer.
+//! Benchmarks and measures as they are asked for, by name or glob: one that nothing goes by is an error and neither an empty
+//! answer nor an option without effect.
 
 use std::collections::BTreeSet;
 
 use cli_kit::Failure;
+use regress_core::measurement::ProcessRun;
 
+use crate::app::App;
 use crate::outputs::compile_globs;
 
 /// Names that a hint lists at most.
@@ -36,6 +39,44 @@ pub(crate) fn refuse_unknown<'a>(
         });
     }
     Ok(())
+}
+
+/// Refuses a pattern of `--rule` that none of these names fits: its benchmarks would be judged by another threshold than the
+/// one asked for. Rules of benchgate.toml are for all benchmarks of a project, of which a run may be a part.
+pub(crate) fn refuse_unknown_rules<'a>(
+    app: &App<'_>,
+    names: impl Iterator<Item = &'a str>,
+) -> Result<(), Failure> {
+    refuse_unknown(&app.typed_rules(), names, "--rule: what is judged here")
+}
+
+/// Refuses a measure of `--direction` that no result has: the one that was meant would go the other way.
+pub(crate) fn refuse_unknown_directions<'a>(
+    app: &App<'_>,
+    processes: impl Iterator<Item = &'a ProcessRun>,
+) -> Result<(), Failure> {
+    let typed = app.typed_directions();
+    if typed.is_empty() {
+        return Ok(());
+    }
+    let mut measures: BTreeSet<&str> = BTreeSet::new();
+    for process in processes {
+        measures.extend(process.measurements.iter().map(|one| one.measure.as_str()));
+        // What was left out may have had it.
+        if process.problems.iter().any(|problem| !problem.kind.keeps_value()) {
+            return Ok(());
+        }
+    }
+    let Some(unknown) = typed.iter().find(|name| !measures.contains(name.as_str())) else {
+        return Ok(());
+    };
+    let failure = Failure::new(format!("--direction: no result has the measure {unknown:?}"));
+    let (word, shown) = match near(unknown, &measures) {
+        near if near.is_empty() => ("they have", measures.iter().copied().collect()),
+        near => ("near it are", near),
+    };
+    let count = shown.len();
+    Err(failure.hint(format!("{word} {}", listed(shown.into_iter(), count))))
 }
 
 fn listed<'a>(names: impl Iterator<Item = &'a str>, count: usize) -> String {

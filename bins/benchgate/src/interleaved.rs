@@ -13,6 +13,7 @@ use regress_core::measurement::RunFile;
 use regress_report::benchmarks::{Report, Row};
 
 use crate::app::App;
+use crate::benchmark_names::{refuse_unknown, refuse_unknown_rules};
 use crate::judging::{Comparison, Judged, conclude_report, side_from_run};
 use crate::measure::Subject;
 use crate::show::format_counted_noun;
@@ -33,6 +34,8 @@ pub(crate) struct Sides<'a> {
     pub(crate) head: Subject,
     pub(crate) base_label: &'a str,
     pub(crate) head_label: &'a str,
+    /// Benchmarks that are asked for, as globs: each has to be there.
+    pub(crate) asked: &'a [String],
 }
 
 impl Sides<'_> {
@@ -123,6 +126,9 @@ impl Sides<'_> {
             .start_progress("measuring A and B", Some(2 * u64::from(most)));
         for pair in 1..=most {
             let elapsed = self.measure_pair(app, pair % 2 == 0, &options)?;
+            if pair == 1 {
+                self.refuse_unknown_names(app)?;
+            }
             progress.advance(2);
             progress.set_message(format_args!("{} a pair", units::format_duration(elapsed)));
             let spent = until.is_some_and(|until| begun.elapsed() + elapsed > until);
@@ -135,6 +141,18 @@ impl Sides<'_> {
             }
         }
         Ok(most)
+    }
+
+    /// Refuses what is asked for and not there before the rest is measured for it.
+    fn refuse_unknown_names(&self, app: &App<'_>) -> Result<(), Failure> {
+        let processes = || self.base.run.processes.iter().chain(&self.head.run.processes);
+        let names =
+            || processes().flat_map(|process| process.measurements.iter().map(|one| one.benchmark.as_str()));
+        // One that failed is reported as failed.
+        let failed =
+            || processes().flat_map(|process| process.problems.iter().filter_map(|one| one.entry.as_deref()));
+        refuse_unknown(self.asked, names().chain(failed()), "what was measured")?;
+        refuse_unknown_rules(app, names().chain(failed()))
     }
 
     fn measure_pair(

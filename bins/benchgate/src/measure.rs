@@ -12,6 +12,7 @@ use regress_core::measurement::{
 };
 
 use crate::app::App;
+use crate::benchmark_names::refuse_unknown_directions;
 use crate::files;
 use crate::git::GitRepository;
 use crate::outputs::Places;
@@ -66,6 +67,9 @@ impl Subject {
         options: &ingest::IngestOptions,
     ) -> Result<Duration, Failure> {
         let (run, elapsed) = self.one(app, options)?;
+        if self.run.processes.is_empty() {
+            refuse_unknown_directions(app, std::iter::once(&run))?;
+        }
         self.run.processes.push(run);
         self.save_run()?;
         Ok(elapsed)

@@ -59,7 +59,7 @@ pub(crate) struct Settings {
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct RuleSettings {
     /// A glob over the benchmark's name.
-    benchmark: String,
+    pub(crate) benchmark: String,
     threshold: Option<Percent>,
     /// Process runs (or runs of history) needed.
     least_runs: Option<usize>,

@@ -2,7 +2,6 @@
 //! them and they never change. Configurations are remembered for a moment only: another process may change them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use moka::sync::Cache;
@@ -10,8 +9,8 @@ use regress_core::environment::Environment;
 
 use crate::database::repositories::{self, StoredRepository};
 use crate::database::streams;
-use crate::database::{Database, DatabaseError, judgements};
-use crate::domain::{Component, RepoConfig, RepoName, RepositoryId, StreamId, UnixMillis};
+use crate::database::{Database, DatabaseError};
+use crate::domain::{Component, RepoConfig, RepoName, RepositoryId, StreamId};
 use crate::series_directory::SeriesDirectory;
 
 /// For how long a repository's row is believed.
@@ -35,7 +34,7 @@ pub struct ConfiguredRepository {
 pub struct Directory {
     repositories: Cache<RepoName, Arc<ConfiguredRepository>>,
     names: Cache<RepositoryId, RepoName>,
-    streams: Cache<StreamKey, Arc<StreamEntry>>,
+    streams: Cache<StreamKey, StreamId>,
     components: Cache<StreamId, Arc<str>>,
     /// The series of all streams.
     pub series: SeriesDirectory,
@@ -57,15 +56,6 @@ impl Default for Directory {
 }
 
 type StreamKey = (RepositoryId, String, Component);
-
-/// A stream.
-#[derive(Debug)]
-pub struct StreamEntry {
-    /// Its number.
-    pub id: StreamId,
-    /// The time that the newest run goes by which arrived.
-    newest: AtomicI64,
-}
 
 impl Directory {
     /// The repository of this name, if it is known.
@@ -158,30 +148,24 @@ impl Directory {
         repository: RepositoryId,
         environment: &Environment,
         component: &Component,
-    ) -> Result<Arc<StreamEntry>, DatabaseError> {
+    ) -> Result<StreamId, DatabaseError> {
         let key = (repository, environment.canonical_text(), component.clone());
-        if let Some(entry) = self.streams.get(&key) {
-            return Ok(entry);
+        if let Some(known) = self.streams.get(&key) {
+            return Ok(known);
         }
         let parts = serde_json::to_string(environment).expect("an environment is plain data");
         let (canonical, component) = (key.1.clone(), component.clone());
-        let (id, newest) = database
+        let id = database
             .run_in_transaction(move |connection| {
                 let (canonical, parts, component) = (canonical.clone(), parts.clone(), component.clone());
                 Box::pin(async move {
                     let environment = streams::insert_environment(connection, &canonical, &parts).await?;
-                    let id = streams::insert_stream(connection, repository, environment, component.as_str())
-                        .await?;
-                    Ok((id, judgements::newest_time(connection, id).await?))
+                    streams::insert_stream(connection, repository, environment, component.as_str()).await
                 })
             })
             .await?;
-        let entry = Arc::new(StreamEntry {
-            id,
-            newest: AtomicI64::new(newest.map_or(i64::MIN, |time| time.0)),
-        });
-        // Of two that looked at the same time, one is kept: both go by its times.
-        Ok(self.streams.entry(key).or_insert(entry).into_value())
+        self.streams.insert(key, id);
+        Ok(id)
     }
 
     /// The component that a stream is about.
@@ -204,21 +188,6 @@ impl Directory {
     }
 }
 
-impl StreamEntry {
-    /// The time that a run goes by which arrives now: when the machine's clock says, and later than all that arrived before
-    /// it where the clock was set back.
-    pub fn time_of_arrival(&self, received: UnixMillis) -> UnixMillis {
-        let next = |newest: i64| match received.0 < newest {
-            true => newest.saturating_add(1),
-            false => received.0,
-        };
-        let before = self
-            .newest
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |newest| Some(next(newest)));
-        UnixMillis(before.map_or(received.0, next))
-    }
-}
-
 impl ConfiguredRepository {
     /// A configuration that a newer version wrote may hold what this one does not know; then the defaults apply.
     #[must_use]
@@ -228,23 +197,5 @@ impl ConfiguredRepository {
             RepoConfig::default()
         });
         Self { repository, config }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_arrives_is_never_before_what_arrived() {
-        let stream = StreamEntry {
-            id: StreamId(1),
-            newest: AtomicI64::new(i64::MIN),
-        };
-        let times = [1000, 1000, 1005, 400, 401, 1005, 2000];
-        let times = times.map(|received| stream.time_of_arrival(UnixMillis(received)).0);
-        assert_eq!(times, [1000, 1000, 1005, 1006, 1007, 1008, 2000]);
-        stream.newest.store(i64::MAX, Ordering::Relaxed);
-        assert_eq!(stream.time_of_arrival(UnixMillis(3)).0, i64::MAX);
     }
 }

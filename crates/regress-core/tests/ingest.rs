@@ -112,6 +112,7 @@ fn google_benchmark_and_catch2() {
             &format!("tool-output/cpp/catch2/{name}.txt"),
         );
     }
+    snapshot("catch2-traps", "benchmarks-made/catch2-traps.txt");
 }
 
 #[test]

@@ -69,6 +69,8 @@ fn main() -> Result<(), AnyError> {
     for (name, state) in [
         ("passing", badge::Badge::Passing),
         ("regression", badge::Badge::Regression(3)),
+        ("suspected", badge::Badge::Suspected),
+        ("not-judged", badge::Badge::NotJudged),
         ("no-data", badge::Badge::NoData),
         ("unknown", badge::Badge::Unknown),
     ] {

@@ -27,6 +27,7 @@ pub(crate) fn run(app: &App<'_>, args: &AbArgs) -> Result<ExitStatus, Failure> {
         head,
         base_label: &args.base,
         head_label,
+        asked: &[],
     };
     let report = sides.measure_and_judge(app, true)?;
     show::save_and_print_report(app, &report)?;

@@ -87,11 +87,7 @@ fn show(app: &App<'_>, args: &ShowArgs) -> Result<(), Failure> {
     };
     let Some(one) = found else {
         let which = args.environment.as_deref().unwrap_or("this environment");
-        return Err(Failure::new(format!(
-            "{} has no baselines of {which}",
-            app.display_path(&app.settings.baseline)
-        ))
-        .hint("`benchgate baseline list` lists those there are"));
+        return Err(no_environment(app, which));
     };
     app.printer
         .print_note(machine::describe_environment(&one.environment));
@@ -142,6 +138,12 @@ fn show(app: &App<'_>, args: &ShowArgs) -> Result<(), Failure> {
     app.printer.print_line(&table)
 }
 
+fn no_environment(app: &App<'_>, which: &str) -> Failure {
+    let file = app.display_path(&app.settings.baseline);
+    Failure::new(format!("{file} has no baselines of {which}"))
+        .hint("`benchgate baseline list` lists those there are")
+}
+
 fn prune(app: &App<'_>, args: &PruneArgs) -> Result<(), Failure> {
     if args.benchmarks.is_empty() && args.environment.is_none() && args.older_than.is_none() {
         return Err(Failure::new("nothing says what to remove")
@@ -156,6 +158,12 @@ fn prune(app: &App<'_>, args: &PruneArgs) -> Result<(), Failure> {
     let names = baselines.environments().flat_map(|one| one.entries.keys());
     let names = names.map(|key| key.benchmark.as_str());
     refuse_unknown(&args.benchmarks, names, &app.display_path(path).to_string())?;
+    if let Some(start) = &args.environment {
+        let mut hashes = baselines.environments().map(|one| one.environment.short_hash());
+        if !hashes.any(|hash| hash.starts_with(start.as_str())) {
+            return Err(no_environment(app, start));
+        }
+    }
     let limit = args.older_than.map(|days| {
         let seconds = Timestamp::now().as_second() - i64::from(days) * 86_400;
         Timestamp::from_second(seconds).unwrap_or(Timestamp::MIN)

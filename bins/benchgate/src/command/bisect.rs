@@ -1,5 +1,7 @@
 //! `benchgate bisect`: the first slow commit, each judged against the good one by an A/B comparison.
 
+use std::collections::BTreeSet;
+
 use cli_kit::{ExitStatus, Failure};
 use globset::GlobSet;
 use regress_core::detect::VerdictKind;
@@ -47,44 +49,47 @@ pub(crate) fn run(app: &App<'_>, args: &BisectArgs) -> Result<ExitStatus, Failur
         ))
         .hint("--good has to be the older one, and an ancestor of --bad"));
     }
-    let mut asked = compile_globs(&args.benchmark)?;
-    let (trial, report) = try_commit(
-        app,
-        &repository,
-        &good,
-        &bad,
-        args.benchmark
-            .is_empty()
-            .then_some(())
-            .map_or(Some(&asked), |()| None),
-    )?;
-    let Trial::Slow(slow) = trial else {
-        if let Some(report) = report {
+    let asked = compile_globs(&args.benchmark)?;
+    // What keeps these two from being compared keeps everything from being found: it is not passed over.
+    let report = measure_against(app, &repository, (&good, &bad), &args.benchmark)?;
+    let all = args.benchmark.is_empty();
+    let slow = match judge_trial(&report, |row| all || is_asked(&asked, row)) {
+        Trial::Slow(slow) => slow,
+        trial => {
             show::save_and_print_report(app, &report)?;
+            let what = if all {
+                args.bad.clone()
+            } else {
+                format!("{} in {}", args.benchmark.join(", "), args.bad)
+            };
+            return Err(match trial {
+                Trial::Unusable(why) => Failure::new(format!(
+                    "{what} cannot be compared with {}, so there is nothing to search for: {why}",
+                    args.good
+                ))
+                .hint("compare two commits that both have the benchmark and pass it"),
+                _ => Failure::new(format!(
+                    "{what} is not slower than {}, so there is nothing to search for",
+                    args.good
+                ))
+                .hint("raise --runs if the change is small, or lower --threshold"),
+            });
         }
-        return Err(Failure::new(format!(
-            "{} is not slower than {}, so there is nothing to search for",
-            args.bad, args.good
-        ))
-        .hint("raise --runs if the change is small, or lower --threshold"));
     };
     app.printer
         .print_note(format_args!("slower at {}: {}", args.bad, slow.join(", ")));
-    // From here on only these count; their names stand for themselves.
-    let names: Vec<String> = slow.iter().map(|name| globset::escape(name)).collect();
-    asked = compile_globs(&names)?;
-    search(app, &repository, &good, &commits, &asked, slow)
+    search(app, &repository, &good, &commits, slow)
 }
 
-/// Halves the range until one commit is left. `commits` ends with one that is slow.
+/// Halves the range until one commit is left. `commits` ends with one where `slow` is slower, and only that counts.
 fn search(
     app: &App<'_>,
     repository: &GitRepository,
     good: &CommitSha,
     commits: &[CommitSha],
-    asked: &GlobSet,
     mut slow: Vec<String>,
 ) -> Result<ExitStatus, Failure> {
+    let asked: BTreeSet<String> = slow.iter().cloned().collect();
     let mut candidates: Vec<&CommitSha> = commits.iter().collect();
     let (mut tried, mut skipped) = (1, Vec::new());
     // The last candidate is known to be slow; all before the first are known to be fast.
@@ -92,7 +97,7 @@ fn search(
         let middle = (candidates.len() - 1) / 2;
         let commit = candidates[middle];
         let subject = repository.commit_subject(commit);
-        let (trial, _) = try_commit(app, repository, good, commit, Some(asked))?;
+        let trial = try_commit(app, repository, (good, commit), &asked)?;
         tried += 1;
         match trial {
             Trial::Slow(names) => {
@@ -140,51 +145,61 @@ fn search(
     Ok(ExitStatus::Found)
 }
 
-/// Compares a commit with the good one. Only benchmarks in `asked` count, if that is given.
+/// Whether a commit is slower than the good one in one of the rows of `asked`. What cannot be built or measured is unusable.
 fn try_commit(
     app: &App<'_>,
     repository: &GitRepository,
-    good: &CommitSha,
-    commit: &CommitSha,
-    asked: Option<&GlobSet>,
-) -> Result<(Trial, Option<Report>), Failure> {
-    let measured = (|| {
-        let base =
-            worktrees::prepare_worktree(app, repository, WorktreePlace::Base, good, good.short_hash())?;
-        let head =
-            worktrees::prepare_worktree(app, repository, WorktreePlace::Head, commit, commit.short_hash())?;
-        let mut sides = Sides {
-            base,
-            head,
-            base_label: good.short_hash(),
-            head_label: commit.short_hash(),
-        };
-        sides.measure_and_judge(app, false)
-    })();
-    let report = match measured {
-        Ok(report) => report,
-        Err(failure) if failure.status() == ExitStatus::Interrupted => return Err(failure),
-        Err(failure) => return Ok((Trial::Unusable(failure.to_string()), None)),
+    commits: (&CommitSha, &CommitSha),
+    asked: &BTreeSet<String>,
+) -> Result<Trial, Failure> {
+    match measure_against(app, repository, commits, &[]) {
+        Ok(report) => Ok(judge_trial(&report, |row| asked.contains(row))),
+        Err(failure) if failure.status() == ExitStatus::Interrupted => Err(failure),
+        Err(failure) => Ok(Trial::Unusable(failure.to_string())),
+    }
+}
+
+/// Compares a commit with the good one. The benchmarks of `asked` have to be there.
+fn measure_against(
+    app: &App<'_>,
+    repository: &GitRepository,
+    (good, commit): (&CommitSha, &CommitSha),
+    asked: &[String],
+) -> Result<Report, Failure> {
+    let base = worktrees::prepare_worktree(app, repository, WorktreePlace::Base, good, good.short_hash())?;
+    let head =
+        worktrees::prepare_worktree(app, repository, WorktreePlace::Head, commit, commit.short_hash())?;
+    let mut sides = Sides {
+        base,
+        head,
+        base_label: good.short_hash(),
+        head_label: commit.short_hash(),
+        asked,
     };
-    let counts = |name: &str| asked.is_none_or(|asked| asked.is_match(name));
-    let slower = report
-        .rows
-        .iter()
-        .filter(|row| row.verdict == VerdictKind::Regression && counts(&row.name));
+    sides.measure_and_judge(app, false)
+}
+
+/// What a comparison says of the rows that count.
+fn judge_trial(report: &Report, counts: impl Fn(&str) -> bool) -> Trial {
+    let counted = || report.rows.iter().filter(|row| counts(&row.name));
+    let slower = counted().filter(|row| row.verdict == VerdictKind::Regression);
     let slower: Vec<String> = slower.map(|row| row.name.clone()).collect();
-    let judged = report.rows.iter().any(|row| {
-        counts(&row.name)
-            && !matches!(
-                row.verdict,
-                VerdictKind::NotEnoughData | VerdictKind::EnvironmentChanged
-            )
-    });
-    let trial = if !slower.is_empty() {
+    let is_judged =
+        |kind: VerdictKind| !matches!(kind, VerdictKind::NotEnoughData | VerdictKind::EnvironmentChanged);
+    if !slower.is_empty() {
         Trial::Slow(slower)
-    } else if judged {
+    } else if counted().any(|row| is_judged(row.verdict)) {
         Trial::Fast
     } else {
-        Trial::Unusable(report.summary.clone())
-    };
-    Ok((trial, Some(report)))
+        Trial::Unusable(counted().next().map_or_else(
+            || report.summary.clone(),
+            |row| format!("{}: {}", row.name, row.reason),
+        ))
+    }
+}
+
+/// Whether a row is asked for: by its name, or by its benchmark's, which comes before the measure in brackets.
+fn is_asked(asked: &GlobSet, row: &str) -> bool {
+    let benchmark = row.strip_suffix(']').and_then(|name| name.rsplit_once(" ["));
+    asked.is_match(row) || benchmark.is_some_and(|(benchmark, _)| asked.is_match(benchmark))
 }

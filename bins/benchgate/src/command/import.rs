@@ -9,6 +9,7 @@ use regress_core::measurement::{ProcessRun, RunFile};
 use super::run::{print_run, run_file};
 use crate::app::App;
 use crate::args::ImportArgs;
+use crate::benchmark_names::refuse_unknown_directions;
 use crate::show::format_counted_noun;
 use crate::{files, measure, settings};
 
@@ -77,6 +78,9 @@ pub(super) fn import_result_files(
     drop(progress);
     for why in &unusable {
         app.printer.print_warning(why);
+    }
+    if unusable.is_empty() {
+        refuse_unknown_directions(app, run.processes.iter())?;
     }
     Ok(ImportedRun { run, unusable })
 }

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::app::App;
 use crate::args::{Format, NoiseArgs};
+use crate::benchmark_names::refuse_unknown_rules;
 use crate::{files, measure};
 
 /// Changes that are tried, in percent.
@@ -52,12 +53,13 @@ pub(crate) fn run(app: &App<'_>, args: &NoiseArgs) -> Result<ExitStatus, Failure
         Some(path) => files::read_run(&app.here.join(path))?,
         None => measure::measure_here(app, app.state_file("noise.json"))?,
     };
+    let series = run.collect_replicates().0;
+    refuse_unknown_rules(app, series.keys().map(|key| key.benchmark.as_str()))?;
     let found = noise(app, &run)?;
     if app.format == Format::Json {
         app.printer.print_json(&found)?;
         return Ok(ExitStatus::NothingFound);
     }
-    let series = run.collect_replicates().0;
     let mut table = Table::new(["benchmark", "median", "std dev", "false alarms", "sees from"])
         .align_right(1)
         .align_right(2)

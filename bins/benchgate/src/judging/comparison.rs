@@ -12,6 +12,7 @@ use regress_core::measurement::{ProblemKind, Replicates, RunFile, SeriesKey};
 use regress_report::benchmarks::{Outcome, REPORT_VERSION, Report, Row, Shift, Side};
 
 use crate::app::App;
+use crate::benchmark_names::refuse_unknown_rules;
 use crate::history::Pasts;
 use crate::machine;
 
@@ -86,6 +87,7 @@ impl Comparison {
     pub(crate) fn judge_benchmarks(&self, app: &App<'_>) -> Result<Judged, Failure> {
         let thresholds = app.thresholds()?;
         let keys: BTreeSet<&SeriesKey> = self.before.keys().chain(self.after.keys()).collect();
+        refuse_unknown_rules(app, keys.iter().map(|key| key.benchmark.as_str()))?;
         let samples: Vec<Sample<'_>> = keys.into_iter().map(|key| self.sample(key)).collect();
         let mut left_out = 0;
         let enabled: Vec<(&Sample<'_>, _)> = samples

@@ -417,6 +417,67 @@ fn the_first_slow_commit_is_found() {
         .run("bisect --good HEAD~6 --bad HEAD~5 --build true --runs 5 -- ./bench.sh")
         .exits(2);
     answer.says(&["is not slower than"]);
+    // What is not there, or cannot be compared, is not "not slower".
+    let answer = project
+        .run("bisect --good HEAD~6 --build true --runs 5 --benchmark btea -- ./bench.sh")
+        .exits(2);
+    answer.says(&["no benchmark \"btea\"", "near it are beta"]);
+    let answer = project
+        .run("bisect --good HEAD~6 --build false --runs 5 -- ./bench.sh")
+        .exits(2);
+    answer.says(&["cannot build"]);
+    let answer = project
+        .run("bisect --good HEAD~6 --build true --runs 1 --benchmark beta -- ./bench.sh")
+        .exits(2);
+    answer.says(&["beta in HEAD cannot be compared with HEAD~6"]);
+    let answer = project
+        .run("bisect --good HEAD~6 --bad HEAD~2 --build true --runs 5 --benchmark be* -- ./bench.sh")
+        .exits(1);
+    answer.answers(&["commit number 3"]);
+}
+
+#[test]
+fn an_option_for_what_is_not_measured_is_an_error() {
+    let project = Project::new();
+    project.run("record -- ./bench.sh").exits(0);
+    project.run("check --rule btea=50 -- ./bench.sh").exits(2).says(&[
+        "--rule",
+        "no benchmark \"btea\"",
+        "near it are beta",
+    ]);
+    project.run("check --rule beta=50,alph*=9 -- ./bench.sh").exits(0);
+    project.run("run -- ./bench.sh").exits(0);
+    let file = "target/benchgate/run.json";
+    project
+        .run(&format!("compare {file} {file} --rule nosuch=50"))
+        .exits(2)
+        .says(&["no benchmark \"nosuch\"", "alpha, beta, gamma"]);
+    // The second pair is not measured for it.
+    project.commit("another");
+    project
+        .run("ab --base HEAD~1 --head HEAD --build true --runs 5 --rule btea=50 -- ./bench.sh")
+        .exits(2)
+        .says(&["near it are beta"]);
+    let base = project.read("target/benchgate/ab/base.json");
+    let base: serde_json::Value = serde_json::from_str(&base).unwrap();
+    assert_eq!(base["processes"].as_array().unwrap().len(), 1);
+    // Rules of the project are for all of its benchmarks, of which a run may be a part.
+    project.write(
+        "benchgate.toml",
+        "[[rules]]\nbenchmark = 'elsewhere'\nthreshold = 50\n",
+    );
+    project.run("check -- ./bench.sh").exits(0);
+    project
+        .run("run --direction latncy=bigger-is-better -- ./bench.sh")
+        .exits(2)
+        .says(&["no result has the measure \"latncy\"", "near it are latency"]);
+    project
+        .run("run --direction latency=smaller-is-better -- ./bench.sh")
+        .exits(0);
+    project
+        .run("baseline prune --environment nosuch")
+        .exits(2)
+        .says(&["no baselines of nosuch", "baseline list"]);
 }
 
 #[test]

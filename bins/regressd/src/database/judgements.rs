@@ -81,20 +81,24 @@ pub async fn of_commit(
     query.fetch_all(connection).await?.iter().map(read).collect()
 }
 
-/// The time that the newest judged run goes by in the histories of a stream.
+/// At most `limit` branches of a stream that have a history, in their order: the index is skipped through, not read.
 ///
 /// # Errors
 /// The driver's.
-pub async fn newest_time(
+pub async fn list_branches(
     connection: &mut AnyConnection,
     stream: StreamId,
-) -> sqlx::Result<Option<UnixMillis>> {
-    let sql = "SELECT MAX(at) FROM judgements WHERE stream_id = $1 AND accepted = 1";
-    let newest: Option<i64> = sqlx::query_scalar(sql)
-        .bind(stream.0)
-        .fetch_one(connection)
-        .await?;
-    Ok(newest.map(UnixMillis))
+    limit: u32,
+) -> sqlx::Result<Vec<String>> {
+    let sql = "WITH RECURSIVE found(branch) AS (
+                   SELECT MIN(branch) FROM judgements WHERE stream_id = $1 AND accepted = 1
+                   UNION ALL
+                   SELECT (SELECT MIN(j.branch) FROM judgements j
+                           WHERE j.stream_id = $1 AND j.accepted = 1 AND j.branch > found.branch)
+                   FROM found WHERE found.branch IS NOT NULL)
+               SELECT branch FROM found WHERE branch IS NOT NULL LIMIT $2";
+    let query = sqlx::query_scalar(sql).bind(stream.0).bind(i64::from(limit));
+    query.fetch_all(connection).await
 }
 
 /// The newest judgements on the histories of other repositories of the same owner in the same environment, since a

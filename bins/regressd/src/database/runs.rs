@@ -23,8 +23,8 @@ pub struct NewRun {
     pub key: String,
     /// When it arrived.
     pub received: UnixMillis,
-    /// When its commit was made, where the run belongs there in a history and not where it arrived; or, where the machine's
-    /// clock had been set back, a time behind all that arrived before.
+    /// When its commit was made, where the run belongs there in a history and not where it arrived; of a stored run that arrived
+    /// by a clock behind another's, or behind what it was, a time behind all that arrived before.
     pub commit_time: Option<UnixMillis>,
     /// Who sent it.
     pub uploader: String,
@@ -86,16 +86,35 @@ pub(super) fn columns_of(name: &str) -> String {
     columns.join(", ")
 }
 
+/// The time that the newest of what arrived before goes by in the history of a stream ($2) and branch ($4): of runs that wait
+/// to be judged, too. A run that arrived with the time of its commit may stand before it, so that a few are looked at, and
+/// what stands last in the history.
+const NEWEST: &str = "SELECT MAX(at) AS newest FROM (
+        SELECT CASE WHEN commit_time > received THEN commit_time ELSE received END AS at
+            FROM (SELECT received, commit_time FROM runs WHERE stream_id = $2 ORDER BY id DESC LIMIT 8) AS arrived
+        UNION ALL SELECT at FROM (SELECT at FROM judgements WHERE stream_id = $2 AND branch = $4 AND accepted = 1
+            ORDER BY at DESC LIMIT 1) AS last) AS arrivals";
+
 /// Stores a run; `None` when the same upload is there already.
+///
+/// It stands behind what arrived before, also where the clock of this machine is behind that of another process on the same
+/// database, or was set back; and the time of its commit is not after its arrival.
 ///
 /// # Errors
 /// The driver's.
 pub async fn insert_run(connection: &mut AnyConnection, run: &NewRun) -> sqlx::Result<Option<RunId>> {
-    let sql = "INSERT INTO runs (repository_id, stream_id, branch, target, commit_sha, pull_request, run_key,
-                   received, uploader, workflow_run, results, base, problems, commit_time)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
-               ON CONFLICT (stream_id, commit_sha, run_key) DO NOTHING RETURNING id";
-    let query = sqlx::query_scalar(sql)
+    // Without the condition SQLite would take the conflict's clause for one of a join.
+    let sql = format!(
+        "INSERT INTO runs (repository_id, stream_id, branch, target, commit_sha, pull_request, run_key,
+             received, uploader, workflow_run, results, base, problems, commit_time)
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
+             CASE WHEN $14 <= CASE WHEN newest > $8 THEN newest + 1 ELSE $8 END THEN $14
+                  WHEN newest > $8 THEN newest + 1
+                  WHEN $14 IS NOT NULL THEN $8 END
+         FROM ({NEWEST}) AS arrival WHERE 1 = 1
+         ON CONFLICT (stream_id, commit_sha, run_key) DO NOTHING RETURNING id"
+    );
+    let query = sqlx::query_scalar(AssertSqlSafe(sql))
         .bind(run.repository.0)
         .bind(run.stream.0)
         .bind(run.branch.clone())
@@ -111,6 +130,23 @@ pub async fn insert_run(connection: &mut AnyConnection, run: &NewRun) -> sqlx::R
         .bind(run.problems.clone())
         .bind(run.commit_time.map(|time| time.0));
     Ok(query.fetch_optional(connection).await?.map(RunId))
+}
+
+/// The time of what arrived last, see [`insert_run`], in the history of a branch.
+///
+/// # Errors
+/// The driver's.
+pub async fn newest_arrival(
+    connection: &mut AnyConnection,
+    stream: StreamId,
+    branch: &str,
+) -> sqlx::Result<Option<UnixMillis>> {
+    let sql = NEWEST.replace("$2", "$1").replace("$4", "$2");
+    let query = sqlx::query_scalar(AssertSqlSafe(sql))
+        .bind(stream.0)
+        .bind(branch.to_owned());
+    let newest: Option<i64> = query.fetch_one(connection).await?;
+    Ok(newest.map(UnixMillis))
 }
 
 /// The run of this number.

@@ -22,6 +22,7 @@ pub(super) const SCHEMA: Schema = Schema {
         include_str!("migrations/0003_base_commit.sql"),
         include_str!("migrations/0004_identity_and_rewrites.sql"),
         include_str!("migrations/0005_commit_time.sql"),
+        include_str!("migrations/0006_order_of_arrival.sql"),
     ],
 };
 

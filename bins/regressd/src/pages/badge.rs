@@ -3,7 +3,7 @@
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use regress_core::detect::VerdictKind;
+use regress_core::detect::{Outcome, VerdictKind};
 use regress_report::pages::badge::Badge;
 
 use super::reader::PageReader;
@@ -13,7 +13,7 @@ use crate::domain::RepoName;
 use crate::problem::Problem;
 use crate::state::AppState;
 
-/// The badge of a repository: `passing`, `N regressions`, `no data`, or `unknown` where there is no such repository or
+/// The badge of a repository: `passing`, `N regressions`, `suspected`, `not judged`, `no data`, or `unknown` where there is no such repository or
 /// it is not for the asker to see.
 #[utoipa::path(
     get, path = "/badge/{owner}/{repo}", tag = "pages",
@@ -87,10 +87,12 @@ async fn find(state: &AppState, reader: &PageReader, name: &RepoName) -> Result<
     let newest = newest_state(&mut connection, &known).await?;
     let badge = match newest.outcome() {
         None => Badge::NoData,
-        Some(outcome) if outcome.has_regression() => {
+        Some(Outcome::Regression | Outcome::Mixed) => {
             Badge::Regression(newest.count_verdicts(VerdictKind::Regression))
         }
-        Some(_) => Badge::Passing,
+        Some(Outcome::Suspected) => Badge::Suspected,
+        Some(Outcome::NotJudged) => Badge::NotJudged,
+        Some(Outcome::Improvement | Outcome::Unchanged) => Badge::Passing,
     };
     Ok((badge, for_all))
 }

@@ -151,7 +151,7 @@ async fn view(
     let settings = state.settings.load_full();
     let github = links::on_github(&settings.github.api_url, &known.repository.name);
     let mut connection = state.database.acquire_reader().await?;
-    let list_branches = queries::list_branches(&mut connection, stream.id, 30).await?;
+    let list_branches = judgements::list_branches(&mut connection, stream.id, 30).await?;
     let chosen = choice.branch.clone().filter(|branch| !branch.contains('\0'));
     let branch = chosen
         .or_else(|| usual_branch(known, &list_branches))

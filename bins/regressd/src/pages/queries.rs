@@ -61,23 +61,6 @@ pub(super) async fn list_past_runs_between(
     rows.iter().map(read).collect()
 }
 
-/// At most `limit` branches of a stream that have a history, in their order: the index is skipped through, not read.
-pub(super) async fn list_branches(
-    connection: &mut AnyConnection,
-    stream: StreamId,
-    limit: u32,
-) -> sqlx::Result<Vec<String>> {
-    let sql = "WITH RECURSIVE found(branch) AS (
-                   SELECT MIN(branch) FROM judgements WHERE stream_id = $1 AND accepted = 1
-                   UNION ALL
-                   SELECT (SELECT MIN(j.branch) FROM judgements j
-                           WHERE j.stream_id = $1 AND j.accepted = 1 AND j.branch > found.branch)
-                   FROM found WHERE found.branch IS NOT NULL)
-               SELECT branch FROM found WHERE branch IS NOT NULL LIMIT $2";
-    let query = sqlx::query_scalar(sql).bind(stream.0).bind(i64::from(limit));
-    query.fetch_all(connection).await
-}
-
 /// When the newest run of a repository arrived.
 pub(super) async fn newest_run(
     connection: &mut AnyConnection,

@@ -146,7 +146,7 @@ pub(super) async fn newest_state(
     let mut state = NewestState::default();
     let streams = streams::of_repository(connection, known.repository.id).await?;
     for stream in streams.iter().rev().take(MAX_STREAMS) {
-        let list_branches = queries::list_branches(connection, stream.id, 50).await?;
+        let list_branches = judgements::list_branches(connection, stream.id, 50).await?;
         let Some(branch) = usual_branch(known, &list_branches) else {
             continue;
         };

@@ -81,7 +81,7 @@ async fn view(
     all.reverse();
     let mut branches: Vec<String> = Vec::new();
     for stream in all.iter().take(MAX_STREAMS) {
-        branches.extend(queries::list_branches(&mut connection, stream.id, MAX_BRANCHES).await?);
+        branches.extend(judgements::list_branches(&mut connection, stream.id, MAX_BRANCHES).await?);
     }
     branches.sort();
     branches.dedup();

@@ -178,28 +178,25 @@ async fn accept(
         .await?;
     let series = &state.directory.series;
     let numbers = series
-        .find_or_insert(database, stream.id, &upload.values.names)
+        .find_or_insert(database, stream, &upload.values.names)
         .await?;
     let base = match &upload.base {
         Some(base) => {
-            let numbers = series.find_or_insert(database, stream.id, &base.names).await?;
+            let numbers = series.find_or_insert(database, stream, &base.names).await?;
             Some(base.results_by_series(&numbers).to_json())
         }
         None => None,
     };
     let purpose = purpose(state, &known, request, &branch).await?;
     let received = UnixMillis::now();
-    let arrival = stream.time_of_arrival(received);
     let commit_time = match request.commit_time {
-        Some(time) => time_in_history(state, stream.id, &purpose, time, arrival).await?,
+        Some(time) => time_in_history(state, stream, &purpose, time, received).await?,
         None => None,
     };
-    // The clock may have been set back: then a run stands behind those before it all the same.
-    let commit_time = commit_time.or((arrival > received).then_some(arrival));
     let problems = (!upload.problems.is_empty()).then(|| serde_json::json!(upload.problems).to_string());
     let run = NewRun {
         repository,
-        stream: stream.id,
+        stream,
         branch: branch.as_str().to_owned(),
         target: purpose.target,
         commit: purpose.commit,
@@ -299,16 +296,18 @@ async fn time_in_history(
     stream: StreamId,
     purpose: &Purpose,
     time: jiff::Timestamp,
-    arrival: UnixMillis,
+    received: UnixMillis,
 ) -> Result<Option<UnixMillis>, Problem> {
     let time = UnixMillis(time.as_millisecond());
-    if time > arrival.saturating_add(MAX_AHEAD) {
+    let mut connection = state.database.acquire_reader().await?;
+    let newest = runs::newest_arrival(&mut connection, stream, &purpose.target).await?;
+    let now = newest.map_or(received, |newest| newest.max(received));
+    if time > now.saturating_add(MAX_AHEAD) {
         let detail = format!("the commit time {time} is in the future");
         return Err(Problem::unprocessable(detail));
     }
-    let mut connection = state.database.acquire_reader().await?;
     let again = runs::history_went_on(&mut connection, stream, &purpose.target, &purpose.commit).await?;
-    Ok((!again).then_some(time.min(arrival)))
+    Ok((!again).then_some(time))
 }
 
 /// What a run is for.

@@ -135,9 +135,17 @@ pub(crate) async fn metacharacters_are_only_characters(place: Place) {
     assert_eq!(stored["run"]["branch"], branch);
     assert_eq!(stored["run"]["run_id"], "' OR 1=1");
     assert_eq!(stored["results"][0]["benchmark"], "p.Benchmark<img/src=x>'\"--;");
-    let path = "/v1/repositories/octo/hello/runs?branch=%27%20OR%201%3D1";
-    assert_eq!(
-        service.ask(Method::GET, path, &token, None).await.1["items"],
-        json!([])
-    );
+    // A branch of which there is nothing is told, with those that are there.
+    let series = service.get("/v1/repositories/octo/hello/series", &token).await.1;
+    let series = &series["items"][0]["series"];
+    for path in [
+        "/v1/repositories/octo/hello/runs?branch=%27%20OR%201%3D1".to_owned(),
+        format!("/v1/series/{series}/history?branch=%27%20OR%201%3D1"),
+        format!("/v1/series/{series}/baseline?branch=%27%20OR%201%3D1"),
+    ] {
+        let (status, answer) = service.ask(Method::GET, &path, &token, None).await;
+        assert_eq!(status, 404, "{answer}");
+        let detail = answer["detail"].as_str().unwrap();
+        assert!(detail.contains("no runs of the branch \"' OR 1=1\""), "{detail}");
+    }
 }

@@ -183,7 +183,7 @@ pub(crate) async fn a_clock_set_back_under_load_leaves_runs_in_their_order(place
     let set_back = service.state.database.run_in_transaction(|connection| {
         Box::pin(async move {
             for sql in [
-                "UPDATE runs SET received = received + 3600000",
+                "UPDATE runs SET received = received + 3600000, commit_time = commit_time + 3600000",
                 "UPDATE judgements SET at = at + 3600000",
             ] {
                 sqlx::query(sql).execute(&mut *connection).await?;
@@ -213,4 +213,66 @@ pub(crate) async fn a_clock_set_back_under_load_leaves_runs_in_their_order(place
     let judged = service.judged(&answer["run"], &token).await;
     assert_eq!(history(&service, &token).await[0].0, 33);
     assert!(of_a(&judged)["sample_size"].as_u64() >= Some(16), "{judged}");
+}
+
+pub(crate) async fn processes_share_the_order_of_arrival(place: Place) {
+    // Nothing is judged while it arrives: runs that wait have their place, too.
+    let queued = [("server.judged_at_once", "0")];
+    let one = Running::with(place, &queued).await;
+    let other = one.beside(&queued).await;
+    let token = one.token("*", "admin").await;
+    let upload = async |service: &Running, commit: u64, level: u64, time: Option<String>| {
+        let mut body = run(
+            "octo/hello",
+            "main",
+            &format!("{commit:040x}"),
+            &[level + commit, 500],
+        );
+        if let Some(time) = time {
+            body["commit_time"] = json!(time);
+        }
+        let (status, answer) = service.upload(&token, &body).await;
+        assert!(status == 200 || status == 202, "{answer}");
+        answer["run"].clone()
+    };
+    // Both know the stream. What the second takes then, it takes by a clock that is an hour ahead of the first one's.
+    let mut runs = vec![
+        upload(&one, 0, 1000, None).await,
+        upload(&other, 1, 1000, None).await,
+    ];
+    for commit in 2..5 {
+        runs.push(upload(&other, commit, 1000, None).await);
+    }
+    for number in &runs {
+        one.judged(number, &token).await;
+    }
+    let ahead = one.state.database.run_in_transaction(|connection| {
+        Box::pin(async move {
+            for sql in [
+                "UPDATE runs SET received = received + 3600000, commit_time = commit_time + 3600000 WHERE id > 1",
+                "UPDATE judgements SET at = at + 3600000 WHERE run_id > 1",
+            ] {
+                sqlx::query(sql).execute(&mut *connection).await?;
+            }
+            Ok(())
+        })
+    });
+    ahead.await.unwrap();
+    for commit in 5..8 {
+        runs.push(upload(&one, commit, 2000, None).await);
+    }
+    // The commit was made after all of that by the other clock, and long before by its own time.
+    let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(3);
+    runs.push(upload(&one, 8, 2000, Some(soon.to_string())).await);
+    runs.push(upload(&one, 9, 1000, Some(noon(3))).await);
+    runs.push(upload(&other, 10, 2000, None).await);
+    for number in &runs {
+        one.judged(number, &token).await;
+    }
+    let order: Vec<u64> = history(&one, &token)
+        .await
+        .into_iter()
+        .map(|(commit, _)| commit)
+        .collect();
+    assert_eq!(order, [10, 8, 7, 6, 5, 4, 3, 2, 1, 0, 9]);
 }

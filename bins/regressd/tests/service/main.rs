@@ -72,7 +72,8 @@ on_both! {
         history_goes_by_the_time_of_its_commits,
         an_old_commit_measured_again_stands_where_it_arrives,
         what_was_accepted_and_rejected_goes_by_the_order_of_the_history,
-        a_clock_set_back_under_load_leaves_runs_in_their_order;
+        a_clock_set_back_under_load_leaves_runs_in_their_order,
+        processes_share_the_order_of_arrival;
     judging:
         runs_judged_together_see_each_other,
         a_suspicion_is_cleared_within_one_batch,

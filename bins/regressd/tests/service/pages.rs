@@ -190,15 +190,19 @@ pub(crate) async fn the_badge_tells_its_states(place: Place) {
         .ask(Method::PUT, "/config/octo/hello", &token, Some(&json!({})))
         .await;
     assert_eq!(words(path, &token).await, "benchmarks: no data");
+    let first = run("octo/hello", "main", "aaaa0123", &[1000, 505]);
+    let (_, answer) = service.upload(&token, &first).await;
+    service.judged(&answer["run"], &token).await;
+    assert_eq!(words(path, &token).await, "benchmarks: not judged");
     service.history(&token, "octo/hello").await;
     assert_eq!(words(path, &token).await, "benchmarks: passing");
-    for id in ["1", "2"] {
-        let mut slow = run("octo/hello", "main", "beef0123", &[3000, 505]);
+    for (id, said) in [("1", "benchmarks: suspected"), ("2", "benchmarks: 1 regression")] {
+        let mut slow = run("octo/hello", "main", "beef0123", &[1300, 505]);
         slow["run_id"] = json!(id);
         let (_, answer) = service.upload(&token, &slow).await;
         service.judged(&answer["run"], &token).await;
+        assert_eq!(words(path, &token).await, said);
     }
-    assert_eq!(words(path, &token).await, "benchmarks: 1 regression");
     assert_eq!(words(path, "").await, "benchmarks: unknown", "it is private");
     assert_eq!(
         words("/badge/..%2f/%3Cscript%3E.svg", &token).await,

@@ -9,6 +9,10 @@ pub enum Badge {
     Passing,
     /// So many benchmarks are slower.
     Regression(usize),
+    /// None is known to be slower, and of at least one another run would decide.
+    Suspected,
+    /// There are runs, and none of their benchmarks could be judged.
+    NotJudged,
     /// There are no judged runs.
     NoData,
     /// There is no such repository, or it is not for everybody to see.
@@ -23,6 +27,8 @@ impl Badge {
             Self::Passing => "passing".to_owned(),
             Self::Regression(1) => "1 regression".to_owned(),
             Self::Regression(count) => format!("{count} regressions"),
+            Self::Suspected => "suspected".to_owned(),
+            Self::NotJudged => "not judged".to_owned(),
             Self::NoData => "no data".to_owned(),
             Self::Unknown => "unknown".to_owned(),
         }
@@ -33,7 +39,8 @@ impl Badge {
         match self {
             Self::Passing => "#1a7f37",
             Self::Regression(_) => "#b4232c",
-            Self::NoData | Self::Unknown => "#6a737d",
+            Self::Suspected => "#8a5a00",
+            Self::NotJudged | Self::NoData | Self::Unknown => "#6a737d",
         }
     }
 
@@ -78,13 +85,23 @@ mod tests {
             Badge::Passing,
             Badge::Regression(1),
             Badge::Regression(12),
+            Badge::Suspected,
+            Badge::NotJudged,
             Badge::NoData,
             Badge::Unknown,
         ]
         .map(Badge::status_text);
         assert_eq!(
             words,
-            ["passing", "1 regression", "12 regressions", "no data", "unknown"]
+            [
+                "passing",
+                "1 regression",
+                "12 regressions",
+                "suspected",
+                "not judged",
+                "no data",
+                "unknown"
+            ]
         );
     }
 

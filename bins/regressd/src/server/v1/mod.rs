@@ -94,6 +94,31 @@ fn plain(branch: Option<&str>) -> Result<Option<&str>, Problem> {
     }
 }
 
+/// Branches that are named to somebody who asked for another.
+const NAMED_BRANCHES: usize = 5;
+/// Branches of a history among which those are looked for.
+const KNOWN_BRANCHES: u32 = 200;
+
+/// What is said where nothing is there of a branch: which branches are, those first that are spelled alike. An empty list would
+/// say that nothing was measured, or nothing is slower.
+fn no_such_branch(branch: &str, mut known: Vec<String>) -> Problem {
+    known.sort();
+    known.dedup();
+    let likeness = |one: &String| strsim::normalized_damerau_levenshtein(branch, one);
+    known.sort_by(|one, other| likeness(other).total_cmp(&likeness(one)));
+    let more = match known.len().saturating_sub(NAMED_BRANCHES) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    known.truncate(NAMED_BRANCHES);
+    let there = if known.is_empty() {
+        "no branch has a history yet".to_owned()
+    } else {
+        format!("there is a history of {}{more}", known.join(", "))
+    };
+    Problem::not_found(format!("there are no runs of the branch {branch:?}; {there}"))
+}
+
 impl Page {
     fn limit(&self) -> Result<u32, Problem> {
         match self.limit.unwrap_or(USUAL) {
@@ -133,5 +158,30 @@ impl<T> ListResponse<T> {
             items: rows.into_iter().map(item).collect(),
             next,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn branches_that_are_there_are_named_the_nearest_first() {
+        let known = ["develop", "main", "release/1", "main"]
+            .map(str::to_owned)
+            .to_vec();
+        let problem = no_such_branch("mian", known);
+        assert_eq!(problem.status, 404);
+        assert_eq!(
+            problem.detail,
+            "there are no runs of the branch \"mian\"; there is a history of main, release/1, develop"
+        );
+        let many = (0..9).map(|number| format!("release/{number}")).collect();
+        assert!(no_such_branch("x", many).detail.ends_with("and 4 more"));
+        assert!(
+            no_such_branch("main", Vec::new())
+                .detail
+                .ends_with("no branch has a history yet")
+        );
     }
 }

@@ -7,7 +7,7 @@ use axum::extract::{Path, Query, State};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{BranchPage, ListResponse};
+use super::{BranchPage, KNOWN_BRANCHES, ListResponse, no_such_branch};
 use crate::access::Access;
 use crate::database::judgements::{self, Judgement};
 use crate::database::repositories;
@@ -18,6 +18,9 @@ use crate::judging::{RegressionResult, RunVerdicts};
 use crate::problem::Problem;
 use crate::server::repo_path::RepoPath;
 use crate::state::AppState;
+
+/// Streams whose branches are named to somebody who asked for another.
+const SEARCHED_STREAMS: usize = 12;
 
 /// A run without its verdicts.
 #[derive(Debug, Serialize, ToSchema)]
@@ -89,6 +92,13 @@ pub(super) async fn get_runs(
     let id = known.repository.id;
     let rows = runs::of_repository(&mut connection, id, branch, RunId(before), limit).await?;
     let streams = streams::of_repository(&mut connection, id).await?;
+    if let Some(branch) = branch.filter(|_| rows.is_empty() && query.cursor.is_none()) {
+        let mut known = Vec::new();
+        for stream in streams.iter().rev().take(SEARCHED_STREAMS) {
+            known.extend(judgements::list_branches(&mut connection, stream.id, KNOWN_BRANCHES).await?);
+        }
+        return Err(no_such_branch(branch, known));
+    }
     let streams: HashMap<StreamId, streams::Stream> = streams.into_iter().map(|one| (one.id, one)).collect();
     let mut judged = HashMap::new();
     for run in &rows {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::accept::EpochItem;
-use super::{BranchChoice, BranchPage, ListResponse, Page};
+use super::{BranchChoice, BranchPage, KNOWN_BRANCHES, ListResponse, Page, no_such_branch};
 use crate::accepting::find_accessible_series;
 use crate::access::Access;
 use crate::database::judgements;
@@ -125,7 +125,7 @@ pub(super) async fn get_series(
         (status = 200, description = "A page of its values", body = ListResponse<HistoryItem>),
         (status = 400, description = "A parameter that cannot be", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "No such series, or not for this token", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such series, or not for this token; or nothing of the branch", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "Too many requests", body = Problem, content_type = "application/problem+json"),
     ),
     security(("token" = []))
@@ -150,6 +150,10 @@ pub(super) async fn get_series_history(
         }
     };
     let rows = runs::list_history_runs(&mut connection, series.stream, branch, before, limit).await?;
+    if rows.is_empty() && query.branch.is_some() && query.cursor.is_none() {
+        let known = judgements::list_branches(&mut connection, series.stream, KNOWN_BRANCHES).await?;
+        return Err(no_such_branch(branch, known));
+    }
     let value = |results: &str| {
         Results::from_json(results)
             .ok()
@@ -176,7 +180,7 @@ pub(super) async fn get_series_history(
         (status = 200, description = "What a new value is compared with", body = BaselineResponse),
         (status = 400, description = "A parameter that cannot be", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "No such series, or not for this token", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such series, or not for this token; or nothing of the branch", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "Too many requests", body = Problem, content_type = "application/problem+json"),
     ),
     security(("token" = []))
@@ -190,6 +194,14 @@ pub(super) async fn get_series_baseline(
     let branch = query.branch()?;
     let mut connection = state.database.acquire_reader().await?;
     let (series, repository) = find_accessible_series(&mut connection, &access, Role::Read, number).await?;
+    if let Some(branch) = branch {
+        let last = HistoryPlace::LAST;
+        let newest = runs::list_history_runs(&mut connection, series.stream, branch, last, 1).await?;
+        if newest.is_empty() {
+            let known = judgements::list_branches(&mut connection, series.stream, KNOWN_BRANCHES).await?;
+            return Err(no_such_branch(branch, known));
+        }
+    }
     let branch = branch.unwrap_or_else(|| default_branch(&repository)).to_owned();
     let histories = Histories {
         run_cache: &state.run_cache,

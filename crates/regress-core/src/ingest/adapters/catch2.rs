@@ -1,7 +1,8 @@
 //! Catch2's benchmark table: three lines per benchmark, of which the first has the name, samples, iterations and
 //! the estimate of the time it takes, the second mean, low mean and high mean, the third standard deviations.
 //!
-//! A long name goes on in the second line's first column. The test case above the table is put in front of the
+//! A long name is broken at spaces, and the numbers stand behind its last part; it may also go on in the second line's first
+//! column. A benchmark that failed has `Benchmark failed (why)` in place of its numbers. The test case above the table is put in front of the
 //! name, as several test cases may repeat one. Lines of the table are cut where at least two spaces stand.
 
 use crate::ingest::collector::{CollectedEntry, MeasurementCollector};
@@ -43,17 +44,23 @@ enum Place {
     Title(Vec<String>),
     /// In the heading, with so many lines to go.
     Heading(u8),
-    Table,
+    /// In the table, with the parts of a name so far whose numbers have not come.
+    Table(Vec<String>),
     /// Below a benchmark's first line.
     Means(String, u64),
     /// Below its second.
     Deviations(String, u64, [f64; 3]),
 }
 
+/// Lines over which a name may go.
+const MAX_NAME_LINES: usize = 32;
+
 fn read_lines(source: &Opened<'_>, collector: &mut MeasurementCollector<'_>) {
     let mut place = Place::Outside;
     let mut case = String::new();
     for line in source.lines() {
+        // The table is as wide as the terminal, other lines are not.
+        let padded = line.ends_with(' ');
         let line = line.trim_end();
         place = match place {
             Place::Title(parts) if is_rule(line) => {
@@ -64,13 +71,13 @@ fn read_lines(source: &Opened<'_>, collector: &mut MeasurementCollector<'_>) {
                 parts.push(line.trim().to_owned());
                 Place::Title(parts)
             }
-            Place::Heading(1) => Place::Table,
+            Place::Heading(1) => Place::Table(Vec::new()),
             Place::Heading(left) => Place::Heading(left - 1),
             Place::Means(name, samples) => match times(line) {
                 Some((more, means)) => Place::Deviations(format!("{name} {more}"), samples, means),
                 None => {
                     collector.report_entry_problem(&name, ProblemKind::Failed, line.trim());
-                    Place::Table
+                    Place::Table(Vec::new())
                 }
             },
             Place::Deviations(name, samples, means) => {
@@ -81,14 +88,30 @@ fn read_lines(source: &Opened<'_>, collector: &mut MeasurementCollector<'_>) {
                     times(line).map(|(_, deviations)| deviations[0]),
                     collector,
                 );
-                Place::Table
+                Place::Table(Vec::new())
             }
             _ if is_heading(line) => Place::Heading(3),
             _ if is_rule(line) => Place::Title(Vec::new()),
-            Place::Table => match first_line(line) {
-                Some((name, samples)) => Place::Means(format!("{case}::{name}"), samples),
-                None => Place::Table,
-            },
+            Place::Table(mut parts) => {
+                if let Some((name, samples)) = first_line(line) {
+                    parts.push(name.to_owned());
+                    Place::Means(format!("{case}::{}", parts.join(" ")), samples)
+                } else if let Some((name, why)) = failure(line) {
+                    parts.push(name.to_owned());
+                    let name = format!("{case}::{}", parts.join(" "));
+                    collector.report_entry_problem(&name, ProblemKind::Failed, why);
+                    Place::Table(Vec::new())
+                } else {
+                    match line.trim() {
+                        "" => parts.clear(),
+                        // What the program prints between two benchmarks is no part of a name.
+                        _ if !padded => {}
+                        _ if parts.len() >= MAX_NAME_LINES => parts.clear(),
+                        part => parts.push(part.to_owned()),
+                    }
+                    Place::Table(parts)
+                }
+            }
             Place::Outside | Place::Title(_) => Place::Outside,
         };
     }
@@ -110,6 +133,13 @@ fn first_line(line: &str) -> Option<(&str, u64)> {
     let samples = from_end.next()?;
     let name = line.split("  ").next()?.trim();
     Some((name, samples.parse().ok()?)).filter(|(name, _)| !name.is_empty())
+}
+
+/// `parse      Benchmark failed (no such file)`: name and why.
+fn failure(line: &str) -> Option<(&str, &str)> {
+    let (name, why) = line.split_once("  ")?;
+    let why = why.trim().strip_prefix("Benchmark failed (")?;
+    Some((name.trim(), why.strip_suffix(')').unwrap_or(why)))
 }
 
 /// The three times of a line and what stands before them.

@@ -97,5 +97,5 @@ const _: () = {
     assert!(END + END_SIZE <= SIGNAL_STACK);
     assert!(SIGNAL_STACK + SIGNAL_STACK_SIZE + FRAME_SIZE <= BASE + MEMORY_SIZE);
     // FXSAVE and FXRSTOR want 16 bytes of alignment.
-    assert!((PLAN + PLAN_FXSAVE) % 16 == 0 && (END + END_FXSAVE) % 16 == 0);
+    assert!((PLAN + PLAN_FXSAVE).is_multiple_of(16) && (END + END_FXSAVE).is_multiple_of(16));
 };

@@ -84,7 +84,7 @@ fn folders_that_execute_nothing_are_passed_over_and_a_full_one_is_told() {
         &["hosts", "setup", "pi", "--dry-run", "--format", "json"],
     );
     assert_eq!(planned.code, Some(0), "{planned:?}");
-    let plan: serde_json::Value = serde_json::from_str(&planned.stdout).unwrap();
+    let plan: Value = serde_json::from_str(&planned.stdout).unwrap();
     let folder = plan["folder"].as_str().unwrap();
     assert!(folder.starts_with("/var/tmp/snippex-agent-"), "{folder}");
 

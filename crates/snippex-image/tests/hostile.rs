@@ -162,7 +162,9 @@ fn mutate(bytes: &mut Vec<u8>, numbers: &mut Numbers) {
             1 => {
                 let digits = bytes[at..].iter().position(u8::is_ascii_digit);
                 let digits = digits.map_or(at, |digits| at + digits);
-                let digits = bytes[digits..].iter_mut().take_while(|byte| byte.is_ascii_digit());
+                let digits = bytes[digits..]
+                    .iter_mut()
+                    .take_while(|byte| byte.is_ascii_digit());
                 let digit = b'0' + (value % 10) as u8;
                 digits.take(16).for_each(|byte| *byte = digit);
             }
@@ -177,7 +179,10 @@ fn mutate(bytes: &mut Vec<u8>, numbers: &mut Numbers) {
 /// Bytes of memory that this process has had at most.
 fn highest_memory() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .unwrap();
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
 }
 
@@ -200,7 +205,8 @@ fn tell_of_slow_images(round: &Arc<AtomicUsize>) {
 #[test]
 fn no_image_is_too_wrong() {
     const MOST_MEMORY: u64 = 512 << 20;
-    let number = |name: &str, default: usize| std::env::var(name).map_or(default, |text| text.parse().unwrap());
+    let number =
+        |name: &str, default: usize| std::env::var(name).map_or(default, |text| text.parse().unwrap());
     let first = number("HOSTILE_FIRST", 0);
     let rounds = first..first + number("HOSTILE_IMAGES", 1500);
     let limits = match std::env::var("HOSTILE_LIMITS") {

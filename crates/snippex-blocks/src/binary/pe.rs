@@ -122,8 +122,7 @@ fn check_machine(data: &[u8]) -> Result<(), ImageError> {
     let name = match machine {
         // Assemblies for any machine are written as if for this one.
         0x014c
-            if PeFile32::parse(data)
-                .is_ok_and(|file| managed_part(&file) == Some(Managed::BytecodeOnly)) =>
+            if PeFile32::parse(data).is_ok_and(|file| managed_part(&file) == Some(Managed::BytecodeOnly)) =>
         {
             return Err(ImageError::Bytecode);
         }

@@ -170,7 +170,10 @@ impl<'a> CodeRegions<'a> {
 
     /// Whether an instruction that begins before `position` goes on there. Padding is covered, too, but no instruction.
     fn is_inside_instruction(&self, position: Position) -> bool {
-        let lowest = self.region_at(position).base.max(position.saturating_sub(MAX_LENGTH as Position));
+        let lowest = self
+            .region_at(position)
+            .base
+            .max(position.saturating_sub(MAX_LENGTH as Position));
         (lowest..position).rev().any(|at| {
             let length = || intel_decoder(self.bytes_from(at), 0).decode().len() as Position;
             self.is_instruction(at) && at + length() > position
@@ -182,7 +185,9 @@ impl<'a> CodeRegions<'a> {
         let start = position as usize;
         let end = (start + length).min(self.marks.len());
         self.marks[start] &= !INSTRUCTION;
-        self.marks[start..end].iter_mut().for_each(|mark| *mark &= !COVERED);
+        self.marks[start..end]
+            .iter_mut()
+            .for_each(|mark| *mark &= !COVERED);
     }
 
     /// Takes back that a block begins here.

@@ -37,7 +37,11 @@ impl Doubt {
 
     /// An entry of a table that says nowhere how long it is: the first is one for certain, each later one less so.
     fn of_open_table(entry: usize) -> Self {
-        Self(u32::try_from(entry).map_or(Self::TAKEN.0, |entry| entry.saturating_add(2)).min(Self::TAKEN.0))
+        Self(
+            u32::try_from(entry)
+                .map_or(Self::TAKEN.0, |entry| entry.saturating_add(2))
+                .min(Self::TAKEN.0),
+        )
     }
 }
 
@@ -234,7 +238,9 @@ impl Resolver {
     /// Numbers of the tables that the jump at `position` goes through.
     fn tables_of(&self, position: Position) -> Vec<usize> {
         let first = self.tables.partition_point(|&(jump, _)| jump < position);
-        let here = self.tables[first..].iter().take_while(|&&(jump, _)| jump == position);
+        let here = self.tables[first..]
+            .iter()
+            .take_while(|&&(jump, _)| jump == position);
         here.map(|&(_, table)| table).collect()
     }
 
@@ -295,7 +301,8 @@ impl Resolver {
     /// A table ends before its first entry that is no code.
     fn shorten_tables(&mut self, tracer: &Tracer<'_, '_>) {
         for (number, table) in tracer.tables.followed.iter().enumerate() {
-            let is_refused = |&target: &Position| self.find(target).is_some_and(|id| self.refused[id as usize]);
+            let is_refused =
+                |&target: &Position| self.find(target).is_some_and(|id| self.refused[id as usize]);
             let length = table.targets[..self.lengths[number]].iter().position(is_refused);
             // A bound that is known is believed: it is one case that is wrong then, not where the table ends.
             if let Some(length) = length.filter(|_| !table.is_bounded) {
@@ -382,9 +389,10 @@ fn contradicting_pairs(code: &CodeRegions<'_>, pieces: &[Piece]) -> Vec<(PieceId
     pairs
 }
 
-/// Whether a jump leads behind the prefix of an instruction, as the C library does with LOCK when there is one thread.
+/// Whether a jump leads behind the LOCK of an instruction, as the C library does when there is one thread. (Behind other prefixes
+/// begin the instructions that data in the middle of code decodes to.)
 fn is_behind_prefix(code: &CodeRegions<'_>, position: Position) -> bool {
-    position.checked_sub(1).is_some_and(|before| {
-        code.is_instruction(before) && matches!(code.bytes_from(before)[0], 0xf0 | 0xf2 | 0xf3)
-    })
+    const LOCK: u8 = 0xf0;
+    let before = position.checked_sub(1);
+    before.is_some_and(|before| code.is_instruction(before) && code.bytes_from(before)[0] == LOCK)
 }

@@ -229,7 +229,9 @@ fn of_two_ways_to_read_the_same_bytes_the_better_founded_one_stays() {
 fn code_that_jumps_behind_a_prefix_is_read_in_both_ways() {
     // je behind the LOCK; lock dec dword [rdi]; ret
     let (blocks, _) = blocks(&Elf::new(vec![0x74, 1, 0xf0, 0xff, 0x0f, 0xc3]).build());
-    let found = blocks.iter().map(|block| (block.address - CODE, block.bytes.len()));
+    let found = blocks
+        .iter()
+        .map(|block| (block.address - CODE, block.bytes.len()));
     assert_eq!(found.collect::<Vec<_>>(), [(0, 2), (2, 4), (3, 3)]);
 }
 
@@ -461,7 +463,11 @@ fn assembly(flags: u32, native_size: u32) -> Vec<u8> {
 
 #[test]
 fn bytecode_of_dotnet_is_named_and_never_swept() {
-    let error = |file: &[u8]| Image::parse(file).map(|_| ()).expect_err("there is no native code");
+    let error = |file: &[u8]| {
+        Image::parse(file)
+            .map(|_| ())
+            .expect_err("there is no native code")
+    };
     assert_eq!(error(&assembly(1, 0)), ImageError::Bytecode);
     // C++/CLI, and what was compiled ahead of time for Windows and for Linux.
     let mut linux = assembly(1, 64);

@@ -220,7 +220,9 @@ impl<'g> Group<'g> {
             .number("stripe_size")
             .and_then(|sectors| sectors.checked_mul(SECTOR))
             .unwrap_or(0);
-        let pieces_more = length.checked_div(stripe).and_then(|rows| rows.checked_mul(count));
+        let pieces_more = length
+            .checked_div(stripe)
+            .and_then(|rows| rows.checked_mul(count));
         if pieces_more.is_none_or(|more| more > MAX_PIECES - (pieces.len() as u64).min(MAX_PIECES)) {
             return Err("its stripes are too small".to_owned());
         }

@@ -1,4 +1,5 @@
-//! Lists the files of images: `list_image IMAGE...`, with `--digest` each with a hash of its contents.
+//! Lists the files of images: `list_image IMAGE...`, with `--digest` each with a hash of its contents, with `--programs` only how many
+//! programs there are, which reads the beginning of each file that may be one, as `snippex sources list` does.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
@@ -8,7 +9,8 @@ use snippex_image::{Image, Layer, Limits};
 fn main() {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
     let digest = arguments.iter().any(|argument| argument == "--digest");
-    arguments.retain(|argument| argument != "--digest");
+    let programs = arguments.iter().any(|argument| argument == "--programs");
+    arguments.retain(|argument| argument != "--digest" && argument != "--programs");
     for path in arguments {
         let image = match Image::open(Path::new(&path), Limits::default()) {
             Ok(image) => image,
@@ -17,6 +19,16 @@ fn main() {
                 continue;
             }
         };
+        if programs {
+            let files = image.list_files();
+            let (found, problems) = image.find_programs(&files);
+            println!(
+                "{path}: {} files, {} programs {problems:?}",
+                files.len(),
+                found.len()
+            );
+            continue;
+        }
         print_layer(image.layer(), 0);
         for file in image.list_files() {
             if digest {

@@ -69,7 +69,8 @@ fn pe(head: &[u8]) -> Option<ProgramKind> {
         return None;
     }
     let architecture = match u16::from_le_bytes([header[4], header[5]]) {
-        0x8664 => "x86-64",
+        // Assemblies of .NET that were compiled for other systems than Windows have the system's number laid over the machine's.
+        0x8664 | 0xfd1d | 0xc020 | 0x2ba0 | 0x9ff7 | 0x9ff6 => "x86-64",
         0x014c => "i386",
         0xaa64 => "aarch64",
         0x01c4 | 0x01c0 => "arm",

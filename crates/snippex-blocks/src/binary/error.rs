@@ -37,6 +37,9 @@ pub enum ImageError {
         /// What is wrong.
         what: String,
     },
+    /// An assembly of .NET without native code.
+    #[error("no native code in the file: it is .NET bytecode, which is compiled when it runs")]
+    Bytecode,
     /// There is nothing to extract.
     #[error("no executable code in the file: its code sections are empty or kept in another file")]
     NoCode,
@@ -85,6 +88,9 @@ impl ImageError {
             Self::Truncated { .. } => "the copy is incomplete: fetch the file again",
             Self::Malformed { .. } => {
                 "the file is damaged or made to mislead; no loader would take it either"
+            }
+            Self::Bytecode => {
+                "compile it ahead of time (`dotnet publish` with PublishReadyToRun or PublishAot), or name the runtime's own libraries"
             }
             Self::NoCode => {
                 "name a program with code; if this is debug information, the program that it is of"

@@ -105,6 +105,8 @@ pub struct Image<'a> {
     pub(super) imports: Vec<(u64, &'a [u8])>,
     /// Ranges inside code that symbols call data, ascending.
     pub(super) data_in_code: Vec<Range<u64>>,
+    /// Bytecode of .NET lies among the code.
+    pub(super) holds_bytecode: bool,
 }
 
 impl<'a> Image<'a> {
@@ -201,6 +203,7 @@ impl<'a> Image<'a> {
             fixups: Vec::new(),
             imports: Vec::new(),
             data_in_code: Vec::new(),
+            holds_bytecode: false,
         })
     }
 
@@ -228,6 +231,12 @@ impl<'a> Image<'a> {
         self.imports.sort();
         self.imports.dedup_by_key(|import| import.0);
         self.data_in_code.sort_by_key(|range| range.start);
+    }
+
+    /// Whether bytecode of .NET lies among the code, so that only what control flow reaches is code of this processor.
+    #[must_use]
+    pub fn holds_bytecode(&self) -> bool {
+        self.holds_bytecode
     }
 
     /// ELF or PE.

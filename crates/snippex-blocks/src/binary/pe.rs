@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use object::LittleEndian as Le;
 use object::pe;
-use object::read::pe::{ImageNtHeaders, ImageOptionalHeader, PeFile64};
+use object::read::pe::{ImageNtHeaders, ImageOptionalHeader, PeFile, PeFile32, PeFile64};
 
 use super::ImageError;
 use super::image::{FileFormat, Fixup, FunctionRange, Image, Segment, Symbol, make_ranges_disjoint};
@@ -12,10 +12,19 @@ use snippex_core::block::Origin;
 
 /// Reads a PE file; the DOS magic number has been seen.
 pub(super) fn parse_pe(data: &[u8]) -> Result<Image<'_>, ImageError> {
+    if data.get(KERNEL_MARK_AT..KERNEL_MARK_AT + 4) == Some(b"HdrS") {
+        return Err(ImageError::UnknownFormat {
+            found: "a compressed Linux kernel (scripts/extract-vmlinux of the kernel's sources writes the vmlinux in it)",
+        });
+    }
     check_machine(data)?;
     let file = PeFile64::parse(data).map_err(|error| ImageError::Malformed {
         what: error.to_string(),
     })?;
+    let managed = managed_part(&file);
+    if managed == Some(Managed::BytecodeOnly) {
+        return Err(ImageError::Bytecode);
+    }
     let optional = file.nt_headers().optional_header();
     let base = optional.image_base();
     let mut segments = vec![Segment {
@@ -31,6 +40,7 @@ pub(super) fn parse_pe(data: &[u8]) -> Result<Image<'_>, ImageError> {
     }
     let mut image = Image::with_segments(data, FileFormat::Pe, segments)?;
     image.relative_base = base;
+    image.holds_bytecode = managed.is_some();
     image.code = make_ranges_disjoint(
         image
             .segments
@@ -51,6 +61,36 @@ pub(super) fn parse_pe(data: &[u8]) -> Result<Image<'_>, ImageError> {
     read_unwind(&mut image, &file);
     read_relocations(&mut image, &file);
     Ok(image)
+}
+
+/// Where a compressed kernel has its mark: `Documentation/arch/x86/boot.rst` of Linux. It is a PE file as well, for UEFI.
+const KERNEL_MARK_AT: usize = 0x202;
+
+/// What an assembly of .NET has besides its bytecode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Managed {
+    BytecodeOnly,
+    /// Native code too: C++/CLI, or compiled ahead of time (ReadyToRun).
+    WithNativeCode,
+}
+
+/// What the header of .NET says, if there is one (ECMA-335, II.25.3.3; `ManagedNativeHeader` is that of ReadyToRun and NGen).
+fn managed_part<Headers: ImageNtHeaders>(file: &PeFile<'_, Headers>) -> Option<Managed> {
+    const FLAGS_AT: usize = 16;
+    const BYTECODE_ONLY: u32 = 1;
+    const NATIVE_HEADER_AT: usize = 64;
+    let directory = file.data_directory(pe::IMAGE_DIRECTORY_ENTRY_COM_DESCRIPTOR)?;
+    let header = directory.data(file.data(), &file.section_table()).ok()?;
+    let word = |at: usize| {
+        let bytes = header.get(at..)?.first_chunk::<4>()?;
+        Some(u32::from_le_bytes(*bytes))
+    };
+    let is_bytecode = word(FLAGS_AT)? & BYTECODE_ONLY != 0;
+    Some(if is_bytecode && word(NATIVE_HEADER_AT)? == 0 {
+        Managed::BytecodeOnly
+    } else {
+        Managed::WithNativeCode
+    })
 }
 
 /// Refuses other machines by name.
@@ -74,8 +114,18 @@ fn check_machine(data: &[u8]) -> Result<(), ImageError> {
         });
     }
     let machine = word(offset + 4).ok_or_else(|| truncated(offset as u64 + 8))? as u16;
+    /// What the systems that .NET compiles for are called by: it is laid over the number of the machine (`pedecoder.h` of .NET).
+    const SYSTEMS: [u16; 6] = [0, 0x7b79, 0x4644, 0xadc4, 0x1993, 0x1992];
+    if SYSTEMS.contains(&(machine ^ 0x8664)) {
+        return Ok(());
+    }
     let name = match machine {
-        0x8664 => return Ok(()),
+        // Assemblies for any machine are written as if for this one.
+        0x014c
+            if PeFile32::parse(data).is_ok_and(|file| managed_part(&file) == Some(Managed::BytecodeOnly)) =>
+        {
+            return Err(ImageError::Bytecode);
+        }
         0x014c => "32-bit x86 (PE32)",
         0xaa64 | 0xa641 | 0xa64e => "AArch64 (PE)",
         0x01c0 | 0x01c4 => "32-bit ARM (PE)",

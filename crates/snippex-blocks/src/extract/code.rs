@@ -2,6 +2,7 @@
 
 use crate::binary::Image;
 use snippex_core::block::Origin;
+use snippex_core::decode::{MAX_LENGTH, intel_decoder};
 
 /// Index of a byte of code: executable ranges one after the other, data left out.
 pub(super) type Position = u32;
@@ -25,6 +26,8 @@ impl Region<'_> {
 #[derive(Debug)]
 pub(super) struct CodeRegions<'a> {
     pub(super) regions: Vec<Region<'a>>,
+    /// Two instructions share bytes somewhere: one of them is none, most likely.
+    pub(super) is_contradictory: bool,
     marks: Vec<u8>,
 }
 
@@ -79,6 +82,7 @@ impl<'a> CodeRegions<'a> {
         }
         Self {
             regions,
+            is_contradictory: false,
             marks: vec![0; base as usize],
         }
     }
@@ -152,8 +156,43 @@ impl<'a> CodeRegions<'a> {
     }
 
     pub(super) fn mark_instruction(&mut self, position: Position, length: usize) {
-        self.mark_data(position, length);
-        self.marks[position as usize] |= INSTRUCTION;
+        let start = position as usize;
+        let end = (start + length).min(self.marks.len());
+        self.is_contradictory |= self.is_interior(position) && self.is_inside_instruction(position);
+        let mut inside = 0;
+        for mark in &mut self.marks[start + 1..end] {
+            inside |= *mark;
+            *mark |= COVERED;
+        }
+        self.is_contradictory |= inside & INSTRUCTION != 0;
+        self.marks[start] |= INSTRUCTION | COVERED;
+    }
+
+    /// Whether an instruction that begins before `position` goes on there. Padding is covered, too, but no instruction.
+    fn is_inside_instruction(&self, position: Position) -> bool {
+        let lowest = self
+            .region_at(position)
+            .base
+            .max(position.saturating_sub(MAX_LENGTH as Position));
+        (lowest..position).rev().any(|at| {
+            let length = || intel_decoder(self.bytes_from(at), 0).decode().len() as Position;
+            self.is_instruction(at) && at + length() > position
+        })
+    }
+
+    /// Takes back that an instruction is here.
+    pub(super) fn clear_instruction(&mut self, position: Position, length: usize) {
+        let start = position as usize;
+        let end = (start + length).min(self.marks.len());
+        self.marks[start] &= !INSTRUCTION;
+        self.marks[start..end]
+            .iter_mut()
+            .for_each(|mark| *mark &= !COVERED);
+    }
+
+    /// Takes back that a block begins here.
+    pub(super) fn clear_leader(&mut self, position: Position) {
+        self.marks[position as usize] &= !LEADER;
     }
 
     pub(super) fn mark_swept(&mut self, position: Position, length: usize) {

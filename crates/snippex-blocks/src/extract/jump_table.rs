@@ -57,10 +57,23 @@ pub(super) enum Resolved {
     Unknown,
 }
 
+/// A table that was followed.
+#[derive(Debug)]
+pub(super) struct FollowedTable {
+    pub(super) jump: Position,
+    /// A comparison or a mask says how long it is.
+    pub(super) is_bounded: bool,
+    /// Where its entries lead, in their order.
+    pub(super) targets: Vec<Position>,
+    /// The table itself, where it lies in code.
+    pub(super) data: Option<(Position, usize)>,
+}
+
 /// The tables found so far.
 #[derive(Debug)]
 pub(super) struct Tables {
     pub(super) found: u64,
+    pub(super) followed: Vec<FollowedTable>,
     unbounded: Vec<JumpTable>,
     /// Data addresses that code takes, and starts of tables: no table reaches across one. Relative to `lowest`.
     references: Vec<u32>,
@@ -79,6 +92,7 @@ impl Tables {
         let budget: u64 = image.segments().iter().map(|segment| segment.file_size).sum();
         Self {
             found: 0,
+            followed: Vec::new(),
             unbounded: Vec::new(),
             references: Vec::new(),
             lowest: image.address_range().start,
@@ -140,7 +154,7 @@ impl Tables {
                 return Resolved::Later(None);
             }
         };
-        let targets = self.read(image, code, &table, count, |_| true);
+        let targets = self.read(image, code, &table, count, true, |_| true);
         if targets.is_empty() {
             Resolved::Unknown
         } else {
@@ -169,7 +183,7 @@ impl Tables {
         // Where something bounds it, cases may lie in another part of the function, such as its cold one.
         let bounded = table.at_most.is_some();
         let limit = limit.min(table.at_most.unwrap_or(LONGEST));
-        self.read(image, code, table, limit, |target| {
+        self.read(image, code, table, limit, false, |target| {
             bounded || allowed.contains(&target)
         })
     }
@@ -193,6 +207,7 @@ impl Tables {
         code: &mut CodeRegions<'_>,
         table: &JumpTable,
         count: u64,
+        is_bounded: bool,
         allowed: impl Fn(Position) -> bool,
     ) -> Vec<Position> {
         let size = table.entry.size();
@@ -208,8 +223,19 @@ impl Tables {
         }
         self.budget -= targets.len() as u64;
         self.found += u64::from(!targets.is_empty());
-        if let Some(position) = code.position_of(table.address) {
-            code.mark_data(position, length as usize);
+        let data = code
+            .position_of(table.address)
+            .map(|position| (position, length as usize));
+        if let Some((position, length)) = data {
+            code.mark_data(position, length);
+        }
+        if !targets.is_empty() {
+            self.followed.push(FollowedTable {
+                jump: table.jump,
+                is_bounded,
+                targets: targets.clone(),
+                data,
+            });
         }
         targets.sort_unstable();
         targets.dedup();

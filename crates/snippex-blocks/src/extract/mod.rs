@@ -2,7 +2,7 @@
 //!
 //! Second stage of the flow. Recursive descent starts at everything the file says is code, follows branches, calls
 //! and jump tables, and goes on behind a call only when the callee can return; a linear sweep fills what is left
-//! and marks it as [`Origin::Sweep`](snippex_core::block::Origin::Sweep). Time is linear in the size of the code, memory
+//! (unless that may be bytecode of .NET) and marks it as [`Origin::Sweep`](snippex_core::block::Origin::Sweep). Time is linear in the size of the code, memory
 //! one byte for each byte of code plus 16 bytes a block.
 //!
 //! ```no_run
@@ -16,6 +16,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! Where that gives two ways to read the same bytes, the more doubtful one is taken back.
+//!
 //! NOPs that align the code behind a branch belong to no block: the fall-through successor of a block is the
 //! address of the NOPs, and the next block begins behind them.
 //!
@@ -24,6 +26,7 @@
 mod bound;
 mod call;
 mod code;
+mod contradiction;
 mod function;
 mod history;
 mod index;
@@ -61,6 +64,9 @@ pub fn extract_blocks<'i, 'a>(image: &'i Image<'a>) -> BlockIndex<'i, 'a> {
             break;
         }
     }
-    sweep::sweep_gaps(&mut tracer);
+    contradiction::resolve_contradictions(&mut tracer);
+    if !image.holds_bytecode() {
+        sweep::sweep_gaps(&mut tracer);
+    }
     index::build_index(tracer)
 }

@@ -179,6 +179,10 @@ impl<'i, 'a> Tracer<'i, 'a> {
                 function_end = self.functions.position_range(next).1;
             }
             if self.code.is_instruction(position) {
+                if !self.code.is_leader(position) {
+                    // Two ways of reading the same bytes meet here; which one is right is decided at the end.
+                    self.code.mark_leader(position, Origin::AfterTerminator);
+                }
                 return;
             }
             decoder.decode_out(&mut instruction);

@@ -1,6 +1,6 @@
 //! What extraction finds in small programs whose blocks are known.
 
-use crate::support::{CODE, Elf, RODATA, assemble};
+use crate::support::{CODE, Elf, RODATA, assemble, pe};
 use iced_x86::code_asm::*;
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
 use snippex_blocks::binary::{Image, ImageError};
@@ -183,6 +183,56 @@ fn a_table_without_a_bound_ends_where_another_begins() {
         found.map(|block| block.address - CODE).collect::<Vec<_>>(),
         expected
     );
+}
+
+#[test]
+fn of_two_ways_to_read_the_same_bytes_the_better_founded_one_stays() {
+    // Nothing says how long the table is; what follows it leads into the constant of its second case, and to what only it leads to.
+    let mut code = assemble(|a| {
+        let operand = MemoryOperand::with_base_displ(Register::RIP, RODATA as i64);
+        a.add_instruction(Instruction::with2(Code::Lea_r64_m, Register::RCX, operand)?)?;
+        a.movsxd(rax, dword_ptr(rcx + rdi * 4))?;
+        a.add(rax, rcx)?;
+        a.jmp(rax)?;
+        for case in 0..2 {
+            a.mov(rax, 0x1122_3344_5566_7788_u64 + case)?;
+            a.ret()?;
+        }
+        Ok(())
+    });
+    let cases = [code.len() as u64 - 22, code.len() as u64 - 11];
+    code.extend([0xcc; 5]);
+    let alone = code.len() as u64;
+    code.extend([0xb8, 5, 0, 0, 0, 0xc3]);
+    // 44 33 22 and 11 C3 are instructions, too, the last of which has the RET in it.
+    let rodata = table(&[cases[0], cases[1], cases[1] + 6, alone], RODATA);
+    let (blocks, _) = blocks(
+        &Elf {
+            rodata,
+            ..Elf::new(code)
+        }
+        .build(),
+    );
+    let found = blocks.iter().map(|block| (block.address - CODE, block.origin));
+    assert_eq!(
+        found.collect::<Vec<_>>(),
+        [
+            (0, Origin::Entry),
+            (cases[0], Origin::JumpTable),
+            (cases[1], Origin::JumpTable),
+            (alone, Origin::Sweep)
+        ]
+    );
+}
+
+#[test]
+fn code_that_jumps_behind_a_prefix_is_read_in_both_ways() {
+    // je behind the LOCK; lock dec dword [rdi]; ret
+    let (blocks, _) = blocks(&Elf::new(vec![0x74, 1, 0xf0, 0xff, 0x0f, 0xc3]).build());
+    let found = blocks
+        .iter()
+        .map(|block| (block.address - CODE, block.bytes.len()));
+    assert_eq!(found.collect::<Vec<_>>(), [(0, 2), (2, 4), (3, 3)]);
 }
 
 #[test]
@@ -387,12 +437,50 @@ fn a_pe_file_gives_the_functions_of_its_unwind_table() {
     let mut code = vec![0x31, 0xc0, 0xc3]; // xor eax,eax; ret
     code.resize(16, 0xcc);
     code.extend([0xff, 0xc0, 0xc3]); // inc eax; ret
-    let (blocks, _) = blocks(&crate::support::pe(&code, &[(0, 3), (16, 19)], &[]));
+    let (blocks, _) = blocks(&pe(&code, &[(0, 3), (16, 19)], &[]));
     let found: Vec<_> = blocks
         .iter()
         .map(|block| (block.address - crate::support::PE_BASE, block.origin))
         .collect();
     assert_eq!(found, [(CODE, Origin::Entry), (CODE + 16, Origin::UnwindInfo)]);
+}
+
+/// A PE file whose code is RET, an instruction that nothing leads to, and the header of .NET with these flags and this size of native code.
+fn assembly(flags: u32, native_size: u32) -> Vec<u8> {
+    const HEADER_AT: usize = 16;
+    let mut code = vec![0; HEADER_AT + 72];
+    code[0] = 0xc3;
+    code[1..7].copy_from_slice(&[0xb8, 1, 0, 0, 0, 0xc3]);
+    code[HEADER_AT] = 72;
+    code[HEADER_AT + 16..HEADER_AT + 20].copy_from_slice(&flags.to_le_bytes());
+    code[HEADER_AT + 64..HEADER_AT + 68].copy_from_slice(&native_size.to_le_bytes());
+    let mut file = pe(&code, &[(0, 1)], &[]);
+    let directory = 0x98 + 112 + 8 * 14;
+    file[directory..directory + 4].copy_from_slice(&(CODE as u32 + HEADER_AT as u32).to_le_bytes());
+    file[directory + 4] = 72;
+    file
+}
+
+#[test]
+fn bytecode_of_dotnet_is_named_and_never_swept() {
+    let error = |file: &[u8]| {
+        Image::parse(file)
+            .map(|_| ())
+            .expect_err("there is no native code")
+    };
+    assert_eq!(error(&assembly(1, 0)), ImageError::Bytecode);
+    // C++/CLI, and what was compiled ahead of time for Windows and for Linux.
+    let mut linux = assembly(1, 64);
+    linux[0x84..0x86].copy_from_slice(&(0x8664_u16 ^ 0x7b79).to_le_bytes());
+    for file in [assembly(0, 0), assembly(1, 64), linux] {
+        let (blocks, _) = blocks(&file);
+        assert_eq!(blocks.len(), 1, "{blocks:?}");
+        assert_eq!(blocks[0].bytes, [0xc3]);
+    }
+    // A directory that leads nowhere is no header.
+    let mut lost = assembly(1, 0);
+    lost[0x98 + 112 + 8 * 14 + 3] = 0xff;
+    assert!(blocks(&lost).0.len() > 1);
 }
 
 #[test]
@@ -413,6 +501,9 @@ fn files_that_are_something_else_are_named() {
         ImageError::UnknownFormat { found: "a script" }
     );
     assert!(error(b"!<arch>\n").to_string().contains("static library"));
+    let mut kernel = pe(&[0xc3], &[], &[]);
+    kernel[0x202..0x206].copy_from_slice(b"HdrS");
+    assert!(error(&kernel).to_string().contains("compressed Linux kernel"));
     assert!(error(b"\x7fELF\x02\x01\x01").to_string().contains("truncated"));
 
     let file = Elf::new(vec![0xc3]).build();
@@ -455,15 +546,15 @@ fn files_that_are_something_else_are_named() {
     );
     assert!(matches!(error(&file[..0x1000]), ImageError::Truncated { .. }));
 
-    let pe = crate::support::pe(&[0xc3], &[], &[]);
-    let mut arm = pe.clone();
+    let program = pe(&[0xc3], &[], &[]);
+    let mut arm = program.clone();
     arm[0x84..0x86].copy_from_slice(&0xaa64_u16.to_le_bytes());
     assert!(error(&arm).to_string().contains("AArch64"));
-    let mut i386 = pe.clone();
+    let mut i386 = program.clone();
     i386[0x84..0x86].copy_from_slice(&0x14c_u16.to_le_bytes());
     assert!(error(&i386).to_string().contains("32-bit x86"));
     assert!(
-        error(&pe[..0x90]).to_string().contains("malformed")
-            || error(&pe[..0x82]).to_string().contains("truncated")
+        error(&program[..0x90]).to_string().contains("malformed")
+            || error(&program[..0x82]).to_string().contains("truncated")
     );
 }

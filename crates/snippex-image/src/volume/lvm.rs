@@ -14,6 +14,8 @@ const FORMAT: &str = "LVM";
 const SECTOR: u64 = 512;
 /// Metadata is text about some hundred volumes.
 const MAX_METADATA: u64 = 16 << 20;
+/// A table of a million pieces is as much as any volume needs, and as much as the memory should hold.
+const MAX_PIECES: u64 = 1 << 20;
 
 /// A disk, or a partition, that is part of a volume group.
 pub(crate) struct PhysicalVolume {
@@ -218,13 +220,17 @@ impl<'g> Group<'g> {
             .number("stripe_size")
             .and_then(|sectors| sectors.checked_mul(SECTOR))
             .unwrap_or(0);
-        // A table of a million pieces is as much as anybody needs, and as much as the memory should hold.
-        if stripe == 0 || length / stripe > 1 << 20 {
+        let pieces_more = length
+            .checked_div(stripe)
+            .and_then(|rows| rows.checked_mul(count));
+        if pieces_more.is_none_or(|more| more > MAX_PIECES - (pieces.len() as u64).min(MAX_PIECES)) {
             return Err("its stripes are too small".to_owned());
         }
         for row in 0..length / stripe {
-            let piece =
-                |(disk, start): &(Bytes, u64)| Part::new(Arc::clone(disk), start + row * stripe, stripe);
+            // A place behind all that there is has nothing in it.
+            let piece = |(disk, start): &(Bytes, u64)| {
+                Part::new(Arc::clone(disk), start.saturating_add(row * stripe), stripe)
+            };
             pieces.extend(parts.iter().map(piece));
         }
         Ok(())
@@ -420,5 +426,30 @@ contents = "Text Format Volume Group"
                 "logical volume vg/thin: its type \"thin\" is not read, only linear and striped",
             ]
         );
+    }
+
+    #[test]
+    fn stripes_cannot_ask_for_more_memory_than_a_table_of_a_million_pieces_takes() {
+        let volumes = |extents: u64, first: u64, stripes: usize| {
+            let list = format!("\"pv0\", {first}, ").repeat(stripes);
+            let metadata = format!(
+                "vg {{ id = \"g\" extent_size = 1 physical_volumes {{ pv0 {{ id = \"ab\" pe_start = 0 }} }} \
+                 logical_volumes {{ big {{ segment1 {{ start_extent = 0 extent_count = {extents} type = \"striped\" \
+                 stripe_size = 1 stripes = [{list}] }} }} }} }}"
+            );
+            let disk = PhysicalVolume {
+                uuid: "ab".to_owned(),
+                bytes: Arc::new(vec![0; 4096]),
+                metadata,
+            };
+            PhysicalVolume::assemble(&[disk])
+        };
+        let (opened, problems) = volumes(1 << 30, 0, 1000);
+        assert_eq!(opened.len(), 0);
+        assert!(problems[0].contains("too small"), "{problems:?}");
+        // The last place that can be named lies behind the disk, and its next stripe behind all numbers.
+        let (opened, problems) = volumes(64, u64::MAX >> 9, 2);
+        assert_eq!((opened.len(), problems.len()), (1, 0), "{problems:?}");
+        assert_eq!(opened[0].bytes.size(), 0);
     }
 }

@@ -168,11 +168,7 @@ impl GuestProcess {
         if self.gone {
             return;
         }
-        if let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
-            // Already ended is as good.
-            let _ = kill_process_group(group, Signal::KILL);
-        }
-        let _ = self.child.wait();
+        kill_with_group(&mut self.child);
         self.gone = true;
     }
 
@@ -195,13 +191,7 @@ impl GuestProcess {
             .stderr
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let text = String::from_utf8_lossy(&bytes);
-        let lines: Vec<&str> = text
-            .lines()
-            .map(str::trim)
-            .filter(|line| !line.is_empty())
-            .collect();
-        lines[lines.len().saturating_sub(3)..].join("; ")
+        last_lines(&bytes)
     }
 }
 
@@ -209,6 +199,26 @@ impl Drop for GuestProcess {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Ends a process that leads a group of its own, and all that is in the group, and waits for it.
+pub(crate) fn kill_with_group(child: &mut Child) {
+    if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+        // Already ended is as good.
+        let _ = kill_process_group(group, Signal::KILL);
+    }
+    let _ = child.wait();
+}
+
+/// The last three lines of what was printed, in one.
+pub(crate) fn last_lines(printed: &[u8]) -> String {
+    let text = String::from_utf8_lossy(printed);
+    let lines: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    lines[lines.len().saturating_sub(3)..].join("; ")
 }
 
 /// How a process ended, in words.

@@ -10,7 +10,6 @@ use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, Signal as KillSignal, kill_process_group};
 use snippex_core::case::PAGE;
 use snippex_core::observation::{Endpoint, Signal};
 use snippex_core::state::{Components, MachineState, X87State};
@@ -19,7 +18,7 @@ use snippex_runner::layout_32 as layout;
 
 use super::runner_engine::{FIRST_WAIT, LATER_STARTS};
 use super::{EngineError, ProgramOutcome, RunnerEngine};
-use crate::process::describe_exit_status;
+use crate::process::{describe_exit_status, kill_with_group, last_lines};
 use crate::results::Unsupported;
 use crate::stall::Stall;
 
@@ -229,13 +228,7 @@ fn last_words(file: &mut File) -> String {
     let _ = file
         .seek(io::SeekFrom::Start(from))
         .and_then(|_| file.take(SHOWN_ERRORS).read_to_end(&mut text));
-    let text = String::from_utf8_lossy(&text);
-    let lines: Vec<&str> = text
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect();
-    lines[lines.len().saturating_sub(3)..].join("; ")
+    last_lines(&text)
 }
 
 /// Why reading ended.
@@ -319,11 +312,7 @@ impl Process {
         if self.gone {
             return;
         }
-        if let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
-            // Already ended is as good.
-            let _ = kill_process_group(group, KillSignal::KILL);
-        }
-        let _ = self.child.wait();
+        kill_with_group(&mut self.child);
         self.gone = true;
     }
 }

@@ -70,6 +70,7 @@ fn main() {
         &format!("{libc} -no-pie -Wl,-z,now"),
     );
     link.build("guest/main.rs", LIBC_RUNNER, "bin", &["--cfg", "libc"], &dynamic);
+    // What GNU ld would put behind the code, on a page of its own, is nothing that anybody reads.
     let code = match link.linker {
         Some(_) => format!(
             "-static --no-pie --oformat=binary -Ttext={:#x} -e {START_32}",
@@ -77,18 +78,22 @@ fn main() {
         ),
         None => format!(
             "-nostdlib -nostartfiles -static -no-pie -Wl,--oformat=binary -Wl,-Ttext={:#x} -Wl,-e,{START_32} \
-             -Wl,--build-id=none",
+             -Wl,--build-id=none -Wl,-z,noseparate-code",
             layout_32::BASE
         ),
     };
     link.build("guest_32/main.rs", RUNNER_32, "bin", &[], &code);
     let place = out.join(RUNNER_32);
     let code = match fs::read(&place) {
-        Ok(code) if code.starts_with(MARK_32) && code.len() <= layout_32::MAX_CODE_SIZE as usize => code,
-        Ok(code) => fail(&format!(
-            "the linker has made {} bytes of the 32-bit runner that do not begin with its code",
-            code.len()
+        Ok(code) if !code.starts_with(MARK_32) => {
+            fail("the linker has put something before the 32-bit runner's code")
+        }
+        Ok(code) if code.len() > layout_32::MAX_CODE_SIZE as usize => fail(&format!(
+            "the linker has made {} bytes of the 32-bit runner, for which there are {}",
+            code.len(),
+            layout_32::MAX_CODE_SIZE
         )),
+        Ok(code) => code,
         Err(error) => fail(&format!("failed to read the 32-bit runner: {error}")),
     };
     if let Err(error) = fs::write(&place, i386_program(&code)) {

@@ -1,4 +1,4 @@
-//! `check`, `ab`, `compare`, `bisect`: what is found, and how it is told.
+//! `check`, `compare`, `report`: what is found, and how it is told.
 
 use std::fs;
 use std::process::Command;
@@ -120,42 +120,6 @@ fn an_accepted_shift_starts_an_epoch_with_its_reason() {
         .answers(&["beta"]);
     project.run("baseline prune beta").exits(0);
     assert!(!project.read("benches/baselines.json").contains("\"beta\""));
-}
-
-#[test]
-fn what_is_asked_for_and_not_there_is_an_error_and_changes_nothing() {
-    let project = Project::new();
-    project.run("record -- ./bench.sh").exits(0);
-    project.run("run -- ./bench.sh").exits(0);
-    let files = ["benches/baselines.json", "benches/history.jsonl"];
-    let before = files.map(|file| project.read(file));
-    project
-        .run("baseline accept betta --reason because --run-file target/benchgate/run.json")
-        .exits(2)
-        .says(&["the run has no benchmark \"betta\"", "near it are beta"]);
-    assert_eq!(files.map(|file| project.read(file)), before);
-    // What cannot be put into the history does not become the baseline either.
-    fs::remove_file(project.path(files[1])).unwrap();
-    fs::create_dir(project.path(files[1])).unwrap();
-    project
-        .run("baseline accept beta --reason because --run-file target/benchgate/run.json")
-        .exits(2)
-        .says(&["cannot append to"]);
-    assert_eq!(project.read(files[0]), before[0]);
-    fs::remove_dir(project.path(files[1])).unwrap();
-    project.run("history add").exits(0).says(&["1 run added"]);
-    project
-        .run("trends nosuch")
-        .exits(2)
-        .says(&["no benchmark \"nosuch\"", "alpha, beta, gamma"]);
-    project
-        .run("trends alph")
-        .exits(2)
-        .says(&["near it are alpha", "\"*alph*\""]);
-    project
-        .run("baseline prune bet")
-        .exits(2)
-        .says(&["baselines.json has no benchmark \"bet\"", "near it are beta"]);
 }
 
 #[test]
@@ -317,167 +281,6 @@ fn a_failed_or_missing_benchmark_does_not_pass_in_silence() {
         "could not judge: gamma failed in this run",
         "gamma: the benchmark failed",
     ]);
-}
-
-#[test]
-fn two_commits_are_built_and_measured_side_by_side() {
-    let project = Project::new();
-    project.write("slow", "1080");
-    let slow = project.commit("slower");
-    let answer = project.run("ab --base HEAD~1 -- ./bench.sh").exits(1);
-    let answer = answer.answers(&["beta", "regression: 1 of 3", &slow[..10]]);
-    assert!(answer.err.contains("no build command is known"), "{answer:?}");
-    assert_eq!(
-        project.read("target/benchgate/ab/.base/.count").trim(),
-        "17",
-        "one to warm up, eight, and eight to confirm"
-    );
-    assert!(
-        answer
-            .err
-            .contains("1 benchmark looks slower; 8 pairs more confirm it or do not"),
-        "{answer:?}"
-    );
-    project
-        .run("ab --base HEAD --head HEAD~1 --build true -- ./bench.sh")
-        .exits(0)
-        .answers(&["improvement"]);
-    project
-        .run("ab --base main --head main --build true -- ./bench.sh")
-        .exits(0)
-        .answers(&["3 unchanged"]);
-    let answer = project
-        .run("ab --base HEAD~1 --runs 50 --budget 10m --build true -- ./bench.sh")
-        .exits(1);
-    answer.says(&["every benchmark is decided after 5 pairs"]);
-    let answer = project
-        .run("ab --base HEAD~1 --build false -- ./bench.sh")
-        .exits(2);
-    answer.says(&["cannot build HEAD~1", "--build"]);
-    project
-        .run("ab --base nowhere -- ./bench.sh")
-        .exits(2)
-        .says(&["no commit \"nowhere\"", "fetch"]);
-    project.write("slow", "1500");
-    project
-        .run("ab --base HEAD~1 -- ./bench.sh")
-        .exits(2)
-        .says(&["changes that are in no commit", "--head HEAD"]);
-}
-
-#[test]
-fn what_more_pairs_do_not_confirm_is_no_regression() {
-    let project = Project::new();
-    // The machine is busy whenever the head runs, but only for a while.
-    project.write(
-        "busy.sh",
-        "count=$(cat .n 2>/dev/null || echo 0); count=$((count + 1)); echo $count > .n\n\
-         by=0; case $PWD in *.base*) ;; *) [ $count -le 5 ] && by=120 ;; esac\n\
-         echo \"test a ... bench: $((1000 + by + count % 3)) ns/iter (+/- 1)\"\n",
-    );
-    project.commit("busy");
-    let answer = project
-        .run("ab --base HEAD --head HEAD --build true --runs 5 --format json -- sh busy.sh")
-        .exits(0);
-    let report: serde_json::Value = serde_json::from_str(&answer.out).unwrap();
-    let row = &report["rows"][0];
-    assert_eq!(row["verdict"], "unchanged", "{report}");
-    assert!(
-        row["reason"]
-            .as_str()
-            .unwrap()
-            .contains("it looked slower, and 5 more pairs did not confirm it"),
-        "{report}"
-    );
-    assert_eq!(row["after_values"].as_array().unwrap().len(), 10);
-}
-
-#[test]
-fn the_first_slow_commit_is_found() {
-    let project = Project::new();
-    let mut commits = Vec::new();
-    for index in 0..6 {
-        if index == 3 {
-            project.write("slow", "1100");
-        }
-        commits.push(project.commit(&format!("commit number {index}")));
-    }
-    let answer = project
-        .run("bisect --good HEAD~6 --build true --runs 5 -- ./bench.sh")
-        .exits(1);
-    answer.answers(&[
-        &format!("{} is the first slow commit: commit number 3", commits[3]),
-        "beta",
-    ]);
-    let answer = project
-        .run("bisect --good HEAD --bad HEAD -- ./bench.sh")
-        .exits(2);
-    answer.says(&["no commit between"]);
-    let answer = project
-        .run("bisect --good HEAD~6 --bad HEAD~5 --build true --runs 5 -- ./bench.sh")
-        .exits(2);
-    answer.says(&["is not slower than"]);
-    // What is not there, or cannot be compared, is not "not slower".
-    let answer = project
-        .run("bisect --good HEAD~6 --build true --runs 5 --benchmark btea -- ./bench.sh")
-        .exits(2);
-    answer.says(&["no benchmark \"btea\"", "near it are beta"]);
-    let answer = project
-        .run("bisect --good HEAD~6 --build false --runs 5 -- ./bench.sh")
-        .exits(2);
-    answer.says(&["cannot build"]);
-    let answer = project
-        .run("bisect --good HEAD~6 --build true --runs 1 --benchmark beta -- ./bench.sh")
-        .exits(2);
-    answer.says(&["beta in HEAD cannot be compared with HEAD~6"]);
-    let answer = project
-        .run("bisect --good HEAD~6 --bad HEAD~2 --build true --runs 5 --benchmark be* -- ./bench.sh")
-        .exits(1);
-    answer.answers(&["commit number 3"]);
-}
-
-#[test]
-fn an_option_for_what_is_not_measured_is_an_error() {
-    let project = Project::new();
-    project.run("record -- ./bench.sh").exits(0);
-    project.run("check --rule btea=50 -- ./bench.sh").exits(2).says(&[
-        "--rule",
-        "no benchmark \"btea\"",
-        "near it are beta",
-    ]);
-    project.run("check --rule beta=50,alph*=9 -- ./bench.sh").exits(0);
-    project.run("run -- ./bench.sh").exits(0);
-    let file = "target/benchgate/run.json";
-    project
-        .run(&format!("compare {file} {file} --rule nosuch=50"))
-        .exits(2)
-        .says(&["no benchmark \"nosuch\"", "alpha, beta, gamma"]);
-    // The second pair is not measured for it.
-    project.commit("another");
-    project
-        .run("ab --base HEAD~1 --head HEAD --build true --runs 5 --rule btea=50 -- ./bench.sh")
-        .exits(2)
-        .says(&["near it are beta"]);
-    let base = project.read("target/benchgate/ab/base.json");
-    let base: serde_json::Value = serde_json::from_str(&base).unwrap();
-    assert_eq!(base["processes"].as_array().unwrap().len(), 1);
-    // Rules of the project are for all of its benchmarks, of which a run may be a part.
-    project.write(
-        "benchgate.toml",
-        "[[rules]]\nbenchmark = 'elsewhere'\nthreshold = 50\n",
-    );
-    project.run("check -- ./bench.sh").exits(0);
-    project
-        .run("run --direction latncy=bigger-is-better -- ./bench.sh")
-        .exits(2)
-        .says(&["no result has the measure \"latncy\"", "near it are latency"]);
-    project
-        .run("run --direction latency=smaller-is-better -- ./bench.sh")
-        .exits(0);
-    project
-        .run("baseline prune --environment nosuch")
-        .exits(2)
-        .says(&["no baselines of nosuch", "baseline list"]);
 }
 
 #[test]
@@ -707,33 +510,6 @@ fn a_limit_applies_to_measures_of_its_unit() {
             .answers(&["regression: 1 of 3"])
             .out
             .contains("absolute limit")
-    );
-}
-
-#[test]
-fn each_side_of_a_python_project_imports_its_own_modules() {
-    let project = Project::new();
-    project.write("pyproject.toml", "[project]\nname = \"p\"\n");
-    project.write("src/p/time.txt", "1000");
-    // What an editable install would do: the checkout's modules, unless the side brings its own.
-    project.write(
-        "bench2.sh",
-        "mkdir out 2>/dev/null; echo \"test a ... bench: $(cat ${PYTHONPATH%%:*}/p/time.txt) ns/iter (+/- 1)\" > target/benchgate/out.txt\n",
-    );
-    project.write(
-        "benchgate.toml",
-        "command = [\"sh\", \"bench2.sh\"]\nresults = [\"target/benchgate/out.txt\"]\n",
-    );
-    project.commit("python");
-    project.write("src/p/time.txt", "2000");
-    project.commit("twice as slow");
-    project
-        .run("ab --base HEAD~1 --runs 5")
-        .exits(1)
-        .answers(&["regression: 1 of 1"]);
-    assert!(
-        project.path("target/benchgate/ab/.base/src").is_dir(),
-        "out of sight of test runners"
     );
 }
 

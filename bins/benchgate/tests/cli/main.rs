@@ -4,6 +4,7 @@
 
 #[cfg(feature = "github")]
 mod comment;
+mod commits;
 mod completions;
 mod hostile;
 mod judge;
@@ -13,3 +14,4 @@ mod project;
 #[cfg(feature = "service")]
 mod push;
 mod tools;
+mod unknown_names;

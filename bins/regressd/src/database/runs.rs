@@ -86,14 +86,18 @@ pub(super) fn columns_of(name: &str) -> String {
     columns.join(", ")
 }
 
-/// The time that the newest of what arrived before goes by in the history of a stream ($2) and branch ($4): of runs that wait
-/// to be judged, too. A run that arrived with the time of its commit may stand before it, so that a few are looked at, and
-/// what stands last in the history.
-const NEWEST: &str = "SELECT MAX(at) AS newest FROM (
-        SELECT CASE WHEN commit_time > received THEN commit_time ELSE received END AS at
-            FROM (SELECT received, commit_time FROM runs WHERE stream_id = $2 ORDER BY id DESC LIMIT 8) AS arrived
-        UNION ALL SELECT at FROM (SELECT at FROM judgements WHERE stream_id = $2 AND branch = $4 AND accepted = 1
-            ORDER BY at DESC LIMIT 1) AS last) AS arrivals";
+/// The time that the newest of what arrived before goes by in the history of a stream and branch, which are parameters: of runs
+/// that wait to be judged, too. A run that arrived with the time of its commit may stand before it, so that a few are looked at,
+/// and what stands last in the history.
+fn newest_sql(stream: &str, branch: &str) -> String {
+    format!(
+        "SELECT MAX(at) AS newest FROM (
+            SELECT CASE WHEN commit_time > received THEN commit_time ELSE received END AS at
+                FROM (SELECT received, commit_time FROM runs WHERE stream_id = {stream} ORDER BY id DESC LIMIT 8) AS arrived
+            UNION ALL SELECT at FROM (SELECT at FROM judgements WHERE stream_id = {stream} AND branch = {branch}
+                AND accepted = 1 ORDER BY at DESC LIMIT 1) AS last) AS arrivals"
+    )
+}
 
 /// Stores a run; `None` when the same upload is there already.
 ///
@@ -111,8 +115,9 @@ pub async fn insert_run(connection: &mut AnyConnection, run: &NewRun) -> sqlx::R
              CASE WHEN $14 <= CASE WHEN newest > $8 THEN newest + 1 ELSE $8 END THEN $14
                   WHEN newest > $8 THEN newest + 1
                   WHEN $14 IS NOT NULL THEN $8 END
-         FROM ({NEWEST}) AS arrival WHERE 1 = 1
-         ON CONFLICT (stream_id, commit_sha, run_key) DO NOTHING RETURNING id"
+         FROM ({}) AS arrival WHERE 1 = 1
+         ON CONFLICT (stream_id, commit_sha, run_key) DO NOTHING RETURNING id",
+        newest_sql("$2", "$4")
     );
     let query = sqlx::query_scalar(AssertSqlSafe(sql))
         .bind(run.repository.0)
@@ -141,8 +146,7 @@ pub async fn newest_arrival(
     stream: StreamId,
     branch: &str,
 ) -> sqlx::Result<Option<UnixMillis>> {
-    let sql = NEWEST.replace("$2", "$1").replace("$4", "$2");
-    let query = sqlx::query_scalar(AssertSqlSafe(sql))
+    let query = sqlx::query_scalar(AssertSqlSafe(newest_sql("$1", "$2")))
         .bind(stream.0)
         .bind(branch.to_owned());
     let newest: Option<i64> = query.fetch_one(connection).await?;

@@ -58,9 +58,16 @@ struct Piece {
     last: Position,
     /// How it ends.
     terminator: Terminator,
-    /// The branch or call that it ends in.
+    /// What the branch or call that it ends in leads to.
+    target: Option<PieceId>,
+    /// Where control goes on behind it.
+    next: Option<PieceId>,
+}
+
+/// Where a piece leads, before it is known which pieces those are.
+#[derive(Clone, Copy, Debug, Default)]
+struct Exits {
     target: Option<Position>,
-    /// Where control goes on behind it, if that was traced.
     next: Option<Position>,
 }
 
@@ -78,6 +85,8 @@ struct Resolver {
     doubts: Vec<Doubt>,
     /// Pieces at which something begins a block: everything else only goes on there.
     begun: Vec<bool>,
+    /// Each piece with one that goes on in it, ascending. (Behind a call it may be the callee that never returns.)
+    leads: Vec<(PieceId, PieceId)>,
 }
 
 /// Takes back what contradicts what is less doubtful.
@@ -85,8 +94,7 @@ pub(super) fn resolve_contradictions(tracer: &mut Tracer<'_, '_>) {
     if !tracer.code.is_contradictory {
         return;
     }
-    let pieces = cut_pieces(tracer);
-    let mut resolver = Resolver::new(tracer, pieces);
+    let mut resolver = Resolver::new(tracer);
     resolver.propagate(tracer, &[]);
     // What nothing known leads to stays a start of its own, and is not taken back because something else is.
     let unexplained: Vec<PieceId> = resolver.unvisited().collect();
@@ -102,24 +110,38 @@ pub(super) fn resolve_contradictions(tracer: &mut Tracer<'_, '_>) {
 
 /// The traced code in pieces, ascending by start.
 fn cut_pieces(tracer: &mut Tracer<'_, '_>) -> Vec<Piece> {
-    let mut pieces = Vec::new();
+    let (mut pieces, mut exits) = (Vec::new(), Vec::new());
     for region in tracer.code.regions.clone() {
         for position in region.base..region.end_position() {
             if tracer.code.is_leader(position) && tracer.code.is_instruction(position) {
-                let mut piece = cut_piece(&tracer.code, region.end_position(), position);
-                piece.next = match piece.terminator {
+                let (piece, mut exit) = cut_piece(&tracer.code, region.end_position(), position);
+                exit.next = match piece.terminator {
                     Terminator::Jmp | Terminator::IndirectJmp | Terminator::Ret | Terminator::Trap => None,
                     Terminator::FallThrough => Some(piece.end),
                     _ => Some(tracer.skip_alignment(piece.end)),
                 };
                 pieces.push(piece);
+                exits.push(exit);
             }
         }
+    }
+    for (index, exit) in exits.into_iter().enumerate() {
+        pieces[index].target = exit.target.and_then(|position| find_piece(&pieces, position));
+        pieces[index].next = exit.next.and_then(|position| {
+            let behind = pieces.get(index + 1).filter(|piece| piece.start == position);
+            behind.map_or_else(|| find_piece(&pieces, position), |_| Some(index as PieceId + 1))
+        });
     }
     pieces
 }
 
-fn cut_piece(code: &CodeRegions<'_>, end: Position, start: Position) -> Piece {
+/// The piece that begins at `position`.
+fn find_piece(pieces: &[Piece], position: Position) -> Option<PieceId> {
+    let found = pieces.binary_search_by_key(&position, |piece| piece.start);
+    found.ok().map(|index| index as PieceId)
+}
+
+fn cut_piece(code: &CodeRegions<'_>, end: Position, start: Position) -> (Piece, Exits) {
     let mut decoder = intel_decoder(code.bytes_from(start), code.address_of(start));
     let mut instruction = Instruction::default();
     let mut piece = Piece {
@@ -130,6 +152,7 @@ fn cut_piece(code: &CodeRegions<'_>, end: Position, start: Position) -> Piece {
         target: None,
         next: None,
     };
+    let mut exits = Exits::default();
     loop {
         decoder.decode_out(&mut instruction);
         piece.last = piece.end;
@@ -140,18 +163,19 @@ fn cut_piece(code: &CodeRegions<'_>, end: Position, start: Position) -> Piece {
                 terminator,
                 Terminator::Jcc | Terminator::Loop | Terminator::Jmp | Terminator::Call
             ) {
-                piece.target = code.position_of(instruction.near_branch_target());
+                exits.target = code.position_of(instruction.near_branch_target());
             }
-            return piece;
+            return (piece, exits);
         }
         if piece.end >= end || !code.is_instruction(piece.end) || code.is_leader(piece.end) {
-            return piece;
+            return (piece, exits);
         }
     }
 }
 
 impl Resolver {
-    fn new(tracer: &Tracer<'_, '_>, pieces: Vec<Piece>) -> Self {
+    fn new(tracer: &mut Tracer<'_, '_>) -> Self {
+        let pieces = cut_pieces(tracer);
         let followed = &tracer.tables.followed;
         let mut tables: Vec<(Position, usize)> = followed
             .iter()
@@ -166,13 +190,13 @@ impl Resolver {
             tables,
             doubts: Vec::new(),
             begun: Vec::new(),
+            leads: list_leads(&pieces),
             pieces,
         }
     }
 
     fn find(&self, position: Position) -> Option<PieceId> {
-        let found = self.pieces.binary_search_by_key(&position, |piece| piece.start);
-        found.ok().map(|index| index as PieceId)
+        find_piece(&self.pieces, position)
     }
 
     fn unvisited(&self) -> impl Iterator<Item = PieceId> + '_ {
@@ -203,33 +227,49 @@ impl Resolver {
             self.begun[id as usize] = true;
             waiting.push(Reverse((Doubt::TAKEN, id)));
         }
+        // Most of what a piece leads to is as doubtful as itself: that needs no order.
+        let mut alike: Vec<PieceId> = Vec::new();
         while let Some(Reverse((doubt, id))) = waiting.pop() {
-            let index = id as usize;
-            if self.refused[index] || self.doubts[index] != Doubt::UNREACHED {
-                continue;
+            alike.push(id);
+            while let Some(id) = alike.pop() {
+                self.visit(tracer, doubt, id, &mut alike, &mut waiting);
             }
-            self.doubts[index] = doubt;
-            let piece = self.pieces[index];
-            for next in [piece.target, piece.next].into_iter().flatten() {
-                if let Some(id) = self.find(next) {
-                    self.begun[id as usize] |= piece.terminator != Terminator::FallThrough;
-                    waiting.push(Reverse((doubt, id)));
-                }
-            }
-            if piece.terminator != Terminator::IndirectJmp {
-                continue;
-            }
-            for table in self.tables_of(piece.last) {
-                let followed = &tracer.tables.followed[table];
-                for (entry, &target) in followed.targets[..self.lengths[table]].iter().enumerate() {
-                    let own = match followed.is_bounded {
-                        true => Doubt::BOUNDED_TABLE,
-                        false => Doubt::of_open_table(entry),
-                    };
-                    if let Some(id) = self.find(target) {
-                        self.begun[id as usize] = true;
-                        waiting.push(Reverse((doubt.max(own), id)));
-                    }
+        }
+    }
+
+    /// Notes that a piece is as doubtful as `doubt`, unless it is refused or known, and where it leads: `alike`, or waiting with
+    /// more doubt.
+    fn visit(
+        &mut self,
+        tracer: &Tracer<'_, '_>,
+        doubt: Doubt,
+        id: PieceId,
+        alike: &mut Vec<PieceId>,
+        waiting: &mut BinaryHeap<Reverse<(Doubt, PieceId)>>,
+    ) {
+        let index = id as usize;
+        if self.refused[index] || self.doubts[index] != Doubt::UNREACHED {
+            return;
+        }
+        self.doubts[index] = doubt;
+        let piece = self.pieces[index];
+        for next in [piece.target, piece.next].into_iter().flatten() {
+            self.begun[next as usize] |= piece.terminator != Terminator::FallThrough;
+            alike.push(next);
+        }
+        if piece.terminator != Terminator::IndirectJmp {
+            return;
+        }
+        for table in self.tables_of(piece.last) {
+            let followed = &tracer.tables.followed[table];
+            for (entry, &target) in followed.targets[..self.lengths[table]].iter().enumerate() {
+                let own = match followed.is_bounded {
+                    true => Doubt::BOUNDED_TABLE,
+                    false => Doubt::of_open_table(entry),
+                };
+                if let Some(id) = self.find(target) {
+                    self.begun[id as usize] = true;
+                    waiting.push(Reverse((doubt.max(own), id)));
                 }
             }
         }
@@ -265,32 +305,14 @@ impl Resolver {
         any
     }
 
-    /// What goes on in something that is no code is none either. (Behind a call it may be the callee that never returns.)
+    /// What goes on in something that is no code is none either.
     fn refuse_what_leads_there(&mut self) {
-        let mut leads: Vec<(PieceId, PieceId)> = Vec::new();
-        for (index, piece) in self.pieces.iter().enumerate() {
-            let next = piece.next.filter(|_| {
-                matches!(
-                    piece.terminator,
-                    Terminator::FallThrough | Terminator::Jcc | Terminator::Loop
-                )
-            });
-            for to in [piece.target, next].into_iter().flatten() {
-                if let Some(id) = self.find(to) {
-                    leads.push((id, index as PieceId));
-                }
-            }
-        }
-        leads.sort_unstable();
         let mut spreading: Vec<PieceId> = (0..self.pieces.len() as PieceId)
             .filter(|&id| self.refused[id as usize])
             .collect();
         while let Some(id) = spreading.pop() {
-            let first = leads.partition_point(|&(to, _)| to < id);
-            for &(to, from) in &leads[first..] {
-                if to != id {
-                    break;
-                }
+            let first = self.leads.partition_point(|&(to, _)| to < id);
+            for &(_, from) in self.leads[first..].iter().take_while(|&&(to, _)| to == id) {
                 if !std::mem::replace(&mut self.refused[from as usize], true) {
                     spreading.push(from);
                 }
@@ -356,6 +378,23 @@ impl Resolver {
             }
         }
     }
+}
+
+/// See [`Resolver::leads`].
+fn list_leads(pieces: &[Piece]) -> Vec<(PieceId, PieceId)> {
+    let mut leads: Vec<(PieceId, PieceId)> = Vec::new();
+    for (index, piece) in pieces.iter().enumerate() {
+        let next = piece.next.filter(|_| {
+            matches!(
+                piece.terminator,
+                Terminator::FallThrough | Terminator::Jcc | Terminator::Loop
+            )
+        });
+        let to = [piece.target, next].into_iter().flatten();
+        leads.extend(to.map(|to| (to, index as PieceId)));
+    }
+    leads.sort_unstable();
+    leads
 }
 
 /// Places and lengths of a piece's instructions.
